@@ -1,0 +1,3 @@
+//! jiggler-uring.
+// L0 base
+pub mod limits;
