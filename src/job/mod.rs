@@ -1,0 +1,11 @@
+//! One job as bytes: reading a payload, changing it, deciding what a failure makes of it.
+//!
+//! Pure: no socket, no clock, no runtime. What must stay as it came (raw arguments, unknown fields, the order of
+//! members) is never re-serialised: reading works on a scratch copy, writing replaces spans of the original bytes.
+
+pub mod fields;
+pub mod parse;
+
+pub mod args;
+mod nodes;
+mod scan;
