@@ -2,7 +2,26 @@
 // L0 base
 pub mod ids;
 pub mod limits;
+pub mod shutdown;
+pub mod stats;
 pub mod time;
-// L1 formats
+
+// L1 formats, L2 transport
 pub mod job;
+pub mod resp;
 pub mod wire;
+
+// L3 store
+pub mod store;
+
+// L4 api
+mod handler;
+mod mesh;
+
+// L5 runtime
+mod shard;
+
+#[cfg(test)]
+mod test_redis;
+
+pub use handler::{Ctx, Handler, IntoJobResult, JobError, JobInfo, JobResult, Registry};

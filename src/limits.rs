@@ -52,11 +52,34 @@ pub const REPLY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Deepest nesting of arrays in a reply. Our scripts answer with three levels; the parser recurses once a level.
 pub const REPLY_DEPTH_MAX: usize = 8;
 
-/// Most elements in one array of a reply: the largest page or batch asked for, with room.
+/// Most elements in all arrays of one reply together: the largest page or batch asked for, with room. Counted
+/// together, since nesting would multiply a bound on each.
 pub const REPLY_ELEMENTS_MAX: usize = 1_000_000;
 
 /// Longest line in a reply (simple string, error, length), in bytes. Redis's own errors are far shorter.
 pub const REPLY_LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest number in a reply (integer or length), in bytes: a sign and the 19 digits of an `i64`.
+pub const REPLY_NUMBER_BYTES_MAX: usize = 20;
+
+/// Memory a connection keeps for reading when idle, in bytes; a one-off larger reply is given back. Four full reads.
+pub const REPLY_BUFFER_KEEP_BYTES: usize = 4 * READ_CHUNK_BYTES;
+
+/// Memory a buffer of commands keeps for the next ones, in bytes; larger ones are given back when cleared.
+pub const REQUEST_BUFFER_KEEP_BYTES: usize = 256 * 1024;
+
+/// Room for one number in a command, in bytes: 20 digits and a sign, or a float in its shortest form, which has at
+/// most 24 characters.
+pub const REQUEST_NUMBER_BYTES_MAX: usize = 32;
+
+/// Port of a `redis://` url that names none. Redis's own.
+pub const REDIS_PORT_DEFAULT: u16 = 6379;
+
+/// Longest path of a unix socket in bytes: `sun_path` has 108 with the closing zero.
+pub const UNIX_SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// Bytes of a value that Debug and error texts show: enough to recognise it, not a payload in a log.
+pub const DEBUG_BYTES_MAX: usize = 64;
 
 /// Commands that may wait for their replies on one connection.
 pub const PIPELINE_COMMANDS_MAX: usize = 100_000;

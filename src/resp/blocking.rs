@@ -1,0 +1,295 @@
+//! A connection for callers without an executor: command line, tests, producers.
+//!
+//! One call at a time, each with a deadline. Not for shards: see `conn`. It does not reconnect; whether a call may be
+//! sent twice is for the caller to know.
+//!
+//! No keepalive is set: a connection is read only while a call waits, and then for no longer than its deadline.
+
+use std::{
+    fmt,
+    io::{self, Read, Write},
+    net::{TcpStream, ToSocketAddrs},
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
+};
+
+use super::{
+    decode::ReplyLimits,
+    encode::Requests,
+    error::Error,
+    handshake::Handshake,
+    pipeline::Pipeline,
+    reply::Reply,
+    url::{Endpoint, RedisUrl},
+};
+use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, READ_CHUNK_BYTES};
+
+/// How to connect, beyond what the url says.
+#[derive(Clone, Debug)]
+pub struct BlockingOptions {
+    /// The connection's name in `CLIENT LIST`.
+    pub client_name: String,
+    /// For connecting and the handshake together. Resolving a host name has the system's own time-out.
+    pub connect_timeout: Duration,
+    /// For one call, from its first byte written to its last reply.
+    pub call_timeout: Duration,
+    /// What a reply may cost.
+    pub reply_limits: ReplyLimits,
+}
+
+impl Default for BlockingOptions {
+    fn default() -> Self {
+        Self {
+            client_name: "jiggler-uring".to_owned(),
+            connect_timeout: CONNECT_TIMEOUT,
+            call_timeout: CALL_TIMEOUT,
+            reply_limits: ReplyLimits::default(),
+        }
+    }
+}
+
+/// A connection that has introduced itself and is ready for calls.
+pub struct BlockingConnection {
+    // Fixed at construction.
+    url: RedisUrl,
+    call_timeout: Duration,
+    // Changed by calls only.
+    stream: Stream,
+    pipeline: Pipeline,
+    chunk: Box<[u8]>,
+    /// Set while a call is under way and cleared when it ends well: what fails in between, in whatever way, leaves
+    /// replies of unknown number on the wire.
+    is_broken: bool,
+}
+
+impl BlockingConnection {
+    /// Connects and introduces itself, with the default options.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Timeout`] if no connection comes about; [`Error::Handshake`] if Redis does not let
+    /// us in.
+    pub fn connect(url: &RedisUrl) -> Result<Self, Error> {
+        Self::connect_with(url, &BlockingOptions::default())
+    }
+
+    /// Connects and introduces itself.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub fn connect_with(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
+        let deadline = Deadline::after(options.connect_timeout);
+        let stream = Stream::connect(url.endpoint(), deadline)?;
+        let mut conn = Self {
+            url: url.clone(),
+            call_timeout: options.call_timeout,
+            stream,
+            pipeline: Pipeline::new(options.reply_limits),
+            chunk: vec![0; READ_CHUNK_BYTES].into_boxed_slice(),
+            is_broken: false,
+        };
+        let mut handshake = Handshake::new(url, &options.client_name);
+        let requests = handshake.requests().clone();
+        conn.exchange(&requests, deadline, |reply| Ok(handshake.accept(&reply)?))?;
+        Ok(conn)
+    }
+
+    /// Sends the commands in one write and gives their replies in order, errors among them.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Timeout`], [`Error::Closed`], [`Error::Decode`] or [`Error::Unrequested`]: whether the
+    /// commands ran is unknown, and the connection refuses further calls with [`Error::Broken`].
+    /// [`Error::PipelineFull`]: nothing was sent.
+    pub fn call(&mut self, requests: &Requests) -> Result<Vec<Reply>, Error> {
+        let mut replies = Vec::with_capacity(requests.len_commands());
+        self.exchange(requests, Deadline::after(self.call_timeout), |reply| {
+            replies.push(reply);
+            Ok(())
+        })?;
+        Ok(replies)
+    }
+
+    /// Sends one command and gives its reply.
+    ///
+    /// # Errors
+    /// As [`Self::call`], and [`Error::Redis`] if the reply is an error; after that one the connection is still good.
+    ///
+    /// # Panics
+    /// If `requests` is not exactly one command.
+    pub fn call_one(&mut self, requests: &Requests) -> Result<Reply, Error> {
+        assert_eq!(requests.len_commands(), 1, "call_one sends one command");
+        let mut only = None;
+        self.exchange(requests, Deadline::after(self.call_timeout), |reply| {
+            only = Some(reply);
+            Ok(())
+        })?;
+        only.ok_or(Error::Closed)?.into_result()
+    }
+
+    /// The url it was connected with.
+    #[must_use]
+    pub const fn url(&self) -> &RedisUrl {
+        &self.url
+    }
+
+    /// Whether it refuses further calls.
+    #[must_use]
+    pub const fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    fn exchange(
+        &mut self,
+        requests: &Requests,
+        deadline: Deadline,
+        mut take: impl FnMut(Reply) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if self.is_broken {
+            return Err(Error::Broken);
+        }
+        self.pipeline.push(requests)?;
+        self.is_broken = true;
+        self.write_all(deadline)?;
+        while self.pipeline.pending() > 0 {
+            match self.pipeline.next_reply()? {
+                Some(reply) => take(reply)?,
+                None => self.read_some(deadline)?,
+            }
+        }
+        // Says whether more came than was asked for.
+        self.pipeline.next_reply()?;
+        self.is_broken = false;
+        Ok(())
+    }
+
+    fn write_all(&mut self, deadline: Deadline) -> Result<(), Error> {
+        while !self.pipeline.output().is_empty() {
+            self.stream
+                .set_write_timeout(deadline.left())
+                .map_err(|source| self.failed("write to", deadline, source))?;
+            match self.stream.write(self.pipeline.output()) {
+                Ok(0) => return Err(Error::Closed),
+                Ok(bytes) => self.pipeline.wrote(bytes),
+                Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(self.failed("write to", deadline, source)),
+            }
+        }
+        Ok(())
+    }
+
+    fn read_some(&mut self, deadline: Deadline) -> Result<(), Error> {
+        loop {
+            self.stream
+                .set_read_timeout(deadline.left())
+                .map_err(|source| self.failed("read from", deadline, source))?;
+            match self.stream.read(&mut self.chunk) {
+                Ok(0) => return Err(Error::Closed),
+                Ok(bytes) => {
+                    self.pipeline.feed(&self.chunk[..bytes]);
+                    return Ok(());
+                }
+                Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(self.failed("read from", deadline, source)),
+            }
+        }
+    }
+
+    fn failed(&self, verb: &str, deadline: Deadline, source: io::Error) -> Error {
+        io_error(format!("{verb} redis at {}", self.url.endpoint()), deadline, source)
+    }
+}
+
+impl fmt::Debug for BlockingConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockingConnection")
+            .field("url", &self.url)
+            .field("is_broken", &self.is_broken)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One moment that all steps of a call share.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    end: Instant,
+    after: Duration,
+}
+
+impl Deadline {
+    fn after(after: Duration) -> Self {
+        Self { end: Instant::now() + after, after }
+    }
+
+    /// At least a millisecond: a socket takes zero for "no time-out at all".
+    fn left(self) -> Duration {
+        self.end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+    }
+}
+
+fn io_error(what: String, deadline: Deadline, source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Error::Timeout { what, after: deadline.after },
+        _ => Error::Io { what, source },
+    }
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Connecting to a unix socket has no time-out in the system: it waits only while the server's backlog is full.
+    fn connect(endpoint: &Endpoint, deadline: Deadline) -> Result<Self, Error> {
+        let failed = |source| io_error(format!("connect to redis at {endpoint}"), deadline, source);
+        match endpoint {
+            Endpoint::Unix(path) => UnixStream::connect(path).map(Self::Unix).map_err(failed),
+            Endpoint::Tcp { host, port } => Self::connect_tcp(host, *port, deadline).map_err(failed),
+        }
+    }
+
+    fn connect_tcp(host: &str, port: u16, deadline: Deadline) -> io::Result<Self> {
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+        for address in (host, port).to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, deadline.left()) {
+                Ok(stream) => {
+                    // A call is one small write; it must not wait for the reply to an earlier one.
+                    stream.set_nodelay(true)?;
+                    return Ok(Self::Tcp(stream));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_read_timeout(Some(timeout)),
+            Self::Unix(stream) => stream.set_read_timeout(Some(timeout)),
+        }
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_write_timeout(Some(timeout)),
+            Self::Unix(stream) => stream.set_write_timeout(Some(timeout)),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! What every connection says first: AUTH, SELECT, CLIENT SETNAME, as far as its url asks for them.
+//!
+//! Sans-IO: the commands to send in one write, and a judge for each reply as it comes. Judging one by one matters: a
+//! server that is full answers once and closes, so waiting for all replies would hide the reason.
+
+use std::fmt;
+
+use super::{
+    encode::Requests,
+    error::HandshakeError,
+    redis_error::{RedisError, RedisErrorKind},
+    reply::{Reply, Value},
+    url::RedisUrl,
+};
+
+/// The opening of one connection.
+#[derive(Debug)]
+pub struct Handshake {
+    requests: Requests,
+    /// Invariant: one for each command in `requests`, in the same order.
+    steps: Vec<Step>,
+    answered: usize,
+    username: Option<String>,
+    password: Secret,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Authenticate,
+    SelectDatabase(u32),
+    Name,
+}
+
+/// Kept to be cut out of error texts; Debug does not show it.
+struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Handshake {
+    /// The opening that `url` asks for. The connection is named `client_name` in `CLIENT LIST`; what Redis does not
+    /// take in a name (space, control and non-ASCII characters) is replaced by `-`.
+    #[must_use]
+    pub fn new(url: &RedisUrl, client_name: &str) -> Self {
+        let mut requests = Requests::new();
+        let mut steps = Vec::with_capacity(3);
+        let credentials = url.credentials();
+        if let Some(credentials) = credentials {
+            match &credentials.username {
+                Some(username) => {
+                    requests.command(&[b"AUTH", username.as_bytes(), credentials.password.as_bytes()]);
+                }
+                None => requests.command(&[b"AUTH", credentials.password.as_bytes()]),
+            }
+            steps.push(Step::Authenticate);
+        }
+        if url.database() != 0 {
+            requests.begin(2).arg(b"SELECT").arg_u64(u64::from(url.database()));
+            steps.push(Step::SelectDatabase(url.database()));
+        }
+        let name: String = client_name.chars().map(|c| if c.is_ascii_graphic() { c } else { '-' }).collect();
+        requests.command(&[b"CLIENT", b"SETNAME", name.as_bytes()]);
+        steps.push(Step::Name);
+        Self {
+            requests,
+            steps,
+            answered: 0,
+            username: credentials.and_then(|credentials| credentials.username.clone()),
+            password: Secret(credentials.map(|credentials| credentials.password.clone()).unwrap_or_default()),
+        }
+    }
+
+    /// The commands to send, all in one write. They hold the password.
+    #[must_use]
+    pub fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// Whether all commands were answered, and so the connection is ready.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.answered == self.steps.len()
+    }
+
+    /// Judges the next reply.
+    ///
+    /// A user who may not name connections (`NOPERM` on the last step) is let through: the name is a courtesy to who
+    /// reads `CLIENT LIST`.
+    ///
+    /// # Errors
+    /// [`HandshakeError`]; the connection is of no use after it.
+    pub fn accept(&mut self, reply: &Reply) -> Result<(), HandshakeError> {
+        debug_assert!(!self.is_complete(), "more replies than commands");
+        let Some(step) = self.steps.get(self.answered).copied() else { return Ok(()) };
+        match reply.value() {
+            Value::Simple(b"OK") => {}
+            Value::Error(error) if matches!(step, Step::Name) && error.kind() == RedisErrorKind::NoPerm => {}
+            Value::Error(error) => return Err(self.refusal(step, error.to_owned())),
+            other => {
+                let details = other.instead_of("the status OK").to_string();
+                return Err(HandshakeError::Nonsense { step: step.to_string(), details });
+            }
+        }
+        self.answered += 1;
+        Ok(())
+    }
+
+    /// Judges all replies at once.
+    ///
+    /// # Errors
+    /// That of the first refused step.
+    pub fn check(&mut self, replies: &[Reply]) -> Result<(), HandshakeError> {
+        replies.iter().try_for_each(|reply| self.accept(reply))
+    }
+
+    fn refusal(&self, step: Step, error: RedisError) -> HandshakeError {
+        match (step, error.kind()) {
+            (Step::Authenticate, RedisErrorKind::WrongPass) => HandshakeError::WrongPassword {
+                user: self.username.clone().unwrap_or_else(|| "default".to_owned()),
+            },
+            (_, RedisErrorKind::NoAuth) => HandshakeError::PasswordRequired,
+            // Redis: "ERR AUTH <password> called without any password configured for the default user. …"
+            (Step::Authenticate, _) if error.message().contains("without any password configured") => {
+                HandshakeError::PasswordNotSet
+            }
+            // Redis: "ERR DB index is out of range", "ERR invalid DB index".
+            (Step::SelectDatabase(database), _) if error.message().contains("DB index") => {
+                HandshakeError::NoSuchDatabase { database }
+            }
+            _ => HandshakeError::Refused { step: step.to_string(), source: error.without(&self.password.0) },
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Authenticate => f.write_str("authenticate"),
+            Self::SelectDatabase(database) => write!(f, "select database {database}"),
+            Self::Name => f.write_str("name the connection"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resp::decode::Decoder;
+
+    fn handshake(url: &str) -> Handshake {
+        Handshake::new(&RedisUrl::parse(url).unwrap(), "jiggler uring:1")
+    }
+
+    /// The outcome when Redis answers with these lines.
+    fn outcome(url: &str, lines: &[&str]) -> Result<bool, HandshakeError> {
+        let mut decoder = Decoder::default();
+        lines.iter().for_each(|line| decoder.feed(format!("{line}\r\n").as_bytes()));
+        let mut handshake = handshake(url);
+        while let Some(reply) = decoder.next_reply().unwrap() {
+            handshake.accept(&reply)?;
+        }
+        Ok(handshake.is_complete())
+    }
+
+    fn sent(url: &str) -> String {
+        String::from_utf8(handshake(url).requests().as_bytes().to_vec()).unwrap().replace("\r\n", " ")
+    }
+
+    #[test]
+    fn only_what_the_url_asks_for_is_said() {
+        assert_eq!(sent("redis://h"), "*3 $6 CLIENT $7 SETNAME $15 jiggler-uring:1 ");
+        assert!(sent("redis://:pw@h").starts_with("*2 $4 AUTH $2 pw *3 $6 CLIENT"));
+        assert!(
+            sent("redis://me:pw@h/3").starts_with("*3 $4 AUTH $2 me $2 pw *2 $6 SELECT $1 3 *3 $6 CLIENT")
+        );
+    }
+
+    #[test]
+    fn it_is_complete_when_each_step_was_answered_ok() {
+        assert_eq!(outcome("redis://:pw@h/3", &["+OK", "+OK"]), Ok(false));
+        assert_eq!(outcome("redis://:pw@h/3", &["+OK", "+OK", "+OK"]), Ok(true));
+        assert_eq!(outcome("redis://:pw@h", &["+OK", "-NOPERM this user has no permissions"]), Ok(true));
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        let wrong = "-WRONGPASS invalid username-password pair or user is disabled.";
+        let check = |url: &str, lines: &[&str], expected: HandshakeError| {
+            assert_eq!(outcome(url, lines), Err(expected));
+        };
+        check("redis://:pw@h", &[wrong], HandshakeError::WrongPassword { user: "default".to_owned() });
+        check("redis://me:pw@h", &[wrong], HandshakeError::WrongPassword { user: "me".to_owned() });
+        check("redis://h", &["-NOAUTH Authentication required."], HandshakeError::PasswordRequired);
+        check("redis://h/1", &["-NOAUTH Authentication required."], HandshakeError::PasswordRequired);
+        check(
+            "redis://h/99",
+            &["-ERR DB index is out of range"],
+            HandshakeError::NoSuchDatabase { database: 99 },
+        );
+        let unset =
+            "-ERR AUTH <password> called without any password configured for the default user. Are you sure?";
+        check("redis://:pw@h", &[unset], HandshakeError::PasswordNotSet);
+        assert!(matches!(outcome("redis://h", &[":1"]), Err(HandshakeError::Nonsense { .. })));
+    }
+
+    #[test]
+    fn a_password_that_the_server_repeats_is_cut_out() {
+        let echo = "-ERR unknown command 'AUTH', with args beginning with: 'hunter2' ";
+        let error = outcome("redis://:hunter2@h", &[echo]).unwrap_err();
+        assert!(error.to_string().contains("'***'"), "{error}");
+        for text in [
+            format!("{error:?}"),
+            error.to_string(),
+            format!("{:?}", handshake("redis://:hunter2@h").password),
+        ] {
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+}

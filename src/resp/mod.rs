@@ -1,0 +1,41 @@
+//! Speaking RESP2 with Redis: formats, connection state, addresses, and a blocking connection.
+//!
+//! Responsible for bytes in, replies out. It does not know what a command means: commands are named in `store` only.
+//!
+//! Reading order: [`encode`] writes commands, [`scan`] finds where a reply ends, [`decode`] gives whole replies as
+//! [`reply::Reply`], [`pipeline`] is the state of one connection without its socket, [`url`] says where Redis is,
+//! [`handshake`] is what every connection says first, [`blocking`] is the thin socket for callers without an executor.
+//!
+//! RESP2 rather than RESP3: the engine asks nothing that RESP2 cannot answer, and every Redis and proxy speaks it.
+
+pub mod encode;
+pub mod error;
+pub mod redis_error;
+pub mod reply;
+
+pub mod scan;
+// Decoding stands on `scan` and `reply`.
+pub mod decode;
+pub mod pipeline;
+
+pub mod url;
+// What a new connection says first; sans-IO, shared by every kind of socket.
+pub mod handshake;
+
+pub mod blocking;
+// The sockets of the engine: on a shard's ring.
+pub mod backoff;
+pub mod conn;
+
+#[cfg(test)]
+mod properties;
+
+pub use backoff::Backoff;
+pub use conn::{ConnOptions, Connection, Stopper};
+pub use decode::ReplyLimits;
+pub use encode::{Command, Requests};
+pub use error::Error;
+pub use pipeline::Pipeline;
+pub use redis_error::{RedisError, RedisErrorKind};
+pub use reply::{Reply, Value};
+pub use url::{Endpoint, RedisUrl};

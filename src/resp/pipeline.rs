@@ -1,0 +1,179 @@
+//! The state of one connection without its socket: what waits to be written, and which replies are still to come.
+//!
+//! Replies come in the order of the commands, so counting is all the matching there is. Not responsible for what to
+//! do when the connection fails: whoever owns the socket drops the pipeline with it, and with it all that waited.
+
+use std::fmt;
+
+use super::{
+    decode::{Decoder, ReplyLimits},
+    encode::Requests,
+    error::Error,
+    reply::Reply,
+};
+use crate::limits::{PIPELINE_COMMANDS_MAX, REQUEST_BUFFER_KEEP_BYTES};
+
+/// Commands going out and replies coming in, over one connection.
+#[derive(Default)]
+pub struct Pipeline {
+    output: Vec<u8>,
+    /// How much of `output` the socket has taken.
+    written: usize,
+    /// Commands pushed and not answered yet.
+    pending: usize,
+    decoder: Decoder,
+}
+
+impl Pipeline {
+    /// A pipeline whose replies must keep within `limits`.
+    #[must_use]
+    pub fn new(limits: ReplyLimits) -> Self {
+        Self { decoder: Decoder::new(limits), ..Self::default() }
+    }
+
+    /// Appends commands to what waits to be written.
+    ///
+    /// # Errors
+    /// [`Error::PipelineFull`] if more than [`PIPELINE_COMMANDS_MAX`] would wait for replies; nothing is appended.
+    pub fn push(&mut self, requests: &Requests) -> Result<(), Error> {
+        let more = requests.len_commands();
+        if self.pending + more > PIPELINE_COMMANDS_MAX {
+            return Err(Error::PipelineFull { pending: self.pending, more, max: PIPELINE_COMMANDS_MAX });
+        }
+        self.output.extend_from_slice(requests.as_bytes());
+        self.pending += more;
+        Ok(())
+    }
+
+    /// What waits to be written.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        &self.output[self.written..]
+    }
+
+    /// Notes that the socket has taken the first `bytes` of [`Self::output`].
+    pub fn wrote(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.output().len(), "the socket took more than there was");
+        self.written = self.output.len().min(self.written + bytes);
+        if self.written == self.output.len() {
+            self.output.clear();
+            self.output.shrink_to(REQUEST_BUFFER_KEEP_BYTES);
+            self.written = 0;
+        }
+    }
+
+    /// Takes all that waits to be written into `taken`, which is emptied first and whose memory is used for what
+    /// comes next. For a writer that must own the bytes while commands are pushed behind its back: two buffers
+    /// change places and nothing is copied.
+    pub fn take_output(&mut self, taken: &mut Vec<u8>) {
+        taken.clear();
+        taken.shrink_to(REQUEST_BUFFER_KEEP_BYTES);
+        std::mem::swap(&mut self.output, taken);
+        taken.drain(..self.written);
+        self.written = 0;
+    }
+
+    /// Appends bytes as they came from the socket, split anywhere.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.decoder.feed(bytes);
+    }
+
+    /// The next reply; `None` if more bytes are needed. It belongs to the oldest command that has none yet.
+    ///
+    /// # Errors
+    /// [`Error::Decode`], or [`Error::Unrequested`] if bytes came although no command waits. The connection is of
+    /// no use after either.
+    pub fn next_reply(&mut self) -> Result<Option<Reply>, Error> {
+        if self.pending == 0 {
+            return if self.decoder.is_empty() { Ok(None) } else { Err(Error::Unrequested) };
+        }
+        let reply = self.decoder.next_reply()?;
+        self.pending -= usize::from(reply.is_some());
+        Ok(reply)
+    }
+
+    /// How many replies are still to come.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    /// Sizes, not bytes: what waits may be an AUTH with its password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("output_bytes", &self.output().len())
+            .field("pending", &self.pending)
+            .field("decoder", &self.decoder)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ping() -> Requests {
+        let mut requests = Requests::new();
+        requests.command(&[b"PING"]);
+        requests
+    }
+
+    #[test]
+    fn replies_are_counted_against_commands() {
+        let mut pipeline = Pipeline::default();
+        pipeline.push(&ping()).unwrap();
+        pipeline.push(&ping()).unwrap();
+        pipeline.feed(b"+PONG\r\n+PO");
+        assert!(pipeline.next_reply().unwrap().is_some());
+        assert_eq!((pipeline.next_reply().unwrap(), pipeline.pending()), (None, 1));
+        pipeline.feed(b"NG\r\n");
+        assert!(pipeline.next_reply().unwrap().is_some());
+        assert_eq!((pipeline.next_reply().unwrap(), pipeline.pending()), (None, 0));
+    }
+
+    #[test]
+    fn a_reply_nobody_asked_for_is_an_error_from_its_first_byte() {
+        let mut pipeline = Pipeline::default();
+        pipeline.push(&ping()).unwrap();
+        pipeline.feed(b"+PONG\r\n+");
+        assert!(pipeline.next_reply().unwrap().is_some());
+        assert!(matches!(pipeline.next_reply(), Err(Error::Unrequested)));
+        assert!(matches!(pipeline.next_reply(), Err(Error::Unrequested)));
+    }
+
+    #[test]
+    fn output_is_what_the_socket_has_not_taken() {
+        let mut pipeline = Pipeline::default();
+        pipeline.push(&ping()).unwrap();
+        pipeline.wrote(4);
+        assert_eq!(pipeline.output(), b"$4\r\nPING\r\n");
+        pipeline.push(&ping()).unwrap();
+        let mut taken = b"old".to_vec();
+        pipeline.take_output(&mut taken);
+        assert_eq!(taken, b"$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n");
+        assert!(pipeline.output().is_empty());
+        pipeline.push(&ping()).unwrap();
+        pipeline.wrote(14);
+        assert!(pipeline.output().is_empty());
+        assert_eq!(pipeline.pending(), 3);
+    }
+
+    #[test]
+    fn as_many_commands_as_allowed_may_wait_and_not_one_more() {
+        let mut pipeline = Pipeline::default();
+        let mut requests = Requests::new();
+        for _ in 0..PIPELINE_COMMANDS_MAX - 1 {
+            requests.command(&[b"PING"]);
+        }
+        pipeline.push(&requests).unwrap();
+        pipeline.push(&ping()).unwrap();
+        let waiting = pipeline.output().len();
+        assert!(matches!(pipeline.push(&ping()), Err(Error::PipelineFull { more: 1, .. })));
+        assert_eq!(pipeline.output().len(), waiting);
+        pipeline.feed(b"+PONG\r\n");
+        assert!(pipeline.next_reply().unwrap().is_some());
+        pipeline.push(&ping()).unwrap();
+    }
+}
