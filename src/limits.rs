@@ -98,3 +98,75 @@ pub const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(50);
 
 /// Longest pause before a reconnect: consumption must be back within 2 s of Redis's return.
 pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(1_000);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Shards
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Most jobs one turn fetches. A script costs Redis 3-4 µs a call, so beyond some hundreds nothing is gained, while a
+/// crash re-runs a batch at most. Far below what Lua can unpack (some 8,000).
+pub const BATCH_JOBS_MAX: usize = 500;
+
+/// Most bytes of payload one turn fetches, a single larger payload excepted.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Most jobs a shard holds unstarted: one batch that runs and one that is on its way.
+pub const READ_AHEAD_JOBS_MAX: usize = 2 * BATCH_JOBS_MAX;
+
+/// How soon a job that is read ahead must be likely to start, at least once (P8).
+pub const READ_AHEAD_HORIZON: Duration = Duration::from_millis(4);
+
+/// The same, at most once: a crash loses what is read ahead, so it is what starts at once.
+pub const READ_AHEAD_AT_MOST_ONCE: Duration = Duration::from_millis(1);
+
+/// How long an unstarted job may be held while every slot is taken, before it is handed back (P8).
+pub const UNSTARTED_HOLD: Duration = Duration::from_millis(20);
+
+/// A fetch that brings this many jobs, or all it asked for, makes the shard expect more.
+pub const BACKLOG_JOBS_MIN: usize = 16;
+
+/// How long an ack waits for a fetch to travel with, when the shard is otherwise idle.
+pub const ACK_DELAY: Duration = Duration::from_millis(1);
+
+/// How long the acks of a batch wait for its slowest job, before they are sent one by one: a crash runs that much again.
+pub const STRAGGLER_DELAY: Duration = Duration::from_millis(5);
+
+/// Jobs that run on the spot between two looks at whether other tasks should run. Some 20 µs of no-op jobs.
+pub const JOBS_BETWEEN_YIELD_CHECKS: usize = 32;
+
+/// Futures of one handler whose memory is kept for the next ones.
+pub const IDLE_FUTURES_MAX: usize = 64;
+
+/// Batches reconciled in one round trip after a lost connection.
+pub const RECONCILE_CALLS_MAX: usize = 64;
+
+/// Bytes a waiting connection reads at once; there is one per queue and shard, and it brings one job at a time.
+pub const WAIT_CHUNK_BYTES: usize = 8 * 1024;
+
+/// Shortest time one blocking call waits in Redis.
+pub const WAIT_TIME_MIN: Duration = Duration::from_secs(10);
+
+/// Commands per second that all waiting connections of an idle process may send together, for the time above.
+pub const WAIT_COMMANDS_PER_SECOND_MAX: f64 = 0.2;
+
+/// Pause after an error of a waiting connection, so that one that answers at once, each time, does not spin.
+pub const WAIT_ERROR_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often a blocked connection is asked to end its wait before its socket is shut down instead.
+pub const UNBLOCK_TRIES_MAX: usize = 50;
+
+/// Pause between two of these.
+pub const UNBLOCK_PAUSE: Duration = Duration::from_millis(1);
+
+/// How long a stopping shard goes on trying to reach Redis after its deadline, to hand back and to ack.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Largest payload, with its envelope, that is read to be buried: what Redis itself allows in one string. Its base64 must
+/// fit there too, so above 384 MB a payload cannot be buried and stays in flight.
+pub const OVERSIZE_REPLY_BYTES_MAX: usize = 513 * 1024 * 1024;
+
+/// Messages between control and one shard that may wait: a handful in a process's life.
+pub const MESH_MESSAGES_MAX: usize = 16;
+
+/// A connection over which nothing came for so long is probed by the kernel, and as often again until it is given up.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);

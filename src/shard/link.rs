@@ -47,6 +47,12 @@ impl Link {
         Ok(Self { conn, scripts })
     }
 
+    /// Loads the scripts again, after a `SCRIPT FLUSH`.
+    pub(super) async fn reload(&mut self) -> Result<(), Error> {
+        self.scripts = load_scripts(&mut self.conn).await?;
+        Ok(())
+    }
+
     /// Sends calls of scripts and awaits their replies; one call per reply, `write` appends them. If the server has
     /// forgotten the scripts they are loaded and the calls are sent once more: those refused so have not run.
     pub(super) async fn call(&mut self, write: impl Fn(&Scripts, &mut Requests)) -> Result<Vec<Reply>, LinkError> {
@@ -54,7 +60,7 @@ impl Link {
         write(&self.scripts, &mut requests);
         let mut replies = self.conn.call(&requests).await?;
         if replies.iter().any(is_noscript) {
-            self.scripts = load_scripts(&mut self.conn).await?;
+            self.reload().await?;
             requests.clear();
             write(&self.scripts, &mut requests);
             replies = self.conn.call(&requests).await?;

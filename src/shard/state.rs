@@ -1,7 +1,7 @@
 //! What the tasks of one shard share. `Rc` and `Cell`: it never leaves its core.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +41,8 @@ pub(crate) struct ShardOptions {
     pub(crate) dead_jobs_max: u64,
     /// How long an entry stays in the dead set.
     pub(crate) dead_timeout: Duration,
+    /// How long one blocking call waits in Redis, in whole seconds.
+    pub(crate) block_time: Duration,
     /// Its published counters.
     pub(crate) stats: Arc<ShardStats>,
 }
@@ -76,6 +78,8 @@ pub(super) struct Shard {
     pub(super) backlog: Cell<bool>,
     /// The last fetch brought nothing and nothing came since: the shard waits in Redis.
     pub(super) idle: Cell<bool>,
+    /// Queues whose errors were logged.
+    pub(super) complained: RefCell<HashSet<usize>>,
     next_id: Cell<u64>,
 }
 
@@ -107,6 +111,7 @@ impl Shard {
             unstarted: Cell::new(0),
             backlog: Cell::new(false),
             idle: Cell::new(false),
+            complained: RefCell::default(),
             next_id: Cell::new(1),
             options,
         }

@@ -120,7 +120,7 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                 tracing::debug!(shard = shard.options.shard, queue = %shard.queue(waiter.at).name, %error, "waiting failed");
                 if !matches!(error, Error::Redis(_)) {
                     conn = None;
-                    stray_until = Some(Instant::now() + block_time(&shard) + CALL_TIMEOUT);
+                    stray_until = Some(Instant::now() + shard.options.block_time + CALL_TIMEOUT);
                 }
                 // A key that is no list answers at once, each time: without a pause this would spin.
                 glommio::timer::Timer::new(WAIT_ERROR_PAUSE.max(backoff.pause())).await;
@@ -160,7 +160,7 @@ async fn open_conn(shard: &Shard, which: usize) -> Result<WaitConn, Error> {
 
 /// Blocks once. Whether a job came.
 async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn) -> Result<bool, Error> {
-    let time = block_time(shard);
+    let time = shard.options.block_time;
     let mut requests = Requests::new();
     if shard.options.at_least_once {
         flight::wait_for_one(shard.queue(waiter.at), time.as_secs(), &mut requests);
@@ -197,11 +197,6 @@ fn delivered(shard: &Shard, waiter: &Waiter, reply: &Reply) -> Result<Option<(us
         }
         other => Err(other.instead_of("a payload or nil")),
     }
-}
-
-/// How long one blocking call waits: longer with more waiters, so that a process's idle commands stay rare.
-fn block_time(shard: &Shard) -> Duration {
-    shard.options.block_time
 }
 
 impl Shard {

@@ -86,8 +86,11 @@ pub fn parse_list(key: &str) -> Option<ListKey<'_>> {
 /// Leases (zset): member: process uuid, score: end of its lease by the clock of Redis.
 pub const LEASES: &str = "jiggler:uring:leases";
 
-/// Payloads too large to be fetched, set aside whole.
-pub const OVERSIZE: &str = "jiggler:uring:oversize";
+/// The batch name of a shard's wait list.
+pub const WAIT_LIST_BATCH: &str = "w";
+
+/// The batch name of a shard's oversize list.
+const OVERSIZE_BATCH: &str = "o";
 
 /// What one of our processes publishes about itself and its shards.
 #[must_use]
@@ -111,7 +114,20 @@ pub fn batch(index: &str, sequence: u64) -> String {
 /// The list into which an idle shard's blocking move puts the job that wakes it.
 #[must_use]
 pub fn wait_list(index: &str) -> String {
-    [index, ":w"].concat()
+    [index, ":", WAIT_LIST_BATCH].concat()
+}
+
+/// The list of the payloads that are too large for one shard to fetch, until they are buried.
+#[must_use]
+pub fn oversize_list(index: &str) -> String {
+    [index, ":", OVERSIZE_BATCH].concat()
+}
+
+/// The member of [`LEASES`] by which a process is known: `<uuid>:<shards>:<queue>,<queue>,…`. It tells a reaper every
+/// in-flight key the process may have.
+#[must_use]
+pub fn lease_member(uuid: &str, shards: usize, queues: &[&str]) -> String {
+    format!("{uuid}:{shards}:{}", queues.join(","))
 }
 
 // ---------------------------------------------------------------------------------------------------------------
