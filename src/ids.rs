@@ -45,7 +45,7 @@ impl<const N: usize> HexId<N> {
             for chunk in digits.chunks_mut(16) {
                 let bits = generator.u64(..);
                 for (place, digit) in chunk.iter_mut().enumerate() {
-                    *digit = b"0123456789abcdef"[usize::try_from(bits >> (4 * place) & 0xf).unwrap_or(0)];
+                    *digit = b"0123456789abcdef"[(bits >> (4 * place) & 0xf) as usize];
                 }
             }
         });

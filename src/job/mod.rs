@@ -3,9 +3,17 @@
 //! Pure: no socket, no clock, no runtime. What must stay as it came (raw arguments, unknown fields, the order of
 //! members) is never re-serialised: reading works on a scratch copy, writing replaces spans of the original bytes.
 
+// Names, then reading, then writing.
 pub mod fields;
-pub mod parse;
 
 pub mod args;
+pub mod parse;
+
+pub mod amend;
+pub mod bad;
+pub mod failure;
+pub mod payload;
+pub mod retry;
+
 mod nodes;
 mod scan;

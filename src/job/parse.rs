@@ -297,10 +297,8 @@ fn whole(value: f64) -> u32 {
     if value >= f64::from(RETRIES_MAX) {
         return RETRIES_MAX;
     }
-    // What lies between 0 and the bound fits; below 0 and NaN become 0.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
-    let whole = value as u32;
-    whole
+    // The cast saturates: below 0 and NaN become 0.
+    value as u32
 }
 
 fn leading_number(text: &str) -> u32 {

@@ -328,6 +328,9 @@ proptest! {
     ) {
         let mut bytes = format!(r#"{{"name":"Näme\n","args":[{value},1],"retries":2,"jid":"ab"}}"#).into_bytes();
         for (place, byte, edit) in edits {
+            if bytes.is_empty() {
+                break;
+            }
             let place = place.index(bytes.len());
             match edit {
                 0 => bytes[place] = byte,
@@ -341,8 +344,9 @@ proptest! {
 
     #[test]
     fn arguments_read_as_serde_json_reads_them(values in prop::collection::vec(json(), 0..4)) {
+        let values: Vec<_> =
+            values.into_iter().map(|value| if is_json(value.as_bytes()) { value } else { "null".into() }).collect();
         let args = format!("[{}]", values.join(","));
-        prop_assume!(is_json(args.as_bytes()));
         let payload = format!(r#"{{"args":[0],"name":"N","args":{args},"jid":"x"}}"#);
         let mut parser = Parser::new();
         let mut parsed = parser.parse(payload.as_bytes()).unwrap();
@@ -350,8 +354,8 @@ proptest! {
         for value in &values {
             let ours = parsed.args.take::<serde_json::Value>();
             match serde_json::from_str::<serde_json::Value>(value) {
-                // serde_json rounds the last digit of some floats the other way.
-                Ok(theirs) if !value.contains(['.', 'e', 'E']) => prop_assert_eq!(ours.unwrap(), theirs),
+                // serde_json takes the integer -0 for a float.
+                Ok(theirs) if !value.contains("-0") => prop_assert_eq!(ours.unwrap(), theirs),
                 Ok(_) => prop_assert!(ours.is_ok()),
                 Err(_) => prop_assert!(ours.is_err(), "{}", value),
             }
