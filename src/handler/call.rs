@@ -55,7 +55,7 @@ impl<E: Into<JobError>> IntoJobResult for Result<(), E> {
 pub struct WithCtx<F>(F);
 
 macro_rules! handlers {
-    ($($count:literal: $($arg:ident)*;)*) => { $(
+    ($($($arg:ident)*;)*) => { $(
         impl<S, F, Fut, $($arg,)*> Handler<S, fn($($arg,)*)> for F
         where
             F: Fn($($arg,)*) -> Fut + 'static,
@@ -66,8 +66,8 @@ macro_rules! handlers {
 
             #[allow(non_snake_case, unused_variables, reason = "one name serves as type and value")]
             fn call(&self, ctx: &dyn Fn() -> Ctx<S>, args: &mut Args<'_>) -> Result<Fut, JobError> {
-                at_most($count, args)?;
                 $(let $arg = parameter::<$arg>(args)?;)*
+                no_more(args)?;
                 Ok(self($($arg,)*))
             }
         }
@@ -83,8 +83,8 @@ macro_rules! handlers {
 
             #[allow(non_snake_case, reason = "one name serves as type and value")]
             fn call(&self, ctx: &dyn Fn() -> Ctx<S>, args: &mut Args<'_>) -> Result<Fut, JobError> {
-                at_most($count, args)?;
                 $(let $arg = parameter::<$arg>(args)?;)*
+                no_more(args)?;
                 Ok(self(ctx(), $($arg,)*))
             }
         }
@@ -92,28 +92,24 @@ macro_rules! handlers {
 }
 
 handlers! {
-    0: ;
-    1: A1;
-    2: A1 A2;
-    3: A1 A2 A3;
-    4: A1 A2 A3 A4;
-    5: A1 A2 A3 A4 A5;
-    6: A1 A2 A3 A4 A5 A6;
-    7: A1 A2 A3 A4 A5 A6 A7;
-    8: A1 A2 A3 A4 A5 A6 A7 A8;
+    ;
+    A1;
+    A1 A2;
+    A1 A2 A3;
+    A1 A2 A3 A4;
+    A1 A2 A3 A4 A5;
+    A1 A2 A3 A4 A5 A6;
+    A1 A2 A3 A4 A5 A6 A7;
+    A1 A2 A3 A4 A5 A6 A7 A8;
 }
 
 /// The class under which a job with unfit arguments is stored; Ruby's name for it.
 const ARGUMENT_ERROR: &str = "ArgumentError";
 
-fn at_most(expected: usize, args: &Args<'_>) -> Result<(), JobError> {
-    if args.len() > expected {
-        let message = format!("wrong number of arguments (given {}, expected at most {expected})", args.len());
-        return Err(JobError::new(ARGUMENT_ERROR, message));
-    }
-    Ok(())
+fn parameter<T: DeserializeOwned>(args: &mut Args<'_>) -> Result<T, JobError> {
+    args.take::<T>().map_err(|error| JobError::new(ARGUMENT_ERROR, error.to_string()))
 }
 
-fn parameter<T: DeserializeOwned>(args: &mut Args<'_>) -> Result<T, JobError> {
-    args.next::<T>().map_err(|error| JobError::new(ARGUMENT_ERROR, error.to_string()))
+fn no_more(args: &Args<'_>) -> Result<(), JobError> {
+    args.finish().map_err(|error| JobError::new(ARGUMENT_ERROR, error.to_string()))
 }

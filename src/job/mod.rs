@@ -17,3 +17,10 @@ pub mod retry;
 
 mod nodes;
 mod scan;
+
+pub use amend::AmendError;
+pub use args::Args;
+pub use bad::bury_unparsable;
+pub use failure::ErrorInfo;
+pub use parse::{BadPayload, History, Parser};
+pub use retry::{FailureTimes, RetryPolicy, Verdict, decide};

@@ -78,13 +78,12 @@ impl Connection {
             chunk: vec![0; options.chunk_bytes].into_boxed_slice(),
             broken: false,
         };
-        let handshake = Handshake::new(url, &options.name);
+        let mut handshake = Handshake::new(url, &options.name);
         conn.send(handshake.requests()).await?;
-        let mut replies = Vec::with_capacity(handshake.requests().len_commands());
-        for _ in 0..handshake.requests().len_commands() {
-            replies.push(conn.reply_within(CONNECT_TIMEOUT).await?);
+        while !handshake.is_complete() {
+            let reply = conn.reply_within(CONNECT_TIMEOUT).await?;
+            handshake.accept(&reply)?;
         }
-        handshake.check(&replies)?;
         Ok(conn)
     }
 

@@ -35,6 +35,7 @@ pub use conn::{ConnOptions, Connection, Stopper};
 pub use decode::ReplyLimits;
 pub use encode::{Command, Requests};
 pub use error::Error;
+pub use handshake::Handshake;
 pub use pipeline::Pipeline;
 pub use redis_error::{RedisError, RedisErrorKind};
 pub use reply::{Reply, Value};

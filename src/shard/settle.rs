@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::batch::{Batch, JobState};
 use super::state::Shard;
 use crate::handler::JobError;
-use crate::job::{BadPayload, ErrorInfo, FailedJob, History, Verdict, bury_unparsable, decide};
+use crate::job::{BadPayload, ErrorInfo, FailureTimes, History, RetryPolicy, Verdict, bury_unparsable, decide};
 use crate::limits::STRAGGLER_DELAY;
 use crate::store::turn::{BatchName, Destination, Move};
 use crate::time::unix_now;
@@ -33,13 +33,17 @@ impl Shard {
     pub(super) fn settle_failure(&self, batch: &Batch, at: usize, failed: &Failed<'_>, error: &JobError) {
         let queue = &*self.queue(batch.queue).name;
         let raw = batch.payload(at);
-        let info = ErrorInfo { class: error.class(), message: error.message() };
-        let job = FailedJob { raw, history: failed.history, retry_queue: failed.retry_queue.unwrap_or(queue) };
-        let now = unix_now();
-        let (to, score, payload) = match decide(&job, &info, now) {
+        let info = ErrorInfo::new(error.class(), error.message());
+        let policy = RetryPolicy::gem(failed.retry_queue.unwrap_or(queue));
+        let verdict = decide(raw, failed.history, &policy, &info, FailureTimes::at(unix_now()));
+        let (to, score, payload) = match verdict {
             Ok(Verdict::Retry { at, payload }) => (Destination::Retries, at, payload),
             Ok(Verdict::Dead { at, payload }) => (Destination::Dead, at, payload),
-            Err(reason) => return self.settle_bad(batch, at, &reason),
+            // The payload was parsed, so it can be amended; if it could not, its bytes would still be kept.
+            Err(reason) => {
+                let reason = BadPayload::NotJson { detail: reason.to_string() };
+                return self.settle_bad(batch, at, &reason);
+            }
         };
         tracing::debug!(
             queue, name = failed.name, jid = failed.jid, attempt = failed.history.attempt,

@@ -65,7 +65,7 @@ impl Scripts {
         for (hash, reply) in hashes.iter_mut().zip(replies) {
             *hash = match reply.value() {
                 Value::Bulk(text) => String::from_utf8_lossy(text).into(),
-                Value::Error(error) => return Err(error.to_string()),
+                Value::Error(error) => return Err(error.to_owned().to_string()),
                 other => return Err(format!("SCRIPT LOAD answered {other:?}")),
             };
         }
