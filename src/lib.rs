@@ -1,3 +1,7 @@
 //! jiggler-uring.
 // L0 base
 pub mod limits;
+// L1 formats
+pub mod wire;
+// L6 process
+pub mod config;

@@ -71,3 +71,52 @@ pub const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(50);
 
 /// Longest pause before a reconnect: consumption must be back within 2 s of Redis's return.
 pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(1_000);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Options
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Most cores one process may be asked to use: the size of the kernel's own CPU mask (`cpu_set_t`).
+pub const CORES_MAX: usize = 1_024;
+
+/// Jobs in flight per core when `--concurrency` is not given. The gem's default for its one core.
+pub const CONCURRENCY_PER_CORE: usize = 10;
+
+/// Most jobs in flight per process. Each holds its payload and a task: 100,000 small ones are some 100 MB.
+pub const CONCURRENCY_MAX: usize = 100_000;
+
+/// How long a stop waits for running jobs. The gem's default; below the 30 s after which container runtimes kill.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Longest stop that may be asked for: a day. What runs longer should be split or handed back.
+pub const STOP_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Period of the heartbeat. The gem's default; its page calls a process outdated after twice this period.
+pub const STATS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Longest heartbeat period: the key lives 180 s longer, so a dead process is listed for an hour at most.
+pub const STATS_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+
+/// Mean period of the poller of the retry and scheduled sets. The gem's default.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Longest period of the poller: a due job should not wait longer than an hour.
+pub const POLL_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+
+/// Most entries the dead set may be asked to keep: at 1 KB each this is 10 GB of Redis memory.
+pub const DEAD_JOBS_CONFIGURED_MAX: u64 = 10_000_000;
+
+/// Longest time the dead set may be asked to keep an entry: ten years.
+pub const DEAD_TIMEOUT_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Largest configuration file in bytes. A real one has some hundred bytes; this refuses a wrong path early.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Longest name of an environment (`--environment`) in bytes: it is part of log lines.
+pub const ENVIRONMENT_BYTES_MAX: usize = 64;
+
+/// Most copies of one job that a single `enqueue --count` may push: ten million small jobs are some 2 GB in Redis.
+pub const ENQUEUE_COUNT_MAX: u64 = 10_000_000;
+
+/// Longest job name in bytes that `enqueue` accepts: names are part of log lines and of metrics.
+pub const JOB_NAME_BYTES_MAX: usize = 256;
