@@ -4,4 +4,5 @@ pub mod limits;
 // L1 formats
 pub mod wire;
 // L6 process
+pub mod cli;
 pub mod config;

@@ -120,3 +120,6 @@ pub const ENQUEUE_COUNT_MAX: u64 = 10_000_000;
 
 /// Longest job name in bytes that `enqueue` accepts: names are part of log lines and of metrics.
 pub const JOB_NAME_BYTES_MAX: usize = 256;
+
+/// Longest delay that `enqueue --in` accepts: ten years. Redis scores are exact to the microsecond far beyond it.
+pub const ENQUEUE_DELAY_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
