@@ -123,3 +123,41 @@ pub const JOB_NAME_BYTES_MAX: usize = 256;
 
 /// Longest delay that `enqueue --in` accepts: ten years. Redis scores are exact to the microsecond far beyond it.
 pub const ENQUEUE_DELAY_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Checks at boot
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Oldest kernel, as (major, minor): the io_uring operations of glommio are complete from 5.8 on.
+pub const KERNEL_MIN: (u32, u32) = (5, 8);
+
+/// First kernel that charges rings to the process's memory instead of to its locked memory.
+pub const KERNEL_WITHOUT_MEMLOCK: (u32, u32) = (5, 12);
+
+/// Locked memory glommio asks for before it makes an executor, on any kernel.
+pub const MEMLOCK_BYTES_MIN: u64 = 512 * 1024;
+
+/// Oldest Redis, as (major, minor): `LMOVE` and `BLMOVE` came with 6.2.
+pub const REDIS_MIN: (u32, u32) = (6, 2);
+
+// ---------------------------------------------------------------------------------------------------------------
+// The private Redis
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Longest path of a unix socket in bytes: `sockaddr_un` has 108, one for the closing zero.
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// How long a private Redis may take from its start to its first answer; a large append-only file loads meanwhile.
+pub const EMBEDDED_START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a private Redis may take to write its append-only file out and end.
+pub const EMBEDDED_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at a private Redis that starts or ends.
+pub const EMBEDDED_POLL_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long the look at 127.0.0.1:6379 may take; loopback answers or refuses within microseconds.
+pub const LOCAL_PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Lines of the private server's log that an error shows.
+pub const LOG_TAIL_LINES: usize = 8;
