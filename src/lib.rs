@@ -7,3 +7,4 @@ pub mod wire;
 pub mod boot;
 pub mod cli;
 pub mod config;
+pub mod embedded;
