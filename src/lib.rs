@@ -21,6 +21,12 @@ mod mesh;
 // L5 runtime
 mod shard;
 
+// L6 process
+pub mod boot;
+pub mod cli;
+pub mod config;
+pub mod embedded;
+
 #[cfg(test)]
 mod test_redis;
 
