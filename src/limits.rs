@@ -258,3 +258,36 @@ pub const LOCAL_PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Lines of the private server's log that an error shows.
 pub const LOG_TAIL_LINES: usize = 8;
+
+// ---------------------------------------------------------------------------------------------------------------
+// Control
+// ---------------------------------------------------------------------------------------------------------------
+
+/// How long a process is believed alive after its last renewal, by Redis's clock. With reapers that look every few
+/// seconds a killed process's jobs run again within 30 s (P3).
+pub const LEASE: Duration = Duration::from_secs(20);
+
+/// Time between two renewals: three may fail before the lease ends.
+pub const LEASE_RENEWAL: Duration = Duration::from_secs(5);
+
+/// What a heartbeat key outlives its interval by. The gem's own allowance.
+pub const HEARTBEAT_TTL_EXTRA: Duration = Duration::from_secs(180);
+
+/// How long figures that do not change may stay unwritten; below their time to live.
+pub const FIGURES_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes control reads at once: status lines and small integers.
+pub const CONTROL_CHUNK_BYTES: usize = 4 * 1024;
+
+/// Memory glommio registers with each ring for direct file access, which shards do not use: its minimum. The default of
+/// 10 MiB is touched at start and would be most of the process's resident size.
+pub const EXECUTOR_IO_BYTES: usize = 64 * 1024;
+
+/// How long an executor may run one queue of tasks before others get their turn.
+pub const EXECUTOR_PREEMPT: Duration = Duration::from_millis(10);
+
+/// Largest argument the built-in `Fib` takes: some seconds of computing.
+pub const FIB_MAX: u64 = 45;
+
+/// Longest the built-in `Sleep` sleeps: a day.
+pub const SLEEP_SECONDS_MAX: f64 = 24.0 * 3600.0;

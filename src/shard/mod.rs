@@ -25,7 +25,6 @@
 
 mod batch;
 mod drive;
-mod event;
 mod link;
 mod oversize;
 mod pace;

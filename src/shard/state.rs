@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use glommio::Task;
 
 use super::batch::Batch;
-use super::event::Event;
+use crate::event::Event;
 use super::pace::Pace;
 use super::wait::Waiter;
 use crate::handler::Handlers;

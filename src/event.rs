@@ -6,14 +6,14 @@ use std::task::{Poll, Waker};
 
 /// A flag with one waiter. Raising it twice before it is seen is the same as once.
 #[derive(Debug, Default)]
-pub(super) struct Event {
+pub(crate) struct Event {
     raised: Cell<bool>,
     waiter: RefCell<Option<Waker>>,
 }
 
 impl Event {
     /// Raises the flag and wakes the waiter.
-    pub(super) fn raise(&self) {
+    pub(crate) fn raise(&self) {
         self.raised.set(true);
         if let Some(waker) = self.waiter.borrow_mut().take() {
             waker.wake();
@@ -24,7 +24,7 @@ impl Event {
     ///
     /// # Cancel-safety
     /// Safe: a flag raised after the drop is seen by the next wait.
-    pub(super) async fn wait(&self) {
+    pub(crate) async fn wait(&self) {
         poll_fn(|ctx| {
             if self.raised.replace(false) {
                 return Poll::Ready(());
