@@ -8,5 +8,11 @@ pub mod time;
 pub mod resp;
 pub mod wire;
 
+// L3 store
+pub mod store;
+
+// L4 api
+pub mod client;
+
 #[cfg(test)]
 mod test_redis;
