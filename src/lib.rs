@@ -14,5 +14,8 @@ pub mod store;
 // L4 api
 pub mod client;
 
+// L5 runtime
+pub mod admin;
+
 #[cfg(test)]
 mod test_redis;
