@@ -1,5 +1,6 @@
 //! jiggler-uring.
 // L0 base
+mod event;
 pub mod ids;
 pub mod limits;
 pub mod shutdown;
@@ -15,19 +16,25 @@ pub mod wire;
 pub mod store;
 
 // L4 api
+pub mod client;
 mod handler;
 mod mesh;
 
 // L5 runtime
+pub mod admin;
+mod control;
 mod shard;
 
 // L6 process
 pub mod boot;
+pub mod builtin;
 pub mod cli;
 pub mod config;
 pub mod embedded;
+mod server;
 
 #[cfg(test)]
 mod test_redis;
 
 pub use handler::{Ctx, Handler, IntoJobResult, JobError, JobInfo, JobResult, Registry};
+pub use server::{Core, Worker, worker};

@@ -291,3 +291,26 @@ pub const FIB_MAX: u64 = 45;
 
 /// Longest the built-in `Sleep` sleeps: a day.
 pub const SLEEP_SECONDS_MAX: f64 = 24.0 * 3600.0;
+// Client and summary
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Most jobs in one variadic push. At some 0.2 µs each Redis is away for 0.2 ms, no longer than for a fetch.
+pub const PUSH_JOBS_MAX: usize = 1_000;
+
+/// Payload bytes after which a variadic push is sent: more saves no time, and Redis holds the command in memory.
+pub const PUSH_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest job id in bytes that a caller may choose; our own have 16. Ids are part of log lines.
+pub const JID_BYTES_MAX: usize = 256;
+
+/// Keys that one SCAN call looks at: some 0.3 ms of Redis's time.
+pub const SCAN_PAGE_KEYS: u64 = 1_000;
+
+/// Most queues, or processes, that a summary lists. Each is a few hundred bytes here.
+pub const INSPECT_KEYS_MAX: usize = 100_000;
+
+/// Heartbeats read at once: with a hundred busy jobs of 1 KB in each, a reply has 10 MB.
+pub const INSPECT_HEARTBEATS_PER_CALL: usize = 100;
+
+/// Queue lengths read at once.
+pub const INSPECT_QUEUES_PER_CALL: usize = 1_000;

@@ -14,7 +14,7 @@ use std::io;
 use thiserror::Error;
 
 pub use kernel::{Kernel, Version};
-pub use redis::RedisServer;
+pub use redis::{RedisServer, check as check_redis};
 
 use crate::limits::{KERNEL_MIN, REDIS_MIN};
 

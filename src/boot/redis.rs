@@ -1,12 +1,16 @@
 //! What a Redis server says about itself and why it refuses, turned into errors that say what to do.
 //!
-//! Pure: the caller connects, sends and hands over the texts. No password reaches this file: `address` is the URL as
-//! its own Display shows it, and of the server's replies only the words are kept.
+//! Explaining is pure; only [`check`] connects. No password gets into an error: `address` is the URL as its own Display
+//! shows it, and of the server's replies only the words are kept.
 
 use std::io;
 
 use super::{Error, Version};
 use crate::limits::REDIS_MIN;
+use crate::resp::blocking::BlockingConnection;
+use crate::resp::error::HandshakeError;
+use crate::resp::{self, RedisUrl, Requests};
+use crate::store::process;
 
 /// A server that is new enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +44,42 @@ impl RedisServer {
                 Ok(Self { name, version })
             }
         }
+    }
+}
+
+/// Connects once and asks the server what it is.
+///
+/// # Errors
+/// Why the engine cannot work with it, and what to do.
+pub fn check(url: &RedisUrl) -> Result<RedisServer, Error> {
+    let address = url.to_string();
+    let mut conn = BlockingConnection::connect(url).map_err(|error| explain(&address, error))?;
+    let mut requests = Requests::new();
+    process::ask_server_info(&mut requests);
+    let reply = conn.call_one(&requests).map_err(|error| explain(&address, error))?;
+    let info = reply.as_bulk().map_err(|error| explain(&address, error))?;
+    RedisServer::from_info(&address, &String::from_utf8_lossy(info))
+}
+
+fn explain(address: &str, error: resp::Error) -> Error {
+    let lost = |kind: io::ErrorKind, text: String| explain_connect(address, io::Error::new(kind, text));
+    match error {
+        resp::Error::Io { cause, .. } => explain_connect(address, cause),
+        resp::Error::Timeout { .. } => lost(io::ErrorKind::TimedOut, error.to_string()),
+        resp::Error::Redis(reply) => explain_reply(address, &reply.to_string()),
+        resp::Error::Handshake(refused) => explain_handshake(address, refused),
+        other => lost(io::ErrorKind::InvalidData, other.to_string()),
+    }
+}
+
+fn explain_handshake(address: &str, refused: HandshakeError) -> Error {
+    let address = address.to_owned();
+    match refused {
+        HandshakeError::WrongPassword { .. } | HandshakeError::PasswordNotSet => Error::RedisPasswordWrong { address },
+        HandshakeError::PasswordRequired => Error::RedisPasswordMissing { address },
+        HandshakeError::NoSuchDatabase { .. } => Error::RedisNoSuchDatabase { address },
+        HandshakeError::Refused { cause, .. } => explain_reply(&address, &cause.to_string()),
+        other => Error::RedisRefuses { address, reply: other.to_string() },
     }
 }
 

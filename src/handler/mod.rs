@@ -41,4 +41,4 @@ pub use context::{Ctx, JobInfo};
 pub use error::{JobError, JobResult};
 pub(crate) use pool::{JobFuture, Started};
 pub use registry::Registry;
-pub(crate) use registry::{Call, Entry, Handlers};
+pub(crate) use registry::{Call, Handlers};

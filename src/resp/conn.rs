@@ -314,9 +314,9 @@ fn prepare_tcp(socket: Socket) -> io::Result<Socket> {
 }
 
 fn io_error(url: &RedisUrl, source: io::Error) -> Error {
-    Error::Io { what: format!("connect to {}", url.endpoint()), source }
+    Error::Io { what: format!("connect to {}", url.endpoint()), cause: source }
 }
 
 fn call_error(what: &str, source: io::Error) -> Error {
-    Error::Io { what: what.to_owned(), source }
+    Error::Io { what: what.to_owned(), cause: source }
 }

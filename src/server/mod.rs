@@ -15,6 +15,7 @@ use crate::cli::{self, Failure, Invocation};
 use crate::config::Config;
 use crate::handler::Registry;
 use crate::resp::RedisUrl;
+use crate::admin::summary;
 use crate::{admin, boot, embedded};
 
 pub use placement::Core;
@@ -67,20 +68,20 @@ where
             Invocation::Work(config) => work(&config, factory),
             Invocation::Enqueue(order) => {
                 let url = redis_for_command(order.redis_url)?;
-                let options = admin::EnqueueOptions {
+                let options = admin::enqueue::Options {
                     name: order.name,
-                    args_json: order.args,
+                    args: order.args,
                     queue: order.queue,
                     count: order.count,
                     delay: order.delay,
                     retries: order.retries,
                 };
-                Ok(admin::enqueue(&url, &options, out)?)
+                admin::enqueue::enqueue(&url, &options, out).map_err(failure)
             }
             Invocation::Summary(order) => {
                 let url = redis_for_command(order.redis_url)?;
-                let format = if order.json { admin::Format::Json } else { admin::Format::Text };
-                Ok(admin::summary(&url, format, out)?)
+                let format = if order.json { summary::Format::Json } else { summary::Format::Text };
+                summary::summary(&url, format, out).map_err(failure)
             }
         })
     }
@@ -93,6 +94,11 @@ where
     pub fn run_with(self, config: &Config) -> Result<(), Failure> {
         work(config, self.factory)
     }
+}
+
+/// The user can mend an order that makes no sense; everything else failed while running.
+fn failure(error: admin::Error) -> Failure {
+    if error.is_usage() { Failure::usage(error) } else { Failure::from(error) }
 }
 
 fn redis_for_command(given: Option<crate::config::RedisUrl>) -> Result<RedisUrl, Failure> {
@@ -109,7 +115,8 @@ where
 {
     // Before any thread exists this takes no time; later it would wait for every core.
     glommio::early_init();
-    boot::logging::install(config.log_level, config.log_format);
+    // A program that has installed its own keeps it.
+    let _whose = boot::logging::install(config.log_level, config.log_format);
     log_panics();
     if let Some(note) = config.unused_note() {
         tracing::info!("{note}");

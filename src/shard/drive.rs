@@ -14,7 +14,7 @@ use super::{oversize, stop};
 use crate::handler::Handlers;
 use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STOP_GRACE, STRAGGLER_DELAY, UNSTARTED_HOLD};
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
-use crate::resp::{Backoff, Reply, Requests, Value};
+use crate::resp::{Backoff, Reply, Requests};
 use crate::shutdown::Phase;
 use crate::store::flight;
 use crate::store::turn::{BatchName, Turn, TurnReply};

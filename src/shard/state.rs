@@ -32,7 +32,7 @@ pub(crate) struct ShardOptions {
     /// Where Redis is.
     pub(crate) url: RedisUrl,
     /// The queues it serves, highest priority first; equal numbers share.
-    pub(crate) queues: Vec<(String, u32)>,
+    pub(crate) queues: Vec<(String, i32)>,
     /// Jobs it may run side by side.
     pub(crate) slots: usize,
     /// Whether a job stays in Redis until it is settled.

@@ -1,9 +1,14 @@
-//! The only place that names Redis commands.
+//! The commands the engine sends to Redis, and what it makes of the replies; the only place that names commands.
 //!
-//! Functions append commands to [`Requests`](crate::resp::Requests) and read the replies; they open no socket. Each
-//! says how many round trips it takes and what is atomic. Keys come from [`crate::wire::keys`].
+//! Sans-IO: each function appends to a [`Requests`](crate::resp::Requests) or reads a [`Reply`](crate::resp::Reply);
+//! shards, the control executor and blocking callers bring their own connection. Its docs state round trips and what is
+//! atomic. Keys are spelt in [`crate::wire::keys`].
 
+pub mod scripts;
+// The engine: the turn, what else befalls jobs in flight, the process.
+pub mod turn;
 pub mod flight;
 pub mod process;
-pub mod scripts;
-pub mod turn;
+// Producers and operators.
+pub mod enqueue;
+pub mod inspect;

@@ -4,6 +4,11 @@ use super::scripts::{Script, Scripts};
 use crate::resp::Requests;
 use crate::wire::keys;
 
+/// Appends the question what the server is: the server section of `INFO`. The reply is its text.
+pub fn ask_server_info(requests: &mut Requests) {
+    requests.command(&[b"INFO", b"server"]);
+}
+
 /// Appends the heartbeat: one `SET` with a time to live. The reply is `OK`.
 pub fn heartbeat(key: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
     let mut command = requests.begin(5);
