@@ -250,9 +250,9 @@ impl Inspection {
     fn accept_one(&mut self, asked: Asked, reply: &Reply) -> Result<(), InspectError> {
         let summary = &mut self.summary;
         match asked {
-            Asked::RetryJobs => summary.retry_jobs = set_size(keys::RETRIES, reply)?,
-            Asked::DeadJobs => summary.dead_jobs = set_size(keys::DEAD, reply)?,
-            Asked::ScheduledJobs => summary.scheduled_jobs = set_size(keys::SCHEDULED, reply)?,
+            Asked::RetryJobs => summary.retry_jobs = size(keys::RETRIES, reply)?,
+            Asked::DeadJobs => summary.dead_jobs = size(keys::DEAD, reply)?,
+            Asked::ScheduledJobs => summary.scheduled_jobs = size(keys::SCHEDULED, reply)?,
             Asked::Failures => summary.failures = counter(keys::FAILURES, reply)?,
             Asked::Processed => summary.processed = counter(keys::PROCESSED, reply)?,
             Asked::ProcessKeys => {
@@ -285,18 +285,19 @@ fn write_scan(requests: &mut Requests, cursor: &[u8], prefix: &str, kind: &str) 
 impl Scan {
     /// Takes one page: the cursor to go on with and some keys, perhaps none.
     fn accept(&mut self, prefix: &str, reply: &Reply) -> Result<(), InspectError> {
+        let pattern = format!("{prefix}*");
         let expected = "a cursor and a page of keys";
-        let mut parts = reply.as_array().map_err(at(prefix))?;
+        let mut parts = reply.as_array().map_err(at(&pattern))?;
         let (Some(cursor), Some(page)) = (parts.next(), parts.next()) else {
-            return Err(at(prefix)(reply.value().instead_of(expected)));
+            return Err(at(&pattern)(reply.value().instead_of(expected)));
         };
-        let cursor = cursor.as_bulk().map_err(at(prefix))?;
+        let cursor = cursor.as_bulk().map_err(at(&pattern))?;
         self.cursor = (cursor != b"0").then(|| cursor.to_vec());
-        for key in page.as_array().map_err(at(prefix))? {
-            self.keys.insert(key.as_bulk().map_err(at(prefix))?.to_vec());
+        for key in page.as_array().map_err(at(&pattern))? {
+            self.keys.insert(key.as_bulk().map_err(at(&pattern))?.to_vec());
         }
         if self.keys.len() > INSPECT_KEYS_MAX {
-            return Err(InspectError::TooManyKeys { pattern: format!("{prefix}*") });
+            return Err(InspectError::TooManyKeys { pattern });
         }
         Ok(())
     }
@@ -335,14 +336,14 @@ impl Summary {
             // The list went and something else took its name between SCAN and LLEN.
             Value::Error(error) if error.kind() == RedisErrorKind::WrongType => {}
             _ => {
-                self.queues.insert(queue.to_owned(), set_size(&key, reply)?);
+                self.queues.insert(queue.to_owned(), size(&key, reply)?);
             }
         }
         Ok(())
     }
 }
 
-fn set_size(key: &str, reply: &Reply) -> Result<u64, InspectError> {
+fn size(key: &str, reply: &Reply) -> Result<u64, InspectError> {
     let size = reply.as_integer().map_err(at(key))?;
     u64::try_from(size).map_err(|_| at(key)(reply.value().instead_of("a size")))
 }
@@ -357,3 +358,6 @@ fn counter(key: &str, reply: &Reply) -> Result<u64, InspectError> {
 fn at(what: &str) -> impl Fn(resp::Error) -> InspectError {
     move |cause| InspectError::Reply { what: what.to_owned(), cause }
 }
+
+#[cfg(test)]
+mod tests;

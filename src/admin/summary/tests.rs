@@ -56,6 +56,9 @@ fn every_captured_state_gives_the_summary_that_ruby_gave() {
     let mut compared = 0;
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
         let fixture: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         let Some(captured) = fixture.get("summary") else { continue };
         replay(&redis, &fixture["keys"]);
