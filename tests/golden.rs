@@ -13,6 +13,7 @@ use jiggler_uring::job::parse::{BadPayload, FirstFailure, Parser};
 use jiggler_uring::job::payload::NewJob;
 use jiggler_uring::job::retry::{FailureTimes, RetryPolicy, Verdict, decide};
 use jiggler_uring::time::RubyFloat;
+use jiggler_uring::wire::heartbeat::{self, HeartbeatValue};
 use jiggler_uring::wire::keys::{self, ListKey};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -303,4 +304,27 @@ fn every_key_of_the_gem_is_known() {
         }
     }
     assert!(servers > 5 && queues > 3 && taken > 1, "{servers} servers, {queues} queues, {taken} taken");
+}
+
+#[test]
+fn heartbeats_are_read_and_idle_ones_written_as_the_gem_does() {
+    let (mut idle, mut busy) = (0, 0);
+    for (stage, capture) in captures() {
+        for Key { key, value, .. } in capture.keys {
+            if !key.starts_with(keys::SERVER_PREFIX) {
+                continue;
+            }
+            let json = value.as_str().unwrap();
+            let read = heartbeat::parse(json).unwrap();
+            if read.current_jobs.get() == "{}" {
+                let value = HeartbeatValue { heartbeat: read.heartbeat, rss_kb: read.rss };
+                assert_eq!(value.to_json(), json, "{stage}");
+                idle += 1;
+            } else {
+                assert!(read.current_jobs.get().contains("\"job_args\""), "{stage}");
+                busy += 1;
+            }
+        }
+    }
+    assert!(idle > 5 && busy > 1, "{idle} idle, {busy} busy");
 }

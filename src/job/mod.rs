@@ -16,4 +16,5 @@ pub mod payload;
 pub mod retry;
 
 mod nodes;
+mod refusal;
 mod scan;
