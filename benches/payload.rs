@@ -11,7 +11,6 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jiggler_uring::job::bad::bury_unparsable;
 use jiggler_uring::job::failure::ErrorInfo;
 use jiggler_uring::job::parse::Parser;
-use jiggler_uring::job::payload::NewJob;
 use jiggler_uring::job::retry::{FailureTimes, RetryPolicy, decide};
 
 /// 90 bytes, as the gem writes a job with two arguments.
@@ -66,9 +65,6 @@ fn write(criterion: &mut Criterion) {
     let times = FailureTimes::at(1_795_299_919.812_253_5);
     criterion.bench_function("decide on a failure", |bencher| {
         bencher.iter(|| decide(black_box(FAILED), history, &policy, &error, times).unwrap());
-    });
-    criterion.bench_function("build a new payload", |bencher| {
-        bencher.iter(|| NewJob::new("ResizeImageJob", black_box(&(8_467_123, 1_280))).unwrap().to_payload());
     });
     let reason = Parser::new().parse(b"this is not json").unwrap_err();
     criterion.bench_function("bury bytes that are no job", |bencher| {

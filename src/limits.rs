@@ -16,9 +16,13 @@ pub const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// parser stops at 100 by default; recursion over a value this deep fits any stack.
 pub const PAYLOAD_DEPTH_MAX: usize = 128;
 
-/// Payload size in bytes up to which a parser keeps its buffers: they take up to some 30 times as much, so after a
-/// larger payload they are given back rather than held for ever.
+/// Payload size in bytes up to which a parser keeps its buffers, which take up to six times as much: after a larger
+/// payload they are given back rather than held for ever.
 pub const PARSER_KEEP_BYTES: usize = 64 * 1024;
+
+/// Nodes (values and keys, 24 bytes each) up to which a parser keeps its tape. A payload of numbers holds one node in
+/// two bytes, so this is the tape of any payload of [`PARSER_KEEP_BYTES`].
+pub const PARSER_KEEP_NODES: usize = PARSER_KEEP_BYTES;
 
 /// Longest `error_message` that is stored with a failed job, in characters. The gem's own bound.
 pub const ERROR_MESSAGE_CHARS_MAX: usize = 10_000;

@@ -10,9 +10,9 @@ use jiggler_uring::job::amend::amend;
 use jiggler_uring::job::bad::{bury_unparsable, exhume};
 use jiggler_uring::job::failure::ErrorInfo;
 use jiggler_uring::job::parse::{BadPayload, FirstFailure, Parser};
-use jiggler_uring::job::payload::NewJob;
 use jiggler_uring::job::retry::{FailureTimes, RetryPolicy, Verdict, decide};
 use jiggler_uring::time::RubyFloat;
+use jiggler_uring::wire::heartbeat::{self, HeartbeatValue};
 use jiggler_uring::wire::keys::{self, ListKey};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -177,26 +177,6 @@ fn every_argument_type_of_ruby_decodes() {
 }
 
 #[test]
-fn new_payloads_are_those_of_the_gems_client() {
-    #[derive(Deserialize)]
-    struct Enqueued {
-        name: String,
-        args: Box<RawValue>,
-        retries: u32,
-        jid: String,
-    }
-    let mut built = 0;
-    for Member { stage, payload, .. } in members().iter().filter(|member| member.stage.starts_with("enqueue"))
-    {
-        let Enqueued { name, args, retries, jid } = serde_json::from_str(payload).unwrap();
-        let job = NewJob::with_raw_args(&name, args).unwrap().retries(retries).jid(jid);
-        assert_eq!(text_of(&job.to_payload()), payload, "{stage}");
-        built += 1;
-    }
-    assert!(built >= 10, "rebuilt only {built}");
-}
-
-#[test]
 fn the_first_failure_makes_the_gems_retry() {
     let gem = member("retry_1", "FailJob");
     let score = gem.score.unwrap();
@@ -303,4 +283,27 @@ fn every_key_of_the_gem_is_known() {
         }
     }
     assert!(servers > 5 && queues > 3 && taken > 1, "{servers} servers, {queues} queues, {taken} taken");
+}
+
+#[test]
+fn heartbeats_are_read_and_idle_ones_written_as_the_gem_does() {
+    let (mut idle, mut busy) = (0, 0);
+    for (stage, capture) in captures() {
+        for Key { key, value, .. } in capture.keys {
+            if !key.starts_with(keys::SERVER_PREFIX) {
+                continue;
+            }
+            let json = value.as_str().unwrap();
+            let read = heartbeat::parse(json).unwrap();
+            if read.current_jobs.get() == "{}" {
+                let value = HeartbeatValue { heartbeat: read.heartbeat, rss_kb: read.rss };
+                assert_eq!(value.to_json(), json, "{stage}");
+                idle += 1;
+            } else {
+                assert!(read.current_jobs.get().contains("\"job_args\""), "{stage}");
+                busy += 1;
+            }
+        }
+    }
+    assert!(idle > 5 && busy > 1, "{idle} idle, {busy} busy");
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::handler::{JobError, JobResult, Registry};
+use crate::job::failure::CLASS_BAD_ARGUMENTS;
 use crate::limits::{FIB_MAX, SLEEP_SECONDS_MAX};
 use crate::server::Core;
 
@@ -41,7 +42,7 @@ async fn noop(_: Ignored, _: Ignored, _: Ignored, _: Ignored) {}
 async fn sleep(seconds: f64) -> JobResult {
     if !(0.0..=SLEEP_SECONDS_MAX).contains(&seconds) {
         let message = format!("seconds must be between 0 and {SLEEP_SECONDS_MAX}, not {seconds}");
-        return Err(JobError::new("ArgumentError", message));
+        return Err(JobError::new(CLASS_BAD_ARGUMENTS, message));
     }
     glommio::timer::sleep(Duration::from_secs_f64(seconds)).await;
     Ok(())
@@ -49,7 +50,7 @@ async fn sleep(seconds: f64) -> JobResult {
 
 async fn fib(n: u64) -> JobResult {
     if n > FIB_MAX {
-        return Err(JobError::new("ArgumentError", format!("n must be at most {FIB_MAX}, not {n}")));
+        return Err(JobError::new(CLASS_BAD_ARGUMENTS, format!("n must be at most {FIB_MAX}, not {n}")));
     }
     // On the core's helper thread: the shard goes on fetching, settling and running what waits.
     let number = glommio::executor().spawn_blocking(move || slow_fib(n)).await;

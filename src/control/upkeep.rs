@@ -4,6 +4,7 @@
 //! while nothing changes.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
@@ -19,6 +20,7 @@ use crate::stats::ShardStats;
 use crate::store::process;
 use crate::store::scripts::{self, Scripts};
 use crate::time::unix_now;
+use crate::wire::heartbeat::HeartbeatValue;
 
 /// Keeps a process known to its fleet.
 pub(super) struct Upkeep {
@@ -33,19 +35,6 @@ pub(super) struct Upkeep {
     outage: Option<Instant>,
     first: bool,
 }
-
-/// What the gem stores under a heartbeat key.
-#[derive(Serialize)]
-struct Heartbeat {
-    heartbeat: f64,
-    /// Resident memory in kB.
-    rss: Option<u64>,
-    /// Stays empty: the gem's web page raises on any entry (P9). What runs is published under a key of ours.
-    current_jobs: Empty,
-}
-
-#[derive(Serialize)]
-struct Empty {}
 
 /// What we store under our own key.
 #[derive(Serialize)]
@@ -146,7 +135,8 @@ impl Upkeep {
         }
         let ttl_s = (options.stats_interval + HEARTBEAT_TTL_EXTRA).as_secs();
         if heartbeat {
-            process::heartbeat(&options.heartbeat_key, &heartbeat_json(), ttl_s, &mut requests);
+            let value = HeartbeatValue { heartbeat: unix_now(), rss_kb: resident_kb() };
+            process::heartbeat(&options.heartbeat_key, &value.to_json(), ttl_s, &mut requests);
             if self.first {
                 process::touch_counters(&mut requests);
             }
@@ -220,17 +210,13 @@ async fn open(control: &Control) -> Result<(Connection, Scripts), Error> {
     Ok((conn, scripts))
 }
 
-fn heartbeat_json() -> String {
-    to_json(&Heartbeat { heartbeat: unix_now(), rss: resident_kb(), current_jobs: Empty {} })
-}
-
-fn figures_json(phase: Phase, stats: &[std::sync::Arc<ShardStats>]) -> String {
+fn figures_json(phase: Phase, stats: &[Arc<ShardStats>]) -> String {
     let phase = match phase {
         Phase::Running => "running",
         Phase::Quiet => "quiet",
         Phase::Stopping { .. } => "stopping",
     };
-    let of = |stats: &std::sync::Arc<ShardStats>| ShardFigures {
+    let of = |stats: &Arc<ShardStats>| ShardFigures {
         processed: stats.processed.get(),
         failed: stats.failed.get(),
         fetched: stats.fetched.get(),

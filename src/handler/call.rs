@@ -5,6 +5,7 @@ use std::future::Future;
 use serde::de::DeserializeOwned;
 
 use super::{Ctx, JobError, JobResult};
+use crate::job::failure::CLASS_BAD_ARGUMENTS;
 use crate::job::Args;
 
 /// An async function that can run a job.
@@ -26,7 +27,7 @@ pub trait Handler<S, Marker>: 'static {
     /// Decodes the arguments and calls the function. `ctx` is asked for only if the function wants it.
     ///
     /// # Errors
-    /// An `ArgumentError` that names the position, what was expected and what was found.
+    /// An error that names the position, what was expected and what was found.
     #[doc(hidden)]
     fn call(&self, ctx: &dyn Fn() -> Ctx<S>, args: &mut Args<'_>) -> Result<Self::Future, JobError>;
 }
@@ -103,13 +104,10 @@ handlers! {
     A1 A2 A3 A4 A5 A6 A7 A8;
 }
 
-/// The class under which a job with unfit arguments is stored; Ruby's name for it.
-const ARGUMENT_ERROR: &str = "ArgumentError";
-
 fn parameter<T: DeserializeOwned>(args: &mut Args<'_>) -> Result<T, JobError> {
-    args.take::<T>().map_err(|error| JobError::new(ARGUMENT_ERROR, error.to_string()))
+    args.take::<T>().map_err(|error| JobError::new(CLASS_BAD_ARGUMENTS, error.to_string()))
 }
 
 fn no_more(args: &Args<'_>) -> Result<(), JobError> {
-    args.finish().map_err(|error| JobError::new(ARGUMENT_ERROR, error.to_string()))
+    args.finish().map_err(|error| JobError::new(CLASS_BAD_ARGUMENTS, error.to_string()))
 }

@@ -82,8 +82,8 @@ mod tests {
     fn sources_are_told_once() {
         #[derive(Debug, thiserror::Error)]
         #[error("cannot open the ledger")]
-        struct Outer(#[source] std::fmt::Error);
-        let error = JobError::from(Outer(std::fmt::Error));
-        assert_eq!(error.message(), format!("cannot open the ledger: {}", std::fmt::Error));
+        struct Outer(#[source] fmt::Error);
+        let error = JobError::from(Outer(fmt::Error));
+        assert_eq!(error.message(), format!("cannot open the ledger: {}", fmt::Error));
     }
 }

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::{IntoJobResult, JobError, JobResult};
+use crate::job::failure::CLASS_PANIC;
 use crate::limits::IDLE_FUTURES_MAX;
 
 /// A job that was started.
@@ -131,7 +132,7 @@ fn caught<T>(code: impl FnOnce() -> T) -> Result<T, JobError> {
             .unwrap_or_else(|| "the panic carried no text".to_owned());
         // Dropping a panic payload may panic in turn; such a payload is leaked rather than let loose.
         std::mem::forget(payload);
-        JobError::new("Panic", message)
+        JobError::new(CLASS_PANIC, message)
     })
 }
 
@@ -193,7 +194,7 @@ mod tests {
         ];
         for (future, message) in cases {
             let Started::Done(Err(error)) = start(&pool, future) else { panic!("it must fail") };
-            assert_eq!((error.class(), error.message()), ("Panic", message));
+            assert_eq!((error.class(), error.message()), (CLASS_PANIC, message));
         }
         let Started::Done(Err(error)) = pool.start(|| panic!("in build")) else { panic!("it must fail") };
         assert_eq!(error.message(), "in build");

@@ -13,8 +13,10 @@ use std::ops::Range;
 use serde::Deserialize;
 use simd_json::{Node, Tape};
 
-use crate::job::nodes::{self, Absent, Refusal, Value};
+use crate::job::nodes::{self, Value};
+use crate::job::refusal::{Absent, Refusal};
 use crate::job::{fields, scan};
+use crate::limits::PARSER_KEEP_NODES;
 
 /// Longest piece of an argument that is quoted in an error, in bytes: enough to recognise a number.
 const QUOTED_BYTES_MAX: usize = 40;
@@ -92,7 +94,14 @@ struct OnTape<'p> {
 
 impl Drop for OnTape<'_> {
     fn drop(&mut self) {
-        *self.home = mem::replace(&mut self.tape, Tape(Vec::new())).reset();
+        give_back(self.home, mem::replace(&mut self.tape, Tape(Vec::new())));
+    }
+}
+
+/// Returns a tape to its parser, unless a huge payload has made it larger than is worth holding.
+pub(crate) fn give_back(home: &mut Tape<'static>, tape: Tape<'_>) {
+    if tape.0.capacity() <= PARSER_KEEP_NODES {
+        *home = tape.reset();
     }
 }
 

@@ -12,10 +12,10 @@ pub mod parse;
 pub mod amend;
 pub mod bad;
 pub mod failure;
-pub mod payload;
 pub mod retry;
 
 mod nodes;
+mod refusal;
 mod scan;
 
 pub use amend::AmendError;

@@ -12,14 +12,16 @@
 //! Sketch: a payload of 90 bytes costs one copy and two passes (structure, tape of some 15 nodes), no allocation.
 
 use std::mem;
-use std::ops::Range;
 
-use serde::de::IgnoredAny;
-use simd_json::{Buffers, INPUT_PADDING, Node, StaticNode, Tape, fill_tape_padded};
+use simd_json::{Buffers, INPUT_PADDING, Tape, fill_tape_padded};
 
 use crate::job::args::{self, Args};
-use crate::job::{fields, nodes, scan};
-use crate::limits::{PARSER_KEEP_BYTES, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX, RETRIES_MAX};
+use crate::job::fields;
+use crate::limits::{PARSER_KEEP_BYTES, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX};
+
+mod count;
+mod second_opinion;
+mod tape;
 
 /// Why bytes are no job. No retry heals it: they belong into the dead set, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +80,7 @@ pub enum BadPayload {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct History {
     /// How many retries follow the first failure: missing or null is 0, at most
-    /// [`RETRIES_MAX`].
+    /// [`crate::limits::RETRIES_MAX`].
     pub retries: u32,
     /// Which retry this run is: 0 for the first run.
     pub attempt: u32,
@@ -158,8 +160,8 @@ impl Parser {
         if bytes > PAYLOAD_BYTES_MAX {
             return Err(BadPayload::TooLarge { bytes, max: PAYLOAD_BYTES_MAX });
         }
-        if self.scratch.capacity() > PARSER_KEEP_BYTES && bytes < PARSER_KEEP_BYTES / 2 {
-            *self = Self::new();
+        if bytes <= PARSER_KEEP_BYTES {
+            self.release_excess();
         }
         let Self { scratch, buffers, tape: home, texts } = self;
         scratch.clear();
@@ -167,10 +169,18 @@ impl Parser {
         scratch.resize(bytes + INPUT_PADDING, b' ');
         let mut tape = mem::replace(home, Tape(Vec::new())).reset();
         if fill_tape_padded(scratch, bytes, buffers, &mut tape).is_ok() {
-            from_tape(payload, tape, home)
+            tape::from_tape(payload, tape, home)
         } else {
-            *home = tape.reset();
-            second_opinion(payload, texts)
+            args::give_back(home, tape);
+            second_opinion::second_opinion(payload, texts)
+        }
+    }
+
+    /// Gives back the buffers that a payload of more than [`PARSER_KEEP_BYTES`] has left behind. Parsing a smaller
+    /// payload does it too; a shard that goes idle should not keep them until then.
+    pub fn release_excess(&mut self) {
+        if self.scratch.capacity() > PARSER_KEEP_BYTES + 2 * INPUT_PADDING {
+            *self = Self::new();
         }
     }
 }
@@ -208,188 +218,6 @@ impl<V> Envelope<V> {
             fields::STARTED_AT => &mut self.started_at,
             _ => return None,
         })
-    }
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// The fast way: simd-json's tape
-// ---------------------------------------------------------------------------------------------------------------
-
-fn from_tape<'p>(
-    payload: &'p [u8],
-    tape: Tape<'p>,
-    home: &'p mut Tape<'static>,
-) -> Result<Parsed<'p>, BadPayload> {
-    match read_tape(&tape.0) {
-        Ok((name, envelope)) => {
-            let node = |at: Option<usize>| at.and_then(|at| tape.0.get(at));
-            let text = |at| match node(at) {
-                Some(Node::String(text)) => Some(*text),
-                _ => None,
-            };
-            let (jid, queue) = (text(envelope.jid), text(envelope.queue));
-            let history = History {
-                retries: count(node(envelope.retries)),
-                attempt: count(node(envelope.attempt)),
-                first_failure: match node(envelope.started_at) {
-                    None | Some(Node::Static(StaticNode::Null | StaticNode::Bool(false))) => {
-                        FirstFailure::Unknown
-                    }
-                    Some(_) => FirstFailure::Recorded,
-                },
-            };
-            Ok(Parsed { name, jid, queue, history, args: Args::on_tape(payload, tape, home, envelope.args) })
-        }
-        Err(bad) => {
-            *home = tape.reset();
-            Err(bad)
-        }
-    }
-}
-
-/// Finds the members on the tape: the name, and where the others' nodes stand.
-fn read_tape<'p>(tape: &[Node<'p>]) -> Result<(&'p str, Envelope<usize>), BadPayload> {
-    let members = match tape.first() {
-        Some(Node::Object { len, .. }) => *len,
-        Some(other) => return Err(BadPayload::NotAnObject { got: nodes::kind(other).into() }),
-        None => return Err(BadPayload::NotJson { detail: "nothing in it".into() }),
-    };
-    let mut envelope = Envelope::EMPTY;
-    let mut at = 1;
-    for _ in 0..members {
-        let (Some(Node::String(key)), Some(value)) = (tape.get(at), tape.get(at + 1)) else { break };
-        if let Some(slot) = envelope.slot(key) {
-            *slot = Some(at + 1);
-        }
-        at += 1 + nodes::span(value);
-    }
-    let name = match envelope.name.and_then(|at| tape.get(at)) {
-        Some(Node::String(name)) => *name,
-        Some(other) => return Err(BadPayload::NameNotAString { got: nodes::kind(other).into() }),
-        None => return Err(BadPayload::NoName),
-    };
-    match envelope.args.and_then(|at| tape.get(at)) {
-        // `perform(*nil)` is a call without arguments in Ruby.
-        None | Some(Node::Static(StaticNode::Null)) => envelope.args = None,
-        Some(Node::Array { .. }) => {}
-        Some(other) => return Err(BadPayload::ArgsNotAnArray { got: nodes::kind(other).into() }),
-    }
-    Ok((name, envelope))
-}
-
-/// A count as Ruby's `to_i` reads it: floats lose their fraction, text counts as far as it is a number, null is 0.
-/// What has no `to_i` (which ends the gem's run in an error) is 0 too, as is what is negative.
-fn count(node: Option<&Node<'_>>) -> u32 {
-    match node {
-        Some(Node::Static(StaticNode::U64(value))) => bounded(*value),
-        Some(Node::Static(StaticNode::F64(value))) => whole(*value),
-        Some(Node::String(text)) => leading_number(text),
-        _ => 0,
-    }
-}
-
-fn bounded(value: u64) -> u32 {
-    u32::try_from(value).map_or(RETRIES_MAX, |value| value.min(RETRIES_MAX))
-}
-
-/// The whole part of a float, within bounds.
-fn whole(value: f64) -> u32 {
-    if value >= f64::from(RETRIES_MAX) {
-        return RETRIES_MAX;
-    }
-    // The cast saturates: below 0 and NaN become 0.
-    value as u32
-}
-
-fn leading_number(text: &str) -> u32 {
-    let text = text.trim_start();
-    let text = text.strip_prefix('+').unwrap_or(text);
-    let end = text.find(|digit: char| !digit.is_ascii_digit()).unwrap_or(text.len());
-    match &text[..end] {
-        "" => 0,
-        digits => digits.parse().map_or(RETRIES_MAX, bounded),
-    }
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// The slow way: a second opinion on what simd-json refused
-// ---------------------------------------------------------------------------------------------------------------
-
-/// Decides what bytes are that simd-json refused: no job, for a reason it does not tell apart, or legal JSON with
-/// something in it that it cannot hold (`1e400`, `"\ud800"`), which is an argument's trouble and not the payload's.
-#[cold]
-fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Result<Parsed<'p>, BadPayload> {
-    let text =
-        std::str::from_utf8(payload).map_err(|error| BadPayload::NotUtf8 { offset: error.valid_up_to() })?;
-    // Ignoring a value does not recurse, so no depth of nesting can exhaust the stack.
-    serde_json::from_str::<IgnoredAny>(text)
-        .map_err(|error| BadPayload::NotJson { detail: error.to_string() })?;
-    if scan::depth(payload) > PAYLOAD_DEPTH_MAX {
-        return Err(BadPayload::TooDeep { max: PAYLOAD_DEPTH_MAX });
-    }
-    if scan::first_byte(payload) != Some(b'{') {
-        return Err(BadPayload::NotAnObject { got: args::got(payload).into_owned() });
-    }
-    let envelope = read_spans(payload)?;
-    let value = |span: &Option<Range<usize>>| span.as_ref().and_then(|span| payload.get(span.clone()));
-    let decoded = |span| value(span).and_then(|value| serde_json::from_slice::<String>(value).ok());
-
-    texts.jid = decoded(&envelope.jid);
-    texts.queue = decoded(&envelope.queue);
-    texts.name = match value(&envelope.name) {
-        None => return Err(BadPayload::NoName),
-        Some(name) => decoded(&envelope.name).ok_or_else(|| BadPayload::NameNotAString {
-            got: match name.first() {
-                Some(b'"') => "one with a lone surrogate".into(),
-                _ => args::got(name).into_owned(),
-            },
-        })?,
-    };
-    let (array, elements) = match value(&envelope.args) {
-        None | Some(b"null") => (None, Vec::new()),
-        Some(array @ [b'[', ..]) => (envelope.args.clone(), scan::elements(array).map_err(unscannable)?),
-        Some(other) => return Err(BadPayload::ArgsNotAnArray { got: args::got(other).into_owned() }),
-    };
-    let start = array.as_ref().map_or(0, |span| span.start);
-    let elements = elements.into_iter().map(|span| span.start + start..span.end + start).collect();
-    Ok(Parsed {
-        name: &texts.name,
-        jid: texts.jid.as_deref(),
-        queue: texts.queue.as_deref(),
-        history: History {
-            retries: value(&envelope.retries).map_or(0, raw_count),
-            attempt: value(&envelope.attempt).map_or(0, raw_count),
-            first_failure: match value(&envelope.started_at) {
-                None | Some(b"null" | b"false") => FirstFailure::Unknown,
-                Some(_) => FirstFailure::Recorded,
-            },
-        },
-        args: Args::raw(payload, array, elements),
-    })
-}
-
-fn read_spans(payload: &[u8]) -> Result<Envelope<Range<usize>>, BadPayload> {
-    let mut envelope = Envelope::EMPTY;
-    for member in scan::members(payload).map_err(unscannable)? {
-        // A key that no text can hold is none of ours.
-        let Ok(key) = serde_json::from_slice::<String>(&payload[member.key]) else { continue };
-        if let Some(slot) = envelope.slot(&key) {
-            *slot = Some(member.value);
-        }
-    }
-    Ok(envelope)
-}
-
-/// The scan follows a parser that found the text valid, so this is a last line, not a usual one.
-fn unscannable(error: scan::Unexpected) -> BadPayload {
-    BadPayload::NotJson { detail: error.to_string() }
-}
-
-/// As [`count`], from a value's bytes.
-fn raw_count(value: &[u8]) -> u32 {
-    match serde_json::from_slice::<String>(value) {
-        Ok(text) => leading_number(&text),
-        Err(_) => std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).map_or(0, whole),
     }
 }
 

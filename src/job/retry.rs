@@ -173,6 +173,13 @@ mod tests {
     }
 
     #[test]
+    fn what_no_type_can_hold_survives_a_retry() {
+        let raw = r#"{"name":"N","args":["\ud800",1e400,[]],"retries":1,"b":9007199254740993}"#;
+        let Verdict::Retry { payload, .. } = fail(raw, 1.0) else { panic!("one retry is left") };
+        assert!(text(&payload).starts_with(&raw[..raw.len() - 1]), "{}", text(&payload));
+    }
+
+    #[test]
     fn a_null_first_failure_is_overwritten_in_place() {
         let Verdict::Dead { payload, .. } = fail(r#"{"started_at":null,"name":"N"}"#, 2.0) else {
             panic!("no retries")

@@ -7,6 +7,7 @@ use super::batch::Batch;
 use super::settle::Failed;
 use super::state::Shard;
 use crate::handler::{Call, JobError, JobFuture, JobResult, Started};
+use crate::job::failure::CLASS_UNKNOWN_JOB;
 use crate::limits::JOBS_BETWEEN_YIELD_CHECKS;
 
 /// Starts the jobs at hand while there are free slots. Whether any was started.
@@ -61,7 +62,7 @@ fn run_one(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) {
     };
     let history = parsed.history;
     let Some(entry) = shard.handlers.find(parsed.name) else {
-        let error = JobError::new("UnknownJob", format!("no handler is registered for job {}", parsed.name));
+        let error = JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {}", parsed.name));
         let failed = Failed { history, retry_queue: None, name: parsed.name, jid: parsed.jid.unwrap_or_default() };
         return shard.settle_failure(batch, at, &failed, &error);
     };

@@ -30,6 +30,8 @@ pub struct QueueKeys {
     pub list: Box<[u8]>,
     /// The shard's in-flight index of that queue.
     pub index: Box<[u8]>,
+    /// The same, as text.
+    index_name: Box<str>,
     /// The list into which a blocking move puts jobs.
     pub wait_list: Box<[u8]>,
     /// Where payloads too large to fetch go.
@@ -45,7 +47,8 @@ impl QueueKeys {
             list: keys::queue(name).into_bytes().into(),
             wait_list: keys::wait_list(&index).into_bytes().into(),
             oversize: keys::oversize_list(&index).into_bytes().into(),
-            index: index.into_bytes().into(),
+            index: index.as_bytes().into(),
+            index_name: index.into(),
         }
     }
 
@@ -53,13 +56,7 @@ impl QueueKeys {
     pub fn batch(&self, batch: BatchName) -> Vec<u8> {
         match batch {
             BatchName::Wait => self.wait_list.to_vec(),
-            BatchName::Turn(turn) => {
-                let mut key = Vec::with_capacity(self.index.len() + 21);
-                key.extend_from_slice(&self.index);
-                key.push(b':');
-                key.extend_from_slice(turn.to_string().as_bytes());
-                key
-            }
+            BatchName::Turn(turn) => keys::batch(&self.index_name, turn).into_bytes(),
         }
     }
 }

@@ -276,10 +276,10 @@ mod tests {
         let index = in_flight_index("default", "06c7221317f9", 3);
         let ours = [
             LEASES.to_owned(),
-            OVERSIZE.to_owned(),
             process("06c7221317f9"),
             batch(&index, 7),
             wait_list(&index),
+            oversize_list(&index),
             index,
         ];
         for key in ours {

@@ -3,6 +3,7 @@
 //! Responsible for the spelling of keys, of queue names and of the heartbeat. Not for job payloads (`job`), nor for
 //! the commands that touch the keys (`store`).
 
+pub mod heartbeat;
 pub mod keys;
 pub mod queue_name;
 

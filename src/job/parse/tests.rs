@@ -2,9 +2,11 @@
 //! what serde_json takes as JSON.
 
 use proptest::prelude::*;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::*;
+use crate::limits::{PARSER_KEEP_NODES, RETRIES_MAX};
 
 fn bad(payload: impl AsRef<[u8]>) -> BadPayload {
     Parser::new().parse(payload.as_ref()).map(|parsed| format!("{parsed:?}")).unwrap_err()
@@ -203,8 +205,26 @@ fn size_is_bounded_at_the_limit() {
             assert_eq!(parsed.unwrap_err(), reason);
         }
     }
-    parser.parse(br#"{"name":"N"}"#).unwrap();
-    assert!(parser.scratch.capacity() < PARSER_KEEP_BYTES, "a large payload's buffers are given back");
+}
+
+#[test]
+fn buffers_of_a_large_payload_are_given_back() {
+    let small = br#"{"name":"N","args":[1,2,3]}"#;
+    let large = format!(r#"{{"name":"N","args":[{}0]}}"#, "1,".repeat(PARSER_KEEP_BYTES));
+    let mut parser = Parser::new();
+    for release in
+        [|parser: &mut Parser| parser.release_excess(), |parser: &mut Parser| drop(parser.parse(b"{}"))]
+    {
+        assert_eq!(parser.parse(large.as_bytes()).unwrap().args.len(), PARSER_KEEP_BYTES + 1);
+        assert!(parser.tape.0.capacity() <= PARSER_KEEP_NODES);
+        assert!(parser.scratch.capacity() > PARSER_KEEP_BYTES);
+        release(&mut parser);
+        assert!(parser.scratch.capacity() <= PARSER_KEEP_BYTES);
+        parser.parse(small).unwrap();
+        let kept = (parser.scratch.as_ptr(), parser.tape.0.as_ptr());
+        parser.parse(small).unwrap();
+        assert_eq!(kept, (parser.scratch.as_ptr(), parser.tape.0.as_ptr()), "small ones are kept");
+    }
 }
 
 #[test]

@@ -1,0 +1,82 @@
+//! The slow way: a second opinion on bytes that simd-json refused.
+//!
+//! Responsible for telling why bytes are no job, and for reading those that are one all the same. Not for speed.
+
+use std::ops::Range;
+
+use serde::de::IgnoredAny;
+
+use crate::job::args::{self, Args};
+use crate::job::parse::{BadPayload, Envelope, FirstFailure, History, Parsed, Texts, count};
+use crate::job::scan;
+use crate::limits::PAYLOAD_DEPTH_MAX;
+
+/// Decides what bytes are that simd-json refused: no job, for a reason it does not tell apart, or legal JSON with
+/// something in it that it cannot hold (`1e400`, `"\ud800"`), which is an argument's trouble and not the payload's.
+#[cold]
+pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Result<Parsed<'p>, BadPayload> {
+    let text =
+        std::str::from_utf8(payload).map_err(|error| BadPayload::NotUtf8 { offset: error.valid_up_to() })?;
+    // Ignoring a value does not recurse, so no depth of nesting can exhaust the stack.
+    serde_json::from_str::<IgnoredAny>(text)
+        .map_err(|error| BadPayload::NotJson { detail: error.to_string() })?;
+    if scan::depth(payload) > PAYLOAD_DEPTH_MAX {
+        return Err(BadPayload::TooDeep { max: PAYLOAD_DEPTH_MAX });
+    }
+    if scan::first_byte(payload) != Some(b'{') {
+        return Err(BadPayload::NotAnObject { got: args::got(payload).into_owned() });
+    }
+    let envelope = read_spans(payload)?;
+    let value = |span: &Option<Range<usize>>| span.as_ref().and_then(|span| payload.get(span.clone()));
+    let decoded = |span| value(span).and_then(|value| serde_json::from_slice::<String>(value).ok());
+
+    texts.jid = decoded(&envelope.jid);
+    texts.queue = decoded(&envelope.queue);
+    texts.name = match value(&envelope.name) {
+        None => return Err(BadPayload::NoName),
+        Some(name) => decoded(&envelope.name).ok_or_else(|| BadPayload::NameNotAString {
+            got: match name.first() {
+                Some(b'"') => "one with a lone surrogate".into(),
+                _ => args::got(name).into_owned(),
+            },
+        })?,
+    };
+    let (array, elements) = match value(&envelope.args) {
+        None | Some(b"null") => (None, Vec::new()),
+        Some(array @ [b'[', ..]) => (envelope.args.clone(), scan::elements(array).map_err(unscannable)?),
+        Some(other) => return Err(BadPayload::ArgsNotAnArray { got: args::got(other).into_owned() }),
+    };
+    let start = array.as_ref().map_or(0, |span| span.start);
+    let elements = elements.into_iter().map(|span| span.start + start..span.end + start).collect();
+    Ok(Parsed {
+        name: &texts.name,
+        jid: texts.jid.as_deref(),
+        queue: texts.queue.as_deref(),
+        history: History {
+            retries: value(&envelope.retries).map_or(0, count::from_bytes),
+            attempt: value(&envelope.attempt).map_or(0, count::from_bytes),
+            first_failure: match value(&envelope.started_at) {
+                None | Some(b"null" | b"false") => FirstFailure::Unknown,
+                Some(_) => FirstFailure::Recorded,
+            },
+        },
+        args: Args::raw(payload, array, elements),
+    })
+}
+
+fn read_spans(payload: &[u8]) -> Result<Envelope<Range<usize>>, BadPayload> {
+    let mut envelope = Envelope::EMPTY;
+    for member in scan::members(payload).map_err(unscannable)? {
+        // A key that no text can hold is none of ours.
+        let Ok(key) = serde_json::from_slice::<String>(&payload[member.key]) else { continue };
+        if let Some(slot) = envelope.slot(&key) {
+            *slot = Some(member.value);
+        }
+    }
+    Ok(envelope)
+}
+
+/// The scan follows a parser that found the text valid, so this is a last line, not a usual one.
+fn unscannable(error: scan::Unexpected) -> BadPayload {
+    BadPayload::NotJson { detail: error.to_string() }
+}

@@ -1,0 +1,72 @@
+//! The fast way: a job's members on simd-json's tape.
+//!
+//! Responsible for finding and reading them. Not for bytes simd-json refuses (`super::second_opinion`).
+
+use simd_json::{Node, StaticNode, Tape};
+
+use crate::job::args::{self, Args};
+use crate::job::nodes;
+use crate::job::parse::{BadPayload, Envelope, FirstFailure, History, Parsed, count};
+
+/// Reads a job from its tape, which goes back to `home` when the job is dropped.
+pub(super) fn from_tape<'p>(
+    payload: &'p [u8],
+    tape: Tape<'p>,
+    home: &'p mut Tape<'static>,
+) -> Result<Parsed<'p>, BadPayload> {
+    match read_tape(&tape.0) {
+        Ok((name, envelope)) => {
+            let node = |at: Option<usize>| at.and_then(|at| tape.0.get(at));
+            let text = |at| match node(at) {
+                Some(Node::String(text)) => Some(*text),
+                _ => None,
+            };
+            let (jid, queue) = (text(envelope.jid), text(envelope.queue));
+            let history = History {
+                retries: count::from_node(node(envelope.retries)),
+                attempt: count::from_node(node(envelope.attempt)),
+                first_failure: match node(envelope.started_at) {
+                    None | Some(Node::Static(StaticNode::Null | StaticNode::Bool(false))) => {
+                        FirstFailure::Unknown
+                    }
+                    Some(_) => FirstFailure::Recorded,
+                },
+            };
+            Ok(Parsed { name, jid, queue, history, args: Args::on_tape(payload, tape, home, envelope.args) })
+        }
+        Err(bad) => {
+            args::give_back(home, tape);
+            Err(bad)
+        }
+    }
+}
+
+/// Finds the members on the tape: the name, and where the others' nodes stand.
+fn read_tape<'p>(tape: &[Node<'p>]) -> Result<(&'p str, Envelope<usize>), BadPayload> {
+    let members = match tape.first() {
+        Some(Node::Object { len, .. }) => *len,
+        Some(other) => return Err(BadPayload::NotAnObject { got: nodes::kind(other).into() }),
+        None => return Err(BadPayload::NotJson { detail: "nothing in it".into() }),
+    };
+    let mut envelope = Envelope::EMPTY;
+    let mut at = 1;
+    for _ in 0..members {
+        let (Some(Node::String(key)), Some(value)) = (tape.get(at), tape.get(at + 1)) else { break };
+        if let Some(slot) = envelope.slot(key) {
+            *slot = Some(at + 1);
+        }
+        at += 1 + nodes::span(value);
+    }
+    let name = match envelope.name.and_then(|at| tape.get(at)) {
+        Some(Node::String(name)) => *name,
+        Some(other) => return Err(BadPayload::NameNotAString { got: nodes::kind(other).into() }),
+        None => return Err(BadPayload::NoName),
+    };
+    match envelope.args.and_then(|at| tape.get(at)) {
+        // `perform(*nil)` is a call without arguments in Ruby.
+        None | Some(Node::Static(StaticNode::Null)) => envelope.args = None,
+        Some(Node::Array { .. }) => {}
+        Some(other) => return Err(BadPayload::ArgsNotAnArray { got: nodes::kind(other).into() }),
+    }
+    Ok((name, envelope))
+}

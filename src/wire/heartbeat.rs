@@ -1,0 +1,75 @@
+//! What lies under a heartbeat key: the JSON the gem's summary and web page read.
+//!
+//! Responsible for its form. Not for when it is written, nor for the key ([`crate::wire::keys::Heartbeat`]).
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::time::RubyFloat;
+
+/// The value of a heartbeat key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HeartbeatValue {
+    /// When it was written, Unix seconds.
+    pub heartbeat: f64,
+    /// Resident memory of the process in kB, where it is known.
+    pub rss_kb: Option<u64>,
+}
+
+impl HeartbeatValue {
+    /// The JSON as the gem writes it. `current_jobs` is always empty: the gem's web page raises as soon as any
+    /// heartbeat, whoever wrote it, names a running job, so what runs is published elsewhere.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let heartbeat = RubyFloat(self.heartbeat);
+        match self.rss_kb {
+            Some(rss) => format!(r#"{{"heartbeat":{heartbeat},"rss":{rss},"current_jobs":{{}}}}"#),
+            None => format!(r#"{{"heartbeat":{heartbeat},"rss":null,"current_jobs":{{}}}}"#),
+        }
+    }
+}
+
+/// A heartbeat as any server wrote it, read for a summary.
+#[derive(Debug, Deserialize)]
+pub struct ReadHeartbeat<'j> {
+    /// When it was written, Unix seconds.
+    pub heartbeat: f64,
+    /// Resident memory of the process in kB, where it is known.
+    pub rss: Option<u64>,
+    /// Worker id to running job, an object, kept as it came.
+    #[serde(borrow)]
+    pub current_jobs: &'j RawValue,
+}
+
+/// Reads the value of a heartbeat key, a Ruby server's or ours.
+///
+/// # Errors
+///
+/// What serde_json says when it is none.
+pub fn parse(json: &str) -> Result<ReadHeartbeat<'_>, serde_json::Error> {
+    serde_json::from_str(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_heartbeats_are_written_as_the_gem_writes_them() {
+        let value = HeartbeatValue { heartbeat: 1_795_299_911.587_634, rss_kb: Some(35868) };
+        let gem = r#"{"heartbeat":1795299911.587634,"rss":35868,"current_jobs":{}}"#;
+        assert_eq!(value.to_json(), gem);
+        let unknown = HeartbeatValue { rss_kb: None, ..value };
+        assert_eq!(parse(&unknown.to_json()).unwrap().rss, None);
+    }
+
+    #[test]
+    fn busy_heartbeats_of_the_gem_are_read() {
+        let gem = r#"{"heartbeat":1795299770.32494,"rss":36192,"current_jobs":{"p0":{"job_args":{"name":"SleepJob","args":[14]},"queue":null,"started_at":1795299766.194593}}}"#;
+        let read = parse(gem).unwrap();
+        assert_eq!((read.heartbeat, read.rss), (1_795_299_770.324_94, Some(36192)));
+        assert!(read.current_jobs.get().starts_with(r#"{"p0":{"#));
+        assert!(parse("[]").is_err());
+        assert!(parse("").is_err());
+    }
+}
