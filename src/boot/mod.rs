@@ -37,7 +37,7 @@ pub enum Error {
     )]
     UringMissing,
     /// `kernel.io_uring_disabled` is set.
-    #[error("io_uring is switched off on this machine (kernel.io_uring_disabled = {value}): {}", sysctl_advice(*.value))]
+    #[error("io_uring is switched off here (kernel.io_uring_disabled = {value}): {}", sysctl_advice(*.value))]
     UringDisabled {
         /// 1: for processes without privilege; 2: for all.
         value: u8,
@@ -136,7 +136,8 @@ pub enum Error {
     },
     /// The user may not do what the engine does.
     #[error(
-        "redis at {address} denies the user a command ({reply}): give it `~jiggler:* ~{{jiggler:* +@all -@admin`"
+        "redis at {address} denies the user a command ({reply}): let it use every key \
+             that begins with `jiggler` or `{{jiggler`, with `+@all -@admin`"
     )]
     RedisPermission {
         /// Address without password.
