@@ -86,6 +86,8 @@ const GLOMMIO_PLACES: &[&str] = &[
 const SLEEP_PLACES: &[&str] = &[
     // Waits for a child process to answer or end, before and after the executors live.
     "src/embedded/server.rs",
+    // Asks the command line for the worker's state, beside the worker.
+    "examples/first_run.rs",
     // The one helper that polls for a state with a deadline.
     "tests/support/",
 ];
