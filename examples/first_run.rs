@@ -7,6 +7,7 @@
 use std::{
     env,
     error::Error,
+    io::{self, Write},
     os::unix::process::parent_id,
     path::PathBuf,
     process::{Command, ExitCode},
@@ -29,11 +30,9 @@ const JOBS_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_PAUSE: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
-    match run(parent_id()) {
-        Ok(text) => {
-            eprintln!("{text}");
-            ExitCode::SUCCESS
-        }
+    let shown = run(parent_id()).and_then(|text| Ok(io::stdout().write_all(text.as_bytes())?));
+    match shown {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("first run: {error}");
             ExitCode::FAILURE
@@ -66,6 +65,7 @@ fn run(worker: u32) -> Result<String, Box<dyn Error>> {
     poll(worker, JOBS_TIMEOUT, what, || Ok(summary()?.filter(|state| processed(state) >= wanted)))?;
 
     let table = command(&["summary"])?;
+    let shown = env::current_dir().ok().and_then(|dir| program.strip_prefix(dir).ok()).unwrap_or(&program);
     let names: Vec<&str> = SAMPLES.iter().map(|(name, _)| *name).collect();
     Ok(format!(
         "\n{} jobs were processed: {} (Fail fails, on purpose, and lies in the dead set now).\n\n{}\n\
@@ -74,7 +74,7 @@ fn run(worker: u32) -> Result<String, Box<dyn Error>> {
         SAMPLES.len(),
         names.join(", "),
         String::from_utf8_lossy(&table.stdout),
-        program = program.display(),
+        program = shown.display(),
     ))
 }
 

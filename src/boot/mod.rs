@@ -11,8 +11,6 @@ pub mod uring;
 
 use std::io;
 
-use thiserror::Error;
-
 pub use kernel::{Kernel, Version};
 pub use redis::RedisServer;
 
@@ -20,7 +18,7 @@ use crate::limits::{KERNEL_MIN, REDIS_MIN};
 
 /// Why this machine, or this Redis, cannot run the engine. Only [`Error::RedisBusy`] heals by itself, and
 /// [`Error::RedisUnreachable`] may; the caller that connects retries those. The others end the process (exit code 2).
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The kernel is too old.
