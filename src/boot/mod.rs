@@ -11,8 +11,6 @@ pub mod uring;
 
 use std::io;
 
-use thiserror::Error;
-
 pub use kernel::{Kernel, Version};
 pub use redis::{RedisServer, check as check_redis};
 
@@ -20,7 +18,7 @@ use crate::limits::{KERNEL_MIN, REDIS_MIN};
 
 /// Why this machine, or this Redis, cannot run the engine. Only [`Error::RedisBusy`] heals by itself, and
 /// [`Error::RedisUnreachable`] may; the caller that connects retries those. The others end the process (exit code 2).
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The kernel is too old.
@@ -37,7 +35,7 @@ pub enum Error {
     )]
     UringMissing,
     /// `kernel.io_uring_disabled` is set.
-    #[error("io_uring is switched off on this machine (kernel.io_uring_disabled = {value}): {}", sysctl_advice(*.value))]
+    #[error("io_uring is switched off here (kernel.io_uring_disabled = {value}): {}", sysctl_advice(*.value))]
     UringDisabled {
         /// 1: for processes without privilege; 2: for all.
         value: u8,
@@ -136,7 +134,8 @@ pub enum Error {
     },
     /// The user may not do what the engine does.
     #[error(
-        "redis at {address} denies the user a command ({reply}): give it `~jiggler:* ~{{jiggler:* +@all -@admin`"
+        "redis at {address} denies the user a command ({reply}): let it use every key \
+             that begins with `jiggler` or `{{jiggler`, with `+@all -@admin`"
     )]
     RedisPermission {
         /// Address without password.

@@ -10,8 +10,6 @@ pub mod orders;
 
 use std::ffi::OsString;
 
-use thiserror::Error;
-
 pub use exit::{Failure, run};
 pub use orders::{EnqueueOrder, SummaryOrder};
 
@@ -29,7 +27,7 @@ pub enum Invocation {
 }
 
 /// Why there is no invocation: always the user's to mend, or not an error at all (`--help`).
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Help or version was asked for, or the arguments do not fit; the text is ready for the terminal.

@@ -4,7 +4,11 @@
 
 use std::time::Duration;
 
-use clap::{ArgMatches, Args, FromArgMatches, value_parser};
+use clap::{
+    ArgMatches, Args, FromArgMatches,
+    builder::{RangedI64ValueParser, RangedU64ValueParser},
+    value_parser,
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -60,13 +64,13 @@ pub(super) struct EnqueueArgs {
     #[arg(long, value_name = "QUEUE", default_value = DEFAULT_QUEUE)]
     queue: QueueName,
     /// How many copies to push
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u64).range(1..=ENQUEUE_COUNT_MAX))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count())]
     count: u64,
     /// Seconds from now at which the jobs are due
     #[arg(long = "in", value_name = "SECONDS", value_parser = delay)]
     delay: Option<Duration>,
     /// Retries after the first failure
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = value_parser!(u32).range(0..=i64::from(RETRIES_MAX)))]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = retries())]
     retries: u32,
 }
 
@@ -97,6 +101,14 @@ impl SummaryOrder {
         let SummaryArgs { json } = SummaryArgs::from_arg_matches(matches)?;
         Ok(Self { json, redis_url })
     }
+}
+
+fn count() -> RangedU64ValueParser {
+    value_parser!(u64).range(1..=ENQUEUE_COUNT_MAX)
+}
+
+fn retries() -> RangedI64ValueParser<u32> {
+    value_parser!(u32).range(0..=i64::from(RETRIES_MAX))
 }
 
 fn job_name(text: &str) -> Result<String, String> {

@@ -4,8 +4,6 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use thiserror::Error;
-
 use crate::limits::CONFIG_FILE_BYTES_MAX;
 
 /// Where a value was given.
@@ -40,7 +38,7 @@ impl fmt::Display for Origin {
 }
 
 /// Why there is no [`Config`](super::Config).
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A value that its option does not take.

@@ -1,6 +1,6 @@
 //! The YAML file: the gem's keys, our own, and sections per environment, each value with its line.
 //!
-//! A top-level key that is no option and holds a mapping is the section of an environment, as in the gem
+//! A top-level key that is no option and holds a mapping (or nothing, unless it looks like an option) is the section of an environment, as in the gem
 //! (lib/jiggler/cli.rb, `parse_config`): the section of the environment in use is laid over the top level. All
 //! sections are checked, so that production's typo shows in development. Ruby's symbol spelling (`:timeout: 9`,
 //! `mode: :at_most_once`) and merge keys (`<<: *base`) are read; ERB is not run.
@@ -104,9 +104,12 @@ impl Reader<'_> {
         let mut options = Vec::new();
         for entry in self.entries(root)? {
             // A mapping is never the value of an option, so it is a section, unless it stands under an option's key.
-            if OptionSpec::of_key(&entry.name).is_none() && entry.value.data.is_mapping() {
+            let known = OptionSpec::of_key(&entry.name).is_some();
+            if !known && entry.value.data.is_mapping() {
                 let section = self.options(&self.entries(entry.value)?)?;
                 document.sections.push((entry.name, section));
+            } else if !known && is_null(entry.value) && nearest(&entry.name).is_none() {
+                document.sections.push((entry.name, Raw::default()));
             } else {
                 options.push(entry);
             }
@@ -170,18 +173,12 @@ impl Reader<'_> {
     }
 
     fn unknown(&self, entry: &Entry<'_, '_>) -> Error {
-        let used =
-            || OPTIONS.iter().filter(|spec| !matches!(spec.id, OptionId::Unused | OptionId::ConfigFile));
-        let nearest = used()
-            .map(|spec| (strsim::jaro_winkler(spec.key, &entry.name), spec.key))
-            .max_by(|left, right| left.0.total_cmp(&right.0))
-            .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN);
         Error::UnknownKey {
             path: self.path.to_owned(),
             line: entry.line,
             key: entry.spelled.to_owned(),
-            nearest: nearest.map(|(_, key)| key),
-            allowed: used().map(|spec| spec.key).collect::<Vec<_>>().join(", "),
+            nearest: nearest(&entry.name),
+            allowed: keys_in_use().collect::<Vec<_>>().join(", "),
         }
     }
 
@@ -199,6 +196,20 @@ struct Entry<'n, 'i> {
     /// Line of the key, from 1.
     line: usize,
     value: &'n MarkedYaml<'i>,
+}
+
+/// The keys that have an effect.
+fn keys_in_use() -> impl Iterator<Item = &'static str> {
+    let in_use = |spec: &&OptionSpec| !matches!(spec.id, OptionId::Unused | OptionId::ConfigFile);
+    OPTIONS.iter().filter(in_use).map(|spec| spec.key)
+}
+
+/// The key that was probably meant.
+fn nearest(name: &str) -> Option<&'static str> {
+    let (similarity, key) = keys_in_use()
+        .map(|key| (strsim::jaro_winkler(key, name), key))
+        .max_by(|left, right| left.0.total_cmp(&right.0))?;
+    (similarity >= SIMILARITY_MIN).then_some(key)
 }
 
 fn is_null(node: &MarkedYaml<'_>) -> bool {
@@ -257,6 +268,7 @@ production:
   <<: *base
   timeout: 30
 staging: {verbose: true}
+test:
 ";
 
     #[test]
@@ -300,6 +312,7 @@ staging: {verbose: true}
                 "allowed: cores, concurrency, queues",
             ],
         );
+        check_error("timeot:\n", &["unknown key `timeot`", "`timeout`?"]);
         check_error("xyzzy: 3\n", &["unknown key `xyzzy`; allowed"]);
         check_error("production:\n  tiemout: 3\n", &["line 2", "`tiemout`", "`timeout`?"]);
         check_error("a: 1\n:timeout: soon\n", &["line 1", "`a`"]);

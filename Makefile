@@ -1,0 +1,53 @@
+# Starts programs; what has logic is Rust (examples/first_run.rs, tests/tidy.rs).
+# Needs Rust; everything else is installed by `deps` with the system's package manager.
+
+SHELL := /bin/sh
+# Not the default flags, so that every line goes through the shell and sees the PATH below.
+.SHELLFLAGS := -ec
+.DEFAULT_GOAL := help
+# rustup's directory, which a shell without login does not have on its PATH.
+export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/sbin
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# $(call install,for apt-get,for dnf,for apk,for pacman): quiet unless it fails. The package lists are fetched only if
+# the packages are not found without.
+define install
+log=$$(mktemp); \
+if command -v apt-get; then \
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get install -y --no-install-recommends $(1) || { \
+		apt-get update && apt-get install -y --no-install-recommends $(1); }'; \
+elif command -v dnf; then $(SUDO) sh -c 'dnf install -y $(2)'; \
+elif command -v apk; then $(SUDO) apk add $(3); \
+elif command -v pacman; then $(SUDO) pacman -S --needed --noconfirm $(4); \
+else echo "no package manager that is known here: please install $(1) yourself"; false; \
+fi >"$$log" 2>&1 </dev/null || { cat "$$log" >&2; rm -f "$$log"; exit 1; }; \
+rm -f "$$log"
+endef
+
+.PHONY: help
+help:
+	@echo "make run    build, start a worker (with a private redis if there is none), run sample jobs, keep running"
+	@echo "make test   install what the tests need; format, lints, tidy, unit, integration and doc tests"
+	@echo "make deps   install a linker and redis-server (or valkey-server) if they are missing"
+
+.PHONY: deps
+deps:
+	@command -v cc >/dev/null || { echo "Installing a linker"; $(call install,gcc libc6-dev,gcc,build-base,gcc); }
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { \
+		echo "Installing redis-server"; \
+		$(call install,redis-server,valkey || dnf install -y redis,redis,valkey); }
+
+.PHONY: run
+run: deps
+	@echo "Building (some minutes the first time)"
+	@cargo build --release --locked --quiet --bin jiggler-uring --example first_run
+	@target/release/examples/first_run & exec target/release/jiggler-uring
+
+.PHONY: test
+test: deps
+	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+	@cargo fmt --all -- --check
+	@cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	@cargo test --workspace --locked --quiet --no-fail-fast

@@ -1,0 +1,94 @@
+//! The rules themselves: each finds the mistake it is for, at its line, and lets the like of it in tests pass.
+
+use super::*;
+
+fn check(broken: &[String], expected: &[&str]) {
+    assert_eq!(broken.len(), expected.len(), "{broken:?}");
+    for (text, start) in broken.iter().zip(expected) {
+        assert!(text.starts_with(start), "{text:?} does not start with {start:?}");
+    }
+}
+
+const TESTS: &str =
+    "#[cfg(test)]\nmod tests {\n    use crate::server::run;\n    const A: &str = \"LPUSH\";\n}\n";
+
+#[test]
+fn upward_and_sideways_imports() {
+    let text = "//! x\nuse crate::{\n    limits::A,\n    wire::{self, keys::B as C, *},\n    server::{D, E},\n};\n\
+                fn f() { crate::web::g(super::super::control::h()) }\n\
+                // crate::server\nconst X: &str = \"crate::cli\";\n";
+    let source = Source::new("src/shard/fetch.rs", &format!("{text}{TESTS}"));
+    let start = "src/shard/fetch.rs:";
+    let expected =
+        [format!("{start}2: `shard` (layer 5) imports `server`"), format!("{start}2"), format!("{start}7")];
+    let mut broken = broken_layers(&source);
+    broken.sort();
+    let sideways = broken.iter().filter(|text| text.contains("sibling")).count();
+    assert_eq!((broken.len(), sideways), (4, 2), "{broken:?}");
+    assert!(expected.iter().all(|part| broken.iter().any(|text| text.starts_with(part))), "{broken:?}");
+}
+
+#[test]
+fn layers_inside_resp() {
+    let codec = Source::new(
+        "src/resp/decode.rs",
+        "use super::reply::Reply;\nuse super::{conn::Conn, reply::Reply};\n",
+    );
+    check(&broken_layers(&codec), &["src/resp/decode.rs:2: `resp` (layer 1) imports `resp::conn` (layer 2)"]);
+    let conn =
+        Source::new("src/resp/conn/read.rs", "use super::super::decode::D;\nuse crate::resp::url::U;\n");
+    check(&broken_layers(&conn), &[]);
+}
+
+#[test]
+fn modules_and_names_without_a_layer() {
+    check(&broken_layers(&Source::new("src/new.rs", "")), &["src/new.rs:1: module `new` has no layer"]);
+    let source = Source::new("src/server/mod.rs", "use crate::Registry;\n");
+    check(&broken_layers(&source), &["src/server/mod.rs:1: `Registry` is no module"]);
+}
+
+#[test]
+fn commands_and_keys_outside_their_layer() {
+    let text = "const A: &str = \"LPUSH\";\nconst B: &[u8] = b\"GET\\r\\n\";\nconst C: &str = r#\"SETTINGS\"#;\n\
+                const D: &str = \"jiggler:list:\"; // \"ZADD\"\n";
+    let source = Source::new("src/admin/mod.rs", &format!("{text}{TESTS}"));
+    check(
+        &broken_commands(&source),
+        &["src/admin/mod.rs:1: Redis command LPUSH", "src/admin/mod.rs:2: Redis command GET"],
+    );
+    check(&broken_keys(&source), &["src/admin/mod.rs:4"]);
+    check(&broken_commands(&Source::new("src/store/queue.rs", text)), &[]);
+    check(&broken_commands(&Source::new("src/embedded/probe.rs", "const A: &[u8] = b\"PING\\r\\n\";")), &[]);
+}
+
+#[test]
+fn unsafe_without_reason_but_not_the_word_in_text() {
+    let text = "#![deny(unsafe_code)]\nfn f() { /* unsafe */ g(\"unsafe\", 'u', '\"', \"unsafe\") }\n\
+                fn h<'a>() { unsafe {} }\n";
+    let start = "src/x.rs:3: unsafe";
+    check(&broken_unsafe(&Source::new("src/x.rs", text), &[]), &[start, start]);
+    let argued = Source::new("src/x.rs", "// SAFETY: it is.\nunsafe impl A for B {}\n");
+    check(&broken_unsafe(&argued, &["src/x.rs"]), &[]);
+}
+
+#[test]
+fn long_lines_and_hidden_imports() {
+    let text = format!("//! {}\nfn f() {{\n    use std::io;\n    todo!()\n}}\n", "x".repeat(COLUMNS_MAX));
+    check(&broken_lines(&Source::new("src/x.rs", &text)), &["src/x.rs:1:", "src/x.rs:4:", "src/x.rs:3:"]);
+}
+
+#[test]
+fn literals_and_comments_of_every_kind() {
+    let source = Source::new(
+        "src/x.rs",
+        "let a = r##\"x\"#y\"##; let b = \"\\\"\"; /* /* a */ b */ let c = '\\''; // d\nlet e = b\"f\";",
+    );
+    let literals: Vec<(usize, &str)> =
+        source.literals.iter().map(|(line, text)| (*line, text.as_str())).collect();
+    assert_eq!(literals, [(1, "x\"#y"), (1, "\\\""), (2, "f")]);
+    assert!(
+        !source.code.contains("/*") && !source.code.contains('d') && source.code.contains("let c"),
+        "{}",
+        source.code
+    );
+}
