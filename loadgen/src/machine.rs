@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -20,6 +19,8 @@ pub(crate) struct Machine {
     pub(crate) cpu: String,
     /// CPUs the machine shows.
     pub(crate) cpus: usize,
+    /// Runnable processes over the minute before the run; above about 0.3 someone else was at work.
+    pub(crate) load_average: Option<f64>,
     /// Kernel release.
     pub(crate) kernel: String,
     /// Server name and version.
@@ -46,9 +47,12 @@ impl Machine {
         placement: &Placement,
         binary: Option<&Path>,
     ) -> Result<Self, Error> {
+        let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         Ok(Self {
-            cpu: cpu_model(),
-            cpus: thread::available_parallelism().map_or(0, usize::from).max(placement.worker_cpus.len() + 1),
+            cpu: cpu_model(&cpu_info),
+            // Not std's available parallelism: loadgen has pinned itself by now.
+            cpus: cpu_info.lines().filter(|line| line.starts_with("processor")).count(),
+            load_average: load_average(&fs::read_to_string("/proc/loadavg").unwrap_or_default()),
             kernel: first_line(&fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default()),
             redis: redis_version(&client.text(&["INFO", "server"])?),
             worker: binary.map(|program| output_line(Command::new(program).arg("--version"))),
@@ -68,8 +72,9 @@ impl Machine {
     /// One line for the report.
     pub(crate) fn line(&self) -> String {
         let worker = self.worker.as_deref().map(|version| format!(", {version}")).unwrap_or_default();
+        let load = self.load_average.map_or_else(|| UNKNOWN.to_owned(), |load| format!("{load:.2}"));
         format!(
-            "{} ({} CPUs), Linux {}, {}{worker}, commit {}; {}",
+            "{} ({} CPUs, load average {load} before), Linux {}, {}{worker}, commit {}; {}",
             self.cpu,
             self.cpus,
             self.kernel,
@@ -82,9 +87,13 @@ impl Machine {
 
 const UNKNOWN: &str = "unknown";
 
-fn cpu_model() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+/// Runnable processes over the last minute, the first field of `/proc/loadavg`.
+fn load_average(text: &str) -> Option<f64> {
+    text.split_whitespace().next()?.parse().ok()
+}
+
+fn cpu_model(cpu_info: &str) -> String {
+    let model = cpu_info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     model.map_or_else(|| UNKNOWN.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
@@ -116,6 +125,12 @@ mod tests {
         assert_eq!(redis_version("redis_version:7.2.4\r\nvalkey_version:8.0.1\r\n"), "Valkey 8.0.1");
         assert_eq!(redis_version("# Server\r\nredis_version:7.0.15\r\n"), "Redis 7.0.15");
         assert_eq!(redis_version(""), UNKNOWN);
+    }
+
+    #[test]
+    fn the_load_average_is_that_of_the_last_minute() {
+        assert_eq!(load_average("3.21 2.06 1.12 2/345 6789\n"), Some(3.21));
+        assert_eq!(load_average(""), None);
     }
 
     #[test]

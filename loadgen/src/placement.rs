@@ -71,7 +71,11 @@ impl Placement {
     pub(crate) fn describe(&self) -> String {
         let list = |cpus: &[usize]| cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let note = if self.shared() { " (shared: too few CPUs for one of its own)" } else { "" };
-        format!("Redis on CPU {}{note}, worker on CPU {}", list(&self.redis_cpus), list(&self.worker_cpus))
+        format!(
+            "Redis on CPU {}{note}, worker and loadgen on CPU {}",
+            list(&self.redis_cpus),
+            list(&self.worker_cpus)
+        )
     }
 }
 

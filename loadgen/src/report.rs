@@ -72,6 +72,11 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// `1 core`, `2 cores`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// [`grouped`], of a measured value.
 pub(crate) fn rounded(number: f64) -> String {
     // Saturates, and a negative rate does not exist.
@@ -105,6 +110,7 @@ mod tests {
         assert_eq!(seconds(14.532), "14.53 sec");
         assert_eq!(seconds(0.2514), "0.251 sec");
         assert_eq!(rounded(412_345.6), "412_346");
+        assert_eq!([counted(1, "core"), counted(2, "core")], ["1 core", "2 cores"]);
     }
 
     #[test]

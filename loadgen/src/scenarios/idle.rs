@@ -17,7 +17,7 @@ use crate::placement::Placement;
 use crate::published::{self, PublishedIdle};
 use crate::redis::Client;
 use crate::redis_server::RedisServer;
-use crate::report::{self, Document, NOTHING, grouped, kilobytes, table};
+use crate::report::{self, Document, NOTHING, counted, grouped, kilobytes, table};
 use crate::worker::{self, Launch, Worker};
 
 /// How long a worker may take until its heartbeat.
@@ -167,8 +167,8 @@ fn wait_for_heartbeat(client: &mut Client, worker: &mut Worker, session: &Sessio
 }
 
 fn render(results: &IdleResults, options: &IdleOptions) -> String {
-    let processor =
-        format!("{}, {} cores", results.machine.worker.as_deref().unwrap_or("worker"), options.cores);
+    let worker = results.machine.worker.as_deref().unwrap_or("worker");
+    let processor = format!("{worker}, {}, {}", counted(options.cores, "core"), options.mode.flag());
     let mut rows = Vec::new();
     for row in &results.rows {
         let published = published::IDLE.iter().filter(|published| published.concurrency == row.concurrency);

@@ -3,7 +3,7 @@
 use super::{NoopResults, NoopRow};
 use crate::cli::NoopOptions;
 use crate::published::{self, PublishedNoop};
-use crate::report::{NOTHING, grouped, kilobytes, rounded, seconds, table};
+use crate::report::{NOTHING, counted, grouped, kilobytes, rounded, seconds, table};
 use crate::scenarios::limit;
 
 /// What the columns mean; also part of the JSON.
@@ -37,10 +37,9 @@ const HEADER: [&str; 12] = [
 /// The whole report as Markdown.
 pub(super) fn render(results: &NoopResults, options: &NoopOptions) -> String {
     let processor = format!(
-        "{}, {} core{}, {}",
+        "{}, {}, {}",
         results.machine.worker.as_deref().unwrap_or("worker"),
-        options.worker.cores,
-        if options.worker.cores == 1 { "" } else { "s" },
+        counted(options.worker.cores, "core"),
         options.worker.mode.flag()
     );
     let mut rows = Vec::new();
@@ -56,7 +55,7 @@ pub(super) fn render(results: &NoopResults, options: &NoopOptions) -> String {
         text.push('\n');
         text.push_str(&limit::table(&results.limit));
     }
-    text.push_str(&format!("\nMedians of {} runs.\n\n", options.runs));
+    text.push_str(&format!("\nMedians of {}.\n\n", counted(options.runs, "run")));
     for line in DEFINITIONS {
         text.push_str(&format!("- {line}\n"));
     }
