@@ -143,7 +143,7 @@ impl<'a> Bench<'a> {
             self.session.interrupt.check()?;
             worker.check_alive()?;
             self.session.progress.set(backlog.processed);
-            let pause = next_pause(load, last, backlog, looked.elapsed());
+            let pause = next_pause(load, last, backlog, looked.elapsed()).min(pause_max(start.at.elapsed()));
             looked = Instant::now();
             if backlog != last {
                 (last, moved) = (backlog, looked);
@@ -213,6 +213,11 @@ fn next_pause(load: Load, before: Backlog, now: Backlog, elapsed: Duration) -> D
     (elapsed.mul_f64(left as f64 / done as f64) / 2).clamp(POLL_MIN, POLL_MAX)
 }
 
+/// A pause never exceeds this part of the run so far, so that a short run is not seen too coarsely.
+fn pause_max(elapsed: Duration) -> Duration {
+    (elapsed / 20).clamp(POLL_MIN, POLL_MAX)
+}
+
 fn figures(
     load: Load,
     begin: Instant,
@@ -255,5 +260,11 @@ mod tests {
         assert_eq!(pause(0, 500), Duration::from_millis(5));
         assert_eq!(pause(0, 990), POLL_MIN);
         assert_eq!(pause(500, 500), POLL_MIN);
+    }
+
+    #[test]
+    fn a_short_run_is_seen_to_a_twentieth() {
+        let after = |elapsed_ms| pause_max(Duration::from_millis(elapsed_ms));
+        assert_eq!((after(1), after(200), after(5_000)), (POLL_MIN, Duration::from_millis(10), POLL_MAX));
     }
 }
