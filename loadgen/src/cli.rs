@@ -14,8 +14,8 @@ const CONCURRENCY_MAX: u64 = 100_000;
 /// Most repetitions of one row.
 const RUNS_MAX: u64 = 1_000;
 
-/// Most jobs in one fetch: a reply of this many small payloads still fits any bound on replies.
-const BATCH_JOBS_MAX: u64 = 100_000;
+/// Most jobs in one call: Lua hands about 8,000 arguments to a command at most.
+const BATCH_JOBS_MAX: u64 = 5_000;
 
 /// Longest idle measurement: one day.
 const IDLE_SECONDS_MAX: u64 = 86_400;
