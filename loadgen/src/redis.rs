@@ -158,6 +158,21 @@ impl Client {
         }
     }
 
+    /// The in-flight lists that hold jobs. Redis removes empty lists, so one that exists has content; a shard's index
+    /// beside them is bookkeeping and may stay. One round trip for the scan and one for each key.
+    ///
+    /// # Errors
+    /// The connection, an error reply, or another type.
+    pub(crate) fn in_flight(&mut self) -> Result<Vec<String>, RedisError> {
+        let mut held = Vec::new();
+        for key in self.scan(keys::IN_FLIGHT_PATTERN)? {
+            if self.text(&["TYPE", &key])? == "list" {
+                held.push(key);
+            }
+        }
+        Ok(held)
+    }
+
     fn call(&mut self, command: &[&str]) -> Result<Reply, RedisError> {
         self.requests.clear();
         self.append(command);

@@ -12,7 +12,6 @@ use crate::cli::LimitOptions;
 use crate::commands::{self, Commands, Design};
 use crate::drive;
 use crate::error::Error;
-use crate::keys;
 use crate::machine::Machine;
 use crate::measure::{ProcessMeter, TrafficMeter};
 use crate::null_client::NullClient;
@@ -197,7 +196,7 @@ fn run_once(
 /// Replies were not read, so Redis is asked whether all jobs went where they should.
 fn check_outcome(client: &mut Client, load: Load, errors: u64) -> Result<(), Error> {
     let backlog = client.backlog()?;
-    let in_flight = client.scan(keys::IN_FLIGHT_PATTERN)?;
+    let in_flight = client.in_flight()?;
     let (waiting, processed) = match load.design {
         Design::Turn => (0, load.jobs),
         Design::Pop => (0, 0),

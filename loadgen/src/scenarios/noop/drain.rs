@@ -160,23 +160,12 @@ impl<'a> Bench<'a> {
         if backlog.waiting > 0 || backlog.processed < load.jobs {
             return Ok(false);
         }
-        Ok(self.in_flight()?.is_empty())
-    }
-
-    /// In-flight keys with jobs in them. Redis removes empty lists and hashes, so any such key has content; a string
-    /// is a mark without jobs.
-    fn in_flight(&mut self) -> Result<Vec<String>, Error> {
-        let mut held = Vec::new();
-        for key in self.client.scan(keys::IN_FLIGHT_PATTERN)? {
-            if !matches!(self.client.text(&["TYPE", &key])?.as_str(), "none" | "string") {
-                held.push(key);
-            }
-        }
-        Ok(held)
+        Ok(self.client.in_flight()?.is_empty())
     }
 
     fn stalled(&mut self, worker: &Worker, backlog: Backlog) -> Error {
-        let in_flight = self.in_flight().map_or_else(|error| error.to_string(), |keys| format!("{keys:?}"));
+        let in_flight =
+            self.client.in_flight().map_or_else(|error| error.to_string(), |keys| format!("{keys:?}"));
         Error::WorkerStalled {
             waited: STALL_TIMEOUT,
             state: format!(
