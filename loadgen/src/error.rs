@@ -1,0 +1,140 @@
+//! What can go wrong while load is made, each with the way out.
+//!
+//! None of these heals by a retry: a benchmark that had to retry is not a measurement. The exit code is decided in
+//! `main`, not here.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use crate::redis::RedisError;
+
+/// Everything that ends a scenario early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Error {
+    /// No server program to start a private Redis from.
+    #[error(
+        "neither redis-server nor valkey-server is in PATH: install one (Debian and Ubuntu: apt install \
+         redis-server; Fedora: dnf install valkey; Arch: pacman -S valkey) or name it with --redis-server"
+    )]
+    RedisServerMissing,
+
+    /// The private Redis did not come up.
+    #[error("{program} did not answer within {waited:?}; the end of its log:\n{log}")]
+    RedisServerStart {
+        /// The program that was started.
+        program: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+        /// The last lines it wrote.
+        log: String,
+    },
+
+    /// Talking to the private Redis failed.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+
+    /// Cargo could not build the worker.
+    #[error(
+        "cargo build --release --bin jiggler-uring ended with {0}; build it by hand or name one with --binary"
+    )]
+    WorkerBuild(ExitStatus),
+
+    /// Cargo built, but named no executable.
+    #[error("cargo named no executable jiggler-uring after its build; name one with --binary")]
+    WorkerNotNamed,
+
+    /// The program given by the user is not there.
+    #[error("no such program: {0}; build it or leave --binary out")]
+    ProgramMissing(PathBuf),
+
+    /// The worker ended by itself while it should have worked.
+    #[error("the worker ended with {status} before its work was done; the end of its log:\n{log}")]
+    WorkerEnded {
+        /// How it ended.
+        status: ExitStatus,
+        /// The last lines it wrote.
+        log: String,
+    },
+
+    /// The worker lives, but nothing moves.
+    #[error("no progress for {waited:?}: {state}; the end of the worker's log:\n{log}")]
+    WorkerStalled {
+        /// How long nothing moved.
+        waited: Duration,
+        /// What Redis holds.
+        state: String,
+        /// The last lines the worker wrote.
+        log: String,
+    },
+
+    /// The worker was asked to stop and did not exit with 0 in time.
+    #[error("the worker ended with {status} after SIGTERM, expected exit code 0; the end of its log:\n{log}")]
+    WorkerStop {
+        /// How it ended.
+        status: ExitStatus,
+        /// The last lines it wrote.
+        log: String,
+    },
+
+    /// A child process ignored SIGTERM.
+    #[error("{name} did not end within {waited:?} after SIGTERM and was killed")]
+    NotStopped {
+        /// Which child.
+        name: &'static str,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+
+    /// The run ended, but not every job was processed exactly once and well.
+    #[error("the run is no measurement: {0}")]
+    WrongOutcome(String),
+
+    /// The null client got error replies or left jobs behind.
+    #[error("the null client's commands went wrong: {0}")]
+    WrongReply(String),
+
+    /// A file, a process or a kernel interface.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried, on what.
+        what: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+
+    /// A kernel file had an unexpected form.
+    #[error("{file} has no readable field {field}")]
+    KernelFile {
+        /// Which file.
+        file: String,
+        /// Which field.
+        field: &'static str,
+    },
+
+    /// A CPU number outside the allowed set.
+    #[error("CPU {cpu} is not among the CPUs this process may use ({allowed}); choose one of them")]
+    CpuNotAllowed {
+        /// The one asked for.
+        cpu: usize,
+        /// The ones there are.
+        allowed: String,
+    },
+
+    /// Results could not be written as JSON.
+    #[error("results as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+
+    /// Ctrl-C or SIGTERM.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// An IO error together with what was tried.
+    pub(crate) fn system(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self::System { what: what.into(), source: source.into() }
+    }
+}

@@ -1,0 +1,232 @@
+//! `loadgen limit`: what this Redis serves to a client that sends the engine's commands and does nothing else.
+//!
+//! No worker can be faster than this, so a worker's rate is best read as a part of it, measured in the same run.
+
+use std::time::Instant;
+
+use jiggler_uring::resp::encode::Requests;
+use serde::Serialize;
+
+use super::Session;
+use crate::cli::LimitOptions;
+use crate::commands::{self, Commands, Design};
+use crate::drive;
+use crate::error::Error;
+use crate::machine::Machine;
+use crate::measure::{ProcessMeter, TrafficMeter};
+use crate::null_client::NullClient;
+use crate::placement::Placement;
+use crate::redis::Client;
+use crate::redis_server::RedisServer;
+use crate::report::{self, Document};
+use crate::spread::Spread;
+
+/// The null client is one thread.
+const NULL_CLIENT_CORES: usize = 1;
+
+/// Jobs a window may move: replies in Redis's buffers stay within its CPU's cache, and the marker's cost vanishes.
+const WINDOW_JOBS: u64 = 2_000;
+
+/// Calls a window may hold, when batches are large.
+const WINDOW_CALLS_MIN: u64 = 8;
+
+const DEFINITIONS: [&str; 2] = [
+    "jobs/s: jobs by the time from the first command sent to the last reply received, median of the runs; one \
+     connection, deep pipelining, replies not parsed; payloads of 64 bytes",
+    "Redis µs/job: CPU time of the Redis process over the same time, by jobs",
+];
+
+/// Everything measured.
+#[derive(Debug, Serialize)]
+struct LimitResults {
+    machine: Machine,
+    rows: Vec<LimitRow>,
+}
+
+/// One design at one batch size.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct LimitRow {
+    /// Which commands.
+    pub(crate) design: Design,
+    /// Jobs per call.
+    pub(crate) batch_jobs: u64,
+    /// The rate.
+    pub(crate) jobs_per_second: Spread,
+    /// What a job costs Redis.
+    pub(crate) redis_us_per_job: Spread,
+    /// The raw numbers.
+    pub(crate) runs: Vec<LimitRun>,
+}
+
+/// One run of one row.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct LimitRun {
+    /// First command to last reply.
+    pub(crate) seconds: f64,
+    /// Jobs by `seconds`.
+    pub(crate) jobs_per_second: f64,
+    /// CPU time of Redis by jobs.
+    pub(crate) redis_us_per_job: f64,
+}
+
+/// What to measure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    /// Which commands.
+    pub(crate) designs: &'a [Design],
+    /// Which batch sizes.
+    pub(crate) batches: &'a [u64],
+    /// Jobs per run.
+    pub(crate) jobs: u64,
+    /// Runs per row.
+    pub(crate) runs: u64,
+}
+
+/// The whole scenario.
+///
+/// # Errors
+/// Redis is missing, a reply was an error, or an interrupt.
+pub(crate) fn run(options: &LimitOptions, session: &Session) -> Result<(), Error> {
+    let placement = Placement::plan(NULL_CLIENT_CORES, options.redis.redis_cpu)?;
+    let server = RedisServer::start(&options.redis, &placement, &session.interrupt)?;
+    let machine = Machine::describe(&mut server.client()?, &placement, None)?;
+    let plan =
+        Plan { designs: &Design::ALL, batches: &options.batch, jobs: options.jobs, runs: options.runs };
+    let rows = measure(&server, plan, session)?;
+    server.stop()?;
+    session.progress.clear();
+    let results = LimitResults { machine, rows };
+    let text = format!(
+        "{}\n{}\n- {}\n",
+        table(&results.rows),
+        DEFINITIONS.map(|line| format!("- {line}")).join("\n"),
+        results.machine.line()
+    );
+    let document = Document {
+        scenario: "limit",
+        command: std::env::args().collect(),
+        options,
+        definitions: &DEFINITIONS,
+        results: &results,
+    };
+    report::publish(&text, &document, options.output.json.as_deref())
+}
+
+/// All rows of a plan on a running server, whose data is thrown away.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn measure(
+    server: &RedisServer,
+    plan: Plan<'_>,
+    session: &Session,
+) -> Result<Vec<LimitRow>, Error> {
+    let mut client = server.client()?;
+    let digest = client.text(&["SCRIPT", "LOAD", commands::TURN])?;
+    let mut rows = Vec::new();
+    for design in plan.designs {
+        for batch_jobs in plan.batches {
+            let mut runs = Vec::new();
+            for number in 1..=plan.runs {
+                let what = format!("null client, {design:?} by {batch_jobs}, run {number} of {}", plan.runs);
+                session.progress.step(what, plan.jobs);
+                let calls = Commands::new(*design, *batch_jobs, plan.jobs, &digest);
+                let load = Load { design: *design, batch_jobs: *batch_jobs, jobs: plan.jobs };
+                runs.push(run_once(server, &mut client, load, calls, session)?);
+            }
+            rows.extend(summarize(*design, *batch_jobs, runs));
+        }
+    }
+    Ok(rows)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    design: Design,
+    batch_jobs: u64,
+    jobs: u64,
+}
+
+impl Load {
+    fn calls_per_window(self) -> u64 {
+        (WINDOW_JOBS / self.batch_jobs).max(WINDOW_CALLS_MIN)
+    }
+}
+
+fn run_once(
+    server: &RedisServer,
+    client: &mut Client,
+    load: Load,
+    mut calls: Commands,
+    session: &Session,
+) -> Result<LimitRun, Error> {
+    client.flush()?;
+    if load.design.takes_jobs() {
+        drive::enqueue(server.url(), load.jobs, &session.interrupt, &session.progress)?;
+    }
+    let mut null_client = NullClient::connect(server.url())?;
+    let redis = ProcessMeter::new(server.pid());
+    let traffic = TrafficMeter::begin(client)?;
+    let calls_per_window = load.calls_per_window();
+    let fill = |window: &mut Requests| {
+        for _ in 0..calls_per_window {
+            if !calls.append_call(window) {
+                break;
+            }
+        }
+    };
+    let answered = |windows: usize| {
+        session.progress.set((windows as u64 * calls_per_window * load.batch_jobs).min(load.jobs));
+    };
+    let cpu = redis.cpu()?;
+    let begin = Instant::now();
+    null_client.drive(&session.interrupt, fill, answered)?;
+    let elapsed = begin.elapsed();
+    let cpu = redis.cpu()?.saturating_sub(cpu);
+    let errors = traffic.end(client)?.errors;
+    check_outcome(client, load, errors)?;
+    let jobs = load.jobs as f64;
+    Ok(LimitRun {
+        seconds: elapsed.as_secs_f64(),
+        jobs_per_second: jobs / elapsed.as_secs_f64(),
+        redis_us_per_job: cpu.as_secs_f64() * 1e6 / jobs,
+    })
+}
+
+/// Replies were not read, so Redis is asked whether all jobs went where they should.
+fn check_outcome(client: &mut Client, load: Load, errors: u64) -> Result<(), Error> {
+    let backlog = client.backlog()?;
+    let in_flight = client.in_flight()?;
+    let (waiting, processed) = match load.design {
+        Design::Turn => (0, load.jobs),
+        Design::Pop => (0, 0),
+        Design::Push => (load.jobs, 0),
+    };
+    if errors == 0 && backlog.waiting == waiting && backlog.processed == processed && in_flight.is_empty() {
+        return Ok(());
+    }
+    Err(Error::WrongReply(format!(
+        "{:?} of {} jobs by {}: {errors} error replies, {} waiting (expected {waiting}), {} counted (expected \
+         {processed}), in flight {in_flight:?}",
+        load.design, load.jobs, load.batch_jobs, backlog.waiting, backlog.processed
+    )))
+}
+
+fn summarize(design: Design, batch_jobs: u64, runs: Vec<LimitRun>) -> Option<LimitRow> {
+    let jobs_per_second = Spread::of(runs.iter().map(|run| run.jobs_per_second))?;
+    let redis_us_per_job = Spread::of(runs.iter().map(|run| run.redis_us_per_job))?;
+    Some(LimitRow { design, batch_jobs, jobs_per_second, redis_us_per_job, runs })
+}
+
+/// The rows as Markdown.
+pub(crate) fn table(rows: &[LimitRow]) -> String {
+    let cells = rows.iter().map(|row| {
+        vec![
+            row.design.describe().to_owned(),
+            report::grouped(row.batch_jobs),
+            report::rounded(row.jobs_per_second.median),
+            format!("{:.3}", row.redis_us_per_job.median),
+        ]
+    });
+    report::table(&["Null client sends", "Jobs per call", "jobs/s", "Redis µs/job"], cells.collect())
+}

@@ -1,0 +1,259 @@
+//! One run: fill the queue, start the worker, watch until everything is processed, stop it.
+//!
+//! The worker is watched through Redis with two cheap commands at most every 20 ms, and through `/proc`.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::NoopRun;
+use crate::cli::WorkerOptions;
+use crate::drive;
+use crate::error::Error;
+use crate::keys;
+use crate::measure::{Memory, ProcessMeter, RedisCounters, TrafficMeter};
+use crate::redis::{Backlog, Client};
+use crate::redis_server::RedisServer;
+use crate::scenarios::Session;
+use crate::worker::{Launch, Worker};
+
+/// Pause between two looks until the first job is taken: the resolution of the start.
+const START_POLL: Duration = Duration::from_millis(2);
+
+/// Longest pause between two looks: 50 times two commands a second do not disturb Redis.
+const POLL_MAX: Duration = Duration::from_millis(20);
+
+/// Shortest pause, used when the end is near: the resolution of the end.
+const POLL_MIN: Duration = Duration::from_millis(1);
+
+/// A worker that moves nothing for this long will not.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What varies between rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Load {
+    /// Jobs of the run.
+    pub(super) jobs: u64,
+    /// Jobs in flight.
+    pub(super) concurrency: u64,
+}
+
+/// What stays the same for all runs.
+#[derive(Debug)]
+pub(super) struct Bench<'a> {
+    server: &'a RedisServer,
+    binary: &'a Path,
+    options: &'a WorkerOptions,
+    session: &'a Session,
+    client: Client,
+}
+
+/// The moment when the first job had been taken.
+struct Start {
+    at: Instant,
+    backlog: Backlog,
+    memory: Memory,
+}
+
+/// The moment when everything was processed.
+struct End {
+    at: Instant,
+    resolution: Duration,
+    cpu: Duration,
+    memory: Memory,
+}
+
+impl<'a> Bench<'a> {
+    /// A bench on a running server, whose data is thrown away before each run.
+    ///
+    /// # Errors
+    /// The server does not accept a connection.
+    pub(super) fn new(
+        server: &'a RedisServer,
+        binary: &'a Path,
+        options: &'a WorkerOptions,
+        session: &'a Session,
+    ) -> Result<Self, Error> {
+        Ok(Self { server, binary, options, session, client: server.client()? })
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// The worker ended, stalled, failed a job, left something behind or did not exit with 0; or an interrupt.
+    pub(super) fn run(&mut self, load: Load, title: &str) -> Result<NoopRun, Error> {
+        let progress = &self.session.progress;
+        progress.step(format!("c={}, {title}: enqueue", load.concurrency), load.jobs);
+        self.client.flush()?;
+        drive::enqueue(self.server.url(), load.jobs, &self.session.interrupt, progress)?;
+        progress.step(format!("c={}, {title}: drain", load.concurrency), load.jobs);
+
+        let redis = ProcessMeter::new(self.server.pid());
+        let traffic = TrafficMeter::begin(&mut self.client)?;
+        let redis_cpu = redis.cpu()?;
+        let log = self.server.directory().join("worker.log");
+        let begin = Instant::now();
+        let mut worker = Worker::start(&Launch {
+            binary: self.binary,
+            cores: self.options.cores,
+            concurrency: load.concurrency,
+            mode: self.options.mode,
+            url: self.server.url(),
+            log: &log,
+        })?;
+        let start = self.wait_for_first_job(&mut worker, load)?;
+        let end = self.wait_for_last_job(&mut worker, load, &start)?;
+        let redis_cpu = redis.cpu()?.saturating_sub(redis_cpu);
+        let traffic = traffic.end(&mut self.client)?;
+        self.check_outcome(load)?;
+        worker.stop()?;
+        Ok(figures(load, begin, &start, &end, redis_cpu, traffic))
+    }
+
+    fn wait_for_first_job(&mut self, worker: &mut Worker, load: Load) -> Result<Start, Error> {
+        let deadline = Instant::now() + STALL_TIMEOUT;
+        loop {
+            let backlog = self.client.backlog()?;
+            if backlog.waiting < load.jobs {
+                return Ok(Start { at: Instant::now(), backlog, memory: worker.meter().memory()? });
+            }
+            self.session.interrupt.check()?;
+            worker.check_alive()?;
+            if Instant::now() > deadline {
+                return Err(self.stalled(worker, backlog));
+            }
+            thread::sleep(START_POLL);
+        }
+    }
+
+    fn wait_for_last_job(&mut self, worker: &mut Worker, load: Load, start: &Start) -> Result<End, Error> {
+        let (mut last, mut moved, mut resolution) = (start.backlog, Instant::now(), Duration::ZERO);
+        let mut looked = Instant::now();
+        loop {
+            let backlog = self.client.backlog()?;
+            if self.is_done(load, backlog)? {
+                let meter = worker.meter();
+                return Ok(End {
+                    at: Instant::now(),
+                    resolution,
+                    cpu: meter.cpu()?,
+                    memory: meter.memory()?,
+                });
+            }
+            self.session.interrupt.check()?;
+            worker.check_alive()?;
+            self.session.progress.set(backlog.processed);
+            let pause = next_pause(load, last, backlog, looked.elapsed()).min(pause_max(start.at.elapsed()));
+            looked = Instant::now();
+            if backlog != last {
+                (last, moved) = (backlog, looked);
+            } else if moved.elapsed() > STALL_TIMEOUT {
+                return Err(self.stalled(worker, backlog));
+            }
+            resolution = pause;
+            thread::sleep(pause);
+        }
+    }
+
+    /// Whether nothing waits, everything is counted and nothing is in flight; the scan is made only at the end.
+    fn is_done(&mut self, load: Load, backlog: Backlog) -> Result<bool, Error> {
+        if backlog.waiting > 0 || backlog.processed < load.jobs {
+            return Ok(false);
+        }
+        Ok(self.client.in_flight()?.is_empty())
+    }
+
+    fn stalled(&mut self, worker: &Worker, backlog: Backlog) -> Error {
+        let in_flight =
+            self.client.in_flight().map_or_else(|error| error.to_string(), |keys| format!("{keys:?}"));
+        Error::WorkerStalled {
+            waited: STALL_TIMEOUT,
+            state: format!(
+                "{} waiting, {} processed, in flight {in_flight}",
+                backlog.waiting, backlog.processed
+            ),
+            log: worker.log_tail(),
+        }
+    }
+
+    /// Every job once, none failed.
+    fn check_outcome(&mut self, load: Load) -> Result<(), Error> {
+        let processed = self.client.backlog()?.processed;
+        let failures = self.client.number(&["GET", keys::FAILURES])?;
+        let retries = self.client.number(&["ZCARD", keys::RETRIES])?;
+        let dead = self.client.number(&["ZCARD", keys::DEAD])?;
+        if (processed, failures, retries, dead) == (load.jobs, 0, 0, 0) {
+            return Ok(());
+        }
+        Err(Error::WrongOutcome(format!(
+            "{processed} processed of {}, {failures} failures, {retries} to retry, {dead} dead",
+            load.jobs
+        )))
+    }
+}
+
+/// Half the time that is left at the present pace, within the bounds.
+fn next_pause(load: Load, before: Backlog, now: Backlog, elapsed: Duration) -> Duration {
+    let done = now.processed.saturating_sub(before.processed);
+    let left = load.jobs.saturating_sub(now.processed);
+    if done == 0 {
+        return POLL_MIN;
+    }
+    (elapsed.mul_f64(left as f64 / done as f64) / 2).clamp(POLL_MIN, POLL_MAX)
+}
+
+/// A pause never exceeds this part of the run so far, so that a short run is not seen too coarsely.
+fn pause_max(elapsed: Duration) -> Duration {
+    (elapsed / 20).clamp(POLL_MIN, POLL_MAX)
+}
+
+fn figures(
+    load: Load,
+    begin: Instant,
+    start: &Start,
+    end: &End,
+    redis_cpu: Duration,
+    traffic: RedisCounters,
+) -> NoopRun {
+    let jobs = load.jobs as f64;
+    let seconds = (end.at - begin).as_secs_f64();
+    let after_start = load.jobs.saturating_sub(start.backlog.processed);
+    let draining = (end.at - start.at).as_secs_f64();
+    NoopRun {
+        seconds,
+        seconds_to_first_job: (start.at - begin).as_secs_f64(),
+        resolution_seconds: end.resolution.as_secs_f64(),
+        jobs_per_second: (after_start > 0 && draining > 0.0).then(|| after_start as f64 / draining),
+        start_rss_kb: start.memory.rss_kb,
+        finish_rss_kb: end.memory.rss_kb,
+        peak_rss_kb: end.memory.peak_kb,
+        cpu_percent: 100.0 * end.cpu.as_secs_f64() / seconds,
+        worker_us_per_job: end.cpu.as_secs_f64() * 1e6 / jobs,
+        redis_us_per_job: redis_cpu.as_secs_f64() * 1e6 / jobs,
+        redis_commands_per_job: traffic.commands as f64 / jobs,
+        redis_reads_per_job: traffic.reads as f64 / jobs,
+        redis_calls: traffic.calls,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_get_closer_when_the_end_is_near() {
+        let load = Load { jobs: 1_000, concurrency: 10 };
+        let at = |processed| Backlog { processed, waiting: load.jobs - processed };
+        let pause = |before, now| next_pause(load, at(before), at(now), Duration::from_millis(10));
+        assert_eq!(pause(0, 10), POLL_MAX);
+        assert_eq!(pause(0, 500), Duration::from_millis(5));
+        assert_eq!(pause(0, 990), POLL_MIN);
+        assert_eq!(pause(500, 500), POLL_MIN);
+    }
+
+    #[test]
+    fn a_short_run_is_seen_to_a_twentieth() {
+        let after = |elapsed_ms| pause_max(Duration::from_millis(elapsed_ms));
+        assert_eq!((after(1), after(200), after(5_000)), (POLL_MIN, Duration::from_millis(10), POLL_MAX));
+    }
+}

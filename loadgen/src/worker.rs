@@ -1,0 +1,167 @@
+//! The worker under measurement: the real release binary as a child process.
+//!
+//! Finds or builds it, starts it as a user would, stops it with SIGTERM. What it does with jobs is watched through
+//! Redis by the scenarios, never by asking the worker.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use jiggler_uring::resp::url::RedisUrl;
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::child::Child;
+use crate::cli::Mode;
+use crate::error::Error;
+use crate::keys;
+use crate::measure::ProcessMeter;
+
+/// The binary's name, as cargo knows it.
+const NAME: &str = "jiggler-uring";
+
+/// How long the worker may take to end after SIGTERM: its own default wait for running jobs is 25 s.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How a worker is started.
+#[derive(Debug, Clone)]
+pub(crate) struct Launch<'a> {
+    /// The program.
+    pub(crate) binary: &'a Path,
+    /// `--cores`.
+    pub(crate) cores: u64,
+    /// `--concurrency`: jobs in flight of the whole process.
+    pub(crate) concurrency: u64,
+    /// `--mode`.
+    pub(crate) mode: Mode,
+    /// `--redis-url`.
+    pub(crate) url: &'a RedisUrl,
+    /// Where its output goes.
+    pub(crate) log: &'a Path,
+}
+
+/// A running worker. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    child: Child,
+}
+
+impl Worker {
+    /// Starts the worker on the CPUs of the calling thread. `REDIS_URL` and `APP_ENV` of the user do not reach it.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub(crate) fn start(launch: &Launch<'_>) -> Result<Self, Error> {
+        let mut command = Command::new(launch.binary);
+        command
+            .args(["--redis-url", &launch.url.to_string()])
+            .args(["--cores", &launch.cores.to_string()])
+            .args(["-c", &launch.concurrency.to_string()])
+            .args(["-q", keys::QUEUE_NAME])
+            .args(["--mode", launch.mode.flag()])
+            .env_remove("REDIS_URL")
+            .env_remove("APP_ENV");
+        Ok(Self { child: Child::spawn("worker", command, launch.log)? })
+    }
+
+    /// Fails when the worker has ended by itself.
+    ///
+    /// # Errors
+    /// [`Error::WorkerEnded`] with the end of its log.
+    pub(crate) fn check_alive(&mut self) -> Result<(), Error> {
+        match self.child.ended()? {
+            None => Ok(()),
+            Some(status) => Err(Error::WorkerEnded { status, log: self.child.log_tail() }),
+        }
+    }
+
+    /// Reads this process's clocks and memory.
+    pub(crate) fn meter(&self) -> ProcessMeter {
+        ProcessMeter::new(self.pid())
+    }
+
+    fn pid(&self) -> Pid {
+        self.child.pid()
+    }
+
+    /// The end of its log, for error messages.
+    pub(crate) fn log_tail(&self) -> String {
+        self.child.log_tail()
+    }
+
+    /// SIGTERM, and exit code 0 expected.
+    ///
+    /// # Errors
+    /// Another exit code, a signal, or no end in time.
+    pub(crate) fn stop(mut self) -> Result<(), Error> {
+        let status = self.child.terminate(STOP_TIMEOUT)?;
+        if status.success() { Ok(()) } else { Err(Error::WorkerStop { status, log: self.child.log_tail() }) }
+    }
+}
+
+/// The program to measure: the chosen one, or the release binary of this workspace, which cargo brings up to date.
+///
+/// # Errors
+/// The chosen program does not exist, or the build fails.
+pub(crate) fn locate(chosen: Option<&Path>) -> Result<PathBuf, Error> {
+    match chosen {
+        Some(binary) if binary.is_file() => binary
+            .canonicalize()
+            .map_err(|error| Error::system(format!("resolving {}", binary.display()), error)),
+        Some(binary) => Err(Error::ProgramMissing(binary.to_owned())),
+        None => build(),
+    }
+}
+
+/// Cargo knows best whether the binary is older than its sources and where it lies.
+fn build() -> Result<PathBuf, Error> {
+    let output = Command::new("cargo")
+        .args(["build", "--release", "--bin", NAME, "--message-format", "json-render-diagnostics"])
+        .current_dir(workspace_root())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| Error::system("starting cargo to build the worker", error))?;
+    check_build(output.status)?;
+    executable(&String::from_utf8_lossy(&output.stdout)).ok_or(Error::WorkerNotNamed)
+}
+
+fn check_build(status: ExitStatus) -> Result<(), Error> {
+    if status.success() { Ok(()) } else { Err(Error::WorkerBuild(status)) }
+}
+
+/// The workspace this program was compiled in.
+pub(crate) fn workspace_root() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest)
+}
+
+/// The executable in cargo's messages, one JSON object per line.
+fn executable(messages: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == NAME)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_is_read_from_cargos_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"libc"},"executable":null}
+not json
+{"reason":"compiler-artifact","target":{"name":"jiggler-uring"},"executable":"/t/release/jiggler-uring"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages), Some(PathBuf::from("/t/release/jiggler-uring")));
+        assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
+    }
+
+    #[test]
+    fn a_binary_that_is_not_there_is_named() {
+        let error = locate(Some(Path::new("/nonexistent/worker"))).unwrap_err().to_string();
+        assert!(error.contains("/nonexistent/worker"), "{error}");
+    }
+}

@@ -1,0 +1,168 @@
+//! loadgen as a program, against a real Redis it starts itself and a stand-in for the worker.
+//!
+//! Proves that the machinery measures what is there: all jobs drained and counted, tables and JSON complete, failures
+//! exact, nothing left running. Asserts no speed.
+
+#![expect(clippy::expect_used, reason = "a test that cannot start its subject has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A program that takes the worker's flags and drains the queue.
+fn stand_in() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/drain.sh")
+}
+
+fn loadgen(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    command.args(arguments);
+    command
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output().expect("loadgen starts");
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}\nstdout:\n{}\nstderr:\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).expect("the JSON file is written")).expect("it is JSON")
+}
+
+fn cells(line: &str) -> Vec<&str> {
+    line.trim().trim_matches('|').split('|').map(str::trim).collect()
+}
+
+#[test]
+fn noop_drains_every_job_and_prints_the_published_columns_and_the_raw_numbers() {
+    for transport in ["tcp", "unix"] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("noop.json");
+        let mut command =
+            loadgen(&["noop", "--jobs", "1_000", "--runs", "1", "-c", "5", "--transport", transport]);
+        let output = run(command.arg("--binary").arg(stand_in()).arg("--json").arg(&file).arg("--no-limit"));
+
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let published = ["Job Processor", "Concurrency", "Jobs", "Time", "Start RSS", "Finish RSS", "%CPU"];
+        assert_eq!(cells(lines[0])[..7], published, "{text}");
+        let row = cells(lines[2]);
+        assert_eq!(row[..3], ["drain.sh 1.0, 1 core, at-least-once", "5", "1_000"], "{text}");
+        assert!(row[3].ends_with(" sec") && row[4].ends_with(" kb") && row[5].ends_with(" kb"), "{text}");
+        assert_eq!(row.last(), Some(&"-"), "no null client, no ratio: {text}");
+
+        let document = json(&file);
+        assert_eq!(document["scenario"], "noop");
+        assert_eq!(document["options"]["redis"]["transport"], transport);
+        let row = &document["results"]["rows"][0];
+        assert_eq!((&row["jobs"], &row["concurrency"]), (&Value::from(1_000), &Value::from(5)));
+        let run = &row["runs"][0];
+        assert_eq!(run["redis_calls"]["incrby"], 10, "ten batches of 100: {run}");
+        let positive = ["seconds", "start_rss_kb", "finish_rss_kb", "cpu_percent", "redis_us_per_job"];
+        for name in positive {
+            assert!(run[name].as_f64().is_some_and(|number| number > 0.0), "{name}: {run}");
+        }
+    }
+}
+
+#[test]
+fn limit_moves_and_acknowledges_every_job_at_every_batch_size() {
+    let output =
+        run(&mut loadgen(&["limit", "--jobs", "1001", "--runs", "2", "--batch", "1,10,500", "--json", "-"]));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = document["results"]["rows"].as_array().unwrap();
+    let of = |design| {
+        rows.iter().filter(move |row| row["design"] == design).map(|row| row["batch_jobs"].as_u64().unwrap())
+    };
+    for design in ["turn", "pop", "push"] {
+        assert_eq!(of(design).collect::<Vec<_>>(), [1, 10, 500], "{design}");
+    }
+    for row in rows {
+        let (rate, runs) = (&row["jobs_per_second"], row["runs"].as_array().unwrap());
+        assert_eq!(runs.len(), 2, "{row}");
+        assert!(
+            rate["min"].as_f64() <= rate["median"].as_f64()
+                && rate["median"].as_f64() <= rate["max"].as_f64()
+        );
+    }
+}
+
+#[test]
+fn idle_watches_a_worker_without_jobs() {
+    let output = run(loadgen(&["idle", "--seconds", "1", "--cores", "1", "--json", "-"])
+        .arg("--binary")
+        .arg(stand_in()));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let row = &document["results"]["rows"][0];
+    assert_eq!(row["concurrency"], 10);
+    assert!(row["seconds"].as_f64().unwrap() >= 1.0);
+    assert!(row["redis_calls"]["eval"].as_u64().unwrap() > 0, "the stand-in polls: {row}");
+    assert_eq!(row["redis_calls"].get("info"), None, "loadgen's own commands are left out: {row}");
+}
+
+#[test]
+fn a_worker_that_ends_early_is_reported_with_its_status_and_its_last_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("worker.sh");
+    fs::write(&script, "#!/bin/sh\necho cannot open the ring >&2\nexit 3\n").unwrap();
+    run(Command::new("chmod").arg("+x").arg(&script));
+    let mut command = loadgen(&["noop", "--jobs", "100", "--runs", "1", "-c", "5", "--no-limit"]);
+    let output = command.arg("--binary").arg(&script).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("exit status: 3") && errors.contains("cannot open the ring"), "{errors}");
+}
+
+#[test]
+fn a_machine_without_redis_is_told_which_package_to_install() {
+    let mut command = loadgen(&["limit", "--jobs", "1"]);
+    let output = command.env("PATH", "/nonexistent").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("apt install redis-server") && errors.contains("--redis-server"), "{errors}");
+}
+
+/// The children's pids are read from `/proc`, so that only they are looked at.
+#[test]
+fn sigterm_ends_the_children_and_removes_their_files() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = loadgen(&["idle", "--seconds", "3600", "--cores", "1", "--binary"]);
+    command.arg(stand_in()).env("TMPDIR", temporary.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut process = command.spawn().unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", process.id());
+    let pids = wait_for("two children, Redis and the worker", || {
+        // The worker's log is made just before the worker; other short-lived children have ended by then.
+        let folder = fs::read_dir(temporary.path()).unwrap().next()?.unwrap().path();
+        let pids: Vec<String> =
+            fs::read_to_string(&children).unwrap().split_whitespace().map(ToOwned::to_owned).collect();
+        (folder.join("worker.log").exists() && pids.len() == 2).then_some(pids)
+    });
+    run(Command::new("kill").args(["-TERM", &process.id().to_string()]));
+    assert_eq!(process.wait().unwrap().code(), Some(130));
+    for pid in pids {
+        assert!(!Path::new("/proc").join(&pid).exists(), "child {pid} still runs");
+    }
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "temporary files are left");
+}
+
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "no {what} within 20 s");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
