@@ -15,7 +15,6 @@ use jiggler_uring::time::RubyFloat;
 use jiggler_uring::wire::heartbeat::{self, HeartbeatValue};
 use jiggler_uring::wire::keys::{self, ListKey};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 #[derive(Deserialize)]
 struct Capture {

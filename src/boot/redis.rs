@@ -75,7 +75,9 @@ fn explain(address: &str, error: resp::Error) -> Error {
 fn explain_handshake(address: &str, refused: HandshakeError) -> Error {
     let address = address.to_owned();
     match refused {
-        HandshakeError::WrongPassword { .. } | HandshakeError::PasswordNotSet => Error::RedisPasswordWrong { address },
+        HandshakeError::WrongPassword { .. } | HandshakeError::PasswordNotSet => {
+            Error::RedisPasswordWrong { address }
+        }
         HandshakeError::PasswordRequired => Error::RedisPasswordMissing { address },
         HandshakeError::NoSuchDatabase { .. } => Error::RedisNoSuchDatabase { address },
         HandshakeError::Refused { cause, .. } => explain_reply(&address, &cause.to_string()),

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use super::Control;
 use crate::limits::{
-    CALL_TIMEOUT, CONTROL_CHUNK_BYTES, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL, STOP_GRACE,
+    CALL_TIMEOUT, CONTROL_CHUNK_BYTES, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL,
+    STOP_GRACE,
 };
 use crate::resp::{Backoff, ConnOptions, Connection, Error, ReplyLimits, Requests, Value};
 use crate::shutdown::Phase;
@@ -102,7 +103,10 @@ impl Upkeep {
             Ok(()) => {
                 self.backoff.reset();
                 if let Some(since) = self.outage.take() {
-                    tracing::info!(seconds = since.elapsed().as_secs_f64(), "redis is back for the heartbeat");
+                    tracing::info!(
+                        seconds = since.elapsed().as_secs_f64(),
+                        "redis is back for the heartbeat"
+                    );
                 }
                 self.lease_due.min(self.heartbeat_due).saturating_duration_since(Instant::now())
             }

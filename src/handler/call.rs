@@ -5,8 +5,8 @@ use std::future::Future;
 use serde::de::DeserializeOwned;
 
 use super::{Ctx, JobError, JobResult};
-use crate::job::failure::CLASS_BAD_ARGUMENTS;
 use crate::job::Args;
+use crate::job::failure::CLASS_BAD_ARGUMENTS;
 
 /// An async function that can run a job.
 ///

@@ -309,7 +309,8 @@ fn new_socket(domain: Domain) -> io::Result<Socket> {
 fn prepare_tcp(socket: Socket) -> io::Result<Socket> {
     let options = SockRef::from(&socket);
     options.set_tcp_nodelay(true)?;
-    options.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_IDLE))?;
+    options
+        .set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_IDLE))?;
     Ok(socket)
 }
 

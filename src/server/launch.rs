@@ -32,7 +32,9 @@ enum LaunchError {
     #[error("control ended without a word; the jobs of this process are recovered when its lease ends")]
     ControlLost,
     /// A shard left jobs in flight.
-    #[error("{jobs} jobs of shard {shard} are left in flight (redis could not be told); they are recovered when the lease ends")]
+    #[error(
+        "{jobs} jobs of shard {shard} are left in flight (redis could not be told); they are recovered when the lease ends"
+    )]
     LeftBehind { shard: usize, jobs: usize },
     /// A shard was taken for dead.
     #[error("shard {shard} was taken for dead and its jobs run elsewhere; start the process again")]
@@ -67,7 +69,8 @@ where
         uuid,
         cores = placement.cpus.len(),
         concurrency = placement.slots.iter().sum::<usize>(),
-        queues = config.queues.by_priority().iter().map(|queue| queue.name.as_str()).collect::<Vec<_>>().join(","),
+        queues =
+            config.queues.by_priority().iter().map(|queue| queue.name.as_str()).collect::<Vec<_>>().join(","),
         mode = config.mode.as_str(),
         environment = config.environment,
         "working"
@@ -80,9 +83,10 @@ where
         let core = Core { index: options.shard, count: placement.cpus.len() };
         running.push(spawn_shard(options, shard_end, cpu, core, factory.clone())?);
     }
-    let control = executor("control", placement.cpus[0])
-        .spawn(move || control::run(control_options, ends))
-        .map_err(|error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() })?;
+    let control =
+        executor("control", placement.cpus[0]).spawn(move || control::run(control_options, ends)).map_err(
+            |error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() },
+        )?;
     let endings = control.join().map_err(|_| LaunchError::ControlLost)?;
     for shard in running {
         // Its ending is known; a panic of its thread was logged and counts as jobs left behind.
@@ -127,7 +131,8 @@ fn executor(name: &str, cpu: usize) -> LocalExecutorBuilder {
 fn shard_options(config: &Config, placement: &Placement, url: &RedisUrl, uuid: &str) -> Vec<ShardOptions> {
     let queues = config.queues.by_priority();
     let waiters = placement.slots.len() * if config.mode == Mode::AtLeastOnce { queues.len() } else { 1 };
-    let block_time = Duration::from_secs_f64(waiters as f64 / WAIT_COMMANDS_PER_SECOND_MAX).max(WAIT_TIME_MIN);
+    let block_time =
+        Duration::from_secs_f64(waiters as f64 / WAIT_COMMANDS_PER_SECOND_MAX).max(WAIT_TIME_MIN);
     let options = |(shard, &slots): (usize, &usize)| ShardOptions {
         shard,
         uuid: uuid.to_owned(),
@@ -189,7 +194,9 @@ fn hostname() -> String {
     std::env::var("DYNO")
         .ok()
         .filter(|name| !name.is_empty())
-        .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned()))
+        .or_else(|| {
+            std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned())
+        })
         .unwrap_or_else(|| "unknown".to_owned())
 }
 

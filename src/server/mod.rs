@@ -11,11 +11,11 @@ use std::fmt::Display;
 use std::future::Future;
 use std::process::ExitCode;
 
+use crate::admin::summary;
 use crate::cli::{self, Failure, Invocation};
 use crate::config::Config;
 use crate::handler::Registry;
 use crate::resp::RedisUrl;
-use crate::admin::summary;
 use crate::{admin, boot, embedded};
 
 pub use placement::Core;
@@ -123,8 +123,8 @@ where
     }
     let placement = placement::place(config.cores, config.concurrency).map_err(Failure::usage)?;
     boot::check_machine(placement.cpus.len() + 1).map_err(Failure::usage)?;
-    let found =
-        embedded::for_worker(config.redis_url.clone(), &|name| std::env::var_os(name)).map_err(Failure::usage)?;
+    let found = embedded::for_worker(config.redis_url.clone(), &|name| std::env::var_os(name))
+        .map_err(Failure::usage)?;
     tracing::info!("{found}");
     let url = RedisUrl::parse(&found.url()).map_err(Failure::usage)?;
     let server = boot::check_redis(&url).map_err(Failure::usage)?;

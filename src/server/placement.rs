@@ -27,7 +27,9 @@ pub(super) struct Placement {
 #[derive(Debug, Error)]
 pub(super) enum PlacementError {
     /// The kernel does not say which CPUs this process may use.
-    #[error("the cpus this process may use cannot be read (sched_getaffinity); is /sys or the cpu set restricted?")]
+    #[error(
+        "the cpus this process may use cannot be read (sched_getaffinity); is /sys or the cpu set restricted?"
+    )]
     NoCpus,
 }
 
@@ -42,7 +44,11 @@ pub(super) fn place(cores: Option<usize>, concurrency: Option<usize>) -> Result<
     if let Some(cores) = cores
         && cores > cpus.len()
     {
-        tracing::warn!(asked = cores, available = cpus.len(), "fewer cores are available than asked for; using these");
+        tracing::warn!(
+            asked = cores,
+            available = cpus.len(),
+            "fewer cores are available than asked for; using these"
+        );
     }
     Ok(split(&cpus, cores.unwrap_or(cpus.len()), concurrency))
 }

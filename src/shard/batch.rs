@@ -58,11 +58,29 @@ pub(super) enum JobState {
 }
 
 impl Batch {
-    pub(super) fn new(id: u64, queue: usize, name: BatchName, payloads: Vec<Bytes>, came_at: Instant) -> Self {
-        let jobs: Vec<Job> =
-            payloads.into_iter().map(|payload| Job { payload, state: Cell::new(JobState::Unstarted) }).collect();
+    pub(super) fn new(
+        id: u64,
+        queue: usize,
+        name: BatchName,
+        payloads: Vec<Bytes>,
+        came_at: Instant,
+    ) -> Self {
+        let jobs: Vec<Job> = payloads
+            .into_iter()
+            .map(|payload| Job { payload, state: Cell::new(JobState::Unstarted) })
+            .collect();
         let open = Cell::new(jobs.len());
-        Self { id, queue, name, came_at, jobs, next: Cell::new(0), open, owed: Cell::new(0), returning: Cell::new(false) }
+        Self {
+            id,
+            queue,
+            name,
+            came_at,
+            jobs,
+            next: Cell::new(0),
+            open,
+            owed: Cell::new(0),
+            returning: Cell::new(false),
+        }
     }
 
     /// Starts the next job: its position. `None` if all are started.
@@ -153,7 +171,9 @@ impl Batch {
         self.owed.set(0);
         for job in &self.jobs {
             match job.state.get() {
-                JobState::Unstarted | JobState::Running | JobState::Moving => known.keep.push(job.payload.clone()),
+                JobState::Unstarted | JobState::Running | JobState::Moving => {
+                    known.keep.push(job.payload.clone())
+                }
                 JobState::Owed | JobState::Acked => {
                     job.state.set(JobState::Acked);
                     known.settled.push(job.payload.clone());

@@ -80,7 +80,11 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             Err(ended) => ended,
         };
         if let LinkError::Fenced(reason) = &error {
-            tracing::error!(shard = shard.options.shard, reason, "this shard was believed dead; its jobs run elsewhere");
+            tracing::error!(
+                shard = shard.options.shard,
+                reason,
+                "this shard was believed dead; its jobs run elsewhere"
+            );
             cancel_all(shard).await;
             return Ending::Fenced;
         }
@@ -224,7 +228,13 @@ async fn exchange(
     take_in(shard, &reply, number, wanted, order)
 }
 
-fn take_in(shard: &Rc<Shard>, reply: &Reply, number: u64, wanted: usize, order: &[usize]) -> Result<(), LinkError> {
+fn take_in(
+    shard: &Rc<Shard>,
+    reply: &Reply,
+    number: u64,
+    wanted: usize,
+    order: &[usize],
+) -> Result<(), LinkError> {
     let turn = TurnReply::read(reply, order)
         .map_err(|got| crate::resp::Error::Unexpected { expected: "the reply of a turn", got })?;
     let mut count = 0;
@@ -282,7 +292,8 @@ impl Shard {
         if self.settlement.borrow().is_empty() {
             return None;
         }
-        let waited = self.settled_at.get().is_none_or(|since| now.saturating_duration_since(since) >= ACK_DELAY);
+        let waited =
+            self.settled_at.get().is_none_or(|since| now.saturating_duration_since(since) >= ACK_DELAY);
         (waited || !fetches).then_some(0)
     }
 

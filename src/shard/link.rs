@@ -55,7 +55,10 @@ impl Link {
 
     /// Sends calls of scripts and awaits their replies; one call per reply, `write` appends them. If the server has
     /// forgotten the scripts they are loaded and the calls are sent once more: those refused so have not run.
-    pub(super) async fn call(&mut self, write: impl Fn(&Scripts, &mut Requests)) -> Result<Vec<Reply>, LinkError> {
+    pub(super) async fn call(
+        &mut self,
+        write: impl Fn(&Scripts, &mut Requests),
+    ) -> Result<Vec<Reply>, LinkError> {
         let mut requests = Requests::new();
         write(&self.scripts, &mut requests);
         let mut replies = self.conn.call(&requests).await?;
@@ -103,7 +106,11 @@ pub(super) fn check(reply: Reply) -> Result<Reply, LinkError> {
 /// A turn whose reply was lost has either run, and then its settlement is done, or never will, and then it is reported
 /// again. Batches that Redis knows and the shard does not are handed back: the lost reply carried them. For the others
 /// Redis is told what is settled. Round trips: at most three, and one for each [`RECONCILE_CALLS_MAX`] batches.
-pub(super) async fn resume(shard: &Shard, link: &mut Link, lost: &mut Option<SentTurn>) -> Result<(), LinkError> {
+pub(super) async fn resume(
+    shard: &Shard,
+    link: &mut Link,
+    lost: &mut Option<SentTurn>,
+) -> Result<(), LinkError> {
     if let Some(turn) = lost {
         let replies = link.call(|s, r| flight::resume(s, shard.home(), turn.number, r)).await?;
         let has_run = replies.first().map(Reply::as_integer).transpose()? == Some(1);
@@ -225,7 +232,8 @@ impl Shard {
     /// Jobs of a wait list are closed one by one, so some are known to the settlement alone.
     fn known_of_wait_list(&self, queue: usize, known: &mut Known) {
         let settlement = self.settlement.borrow();
-        let singles = settlement.singles.iter().filter(|single| (single.0, single.1) == (queue, BatchName::Wait));
+        let singles =
+            settlement.singles.iter().filter(|single| (single.0, single.1) == (queue, BatchName::Wait));
         known.settled.extend(singles.map(|(_, _, payload)| payload.clone()));
         let moves = settlement.moves.iter().filter(|job| job.from == (queue, BatchName::Wait));
         known.keep.extend(moves.map(|job| job.raw.clone()));

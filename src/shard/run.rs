@@ -62,8 +62,10 @@ fn run_one(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) {
     };
     let history = parsed.history;
     let Some(entry) = shard.handlers.find(parsed.name) else {
-        let error = JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {}", parsed.name));
-        let failed = Failed { history, retry_queue: None, name: parsed.name, jid: parsed.jid.unwrap_or_default() };
+        let error =
+            JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {}", parsed.name));
+        let failed =
+            Failed { history, retry_queue: None, name: parsed.name, jid: parsed.jid.unwrap_or_default() };
         return shard.settle_failure(batch, at, &failed, &error);
     };
     let (name, jid) = (parsed.name, parsed.jid.unwrap_or_default());
@@ -125,4 +127,3 @@ pub(super) async fn cancel_all(shard: &Shard) -> usize {
     shard.publish();
     count
 }
-

@@ -6,7 +6,9 @@ use std::time::Instant;
 use super::batch::{Batch, JobState};
 use super::state::Shard;
 use crate::handler::JobError;
-use crate::job::{BadPayload, ErrorInfo, FailureTimes, History, RetryPolicy, Verdict, bury_unparsable, decide};
+use crate::job::{
+    BadPayload, ErrorInfo, FailureTimes, History, RetryPolicy, Verdict, bury_unparsable, decide,
+};
 use crate::limits::STRAGGLER_DELAY;
 use crate::store::turn::{BatchName, Destination, Move};
 use crate::time::unix_now;
@@ -51,13 +53,11 @@ impl Shard {
         );
         self.settlement.borrow_mut().processed += 1;
         self.options.stats.processed.add(1);
-        self.move_to(batch, at, Move {
-            from: (batch.queue, batch.name),
-            raw: raw.clone(),
-            to,
-            score,
-            payload,
-        });
+        self.move_to(
+            batch,
+            at,
+            Move { from: (batch.queue, batch.name), raw: raw.clone(), to, score, payload },
+        );
     }
 
     /// The payload is no job: to the dead set with the reason and its bytes.
@@ -67,13 +67,17 @@ impl Shard {
         let now = unix_now();
         tracing::warn!(queue, bytes = raw.len(), %reason, "a payload is no job and goes to the dead set");
         let payload = bury_unparsable(raw, reason, queue, now);
-        self.move_to(batch, at, Move {
-            from: (batch.queue, batch.name),
-            raw: raw.clone(),
-            to: Destination::Dead,
-            score: now,
-            payload,
-        });
+        self.move_to(
+            batch,
+            at,
+            Move {
+                from: (batch.queue, batch.name),
+                raw: raw.clone(),
+                to: Destination::Dead,
+                score: now,
+                payload,
+            },
+        );
     }
 
     fn move_to(&self, batch: &Batch, at: usize, job: Move) {

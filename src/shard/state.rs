@@ -11,9 +11,9 @@ use foldhash::fast::RandomState;
 use glommio::Task;
 
 use super::batch::Batch;
-use crate::event::Event;
 use super::pace::Pace;
 use super::wait::Waiter;
+use crate::event::Event;
 use crate::handler::Handlers;
 use crate::job::Parser;
 use crate::limits::{READ_AHEAD_AT_MOST_ONCE, READ_AHEAD_HORIZON};

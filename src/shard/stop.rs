@@ -30,7 +30,9 @@ pub(super) async fn step(shard: &Rc<Shard>, link: &mut Link) -> Result<bool, Lin
     if phase.is_over(Instant::now()) && !shard.tasks.borrow().is_empty() {
         hand_back_running(shard, link).await?;
     }
-    Ok(shard.tasks.borrow().is_empty() && shard.settlement.borrow().is_empty() && shard.live.borrow().is_empty())
+    Ok(shard.tasks.borrow().is_empty()
+        && shard.settlement.borrow().is_empty()
+        && shard.live.borrow().is_empty())
 }
 
 /// Ends every waiter's wait. A wait that had not begun when it was to end answers "not waiting", so this is repeated.
@@ -118,10 +120,18 @@ async fn hand_back_running(shard: &Shard, link: &mut Link) -> Result<(), LinkErr
         batch.give_up(true);
     }
     if shard.options.at_least_once {
-        tracing::warn!(shard = shard.options.shard, jobs = count, "running jobs are handed back: the timeout is over");
+        tracing::warn!(
+            shard = shard.options.shard,
+            jobs = count,
+            "running jobs are handed back: the timeout is over"
+        );
         return sync(shard, link, &live).await;
     }
-    tracing::warn!(shard = shard.options.shard, jobs = count, "running jobs are dropped (at most once): the timeout is over");
+    tracing::warn!(
+        shard = shard.options.shard,
+        jobs = count,
+        "running jobs are dropped (at most once): the timeout is over"
+    );
     for batch in &live {
         batch.returned();
         shard.close(batch);

@@ -19,8 +19,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::event::Event;
 use super::state::Shard;
+use crate::event::Event;
 use crate::limits::{CALL_TIMEOUT, WAIT_CHUNK_BYTES, WAIT_ERROR_PAUSE};
 use crate::resp::{Backoff, ConnOptions, Connection, Error, Reply, ReplyLimits, Requests, Stopper, Value};
 use crate::store::flight;

@@ -6,9 +6,9 @@
 
 pub mod scripts;
 // The engine: the turn, what else befalls jobs in flight, the process.
-pub mod turn;
 pub mod flight;
 pub mod process;
+pub mod turn;
 // Producers and operators.
 pub mod enqueue;
 pub mod inspect;
