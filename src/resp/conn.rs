@@ -99,7 +99,7 @@ impl Connection {
         self.broken = true;
         self.pipeline.push(requests)?;
         while !self.pipeline.output().is_empty() {
-            match (&mut &*self.socket.fd.get_ref()).write(self.pipeline.output()) {
+            match (&mut self.socket.fd.get_ref()).write(self.pipeline.output()) {
                 Ok(0) => return Err(Error::Closed),
                 Ok(bytes) => self.pipeline.wrote(bytes),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -148,7 +148,7 @@ impl Connection {
             if let Some(reply) = self.pipeline.next_reply()? {
                 return Ok(reply);
             }
-            match (&mut &*self.socket.fd.get_ref()).read(&mut self.chunk) {
+            match (&mut self.socket.fd.get_ref()).read(&mut self.chunk) {
                 Ok(0) => {
                     self.check_late("answer of redis", within)?;
                     return Err(Error::Closed);

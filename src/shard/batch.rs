@@ -172,7 +172,7 @@ impl Batch {
         for job in &self.jobs {
             match job.state.get() {
                 JobState::Unstarted | JobState::Running | JobState::Moving => {
-                    known.keep.push(job.payload.clone())
+                    known.keep.push(job.payload.clone());
                 }
                 JobState::Owed | JobState::Acked => {
                     job.state.set(JobState::Acked);
