@@ -16,6 +16,10 @@ pub const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// parser stops at 100 by default; recursion over a value this deep fits any stack.
 pub const PAYLOAD_DEPTH_MAX: usize = 128;
 
+/// Payload size in bytes up to which a parser keeps its buffers: they take up to some 30 times as much, so after a
+/// larger payload they are given back rather than held for ever.
+pub const PARSER_KEEP_BYTES: usize = 64 * 1024;
+
 /// Longest `error_message` that is stored with a failed job, in characters. The gem's own bound.
 pub const ERROR_MESSAGE_CHARS_MAX: usize = 10_000;
 
@@ -94,3 +98,219 @@ pub const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(50);
 
 /// Longest pause before a reconnect: consumption must be back within 2 s of Redis's return.
 pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(1_000);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Shards
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Most jobs one turn fetches. A script costs Redis 3-4 µs a call, so beyond some hundreds nothing is gained, while a
+/// crash re-runs a batch at most. Far below what Lua can unpack (some 8,000).
+pub const BATCH_JOBS_MAX: usize = 500;
+
+/// Most bytes of payload one turn fetches, a single larger payload excepted.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Most jobs a shard holds unstarted: one batch that runs and one that is on its way.
+pub const READ_AHEAD_JOBS_MAX: usize = 2 * BATCH_JOBS_MAX;
+
+/// How soon a job that is read ahead must be likely to start, at least once (P8).
+pub const READ_AHEAD_HORIZON: Duration = Duration::from_millis(4);
+
+/// The same, at most once: a crash loses what is read ahead, so it is what starts at once.
+pub const READ_AHEAD_AT_MOST_ONCE: Duration = Duration::from_millis(1);
+
+/// How long an unstarted job may be held while every slot is taken, before it is handed back (P8).
+pub const UNSTARTED_HOLD: Duration = Duration::from_millis(20);
+
+/// A fetch that brings this many jobs, or all it asked for, makes the shard expect more.
+pub const BACKLOG_JOBS_MIN: usize = 16;
+
+/// How long an ack waits for a fetch to travel with, when the shard is otherwise idle.
+pub const ACK_DELAY: Duration = Duration::from_millis(1);
+
+/// How long the acks of a batch wait for its slowest job, before they are sent one by one: a crash runs that much again.
+pub const STRAGGLER_DELAY: Duration = Duration::from_millis(5);
+
+/// Jobs that run on the spot between two looks at whether other tasks should run. Some 20 µs of no-op jobs.
+pub const JOBS_BETWEEN_YIELD_CHECKS: usize = 32;
+
+/// Futures of one handler whose memory is kept for the next ones.
+pub const IDLE_FUTURES_MAX: usize = 64;
+
+/// Batches reconciled in one round trip after a lost connection.
+pub const RECONCILE_CALLS_MAX: usize = 64;
+
+/// Bytes a waiting connection reads at once; there is one per queue and shard, and it brings one job at a time.
+pub const WAIT_CHUNK_BYTES: usize = 8 * 1024;
+
+/// Shortest time one blocking call waits in Redis.
+pub const WAIT_TIME_MIN: Duration = Duration::from_secs(10);
+
+/// Commands per second that all waiting connections of an idle process may send together, for the time above.
+pub const WAIT_COMMANDS_PER_SECOND_MAX: f64 = 0.2;
+
+/// Pause after an error of a waiting connection, so that one that answers at once, each time, does not spin.
+pub const WAIT_ERROR_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often a blocked connection is asked to end its wait before its socket is shut down instead.
+pub const UNBLOCK_TRIES_MAX: usize = 50;
+
+/// Pause between two of these.
+pub const UNBLOCK_PAUSE: Duration = Duration::from_millis(1);
+
+/// How long a stopping shard goes on trying to reach Redis after its deadline, to hand back and to ack.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Largest payload, with its envelope, that is read to be buried: what Redis itself allows in one string. Its base64 must
+/// fit there too, so above 384 MB a payload cannot be buried and stays in flight.
+pub const OVERSIZE_REPLY_BYTES_MAX: usize = 513 * 1024 * 1024;
+
+/// Messages between control and one shard that may wait: a handful in a process's life.
+pub const MESH_MESSAGES_MAX: usize = 16;
+
+/// A connection over which nothing came for so long is probed by the kernel, and as often again until it is given up.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+// Options
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Most cores one process may be asked to use: the size of the kernel's own CPU mask (`cpu_set_t`).
+pub const CORES_MAX: usize = 1_024;
+
+/// Jobs in flight per core when `--concurrency` is not given. The gem's default for its one core.
+pub const CONCURRENCY_PER_CORE: usize = 10;
+
+/// Most jobs in flight per process. Each holds its payload and a task: 100,000 small ones are some 100 MB.
+pub const CONCURRENCY_MAX: usize = 100_000;
+
+/// How long a stop waits for running jobs. The gem's default; below the 30 s after which container runtimes kill.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Longest stop that may be asked for: a day. What runs longer should be split or handed back.
+pub const STOP_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Period of the heartbeat. The gem's default; its page calls a process outdated after twice this period.
+pub const STATS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Longest heartbeat period: the key lives 180 s longer, so a dead process is listed for an hour at most.
+pub const STATS_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+
+/// Mean period of the poller of the retry and scheduled sets. The gem's default.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Longest period of the poller: a due job should not wait longer than an hour.
+pub const POLL_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+
+/// Most entries the dead set may be asked to keep: at 1 KB each this is 10 GB of Redis memory.
+pub const DEAD_JOBS_CONFIGURED_MAX: u64 = 10_000_000;
+
+/// Longest time the dead set may be asked to keep an entry: ten years.
+pub const DEAD_TIMEOUT_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Largest configuration file in bytes. A real one has some hundred bytes; this refuses a wrong path early.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Longest name of an environment (`--environment`) in bytes: it is part of log lines.
+pub const ENVIRONMENT_BYTES_MAX: usize = 64;
+
+/// Most copies of one job that a single `enqueue --count` may push: ten million small jobs are some 2 GB in Redis.
+pub const ENQUEUE_COUNT_MAX: u64 = 10_000_000;
+
+/// Longest job name in bytes that `enqueue` accepts: names are part of log lines and of metrics.
+pub const JOB_NAME_BYTES_MAX: usize = 256;
+
+/// Longest delay that `enqueue --in` accepts: ten years. Redis scores are exact to the microsecond far beyond it.
+pub const ENQUEUE_DELAY_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Checks at boot
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Oldest kernel, as (major, minor): the io_uring operations of glommio are complete from 5.8 on.
+pub const KERNEL_MIN: (u32, u32) = (5, 8);
+
+/// First kernel that charges rings to the process's memory instead of to its locked memory.
+pub const KERNEL_WITHOUT_MEMLOCK: (u32, u32) = (5, 12);
+
+/// Locked memory glommio asks for before it makes an executor, on any kernel.
+pub const MEMLOCK_BYTES_MIN: u64 = 512 * 1024;
+
+/// Oldest Redis, as (major, minor): `LMOVE` and `BLMOVE` came with 6.2.
+pub const REDIS_MIN: (u32, u32) = (6, 2);
+
+// ---------------------------------------------------------------------------------------------------------------
+// The private Redis
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Longest path of a unix socket in bytes: `sockaddr_un` has 108, one for the closing zero.
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// How long a private Redis may take from its start, or from its last word that it is loading, to its first answer.
+pub const EMBEDDED_START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a private Redis may take to write its append-only file out and end.
+pub const EMBEDDED_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at a private Redis that starts or ends.
+pub const EMBEDDED_POLL_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long the look at 127.0.0.1:6379 may take; loopback answers or refuses within microseconds.
+pub const LOCAL_PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Lines of the private server's log that an error shows.
+pub const LOG_TAIL_LINES: usize = 8;
+
+// ---------------------------------------------------------------------------------------------------------------
+// Control
+// ---------------------------------------------------------------------------------------------------------------
+
+/// How long a process is believed alive after its last renewal, by Redis's clock. With reapers that look every few
+/// seconds a killed process's jobs run again within 30 s (P3).
+pub const LEASE: Duration = Duration::from_secs(20);
+
+/// Time between two renewals: three may fail before the lease ends.
+pub const LEASE_RENEWAL: Duration = Duration::from_secs(5);
+
+/// What a heartbeat key outlives its interval by. The gem's own allowance.
+pub const HEARTBEAT_TTL_EXTRA: Duration = Duration::from_secs(180);
+
+/// How long figures that do not change may stay unwritten; below their time to live.
+pub const FIGURES_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes control reads at once: status lines and small integers.
+pub const CONTROL_CHUNK_BYTES: usize = 4 * 1024;
+
+/// Memory glommio registers with each ring for direct file access, which shards do not use: its minimum. The default of
+/// 10 MiB is touched at start and would be most of the process's resident size.
+pub const EXECUTOR_IO_BYTES: usize = 64 * 1024;
+
+/// How long an executor may run one queue of tasks before others get their turn.
+pub const EXECUTOR_PREEMPT: Duration = Duration::from_millis(10);
+
+/// Largest argument the built-in `Fib` takes: some seconds of computing.
+pub const FIB_MAX: u64 = 45;
+
+/// Longest the built-in `Sleep` sleeps: a day.
+pub const SLEEP_SECONDS_MAX: f64 = 24.0 * 3600.0;
+// Client and summary
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Most jobs in one variadic push. At some 0.2 µs each Redis is away for 0.2 ms, no longer than for a fetch.
+pub const PUSH_JOBS_MAX: usize = 1_000;
+
+/// Payload bytes after which a variadic push is sent: more saves no time, and Redis holds the command in memory.
+pub const PUSH_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest job id in bytes that a caller may choose; our own have 16. Ids are part of log lines.
+pub const JID_BYTES_MAX: usize = 256;
+
+/// Keys that one SCAN call looks at: some 0.3 ms of Redis's time.
+pub const SCAN_PAGE_KEYS: u64 = 1_000;
+
+/// Most queues, or processes, that a summary lists. Each is a few hundred bytes here.
+pub const INSPECT_KEYS_MAX: usize = 100_000;
+
+/// Heartbeats read at once: with a hundred busy jobs of 1 KB in each, a reply has 10 MB.
+pub const INSPECT_HEARTBEATS_PER_CALL: usize = 100;
+
+/// Queue lengths read at once.
+pub const INSPECT_QUEUES_PER_CALL: usize = 1_000;

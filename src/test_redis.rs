@@ -104,7 +104,6 @@ impl TestRedis {
     }
 
     /// Runs one command that answers with a list of strings.
-    #[expect(dead_code, reason = "for the tests of store")]
     pub(crate) fn strings(&self, args: &[&[u8]]) -> Vec<String> {
         let reply = self.run(args);
         let text = |value: Value<'_>| String::from_utf8(value.as_bulk().unwrap().to_vec()).unwrap();

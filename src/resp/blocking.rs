@@ -225,10 +225,10 @@ impl Deadline {
     }
 }
 
-fn io_error(what: String, deadline: Deadline, source: io::Error) -> Error {
-    match source.kind() {
+fn io_error(what: String, deadline: Deadline, cause: io::Error) -> Error {
+    match cause.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Error::Timeout { what, after: deadline.after },
-        _ => Error::Io { what, source },
+        _ => Error::Io { what, cause },
     }
 }
 

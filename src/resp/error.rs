@@ -11,6 +11,7 @@ pub use super::{
 
 /// A call, or a connection, failed.
 ///
+/// Each text is complete: what caused it is in the text and in the variant, and is no `source()` on top of that.
 /// [`Error::may_heal`] says which of them a retry may heal. Nothing in `resp` retries by itself: after `Io`,
 /// `Timeout`, `Closed`, `Decode`, `Unrequested` or `Broken` the caller opens a new connection, and whether the call
 /// may be sent again is only known to who knows the command.
@@ -18,12 +19,12 @@ pub use super::{
 #[non_exhaustive]
 pub enum Error {
     /// The socket failed. A new connection may heal it.
-    #[error("{what}: {source}")]
+    #[error("{what}: {cause}")]
     Io {
         /// What was tried, with the address: "connect to 127.0.0.1:6379".
         what: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Redis did not answer in time; whether it ran the commands is unknown. A new connection may heal it.
     #[error("{what}: no answer within {after:?}")]
@@ -79,8 +80,8 @@ impl Error {
         match self {
             // A socket that may not be touched, or a path that is none, stays so until someone changes it; all else
             // (refused, reset, unreachable, no such socket yet) is how a restarting server looks.
-            Self::Io { source, .. } => {
-                !matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
+            Self::Io { cause, .. } => {
+                !matches!(cause.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
             }
             Self::Timeout { .. }
             | Self::Closed
@@ -94,8 +95,8 @@ impl Error {
                     | DecodeError::TooDeep { .. }
                     | DecodeError::LineTooLong { .. }
             ),
-            Self::Handshake(HandshakeError::Refused { source, .. }) | Self::Redis(source) => {
-                source.kind().may_heal()
+            Self::Handshake(HandshakeError::Refused { cause, .. }) | Self::Redis(cause) => {
+                cause.kind().may_heal()
             }
             Self::Handshake(_) | Self::Unexpected { .. } => false,
         }
@@ -130,12 +131,12 @@ pub enum HandshakeError {
         database: u32,
     },
     /// Another error; it may be one that waiting heals, such as `LOADING`.
-    #[error("{step}: {source}")]
+    #[error("{step}: {cause}")]
     Refused {
         /// Which step was refused: "authenticate", "select database 3", "name the connection".
         step: String,
         /// What Redis said, without the password.
-        source: RedisError,
+        cause: RedisError,
     },
     /// Not an error and not OK.
     #[error("{step}: {details}")]

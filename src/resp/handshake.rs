@@ -130,7 +130,7 @@ impl Handshake {
             (Step::SelectDatabase(database), _) if error.message().contains("DB index") => {
                 HandshakeError::NoSuchDatabase { database }
             }
-            _ => HandshakeError::Refused { step: step.to_string(), source: error.without(&self.password.0) },
+            _ => HandshakeError::Refused { step: step.to_string(), cause: error.without(&self.password.0) },
         }
     }
 }

@@ -23,8 +23,20 @@ pub mod url;
 pub mod handshake;
 
 pub mod blocking;
+// The sockets of the engine: on a shard's ring.
+pub mod backoff;
+pub mod conn;
 
 #[cfg(test)]
 mod properties;
 
+pub use backoff::Backoff;
+pub use conn::{ConnOptions, Connection, Stopper};
+pub use decode::ReplyLimits;
+pub use encode::{Command, Requests};
 pub use error::Error;
+pub use handshake::Handshake;
+pub use pipeline::Pipeline;
+pub use redis_error::{RedisError, RedisErrorKind};
+pub use reply::{Reply, Value};
+pub use url::{Endpoint, RedisUrl};

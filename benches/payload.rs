@@ -1,0 +1,80 @@
+//! What one job's bytes cost a shard: parsing the payload, decoding its arguments, changing it after a failure.
+//!
+//! The bound to hold is the parse of a payload of 90 bytes: well under 400 ns, without an allocation (which
+//! `tests/allocations.rs` asserts). serde_json into an owned value stands beside it for comparison.
+
+#![expect(clippy::unwrap_used, reason = "a bench that fails shall stop")]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use jiggler_uring::job::bad::bury_unparsable;
+use jiggler_uring::job::failure::ErrorInfo;
+use jiggler_uring::job::parse::Parser;
+use jiggler_uring::job::payload::NewJob;
+use jiggler_uring::job::retry::{FailureTimes, RetryPolicy, decide};
+
+/// 90 bytes, as the gem writes a job with two arguments.
+const SMALL: &[u8] =
+    br#"{"name":"ResizeImageJob","args":[8467123,1280],"retries":5,"jid":"0db89b3e2a1cde66","x":1}"#;
+
+/// Every JSON type the gem writes.
+const MIXED: &[u8] = r#"{"name":"PlainJob","args":[1,-2,"two",3.5,1.0e+21,12345678901234567890,null,true,false,[1,[2]],{"k":"v"},"é ✓ 😀","line\nbreak \"q\" \\ / <b>&"],"retries":0,"jid":"0d655a187e214821"}"#.as_bytes();
+
+/// A job that failed once.
+const FAILED: &[u8] = br#"{"name":"FailJob","args":[1,"x"],"retries":2,"jid":"4c33ba07cc275b66","started_at":1795299903.7095177,"error_message":"boom","error_class":"ArgumentError","retry_at":1795299919.7095342,"attempt":1,"queue":"custom_retries"}"#;
+
+fn parse(criterion: &mut Criterion) {
+    let large =
+        format!(r#"{{"name":"N","args":["{}"],"retries":0,"jid":"0d655a187e214821"}}"#, "x".repeat(10_000));
+    let huge_number = SMALL.to_ascii_lowercase();
+    let huge_number = String::from_utf8(huge_number).unwrap().replace("1280", "1e400");
+    let mut group = criterion.benchmark_group("parse");
+    for (name, payload) in [
+        ("small", SMALL),
+        ("mixed", MIXED),
+        ("failed", FAILED),
+        ("10 kB text", large.as_bytes()),
+        ("second opinion", huge_number.as_bytes()),
+    ] {
+        let mut parser = Parser::new();
+        group.throughput(Throughput::Bytes(payload.len() as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| parser.parse(black_box(payload)).unwrap().history);
+        });
+    }
+    group.bench_function("small, serde_json value", |bencher| {
+        bencher.iter(|| serde_json::from_slice::<serde_json::Value>(black_box(SMALL)).unwrap());
+    });
+    group.finish();
+}
+
+fn decode(criterion: &mut Criterion) {
+    let mut parser = Parser::new();
+    criterion.bench_function("parse small and decode (u64, u32)", |bencher| {
+        bencher.iter(|| {
+            let mut args = parser.parse(black_box(SMALL)).unwrap().args;
+            (args.take::<u64>().unwrap(), args.take::<u32>().unwrap())
+        });
+    });
+}
+
+fn write(criterion: &mut Criterion) {
+    let history = Parser::new().parse(FAILED).unwrap().history;
+    let error = ErrorInfo::new("ArgumentError", "boom");
+    let policy = RetryPolicy::gem("custom_retries");
+    let times = FailureTimes::at(1_795_299_919.812_253_5);
+    criterion.bench_function("decide on a failure", |bencher| {
+        bencher.iter(|| decide(black_box(FAILED), history, &policy, &error, times).unwrap());
+    });
+    criterion.bench_function("build a new payload", |bencher| {
+        bencher.iter(|| NewJob::new("ResizeImageJob", black_box(&(8_467_123, 1_280))).unwrap().to_payload());
+    });
+    let reason = Parser::new().parse(b"this is not json").unwrap_err();
+    criterion.bench_function("bury bytes that are no job", |bencher| {
+        bencher.iter(|| bury_unparsable(black_box(b"this is not json"), &reason, "default", 1.0));
+    });
+}
+
+criterion_group!(benches, parse, decode, write);
+criterion_main!(benches);

@@ -1,0 +1,207 @@
+//! Checks before anything runs: kernel, io_uring, locked memory, Redis; each error says what to do about it.
+//!
+//! What is read from the machine and what follows from it are apart: the deciding functions are pure. Boot changes
+//! nothing but the soft limit of locked memory. Cores are placement's, the private Redis is `embedded`'s.
+
+pub mod kernel;
+pub mod logging;
+pub mod memlock;
+pub mod redis;
+pub mod uring;
+
+use std::io;
+
+use thiserror::Error;
+
+pub use kernel::{Kernel, Version};
+pub use redis::{RedisServer, check as check_redis};
+
+use crate::limits::{KERNEL_MIN, REDIS_MIN};
+
+/// Why this machine, or this Redis, cannot run the engine. Only [`Error::RedisBusy`] heals by itself, and
+/// [`Error::RedisUnreachable`] may; the caller that connects retries those. The others end the process (exit code 2).
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The kernel is too old.
+    #[error("linux {release} is too old: io_uring as used here needs {}.{} or newer; upgrade the kernel", KERNEL_MIN.0,
+            KERNEL_MIN.1)]
+    KernelTooOld {
+        /// The kernel's own name for its version.
+        release: String,
+    },
+    /// The kernel does not have the system call, or something answers as if.
+    #[error(
+        "io_uring is not there: the kernel was built without CONFIG_IO_URING, or a sandbox (gVisor, seccomp) hides \
+             it; use another kernel or allow io_uring_setup, io_uring_enter and io_uring_register in the sandbox"
+    )]
+    UringMissing,
+    /// `kernel.io_uring_disabled` is set.
+    #[error("io_uring is switched off on this machine (kernel.io_uring_disabled = {value}): {}", sysctl_advice(*.value))]
+    UringDisabled {
+        /// 1: for processes without privilege; 2: for all.
+        value: u8,
+    },
+    /// Refused although the kernel would allow it.
+    #[error(
+        "io_uring is forbidden ({source}) although the kernel allows it: a seccomp profile or security module \
+             refuses it; in a container allow io_uring_setup, io_uring_enter and io_uring_register in its profile \
+             (docker run --security-opt seccomp=FILE)"
+    )]
+    UringForbidden {
+        /// What the system call said.
+        source: io::Error,
+    },
+    /// Another failure of the system call.
+    #[error("failed to set up an io_uring")]
+    UringFailed {
+        /// What the system call said.
+        source: io::Error,
+    },
+    /// Too little memory may be locked.
+    #[error("{needed} bytes of memory must be lockable for io_uring, but the limit is {hard}: raise it with \
+             `ulimit -l {}`, LimitMEMLOCK=infinity in the systemd unit, or docker run --ulimit memlock=-1",
+            .needed / 1024)]
+    MemlockTooSmall {
+        /// Bytes that must be lockable.
+        needed: u64,
+        /// The hard limit, which only root may raise.
+        hard: u64,
+    },
+    /// The limit cannot be read or set.
+    #[error("failed to read or raise the limit of locked memory")]
+    Memlock {
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Something under /proc that every Linux has.
+    #[error("failed to read {path}; is /proc mounted?")]
+    Proc {
+        /// Which file.
+        path: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No connection.
+    #[error("redis at {address} cannot be reached ({source}): {advice}")]
+    RedisUnreachable {
+        /// Address without password.
+        address: String,
+        /// What connecting said.
+        source: io::Error,
+        /// What to look at.
+        advice: &'static str,
+    },
+    /// The server is older than what the engine's commands need.
+    #[error("redis at {address} is version {version}, older than {}.{}: upgrade it, or name another server with \
+             --redis-url", REDIS_MIN.0, REDIS_MIN.1)]
+    RedisTooOld {
+        /// Address without password.
+        address: String,
+        /// What it reports.
+        version: String,
+    },
+    /// The server does not say what it is.
+    #[error("the server at {address} answers, but reports no redis_version: is it a Redis?")]
+    NotRedis {
+        /// Address without password.
+        address: String,
+    },
+    /// The server wants a password and got none.
+    #[error(
+        "redis at {address} wants a password: write it into the URL, redis://:PASSWORD@host or \
+             redis://USER:PASSWORD@host"
+    )]
+    RedisPasswordMissing {
+        /// Address without password.
+        address: String,
+    },
+    /// The server refuses user or password.
+    #[error(
+        "redis at {address} refuses the user name or password in the URL; check both (percent-encode characters \
+             such as @ : /)"
+    )]
+    RedisPasswordWrong {
+        /// Address without password.
+        address: String,
+    },
+    /// The database number is beyond what the server has.
+    #[error(
+        "redis at {address} has no such database: use a smaller number at the end of the URL, or raise \
+             `databases` in redis.conf (a cluster has only 0)"
+    )]
+    RedisNoSuchDatabase {
+        /// Address without password.
+        address: String,
+    },
+    /// The user may not do what the engine does.
+    #[error(
+        "redis at {address} denies the user a command ({reply}): give it `~jiggler:* ~{{jiggler:* +@all -@admin`"
+    )]
+    RedisPermission {
+        /// Address without password.
+        address: String,
+        /// The server's words.
+        reply: String,
+    },
+    /// The server cannot serve now, and says so.
+    #[error("redis at {address} cannot serve yet: {reply}")]
+    RedisBusy {
+        /// Address without password.
+        address: String,
+        /// The server's words.
+        reply: String,
+    },
+    /// The server refuses for another reason.
+    #[error("redis at {address} refuses: {reply}")]
+    RedisRefuses {
+        /// Address without password.
+        address: String,
+        /// The server's words.
+        reply: String,
+    },
+}
+
+fn sysctl_advice(value: u8) -> &'static str {
+    match value {
+        1 => {
+            "run as root, or add this process's group with `sysctl kernel.io_uring_group=GID`, or allow it to all \
+              with `sysctl kernel.io_uring_disabled=0`"
+        }
+        _ => "allow it with `sysctl kernel.io_uring_disabled=0`",
+    }
+}
+
+/// Checks kernel, io_uring and locked memory for `executors` executors (shards and control), and raises the soft limit
+/// of locked memory where that is all it takes.
+///
+/// # Errors
+/// The first check that fails.
+pub fn check_machine(executors: usize) -> Result<Kernel, Error> {
+    let kernel = Kernel::running()?;
+    kernel.check()?;
+    // The limit comes first: old kernels refuse a ring for want of locked memory.
+    memlock::ensure(kernel.memlock_bytes(executors))?;
+    uring::check()?;
+    Ok(kernel)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The machine that builds this runs the tests of the engine too, so all checks hold on it.
+    #[test]
+    fn this_machine_passes() {
+        let kernel = check_machine(2).unwrap();
+        assert!(kernel.version().is_some_and(|version| version >= Version::from(KERNEL_MIN)), "{kernel:?}");
+    }
+
+    #[test]
+    fn a_switched_off_ring_names_the_switch() {
+        for (value, part) in [(1, "kernel.io_uring_group"), (2, "`sysctl kernel.io_uring_disabled=0`")] {
+            let text = Error::UringDisabled { value }.to_string();
+            assert!(text.contains(part) && text.contains(&format!("io_uring_disabled = {value}")), "{text}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The clap command: worker flags from the option table, subcommands, examples and exit codes in the help.
+//!
+//! Values are only text here; `config` parses them, so that a flag and a file refuse a value with the same words.
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, builder::ValueParser, parser::ValueSource};
+
+use super::orders::{ENQUEUE, EnqueueArgs, SUMMARY, SummaryArgs};
+use crate::config::{
+    Error, Origin, Raw,
+    options::{Allowed, DefaultValue, OPTIONS, OptionId, OptionSpec},
+    value::Value,
+};
+
+const ABOUT: &str = "Runs background jobs from Redis, one io_uring executor per core, \
+                     wire-compatible with the Ruby gem jiggler";
+
+const WORKER_HELP: &str = "\
+Examples:
+  jiggler-uring                                  Serve the queue `default` on all cores
+  jiggler-uring --cores 4 -c 200 -q img:2,mail   Serve `img` before `mail`, 200 jobs in flight
+  jiggler-uring -C config/jiggler.yml -e production
+  jiggler-uring enqueue Sleep '[0.5]' --count 10
+  jiggler-uring summary
+
+Without --redis-url and REDIS_URL the server at 127.0.0.1:6379 is used. If nothing listens there, \
+a private redis-server (or valkey-server) is started on a unix socket in ~/.local/state/jiggler-uring and ended \
+with the last worker that uses it.
+
+Signals:
+  TERM, INT   Stop: wait up to --timeout for running jobs, hand back the rest
+              (a second one: hand back at once)
+  TSTP        Quiet: take no new job, stay
+
+Exit status: 0 done, 1 failed while running, 2 wrong usage or configuration";
+
+const ENQUEUE_HELP: &str = "\
+Examples:
+  jiggler-uring enqueue Noop
+  jiggler-uring enqueue Fib '[20]' --count 1000
+  jiggler-uring enqueue ResizeImage '[42, 640, \"png\"]' --queue img --retries 5
+  jiggler-uring enqueue Sleep '[0.1]' --in 60
+
+Exit status: 0 pushed, 1 Redis refused or is away, 2 wrong usage or configuration";
+
+const SUMMARY_HELP: &str = "\
+Examples:
+  jiggler-uring summary
+  jiggler-uring summary --json | jq .queues
+
+Exit status: 0 shown, 1 Redis refused or is away, 2 wrong usage or configuration";
+
+/// The options a subcommand needs to find Redis.
+const FIND_REDIS: &[OptionId] = &[OptionId::RedisUrl, OptionId::ConfigFile, OptionId::Environment];
+
+/// The whole command line.
+pub(super) fn command() -> Command {
+    let worker = Command::new("jiggler-uring")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .after_help(WORKER_HELP)
+        .args_conflicts_with_subcommands(true)
+        .args(OPTIONS.iter().filter_map(flag));
+    let enqueue = EnqueueArgs::augment_args(Command::new(ENQUEUE)).after_help(ENQUEUE_HELP);
+    let summary = SummaryArgs::augment_args(Command::new(SUMMARY)).after_help(SUMMARY_HELP);
+    worker.subcommand(with_redis(enqueue)).subcommand(with_redis(summary))
+}
+
+/// What the flags of one command say. A command without a flag says nothing about it.
+pub(super) fn flags(matches: &ArgMatches) -> Result<Raw, Error> {
+    let mut raw = Raw::default();
+    for spec in OPTIONS {
+        let Some(flag) = spec.flag else { continue };
+        let given = matches.try_contains_id(spec.key).unwrap_or(false)
+            && matches.value_source(spec.key) == Some(ValueSource::CommandLine);
+        if !given {
+            continue;
+        }
+        let value = match spec.allowed {
+            Allowed::Switch => Value::Switch(matches.get_flag(spec.key)),
+            _ => {
+                let texts = matches.get_many::<String>(spec.key).into_iter().flatten();
+                let mut values: Vec<Value<'_>> = texts.map(|text| Value::Text(text.into())).collect();
+                if values.len() == 1 { values.swap_remove(0) } else { Value::List(values) }
+            }
+        };
+        raw.set(spec, &value, Origin::Flag(flag))?;
+    }
+    Ok(raw)
+}
+
+fn with_redis(command: Command) -> Command {
+    let rows = OPTIONS.iter().filter(|spec| FIND_REDIS.contains(&spec.id));
+    command.args(rows.filter_map(flag))
+}
+
+/// The clap argument of one row, if it has a flag.
+fn flag(spec: &'static OptionSpec) -> Option<Arg> {
+    let flag = spec.flag?;
+    let action = match (spec.id, spec.allowed) {
+        (_, Allowed::Switch) => ArgAction::SetTrue,
+        (OptionId::Queues, _) => ArgAction::Append,
+        _ => ArgAction::Set,
+    };
+    // The key, not the flag, is clap's id: `enqueue` has a `--queue` of its own.
+    let mut arg = Arg::new(spec.key).long(flag).value_name(spec.value_name).help(help(spec)).action(action);
+    if !matches!(spec.allowed, Allowed::Switch) {
+        arg = arg.value_parser(ValueParser::string());
+    }
+    if let Some(short) = spec.short {
+        arg = arg.short(short);
+    }
+    Some(arg.hide(spec.id == OptionId::Unused))
+}
+
+fn help(spec: &OptionSpec) -> String {
+    let mut help = spec.help.to_owned();
+    if let Allowed::Words(words) = spec.allowed {
+        help.push_str(&format!(" [{}]", words.join("|")));
+    }
+    if !matches!(spec.default, DefaultValue::Nothing | DefaultValue::Switch(false)) {
+        help.push_str(&format!(" [default: {}]", spec.default));
+    }
+    if let Some(variable) = spec.variable {
+        help.push_str(&format!(" [env: {variable}]"));
+    }
+    help
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_contradiction() {
+        command().debug_assert();
+    }
+
+    /// Every row with a flag is in the help with its default and variable, and no flag exists beside the table.
+    #[test]
+    fn the_help_shows_the_whole_table_and_nothing_else() {
+        let command = command();
+        let help = command.clone().term_width(10_000).render_long_help().to_string();
+        for spec in OPTIONS.iter().filter(|spec| spec.flag.is_some() && spec.id != OptionId::Unused) {
+            let flag = format!("--{}", spec.flag.unwrap());
+            let entry = help.lines().skip_while(|line| !line.split_whitespace().any(|word| word == flag));
+            let entry: String = entry.take(2).collect();
+            assert!(entry.contains(&super::help(spec)), "{}: {entry}", spec.key);
+        }
+        for arg in command.get_arguments() {
+            let known = OPTIONS.iter().any(|spec| spec.flag == arg.get_long());
+            assert!(known, "{arg} is not in the table");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The command line: what the user asked for, as one [`Invocation`], and the exit code of what came of it.
+//!
+//! It belongs to the library so that a program with its own handlers has all of it. It runs nothing itself: [`run`]
+//! hands the invocation to the caller's function. Worker flags come out of the table in `config::options`; the
+//! subcommands are in [`orders`]; exit codes are decided in [`exit`] and nowhere else.
+
+mod command;
+pub mod exit;
+pub mod orders;
+
+use std::ffi::OsString;
+
+use thiserror::Error;
+
+pub use exit::{Failure, run};
+pub use orders::{EnqueueOrder, SummaryOrder};
+
+use crate::config::{self, Config, Variables};
+
+/// What the user asked for; every value in it is checked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Invocation {
+    /// Run jobs until a signal (no subcommand).
+    Work(Box<Config>),
+    /// Push jobs and exit.
+    Enqueue(EnqueueOrder),
+    /// Show queues, sets and processes and exit.
+    Summary(SummaryOrder),
+}
+
+/// Why there is no invocation: always the user's to mend, or not an error at all (`--help`).
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Help or version was asked for, or the arguments do not fit; the text is ready for the terminal.
+    #[error(transparent)]
+    Arguments(#[from] clap::Error),
+    /// A value from a flag, a variable or the file was refused.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+}
+
+/// Reads a whole command line; the first of `args` is the program's path.
+///
+/// # Errors
+/// [`Error`]; also for `--help` and `--version`, whose text it carries.
+pub fn parse<A>(args: A, variables: Variables<'_>) -> Result<Invocation, Error>
+where
+    A: IntoIterator<Item = OsString>,
+{
+    let matches = command::command().try_get_matches_from(args)?;
+    match matches.subcommand() {
+        None => Ok(Invocation::Work(Box::new(Config::load(command::flags(&matches)?, variables)?))),
+        Some((orders::ENQUEUE, matches)) => {
+            let redis_url = Config::load(command::flags(matches)?, variables)?.redis_url;
+            Ok(Invocation::Enqueue(EnqueueOrder::from_matches(matches, redis_url)?))
+        }
+        // The only other one; clap has refused what it does not know.
+        Some((_, matches)) => {
+            let redis_url = Config::load(command::flags(matches)?, variables)?.redis_url;
+            Ok(Invocation::Summary(SummaryOrder::from_matches(matches, redis_url)?))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

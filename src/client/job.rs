@@ -1,0 +1,361 @@
+//! A job to be pushed, and its payload as the gem 0.1.0 writes it.
+//!
+//! `{"name":…,"args":[…],"retries":n,"jid":"16 hex digits"}`: this order, no spaces, no queue (the list it lies in is
+//! its queue). A scheduled job has lost its list, so `"queue"` follows after `jid` unless it is `default`: the gem's
+//! poller honours it, though the gem's client never writes it.
+
+use std::io;
+
+use serde::Serialize;
+use serde_json::{
+    Serializer,
+    ser::{CompactFormatter, Formatter},
+    value::RawValue,
+};
+
+use super::error::InvalidJob;
+use crate::{
+    limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX, RETRIES_MAX},
+    time::RubyFloat,
+    wire::{DEFAULT_QUEUE, QueueName},
+};
+
+/// What to run, with what, from which queue. Valid by construction; each push of it is a job of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// Invariant: not empty, at most [`JOB_NAME_BYTES_MAX`] bytes, no control character.
+    name: String,
+    /// Invariant: a JSON array without white space, at most [`PAYLOAD_DEPTH_MAX`] levels deep, the payload included.
+    args: String,
+    queue: QueueName,
+    /// Invariant: at most [`RETRIES_MAX`].
+    retries: u32,
+    jid: Option<String>,
+}
+
+impl NewJob {
+    /// A job in the queue `default` without retries. `args` are the positional arguments: a tuple, an array, a
+    /// slice, or `()`-like nothing as `&[(); 0]`. Floats are written as Ruby writes them.
+    ///
+    /// # Errors
+    /// [`InvalidJob`], if the name is none or `args` do not serialise to an array.
+    pub fn new<A: Serialize + ?Sized>(name: &str, args: &A) -> Result<Self, InvalidJob> {
+        let mut json = Vec::new();
+        args.serialize(&mut Serializer::with_formatter(&mut json, RubyFormatter))?;
+        // Serialised text is UTF-8 by construction, and the check costs little; so no fault passes here.
+        let json = String::from_utf8(json).map_err(serde::ser::Error::custom).map_err(InvalidJob::BadArgs)?;
+        Self::checked(name, json)
+    }
+
+    /// A job whose arguments are JSON text. Numbers stay as they are written, however large; white space goes.
+    ///
+    /// # Errors
+    /// [`InvalidJob`], if the name is none or the text is not a JSON array.
+    pub fn with_raw_args(name: &str, args: &str) -> Result<Self, InvalidJob> {
+        serde_json::from_str::<&RawValue>(args)?;
+        Self::checked(name, without_white_space(args))
+    }
+
+    fn checked(name: &str, args: String) -> Result<Self, InvalidJob> {
+        if name.is_empty() {
+            return Err(InvalidJob::NoName);
+        }
+        if name.len() > JOB_NAME_BYTES_MAX {
+            return Err(InvalidJob::NameTooLong { bytes: name.len() });
+        }
+        if name.chars().any(char::is_control) {
+            return Err(InvalidJob::BadName { name: name.to_owned() });
+        }
+        if !args.starts_with('[') {
+            return Err(InvalidJob::ArgsNotArray { got: kind(&args) });
+        }
+        // The payload object is the first level.
+        if 1 + depth(&args) > PAYLOAD_DEPTH_MAX {
+            return Err(InvalidJob::TooDeep);
+        }
+        Ok(Self { name: name.to_owned(), args, queue: QueueName::default(), retries: 0, jid: None })
+    }
+
+    /// The same job for another queue.
+    #[must_use]
+    pub fn in_queue(mut self, queue: QueueName) -> Self {
+        self.queue = queue;
+        self
+    }
+
+    /// The same job for the queue of this name.
+    ///
+    /// # Errors
+    /// [`InvalidJob::Queue`], if it is no queue name.
+    pub fn queue_named(self, name: &str) -> Result<Self, InvalidJob> {
+        Ok(self.in_queue(QueueName::new(name)?))
+    }
+
+    /// The same job with so many retries after its first failure.
+    ///
+    /// # Errors
+    /// [`InvalidJob::TooManyRetries`], beyond [`RETRIES_MAX`].
+    pub fn retries(mut self, retries: u32) -> Result<Self, InvalidJob> {
+        if retries > RETRIES_MAX {
+            return Err(InvalidJob::TooManyRetries { retries });
+        }
+        self.retries = retries;
+        Ok(self)
+    }
+
+    /// The same job with a jid of one's own. Without it each push draws a new one. Jobs that share all bytes, the jid
+    /// included, cannot be told apart by anyone.
+    ///
+    /// # Errors
+    /// [`InvalidJob::BadJid`], if it is empty, longer than [`JID_BYTES_MAX`] or holds a control character.
+    pub fn jid(mut self, jid: &str) -> Result<Self, InvalidJob> {
+        if jid.is_empty() || jid.len() > JID_BYTES_MAX || jid.chars().any(char::is_control) {
+            return Err(InvalidJob::BadJid { jid: jid.chars().take(JID_BYTES_MAX).collect() });
+        }
+        self.jid = Some(jid.to_owned());
+        Ok(self)
+    }
+
+    /// The queue it will be pushed into.
+    #[must_use]
+    pub const fn queue(&self) -> &QueueName {
+        &self.queue
+    }
+
+    pub(super) fn chosen_jid(&self) -> Option<&str> {
+        self.jid.as_deref()
+    }
+
+    /// Appends the payload for a queue.
+    pub(super) fn write(&self, jid: &str, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+        self.write_with(jid, None, payload)
+    }
+
+    /// Appends the payload for the scheduled set.
+    pub(super) fn write_scheduled(&self, jid: &str, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+        let queue = Some(self.queue.as_str()).filter(|queue| *queue != DEFAULT_QUEUE);
+        self.write_with(jid, queue, payload)
+    }
+
+    fn write_with(&self, jid: &str, queue: Option<&str>, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+        let start = payload.len();
+        payload.extend_from_slice(b"{\"name\":");
+        serde_json::to_writer(&mut *payload, &self.name)?;
+        payload.extend_from_slice(b",\"args\":");
+        payload.extend_from_slice(self.args.as_bytes());
+        payload.extend_from_slice(b",\"retries\":");
+        serde_json::to_writer(&mut *payload, &self.retries)?;
+        payload.extend_from_slice(b",\"jid\":");
+        serde_json::to_writer(&mut *payload, jid)?;
+        if let Some(queue) = queue {
+            payload.extend_from_slice(b",\"queue\":");
+            serde_json::to_writer(&mut *payload, queue)?;
+        }
+        payload.push(b'}');
+        let bytes = payload.len() - start;
+        if bytes > PAYLOAD_BYTES_MAX {
+            return Err(InvalidJob::PayloadTooLarge { bytes });
+        }
+        Ok(())
+    }
+}
+
+/// Compact JSON with floats as Ruby prints them: `1.0e+21`, not `1e21`.
+struct RubyFormatter;
+
+impl Formatter for RubyFormatter {
+    fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        write!(writer, "{}", RubyFloat(value))
+    }
+
+    fn write_f32<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f32) -> io::Result<()> {
+        // 0.1_f32 is meant as 0.1, not as the 0.10000000149011612 that its bits are as a double.
+        match value.to_string().parse() {
+            Ok(value) => self.write_f64(writer, value),
+            Err(_) => CompactFormatter.write_f32(writer, value),
+        }
+    }
+}
+
+/// What a JSON value other than an array is, by its first byte.
+fn kind(json: &str) -> &'static str {
+    match json.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'"') => "a string",
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "a boolean",
+        _ => "a number",
+    }
+}
+
+/// Walks valid JSON, giving each byte that is not inside a string, and whether it is white space, to `visit`.
+fn outside_strings(json: &str, mut visit: impl FnMut(usize, u8)) {
+    let mut in_string = false;
+    let mut escaped = false;
+    for (at, byte) in json.bytes().enumerate() {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+            continue;
+        }
+        in_string = byte == b'"';
+        visit(at, byte);
+    }
+}
+
+fn without_white_space(json: &str) -> String {
+    let mut compact = String::with_capacity(json.len());
+    let mut kept_to = 0;
+    outside_strings(json, |at, byte| {
+        if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            compact.push_str(&json[kept_to..at]);
+            kept_to = at + 1;
+        }
+    });
+    compact.push_str(&json[kept_to..]);
+    compact
+}
+
+/// The greatest nesting of arrays and objects in valid JSON.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    outside_strings(json, |_, byte| match byte {
+        b'[' | b'{' => {
+            depth += 1;
+            deepest = deepest.max(depth);
+        }
+        b']' | b'}' => depth -= 1,
+        _ => {}
+    });
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn payload(job: &NewJob) -> String {
+        let mut payload = Vec::new();
+        job.write("0d655a187e214821", &mut payload).unwrap();
+        String::from_utf8(payload).unwrap()
+    }
+
+    fn error(result: Result<NewJob, InvalidJob>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn payloads_are_what_the_gem_writes() {
+        // The member of jiggler:list:default in the captured enqueue-0.1.0.json.
+        let fixture: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/data/jiggler/enqueue-0.1.0.json")).unwrap();
+        let lists = fixture["keys"].as_array().unwrap();
+        let stored = lists.iter().flat_map(|key| key["value"].as_array().unwrap());
+        let stored =
+            stored.map(|payload| payload.as_str().unwrap()).find(|text| text.contains("1.0e+21")).unwrap();
+
+        let args =
+            r#" [ 1, -2, "two", 3.5, 1.0e+21, 12345678901234567890, null, true, false, [1, [2]], {"k": "v"},
+            "é ✓ 😀", "line\nbreak \"q\" \\ / <b>&", "#
+                .to_owned()
+                + "\"\u{2028}\\u0001\"\t]";
+        assert_eq!(payload(&NewJob::with_raw_args("PlainJob", &args).unwrap()), stored);
+
+        let map = BTreeMap::from([("k", "v")]);
+        let typed = (
+            (1, -2, "two", 3.5, 1e21, 12_345_678_901_234_567_890_u64, None::<u8>),
+            (true, false, (1, [2]), map, "é ✓ 😀", "line\nbreak \"q\" \\ / <b>&", "\u{2028}\u{1}"),
+        );
+        let text = payload(&NewJob::new("PlainJob", &typed).unwrap());
+        // Two tuples, because serde's end at sixteen; without the seam they are the same text.
+        assert_eq!(
+            text.replacen("[[", "[", 1).replacen("],[true", ",true", 1).replacen("]],\"re", "],\"re", 1),
+            stored
+        );
+    }
+
+    #[test]
+    fn options_change_what_they_say() {
+        let job =
+            NewJob::new("OptionsJob", &[1, 2]).unwrap().retries(10).unwrap().queue_named("custom").unwrap();
+        let expected = r#"{"name":"OptionsJob","args":[1,2],"retries":10,"jid":"0d655a187e214821"}"#;
+        assert_eq!(payload(&job), expected);
+        assert_eq!(job.queue().as_str(), "custom");
+        assert_eq!(job.jid("my-own-jid").unwrap().chosen_jid(), Some("my-own-jid"));
+    }
+
+    #[test]
+    fn a_scheduled_job_carries_its_queue_unless_it_is_the_default() {
+        let job = NewJob::new("A::B", &[(); 0]).unwrap();
+        let scheduled = |job: &NewJob| {
+            let mut payload = Vec::new();
+            job.write_scheduled("x", &mut payload).unwrap();
+            String::from_utf8(payload).unwrap()
+        };
+        assert_eq!(scheduled(&job), r#"{"name":"A::B","args":[],"retries":0,"jid":"x"}"#);
+        let job = job.queue_named("img").unwrap();
+        assert_eq!(scheduled(&job), r#"{"name":"A::B","args":[],"retries":0,"jid":"x","queue":"img"}"#);
+    }
+
+    #[test]
+    fn floats_are_written_in_rubys_shortest_form() {
+        let text = payload(&NewJob::new("J", &(0.1_f32, 0.1_f64, 1e16, 100.0, f64::NAN)).unwrap());
+        assert!(text.contains("[0.1,0.1,1.0e+16,100.0,null]"), "{text}");
+    }
+
+    #[test]
+    fn what_no_worker_could_run_is_refused() {
+        assert_eq!(error(NewJob::new("", &[1])), "a job needs a name");
+        assert!(error(NewJob::new("a\nb", &[1])).contains("control character"));
+        assert!(error(NewJob::new("J", "text")).contains("the arguments are a string"));
+        assert!(error(NewJob::new("J", &())).contains("the arguments are null"));
+        assert!(error(NewJob::with_raw_args("J", "{\"a\": [1]}")).contains("the arguments are an object"));
+        assert!(error(NewJob::with_raw_args("J", " 17")).contains("the arguments are a number"));
+        assert!(error(NewJob::with_raw_args("J", "[1,")).contains("no JSON"));
+        assert!(error(NewJob::with_raw_args("J", "[1] 2")).contains("no JSON"));
+        let job = NewJob::new("J", &[1]).unwrap();
+        assert!(error(job.clone().queue_named("a:b")).contains("':'"));
+        assert!(error(job.clone().jid("")).contains("1 to 256 bytes"));
+        assert!(error(job.jid("a\0")).contains("control character"));
+    }
+
+    #[test]
+    fn bounds_are_held_at_their_edge() {
+        let name = |bytes| NewJob::new(&"n".repeat(bytes), &[1]).is_ok();
+        assert_eq!(
+            [JOB_NAME_BYTES_MAX - 1, JOB_NAME_BYTES_MAX, JOB_NAME_BYTES_MAX + 1].map(name),
+            [true, true, false]
+        );
+
+        let job = NewJob::new("J", &[1]).unwrap();
+        let retries = |retries| job.clone().retries(retries).is_ok();
+        assert_eq!([RETRIES_MAX - 1, RETRIES_MAX, RETRIES_MAX + 1].map(retries), [true, true, false]);
+        let jid = |bytes| job.clone().jid(&"j".repeat(bytes)).is_ok();
+        assert_eq!([JID_BYTES_MAX - 1, JID_BYTES_MAX, JID_BYTES_MAX + 1].map(jid), [true, true, false]);
+
+        let nested = |levels: usize| {
+            let args = format!("{}\"[[\\\"[\"{}", "[".repeat(levels), "]".repeat(levels));
+            NewJob::with_raw_args("J", &args).is_ok()
+        };
+        let levels_max = PAYLOAD_DEPTH_MAX - 1;
+        assert_eq!([levels_max - 1, levels_max, levels_max + 1].map(nested), [true, true, false]);
+
+        let frame = payload(&NewJob::new("J", &[""]).unwrap()).len();
+        let size = |bytes: usize| {
+            let job = NewJob::new("J", &["x".repeat(bytes - frame)]).unwrap();
+            job.write("0d655a187e214821", &mut Vec::new()).is_ok()
+        };
+        assert_eq!(
+            [PAYLOAD_BYTES_MAX - 1, PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MAX + 1].map(size),
+            [true, true, false]
+        );
+    }
+
+    #[test]
+    fn white_space_goes_only_between_tokens() {
+        let compact = without_white_space("[ 1 ,\t\"a b\\\" c\" ,\r\n{ \"k \\\\\" : [ ] } ]");
+        assert_eq!(compact, "[1,\"a b\\\" c\",{\"k \\\\\":[]}]");
+    }
+}

@@ -1,0 +1,131 @@
+//! Proves against a real server that what the client pushes is there, in order, once, and that a lost connection
+//! neither repeats nor stops anything.
+
+use super::*;
+use crate::{
+    limits::PAYLOAD_BYTES_MAX,
+    test_redis::TestRedis,
+    wire::keys::{self, SCHEDULED},
+};
+
+fn client(redis: &TestRedis) -> Client {
+    Client::connect(&redis.url_text()).unwrap()
+}
+
+fn job(args: impl serde::Serialize) -> NewJob {
+    NewJob::new("Noop", &[args]).unwrap()
+}
+
+/// The payloads of a queue in the order workers take them.
+fn waiting(redis: &TestRedis, queue: &str) -> Vec<serde_json::Value> {
+    let mut payloads = redis.strings(&[b"LRANGE", keys::queue(queue).as_bytes(), b"0", b"-1"]);
+    payloads.reverse();
+    payloads.iter().map(|payload| serde_json::from_str(payload).unwrap()).collect()
+}
+
+#[test]
+fn an_enqueued_job_is_in_its_queue_under_its_jid() {
+    let redis = TestRedis::start();
+    let mut client = client(&redis);
+    let jid = client.enqueue(&job(1).retries(3).unwrap().queue_named("img").unwrap()).unwrap();
+    assert!(jid.len() == 16 && jid.bytes().all(|byte| byte.is_ascii_hexdigit()), "{jid}");
+    let stored = redis.strings(&[b"LRANGE", b"jiggler:list:img", b"0", b"-1"]);
+    assert_eq!(stored, [format!(r#"{{"name":"Noop","args":[1],"retries":3,"jid":"{jid}"}}"#)]);
+    assert_ne!(client.enqueue(&job(1)).unwrap(), client.enqueue(&job(1)).unwrap());
+    assert_eq!(client.enqueue(&job(1).jid("mine").unwrap()).unwrap(), "mine");
+    assert_eq!(waiting(&redis, "default").len(), 3);
+}
+
+#[test]
+fn a_scheduled_job_stands_under_its_time_with_its_queue() {
+    let redis = TestRedis::start();
+    let mut client = client(&redis);
+    let before = time::unix_now();
+    let jid = client.enqueue_in(Duration::from_secs(100), &job(1).queue_named("img").unwrap()).unwrap();
+    let after = time::unix_now();
+    let stored = redis.strings(&[b"ZRANGE", SCHEDULED.as_bytes(), b"0", b"-1", b"WITHSCORES"]);
+    assert_eq!(stored[0], format!(r#"{{"name":"Noop","args":[1],"retries":0,"jid":"{jid}","queue":"img"}}"#));
+    let due_at: f64 = stored[1].parse().unwrap();
+    assert!((before + 100.0..=after + 100.0).contains(&due_at), "{due_at}");
+    assert!(matches!(client.enqueue_at(f64::NAN, &job(1)), Err(Error::BadTime { .. })));
+}
+
+#[test]
+fn a_bulk_keeps_the_order_within_each_queue_over_several_round_trips() {
+    let redis = TestRedis::start();
+    let jobs = (0..2 * PUSH_JOBS_MAX + 7)
+        .map(|number| job(number).queue_named(["default", "img", "mail"][number % 3]).unwrap());
+    let count = client(&redis).enqueue_bulk(jobs).unwrap();
+    assert_eq!(count, 2 * PUSH_JOBS_MAX as u64 + 7);
+    for (first, queue) in ["default", "img", "mail"].into_iter().enumerate() {
+        let numbers: Vec<_> =
+            waiting(&redis, queue).iter().map(|job| job["args"][0].as_u64().unwrap()).collect();
+        let expected: Vec<_> = (first as u64..count).step_by(3).collect();
+        assert_eq!(numbers, expected, "{queue}");
+    }
+}
+
+#[test]
+fn the_same_job_repeated_is_as_many_jobs_each_with_its_jid() {
+    let redis = TestRedis::start();
+    let noop = job(1);
+    let count = client(&redis).enqueue_bulk(std::iter::repeat_n(&noop, 2_500)).unwrap();
+    let due_at = time::unix_now() + 60.0;
+    let scheduled = client(&redis).enqueue_bulk_at(due_at, std::iter::repeat_n(&noop, 1_500)).unwrap();
+    assert_eq!((count, scheduled), (2_500, 1_500));
+    let mut jids: Vec<_> = waiting(&redis, "default").iter().map(|job| job["jid"].to_string()).collect();
+    jids.sort();
+    jids.dedup();
+    assert_eq!(jids.len(), 2_500);
+    assert_eq!(redis.run(&[b"ZCARD", SCHEDULED.as_bytes()]).as_integer().unwrap(), 1_500);
+}
+
+#[test]
+fn large_payloads_are_sent_in_chunks_of_bounded_size() {
+    let redis = TestRedis::start();
+    let large = job("x".repeat(PUSH_BYTES_MAX / 2));
+    assert_eq!(client(&redis).enqueue_bulk(std::iter::repeat_n(&large, 20)).unwrap(), 20);
+    let stats = redis.run(&[b"INFO", b"commandstats"]);
+    let stats = String::from_utf8(stats.as_bulk().unwrap().to_vec()).unwrap();
+    assert!(stats.contains("cmdstat_lpush:calls=10,"), "{stats}");
+}
+
+#[test]
+fn a_bulk_that_ends_early_says_how_many_jobs_were_pushed() {
+    let redis = TestRedis::start();
+    redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
+    let mut client = client(&redis);
+    let jobs = [job(1), job(2), job(3).queue_named("bad").unwrap(), job(4)];
+    let error = client.enqueue_bulk(&jobs).unwrap_err();
+    assert!(
+        matches!(&error, Error::Bulk { enqueued: 3, cause } if matches!(**cause, Error::Redis(_))),
+        "{error}"
+    );
+    assert_eq!(waiting(&redis, "default").len(), 3);
+
+    let jobs = [job(5), job("x".repeat(PAYLOAD_BYTES_MAX)), job(6)];
+    let error = client.enqueue_bulk(&jobs).unwrap_err();
+    assert!(
+        matches!(&error, Error::Bulk { enqueued: 1, cause } if matches!(**cause, Error::Job(_))),
+        "{error}"
+    );
+    assert_eq!(waiting(&redis, "default").len(), 4);
+    assert_eq!(client.enqueue_bulk([] as [NewJob; 0]).unwrap(), 0);
+}
+
+#[test]
+fn after_a_lost_connection_the_next_call_connects_anew() {
+    let redis = TestRedis::start();
+    let mut client = client(&redis);
+    redis.run(&[b"CLIENT", b"KILL", b"TYPE", b"normal"]);
+    let error = client.enqueue(&job(1)).unwrap_err();
+    assert!(matches!(&error, Error::Redis(source) if source.may_heal()), "{error}");
+    client.enqueue(&job(2)).unwrap();
+    assert_eq!(waiting(&redis, "default").len(), 1);
+}
+
+#[test]
+fn urls_that_lead_nowhere_are_said_so() {
+    assert!(matches!(Client::connect("localhost"), Err(Error::Url(_))));
+    assert!(matches!(Client::connect("unix:///nonexistent/redis.sock"), Err(Error::Redis(_))));
+}

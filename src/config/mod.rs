@@ -1,0 +1,122 @@
+//! Configuration: from flags, environment, file and defaults to one [`Config`] in which everything is decided.
+//!
+//! The order is default < file < environment < flag. [`options`] is the table of what there is, [`value`] and
+//! [`types`] parse, [`raw`] holds what one source says, [`yaml`] reads the file. Only `cli` and `yaml` know where text
+//! comes from; the rest of the crate sees [`Config`]. What a machine can do (cores, kernel, Redis) is `boot`'s.
+
+use std::{ffi::OsString, time::Duration};
+
+pub mod error;
+pub mod options;
+pub mod raw;
+pub mod types;
+pub mod value;
+pub mod yaml;
+
+pub use error::{Error, Origin};
+pub use raw::Raw;
+pub use types::{LogFormat, LogLevel, Mode, QueueSpec, Queues, RedisUrl};
+
+use crate::limits::{
+    CONCURRENCY_PER_CORE, DEAD_JOBS_MAX, DEAD_TIMEOUT, POLL_INTERVAL, STATS_INTERVAL, STOP_TIMEOUT,
+};
+
+/// How to look up an environment variable: the real one in `main`, a table in tests.
+pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// Every option of a worker process, decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Shards asked for; `None`: as many as cores this process may use. May be more than there are.
+    pub cores: Option<usize>,
+    /// Jobs in flight per process; `None`: [`CONCURRENCY_PER_CORE`] for each core in use.
+    pub concurrency: Option<usize>,
+    /// Queues to serve.
+    pub queues: Queues,
+    /// How long a stop waits for running jobs.
+    pub timeout: Duration,
+    /// Name of the environment.
+    pub environment: String,
+    /// What a crash means for a running job.
+    pub mode: Mode,
+    /// Where Redis is; `None`: see `embedded`.
+    pub redis_url: Option<RedisUrl>,
+    /// How much is logged.
+    pub log_level: LogLevel,
+    /// Shape of log lines.
+    pub log_format: LogFormat,
+    /// Heartbeat period.
+    pub stats_interval: Duration,
+    /// Whether this process polls the retry and scheduled sets.
+    pub poller_enabled: bool,
+    /// Mean period of that poller.
+    pub poll_interval: Duration,
+    /// Entries the dead set keeps.
+    pub max_dead_jobs: u64,
+    /// How long an entry stays in the dead set.
+    pub dead_timeout: Duration,
+    /// Places of settings that were accepted for the gem's sake and have no effect.
+    pub unused: Vec<Origin>,
+}
+
+impl Config {
+    /// Lays `flags` over the environment, the file that either names, and the defaults.
+    ///
+    /// # Errors
+    /// [`Error`]: the first value or key that is refused, with its place and what is allowed.
+    pub fn load(flags: Raw, variables: Variables<'_>) -> Result<Self, Error> {
+        let defaults = Raw::defaults()?;
+        let above = flags.over(Raw::from_environment(variables)?);
+        let Some(path) = &above.config_file else { return Ok(Self::decide(above.over(defaults))) };
+        let document = yaml::Document::read(path)?;
+        let environment =
+            above.environment.as_deref().or(document.environment()).or(defaults.environment.as_deref());
+        let environment = environment.unwrap_or_default().to_owned();
+        Ok(Self::decide(above.over(document.for_environment(&environment)).over(defaults)))
+    }
+
+    /// Fills what is still open. [`Raw::defaults`] has set everything the table gives a default for; the fallbacks
+    /// here are the same constants, so a caller may decide a bare [`Raw`] too.
+    fn decide(raw: Raw) -> Self {
+        Self {
+            cores: raw.cores,
+            concurrency: raw.concurrency,
+            queues: raw.queues.unwrap_or_default(),
+            timeout: raw.timeout.unwrap_or(STOP_TIMEOUT),
+            environment: raw.environment.unwrap_or_else(|| "development".to_owned()),
+            mode: raw.mode.unwrap_or_default(),
+            redis_url: raw.redis_url,
+            log_level: if raw.verbose.unwrap_or_default() { LogLevel::Debug } else { LogLevel::Info },
+            log_format: raw.log_format.unwrap_or_default(),
+            stats_interval: raw.stats_interval.unwrap_or(STATS_INTERVAL),
+            poller_enabled: raw.poller_enabled.unwrap_or(true),
+            poll_interval: raw.poll_interval.unwrap_or(POLL_INTERVAL),
+            max_dead_jobs: raw.max_dead_jobs.unwrap_or(DEAD_JOBS_MAX),
+            dead_timeout: raw.dead_timeout.unwrap_or(DEAD_TIMEOUT),
+            unused: raw.unused,
+        }
+    }
+
+    /// Jobs in flight in this process when it runs on `cores` cores.
+    #[must_use]
+    pub fn concurrency_on(&self, cores: usize) -> usize {
+        self.concurrency.unwrap_or(CONCURRENCY_PER_CORE * cores)
+    }
+
+    /// The one info line about settings without effect, if there are any.
+    #[must_use]
+    pub fn unused_note(&self) -> Option<String> {
+        let places: Vec<String> = self.unused.iter().map(ToString::to_string).collect();
+        (!places.is_empty()).then(|| format!("not used by jiggler-uring: {}", places.join("; ")))
+    }
+}
+
+impl Default for Config {
+    /// What a process gets that nobody tells anything.
+    fn default() -> Self {
+        Self::decide(Raw::default())
+    }
+}
+
+#[cfg(test)]
+mod tests;

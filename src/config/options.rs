@@ -1,0 +1,331 @@
+//! The table of all options: one row names an option's flag, YAML key, variable, default, bounds and help.
+//!
+//! The command line, the file reader, the help text and the tests walk this table; none of them knows an option by
+//! itself. What a value becomes is decided in `raw`.
+
+use std::fmt;
+
+use crate::limits::{
+    CONCURRENCY_MAX, CORES_MAX, DEAD_JOBS_CONFIGURED_MAX, DEAD_JOBS_MAX, DEAD_TIMEOUT, DEAD_TIMEOUT_MAX,
+    POLL_INTERVAL, POLL_INTERVAL_MAX, STATS_INTERVAL, STATS_INTERVAL_MAX, STOP_TIMEOUT, STOP_TIMEOUT_MAX,
+};
+
+/// The words of `--mode`, the design's promise P1 and P2.
+pub const MODE_WORDS: &[&str] = &["at-least-once", "at-most-once"];
+
+/// The words of `--log-format`.
+pub const LOG_FORMAT_WORDS: &[&str] = &["text", "json"];
+
+/// Which option a row is about; the parser of its value matches on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OptionId {
+    /// Shards to run.
+    Cores,
+    /// Jobs in flight per process.
+    Concurrency,
+    /// Queues to serve, with priorities.
+    Queues,
+    /// Seconds a stop waits.
+    Timeout,
+    /// Section of the file, and a label in logs.
+    Environment,
+    /// The YAML file itself.
+    ConfigFile,
+    /// What a crash means for a running job.
+    Mode,
+    /// Where Redis is.
+    RedisUrl,
+    /// Debug log.
+    Verbose,
+    /// Shape of log lines.
+    LogFormat,
+    /// Heartbeat period.
+    StatsInterval,
+    /// Whether this process polls the retry and scheduled sets.
+    PollerEnabled,
+    /// Mean period of that poller.
+    PollInterval,
+    /// Size of the dead set.
+    MaxDeadJobs,
+    /// Age of the dead set's entries.
+    DeadTimeout,
+    /// A setting of the gem that has no meaning here.
+    Unused,
+}
+
+/// What an option has when nobody sets it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum DefaultValue {
+    /// Decided later, when the machine is known; the text says how.
+    Later(&'static str),
+    /// A text.
+    Text(&'static str),
+    /// A number, in the option's unit.
+    Number(u64),
+    /// A switch.
+    Switch(bool),
+    /// Nothing: the option has no meaning here.
+    Nothing,
+}
+
+/// Which values an option takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Allowed {
+    /// A whole number between two bounds, both allowed.
+    Number {
+        /// Smallest value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// A number of seconds between two bounds, both allowed, with decimals.
+    Decimal {
+        /// Smallest value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// `true` or `false` (also `yes`, `no`, `on`, `off`, as Ruby's YAML reads them).
+    Switch,
+    /// One of a few words.
+    Words(&'static [&'static str]),
+    /// Anything the text describes.
+    Text(&'static str),
+}
+
+/// One option.
+#[derive(Debug)]
+pub struct OptionSpec {
+    /// Which option.
+    pub id: OptionId,
+    /// Name in the YAML file: the gem's spelling where the gem has it.
+    pub key: &'static str,
+    /// Long flag without dashes, if it can be given on the command line.
+    pub flag: Option<&'static str>,
+    /// Short flag.
+    pub short: Option<char>,
+    /// Environment variable.
+    pub variable: Option<&'static str>,
+    /// Name of the value in the help text.
+    pub value_name: &'static str,
+    /// Value when nobody gives one.
+    pub default: DefaultValue,
+    /// Values that are taken.
+    pub allowed: Allowed,
+    /// One sentence for `--help`, without full stop.
+    pub help: &'static str,
+}
+
+impl OptionSpec {
+    /// The row of an option. `Unused` has many rows and is not asked for.
+    #[must_use]
+    pub fn of(id: OptionId) -> Option<&'static Self> {
+        OPTIONS.iter().find(|spec| spec.id == id)
+    }
+
+    /// The row of a YAML key.
+    #[must_use]
+    pub fn of_key(key: &str) -> Option<&'static Self> {
+        OPTIONS.iter().find(|spec| spec.key == key)
+    }
+}
+
+impl fmt::Display for DefaultValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Later(text) | Self::Text(text) => f.write_str(text),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Switch(switch) => write!(f, "{switch}"),
+            Self::Nothing => f.write_str("none"),
+        }
+    }
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number { min, max } => write!(f, "a whole number from {min} to {max}"),
+            Self::Decimal { min, max } => write!(f, "a number from {min} to {max}"),
+            Self::Switch => f.write_str("`true` or `false`"),
+            Self::Words(words) => write!(f, "one of `{}`", words.join("`, `")),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+const BASE: OptionSpec = OptionSpec {
+    id: OptionId::Unused,
+    key: "",
+    flag: None,
+    short: None,
+    variable: None,
+    value_name: "VALUE",
+    default: DefaultValue::Nothing,
+    allowed: Allowed::Text("anything"),
+    help: "Accepted for the sake of the jiggler gem's files; not used by jiggler-uring",
+};
+
+/// A key of the gem that is accepted and has no effect.
+const fn unused(key: &'static str) -> OptionSpec {
+    OptionSpec { key, ..BASE }
+}
+
+/// Every option, in the order of `--help`.
+pub const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        id: OptionId::Cores,
+        key: "cores",
+        flag: Some("cores"),
+        value_name: "N",
+        default: DefaultValue::Later("all cores this process may use"),
+        allowed: Allowed::Number { min: 1, max: CORES_MAX as u64 },
+        help: "Cores to use, each with its own pinned thread, io_uring and Redis connection",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Concurrency,
+        key: "concurrency",
+        flag: Some("concurrency"),
+        short: Some('c'),
+        value_name: "N",
+        default: DefaultValue::Later("10 per core"),
+        allowed: Allowed::Number { min: 1, max: CONCURRENCY_MAX as u64 },
+        help: "Jobs in flight in this process, split over its cores",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Queues,
+        key: "queues",
+        flag: Some("queue"),
+        short: Some('q'),
+        value_name: "NAME[:PRIORITY],...",
+        default: DefaultValue::Text("default"),
+        allowed: Allowed::Text("queue names, each alone or as `name:priority` with a whole number"),
+        help: "Queues to serve; the higher number is served first (0 if not given); may be repeated",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Timeout,
+        key: "timeout",
+        flag: Some("timeout"),
+        short: Some('t'),
+        value_name: "SECONDS",
+        default: DefaultValue::Number(STOP_TIMEOUT.as_secs()),
+        allowed: Allowed::Number { min: 1, max: STOP_TIMEOUT_MAX.as_secs() },
+        help: "How long a stop waits for running jobs before it hands them back",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Environment,
+        key: "environment",
+        flag: Some("environment"),
+        short: Some('e'),
+        variable: Some("APP_ENV"),
+        value_name: "NAME",
+        default: DefaultValue::Text("development"),
+        allowed: Allowed::Text("a name of 1 to 64 bytes without blanks"),
+        help: "Section of the configuration file that is laid over its top level",
+    },
+    OptionSpec {
+        id: OptionId::ConfigFile,
+        key: "config_file",
+        flag: Some("config"),
+        short: Some('C'),
+        value_name: "FILE.yml",
+        default: DefaultValue::Later("no file"),
+        allowed: Allowed::Text("the path of a YAML file"),
+        help: "Configuration file; the jiggler gem's keys are accepted",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Mode,
+        key: "mode",
+        flag: Some("mode"),
+        value_name: "MODE",
+        default: DefaultValue::Text("at-least-once"),
+        allowed: Allowed::Words(MODE_WORDS),
+        help: "What a crash means for a running job: it runs again (at-least-once) or is gone (at-most-once)",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::RedisUrl,
+        key: "redis_url",
+        flag: Some("redis-url"),
+        variable: Some("REDIS_URL"),
+        value_name: "URL",
+        default: DefaultValue::Later("127.0.0.1:6379 if something listens there, else a private server"),
+        allowed: Allowed::Text("`redis://[user:password@]host[:port][/db]` or `unix:///path[?db=n]`"),
+        help: "Where Redis is: redis://[user:password@]host[:port][/db] or unix:///path[?db=n]",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Verbose,
+        key: "verbose",
+        flag: Some("verbose"),
+        short: Some('v'),
+        default: DefaultValue::Switch(false),
+        allowed: Allowed::Switch,
+        help: "Log at debug level",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::LogFormat,
+        key: "log_format",
+        flag: Some("log-format"),
+        value_name: "FORMAT",
+        default: DefaultValue::Text("text"),
+        allowed: Allowed::Words(LOG_FORMAT_WORDS),
+        help: "Shape of log lines on standard error: key=value text, or one JSON object a line",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::StatsInterval,
+        key: "stats_interval",
+        default: DefaultValue::Number(STATS_INTERVAL.as_secs()),
+        allowed: Allowed::Number { min: 1, max: STATS_INTERVAL_MAX.as_secs() },
+        help: "Seconds between two heartbeats",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::PollerEnabled,
+        key: "poller_enabled",
+        default: DefaultValue::Switch(true),
+        allowed: Allowed::Switch,
+        help: "Whether this process moves due retries and scheduled jobs into their queues",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::PollInterval,
+        key: "poll_interval",
+        default: DefaultValue::Number(POLL_INTERVAL.as_secs()),
+        allowed: Allowed::Decimal { min: 1, max: POLL_INTERVAL_MAX.as_secs() },
+        help: "Mean seconds between two looks at the retry and scheduled sets",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::MaxDeadJobs,
+        key: "max_dead_jobs",
+        default: DefaultValue::Number(DEAD_JOBS_MAX),
+        allowed: Allowed::Number { min: 1, max: DEAD_JOBS_CONFIGURED_MAX },
+        help: "Entries the dead set keeps",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::DeadTimeout,
+        key: "dead_timeout",
+        default: DefaultValue::Number(DEAD_TIMEOUT.as_secs()),
+        allowed: Allowed::Number { min: 1, max: DEAD_TIMEOUT_MAX.as_secs() },
+        help: "Seconds an entry stays in the dead set",
+        ..BASE
+    },
+    // Ruby's `jiggler -r app.rb` is often the first thing a team's process file says.
+    OptionSpec { key: "require", flag: Some("require"), short: Some('r'), value_name: "PATH", ..BASE },
+    unused("in_process_interval"),
+    unused("fetchers_concurrency"),
+    unused("server_concurrency"),
+    unused("server_mode"),
+    unused("client_concurrency"),
+    unused("client_async"),
+    unused("client_redis_pool"),
+    unused("strict"),
+];

@@ -1,0 +1,272 @@
+//! Options of one source (file, environment or flags), each given or not: the middle between text and [`Config`].
+//!
+//! [`Raw::set`] is the one place that turns a value into an option. Laying sources over each other is [`Raw::over`];
+//! filling the gaps is `Config`'s.
+//!
+//! [`Config`]: super::Config
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    error::{Error, Origin},
+    options::{DefaultValue, OPTIONS, OptionId, OptionSpec},
+    types::{LogFormat, Mode, QueueSpec, Queues, RedisUrl},
+    value::Value,
+};
+use crate::{limits::ENVIRONMENT_BYTES_MAX, wire::QueueName};
+
+/// What one source says; `None` where it says nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Raw {
+    pub(super) cores: Option<usize>,
+    pub(super) concurrency: Option<usize>,
+    pub(super) queues: Option<Queues>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) environment: Option<String>,
+    pub(super) config_file: Option<PathBuf>,
+    pub(super) mode: Option<Mode>,
+    pub(super) redis_url: Option<RedisUrl>,
+    pub(super) verbose: Option<bool>,
+    pub(super) log_format: Option<LogFormat>,
+    pub(super) stats_interval: Option<Duration>,
+    pub(super) poller_enabled: Option<bool>,
+    pub(super) poll_interval: Option<Duration>,
+    pub(super) max_dead_jobs: Option<u64>,
+    pub(super) dead_timeout: Option<Duration>,
+    /// Places of settings that are accepted and have no effect.
+    pub(super) unused: Vec<Origin>,
+}
+
+impl Raw {
+    /// The defaults of the table, through the same parser as everything else.
+    ///
+    /// # Errors
+    /// None, as long as the table's own test passes.
+    pub fn defaults() -> Result<Self, Error> {
+        let mut raw = Self::default();
+        for spec in OPTIONS {
+            let value = match spec.default {
+                DefaultValue::Text(text) => Value::Text(text.into()),
+                DefaultValue::Number(number) => Value::Text(number.to_string().into()),
+                DefaultValue::Switch(switch) => Value::Switch(switch),
+                DefaultValue::Later(_) | DefaultValue::Nothing => continue,
+            };
+            raw.set(spec, &value, Origin::Default(spec.key))?;
+        }
+        Ok(raw)
+    }
+
+    /// What the environment says. An empty variable counts as not set, as process files write it.
+    ///
+    /// # Errors
+    /// [`Error::NotUnicode`], or [`Error::BadValue`] with the variable's name.
+    pub fn from_environment(variable: super::Variables<'_>) -> Result<Self, Error> {
+        let mut raw = Self::default();
+        for spec in OPTIONS {
+            let Some(name) = spec.variable else { continue };
+            let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
+            let text = value
+                .into_string()
+                .map_err(|_| Error::NotUnicode { place: Origin::Variable(name).to_string() })?;
+            raw.set(spec, &Value::Text(text.into()), Origin::Variable(name))?;
+        }
+        Ok(raw)
+    }
+
+    /// Parses `value` for the option of `spec` and keeps it.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] with `origin`, the value (never a Redis URL) and what is allowed.
+    pub fn set(&mut self, spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<(), Error> {
+        let place = origin.clone();
+        self.parse(spec, value, origin).map_err(|reason| Error::BadValue { origin: place, reason })
+    }
+
+    fn parse(&mut self, spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<(), String> {
+        match spec.id {
+            OptionId::Cores => self.cores = Some(count(value.number(spec)?)),
+            OptionId::Concurrency => self.concurrency = Some(count(value.number(spec)?)),
+            OptionId::Queues => self.queues = Some(Queues::new(queue_specs(spec, value)?)?),
+            OptionId::Timeout => self.timeout = Some(value.seconds(spec)?),
+            OptionId::Environment => self.environment = Some(environment(spec, value)?),
+            // A file that names a file is the gem's; ours is already being read.
+            OptionId::ConfigFile if matches!(origin, Origin::File { .. }) => self.unused.push(origin),
+            OptionId::ConfigFile => self.config_file = Some(value.text(spec)?.into()),
+            OptionId::Mode => self.mode = Some(word(spec, value)?),
+            OptionId::RedisUrl => self.redis_url = Some(redis_url(spec, value, origin)?),
+            OptionId::Verbose => self.verbose = Some(value.switch(spec)?),
+            OptionId::LogFormat => self.log_format = Some(word(spec, value)?),
+            OptionId::StatsInterval => self.stats_interval = Some(value.seconds(spec)?),
+            OptionId::PollerEnabled => self.poller_enabled = Some(value.switch(spec)?),
+            OptionId::PollInterval => self.poll_interval = Some(value.decimal_seconds(spec)?),
+            OptionId::MaxDeadJobs => self.max_dead_jobs = Some(value.number(spec)?),
+            OptionId::DeadTimeout => self.dead_timeout = Some(value.seconds(spec)?),
+            OptionId::Unused => self.unused.push(origin),
+        }
+        Ok(())
+    }
+
+    /// These options where they are given, else those of `lower`.
+    #[must_use]
+    pub fn over(self, lower: Self) -> Self {
+        Self {
+            cores: self.cores.or(lower.cores),
+            concurrency: self.concurrency.or(lower.concurrency),
+            queues: self.queues.or(lower.queues),
+            timeout: self.timeout.or(lower.timeout),
+            environment: self.environment.or(lower.environment),
+            config_file: self.config_file.or(lower.config_file),
+            mode: self.mode.or(lower.mode),
+            redis_url: self.redis_url.or(lower.redis_url),
+            verbose: self.verbose.or(lower.verbose),
+            log_format: self.log_format.or(lower.log_format),
+            stats_interval: self.stats_interval.or(lower.stats_interval),
+            poller_enabled: self.poller_enabled.or(lower.poller_enabled),
+            poll_interval: self.poll_interval.or(lower.poll_interval),
+            max_dead_jobs: self.max_dead_jobs.or(lower.max_dead_jobs),
+            dead_timeout: self.dead_timeout.or(lower.dead_timeout),
+            unused: self.unused.into_iter().chain(lower.unused).collect(),
+        }
+    }
+}
+
+/// The table bounds every count far below `u32::MAX`; a `usize` here has 64 bits.
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn word<T: std::str::FromStr>(spec: &OptionSpec, value: &Value<'_>) -> Result<T, String> {
+    match value {
+        Value::Text(text) => text.parse().map_err(|_| value.refused(spec)),
+        _ => Err(value.refused(spec)),
+    }
+}
+
+fn environment(spec: &OptionSpec, value: &Value<'_>) -> Result<String, String> {
+    let name = value.text(spec)?;
+    let valid = !name.is_empty()
+        && name.len() <= ENVIRONMENT_BYTES_MAX
+        && !name.chars().any(|c| c.is_whitespace() || c.is_control());
+    if valid { Ok(name) } else { Err(value.refused(spec)) }
+}
+
+/// The URL's own form is checked by its parser at boot, which knows every scheme.
+fn redis_url(spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<RedisUrl, String> {
+    match value {
+        Value::Text(text) if !text.trim().is_empty() => Ok(RedisUrl::new(text.trim().to_owned(), origin)),
+        _ => Err(format!("this is not a URL; give {}", spec.allowed)),
+    }
+}
+
+/// Text with commas, or a list of texts and of the gem's `[name, priority]` pairs.
+fn queue_specs(spec: &OptionSpec, value: &Value<'_>) -> Result<Vec<QueueSpec>, String> {
+    let Value::List(items) = value else { return queue_list(spec, value) };
+    let mut specs = Vec::with_capacity(items.len());
+    for item in items {
+        match item {
+            Value::List(pair) => specs.push(queue_pair(spec, pair)?),
+            item => specs.extend(queue_list(spec, item)?),
+        }
+    }
+    Ok(specs)
+}
+
+fn queue_list(spec: &OptionSpec, value: &Value<'_>) -> Result<Vec<QueueSpec>, String> {
+    Queues::parse_list(&value.text(spec)?)
+}
+
+fn queue_pair(spec: &OptionSpec, pair: &[Value<'_>]) -> Result<QueueSpec, String> {
+    let [name, priority] = pair else {
+        return Err("a queue given as a list must have two elements: `[name, priority]`".to_owned());
+    };
+    let name = QueueName::new(&name.text(spec)?).map_err(|error| error.to_string())?;
+    format!("{name}:{}", priority.text(spec)?).parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A value other than the default for each option, as the user would write it, and whether it was kept.
+    fn sample(id: OptionId) -> (&'static str, fn(&Raw) -> bool) {
+        match id {
+            OptionId::Cores => ("3", |raw| raw.cores == Some(3)),
+            OptionId::Concurrency => ("77", |raw| raw.concurrency == Some(77)),
+            OptionId::Queues => ("a:2,b", |raw| raw.queues.as_ref().is_some_and(|q| q.as_slice().len() == 2)),
+            OptionId::Timeout => ("9", |raw| raw.timeout == Some(Duration::from_secs(9))),
+            OptionId::Environment => ("staging", |raw| raw.environment.as_deref() == Some("staging")),
+            OptionId::ConfigFile => ("x.yml", |raw| raw.config_file == Some("x.yml".into())),
+            OptionId::Mode => ("at-most-once", |raw| raw.mode == Some(Mode::AtMostOnce)),
+            OptionId::RedisUrl => {
+                ("redis://h", |raw| raw.redis_url.as_ref().is_some_and(|u| u.expose() == "redis://h"))
+            }
+            OptionId::Verbose => ("true", |raw| raw.verbose == Some(true)),
+            OptionId::LogFormat => ("json", |raw| raw.log_format == Some(LogFormat::Json)),
+            OptionId::StatsInterval => ("11", |raw| raw.stats_interval == Some(Duration::from_secs(11))),
+            OptionId::PollerEnabled => ("false", |raw| raw.poller_enabled == Some(false)),
+            OptionId::PollInterval => ("1.5", |raw| raw.poll_interval == Some(Duration::from_millis(1500))),
+            OptionId::MaxDeadJobs => ("12", |raw| raw.max_dead_jobs == Some(12)),
+            OptionId::DeadTimeout => ("13", |raw| raw.dead_timeout == Some(Duration::from_secs(13))),
+            OptionId::Unused => ("anything", |raw| raw.unused.len() == 1),
+        }
+    }
+
+    #[test]
+    fn every_option_of_the_table_is_documented_unique_and_kept_by_a_raw_source() {
+        let mut seen = std::collections::BTreeSet::new();
+        for spec in OPTIONS {
+            assert!(spec.help.len() > 10 && !spec.help.ends_with('.'), "{}: help", spec.key);
+            assert!(spec.flag.is_some() || !spec.key.is_empty());
+            for name in [Some(spec.key.to_owned()), spec.short.map(|c| format!("-{c}"))].into_iter().flatten()
+            {
+                assert!(seen.insert(name.clone()), "{name} twice");
+            }
+            for name in [spec.flag.map(|flag| format!("--{flag}")), spec.variable.map(str::to_owned)] {
+                assert!(name.is_none_or(|name| seen.insert(name)), "{} twice", spec.key);
+            }
+            let (text, kept) = sample(spec.id);
+            let mut raw = Raw::default();
+            raw.set(spec, &Value::Text(text.into()), Origin::Flag("x")).unwrap();
+            assert!(kept(&raw), "{}", spec.key);
+            assert!(!kept(&Raw::default()), "{}: the sample must differ from nothing", spec.key);
+            // A source laid over another keeps its own value and lets the other's through where it has none.
+            assert!(kept(&raw.clone().over(Raw::default())), "{}", spec.key);
+            assert!(kept(&Raw::default().over(raw)), "{}", spec.key);
+        }
+    }
+
+    #[test]
+    fn the_defaults_of_the_table_pass_their_own_parsers() {
+        let raw = Raw::defaults().unwrap();
+        assert_eq!(raw.mode, Some(Mode::default()));
+        assert_eq!(raw.log_format, Some(LogFormat::default()));
+        assert_eq!((raw.cores, raw.concurrency, raw.redis_url), (None, None, None));
+    }
+
+    #[test]
+    fn queues_come_as_text_list_and_pairs() {
+        let spec = OptionSpec::of(OptionId::Queues).unwrap();
+        let text = |text: &'static str| Value::Text(text.into());
+        let check = |value: Value<'_>, expected: &str| {
+            let mut raw = Raw::default();
+            raw.set(spec, &value, Origin::Flag("queue")).unwrap();
+            let shown: Vec<String> = raw.queues.unwrap().as_slice().iter().map(ToString::to_string).collect();
+            assert_eq!(shown.join(","), expected);
+        };
+        check(text("a,b:3"), "a,b:3");
+        check(Value::List(vec![text("a"), Value::List(vec![text("b"), Value::Integer(0)])]), "a,b:0");
+        check(Value::List(vec![text("a, c"), text("b:-1")]), "a,c,b:-1");
+        let three = Value::List(vec![Value::List(vec![text("a"), Value::Integer(1), Value::Integer(2)])]);
+        let error = Raw::default().set(spec, &three, Origin::Flag("queue")).unwrap_err();
+        assert!(error.to_string().contains("[name, priority]"), "{error}");
+    }
+
+    #[test]
+    fn a_redis_url_is_in_no_error() {
+        let spec = OptionSpec::of(OptionId::RedisUrl).unwrap();
+        let list = Value::List(vec![Value::Text("redis://:s3cret@h".into())]);
+        let error = Raw::default().set(spec, &list, Origin::Flag("redis-url")).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+        assert!(error.to_string().starts_with("--redis-url: "), "{error}");
+    }
+}

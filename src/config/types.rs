@@ -1,0 +1,308 @@
+//! The values options decide: queues with priorities, mode, log format, the Redis URL with its secret.
+//!
+//! Each parses itself from text or refuses with the rule; where a value came from is the caller's business.
+
+use std::{fmt, str::FromStr};
+
+use super::error::Origin;
+use crate::{limits::QUEUES_MAX, wire::QueueName};
+
+/// What a crash means for a job that was running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// It runs again; the ack is the last step (P1).
+    #[default]
+    AtLeastOnce,
+    /// It is gone; a job starts at most once (P2).
+    AtMostOnce,
+}
+
+impl Mode {
+    /// The word that flags and files use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AtLeastOnce => "at-least-once",
+            Self::AtMostOnce => "at-most-once",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    /// Takes the gem's spellings too: `at_least_once`, `:at_least_once`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix(':').unwrap_or(text).replace('_', "-").as_str() {
+            "at-least-once" => Ok(Self::AtLeastOnce),
+            "at-most-once" => Ok(Self::AtMostOnce),
+            _ => Err(format!("`{text}` is no mode")),
+        }
+    }
+}
+
+/// Shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people: time, level, message, `key=value`.
+    #[default]
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// The word that flags and files use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("`{text}` is no log format")),
+        }
+    }
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogLevel {
+    /// Starts, stops, outages, failed jobs.
+    #[default]
+    Info,
+    /// Also each job and each decision.
+    Debug,
+}
+
+/// A queue to serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueSpec {
+    /// Which queue.
+    pub name: QueueName,
+    /// The higher number is served first.
+    pub priority: i32,
+    /// Whether the user wrote the number: the gem's heartbeat shows numbers exactly where they were written.
+    pub explicit: bool,
+}
+
+impl QueueSpec {
+    /// A queue with the gem's default priority, 0.
+    #[must_use]
+    pub fn plain(name: QueueName) -> Self {
+        Self { name, priority: 0, explicit: false }
+    }
+}
+
+impl FromStr for QueueSpec {
+    type Err = String;
+
+    /// `name` or `name:priority`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        let Some((name, number)) = text.rsplit_once(':') else {
+            return QueueName::new(text).map(Self::plain).map_err(|error| error.to_string());
+        };
+        let name = QueueName::new(name).map_err(|error| error.to_string())?;
+        let priority = number.parse().map_err(|_| {
+            format!(
+                "the priority of queue `{name}` is `{number}`, not a whole number from {} to {}",
+                i32::MIN,
+                i32::MAX
+            )
+        })?;
+        Ok(Self { name, priority, explicit: true })
+    }
+}
+
+impl fmt::Display for QueueSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.explicit {
+            true => write!(f, "{}:{}", self.name, self.priority),
+            false => write!(f, "{}", self.name),
+        }
+    }
+}
+
+/// The queues of a process.
+///
+/// Invariant: 1 to [`QUEUES_MAX`], no name twice, in the order the user gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queues(Vec<QueueSpec>);
+
+impl Queues {
+    /// Checks number and names.
+    ///
+    /// # Errors
+    /// The rule that is broken, as text for the user.
+    pub fn new(specs: Vec<QueueSpec>) -> Result<Self, String> {
+        if specs.is_empty() {
+            return Err("no queue is named; name at least one".to_owned());
+        }
+        if specs.len() > QUEUES_MAX {
+            return Err(format!("{} queues are too many for one process: at most {QUEUES_MAX}", specs.len()));
+        }
+        for (index, spec) in specs.iter().enumerate() {
+            if specs.iter().take(index).any(|earlier| earlier.name == spec.name) {
+                let name = &spec.name;
+                return Err(format!("queue `{name}` is named twice; to prefer it write `{name}:1`"));
+            }
+        }
+        Ok(Self(specs))
+    }
+
+    /// Comma-separated specs: `critical:2,default`.
+    ///
+    /// # Errors
+    /// As [`Queues::new`], and the first name or priority that is refused.
+    pub fn parse_list(text: &str) -> Result<Vec<QueueSpec>, String> {
+        text.split(',').map(str::parse).collect()
+    }
+
+    /// All queues, in the order the user gave.
+    #[must_use]
+    pub fn as_slice(&self) -> &[QueueSpec] {
+        &self.0
+    }
+
+    /// All queues, highest priority first; equal ones keep the user's order.
+    #[must_use]
+    pub fn by_priority(&self) -> Vec<QueueSpec> {
+        let mut specs = self.0.clone();
+        specs.sort_by_key(|spec| std::cmp::Reverse(spec.priority));
+        specs
+    }
+
+    /// Whether any priority was written by the user.
+    #[must_use]
+    pub fn any_explicit(&self) -> bool {
+        self.0.iter().any(|spec| spec.explicit)
+    }
+}
+
+impl Default for Queues {
+    /// The gem's default queue alone.
+    fn default() -> Self {
+        Self(vec![QueueSpec::plain(QueueName::default())])
+    }
+}
+
+/// A Redis URL as the user gave it, not yet taken apart, with the place to name when it proves wrong.
+///
+/// Invariant: its password is in no Debug, Display or error text; only [`RedisUrl::expose`] gives it away.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisUrl {
+    text: String,
+    origin: Origin,
+}
+
+impl RedisUrl {
+    /// Keeps `text` as it is.
+    #[must_use]
+    pub fn new(text: String, origin: Origin) -> Self {
+        Self { text, origin }
+    }
+
+    /// The whole URL, password included: for the URL parser, never for a log line.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// Where it was given: for the parser's error.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+}
+
+impl fmt::Display for RedisUrl {
+    /// The URL with everything hidden that may be a user name, a password or a query.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((scheme, rest)) = self.text.split_once("://") else { return f.write_str("<hidden>") };
+        let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+        // An `@` behind a `?` is a raw one in the password or in the query; nobody can say which, so show nothing.
+        match address.rsplit_once('@') {
+            _ if query.contains('@') => write!(f, "{scheme}://<hidden>"),
+            Some((_, host)) => write!(f, "{scheme}://<hidden>@{host}"),
+            None => write!(f, "{scheme}://{address}"),
+        }
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RedisUrl({self}, from {})", self.origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queues(text: &str) -> Result<Queues, String> {
+        Queues::parse_list(text).and_then(Queues::new)
+    }
+
+    #[test]
+    fn the_higher_number_comes_first_and_equal_ones_keep_their_order() {
+        let queues = queues("low:-1,b,a,high:7").unwrap();
+        let order: Vec<String> = queues.by_priority().iter().map(ToString::to_string).collect();
+        assert_eq!(order, ["high:7", "b", "a", "low:-1"]);
+        assert!(queues.any_explicit());
+        assert_eq!(queues.as_slice()[1], QueueSpec::plain(QueueName::new("b").unwrap()));
+    }
+
+    #[test]
+    fn a_wrong_queue_list_says_which_name_and_why() {
+        let check = |text: &str, part: &str| {
+            let error = queues(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        };
+        check("a,,b", "empty");
+        check("a:x", "`x`");
+        check("a:99999999999", "-2147483648");
+        check("a:b:1", "':'");
+        check("a,b,a", "`a` is named twice");
+        check("", "empty");
+        let many = |count: usize| (0..count).map(|n| format!("q{n}")).collect::<Vec<_>>().join(",");
+        assert!(queues(&many(QUEUES_MAX)).is_ok());
+        check(&many(QUEUES_MAX + 1), "at most");
+    }
+
+    #[test]
+    fn the_gems_spellings_of_a_mode_are_read() {
+        for text in ["at-most-once", "at_most_once", ":at_most_once"] {
+            assert_eq!(text.parse(), Ok(Mode::AtMostOnce));
+        }
+        assert!("once".parse::<Mode>().is_err());
+        assert_eq!(Mode::AtLeastOnce.to_string().parse(), Ok(Mode::AtLeastOnce));
+    }
+
+    #[test]
+    fn a_password_shows_in_no_text() {
+        for url in ["redis://u:s3cret@h:1/2", "redis://:p@s3cret@h", "unix:///s?password=s3cret", "s3cret@h"]
+        {
+            let url = RedisUrl::new(url.to_owned(), Origin::Variable("REDIS_URL"));
+            assert!(!format!("{url} {url:?}").contains("s3cret"), "{url:?}");
+        }
+        let plain = RedisUrl::new("redis://h:1/2".to_owned(), Origin::Flag("redis-url"));
+        assert_eq!(plain.to_string(), "redis://h:1/2");
+        assert_eq!(plain.expose(), "redis://h:1/2");
+    }
+}

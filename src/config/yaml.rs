@@ -1,0 +1,333 @@
+//! The YAML file: the gem's keys, our own, and sections per environment, each value with its line.
+//!
+//! A top-level key that is no option and holds a mapping is the section of an environment, as in the gem
+//! (lib/jiggler/cli.rb, `parse_config`): the section of the environment in use is laid over the top level. All
+//! sections are checked, so that production's typo shows in development. Ruby's symbol spelling (`:timeout: 9`,
+//! `mode: :at_most_once`) and merge keys (`<<: *base`) are read; ERB is not run.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
+
+use super::{
+    error::{Error, Origin},
+    options::{OPTIONS, OptionId, OptionSpec},
+    raw::Raw,
+    value::Value,
+};
+use crate::limits::CONFIG_FILE_BYTES_MAX;
+
+/// Names this similar (Jaro-Winkler, 0 to 1) are offered as what was meant.
+const SIMILARITY_MIN: f64 = 0.8;
+
+/// A file that was read and whose every key is known.
+#[derive(Debug, Default, PartialEq)]
+pub struct Document {
+    base: Raw,
+    sections: Vec<(String, Raw)>,
+}
+
+impl Document {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// [`Error`], each with the path and, where there is one, the line.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::Read { path: path.to_owned(), source };
+        let mut bytes = Vec::new();
+        // One byte more than allowed tells a file of just the largest size from a larger one.
+        File::open(path)
+            .and_then(|file| file.take(CONFIG_FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+            .map_err(failed)?;
+        if bytes.len() as u64 > CONFIG_FILE_BYTES_MAX {
+            let bytes = std::fs::metadata(path).map_err(failed)?.len();
+            return Err(Error::TooLarge { path: path.to_owned(), bytes });
+        }
+        let text =
+            String::from_utf8(bytes).map_err(|_| Error::NotUnicode { place: path.display().to_string() })?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks `text`, naming `path` in errors.
+    ///
+    /// # Errors
+    /// As [`Document::read`], without reading.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        if let Some(index) =
+            text.lines().position(|line| line.contains("<%") && !line.trim_start().starts_with('#'))
+        {
+            return Err(Error::Erb { path: path.to_owned(), line: index + 1 });
+        }
+        let documents = MarkedYaml::load_from_str(text).map_err(|error| Error::Syntax {
+            path: path.to_owned(),
+            line: error.marker().line(),
+            column: error.marker().col() + 1,
+            reason: error.info().to_owned(),
+        })?;
+        let reader = Reader { path };
+        match documents.as_slice() {
+            [] => Ok(Self::default()),
+            [root] if is_null(root) => Ok(Self::default()),
+            [root] => reader.document(root),
+            [_, second, ..] => Err(reader.shape(second, "a second document begins here; only one is read")),
+        }
+    }
+
+    /// The environment the file itself asks for.
+    #[must_use]
+    pub fn environment(&self) -> Option<&str> {
+        self.base.environment.as_deref()
+    }
+
+    /// Top level and section of `environment`, the section above.
+    #[must_use]
+    pub fn for_environment(mut self, environment: &str) -> Raw {
+        match self.sections.iter().position(|(name, _)| name == environment) {
+            Some(index) => self.sections.swap_remove(index).1.over(self.base),
+            None => self.base,
+        }
+    }
+}
+
+/// Where in a file we are, for errors.
+struct Reader<'a> {
+    path: &'a Path,
+}
+
+impl Reader<'_> {
+    fn document(&self, root: &MarkedYaml<'_>) -> Result<Document, Error> {
+        let mut document = Document::default();
+        let mut options = Vec::new();
+        for entry in self.entries(root)? {
+            // A mapping is never the value of an option, so it is a section, unless it stands under an option's key.
+            if OptionSpec::of_key(&entry.name).is_none() && entry.value.data.is_mapping() {
+                let section = self.options(&self.entries(entry.value)?)?;
+                document.sections.push((entry.name, section));
+            } else {
+                options.push(entry);
+            }
+        }
+        document.base = self.options(&options)?;
+        Ok(document)
+    }
+
+    /// The entries of a mapping, merge keys resolved: its own entries win over merged ones, earlier ones over later.
+    fn entries<'n, 'i>(&self, node: &'n MarkedYaml<'i>) -> Result<Vec<Entry<'n, 'i>>, Error> {
+        let YamlData::Mapping(mapping) = &node.data else {
+            return Err(self.shape(node, "a mapping of `key: value` lines is wanted here"));
+        };
+        let mut entries: Vec<Entry<'n, 'i>> = Vec::new();
+        let mut merged = Vec::new();
+        for (key, value) in mapping {
+            let YamlData::Value(Scalar::String(spelled)) = &key.data else {
+                return Err(self.shape(key, "a key must be text"));
+            };
+            if spelled == "<<" {
+                match &value.data {
+                    YamlData::Sequence(bases) => merged.extend(bases.iter()),
+                    _ => merged.push(value),
+                }
+                continue;
+            }
+            let name = spelled.strip_prefix(':').unwrap_or(spelled).to_owned();
+            let entry = Entry { name, spelled, line: key.span.start.line(), value };
+            if entries.iter().any(|earlier| earlier.name == entry.name) {
+                let key = spelled.clone().into_owned();
+                return Err(Error::KeyTwice { path: self.path.to_owned(), line: entry.line, key });
+            }
+            entries.push(entry);
+        }
+        for base in merged {
+            for entry in self.entries(base)? {
+                if !entries.iter().any(|own| own.name == entry.name) {
+                    entries.push(entry);
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    fn options(&self, entries: &[Entry<'_, '_>]) -> Result<Raw, Error> {
+        let mut raw = Raw::default();
+        for entry in entries {
+            let Some(spec) = OptionSpec::of_key(&entry.name) else { return Err(self.unknown(entry)) };
+            // `timeout:` with nothing behind it is how YAML leaves a key out.
+            if is_null(entry.value) {
+                continue;
+            }
+            let origin = Origin::File {
+                path: PathBuf::from(self.path),
+                line: entry.value.span.start.line(),
+                key: entry.spelled.to_owned(),
+            };
+            raw.set(spec, &value(&entry.value.data), origin)?;
+        }
+        Ok(raw)
+    }
+
+    fn unknown(&self, entry: &Entry<'_, '_>) -> Error {
+        let used =
+            || OPTIONS.iter().filter(|spec| !matches!(spec.id, OptionId::Unused | OptionId::ConfigFile));
+        let nearest = used()
+            .map(|spec| (strsim::jaro_winkler(spec.key, &entry.name), spec.key))
+            .max_by(|left, right| left.0.total_cmp(&right.0))
+            .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN);
+        Error::UnknownKey {
+            path: self.path.to_owned(),
+            line: entry.line,
+            key: entry.spelled.to_owned(),
+            nearest: nearest.map(|(_, key)| key),
+            allowed: used().map(|spec| spec.key).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    fn shape(&self, node: &MarkedYaml<'_>, reason: &'static str) -> Error {
+        Error::Shape { path: self.path.to_owned(), line: node.span.start.line(), reason }
+    }
+}
+
+/// One line of a mapping.
+struct Entry<'n, 'i> {
+    /// Key without the colon of a Ruby symbol.
+    name: String,
+    /// Key as written.
+    spelled: &'n str,
+    /// Line of the key, from 1.
+    line: usize,
+    value: &'n MarkedYaml<'i>,
+}
+
+fn is_null(node: &MarkedYaml<'_>) -> bool {
+    matches!(node.data, YamlData::Value(Scalar::Null))
+}
+
+fn value<'a, 'i>(data: &'a YamlData<'i, MarkedYaml<'i>>) -> Value<'a> {
+    match data {
+        YamlData::Value(Scalar::String(text)) => Value::Text(text.as_ref().into()),
+        YamlData::Value(Scalar::Integer(number)) => Value::Integer(*number),
+        YamlData::Value(Scalar::FloatingPoint(number)) => Value::Decimal(number.into_inner()),
+        YamlData::Value(Scalar::Boolean(switch)) => Value::Switch(*switch),
+        YamlData::Value(Scalar::Null) => Value::Other("an empty value"),
+        YamlData::Sequence(items) => Value::List(items.iter().map(|item| value(&item.data)).collect()),
+        YamlData::Mapping(_) => Value::Other("a mapping"),
+        YamlData::Tagged(..) => Value::Other("a tagged value"),
+        _ => Value::Other("a value YAML cannot read"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{super::types::Mode, *};
+
+    fn parse(text: &str) -> Result<Document, Error> {
+        Document::parse(Path::new("jiggler.yml"), text)
+    }
+
+    #[track_caller]
+    fn check_error(text: &str, parts: &[&str]) {
+        let error = parse(text).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "{part:?} is not in: {error}");
+        }
+    }
+
+    /// A file as the gem's users have it: symbols as keys, anchors, sections, keys only Ruby needs.
+    const RUBY: &str = "\
+:concurrency: 12
+:timeout: 9
+:mode: :at_most_once
+:queues:
+  - [shippers, 0]
+  - shipments
+:require: ./jobs.rb
+client_async: true
+poller_enabled: no
+poll_interval: 2.5
+max_dead_jobs: 10_000
+redis_url:
+base: &base
+  stats_interval: 12
+production:
+  <<: *base
+  timeout: 30
+staging: {verbose: true}
+";
+
+    #[test]
+    fn a_file_of_the_gem_is_read_with_the_section_of_its_environment() {
+        let production = parse(RUBY).unwrap().for_environment("production");
+        assert_eq!(production.concurrency, Some(12));
+        assert_eq!(production.timeout, Some(Duration::from_secs(30)));
+        assert_eq!(production.stats_interval, Some(Duration::from_secs(12)));
+        assert_eq!(production.mode, Some(Mode::AtMostOnce));
+        assert_eq!(production.poller_enabled, Some(false));
+        assert_eq!(production.poll_interval, Some(Duration::from_millis(2500)));
+        assert_eq!(production.max_dead_jobs, Some(10_000));
+        assert_eq!(production.redis_url, None);
+        let queues = production.queues.unwrap();
+        assert_eq!(
+            queues.as_slice().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["shippers:0", "shipments"]
+        );
+        let unused: Vec<String> = production.unused.iter().map(ToString::to_string).collect();
+        assert_eq!(unused, ["jiggler.yml line 7, key `:require`", "jiggler.yml line 8, key `client_async`"]);
+
+        let development = parse(RUBY).unwrap().for_environment("development");
+        assert_eq!((development.timeout, development.verbose), (Some(Duration::from_secs(9)), None));
+    }
+
+    #[test]
+    fn an_empty_file_says_nothing() {
+        for text in ["", "# nothing\n", "---\n", "~"] {
+            assert_eq!(parse(text).unwrap().for_environment("x"), Raw::default(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn mistakes_name_file_line_key_and_what_is_allowed() {
+        check_error(
+            "timeout: 5\nconcurency: 3\n",
+            &[
+                "jiggler.yml line 2",
+                "unknown key `concurency`",
+                "did you mean `concurrency`?",
+                "allowed: cores, concurrency, queues",
+            ],
+        );
+        check_error("xyzzy: 3\n", &["unknown key `xyzzy`; allowed"]);
+        check_error("production:\n  tiemout: 3\n", &["line 2", "`tiemout`", "`timeout`?"]);
+        check_error("a: 1\n:timeout: soon\n", &["line 1", "`a`"]);
+        check_error("\n:timeout: soon\n", &["line 2, key `:timeout`", "`soon`", "from 1 to 86400"]);
+        check_error("timeout: 1\n:timeout: 2\n", &["line 2", "twice"]);
+        check_error("timeout: 1\ntimeout: 2\n", &["line 2", "duplicate"]);
+        check_error("queues: {a: 1}\n", &["line 1, key `queues`", "a mapping is not allowed"]);
+        check_error("queues: [a, 'b:c:1']\n", &["line 1", "':'"]);
+        check_error("mode: sometimes\n", &["`sometimes`", "`at-least-once`, `at-most-once`"]);
+        check_error("timeout: !ruby/object 1\n", &["a tagged value"]);
+        check_error("- a\n", &["line 1", "mapping"]);
+        check_error("[1]: 2\n", &["key must be text"]);
+        check_error("a: [\n", &["not valid YAML"]);
+        check_error("timeout: 1\n---\ntimeout: 2\n", &["only one"]);
+        check_error("timeout: 1\nredis_url: <%= ENV['X'] %>\n", &["line 2", "ERB"]);
+    }
+
+    #[test]
+    fn a_missing_or_huge_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("none.yml");
+        let error = Document::read(&path).unwrap_err();
+        assert!(matches!(&error, Error::Read { .. }) && error.to_string().contains("none.yml"), "{error}");
+        for (bytes, valid) in [(CONFIG_FILE_BYTES_MAX, true), (CONFIG_FILE_BYTES_MAX + 1, false)] {
+            std::fs::write(&path, "#".repeat(usize::try_from(bytes).unwrap())).unwrap();
+            assert_eq!(Document::read(&path).is_ok(), valid, "{bytes}");
+        }
+        std::fs::write(&path, b"\xff").unwrap();
+        assert!(Document::read(&path).unwrap_err().to_string().contains("UTF-8"));
+    }
+}

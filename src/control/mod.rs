@@ -1,0 +1,163 @@
+//! Control: the executor that runs no job. It keeps the process's lease and heartbeat, hears signals, and ends the shards.
+//!
+//! ```text
+//! signals ──► phase ──► every shard (mesh)            every shard ──► Ended ──► farewell, exit
+//!                └────► upkeep: lease every 5 s, heartbeat and figures every stats_interval
+//! ```
+//!
+//! It shares a core with shard 0 but not its thread: however long a job holds its shard, the kernel runs control, so a
+//! busy process never loses its lease (P3). Here too one task owns the connection.
+//!
+//! Order of start: lease and heartbeat are written, then the shards are told to begin. Order of end: shards first, for
+//! their jobs are ours as long as the lease stands; then the heartbeat goes, and the lease if nothing is left in flight.
+
+mod upkeep;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use glommio::channels::shared_channel::ConnectedSender;
+use glommio::signal::Signals;
+
+use crate::event::Event;
+use crate::mesh::{ControlEnd, Ending, ToControl, ToShard};
+use crate::resp::RedisUrl;
+use crate::shutdown::Phase;
+use crate::stats::ShardStats;
+
+use upkeep::Upkeep;
+
+/// The signals that control hears. They must be blocked in every thread of the process before it starts.
+pub(crate) const SIGNALS: [libc::c_int; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGTSTP];
+
+/// What control is told before it starts.
+#[derive(Debug, Clone)]
+pub(crate) struct ControlOptions {
+    /// The process: 12 hex digits, new at each start.
+    pub(crate) uuid: String,
+    /// Where Redis is.
+    pub(crate) url: RedisUrl,
+    /// The key under which the gem's readers find this process.
+    pub(crate) heartbeat_key: String,
+    /// The name under which a reaper finds its jobs.
+    pub(crate) lease_member: String,
+    /// Time between two heartbeats.
+    pub(crate) stats_interval: Duration,
+    /// How long running jobs may go on after a stop is asked for.
+    pub(crate) timeout: Duration,
+    /// The counters of each shard.
+    pub(crate) stats: Vec<Arc<ShardStats>>,
+}
+
+/// How the process ended: one ending for each shard.
+pub(crate) type Endings = Vec<(usize, Ending)>;
+
+/// What control's tasks share.
+struct Control {
+    options: ControlOptions,
+    phase: Cell<Phase>,
+    /// Whether the shards have ended, and all of them clean.
+    ended: Cell<Option<bool>>,
+    /// Wakes upkeep when the phase changes or the shards have ended.
+    changed: Event,
+    shards: Vec<ConnectedSender<ToShard>>,
+}
+
+/// Runs control until every shard has ended.
+pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Endings {
+    let signals = match Signals::new(&SIGNALS) {
+        Ok(signals) => Some(signals),
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be heard; end this process with SIGKILL and its jobs are recovered");
+            None
+        }
+    };
+    let mut shards = Vec::with_capacity(ends.len());
+    let mut reports = Vec::with_capacity(ends.len());
+    for end in ends {
+        shards.push(end.to_shard.connect().await);
+        reports.push(end.from_shard.connect().await);
+    }
+    let control = Rc::new(Control {
+        options,
+        phase: Cell::new(Phase::Running),
+        ended: Cell::new(None),
+        changed: Event::default(),
+        shards,
+    });
+    let listener = glommio::spawn_local(hear_signals(Rc::clone(&control), signals));
+
+    let mut upkeep = Upkeep::new(Rc::clone(&control));
+    // Without Redis this goes on until a stop is asked for; the shards then end before they begin.
+    upkeep.begin().await;
+    control.tell_all().await;
+    let upkeep = glommio::spawn_local(upkeep.run());
+
+    let mut endings = Endings::new();
+    for report in reports {
+        let (shard, how) = match report.recv().await {
+            Some(ToControl::Ended { shard, how }) => (shard, how),
+            // Its executor is gone without a word: its thread panicked outside of any job.
+            None => (endings.len(), Ending::LeftBehind { jobs: 0 }),
+        };
+        endings.push((shard, how));
+        if how != Ending::Clean && control.phase.get() == Phase::Running {
+            // A process with a core missing must not look well: it ends, and whoever watches it starts it anew.
+            tracing::error!(shard, ?how, "a shard ended; the process stops");
+            control.stop().await;
+        }
+    }
+    listener.cancel().await;
+    control.ended.set(Some(endings.iter().all(|(_, how)| *how == Ending::Clean)));
+    control.changed.raise();
+    upkeep.await;
+    endings
+}
+
+async fn hear_signals(control: Rc<Control>, signals: Option<Signals>) {
+    let Some(signals) = signals else { return };
+    loop {
+        let signal = match signals.recv().await {
+            Ok(signal) => signal,
+            Err(error) => {
+                tracing::error!(%error, "signals cannot be heard any more");
+                return;
+            }
+        };
+        match (signal, control.phase.get()) {
+            (libc::SIGTSTP, Phase::Running) => {
+                tracing::info!("quiet: no more jobs are fetched");
+                control.phase.set(Phase::Quiet);
+                control.tell_all().await;
+            }
+            (libc::SIGTSTP, _) => {}
+            (_, Phase::Running | Phase::Quiet) => {
+                let timeout_s = control.options.timeout.as_secs_f64();
+                tracing::info!(timeout_s, "stopping; a second signal ends running jobs at once");
+                control.stop().await;
+            }
+            (_, Phase::Stopping { .. }) => {
+                tracing::warn!("second signal: running jobs are handed back now");
+                control.phase.set(Phase::Stopping { deadline: Instant::now() });
+                control.tell_all().await;
+            }
+        }
+    }
+}
+
+impl Control {
+    async fn stop(&self) {
+        self.phase.set(Phase::Stopping { deadline: Instant::now() + self.options.timeout });
+        self.tell_all().await;
+    }
+
+    /// Tells every shard the phase. A shard that is gone needs no telling.
+    async fn tell_all(&self) {
+        self.changed.raise();
+        for shard in &self.shards {
+            let _gone = shard.send(ToShard::Phase(self.phase.get())).await;
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The lease, the heartbeat and the figures of a process: one task, one connection.
+//!
+//! Idle cost with the defaults: a lease renewal every 5 s (three commands), a heartbeat every 10 s, figures every 60 s
+//! while nothing changes.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use glommio::timer::Timer;
+use serde::Serialize;
+
+use super::Control;
+use crate::limits::{
+    CALL_TIMEOUT, CONTROL_CHUNK_BYTES, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL, STOP_GRACE,
+};
+use crate::resp::{Backoff, ConnOptions, Connection, Error, ReplyLimits, Requests, Value};
+use crate::shutdown::Phase;
+use crate::stats::ShardStats;
+use crate::store::process;
+use crate::store::scripts::{self, Scripts};
+use crate::time::unix_now;
+
+/// Keeps a process known to its fleet.
+pub(super) struct Upkeep {
+    control: Rc<Control>,
+    link: Option<(Connection, Scripts)>,
+    backoff: Backoff,
+    lease_due: Instant,
+    heartbeat_due: Instant,
+    /// The figures as last written, and when.
+    figures: (String, Option<Instant>),
+    /// Since when Redis is gone.
+    outage: Option<Instant>,
+    first: bool,
+}
+
+/// What the gem stores under a heartbeat key.
+#[derive(Serialize)]
+struct Heartbeat {
+    heartbeat: f64,
+    /// Resident memory in kB.
+    rss: Option<u64>,
+    /// Stays empty: the gem's web page raises on any entry (P9). What runs is published under a key of ours.
+    current_jobs: Empty,
+}
+
+#[derive(Serialize)]
+struct Empty {}
+
+/// What we store under our own key.
+#[derive(Serialize)]
+struct Figures<'a> {
+    phase: &'a str,
+    shards: Vec<ShardFigures>,
+}
+
+#[derive(Serialize)]
+struct ShardFigures {
+    processed: u64,
+    failed: u64,
+    fetched: u64,
+    handed_back: u64,
+    turns: u64,
+    running: u64,
+    unstarted: u64,
+    disconnects: u64,
+}
+
+impl Upkeep {
+    pub(super) fn new(control: Rc<Control>) -> Self {
+        let now = Instant::now();
+        Self {
+            control,
+            link: None,
+            backoff: Backoff::new(0),
+            lease_due: now,
+            heartbeat_due: now,
+            figures: (String::new(), None),
+            outage: None,
+            first: true,
+        }
+    }
+
+    /// Writes the first lease and heartbeat. Goes on until that has worked or a stop is asked for.
+    pub(super) async fn begin(&mut self) {
+        while self.first && !self.control.phase.get().ends() {
+            let pause = self.beat_or_pause().await;
+            if self.first {
+                self.sleep(pause).await;
+            }
+        }
+    }
+
+    /// Renews until the shards have ended, then says farewell.
+    pub(super) async fn run(mut self) {
+        while self.control.ended.get().is_none() {
+            let pause = self.beat_or_pause().await;
+            self.sleep(pause).await;
+        }
+        self.farewell().await;
+    }
+
+    async fn sleep(&self, pause: Duration) {
+        let timer = async {
+            Timer::new(pause).await;
+        };
+        futures_lite::future::or(self.control.changed.wait(), timer).await;
+    }
+
+    /// Does what is due. How long to sleep.
+    async fn beat_or_pause(&mut self) -> Duration {
+        match self.beat().await {
+            Ok(()) => {
+                self.backoff.reset();
+                if let Some(since) = self.outage.take() {
+                    tracing::info!(seconds = since.elapsed().as_secs_f64(), "redis is back for the heartbeat");
+                }
+                self.lease_due.min(self.heartbeat_due).saturating_duration_since(Instant::now())
+            }
+            Err(error) => {
+                self.link = None;
+                if self.outage.is_none() {
+                    self.outage = Some(Instant::now());
+                    tracing::error!(%error, "redis is gone for the heartbeat; trying again");
+                }
+                self.backoff.pause()
+            }
+        }
+    }
+
+    async fn beat(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        let mut requests = Requests::new();
+        let (lease, heartbeat) = (self.lease_due <= now, self.heartbeat_due <= now);
+        if !lease && !heartbeat {
+            return Ok(());
+        }
+        let options = self.control.options.clone();
+        if self.link.is_none() {
+            self.link = Some(open(&self.control).await?);
+        }
+        let Some((conn, scripts)) = &mut self.link else { return Err(Error::Closed) };
+        if lease {
+            let length_ms = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
+            process::renew_lease(scripts, &options.lease_member, length_ms, &mut requests);
+        }
+        let ttl_s = (options.stats_interval + HEARTBEAT_TTL_EXTRA).as_secs();
+        if heartbeat {
+            process::heartbeat(&options.heartbeat_key, &heartbeat_json(), ttl_s, &mut requests);
+            if self.first {
+                process::touch_counters(&mut requests);
+            }
+        }
+        let figures = figures_json(self.control.phase.get(), &options.stats);
+        let stale = self.figures.1.is_none_or(|written| now - written >= FIGURES_INTERVAL_MAX);
+        let write_figures = heartbeat && (stale || figures != self.figures.0);
+        if write_figures {
+            process::figures(&options.uuid, &figures, ttl_s, &mut requests);
+        }
+        for reply in conn.call(&requests).await? {
+            if let Value::Error(error) = reply.value() {
+                // NOSCRIPT too: opening anew loads the scripts.
+                return Err(Error::Redis(error.to_owned()));
+            }
+        }
+        if lease {
+            self.lease_due = now + LEASE_RENEWAL;
+        }
+        if heartbeat {
+            self.heartbeat_due = now + options.stats_interval;
+            self.first = false;
+        }
+        if write_figures {
+            self.figures = (figures, Some(now));
+        }
+        Ok(())
+    }
+
+    /// Takes the heartbeat and the figures away, and the lease if nothing is left in flight.
+    async fn farewell(&mut self) {
+        let deadline = Instant::now() + STOP_GRACE;
+        while let Err(error) = self.try_farewell().await {
+            self.link = None;
+            if Instant::now() >= deadline {
+                tracing::warn!(%error, "the heartbeat could not be removed; it expires by itself");
+                return;
+            }
+            Timer::new(self.backoff.pause()).await;
+        }
+    }
+
+    async fn try_farewell(&mut self) -> Result<(), Error> {
+        let options = &self.control.options;
+        if self.link.is_none() {
+            self.link = Some(open(&self.control).await?);
+        }
+        let Some((conn, _)) = &mut self.link else { return Err(Error::Closed) };
+        let member = (self.control.ended.get() == Some(true)).then_some(&*options.lease_member);
+        let mut requests = Requests::new();
+        process::farewell(&options.heartbeat_key, &options.uuid, member, &mut requests);
+        for reply in conn.call(&requests).await? {
+            reply.into_result()?;
+        }
+        Ok(())
+    }
+}
+
+async fn open(control: &Control) -> Result<(Connection, Scripts), Error> {
+    let options = ConnOptions {
+        name: format!("jiggler-uring:{}:control", control.options.uuid),
+        limits: ReplyLimits::default(),
+        chunk_bytes: CONTROL_CHUNK_BYTES,
+    };
+    let mut conn = Connection::open(&control.options.url, &options).await?;
+    let mut requests = Requests::new();
+    scripts::load(&mut requests);
+    let replies = conn.call(&requests).await?;
+    let scripts = Scripts::from_replies(&replies)
+        .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })?;
+    Ok((conn, scripts))
+}
+
+fn heartbeat_json() -> String {
+    to_json(&Heartbeat { heartbeat: unix_now(), rss: resident_kb(), current_jobs: Empty {} })
+}
+
+fn figures_json(phase: Phase, stats: &[std::sync::Arc<ShardStats>]) -> String {
+    let phase = match phase {
+        Phase::Running => "running",
+        Phase::Quiet => "quiet",
+        Phase::Stopping { .. } => "stopping",
+    };
+    let of = |stats: &std::sync::Arc<ShardStats>| ShardFigures {
+        processed: stats.processed.get(),
+        failed: stats.failed.get(),
+        fetched: stats.fetched.get(),
+        handed_back: stats.handed_back.get(),
+        turns: stats.turns.get(),
+        running: stats.running.get(),
+        unstarted: stats.unstarted.get(),
+        disconnects: stats.disconnects.get(),
+    };
+    to_json(&Figures { phase, shards: stats.iter().map(of).collect() })
+}
+
+/// Numbers and fixed words always are JSON.
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Resident memory of this process in kB, from `/proc/self/statm`.
+fn resident_kb() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * PAGE_KB)
+}
+
+/// Pages of x86-64 and of the usual arm64 kernels.
+const PAGE_KB: u64 = 4;
+
+const _: () = assert!(LEASE.as_millis() >= 2 * (LEASE_RENEWAL.as_millis() + CALL_TIMEOUT.as_millis() / 2));

@@ -1,0 +1,306 @@
+//! The Redis a process finds when nobody names one: the local server, else a private one that this program starts.
+//!
+//! With a URL given nothing here happens. Without one, a server on 127.0.0.1:6379 is used; if nothing listens there, a
+//! private redis-server (or valkey-server) serves a unix socket in the state directory, with an append-only file and
+//! no TCP port. All workers of one user share it. The last one out ends it; one that is killed with -9 leaves it
+//! running, and the next worker uses it again, so no job is lost either way. The commands `enqueue` and `summary` use
+//! what is there and start nothing.
+//!
+//! [`paths`] is where things lie, [`server`] starts, finds and ends the server, [`probe`] asks it whether it answers.
+
+pub mod paths;
+pub mod probe;
+pub mod server;
+
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::PathBuf,
+};
+
+use thiserror::Error;
+
+pub use paths::StateDir;
+pub use server::Embedded;
+
+use crate::{
+    config::{RedisUrl, Variables},
+    limits::{EMBEDDED_START_TIMEOUT, EMBEDDED_STOP_TIMEOUT, LOCAL_PROBE_TIMEOUT, SOCKET_PATH_BYTES_MAX},
+};
+
+/// The port a Redis listens on when nobody says otherwise.
+const REDIS_PORT: u16 = 6379;
+
+/// Why there is no Redis to use. None heals by itself.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Neither variable that leads to a state directory is set.
+    #[error("no place for a private redis: set HOME or XDG_STATE_HOME, or name a server with --redis-url")]
+    NoStateDir,
+    /// The socket's path does not fit into a socket address.
+    #[error("the socket path {} has {} bytes, more than {SOCKET_PATH_BYTES_MAX}: set XDG_STATE_HOME to a shorter \
+             directory, or name a server with --redis-url", path.display(), path.as_os_str().len())]
+    SocketPathTooLong {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The state directory or a file in it cannot be made, opened or locked.
+    #[error("failed to prepare {}", path.display())]
+    State {
+        /// Which path.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No server program is installed.
+    #[error(
+        "no redis is given, none listens on 127.0.0.1:{REDIS_PORT}, and neither redis-server nor valkey-server is \
+             on PATH: install one (apt-get install redis-server), or name a server with --redis-url or REDIS_URL"
+    )]
+    NoProgram,
+    /// The program cannot be started.
+    #[error("failed to start {}", program.display())]
+    Spawn {
+        /// Which program.
+        program: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It ended before it answered.
+    #[error("{} ended at its start ({status}); its log {} ends with:\n{tail}", program.display(), log.display())]
+    Died {
+        /// Which program.
+        program: PathBuf,
+        /// How it ended.
+        status: String,
+        /// Path of its log.
+        log: PathBuf,
+        /// The log's last lines.
+        tail: String,
+    },
+    /// It runs and does not answer.
+    #[error("{} did not answer within {} s; its log {} ends with:\n{tail}", program.display(),
+            EMBEDDED_START_TIMEOUT.as_secs(), log.display())]
+    Silent {
+        /// Which program.
+        program: PathBuf,
+        /// Path of its log.
+        log: PathBuf,
+        /// The log's last lines.
+        tail: String,
+    },
+    /// It was told to end and still runs.
+    #[error("the private redis at {} did not end within {} s; its log is {}", socket.display(),
+            EMBEDDED_STOP_TIMEOUT.as_secs(), log.display())]
+    Lingers {
+        /// Path of its socket.
+        socket: PathBuf,
+        /// Path of its log.
+        log: PathBuf,
+    },
+    /// It could not be told to end.
+    #[error("failed to end the private redis at {}", socket.display())]
+    Stop {
+        /// Path of its socket.
+        socket: PathBuf,
+        /// What talking to it said.
+        source: io::Error,
+    },
+    /// A command that starts no server found none.
+    #[error("no redis is given, none listens on 127.0.0.1:{REDIS_PORT}, and no worker has started a private one at \
+             {}: start a worker with `jiggler-uring`, or name a server with --redis-url or REDIS_URL",
+            socket.display())]
+    NothingRuns {
+        /// Where the private one would be.
+        socket: PathBuf,
+    },
+}
+
+/// The Redis to use.
+#[derive(Debug)]
+#[must_use = "a private server ends with the last holder"]
+pub enum Found {
+    /// The user named it.
+    Given(RedisUrl),
+    /// A server listens on the usual local port.
+    Local,
+    /// The private one; it is kept until [`Embedded::release`].
+    Private(Embedded),
+    /// The private one of a worker, borrowed by a short command.
+    Borrowed {
+        /// Path of its socket.
+        socket: PathBuf,
+    },
+}
+
+impl Found {
+    /// The URL to connect to, password included if the user gave one.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self {
+            Self::Given(url) => url.expose().to_owned(),
+            Self::Local => format!("redis://127.0.0.1:{REDIS_PORT}/0"),
+            Self::Private(embedded) => socket_url(embedded.socket()),
+            Self::Borrowed { socket } => socket_url(socket),
+        }
+    }
+
+    /// Lets a private server go, and ends it if nobody else uses it. Called when the last connection is closed.
+    ///
+    /// # Errors
+    /// [`Error::Stop`], [`Error::Lingers`] or [`Error::State`]; the server then stays and is used again next time.
+    pub fn release(self) -> Result<(), Error> {
+        match self {
+            Self::Private(embedded) => embedded.release().map(|_| ()),
+            Self::Given(_) | Self::Local | Self::Borrowed { .. } => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Found {
+    /// One line for the log: which Redis this is and why, without a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given(url) => write!(f, "using redis at {url} ({})", url.origin()),
+            Self::Local => write!(f, "no redis given: using the one at 127.0.0.1:{REDIS_PORT}"),
+            Self::Private(embedded) => {
+                write!(f, "no redis given and none on 127.0.0.1:{REDIS_PORT}: {embedded}")
+            }
+            Self::Borrowed { socket } => write!(f, "using the private redis at {}", socket.display()),
+        }
+    }
+}
+
+/// The URL of a unix socket, database 0. What a URL reserves is percent-encoded.
+fn socket_url(socket: &std::path::Path) -> String {
+    let mut url = "unix://".to_owned();
+    for byte in socket.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b'~' => {
+                url.push(char::from(*byte));
+            }
+            byte => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url
+}
+
+/// The Redis a worker uses; starts a private one if there is no other.
+///
+/// # Errors
+/// [`Error`], when a private one is needed and cannot be had.
+pub fn for_worker(given: Option<RedisUrl>, variables: Variables<'_>) -> Result<Found, Error> {
+    for_worker_beside(REDIS_PORT, given, variables)
+}
+
+fn for_worker_beside(port: u16, given: Option<RedisUrl>, variables: Variables<'_>) -> Result<Found, Error> {
+    match given {
+        Some(url) => Ok(Found::Given(url)),
+        None if local_listens(port) => Ok(Found::Local),
+        None => {
+            let program = server::program(variables).ok_or(Error::NoProgram)?;
+            Embedded::acquire(&StateDir::locate(variables)?, &program).map(Found::Private)
+        }
+    }
+}
+
+/// The Redis a short command uses; starts nothing.
+///
+/// # Errors
+/// [`Error::NothingRuns`] with the way out, or an error about the state directory.
+pub fn for_command(given: Option<RedisUrl>, variables: Variables<'_>) -> Result<Found, Error> {
+    for_command_beside(REDIS_PORT, given, variables)
+}
+
+fn for_command_beside(port: u16, given: Option<RedisUrl>, variables: Variables<'_>) -> Result<Found, Error> {
+    match given {
+        Some(url) => Ok(Found::Given(url)),
+        None if local_listens(port) => Ok(Found::Local),
+        None => {
+            let socket = StateDir::locate(variables)?.socket()?;
+            match probe::ask(&socket) {
+                probe::Answer::Ready | probe::Answer::Loading => Ok(Found::Borrowed { socket }),
+                probe::Answer::Nobody => Err(Error::NothingRuns { socket }),
+            }
+        }
+    }
+}
+
+/// Whether something listens on the local port. What it is shows at the first command.
+fn local_listens(port: u16) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpStream::connect_timeout(&address, LOCAL_PROBE_TIMEOUT).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, path::Path};
+
+    use super::*;
+    use crate::config::Origin;
+
+    #[test]
+    fn a_given_url_is_used_as_it_is_and_its_password_is_not_shown() {
+        let url = RedisUrl::new("redis://:s3cret@db:7000/2".to_owned(), Origin::Flag("redis-url"));
+        for found in [for_worker(Some(url.clone()), &|_| None), for_command(Some(url), &|_| None)] {
+            let found = found.unwrap();
+            assert_eq!(found.url(), "redis://:s3cret@db:7000/2");
+            assert!(!format!("{found} {found:?}").contains("s3cret"), "{found:?}");
+            found.release().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_listener_is_seen_and_a_free_port_is_not() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(local_listens(port));
+        drop(listener);
+        assert!(!local_listens(port));
+    }
+
+    /// A port on which nothing listens: it was free a moment ago, and the kernel hands out others first.
+    fn free_port() -> u16 {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    }
+
+    #[test]
+    fn without_a_url_the_local_server_is_taken_and_else_a_private_one_that_commands_find() {
+        let root = tempfile::tempdir().unwrap();
+        let variables = |name: &str| match name {
+            "XDG_STATE_HOME" => Some(root.path().into()),
+            name => std::env::var_os(name),
+        };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(matches!(for_worker_beside(port, None, &variables), Ok(Found::Local)));
+        assert!(matches!(for_command_beside(port, None, &variables), Ok(Found::Local)));
+
+        let error = for_command_beside(free_port(), None, &variables).unwrap_err();
+        assert!(
+            matches!(&error, Error::NothingRuns { .. }) && error.to_string().contains("--redis-url"),
+            "{error}"
+        );
+
+        let worker = for_worker_beside(free_port(), None, &variables).unwrap();
+        assert!(worker.to_string().contains("started a private one"), "{worker}");
+        let command = for_command_beside(free_port(), None, &variables).unwrap();
+        assert!(matches!(command, Found::Borrowed { .. }));
+        assert_eq!(command.url(), worker.url());
+        command.release().unwrap();
+        worker.release().unwrap();
+        let gone = for_command_beside(free_port(), None, &variables).unwrap_err();
+        assert!(matches!(gone, Error::NothingRuns { .. }), "{gone:?}");
+
+        let without_path = |name: &str| (name != "PATH").then(|| root.path().into());
+        let error = for_worker_beside(free_port(), None, &without_path).unwrap_err();
+        assert!(matches!(&error, Error::NoProgram) && error.to_string().contains("apt-get"), "{error}");
+    }
+
+    #[test]
+    fn what_a_url_reserves_is_encoded_in_the_sockets_path() {
+        assert_eq!(socket_url(Path::new("/a/b-c_d.sock")), "unix:///a/b-c_d.sock");
+        assert_eq!(socket_url(Path::new("/a b/%?#ü")), "unix:///a%20b/%25%3F%23%C3%BC");
+    }
+}

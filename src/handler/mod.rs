@@ -1,0 +1,44 @@
+//! The handler API: what a job's code looks like, and how a shard starts it.
+//!
+//! A handler is a plain async function with positional arguments, as Ruby's `perform(id, width)`, registered by name.
+//! It need not be `Send`: it never leaves the core it started on. State is built once per core and shared by `Rc`.
+//!
+//! ```
+//! use std::cell::Cell;
+//!
+//! use jiggler_uring::{Ctx, JobResult, Registry};
+//!
+//! struct App {
+//!     sent: Cell<u64>,
+//! }
+//!
+//! // `{"name":"SendMail","args":["ada@example.org"]}`; `cc` may be missing.
+//! async fn send_mail(ctx: Ctx<App>, to: String, cc: Option<String>) -> JobResult {
+//!     if !to.contains('@') {
+//!         return Err(jiggler_uring::JobError::new("BadAddress", format!("no address: {to}")));
+//!     }
+//!     ctx.state().sent.set(ctx.state().sent.get() + 1 + u64::from(cc.is_some()));
+//!     Ok(())
+//! }
+//!
+//! let registry = Registry::new(App { sent: Cell::new(0) }).job("SendMail", send_mail);
+//! assert_eq!(registry.names().collect::<Vec<_>>(), ["SendMail"]);
+//! ```
+//!
+//! Cost of a job that never waits: one parse, one look-up, its arguments, one poll; the future's memory is kept by the
+//! handler and used again ([`pool`]). A job that waits becomes a task of the shard.
+//!
+//! Not here: fetching, acks and retries ([`crate::shard`]), enqueueing ([`crate::client`]).
+
+mod call;
+mod context;
+mod error;
+mod pool;
+mod registry;
+
+pub use call::{Handler, IntoJobResult};
+pub use context::{Ctx, JobInfo};
+pub use error::{JobError, JobResult};
+pub(crate) use pool::{JobFuture, Started};
+pub use registry::Registry;
+pub(crate) use registry::{Call, Handlers};

@@ -1,0 +1,201 @@
+//! Where the futures of one handler live: polled once on the spot, their memory used again.
+//!
+//! Most short jobs are ready at their first poll. Such a job costs no task and, once warm, no allocation: its future is
+//! put into a box that an earlier one left behind. A job that waits keeps its box and moves, with it, into a task.
+//!
+//! Panics end here: in decoding, in any poll, in the drop of a future (P7).
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::{IntoJobResult, JobError, JobResult};
+use crate::limits::IDLE_FUTURES_MAX;
+
+/// A job that was started.
+pub(crate) enum Started {
+    /// It ran to its end at the first poll.
+    Done(JobResult),
+    /// It waits. The first poll had no waker of its own, so the future must be polled again at once.
+    Waiting(JobFuture),
+}
+
+/// A job's future, panics caught.
+pub(crate) type JobFuture = Pin<Box<dyn Future<Output = JobResult>>>;
+
+type Slot<F> = Pin<Box<Option<F>>>;
+
+/// The boxes of one handler's futures.
+pub(crate) struct FuturePool<F> {
+    idle: Rc<RefCell<Vec<Slot<F>>>>,
+}
+
+impl<F> FuturePool<F>
+where
+    F: Future + 'static,
+    F::Output: IntoJobResult,
+{
+    pub(crate) fn new() -> Self {
+        Self { idle: Rc::new(RefCell::new(Vec::new())) }
+    }
+
+    /// Builds a future and polls it once.
+    ///
+    /// An `Err` of `build` is the job's result; a panic in it, too.
+    pub(crate) fn start(&self, build: impl FnOnce() -> Result<F, JobError>) -> Started {
+        let future = match caught(|| build()) {
+            Ok(Ok(future)) => future,
+            Ok(Err(error)) | Err(error) => return Started::Done(Err(error)),
+        };
+        let mut slot = self.idle.borrow_mut().pop().unwrap_or_else(|| Box::pin(None));
+        slot.set(Some(future));
+        let mut ctx = Context::from_waker(Waker::noop());
+        match poll_slot(&mut slot, &mut ctx) {
+            Poll::Ready(result) => {
+                give_back(&self.idle, slot);
+                Started::Done(result)
+            }
+            Poll::Pending => {
+                Started::Waiting(Box::pin(Waiting { slot: Some(slot), idle: Rc::clone(&self.idle) }))
+            }
+        }
+    }
+}
+
+/// A future that outlived its first poll; it gives its box back when it ends.
+struct Waiting<F> {
+    slot: Option<Slot<F>>,
+    idle: Rc<RefCell<Vec<Slot<F>>>>,
+}
+
+impl<F> Future for Waiting<F>
+where
+    F: Future,
+    F::Output: IntoJobResult,
+{
+    type Output = JobResult;
+
+    fn poll(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<JobResult> {
+        let Some(slot) = self.slot.as_mut() else {
+            return Poll::Ready(Err(JobError::new("Bug", "a finished job was polled again")));
+        };
+        let result = std::task::ready!(poll_slot(slot, ctx));
+        if let Some(slot) = self.slot.take() {
+            give_back(&self.idle, slot);
+        }
+        Poll::Ready(result)
+    }
+}
+
+/// Polls the future in `slot` and empties the slot when it is ready or panicked.
+fn poll_slot<F>(slot: &mut Slot<F>, ctx: &mut Context<'_>) -> Poll<JobResult>
+where
+    F: Future,
+    F::Output: IntoJobResult,
+{
+    let polled = caught(|| match slot.as_mut().as_pin_mut() {
+        Some(future) => future.poll(ctx).map(IntoJobResult::into_job_result),
+        None => Poll::Ready(Err(JobError::new("Bug", "a job without a future was polled"))),
+    });
+    let result = match polled {
+        Ok(Poll::Pending) => return Poll::Pending,
+        Ok(Poll::Ready(result)) => result,
+        Err(panic) => Err(panic),
+    };
+    // The future's own destructor is the handler's code too.
+    match caught(|| slot.set(None)) {
+        Ok(()) => Poll::Ready(result),
+        Err(panic) => Poll::Ready(Err(panic)),
+    }
+}
+
+fn give_back<F>(idle: &RefCell<Vec<Slot<F>>>, slot: Slot<F>) {
+    let mut idle = idle.borrow_mut();
+    if idle.len() < IDLE_FUTURES_MAX {
+        idle.push(slot);
+    }
+}
+
+/// Runs a piece of a handler's code; a panic becomes the job's error.
+fn caught<T>(code: impl FnOnce() -> T) -> Result<T, JobError> {
+    // What the code leaves half-done is its own: the future is dropped and never polled again, and state that handlers
+    // share has the same exposure as under a panicking thread.
+    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
+        let message = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "the panic carried no text".to_owned());
+        // Dropping a panic payload may panic in turn; such a payload is leaked rather than let loose.
+        std::mem::forget(payload);
+        JobError::new("Panic", message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start<F>(pool: &FuturePool<F>, future: F) -> Started
+    where
+        F: Future + 'static,
+        F::Output: IntoJobResult,
+    {
+        pool.start(|| Ok(future))
+    }
+
+    #[test]
+    fn a_ready_job_is_done_at_once_and_its_box_is_used_again() {
+        let make = || std::future::ready(Ok::<(), JobError>(()));
+        let pool = FuturePool::new();
+        for _ in 0..3 {
+            assert!(matches!(start(&pool, make()), Started::Done(Ok(()))));
+            assert_eq!(pool.idle.borrow().len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_waiting_job_keeps_its_box_until_it_ends() {
+        let make = || futures_lite::future::yield_now();
+        let pool = FuturePool::new();
+        let Started::Waiting(future) = start(&pool, make()) else { panic!("it must wait") };
+        assert_eq!(pool.idle.borrow().len(), 0);
+        assert!(futures_lite::future::block_on(future).is_ok());
+        assert_eq!(pool.idle.borrow().len(), 1);
+    }
+
+    #[test]
+    fn a_panic_is_the_jobs_error_in_build_in_poll_and_in_drop() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                if !std::thread::panicking() {
+                    panic!("in drop");
+                }
+            }
+        }
+        let pool: FuturePool<Pin<Box<dyn Future<Output = ()>>>> = FuturePool::new();
+        let cases: [(Pin<Box<dyn Future<Output = ()>>>, &str); 2] = [
+            (Box::pin(async { panic!("in poll {}", 1) }), "in poll 1"),
+            (
+                Box::pin({
+                    let bomb = Bomb;
+                    std::future::poll_fn(move |_| {
+                        let _keep = &bomb;
+                        Poll::Ready(())
+                    })
+                }),
+                "in drop",
+            ),
+        ];
+        for (future, message) in cases {
+            let Started::Done(Err(error)) = start(&pool, future) else { panic!("it must fail") };
+            assert_eq!((error.class(), error.message()), ("Panic", message));
+        }
+        let Started::Done(Err(error)) = pool.start(|| panic!("in build")) else { panic!("it must fail") };
+        assert_eq!(error.message(), "in build");
+    }
+}

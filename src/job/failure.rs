@@ -1,0 +1,61 @@
+//! What failed, in the words that are stored with the job.
+//!
+//! Responsible for the bounds of those words. Not for what follows from a failure (`job::retry`).
+
+use std::borrow::Cow;
+
+use crate::limits::ERROR_MESSAGE_CHARS_MAX;
+
+/// Class of the error of a job whose handler panicked.
+pub const CLASS_PANIC: &str = "JigglerUring::Panic";
+/// Class of the error of a job whose name no handler is registered under.
+pub const CLASS_UNKNOWN_JOB: &str = "JigglerUring::UnknownJob";
+/// Class of the error of a job whose arguments do not fit its handler.
+pub const CLASS_BAD_ARGUMENTS: &str = "JigglerUring::BadArguments";
+/// Class of the error of bytes that are no job.
+pub const CLASS_BAD_PAYLOAD: &str = "JigglerUring::BadPayload";
+
+/// A failure as it is stored: Ruby's page shows both parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorInfo<'e> {
+    /// Class of the error, as a Ruby exception class is named: `ArgumentError`.
+    pub class: Cow<'e, str>,
+    /// What went wrong. Stored up to [`ERROR_MESSAGE_CHARS_MAX`] characters.
+    pub message: Cow<'e, str>,
+}
+
+impl<'e> ErrorInfo<'e> {
+    /// A failure of a class, with its message.
+    #[must_use]
+    pub fn new(class: impl Into<Cow<'e, str>>, message: impl Into<Cow<'e, str>>) -> Self {
+        Self { class: class.into(), message: message.into() }
+    }
+
+    /// The message as far as it is stored: at most [`ERROR_MESSAGE_CHARS_MAX`] characters, never cut inside one.
+    #[must_use]
+    pub fn stored_message(&self) -> &str {
+        match self.message.char_indices().nth(ERROR_MESSAGE_CHARS_MAX) {
+            Some((end, _)) => &self.message[..end],
+            None => &self.message,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_cut_at_characters_not_bytes() {
+        for (chars, stored) in [
+            (ERROR_MESSAGE_CHARS_MAX - 1, ERROR_MESSAGE_CHARS_MAX - 1),
+            (ERROR_MESSAGE_CHARS_MAX, ERROR_MESSAGE_CHARS_MAX),
+            (ERROR_MESSAGE_CHARS_MAX + 1, ERROR_MESSAGE_CHARS_MAX),
+        ] {
+            for letter in ["x", "é", "😀"] {
+                let error = ErrorInfo::new("E", letter.repeat(chars));
+                assert_eq!(error.stored_message(), letter.repeat(stored));
+            }
+        }
+    }
+}

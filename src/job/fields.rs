@@ -1,0 +1,26 @@
+//! The members of a job payload, spelt as the gem `jiggler` 0.1.0 spells them.
+//!
+//! Responsible for names only; their types and meaning stand where they are read and written.
+
+/// Class name: the name under which a handler is registered.
+pub const NAME: &str = "name";
+/// Positional arguments, an array.
+pub const ARGS: &str = "args";
+/// How many retries follow the first failure.
+pub const RETRIES: &str = "retries";
+/// Job id, 16 hex digits or whatever the caller passed.
+pub const JID: &str = "jid";
+/// Unix time in seconds of the *first failure*, despite its name.
+pub const STARTED_AT: &str = "started_at";
+/// Text of the last failure.
+pub const ERROR_MESSAGE: &str = "error_message";
+/// Class of the last failure.
+pub const ERROR_CLASS: &str = "error_class";
+/// Unix time in seconds of the next attempt: the score in the retry set.
+pub const RETRY_AT: &str = "retry_at";
+/// Number of the next attempt: 1 for the first retry.
+pub const ATTEMPT: &str = "attempt";
+/// The queue to which the poller moves the job once it is due.
+pub const QUEUE: &str = "queue";
+/// Unix time in seconds of the last failure that was itself a retry.
+pub const RETRIED_AT: &str = "retried_at";

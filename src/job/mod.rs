@@ -1,0 +1,26 @@
+//! One job as bytes: reading a payload, changing it, deciding what a failure makes of it.
+//!
+//! Pure: no socket, no clock, no runtime. What must stay as it came (raw arguments, unknown fields, the order of
+//! members) is never re-serialised: reading works on a scratch copy, writing replaces spans of the original bytes.
+
+// Names, then reading, then writing.
+pub mod fields;
+
+pub mod args;
+pub mod parse;
+
+pub mod amend;
+pub mod bad;
+pub mod failure;
+pub mod payload;
+pub mod retry;
+
+mod nodes;
+mod scan;
+
+pub use amend::AmendError;
+pub use args::Args;
+pub use bad::bury_unparsable;
+pub use failure::ErrorInfo;
+pub use parse::{BadPayload, History, Parser};
+pub use retry::{FailureTimes, RetryPolicy, Verdict, decide};

@@ -1,0 +1,322 @@
+//! One connection to Redis on a shard's io_uring: the thin part between the socket and [`Pipeline`].
+//!
+//! TCP and unix sockets alike: a non-blocking socket; reads and writes are tried at once, and when the kernel has nothing,
+//! readiness is awaited on the ring. Cost of a call: one `send`, one `recv`, and one ring poll if the answer is not there
+//! yet. What is awaited is readiness, never a read in flight, so that no future, dropped or not, can swallow bytes.
+//!
+//! A connection has one owner, who writes and reads it in turn. To stop it from elsewhere, or because no answer comes, its
+//! socket is shut down ([`Stopper`], and a watchdog that runs only while an answer is awaited): the pending read ends with
+//! an error, and the connection takes no further calls. Reconnecting is the owner's business ([`super::backoff`]).
+
+use std::cell::Cell;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use glommio::io::PollableFd;
+use glommio::timer::Timer;
+use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+
+use super::{Endpoint, Error, Handshake, Pipeline, RedisUrl, Reply, ReplyLimits, Requests};
+use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, KEEPALIVE_IDLE};
+
+/// How to open a connection.
+#[derive(Debug, Clone)]
+pub struct ConnOptions {
+    /// What `CLIENT LIST` shows.
+    pub name: String,
+    /// Bounds of what Redis may answer.
+    pub limits: ReplyLimits,
+    /// Bytes read at once: the memory an idle connection keeps.
+    pub chunk_bytes: usize,
+}
+
+/// An open connection, introduced to Redis: authenticated, on its database, named.
+pub struct Connection {
+    socket: Rc<Watched>,
+    pipeline: Pipeline,
+    chunk: Box<[u8]>,
+    /// Invariant: set by the first error, after which nothing is sent or read.
+    broken: bool,
+}
+
+/// Ends a connection from outside; see [`Connection::stopper`].
+#[derive(Clone)]
+pub struct Stopper(Weak<Watched>);
+
+/// A socket and the moment at which it is given up.
+struct Watched {
+    fd: PollableFd<Socket>,
+    /// When the awaited answer is late; `None` while nothing is awaited.
+    deadline: Cell<Option<Instant>>,
+    /// Whether a watchdog task sleeps for this socket.
+    guarded: Cell<bool>,
+    /// Whether the watchdog shut the socket down.
+    late: Cell<bool>,
+}
+
+impl Connection {
+    /// Connects and introduces the connection. One round trip besides the connect, bounded by [`CONNECT_TIMEOUT`].
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Timeout`] name the address; [`Error::Handshake`] says what Redis refused.
+    ///
+    /// # Cancel-safety
+    /// Dropping the future closes the socket.
+    pub async fn open(url: &RedisUrl, options: &ConnOptions) -> Result<Self, Error> {
+        let socket = connect(url).await?;
+        let watched = Watched {
+            fd: PollableFd::new(socket).map_err(|error| io_error(url, error.into()))?,
+            deadline: Cell::new(None),
+            guarded: Cell::new(false),
+            late: Cell::new(false),
+        };
+        let mut conn = Self {
+            socket: Rc::new(watched),
+            pipeline: Pipeline::new(options.limits),
+            chunk: vec![0; options.chunk_bytes].into_boxed_slice(),
+            broken: false,
+        };
+        let mut handshake = Handshake::new(url, &options.name);
+        conn.send(handshake.requests()).await?;
+        while !handshake.is_complete() {
+            let reply = conn.reply_within(CONNECT_TIMEOUT).await?;
+            handshake.accept(&reply)?;
+        }
+        Ok(conn)
+    }
+
+    /// Writes commands out. Their replies are owed to [`reply`](Self::reply), one each, in order.
+    ///
+    /// # Errors
+    /// The connection is of no use after any error.
+    ///
+    /// # Cancel-safety
+    /// None: a dropped send may have written half a command, so the connection counts as broken.
+    pub async fn send(&mut self, requests: &Requests) -> Result<(), Error> {
+        self.usable()?;
+        self.broken = true;
+        self.pipeline.push(requests)?;
+        while !self.pipeline.output().is_empty() {
+            match (&mut &*self.socket.fd.get_ref()).write(self.pipeline.output()) {
+                Ok(0) => return Err(Error::Closed),
+                Ok(bytes) => self.pipeline.wrote(bytes),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // A peer that takes nothing is as late as one that answers nothing.
+                    self.socket.expect_within(CALL_TIMEOUT);
+                    let ready = self.socket.fd.writable().await;
+                    self.socket.deadline.set(None);
+                    self.check_late("write to redis", CALL_TIMEOUT)?;
+                    ready.map_err(|error| call_error("wait to write to redis", error.into()))?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(call_error("write to redis", error)),
+            }
+        }
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Awaits the next reply for at most [`CALL_TIMEOUT`].
+    ///
+    /// # Errors
+    /// The connection is of no use after any error. A reply that is an error of Redis is no error here.
+    ///
+    /// # Cancel-safety
+    /// Safe: bytes that came are kept for the next call.
+    pub async fn reply(&mut self) -> Result<Reply, Error> {
+        self.reply_within(CALL_TIMEOUT).await
+    }
+
+    /// As [`reply`](Self::reply), for a call that blocks in Redis: the time it may take, with the usual allowance.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    ///
+    /// # Cancel-safety
+    /// As [`reply`](Self::reply).
+    pub async fn reply_within(&mut self, within: Duration) -> Result<Reply, Error> {
+        self.usable()?;
+        let result = self.read_reply(within).await;
+        self.broken |= result.is_err();
+        result
+    }
+
+    async fn read_reply(&mut self, within: Duration) -> Result<Reply, Error> {
+        loop {
+            if let Some(reply) = self.pipeline.next_reply()? {
+                return Ok(reply);
+            }
+            match (&mut &*self.socket.fd.get_ref()).read(&mut self.chunk) {
+                Ok(0) => {
+                    self.check_late("answer of redis", within)?;
+                    return Err(Error::Closed);
+                }
+                Ok(bytes) => self.pipeline.feed(&self.chunk[..bytes]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.socket.expect_within(within);
+                    let ready = self.socket.fd.readable().await;
+                    self.socket.deadline.set(None);
+                    ready.map_err(|error| call_error("wait for redis", error.into()))?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(call_error("read from redis", error)),
+            }
+        }
+    }
+
+    /// Sends commands and awaits all their replies. One round trip.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    ///
+    /// # Cancel-safety
+    /// None: replies would be left owed. Drop the connection with the future.
+    pub async fn call(&mut self, requests: &Requests) -> Result<Vec<Reply>, Error> {
+        self.send(requests).await?;
+        let mut replies = Vec::with_capacity(requests.len_commands());
+        for _ in 0..requests.len_commands() {
+            replies.push(self.reply().await?);
+        }
+        Ok(replies)
+    }
+
+    /// A handle that ends this connection from another task of the same executor, if it still lives.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Rc::downgrade(&self.socket))
+    }
+
+    fn usable(&self) -> Result<(), Error> {
+        if self.broken { Err(Error::Broken) } else { Ok(()) }
+    }
+
+    fn check_late(&self, what: &str, after: Duration) -> Result<(), Error> {
+        if self.socket.late.get() {
+            return Err(Error::Timeout { what: what.to_owned(), after });
+        }
+        Ok(())
+    }
+}
+
+impl Stopper {
+    /// Shuts the socket down: whoever reads it gets [`Error::Closed`].
+    pub fn stop(&self) {
+        if let Some(socket) = self.0.upgrade() {
+            socket.shut_down();
+        }
+    }
+}
+
+impl Watched {
+    fn expect_within(self: &Rc<Self>, within: Duration) {
+        self.deadline.set(Some(Instant::now() + within));
+        if !self.guarded.replace(true) {
+            glommio::spawn_local(guard(Rc::downgrade(self))).detach();
+        }
+    }
+
+    fn shut_down(&self) {
+        // Fails only if the peer is gone already, which ends the read just as well.
+        let _gone = self.fd.get_ref().shutdown(Shutdown::Both);
+    }
+}
+
+/// Shuts the socket down if its deadline passes; ends when it wakes and nothing is awaited.
+///
+/// The deadline moves with every call while this sleeps, so a busy connection costs one wake-up per [`CALL_TIMEOUT`].
+async fn guard(socket: Weak<Watched>) {
+    loop {
+        let pause = {
+            let Some(socket) = socket.upgrade() else { return };
+            let Some(deadline) = socket.deadline.get() else {
+                socket.guarded.set(false);
+                return;
+            };
+            let now = Instant::now();
+            if deadline <= now {
+                socket.late.set(true);
+                socket.shut_down();
+                return;
+            }
+            deadline - now
+        };
+        Timer::new(pause).await;
+    }
+}
+
+async fn connect(url: &RedisUrl) -> Result<Socket, Error> {
+    match url.endpoint() {
+        Endpoint::Unix(path) => {
+            let address = SockAddr::unix(path).map_err(|error| io_error(url, error))?;
+            let socket = new_socket(Domain::UNIX).map_err(|error| io_error(url, error))?;
+            // A unix socket connects at once or, when the backlog is full, not at all.
+            socket.connect(&address).map_err(|error| io_error(url, error))?;
+            Ok(socket)
+        }
+        Endpoint::Tcp { host, port } => {
+            let addresses = resolve(host, *port).await.map_err(|error| io_error(url, error))?;
+            let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+            for address in addresses {
+                match connect_tcp(address).await {
+                    Ok(socket) => return Ok(socket),
+                    Err(error) => last = error,
+                }
+            }
+            Err(io_error(url, last))
+        }
+    }
+}
+
+/// Looks a name up on the executor's helper thread; an address needs no look-up.
+async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let host = host.to_owned();
+    glommio::executor().spawn_blocking(move || Ok((host.as_str(), port).to_socket_addrs()?.collect())).await
+}
+
+async fn connect_tcp(address: SocketAddr) -> io::Result<Socket> {
+    let socket = new_socket(Domain::for_address(address))?;
+    match socket.connect(&address.into()) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
+            let fd = PollableFd::new(socket)?;
+            let connected = async { fd.writable().await.map_err(io::Error::from) };
+            let late = async {
+                Timer::new(CONNECT_TIMEOUT).await;
+                Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {CONNECT_TIMEOUT:?}")))
+            };
+            futures_lite::future::or(connected, late).await?;
+            if let Some(error) = fd.get_ref().take_error()? {
+                return Err(error);
+            }
+            return prepare_tcp(fd.into_inner());
+        }
+        Err(error) => return Err(error),
+    }
+    prepare_tcp(socket)
+}
+
+fn new_socket(domain: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Calls go out at once, and a peer that vanished without a word is noticed even while a call blocks in it.
+fn prepare_tcp(socket: Socket) -> io::Result<Socket> {
+    let options = SockRef::from(&socket);
+    options.set_tcp_nodelay(true)?;
+    options.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_IDLE))?;
+    Ok(socket)
+}
+
+fn io_error(url: &RedisUrl, source: io::Error) -> Error {
+    Error::Io { what: format!("connect to {}", url.endpoint()), cause: source }
+}
+
+fn call_error(what: &str, source: io::Error) -> Error {
+    Error::Io { what: what.to_owned(), cause: source }
+}

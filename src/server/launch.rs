@@ -1,0 +1,207 @@
+//! Starting the executors and waiting for their end.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder};
+use thiserror::Error;
+
+use super::placement::{Core, Placement};
+use crate::cli::Failure;
+use crate::config::{Config, Mode};
+use crate::control::{self, ControlOptions, Endings};
+use crate::handler::Registry;
+use crate::ids::process_uuid;
+use crate::limits::{EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
+use crate::mesh::{self, Ending, ShardEnd};
+use crate::resp::RedisUrl;
+use crate::shard::{self, ShardOptions};
+use crate::stats::ShardStats;
+use crate::time::unix_now;
+use crate::wire::keys;
+
+/// The process ran and did not end as it should.
+#[derive(Debug, Error)]
+enum LaunchError {
+    /// glommio refused.
+    #[error("the executor of {what} cannot be started: {reason}")]
+    Executor { what: String, reason: String },
+    /// The control thread is gone.
+    #[error("control ended without a word; the jobs of this process are recovered when its lease ends")]
+    ControlLost,
+    /// A shard left jobs in flight.
+    #[error("{jobs} jobs of shard {shard} are left in flight (redis could not be told); they are recovered when the lease ends")]
+    LeftBehind { shard: usize, jobs: usize },
+    /// A shard was taken for dead.
+    #[error("shard {shard} was taken for dead and its jobs run elsewhere; start the process again")]
+    Fenced { shard: usize },
+    /// The factory failed.
+    #[error("the handlers of shard {shard} could not be built; the log says why")]
+    NoState { shard: usize },
+}
+
+/// Runs shards and control to their end.
+pub(super) fn run<F, Fut, S, E>(
+    config: &Config,
+    placement: &Placement,
+    url: &RedisUrl,
+    factory: F,
+) -> Result<(), Failure>
+where
+    F: Fn(Core) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
+    S: 'static,
+    E: Display,
+{
+    // From here on no signal has its default effect; control hears them.
+    glommio::signal::block(&control::SIGNALS)
+        .map_err(|error| LaunchError::Executor { what: "signals".to_owned(), reason: error.to_string() })?;
+    let uuid = process_uuid().to_string();
+    let shards = shard_options(config, placement, url, &uuid);
+    let control_options = control_options(config, placement, url, &uuid, &shards);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(),
+        uuid,
+        cores = placement.cpus.len(),
+        concurrency = placement.slots.iter().sum::<usize>(),
+        queues = config.queues.by_priority().iter().map(|queue| queue.name.as_str()).collect::<Vec<_>>().join(","),
+        mode = config.mode.as_str(),
+        environment = config.environment,
+        "working"
+    );
+    let mut ends = Vec::with_capacity(shards.len());
+    let mut running = Vec::with_capacity(shards.len());
+    for (options, &cpu) in shards.into_iter().zip(&placement.cpus) {
+        let (control_end, shard_end) = mesh::link();
+        ends.push(control_end);
+        let core = Core { index: options.shard, count: placement.cpus.len() };
+        running.push(spawn_shard(options, shard_end, cpu, core, factory.clone())?);
+    }
+    let control = executor("control", placement.cpus[0])
+        .spawn(move || control::run(control_options, ends))
+        .map_err(|error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() })?;
+    let endings = control.join().map_err(|_| LaunchError::ControlLost)?;
+    for shard in running {
+        // Its ending is known; a panic of its thread was logged and counts as jobs left behind.
+        let _ended = shard.join();
+    }
+    tracing::info!("stopped");
+    Ok(judge(&endings)?)
+}
+
+fn spawn_shard<F, Fut, S, E>(
+    options: ShardOptions,
+    end: ShardEnd,
+    cpu: usize,
+    core: Core,
+    factory: F,
+) -> Result<ExecutorJoinHandle<()>, LaunchError>
+where
+    F: Fn(Core) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
+    S: 'static,
+    E: Display,
+{
+    let name = format!("shard-{}", options.shard);
+    executor(&name, cpu)
+        .spawn(move || async move {
+            let handlers = async {
+                let registry = factory(core).await.map_err(|error| error.to_string())?;
+                Ok(registry.into_handlers())
+            };
+            shard::run(options, end, handlers).await;
+        })
+        .map_err(|error| LaunchError::Executor { what: name, reason: error.to_string() })
+}
+
+fn executor(name: &str, cpu: usize) -> LocalExecutorBuilder {
+    LocalExecutorBuilder::new(glommio::Placement::Fixed(cpu))
+        .name(name)
+        .io_memory(EXECUTOR_IO_BYTES)
+        .preempt_timer(EXECUTOR_PREEMPT)
+}
+
+fn shard_options(config: &Config, placement: &Placement, url: &RedisUrl, uuid: &str) -> Vec<ShardOptions> {
+    let queues = config.queues.by_priority();
+    let waiters = placement.slots.len() * if config.mode == Mode::AtLeastOnce { queues.len() } else { 1 };
+    let block_time = Duration::from_secs_f64(waiters as f64 / WAIT_COMMANDS_PER_SECOND_MAX).max(WAIT_TIME_MIN);
+    let options = |(shard, &slots): (usize, &usize)| ShardOptions {
+        shard,
+        uuid: uuid.to_owned(),
+        url: url.clone(),
+        queues: queues.iter().map(|queue| (queue.name.as_str().to_owned(), queue.priority)).collect(),
+        slots,
+        at_least_once: config.mode == Mode::AtLeastOnce,
+        dead_jobs_max: config.max_dead_jobs,
+        dead_timeout: config.dead_timeout,
+        block_time: Duration::from_secs(block_time.as_secs()),
+        stats: Arc::new(ShardStats::default()),
+    };
+    placement.slots.iter().enumerate().map(options).collect()
+}
+
+fn control_options(
+    config: &Config,
+    placement: &Placement,
+    url: &RedisUrl,
+    uuid: &str,
+    shards: &[ShardOptions],
+) -> ControlOptions {
+    let show_priorities = config.queues.any_explicit();
+    let served: Vec<keys::ServedQueue<'_>> = config
+        .queues
+        .as_slice()
+        .iter()
+        .map(|queue| keys::ServedQueue {
+            name: queue.name.as_str(),
+            priority: show_priorities.then(|| u64::try_from(queue.priority).unwrap_or(0)),
+        })
+        .collect();
+    let hostname = hostname();
+    let heartbeat_key = keys::heartbeat(&keys::Heartbeat {
+        uuid,
+        concurrency: placement.slots.iter().sum::<usize>() as u64,
+        timeout_s: config.timeout.as_secs(),
+        queues: &keys::join_queues(&served),
+        // Moving due jobs is not part of this process yet.
+        poller: keys::Poller::Disabled,
+        started_at: unix_now() as u64,
+        pid: std::process::id(),
+        hostname: &hostname,
+    });
+    let names: Vec<&str> = served.iter().map(|queue| queue.name).collect();
+    ControlOptions {
+        uuid: uuid.to_owned(),
+        url: url.clone(),
+        heartbeat_key,
+        lease_member: keys::lease_member(uuid, shards.len(), &names),
+        stats_interval: config.stats_interval,
+        timeout: config.timeout,
+        stats: shards.iter().map(|shard| Arc::clone(&shard.stats)).collect(),
+    }
+}
+
+/// As the gem: the variable DYNO, or the name of the host.
+fn hostname() -> String {
+    std::env::var("DYNO")
+        .ok()
+        .filter(|name| !name.is_empty())
+        .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned()))
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// The worst ending decides.
+fn judge(endings: &Endings) -> Result<(), LaunchError> {
+    for &(shard, how) in endings {
+        match how {
+            Ending::Clean => {}
+            Ending::LeftBehind { jobs } => return Err(LaunchError::LeftBehind { shard, jobs }),
+            Ending::Fenced => return Err(LaunchError::Fenced { shard }),
+            Ending::NoState => return Err(LaunchError::NoState { shard }),
+        }
+    }
+    Ok(())
+}

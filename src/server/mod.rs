@@ -1,0 +1,151 @@
+//! A worker process from its command line to its exit code.
+//!
+//! Start, in this order, because each step stands on the one before: logging; cores; machine checks; a Redis (given, local
+//! or private); Redis checks; signals blocked, so that every thread made from here on has them blocked; executors. The end
+//! is the reverse: shards, control, private Redis.
+
+mod launch;
+mod placement;
+
+use std::fmt::Display;
+use std::future::Future;
+use std::process::ExitCode;
+
+use crate::cli::{self, Failure, Invocation};
+use crate::config::Config;
+use crate::handler::Registry;
+use crate::resp::RedisUrl;
+use crate::admin::summary;
+use crate::{admin, boot, embedded};
+
+pub use placement::Core;
+
+/// A worker program, ready to run; made by [`worker`].
+pub struct Worker<F> {
+    factory: F,
+}
+
+/// A worker program with your own jobs.
+///
+/// `factory` is called once on each core that runs jobs, on that core, and builds its [`Registry`] around its state,
+/// which other cores never see. It must not need another core to make progress.
+///
+/// ```no_run
+/// use std::process::ExitCode;
+///
+/// use jiggler_uring::{JobError, Registry};
+///
+/// async fn greet(name: String) {
+///     println!("hello {name}");
+/// }
+///
+/// fn main() -> ExitCode {
+///     jiggler_uring::worker(|_core| async { Ok::<_, JobError>(Registry::new(()).job("Greet", greet)) }).run()
+/// }
+/// ```
+pub fn worker<F, Fut, S, E>(factory: F) -> Worker<F>
+where
+    F: Fn(Core) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
+    S: 'static,
+    E: Display,
+{
+    Worker { factory }
+}
+
+impl<F, Fut, S, E> Worker<F>
+where
+    F: Fn(Core) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
+    S: 'static,
+    E: Display,
+{
+    /// Reads the program's arguments and does what they say: work, `enqueue`, `summary`, `--help`. The whole command
+    /// line of the stock program, with its exit codes.
+    pub fn run(self) -> ExitCode {
+        let factory = self.factory;
+        cli::run(std::env::args_os(), move |invocation, out| match invocation {
+            Invocation::Work(config) => work(&config, factory),
+            Invocation::Enqueue(order) => {
+                let url = redis_for_command(order.redis_url)?;
+                let options = admin::enqueue::Options {
+                    name: order.name,
+                    args: order.args,
+                    queue: order.queue,
+                    count: order.count,
+                    delay: order.delay,
+                    retries: order.retries,
+                };
+                admin::enqueue::enqueue(&url, &options, out).map_err(failure)
+            }
+            Invocation::Summary(order) => {
+                let url = redis_for_command(order.redis_url)?;
+                let format = if order.json { summary::Format::Json } else { summary::Format::Text };
+                summary::summary(&url, format, out).map_err(failure)
+            }
+        })
+    }
+
+    /// Works with a configuration of your own making, until a signal ends it.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] if the machine, Redis or the configuration must be changed first; [`Failure::Run`] if the
+    /// process could not end as it should.
+    pub fn run_with(self, config: &Config) -> Result<(), Failure> {
+        work(config, self.factory)
+    }
+}
+
+/// The user can mend an order that makes no sense; everything else failed while running.
+fn failure(error: admin::Error) -> Failure {
+    if error.is_usage() { Failure::usage(error) } else { Failure::from(error) }
+}
+
+fn redis_for_command(given: Option<crate::config::RedisUrl>) -> Result<RedisUrl, Failure> {
+    let found = embedded::for_command(given, &|name| std::env::var_os(name)).map_err(Failure::usage)?;
+    RedisUrl::parse(&found.url()).map_err(Failure::usage)
+}
+
+fn work<F, Fut, S, E>(config: &Config, factory: F) -> Result<(), Failure>
+where
+    F: Fn(Core) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
+    S: 'static,
+    E: Display,
+{
+    // Before any thread exists this takes no time; later it would wait for every core.
+    glommio::early_init();
+    // A program that has installed its own keeps it.
+    let _whose = boot::logging::install(config.log_level, config.log_format);
+    log_panics();
+    if let Some(note) = config.unused_note() {
+        tracing::info!("{note}");
+    }
+    let placement = placement::place(config.cores, config.concurrency).map_err(Failure::usage)?;
+    boot::check_machine(placement.cpus.len() + 1).map_err(Failure::usage)?;
+    let found =
+        embedded::for_worker(config.redis_url.clone(), &|name| std::env::var_os(name)).map_err(Failure::usage)?;
+    tracing::info!("{found}");
+    let url = RedisUrl::parse(&found.url()).map_err(Failure::usage)?;
+    let server = boot::check_redis(&url).map_err(Failure::usage)?;
+    tracing::info!(redis = %url, server = server.name, version = server.version, "redis answers");
+    let result = launch::run(config, &placement, &url, factory);
+    // Whatever the shards could not report is in flight in it, so a private Redis is ended in order, not abandoned.
+    found.release()?;
+    result
+}
+
+/// A panic becomes a log line like any other. Those of jobs end the job only and are stored with it.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let payload = panic.payload();
+        let message = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no text");
+        tracing::error!(thread = thread.name().unwrap_or("unnamed"), place, message, "panic");
+    }));
+}

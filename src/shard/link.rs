@@ -1,0 +1,244 @@
+//! The shard's connection: opening it, and making sense of what was under way when the last one was lost.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::batch::Batch;
+use super::state::Shard;
+use crate::limits::{READ_CHUNK_BYTES, RECONCILE_CALLS_MAX};
+use crate::resp::{ConnOptions, Connection, Error, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
+use crate::store::flight::{self, Known};
+use crate::store::scripts::{self, Scripts};
+use crate::store::turn::{BatchName, Settlement};
+
+/// An open connection whose server knows our scripts.
+pub(super) struct Link {
+    pub(super) conn: Connection,
+    pub(super) scripts: Scripts,
+}
+
+/// A turn that was sent, until its reply is read.
+#[derive(Debug)]
+pub(super) struct SentTurn {
+    pub(super) number: u64,
+    pub(super) settled: Settlement,
+}
+
+/// Why a shard cannot go on with its connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    /// A new connection may heal it.
+    #[error(transparent)]
+    Lost(#[from] Error),
+    /// Another process took this shard's in-flight jobs; nothing heals that.
+    #[error("{0}")]
+    Fenced(String),
+}
+
+impl Link {
+    pub(super) async fn open(shard: &Shard) -> Result<Self, Error> {
+        let options = ConnOptions {
+            name: format!("jiggler-uring:{}:{}", shard.options.uuid, shard.options.shard),
+            limits: ReplyLimits::default(),
+            chunk_bytes: READ_CHUNK_BYTES,
+        };
+        let mut conn = Connection::open(&shard.options.url, &options).await?;
+        let scripts = load_scripts(&mut conn).await?;
+        Ok(Self { conn, scripts })
+    }
+
+    /// Loads the scripts again, after a `SCRIPT FLUSH`.
+    pub(super) async fn reload(&mut self) -> Result<(), Error> {
+        self.scripts = load_scripts(&mut self.conn).await?;
+        Ok(())
+    }
+
+    /// Sends calls of scripts and awaits their replies; one call per reply, `write` appends them. If the server has
+    /// forgotten the scripts they are loaded and the calls are sent once more: those refused so have not run.
+    pub(super) async fn call(&mut self, write: impl Fn(&Scripts, &mut Requests)) -> Result<Vec<Reply>, LinkError> {
+        let mut requests = Requests::new();
+        write(&self.scripts, &mut requests);
+        let mut replies = self.conn.call(&requests).await?;
+        if replies.iter().any(is_noscript) {
+            self.reload().await?;
+            requests.clear();
+            write(&self.scripts, &mut requests);
+            replies = self.conn.call(&requests).await?;
+        }
+        replies.into_iter().map(check).collect()
+    }
+}
+
+async fn load_scripts(conn: &mut Connection) -> Result<Scripts, Error> {
+    let mut requests = Requests::new();
+    scripts::load(&mut requests);
+    let replies = conn.call(&requests).await?;
+    for reply in &replies {
+        if let Value::Error(error) = reply.value() {
+            return Err(Error::Redis(error.to_owned()));
+        }
+    }
+    Scripts::from_replies(&replies)
+        .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })
+}
+
+pub(super) fn is_noscript(reply: &Reply) -> bool {
+    matches!(reply.value(), Value::Error(error) if error.kind() == RedisErrorKind::Noscript)
+}
+
+/// Turns an error reply into the error it is.
+pub(super) fn check(reply: Reply) -> Result<Reply, LinkError> {
+    if let Value::Error(error) = reply.value() {
+        let error = error.to_owned();
+        return Err(match error.code() {
+            "FENCED" | "STALE" => LinkError::Fenced(error.to_string()),
+            _ => LinkError::Lost(Error::Redis(error)),
+        });
+    }
+    Ok(reply)
+}
+
+/// Brings a shard and Redis back into agreement over a new connection.
+///
+/// A turn whose reply was lost has either run, and then its settlement is done, or never will, and then it is reported
+/// again. Batches that Redis knows and the shard does not are handed back: the lost reply carried them. For the others
+/// Redis is told what is settled. Round trips: at most three, and one for each [`RECONCILE_CALLS_MAX`] batches.
+pub(super) async fn resume(shard: &Shard, link: &mut Link, lost: &mut Option<SentTurn>) -> Result<(), LinkError> {
+    if let Some(turn) = lost {
+        let replies = link.call(|s, r| flight::resume(s, shard.home(), turn.number, r)).await?;
+        let has_run = replies.first().map(Reply::as_integer).transpose()? == Some(1);
+        if let Some(turn) = lost.take()
+            && !has_run
+        {
+            shard.report_again(turn.settled);
+        }
+    }
+    if !shard.options.at_least_once {
+        return Ok(());
+    }
+    hand_back_unknown(shard, link).await?;
+    let live: Vec<Rc<Batch>> =
+        shard.live.borrow().values().filter(|batch| batch.name != BatchName::Wait).map(Rc::clone).collect();
+    sync(shard, link, &live).await?;
+    Ok(())
+}
+
+/// Hands back the batches that Redis counts as ours and we know nothing of.
+async fn hand_back_unknown(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
+    let replies = link
+        .call(|_, requests| {
+            for queue in shard.turns.queues.iter() {
+                flight::list_batches(queue, requests);
+            }
+        })
+        .await?;
+    let mut unknown = Vec::new();
+    for (queue, reply) in replies.iter().enumerate() {
+        for number in flight::read_batches(reply)? {
+            let name = BatchName::Turn(number);
+            let live = shard.live.borrow().values().any(|batch| batch.queue == queue && batch.name == name);
+            let closing = shard.settlement.borrow().wholes.contains(&(queue, number));
+            if !live && !closing {
+                unknown.push((queue, name));
+            }
+        }
+    }
+    let nothing = Known::default();
+    for chunk in unknown.chunks(RECONCILE_CALLS_MAX) {
+        let replies = link
+            .call(|scripts, requests| {
+                for &(queue, name) in chunk {
+                    flight::reconcile(scripts, shard.home(), shard.queue(queue), name, &nothing, requests);
+                }
+            })
+            .await?;
+        note_handed_back(shard, &replies)?;
+    }
+    Ok(())
+}
+
+/// Makes Redis agree with what the shard knows of these batches, and closes those that are settled. Wait lists come
+/// together, whatever number of batches they are here.
+pub(super) async fn sync(shard: &Shard, link: &mut Link, batches: &[Rc<Batch>]) -> Result<(), LinkError> {
+    let mut known: HashMap<(usize, BatchName), Known> = HashMap::new();
+    for batch in batches {
+        batch.known(known.entry((batch.queue, batch.name)).or_default());
+    }
+    for ((queue, name), known) in &mut known {
+        if *name == BatchName::Wait {
+            shard.known_of_wait_list(*queue, known);
+        }
+    }
+    let known: Vec<_> = known.into_iter().collect();
+    for chunk in known.chunks(RECONCILE_CALLS_MAX) {
+        let replies = link
+            .call(|scripts, requests| {
+                for ((queue, name), known) in chunk {
+                    flight::reconcile(scripts, shard.home(), shard.queue(*queue), *name, known, requests);
+                }
+            })
+            .await?;
+        note_handed_back(shard, &replies)?;
+    }
+    for batch in batches {
+        batch.returned();
+        if batch.is_settled() {
+            shard.close(batch);
+        }
+    }
+    Ok(())
+}
+
+/// Makes the wait list of one queue agree with what the shard knows: what a lost connection moved there unseen goes
+/// back to the queue. Only while no blocking move can add to it.
+pub(super) async fn sync_wait_list(shard: &Shard, link: &mut Link, queue: usize) -> Result<(), LinkError> {
+    let batches: Vec<Rc<Batch>> = {
+        let live = shard.live.borrow();
+        let of_list = live.values().filter(|batch| batch.queue == queue && batch.name == BatchName::Wait);
+        of_list.map(Rc::clone).collect()
+    };
+    if batches.is_empty() {
+        let mut known = Known::default();
+        shard.known_of_wait_list(queue, &mut known);
+        let write = |scripts: &Scripts, requests: &mut Requests| {
+            let (home, keys) = (shard.home(), shard.queue(queue));
+            flight::reconcile(scripts, home, keys, BatchName::Wait, &known, requests);
+        };
+        let replies = link.call(write).await?;
+        return Ok(note_handed_back(shard, &replies)?);
+    }
+    sync(shard, link, &batches).await
+}
+
+fn note_handed_back(shard: &Shard, replies: &[Reply]) -> Result<(), Error> {
+    for reply in replies {
+        let count = u64::try_from(reply.as_integer()?).unwrap_or(0);
+        shard.options.stats.handed_back.add(count);
+        if count > 0 {
+            shard.idle.set(false);
+        }
+    }
+    Ok(())
+}
+
+impl Shard {
+    /// Jobs of a wait list are closed one by one, so some are known to the settlement alone.
+    fn known_of_wait_list(&self, queue: usize, known: &mut Known) {
+        let settlement = self.settlement.borrow();
+        let singles = settlement.singles.iter().filter(|single| (single.0, single.1) == (queue, BatchName::Wait));
+        known.settled.extend(singles.map(|(_, _, payload)| payload.clone()));
+        let moves = settlement.moves.iter().filter(|job| job.from == (queue, BatchName::Wait));
+        known.keep.extend(moves.map(|job| job.raw.clone()));
+    }
+
+    /// Puts a settlement that did not arrive before the one that has gathered since.
+    pub(super) fn report_again(&self, mut unsent: Settlement) {
+        let mut settlement = self.settlement.borrow_mut();
+        unsent.processed += settlement.processed;
+        unsent.failed += settlement.failed;
+        unsent.moves.append(&mut settlement.moves);
+        unsent.singles.append(&mut settlement.singles);
+        unsent.wholes.append(&mut settlement.wholes);
+        *settlement = unsent;
+    }
+}

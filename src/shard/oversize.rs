@@ -1,0 +1,59 @@
+//! Burying payloads that are too large to be fetched: they came no further than the shard's oversize list.
+//!
+//! Rare, so it takes a connection of its own, with a bound of its own, and gives it back at once.
+
+use std::rc::Rc;
+
+use super::state::Shard;
+use crate::job::{BadPayload, bury_unparsable};
+use crate::limits::{OVERSIZE_REPLY_BYTES_MAX, PAYLOAD_BYTES_MAX, READ_CHUNK_BYTES};
+use crate::resp::{ConnOptions, Connection, Error, ReplyLimits, Requests, Value};
+use crate::store::flight::{self, Burial};
+use crate::store::scripts::{self, Scripts};
+use crate::time::unix_now;
+
+/// Buries what lies in the oversize list of one queue. A failure leaves the rest there: it stays in flight, and is
+/// tried again when the next one comes, or handed back by a reaper.
+pub(super) async fn bury_all(shard: Rc<Shard>, queue: usize) {
+    if let Err(error) = try_bury_all(&shard, queue).await {
+        let queue = &*shard.queue(queue).name;
+        tracing::error!(queue, %error, "a payload above the size limit cannot be buried and stays in flight");
+    }
+}
+
+async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
+    let options = ConnOptions {
+        name: format!("jiggler-uring:{}:{}:oversize", shard.options.uuid, shard.options.shard),
+        limits: ReplyLimits { bytes_max: OVERSIZE_REPLY_BYTES_MAX, ..ReplyLimits::default() },
+        chunk_bytes: READ_CHUNK_BYTES,
+    };
+    let mut conn = Connection::open(&shard.options.url, &options).await?;
+    let mut requests = Requests::new();
+    scripts::load(&mut requests);
+    let scripts = Scripts::from_replies(&conn.call(&requests).await?)
+        .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })?;
+    loop {
+        requests.clear();
+        flight::read_oversize(shard.queue(queue), &mut requests);
+        conn.send(&requests).await?;
+        let reply = conn.reply().await?.into_result()?;
+        let Value::Bulk(raw) = reply.value() else { return Ok(()) };
+        let reason = BadPayload::TooLarge { bytes: raw.len(), max: PAYLOAD_BYTES_MAX };
+        let name = &*shard.queue(queue).name;
+        tracing::warn!(queue = name, bytes = raw.len(), %reason, "a payload is no job and goes to the dead set");
+        let now = unix_now();
+        let entry = bury_unparsable(raw, &reason, name, now);
+        let burial = Burial {
+            bytes: raw.len(),
+            entry: &entry,
+            now,
+            cutoff: now - shard.turns.dead_timeout_s,
+            dead_jobs_max: shard.turns.dead_jobs_max,
+        };
+        requests.clear();
+        flight::bury(&scripts, shard.queue(queue), &burial, &mut requests);
+        conn.send(&requests).await?;
+        conn.reply().await?.into_result()?;
+        shard.options.stats.failed.add(1);
+    }
+}

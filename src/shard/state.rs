@@ -1,0 +1,161 @@
+//! What the tasks of one shard share. `Rc` and `Cell`: it never leaves its core.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use glommio::Task;
+
+use super::batch::Batch;
+use crate::event::Event;
+use super::pace::Pace;
+use super::wait::Waiter;
+use crate::handler::Handlers;
+use crate::job::Parser;
+use crate::limits::{READ_AHEAD_AT_MOST_ONCE, READ_AHEAD_HORIZON};
+use crate::resp::RedisUrl;
+use crate::shutdown::Phase;
+use crate::stats::ShardStats;
+use crate::store::turn::{BatchName, QueueKeys, Settlement, TurnContext};
+
+/// What one shard is told before it starts.
+#[derive(Debug, Clone)]
+pub(crate) struct ShardOptions {
+    /// Its number, from 0.
+    pub(crate) shard: usize,
+    /// The process it belongs to: 12 hex digits.
+    pub(crate) uuid: String,
+    /// Where Redis is.
+    pub(crate) url: RedisUrl,
+    /// The queues it serves, highest priority first; equal numbers share.
+    pub(crate) queues: Vec<(String, i32)>,
+    /// Jobs it may run side by side.
+    pub(crate) slots: usize,
+    /// Whether a job stays in Redis until it is settled.
+    pub(crate) at_least_once: bool,
+    /// Entries the dead set keeps.
+    pub(crate) dead_jobs_max: u64,
+    /// How long an entry stays in the dead set.
+    pub(crate) dead_timeout: Duration,
+    /// How long one blocking call waits in Redis, in whole seconds.
+    pub(crate) block_time: Duration,
+    /// Its published counters.
+    pub(crate) stats: Arc<ShardStats>,
+}
+
+/// The shared state of one shard.
+pub(super) struct Shard {
+    // Fixed at construction.
+    pub(super) options: ShardOptions,
+    pub(super) turns: TurnContext,
+    pub(super) handlers: Handlers,
+    /// One a queue at least once, one for all at most once.
+    pub(super) waiters: Vec<Waiter>,
+    // What control last said.
+    pub(super) phase: Cell<Phase>,
+    /// Wakes [`super::drive`].
+    pub(super) work: Event,
+    // Jobs.
+    pub(super) parser: RefCell<Parser>,
+    pub(super) pace: RefCell<Pace>,
+    /// Batches with unstarted jobs, in the order in which they came.
+    pub(super) ready: RefCell<VecDeque<Rc<Batch>>>,
+    /// Batches that are not settled.
+    pub(super) live: RefCell<HashMap<u64, Rc<Batch>, RandomState>>,
+    /// Unsettled batches of which some jobs succeeded, with the time of the first.
+    pub(super) owing: RefCell<VecDeque<(Rc<Batch>, Instant)>>,
+    /// What the next turn reports, and since when it waits.
+    pub(super) settlement: RefCell<Settlement>,
+    pub(super) settled_at: Cell<Option<Instant>>,
+    /// Jobs that wait at an await point, by a number of their own.
+    pub(super) tasks: RefCell<HashMap<u64, Task<()>, RandomState>>,
+    pub(super) unstarted: Cell<usize>,
+    /// The last fetch brought all that was asked for: more is likely to wait.
+    pub(super) backlog: Cell<bool>,
+    /// The last fetch brought nothing and nothing came since: the shard waits in Redis.
+    pub(super) idle: Cell<bool>,
+    /// Queues whose errors were logged.
+    pub(super) complained: RefCell<HashSet<usize>>,
+    next_id: Cell<u64>,
+}
+
+impl Shard {
+    pub(super) fn new(options: ShardOptions, handlers: Handlers) -> Self {
+        let keys = |name: &String| QueueKeys::new(name, &options.uuid, options.shard);
+        let queues: Rc<[QueueKeys]> = options.queues.iter().map(|(name, _)| keys(name)).collect();
+        let waiters = if options.at_least_once { queues.len() } else { 1 };
+        let horizon = if options.at_least_once { READ_AHEAD_HORIZON } else { READ_AHEAD_AT_MOST_ONCE };
+        Self {
+            turns: TurnContext {
+                queues,
+                keep_in_flight: options.at_least_once,
+                dead_jobs_max: options.dead_jobs_max,
+                dead_timeout_s: options.dead_timeout.as_secs_f64(),
+            },
+            handlers,
+            waiters: (0..waiters).map(Waiter::new).collect(),
+            phase: Cell::new(Phase::Running),
+            work: Event::default(),
+            parser: RefCell::new(Parser::new()),
+            pace: RefCell::new(Pace::new(horizon)),
+            ready: RefCell::default(),
+            live: RefCell::default(),
+            owing: RefCell::default(),
+            settlement: RefCell::default(),
+            settled_at: Cell::new(None),
+            tasks: RefCell::default(),
+            unstarted: Cell::new(0),
+            backlog: Cell::new(false),
+            idle: Cell::new(false),
+            complained: RefCell::default(),
+            next_id: Cell::new(1),
+            options,
+        }
+    }
+
+    /// A number not given out before: of a batch, a task or a turn.
+    pub(super) fn fresh_id(&self) -> u64 {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        id
+    }
+
+    pub(super) fn queue(&self, at: usize) -> &QueueKeys {
+        &self.turns.queues[at]
+    }
+
+    /// The shard's first queue, whose index carries the number of the last turn.
+    pub(super) fn home(&self) -> &QueueKeys {
+        &self.turns.queues[0]
+    }
+
+    /// Slots that no job holds.
+    pub(super) fn free_slots(&self) -> usize {
+        self.options.slots.saturating_sub(self.tasks.borrow().len())
+    }
+
+    /// Takes a batch in: its jobs wait for slots from now on.
+    pub(super) fn take_in(&self, queue: usize, name: BatchName, payloads: Vec<Bytes>) {
+        let count = payloads.len();
+        if count == 0 {
+            return;
+        }
+        let bytes = payloads.iter().map(Bytes::len).sum();
+        self.pace.borrow_mut().observe_batch(count, bytes);
+        self.options.stats.fetched.add(count as u64);
+        self.unstarted.set(self.unstarted.get() + count);
+        let batch = Rc::new(Batch::new(self.fresh_id(), queue, name, payloads, Instant::now()));
+        self.live.borrow_mut().insert(batch.id, Rc::clone(&batch));
+        self.ready.borrow_mut().push_back(batch);
+    }
+
+    /// Publishes the gauges.
+    pub(super) fn publish(&self) {
+        self.options.stats.running.set(self.tasks.borrow().len() as u64);
+        self.options.stats.unstarted.set(self.unstarted.get() as u64);
+    }
+}

@@ -1,0 +1,229 @@
+//! Waiting for a job without polling: one connection per queue, blocked in Redis.
+//!
+//! At least once, a waiter blocks in a move of one job from its queue into the shard's wait list: fetch and wake-up are
+//! one, exactly one waiter in the fleet wakes, and a job whose delivery is lost lies in a list that the shard (or a
+//! reaper) will look through. At most once, one waiter per shard blocks in a pop over all queues.
+//!
+//! [`super::drive`] arms the waiters when a fetch found nothing, and disarms them (`CLIENT UNBLOCK`) on quiet, on stop,
+//! and while every slot is taken. A waiter only waits: whatever else is to be done to its list is done by `drive`.
+//!
+//! ```text
+//!            arm                      job, or disarmed
+//! Parked ───────────► Armed (blocks) ───────────────────► Parked
+//!                       │ connection lost, and open again: what the lost one moved must be looked for
+//!                       ▼
+//!                    Sweeping ──(drive has swept)──► Armed
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::event::Event;
+use super::state::Shard;
+use crate::limits::{CALL_TIMEOUT, WAIT_CHUNK_BYTES, WAIT_ERROR_PAUSE};
+use crate::resp::{Backoff, ConnOptions, Connection, Error, Reply, ReplyLimits, Requests, Stopper, Value};
+use crate::store::flight;
+use crate::store::turn::BatchName;
+
+/// One waiting connection, as the shard's other tasks see it.
+pub(super) struct Waiter {
+    /// Its queue at least once; 0 at most once.
+    pub(super) at: usize,
+    pub(super) state: Cell<WaitState>,
+    /// Wakes the waiter after a change of state.
+    pub(super) go: Event,
+    /// The id of the connection that blocks now.
+    pub(super) blocked_id: Cell<Option<u64>>,
+    pub(super) stopper: RefCell<Option<Stopper>>,
+}
+
+/// See the module's picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WaitState {
+    Parked,
+    Armed,
+    Sweeping,
+    Ended,
+}
+
+impl Waiter {
+    pub(super) fn new(at: usize) -> Self {
+        Self {
+            at,
+            state: Cell::new(WaitState::Parked),
+            go: Event::default(),
+            blocked_id: Cell::new(None),
+            stopper: RefCell::new(None),
+        }
+    }
+
+    pub(super) fn set(&self, state: WaitState) {
+        self.state.set(state);
+        self.go.raise();
+    }
+
+    fn is_armed(&self) -> bool {
+        self.state.get() == WaitState::Armed
+    }
+}
+
+struct WaitConn {
+    conn: Connection,
+    id: u64,
+}
+
+/// Runs one waiter until it is [`WaitState::Ended`].
+pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
+    let waiter = &shard.waiters[which];
+    let mut backoff = Backoff::new(shard.options.shard as u64 * 1_000 + which as u64);
+    let mut conn: Option<WaitConn> = None;
+    // What a lost connection was asked may still be carried out: until its block would have timed out.
+    let mut stray_until: Option<Instant> = None;
+    loop {
+        if waiter.state.get() == WaitState::Ended {
+            return;
+        }
+        if !waiter.is_armed() {
+            waiter.go.wait().await;
+            continue;
+        }
+        let Some(open) = conn.as_mut() else {
+            match open_conn(&shard, which).await {
+                Ok(open) => {
+                    backoff.reset();
+                    *waiter.stopper.borrow_mut() = Some(open.conn.stopper());
+                    conn = Some(open);
+                    if stray_until.is_some() {
+                        sweep(&shard, waiter);
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(shard = shard.options.shard, %error, "a waiting connection cannot be opened");
+                    glommio::timer::Timer::new(backoff.pause()).await;
+                }
+            }
+            continue;
+        };
+        if stray_until.is_some_and(|until| until <= Instant::now()) {
+            stray_until = None;
+            sweep(&shard, waiter);
+            continue;
+        }
+        match block(&shard, waiter, open).await {
+            Ok(delivered) => {
+                if delivered || !waiter.is_armed() {
+                    park(&shard, waiter);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(shard = shard.options.shard, queue = %shard.queue(waiter.at).name, %error, "waiting failed");
+                if !matches!(error, Error::Redis(_)) {
+                    conn = None;
+                    stray_until = Some(Instant::now() + shard.options.block_time + CALL_TIMEOUT);
+                }
+                // A key that is no list answers at once, each time: without a pause this would spin.
+                glommio::timer::Timer::new(WAIT_ERROR_PAUSE.max(backoff.pause())).await;
+            }
+        }
+    }
+}
+
+fn sweep(shard: &Shard, waiter: &Waiter) {
+    if shard.options.at_least_once && waiter.is_armed() {
+        waiter.state.set(WaitState::Sweeping);
+        shard.work.raise();
+    }
+}
+
+fn park(shard: &Shard, waiter: &Waiter) {
+    if waiter.state.get() != WaitState::Ended {
+        waiter.state.set(WaitState::Parked);
+    }
+    shard.work.raise();
+}
+
+async fn open_conn(shard: &Shard, which: usize) -> Result<WaitConn, Error> {
+    let options = ConnOptions {
+        name: format!("jiggler-uring:{}:{}:w{which}", shard.options.uuid, shard.options.shard),
+        limits: ReplyLimits::default(),
+        chunk_bytes: WAIT_CHUNK_BYTES,
+    };
+    let mut conn = Connection::open(&shard.options.url, &options).await?;
+    let mut requests = Requests::new();
+    flight::ask_connection_id(&mut requests);
+    conn.send(&requests).await?;
+    let reply = conn.reply().await?.into_result()?;
+    let id = u64::try_from(reply.as_integer()?).unwrap_or(0);
+    Ok(WaitConn { conn, id })
+}
+
+/// Blocks once. Whether a job came.
+async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn) -> Result<bool, Error> {
+    let time = shard.options.block_time;
+    let mut requests = Requests::new();
+    if shard.options.at_least_once {
+        flight::wait_for_one(shard.queue(waiter.at), time.as_secs(), &mut requests);
+    } else {
+        flight::wait_for_any(shard.turns.queues.iter(), time.as_secs(), &mut requests);
+    }
+    waiter.blocked_id.set(Some(open.id));
+    let reply = exchange(&mut open.conn, &requests, time + CALL_TIMEOUT).await;
+    waiter.blocked_id.set(None);
+    // Whoever disarms waits for this.
+    shard.work.raise();
+    let reply = reply?.into_result()?;
+    let Some((queue, payload)) = delivered(shard, waiter, &reply)? else { return Ok(false) };
+    shard.idle.set(false);
+    shard.take_in(queue, BatchName::Wait, vec![payload]);
+    Ok(true)
+}
+
+async fn exchange(conn: &mut Connection, requests: &Requests, within: Duration) -> Result<Reply, Error> {
+    conn.send(requests).await?;
+    conn.reply_within(within).await
+}
+
+fn delivered(shard: &Shard, waiter: &Waiter, reply: &Reply) -> Result<Option<(usize, bytes::Bytes)>, Error> {
+    match reply.value() {
+        Value::Nil => Ok(None),
+        Value::Bulk(payload) if shard.options.at_least_once => Ok(Some((waiter.at, reply.slice(payload)))),
+        Value::Array(mut pair) => {
+            let (Some(Value::Bulk(key)), Some(Value::Bulk(payload))) = (pair.next(), pair.next()) else {
+                return Err(reply.value().instead_of("a key and a payload"));
+            };
+            let queue = shard.turns.queues.iter().position(|queue| *queue.list == *key);
+            Ok(queue.map(|queue| (queue, reply.slice(payload))))
+        }
+        other => Err(other.instead_of("a payload or nil")),
+    }
+}
+
+impl Shard {
+    /// Lets every waiter wait for a job.
+    pub(super) fn arm(&self) {
+        for waiter in &self.waiters {
+            if waiter.state.get() == WaitState::Parked {
+                waiter.set(WaitState::Armed);
+            }
+        }
+    }
+
+    /// Tells every waiter to stop waiting; those that block must be unblocked besides.
+    pub(super) fn disarm(&self) {
+        for waiter in &self.waiters {
+            if matches!(waiter.state.get(), WaitState::Armed | WaitState::Sweeping) {
+                waiter.set(WaitState::Parked);
+            }
+        }
+        self.idle.set(false);
+    }
+
+    /// Whether any waiter is armed or blocks.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiters.iter().any(|waiter| {
+            waiter.blocked_id.get().is_some()
+                || matches!(waiter.state.get(), WaitState::Armed | WaitState::Sweeping)
+        })
+    }
+}

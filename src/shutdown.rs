@@ -1,0 +1,39 @@
+//! The stages in which a process ends.
+//!
+//! ```text
+//! Running ──TSTP──► Quiet ──TERM──► Stopping { deadline } ──second signal──► Stopping { deadline: now }
+//!    └────────────────TERM───────────────▲
+//! ```
+
+use std::time::Instant;
+
+/// What a shard may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Fetch and run.
+    Running,
+    /// Fetch nothing more; what runs goes on.
+    Quiet,
+    /// As quiet; what still runs at the deadline is handed back, and the shard ends.
+    Stopping {
+        /// When running jobs are given up.
+        deadline: Instant,
+    },
+}
+
+impl Phase {
+    /// Whether jobs may be fetched.
+    pub fn fetches(self) -> bool {
+        self == Self::Running
+    }
+
+    /// Whether the shard ends once nothing is left to do.
+    pub fn ends(self) -> bool {
+        matches!(self, Self::Stopping { .. })
+    }
+
+    /// Whether running jobs are given up now.
+    pub fn is_over(self, now: Instant) -> bool {
+        matches!(self, Self::Stopping { deadline } if deadline <= now)
+    }
+}

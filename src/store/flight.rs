@@ -1,0 +1,153 @@
+//! What happens to a shard's in-flight jobs besides turns: waiting for one, handing back, finding out after a lost
+//! connection, and burying what is too large.
+
+use bytes::Bytes;
+
+use super::scripts::{Script, Scripts};
+use super::turn::{BatchName, QueueKeys};
+use crate::resp::{Error, Reply, Requests};
+use crate::wire::keys;
+
+/// Appends a blocking move of one job from the queue's right end into the shard's wait list; it waits up to
+/// `timeout_s` seconds. The reply is the payload, or nil.
+///
+/// Atomic: Redis moves the job before it answers, so a job whose reply is lost lies in the wait list.
+pub fn wait_for_one(queue: &QueueKeys, timeout_s: u64, requests: &mut Requests) {
+    let mut command = requests.begin(6);
+    command.arg(b"BLMOVE").arg(&queue.list).arg(&queue.wait_list).arg(b"RIGHT").arg(b"RIGHT");
+    command.arg_u64(timeout_s);
+}
+
+/// Appends a blocking pop of one job from the first queue that has one, at most once: nothing keeps the job.
+/// The reply is an array of the list's key and the payload, or nil.
+pub fn wait_for_any<'q>(
+    queues: impl ExactSizeIterator<Item = &'q QueueKeys>,
+    timeout_s: u64,
+    requests: &mut Requests,
+) {
+    let mut command = requests.begin(2 + queues.len());
+    command.arg(b"BRPOP");
+    for queue in queues {
+        command.arg(&queue.list);
+    }
+    command.arg_u64(timeout_s);
+}
+
+/// Appends the question for this connection's id, by which [`unblock`] names it. The reply is an integer.
+pub fn ask_connection_id(requests: &mut Requests) {
+    requests.command(&[b"CLIENT", b"ID"]);
+}
+
+/// Appends the order to end the wait of another connection: its blocking call answers nil. The reply is 1, or 0 if it
+/// was not waiting.
+pub fn unblock(connection_id: u64, requests: &mut Requests) {
+    let mut command = requests.begin(3);
+    command.arg(b"CLIENT").arg(b"UNBLOCK").arg_u64(connection_id);
+}
+
+/// What a shard knows of the jobs in one batch.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// They run, or will be started: they stay in flight.
+    pub keep: Vec<Bytes>,
+    /// They are settled, and their ack may not have arrived.
+    pub settled: Vec<Bytes>,
+}
+
+/// Appends the call that makes a batch list agree with what its shard knows: `known.keep` stays, `known.settled` goes,
+/// everything else returns to the queue. The reply is the number of jobs handed back. Atomic, and safe to repeat.
+pub fn reconcile(
+    scripts: &Scripts,
+    home: &QueueKeys,
+    queue: &QueueKeys,
+    batch: BatchName,
+    known: &Known,
+    requests: &mut Requests,
+) {
+    let args = 3 + known.keep.len() + known.settled.len();
+    let mut command = scripts.begin(Script::Reconcile, 4, args, requests);
+    command.arg(&queue.list).arg(&queue.index).arg(&queue.batch(batch)).arg(&home.index);
+    match batch {
+        BatchName::Turn(number) => command.arg_u64(number),
+        BatchName::Wait => command.arg(keys::WAIT_LIST_BATCH.as_bytes()),
+    };
+    for payloads in [&known.keep, &known.settled] {
+        command.arg_u64(payloads.len() as u64);
+        for payload in payloads {
+            command.arg(payload);
+        }
+    }
+}
+
+/// Appends the question whether turn `number`, whose reply was lost, has run; from then on it never will. The reply is
+/// 1 or 0.
+pub fn resume(scripts: &Scripts, home: &QueueKeys, number: u64, requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Resume, 1, 1, requests);
+    command.arg(&home.index).arg_u64(number);
+}
+
+/// Appends the question which batches Redis counts as in flight for this shard and queue; [`read_batches`] reads it.
+pub fn list_batches(queue: &QueueKeys, requests: &mut Requests) {
+    requests.command(&[b"HKEYS", &queue.index]);
+}
+
+/// The numbers of the batches in the reply to [`list_batches`].
+///
+/// # Errors
+/// If the reply is no array of names.
+pub fn read_batches(reply: &Reply) -> Result<Vec<u64>, Error> {
+    let mut numbers = Vec::new();
+    for name in reply.as_array()? {
+        let name = name.as_bulk()?;
+        // The other field is the number of the last turn.
+        if let Some(number) = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) {
+            numbers.push(number);
+        }
+    }
+    Ok(numbers)
+}
+
+/// Appends a push of one payload to the right end of its queue, where it is taken next: how a job that nothing in Redis
+/// holds (at most once) is handed back unstarted.
+pub fn push_back(queue: &QueueKeys, payload: &[u8], requests: &mut Requests) {
+    requests.command(&[b"RPUSH", &queue.list, payload]);
+}
+
+/// Appends the removal of what a shard leaves behind when it stops with nothing in flight.
+///
+/// Only indexes: a batch list that still holds a job is never removed by anything but its ack or a reaper.
+pub fn forget(queues: &[QueueKeys], requests: &mut Requests) {
+    let mut command = requests.begin(1 + queues.len());
+    command.arg(b"UNLINK");
+    for queue in queues {
+        command.arg(&queue.index);
+    }
+}
+
+/// Appends the questions about the oldest payload of an oversize list: its bytes. The reply is a bulk string or nil.
+pub fn read_oversize(queue: &QueueKeys, requests: &mut Requests) {
+    requests.command(&[b"LINDEX", &queue.oversize, b"0"]);
+}
+
+/// A payload too large to fetch, and the entry it gets in the dead set.
+#[derive(Debug)]
+pub struct Burial<'a> {
+    /// Size of the payload as it was read.
+    pub bytes: usize,
+    /// The dead entry.
+    pub entry: &'a [u8],
+    /// Time of death, Unix seconds.
+    pub now: f64,
+    /// Score below which dead entries are trimmed.
+    pub cutoff: f64,
+    /// Entries the dead set keeps.
+    pub dead_jobs_max: u64,
+}
+
+/// Appends the burial of the oldest payload of an oversize list. The reply is 1, or 0 if it was buried already.
+pub fn bury(scripts: &Scripts, queue: &QueueKeys, burial: &Burial<'_>, requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Bury, 3, 5, requests);
+    command.arg(&queue.oversize).arg(keys::DEAD.as_bytes()).arg(keys::FAILURES.as_bytes());
+    command.arg_u64(burial.bytes as u64).arg_f64(burial.now).arg(burial.entry);
+    command.arg_f64(burial.cutoff).arg_u64(burial.dead_jobs_max);
+}

@@ -1,0 +1,359 @@
+//! Looking at the whole state without changing it: set sizes, counters, queues, processes.
+//!
+//! What the gem's `Jiggler.summary` shows, but to the end: its SCAN stops at the first empty page, so beside other
+//! keys it misses processes and queues. Not responsible for how it is shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use crate::{
+    limits::{INSPECT_HEARTBEATS_PER_CALL, INSPECT_KEYS_MAX, INSPECT_QUEUES_PER_CALL, SCAN_PAGE_KEYS},
+    resp::{
+        self,
+        encode::Requests,
+        error::RedisErrorKind,
+        reply::{Reply, Value},
+    },
+    wire::keys::{self, ListKey, Poller},
+};
+
+/// The state could not be read. [`resp::Error::may_heal`] of the cause says whether to try again.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum InspectError {
+    /// Redis refused or answered nonsense for one key or pattern.
+    #[error("read {what}: {cause}")]
+    Reply {
+        /// The key or pattern.
+        what: String,
+        /// What was wrong.
+        cause: resp::Error,
+    },
+    /// Fewer or more replies were given than commands written: a fault of the caller.
+    #[error("{replies} replies were given for {commands} commands")]
+    WrongReplies {
+        /// Commands written last.
+        commands: usize,
+        /// Replies given.
+        replies: usize,
+    },
+    /// More keys than any real deployment has.
+    #[error("more than {INSPECT_KEYS_MAX} keys match {pattern}; this does not look like a jiggler database")]
+    TooManyKeys {
+        /// The pattern.
+        pattern: String,
+    },
+}
+
+/// The state at one moment, or nearly: it is read in several round trips, and jobs move meanwhile.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Entries in the retry set.
+    pub retry_jobs: u64,
+    /// Entries in the dead set.
+    pub dead_jobs: u64,
+    /// Entries in the scheduled set.
+    pub scheduled_jobs: u64,
+    /// The counter of failed jobs.
+    pub failures: u64,
+    /// The counter of jobs that ran.
+    pub processed: u64,
+    /// Waiting jobs by queue name.
+    pub queues: BTreeMap<String, u64>,
+    /// Living processes, by their whole heartbeat key.
+    pub processes: BTreeMap<String, Process>,
+    /// Keys that look like heartbeats and are none, so that whoever wrote them is found.
+    pub unreadable_keys: BTreeSet<String>,
+}
+
+/// One living process, from its heartbeat key and the heartbeat under it.
+#[derive(Debug)]
+pub struct Process {
+    /// 12 hex digits.
+    pub uuid: String,
+    /// Jobs it runs at once.
+    pub concurrency: u64,
+    /// Seconds it waits for its jobs when it stops.
+    pub timeout_s: u64,
+    /// The queues as the key has them: joined by commas, priorities interleaved if it has any.
+    pub queues: String,
+    /// Whether it moves due jobs.
+    pub poller: Poller,
+    /// Unix time of its start, in seconds.
+    pub started_at: u64,
+    /// Process id on its host.
+    pub pid: u32,
+    /// May contain colons.
+    pub hostname: String,
+    /// What it last said of itself; `None` if that is no JSON object.
+    pub heartbeat: Option<Heartbeat>,
+}
+
+/// The value of a heartbeat key. Each field is the JSON text as it was written, so that numbers of any size and the
+/// order of members survive.
+#[derive(Debug, Deserialize)]
+pub struct Heartbeat {
+    /// Unix time of the heartbeat in seconds.
+    pub heartbeat: Option<Box<RawValue>>,
+    /// Resident memory in kB.
+    pub rss: Option<Box<RawValue>>,
+    /// Running jobs by worker id.
+    pub current_jobs: Option<Box<RawValue>>,
+}
+
+/// Reads a [`Summary`] over any connection: send what [`Self::write`] appends, hand the replies to [`Self::accept`],
+/// until `write` has nothing more.
+///
+/// Round trips: one for sets and counters and the first pages of both SCANs, one for each further page of
+/// [`SCAN_PAGE_KEYS`] keys of the whole database, then one for each [`INSPECT_HEARTBEATS_PER_CALL`] processes or
+/// [`INSPECT_QUEUES_PER_CALL`] queues. Nothing is atomic between them.
+#[derive(Debug, Default)]
+pub struct Inspection {
+    step: Step,
+    /// What each command written last asks for, in order.
+    asked: Vec<Asked>,
+    heartbeats_left: Vec<Vec<u8>>,
+    queues_left: Vec<Vec<u8>>,
+    summary: Summary,
+}
+
+#[derive(Debug, Default)]
+enum Step {
+    #[default]
+    Start,
+    Scan {
+        processes: Scan,
+        lists: Scan,
+    },
+    Values,
+}
+
+/// A SCAN under way.
+#[derive(Debug)]
+struct Scan {
+    /// Where to go on; `None` when it has come round.
+    cursor: Option<Vec<u8>>,
+    /// SCAN may give a key twice.
+    keys: BTreeSet<Vec<u8>>,
+}
+
+impl Default for Scan {
+    fn default() -> Self {
+        Self { cursor: Some(b"0".to_vec()), keys: BTreeSet::new() }
+    }
+}
+
+#[derive(Debug)]
+enum Asked {
+    RetryJobs,
+    DeadJobs,
+    ScheduledJobs,
+    Failures,
+    Processed,
+    ProcessKeys,
+    ListKeys,
+    Heartbeats(Vec<Vec<u8>>),
+    QueueLength(Vec<u8>),
+}
+
+impl Inspection {
+    /// Appends the next commands; `false` if there are none and [`Self::finish`] may be called.
+    pub fn write(&mut self, requests: &mut Requests) -> bool {
+        self.asked.clear();
+        match &mut self.step {
+            Step::Start => {
+                self.write_counts(requests);
+                self.step = Step::Scan { processes: Scan::default(), lists: Scan::default() };
+                self.write_scans(requests);
+            }
+            Step::Scan { processes, lists } if processes.cursor.is_none() && lists.cursor.is_none() => {
+                self.heartbeats_left = std::mem::take(&mut processes.keys).into_iter().collect();
+                self.queues_left = std::mem::take(&mut lists.keys).into_iter().collect();
+                self.step = Step::Values;
+                self.write_values(requests);
+            }
+            Step::Scan { .. } => self.write_scans(requests),
+            Step::Values => self.write_values(requests),
+        }
+        !self.asked.is_empty()
+    }
+
+    /// Takes the replies to what [`Self::write`] appended last, all of them, in order.
+    ///
+    /// # Errors
+    /// [`InspectError`]; the inspection must be begun anew.
+    pub fn accept(&mut self, replies: &[Reply]) -> Result<(), InspectError> {
+        let asked = std::mem::take(&mut self.asked);
+        if asked.len() != replies.len() {
+            return Err(InspectError::WrongReplies { commands: asked.len(), replies: replies.len() });
+        }
+        asked.into_iter().zip(replies).try_for_each(|(asked, reply)| self.accept_one(asked, reply))
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn finish(self) -> Summary {
+        self.summary
+    }
+
+    fn write_counts(&mut self, requests: &mut Requests) {
+        let sets = [
+            (keys::RETRIES, Asked::RetryJobs),
+            (keys::DEAD, Asked::DeadJobs),
+            (keys::SCHEDULED, Asked::ScheduledJobs),
+        ];
+        for (key, asked) in sets {
+            requests.command(&[b"ZCARD", key.as_bytes()]);
+            self.asked.push(asked);
+        }
+        for (key, asked) in [(keys::FAILURES, Asked::Failures), (keys::PROCESSED, Asked::Processed)] {
+            requests.command(&[b"GET", key.as_bytes()]);
+            self.asked.push(asked);
+        }
+    }
+
+    fn write_scans(&mut self, requests: &mut Requests) {
+        let Step::Scan { processes, lists } = &self.step else { return };
+        // TYPE: a key of another type under the gem's prefixes must not make the whole look fail.
+        if let Some(cursor) = &processes.cursor {
+            write_scan(requests, cursor, keys::SERVER_PREFIX, "string");
+            self.asked.push(Asked::ProcessKeys);
+        }
+        if let Some(cursor) = &lists.cursor {
+            write_scan(requests, cursor, keys::LIST_PREFIX, "list");
+            self.asked.push(Asked::ListKeys);
+        }
+    }
+
+    fn write_values(&mut self, requests: &mut Requests) {
+        let from = self.heartbeats_left.len().saturating_sub(INSPECT_HEARTBEATS_PER_CALL);
+        let page = self.heartbeats_left.split_off(from);
+        if !page.is_empty() {
+            let mut command = requests.begin(1 + page.len());
+            command.arg(b"MGET");
+            page.iter().for_each(|key| {
+                command.arg(key);
+            });
+            drop(command);
+            self.asked.push(Asked::Heartbeats(page));
+        }
+        let from = self.queues_left.len().saturating_sub(INSPECT_QUEUES_PER_CALL);
+        for key in self.queues_left.split_off(from) {
+            requests.command(&[b"LLEN", &key]);
+            self.asked.push(Asked::QueueLength(key));
+        }
+    }
+
+    fn accept_one(&mut self, asked: Asked, reply: &Reply) -> Result<(), InspectError> {
+        let summary = &mut self.summary;
+        match asked {
+            Asked::RetryJobs => summary.retry_jobs = set_size(keys::RETRIES, reply)?,
+            Asked::DeadJobs => summary.dead_jobs = set_size(keys::DEAD, reply)?,
+            Asked::ScheduledJobs => summary.scheduled_jobs = set_size(keys::SCHEDULED, reply)?,
+            Asked::Failures => summary.failures = counter(keys::FAILURES, reply)?,
+            Asked::Processed => summary.processed = counter(keys::PROCESSED, reply)?,
+            Asked::ProcessKeys => {
+                if let Step::Scan { processes, .. } = &mut self.step {
+                    processes.accept(keys::SERVER_PREFIX, reply)?;
+                }
+            }
+            Asked::ListKeys => {
+                if let Step::Scan { lists, .. } = &mut self.step {
+                    lists.accept(keys::LIST_PREFIX, reply)?;
+                }
+            }
+            Asked::Heartbeats(page) => {
+                let values = reply.as_array().map_err(at(keys::SERVER_PREFIX))?;
+                page.iter().zip(values).try_for_each(|(key, value)| summary.add_process(key, &value))?;
+            }
+            Asked::QueueLength(key) => summary.add_queue(&key, reply)?,
+        }
+        Ok(())
+    }
+}
+
+fn write_scan(requests: &mut Requests, cursor: &[u8], prefix: &str, kind: &str) {
+    let pattern = format!("{prefix}*");
+    let mut command = requests.begin(8);
+    command.arg(b"SCAN").arg(cursor).arg(b"MATCH").arg(pattern.as_bytes());
+    command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS).arg(b"TYPE").arg(kind.as_bytes());
+}
+
+impl Scan {
+    /// Takes one page: the cursor to go on with and some keys, perhaps none.
+    fn accept(&mut self, prefix: &str, reply: &Reply) -> Result<(), InspectError> {
+        let expected = "a cursor and a page of keys";
+        let mut parts = reply.as_array().map_err(at(prefix))?;
+        let (Some(cursor), Some(page)) = (parts.next(), parts.next()) else {
+            return Err(at(prefix)(reply.value().instead_of(expected)));
+        };
+        let cursor = cursor.as_bulk().map_err(at(prefix))?;
+        self.cursor = (cursor != b"0").then(|| cursor.to_vec());
+        for key in page.as_array().map_err(at(prefix))? {
+            self.keys.insert(key.as_bulk().map_err(at(prefix))?.to_vec());
+        }
+        if self.keys.len() > INSPECT_KEYS_MAX {
+            return Err(InspectError::TooManyKeys { pattern: format!("{prefix}*") });
+        }
+        Ok(())
+    }
+}
+
+impl Summary {
+    fn add_process(&mut self, key: &[u8], value: &Value<'_>) -> Result<(), InspectError> {
+        let key = String::from_utf8_lossy(key).into_owned();
+        let Some(value) = value.as_nil_or_bulk().map_err(at(&key))? else {
+            // Expired between SCAN and MGET: no living process any more.
+            return Ok(());
+        };
+        let Some(parts) = keys::parse_heartbeat(&key) else {
+            self.unreadable_keys.insert(key);
+            return Ok(());
+        };
+        let process = Process {
+            uuid: parts.uuid.to_owned(),
+            concurrency: parts.concurrency,
+            timeout_s: parts.timeout_s,
+            queues: parts.queues.to_owned(),
+            poller: parts.poller,
+            started_at: parts.started_at,
+            pid: parts.pid,
+            hostname: parts.hostname.to_owned(),
+            heartbeat: serde_json::from_slice(value).ok(),
+        };
+        self.processes.insert(key, process);
+        Ok(())
+    }
+
+    fn add_queue(&mut self, key: &[u8], reply: &Reply) -> Result<(), InspectError> {
+        let key = String::from_utf8_lossy(key);
+        let Some(ListKey::Queue { queue }) = keys::parse_list(&key) else { return Ok(()) };
+        match reply.value() {
+            // The list went and something else took its name between SCAN and LLEN.
+            Value::Error(error) if error.kind() == RedisErrorKind::WrongType => {}
+            _ => {
+                self.queues.insert(queue.to_owned(), set_size(&key, reply)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn set_size(key: &str, reply: &Reply) -> Result<u64, InspectError> {
+    let size = reply.as_integer().map_err(at(key))?;
+    u64::try_from(size).map_err(|_| at(key)(reply.value().instead_of("a size")))
+}
+
+/// A counter nobody has written yet is 0.
+fn counter(key: &str, reply: &Reply) -> Result<u64, InspectError> {
+    let Some(text) = reply.as_nil_or_bulk().map_err(at(key))? else { return Ok(0) };
+    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| at(key)(reply.value().instead_of("a decimal counter")))
+}
+
+fn at(what: &str) -> impl Fn(resp::Error) -> InspectError {
+    move |cause| InspectError::Reply { what: what.to_owned(), cause }
+}

@@ -1,0 +1,14 @@
+//! The commands the engine sends to Redis, and what it makes of the replies; the only place that names commands.
+//!
+//! Sans-IO: each function appends to a [`Requests`](crate::resp::Requests) or reads a [`Reply`](crate::resp::Reply);
+//! shards, the control executor and blocking callers bring their own connection. Its docs state round trips and what is
+//! atomic. Keys are spelt in [`crate::wire::keys`].
+
+pub mod scripts;
+// The engine: the turn, what else befalls jobs in flight, the process.
+pub mod turn;
+pub mod flight;
+pub mod process;
+// Producers and operators.
+pub mod enqueue;
+pub mod inspect;

@@ -1,0 +1,87 @@
+//! The Lua scripts, and calling them by hash.
+//!
+//! Redis runs a script atomically, so each is one step of the protocol; what it reads, writes and returns stands in its
+//! header (`scripts/*.lua`). A connection loads the scripts right after its handshake ([`load`]), so that `NOSCRIPT` is
+//! seen only after a `SCRIPT FLUSH`: the caller then loads again and sends its call once more, exactly once.
+
+use crate::resp::{Command, Reply, Requests, Value};
+
+/// The scripts, in the order in which [`load`] loads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Script {
+    /// `turn.lua`: settle, then fetch.
+    Turn,
+    /// `reconcile.lua`: make a batch list agree with its shard.
+    Reconcile,
+    /// `resume.lua`: did the turn run whose reply was lost?
+    Resume,
+    /// `bury.lua`: bury a payload too large to fetch.
+    Bury,
+    /// `lease.lua`: renew a process's lease.
+    Lease,
+}
+
+impl Script {
+    const ALL: [Self; 5] = [Self::Turn, Self::Reconcile, Self::Resume, Self::Bury, Self::Lease];
+
+    /// The Lua source.
+    pub fn source(self) -> &'static str {
+        match self {
+            Self::Turn => include_str!("scripts/turn.lua"),
+            Self::Reconcile => include_str!("scripts/reconcile.lua"),
+            Self::Resume => include_str!("scripts/resume.lua"),
+            Self::Bury => include_str!("scripts/bury.lua"),
+            Self::Lease => include_str!("scripts/lease.lua"),
+        }
+    }
+}
+
+/// The hashes under which one Redis server knows the scripts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scripts {
+    hashes: [Box<str>; Script::ALL.len()],
+}
+
+/// Appends one `SCRIPT LOAD` for each script. Round trips: one, together with whatever else is sent.
+pub fn load(requests: &mut Requests) {
+    for script in Script::ALL {
+        requests.command(&[b"SCRIPT", b"LOAD", script.source().as_bytes()]);
+    }
+}
+
+/// How many replies [`load`] brings.
+pub const LOAD_REPLIES: usize = Script::ALL.len();
+
+impl Scripts {
+    /// Reads the replies to [`load`], in their order.
+    ///
+    /// # Errors
+    /// The text of the first reply that is no hash: for example that the user may not run `SCRIPT`.
+    pub fn from_replies(replies: &[Reply]) -> Result<Self, String> {
+        let mut hashes: [Box<str>; Script::ALL.len()] = Default::default();
+        if replies.len() != hashes.len() {
+            return Err(format!("{} replies to {} SCRIPT LOAD", replies.len(), hashes.len()));
+        }
+        for (hash, reply) in hashes.iter_mut().zip(replies) {
+            *hash = match reply.value() {
+                Value::Bulk(text) => String::from_utf8_lossy(text).into(),
+                Value::Error(error) => return Err(error.to_owned().to_string()),
+                other => return Err(format!("SCRIPT LOAD answered {other:?}")),
+            };
+        }
+        Ok(Self { hashes })
+    }
+
+    /// Begins an `EVALSHA` of `script` with `keys` keys and `args` further arguments; exactly these must follow.
+    pub fn begin<'r>(
+        &self,
+        script: Script,
+        keys: usize,
+        args: usize,
+        requests: &'r mut Requests,
+    ) -> Command<'r> {
+        let mut command = requests.begin(3 + keys + args);
+        command.arg(b"EVALSHA").arg(self.hashes[script as usize].as_bytes()).arg_u64(keys as u64);
+        command
+    }
+}

@@ -1,0 +1,47 @@
+-- Make one batch list agree with what its shard knows: keep what runs, drop what is settled, hand back the rest.
+-- Used after a lost connection (a reply or an ack may be missing), on quiet and on stop, and for unstarted jobs that
+-- waited too long. Safe to repeat.
+--
+-- KEYS  1 queue list   2 in-flight index of that queue   3 batch list   4 home index of the shard
+-- ARGV  1 batch name   2 count of payloads to keep, then these, then the count of settled payloads, then these
+-- Equal payloads are interchangeable; each occurrence counts once.
+-- What is handed back goes to the right end of the queue in its old order: it is taken next.
+--
+-- Returns the number of jobs handed back.
+-- Errors: 'FENCED ...' as for a turn.
+if type(redis.pcall('HGET', KEYS[4], 't')) == 'table' then
+  return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
+end
+
+local at = 2
+local function multiset()
+  local counts = {}
+  local last = at + tonumber(ARGV[at])
+  for i = at + 1, last do
+    counts[ARGV[i]] = (counts[ARGV[i]] or 0) + 1
+  end
+  at = last + 1
+  return counts
+end
+local keep, drop = multiset(), multiset()
+
+local jobs = redis.call('LRANGE', KEYS[3], 0, -1)
+local kept, back = {}, {}
+for _, job in ipairs(jobs) do
+  if (keep[job] or 0) > 0 then
+    keep[job] = keep[job] - 1
+    kept[#kept + 1] = job
+  elseif (drop[job] or 0) > 0 then
+    drop[job] = drop[job] - 1
+  else
+    back[#back + 1] = job
+  end
+end
+if #kept < #jobs then
+  redis.call('DEL', KEYS[3])
+  for _, job in ipairs(kept) do redis.call('RPUSH', KEYS[3], job) end
+end
+if #kept == 0 then redis.call('HDEL', KEYS[2], ARGV[1]) end
+-- The oldest job stands at the left of a batch list as of a wait list; the queue is taken from the right.
+for i = #back, 1, -1 do redis.call('RPUSH', KEYS[1], back[i]) end
+return #back

@@ -1,0 +1,102 @@
+-- One turn of a shard: report what was settled since the last turn, then fetch the next batch. One round trip.
+--
+-- KEYS  1 processed counter   2 failures counter   3 retry set   4 dead set   5 home index (the shard's first queue's)
+--       6.. pairs (queue list, in-flight index), in the order in which they are to be served
+-- ARGV  1 turn number   2 jobs wanted (0: none)   3 byte budget of the batch   4 largest payload to be sent
+--       5 processed delta   6 failed delta   7 dead set cutoff score   8 dead set size
+--       9 '1': keep what is fetched in flight (at least once), '0': do not (at most once)
+--       moves   count, then (pair, batch, raw payload, 'r' or 'd', score, new payload) each
+--       singles count, then (pair, batch, raw payload) each
+--       wholes  count, then (pair, batch) each
+-- Keys of batch lists are '<index>:<batch>': same hash tag as their queue, so one slot in a cluster.
+--
+-- Returns an array (pair, jobs, pair, jobs, ...): jobs is an array of payloads, oldest first. An integer stands for a
+-- payload larger than the limit (its size; the job went to the list '<index>:o'); a string in place of the array is
+-- the error of that queue alone. Empty: nothing waits.
+-- Errors: 'FENCED ...' a reaper has taken this shard's jobs: nothing was changed.
+--         'STALE ...'  a later turn has run already (this one was delayed in a dead connection): nothing was changed.
+local home = KEYS[5]
+local last = redis.pcall('HGET', home, 't')
+if type(last) == 'table' then
+  return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
+end
+if last and tonumber(last) >= tonumber(ARGV[1]) then
+  return redis.error_reply('STALE turn ' .. ARGV[1] .. ' comes after turn ' .. last)
+end
+redis.call('HSET', home, 't', ARGV[1])
+
+if ARGV[5] ~= '0' then redis.call('INCRBY', KEYS[1], ARGV[5]) end
+if ARGV[6] ~= '0' then redis.call('INCRBY', KEYS[2], ARGV[6]) end
+
+local at = 11
+local buried = false
+for _ = 1, tonumber(ARGV[10]) do
+  local set = KEYS[3]
+  if ARGV[at + 3] == 'd' then
+    set = KEYS[4]
+    buried = true
+  end
+  redis.call('ZADD', set, ARGV[at + 4], ARGV[at + 5])
+  redis.call('LREM', KEYS[5 + 2 * ARGV[at]] .. ':' .. ARGV[at + 1], 1, ARGV[at + 2])
+  at = at + 6
+end
+if buried then
+  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[7])
+  redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[8]) + 1))
+end
+
+local singles = tonumber(ARGV[at])
+at = at + 1
+for _ = 1, singles do
+  redis.call('LREM', KEYS[5 + 2 * ARGV[at]] .. ':' .. ARGV[at + 1], 1, ARGV[at + 2])
+  at = at + 3
+end
+
+local wholes = tonumber(ARGV[at])
+at = at + 1
+for _ = 1, wholes do
+  local index = KEYS[5 + 2 * ARGV[at]]
+  redis.call('UNLINK', index .. ':' .. ARGV[at + 1])
+  redis.call('HDEL', index, ARGV[at + 1])
+  at = at + 2
+end
+
+local wanted, budget, payload_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local reply = {}
+for pair = 1, (#KEYS - 5) / 2 do
+  if wanted <= 0 or budget <= 0 then break end
+  local queue, index = KEYS[4 + 2 * pair], KEYS[5 + 2 * pair]
+  local jobs = redis.pcall('RPOP', queue, wanted)
+  if jobs and jobs.err then
+    reply[#reply + 1] = pair
+    reply[#reply + 1] = jobs.err
+  elseif jobs then
+    local sent, kept = {}, {}
+    for i, job in ipairs(jobs) do
+      local size = #job
+      if size > payload_max then
+        redis.call('RPUSH', index .. ':o', job)
+        sent[#sent + 1] = size
+      elseif size > budget and #reply + #sent > 0 then
+        -- More bytes than one batch may have: the rest goes back to where it came from.
+        for j = #jobs, i, -1 do redis.call('RPUSH', queue, jobs[j]) end
+        budget = 0
+        break
+      else
+        sent[#sent + 1] = job
+        kept[#kept + 1] = job
+        budget = budget - size
+      end
+    end
+    if #kept > 0 and ARGV[9] == '1' then
+      redis.call('RPUSH', index .. ':' .. ARGV[1], unpack(kept))
+      redis.call('HSET', index, ARGV[1], #kept)
+    end
+    if #sent > 0 then
+      wanted = wanted - #sent
+      reply[#reply + 1] = pair
+      reply[#reply + 1] = sent
+    end
+  end
+end
+return reply
