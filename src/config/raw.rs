@@ -13,7 +13,7 @@ use super::{
     types::{LogFormat, Mode, QueueSpec, Queues, RedisUrl},
     value::Value,
 };
-use crate::{limits::ENVIRONMENT_BYTES_MAX, wire::QueueName};
+use crate::{limits::ENVIRONMENT_BYTES_MAX, resp, wire::QueueName};
 
 /// What one source says; `None` where it says nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -150,10 +150,15 @@ fn environment(spec: &OptionSpec, value: &Value<'_>) -> Result<String, String> {
     if valid { Ok(name) } else { Err(value.refused(spec)) }
 }
 
-/// The URL's own form is checked by its parser at boot, which knows every scheme.
+/// The URL is taken apart where it is used; here its form is checked, while its place is known. The parser's errors hold
+/// no password.
 fn redis_url(spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<RedisUrl, String> {
     match value {
-        Value::Text(text) if !text.trim().is_empty() => Ok(RedisUrl::new(text.trim().to_owned(), origin)),
+        Value::Text(text) if !text.trim().is_empty() => {
+            let text = text.trim();
+            resp::RedisUrl::parse(text).map_err(|error| error.to_string())?;
+            Ok(RedisUrl::new(text.to_owned(), origin))
+        }
         _ => Err(format!("this is not a URL; give {}", spec.allowed)),
     }
 }
@@ -268,5 +273,17 @@ mod tests {
         let error = Raw::default().set(spec, &list, Origin::Flag("redis-url")).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
         assert!(error.to_string().starts_with("--redis-url: "), "{error}");
+        for url in [
+            "http://u:s3cret@h",
+            "redis://u:s3cret@h:port",
+            "redis://:s3cret#@h",
+            "redis://u:s3cret@h/x?s3cret",
+        ] {
+            let error = Raw::default()
+                .set(spec, &Value::Text(url.into()), Origin::Variable("REDIS_URL"))
+                .unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+            assert!(error.to_string().starts_with("environment variable REDIS_URL: redis url "), "{error}");
+        }
     }
 }

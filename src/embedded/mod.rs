@@ -6,6 +6,10 @@
 //! running, and the next worker uses it again, so no job is lost either way. The commands `enqueue` and `summary` use
 //! what is there and start nothing.
 //!
+//! Known weakness: whoever signals a whole control group (`systemctl stop` with the default KillMode) ends the server
+//! together with the worker, which then cannot hand its jobs back; they are in the file and are recovered at the next
+//! start. A service should name its Redis.
+//!
 //! [`paths`] is where things lie, [`server`] starts, finds and ends the server, [`probe`] asks it whether it answers.
 
 pub mod paths;
