@@ -114,8 +114,12 @@ pub const BATCH_JOBS_MAX: usize = 500;
 /// Most bytes of payload one turn fetches, a single larger payload excepted.
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Most jobs a shard holds unstarted: one batch that runs and one that is on its way.
-pub const READ_AHEAD_JOBS_MAX: usize = 2 * BATCH_JOBS_MAX;
+/// Turns of one shard that Redis may have at once, when there is a backlog: one it works on and one it finds next, so that
+/// neither side waits for the other's wake-up.
+pub const TURNS_IN_FLIGHT_MAX: usize = 2;
+
+/// Most jobs a shard holds unstarted: one batch that runs and those on their way.
+pub const READ_AHEAD_JOBS_MAX: usize = (1 + TURNS_IN_FLIGHT_MAX) * BATCH_JOBS_MAX;
 
 /// How soon a job that is read ahead must be likely to start, at least once (P8).
 pub const READ_AHEAD_HORIZON: Duration = Duration::from_millis(4);

@@ -79,8 +79,8 @@ pub fn reconcile(
     }
 }
 
-/// Appends the question whether turn `number`, whose reply was lost, has run; from then on it never will. The reply is
-/// 1 or 0.
+/// Appends the question which turn has run last, after replies up to that of turn `number` were lost; from then on no
+/// turn up to that one will run. The reply is its number, 0 if none has run. Atomic.
 pub fn resume(scripts: &Scripts, home: &QueueKeys, number: u64, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Resume, 1, 1, requests);
     command.arg(&home.index).arg_u64(number);

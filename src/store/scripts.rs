@@ -13,7 +13,7 @@ pub enum Script {
     Turn,
     /// `reconcile.lua`: make a batch list agree with its shard.
     Reconcile,
-    /// `resume.lua`: did the turn run whose reply was lost?
+    /// `resume.lua`: which turn ran last?
     Resume,
     /// `bury.lua`: bury a payload too large to fetch.
     Bury,
