@@ -249,9 +249,6 @@ pub const REDIS_MIN: (u32, u32) = (6, 2);
 // The private Redis
 // ---------------------------------------------------------------------------------------------------------------
 
-/// Longest path of a unix socket in bytes: `sockaddr_un` has 108, one for the closing zero.
-pub const SOCKET_PATH_BYTES_MAX: usize = 107;
-
 /// How long a private Redis may take from its start, or from its last word that it is loading, to its first answer.
 pub const EMBEDDED_START_TIMEOUT: Duration = Duration::from_secs(10);
 
