@@ -319,3 +319,24 @@ pub const INSPECT_HEARTBEATS_PER_CALL: usize = 100;
 
 /// Queue lengths read at once.
 pub const INSPECT_QUEUES_PER_CALL: usize = 1_000;
+
+// ---------------------------------------------------------------------------------------------------------------
+// Recovery and due jobs
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Dead processes a lease renewal names at once; the others come with the next ones.
+pub const DEAD_PROCESSES_MAX: usize = 16;
+
+/// How long the fence of a reaped shard stays: a process that was paused for longer finds nothing that stops it. Each
+/// fence is two short keys a queue.
+pub const FENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Shards and queues a lease may name: what no process of ours exceeds ([`CORES_MAX`], [`QUEUES_MAX`]). A lease that names
+/// more was not written by us and is left alone.
+pub const LEASE_SHARDS_MAX: usize = CORES_MAX;
+
+/// Due jobs moved from each set by one script call: some 2 ms of Redis's time with short payloads.
+pub const DUE_JOBS_MAX: usize = 500;
+
+/// Shortest pause between two looks at the sets that found nothing: bounds what a clock that jumps can cost.
+pub const DUE_PAUSE_MIN: Duration = Duration::from_millis(5);

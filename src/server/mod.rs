@@ -65,7 +65,7 @@ where
     pub fn run(self) -> ExitCode {
         let factory = self.factory;
         cli::run(std::env::args_os(), move |invocation, out| match invocation {
-            Invocation::Work(config) => work(&config, factory),
+            Invocation::Work(config) => work(&config, &factory),
             Invocation::Enqueue(order) => {
                 let url = redis_for_command(order.redis_url)?;
                 let options = admin::enqueue::Options {
@@ -92,7 +92,7 @@ where
     /// [`Failure::Usage`] if the machine, Redis or the configuration must be changed first; [`Failure::Run`] if the
     /// process could not end as it should.
     pub fn run_with(self, config: &Config) -> Result<(), Failure> {
-        work(config, self.factory)
+        work(config, &self.factory)
     }
 }
 
@@ -118,7 +118,7 @@ fn redis_failure(error: boot::Error) -> Failure {
     }
 }
 
-fn work<F, Fut, S, E>(config: &Config, factory: F) -> Result<(), Failure>
+fn work<F, Fut, S, E>(config: &Config, factory: &F) -> Result<(), Failure>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Result<Registry<S>, E>> + 'static,

@@ -118,6 +118,9 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
             }
             Err(error) => {
                 tracing::debug!(shard = shard.options.shard, queue = %shard.queue(waiter.at).name, %error, "waiting failed");
+                // A fence would say so to the next turn.
+                shard.idle.set(false);
+                shard.work.raise();
                 if !matches!(error, Error::Redis(_)) {
                     conn = None;
                     stray_until = Some(Instant::now() + shard.options.block_time + CALL_TIMEOUT);

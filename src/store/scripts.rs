@@ -17,12 +17,27 @@ pub enum Script {
     Resume,
     /// `bury.lua`: bury a payload too large to fetch.
     Bury,
-    /// `lease.lua`: renew a process's lease.
+    /// `lease.lua`: renew a process's lease, name those that ended.
     Lease,
+    /// `reap.lua`: put a dead shard's jobs back.
+    Reap,
+    /// `release.lua`: forget a dead process.
+    Release,
+    /// `due.lua`: move due jobs to their queues.
+    Due,
 }
 
 impl Script {
-    const ALL: [Self; 5] = [Self::Turn, Self::Reconcile, Self::Resume, Self::Bury, Self::Lease];
+    const ALL: [Self; 8] = [
+        Self::Turn,
+        Self::Reconcile,
+        Self::Resume,
+        Self::Bury,
+        Self::Lease,
+        Self::Reap,
+        Self::Release,
+        Self::Due,
+    ];
 
     /// The Lua source.
     pub fn source(self) -> &'static str {
@@ -32,6 +47,9 @@ impl Script {
             Self::Resume => include_str!("scripts/resume.lua"),
             Self::Bury => include_str!("scripts/bury.lua"),
             Self::Lease => include_str!("scripts/lease.lua"),
+            Self::Reap => include_str!("scripts/reap.lua"),
+            Self::Release => include_str!("scripts/release.lua"),
+            Self::Due => include_str!("scripts/due.lua"),
         }
     }
 }
