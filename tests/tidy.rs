@@ -89,7 +89,7 @@ const SLEEP_PLACES: &[&str] = &[
     // Asks the command line for the worker's state, beside the worker.
     "examples/first_run.rs",
     // The one helper that polls for a state with a deadline.
-    "tests/support/",
+    "tests/support/wait.rs",
 ];
 
 /// Files that may hold `unsafe`, each block with a SAFETY line. None so far.
