@@ -79,6 +79,18 @@ pub fn reconcile(
     }
 }
 
+/// Appends the calls that return to its queue whatever lies in a shard's wait list and oversize list. The replies are the
+/// numbers of jobs handed back. Each atomic, and safe to repeat.
+pub fn hand_back_rest(scripts: &Scripts, home: &QueueKeys, queue: &QueueKeys, requests: &mut Requests) {
+    for (list, name) in
+        [(&queue.wait_list, keys::WAIT_LIST_BATCH), (&queue.oversize, keys::OVERSIZE_BATCH)]
+    {
+        let mut command = scripts.begin(Script::Reconcile, 4, 3, requests);
+        command.arg(&queue.list).arg(&queue.index).arg(list).arg(&home.index);
+        command.arg(name.as_bytes()).arg_u64(0).arg_u64(0);
+    }
+}
+
 /// Appends the question whether turn `number`, whose reply was lost, has run; from then on it never will. The reply is
 /// 1 or 0.
 pub fn resume(scripts: &Scripts, home: &QueueKeys, number: u64, requests: &mut Requests) {
