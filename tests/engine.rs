@@ -15,3 +15,9 @@ mod harness;
 
 #[path = "engine/jobs.rs"]
 mod jobs;
+#[path = "engine/bad_payloads.rs"]
+mod bad_payloads;
+#[path = "engine/crash.rs"]
+mod crash;
+#[path = "engine/stop.rs"]
+mod stop;

@@ -16,7 +16,6 @@ use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STOP_GRACE, STRAGGLER_DELAY, UN
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
 use crate::resp::{Backoff, Reply, Requests};
 use crate::shutdown::Phase;
-use crate::store::flight;
 use crate::store::turn::{BatchName, Turn, TurnReply};
 use crate::time::unix_now;
 
@@ -100,8 +99,8 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
         if let Phase::Stopping { deadline } = shard.phase.get()
             && Instant::now() > deadline + STOP_GRACE
         {
-            let jobs = cancel_all(shard).await + shard.live.borrow().len();
-            return Ending::LeftBehind { jobs };
+            cancel_all(shard).await;
+            return Ending::LeftBehind { jobs: shard.unreported() };
         }
         // Jobs at hand go on: they are in flight in Redis whatever happens to the connection.
         run_ready(shard).await;
@@ -142,9 +141,7 @@ async fn serve(
     let mut order: Vec<usize> = Vec::new();
     loop {
         if stop::step(shard, link).await? {
-            if shard.options.at_least_once {
-                link.call(|_, requests| flight::forget(&shard.turns.queues, requests)).await?;
-            }
+            stop::leave_nothing(shard, link).await?;
             return Ok(());
         }
         // With a backlog the next batch is asked for before this one runs, so that Redis works meanwhile. Without, a job
@@ -295,6 +292,13 @@ impl Shard {
         let waited =
             self.settled_at.get().is_none_or(|since| now.saturating_duration_since(since) >= ACK_DELAY);
         (waited || !fetches).then_some(0)
+    }
+
+    /// Jobs whose end Redis does not know: those that have not ended, and those whose end could not be reported.
+    fn unreported(&self) -> usize {
+        let open: usize = self.live.borrow().values().map(|batch| batch.open()).sum();
+        let ended = self.settlement.borrow().processed;
+        open + usize::try_from(ended).unwrap_or(usize::MAX)
     }
 
     /// The order in which a turn serves the queues: by priority, queues of equal priority taking turns to be first.

@@ -2,6 +2,7 @@
 //! every job.
 
 pub(crate) mod account;
+mod config;
 pub(crate) mod redis;
 mod worker;
 
@@ -11,5 +12,6 @@ mod redis_server;
 pub(crate) mod wait;
 
 pub(crate) use account::Account;
+pub(crate) use config::config_file;
 pub(crate) use redis::{Redis, json};
 pub(crate) use worker::{Worker, output_of};

@@ -23,7 +23,6 @@ const SHOWN_BYTES: usize = 300;
 pub(crate) struct Redis {
     server: RedisServer,
     conn: RefCell<Option<BlockingConnection>>,
-    /// The url without user and password.
     password: Option<&'static str>,
 }
 
@@ -206,7 +205,7 @@ impl Redis {
     /// How many of a worker's connections wait for a job in Redis.
     #[track_caller]
     pub(crate) fn waiting(&self) -> usize {
-        let waits = |line: &&String| line.contains("cmd=blmove") || line.contains("cmd=brpop");
+        let waits = |line: &&String| line.split(' ').any(|f| f.starts_with("flags=") && f.contains('b'));
         self.clients("jiggler-uring:").iter().filter(waits).count()
     }
 
