@@ -122,7 +122,13 @@ pub mod embedded;
 mod server;
 
 #[cfg(test)]
+#[path = "../tests/support/redis_server.rs"]
+mod redis_server;
+#[cfg(test)]
 mod test_redis;
+#[cfg(test)]
+#[path = "../tests/support/wait.rs"]
+mod wait;
 
 pub use client::{Client, NewJob};
 pub use handler::{Ctx, Handler, IntoJobResult, JobError, JobInfo, JobResult, Registry};

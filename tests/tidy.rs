@@ -89,9 +89,8 @@ const SLEEP_PLACES: &[&str] = &[
     "src/embedded/server.rs",
     // Asks the command line for the worker's state, beside the worker.
     "examples/first_run.rs",
-    // Wait for servers and states with a deadline, in tests and in the tool that measures from outside.
-    "src/test_redis.rs",
-    "tests/support/",
+    // The one helper that polls for a state with a deadline, in tests; and the tool that measures from outside.
+    "tests/support/wait.rs",
     "loadgen/",
 ];
 

@@ -62,7 +62,7 @@ where
     glommio::signal::block(&control::SIGNALS)
         .map_err(|error| LaunchError::Executor { what: "signals".to_owned(), reason: error.to_string() })?;
     loop {
-        let outcome = run_as(&process_uuid().to_string(), config, placement, url, factory)?;
+        let outcome = run_as(process_uuid().as_ref(), config, placement, url, factory)?;
         let fenced = outcome.endings.iter().any(|(_, how)| *how == Ending::Fenced);
         if !fenced || outcome.asked {
             tracing::info!("stopped");

@@ -115,6 +115,11 @@ impl Batch {
         self.open.get() == 0
     }
 
+    /// How many jobs are not settled.
+    pub(super) fn open(&self) -> usize {
+        self.open.get()
+    }
+
     /// How many jobs succeeded and wait for their ack.
     pub(super) fn owed(&self) -> usize {
         self.owed.get()

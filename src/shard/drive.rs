@@ -18,7 +18,6 @@ use crate::limits::{
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
 use crate::resp::{Backoff, Reply, Requests};
 use crate::shutdown::Phase;
-use crate::store::flight;
 use crate::store::turn::{BatchName, Turn, TurnReply};
 use crate::time::unix_now;
 
@@ -102,8 +101,8 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
         if let Phase::Stopping { deadline } = shard.phase.get()
             && Instant::now() > deadline + STOP_GRACE
         {
-            let jobs = cancel_all(shard).await + shard.live.borrow().len();
-            return Ending::LeftBehind { jobs };
+            cancel_all(shard).await;
+            return Ending::LeftBehind { jobs: shard.unreported() };
         }
         // Jobs at hand go on: they are in flight in Redis whatever happens to the connection.
         run_ready(shard).await;
@@ -155,7 +154,7 @@ impl Driver<'_> {
         let shard = self.shard;
         loop {
             if self.sent.is_empty() && stop::step(shard, &mut self.link).await? {
-                return self.leave().await;
+                return stop::leave_nothing(shard, &mut self.link).await;
             }
             // With a backlog the next batches are asked for before this one runs, so that Redis works meanwhile. Without,
             // a job that came alone is run first, and its ack travels with the fetch.
@@ -296,12 +295,6 @@ impl Driver<'_> {
         }
         Ok(())
     }
-
-    /// Nothing is left to do: what marks the shard in Redis goes.
-    async fn leave(&mut self) -> Result<(), LinkError> {
-        self.link.call(|_, requests| flight::forget(&self.shard.turns.queues, requests)).await?;
-        Ok(())
-    }
 }
 
 fn take_in(shard: &Rc<Shard>, reply: &Reply, sent: &SentTurn, order: &[usize]) -> Result<(), LinkError> {
@@ -350,6 +343,13 @@ async fn rest(shard: &Shard) {
 }
 
 impl Shard {
+    /// Jobs whose end Redis does not know: those that have not ended, and those whose end could not be reported.
+    fn unreported(&self) -> usize {
+        let open: usize = self.live.borrow().values().map(|batch| batch.open()).sum();
+        let ended = self.settlement.borrow().processed;
+        open + usize::try_from(ended).unwrap_or(usize::MAX)
+    }
+
     /// The order in which a turn serves the queues: by priority, queues of equal priority taking turns to be first.
     fn queue_order(&self, turn: u64, order: &mut Vec<usize>) {
         order.clear();

@@ -139,6 +139,21 @@ async fn hand_back_running(shard: &Shard, link: &mut Link) -> Result<(), LinkErr
     Ok(())
 }
 
+/// Hands back what lies in lists that no batch stands for, and removes the indexes; nothing of ours runs any more.
+///
+/// The wait list may hold a job whose delivery was lost, the oversize list payloads that were not buried yet. The lease
+/// goes with this process, so nobody would look for them here.
+pub(super) async fn leave_nothing(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
+    link.call(|scripts, requests| {
+        for queue in shard.turns.queues.iter() {
+            flight::hand_back_rest(scripts, shard.home(), queue, requests);
+        }
+        flight::forget(&shard.turns.queues, requests);
+    })
+    .await?;
+    Ok(())
+}
+
 /// How long the shard may sleep before the phase asks for something.
 pub(super) fn until_deadline(shard: &Shard, now: Instant) -> Option<Duration> {
     match shard.phase.get() {

@@ -127,6 +127,11 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                 }
                 // A key that is no list answers at once, each time: without a pause this would spin.
                 glommio::timer::Timer::new(WAIT_ERROR_PAUSE.max(backoff.pause())).await;
+                if !shard.options.at_least_once && waiter.is_armed() {
+                    // The one wait over all queues ends at the broken one; a turn still reads the others.
+                    shard.idle.set(false);
+                    shard.work.raise();
+                }
             }
         }
     }

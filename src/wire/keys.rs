@@ -90,7 +90,7 @@ pub const LEASES: &str = "jiggler:uring:leases";
 pub const WAIT_LIST_BATCH: &str = "w";
 
 /// The batch name of a shard's oversize list.
-const OVERSIZE_BATCH: &str = "o";
+pub const OVERSIZE_BATCH: &str = "o";
 
 /// What one of our processes publishes about itself and its shards.
 #[must_use]

@@ -1,0 +1,23 @@
+//! The whole program against a real Redis: each test starts the real binary and a redis-server of its own, does
+//! something to them, and reads from Redis what became of the jobs.
+//!
+//! A test's name is what it proves. It waits for states, never for guesses. When it fails it prints the worker's command
+//! line and log and everything that lies in Redis.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers fail the test they stand in; clippy sees only the functions with #[test]"
+)]
+
+#[path = "engine/harness/mod.rs"]
+mod harness;
+
+#[path = "engine/bad_payloads.rs"]
+mod bad_payloads;
+#[path = "engine/crash.rs"]
+mod crash;
+#[path = "engine/jobs.rs"]
+mod jobs;
+#[path = "engine/stop.rs"]
+mod stop;

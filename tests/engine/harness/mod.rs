@@ -1,0 +1,17 @@
+//! What a test of the whole program stands on: a Redis, a worker process, a faulty line between them, the account of
+//! every job.
+
+pub(crate) mod account;
+mod config;
+pub(crate) mod redis;
+mod worker;
+
+#[path = "../../support/redis_server.rs"]
+mod redis_server;
+#[path = "../../support/wait.rs"]
+pub(crate) mod wait;
+
+pub(crate) use account::Account;
+pub(crate) use config::config_file;
+pub(crate) use redis::{Redis, json};
+pub(crate) use worker::{Worker, output_of};

@@ -1,0 +1,263 @@
+//! A redis-server of the test's own, and the questions tests ask it.
+
+use std::cell::RefCell;
+
+use jiggler_uring::resp::blocking::BlockingConnection;
+use jiggler_uring::resp::{RedisUrl, Reply, Requests, Value};
+
+use super::redis_server::RedisServer;
+use super::wait::wait_until;
+
+pub(crate) const RETRIES: &str = "jiggler:set:retries";
+pub(crate) const DEAD: &str = "jiggler:set:dead";
+pub(crate) const SCHEDULED: &str = "jiggler:set:scheduled";
+
+/// Payloads in one push.
+const PUSH_JOBS: usize = 1_000;
+
+/// Elements of a key, and bytes of an element, that a failing test shows.
+const SHOWN_ELEMENTS: usize = 20;
+const SHOWN_BYTES: usize = 300;
+
+/// Prints all of its keys when the test fails.
+pub(crate) struct Redis {
+    server: RedisServer,
+    conn: RefCell<Option<BlockingConnection>>,
+    password: Option<&'static str>,
+}
+
+impl Redis {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(flags: &[&str]) -> Self {
+        Self { server: RedisServer::start_with(flags), conn: RefCell::new(None), password: None }
+    }
+
+    /// One that loses nothing when it is killed.
+    pub(crate) fn start_durable() -> Self {
+        Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    pub(crate) fn start_with_password(password: &'static str) -> Self {
+        let server = RedisServer::start_with(&["--requirepass", password]);
+        Self { server, conn: RefCell::new(None), password: Some(password) }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("unix://{}", self.server.socket().display())
+    }
+
+    pub(crate) fn tcp_url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.server.port())
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.server.port()
+    }
+
+    pub(crate) fn socket(&self) -> std::path::PathBuf {
+        self.server.socket()
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.conn.take();
+        self.server.kill();
+    }
+
+    /// Ends it in order.
+    pub(crate) fn shut_down(&mut self) {
+        let mut requests = Requests::new();
+        requests.command(&[b"SHUTDOWN"]);
+        // It closes the connection instead of answering.
+        let _closed = self.connect().call_one(&requests);
+        self.conn.take();
+        self.server.wait_for_end();
+    }
+
+    /// Starts it again where it was, and waits until it serves.
+    pub(crate) fn start_again(&mut self) {
+        self.server.start_again();
+        wait_until("redis has loaded its file", || self.try_run(&["PING"]).is_some());
+    }
+
+    fn connect(&self) -> BlockingConnection {
+        let mut url = self.tcp_url();
+        if let Some(password) = self.password {
+            url = url.replace("redis://", &format!("redis://:{password}@"));
+        }
+        BlockingConnection::connect(&RedisUrl::parse(&url).unwrap()).unwrap()
+    }
+
+    /// Runs one command that must not fail.
+    #[track_caller]
+    pub(crate) fn run<A: AsRef<[u8]>>(&self, args: &[A]) -> Reply {
+        let args: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
+        let mut requests = Requests::new();
+        requests.command(&args);
+        let mut conn = self.conn.borrow_mut();
+        conn.get_or_insert_with(|| self.connect()).call_one(&requests).unwrap()
+    }
+
+    fn try_run(&self, args: &[&str]) -> Option<Reply> {
+        let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
+        let mut requests = Requests::new();
+        requests.command(&args);
+        let url = RedisUrl::parse(&self.tcp_url()).unwrap();
+        BlockingConnection::connect(&url).ok()?.call_one(&requests).ok()
+    }
+
+    #[track_caller]
+    pub(crate) fn integer<A: AsRef<[u8]>>(&self, args: &[A]) -> i64 {
+        self.run(args).as_integer().unwrap()
+    }
+
+    /// Runs one command that answers with a list of strings.
+    #[track_caller]
+    pub(crate) fn list<A: AsRef<[u8]>>(&self, args: &[A]) -> Vec<Vec<u8>> {
+        let reply = self.run(args);
+        reply.as_array().unwrap().map(|value| value.as_bulk().unwrap().to_vec()).collect()
+    }
+
+    /// The text under a key, if there is one.
+    #[track_caller]
+    pub(crate) fn text(&self, key: &str) -> Option<String> {
+        let reply = self.run(&["GET", key]);
+        reply.as_nil_or_bulk().unwrap().map(|text| String::from_utf8_lossy(text).into_owned())
+    }
+
+    /// Keys that match a pattern, sorted.
+    #[track_caller]
+    pub(crate) fn keys(&self, pattern: &str) -> Vec<String> {
+        let keys = self.list(&["KEYS", pattern]);
+        let mut keys: Vec<String> = keys.into_iter().map(|key| String::from_utf8(key).unwrap()).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// Pushes payloads as producers do, the first to be taken first.
+    #[track_caller]
+    pub(crate) fn push<P: AsRef<[u8]>>(&self, queue: &str, payloads: &[P]) {
+        let key = format!("jiggler:list:{queue}");
+        for chunk in payloads.chunks(PUSH_JOBS) {
+            let mut args: Vec<&[u8]> = vec![b"LPUSH", key.as_bytes()];
+            args.extend(chunk.iter().map(AsRef::as_ref));
+            self.run(&args);
+        }
+    }
+
+    /// The payloads that wait in a queue, the next to be taken first.
+    #[track_caller]
+    pub(crate) fn queue(&self, queue: &str) -> Vec<String> {
+        let mut payloads = self.list(&["LRANGE", &format!("jiggler:list:{queue}"), "0", "-1"]);
+        payloads.reverse();
+        payloads.into_iter().map(|payload| String::from_utf8_lossy(&payload).into_owned()).collect()
+    }
+
+    /// Members of a sorted set with their scores, lowest first.
+    #[track_caller]
+    pub(crate) fn set(&self, key: &str) -> Vec<(String, f64)> {
+        let flat = self.list(&["ZRANGE", key, "0", "-1", "WITHSCORES"]);
+        let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).unwrap();
+        flat.chunks(2).map(|pair| (text(&pair[0]), text(&pair[1]).parse().unwrap())).collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn count(&self, set: &str) -> i64 {
+        self.integer(&["ZCARD", set])
+    }
+
+    #[track_caller]
+    pub(crate) fn processed(&self) -> u64 {
+        self.counter("jiggler:stats:processed_counter")
+    }
+
+    #[track_caller]
+    pub(crate) fn failures(&self) -> u64 {
+        self.counter("jiggler:stats:failures_counter")
+    }
+
+    #[track_caller]
+    fn counter(&self, key: &str) -> u64 {
+        self.text(key).map_or(0, |text| text.parse().unwrap())
+    }
+
+    /// One number out of INFO.
+    #[track_caller]
+    pub(crate) fn info(&self, section: &str, field: &str) -> u64 {
+        let reply = self.run(&["INFO", section]);
+        let text = String::from_utf8_lossy(reply.as_bulk().unwrap()).into_owned();
+        let value =
+            text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned));
+        value.unwrap().parse().unwrap()
+    }
+
+    /// The lines of CLIENT LIST whose connection has a name that contains a text.
+    #[track_caller]
+    pub(crate) fn clients(&self, name: &str) -> Vec<String> {
+        let reply = self.run(&["CLIENT", "LIST"]);
+        let text = String::from_utf8_lossy(reply.as_bulk().unwrap()).into_owned();
+        let named = |line: &&str| line.split(' ').any(|f| f.starts_with("name=") && f.contains(name));
+        text.lines().filter(named).map(str::to_owned).collect()
+    }
+
+    /// How many of a worker's connections wait for a job in Redis.
+    #[track_caller]
+    pub(crate) fn waiting(&self) -> usize {
+        let waits = |line: &&String| line.split(' ').any(|f| f.starts_with("flags=") && f.contains('b'));
+        self.clients("jiggler-uring:").iter().filter(waits).count()
+    }
+
+    /// The uuid of the one worker that publishes a heartbeat.
+    #[track_caller]
+    pub(crate) fn uuid(&self) -> String {
+        super::wait::wait_for("a heartbeat", || {
+            let key = self.keys("jiggler:svr:*").pop()?;
+            key.split(':').nth(2).map(str::to_owned)
+        })
+    }
+
+    fn show(&self) {
+        for key in self.keys("*") {
+            let kind = self.run(&["TYPE", &key]);
+            let kind = match kind.value() {
+                Value::Simple(kind) => String::from_utf8_lossy(kind).into_owned(),
+                other => format!("{other:?}"),
+            };
+            let values = match kind.as_str() {
+                "string" => self.text(&key).into_iter().map(String::into_bytes).collect(),
+                "list" => self.list(&["LRANGE", &key, "0", "-1"]),
+                "zset" => self.list(&["ZRANGE", &key, "0", "-1", "WITHSCORES"]),
+                "hash" => self.list(&["HGETALL", &key]),
+                _ => Vec::new(),
+            };
+            eprintln!("  {key} ({kind}, {} elements)", values.len());
+            for value in values.iter().take(SHOWN_ELEMENTS) {
+                eprintln!("    {}", value[..value.len().min(SHOWN_BYTES)].escape_ascii());
+            }
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        self.conn.take();
+        if self.password.is_none() && self.try_run(&["PING"]).is_some() {
+            eprintln!("redis holds:");
+            self.show();
+        } else {
+            eprintln!("redis does not answer");
+        }
+    }
+}
+
+/// Reads a payload.
+#[track_caller]
+pub(crate) fn json(payload: impl AsRef<[u8]>) -> serde_json::Value {
+    serde_json::from_slice(payload.as_ref()).unwrap()
+}

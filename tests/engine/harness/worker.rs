@@ -1,0 +1,163 @@
+//! The real program as a process: started, listened to, signalled, ended.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use super::redis::Redis;
+use super::wait::{wait_for, wait_until};
+
+/// Prints its command line and log when the test fails. Killed, by its id, when dropped.
+pub(crate) struct Worker {
+    child: Child,
+    command: String,
+    log: Arc<Mutex<Vec<String>>>,
+    listener: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts a worker on one core with a stop timeout of 1 s, unless the arguments say otherwise, and waits until it
+    /// works.
+    #[track_caller]
+    pub(crate) fn start(redis: &Redis, args: &[&str]) -> Self {
+        let worker = Self::launch(&redis.url(), args);
+        worker.wait_for_line(" working ");
+        worker
+    }
+
+    /// As [`Self::start`], with any url, and without waiting.
+    #[track_caller]
+    pub(crate) fn launch(url: &str, args: &[&str]) -> Self {
+        Self::launch_program(Path::new(env!("CARGO_BIN_EXE_jiggler-uring")), url, args)
+    }
+
+    #[track_caller]
+    pub(crate) fn launch_program(program: &Path, url: &str, args: &[&str]) -> Self {
+        let mut command = command(program);
+        command.args(["--redis-url", url]);
+        for (flag, value) in [("--cores", "1"), ("-t", "1")] {
+            if !args.contains(&flag) {
+                command.args([flag, value]);
+            }
+        }
+        Self::spawn(command.args(args))
+    }
+
+    #[track_caller]
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let text = format!("{command:?}");
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let listener = std::thread::spawn({
+            let log = Arc::clone(&log);
+            move || {
+                for line in stderr.split(b'\n').map_while(Result::ok) {
+                    log.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
+                }
+            }
+        });
+        Self { child, command: text, log, listener: Some(listener) }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Lines of the log that contain a text.
+    pub(crate) fn lines(&self, text: &str) -> Vec<String> {
+        self.log.lock().unwrap().iter().filter(|line| line.contains(text)).cloned().collect()
+    }
+
+    /// Waits until the log has a line with this text.
+    #[track_caller]
+    pub(crate) fn wait_for_line(&self, text: &str) {
+        wait_until(&format!("the log says: {text}"), || !self.lines(text).is_empty());
+    }
+
+    /// Sends a signal: `TERM`, `TSTP`, `INT`, `STOP`, `CONT`.
+    #[track_caller]
+    pub(crate) fn signal(&self, name: &str) {
+        // The shell's own kill: there is no safe call of it in the standard library.
+        let order = format!("kill -s {name} {}", self.pid());
+        assert!(Command::new("sh").args(["-c", &order]).status().unwrap().success());
+    }
+
+    /// Ends it as a crash would.
+    #[track_caller]
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.wait_for_end();
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
+        let status = wait_for("the worker ends", || self.child.try_wait().unwrap());
+        if let Some(listener) = self.listener.take() {
+            listener.join().unwrap();
+        }
+        status
+    }
+
+    /// Asks it to stop and checks that it ended well.
+    #[track_caller]
+    pub(crate) fn stop(&mut self) {
+        self.signal("TERM");
+        let status = self.wait_for_end();
+        assert_eq!(status.code(), Some(0), "how the worker ended");
+    }
+
+    #[track_caller]
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Seconds of processor time it has used.
+    #[track_caller]
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        // The name of the program, in parentheses, may hold blanks.
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let ticks: u64 = [fields[11], fields[12]].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+        ticks as f64 / TICKS_PER_SECOND
+    }
+}
+
+/// What the kernel tells user space on every Linux (`USER_HZ`).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Nothing to do about either failure: the process is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(listener) = self.listener.take() {
+            let _ = listener.join();
+        }
+        if std::thread::panicking() {
+            eprintln!("{}", self.command);
+            for line in &*self.log.lock().unwrap() {
+                eprintln!("  {line}");
+            }
+        }
+    }
+}
+
+/// The program with nothing of this process's environment that it would read.
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for variable in ["REDIS_URL", "APP_ENV", "RUST_LOG", "DYNO"] {
+        command.env_remove(variable);
+    }
+    command.stdout(Stdio::null());
+    command
+}
+
+/// Runs the program to its end with these arguments and no more.
+#[track_caller]
+pub(crate) fn output_of(args: &[&str]) -> Output {
+    let mut command = command(Path::new(env!("CARGO_BIN_EXE_jiggler-uring")));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).output().unwrap()
+}
