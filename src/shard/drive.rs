@@ -102,7 +102,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             && Instant::now() > deadline + STOP_GRACE
         {
             cancel_all(shard).await;
-            return Ending::LeftBehind { jobs: shard.unreported() };
+            return Ending::LeftBehind { jobs: shard.unreported(&sent) };
         }
         // Jobs at hand go on: they are in flight in Redis whatever happens to the connection.
         run_ready(shard).await;
@@ -344,10 +344,11 @@ async fn rest(shard: &Shard) {
 
 impl Shard {
     /// Jobs whose end Redis does not know: those that have not ended, and those whose end could not be reported.
-    fn unreported(&self) -> usize {
-        let open: usize = self.live.borrow().values().map(|batch| batch.open()).sum();
-        let ended = self.settlement.borrow().processed;
-        open + usize::try_from(ended).unwrap_or(usize::MAX)
+    fn unreported(&self, sent: &Sent) -> usize {
+        let unended: usize = self.live.borrow().values().map(|batch| batch.unended()).sum();
+        let ended =
+            self.settlement.borrow().processed + sent.iter().map(|turn| turn.settled.processed).sum::<u64>();
+        unended + usize::try_from(ended).unwrap_or(usize::MAX)
     }
 
     /// The order in which a turn serves the queues: by priority, queues of equal priority taking turns to be first.
