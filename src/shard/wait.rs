@@ -118,17 +118,14 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
             }
             Err(error) => {
                 tracing::debug!(shard = shard.options.shard, queue = %shard.queue(waiter.at).name, %error, "waiting failed");
-                // A fence would say so to the next turn.
-                shard.idle.set(false);
-                shard.work.raise();
                 if !matches!(error, Error::Redis(_)) {
                     conn = None;
                     stray_until = Some(Instant::now() + shard.options.block_time + CALL_TIMEOUT);
                 }
                 // A key that is no list answers at once, each time: without a pause this would spin.
                 glommio::timer::Timer::new(WAIT_ERROR_PAUSE.max(backoff.pause())).await;
-                if !shard.options.at_least_once && waiter.is_armed() {
-                    // The one wait over all queues ends at the broken one; a turn still reads the others.
+                if waiter.is_armed() {
+                    // A turn learns of a fence, and, at most once, still reads the queues behind the broken one.
                     shard.idle.set(false);
                     shard.work.raise();
                 }
