@@ -21,3 +21,5 @@ mod bad_payloads;
 mod crash;
 #[path = "engine/stop.rs"]
 mod stop;
+#[path = "engine/outage.rs"]
+mod outage;

@@ -15,7 +15,9 @@ use crate::limits::{
     CALL_TIMEOUT, CONTROL_CHUNK_BYTES, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL,
     STOP_GRACE,
 };
-use crate::resp::{Backoff, ConnOptions, Connection, Error, ReplyLimits, Requests, Value};
+use crate::resp::{
+    Backoff, ConnOptions, Connection, Error, RedisErrorKind, ReplyLimits, Requests, Value,
+};
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
 use crate::store::process;
@@ -99,7 +101,13 @@ impl Upkeep {
 
     /// Does what is due. How long to sleep.
     async fn beat_or_pause(&mut self) -> Duration {
-        match self.beat().await {
+        let mut result = self.beat().await;
+        if matches!(&result, Err(Error::Redis(error)) if error.kind() == RedisErrorKind::Noscript) {
+            // A flushed script cache is no outage: opening anew loads the scripts.
+            self.link = None;
+            result = self.beat().await;
+        }
+        match result {
             Ok(()) => {
                 self.backoff.reset();
                 if let Some(since) = self.outage.take() {
@@ -153,7 +161,6 @@ impl Upkeep {
         }
         for reply in conn.call(&requests).await? {
             if let Value::Error(error) = reply.value() {
-                // NOSCRIPT too: opening anew loads the scripts.
                 return Err(Error::Redis(error.to_owned()));
             }
         }
