@@ -23,3 +23,5 @@ mod crash;
 mod stop;
 #[path = "engine/outage.rs"]
 mod outage;
+#[path = "engine/faults.rs"]
+mod faults;
