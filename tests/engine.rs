@@ -25,3 +25,7 @@ mod stop;
 mod outage;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/idle.rs"]
+mod idle;
+#[path = "engine/queues.rs"]
+mod queues;
