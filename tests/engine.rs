@@ -21,3 +21,11 @@ mod crash;
 mod jobs;
 #[path = "engine/stop.rs"]
 mod stop;
+#[path = "engine/outage.rs"]
+mod outage;
+#[path = "engine/faults.rs"]
+mod faults;
+#[path = "engine/idle.rs"]
+mod idle;
+#[path = "engine/queues.rs"]
+mod queues;

@@ -1,5 +1,6 @@
 //! The shard's connection: opening it, and making sense of what was under way when the last one was lost.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
@@ -151,7 +152,9 @@ async fn hand_back_unknown(shard: &Shard, link: &mut Link) -> Result<(), LinkErr
         .await?;
     let mut unknown = Vec::new();
     for (queue, reply) in replies.iter().enumerate() {
-        for number in flight::read_batches(reply)? {
+        let mut numbers = flight::read_batches(reply)?;
+        numbers.sort_unstable_by_key(|number| Reverse(*number));
+        for number in numbers {
             let name = BatchName::Turn(number);
             let live = shard.live.borrow().values().any(|batch| batch.queue == queue && batch.name == name);
             let closing = shard.settlement.borrow().wholes.contains(&(queue, number));
@@ -175,22 +178,26 @@ async fn hand_back_unknown(shard: &Shard, link: &mut Link) -> Result<(), LinkErr
 }
 
 /// Makes Redis agree with what the shard knows of these batches, and closes those that are settled. Wait lists come
-/// together, whatever number of batches they are here.
+/// together, whatever number of batches they are here. What goes back goes back in its old order.
 pub(super) async fn sync(shard: &Shard, link: &mut Link, batches: &[Rc<Batch>]) -> Result<(), LinkError> {
-    let mut known: HashMap<(usize, BatchName), Known> = HashMap::new();
+    let mut known: HashMap<(usize, BatchName), (u64, Known)> = HashMap::new();
     for batch in batches {
-        batch.known(known.entry((batch.queue, batch.name)).or_default());
+        let (newest, known) = known.entry((batch.queue, batch.name)).or_default();
+        *newest = batch.id.max(*newest);
+        batch.known(known);
     }
-    for ((queue, name), known) in &mut known {
+    for ((queue, name), (_, known)) in &mut known {
         if *name == BatchName::Wait {
             shard.known_of_wait_list(*queue, known);
         }
     }
-    let known: Vec<_> = known.into_iter().collect();
+    let mut known: Vec<_> = known.into_iter().collect();
+    // What comes back last is taken next, so the oldest batch is the last.
+    known.sort_unstable_by_key(|(_, (newest, _))| Reverse(*newest));
     for chunk in known.chunks(RECONCILE_CALLS_MAX) {
         let replies = link
             .call(|scripts, requests| {
-                for ((queue, name), known) in chunk {
+                for ((queue, name), (_, known)) in chunk {
                     flight::reconcile(scripts, shard.home(), shard.queue(*queue), *name, known, requests);
                 }
             })
