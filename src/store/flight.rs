@@ -79,7 +79,8 @@ pub fn reconcile(
     }
 }
 
-/// Appends the question whether turn `number`, whose reply was lost, has run; from then on it never will. The reply is
+/// Appends the question whether turn `number`, whose reply was lost, has run; from then on it never will. Safe to
+/// repeat until the next turn is sent. The reply is
 /// 1 or 0.
 pub fn resume(scripts: &Scripts, home: &QueueKeys, number: u64, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Resume, 1, 1, requests);
@@ -99,7 +100,7 @@ pub fn read_batches(reply: &Reply) -> Result<Vec<u64>, Error> {
     let mut numbers = Vec::new();
     for name in reply.as_array()? {
         let name = name.as_bulk()?;
-        // The other field is the number of the last turn.
+        // The other fields are numbers of turns: the last one, and the last one refused.
         if let Some(number) = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) {
             numbers.push(number);
         }
