@@ -14,7 +14,9 @@ use jiggler_uring::resp::blocking::BlockingConnection;
 use jiggler_uring::resp::{Error, Reply, Requests};
 use jiggler_uring::store::flight::{self, Burial, Known};
 use jiggler_uring::store::scripts::{self, Scripts};
-use jiggler_uring::store::turn::{BatchName, QueueKeys, Settlement, Turn, TurnContext, TurnReply};
+use jiggler_uring::store::turn::{
+    BatchName, Destination, Move, QueueKeys, Settlement, Turn, TurnContext, TurnReply,
+};
 use jiggler_uring::wire::keys;
 use own_redis::OwnRedis;
 
@@ -93,6 +95,18 @@ impl Setup {
     }
 }
 
+/// A failed job of the batch that turn `batch` fetched.
+fn failure(batch: u64, raw: &'static [u8]) -> Settlement {
+    let job = Move {
+        from: (0, BatchName::Turn(batch)),
+        raw: Bytes::from_static(raw),
+        to: Destination::Retries,
+        score: 1e9,
+        payload: [raw, b" failed"].concat(),
+    };
+    Settlement { processed: 1, failed: 1, moves: vec![job], ..Settlement::default() }
+}
+
 /// The first answer may be lost with its connection. Were the second another, a settlement that was never made would
 /// count as made: failed jobs would be lost, finished ones would run again.
 #[test]
@@ -103,6 +117,23 @@ fn resume_gives_the_same_answer_when_its_own_reply_was_lost() {
     assert!(setup.turn(4, 1, &Settlement::default()).is_err(), "a refused turn may not run later");
     setup.fetch(5, 1);
     assert_eq!((setup.resume(5).unwrap(), setup.resume(5).unwrap()), (1, 1));
+}
+
+/// An error in the middle of a script undoes nothing. Were the turn noted by then, its report would never be repeated.
+#[test]
+fn a_turn_that_fails_at_a_key_of_another_type_counts_as_not_run() {
+    for broken in [keys::RETRIES, keys::PROCESSED, keys::FAILURES] {
+        let mut setup = Setup::new();
+        setup.push(b"job");
+        assert_eq!(setup.fetch(1, 1).fetched[0].payloads, [&b"job"[..]]);
+        setup.run(&[b"SET", broken.as_bytes(), b"no such thing"]);
+        assert!(setup.turn(2, 0, &failure(1, b"job")).is_err(), "{broken}");
+        assert_eq!(setup.resume(2).unwrap(), 0, "{broken}");
+        setup.run(&[b"DEL", broken.as_bytes()]);
+        setup.turn(3, 0, &failure(1, b"job")).unwrap();
+        assert_eq!(setup.number(&[b"ZCARD", keys::RETRIES.as_bytes()]), 1, "{broken}");
+        assert_eq!(setup.number(&[b"LLEN", &setup.queue().batch(BatchName::Turn(1))]), 0, "{broken}");
+    }
 }
 
 #[test]

@@ -23,11 +23,6 @@ end
 if last and tonumber(last) >= tonumber(ARGV[1]) then
   return redis.error_reply('STALE turn ' .. ARGV[1] .. ' comes after turn ' .. last)
 end
-redis.call('HSET', home, 't', ARGV[1])
-
-if ARGV[5] ~= '0' then redis.call('INCRBY', KEYS[1], ARGV[5]) end
-if ARGV[6] ~= '0' then redis.call('INCRBY', KEYS[2], ARGV[6]) end
-
 local at = 11
 local buried = false
 for _ = 1, tonumber(ARGV[10]) do
@@ -44,6 +39,12 @@ if buried then
   redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[7])
   redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[8]) + 1))
 end
+
+if ARGV[5] ~= '0' then redis.call('INCRBY', KEYS[1], ARGV[5]) end
+if ARGV[6] ~= '0' then redis.call('INCRBY', KEYS[2], ARGV[6]) end
+-- What is above can fail, at a set or counter of another type; the turn then counts as not run and is reported again,
+-- to which moves are indifferent.
+redis.call('HSET', home, 't', ARGV[1])
 
 local singles = tonumber(ARGV[at])
 at = at + 1
