@@ -99,7 +99,7 @@ impl<'a> World<'a> {
                 self.turn(shard, *wanted, *first, *fate)?;
             }
             Step::Wait { shard, queue, seen } => {
-                self.wait(shard % shards, queue % self.queues.len(), *seen)?
+                self.wait(shard % shards, queue % self.queues.len(), *seen)?;
             }
             Step::HandBack { shard } => {
                 self.shards[shard % shards].give_up();
