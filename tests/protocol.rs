@@ -203,3 +203,23 @@ fn equal_payloads_count_once_each_in_a_reconcile() {
     assert_eq!(setup.reconcile(BatchName::Turn(1), &Known::default()), 1);
     assert_eq!(setup.number(&[b"HEXISTS", &setup.queue().index, b"1"]), 0);
 }
+
+/// A Redis that is full of jobs gets room by running them: acks and fetches must pass where pushes are refused.
+#[test]
+fn a_redis_at_its_memory_limit_can_be_drained() {
+    let mut setup = Setup::new();
+    (0..100).for_each(|_| setup.push(&[b'x'; 10_000]));
+    setup.run(&[b"CONFIG", b"SET", b"maxmemory", b"1"]);
+    let key = keys::queue("a");
+    let mut requests = Requests::new();
+    requests.command(&[b"LPUSH", key.as_bytes(), b"refused"]);
+    assert!(matches!(setup.conn.call_one(&requests), Err(Error::Redis(error)) if error.code() == "OOM"));
+    let mut settled = Settlement::default();
+    for number in 1..=2 {
+        let fetched = setup.turn(number, 50, &settled).unwrap().fetched;
+        assert_eq!(fetched[0].payloads.len(), 50);
+        settled = Settlement { processed: 50, wholes: vec![(0, number)], ..Settlement::default() };
+    }
+    assert!(setup.turn(3, 50, &settled).unwrap().fetched.is_empty());
+    assert_eq!(setup.run(&[b"GET", keys::PROCESSED.as_bytes()]).as_bulk().unwrap(), b"100");
+}
