@@ -97,6 +97,10 @@ impl Connection {
     pub async fn send(&mut self, requests: &Requests) -> Result<(), Error> {
         self.usable()?;
         self.broken = true;
+        if self.pipeline.pending() == 0 {
+            // What came beyond all answers would be taken for the answer to this.
+            self.pipeline.next_reply()?;
+        }
         self.pipeline.push(requests)?;
         while !self.pipeline.output().is_empty() {
             match (&mut &*self.socket.fd.get_ref()).write(self.pipeline.output()) {
