@@ -182,6 +182,20 @@ fn a_peer_that_never_answers_is_given_up_at_the_deadline() {
     thread.join().unwrap();
 }
 
+/// The watchdog of the long wait sleeps on; a shorter deadline must not wait for it.
+#[test]
+fn a_short_deadline_after_a_long_one_holds() {
+    let (url, thread) = peer(|peer| peer.until_closed());
+    on_executor(move || async move {
+        let mut conn = open(&url).await.unwrap();
+        conn.send(&command(&[b"ASK"])).await.unwrap();
+        assert!(poll_once(conn.reply_within(LONG)).await.is_none());
+        glommio::executor().yield_task_queue_now().await;
+        assert!(matches!(conn.reply_within(SHORT).await, Err(Error::Timeout { .. })));
+    });
+    thread.join().unwrap();
+}
+
 /// What came before the deadline counts, however late it is read.
 #[test]
 fn an_answer_read_after_its_deadline_is_not_lost() {
