@@ -17,15 +17,15 @@ mod harness;
 mod bad_payloads;
 #[path = "engine/crash.rs"]
 mod crash;
-#[path = "engine/jobs.rs"]
-mod jobs;
-#[path = "engine/stop.rs"]
-mod stop;
-#[path = "engine/outage.rs"]
-mod outage;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/idle.rs"]
 mod idle;
+#[path = "engine/jobs.rs"]
+mod jobs;
+#[path = "engine/outage.rs"]
+mod outage;
 #[path = "engine/queues.rs"]
 mod queues;
+#[path = "engine/stop.rs"]
+mod stop;
