@@ -23,8 +23,8 @@ end
 if last and tonumber(last) >= tonumber(ARGV[1]) then
   return redis.error_reply('STALE turn ' .. ARGV[1] .. ' comes after turn ' .. last)
 end
--- The mark that resume.lua left is of no use any more. This comes first for another reason too: a script that began with a
--- write that needs no memory may go on where `maxmemory` is reached, and acks are what gives memory back.
+-- The mark that resume.lua left is of no use any more. That this comes first has another reason: a script that began with
+-- a write that needs no memory may go on where `maxmemory` is reached, and acks are what gives memory back.
 redis.call('HDEL', home, 'r')
 
 local at = 11
