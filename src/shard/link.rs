@@ -105,20 +105,20 @@ pub(super) fn check(reply: Reply) -> Result<Reply, LinkError> {
 ///
 /// A turn whose reply was lost has either run, and then its settlement is done, or never will, and then it is reported
 /// again. Batches that Redis knows and the shard does not are handed back: the lost reply carried them. For the others
-/// Redis is told what is settled. Round trips: at most three, and one for each [`RECONCILE_CALLS_MAX`] batches.
+/// Redis is told what is settled. Round trips: three, and one for each [`RECONCILE_CALLS_MAX`] batches.
 pub(super) async fn resume(
     shard: &Shard,
     link: &mut Link,
     lost: &mut Option<SentTurn>,
 ) -> Result<(), LinkError> {
-    if let Some(turn) = lost {
-        let replies = link.call(|s, r| flight::resume(s, shard.home(), turn.number, r)).await?;
-        let has_run = replies.first().map(Reply::as_integer).transpose()? == Some(1);
-        if let Some(turn) = lost.take()
-            && !has_run
-        {
-            shard.report_again(turn.settled);
-        }
+    // Turns begin at 1. Asked of none, the answer says nothing, but a fence is noticed before anything else is asked.
+    let number = lost.as_ref().map_or(0, |turn| turn.number);
+    let replies = link.call(|s, r| flight::resume(s, shard.home(), number, r)).await?;
+    let has_run = replies.first().map(Reply::as_integer).transpose()? == Some(1);
+    if let Some(turn) = lost.take()
+        && !has_run
+    {
+        shard.report_again(turn.settled);
     }
     if !shard.options.at_least_once {
         return Ok(());
