@@ -18,7 +18,7 @@ use jiggler_uring::limits::{EXECUTOR_IO_BYTES, READ_CHUNK_BYTES};
 use jiggler_uring::resp::error::HandshakeError;
 use jiggler_uring::resp::{ConnOptions, Connection, Error, RedisUrl, Reply, ReplyLimits, Requests, Value};
 use own_redis::OwnRedis;
-use peer::{peer, raw_peer};
+use peer::{Peer, peer, raw_peer};
 
 /// A deadline that a test waits for.
 const SHORT: Duration = Duration::from_millis(50);
@@ -170,7 +170,7 @@ fn a_peer_that_closes_in_mid_reply() {
 
 #[test]
 fn a_peer_that_never_answers_is_given_up_at_the_deadline() {
-    let (url, thread) = peer(|peer| peer.until_closed());
+    let (url, thread) = peer(Peer::until_closed);
     on_executor(move || async move {
         let mut conn = open(&url).await.unwrap();
         conn.send(&command(&[b"ASK"])).await.unwrap();
@@ -185,7 +185,7 @@ fn a_peer_that_never_answers_is_given_up_at_the_deadline() {
 /// The watchdog of the long wait sleeps on; a shorter deadline must not wait for it.
 #[test]
 fn a_short_deadline_after_a_long_one_holds() {
-    let (url, thread) = peer(|peer| peer.until_closed());
+    let (url, thread) = peer(Peer::until_closed);
     on_executor(move || async move {
         let mut conn = open(&url).await.unwrap();
         conn.send(&command(&[b"ASK"])).await.unwrap();
@@ -270,7 +270,7 @@ fn a_peer_that_refuses() {
 
 #[test]
 fn a_stopper_ends_a_pending_read() {
-    let (url, thread) = peer(|peer| peer.until_closed());
+    let (url, thread) = peer(Peer::until_closed);
     on_executor(move || async move {
         let mut conn = open(&url).await.unwrap();
         let stopper = conn.stopper();

@@ -117,18 +117,17 @@ pub(super) fn check(reply: Reply) -> Result<Reply, LinkError> {
 ///
 /// A turn whose reply was lost has either run, and then its settlement is done, or never will, and then it is reported
 /// again. Batches that Redis knows and the shard does not are handed back: the lost reply carried them. For the others
-/// Redis is told what is settled. Round trips: at most three, and one for each [`RECONCILE_CALLS_MAX`] batches.
+/// Redis is told what is settled. Round trips: three, and one for each [`RECONCILE_CALLS_MAX`] batches.
 pub(super) async fn resume(shard: &Shard, link: &mut Link, lost: &mut Sent) -> Result<(), LinkError> {
-    if let Some(newest) = lost.back() {
-        let number = newest.number;
-        let replies = link.call(|s, r| flight::resume(s, shard.home(), number, r)).await?;
-        let last_run = replies.first().map(Reply::as_integer).transpose()?.unwrap_or(0);
-        let last_run = u64::try_from(last_run).unwrap_or(0);
-        // Later ones first, so that the settlements end up in the order in which they were made.
-        while let Some(turn) = lost.pop_back() {
-            if turn.number > last_run {
-                shard.report_again(turn.settled);
-            }
+    // Turns begin at 1. Asked of none, the answer says nothing, but a fence is noticed before anything else is asked.
+    let newest = lost.back().map_or(0, |turn| turn.number);
+    let replies = link.call(|s, r| flight::resume(s, shard.home(), newest, r)).await?;
+    let last_run = replies.first().map(Reply::as_integer).transpose()?.unwrap_or(0);
+    let last_run = u64::try_from(last_run).unwrap_or(0);
+    // Later ones first, so that the settlements end up in the order in which they were made.
+    while let Some(turn) = lost.pop_back() {
+        if turn.number > last_run {
+            shard.report_again(turn.settled);
         }
     }
     if !shard.options.at_least_once {

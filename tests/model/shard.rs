@@ -1,7 +1,7 @@
 //! What one shard knows: its batches, how far each job is, and what its next turn will report.
 //!
-//! The knowledge of a real shard, without its executor: jobs "run" when a step says so. Tenures are the oracle's name for
-//! one stay of one job in one in-flight list.
+//! The knowledge of a real shard, without its executor: jobs "run" when a step says so. A tenure is the oracle's number
+//! for one stay of one job in one in-flight list.
 
 use std::rc::Rc;
 

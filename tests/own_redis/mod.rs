@@ -77,7 +77,11 @@ impl OwnRedis {
     }
 
     pub(crate) fn url(&self) -> RedisUrl {
-        RedisUrl::parse(&format!("unix://{}", self.socket().display())).unwrap()
+        RedisUrl::parse(&self.url_text()).unwrap()
+    }
+
+    pub(crate) fn url_text(&self) -> String {
+        format!("unix://{}", self.socket().display())
     }
 
     pub(crate) fn connect(&self) -> BlockingConnection {
