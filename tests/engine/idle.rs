@@ -8,6 +8,13 @@ use crate::harness::{Redis, Worker};
 /// Long enough for a lease renewal in it and for a loop that spins slowly to show.
 const SPAN: Duration = Duration::from_secs(5);
 
+/// What lease, heartbeat and poller may send in that time, however their periods fall into it; a loop that asks ten times a
+/// second sends twice as much. How little it is on the average is loadgen's to measure.
+const COMMANDS_MAX: u64 = 25;
+
+/// Far below the time for which a waiting connection blocks.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
 fn check_idle(queues: &str, waiters: usize, mode: &str) {
     let redis = Redis::start();
     let mut worker = Worker::start(&redis, &["--cores", "2", "-q", queues, "--mode", mode]);
@@ -18,12 +25,12 @@ fn check_idle(queues: &str, waiters: usize, mode: &str) {
     let after = (commands(), worker.cpu_seconds());
     // One of them is the question itself.
     let sent = after.0 - before.0 - 1;
-    assert!(sent < 2 * SPAN.as_secs(), "{sent} commands in {SPAN:?}");
+    assert!(sent < COMMANDS_MAX, "{sent} commands in {SPAN:?}");
     let used = after.1 - before.1;
-    assert!(used < 0.1, "{used} s of processor time in {SPAN:?}");
+    assert!(used < 0.2, "{used} s of processor time in {SPAN:?}");
     let last = queues.rsplit(',').next().unwrap();
     redis.push(last, &[r#"{"name":"Noop"}"#]);
-    wait_within(Duration::from_secs(1), "the job runs", || (redis.processed() == 1).then_some(()));
+    wait_within(AT_ONCE, "the job runs", || (redis.processed() == 1).then_some(()));
     wait_until("both wait again", || redis.waiting() == waiters);
     worker.stop();
 }
@@ -54,8 +61,8 @@ fn a_worker_whose_slots_are_all_taken_neither_polls_nor_spins() {
     let before = (commands(), worker.cpu_seconds());
     measure_over(SPAN);
     let after = (commands(), worker.cpu_seconds());
-    assert!(after.0 - before.0 - 1 < 2 * SPAN.as_secs(), "{} commands in {SPAN:?}", after.0 - before.0);
-    assert!(after.1 - before.1 < 0.1, "{} s of processor time in {SPAN:?}", after.1 - before.1);
+    assert!(after.0 - before.0 - 1 < COMMANDS_MAX, "{} commands in {SPAN:?}", after.0 - before.0);
+    assert!(after.1 - before.1 < 0.2, "{} s of processor time in {SPAN:?}", after.1 - before.1);
 }
 
 #[test]
@@ -71,7 +78,7 @@ fn a_quiet_worker_neither_polls_nor_spins() {
     let before = (commands(), worker.cpu_seconds());
     measure_over(SPAN);
     let after = (commands(), worker.cpu_seconds());
-    assert!(after.0 - before.0 - 1 < 2 * SPAN.as_secs(), "{} commands in {SPAN:?}", after.0 - before.0);
-    assert!(after.1 - before.1 < 0.1, "{} s of processor time in {SPAN:?}", after.1 - before.1);
+    assert!(after.0 - before.0 - 1 < COMMANDS_MAX, "{} commands in {SPAN:?}", after.0 - before.0);
+    assert!(after.1 - before.1 < 0.2, "{} s of processor time in {SPAN:?}", after.1 - before.1);
     assert_eq!(redis.queue("default").len(), 100);
 }

@@ -10,7 +10,7 @@ use crate::harness::{Account, Redis, Worker, config_file};
 const JOBS: usize = 8_000;
 
 /// Consumption must be back so soon after Redis is.
-const BACK_WITHIN: Duration = Duration::from_secs(5);
+const BACK_WITHIN: Duration = Duration::from_secs(15);
 
 /// Drains [`JOBS`] traced jobs with two shards; in the middle Redis is ended by `end` and started again.
 fn check_restart(end: fn(&mut Redis)) {

@@ -8,7 +8,7 @@ use crate::harness::wait::{wait_until, wait_within};
 use crate::harness::{Redis, Worker, config_file, json};
 
 /// A tenth of the time after which a wait in Redis ends by itself.
-const WAKE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+const WAKE_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A job that leaves the name of its queue and its number in the dead set.
 fn marked(queue: &str, number: usize) -> String {
