@@ -7,7 +7,7 @@ use crate::harness::redis::DEAD;
 use crate::harness::wait::{wait_until, wait_within};
 use crate::harness::{Redis, Worker, config_file, json};
 
-/// A tenth of the time after which a wait in Redis ends by itself.
+/// Below the time after which a wait in Redis ends by itself, 20 s.
 const WAKE_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A job that leaves the name of its queue and its number in the dead set.
