@@ -29,3 +29,7 @@ mod faults;
 mod idle;
 #[path = "engine/queues.rs"]
 mod queues;
+#[path = "engine/command_line.rs"]
+mod command_line;
+#[path = "engine/heartbeat.rs"]
+mod heartbeat;
