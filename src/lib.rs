@@ -1,4 +1,92 @@
-//! jiggler-uring.
+//! jiggler-uring: background jobs on Redis, crash-safe by default, one io_uring executor per core.
+//!
+//! It speaks the wire format of the Ruby gem `jiggler`: Ruby programs push jobs, this runs them, and `Jiggler.summary`
+//! still tells the truth. As a program it brings a few harmless jobs ([`builtin`]); as a library it runs yours:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use jiggler_uring::{Ctx, JobError, JobResult, Registry};
+//!
+//! struct App {
+//!     greeting: String,
+//! }
+//!
+//! // Runs for `{"name":"Greet","args":["Ada"],"retries":3,"jid":"0d655a187e214821"}`.
+//! async fn greet(ctx: Ctx<App>, name: String) -> JobResult {
+//!     if name.is_empty() {
+//!         return Err(JobError::new("NoName", "whom shall I greet?")); // retried, or dead when it has no retries left
+//!     }
+//!     println!("{}, {name}", ctx.state().greeting);
+//!     Ok(())
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     jiggler_uring::worker(|_core| async {
+//!         let app = App { greeting: "hello".to_owned() };
+//!         Ok::<_, JobError>(Registry::new(app).job("Greet", greet))
+//!     })
+//!     .run() // the whole command line: --cores 8, -q mails:2, enqueue, summary, --help
+//! }
+//! ```
+//!
+//! # The life of a job
+//!
+//! ```text
+//!  producer ── LPUSH jiggler:list:<queue> ──► queue
+//!                                              │ turn: one round trip settles what ran and moves up to n jobs, atomically
+//!                                              ▼
+//!                     in flight: {jiggler:list:<queue>}:inflight:<uuid>:<shard>:<turn>, owned by one shard
+//!                                              │ parse ► look up ► decode arguments ► poll, panics caught
+//!                     ┌────────────────────────┼────────────────────────────┐
+//!                 Ok: ack                 Err: retry set, then ack     exhausted or no job: dead set, then ack
+//!                     ▼                        ▼                            ▼
+//!                   gone              poller of a Ruby server        inspected, pruned
+//! ```
+//!
+//! An idle shard does not poll: one connection per queue blocks in a move (`BLMOVE`) of one job into the shard's wait list.
+//! What a killed process held stays in its in-flight lists, under keys that its lease names.
+//!
+//! # The process
+//!
+//! ```text
+//! main ─ config ─ boot checks ─ placement ─┬─ shard 0 … n-1   one pinned executor each: connection, slots, handlers
+//!                                          └─ control         one more: lease, heartbeat, signals
+//! ```
+//!
+//! # The map
+//!
+//! A module imports its own folder and lower layers; `tests/tidy.rs` holds that.
+//!
+//! | layer | modules | what for |
+//! |---|---|---|
+//! | 6 process | [`cli`] [`config`] [`boot`] [`embedded`] [`builtin`] `server` | from a command line to an exit code |
+//! | 5 runtime | `shard` `control`, [`admin`] | running jobs; keeping the process known; what operators ask |
+//! | 4 api | `handler` [`client`] `mesh` | what users write; pushing jobs; what control and shards say |
+//! | 3 store | [`store`] | every Redis command and script |
+//! | 2 transport | [`resp`]: `conn` `blocking` | sockets |
+//! | 1 formats | [`job`] [`wire`] [`resp`]: codec, pipeline, url | bytes in, values out: no socket, no clock |
+//! | 0 base | [`limits`] [`time`] [`ids`] [`stats`] [`shutdown`] `event` | |
+//!
+//! # Invariants
+//!
+//! - At least once: at every instant each accepted job is in a queue, in flight, in the retry, scheduled or dead set. The
+//!   ack is the last step; nothing is acked that did not run.
+//! - Payload bytes are never re-serialised: what is retried or buried keeps its arguments, unknown fields and order.
+//! - No lock is shared between cores; no state either, but counters that one core writes ([`stats`]).
+//! - No job code can delay the lease: control runs none.
+//! - No read on a live connection is raced or dropped; to stop one, its socket is shut down.
+//! - Nothing is polled: a wait is a blocking command, a timer or an event.
+//! - Every buffer, batch, queue and reply has a bound in [`limits`].
+//! - A panic of a handler ends its job and nothing else.
+//! - A password is in no log line, error, heartbeat or connection name.
+//!
+//! # What this version does not do
+//!
+//! It moves no due jobs from the retry and scheduled sets to their queues, and it does not take over the jobs of a process
+//! that was killed: they stay in its in-flight lists. Both need, for now, a Ruby server beside it (for due jobs) or an
+//! operator (for killed processes). The heartbeat says so: its poller flag is 0.
+
 // L0 base
 mod event;
 pub mod ids;
@@ -42,5 +130,6 @@ mod test_redis;
 #[path = "../tests/support/wait.rs"]
 mod wait;
 
+pub use client::{Client, NewJob};
 pub use handler::{Ctx, Handler, IntoJobResult, JobError, JobInfo, JobResult, Registry};
 pub use server::{Core, Worker, worker};

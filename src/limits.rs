@@ -114,8 +114,12 @@ pub const BATCH_JOBS_MAX: usize = 500;
 /// Most bytes of payload one turn fetches, a single larger payload excepted.
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Most jobs a shard holds unstarted: one batch that runs and one that is on its way.
-pub const READ_AHEAD_JOBS_MAX: usize = 2 * BATCH_JOBS_MAX;
+/// Turns of one shard that Redis may have at once, when there is a backlog: one it works on and one it finds next, so that
+/// neither side waits for the other's wake-up.
+pub const TURNS_IN_FLIGHT_MAX: usize = 2;
+
+/// Most jobs a shard holds unstarted: one batch that runs and those on their way.
+pub const READ_AHEAD_JOBS_MAX: usize = (1 + TURNS_IN_FLIGHT_MAX) * BATCH_JOBS_MAX;
 
 /// How soon a job that is read ahead must be likely to start, at least once (P8).
 pub const READ_AHEAD_HORIZON: Duration = Duration::from_millis(4);
@@ -148,10 +152,10 @@ pub const RECONCILE_CALLS_MAX: usize = 64;
 pub const WAIT_CHUNK_BYTES: usize = 8 * 1024;
 
 /// Shortest time one blocking call waits in Redis.
-pub const WAIT_TIME_MIN: Duration = Duration::from_secs(10);
+pub const WAIT_TIME_MIN: Duration = Duration::from_secs(20);
 
 /// Commands per second that all waiting connections of an idle process may send together, for the time above.
-pub const WAIT_COMMANDS_PER_SECOND_MAX: f64 = 0.2;
+pub const WAIT_COMMANDS_PER_SECOND_MAX: f64 = 0.1;
 
 /// Pause after an error of a waiting connection, so that one that answers at once, each time, does not spin.
 pub const WAIT_ERROR_PAUSE: Duration = Duration::from_millis(500);
@@ -245,9 +249,6 @@ pub const REDIS_MIN: (u32, u32) = (6, 2);
 // The private Redis
 // ---------------------------------------------------------------------------------------------------------------
 
-/// Longest path of a unix socket in bytes: `sockaddr_un` has 108, one for the closing zero.
-pub const SOCKET_PATH_BYTES_MAX: usize = 107;
-
 /// How long a private Redis may take from its start, or from its last word that it is loading, to its first answer.
 pub const EMBEDDED_START_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -318,3 +319,27 @@ pub const INSPECT_HEARTBEATS_PER_CALL: usize = 100;
 
 /// Queue lengths read at once.
 pub const INSPECT_QUEUES_PER_CALL: usize = 1_000;
+
+// ---------------------------------------------------------------------------------------------------------------
+// Recovery and due jobs
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Dead processes a lease renewal names at once; the others come with the next ones.
+pub const DEAD_PROCESSES_MAX: usize = 16;
+
+/// How long the fence of a reaped shard stays: a process that was paused for longer finds nothing that stops it. Each
+/// fence is two short keys a queue.
+pub const FENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Shards and queues a lease may name: what no process of ours exceeds ([`CORES_MAX`], [`QUEUES_MAX`]). A lease that names
+/// more was not written by us and is left alone.
+pub const LEASE_SHARDS_MAX: usize = CORES_MAX;
+
+/// Due jobs moved from each set by one script call: some 2 ms of Redis's time with short payloads.
+pub const DUE_JOBS_MAX: usize = 500;
+
+/// How much of a poll interval is cut short at random, at most, so that many processes do not look at one moment.
+pub const POLL_JITTER: f64 = 0.2;
+
+/// Shortest pause between two looks at the sets that found nothing: bounds what a clock that jumps can cost.
+pub const DUE_PAUSE_MIN: Duration = Duration::from_millis(5);

@@ -16,6 +16,7 @@ use source::Source;
 /// The layer of each module; the longest prefix counts. A module imports its own layer and lower ones.
 const LAYERS: &[(&str, u8)] = &[
     // L0 base
+    ("event", 0),
     ("limits", 0),
     ("time", 0),
     ("ids", 0),
@@ -88,18 +89,26 @@ const SLEEP_PLACES: &[&str] = &[
     "src/embedded/server.rs",
     // Asks the command line for the worker's state, beside the worker.
     "examples/first_run.rs",
-    // The one helper that polls for a state with a deadline.
+    // The one helper that polls for a state with a deadline, in tests; and the tool that measures from outside.
     "tests/support/wait.rs",
+    "loadgen/",
 ];
 
-/// Files that may hold `unsafe`, each block with a SAFETY line. None so far.
-const UNSAFE_PLACES: &[&str] = &[];
+/// Files that may hold `unsafe`, each block with a SAFETY line.
+const UNSAFE_PLACES: &[&str] = &[
+    // A child that dies with its parent: only code between fork and exec can ask the kernel for it.
+    "loadgen/src/child.rs",
+];
 
 /// Most lines of a file without its inline tests. Split before.
 const LINES_MAX: usize = 400;
 
-/// Most characters of a line; the formatter leaves long literals and comments alone.
-const COLUMNS_MAX: usize = 120;
+/// Most characters of a line: the formatter breaks code at 110 and leaves comments alone. A line that is long by its one
+/// long literal is let through: broken, it could not be searched for.
+const COLUMNS_MAX: usize = 125;
+
+/// A literal of this many characters may make its line too long.
+const LITERAL_CHARS_LONG: usize = 60;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -321,7 +330,9 @@ fn broken_lines(source: &Source) -> Vec<String> {
     for (index, line) in source.text.lines().enumerate() {
         let place = format!("{}:{}", source.path, index + 1);
         let columns = line.chars().count();
-        if columns > COLUMNS_MAX && !line.contains("://") {
+        let by_literal =
+            |(at, text): &(usize, String)| *at == index + 1 && text.chars().count() >= LITERAL_CHARS_LONG;
+        if columns > COLUMNS_MAX && !line.contains("://") && !source.literals.iter().any(by_literal) {
             broken.push(format!("{place}: {columns} columns, at most {COLUMNS_MAX}: break the line"));
         }
         for word in ["TODO", "FIXME", "XXX", "HACK"] {

@@ -1,36 +1,35 @@
-//! The engine's commands as the null client sends them: one place to compare with what the engine sends.
+//! The engine's commands as the null client sends them: fetch and ack are built by the engine's own library.
 
+use std::rc::Rc;
+
+use jiggler_uring::limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT};
 use jiggler_uring::resp::encode::Requests;
+use jiggler_uring::store::scripts::Scripts;
+use jiggler_uring::store::turn::{QueueKeys, Settlement, Turn, TurnContext};
+use jiggler_uring::time::unix_now;
 use serde::Serialize;
 
 use crate::drive::Payloads;
 use crate::keys;
 
-/// One turn of a shard: acknowledge the finished batch, count its jobs, fetch the next batch.
-///
-/// KEYS: 1 queue, 2 index of the shard's batches (hash), 3 batch list to fill, 4 processed counter, 5 finished batch
-/// list. ARGV: 1 jobs wanted (0: none), 2 jobs of the finished batch (0: there is none). Returns the jobs, oldest first.
-pub(crate) const TURN: &str = "\
-if ARGV[2] ~= '0' then
-  redis.call('UNLINK', KEYS[5])
-  redis.call('HDEL', KEYS[2], KEYS[5])
-  redis.call('INCRBY', KEYS[4], ARGV[2])
-end
-if ARGV[1] == '0' then return {} end
-local jobs = redis.call('RPOP', KEYS[1], ARGV[1])
-if not jobs then return {} end
-redis.call('RPUSH', KEYS[3], unpack(jobs))
-redis.call('HSET', KEYS[2], KEYS[3], #jobs)
-return jobs
-";
+/// Stands in for a worker's process id, of the same length.
+const UUID: &str = "0123456789ab";
+
+/// The null client plays one shard.
+const SHARD: usize = 0;
+
+/// Position of the one queue in the shard's list.
+const ONLY_QUEUE: usize = 0;
 
 /// What is sent again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Design {
-    /// At least once: one [`TURN`] per batch.
-    Turn,
-    /// At most once: `RPOP q n`.
+    /// The engine at least once: one turn per batch, which settles the batch before.
+    AtLeastOnce,
+    /// The engine at most once: one turn per batch, nothing kept in flight.
+    AtMostOnce,
+    /// `RPOP q n`: the least that takes jobs, for comparison.
     Pop,
     /// Enqueue: `LPUSH q job …`.
     Push,
@@ -38,20 +37,16 @@ pub(crate) enum Design {
 
 impl Design {
     /// All of them, in the order of the table.
-    pub(crate) const ALL: [Self; 3] = [Self::Turn, Self::Pop, Self::Push];
+    pub(crate) const ALL: [Self; 4] = [Self::AtLeastOnce, Self::AtMostOnce, Self::Pop, Self::Push];
 
     /// The row's title.
     pub(crate) fn describe(self) -> &'static str {
         match self {
-            Self::Turn => "at least once: ack + fetch script",
-            Self::Pop => "at most once: `RPOP q n`",
+            Self::AtLeastOnce => "engine, at least once: ack + fetch",
+            Self::AtMostOnce => "engine, at most once: count + fetch",
+            Self::Pop => "plain `RPOP q n`",
             Self::Push => "enqueue: `LPUSH q` of n jobs",
         }
-    }
-
-    /// Whether the queue has to be filled beforehand.
-    pub(crate) fn takes_jobs(self) -> bool {
-        !matches!(self, Self::Push)
     }
 }
 
@@ -61,38 +56,47 @@ pub(crate) struct Commands {
     // Fixed at construction.
     design: Design,
     batch_jobs: u64,
-    script_digest: String,
+    scripts: Scripts,
+    shard: TurnContext,
+    started_at: f64,
     // Moved on by each call.
     jobs_left: u64,
-    batch_number: u64,
-    unacknowledged_jobs: u64,
+    turn_number: u64,
+    unsettled_jobs: u64,
     payloads: Payloads,
 }
 
 impl Commands {
-    /// Calls of `design` for `jobs` jobs, `batch_jobs` at a time; `script_digest` is what SCRIPT LOAD of [`TURN`]
-    /// answered.
-    pub(crate) fn new(design: Design, batch_jobs: u64, jobs: u64, script_digest: &str) -> Self {
+    /// Calls of `design` for `jobs` jobs, `batch_jobs` at a time, with the scripts as the server knows them.
+    pub(crate) fn new(design: Design, batch_jobs: u64, jobs: u64, scripts: &Scripts) -> Self {
+        let shard = TurnContext {
+            queues: Rc::from([QueueKeys::new(keys::QUEUE_NAME, UUID, SHARD)]),
+            keep_in_flight: design == Design::AtLeastOnce,
+            dead_jobs_max: DEAD_JOBS_MAX,
+            dead_timeout_s: DEAD_TIMEOUT.as_secs_f64(),
+        };
         Self {
             design,
             batch_jobs,
-            script_digest: script_digest.to_owned(),
+            scripts: scripts.clone(),
+            shard,
+            started_at: unix_now(),
             jobs_left: jobs,
-            batch_number: 0,
-            unacknowledged_jobs: 0,
+            turn_number: 0,
+            unsettled_jobs: 0,
             payloads: Payloads::new(),
         }
     }
 
-    /// Appends one call; `false` when everything is moved and acknowledged and nothing was appended.
+    /// Appends one call; `false` when everything is moved and settled and nothing was appended.
     pub(crate) fn append_call(&mut self, requests: &mut Requests) -> bool {
         let jobs = self.jobs_left.min(self.batch_jobs);
-        if jobs == 0 && self.unacknowledged_jobs == 0 {
+        if jobs == 0 && self.unsettled_jobs == 0 {
             return false;
         }
         self.jobs_left -= jobs;
         match self.design {
-            Design::Turn => self.append_turn(requests, jobs),
+            Design::AtLeastOnce | Design::AtMostOnce => self.append_turn(requests, jobs),
             Design::Pop => drop(requests.begin(3).arg(b"RPOP").arg(keys::QUEUE.as_bytes()).arg_u64(jobs)),
             Design::Push => self.payloads.append_push(requests, jobs),
         }
@@ -100,28 +104,39 @@ impl Commands {
     }
 
     fn append_turn(&mut self, requests: &mut Requests, jobs: u64) {
-        let finished = batch_key(self.batch_number);
-        self.batch_number += 1;
-        let next = batch_key(self.batch_number);
-        let mut call = requests.begin(10);
-        call.arg(b"EVALSHA").arg(self.script_digest.as_bytes()).arg(b"5");
-        call.arg(keys::QUEUE.as_bytes()).arg(keys::NULL_IN_FLIGHT.as_bytes()).arg(next.as_bytes());
-        call.arg(keys::PROCESSED.as_bytes()).arg(finished.as_bytes());
-        call.arg_u64(jobs).arg_u64(self.unacknowledged_jobs);
-        self.unacknowledged_jobs = jobs;
+        let mut settled = Settlement { processed: self.unsettled_jobs, ..Settlement::default() };
+        if self.unsettled_jobs > 0 && self.shard.keep_in_flight {
+            settled.wholes.push((ONLY_QUEUE, self.turn_number));
+        }
+        self.turn_number += 1;
+        let turn = Turn {
+            number: self.turn_number,
+            wanted: usize::try_from(jobs).unwrap_or(usize::MAX),
+            order: &[ONLY_QUEUE],
+            settled: &settled,
+            now: self.started_at,
+        };
+        self.shard.write(&self.scripts, &turn, requests);
+        self.unsettled_jobs = jobs;
     }
-}
-
-fn batch_key(number: u64) -> String {
-    format!("{}:{number}", keys::NULL_IN_FLIGHT)
 }
 
 #[cfg(test)]
 mod tests {
+    use jiggler_uring::resp::decode::{Decoder, ReplyLimits};
+    use jiggler_uring::store::scripts::LOAD_REPLIES;
+
     use super::*;
 
+    fn scripts() -> Scripts {
+        let mut decoder = Decoder::new(ReplyLimits::default());
+        decoder.feed(&b"$6\r\ndigest\r\n".repeat(LOAD_REPLIES));
+        let replies: Vec<_> = (0..LOAD_REPLIES).map(|_| decoder.next_reply().unwrap().unwrap()).collect();
+        Scripts::from_replies(&replies).unwrap()
+    }
+
     fn calls(design: Design, batch_jobs: u64, jobs: u64) -> Vec<String> {
-        let mut commands = Commands::new(design, batch_jobs, jobs, "digest");
+        let mut commands = Commands::new(design, batch_jobs, jobs, &scripts());
         let mut all = Vec::new();
         let mut requests = Requests::new();
         while commands.append_call(&mut requests) {
@@ -132,20 +147,29 @@ mod tests {
         all
     }
 
-    #[test]
-    fn each_turn_acknowledges_the_batch_before_and_the_last_one_fetches_nothing() {
-        let flight = keys::NULL_IN_FLIGHT;
-        let turn = |next: u64, wanted: u64, finished: u64| {
-            format!(
-                "EVALSHA digest 5 {} {flight} {flight}:{next} {} {flight}:{} {wanted} {finished}",
-                keys::QUEUE,
-                keys::PROCESSED,
-                next - 1
-            )
+    /// Turn number and jobs wanted, jobs counted as processed, and the batches acknowledged.
+    fn turns(design: Design, batch_jobs: u64, jobs: u64) -> Vec<(u64, u64, u64, Vec<u64>)> {
+        let arguments = |call: &String| {
+            let all: Vec<&str> = call.split(' ').collect();
+            assert_eq!(all[..3], ["EVALSHA", "digest", "7"], "{call}");
+            let number = |at: usize| all[10 + at - 1].parse::<u64>().unwrap();
+            let wholes = all[10 + 12..].chunks(2).map(|pair| pair[1].parse().unwrap()).collect();
+            (number(1), number(2), number(5), wholes)
         };
+        calls(design, batch_jobs, jobs).iter().map(arguments).collect()
+    }
+
+    #[test]
+    fn each_turn_settles_the_batch_before_and_the_last_one_fetches_nothing() {
+        let expected = [(1, 10, 0, vec![]), (2, 10, 10, vec![1]), (3, 5, 10, vec![2]), (4, 0, 5, vec![3])];
+        assert_eq!(turns(Design::AtLeastOnce, 10, 25), expected);
+    }
+
+    #[test]
+    fn at_most_once_there_is_nothing_to_acknowledge_but_jobs_are_counted() {
         assert_eq!(
-            calls(Design::Turn, 10, 25),
-            [turn(1, 10, 0), turn(2, 10, 10), turn(3, 5, 10), turn(4, 0, 5)]
+            turns(Design::AtMostOnce, 10, 15),
+            [(1, 10, 0, vec![]), (2, 5, 10, vec![]), (3, 0, 5, vec![])]
         );
     }
 

@@ -10,6 +10,8 @@ use jiggler_uring::resp::encode::Requests;
 use jiggler_uring::resp::reply::{Reply, Value};
 use jiggler_uring::resp::url::RedisUrl;
 use jiggler_uring::resp::{self};
+use jiggler_uring::store::scripts::{self, Scripts};
+use jiggler_uring::wire::keys::PROCESSED;
 
 use crate::keys;
 
@@ -26,6 +28,9 @@ pub(crate) enum RedisError {
     /// The connection, or an error reply.
     #[error("private Redis: {0}")]
     Connection(#[from] resp::Error),
+    /// The server does not take the engine's scripts.
+    #[error("private Redis does not take the engine's scripts: {0}")]
+    Scripts(String),
     /// A reply of another type than the command gives.
     #[error("private Redis answered {command} with {reply}, expected {expected}")]
     Unexpected {
@@ -119,13 +124,23 @@ impl Client {
         self.text(&["FLUSHALL", "SYNC"]).map(drop)
     }
 
+    /// Loads the engine's scripts.
+    ///
+    /// # Errors
+    /// The connection, or the server takes no scripts.
+    pub(crate) fn load_scripts(&mut self) -> Result<Scripts, RedisError> {
+        let mut requests = Requests::new();
+        scripts::load(&mut requests);
+        Scripts::from_replies(&self.conn.call(&requests)?).map_err(RedisError::Scripts)
+    }
+
     /// How far the jobs are: one round trip, two commands.
     ///
     /// # Errors
     /// The connection, an error reply, or another type.
     pub(crate) fn backlog(&mut self) -> Result<Backlog, RedisError> {
         self.requests.clear();
-        let commands = [["GET", keys::PROCESSED], ["LLEN", keys::QUEUE]];
+        let commands = [["GET", PROCESSED], ["LLEN", keys::QUEUE]];
         for command in &commands {
             self.append(command);
         }

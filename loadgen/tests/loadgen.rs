@@ -85,7 +85,7 @@ fn limit_moves_and_acknowledges_every_job_at_every_batch_size() {
     let of = |design| {
         rows.iter().filter(move |row| row["design"] == design).map(|row| row["batch_jobs"].as_u64().unwrap())
     };
-    for design in ["turn", "pop", "push"] {
+    for design in ["at-least-once", "at-most-once", "pop", "push"] {
         assert_eq!(of(design).collect::<Vec<_>>(), [1, 10, 500], "{design}");
     }
     for row in rows {

@@ -12,7 +12,7 @@ use clap::{
 use serde_json::value::RawValue;
 
 use crate::{
-    config::RedisUrl,
+    config::GivenUrl,
     limits::{ENQUEUE_COUNT_MAX, ENQUEUE_DELAY_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, RETRIES_MAX},
     wire::{DEFAULT_QUEUE, QueueName},
 };
@@ -39,7 +39,7 @@ pub struct EnqueueOrder {
     /// Retries after the first failure.
     pub retries: u32,
     /// Where Redis is; `None`: see `embedded`.
-    pub redis_url: Option<RedisUrl>,
+    pub redis_url: Option<GivenUrl>,
 }
 
 /// A look at the state.
@@ -48,7 +48,7 @@ pub struct SummaryOrder {
     /// One JSON object with the gem's keys instead of a table.
     pub json: bool,
     /// Where Redis is; `None`: see `embedded`.
-    pub redis_url: Option<RedisUrl>,
+    pub redis_url: Option<GivenUrl>,
 }
 
 /// Push jobs into a queue
@@ -85,7 +85,7 @@ pub(super) struct SummaryArgs {
 impl EnqueueOrder {
     pub(super) fn from_matches(
         matches: &ArgMatches,
-        redis_url: Option<RedisUrl>,
+        redis_url: Option<GivenUrl>,
     ) -> Result<Self, clap::Error> {
         let EnqueueArgs { name, args, queue, count, delay, retries } =
             EnqueueArgs::from_arg_matches(matches)?;
@@ -96,7 +96,7 @@ impl EnqueueOrder {
 impl SummaryOrder {
     pub(super) fn from_matches(
         matches: &ArgMatches,
-        redis_url: Option<RedisUrl>,
+        redis_url: Option<GivenUrl>,
     ) -> Result<Self, clap::Error> {
         let SummaryArgs { json } = SummaryArgs::from_arg_matches(matches)?;
         Ok(Self { json, redis_url })

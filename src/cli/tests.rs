@@ -37,7 +37,7 @@ fn no_subcommand_runs_the_worker_with_every_flag() {
     assert_eq!(config.queues, Queues::new(Queues::parse_list("a:2,b,c").unwrap()).unwrap());
     assert_eq!((config.timeout, config.environment.as_str()), (Duration::from_secs(7), "staging"));
     assert_eq!(config.mode, Mode::AtMostOnce);
-    assert_eq!(config.redis_url.as_ref().unwrap().origin(), &Origin::Flag("redis-url"));
+    assert_eq!(config.redis_url.as_ref().unwrap().origin, Origin::Flag("redis-url"));
     assert_eq!(config.unused_note().unwrap(), "not used by jiggler-uring: --require");
     assert_eq!(worker(&[]), Config { redis_url: worker(&[]).redis_url, ..Config::default() });
 }
@@ -53,7 +53,10 @@ fn enqueue_keeps_the_arguments_as_they_were_written() {
 
     let plain = enqueue(&["Noop", "--redis-url", "redis://flag"]).unwrap();
     assert_eq!((plain.args.as_str(), plain.count, plain.delay, plain.retries), ("[]", 1, None, 0));
-    assert_eq!((plain.queue, plain.redis_url.unwrap().expose()), (QueueName::default(), "redis://flag"));
+    assert_eq!(
+        (plain.queue, plain.redis_url.unwrap().url.to_string()),
+        (QueueName::default(), "redis://flag:6379/0".to_owned())
+    );
 }
 
 #[test]
@@ -78,13 +81,13 @@ fn enqueue_refuses_what_would_become_a_bad_job() {
 #[test]
 fn summary_finds_redis_by_flag_variable_and_file() {
     let find = |line: &[&str]| match parse_line(line).unwrap() {
-        Invocation::Summary(order) => (order.json, order.redis_url.unwrap().expose().to_owned()),
+        Invocation::Summary(order) => (order.json, order.redis_url.unwrap().url.to_string()),
         other => panic!("{line:?} became {other:?}"),
     };
-    assert_eq!(find(&["summary"]), (false, "redis://variable".to_owned()));
+    assert_eq!(find(&["summary"]), (false, "redis://variable:6379/0".to_owned()));
     assert_eq!(
         find(&["summary", "--json", "--redis-url", "redis://flag"]),
-        (true, "redis://flag".to_owned())
+        (true, "redis://flag:6379/0".to_owned())
     );
     assert!(parse_line(&["summary", "--cores", "2"]).is_err());
 }

@@ -15,7 +15,7 @@ pub mod yaml;
 
 pub use error::{Error, Origin};
 pub use raw::Raw;
-pub use types::{LogFormat, LogLevel, Mode, QueueSpec, Queues, RedisUrl};
+pub use types::{GivenUrl, LogFormat, LogLevel, Mode, QueueSpec, Queues};
 
 use crate::limits::{
     CONCURRENCY_PER_CORE, DEAD_JOBS_MAX, DEAD_TIMEOUT, POLL_INTERVAL, STATS_INTERVAL, STOP_TIMEOUT,
@@ -40,7 +40,7 @@ pub struct Config {
     /// What a crash means for a running job.
     pub mode: Mode,
     /// Where Redis is; `None`: see `embedded`.
-    pub redis_url: Option<RedisUrl>,
+    pub redis_url: Option<GivenUrl>,
     /// How much is logged.
     pub log_level: LogLevel,
     /// Shape of log lines.

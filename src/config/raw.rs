@@ -10,10 +10,10 @@ use std::{path::PathBuf, time::Duration};
 use super::{
     error::{Error, Origin},
     options::{DefaultValue, OPTIONS, OptionId, OptionSpec},
-    types::{LogFormat, Mode, QueueSpec, Queues, RedisUrl},
+    types::{GivenUrl, LogFormat, Mode, QueueSpec, Queues},
     value::Value,
 };
-use crate::{limits::ENVIRONMENT_BYTES_MAX, wire::QueueName};
+use crate::{limits::ENVIRONMENT_BYTES_MAX, resp, wire::QueueName};
 
 /// What one source says; `None` where it says nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Raw {
     pub(super) environment: Option<String>,
     pub(super) config_file: Option<PathBuf>,
     pub(super) mode: Option<Mode>,
-    pub(super) redis_url: Option<RedisUrl>,
+    pub(super) redis_url: Option<GivenUrl>,
     pub(super) verbose: Option<bool>,
     pub(super) log_format: Option<LogFormat>,
     pub(super) stats_interval: Option<Duration>,
@@ -150,10 +150,13 @@ fn environment(spec: &OptionSpec, value: &Value<'_>) -> Result<String, String> {
     if valid { Ok(name) } else { Err(value.refused(spec)) }
 }
 
-/// The URL's own form is checked by its parser at boot, which knows every scheme.
-fn redis_url(spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<RedisUrl, String> {
+/// The parser's errors hold no password.
+fn redis_url(spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<GivenUrl, String> {
     match value {
-        Value::Text(text) if !text.trim().is_empty() => Ok(RedisUrl::new(text.trim().to_owned(), origin)),
+        Value::Text(text) if !text.trim().is_empty() => {
+            let url = resp::RedisUrl::parse(text.trim()).map_err(|error| error.to_string())?;
+            Ok(GivenUrl { url, origin })
+        }
         _ => Err(format!("this is not a URL; give {}", spec.allowed)),
     }
 }
@@ -197,9 +200,9 @@ mod tests {
             OptionId::Environment => ("staging", |raw| raw.environment.as_deref() == Some("staging")),
             OptionId::ConfigFile => ("x.yml", |raw| raw.config_file == Some("x.yml".into())),
             OptionId::Mode => ("at-most-once", |raw| raw.mode == Some(Mode::AtMostOnce)),
-            OptionId::RedisUrl => {
-                ("redis://h", |raw| raw.redis_url.as_ref().is_some_and(|u| u.expose() == "redis://h"))
-            }
+            OptionId::RedisUrl => ("redis://h", |raw| {
+                raw.redis_url.as_ref().is_some_and(|given| given.url.to_string() == "redis://h:6379/0")
+            }),
             OptionId::Verbose => ("true", |raw| raw.verbose == Some(true)),
             OptionId::LogFormat => ("json", |raw| raw.log_format == Some(LogFormat::Json)),
             OptionId::StatsInterval => ("11", |raw| raw.stats_interval == Some(Duration::from_secs(11))),
@@ -268,5 +271,17 @@ mod tests {
         let error = Raw::default().set(spec, &list, Origin::Flag("redis-url")).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
         assert!(error.to_string().starts_with("--redis-url: "), "{error}");
+        for url in [
+            "http://u:s3cret@h",
+            "redis://u:s3cret@h:port",
+            "redis://:s3cret#@h",
+            "redis://u:s3cret@h/x?s3cret",
+        ] {
+            let error = Raw::default()
+                .set(spec, &Value::Text(url.into()), Origin::Variable("REDIS_URL"))
+                .unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+            assert!(error.to_string().starts_with("environment variable REDIS_URL: redis url "), "{error}");
+        }
     }
 }

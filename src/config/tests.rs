@@ -46,12 +46,12 @@ fn nobody_speaks_and_the_defaults_of_limits_rule() {
 fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
     let (_dir, path) = file("redis_url: redis://file\nenvironment: file\ntimeout: 3\nconcurrency: 5\n");
     let file_only = load(flags(&[(OptionId::ConfigFile, &path)]), &[]).unwrap();
-    assert_eq!(file_only.redis_url.unwrap().expose(), "redis://file");
+    assert_eq!(file_only.redis_url.unwrap().url.to_string(), "redis://file:6379/0");
     assert_eq!((file_only.environment.as_str(), file_only.timeout), ("file", Duration::from_secs(3)));
 
     let variables = [("REDIS_URL", "redis://variable"), ("APP_ENV", "variable")];
     let with_variables = load(flags(&[(OptionId::ConfigFile, &path)]), &variables).unwrap();
-    assert_eq!(with_variables.redis_url.unwrap().origin(), &Origin::Variable("REDIS_URL"));
+    assert_eq!(with_variables.redis_url.unwrap().origin, Origin::Variable("REDIS_URL"));
     assert_eq!(with_variables.environment, "variable");
 
     let all = [
@@ -61,7 +61,7 @@ fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
         (OptionId::Timeout, "4"),
     ];
     let all = load(flags(&all), &variables).unwrap();
-    assert_eq!(all.redis_url.unwrap().expose(), "redis://flag");
+    assert_eq!(all.redis_url.unwrap().url.to_string(), "redis://flag:6379/0");
     assert_eq!((all.environment.as_str(), all.timeout), ("flag", Duration::from_secs(4)));
     assert_eq!((all.concurrency, all.mode), (Some(5), Mode::AtLeastOnce));
 }

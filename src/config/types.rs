@@ -5,7 +5,7 @@
 use std::{fmt, str::FromStr};
 
 use super::error::Origin;
-use crate::{limits::QUEUES_MAX, wire::QueueName};
+use crate::{limits::QUEUES_MAX, resp::RedisUrl, wire::QueueName};
 
 /// What a crash means for a job that was running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -202,52 +202,18 @@ impl Default for Queues {
     }
 }
 
-/// A Redis URL as the user gave it, not yet taken apart, with the place to name when it proves wrong.
-///
-/// Invariant: its password is in no Debug, Display or error text; only [`RedisUrl::expose`] gives it away.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RedisUrl {
-    text: String,
-    origin: Origin,
+/// A Redis URL and the place that gave it. Its texts hide the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenUrl {
+    /// Where Redis is.
+    pub url: RedisUrl,
+    /// The flag, variable or line of a file.
+    pub origin: Origin,
 }
 
-impl RedisUrl {
-    /// Keeps `text` as it is.
-    #[must_use]
-    pub fn new(text: String, origin: Origin) -> Self {
-        Self { text, origin }
-    }
-
-    /// The whole URL, password included: for the URL parser, never for a log line.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.text
-    }
-
-    /// Where it was given: for the parser's error.
-    #[must_use]
-    pub fn origin(&self) -> &Origin {
-        &self.origin
-    }
-}
-
-impl fmt::Display for RedisUrl {
-    /// The URL with everything hidden that may be a user name, a password or a query.
+impl fmt::Display for GivenUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((scheme, rest)) = self.text.split_once("://") else { return f.write_str("<hidden>") };
-        let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
-        // An `@` behind a `?` is a raw one in the password or in the query; nobody can say which, so show nothing.
-        match address.rsplit_once('@') {
-            _ if query.contains('@') => write!(f, "{scheme}://<hidden>"),
-            Some((_, host)) => write!(f, "{scheme}://<hidden>@{host}"),
-            None => write!(f, "{scheme}://{address}"),
-        }
-    }
-}
-
-impl fmt::Debug for RedisUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RedisUrl({self}, from {})", self.origin)
+        write!(f, "{} ({})", self.url, self.origin)
     }
 }
 
@@ -292,17 +258,5 @@ mod tests {
         }
         assert!("once".parse::<Mode>().is_err());
         assert_eq!(Mode::AtLeastOnce.to_string().parse(), Ok(Mode::AtLeastOnce));
-    }
-
-    #[test]
-    fn a_password_shows_in_no_text() {
-        for url in ["redis://u:s3cret@h:1/2", "redis://:p@s3cret@h", "unix:///s?password=s3cret", "s3cret@h"]
-        {
-            let url = RedisUrl::new(url.to_owned(), Origin::Variable("REDIS_URL"));
-            assert!(!format!("{url} {url:?}").contains("s3cret"), "{url:?}");
-        }
-        let plain = RedisUrl::new("redis://h:1/2".to_owned(), Origin::Flag("redis-url"));
-        assert_eq!(plain.to_string(), "redis://h:1/2");
-        assert_eq!(plain.expose(), "redis://h:1/2");
     }
 }

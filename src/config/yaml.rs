@@ -1,9 +1,9 @@
 //! The YAML file: the gem's keys, our own, and sections per environment, each value with its line.
 //!
-//! A top-level key that is no option and holds a mapping (or nothing, unless it looks like an option) is the section of an environment, as in the gem
-//! (lib/jiggler/cli.rb, `parse_config`): the section of the environment in use is laid over the top level. All
-//! sections are checked, so that production's typo shows in development. Ruby's symbol spelling (`:timeout: 9`,
-//! `mode: :at_most_once`) and merge keys (`<<: *base`) are read; ERB is not run.
+//! A top-level key that is no option and holds a mapping (or nothing, unless it looks like an option) is the section of
+//! an environment, as in the gem (lib/jiggler/cli.rb, `parse_config`): the section of the environment in use is laid
+//! over the top level. All sections are checked, so that production's typo shows in development. Ruby's symbol spelling
+//! (`:timeout: 9`, `mode: :at_most_once`) and merge keys (`<<: *base`) are read; ERB is not run.
 
 use std::{
     fs::File,

@@ -2,16 +2,22 @@
 //!
 //! ```text
 //! signals ──► phase ──► every shard (mesh)            every shard ──► Ended ──► farewell, exit
-//!                └────► upkeep: lease every 5 s, heartbeat and figures every stats_interval
+//!                ├────► upkeep: lease every 5 s, heartbeat and figures every stats_interval
+//!                │         └──► reaper: jobs of processes whose lease has ended
+//!                └────► poller: due jobs of the retry and scheduled sets
 //! ```
 //!
 //! It shares a core with shard 0 but not its thread: however long a job holds its shard, the kernel runs control, so a
-//! busy process never loses its lease (P3). Here too one task owns the connection.
+//! busy process never loses its lease (P3). Here too each connection is owned by one task.
 //!
 //! Order of start: lease and heartbeat are written, then the shards are told to begin. Order of end: shards first, for
 //! their jobs are ours as long as the lease stands; then the heartbeat goes, and the lease if nothing is left in flight.
 
+mod link;
 mod upkeep;
+// What a process does for its fleet.
+mod poller;
+mod reaper;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -27,6 +33,7 @@ use crate::resp::RedisUrl;
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
 
+use reaper::Dead;
 use upkeep::Upkeep;
 
 /// The signals that control hears. They must be blocked in every thread of the process before it starts.
@@ -45,28 +52,40 @@ pub(crate) struct ControlOptions {
     pub(crate) lease_member: String,
     /// Time between two heartbeats.
     pub(crate) stats_interval: Duration,
+    /// Longest time between two looks at the retry and scheduled sets; `None`: this process leaves them alone.
+    pub(crate) poll_interval: Option<Duration>,
     /// How long running jobs may go on after a stop is asked for.
     pub(crate) timeout: Duration,
     /// The counters of each shard.
     pub(crate) stats: Vec<Arc<ShardStats>>,
 }
 
-/// How the process ended: one ending for each shard.
-pub(crate) type Endings = Vec<(usize, Ending)>;
+/// How a run of the shards ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// One ending for each shard.
+    pub(crate) endings: Vec<(usize, Ending)>,
+    /// Whether a signal asked for it.
+    pub(crate) asked: bool,
+}
 
 /// What control's tasks share.
 struct Control {
     options: ControlOptions,
     phase: Cell<Phase>,
+    /// Whether a signal asked for the end.
+    asked: Cell<bool>,
     /// Whether the shards have ended, and all of them clean.
     ended: Cell<Option<bool>>,
+    /// Processes whose jobs wait to be put back.
+    dead: Dead,
     /// Wakes upkeep when the phase changes or the shards have ended.
     changed: Event,
     shards: Vec<ConnectedSender<ToShard>>,
 }
 
 /// Runs control until every shard has ended.
-pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Endings {
+pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outcome {
     let signals = match Signals::new(&SIGNALS) {
         Ok(signals) => Some(signals),
         Err(error) => {
@@ -83,7 +102,9 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Endin
     let control = Rc::new(Control {
         options,
         phase: Cell::new(Phase::Running),
+        asked: Cell::new(false),
         ended: Cell::new(None),
+        dead: Dead::default(),
         changed: Event::default(),
         shards,
     });
@@ -94,8 +115,13 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Endin
     upkeep.begin().await;
     control.tell_all().await;
     let upkeep = glommio::spawn_local(upkeep.run());
+    let reaper = glommio::spawn_local(reaper::run(Rc::clone(&control)));
+    let poller = control
+        .options
+        .poll_interval
+        .map(|poll_interval| glommio::spawn_local(poller::run(Rc::clone(&control), poll_interval)));
 
-    let mut endings = Endings::new();
+    let mut endings = Vec::with_capacity(reports.len());
     for report in reports {
         let (shard, how) = match report.recv().await {
             Some(ToControl::Ended { shard, how }) => (shard, how),
@@ -103,17 +129,24 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Endin
             None => (endings.len(), Ending::LeftBehind { jobs: 0 }),
         };
         endings.push((shard, how));
-        if how != Ending::Clean && control.phase.get() == Phase::Running {
-            // A process with a core missing must not look well: it ends, and whoever watches it starts it anew.
-            tracing::error!(shard, ?how, "a shard ended; the process stops");
-            control.stop().await;
+        if how != Ending::Clean && !control.phase.get().ends() {
+            // A process with a core missing must not look well. If the shard was taken for dead so will the others be, and
+            // at once; otherwise the process ends, and whoever watches it starts it anew.
+            tracing::error!(shard, ?how, "a shard ended, so the others are stopped");
+            let grace = if how == Ending::Fenced { Duration::ZERO } else { control.options.timeout };
+            control.stop(grace).await;
         }
     }
     listener.cancel().await;
+    // Each step of theirs is atomic in Redis, so they may be dropped between any two.
+    reaper.cancel().await;
+    if let Some(poller) = poller {
+        poller.cancel().await;
+    }
     control.ended.set(Some(endings.iter().all(|(_, how)| *how == Ending::Clean)));
     control.changed.raise();
     upkeep.await;
-    endings
+    Outcome { endings, asked: control.asked.get() }
 }
 
 async fn hear_signals(control: Rc<Control>, signals: Option<Signals>) {
@@ -136,20 +169,22 @@ async fn hear_signals(control: Rc<Control>, signals: Option<Signals>) {
             (_, Phase::Running | Phase::Quiet) => {
                 let timeout_s = control.options.timeout.as_secs_f64();
                 tracing::info!(timeout_s, "stopping; a second signal ends running jobs at once");
-                control.stop().await;
+                control.asked.set(true);
+                control.stop(control.options.timeout).await;
             }
             (_, Phase::Stopping { .. }) => {
                 tracing::warn!("second signal: running jobs are handed back now");
-                control.phase.set(Phase::Stopping { deadline: Instant::now() });
-                control.tell_all().await;
+                control.asked.set(true);
+                control.stop(Duration::ZERO).await;
             }
         }
     }
 }
 
 impl Control {
-    async fn stop(&self) {
-        self.phase.set(Phase::Stopping { deadline: Instant::now() + self.options.timeout });
+    /// Stops the shards; what runs has that long to end.
+    async fn stop(&self, grace: Duration) {
+        self.phase.set(Phase::Stopping { deadline: Instant::now() + grace });
         self.tell_all().await;
     }
 

@@ -11,24 +11,24 @@ use glommio::timer::Timer;
 use serde::Serialize;
 
 use super::Control;
+use super::link::ControlLink;
 use crate::limits::{
-    CALL_TIMEOUT, CONTROL_CHUNK_BYTES, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL,
+    CALL_TIMEOUT, DEAD_PROCESSES_MAX, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL,
     STOP_GRACE,
 };
-use crate::resp::{
-    Backoff, ConnOptions, Connection, Error, RedisErrorKind, ReplyLimits, Requests, Value,
-};
+use crate::resp::{Backoff, Error, RedisErrorKind, Requests};
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
 use crate::store::process;
-use crate::store::scripts::{self, Scripts};
+use crate::store::scripts::Scripts;
 use crate::time::unix_now;
 use crate::wire::heartbeat::HeartbeatValue;
 
 /// Keeps a process known to its fleet.
 pub(super) struct Upkeep {
     control: Rc<Control>,
-    link: Option<(Connection, Scripts)>,
+    /// The connection, and since when it stands.
+    link: Option<(ControlLink, Instant)>,
     backoff: Backoff,
     lease_due: Instant,
     heartbeat_due: Instant,
@@ -131,37 +131,42 @@ impl Upkeep {
 
     async fn beat(&mut self) -> Result<(), Error> {
         let now = Instant::now();
-        let mut requests = Requests::new();
         let (lease, heartbeat) = (self.lease_due <= now, self.heartbeat_due <= now);
         if !lease && !heartbeat {
             return Ok(());
         }
-        let options = self.control.options.clone();
-        if self.link.is_none() {
-            self.link = Some(open(&self.control).await?);
-        }
-        let Some((conn, scripts)) = &mut self.link else { return Err(Error::Closed) };
-        if lease {
-            let length_ms = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
-            process::renew_lease(scripts, &options.lease_member, length_ms, &mut requests);
-        }
-        let ttl_s = (options.stats_interval + HEARTBEAT_TTL_EXTRA).as_secs();
-        if heartbeat {
-            let value = HeartbeatValue { heartbeat: unix_now(), rss_kb: resident_kb() };
-            process::heartbeat(&options.heartbeat_key, &value.to_json(), ttl_s, &mut requests);
-            if self.first {
-                process::touch_counters(&mut requests);
-            }
-        }
-        let figures = figures_json(self.control.phase.get(), &options.stats);
+        let control = Rc::clone(&self.control);
+        let options = &control.options;
+        let figures = figures_json(control.phase.get(), &options.stats);
         let stale = self.figures.1.is_none_or(|written| now - written >= FIGURES_INTERVAL_MAX);
         let write_figures = heartbeat && (stale || figures != self.figures.0);
-        if write_figures {
-            process::figures(&options.uuid, &figures, ttl_s, &mut requests);
+        let first = self.first;
+        let write = |scripts: &Scripts, requests: &mut Requests| {
+            if lease {
+                let length_ms = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
+                process::renew_lease(scripts, &options.lease_member, length_ms, DEAD_PROCESSES_MAX, requests);
+            }
+            let ttl_s = (options.stats_interval + HEARTBEAT_TTL_EXTRA).as_secs();
+            if heartbeat {
+                let value = HeartbeatValue { heartbeat: unix_now(), rss_kb: resident_kb() };
+                process::heartbeat(&options.heartbeat_key, &value.to_json(), ttl_s, requests);
+                if first {
+                    process::touch_counters(requests);
+                }
+            }
+            if write_figures {
+                process::figures(&options.uuid, &figures, ttl_s, requests);
+            }
+        };
+        if self.link.is_none() {
+            self.link = Some((ControlLink::open(&control, "control").await?, now));
         }
-        for reply in conn.call(&requests).await? {
-            if let Value::Error(error) = reply.value() {
-                return Err(Error::Redis(error.to_owned()));
+        let Some((link, since)) = &mut self.link else { return Err(Error::Closed) };
+        let replies = link.call(write).await?;
+        if let (true, Some(reply)) = (lease, replies.first()) {
+            let dead = process::read_lease(reply)?;
+            if !dead.is_empty() && now - *since >= LEASE {
+                control.dead.name(dead);
             }
         }
         if lease {
@@ -193,32 +198,14 @@ impl Upkeep {
     async fn try_farewell(&mut self) -> Result<(), Error> {
         let options = &self.control.options;
         if self.link.is_none() {
-            self.link = Some(open(&self.control).await?);
+            self.link = Some((ControlLink::open(&self.control, "control").await?, Instant::now()));
         }
-        let Some((conn, _)) = &mut self.link else { return Err(Error::Closed) };
+        let Some((link, _)) = &mut self.link else { return Err(Error::Closed) };
         let member = (self.control.ended.get() == Some(true)).then_some(&*options.lease_member);
-        let mut requests = Requests::new();
-        process::farewell(&options.heartbeat_key, &options.uuid, member, &mut requests);
-        for reply in conn.call(&requests).await? {
-            reply.into_result()?;
-        }
+        link.call(|_, requests| process::farewell(&options.heartbeat_key, &options.uuid, member, requests))
+            .await?;
         Ok(())
     }
-}
-
-async fn open(control: &Control) -> Result<(Connection, Scripts), Error> {
-    let options = ConnOptions {
-        name: format!("jiggler-uring:{}:control", control.options.uuid),
-        limits: ReplyLimits::default(),
-        chunk_bytes: CONTROL_CHUNK_BYTES,
-    };
-    let mut conn = Connection::open(&control.options.url, &options).await?;
-    let mut requests = Requests::new();
-    scripts::load(&mut requests);
-    let replies = conn.call(&requests).await?;
-    let scripts = Scripts::from_replies(&replies)
-        .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })?;
-    Ok((conn, scripts))
 }
 
 fn figures_json(phase: Phase, stats: &[Arc<ShardStats>]) -> String {

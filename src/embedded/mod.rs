@@ -6,6 +6,10 @@
 //! running, and the next worker uses it again, so no job is lost either way. The commands `enqueue` and `summary` use
 //! what is there and start nothing.
 //!
+//! Known weakness: whoever signals a whole control group (`systemctl stop` with the default KillMode) ends the server
+//! together with the worker, which then cannot hand its jobs back; they are in the file and are recovered at the next
+//! start. A service should name its Redis.
+//!
 //! [`paths`] is where things lie, [`server`] starts, finds and ends the server, [`probe`] asks it whether it answers.
 
 pub mod paths;
@@ -22,8 +26,11 @@ pub use paths::StateDir;
 pub use server::Embedded;
 
 use crate::{
-    config::{RedisUrl, Variables},
-    limits::{EMBEDDED_START_TIMEOUT, EMBEDDED_STOP_TIMEOUT, LOCAL_PROBE_TIMEOUT, SOCKET_PATH_BYTES_MAX},
+    config::{GivenUrl, Variables},
+    limits::{
+        EMBEDDED_START_TIMEOUT, EMBEDDED_STOP_TIMEOUT, LOCAL_PROBE_TIMEOUT, UNIX_SOCKET_PATH_BYTES_MAX,
+    },
+    resp::{Endpoint, RedisUrl},
 };
 
 /// The port a Redis listens on when nobody says otherwise.
@@ -37,7 +44,7 @@ pub enum Error {
     #[error("no place for a private redis: set HOME or XDG_STATE_HOME, or name a server with --redis-url")]
     NoStateDir,
     /// The socket's path does not fit into a socket address.
-    #[error("the socket path {} has {} bytes, more than {SOCKET_PATH_BYTES_MAX}: set XDG_STATE_HOME to a shorter \
+    #[error("the socket path {} has {} bytes, more than {UNIX_SOCKET_PATH_BYTES_MAX}: set XDG_STATE_HOME to a shorter \
              directory, or name a server with --redis-url", path.display(), path.as_os_str().len())]
     SocketPathTooLong {
         /// The path.
@@ -120,7 +127,7 @@ pub enum Error {
 #[must_use = "a private server ends with the last holder"]
 pub enum Found {
     /// The user named it.
-    Given(RedisUrl),
+    Given(GivenUrl),
     /// A server listens on the usual local port.
     Local,
     /// The private one; it is kept until [`Embedded::release`].
@@ -133,14 +140,16 @@ pub enum Found {
 }
 
 impl Found {
-    /// The URL to connect to, password included if the user gave one.
+    /// Where to connect to.
     #[must_use]
-    pub fn url(&self) -> String {
+    pub fn url(&self) -> RedisUrl {
         match self {
-            Self::Given(url) => url.expose().to_owned(),
-            Self::Local => format!("redis://127.0.0.1:{REDIS_PORT}/0"),
-            Self::Private(embedded) => socket_url(embedded.socket()),
-            Self::Borrowed { socket } => socket_url(socket),
+            Self::Given(given) => given.url.clone(),
+            Self::Local => {
+                RedisUrl::new(Endpoint::Tcp { host: Ipv4Addr::LOCALHOST.to_string(), port: REDIS_PORT })
+            }
+            Self::Private(embedded) => RedisUrl::new(Endpoint::Unix(embedded.socket().to_owned())),
+            Self::Borrowed { socket } => RedisUrl::new(Endpoint::Unix(socket.clone())),
         }
     }
 
@@ -160,7 +169,7 @@ impl fmt::Display for Found {
     /// One line for the log: which Redis this is and why, without a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Given(url) => write!(f, "using redis at {url} ({})", url.origin()),
+            Self::Given(given) => write!(f, "using redis at {given}"),
             Self::Local => write!(f, "no redis given: using the one at 127.0.0.1:{REDIS_PORT}"),
             Self::Private(embedded) => {
                 write!(f, "no redis given and none on 127.0.0.1:{REDIS_PORT}: {embedded}")
@@ -170,29 +179,15 @@ impl fmt::Display for Found {
     }
 }
 
-/// The URL of a unix socket, database 0. What a URL reserves is percent-encoded.
-fn socket_url(socket: &std::path::Path) -> String {
-    let mut url = "unix://".to_owned();
-    for byte in socket.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b'~' => {
-                url.push(char::from(*byte));
-            }
-            byte => url.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    url
-}
-
 /// The Redis a worker uses; starts a private one if there is no other.
 ///
 /// # Errors
 /// [`Error`], when a private one is needed and cannot be had.
-pub fn for_worker(given: Option<RedisUrl>, variables: Variables<'_>) -> Result<Found, Error> {
+pub fn for_worker(given: Option<GivenUrl>, variables: Variables<'_>) -> Result<Found, Error> {
     for_worker_beside(REDIS_PORT, given, variables)
 }
 
-fn for_worker_beside(port: u16, given: Option<RedisUrl>, variables: Variables<'_>) -> Result<Found, Error> {
+fn for_worker_beside(port: u16, given: Option<GivenUrl>, variables: Variables<'_>) -> Result<Found, Error> {
     match given {
         Some(url) => Ok(Found::Given(url)),
         None if local_listens(port) => Ok(Found::Local),
@@ -207,11 +202,11 @@ fn for_worker_beside(port: u16, given: Option<RedisUrl>, variables: Variables<'_
 ///
 /// # Errors
 /// [`Error::NothingRuns`] with the way out, or an error about the state directory.
-pub fn for_command(given: Option<RedisUrl>, variables: Variables<'_>) -> Result<Found, Error> {
+pub fn for_command(given: Option<GivenUrl>, variables: Variables<'_>) -> Result<Found, Error> {
     for_command_beside(REDIS_PORT, given, variables)
 }
 
-fn for_command_beside(port: u16, given: Option<RedisUrl>, variables: Variables<'_>) -> Result<Found, Error> {
+fn for_command_beside(port: u16, given: Option<GivenUrl>, variables: Variables<'_>) -> Result<Found, Error> {
     match given {
         Some(url) => Ok(Found::Given(url)),
         None if local_listens(port) => Ok(Found::Local),
@@ -233,17 +228,18 @@ fn local_listens(port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::TcpListener, path::Path};
+    use std::net::TcpListener;
 
     use super::*;
     use crate::config::Origin;
 
     #[test]
     fn a_given_url_is_used_as_it_is_and_its_password_is_not_shown() {
-        let url = RedisUrl::new("redis://:s3cret@db:7000/2".to_owned(), Origin::Flag("redis-url"));
-        for found in [for_worker(Some(url.clone()), &|_| None), for_command(Some(url), &|_| None)] {
+        let url = RedisUrl::parse("redis://:s3cret@db:7000/2").unwrap();
+        let given = GivenUrl { url: url.clone(), origin: Origin::Flag("redis-url") };
+        for found in [for_worker(Some(given.clone()), &|_| None), for_command(Some(given), &|_| None)] {
             let found = found.unwrap();
-            assert_eq!(found.url(), "redis://:s3cret@db:7000/2");
+            assert_eq!(found.url(), url);
             assert!(!format!("{found} {found:?}").contains("s3cret"), "{found:?}");
             found.release().unwrap();
         }
@@ -291,11 +287,5 @@ mod tests {
         let without_path = |name: &str| (name != "PATH").then(|| root.path().into());
         let error = for_worker_beside(NO_PORT, None, &without_path).unwrap_err();
         assert!(matches!(&error, Error::NoProgram) && error.to_string().contains("apt-get"), "{error}");
-    }
-
-    #[test]
-    fn what_a_url_reserves_is_encoded_in_the_sockets_path() {
-        assert_eq!(socket_url(Path::new("/a/b-c_d.sock")), "unix:///a/b-c_d.sock");
-        assert_eq!(socket_url(Path::new("/a b/%?#ü")), "unix:///a%20b/%25%3F%23%C3%BC");
     }
 }

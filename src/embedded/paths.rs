@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::Error;
-use crate::{config::Variables, limits::SOCKET_PATH_BYTES_MAX};
+use crate::{config::Variables, limits::UNIX_SOCKET_PATH_BYTES_MAX};
 
 const NAME: &str = "jiggler-uring";
 
@@ -75,7 +75,7 @@ impl StateDir {
     /// [`Error::SocketPathTooLong`].
     pub fn socket(&self) -> Result<PathBuf, Error> {
         let path = self.0.join("redis.sock");
-        match path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+        match path.as_os_str().len() > UNIX_SOCKET_PATH_BYTES_MAX {
             true => Err(Error::SocketPathTooLong { path }),
             false => Ok(path),
         }

@@ -47,7 +47,7 @@ where
     ///
     /// An `Err` of `build` is the job's result; a panic in it, too.
     pub(crate) fn start(&self, build: impl FnOnce() -> Result<F, JobError>) -> Started {
-        let future = match caught(|| build()) {
+        let future = match caught(build) {
             Ok(Ok(future)) => future,
             Ok(Err(error)) | Err(error) => return Started::Done(Err(error)),
         };
@@ -178,8 +178,9 @@ mod tests {
                 }
             }
         }
-        let pool: FuturePool<Pin<Box<dyn Future<Output = ()>>>> = FuturePool::new();
-        let cases: [(Pin<Box<dyn Future<Output = ()>>>, &str); 2] = [
+        type Unnamed = Pin<Box<dyn Future<Output = ()>>>;
+        let pool: FuturePool<Unnamed> = FuturePool::new();
+        let cases: [(Unnamed, &str); 2] = [
             (Box::pin(async { panic!("in poll {}", 1) }), "in poll 1"),
             (
                 Box::pin({

@@ -115,7 +115,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bytes_come_back_exactly(raw in prop::collection::vec(any::<u8>(), 0..300), queue in "[a-z]{1,8}", now in 0.0..4e9) {
+        fn bytes_come_back_exactly(
+            raw in prop::collection::vec(any::<u8>(), 0..300),
+            queue in "[a-z]{1,8}",
+            now in 0.0..4e9,
+        ) {
             let mut parser = Parser::new();
             let Err(reason) = parser.parse(&raw) else { return Ok(()) };
             let entry = bury_unparsable(&raw, &reason, &queue, now);

@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::placement::{Core, Placement};
 use crate::cli::Failure;
 use crate::config::{Config, Mode};
-use crate::control::{self, ControlOptions, Endings};
+use crate::control::{self, ControlOptions, Outcome};
 use crate::handler::Registry;
 use crate::ids::process_uuid;
 use crate::limits::{EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
@@ -37,19 +37,20 @@ enum LaunchError {
     )]
     LeftBehind { shard: usize, jobs: usize },
     /// A shard was taken for dead.
-    #[error("shard {shard} was taken for dead and its jobs run elsewhere; start the process again")]
+    #[error("shard {shard} was taken for dead and its jobs run elsewhere")]
     Fenced { shard: usize },
     /// The factory failed.
     #[error("the handlers of shard {shard} could not be built; the log says why")]
     NoState { shard: usize },
 }
 
-/// Runs shards and control to their end.
+/// Runs shards and control to their end. If other processes took this one for dead (it was paused for longer than its
+/// lease), it starts over under a new identity.
 pub(super) fn run<F, Fut, S, E>(
     config: &Config,
     placement: &Placement,
     url: &RedisUrl,
-    factory: F,
+    factory: &F,
 ) -> Result<(), Failure>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
@@ -60,9 +61,33 @@ where
     // From here on no signal has its default effect; control hears them.
     glommio::signal::block(&control::SIGNALS)
         .map_err(|error| LaunchError::Executor { what: "signals".to_owned(), reason: error.to_string() })?;
-    let uuid = process_uuid().to_string();
-    let shards = shard_options(config, placement, url, &uuid);
-    let control_options = control_options(config, placement, url, &uuid, &shards);
+    loop {
+        let outcome = run_as(process_uuid().as_ref(), config, placement, url, factory)?;
+        let fenced = outcome.endings.iter().any(|(_, how)| *how == Ending::Fenced);
+        if !fenced || outcome.asked {
+            tracing::info!("stopped");
+            return Ok(judge(&outcome.endings)?);
+        }
+        tracing::warn!("this process was taken for dead; it goes on under a new identity");
+    }
+}
+
+/// One identity's life.
+fn run_as<F, Fut, S, E>(
+    uuid: &str,
+    config: &Config,
+    placement: &Placement,
+    url: &RedisUrl,
+    factory: &F,
+) -> Result<Outcome, LaunchError>
+where
+    F: Fn(Core) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
+    S: 'static,
+    E: Display,
+{
+    let shards = shard_options(config, placement, url, uuid);
+    let control_options = control_options(config, placement, url, uuid, &shards);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
@@ -87,13 +112,12 @@ where
         executor("control", placement.cpus[0]).spawn(move || control::run(control_options, ends)).map_err(
             |error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() },
         )?;
-    let endings = control.join().map_err(|_| LaunchError::ControlLost)?;
+    let outcome = control.join().map_err(|_| LaunchError::ControlLost)?;
     for shard in running {
         // Its ending is known; a panic of its thread was logged and counts as jobs left behind.
         let _ended = shard.join();
     }
-    tracing::info!("stopped");
-    Ok(judge(&endings)?)
+    Ok(outcome)
 }
 
 fn spawn_shard<F, Fut, S, E>(
@@ -171,8 +195,7 @@ fn control_options(
         concurrency: placement.slots.iter().sum::<usize>() as u64,
         timeout_s: config.timeout.as_secs(),
         queues: &keys::join_queues(&served),
-        // Moving due jobs is not part of this process yet.
-        poller: keys::Poller::Disabled,
+        poller: if config.poller_enabled { keys::Poller::Enabled } else { keys::Poller::Disabled },
         started_at: unix_now() as u64,
         pid: std::process::id(),
         hostname: &hostname,
@@ -184,6 +207,7 @@ fn control_options(
         heartbeat_key,
         lease_member: keys::lease_member(uuid, shards.len(), &names),
         stats_interval: config.stats_interval,
+        poll_interval: config.poller_enabled.then_some(config.poll_interval),
         timeout: config.timeout,
         stats: shards.iter().map(|shard| Arc::clone(&shard.stats)).collect(),
     }
@@ -201,7 +225,7 @@ fn hostname() -> String {
 }
 
 /// The worst ending decides.
-fn judge(endings: &Endings) -> Result<(), LaunchError> {
+fn judge(endings: &[(usize, Ending)]) -> Result<(), LaunchError> {
     for &(shard, how) in endings {
         match how {
             Ending::Clean => {}

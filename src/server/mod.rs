@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use crate::admin::summary;
 use crate::cli::{self, Failure, Invocation};
-use crate::config::Config;
+use crate::config::{Config, GivenUrl};
 use crate::handler::Registry;
 use crate::resp::RedisUrl;
 use crate::{admin, boot, embedded};
@@ -65,7 +65,7 @@ where
     pub fn run(self) -> ExitCode {
         let factory = self.factory;
         cli::run(std::env::args_os(), move |invocation, out| match invocation {
-            Invocation::Work(config) => work(&config, factory),
+            Invocation::Work(config) => work(&config, &factory),
             Invocation::Enqueue(order) => {
                 let url = redis_for_command(order.redis_url)?;
                 let options = admin::enqueue::Options {
@@ -92,7 +92,7 @@ where
     /// [`Failure::Usage`] if the machine, Redis or the configuration must be changed first; [`Failure::Run`] if the
     /// process could not end as it should.
     pub fn run_with(self, config: &Config) -> Result<(), Failure> {
-        work(config, self.factory)
+        work(config, &self.factory)
     }
 }
 
@@ -101,12 +101,24 @@ fn failure(error: admin::Error) -> Failure {
     if error.is_usage() { Failure::usage(error) } else { Failure::from(error) }
 }
 
-fn redis_for_command(given: Option<crate::config::RedisUrl>) -> Result<RedisUrl, Failure> {
-    let found = embedded::for_command(given, &|name| std::env::var_os(name)).map_err(Failure::usage)?;
-    RedisUrl::parse(&found.url()).map_err(Failure::usage)
+fn redis_for_command(given: Option<GivenUrl>) -> Result<RedisUrl, Failure> {
+    match embedded::for_command(given, &|name| std::env::var_os(name)) {
+        Ok(found) => Ok(found.url()),
+        // A server may be there the next time; the others are for the user to mend.
+        Err(error @ embedded::Error::NothingRuns { .. }) => Err(Failure::from(error)),
+        Err(error) => Err(Failure::usage(error)),
+    }
 }
 
-fn work<F, Fut, S, E>(config: &Config, factory: F) -> Result<(), Failure>
+/// A Redis that is away or busy may be back at the next try, which a process manager makes after exit code 1.
+fn redis_failure(error: boot::Error) -> Failure {
+    match error {
+        boot::Error::RedisUnreachable { .. } | boot::Error::RedisBusy { .. } => Failure::from(error),
+        _ => Failure::usage(error),
+    }
+}
+
+fn work<F, Fut, S, E>(config: &Config, factory: &F) -> Result<(), Failure>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Result<Registry<S>, E>> + 'static,
@@ -126,8 +138,8 @@ where
     let found = embedded::for_worker(config.redis_url.clone(), &|name| std::env::var_os(name))
         .map_err(Failure::usage)?;
     tracing::info!("{found}");
-    let url = RedisUrl::parse(&found.url()).map_err(Failure::usage)?;
-    let server = boot::check_redis(&url).map_err(Failure::usage)?;
+    let url = found.url();
+    let server = boot::check_redis(&url).map_err(redis_failure)?;
     tracing::info!(redis = %url, server = server.name, version = server.version, "redis answers");
     let result = launch::run(config, &placement, &url, factory);
     // Whatever the shards could not report is in flight in it, so a private Redis is ended in order, not abandoned.

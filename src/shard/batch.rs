@@ -115,9 +115,15 @@ impl Batch {
         self.open.get() == 0
     }
 
-    /// How many jobs are not settled.
-    pub(super) fn open(&self) -> usize {
-        self.open.get()
+    /// How many jobs Redis counts as in flight although they have not ended here: those that are not settled, and those
+    /// that were given up while it could not be told.
+    pub(super) fn unended(&self) -> usize {
+        let unended = |state: JobState| match state {
+            JobState::Unstarted | JobState::Running => true,
+            JobState::GivenUp => self.returning.get(),
+            JobState::Owed | JobState::Acked | JobState::Moving => false,
+        };
+        self.jobs.iter().filter(|job| unended(job.state.get())).count()
     }
 
     /// How many jobs succeeded and wait for their ack.
@@ -177,7 +183,7 @@ impl Batch {
         for job in &self.jobs {
             match job.state.get() {
                 JobState::Unstarted | JobState::Running | JobState::Moving => {
-                    known.keep.push(job.payload.clone())
+                    known.keep.push(job.payload.clone());
                 }
                 JobState::Owed | JobState::Acked => {
                     job.state.set(JobState::Acked);

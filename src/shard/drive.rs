@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
-use super::link::{Link, LinkError, SentTurn, check, is_noscript, resume, sync_wait_list};
+use super::link::{Link, LinkError, Sent, SentTurn, check, is_noscript, resume, sync_wait_list};
 use super::run::{cancel_all, run_ready};
 use super::state::{Shard, ShardOptions};
 use super::wait::{WaitState, wait};
 use super::{oversize, stop};
 use crate::handler::Handlers;
-use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STOP_GRACE, STRAGGLER_DELAY, UNSTARTED_HOLD};
+use crate::limits::{
+    ACK_DELAY, BACKLOG_JOBS_MIN, STOP_GRACE, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD,
+};
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
 use crate::resp::{Backoff, Reply, Requests};
 use crate::shutdown::Phase;
@@ -70,11 +72,11 @@ async fn work(shard: &Rc<Shard>) -> Ending {
 }
 
 async fn connected(shard: &Rc<Shard>) -> Ending {
-    let mut lost: Option<SentTurn> = None;
+    let mut sent = Sent::new();
     let mut outage: Option<(Instant, u64)> = None;
     let mut backoff = Backoff::new(shard.options.shard as u64 + 1);
     loop {
-        let (error, served) = match attempt(shard, &mut lost, &mut outage, &mut backoff).await {
+        let (error, served) = match attempt(shard, &mut sent, &mut outage, &mut backoff).await {
             Ok(()) => return Ending::Clean,
             Err(ended) => ended,
         };
@@ -100,7 +102,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             && Instant::now() > deadline + STOP_GRACE
         {
             cancel_all(shard).await;
-            return Ending::LeftBehind { jobs: shard.unreported() };
+            return Ending::LeftBehind { jobs: shard.unreported(&sent) };
         }
         // Jobs at hand go on: they are in flight in Redis whatever happens to the connection.
         run_ready(shard).await;
@@ -111,127 +113,191 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
 /// One connection's life. On failure: why, and whether the connection ever stood.
 async fn attempt(
     shard: &Rc<Shard>,
-    lost: &mut Option<SentTurn>,
+    sent: &mut Sent,
     outage: &mut Option<(Instant, u64)>,
     backoff: &mut Backoff,
 ) -> Result<(), (LinkError, bool)> {
     let mut link = Link::open(shard).await.map_err(|error| (error.into(), false))?;
-    resume(shard, &mut link, lost).await.map_err(|error| (error, false))?;
+    resume(shard, &mut link, sent).await.map_err(|error| (error, false))?;
     if let Some((since, attempts)) = outage.take() {
         let seconds = since.elapsed().as_secs_f64();
         tracing::info!(shard = shard.options.shard, seconds, attempts, "redis is back");
     }
     shard.idle.set(false);
-    let mut turns = 0_u64;
-    let result = serve(shard, &mut link, lost, &mut turns).await;
-    if turns > 0 {
+    let mut driver = Driver { shard, link, sent, order: Vec::new(), turns: 0, forgotten: 0 };
+    let result = driver.serve().await;
+    let stood = driver.turns > 0;
+    if stood {
         // It answered: the next series of attempts begins at the shortest pause.
         backoff.reset();
     }
-    result.map_err(|error| (error, turns > 0))
+    result.map_err(|error| (error, stood))
 }
 
-/// Exchanges turns until the shard ends or the connection does.
-async fn serve(
-    shard: &Rc<Shard>,
-    link: &mut Link,
-    lost: &mut Option<SentTurn>,
-    turns: &mut u64,
-) -> Result<(), LinkError> {
-    let mut order: Vec<usize> = Vec::new();
-    loop {
-        if stop::step(shard, link).await? {
-            stop::leave_nothing(shard, link).await?;
+/// A shard and its connection while it stands.
+struct Driver<'a> {
+    shard: &'a Rc<Shard>,
+    link: Link,
+    /// Turns whose replies are owed, oldest first. While there are any, nothing else goes over the connection.
+    sent: &'a mut Sent,
+    /// The order of the queues, kept for its memory.
+    order: Vec<usize>,
+    /// Turns answered over this connection.
+    turns: u64,
+    /// Turns in a row refused because the server had forgotten the scripts.
+    forgotten: u32,
+}
+
+impl Driver<'_> {
+    /// Exchanges turns until the shard ends or the connection does.
+    async fn serve(&mut self) -> Result<(), LinkError> {
+        let shard = self.shard;
+        loop {
+            if self.sent.is_empty() && stop::step(shard, &mut self.link).await? {
+                return stop::leave_nothing(shard, &mut self.link).await;
+            }
+            // With a backlog the next batches are asked for before this one runs, so that Redis works meanwhile. Without,
+            // a job that came alone is run first, and its ack travels with the fetch.
+            let backlog = shard.backlog.get();
+            if !backlog {
+                run_ready(shard).await;
+            }
+            let now = Instant::now();
+            shard.settle_stragglers(now);
+            let depth = if backlog { TURNS_IN_FLIGHT_MAX } else { 1 };
+            if self.sent.len() < depth
+                && let Some(wanted) = self.plan(now)
+            {
+                self.send(wanted).await?;
+                continue;
+            }
+            if backlog {
+                run_ready(shard).await;
+            }
+            if !self.sent.is_empty() {
+                self.receive().await?;
+                continue;
+            }
+            shard.backlog.set(false);
+            if run_ready(shard).await || self.sweep().await? {
+                continue;
+            }
+            self.mind_full_slots().await?;
+            rest(shard).await;
+        }
+    }
+
+    /// Whether a turn is due, and how many jobs it asks for.
+    fn plan(&self, now: Instant) -> Option<usize> {
+        let shard = self.shard;
+        let fetches = shard.phase.get().fetches();
+        if fetches && !shard.idle.get() {
+            let coming: usize = self.sent.iter().map(|turn| turn.wanted).sum();
+            let wanted = shard.pace.borrow().wanted(shard.free_slots(), shard.unstarted.get() + coming);
+            if wanted > 0 {
+                return Some(wanted);
+            }
+        }
+        if !self.sent.is_empty() || shard.settlement.borrow().is_empty() {
+            return None;
+        }
+        let waited =
+            shard.settled_at.get().is_none_or(|since| now.saturating_duration_since(since) >= ACK_DELAY);
+        (waited || !fetches).then_some(0)
+    }
+
+    /// Sends one turn: what is settled, and how many jobs are wanted.
+    async fn send(&mut self, wanted: usize) -> Result<(), LinkError> {
+        let shard = self.shard;
+        shard.settled_at.set(None);
+        let number = shard.fresh_id();
+        let nth = shard.options.stats.turns.get();
+        shard.queue_order(nth, &mut self.order);
+        let settled = shard.settlement.take();
+        let turn = Turn { number, wanted, order: &self.order, settled: &settled, now: unix_now() };
+        let mut requests = Requests::new();
+        shard.turns.write(&self.link.scripts, &turn, &mut requests);
+        self.sent.push_back(SentTurn { number, nth, wanted, settled });
+        shard.options.stats.turns.add(1);
+        Ok(self.link.conn.send(&requests).await?)
+    }
+
+    /// Awaits the reply to the oldest turn and takes in what it brings.
+    async fn receive(&mut self) -> Result<(), LinkError> {
+        let shard = self.shard;
+        let reply = self.link.conn.reply().await?;
+        if is_noscript(&reply) {
+            return self.report_again().await;
+        }
+        let reply = check(reply)?;
+        self.forgotten = 0;
+        self.turns += 1;
+        let Some(turn) = self.sent.pop_front() else { return Ok(()) };
+        shard.queue_order(turn.nth, &mut self.order);
+        take_in(shard, &reply, &turn, &self.order)
+    }
+
+    /// The server has forgotten the scripts, so the oldest turn has not run. It is reported with the next one; the scripts
+    /// are loaded once every reply is in. Forgotten again at once is an outage.
+    async fn report_again(&mut self) -> Result<(), LinkError> {
+        if let Some(turn) = self.sent.pop_front() {
+            self.shard.report_again(turn.settled);
+        }
+        self.forgotten += 1;
+        if self.forgotten as usize > 2 * TURNS_IN_FLIGHT_MAX {
+            return Err(LinkError::Forgetful);
+        }
+        while !self.sent.is_empty() {
+            let reply = self.link.conn.reply().await?;
+            if is_noscript(&reply) {
+                if let Some(turn) = self.sent.pop_front() {
+                    self.shard.report_again(turn.settled);
+                }
+                continue;
+            }
+            // Another client has loaded them meanwhile.
+            let reply = check(reply)?;
+            if let Some(turn) = self.sent.pop_front() {
+                self.shard.queue_order(turn.nth, &mut self.order);
+                take_in(self.shard, &reply, &turn, &self.order)?;
+            }
+        }
+        Ok(self.link.reload().await?)
+    }
+
+    /// Looks through the wait lists of waiters that lost their connection. Whether there were any.
+    async fn sweep(&mut self) -> Result<bool, LinkError> {
+        let mut any = false;
+        for waiter in &self.shard.waiters {
+            if waiter.state.get() == WaitState::Sweeping {
+                sync_wait_list(self.shard, &mut self.link, waiter.at).await?;
+                if waiter.state.get() == WaitState::Sweeping {
+                    waiter.set(WaitState::Armed);
+                }
+                any = true;
+            }
+        }
+        Ok(any)
+    }
+
+    /// With every slot taken no job can start: nothing is waited for, and what came in spite of that goes back.
+    async fn mind_full_slots(&mut self) -> Result<(), LinkError> {
+        let shard = self.shard;
+        if !shard.phase.get().fetches() || shard.free_slots() > 0 {
             return Ok(());
         }
-        // With a backlog the next batch is asked for before this one runs, so that Redis works meanwhile. Without, a job
-        // that came alone is run first, and its ack travels with the fetch.
-        if !shard.backlog.get() {
-            run_ready(shard).await;
+        if shard.is_waiting() {
+            stop::unblock_waiters(shard, &mut self.link).await?;
         }
-        let now = Instant::now();
-        shard.settle_stragglers(now);
-        if let Some(wanted) = shard.plan(now) {
-            *turns += 1;
-            order.clear();
-            shard.queue_order(*turns, &mut order);
-            exchange(shard, link, lost, wanted, &order).await?;
-            continue;
+        let oldest = shard.ready.borrow().front().map(|batch| batch.came_at);
+        if oldest.is_some_and(|came_at| came_at.elapsed() >= UNSTARTED_HOLD) {
+            stop::hand_back_unstarted(shard, &mut self.link).await?;
         }
-        shard.backlog.set(false);
-        if run_ready(shard).await || sweep(shard, link).await? {
-            continue;
-        }
-        if shard.phase.get().fetches() && shard.free_slots() == 0 {
-            if shard.is_waiting() {
-                stop::unblock_waiters(shard, link).await?;
-            }
-            let oldest = shard.ready.borrow().front().map(|batch| batch.came_at);
-            if oldest.is_some_and(|came_at| came_at.elapsed() >= UNSTARTED_HOLD) {
-                stop::hand_back_unstarted(shard, link).await?;
-            }
-        }
-        rest(shard).await;
+        Ok(())
     }
 }
 
-/// Looks through the wait lists of waiters that lost their connection. Whether there were any.
-async fn sweep(shard: &Rc<Shard>, link: &mut Link) -> Result<bool, LinkError> {
-    let mut any = false;
-    for waiter in &shard.waiters {
-        if waiter.state.get() == WaitState::Sweeping {
-            sync_wait_list(shard, link, waiter.at).await?;
-            if waiter.state.get() == WaitState::Sweeping {
-                waiter.set(WaitState::Armed);
-            }
-            any = true;
-        }
-    }
-    Ok(any)
-}
-
-/// One turn: settle, fetch, and run what is at hand while Redis works.
-async fn exchange(
-    shard: &Rc<Shard>,
-    link: &mut Link,
-    lost: &mut Option<SentTurn>,
-    wanted: usize,
-    order: &[usize],
-) -> Result<(), LinkError> {
-    shard.settled_at.set(None);
-    let settled = shard.settlement.take();
-    let sent = lost.insert(SentTurn { number: shard.fresh_id(), settled });
-    let mut requests = Requests::new();
-    let write = |link: &Link, requests: &mut Requests| {
-        let turn = Turn { number: sent.number, wanted, order, settled: &sent.settled, now: unix_now() };
-        shard.turns.write(&link.scripts, &turn, requests);
-    };
-    write(link, &mut requests);
-    link.conn.send(&requests).await?;
-    shard.options.stats.turns.add(1);
-    run_ready(shard).await;
-    let mut reply = link.conn.reply().await?;
-    if is_noscript(&reply) {
-        // It has not run. Once more, after loading; a second refusal is an outage.
-        link.reload().await?;
-        requests.clear();
-        write(link, &mut requests);
-        link.conn.send(&requests).await?;
-        reply = link.conn.reply().await?;
-    }
-    let reply = check(reply)?;
-    let number = sent.number;
-    *lost = None;
-    take_in(shard, &reply, number, wanted, order)
-}
-
-fn take_in(
-    shard: &Rc<Shard>,
-    reply: &Reply,
-    number: u64,
-    wanted: usize,
-    order: &[usize],
-) -> Result<(), LinkError> {
+fn take_in(shard: &Rc<Shard>, reply: &Reply, sent: &SentTurn, order: &[usize]) -> Result<(), LinkError> {
     let turn = TurnReply::read(reply, order)
         .map_err(|got| crate::resp::Error::Unexpected { expected: "the reply of a turn", got })?;
     let mut count = 0;
@@ -243,10 +309,10 @@ fn take_in(
         if fetched.oversize > 0 {
             glommio::spawn_local(oversize::bury_all(Rc::clone(shard), fetched.queue)).detach();
         }
-        shard.take_in(fetched.queue, BatchName::Turn(number), fetched.payloads);
+        shard.take_in(fetched.queue, BatchName::Turn(sent.number), fetched.payloads);
     }
-    if wanted > 0 {
-        shard.backlog.set(count >= wanted.min(BACKLOG_JOBS_MIN));
+    if sent.wanted > 0 {
+        shard.backlog.set(count >= sent.wanted.min(BACKLOG_JOBS_MIN));
         if count == 0 && shard.phase.get().fetches() {
             shard.idle.set(true);
             shard.arm();
@@ -277,32 +343,17 @@ async fn rest(shard: &Shard) {
 }
 
 impl Shard {
-    /// Whether a turn is due, and how many jobs it asks for.
-    fn plan(&self, now: Instant) -> Option<usize> {
-        let fetches = self.phase.get().fetches();
-        if fetches && !self.idle.get() {
-            let wanted = self.pace.borrow().wanted(self.free_slots(), self.unstarted.get());
-            if wanted > 0 {
-                return Some(wanted);
-            }
-        }
-        if self.settlement.borrow().is_empty() {
-            return None;
-        }
-        let waited =
-            self.settled_at.get().is_none_or(|since| now.saturating_duration_since(since) >= ACK_DELAY);
-        (waited || !fetches).then_some(0)
-    }
-
     /// Jobs whose end Redis does not know: those that have not ended, and those whose end could not be reported.
-    fn unreported(&self) -> usize {
-        let open: usize = self.live.borrow().values().map(|batch| batch.open()).sum();
-        let ended = self.settlement.borrow().processed;
-        open + usize::try_from(ended).unwrap_or(usize::MAX)
+    fn unreported(&self, sent: &Sent) -> usize {
+        let unended: usize = self.live.borrow().values().map(|batch| batch.unended()).sum();
+        let ended =
+            self.settlement.borrow().processed + sent.iter().map(|turn| turn.settled.processed).sum::<u64>();
+        unended + usize::try_from(ended).unwrap_or(usize::MAX)
     }
 
     /// The order in which a turn serves the queues: by priority, queues of equal priority taking turns to be first.
     fn queue_order(&self, turn: u64, order: &mut Vec<usize>) {
+        order.clear();
         let queues = &self.options.queues;
         let mut start = 0;
         while start < queues.len() {

@@ -1,7 +1,7 @@
 //! The shard's connection: opening it, and making sense of what was under way when the last one was lost.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use super::batch::Batch;
@@ -22,8 +22,14 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct SentTurn {
     pub(super) number: u64,
+    /// How many turns the shard sent before: decides which of equal queues comes first.
+    pub(super) nth: u64,
+    pub(super) wanted: usize,
     pub(super) settled: Settlement,
 }
+
+/// The turns whose replies are owed, oldest first; at most [`TURNS_IN_FLIGHT_MAX`](crate::limits::TURNS_IN_FLIGHT_MAX).
+pub(super) type Sent = VecDeque<SentTurn>;
 
 /// Why a shard cannot go on with its connection.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +37,11 @@ pub(super) enum LinkError {
     /// A new connection may heal it.
     #[error(transparent)]
     Lost(#[from] Error),
+    /// The server forgets its scripts as fast as they are loaded; a new connection may heal it.
+    #[error(
+        "redis forgets scripts as soon as they are loaded; does something run SCRIPT FLUSH again and again?"
+    )]
+    Forgetful,
     /// Another process took this shard's in-flight jobs; nothing heals that.
     #[error("{0}")]
     Fenced(String),
@@ -107,18 +118,17 @@ pub(super) fn check(reply: Reply) -> Result<Reply, LinkError> {
 /// A turn whose reply was lost has either run, and then its settlement is done, or never will, and then it is reported
 /// again. Batches that Redis knows and the shard does not are handed back: the lost reply carried them. For the others
 /// Redis is told what is settled. Round trips: at most three, and one for each [`RECONCILE_CALLS_MAX`] batches.
-pub(super) async fn resume(
-    shard: &Shard,
-    link: &mut Link,
-    lost: &mut Option<SentTurn>,
-) -> Result<(), LinkError> {
-    if let Some(turn) = lost {
-        let replies = link.call(|s, r| flight::resume(s, shard.home(), turn.number, r)).await?;
-        let has_run = replies.first().map(Reply::as_integer).transpose()? == Some(1);
-        if let Some(turn) = lost.take()
-            && !has_run
-        {
-            shard.report_again(turn.settled);
+pub(super) async fn resume(shard: &Shard, link: &mut Link, lost: &mut Sent) -> Result<(), LinkError> {
+    if let Some(newest) = lost.back() {
+        let number = newest.number;
+        let replies = link.call(|s, r| flight::resume(s, shard.home(), number, r)).await?;
+        let last_run = replies.first().map(Reply::as_integer).transpose()?.unwrap_or(0);
+        let last_run = u64::try_from(last_run).unwrap_or(0);
+        // Later ones first, so that the settlements end up in the order in which they were made.
+        while let Some(turn) = lost.pop_back() {
+            if turn.number > last_run {
+                shard.report_again(turn.settled);
+            }
         }
     }
     if !shard.options.at_least_once {

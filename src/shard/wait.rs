@@ -124,8 +124,8 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                 }
                 // A key that is no list answers at once, each time: without a pause this would spin.
                 glommio::timer::Timer::new(WAIT_ERROR_PAUSE.max(backoff.pause())).await;
-                if !shard.options.at_least_once && waiter.is_armed() {
-                    // The one wait over all queues ends at the broken one; a turn still reads the others.
+                if waiter.is_armed() {
+                    // A turn learns of a fence, and, at most once, still reads the queues behind the broken one.
                     shard.idle.set(false);
                     shard.work.raise();
                 }

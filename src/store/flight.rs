@@ -82,17 +82,15 @@ pub fn reconcile(
 /// Appends the calls that return to its queue whatever lies in a shard's wait list and oversize list. The replies are the
 /// numbers of jobs handed back. Each atomic, and safe to repeat.
 pub fn hand_back_rest(scripts: &Scripts, home: &QueueKeys, queue: &QueueKeys, requests: &mut Requests) {
-    for (list, name) in
-        [(&queue.wait_list, keys::WAIT_LIST_BATCH), (&queue.oversize, keys::OVERSIZE_BATCH)]
-    {
+    for (list, name) in [(&queue.wait_list, keys::WAIT_LIST_BATCH), (&queue.oversize, keys::OVERSIZE_BATCH)] {
         let mut command = scripts.begin(Script::Reconcile, 4, 3, requests);
         command.arg(&queue.list).arg(&queue.index).arg(list).arg(&home.index);
         command.arg(name.as_bytes()).arg_u64(0).arg_u64(0);
     }
 }
 
-/// Appends the question whether turn `number`, whose reply was lost, has run; from then on it never will. The reply is
-/// 1 or 0.
+/// Appends the question which turn has run last, after replies up to that of turn `number` were lost; from then on no
+/// turn up to that one will run. The reply is its number, 0 if none has run. Atomic.
 pub fn resume(scripts: &Scripts, home: &QueueKeys, number: u64, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Resume, 1, 1, requests);
     command.arg(&home.index).arg_u64(number);
@@ -111,7 +109,7 @@ pub fn read_batches(reply: &Reply) -> Result<Vec<u64>, Error> {
     let mut numbers = Vec::new();
     for name in reply.as_array()? {
         let name = name.as_bulk()?;
-        // The other field is the number of the last turn.
+        // The other fields are numbers of turns: the last one, and the last one refused.
         if let Some(number) = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) {
             numbers.push(number);
         }

@@ -8,6 +8,7 @@ pub mod scripts;
 // The engine: the turn, what else befalls jobs in flight, the process.
 pub mod flight;
 pub mod process;
+pub mod recovery;
 pub mod turn;
 // Producers and operators.
 pub mod enqueue;

@@ -1,7 +1,7 @@
 //! What a process publishes of itself: heartbeat, lease, figures of its shards.
 
 use super::scripts::{Script, Scripts};
-use crate::resp::Requests;
+use crate::resp::{Error, Reply, Requests};
 use crate::wire::keys;
 
 /// Appends the question what the server is: the server section of `INFO`. The reply is its text.
@@ -27,24 +27,35 @@ pub fn figures(uuid: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
     heartbeat(&keys::process(uuid), value, ttl_s, requests);
 }
 
-/// Appends the renewal of a lease by Redis's clock. The reply is the end of the lease in Unix milliseconds.
-pub fn renew_lease(scripts: &Scripts, member: &str, length_ms: u64, requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Lease, 1, 2, requests);
-    command.arg(keys::LEASES.as_bytes()).arg(member.as_bytes()).arg_u64(length_ms);
+/// Appends the renewal of a lease by Redis's clock, and the question whose lease has ended: at most `names_max` of them.
+/// [`read_lease`] reads the reply.
+pub fn renew_lease(
+    scripts: &Scripts,
+    member: &str,
+    length_ms: u64,
+    names_max: usize,
+    requests: &mut Requests,
+) {
+    let mut command = scripts.begin(Script::Lease, 1, 3, requests);
+    command.arg(keys::LEASES.as_bytes()).arg(member.as_bytes()).arg_u64(length_ms).arg_u64(names_max as u64);
 }
 
-/// Appends the end of a process: its heartbeat and figures go, and its lease if `give_up_lease` (it holds no job).
-/// Two or three integers answer.
-pub fn farewell(
-    heartbeat_key: &str,
-    uuid: &str,
-    lease_member: Option<&str>,
-    requests: &mut Requests,
-) -> usize {
+/// The members whose lease has ended, from the reply to [`renew_lease`]. Those that are no text are left out: no process
+/// of ours writes such.
+///
+/// # Errors
+/// If the reply is an error, or no array.
+pub fn read_lease(reply: &Reply) -> Result<Vec<String>, Error> {
+    let ended = reply.as_array()?.skip(1);
+    Ok(ended.filter_map(|member| String::from_utf8(member.as_bulk().ok()?.to_vec()).ok()).collect())
+}
+
+/// Appends the end of a process: its heartbeat and figures go, and its lease if a member is given: it holds no job. An
+/// integer answers each.
+pub fn farewell(heartbeat_key: &str, uuid: &str, lease_member: Option<&str>, requests: &mut Requests) {
     requests.command(&[b"DEL", heartbeat_key.as_bytes()]);
     requests.command(&[b"DEL", keys::process(uuid).as_bytes()]);
     if let Some(member) = lease_member {
         requests.command(&[b"ZREM", keys::LEASES.as_bytes(), member.as_bytes()]);
     }
-    2 + usize::from(lease_member.is_some())
 }

@@ -13,16 +13,32 @@ pub enum Script {
     Turn,
     /// `reconcile.lua`: make a batch list agree with its shard.
     Reconcile,
-    /// `resume.lua`: did the turn run whose reply was lost?
+    /// `resume.lua`: which turn ran last?
     Resume,
     /// `bury.lua`: bury a payload too large to fetch.
     Bury,
-    /// `lease.lua`: renew a process's lease.
+    /// `lease.lua`: renew a process's lease, name those that ended.
     Lease,
+    /// `reap.lua`: put a dead shard's jobs back.
+    Reap,
+    /// `release.lua`: forget a dead process.
+    Release,
+    /// `due.lua`: move due jobs to their queues.
+    Due,
 }
 
 impl Script {
-    const ALL: [Self; 5] = [Self::Turn, Self::Reconcile, Self::Resume, Self::Bury, Self::Lease];
+    /// All of them, in the order in which [`load`] loads them.
+    pub const ALL: [Self; LOAD_REPLIES] = [
+        Self::Turn,
+        Self::Reconcile,
+        Self::Resume,
+        Self::Bury,
+        Self::Lease,
+        Self::Reap,
+        Self::Release,
+        Self::Due,
+    ];
 
     /// The Lua source.
     pub fn source(self) -> &'static str {
@@ -32,6 +48,9 @@ impl Script {
             Self::Resume => include_str!("scripts/resume.lua"),
             Self::Bury => include_str!("scripts/bury.lua"),
             Self::Lease => include_str!("scripts/lease.lua"),
+            Self::Reap => include_str!("scripts/reap.lua"),
+            Self::Release => include_str!("scripts/release.lua"),
+            Self::Due => include_str!("scripts/due.lua"),
         }
     }
 }
@@ -39,7 +58,7 @@ impl Script {
 /// The hashes under which one Redis server knows the scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scripts {
-    hashes: [Box<str>; Script::ALL.len()],
+    hashes: [Box<str>; LOAD_REPLIES],
 }
 
 /// Appends one `SCRIPT LOAD` for each script. Round trips: one, together with whatever else is sent.
@@ -50,7 +69,7 @@ pub fn load(requests: &mut Requests) {
 }
 
 /// How many replies [`load`] brings.
-pub const LOAD_REPLIES: usize = Script::ALL.len();
+pub const LOAD_REPLIES: usize = 8;
 
 impl Scripts {
     /// Reads the replies to [`load`], in their order.
@@ -58,7 +77,7 @@ impl Scripts {
     /// # Errors
     /// The text of the first reply that is no hash: for example that the user may not run `SCRIPT`.
     pub fn from_replies(replies: &[Reply]) -> Result<Self, String> {
-        let mut hashes: [Box<str>; Script::ALL.len()] = Default::default();
+        let mut hashes: [Box<str>; LOAD_REPLIES] = Default::default();
         if replies.len() != hashes.len() {
             return Err(format!("{} replies to {} SCRIPT LOAD", replies.len(), hashes.len()));
         }

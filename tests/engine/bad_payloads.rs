@@ -46,7 +46,10 @@ fn exhumed(redis: &Redis) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     for (entry, score) in redis.set(DEAD) {
         let job = json(&entry);
-        assert_eq!((job["name"].as_str(), job["args"].as_array().map(Vec::len)), (Some("InvalidPayload"), Some(0)));
+        assert_eq!(
+            (job["name"].as_str(), job["args"].as_array().map(Vec::len)),
+            (Some("InvalidPayload"), Some(0))
+        );
         assert_eq!(job["error_class"], "JigglerUring::BadPayload");
         assert!(!job["error_message"].as_str().unwrap().is_empty());
         assert_eq!(job["started_at"].as_f64(), Some(score));

@@ -64,8 +64,7 @@ fn kill_9_at_most_once_runs_nothing_twice_and_loses_only_what_was_in_the_process
     let mut ran = 0;
     let mut all_runs = BTreeSet::new();
     for end in ["kill", "stop"] {
-        let mut worker =
-            Worker::start(&redis, &["--mode", "at-most-once", "-v", "-C", &config.path()]);
+        let mut worker = Worker::start(&redis, &["--mode", "at-most-once", "-v", "-C", &config.path()]);
         if end == "kill" {
             wait_until("some jobs have run", || redis.processed() >= 2_000);
             worker.kill();

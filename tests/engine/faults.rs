@@ -101,7 +101,7 @@ fn check_random_faults(seed: u64) {
         if worker.is_running() {
             break worker;
         }
-        assert_eq!(worker.wait_for_end().code(), Some(2), "seed {seed}");
+        assert_eq!(worker.wait_for_end().code(), Some(1), "seed {seed}");
     };
     wait_until(&format!("all jobs are processed (seed {seed})"), || redis.processed() >= jobs.len() as u64);
     worker.signal("TERM");

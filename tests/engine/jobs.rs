@@ -41,12 +41,23 @@ fn every_built_in_job_runs_and_a_stopped_worker_leaves_nothing_behind() {
 #[test]
 fn a_failed_job_with_retries_waits_in_the_retry_set_as_the_gem_writes_it() {
     let redis = Redis::start();
-    redis.push("mail", &[r#"{"name":"Fail","args":["boom «é» \"quoted\""],"retries":2,"jid":"4c33ba07cc275b66"}"#]);
+    redis.push(
+        "mail",
+        &[r#"{"name":"Fail","args":["boom «é» \"quoted\""],"retries":2,"jid":"4c33ba07cc275b66"}"#],
+    );
     let mut worker = Worker::start(&redis, &["-q", "mail"]);
     wait_until("the job is in the retry set", || redis.count(RETRIES) == 1);
     let (payload, score) = redis.set(RETRIES).remove(0);
     let names = [
-        "name", "args", "retries", "jid", "started_at", "error_message", "error_class", "retry_at", "attempt",
+        "name",
+        "args",
+        "retries",
+        "jid",
+        "started_at",
+        "error_message",
+        "error_class",
+        "retry_at",
+        "attempt",
         "queue",
     ];
     assert_eq!(members(&payload), names);
@@ -69,7 +80,9 @@ fn a_retry_that_fails_is_planned_anew_and_keeps_the_fields_it_does_not_know() {
     let worker = Worker::start(&redis, &[]);
     wait_until("the job is in the retry set", || redis.count(RETRIES) == 1);
     let (payload, score) = redis.set(RETRIES).remove(0);
-    assert!(payload.starts_with(r#"{"name":"Fail","args":["again"],"retries":2,"jid":"j","x":{"y":[1.0e+21]},"started_at":5.5,"#));
+    assert!(payload.starts_with(
+        r#"{"name":"Fail","args":["again"],"retries":2,"jid":"j","x":{"y":[1.0e+21]},"started_at":5.5,"#
+    ));
     let job = json(&payload);
     assert_eq!((&job["attempt"], &job["error_message"]), (&value!(2), &value!("again")));
     let pause = score - job["retried_at"].as_f64().unwrap();
@@ -112,7 +125,8 @@ fn an_unknown_job_is_retried_if_it_has_retries_and_dies_otherwise() {
 #[test]
 fn arguments_that_do_not_fit_are_a_failure_that_says_which() {
     let redis = Redis::start();
-    redis.push("default", &[r#"{"name":"Sleep","args":["long"],"jid":"t"}"#, r#"{"name":"Sleep","jid":"m"}"#]);
+    redis
+        .push("default", &[r#"{"name":"Sleep","args":["long"],"jid":"t"}"#, r#"{"name":"Sleep","jid":"m"}"#]);
     let _worker = Worker::start(&redis, &[]);
     wait_until("both are dead", || redis.count(DEAD) == 2);
     for (payload, _) in redis.set(DEAD) {

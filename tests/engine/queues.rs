@@ -74,7 +74,11 @@ fn queues_of_equal_priority_share_and_each_keeps_its_order() {
     let first_half = &died[..died.len() / 2];
     for queue in queues {
         let served = first_half.iter().filter(|jid| jid.starts_with(queue)).count();
-        assert!(served > EACH / 4, "queue {queue} had {served} of {} jobs in the first half", first_half.len());
+        assert!(
+            served > EACH / 4,
+            "queue {queue} had {served} of {} jobs in the first half",
+            first_half.len()
+        );
     }
 }
 

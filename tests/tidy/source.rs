@@ -29,9 +29,10 @@ impl Source {
         Self { path: path.to_owned(), text: text.to_owned(), code, literals }
     }
 
-    /// Whether the whole file is test code.
+    /// Whether the whole file is test code: outside of src, a test module, or a helper of those (`test_redis.rs`).
     pub(crate) fn is_test(&self) -> bool {
-        !self.path.starts_with("src/") || self.path.ends_with("/tests.rs")
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        !self.path.starts_with("src/") || name == "tests.rs" || name.starts_with("test_")
     }
 
     /// The line (from 1) at which the inline test module begins; one past the end if there is none.

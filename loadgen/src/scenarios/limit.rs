@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Session;
 use crate::cli::LimitOptions;
-use crate::commands::{self, Commands, Design};
+use crate::commands::{Commands, Design};
 use crate::drive;
 use crate::error::Error;
 use crate::machine::Machine;
@@ -122,7 +122,7 @@ pub(crate) fn measure(
     session: &Session,
 ) -> Result<Vec<LimitRow>, Error> {
     let mut client = server.client()?;
-    let digest = client.text(&["SCRIPT", "LOAD", commands::TURN])?;
+    let scripts = client.load_scripts()?;
     let mut rows = Vec::new();
     for design in plan.designs {
         for batch_jobs in plan.batches {
@@ -130,7 +130,7 @@ pub(crate) fn measure(
             for number in 1..=plan.runs {
                 let what = format!("null client, {design:?} by {batch_jobs}, run {number} of {}", plan.runs);
                 session.progress.step(what, plan.jobs);
-                let calls = Commands::new(*design, *batch_jobs, plan.jobs, &digest);
+                let calls = Commands::new(*design, *batch_jobs, plan.jobs, &scripts);
                 let load = Load { design: *design, batch_jobs: *batch_jobs, jobs: plan.jobs };
                 runs.push(run_once(server, &mut client, load, calls, session)?);
             }
@@ -161,7 +161,7 @@ fn run_once(
     session: &Session,
 ) -> Result<LimitRun, Error> {
     client.flush()?;
-    if load.design.takes_jobs() {
+    if load.design != Design::Push {
         drive::enqueue(server.url(), load.jobs, &session.interrupt, &session.progress)?;
     }
     let mut null_client = NullClient::connect(server.url())?;
@@ -198,7 +198,7 @@ fn check_outcome(client: &mut Client, load: Load, errors: u64) -> Result<(), Err
     let backlog = client.backlog()?;
     let in_flight = client.in_flight()?;
     let (waiting, processed) = match load.design {
-        Design::Turn => (0, load.jobs),
+        Design::AtLeastOnce | Design::AtMostOnce => (0, load.jobs),
         Design::Pop => (0, 0),
         Design::Push => (load.jobs, 0),
     };

@@ -108,8 +108,8 @@ fn measure_limit(
     session: &Session,
 ) -> Result<Vec<LimitRow>, Error> {
     let design = match options.worker.mode {
-        Mode::AtLeastOnce => Design::Turn,
-        Mode::AtMostOnce => Design::Pop,
+        Mode::AtLeastOnce => Design::AtLeastOnce,
+        Mode::AtMostOnce => Design::AtMostOnce,
     };
     let plan = Plan { designs: &[design], batches: &LIMIT_BATCHES, jobs: LIMIT_JOBS, runs: options.runs };
     limit::measure(server, plan, session)

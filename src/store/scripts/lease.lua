@@ -1,9 +1,12 @@
--- Renew the lease of a process by Redis's own clock.
+-- Renew the lease of a process by Redis's own clock, and name those whose lease is over.
 --
 -- KEYS  1 lease set
--- ARGV  1 member: uuid, shards and queues of the process   2 length of the lease in milliseconds
--- Returns the end of the lease, Unix milliseconds.
-local now = redis.call('TIME')
-local ends = now[1] * 1000 + math.floor(now[2] / 1000) + tonumber(ARGV[2])
+-- ARGV  1 member: uuid, shards and queues of the process   2 length of the lease in milliseconds   3 most names wanted
+-- Returns an array: the end of the lease in Unix milliseconds, then the members whose lease has ended, longest first.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local ends = now + tonumber(ARGV[2])
 redis.call('ZADD', KEYS[1], string.format('%d', ends), ARGV[1])
-return ends
+local reply = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('(%d', now), 'LIMIT', 0, ARGV[3])
+table.insert(reply, 1, ends)
+return reply

@@ -1,15 +1,13 @@
--- Ask, after a lost connection, whether a turn has run, and if not, let it and earlier ones run no more. Safe to repeat:
--- the answer may be lost too. A turn that may not run any more is noted as half a turn later than itself.
+-- Ask, after a lost connection, which turn ran last, and let none up to the given one run any more. Safe to repeat: the
+-- reply to this may be lost like any other.
 --
--- KEYS  1 home index of the shard
--- ARGV  1 number of the turn whose reply was lost
--- Returns 1 if that turn has run, 0 if it has not and never will.
+-- KEYS  1 home index of the shard: 't' is the number of the last turn that ran, 'b' bars turns up to that number
+-- ARGV  1 number of the newest turn whose reply was lost
+-- Returns the number of the last turn that has run, 0 if none has. Those after it, up to ARGV[1], never will.
 -- Errors: 'FENCED ...' as for a turn.
 local last = redis.pcall('HGET', KEYS[1], 't')
 if type(last) == 'table' then
   return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
 end
-if last == ARGV[1] .. '.5' then return 0 end
-if last and tonumber(last) >= tonumber(ARGV[1]) then return 1 end
-redis.call('HSET', KEYS[1], 't', ARGV[1] .. '.5')
-return 0
+redis.call('HSET', KEYS[1], 'b', ARGV[1])
+return tonumber(last or 0)

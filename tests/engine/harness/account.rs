@@ -60,7 +60,12 @@ impl Account {
             self.queued.contains(jid) || self.in_flight.contains(jid) || self.dead.contains_key(jid)
         };
         let lost: Vec<String> = (0..count).map(|n| format!("{n:08}")).filter(|jid| !known(jid)).collect();
-        assert!(lost.is_empty(), "{} of {count} jobs are lost: {:?}", lost.len(), &lost[..lost.len().min(10)]);
+        assert!(
+            lost.is_empty(),
+            "{} of {count} jobs are lost: {:?}",
+            lost.len(),
+            &lost[..lost.len().min(10)]
+        );
     }
 
     /// Every one of `count` traced jobs has run, and nothing says that one has run twice.

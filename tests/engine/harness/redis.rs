@@ -190,7 +190,8 @@ impl Redis {
     pub(crate) fn info(&self, section: &str, field: &str) -> u64 {
         let reply = self.run(&["INFO", section]);
         let text = String::from_utf8_lossy(reply.as_bulk().unwrap()).into_owned();
-        let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned));
+        let value =
+            text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned));
         value.unwrap().parse().unwrap()
     }
 

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiggler_uring::wire::keys::{DEAD, FAILURES, RETRIES};
+
 use super::NoopRun;
 use crate::cli::WorkerOptions;
 use crate::drive;
 use crate::error::Error;
-use crate::keys;
 use crate::measure::{Memory, ProcessMeter, RedisCounters, TrafficMeter};
 use crate::redis::{Backlog, Client};
 use crate::redis_server::RedisServer;
@@ -179,9 +180,9 @@ impl<'a> Bench<'a> {
     /// Every job once, none failed.
     fn check_outcome(&mut self, load: Load) -> Result<(), Error> {
         let processed = self.client.backlog()?.processed;
-        let failures = self.client.number(&["GET", keys::FAILURES])?;
-        let retries = self.client.number(&["ZCARD", keys::RETRIES])?;
-        let dead = self.client.number(&["ZCARD", keys::DEAD])?;
+        let failures = self.client.number(&["GET", FAILURES])?;
+        let retries = self.client.number(&["ZCARD", RETRIES])?;
+        let dead = self.client.number(&["ZCARD", DEAD])?;
         if (processed, failures, retries, dead) == (load.jobs, 0, 0, 0) {
             return Ok(());
         }

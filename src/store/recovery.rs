@@ -1,0 +1,84 @@
+//! What a living process does for the fleet: put the jobs of dead processes back, move due jobs to their queues.
+
+use super::scripts::{Script, Scripts};
+use super::turn::QueueKeys;
+use crate::limits::{BATCH_BYTES_MAX, FENCE};
+use crate::resp::{Error, Reply, Requests};
+use crate::wire::{DEFAULT_QUEUE, keys};
+
+/// How reaping one shard ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaped {
+    /// This many jobs are back in their queues; the shard is fenced.
+    Jobs(u64),
+    /// The process lives: its lease was renewed.
+    Alive,
+    /// Its lease is gone: another reaper was here.
+    Gone,
+}
+
+/// Appends the reaping of one shard of the process that `member` names. `queues` are the shard's, its first one first.
+/// Atomic. [`read_reaped`] reads the reply.
+pub fn reap(scripts: &Scripts, member: &str, queues: &[QueueKeys], requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Reap, 1 + 4 * queues.len(), 2, requests);
+    command.arg(keys::LEASES.as_bytes());
+    for queue in queues {
+        command.arg(&queue.list).arg(&queue.index).arg(&queue.wait_list).arg(&queue.oversize);
+    }
+    command.arg(member.as_bytes()).arg_u64(FENCE.as_secs());
+}
+
+/// Reads the reply to [`reap`].
+///
+/// # Errors
+/// If the reply is an error, or no integer.
+pub fn read_reaped(reply: &Reply) -> Result<Reaped, Error> {
+    Ok(match reply.as_integer()? {
+        -1 => Reaped::Alive,
+        -2 => Reaped::Gone,
+        jobs => Reaped::Jobs(u64::try_from(jobs).unwrap_or(0)),
+    })
+}
+
+/// Appends the end of a dead process of which every shard was reaped: its lease and its figures go, unless it lives. The
+/// reply is 1 or 0. Atomic.
+pub fn release(scripts: &Scripts, member: &str, uuid: &str, requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Release, 2, 1, requests);
+    command.arg(keys::LEASES.as_bytes()).arg(keys::process(uuid).as_bytes()).arg(member.as_bytes());
+}
+
+/// What one look at the retry set and the scheduled set brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Jobs moved to their queues.
+    pub moved: u64,
+    /// More are due already.
+    pub more: bool,
+    /// Milliseconds until the next job is due; `None`: there is none.
+    pub next_ms: Option<u64>,
+}
+
+/// Appends the move of due jobs, at most `jobs_max` from each set, to their queues. Atomic: there is no moment in which
+/// a job is nowhere. [`read_due`] reads the reply.
+pub fn move_due(scripts: &Scripts, jobs_max: usize, requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Due, 2, 4, requests);
+    command.arg(keys::RETRIES.as_bytes()).arg(keys::SCHEDULED.as_bytes());
+    command.arg_u64(jobs_max as u64).arg(DEFAULT_QUEUE.as_bytes()).arg(keys::LIST_PREFIX.as_bytes());
+    command.arg_u64(BATCH_BYTES_MAX as u64);
+}
+
+/// Reads the reply to [`move_due`].
+///
+/// # Errors
+/// If the reply is an error, or not of the script's shape.
+pub fn read_due(reply: &Reply) -> Result<Due, Error> {
+    let mut parts = reply.as_array()?;
+    let (Some(moved), Some(more), Some(next_ms)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(reply.value().instead_of("three values"));
+    };
+    Ok(Due {
+        moved: u64::try_from(moved.as_integer()?).unwrap_or(0),
+        more: more.as_bulk()? == b"1",
+        next_ms: u64::try_from(next_ms.as_integer()?).ok(),
+    })
+}

@@ -1,0 +1,12 @@
+-- Forget a dead process of which every shard has been reaped.
+--
+-- KEYS  1 lease set   2 figures of the process
+-- ARGV  1 member of the process in the lease set
+-- Returns 1, or 0 if the process lives after all or is forgotten already.
+local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not ends then return 0 end
+local time = redis.call('TIME')
+if tonumber(ends) >= time[1] * 1000 + math.floor(time[2] / 1000) then return 0 end
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('UNLINK', KEYS[2])
+return 1
