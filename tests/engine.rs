@@ -15,10 +15,14 @@ mod harness;
 
 #[path = "engine/bad_payloads.rs"]
 mod bad_payloads;
+#[path = "engine/command_line.rs"]
+mod command_line;
 #[path = "engine/crash.rs"]
 mod crash;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/heartbeat.rs"]
+mod heartbeat;
 #[path = "engine/idle.rs"]
 mod idle;
 #[path = "engine/jobs.rs"]
