@@ -176,6 +176,9 @@ pub const OVERSIZE_REPLY_BYTES_MAX: usize = 513 * 1024 * 1024;
 /// Messages between control and one shard that may wait: a handful in a process's life.
 pub const MESH_MESSAGES_MAX: usize = 16;
 
+/// How often control and shards look whether the other has connected, while the process starts.
+pub const MESH_CONNECT_PAUSE: Duration = Duration::from_millis(1);
+
 /// A connection over which nothing came for so long is probed by the kernel, and as often again until it is given up.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 // Options

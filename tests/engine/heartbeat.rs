@@ -90,7 +90,10 @@ fn heartbeat_and_lease_are_there_before_the_first_job_is_taken() {
     for (what, text) in
         [("heartbeat", "\"SET\" \"jiggler:svr:"), ("lease", "\"ZADD\" \"jiggler:uring:leases\"")]
     {
-        assert!(before.iter().any(|line| line.contains(text)), "no {what} before the first fetch: {before:#?}");
+        assert!(
+            before.iter().any(|line| line.contains(text)),
+            "no {what} before the first fetch: {before:#?}"
+        );
     }
 }
 
