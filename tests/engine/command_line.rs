@@ -12,10 +12,16 @@ fn stderr(output: &Output) -> String {
 
 /// The program refuses to begin: exit status 2, nothing on standard output, and these words on standard error.
 #[track_caller]
+/// The command or the set-up is wrong: someone must change it.
 fn assert_refused(args: &[&str], words: &[&str]) {
+    assert_ends_with(2, args, words);
+}
+
+#[track_caller]
+fn assert_ends_with(status: i32, args: &[&str], words: &[&str]) {
     let output = output_of(args);
     let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+    assert_eq!(output.status.code(), Some(status), "{args:?}: {said}");
     assert_eq!(output.stdout, b"", "{args:?}");
     for word in words {
         assert!(said.contains(word), "{args:?}: `{word}` is missing in: {said}");
@@ -29,7 +35,7 @@ fn what_makes_no_sense_is_refused_with_status_2_and_the_way_out() {
     assert_refused(&["--cores", "many"], &["--cores", "`many`"]);
     assert_refused(&["-c", "0"], &["concurrency", "`0`"]);
     assert_refused(&["--mode", "exactly-once"], &["--mode", "at-least-once"]);
-    assert_refused(&["-q", "a:b:c"], &["--queue", "a:b:c"]);
+    assert_refused(&["-q", "a:b:c"], &["--queue", "a:b"]);
     assert_refused(&["-q", "jobs_in_progress"], &["in_progress"]);
     assert_refused(&["--redis-url", "http://localhost"], &["--redis-url"]);
     assert_refused(&["enqueue", "Noop", "{}", "--redis-url", "unix:///nowhere.sock"], &["arguments"]);
@@ -48,8 +54,9 @@ fn a_configuration_file_that_makes_no_sense_is_named_with_its_key() {
 
 #[test]
 fn a_redis_that_cannot_be_used_is_refused_with_what_to_do() {
-    assert_refused(&["--redis-url", "redis://127.0.0.1:1"], &["127.0.0.1:1", "cannot be reached"]);
-    assert_refused(&["--redis-url", "unix:///nonexistent/redis.sock"], &["/nonexistent/redis.sock"]);
+    // It may be there at the next try, which a process manager makes after status 1.
+    assert_ends_with(1, &["--redis-url", "redis://127.0.0.1:1"], &["127.0.0.1:1", "cannot be reached"]);
+    assert_ends_with(1, &["--redis-url", "unix:///nonexistent/redis.sock"], &["/nonexistent/redis.sock"]);
     let redis = Redis::start();
     assert_refused(&["--redis-url", &format!("{}/99", redis.tcp_url())], &["no such database"]);
     let closed = Redis::start_with_password("s3cr3t-of-redis");

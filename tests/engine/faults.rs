@@ -105,8 +105,8 @@ fn check_random_faults(seed: u64) {
     };
     wait_until(&format!("all jobs are processed (seed {seed})"), || redis.processed() >= jobs.len() as u64);
     worker.signal("TERM");
-    let status = worker.wait_for_end();
-    println!("seed {seed}: {status}");
+    // Whatever the line let through of the end, it ends.
+    worker.wait_for_end();
     Account::of(&redis).assert_each_ran_once(JOBS);
     Account::assert_none_ran_twice(&worker);
     assert_eq!((redis.processed(), redis.failures()), (jobs.len() as u64, JOBS as u64), "seed {seed}");

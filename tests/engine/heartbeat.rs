@@ -24,7 +24,7 @@ fn the_heartbeat_has_the_gems_ten_parts_and_exactly_its_three_members() {
     let parts = parse_heartbeat(&key).unwrap();
     assert_eq!(parts.uuid.len(), 12);
     assert_eq!((parts.concurrency, parts.timeout_s, parts.queues), (7, 9, "low,0,high,2"));
-    assert_eq!((parts.poller, parts.pid), (Poller::Disabled, worker.pid()));
+    assert_eq!((parts.poller, parts.pid), (Poller::Enabled, worker.pid()));
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     assert_eq!(parts.hostname, host.trim());
     let seconds = redis.list(&["TIME"]).remove(0);
