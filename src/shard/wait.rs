@@ -101,6 +101,7 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                 Err(error) => {
                     tracing::debug!(shard = shard.options.shard, %error, "a waiting connection cannot be opened");
                     glommio::timer::Timer::new(backoff.pause()).await;
+                    look_instead(&shard);
                 }
             }
             continue;
@@ -124,9 +125,16 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                 }
                 // A key that is no list answers at once, each time: without a pause this would spin.
                 glommio::timer::Timer::new(WAIT_ERROR_PAUSE.max(backoff.pause())).await;
+                look_instead(&shard);
             }
         }
     }
+}
+
+/// Nobody waits at this queue, so a turn must look whether there is a job: one for each failure to wait.
+fn look_instead(shard: &Shard) {
+    shard.idle.set(false);
+    shard.work.raise();
 }
 
 fn sweep(shard: &Shard, waiter: &Waiter) {

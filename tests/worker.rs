@@ -1,4 +1,5 @@
-//! A process that was taken for dead says so and ends, however it learns of it: the real binary against a real Redis.
+//! The real binary against a real Redis, where it is alone with trouble: taken for dead, not allowed to wait, stopping
+//! with a job it does not know of.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test: what fails, fails it")]
 
 mod own_redis;
@@ -22,8 +23,13 @@ struct Worker {
 
 impl Worker {
     fn start(redis: &OwnRedis) -> Self {
+        Self::start_with(&redis.url_text(), &[])
+    }
+
+    fn start_with(url: &str, flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_jiggler-uring"))
-            .args(["--cores", "1", "--redis-url", &redis.url_text()])
+            .args(["--cores", "1", "--redis-url", url])
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -42,6 +48,13 @@ impl Worker {
             assert!(Instant::now() < deadline, "not {what}:\n{}", self.log.join("\n"));
             self.log.extend(self.lines.recv_timeout(Duration::from_millis(10)));
         }
+    }
+
+    /// Asks it to stop: its exit code.
+    fn stop(&mut self) -> i32 {
+        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        self.exit_code()
     }
 
     /// Waits for the end of the process: its exit code.
@@ -67,21 +80,51 @@ impl Drop for Worker {
     }
 }
 
+const JOB: &[u8] = br#"{"name":"Noop","args":[],"jid":"0db89b3e2a1cde66","retries":0}"#;
+
+const QUEUE: &[u8] = b"jiggler:list:default";
+
+/// Whether a connection waits in this command.
+fn blocks(redis: &OwnRedis, command: &str) -> bool {
+    let list = redis.run(&[b"CLIENT", b"LIST"]);
+    String::from_utf8_lossy(list.as_bulk().unwrap()).contains(&format!("cmd={command} "))
+}
+
+/// The keys under which a shard keeps jobs in flight.
+fn own_keys(redis: &OwnRedis) -> Vec<Vec<u8>> {
+    let keys = redis.run(&[b"KEYS", b"*:inflight:*"]);
+    keys.as_array().unwrap().map(|key| key.as_bulk().unwrap().to_vec()).collect()
+}
+
+fn processed(redis: &OwnRedis) -> Option<Vec<u8>> {
+    let count = redis.run(&[b"GET", b"jiggler:stats:processed_counter"]);
+    count.as_nil_or_bulk().unwrap().map(<[u8]>::to_vec)
+}
+
 /// An idle shard has no turn whose reply could be lost, so nothing of what it asks on a new connection mentioned the fence.
 #[test]
 fn an_idle_shard_that_lost_its_connection_learns_that_it_is_fenced() {
     let redis = OwnRedis::start();
     let mut worker = Worker::start(&redis);
-    let blocked = || {
-        let list = redis.run(&[b"CLIENT", b"LIST"]);
-        String::from_utf8_lossy(list.as_bulk().unwrap()).contains("cmd=blmove")
-    };
-    worker.until("idle", |_| blocked());
-    let index = redis.run(&[b"KEYS", b"*:inflight:*"]);
-    let index = index.as_array().unwrap().next().unwrap().as_bulk().unwrap().to_vec();
+    worker.until("idle", |_| blocks(&redis, "blmove"));
+    let index = own_keys(&redis).remove(0);
     redis.run(&[b"DEL", &index]);
     redis.run(&[b"SET", &index, b"taken over"]);
     redis.run(&[b"CLIENT", b"KILL", b"TYPE", b"normal"]);
     assert_ne!(worker.exit_code(), 0);
     assert!(worker.log.iter().any(|line| line.contains("believed dead")), "{}", worker.log.join("\n"));
+}
+
+#[test]
+fn a_shard_that_cannot_wait_in_redis_looks_instead() {
+    let flags = ["--user", "worker", "on", ">geheim", "~*", "&*", "+@all", "-blmove"];
+    let redis = OwnRedis::start_with(&flags);
+    let url = format!("redis://worker:geheim@127.0.0.1:{}/0", redis.port());
+    let mut worker = Worker::start_with(&url, &[]);
+    // The first one may be found by the first fetch. By the second the shard has found nothing, and cannot wait.
+    for count in [&b"1"[..], b"2", b"3"] {
+        redis.run(&[b"LPUSH", QUEUE, JOB]);
+        worker.until("processed", |_| processed(&redis).as_deref() == Some(count));
+    }
+    assert_eq!(worker.stop(), 0);
 }
