@@ -128,3 +128,29 @@ fn a_shard_that_cannot_wait_in_redis_looks_instead() {
     }
     assert_eq!(worker.stop(), 0);
 }
+
+/// What a blocking move brings in while its connection breaks lies in the wait list, and the shard has never seen it.
+#[test]
+fn a_stop_hands_back_what_lies_in_the_wait_list_unseen() {
+    let redis = OwnRedis::start();
+    let mut worker = Worker::start(&redis);
+    worker.until("idle", |_| blocks(&redis, "blmove"));
+    let wait_list = [&own_keys(&redis)[0], &b":w"[..]].concat();
+    redis.run(&[b"RPUSH", &wait_list, JOB]);
+    assert_eq!(worker.stop(), 0);
+    assert_eq!(redis.run(&[b"LRANGE", QUEUE, b"0", b"-1"]).as_array().unwrap().len(), 1);
+    assert_eq!(own_keys(&redis), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn a_clean_stop_leaves_no_keys_in_either_mode() {
+    for (mode, wait) in [("at-least-once", "blmove"), ("at-most-once", "brpop")] {
+        let redis = OwnRedis::start();
+        let mut worker = Worker::start_with(&redis.url_text(), &["--mode", mode]);
+        redis.run(&[b"LPUSH", QUEUE, JOB]);
+        worker.until("processed", |_| processed(&redis).as_deref() == Some(b"1"));
+        worker.until("idle", |_| blocks(&redis, wait));
+        assert_eq!(worker.stop(), 0, "{mode}");
+        assert_eq!(own_keys(&redis), Vec::<Vec<u8>>::new(), "{mode}");
+    }
+}

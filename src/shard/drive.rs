@@ -16,7 +16,6 @@ use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STOP_GRACE, STRAGGLER_DELAY, UN
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
 use crate::resp::{Backoff, Reply, Requests};
 use crate::shutdown::Phase;
-use crate::store::flight;
 use crate::store::turn::{BatchName, Turn, TurnReply};
 use crate::time::unix_now;
 
@@ -142,10 +141,7 @@ async fn serve(
     let mut order: Vec<usize> = Vec::new();
     loop {
         if stop::step(shard, link).await? {
-            if shard.options.at_least_once {
-                link.call(|_, requests| flight::forget(&shard.turns.queues, requests)).await?;
-            }
-            return Ok(());
+            return stop::leave(shard, link).await;
         }
         // With a backlog the next batch is asked for before this one runs, so that Redis works meanwhile. Without, a job
         // that came alone is run first, and its ack travels with the fetch.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use glommio::timer::Timer;
 
 use super::batch::Batch;
-use super::link::{Link, LinkError, sync};
+use super::link::{Link, LinkError, sync, sync_wait_list};
 use super::run::cancel_all;
 use super::state::Shard;
 use super::wait::WaitState;
@@ -33,6 +33,19 @@ pub(super) async fn step(shard: &Rc<Shard>, link: &mut Link) -> Result<bool, Lin
     Ok(shard.tasks.borrow().is_empty()
         && shard.settlement.borrow().is_empty()
         && shard.live.borrow().is_empty())
+}
+
+/// The last calls: nothing is left to do, and the lease will be given up, so nobody looks for what lies here.
+///
+/// No waiter blocks any more; what one brought in over a connection that was lost is unknown to the shard and goes back.
+pub(super) async fn leave(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
+    if shard.options.at_least_once {
+        for queue in 0..shard.turns.queues.len() {
+            sync_wait_list(shard, link, queue).await?;
+        }
+    }
+    link.call(|_, requests| flight::forget(&shard.turns.queues, requests)).await?;
+    Ok(())
 }
 
 /// Ends every waiter's wait. A wait that had not begun when it was to end answers "not waiting", so this is repeated.
