@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use jiggler_uring::job::bad::exhume;
+use jiggler_uring::limits::PAYLOAD_BYTES_MAX;
 use own_redis::OwnRedis;
 
 /// How long a state may take to come about on a loaded machine.
@@ -153,4 +155,28 @@ fn a_clean_stop_leaves_no_keys_in_either_mode() {
         assert_eq!(worker.stop(), 0, "{mode}");
         assert_eq!(own_keys(&redis), Vec::<Vec<u8>>::new(), "{mode}");
     }
+}
+
+/// They come in turns of their own, so that the second is there while the first is being buried.
+#[test]
+fn oversize_payloads_of_equal_size_are_each_buried_once() {
+    let redis = OwnRedis::start();
+    for fill in [b"a", b"b", b"c", b"d"] {
+        redis.run(&[b"LPUSH", QUEUE, &fill.repeat(PAYLOAD_BYTES_MAX + 1)]);
+    }
+    let mut worker = Worker::start_with(&redis.url_text(), &["--concurrency", "1"]);
+    let oversize = |redis: &OwnRedis| own_keys(redis).iter().any(|key| key.ends_with(b":o"));
+    let waiting = |redis: &OwnRedis| redis.run(&[b"LLEN", QUEUE]).as_integer().unwrap();
+    worker.until("buried", |_| waiting(&redis) == 0 && blocks(&redis, "blmove") && !oversize(&redis));
+    assert_eq!(worker.stop(), 0);
+    let failures = redis.run(&[b"GET", b"jiggler:stats:failures_counter"]);
+    assert_eq!(failures.as_bulk().unwrap(), b"4");
+    let mut fills: Vec<u8> = Vec::new();
+    for at in [&b"0"[..], b"1", b"2", b"3"] {
+        let entry = redis.run(&[b"ZRANGE", b"jiggler:set:dead", at, at]);
+        let entry = entry.as_array().unwrap().next().unwrap().as_bulk().unwrap().to_vec();
+        fills.push(exhume(&entry).unwrap()[0]);
+    }
+    fills.sort_unstable();
+    assert_eq!(fills, b"abcd", "one payload was buried twice, another not at all");
 }

@@ -240,7 +240,7 @@ fn take_in(
             shard.complain(fetched.queue, &error);
         }
         if fetched.oversize > 0 {
-            glommio::spawn_local(oversize::bury_all(Rc::clone(shard), fetched.queue)).detach();
+            oversize::bury(shard, fetched.queue);
         }
         shard.take_in(fetched.queue, BatchName::Turn(number), fetched.payloads);
     }
