@@ -103,7 +103,7 @@ fn processed(redis: &OwnRedis) -> Option<Vec<u8>> {
     count.as_nil_or_bulk().unwrap().map(<[u8]>::to_vec)
 }
 
-/// An idle shard has no turn whose reply could be lost, so nothing of what it asks on a new connection mentioned the fence.
+/// An idle shard has no turn whose reply could be lost, so what it asked on a new connection did not know of fences.
 #[test]
 fn an_idle_shard_that_lost_its_connection_learns_that_it_is_fenced() {
     let redis = OwnRedis::start();
