@@ -28,7 +28,7 @@ use own_redis::OwnRedis;
 use world::{Mutation, Verdict, World};
 
 /// Cases of an ordinary run; `MODEL_CASES` sets another number.
-const CASES: u32 = 1_000;
+const CASES: u32 = 800;
 
 /// Cases within which a mutant must be caught.
 const MUTANT_CASES: u32 = 400;

@@ -214,8 +214,8 @@ fn a_timer_of_no_length_fires() {
     });
 }
 
-/// The panic passes through the executor and ends its thread: one bad task is not contained. So whoever spawns a task from
-/// code that may panic must catch it there, as `handler::pool` does for jobs.
+/// The panic passes through the executor and ends its thread: one bad task is not contained. So whoever spawns a task
+/// from code that may panic must catch it there, as `handler::pool` does for jobs.
 #[test]
 fn a_panic_in_a_spawned_task_ends_the_executor() {
     let (reached, was_reached) = mpsc::channel();

@@ -37,7 +37,8 @@ struct Job {
 /// How far a job is.
 ///
 /// ```text
-/// Unstarted ─► Running ─► Owed ─► Acked      succeeded; acked alone, or with its batch without passing here
+/// Unstarted ─► Running ─► Owed ─► Acked      succeeded; acked alone (or dropped at once, by way of Dropping), or with
+///     │           │                           its batch without passing here
 ///     │           ├─────► Moving            failed: goes to a set in the next turn
 ///     └───────────┴─────► GivenUp           handed back
 /// ```
@@ -51,7 +52,9 @@ pub(super) enum JobState {
     Owed,
     /// It failed; the move to a set is part of the settlement.
     Moving,
-    /// It succeeded and its ack is under way or done.
+    /// It succeeded, and Redis is being told to drop it.
+    Dropping,
+    /// It succeeded and its ack is in the settlement, or done.
     Acked,
     /// It goes back to its queue.
     GivenUp,
@@ -121,7 +124,7 @@ impl Batch {
         let unended = |state: JobState| match state {
             JobState::Unstarted | JobState::Running => true,
             JobState::GivenUp => self.returning.get(),
-            JobState::Owed | JobState::Acked | JobState::Moving => false,
+            JobState::Owed | JobState::Dropping | JobState::Acked | JobState::Moving => false,
         };
         self.jobs.iter().filter(|job| unended(job.state.get())).count()
     }
@@ -134,11 +137,6 @@ impl Batch {
     /// Whether jobs were given up that Redis still counts as in flight.
     pub(super) fn is_returning(&self) -> bool {
         self.returning.get()
-    }
-
-    /// Redis was told what was given up.
-    pub(super) fn returned(&self) {
-        self.returning.set(false);
     }
 
     /// Takes the payloads whose acks are owed, to be acked one by one.
@@ -176,20 +174,40 @@ impl Batch {
         self.jobs[self.next.get()..].iter().map(|job| &job.payload)
     }
 
-    /// What this shard knows of the batch, for making Redis agree with it: what is given up is not named. Acks that are
-    /// owed count as under way from here on.
+    /// What of this batch is still in its list in Redis and known to the batch alone, for making Redis agree with it: what
+    /// runs or will, and what succeeded unacked. What is given up is not named, and what the settlement carries neither.
+    ///
+    /// Equal payloads are interchangeable in Redis, so each must be named as often as it is there, and no more.
     pub(super) fn known(&self, known: &mut Known) {
-        self.owed.set(0);
         for job in &self.jobs {
             match job.state.get() {
-                JobState::Unstarted | JobState::Running | JobState::Moving => {
-                    known.keep.push(job.payload.clone());
-                }
-                JobState::Owed | JobState::Acked => {
-                    job.state.set(JobState::Acked);
+                JobState::Unstarted | JobState::Running => known.keep.push(job.payload.clone()),
+                JobState::Owed => {
+                    job.state.set(JobState::Dropping);
                     known.settled.push(job.payload.clone());
                 }
-                JobState::GivenUp => {}
+                JobState::Dropping => known.settled.push(job.payload.clone()),
+                JobState::Moving | JobState::Acked | JobState::GivenUp => {}
+            }
+        }
+    }
+
+    /// Redis has heard what was [`known`](Self::known).
+    pub(super) fn heard(&self) {
+        self.returning.set(false);
+        for job in &self.jobs {
+            if job.state.get() == JobState::Dropping {
+                job.state.set(JobState::Acked);
+                self.owed.set(self.owed.get() - 1);
+            }
+        }
+    }
+
+    /// Redis may not have heard it: the acks are owed as before.
+    pub(super) fn unheard(&self) {
+        for job in &self.jobs {
+            if job.state.get() == JobState::Dropping {
+                job.state.set(JobState::Owed);
             }
         }
     }

@@ -118,11 +118,19 @@ async fn attempt(
 ) -> Result<(), (LinkError, bool)> {
     let mut link = Link::open(shard).await.map_err(|error| (error.into(), false))?;
     resume(shard, &mut link, sent).await.map_err(|error| (error, false))?;
+    let resumed = outage.is_some();
     if let Some((since, attempts)) = outage.take() {
         let seconds = since.elapsed().as_secs_f64();
         tracing::info!(shard = shard.options.shard, seconds, attempts, "redis is back");
     }
     shard.idle.set(false);
+    if shard.options.at_least_once {
+        stop::hand_back_given_up(shard, &mut link).await.map_err(|error| (error, false))?;
+    }
+    if resumed {
+        // A reply that was lost may have told of payloads too large to fetch.
+        (0..shard.turns.queues.len()).for_each(|queue| oversize::bury(shard, queue));
+    }
     let mut driver = Driver { shard, link, sent, order: Vec::new(), turns: 0, forgotten: 0 };
     let result = driver.serve().await;
     let stood = driver.turns > 0;
@@ -152,8 +160,11 @@ impl Driver<'_> {
     async fn serve(&mut self) -> Result<(), LinkError> {
         let shard = self.shard;
         loop {
-            if self.sent.is_empty() && stop::step(shard, &mut self.link).await? {
-                return stop::leave_nothing(shard, &mut self.link).await;
+            if self.sent.is_empty() {
+                if stop::step(shard, &mut self.link).await? {
+                    return stop::leave_nothing(shard, &mut self.link).await;
+                }
+                self.sweep().await?;
             }
             // With a backlog the next batches are asked for before this one runs, so that Redis works meanwhile. Without,
             // a job that came alone is run first, and its ack travels with the fetch.
@@ -165,6 +176,7 @@ impl Driver<'_> {
             shard.settle_stragglers(now);
             let depth = if backlog { TURNS_IN_FLIGHT_MAX } else { 1 };
             if self.sent.len() < depth
+                && !shard.is_sweeping()
                 && let Some(wanted) = self.plan(now)
             {
                 self.send(wanted).await?;
@@ -178,7 +190,7 @@ impl Driver<'_> {
                 continue;
             }
             shard.backlog.set(false);
-            if run_ready(shard).await || self.sweep().await? {
+            if run_ready(shard).await {
                 continue;
             }
             self.mind_full_slots().await?;
@@ -264,19 +276,18 @@ impl Driver<'_> {
         Ok(self.link.reload().await?)
     }
 
-    /// Looks through the wait lists of waiters that lost their connection. Whether there were any.
-    async fn sweep(&mut self) -> Result<bool, LinkError> {
-        let mut any = false;
+    /// Looks through the wait lists of waiters that lost their connection.
+    async fn sweep(&mut self) -> Result<(), LinkError> {
         for waiter in &self.shard.waiters {
             if waiter.state.get() == WaitState::Sweeping {
                 sync_wait_list(self.shard, &mut self.link, waiter.at).await?;
+                waiter.unswept.set(false);
                 if waiter.state.get() == WaitState::Sweeping {
                     waiter.set(WaitState::Armed);
                 }
-                any = true;
             }
         }
-        Ok(any)
+        Ok(())
     }
 
     /// With every slot taken no job can start: nothing is waited for, and what came in spite of that goes back.
@@ -306,7 +317,7 @@ fn take_in(shard: &Rc<Shard>, reply: &Reply, sent: &SentTurn, order: &[usize]) -
             shard.complain(fetched.queue, &error);
         }
         if fetched.oversize > 0 {
-            glommio::spawn_local(oversize::bury_all(Rc::clone(shard), fetched.queue)).detach();
+            oversize::bury(shard, fetched.queue);
         }
         shard.take_in(fetched.queue, BatchName::Turn(sent.number), fetched.payloads);
     }

@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
+use bytes::Bytes;
+
 use super::batch::Batch;
 use super::state::Shard;
 use crate::limits::{READ_CHUNK_BYTES, RECONCILE_CALLS_MAX};
@@ -176,8 +178,10 @@ async fn hand_back_unknown(shard: &Shard, link: &mut Link) -> Result<(), LinkErr
     Ok(())
 }
 
-/// Makes Redis agree with what the shard knows of these batches, and closes those that are settled. Wait lists come
-/// together, whatever number of batches they are here. What goes back goes back in its old order.
+/// Makes Redis agree with what the shard knows of these batches, and closes those that are settled. All batches of a wait
+/// list come together. What goes back goes back in its old order.
+///
+/// No turn may be on its way, and no blocking move into a wait list that is concerned.
 pub(super) async fn sync(shard: &Shard, link: &mut Link, batches: &[Rc<Batch>]) -> Result<(), LinkError> {
     let mut known: HashMap<(usize, BatchName), (u64, Known)> = HashMap::new();
     for batch in batches {
@@ -185,26 +189,21 @@ pub(super) async fn sync(shard: &Shard, link: &mut Link, batches: &[Rc<Batch>]) 
         *newest = batch.id.max(*newest);
         batch.known(known);
     }
+    let mut singles = Vec::new();
     for ((queue, name), (_, known)) in &mut known {
-        if *name == BatchName::Wait {
-            shard.known_of_wait_list(*queue, known);
-        }
+        singles.extend(shard.known_to_settlement(*queue, *name, known));
     }
-    let mut known: Vec<_> = known.into_iter().collect();
+    let mut known: Vec<_> = known.into_iter().map(|(list, (newest, known))| (newest, list, known)).collect();
     // What comes back last is taken next, so the oldest batch is the last.
-    known.sort_unstable_by_key(|(_, (newest, _))| Reverse(*newest));
-    for chunk in known.chunks(RECONCILE_CALLS_MAX) {
-        let replies = link
-            .call(|scripts, requests| {
-                for ((queue, name), (_, known)) in chunk {
-                    flight::reconcile(scripts, shard.home(), shard.queue(*queue), *name, known, requests);
-                }
-            })
-            .await?;
-        note_handed_back(shard, &replies)?;
+    known.sort_unstable_by_key(|(newest, _, _)| Reverse(*newest));
+    let result = reconcile_all(shard, link, &known).await;
+    if result.is_err() {
+        batches.iter().for_each(|batch| batch.unheard());
+        shard.settlement.borrow_mut().singles.append(&mut singles);
+        return result;
     }
     for batch in batches {
-        batch.returned();
+        batch.heard();
         if batch.is_settled() {
             shard.close(batch);
         }
@@ -220,17 +219,34 @@ pub(super) async fn sync_wait_list(shard: &Shard, link: &mut Link, queue: usize)
         let of_list = live.values().filter(|batch| batch.queue == queue && batch.name == BatchName::Wait);
         of_list.map(Rc::clone).collect()
     };
-    if batches.is_empty() {
-        let mut known = Known::default();
-        shard.known_of_wait_list(queue, &mut known);
-        let write = |scripts: &Scripts, requests: &mut Requests| {
-            let (home, keys) = (shard.home(), shard.queue(queue));
-            flight::reconcile(scripts, home, keys, BatchName::Wait, &known, requests);
-        };
-        let replies = link.call(write).await?;
-        return Ok(note_handed_back(shard, &replies)?);
+    if !batches.is_empty() {
+        return sync(shard, link, &batches).await;
     }
-    sync(shard, link, &batches).await
+    let mut known = Known::default();
+    let mut singles = shard.known_to_settlement(queue, BatchName::Wait, &mut known);
+    let result = reconcile_all(shard, link, &[(0, (queue, BatchName::Wait), known)]).await;
+    if result.is_err() {
+        shard.settlement.borrow_mut().singles.append(&mut singles);
+    }
+    result
+}
+
+async fn reconcile_all(
+    shard: &Shard,
+    link: &mut Link,
+    lists: &[(u64, (usize, BatchName), Known)],
+) -> Result<(), LinkError> {
+    for chunk in lists.chunks(RECONCILE_CALLS_MAX) {
+        let replies = link
+            .call(|scripts, requests| {
+                for (_, (queue, name), known) in chunk {
+                    flight::reconcile(scripts, shard.home(), shard.queue(*queue), *name, known, requests);
+                }
+            })
+            .await?;
+        note_handed_back(shard, &replies)?;
+    }
+    Ok(())
 }
 
 fn note_handed_back(shard: &Shard, replies: &[Reply]) -> Result<(), Error> {
@@ -245,14 +261,21 @@ fn note_handed_back(shard: &Shard, replies: &[Reply]) -> Result<(), Error> {
 }
 
 impl Shard {
-    /// Jobs of a wait list are closed one by one, so some are known to the settlement alone.
-    fn known_of_wait_list(&self, queue: usize, known: &mut Known) {
-        let settlement = self.settlement.borrow();
-        let singles =
-            settlement.singles.iter().filter(|single| (single.0, single.1) == (queue, BatchName::Wait));
-        known.settled.extend(singles.map(|(_, _, payload)| payload.clone()));
-        let moves = settlement.moves.iter().filter(|job| job.from == (queue, BatchName::Wait));
+    /// Adds what the settlement knows of a list: jobs that move in the next turn stay until then, and jobs that it would
+    /// ack are dropped with this call, so they are taken out of it. It gives these back.
+    fn known_to_settlement(
+        &self,
+        queue: usize,
+        name: BatchName,
+        known: &mut Known,
+    ) -> Vec<(usize, BatchName, Bytes)> {
+        let mut settlement = self.settlement.borrow_mut();
+        let moves = settlement.moves.iter().filter(|job| job.from == (queue, name));
         known.keep.extend(moves.map(|job| job.raw.clone()));
+        let singles: Vec<_> =
+            settlement.singles.extract_if(.., |single| (single.0, single.1) == (queue, name)).collect();
+        known.settled.extend(singles.iter().map(|(_, _, payload)| payload.clone()));
+        singles
     }
 
     /// Puts a settlement that did not arrive before the one that has gathered since.

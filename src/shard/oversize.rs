@@ -12,13 +12,32 @@ use crate::store::flight::{self, Burial};
 use crate::store::scripts::{self, Scripts};
 use crate::time::unix_now;
 
-/// Buries what lies in the oversize list of one queue. A failure leaves the rest there: it stays in flight, and is
-/// tried again when the next one comes, or handed back by a reaper.
-pub(super) async fn bury_all(shard: Rc<Shard>, queue: usize) {
-    if let Err(error) = try_bury_all(&shard, queue).await {
-        let queue = &*shard.queue(queue).name;
-        tracing::error!(queue, %error, "a payload above the size limit cannot be buried and stays in flight");
+/// Buries what lies in the oversize list of one queue, beside all else. A failure leaves the rest there: it stays in
+/// flight, and is tried again when the next one comes, or handed back by a reaper.
+///
+/// One task a queue: two would read the same payload, and the slower one would take away the next one of that size.
+pub(super) fn bury(shard: &Rc<Shard>, queue: usize) {
+    let buries = shard.burying.borrow_mut().insert(queue, More::Came).is_some();
+    if !buries {
+        glommio::spawn_local(bury_all(Rc::clone(shard), queue)).detach();
     }
+}
+
+/// Whether a payload came since the task that buries has begun to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum More {
+    Came,
+    None,
+}
+
+async fn bury_all(shard: Rc<Shard>, queue: usize) {
+    while shard.burying.borrow_mut().insert(queue, More::None) == Some(More::Came) {
+        if let Err(error) = try_bury_all(&shard, queue).await {
+            let queue = &*shard.queue(queue).name;
+            tracing::error!(queue, %error, "a payload above the size limit cannot be buried and stays in flight");
+        }
+    }
+    shard.burying.borrow_mut().remove(&queue);
 }
 
 async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {

@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use glommio::Task;
 
 use super::batch::Batch;
+use super::oversize::More;
 use super::pace::Pace;
 use super::wait::Waiter;
 use crate::event::Event;
@@ -78,6 +79,8 @@ pub(super) struct Shard {
     pub(super) backlog: Cell<bool>,
     /// The last fetch brought nothing and nothing came since: the shard waits in Redis.
     pub(super) idle: Cell<bool>,
+    /// Queues whose oversize payloads a task buries.
+    pub(super) burying: RefCell<HashMap<usize, More>>,
     /// Queues whose errors were logged.
     pub(super) complained: RefCell<HashSet<usize>>,
     next_id: Cell<u64>,
@@ -111,6 +114,7 @@ impl Shard {
             unstarted: Cell::new(0),
             backlog: Cell::new(false),
             idle: Cell::new(false),
+            burying: RefCell::default(),
             complained: RefCell::default(),
             next_id: Cell::new(1),
             options,

@@ -66,6 +66,18 @@ pub(super) async fn unblock_waiters(shard: &Shard, link: &mut Link) -> Result<()
     Ok(())
 }
 
+/// Hands back what was given up while Redis could not be told: the first thing over a new connection after the shard and
+/// Redis agree on the batches of turns. Wait lists need quiet waiters.
+pub(super) async fn hand_back_given_up(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
+    if !shard.live.borrow().values().any(|batch| batch.is_returning()) {
+        return Ok(());
+    }
+    unblock_waiters(shard, link).await?;
+    let returning: Vec<Rc<Batch>> =
+        shard.live.borrow().values().filter(|batch| batch.is_returning()).map(Rc::clone).collect();
+    sync_all(shard, link, &returning).await
+}
+
 /// Hands back every job that was fetched and not started.
 pub(super) async fn hand_back_unstarted(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
     let ready: Vec<Rc<Batch>> = shard.ready.borrow_mut().drain(..).collect();
@@ -100,7 +112,7 @@ async fn push_back(shard: &Shard, link: &mut Link, ready: &[Rc<Batch>]) -> Resul
         }
         let count = batch.give_up(false);
         shard.options.stats.handed_back.add(count as u64);
-        batch.returned();
+        batch.heard();
         if batch.is_settled() {
             shard.close(batch);
         }
@@ -133,7 +145,7 @@ async fn hand_back_running(shard: &Shard, link: &mut Link) -> Result<(), LinkErr
         "running jobs are dropped (at most once): the timeout is over"
     );
     for batch in &live {
-        batch.returned();
+        batch.heard();
         shard.close(batch);
     }
     Ok(())

@@ -36,6 +36,9 @@ pub(super) struct Waiter {
     /// The id of the connection that blocks now.
     pub(super) blocked_id: Cell<Option<u64>>,
     pub(super) stopper: RefCell<Option<Stopper>>,
+    /// A connection was lost that may have moved jobs into the wait list unseen; the list must be looked through before
+    /// anything is added to it again.
+    pub(super) unswept: Cell<bool>,
 }
 
 /// See the module's picture.
@@ -55,6 +58,7 @@ impl Waiter {
             go: Event::default(),
             blocked_id: Cell::new(None),
             stopper: RefCell::new(None),
+            unswept: Cell::new(false),
         }
     }
 
@@ -94,20 +98,22 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                     backoff.reset();
                     *waiter.stopper.borrow_mut() = Some(open.conn.stopper());
                     conn = Some(open);
-                    if stray_until.is_some() {
-                        sweep(&shard, waiter);
-                    }
                 }
                 Err(error) => {
                     tracing::debug!(shard = shard.options.shard, %error, "a waiting connection cannot be opened");
                     glommio::timer::Timer::new(backoff.pause()).await;
+                    look_instead(&shard);
                 }
             }
             continue;
         };
         if stray_until.is_some_and(|until| until <= Instant::now()) {
             stray_until = None;
-            sweep(&shard, waiter);
+            waiter.unswept.set(true);
+        }
+        if waiter.unswept.get() && shard.options.at_least_once {
+            waiter.state.set(WaitState::Sweeping);
+            shard.work.raise();
             continue;
         }
         match block(&shard, waiter, open).await {
@@ -120,25 +126,21 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                 tracing::debug!(shard = shard.options.shard, queue = %shard.queue(waiter.at).name, %error, "waiting failed");
                 if !matches!(error, Error::Redis(_)) {
                     conn = None;
+                    waiter.unswept.set(true);
                     stray_until = Some(Instant::now() + shard.options.block_time + CALL_TIMEOUT);
                 }
                 // A key that is no list answers at once, each time: without a pause this would spin.
                 glommio::timer::Timer::new(WAIT_ERROR_PAUSE.max(backoff.pause())).await;
-                if waiter.is_armed() {
-                    // A turn learns of a fence, and, at most once, still reads the queues behind the broken one.
-                    shard.idle.set(false);
-                    shard.work.raise();
-                }
+                look_instead(&shard);
             }
         }
     }
 }
 
-fn sweep(shard: &Shard, waiter: &Waiter) {
-    if shard.options.at_least_once && waiter.is_armed() {
-        waiter.state.set(WaitState::Sweeping);
-        shard.work.raise();
-    }
+/// Nobody waits at this queue, so a turn must look whether there is a job: one for each failure to wait.
+fn look_instead(shard: &Shard) {
+    shard.idle.set(false);
+    shard.work.raise();
 }
 
 fn park(shard: &Shard, waiter: &Waiter) {
@@ -222,6 +224,11 @@ impl Shard {
             }
         }
         self.idle.set(false);
+    }
+
+    /// Whether a wait list is to be looked through before anything else goes over the connection.
+    pub(super) fn is_sweeping(&self) -> bool {
+        self.waiters.iter().any(|waiter| waiter.state.get() == WaitState::Sweeping)
     }
 
     /// Whether any waiter is armed or blocks.
