@@ -194,3 +194,24 @@ fn a_failing_job_comes_back_with_its_attempt_and_dies_as_the_gem_writes_it() {
 fn add_existing(redis: &Redis, score: &str, payload: &str) {
     assert_eq!(redis.integer(&["ZADD", RETRIES, "XX", "CH", score, payload]), 1);
 }
+
+#[test]
+fn a_due_job_whose_queue_is_no_list_does_not_hold_up_the_others() {
+    let redis = Redis::start();
+    redis.run(&["SET", "jiggler:list:broken", "not a list"]);
+    let stuck = r#"{"name":"Noop","args":[],"jid":"stuck","queue":"broken"}"#;
+    for set in [RETRIES, SCHEDULED] {
+        add(&redis, set, LONG_AGO, stuck.as_bytes());
+        for number in 0..3 {
+            let other = format!(r#"{{"name":"Noop","args":[],"jid":"{set}{number}"}}"#);
+            add(&redis, set, "1000000001", other.as_bytes());
+        }
+    }
+    let mut worker = Worker::start(&redis, &[]);
+    wait_until("the others have run", || redis.processed() == 6);
+    for set in [RETRIES, SCHEDULED] {
+        assert_eq!(redis.list(&["ZRANGE", set, "0", "-1"]), [stuck.as_bytes()], "the stuck job is kept");
+    }
+    worker.stop();
+    assert_eq!(redis.text("jiggler:list:broken").as_deref(), Some("not a list"));
+}
