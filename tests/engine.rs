@@ -21,5 +21,7 @@ mod crash;
 mod jobs;
 #[path = "engine/poller.rs"]
 mod poller;
+#[path = "engine/refusals.rs"]
+mod refusals;
 #[path = "engine/stop.rs"]
 mod stop;
