@@ -346,3 +346,7 @@ pub const POLL_JITTER: f64 = 0.2;
 
 /// Shortest pause between two looks at the sets that found nothing: bounds what a clock that jumps can cost.
 pub const DUE_PAUSE_MIN: Duration = Duration::from_millis(5);
+
+/// When a due job whose queue's key is no list is due again. Longer than any usual poll interval, so that thousands of
+/// such jobs do not take the turns of the others; short enough for whoever mends the key.
+pub const DUE_AGAIN: Duration = Duration::from_secs(60);

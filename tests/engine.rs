@@ -29,7 +29,11 @@ mod idle;
 mod jobs;
 #[path = "engine/outage.rs"]
 mod outage;
+#[path = "engine/poller.rs"]
+mod poller;
 #[path = "engine/queues.rs"]
 mod queues;
+#[path = "engine/refusals.rs"]
+mod refusals;
 #[path = "engine/stop.rs"]
 mod stop;

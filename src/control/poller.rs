@@ -33,7 +33,15 @@ pub(super) async fn run(control: Rc<Control>, poll_interval: Duration) {
                     if let Some(since) = outage.take() {
                         tracing::info!(seconds = since.elapsed().as_secs_f64(), "due jobs are moved again");
                     }
-                    pause_after(due, poll_interval.mul_f64(1.0 - POLL_JITTER * random.f64()))
+                    if due.held > 0 {
+                        let (jobs, queue) = (due.held, &*due.broken);
+                        tracing::error!(
+                            jobs,
+                            queue,
+                            "due jobs are put off: the key of their queue is no list"
+                        );
+                    }
+                    pause_after(&due, poll_interval.mul_f64(1.0 - POLL_JITTER * random.f64()))
                 }
                 Err(error) => {
                     link = None;
@@ -62,8 +70,8 @@ async fn look(control: &Control, link: &mut Option<ControlLink>) -> Result<Due, 
 }
 
 /// How long to sleep after a look.
-fn pause_after(due: Due, interval: Duration) -> Duration {
-    match due {
+fn pause_after(due: &Due, interval: Duration) -> Duration {
+    match *due {
         Due { more: true, .. } => Duration::ZERO,
         Due { next_ms: Some(ms), .. } => Duration::from_millis(ms).max(DUE_PAUSE_MIN).min(interval),
         Due { next_ms: None, .. } => interval,
@@ -77,7 +85,10 @@ mod tests {
     #[test]
     fn it_sleeps_until_the_next_job_is_due_and_never_longer_than_the_interval() {
         let interval = Duration::from_secs(5);
-        let pause = |more, next_ms| pause_after(Due { moved: 1, more, next_ms }, interval);
+        let pause = |more, next_ms| {
+            let due = Due { moved: 1, more, next_ms, held: 0, broken: String::new() };
+            pause_after(&due, interval)
+        };
         assert_eq!(pause(true, Some(3)), Duration::ZERO);
         assert_eq!(pause(false, Some(120)), Duration::from_millis(120));
         assert_eq!(pause(false, Some(0)), DUE_PAUSE_MIN);

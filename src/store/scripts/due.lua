@@ -2,14 +2,17 @@
 --
 -- KEYS  sets, in the order in which they are served
 -- ARGV  1 most jobs to move from each set   2 queue of a job that names none   3 what the key of a queue begins with
---       4 most bytes of payload to move, a single larger one excepted
+--       4 most bytes of payload to move, a single larger one excepted   5 seconds until a job that cannot be moved is
+--       due again
 -- Due is what Redis's own clock says. The payload is read, for its queue, and moved as it is, byte for byte.
+-- A job whose queue's key is no list stays in its set and is due again later: it must not stand in the way of others.
 --
--- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none).
+-- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none),
+-- jobs put off, the key of a queue that is no list ('': none).
 local now
 local limit = tonumber(ARGV[1])
 local budget = tonumber(ARGV[4])
-local moved, more, next_ms = 0, '0', -1
+local moved, more, next_ms, held, broken = 0, '0', -1, 0, ''
 for _, set in ipairs(KEYS) do
   -- One more than is moved: it tells whether there are more, or when the next is due.
   local entries = redis.call('ZRANGE', set, 0, limit, 'WITHSCORES')
@@ -45,10 +48,16 @@ for _, set in ipairs(KEYS) do
     list[#list + 1] = job
   end
   for _, key in ipairs(order) do
-    -- Added before they are taken away, though nobody sees the moment between.
-    redis.call('LPUSH', key, unpack(queues[key]))
-    redis.call('ZREM', set, unpack(queues[key]))
+    local kind = redis.call('TYPE', key).ok
+    if kind == 'list' or kind == 'none' then
+      -- Added before they are taken away, though nobody sees the moment between.
+      redis.call('LPUSH', key, unpack(queues[key]))
+      redis.call('ZREM', set, unpack(queues[key]))
+      moved = moved + #queues[key]
+    else
+      for _, job in ipairs(queues[key]) do redis.call('ZADD', set, 'XX', now + ARGV[5], job) end
+      held, broken = held + #queues[key], key
+    end
   end
-  moved = moved + #due
 end
-return {moved, more, next_ms}
+return {moved, more, next_ms, held, broken}

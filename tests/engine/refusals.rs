@@ -1,0 +1,158 @@
+//! A Redis that answers and refuses, or does not answer at all: whatever it is, each shard says so once, consumes again
+//! by itself when it is over and says so once; no job is lost, none runs twice, no password is logged (P5).
+//!
+//! Each state begins while two shards are in the middle of a backlog, and ends once both have said that Redis is gone and
+//! have tried again in vain for a while.
+
+use std::time::{Duration, Instant};
+
+use jiggler_uring::resp::blocking::BlockingConnection;
+use jiggler_uring::resp::{RedisUrl, Requests};
+
+use crate::harness::wait::{measure_over, wait_until};
+use crate::harness::{Account, Redis, Worker, config_file};
+
+/// Enough to be in the middle of it when the state begins.
+const JOBS: usize = 12_000;
+
+/// How long a state goes on after both shards have noticed it: several attempts of each.
+const LASTS: Duration = Duration::from_millis(1_200);
+
+const BEGINS: &str = "redis is gone; trying again";
+const ENDS: &str = "redis is back ";
+
+/// A worker on two cores in the middle of a backlog.
+struct Drain<'r> {
+    redis: &'r Redis,
+    worker: Worker,
+}
+
+impl<'r> Drain<'r> {
+    #[track_caller]
+    fn begin(redis: &'r Redis, url: &str) -> Self {
+        let config = config_file("max_dead_jobs: 1000000\n");
+        Account::push(redis, "default", JOBS);
+        let args = ["--cores", "2", "-v", "-C", &config.path(), "-q", "default"];
+        let worker = Worker::launch(url, &args);
+        wait_until("some jobs have run", || redis.processed() > 500);
+        Self { redis, worker }
+    }
+
+    /// Waits until both shards have noticed, and a while longer.
+    #[track_caller]
+    fn endure(&self) {
+        wait_until("both shards say that redis is gone", || {
+            let said = self.worker.lines(BEGINS);
+            (0..2).all(|shard| said.iter().any(|line| line.contains(&format!("shard={shard}"))))
+        });
+        measure_over(LASTS);
+    }
+
+    /// The state is over: everything runs.
+    #[track_caller]
+    fn finish(mut self, secrets: &[&str]) {
+        let redis = self.redis;
+        let left = redis.queue("default").len();
+        assert!(left > 0, "the drain was over before the state began, and proved nothing");
+        wait_until("all jobs have run", || redis.processed() == JOBS as u64);
+        // The backlog is done; what comes now finds shards that wait.
+        wait_until("the shards wait for jobs", || redis.waiting() == 2);
+        redis.push("default", &[Account::traced(JOBS), Account::traced(JOBS + 1)]);
+        wait_until("two more have run", || redis.processed() == JOBS as u64 + 2);
+        self.worker.stop();
+        Account::of(redis).assert_each_ran_once(JOBS + 2);
+        Account::assert_none_ran_twice(&self.worker);
+        for shard in ["shard=0", "shard=1"] {
+            let of_shard = |text: &str| {
+                let mut lines = self.worker.lines(text);
+                lines.retain(|line| line.contains(shard));
+                lines
+            };
+            let (begins, ends) = (of_shard(BEGINS), of_shard(ENDS));
+            assert_eq!((begins.len(), ends.len()), (1, 1), "{begins:?} {ends:?}");
+        }
+        for secret in secrets {
+            assert_eq!(self.worker.lines(secret), [""; 0], "a password is in the log");
+        }
+        assert_eq!(self.worker.lines("panic"), [""; 0]);
+    }
+}
+
+#[test]
+fn a_redis_busy_with_a_script_is_outlived() {
+    let redis = Redis::start_with(&["--busy-reply-threshold", "50"]);
+    let drain = Drain::begin(&redis, &redis.url());
+    let url = RedisUrl::parse(&redis.tcp_url()).unwrap();
+    std::thread::scope(|scope| {
+        let hog = scope.spawn(move || {
+            let mut requests = Requests::new();
+            requests.command(&[b"EVAL", b"while true do end", b"0"]);
+            BlockingConnection::connect(&url).unwrap().call_one(&requests).is_err()
+        });
+        drain.endure();
+        redis.run(&["SCRIPT", "KILL"]);
+        assert!(hog.join().unwrap(), "the script ended by itself");
+    });
+    drain.finish(&[]);
+}
+
+#[test]
+fn a_redis_without_memory_is_outlived() {
+    let redis = Redis::start();
+    let drain = Drain::begin(&redis, &redis.url());
+    redis.run(&["CONFIG", "SET", "maxmemory", "1"]);
+    drain.endure();
+    redis.run(&["CONFIG", "SET", "maxmemory", "0"]);
+    drain.finish(&[]);
+}
+
+#[test]
+fn a_redis_that_became_a_read_only_replica_is_outlived() {
+    let redis = Redis::start();
+    // Nothing listens on port 1, so it keeps its data.
+    let drain = Drain::begin(&redis, &redis.tcp_url());
+    redis.run(&["REPLICAOF", "127.0.0.1", "1"]);
+    drain.endure();
+    redis.run(&["REPLICAOF", "NO", "ONE"]);
+    drain.finish(&[]);
+}
+
+#[test]
+fn a_redis_that_has_no_room_for_clients_is_outlived() {
+    let redis = Redis::start();
+    let drain = Drain::begin(&redis, &redis.url());
+    redis.run(&["CONFIG", "SET", "maxclients", "1"]);
+    redis.run(&["CLIENT", "KILL", "TYPE", "normal"]);
+    drain.endure();
+    redis.run(&["CONFIG", "SET", "maxclients", "10000"]);
+    drain.finish(&[]);
+}
+
+#[test]
+fn a_password_that_changed_for_a_while_is_outlived_and_never_logged() {
+    let redis = Redis::start_with_password("the-first-secret");
+    let url = redis.tcp_url().replace("redis://", "redis://:the-first-secret@");
+    let drain = Drain::begin(&redis, &url);
+    redis.run(&["CONFIG", "SET", "requirepass", "the-second-secret"]);
+    redis.run(&["CLIENT", "KILL", "TYPE", "normal"]);
+    drain.endure();
+    redis.run(&["CONFIG", "SET", "requirepass", "the-first-secret"]);
+    drain.finish(&["the-first-secret", "the-second-secret"]);
+}
+
+#[test]
+fn a_redis_that_is_stopped_for_longer_than_a_call_may_take_is_outlived() {
+    let redis = Redis::start();
+    let drain = Drain::begin(&redis, &redis.url());
+    let pid = redis.info("server", "process_id");
+    let signal = |name: &str| {
+        let order = format!("kill -s {name} {pid}");
+        assert!(std::process::Command::new("sh").args(["-c", &order]).status().unwrap().success());
+    };
+    let stopped = Instant::now();
+    signal("STOP");
+    drain.endure();
+    assert!(stopped.elapsed() >= jiggler_uring::limits::CALL_TIMEOUT);
+    signal("CONT");
+    drain.finish(&[]);
+}
