@@ -127,6 +127,8 @@ pub(super) async fn resume(shard: &Shard, link: &mut Link, lost: &mut Sent) -> R
         while let Some(turn) = lost.pop_back() {
             if turn.number > last_run {
                 shard.report_again(turn.settled);
+            } else {
+                shard.tell_of_deaths(&turn.settled);
             }
         }
     }
@@ -254,9 +256,11 @@ impl Shard {
         let mut settlement = self.settlement.borrow_mut();
         unsent.processed += settlement.processed;
         unsent.failed += settlement.failed;
+        unsent.uncounted += settlement.uncounted;
         unsent.moves.append(&mut settlement.moves);
         unsent.singles.append(&mut settlement.singles);
         unsent.wholes.append(&mut settlement.wholes);
+        unsent.deaths.append(&mut settlement.deaths);
         *settlement = unsent;
     }
 }
