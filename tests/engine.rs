@@ -19,5 +19,7 @@ mod bad_payloads;
 mod crash;
 #[path = "engine/jobs.rs"]
 mod jobs;
+#[path = "engine/policies.rs"]
+mod policies;
 #[path = "engine/stop.rs"]
 mod stop;
