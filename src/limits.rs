@@ -164,10 +164,10 @@ pub const RECONCILE_CALLS_MAX: usize = 64;
 pub const WAIT_CHUNK_BYTES: usize = 8 * 1024;
 
 /// Shortest time one blocking call waits in Redis.
-pub const WAIT_TIME_MIN: Duration = Duration::from_secs(10);
+pub const WAIT_TIME_MIN: Duration = Duration::from_secs(20);
 
 /// Commands per second that all waiting connections of an idle process may send together, for the time above.
-pub const WAIT_COMMANDS_PER_SECOND_MAX: f64 = 0.2;
+pub const WAIT_COMMANDS_PER_SECOND_MAX: f64 = 0.1;
 
 /// Pause after an error of a waiting connection, so that one that answers at once, each time, does not spin.
 pub const WAIT_ERROR_PAUSE: Duration = Duration::from_millis(500);
@@ -187,6 +187,9 @@ pub const OVERSIZE_REPLY_BYTES_MAX: usize = 513 * 1024 * 1024;
 
 /// Messages between control and one shard that may wait: a handful in a process's life.
 pub const MESH_MESSAGES_MAX: usize = 16;
+
+/// How often control and shards look whether the other has connected, while the process starts.
+pub const MESH_CONNECT_PAUSE: Duration = Duration::from_millis(1);
 
 /// A connection over which nothing came for so long is probed by the kernel, and as often again until it is given up.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
@@ -349,6 +352,9 @@ pub const LEASE_SHARDS_MAX: usize = CORES_MAX;
 
 /// Due jobs moved from each set by one script call: some 2 ms of Redis's time with short payloads.
 pub const DUE_JOBS_MAX: usize = 500;
+
+/// How much of a poll interval is cut short at random, at most, so that many processes do not look at one moment.
+pub const POLL_JITTER: f64 = 0.2;
 
 /// Shortest pause between two looks at the sets that found nothing: bounds what a clock that jumps can cost.
 pub const DUE_PAUSE_MIN: Duration = Duration::from_millis(5);

@@ -2,9 +2,14 @@
 //!
 //! Neither side touches the other's state. Counters go another way: see [`crate::stats`].
 
-use glommio::channels::shared_channel::{SharedReceiver, SharedSender, new_bounded};
+use std::future::Future;
 
-use crate::limits::MESH_MESSAGES_MAX;
+use glommio::channels::shared_channel::{
+    ConnectedReceiver, ConnectedSender, SharedReceiver, SharedSender, new_bounded,
+};
+use glommio::timer::Timer;
+
+use crate::limits::{MESH_CONNECT_PAUSE, MESH_MESSAGES_MAX};
 use crate::shutdown::Phase;
 
 /// From control to a shard.
@@ -44,14 +49,44 @@ pub(crate) enum Ending {
 
 /// Control's end of its link to one shard.
 pub(crate) struct ControlEnd {
-    pub(crate) to_shard: SharedSender<ToShard>,
-    pub(crate) from_shard: SharedReceiver<ToControl>,
+    to_shard: SharedSender<ToShard>,
+    from_shard: SharedReceiver<ToControl>,
 }
 
 /// A shard's end of its link to control.
 pub(crate) struct ShardEnd {
-    pub(crate) from_control: SharedReceiver<ToShard>,
-    pub(crate) to_control: SharedSender<ToControl>,
+    from_control: SharedReceiver<ToShard>,
+    to_control: SharedSender<ToControl>,
+}
+
+impl ControlEnd {
+    /// Binds this end to control's executor, once the shard has bound its own.
+    pub(crate) async fn connect(self) -> (ConnectedSender<ToShard>, ConnectedReceiver<ToControl>) {
+        let Self { to_shard, from_shard } = self;
+        awake(async { (to_shard.connect().await, from_shard.connect().await) }).await
+    }
+}
+
+impl ShardEnd {
+    /// Binds this end to the shard's executor, once control has bound its own.
+    pub(crate) async fn connect(self) -> (ConnectedReceiver<ToShard>, ConnectedSender<ToControl>) {
+        let Self { from_control, to_control } = self;
+        // In the order in which control connects, or each would wait for the other's second channel.
+        awake(async { (from_control.connect().await, to_control.connect().await) }).await
+    }
+}
+
+/// Keeps the executor from falling asleep while it waits for its peer: glommio does not wake a sleeping executor when the
+/// other end of a channel connects, so that both would sleep for ever. Once connected, messages do wake.
+async fn awake<T>(connecting: impl Future<Output = T>) -> T {
+    let ticking = glommio::spawn_local(async {
+        loop {
+            Timer::new(MESH_CONNECT_PAUSE).await;
+        }
+    });
+    let connected = connecting.await;
+    ticking.cancel().await;
+    connected
 }
 
 /// The two ends of a new link. Full channels make the sender wait; both sides read theirs at all times.
@@ -59,4 +94,47 @@ pub(crate) fn link() -> (ControlEnd, ShardEnd) {
     let (to_shard, from_control) = new_bounded(MESH_MESSAGES_MAX);
     let (to_control, from_shard) = new_bounded(MESH_MESSAGES_MAX);
     (ControlEnd { to_shard, from_shard }, ShardEnd { from_control, to_control })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use glommio::{LocalExecutorBuilder, Placement};
+
+    use super::*;
+
+    /// Long enough for an executor with nothing to do to fall asleep.
+    const ASLEEP: Duration = Duration::from_millis(50);
+
+    /// Links two executors, one of which comes late, and sends a message each way.
+    fn check(control_pause: Duration, shard_pause: Duration) {
+        let (control, shard) = link();
+        let control = LocalExecutorBuilder::new(Placement::Unbound)
+            .spawn(move || async move {
+                Timer::new(control_pause).await;
+                let (to_shard, from_shard) = control.connect().await;
+                assert!(to_shard.send(ToShard::Phase(Phase::Quiet)).await.is_ok());
+                from_shard.recv().await
+            })
+            .unwrap();
+        let shard = LocalExecutorBuilder::new(Placement::Unbound)
+            .spawn(move || async move {
+                Timer::new(shard_pause).await;
+                let (from_control, to_control) = shard.connect().await;
+                let heard = from_control.recv().await;
+                assert!(to_control.send(ToControl::Ended { shard: 0, how: Ending::Clean }).await.is_ok());
+                heard
+            })
+            .unwrap();
+        assert_eq!(shard.join().unwrap(), Some(ToShard::Phase(Phase::Quiet)));
+        assert_eq!(control.join().unwrap(), Some(ToControl::Ended { shard: 0, how: Ending::Clean }));
+    }
+
+    #[test]
+    fn an_end_that_comes_late_finds_the_other_awake() {
+        check(ASLEEP, Duration::ZERO);
+        check(Duration::ZERO, ASLEEP);
+        check(Duration::ZERO, Duration::ZERO);
+    }
 }

@@ -15,11 +15,23 @@ mod harness;
 
 #[path = "engine/bad_payloads.rs"]
 mod bad_payloads;
+#[path = "engine/command_line.rs"]
+mod command_line;
 #[path = "engine/crash.rs"]
 mod crash;
+#[path = "engine/faults.rs"]
+mod faults;
+#[path = "engine/heartbeat.rs"]
+mod heartbeat;
+#[path = "engine/idle.rs"]
+mod idle;
 #[path = "engine/jobs.rs"]
 mod jobs;
+#[path = "engine/outage.rs"]
+mod outage;
 #[path = "engine/policies.rs"]
 mod policies;
+#[path = "engine/queues.rs"]
+mod queues;
 #[path = "engine/stop.rs"]
 mod stop;

@@ -42,13 +42,13 @@ pub enum Error {
     },
     /// Refused although the kernel would allow it.
     #[error(
-        "io_uring is forbidden ({source}) although the kernel allows it: a seccomp profile or security module \
+        "io_uring is forbidden ({cause}) although the kernel allows it: a seccomp profile or security module \
              refuses it; in a container allow io_uring_setup, io_uring_enter and io_uring_register in its profile \
              (docker run --security-opt seccomp=FILE)"
     )]
     UringForbidden {
         /// What the system call said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Another failure of the system call.
     #[error("failed to set up an io_uring")]
@@ -81,12 +81,12 @@ pub enum Error {
         source: io::Error,
     },
     /// No connection.
-    #[error("redis at {address} cannot be reached ({source}): {advice}")]
+    #[error("redis at {address} cannot be reached ({cause}): {advice}")]
     RedisUnreachable {
         /// Address without password.
         address: String,
         /// What connecting said.
-        source: io::Error,
+        cause: io::Error,
         /// What to look at.
         advice: &'static str,
     },

@@ -112,9 +112,9 @@ pub fn explain_reply(address: &str, reply: &str) -> Error {
 
 /// What a failed connection means.
 #[must_use]
-pub fn explain_connect(address: &str, source: io::Error) -> Error {
+pub fn explain_connect(address: &str, cause: io::Error) -> Error {
     let unix = address.starts_with("unix:");
-    let advice = match source.kind() {
+    let advice = match cause.kind() {
         io::ErrorKind::ConnectionRefused if unix => "no server listens on this socket any more; start it",
         io::ErrorKind::NotFound => "there is no such socket; check the path, and `unixsocket` in redis.conf",
         io::ErrorKind::PermissionDenied => {
@@ -127,7 +127,7 @@ pub fn explain_connect(address: &str, source: io::Error) -> Error {
         }
         _ => "check the URL given with --redis-url or REDIS_URL",
     };
-    Error::RedisUnreachable { address: address.to_owned(), source, advice }
+    Error::RedisUnreachable { address: address.to_owned(), cause, advice }
 }
 
 #[cfg(test)]

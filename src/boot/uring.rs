@@ -28,7 +28,7 @@ fn diagnose(error: io::Error, switch: u8) -> Error {
     match error.raw_os_error() {
         Some(libc::ENOSYS) => Error::UringMissing,
         Some(libc::EPERM) if switch != 0 => Error::UringDisabled { value: switch },
-        Some(libc::EPERM | libc::EACCES) => Error::UringForbidden { source: error },
+        Some(libc::EPERM | libc::EACCES) => Error::UringForbidden { cause: error },
         _ => Error::UringFailed { source: error },
     }
 }

@@ -96,8 +96,9 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
     let mut shards = Vec::with_capacity(ends.len());
     let mut reports = Vec::with_capacity(ends.len());
     for end in ends {
-        shards.push(end.to_shard.connect().await);
-        reports.push(end.from_shard.connect().await);
+        let (shard, report) = end.connect().await;
+        shards.push(shard);
+        reports.push(report);
     }
     let control = Rc::new(Control {
         options,

@@ -13,7 +13,7 @@ use glommio::timer::Timer;
 
 use super::Control;
 use super::link::ControlLink;
-use crate::limits::{DUE_JOBS_MAX, DUE_PAUSE_MIN};
+use crate::limits::{DUE_JOBS_MAX, DUE_PAUSE_MIN, POLL_JITTER};
 use crate::resp::{Backoff, Error};
 use crate::store::recovery::{self, Due};
 
@@ -33,8 +33,7 @@ pub(super) async fn run(control: Rc<Control>, poll_interval: Duration) {
                     if let Some(since) = outage.take() {
                         tracing::info!(seconds = since.elapsed().as_secs_f64(), "due jobs are moved again");
                     }
-                    // Between half of the interval and all of it.
-                    pause_after(due, poll_interval.mul_f64(1.0 - random.f64() / 2.0))
+                    pause_after(due, poll_interval.mul_f64(1.0 - POLL_JITTER * random.f64()))
                 }
                 Err(error) => {
                     link = None;

@@ -16,7 +16,7 @@ use crate::limits::{
     CALL_TIMEOUT, DEAD_PROCESSES_MAX, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL,
     STOP_GRACE,
 };
-use crate::resp::{Backoff, Error, Requests};
+use crate::resp::{Backoff, Error, RedisErrorKind, Requests};
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
 use crate::store::process;
@@ -101,7 +101,13 @@ impl Upkeep {
 
     /// Does what is due. How long to sleep.
     async fn beat_or_pause(&mut self) -> Duration {
-        match self.beat().await {
+        let mut result = self.beat().await;
+        if matches!(&result, Err(Error::Redis(error)) if error.kind() == RedisErrorKind::Noscript) {
+            // A flushed script cache is no outage: opening anew loads the scripts.
+            self.link = None;
+            result = self.beat().await;
+        }
+        match result {
             Ok(()) => {
                 self.backoff.reset();
                 if let Some(since) = self.outage.take() {

@@ -91,6 +91,15 @@ where
     }
 }
 
+impl<F> Drop for Waiting<F> {
+    /// A job that is cancelled ends in its destructors, where no executor could catch a panic: glommio aborts.
+    fn drop(&mut self) {
+        if let Some(mut slot) = self.slot.take() {
+            let _panic_of_a_job_nobody_waits_for = caught(|| slot.set(None));
+        }
+    }
+}
+
 /// Polls the future in `slot` and empties the slot when it is ready or panicked.
 fn poll_slot<F>(slot: &mut Slot<F>, ctx: &mut Context<'_>) -> Poll<JobResult>
 where
@@ -199,5 +208,22 @@ mod tests {
         }
         let Started::Done(Err(error)) = pool.start(|| panic!("in build")) else { panic!("it must fail") };
         assert_eq!(error.message(), "in build");
+    }
+
+    #[test]
+    fn a_cancelled_job_may_panic_in_its_destructor() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("in drop");
+            }
+        }
+        let pool = FuturePool::new();
+        let job = async {
+            let _bomb = Bomb;
+            std::future::pending::<()>().await;
+        };
+        let Started::Waiting(future) = start(&pool, job) else { panic!("it must wait") };
+        drop(future);
     }
 }

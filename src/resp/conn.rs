@@ -50,8 +50,8 @@ struct Watched {
     fd: PollableFd<Socket>,
     /// When the awaited answer is late; `None` while nothing is awaited.
     deadline: Cell<Option<Instant>>,
-    /// Whether a watchdog task sleeps for this socket.
-    guarded: Cell<bool>,
+    /// When the watchdog task that sleeps for this socket will look at the deadline; `None` if there is no such task.
+    guard_wakes: Cell<Option<Instant>>,
     /// Whether the watchdog shut the socket down.
     late: Cell<bool>,
 }
@@ -69,7 +69,7 @@ impl Connection {
         let watched = Watched {
             fd: PollableFd::new(socket).map_err(|error| io_error(url, error.into()))?,
             deadline: Cell::new(None),
-            guarded: Cell::new(false),
+            guard_wakes: Cell::new(None),
             late: Cell::new(false),
         };
         let mut conn = Self {
@@ -97,6 +97,10 @@ impl Connection {
     pub async fn send(&mut self, requests: &Requests) -> Result<(), Error> {
         self.usable()?;
         self.broken = true;
+        if self.pipeline.pending() == 0 {
+            // What came beyond all answers would be taken for the answer to this.
+            self.pipeline.next_reply()?;
+        }
         self.pipeline.push(requests)?;
         while !self.pipeline.output().is_empty() {
             match (&mut self.socket.fd.get_ref()).write(self.pipeline.output()) {
@@ -210,8 +214,11 @@ impl Stopper {
 
 impl Watched {
     fn expect_within(self: &Rc<Self>, within: Duration) {
-        self.deadline.set(Some(Instant::now() + within));
-        if !self.guarded.replace(true) {
+        let deadline = Instant::now() + within;
+        self.deadline.set(Some(deadline));
+        // One that sleeps longer is of no help: it ends when it wakes, or goes on as the one there is.
+        if self.guard_wakes.get().is_none_or(|wakes| wakes > deadline) {
+            self.guard_wakes.set(Some(deadline));
             glommio::spawn_local(guard(Rc::downgrade(self))).detach();
         }
     }
@@ -230,7 +237,7 @@ async fn guard(socket: Weak<Watched>) {
         let pause = {
             let Some(socket) = socket.upgrade() else { return };
             let Some(deadline) = socket.deadline.get() else {
-                socket.guarded.set(false);
+                socket.guard_wakes.set(None);
                 return;
             };
             let now = Instant::now();
@@ -239,6 +246,7 @@ async fn guard(socket: Weak<Watched>) {
                 socket.shut_down();
                 return;
             }
+            socket.guard_wakes.set(Some(deadline));
             deadline - now
         };
         Timer::new(pause).await;

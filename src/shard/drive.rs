@@ -29,8 +29,7 @@ where
     F: Future<Output = Result<Handlers, String>>,
 {
     let number = options.shard;
-    let commands = mesh.from_control.connect().await;
-    let control = mesh.to_control.connect().await;
+    let (commands, control) = mesh.connect().await;
     let how = match build.await {
         Ok(handlers) => {
             let shard = Rc::new(Shard::new(options, handlers));

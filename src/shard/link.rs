@@ -1,5 +1,6 @@
 //! The shard's connection: opening it, and making sense of what was under way when the last one was lost.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
@@ -116,20 +117,20 @@ pub(super) fn check(reply: Reply) -> Result<Reply, LinkError> {
 ///
 /// A turn whose reply was lost has either run, and then its settlement is done, or never will, and then it is reported
 /// again. Batches that Redis knows and the shard does not are handed back: the lost reply carried them. For the others
-/// Redis is told what is settled. Round trips: at most three, and one for each [`RECONCILE_CALLS_MAX`] batches.
+/// Redis is told what is settled. Round trips: three, and one for each [`RECONCILE_CALLS_MAX`] batches.
 pub(super) async fn resume(shard: &Shard, link: &mut Link, lost: &mut Sent) -> Result<(), LinkError> {
-    if let Some(newest) = lost.back() {
-        let number = newest.number;
-        let replies = link.call(|s, r| flight::resume(s, shard.home(), number, r)).await?;
-        let last_run = replies.first().map(Reply::as_integer).transpose()?.unwrap_or(0);
-        let last_run = u64::try_from(last_run).unwrap_or(0);
-        // Later ones first, so that the settlements end up in the order in which they were made.
-        while let Some(turn) = lost.pop_back() {
-            if turn.number > last_run {
-                shard.report_again(turn.settled);
-            } else {
-                shard.tell_of_deaths(&turn.settled);
-            }
+    // Turns begin at 1. Asked of none, the answer says nothing, but a fence is noticed before anything else is asked.
+    let newest = lost.back().map_or(0, |turn| turn.number);
+    let replies = link.call(|s, r| flight::resume(s, shard.home(), newest, r)).await?;
+    let last_run = replies.first().map(Reply::as_integer).transpose()?.unwrap_or(0);
+    let last_run = u64::try_from(last_run).unwrap_or(0);
+    // Later ones first, so that the settlements end up in the order in which they were made.
+    while let Some(turn) = lost.pop_back() {
+        if turn.number > last_run {
+            shard.report_again(turn.settled);
+        } else {
+            // Its reply is lost, and what it would have told.
+            shard.tell_of_deaths(&turn.settled);
         }
     }
     if !shard.options.at_least_once {
@@ -153,7 +154,9 @@ async fn hand_back_unknown(shard: &Shard, link: &mut Link) -> Result<(), LinkErr
         .await?;
     let mut unknown = Vec::new();
     for (queue, reply) in replies.iter().enumerate() {
-        for number in flight::read_batches(reply)? {
+        let mut numbers = flight::read_batches(reply)?;
+        numbers.sort_unstable_by_key(|number| Reverse(*number));
+        for number in numbers {
             let name = BatchName::Turn(number);
             let live = shard.live.borrow().values().any(|batch| batch.queue == queue && batch.name == name);
             let closing = shard.settlement.borrow().wholes.contains(&(queue, number));
@@ -177,22 +180,26 @@ async fn hand_back_unknown(shard: &Shard, link: &mut Link) -> Result<(), LinkErr
 }
 
 /// Makes Redis agree with what the shard knows of these batches, and closes those that are settled. Wait lists come
-/// together, whatever number of batches they are here.
+/// together, whatever number of batches they are here. What goes back goes back in its old order.
 pub(super) async fn sync(shard: &Shard, link: &mut Link, batches: &[Rc<Batch>]) -> Result<(), LinkError> {
-    let mut known: HashMap<(usize, BatchName), Known> = HashMap::new();
+    let mut known: HashMap<(usize, BatchName), (u64, Known)> = HashMap::new();
     for batch in batches {
-        batch.known(known.entry((batch.queue, batch.name)).or_default());
+        let (newest, known) = known.entry((batch.queue, batch.name)).or_default();
+        *newest = batch.id.max(*newest);
+        batch.known(known);
     }
-    for ((queue, name), known) in &mut known {
+    for ((queue, name), (_, known)) in &mut known {
         if *name == BatchName::Wait {
             shard.known_of_wait_list(*queue, known);
         }
     }
-    let known: Vec<_> = known.into_iter().collect();
+    let mut known: Vec<_> = known.into_iter().collect();
+    // What comes back last is taken next, so the oldest batch is the last.
+    known.sort_unstable_by_key(|(_, (newest, _))| Reverse(*newest));
     for chunk in known.chunks(RECONCILE_CALLS_MAX) {
         let replies = link
             .call(|scripts, requests| {
-                for ((queue, name), known) in chunk {
+                for ((queue, name), (_, known)) in chunk {
                     flight::reconcile(scripts, shard.home(), shard.queue(*queue), *name, known, requests);
                 }
             })

@@ -109,7 +109,7 @@ pub fn read_batches(reply: &Reply) -> Result<Vec<u64>, Error> {
     let mut numbers = Vec::new();
     for name in reply.as_array()? {
         let name = name.as_bulk()?;
-        // The other field is the number of the last turn.
+        // The other fields are numbers of turns: the last one, and the last one refused.
         if let Some(number) = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) {
             numbers.push(number);
         }

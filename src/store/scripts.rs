@@ -28,7 +28,8 @@ pub enum Script {
 }
 
 impl Script {
-    const ALL: [Self; 8] = [
+    /// All of them, in the order in which [`load`] loads them.
+    pub const ALL: [Self; LOAD_REPLIES] = [
         Self::Turn,
         Self::Reconcile,
         Self::Resume,
@@ -57,7 +58,7 @@ impl Script {
 /// The hashes under which one Redis server knows the scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scripts {
-    hashes: [Box<str>; Script::ALL.len()],
+    hashes: [Box<str>; LOAD_REPLIES],
 }
 
 /// Appends one `SCRIPT LOAD` for each script. Round trips: one, together with whatever else is sent.
@@ -68,7 +69,7 @@ pub fn load(requests: &mut Requests) {
 }
 
 /// How many replies [`load`] brings.
-pub const LOAD_REPLIES: usize = Script::ALL.len();
+pub const LOAD_REPLIES: usize = 8;
 
 impl Scripts {
     /// Reads the replies to [`load`], in their order.
@@ -76,7 +77,7 @@ impl Scripts {
     /// # Errors
     /// The text of the first reply that is no hash: for example that the user may not run `SCRIPT`.
     pub fn from_replies(replies: &[Reply]) -> Result<Self, String> {
-        let mut hashes: [Box<str>; Script::ALL.len()] = Default::default();
+        let mut hashes: [Box<str>; LOAD_REPLIES] = Default::default();
         if replies.len() != hashes.len() {
             return Err(format!("{} replies to {} SCRIPT LOAD", replies.len(), hashes.len()));
         }

@@ -2,10 +2,13 @@
 //! bytes there, what is counted, and that nothing stays in flight.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiggler_uring::time::{RubyFloat, unix_now};
 
 use crate::harness::account::lists_in_flight;
+use crate::harness::proxy::{Fate, Proxy};
 use crate::harness::redis::{DEAD, RETRIES};
 use crate::harness::wait::wait_until;
 use crate::harness::{Redis, Worker, config_file, json};
@@ -13,10 +16,15 @@ use crate::harness::{Redis, Worker, config_file, json};
 /// Starts the example as a worker that logs every job that did not succeed.
 #[track_caller]
 fn start(redis: &Redis, args: &[&str]) -> Worker {
+    start_at(&redis.url(), args)
+}
+
+#[track_caller]
+fn start_at(url: &str, args: &[&str]) -> Worker {
     // The examples lie beside the program; `cargo test` builds both.
     let example = Path::new(env!("CARGO_BIN_EXE_jiggler-uring")).with_file_name("examples/retry_policies");
     assert!(example.exists(), "{} is not built: cargo build --examples", example.display());
-    let worker = Worker::launch_program(&example, &redis.url(), &[&["-v"], args].concat());
+    let worker = Worker::launch_program(&example, url, &[&["-v"], args].concat());
     worker.wait_for_line(" working ");
     worker
 }
@@ -274,4 +282,27 @@ fn nobody_is_told_of_a_death_before_redis_has_it() {
     stop_clean(&redis, &mut worker);
     assert_eq!(deaths(&worker), ["CallApi 0000000000000504 GatewayTimeout: no answer"]);
     assert_eq!(counted(&redis), (1, 1));
+}
+
+#[test]
+fn a_death_is_told_of_once_though_the_turn_that_brings_it_or_its_answer_is_lost() {
+    for fault in [Fate::LoseRequest, Fate::LoseReply] {
+        let redis = Redis::start();
+        redis.push("default", &[call(403, 1.0, 0)]);
+        let faults = Arc::new(AtomicU64::new(0));
+        let proxy = Proxy::start(redis.socket(), {
+            let faults = Arc::clone(&faults);
+            move |bytes| {
+                let brings_it = bytes.windows(7).any(|window| window == b"revoked");
+                if brings_it && faults.fetch_add(1, Ordering::SeqCst) == 0 { fault } else { Fate::Arrive }
+            }
+        });
+        let mut worker = start_at(&proxy.url(), &[]);
+        wait_until("it is told of", || !deaths(&worker).is_empty());
+        assert_eq!(redis.count(DEAD), 1, "{fault:?}");
+        stop_clean(&redis, &mut worker);
+        let told = "CallApi 0000000000000403 Forbidden: the key was revoked";
+        assert_eq!((deaths(&worker), counted(&redis)), (vec![told.to_owned()], (1, 1)), "{fault:?}");
+        assert!(faults.load(Ordering::SeqCst) > 0, "nothing was lost, which proves nothing");
+    }
 }

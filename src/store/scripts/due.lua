@@ -6,14 +6,17 @@
 -- Due is what Redis's own clock says. The payload is read, for its queue, and moved as it is, byte for byte.
 --
 -- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none).
-local time = redis.call('TIME')
-local now = time[1] + time[2] / 1000000
+local now
 local limit = tonumber(ARGV[1])
 local budget = tonumber(ARGV[4])
 local moved, more, next_ms = 0, '0', -1
 for _, set in ipairs(KEYS) do
   -- One more than is moved: it tells whether there are more, or when the next is due.
   local entries = redis.call('ZRANGE', set, 0, limit, 'WITHSCORES')
+  if #entries > 0 and not now then
+    local time = redis.call('TIME')
+    now = time[1] + time[2] / 1000000
+  end
   local due, queues, order = {}, {}, {}
   for i = 1, #entries, 2 do
     local job, score = entries[i], tonumber(entries[i + 1])

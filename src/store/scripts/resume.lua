@@ -1,13 +1,13 @@
--- Ask, after a lost connection, which turn ran last, and let none up to the given one run any more.
+-- Ask, over a new connection, which turn ran last, and let none up to the given one run any more. Safe to repeat: the reply
+-- to this may be lost like any other.
 --
--- KEYS  1 home index of the shard
--- ARGV  1 number of the newest turn whose reply was lost
+-- KEYS  1 home index of the shard: 't' is the number of the last turn that ran, 'b' bars turns up to that number
+-- ARGV  1 number of the newest turn whose reply was lost; 0 if none was
 -- Returns the number of the last turn that has run, 0 if none has. Those after it, up to ARGV[1], never will.
 -- Errors: 'FENCED ...' as for a turn.
-local last = redis.pcall('HGET', KEYS[1], 't')
-if type(last) == 'table' then
+local marks = redis.pcall('HMGET', KEYS[1], 't', 'b')
+if marks.err then
   return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
 end
-last = tonumber(last or 0)
-if last < tonumber(ARGV[1]) then redis.call('HSET', KEYS[1], 't', ARGV[1]) end
-return last
+if tonumber(ARGV[1]) > tonumber(marks[2] or 0) then redis.call('HSET', KEYS[1], 'b', ARGV[1]) end
+return tonumber(marks[1] or 0)

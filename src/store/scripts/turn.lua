@@ -16,17 +16,18 @@
 -- Errors: 'FENCED ...' a reaper has taken this shard's jobs: nothing was changed.
 --         'STALE ...'  a later turn has run already (this one was delayed in a dead connection): nothing was changed.
 local home = KEYS[5]
-local last = redis.pcall('HGET', home, 't')
-if type(last) == 'table' then
+local marks = redis.pcall('HMGET', home, 't', 'b')
+if marks.err then
   return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
 end
-if last and tonumber(last) >= tonumber(ARGV[1]) then
+-- 't' is the last turn that ran, 'b' the last one that resume.lua gave up.
+local last = math.max(tonumber(marks[1] or 0), tonumber(marks[2] or 0))
+if last >= tonumber(ARGV[1]) then
   return redis.error_reply('STALE turn ' .. ARGV[1] .. ' comes after turn ' .. last)
 end
-redis.call('HSET', home, 't', ARGV[1])
-
-if ARGV[5] ~= '0' then redis.call('INCRBY', KEYS[1], ARGV[5]) end
-if ARGV[6] ~= '0' then redis.call('INCRBY', KEYS[2], ARGV[6]) end
+-- The bar is of no use any more. This comes first for another reason too: a script that began with a write that needs no
+-- memory may go on where `maxmemory` is reached, and acks are what gives memory back.
+redis.call('HDEL', home, 'b')
 
 local at = 11
 local buried = false
@@ -44,6 +45,12 @@ if buried then
   redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[7])
   redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[8]) + 1))
 end
+
+if ARGV[5] ~= '0' then redis.call('INCRBY', KEYS[1], ARGV[5]) end
+if ARGV[6] ~= '0' then redis.call('INCRBY', KEYS[2], ARGV[6]) end
+-- What is above can fail, at a set or counter of another type; the turn then counts as not run and is reported again,
+-- to which moves are indifferent.
+redis.call('HSET', home, 't', ARGV[1])
 
 local singles = tonumber(ARGV[at])
 at = at + 1

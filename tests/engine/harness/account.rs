@@ -40,11 +40,11 @@ impl Account {
         let mut account = Self::default();
         for key in redis.keys("jiggler:list:*") {
             let payloads = redis.list(&["LRANGE", &key, "0", "-1"]);
-            account.queued.extend(payloads.iter().filter_map(jid));
+            account.queued.extend(payloads.iter().filter_map(|payload| jid(payload)));
         }
         for key in lists_in_flight(redis) {
             let payloads = redis.list(&["LRANGE", &key, "0", "-1"]);
-            account.in_flight.extend(payloads.iter().filter_map(jid));
+            account.in_flight.extend(payloads.iter().filter_map(|payload| jid(payload)));
         }
         for (payload, _) in redis.set(DEAD) {
             *account.dead.entry(jid(&payload.into_bytes()).unwrap()).or_default() += 1;
@@ -106,7 +106,7 @@ pub(crate) fn lists_in_flight(redis: &Redis) -> Vec<String> {
     keys
 }
 
-fn jid(payload: &Vec<u8>) -> Option<String> {
+fn jid(payload: &[u8]) -> Option<String> {
     let job: serde_json::Value = serde_json::from_slice(payload).ok()?;
     job["jid"].as_str().map(str::to_owned)
 }

@@ -84,11 +84,13 @@ impl Redis {
     }
 
     fn connect(&self) -> BlockingConnection {
-        let mut url = self.tcp_url();
-        if let Some(password) = self.password {
-            url = url.replace("redis://", &format!("redis://:{password}@"));
-        }
-        BlockingConnection::connect(&RedisUrl::parse(&url).unwrap()).unwrap()
+        BlockingConnection::connect(&self.own_url()).unwrap()
+    }
+
+    /// The url by which the test itself connects.
+    fn own_url(&self) -> RedisUrl {
+        let secret = self.password.map(|password| format!(":{password}@")).unwrap_or_default();
+        RedisUrl::parse(&format!("redis://{secret}127.0.0.1:{}", self.server.port())).unwrap()
     }
 
     /// Runs one command that must not fail.
@@ -105,8 +107,7 @@ impl Redis {
         let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
         let mut requests = Requests::new();
         requests.command(&args);
-        let url = RedisUrl::parse(&self.tcp_url()).unwrap();
-        BlockingConnection::connect(&url).ok()?.call_one(&requests).ok()
+        BlockingConnection::connect(&self.own_url()).ok()?.call_one(&requests).ok()
     }
 
     #[track_caller]
@@ -247,7 +248,7 @@ impl Drop for Redis {
             return;
         }
         self.conn.take();
-        if self.password.is_none() && self.try_run(&["PING"]).is_some() {
+        if self.try_run(&["PING"]).is_some() {
             eprintln!("redis holds:");
             self.show();
         } else {

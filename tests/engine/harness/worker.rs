@@ -3,11 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 
 use super::redis::Redis;
-use super::wait::{wait_for, wait_until};
+use super::wait::{PATIENCE, wait_for, wait_until};
 
 /// Prints its command line and log when the test fails. Killed, by its id, when dropped.
 pub(crate) struct Worker {
@@ -48,7 +48,7 @@ impl Worker {
     #[track_caller]
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let text = format!("{command:?}");
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(Vec::new()));
         let listener = std::thread::spawn({
@@ -80,9 +80,7 @@ impl Worker {
     /// Sends a signal: `TERM`, `TSTP`, `INT`, `STOP`, `CONT`.
     #[track_caller]
     pub(crate) fn signal(&self, name: &str) {
-        // The shell's own kill: there is no safe call of it in the standard library.
-        let order = format!("kill -s {name} {}", self.pid());
-        assert!(Command::new("sh").args(["-c", &order]).status().unwrap().success());
+        send(self.pid(), name);
     }
 
     /// Ends it as a crash would.
@@ -145,13 +143,13 @@ impl Drop for Worker {
     }
 }
 
-/// The program with nothing of this process's environment that it would read.
+/// The program with nothing of this process's environment that it would read, and never with a Redis but the test's own.
 fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
-    for variable in ["REDIS_URL", "APP_ENV", "RUST_LOG", "DYNO"] {
+    for variable in ["APP_ENV", "RUST_LOG", "DYNO"] {
         command.env_remove(variable);
     }
-    command.stdout(Stdio::null());
+    command.env("REDIS_URL", "unix:///nonexistent/redis.sock").stdin(Stdio::null()).stdout(Stdio::null());
     command
 }
 
@@ -159,5 +157,22 @@ fn command(program: &Path) -> Command {
 #[track_caller]
 pub(crate) fn output_of(args: &[&str]) -> Output {
     let mut command = command(Path::new(env!("CARGO_BIN_EXE_jiggler-uring")));
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).output().unwrap()
+    command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let id = child.id();
+    let (sender, receiver) = mpsc::channel();
+    let waiter = std::thread::spawn(move || sender.send(child.wait_with_output().unwrap()));
+    let output = receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        send(id, "KILL");
+        panic!("it does not end: {command:?}: {:?}", receiver.recv())
+    });
+    waiter.join().unwrap().unwrap();
+    output
+}
+
+/// Sends a signal. The shell's own kill: there is no safe call of it in the standard library.
+#[track_caller]
+fn send(id: u32, signal: &str) {
+    let order = format!("kill -s {signal} {id}");
+    assert!(Command::new("sh").args(["-c", &order]).status().unwrap().success());
 }

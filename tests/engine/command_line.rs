@@ -1,0 +1,198 @@
+//! The command line on the real binary: what it refuses and how, what it logs, and what it never tells.
+
+use std::process::Output;
+
+use crate::harness::redis::SCHEDULED;
+use crate::harness::wait::wait_until;
+use crate::harness::{Redis, Worker, config_file, json, output_of};
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The program refuses to begin: exit status 2, nothing on standard output, and these words on standard error.
+#[track_caller]
+/// The command or the set-up is wrong: someone must change it.
+fn assert_refused(args: &[&str], words: &[&str]) {
+    assert_ends_with(2, args, words);
+}
+
+#[track_caller]
+fn assert_ends_with(status: i32, args: &[&str], words: &[&str]) {
+    let output = output_of(args);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(status), "{args:?}: {said}");
+    assert_eq!(output.stdout, b"", "{args:?}");
+    for word in words {
+        assert!(said.contains(word), "{args:?}: `{word}` is missing in: {said}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_status_2_and_the_way_out() {
+    assert_refused(&["--nonsense"], &["--nonsense", "--help"]);
+    assert_refused(&["--cores", "0"], &["--cores", "`0`", "from 1 to"]);
+    assert_refused(&["--cores", "many"], &["--cores", "`many`"]);
+    assert_refused(&["-c", "0"], &["concurrency", "`0`"]);
+    assert_refused(&["--mode", "exactly-once"], &["--mode", "at-least-once"]);
+    assert_refused(&["-q", "a:b:c"], &["--queue", "a:b"]);
+    assert_refused(&["-q", "jobs_in_progress"], &["in_progress"]);
+    assert_refused(&["--redis-url", "http://localhost"], &["--redis-url"]);
+    assert_refused(&["enqueue", "Noop", "{}", "--redis-url", "unix:///nowhere.sock"], &["arguments"]);
+}
+
+#[test]
+fn a_configuration_file_that_makes_no_sense_is_named_with_its_key() {
+    let file = config_file("concurrency: 4\nconcurency: 5\n");
+    assert_refused(&["-C", &file.path()], &[&file.path(), "concurency"]);
+    let file = config_file("timeout: soon\n");
+    assert_refused(&["-C", &file.path()], &[&file.path(), "timeout", "soon"]);
+    let file = config_file("queues: [\n");
+    assert_refused(&["-C", &file.path()], &[&file.path()]);
+    assert_refused(&["-C", "/nonexistent/jiggler.yml"], &["/nonexistent/jiggler.yml"]);
+}
+
+#[test]
+fn a_redis_that_cannot_be_used_is_refused_with_what_to_do() {
+    // It may be there at the next try, which a process manager makes after status 1.
+    assert_ends_with(1, &["--redis-url", "redis://127.0.0.1:1"], &["127.0.0.1:1", "cannot be reached"]);
+    assert_ends_with(1, &["--redis-url", "unix:///nonexistent/redis.sock"], &["/nonexistent/redis.sock"]);
+    let redis = Redis::start();
+    assert_refused(&["--redis-url", &format!("{}/99", redis.tcp_url())], &["no such database"]);
+    let closed = Redis::start_with_password("s3cr3t-of-redis");
+    assert_refused(&["--redis-url", &closed.tcp_url()], &["password"]);
+    let wrong = format!("redis://:wr0ng-pass@127.0.0.1:{}", closed.port());
+    assert_refused(&["--redis-url", &wrong], &["password"]);
+    assert!(!stderr(&output_of(&["--redis-url", &wrong])).contains("wr0ng-pass"));
+}
+
+#[test]
+fn the_password_is_nowhere_to_be_read() {
+    const PASSWORD: &str = "s3cr3t-of-redis";
+    let mut redis = Redis::start_with_password(PASSWORD);
+    let url = format!("redis://:{PASSWORD}@127.0.0.1:{}", redis.port());
+    redis.push("default", &[r#"{"name":"Fail","args":["x"],"retries":1}"#, "no job"]);
+    let mut worker = Worker::launch(&url, &["-v", "--cores", "2"]);
+    wait_until("both are settled", || redis.failures() == 2);
+    let clients = redis.clients("jiggler");
+    assert!(!clients.is_empty());
+    let mut told = clients.join("\n");
+    for key in redis.keys("*") {
+        let dump = redis.run(&["DUMP", &key]);
+        told.push_str(&key);
+        told.push_str(&String::from_utf8_lossy(dump.as_bulk().unwrap()));
+    }
+    // The errors of an outage name the server too.
+    redis.kill();
+    wait_until("the worker notices", || !worker.lines("redis is gone").is_empty());
+    redis.start_again();
+    wait_until("it is back", || !worker.lines("redis is back").is_empty());
+    worker.stop();
+    told.push_str(&worker.lines("").join("\n"));
+    assert!(told.contains(&redis.port().to_string()), "the log names the server");
+    assert!(!told.contains(PASSWORD), "the password is told: {told}");
+}
+
+#[test]
+fn more_cores_than_there_are_become_as_many_as_there_are_with_one_warning() {
+    let redis = Redis::start();
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    redis.push("default", &[r#"{"name":"Noop"}"#]);
+    let mut worker = Worker::start(&redis, &["--cores", "1024"]);
+    wait_until("the job runs", || redis.processed() == 1);
+    let warnings = worker.lines("WARN");
+    assert!(warnings.len() == 1 && warnings[0].contains("asked=1024"), "{warnings:?}");
+    assert!(warnings[0].contains(&format!("available={cpus}")), "{warnings:?}");
+    assert!(worker.lines(" working ")[0].contains(&format!("cores={cpus} ")));
+    worker.stop();
+}
+
+#[test]
+fn json_log_lines_are_json_from_the_first_to_the_last() {
+    let redis = Redis::start();
+    redis.push("default", &["no job", r#"{"name":"Fail","args":["x"],"jid":"j"}"#]);
+    let mut worker = Worker::launch(&redis.url(), &["--log-format", "json", "-v", "--cores", "1"]);
+    wait_until("both are settled", || redis.failures() == 2);
+    worker.stop();
+    let lines = worker.lines("");
+    assert!(lines.len() > 5, "{lines:?}");
+    for line in &lines {
+        let line = json(line);
+        assert!(line["message"].is_string() && line["level"].is_string(), "{line}");
+    }
+    let failed = json(&worker.lines("job failed")[0]);
+    assert_eq!((&failed["queue"], &failed["jid"]), (&"default".into(), &"j".into()));
+}
+
+#[test]
+fn a_worker_that_ends_badly_says_why_in_its_log_format() {
+    let mut redis = Redis::start();
+    redis.push("default", &[r#"{"name":"Sleep","args":[60]}"#]);
+    let mut worker = Worker::launch(&redis.url(), &["--log-format", "text"]);
+    wait_until("the job runs", || redis.processed() == 0 && redis.queue("default").is_empty());
+    redis.kill();
+    worker.signal("TERM");
+    assert_eq!(worker.wait_for_end().code(), Some(1));
+    assert_eq!(worker.lines("1 jobs of shard 0 are left in flight").len(), 1);
+}
+
+#[test]
+fn jobs_pushed_by_the_command_line_run_and_are_counted_by_it() {
+    let redis = Redis::start();
+    let url = redis.url();
+    let enqueue = |args: &[&str]| {
+        let output = output_of(&[&["enqueue", "--redis-url", &url], args].concat());
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(enqueue(&["Noop"]).starts_with("enqueued Noop with jid "));
+    enqueue(&["Fib", "[10]", "--count", "30", "--queue", "math"]);
+    enqueue(&["Fail", "[\"x\"]", "--retries", "2"]);
+    enqueue(&["Noop", "--in", "3600"]);
+    assert_eq!((redis.queue("default").len(), redis.queue("math").len()), (2, 30));
+    assert_eq!(redis.count(SCHEDULED), 1);
+    let mut worker = Worker::start(&redis, &["-q", "default,math"]);
+    wait_until("all have run", || redis.processed() == 32);
+    worker.stop();
+    let output = output_of(&["summary", "--json", "--redis-url", &url]);
+    let summary = json(&output.stdout);
+    for (count, expected) in [
+        ("processed_count", 32),
+        ("failures_count", 1),
+        ("retry_jobs_count", 1),
+        ("scheduled_jobs_count", 1),
+        ("dead_jobs_count", 0),
+    ] {
+        assert_eq!(summary[count], expected, "{summary}");
+    }
+    assert_eq!(summary["queues"], serde_json::json!({}));
+    let text = String::from_utf8(output_of(&["summary", "--redis-url", &url]).stdout).unwrap();
+    assert!(text.contains("processed      32") && text.contains("no process is running"), "{text}");
+}
+
+#[test]
+fn a_worker_over_tcp_works_in_the_database_of_its_url() {
+    let redis = Redis::start();
+    let url = format!("{}/3", redis.tcp_url());
+    let output = output_of(&["enqueue", "Noop", "--redis-url", &url]);
+    assert!(output.status.success(), "{output:?}");
+    let mut worker = Worker::launch(&url, &[]);
+    redis.run(&["SELECT", "3"]);
+    wait_until("the job runs", || redis.processed() == 1);
+    worker.stop();
+    redis.run(&["SELECT", "0"]);
+    assert_eq!(redis.keys("*"), [""; 0]);
+}
+
+#[test]
+fn a_configuration_file_of_the_gem_is_understood() {
+    let redis = Redis::start();
+    let file = config_file(
+        ":concurrency: 4\n:timeout: 2\n:environment: production\n:queues:\n  - [critical, 2]\n  - default\n",
+    );
+    let mut worker = Worker::launch(&redis.url(), &["-C", &file.path(), "-t", "2"]);
+    wait_until("the heartbeat is there", || redis.keys("jiggler:svr:*").len() == 1);
+    let key = redis.keys("jiggler:svr:*").remove(0);
+    assert!(key.contains(":4:2:critical,2,default,0:"), "{key}");
+    worker.stop();
+}

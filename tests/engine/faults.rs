@@ -1,0 +1,141 @@
+//! Connections that are lost at the worst moments, by a faulty line between worker and Redis: no job is lost, none runs
+//! twice while its process lives, and every shard finds its way back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::harness::proxy::{Fate, Proxy};
+use crate::harness::redis::DEAD;
+use crate::harness::wait::wait_until;
+use crate::harness::{Account, Redis, Worker, config_file, json};
+
+fn contains(bytes: &[u8], part: &str) -> bool {
+    bytes.windows(part.len()).any(|window| window == part.as_bytes())
+}
+
+/// Whether these bytes begin with the question which turn ran last: a script with one key and one argument.
+fn asks_for_last_turn(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"*5\r\n$7\r\nEVALSHA\r\n")
+}
+
+#[test]
+fn a_failed_job_is_kept_when_its_turn_and_the_answer_to_whether_it_ran_are_both_lost() {
+    let redis = Redis::start();
+    // One batch: the first goes on running, the second fails and is reported by a turn that never arrives.
+    redis.push("default", &[r#"{"name":"Sleep","args":[2.5],"jid":"s"}"#.to_owned(), Account::traced(0)]);
+    let step = Arc::new(AtomicU64::new(0));
+    let proxy = Proxy::start(redis.socket(), {
+        let step = Arc::clone(&step);
+        move |bytes| {
+            let fate = match step.load(Ordering::SeqCst) {
+                0 if contains(bytes, "error_message") => Fate::LoseRequest,
+                1 if asks_for_last_turn(bytes) => Fate::LoseReply,
+                _ => return Fate::Arrive,
+            };
+            step.fetch_add(1, Ordering::SeqCst);
+            fate
+        }
+    });
+    let mut worker = Worker::launch(&proxy.url(), &["-c", "2", "-v", "-t", "20"]);
+    wait_until("both faults have happened", || step.load(Ordering::SeqCst) == 2);
+    wait_until("both jobs are processed", || redis.processed() == 2);
+    worker.stop();
+    Account::of(&redis).assert_each_ran_once(1);
+    Account::assert_none_ran_twice(&worker);
+    assert_eq!((redis.processed(), redis.failures(), redis.keys("*list*")), (2, 1, Vec::new()));
+}
+
+#[test]
+fn a_turn_that_ran_and_was_not_answered_is_neither_repeated_nor_forgotten() {
+    const JOBS: usize = 3_000;
+    let redis = Redis::start();
+    Account::push(&redis, "default", JOBS);
+    let lost = Arc::new(AtomicU64::new(0));
+    let proxy = Proxy::start(redis.socket(), {
+        let lost = Arc::clone(&lost);
+        // The third turn that brings failures, and each third after it.
+        let mut turns = 0;
+        move |bytes| {
+            if !contains(bytes, "error_message") {
+                return Fate::Arrive;
+            }
+            turns += 1;
+            if turns % 3 != 0 {
+                return Fate::Arrive;
+            }
+            lost.fetch_add(1, Ordering::SeqCst);
+            Fate::LoseReply
+        }
+    });
+    let mut worker = Worker::launch(&proxy.url(), &["-v"]);
+    wait_until("all jobs are processed", || redis.processed() >= JOBS as u64);
+    worker.stop();
+    assert!(lost.load(Ordering::SeqCst) > 0, "no reply was lost, which proves nothing");
+    Account::of(&redis).assert_each_ran_once(JOBS);
+    Account::assert_none_ran_twice(&worker);
+    assert_eq!(redis.processed(), JOBS as u64);
+}
+
+/// Random faults in any command, the handshake's too, while traced jobs and sleeping ones drain.
+fn check_random_faults(seed: u64) {
+    const JOBS: usize = 3_000;
+    let redis = Redis::start();
+    let config = config_file("max_dead_jobs: 1000000\n");
+    let jobs: Vec<String> = (0..JOBS)
+        .flat_map(|n| {
+            let sleeper = format!(r#"{{"name":"Sleep","args":[0.02],"jid":"s{n}"}}"#);
+            std::iter::once(Account::traced(n)).chain((n % 30 == 0).then_some(sleeper))
+        })
+        .collect();
+    redis.push("default", &jobs);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let proxy = Proxy::start(redis.socket(), move |_| match random.u32(0..100) {
+        0..8 => Fate::LoseRequest,
+        8..16 => Fate::LoseReply,
+        _ => Fate::Arrive,
+    });
+    // It may be refused at its start, like any process; then it is started again.
+    let mut worker = loop {
+        let mut worker = Worker::launch(&proxy.url(), &["-v", "-c", "40", "-C", &config.path()]);
+        wait_until("it works or ends", || !worker.is_running() || !worker.lines(" working ").is_empty());
+        if worker.is_running() {
+            break worker;
+        }
+        assert_eq!(worker.wait_for_end().code(), Some(1), "seed {seed}");
+    };
+    wait_until(&format!("all jobs are processed (seed {seed})"), || redis.processed() >= jobs.len() as u64);
+    worker.signal("TERM");
+    // Whatever the line let through of the end, it ends.
+    worker.wait_for_end();
+    Account::of(&redis).assert_each_ran_once(JOBS);
+    Account::assert_none_ran_twice(&worker);
+    assert_eq!((redis.processed(), redis.failures()), (jobs.len() as u64, JOBS as u64), "seed {seed}");
+    assert!(!worker.lines("redis is gone; trying").is_empty(), "seed {seed}: no connection was lost");
+}
+
+#[test]
+fn random_faults_cost_no_job_and_run_none_twice() {
+    for seed in [1, 20_261_122] {
+        check_random_faults(seed);
+    }
+}
+
+#[test]
+fn a_fault_before_a_burial_is_settled_leaves_the_bytes_in_redis() {
+    let redis = Redis::start();
+    redis.push("default", &["no job at all"]);
+    let lost = Arc::new(AtomicU64::new(0));
+    let proxy = Proxy::start(redis.socket(), {
+        let lost = Arc::clone(&lost);
+        move |bytes| {
+            // The first two turns that carry the entry do not arrive.
+            let lose = contains(bytes, "raw_base64") && lost.fetch_add(1, Ordering::SeqCst) < 2;
+            if lose { Fate::LoseRequest } else { Fate::Arrive }
+        }
+    });
+    let mut worker = Worker::launch(&proxy.url(), &[]);
+    wait_until("the bytes are buried", || redis.count(DEAD) == 1);
+    worker.stop();
+    assert_eq!((lost.load(Ordering::SeqCst), redis.failures()), (3, 1));
+    assert_eq!(json(&redis.set(DEAD)[0].0)["name"], "InvalidPayload");
+}

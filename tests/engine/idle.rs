@@ -1,0 +1,84 @@
+//! An idle worker costs next to nothing, and is there at once when a job comes.
+
+use std::time::Duration;
+
+use crate::harness::wait::{measure_over, wait_until, wait_within};
+use crate::harness::{Redis, Worker};
+
+/// Long enough for a lease renewal in it and for a loop that spins slowly to show.
+const SPAN: Duration = Duration::from_secs(5);
+
+/// What lease, heartbeat and poller may send in that time, however their periods fall into it; a loop that asks ten times a
+/// second sends twice as much. How little it is on the average is loadgen's to measure.
+const COMMANDS_MAX: u64 = 25;
+
+/// Far below the time for which a waiting connection blocks.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
+fn check_idle(queues: &str, waiters: usize, mode: &str) {
+    let redis = Redis::start();
+    let mut worker = Worker::start(&redis, &["--cores", "2", "-q", queues, "--mode", mode]);
+    wait_until("both shards wait", || redis.waiting() == waiters);
+    let commands = || redis.info("stats", "total_commands_processed");
+    let before = (commands(), worker.cpu_seconds());
+    measure_over(SPAN);
+    let after = (commands(), worker.cpu_seconds());
+    // One of them is the question itself.
+    let sent = after.0 - before.0 - 1;
+    assert!(sent < COMMANDS_MAX, "{sent} commands in {SPAN:?}");
+    let used = after.1 - before.1;
+    assert!(used < 0.2, "{used} s of processor time in {SPAN:?}");
+    let last = queues.rsplit(',').next().unwrap();
+    redis.push(last, &[r#"{"name":"Noop"}"#]);
+    wait_within(AT_ONCE, "the job runs", || (redis.processed() == 1).then_some(()));
+    wait_until("both wait again", || redis.waiting() == waiters);
+    worker.stop();
+}
+
+#[test]
+fn an_idle_worker_neither_polls_nor_spins_and_wakes_at_once() {
+    check_idle("default", 2, "at-least-once");
+}
+
+#[test]
+fn an_idle_worker_with_many_queues_neither_polls_nor_spins_and_wakes_at_once() {
+    check_idle("a,b,c,d,e", 10, "at-least-once");
+}
+
+#[test]
+fn an_idle_worker_at_most_once_neither_polls_nor_spins_and_wakes_at_once() {
+    check_idle("a,b,c", 2, "at-most-once");
+}
+
+#[test]
+fn a_worker_whose_slots_are_all_taken_neither_polls_nor_spins() {
+    let redis = Redis::start();
+    let sleeper = |n: usize| format!(r#"{{"name":"Sleep","args":[60],"jid":"{n}"}}"#);
+    redis.push("default", &(0..20).map(sleeper).collect::<Vec<_>>());
+    let worker = Worker::start(&redis, &["-c", "3"]);
+    wait_until("three run and none waits", || redis.queue("default").len() == 17 && redis.waiting() == 0);
+    let commands = || redis.info("stats", "total_commands_processed");
+    let before = (commands(), worker.cpu_seconds());
+    measure_over(SPAN);
+    let after = (commands(), worker.cpu_seconds());
+    assert!(after.0 - before.0 - 1 < COMMANDS_MAX, "{} commands in {SPAN:?}", after.0 - before.0);
+    assert!(after.1 - before.1 < 0.2, "{} s of processor time in {SPAN:?}", after.1 - before.1);
+}
+
+#[test]
+fn a_quiet_worker_neither_polls_nor_spins() {
+    let redis = Redis::start();
+    redis.push("default", &[r#"{"name":"Noop"}"#]);
+    let worker = Worker::start(&redis, &["--cores", "2"]);
+    wait_until("the job has run", || redis.processed() == 1);
+    worker.signal("TSTP");
+    wait_until("none waits", || !worker.lines("quiet").is_empty() && redis.waiting() == 0);
+    redis.push("default", &[r#"{"name":"Noop"}"#; 100]);
+    let commands = || redis.info("stats", "total_commands_processed");
+    let before = (commands(), worker.cpu_seconds());
+    measure_over(SPAN);
+    let after = (commands(), worker.cpu_seconds());
+    assert!(after.0 - before.0 - 1 < COMMANDS_MAX, "{} commands in {SPAN:?}", after.0 - before.0);
+    assert!(after.1 - before.1 < 0.2, "{} s of processor time in {SPAN:?}", after.1 - before.1);
+    assert_eq!(redis.queue("default").len(), 100);
+}

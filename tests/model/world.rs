@@ -1,0 +1,396 @@
+//! Redis, the shards, and the truth about every job, step by step.
+//!
+//! A step is played against Redis with the library's own calls. The world sees every reply, the shards only those that
+//! are not lost; what the world holds true must be what lies in Redis ([`super::oracle`]).
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use jiggler_uring::resp::blocking::BlockingConnection;
+use jiggler_uring::resp::{Reply, Requests, Value};
+use jiggler_uring::store::flight::{self, Known};
+use jiggler_uring::store::scripts::{Script, Scripts};
+use jiggler_uring::store::turn::{BatchName, Destination, Turn, TurnReply};
+use jiggler_uring::wire::keys;
+
+use super::ops::{Case, Fate, Step};
+use super::oracle;
+use super::shard::{End, Knowledge, Report, Shard, State, Stay};
+use super::state::{Database, one};
+
+/// A change of a script's text: which, what, by what.
+pub(crate) type Mutation = (Script, &'static str, &'static str);
+
+/// Why a case fails.
+pub(crate) type Verdict = Result<(), String>;
+
+pub(crate) struct World<'a> {
+    pub(crate) conn: &'a mut BlockingConnection,
+    scripts: Scripts,
+    mutation: Option<Mutation>,
+    pub(crate) queues: Vec<String>,
+    pub(crate) shards: Vec<Shard>,
+    shards_made: usize,
+    // The truth.
+    pub(crate) payloads: Vec<Payload>,
+    by_bytes: HashMap<Bytes, usize>,
+    pub(crate) stays: Vec<Stay>,
+    pub(crate) moved: Vec<(Destination, Vec<u8>)>,
+    pub(crate) processed: u64,
+    pub(crate) failed: u64,
+}
+
+/// One payload, which may have been pushed more than once.
+pub(crate) struct Payload {
+    pub(crate) raw: Bytes,
+    pub(crate) accepted: u64,
+    /// Ended: acked after it ran, or moved to a set after it failed.
+    pub(crate) ended: u64,
+}
+
+/// A turn on its way.
+struct Sent {
+    number: u64,
+    wanted: usize,
+    order: Vec<usize>,
+    report: Report,
+    requests: Requests,
+}
+
+pub(crate) fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(conn: &'a mut BlockingConnection, case: &Case, mutation: Option<Mutation>) -> Self {
+        one(conn, &[b"FLUSHDB"]);
+        let scripts = load(conn, mutation);
+        let queues: Vec<String> = (0..case.queues).map(|at| format!("q{at}")).collect();
+        let shards = (0..case.shards).map(|number| Shard::new(number, &queues)).collect();
+        Self {
+            conn,
+            scripts,
+            mutation,
+            queues,
+            shards,
+            shards_made: case.shards,
+            payloads: Vec::new(),
+            by_bytes: HashMap::new(),
+            stays: Vec::new(),
+            moved: Vec::new(),
+            processed: 0,
+            failed: 0,
+        }
+    }
+
+    /// Plays one step and looks at everything.
+    pub(crate) fn step(&mut self, step: &Step) -> Verdict {
+        let shards = self.shards.len();
+        match step {
+            Step::Push { queue, copies, like, bytes } => self.push(*queue, *copies, *like, *bytes),
+            Step::Turn { shard, wanted, first, outcomes, stragglers, fate } => {
+                let shard = shard % shards;
+                self.shards[shard].run(outcomes);
+                self.shards[shard].close(*stragglers);
+                self.turn(shard, *wanted, *first, *fate)?;
+            }
+            Step::Wait { shard, queue, seen } => {
+                self.wait(shard % shards, queue % self.queues.len(), *seen)?;
+            }
+            Step::HandBack { shard } => {
+                self.shards[shard % shards].give_up();
+                self.sync(shard % shards, true)?;
+            }
+            Step::Reconnect { shard } => self.resume(shard % shards, None)?,
+            Step::Crash { shard } => self.replace(shard % shards),
+            Step::Fence { shard } => self.fence(shard % shards)?,
+        }
+        oracle::check(self)
+    }
+
+    fn push(&mut self, queue: usize, copies: usize, like: Option<usize>, bytes: usize) {
+        let at = match like {
+            Some(like) if !self.payloads.is_empty() => like % self.payloads.len(),
+            _ => {
+                let jid = self.payloads.len();
+                let raw = format!(r#"{{"name":"N","args":["{}"],"jid":"{jid:016x}"}}"#, "x".repeat(bytes));
+                let raw = Bytes::from(raw);
+                self.by_bytes.insert(raw.clone(), jid);
+                self.payloads.push(Payload { raw, accepted: 0, ended: 0 });
+                jid
+            }
+        };
+        let key = keys::queue(&self.queues[queue % self.queues.len()]);
+        for _ in 0..copies {
+            one(self.conn, &[b"LPUSH", key.as_bytes(), &self.payloads[at].raw]);
+            self.payloads[at].accepted += 1;
+        }
+    }
+
+    pub(crate) fn turn(&mut self, at: usize, wanted: usize, first: usize, fate: Fate) -> Verdict {
+        let count = self.queues.len();
+        let order: Vec<usize> = (0..count).map(|place| (first + place) % count).collect();
+        let shard = &mut self.shards[at];
+        let (number, report) = (shard.fresh_number(), std::mem::take(&mut shard.report));
+        let mut requests = Requests::new();
+        let turn = Turn { number, wanted, order: &order, settled: &report.settlement, now: 2e9 };
+        shard.context.write(&self.scripts, &turn, &mut requests);
+        let mut sent = Sent { number, wanted, order, report, requests };
+        match fate {
+            Fate::Seen => self.executed(at, &mut sent, true),
+            Fate::Noscript => {
+                one(self.conn, &[b"SCRIPT", b"FLUSH"]);
+                self.refused(&sent.requests, "NOSCRIPT")?;
+                self.scripts = load(self.conn, self.mutation);
+                self.executed(at, &mut sent, true)
+            }
+            Fate::ReplyLost => {
+                self.executed(at, &mut sent, false)?;
+                self.resume(at, Some((number, true, sent.report)))
+            }
+            Fate::NeverSent => self.resume(at, Some((number, false, sent.report))),
+            Fate::Late => {
+                let requests = sent.requests.clone();
+                self.resume(at, Some((number, false, sent.report)))?;
+                self.refused(&requests, "STALE")
+            }
+        }
+    }
+
+    /// Redis runs the turn; its shard sees the reply or not.
+    fn executed(&mut self, at: usize, sent: &mut Sent, seen: bool) -> Verdict {
+        let before = Database::read(self.conn);
+        let reply = self.conn.call_one(&sent.requests).map_err(|error| format!("a turn failed: {error}"))?;
+        let turn = TurnReply::read(&reply, &sent.order)?;
+        self.note_report(&sent.report);
+        let (mut count, mut bytes) = (0, 0);
+        for fetched in turn.fetched {
+            ensure(fetched.error.is_none() && fetched.oversize == 0, || format!("{:?}", fetched.error))?;
+            let name = BatchName::Turn(sent.number);
+            let key = self.shards[at].key(fetched.queue, name);
+            let waiting = before.list(&keys::queue(&self.queues[fetched.queue]));
+            let oldest: Vec<&[u8]> =
+                waiting.iter().rev().take(fetched.payloads.len()).map(Vec::as_slice).collect();
+            ensure(oldest == fetched.payloads, || "a turn did not take the oldest jobs in order".to_owned())?;
+            count += fetched.payloads.len();
+            bytes += fetched.payloads.iter().map(Bytes::len).sum::<usize>();
+            let jobs = fetched.payloads.into_iter().map(|raw| (self.begin_stay(&key, &raw), raw)).collect();
+            if seen {
+                self.shards[at].take_in(fetched.queue, name, jobs);
+            }
+        }
+        ensure(count <= sent.wanted, || format!("{count} jobs came, {} were wanted", sent.wanted))?;
+        let budget = jiggler_uring::limits::BATCH_BYTES_MAX;
+        ensure(count <= 1 || bytes <= budget, || format!("a batch of {count} jobs has {bytes} bytes"))
+    }
+
+    /// The call is answered with that error and changes nothing.
+    fn refused(&mut self, requests: &Requests, code: &str) -> Verdict {
+        let before = Database::read(self.conn);
+        let reply = self.conn.call(requests).map_err(|error| error.to_string())?;
+        for reply in &reply {
+            let refused = matches!(reply.value(), Value::Error(error) if error.to_owned().code() == code);
+            ensure(refused, || format!("answered {reply:?} instead of {code}"))?;
+        }
+        let after = Database::read(self.conn);
+        ensure(before == after, || format!("refused with {code}, it changed\n{before:?}to\n{after:?}"))
+    }
+
+    /// A new connection after a loss: as `shard::link::resume` does it, each call twice, as if its reply were lost.
+    fn resume(&mut self, at: usize, lost: Option<(u64, bool, Report)>) -> Verdict {
+        if let Some((number, has_run, report)) = lost {
+            // Twice: its own reply may be lost too, and must then not change the answer.
+            for _ in 0..2 {
+                let mut requests = Requests::new();
+                flight::resume(&self.scripts, self.shards[at].home(), number, &mut requests);
+                let answer = self.conn.call_one(&requests).and_then(|reply| reply.as_integer());
+                ensure(answer.as_ref().is_ok_and(|last| (*last >= number.cast_signed()) == has_run), || {
+                    format!("resume answered {answer:?} of a turn that has run: {has_run}")
+                })?;
+            }
+            if !has_run {
+                self.shards[at].report.again(report);
+            }
+        }
+        for queue in 0..self.queues.len() {
+            let mut requests = Requests::new();
+            flight::list_batches(self.shards[at].queue(queue), &mut requests);
+            let reply: Reply = self.conn.call_one(&requests).map_err(|error| error.to_string())?;
+            let numbers = flight::read_batches(&reply).map_err(|error| error.to_string())?;
+            for number in numbers {
+                if self.shards[at].knows(queue, number) {
+                    continue;
+                }
+                let nothing = Knowledge { known: Known::default(), keep: Vec::new(), settled: Vec::new() };
+                self.reconcile(at, queue, BatchName::Turn(number), &nothing)?;
+            }
+        }
+        self.sync(at, false)
+    }
+
+    /// Makes Redis agree with what the shard knows of its batches, `with_wait` those of the wait lists too.
+    fn sync(&mut self, at: usize, with_wait: bool) -> Verdict {
+        for (queue, name) in self.shards[at].batches() {
+            if with_wait || name != BatchName::Wait {
+                self.reconcile_known(at, queue, name)?;
+            }
+        }
+        self.shards[at].close(false);
+        Ok(())
+    }
+
+    fn reconcile_known(&mut self, at: usize, queue: usize, name: BatchName) -> Verdict {
+        let knowledge = self.shards[at].knowledge(queue, name, &self.stays);
+        self.reconcile(at, queue, name, &knowledge)?;
+        self.shards[at].dropped(&knowledge.settled);
+        Ok(())
+    }
+
+    fn reconcile(&mut self, at: usize, queue: usize, name: BatchName, knowledge: &Knowledge) -> Verdict {
+        let shard = &self.shards[at];
+        let (list, batch) = (keys::queue(&self.queues[queue]), shard.key(queue, name));
+        let mut requests = Requests::new();
+        let keys = (shard.home(), shard.queue(queue));
+        flight::reconcile(&self.scripts, keys.0, keys.1, name, &knowledge.known, &mut requests);
+        let before = Database::read(self.conn);
+        let reply = self.conn.call_one(&requests).map_err(|error| format!("reconcile failed: {error}"))?;
+        let after = Database::read(self.conn);
+
+        let mut back = 0;
+        for (tenure, stay) in
+            self.stays.iter_mut().enumerate().filter(|(_, stay)| stay.key == batch && !stay.ended)
+        {
+            if knowledge.keep.contains(&tenure) {
+                continue;
+            }
+            stay.ended = true;
+            if knowledge.settled.contains(&tenure) {
+                self.payloads[stay.payload].ended += 1;
+            } else {
+                back += 1;
+            }
+        }
+        ensure(reply.as_integer().is_ok_and(|count| count == back), || {
+            format!("reconcile of {batch} answered {reply:?}, {back} jobs were to be handed back")
+        })?;
+        oracle::handed_back_in_order(before.list(&list), before.list(&batch), after.list(&list))?;
+        let again = self.conn.call_one(&requests).and_then(|reply| reply.as_integer());
+        let third = Database::read(self.conn);
+        ensure(again.is_ok_and(|count| count == 0) && third == after, || {
+            format!("reconcile of {batch}, repeated, changed\n{after:?}to\n{third:?}")
+        })
+    }
+
+    fn wait(&mut self, at: usize, queue: usize, seen: bool) -> Verdict {
+        let key = keys::queue(&self.queues[queue]);
+        let length = one(self.conn, &[b"LLEN", key.as_bytes()]).as_integer();
+        if !length.is_ok_and(|length| length > 0) {
+            return Ok(());
+        }
+        let mut requests = Requests::new();
+        flight::wait_for_one(self.shards[at].queue(queue), 1, &mut requests);
+        let reply = self.conn.call_one(&requests).map_err(|error| error.to_string())?;
+        let raw = Bytes::copy_from_slice(reply.as_bulk().map_err(|error| error.to_string())?);
+        let wait_list = self.shards[at].key(queue, BatchName::Wait);
+        let tenure = self.begin_stay(&wait_list, &raw);
+        if seen {
+            self.shards[at].take_in(queue, BatchName::Wait, vec![(tenure, raw)]);
+            return Ok(());
+        }
+        oracle::check(self)?;
+        self.reconcile_known(at, queue, BatchName::Wait)
+    }
+
+    /// A reaper takes the home index away and leaves a mark: from then on nothing the shard says changes anything.
+    fn fence(&mut self, at: usize) -> Verdict {
+        let home = self.shards[at].home().index.clone();
+        one(self.conn, &[b"DEL", &home]);
+        one(self.conn, &[b"SET", &home, b"taken over"]);
+        let shard = &mut self.shards[at];
+        let (number, report) = (shard.fresh_number(), std::mem::take(&mut shard.report));
+        let order: Vec<usize> = (0..self.queues.len()).collect();
+        let mut requests = Requests::new();
+        let turn = Turn { number, wanted: 5, order: &order, settled: &report.settlement, now: 2e9 };
+        shard.context.write(&self.scripts, &turn, &mut requests);
+        for asked in [0, 1, number, u64::from(u32::MAX)] {
+            flight::resume(&self.scripts, shard.home(), asked, &mut requests);
+        }
+        let nothing = Known::default();
+        for queue in order {
+            let keys = shard.queue(queue);
+            flight::reconcile(&self.scripts, shard.home(), keys, BatchName::Wait, &nothing, &mut requests);
+        }
+        for (queue, name) in shard.batches() {
+            let keys = shard.queue(queue);
+            flight::reconcile(&self.scripts, shard.home(), keys, name, &nothing, &mut requests);
+        }
+        self.refused(&requests, "FENCED")?;
+        self.replace(at);
+        Ok(())
+    }
+
+    fn replace(&mut self, at: usize) {
+        self.shards[at] = Shard::new(self.shards_made, &self.queues);
+        self.shards_made += 1;
+    }
+
+    fn begin_stay(&mut self, key: &str, raw: &Bytes) -> usize {
+        let payload = self.by_bytes[raw];
+        self.stays.push(Stay { key: key.to_owned(), payload, raw: raw.clone(), ended: false });
+        self.stays.len() - 1
+    }
+
+    fn note_report(&mut self, report: &Report) {
+        self.processed += report.settlement.processed;
+        self.failed += report.settlement.failed;
+        for end in &report.ends {
+            let stay = &mut self.stays[end.tenure()];
+            stay.ended = true;
+            self.payloads[stay.payload].ended += 1;
+            if let End::Moved(_, to, payload) = end {
+                self.moved.push((*to, payload.clone()));
+            }
+        }
+    }
+
+    /// Runs everything that the living shards can reach, to the end, and stops them.
+    pub(crate) fn drain(&mut self) -> Verdict {
+        let waiting = |world: &mut Self| {
+            let db = Database::read(world.conn);
+            world.queues.iter().any(|name| !db.list(&keys::queue(name)).is_empty())
+        };
+        while waiting(self) || self.shards.iter().any(|shard| !shard.live.is_empty()) {
+            for at in 0..self.shards.len() {
+                let open = self.shards[at].live.iter().flat_map(|batch| &batch.jobs);
+                let open = open.filter(|job| job.state == State::Open).count();
+                self.shards[at].run(&vec![super::ops::Outcome::Succeeds; open]);
+                self.shards[at].close(false);
+                self.turn(at, 50, 0, Fate::Seen)?;
+            }
+            oracle::check(self)?;
+        }
+        for at in 0..self.shards.len() {
+            self.turn(at, 0, 0, Fate::Seen)?;
+            let mut requests = Requests::new();
+            flight::forget(&self.shards[at].context.queues, &mut requests);
+            self.conn.call_one(&requests).map_err(|error| error.to_string())?;
+        }
+        oracle::check(self)?;
+        oracle::nothing_left(self)
+    }
+}
+
+fn load(conn: &mut BlockingConnection, mutation: Option<Mutation>) -> Scripts {
+    let mut requests = Requests::new();
+    for script in Script::ALL {
+        let mut source = script.source().to_owned();
+        if let Some((mutated, text, by)) = mutation
+            && mutated == script
+        {
+            assert!(source.contains(text), "the script no longer says {text}");
+            source = source.replace(text, by);
+        }
+        requests.command(&[b"SCRIPT", b"LOAD", source.as_bytes()]);
+    }
+    Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap()
+}
