@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jiggler_uring::job::bad::bury_unparsable;
 use jiggler_uring::job::failure::ErrorInfo;
 use jiggler_uring::job::parse::Parser;
-use jiggler_uring::job::retry::{FailureTimes, RetryPolicy, decide};
+use jiggler_uring::job::retry::{Course, FailureTimes, Plan, decide, gem_delay};
 
 /// 90 bytes, as the gem writes a job with two arguments.
 const SMALL: &[u8] =
@@ -61,10 +61,11 @@ fn decode(criterion: &mut Criterion) {
 fn write(criterion: &mut Criterion) {
     let history = Parser::new().parse(FAILED).unwrap().history;
     let error = ErrorInfo::new("ArgumentError", "boom");
-    let policy = RetryPolicy::gem("custom_retries");
+    let course = Course::Retry { after: gem_delay(1) };
+    let plan = Plan { queue: "default", retry_queue: "custom_retries", course };
     let times = FailureTimes::at(1_795_299_919.812_253_5);
     criterion.bench_function("decide on a failure", |bencher| {
-        bencher.iter(|| decide(black_box(FAILED), history, &policy, &error, times).unwrap());
+        bencher.iter(|| decide(black_box(FAILED), history, &plan, &error, times).unwrap());
     });
     let reason = Parser::new().parse(b"this is not json").unwrap_err();
     criterion.bench_function("bury bytes that are no job", |bencher| {

@@ -131,5 +131,8 @@ mod test_redis;
 mod wait;
 
 pub use client::{Client, NewJob};
-pub use handler::{Ctx, Handler, IntoJobResult, JobError, JobInfo, JobResult, Registry};
+pub use handler::{
+    Ctx, Exponential, Handler, IntoJobResult, JobError, JobInfo, JobResult, Registry, RetryPolicy, Verdict,
+};
+pub use job::failure::DeadJob;
 pub use server::{Core, Worker, worker};

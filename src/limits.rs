@@ -36,6 +36,18 @@ pub const QUEUES_MAX: usize = 64;
 /// Most retries a job may ask for. The delay of retry n is n⁴ + 15 s: number 1,000 would wait 31,700 years.
 pub const RETRIES_MAX: u32 = 1_000;
 
+/// Longest pause before a retry or a snoozed job's next run: ten years, as for `enqueue --in`. The gem's own formula
+/// exceeds it from retry 134 on.
+pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// What a pause before a retry is longer at most, as a fraction of it, unless the job's policy says otherwise: enough to
+/// take the jobs that failed together apart (16 s become 16 to 17.6 s), and never less than the gem's own pause.
+pub const RETRY_JITTER: f64 = 0.1;
+
+/// Time between the stamps of two jobs that one shard settles, at least, in seconds. Members of a set that differ in
+/// nothing but their times stay two: of a float of today's size the smallest step is a quarter of this.
+pub const STAMP_STEP_S: f64 = 1e-6;
+
 // ---------------------------------------------------------------------------------------------------------------
 // Sets the gem shares with us
 // ---------------------------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ mod idle;
 mod jobs;
 #[path = "engine/outage.rs"]
 mod outage;
+#[path = "engine/policies.rs"]
+mod policies;
 #[path = "engine/poller.rs"]
 mod poller;
 #[path = "engine/queues.rs"]

@@ -10,7 +10,7 @@ use jiggler_uring::job::amend::amend;
 use jiggler_uring::job::bad::{bury_unparsable, exhume};
 use jiggler_uring::job::failure::ErrorInfo;
 use jiggler_uring::job::parse::{BadPayload, FirstFailure, Parser};
-use jiggler_uring::job::retry::{FailureTimes, RetryPolicy, Verdict, decide};
+use jiggler_uring::job::retry::{Course, FailureTimes, Fate, Plan, decide, gem_delay, next_attempt};
 use jiggler_uring::time::RubyFloat;
 use jiggler_uring::wire::heartbeat::{self, HeartbeatValue};
 use jiggler_uring::wire::keys::{self, ListKey};
@@ -81,10 +81,12 @@ fn member(stage: &str, containing: &str) -> Member {
     found.unwrap_or_else(|| panic!("no job with {containing} in {stage}"))
 }
 
-fn fail(payload: &str, retry_queue: &str, times: FailureTimes) -> Verdict {
+fn fail(payload: &str, retry_queue: &str, times: FailureTimes) -> Fate {
     let history = Parser::new().parse(payload.as_bytes()).unwrap().history;
     let error = ErrorInfo::new("ArgumentError", "boom «é» \"quoted\"");
-    decide(payload.as_bytes(), history, &RetryPolicy::gem(retry_queue), &error, times).unwrap()
+    let course = Course::Retry { after: gem_delay(next_attempt(history)) };
+    let plan = Plan { queue: "default", retry_queue, course };
+    decide(payload.as_bytes(), history, &plan, &error, times).unwrap()
 }
 
 fn text_of(payload: &[u8]) -> &str {
@@ -184,7 +186,7 @@ fn the_first_failure_makes_the_gems_retry() {
         paused_from: score - 16.0,
         ..FailureTimes::at(f64::NAN)
     };
-    let Verdict::Retry { at, payload } = fail(&enqueued(&gem.payload), "custom_retries", times) else {
+    let Fate::Retry { at, payload } = fail(&enqueued(&gem.payload), "custom_retries", times) else {
         panic!("two retries are left")
     };
     assert_eq!((at, text_of(&payload)), (score, gem.payload.as_str()));
@@ -199,7 +201,7 @@ fn the_second_failure_makes_the_gems_retry() {
         retried_at: number(&gem.payload, "retried_at"),
         ..FailureTimes::at(f64::NAN)
     };
-    let Verdict::Retry { at, payload } = fail(&member("retry_1", "FailJob").payload, "custom_retries", times)
+    let Fate::Retry { at, payload } = fail(&member("retry_1", "FailJob").payload, "custom_retries", times)
     else {
         panic!("one retry is left")
     };
@@ -210,7 +212,7 @@ fn the_second_failure_makes_the_gems_retry() {
 fn exhausted_retries_make_the_gems_dead_entry() {
     let gem = member("dead", "FailJob");
     let times = FailureTimes { died_at: gem.score.unwrap(), ..FailureTimes::at(f64::NAN) };
-    let Verdict::Dead { at, payload } = fail(&member("retry_2", "FailJob").payload, "custom_retries", times)
+    let Fate::Dead { at, payload } = fail(&member("retry_2", "FailJob").payload, "custom_retries", times)
     else {
         panic!("no retry is left")
     };
@@ -225,7 +227,7 @@ fn a_job_without_retries_makes_the_gems_dead_entry() {
         died_at: gem.score.unwrap(),
         ..FailureTimes::at(f64::NAN)
     };
-    let Verdict::Dead { at, payload } = fail(&enqueued(&gem.payload), "custom_retries", times) else {
+    let Fate::Dead { at, payload } = fail(&enqueued(&gem.payload), "custom_retries", times) else {
         panic!("it asks for no retries")
     };
     assert_eq!((Some(at), text_of(&payload)), (gem.score, gem.payload.as_str()));

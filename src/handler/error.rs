@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
+
+use crate::job::failure::CLASS_SNOOZED;
 
 /// What a handler returns: nothing, or why the job failed.
 pub type JobResult = Result<(), JobError>;
@@ -12,15 +15,86 @@ pub type JobResult = Result<(), JobError>;
 /// Any [`std::error::Error`] becomes one by `?`: its class is the name of its type (`std::io::Error` is stored as
 /// `std::io::error::Error`), its message the error's text followed by those of its sources. The type itself is
 /// deliberately no `std::error::Error`, which is what makes that conversion possible.
+///
+/// What follows is the job's [`RetryPolicy`](super::RetryPolicy), unless the handler knows better:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use jiggler_uring::{JobError, JobResult};
+///
+/// async fn call_api(url: String) -> JobResult {
+///     match status_of(&url)? {
+///         200 => Ok(()),
+///         202 => Err(JobError::snooze(Duration::from_secs(60))), // not ready yet; costs no attempt
+///         429 => Err(JobError::retry_in(Duration::from_secs(5), JobError::new("TooFast", url))),
+///         404 | 410 => Err(JobError::discard(JobError::new("Gone", url))),
+///         401 => Err(JobError::dead(JobError::new("Unauthorized", url))), // a person must look at it
+///         status => Err(JobError::new("ApiError", format!("{url} answered {status}"))),
+///     }
+/// }
+/// # fn status_of(_: &str) -> std::io::Result<u16> { Ok(200) }
+/// # drop(call_api(String::new()));
+/// ```
 pub struct JobError {
     class: Cow<'static, str>,
     message: String,
+    verdict: Verdict,
+}
+
+/// What a handler asks for together with its error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// What the job's retry policy says.
+    #[default]
+    ByPolicy,
+    /// Another attempt after this pause, if one is left; else the dead set.
+    RetryIn(Duration),
+    /// Another run after this pause, without using an attempt.
+    Snooze(Duration),
+    /// Nothing more: the job is acked.
+    Discard,
+    /// The dead set, whatever attempts are left.
+    Dead,
 }
 
 impl JobError {
     /// An error of a class of your own, for example `JobError::new("BadAddress", "no @ in it")`.
     pub fn new(class: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { class: class.into(), message: message.into() }
+        Self { class: class.into(), message: message.into(), verdict: Verdict::ByPolicy }
+    }
+
+    /// A failure whose next attempt comes after this pause, in place of the policy's, and without jitter. It uses an
+    /// attempt: a job that has none left goes to the dead set. `error` is any error, or one of [`JobError::new`].
+    pub fn retry_in(pause: Duration, error: impl Into<Self>) -> Self {
+        Self { verdict: Verdict::RetryIn(pause), ..error.into() }
+    }
+
+    /// A failure that no other attempt can heal: the job goes to the dead set at once, where a person finds it.
+    pub fn dead(error: impl Into<Self>) -> Self {
+        Self { verdict: Verdict::Dead, ..error.into() }
+    }
+
+    /// The job has become pointless, its subject is gone for example: it is acked and counts as processed, not as failed.
+    /// The error is in the log at level debug and nowhere else.
+    pub fn discard(error: impl Into<Self>) -> Self {
+        Self { verdict: Verdict::Discard, ..error.into() }
+    }
+
+    /// Not now: the job runs again after this pause, from the queue it came from, as if it had not run: no attempt is
+    /// used, nothing is counted. There is no bound on how often: a job that snoozes itself forever is never done.
+    ///
+    /// Until then it is in the retry set, its payload as it came but for `retry_at` and `queue`. The poller of some
+    /// process takes it from there: as late as `poll_interval` after it is due, if it is due sooner than that.
+    pub fn snooze(pause: Duration) -> Self {
+        let message = format!("runs again in {pause:?}");
+        Self { verdict: Verdict::Snooze(pause), ..Self::new(CLASS_SNOOZED, message) }
+    }
+
+    /// What it asks for.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
     }
 
     /// The class, stored as `error_class`.
@@ -47,7 +121,7 @@ impl<E: StdError + 'static> From<E> for JobError {
             }
             source = cause.source();
         }
-        Self { class: Cow::Borrowed(std::any::type_name::<E>()), message }
+        Self::new(std::any::type_name::<E>(), message)
     }
 }
 
@@ -85,5 +159,27 @@ mod tests {
         struct Outer(#[source] fmt::Error);
         let error = JobError::from(Outer(fmt::Error));
         assert_eq!(error.message(), format!("cannot open the ledger: {}", fmt::Error));
+    }
+
+    #[test]
+    fn a_verdict_keeps_the_error_it_is_given_with() {
+        let pause = Duration::from_secs(3);
+        let error = || JobError::new("Gone", "user 7 was deleted");
+        let table = [
+            (error(), Verdict::ByPolicy),
+            (JobError::retry_in(pause, error()), Verdict::RetryIn(pause)),
+            (JobError::dead(error()), Verdict::Dead),
+            (JobError::discard(error()), Verdict::Discard),
+            (JobError::discard(JobError::dead(error())), Verdict::Discard),
+        ];
+        for (error, verdict) in table {
+            assert_eq!((error.class(), error.message()), ("Gone", "user 7 was deleted"));
+            assert_eq!(error.verdict(), verdict);
+        }
+        let of_any_error = JobError::dead(fmt::Error);
+        assert_eq!((of_any_error.class(), of_any_error.verdict()), ("core::fmt::Error", Verdict::Dead));
+        let snoozed = JobError::snooze(pause);
+        assert_eq!(snoozed.verdict(), Verdict::Snooze(pause));
+        assert_eq!(snoozed.to_string(), "JigglerUring::Snoozed: runs again in 3s");
     }
 }

@@ -25,6 +25,16 @@
 //! assert_eq!(registry.names().collect::<Vec<_>>(), ["SendMail"]);
 //! ```
 //!
+//! What becomes of a job that fails is for its [`RetryPolicy`] to say, or for the handler itself:
+//!
+//! | a handler returns | the job | `processed` | `failures` |
+//! |---|---|---|---|
+//! | an error | retry set while it has retries, after its policy's pause; else dead set | + 1 | + 1 |
+//! | [`JobError::retry_in`] | retry set while it has retries, after this pause; else dead set | + 1 | + 1 |
+//! | [`JobError::dead`] | dead set at once | + 1 | + 1 |
+//! | [`JobError::discard`] | acked: gone | + 1 | |
+//! | [`JobError::snooze`] | retry set, to run again as if it had not run | | |
+//!
 //! Cost of a job that never waits: one parse, one look-up, its arguments, one poll; the future's memory is kept by the
 //! handler and used again ([`pool`]). A job that waits becomes a task of the shard.
 //!
@@ -33,12 +43,15 @@
 mod call;
 mod context;
 mod error;
+mod policy;
 mod pool;
 mod registry;
 
 pub use call::{Handler, IntoJobResult};
 pub use context::{Ctx, JobInfo};
-pub use error::{JobError, JobResult};
+pub use error::{JobError, JobResult, Verdict};
+pub(crate) use policy::course;
+pub use policy::{Exponential, RetryPolicy};
 pub(crate) use pool::{JobFuture, Started};
 pub use registry::Registry;
-pub(crate) use registry::{Call, Handlers};
+pub(crate) use registry::{Call, Entry, Handlers};

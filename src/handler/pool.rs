@@ -129,8 +129,8 @@ fn give_back<F>(idle: &RefCell<Vec<Slot<F>>>, slot: Slot<F>) {
     }
 }
 
-/// Runs a piece of a handler's code; a panic becomes the job's error.
-fn caught<T>(code: impl FnOnce() -> T) -> Result<T, JobError> {
+/// Runs a piece of a user's code; a panic becomes an error.
+pub(super) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, JobError> {
     // What the code leaves half-done is its own: the future is dropped and never polled again, and state that handlers
     // share has the same exposure as under a panicking thread.
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {

@@ -15,6 +15,9 @@ pub const CLASS_BAD_ARGUMENTS: &str = "JigglerUring::BadArguments";
 /// Class of the error of bytes that are no job.
 pub const CLASS_BAD_PAYLOAD: &str = "JigglerUring::BadPayload";
 
+/// Class of the error of a job that asked to run later. It is never stored: such a job has not failed.
+pub const CLASS_SNOOZED: &str = "JigglerUring::Snoozed";
+
 /// A failure as it is stored: Ruby's page shows both parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorInfo<'e> {
@@ -39,6 +42,22 @@ impl<'e> ErrorInfo<'e> {
             None => &self.message,
         }
     }
+}
+
+/// A job that went to the dead set, as a death hook is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeadJob {
+    /// The job's name, for example `SendMail`.
+    pub name: String,
+    /// The job's id; empty if the payload carries none.
+    pub jid: String,
+    /// The queue it was taken from when it died.
+    pub queue: String,
+    /// Class of its last error.
+    pub error_class: String,
+    /// Message of its last error, as far as it is stored.
+    pub error_message: String,
 }
 
 #[cfg(test)]

@@ -21,6 +21,6 @@ mod scan;
 pub use amend::AmendError;
 pub use args::Args;
 pub use bad::bury_unparsable;
-pub use failure::ErrorInfo;
+pub use failure::{DeadJob, ErrorInfo};
 pub use parse::{BadPayload, History, Parser};
-pub use retry::{FailureTimes, RetryPolicy, Verdict, decide};
+pub use retry::{Course, FailureTimes, Fate, Plan, decide};

@@ -1,35 +1,52 @@
-//! What a failure makes of a job: another attempt, or the dead set.
+//! What becomes of a job that did not succeed: another attempt, a later run, the dead set, or nothing more.
 //!
-//! Pure: times come in, a verdict goes out, `settle` acts on it. The result is, member for member, what the gem
-//! `jiggler` 0.1.0 writes, so that its page and its servers go on with it.
+//! Pure: the course that policy and handler chose and the times come in, the job's fate goes out, `settle` acts on it.
+//! A retry or a death is, member for member, what the gem `jiggler` 0.1.0 writes, so that its page and its servers go on
+//! with it. Not here: how long a pause is beyond the gem's own (`handler::policy`).
 //!
 //! ```text
-//!  fails, attempts left ──► retry set ── due ──► its retry queue ──► runs again
-//!  fails, none left ──────► dead set
+//!  Retry, attempts left ──► retry set ── due ──► its retry queue ──► runs again, attempt + 1
+//!  Retry, none left ──┐
+//!  Die ───────────────┴───► dead set
+//!  Snooze ────────────────► retry set ── due ──► its own queue ──► runs again, same attempt
+//!  Discard ───────────────► gone
 //! ```
 
 use std::time::Duration;
 
 use crate::job::amend::{AmendError, FieldValue, amend};
 use crate::job::failure::ErrorInfo;
-use crate::job::fields;
 use crate::job::parse::{FirstFailure, History};
+use crate::job::{fields, scan};
 
-/// How a failed job is retried.
-#[derive(Clone, Copy, Debug)]
-pub struct RetryPolicy<'q> {
-    /// The queue the poller moves the job to once it is due.
-    pub retry_queue: &'q str,
-    /// The pause before retry n, n from 1.
-    pub delay: fn(attempt: u32) -> Duration,
+/// What is to follow a run that did not succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// Another attempt after a pause, if the job has one left; else it dies.
+    Retry {
+        /// The pause before it.
+        after: Duration,
+    },
+    /// To the dead set, whatever attempts are left.
+    Die,
+    /// Another run after a pause, which counts neither as a failure nor as an attempt.
+    Snooze {
+        /// The pause before it.
+        after: Duration,
+    },
+    /// Nothing: the job is acked.
+    Discard,
 }
 
-impl<'q> RetryPolicy<'q> {
-    /// The gem's policy, with a retry queue.
-    #[must_use]
-    pub fn gem(retry_queue: &'q str) -> Self {
-        Self { retry_queue, delay: gem_delay }
-    }
+/// Where a job that did not succeed goes on, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'q> {
+    /// The queue it came from: where a snoozed job runs again.
+    pub queue: &'q str,
+    /// The queue the poller moves a retry to once it is due.
+    pub retry_queue: &'q str,
+    /// What follows.
+    pub course: Course,
 }
 
 /// The gem's pause before retry n: n⁴ + 15 s, without jitter (16 s, 31 s, 96 s, 271 s, …).
@@ -60,30 +77,41 @@ impl FailureTimes {
     }
 }
 
-/// What is to be done with a failed job. Until it is done the job stays in flight.
+/// What is to be done with a job that did not succeed. Until it is done the job stays in flight.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// It goes to the retry set.
+pub enum Fate {
+    /// It failed and goes to the retry set.
     Retry {
         /// Score: when it is due, Unix seconds.
         at: f64,
         /// Member.
         payload: Vec<u8>,
     },
-    /// It goes to the dead set.
+    /// It failed and goes to the dead set.
     Dead {
         /// Score: when it died, Unix seconds.
         at: f64,
         /// Member.
         payload: Vec<u8>,
     },
+    /// It did not fail and goes to the retry set.
+    Snooze {
+        /// Score: when it is due, Unix seconds.
+        at: f64,
+        /// Member.
+        payload: Vec<u8>,
+    },
+    /// It is acked.
+    Discard,
 }
 
-/// Decides what becomes of a job that failed. `raw` are its bytes as they were fetched, `history` what
+/// Decides what becomes of a job that did not succeed. `raw` are its bytes as they were fetched, `history` what
 /// [`crate::job::parse`] read from them.
 ///
 /// At exhaustion only the error is refreshed: `attempt`, `retry_at` and `queue` stay those of the last planned retry,
-/// and a job that dies at its first failure has none of them.
+/// and a job that dies at its first failure has none of them. A snoozed job keeps its bytes but for `retry_at` and
+/// `queue`, which every member of the retry set has: the poller reads the one, and the other keeps two jobs of equal
+/// bytes two members.
 ///
 /// # Errors
 ///
@@ -91,28 +119,61 @@ pub enum Verdict {
 pub fn decide(
     raw: &[u8],
     history: History,
-    policy: &RetryPolicy<'_>,
+    plan: &Plan<'_>,
     error: &ErrorInfo<'_>,
     times: FailureTimes,
-) -> Result<Verdict, AmendError> {
-    let attempt = history.attempt.saturating_add(1);
-    let at = times.paused_from + (policy.delay)(attempt).as_secs_f64();
+) -> Result<Fate, AmendError> {
+    let after = match plan.course {
+        Course::Discard => return Ok(Fate::Discard),
+        Course::Snooze { after } => {
+            let at = times.paused_from + after.as_secs_f64();
+            let changes =
+                [(fields::RETRY_AT, FieldValue::Float(at)), (fields::QUEUE, FieldValue::Text(plan.queue))];
+            return Ok(Fate::Snooze { at, payload: amend(raw, &changes)? });
+        }
+        Course::Retry { after } => Some(after),
+        Course::Die => None,
+    };
+    let attempt = next_attempt(history);
     let mut changes: Vec<(&str, FieldValue<'_>)> = Vec::with_capacity(7);
     if history.first_failure == FirstFailure::Unknown {
         changes.push((fields::STARTED_AT, FieldValue::Float(times.failed_at)));
     }
     changes.push((fields::ERROR_MESSAGE, FieldValue::Text(error.stored_message())));
     changes.push((fields::ERROR_CLASS, FieldValue::Text(&error.class)));
-    if attempt > history.retries {
-        return Ok(Verdict::Dead { at: times.died_at, payload: amend(raw, &changes)? });
-    }
+    let Some(after) = after.filter(|_| attempt <= history.retries) else {
+        return Ok(Fate::Dead { at: times.died_at, payload: amend(raw, &changes)? });
+    };
+    let at = times.paused_from + after.as_secs_f64();
     changes.push((fields::RETRY_AT, FieldValue::Float(at)));
     changes.push((fields::ATTEMPT, FieldValue::Count(attempt.into())));
-    changes.push((fields::QUEUE, FieldValue::Text(policy.retry_queue)));
+    changes.push((fields::QUEUE, FieldValue::Text(plan.retry_queue)));
     if attempt > 1 {
         changes.push((fields::RETRIED_AT, FieldValue::Float(times.retried_at)));
     }
-    Ok(Verdict::Retry { at, payload: amend(raw, &changes)? })
+    Ok(Fate::Retry { at, payload: amend(raw, &changes)? })
+}
+
+/// The number of the attempt that would follow: 1 for the first retry.
+#[must_use]
+pub fn next_attempt(history: History) -> u32 {
+    history.attempt.saturating_add(1)
+}
+
+/// What a job's history is when its handler has a number of retries for payloads that name none (no `retries`, or null).
+/// Ruby and our clients always name one, and it stands.
+#[must_use]
+pub fn with_default_retries(raw: &[u8], history: History, retries: u32) -> History {
+    if retries == 0 || history.retries > 0 || names_retries(raw) {
+        return history;
+    }
+    History { retries, ..history }
+}
+
+fn names_retries(raw: &[u8]) -> bool {
+    let members = scan::members(raw).unwrap_or_default();
+    let last = members.into_iter().rfind(|member| scan::key_is(&raw[member.key.clone()], fields::RETRIES));
+    last.is_some_and(|member| &raw[member.value] != b"null")
 }
 
 #[cfg(test)]
@@ -121,10 +182,19 @@ mod tests {
     use crate::job::parse::Parser;
     use crate::limits::RETRIES_MAX;
 
-    fn fail(raw: &str, now: f64) -> Verdict {
-        let history = Parser::new().parse(raw.as_bytes()).unwrap().history;
+    fn history(raw: &str) -> History {
+        Parser::new().parse(raw.as_bytes()).unwrap().history
+    }
+
+    fn follow(raw: &str, course: Course, now: f64) -> Fate {
+        let plan = Plan { queue: "own", retry_queue: "q", course };
         let error = ErrorInfo::new("E", "m");
-        decide(raw.as_bytes(), history, &RetryPolicy::gem("q"), &error, FailureTimes::at(now)).unwrap()
+        decide(raw.as_bytes(), history(raw), &plan, &error, FailureTimes::at(now)).unwrap()
+    }
+
+    fn fail(raw: &str, now: f64) -> Fate {
+        let after = gem_delay(next_attempt(history(raw)));
+        follow(raw, Course::Retry { after }, now)
     }
 
     fn text(payload: &[u8]) -> &str {
@@ -144,7 +214,7 @@ mod tests {
         let mut raw = r#"{"name":"N","args":[1.0e+21],"retries":3,"x":{"y":[]}}"#.to_owned();
         for attempt in 1..=3_u32 {
             let now = 1_000.5 * f64::from(attempt);
-            let Verdict::Retry { at, payload } = fail(&raw, now) else {
+            let Fate::Retry { at, payload } = fail(&raw, now) else {
                 panic!("attempt {attempt} of 3 is planned")
             };
             assert_eq!(at, now + gem_delay(attempt).as_secs_f64());
@@ -152,7 +222,7 @@ mod tests {
             assert!(raw.contains(&format!(r#""attempt":{attempt},"queue":"q""#)), "{raw}");
             assert_eq!(raw.contains("retried_at"), attempt > 1, "{raw}");
         }
-        let Verdict::Dead { at, payload } = fail(&raw, 5_000.0) else { panic!("no attempt is left") };
+        let Fate::Dead { at, payload } = fail(&raw, 5_000.0) else { panic!("no attempt is left") };
         assert_eq!(at, 5_000.0);
         assert_eq!(
             text(&payload),
@@ -168,22 +238,112 @@ mod tests {
             r#"{"name":"N","retries":null}"#,
             r#"{"name":"N","retries":-1}"#,
         ] {
-            assert!(matches!(fail(raw, 1.0), Verdict::Dead { .. }), "{raw}");
+            assert!(matches!(fail(raw, 1.0), Fate::Dead { .. }), "{raw}");
         }
     }
 
     #[test]
     fn what_no_type_can_hold_survives_a_retry() {
         let raw = r#"{"name":"N","args":["\ud800",1e400,[]],"retries":1,"b":9007199254740993}"#;
-        let Verdict::Retry { payload, .. } = fail(raw, 1.0) else { panic!("one retry is left") };
+        let Fate::Retry { payload, .. } = fail(raw, 1.0) else { panic!("one retry is left") };
         assert!(text(&payload).starts_with(&raw[..raw.len() - 1]), "{}", text(&payload));
     }
 
     #[test]
     fn a_null_first_failure_is_overwritten_in_place() {
-        let Verdict::Dead { payload, .. } = fail(r#"{"started_at":null,"name":"N"}"#, 2.0) else {
+        let Fate::Dead { payload, .. } = fail(r#"{"started_at":null,"name":"N"}"#, 2.0) else {
             panic!("no retries")
         };
         assert_eq!(text(&payload), r#"{"started_at":2.0,"name":"N","error_message":"m","error_class":"E"}"#);
+    }
+
+    #[test]
+    fn every_course_ends_where_it_says_with_the_bytes_it_says() {
+        let fresh = r#"{"name":"N","args":[1.0e+21],"retries":2}"#;
+        let once = r#"{"name":"N","retries":2,"started_at":1.5,"error_message":"x","error_class":"X","retry_at":7.0,"attempt":1,"queue":"r"}"#;
+        let last = once.replace(r#""attempt":1"#, r#""attempt":2"#);
+        let after = Duration::from_millis(2_500);
+        let (retry, snooze) = (Course::Retry { after }, Course::Snooze { after });
+        let table = [
+            (
+                fresh,
+                retry,
+                'r',
+                r#"{"name":"N","args":[1.0e+21],"retries":2,"started_at":100.0,"error_message":"m","error_class":"E","retry_at":102.5,"attempt":1,"queue":"q"}"#,
+            ),
+            (
+                once,
+                retry,
+                'r',
+                r#"{"name":"N","retries":2,"started_at":1.5,"error_message":"m","error_class":"E","retry_at":102.5,"attempt":2,"queue":"q","retried_at":100.0}"#,
+            ),
+            (
+                &last,
+                retry,
+                'd',
+                r#"{"name":"N","retries":2,"started_at":1.5,"error_message":"m","error_class":"E","retry_at":7.0,"attempt":2,"queue":"r"}"#,
+            ),
+            (
+                fresh,
+                Course::Die,
+                'd',
+                r#"{"name":"N","args":[1.0e+21],"retries":2,"started_at":100.0,"error_message":"m","error_class":"E"}"#,
+            ),
+            (
+                once,
+                Course::Die,
+                'd',
+                r#"{"name":"N","retries":2,"started_at":1.5,"error_message":"m","error_class":"E","retry_at":7.0,"attempt":1,"queue":"r"}"#,
+            ),
+            (
+                fresh,
+                snooze,
+                's',
+                r#"{"name":"N","args":[1.0e+21],"retries":2,"retry_at":102.5,"queue":"own"}"#,
+            ),
+            (
+                once,
+                snooze,
+                's',
+                r#"{"name":"N","retries":2,"started_at":1.5,"error_message":"x","error_class":"X","retry_at":102.5,"attempt":1,"queue":"own"}"#,
+            ),
+            (&last, snooze, 's', &last.replace("7.0", "102.5").replace(r#""queue":"r""#, r#""queue":"own""#)),
+            (fresh, Course::Discard, '-', ""),
+            (&last, Course::Discard, '-', ""),
+        ];
+        for (raw, course, where_to, bytes) in table {
+            let (went, score, payload) = match follow(raw, course, 100.0) {
+                Fate::Retry { at, payload } => ('r', at, payload),
+                Fate::Dead { at, payload } => ('d', at, payload),
+                Fate::Snooze { at, payload } => ('s', at, payload),
+                Fate::Discard => ('-', 0.0, Vec::new()),
+            };
+            assert_eq!((went, text(&payload)), (where_to, bytes), "{course:?} of {raw}");
+            let expected = match went {
+                'd' => 100.0,
+                '-' => 0.0,
+                _ => 102.5,
+            };
+            assert_eq!(score, expected, "{course:?} of {raw}");
+        }
+    }
+
+    #[test]
+    fn a_payload_that_names_its_retries_keeps_them() {
+        for (raw, retries) in [
+            (r#"{"name":"N"}"#, 4),
+            (r#"{"name":"N","retries":null}"#, 4),
+            (r#"{"name":"N","retries":0}"#, 0),
+            (r#"{"name":"N","r\u0065tries":0}"#, 0),
+            (r#"{"name":"N","retries":null,"retries":0}"#, 0),
+            (r#"{"name":"N","retries":0,"retries":null}"#, 4),
+            (r#"{"name":"N","retries":-1}"#, 0),
+            (r#"{"name":"N","retries":"2"}"#, 2),
+            (r#"{"name":"N","retries":9}"#, 9),
+            (r#"{"name":"N","args":[{"retries":1}]}"#, 4),
+        ] {
+            assert_eq!(with_default_retries(raw.as_bytes(), history(raw), 4).retries, retries, "{raw}");
+            assert_eq!(with_default_retries(raw.as_bytes(), history(raw), 0), history(raw), "{raw}");
+        }
     }
 }

@@ -310,6 +310,7 @@ impl Driver<'_> {
 fn take_in(shard: &Rc<Shard>, reply: &Reply, sent: &SentTurn, order: &[usize]) -> Result<(), LinkError> {
     let turn = TurnReply::read(reply, order)
         .map_err(|got| crate::resp::Error::Unexpected { expected: "the reply of a turn", got })?;
+    shard.tell_of_deaths(&sent.settled);
     let mut count = 0;
     for fetched in turn.fetched {
         count += fetched.payloads.len() + fetched.oversize;
@@ -357,7 +358,7 @@ impl Shard {
     fn unreported(&self, sent: &Sent) -> usize {
         let unended: usize = self.live.borrow().values().map(|batch| batch.unended()).sum();
         let ended =
-            self.settlement.borrow().processed + sent.iter().map(|turn| turn.settled.processed).sum::<u64>();
+            self.settlement.borrow().ended() + sent.iter().map(|turn| turn.settled.ended()).sum::<u64>();
         unended + usize::try_from(ended).unwrap_or(usize::MAX)
     }
 

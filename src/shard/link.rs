@@ -130,6 +130,9 @@ pub(super) async fn resume(shard: &Shard, link: &mut Link, lost: &mut Sent) -> R
     while let Some(turn) = lost.pop_back() {
         if turn.number > last_run {
             shard.report_again(turn.settled);
+        } else {
+            // Its reply is lost, and what it would have told.
+            shard.tell_of_deaths(&turn.settled);
         }
     }
     if !shard.options.at_least_once {
@@ -283,9 +286,11 @@ impl Shard {
         let mut settlement = self.settlement.borrow_mut();
         unsent.processed += settlement.processed;
         unsent.failed += settlement.failed;
+        unsent.uncounted += settlement.uncounted;
         unsent.moves.append(&mut settlement.moves);
         unsent.singles.append(&mut settlement.singles);
         unsent.wholes.append(&mut settlement.wholes);
+        unsent.deaths.append(&mut settlement.deaths);
         *settlement = unsent;
     }
 }

@@ -64,8 +64,7 @@ fn run_one(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) {
     let Some(entry) = shard.handlers.find(parsed.name) else {
         let error =
             JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {}", parsed.name));
-        let failed =
-            Failed { history, retry_queue: None, name: parsed.name, jid: parsed.jid.unwrap_or_default() };
+        let failed = Failed { history, entry: None, name: parsed.name, jid: parsed.jid.unwrap_or_default() };
         return shard.settle_failure(batch, at, &failed, &error);
     };
     let (name, jid) = (parsed.name, parsed.jid.unwrap_or_default());
@@ -74,7 +73,7 @@ fn run_one(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) {
     match entry.start(call) {
         Started::Done(Ok(())) => shard.settle_success(batch, at),
         Started::Done(Err(error)) => {
-            let failed = Failed { history, retry_queue: entry.retry_queue.as_deref(), name, jid };
+            let failed = Failed { history, entry: Some(entry), name, jid };
             shard.settle_failure(batch, at, &failed, &error);
         }
         Started::Waiting(future) => spawn(shard, batch, at, future, now),
@@ -106,9 +105,9 @@ fn finish(shard: &Shard, batch: &Batch, at: usize, result: JobResult) {
     let mut parser = shard.parser.borrow_mut();
     match parser.parse(batch.payload(at)) {
         Ok(parsed) => {
-            let retry_queue = shard.handlers.find(parsed.name).and_then(|entry| entry.retry_queue.as_deref());
+            let entry = shard.handlers.find(parsed.name);
             let jid = parsed.jid.unwrap_or_default();
-            let failed = Failed { history: parsed.history, retry_queue, name: parsed.name, jid };
+            let failed = Failed { history: parsed.history, entry, name: parsed.name, jid };
             shard.settle_failure(batch, at, &failed, &error);
         }
         // It parsed when it started, so this is not reached; if it were, the payload would still be kept.

@@ -5,19 +5,19 @@ use std::time::Instant;
 
 use super::batch::{Batch, JobState};
 use super::state::Shard;
-use crate::handler::JobError;
+use crate::handler::{Entry, JobError, course};
+use crate::job::retry::with_default_retries;
 use crate::job::{
-    BadPayload, ErrorInfo, FailureTimes, History, RetryPolicy, Verdict, bury_unparsable, decide,
+    BadPayload, DeadJob, ErrorInfo, FailureTimes, Fate, History, Plan, bury_unparsable, decide,
 };
 use crate::limits::STRAGGLER_DELAY;
-use crate::store::turn::{BatchName, Destination, Move};
-use crate::time::unix_now;
+use crate::store::turn::{BatchName, Destination, Move, Settlement};
 
-/// What settling a failure needs to know of its job.
+/// What settling a job that did not succeed needs to know of it.
 pub(super) struct Failed<'a> {
     pub(super) history: History,
-    /// The queue its handler names for retries.
-    pub(super) retry_queue: Option<&'a str>,
+    /// How it is registered; `None`: it is not.
+    pub(super) entry: Option<&'a Entry>,
     pub(super) name: &'a str,
     pub(super) jid: &'a str,
 }
@@ -25,69 +25,103 @@ pub(super) struct Failed<'a> {
 impl Shard {
     /// The job ran to its end.
     pub(super) fn settle_success(&self, batch: &Batch, at: usize) {
-        self.settlement.borrow_mut().processed += 1;
-        self.options.stats.processed.add(1);
+        self.count_processed();
         batch.settle(at, JobState::Owed);
         self.after_settling(batch);
     }
 
-    /// The job failed: to the retry set or the dead set, as the gem writes it.
+    /// The job did not succeed: what its handler asked for, else its policy, decides where it goes.
     pub(super) fn settle_failure(&self, batch: &Batch, at: usize, failed: &Failed<'_>, error: &JobError) {
         let queue = &*self.queue(batch.queue).name;
         let raw = batch.payload(at);
+        let Failed { entry, name, jid, .. } = *failed;
+        let history = with_default_retries(raw, failed.history, entry.map_or(0, |entry| entry.retries));
         let info = ErrorInfo::new(error.class(), error.message());
-        let policy = RetryPolicy::gem(failed.retry_queue.unwrap_or(queue));
-        let verdict = decide(raw, failed.history, &policy, &info, FailureTimes::at(unix_now()));
-        let (to, score, payload) = match verdict {
-            Ok(Verdict::Retry { at, payload }) => (Destination::Retries, at, payload),
-            Ok(Verdict::Dead { at, payload }) => (Destination::Dead, at, payload),
+        let plan = Plan {
+            queue,
+            retry_queue: entry.and_then(|entry| entry.retry_queue.as_deref()).unwrap_or(queue),
+            course: course(self.handlers.policy(entry), error, history, fastrand::f64()),
+        };
+        let attempt = history.attempt;
+        match decide(raw, history, &plan, &info, FailureTimes::at(self.stamp())) {
+            Ok(Fate::Retry { at: score, payload }) => {
+                tracing::debug!(queue, name, jid, attempt, retried = true, %error, "job failed");
+                self.count_processed();
+                self.count_failed();
+                self.move_to(batch, at, Destination::Retries, score, payload);
+            }
+            Ok(Fate::Dead { at: score, payload }) => {
+                tracing::debug!(queue, name, jid, attempt, retried = false, %error, "job failed");
+                self.count_processed();
+                self.count_failed();
+                self.note_death(queue, failed, &info);
+                self.move_to(batch, at, Destination::Dead, score, payload);
+            }
+            Ok(Fate::Snooze { at: score, payload }) => {
+                tracing::debug!(queue, name, jid, attempt, until = score, "job snoozed");
+                self.settlement.borrow_mut().uncounted += 1;
+                self.move_to(batch, at, Destination::Retries, score, payload);
+            }
+            Ok(Fate::Discard) => {
+                tracing::debug!(queue, name, jid, attempt, %error, "job discarded");
+                self.settle_success(batch, at);
+            }
             // The payload was parsed, so it can be amended; if it could not, its bytes would still be kept.
             Err(reason) => {
-                let reason = BadPayload::NotJson { detail: reason.to_string() };
-                return self.settle_bad(batch, at, &reason);
+                self.settle_bad(batch, at, &BadPayload::NotJson { detail: reason.to_string() });
             }
-        };
-        tracing::debug!(
-            queue, name = failed.name, jid = failed.jid, attempt = failed.history.attempt,
-            retried = to == Destination::Retries, error = %error, "job failed"
-        );
-        self.settlement.borrow_mut().processed += 1;
-        self.options.stats.processed.add(1);
-        self.move_to(
-            batch,
-            at,
-            Move { from: (batch.queue, batch.name), raw: raw.clone(), to, score, payload },
-        );
+        }
     }
 
     /// The payload is no job: to the dead set with the reason and its bytes.
     pub(super) fn settle_bad(&self, batch: &Batch, at: usize, reason: &BadPayload) {
         let queue = &*self.queue(batch.queue).name;
         let raw = batch.payload(at);
-        let now = unix_now();
+        let now = self.stamp();
         tracing::warn!(queue, bytes = raw.len(), %reason, "a payload is no job and goes to the dead set");
         let payload = bury_unparsable(raw, reason, queue, now);
-        self.move_to(
-            batch,
-            at,
-            Move {
-                from: (batch.queue, batch.name),
-                raw: raw.clone(),
-                to: Destination::Dead,
-                score: now,
-                payload,
-            },
-        );
+        self.count_failed();
+        self.settlement.borrow_mut().uncounted += 1;
+        self.move_to(batch, at, Destination::Dead, now, payload);
     }
 
-    fn move_to(&self, batch: &Batch, at: usize, job: Move) {
-        let mut settlement = self.settlement.borrow_mut();
-        settlement.failed += 1;
-        settlement.moves.push(job);
-        drop(settlement);
-        self.options.stats.failed.add(1);
+    /// Into a set and out of flight, in one step of the next turn.
+    fn move_to(&self, batch: &Batch, at: usize, to: Destination, score: f64, payload: Vec<u8>) {
+        let raw = batch.payload(at).clone();
+        let job = Move { from: (batch.queue, batch.name), raw, to, score, payload };
+        self.settlement.borrow_mut().moves.push(job);
         batch.settle(at, JobState::Moving);
         self.after_settling(batch);
+    }
+
+    fn count_processed(&self) {
+        self.settlement.borrow_mut().processed += 1;
+        self.options.stats.processed.add(1);
+    }
+
+    fn count_failed(&self) {
+        self.settlement.borrow_mut().failed += 1;
+        self.options.stats.failed.add(1);
+    }
+
+    /// Keeps what the death hooks will be told, until Redis has the job.
+    fn note_death(&self, queue: &str, failed: &Failed<'_>, error: &ErrorInfo<'_>) {
+        if self.handlers.hear_of_deaths() {
+            self.settlement.borrow_mut().deaths.push(DeadJob {
+                name: failed.name.to_owned(),
+                jid: failed.jid.to_owned(),
+                queue: queue.to_owned(),
+                error_class: error.class.clone().into_owned(),
+                error_message: error.stored_message().to_owned(),
+            });
+        }
+    }
+
+    /// Redis has these: whoever wants to hear of dead jobs is told.
+    pub(super) fn tell_of_deaths(&self, settled: &Settlement) {
+        for job in &settled.deaths {
+            self.handlers.tell_of_death(job);
+        }
     }
 
     fn after_settling(&self, batch: &Batch) {

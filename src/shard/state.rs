@@ -17,11 +17,12 @@ use super::wait::Waiter;
 use crate::event::Event;
 use crate::handler::Handlers;
 use crate::job::Parser;
-use crate::limits::{READ_AHEAD_AT_MOST_ONCE, READ_AHEAD_HORIZON};
+use crate::limits::{READ_AHEAD_AT_MOST_ONCE, READ_AHEAD_HORIZON, STAMP_STEP_S};
 use crate::resp::RedisUrl;
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
 use crate::store::turn::{BatchName, QueueKeys, Settlement, TurnContext};
+use crate::time::unix_now;
 
 /// What one shard is told before it starts.
 #[derive(Debug, Clone)]
@@ -72,6 +73,8 @@ pub(super) struct Shard {
     /// What the next turn reports, and since when it waits.
     pub(super) settlement: RefCell<Settlement>,
     pub(super) settled_at: Cell<Option<Instant>>,
+    /// The last [`Self::stamp`].
+    pub(super) stamped: Cell<f64>,
     /// Jobs that wait at an await point, by a number of their own.
     pub(super) tasks: RefCell<HashMap<u64, Task<()>, RandomState>>,
     pub(super) unstarted: Cell<usize>,
@@ -110,6 +113,7 @@ impl Shard {
             owing: RefCell::default(),
             settlement: RefCell::default(),
             settled_at: Cell::new(None),
+            stamped: Cell::new(0.0),
             tasks: RefCell::default(),
             unstarted: Cell::new(0),
             backlog: Cell::new(false),
@@ -126,6 +130,13 @@ impl Shard {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
         id
+    }
+
+    /// Unix time now, later than any stamp before: two jobs of equal bytes that fail at one moment stay two members.
+    pub(super) fn stamp(&self) -> f64 {
+        let stamp = next_stamp(self.stamped.get(), unix_now());
+        self.stamped.set(stamp);
+        stamp
     }
 
     pub(super) fn queue(&self, at: usize) -> &QueueKeys {
@@ -161,5 +172,26 @@ impl Shard {
     pub(super) fn publish(&self) {
         self.options.stats.running.set(self.tasks.borrow().len() as u64);
         self.options.stats.unstarted.set(self.unstarted.get() as u64);
+    }
+}
+
+/// The stamp after `last` at the time `now`.
+fn next_stamp(last: f64, now: f64) -> f64 {
+    now.max(last + STAMP_STEP_S)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_differ_though_the_clock_stands_and_so_do_the_times_planned_from_them() {
+        let now = 1_795_299_919.812_253_5;
+        let stamps: Vec<f64> =
+            std::iter::successors(Some(now), |last| Some(next_stamp(*last, now))).take(1_000).collect();
+        for pause_s in [0.0, 0.1, 60.0, 1e6 / 3.0] {
+            assert!(stamps.windows(2).all(|pair| pair[0] + pause_s < pair[1] + pause_s), "{pause_s}");
+        }
+        assert_eq!(next_stamp(stamps[999], now + 1.0), now + 1.0, "the clock is caught up with");
     }
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::scripts::{Script, Scripts};
+use crate::job::DeadJob;
 use crate::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use crate::resp::{Reply, Requests, Value};
 use crate::wire::keys;
@@ -61,7 +62,7 @@ impl QueueKeys {
     }
 }
 
-/// Where a failed job goes.
+/// Where a job goes that did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination {
     /// The retry set.
@@ -98,9 +99,18 @@ pub struct Settlement {
     pub singles: Vec<(usize, BatchName, Bytes)>,
     /// Batches of which every job is settled: queue, turn.
     pub wholes: Vec<(usize, u64)>,
+    /// Jobs among `moves` that `processed` does not count: snoozed ones, and payloads that were no job. Not sent.
+    pub uncounted: u64,
+    /// Jobs among `moves` that died, where somebody wants to hear of it once Redis has them. Not sent.
+    pub deaths: Vec<DeadJob>,
 }
 
 impl Settlement {
+    /// Jobs and payloads whose end it reports.
+    pub fn ended(&self) -> u64 {
+        self.processed + self.uncounted
+    }
+
     /// Whether there is nothing to report.
     pub fn is_empty(&self) -> bool {
         self.processed == 0

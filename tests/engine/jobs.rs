@@ -67,7 +67,8 @@ fn a_failed_job_with_retries_waits_in_the_retry_set_as_the_gem_writes_it() {
     assert_eq!((&job["attempt"], &job["queue"], &job["retries"]), (&value!(1), &value!("mail"), &value!(2)));
     assert_eq!(job["retry_at"].as_f64(), Some(score));
     let pause = score - job["started_at"].as_f64().unwrap();
-    assert!((pause - 16.0).abs() < 0.01, "the first retry comes after {pause} s");
+    // The gem's pause is the shortest; jitter adds a tenth at most.
+    assert!((15.99..=17.61).contains(&pause), "the first retry comes after {pause} s");
     worker.stop();
     assert_eq!(redis.count(RETRIES), 1);
 }
@@ -86,7 +87,7 @@ fn a_retry_that_fails_is_planned_anew_and_keeps_the_fields_it_does_not_know() {
     let job = json(&payload);
     assert_eq!((&job["attempt"], &job["error_message"]), (&value!(2), &value!("again")));
     let pause = score - job["retried_at"].as_f64().unwrap();
-    assert!((pause - 31.0).abs() < 0.01, "the second retry comes after {pause} s");
+    assert!((30.99..=34.11).contains(&pause), "the second retry comes after {pause} s");
     assert_eq!((worker.lines("panic").len(), redis.failures()), (0, 1));
 }
 
