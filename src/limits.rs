@@ -151,8 +151,8 @@ pub const ACK_DELAY: Duration = Duration::from_millis(1);
 /// How long the acks of a batch wait for its slowest job, before they are sent one by one: a crash runs that much again.
 pub const STRAGGLER_DELAY: Duration = Duration::from_millis(5);
 
-/// Jobs that run on the spot between two looks at whether other tasks should run. Some 20 µs of no-op jobs.
-pub const JOBS_BETWEEN_YIELD_CHECKS: usize = 32;
+/// How long jobs that do not wait may run one after the other before the shard's other tasks get their turn.
+pub const RUN_SLICE: Duration = Duration::from_millis(10);
 
 /// Futures of one handler whose memory is kept for the next ones.
 pub const IDLE_FUTURES_MAX: usize = 64;
@@ -303,8 +303,12 @@ pub const CONTROL_CHUNK_BYTES: usize = 4 * 1024;
 /// 10 MiB is touched at start and would be most of the process's resident size.
 pub const EXECUTOR_IO_BYTES: usize = 64 * 1024;
 
-/// How long an executor may run one queue of tasks before others get their turn.
-pub const EXECUTOR_PREEMPT: Duration = Duration::from_millis(10);
+/// How long an executor may run tasks that wake themselves before it looks at its ring. Long, because an executor whose
+/// thread loses its core for so long at a certain place falls asleep over tasks that could run; see `server::pulse`.
+pub const EXECUTOR_PREEMPT: Duration = Duration::from_millis(500);
+
+/// Period of each of an executor's two pulses: the longest it may oversleep. Some 20 µs of work each.
+pub const EXECUTOR_PULSE: Duration = Duration::from_secs(1);
 
 /// Largest argument the built-in `Fib` takes: some seconds of computing.
 pub const FIB_MAX: u64 = 45;
