@@ -29,6 +29,8 @@ mod idle;
 mod jobs;
 #[path = "engine/outage.rs"]
 mod outage;
+#[path = "engine/own_jobs.rs"]
+mod own_jobs;
 #[path = "engine/policies.rs"]
 mod policies;
 #[path = "engine/poller.rs"]

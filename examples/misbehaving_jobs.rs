@@ -1,0 +1,77 @@
+//! A worker whose jobs panic, each in another place. A panic ends its job, which fails like any other; the jobs beside it
+//! and the state of the core go on.
+//!
+//! ```sh
+//! cargo run --example misbehaving_jobs -- --cores 1
+//! jiggler-uring enqueue PanicAfterAwait --retries 3
+//! ```
+
+use std::cell::Cell;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jiggler_uring::{Ctx, JobError, JobResult, Registry};
+use serde::{Deserialize, Deserializer};
+
+/// Counts what ran to its end on this core.
+#[derive(Default)]
+struct App {
+    finished: Cell<u64>,
+}
+
+/// An argument that cannot be read without a panic.
+struct Trap;
+
+impl<'de> Deserialize<'de> for Trap {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("in an argument")
+    }
+}
+
+/// A value that panics when the job is over.
+struct Sour;
+
+impl Drop for Sour {
+    fn drop(&mut self) {
+        panic!("in a drop");
+    }
+}
+
+async fn panic_at_once() {
+    panic!("at once");
+}
+
+async fn panic_after_await() {
+    glommio::timer::sleep(Duration::from_millis(1)).await;
+    panic!("after {}", "an await");
+}
+
+async fn panic_in_argument(_trap: Trap) {}
+
+async fn panic_in_drop() {
+    let _sour = Sour;
+    glommio::timer::sleep(Duration::from_millis(1)).await;
+}
+
+/// A job that behaves: `note` may be missing.
+async fn count(ctx: Ctx<App>, step: u64, note: Option<String>) -> JobResult {
+    let finished = ctx.state().finished.get() + step;
+    ctx.state().finished.set(finished);
+    match note {
+        Some(note) => Err(JobError::new("Counted", format!("{note} {finished}"))),
+        None => Ok(()),
+    }
+}
+
+fn main() -> ExitCode {
+    jiggler_uring::worker(|_core| async {
+        let registry = Registry::new(App::default())
+            .job("PanicAtOnce", panic_at_once)
+            .job("PanicAfterAwait", panic_after_await)
+            .job("PanicInArgument", panic_in_argument)
+            .job("PanicInDrop", panic_in_drop)
+            .job("Count", count);
+        Ok::<_, JobError>(registry)
+    })
+    .run()
+}

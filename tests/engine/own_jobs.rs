@@ -1,0 +1,62 @@
+//! A worker program with jobs of its own, started as a process: state per core, optional arguments, and panics, each of
+//! which ends its job and nothing else.
+
+use std::path::PathBuf;
+
+use crate::harness::redis::{DEAD, RETRIES};
+use crate::harness::wait::wait_until;
+use crate::harness::{Redis, Worker, json};
+
+/// `examples/misbehaving_jobs.rs`, which cargo builds with the tests.
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.parent().unwrap().parent().unwrap().join("examples/misbehaving_jobs");
+    assert!(program.exists(), "{} is missing: cargo build --example misbehaving_jobs", program.display());
+    program
+}
+
+#[test]
+fn a_panic_anywhere_ends_its_job_and_nothing_else() {
+    let redis = Redis::start();
+    let panics = ["PanicAtOnce", "PanicAfterAwait", "PanicInArgument", "PanicInDrop"];
+    let texts = ["at once", "after an await", "in an argument", "in a drop"];
+    for round in 0..3 {
+        for name in panics {
+            let args = if name == "PanicInArgument" { "[1]" } else { "[]" };
+            redis.push(
+                "default",
+                &[
+                    format!(r#"{{"name":"{name}","args":{args},"jid":"{name}{round}"}}"#),
+                    r#"{"name":"Count","args":[1],"jid":"c"}"#.to_owned(),
+                ],
+            );
+        }
+    }
+    // One slot: a slot that a panic kept would end it all.
+    let mut worker = Worker::launch_program(&program(), &redis.url(), &["-c", "1"]);
+    wait_until("all have run", || redis.processed() == 24);
+    assert_eq!((redis.failures(), redis.count(DEAD)), (12, 12));
+    for (payload, _) in redis.set(DEAD) {
+        let job = json(&payload);
+        assert_eq!(job["error_class"], "JigglerUring::Panic", "{payload}");
+        let which = panics.iter().position(|name| job["name"] == *name).unwrap();
+        assert!(job["error_message"].as_str().unwrap().contains(texts[which]), "{payload}");
+    }
+    // The state of the core has outlived them.
+    redis.push("default", &[r#"{"name":"Count","args":[0,"so far"],"retries":1}"#]);
+    wait_until("the count is told", || redis.count(RETRIES) == 1);
+    assert_eq!(json(&redis.set(RETRIES)[0].0)["error_message"], "so far 12");
+    worker.stop();
+    assert_eq!(redis.keys("*list*"), [""; 0]);
+}
+
+#[test]
+fn a_panic_with_retries_left_is_retried() {
+    let redis = Redis::start();
+    redis.push("default", &[r#"{"name":"PanicAfterAwait","args":[],"retries":2,"jid":"p"}"#]);
+    let mut worker = Worker::launch_program(&program(), &redis.url(), &[]);
+    wait_until("it waits for its retry", || redis.count(RETRIES) == 1);
+    let job = json(&redis.set(RETRIES)[0].0);
+    assert_eq!((&job["attempt"], &job["error_class"]), (&1.into(), &"JigglerUring::Panic".into()));
+    worker.stop();
+}
