@@ -4,6 +4,7 @@
 //! computed: they wait side by side, each with a Redis and workers of its own, in one test. A dead process is a real one,
 //! killed, or one written by hand: its lease, its index and its lists.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -145,6 +146,11 @@ fn two_reapers() {
     dead.holds("a", 1, "2", &[job(5), job(6), job(6)]);
     dead.holds("b", 0, "w", &[job(7)]);
     dead.holds("b", 1, "3", &[job(8)]);
+    // Longer dead than all others, more than one renewal names, and of a form that no process of ours writes.
+    let unknown: Vec<String> = (0..17).map(|n| format!("made by something else {n}")).collect();
+    for member in &unknown {
+        redis.run(&["ZADD", LEASES, "1", member]);
+    }
     let alive = Process::with_lease(&redis, "11fe00000001", 1, "a", 99_999_999_999_999);
     alive.holds("a", 0, "1", &[job(50)]);
     alive.holds("a", 0, "w", &[job(51)]);
@@ -167,6 +173,12 @@ fn two_reapers() {
     });
     let reports: Vec<u64> = workers.iter().map(jobs_put_back).collect();
     assert_eq!(reports.iter().sum::<u64>(), 10, "jobs that each of two reapers put back: {reports:?}");
+    for worker in &workers {
+        let said = worker.lines("an unknown kind of member");
+        let distinct: BTreeSet<&str> = said.iter().filter_map(|line| line.split("member=").nth(1)).collect();
+        assert_eq!((said.len(), distinct.len()), (17, 17), "each is said once: {said:?}");
+    }
+    assert!(unknown.iter().all(|member| redis.integer_score(member) == 1), "left for the operator");
     let jobs_of = |batch| redis.list(&["LRANGE", &key("a", alive.uuid, 0, batch), "0", "-1"]);
     assert_eq!((jobs_of("1"), jobs_of("w")), (vec![job(50).into_bytes()], vec![job(51).into_bytes()]));
     assert!(redis.text(&alive.figures()).is_some());
