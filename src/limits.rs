@@ -342,6 +342,10 @@ pub const INSPECT_QUEUES_PER_CALL: usize = 1_000;
 /// Dead processes a lease renewal names at once; the others come with the next ones.
 pub const DEAD_PROCESSES_MAX: usize = 16;
 
+/// Members of the lease set that no process of ours wrote which a process remembers, to say each once and to look past
+/// them. Beyond that many, those dead for less long than they wait for an operator.
+pub const UNKNOWN_LEASES_MAX: usize = 256;
+
 /// How long the fence of a reaped shard stays: a process that was paused for longer finds nothing that stops it. Each
 /// fence is two short keys a queue.
 pub const FENCE: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -35,6 +35,8 @@ mod policies;
 mod poller;
 #[path = "engine/queues.rs"]
 mod queues;
+#[path = "engine/recovery.rs"]
+mod recovery;
 #[path = "engine/refusals.rs"]
 mod refusals;
 #[path = "engine/stop.rs"]
