@@ -306,6 +306,13 @@ pub const EXECUTOR_IO_BYTES: usize = 64 * 1024;
 /// How long an executor may run one queue of tasks before others get their turn.
 pub const EXECUTOR_PREEMPT: Duration = Duration::from_millis(10);
 
+/// Period of each of the timers that end an executor's sleep which it should not have begun.
+pub const EXECUTOR_PULSE: Duration = Duration::from_secs(1);
+
+/// How many of these there are, evenly spread over the period: an undue sleep lasts 250 ms, or longer if the kernel's
+/// scheduling swallows several in a row. Four wake-ups a second cost some 0.02% of a core.
+pub const EXECUTOR_PULSES: u32 = 4;
+
 /// Largest argument the built-in `Fib` takes: some seconds of computing.
 pub const FIB_MAX: u64 = 45;
 

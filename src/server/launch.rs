@@ -9,6 +9,7 @@ use glommio::{ExecutorJoinHandle, LocalExecutorBuilder};
 use thiserror::Error;
 
 use super::placement::{Core, Placement};
+use super::pulse;
 use crate::cli::Failure;
 use crate::config::{Config, Mode};
 use crate::control::{self, ControlOptions, Outcome};
@@ -108,10 +109,12 @@ where
         let core = Core { index: options.shard, count: placement.cpus.len() };
         running.push(spawn_shard(options, shard_end, cpu, core, factory.clone())?);
     }
-    let control =
-        executor("control", placement.cpus[0]).spawn(move || control::run(control_options, ends)).map_err(
-            |error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() },
-        )?;
+    let control = executor("control", placement.cpus[0])
+        .spawn(move || async move {
+            pulse::start();
+            control::run(control_options, ends).await
+        })
+        .map_err(|error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() })?;
     let outcome = control.join().map_err(|_| LaunchError::ControlLost)?;
     for shard in running {
         // Its ending is known; a panic of its thread was logged and counts as jobs left behind.
@@ -136,6 +139,7 @@ where
     let name = format!("shard-{}", options.shard);
     executor(&name, cpu)
         .spawn(move || async move {
+            pulse::start();
             let handlers = async {
                 let registry = factory(core).await.map_err(|error| error.to_string())?;
                 Ok(registry.into_handlers())

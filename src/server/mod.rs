@@ -6,6 +6,7 @@
 
 mod launch;
 mod placement;
+mod pulse;
 
 use std::fmt::Display;
 use std::future::Future;

@@ -1,0 +1,34 @@
+//! A pulse for each executor: timers that end a sleep it should not have begun.
+//!
+//! glommio 0.12 can put an executor to sleep though it has tasks to run: if the timer that bounds one stretch of work
+//! (`EXECUTOR_PREEMPT`) fires before the first task of the stretch has run, because the kernel gave the core to others for
+//! so long, `run_task_queues` says that nothing ran, and the executor parks until something else happens. If what was to
+//! run is the only thing that could make something happen, that is for ever: seen as a worker that logs "working" and then
+//! nothing, one start in five on a core with three other busy threads.
+//!
+//! Every pulse is a task of its own, so that the others still come when one of them is what was not run.
+
+use std::time::Instant;
+
+use glommio::timer::Timer;
+
+use crate::limits::{EXECUTOR_PULSE, EXECUTOR_PULSES};
+
+/// Starts the pulse of the executor this runs on; it ends with it.
+pub(super) fn start() {
+    let begun = Instant::now();
+    for number in 0..EXECUTOR_PULSES {
+        glommio::spawn_local(async move {
+            // Each keeps its own place in the period, or after one late wake-up all would come at once.
+            let mut due = begun + EXECUTOR_PULSE * number / EXECUTOR_PULSES;
+            loop {
+                let now = Instant::now();
+                while due <= now {
+                    due += EXECUTOR_PULSE;
+                }
+                Timer::new(due - now).await;
+            }
+        })
+        .detach();
+    }
+}
