@@ -303,8 +303,9 @@ pub const CONTROL_CHUNK_BYTES: usize = 4 * 1024;
 /// 10 MiB is touched at start and would be most of the process's resident size.
 pub const EXECUTOR_IO_BYTES: usize = 64 * 1024;
 
-/// How long an executor may run one queue of tasks before others get their turn.
-pub const EXECUTOR_PREEMPT: Duration = Duration::from_millis(10);
+/// How long an executor may run one queue of tasks before others get their turn. Shards await far sooner; a shorter time
+/// makes it likelier that glommio falls asleep with tasks to run (see [`EXECUTOR_PULSE`]).
+pub const EXECUTOR_PREEMPT: Duration = Duration::from_millis(100);
 
 /// Period of each of the timers that end an executor's sleep which it should not have begun.
 pub const EXECUTOR_PULSE: Duration = Duration::from_secs(1);
