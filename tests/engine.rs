@@ -21,6 +21,8 @@ mod command_line;
 mod crash;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/fleet.rs"]
+mod fleet;
 #[path = "engine/heartbeat.rs"]
 mod heartbeat;
 #[path = "engine/idle.rs"]

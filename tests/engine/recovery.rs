@@ -8,28 +8,27 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiggler_uring::limits::{FENCE, LEASE};
+use jiggler_uring::limits::LEASE;
 use jiggler_uring::resp::blocking::BlockingConnection;
 use jiggler_uring::resp::{RedisUrl, Requests};
 use jiggler_uring::store::recovery::{self, Reaped};
 use jiggler_uring::store::scripts::{self, Scripts};
 use jiggler_uring::store::turn::QueueKeys;
 
+use crate::fleet::{
+    LEASES, Process, REAPED, assert_fenced, assert_forgotten, assert_new_identity, end_lease, jobs_put_back,
+    key, lease_ends_ms, member_of, sleeper, uuid_of,
+};
 use crate::harness::account::lists_in_flight;
 use crate::harness::redis::DEAD;
 use crate::harness::wait::{wait_until, wait_within};
 use crate::harness::{Account, Redis, Worker, config_file};
-
-const LEASES: &str = "jiggler:uring:leases";
 
 /// P3 promises 30 s; the rest is for a loaded machine.
 const RECOVERY: Duration = Duration::from_secs(40);
 
 /// Enough to be in the middle of it when the signal comes.
 const JOBS: usize = 6_000;
-
-/// What a worker says when it has put a dead process's jobs back.
-const REAPED: &str = "a process died; its jobs are back in their queues";
 
 type Case = (&'static str, fn());
 
@@ -166,7 +165,7 @@ fn two_reapers() {
     assert_forgotten(&redis, dead.uuid);
     assert!(lists_in_flight(&redis).iter().all(|key| key.contains(alive.uuid)));
 
-    let lease_of = |worker: &Worker| redis.integer_score(&member_of(&redis, &uuid_of(worker)));
+    let lease_of = |worker: &Worker| lease_ends_ms(&redis, &member_of(&redis, &uuid_of(worker)));
     let leases: Vec<i64> = workers.iter().map(lease_of).collect();
     wait_until("both have looked once more", || {
         workers.iter().zip(&leases).all(|(worker, lease)| lease_of(worker) > *lease)
@@ -178,7 +177,7 @@ fn two_reapers() {
         let distinct: BTreeSet<&str> = said.iter().filter_map(|line| line.split("member=").nth(1)).collect();
         assert_eq!((said.len(), distinct.len()), (17, 17), "each is said once: {said:?}");
     }
-    assert!(unknown.iter().all(|member| redis.integer_score(member) == 1), "left for the operator");
+    assert!(unknown.iter().all(|member| lease_ends_ms(&redis, member) == 1), "left for the operator");
     let jobs_of = |batch| redis.list(&["LRANGE", &key("a", alive.uuid, 0, batch), "0", "-1"]);
     assert_eq!((jobs_of("1"), jobs_of("w")), (vec![job(50).into_bytes()], vec![job(51).into_bytes()]));
     assert!(redis.text(&alive.figures()).is_some());
@@ -297,112 +296,4 @@ fn paused_while_idle() {
     assert_new_identity(&redis, &paused, &old);
     assert_eq!((redis.queue("more").len(), redis.failures()), (0, 0));
     paused.stop();
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// Helpers
-// ---------------------------------------------------------------------------------------------------------------
-
-/// A process that exists only in Redis.
-struct Process<'r> {
-    redis: &'r Redis,
-    uuid: &'static str,
-    member: String,
-}
-
-impl<'r> Process<'r> {
-    fn with_lease(redis: &'r Redis, uuid: &'static str, shards: usize, queues: &str, ends_ms: u64) -> Self {
-        let member = format!("{uuid}:{shards}:{queues}");
-        redis.run(&["ZADD", LEASES, &ends_ms.to_string(), &member]);
-        let process = Self { redis, uuid, member };
-        redis.run(&["SET", &process.figures(), "{}"]);
-        process
-    }
-
-    fn figures(&self) -> String {
-        format!("jiggler:uring:process:{}", self.uuid)
-    }
-
-    /// Jobs in one list in flight, oldest first, noted in the index as a turn notes them.
-    fn holds(&self, queue: &str, shard: usize, batch: &str, jobs: &[String]) {
-        let list = key(queue, self.uuid, shard, batch);
-        let mut push = vec!["RPUSH", &list];
-        push.extend(jobs.iter().map(String::as_str));
-        self.redis.run(&push);
-        if batch.parse::<u64>().is_ok() {
-            let index = list.rsplit_once(':').unwrap().0;
-            self.redis.run(&["HSET", index, batch, &jobs.len().to_string(), "t", batch]);
-        }
-    }
-}
-
-fn key(queue: &str, uuid: &str, shard: usize, batch: &str) -> String {
-    format!("{{jiggler:list:{queue}}}:inflight:{uuid}:{shard}:{batch}")
-}
-
-fn sleeper(number: usize, seconds: f64) -> String {
-    format!(r#"{{"name":"Sleep", "args":[{seconds}],"jid":"{number:08}","x":"kept as it came"}}"#)
-}
-
-/// Under which uuid a worker works now.
-fn uuid_of(worker: &Worker) -> String {
-    let line = worker.lines(" working ").pop().unwrap();
-    line.split("uuid=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
-}
-
-fn member_of(redis: &Redis, uuid: &str) -> String {
-    let members = redis.set(LEASES);
-    members.into_iter().map(|(member, _)| member).find(|member| member.starts_with(uuid)).unwrap()
-}
-
-/// Ends a lease now rather than in up to 20 s.
-fn end_lease(redis: &Redis, uuid: &str) {
-    let member = member_of(redis, uuid);
-    assert_eq!(redis.integer(&["ZADD", LEASES, "XX", "CH", "1000", &member]), 1);
-}
-
-/// How many jobs a worker says it has put back.
-fn jobs_put_back(worker: &Worker) -> u64 {
-    let count = |line: String| line.split("jobs=").nth(1).unwrap().split(' ').next().unwrap().parse::<u64>();
-    worker.lines(REAPED).into_iter().map(|line| count(line).unwrap()).sum()
-}
-
-/// Where a shard's turns and blocking moves end up, there is something they fail on, and not for ever.
-#[track_caller]
-fn assert_fenced(redis: &Redis, queue: &str, uuid: &str, shard: usize) {
-    let wait_list = key(queue, uuid, shard, "w");
-    for key in [wait_list.strip_suffix(":w").unwrap(), &wait_list] {
-        assert_eq!(redis.text(key).as_deref(), Some("fenced"), "{key}");
-        let ttl_s = redis.integer(&["TTL", key]);
-        assert!((1..=i64::try_from(FENCE.as_secs()).unwrap()).contains(&ttl_s), "{key} stays {ttl_s} s");
-    }
-}
-
-#[track_caller]
-fn assert_forgotten(redis: &Redis, uuid: &str) {
-    wait_until("the lease is gone", || redis.set(LEASES).iter().all(|(m, _)| !m.starts_with(uuid)));
-    assert_eq!(redis.text(&format!("jiggler:uring:process:{uuid}")), None);
-}
-
-/// A worker that was taken for dead works under another name, and says so once.
-#[track_caller]
-fn assert_new_identity(redis: &Redis, worker: &Worker, old: &str) {
-    wait_until("it has a new identity", || uuid_of(worker) != old);
-    let new = uuid_of(worker);
-    wait_until("it has a heartbeat and a lease", || {
-        redis.keys(&format!("jiggler:svr:{new}:*")).len() == 1
-            && redis.set(LEASES).iter().any(|(member, _)| member.starts_with(&new))
-    });
-    assert_eq!(redis.keys(&format!("jiggler:svr:{old}:*")), [""; 0]);
-    assert_eq!(redis.text(&format!("jiggler:uring:process:{old}")), None);
-    assert_eq!(worker.lines("it goes on under a new identity").len(), 1);
-}
-
-impl Redis {
-    /// The score of a lease, in Unix milliseconds.
-    #[track_caller]
-    fn integer_score(&self, member: &str) -> i64 {
-        let score = self.run(&["ZSCORE", LEASES, member]);
-        String::from_utf8_lossy(score.as_bulk().unwrap()).parse().unwrap()
-    }
 }
