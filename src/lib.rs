@@ -41,17 +41,18 @@
 //!                     ┌────────────────────────┼────────────────────────────┐
 //!                 Ok: ack                 Err: retry set, then ack     exhausted or no job: dead set, then ack
 //!                     ▼                        ▼                            ▼
-//!                   gone              poller of a Ruby server        inspected, pruned
+//!                   gone              poller: due ► queue            inspected, pruned
 //! ```
 //!
 //! An idle shard does not poll: one connection per queue blocks in a move (`BLMOVE`) of one job into the shard's wait list.
-//! What a killed process held stays in its in-flight lists, under keys that its lease names.
+//! What a killed process held stays in its in-flight lists, under keys that its lease names: when the lease has ended, the
+//! reaper of a living process puts the jobs back into their queues and leaves a fence, in case the dead one wakes up.
 //!
 //! # The process
 //!
 //! ```text
 //! main ─ config ─ boot checks ─ placement ─┬─ shard 0 … n-1   one pinned executor each: connection, slots, handlers
-//!                                          └─ control         one more: lease, heartbeat, signals
+//!                                          └─ control         one more: lease, heartbeat, signals, poller, reaper
 //! ```
 //!
 //! # The map
@@ -81,11 +82,13 @@
 //! - A panic of a handler ends its job and nothing else.
 //! - A password is in no log line, error, heartbeat or connection name.
 //!
-//! # What this version does not do
+//! # Known weaknesses of this version
 //!
-//! It moves no due jobs from the retry and scheduled sets to their queues, and it does not take over the jobs of a process
-//! that was killed: they stay in its in-flight lists. Both need, for now, a Ruby server beside it (for due jobs) or an
-//! operator (for killed processes). The heartbeat says so: its poller flag is 0.
+//! - Recoveries are not counted: a job that kills its process is put back without end (P4).
+//! - The poller learns of a job that someone else schedules when it next looks: within the poll interval, not to the
+//!   millisecond. The gem's own stale in-progress lists are left to Ruby servers.
+//! - A payload between 384 MB and Redis's 512 MB cannot be buried (its base64 is too large) and stays in flight.
+//! - No TLS, Sentinel or Cluster; keys carry the tags that a cluster needs.
 
 // L0 base
 mod event;

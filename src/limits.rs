@@ -151,8 +151,8 @@ pub const ACK_DELAY: Duration = Duration::from_millis(1);
 /// How long the acks of a batch wait for its slowest job, before they are sent one by one: a crash runs that much again.
 pub const STRAGGLER_DELAY: Duration = Duration::from_millis(5);
 
-/// How long jobs that do not wait may run one after the other before the shard's other tasks get their turn.
-pub const RUN_SLICE: Duration = Duration::from_millis(10);
+/// Jobs that run on the spot between two looks at whether other tasks should run. Some 20 µs of no-op jobs.
+pub const JOBS_BETWEEN_YIELD_CHECKS: usize = 32;
 
 /// Futures of one handler whose memory is kept for the next ones.
 pub const IDLE_FUTURES_MAX: usize = 64;
@@ -303,12 +303,16 @@ pub const CONTROL_CHUNK_BYTES: usize = 4 * 1024;
 /// 10 MiB is touched at start and would be most of the process's resident size.
 pub const EXECUTOR_IO_BYTES: usize = 64 * 1024;
 
-/// How long an executor may run tasks that wake themselves before it looks at its ring. Long, because an executor whose
-/// thread loses its core for so long at a certain place falls asleep over tasks that could run; see `server::pulse`.
-pub const EXECUTOR_PREEMPT: Duration = Duration::from_millis(500);
+/// How long an executor may run one queue of tasks before others get their turn. Shards await far sooner; a shorter time
+/// makes it likelier that glommio falls asleep with tasks to run (see [`EXECUTOR_PULSE`]).
+pub const EXECUTOR_PREEMPT: Duration = Duration::from_millis(100);
 
-/// Period of each of an executor's two pulses: the longest it may oversleep. Some 20 µs of work each.
+/// Period of each of the timers that end an executor's sleep which it should not have begun.
 pub const EXECUTOR_PULSE: Duration = Duration::from_secs(1);
+
+/// How many of these there are, evenly spread over the period: an undue sleep lasts 250 ms, or longer if the kernel's
+/// scheduling swallows several in a row. Four wake-ups a second cost some 0.02% of a core.
+pub const EXECUTOR_PULSES: u32 = 4;
 
 /// Largest argument the built-in `Fib` takes: some seconds of computing.
 pub const FIB_MAX: u64 = 45;
@@ -345,6 +349,10 @@ pub const INSPECT_QUEUES_PER_CALL: usize = 1_000;
 
 /// Dead processes a lease renewal names at once; the others come with the next ones.
 pub const DEAD_PROCESSES_MAX: usize = 16;
+
+/// Members of the lease set that no process of ours wrote which a process remembers, to say each once and to look past
+/// them. Beyond that many, those dead for less long than they wait for an operator.
+pub const UNKNOWN_LEASES_MAX: usize = 256;
 
 /// How long the fence of a reaped shard stays: a process that was paused for longer finds nothing that stops it. Each
 /// fence is two short keys a queue.

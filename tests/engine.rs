@@ -21,6 +21,8 @@ mod command_line;
 mod crash;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/fleet.rs"]
+mod fleet;
 #[path = "engine/heartbeat.rs"]
 mod heartbeat;
 #[path = "engine/idle.rs"]
@@ -37,6 +39,8 @@ mod policies;
 mod poller;
 #[path = "engine/queues.rs"]
 mod queues;
+#[path = "engine/recovery.rs"]
+mod recovery;
 #[path = "engine/refusals.rs"]
 mod refusals;
 #[path = "engine/stop.rs"]

@@ -8,13 +8,13 @@
 //! Known weakness: recoveries are not counted yet, so a job that kills its process is recovered without end (P4).
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 
 use super::Control;
 use super::link::ControlLink;
 use crate::event::Event;
-use crate::limits::{DEAD_PROCESSES_MAX, LEASE_SHARDS_MAX, QUEUES_MAX};
+use crate::limits::{DEAD_PROCESSES_MAX, LEASE_SHARDS_MAX, QUEUES_MAX, UNKNOWN_LEASES_MAX};
 use crate::resp::Error;
 use crate::store::recovery::{self, Reaped};
 use crate::store::turn::QueueKeys;
@@ -24,6 +24,8 @@ use crate::wire::keys::{self, Lease};
 #[derive(Default)]
 pub(super) struct Dead {
     members: RefCell<VecDeque<String>>,
+    /// Members of another form than ours, at most [`UNKNOWN_LEASES_MAX`]: each was said.
+    unknown: RefCell<HashSet<String>>,
     pub(super) named: Event,
 }
 
@@ -32,7 +34,7 @@ impl Dead {
     pub(super) fn name(&self, members: Vec<String>) {
         let mut waiting = self.members.borrow_mut();
         for member in members {
-            if waiting.len() < DEAD_PROCESSES_MAX && !waiting.contains(&member) {
+            if waiting.len() < self.names_wanted() && !waiting.contains(&member) {
                 waiting.push_back(member);
             }
         }
@@ -40,8 +42,21 @@ impl Dead {
         self.named.raise();
     }
 
+    /// How many names a renewal should ask for: unknown members stay, and must not take the places of dead processes.
+    pub(super) fn names_wanted(&self) -> usize {
+        DEAD_PROCESSES_MAX + self.unknown.borrow().len()
+    }
+
     fn next(&self) -> Option<String> {
         self.members.borrow_mut().pop_front()
+    }
+
+    /// Says that a member is of an unknown form: once, for it will be named again by each renewal.
+    fn complain(&self, member: &str) {
+        let mut unknown = self.unknown.borrow_mut();
+        if unknown.len() < UNKNOWN_LEASES_MAX && unknown.insert(member.to_owned()) {
+            tracing::error!(member, "an unknown kind of member stands in the lease set; remove it with ZREM");
+        }
     }
 }
 
@@ -62,7 +77,7 @@ pub(super) async fn run(control: Rc<Control>) {
 
 async fn reap(control: &Control, link: &mut Option<ControlLink>, member: &str) -> Result<(), Error> {
     let Some(lease) = keys::parse_lease_member(member).filter(is_sane) else {
-        tracing::error!(member, "an unknown kind of member stands in the lease set; remove it with ZREM");
+        control.dead.complain(member);
         return Ok(());
     };
     let link = match link {

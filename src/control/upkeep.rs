@@ -13,8 +13,7 @@ use serde::Serialize;
 use super::Control;
 use super::link::ControlLink;
 use crate::limits::{
-    CALL_TIMEOUT, DEAD_PROCESSES_MAX, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL,
-    STOP_GRACE,
+    CALL_TIMEOUT, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL, STOP_GRACE,
 };
 use crate::resp::{Backoff, Error, RedisErrorKind, Requests};
 use crate::shutdown::Phase;
@@ -144,7 +143,8 @@ impl Upkeep {
         let write = |scripts: &Scripts, requests: &mut Requests| {
             if lease {
                 let length_ms = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
-                process::renew_lease(scripts, &options.lease_member, length_ms, DEAD_PROCESSES_MAX, requests);
+                let names_max = control.dead.names_wanted();
+                process::renew_lease(scripts, &options.lease_member, length_ms, names_max, requests);
             }
             let ttl_s = (options.stats_interval + HEARTBEAT_TTL_EXTRA).as_secs();
             if heartbeat {

@@ -110,7 +110,10 @@ where
         running.push(spawn_shard(options, shard_end, cpu, core, factory.clone())?);
     }
     let control = executor("control", placement.cpus[0])
-        .spawn(move || pulse::beating(control::run(control_options, ends)))
+        .spawn(move || async move {
+            pulse::start();
+            control::run(control_options, ends).await
+        })
         .map_err(|error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() })?;
     let outcome = control.join().map_err(|_| LaunchError::ControlLost)?;
     for shard in running {
@@ -136,11 +139,12 @@ where
     let name = format!("shard-{}", options.shard);
     executor(&name, cpu)
         .spawn(move || async move {
+            pulse::start();
             let handlers = async {
                 let registry = factory(core).await.map_err(|error| error.to_string())?;
                 Ok(registry.into_handlers())
             };
-            pulse::beating(shard::run(options, end, handlers)).await;
+            shard::run(options, end, handlers).await;
         })
         .map_err(|error| LaunchError::Executor { what: name, reason: error.to_string() })
 }

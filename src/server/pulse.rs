@@ -1,35 +1,36 @@
-//! The pulse of an executor: two timers that never end, so that it cannot oversleep.
+//! A pulse for each executor: timers that end a sleep it should not have begun.
 //!
-//! glommio 0.12 parks an executor that found nothing to run. It takes the same answer for "no task is ready" and for "the
-//! preemption timer has fired, so none was run": a thread that loses its core between arming that timer and looking at its
-//! tasks, for as long as the timer runs, falls asleep over tasks that are ready, and nothing wakes it but the next event of
-//! its ring. If that event was to be the doing of one of these tasks, it never comes: workers hung at their start, with
-//! ten other processes on their core and a timer of 10 ms.
+//! glommio 0.12 can put an executor to sleep though it has tasks to run: if the timer that bounds one stretch of work
+//! (`EXECUTOR_PREEMPT`) fires before the first task of the stretch has run, because the kernel gave the core to others for
+//! so long, `run_task_queues` says that nothing ran, and the executor parks until something else happens. If what was to
+//! run is the only thing that could make something happen, that is for ever: seen as a worker that logs "working" and then
+//! nothing, one start in five on a core with three other busy threads.
 //!
-//! The timer is long now, which makes this rare. The pulse makes it short: an event that always comes. There are two, half
-//! a period apart, for the task that may be slept over may be the one that beats.
+//! Every pulse is a task of its own, so that the others still come when one of them is what was not run.
 
-use std::future::Future;
+use std::time::Instant;
 
 use glommio::timer::Timer;
 
-use crate::limits::EXECUTOR_PULSE;
+use crate::limits::{EXECUTOR_PULSE, EXECUTOR_PULSES};
 
-/// Runs `work`, on an executor that wakes up at least every [`EXECUTOR_PULSE`].
-pub(super) async fn beating<T>(work: impl Future<Output = T>) -> T {
-    let beats = [EXECUTOR_PULSE / 2, EXECUTOR_PULSE].map(|first| {
+/// Starts the pulse of the executor this runs on; it ends with it.
+pub(super) fn start() {
+    let begun = Instant::now();
+    for number in 0..EXECUTOR_PULSES {
         glommio::spawn_local(async move {
-            Timer::new(first).await;
+            // Each keeps its own place in the period, or after one late wake-up all would come at once.
+            let mut due = begun + EXECUTOR_PULSE * number / EXECUTOR_PULSES;
             loop {
-                Timer::new(EXECUTOR_PULSE).await;
+                let now = Instant::now();
+                while due <= now {
+                    due += EXECUTOR_PULSE;
+                }
+                Timer::new(due - now).await;
             }
         })
-    });
-    let result = work.await;
-    for beat in beats {
-        beat.cancel().await;
+        .detach();
     }
-    result
 }
 
 #[cfg(test)]
@@ -45,7 +46,8 @@ mod tests {
     /// away for as long as a longer one takes.
     const PREEMPT: Duration = Duration::from_micros(20);
 
-    /// So many times a task is woken by the executor's own ring, and may be slept over.
+    /// So many times a task is woken by the executor's own ring, and may be slept over: without a pulse the first time is
+    /// the last, with it the undue sleeps cost this test some seconds.
     const HOPS: usize = 10_000;
 
     #[test]
@@ -53,13 +55,12 @@ mod tests {
         let (done, ended) = mpsc::channel();
         let executor = LocalExecutorBuilder::new(Placement::Unbound)
             .preempt_timer(PREEMPT)
-            .spawn(move || {
-                beating(async move {
-                    for _ in 0..HOPS {
-                        Timer::new(Duration::from_micros(1)).await;
-                    }
-                    done.send(())
-                })
+            .spawn(move || async move {
+                start();
+                for _ in 0..HOPS {
+                    Timer::new(Duration::from_micros(1)).await;
+                }
+                done.send(())
             })
             .unwrap();
         ended.recv_timeout(Duration::from_secs(30)).expect("the executor sleeps over a ready task");

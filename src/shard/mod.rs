@@ -10,9 +10,10 @@
 //!            └────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Under load [`drive`] makes one round trip per batch: it sends a turn, runs the jobs of the batch before while Redis
-//! works, and reads the reply. A job that is ready at its first poll is settled on the spot; one that waits becomes a
-//! task and holds a slot. When a fetch comes back empty, the shard waits in Redis ([`wait`]).
+//! Under load [`drive`] makes one round trip per batch and keeps two of them going: it sends a turn, runs the jobs of the
+//! batch before while Redis works, and reads the reply of the turn before. A job that is ready at its first poll is settled
+//! on the spot; one that waits becomes a task and holds a slot. When a fetch comes back empty, the shard waits in Redis
+//! ([`wait`]).
 //!
 //! Per job on the hot path: one parse on reused buffers, one look-up, one poll, one clock read; no allocation but what
 //! the handler makes, no log line. Per batch: one `send`, one or two `recv`, some vectors.

@@ -9,5 +9,10 @@ local marks = redis.pcall('HMGET', KEYS[1], 't', 'b')
 if marks.err then
   return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
 end
-if tonumber(ARGV[1]) > tonumber(marks[2] or 0) then redis.call('HSET', KEYS[1], 'b', ARGV[1]) end
+if tonumber(ARGV[1]) > tonumber(marks[2] or 0) then
+  -- First a write that needs no memory: after it a script may go on where `maxmemory` is reached. Without this answer there
+  -- is no turn, without turns no ack, and acks are what gives memory back.
+  redis.call('HDEL', KEYS[1], 'b')
+  redis.call('HSET', KEYS[1], 'b', ARGV[1])
+end
 return tonumber(marks[1] or 0)

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiggler_uring::resp::Value;
+
 use super::redis::{DEAD, RETRIES, Redis};
 use super::worker::Worker;
 
@@ -97,12 +99,13 @@ impl Account {
     }
 }
 
-/// Keys of the lists that hold jobs in flight: not the indexes, which are hashes.
+/// Keys of the lists that hold jobs in flight: not the indexes, which are hashes, nor fences, which are strings.
 #[track_caller]
 pub(crate) fn lists_in_flight(redis: &Redis) -> Vec<String> {
     let mut keys = redis.keys("{jiggler:list:*}:inflight:*");
     // `{jiggler:list:<queue>}:inflight:<uuid>:<shard>` is an index, with one more part it is a list.
     keys.retain(|key| key.split("}:inflight:").nth(1).unwrap().split(':').count() == 3);
+    keys.retain(|key| matches!(redis.run(&["TYPE", key]).value(), Value::Simple(b"list")));
     keys
 }
 
