@@ -5,6 +5,7 @@
 //! cargo run --example misbehaving_jobs -- --cores 1
 //! jiggler-uring enqueue PanicAfterAwait --retries 3
 //! ```
+#![expect(clippy::panic, reason = "its jobs show what a panic does, and what it does not do")]
 
 use std::cell::Cell;
 use std::process::ExitCode;

@@ -1,10 +1,11 @@
 //! The real program as a process: started, listened to, signalled, ended.
 
-use std::io::{BufRead, BufReader};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread::JoinHandle;
+use std::sync::{Mutex, mpsc};
+
+use tempfile::NamedTempFile;
 
 use super::redis::Redis;
 use super::wait::{PATIENCE, wait_for, wait_until};
@@ -13,8 +14,29 @@ use super::wait::{PATIENCE, wait_for, wait_until};
 pub(crate) struct Worker {
     child: Child,
     command: String,
-    log: Arc<Mutex<Vec<String>>>,
-    listener: Option<JoinHandle<()>>,
+    log: Log,
+}
+
+/// What the program has written to its standard error: a file, so that what it said before it did something is there to be
+/// read when that is seen. A pipe with a reader of its own may be behind.
+struct Log {
+    file: NamedTempFile,
+    lines: Mutex<Vec<String>>,
+}
+
+impl Log {
+    /// Reads what has come since, up to the last whole line, and gives all lines with this text.
+    fn lines(&self, text: &str) -> Vec<String> {
+        let mut lines = self.lines.lock().unwrap();
+        let mut file = self.file.as_file();
+        let before = file.stream_position().unwrap();
+        let mut new = Vec::new();
+        file.read_to_end(&mut new).unwrap();
+        let whole = new.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        file.seek(SeekFrom::Start(before + whole as u64)).unwrap();
+        lines.extend(String::from_utf8_lossy(&new[..whole]).lines().map(str::to_owned));
+        lines.iter().filter(|line| line.contains(text)).cloned().collect()
+    }
 }
 
 impl Worker {
@@ -48,18 +70,11 @@ impl Worker {
     #[track_caller]
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let text = format!("{command:?}");
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let listener = std::thread::spawn({
-            let log = Arc::clone(&log);
-            move || {
-                for line in stderr.split(b'\n').map_while(Result::ok) {
-                    log.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
-                }
-            }
-        });
-        Self { child, command: text, log, listener: Some(listener) }
+        let file = NamedTempFile::new().unwrap();
+        // A handle of its own, which appends: the place where the test reads is none of the program's.
+        let stderr = std::fs::File::options().append(true).open(file.path()).unwrap();
+        let child = command.stderr(stderr).spawn().unwrap();
+        Self { child, command: text, log: Log { file, lines: Mutex::default() } }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -68,7 +83,7 @@ impl Worker {
 
     /// Lines of the log that contain a text.
     pub(crate) fn lines(&self, text: &str) -> Vec<String> {
-        self.log.lock().unwrap().iter().filter(|line| line.contains(text)).cloned().collect()
+        self.log.lines(text)
     }
 
     /// Waits until the log has a line with this text.
@@ -92,11 +107,7 @@ impl Worker {
 
     #[track_caller]
     pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
-        let status = wait_for("the worker ends", || self.child.try_wait().unwrap());
-        if let Some(listener) = self.listener.take() {
-            listener.join().unwrap();
-        }
-        status
+        wait_for("the worker ends", || self.child.try_wait().unwrap())
     }
 
     /// Asks it to stop and checks that it ended well.
@@ -131,12 +142,9 @@ impl Drop for Worker {
         // Nothing to do about either failure: the process is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if let Some(listener) = self.listener.take() {
-            let _ = listener.join();
-        }
         if std::thread::panicking() {
             eprintln!("{}", self.command);
-            for line in &*self.log.lock().unwrap() {
+            for line in self.log.lines("") {
                 eprintln!("  {line}");
             }
         }
