@@ -28,7 +28,7 @@ use crate::harness::{Account, Redis, Worker, config_file};
 const RECOVERY: Duration = Duration::from_secs(40);
 
 /// Enough to be in the middle of it when the signal comes.
-const JOBS: usize = 6_000;
+const JOBS: usize = 30_000;
 
 type Case = (&'static str, fn());
 
