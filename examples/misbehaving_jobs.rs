@@ -6,6 +6,8 @@
 //! jiggler-uring enqueue PanicAfterAwait --retries 3
 //! ```
 
+#![expect(clippy::panic, reason = "that is what these jobs are for")]
+
 use std::cell::Cell;
 use std::process::ExitCode;
 use std::time::Duration;
