@@ -151,8 +151,8 @@ pub const ACK_DELAY: Duration = Duration::from_millis(1);
 /// How long the acks of a batch wait for its slowest job, before they are sent one by one: a crash runs that much again.
 pub const STRAGGLER_DELAY: Duration = Duration::from_millis(5);
 
-/// Jobs that run on the spot between two looks at whether other tasks should run. Some 20 µs of no-op jobs.
-pub const JOBS_BETWEEN_YIELD_CHECKS: usize = 32;
+/// How long jobs that do not wait may run one after the other before the shard's other tasks get their turn.
+pub const RUN_SLICE: Duration = Duration::from_millis(10);
 
 /// Futures of one handler whose memory is kept for the next ones.
 pub const IDLE_FUTURES_MAX: usize = 64;
@@ -303,9 +303,9 @@ pub const CONTROL_CHUNK_BYTES: usize = 4 * 1024;
 /// 10 MiB is touched at start and would be most of the process's resident size.
 pub const EXECUTOR_IO_BYTES: usize = 64 * 1024;
 
-/// How long an executor may run one queue of tasks before others get their turn. Shards await far sooner; a shorter time
-/// makes it likelier that glommio falls asleep with tasks to run (see [`EXECUTOR_PULSE`]).
-pub const EXECUTOR_PREEMPT: Duration = Duration::from_millis(100);
+/// How long an executor may run tasks that wake themselves before it looks at its ring. Long, because an executor whose
+/// thread loses its core for so long at a certain place falls asleep over tasks that could run; see [`EXECUTOR_PULSE`].
+pub const EXECUTOR_PREEMPT: Duration = Duration::from_millis(500);
 
 /// Period of each of the timers that end an executor's sleep which it should not have begun.
 pub const EXECUTOR_PULSE: Duration = Duration::from_secs(1);

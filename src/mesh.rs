@@ -76,8 +76,8 @@ impl ShardEnd {
     }
 }
 
-/// Keeps the executor from falling asleep while it waits for its peer: glommio does not wake a sleeping executor when the
-/// other end of a channel connects, so that both would sleep for ever. Once connected, messages do wake.
+/// Keeps the executor from sleeping while it waits for its peer: nothing else happens on its ring at that time, and nothing
+/// of the peer's connecting wakes it, so that both could sleep for ever. Once connected, messages do wake.
 async fn awake<T>(connecting: impl Future<Output = T>) -> T {
     let ticking = glommio::spawn_local(async {
         loop {

@@ -32,38 +32,3 @@ pub(super) fn start() {
         .detach();
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-    use std::time::Duration;
-
-    use glommio::{LocalExecutorBuilder, Placement};
-
-    use super::*;
-
-    /// Short enough to have fired, now and then, when the executor looks at its tasks; on a loaded machine the thread is
-    /// away for as long as a longer one takes.
-    const PREEMPT: Duration = Duration::from_micros(20);
-
-    /// So many times a task is woken by the executor's own ring, and may be slept over: without a pulse the first time is
-    /// the last, with it the undue sleeps cost this test some seconds.
-    const HOPS: usize = 2_000;
-
-    #[test]
-    fn an_executor_that_falls_asleep_over_a_ready_task_goes_on() {
-        let (done, ended) = mpsc::channel();
-        let executor = LocalExecutorBuilder::new(Placement::Unbound)
-            .preempt_timer(PREEMPT)
-            .spawn(move || async move {
-                start();
-                for _ in 0..HOPS {
-                    Timer::new(Duration::from_micros(1)).await;
-                }
-                done.send(())
-            })
-            .unwrap();
-        ended.recv_timeout(Duration::from_secs(120)).expect("the executor sleeps over a ready task");
-        assert_eq!(executor.join().unwrap(), Ok(()));
-    }
-}

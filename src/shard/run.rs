@@ -1,20 +1,23 @@
 //! Starting jobs: parse, look up, call, and settle what is ready at once.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use glommio::timer::Timer;
 
 use super::batch::Batch;
 use super::settle::Failed;
 use super::state::Shard;
 use crate::handler::{Call, JobError, JobFuture, JobResult, Started};
 use crate::job::failure::CLASS_UNKNOWN_JOB;
-use crate::limits::JOBS_BETWEEN_YIELD_CHECKS;
+use crate::limits::RUN_SLICE;
 
 /// Starts the jobs at hand while there are free slots. Whether any was started.
 ///
 /// Jobs that do not wait run here, one after the other; the executor's other tasks get their turn in between.
 pub(super) async fn run_ready(shard: &Rc<Shard>) -> bool {
     let mut before = Instant::now();
+    let mut slice_began = before;
     let mut started = 0_usize;
     while shard.free_slots() > 0 {
         let Some((batch, at)) = next_job(shard) else { break };
@@ -25,9 +28,11 @@ pub(super) async fn run_ready(shard: &Rc<Shard>) -> bool {
         shard.pace.borrow_mut().observe_run(now - before);
         before = now;
         started += 1;
-        if started.is_multiple_of(JOBS_BETWEEN_YIELD_CHECKS) && glommio::executor().need_preempt() {
-            glommio::executor().yield_if_needed().await;
+        if now - slice_began >= RUN_SLICE {
+            // A timer, not a yield: a task that is ready again at once comes back before the ring is looked at.
+            Timer::new(Duration::ZERO).await;
             before = Instant::now();
+            slice_began = before;
         }
     }
     if started > 0 {
