@@ -5,7 +5,6 @@
 //! cargo run --example misbehaving_jobs -- --cores 1
 //! jiggler-uring enqueue PanicAfterAwait --retries 3
 //! ```
-#![expect(clippy::panic, reason = "its jobs show what a panic does, and what it does not do")]
 #![expect(clippy::panic, reason = "that is what these jobs are for")]
 
 use std::cell::Cell;
