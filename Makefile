@@ -29,6 +29,7 @@ endef
 help:
 	@echo "make run    build, start a worker (with a private redis if there is none), run sample jobs, keep running"
 	@echo "make test   install what the tests need; format, lints, tidy, unit, integration and doc tests"
+	@echo "make chaos  fail workers, lines and Redis at random for CHAOS_SECONDS (300) or CHAOS_ROUNDS; CHAOS_SEED replays"
 	@echo "make deps   install a linker and redis-server (or valkey-server) if they are missing"
 
 .PHONY: deps
@@ -51,3 +52,7 @@ test: deps
 	@cargo fmt --all -- --check
 	@cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 	@cargo test --workspace --locked --quiet --no-fail-fast
+
+.PHONY: chaos
+chaos: deps
+	@cargo test --locked --quiet --test chaos -- --ignored --nocapture --test-threads 1

@@ -1,0 +1,99 @@
+//! Chaos: real workers behind faulty lines, a Redis that is killed and paused, and an account of every job at the end.
+//!
+//! Each round follows from its seed. `cargo test` runs a short one; `make chaos` goes on for `CHAOS_SECONDS` (300) or
+//! `CHAOS_ROUNDS` with fresh seeds, or replays `CHAOS_SEED`. What each round proves stands in `chaos/oracle.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers fail the test they stand in; clippy sees only the functions with #[test]"
+)]
+
+#[path = "support/fault_proxy.rs"]
+mod fault_proxy;
+#[path = "chaos/fleet.rs"]
+mod fleet;
+#[expect(dead_code, unused_imports, reason = "shared with the tests of the engine, which use all of it")]
+#[path = "engine/harness/mod.rs"]
+mod harness;
+#[path = "chaos/oracle.rs"]
+mod oracle;
+#[path = "chaos/plan.rs"]
+mod plan;
+#[path = "chaos/producer.rs"]
+mod producer;
+#[path = "chaos/round.rs"]
+mod round;
+
+use std::time::{Duration, Instant};
+
+use fault_proxy::{FaultProxy, Then, Way};
+use harness::wait::wait_until;
+use harness::{Account, Redis, Worker};
+use plan::{Plan, Severity};
+
+/// How long `make chaos` runs unless told otherwise.
+const SECONDS_DEFAULT: u64 = 300;
+
+/// Seed of the rounds in `cargo test`.
+const SEED: u64 = 1;
+
+#[test]
+fn no_job_is_lost_or_run_twice_in_a_short_round() {
+    round::run(&Plan::with(SEED, Severity::Short, true));
+}
+
+#[test]
+fn garbage_in_a_reply_ends_the_connection_and_acks_nothing_wrongly() {
+    const JOBS: usize = 3_000;
+    let redis = Redis::start();
+    let proxy = FaultProxy::start(&redis.socket(), false, SEED);
+    let worker = Worker::launch(proxy.url(), &["-v"]);
+    for part in 0..10 {
+        // Then all of its connections are there.
+        wait_until("the worker waits for jobs", || redis.waiting() == 1);
+        let jobs: Vec<String> = (part * JOBS / 10..(part + 1) * JOBS / 10).map(Account::traced).collect();
+        proxy.after(Way::Replies, part * 7, Then::Garble);
+        redis.push("default", &jobs);
+        wait_until("a connection with garbage is dropped", || proxy.dropped_by_client() > part);
+    }
+    wait_until("all jobs have run", || redis.processed() >= JOBS as u64);
+    let account = Account::of(&redis);
+    account.assert_each_ran_once(JOBS);
+    Account::assert_none_ran_twice(&worker);
+}
+
+#[test]
+#[ignore = "takes minutes: make chaos"]
+fn no_job_is_lost_or_run_twice_without_a_reason() {
+    if let Some(seed) = number("CHAOS_SEED") {
+        let plan = Plan::new(seed);
+        eprintln!("{plan}");
+        eprintln!("{}", round::run(&plan));
+        return;
+    }
+    let rounds = number("CHAOS_ROUNDS");
+    let seconds = number("CHAOS_SECONDS").unwrap_or(SECONDS_DEFAULT);
+    let begun = Instant::now();
+    let mut done = 0;
+    while rounds.map_or(begun.elapsed() < Duration::from_secs(seconds), |rounds| done < rounds) {
+        let plan = Plan::new(fastrand::u64(..1_000_000_000));
+        let mode = if plan.at_least_once { "at least once" } else { "at most once" };
+        eprintln!(
+            "round {done}: CHAOS_SEED={} {:?} {mode} {} faults",
+            plan.seed,
+            plan.severity,
+            plan.steps.len()
+        );
+        let tally = round::run(&plan);
+        done += 1;
+        eprintln!("    {tally}");
+    }
+    assert!(done > 0, "no round was run");
+    eprintln!("{done} rounds in {:?}: no job lost, none run twice without a reason", begun.elapsed());
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a whole number, not {text:?}")))
+}

@@ -1,0 +1,108 @@
+//! The worker processes of a round, each with a faulty line of its own, and what their logs say they did.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::plan::{Plan, WorkerPlan};
+use crate::fault_proxy::FaultProxy;
+use crate::harness::Worker;
+
+/// Log lines of each worker that a failure shows.
+const TAIL_LINES: usize = 40;
+
+/// One worker process from start to end.
+pub(crate) struct Life {
+    pub(crate) place: usize,
+    pub(crate) worker: Worker,
+    /// Outlives the worker: what it holds may arrive later.
+    pub(crate) proxy: FaultProxy,
+    /// Ended by SIGKILL.
+    pub(crate) killed: bool,
+    /// Was asked to stop.
+    pub(crate) asked: bool,
+    /// Its exit status, if it ended by itself or as asked.
+    pub(crate) exit: Option<i32>,
+}
+
+/// A run of a job, as the log of the process that ran it says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Run {
+    pub(crate) jid: String,
+    pub(crate) attempt: String,
+}
+
+impl Life {
+    pub(crate) fn start(plan: &Plan, place: usize, redis: &Path, config: &str, number: u64) -> Self {
+        let WorkerPlan { cores, concurrency, tcp } = plan.workers[place];
+        let proxy = FaultProxy::start(redis, tcp, plan.seed.wrapping_mul(31).wrapping_add(number));
+        let mode = if plan.at_least_once { "at-least-once" } else { "at-most-once" };
+        let queues = if plan.queues == 1 { "default" } else { "default,img" };
+        let (cores, concurrency) = (cores.to_string(), concurrency.to_string());
+        let args = ["--cores", &cores, "-c", &concurrency, "--mode", mode, "-q", queues, "-C", config, "-v"];
+        let worker = Worker::launch(proxy.url(), &args);
+        Self { place, worker, proxy, killed: false, asked: false, exit: None }
+    }
+
+    /// Whether it has come so far as to work. Without Redis a process ends at its start.
+    pub(crate) fn has_worked(&self) -> bool {
+        !self.worker.lines(" working ").is_empty()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.killed || self.exit.is_some()
+    }
+
+    /// The identities it took, one after the other.
+    pub(crate) fn uuids(&self) -> BTreeSet<String> {
+        self.worker.lines(" working ").iter().filter_map(|line| field(line, "uuid")).collect()
+    }
+
+    /// Identities it has put the jobs of back, being taken for dead.
+    pub(crate) fn reaped(&self) -> BTreeSet<String> {
+        self.worker.lines("a process died").iter().filter_map(|line| field(line, "uuid")).collect()
+    }
+
+    /// Whether it found that its jobs had been given to others.
+    pub(crate) fn was_fenced(&self) -> bool {
+        !self.worker.lines("was believed dead").is_empty()
+    }
+
+    /// Each run of a job that leaves a trace.
+    pub(crate) fn runs(&self) -> Vec<Run> {
+        let lines = self.worker.lines("job failed");
+        let run = |line: &String| Some(Run { jid: field(line, "jid")?, attempt: field(line, "attempt")? });
+        lines.iter().filter_map(run).collect()
+    }
+
+    /// Panics and the like.
+    pub(crate) fn oddities(&self) -> Vec<String> {
+        self.worker.lines("panicked")
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let mut text = format!(
+            "worker {} pid {} {:?}: killed {}, asked {}, exit {:?}\n",
+            self.place,
+            self.worker.pid(),
+            self.uuids(),
+            self.killed,
+            self.asked,
+            self.exit
+        );
+        let lines: Vec<String> =
+            self.worker.lines("").into_iter().filter(|l| !l.contains("job failed")).collect();
+        for line in &lines[lines.len().saturating_sub(TAIL_LINES)..] {
+            text.push_str("    ");
+            text.push_str(line);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// The value of a field in a log line.
+fn field(line: &str, name: &str) -> Option<String> {
+    let rest = line.split_once(&format!(" {name}="))?.1;
+    let value = rest.split(' ').next()?;
+    Some(value.trim_matches('"').to_owned())
+}

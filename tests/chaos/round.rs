@@ -1,0 +1,308 @@
+//! One round: a Redis, workers, a producer; the plan's faults; then rest, and the account.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::fleet::Life;
+use super::oracle::{self, Census};
+use super::plan::{Plan, Step};
+use super::producer::{Jobs, Producer};
+use crate::harness::wait::{look_again, measure_over};
+use crate::harness::{Redis, config_file};
+
+/// How long it may take after the last fault until every job has run: a lease, as long again until a reaper trusts its own
+/// connection, a renewal, a retry; and a machine that has other things to do.
+const REST_MAX: Duration = Duration::from_secs(90);
+
+/// How long a process may take to end: its stop timeout, its grace for a Redis that is away, a loaded machine.
+const STOP_MAX: Duration = Duration::from_secs(40);
+
+/// What a round was.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub(crate) jobs: usize,
+    pub(crate) runs: usize,
+    /// Runs beyond the first, all explained.
+    pub(crate) repeated: usize,
+    /// Jobs that never ran; at most once only.
+    pub(crate) lost: usize,
+    pub(crate) lives: usize,
+    pub(crate) fenced: usize,
+    /// From the last fault until every job had run.
+    pub(crate) rest: Duration,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { jobs, runs, repeated, lost, lives, fenced, rest } = self;
+        write!(
+            f,
+            "{jobs} jobs, {runs} failing runs, {repeated} repeated, {lost} lost, {lives} processes, \
+             {fenced} taken for dead, all done {:.1} s after the faults",
+            rest.as_secs_f64()
+        )
+    }
+}
+
+struct Round {
+    plan: Plan,
+    redis: Redis,
+    redis_up: bool,
+    redis_pid: u32,
+    lives: Vec<Life>,
+    /// The life at each place, if one is meant to be there.
+    places: Vec<Option<usize>>,
+    config: String,
+}
+
+/// Runs the round of a plan.
+///
+/// # Panics
+/// If a job was lost, or ran twice without a reason; with the plan, the logs and what is in Redis.
+pub(crate) fn run(plan: &Plan) -> Tally {
+    let config = config_file("max_dead_jobs: 1000000\n");
+    let redis = Redis::start_durable();
+    let mut round = Round {
+        plan: plan.clone(),
+        redis_pid: pid_of(&redis),
+        redis,
+        redis_up: true,
+        lives: Vec::new(),
+        places: vec![None; plan.workers.len()],
+        config: config.path(),
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| round.drive()));
+    let complaint = match outcome {
+        Ok(Ok(tally)) => return tally,
+        Ok(Err(complaint)) => complaint,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+        }
+    };
+    let mut report = format!("{plan}\n");
+    for life in &round.lives {
+        report.push_str(&life.describe());
+    }
+    // Their own account of a failure would be the whole of their logs.
+    round.lives.clear();
+    // Redis shows its keys when it is dropped.
+    panic!("{report}{complaint}\nreplay: CHAOS_SEED={} make chaos", plan.seed);
+}
+
+impl Round {
+    fn drive(&mut self) -> Result<Tally, String> {
+        let producer = Producer::start(
+            &self.redis.tcp_url(),
+            self.plan.seed,
+            self.plan.queues,
+            self.plan.severity != super::plan::Severity::Short,
+        );
+        for place in 0..self.plan.workers.len() {
+            self.start(place);
+        }
+        let begun = Instant::now();
+        for (at, step) in self.plan.steps.clone() {
+            measure_over(at.saturating_sub(begun.elapsed()));
+            self.take(step)?;
+        }
+        measure_over(self.plan.length.saturating_sub(begun.elapsed()));
+        self.end_faults();
+        let jobs = producer.finish();
+        let rested = Instant::now();
+        self.rest()?;
+        let rest = rested.elapsed();
+        self.stop_all()?;
+        if !Census::of(&self.redis).open.is_empty() {
+            // A process that could not reach Redis at its end leaves its jobs to the others.
+            self.start(0);
+            self.rest()?;
+            self.stop_all()?;
+        }
+        self.judge(&jobs, rest)
+    }
+
+    fn start(&mut self, place: usize) {
+        let number = self.lives.len();
+        let life = Life::start(&self.plan, place, &self.redis.socket(), &self.config, number as u64);
+        self.lives.push(life);
+        self.places[place] = Some(number);
+    }
+
+    /// A process that could not start for want of Redis is started anew; one that ended by itself after that is a fault of
+    /// ours.
+    fn mind_places(&mut self) -> Result<(), String> {
+        for place in 0..self.places.len() {
+            let Some(number) = self.places[place] else { continue };
+            let life = &mut self.lives[number];
+            if life.worker.is_running() {
+                continue;
+            }
+            life.exit = life.worker.wait_for_end().code();
+            if life.has_worked() && !life.asked {
+                return Err(format!("worker {place} ended by itself"));
+            }
+            if self.redis_up {
+                self.start(place);
+            }
+        }
+        Ok(())
+    }
+
+    fn end_place(&mut self, place: usize) -> Result<(), String> {
+        let Some(life) = self.places[place].take().map(|number| &mut self.lives[number]) else {
+            return Ok(());
+        };
+        life.asked = true;
+        signal(life.worker.pid(), "TERM");
+        Ok(())
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), String> {
+        self.mind_places()?;
+        let Some(place) = place_of(step) else { return self.take_redis(step) };
+        if let Step::Start(place) = step {
+            if self.places[place].is_none() {
+                self.start(place);
+            }
+            return Ok(());
+        }
+        let Some(number) = self.places[place] else { return Ok(()) };
+        let life = &mut self.lives[number];
+        match step {
+            Step::Kill(_) => {
+                life.worker.kill();
+                life.killed = true;
+                self.places[place] = None;
+            }
+            Step::Terminate(place) => self.end_place(place)?,
+            Step::Pause(_) => signal(life.worker.pid(), "STOP"),
+            Step::Resume(_) => signal(life.worker.pid(), "CONT"),
+            Step::Delay(_, delay) => life.proxy.delay(delay),
+            Step::Split(_, pieces) => life.proxy.split(pieces),
+            Step::Hold(_) => life.proxy.hold(),
+            Step::Refuse(_) => life.proxy.refuse(),
+            Step::Clear(_) => life.proxy.clear(),
+            Step::Forget(_) => {
+                life.proxy.forget();
+                life.proxy.clear();
+            }
+            Step::Cut(_) => life.proxy.cut(),
+            Step::After(_, way, bytes, then) => life.proxy.after(way, bytes, then),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_redis(&mut self, step: Step) -> Result<(), String> {
+        match step {
+            Step::KillRedis => {
+                self.redis_up = false;
+                self.redis.kill();
+            }
+            Step::StopRedis => {
+                self.redis_up = false;
+                self.redis.shut_down();
+            }
+            Step::StartRedis => {
+                self.redis.start_again();
+                self.redis_pid = pid_of(&self.redis);
+                self.redis_up = true;
+            }
+            Step::PauseRedis | Step::ResumeRedis => {
+                let name = if step == Step::PauseRedis { "STOP" } else { "CONT" };
+                signal(self.redis_pid, name);
+            }
+            Step::FlushScripts => {
+                self.redis.run(&["SCRIPT", "FLUSH"]);
+            }
+            Step::KillClients => {
+                self.redis.run(&["CLIENT", "KILL", "TYPE", "normal"]);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Every fault has an end in the plan, but the plan may be left early.
+    fn end_faults(&mut self) {
+        for life in &mut self.lives {
+            life.proxy.clear();
+        }
+        for place in 0..self.places.len() {
+            if self.places[place].is_none() {
+                self.start(place);
+            }
+        }
+    }
+
+    /// Waits until no job waits or is in flight.
+    fn rest(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + REST_MAX;
+        loop {
+            self.mind_places()?;
+            let open = Census::of(&self.redis).open;
+            if open.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(format!("after {REST_MAX:?} of rest jobs are still there: {open:?}"));
+            }
+            look_again();
+        }
+    }
+
+    fn stop_all(&mut self) -> Result<(), String> {
+        for place in 0..self.places.len() {
+            self.end_place(place)?;
+        }
+        let deadline = Instant::now() + STOP_MAX;
+        for life in self.lives.iter_mut().filter(|life| !life.is_over()) {
+            while life.worker.is_running() {
+                if Instant::now() >= deadline {
+                    return Err(format!("worker {} does not end", life.place));
+                }
+                look_again();
+            }
+            life.exit = life.worker.wait_for_end().code();
+        }
+        Ok(())
+    }
+
+    fn judge(&self, jobs: &Jobs, rest: Duration) -> Result<Tally, String> {
+        let census = Census::of(&self.redis);
+        let mut tally = oracle::judge(&self.plan, jobs, &self.lives, &census)?;
+        tally.rest = rest;
+        Ok(tally)
+    }
+}
+
+fn place_of(step: Step) -> Option<usize> {
+    match step {
+        Step::Kill(place)
+        | Step::Terminate(place)
+        | Step::Start(place)
+        | Step::Pause(place)
+        | Step::Resume(place)
+        | Step::Delay(place, _)
+        | Step::Split(place, _)
+        | Step::Hold(place)
+        | Step::Refuse(place)
+        | Step::Clear(place)
+        | Step::Forget(place)
+        | Step::Cut(place)
+        | Step::After(place, ..) => Some(place),
+        _ => None,
+    }
+}
+
+fn pid_of(redis: &Redis) -> u32 {
+    u32::try_from(redis.info("server", "process_id")).unwrap()
+}
+
+fn signal(pid: u32, name: &str) {
+    let order = format!("kill -s {name} {pid}");
+    assert!(Command::new("sh").args(["-c", &order]).status().unwrap().success(), "{order}");
+}
