@@ -64,6 +64,21 @@ fn garbage_in_a_reply_ends_the_connection_and_acks_nothing_wrongly() {
 }
 
 #[test]
+fn a_job_whose_delivery_was_lost_does_not_wait_for_the_backlog_to_end() {
+    let redis = Redis::start();
+    let proxy = FaultProxy::start(&redis.socket(), false, SEED);
+    let _worker = Worker::launch(proxy.url(), &["-c", "2"]);
+    wait_until("the worker waits for jobs", || redis.waiting() == 1);
+    proxy.after(Way::Replies, 10, Then::Cut);
+    redis.push("default", &[Account::traced(0)]);
+    // Two minutes of work.
+    let backlog: Vec<String> =
+        (0..2_400).map(|n| format!(r#"{{"name":"Sleep","args":[0.1],"jid":"s{n}"}}"#)).collect();
+    redis.push("default", &backlog);
+    wait_until("the job has run", || redis.count(harness::redis::DEAD) == 1);
+}
+
+#[test]
 #[ignore = "takes minutes: make chaos"]
 fn no_job_is_lost_or_run_twice_without_a_reason() {
     if let Some(seed) = number("CHAOS_SEED") {

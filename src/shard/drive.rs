@@ -9,7 +9,7 @@ use glommio::timer::Timer;
 use super::link::{Link, LinkError, Sent, SentTurn, check, is_noscript, resume, sync_wait_list};
 use super::run::{cancel_all, run_ready};
 use super::state::{Shard, ShardOptions};
-use super::wait::{WaitState, wait};
+use super::wait::wait;
 use super::{oversize, stop};
 use crate::handler::Handlers;
 use crate::limits::{
@@ -279,12 +279,10 @@ impl Driver<'_> {
     /// Looks through the wait lists of waiters that lost their connection.
     async fn sweep(&mut self) -> Result<(), LinkError> {
         for waiter in &self.shard.waiters {
-            if waiter.state.get() == WaitState::Sweeping {
+            if waiter.unswept.get() {
                 sync_wait_list(self.shard, &mut self.link, waiter.at).await?;
                 waiter.unswept.set(false);
-                if waiter.state.get() == WaitState::Sweeping {
-                    waiter.set(WaitState::Armed);
-                }
+                waiter.go.raise();
             }
         }
         Ok(())

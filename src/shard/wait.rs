@@ -10,14 +10,15 @@
 //! ```text
 //!            arm                      job, or disarmed
 //! Parked ───────────► Armed (blocks) ───────────────────► Parked
-//!                       │ connection lost, and open again: what the lost one moved must be looked for
-//!                       ▼
-//!                    Sweeping ──(drive has swept)──► Armed
 //! ```
+//! Armed or parked, a waiter that lost its connection does not block again before `drive` has swept: has looked for what
+//! the lost one may have moved. A backlog, in which nobody is armed, must not keep such a job waiting.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+use glommio::timer::Timer;
 
 use super::state::Shard;
 use crate::event::Event;
@@ -36,8 +37,8 @@ pub(super) struct Waiter {
     /// The id of the connection that blocks now.
     pub(super) blocked_id: Cell<Option<u64>>,
     pub(super) stopper: RefCell<Option<Stopper>>,
-    /// A connection was lost that may have moved jobs into the wait list unseen; the list must be looked through before
-    /// anything is added to it again.
+    /// A connection was lost that may have moved jobs into the wait list unseen. While this is set the waiter does not
+    /// block; who has looked through the list unsets it. Never at most once.
     pub(super) unswept: Cell<bool>,
 }
 
@@ -46,7 +47,6 @@ pub(super) struct Waiter {
 pub(super) enum WaitState {
     Parked,
     Armed,
-    Sweeping,
     Ended,
 }
 
@@ -88,8 +88,17 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
         if waiter.state.get() == WaitState::Ended {
             return;
         }
-        if !waiter.is_armed() {
+        if stray_until.is_some_and(|until| until <= Instant::now()) {
+            stray_until = None;
+            waiter.unswept.set(true);
+        }
+        if waiter.unswept.get() {
+            shard.work.raise();
             waiter.go.wait().await;
+            continue;
+        }
+        if !waiter.is_armed() {
+            rest(waiter, stray_until).await;
             continue;
         }
         let Some(open) = conn.as_mut() else {
@@ -101,22 +110,13 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                 }
                 Err(error) => {
                     tracing::debug!(shard = shard.options.shard, %error, "a waiting connection cannot be opened");
-                    glommio::timer::Timer::new(backoff.pause()).await;
+                    Timer::new(backoff.pause()).await;
                     look_instead(&shard);
                 }
             }
             continue;
         };
-        if stray_until.is_some_and(|until| until <= Instant::now()) {
-            stray_until = None;
-            waiter.unswept.set(true);
-        }
-        if waiter.unswept.get() && shard.options.at_least_once {
-            waiter.state.set(WaitState::Sweeping);
-            shard.work.raise();
-            continue;
-        }
-        match block(&shard, waiter, open).await {
+        match block(&shard, waiter, open, block_time(&shard, stray_until)).await {
             Ok(delivered) => {
                 if delivered || !waiter.is_armed() {
                     park(&shard, waiter);
@@ -124,17 +124,37 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
             }
             Err(error) => {
                 tracing::debug!(shard = shard.options.shard, queue = %shard.queue(waiter.at).name, %error, "waiting failed");
-                if !matches!(error, Error::Redis(_)) {
+                let lost = !matches!(error, Error::Redis(_));
+                if lost {
                     conn = None;
+                }
+                // A key that is no list answers at once, each time: without a pause this would spin. And the server, if it
+                // is there, has noticed meanwhile that the connection is gone.
+                Timer::new(WAIT_ERROR_PAUSE.max(backoff.pause())).await;
+                if lost && shard.options.at_least_once {
                     waiter.unswept.set(true);
                     stray_until = Some(Instant::now() + shard.options.block_time + CALL_TIMEOUT);
                 }
-                // A key that is no list answers at once, each time: without a pause this would spin.
-                glommio::timer::Timer::new(WAIT_ERROR_PAUSE.max(backoff.pause())).await;
                 look_instead(&shard);
             }
         }
     }
+}
+
+/// Waits for a change of state, or until what may have strayed is to be looked for.
+async fn rest(waiter: &Waiter, stray_until: Option<Instant>) {
+    let Some(until) = stray_until else { return waiter.go.wait().await };
+    let timer = async {
+        Timer::new(until.saturating_duration_since(Instant::now())).await;
+    };
+    futures_lite::future::or(waiter.go.wait(), timer).await;
+}
+
+/// How long to block: not beyond the moment when what may have strayed is to be looked for. In whole seconds, and never
+/// none, which Redis takes for ever.
+fn block_time(shard: &Shard, stray_until: Option<Instant>) -> Duration {
+    let until = stray_until.map(|until| until.saturating_duration_since(Instant::now()).as_secs() + 1);
+    shard.options.block_time.min(Duration::from_secs(until.unwrap_or(u64::MAX)))
 }
 
 /// Nobody waits at this queue, so a turn must look whether there is a job: one for each failure to wait.
@@ -166,8 +186,7 @@ async fn open_conn(shard: &Shard, which: usize) -> Result<WaitConn, Error> {
 }
 
 /// Blocks once. Whether a job came.
-async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn) -> Result<bool, Error> {
-    let time = shard.options.block_time;
+async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Duration) -> Result<bool, Error> {
     let mut requests = Requests::new();
     if shard.options.at_least_once {
         flight::wait_for_one(shard.queue(waiter.at), time.as_secs(), &mut requests);
@@ -219,7 +238,7 @@ impl Shard {
     /// Tells every waiter to stop waiting; those that block must be unblocked besides.
     pub(super) fn disarm(&self) {
         for waiter in &self.waiters {
-            if matches!(waiter.state.get(), WaitState::Armed | WaitState::Sweeping) {
+            if waiter.is_armed() {
                 waiter.set(WaitState::Parked);
             }
         }
@@ -228,14 +247,11 @@ impl Shard {
 
     /// Whether a wait list is to be looked through before anything else goes over the connection.
     pub(super) fn is_sweeping(&self) -> bool {
-        self.waiters.iter().any(|waiter| waiter.state.get() == WaitState::Sweeping)
+        self.waiters.iter().any(|waiter| waiter.unswept.get())
     }
 
     /// Whether any waiter is armed or blocks.
     pub(super) fn is_waiting(&self) -> bool {
-        self.waiters.iter().any(|waiter| {
-            waiter.blocked_id.get().is_some()
-                || matches!(waiter.state.get(), WaitState::Armed | WaitState::Sweeping)
-        })
+        self.waiters.iter().any(|waiter| waiter.blocked_id.get().is_some() || waiter.is_armed())
     }
 }

@@ -74,7 +74,9 @@ impl Census {
 fn excuses(lives: &[Life]) -> Vec<Option<&'static str>> {
     let reaped: BTreeSet<String> = lives.iter().flat_map(Life::reaped).collect();
     let excuse = |life: &Life| {
-        if life.killed {
+        if !life.has_worked() {
+            None
+        } else if life.killed {
             Some("killed")
         } else if life.was_fenced() || life.uuids().iter().any(|uuid| reaped.contains(uuid)) {
             Some("taken for dead")
@@ -91,10 +93,7 @@ pub(crate) fn judge(plan: &Plan, jobs: &Jobs, lives: &[Life], census: &Census) -
         if !life.oddities().is_empty() {
             return Err(format!("worker {} panicked: {:?}", life.place, life.oddities()));
         }
-        if excuse.is_some_and(|excuse| excuse != "killed")
-            && life.has_worked()
-            && plan.silence[life.place] < SILENCE_MIN
-        {
+        if excuse.is_some_and(|excuse| excuse != "killed") && plan.silence[life.place] < SILENCE_MIN {
             return Err(format!("worker {} was {excuse:?} though it could reach Redis", life.place));
         }
     }

@@ -137,10 +137,12 @@ impl Round {
         for place in 0..self.places.len() {
             let Some(number) = self.places[place] else { continue };
             let life = &mut self.lives[number];
-            if life.worker.is_running() {
-                continue;
+            if !life.is_over() {
+                if life.worker.is_running() {
+                    continue;
+                }
+                life.exit = life.worker.wait_for_end().code();
             }
-            life.exit = life.worker.wait_for_end().code();
             if life.has_worked() && !life.asked {
                 return Err(format!("worker {place} ended by itself"));
             }
@@ -151,13 +153,12 @@ impl Round {
         Ok(())
     }
 
-    fn end_place(&mut self, place: usize) -> Result<(), String> {
-        let Some(life) = self.places[place].take().map(|number| &mut self.lives[number]) else {
-            return Ok(());
-        };
-        life.asked = true;
-        signal(life.worker.pid(), "TERM");
-        Ok(())
+    fn end_place(&mut self, place: usize) {
+        let Some(life) = self.places[place].take().map(|number| &mut self.lives[number]) else { return };
+        if !life.is_over() {
+            life.asked = true;
+            signal(life.worker.pid(), "TERM");
+        }
     }
 
     fn take(&mut self, step: Step) -> Result<(), String> {
@@ -171,13 +172,17 @@ impl Round {
         }
         let Some(number) = self.places[place] else { return Ok(()) };
         let life = &mut self.lives[number];
+        if life.is_over() {
+            // It could not start for want of Redis.
+            return Ok(());
+        }
         match step {
             Step::Kill(_) => {
                 life.worker.kill();
                 life.killed = true;
                 self.places[place] = None;
             }
-            Step::Terminate(place) => self.end_place(place)?,
+            Step::Terminate(place) => self.end_place(place),
             Step::Pause(_) => signal(life.worker.pid(), "STOP"),
             Step::Resume(_) => signal(life.worker.pid(), "CONT"),
             Step::Delay(_, delay) => life.proxy.delay(delay),
@@ -256,7 +261,7 @@ impl Round {
 
     fn stop_all(&mut self) -> Result<(), String> {
         for place in 0..self.places.len() {
-            self.end_place(place)?;
+            self.end_place(place);
         }
         let deadline = Instant::now() + STOP_MAX;
         for life in self.lives.iter_mut().filter(|life| !life.is_over()) {
