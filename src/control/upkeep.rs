@@ -30,6 +30,8 @@ pub(super) struct Upkeep {
     link: Option<(ControlLink, Instant)>,
     backoff: Backoff,
     lease_due: Instant,
+    /// When the lease was last renewed over this connection.
+    renewed_at: Option<Instant>,
     heartbeat_due: Instant,
     /// The figures as last written, and when.
     figures: (String, Option<Instant>),
@@ -65,6 +67,7 @@ impl Upkeep {
             link: None,
             backoff: Backoff::new(0),
             lease_due: now,
+            renewed_at: None,
             heartbeat_due: now,
             figures: (String::new(), None),
             outage: None,
@@ -162,6 +165,10 @@ impl Upkeep {
             self.link = Some((ControlLink::open(&control, "control").await?, now));
         }
         let Some((link, since)) = &mut self.link else { return Err(Error::Closed) };
+        if self.renewed_at.is_some_and(|renewed_at| now - renewed_at >= LEASE) {
+            // This process was paused for longer than its own lease, and so, perhaps, was its whole fleet.
+            *since = now;
+        }
         let replies = link.call(write).await?;
         if let (true, Some(reply)) = (lease, replies.first()) {
             let dead = process::read_lease(reply)?;
@@ -170,6 +177,7 @@ impl Upkeep {
             }
         }
         if lease {
+            self.renewed_at = Some(now);
             self.lease_due = now + LEASE_RENEWAL;
         }
         if heartbeat {

@@ -137,7 +137,7 @@ pub struct Lease<'k> {
     pub uuid: &'k str,
     /// How many shards it has.
     pub shards: usize,
-    /// The queues it serves; the first one's index is each shard's home.
+    /// The queues it serves, as it was told.
     pub queues: Vec<&'k str>,
 }
 
