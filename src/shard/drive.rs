@@ -75,6 +75,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
     let mut outage: Option<(Instant, u64)> = None;
     let mut backoff = Backoff::new(shard.options.shard as u64 + 1);
     loop {
+        let began = Instant::now();
         let (error, served) = match attempt(shard, &mut sent, &mut outage, &mut backoff).await {
             Ok(()) => return Ending::Clean,
             Err(ended) => ended,
@@ -97,8 +98,9 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             }
         }
         shard.disarm();
+        // By when it began: a connection may have died unnoticed long ago, and Redis be well.
         if let Phase::Stopping { deadline } = shard.phase.get()
-            && Instant::now() > deadline + STOP_GRACE
+            && began > deadline + STOP_GRACE
         {
             cancel_all(shard).await;
             return Ending::LeftBehind { jobs: shard.unreported(&sent) };
