@@ -79,6 +79,19 @@ fn a_job_whose_delivery_was_lost_does_not_wait_for_the_backlog_to_end() {
 }
 
 #[test]
+fn a_stop_over_a_dead_connection_tries_another_before_it_leaves_jobs_behind() {
+    let redis = Redis::start();
+    let proxy = FaultProxy::start(&redis.socket(), false, SEED);
+    let mut worker = Worker::launch(proxy.url(), &["-c", "1"]);
+    let job = r#"{"name":"Sleep","args":[600],"jid":"0"}"#;
+    redis.push("default", &[job]);
+    wait_until("the job runs", || redis.queue("default").is_empty());
+    proxy.forget();
+    worker.stop();
+    assert_eq!(redis.queue("default"), [job]);
+}
+
+#[test]
 #[ignore = "takes minutes: make chaos"]
 fn no_job_is_lost_or_run_twice_without_a_reason() {
     if let Some(seed) = number("CHAOS_SEED") {
