@@ -1,5 +1,6 @@
 //! A worker whose jobs panic, each in another place. A panic ends its job, which fails like any other; the jobs beside it
-//! and the state of the core go on.
+//! and the state of the core go on. One of them, `Abort`, takes the whole process down; after the fourth time it goes to
+//! the dead set as poison.
 //!
 //! ```sh
 //! cargo run --example misbehaving_jobs -- --cores 1
@@ -49,6 +50,10 @@ async fn panic_after_await() {
 
 async fn panic_in_argument(_trap: Trap) {}
 
+async fn abort() {
+    std::process::abort();
+}
+
 async fn panic_in_drop() {
     let _sour = Sour;
     glommio::timer::sleep(Duration::from_millis(1)).await;
@@ -71,6 +76,7 @@ fn main() -> ExitCode {
             .job("PanicAfterAwait", panic_after_await)
             .job("PanicInArgument", panic_in_argument)
             .job("PanicInDrop", panic_in_drop)
+            .job("Abort", abort)
             .job("Count", count);
         Ok::<_, JobError>(registry)
     })

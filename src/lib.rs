@@ -84,11 +84,10 @@
 //!
 //! # Known weaknesses of this version
 //!
-//! - Recoveries are not counted: a job that kills its process is put back without end (P4).
+//! - A job that runs for longer than some seconds beside one that kills its process, in the same process, at four deaths, is
+//!   taken for poison too (P4): nothing tells which of the two it was.
 //! - The poller learns of a job that someone else schedules when it next looks: within the poll interval, not to the
 //!   millisecond. The gem's own stale in-progress lists are left to Ruby servers.
-//! - A call that reconciles a wait list and is delayed in a dead connection until after the next blocking move would hand
-//!   back a job that runs: it would run twice without a crash. Turns are barred by their number, these calls are not yet.
 //! - A payload between 384 MB and Redis's 512 MB cannot be buried (its base64 is too large) and stays in flight.
 //! - No TLS, Sentinel or Cluster; keys carry the tags that a cluster needs.
 

@@ -9,14 +9,17 @@ use glommio::channels::shared_channel::{
 };
 use glommio::timer::Timer;
 
+use crate::job::DeadJob;
 use crate::limits::{MESH_CONNECT_PAUSE, MESH_MESSAGES_MAX};
 use crate::shutdown::Phase;
 
 /// From control to a shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ToShard {
     /// The phase the process is in now. The first one also means: the heartbeat is published, begin.
     Phase(Phase),
+    /// A job died elsewhere than on a shard: the death hooks are to hear of it.
+    Died(Box<DeadJob>),
 }
 
 /// From a shard to control.

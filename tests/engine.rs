@@ -33,6 +33,8 @@ mod jobs;
 mod outage;
 #[path = "engine/own_jobs.rs"]
 mod own_jobs;
+#[path = "engine/poison.rs"]
+mod poison;
 #[path = "engine/policies.rs"]
 mod policies;
 #[path = "engine/poller.rs"]

@@ -7,6 +7,8 @@
 //! Mutants prove that the oracle has teeth: a script with one change must make the property fail.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test: what fails, fails it")]
 
+#[path = "model/late.rs"]
+mod late;
 #[path = "model/ops.rs"]
 mod ops;
 #[path = "model/oracle.rs"]
@@ -126,10 +128,27 @@ fn a_resume_that_lets_the_lost_turn_run_later_is_caught() {
 }
 
 #[test]
+fn a_resume_that_lets_other_calls_run_later_is_caught() {
+    let text = "if last >= tonumber(ARGV[2]) then";
+    caught((Script::Reconcile, text, "if false then"), "instead of STALE");
+}
+
+#[test]
+fn a_shard_that_leaves_late_and_is_not_refused_is_caught() {
+    let text = "if last >= tonumber(ARGV[1]) then";
+    caught((Script::Leave, text, "if false then"), "instead of STALE");
+}
+
+#[test]
+fn a_shard_that_leaves_no_fence_is_caught() {
+    caught((Script::Leave, "fence(first, 'left', ARGV[2])", ""), "instead of FENCED");
+}
+
+#[test]
 fn a_resume_that_says_otherwise_when_asked_again_is_caught() {
     let bar = "redis.call('HSET', KEYS[1], 'b', ARGV[1])";
     caught(
         (Script::Resume, bar, "redis.call('HSET', KEYS[1], 't', ARGV[1])"),
-        "of a turn that has run: false",
+        "but of the lost turn: Some(false)",
     );
 }

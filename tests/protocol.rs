@@ -80,11 +80,17 @@ impl Setup {
         self.conn.call_one(&requests)?.as_integer()
     }
 
-    fn reconcile(&mut self, batch: BatchName, known: &Known) -> i64 {
+    fn reconcile(&mut self, number: u64, batch: BatchName, known: &Known) -> Result<i64, Error> {
         let mut requests = Requests::new();
         let queue = &self.context.queues[0];
-        flight::reconcile(&self.scripts, queue, queue, batch, known, &mut requests);
-        self.conn.call_one(&requests).unwrap().as_integer().unwrap()
+        flight::reconcile(&self.scripts, number, queue, queue, batch, known, &mut requests);
+        self.conn.call_one(&requests)?.as_integer()
+    }
+
+    fn leave(&mut self, number: u64) -> Result<i64, Error> {
+        let mut requests = Requests::new();
+        flight::leave(&self.scripts, number, &self.context.queues, true, &mut requests);
+        self.conn.call_one(&requests)?.as_integer()
     }
 
     fn bury(&mut self, bytes: usize, entry: &[u8]) -> i64 {
@@ -191,6 +197,72 @@ fn at_most_once_nothing_is_kept_and_what_is_pushed_back_is_next_in_its_old_order
     assert_eq!(setup.fetch(2, 5).fetched[0].payloads, [&b"2"[..], b"3", b"4"]);
 }
 
+/// Whether the error is of that code.
+fn is_refused<T>(result: Result<T, Error>, code: &str) -> bool {
+    matches!(result, Err(Error::Redis(error)) if error.code() == code)
+}
+
+/// A call that was delayed in a dead connection knows nothing of the job that came to the wait list since, and runs.
+#[test]
+fn a_reconcile_that_comes_late_hands_back_nothing() {
+    for turn_between in [false, true] {
+        let mut setup = Setup::new();
+        setup.push(b"job");
+        let queue = setup.queue();
+        if turn_between {
+            setup.turn(8, 0, &Settlement::default()).unwrap();
+        } else {
+            assert_eq!(setup.resume(7).unwrap(), 0);
+        }
+        setup.run(&[b"LMOVE", &queue.list, &queue.wait_list, b"RIGHT", b"RIGHT"]);
+        let late = setup.reconcile(7, BatchName::Wait, &Known::default());
+        assert!(is_refused(late, "STALE"));
+        assert!(is_refused(setup.leave(7), "STALE"));
+        assert_eq!(setup.list(&queue.wait_list), [b"job"]);
+        assert_eq!(setup.reconcile(9, BatchName::Wait, &Known::default()).unwrap(), 1);
+    }
+}
+
+/// The bar of `resume` must outlive a turn that failed: what was given up stays given up.
+#[test]
+fn a_turn_that_fails_leaves_the_bar_for_earlier_ones() {
+    let mut setup = Setup::new();
+    setup.push(b"job");
+    setup.fetch(1, 1);
+    assert_eq!(setup.resume(5).unwrap(), 1);
+    setup.run(&[b"SET", keys::RETRIES.as_bytes(), b"no such thing"]);
+    assert!(is_refused(setup.turn(6, 0, &failure(1, b"job")), "WRONGTYPE"));
+    assert!(is_refused(setup.turn(5, 1, &Settlement::default()), "STALE"));
+}
+
+/// Its lease goes with its process: a call that comes later must find no place where it could put a job.
+#[test]
+fn a_shard_that_left_takes_no_job_though_a_call_of_it_comes_late() {
+    let mut setup = Setup::new();
+    let queue = setup.queue();
+    [b"1", b"2"].iter().for_each(|job| setup.push(*job));
+    setup.run(&[b"LMOVE", &queue.list, &queue.wait_list, b"RIGHT", b"RIGHT"]);
+    assert_eq!(setup.leave(3).unwrap(), 1);
+    assert_eq!(setup.list(&queue.list), [b"2", b"1"], "in the old order");
+    assert!(is_refused(setup.leave(3), "FENCED"));
+    assert!(is_refused(setup.turn(9, 5, &Settlement::default()), "FENCED"));
+    let mut requests = Requests::new();
+    requests.command(&[b"BLMOVE", &queue.list, &queue.wait_list, b"RIGHT", b"RIGHT", b"1"]);
+    assert!(is_refused(setup.conn.call_one(&requests), "WRONGTYPE"));
+    assert_eq!(setup.list(&queue.list).len(), 2);
+}
+
+#[test]
+fn a_shard_does_not_leave_jobs_behind_whose_queue_is_no_list() {
+    let mut setup = Setup::new();
+    let queue = setup.queue();
+    setup.run(&[b"RPUSH", &queue.wait_list, b"job"]);
+    setup.run(&[b"SET", &queue.list, b"no list"]);
+    assert!(is_refused(setup.leave(3), "WRONGTYPE"));
+    assert_eq!(setup.list(&queue.wait_list), [b"job"]);
+    assert_eq!(setup.number(&[b"EXISTS", &queue.index]), 0, "no fence");
+}
+
 #[test]
 fn equal_payloads_count_once_each_in_a_reconcile() {
     let mut setup = Setup::new();
@@ -198,10 +270,10 @@ fn equal_payloads_count_once_each_in_a_reconcile() {
     setup.fetch(1, 4);
     let twin = || Bytes::from_static(b"twin");
     let known = Known { keep: vec![twin()], settled: vec![twin()] };
-    assert_eq!(setup.reconcile(BatchName::Turn(1), &known), 2);
+    assert_eq!(setup.reconcile(2, BatchName::Turn(1), &known).unwrap(), 2);
     assert_eq!(setup.list(&setup.queue().batch(BatchName::Turn(1))).len(), 1);
     assert_eq!(setup.list(&setup.queue().list.clone()).len(), 2);
-    assert_eq!(setup.reconcile(BatchName::Turn(1), &Known::default()), 1);
+    assert_eq!(setup.reconcile(2, BatchName::Turn(1), &Known::default()).unwrap(), 1);
     assert_eq!(setup.number(&[b"HEXISTS", &setup.queue().index, b"1"]), 0);
 }
 

@@ -16,6 +16,7 @@
 mod link;
 mod upkeep;
 // What a process does for its fleet.
+mod poison;
 mod poller;
 mod reaper;
 
@@ -56,6 +57,10 @@ pub(crate) struct ControlOptions {
     pub(crate) poll_interval: Option<Duration>,
     /// How long running jobs may go on after a stop is asked for.
     pub(crate) timeout: Duration,
+    /// Entries the dead set keeps.
+    pub(crate) dead_jobs_max: u64,
+    /// How long an entry stays in the dead set.
+    pub(crate) dead_timeout: Duration,
     /// The counters of each shard.
     pub(crate) stats: Vec<Arc<ShardStats>>,
 }

@@ -12,6 +12,8 @@ pub const CLASS_PANIC: &str = "JigglerUring::Panic";
 pub const CLASS_UNKNOWN_JOB: &str = "JigglerUring::UnknownJob";
 /// Class of the error of a job whose arguments do not fit its handler.
 pub const CLASS_BAD_ARGUMENTS: &str = "JigglerUring::BadArguments";
+/// Class of the error of a job that was in flight in process after process that died.
+pub const CLASS_POISON: &str = "JigglerUring::Poison";
 /// Class of the error of bytes that are no job.
 pub const CLASS_BAD_PAYLOAD: &str = "JigglerUring::BadPayload";
 

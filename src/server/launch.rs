@@ -213,6 +213,8 @@ fn control_options(
         stats_interval: config.stats_interval,
         poll_interval: config.poller_enabled.then_some(config.poll_interval),
         timeout: config.timeout,
+        dead_jobs_max: config.max_dead_jobs,
+        dead_timeout: config.dead_timeout,
         stats: shards.iter().map(|shard| Arc::clone(&shard.stats)).collect(),
     }
 }

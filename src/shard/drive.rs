@@ -39,9 +39,14 @@ where
             let listener = glommio::spawn_local({
                 let shard = Rc::clone(&shard);
                 async move {
-                    while let Some(ToShard::Phase(phase)) = commands.recv().await {
-                        shard.phase.set(phase);
-                        shard.work.raise();
+                    while let Some(command) = commands.recv().await {
+                        match command {
+                            ToShard::Phase(phase) => {
+                                shard.phase.set(phase);
+                                shard.work.raise();
+                            }
+                            ToShard::Died(job) => shard.handlers.tell_of_death(&job),
+                        }
                     }
                 }
             });
@@ -80,6 +85,10 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             Ok(()) => return Ending::Clean,
             Err(ended) => ended,
         };
+        if shard.leaving.get() && matches!(error, LinkError::Fenced(_)) {
+            // Its own fence: the call arrived, its answer did not. Had a reaper been here it would have found nothing.
+            return Ending::Clean;
+        }
         if let LinkError::Fenced(reason) = &error {
             tracing::error!(
                 shard = shard.options.shard,
@@ -89,6 +98,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             cancel_all(shard).await;
             return Ending::Fenced;
         }
+        shard.lost_a_connection.set(true);
         match &mut outage {
             Some((_, attempts)) if !served => *attempts += 1,
             _ => {
@@ -164,7 +174,7 @@ impl Driver<'_> {
         loop {
             if self.sent.is_empty() {
                 if stop::step(shard, &mut self.link).await? {
-                    return stop::leave_nothing(shard, &mut self.link).await;
+                    return stop::leave(shard, &mut self.link).await;
                 }
                 self.sweep().await?;
             }

@@ -121,8 +121,9 @@ pub(super) fn check(reply: Reply) -> Result<Reply, LinkError> {
 /// again. Batches that Redis knows and the shard does not are handed back: the lost reply carried them. For the others
 /// Redis is told what is settled. Round trips: three, and one for each [`RECONCILE_CALLS_MAX`] batches.
 pub(super) async fn resume(shard: &Shard, link: &mut Link, lost: &mut Sent) -> Result<(), LinkError> {
-    // Turns begin at 1. Asked of none, the answer says nothing, but a fence is noticed before anything else is asked.
-    let newest = lost.back().map_or(0, |turn| turn.number);
+    // Whatever still lies in connections that were given up, turns or other calls, is void from now on. And a fence is
+    // noticed before anything else is asked.
+    let newest = shard.last_id();
     let replies = link.call(|s, r| flight::resume(s, shard.home(), newest, r)).await?;
     let last_run = replies.first().map(Reply::as_integer).transpose()?.unwrap_or(0);
     let last_run = u64::try_from(last_run).unwrap_or(0);
@@ -169,10 +170,12 @@ async fn hand_back_unknown(shard: &Shard, link: &mut Link) -> Result<(), LinkErr
     }
     let nothing = Known::default();
     for chunk in unknown.chunks(RECONCILE_CALLS_MAX) {
+        let number = shard.fresh_id();
         let replies = link
             .call(|scripts, requests| {
                 for &(queue, name) in chunk {
-                    flight::reconcile(scripts, shard.home(), shard.queue(queue), name, &nothing, requests);
+                    let keys = (shard.home(), shard.queue(queue));
+                    flight::reconcile(scripts, number, keys.0, keys.1, name, &nothing, requests);
                 }
             })
             .await?;
@@ -240,10 +243,12 @@ async fn reconcile_all(
     lists: &[(u64, (usize, BatchName), Known)],
 ) -> Result<(), LinkError> {
     for chunk in lists.chunks(RECONCILE_CALLS_MAX) {
+        let number = shard.fresh_id();
         let replies = link
             .call(|scripts, requests| {
                 for (_, (queue, name), known) in chunk {
-                    flight::reconcile(scripts, shard.home(), shard.queue(*queue), *name, known, requests);
+                    let keys = (shard.home(), shard.queue(*queue));
+                    flight::reconcile(scripts, number, keys.0, keys.1, *name, known, requests);
                 }
             })
             .await?;
@@ -252,7 +257,7 @@ async fn reconcile_all(
     Ok(())
 }
 
-fn note_handed_back(shard: &Shard, replies: &[Reply]) -> Result<(), Error> {
+pub(super) fn note_handed_back(shard: &Shard, replies: &[Reply]) -> Result<(), Error> {
     for reply in replies {
         let count = u64::try_from(reply.as_integer()?).unwrap_or(0);
         shard.options.stats.handed_back.add(count);

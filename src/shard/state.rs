@@ -86,6 +86,10 @@ pub(super) struct Shard {
     pub(super) burying: RefCell<HashMap<usize, More>>,
     /// Queues whose errors were logged.
     pub(super) complained: RefCell<HashSet<usize>>,
+    /// The shard has asked Redis to end it: a fence that it meets from now on may be its own.
+    pub(super) leaving: Cell<bool>,
+    /// Calls may lie in a connection that was given up, and reach Redis later.
+    pub(super) lost_a_connection: Cell<bool>,
     next_id: Cell<u64>,
 }
 
@@ -120,16 +124,23 @@ impl Shard {
             idle: Cell::new(false),
             burying: RefCell::default(),
             complained: RefCell::default(),
+            leaving: Cell::new(false),
+            lost_a_connection: Cell::new(false),
             next_id: Cell::new(1),
             options,
         }
     }
 
-    /// A number not given out before: of a batch, a task or a turn.
+    /// A number not given out before: of a batch, a task, a turn or another call.
     pub(super) fn fresh_id(&self) -> u64 {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
         id
+    }
+
+    /// The highest number given out.
+    pub(super) fn last_id(&self) -> u64 {
+        self.next_id.get() - 1
     }
 
     /// Unix time now, later than any stamp before: two jobs of equal bytes that fail at one moment stay two members.

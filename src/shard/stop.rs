@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use glommio::timer::Timer;
 
 use super::batch::Batch;
-use super::link::{Link, LinkError, sync};
+use super::link::{Link, LinkError, note_handed_back, sync};
 use super::run::cancel_all;
 use super::state::Shard;
 use super::wait::WaitState;
@@ -151,18 +151,17 @@ async fn hand_back_running(shard: &Shard, link: &mut Link) -> Result<(), LinkErr
     Ok(())
 }
 
-/// Hands back what lies in lists that no batch stands for, and removes the indexes; nothing of ours runs any more.
+/// Hands back what lies in lists that no batch stands for, and ends this shard in Redis; nothing of ours runs any more.
 ///
 /// The wait list may hold a job whose delivery was lost, the oversize list payloads that were not buried yet. The lease
 /// goes with this process, so nobody would look for them here.
-pub(super) async fn leave_nothing(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
-    link.call(|scripts, requests| {
-        for queue in shard.turns.queues.iter() {
-            flight::hand_back_rest(scripts, shard.home(), queue, requests);
-        }
-        flight::forget(&shard.turns.queues, requests);
-    })
-    .await?;
+pub(super) async fn leave(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
+    shard.leaving.set(true);
+    let (number, fence) = (shard.fresh_id(), shard.lost_a_connection.get());
+    let replies = link
+        .call(|scripts, requests| flight::leave(scripts, number, &shard.turns.queues, fence, requests))
+        .await?;
+    note_handed_back(shard, &replies)?;
     Ok(())
 }
 

@@ -127,6 +127,7 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                 let lost = !matches!(error, Error::Redis(_));
                 if lost {
                     conn = None;
+                    shard.lost_a_connection.set(true);
                 }
                 // A key that is no list answers at once, each time: without a pause this would spin. And the server, if it
                 // is there, has noticed meanwhile that the connection is gone.

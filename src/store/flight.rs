@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::scripts::{Script, Scripts};
 use super::turn::{BatchName, QueueKeys};
+use crate::limits::LEFT_FENCE;
 use crate::resp::{Error, Reply, Requests};
 use crate::wire::keys;
 
@@ -56,21 +57,26 @@ pub struct Known {
 
 /// Appends the call that makes a batch list agree with what its shard knows: `known.keep` stays, `known.settled` goes,
 /// everything else returns to the queue. The reply is the number of jobs handed back. Atomic, and safe to repeat.
+///
+/// `number` is of the series that numbers turns; the call is refused once a later turn has run, or a new connection has
+/// [`resume`]d: out of date, it would take jobs for unknown that came to a wait list since, and run.
 pub fn reconcile(
     scripts: &Scripts,
+    number: u64,
     home: &QueueKeys,
     queue: &QueueKeys,
     batch: BatchName,
     known: &Known,
     requests: &mut Requests,
 ) {
-    let args = 3 + known.keep.len() + known.settled.len();
+    let args = 4 + known.keep.len() + known.settled.len();
     let mut command = scripts.begin(Script::Reconcile, 4, args, requests);
     command.arg(&queue.list).arg(&queue.index).arg(&queue.batch(batch)).arg(&home.index);
     match batch {
         BatchName::Turn(number) => command.arg_u64(number),
         BatchName::Wait => command.arg(keys::WAIT_LIST_BATCH.as_bytes()),
     };
+    command.arg_u64(number);
     for payloads in [&known.keep, &known.settled] {
         command.arg_u64(payloads.len() as u64);
         for payload in payloads {
@@ -79,18 +85,21 @@ pub fn reconcile(
     }
 }
 
-/// Appends the calls that return to its queue whatever lies in a shard's wait list and oversize list. The replies are the
-/// numbers of jobs handed back. Each atomic, and safe to repeat.
-pub fn hand_back_rest(scripts: &Scripts, home: &QueueKeys, queue: &QueueKeys, requests: &mut Requests) {
-    for (list, name) in [(&queue.wait_list, keys::WAIT_LIST_BATCH), (&queue.oversize, keys::OVERSIZE_BATCH)] {
-        let mut command = scripts.begin(Script::Reconcile, 4, 3, requests);
-        command.arg(&queue.list).arg(&queue.index).arg(list).arg(&home.index);
-        command.arg(name.as_bytes()).arg_u64(0).arg_u64(0);
+/// Appends the end of a shard that has nothing in flight: what lies unseen in its wait lists and oversize lists returns to
+/// the queues, and its keys go; with `fence` a fence stands in place of them, for calls in connections that were given up.
+/// The reply is the number of jobs handed back. Atomic; `number` as for [`reconcile`].
+pub fn leave(scripts: &Scripts, number: u64, queues: &[QueueKeys], fence: bool, requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Leave, 1 + 4 * queues.len(), 2, requests);
+    command.arg(&queues[0].index);
+    for queue in queues {
+        command.arg(&queue.list).arg(&queue.index).arg(&queue.wait_list).arg(&queue.oversize);
     }
+    command.arg_u64(number).arg_u64(if fence { LEFT_FENCE.as_secs() } else { 0 });
 }
 
-/// Appends the question which turn has run last, after replies up to that of turn `number` were lost; from then on no
-/// turn up to that one will run. The reply is its number, 0 if none has run. Atomic.
+/// Appends the question which turn has run last. From then on no turn and no other call up to `number` will run, which is
+/// the highest number the shard has given to one: what lies in connections it gave up is void. The reply is the number of
+/// the last turn, 0 if none has run. Atomic.
 pub fn resume(scripts: &Scripts, home: &QueueKeys, number: u64, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Resume, 1, 1, requests);
     command.arg(&home.index).arg_u64(number);
@@ -123,23 +132,12 @@ pub fn push_back(queue: &QueueKeys, payload: &[u8], requests: &mut Requests) {
     requests.command(&[b"RPUSH", &queue.list, payload]);
 }
 
-/// Appends the removal of what a shard leaves behind when it stops with nothing in flight.
-///
-/// Only indexes: a batch list that still holds a job is never removed by anything but its ack or a reaper.
-pub fn forget(queues: &[QueueKeys], requests: &mut Requests) {
-    let mut command = requests.begin(1 + queues.len());
-    command.arg(b"UNLINK");
-    for queue in queues {
-        command.arg(&queue.index);
-    }
-}
-
 /// Appends the questions about the oldest payload of an oversize list: its bytes. The reply is a bulk string or nil.
 pub fn read_oversize(queue: &QueueKeys, requests: &mut Requests) {
     requests.command(&[b"LINDEX", &queue.oversize, b"0"]);
 }
 
-/// A payload too large to fetch, and the entry it gets in the dead set.
+/// A payload that is not run, and the entry it gets in the dead set.
 #[derive(Debug)]
 pub struct Burial<'a> {
     /// Size of the payload as it was read.
@@ -156,8 +154,13 @@ pub struct Burial<'a> {
 
 /// Appends the burial of the oldest payload of an oversize list. The reply is 1, or 0 if it was buried already.
 pub fn bury(scripts: &Scripts, queue: &QueueKeys, burial: &Burial<'_>, requests: &mut Requests) {
+    bury_from(scripts, &queue.oversize, burial, requests);
+}
+
+/// The same, from another list.
+pub(super) fn bury_from(scripts: &Scripts, list: &[u8], burial: &Burial<'_>, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Bury, 3, 5, requests);
-    command.arg(&queue.oversize).arg(keys::DEAD.as_bytes()).arg(keys::FAILURES.as_bytes());
+    command.arg(list).arg(keys::DEAD.as_bytes()).arg(keys::FAILURES.as_bytes());
     command.arg_u64(burial.bytes as u64).arg_f64(burial.now).arg(burial.entry);
     command.arg_f64(burial.cutoff).arg_u64(burial.dead_jobs_max);
 }

@@ -1,43 +1,106 @@
 //! What a living process does for the fleet: put the jobs of dead processes back, move due jobs to their queues.
 
+use std::ops::AddAssign;
+
+use super::flight::{self, Burial};
 use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
-use crate::limits::{BATCH_BYTES_MAX, DUE_AGAIN, FENCE};
-use crate::resp::{Error, Reply, Requests};
+use crate::limits::{
+    BATCH_BYTES_MAX, DUE_AGAIN, FENCE, RECOVERIES_MAX, RECOVERIES_MEMORY, SUSPECT_RECOVERIES,
+};
+use crate::resp::{Error, Reply, Requests, Value};
 use crate::wire::{DEFAULT_QUEUE, keys};
 
 /// How reaping one shard ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reaped {
-    /// This many jobs are back in their queues; the shard is fenced.
-    Jobs(u64),
+    /// The shard is fenced, and its jobs are where they belong.
+    Jobs(ReapedJobs),
     /// The process lives: its lease was renewed.
     Alive,
     /// Its lease is gone: another reaper was here.
     Gone,
 }
 
+/// What became of a dead shard's jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReapedJobs {
+    /// Jobs that are back in their queues.
+    pub back: u64,
+    /// Jobs that lie in the suspects lists: [`free_suspects`] lets them go, one by one.
+    pub suspects: u64,
+    /// Jobs that lie in the poison lists, to be buried.
+    pub poison: u64,
+    /// The key of a queue that is no list, whose jobs stay in flight; empty if there is none.
+    pub broken: String,
+}
+
+impl AddAssign for ReapedJobs {
+    fn add_assign(&mut self, other: Self) {
+        self.back += other.back;
+        self.suspects += other.suspects;
+        self.poison += other.poison;
+        if !other.broken.is_empty() {
+            self.broken = other.broken;
+        }
+    }
+}
+
 /// Appends the reaping of one shard of the process that `member` names. `queues` are the shard's, its first one first.
 /// Atomic. [`read_reaped`] reads the reply.
 pub fn reap(scripts: &Scripts, member: &str, queues: &[QueueKeys], requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Reap, 1 + 4 * queues.len(), 2, requests);
+    let mut command = scripts.begin(Script::Reap, 1 + 4 * queues.len(), 5, requests);
     command.arg(keys::LEASES.as_bytes());
     for queue in queues {
         command.arg(&queue.list).arg(&queue.index).arg(&queue.wait_list).arg(&queue.oversize);
     }
     command.arg(member.as_bytes()).arg_u64(FENCE.as_secs());
+    command.arg_u64(SUSPECT_RECOVERIES).arg_u64(RECOVERIES_MAX).arg_u64(RECOVERIES_MEMORY.as_secs());
 }
 
 /// Reads the reply to [`reap`].
 ///
 /// # Errors
-/// If the reply is an error, or no integer.
+/// If the reply is an error, or not of the script's shape.
 pub fn read_reaped(reply: &Reply) -> Result<Reaped, Error> {
-    Ok(match reply.as_integer()? {
-        -1 => Reaped::Alive,
-        -2 => Reaped::Gone,
-        jobs => Reaped::Jobs(u64::try_from(jobs).unwrap_or(0)),
-    })
+    if let Value::Integer(none) = reply.value() {
+        return Ok(if none == -1 { Reaped::Alive } else { Reaped::Gone });
+    }
+    let mut parts = reply.as_array()?;
+    let mut part = || parts.next().ok_or_else(|| reply.value().instead_of("four values"));
+    let (back, suspects, poison, broken) = (part()?, part()?, part()?, part()?);
+    let count = |value: Value<'_>| Ok::<u64, Error>(u64::try_from(value.as_integer()?).unwrap_or(0));
+    Ok(Reaped::Jobs(ReapedJobs {
+        back: count(back)?,
+        suspects: count(suspects)?,
+        poison: count(poison)?,
+        broken: String::from_utf8_lossy(broken.as_bulk()?).into_owned(),
+    }))
+}
+
+/// Appends the move of up to `count` suspects of a dead shard to the right end of their queue, unless one that was put back
+/// before still waits there. [`read_freed`] reads the reply. Atomic.
+pub fn free_suspects(scripts: &Scripts, queue: &QueueKeys, count: usize, requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Free, 2, 2, requests);
+    command.arg(&queue.list).arg(&queue.suspects).arg_u64(count as u64).arg_u64(SUSPECT_RECOVERIES);
+}
+
+/// The number in the reply to [`free_suspects`]: suspects put back, 0 if there are no more; `None` if one still waits.
+///
+/// # Errors
+/// If the reply is an error, or no integer.
+pub fn read_freed(reply: &Reply) -> Result<Option<u64>, Error> {
+    Ok(u64::try_from(reply.as_integer()?).ok())
+}
+
+/// Appends the question for the oldest poisonous job of a dead shard. The reply is the payload, or nil if there is none.
+pub fn read_poison(queue: &QueueKeys, requests: &mut Requests) {
+    requests.command(&[b"LINDEX", &queue.poison, b"0"]);
+}
+
+/// Appends the burial of the job that [`read_poison`] read. The reply is 1, or 0 if it was buried already. Atomic.
+pub fn bury_poison(scripts: &Scripts, queue: &QueueKeys, burial: &Burial<'_>, requests: &mut Requests) {
+    flight::bury_from(scripts, &queue.poison, burial, requests);
 }
 
 /// Appends the end of a dead process of which every shard was reaped: its lease and its figures go, unless it lives. The

@@ -23,6 +23,10 @@ pub enum Script {
     Reap,
     /// `release.lua`: forget a dead process.
     Release,
+    /// `free.lua`: put suspects of a dead shard back.
+    Free,
+    /// `leave.lua`: the end of a shard with nothing in flight.
+    Leave,
     /// `due.lua`: move due jobs to their queues.
     Due,
 }
@@ -37,6 +41,8 @@ impl Script {
         Self::Lease,
         Self::Reap,
         Self::Release,
+        Self::Free,
+        Self::Leave,
         Self::Due,
     ];
 
@@ -48,8 +54,10 @@ impl Script {
             Self::Resume => include_str!("scripts/resume.lua"),
             Self::Bury => include_str!("scripts/bury.lua"),
             Self::Lease => include_str!("scripts/lease.lua"),
-            Self::Reap => include_str!("scripts/reap.lua"),
+            Self::Reap => concat!(include_str!("scripts/in_flight.lua"), include_str!("scripts/reap.lua")),
             Self::Release => include_str!("scripts/release.lua"),
+            Self::Free => concat!(include_str!("scripts/in_flight.lua"), include_str!("scripts/free.lua")),
+            Self::Leave => concat!(include_str!("scripts/in_flight.lua"), include_str!("scripts/leave.lua")),
             Self::Due => include_str!("scripts/due.lua"),
         }
     }
@@ -69,7 +77,7 @@ pub fn load(requests: &mut Requests) {
 }
 
 /// How many replies [`load`] brings.
-pub const LOAD_REPLIES: usize = 8;
+pub const LOAD_REPLIES: usize = 10;
 
 impl Scripts {
     /// Reads the replies to [`load`], in their order.

@@ -37,6 +37,10 @@ pub struct QueueKeys {
     pub wait_list: Box<[u8]>,
     /// Where payloads too large to fetch go.
     pub oversize: Box<[u8]>,
+    /// What a reaper holds back of a dead shard's jobs, because they were recovered before.
+    pub suspects: Box<[u8]>,
+    /// What a reaper is to bury of a dead shard's jobs.
+    pub poison: Box<[u8]>,
 }
 
 impl QueueKeys {
@@ -48,6 +52,8 @@ impl QueueKeys {
             list: keys::queue(name).into_bytes().into(),
             wait_list: keys::wait_list(&index).into_bytes().into(),
             oversize: keys::oversize_list(&index).into_bytes().into(),
+            suspects: keys::suspects(&index).into_bytes().into(),
+            poison: keys::poison(&index).into_bytes().into(),
             index: index.as_bytes().into(),
             index_name: index.into(),
         }

@@ -92,6 +92,12 @@ pub const WAIT_LIST_BATCH: &str = "w";
 /// The batch name of a shard's oversize list.
 pub const OVERSIZE_BATCH: &str = "o";
 
+/// The batch name of the suspects of a dead shard: jobs recovered before, let go one by one.
+pub const SUSPECTS_BATCH: &str = "s";
+
+/// The batch name of the poison of a dead shard: jobs recovered too often, to be buried.
+pub const POISON_BATCH: &str = "p";
+
 /// What one of our processes publishes about itself and its shards.
 #[must_use]
 pub fn process(uuid: &str) -> String {
@@ -121,6 +127,25 @@ pub fn wait_list(index: &str) -> String {
 #[must_use]
 pub fn oversize_list(index: &str) -> String {
     [index, ":", OVERSIZE_BATCH].concat()
+}
+
+/// The list of the jobs of a dead shard that were recovered before.
+#[must_use]
+pub fn suspects(index: &str) -> String {
+    [index, ":", SUSPECTS_BATCH].concat()
+}
+
+/// The list of the jobs of a dead shard that were recovered too often.
+#[must_use]
+pub fn poison(index: &str) -> String {
+    [index, ":", POISON_BATCH].concat()
+}
+
+/// How often a job of a queue was recovered (hash: `n`, and `of`, the process that died last with it). `reap.lua` spells it
+/// too. The braces keep it with its queue.
+#[must_use]
+pub fn recoveries(queue_name: &str, jid: &str) -> String {
+    format!("{{{LIST_PREFIX}{queue_name}}}:recoveries:{jid}")
 }
 
 /// The member of [`LEASES`] by which a process is known: `<uuid>:<shards>:<queue>,<queue>,…`. It tells a reaper every
@@ -301,6 +326,9 @@ mod tests {
             batch(&index, 7),
             wait_list(&index),
             oversize_list(&index),
+            suspects(&index),
+            poison(&index),
+            recoveries("default", "0d655a187e214821"),
             index,
         ];
         for key in ours {

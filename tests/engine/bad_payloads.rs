@@ -82,7 +82,7 @@ fn check_bad_payloads(mode: &str) {
     assert_eq!(exhumed(&redis), bad);
     worker.stop();
     assert_eq!(worker.lines("a payload is no job").len(), bad.len(), "each is logged once");
-    assert_eq!((redis.keys("*list*"), worker.lines("panic").len()), (Vec::new(), 0));
+    assert_eq!((redis.job_keys(), worker.lines("panic").len()), (Vec::new(), 0));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_payload_above_the_size_limit_dies_with_its_exact_bytes_and_one_at_the_limit
     assert!(message.contains(&PAYLOAD_BYTES_MAX.to_string()), "{message}");
     assert_eq!(worker.lines("a payload is no job").len(), 1);
     worker.stop();
-    assert_eq!(redis.keys("*list*"), [""; 0]);
+    assert_eq!(redis.job_keys(), [""; 0]);
 }
 
 #[test]

@@ -146,5 +146,5 @@ fn two_jobs_of_equal_bytes_are_two_jobs() {
     wait_until("all have run", || redis.processed() == 7);
     worker.stop();
     assert_eq!((redis.processed(), redis.failures()), (7, 0));
-    assert_eq!(redis.keys("*list*"), [""; 0]);
+    assert_eq!(redis.job_keys(), [""; 0]);
 }

@@ -57,7 +57,7 @@ fn a_worker_that_waited_when_redis_went_away_is_woken_by_a_job_afterwards() {
     redis.push("a", &[r#"{"name":"Noop"}"#]);
     wait_until("it is woken again", || redis.processed() == 2);
     worker.stop();
-    assert_eq!(redis.keys("*list*"), [""; 0]);
+    assert_eq!(redis.job_keys(), [""; 0]);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_job_that_ran_through_an_outage_is_acked_after_it() {
     redis.start_again();
     wait_until("the job is acked", || redis.processed() == 1);
     worker.stop();
-    assert_eq!((redis.processed(), redis.keys("*list*")), (1, Vec::new()));
+    assert_eq!((redis.processed(), redis.job_keys()), (1, Vec::new()));
 }
 
 #[test]

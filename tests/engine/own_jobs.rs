@@ -7,11 +7,11 @@ use crate::harness::redis::{DEAD, RETRIES};
 use crate::harness::wait::wait_until;
 use crate::harness::{Redis, Worker, json};
 
-/// `examples/misbehaving_jobs.rs`, which cargo builds with the tests.
-fn program() -> PathBuf {
+/// An example's program, which cargo builds with the tests.
+pub(crate) fn example(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
-    let program = tests.parent().unwrap().parent().unwrap().join("examples/misbehaving_jobs");
-    assert!(program.exists(), "{} is missing: cargo build --example misbehaving_jobs", program.display());
+    let program = tests.parent().unwrap().parent().unwrap().join("examples").join(name);
+    assert!(program.exists(), "{} is missing: cargo build --example {name}", program.display());
     program
 }
 
@@ -33,7 +33,7 @@ fn a_panic_anywhere_ends_its_job_and_nothing_else() {
         }
     }
     // One slot: a slot that a panic kept would end it all.
-    let mut worker = Worker::launch_program(&program(), &redis.url(), &["-c", "1"]);
+    let mut worker = Worker::launch_program(&example("misbehaving_jobs"), &redis.url(), &["-c", "1"]);
     wait_until("all have run", || redis.processed() == 24);
     assert_eq!((redis.failures(), redis.count(DEAD)), (12, 12));
     for (payload, _) in redis.set(DEAD) {
@@ -54,7 +54,7 @@ fn a_panic_anywhere_ends_its_job_and_nothing_else() {
 fn a_panic_with_retries_left_is_retried() {
     let redis = Redis::start();
     redis.push("default", &[r#"{"name":"PanicAfterAwait","args":[],"retries":2,"jid":"p"}"#]);
-    let mut worker = Worker::launch_program(&program(), &redis.url(), &[]);
+    let mut worker = Worker::launch_program(&example("misbehaving_jobs"), &redis.url(), &[]);
     wait_until("it waits for its retry", || redis.count(RETRIES) == 1);
     let job = json(&redis.set(RETRIES)[0].0);
     assert_eq!((&job["attempt"], &job["error_class"]), (&1.into(), &"JigglerUring::Panic".into()));

@@ -59,7 +59,7 @@ fn deaths(worker: &Worker) -> Vec<String> {
 fn stop_clean(redis: &Redis, worker: &mut Worker) {
     wait_until("nothing is in flight", || lists_in_flight(redis).is_empty());
     worker.stop();
-    assert_eq!(redis.keys("*list*"), [""; 0]);
+    assert_eq!(redis.job_keys(), [""; 0]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use jiggler_uring::limits::LEASE;
 use jiggler_uring::resp::blocking::BlockingConnection;
 use jiggler_uring::resp::{RedisUrl, Requests};
-use jiggler_uring::store::recovery::{self, Reaped};
+use jiggler_uring::store::recovery::{self, Reaped, ReapedJobs};
 use jiggler_uring::store::scripts::{self, Scripts};
 use jiggler_uring::store::turn::QueueKeys;
 
@@ -207,7 +207,8 @@ fn a_lease_that_was_renewed_after_it_was_found_over_protects_its_jobs() {
     assert_eq!((redis.keys("*"), redis.queue("q").len()), (before, 0), "nothing was touched");
     // The other way round: over, it is reaped once, and whoever comes second finds nothing.
     redis.run(&["ZADD", LEASES, "1000", &process.member]);
-    assert_eq!(reap(&process.member), (Reaped::Jobs(2), 1));
+    let reaped = ReapedJobs { back: 2, ..ReapedJobs::default() };
+    assert_eq!(reap(&process.member), (Reaped::Jobs(reaped), 1));
     assert_eq!(reap(&process.member), (Reaped::Gone, 0));
     assert_eq!(redis.queue("q"), [sleeper(0, 1.0), sleeper(1, 1.0)]);
 }

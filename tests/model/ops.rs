@@ -21,7 +21,7 @@ pub(crate) enum Step {
     Wait { shard: usize, queue: usize, seen: bool },
     /// A shard hands back what it has not run.
     HandBack { shard: usize },
-    /// A shard loses its connection between two calls.
+    /// A shard loses its connection, with calls in it that Redis gets later.
     Reconnect { shard: usize },
     /// A process is killed; what it had in flight stays there. Another takes its place.
     Crash { shard: usize },

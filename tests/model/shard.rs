@@ -102,6 +102,11 @@ impl Shard {
         self.next_number
     }
 
+    /// The highest number given out.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.next_number
+    }
+
     pub(crate) fn take_in(&mut self, queue: usize, name: BatchName, jobs: Vec<(Tenure, Bytes)>) {
         let jobs: Vec<Job> =
             jobs.into_iter().map(|(tenure, raw)| Job { tenure, raw, state: State::Open }).collect();

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use jiggler_uring::resp::blocking::BlockingConnection;
-use jiggler_uring::resp::{Reply, Requests, Value};
+use jiggler_uring::resp::{Reply, Requests};
 use jiggler_uring::store::flight::{self, Known};
 use jiggler_uring::store::scripts::{Script, Scripts};
 use jiggler_uring::store::turn::{BatchName, Destination, Turn, TurnReply};
@@ -26,7 +26,7 @@ pub(crate) type Verdict = Result<(), String>;
 
 pub(crate) struct World<'a> {
     pub(crate) conn: &'a mut BlockingConnection,
-    scripts: Scripts,
+    pub(super) scripts: Scripts,
     mutation: Option<Mutation>,
     pub(crate) queues: Vec<String>,
     pub(crate) shards: Vec<Shard>,
@@ -101,7 +101,7 @@ impl<'a> World<'a> {
                 self.shards[shard % shards].give_up();
                 self.sync(shard % shards, true)?;
             }
-            Step::Reconnect { shard } => self.resume(shard % shards, None)?,
+            Step::Reconnect { shard } => self.reconnect(shard % shards)?,
             Step::Crash { shard } => self.replace(shard % shards),
             Step::Fence { shard } => self.fence(shard % shards)?,
         }
@@ -184,33 +184,27 @@ impl<'a> World<'a> {
         ensure(count <= 1 || bytes <= budget, || format!("a batch of {count} jobs has {bytes} bytes"))
     }
 
-    /// The call is answered with that error and changes nothing.
-    fn refused(&mut self, requests: &Requests, code: &str) -> Verdict {
-        let before = Database::read(self.conn);
-        let reply = self.conn.call(requests).map_err(|error| error.to_string())?;
-        for reply in &reply {
-            let refused = matches!(reply.value(), Value::Error(error) if error.to_owned().code() == code);
-            ensure(refused, || format!("answered {reply:?} instead of {code}"))?;
-        }
-        let after = Database::read(self.conn);
-        ensure(before == after, || format!("refused with {code}, it changed\n{before:?}to\n{after:?}"))
-    }
-
     /// A new connection after a loss: as `shard::link::resume` does it, each call twice, as if its reply were lost.
-    fn resume(&mut self, at: usize, lost: Option<(u64, bool, Report)>) -> Verdict {
-        if let Some((number, has_run, report)) = lost {
-            // Twice: its own reply may be lost too, and must then not change the answer.
-            for _ in 0..2 {
-                let mut requests = Requests::new();
-                flight::resume(&self.scripts, self.shards[at].home(), number, &mut requests);
-                let answer = self.conn.call_one(&requests).and_then(|reply| reply.as_integer());
-                ensure(answer.as_ref().is_ok_and(|last| (*last >= number.cast_signed()) == has_run), || {
-                    format!("resume answered {answer:?} of a turn that has run: {has_run}")
-                })?;
-            }
-            if !has_run {
-                self.shards[at].report.again(report);
-            }
+    pub(super) fn resume(&mut self, at: usize, lost: Option<(u64, bool, Report)>) -> Verdict {
+        // Twice: its own reply may be lost too, and must then not change the answer.
+        for _ in 0..2 {
+            let mut requests = Requests::new();
+            let shard = &self.shards[at];
+            flight::resume(&self.scripts, shard.home(), shard.last_number(), &mut requests);
+            let answer = self.conn.call_one(&requests).and_then(|reply| reply.as_integer());
+            let right = |last: i64| match &lost {
+                Some((number, has_run, _)) => (last >= number.cast_signed()) == *has_run,
+                None => true,
+            };
+            ensure(answer.as_ref().is_ok_and(|last| right(*last)), || {
+                format!(
+                    "resume answered {answer:?}, but of the lost turn: {:?}",
+                    lost.as_ref().map(|lost| lost.1)
+                )
+            })?;
+        }
+        if let Some((_, false, report)) = lost {
+            self.shards[at].report.again(report);
         }
         for queue in 0..self.queues.len() {
             let mut requests = Requests::new();
@@ -247,11 +241,12 @@ impl<'a> World<'a> {
     }
 
     fn reconcile(&mut self, at: usize, queue: usize, name: BatchName, knowledge: &Knowledge) -> Verdict {
-        let shard = &self.shards[at];
+        let shard = &mut self.shards[at];
         let (list, batch) = (keys::queue(&self.queues[queue]), shard.key(queue, name));
+        let number = shard.fresh_number();
         let mut requests = Requests::new();
         let keys = (shard.home(), shard.queue(queue));
-        flight::reconcile(&self.scripts, keys.0, keys.1, name, &knowledge.known, &mut requests);
+        flight::reconcile(&self.scripts, number, keys.0, keys.1, name, &knowledge.known, &mut requests);
         let before = Database::read(self.conn);
         let reply = self.conn.call_one(&requests).map_err(|error| format!("reconcile failed: {error}"))?;
         let after = Database::read(self.conn);
@@ -301,35 +296,7 @@ impl<'a> World<'a> {
         self.reconcile_known(at, queue, BatchName::Wait)
     }
 
-    /// A reaper takes the home index away and leaves a mark: from then on nothing the shard says changes anything.
-    fn fence(&mut self, at: usize) -> Verdict {
-        let home = self.shards[at].home().index.clone();
-        one(self.conn, &[b"DEL", &home]);
-        one(self.conn, &[b"SET", &home, b"taken over"]);
-        let shard = &mut self.shards[at];
-        let (number, report) = (shard.fresh_number(), std::mem::take(&mut shard.report));
-        let order: Vec<usize> = (0..self.queues.len()).collect();
-        let mut requests = Requests::new();
-        let turn = Turn { number, wanted: 5, order: &order, settled: &report.settlement, now: 2e9 };
-        shard.context.write(&self.scripts, &turn, &mut requests);
-        for asked in [0, 1, number, u64::from(u32::MAX)] {
-            flight::resume(&self.scripts, shard.home(), asked, &mut requests);
-        }
-        let nothing = Known::default();
-        for queue in order {
-            let keys = shard.queue(queue);
-            flight::reconcile(&self.scripts, shard.home(), keys, BatchName::Wait, &nothing, &mut requests);
-        }
-        for (queue, name) in shard.batches() {
-            let keys = shard.queue(queue);
-            flight::reconcile(&self.scripts, shard.home(), keys, name, &nothing, &mut requests);
-        }
-        self.refused(&requests, "FENCED")?;
-        self.replace(at);
-        Ok(())
-    }
-
-    fn replace(&mut self, at: usize) {
+    pub(super) fn replace(&mut self, at: usize) {
         self.shards[at] = Shard::new(self.shards_made, &self.queues);
         self.shards_made += 1;
     }
@@ -372,8 +339,11 @@ impl<'a> World<'a> {
         for at in 0..self.shards.len() {
             self.turn(at, 0, 0, Fate::Seen)?;
             let mut requests = Requests::new();
-            flight::forget(&self.shards[at].context.queues, &mut requests);
-            self.conn.call_one(&requests).map_err(|error| error.to_string())?;
+            let number = self.shards[at].fresh_number();
+            flight::leave(&self.scripts, number, &self.shards[at].context.queues, true, &mut requests);
+            let back = self.conn.call_one(&requests).and_then(|reply| reply.as_integer());
+            ensure(back.as_ref().is_ok_and(|count| *count == 0), || format!("leave answered {back:?}"))?;
+            self.refused(&requests, "FENCED")?;
         }
         oracle::check(self)?;
         oracle::nothing_left(self)

@@ -1,6 +1,6 @@
--- Bury the oldest payload of a shard's oversize list: it is larger than any handler gets.
+-- Bury the oldest payload of a list: of a shard's oversize list, larger than any handler gets, or of a dead shard's poison.
 --
--- KEYS  1 oversize list ('<index>:o')   2 dead set   3 failures counter
+-- KEYS  1 oversize list ('<index>:o') or poison list ('<index>:p')   2 dead set   3 failures counter
 -- ARGV  1 size of the payload as it was read   2 score   3 dead entry   4 dead set cutoff score   5 dead set size
 -- Returns 1, or 0 if the list's oldest payload is not of that size (it was buried already).
 local job = redis.call('LINDEX', KEYS[1], 0)

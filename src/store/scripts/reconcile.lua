@@ -3,17 +3,25 @@
 -- waited too long. Safe to repeat.
 --
 -- KEYS  1 queue list   2 in-flight index of that queue   3 batch list   4 home index of the shard
--- ARGV  1 batch name   2 count of payloads to keep, then these, then the count of settled payloads, then these
+-- ARGV  1 batch name   2 number of the call, of the same series as those of turns
+--       3 count of payloads to keep, then these, then the count of settled payloads, then these
 -- Equal payloads are interchangeable; each occurrence counts once.
 -- What is handed back goes to the right end of the queue in its old order: it is taken next.
 --
 -- Returns the number of jobs handed back.
 -- Errors: 'FENCED ...' as for a turn.
-if type(redis.pcall('HGET', KEYS[4], 't')) == 'table' then
+--         'STALE ...'  a later turn has run, or its shard has resumed over another connection: what this call knows is out of
+--         date, and jobs that came to a wait list since would be handed back while they run. Nothing was changed.
+local marks = redis.pcall('HMGET', KEYS[4], 't', 'b')
+if marks.err then
   return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
 end
+local last = math.max(tonumber(marks[1] or 0), tonumber(marks[2] or 0))
+if last >= tonumber(ARGV[2]) then
+  return redis.error_reply('STALE call ' .. ARGV[2] .. ' comes after ' .. last)
+end
 
-local at = 2
+local at = 3
 local function multiset()
   local counts = {}
   local last = at + tonumber(ARGV[at])

@@ -1,18 +1,19 @@
--- Ask, over a new connection, which turn ran last, and let none up to the given one run any more. Safe to repeat: the reply
--- to this may be lost like any other.
+-- Ask, over a new connection, which turn ran last, and let no call up to the given number run any more: what may still lie in
+-- a connection that was given up. Safe to repeat: the reply to this may be lost like any other.
 --
--- KEYS  1 home index of the shard: 't' is the number of the last turn that ran, 'b' bars turns up to that number
--- ARGV  1 number of the newest turn whose reply was lost; 0 if none was
+-- KEYS  1 home index of the shard: 't' is the number of the last turn that ran, 'b' bars calls up to that number
+-- ARGV  1 highest number that the shard has given to a turn or another call; 0 if it has called nothing yet
 -- Returns the number of the last turn that has run, 0 if none has. Those after it, up to ARGV[1], never will.
 -- Errors: 'FENCED ...' as for a turn.
 local marks = redis.pcall('HMGET', KEYS[1], 't', 'b')
 if marks.err then
   return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
 end
-if tonumber(ARGV[1]) > tonumber(marks[2] or 0) then
+local last = tonumber(marks[1] or 0)
+if tonumber(ARGV[1]) > math.max(last, tonumber(marks[2] or 0)) then
   -- First a write that needs no memory: after it a script may go on where `maxmemory` is reached. Without this answer there
   -- is no turn, without turns no ack, and acks are what gives memory back.
   redis.call('HDEL', KEYS[1], 'b')
   redis.call('HSET', KEYS[1], 'b', ARGV[1])
 end
-return tonumber(marks[1] or 0)
+return last

@@ -20,14 +20,14 @@ local marks = redis.pcall('HMGET', home, 't', 'b')
 if marks.err then
   return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
 end
--- 't' is the last turn that ran, 'b' the last one that resume.lua gave up.
+-- 't' is the last turn that ran, 'b' the last call that resume.lua gave up.
 local last = math.max(tonumber(marks[1] or 0), tonumber(marks[2] or 0))
 if last >= tonumber(ARGV[1]) then
   return redis.error_reply('STALE turn ' .. ARGV[1] .. ' comes after turn ' .. last)
 end
--- The bar is of no use any more. This comes first for another reason too: a script that began with a write that needs no
--- memory may go on where `maxmemory` is reached, and acks are what gives memory back.
-redis.call('HDEL', home, 'b')
+-- A field that is never there: a script that began with a write that needs no memory may go on where `maxmemory` is reached,
+-- and acks are what gives memory back.
+redis.call('HDEL', home, '-')
 
 local at = 11
 local buried = false

@@ -138,6 +138,14 @@ impl Redis {
         keys
     }
 
+    /// Keys of queues, and of jobs in flight with their indexes; fences are none of these.
+    #[track_caller]
+    pub(crate) fn job_keys(&self) -> Vec<String> {
+        let mut keys = self.keys("*list*");
+        keys.retain(|key| !matches!(self.run(&["TYPE", key]).value(), Value::Simple(b"string")));
+        keys
+    }
+
     /// Pushes payloads as producers do, the first to be taken first.
     #[track_caller]
     pub(crate) fn push<P: AsRef<[u8]>>(&self, queue: &str, payloads: &[P]) {

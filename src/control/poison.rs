@@ -1,0 +1,176 @@
+//! Jobs that were in flight in one process after another that died (P4): suspects are let go one by one, poison is buried.
+//!
+//! Which is which has been decided in the script that reaped (`reap.lua`), and each lies in a list of its dead shard. Every
+//! step here is atomic, and several reapers may take them in turns.
+
+use std::time::{Duration, Instant};
+
+use glommio::timer::Timer;
+
+use super::Control;
+use super::link::ControlLink;
+use super::reaper::Remains;
+use crate::job::failure::CLASS_POISON;
+use crate::job::{
+    BadPayload, Course, DeadJob, ErrorInfo, FailureTimes, Fate, Parser, Plan, bury_unparsable, decide,
+};
+use crate::limits::{RECOVERIES_MAX, SUSPECT_PAUSE_MAX, SUSPECTS_PER_CALL_MAX, SUSPECTS_TIME_MAX};
+use crate::mesh::ToShard;
+use crate::resp::{Error, Reply, Value};
+use crate::store::flight::Burial;
+use crate::store::recovery;
+use crate::store::turn::QueueKeys;
+use crate::time::unix_now;
+
+/// Puts the suspects back into their queues, with pauses between them. Whether that is done; if not, because nobody takes
+/// those that wait, or it takes too long for other dead processes, it is gone on with at the next renewal of the lease.
+pub(super) async fn free_suspects(link: &mut ControlLink, remains: &Remains) -> Result<bool, Error> {
+    let Some((at_once, pause)) = pace(remains.jobs.suspects) else { return Ok(true) };
+    let begun = Instant::now();
+    for queue in &remains.queues {
+        loop {
+            let replies = link
+                .call(|scripts, requests| recovery::free_suspects(scripts, queue, at_once, requests))
+                .await?;
+            match replies.first().map(recovery::read_freed).transpose()?.flatten() {
+                Some(0) => break,
+                _ if begun.elapsed() >= SUSPECTS_TIME_MAX => return Ok(false),
+                _ => Timer::new(pause).await,
+            };
+        }
+    }
+    Ok(true)
+}
+
+/// How many suspects are freed at once, and how long the pause after them is. `None`: there are none.
+fn pace(suspects: u64) -> Option<(usize, Duration)> {
+    let each =
+        SUSPECTS_TIME_MAX.checked_div(u32::try_from(suspects).unwrap_or(u32::MAX))?.min(SUSPECT_PAUSE_MAX);
+    let tick = Duration::from_millis(1);
+    if each >= tick {
+        return Some((1, each));
+    }
+    let at_once = usize::try_from(tick.as_nanos().div_ceil(each.as_nanos().max(1))).unwrap_or(usize::MAX);
+    Some((at_once.min(SUSPECTS_PER_CALL_MAX), tick))
+}
+
+/// Buries what was recovered too often, and tells the death hooks of this process.
+pub(super) async fn bury(control: &Control, link: &mut ControlLink, remains: &Remains) -> Result<(), Error> {
+    if remains.jobs.poison == 0 {
+        return Ok(());
+    }
+    let mut parser = Parser::new();
+    for queue in &remains.queues {
+        loop {
+            let replies = link.call(|_, requests| recovery::read_poison(queue, requests)).await?;
+            let Some(Value::Bulk(raw)) = replies.first().map(Reply::value) else { break };
+            let now = unix_now();
+            let (entry, dead) = entry(&mut parser, raw, queue, now);
+            let burial = Burial {
+                bytes: raw.len(),
+                entry: &entry,
+                now,
+                cutoff: now - control.options.dead_timeout.as_secs_f64(),
+                dead_jobs_max: control.options.dead_jobs_max,
+            };
+            let replies = link
+                .call(|scripts, requests| recovery::bury_poison(scripts, queue, &burial, requests))
+                .await?;
+            if replies.first().map(Reply::as_integer).transpose()? == Some(1) {
+                announce(control, dead);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The entry of a poisonous job in the dead set: what a job has that died at its last attempt. Bytes that are no job (it
+/// was in flight, so a shard might have parsed it, or not) are buried as such.
+fn entry(parser: &mut Parser, raw: &[u8], queue: &QueueKeys, now: f64) -> (Vec<u8>, DeadJob) {
+    let queue = &*queue.name;
+    let message = format!(
+        "in flight when its process died, {} times within 3 days: not recovered again; retry it by hand once \
+         it cannot harm",
+        RECOVERIES_MAX + 1
+    );
+    let error = ErrorInfo::new(CLASS_POISON, message);
+    let mut dead = DeadJob {
+        name: String::new(),
+        jid: String::new(),
+        queue: queue.to_owned(),
+        error_class: error.class.clone().into_owned(),
+        error_message: error.stored_message().to_owned(),
+    };
+    let reason = match parser.parse(raw) {
+        Ok(parsed) => {
+            parsed.name.clone_into(&mut dead.name);
+            parsed.jid.unwrap_or_default().clone_into(&mut dead.jid);
+            let plan = Plan { queue, retry_queue: queue, course: Course::Die };
+            match decide(raw, parsed.history, &plan, &error, FailureTimes::at(now)) {
+                Ok(Fate::Dead { payload, .. }) => return (payload, dead),
+                // A job that is to die dies; what was parsed can be amended. If not, its bytes are kept nevertheless.
+                other => BadPayload::NotJson { detail: format!("{other:?}") },
+            }
+        }
+        Err(reason) => reason,
+    };
+    (bury_unparsable(raw, &reason, queue, now), dead)
+}
+
+/// Says it in the log, and to the death hooks, which live on the shards.
+fn announce(control: &Control, dead: DeadJob) {
+    tracing::error!(
+        name = dead.name,
+        jid = dead.jid,
+        queue = dead.queue,
+        "a job goes to the dead set as poison: process after process died while it was in flight"
+    );
+    // Not waited for: a shard that does not listen, because a handler holds it, must not hold the reaper.
+    if let Some(shard) = control.shards.first()
+        && shard.try_send(ToShard::Died(Box::new(dead))).is_err()
+    {
+        tracing::warn!("the death hooks were not told: shard 0 does not listen");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    #[test]
+    fn suspects_are_apart_but_however_many_they_are_all_free_in_time() {
+        assert_eq!(pace(0), None);
+        assert_eq!(pace(1), Some((1, SUSPECT_PAUSE_MAX)));
+        assert_eq!(pace(100), Some((1, Duration::from_millis(40))));
+        for suspects in [4_001_u64, 10_000, 100_000] {
+            let (at_once, pause) = pace(suspects).unwrap();
+            let calls = suspects.div_ceil(at_once as u64);
+            assert!(pause * u32::try_from(calls).unwrap() <= SUSPECTS_TIME_MAX, "{suspects}");
+        }
+    }
+
+    #[test]
+    fn poison_is_buried_as_a_job_that_failed_for_good_with_its_bytes() {
+        let raw = br#"{"name":"N","args":[1.0e+21],"retries":5,"jid":"j","attempt":2,"x":1}"#;
+        let queue = QueueKeys::new("q", "0123456789ab", 0);
+        let (entry, dead) = entry(&mut Parser::new(), raw, &queue, 7.5);
+        let text = std::str::from_utf8(&entry).unwrap();
+        assert!(
+            text.starts_with(r#"{"name":"N","args":[1.0e+21],"retries":5,"jid":"j","attempt":2,"x":1,"#),
+            "{text}"
+        );
+        let read: Json = serde_json::from_str(text).unwrap();
+        assert_eq!((&read["error_class"], &read["started_at"]), (&json!(CLASS_POISON), &json!(7.5)));
+        assert!(read["error_message"].as_str().unwrap().contains("4 times"));
+        assert_eq!((&*dead.name, &*dead.jid, &*dead.queue), ("N", "j", "q"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_job_are_buried_with_their_reason() {
+        let queue = QueueKeys::new("q", "0123456789ab", 0);
+        let (entry, _) = entry(&mut Parser::new(), b"no json", &queue, 7.5);
+        assert_eq!(crate::job::bad::exhume(&entry).unwrap(), b"no json");
+    }
+}

@@ -1,0 +1,90 @@
+//! Bounds and defaults of what happens before the first job: options, checks at boot, the private Redis.
+
+use std::time::Duration;
+
+// ---------------------------------------------------------------------------------------------------------------
+// Options
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Most cores one process may be asked to use: the size of the kernel's own CPU mask (`cpu_set_t`).
+pub const CORES_MAX: usize = 1_024;
+
+/// Jobs in flight per core when `--concurrency` is not given. The gem's default for its one core.
+pub const CONCURRENCY_PER_CORE: usize = 10;
+
+/// Most jobs in flight per process. Each holds its payload and a task: 100,000 small ones are some 100 MB.
+pub const CONCURRENCY_MAX: usize = 100_000;
+
+/// How long a stop waits for running jobs. The gem's default; below the 30 s after which container runtimes kill.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Longest stop that may be asked for: a day. What runs longer should be split or handed back.
+pub const STOP_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Period of the heartbeat. The gem's default; its page calls a process outdated after twice this period.
+pub const STATS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Longest heartbeat period: the key lives 180 s longer, so a dead process is listed for an hour at most.
+pub const STATS_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+
+/// Mean period of the poller of the retry and scheduled sets. The gem's default.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Longest period of the poller: a due job should not wait longer than an hour.
+pub const POLL_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+
+/// Most entries the dead set may be asked to keep: at 1 KB each this is 10 GB of Redis memory.
+pub const DEAD_JOBS_CONFIGURED_MAX: u64 = 10_000_000;
+
+/// Longest time the dead set may be asked to keep an entry: ten years.
+pub const DEAD_TIMEOUT_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Largest configuration file in bytes. A real one has some hundred bytes; this refuses a wrong path early.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Longest name of an environment (`--environment`) in bytes: it is part of log lines.
+pub const ENVIRONMENT_BYTES_MAX: usize = 64;
+
+/// Most copies of one job that a single `enqueue --count` may push: ten million small jobs are some 2 GB in Redis.
+pub const ENQUEUE_COUNT_MAX: u64 = 10_000_000;
+
+/// Longest job name in bytes that `enqueue` accepts: names are part of log lines and of metrics.
+pub const JOB_NAME_BYTES_MAX: usize = 256;
+
+/// Longest delay that `enqueue --in` accepts: ten years. Redis scores are exact to the microsecond far beyond it.
+pub const ENQUEUE_DELAY_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Checks at boot
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Oldest kernel, as (major, minor): the io_uring operations of glommio are complete from 5.8 on.
+pub const KERNEL_MIN: (u32, u32) = (5, 8);
+
+/// First kernel that charges rings to the process's memory instead of to its locked memory.
+pub const KERNEL_WITHOUT_MEMLOCK: (u32, u32) = (5, 12);
+
+/// Locked memory glommio asks for before it makes an executor, on any kernel.
+pub const MEMLOCK_BYTES_MIN: u64 = 512 * 1024;
+
+/// Oldest Redis, as (major, minor): `LMOVE` and `BLMOVE` came with 6.2.
+pub const REDIS_MIN: (u32, u32) = (6, 2);
+
+// ---------------------------------------------------------------------------------------------------------------
+// The private Redis
+// ---------------------------------------------------------------------------------------------------------------
+
+/// How long a private Redis may take from its start, or from its last word that it is loading, to its first answer.
+pub const EMBEDDED_START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a private Redis may take to write its append-only file out and end.
+pub const EMBEDDED_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at a private Redis that starts or ends.
+pub const EMBEDDED_POLL_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long the look at 127.0.0.1:6379 may take; loopback answers or refuses within microseconds.
+pub const LOCAL_PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Lines of the private server's log that an error shows.
+pub const LOG_TAIL_LINES: usize = 8;

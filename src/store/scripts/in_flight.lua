@@ -1,0 +1,46 @@
+-- The in-flight jobs of one shard and queue, for the scripts that take all of them away. `store::scripts` puts this before them.
+--
+-- KEYS of these scripts, from `first` on: queue list, in-flight index, wait list, oversize list.
+
+-- Whether jobs can be pushed to the key: it is a list, or nothing yet.
+local function takes_jobs(key)
+  local kind = redis.call('TYPE', key).ok
+  return kind == 'list' or kind == 'none'
+end
+
+-- The lists in which jobs are in flight: batch lists, oldest first, then oversize list and wait list.
+local function in_flight(first)
+  local index, lists = KEYS[first + 1], {}
+  if redis.call('TYPE', index).ok == 'hash' then
+    local numbers = {}
+    for _, name in ipairs(redis.call('HKEYS', index)) do
+      if tonumber(name) then numbers[#numbers + 1] = tonumber(name) end
+    end
+    table.sort(numbers)
+    for i, number in ipairs(numbers) do lists[i] = string.format('%s:%d', index, number) end
+  end
+  for _, list in ipairs({KEYS[first + 3], KEYS[first + 2]}) do
+    if redis.call('TYPE', list).ok == 'list' then lists[#lists + 1] = list end
+  end
+  return lists
+end
+
+-- Jobs to the right end of their queue in their old order, the oldest to be taken next.
+local function put_back(queue, jobs)
+  for i = #jobs, 1, -1 do redis.call('RPUSH', queue, jobs[i]) end
+end
+
+-- Under which key a job's recoveries are counted.
+local function recoveries_key(queue, job)
+  local readable, parsed = pcall(cjson.decode, job)
+  local jid = readable and type(parsed) == 'table' and parsed.jid
+  if type(jid) ~= 'string' or jid == '' or #jid > 256 then jid = redis.sha1hex(job) end
+  return '{' .. queue .. '}:recoveries:' .. jid
+end
+
+-- A string where the shard expects a hash or a list: whatever it still tries, a turn or a blocking move, fails on it before
+-- anything has changed.
+local function fence(first, text, seconds)
+  redis.call('SET', KEYS[first + 1], text, 'EX', seconds)
+  redis.call('SET', KEYS[first + 2], text, 'EX', seconds)
+end
