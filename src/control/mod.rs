@@ -33,6 +33,7 @@ use crate::mesh::{ControlEnd, Ending, ToControl, ToShard};
 use crate::resp::RedisUrl;
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
+use crate::store::turn::QueueKeys;
 
 use reaper::Dead;
 use upkeep::Upkeep;
@@ -51,6 +52,8 @@ pub(crate) struct ControlOptions {
     pub(crate) heartbeat_key: String,
     /// The name under which a reaper finds its jobs.
     pub(crate) lease_member: String,
+    /// The keys of its first shard and queue, where a reaper would leave a fence.
+    pub(crate) home: QueueKeys,
     /// Time between two heartbeats.
     pub(crate) stats_interval: Duration,
     /// Longest time between two looks at the retry and scheduled sets; `None`: this process leaves them alone.
@@ -197,8 +200,12 @@ impl Control {
     /// Tells every shard the phase. A shard that is gone needs no telling.
     async fn tell_all(&self) {
         self.changed.raise();
+        self.send_all(&ToShard::Phase(self.phase.get())).await;
+    }
+
+    async fn send_all(&self, command: &ToShard) {
         for shard in &self.shards {
-            let _gone = shard.send(ToShard::Phase(self.phase.get())).await;
+            let _gone = shard.send(command.clone()).await;
         }
     }
 }

@@ -15,10 +15,11 @@ use super::link::ControlLink;
 use crate::limits::{
     CALL_TIMEOUT, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL, STOP_GRACE,
 };
+use crate::mesh::ToShard;
 use crate::resp::{Backoff, Error, RedisErrorKind, Requests};
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
-use crate::store::process;
+use crate::store::process::{self, Renewal};
 use crate::store::scripts::Scripts;
 use crate::time::unix_now;
 use crate::wire::heartbeat::HeartbeatValue;
@@ -147,7 +148,8 @@ impl Upkeep {
             if lease {
                 let length_ms = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
                 let names_max = control.dead.names_wanted();
-                process::renew_lease(scripts, &options.lease_member, length_ms, names_max, requests);
+                let (member, index) = (&options.lease_member, &options.home);
+                process::renew_lease(scripts, member, index, length_ms, names_max, requests);
             }
             let ttl_s = (options.stats_interval + HEARTBEAT_TTL_EXTRA).as_secs();
             if heartbeat {
@@ -171,9 +173,13 @@ impl Upkeep {
         }
         let replies = link.call(write).await?;
         if let (true, Some(reply)) = (lease, replies.first()) {
-            let dead = process::read_lease(reply)?;
-            if !dead.is_empty() && now - *since >= LEASE {
-                control.dead.name(dead);
+            match process::read_lease(reply)? {
+                Renewal::Renewed { ended } if !ended.is_empty() && now - *since >= LEASE => {
+                    control.dead.name(ended);
+                }
+                Renewal::Renewed { .. } => {}
+                // A shard whose jobs run for long would learn of it only when the first of them ends.
+                Renewal::Fenced => control.send_all(&ToShard::LookForFence).await,
             }
         }
         if lease {

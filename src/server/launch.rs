@@ -20,8 +20,9 @@ use crate::mesh::{self, Ending, ShardEnd};
 use crate::resp::RedisUrl;
 use crate::shard::{self, ShardOptions};
 use crate::stats::ShardStats;
+use crate::store::turn::QueueKeys;
 use crate::time::unix_now;
-use crate::wire::keys;
+use crate::wire::{DEFAULT_QUEUE, keys};
 
 /// The process ran and did not end as it should.
 #[derive(Debug, Error)]
@@ -210,6 +211,7 @@ fn control_options(
         url: url.clone(),
         heartbeat_key,
         lease_member: keys::lease_member(uuid, shards.len(), &names),
+        home: QueueKeys::new(names.first().copied().unwrap_or(DEFAULT_QUEUE), uuid, 0),
         stats_interval: config.stats_interval,
         poll_interval: config.poller_enabled.then_some(config.poll_interval),
         timeout: config.timeout,

@@ -45,6 +45,10 @@ where
                                 shard.phase.set(phase);
                                 shard.work.raise();
                             }
+                            ToShard::LookForFence => {
+                                shard.must_turn.set(true);
+                                shard.work.raise();
+                            }
                             ToShard::Died(job) => shard.handlers.tell_of_death(&job),
                         }
                     }
@@ -221,7 +225,13 @@ impl Driver<'_> {
                 return Some(wanted);
             }
         }
-        if !self.sent.is_empty() || shard.settlement.borrow().is_empty() {
+        if !self.sent.is_empty() {
+            return None;
+        }
+        if shard.must_turn.take() {
+            return Some(0);
+        }
+        if shard.settlement.borrow().is_empty() {
             return None;
         }
         let waited =
@@ -370,26 +380,5 @@ impl Shard {
         let ended =
             self.settlement.borrow().ended() + sent.iter().map(|turn| turn.settled.ended()).sum::<u64>();
         unended + usize::try_from(ended).unwrap_or(usize::MAX)
-    }
-
-    /// The order in which a turn serves the queues: by priority, queues of equal priority taking turns to be first.
-    fn queue_order(&self, turn: u64, order: &mut Vec<usize>) {
-        order.clear();
-        let queues = &self.options.queues;
-        let mut start = 0;
-        while start < queues.len() {
-            let equals = queues[start..].iter().take_while(|queue| queue.1 == queues[start].1).count();
-            let first = usize::try_from(turn % equals as u64).unwrap_or(0);
-            order.extend((0..equals).map(|at| start + (first + at) % equals));
-            start += equals;
-        }
-    }
-
-    /// A queue that cannot be read: said once a process and queue, for it will be so again at each fetch.
-    fn complain(&self, queue: usize, error: &str) {
-        if self.complained.borrow_mut().insert(queue) {
-            let queue = &*self.queue(queue).name;
-            tracing::error!(queue, error, "this queue cannot be read; is its key a list?");
-        }
     }
 }

@@ -86,6 +86,8 @@ pub(super) struct Shard {
     pub(super) burying: RefCell<HashMap<usize, More>>,
     /// Queues whose errors were logged.
     pub(super) complained: RefCell<HashSet<usize>>,
+    /// A turn is to be made though there is nothing to report or to fetch.
+    pub(super) must_turn: Cell<bool>,
     /// The shard has asked Redis to end it: a fence that it meets from now on may be its own.
     pub(super) leaving: Cell<bool>,
     /// Calls may lie in a connection that was given up, and reach Redis later.
@@ -124,6 +126,7 @@ impl Shard {
             idle: Cell::new(false),
             burying: RefCell::default(),
             complained: RefCell::default(),
+            must_turn: Cell::new(false),
             leaving: Cell::new(false),
             lost_a_connection: Cell::new(false),
             next_id: Cell::new(1),
@@ -177,6 +180,27 @@ impl Shard {
         let batch = Rc::new(Batch::new(self.fresh_id(), queue, name, payloads, Instant::now()));
         self.live.borrow_mut().insert(batch.id, Rc::clone(&batch));
         self.ready.borrow_mut().push_back(batch);
+    }
+
+    /// The order in which a turn serves the queues: by priority, queues of equal priority taking turns to be first.
+    pub(super) fn queue_order(&self, turn: u64, order: &mut Vec<usize>) {
+        order.clear();
+        let queues = &self.options.queues;
+        let mut start = 0;
+        while start < queues.len() {
+            let equals = queues[start..].iter().take_while(|queue| queue.1 == queues[start].1).count();
+            let first = usize::try_from(turn % equals as u64).unwrap_or(0);
+            order.extend((0..equals).map(|at| start + (first + at) % equals));
+            start += equals;
+        }
+    }
+
+    /// A queue that cannot be read: said once a process and queue, for it will be so again at each fetch.
+    pub(super) fn complain(&self, queue: usize, error: &str) {
+        if self.complained.borrow_mut().insert(queue) {
+            let queue = &*self.queue(queue).name;
+            tracing::error!(queue, error, "this queue cannot be read; is its key a list?");
+        }
     }
 
     /// Publishes the gauges.

@@ -1,7 +1,8 @@
 //! What a process publishes of itself: heartbeat, lease, figures of its shards.
 
 use super::scripts::{Script, Scripts};
-use crate::resp::{Error, Reply, Requests};
+use super::turn::QueueKeys;
+use crate::resp::{Error, Reply, Requests, Value};
 use crate::wire::keys;
 
 /// Appends the question what the server is: the server section of `INFO`. The reply is its text.
@@ -27,27 +28,46 @@ pub fn figures(uuid: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
     heartbeat(&keys::process(uuid), value, ttl_s, requests);
 }
 
+/// How a lease was renewed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Renewal {
+    /// It was, and the leases of these members have ended. Those that are no text are left out: no process of ours writes
+    /// such.
+    Renewed {
+        /// The members, longest dead first.
+        ended: Vec<String>,
+    },
+    /// It was not: a reaper has taken over the jobs of this process.
+    Fenced,
+}
+
 /// Appends the renewal of a lease by Redis's clock, and the question whose lease has ended: at most `names_max` of them.
-/// [`read_lease`] reads the reply.
+/// `index` is an in-flight index of the process, where a reaper would have left a fence. [`read_lease`] reads the reply.
 pub fn renew_lease(
     scripts: &Scripts,
     member: &str,
+    index: &QueueKeys,
     length_ms: u64,
     names_max: usize,
     requests: &mut Requests,
 ) {
-    let mut command = scripts.begin(Script::Lease, 1, 3, requests);
-    command.arg(keys::LEASES.as_bytes()).arg(member.as_bytes()).arg_u64(length_ms).arg_u64(names_max as u64);
+    let mut command = scripts.begin(Script::Lease, 2, 3, requests);
+    command.arg(keys::LEASES.as_bytes()).arg(&index.index);
+    command.arg(member.as_bytes()).arg_u64(length_ms).arg_u64(names_max as u64);
 }
 
-/// The members whose lease has ended, from the reply to [`renew_lease`]. Those that are no text are left out: no process
-/// of ours writes such.
+/// Reads the reply to [`renew_lease`].
 ///
 /// # Errors
-/// If the reply is an error, or no array.
-pub fn read_lease(reply: &Reply) -> Result<Vec<String>, Error> {
-    let ended = reply.as_array()?.skip(1);
-    Ok(ended.filter_map(|member| String::from_utf8(member.as_bulk().ok()?.to_vec()).ok()).collect())
+/// If the reply is an error, or no array that begins with a number.
+pub fn read_lease(reply: &Reply) -> Result<Renewal, Error> {
+    let mut parts = reply.as_array()?;
+    let ends = parts.next().ok_or_else(|| reply.value().instead_of("the end of the lease"))?.as_integer()?;
+    if ends < 0 {
+        return Ok(Renewal::Fenced);
+    }
+    let text = |member: Value<'_>| String::from_utf8(member.as_bulk().ok()?.to_vec()).ok();
+    Ok(Renewal::Renewed { ended: parts.filter_map(text).collect() })
 }
 
 /// Appends the end of a process: its heartbeat and figures go, and its lease if a member is given: it holds no job. An

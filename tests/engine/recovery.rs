@@ -34,12 +34,13 @@ type Case = (&'static str, fn());
 
 #[test]
 fn what_the_dead_held_comes_back_and_the_paused_touch_nothing_of_it() {
-    let cases: [Case; 7] = [
+    let cases: [Case; 8] = [
         ("jobs of a killed process run in another within 30 s", one_of_two_is_killed),
         ("jobs of a process killed in mid-drain return in order", killed_in_mid_drain),
         ("a lone new process reaps after a whole lease and not earlier", killed_and_started_again),
         ("two reapers put back every list of every shard, each job once", two_reapers),
         ("a paused process acks nothing that others own", paused_with_running_jobs),
+        ("a paused process with every slot taken learns of it", paused_with_full_slots),
         ("a paused process drops its backlog and goes on", paused_in_mid_drain),
         ("a paused idle process goes on", paused_while_idle),
     ];
@@ -251,6 +252,25 @@ fn paused_with_running_jobs() {
     wait_until("it consumes again", || redis.queue("own").is_empty());
     wait_until("every job has run", || redis.processed() == 4);
     assert_eq!(redis.failures(), 0);
+    paused.stop();
+}
+
+fn paused_with_full_slots() {
+    let redis = Redis::start();
+    let reaper = Worker::start(&redis, &["-q", "elsewhere"]);
+    let mut paused = Worker::start(&redis, &["-q", "slow", "-c", "2"]);
+    let jobs: Vec<String> = (0..2).map(|n| sleeper(n, 600.0)).collect();
+    redis.push("slow", &jobs);
+    wait_until("the jobs run", || redis.queue("slow").is_empty());
+    paused.signal("STOP");
+    let old = uuid_of(&paused);
+    end_lease(&redis, &old);
+    wait_within(RECOVERY, "its jobs are back", || (!reaper.lines(REAPED).is_empty()).then_some(()));
+    paused.signal("CONT");
+    // Nothing of the shard's own would ask Redis anything for ten minutes.
+    assert_new_identity(&redis, &paused, &old);
+    assert!(redis.set(LEASES).iter().all(|(member, _)| !member.starts_with(&old)), "it took its lease again");
+    wait_until("it runs the jobs again", || redis.queue("slow").is_empty());
     paused.stop();
 }
 
