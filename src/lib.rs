@@ -46,7 +46,8 @@
 //!
 //! An idle shard does not poll: one connection per queue blocks in a move (`BLMOVE`) of one job into the shard's wait list.
 //! What a killed process held stays in its in-flight lists, under keys that its lease names: when the lease has ended, the
-//! reaper of a living process puts the jobs back into their queues and leaves a fence, in case the dead one wakes up.
+//! reaper of a living process puts the jobs back into their queues and leaves a fence, in case the dead one wakes up. What
+//! was in flight at four deaths is poison and goes to the dead set.
 //!
 //! # The process
 //!
@@ -69,17 +70,35 @@
 //! | 1 formats | [`job`] [`wire`] [`resp`]: codec, pipeline, url | bytes in, values out: no socket, no clock |
 //! | 0 base | [`limits`] [`time`] [`ids`] [`stats`] [`shutdown`] `event` | |
 //!
+//! # Promises
+//!
+//! The code names them by these numbers. Behind each: the plainest of the tests that fail without it, under `tests/`.
+//!
+//! - P1: At least once (the default): at every instant each accepted job is in a queue, in flight, in the retry,
+//!   scheduled or dead set. The ack comes last; nothing is acked that did not run. (tests/model.rs, protocol_model.rs,
+//!   chaos.rs, engine/crash.rs)
+//! - P2: At most once (`--mode at-most-once`): a job starts at most once, crash or not. (engine/crash.rs, chaos.rs)
+//! - P3: A killed process's jobs run again within 30 s. A busy process, or one whose Redis was away, never loses its
+//!   lease. (engine/recovery.rs, heartbeat.rs)
+//! - P4: A job that takes its process down is recovered three times; then it goes to the dead set as poison.
+//!   (engine/poison.rs, reap.rs)
+//! - P5: After any outage of Redis every shard consumes again by itself: one log line when it begins, one when it ends.
+//!   (engine/outage.rs, refusals.rs, failover.rs, loading.rs)
+//! - P6: SIGTERM and SIGINT: fetch no more, hand back what has not started, wait `--timeout` for the rest, hand back
+//!   what is left, exit 0; a second signal: at once. SIGTSTP: quiet. (engine/stop.rs)
+//! - P7: A handler's panic ends its job and nothing else. (engine/own_jobs.rs)
+//! - P8: A job that cannot start within milliseconds is not held unstarted by a shard. (engine/queues.rs, stop.rs)
+//! - P9: What Ruby programs read stays right: summary, heartbeat, retry and dead entries, counters. (golden.rs,
+//!   engine/heartbeat.rs)
+//!
 //! # Invariants
 //!
-//! - At least once: at every instant each accepted job is in a queue, in flight, in the retry, scheduled or dead set. The
-//!   ack is the last step; nothing is acked that did not run.
 //! - Payload bytes are never re-serialised: what is retried or buried keeps its arguments, unknown fields and order.
 //! - No lock is shared between cores; no state either, but counters that one core writes ([`stats`]).
 //! - No job code can delay the lease: control runs none.
 //! - No read on a live connection is raced or dropped; to stop one, its socket is shut down.
 //! - Nothing is polled: a wait is a blocking command, a timer or an event.
 //! - Every buffer, batch, queue and reply has a bound in [`limits`].
-//! - A panic of a handler ends its job and nothing else.
 //! - A password is in no log line, error, heartbeat or connection name.
 //!
 //! # Known weaknesses of this version
