@@ -145,7 +145,6 @@ mod tests {
         check_whole(b"+123456789\r\n");
         check_whole(b"+1234567890\r\n");
         check_whole(b"-1234567890\r\n");
-        check_whole(b"+123456789\r\r\n");
         check_error(b"+12345678901\r\n", &DecodeError::LineTooLong { bytes_max: 10 });
         check_error(b"-12345678901", &DecodeError::LineTooLong { bytes_max: 10 });
     }
@@ -218,6 +217,19 @@ mod tests {
         let endless = [b":".to_vec(), vec![b'1'; 1000]].concat();
         assert!(matches!(decode(SMALL, &endless), Err(DecodeError::BadNumber { kind: ':', text })
             if text.len() == REPLY_NUMBER_BYTES_MAX));
+    }
+
+    #[test]
+    fn a_carriage_return_without_a_line_feed_is_refused_at_the_next_byte() {
+        for kind in *b"+-:$*" {
+            for after in [b'x', b'\r', 0xf3] {
+                let bytes = [kind, b'1', b'\r', after];
+                check_error(&bytes, &DecodeError::BareReturn { byte: after });
+                assert_eq!(decode(SMALL, &bytes[..3]), Ok(None), "the line feed may be yet to come");
+            }
+        }
+        check_error(b"+1234567890\rx", &DecodeError::BareReturn { byte: b'x' });
+        check_error(b"+12345678901\rx", &DecodeError::LineTooLong { bytes_max: 10 });
     }
 
     #[test]

@@ -61,6 +61,12 @@ pub enum DecodeError {
         /// The length the string announced.
         bytes: usize,
     },
+    /// A carriage return in a line is not followed by a line feed: no server writes that.
+    #[error("a carriage return in a reply is followed by byte 0x{byte:02x} instead of a line feed")]
+    BareReturn {
+        /// The byte after it.
+        byte: u8,
+    },
     /// A simple string or error is too long.
     #[error("a line in a reply is longer than {bytes_max} bytes")]
     LineTooLong {
@@ -189,13 +195,20 @@ impl Scanner {
         let from = self.line_from.max(start);
         // No further than a line may reach, so that a line without end costs no more than a line.
         let to = buffer.len().min(start.saturating_add(line_bytes_max).saturating_add(2));
-        let found = buffer.get(from..to).and_then(|rest| rest.windows(2).position(|pair| pair == b"\r\n"));
-        if let Some(offset) = found {
-            check_size(from + offset + 2, limits)?;
-            return Ok(Some(from + offset));
+        let found = buffer.get(from..to).and_then(|rest| rest.iter().position(|byte| *byte == b'\r'));
+        // The last byte may be the first half of a line end; any other must be followed by the second at once, or what
+        // breaks the stream between the two would look like a line that is not over yet until the call is late.
+        if let Some((offset, after)) =
+            found.and_then(|at| Some((from + at, *buffer[..to].get(from + at + 1)?)))
+        {
+            check_size(offset + 2, limits)?;
+            return if after == b'\n' {
+                Ok(Some(offset))
+            } else {
+                Err(DecodeError::BareReturn { byte: after })
+            };
         }
         check_size(to, limits)?;
-        // The last byte may be the first half of a line end.
         let line_bytes = to.saturating_sub(start);
         let half_end = usize::from(buffer[..to].ends_with(b"\r") && line_bytes > 0);
         if line_bytes - half_end > line_bytes_max {

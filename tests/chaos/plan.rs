@@ -214,10 +214,6 @@ impl Plan {
                 let then = if way == Way::Replies && random.bool() { Then::Garble } else { Then::Cut };
                 let most = if random.bool() { 200 } else { 20_000 };
                 self.steps.push((at, Step::After(place, way, random.usize(0..most), then)));
-                if then == Then::Garble {
-                    // Between the two bytes of a line end it looks like a line that is not over yet.
-                    self.silence[place] += CALL_TIMEOUT;
-                }
                 at
             }
         }
