@@ -10,6 +10,8 @@
     reason = "helpers fail the test they stand in; clippy sees only the functions with #[test]"
 )]
 
+#[path = "support/fault_proxy.rs"]
+mod fault_proxy;
 #[path = "engine/harness/mod.rs"]
 mod harness;
 
@@ -19,6 +21,8 @@ mod bad_payloads;
 mod command_line;
 #[path = "engine/crash.rs"]
 mod crash;
+#[path = "engine/failover.rs"]
+mod failover;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/fleet.rs"]
@@ -29,6 +33,8 @@ mod heartbeat;
 mod idle;
 #[path = "engine/jobs.rs"]
 mod jobs;
+#[path = "engine/loading.rs"]
+mod loading;
 #[path = "engine/outage.rs"]
 mod outage;
 #[path = "engine/own_jobs.rs"]

@@ -23,7 +23,9 @@ impl ControlLink {
         let mut conn = Connection::open(&control.options.url, &options).await?;
         let mut requests = Requests::new();
         scripts::load(&mut requests);
-        let replies = conn.call(&requests).await?;
+        let replies = conn.call(&requests).await?.into_iter().map(Reply::into_result);
+        // An error is shown as what it is: LOADING, READONLY, NOPERM.
+        let replies = replies.collect::<Result<Vec<_>, _>>()?;
         let scripts = Scripts::from_replies(&replies)
             .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })?;
         Ok(Self { conn, scripts })

@@ -85,6 +85,9 @@ struct Control {
     asked: Cell<bool>,
     /// Whether the shards have ended, and all of them clean.
     ended: Cell<Option<bool>>,
+    /// How often upkeep lost its connection. Over one that is older than the last time nothing is asked any more: a replica
+    /// that was the primary goes on answering what only reads.
+    losses: Cell<u64>,
     /// Processes whose jobs wait to be put back.
     dead: Dead,
     /// Wakes upkeep when the phase changes or the shards have ended.
@@ -113,6 +116,7 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
         phase: Cell::new(Phase::Running),
         asked: Cell::new(false),
         ended: Cell::new(None),
+        losses: Cell::new(0),
         dead: Dead::default(),
         changed: Event::default(),
         shards,

@@ -20,10 +20,15 @@ use crate::store::recovery::{self, Due};
 /// Polls until it is dropped.
 pub(super) async fn run(control: Rc<Control>, poll_interval: Duration) {
     let mut link = None;
+    let mut losses = control.losses.get();
     let mut backoff = Backoff::new(u64::from(std::process::id()));
     let mut random = fastrand::Rng::new();
     let mut outage: Option<Instant> = None;
     loop {
+        if losses != control.losses.get() {
+            losses = control.losses.get();
+            link = None;
+        }
         let pause = if !control.phase.get().fetches() {
             poll_interval
         } else {

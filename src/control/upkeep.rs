@@ -123,6 +123,7 @@ impl Upkeep {
             }
             Err(error) => {
                 self.link = None;
+                self.control.losses.set(self.control.losses.get() + 1);
                 if self.outage.is_none() {
                     self.outage = Some(Instant::now());
                     tracing::error!(%error, "redis is gone for the heartbeat; trying again");

@@ -144,6 +144,8 @@ async fn attempt(
         stop::hand_back_given_up(shard, &mut link).await.map_err(|error| (error, false))?;
     }
     if resumed {
+        // A waiter may still be blocked in a server that has vanished, or that is not ours any more.
+        stop::unblock_waiters(shard, &mut link).await.map_err(|error| (error, false))?;
         // A reply that was lost may have told of payloads too large to fetch.
         (0..shard.turns.queues.len()).for_each(|queue| oversize::bury(shard, queue));
     }

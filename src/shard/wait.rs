@@ -23,7 +23,9 @@ use glommio::timer::Timer;
 use super::state::Shard;
 use crate::event::Event;
 use crate::limits::{CALL_TIMEOUT, WAIT_CHUNK_BYTES, WAIT_ERROR_PAUSE};
-use crate::resp::{Backoff, ConnOptions, Connection, Error, Reply, ReplyLimits, Requests, Stopper, Value};
+use crate::resp::{
+    Backoff, ConnOptions, Connection, Error, RedisErrorKind, Reply, ReplyLimits, Requests, Stopper, Value,
+};
 use crate::store::flight;
 use crate::store::turn::BatchName;
 
@@ -125,7 +127,7 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
             Err(error) => {
                 tracing::debug!(shard = shard.options.shard, queue = %shard.queue(waiter.at).name, %error, "waiting failed");
                 let lost = !matches!(error, Error::Redis(_));
-                if lost {
+                if lost || serves_no_more(&error) {
                     conn = None;
                     shard.lost_a_connection.set(true);
                 }
@@ -140,6 +142,22 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
             }
         }
     }
+}
+
+/// Whether Redis answers, and this server is none to wait at: it became a replica, for example, and the address leads to
+/// another one by now. Over the old connection it would go on refusing for ever.
+fn serves_no_more(error: &Error) -> bool {
+    let Error::Redis(error) = error else { return false };
+    matches!(
+        error.kind(),
+        RedisErrorKind::Readonly
+            | RedisErrorKind::Unblocked
+            | RedisErrorKind::Loading
+            | RedisErrorKind::MasterDown
+            | RedisErrorKind::ClusterDown
+            | RedisErrorKind::Moved
+            | RedisErrorKind::NoAuth
+    )
 }
 
 /// Waits for a change of state, or until what may have strayed is to be looked for.

@@ -4,9 +4,10 @@
 //! What it does is what networks do. Held bytes arrive later and in order, even when their sender has closed meanwhile;
 //! a forgotten connection stays open towards the server with nobody at its other end. Only garbage is beyond TCP.
 #![allow(
+    dead_code,
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a proxy that cannot be started, or whose lock is poisoned, fails the test"
+    reason = "part of tests, of which each uses a part; a proxy that cannot be started, or whose lock is poisoned, fails them"
 )]
 
 use std::io::{self, Read, Write};
@@ -76,7 +77,7 @@ enum Wake {
 }
 
 struct Line {
-    upstream: PathBuf,
+    upstream: Mutex<PathBuf>,
     weather: Mutex<Weather>,
     changed: Condvar,
     closing: AtomicBool,
@@ -106,7 +107,7 @@ impl FaultProxy {
     pub(crate) fn start(upstream: &Path, tcp: bool, seed: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let line = Arc::new(Line {
-            upstream: upstream.to_owned(),
+            upstream: Mutex::new(upstream.to_owned()),
             weather: Mutex::new(CLEAR),
             changed: Condvar::new(),
             closing: AtomicBool::new(false),
@@ -161,6 +162,11 @@ impl FaultProxy {
     /// Closes new connections at once.
     pub(crate) fn refuse(&self) {
         self.line.change(|weather| weather.refuses = true);
+    }
+
+    /// From now on connections lead to another server. Those there are stay where they are.
+    pub(crate) fn lead_to(&self, upstream: &Path) {
+        *self.line.upstream.lock().unwrap() = upstream.to_owned();
     }
 
     /// Forgets all connections there are, with what is held of them: both sides wait for ever.
@@ -219,7 +225,8 @@ impl Line {
             if self.weather.lock().unwrap().refuses || self.closing.load(Ordering::SeqCst) {
                 continue;
             }
-            let Ok(server) = UnixStream::connect(&self.upstream) else { continue };
+            let upstream = self.upstream.lock().unwrap().clone();
+            let Ok(server) = UnixStream::connect(upstream) else { continue };
             let wire = Arc::new(Wire {
                 client,
                 server: Socket::Unix(server),

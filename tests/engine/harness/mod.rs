@@ -13,6 +13,6 @@ mod redis_server;
 pub(crate) mod wait;
 
 pub(crate) use account::Account;
-pub(crate) use config::config_file;
+pub(crate) use config::{ConfigFile, config_file};
 pub(crate) use redis::{Redis, json};
 pub(crate) use worker::{Worker, output_of};

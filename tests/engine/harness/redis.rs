@@ -69,8 +69,17 @@ impl Redis {
 
     /// Ends it in order.
     pub(crate) fn shut_down(&mut self) {
+        self.shut_down_with(&[b"SHUTDOWN"]);
+    }
+
+    /// Ends it in order; when it starts again it loads what it held.
+    pub(crate) fn shut_down_saving(&mut self) {
+        self.shut_down_with(&[b"SHUTDOWN", b"SAVE"]);
+    }
+
+    fn shut_down_with(&mut self, command: &[&[u8]]) {
         let mut requests = Requests::new();
-        requests.command(&[b"SHUTDOWN"]);
+        requests.command(command);
         // It closes the connection instead of answering.
         let _closed = self.connect().call_one(&requests);
         self.conn.take();
@@ -79,8 +88,26 @@ impl Redis {
 
     /// Starts it again where it was, and waits until it serves.
     pub(crate) fn start_again(&mut self) {
+        self.begin_again();
+        wait_until("redis has loaded its file", || self.serves());
+    }
+
+    /// Starts it again where it was, and waits until it says anything, be it that it is loading.
+    pub(crate) fn begin_again(&mut self) {
         self.server.start_again();
-        wait_until("redis has loaded its file", || self.try_run(&["PING"]).is_some());
+    }
+
+    /// Whether it would run a command.
+    pub(crate) fn serves(&self) -> bool {
+        self.try_run(&["PING"]).is_some()
+    }
+
+    /// Whether it takes writes: no replica of another.
+    #[track_caller]
+    pub(crate) fn is_primary(&self) -> bool {
+        let reply = self.run(&["ROLE"]);
+        let role = reply.as_array().unwrap().next();
+        matches!(role, Some(Value::Bulk(b"master")))
     }
 
     fn connect(&self) -> BlockingConnection {

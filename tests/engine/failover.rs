@@ -1,0 +1,208 @@
+//! A replica takes the place of the primary, and what the worker's address leads to changes under it (P5).
+//!
+//! A proxy stands for that address. Handed over in order, nothing is missing on the new primary and each job runs once.
+//! Where the new primary lacks what the old one did last (Redis replicates behind its answers), what it lacks is repeated:
+//! a job that the old one gave out is still queued on the new one, and one whose end the old one was told is still in
+//! flight there; both run again, none is lost. Marks that lag (the number of the last turn) only make turns be reported
+//! again, and a fence that is missing means that the reaping is missing with it, for both are one step.
+
+use crate::fault_proxy::FaultProxy;
+use crate::harness::account::lists_in_flight;
+use crate::harness::wait::{measure_over, wait_until, wait_within};
+use crate::harness::{Account, Redis, Worker, config_file};
+use std::time::Duration;
+
+const JOBS: usize = 20_000;
+
+/// How long the address still leads to the old primary after it ceased to be one: several attempts to connect.
+const LASTS: Duration = Duration::from_millis(1_500);
+
+/// Consumption must be back so soon after the address leads to a primary again.
+const BACK_WITHIN: Duration = Duration::from_secs(15);
+
+const SEED: u64 = 20_261_122;
+
+/// A primary, its replica, and the address that workers know.
+struct Pair {
+    old: Redis,
+    new: Redis,
+    address: FaultProxy,
+}
+
+impl Pair {
+    #[track_caller]
+    fn start() -> Self {
+        let old = Redis::start_with(&["--repl-diskless-sync-delay", "0"]);
+        let new = Redis::start_with(&["--replicaof", "127.0.0.1", &old.port().to_string()]);
+        let address = FaultProxy::start(&old.socket(), true, SEED);
+        let pair = Self { old, new, address };
+        pair.catch_up();
+        pair
+    }
+
+    /// Waits until the replica has everything.
+    #[track_caller]
+    fn catch_up(&self) {
+        wait_until("the replica has caught up", || {
+            self.old.run(&["SET", "other:mark", "x"]);
+            self.old.integer(&["WAIT", "1", "1000"]) == 1
+        });
+    }
+
+    /// The two change places, and nothing is missing on the new primary.
+    #[track_caller]
+    fn hand_over(&self) {
+        let port = self.new.port().to_string();
+        self.old.run(&["FAILOVER", "TO", "127.0.0.1", &port, "TIMEOUT", "20000"]);
+        wait_until("the replica is the primary", || self.new.is_primary() && !self.old.is_primary());
+    }
+
+    /// The replica becomes a primary by itself: what the old one does from now on is lost.
+    #[track_caller]
+    fn split(&self) {
+        self.new.run(&["REPLICAOF", "NO", "ONE"]);
+    }
+
+    fn lead_to_new(&self) {
+        self.address.lead_to(&self.new.socket());
+    }
+
+    #[track_caller]
+    fn drain(&self, jobs: usize) -> (Worker, crate::harness::ConfigFile) {
+        let config = config_file("max_dead_jobs: 1000000\n");
+        Account::push(&self.old, "default", jobs);
+        let worker =
+            Worker::launch(self.address.url(), &["--cores", "2", "-v", "-t", "20", "-C", &config.path()]);
+        wait_until("some jobs have run", || self.old.processed() > 500);
+        (worker, config)
+    }
+}
+
+#[track_caller]
+fn assert_said_once(worker: &Worker) {
+    for shard in ["shard=0", "shard=1"] {
+        for text in ["redis is gone; trying", "redis is back "] {
+            let lines: Vec<String> =
+                worker.lines(text).into_iter().filter(|line| line.contains(shard)).collect();
+            assert_eq!(lines.len(), 1, "{lines:?}");
+        }
+    }
+    assert_eq!(worker.lines("panic"), [""; 0]);
+}
+
+/// Waits until the new primary's worker waits for jobs with `waiters` connections, and nobody is left at the old one.
+#[track_caller]
+fn assert_all_moved(pair: &Pair, waiters: usize) {
+    wait_until("the worker waits at the new primary", || pair.new.waiting() == waiters);
+    wait_until("no connection is left at the old one", || pair.old.clients("jiggler-uring:").is_empty());
+}
+
+#[test]
+fn a_primary_that_hands_over_in_mid_drain_costs_no_job_and_runs_none_twice() {
+    let pair = Pair::start();
+    let (mut worker, _config) = pair.drain(JOBS);
+    pair.hand_over();
+    let at_handover = pair.new.processed();
+    assert!(at_handover < JOBS as u64, "it came after the drain, and proved nothing");
+    wait_until("both shards say that redis is gone", || worker.lines("redis is gone; trying").len() == 2);
+    measure_over(LASTS);
+    pair.lead_to_new();
+    wait_within(BACK_WITHIN, "jobs run again", || (pair.new.processed() > at_handover).then_some(()));
+    wait_until("all jobs have run", || pair.new.processed() >= JOBS as u64);
+    assert_all_moved(&pair, 2);
+    worker.stop();
+    Account::of(&pair.new).assert_each_ran_once(JOBS);
+    Account::assert_none_ran_twice(&worker);
+    assert_said_once(&worker);
+}
+
+#[test]
+fn a_job_that_runs_through_a_handover_is_acked_by_the_new_primary() {
+    let pair = Pair::start();
+    let job = |seconds: f64, jid: &str| format!(r#"{{"name":"Sleep","args":[{seconds}],"jid":"{jid}"}}"#);
+    pair.old.push("default", &[job(0.5, "ends while nobody can be told"), job(4.0, "ends afterwards")]);
+    let mut worker = Worker::launch(pair.address.url(), &["-t", "20"]);
+    wait_until("both run", || pair.old.queue("default").is_empty() && !worker.lines("working").is_empty());
+    pair.hand_over();
+    measure_over(LASTS);
+    pair.lead_to_new();
+    wait_until("both are processed", || pair.new.processed() == 2);
+    wait_until("both are acked", || lists_in_flight(&pair.new).is_empty());
+    assert_all_moved(&pair, 1);
+    worker.stop();
+    assert_eq!((pair.new.processed(), pair.new.keys("*list*")), (2, Vec::new()));
+}
+
+/// The old primary lives on, as a replica: connections to it work, and say no.
+#[test]
+fn a_worker_that_waited_when_the_primary_handed_over_waits_at_the_new_one() {
+    let pair = Pair::start();
+    let mut worker = Worker::launch(pair.address.url(), &["--cores", "2", "-q", "a,b"]);
+    wait_until("it waits", || pair.old.waiting() == 4);
+    pair.hand_over();
+    measure_over(LASTS);
+    pair.lead_to_new();
+    pair.new.push("b", &[r#"{"name":"Noop"}"#]);
+    wait_within(BACK_WITHIN, "the job runs", || (pair.new.processed() == 1).then_some(()));
+    assert_all_moved(&pair, 4);
+    pair.new.push("a", &[r#"{"name":"Noop"}"#]);
+    wait_until("it is woken", || pair.new.processed() == 2);
+    wait_until("heartbeat and lease are written there", || {
+        pair.new.keys("jiggler:svr:*").len() == 1 && pair.new.count("jiggler:uring:leases") == 1
+    });
+    worker.stop();
+}
+
+#[test]
+fn a_primary_that_dies_in_mid_drain_costs_no_job() {
+    let mut pair = Pair::start();
+    let (mut worker, _config) = pair.drain(JOBS);
+    pair.catch_up();
+    pair.old.kill();
+    wait_until("both shards say that redis is gone", || worker.lines("redis is gone; trying").len() == 2);
+    pair.split();
+    let at_death = pair.new.processed();
+    assert!(at_death < JOBS as u64, "it came after the drain, and proved nothing");
+    pair.lead_to_new();
+    wait_within(BACK_WITHIN, "jobs run again", || (pair.new.processed() > at_death).then_some(()));
+    wait_until("all jobs have run", || pair.new.queue("default").is_empty() && pair.new.waiting() == 2);
+    worker.stop();
+    assert_all_ran(&pair.new, JOBS);
+    assert_said_once(&worker);
+}
+
+/// The worst of it, made certain: what the old primary did last, two thousand jobs and the fetch of one that runs, the new
+/// one does not know.
+#[test]
+fn jobs_that_the_new_primary_has_not_heard_of_are_repeated_and_none_is_lost() {
+    let mut pair = Pair::start();
+    let (mut worker, _config) = pair.drain(JOBS);
+    pair.catch_up();
+    pair.split();
+    let known = pair.new.processed();
+    let long = r#"{"name":"Sleep","args":[3],"jid":"long"}"#;
+    // Next to be taken.
+    pair.old.run(&["RPUSH", "jiggler:list:default", long]);
+    wait_until("the old primary has moved on", || pair.old.processed() > known + 2_000);
+    assert!(!pair.old.queue("default").is_empty(), "it came after the drain");
+    pair.old.kill();
+    wait_until("both shards say that redis is gone", || worker.lines("redis is gone; trying").len() == 2);
+    pair.lead_to_new();
+    wait_within(BACK_WITHIN, "jobs run again", || (pair.new.processed() > known).then_some(()));
+    wait_until("all jobs have run", || pair.new.queue("default").is_empty() && pair.new.waiting() == 2);
+    worker.stop();
+    assert_all_ran(&pair.new, JOBS);
+    assert_said_once(&worker);
+    let repeated = Account::runs(&worker).values().filter(|times| **times == 2).count();
+    let more = Account::runs(&worker).values().filter(|times| **times > 2).count();
+    assert!(repeated >= 1_000 && more == 0, "{repeated} jobs ran twice, {more} more often");
+}
+
+/// Every traced job has run, on whichever primary, and nothing is left behind.
+#[track_caller]
+fn assert_all_ran(redis: &Redis, jobs: usize) {
+    let account = Account::of(redis);
+    account.assert_none_lost(jobs);
+    assert_eq!((account.dead.len(), account.queued.len(), account.in_flight.len()), (jobs, 0, 0));
+    assert_eq!(redis.keys("*inflight*"), [""; 0]);
+}
