@@ -110,6 +110,10 @@ pub const READ_CHUNK_BYTES: usize = 64 * 1024;
 /// How long a connection attempt, the handshake included, may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long the kernel may try to connect over TCP before another attempt is better. It repeats a lost SYN after 1 s and
+/// then after 2, 4, ... more: a host that was away would be found the later the longer it was away, and not within 2 s.
+pub const TCP_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long Redis may take to answer a call that does not block, before the connection is given up as hung.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 

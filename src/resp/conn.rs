@@ -19,7 +19,7 @@ use glommio::timer::Timer;
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use super::{Endpoint, Error, Handshake, Pipeline, RedisUrl, Reply, ReplyLimits, Requests};
-use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, KEEPALIVE_IDLE};
+use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, KEEPALIVE_IDLE, TCP_CONNECT_TIMEOUT};
 
 /// How to open a connection.
 #[derive(Debug, Clone)]
@@ -57,7 +57,8 @@ struct Watched {
 }
 
 impl Connection {
-    /// Connects and introduces the connection. One round trip besides the connect, bounded by [`CONNECT_TIMEOUT`].
+    /// Connects and introduces the connection. One round trip bounded by [`CONNECT_TIMEOUT`], besides the connect,
+    /// which may take [`TCP_CONNECT_TIMEOUT`] for each address of the host.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Timeout`] name the address; [`Error::Handshake`] says what Redis refused.
@@ -293,8 +294,11 @@ async fn connect_tcp(address: SocketAddr) -> io::Result<Socket> {
             let fd = PollableFd::new(socket)?;
             let connected = async { fd.writable().await.map_err(io::Error::from) };
             let late = async {
-                Timer::new(CONNECT_TIMEOUT).await;
-                Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {CONNECT_TIMEOUT:?}")))
+                Timer::new(TCP_CONNECT_TIMEOUT).await;
+                Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("no answer within {TCP_CONNECT_TIMEOUT:?}"),
+                ))
             };
             futures_lite::future::or(connected, late).await?;
             if let Some(error) = fd.get_ref().take_error()? {

@@ -6,10 +6,12 @@
 
 use std::time::{Duration, Instant};
 
+use jiggler_uring::limits::{RECONNECT_PAUSE_MAX, TCP_CONNECT_TIMEOUT};
 use jiggler_uring::resp::blocking::BlockingConnection;
 use jiggler_uring::resp::{RedisUrl, Requests};
 
-use crate::harness::wait::{measure_over, wait_until};
+use crate::fault_proxy::FaultProxy;
+use crate::harness::wait::{measure_over, wait_until, wait_within};
 use crate::harness::{Account, Redis, Worker, config_file};
 
 /// Enough to be in the middle of it when the state begins, however late the test sees that it has begun.
@@ -17,6 +19,9 @@ const JOBS: usize = 30_000;
 
 /// How long a state goes on after both shards have noticed it: several attempts of each.
 const LASTS: Duration = Duration::from_millis(1_200);
+
+/// Consumption must be back so soon after the state is over.
+const BACK_WITHIN: Duration = Duration::from_secs(15);
 
 const BEGINS: &str = "redis is gone; trying again";
 const ENDS: &str = "redis is back ";
@@ -169,4 +174,25 @@ fn a_redis_that_is_stopped_for_longer_than_a_call_may_take_is_outlived() {
     assert!(stopped.elapsed() >= jiggler_uring::limits::CALL_TIMEOUT);
     signal("CONT");
     drain.finish(&[]);
+}
+
+/// Not refused, not closed: nothing answers at all, as when the host is gone.
+#[test]
+fn an_address_that_swallows_every_attempt_to_connect_is_outlived() {
+    let redis = Redis::start();
+    let address = FaultProxy::start(&redis.socket(), true, 1);
+    let drain = Drain::begin(&redis, address.url());
+    address.swallow();
+    drain.endure();
+    // Two attempts of each shard have been given up by then, where the kernel would be in the middle of its first.
+    measure_over(2 * (TCP_CONNECT_TIMEOUT + RECONNECT_PAUSE_MAX));
+    drain.assert_goes_on();
+    let before = redis.processed();
+    address.clear();
+    wait_within(BACK_WITHIN, "jobs run again", || (redis.processed() > before).then_some(()));
+    for line in drain.worker.lines(ENDS) {
+        let attempts: u64 = line.rsplit("attempts=").next().unwrap().parse().unwrap();
+        assert!(attempts >= 3, "{line}");
+    }
+    drain.run_out(&[]);
 }

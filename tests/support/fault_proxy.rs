@@ -11,7 +11,7 @@
 )]
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -38,9 +38,14 @@ struct Weather {
     pieces: Pieces,
     holds: bool,
     refuses: bool,
+    swallows: bool,
 }
 
-const CLEAR: Weather = Weather { delay: Duration::ZERO, pieces: Pieces::Whole, holds: false, refuses: false };
+const CLEAR: Weather =
+    Weather { delay: Duration::ZERO, pieces: Pieces::Whole, holds: false, refuses: false, swallows: false };
+
+/// How long a connection over loopback may take before it counts as swallowed.
+const SWALLOWED_AFTER: Duration = Duration::from_millis(300);
 
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +71,8 @@ pub(crate) struct FaultProxy {
     line: Arc<Line>,
     listener: Option<JoinHandle<()>>,
     wake: Wake,
+    /// Connections that fill the listener's backlog.
+    fillers: Mutex<Vec<TcpStream>>,
     /// Holds the socket.
     _directory: TempDir,
 }
@@ -133,7 +140,7 @@ impl FaultProxy {
             let thread = thread::spawn(move || serving.serve(accept));
             (format!("unix://{}", path.display()), Wake::Unix(path), thread)
         };
-        Self { url, line, listener: Some(listener), wake, _directory: directory }
+        Self { url, line, listener: Some(listener), wake, fillers: Mutex::default(), _directory: directory }
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -142,6 +149,7 @@ impl FaultProxy {
 
     /// No delay, no splitting; connections are accepted; what is held goes on.
     pub(crate) fn clear(&self) {
+        self.fillers.lock().unwrap().clear();
         self.line.change(|weather| *weather = CLEAR);
     }
 
@@ -162,6 +170,19 @@ impl FaultProxy {
     /// Closes new connections at once.
     pub(crate) fn refuse(&self) {
         self.line.change(|weather| weather.refuses = true);
+    }
+
+    /// Cuts all connections and answers no attempt to connect, not even with a refusal, until [`clear`](Self::clear): the
+    /// backlog is full, so the kernel drops every SYN. Only over TCP.
+    pub(crate) fn swallow(&self) {
+        let Wake::Tcp(port) = self.wake else { return };
+        self.line.change(|weather| weather.swallows = true);
+        let address = (Ipv4Addr::LOCALHOST, port).into();
+        let mut fillers = self.fillers.lock().unwrap();
+        while let Ok(filler) = TcpStream::connect_timeout(&address, SWALLOWED_AFTER) {
+            fillers.push(filler);
+        }
+        self.cut();
     }
 
     /// From now on connections lead to another server. Those there are stay where they are.
@@ -222,7 +243,8 @@ impl Line {
     fn serve(self: Arc<Self>, accept: impl Fn() -> io::Result<Socket>) {
         while !self.closing.load(Ordering::SeqCst) {
             let Ok(client) = accept() else { continue };
-            if self.weather.lock().unwrap().refuses || self.closing.load(Ordering::SeqCst) {
+            let weather = self.changed.wait_while(self.weather.lock().unwrap(), |weather| weather.swallows);
+            if weather.unwrap().refuses || self.closing.load(Ordering::SeqCst) {
                 continue;
             }
             let upstream = self.upstream.lock().unwrap().clone();
