@@ -1,6 +1,7 @@
-//! A worker whose jobs panic, each in another place. A panic ends its job, which fails like any other; the jobs beside it
-//! and the state of the core go on. One of them, `Abort`, takes the whole process down; after the fourth time it goes to
-//! the dead set as poison.
+//! A worker whose jobs panic, each in another place, or keep their core to themselves. A panic ends its job, which fails
+//! like any other; the jobs beside it and the state of the core go on. A core that is kept stands still until the job ends,
+//! which the log and `summary` say. One job, `Abort`, takes the whole process down; after the fourth time it goes to the
+//! dead set as poison.
 //!
 //! ```sh
 //! cargo run --example misbehaving_jobs -- --cores 1
@@ -10,7 +11,7 @@
 
 use std::cell::Cell;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiggler_uring::{Ctx, JobError, JobResult, Registry};
 use serde::{Deserialize, Deserializer};
@@ -59,6 +60,14 @@ async fn panic_in_drop() {
     glommio::timer::sleep(Duration::from_millis(1)).await;
 }
 
+/// Computes without awaiting: nothing else runs on its core meanwhile.
+async fn keep_core(seconds: f64) {
+    let until = Instant::now() + Duration::from_secs_f64(seconds);
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}
+
 /// A job that behaves: `note` may be missing.
 async fn count(ctx: Ctx<App>, step: u64, note: Option<String>) -> JobResult {
     let finished = ctx.state().finished.get() + step;
@@ -77,6 +86,7 @@ fn main() -> ExitCode {
             .job("PanicInArgument", panic_in_argument)
             .job("PanicInDrop", panic_in_drop)
             .job("Abort", abort)
+            .job("KeepCore", keep_core)
             .job("Count", count);
         Ok::<_, JobError>(registry)
     })

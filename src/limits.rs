@@ -189,6 +189,10 @@ pub const UNBLOCK_PAUSE: Duration = Duration::from_millis(1);
 /// How long a stopping shard goes on trying to reach Redis after its deadline, to hand back and to ack.
 pub const STOP_GRACE: Duration = Duration::from_secs(5);
 
+/// How long a process that is asked to stop waits for any one answer, or for a first connection if it owes Redis nothing.
+/// Twice in [`STOP_GRACE`]: a connection that died unnoticed leaves time for another.
+pub const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Largest payload, with its envelope, that is read to be buried: what Redis itself allows in one string. Its base64 must
 /// fit there too, so above 384 MB a payload cannot be buried and stays in flight.
 pub const OVERSIZE_REPLY_BYTES_MAX: usize = 513 * 1024 * 1024;
@@ -218,6 +222,13 @@ pub const HEARTBEAT_TTL_EXTRA: Duration = Duration::from_secs(180);
 
 /// How long figures that do not change may stay unwritten; below their time to live.
 pub const FIGURES_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+/// Time between two looks at whether the shards make progress: no more often than the lease is renewed.
+pub const WATCH_PERIOD: Duration = LEASE_RENEWAL;
+
+/// How long an executor may not turn before it counts as stalled. Long for a handler that should have awaited, short
+/// against what would make an operator look.
+pub const STALLED_AFTER: Duration = Duration::from_secs(5);
 
 /// Bytes control reads at once: status lines and small integers.
 pub const CONTROL_CHUNK_BYTES: usize = 4 * 1024;

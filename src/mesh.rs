@@ -46,6 +46,9 @@ pub(crate) enum Ending {
         /// Unsettled jobs and unsent acks.
         jobs: usize,
     },
+    /// Redis could not be reached, and nothing was owed to it. What it may still hold of the shard (an empty index, a job
+    /// whose delivery was lost) is for a reaper to find.
+    Unheard,
     /// Its in-flight jobs were taken over by another process: it was believed dead.
     Fenced,
     /// The state of its handlers could not be built.

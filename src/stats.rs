@@ -2,7 +2,9 @@
 //!
 //! One shard writes, one control reads; a reader may see two counters a few jobs apart, never one going backwards.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// The published counters of one shard.
 #[derive(Debug, Default)]
@@ -25,6 +27,12 @@ pub struct ShardStats {
     pub unstarted: Counter,
     /// Connections lost since the start.
     pub disconnects: Counter,
+    /// When its executor last turned; written by the pulse of that executor.
+    pub turned_at: Moment,
+    /// When Redis last answered it: a turn or a blocking wait.
+    pub answered_at: Moment,
+    /// Since when it has been without Redis; never, while it has it.
+    pub outage_since: Moment,
 }
 
 /// A number that one thread writes and others read.
@@ -49,6 +57,35 @@ impl Counter {
     }
 }
 
+/// A point in time that one thread notes and others read, to the millisecond.
+#[derive(Debug, Default)]
+pub struct Moment {
+    /// Milliseconds from [`ZERO`], and one more; 0 is never.
+    noted: Counter,
+}
+
+/// What moments of this process are counted from.
+static ZERO: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl Moment {
+    /// Notes the present.
+    pub fn mark(&self) {
+        let ms = ZERO.elapsed().as_millis();
+        self.noted.set(u64::try_from(ms).unwrap_or(u64::MAX).saturating_add(1));
+    }
+
+    /// Forgets what was noted.
+    pub fn clear(&self) {
+        self.noted.set(0);
+    }
+
+    /// How long ago it was; `None` if nothing is noted.
+    pub fn age(&self) -> Option<Duration> {
+        let ms = self.noted.get().checked_sub(1)?;
+        Some(ZERO.elapsed().saturating_sub(Duration::from_millis(ms)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +104,17 @@ mod tests {
         assert_eq!(counter.get(), 5);
         counter.set(1);
         assert_eq!(counter.get(), 1);
+    }
+
+    #[test]
+    fn a_moment_has_an_age_from_when_it_is_marked_until_it_is_cleared() {
+        let moment = Moment::default();
+        assert_eq!(moment.age(), None);
+        let before = Instant::now();
+        moment.mark();
+        let age = moment.age().unwrap();
+        assert!(age <= before.elapsed() + Duration::from_millis(1), "{age:?}");
+        moment.clear();
+        assert_eq!(moment.age(), None);
     }
 }

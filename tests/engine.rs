@@ -27,6 +27,8 @@ mod failover;
 mod faults;
 #[path = "engine/fleet.rs"]
 mod fleet;
+#[path = "engine/health.rs"]
+mod health;
 #[path = "engine/heartbeat.rs"]
 mod heartbeat;
 #[path = "engine/idle.rs"]

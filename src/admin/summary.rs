@@ -1,7 +1,7 @@
 //! `jiggler-uring summary [--json]`.
 //!
-//! The JSON has exactly the keys of the gem's `Jiggler.summary`, with numbers of a process as strings where the gem
-//! has strings. A heartbeat that is no JSON gives null for its three fields, where the gem raises.
+//! The JSON has the keys of the gem's `Jiggler.summary`, with numbers of a process as strings where the gem has strings;
+//! a process of ours has one more, `health`. A heartbeat that is no JSON gives null for its three fields, where the gem raises.
 
 use std::{collections::BTreeMap, io::Write};
 
@@ -16,7 +16,10 @@ use crate::{
     resp::{blocking::BlockingConnection, encode::Requests, url::RedisUrl},
     store::inspect::{Heartbeat, Inspection, Process, Summary},
     time,
-    wire::keys::{self, Poller},
+    wire::{
+        figures::{Figures, Trouble},
+        keys::{self, Poller},
+    },
 };
 
 /// In which form the state is shown.
@@ -102,6 +105,24 @@ struct GemProcess<'a> {
     started_at: String,
     pid: String,
     hostname: &'a str,
+    /// Not the gem's, so only where there is one: of our own processes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<Health<'a>>,
+}
+
+/// Whether a process is well, by its own word.
+#[derive(Serialize)]
+struct Health<'a> {
+    ok: bool,
+    phase: &'a str,
+    troubles: &'a [Trouble],
+}
+
+impl<'a> Health<'a> {
+    fn of(figures: &'a Figures) -> Self {
+        let Figures { phase, troubles, .. } = figures;
+        Self { ok: troubles.is_empty(), phase, troubles }
+    }
 }
 
 impl<'a> GemProcess<'a> {
@@ -119,6 +140,7 @@ impl<'a> GemProcess<'a> {
             started_at: process.started_at.to_string(),
             pid: process.pid.to_string(),
             hostname: &process.hostname,
+            health: process.figures.as_ref().map(Health::of),
         }
     }
 }
@@ -168,6 +190,7 @@ const PROCESS_COLUMNS: &[(&str, Align)] = &[
     ("queues", Align::Left),
     ("rss MB", Align::Right),
     ("heartbeat", Align::Right),
+    ("health", Align::Left),
 ];
 
 fn process_row(process: &Process, now: f64) -> Vec<String> {
@@ -184,7 +207,18 @@ fn process_row(process: &Process, now: f64) -> Vec<String> {
         process.queues.clone(),
         rss.unwrap_or_else(|| "?".to_owned()),
         age.unwrap_or_else(|| "unreadable".to_owned()),
+        process.figures.as_ref().map_or_else(|| "unknown".to_owned(), |figures| health_cell(figures, now)),
     ]
+}
+
+/// The first trouble, and how many more there are: a process may have hundreds of shards.
+fn health_cell(figures: &Figures, now: f64) -> String {
+    match figures.troubles.as_slice() {
+        [] if figures.phase == "running" => "ok".to_owned(),
+        [] => figures.phase.clone(),
+        [trouble] => trouble.at(now).to_string(),
+        [trouble, more @ ..] => format!("{} and {} more", trouble.at(now), more.len()),
+    }
 }
 
 #[cfg(test)]

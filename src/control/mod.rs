@@ -4,7 +4,8 @@
 //! signals ──► phase ──► every shard (mesh)            every shard ──► Ended ──► farewell, exit
 //!                ├────► upkeep: lease every 5 s, heartbeat and figures every stats_interval
 //!                │         └──► reaper: jobs of processes whose lease has ended
-//!                └────► poller: due jobs of the retry and scheduled sets
+//!                ├────► poller: due jobs of the retry and scheduled sets
+//!                └────► health: a look at the counters of the shards every 5 s
 //! ```
 //!
 //! It shares a core with shard 0 but not its thread: however long a job holds its shard, the kernel runs control, so a
@@ -13,6 +14,7 @@
 //! Order of start: lease and heartbeat are written, then the shards are told to begin. Order of end: shards first, for
 //! their jobs are ours as long as the lease stands; then the heartbeat goes, and the lease if nothing is left in flight.
 
+mod health;
 mod link;
 mod upkeep;
 // What a process does for its fleet.
@@ -35,11 +37,12 @@ use crate::shutdown::Phase;
 use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
 
+pub(crate) use health::Expected;
 use reaper::Dead;
 use upkeep::Upkeep;
 
 /// The signals that control hears. They must be blocked in every thread of the process before it starts.
-pub(crate) const SIGNALS: [libc::c_int; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGTSTP];
+pub(crate) const SIGNALS: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGTSTP, libc::SIGUSR1];
 
 /// What control is told before it starts.
 #[derive(Debug, Clone)]
@@ -66,6 +69,8 @@ pub(crate) struct ControlOptions {
     pub(crate) dead_timeout: Duration,
     /// The counters of each shard.
     pub(crate) stats: Vec<Arc<ShardStats>>,
+    /// What the watchdog expects of them.
+    pub(crate) expected: Expected,
 }
 
 /// How a run of the shards ended.
@@ -85,6 +90,8 @@ struct Control {
     asked: Cell<bool>,
     /// Whether the shards have ended, and all of them clean.
     ended: Cell<Option<bool>>,
+    /// Whether upkeep has no connection now.
+    heartbeat_is_gone: Cell<bool>,
     /// How often upkeep lost its connection. Over one that is older than the last time nothing is asked any more: a replica
     /// that was the primary goes on answering what only reads.
     losses: Cell<u64>,
@@ -116,6 +123,7 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
         phase: Cell::new(Phase::Running),
         asked: Cell::new(false),
         ended: Cell::new(None),
+        heartbeat_is_gone: Cell::new(false),
         losses: Cell::new(0),
         dead: Dead::default(),
         changed: Event::default(),
@@ -134,6 +142,8 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
         .poll_interval
         .map(|poll_interval| glommio::spawn_local(poller::run(Rc::clone(&control), poll_interval)));
 
+    let watchdog = glommio::spawn_local(health::run(Rc::clone(&control)));
+
     let mut endings = Vec::with_capacity(reports.len());
     for report in reports {
         let (shard, how) = match report.recv().await {
@@ -151,6 +161,7 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
         }
     }
     listener.cancel().await;
+    watchdog.cancel().await;
     // Each step of theirs is atomic in Redis, so they may be dropped between any two.
     reaper.cancel().await;
     if let Some(poller) = poller {
@@ -179,6 +190,7 @@ async fn hear_signals(control: Rc<Control>, signals: Option<Signals>) {
                 control.tell_all().await;
             }
             (libc::SIGTSTP, _) => {}
+            (libc::SIGUSR1, _) => control.log_health(),
             (_, Phase::Running | Phase::Quiet) => {
                 let timeout_s = control.options.timeout.as_secs_f64();
                 tracing::info!(timeout_s, "stopping; a second signal ends running jobs at once");

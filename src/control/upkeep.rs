@@ -4,21 +4,17 @@
 //! while nothing changes.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
-use serde::Serialize;
 
 use super::Control;
 use super::link::ControlLink;
 use crate::limits::{
-    CALL_TIMEOUT, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL, STOP_GRACE,
+    CALL_TIMEOUT, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL, STOP_GRACE, STOP_PATIENCE,
 };
 use crate::mesh::ToShard;
 use crate::resp::{Backoff, Error, RedisErrorKind, Requests};
-use crate::shutdown::Phase;
-use crate::stats::ShardStats;
 use crate::store::process::{self, Renewal};
 use crate::store::scripts::Scripts;
 use crate::time::unix_now;
@@ -41,25 +37,6 @@ pub(super) struct Upkeep {
     first: bool,
 }
 
-/// What we store under our own key.
-#[derive(Serialize)]
-struct Figures<'a> {
-    phase: &'a str,
-    shards: Vec<ShardFigures>,
-}
-
-#[derive(Serialize)]
-struct ShardFigures {
-    processed: u64,
-    failed: u64,
-    fetched: u64,
-    handed_back: u64,
-    turns: u64,
-    running: u64,
-    unstarted: u64,
-    disconnects: u64,
-}
-
 impl Upkeep {
     pub(super) fn new(control: Rc<Control>) -> Self {
         let now = Instant::now();
@@ -79,7 +56,7 @@ impl Upkeep {
     /// Writes the first lease and heartbeat. Goes on until that has worked or a stop is asked for.
     pub(super) async fn begin(&mut self) {
         while self.first && !self.control.phase.get().ends() {
-            let pause = self.beat_or_pause().await;
+            let pause = self.beat_unless(|control| control.phase.get().ends()).await;
             if self.first {
                 self.sleep(pause).await;
             }
@@ -89,10 +66,28 @@ impl Upkeep {
     /// Renews until the shards have ended, then says farewell.
     pub(super) async fn run(mut self) {
         while self.control.ended.get().is_none() {
-            let pause = self.beat_or_pause().await;
+            let pause = self.beat_unless(|control| control.ended.get().is_some()).await;
             self.sleep(pause).await;
         }
         self.farewell().await;
+    }
+
+    /// Does what is due, or drops it with its connection as soon as it is of no use any more: a Redis that hangs must not
+    /// hold the end up. How long to sleep.
+    async fn beat_unless(&mut self, useless: impl Fn(&Control) -> bool) -> Duration {
+        let control = Rc::clone(&self.control);
+        let dropped = async {
+            while !useless(&control) {
+                control.changed.wait().await;
+            }
+            None
+        };
+        let beat = async { Some(self.beat_or_pause().await) };
+        if let Some(pause) = futures_lite::future::or(beat, dropped).await {
+            return pause;
+        }
+        self.link = None;
+        Duration::ZERO
     }
 
     async fn sleep(&self, pause: Duration) {
@@ -114,6 +109,7 @@ impl Upkeep {
             Ok(()) => {
                 self.backoff.reset();
                 if let Some(since) = self.outage.take() {
+                    self.control.heartbeat_is_gone.set(false);
                     tracing::info!(
                         seconds = since.elapsed().as_secs_f64(),
                         "redis is back for the heartbeat"
@@ -126,6 +122,7 @@ impl Upkeep {
                 self.control.losses.set(self.control.losses.get() + 1);
                 if self.outage.is_none() {
                     self.outage = Some(Instant::now());
+                    self.control.heartbeat_is_gone.set(true);
                     tracing::error!(%error, "redis is gone for the heartbeat; trying again");
                 }
                 self.backoff.pause()
@@ -141,7 +138,7 @@ impl Upkeep {
         }
         let control = Rc::clone(&self.control);
         let options = &control.options;
-        let figures = figures_json(control.phase.get(), &options.stats);
+        let figures = control.figures().to_json();
         let stale = self.figures.1.is_none_or(|written| now - written >= FIGURES_INTERVAL_MAX);
         let write_figures = heartbeat && (stale || figures != self.figures.0);
         let first = self.first;
@@ -197,12 +194,18 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Takes the heartbeat and the figures away, and the lease if nothing is left in flight.
+    /// Takes the heartbeat and the figures away, and the lease if nothing is left in flight. Where the shards could not
+    /// reach Redis either, once is enough.
     async fn farewell(&mut self) {
         let deadline = Instant::now() + STOP_GRACE;
-        while let Err(error) = self.try_farewell().await {
+        loop {
+            let late = async {
+                Timer::new(STOP_PATIENCE).await;
+                Err(Error::Timeout { what: "say farewell".to_owned(), after: STOP_PATIENCE })
+            };
+            let Err(error) = futures_lite::future::or(self.try_farewell(), late).await else { return };
             self.link = None;
-            if Instant::now() >= deadline {
+            if self.control.ended.get() == Some(false) || Instant::now() >= deadline {
                 tracing::warn!(%error, "the heartbeat could not be removed; it expires by itself");
                 return;
             }
@@ -221,30 +224,6 @@ impl Upkeep {
             .await?;
         Ok(())
     }
-}
-
-fn figures_json(phase: Phase, stats: &[Arc<ShardStats>]) -> String {
-    let phase = match phase {
-        Phase::Running => "running",
-        Phase::Quiet => "quiet",
-        Phase::Stopping { .. } => "stopping",
-    };
-    let of = |stats: &Arc<ShardStats>| ShardFigures {
-        processed: stats.processed.get(),
-        failed: stats.failed.get(),
-        fetched: stats.fetched.get(),
-        handed_back: stats.handed_back.get(),
-        turns: stats.turns.get(),
-        running: stats.running.get(),
-        unstarted: stats.unstarted.get(),
-        disconnects: stats.disconnects.get(),
-    };
-    to_json(&Figures { phase, shards: stats.iter().map(of).collect() })
-}
-
-/// Numbers and fixed words always are JSON.
-fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// Resident memory of this process in kB, from `/proc/self/statm`.

@@ -52,6 +52,8 @@ struct Watched {
     deadline: Cell<Option<Instant>>,
     /// When the watchdog task that sleeps for this socket will look at the deadline; `None` if there is no such task.
     guard_wakes: Cell<Option<Instant>>,
+    /// The longest that any answer is awaited from now on.
+    patience: Cell<Duration>,
     /// Whether the watchdog shut the socket down.
     late: Cell<bool>,
 }
@@ -71,6 +73,7 @@ impl Connection {
             fd: PollableFd::new(socket).map_err(|error| io_error(url, error.into()))?,
             deadline: Cell::new(None),
             guard_wakes: Cell::new(None),
+            patience: Cell::new(Duration::MAX),
             late: Cell::new(false),
         };
         let mut conn = Self {
@@ -198,7 +201,10 @@ impl Connection {
 
     fn check_late(&self, what: &str, after: Duration) -> Result<(), Error> {
         if self.socket.late.get() {
-            return Err(Error::Timeout { what: what.to_owned(), after });
+            return Err(Error::Timeout {
+                what: what.to_owned(),
+                after: after.min(self.socket.patience.get()),
+            });
         }
         Ok(())
     }
@@ -211,11 +217,21 @@ impl Stopper {
             socket.shut_down();
         }
     }
+
+    /// From now on no answer is awaited for longer than this, and what is awaited now for no longer from now.
+    pub fn hurry(&self, patience: Duration) {
+        let Some(socket) = self.0.upgrade() else { return };
+        socket.patience.set(patience);
+        let in_time = Instant::now() + patience;
+        if socket.deadline.get().is_some_and(|deadline| deadline > in_time) {
+            socket.expect_within(patience);
+        }
+    }
 }
 
 impl Watched {
     fn expect_within(self: &Rc<Self>, within: Duration) {
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + within.min(self.patience.get());
         self.deadline.set(Some(deadline));
         // One that sleeps longer is of no help: it ends when it wakes, or goes on as the one there is.
         if self.guard_wakes.get().is_none_or(|wakes| wakes > deadline) {

@@ -12,7 +12,7 @@ use super::placement::{Core, Placement};
 use super::pulse;
 use crate::cli::Failure;
 use crate::config::{Config, Mode};
-use crate::control::{self, ControlOptions, Outcome};
+use crate::control::{self, ControlOptions, Expected, Outcome};
 use crate::handler::Registry;
 use crate::ids::process_uuid;
 use crate::limits::{EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
@@ -112,7 +112,7 @@ where
     }
     let control = executor("control", placement.cpus[0])
         .spawn(move || async move {
-            pulse::start();
+            pulse::start(None);
             control::run(control_options, ends).await
         })
         .map_err(|error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() })?;
@@ -140,7 +140,7 @@ where
     let name = format!("shard-{}", options.shard);
     executor(&name, cpu)
         .spawn(move || async move {
-            pulse::start();
+            pulse::start(Some(&options.stats));
             let handlers = async {
                 let registry = factory(core).await.map_err(|error| error.to_string())?;
                 Ok(registry.into_handlers())
@@ -218,6 +218,10 @@ fn control_options(
         dead_jobs_max: config.max_dead_jobs,
         dead_timeout: config.dead_timeout,
         stats: shards.iter().map(|shard| Arc::clone(&shard.stats)).collect(),
+        expected: Expected {
+            slots: placement.slots.clone(),
+            block_time: shards.first().map_or(WAIT_TIME_MIN, |shard| shard.block_time),
+        },
     }
 }
 
@@ -236,7 +240,7 @@ fn hostname() -> String {
 fn judge(endings: &[(usize, Ending)]) -> Result<(), LaunchError> {
     for &(shard, how) in endings {
         match how {
-            Ending::Clean => {}
+            Ending::Clean | Ending::Unheard => {}
             Ending::LeftBehind { jobs } => return Err(LaunchError::LeftBehind { shard, jobs }),
             Ending::Fenced => return Err(LaunchError::Fenced { shard }),
             Ending::NoState => return Err(LaunchError::NoState { shard }),

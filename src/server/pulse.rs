@@ -6,18 +6,23 @@
 //! run is the only thing that could make something happen, that is for ever: seen as a worker that logs "working" and then
 //! nothing, one start in five on a core with three other busy threads.
 //!
+//! A shard's pulse also publishes that its executor turns, for the watchdog of control: no wake-up is made for that.
+//!
 //! Every pulse is a task of its own, so that the others still come when one of them is what was not run.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use glommio::timer::Timer;
 
 use crate::limits::{EXECUTOR_PULSE, EXECUTOR_PULSES};
+use crate::stats::ShardStats;
 
-/// Starts the pulse of the executor this runs on; it ends with it.
-pub(super) fn start() {
+/// Starts the pulse of the executor this runs on; it ends with it. `stats` are those of the shard that runs there.
+pub(super) fn start(stats: Option<&Arc<ShardStats>>) {
     let begun = Instant::now();
     for number in 0..EXECUTOR_PULSES {
+        let stats = stats.map(Arc::clone);
         glommio::spawn_local(async move {
             // Each keeps its own place in the period, or after one late wake-up all would come at once.
             let mut due = begun + EXECUTOR_PULSE * number / EXECUTOR_PULSES;
@@ -25,6 +30,9 @@ pub(super) fn start() {
                 let now = Instant::now();
                 while due <= now {
                     due += EXECUTOR_PULSE;
+                }
+                if let Some(stats) = &stats {
+                    stats.turned_at.mark();
                 }
                 Timer::new(due - now).await;
             }

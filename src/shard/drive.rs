@@ -7,17 +7,15 @@ use std::time::{Duration, Instant};
 use glommio::timer::Timer;
 
 use super::link::{Link, LinkError, Sent, SentTurn, check, is_noscript, resume, sync_wait_list};
+use super::outage::{Attempt, Outage, sleep_unless_phase_changes};
 use super::run::{cancel_all, run_ready};
 use super::state::{Shard, ShardOptions};
 use super::wait::wait;
 use super::{oversize, stop};
 use crate::handler::Handlers;
-use crate::limits::{
-    ACK_DELAY, BACKLOG_JOBS_MIN, STOP_GRACE, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD,
-};
+use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD};
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
 use crate::resp::{Backoff, Reply, Requests};
-use crate::shutdown::Phase;
 use crate::store::turn::{BatchName, Turn, TurnReply};
 use crate::time::unix_now;
 
@@ -34,17 +32,14 @@ where
         Ok(handlers) => {
             let shard = Rc::new(Shard::new(options, handlers));
             if let Some(ToShard::Phase(phase)) = commands.recv().await {
-                shard.phase.set(phase);
+                shard.enter(phase);
             }
             let listener = glommio::spawn_local({
                 let shard = Rc::clone(&shard);
                 async move {
                     while let Some(command) = commands.recv().await {
                         match command {
-                            ToShard::Phase(phase) => {
-                                shard.phase.set(phase);
-                                shard.work.raise();
-                            }
+                            ToShard::Phase(phase) => shard.enter(phase),
                             ToShard::LookForFence => {
                                 shard.must_turn.set(true);
                                 shard.work.raise();
@@ -81,13 +76,19 @@ async fn work(shard: &Rc<Shard>) -> Ending {
 
 async fn connected(shard: &Rc<Shard>) -> Ending {
     let mut sent = Sent::new();
-    let mut outage: Option<(Instant, u64)> = None;
+    let mut outage = Outage::default();
     let mut backoff = Backoff::new(shard.options.shard as u64 + 1);
     loop {
-        let began = Instant::now();
-        let (error, served) = match attempt(shard, &mut sent, &mut outage, &mut backoff).await {
+        let this = Attempt::new(&outage, &sent);
+        // Given up at the very end of a stop only; whatever was under way over the connection ends with it.
+        let given_up = async {
+            this.given_up(shard).await;
+            Err(LinkError::Lost(crate::resp::Error::Closed))
+        };
+        let attempt = attempt(shard, &mut sent, &mut outage, &mut backoff);
+        let error = match futures_lite::future::or(attempt, given_up).await {
             Ok(()) => return Ending::Clean,
-            Err(ended) => ended,
+            Err(error) => error,
         };
         if shard.leaving.get() && matches!(error, LinkError::Fenced(_)) {
             // Its own fence: the call arrived, its answer did not. Had a reaper been here it would have found nothing.
@@ -103,60 +104,46 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             return Ending::Fenced;
         }
         shard.lost_a_connection.set(true);
-        match &mut outage {
-            Some((_, attempts)) if !served => *attempts += 1,
-            _ => {
-                tracing::error!(shard = shard.options.shard, %error, "redis is gone; trying again");
-                shard.options.stats.disconnects.add(1);
-                outage = Some((Instant::now(), 1));
-            }
-        }
+        outage.failed(shard, &error);
         shard.disarm();
-        // By when it began: a connection may have died unnoticed long ago, and Redis be well.
-        if let Phase::Stopping { deadline } = shard.phase.get()
-            && began > deadline + STOP_GRACE
-        {
+        if let Some(how) = this.ending(shard, &sent) {
             cancel_all(shard).await;
-            return Ending::LeftBehind { jobs: shard.unreported(&sent) };
+            return how;
         }
         // Jobs at hand go on: they are in flight in Redis whatever happens to the connection.
         run_ready(shard).await;
-        Timer::new(backoff.pause()).await;
+        sleep_unless_phase_changes(shard, backoff.pause()).await;
     }
 }
 
-/// One connection's life. On failure: why, and whether the connection ever stood.
+/// One connection's life.
 async fn attempt(
     shard: &Rc<Shard>,
     sent: &mut Sent,
-    outage: &mut Option<(Instant, u64)>,
+    outage: &mut Outage,
     backoff: &mut Backoff,
-) -> Result<(), (LinkError, bool)> {
-    let mut link = Link::open(shard).await.map_err(|error| (error.into(), false))?;
-    resume(shard, &mut link, sent).await.map_err(|error| (error, false))?;
-    let resumed = outage.is_some();
-    if let Some((since, attempts)) = outage.take() {
-        let seconds = since.elapsed().as_secs_f64();
-        tracing::info!(shard = shard.options.shard, seconds, attempts, "redis is back");
-    }
+) -> Result<(), LinkError> {
+    let mut link = Link::open(shard).await?;
+    shard.stands_on(&link);
+    resume(shard, &mut link, sent).await?;
+    let resumed = outage.is_on();
     shard.idle.set(false);
     if shard.options.at_least_once {
-        stop::hand_back_given_up(shard, &mut link).await.map_err(|error| (error, false))?;
+        stop::hand_back_given_up(shard, &mut link).await?;
     }
     if resumed {
         // A waiter may still be blocked in a server that has vanished, or that is not ours any more.
-        stop::unblock_waiters(shard, &mut link).await.map_err(|error| (error, false))?;
+        stop::unblock_waiters(shard, &mut link).await?;
         // A reply that was lost may have told of payloads too large to fetch.
         (0..shard.turns.queues.len()).for_each(|queue| oversize::bury(shard, queue));
     }
-    let mut driver = Driver { shard, link, sent, order: Vec::new(), turns: 0, forgotten: 0 };
+    let mut driver = Driver { shard, link, sent, outage, order: Vec::new(), turns: 0, forgotten: 0 };
     let result = driver.serve().await;
-    let stood = driver.turns > 0;
-    if stood {
+    if driver.turns > 0 {
         // It answered: the next series of attempts begins at the shortest pause.
         backoff.reset();
     }
-    result.map_err(|error| (error, stood))
+    result
 }
 
 /// A shard and its connection while it stands.
@@ -165,6 +152,7 @@ struct Driver<'a> {
     link: Link,
     /// Turns whose replies are owed, oldest first. While there are any, nothing else goes over the connection.
     sent: &'a mut Sent,
+    outage: &'a mut Outage,
     /// The order of the queues, kept for its memory.
     order: Vec<usize>,
     /// Turns answered over this connection.
@@ -212,6 +200,7 @@ impl Driver<'_> {
                 continue;
             }
             self.mind_full_slots().await?;
+            self.outage.over(shard);
             rest(shard).await;
         }
     }
@@ -267,6 +256,8 @@ impl Driver<'_> {
         let reply = check(reply)?;
         self.forgotten = 0;
         self.turns += 1;
+        self.outage.over(shard);
+        shard.options.stats.answered_at.mark();
         let Some(turn) = self.sent.pop_front() else { return Ok(()) };
         shard.queue_order(turn.nth, &mut self.order);
         take_in(shard, &reply, &turn, &self.order)
@@ -372,15 +363,5 @@ async fn rest(shard: &Shard) {
             };
             futures_lite::future::or(shard.work.wait(), timer).await;
         }
-    }
-}
-
-impl Shard {
-    /// Jobs whose end Redis does not know: those that have not ended, and those whose end could not be reported.
-    fn unreported(&self, sent: &Sent) -> usize {
-        let unended: usize = self.live.borrow().values().map(|batch| batch.unended()).sum();
-        let ended =
-            self.settlement.borrow().ended() + sent.iter().map(|turn| turn.settled.ended()).sum::<u64>();
-        unended + usize::try_from(ended).unwrap_or(usize::MAX)
     }
 }

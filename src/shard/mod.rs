@@ -27,6 +27,7 @@
 mod batch;
 mod drive;
 mod link;
+mod outage;
 mod oversize;
 mod pace;
 mod run;

@@ -98,6 +98,7 @@ fn spawn(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, future: JobFuture, sta
                 task.detach();
             }
             finish(&shard, &batch, at, result);
+            shard.publish();
             shard.work.raise();
         })
     };

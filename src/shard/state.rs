@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::handler::Handlers;
 use crate::job::Parser;
 use crate::limits::{READ_AHEAD_AT_MOST_ONCE, READ_AHEAD_HORIZON, STAMP_STEP_S};
-use crate::resp::RedisUrl;
+use crate::resp::{RedisUrl, Stopper};
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
 use crate::store::turn::{BatchName, QueueKeys, Settlement, TurnContext};
@@ -59,6 +59,12 @@ pub(super) struct Shard {
     pub(super) waiters: Vec<Waiter>,
     // What control last said.
     pub(super) phase: Cell<Phase>,
+    /// When a stop was first asked for.
+    pub(super) stop_asked_at: Cell<Option<Instant>>,
+    /// Wakes who waits without a connection, or for one.
+    pub(super) phase_changed: Event,
+    /// Ends the connection that the shard works over.
+    pub(super) link_stopper: RefCell<Option<Stopper>>,
     /// Wakes [`super::drive`].
     pub(super) work: Event,
     // Jobs.
@@ -111,6 +117,9 @@ impl Shard {
             handlers,
             waiters: (0..waiters).map(Waiter::new).collect(),
             phase: Cell::new(Phase::Running),
+            stop_asked_at: Cell::new(None),
+            phase_changed: Event::default(),
+            link_stopper: RefCell::default(),
             work: Event::default(),
             parser: RefCell::new(Parser::new()),
             pace: RefCell::new(Pace::new(horizon)),

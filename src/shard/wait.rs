@@ -218,6 +218,7 @@ async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Durati
     // Whoever disarms waits for this.
     shard.work.raise();
     let reply = reply?.into_result()?;
+    shard.options.stats.answered_at.mark();
     let Some((queue, payload)) = delivered(shard, waiter, &reply)? else { return Ok(false) };
     shard.idle.set(false);
     shard.take_in(queue, BatchName::Wait, vec![payload]);

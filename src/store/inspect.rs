@@ -17,7 +17,10 @@ use crate::{
         error::RedisErrorKind,
         reply::{Reply, Value},
     },
-    wire::keys::{self, ListKey, Poller},
+    wire::{
+        figures::{self, Figures},
+        keys::{self, ListKey, Poller},
+    },
 };
 
 /// The state could not be read. [`resp::Error::may_heal`] of the cause says whether to try again.
@@ -90,6 +93,8 @@ pub struct Process {
     pub hostname: String,
     /// What it last said of itself; `None` if that is no JSON object.
     pub heartbeat: Option<Heartbeat>,
+    /// What one of ours says beyond that; `None` for a Ruby server.
+    pub figures: Option<Figures>,
 }
 
 /// The value of a heartbeat key. Each field is the JSON text as it was written, so that numbers of any size and the
@@ -108,8 +113,8 @@ pub struct Heartbeat {
 /// until `write` has nothing more.
 ///
 /// Round trips: one for sets and counters and the first pages of both SCANs, one for each further page of
-/// [`SCAN_PAGE_KEYS`] keys of the whole database, then one for each [`INSPECT_HEARTBEATS_PER_CALL`] processes or
-/// [`INSPECT_QUEUES_PER_CALL`] queues. Nothing is atomic between them.
+/// [`SCAN_PAGE_KEYS`] keys of the whole database, then one for each [`INSPECT_HEARTBEATS_PER_CALL`] processes (heartbeats
+/// and figures) or [`INSPECT_QUEUES_PER_CALL`] queues. Nothing is atomic between them.
 #[derive(Debug, Default)]
 pub struct Inspection {
     step: Step,
@@ -156,6 +161,8 @@ enum Asked {
     ProcessKeys,
     ListKeys,
     Heartbeats(Vec<Vec<u8>>),
+    /// By the processes' heartbeat keys.
+    Figures(Vec<String>),
     QueueLength(Vec<u8>),
 }
 
@@ -232,13 +239,16 @@ impl Inspection {
         let from = self.heartbeats_left.len().saturating_sub(INSPECT_HEARTBEATS_PER_CALL);
         let page = self.heartbeats_left.split_off(from);
         if !page.is_empty() {
-            let mut command = requests.begin(1 + page.len());
-            command.arg(b"MGET");
-            page.iter().for_each(|key| {
-                command.arg(key);
-            });
-            drop(command);
+            write_mget(requests, &page);
+            let text = |key: &Vec<u8>| String::from_utf8(key.clone()).ok();
+            let mut processes: Vec<String> = page.iter().filter_map(text).collect();
+            processes.retain(|key| keys::parse_heartbeat(key).is_some());
             self.asked.push(Asked::Heartbeats(page));
+            if !processes.is_empty() {
+                let uuids = processes.iter().filter_map(|key| Some(keys::parse_heartbeat(key)?.uuid));
+                write_mget(requests, &uuids.map(keys::process).collect::<Vec<_>>());
+                self.asked.push(Asked::Figures(processes));
+            }
         }
         let from = self.queues_left.len().saturating_sub(INSPECT_QUEUES_PER_CALL);
         for key in self.queues_left.split_off(from) {
@@ -269,10 +279,22 @@ impl Inspection {
                 let values = reply.as_array().map_err(at(keys::SERVER_PREFIX))?;
                 page.iter().zip(values).try_for_each(|(key, value)| summary.add_process(key, &value))?;
             }
+            Asked::Figures(processes) => {
+                let values = reply.as_array().map_err(at(keys::PROCESS_PREFIX))?;
+                processes.iter().zip(values).for_each(|(key, value)| summary.add_figures(key, &value));
+            }
             Asked::QueueLength(key) => summary.add_queue(&key, reply)?,
         }
         Ok(())
     }
+}
+
+fn write_mget<K: AsRef<[u8]>>(requests: &mut Requests, keys: &[K]) {
+    let mut command = requests.begin(1 + keys.len());
+    command.arg(b"MGET");
+    keys.iter().for_each(|key| {
+        command.arg(key.as_ref());
+    });
 }
 
 fn write_scan(requests: &mut Requests, cursor: &[u8], prefix: &str, kind: &str) {
@@ -324,9 +346,17 @@ impl Summary {
             pid: parts.pid,
             hostname: parts.hostname.to_owned(),
             heartbeat: serde_json::from_slice(value).ok(),
+            figures: None,
         };
         self.processes.insert(key, process);
         Ok(())
+    }
+
+    /// Whatever else may lie under that key says nothing.
+    fn add_figures(&mut self, key: &str, value: &Value<'_>) {
+        if let (Value::Bulk(json), Some(process)) = (value, self.processes.get_mut(key)) {
+            process.figures = figures::parse(json).ok();
+        }
     }
 
     fn add_queue(&mut self, key: &[u8], reply: &Reply) -> Result<(), InspectError> {

@@ -98,10 +98,13 @@ pub const SUSPECTS_BATCH: &str = "s";
 /// The batch name of the poison of a dead shard: jobs recovered too often, to be buried.
 pub const POISON_BATCH: &str = "p";
 
-/// What one of our processes publishes about itself and its shards.
+/// Begins the key of what one of our processes publishes about itself and its shards.
+pub const PROCESS_PREFIX: &str = "jiggler:uring:process:";
+
+/// What one of our processes publishes about itself and its shards: [`crate::wire::figures`].
 #[must_use]
 pub fn process(uuid: &str) -> String {
-    ["jiggler:uring:process:", uuid].concat()
+    [PROCESS_PREFIX, uuid].concat()
 }
 
 /// The index of the batches that one shard has taken from one queue. The braces make a Redis Cluster hash it, and

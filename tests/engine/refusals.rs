@@ -163,9 +163,8 @@ fn a_password_that_changed_for_a_while_is_outlived_and_never_logged() {
 fn a_redis_that_is_stopped_for_longer_than_a_call_may_take_is_outlived() {
     let redis = Redis::start();
     let drain = Drain::begin(&redis, &redis.url());
-    let pid = redis.info("server", "process_id");
     let signal = |name: &str| {
-        let order = format!("kill -s {name} {pid}");
+        let order = format!("kill -s {name} {}", redis.pid());
         assert!(std::process::Command::new("sh").args(["-c", &order]).status().unwrap().success());
     };
     let stopped = Instant::now();

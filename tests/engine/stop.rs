@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use jiggler_uring::limits::{CALL_TIMEOUT, STOP_GRACE};
+
 use crate::harness::account::lists_in_flight;
 use crate::harness::redis::DEAD;
 use crate::harness::wait::wait_until;
@@ -189,6 +191,58 @@ fn a_stop_while_redis_is_down_ends_and_says_how_many_jobs_it_leaves() {
     let account = Account::of(&redis);
     assert_eq!((account.queued.len(), account.in_flight.len()), (1, 2));
     assert_eq!(redis.count("jiggler:uring:leases"), 1, "whoever finds them needs the lease");
+}
+
+/// Nothing runs, nothing is to be acked: there is nothing to wait for.
+#[test]
+fn a_stop_of_an_idle_worker_while_redis_is_down_is_immediate_and_in_order() {
+    let mut redis = Redis::start_durable();
+    let mut worker = Worker::start(&redis, &["--cores", "2", "-q", "a,b", "-t", "50"]);
+    wait_until("all wait", || redis.waiting() == 4);
+    redis.kill();
+    wait_until("both shards say that redis is gone", || worker.lines("redis is gone; trying").len() == 2);
+    let asked = Instant::now();
+    worker.stop();
+    assert!(asked.elapsed() < SOON, "an idle worker took {:?} to stop", asked.elapsed());
+    assert_eq!(worker.lines("left in flight"), [""; 0]);
+    redis.start_again();
+    assert_eq!(redis.count("jiggler:uring:leases"), 1, "who looks for lost deliveries needs the lease");
+}
+
+fn signal_server(redis: &Redis, signal: &str) {
+    let order = format!("kill -s {signal} {}", redis.pid());
+    assert!(std::process::Command::new("sh").args(["-c", &order]).status().unwrap().success());
+}
+
+#[test]
+fn a_stop_of_an_idle_worker_while_redis_hangs_does_not_wait_for_its_answers() {
+    let redis = Redis::start();
+    let mut worker = Worker::start(&redis, &["--cores", "2", "-t", "50"]);
+    wait_until("all wait", || redis.waiting() == 2);
+    signal_server(&redis, "STOP");
+    let asked = Instant::now();
+    worker.stop();
+    let took = asked.elapsed();
+    signal_server(&redis, "CONT");
+    assert!(took < CALL_TIMEOUT, "an idle worker took {took:?} to stop");
+}
+
+#[test]
+fn a_stop_of_a_busy_worker_while_redis_hangs_ends_with_its_grace_and_says_what_it_leaves() {
+    let redis = Redis::start();
+    redis.push("default", &[sleeper(0, 60.0), sleeper(1, 60.0)]);
+    let mut worker = Worker::start(&redis, &["-c", "2"]);
+    wait_until("two jobs run", || redis.queue("default").is_empty());
+    signal_server(&redis, "STOP");
+    let asked = Instant::now();
+    worker.signal("TERM");
+    let status = worker.wait_for_end();
+    let took = asked.elapsed();
+    signal_server(&redis, "CONT");
+    assert_eq!(status.code(), Some(1));
+    let said = worker.lines("left in flight");
+    assert!(said.len() == 1 && said[0].contains("2 jobs of shard 0"), "{said:?}");
+    assert!(took < Duration::from_secs(1) + 2 * STOP_GRACE, "it took {took:?}");
 }
 
 #[test]

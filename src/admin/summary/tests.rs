@@ -177,6 +177,11 @@ fn text_is_aligned_and_complete() {
             b"jiggler:svr:5dde274f8e29:10:25:img:1:1795299731:12386:\x1b[2J",
             br#"{"heartbeat":1795299700.1,"rss":9216,"current_jobs":{}}"#,
         ],
+        &[
+            b"SET",
+            b"jiggler:uring:process:5dde274f8e29",
+            br#"{"phase":"running","troubles":[{"shard":3,"what":"stalled","since":1795299721.2}],"shards":[]}"#,
+        ],
     ] {
         redis.run(command);
     }
@@ -191,11 +196,44 @@ queue         jobs
 default          2
 low-priority     1
 
-process         pid  host       concurrency  queues          rss MB  heartbeat
-33c754465483   1668  vm:1                 3  default,custom    34.7    5 s ago
-5dde274f8e29  12386  \\u{1b}[2J           10  img                9.0   35 s ago
+process         pid  host       concurrency  queues          rss MB  heartbeat  health
+33c754465483   1668  vm:1                 3  default,custom    34.7    5 s ago  unknown
+5dde274f8e29  12386  \\u{1b}[2J           10  img                9.0   35 s ago  shard 3 stalled for 14.0 s
 ";
     assert_eq!(our_text(&redis, 1_795_299_735.2), expected);
+}
+
+/// The members of a process whose figures are these.
+fn with_figures(redis: &TestRedis, figures: &[u8]) -> Value {
+    redis.run(&[b"SET", b"jiggler:svr:aa:3:25:default:1:100:7:vm", br#"{"heartbeat":2.5}"#]);
+    redis.run(&[b"SET", b"jiggler:uring:process:aa", figures]);
+    our_json(redis)["processes"]["jiggler:svr:aa:3:25:default:1:100:7:vm"].clone()
+}
+
+#[test]
+fn a_process_of_ours_has_its_health_beside_the_gems_members() {
+    let redis = TestRedis::start();
+    let well = with_figures(&redis, br#"{"phase":"quiet","troubles":[],"shards":[{"processed":3}]}"#);
+    assert_eq!(well["health"], json!({"ok": true, "phase": "quiet", "troubles": []}));
+    assert!(our_text(&redis, 3.5).contains("1 s ago  quiet\n"));
+    let troubles =
+        json!([{"shard": 0, "what": "no-redis", "since": 4.5}, {"shard": 2, "what": "silent", "since": 5.0}]);
+    let figures = json!({"phase": "running", "troubles": troubles, "shards": []}).to_string();
+    let ill = with_figures(&redis, figures.as_bytes());
+    assert_eq!(ill["health"], json!({"ok": false, "phase": "running", "troubles": troubles}));
+    assert!(our_text(&redis, 6.0).contains("  shard 0 without redis for 1.5 s and 1 more\n"));
+}
+
+#[test]
+fn figures_that_cannot_be_read_say_nothing() {
+    let redis = TestRedis::start();
+    for figures in [&b"no json"[..], b"{}", b"[]", b"\xff"] {
+        assert_eq!(with_figures(&redis, figures)["health"], Value::Null);
+    }
+    assert!(our_text(&redis, 3.5).contains("1 s ago  unknown\n"));
+    redis.run(&[b"DEL", b"jiggler:uring:process:aa"]);
+    redis.run(&[b"LPUSH", b"jiggler:uring:process:aa", b"x"]);
+    assert!(our_text(&redis, 3.5).contains("1 s ago  unknown\n"));
 }
 
 #[test]

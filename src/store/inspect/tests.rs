@@ -54,7 +54,7 @@ fn an_empty_page_is_not_the_end_and_each_scan_goes_on_by_itself() {
     played.answer(&[&page("3", &[PROCESS])]).unwrap();
     assert!(played.sent().contains("\r\nSCAN\r\n$2\r\n17\r\n") && !played.sent().contains("jiggler:list:"));
     played.answer(&[&page("0", &[PROCESS])]).unwrap();
-    played.answer(&["*1\r\n$2\r\n{}\r\n", ":4\r\n"]).unwrap();
+    played.answer(&["*1\r\n$2\r\n{}\r\n", "*1\r\n$-1\r\n", ":4\r\n"]).unwrap();
     assert!(!played.inspection.write(&mut played.requests));
     let summary = played.inspection.finish();
     assert_eq!(summary.processes.keys().collect::<Vec<_>>(), [PROCESS]);
@@ -64,7 +64,8 @@ fn an_empty_page_is_not_the_end_and_each_scan_goes_on_by_itself() {
 #[test]
 fn what_went_between_scan_and_look_is_left_out() {
     let mut played = first(&page("0", &[PROCESS]), &page("0", &["jiggler:list:a"])).unwrap();
-    played.answer(&["*1\r\n$-1\r\n", "-WRONGTYPE Operation against a key\r\n"]).unwrap();
+    let wrong_type = "-WRONGTYPE Operation against a key\r\n";
+    played.answer(&["*1\r\n$-1\r\n", "*1\r\n$2\r\n{}\r\n", wrong_type]).unwrap();
     let summary = played.inspection.finish();
     assert!(summary.processes.is_empty() && summary.queues.is_empty() && summary.unreadable_keys.is_empty());
 }

@@ -57,6 +57,10 @@ impl Redis {
         self.server.port()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
     pub(crate) fn socket(&self) -> std::path::PathBuf {
         self.server.socket()
     }

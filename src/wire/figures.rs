@@ -1,0 +1,132 @@
+//! What lies under a process's own key ([`crate::wire::keys::process`]): its shards' counters, and what is wrong with it.
+//!
+//! Responsible for the form. Not for when it is written, nor for what counts as wrong (`control`).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a process says of itself with each heartbeat, as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// `running`, `quiet` or `stopping`.
+    pub phase: String,
+    /// What is wrong; empty: nothing.
+    #[serde(default)]
+    pub troubles: Vec<Trouble>,
+    /// One for each shard, in their order.
+    pub shards: Vec<ShardFigures>,
+}
+
+/// The counters of one shard; see [`ShardStats`](crate::stats::ShardStats).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShardFigures {
+    /// Jobs that ran to an end.
+    pub processed: u64,
+    /// Jobs that failed.
+    pub failed: u64,
+    /// Jobs taken from a queue.
+    pub fetched: u64,
+    /// Jobs handed back.
+    pub handed_back: u64,
+    /// Round trips that fetch and ack.
+    pub turns: u64,
+    /// Jobs running.
+    pub running: u64,
+    /// Jobs fetched and not started.
+    pub unstarted: u64,
+    /// Connections lost since the start.
+    pub disconnects: u64,
+}
+
+/// Something that keeps a shard from its work.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// The shard.
+    pub shard: usize,
+    /// What is wrong with it.
+    pub what: Ailment,
+    /// Since when, Unix seconds.
+    pub since: f64,
+}
+
+/// What can be wrong with a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Ailment {
+    /// Its executor has not turned: a handler computes and does not wait, or the core is taken by others.
+    Stalled,
+    /// It has no connection to Redis, or Redis refuses it.
+    NoRedis,
+    /// It should have had an answer of Redis by now, and knows of no outage.
+    Silent,
+    /// One that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Figures {
+    /// The JSON, on one line.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Numbers and texts always are JSON; times are finite.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Reads the value of a process's own key.
+///
+/// # Errors
+/// What serde_json says when it is none.
+pub fn parse(json: &[u8]) -> Result<Figures, serde_json::Error> {
+    serde_json::from_slice(json)
+}
+
+impl Trouble {
+    /// The trouble in words, at the Unix time `now`: "shard 1 stalled for 12.3 s".
+    #[must_use]
+    pub fn at(&self, now: f64) -> impl fmt::Display {
+        let Self { shard, what, since } = *self;
+        let what = match what {
+            Ailment::Stalled => "stalled",
+            Ailment::NoRedis => "without redis",
+            Ailment::Silent => "without an answer of redis",
+            Ailment::Unknown => "in trouble",
+        };
+        let seconds = (now - since).max(0.0);
+        format!("shard {shard} {what} for {seconds:.1} s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_back_and_those_of_other_versions_are_read_too() {
+        let trouble = Trouble { shard: 1, what: Ailment::NoRedis, since: 1_795_299_911.5 };
+        let shards = vec![ShardFigures { running: 3, ..ShardFigures::default() }];
+        let figures = Figures { phase: "running".to_owned(), troubles: vec![trouble], shards };
+        let json = figures.to_json();
+        assert!(
+            json.contains(r#""troubles":[{"shard":1,"what":"no-redis","since":1795299911.5}]"#),
+            "{json}"
+        );
+        assert_eq!(parse(json.as_bytes()).unwrap(), figures);
+
+        let older = parse(br#"{"phase":"quiet","shards":[{"processed":7}]}"#).unwrap();
+        assert_eq!((older.troubles.len(), older.shards[0].processed), (0, 7));
+        let newer = json.replace("no-redis", "on-fire").replace("\"running\":3", "\"running\":3,\"new\":1");
+        assert_eq!(parse(newer.as_bytes()).unwrap().troubles[0].what, Ailment::Unknown);
+        assert!(parse(b"no json").is_err());
+    }
+
+    #[test]
+    fn a_trouble_says_shard_what_and_for_how_long() {
+        let trouble = Trouble { shard: 1, what: Ailment::Stalled, since: 100.0 };
+        assert_eq!(trouble.at(112.34).to_string(), "shard 1 stalled for 12.3 s");
+        assert_eq!(trouble.at(99.0).to_string(), "shard 1 stalled for 0.0 s", "a clock was set back");
+    }
+}

@@ -1,0 +1,97 @@
+//! A process says how it is: in its figures and `summary`, and, where Redis is away, in its log when it is asked. A shard
+//! that makes no progress is noticed by the others, whatever it is that keeps it.
+
+use crate::harness::wait::{wait_for, wait_until};
+use crate::harness::{Redis, Worker, config_file, json, output_of};
+use crate::own_jobs;
+
+/// Heartbeats, and the figures with them, come with this period.
+const BEAT_OFTEN: &str = "stats_interval: 1\n";
+
+/// Long enough for a stall to count as one and for the watchdog to come by, twice over.
+const KEEPS_CORE_S: u64 = 20;
+
+fn health(redis: &Redis) -> serde_json::Value {
+    let output = output_of(&["summary", "--json", "--redis-url", &redis.url()]);
+    assert!(output.status.success(), "{output:?}");
+    let summary = json(&output.stdout);
+    summary["processes"]
+        .as_object()
+        .unwrap()
+        .values()
+        .next()
+        .map_or_else(Default::default, |process| process["health"].clone())
+}
+
+#[test]
+fn a_shard_whose_job_keeps_the_core_is_named_until_it_turns_again() {
+    let redis = Redis::start();
+    let config = config_file(BEAT_OFTEN);
+    let args = ["--cores", "2", "-C", &config.path(), "-t", "30"];
+    let mut worker = Worker::launch_program(&own_jobs::example("misbehaving_jobs"), &redis.url(), &args);
+    wait_until("the process is well", || health(&redis)["ok"] == true);
+    wait_until("both wait for jobs", || redis.waiting() == 2);
+    redis.push("default", &[format!(r#"{{"name":"KeepCore","args":[{KEEPS_CORE_S}]}}"#)]);
+    let trouble = wait_for("the figures name the shard", || {
+        let health = health(&redis);
+        (health["ok"] == false).then(|| health["troubles"][0].clone())
+    });
+    assert_eq!(trouble["what"], "stalled");
+    worker.wait_for_line("a shard does not turn");
+    let text = output_of(&["summary", "--redis-url", &redis.url()]).stdout;
+    assert!(String::from_utf8_lossy(&text).contains(&format!("shard {} stalled for ", trouble["shard"])));
+    // The lease and the other shard go on.
+    redis.push("default", &[r#"{"name":"Count","args":[1]}"#]);
+    wait_until("the other shard works", || redis.processed() == 1);
+    worker.wait_for_line("the shard turns again");
+    wait_until("the process is well again", || health(&redis)["ok"] == true);
+    worker.stop();
+    for text in ["a shard does not turn", "the shard turns again"] {
+        let lines = worker.lines(text);
+        assert!(lines.len() == 1 && lines[0].contains(&format!("shard={}", trouble["shard"])), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_process_without_redis_says_how_it_is_when_it_is_asked_by_a_signal() {
+    let mut redis = Redis::start_durable();
+    redis.push("default", &[r#"{"name":"Sleep","args":[60]}"#]);
+    let worker = Worker::start(&redis, &[]);
+    wait_until("the job runs", || redis.queue("default").is_empty());
+    let ask = |part: &str| {
+        wait_until(&format!("it says: {part}"), || {
+            let before = worker.lines("health phase=").len();
+            worker.signal("USR1");
+            wait_until("it answers", || worker.lines("health phase=").len() > before);
+            worker.lines("health phase=")[before].contains(part)
+        });
+    };
+    ask(r#"health="ok" heartbeat="ok" processed=0 failed=0 running=1 unstarted=0 disconnects=0"#);
+    redis.kill();
+    ask(r#"health="shard 0 without redis for "#);
+    ask(r#"heartbeat="redis is gone""#);
+    redis.start_again();
+    ask(r#"health="ok" heartbeat="ok" processed=0 failed=0 running=1 unstarted=0 disconnects=1"#);
+    assert_eq!(worker.lines("stopping"), [""; 0]);
+}
+
+/// Redis is there, and refuses what the shard must say: it is connected again and again, and for all that not back.
+#[test]
+fn a_shard_that_redis_refuses_alone_is_named_and_says_so_once() {
+    let redis = Redis::start();
+    let config = config_file(BEAT_OFTEN);
+    let worker = Worker::start(&redis, &["-C", &config.path()]);
+    wait_until("it waits for jobs", || redis.waiting() == 1);
+    redis.run(&["ACL", "SETUSER", "default", "-incrby"]);
+    redis.push("default", &[r#"{"name":"Noop"}"#]);
+    worker.wait_for_line("redis is gone; trying");
+    let trouble = wait_for("the figures name the shard", || {
+        let health = health(&redis);
+        (health["ok"] == false).then(|| health["troubles"][0].clone())
+    });
+    assert_eq!((&trouble["what"], &trouble["shard"]), (&"no-redis".into(), &0.into()));
+    redis.run(&["ACL", "SETUSER", "default", "+incrby"]);
+    wait_until("the process is well again", || health(&redis)["ok"] == true);
+    assert_eq!(redis.processed(), 1);
+    assert_eq!((worker.lines("redis is gone").len(), worker.lines("redis is back").len()), (1, 1));
+}
