@@ -85,11 +85,19 @@ impl Child {
             }
             thread::sleep(EXIT_POLL);
         }
+        self.kill()?;
+        Err(Error::NotStopped { name: self.name, waited: grace })
+    }
+
+    /// Sends SIGKILL and waits for the end.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub(crate) fn kill(&mut self) -> Result<ExitStatus, Error> {
         self.process
             .kill()
             .and_then(|()| self.process.wait())
-            .map_err(|error| Error::system(format!("killing the {}", self.name), error))?;
-        Err(Error::NotStopped { name: self.name, waited: grace })
+            .map_err(|error| Error::system(format!("killing the {}", self.name), error))
     }
 
     /// The last lines the child wrote, or why they cannot be read: for error messages.

@@ -9,7 +9,7 @@ use jiggler_uring::store::turn::{QueueKeys, Settlement, Turn, TurnContext};
 use jiggler_uring::time::unix_now;
 use serde::Serialize;
 
-use crate::drive::Payloads;
+use crate::drive::{Payloads, Work};
 use crate::keys;
 
 /// Stands in for a worker's process id, of the same length.
@@ -84,7 +84,7 @@ impl Commands {
             jobs_left: jobs,
             turn_number: 0,
             unsettled_jobs: 0,
-            payloads: Payloads::new(),
+            payloads: Payloads::new(&Work::noop()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Fills the queue: no-op jobs with unique ids, by bulk LPUSH.
+//! Fills the queue: jobs with unique ids, by bulk LPUSH.
 
 use jiggler_uring::resp::encode::Requests;
 use jiggler_uring::resp::url::RedisUrl;
@@ -22,30 +22,65 @@ const ID_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Digits of a job id.
 const ID_DIGITS: usize = 16;
 
-const BEFORE_ID: &[u8] = br#"{"name":"Noop","args":[],"retries":0,"jid":""#;
-const AFTER_ID: &[u8] = br#""}"#;
+/// The arguments of a scenario's jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Arguments {
+    /// The same for each job: a JSON array.
+    Same(String),
+    /// This JSON value, then the job's number.
+    Numbered(String),
+}
 
-/// No-op jobs, each with an id of its own, as the gem writes them.
+/// What each job of a scenario is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Work {
+    /// The job's name; no character of it needs an escape in JSON.
+    pub(crate) name: &'static str,
+    /// Its arguments.
+    pub(crate) arguments: Arguments,
+}
+
+impl Work {
+    /// A job that does nothing.
+    pub(crate) fn noop() -> Self {
+        Self { name: "Noop", arguments: Arguments::Same("[]".to_owned()) }
+    }
+}
+
+/// Jobs with an id of their own each, as the gem writes them.
 #[derive(Debug)]
 pub(crate) struct Payloads {
+    // Fixed at construction.
+    start: String,
+    numbered: bool,
+    // Moved on by each job.
     next_number: u64,
     text: Vec<u8>,
 }
 
 impl Payloads {
     /// Starts with the first job.
-    pub(crate) fn new() -> Self {
-        Self { next_number: 1, text: [BEFORE_ID, &[b'0'; ID_DIGITS], AFTER_ID].concat() }
+    pub(crate) fn new(work: &Work) -> Self {
+        let start = format!(r#"{{"name":"{}","args":"#, work.name);
+        let (start, numbered) = match &work.arguments {
+            Arguments::Same(array) => (format!("{start}{array}"), false),
+            Arguments::Numbered(first) => (format!("{start}[{first},"), true),
+        };
+        Self { start, numbered, next_number: 1, text: Vec::new() }
     }
 
     /// The next job's JSON.
     pub(crate) fn next(&mut self) -> &[u8] {
-        let mut id = self.next_number.wrapping_mul(ID_STEP);
-        self.next_number += 1;
-        for digit in self.text[BEFORE_ID.len()..BEFORE_ID.len() + ID_DIGITS].iter_mut().rev() {
-            *digit = b"0123456789abcdef"[(id & 0xf) as usize];
-            id >>= 4;
+        self.text.clear();
+        self.text.extend_from_slice(self.start.as_bytes());
+        if self.numbered {
+            self.text.extend_from_slice(self.next_number.to_string().as_bytes());
+            self.text.push(b']');
         }
+        self.text.extend_from_slice(br#","retries":0,"jid":""#);
+        self.text.extend_from_slice(&id_digits(self.next_number.wrapping_mul(ID_STEP)));
+        self.text.extend_from_slice(br#""}"#);
+        self.next_number += 1;
         &self.text
     }
 
@@ -60,30 +95,71 @@ impl Payloads {
     }
 }
 
-/// Puts `jobs` no-op jobs into the queue.
+/// The 16 digits of a job id.
+fn id_digits(mut id: u64) -> [u8; ID_DIGITS] {
+    let mut digits = [b'0'; ID_DIGITS];
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(id & 0xf) as usize];
+        id >>= 4;
+    }
+    digits
+}
+
+/// Puts `jobs` jobs into the queue.
 ///
 /// # Errors
 /// The connection breaks, or an interrupt.
 pub(crate) fn enqueue(
     url: &RedisUrl,
+    work: &Work,
     jobs: u64,
     interrupt: &Interrupt,
     progress: &Progress,
 ) -> Result<(), Error> {
-    let mut payloads = Payloads::new();
-    let mut left = jobs;
-    let fill = |window: &mut Requests| {
-        for _ in 0..PUSHES_PER_WINDOW {
-            let chunk = left.min(PUSH_JOBS);
-            if chunk == 0 {
-                break;
+    Feeder::connect(url, work)?.push(jobs, interrupt, |done| progress.set(done))
+}
+
+/// Puts jobs into the queue again and again, no two with the same id.
+#[derive(Debug)]
+pub(crate) struct Feeder {
+    client: NullClient,
+    payloads: Payloads,
+}
+
+impl Feeder {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Redis does not accept the connection.
+    pub(crate) fn connect(url: &RedisUrl, work: &Work) -> Result<Self, Error> {
+        Ok(Self { client: NullClient::connect(url)?, payloads: Payloads::new(work) })
+    }
+
+    /// Puts the next `jobs` jobs into the queue and tells `progress` how many are.
+    ///
+    /// # Errors
+    /// The connection breaks, or an interrupt.
+    pub(crate) fn push(
+        &mut self,
+        jobs: u64,
+        interrupt: &Interrupt,
+        progress: impl Fn(u64),
+    ) -> Result<(), Error> {
+        let mut left = jobs;
+        let payloads = &mut self.payloads;
+        let fill = |window: &mut Requests| {
+            for _ in 0..PUSHES_PER_WINDOW {
+                let chunk = left.min(PUSH_JOBS);
+                if chunk == 0 {
+                    break;
+                }
+                payloads.append_push(window, chunk);
+                left -= chunk;
             }
-            payloads.append_push(window, chunk);
-            left -= chunk;
-        }
-    };
-    let answered = |windows: usize| progress.set((windows as u64 * PUSHES_PER_WINDOW * PUSH_JOBS).min(jobs));
-    NullClient::connect(url)?.drive(interrupt, fill, answered)
+        };
+        let answered = |windows: usize| progress((windows as u64 * PUSHES_PER_WINDOW * PUSH_JOBS).min(jobs));
+        self.client.drive(interrupt, fill, answered)
+    }
 }
 
 #[cfg(test)]
@@ -94,14 +170,24 @@ mod tests {
 
     #[test]
     fn a_payload_is_what_the_gem_writes_for_a_job_without_arguments() {
-        let mut payloads = Payloads::new();
+        let mut payloads = Payloads::new(&Work::noop());
         let text = String::from_utf8(payloads.next().to_vec()).unwrap();
         assert_eq!(text, r#"{"name":"Noop","args":[],"retries":0,"jid":"9e3779b97f4a7c15"}"#);
     }
 
     #[test]
+    fn the_number_of_a_job_can_be_its_last_argument() {
+        let work = Work { name: "Append", arguments: Arguments::Numbered(r#""/tmp/x""#.to_owned()) };
+        let mut payloads = Payloads::new(&work);
+        payloads.next();
+        let text = String::from_utf8(payloads.next().to_vec()).unwrap();
+        let expected = r#"{"name":"Append","args":["/tmp/x",2],"retries":0,"jid":"3c6ef372fe94f82a"}"#;
+        assert_eq!(text, expected);
+    }
+
+    #[test]
     fn no_two_payloads_are_the_same() {
-        let mut payloads = Payloads::new();
+        let mut payloads = Payloads::new(&Work::noop());
         let different: HashSet<Vec<u8>> = (0..100_000).map(|_| payloads.next().to_vec()).collect();
         assert_eq!(different.len(), 100_000);
     }

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use jiggler_uring::client;
+
 use crate::redis::RedisError;
 
 /// Everything that ends a scenario early.
@@ -122,6 +124,39 @@ pub(crate) enum Error {
         /// The ones there are.
         allowed: String,
     },
+
+    /// The worker's histograms could not be made, written or read.
+    #[error("latencies: {0}")]
+    Latencies(String),
+
+    /// Figures could not be written as CSV.
+    #[error("results as CSV: {0}")]
+    Csv(String),
+
+    /// A plot could not be drawn.
+    #[error("drawing a plot: {0}")]
+    Plot(String),
+
+    /// The file of `--compare` is something else.
+    #[error("{path} holds no results of loadgen ({error}); give a file written by --json or --report")]
+    OldResults {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        error: serde_json::Error,
+    },
+
+    /// Scenarios of a tour that failed; the others are shown and written.
+    #[error("left out, for the reasons above: {0}")]
+    LeftOut(String),
+
+    /// The library's client could not push.
+    #[error("pushing jobs: {0}")]
+    Client(#[from] client::Error),
+
+    /// The library refuses a job.
+    #[error("making a job: {0}")]
+    Job(#[from] client::InvalidJob),
 
     /// Results could not be written as JSON.
     #[error("results as JSON: {0}")]

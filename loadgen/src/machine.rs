@@ -1,7 +1,6 @@
 //! What a measurement was made on: without it a number means nothing.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +9,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::placement::Placement;
 use crate::redis::Client;
-use crate::worker;
+use crate::worker::{self, Program};
 
 /// Machine and versions of one run of loadgen. What cannot be found out says so.
 #[derive(Debug, Clone, Serialize)]
@@ -45,7 +44,7 @@ impl Machine {
     pub(crate) fn describe(
         client: &mut Client,
         placement: &Placement,
-        binary: Option<&Path>,
+        program: Option<&Program>,
     ) -> Result<Self, Error> {
         let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         Ok(Self {
@@ -55,7 +54,7 @@ impl Machine {
             load_average: load_average(&fs::read_to_string("/proc/loadavg").unwrap_or_default()),
             kernel: first_line(&fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default()),
             redis: redis_version(&client.text(&["INFO", "server"])?),
-            worker: binary.map(|program| output_line(Command::new(program).arg("--version"))),
+            worker: program.map(|program| output_line(program.command().arg("--version"))),
             commit: output_line(
                 Command::new("git")
                     .args(["describe", "--always", "--dirty"])
@@ -67,6 +66,23 @@ impl Machine {
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| since.as_secs()),
         })
+    }
+
+    /// A machine for the tests of the outputs.
+    #[cfg(test)]
+    pub(crate) fn made_up() -> Self {
+        Self {
+            cpu: UNKNOWN.to_owned(),
+            cpus: 2,
+            load_average: None,
+            kernel: UNKNOWN.to_owned(),
+            redis: UNKNOWN.to_owned(),
+            worker: None,
+            commit: UNKNOWN.to_owned(),
+            loadgen_optimized: true,
+            placement: Placement { redis_cpus: vec![0], worker_cpus: vec![1] },
+            unix_time_seconds: 0,
+        }
     }
 
     /// One line for the report.

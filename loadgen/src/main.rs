@@ -1,7 +1,7 @@
 //! Load generator of jiggler-uring: measures the real binary against a private Redis and prints the published tables.
 //!
 //! ```text
-//! main ── cli ──► scenarios::{noop, limit, idle} ──► report (tables, JSON)
+//! main ── cli ──► scenarios::{noop, limit, …} ──► report (tables, plots, JSON)
 //!                     │
 //!        ┌────────────┼──────────────┬─────────────────┐
 //!   redis_server    worker     drive, null_client    measure
@@ -13,16 +13,22 @@
 // From the command line …
 mod cli;
 mod scenarios;
+mod tour;
 // … through the processes and their places …
 mod child;
 mod placement;
 mod redis_server;
 mod worker;
+// … its jobs and their traces …
+mod clock;
+mod jobs;
+mod latencies;
 // … and what is said to Redis …
 mod commands;
 mod drive;
 mod keys;
 mod null_client;
+mod paced;
 mod redis;
 // … to numbers and how they are shown.
 mod machine;
@@ -39,15 +45,24 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Scenario};
+use crate::cli::{Cli, Command, OutputOptions};
 use crate::error::Error;
-use crate::scenarios::{Session, idle, limit, noop};
+use crate::report::Heading;
+use crate::scenarios::{Scenario, Session};
+use crate::tour::TourOptions;
 
 /// What shells report for a program ended by Ctrl-C.
 const EXIT_INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    let Cli { command, output } = Cli::parse();
+    let result = match command {
+        Some(Command::Worker { arguments }) => return jobs::work(arguments),
+        Some(Command::Measure(scenario)) => measure(&scenario, &output),
+        Some(Command::Tour(options)) => tour(options, &output),
+        None => tour(TourOptions::default(), &output),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("loadgen: {error}");
@@ -59,14 +74,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<(), Error> {
-    let session = Session::begin()?;
+fn measure(scenario: &Scenario, output: &OutputOptions) -> Result<(), Error> {
+    let outcome = {
+        let session = begin()?;
+        let outcome = scenario.run(&session)?;
+        session.progress.clear();
+        outcome
+    };
+    report::show(&outcome, Heading::None, output)?;
+    report::write(&[outcome], output)
+}
+
+fn tour(options: TourOptions, output: &OutputOptions) -> Result<(), Error> {
+    tour::run(options.length, &begin()?, output)
+}
+
+fn begin() -> Result<Session, Error> {
     if cfg!(debug_assertions) {
         eprintln!("loadgen: built without full optimisation; for figures use cargo run --release -p loadgen");
     }
-    match &cli.scenario {
-        Scenario::Noop(options) => noop::run(options, &session),
-        Scenario::Limit(options) => limit::run(options, &session),
-        Scenario::Idle(options) => idle::run(options, &session),
-    }
+    Session::begin()
 }

@@ -87,6 +87,26 @@ impl NullClient {
         Ok(())
     }
 
+    /// Asks for no replies from now on; only [`Self::write`] may be used then.
+    ///
+    /// # Errors
+    /// The connection breaks.
+    pub(crate) fn mute(&mut self) -> Result<(), Error> {
+        let mut off = Requests::new();
+        off.command(&[b"CLIENT", b"REPLY", b"OFF"]);
+        self.write(&off)
+    }
+
+    /// Sends commands and waits for nothing.
+    ///
+    /// # Errors
+    /// The connection breaks.
+    pub(crate) fn write(&mut self, requests: &Requests) -> Result<(), Error> {
+        self.stream
+            .write_all(requests.as_bytes())
+            .map_err(|error| Error::system("sending load to Redis", error))
+    }
+
     fn send(&mut self, window: &mut Requests) -> io::Result<()> {
         window.command(&[b"ECHO", MARKER_ARGUMENT]);
         self.stream.write_all(window.as_bytes())

@@ -7,9 +7,9 @@
 pub(crate) const SOURCE: &str = "published: README of jiggler 0.1.0, measured on other hardware (Intel Core \
      i7-6700HQ, Ruby 3.2.0, Redis 7.0.7); jobs/s is jobs by time";
 
-/// One published row of the no-op table.
+/// One published row of a table of drained jobs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PublishedNoop {
+pub(crate) struct Published {
     /// Name and version.
     pub(crate) processor: &'static str,
     /// Threads or fibers.
@@ -22,6 +22,8 @@ pub(crate) struct PublishedNoop {
     pub(crate) start_rss_kb: u64,
     /// Resident at the end, in kB.
     pub(crate) finish_rss_kb: u64,
+    /// CPU over the run, where it was published.
+    pub(crate) cpu_percent: Option<f64>,
 }
 
 /// One published row of the idle table.
@@ -43,19 +45,39 @@ const SIDEKIQ: &str = "Sidekiq 7.0.3 (published)";
 const JIGGLER: &str = "Jiggler 0.1.0 (published)";
 
 /// The no-op table.
-pub(crate) const NOOP: [PublishedNoop; 12] = [
-    noop(SIDEKIQ, 5, 100_000, 20.69, (131_068, 110_544)),
-    noop(JIGGLER, 5, 100_000, 14.53, (82_020, 92_904)),
-    noop(SIDEKIQ, 10, 100_000, 20.70, (132_048, 122_660)),
-    noop(JIGGLER, 10, 100_000, 13.75, (82_380, 93_108)),
-    noop(SIDEKIQ, 5, 1_000_000, 189.54, (172_188, 148_180)),
-    noop(JIGGLER, 5, 1_000_000, 123.13, (91_028, 98_888)),
-    noop(SIDEKIQ, 10, 1_000_000, 184.26, (175_048, 161_744)),
-    noop(JIGGLER, 10, 1_000_000, 119.05, (90_916, 98_944)),
-    noop(JIGGLER, 50, 100_000, 13.55, (82_052, 94_120)),
-    noop(JIGGLER, 100, 100_000, 13.89, (82_084, 63_284)),
-    noop(JIGGLER, 50, 1_000_000, 118.11, (89_532, 77_084)),
-    noop(JIGGLER, 100, 1_000_000, 118.05, (89_702, 77_528)),
+pub(crate) const NOOP: [Published; 12] = [
+    row(SIDEKIQ, 5, 100_000, 20.69, (131_068, 110_544)),
+    row(JIGGLER, 5, 100_000, 14.53, (82_020, 92_904)),
+    row(SIDEKIQ, 10, 100_000, 20.70, (132_048, 122_660)),
+    row(JIGGLER, 10, 100_000, 13.75, (82_380, 93_108)),
+    row(SIDEKIQ, 5, 1_000_000, 189.54, (172_188, 148_180)),
+    row(JIGGLER, 5, 1_000_000, 123.13, (91_028, 98_888)),
+    row(SIDEKIQ, 10, 1_000_000, 184.26, (175_048, 161_744)),
+    row(JIGGLER, 10, 1_000_000, 119.05, (90_916, 98_944)),
+    row(JIGGLER, 50, 100_000, 13.55, (82_052, 94_120)),
+    row(JIGGLER, 100, 100_000, 13.89, (82_084, 63_284)),
+    row(JIGGLER, 50, 1_000_000, 118.11, (89_532, 77_084)),
+    row(JIGGLER, 100, 1_000_000, 118.05, (89_702, 77_528)),
+];
+
+/// The table of a line appended to a file.
+pub(crate) const FILE: [Published; 8] = [
+    row(SIDEKIQ, 5, 50_000, 19.77, (83_244, 72_576)).cpu(99.6),
+    row(JIGGLER, 5, 50_000, 10.51, (56_348, 65_554)).cpu(92.06),
+    row(SIDEKIQ, 10, 50_000, 17.57, (83_268, 81_204)).cpu(95.15),
+    row(JIGGLER, 10, 50_000, 10.29, (55_412, 64_558)).cpu(93.08),
+    row(SIDEKIQ, 15, 50_000, 17.03, (83_312, 87_176)).cpu(94.7),
+    row(JIGGLER, 15, 50_000, 10.7, (55_852, 65_716)).cpu(94.64),
+    row(JIGGLER, 50, 50_000, 10.9, (55_680, 65_888)).cpu(92.9),
+    row(JIGGLER, 100, 50_000, 10.71, (56_500, 52_768)).cpu(94.6),
+];
+
+/// The table of fib(25) in Ruby, about 35 ms a job there.
+pub(crate) const CPU: [Published; 4] = [
+    row(SIDEKIQ, 5, 100, 5.81, (27_792, 42_464)),
+    row(JIGGLER, 5, 100, 5.53, (27_020, 33_660)),
+    row(SIDEKIQ, 10, 100, 5.63, (28_044, 47_640)),
+    row(JIGGLER, 10, 100, 5.43, (27_136, 33_856)),
 ];
 
 /// The idle table.
@@ -70,14 +92,21 @@ pub(crate) const IDLE: [PublishedIdle; 8] = [
     idle(JIGGLER, 100, (26_648, 37_404), 1.03),
 ];
 
-const fn noop(
+const fn row(
     processor: &'static str,
     concurrency: u64,
     jobs: u64,
     seconds: f64,
     (start_rss_kb, finish_rss_kb): (u64, u64),
-) -> PublishedNoop {
-    PublishedNoop { processor, concurrency, jobs, seconds, start_rss_kb, finish_rss_kb }
+) -> Published {
+    Published { processor, concurrency, jobs, seconds, start_rss_kb, finish_rss_kb, cpu_percent: None }
+}
+
+impl Published {
+    const fn cpu(mut self, percent: f64) -> Self {
+        self.cpu_percent = Some(percent);
+        self
+    }
 }
 
 const fn idle(

@@ -3,6 +3,8 @@
 //! Finds or builds it, starts it as a user would, stops it with SIGTERM. What it does with jobs is watched through
 //! Redis by the scenarios, never by asking the worker.
 
+use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -20,14 +22,25 @@ use crate::measure::ProcessMeter;
 /// The binary's name, as cargo knows it.
 const NAME: &str = "jiggler-uring";
 
+/// The subcommand of this program that is a worker with more jobs than the stock program's.
+pub(crate) const OWN_WORKER: &str = "worker";
+
 /// How long the worker may take to end after SIGTERM: its own default wait for running jobs is 25 s.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A program that takes the worker's flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Program {
+    path: PathBuf,
+    /// Stands before the worker's flags.
+    subcommand: Option<&'static str>,
+}
 
 /// How a worker is started.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch<'a> {
     /// The program.
-    pub(crate) binary: &'a Path,
+    pub(crate) program: &'a Program,
     /// `--cores`.
     pub(crate) cores: u64,
     /// `--concurrency`: jobs in flight of the whole process.
@@ -38,6 +51,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) url: &'a RedisUrl,
     /// Where its output goes.
     pub(crate) log: &'a Path,
+    /// Environment variables beside those of loadgen.
+    pub(crate) variables: &'a [(&'a str, &'a OsStr)],
 }
 
 /// A running worker. Dropping it ends it.
@@ -52,7 +67,7 @@ impl Worker {
     /// # Errors
     /// The program cannot be started.
     pub(crate) fn start(launch: &Launch<'_>) -> Result<Self, Error> {
-        let mut command = Command::new(launch.binary);
+        let mut command = launch.program.command();
         command
             .args(["--redis-url", &launch.url.to_string()])
             .args(["--cores", &launch.cores.to_string()])
@@ -60,7 +75,8 @@ impl Worker {
             .args(["-q", keys::QUEUE_NAME])
             .args(["--mode", launch.mode.flag()])
             .env_remove("REDIS_URL")
-            .env_remove("APP_ENV");
+            .env_remove("APP_ENV")
+            .envs(launch.variables.iter().copied());
         Ok(Self { child: Child::spawn("worker", command, launch.log)? })
     }
 
@@ -80,6 +96,11 @@ impl Worker {
         ProcessMeter::new(self.pid())
     }
 
+    /// Its process, as it calls itself.
+    pub(crate) fn id(&self) -> u32 {
+        self.pid().as_raw().cast_unsigned()
+    }
+
     fn pid(&self) -> Pid {
         self.child.pid()
     }
@@ -87,6 +108,14 @@ impl Worker {
     /// The end of its log, for error messages.
     pub(crate) fn log_tail(&self) -> String {
         self.child.log_tail()
+    }
+
+    /// SIGKILL: nothing of it goes on.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub(crate) fn kill(mut self) -> Result<(), Error> {
+        self.child.kill().map(drop)
     }
 
     /// SIGTERM, and exit code 0 expected.
@@ -99,18 +128,40 @@ impl Worker {
     }
 }
 
-/// The program to measure: the chosen one, or the release binary of this workspace, which cargo brings up to date.
-///
-/// # Errors
-/// The chosen program does not exist, or the build fails.
-pub(crate) fn locate(chosen: Option<&Path>) -> Result<PathBuf, Error> {
-    match chosen {
-        Some(binary) if binary.is_file() => binary
-            .canonicalize()
-            .map_err(|error| Error::system(format!("resolving {}", binary.display()), error)),
-        Some(binary) => Err(Error::ProgramMissing(binary.to_owned())),
-        None => build(),
+impl Program {
+    /// The stock program: the chosen one, or the release binary of this workspace, which cargo brings up to date.
+    ///
+    /// # Errors
+    /// The chosen program does not exist, or the build fails.
+    pub(crate) fn stock(chosen: Option<&Path>) -> Result<Self, Error> {
+        Ok(Self { path: chosen.map_or_else(build, absolute)?, subcommand: None })
     }
+
+    /// A program with the jobs of [`crate::jobs`]: the chosen one, or this one.
+    ///
+    /// # Errors
+    /// The chosen program does not exist.
+    pub(crate) fn own(chosen: Option<&Path>) -> Result<Self, Error> {
+        if let Some(chosen) = chosen {
+            return Ok(Self { path: absolute(chosen)?, subcommand: None });
+        }
+        let path = env::current_exe().map_err(|error| Error::system("finding this program", error))?;
+        Ok(Self { path, subcommand: Some(OWN_WORKER) })
+    }
+
+    /// The program without a flag.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(self.subcommand);
+        command
+    }
+}
+
+fn absolute(program: &Path) -> Result<PathBuf, Error> {
+    if !program.is_file() {
+        return Err(Error::ProgramMissing(program.to_owned()));
+    }
+    program.canonicalize().map_err(|error| Error::system(format!("resolving {}", program.display()), error))
 }
 
 /// Cargo knows best whether the binary is older than its sources and where it lies.
@@ -161,7 +212,7 @@ not json
 
     #[test]
     fn a_binary_that_is_not_there_is_named() {
-        let error = locate(Some(Path::new("/nonexistent/worker"))).unwrap_err().to_string();
+        let error = Program::stock(Some(Path::new("/nonexistent/worker"))).unwrap_err().to_string();
         assert!(error.contains("/nonexistent/worker"), "{error}");
     }
 }

@@ -1,30 +1,24 @@
 //! `loadgen idle`: what a worker costs that has nothing to do.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use serde::Serialize;
 
 use super::Session;
-use crate::cli::IdleOptions;
+use super::scene::{Processor, Scene};
+use crate::cli::{self, Mode, RedisOptions};
 use crate::error::Error;
-use crate::keys;
-use crate::machine::Machine;
 use crate::measure::TrafficMeter;
-use crate::placement::Placement;
 use crate::published::{self, PublishedIdle};
 use crate::redis::Client;
-use crate::redis_server::RedisServer;
-use crate::report::{self, Document, NOTHING, counted, grouped, kilobytes, table};
-use crate::worker::{self, Launch, Worker};
-
-/// How long a worker may take until its heartbeat.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Pause between two looks for the heartbeat.
-const START_POLL: Duration = Duration::from_millis(20);
+use crate::report::figure::{Better, Figure};
+use crate::report::format::{NOTHING, grouped, kilobytes};
+use crate::report::{Outcome, Table};
+use crate::worker::{Launch, Program, Worker};
 
 /// From the heartbeat to the first reading: what a start costs is not idle cost.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -41,10 +35,30 @@ const DEFINITIONS: [&str; 3] = [
 const HEADER: [&str; 7] =
     ["Job Processor", "Concurrency", "Start RSS", "Finish RSS", "%CPU", "Redis commands/s", "Redis reads/s"];
 
-/// Everything measured.
+/// Options of `idle`.
+#[derive(Debug, Clone, Args, Serialize)]
+pub(crate) struct Options {
+    /// How long to watch, in seconds
+    #[arg(short, long, default_value = "60", value_name = "N", value_parser = cli::seconds)]
+    seconds: u64,
+    /// Jobs in flight the worker would allow, one row each
+    #[arg(short, long, value_delimiter = ',', default_value = "10", value_name = "N,N", value_parser = cli::concurrency)]
+    concurrency: Vec<u64>,
+    /// Shards of the worker
+    #[arg(long, default_value = "2", value_name = "N", value_parser = cli::cores)]
+    cores: u64,
+    /// Delivery mode of the worker
+    #[arg(long, value_enum, default_value = "at-least-once")]
+    mode: Mode,
+    /// Program to measure [default: target/release/jiggler-uring, built by cargo when it is out of date]
+    #[arg(long, value_name = "PATH")]
+    binary: Option<PathBuf>,
+    #[command(flatten)]
+    redis: RedisOptions,
+}
+
 #[derive(Debug, Serialize)]
-struct IdleResults {
-    machine: Machine,
+struct Results {
     rows: Vec<IdleRow>,
 }
 
@@ -66,51 +80,45 @@ struct IdleRow {
 ///
 /// # Errors
 /// Redis or the worker cannot be started, the worker ended, or an interrupt.
-pub(crate) fn run(options: &IdleOptions, session: &Session) -> Result<(), Error> {
-    let binary = worker::locate(options.binary.as_deref())?;
-    let cores = usize::try_from(options.cores).unwrap_or(usize::MAX);
-    let placement = Placement::plan(cores, options.redis.redis_cpu)?;
-    let server = RedisServer::start(&options.redis, &placement, &session.interrupt)?;
-    let mut client = server.client()?;
-    let machine = Machine::describe(&mut client, &placement, Some(&binary))?;
+pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
+    let program = Program::stock(options.binary.as_deref())?;
+    let scene = Scene::set(program, options.cores, &options.redis, session)?;
+    let mut client = scene.server.client()?;
     let mut rows = Vec::new();
     for concurrency in &options.concurrency {
         client.flush()?;
-        rows.push(watch(&server, &mut client, &binary, options, *concurrency, session)?);
+        rows.push(watch(&scene, &mut client, options, *concurrency, session)?);
     }
-    server.stop()?;
-    session.progress.clear();
-    let results = IdleResults { machine, rows };
-    let text = render(&results, options);
-    let document = Document {
-        scenario: "idle",
-        command: std::env::args().collect(),
-        options,
-        definitions: &DEFINITIONS,
-        results: &results,
-    };
-    report::publish(&text, &document, options.output.json.as_deref())
+    let Processor { title, key } = scene.processor(options.mode);
+    let machine = scene.end()?;
+    let results = Results { rows };
+    let mut outcome = Outcome::new("idle", "Idle", machine, options, &results)?.defined_by(&DEFINITIONS);
+    outcome.tables.push(table(&title, &results.rows));
+    outcome.remark = format!("Watched for {} s; the published ones for 3 minutes.", options.seconds);
+    outcome.sources.push(published::SOURCE.to_owned());
+    outcome.figures = results.rows.iter().flat_map(|row| row.figures(&key)).collect();
+    Ok(outcome)
 }
 
 fn watch(
-    server: &RedisServer,
+    scene: &Scene,
     client: &mut Client,
-    binary: &Path,
-    options: &IdleOptions,
+    options: &Options,
     concurrency: u64,
     session: &Session,
 ) -> Result<IdleRow, Error> {
     session.progress.step(format!("idle, c={concurrency}, seconds"), options.seconds);
-    let log = server.directory().join("worker.log");
+    let log = scene.server.directory().join("worker.log");
     let mut worker = Worker::start(&Launch {
-        binary,
+        program: &scene.program,
         cores: options.cores,
         concurrency,
         mode: options.mode,
-        url: server.url(),
+        url: scene.server.url(),
         log: &log,
+        variables: &[],
     })?;
-    wait_for_heartbeat(client, &mut worker, session)?;
+    super::wait_for_heartbeats(client, &mut [&mut worker], session)?;
     let start = worker.meter().memory()?;
     pass(SETTLE, &mut worker, session, |_| ())?;
 
@@ -152,36 +160,29 @@ fn pass(
     Ok(())
 }
 
-fn wait_for_heartbeat(client: &mut Client, worker: &mut Worker, session: &Session) -> Result<(), Error> {
-    let deadline = Instant::now() + START_TIMEOUT;
-    while client.scan(keys::HEARTBEAT_PATTERN)?.is_empty() {
-        session.interrupt.check()?;
-        worker.check_alive()?;
-        if Instant::now() > deadline {
-            let state = format!("no key {}", keys::HEARTBEAT_PATTERN);
-            return Err(Error::WorkerStalled { waited: START_TIMEOUT, state, log: worker.log_tail() });
-        }
-        thread::sleep(START_POLL);
+impl IdleRow {
+    fn figures(&self, setting: &str) -> Vec<Figure> {
+        let name = format!("{setting}, c={}", self.concurrency);
+        let figures = [
+            ("%CPU", self.cpu_percent),
+            ("Redis commands/s", self.redis_commands_per_second),
+            ("finish RSS kb", self.finish_rss_kb as f64),
+        ];
+        figures
+            .into_iter()
+            .filter_map(|(quantity, value)| Figure::new(&name, quantity, Better::Lower, [value]))
+            .collect()
     }
-    Ok(())
 }
 
-fn render(results: &IdleResults, options: &IdleOptions) -> String {
-    let worker = results.machine.worker.as_deref().unwrap_or("worker");
-    let processor = format!("{worker}, {}, {}", counted(options.cores, "core"), options.mode.flag());
-    let mut rows = Vec::new();
-    for row in &results.rows {
+fn table(processor: &str, rows: &[IdleRow]) -> Table {
+    let mut cells = Vec::new();
+    for row in rows {
         let published = published::IDLE.iter().filter(|published| published.concurrency == row.concurrency);
-        rows.extend(published.map(published_cells));
-        rows.push(own_cells(&processor, row));
+        cells.extend(published.map(published_cells));
+        cells.push(own_cells(processor, row));
     }
-    let mut text = table(&HEADER, rows);
-    text.push_str(&format!("\nWatched for {} s; the published ones for 3 minutes.\n\n", options.seconds));
-    for line in DEFINITIONS {
-        text.push_str(&format!("- {line}\n"));
-    }
-    text.push_str(&format!("- {}\n- {}\n", published::SOURCE, results.machine.line()));
-    text
+    Table::new(&HEADER, cells)
 }
 
 fn own_cells(processor: &str, row: &IdleRow) -> Vec<String> {

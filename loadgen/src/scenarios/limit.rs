@@ -4,13 +4,14 @@
 
 use std::time::Instant;
 
+use clap::Args;
 use jiggler_uring::resp::encode::Requests;
 use serde::Serialize;
 
 use super::Session;
-use crate::cli::LimitOptions;
+use crate::cli::{self, RedisOptions};
 use crate::commands::{Commands, Design};
-use crate::drive;
+use crate::drive::{self, Work};
 use crate::error::Error;
 use crate::machine::Machine;
 use crate::measure::{ProcessMeter, TrafficMeter};
@@ -18,7 +19,9 @@ use crate::null_client::NullClient;
 use crate::placement::Placement;
 use crate::redis::Client;
 use crate::redis_server::RedisServer;
-use crate::report::{self, Document};
+use crate::report::figure::{Better, Figure};
+use crate::report::format::{counted, grouped, rounded};
+use crate::report::{Outcome, Table};
 use crate::spread::Spread;
 
 /// The null client is one thread.
@@ -36,10 +39,27 @@ const DEFINITIONS: [&str; 2] = [
     "Redis µs/job: CPU time of the Redis process over the same time, by jobs",
 ];
 
-/// Everything measured.
+/// Most jobs in one call: Lua hands about 8,000 arguments to a command at most.
+const BATCH_JOBS_MAX: u64 = 5_000;
+
+/// Options of `limit`.
+#[derive(Debug, Clone, Args, Serialize)]
+pub(crate) struct Options {
+    /// Jobs per call, one row each
+    #[arg(short, long, value_delimiter = ',', default_value = "1,10,100,500", value_name = "N,N", value_parser = batch)]
+    batch: Vec<u64>,
+    /// Jobs per run
+    #[arg(short, long, default_value = "500_000", value_name = "N", value_parser = cli::jobs)]
+    jobs: u64,
+    /// Runs per row: the table shows medians
+    #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
+    runs: u64,
+    #[command(flatten)]
+    redis: RedisOptions,
+}
+
 #[derive(Debug, Serialize)]
-struct LimitResults {
-    machine: Machine,
+struct Results {
     rows: Vec<LimitRow>,
 }
 
@@ -86,30 +106,24 @@ pub(crate) struct Plan<'a> {
 ///
 /// # Errors
 /// Redis is missing, a reply was an error, or an interrupt.
-pub(crate) fn run(options: &LimitOptions, session: &Session) -> Result<(), Error> {
+pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
     let placement = Placement::plan(NULL_CLIENT_CORES, options.redis.redis_cpu)?;
     let server = RedisServer::start(&options.redis, &placement, &session.interrupt)?;
     let machine = Machine::describe(&mut server.client()?, &placement, None)?;
     let plan =
         Plan { designs: &Design::ALL, batches: &options.batch, jobs: options.jobs, runs: options.runs };
-    let rows = measure(&server, plan, session)?;
+    let results = Results { rows: measure(&server, plan, session)? };
     server.stop()?;
-    session.progress.clear();
-    let results = LimitResults { machine, rows };
-    let text = format!(
-        "{}\n{}\n- {}\n",
-        table(&results.rows),
-        DEFINITIONS.map(|line| format!("- {line}")).join("\n"),
-        results.machine.line()
-    );
-    let document = Document {
-        scenario: "limit",
-        command: std::env::args().collect(),
-        options,
-        definitions: &DEFINITIONS,
-        results: &results,
-    };
-    report::publish(&text, &document, options.output.json.as_deref())
+    let mut outcome =
+        Outcome::new("limit", "What Redis can serve", machine, options, &results)?.defined_by(&DEFINITIONS);
+    outcome.tables.push(table(&results.rows));
+    outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
+    outcome.figures = results.rows.iter().flat_map(LimitRow::figures).collect();
+    Ok(outcome)
+}
+
+fn batch(text: &str) -> Result<u64, String> {
+    cli::bounded(text, BATCH_JOBS_MAX)
 }
 
 /// All rows of a plan on a running server, whose data is thrown away.
@@ -162,7 +176,7 @@ fn run_once(
 ) -> Result<LimitRun, Error> {
     client.flush()?;
     if load.design != Design::Push {
-        drive::enqueue(server.url(), load.jobs, &session.interrupt, &session.progress)?;
+        drive::enqueue(server.url(), &Work::noop(), load.jobs, &session.interrupt, &session.progress)?;
     }
     let mut null_client = NullClient::connect(server.url())?;
     let redis = ProcessMeter::new(server.pid());
@@ -218,15 +232,26 @@ fn summarize(design: Design, batch_jobs: u64, runs: Vec<LimitRun>) -> Option<Lim
     Some(LimitRow { design, batch_jobs, jobs_per_second, redis_us_per_job, runs })
 }
 
-/// The rows as Markdown.
-pub(crate) fn table(rows: &[LimitRow]) -> String {
+impl LimitRow {
+    /// What two outcomes are compared by.
+    pub(crate) fn figures(&self) -> Vec<Figure> {
+        let name = format!("null client, {} by {}", self.design.describe(), self.batch_jobs);
+        let rate =
+            Figure::new(&name, "jobs/s", Better::Higher, self.runs.iter().map(|run| run.jobs_per_second));
+        let redis = self.runs.iter().map(|run| run.redis_us_per_job);
+        rate.into_iter().chain(Figure::new(&name, "Redis µs/job", Better::Lower, redis)).collect()
+    }
+}
+
+/// The rows as a table.
+pub(crate) fn table(rows: &[LimitRow]) -> Table {
     let cells = rows.iter().map(|row| {
         vec![
             row.design.describe().to_owned(),
-            report::grouped(row.batch_jobs),
-            report::rounded(row.jobs_per_second.median),
+            grouped(row.batch_jobs),
+            rounded(row.jobs_per_second.median),
             format!("{:.3}", row.redis_us_per_job.median),
         ]
     });
-    report::table(&["Null client sends", "Jobs per call", "jobs/s", "Redis µs/job"], cells.collect())
+    Table::new(&["Null client sends", "Jobs per call", "jobs/s", "Redis µs/job"], cells.collect())
 }

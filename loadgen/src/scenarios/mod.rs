@@ -1,15 +1,96 @@
-//! The scenarios: each starts a private Redis, measures one thing, and prints one table.
+//! The scenarios: each starts a private Redis, measures one thing, and hands back one outcome.
+//!
+//! To add one: a file with its `Options` (a clap `Args`) and `run`, its `mod` line, and its line in the list below.
 
+// What the scenarios share.
+mod drain;
+mod paced;
+mod scene;
 // No-op jobs through the real worker: the published table.
 pub(crate) mod noop;
 // What Redis can serve at most with the same commands.
 pub(crate) mod limit;
 // What a worker costs that has nothing to do.
 pub(crate) mod idle;
+// Jobs that compute.
+pub(crate) mod cpu;
+// How long jobs wait for their start.
+pub(crate) mod latency;
+// The same beside long jobs.
+pub(crate) mod mixed;
+// Pushing with the library's client.
+pub(crate) mod enqueue;
+// Jobs that append to a file.
+pub(crate) mod file;
+// Memory over many jobs.
+pub(crate) mod soak;
+// What becomes of a killed worker's jobs.
+pub(crate) mod recovery;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Subcommand;
 
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::keys;
 use crate::progress::Progress;
+use crate::redis::Client;
+use crate::report::Outcome;
+use crate::worker::Worker;
+
+/// How long a worker may take until its heartbeat.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Pause between two looks for the heartbeat.
+const HEARTBEAT_POLL: Duration = Duration::from_millis(20);
+
+/// Makes of the list the subcommands and what runs them.
+macro_rules! scenarios {
+    ($($(#[$about:meta])* $variant:ident in $module:ident;)*) => {
+        /// The scenarios.
+        #[derive(Debug, Subcommand)]
+        pub(crate) enum Scenario {
+            $($(#[$about])* $variant($module::Options),)*
+        }
+
+        impl Scenario {
+            /// Measures.
+            ///
+            /// # Errors
+            /// Redis or a worker cannot be started, a run went wrong, or an interrupt.
+            pub(crate) fn run(&self, session: &Session) -> Result<Outcome, Error> {
+                match self {
+                    $(Self::$variant(options) => $module::run(options, session),)*
+                }
+            }
+        }
+    };
+}
+
+scenarios! {
+    /// Drain no-op jobs with the real worker: the published table, and the rate beside Redis's limit
+    Noop in noop;
+    /// What this Redis serves to a client that sends the engine's commands and does nothing else
+    Limit in limit;
+    /// What a worker without jobs costs: CPU, memory, Redis commands
+    Idle in idle;
+    /// Fibonacci numbers the slow way, on one core and on two
+    Cpu in cpu;
+    /// Push with the library's client: one by one, and in bulk
+    Enqueue in enqueue;
+    /// Append a line to a file in each job: the published table
+    File in file;
+    /// A worker's memory over 10,000,000 jobs
+    Soak in soak;
+    /// Enqueue to start at given rates: p50, p90, p99, p99.9, max, corrected for coordinated omission
+    Latency in latency;
+    /// Short jobs beside long ones: whether one waits behind the other
+    Mixed in mixed;
+    /// Kill a worker with jobs in flight: seconds until another has started them again, lost, duplicated
+    Recovery in recovery;
+}
 
 /// What every scenario needs from the terminal.
 #[derive(Debug)]
@@ -27,5 +108,33 @@ impl Session {
     /// The kernel refuses the handlers.
     pub(crate) fn begin() -> Result<Self, Error> {
         Ok(Self { interrupt: Interrupt::install()?, progress: Progress::new() })
+    }
+}
+
+/// Waits until as many workers have published their heartbeat.
+///
+/// # Errors
+/// They do not in time, Redis does not answer, or an interrupt.
+fn wait_for_heartbeats(
+    client: &mut Client,
+    workers: &mut [&mut Worker],
+    session: &Session,
+) -> Result<(), Error> {
+    let deadline = Instant::now() + HEARTBEAT_TIMEOUT;
+    loop {
+        let seen = client.scan(keys::HEARTBEAT_PATTERN)?.len();
+        if seen >= workers.len() {
+            return Ok(());
+        }
+        session.interrupt.check()?;
+        for worker in workers.iter_mut() {
+            worker.check_alive()?;
+        }
+        if Instant::now() > deadline {
+            let state = format!("{seen} of {} keys {}", workers.len(), keys::HEARTBEAT_PATTERN);
+            let log = workers.last().map(|worker| worker.log_tail()).unwrap_or_default();
+            return Err(Error::WorkerStalled { waited: HEARTBEAT_TIMEOUT, state, log });
+        }
+        thread::sleep(HEARTBEAT_POLL);
     }
 }

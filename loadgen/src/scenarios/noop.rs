@@ -1,27 +1,23 @@
 //! `loadgen noop`: no-op jobs through the real worker, one row per number of jobs and concurrency.
 //!
-//! Responsible for the plan of the runs, their medians and the JSON. One run is [`drain`], the table is [`table`].
+//! Beside the rates stands what the null client reaches with the same commands on the same Redis.
 
-mod drain;
-mod table;
-
-use std::collections::BTreeMap;
-use std::path::Path;
-
+use clap::Args;
 use serde::Serialize;
 
-use self::drain::{Bench, Load};
 use super::Session;
+use super::drain::{self, Bench, LastColumn, Load, Row};
 use super::limit::{self, LimitRow, Plan};
-use crate::cli::{Mode, NoopOptions};
+use super::scene::Scene;
+use crate::cli::{self, Mode, RedisOptions, WorkerOptions};
 use crate::commands::Design;
+use crate::drive::Work;
 use crate::error::Error;
-use crate::machine::Machine;
-use crate::placement::Placement;
+use crate::published;
 use crate::redis_server::RedisServer;
-use crate::report::{self, Document};
-use crate::spread::Spread;
-use crate::worker;
+use crate::report::Outcome;
+use crate::report::format::counted;
+use crate::worker::Program;
 
 /// Batch sizes of the null client that the worker's rate is held against; the best of them counts.
 const LIMIT_BATCHES: [u64; 3] = [10, 100, 500];
@@ -29,84 +25,74 @@ const LIMIT_BATCHES: [u64; 3] = [10, 100, 500];
 /// Jobs per run of the null client.
 const LIMIT_JOBS: u64 = 500_000;
 
-/// Everything measured.
+/// The end of a run is seen to a twentieth: more looks would cost the worker, which uses all of its CPU.
+const LOOKS: u32 = 20;
+
+const OF_LIMIT: &str = "of limit: jobs/s by the best rate of the null client";
+
+const LAST_COLUMN: LastColumn =
+    LastColumn { title: "of limit", format: |ratio| format!("{:.0} %", ratio * 100.0) };
+
+/// Options of `noop`.
+#[derive(Debug, Clone, Args, Serialize)]
+pub(crate) struct Options {
+    /// Jobs in flight per worker process, one row each
+    #[arg(short, long, value_delimiter = ',', default_value = "5,10,50,100")]
+    #[arg(value_name = "N,N", value_parser = cli::concurrency)]
+    concurrency: Vec<u64>,
+    /// Jobs per run, one row each
+    #[arg(short, long, value_delimiter = ',', default_value = "100_000,1_000_000")]
+    #[arg(value_name = "N,N", value_parser = cli::jobs)]
+    jobs: Vec<u64>,
+    /// Runs per row: the table shows medians
+    #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
+    runs: u64,
+    /// Leave out the null client, and with it the ratio
+    #[arg(long)]
+    no_limit: bool,
+    #[command(flatten)]
+    worker: WorkerOptions,
+    #[command(flatten)]
+    redis: RedisOptions,
+}
+
 #[derive(Debug, Serialize)]
-struct NoopResults {
-    machine: Machine,
+struct Results {
     limit: Vec<LimitRow>,
-    rows: Vec<NoopRow>,
-}
-
-/// One line of the table.
-#[derive(Debug, Serialize)]
-struct NoopRow {
-    jobs: u64,
-    concurrency: u64,
-    seconds: Spread,
-    /// None when the jobs were gone before they were first looked at.
-    jobs_per_second: Option<Spread>,
-    /// `jobs_per_second` by the null client's best rate; none without the null client.
-    of_limit: Option<f64>,
-    start_rss_kb: Spread,
-    finish_rss_kb: Spread,
-    peak_rss_kb: Spread,
-    cpu_percent: Spread,
-    worker_us_per_job: Spread,
-    redis_us_per_job: Spread,
-    redis_commands_per_job: Spread,
-    redis_reads_per_job: Spread,
-    runs: Vec<NoopRun>,
-}
-
-/// The raw numbers of one run.
-#[derive(Debug, Serialize)]
-struct NoopRun {
-    seconds: f64,
-    seconds_to_first_job: f64,
-    resolution_seconds: f64,
-    jobs_per_second: Option<f64>,
-    start_rss_kb: u64,
-    finish_rss_kb: u64,
-    peak_rss_kb: u64,
-    cpu_percent: f64,
-    worker_us_per_job: f64,
-    redis_us_per_job: f64,
-    redis_commands_per_job: f64,
-    redis_reads_per_job: f64,
-    redis_calls: BTreeMap<String, u64>,
+    rows: Vec<Row>,
 }
 
 /// The whole scenario.
 ///
 /// # Errors
 /// Redis or the worker cannot be started, a run went wrong, or an interrupt.
-pub(crate) fn run(options: &NoopOptions, session: &Session) -> Result<(), Error> {
-    let binary = worker::locate(options.worker.binary.as_deref())?;
-    let cores = usize::try_from(options.worker.cores).unwrap_or(usize::MAX);
-    let placement = Placement::plan(cores, options.redis.redis_cpu)?;
-    let server = RedisServer::start(&options.redis, &placement, &session.interrupt)?;
-    let machine = Machine::describe(&mut server.client()?, &placement, Some(&binary))?;
-    let limit = if options.no_limit { Vec::new() } else { measure_limit(&server, options, session)? };
-    let rows = measure(&server, &binary, options, best_rate(&limit), session)?;
-    server.stop()?;
-    session.progress.clear();
-    let results = NoopResults { machine, limit, rows };
-    let text = table::render(&results, options);
-    let document = Document {
-        scenario: "noop",
-        command: std::env::args().collect(),
-        options,
-        definitions: &table::DEFINITIONS,
-        results: &results,
-    };
-    report::publish(&text, &document, options.output.json.as_deref())
+pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
+    let program = Program::stock(options.worker.binary.as_deref())?;
+    let scene = Scene::set(program, options.worker.cores, &options.redis, session)?;
+    let limit = if options.no_limit { Vec::new() } else { measure_limit(&scene.server, options, session)? };
+    let mut rows = measure(&mut Bench::new(&scene, options.worker.mode, session)?, options)?;
+    let machine = scene.end()?;
+    let best = limit.iter().map(|row| row.jobs_per_second.median).max_by(f64::total_cmp);
+    for row in &mut rows {
+        row.ratio = row.jobs_per_second.zip(best).map(|(rate, best)| rate.median / best);
+    }
+    let results = Results { limit, rows };
+    let mut outcome = Outcome::new("noop", "No-op jobs", machine, options, &results)?
+        .defined_by(&drain::DEFINITIONS)
+        .defined_by(&[OF_LIMIT]);
+    outcome.tables.push(drain::table(&results.rows, &published::NOOP, Some(LAST_COLUMN)));
+    if !results.limit.is_empty() {
+        outcome.tables.push(limit::table(&results.limit));
+    }
+    outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
+    outcome.sources.push(published::SOURCE.to_owned());
+    outcome.figures.extend(results.limit.iter().flat_map(LimitRow::figures));
+    outcome.figures.extend(results.rows.iter().flat_map(|row| row.figures("")));
+    outcome.plots.push(drain::plot("noop", "No-op jobs", &results.rows, &published::NOOP));
+    Ok(outcome)
 }
 
-fn measure_limit(
-    server: &RedisServer,
-    options: &NoopOptions,
-    session: &Session,
-) -> Result<Vec<LimitRow>, Error> {
+fn measure_limit(server: &RedisServer, options: &Options, session: &Session) -> Result<Vec<LimitRow>, Error> {
     let design = match options.worker.mode {
         Mode::AtLeastOnce => Design::AtLeastOnce,
         Mode::AtMostOnce => Design::AtMostOnce,
@@ -115,49 +101,33 @@ fn measure_limit(
     limit::measure(server, plan, session)
 }
 
-fn best_rate(limit: &[LimitRow]) -> Option<f64> {
-    limit.iter().map(|row| row.jobs_per_second.median).max_by(f64::total_cmp)
-}
-
-fn measure(
-    server: &RedisServer,
-    binary: &Path,
-    options: &NoopOptions,
-    limit_rate: Option<f64>,
-    session: &Session,
-) -> Result<Vec<NoopRow>, Error> {
-    let mut bench = Bench::new(server, binary, &options.worker, session)?;
+fn measure(bench: &mut Bench<'_>, options: &Options) -> Result<Vec<Row>, Error> {
+    let work = Work::noop();
     let mut rows = Vec::new();
     for jobs in &options.jobs {
         for concurrency in &options.concurrency {
-            let load = Load { jobs: *jobs, concurrency: *concurrency };
-            let mut runs = Vec::new();
-            for number in 1..=options.runs {
-                runs.push(bench.run(load, &format!("run {number} of {}", options.runs))?);
-            }
-            rows.extend(summarize(load, runs, limit_rate));
+            let load = Load { work: &work, jobs: *jobs, concurrency: *concurrency, looks: LOOKS };
+            rows.extend(drain::measure(bench, load, options.runs)?);
         }
     }
     Ok(rows)
 }
 
-fn summarize(load: Load, runs: Vec<NoopRun>, limit_rate: Option<f64>) -> Option<NoopRow> {
-    let spread = |value: fn(&NoopRun) -> f64| Spread::of(runs.iter().map(value));
-    let jobs_per_second = Spread::of(runs.iter().filter_map(|run| run.jobs_per_second));
-    Some(NoopRow {
-        jobs: load.jobs,
-        concurrency: load.concurrency,
-        seconds: spread(|run| run.seconds)?,
-        jobs_per_second,
-        of_limit: jobs_per_second.zip(limit_rate).map(|(rate, limit)| rate.median / limit),
-        start_rss_kb: spread(|run| run.start_rss_kb as f64)?,
-        finish_rss_kb: spread(|run| run.finish_rss_kb as f64)?,
-        peak_rss_kb: spread(|run| run.peak_rss_kb as f64)?,
-        cpu_percent: spread(|run| run.cpu_percent)?,
-        worker_us_per_job: spread(|run| run.worker_us_per_job)?,
-        redis_us_per_job: spread(|run| run.redis_us_per_job)?,
-        redis_commands_per_job: spread(|run| run.redis_commands_per_job)?,
-        redis_reads_per_job: spread(|run| run.redis_reads_per_job)?,
-        runs,
-    })
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::{Cli, Command};
+    use crate::scenarios::Scenario;
+
+    #[test]
+    fn the_defaults_are_the_published_table() {
+        let Some(Command::Measure(Scenario::Noop(options))) = Cli::parse_from(["loadgen", "noop"]).command
+        else {
+            panic!("not noop");
+        };
+        assert_eq!(options.concurrency, [5, 10, 50, 100]);
+        assert_eq!(options.jobs, [100_000, 1_000_000]);
+        assert_eq!((options.runs, options.worker.cores), (3, 1));
+    }
 }

@@ -2,20 +2,19 @@
 //!
 //! The worker is watched through Redis with two cheap commands at most every 20 ms, and through `/proc`.
 
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use jiggler_uring::wire::keys::{DEAD, FAILURES, RETRIES};
 
-use super::NoopRun;
-use crate::cli::WorkerOptions;
+use super::{Load, Run};
+use crate::cli::Mode;
 use crate::drive;
 use crate::error::Error;
 use crate::measure::{Memory, ProcessMeter, RedisCounters, TrafficMeter};
 use crate::redis::{Backlog, Client};
-use crate::redis_server::RedisServer;
 use crate::scenarios::Session;
+use crate::scenarios::scene::{Processor, Scene};
 use crate::worker::{Launch, Worker};
 
 /// Pause between two looks until the first job is taken: the resolution of the start.
@@ -30,21 +29,11 @@ const POLL_MIN: Duration = Duration::from_millis(1);
 /// A worker that moves nothing for this long will not.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What varies between rows.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Load {
-    /// Jobs of the run.
-    pub(super) jobs: u64,
-    /// Jobs in flight.
-    pub(super) concurrency: u64,
-}
-
 /// What stays the same for all runs.
 #[derive(Debug)]
-pub(super) struct Bench<'a> {
-    server: &'a RedisServer,
-    binary: &'a Path,
-    options: &'a WorkerOptions,
+pub(in crate::scenarios) struct Bench<'a> {
+    scene: &'a Scene,
+    mode: Mode,
     session: &'a Session,
     client: Client,
 }
@@ -69,38 +58,43 @@ impl<'a> Bench<'a> {
     ///
     /// # Errors
     /// The server does not accept a connection.
-    pub(super) fn new(
-        server: &'a RedisServer,
-        binary: &'a Path,
-        options: &'a WorkerOptions,
+    pub(in crate::scenarios) fn new(
+        scene: &'a Scene,
+        mode: Mode,
         session: &'a Session,
     ) -> Result<Self, Error> {
-        Ok(Self { server, binary, options, session, client: server.client()? })
+        Ok(Self { scene, mode, session, client: scene.server.client()? })
+    }
+
+    /// What its rows are called, and how many shards they are of.
+    pub(super) fn processor(&self) -> (Processor, u64) {
+        (self.scene.processor(self.mode), self.scene.cores)
     }
 
     /// One run.
     ///
     /// # Errors
     /// The worker ended, stalled, failed a job, left something behind or did not exit with 0; or an interrupt.
-    pub(super) fn run(&mut self, load: Load, title: &str) -> Result<NoopRun, Error> {
+    pub(in crate::scenarios) fn run(&mut self, load: Load<'_>, title: &str) -> Result<Run, Error> {
         let progress = &self.session.progress;
         progress.step(format!("c={}, {title}: enqueue", load.concurrency), load.jobs);
         self.client.flush()?;
-        drive::enqueue(self.server.url(), load.jobs, &self.session.interrupt, progress)?;
+        drive::enqueue(self.scene.server.url(), load.work, load.jobs, &self.session.interrupt, progress)?;
         progress.step(format!("c={}, {title}: drain", load.concurrency), load.jobs);
 
-        let redis = ProcessMeter::new(self.server.pid());
+        let redis = ProcessMeter::new(self.scene.server.pid());
         let traffic = TrafficMeter::begin(&mut self.client)?;
         let redis_cpu = redis.cpu()?;
-        let log = self.server.directory().join("worker.log");
+        let log = self.scene.server.directory().join("worker.log");
         let begin = Instant::now();
         let mut worker = Worker::start(&Launch {
-            binary: self.binary,
-            cores: self.options.cores,
+            program: &self.scene.program,
+            cores: self.scene.cores,
             concurrency: load.concurrency,
-            mode: self.options.mode,
-            url: self.server.url(),
+            mode: self.mode,
+            url: self.scene.server.url(),
             log: &log,
+            variables: &[],
         })?;
         let start = self.wait_for_first_job(&mut worker, load)?;
         let end = self.wait_for_last_job(&mut worker, load, &start)?;
@@ -111,7 +105,7 @@ impl<'a> Bench<'a> {
         Ok(figures(load, begin, &start, &end, redis_cpu, traffic))
     }
 
-    fn wait_for_first_job(&mut self, worker: &mut Worker, load: Load) -> Result<Start, Error> {
+    fn wait_for_first_job(&mut self, worker: &mut Worker, load: Load<'_>) -> Result<Start, Error> {
         let deadline = Instant::now() + STALL_TIMEOUT;
         loop {
             let backlog = self.client.backlog()?;
@@ -127,7 +121,12 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn wait_for_last_job(&mut self, worker: &mut Worker, load: Load, start: &Start) -> Result<End, Error> {
+    fn wait_for_last_job(
+        &mut self,
+        worker: &mut Worker,
+        load: Load<'_>,
+        start: &Start,
+    ) -> Result<End, Error> {
         let (mut last, mut moved, mut resolution) = (start.backlog, Instant::now(), Duration::ZERO);
         let mut looked = Instant::now();
         loop {
@@ -144,7 +143,8 @@ impl<'a> Bench<'a> {
             self.session.interrupt.check()?;
             worker.check_alive()?;
             self.session.progress.set(backlog.processed);
-            let pause = next_pause(load, last, backlog, looked.elapsed()).min(pause_max(start.at.elapsed()));
+            let pause = next_pause(load, last, backlog, looked.elapsed())
+                .min(pause_max(start.at.elapsed(), load.looks));
             looked = Instant::now();
             if backlog != last {
                 (last, moved) = (backlog, looked);
@@ -157,7 +157,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Whether nothing waits, everything is counted and nothing is in flight; the scan is made only at the end.
-    fn is_done(&mut self, load: Load, backlog: Backlog) -> Result<bool, Error> {
+    fn is_done(&mut self, load: Load<'_>, backlog: Backlog) -> Result<bool, Error> {
         if backlog.waiting > 0 || backlog.processed < load.jobs {
             return Ok(false);
         }
@@ -178,7 +178,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Every job once, none failed.
-    fn check_outcome(&mut self, load: Load) -> Result<(), Error> {
+    fn check_outcome(&mut self, load: Load<'_>) -> Result<(), Error> {
         let processed = self.client.backlog()?.processed;
         let failures = self.client.number(&["GET", FAILURES])?;
         let retries = self.client.number(&["ZCARD", RETRIES])?;
@@ -194,7 +194,7 @@ impl<'a> Bench<'a> {
 }
 
 /// Half the time that is left at the present pace, within the bounds.
-fn next_pause(load: Load, before: Backlog, now: Backlog, elapsed: Duration) -> Duration {
+fn next_pause(load: Load<'_>, before: Backlog, now: Backlog, elapsed: Duration) -> Duration {
     let done = now.processed.saturating_sub(before.processed);
     let left = load.jobs.saturating_sub(now.processed);
     if done == 0 {
@@ -204,23 +204,23 @@ fn next_pause(load: Load, before: Backlog, now: Backlog, elapsed: Duration) -> D
 }
 
 /// A pause never exceeds this part of the run so far, so that a short run is not seen too coarsely.
-fn pause_max(elapsed: Duration) -> Duration {
-    (elapsed / 20).clamp(POLL_MIN, POLL_MAX)
+fn pause_max(elapsed: Duration, looks: u32) -> Duration {
+    (elapsed / looks).clamp(POLL_MIN, POLL_MAX)
 }
 
 fn figures(
-    load: Load,
+    load: Load<'_>,
     begin: Instant,
     start: &Start,
     end: &End,
     redis_cpu: Duration,
     traffic: RedisCounters,
-) -> NoopRun {
+) -> Run {
     let jobs = load.jobs as f64;
     let seconds = (end.at - begin).as_secs_f64();
     let after_start = load.jobs.saturating_sub(start.backlog.processed);
     let draining = (end.at - start.at).as_secs_f64();
-    NoopRun {
+    Run {
         seconds,
         seconds_to_first_job: (start.at - begin).as_secs_f64(),
         resolution_seconds: end.resolution.as_secs_f64(),
@@ -240,10 +240,12 @@ fn figures(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drive::Work;
 
     #[test]
     fn looks_get_closer_when_the_end_is_near() {
-        let load = Load { jobs: 1_000, concurrency: 10 };
+        let work = Work::noop();
+        let load = Load { work: &work, jobs: 1_000, concurrency: 10, looks: 20 };
         let at = |processed| Backlog { processed, waiting: load.jobs - processed };
         let pause = |before, now| next_pause(load, at(before), at(now), Duration::from_millis(10));
         assert_eq!(pause(0, 10), POLL_MAX);
@@ -254,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_short_run_is_seen_to_a_twentieth() {
-        let after = |elapsed_ms| pause_max(Duration::from_millis(elapsed_ms));
+        let after = |elapsed_ms| pause_max(Duration::from_millis(elapsed_ms), 20);
         assert_eq!((after(1), after(200), after(5_000)), (POLL_MIN, Duration::from_millis(10), POLL_MAX));
     }
 }

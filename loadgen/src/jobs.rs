@@ -1,0 +1,100 @@
+//! The jobs of `loadgen worker`: a worker with the whole command line of the stock program, and with jobs that leave
+//! traces for the scenarios to read.
+//!
+//! | job | arguments | what it does |
+//! |---|---|---|
+//! | `Noop` | none | nothing |
+//! | `Sleep` | seconds | waits, without holding its core |
+//! | `Fib` | n | computes on the core's helper thread |
+//! | `Hold` | file, seconds | appends its pid and jid to the file, then waits |
+//! | `Append` | file, number | appends the number and a line end, opening and closing the file |
+//! | `Stamp` | intended, sent | records how long ago that was, see [`crate::latencies`] |
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jiggler_uring::cli::{self, Invocation};
+use jiggler_uring::{Core, Ctx, JobError, JobResult, Registry};
+
+use crate::clock;
+use crate::error::Error;
+use crate::latencies::Recorder;
+
+/// How the worker names itself in its messages.
+const PROGRAM: &str = "loadgen worker";
+
+/// What a job shares with the others of its core.
+#[derive(Debug)]
+struct State {
+    recorder: Recorder,
+}
+
+/// Runs a worker with these jobs; `flags` are those of `jiggler-uring`.
+pub(crate) fn work(flags: Vec<OsString>) -> ExitCode {
+    let arguments = [OsString::from(PROGRAM)].into_iter().chain(flags);
+    cli::run(arguments, |invocation, _out| match invocation {
+        Invocation::Work(config) => jiggler_uring::worker(registry).run_with(&config),
+        _ => Err(cli::Failure::usage("loadgen worker runs jobs and nothing else")),
+    })
+}
+
+async fn registry(core: Core) -> Result<Registry<State>, Error> {
+    let state = State { recorder: Recorder::open(core.index)? };
+    Ok(Registry::new(state)
+        .job("Noop", noop)
+        .job("Sleep", sleep)
+        .job("Fib", fib)
+        .job("Hold", hold)
+        .job("Append", append)
+        .job("Stamp", stamp))
+}
+
+async fn noop() {}
+
+async fn sleep(seconds: f64) -> JobResult {
+    glommio::timer::sleep(checked(seconds)?).await;
+    Ok(())
+}
+
+async fn fib(n: u64) {
+    glommio::executor().spawn_blocking(move || std::hint::black_box(slow_fib(n))).await;
+}
+
+/// The line is written before anything is waited for: it stands in the file though the process be killed.
+async fn hold(ctx: Ctx<State>, file: String, seconds: f64) -> JobResult {
+    let failed = |error: std::io::Error| JobError::new("NotLogged", format!("{file}: {error}"));
+    let pause = checked(seconds)?;
+    let line = format!("{} {}\n", std::process::id(), ctx.job().jid);
+    let mut log = OpenOptions::new().append(true).open(&file).map_err(failed)?;
+    log.write_all(line.as_bytes()).map_err(failed)?;
+    glommio::timer::sleep(pause).await;
+    Ok(())
+}
+
+async fn append(file: String, number: u64) -> JobResult {
+    let failed = |error: std::io::Error| JobError::new("NotAppended", format!("{file}: {error}"));
+    let mut lines = OpenOptions::new().append(true).create(true).open(&file).map_err(failed)?;
+    lines.write_all(format!("{number}\n").as_bytes()).map_err(failed)
+}
+
+/// Jobs of a warm-up say 0 and are not recorded.
+async fn stamp(ctx: Ctx<State>, intended: u64, sent: u64) -> JobResult {
+    let now = clock::nanoseconds();
+    if intended > 0 {
+        ctx.state().recorder.record(now.saturating_sub(intended), now.saturating_sub(sent));
+    }
+    Ok(())
+}
+
+fn checked(seconds: f64) -> Result<Duration, JobError> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|error| JobError::new("BadSeconds", format!("{seconds}: {error}")))
+}
+
+/// As the published benchmark computes it: fib(0) = fib(1) = 1, by double recursion.
+pub(crate) fn slow_fib(n: u64) -> u64 {
+    if n <= 1 { 1 } else { slow_fib(n - 1) + slow_fib(n - 2) }
+}

@@ -1,0 +1,136 @@
+//! How results are written: Markdown for people, JSON and CSV for programs, SVG and HTML for a look at the whole.
+
+// What a scenario hands back …
+pub(crate) mod figure;
+pub(crate) mod format;
+mod outcome;
+pub(crate) mod plot;
+mod table;
+// … and the forms it is written in.
+mod compare;
+mod csv;
+mod html;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+pub(crate) use self::outcome::Outcome;
+pub(crate) use self::table::Table;
+use crate::cli::OutputOptions;
+use crate::error::Error;
+
+/// Stands for stdout in `--json`.
+const STDOUT: &str = "-";
+
+/// What the report's folder holds beside the plots.
+const PAGE_FILE: &str = "index.html";
+const JSON_FILE: &str = "results.json";
+const CSV_FILE: &str = "results.csv";
+const TABLES_FILE: &str = "tables.md";
+
+/// Whether a text stands alone or among others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heading {
+    /// Alone: no heading.
+    None,
+    /// Among others: with the title of the scenario.
+    Title,
+}
+
+/// Shows one outcome on stdout, unless JSON goes there.
+///
+/// # Errors
+/// Stdout cannot be written.
+pub(crate) fn show(outcome: &Outcome, heading: Heading, output: &OutputOptions) -> Result<(), Error> {
+    if output.json.as_deref() == Some(Path::new(STDOUT)) {
+        return Ok(());
+    }
+    print(&text(outcome, heading))
+}
+
+/// Writes all that was asked for, except what [`show`] shows; the earlier results are read before they may be replaced.
+///
+/// # Errors
+/// A file or stdout cannot be written, or the file to compare with cannot be read.
+pub(crate) fn write(outcomes: &[Outcome], output: &OutputOptions) -> Result<(), Error> {
+    let comparison = match &output.compare {
+        Some(old) => Some(compare::markdown(&compare::read(old)?, outcomes)),
+        None => None,
+    };
+    let json = json(outcomes)?;
+    match output.json.as_deref() {
+        Some(path) if path == Path::new(STDOUT) => print(&json)?,
+        Some(path) => write_file(path, &json)?,
+        None => {}
+    }
+    if let Some(path) = &output.csv {
+        write_file(path, &csv::csv(outcomes)?)?;
+    }
+    if let Some(folder) = &output.report {
+        write_report(folder, outcomes, &json, comparison.as_deref())?;
+    }
+    // Beside JSON on stdout nothing else may stand there.
+    match comparison {
+        Some(text) if output.json.as_deref() == Some(Path::new(STDOUT)) => eprint_text(&text),
+        Some(text) => print(&format!("\n{text}")),
+        None => Ok(()),
+    }
+}
+
+fn text(outcome: &Outcome, heading: Heading) -> String {
+    match heading {
+        Heading::None => outcome.markdown(),
+        Heading::Title => {
+            format!("## {} (`{}`)\n\n{}\n", outcome.title, outcome.scenario, outcome.markdown())
+        }
+    }
+}
+
+/// One document, or all of a tour's in an array.
+fn json(outcomes: &[Outcome]) -> Result<String, Error> {
+    let mut rendered = match outcomes {
+        [one] => serde_json::to_string_pretty(&one.document())?,
+        many => serde_json::to_string_pretty(&many.iter().map(Outcome::document).collect::<Vec<_>>())?,
+    };
+    rendered.push('\n');
+    Ok(rendered)
+}
+
+fn write_report(
+    folder: &Path,
+    outcomes: &[Outcome],
+    json: &str,
+    comparison: Option<&str>,
+) -> Result<(), Error> {
+    fs::create_dir_all(folder)
+        .map_err(|error| Error::system(format!("creating {}", folder.display()), error))?;
+    let mut pictures = Vec::new();
+    for outcome in outcomes {
+        let mut of_outcome = Vec::new();
+        for plot in &outcome.plots {
+            if let Some(svg) = plot.svg()? {
+                write_file(&folder.join(format!("{}.svg", plot.name)), &svg)?;
+                of_outcome.push(svg);
+            }
+        }
+        pictures.push(of_outcome);
+    }
+    let tables: String = outcomes.iter().map(|outcome| text(outcome, Heading::Title)).collect();
+    write_file(&folder.join(PAGE_FILE), &html::page(outcomes, &pictures, comparison))?;
+    write_file(&folder.join(JSON_FILE), json)?;
+    write_file(&folder.join(CSV_FILE), &csv::csv(outcomes)?)?;
+    write_file(&folder.join(TABLES_FILE), &tables)
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(|error| Error::system(format!("writing {}", path.display()), error))
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    io::stdout().write_all(text.as_bytes()).map_err(|error| Error::system("writing to stdout", error))
+}
+
+fn eprint_text(text: &str) -> Result<(), Error> {
+    io::stderr().write_all(text.as_bytes()).map_err(|error| Error::system("writing to stderr", error))
+}

@@ -1,0 +1,137 @@
+//! Jobs that are all in the queue before the worker starts, run to the last: the form of the published tables.
+//!
+//! Responsible for the plan of the runs and their medians. One run is [`bench`], the table is [`table`]; which jobs and
+//! which rows is for the scenarios to say.
+
+mod bench;
+mod table;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+pub(super) use self::bench::Bench;
+pub(super) use self::table::{DEFINITIONS, LastColumn, plot, table};
+use super::scene::Processor;
+use crate::drive::Work;
+use crate::error::Error;
+use crate::report::figure::{Better, Figure};
+use crate::spread::Spread;
+
+/// What varies between rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Load<'a> {
+    /// What each job is.
+    pub(super) work: &'a Work,
+    /// Jobs of the run.
+    pub(super) jobs: u64,
+    /// Jobs in flight.
+    pub(super) concurrency: u64,
+    /// The end of a run is seen to this part of it, for example a twentieth: the finer, the more the looks disturb.
+    pub(super) looks: u32,
+}
+
+/// One line of the table.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    pub(super) processor: Processor,
+    pub(super) cores: u64,
+    pub(super) jobs: u64,
+    pub(super) concurrency: u64,
+    pub(super) seconds: Spread,
+    /// From the first look that found a job taken to the last job.
+    pub(super) draining_seconds: Spread,
+    /// None when the jobs were gone before they were first looked at.
+    pub(super) jobs_per_second: Option<Spread>,
+    /// What the scenario says of it beside the common columns.
+    pub(super) ratio: Option<f64>,
+    pub(super) start_rss_kb: Spread,
+    pub(super) finish_rss_kb: Spread,
+    pub(super) peak_rss_kb: Spread,
+    pub(super) cpu_percent: Spread,
+    pub(super) worker_us_per_job: Spread,
+    pub(super) redis_us_per_job: Spread,
+    pub(super) redis_commands_per_job: Spread,
+    pub(super) redis_reads_per_job: Spread,
+    pub(super) runs: Vec<Run>,
+}
+
+/// The raw numbers of one run.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Run {
+    pub(super) seconds: f64,
+    pub(super) seconds_to_first_job: f64,
+    pub(super) resolution_seconds: f64,
+    pub(super) jobs_per_second: Option<f64>,
+    pub(super) start_rss_kb: u64,
+    pub(super) finish_rss_kb: u64,
+    pub(super) peak_rss_kb: u64,
+    pub(super) cpu_percent: f64,
+    pub(super) worker_us_per_job: f64,
+    pub(super) redis_us_per_job: f64,
+    pub(super) redis_commands_per_job: f64,
+    pub(super) redis_reads_per_job: f64,
+    pub(super) redis_calls: BTreeMap<String, u64>,
+}
+
+impl Run {
+    /// From the first look that found a job taken to the last job.
+    fn draining_seconds(&self) -> f64 {
+        self.seconds - self.seconds_to_first_job
+    }
+}
+
+/// As many runs of one load, and their row.
+///
+/// # Errors
+/// A run went wrong, or an interrupt.
+pub(super) fn measure(bench: &mut Bench<'_>, load: Load<'_>, runs: u64) -> Result<Option<Row>, Error> {
+    let mut done = Vec::new();
+    for number in 1..=runs {
+        done.push(bench.run(load, &format!("run {number} of {runs}"))?);
+    }
+    Ok(Row::of(bench.processor(), load, done))
+}
+
+impl Row {
+    /// `None` without a run.
+    pub(super) fn of((processor, cores): (Processor, u64), load: Load<'_>, runs: Vec<Run>) -> Option<Self> {
+        let spread = |value: fn(&Run) -> f64| Spread::of(runs.iter().map(value));
+        Some(Self {
+            processor,
+            cores,
+            jobs: load.jobs,
+            concurrency: load.concurrency,
+            seconds: spread(|run| run.seconds)?,
+            draining_seconds: spread(Run::draining_seconds)?,
+            jobs_per_second: Spread::of(runs.iter().filter_map(|run| run.jobs_per_second)),
+            ratio: None,
+            start_rss_kb: spread(|run| run.start_rss_kb as f64)?,
+            finish_rss_kb: spread(|run| run.finish_rss_kb as f64)?,
+            peak_rss_kb: spread(|run| run.peak_rss_kb as f64)?,
+            cpu_percent: spread(|run| run.cpu_percent)?,
+            worker_us_per_job: spread(|run| run.worker_us_per_job)?,
+            redis_us_per_job: spread(|run| run.redis_us_per_job)?,
+            redis_commands_per_job: spread(|run| run.redis_commands_per_job)?,
+            redis_reads_per_job: spread(|run| run.redis_reads_per_job)?,
+            runs,
+        })
+    }
+
+    /// What two outcomes are compared by; `what` stands before the row's name.
+    pub(super) fn figures(&self, what: &str) -> Vec<Figure> {
+        let name = format!("{what}{}, c={}, {} jobs", self.processor.key, self.concurrency, self.jobs);
+        let figure = |quantity, better, value: fn(&Run) -> Option<f64>| {
+            Figure::new(&name, quantity, better, self.runs.iter().filter_map(value))
+        };
+        let figures = [
+            figure("seconds", Better::Lower, |run| Some(run.seconds)),
+            figure("jobs/s", Better::Higher, |run| run.jobs_per_second),
+            figure("worker µs/job", Better::Lower, |run| Some(run.worker_us_per_job)),
+            figure("Redis µs/job", Better::Lower, |run| Some(run.redis_us_per_job)),
+            figure("Redis commands/job", Better::Lower, |run| Some(run.redis_commands_per_job)),
+            figure("finish RSS kb", Better::Lower, |run| Some(run.finish_rss_kb as f64)),
+        ];
+        figures.into_iter().flatten().collect()
+    }
+}

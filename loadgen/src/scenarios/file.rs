@@ -1,0 +1,96 @@
+//! `loadgen file`: each job appends a line to a file, opening and closing it, as published.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::Session;
+use super::drain::{self, Bench, Load, Row};
+use super::scene::Scene;
+use crate::cli::{self, RedisOptions, WorkerOptions};
+use crate::drive::{Arguments, Work};
+use crate::error::Error;
+use crate::published;
+use crate::report::Outcome;
+use crate::report::format::counted;
+use crate::worker::Program;
+
+/// The end of a run is seen to a fiftieth.
+const LOOKS: u32 = 50;
+
+const THE_JOB: &str = "the job opens the file for appending, writes its number and a line end, and closes it, on the \
+     shard's own thread: the page cache takes it in a few microseconds; all lines are counted after each row";
+
+/// Options of `file`.
+#[derive(Debug, Clone, Args, Serialize)]
+pub(crate) struct Options {
+    /// Jobs in flight per worker process, one row each
+    #[arg(short, long, value_delimiter = ',', default_value = "5,10,15,50,100")]
+    #[arg(value_name = "N,N", value_parser = cli::concurrency)]
+    concurrency: Vec<u64>,
+    /// Jobs per run
+    #[arg(short, long, default_value = "50_000", value_name = "N", value_parser = cli::jobs)]
+    jobs: u64,
+    /// Runs per row: the table shows medians
+    #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
+    runs: u64,
+    /// Where the file is made [default: beside the private Redis, in the temporary directory]
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    #[command(flatten)]
+    worker: WorkerOptions,
+    #[command(flatten)]
+    redis: RedisOptions,
+}
+
+#[derive(Debug, Serialize)]
+struct Results {
+    rows: Vec<Row>,
+}
+
+/// The whole scenario.
+///
+/// # Errors
+/// Redis or the worker cannot be started, a line is missing, a run went wrong, or an interrupt.
+pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
+    let program = Program::own(options.worker.binary.as_deref())?;
+    let scene = Scene::set(program, options.worker.cores, &options.redis, session)?;
+    let folder = tempfile::Builder::new()
+        .prefix("loadgen-file-")
+        .tempdir_in(options.directory.as_deref().unwrap_or(scene.server.directory()))
+        .map_err(|error| Error::system("creating a folder for the file", error))?;
+    let mut bench = Bench::new(&scene, options.worker.mode, session)?;
+    let mut rows = Vec::new();
+    for concurrency in &options.concurrency {
+        let file = folder.path().join(format!("lines-{concurrency}"));
+        let arguments = Arguments::Numbered(serde_json::to_string(&file)?);
+        let work = Work { name: "Append", arguments };
+        let load = Load { work: &work, jobs: options.jobs, concurrency: *concurrency, looks: LOOKS };
+        rows.extend(drain::measure(&mut bench, load, options.runs)?);
+        check_lines(&file, options.jobs * options.runs)?;
+    }
+    drop(bench);
+    let machine = scene.end()?;
+    let results = Results { rows };
+    let mut outcome = Outcome::new("file", "A line appended to a file", machine, options, &results)?
+        .defined_by(&drain::DEFINITIONS)
+        .defined_by(&[THE_JOB]);
+    outcome.tables.push(drain::table(&results.rows, &published::FILE, None));
+    outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
+    outcome.sources.push(published::SOURCE.to_owned());
+    outcome.figures = results.rows.iter().flat_map(|row| row.figures("")).collect();
+    outcome.plots.push(drain::plot("file", "Lines appended", &results.rows, &published::FILE));
+    Ok(outcome)
+}
+
+fn check_lines(file: &Path, expected: u64) -> Result<(), Error> {
+    let bytes =
+        fs::read(file).map_err(|error| Error::system(format!("reading {}", file.display()), error))?;
+    let lines = memchr::memchr_iter(b'\n', &bytes).count() as u64;
+    if lines == expected {
+        return Ok(());
+    }
+    Err(Error::WrongOutcome(format!("the file holds {lines} lines, {expected} were appended")))
+}

@@ -1,0 +1,113 @@
+//! `loadgen` without an argument: every table, one after the other; and the same with official sizes.
+
+use clap::{Args, Parser, ValueEnum};
+
+use crate::cli::{Cli, Command, OutputOptions};
+use crate::error::Error;
+use crate::report::{self, Heading, Outcome};
+use crate::scenarios::{Scenario, Session};
+
+/// A few minutes: small sizes, one run a row.
+const SHORT: &[&str] = &[
+    "noop -c 5,10,50,100 -j 100_000 -r 1",
+    "noop -c 10 -j 100_000 -r 1 --mode at-most-once",
+    "limit -j 100_000 -r 1",
+    "enqueue -j 10_000 --bulk-jobs 500_000 -r 1",
+    "latency --rate 200,1_000 -s 5 -r 1",
+    "mixed -s 5 -r 1",
+    "file -c 10 -r 1",
+    "cpu -c 10 -r 1",
+    "recovery -j 100 --second beside",
+    "idle -s 10",
+    "soak -j 1_000_000",
+];
+
+/// What a claim is made with: medians of 5, the published sizes where they take seconds; about a quarter of an hour.
+const OFFICIAL: &[&str] = &[
+    "noop -c 5,10,50,100 -j 100_000,1_000_000 -r 5",
+    "noop -c 10,100 -j 1_000_000 -r 5 --mode at-most-once",
+    "limit -r 5",
+    "enqueue -r 5",
+    "latency --rate 200,1_000,10_000 -s 10 -r 5",
+    "mixed -s 5 -r 5",
+    "file -c 5,10,15,50,100 -r 5",
+    "cpu -r 5",
+    "recovery -j 100 -r 1",
+    "idle -s 60 --cores 2",
+    "soak -j 10_000_000",
+];
+
+/// Options of `tour`.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct TourOptions {
+    /// How much of each table
+    #[arg(long, value_enum, default_value = "short")]
+    pub(crate) length: Length,
+}
+
+/// How much of each table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Length {
+    /// Small sizes, one run a row: a few minutes
+    #[default]
+    Short,
+    /// Full sizes, medians of 5: about a quarter of an hour
+    Official,
+}
+
+impl Length {
+    fn plan(self) -> &'static [&'static str] {
+        match self {
+            Self::Short => SHORT,
+            Self::Official => OFFICIAL,
+        }
+    }
+}
+
+/// All outcomes of a tour, each shown as soon as it is there. A scenario that fails is named and left out.
+///
+/// # Errors
+/// An interrupt; or a failed scenario, after all others.
+pub(crate) fn run(length: Length, session: &Session, output: &OutputOptions) -> Result<(), Error> {
+    let (mut outcomes, mut failed) = (Vec::<Outcome>::new(), Vec::new());
+    let plan = length.plan();
+    for (index, line) in plan.iter().enumerate() {
+        eprintln!("loadgen: {} of {}: {line}", index + 1, plan.len());
+        let result = scenario(line)?.run(session);
+        session.progress.clear();
+        match result {
+            Ok(outcome) => {
+                report::show(&outcome, Heading::Title, output)?;
+                outcomes.push(outcome);
+            }
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => {
+                eprintln!("loadgen: {line}: {error}");
+                failed.push(*line);
+            }
+        }
+    }
+    report::write(&outcomes, output)?;
+    if failed.is_empty() { Ok(()) } else { Err(Error::LeftOut(failed.join("; "))) }
+}
+
+fn scenario(line: &str) -> Result<Scenario, Error> {
+    let arguments = ["loadgen"].into_iter().chain(line.split(' '));
+    match Cli::try_parse_from(arguments).map_err(|error| Error::WrongOutcome(error.to_string()))?.command {
+        Some(Command::Measure(scenario)) => Ok(scenario),
+        _ => Err(Error::WrongOutcome(format!("{line} measures nothing"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_both_plans_is_a_scenario() {
+        for line in SHORT.iter().chain(OFFICIAL) {
+            assert!(scenario(line).is_ok(), "{line}: {:?}", scenario(line).err());
+        }
+        assert!(scenario("worker --help").is_err());
+    }
+}
