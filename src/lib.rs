@@ -159,3 +159,5 @@ pub use handler::{
 };
 pub use job::failure::DeadJob;
 pub use server::{Core, Worker, worker};
+#[doc(hidden)]
+pub use shard::Dispatch;

@@ -5,7 +5,6 @@
 //! what the types themselves hold), and the raw bytes, where serde_json decides what the tape cannot hold: integers
 //! beyond 64 bits, raw JSON.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::mem;
 use std::ops::Range;
@@ -18,48 +17,13 @@ use crate::job::refusal::{Absent, Refusal};
 use crate::job::{fields, scan};
 use crate::limits::PARSER_KEEP_NODES;
 
-/// Longest piece of an argument that is quoted in an error, in bytes: enough to recognise a number.
-const QUOTED_BYTES_MAX: usize = 40;
+mod error;
+mod raw;
 
-/// Why arguments do not fit a handler. No retry heals it: the payload or the handler has to change.
-///
-/// Arguments are counted from 1, as people do; texts among them are never quoted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ArgsError {
-    /// An argument is of another type than the handler takes.
-    #[error("argument {position}: {reason}")]
-    Mismatch {
-        /// Which argument, from 1.
-        position: usize,
-        /// What was expected and what was got.
-        reason: String,
-    },
-    /// The job has fewer arguments than the handler must have.
-    #[error("argument {position} is missing: {reason}, the job has {got} arguments")]
-    Missing {
-        /// Which argument, from 1.
-        position: usize,
-        /// What was expected.
-        reason: String,
-        /// How many there are.
-        got: usize,
-    },
-    /// The job has more arguments than the handler takes.
-    #[error("too many arguments: expected at most {max}, got {got}")]
-    TooMany {
-        /// How many the handler takes.
-        max: usize,
-        /// How many there are.
-        got: usize,
-    },
-    /// The arguments as a whole do not fit the type they were asked for as.
-    #[error("arguments: {reason}")]
-    Shape {
-        /// What was expected and what was got.
-        reason: String,
-    },
-}
+pub use error::ArgsError;
+pub(crate) use raw::got;
+
+use raw::RawArray;
 
 /// The arguments of one parsed job. Decoded from the first to the last by [`Args::take`], or at once by
 /// [`Args::deserialize`].
@@ -76,7 +40,6 @@ enum Source<'p> {
     /// The span of each argument in `payload`.
     Raw {
         payload: &'p [u8],
-        array: Option<Range<usize>>,
         elements: Vec<Range<usize>>,
     },
 }
@@ -122,9 +85,9 @@ impl<'p> Args<'p> {
     }
 
     /// Arguments as spans of a payload that is valid JSON.
-    pub(crate) fn raw(payload: &'p [u8], array: Option<Range<usize>>, elements: Vec<Range<usize>>) -> Self {
+    pub(crate) fn raw(payload: &'p [u8], elements: Vec<Range<usize>>) -> Self {
         let len = elements.len();
-        Self { source: Source::Raw { payload, array, elements }, len, taken: 0 }
+        Self { source: Source::Raw { payload, elements }, len, taken: 0 }
     }
 
     /// How many arguments the job has.
@@ -166,13 +129,25 @@ impl<'p> Args<'p> {
                     Err(refusal) => raw_argument(args.payload, index).ok_or(mismatch(index, refusal)),
                 }
             }
-            Source::Raw { payload, elements, .. } => {
-                let element =
-                    elements.get(index).and_then(|span| payload.get(span.clone())).unwrap_or_default();
-                serde_json::from_slice(element)
-                    .map_err(|error| mismatch(index, describe::<T>(element, &error)))
+            Source::Raw { payload, elements } => {
+                let json = elements.get(index).and_then(|span| payload.get(span.clone())).unwrap_or_default();
+                raw::element(json).map_err(|refusal| mismatch(index, refusal))
             }
         }
+    }
+
+    /// Decodes all arguments that have not been taken yet, each as a `T`; there may be none.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::Mismatch`] for the first that is of another type.
+    pub fn take_rest<T: Deserialize<'p>>(&mut self) -> Result<Vec<T>, ArgsError> {
+        // Grown as they decode: a payload of a megabyte must not make room for a million large elements at once.
+        let mut rest = Vec::new();
+        while self.left() > 0 {
+            rest.push(self.take()?);
+        }
+        Ok(rest)
     }
 
     /// Checks that no argument is left over.
@@ -188,46 +163,40 @@ impl<'p> Args<'p> {
         }
     }
 
-    /// Decodes all arguments at once into a tuple, a struct of as many fields, a `Vec` or another type that reads
-    /// from an array. Missing trailing elements of a tuple are `None` for an `Option`.
+    /// Decodes all arguments at once into the fields, in order, of a struct or tuple, or into a `Vec` or another type
+    /// that reads from an array. Missing trailing fields are `None` for an `Option`, and what `#[serde(default)]` says.
+    /// A newtype struct has one field, a unit struct none; an array of one element is never taken for that element.
     ///
     /// # Errors
     ///
     /// [`ArgsError::Mismatch`] when an argument is of another type, [`ArgsError::Missing`] when it is not there,
-    /// [`ArgsError::Shape`] when the array as a whole does not fit.
+    /// [`ArgsError::TooMany`] when there is no field for it, [`ArgsError::Shape`] when the array as a whole does not fit.
     pub fn deserialize<T: Deserialize<'p>>(&mut self) -> Result<T, ArgsError> {
         self.taken = self.len;
-        match &self.source {
+        let result = match &self.source {
             Source::Tape(args) => {
                 const NONE: [Node<'static>; 1] = [Node::Array { len: 0, count: 0 }];
                 let nodes = args.array.and_then(|at| args.tape.0.get(at..)).unwrap_or(&NONE);
-                match T::deserialize(Value::arguments(nodes)) {
-                    Ok(value) => Ok(value),
-                    Err(refusal) => match raw_arguments(args.payload) {
-                        Some(value) => Ok(value),
-                        None => Err(self.refused(refusal)),
-                    },
-                }
+                T::deserialize(Value::arguments(nodes))
+                    .or_else(|refusal| raw_arguments(args.payload).ok_or(refusal))
             }
-            Source::Raw { payload, array, .. } => {
-                let text: &'p [u8] =
-                    array.as_ref().and_then(|span| payload.get(span.clone())).unwrap_or(b"[]");
-                serde_json::from_slice(text)
-                    .map_err(|error| ArgsError::Shape { reason: describe::<T>(text, &error).text })
-            }
-        }
+            Source::Raw { payload, elements } => T::deserialize(RawArray { payload, elements }),
+        };
+        result.map_err(|refusal| self.refused(refusal))
     }
 
     fn refused(&self, refusal: Refusal) -> ArgsError {
-        match refusal.index {
-            Some(index) if index >= self.len => self.missing(index, refusal),
-            Some(index) => mismatch(index, refusal),
-            None => ArgsError::Shape { reason: refusal.text },
+        match (refusal.surplus, refusal.index) {
+            (Some(max), _) => ArgsError::TooMany { max, got: self.len },
+            (None, Some(index)) if index >= self.len => self.missing(index, refusal),
+            (None, Some(index)) => mismatch(index, refusal),
+            (None, None) => ArgsError::Shape { reason: refusal.text },
         }
     }
 
     fn missing(&self, index: usize, refusal: Refusal) -> ArgsError {
-        ArgsError::Missing { position: index + 1, reason: refusal.text, got: self.len }
+        let reason = refusal.text.replace(", got nothing", "");
+        ArgsError::Missing { position: index + 1, reason, got: self.len }
     }
 }
 
@@ -261,42 +230,11 @@ fn raw_argument<'p, T: Deserialize<'p>>(payload: &'p [u8], index: usize) -> Opti
 /// As [`raw_argument`], for all arguments at once.
 #[cold]
 fn raw_arguments<'p, T: Deserialize<'p>>(payload: &'p [u8]) -> Option<T> {
-    serde_json::from_slice(payload.get(array_span(payload)?)?).ok()
-}
-
-/// Puts serde_json's refusal of `json` into the words [`Refusal`] has, without quoting texts.
-fn describe<'p, T: Deserialize<'p>>(json: &[u8], error: &serde_json::Error) -> Refusal {
-    let text = error.to_string();
-    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-    let got = got(json);
-    let text = match text.rsplit_once(", expected ") {
-        Some((_, expected)) => format!("expected {expected}, got {got}"),
-        // Of a number or text that nothing can hold, only the type itself knows what it wanted.
-        None if !matches!(scan::first_byte(json), Some(b'[' | b'{')) => match T::deserialize(Absent) {
-            Err(refusal) => refusal.text.replace(", got nothing", &format!(", got {got} ({text})")),
-            Ok(_) => format!("{text}, got {got}"),
-        },
-        None => format!("{text}, got {got}"),
-    };
-    Refusal { text, index: None }
-}
-
-/// What a piece of valid JSON is, in words; numbers are quoted.
-pub(crate) fn got(json: &[u8]) -> Cow<'static, str> {
-    match scan::first_byte(json) {
-        Some(b'"') => "a string".into(),
-        Some(b'{') => "an object".into(),
-        Some(b'[') => "an array".into(),
-        Some(b'n') => "null".into(),
-        Some(b't' | b'f') => "a boolean".into(),
-        _ => {
-            let text = String::from_utf8_lossy(json.trim_ascii());
-            match text.char_indices().nth(QUOTED_BYTES_MAX) {
-                Some((end, _)) => format!("{}…", &text[..end]).into(),
-                None => text.into_owned().into(),
-            }
-        }
-    }
+    let array = array_span(payload)?;
+    let elements = scan::elements(payload.get(array.clone())?).ok()?;
+    let elements: Vec<_> =
+        elements.into_iter().map(|span| span.start + array.start..span.end + array.start).collect();
+    T::deserialize(RawArray { payload, elements: &elements }).ok()
 }
 
 #[cfg(test)]

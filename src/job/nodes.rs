@@ -44,9 +44,9 @@ pub(crate) struct Value<'a, 'de> {
 /// What a tuple longer than its array gets for the elements that are not there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
-    /// Nothing: too short an array is an error.
+    /// Nothing: too short an array is an error. Arrays within arguments.
     Refused,
-    /// An absent value, which only an `Option` can hold.
+    /// An absent value, which only an `Option` can hold, or the type's own default. The arguments themselves.
     Absent,
 }
 
@@ -73,10 +73,14 @@ impl<'a, 'de> Value<'a, 'de> {
             Missing::Absent => wanted.saturating_sub(len),
             Missing::Refused => 0,
         };
-        let mut elements = Elements { nodes: self.rest(), index: 0, left: len, absent };
-        let value = visitor.visit_seq(&mut elements)?;
+        let mut elements = Elements { nodes: self.rest(), index: 0, left: len, absent, missing: None };
+        let value = match visitor.visit_seq(&mut elements) {
+            Ok(value) => value,
+            Err(refusal) => return Err(elements.missing.unwrap_or(refusal)),
+        };
         match elements.left {
             0 => Ok(value),
+            left if self.missing == Missing::Absent => Err(Refusal::surplus(len - left)),
             left => Err(de::Error::custom(format_args!(
                 "expected an array of {} elements, got one of {len}",
                 len - left
@@ -120,7 +124,26 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         _: &'static str,
         visitor: V,
     ) -> Result<V::Value, Refusal> {
-        visitor.visit_newtype_struct(self)
+        match self.missing {
+            Missing::Refused => visitor.visit_newtype_struct(self),
+            Missing::Absent => self.tuple(1, visitor),
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        match (self.missing, self.first()?) {
+            (Missing::Absent, Node::Array { len: 0, .. }) => visitor.visit_unit(),
+            (Missing::Absent, Node::Array { .. }) => Err(Refusal::surplus(0)),
+            _ => self.deserialize_any(visitor),
+        }
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Refusal> {
@@ -168,8 +191,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq map
-        identifier
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf seq map identifier
     }
 }
 
@@ -179,6 +201,8 @@ struct Elements<'a, 'de> {
     index: usize,
     left: usize,
     absent: usize,
+    /// Why the last absent one was refused.
+    missing: Option<Refusal>,
 }
 
 impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
@@ -194,12 +218,19 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
             seed.deserialize(element)
         } else if self.absent > 0 {
             self.absent -= 1;
-            seed.deserialize(Absent)
+            match seed.deserialize(Absent) {
+                Ok(value) => Ok(value),
+                // The type may have a default for it; if not, this is why it was refused.
+                Err(refusal) => {
+                    self.missing = Some(refusal.at(index));
+                    return Ok(None);
+                }
+            }
         } else {
             return Ok(None);
         };
         // The outermost array is left last, so its index is the one that stays.
-        element.map(Some).map_err(|refusal| Refusal { index: Some(index), ..refusal })
+        element.map(Some).map_err(|refusal| refusal.at(index))
     }
 
     fn size_hint(&self) -> Option<usize> {

@@ -14,6 +14,20 @@ pub(crate) struct Refusal {
     pub(crate) text: String,
     /// Index of the outermost array element in which it happened.
     pub(crate) index: Option<usize>,
+    /// Set if there are more arguments than fields: how many fields there are.
+    pub(crate) surplus: Option<usize>,
+}
+
+impl Refusal {
+    /// More arguments than the `fields` there are for them.
+    pub(crate) fn surplus(fields: usize) -> Self {
+        Self { surplus: Some(fields), ..de::Error::custom("too many arguments") }
+    }
+
+    /// The same, seen from the array around the element of this index.
+    pub(crate) fn at(self, index: usize) -> Self {
+        Self { index: Some(index), ..self }
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -26,7 +40,7 @@ impl std::error::Error for Refusal {}
 
 impl de::Error for Refusal {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { text: message.to_string(), index: None }
+        Self { text: message.to_string(), index: None, surplus: None }
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {

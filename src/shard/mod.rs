@@ -35,6 +35,9 @@ mod settle;
 mod state;
 mod stop;
 mod wait;
+// What a shard itself costs, for benches and tests.
+mod dispatch;
 
+pub use dispatch::Dispatch;
 pub(crate) use drive::run;
 pub(crate) use state::ShardOptions;

@@ -1,6 +1,7 @@
 //! Arguments decode into a handler's types or say which one does not; both sources give the same answers.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use serde::Deserialize;
 
@@ -80,10 +81,7 @@ fn missing_trailing_arguments_are_none() {
         assert_eq!(args.take::<u8>().unwrap(), 1);
         assert_eq!(args.take::<Option<String>>().unwrap(), None);
         let error = args.take::<String>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "argument 3 is missing: expected a string, got nothing, the job has 1 arguments"
-        );
+        assert_eq!(error.to_string(), "argument 3 is missing: expected a string, got 1 argument in all");
     });
 }
 
@@ -122,24 +120,89 @@ fn an_argument_of_another_type_is_named() {
 }
 
 #[test]
+fn the_rest_of_the_arguments_is_taken_at_once() {
+    both(r#"["a",1,2,3]"#, |args| {
+        assert_eq!(args.take::<&str>().unwrap(), "a");
+        assert_eq!(args.take_rest::<u8>().unwrap(), [1, 2, 3]);
+        assert_eq!(args.finish(), Ok(()));
+        assert_eq!(args.take_rest::<u8>().unwrap(), [0_u8; 0]);
+    });
+    both(r#"[1,"x"]"#, |args| {
+        assert_eq!(args.take_rest::<u8>().unwrap_err().to_string(), "argument 2: expected u8, got a string");
+    });
+}
+
+#[track_caller]
+fn refused<T: Debug + for<'p> Deserialize<'p>>(args: &str, text: &str) {
+    both(args, |args| assert_eq!(args.deserialize::<T>().unwrap_err().to_string(), text));
+}
+
+#[test]
 fn arguments_decode_all_at_once() {
     both(r#"[7,"seven"]"#, |args| {
         assert_eq!(args.deserialize::<(u8, String)>().unwrap(), (7, "seven".into()));
         assert_eq!(args.deserialize::<(u8, &str)>().unwrap(), (7, "seven"));
         assert_eq!(args.deserialize::<Vec<serde_json::Value>>().unwrap().len(), 2);
-        assert!(args.deserialize::<(u8,)>().is_err());
-        assert!(args.deserialize::<(u8, u8)>().is_err());
-        assert!(args.deserialize::<(u8, String, u8)>().is_err());
     });
-    let mut parser = Parser::new();
-    let mut parsed = parser.parse(br#"{"name":"N","args":[7]}"#).unwrap();
-    assert_eq!(parsed.args.deserialize::<(u8, Option<u8>)>().unwrap(), (7, None));
-    let error = parsed.args.deserialize::<(u8, u8)>().unwrap_err();
-    assert_eq!(error.to_string(), "argument 2 is missing: expected u8, got nothing, the job has 1 arguments");
-    let error = parsed.args.deserialize::<(String, u8)>().unwrap_err();
-    assert_eq!(error.to_string(), "argument 1: expected a string, got 7");
-    drop(parsed);
-    let mut none = parser.parse(br#"{"name":"N"}"#).unwrap();
-    assert_eq!(none.args.deserialize::<(Option<u8>,)>().unwrap(), (None,));
-    assert_eq!(none.args.deserialize::<Vec<u8>>().unwrap(), Vec::<u8>::new());
+    refused::<(u8,)>(r#"[7,"seven"]"#, "too many arguments: expected at most 1, got 2");
+    refused::<(u8, u8)>(r#"[7,"seven"]"#, "argument 2: expected u8, got a string");
+    refused::<(u8, String, u8)>(
+        r#"[7,"seven"]"#,
+        "argument 3 is missing: expected u8, got 2 arguments in all",
+    );
+    refused::<(u8,)>("[]", "argument 1 is missing: expected u8, got no argument in all");
+    refused::<(String, u8)>("[7]", "argument 1: expected a string, got 7");
+    both("[7]", |args| assert_eq!(args.deserialize::<(u8, Option<u8>)>().unwrap(), (7, None)));
+    both("null", |args| {
+        assert_eq!(args.deserialize::<(Option<u8>,)>().unwrap(), (None,));
+        assert_eq!(args.deserialize::<Vec<u8>>().unwrap(), Vec::<u8>::new());
+    });
+}
+
+/// A struct's fields are the arguments, whatever their number.
+#[test]
+fn arguments_decode_all_at_once_into_the_fields_of_a_struct() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Nothing;
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Numbers(Vec<u8>);
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Empty {}
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Huge {
+        id: u128,
+    }
+
+    let order = |note: Option<&str>, tags: &[&str]| Order {
+        id: 8,
+        note: note.map(str::to_owned),
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+    };
+    both(r#"[8,"n",["t"]]"#, |args| {
+        assert_eq!(args.deserialize::<Order>().unwrap(), order(Some("n"), &["t"]));
+    });
+    both(r#"[8,"n"]"#, |args| assert_eq!(args.deserialize::<Order>().unwrap(), order(Some("n"), &[])));
+    both("[8]", |args| assert_eq!(args.deserialize::<Order>().unwrap(), order(None, &[])));
+    refused::<Order>("[]", "argument 1 is missing: expected u64, got no argument in all");
+    refused::<Order>(r#"["x"]"#, "argument 1: expected u64, got a string");
+    refused::<Order>("[8,null,[],1]", "too many arguments: expected at most 3, got 4");
+    both("[]", |args| {
+        assert_eq!(args.deserialize::<Nothing>().unwrap(), Nothing);
+        assert_eq!(args.deserialize::<Empty>().unwrap(), Empty {});
+    });
+    refused::<Nothing>("[1]", "too many arguments: expected at most 0, got 1");
+    both("[[1,2]]", |args| assert_eq!(args.deserialize::<Numbers>().unwrap(), Numbers(vec![1, 2])));
+    both("[340282366920938463463374607431768211455]", |args| {
+        assert_eq!(args.deserialize::<Huge>().unwrap(), Huge { id: u128::MAX });
+    });
+}
+
+/// Ruby's `perform(*[1])` is a call with the number 1, and one with an array of numbers is `[[1]]`.
+#[test]
+fn an_array_of_one_element_is_never_unwrapped() {
+    both("[[1,2]]", |args| assert_eq!(args.take::<Vec<u8>>().unwrap(), [1, 2]));
+    both("[1]", |args| assert!(args.take::<Vec<u8>>().is_err()));
+    both("[[7]]", |args| assert!(args.take::<u8>().is_err()));
+    refused::<(u8,)>("[[7]]", "argument 1: expected u8, got an array");
+    refused::<(Vec<u8>,)>("[1]", "argument 1: expected a sequence, got 1");
 }

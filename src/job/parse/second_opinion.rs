@@ -41,12 +41,12 @@ pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Res
             },
         })?,
     };
-    let (array, elements) = match value(&envelope.args) {
-        None | Some(b"null") => (None, Vec::new()),
-        Some(array @ [b'[', ..]) => (envelope.args.clone(), scan::elements(array).map_err(unscannable)?),
+    let elements = match value(&envelope.args) {
+        None | Some(b"null") => Vec::new(),
+        Some(array @ [b'[', ..]) => scan::elements(array).map_err(unscannable)?,
         Some(other) => return Err(BadPayload::ArgsNotAnArray { got: args::got(other).into_owned() }),
     };
-    let start = array.as_ref().map_or(0, |span| span.start);
+    let start = envelope.args.as_ref().map_or(0, |span| span.start);
     let elements = elements.into_iter().map(|span| span.start + start..span.end + start).collect();
     Ok(Parsed {
         name: &texts.name,
@@ -60,7 +60,7 @@ pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Res
                 Some(_) => FirstFailure::Recorded,
             },
         },
-        args: Args::raw(payload, array, elements),
+        args: Args::raw(payload, elements),
     })
 }
 
