@@ -129,6 +129,7 @@ pub mod store;
 // L4 api
 pub mod client;
 mod handler;
+pub mod io;
 mod mesh;
 
 // L5 runtime

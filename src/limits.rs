@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+pub mod io;
 mod start;
 
 pub use start::*;

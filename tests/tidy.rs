@@ -36,6 +36,7 @@ const LAYERS: &[(&str, u8)] = &[
     // L4 api
     ("client", 4),
     ("handler", 4),
+    ("io", 4),
     ("mesh", 4),
     // L5 runtime
     ("shard", SIBLINGS),
@@ -80,6 +81,7 @@ const GLOMMIO_PLACES: &[&str] = &[
     "src/control/",
     "src/server",
     "src/handler/",
+    "src/io/",
     "src/builtin/",
 ];
 

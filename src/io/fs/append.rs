@@ -1,0 +1,203 @@
+//! A file that many jobs append to: what they append at one time goes out in one write.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use glommio::io::BufferedFile;
+
+use super::{Error, append_options, kernels_word, write_all};
+use crate::limits::io::APPEND_BATCH_BYTES_MAX;
+
+/// When an append has happened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The kernel has it: it survives the end of this process however it comes, and the kernel writes it out within some
+    /// thirty seconds. A loss of power before takes it.
+    #[default]
+    Written,
+    /// The device has said that it has it (`fdatasync`, once for all that was appended together): it survives the loss of
+    /// power.
+    Synced,
+}
+
+/// A file that is open for appending. Cloning gives a handle to the same one.
+///
+/// While one write is under way, what else is appended is gathered, and goes out as the next single write: a thousand jobs
+/// that append a line each cost a few writes. Guaranteed are:
+///
+/// - [`append`](Self::append) answers when its bytes are as durable as was asked for;
+/// - the bytes of one append stand together, after all that was in the file before, whoever else appends to it, other cores
+///   and processes included;
+/// - two appends of one job, one awaited after the other, stand in this order.
+///
+/// Appends of several jobs at one time have no order among them. A job that fails or is killed after its append runs
+/// again, and appends again: write something that tells a repeated line. If the disk runs full in the middle, those whose
+/// bytes are not complete in the file fail, and a torn line remains.
+///
+/// The file stays the one that was opened: after a rotation by renaming, open it anew.
+#[derive(Clone)]
+pub struct AppendFile {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    file: BufferedFile,
+    path: PathBuf,
+    durability: Durability,
+    /// What goes out with the next write.
+    batch: RefCell<Batch>,
+    /// Whether the task that writes is alive.
+    writing: Cell<bool>,
+}
+
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    outcome: Rc<Outcome>,
+}
+
+/// What became of one batch.
+#[derive(Default)]
+struct Outcome {
+    result: RefCell<Option<Written>>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+/// How far a batch came.
+struct Written {
+    bytes: usize,
+    /// What stopped it, which applies to appends that end beyond `bytes`.
+    stopped: Option<(&'static str, io::Error)>,
+}
+
+impl AppendFile {
+    /// Opens a file for appending, or makes it, with [`Durability::Written`].
+    ///
+    /// # Errors
+    /// [`Error`] with the action `open`.
+    ///
+    /// # Cancel-safety
+    /// Safe.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_with(path, Durability::default()).await
+    }
+
+    /// Opens a file for appending, or makes it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    ///
+    /// # Cancel-safety
+    /// Safe.
+    pub async fn open_with(path: impl AsRef<Path>, durability: Durability) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let opened = append_options().buffered_open(path).await;
+        let file = opened.map_err(|error| Error::of_glommio("open", path, error))?;
+        let (path, batch) = (path.to_owned(), RefCell::default());
+        let shared = Shared { file, path, durability, batch, writing: Cell::new(false) };
+        Ok(Self { shared: Rc::new(shared) })
+    }
+
+    /// Appends bytes; waits while a full batch waits to be written.
+    ///
+    /// # Errors
+    /// [`Error`] with the action `append to` or `sync`, and what the kernel said.
+    ///
+    /// # Cancel-safety
+    /// Dropped once it was polled, the bytes may be written or not.
+    pub async fn append(&self, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let shared = &self.shared;
+        let (outcome, end) = loop {
+            let full = {
+                let mut batch = shared.batch.borrow_mut();
+                let before = batch.bytes.len();
+                if before == 0 || before + bytes.len() <= APPEND_BATCH_BYTES_MAX {
+                    batch.bytes.extend_from_slice(bytes);
+                    break (Rc::clone(&batch.outcome), before + bytes.len());
+                }
+                Rc::clone(&batch.outcome)
+            };
+            full.ended().await;
+        };
+        if !shared.writing.replace(true) {
+            glommio::spawn_local(Rc::clone(shared).write_batches()).detach();
+        }
+        outcome.ended().await;
+        outcome.of_append_to(end).map_err(|(action, source)| Error::new(action, &shared.path, source))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+}
+
+impl Shared {
+    /// Writes until nothing is left to write. A task of its own, so that no job's end can break off a write.
+    async fn write_batches(self: Rc<Self>) {
+        loop {
+            let batch = self.batch.take();
+            if batch.bytes.is_empty() {
+                *self.batch.borrow_mut() = batch;
+                self.writing.set(false);
+                return;
+            }
+            let (bytes, result) = write_all(&self.file, &batch.bytes, usize::MAX).await;
+            let mut written = Written { bytes, stopped: result.err().map(|error| ("append to", error)) };
+            if self.durability == Durability::Synced
+                && let Err(error) = self.file.fdatasync().await
+            {
+                written = Written { bytes: 0, stopped: Some(("sync", kernels_word(error))) };
+            }
+            batch.outcome.end(written);
+        }
+    }
+}
+
+impl Outcome {
+    fn end(&self, written: Written) {
+        *self.result.borrow_mut() = Some(written);
+        for waker in self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    async fn ended(&self) {
+        poll_fn(|ctx| {
+            if self.result.borrow().is_some() {
+                return Poll::Ready(());
+            }
+            let mut waiting = self.waiting.borrow_mut();
+            if !waiting.last().is_some_and(|waker| waker.will_wake(ctx.waker())) {
+                waiting.push(ctx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// What became of the append whose bytes end here.
+    fn of_append_to(&self, end: usize) -> Result<(), (&'static str, io::Error)> {
+        match &*self.result.borrow() {
+            Some(Written { bytes, stopped: Some((action, error)) }) if end > *bytes => {
+                Err((action, again(error)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One error for several appends.
+fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}

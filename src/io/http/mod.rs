@@ -1,0 +1,65 @@
+//! An HTTP/1.1 client over the ring: hyper's protocol, kept-alive connections per core, https with the feature `tls`.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use jiggler_uring::io::http;
+//! use jiggler_uring::{Ctx, JobResult, Registry};
+//! use serde::{Deserialize, Serialize};
+//!
+//! struct App {
+//!     http: http::Client, // one per core: its connections are shared by the jobs of the core
+//! }
+//!
+//! #[derive(Deserialize)]
+//! struct Weather {
+//!     celsius: f64,
+//! }
+//!
+//! #[derive(Serialize)]
+//! struct Reading {
+//!     tenths: i64,
+//! }
+//!
+//! async fn forward(ctx: Ctx<App>, city: String) -> JobResult {
+//!     let http = &ctx.state().http;
+//!     let weather: Weather = http.get(&format!("http://weather.example/{city}")).send().await?.json().await?;
+//!     let reading = Reading { tenths: (weather.celsius * 10.0) as i64 };
+//!     let answer = http
+//!         .post("http://ledger.example/readings")
+//!         .header("idempotency-key", &city)
+//!         .json(&reading)
+//!         .timeout(Duration::from_secs(5))
+//!         .send()
+//!         .await?;
+//!     answer.error_for_status()?;
+//!     Ok(())
+//! }
+//!
+//! let registry = Registry::new(App { http: http::Client::new() }).job("Forward", forward);
+//! # drop(registry);
+//! ```
+//!
+//! Bounds, all with a default and all in [`ClientOptions`] or the request: the time to connect, the time of a request up to
+//! the last byte of its body, the size of a body, connections in all, idle ones, and how long those are kept.
+//!
+//! No task runs per connection: a connection is driven by the request that uses it, so dropping a request (its job was
+//! cancelled, its time is over) closes its connection, and nothing else notices. A request that found its kept-alive
+//! connection closed is sent again over a new one, once, if nothing of it was sent or its method is idempotent.
+//!
+//! What it does not do: follow redirects, speak HTTP/2, go through proxies, decompress, keep cookies, stream a request's
+//! body. A job that needs those uses reqwest on the companion runtime (feature `tokio`).
+
+mod client;
+mod conn;
+mod error;
+mod request;
+mod response;
+mod target;
+mod wire;
+
+pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+pub use client::{Client, ClientOptions};
+pub use error::Error;
+pub use request::Request;
+pub use response::Response;

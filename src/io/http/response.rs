@@ -1,0 +1,161 @@
+//! The answer to a request: its head, and its body as it comes.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use ::http::{HeaderMap, StatusCode};
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body, Incoming};
+use serde::de::DeserializeOwned;
+
+use super::Error;
+use super::client::{Held, Order};
+use crate::io::timer;
+
+/// An answer whose head has come. Its connection is kept for the next request once the body was read to its end, and
+/// closed if the answer is dropped before.
+pub struct Response {
+    what: Rc<str>,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Incoming,
+    /// `None` once the body has ended or failed.
+    held: Option<Held>,
+    timeout: Duration,
+    deadline: Instant,
+    bytes_max: usize,
+}
+
+impl Response {
+    pub(super) fn new(
+        order: &Order,
+        held: Held,
+        answer: ::http::Response<Incoming>,
+        bytes_max: usize,
+    ) -> Self {
+        let (head, body) = answer.into_parts();
+        Self {
+            what: Rc::clone(&order.what),
+            status: head.status,
+            headers: head.headers,
+            body,
+            held: Some(held),
+            timeout: order.timeout,
+            deadline: order.deadline,
+            bytes_max,
+        }
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The value of a header, if it is there and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Makes an answer of status 4xx or 5xx an error.
+    ///
+    /// # Errors
+    /// [`Error::Status`].
+    pub fn error_for_status(self) -> Result<Self, Error> {
+        if self.status.is_client_error() || self.status.is_server_error() {
+            return Err(Error::Status { what: self.what.to_string(), status: self.status });
+        }
+        Ok(self)
+    }
+
+    /// The next piece of the body, as large as it came; `None` at its end. The bound on bodies does not hold here, the
+    /// timeout does.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`], [`Error::Broken`]; there is nothing more to read after one.
+    ///
+    /// # Cancel-safety
+    /// Safe: what came is kept for the next call.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        let Some(held) = &mut self.held else { return Ok(None) };
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let error = match timer::timeout(left, held.conn.chunk(&mut self.body)).await {
+            Ok(Some(Ok(bytes))) => return Ok(Some(bytes)),
+            Ok(None) => {
+                if let Some(held) = self.held.take() {
+                    held.release().await;
+                }
+                return Ok(None);
+            }
+            Ok(Some(Err(source))) => Error::Broken { what: self.what.to_string(), source },
+            Err(_) => Error::Timeout { what: self.what.to_string(), after: self.timeout },
+        };
+        self.held = None;
+        Err(error)
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// As [`chunk`](Self::chunk), and [`Error::BodyTooLarge`].
+    ///
+    /// # Cancel-safety
+    /// Dropping the future closes the connection.
+    pub async fn bytes(mut self) -> Result<Bytes, Error> {
+        let announced = usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > self.bytes_max {
+            return Err(self.too_large());
+        }
+        let Some(first) = self.bounded_chunk(0).await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.bounded_chunk(first.len()).await? else { return Ok(first) };
+        let mut all = BytesMut::with_capacity(announced.max(first.len() + second.len()));
+        all.extend_from_slice(&first);
+        all.extend_from_slice(&second);
+        while let Some(more) = self.bounded_chunk(all.len()).await? {
+            all.extend_from_slice(&more);
+        }
+        Ok(all.freeze())
+    }
+
+    /// The whole body as text; bytes that are no UTF-8 become U+FFFD.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    ///
+    /// # Cancel-safety
+    /// As [`bytes`](Self::bytes).
+    pub async fn text(self) -> Result<String, Error> {
+        let bytes = self.bytes().await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The whole body, decoded from JSON. The status is not looked at.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes), and [`Error::Json`].
+    ///
+    /// # Cancel-safety
+    /// As [`bytes`](Self::bytes).
+    pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let what = Rc::clone(&self.what);
+        let bytes = self.bytes().await?;
+        serde_json::from_slice(&bytes).map_err(|source| Error::Json { what: what.to_string(), source })
+    }
+
+    /// Another piece, of which `before` bytes have come already.
+    async fn bounded_chunk(&mut self, before: usize) -> Result<Option<Bytes>, Error> {
+        let chunk = self.chunk().await?;
+        if before + chunk.as_ref().map_or(0, Bytes::len) > self.bytes_max {
+            return Err(self.too_large());
+        }
+        Ok(chunk)
+    }
+
+    fn too_large(&self) -> Error {
+        Error::BodyTooLarge { what: self.what.to_string(), bytes_max: self.bytes_max }
+    }
+}

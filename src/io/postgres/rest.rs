@@ -1,0 +1,250 @@
+//! Knows, from the messages that pass, whether a connection is at rest: every answer has come and no transaction is open.
+//!
+//! A client that was dropped in the middle of a query looks like any other from above. What the server says at the end of
+//! each exchange (`ReadyForQuery`, with the state of the transaction) does not lie, so it is counted against what was asked.
+//! Format: PostgreSQL's manual, "Message Formats": one byte of type, four of length that count themselves, the rest. The
+//! very first message of the client has no type.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// `ReadyForQuery`: what ends the answer to a `Query`, a `Sync` or a `FunctionCall`.
+const READY: u8 = b'Z';
+
+/// Bytes of a message's length, itself included.
+const LENGTH_BYTES: u32 = 4;
+
+/// What the passing messages tell.
+pub(super) struct Rest {
+    /// Answers that have not ended.
+    owed: Cell<u64>,
+    /// The state of the transaction at the end of the last one: `I` if there is none.
+    state: Cell<u8>,
+}
+
+/// A stream whose messages are looked at.
+pub(super) struct Observed<S> {
+    stream: S,
+    sent: Frames,
+    received: Frames,
+    rest: Rc<Rest>,
+}
+
+/// Where in a row of messages one direction stands.
+struct Frames {
+    kind: u8,
+    /// Bytes of the length that have passed, and what they say.
+    length_seen: u32,
+    length: u32,
+    /// Bytes of the message that are to come behind its length.
+    left: u32,
+    part: Part,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Kind,
+    Length,
+    Rest,
+}
+
+impl Rest {
+    /// Whether the server waits for a query, outside of a transaction.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.owed.get() == 0 && self.state.get() == b'I'
+    }
+}
+
+impl<S> Observed<S> {
+    /// Before the first byte: the answer to the start-up is owed.
+    pub(super) fn new(stream: S) -> (Self, Rc<Rest>) {
+        let rest = Rc::new(Rest { owed: Cell::new(1), state: Cell::new(0) });
+        let (sent, received) = (Frames::new(Part::Length), Frames::new(Part::Kind));
+        (Self { stream, sent, received, rest: Rc::clone(&rest) }, rest)
+    }
+}
+
+impl Frames {
+    fn new(part: Part) -> Self {
+        Self { kind: 0, length_seen: 0, length: 0, left: 0, part }
+    }
+
+    /// Looks at bytes that pass; `begun` is told of each message's type when its length is known, and `ended` of the type
+    /// and last byte of each message.
+    fn pass(&mut self, mut bytes: &[u8], mut begun: impl FnMut(u8), mut ended: impl FnMut(u8, u8)) {
+        while let Some((&first, others)) = bytes.split_first() {
+            match self.part {
+                Part::Kind => {
+                    (self.kind, self.length, self.length_seen, self.part) = (first, 0, 0, Part::Length);
+                    bytes = others;
+                }
+                Part::Length => {
+                    self.length = self.length << 8 | u32::from(first);
+                    self.length_seen += 1;
+                    bytes = others;
+                    if self.length_seen == LENGTH_BYTES {
+                        begun(self.kind);
+                        self.left = self.length.saturating_sub(LENGTH_BYTES);
+                        self.part = if self.left == 0 { Part::Kind } else { Part::Rest };
+                    }
+                }
+                Part::Rest => {
+                    let count = bytes.len().min(self.left as usize);
+                    let (now, others) = bytes.split_at(count);
+                    // At most `left`, so it fits.
+                    self.left -= count as u32;
+                    bytes = others;
+                    if self.left == 0 {
+                        ended(self.kind, now.last().copied().unwrap_or_default());
+                        self.part = Part::Kind;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        ctx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(ctx, buffer))?;
+        let rest = &this.rest;
+        this.received.pass(
+            &buffer.filled()[before..],
+            |_| {},
+            |kind, last| {
+                if kind == READY {
+                    rest.owed.set(rest.owed.get().saturating_sub(1));
+                    rest.state.set(last);
+                }
+            },
+        );
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
+    fn poll_write(self: Pin<&mut Self>, ctx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let count = ready!(Pin::new(&mut this.stream).poll_write(ctx, bytes))?;
+        let rest = &this.rest;
+        this.sent.pass(
+            &bytes[..count],
+            |kind| {
+                // Query, Sync, FunctionCall.
+                if matches!(kind, b'Q' | b'S' | b'F') {
+                    rest.owed.set(rest.owed.get() + 1);
+                }
+            },
+            |_, _| {},
+        );
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(ctx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(ctx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![kind];
+        bytes.extend((body.len() as u32 + LENGTH_BYTES).to_be_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    #[test]
+    fn messages_are_seen_however_the_bytes_are_split() {
+        // The first has no type; a body may look like anything.
+        let mut sent = vec![0, 0, 0, 8, 1, 2, 3, 4];
+        sent.extend(message(b'Q', b"SELECT 'S', 'Z'"));
+        sent.extend(message(b'S', b""));
+        sent.extend(message(b'd', &[b'Q'; 300]));
+        for size in 1..sent.len() {
+            let mut frames = Frames::new(Part::Length);
+            let (mut begun, mut ended) = (Vec::new(), Vec::new());
+            for piece in sent.chunks(size) {
+                frames.pass(piece, |kind| begun.push(kind), |kind, last| ended.push((kind, last)));
+            }
+            assert_eq!(begun, [0, b'Q', b'S', b'd'], "pieces of {size}");
+            assert_eq!(ended, [(0, 4), (b'Q', b'\''), (b'd', b'Q')], "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn rest_is_when_all_has_been_answered_outside_of_a_transaction() {
+        futures_lite::future::block_on(async {
+            // What the server sends is read from the one, what the client sends goes to the other.
+            let mut received = message(b'R', &[0; 4]);
+            received.extend(message(READY, b"I"));
+            let begun = message(READY, b"T");
+            let steps: &[(&[u8], &[u8], bool)] = &[
+                (&[0, 0, 0, 4], &received, true),
+                (&message(b'Q', b"BEGIN\0"), &[], false),
+                (&[], &begun, false),
+                (&message(b'Q', b"COMMIT\0"), &received, true),
+            ];
+            let (mut observed, rest) = Observed::new(Line::default());
+            assert!(!rest.is_at_rest(), "before the start-up was answered");
+            for (sent, received, at_rest) in steps {
+                observed.stream.coming.extend(*received);
+                let _written =
+                    std::future::poll_fn(|ctx| Pin::new(&mut observed).poll_write(ctx, sent)).await;
+                let mut bytes = [0; 64];
+                let mut buffer = ReadBuf::new(&mut bytes);
+                let _read =
+                    std::future::poll_fn(|ctx| Pin::new(&mut observed).poll_read(ctx, &mut buffer)).await;
+                assert_eq!(rest.is_at_rest(), *at_rest, "after {sent:?} and {received:?}");
+            }
+        });
+    }
+
+    /// A line that gives what lies in it and takes everything.
+    #[derive(Default)]
+    struct Line {
+        coming: Vec<u8>,
+    }
+
+    impl AsyncRead for Line {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            buffer.put_slice(&std::mem::take(&mut self.coming));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Line {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What becomes of a connection whose job left it in the middle of something.
+
+use std::rc::{Rc, Weak};
+
+use super::link::Opened;
+use super::pool::Shared;
+use crate::event::Event;
+use crate::io::permits::Permit;
+use crate::io::timer;
+use crate::limits::io::POSTGRES_SETTLE_TIMEOUT;
+
+/// Waits for such connections as long as their pool lives.
+pub(super) async fn settle_all(pool: Weak<Shared>, work: Rc<Event>) {
+    loop {
+        {
+            let Some(pool) = pool.upgrade() else { return };
+            for (opened, permit) in pool.take_unsettled() {
+                glommio::spawn_local(settle(opened, Rc::clone(&pool), permit)).detach();
+            }
+        }
+        work.wait().await;
+    }
+}
+
+/// Lets a connection end what its job left undone, or closes it. It keeps its place among the pool's connections until
+/// then, so that a server never has more of them than was said.
+async fn settle(opened: Opened, pool: Rc<Shared>, permit: Permit) {
+    // Answered after all that was sent before, a dropped transaction's rollback included.
+    let settled = timer::timeout(POSTGRES_SETTLE_TIMEOUT, opened.client.simple_query("")).await;
+    match settled {
+        Ok(Ok(_)) if opened.rest.is_at_rest() => pool.keep(opened),
+        // An open transaction that nobody will end, or a connection that broke: closing it is what helps.
+        Ok(_) => {}
+        Err(_) => {
+            tracing::warn!(after = ?POSTGRES_SETTLE_TIMEOUT, "a query that its job has left is cancelled");
+            let cancel = pool.link.cancel(&opened.client, opened.server);
+            if let Ok(Err(error)) = timer::timeout(POSTGRES_SETTLE_TIMEOUT, cancel).await {
+                tracing::warn!(error = %error, "a query that its job has left could not be cancelled");
+            }
+        }
+    }
+    drop(permit);
+}

@@ -1,0 +1,106 @@
+//! TLS for the streams of handlers: rustls, and which servers are trusted.
+//!
+//! A server must show a certificate for its name that leads to a trusted root. Those are the system's, and those of a
+//! file that is named in addition, for a company's own. There is no way to trust every server.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use thiserror::Error;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::stream::Stream;
+
+/// Which servers are trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// A file of certificates in PEM form that are trusted as roots.
+    pub ca_file: Option<PathBuf>,
+    /// Whether the system's roots are trusted too.
+    pub system_roots: bool,
+}
+
+/// Trust cannot be set up as asked. Another try does not heal it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The file of roots cannot be read, or holds something that is no certificate.
+    #[error("read the certificates in {}: {reason}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nothing is trusted.
+    #[error(
+        "no trusted certificate authority was found; install the package ca-certificates or name a ca_file"
+    )]
+    NoRoots,
+    /// The crypto library refused what rustls asks of it.
+    #[error("tls is not available: {0}")]
+    Unavailable(#[from] rustls::Error),
+}
+
+impl Default for TlsOptions {
+    fn default() -> Self {
+        Self { ca_file: None, system_roots: true }
+    }
+}
+
+/// What opens encrypted streams.
+#[derive(Clone)]
+pub(super) struct Connector(TlsConnector);
+
+impl Connector {
+    /// Reads the roots, which takes some milliseconds of the core: once per client.
+    pub(super) fn new(options: &TlsOptions) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        if options.system_roots {
+            // Single files that cannot be read matter only if nothing else is found.
+            let (_added, _ignored) =
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        if let Some(path) = &options.ca_file {
+            let failed = |reason: String| TlsError::CaFile { path: path.clone(), reason };
+            let found = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
+            let mut count = 0;
+            for certificate in found {
+                let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+                roots.add(certificate).map_err(|error| failed(error.to_string()))?;
+                count += 1;
+            }
+            if count == 0 {
+                return Err(failed("it holds no certificate".to_owned()));
+            }
+        }
+        if roots.is_empty() {
+            return Err(TlsError::NoRoots);
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self(TlsConnector::from(Arc::new(config))))
+    }
+
+    /// Encrypts a stream to the server of this name.
+    ///
+    /// # Errors
+    /// Of kind `InvalidData` if the server is not to be trusted.
+    ///
+    /// # Cancel-safety
+    /// Dropping the future closes the stream.
+    pub(super) async fn connect(&self, host: &str, stream: Stream) -> io::Result<TlsStream<Stream>> {
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let name = ServerName::try_from(bare.to_owned())
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("no server name: {host}")))?;
+        self.0.connect(name, stream).await
+    }
+}
