@@ -1,7 +1,8 @@
 //! `jiggler-uring summary [--json]`.
 //!
 //! The JSON has the keys of the gem's `Jiggler.summary`, with numbers of a process as strings where the gem has strings;
-//! a process of ours has one more, `health`. A heartbeat that is no JSON gives null for its three fields, where the gem raises.
+//! a process of ours has one more, `health`. A heartbeat that is no JSON gives null for its three fields, where the gem
+//! raises.
 
 use std::{collections::BTreeMap, io::Write};
 
