@@ -3,6 +3,7 @@
 //! Neither side touches the other's state. Counters go another way: see [`crate::stats`].
 
 use std::future::Future;
+use std::sync::Arc;
 
 use glommio::channels::shared_channel::{
     ConnectedReceiver, ConnectedSender, SharedReceiver, SharedSender, new_bounded,
@@ -13,10 +14,13 @@ use crate::limits::{MESH_CONNECT_PAUSE, MESH_MESSAGES_MAX};
 use crate::shutdown::Phase;
 
 /// From control to a shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ToShard {
     /// The phase the process is in now. The first one also means: the heartbeat is published, begin.
     Phase(Phase),
+    /// Somebody wants the job of this jid to end, if it runs here. At most
+    /// [`CANCELS_UNHEARD_MAX`](crate::limits::CANCELS_UNHEARD_MAX) of these wait, so that phases always find room.
+    Cancel(Arc<str>),
 }
 
 /// From a shard to control.

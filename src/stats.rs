@@ -4,6 +4,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+mod current;
+
+pub use current::{CurrentJob, JobMark, Polled};
+
 /// The published counters of one shard.
 #[derive(Debug, Default)]
 // Two lines: x86 fetches cache lines in pairs.
@@ -25,6 +29,10 @@ pub struct ShardStats {
     pub unstarted: Counter,
     /// Connections lost since the start.
     pub disconnects: Counter,
+    /// Cancellations control has told of that were heard.
+    pub cancels_heard: Counter,
+    /// The job that is polled now.
+    pub current: CurrentJob,
 }
 
 /// A number that one thread writes and others read.

@@ -29,6 +29,8 @@ mod heartbeat;
 mod idle;
 #[path = "engine/jobs.rs"]
 mod jobs;
+#[path = "engine/long_jobs.rs"]
+mod long_jobs;
 #[path = "engine/outage.rs"]
 mod outage;
 #[path = "engine/own_jobs.rs"]

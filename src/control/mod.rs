@@ -5,6 +5,7 @@
 //!                ├────► upkeep: lease every 5 s, heartbeat and figures every stats_interval
 //!                │         └──► reaper: jobs of processes whose lease has ended
 //!                └────► poller: due jobs of the retry and scheduled sets
+//! cancel channel ──► cancels ──► every shard          each shard's mark ──► stalls ──► log
 //! ```
 //!
 //! It shares a core with shard 0 but not its thread: however long a job holds its shard, the kernel runs control, so a
@@ -15,6 +16,9 @@
 
 mod link;
 mod upkeep;
+// What it does for running jobs.
+mod cancels;
+mod stalls;
 // What a process does for its fleet.
 mod poller;
 mod reaper;
@@ -117,6 +121,8 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
     control.tell_all().await;
     let upkeep = glommio::spawn_local(upkeep.run());
     let reaper = glommio::spawn_local(reaper::run(Rc::clone(&control)));
+    let cancels = glommio::spawn_local(cancels::run(Rc::clone(&control)));
+    let stalls = glommio::spawn_local(stalls::run(Rc::clone(&control)));
     let poller = control
         .options
         .poll_interval
@@ -141,6 +147,8 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
     listener.cancel().await;
     // Each step of theirs is atomic in Redis, so they may be dropped between any two.
     reaper.cancel().await;
+    cancels.cancel().await;
+    stalls.cancel().await;
     if let Some(poller) = poller {
         poller.cancel().await;
     }

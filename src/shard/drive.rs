@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
+use super::cancel::hear;
 use super::link::{Link, LinkError, Sent, SentTurn, check, is_noscript, resume, sync_wait_list};
 use super::run::{cancel_all, run_ready};
 use super::state::{Shard, ShardOptions};
@@ -39,9 +40,8 @@ where
             let listener = glommio::spawn_local({
                 let shard = Rc::clone(&shard);
                 async move {
-                    while let Some(ToShard::Phase(phase)) = commands.recv().await {
-                        shard.phase.set(phase);
-                        shard.work.raise();
+                    while let Some(message) = commands.recv().await {
+                        hear(&shard, message);
                     }
                 }
             });
