@@ -154,11 +154,13 @@ mod test_redis;
 #[path = "../tests/support/wait.rs"]
 mod wait;
 
-pub use client::{Client, NewJob};
+pub use client::{Client, Job, LocalClient, NewJob, Progress};
 pub use handler::{
-    Ctx, Exponential, Handler, IntoJobResult, JobError, JobInfo, JobResult, Registry, RetryPolicy, Verdict,
+    CancelFlag, Ctx, Exponential, Handler, IntoJobResult, JobError, JobHandler, JobInfo, JobResult, Next,
+    Registry, Rest, RetryPolicy, Verdict, yield_if_needed,
 };
 pub use job::failure::DeadJob;
+pub use job::{BadTraceContext, TraceContext};
 pub use server::{Core, Worker, worker};
 #[doc(hidden)]
 pub use shard::Dispatch;

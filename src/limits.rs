@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
+mod handlers;
 pub mod io;
 mod start;
 
+pub use handlers::*;
 pub use start::*;
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -198,8 +200,8 @@ pub const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// fit there too, so above 384 MB a payload cannot be buried and stays in flight.
 pub const OVERSIZE_REPLY_BYTES_MAX: usize = 513 * 1024 * 1024;
 
-/// Messages between control and one shard that may wait: a handful in a process's life.
-pub const MESH_MESSAGES_MAX: usize = 16;
+/// Messages between control and one shard that may wait: a handful in a process's life, and cancellations.
+pub const MESH_MESSAGES_MAX: usize = 32;
 
 /// How often control and shards look whether the other has connected, while the process starts.
 pub const MESH_CONNECT_PAUSE: Duration = Duration::from_millis(1);

@@ -3,6 +3,7 @@
 //! Neither side touches the other's state. Counters go another way: see [`crate::stats`].
 
 use std::future::Future;
+use std::sync::Arc;
 
 use glommio::channels::shared_channel::{
     ConnectedReceiver, ConnectedSender, SharedReceiver, SharedSender, new_bounded,
@@ -22,6 +23,9 @@ pub(crate) enum ToShard {
     LookForFence,
     /// A job died elsewhere than on a shard: the death hooks are to hear of it.
     Died(Box<DeadJob>),
+    /// Somebody wants the job of this jid to end, if it runs here. At most
+    /// [`CANCELS_UNHEARD_MAX`](crate::limits::CANCELS_UNHEARD_MAX) of these wait, so that phases always find room.
+    Cancel(Arc<str>),
 }
 
 /// From a shard to control.

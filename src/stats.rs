@@ -6,6 +6,10 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+mod current;
+
+pub use current::{CurrentJob, JobMark, Polled};
+
 /// The published counters of one shard.
 #[derive(Debug, Default)]
 // Two lines: x86 fetches cache lines in pairs.
@@ -33,6 +37,10 @@ pub struct ShardStats {
     pub answered_at: Moment,
     /// Since when it has been without Redis; never, while it has it.
     pub outage_since: Moment,
+    /// Cancellations control has told of that were heard.
+    pub cancels_heard: Counter,
+    /// The job that is polled now.
+    pub current: CurrentJob,
 }
 
 /// A number that one thread writes and others read.

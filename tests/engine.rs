@@ -37,6 +37,8 @@ mod idle;
 mod jobs;
 #[path = "engine/loading.rs"]
 mod loading;
+#[path = "engine/long_jobs.rs"]
+mod long_jobs;
 #[path = "engine/outage.rs"]
 mod outage;
 #[path = "engine/own_jobs.rs"]

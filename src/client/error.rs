@@ -86,6 +86,12 @@ pub enum InvalidJob {
         /// The jid given, cut at the bound.
         jid: String,
     },
+    /// A hook refused it.
+    #[error("the job was refused: {reason}")]
+    Refused {
+        /// What the hook said.
+        reason: String,
+    },
     /// The payload is too large.
     #[error(
         "the payload has {bytes} bytes, more than the {PAYLOAD_BYTES_MAX} allowed; store the data and pass its key"
@@ -94,6 +100,14 @@ pub enum InvalidJob {
         /// Its size.
         bytes: usize,
     },
+}
+
+impl InvalidJob {
+    /// What a hook answers that will not have a job pushed.
+    #[must_use]
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Self::Refused { reason: reason.into() }
+    }
 }
 
 // By hand, because `#[from]` would make the cause a `source()` as well, and so be told twice.

@@ -4,7 +4,7 @@
 //! its queue). A scheduled job has lost its list, so `"queue"` follows after `jid` unless it is `default`: the gem's
 //! poller honours it, though the gem's client never writes it.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use serde::Serialize;
 use serde_json::{
@@ -13,8 +13,10 @@ use serde_json::{
     value::RawValue,
 };
 
-use super::error::InvalidJob;
+use super::{When, error::InvalidJob, fields::FieldsInOrder, typed::Job};
 use crate::{
+    ids,
+    job::{TraceContext, fields::TRACEPARENT},
     limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX, RETRIES_MAX},
     time::RubyFloat,
     wire::{DEFAULT_QUEUE, QueueName},
@@ -31,6 +33,7 @@ pub struct NewJob {
     /// Invariant: at most [`RETRIES_MAX`].
     retries: u32,
     jid: Option<String>,
+    trace: Option<TraceContext>,
 }
 
 impl NewJob {
@@ -42,6 +45,20 @@ impl NewJob {
     pub fn new<A: Serialize + ?Sized>(name: &str, args: &A) -> Result<Self, InvalidJob> {
         let mut json = Vec::new();
         args.serialize(&mut Serializer::with_formatter(&mut json, RubyFormatter))?;
+        Self::serialized(name, json)
+    }
+
+    /// The job that a struct is, with the queue and the retries of its type.
+    ///
+    /// # Errors
+    /// [`InvalidJob`], if the struct has no fields in order, or what the trait says makes no sense.
+    pub fn of<J: Job + Serialize + ?Sized>(job: &J) -> Result<Self, InvalidJob> {
+        let mut json = Vec::new();
+        job.serialize(FieldsInOrder(&mut Serializer::with_formatter(&mut json, RubyFormatter)))?;
+        Self::serialized(J::NAME, json)?.queue_named(J::QUEUE)?.retries(J::RETRIES)
+    }
+
+    fn serialized(name: &str, json: Vec<u8>) -> Result<Self, InvalidJob> {
         // Serialised text is UTF-8 by construction, and the check costs little; so no fault passes here.
         let json = String::from_utf8(json).map_err(serde::ser::Error::custom).map_err(InvalidJob::BadArgs)?;
         Self::checked(name, json)
@@ -73,7 +90,14 @@ impl NewJob {
         if 1 + depth(&args) > PAYLOAD_DEPTH_MAX {
             return Err(InvalidJob::TooDeep);
         }
-        Ok(Self { name: name.to_owned(), args, queue: QueueName::default(), retries: 0, jid: None })
+        Ok(Self {
+            name: name.to_owned(),
+            args,
+            queue: QueueName::default(),
+            retries: 0,
+            jid: None,
+            trace: None,
+        })
     }
 
     /// The same job for another queue.
@@ -116,14 +140,45 @@ impl NewJob {
         Ok(self)
     }
 
+    /// The same job as part of a trace: its payload carries a `traceparent`, which a Ruby server hands on untouched.
+    #[must_use]
+    pub fn in_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
+    /// The trace it is part of.
+    #[must_use]
+    pub const fn trace(&self) -> Option<TraceContext> {
+        self.trace
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its arguments: the text of a JSON array.
+    #[must_use]
+    pub fn args(&self) -> &str {
+        &self.args
+    }
+
     /// The queue it will be pushed into.
     #[must_use]
     pub const fn queue(&self) -> &QueueName {
         &self.queue
     }
 
-    pub(super) fn chosen_jid(&self) -> Option<&str> {
-        self.jid.as_deref()
+    /// Appends the payload of one push, under the chosen jid or a new one, and gives that.
+    pub(super) fn write_for(&self, when: When, payload: &mut Vec<u8>) -> Result<String, InvalidJob> {
+        let jid = self.jid.clone().unwrap_or_else(|| ids::jid().to_string());
+        match when {
+            When::Now => self.write(&jid, payload)?,
+            When::At(_) => self.write_scheduled(&jid, payload)?,
+        }
+        Ok(jid)
     }
 
     /// Appends the payload for a queue.
@@ -150,6 +205,9 @@ impl NewJob {
         if let Some(queue) = queue {
             payload.extend_from_slice(b",\"queue\":");
             serde_json::to_writer(&mut *payload, queue)?;
+        }
+        if let Some(trace) = self.trace {
+            write!(payload, ",\"{TRACEPARENT}\":\"{trace}\"").map_err(serde_json::Error::io)?;
         }
         payload.push(b'}');
         let bytes = payload.len() - start;
@@ -283,7 +341,7 @@ mod tests {
         let expected = r#"{"name":"OptionsJob","args":[1,2],"retries":10,"jid":"0d655a187e214821"}"#;
         assert_eq!(payload(&job), expected);
         assert_eq!(job.queue().as_str(), "custom");
-        assert_eq!(job.jid("my-own-jid").unwrap().chosen_jid(), Some("my-own-jid"));
+        assert_eq!(job.jid("my-own-jid").unwrap().jid.as_deref(), Some("my-own-jid"));
     }
 
     #[test]

@@ -5,15 +5,33 @@
 
 mod error;
 mod job;
+// Jobs as structs.
+mod fields;
+mod typed;
+// Code around enqueueing.
+mod hooks;
+// From inside a job.
+mod line;
+mod local;
+mod progress;
 
-use std::{borrow::Borrow, collections::BTreeMap, time::Duration};
+use std::{
+    borrow::{Borrow, Cow},
+    collections::BTreeMap,
+    fmt,
+    time::Duration,
+};
 
 pub use self::{
     error::{Error, InvalidJob},
     job::NewJob,
+    local::{LocalClient, Pushed},
+    progress::Progress,
+    typed::{Job, Push},
 };
+pub(crate) use hooks::LocalHook;
+
 use crate::{
-    ids,
     limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX},
     resp::{
         self,
@@ -22,10 +40,15 @@ use crate::{
         reply::Reply,
         url::RedisUrl,
     },
-    store::enqueue::{self, Batch},
+    store::{
+        cancel,
+        enqueue::{self, Batch},
+        progress as reports,
+    },
     time,
     wire::QueueName,
 };
+use hooks::ClientHook;
 
 /// A producer with one blocking connection.
 ///
@@ -39,11 +62,11 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Client {
     // Fixed at construction.
     url: RedisUrl,
     options: BlockingOptions,
+    hooks: Vec<ClientHook>,
     // Changed by calls only.
     conn: BlockingConnection,
     requests: Requests,
@@ -65,7 +88,57 @@ impl Client {
     /// [`Error::Redis`] if no connection comes about.
     pub fn connect_with(url: &RedisUrl, options: BlockingOptions) -> Result<Self, Error> {
         let conn = BlockingConnection::connect_with(url, &options)?;
-        Ok(Self { url: url.clone(), options, conn, requests: Requests::new(), payload: Vec::new() })
+        Ok(Self {
+            url: url.clone(),
+            options,
+            hooks: Vec::new(),
+            conn,
+            requests: Requests::new(),
+            payload: Vec::new(),
+        })
+    }
+
+    /// Has every job that is pushed go through `hook` first, which may change it or refuse it
+    /// ([`InvalidJob::refused`]). Several are called in the order in which they were given.
+    ///
+    /// ```no_run
+    /// use jiggler_uring::Client;
+    ///
+    /// let client = Client::connect("redis://localhost:6379")?
+    ///     .on_enqueue(|job| if job.name().starts_with("Report::") { job.queue_named("reports") } else { Ok(job) });
+    /// # Ok::<_, jiggler_uring::client::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_enqueue(
+        mut self,
+        hook: impl Fn(NewJob) -> Result<NewJob, InvalidJob> + Send + 'static,
+    ) -> Self {
+        self.hooks.push(Box::new(hook));
+        self
+    }
+
+    /// Ends the job of this jid if it runs now, and says how many processes were told. Where it runs it is dropped at its
+    /// next await point and goes to the dead set with class `JigglerUring::Cancelled`; it is not retried. A job that waits
+    /// in a queue or a set is left alone, and a job that has ended meanwhile is none to cancel. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Redis`].
+    pub fn cancel(&mut self, jid: &str) -> Result<u64, Error> {
+        self.requests.clear();
+        cancel::publish(jid, &mut self.requests);
+        Ok(cancel::told(&self.call_one()?)?)
+    }
+
+    /// What a job last said of how far it is; `None` if it has said nothing for an hour. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Redis`].
+    pub fn progress(&mut self, jid: &str) -> Result<Option<Progress>, Error> {
+        self.requests.clear();
+        reports::ask(jid, &mut self.requests);
+        let reply = self.call_one()?;
+        // What others wrote under our key says nothing.
+        Ok(reports::reported(&reply)?.and_then(|json| serde_json::from_slice(json).ok()))
     }
 
     /// Pushes a job to be run as soon as a worker is free, and gives its jid. One round trip, atomic.
@@ -73,10 +146,11 @@ impl Client {
     /// # Errors
     /// [`Error::Job`]: nothing was sent. [`Error::Redis`]: see [`resp::Error`] for whether the job may have been
     /// pushed; the next call connects anew if it must.
-    pub fn enqueue(&mut self, job: &NewJob) -> Result<String, Error> {
-        let jid = self.write_payload(job, When::Now)?;
+    pub fn enqueue<J: Push + ?Sized>(&mut self, job: &J) -> Result<String, Error> {
+        let job = &*job.to_push()?;
+        let (jid, queue) = self.write_payload(job, When::Now)?;
         self.requests.clear();
-        enqueue::push(&mut self.requests, job.queue(), &self.payload);
+        enqueue::push(&mut self.requests, &queue, &self.payload);
         enqueue::pushed(&self.call_one()?)?;
         Ok(jid)
     }
@@ -85,7 +159,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::enqueue`].
-    pub fn enqueue_in(&mut self, delay: Duration, job: &NewJob) -> Result<String, Error> {
+    pub fn enqueue_in<J: Push + ?Sized>(&mut self, delay: Duration, job: &J) -> Result<String, Error> {
         self.enqueue_at(time::unix_now() + delay.as_secs_f64(), job)
     }
 
@@ -94,8 +168,9 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::enqueue`], and [`Error::BadTime`] for a time that is not finite.
-    pub fn enqueue_at(&mut self, due_at: f64, job: &NewJob) -> Result<String, Error> {
-        let jid = self.write_payload(job, When::at(due_at)?)?;
+    pub fn enqueue_at<J: Push + ?Sized>(&mut self, due_at: f64, job: &J) -> Result<String, Error> {
+        let job = &*job.to_push()?;
+        let (jid, _) = self.write_payload(job, When::at(due_at)?)?;
         self.requests.clear();
         enqueue::schedule(&mut self.requests, due_at, &self.payload);
         enqueue::scheduled(&self.call_one()?)?;
@@ -148,11 +223,14 @@ impl Client {
         for job in jobs {
             let job = job.borrow();
             // What was accepted before a bad job is pushed all the same: the count says where it ended.
-            if let Err(error) = self.write_payload(job, when) {
-                self.send(when, &mut waiting, enqueued)?;
-                return Err(error);
-            }
-            waiting.add(job.queue(), &self.payload);
+            let queue = match self.write_payload(job, when) {
+                Ok((_, queue)) => queue,
+                Err(error) => {
+                    self.send(when, &mut waiting, enqueued)?;
+                    return Err(error);
+                }
+            };
+            waiting.add(&queue, &self.payload);
             if waiting.is_full() {
                 self.send(when, &mut waiting, enqueued)?;
             }
@@ -190,14 +268,18 @@ impl Client {
         failure.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    fn write_payload(&mut self, job: &NewJob, when: When) -> Result<String, Error> {
-        let jid = job.chosen_jid().map_or_else(|| ids::jid().to_string(), str::to_owned);
+    /// Writes the payload; gives its jid, and its queue, which hooks may have changed.
+    fn write_payload<'j>(
+        &mut self,
+        job: &'j NewJob,
+        when: When,
+    ) -> Result<(String, Cow<'j, QueueName>), Error> {
         self.payload.clear();
-        match when {
-            When::Now => job.write(&jid, &mut self.payload)?,
-            When::At(_) => job.write_scheduled(&jid, &mut self.payload)?,
+        if self.hooks.is_empty() {
+            return Ok((job.write_for(when, &mut self.payload)?, Cow::Borrowed(job.queue())));
         }
-        Ok(jid)
+        let job = self.hooks.iter().try_fold(job.clone(), |job, hook| hook(job))?;
+        Ok((job.write_for(when, &mut self.payload)?, Cow::Owned(job.queue().clone())))
     }
 
     fn call_one(&mut self) -> Result<Reply, resp::Error> {
@@ -210,6 +292,15 @@ impl Client {
             self.conn = BlockingConnection::connect_with(&self.url, &self.options)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("url", &self.url)
+            .field("hooks", &self.hooks.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,7 @@
 //!                │         └──► reaper: jobs of processes whose lease has ended
 //!                ├────► poller: due jobs of the retry and scheduled sets
 //!                └────► health: a look at the counters of the shards every 5 s
+//! cancel channel ──► cancels ──► every shard          each shard's mark ──► stalls ──► log
 //! ```
 //!
 //! It shares a core with shard 0 but not its thread: however long a job holds its shard, the kernel runs control, so a
@@ -17,6 +18,9 @@
 mod health;
 mod link;
 mod upkeep;
+// What it does for running jobs.
+mod cancels;
+mod stalls;
 // What a process does for its fleet.
 mod poison;
 mod poller;
@@ -137,6 +141,8 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
     control.tell_all().await;
     let upkeep = glommio::spawn_local(upkeep.run());
     let reaper = glommio::spawn_local(reaper::run(Rc::clone(&control)));
+    let cancels = glommio::spawn_local(cancels::run(Rc::clone(&control)));
+    let stalls = glommio::spawn_local(stalls::run(Rc::clone(&control)));
     let poller = control
         .options
         .poll_interval
@@ -164,6 +170,8 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
     watchdog.cancel().await;
     // Each step of theirs is atomic in Redis, so they may be dropped between any two.
     reaper.cancel().await;
+    cancels.cancel().await;
+    stalls.cancel().await;
     if let Some(poller) = poller {
         poller.cancel().await;
     }

@@ -6,19 +6,21 @@ use serde::de::DeserializeOwned;
 
 use super::{Ctx, JobError, JobResult};
 use crate::job::Args;
-use crate::job::failure::CLASS_BAD_ARGUMENTS;
+use crate::job::args::ArgsError;
 
 /// An async function that can run a job.
 ///
 /// Implemented for every `Fn(A1, …, An) -> impl Future` with n from 0 to 8, and for the same with a leading
 /// [`Ctx<S>`](Ctx). Each parameter is one element of the job's `args` array, decoded by [`serde`]; missing trailing
-/// elements are `None` for an `Option`, an error otherwise; too many are an error. `Marker` tells the shapes apart and is
-/// always inferred.
+/// elements are `None` for an `Option`, an error otherwise; too many are an error, unless the last parameter is a
+/// [`Rest`]. `Marker` tells the shapes apart and is always inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no job handler",
     label = "not an async function of 0 to 8 deserializable arguments (after an optional `Ctx<{S}>`)",
-    note = "every parameter must implement `serde::de::DeserializeOwned`; the result must be `()` or `Result<(), E>` \
-            where `E` is an error or `JobError`"
+    note = "every parameter must own its data and implement `serde::Deserialize`: `String`, not `&str`",
+    note = "only the last parameter may be a `Rest<T>`, and only the first a `Ctx` of this registry's state",
+    note = "it must be an `async fn`, or return a future, whose output is `()` or `Result<(), E>` where `E` is an error \
+            or `JobError`"
 )]
 pub trait Handler<S, Marker>: 'static {
     /// What calling the function gives.
@@ -29,7 +31,7 @@ pub trait Handler<S, Marker>: 'static {
     /// # Errors
     /// An error that names the position, what was expected and what was found.
     #[doc(hidden)]
-    fn call(&self, ctx: &dyn Fn() -> Ctx<S>, args: &mut Args<'_>) -> Result<Self::Future, JobError>;
+    fn call(&self, ctx: &dyn Fn() -> Ctx<S>, args: &mut Args<'_>) -> Result<Self::Future, ArgsError>;
 }
 
 /// What a handler may return: `()`, or a `Result` whose error can become a [`JobError`].
@@ -51,42 +53,84 @@ impl<E: Into<JobError>> IntoJobResult for Result<(), E> {
     }
 }
 
+/// The last parameter of a handler that takes any number of arguments: all that the parameters before it left, as Ruby's
+/// `perform(subject, *addresses)`.
+///
+/// ```
+/// use jiggler_uring::{Registry, Rest};
+///
+/// async fn send_mail(subject: String, Rest(addresses): Rest<String>) {
+///     println!("{subject}: {} mails", addresses.len());
+/// }
+///
+/// let registry = Registry::new(()).job("SendMail", send_mail);
+/// # drop(registry);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rest<T>(pub Vec<T>);
+
+/// The last parameter of a handler: one argument, or the [`Rest`].
+#[doc(hidden)]
+pub trait LastParameter: Sized {
+    /// Decodes it.
+    ///
+    /// # Errors
+    /// As [`Args::take`].
+    fn take(args: &mut Args<'_>) -> Result<Self, ArgsError>;
+}
+
+impl<T: DeserializeOwned> LastParameter for T {
+    fn take(args: &mut Args<'_>) -> Result<Self, ArgsError> {
+        args.take()
+    }
+}
+
+impl<T: DeserializeOwned> LastParameter for Rest<T> {
+    fn take(args: &mut Args<'_>) -> Result<Self, ArgsError> {
+        args.take_rest().map(Self)
+    }
+}
+
 /// Marks a function whose first parameter is the context.
 #[doc(hidden)]
 pub struct WithCtx<F>(F);
 
 macro_rules! handlers {
-    ($($($arg:ident)*;)*) => { $(
-        impl<S, F, Fut, $($arg,)*> Handler<S, fn($($arg,)*)> for F
+    ($($($arg:ident)* $(, $last:ident)?;)*) => { $(
+        impl<S, F, Fut, $($arg,)* $($last)?> Handler<S, fn($($arg,)* $($last)?)> for F
         where
-            F: Fn($($arg,)*) -> Fut + 'static,
+            F: Fn($($arg,)* $($last)?) -> Fut + 'static,
             Fut: Future<Output: IntoJobResult> + 'static,
             $($arg: DeserializeOwned,)*
+            $($last: LastParameter,)?
         {
             type Future = Fut;
 
             #[allow(non_snake_case, unused_variables, reason = "one name serves as type and value")]
-            fn call(&self, ctx: &dyn Fn() -> Ctx<S>, args: &mut Args<'_>) -> Result<Fut, JobError> {
-                $(let $arg = parameter::<$arg>(args)?;)*
-                no_more(args)?;
-                Ok(self($($arg,)*))
+            fn call(&self, ctx: &dyn Fn() -> Ctx<S>, args: &mut Args<'_>) -> Result<Fut, ArgsError> {
+                $(let $arg = args.take::<$arg>()?;)*
+                $(let $last = <$last as LastParameter>::take(args)?;)?
+                args.finish()?;
+                Ok(self($($arg,)* $($last)?))
             }
         }
 
-        impl<S, F, Fut, $($arg,)*> Handler<S, WithCtx<fn($($arg,)*)>> for F
+        impl<S, F, Fut, $($arg,)* $($last)?> Handler<S, WithCtx<fn($($arg,)* $($last)?)>> for F
         where
             S: 'static,
-            F: Fn(Ctx<S>, $($arg,)*) -> Fut + 'static,
+            F: Fn(Ctx<S>, $($arg,)* $($last)?) -> Fut + 'static,
             Fut: Future<Output: IntoJobResult> + 'static,
             $($arg: DeserializeOwned,)*
+            $($last: LastParameter,)?
         {
             type Future = Fut;
 
             #[allow(non_snake_case, reason = "one name serves as type and value")]
-            fn call(&self, ctx: &dyn Fn() -> Ctx<S>, args: &mut Args<'_>) -> Result<Fut, JobError> {
-                $(let $arg = parameter::<$arg>(args)?;)*
-                no_more(args)?;
-                Ok(self(ctx(), $($arg,)*))
+            fn call(&self, ctx: &dyn Fn() -> Ctx<S>, args: &mut Args<'_>) -> Result<Fut, ArgsError> {
+                $(let $arg = args.take::<$arg>()?;)*
+                $(let $last = <$last as LastParameter>::take(args)?;)?
+                args.finish()?;
+                Ok(self(ctx(), $($arg,)* $($last)?))
             }
         }
     )* };
@@ -94,20 +138,12 @@ macro_rules! handlers {
 
 handlers! {
     ;
-    A1;
-    A1 A2;
-    A1 A2 A3;
-    A1 A2 A3 A4;
-    A1 A2 A3 A4 A5;
-    A1 A2 A3 A4 A5 A6;
-    A1 A2 A3 A4 A5 A6 A7;
-    A1 A2 A3 A4 A5 A6 A7 A8;
-}
-
-fn parameter<T: DeserializeOwned>(args: &mut Args<'_>) -> Result<T, JobError> {
-    args.take::<T>().map_err(|error| JobError::new(CLASS_BAD_ARGUMENTS, error.to_string()))
-}
-
-fn no_more(args: &Args<'_>) -> Result<(), JobError> {
-    args.finish().map_err(|error| JobError::new(CLASS_BAD_ARGUMENTS, error.to_string()))
+    , Z;
+    A1, Z;
+    A1 A2, Z;
+    A1 A2 A3, Z;
+    A1 A2 A3 A4, Z;
+    A1 A2 A3 A4 A5, Z;
+    A1 A2 A3 A4 A5 A6, Z;
+    A1 A2 A3 A4 A5 A6 A7, Z;
 }

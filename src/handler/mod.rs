@@ -40,18 +40,35 @@
 //!
 //! Not here: fetching, acks and retries ([`crate::shard`]), enqueueing ([`crate::client`]).
 
+// What users write.
 mod call;
 mod context;
 mod error;
+mod middleware;
 mod policy;
-mod pool;
 mod registry;
+mod typed;
+// What a handler may ask for.
+mod cancel;
+mod fair;
+mod services;
+// How a shard runs it.
+mod entry;
+mod handlers;
+mod pool;
 
-pub use call::{Handler, IntoJobResult};
+pub use call::{Handler, IntoJobResult, Rest};
+pub use cancel::CancelFlag;
 pub use context::{Ctx, JobInfo};
 pub use error::{JobError, JobResult, Verdict};
-pub(crate) use policy::course;
+pub(crate) use fair::give_way;
+pub use fair::yield_if_needed;
+pub use middleware::Next;
 pub use policy::{Exponential, RetryPolicy};
-pub(crate) use pool::{JobFuture, Started};
 pub use registry::Registry;
-pub(crate) use registry::{Call, Entry, Handlers};
+pub use typed::JobHandler;
+
+pub(crate) use entry::{Call, Entry};
+pub(crate) use handlers::{Handlers, TearDown};
+pub(crate) use policy::course;
+pub(crate) use pool::{JobFuture, Started};

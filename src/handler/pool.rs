@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use super::context::Run;
 use super::{IntoJobResult, JobError, JobResult};
 use crate::job::failure::CLASS_PANIC;
 use crate::limits::IDLE_FUTURES_MAX;
@@ -45,8 +46,13 @@ where
 
     /// Builds a future and polls it once.
     ///
-    /// An `Err` of `build` is the job's result; a panic in it, too.
-    pub(crate) fn start(&self, build: impl FnOnce() -> Result<F, JobError>) -> Started {
+    /// An `Err` of `build` is the job's result; a panic in it, too. Of a job that waits, `run` gives what is to hear of it
+    /// when the job is over before its end.
+    pub(crate) fn start(
+        &self,
+        build: impl FnOnce() -> Result<F, JobError>,
+        run: impl FnOnce() -> Option<Rc<Run>>,
+    ) -> Started {
         let future = match caught(build) {
             Ok(Ok(future)) => future,
             Ok(Err(error)) | Err(error) => return Started::Done(Err(error)),
@@ -60,7 +66,8 @@ where
                 Started::Done(result)
             }
             Poll::Pending => {
-                Started::Waiting(Box::pin(Waiting { slot: Some(slot), idle: Rc::clone(&self.idle) }))
+                let idle = Rc::clone(&self.idle);
+                Started::Waiting(Box::pin(Waiting { slot: Some(slot), run: run(), idle }))
             }
         }
     }
@@ -69,6 +76,7 @@ where
 /// A future that outlived its first poll; it gives its box back when it ends.
 struct Waiting<F> {
     slot: Option<Slot<F>>,
+    run: Option<Rc<Run>>,
     idle: Rc<RefCell<Vec<Slot<F>>>>,
 }
 
@@ -95,6 +103,10 @@ impl<F> Drop for Waiting<F> {
     /// A job that is cancelled ends in its destructors, where no executor could catch a panic: glommio aborts.
     fn drop(&mut self) {
         if let Some(mut slot) = self.slot.take() {
+            // First, so that the job's own destructors see it.
+            if let Some(run) = &self.run {
+                run.cancel.raise();
+            }
             let _panic_of_a_job_nobody_waits_for = caught(|| slot.set(None));
         }
     }
@@ -154,7 +166,7 @@ mod tests {
         F: Future + 'static,
         F::Output: IntoJobResult,
     {
-        pool.start(|| Ok(future))
+        pool.start(|| Ok(future), || None)
     }
 
     #[test]
@@ -206,7 +218,9 @@ mod tests {
             let Started::Done(Err(error)) = start(&pool, future) else { panic!("it must fail") };
             assert_eq!((error.class(), error.message()), (CLASS_PANIC, message));
         }
-        let Started::Done(Err(error)) = pool.start(|| panic!("in build")) else { panic!("it must fail") };
+        let Started::Done(Err(error)) = pool.start(|| panic!("in build"), || None) else {
+            panic!("it must fail")
+        };
         assert_eq!(error.message(), "in build");
     }
 

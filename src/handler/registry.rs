@@ -1,60 +1,42 @@
 //! The jobs a process can run, by name.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::future::Future;
+use std::marker::PhantomData;
 use std::rc::Rc;
+use std::time::Duration;
 
-use foldhash::fast::RandomState;
+use serde::de::DeserializeOwned;
 
-use super::pool::{FuturePool, Started, caught};
-use super::{Ctx, Handler, JobInfo, RetryPolicy};
-use crate::job::{Args, DeadJob};
+use super::entry::{AnyHandler, Bound, Entry, Home};
+use super::handlers::Handlers;
+use super::middleware::{Layer, Next, layer};
+use super::pool::FuturePool;
+use super::typed::Whole;
+use super::{Ctx, Handler, IntoJobResult, JobHandler, RetryPolicy};
+use crate::client::{InvalidJob, Job, NewJob};
+use crate::job::DeadJob;
 use crate::limits::RETRIES_MAX;
 
 /// The handlers of one core, by job name, around the state they share.
 ///
 /// Options of one job ([`retry_queue`](Self::retry_queue), [`retry_policy`](Self::retry_policy),
-/// [`retries`](Self::retries)) are those of the job registered last.
+/// [`retries`](Self::retries), [`timeout`](Self::timeout), [`job_middleware`](Self::job_middleware)) are those of the job
+/// registered last.
 pub struct Registry<S = ()> {
-    state: Rc<S>,
+    home: Rc<Home<S>>,
     handlers: Handlers,
     last: String,
-}
-
-/// The handlers of one core, the type of their state forgotten.
-#[derive(Default)]
-pub(crate) struct Handlers {
-    by_name: HashMap<Box<str>, Entry, RandomState>,
-    on_death: Vec<Box<DeathHook>>,
-    /// That of jobs no handler is registered for.
-    unknown: RetryPolicy,
-}
-
-type DeathHook = dyn Fn(&DeadJob);
-
-/// One registered job.
-pub(crate) struct Entry {
-    handler: Box<dyn AnyHandler>,
-    /// Where its retries go; the queue it came from if none is named.
-    pub(crate) retry_queue: Option<Box<str>>,
-    /// When they run.
-    pub(crate) policy: RetryPolicy,
-    /// How many there are if the payload does not say.
-    pub(crate) retries: u32,
-}
-
-/// What a handler is given of a job, nothing of it copied yet.
-pub(crate) struct Call<'a, 'p> {
-    pub(crate) name: &'a str,
-    pub(crate) jid: &'a str,
-    pub(crate) queue: &'a str,
-    pub(crate) attempt: u32,
-    pub(crate) args: Args<'p>,
+    /// Middleware of the job registered last.
+    last_layers: Option<Rc<RefCell<Vec<Layer<S>>>>>,
 }
 
 impl<S: 'static> Registry<S> {
     /// An empty registry around the state of this core.
     pub fn new(state: S) -> Self {
-        Self { state: Rc::new(state), handlers: Handlers::default(), last: String::new() }
+        let home = Home { state: Rc::new(state), services: Rc::default(), layers: RefCell::default() };
+        let handlers = Handlers::new(Rc::clone(&home.services));
+        Self { home: Rc::new(home), handlers, last: String::new(), last_layers: None }
     }
 
     /// Registers `handler` under `name`: the job's class name on the Ruby side, for example `Billing::Charge`.
@@ -67,10 +49,38 @@ impl<S: 'static> Registry<S> {
         M: 'static,
         H: Handler<S, M>,
     {
-        let bound = Bound { state: Rc::clone(&self.state), handler, pool: FuturePool::new() };
-        let entry =
-            Entry { handler: Box::new(bound), retry_queue: None, policy: RetryPolicy::gem(), retries: 0 };
-        let earlier = self.handlers.by_name.insert(name.into(), entry);
+        let layers: Rc<RefCell<Vec<Layer<S>>>> = Rc::default();
+        let bound = Bound {
+            home: Rc::clone(&self.home),
+            handler,
+            layers: Rc::clone(&layers),
+            pool: FuturePool::new(),
+            layered: FuturePool::new(),
+        };
+        self.last_layers = Some(layers);
+        self.add(name, Box::new(bound))
+    }
+
+    /// Registers the handler of a job that is a struct, under the name of its type and with its options: see [`Job`].
+    ///
+    /// # Panics
+    /// If the name is taken, or the type asks for more than [`RETRIES_MAX`] retries.
+    #[must_use]
+    pub fn handle<J, M, H>(self, handler: H) -> Self
+    where
+        J: Job + DeserializeOwned + 'static,
+        M: 'static,
+        H: JobHandler<S, J, M>,
+    {
+        let registry = self.job(J::NAME, Whole { handler, job: PhantomData }).retries(J::RETRIES);
+        match J::RETRY_QUEUE {
+            Some(queue) => registry.retry_queue(queue),
+            None => registry,
+        }
+    }
+
+    fn add(mut self, name: &str, handler: Box<dyn AnyHandler>) -> Self {
+        let earlier = self.handlers.by_name.insert(name.into(), Entry::new(handler));
         assert!(earlier.is_none(), "job {name} is registered twice");
         self.last = name.to_owned();
         self
@@ -108,6 +118,102 @@ impl<S: 'static> Registry<S> {
         self
     }
 
+    /// Ends a run of the job registered last that takes longer than this: its future is dropped at its await point, and the
+    /// job has failed with class `JigglerUring::Timeout`, to be retried as its policy says. In place of
+    /// [`default_timeout`](Self::default_timeout); without either a job may run for ever.
+    ///
+    /// A job that never awaits cannot be ended; it shows as a stall in the log.
+    ///
+    /// # Panics
+    /// If no job is registered yet.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.last_job("timeout").timeout = Some(timeout);
+        self
+    }
+
+    /// The timeout of every job of this registry that has none of its own; see [`timeout`](Self::timeout).
+    #[must_use]
+    pub fn default_timeout(mut self, timeout: Duration) -> Self {
+        self.handlers.default_timeout = Some(timeout);
+        self
+    }
+
+    /// Puts `function` around the running of every job of this registry, whether registered before or after. It is given
+    /// the job's context and the rest of the run, which it awaits, or drops to leave the job out; what it returns is what
+    /// the job returns. The first one given is the outermost.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    ///
+    /// use jiggler_uring::{Ctx, Next, Registry};
+    ///
+    /// async fn resize(_id: u64) {}
+    ///
+    /// let registry = Registry::new(()).job("Resize", resize).middleware(async |ctx: Ctx<()>, next: Next| {
+    ///     let began = Instant::now();
+    ///     let result = next.await;
+    ///     println!("{} took {:?}: {result:?}", ctx.job().name, began.elapsed());
+    ///     result
+    /// });
+    /// # drop(registry);
+    /// ```
+    ///
+    /// It sees failures of every kind but two: a job nobody handles has nothing to put it around, and a run that is ended
+    /// from outside (timeout, cancellation, stop) is dropped together with it. The handler's arguments have been decoded
+    /// and its function called by then; an `async fn` does nothing before it is awaited.
+    #[must_use]
+    pub fn middleware<F, Fut>(self, function: F) -> Self
+    where
+        F: Fn(Ctx<S>, Next) -> Fut + 'static,
+        Fut: Future<Output: IntoJobResult> + 'static,
+    {
+        self.home.layers.borrow_mut().push(layer(function));
+        self
+    }
+
+    /// As [`middleware`](Self::middleware), around the job registered last alone, within that of all jobs.
+    ///
+    /// # Panics
+    /// If no job is registered yet.
+    #[must_use]
+    pub fn job_middleware<F, Fut>(self, function: F) -> Self
+    where
+        F: Fn(Ctx<S>, Next) -> Fut + 'static,
+        Fut: Future<Output: IntoJobResult> + 'static,
+    {
+        match &self.last_layers {
+            Some(layers) => layers.borrow_mut().push(layer(function)),
+            None => no_job_yet("job_middleware"),
+        }
+        self
+    }
+
+    /// Has every job that a handler pushes ([`Ctx::enqueue`]) go through `hook` first, which may change it or refuse it
+    /// ([`InvalidJob::refused`]). [`Client::on_enqueue`](crate::Client::on_enqueue) does the same for other programs.
+    #[must_use]
+    pub fn on_enqueue(self, hook: impl Fn(NewJob) -> Result<NewJob, InvalidJob> + 'static) -> Self {
+        self.home.services.hook(Box::new(hook));
+        self
+    }
+
+    /// Runs `function` on each core after its last job, to flush or close what the state holds. It has
+    /// [`TEAR_DOWN_TIMEOUT`](crate::limits::TEAR_DOWN_TIMEOUT) for that. An error, a panic and lateness are logged. Several
+    /// are run in the order in which they were given.
+    #[must_use]
+    pub fn on_stop<F, Fut>(mut self, function: F) -> Self
+    where
+        F: FnOnce(Rc<S>) -> Fut + 'static,
+        Fut: Future<Output: IntoJobResult> + 'static,
+    {
+        let state = Rc::clone(&self.home.state);
+        self.handlers.on_stop.push(Box::new(move || {
+            let run = function(state);
+            Box::pin(async move { run.await.into_job_result() })
+        }));
+        self
+    }
+
     /// Calls `hook` for each job of this core that went to the dead set: its retries were used up, it had none, or its
     /// handler said [`JobError::dead`](super::JobError::dead). Jobs without a handler are among them; bytes that are no
     /// job are not. Several hooks are called in the order in which they were given.
@@ -140,8 +246,7 @@ impl<S: 'static> Registry<S> {
         let entry = self.handlers.by_name.get_mut(self.last.as_str());
         match entry {
             Some(entry) => entry,
-            #[expect(clippy::panic, reason = "a mistake in the program, found when it starts")]
-            None => panic!("{option}(…) comes before any job"),
+            None => no_job_yet(option),
         }
     }
 
@@ -153,75 +258,25 @@ impl<S: 'static> Registry<S> {
     }
 
     pub(crate) fn into_handlers(self) -> Handlers {
-        self.handlers
+        self.handlers.complete()
     }
 }
 
-impl Handlers {
-    pub(crate) fn find(&self, name: &str) -> Option<&Entry> {
-        self.by_name.get(name)
-    }
-
-    /// When a failed job runs again.
-    pub(crate) fn policy<'a>(&'a self, entry: Option<&'a Entry>) -> &'a RetryPolicy {
-        entry.map_or(&self.unknown, |entry| &entry.policy)
-    }
-
-    /// Whether anybody wants to be told of dead jobs.
-    pub(crate) fn hear_of_deaths(&self) -> bool {
-        !self.on_death.is_empty()
-    }
-
-    /// Tells of a job that is in the dead set; nothing of it panics.
-    pub(crate) fn tell_of_death(&self, job: &DeadJob) {
-        for hook in &self.on_death {
-            if let Err(panic) = caught(|| hook(job)) {
-                let DeadJob { name, jid, .. } = job;
-                tracing::error!(name, jid, panic = panic.message(), "a death hook panicked");
-            }
-        }
-    }
-}
-
-impl Entry {
-    /// Decodes the arguments, calls the handler and polls its future once; nothing of it panics.
-    pub(crate) fn start(&self, call: Call<'_, '_>) -> Started {
-        self.handler.start(call)
-    }
-}
-
-trait AnyHandler {
-    fn start(&self, call: Call<'_, '_>) -> Started;
-}
-
-struct Bound<S, H: Handler<S, M>, M> {
-    state: Rc<S>,
-    handler: H,
-    pool: FuturePool<H::Future>,
-}
-
-impl<S: 'static, M, H: Handler<S, M>> AnyHandler for Bound<S, H, M> {
-    fn start(&self, mut call: Call<'_, '_>) -> Started {
-        let Call { name, jid, queue, attempt, ref mut args } = call;
-        let ctx = || {
-            let job = JobInfo { name: name.into(), jid: jid.into(), queue: queue.into(), attempt };
-            Ctx::new(Rc::clone(&self.state), job)
-        };
-        self.pool.start(|| self.handler.call(&ctx, args))
-    }
+#[expect(clippy::panic, reason = "a mistake in the program, found when it starts")]
+fn no_job_yet(option: &str) -> ! {
+    panic!("{option}(…) comes before any job")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
+    use super::super::pool::caught;
     use super::*;
 
     async fn nothing() {}
 
     #[test]
     fn options_are_those_of_the_job_registered_last() {
-        let policy = || RetryPolicy::fixed(std::time::Duration::from_secs(3));
+        let policy = || RetryPolicy::fixed(Duration::from_secs(3));
         let registry = Registry::new(())
             .job("A", nothing)
             .retries(RETRIES_MAX)

@@ -118,7 +118,7 @@ impl<'p> Args<'p> {
         let index = self.taken;
         self.taken += 1;
         if index >= self.len {
-            return T::deserialize(Absent).map_err(|refusal| self.missing(index, refusal));
+            return T::deserialize(Absent).map_err(|refusal| self.missing(index, &refusal));
         }
         match &mut self.source {
             Source::Tape(args) => {
@@ -188,13 +188,13 @@ impl<'p> Args<'p> {
     fn refused(&self, refusal: Refusal) -> ArgsError {
         match (refusal.surplus, refusal.index) {
             (Some(max), _) => ArgsError::TooMany { max, got: self.len },
-            (None, Some(index)) if index >= self.len => self.missing(index, refusal),
+            (None, Some(index)) if index >= self.len => self.missing(index, &refusal),
             (None, Some(index)) => mismatch(index, refusal),
             (None, None) => ArgsError::Shape { reason: refusal.text },
         }
     }
 
-    fn missing(&self, index: usize, refusal: Refusal) -> ArgsError {
+    fn missing(&self, index: usize, refusal: &Refusal) -> ArgsError {
         let reason = refusal.text.replace(", got nothing", "");
         ArgsError::Missing { position: index + 1, reason, got: self.len }
     }

@@ -16,6 +16,10 @@ pub const CLASS_BAD_ARGUMENTS: &str = "JigglerUring::BadArguments";
 pub const CLASS_POISON: &str = "JigglerUring::Poison";
 /// Class of the error of bytes that are no job.
 pub const CLASS_BAD_PAYLOAD: &str = "JigglerUring::BadPayload";
+/// Class of the error of a job that ran for longer than its timeout.
+pub const CLASS_TIMEOUT: &str = "JigglerUring::Timeout";
+/// Class of the error of a job that was cancelled while it ran.
+pub const CLASS_CANCELLED: &str = "JigglerUring::Cancelled";
 
 /// Class of the error of a job that asked to run later. It is never stored: such a job has not failed.
 pub const CLASS_SNOOZED: &str = "JigglerUring::Snoozed";

@@ -24,3 +24,10 @@ pub const ATTEMPT: &str = "attempt";
 pub const QUEUE: &str = "queue";
 /// Unix time in seconds of the last failure that was itself a retry.
 pub const RETRIED_AT: &str = "retried_at";
+
+// Not the gem's; a Ruby server hands them on untouched.
+
+/// The trace a job belongs to, as the header of that name of the W3C (`00-<trace>-<span>-<flags>`).
+pub const TRACEPARENT: &str = "traceparent";
+/// Unix time in seconds of the push, where a producer notes it. Neither the gem's client nor ours does.
+pub const ENQUEUED_AT: &str = "enqueued_at";

@@ -8,12 +8,14 @@ pub mod fields;
 
 pub mod args;
 pub mod parse;
+pub mod trace;
 
 pub mod amend;
 pub mod bad;
 pub mod failure;
 pub mod retry;
 
+mod members;
 mod nodes;
 mod refusal;
 mod scan;
@@ -22,5 +24,7 @@ pub use amend::AmendError;
 pub use args::Args;
 pub use bad::bury_unparsable;
 pub use failure::{DeadJob, ErrorInfo};
+pub use members::member;
 pub use parse::{BadPayload, History, Parser};
 pub use retry::{Course, FailureTimes, Fate, Plan, decide};
+pub use trace::{BadTraceContext, TraceContext};

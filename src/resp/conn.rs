@@ -151,6 +151,19 @@ impl Connection {
         result
     }
 
+    /// Awaits the next message of a subscription, for as long as given. For a connection that has subscribed and does
+    /// nothing else.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    ///
+    /// # Cancel-safety
+    /// As [`reply`](Self::reply).
+    pub async fn message(&mut self, within: Duration) -> Result<Reply, Error> {
+        self.pipeline.expect_message();
+        self.reply_within(within).await
+    }
+
     async fn read_reply(&mut self, within: Duration) -> Result<Reply, Error> {
         loop {
             if let Some(reply) = self.pipeline.next_reply()? {

@@ -92,6 +92,14 @@ impl Pipeline {
         Ok(reply)
     }
 
+    /// Counts a message that no command asks for by itself: one of a subscription, which [`next_reply`](Self::next_reply)
+    /// then gives as if it were a reply.
+    pub fn expect_message(&mut self) {
+        if self.pending == 0 {
+            self.pending = 1;
+        }
+    }
+
     /// How many replies are still to come.
     #[must_use]
     pub fn pending(&self) -> usize {
@@ -141,6 +149,17 @@ mod tests {
         assert!(pipeline.next_reply().unwrap().is_some());
         assert!(matches!(pipeline.next_reply(), Err(Error::Unrequested)));
         assert!(matches!(pipeline.next_reply(), Err(Error::Unrequested)));
+    }
+
+    #[test]
+    fn messages_of_a_subscription_are_taken_one_by_one_though_they_come_together() {
+        let mut pipeline = Pipeline::default();
+        pipeline.feed(b":1\r\n:2\r\n:3");
+        for expected in [Some(1), Some(2), None, None] {
+            pipeline.expect_message();
+            let message = pipeline.next_reply().unwrap();
+            assert_eq!(message.map(|reply| reply.as_integer().unwrap()), expected);
+        }
     }
 
     #[test]

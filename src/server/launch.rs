@@ -1,5 +1,6 @@
 //! Starting the executors and waiting for their end.
 
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use thiserror::Error;
 use super::placement::{Core, Placement};
 use super::pulse;
 use crate::cli::Failure;
+use crate::client::LocalClient;
 use crate::config::{Config, Mode};
 use crate::control::{self, ControlOptions, Expected, Outcome};
-use crate::handler::Registry;
+use crate::handler::{Registry, TearDown};
 use crate::ids::process_uuid;
 use crate::limits::{EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
 use crate::mesh::{self, Ending, ShardEnd};
@@ -137,15 +139,23 @@ where
     S: 'static,
     E: Display,
 {
-    let name = format!("shard-{}", options.shard);
+    let shard = options.shard;
+    let name = format!("shard-{shard}");
     executor(&name, cpu)
         .spawn(move || async move {
             pulse::start(Some(&options.stats));
+            let tear_down = RefCell::new(TearDown::default());
+            let client_name = format!("jiggler-uring:{}:{shard}:client", options.uuid);
+            let client = LocalClient::connecting(options.url.clone(), client_name);
             let handlers = async {
                 let registry = factory(core).await.map_err(|error| error.to_string())?;
-                Ok(registry.into_handlers())
+                let mut handlers = registry.into_handlers();
+                handlers.services().attach(shard, client);
+                tear_down.replace(handlers.take_tear_down());
+                Ok(handlers)
             };
             shard::run(options, end, handlers).await;
+            tear_down.into_inner().run(shard).await;
         })
         .map_err(|error| LaunchError::Executor { what: name, reason: error.to_string() })
 }

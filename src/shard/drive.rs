@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
+use super::cancel::hear;
 use super::link::{Link, LinkError, Sent, SentTurn, check, is_noscript, resume, sync_wait_list};
 use super::outage::{Attempt, Outage, sleep_unless_phase_changes};
 use super::run::{cancel_all, run_ready};
@@ -37,15 +38,8 @@ where
             let listener = glommio::spawn_local({
                 let shard = Rc::clone(&shard);
                 async move {
-                    while let Some(command) = commands.recv().await {
-                        match command {
-                            ToShard::Phase(phase) => shard.enter(phase),
-                            ToShard::LookForFence => {
-                                shard.must_turn.set(true);
-                                shard.work.raise();
-                            }
-                            ToShard::Died(job) => shard.handlers.tell_of_death(&job),
-                        }
+                    while let Some(message) = commands.recv().await {
+                        hear(&shard, message);
                     }
                 }
             });

@@ -25,6 +25,8 @@
 //! - What this shard holds unsettled is bounded by slots, read-ahead and one job a waiting connection.
 
 mod batch;
+mod cancel;
+mod deadlines;
 mod drive;
 mod link;
 mod outage;
@@ -35,6 +37,7 @@ mod settle;
 mod state;
 mod stop;
 mod wait;
+mod watch;
 // What a shard itself costs, for benches and tests.
 mod dispatch;
 

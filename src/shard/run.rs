@@ -1,16 +1,19 @@
 //! Starting jobs: parse, look up, call, and settle what is ready at once.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use glommio::timer::Timer;
+use glommio::Task;
 
 use super::batch::Batch;
 use super::settle::Failed;
 use super::state::Shard;
-use crate::handler::{Call, JobError, JobFuture, JobResult, Started};
+use super::watch::{JobSpan, Watched};
+use crate::handler::{Call, JobError, JobResult, Started, give_way};
 use crate::job::failure::CLASS_UNKNOWN_JOB;
+use crate::job::parse::Parsed;
 use crate::limits::RUN_SLICE;
+use crate::stats::JobMark;
 
 /// Starts the jobs at hand while there are free slots. Whether any was started.
 ///
@@ -29,8 +32,7 @@ pub(super) async fn run_ready(shard: &Rc<Shard>) -> bool {
         before = now;
         started += 1;
         if now - slice_began >= RUN_SLICE {
-            // A timer, not a yield: a task that is ready again at once comes back before the ring is looked at.
-            Timer::new(Duration::ZERO).await;
+            give_way().await;
             before = Instant::now();
             slice_began = before;
         }
@@ -61,48 +63,92 @@ fn run_one(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) {
     // The parser's buffers are this job's until its first poll is over; that poll cannot reach back here, for jobs start
     // nowhere else.
     let mut parser = shard.parser.borrow_mut();
-    let parsed = match parser.parse(payload) {
+    let Parsed { name, jid, history, args, .. } = match parser.parse(payload) {
         Ok(parsed) => parsed,
         Err(reason) => return shard.settle_bad(batch, at, &reason),
     };
-    let history = parsed.history;
-    let Some(entry) = shard.handlers.find(parsed.name) else {
-        let error =
-            JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {}", parsed.name));
-        let failed = Failed { history, entry: None, name: parsed.name, jid: parsed.jid.unwrap_or_default() };
+    let jid = jid.unwrap_or_default();
+    let Some(entry) = shard.handlers.find(name) else {
+        let error = JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {name}"));
+        let failed = Failed { history, entry: None, name, jid };
         return shard.settle_failure(batch, at, &failed, &error);
     };
-    let (name, jid) = (parsed.name, parsed.jid.unwrap_or_default());
-    let queue = &shard.queue(batch.queue).name;
-    let call = Call { name, jid, queue, attempt: history.attempt, args: parsed.args };
-    match entry.start(call) {
+    let queue = &*shard.queue(batch.queue).name;
+    let attempt = history.attempt;
+    let span = JobSpan { name, jid, queue, attempt, shard: shard.options.shard }.open();
+    let mark = JobMark::new(entry.number, jid);
+    let call = Call { name, jid, queue, attempt, retries: history.retries, payload, now, args };
+    let current = &shard.options.stats.current;
+    current.begin(&mark, now);
+    let started = span.in_scope(|| entry.start(call));
+    current.end();
+    match started {
         Started::Done(Ok(())) => shard.settle_success(batch, at),
         Started::Done(Err(error)) => {
             let failed = Failed { history, entry: Some(entry), name, jid };
             shard.settle_failure(batch, at, &failed, &error);
         }
-        Started::Waiting(future) => spawn(shard, batch, at, future, now),
+        Started::Waiting(future) => {
+            // Its next poll is part of the spawn, and may end it, which takes the parser.
+            drop(parser);
+            let id = spawn(shard, batch, at, Watched::new(future, mark, span, shard), now);
+            if let (Some(id), Some(timeout)) = (id, entry.timeout) {
+                shard.end_at(id, now, timeout);
+            }
+        }
     }
 }
 
-/// Gives a job that waits a task of its own, and so a slot.
-fn spawn(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, future: JobFuture, started_at: Instant) {
+/// A job that waits: its task, and where its payload is.
+pub(super) struct RunningJob {
+    pub(super) task: Task<()>,
+    pub(super) batch: Rc<Batch>,
+    pub(super) at: usize,
+    /// When its time is over.
+    pub(super) deadline: Option<Instant>,
+}
+
+/// Gives a job that waits a task of its own, and so a slot. `None`: it ended at once.
+///
+/// glommio polls a new task before it gives it out: a job that merely gave way has ended by then.
+fn spawn(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, job: Watched, started_at: Instant) -> Option<u64> {
     let id = shard.fresh_id();
     let task = {
         let (shard, batch) = (Rc::clone(shard), Rc::clone(batch));
         glommio::spawn_local(async move {
-            let result = future.await;
+            // The job's future ends with this statement, whichever way it goes.
+            let result = job.await;
             shard.pace.borrow_mut().observe_waiting(started_at.elapsed(), shard.options.slots);
-            if let Some(task) = shard.tasks.borrow_mut().remove(&id) {
-                // Dropping one's own task would cancel it.
-                task.detach();
+            match shard.tasks.borrow_mut().remove(&id) {
+                Some(running) => {
+                    shard.no_deadline(id, running.deadline);
+                    // Dropping one's own task would cancel it.
+                    running.task.detach();
+                }
+                None => shard.ended_at_once.set(id),
             }
             finish(&shard, &batch, at, result);
             shard.publish();
             shard.work.raise();
         })
     };
-    shard.tasks.borrow_mut().insert(id, task);
+    if shard.ended_at_once.get() == id {
+        task.detach();
+        return None;
+    }
+    shard.tasks.borrow_mut().insert(id, RunningJob { task, batch: Rc::clone(batch), at, deadline: None });
+    Some(id)
+}
+
+/// Ends a job that waits, from outside: it is dropped at its await point and has failed with this error.
+pub(super) fn end_running(shard: &Shard, id: u64, error: JobError) {
+    let Some(RunningJob { task, batch, at, deadline }) = shard.tasks.borrow_mut().remove(&id) else { return };
+    shard.no_deadline(id, deadline);
+    // The task is never polled again, so the job is over now, though its future is dropped a moment later.
+    drop(task);
+    finish(shard, &batch, at, Err(error));
+    shard.publish();
+    shard.work.raise();
 }
 
 /// Settles a job that had waited.
@@ -123,7 +169,7 @@ fn finish(shard: &Shard, batch: &Batch, at: usize, result: JobResult) {
 
 /// Cancels every job that waits: its future is dropped at its await point. The jobs stay unsettled.
 pub(super) async fn cancel_all(shard: &Shard) -> usize {
-    let tasks: Vec<_> = shard.tasks.borrow_mut().drain().map(|(_, task)| task).collect();
+    let tasks: Vec<_> = shard.tasks.borrow_mut().drain().map(|(_, running)| running.task).collect();
     let count = tasks.len();
     for task in tasks {
         // `None`: it was still running.
@@ -131,4 +177,33 @@ pub(super) async fn cancel_all(shard: &Shard) -> usize {
     }
     shard.publish();
     count
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_lite::future::yield_now;
+    use glommio::{LocalExecutorBuilder, Placement};
+
+    use crate::handler::{JobError, JobResult, Registry};
+    use crate::shard::Dispatch;
+
+    async fn gives_way(fails: bool) -> JobResult {
+        yield_now().await;
+        if fails { Err(JobError::new("Asked", "to fail")) } else { Ok(()) }
+    }
+
+    /// glommio polls what is spawned at once, when the shard has not noted yet that the job waits.
+    #[test]
+    fn a_job_that_ends_at_its_second_poll_gives_its_slot_back() {
+        let executor = LocalExecutorBuilder::new(Placement::Unbound).make().unwrap();
+        executor.run(async {
+            let dispatch = Dispatch::new(Registry::new(()).job("GivesWay", gives_way), 2).unwrap();
+            let job = |fails| Bytes::from(format!(r#"{{"name":"GivesWay","args":[{fails}]}}"#));
+            for _ in 0..3 {
+                let settled = dispatch.run(vec![job(true), job(false), job(true)]).await;
+                assert_eq!(settled, (3, 2));
+            }
+        });
+    }
 }

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use glommio::Task;
 
 use super::batch::Batch;
+use super::deadlines::Deadlines;
 use super::oversize::More;
 use super::pace::Pace;
+use super::run::RunningJob;
 use super::wait::Waiter;
 use crate::event::Event;
 use crate::handler::Handlers;
@@ -82,7 +83,11 @@ pub(super) struct Shard {
     /// The last [`Self::stamp`].
     pub(super) stamped: Cell<f64>,
     /// Jobs that wait at an await point, by a number of their own.
-    pub(super) tasks: RefCell<HashMap<u64, Task<()>, RandomState>>,
+    pub(super) tasks: RefCell<HashMap<u64, RunningJob, RandomState>>,
+    /// The last job that ended before it was noted in `tasks`.
+    pub(super) ended_at_once: Cell<u64>,
+    /// When those are over that have a timeout.
+    pub(super) deadlines: Deadlines,
     pub(super) unstarted: Cell<usize>,
     /// The last fetch brought all that was asked for: more is likely to wait.
     pub(super) backlog: Cell<bool>,
@@ -106,6 +111,7 @@ impl Shard {
         let keys = |name: &String| QueueKeys::new(name, &options.uuid, options.shard);
         let queues: Rc<[QueueKeys]> = options.queues.iter().map(|(name, _)| keys(name)).collect();
         let waiters = if options.at_least_once { queues.len() } else { 1 };
+        options.stats.current.name_jobs(handlers.names());
         let horizon = if options.at_least_once { READ_AHEAD_HORIZON } else { READ_AHEAD_AT_MOST_ONCE };
         Self {
             turns: TurnContext {
@@ -130,6 +136,8 @@ impl Shard {
             settled_at: Cell::new(None),
             stamped: Cell::new(0.0),
             tasks: RefCell::default(),
+            ended_at_once: Cell::new(0),
+            deadlines: Deadlines::default(),
             unstarted: Cell::new(0),
             backlog: Cell::new(false),
             idle: Cell::new(false),

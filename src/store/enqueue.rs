@@ -22,6 +22,11 @@ pub fn schedule(requests: &mut Requests, due_at: f64, payload: &[u8]) {
     requests.begin(4).arg(b"ZADD").arg(keys::SCHEDULED.as_bytes()).arg_f64(due_at).arg(payload);
 }
 
+/// Appends the question whether the server still answers: one PING, one reply.
+pub fn probe(requests: &mut Requests) {
+    requests.command(&[b"PING"]);
+}
+
 /// Reads the reply to [`push`] or [`Batch::push`]: how many jobs now wait in the queue.
 ///
 /// # Errors

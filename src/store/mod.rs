@@ -11,5 +11,7 @@ pub mod process;
 pub mod recovery;
 pub mod turn;
 // Producers and operators.
+pub mod cancel;
 pub mod enqueue;
 pub mod inspect;
+pub mod progress;

@@ -86,6 +86,9 @@ pub fn parse_list(key: &str) -> Option<ListKey<'_>> {
 /// Leases (zset): member: process uuid, score: end of its lease by the clock of Redis.
 pub const LEASES: &str = "jiggler:uring:leases";
 
+/// Channel on which processes listen for the jids of running jobs that are to end.
+pub const CANCEL_CHANNEL: &str = "jiggler:uring:cancel";
+
 /// The batch name of a shard's wait list.
 pub const WAIT_LIST_BATCH: &str = "w";
 
@@ -105,6 +108,12 @@ pub const PROCESS_PREFIX: &str = "jiggler:uring:process:";
 #[must_use]
 pub fn process(uuid: &str) -> String {
     [PROCESS_PREFIX, uuid].concat()
+}
+
+/// What the job of this jid last said of how far it is.
+#[must_use]
+pub fn progress(jid: &str) -> String {
+    ["jiggler:uring:progress:", jid].concat()
 }
 
 /// The index of the batches that one shard has taken from one queue. The braces make a Redis Cluster hash it, and

@@ -133,7 +133,7 @@ fn arguments_that_do_not_fit_are_a_failure_that_says_which() {
     for (payload, _) in redis.set(DEAD) {
         let job = json(&payload);
         assert_eq!(job["error_class"], "JigglerUring::BadArguments", "{payload}");
-        assert!(job["error_message"].as_str().unwrap().starts_with("argument 1"), "{payload}");
+        assert!(job["error_message"].as_str().unwrap().starts_with("Sleep: argument 1"), "{payload}");
     }
 }
 

@@ -1,0 +1,38 @@
+//! Code around enqueueing: it may change a job before it is pushed, or refuse it.
+
+use super::{InvalidJob, NewJob};
+
+/// Of a [`Client`](super::Client), which may go from thread to thread.
+pub(super) type ClientHook = Box<dyn Fn(NewJob) -> Result<NewJob, InvalidJob> + Send>;
+
+/// Of a [`LocalClient`](super::LocalClient).
+pub(crate) type LocalHook = Box<dyn Fn(NewJob) -> Result<NewJob, InvalidJob>>;
+
+#[cfg(test)]
+mod tests {
+    use crate::client::{Client, Error, InvalidJob, NewJob};
+    use crate::test_redis::TestRedis;
+
+    #[test]
+    fn hooks_change_and_refuse_what_is_pushed_in_their_order() {
+        let redis = TestRedis::start();
+        let mut client = Client::connect(&redis.url_text())
+            .unwrap()
+            .on_enqueue(
+                |job| if job.queue().as_str() == "default" { job.queue_named("calm") } else { Ok(job) },
+            )
+            .on_enqueue(|job| match job.name() {
+                "Evil" => Err(InvalidJob::refused("nobody wants it")),
+                _ => job.retries(7),
+            });
+        let job = |name| NewJob::new(name, &[1]).unwrap().jid("j").unwrap();
+        client.enqueue(&job("Good")).unwrap();
+        let error = client.enqueue(&job("Evil")).unwrap_err();
+        assert_eq!(error.to_string(), "the job was refused: nobody wants it");
+        let error = client.enqueue_bulk([job("Fine"), job("Evil"), job("Late")]).unwrap_err();
+        assert!(matches!(error, Error::Bulk { enqueued: 1, .. }), "{error}");
+        let stored = redis.strings(&[b"LRANGE", b"jiggler:list:calm", b"0", b"-1"]);
+        let payload = |name| format!(r#"{{"name":"{name}","args":[1],"retries":7,"jid":"j"}}"#);
+        assert_eq!(stored, [payload("Fine"), payload("Good")]);
+    }
+}

@@ -1,0 +1,247 @@
+//! The connection over which the jobs of one core push: opened at the first push, used by one task, shared by all.
+//!
+//! Whoever pushes leaves an order and awaits its receipt; a task takes all orders that wait, sends them at once and reads
+//! their replies; it ends when none waits. So a dropped push drops no read, and an idle core has an idle connection and no
+//! task. Nothing is sent twice: after a failure it is not known whether Redis ran what was sent.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use super::Error;
+use crate::limits::{LOCAL_CHUNK_BYTES, LOCAL_PROBE_IDLE, PUSH_BYTES_MAX, PUSH_JOBS_MAX};
+use crate::resp::{self, ConnOptions, Connection, RedisUrl, Reply, ReplyLimits, Requests};
+use crate::store::{enqueue, progress};
+use crate::wire::QueueName;
+
+/// What Redis is to be told.
+pub(super) enum Order {
+    /// A job for a queue.
+    Push { queue: QueueName, payload: Vec<u8> },
+    /// A job for later.
+    Schedule { due_at: f64, payload: Vec<u8> },
+    /// How far a job is.
+    Report { jid: String, json: String },
+}
+
+/// A connection, or none yet, and what waits for it.
+pub(super) struct Line(Rc<State>);
+
+struct State {
+    url: RedisUrl,
+    name: String,
+    /// What waits to be sent, oldest first.
+    /// Invariant: at most [`PUSH_JOBS_MAX`].
+    waiting: RefCell<VecDeque<(Order, Option<Rc<Arrival>>)>>,
+    waiting_bytes: Cell<usize>,
+    /// Who waits for room in it.
+    crowd: RefCell<Vec<Waker>>,
+    /// The connection while no task uses it, and since when.
+    conn: RefCell<Option<(Connection, Instant)>>,
+    /// Whether a task is at work.
+    at_work: Cell<bool>,
+}
+
+/// What became of an order.
+#[derive(Default)]
+struct Arrival {
+    result: Cell<Option<Result<(), resp::Error>>>,
+    waker: Cell<Option<Waker>>,
+}
+
+/// Ends when Redis has answered.
+pub(super) struct Receipt(Rc<Arrival>);
+
+impl Future for Receipt {
+    type Output = Result<(), Error>;
+
+    fn poll(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(result) = self.0.result.take() {
+            return Poll::Ready(result.map_err(Error::from));
+        }
+        self.0.waker.set(Some(ctx.waker().clone()));
+        Poll::Pending
+    }
+}
+
+impl Arrival {
+    fn note(&self, result: Result<(), resp::Error>) {
+        self.result.set(Some(result));
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Order {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Push { payload, .. } | Self::Schedule { payload, .. } => payload.len(),
+            Self::Report { json, .. } => json.len(),
+        }
+    }
+
+    fn write(&self, requests: &mut Requests) {
+        match self {
+            Self::Push { queue, payload } => enqueue::push(requests, queue, payload),
+            Self::Schedule { due_at, payload } => enqueue::schedule(requests, *due_at, payload),
+            Self::Report { jid, json } => progress::report(jid, json, requests),
+        }
+    }
+
+    fn read(&self, reply: &Reply) -> Result<(), resp::Error> {
+        match self {
+            Self::Push { .. } => enqueue::pushed(reply).map(drop),
+            Self::Schedule { .. } => enqueue::scheduled(reply).map(drop),
+            Self::Report { .. } => reply.as_ok(),
+        }
+    }
+}
+
+impl Line {
+    pub(super) fn new(url: RedisUrl, name: String) -> Self {
+        Self(Rc::new(State {
+            url,
+            name,
+            waiting: RefCell::default(),
+            waiting_bytes: Cell::new(0),
+            crowd: RefCell::default(),
+            conn: RefCell::default(),
+            at_work: Cell::new(false),
+        }))
+    }
+
+    /// Leaves an order, once there is room.
+    pub(super) async fn submit(&self, order: Order) -> Receipt {
+        let state = &*self.0;
+        poll_fn(|ctx| {
+            if state.has_room() {
+                return Poll::Ready(());
+            }
+            state.crowd.borrow_mut().push(ctx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+        let arrival = Rc::new(Arrival::default());
+        self.leave(order, Some(Rc::clone(&arrival)));
+        Receipt(arrival)
+    }
+
+    /// Leaves an order nobody waits for, if there is room.
+    pub(super) fn offer(&self, order: Order) {
+        if self.0.has_room() {
+            self.leave(order, None);
+        }
+    }
+
+    fn leave(&self, order: Order, arrival: Option<Rc<Arrival>>) {
+        let state = &self.0;
+        state.waiting_bytes.set(state.waiting_bytes.get() + order.bytes());
+        state.waiting.borrow_mut().push_back((order, arrival));
+        if !state.at_work.replace(true) {
+            glommio::spawn_local(work(Rc::clone(state))).detach();
+        }
+    }
+}
+
+/// Sends what waits, again and again, until nothing waits.
+async fn work(state: Rc<State>) {
+    loop {
+        let orders = state.take_waiting();
+        if orders.is_empty() {
+            state.at_work.set(false);
+            return;
+        }
+        state.exchange(orders).await;
+    }
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        self.waiting.borrow().len() < PUSH_JOBS_MAX && self.waiting_bytes.get() < PUSH_BYTES_MAX
+    }
+
+    fn take_waiting(&self) -> VecDeque<(Order, Option<Rc<Arrival>>)> {
+        self.waiting_bytes.set(0);
+        let orders = self.waiting.take();
+        self.crowd.take().into_iter().for_each(Waker::wake);
+        orders
+    }
+
+    /// One round trip for all of the orders; each hears of its own reply, or of the failure.
+    async fn exchange(&self, orders: VecDeque<(Order, Option<Rc<Arrival>>)>) {
+        let mut failure = None;
+        let mut conn = match self.usable_conn().await {
+            Ok(conn) => Some(conn),
+            Err(error) => {
+                failure = Some(error);
+                None
+            }
+        };
+        if let Some(open) = &mut conn {
+            let mut requests = Requests::new();
+            orders.iter().for_each(|(order, _)| order.write(&mut requests));
+            failure = open.send(&requests).await.err();
+        }
+        for (order, arrival) in orders {
+            let result = match (&failure, &mut conn) {
+                (None, Some(open)) => match open.reply().await {
+                    Ok(reply) => order.read(&reply),
+                    Err(error) => {
+                        let told = same(&error);
+                        failure = Some(error);
+                        Err(told)
+                    }
+                },
+                (failure, _) => Err(failure.as_ref().map_or(resp::Error::Broken, same)),
+            };
+            match (arrival, result) {
+                (Some(arrival), result) => arrival.note(result),
+                (None, Err(error)) => tracing::debug!(%error, "the progress of a job could not be noted"),
+                (None, Ok(())) => {}
+            }
+        }
+        if failure.is_none() {
+            *self.conn.borrow_mut() = conn.map(|conn| (conn, Instant::now()));
+        }
+    }
+
+    /// The connection at hand, or a new one. One that was idle for long is asked first whether it still stands: what is
+    /// sent over a dead one could not be sent again.
+    async fn usable_conn(&self) -> Result<Connection, resp::Error> {
+        let kept = self.conn.take();
+        if let Some((mut conn, since)) = kept {
+            if since.elapsed() < LOCAL_PROBE_IDLE {
+                return Ok(conn);
+            }
+            let mut requests = Requests::new();
+            enqueue::probe(&mut requests);
+            if conn.call(&requests).await.is_ok() {
+                return Ok(conn);
+            }
+        }
+        let options = ConnOptions {
+            name: self.name.clone(),
+            limits: ReplyLimits::default(),
+            chunk_bytes: LOCAL_CHUNK_BYTES,
+        };
+        Connection::open(&self.url, &options).await
+    }
+}
+
+/// A failure of the connection, once more for the next who waited.
+fn same(error: &resp::Error) -> resp::Error {
+    match error {
+        resp::Error::Io { what, cause } => {
+            resp::Error::Io { what: what.clone(), cause: io::Error::new(cause.kind(), cause.to_string()) }
+        }
+        resp::Error::Timeout { what, after } => resp::Error::Timeout { what: what.clone(), after: *after },
+        resp::Error::Redis(error) => resp::Error::Redis(error.clone()),
+        other => resp::Error::Io { what: other.to_string(), cause: io::ErrorKind::ConnectionAborted.into() },
+    }
+}

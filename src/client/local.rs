@@ -1,0 +1,256 @@
+//! The client of one core, for jobs that push jobs.
+//!
+//! It never leaves its core and needs no lock. In a worker it pushes over a connection of its own ([`super::line`]); in a
+//! test it keeps what is pushed in memory, where the test finds it.
+
+use std::borrow::Borrow;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::hooks::LocalHook;
+use super::line::{Line, Order, Receipt};
+use super::{Error, NewJob, Progress, Push, When};
+use crate::job::member;
+use crate::limits::{JID_BYTES_MAX, PUSH_JOBS_MAX};
+use crate::resp::RedisUrl;
+use crate::time;
+
+/// Pushes jobs from a core of a worker, or into memory in a test. Cheap to clone.
+///
+/// ```
+/// use jiggler_uring::{LocalClient, NewJob};
+///
+/// let client = LocalClient::in_memory();
+/// futures_lite::future::block_on(async {
+///     client.enqueue(&NewJob::new("Resize", &(42, 640))?.queue_named("img")?).await
+/// })?;
+/// let pushed = client.pushed();
+/// assert_eq!((&*pushed[0].name, &*pushed[0].queue, pushed[0].args()), ("Resize", "img", Some((42, 640))));
+/// # Ok::<_, jiggler_uring::client::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct LocalClient(Rc<Shared>);
+
+struct Shared {
+    hooks: Vec<LocalHook>,
+    target: Target,
+}
+
+enum Target {
+    Redis(Line),
+    Memory(RefCell<Memory>),
+}
+
+#[derive(Default)]
+struct Memory {
+    pushed: Vec<Pushed>,
+    progress: Vec<(String, Progress)>,
+}
+
+/// A job that was pushed into memory.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Pushed {
+    /// Its name.
+    pub name: String,
+    /// Its jid.
+    pub jid: String,
+    /// The queue it would have been pushed into, or been moved to once it is due.
+    pub queue: String,
+    /// When it is due, Unix time in seconds; `None`: now.
+    pub due_at: Option<f64>,
+    /// The bytes that would be in Redis.
+    pub payload: Vec<u8>,
+}
+
+impl Pushed {
+    /// Its arguments as a tuple or a `Vec`; `None` if they are no `T`.
+    #[must_use]
+    pub fn args<T: DeserializeOwned>(&self) -> Option<T> {
+        member(&self.payload, crate::job::fields::ARGS)
+    }
+}
+
+impl LocalClient {
+    /// A client that will connect to this server when it first pushes; `name` is what `CLIENT LIST` will show. It must be
+    /// used on an executor of this crate: in a handler, or in what a factory builds for handlers.
+    #[must_use]
+    pub fn connecting(url: RedisUrl, name: impl Into<String>) -> Self {
+        Self::with(Target::Redis(Line::new(url, name.into())), Vec::new())
+    }
+
+    /// A client that keeps what is pushed, for tests.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self::with(Target::Memory(RefCell::default()), Vec::new())
+    }
+
+    fn with(target: Target, hooks: Vec<LocalHook>) -> Self {
+        Self(Rc::new(Shared { hooks, target }))
+    }
+
+    /// The same client with hooks, if nobody else holds it; it is then as new.
+    pub(crate) fn hooked(self, hooks: Vec<LocalHook>) -> Self {
+        match Rc::try_unwrap(self.0) {
+            Ok(shared) => Self::with(shared.target, hooks),
+            Err(shared) => Self(shared),
+        }
+    }
+
+    /// Pushes a job to be run as soon as a worker is free, and gives its jid. One round trip, which pushes of the same
+    /// moment share; atomic. Waits while [`PUSH_JOBS_MAX`] others wait to be sent.
+    ///
+    /// # Errors
+    /// As [`Client::enqueue`](super::Client::enqueue). Nothing is tried twice.
+    ///
+    /// # Cancel-safety
+    /// Safe: a push that is dropped has been made, will be made, or is not made.
+    pub async fn enqueue<J: Push + ?Sized>(&self, job: &J) -> Result<String, Error> {
+        self.submit(When::Now, &*job.to_push()?).await?.done().await
+    }
+
+    /// Schedules a job to be run `delay` from now by this machine's clock, and gives its jid.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue).
+    pub async fn enqueue_in<J: Push + ?Sized>(&self, delay: Duration, job: &J) -> Result<String, Error> {
+        self.enqueue_at(time::unix_now() + delay.as_secs_f64(), job).await
+    }
+
+    /// Schedules a job to be run at `due_at`, Unix time in seconds, and gives its jid.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue), and [`Error::BadTime`] for a time that is not finite.
+    pub async fn enqueue_at<J: Push + ?Sized>(&self, due_at: f64, job: &J) -> Result<String, Error> {
+        self.submit(When::at(due_at)?, &*job.to_push()?).await?.done().await
+    }
+
+    /// Pushes many jobs in their order, and says how many. Each is a command of its own; up to [`PUSH_JOBS_MAX`] share a
+    /// round trip.
+    ///
+    /// # Errors
+    /// [`Error::Bulk`] says how many jobs were certainly pushed and why it ended there.
+    pub async fn enqueue_bulk<J: Borrow<NewJob>>(
+        &self,
+        jobs: impl IntoIterator<Item = J>,
+    ) -> Result<u64, Error> {
+        let mut enqueued = 0;
+        let mut jobs = jobs.into_iter();
+        loop {
+            let mut receipts = Vec::new();
+            let mut failure = None;
+            for job in jobs.by_ref().take(PUSH_JOBS_MAX) {
+                match self.submit(When::Now, job.borrow()).await {
+                    Ok(receipt) => receipts.push(receipt),
+                    Err(error) => {
+                        failure = Some(error);
+                        break;
+                    }
+                }
+            }
+            let ended = receipts.is_empty();
+            for receipt in receipts {
+                match receipt.done().await {
+                    Ok(_) => enqueued += 1,
+                    Err(error) => failure = failure.or(Some(error)),
+                }
+            }
+            match failure {
+                Some(cause) => return Err(Error::Bulk { enqueued, cause: Box::new(cause) }),
+                None if ended => return Ok(enqueued),
+                None => {}
+            }
+        }
+    }
+
+    /// What was pushed into memory, oldest first; nothing of a client that connects.
+    #[must_use]
+    pub fn pushed(&self) -> Vec<Pushed> {
+        self.memory().map(|memory| memory.borrow().pushed.clone()).unwrap_or_default()
+    }
+
+    /// Takes what was pushed into memory, oldest first.
+    #[must_use]
+    pub fn take_pushed(&self) -> Vec<Pushed> {
+        self.memory().map(|memory| std::mem::take(&mut memory.borrow_mut().pushed)).unwrap_or_default()
+    }
+
+    /// What jobs said in memory of how far they are, with their jids, oldest first.
+    #[must_use]
+    pub fn progress(&self) -> Vec<(String, Progress)> {
+        self.memory().map(|memory| memory.borrow().progress.clone()).unwrap_or_default()
+    }
+
+    fn memory(&self) -> Option<&RefCell<Memory>> {
+        match &self.0.target {
+            Target::Memory(memory) => Some(memory),
+            Target::Redis(_) => None,
+        }
+    }
+
+    /// Sends a job's progress on without waiting; it is dropped while too much else waits.
+    pub(crate) fn report(&self, jid: &str, progress: &Progress) {
+        if jid.is_empty() || jid.len() > JID_BYTES_MAX {
+            return;
+        }
+        match &self.0.target {
+            Target::Redis(line) => {
+                line.offer(Order::Report { jid: jid.to_owned(), json: progress.to_json() });
+            }
+            Target::Memory(memory) => {
+                memory.borrow_mut().progress.push((jid.to_owned(), progress.clone()));
+            }
+        }
+    }
+
+    async fn submit(&self, when: When, job: &NewJob) -> Result<Pending, Error> {
+        let hooked;
+        let job = if self.0.hooks.is_empty() {
+            job
+        } else {
+            hooked = self.0.hooks.iter().try_fold(job.clone(), |job, hook| hook(job))?;
+            &hooked
+        };
+        let mut payload = Vec::new();
+        let jid = job.write_for(when, &mut payload)?;
+        let queue = job.queue().clone();
+        match &self.0.target {
+            Target::Redis(line) => {
+                let order = match when {
+                    When::Now => Order::Push { queue, payload },
+                    When::At(due_at) => Order::Schedule { due_at, payload },
+                };
+                Ok(Pending { jid, receipt: Some(line.submit(order).await) })
+            }
+            Target::Memory(memory) => {
+                let due_at = match when {
+                    When::Now => None,
+                    When::At(due_at) => Some(due_at),
+                };
+                let name = job.name().to_owned();
+                let queue = queue.as_str().to_owned();
+                memory.borrow_mut().pushed.push(Pushed { name, jid: jid.clone(), queue, due_at, payload });
+                Ok(Pending { jid, receipt: None })
+            }
+        }
+    }
+}
+
+/// A push on its way.
+struct Pending {
+    jid: String,
+    /// `None`: it has arrived.
+    receipt: Option<Receipt>,
+}
+
+impl Pending {
+    async fn done(self) -> Result<String, Error> {
+        if let Some(receipt) = self.receipt {
+            receipt.await?;
+        }
+        Ok(self.jid)
+    }
+}

@@ -1,0 +1,40 @@
+//! How far a job says it is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::PROGRESS_NOTE_CHARS_MAX;
+use crate::time;
+
+/// What a job last said with [`Ctx::progress`](crate::Ctx::progress). Stored as JSON with these members.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Progress {
+    /// How much is done.
+    pub done: u64,
+    /// How much there is to do.
+    pub total: u64,
+    /// A few words; at most [`PROGRESS_NOTE_CHARS_MAX`] characters.
+    #[serde(default)]
+    pub note: String,
+    /// When it was said: Unix time in seconds.
+    pub at: f64,
+}
+
+impl Progress {
+    pub(crate) fn new(done: u64, total: u64, note: &str) -> Self {
+        let note = note.chars().take(PROGRESS_NOTE_CHARS_MAX).collect();
+        Self { done, total, note, at: time::unix_now() }
+    }
+
+    /// Percent done, from 0 to 100; a job with nothing to do is done.
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        if self.done >= self.total { 100.0 } else { 100.0 * self.done as f64 / self.total as f64 }
+    }
+
+    /// As it is stored.
+    pub(super) fn to_json(&self) -> String {
+        // Numbers and text always are JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}

@@ -1,0 +1,122 @@
+//! One registered job: its handler with the type of its state forgotten, its options, and how a run of it begins.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::cancel::CancelState;
+use super::context::Run;
+use super::middleware::{Layer, Next};
+use super::pool::{FuturePool, Started, caught};
+use super::services::Services;
+use super::{Ctx, Handler, JobError, JobInfo, RetryPolicy};
+use crate::job::Args;
+use crate::job::args::ArgsError;
+use crate::job::failure::CLASS_BAD_ARGUMENTS;
+
+/// One registered job.
+pub(crate) struct Entry {
+    pub(super) handler: Box<dyn AnyHandler>,
+    /// Its place in the alphabetical order of the names.
+    pub(crate) number: u32,
+    /// Where its retries go; the queue it came from if none is named.
+    pub(crate) retry_queue: Option<Box<str>>,
+    /// When they run.
+    pub(crate) policy: RetryPolicy,
+    /// How many there are if the payload does not say.
+    pub(crate) retries: u32,
+    /// How long a run may take.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What a handler is given of a job, nothing of it copied yet.
+pub(crate) struct Call<'a, 'p> {
+    pub(crate) name: &'a str,
+    pub(crate) jid: &'a str,
+    pub(crate) queue: &'a str,
+    pub(crate) attempt: u32,
+    pub(crate) retries: u32,
+    pub(crate) payload: &'a Bytes,
+    /// When it starts.
+    pub(crate) now: Instant,
+    pub(crate) args: Args<'p>,
+}
+
+impl Entry {
+    pub(super) fn new(handler: Box<dyn AnyHandler>) -> Self {
+        Self { handler, number: 0, retry_queue: None, policy: RetryPolicy::gem(), retries: 0, timeout: None }
+    }
+
+    /// Decodes the arguments, calls the handler and polls its future once; nothing of it panics.
+    pub(crate) fn start(&self, call: Call<'_, '_>) -> Started {
+        self.handler.start(call, self.timeout)
+    }
+}
+
+pub(super) trait AnyHandler {
+    fn start(&self, call: Call<'_, '_>, timeout: Option<Duration>) -> Started;
+}
+
+/// What all handlers of one registry share.
+pub(super) struct Home<S> {
+    pub(super) state: Rc<S>,
+    pub(super) services: Rc<Services>,
+    /// Around every job, the outermost first.
+    pub(super) layers: RefCell<Vec<Layer<S>>>,
+}
+
+/// A handler and what surrounds it.
+pub(super) struct Bound<S, H: Handler<S, M>, M> {
+    pub(super) home: Rc<Home<S>>,
+    pub(super) handler: H,
+    /// Around this job alone, within those of all jobs.
+    pub(super) layers: Rc<RefCell<Vec<Layer<S>>>>,
+    pub(super) pool: FuturePool<H::Future>,
+    pub(super) layered: FuturePool<Next>,
+}
+
+impl<S: 'static, M, H: Handler<S, M>> AnyHandler for Bound<S, H, M> {
+    fn start(&self, mut call: Call<'_, '_>, timeout: Option<Duration>) -> Started {
+        let Call { name, jid, queue, attempt, retries, payload, now, ref mut args } = call;
+        // Made when somebody asks for the context.
+        let run: OnceCell<Rc<Run>> = OnceCell::new();
+        let ctx = || {
+            let run = run.get_or_init(|| {
+                let job =
+                    JobInfo { name: name.into(), jid: jid.into(), queue: queue.into(), attempt, retries };
+                Rc::new(Run {
+                    job,
+                    payload: payload.clone(),
+                    deadline: timeout.map(|timeout| now + timeout),
+                    services: Rc::clone(&self.home.services),
+                    cancel: CancelState::default(),
+                    trace: OnceCell::new(),
+                    reported: Cell::new(None),
+                })
+            });
+            Ctx::of_run(Rc::clone(&self.home.state), Rc::clone(run))
+        };
+        let build = || self.handler.call(&ctx, args).map_err(|misfit| bad_arguments(name, &misfit));
+        let around = self.home.layers.borrow();
+        let own = self.layers.borrow();
+        let watcher = || run.get().map(Rc::clone);
+        if around.is_empty() && own.is_empty() {
+            return self.pool.start(build, watcher);
+        }
+        let layered = || {
+            let innermost = match caught(build) {
+                Ok(Ok(future)) => Next::new(future),
+                Ok(Err(error)) | Err(error) => Next::failed(error),
+            };
+            let layers = around.iter().chain(own.iter()).rev();
+            Ok(layers.fold(innermost, |next, layer| next.within(layer, ctx())))
+        };
+        self.layered.start(layered, watcher)
+    }
+}
+
+fn bad_arguments(name: &str, misfit: &ArgsError) -> JobError {
+    JobError::new(CLASS_BAD_ARGUMENTS, format!("{name}: {misfit}"))
+}

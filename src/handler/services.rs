@@ -1,0 +1,48 @@
+//! What the handlers of one core share besides their state: the core's client, its number, whether it stops.
+//!
+//! Made with the registry, before anything is known of Redis; the server fills it in before the first job runs. In a test
+//! nobody does, and what is enqueued stays in memory.
+
+use std::cell::{Cell, OnceCell, RefCell};
+
+use crate::client::{LocalClient, LocalHook};
+
+/// One per core.
+#[derive(Default)]
+pub(crate) struct Services {
+    client: OnceCell<LocalClient>,
+    /// Until there is a client.
+    hooks: RefCell<Vec<LocalHook>>,
+    shard: Cell<usize>,
+    stopping: Cell<bool>,
+}
+
+impl Services {
+    /// Gives the core its number and the client its jobs push with.
+    pub(crate) fn attach(&self, shard: usize, client: LocalClient) {
+        self.shard.set(shard);
+        // Handlers are attached once, when their shard starts.
+        let _first = self.client.set(client.hooked(self.hooks.take()));
+    }
+
+    /// Puts a hook around what jobs enqueue.
+    pub(super) fn hook(&self, hook: LocalHook) {
+        self.hooks.borrow_mut().push(hook);
+    }
+
+    pub(crate) fn stopping(&self, stopping: bool) {
+        self.stopping.set(stopping);
+    }
+
+    pub(super) fn client(&self) -> &LocalClient {
+        self.client.get_or_init(|| LocalClient::in_memory().hooked(self.hooks.take()))
+    }
+
+    pub(super) fn shard(&self) -> usize {
+        self.shard.get()
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+}

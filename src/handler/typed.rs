@@ -1,0 +1,71 @@
+//! Handlers that take their arguments as one struct, which is a [`Job`].
+
+use std::future::Future;
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+
+use super::call::WithCtx;
+use super::{Ctx, Handler, IntoJobResult};
+use crate::client::Job;
+use crate::job::Args;
+use crate::job::args::ArgsError;
+
+/// An async function of a [`Job`], after an optional [`Ctx`]. `Marker` tells the shapes apart and is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no handler of a job that is a struct",
+    label = "not an async function of one struct (after an optional `Ctx<{S}>`)",
+    note = "the struct must implement `Job` and `serde::Deserialize`; for plain arguments use `Registry::job`"
+)]
+pub trait JobHandler<S, J, Marker>: 'static {
+    /// What calling the function gives.
+    type Future: Future<Output: IntoJobResult> + 'static;
+
+    /// Calls the function.
+    #[doc(hidden)]
+    fn call_with(&self, ctx: &dyn Fn() -> Ctx<S>, job: J) -> Self::Future;
+}
+
+impl<S, J, F, Fut> JobHandler<S, J, fn(J)> for F
+where
+    F: Fn(J) -> Fut + 'static,
+    Fut: Future<Output: IntoJobResult> + 'static,
+{
+    type Future = Fut;
+
+    fn call_with(&self, _: &dyn Fn() -> Ctx<S>, job: J) -> Fut {
+        self(job)
+    }
+}
+
+impl<S, J, F, Fut> JobHandler<S, J, WithCtx<fn(J)>> for F
+where
+    S: 'static,
+    F: Fn(Ctx<S>, J) -> Fut + 'static,
+    Fut: Future<Output: IntoJobResult> + 'static,
+{
+    type Future = Fut;
+
+    fn call_with(&self, ctx: &dyn Fn() -> Ctx<S>, job: J) -> Fut {
+        self(ctx(), job)
+    }
+}
+
+/// A handler of a struct, as a handler of arguments.
+pub(super) struct Whole<H, J> {
+    pub(super) handler: H,
+    pub(super) job: PhantomData<fn(J)>,
+}
+
+impl<S, J, M, H> Handler<S, (J, M)> for Whole<H, J>
+where
+    J: Job + DeserializeOwned + 'static,
+    H: JobHandler<S, J, M>,
+{
+    type Future = H::Future;
+
+    fn call(&self, ctx: &dyn Fn() -> Ctx<S>, args: &mut Args<'_>) -> Result<Self::Future, ArgsError> {
+        let job = args.deserialize()?;
+        Ok(self.handler.call_with(ctx, job))
+    }
+}

@@ -1,0 +1,30 @@
+//! One member of a payload, for whoever wants to know more than a job needs.
+
+use serde::de::DeserializeOwned;
+
+use crate::job::scan;
+
+/// The member of this name, decoded; `None` if there is none or it is no `T`. Of duplicates the last counts. It looks
+/// through the payload each time.
+#[must_use]
+pub fn member<T: DeserializeOwned>(payload: &[u8], name: &str) -> Option<T> {
+    let members = scan::members(payload).ok()?;
+    let last = members.into_iter().rfind(|member| scan::key_is(&payload[member.key.clone()], name))?;
+    serde_json::from_slice(payload.get(last.value)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_member_of_a_name_is_read_as_it_is_asked_for() {
+        let payload = r#"{"a":1,"t\u0065nant":"acme","a":[2, "x"]}"#.as_bytes();
+        assert_eq!(member::<String>(payload, "tenant").as_deref(), Some("acme"));
+        assert_eq!(member::<(u8, String)>(payload, "a"), Some((2, "x".to_owned())));
+        assert_eq!(member::<u8>(payload, "a"), None, "another type");
+        assert_eq!(member::<u8>(payload, "b"), None, "not there");
+        assert_eq!(member::<u8>(b"", "a"), None);
+        assert_eq!(member::<u8>(b"[1]", "a"), None);
+    }
+}

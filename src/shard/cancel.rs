@@ -1,0 +1,50 @@
+//! What control tells a shard: its phase, that it may be fenced, what died elsewhere, and jobs that are to end.
+
+use std::rc::Rc;
+
+use super::run::end_running;
+use super::state::Shard;
+use crate::handler::JobError;
+use crate::job::failure::CLASS_CANCELLED;
+use crate::mesh::ToShard;
+
+/// Does what control says.
+pub(super) fn hear(shard: &Rc<Shard>, message: ToShard) {
+    match message {
+        ToShard::Phase(phase) => {
+            shard.handlers.services().stopping(phase.ends());
+            shard.enter(phase);
+        }
+        ToShard::LookForFence => {
+            shard.must_turn.set(true);
+            shard.work.raise();
+        }
+        ToShard::Died(job) => shard.handlers.tell_of_death(&job),
+        ToShard::Cancel(jid) => {
+            cancel(shard, &jid);
+            shard.options.stats.cancels_heard.add(1);
+        }
+    }
+}
+
+/// Ends the jobs of this jid that run here: each is dropped at its await point and goes to the dead set. A job that waits
+/// in a queue, or for a slot, is left alone.
+fn cancel(shard: &Rc<Shard>, jid: &str) {
+    // Nobody keeps an index of jids for this: it is asked a few times a day, and a parse costs some 200 ns.
+    let running: Vec<(u64, Rc<_>, usize)> = {
+        let tasks = shard.tasks.borrow();
+        tasks.iter().map(|(id, job)| (*id, Rc::clone(&job.batch), job.at)).collect()
+    };
+    for (id, batch, at) in running {
+        let is_it = {
+            let mut parser = shard.parser.borrow_mut();
+            parser.parse(batch.payload(at)).is_ok_and(|parsed| parsed.jid == Some(jid))
+        };
+        if !is_it {
+            continue;
+        }
+        tracing::info!(jid, shard = shard.options.shard, "a job is cancelled");
+        let error = JobError::dead(JobError::new(CLASS_CANCELLED, "it was cancelled while it ran"));
+        end_running(shard, id, error);
+    }
+}

@@ -1,0 +1,58 @@
+//! What surrounds each poll of a job: the mark by which control names it if it does not come back, and its span.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tracing::Span;
+
+use super::state::Shard;
+use crate::handler::{JobFuture, JobResult};
+use crate::stats::JobMark;
+
+/// What the span of one run says.
+pub(super) struct JobSpan<'a> {
+    pub(super) name: &'a str,
+    pub(super) jid: &'a str,
+    pub(super) queue: &'a str,
+    pub(super) attempt: u32,
+    pub(super) shard: usize,
+}
+
+impl JobSpan<'_> {
+    /// The span, in which all that the handler logs stands. At level debug, for it costs as much as a short job; where
+    /// nobody listens at that level it is one comparison.
+    pub(super) fn open(&self) -> Span {
+        let Self { name, jid, queue, attempt, shard } = *self;
+        tracing::debug_span!("job", name, jid, queue, attempt, shard)
+    }
+}
+
+/// A job that waits, polled under its mark and in its span.
+pub(super) struct Watched {
+    future: JobFuture,
+    mark: JobMark,
+    span: Span,
+    shard: Rc<Shard>,
+}
+
+impl Watched {
+    pub(super) fn new(future: JobFuture, mark: JobMark, span: Span, shard: &Rc<Shard>) -> Self {
+        Self { future, mark, span, shard: Rc::clone(shard) }
+    }
+}
+
+impl Future for Watched {
+    type Output = JobResult;
+
+    fn poll(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<JobResult> {
+        let Self { future, mark, span, shard } = &mut *self;
+        let current = &shard.options.stats.current;
+        current.begin(mark, Instant::now());
+        let polled = span.in_scope(|| future.as_mut().poll(ctx));
+        current.end();
+        polled
+    }
+}

@@ -1,0 +1,203 @@
+//! Which job a shard is polling at this moment, for control to name when the shard does not come back from it.
+//!
+//! A shard that is stuck in a handler can say nothing, so it must have said it before: what it is about to poll, and when
+//! it began. That is nine plain stores a poll, on lines of its own (some 3 ns); control reads them once a second. A
+//! version around the stores tells a reader whether it read one job or the halves of two.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::time::{Duration, Instant};
+
+/// Bytes of a jid that are published: those of the gem have 16, those of Sidekiq 24.
+pub(super) const JID_SHOWN_BYTES: usize = 32;
+
+/// Words of a jid.
+const WORDS: usize = JID_SHOWN_BYTES / 8;
+
+/// Bits of a word that hold the number of the name; the length of the jid stands above them.
+const NUMBER_BITS: u32 = 32;
+
+/// What one shard is polling. One thread writes, any may read.
+#[derive(Debug)]
+pub struct CurrentJob {
+    /// What times are counted from.
+    epoch: Instant,
+    /// The jobs' names, by number.
+    names: OnceLock<Box<[Box<str>]>>,
+    /// Odd while the words below change.
+    version: AtomicU64,
+    /// When the poll began, in nanoseconds after the epoch, plus 1; 0: nothing is polled.
+    began_ns: AtomicU64,
+    /// Number of the name, and length of the jid.
+    job: AtomicU64,
+    jid: [AtomicU64; WORDS],
+}
+
+/// A job as it is published, made once a run.
+#[derive(Debug, Clone, Copy)]
+pub struct JobMark {
+    job: u64,
+    jid: [u64; WORDS],
+}
+
+/// What a shard is polling, as a reader found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Polled {
+    /// Tells one poll from the next.
+    pub version: u64,
+    /// The job's name.
+    pub name: String,
+    /// The first 32 bytes of its jid.
+    pub jid: String,
+    /// For how long.
+    pub time: Duration,
+}
+
+impl JobMark {
+    /// The mark of a job whose name has this number.
+    #[must_use]
+    pub fn new(number: u32, jid: &str) -> Self {
+        let jid = jid.as_bytes();
+        let len = jid.len().min(JID_SHOWN_BYTES);
+        let mut words = [0; WORDS];
+        // The usual length is two moves; any other goes through a buffer.
+        if let Some(([first, second], [])) = jid.split_first_chunk::<16>().map(|(id, rest)| {
+            let (first, second) = id.split_at(8);
+            ([word(first), word(second)], rest)
+        }) {
+            words[0] = first;
+            words[1] = second;
+        } else {
+            let mut bytes = [0; JID_SHOWN_BYTES];
+            bytes[..len].copy_from_slice(&jid[..len]);
+            for (place, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+                *place = word(chunk);
+            }
+        }
+        Self { job: u64::from(number) | (len as u64) << NUMBER_BITS, jid: words }
+    }
+}
+
+/// Eight bytes as a word; others are none.
+fn word(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_le_bytes)
+}
+
+impl CurrentJob {
+    /// Says what the jobs' numbers mean, once, by the one writer.
+    pub fn name_jobs<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
+        self.names.get_or_init(|| names.into_iter().map(Box::from).collect());
+    }
+
+    /// A poll begins, by the one writer.
+    pub fn begin(&self, mark: &JobMark, now: Instant) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        self.job.store(mark.job, Ordering::Relaxed);
+        for (place, word) in self.jid.iter().zip(mark.jid) {
+            place.store(word, Ordering::Relaxed);
+        }
+        let began_ns =
+            u64::try_from(now.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX - 1);
+        self.began_ns.store(began_ns + 1, Ordering::Relaxed);
+        self.version.store(version.wrapping_add(2), Ordering::Release);
+    }
+
+    /// The poll is over, by the one writer.
+    pub fn end(&self) {
+        self.began_ns.store(0, Ordering::Relaxed);
+    }
+
+    /// What is polled now; `None` if nothing is, or if it changes at this moment.
+    #[must_use]
+    pub fn polled(&self, now: Instant) -> Option<Polled> {
+        let version = self.version.load(Ordering::Acquire);
+        let began_ns = self.began_ns.load(Ordering::Relaxed).checked_sub(1)?;
+        let job = self.job.load(Ordering::Relaxed);
+        let jid = self.jid.each_ref().map(|word| word.load(Ordering::Relaxed));
+        fence(Ordering::Acquire);
+        if version % 2 == 1 || self.version.load(Ordering::Relaxed) != version {
+            return None;
+        }
+        let number = usize::try_from(job & ((1 << NUMBER_BITS) - 1)).ok()?;
+        let bytes: Vec<u8> = jid.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let len = usize::try_from(job >> NUMBER_BITS).ok()?.min(bytes.len());
+        let name = self.names.get().and_then(|names| names.get(number));
+        let began_at = self.epoch + Duration::from_nanos(began_ns);
+        Some(Polled {
+            version,
+            name: name.map(|name| String::from(&**name)).unwrap_or_default(),
+            jid: String::from_utf8_lossy(&bytes[..len]).into_owned(),
+            time: now.saturating_duration_since(began_at),
+        })
+    }
+}
+
+impl Default for CurrentJob {
+    fn default() -> Self {
+        Self {
+            epoch: Instant::now(),
+            names: OnceLock::new(),
+            version: AtomicU64::new(0),
+            began_ns: AtomicU64::new(0),
+            job: AtomicU64::new(0),
+            jid: Default::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[test]
+    fn what_is_polled_is_named_with_its_time_until_the_poll_is_over() {
+        let current = CurrentJob::default();
+        current.name_jobs(["A", "Billing::Charge"]);
+        let began = Instant::now();
+        let long = "é".repeat(40);
+        for jid in ["", "x", "0d655a187e214821", "0d655a187e2148210d655a18", "7 bytes", &*long] {
+            current.begin(&JobMark::new(1, jid), began);
+            let polled = current.polled(began + Duration::from_millis(1_500)).unwrap();
+            assert_eq!((&*polled.name, polled.time), ("Billing::Charge", Duration::from_millis(1_500)));
+            assert_eq!(polled.jid, jid.chars().take(if jid == long { 16 } else { 40 }).collect::<String>());
+            current.end();
+            assert_eq!(current.polled(began), None);
+        }
+    }
+
+    #[test]
+    fn polls_of_one_job_differ_in_version() {
+        let current = CurrentJob::default();
+        let (mark, now) = (JobMark::new(0, "j"), Instant::now());
+        current.begin(&mark, now);
+        let first = current.polled(now).unwrap();
+        assert_eq!((first.version, &*first.name), (2, ""), "no names are known");
+        current.begin(&mark, now);
+        assert_eq!(current.polled(now).unwrap().version, 4);
+    }
+
+    #[test]
+    fn a_reader_never_sees_the_halves_of_two_jobs() {
+        let current = CurrentJob::default();
+        current.name_jobs(["0", "1"]);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let marks = [JobMark::new(0, &"0".repeat(32)), JobMark::new(1, &"1".repeat(32))];
+                for round in 0..200_000 {
+                    current.begin(&marks[round % 2], Instant::now());
+                }
+                done.store(true, Ordering::Relaxed);
+            });
+            while !done.load(Ordering::Relaxed) {
+                if let Some(polled) = current.polled(Instant::now()) {
+                    assert_eq!(polled.jid, polled.name.repeat(32));
+                }
+            }
+        });
+    }
+}
