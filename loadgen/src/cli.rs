@@ -42,6 +42,13 @@ pub(crate) enum Command {
     Measure(Scenario),
     /// All tables one after the other; the short one is what runs without a subcommand
     Tour(TourOptions),
+    /// Answer HTTP requests after a while: the server of the scenario http
+    #[command(hide = true)]
+    DelayServer {
+        /// When to answer.
+        #[arg(long, default_value = "200")]
+        milliseconds: u64,
+    },
     /// Be a worker with the jobs that some scenarios need; takes the flags of jiggler-uring
     #[command(disable_help_flag = true)]
     Worker {

@@ -34,6 +34,23 @@ pub(crate) enum Error {
         log: String,
     },
 
+    /// No PostgreSQL to start a private one from, or no user to run it as.
+    #[error(
+        "PostgreSQL is missing (initdb and postgres in PATH or below /usr/lib/postgresql, and the user postgres when \
+         this runs as root): install it (Debian and Ubuntu: apt install postgresql) or name its programs' folder with \
+         --postgres-bin"
+    )]
+    PostgresMissing,
+
+    /// A server that a scenario needs did not come up.
+    #[error("the {name} did not start; the end of its log:\n{log}")]
+    HelperStart {
+        /// Which one.
+        name: &'static str,
+        /// The last lines it wrote.
+        log: String,
+    },
+
     /// Talking to the private Redis failed.
     #[error(transparent)]
     Redis(#[from] RedisError),

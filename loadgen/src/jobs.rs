@@ -8,15 +8,27 @@
 //! | `Fib` | n | computes on the core's helper thread |
 //! | `Hold` | file, seconds | appends its pid and jid to the file, then waits |
 //! | `Append` | file, number | appends the number and a line end, opening and closing the file |
+//! | `Journal` | file, number | the same, to a file that its core keeps open |
+//! | `HttpGet` | url | asks for it and reads the answer |
+//! | `PgSleep` | connection string, connections | `SELECT pg_sleep(0.1)` over a pool of as many connections |
 //! | `Stamp` | intended, sent | records how long ago that was, see [`crate::latencies`] |
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::ExitCode;
+use std::rc::Rc;
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiggler_uring::cli::{self, Invocation};
+use jiggler_uring::io::fs::{self, AppendFile};
+use jiggler_uring::io::http::Client;
+use jiggler_uring::io::postgres::tokio_postgres::Config;
+use jiggler_uring::io::postgres::{Pool, PoolOptions};
 use jiggler_uring::{Core, Ctx, JobError, JobResult, Registry};
 
 use crate::clock;
@@ -27,9 +39,11 @@ use crate::latencies::Recorder;
 const PROGRAM: &str = "loadgen worker";
 
 /// What a job shares with the others of its core.
-#[derive(Debug)]
 struct State {
     recorder: Recorder,
+    http: Client,
+    journals: RefCell<HashMap<String, Rc<AppendFile>>>,
+    pools: RefCell<HashMap<String, Pool>>,
 }
 
 /// Runs a worker with these jobs; `flags` are those of `jiggler-uring`.
@@ -42,13 +56,21 @@ pub(crate) fn work(flags: Vec<OsString>) -> ExitCode {
 }
 
 async fn registry(core: Core) -> Result<Registry<State>, Error> {
-    let state = State { recorder: Recorder::open(core.index)? };
+    let state = State {
+        recorder: Recorder::open(core.index)?,
+        http: Client::new(),
+        journals: RefCell::default(),
+        pools: RefCell::default(),
+    };
     Ok(Registry::new(state)
         .job("Noop", noop)
         .job("Sleep", sleep)
         .job("Fib", fib)
         .job("Hold", hold)
         .job("Append", append)
+        .job("Journal", journal)
+        .job("HttpGet", http_get)
+        .job("PgSleep", pg_sleep)
         .job("Stamp", stamp))
 }
 
@@ -75,9 +97,46 @@ async fn hold(ctx: Ctx<State>, file: String, seconds: f64) -> JobResult {
 }
 
 async fn append(file: String, number: u64) -> JobResult {
-    let failed = |error: std::io::Error| JobError::new("NotAppended", format!("{file}: {error}"));
-    let mut lines = OpenOptions::new().append(true).create(true).open(&file).map_err(failed)?;
-    lines.write_all(format!("{number}\n").as_bytes()).map_err(failed)
+    Ok(fs::append(&file, format!("{number}\n")).await?)
+}
+
+async fn journal(ctx: Ctx<State>, file: String, number: u64) -> JobResult {
+    let open = ctx.state().journals.borrow().get(&file).cloned();
+    let journal = match open {
+        Some(journal) => journal,
+        None => {
+            // Another job may have opened it in the meantime; the one that is kept does not matter.
+            let journal = Rc::new(AppendFile::open(&file).await?);
+            ctx.state().journals.borrow_mut().insert(file, Rc::clone(&journal));
+            journal
+        }
+    };
+    Ok(journal.append(format!("{number}\n").as_bytes()).await?)
+}
+
+async fn http_get(ctx: Ctx<State>, url: String) -> JobResult {
+    ctx.state().http.get(&url).send().await?.error_for_status()?.bytes().await?;
+    Ok(())
+}
+
+async fn pg_sleep(ctx: Ctx<State>, config: String, connections: usize) -> JobResult {
+    let pool = ctx.state().pool(config, connections)?;
+    pool.get().await?.simple_query("SELECT pg_sleep(0.1)").await?;
+    Ok(())
+}
+
+impl State {
+    fn pool(&self, config: String, connections: usize) -> Result<Pool, JobError> {
+        match self.pools.borrow_mut().entry(config) {
+            Entry::Occupied(pool) => Ok(pool.get().clone()),
+            Entry::Vacant(place) => {
+                let parsed = Config::from_str(place.key())
+                    .map_err(|error| JobError::new("BadConfig", error.to_string()))?;
+                let options = PoolOptions { connections_max: connections, ..PoolOptions::default() };
+                Ok(place.insert(Pool::with_options(parsed, options)?).clone())
+            }
+        }
+    }
 }
 
 /// Jobs of a warm-up say 0 and are not recorded.

@@ -16,7 +16,9 @@ mod scenarios;
 mod tour;
 // … through the processes and their places …
 mod child;
+mod delay_server;
 mod placement;
+mod postgres_server;
 mod redis_server;
 mod worker;
 // … its jobs and their traces …
@@ -42,6 +44,7 @@ mod interrupt;
 mod progress;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -58,6 +61,9 @@ fn main() -> ExitCode {
     let Cli { command, output } = Cli::parse();
     let result = match command {
         Some(Command::Worker { arguments }) => return jobs::work(arguments),
+        Some(Command::DelayServer { milliseconds }) => {
+            delay_server::serve(Duration::from_millis(milliseconds))
+        }
         Some(Command::Measure(scenario)) => measure(&scenario, &output),
         Some(Command::Tour(options)) => tour(options, &output),
         None => tour(TourOptions::default(), &output),

@@ -60,6 +60,30 @@ pub(crate) const NOOP: [Published; 12] = [
     row(JIGGLER, 100, 1_000_000, 118.05, (89_702, 77_528)),
 ];
 
+/// The table of HTTP requests with `net/http` to a server that answers after 0.2 s.
+pub(crate) const HTTP: [Published; 8] = [
+    row(SIDEKIQ, 5, 1_000, 43.65, (30_632, 45_436)).cpu(9.0),
+    row(JIGGLER, 5, 1_000, 43.58, (28_724, 35_508)).cpu(6.34),
+    row(SIDEKIQ, 10, 1_000, 23.12, (30_640, 50_436)).cpu(13.26),
+    row(JIGGLER, 10, 1_000, 22.87, (28_644, 35_788)).cpu(9.32),
+    row(SIDEKIQ, 15, 1_000, 16.21, (30_384, 55_420)).cpu(18.14),
+    row(JIGGLER, 15, 1_000, 16.02, (28_604, 35_956)).cpu(11.97),
+    row(JIGGLER, 50, 1_000, 6.5, (28_744, 38_700)).cpu(31.36),
+    row(JIGGLER, 100, 1_000, 4.52, (28_624, 41_124)).cpu(47.85),
+];
+
+/// The table of `SELECT pg_sleep(0.1)`.
+pub(crate) const PG: [Published; 8] = [
+    row(SIDEKIQ, 5, 1_000, 23.32, (31_564, 49_112)).cpu(8.41),
+    row(JIGGLER, 5, 1_000, 23.28, (28_672, 39_748)).cpu(5.39),
+    row(SIDEKIQ, 10, 1_000, 13.15, (31_272, 52_808)).cpu(14.76),
+    row(JIGGLER, 10, 1_000, 12.82, (28_992, 38_784)).cpu(9.98),
+    row(SIDEKIQ, 15, 1_000, 9.63, (31_016, 59_868)).cpu(20.45),
+    row(JIGGLER, 15, 1_000, 9.37, (28_704, 39_960)).cpu(14.14),
+    row(JIGGLER, 50, 1_000, 5.2, (28_808, 42_012)).cpu(41.5),
+    row(JIGGLER, 100, 1_000, 5.11, (28_884, 46_636)).cpu(66.0),
+];
+
 /// The table of a line appended to a file.
 pub(crate) const FILE: [Published; 8] = [
     row(SIDEKIQ, 5, 50_000, 19.77, (83_244, 72_576)).cpu(99.6),

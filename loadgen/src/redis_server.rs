@@ -183,7 +183,11 @@ fn find_in_path(path: &OsStr, programs: &[&str]) -> Option<PathBuf> {
     })
 }
 
-fn free_port() -> Result<u16, Error> {
+/// A port that nobody listens on now.
+///
+/// # Errors
+/// The kernel refuses.
+pub(crate) fn free_port() -> Result<u16, Error> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())

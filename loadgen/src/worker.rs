@@ -25,6 +25,9 @@ const NAME: &str = "jiggler-uring";
 /// The subcommand of this program that is a worker with more jobs than the stock program's.
 pub(crate) const OWN_WORKER: &str = "worker";
 
+/// The subcommand of this program that answers HTTP requests.
+pub(crate) const DELAY_SERVER: &str = "delay-server";
+
 /// How long the worker may take to end after SIGTERM: its own default wait for running jobs is 25 s.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -147,6 +150,16 @@ impl Program {
         }
         let path = env::current_exe().map_err(|error| Error::system("finding this program", error))?;
         Ok(Self { path, subcommand: Some(OWN_WORKER) })
+    }
+
+    /// The server of the HTTP scenario, which this program is, too.
+    ///
+    /// # Errors
+    /// This program cannot be found.
+    pub(crate) fn delay_server(answer_after: Duration) -> Result<Command, Error> {
+        let mut command = Command::new(Self::own(None)?.path);
+        command.args([DELAY_SERVER, "--milliseconds", &answer_after.as_millis().to_string()]);
+        Ok(command)
     }
 
     /// The program without a flag.

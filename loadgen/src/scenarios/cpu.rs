@@ -93,7 +93,13 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
         {
             let work = Work { name: "Fib", arguments: Arguments::Same(format!("[{fib}]")) };
             for concurrency in &options.concurrency {
-                let load = Load { work: &work, jobs: options.jobs, concurrency: *concurrency, looks: LOOKS };
+                let load = Load {
+                    work: &work,
+                    jobs: options.jobs,
+                    concurrency: *concurrency,
+                    variant: "",
+                    looks: LOOKS,
+                };
                 rows.extend(drain::measure(&mut bench, load, options.runs)?);
             }
         }

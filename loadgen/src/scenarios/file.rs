@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::Session;
@@ -20,8 +20,29 @@ use crate::worker::Program;
 /// The end of a run is seen to a fiftieth.
 const LOOKS: u32 = 50;
 
-const THE_JOB: &str = "the job opens the file for appending, writes its number and a line end, and closes it, on the \
-     shard's own thread: the page cache takes it in a few microseconds; all lines are counted after each row";
+const THE_JOB: &str = "opened each time: the job opens the file, appends its number and a line end, and closes it, all \
+     over the ring; kept open: it appends to a file that its core keeps open, where what waits is written at once; all \
+     lines are counted after each row";
+
+/// How a job reaches its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Way {
+    /// As published.
+    OpenedEachTime,
+    /// As a journal.
+    KeptOpen,
+}
+
+impl Way {
+    /// The job's name, and what its rows are called behind the worker's name.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::OpenedEachTime => ("Append", ", opened each time"),
+            Self::KeptOpen => ("Journal", ", kept open"),
+        }
+    }
+}
 
 /// Options of `file`.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -33,6 +54,15 @@ pub(crate) struct Options {
     /// Jobs per run
     #[arg(short, long, default_value = "50_000", value_name = "N", value_parser = cli::jobs)]
     jobs: u64,
+    /// How a job reaches its file, one row each
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "opened-each-time,kept-open",
+        value_name = "WAY,WAY"
+    )]
+    way: Vec<Way>,
     /// Runs per row: the table shows medians
     #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
     runs: u64,
@@ -64,12 +94,15 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let mut bench = Bench::new(&scene, options.worker.mode, session)?;
     let mut rows = Vec::new();
     for concurrency in &options.concurrency {
-        let file = folder.path().join(format!("lines-{concurrency}"));
-        let arguments = Arguments::Numbered(serde_json::to_string(&file)?);
-        let work = Work { name: "Append", arguments };
-        let load = Load { work: &work, jobs: options.jobs, concurrency: *concurrency, looks: LOOKS };
-        rows.extend(drain::measure(&mut bench, load, options.runs)?);
-        check_lines(&file, options.jobs * options.runs)?;
+        for way in &options.way {
+            let (name, variant) = way.names();
+            let file = folder.path().join(format!("{name}-{concurrency}"));
+            let work = Work { name, arguments: Arguments::Numbered(serde_json::to_string(&file)?) };
+            let (jobs, concurrency) = (options.jobs, *concurrency);
+            let load = Load { work: &work, jobs, concurrency, variant, looks: LOOKS };
+            rows.extend(drain::measure(&mut bench, load, options.runs)?);
+            check_lines(&file, options.jobs * options.runs)?;
+        }
     }
     drop(bench);
     let machine = scene.end()?;

@@ -22,6 +22,10 @@ pub(crate) mod mixed;
 pub(crate) mod enqueue;
 // Jobs that append to a file.
 pub(crate) mod file;
+// Jobs that make HTTP requests.
+pub(crate) mod http;
+// Jobs that ask PostgreSQL.
+pub(crate) mod pg;
 // Memory over many jobs.
 pub(crate) mod soak;
 // What becomes of a killed worker's jobs.
@@ -82,6 +86,10 @@ scenarios! {
     Enqueue in enqueue;
     /// Append a line to a file in each job: the published table
     File in file;
+    /// An HTTP request of 0.2 s in each job: the published table
+    Http in http;
+    /// `SELECT pg_sleep(0.1)` on a real PostgreSQL in each job: the published table
+    Pg in pg;
     /// A worker's memory over 10,000,000 jobs
     Soak in soak;
     /// Enqueue to start at given rates: p50, p90, p99, p99.9, max, corrected for coordinated omission

@@ -7,6 +7,7 @@ mod bench;
 mod table;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -27,9 +28,22 @@ pub(super) struct Load<'a> {
     pub(super) jobs: u64,
     /// Jobs in flight.
     pub(super) concurrency: u64,
+    /// What distinguishes the row from others of the same worker, behind its name.
+    pub(super) variant: &'static str,
     /// The end of a run is seen to this part of it, for example a twentieth: the finer, the more the looks disturb.
     pub(super) looks: u32,
 }
+
+/// The end of a run of jobs that wait is seen to a hundredth: looks cost little beside them.
+pub(super) const LOOKS_AT_WAITS: u32 = 100;
+
+/// The last column of jobs that wait for a known time.
+pub(super) const TIMES_IDEAL: LastColumn =
+    LastColumn { title: "× ideal", format: |ratio| format!("{ratio:.3}") };
+
+/// What it means.
+pub(super) const TIMES_IDEAL_MEANS: &str = "× ideal: the time from the first look that found a job taken to the last \
+     job, by jobs / concurrency (rounded up) times what a job waits";
 
 /// One line of the table.
 #[derive(Debug, Serialize)]
@@ -93,9 +107,20 @@ pub(super) fn measure(bench: &mut Bench<'_>, load: Load<'_>, runs: u64) -> Resul
     Ok(Row::of(bench.processor(), load, done))
 }
 
+/// Sets each row's ratio to its time by the least it could be with jobs that wait for `job`.
+pub(super) fn compare_with_ideal(rows: &mut [Row], job: Duration) {
+    for row in rows {
+        let ideal = row.jobs.div_ceil(row.concurrency) as f64 * job.as_secs_f64();
+        row.ratio = Some(row.draining_seconds.median / ideal);
+    }
+}
+
 impl Row {
     /// `None` without a run.
     pub(super) fn of((processor, cores): (Processor, u64), load: Load<'_>, runs: Vec<Run>) -> Option<Self> {
+        let Processor { title, key } = processor;
+        let processor =
+            Processor { title: format!("{title}{}", load.variant), key: format!("{key}{}", load.variant) };
         let spread = |value: fn(&Run) -> f64| Spread::of(runs.iter().map(value));
         Some(Self {
             processor,
