@@ -86,6 +86,9 @@ pub fn parse_list(key: &str) -> Option<ListKey<'_>> {
 /// Leases (zset): member: process uuid, score: end of its lease by the clock of Redis.
 pub const LEASES: &str = "jiggler:uring:leases";
 
+/// Lead of the pollers (string with a time to live): the uuid of the process whose poller wakes for each due job.
+pub const LEAD: &str = "jiggler:uring:poller";
+
 /// The batch name of a shard's wait list.
 pub const WAIT_LIST_BATCH: &str = "w";
 
@@ -325,6 +328,7 @@ mod tests {
         let index = in_flight_index("default", "06c7221317f9", 3);
         let ours = [
             LEASES.to_owned(),
+            LEAD.to_owned(),
             process("06c7221317f9"),
             batch(&index, 7),
             wait_list(&index),
