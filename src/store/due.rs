@@ -105,3 +105,6 @@ pub fn ignore_own(requests: &mut Requests) {
 pub fn stop_listening(requests: &mut Requests) {
     requests.command(&[b"CLIENT", b"TRACKING", b"OFF"]);
 }
+
+#[cfg(test)]
+mod tests;
