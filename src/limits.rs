@@ -327,14 +327,33 @@ pub const LEFT_FENCE: Duration = Duration::from_secs(3_600);
 /// more was not written by us and is left alone.
 pub const LEASE_SHARDS_MAX: usize = CORES_MAX;
 
-/// Due jobs moved from each set by one script call: some 2 ms of Redis's time with short payloads.
+/// Due jobs moved from each set by one script call, whose payloads may have [`BATCH_BYTES_MAX`] besides: some 2 ms of
+/// Redis's time with short payloads.
 pub const DUE_JOBS_MAX: usize = 500;
+
+/// Due jobs read at once by that call: so many payloads may be read in vain, or beyond the bytes allowed.
+pub const DUE_PAGE_JOBS: usize = 16;
 
 /// How much of a poll interval is cut short at random, at most, so that many processes do not look at one moment.
 pub const POLL_JITTER: f64 = 0.2;
 
-/// Shortest pause between two looks at the sets that found nothing: bounds what a clock that jumps can cost.
-pub const DUE_PAUSE_MIN: Duration = Duration::from_millis(5);
+/// Shortest time from one look at the sets to the next, unless more is due already: 100 looks a second at most, however
+/// fast others add jobs or the clock jumps. A job is moved that much too late at worst.
+pub const DUE_PAUSE_MIN: Duration = Duration::from_millis(10);
+
+/// Longest time between two looks of a leader that is told of changes: should the telling fail in a way nobody thought of,
+/// jobs are late by that much (or the poll interval, if longer), not for ever.
+pub const DUE_LOOK_MAX: Duration = Duration::from_secs(60);
+
+/// Longest time between two renewals of the lead of the pollers. The lead lasts for two of them and
+/// [`LEAD_SLACK`]: one may fail.
+pub const LEAD_RENEWAL: Duration = Duration::from_secs(5);
+
+/// What the lead outlasts two renewals by: a call that is slow.
+pub const LEAD_SLACK: Duration = Duration::from_secs(1);
+
+/// How long the end of a process waits for its poller to give up the lead; the lead ends by itself a little later.
+pub const RESIGN_WAIT: Duration = Duration::from_secs(1);
 
 /// When a due job whose queue's key is no list is due again. Longer than any usual poll interval, so that thousands of
 /// such jobs do not take the turns of the others; short enough for whoever mends the key.

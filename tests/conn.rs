@@ -7,6 +7,8 @@
 mod own_redis;
 #[path = "conn/peer.rs"]
 mod peer;
+#[path = "conn/pushes.rs"]
+mod pushes;
 
 use std::future::Future;
 use std::sync::mpsc::channel;

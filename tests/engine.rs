@@ -35,6 +35,8 @@ mod heartbeat;
 mod idle;
 #[path = "engine/jobs.rs"]
 mod jobs;
+#[path = "engine/lead.rs"]
+mod lead;
 #[path = "engine/loading.rs"]
 mod loading;
 #[path = "engine/long_jobs.rs"]

@@ -1,12 +1,11 @@
-//! A connection of control: opening it, calling scripts over it.
+//! A connection of control: opening it, calling scripts over it, hearing what Redis pushes.
 
 use super::Control;
 use crate::limits::CONTROL_CHUNK_BYTES;
-use crate::resp::{ConnOptions, Connection, Error, Reply, ReplyLimits, Requests};
+use crate::resp::{ConnOptions, Connection, Error, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
 use crate::store::scripts::{self, Scripts};
 
-/// An open connection whose server knows our scripts. One task owns it; after any error it is dropped and opened anew,
-/// which also brings the scripts back after a `SCRIPT FLUSH`.
+/// An open connection whose server knows our scripts. One task owns it; after any error it is dropped and opened anew.
 pub(super) struct ControlLink {
     conn: Connection,
     scripts: Scripts,
@@ -21,26 +20,59 @@ impl ControlLink {
             chunk_bytes: CONTROL_CHUNK_BYTES,
         };
         let mut conn = Connection::open(&control.options.url, &options).await?;
-        let mut requests = Requests::new();
-        scripts::load(&mut requests);
-        let replies = conn.call(&requests).await?.into_iter().map(Reply::into_result);
-        // An error is shown as what it is: LOADING, READONLY, NOPERM.
-        let replies = replies.collect::<Result<Vec<_>, _>>()?;
-        let scripts = Scripts::from_replies(&replies)
-            .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })?;
+        let scripts = load(&mut conn).await?;
         Ok(Self { conn, scripts })
     }
 
     /// Sends what `write` appends and awaits the replies. One round trip.
     ///
+    /// If the server has forgotten the scripts they are loaded and all of it is sent once more: of scripts those that were
+    /// refused have not run; commands beside them must bear to be repeated.
+    ///
     /// # Errors
     /// That of the connection, or the first error that Redis answers.
     pub(super) async fn call(
         &mut self,
-        write: impl FnOnce(&Scripts, &mut Requests),
+        write: impl Fn(&Scripts, &mut Requests),
     ) -> Result<Vec<Reply>, Error> {
         let mut requests = Requests::new();
         write(&self.scripts, &mut requests);
-        self.conn.call(&requests).await?.into_iter().map(Reply::into_result).collect()
+        let mut replies = self.conn.call(&requests).await?;
+        if replies.iter().any(is_noscript) {
+            self.scripts = load(&mut self.conn).await?;
+            requests.clear();
+            write(&self.scripts, &mut requests);
+            replies = self.conn.call(&requests).await?;
+        }
+        replies.into_iter().map(Reply::into_result).collect()
     }
+
+    /// As [`Connection::speak_resp3`].
+    pub(super) fn speak_resp3(&mut self) {
+        self.conn.speak_resp3();
+    }
+
+    /// As [`Connection::readable`].
+    pub(super) async fn readable(&self) -> Result<(), Error> {
+        self.conn.readable().await
+    }
+
+    /// As [`Connection::pushes`].
+    pub(super) fn pushes(&mut self) -> Result<usize, Error> {
+        self.conn.pushes()
+    }
+}
+
+async fn load(conn: &mut Connection) -> Result<Scripts, Error> {
+    let mut requests = Requests::new();
+    scripts::load(&mut requests);
+    let replies = conn.call(&requests).await?.into_iter().map(Reply::into_result);
+    // An error is shown as what it is: LOADING, READONLY, NOPERM.
+    let replies = replies.collect::<Result<Vec<_>, _>>()?;
+    Scripts::from_replies(&replies)
+        .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })
+}
+
+fn is_noscript(reply: &Reply) -> bool {
+    matches!(reply.value(), Value::Error(error) if error.kind() == RedisErrorKind::Noscript)
 }

@@ -4,7 +4,7 @@
 //! signals ──► phase ──► every shard (mesh)            every shard ──► Ended ──► farewell, exit
 //!                ├────► upkeep: lease every 5 s, heartbeat and figures every stats_interval
 //!                │         └──► reaper: jobs of processes whose lease has ended
-//!                ├────► poller: due jobs of the retry and scheduled sets
+//!                ├────► poller: due jobs of the retry and scheduled sets; one leads the fleet's
 //!                └────► health: a look at the counters of the shards every 5 s
 //! cancel channel ──► cancels ──► every shard          each shard's mark ──► stalls ──► log
 //! ```
@@ -33,8 +33,10 @@ use std::time::{Duration, Instant};
 
 use glommio::channels::shared_channel::ConnectedSender;
 use glommio::signal::Signals;
+use glommio::timer::Timer;
 
 use crate::event::Event;
+use crate::limits::RESIGN_WAIT;
 use crate::mesh::{ControlEnd, Ending, ToControl, ToShard};
 use crate::resp::RedisUrl;
 use crate::shutdown::Phase;
@@ -103,6 +105,8 @@ struct Control {
     dead: Dead,
     /// Wakes upkeep when the phase changes or the shards have ended.
     changed: Event,
+    /// Wakes the poller when the phase changes.
+    phase_changed: Event,
     shards: Vec<ConnectedSender<ToShard>>,
 }
 
@@ -131,6 +135,7 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
         losses: Cell::new(0),
         dead: Dead::default(),
         changed: Event::default(),
+        phase_changed: Event::default(),
         shards,
     });
     let listener = glommio::spawn_local(hear_signals(Rc::clone(&control), signals));
@@ -168,16 +173,20 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
     }
     listener.cancel().await;
     watchdog.cancel().await;
-    // Each step of theirs is atomic in Redis, so they may be dropped between any two.
+    // Each step of it is atomic in Redis, so it may be dropped between any two.
     reaper.cancel().await;
     cancels.cancel().await;
     stalls.cancel().await;
-    if let Some(poller) = poller {
-        poller.cancel().await;
-    }
     control.ended.set(Some(endings.iter().all(|(_, how)| *how == Ending::Clean)));
     control.changed.raise();
     upkeep.await;
+    if let Some(poller) = poller {
+        let late = async {
+            Timer::new(RESIGN_WAIT).await;
+        };
+        // It gave up the lead when the stop began, unless Redis is gone; then it is dropped, as the reaper is.
+        futures_lite::future::or(poller, late).await;
+    }
     Outcome { endings, asked: control.asked.get() }
 }
 
@@ -224,6 +233,7 @@ impl Control {
     /// Tells every shard the phase. A shard that is gone needs no telling.
     async fn tell_all(&self) {
         self.changed.raise();
+        self.phase_changed.raise();
         self.send_all(&ToShard::Phase(self.phase.get())).await;
     }
 

@@ -203,6 +203,50 @@ impl Connection {
         Ok(replies)
     }
 
+    /// From now on replies may be of RESP3, and pushes may come between them. To be called before the command that asks
+    /// for RESP3 is sent.
+    pub fn speak_resp3(&mut self) {
+        self.pipeline.speak_resp3();
+    }
+
+    /// Awaits that something has come, or that the connection has ended: [`pushes`](Self::pushes) then says which. It reads
+    /// nothing. For a connection that is owed no reply; there is no deadline, the caller has one.
+    ///
+    /// # Errors
+    /// The connection is of no use after any error.
+    ///
+    /// # Cancel-safety
+    /// Safe: no read is in flight.
+    pub async fn readable(&self) -> Result<(), Error> {
+        self.usable()?;
+        self.socket.fd.readable().await.map_err(|error| call_error("wait for redis", error.into()))
+    }
+
+    /// How many pushes came since this was last asked, as far as one read at most finds them; it does not wait.
+    ///
+    /// # Errors
+    /// The connection is of no use after any error: it has ended, or a reply came that no command asked for.
+    pub fn pushes(&mut self) -> Result<usize, Error> {
+        self.usable()?;
+        debug_assert_eq!(self.pipeline.pending(), 0, "a reply that is owed would be dropped");
+        let result = self.read_pushes();
+        self.broken |= result.is_err();
+        result
+    }
+
+    fn read_pushes(&mut self) -> Result<usize, Error> {
+        // Some may have come together with the last reply.
+        self.pipeline.next_reply()?;
+        match (&mut self.socket.fd.get_ref()).read(&mut self.chunk) {
+            Ok(0) => return Err(Error::Closed),
+            Ok(bytes) => self.pipeline.feed(&self.chunk[..bytes]),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error) => return Err(call_error("read from redis", error)),
+        }
+        self.pipeline.next_reply()?;
+        Ok(self.pipeline.take_pushes())
+    }
+
     /// A handle that ends this connection from another task of the same executor, if it still lives.
     pub fn stopper(&self) -> Stopper {
         Stopper(Rc::downgrade(&self.socket))

@@ -1,15 +1,15 @@
 //! Turns a stream of bytes into whole replies.
 //!
-//! [`super::scan`] decides when a reply is whole and within the limits, redis-protocol decodes exactly that frame,
-//! and the frame's bytes leave the buffer without a copy.
+//! [`super::scan`] decides when a reply is whole and within the limits, redis-protocol decodes exactly that frame
+//! ([`super::resp3`] on a connection that speaks RESP3), and the frame's bytes leave the buffer without a copy.
 
 use std::fmt;
 
 use bytes::BytesMut;
 use redis_protocol::resp2::decode::decode_range;
 
-pub use super::scan::{DecodeError, ReplyLimits};
-use super::{reply::Reply, scan::Scanner};
+pub use super::scan::{DecodeError, Protocol, ReplyLimits};
+use super::{reply::Reply, resp3, scan::Scanner};
 use crate::limits::REPLY_BUFFER_KEEP_BYTES;
 
 /// Collects bytes and gives replies.
@@ -34,6 +34,17 @@ impl Decoder {
         Self { limits, ..Self::default() }
     }
 
+    /// From now on replies may be of RESP3.
+    pub fn speak_resp3(&mut self) {
+        self.scanner.protocol = Protocol::Resp3;
+    }
+
+    /// What replies may be made of.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.scanner.protocol
+    }
+
     /// Appends bytes as they came from the socket, split anywhere.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
@@ -49,7 +60,7 @@ impl Decoder {
     /// The next whole reply; `None` if more bytes are needed.
     ///
     /// # Errors
-    /// The stream is no RESP2, or a reply is beyond the limits. Every later call gives the same error.
+    /// The stream is not of this protocol, or a reply is beyond the limits. Every later call gives the same error.
     pub fn next_reply(&mut self) -> Result<Option<Reply>, DecodeError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
@@ -71,6 +82,12 @@ impl Decoder {
             self.give_back_memory();
         }
         let refused = |details| DecodeError::Refused { bytes: length, details };
+        if self.scanner.protocol == Protocol::Resp3 {
+            return match resp3::frame(&bytes) {
+                Some(frame) => Ok(Some(Reply::new(bytes, frame))),
+                None => Err(refused("it is not what it was taken for".to_owned())),
+            };
+        }
         match decode_range(&bytes) {
             Ok(Some((frame, used))) if used == length => Ok(Some(Reply::new(bytes, frame))),
             Ok(Some((_, used))) => Err(refused(format!("it used {used} bytes of them"))),

@@ -1,4 +1,4 @@
-//! Speaking RESP2 with Redis: formats, connection state, addresses, and a blocking connection.
+//! Speaking RESP with Redis: formats, connection state, addresses, and a blocking connection.
 //!
 //! Responsible for bytes in, replies out. It does not know what a command means: commands are named in `store` only.
 //!
@@ -6,15 +6,17 @@
 //! [`reply::Reply`], [`pipeline`] is the state of one connection without its socket, [`url`] says where Redis is,
 //! [`handshake`] is what every connection says first, [`blocking`] is the thin socket for callers without an executor.
 //!
-//! RESP2 rather than RESP3: the engine asks nothing that RESP2 cannot answer, and every Redis and proxy speaks it.
+//! RESP2 rather than RESP3, for every Redis and proxy speaks it. The exception is a connection that is to be told of
+//! changes: only RESP3 has pushes, replies that answer no command ([`Connection::speak_resp3`]).
 
 pub mod encode;
 pub mod error;
 pub mod redis_error;
 pub mod reply;
 
+mod resp3;
 pub mod scan;
-// Decoding stands on `scan` and `reply`.
+// Decoding stands on these and `reply`.
 pub mod decode;
 pub mod pipeline;
 
@@ -32,7 +34,7 @@ mod properties;
 
 pub use backoff::Backoff;
 pub use conn::{ConnOptions, Connection, Stopper};
-pub use decode::ReplyLimits;
+pub use decode::{Protocol, ReplyLimits};
 pub use encode::{Command, Requests};
 pub use error::Error;
 pub use handshake::Handshake;

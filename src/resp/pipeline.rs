@@ -1,12 +1,13 @@
 //! The state of one connection without its socket: what waits to be written, and which replies are still to come.
 //!
-//! Replies come in the order of the commands, so counting is all the matching there is. Not responsible for what to
-//! do when the connection fails: whoever owns the socket drops the pipeline with it, and with it all that waited.
+//! Replies come in the order of the commands, so counting is all the matching there is. Pushes of RESP3 come between
+//! them and are counted apart; what one says is dropped, for whoever waits for pushes looks for himself. Not responsible
+//! for what to do when the connection fails: whoever owns the socket drops the pipeline with it, and all that waited.
 
 use std::fmt;
 
 use super::{
-    decode::{Decoder, ReplyLimits},
+    decode::{Decoder, Protocol, ReplyLimits},
     encode::Requests,
     error::Error,
     reply::Reply,
@@ -21,6 +22,8 @@ pub struct Pipeline {
     written: usize,
     /// Commands pushed and not answered yet.
     pending: usize,
+    /// Pushes that came and were not taken.
+    pushes: usize,
     decoder: Decoder,
 }
 
@@ -78,18 +81,48 @@ impl Pipeline {
         self.decoder.feed(bytes);
     }
 
-    /// The next reply; `None` if more bytes are needed. It belongs to the oldest command that has none yet.
+    /// From now on replies may be of RESP3, and pushes may come between them.
+    pub fn speak_resp3(&mut self) {
+        self.decoder.speak_resp3();
+    }
+
+    /// How many pushes came since this was last asked, as far as [`next_reply`](Self::next_reply) has passed them.
+    pub fn take_pushes(&mut self) -> usize {
+        std::mem::take(&mut self.pushes)
+    }
+
+    /// The next reply; `None` if more bytes are needed. It belongs to the oldest command that has none yet. Pushes before it
+    /// are passed, also while no command waits.
     ///
     /// # Errors
     /// [`Error::Decode`], or [`Error::Unrequested`] if bytes came although no command waits. The connection is of
     /// no use after either.
     pub fn next_reply(&mut self) -> Result<Option<Reply>, Error> {
         if self.pending == 0 {
+            return self.expect_no_reply();
+        }
+        loop {
+            let reply = self.decoder.next_reply()?;
+            if reply.as_ref().is_some_and(Reply::is_push) {
+                self.pushes = self.pushes.saturating_add(1);
+                continue;
+            }
+            self.pending -= usize::from(reply.is_some());
+            return Ok(reply);
+        }
+    }
+
+    fn expect_no_reply(&mut self) -> Result<Option<Reply>, Error> {
+        if self.decoder.protocol() == Protocol::Resp2 {
             return if self.decoder.is_empty() { Ok(None) } else { Err(Error::Unrequested) };
         }
-        let reply = self.decoder.next_reply()?;
-        self.pending -= usize::from(reply.is_some());
-        Ok(reply)
+        while let Some(reply) = self.decoder.next_reply()? {
+            if !reply.is_push() {
+                return Err(Error::Unrequested);
+            }
+            self.pushes = self.pushes.saturating_add(1);
+        }
+        Ok(None)
     }
 
     /// Counts a message that no command asks for by itself: one of a subscription, which [`next_reply`](Self::next_reply)
@@ -149,6 +182,35 @@ mod tests {
         assert!(pipeline.next_reply().unwrap().is_some());
         assert!(matches!(pipeline.next_reply(), Err(Error::Unrequested)));
         assert!(matches!(pipeline.next_reply(), Err(Error::Unrequested)));
+    }
+
+    const PUSH: &[u8] = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\nkey\r\n";
+
+    #[test]
+    fn pushes_are_no_replies_wherever_they_come() {
+        let mut pipeline = Pipeline::default();
+        pipeline.speak_resp3();
+        pipeline.feed(PUSH);
+        assert_eq!((pipeline.next_reply().unwrap(), pipeline.take_pushes()), (None, 1));
+        pipeline.push(&ping()).unwrap();
+        pipeline.push(&ping()).unwrap();
+        pipeline.feed(&[PUSH, b"+PONG\r\n", PUSH, PUSH, b"_\r\n", &PUSH[..7]].concat());
+        assert_eq!(format!("{:?}", pipeline.next_reply().unwrap()), r#"Some(+"PONG")"#);
+        assert_eq!(format!("{:?}", pipeline.next_reply().unwrap()), "Some(nil)");
+        assert_eq!((pipeline.pending(), pipeline.take_pushes()), (0, 3));
+        assert_eq!((pipeline.next_reply().unwrap(), pipeline.take_pushes()), (None, 0));
+        pipeline.feed(&PUSH[7..]);
+        assert_eq!((pipeline.next_reply().unwrap(), pipeline.take_pushes()), (None, 1));
+        pipeline.feed(b"+PONG\r\n");
+        assert!(matches!(pipeline.next_reply(), Err(Error::Unrequested)));
+    }
+
+    #[test]
+    fn nothing_is_pushed_to_a_connection_that_speaks_resp2() {
+        let mut pipeline = Pipeline::default();
+        pipeline.push(&ping()).unwrap();
+        pipeline.feed(PUSH);
+        assert!(matches!(pipeline.next_reply(), Err(Error::Decode(_))));
     }
 
     #[test]

@@ -151,6 +151,34 @@ proptest! {
     }
 
     #[test]
+    fn garbage_of_resp3_never_panics_and_is_never_taken_for_a_reply_that_it_is_not(
+        bytes in vec(prop_oneof![1 => any::<u8>(), 9 => prop::sample::select(b"+-:$*%>_\r\n0123".to_vec())], 0..200),
+        trees in vec(tree(), 0..3),
+    ) {
+        let mut decoder = Decoder::default();
+        decoder.speak_resp3();
+        let mut stream = Vec::new();
+        trees.iter().for_each(|tree| tree.write(&mut stream));
+        stream.extend_from_slice(&bytes);
+        decoder.feed(&stream);
+        let mut replies = Vec::new();
+        let error = loop {
+            match decoder.next_reply() {
+                Ok(Some(reply)) => replies.push(reply),
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        let shown = format!("{replies:?}");
+        prop_assert!(!shown.is_empty());
+        prop_assert!(!matches!(error, Some(DecodeError::Refused { .. })), "{:?}", error);
+        prop_assert!(replies.len() >= trees.len());
+        for (tree, reply) in trees.iter().zip(&replies) {
+            prop_assert!(tree.is_what(&reply.value()), "{:?} became {:?}", tree, reply);
+        }
+    }
+
+    #[test]
     fn one_wrong_byte_in_good_replies_never_panics(trees in vec(tree(), 1..4), at: prop::sample::Index, byte: u8) {
         let mut bytes = Vec::new();
         trees.iter().for_each(|tree| tree.write(&mut bytes));

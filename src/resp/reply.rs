@@ -42,6 +42,12 @@ impl Reply {
         self.bytes.slice_ref(part)
     }
 
+    /// Whether it is a push of RESP3: it answers no command. Its value is an array.
+    #[must_use]
+    pub fn is_push(&self) -> bool {
+        self.bytes.first() == Some(&b'>')
+    }
+
     /// How many bytes the reply took on the wire.
     #[must_use]
     pub fn wire_bytes(&self) -> usize {
@@ -118,7 +124,7 @@ impl fmt::Debug for Reply {
 /// What a reply, or an element of one, says.
 #[derive(Clone)]
 pub enum Value<'a> {
-    /// No value: `$-1` or `*-1`.
+    /// No value: `$-1` or `*-1`; `_` of RESP3.
     Nil,
     /// A status such as `OK`.
     Simple(&'a [u8]),
@@ -128,7 +134,7 @@ pub enum Value<'a> {
     Integer(i64),
     /// A binary safe string.
     Bulk(&'a [u8]),
-    /// A list of values.
+    /// A list of values; a map of RESP3 is a list of keys and values in turn.
     Array(Elements<'a>),
 }
 

@@ -34,14 +34,14 @@ impl Default for ReplyLimits {
     }
 }
 
-/// The bytes are no RESP2 reply, or one beyond the limits.
+/// The bytes are no reply of the connection's protocol, or one beyond the limits.
 ///
 /// None of these heals on the same connection: the place where the next reply begins is lost. A new connection may
 /// heal those a broken peer or proxy caused; a reply beyond a limit comes again for the same command.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// A value begins with a byte that RESP2 does not know.
+    /// A value begins with a byte that the connection's protocol does not know, or not there.
     #[error("a reply begins with byte 0x{byte:02x}, which is none of + - : $ *; is this a Redis server?")]
     UnknownKind {
         /// The byte found.
@@ -50,7 +50,7 @@ pub enum DecodeError {
     /// A length or integer is not a decimal number, or out of range.
     #[error("a reply holds {text:?} where a number must stand after {kind:?}")]
     BadNumber {
-        /// The kind byte before it: `:`, `$` or `*`.
+        /// The kind byte before it: `:`, `$` or `*`; of RESP3 `%`, `>` or `_`.
         kind: char,
         /// The text found, at most as long as a number may be.
         text: String,
@@ -109,9 +109,22 @@ pub enum DecodeError {
     },
 }
 
+/// Which values a reply may be made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// RESP2: statuses, errors, integers, bulk strings, arrays.
+    #[default]
+    Resp2,
+    /// Besides, what RESP3 answers to the commands the engine sends: nulls (`_`), maps (`%`), pushes (`>`). Its other
+    /// kinds (floats, booleans, sets, …) are refused as unknown: nobody asks for them.
+    Resp3,
+}
+
 /// Where in the unfinished first reply of a buffer the scan stands.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
+    /// Set before the first reply of another protocol is scanned.
+    pub(super) protocol: Protocol,
     /// Start of the value under work. Invariant: everything before it is understood and within the limits.
     at: usize,
     /// Where the search for this value's line end goes on; only meaningful beyond `at`.
@@ -157,6 +170,9 @@ impl Scanner {
         let line_bytes_max = match kind {
             b'+' | b'-' => limits.line_bytes_max,
             b':' | b'$' | b'*' => REPLY_NUMBER_BYTES_MAX,
+            b'_' | b'%' if self.protocol == Protocol::Resp3 => REPLY_NUMBER_BYTES_MAX,
+            // A push stands between replies, never within one.
+            b'>' if self.protocol == Protocol::Resp3 && self.open.is_empty() => REPLY_NUMBER_BYTES_MAX,
             byte => return Err(DecodeError::UnknownKind { byte }),
         };
         let Some(line_end) = self.find_line_end(buffer, kind, line_bytes_max, limits)? else {
@@ -174,10 +190,18 @@ impl Scanner {
                 self.at = next;
                 return self.open_array(elements, limits).map(Some);
             }
+            b'%' | b'>' => {
+                // A map announces pairs. RESP3 writes no nil as an array.
+                let announced = length(kind, line)?.ok_or_else(|| bad_number(kind, line))?;
+                self.at = next;
+                let elements = announced.saturating_mul(if kind == b'%' { 2 } else { 1 });
+                return self.open_array(Some(elements), limits).map(Some);
+            }
             b':' => {
                 number(kind, line)?;
                 self.at = next;
             }
+            b'_' if !line.is_empty() => return Err(bad_number(kind, line)),
             _ => self.at = next,
         }
         Ok(Some(true))

@@ -6,6 +6,7 @@
 
 pub mod scripts;
 // The engine: the turn, what else befalls jobs in flight, the process.
+pub mod due;
 pub mod flight;
 pub mod process;
 pub mod recovery;

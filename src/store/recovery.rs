@@ -1,15 +1,13 @@
-//! What a living process does for the fleet: put the jobs of dead processes back, move due jobs to their queues.
+//! What a living process does for the fleet: put the jobs of dead processes back.
 
 use std::ops::AddAssign;
 
 use super::flight::{self, Burial};
 use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
-use crate::limits::{
-    BATCH_BYTES_MAX, DUE_AGAIN, FENCE, RECOVERIES_MAX, RECOVERIES_MEMORY, SUSPECT_RECOVERIES,
-};
+use crate::limits::{FENCE, RECOVERIES_MAX, RECOVERIES_MEMORY, SUSPECT_RECOVERIES};
 use crate::resp::{Error, Reply, Requests, Value};
-use crate::wire::{DEFAULT_QUEUE, keys};
+use crate::wire::keys;
 
 /// How reaping one shard ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,45 +106,4 @@ pub fn bury_poison(scripts: &Scripts, queue: &QueueKeys, burial: &Burial<'_>, re
 pub fn release(scripts: &Scripts, member: &str, uuid: &str, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Release, 2, 1, requests);
     command.arg(keys::LEASES.as_bytes()).arg(keys::process(uuid).as_bytes()).arg(member.as_bytes());
-}
-
-/// What one look at the retry set and the scheduled set brought.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    /// Jobs moved to their queues.
-    pub moved: u64,
-    /// More are due already.
-    pub more: bool,
-    /// Milliseconds until the next job is due; `None`: there is none.
-    pub next_ms: Option<u64>,
-    /// Jobs that were put off, because the key of their queue is no list.
-    pub held: u64,
-    /// The key of such a queue; empty if there is none.
-    pub broken: String,
-}
-
-/// Appends the move of due jobs, at most `jobs_max` from each set, to their queues. Atomic: there is no moment in which
-/// a job is nowhere. [`read_due`] reads the reply.
-pub fn move_due(scripts: &Scripts, jobs_max: usize, requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Due, 2, 5, requests);
-    command.arg(keys::RETRIES.as_bytes()).arg(keys::SCHEDULED.as_bytes());
-    command.arg_u64(jobs_max as u64).arg(DEFAULT_QUEUE.as_bytes()).arg(keys::LIST_PREFIX.as_bytes());
-    command.arg_u64(BATCH_BYTES_MAX as u64).arg_u64(DUE_AGAIN.as_secs());
-}
-
-/// Reads the reply to [`move_due`].
-///
-/// # Errors
-/// If the reply is an error, or not of the script's shape.
-pub fn read_due(reply: &Reply) -> Result<Due, Error> {
-    let mut parts = reply.as_array()?;
-    let mut part = || parts.next().ok_or_else(|| reply.value().instead_of("five values"));
-    let (moved, more, next_ms, held, broken) = (part()?, part()?, part()?, part()?, part()?);
-    Ok(Due {
-        moved: u64::try_from(moved.as_integer()?).unwrap_or(0),
-        more: more.as_bulk()? == b"1",
-        next_ms: u64::try_from(next_ms.as_integer()?).ok(),
-        held: u64::try_from(held.as_integer()?).unwrap_or(0),
-        broken: String::from_utf8_lossy(broken.as_bulk()?).into_owned(),
-    })
 }

@@ -29,6 +29,8 @@ pub enum Script {
     Leave,
     /// `due.lua`: move due jobs to their queues.
     Due,
+    /// `resign.lua`: give up the lead of the pollers.
+    Resign,
 }
 
 impl Script {
@@ -44,6 +46,7 @@ impl Script {
         Self::Free,
         Self::Leave,
         Self::Due,
+        Self::Resign,
     ];
 
     /// The Lua source.
@@ -59,6 +62,7 @@ impl Script {
             Self::Free => concat!(include_str!("scripts/in_flight.lua"), include_str!("scripts/free.lua")),
             Self::Leave => concat!(include_str!("scripts/in_flight.lua"), include_str!("scripts/leave.lua")),
             Self::Due => include_str!("scripts/due.lua"),
+            Self::Resign => include_str!("scripts/resign.lua"),
         }
     }
 }
@@ -77,7 +81,7 @@ pub fn load(requests: &mut Requests) {
 }
 
 /// How many replies [`load`] brings.
-pub const LOAD_REPLIES: usize = 10;
+pub const LOAD_REPLIES: usize = 11;
 
 impl Scripts {
     /// Reads the replies to [`load`], in their order.

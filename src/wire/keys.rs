@@ -89,6 +89,9 @@ pub const LEASES: &str = "jiggler:uring:leases";
 /// Channel on which processes listen for the jids of running jobs that are to end.
 pub const CANCEL_CHANNEL: &str = "jiggler:uring:cancel";
 
+/// Lead of the pollers (string with a time to live): the uuid of the process whose poller wakes for each due job.
+pub const LEAD: &str = "jiggler:uring:poller";
+
 /// The batch name of a shard's wait list.
 pub const WAIT_LIST_BATCH: &str = "w";
 
@@ -334,6 +337,7 @@ mod tests {
         let index = in_flight_index("default", "06c7221317f9", 3);
         let ours = [
             LEASES.to_owned(),
+            LEAD.to_owned(),
             process("06c7221317f9"),
             batch(&index, 7),
             wait_list(&index),

@@ -10,14 +10,14 @@ use crate::harness::{Account, Redis, Worker, config_file, json, output_of};
 
 /// A score that is due whatever the clock says, and one that is not: Unix seconds.
 const LONG_AGO: &str = "1000000000";
-const FAR_AHEAD: &str = "4000000000";
+pub(crate) const FAR_AHEAD: &str = "4000000000";
 
-fn add(redis: &Redis, set: &str, score: &str, payload: &[u8]) {
+pub(crate) fn add(redis: &Redis, set: &str, score: &str, payload: &[u8]) {
     redis.run(&[&b"ZADD"[..], set.as_bytes(), score.as_bytes(), payload]);
 }
 
 /// What time it is for Redis, in Unix seconds.
-fn redis_now(redis: &Redis) -> f64 {
+pub(crate) fn redis_now(redis: &Redis) -> f64 {
     let parts: Vec<f64> = redis
         .list(&["TIME"])
         .into_iter()

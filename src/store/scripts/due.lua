@@ -1,52 +1,71 @@
--- Move due jobs from the retry set and the scheduled set to their queues.
+-- Move due jobs from the retry set and the scheduled set to their queues, and settle who leads the pollers.
 --
--- KEYS  sets, in the order in which they are served
+-- KEYS  1 lead of the pollers   2 retry set   3 scheduled set
 -- ARGV  1 most jobs to move from each set   2 queue of a job that names none   3 what the key of a queue begins with
---       4 most bytes of payload to move, a single larger one excepted   5 seconds until a job that cannot be moved is
---       due again
--- Due is what Redis's own clock says. The payload is read, for its queue, and moved as it is, byte for byte.
+--       4 most bytes of payload to move from each set, a single larger one excepted   5 seconds until a job that cannot
+--       be moved is due again   6 jobs to read at once   7 uuid of the process   8 milliseconds the lead lasts
+--       9 '1' if the process may be leading
+-- Due is what Redis's own clock says. The payload is read, for its queue, and moved as it is, byte for byte. Each set has
+-- its own share of a call, in jobs and in bytes, so that neither keeps the other waiting.
 -- A job whose queue's key is no list stays in its set and is due again later: it must not stand in the way of others.
+-- A connection that tracks keys is told of all that changes in either set from this call on: each set is read after the
+-- last change that is made to it here.
+-- In a cluster the lead, the sets, and each queue are in slots of their own, so this script cannot run there as it is.
 --
 -- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none),
--- jobs put off, the key of a queue that is no list ('': none).
-local now
-local limit = tonumber(ARGV[1])
-local budget = tonumber(ARGV[4])
-local moved, more, next_ms, held, broken = 0, '0', -1, 0, ''
-for _, set in ipairs(KEYS) do
-  -- One more than is moved: it tells whether there are more, or when the next is due.
-  local entries = redis.call('ZRANGE', set, 0, limit, 'WITHSCORES')
-  if #entries > 0 and not now then
-    local time = redis.call('TIME')
-    now = time[1] + time[2] / 1000000
+-- jobs put off, the key of a queue that is no list ('': none), 1 if the process leads.
+local limit, page = tonumber(ARGV[1]), tonumber(ARGV[6])
+local moved, more, next_ms, held, broken, leads = 0, '0', -1, 0, '', 0
+
+-- EXISTS counts a key as often as it is named: one question tells whether someone leads and how many sets have jobs.
+local there = redis.call('EXISTS', KEYS[1], KEYS[1], KEYS[1], KEYS[2], KEYS[3])
+if there < 3 then
+  redis.call('SET', KEYS[1], ARGV[7], 'PX', ARGV[8])
+  leads = 1
+elseif ARGV[9] == '1' and redis.call('GET', KEYS[1]) == ARGV[7] then
+  redis.call('PEXPIRE', KEYS[1], ARGV[8])
+  leads = 1
+end
+if there % 3 == 0 then return {moved, more, next_ms, held, broken, leads} end
+
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+
+local function key_of_queue(job)
+  local name = ARGV[2]
+  local readable, parsed = pcall(cjson.decode, job)
+  if readable and type(parsed) == 'table' and type(parsed.queue) == 'string' and parsed.queue ~= '' then
+    name = parsed.queue
   end
-  local due, queues, order = {}, {}, {}
-  for i = 1, #entries, 2 do
-    local job, score = entries[i], tonumber(entries[i + 1])
-    if score > now then
-      local ms = math.ceil((score - now) * 1000)
-      if next_ms < 0 or ms < next_ms then next_ms = ms end
-      break
+  return ARGV[3] .. name
+end
+
+-- The first due jobs of a set by the key of their queue, and these keys in the order in which they came up. Read in small
+-- pages: how large payloads are is known only once they are here.
+local function take(set)
+  local queues, order, count, budget = {}, {}, 0, tonumber(ARGV[4])
+  while count < limit do
+    local entries = redis.call('ZRANGE', set, count, math.min(count + page, limit) - 1, 'WITHSCORES')
+    for i = 1, #entries, 2 do
+      local job = entries[i]
+      if tonumber(entries[i + 1]) > now or (#job > budget and count > 0) then return queues, order end
+      budget = budget - #job
+      count = count + 1
+      local key = key_of_queue(job)
+      if not queues[key] then
+        queues[key] = {}
+        order[#order + 1] = key
+      end
+      local list = queues[key]
+      list[#list + 1] = job
     end
-    if #due == limit or (#job > budget and moved + #due > 0) then
-      more = '1'
-      break
-    end
-    budget = budget - #job
-    due[#due + 1] = job
-    local name = ARGV[2]
-    local readable, parsed = pcall(cjson.decode, job)
-    if readable and type(parsed) == 'table' and type(parsed.queue) == 'string' and parsed.queue ~= '' then
-      name = parsed.queue
-    end
-    local key = ARGV[3] .. name
-    if not queues[key] then
-      queues[key] = {}
-      order[#order + 1] = key
-    end
-    local list = queues[key]
-    list[#list + 1] = job
+    if #entries < 2 * page then break end
   end
+  return queues, order
+end
+
+local function move(set)
+  local queues, order = take(set)
   for _, key in ipairs(order) do
     local kind = redis.call('TYPE', key).ok
     if kind == 'list' or kind == 'none' then
@@ -60,4 +79,20 @@ for _, set in ipairs(KEYS) do
     end
   end
 end
-return {moved, more, next_ms, held, broken}
+
+for i = 2, 3 do
+  local head = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')
+  if head[2] and tonumber(head[2]) <= now then
+    move(KEYS[i])
+    head = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')
+  end
+  if head[2] then
+    local ms = math.ceil((tonumber(head[2]) - now) * 1000)
+    if ms <= 0 then
+      more = '1'
+    elseif next_ms < 0 or ms < next_ms then
+      next_ms = ms
+    end
+  end
+end
+return {moved, more, next_ms, held, broken, leads}

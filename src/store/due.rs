@@ -1,0 +1,110 @@
+//! Due jobs: moving them to their queues, and who of the pollers is the one that wakes for each of them.
+//!
+//! The lead is a key with a time to live that holds the uuid of a process. Any poller may move due jobs at any time: each
+//! move is atomic, and the lead only spares Redis a herd at each due job.
+//!
+//! The leader is told of what others add: on a connection that tracks keys, a change of a key that was read there brings a
+//! push, once, until the key is read again. Reads inside a script count: they track all keys that the script was given.
+
+use super::scripts::{Script, Scripts};
+use crate::limits::{BATCH_BYTES_MAX, DUE_AGAIN, DUE_JOBS_MAX, DUE_PAGE_JOBS};
+use crate::resp::{Error, Reply, Requests};
+use crate::wire::{DEFAULT_QUEUE, keys};
+
+/// Who looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Look<'a> {
+    /// The process.
+    pub uuid: &'a str,
+    /// How long it leads from now on, if it does, in milliseconds.
+    pub lead_ms: u64,
+    /// Whether it may be leading already. One that surely is not takes the lead only if no one has it, and is spared a
+    /// question.
+    pub may_lead: bool,
+}
+
+/// What one look at the retry set and the scheduled set brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Jobs moved to their queues.
+    pub moved: u64,
+    /// More are due already.
+    pub more: bool,
+    /// Milliseconds until the next job is due; `None`: there is none.
+    pub next_ms: Option<u64>,
+    /// Jobs that were put off, because the key of their queue is no list.
+    pub held: u64,
+    /// The key of such a queue; empty if there is none.
+    pub broken: String,
+    /// Whether the process leads the pollers.
+    pub leads: bool,
+}
+
+/// Appends the move of due jobs, at most [`DUE_JOBS_MAX`] and some [`BATCH_BYTES_MAX`] from each set, to their queues.
+/// Atomic: there is no moment in which a job is nowhere. [`read_due`] reads the reply.
+pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Due, 3, 9, requests);
+    command.arg(keys::LEAD.as_bytes()).arg(keys::RETRIES.as_bytes()).arg(keys::SCHEDULED.as_bytes());
+    command.arg_u64(DUE_JOBS_MAX as u64).arg(DEFAULT_QUEUE.as_bytes()).arg(keys::LIST_PREFIX.as_bytes());
+    command.arg_u64(BATCH_BYTES_MAX as u64).arg_u64(DUE_AGAIN.as_secs()).arg_u64(DUE_PAGE_JOBS as u64);
+    command.arg(look.uuid.as_bytes()).arg_u64(look.lead_ms).arg_u64(u64::from(look.may_lead));
+}
+
+/// Reads the reply to [`move_due`].
+///
+/// # Errors
+/// If the reply is an error, or not of the script's shape.
+pub fn read_due(reply: &Reply) -> Result<Due, Error> {
+    let mut parts = reply.as_array()?;
+    let mut part = || parts.next().ok_or_else(|| reply.value().instead_of("six values"));
+    let (moved, more, next_ms) = (part()?, part()?, part()?);
+    let (held, broken, leads) = (part()?, part()?, part()?);
+    Ok(Due {
+        moved: u64::try_from(moved.as_integer()?).unwrap_or(0),
+        more: more.as_bulk()? == b"1",
+        next_ms: u64::try_from(next_ms.as_integer()?).ok(),
+        held: u64::try_from(held.as_integer()?).unwrap_or(0),
+        broken: String::from_utf8_lossy(broken.as_bulk()?).into_owned(),
+        leads: leads.as_integer()? == 1,
+    })
+}
+
+/// Appends the renewal of the lead by the process that has it, as far as it knows: one plain command. [`read_lead`] reads
+/// the reply. If another has taken the lead meanwhile, it is that one's that is renewed, once.
+pub fn renew_lead(lead_ms: u64, requests: &mut Requests) {
+    requests.begin(4).arg(b"GETEX").arg(keys::LEAD.as_bytes()).arg(b"PX").arg_u64(lead_ms);
+}
+
+/// Whether the process leads, from the reply to [`renew_lead`].
+///
+/// # Errors
+/// If the reply is an error, or no string.
+pub fn read_lead(reply: &Reply, uuid: &str) -> Result<bool, Error> {
+    Ok(reply.as_nil_or_bulk()? == Some(uuid.as_bytes()))
+}
+
+/// Appends the end of the lead, if this process has it. The reply is 1 or 0. Atomic.
+pub fn resign(scripts: &Scripts, uuid: &str, requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Resign, 1, 1, requests);
+    command.arg(keys::LEAD.as_bytes()).arg(uuid.as_bytes());
+}
+
+/// Appends the wish to be told of changes to keys that are read on this connection: RESP3, and tracking, also of what this
+/// connection changes itself. A map and `OK` answer, or an error each: the user may not, or the server cannot.
+pub fn listen(requests: &mut Requests) {
+    requests.command(&[b"HELLO", b"3"]);
+    requests.command(&[b"CLIENT", b"TRACKING", b"ON"]);
+}
+
+/// Appends the wish not to be told of what this connection changes itself. The reply is `OK`.
+pub fn ignore_own(requests: &mut Requests) {
+    requests.command(&[b"CLIENT", b"TRACKING", b"ON", b"NOLOOP"]);
+}
+
+/// Appends the wish not to be told any more. The reply is `OK`.
+pub fn stop_listening(requests: &mut Requests) {
+    requests.command(&[b"CLIENT", b"TRACKING", b"OFF"]);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! The scripts of due jobs against a real Redis: keys before, one call, keys after.
+
+use super::*;
+use crate::resp::blocking::BlockingConnection;
+use crate::store::scripts;
+use crate::test_redis::TestRedis;
+
+const ME: &str = "0123456789ab";
+const OTHER: &str = "ba9876543210";
+const LEAD_MS: u64 = 60_000;
+
+struct Setup {
+    redis: TestRedis,
+    conn: BlockingConnection,
+    scripts: Scripts,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let redis = TestRedis::start();
+        let mut conn = redis.connect();
+        let mut requests = Requests::new();
+        scripts::load(&mut requests);
+        let scripts = Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap();
+        Self { redis, conn, scripts }
+    }
+
+    fn look(&mut self, may_lead: bool) -> Due {
+        let mut requests = Requests::new();
+        let look = Look { uuid: ME, lead_ms: LEAD_MS, may_lead };
+        move_due(&self.scripts, look, &mut requests);
+        read_due(&self.conn.call_one(&requests).unwrap()).unwrap()
+    }
+
+    fn add(&self, set: &str, score: &str, job: &[u8]) {
+        self.redis.run(&[b"ZADD", set.as_bytes(), score.as_bytes(), job]);
+    }
+
+    fn leader(&self) -> Option<String> {
+        let reply = self.redis.run(&[b"GET", keys::LEAD.as_bytes()]);
+        reply.as_nil_or_bulk().unwrap().map(|uuid| String::from_utf8_lossy(uuid).into_owned())
+    }
+
+    fn lead_ms_left(&self) -> i64 {
+        self.redis.run(&[b"PTTL", keys::LEAD.as_bytes()]).as_integer().unwrap()
+    }
+
+    fn commands(&mut self) -> u64 {
+        let mut requests = Requests::new();
+        requests.command(&[b"INFO", b"stats"]);
+        let info = self.conn.call_one(&requests).unwrap();
+        let text = String::from_utf8_lossy(info.as_bulk().unwrap()).into_owned();
+        let line = text.lines().find_map(|line| line.strip_prefix("total_commands_processed:")).unwrap();
+        line.trim().parse().unwrap()
+    }
+}
+
+#[test]
+fn the_lead_goes_to_who_asks_first_and_stays_with_it() {
+    // Who leads before, whether we may lead; whether we lead after, and who does.
+    let table = [
+        (None, false, true, ME),
+        (None, true, true, ME),
+        (Some(OTHER), false, false, OTHER),
+        (Some(OTHER), true, false, OTHER),
+        (Some(ME), true, true, ME),
+        // It does not ask, so it does not learn it.
+        (Some(ME), false, false, ME),
+    ];
+    let mut setup = Setup::new();
+    for jobs in [false, true] {
+        for (before, may_lead, leads, after) in table {
+            setup.redis.run(&[b"FLUSHALL"]);
+            if jobs {
+                setup.add(keys::RETRIES, "4000000000", b"later");
+            }
+            if let Some(uuid) = before {
+                setup.redis.run(&[b"SET", keys::LEAD.as_bytes(), uuid.as_bytes(), b"PX", b"1000000"]);
+            }
+            let due = setup.look(may_lead);
+            assert_eq!((due.leads, setup.leader().as_deref()), (leads, Some(after)), "{before:?} {may_lead}");
+            assert_eq!(due.next_ms.is_some(), jobs);
+            let left_ms = setup.lead_ms_left();
+            let expected = if leads { 1..=60_000 } else { 60_001..=1_000_000 };
+            assert!(expected.contains(&left_ms), "{before:?} {may_lead}: {left_ms} ms");
+        }
+    }
+}
+
+#[test]
+fn a_lead_is_renewed_and_given_up_by_who_has_it() {
+    let mut setup = Setup::new();
+    let mut ask = |write: &dyn Fn(&Scripts, &mut Requests)| {
+        let mut requests = Requests::new();
+        write(&setup.scripts, &mut requests);
+        setup.conn.call_one(&requests).unwrap()
+    };
+    let renewed = |reply: &Reply| read_lead(reply, ME).unwrap();
+    assert!(!renewed(&ask(&|_, requests| renew_lead(LEAD_MS, requests))), "there is none");
+    setup.redis.run(&[b"SET", keys::LEAD.as_bytes(), OTHER.as_bytes()]);
+    assert!(!renewed(&ask(&|_, requests| renew_lead(LEAD_MS, requests))));
+    assert_eq!(ask(&|scripts, requests| resign(scripts, ME, requests)).as_integer().unwrap(), 0);
+    setup.redis.run(&[b"SET", keys::LEAD.as_bytes(), ME.as_bytes()]);
+    assert!(renewed(&ask(&|_, requests| renew_lead(LEAD_MS, requests))));
+    let left_ms = setup.redis.run(&[b"PTTL", keys::LEAD.as_bytes()]).as_integer().unwrap();
+    assert!((1..=60_000).contains(&left_ms), "{left_ms}");
+    assert_eq!(ask(&|scripts, requests| resign(scripts, ME, requests)).as_integer().unwrap(), 1);
+    assert_eq!(setup.leader(), None);
+}
+
+#[test]
+fn a_look_at_empty_sets_costs_one_command_in_the_script_for_who_does_not_lead() {
+    let mut setup = Setup::new();
+    setup.redis.run(&[b"SET", keys::LEAD.as_bytes(), OTHER.as_bytes()]);
+    let before = setup.commands();
+    assert_eq!(setup.look(false).next_ms, None);
+    // The EVALSHA, the EXISTS, and the question itself.
+    assert_eq!(setup.commands() - before, 3);
+}
+
+#[test]
+fn the_next_due_job_is_named_in_milliseconds_whichever_set_has_it() {
+    let mut setup = Setup::new();
+    let now_s = || {
+        let time = setup.redis.strings(&[b"TIME"]);
+        time[0].parse::<f64>().unwrap() + time[1].parse::<f64>().unwrap() / 1e6
+    };
+    let base = now_s();
+    setup.add(keys::RETRIES, "inf", b"never");
+    setup.add(keys::SCHEDULED, "-inf", b"always");
+    setup.add(keys::SCHEDULED, &(base + 300.0).to_string(), b"later");
+    setup.add(keys::RETRIES, &(base + 200.0).to_string(), b"sooner");
+    let due = setup.look(false);
+    assert_eq!((due.moved, due.more), (1, false));
+    let ms = due.next_ms.unwrap();
+    assert!((100_000..=200_000).contains(&ms), "{ms}");
+}
+
+#[test]
+fn each_set_has_its_own_share_of_a_call_in_jobs_and_in_bytes() {
+    let mut setup = Setup::new();
+    for number in 0..=DUE_JOBS_MAX {
+        setup.add(keys::RETRIES, "1", format!("{number}").as_bytes());
+    }
+    // Two fit and are less than the share; the third is beyond it.
+    let large = vec![b'x'; BATCH_BYTES_MAX / 2 - 1];
+    for number in 0..3 {
+        setup.add(keys::SCHEDULED, "1", &[&large[..], format!("{number}").as_bytes()].concat());
+    }
+    let due = setup.look(false);
+    assert_eq!((due.moved, due.more), (DUE_JOBS_MAX as u64 + 2, true));
+    let due = setup.look(true);
+    assert_eq!((due.moved, due.more, due.next_ms), (2, false, None));
+    // One that is larger than the share goes alone.
+    let huge = vec![b'x'; BATCH_BYTES_MAX + 1];
+    for number in 0..2 {
+        setup.add(keys::RETRIES, "1", &[&huge[..], format!("{number}").as_bytes()].concat());
+    }
+    let due = setup.look(true);
+    assert_eq!((due.moved, due.more), (1, true));
+}
+
+#[test]
+fn a_job_that_is_put_off_is_the_next_if_no_other_is() {
+    let mut setup = Setup::new();
+    setup.redis.run(&[b"SET", b"jiggler:list:broken", b"no list"]);
+    setup.add(keys::RETRIES, "1", br#"{"queue":"broken"}"#);
+    let due = setup.look(false);
+    assert_eq!((due.moved, due.more, due.held, &*due.broken), (0, false, 1, "jiggler:list:broken"));
+    let again_ms = DUE_AGAIN.as_millis() as u64;
+    assert!((1..=again_ms).contains(&due.next_ms.unwrap()), "{due:?}");
+}
