@@ -9,6 +9,7 @@ pub mod scripts;
 pub mod flight;
 pub mod process;
 pub mod recovery;
+pub mod ruby_lists;
 pub mod turn;
 // Producers and operators.
 pub mod enqueue;
