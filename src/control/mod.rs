@@ -5,6 +5,7 @@
 //!                ├────► upkeep: lease every 5 s, heartbeat and figures every stats_interval
 //!                │         └──► reaper: jobs of processes whose lease has ended
 //!                ├────► poller: due jobs of the retry and scheduled sets
+//!                ├────► ruby lists: jobs of dead Ruby servers, in one process of the fleet
 //!                └────► health: a look at the counters of the shards every 5 s
 //! ```
 //!
@@ -21,6 +22,7 @@ mod upkeep;
 mod poison;
 mod poller;
 mod reaper;
+mod ruby_lists;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -39,6 +41,7 @@ use crate::store::turn::QueueKeys;
 
 pub(crate) use health::Expected;
 use reaper::Dead;
+pub(crate) use ruby_lists::RubyListTimes;
 use upkeep::Upkeep;
 
 /// The signals that control hears. They must be blocked in every thread of the process before it starts.
@@ -61,6 +64,8 @@ pub(crate) struct ControlOptions {
     pub(crate) stats_interval: Duration,
     /// Longest time between two looks at the retry and scheduled sets; `None`: this process leaves them alone.
     pub(crate) poll_interval: Option<Duration>,
+    /// How often the lists of dead Ruby servers are looked for.
+    pub(crate) ruby_lists: RubyListTimes,
     /// How long running jobs may go on after a stop is asked for.
     pub(crate) timeout: Duration,
     /// Entries the dead set keeps.
@@ -137,6 +142,7 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
     control.tell_all().await;
     let upkeep = glommio::spawn_local(upkeep.run());
     let reaper = glommio::spawn_local(reaper::run(Rc::clone(&control)));
+    let ruby_lists = glommio::spawn_local(ruby_lists::run(Rc::clone(&control)));
     let poller = control
         .options
         .poll_interval
@@ -164,6 +170,7 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
     watchdog.cancel().await;
     // Each step of theirs is atomic in Redis, so they may be dropped between any two.
     reaper.cancel().await;
+    ruby_lists.cancel().await;
     if let Some(poller) = poller {
         poller.cancel().await;
     }
