@@ -30,6 +30,7 @@ help:
 	@echo "make run    build, start a worker (with a private redis if there is none), run sample jobs, keep running"
 	@echo "make test   install what the tests need; format, lints, tidy, unit, integration and doc tests"
 	@echo "make chaos  fail workers, lines and Redis at random for CHAOS_SECONDS (300) or CHAOS_ROUNDS; CHAOS_SEED replays"
+	@echo "make fuzz   search for bytes that break a parser, FUZZ_SECONDS (60) for each target, or FUZZ_TARGET alone"
 	@echo "make deps   install a linker and redis-server (or valkey-server) if they are missing"
 
 .PHONY: deps
@@ -56,3 +57,29 @@ test: deps
 .PHONY: chaos
 chaos: deps
 	@cargo test --locked --quiet --test chaos -- --ignored --nocapture --test-threads 1
+
+FUZZ_TARGETS := resp replies payload amend config url keys
+FUZZ_TARGET := $(FUZZ_TARGETS)
+FUZZ_SECONDS := 60
+# Inputs beyond this size find nothing that smaller ones do not, and take their time.
+FUZZ_BYTES_MAX := 4096
+
+# What is new in the working corpus stays in target/fuzz/corpus for the next search; what breaks a promise lands in
+# target/fuzz/found and belongs, once mended and named, into tests/fuzz/found, where `make test` replays it.
+.PHONY: fuzz
+fuzz:
+	@command -v c++ >/dev/null || { echo "Installing a C++ compiler"; $(call install,g++ libc6-dev,gcc-c++,g++,gcc); }
+	@echo "Building the fuzzers (some minutes the first time)"
+	@cp Cargo.lock tests/fuzz/Cargo.lock
+	@cd tests/fuzz && env -u RUSTFLAGS -u CARGO_TARGET_DIR cargo build --release --quiet --bins
+	@for target in $(FUZZ_TARGET); do \
+		echo "Fuzzing $$target for $(FUZZ_SECONDS) s"; \
+		mkdir -p target/fuzz/corpus/$$target target/fuzz/found/$$target; \
+		ASAN_OPTIONS=detect_leaks=0 target/fuzz/*-linux-*/release/$$target -max_total_time=$(FUZZ_SECONDS) \
+			-max_len=$(FUZZ_BYTES_MAX) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+			-dict=tests/fuzz/dictionaries/$$target.dict -artifact_prefix=target/fuzz/found/$$target/ \
+			target/fuzz/corpus/$$target tests/fuzz/corpus/$$target $$(ls -d tests/fuzz/found/$$target 2>/dev/null) \
+			>target/fuzz/$$target.log 2>&1 || { tail -n 60 target/fuzz/$$target.log; \
+			echo "Found: see target/fuzz/found/$$target and target/fuzz/$$target.log"; exit 1; }; \
+		grep -E '^(Done|stat::)' target/fuzz/$$target.log; \
+	done

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 mod handlers;
 pub mod io;
+mod ruby;
 mod start;
 
 pub use handlers::*;
+pub use ruby::*;
 pub use start::*;
 
 // ---------------------------------------------------------------------------------------------------------------

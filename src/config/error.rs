@@ -4,7 +4,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use crate::limits::CONFIG_FILE_BYTES_MAX;
+use crate::limits::{CONFIG_DEPTH_MAX, CONFIG_FILE_BYTES_MAX};
 
 /// Where a value was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +103,14 @@ pub enum Error {
         line: usize,
         /// What was found and what is wanted.
         reason: &'static str,
+    },
+    /// Lists and mappings stand too deep within each other.
+    #[error("{} line {line}: nested deeper than {CONFIG_DEPTH_MAX} levels; a configuration needs four", path.display())]
+    TooDeep {
+        /// Path of the file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
     },
     /// The file cannot be read.
     #[error("read configuration file {}", path.display())]

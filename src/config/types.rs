@@ -4,7 +4,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::error::Origin;
+use super::{error::Origin, value::shortened};
 use crate::{limits::QUEUES_MAX, resp::RedisUrl, wire::QueueName};
 
 /// What a crash means for a job that was running.
@@ -121,7 +121,8 @@ impl FromStr for QueueSpec {
         let name = QueueName::new(name).map_err(|error| error.to_string())?;
         let priority = number.parse().map_err(|_| {
             format!(
-                "the priority of queue `{name}` is `{number}`, not a whole number from {} to {}",
+                "the priority of queue `{name}` is `{}`, not a whole number from {} to {}",
+                shortened(number),
                 i32::MIN,
                 i32::MAX
             )

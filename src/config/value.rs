@@ -5,6 +5,15 @@
 use std::{borrow::Cow, time::Duration};
 
 use super::options::{Allowed, OptionSpec};
+use crate::limits::DEBUG_BYTES_MAX;
+
+/// A text as errors show it: a file that is none of ours may hold any amount of it.
+pub(super) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.floor_char_boundary(DEBUG_BYTES_MAX) {
+        end if end < text.len() => format!("{}…", &text[..end]).into(),
+        _ => text.into(),
+    }
+}
 
 /// A value before its option has looked at it.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +36,7 @@ impl Value<'_> {
     /// The value as error texts show it.
     fn shown(&self) -> String {
         match self {
-            Self::Text(text) => format!("`{text}`"),
+            Self::Text(text) => format!("`{}`", shortened(text)),
             Self::Integer(number) => format!("`{number}`"),
             Self::Decimal(number) => format!("`{number}`"),
             Self::Switch(switch) => format!("`{switch}`"),

@@ -6,20 +6,22 @@
 //! (`:timeout: 9`, `mode: :at_most_once`) and merge keys (`<<: *base`) are read; ERB is not run.
 
 use std::{
+    collections::HashSet,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
 };
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
+use saphyr_parser::{Event, Parser};
 
 use super::{
     error::{Error, Origin},
     options::{OPTIONS, OptionId, OptionSpec},
     raw::Raw,
-    value::Value,
+    value::{Value, shortened},
 };
-use crate::limits::CONFIG_FILE_BYTES_MAX;
+use crate::limits::{CONFIG_DEPTH_MAX, CONFIG_FILE_BYTES_MAX};
 
 /// Names this similar (Jaro-Winkler, 0 to 1) are offered as what was meant.
 const SIMILARITY_MIN: f64 = 0.8;
@@ -61,6 +63,9 @@ impl Document {
             text.lines().position(|line| line.contains("<%") && !line.trim_start().starts_with('#'))
         {
             return Err(Error::Erb { path: path.to_owned(), line: index + 1 });
+        }
+        if let Some(line) = too_deep(text) {
+            return Err(Error::TooDeep { path: path.to_owned(), line });
         }
         let documents = MarkedYaml::load_from_str(text).map_err(|error| Error::Syntax {
             path: path.to_owned(),
@@ -124,6 +129,7 @@ impl Reader<'_> {
             return Err(self.shape(node, "a mapping of `key: value` lines is wanted here"));
         };
         let mut entries: Vec<Entry<'n, 'i>> = Vec::new();
+        let mut names = HashSet::new();
         let mut merged = Vec::new();
         for (key, value) in mapping {
             let YamlData::Value(Scalar::String(spelled)) = &key.data else {
@@ -138,15 +144,15 @@ impl Reader<'_> {
             }
             let name = spelled.strip_prefix(':').unwrap_or(spelled).to_owned();
             let entry = Entry { name, spelled, line: key.span.start.line(), value };
-            if entries.iter().any(|earlier| earlier.name == entry.name) {
-                let key = spelled.clone().into_owned();
+            if !names.insert(entry.name.clone()) {
+                let key = shortened(spelled).into_owned();
                 return Err(Error::KeyTwice { path: self.path.to_owned(), line: entry.line, key });
             }
             entries.push(entry);
         }
         for base in merged {
             for entry in self.entries(base)? {
-                if !entries.iter().any(|own| own.name == entry.name) {
+                if names.insert(entry.name.clone()) {
                     entries.push(entry);
                 }
             }
@@ -165,7 +171,7 @@ impl Reader<'_> {
             let origin = Origin::File {
                 path: PathBuf::from(self.path),
                 line: entry.value.span.start.line(),
-                key: entry.spelled.to_owned(),
+                key: shortened(entry.spelled).into_owned(),
             };
             raw.set(spec, &value(&entry.value.data), origin)?;
         }
@@ -176,7 +182,7 @@ impl Reader<'_> {
         Error::UnknownKey {
             path: self.path.to_owned(),
             line: entry.line,
-            key: entry.spelled.to_owned(),
+            key: shortened(entry.spelled).into_owned(),
             nearest: nearest(&entry.name),
             allowed: keys_in_use().collect::<Vec<_>>().join(", "),
         }
@@ -185,6 +191,24 @@ impl Reader<'_> {
     fn shape(&self, node: &MarkedYaml<'_>, reason: &'static str) -> Error {
         Error::Shape { path: self.path.to_owned(), line: node.span.start.line(), reason }
     }
+}
+
+/// The line at which a file nests deeper than is allowed. The loader below recurses level by level without a bound of its
+/// own; its parser, asked event by event, does not.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    // What is no YAML ends both this and the loader at one place.
+    for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
+        match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) if depth == CONFIG_DEPTH_MAX => {
+                return Some(span.start.line());
+            }
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth -= 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// One line of a mapping.
@@ -328,6 +352,35 @@ test:
         check_error("a: [\n", &["not valid YAML"]);
         check_error("timeout: 1\n---\ntimeout: 2\n", &["only one"]);
         check_error("timeout: 1\nredis_url: <%= ENV['X'] %>\n", &["line 2", "ERB"]);
+    }
+
+    #[test]
+    fn a_file_may_nest_as_deep_as_allowed_and_no_deeper() {
+        let nested = |levels: usize| format!("xyzzy:\n {}a", "- ".repeat(levels - 1));
+        for levels in [CONFIG_DEPTH_MAX - 1, CONFIG_DEPTH_MAX] {
+            check_error(&nested(levels), &["line 1", "unknown key `xyzzy`"]);
+        }
+        for levels in [CONFIG_DEPTH_MAX + 1, 100_000] {
+            check_error(
+                &nested(levels),
+                &["jiggler.yml line 2", &format!("deeper than {CONFIG_DEPTH_MAX} levels")],
+            );
+        }
+    }
+
+    #[test]
+    fn errors_stay_short_however_long_a_word_is() {
+        // YAML itself allows a key no more than 1,024 characters.
+        let long = "x".repeat(1_000);
+        for text in [
+            format!("{long}: 1"),
+            format!("timeout: {long}"),
+            format!("queues: a:{long}"),
+            format!("mode: {long}"),
+        ] {
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.len() < 700 && error.contains("xxx…"), "{error}");
+        }
     }
 
     #[test]

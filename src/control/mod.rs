@@ -5,6 +5,7 @@
 //!                ├────► upkeep: lease every 5 s, heartbeat and figures every stats_interval
 //!                │         └──► reaper: jobs of processes whose lease has ended
 //!                ├────► poller: due jobs of the retry and scheduled sets; one leads the fleet's
+//!                ├────► ruby lists: jobs of dead Ruby servers, in one process of the fleet
 //!                └────► health: a look at the counters of the shards every 5 s
 //! cancel channel ──► cancels ──► every shard          each shard's mark ──► stalls ──► log
 //! ```
@@ -25,6 +26,7 @@ mod stalls;
 mod poison;
 mod poller;
 mod reaper;
+mod ruby_lists;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -45,6 +47,7 @@ use crate::store::turn::QueueKeys;
 
 pub(crate) use health::Expected;
 use reaper::Dead;
+pub(crate) use ruby_lists::RubyListTimes;
 use upkeep::Upkeep;
 
 /// The signals that control hears. They must be blocked in every thread of the process before it starts.
@@ -67,6 +70,8 @@ pub(crate) struct ControlOptions {
     pub(crate) stats_interval: Duration,
     /// Longest time between two looks at the retry and scheduled sets; `None`: this process leaves them alone.
     pub(crate) poll_interval: Option<Duration>,
+    /// How often the lists of dead Ruby servers are looked for.
+    pub(crate) ruby_lists: RubyListTimes,
     /// How long running jobs may go on after a stop is asked for.
     pub(crate) timeout: Duration,
     /// Entries the dead set keeps.
@@ -148,6 +153,7 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
     let reaper = glommio::spawn_local(reaper::run(Rc::clone(&control)));
     let cancels = glommio::spawn_local(cancels::run(Rc::clone(&control)));
     let stalls = glommio::spawn_local(stalls::run(Rc::clone(&control)));
+    let ruby_lists = glommio::spawn_local(ruby_lists::run(Rc::clone(&control)));
     let poller = control
         .options
         .poll_interval
@@ -177,6 +183,7 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
     reaper.cancel().await;
     cancels.cancel().await;
     stalls.cancel().await;
+    ruby_lists.cancel().await;
     control.ended.set(Some(endings.iter().all(|(_, how)| *how == Ending::Clean)));
     control.changed.raise();
     upkeep.await;

@@ -4,6 +4,9 @@
 //! or their arity. Two sources give the same answers: the tape of a payload that simd-json took (no allocation but
 //! what the types themselves hold), and the raw bytes, where serde_json decides what the tape cannot hold: integers
 //! beyond 64 bits, raw JSON.
+//!
+//! Known weakness: the two differ over a number written `-0`, which is an integer on the tape and a float to serde_json,
+//! so that an integer type refuses it in a payload that simd-json could not take. Ruby writes no such integer.
 
 use std::fmt;
 use std::mem;

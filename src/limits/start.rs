@@ -42,6 +42,9 @@ pub const DEAD_TIMEOUT_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600)
 /// Largest configuration file in bytes. A real one has some hundred bytes; this refuses a wrong path early.
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Deepest nesting of lists and mappings in it: the YAML loader recurses once a level, and a real file has four.
+pub const CONFIG_DEPTH_MAX: usize = 32;
+
 /// Longest name of an environment (`--environment`) in bytes: it is part of log lines.
 pub const ENVIRONMENT_BYTES_MAX: usize = 64;
 

@@ -34,6 +34,13 @@ enum Step {
 /// Kept to be cut out of error texts; Debug does not show it.
 struct Secret(String);
 
+impl Secret {
+    /// A text of the server without it: some servers repeat what they were told.
+    fn cut_from(&self, text: String) -> String {
+        if self.0.is_empty() { text } else { text.replace(&self.0, "***") }
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
@@ -100,7 +107,7 @@ impl Handshake {
             Value::Error(error) if matches!(step, Step::Name) && error.kind() == RedisErrorKind::NoPerm => {}
             Value::Error(error) => return Err(self.refusal(step, error.to_owned())),
             other => {
-                let details = other.instead_of("the status OK").to_string();
+                let details = self.password.cut_from(other.instead_of("the status OK").to_string());
                 return Err(HandshakeError::Nonsense { step: step.to_string(), details });
             }
         }

@@ -69,12 +69,16 @@ impl RedisError {
         self.kind
     }
 
-    /// The same error with each occurrence of `secret` in its message replaced: some servers repeat the arguments of
-    /// a command they do not know.
+    /// The same error with each occurrence of `secret` in its words replaced: some servers repeat the arguments of a
+    /// command they do not know.
     #[must_use]
     pub(super) fn without(mut self, secret: &str) -> Self {
-        if !secret.is_empty() && self.message.contains(secret) {
-            self.message = self.message.replace(secret, "***");
+        if !secret.is_empty() {
+            for words in [&mut self.code, &mut self.message] {
+                if words.contains(secret) {
+                    *words = words.replace(secret, "***");
+                }
+            }
         }
         self
     }

@@ -281,6 +281,8 @@ impl Parts {
     }
 
     fn take_query(&mut self, query: &str, quote: Quote) -> Result<(), UrlError> {
+        // A & in a password that is not percent-encoded makes parameters of the rest of it.
+        let quote = Quote { allowed: quote.allowed && !query.contains("password=") };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match name {

@@ -14,7 +14,7 @@ use super::pulse;
 use crate::cli::Failure;
 use crate::client::LocalClient;
 use crate::config::{Config, Mode};
-use crate::control::{self, ControlOptions, Expected, Outcome};
+use crate::control::{self, ControlOptions, Expected, Outcome, RubyListTimes};
 use crate::handler::{Registry, TearDown};
 use crate::ids::process_uuid;
 use crate::limits::{EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
@@ -224,6 +224,7 @@ fn control_options(
         home: QueueKeys::new(names.first().copied().unwrap_or(DEFAULT_QUEUE), uuid, 0),
         stats_interval: config.stats_interval,
         poll_interval: config.poller_enabled.then_some(config.poll_interval),
+        ruby_lists: RubyListTimes::default(),
         timeout: config.timeout,
         dead_jobs_max: config.max_dead_jobs,
         dead_timeout: config.dead_timeout,

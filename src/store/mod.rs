@@ -10,6 +10,7 @@ pub mod due;
 pub mod flight;
 pub mod process;
 pub mod recovery;
+pub mod ruby_lists;
 pub mod turn;
 // Producers and operators.
 pub mod cancel;

@@ -235,7 +235,9 @@ impl TurnReply {
         let mut fetched = Vec::with_capacity(elements.len() / 2);
         while let Some(pair) = elements.next() {
             let queue = match pair {
-                Value::Integer(pair) => usize::try_from(pair - 1).ok().and_then(|at| order.get(at)).copied(),
+                Value::Integer(pair) => {
+                    usize::try_from(pair).ok().and_then(|pair| order.get(pair.checked_sub(1)?)).copied()
+                }
                 _ => None,
             };
             let Some(queue) = queue else { return Err(format!("a turn named pair {pair:?}")) };

@@ -48,6 +48,16 @@ pub fn gem_in_progress(queue_name: &str, uuid: &str) -> String {
     format!("{LIST_PREFIX}{queue_name}:{IN_PROGRESS}:{uuid}")
 }
 
+/// The pattern of every key that a search for Ruby servers and their lists must look at.
+pub const GEM_PATTERN: &str = "jiggler:*";
+
+/// The uuid in a key under [`SERVER_PREFIX`], whatever stands behind it: a server whose key is of another form than
+/// [`parse_heartbeat`] knows lives all the same. `None` when it is no such key.
+#[must_use]
+pub fn server_uuid(key: &str) -> Option<&str> {
+    key.strip_prefix(SERVER_PREFIX)?.split(':').next()
+}
+
 /// What a key found under [`LIST_PREFIX`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListKey<'k> {
@@ -91,6 +101,9 @@ pub const CANCEL_CHANNEL: &str = "jiggler:uring:cancel";
 
 /// Lead of the pollers (string with a time to live): the uuid of the process whose poller wakes for each due job.
 pub const LEAD: &str = "jiggler:uring:poller";
+
+/// Which process looks after the lists of dead Ruby servers (string: its uuid), for a while at a time.
+pub const RUBY_LISTS_LEADER: &str = "jiggler:uring:ruby_lists_leader";
 
 /// The batch name of a shard's wait list.
 pub const WAIT_LIST_BATCH: &str = "w";
@@ -338,6 +351,7 @@ mod tests {
         let ours = [
             LEASES.to_owned(),
             LEAD.to_owned(),
+            RUBY_LISTS_LEADER.to_owned(),
             process("06c7221317f9"),
             batch(&index, 7),
             wait_list(&index),
@@ -406,6 +420,18 @@ mod tests {
         assert_eq!((parts.concurrency, parts.timeout_s, parts.queues), (10, 25, "default"));
         assert_eq!((parts.poller, parts.started_at, parts.pid), (Poller::Enabled, 1_700_000_000, 1));
         assert_eq!(parts.hostname, "host:with:colons");
+    }
+
+    #[test]
+    fn a_server_is_known_by_its_uuid_whatever_else_its_key_says() {
+        for (key, uuid) in [
+            ("jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm", Some("d8625f8721eb")),
+            ("jiggler:svr:d8625f8721eb:of another version", Some("d8625f8721eb")),
+            ("jiggler:svr:d8625f8721eb", Some("d8625f8721eb")),
+            ("jiggler:list:default", None),
+        ] {
+            assert_eq!(server_uuid(key), uuid, "{key}");
+        }
     }
 
     #[test]

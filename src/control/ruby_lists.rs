@@ -1,0 +1,265 @@
+//! The lists of dead Ruby servers: one process of the fleet puts what they had in progress back into the queues.
+//!
+//! A Ruby server that dies leaves its jobs in `…:in_progress:<uuid>`; without another Ruby server, or beside many other
+//! keys, they would lie there for ever. Every minute or two each process asks, with one command, whether it may lead, and
+//! goes on about its own business if another does. The leader keeps the lead, and its connection, and each time walks over
+//! the keys with pauses between the pages, so that neither Redis nor this process feels a large database.
+//!
+//! A list is put back when its server has been missed in two looks in a row, a whole period apart, over one connection
+//! ([`absence`]): after an outage the heartbeats of the living have expired too, and need an interval to come back. From
+//! its death to the rescue a server's jobs so wait for its heartbeat to expire (190 s) and for two looks.
+//!
+//! It goes on while the process is quiet or stops, as the reaper does: what is put back is for others to fetch.
+//!
+//! Idle cost with the defaults: in most processes a connection and three commands (name, script, and what that reads)
+//! every 60 to 120 s; in the leader three commands every 20 s and a page for each 1,000 keys at each look.
+//!
+//! Known weaknesses: a Ruby server that was told to be quiet (TSTP) has no heartbeat but may run a job for long; like the
+//! gem's own requeuer this one puts that job back, so that it runs twice. Recoveries of Ruby's jobs are not counted.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use glommio::timer::Timer;
+
+use super::Control;
+use crate::limits::{
+    CONTROL_CHUNK_BYTES, RUBY_LISTS_LEAD, RUBY_LISTS_PAUSE, RUBY_LISTS_PERIOD_MAX, RUBY_LISTS_PERIOD_MIN,
+    RUBY_LISTS_RENEWAL,
+};
+use crate::resp::{ConnOptions, Connection, Error, Reply, ReplyLimits, Requests};
+use crate::store::ruby_lists::{self, InProgress, Look, LookError, Rescued, Seen};
+
+mod absence;
+
+use absence::Absences;
+
+/// How often the lists are looked for. The defaults are those of `limits`; tests are in more of a hurry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RubyListTimes {
+    /// Shortest time between two looks, or two questions who leads.
+    pub(crate) period_min: Duration,
+    /// Longest.
+    pub(crate) period_max: Duration,
+    /// How long the lead is kept without a renewal.
+    pub(crate) lead: Duration,
+    /// Time between two renewals.
+    pub(crate) renewal: Duration,
+    /// Pause between two pages, or two batches.
+    pub(crate) pause: Duration,
+}
+
+impl Default for RubyListTimes {
+    fn default() -> Self {
+        Self {
+            period_min: RUBY_LISTS_PERIOD_MIN,
+            period_max: RUBY_LISTS_PERIOD_MAX,
+            lead: RUBY_LISTS_LEAD,
+            renewal: RUBY_LISTS_RENEWAL,
+            pause: RUBY_LISTS_PAUSE,
+        }
+    }
+}
+
+// A renewal that is late by one call that hangs still comes in time.
+const _: () = assert!(
+    RUBY_LISTS_LEAD.as_millis() > RUBY_LISTS_RENEWAL.as_millis() + crate::limits::CALL_TIMEOUT.as_millis()
+);
+
+/// Why the lead is over, or never began.
+enum Over {
+    /// Another process leads.
+    Followed,
+    /// Redis, the connection, or what was found.
+    Failed(LookError),
+}
+
+impl<E: Into<LookError>> From<E> for Over {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Leads when it may, asks again when it may not, until it is dropped. Each step in Redis is atomic.
+pub(super) async fn run(control: Rc<Control>) {
+    let mut task = Task { control, random: fastrand::Rng::new(), failing_since: None };
+    loop {
+        Timer::new(task.period()).await;
+        match task.lead().await {
+            Over::Followed => task.succeeded(),
+            Over::Failed(error) => {
+                if task.failing_since.is_none() {
+                    task.failing_since = Some(Instant::now());
+                    tracing::error!(%error, "the lists of ruby servers cannot be looked at; trying again");
+                }
+            }
+        }
+    }
+}
+
+struct Task {
+    control: Rc<Control>,
+    random: fastrand::Rng,
+    /// Since when nothing has worked; the log has said so.
+    failing_since: Option<Instant>,
+}
+
+/// The connection over which this process leads.
+struct Lead {
+    conn: Connection,
+    uuid: String,
+    times: RubyListTimes,
+    renewed_at: Instant,
+}
+
+impl Task {
+    /// A time from the shortest to the longest, at random.
+    fn period(&mut self) -> Duration {
+        let times = self.control.options.ruby_lists;
+        times.period_min + (times.period_max - times.period_min).mul_f64(self.random.f64())
+    }
+
+    fn succeeded(&mut self) {
+        if let Some(since) = self.failing_since.take() {
+            let seconds = since.elapsed().as_secs_f64();
+            tracing::info!(seconds, "the lists of ruby servers are looked at again");
+        }
+    }
+
+    /// Looks, and rescues, again and again for as long as this process leads.
+    async fn lead(&mut self) -> Over {
+        match self.try_lead().await {
+            Ok(never) => match never {},
+            Err(over) => over,
+        }
+    }
+
+    async fn try_lead(&mut self) -> Result<std::convert::Infallible, Over> {
+        let mut lead = Lead::take(&self.control).await?;
+        tracing::debug!("this process looks after the lists of dead ruby servers");
+        // Gone with the lead: whoever leads next has to miss a server twice itself.
+        let mut absences = Absences::new(lead.times.period_min);
+        let mut refused = BTreeSet::new();
+        loop {
+            let seen = lead.look().await?;
+            refused.retain(|list| seen.lists.contains(list));
+            for list in absences.judge(seen, Instant::now()) {
+                if !lead.rescue(&list).await? && refused.insert(list.clone()) {
+                    let InProgress { queue, uuid } = &list;
+                    tracing::error!(
+                        uuid,
+                        queue,
+                        "jobs of a dead ruby server stay: the key of their queue is no list"
+                    );
+                }
+            }
+            self.succeeded();
+            lead.rest(self.period()).await?;
+        }
+    }
+}
+
+impl Lead {
+    /// Opens a connection and asks for the lead.
+    async fn take(control: &Control) -> Result<Self, Over> {
+        let options = ConnOptions {
+            name: format!("jiggler-uring:{}:ruby-lists", control.options.uuid),
+            limits: ReplyLimits::default(),
+            chunk_bytes: CONTROL_CHUNK_BYTES,
+        };
+        let conn = Connection::open(&control.options.url, &options).await?;
+        let (uuid, times) = (control.options.uuid.clone(), control.options.ruby_lists);
+        let mut lead = Self { conn, uuid, times, renewed_at: Instant::now() };
+        lead.renew().await?;
+        Ok(lead)
+    }
+
+    async fn renew(&mut self) -> Result<(), Over> {
+        let asked_at = Instant::now();
+        let reply = self.call(|uuid, requests, times| ruby_lists::lead(uuid, times.lead, requests)).await?;
+        if !ruby_lists::read_lead(&reply)? {
+            return Err(Over::Followed);
+        }
+        self.renewed_at = asked_at;
+        Ok(())
+    }
+
+    /// Renews the lead if that is due. One that has ended is not taken up again: it was free for others meanwhile.
+    async fn keep(&mut self) -> Result<(), Over> {
+        match self.renewed_at.elapsed() {
+            age if age >= self.times.lead => Err(Over::Followed),
+            age if age >= self.times.renewal => self.renew().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends one command and awaits its reply. One round trip.
+    async fn call(
+        &mut self,
+        write: impl FnOnce(&str, &mut Requests, &RubyListTimes),
+    ) -> Result<Reply, Error> {
+        let mut requests = Requests::new();
+        write(&self.uuid, &mut requests, &self.times);
+        let reply = self.conn.call(&requests).await?.pop().ok_or(Error::Closed)?;
+        reply.into_result()
+    }
+
+    /// Lets others have their turn, here and in Redis.
+    async fn pause(&mut self) -> Result<(), Over> {
+        Timer::new(self.times.pause).await;
+        self.keep().await
+    }
+
+    /// Sleeps until the next look, keeping the lead.
+    async fn rest(&mut self, period: Duration) -> Result<(), Over> {
+        let until = Instant::now() + period;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            Timer::new(left.min(self.times.renewal)).await;
+            self.keep().await?;
+        }
+    }
+
+    async fn look(&mut self) -> Result<Seen, Over> {
+        let mut look = Look::default();
+        let mut requests = Requests::new();
+        while look.write(&mut requests) {
+            let reply = self.conn.call(&requests).await?.pop().ok_or(Error::Closed)?;
+            look.accept(&reply)?;
+            requests.clear();
+            self.pause().await?;
+        }
+        Ok(look.finish())
+    }
+
+    /// Puts the jobs of a list back into their queue: those that are in it now, so that a server that lives after all
+    /// and goes on filling it does not keep this going. `false` if the queue's key is in the way.
+    async fn rescue(&mut self, list: &InProgress) -> Result<bool, Over> {
+        let (mut jobs, mut all) = (0, None);
+        loop {
+            let reply = self.call(|_, requests, _| ruby_lists::rescue(list, requests)).await?;
+            let (moved, left) = match ruby_lists::read_rescued(&reply)? {
+                Rescued::Jobs { moved, left } => (moved, left),
+                Rescued::NotAList => break,
+                Rescued::QueueNotAList => return Ok(false),
+            };
+            jobs += moved;
+            if moved == 0 || left == 0 || jobs >= *all.get_or_insert(moved + left) {
+                break;
+            }
+            self.pause().await?;
+        }
+        if jobs > 0 {
+            let InProgress { queue, uuid } = list;
+            tracing::warn!(uuid, queue, jobs, "a ruby server died; its jobs are back in their queue");
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! Which Ruby servers have been missed for long enough to be called dead.
+//!
+//! Pure: what each look has seen comes in, the lists to rescue go out. Not responsible for looking.
+
+use std::collections::{HashMap, HashSet};
+use std::mem;
+use std::time::{Duration, Instant};
+
+use crate::limits::STOP_TIMEOUT_MAX;
+use crate::store::ruby_lists::{InProgress, Seen};
+
+/// What is remembered from one look to the next.
+pub(super) struct Absences {
+    /// How long a server must be missed, at least.
+    missed_min: Duration,
+    /// The servers whose lists were seen in the last look, but not their heartbeat.
+    missed: HashMap<String, Missed>,
+    /// How long a stop of each server may take that had a heartbeat in the last look.
+    stops: HashMap<String, Option<Duration>>,
+}
+
+/// A server without a heartbeat.
+#[derive(Clone, Copy)]
+struct Missed {
+    /// The end of the first look that did not find it.
+    since: Instant,
+    /// How long it may be missed and still live.
+    allowed: Duration,
+}
+
+impl Absences {
+    /// Nothing is known yet; a server is dead when it has been missed for `missed_min` and twice.
+    pub(super) fn new(missed_min: Duration) -> Self {
+        Self { missed_min, missed: HashMap::new(), stops: HashMap::new() }
+    }
+
+    /// Takes in what a look that has just ended has seen, and gives the lists of dead servers.
+    ///
+    /// A server that stops takes its heartbeat away first and works on for as long as its key said, so one that was seen
+    /// before is given that time.
+    pub(super) fn judge(&mut self, seen: Seen, now: Instant) -> Vec<InProgress> {
+        let missed_before = mem::take(&mut self.missed);
+        let mut dead = HashSet::new();
+        for list in seen.lists.iter().filter(|list| !seen.living.contains_key(&list.uuid)) {
+            let Some(missed) = missed_before.get(&list.uuid) else {
+                let stop = self.stops.get(&list.uuid).copied().flatten().unwrap_or_default();
+                let allowed = stop.min(STOP_TIMEOUT_MAX).max(self.missed_min);
+                self.missed.insert(list.uuid.clone(), Missed { since: now, allowed });
+                continue;
+            };
+            if now.saturating_duration_since(missed.since) >= missed.allowed {
+                dead.insert(list.uuid.clone());
+            }
+            self.missed.insert(list.uuid.clone(), *missed);
+        }
+        self.stops = seen.living;
+        seen.lists.into_iter().filter(|list| dead.contains(&list.uuid)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_secs(60);
+
+    /// A look that finds heartbeats, each with the seconds of its stop, and lists in progress.
+    fn seen(living: &[(&str, u64)], lists: &[(&str, &str)]) -> Seen {
+        let living =
+            living.iter().map(|(uuid, stop_s)| ((*uuid).to_owned(), Some(Duration::from_secs(*stop_s))));
+        let list = |(queue, uuid): &(&str, &str)| InProgress {
+            queue: (*queue).to_owned(),
+            uuid: (*uuid).to_owned(),
+        };
+        Seen { living: living.collect(), lists: lists.iter().map(list).collect() }
+    }
+
+    /// The uuids and queues of the lists to rescue after each look, the looks a period apart.
+    fn judge(looks: Vec<Seen>) -> Vec<Vec<String>> {
+        let mut absences = Absences::new(PERIOD);
+        let start = Instant::now();
+        let name = |list: InProgress| format!("{}/{}", list.uuid, list.queue);
+        let judge = |(nth, seen)| absences.judge(seen, start + PERIOD * nth).into_iter().map(name).collect();
+        (0..).zip(looks).map(judge).collect()
+    }
+
+    #[test]
+    fn a_server_that_is_missed_twice_in_a_row_is_dead_with_all_its_lists() {
+        let lists = [("a", "dead"), ("b", "dead"), ("a", "live")];
+        let look = || seen(&[("live", 25)], &lists);
+        let dead = vec!["dead/a".to_owned(), "dead/b".to_owned()];
+        // What could not be put back is named again.
+        assert_eq!(judge(vec![look(), look(), look()]), [vec![], dead.clone(), dead]);
+    }
+
+    #[test]
+    fn a_heartbeat_between_two_looks_without_one_begins_the_count_anew() {
+        let missing = || seen(&[], &[("a", "one")]);
+        let beating = || seen(&[("one", 25)], &[("a", "one")]);
+        let dead = vec!["one/a".to_owned()];
+        let looks = vec![missing(), beating(), missing(), beating(), missing(), missing()];
+        assert_eq!(judge(looks), [vec![], vec![], vec![], vec![], vec![], dead]);
+    }
+
+    #[test]
+    fn a_server_without_lists_is_forgotten() {
+        let missing = || seen(&[], &[("a", "one")]);
+        assert_eq!(judge(vec![missing(), seen(&[], &[]), missing()]), vec![vec![""; 0]; 3]);
+    }
+
+    #[test]
+    fn a_server_that_stops_has_the_time_its_heartbeat_named() {
+        let missing = || seen(&[], &[("a", "one")]);
+        let dead = vec!["one/a".to_owned()];
+        let looks = vec![seen(&[("one", 150)], &[("a", "one")]), missing(), missing(), missing(), missing()];
+        // Missed since the second look; 60 and 120 s are not 150.
+        assert_eq!(judge(looks), [vec![], vec![], vec![], vec![], dead]);
+    }
+
+    #[test]
+    fn two_looks_in_quick_succession_are_not_a_period() {
+        let mut absences = Absences::new(PERIOD);
+        let missing = || seen(&[], &[("a", "one")]);
+        let start = Instant::now();
+        for (after, lists) in [(Duration::ZERO, 0), (PERIOD / 2, 0), (PERIOD, 1)] {
+            assert_eq!(absences.judge(missing(), start + after).len(), lists, "after {after:?}");
+        }
+    }
+}

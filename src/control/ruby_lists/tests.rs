@@ -1,0 +1,241 @@
+//! Whole controls against a real Redis, in which Ruby servers have lived and died; their shards are mere stand-ins.
+//!
+//! What control sends is read from `MONITOR`, so that nothing depends on how fast it does it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use glommio::{LocalExecutorBuilder, Placement};
+
+use super::*;
+use crate::control::{self, ControlOptions, Expected};
+use crate::mesh::{self, Ending, ShardEnd, ToControl};
+use crate::store::turn::QueueKeys;
+use crate::test_redis::TestRedis;
+use crate::wait::{PATIENCE, wait_for, wait_until};
+use crate::wire::keys;
+
+/// In a hurry, but for the lead, which must outlast a loaded machine.
+const FAST: RubyListTimes = RubyListTimes {
+    period_min: Duration::from_millis(300),
+    period_max: Duration::from_millis(400),
+    lead: PATIENCE,
+    renewal: Duration::from_millis(100),
+    pause: Duration::from_millis(1),
+};
+
+const DEAD: &str = "deaddeaddead";
+const LIVING: &str = "11fe11fe11fe";
+
+/// A process without jobs: control, and a shard that does nothing.
+struct Process {
+    ends: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    fn start(redis: &TestRedis, uuid: &str, ruby_lists: RubyListTimes) -> Self {
+        let options = ControlOptions {
+            uuid: uuid.to_owned(),
+            url: redis.url(),
+            heartbeat_key: format!("{}{uuid}:1:1:default:0:1:1:vm", keys::SERVER_PREFIX),
+            lease_member: keys::lease_member(uuid, 1, &["default"]),
+            home: QueueKeys::new("default", uuid, 0),
+            stats_interval: Duration::from_secs(10),
+            poll_interval: None,
+            ruby_lists,
+            timeout: Duration::from_secs(1),
+            dead_jobs_max: 1,
+            dead_timeout: Duration::from_secs(1),
+            stats: Vec::new(),
+            expected: Expected { slots: Vec::new(), block_time: Duration::from_secs(1) },
+        };
+        let (control_end, shard_end) = mesh::link();
+        let ends = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&ends);
+        let shard = std::thread::spawn(move || on_executor(stand_in(shard_end, stop)));
+        let control = std::thread::spawn(|| {
+            on_executor(async {
+                control::run(options, vec![control_end]).await;
+            });
+        });
+        Self { ends, threads: vec![shard, control] }
+    }
+
+    fn stop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // A panic in it was printed; one in a drop would hide it.
+            let _ended = thread.join();
+        }
+    }
+}
+
+fn on_executor(task: impl Future<Output = ()>) {
+    LocalExecutorBuilder::new(Placement::Unbound).make().unwrap().run(task);
+}
+
+async fn stand_in(end: ShardEnd, stop: Arc<AtomicBool>) {
+    let (_phases, to_control) = end.connect().await;
+    while !stop.load(Ordering::Relaxed) {
+        Timer::new(Duration::from_millis(5)).await;
+    }
+    let _gone = to_control.send(ToControl::Ended { shard: 0, how: Ending::Clean }).await;
+}
+
+/// Jobs as the gem's server holds them: newest leftmost.
+fn hold(redis: &TestRedis, queue: &str, uuid: &str, jobs: &[&str]) -> String {
+    let key = keys::gem_in_progress(queue, uuid);
+    for job in jobs {
+        redis.run(&[b"LPUSH", key.as_bytes(), job.as_bytes()]);
+    }
+    key
+}
+
+fn beat(redis: &TestRedis, uuid: &str) {
+    let key = format!("{}{uuid}:3:25:default:1:1795299901:8066:vm", keys::SERVER_PREFIX);
+    redis.run(&[b"SET", key.as_bytes(), b"{}"]);
+}
+
+fn list(redis: &TestRedis, key: &str) -> Vec<String> {
+    redis.strings(&[b"LRANGE", key.as_bytes(), b"0", b"-1"])
+}
+
+fn leader(redis: &TestRedis) -> Option<String> {
+    let reply = redis.run(&[b"GET", keys::RUBY_LISTS_LEADER.as_bytes()]);
+    reply.as_nil_or_bulk().unwrap().map(|uuid| String::from_utf8_lossy(uuid).into_owned())
+}
+
+/// The commands that Redis runs, scripts' own included.
+struct Monitor(BufReader<UnixStream>);
+
+impl Monitor {
+    fn start(redis: &TestRedis) -> Self {
+        let mut stream = UnixStream::connect(redis.socket()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(b"MONITOR\r\n").unwrap();
+        let mut monitor = Self(BufReader::new(stream));
+        monitor.looks_until("+OK");
+        monitor
+    }
+
+    /// How many looks begin before a command with this text runs.
+    fn looks_until(&mut self, text: &str) -> usize {
+        let mut looks = 0;
+        loop {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).unwrap() > 0, "redis closed the connection");
+            if line.contains(text) {
+                return looks;
+            }
+            looks += usize::from(line.contains(r#""SCAN" "0""#));
+        }
+    }
+}
+
+#[test]
+fn jobs_of_a_dead_server_come_back_in_order_at_the_second_look_and_nothing_else_is_touched() {
+    let redis = TestRedis::start();
+    beat(&redis, LIVING);
+    let living = hold(&redis, "default", LIVING, &["running"]);
+    let dead = hold(&redis, "default", DEAD, &["1", "2", "3"]);
+    hold(&redis, "img", DEAD, &["4"]);
+    redis.run(&[b"RPUSH", b"jiggler:list:default", b"waiting"]);
+    for foreign in
+        ["orders_in_progress", "jiggler:list:orders_in_progress", "jiggler:list::in_progress:deaddeaddead"]
+    {
+        redis.run(&[b"RPUSH", foreign.as_bytes(), b"not ours"]);
+    }
+    let other_type = keys::gem_in_progress("other", DEAD);
+    redis.run(&[b"SADD", other_type.as_bytes(), b"member"]);
+    let stuck = hold(&redis, "stuck", DEAD, &["5"]);
+    redis.run(&[b"SET", b"jiggler:list:stuck", b"no list"]);
+
+    let mut monitor = Monitor::start(&redis);
+    let mut process = Process::start(&redis, "aaaaaaaaaaaa", FAST);
+    assert_eq!(monitor.looks_until(r#""LMOVE""#), 2);
+    wait_until("both lists are back", || {
+        list(&redis, "jiggler:list:default").len() == 4 && list(&redis, "jiggler:list:img").len() == 1
+    });
+    assert_eq!(
+        list(&redis, "jiggler:list:default"),
+        ["waiting", "3", "2", "1"],
+        "the rightmost is taken next"
+    );
+    assert_eq!(list(&redis, &dead), [""; 0]);
+    // Every look from now on would find them again.
+    monitor.looks_until(r#""SCAN" "0""#);
+    monitor.looks_until(r#""SCAN" "0""#);
+    assert_eq!(list(&redis, &living), ["running"]);
+    for foreign in
+        ["orders_in_progress", "jiggler:list:orders_in_progress", "jiggler:list::in_progress:deaddeaddead"]
+    {
+        assert_eq!(list(&redis, foreign), ["not ours"], "{foreign}");
+    }
+    assert_eq!(redis.strings(&[b"SMEMBERS", other_type.as_bytes()]), ["member"]);
+    assert_eq!(list(&redis, &stuck), ["5"]);
+    process.stop();
+}
+
+#[test]
+fn a_long_list_comes_back_in_order_by_several_calls() {
+    let redis = TestRedis::start();
+    let jobs: Vec<String> = (0..1_700).map(|number| number.to_string()).collect();
+    let key = keys::gem_in_progress("default", DEAD);
+    for job in &jobs {
+        redis.run(&[b"LPUSH", key.as_bytes(), job.as_bytes()]);
+    }
+    let _process = Process::start(&redis, "aaaaaaaaaaaa", FAST);
+    wait_until("all are back", || redis.run(&[b"EXISTS", key.as_bytes()]).as_integer().unwrap() == 0);
+    let mut back = list(&redis, "jiggler:list:default");
+    back.reverse();
+    assert_eq!(back, jobs);
+}
+
+#[test]
+fn what_was_missed_over_a_lost_connection_does_not_count() {
+    let redis = TestRedis::start();
+    hold(&redis, "default", DEAD, &["1"]);
+    let slow =
+        RubyListTimes { period_min: Duration::from_secs(2), period_max: Duration::from_secs(2), ..FAST };
+    let mut monitor = Monitor::start(&redis);
+    let _process = Process::start(&redis, "aaaaaaaaaaaa", slow);
+    monitor.looks_until(r#""SCAN" "0""#);
+    let clients = redis.run(&[b"CLIENT", b"LIST"]);
+    let clients = String::from_utf8_lossy(clients.as_bulk().unwrap()).into_owned();
+    let line = clients.lines().find(|line| line.contains(":ruby-lists ")).unwrap();
+    let id = line.split(' ').find_map(|field| field.strip_prefix("id=")).unwrap();
+    redis.run(&[b"CLIENT", b"KILL", b"ID", id.as_bytes()]).as_integer().unwrap();
+    assert_eq!(monitor.looks_until(r#""LMOVE""#), 2, "it has to be missed twice once more");
+}
+
+#[test]
+fn of_two_processes_one_leads_and_the_other_takes_over() {
+    let redis = TestRedis::start();
+    let brief = RubyListTimes { lead: Duration::from_secs(3), ..FAST };
+    let uuids = ["aaaaaaaaaaaa", "bbbbbbbbbbbb"];
+    let mut processes = uuids.map(|uuid| Process::start(&redis, uuid, brief));
+    let first = wait_for("one leads", || leader(&redis));
+    let at = uuids.iter().position(|uuid| *uuid == first).unwrap();
+    let mut monitor = Monitor::start(&redis);
+    // The other one asks meanwhile, and the leader goes on.
+    monitor.looks_until(&format!(r#""{}""#, uuids[1 - at]));
+    assert!(monitor.looks_until(&format!(r#""SET" "{}" "{first}""#, keys::RUBY_LISTS_LEADER)) <= 1);
+    assert_eq!(leader(&redis).as_deref(), Some(first.as_str()));
+    processes[at].stop();
+    wait_until("the other leads", || leader(&redis).as_deref() == Some(uuids[1 - at]));
+    hold(&redis, "default", DEAD, &["1"]);
+    wait_until("and rescues", || list(&redis, "jiggler:list:default") == ["1"]);
+}

@@ -1,0 +1,170 @@
+//! The commands against a real Redis, and pages that a real one cannot be made to send at will.
+
+use super::*;
+use crate::limits::PUSH_JOBS_MAX;
+use crate::resp::blocking::BlockingConnection;
+use crate::resp::decode::Decoder;
+use crate::test_redis::TestRedis;
+
+const DEAD: &str = "33c754465483";
+
+fn list(queue: &str) -> InProgress {
+    InProgress { queue: queue.to_owned(), uuid: DEAD.to_owned() }
+}
+
+/// Walks to the end over a connection.
+fn look(conn: &mut BlockingConnection) -> Seen {
+    let mut look = Look::default();
+    loop {
+        let mut requests = Requests::new();
+        if !look.write(&mut requests) {
+            return look.finish();
+        }
+        look.accept(&conn.call_one(&requests).unwrap()).unwrap();
+    }
+}
+
+fn call(redis: &TestRedis, write: impl FnOnce(&mut Requests)) -> Reply {
+    let mut requests = Requests::new();
+    write(&mut requests);
+    redis.connect().call_one(&requests).unwrap()
+}
+
+fn rescue_once(redis: &TestRedis, list: &InProgress) -> Rescued {
+    read_rescued(&call(redis, |requests| rescue(list, requests))).unwrap()
+}
+
+#[test]
+fn a_look_goes_to_the_end_and_takes_in_nothing_that_is_not_the_gems() {
+    let redis = TestRedis::start();
+    let put = |key: &str| redis.run(&[b"RPUSH", key.as_bytes(), b"job"]);
+    for other in 0..2 * SCAN_PAGE_KEYS {
+        put(&format!("jiggler:other:{other}"));
+    }
+    for key in [
+        "jiggler:list:default",
+        "jiggler:list:default:in_progress:33c754465483",
+        "jiggler:list:img:in_progress:33c754465483",
+        // Not the gem's: no queue, no uuid of its form, a queue with a colon, another prefix, the word alone.
+        "jiggler:list::in_progress:33c754465483",
+        "jiggler:list:a:in_progress:",
+        "jiggler:list:a:in_progress:33C754465483",
+        "jiggler:list:a:in_progress:33c7544654830",
+        "jiggler:list:a:b:in_progress:33c754465483",
+        "jiggler:list:a:in_progress:b:in_progress:33c754465483",
+        "jiggler:list:orders_in_progress",
+        "orders_in_progress",
+        "{jiggler:list:a}:inflight:33c754465483:0:w",
+    ] {
+        put(key);
+    }
+    redis.run(&[b"RPUSH", b"jiggler:list:\xff:in_progress:33c754465483", b"job"]);
+    for key in
+        ["jiggler:svr:aaaaaaaaaaaa:3:40:default:1:1795299901:8066:vm", "jiggler:svr:bbbbbbbbbbbb:newer"]
+    {
+        redis.run(&[b"SET", key.as_bytes(), b"{}"]);
+    }
+    let seen = look(&mut redis.connect());
+    assert_eq!(seen.lists, BTreeSet::from([list("default"), list("img")]));
+    let living = [("aaaaaaaaaaaa", Some(Duration::from_secs(40))), ("bbbbbbbbbbbb", None)];
+    assert_eq!(seen.living, living.map(|(uuid, stop)| (uuid.to_owned(), stop)).into());
+}
+
+/// The reply with one page.
+fn page(cursor: &str, keys: &[String]) -> Reply {
+    let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.len());
+    let keys: Vec<String> = keys.iter().map(|key| bulk(key)).collect();
+    let mut decoder = Decoder::default();
+    decoder.feed(format!("*2\r\n{}*{}\r\n{}", bulk(cursor), keys.len(), keys.concat()).as_bytes());
+    decoder.next_reply().unwrap().unwrap()
+}
+
+#[test]
+fn an_empty_page_is_not_the_end() {
+    let mut look = Look::default();
+    look.accept(&page("17", &[])).unwrap();
+    let mut requests = Requests::new();
+    assert!(look.write(&mut requests));
+    assert!(String::from_utf8_lossy(requests.as_bytes()).contains("\r\nSCAN\r\n$2\r\n17\r\n"));
+    look.accept(&page("0", &[])).unwrap();
+    assert!(!look.write(&mut requests));
+}
+
+#[test]
+fn as_many_keys_as_allowed_are_taken_and_not_one_more() {
+    let keys = |count: usize| -> Vec<String> {
+        (0..count).map(|number| format!("jiggler:list:q:in_progress:{number:012x}")).collect()
+    };
+    let accept = |count| Look::default().accept(&page("0", &keys(count)));
+    assert!(accept(RUBY_KEYS_MAX - 1).is_ok() && accept(RUBY_KEYS_MAX).is_ok());
+    let error = accept(RUBY_KEYS_MAX + 1).unwrap_err();
+    assert!(matches!(error, LookError::TooManyKeys), "{error}");
+}
+
+#[test]
+fn the_lead_is_kept_by_who_has_it_and_free_when_it_ends() {
+    let redis = TestRedis::start();
+    let lead = |uuid| {
+        let length = Duration::from_secs(60);
+        read_lead(&call(&redis, |requests| lead(uuid, length, requests))).unwrap()
+    };
+    assert!(lead("one") && lead("one"));
+    assert!(!lead("two"));
+    let left_ms = redis.run(&[b"PTTL", keys::RUBY_LISTS_LEADER.as_bytes()]).as_integer().unwrap();
+    assert!((1..=60_000).contains(&left_ms), "{left_ms} ms");
+    redis.run(&[b"PEXPIRE", keys::RUBY_LISTS_LEADER.as_bytes(), b"0"]);
+    assert!(lead("two") && !lead("one"));
+}
+
+#[test]
+fn jobs_go_back_in_their_old_order_to_be_taken_next() {
+    let redis = TestRedis::start();
+    // As the gem does it: pushed at the left, taken from the right into the left of the list in progress.
+    for job in ["1", "2", "3", "4"] {
+        redis.run(&[b"LPUSH", b"jiggler:list:q", job.as_bytes()]);
+    }
+    let key = keys::gem_in_progress("q", DEAD);
+    for _ in 0..3 {
+        redis.run(&[b"RPOPLPUSH", b"jiggler:list:q", key.as_bytes()]);
+    }
+    assert_eq!(redis.strings(&[b"LRANGE", key.as_bytes(), b"0", b"-1"]), ["3", "2", "1"]);
+    assert_eq!(rescue_once(&redis, &list("q")), Rescued::Jobs { moved: 3, left: 0 });
+    assert_eq!(redis.strings(&[b"LRANGE", b"jiggler:list:q", b"0", b"-1"]), ["4", "3", "2", "1"]);
+    assert_eq!(rescue_once(&redis, &list("q")), Rescued::Jobs { moved: 0, left: 0 });
+    assert_eq!(redis.strings(&[b"KEYS", b"*"]), ["jiggler:list:q"]);
+}
+
+#[test]
+fn one_call_moves_no_more_than_its_bounds() {
+    let redis = TestRedis::start();
+    let key = keys::gem_in_progress("q", DEAD);
+    let push = |jobs: &[&[u8]]| redis.run(&[&[b"RPUSH", key.as_bytes()], jobs].concat());
+    for count in [RUBY_RESCUE_JOBS_MAX - 1, RUBY_RESCUE_JOBS_MAX, RUBY_RESCUE_JOBS_MAX + 1] {
+        assert!(count < PUSH_JOBS_MAX);
+        push(&vec![b"job".as_slice(); count]);
+        let moved = count.min(RUBY_RESCUE_JOBS_MAX) as u64;
+        let left = count as u64 - moved;
+        assert_eq!(rescue_once(&redis, &list("q")), Rescued::Jobs { moved, left });
+        redis.run(&[b"DEL", key.as_bytes()]);
+    }
+    let large = vec![b'x'; BATCH_BYTES_MAX - 1];
+    push(&[&large, b"x", b"x"]);
+    assert_eq!(rescue_once(&redis, &list("q")), Rescued::Jobs { moved: 2, left: 1 });
+    redis.run(&[b"DEL", key.as_bytes()]);
+    let larger = vec![b'x'; BATCH_BYTES_MAX + 1];
+    push(&[&larger, b"x"]);
+    assert_eq!(rescue_once(&redis, &list("q")), Rescued::Jobs { moved: 1, left: 1 });
+}
+
+#[test]
+fn keys_of_other_types_are_left_alone() {
+    let redis = TestRedis::start();
+    let key = keys::gem_in_progress("q", DEAD);
+    redis.run(&[b"SADD", key.as_bytes(), b"member"]);
+    assert_eq!(rescue_once(&redis, &list("q")), Rescued::NotAList);
+    redis.run(&[b"DEL", key.as_bytes()]);
+    redis.run(&[b"RPUSH", key.as_bytes(), b"job"]);
+    redis.run(&[b"SET", b"jiggler:list:q", b"no list"]);
+    assert_eq!(rescue_once(&redis, &list("q")), Rescued::QueueNotAList);
+    assert_eq!(redis.strings(&[b"LRANGE", key.as_bytes(), b"0", b"-1"]), ["job"]);
+}

@@ -1,0 +1,62 @@
+//! Keys, queue names and heartbeats as others wrote them: what is read can be written again and reads the same.
+
+use jiggler_uring::limits::QUEUE_NAME_BYTES_MAX;
+use jiggler_uring::wire::keys::{self, ListKey};
+use jiggler_uring::wire::{QueueName, heartbeat};
+
+/// Checks one text, as a key of each kind and as a part of one.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for prefix in ["", keys::LIST_PREFIX, keys::SERVER_PREFIX] {
+        let key = [prefix, text].concat();
+        check_list(&key);
+        check_heartbeat(&key);
+    }
+    check_lease(text);
+    check_queue_name(text);
+    if let Ok(read) = heartbeat::parse(text) {
+        assert!(!format!("{read:?}").is_empty());
+    }
+}
+
+fn check_list(key: &str) {
+    match keys::parse_list(key) {
+        None => assert!(!key.starts_with(keys::LIST_PREFIX)),
+        Some(ListKey::Queue { queue }) => assert_eq!(keys::queue(queue), key),
+        Some(ListKey::InProgress { queue, uuid }) => {
+            assert_eq!(keys::gem_in_progress(queue, uuid), key);
+            assert_ne!(keys::queue(queue), key, "a list would be moved onto itself");
+        }
+    }
+}
+
+fn check_heartbeat(key: &str) {
+    let Some(parts) = keys::parse_heartbeat(key) else { return };
+    assert_eq!(keys::server_uuid(key), Some(parts.uuid));
+    // Not always the same text: a number may be written in more than one way.
+    assert_eq!(keys::parse_heartbeat(&keys::heartbeat(&parts)), Some(parts));
+    let queues = keys::split_queues(parts.queues);
+    assert_eq!(keys::split_queues(&keys::join_queues(&queues)), queues);
+}
+
+fn check_lease(member: &str) {
+    let Some(lease) = keys::parse_lease_member(member) else { return };
+    let again = keys::lease_member(lease.uuid, lease.shards, &lease.queues);
+    assert_eq!(keys::parse_lease_member(&again), Some(lease));
+}
+
+/// A name that is taken survives the journey through every key that holds it.
+fn check_queue_name(text: &str) {
+    let Ok(name) = QueueName::new(text) else { return };
+    let queue = name.as_str();
+    assert!(queue == text && queue.len() <= QUEUE_NAME_BYTES_MAX);
+    assert_eq!(keys::parse_list(&keys::queue(queue)), Some(ListKey::Queue { queue }));
+    let uuid = "06c7221317f9";
+    let in_progress = keys::gem_in_progress(queue, uuid);
+    assert_eq!(keys::parse_list(&in_progress), Some(ListKey::InProgress { queue, uuid }));
+    let member = keys::lease_member(uuid, 3, &[queue, "b"]);
+    let lease = keys::parse_lease_member(&member).unwrap();
+    assert_eq!((lease.uuid, lease.shards, lease.queues), (uuid, 3, vec![queue, "b"]));
+    let served = [keys::ServedQueue { name: queue, priority: Some(7) }];
+    assert_eq!(keys::split_queues(&keys::join_queues(&served)), served);
+}

@@ -1,0 +1,111 @@
+//! What the commands make of replies: any reply in any place is read or refused, and never panics.
+//!
+//! Replies come from Redis, so in good order they are of one shape each; a proxy, a server of another kind or a user's
+//! own keys may answer otherwise. Not here: bytes that are no replies (`resp`).
+
+use jiggler_uring::resp::decode::Decoder;
+use jiggler_uring::resp::{Handshake, RedisUrl, Reply, Requests, Value};
+use jiggler_uring::store::inspect::Inspection;
+use jiggler_uring::store::ruby_lists::{self, Look};
+use jiggler_uring::store::scripts::{LOAD_REPLIES, Scripts};
+use jiggler_uring::store::turn::TurnReply;
+use jiggler_uring::store::{due, enqueue, flight, process, recovery};
+
+/// Replies of one case; more say nothing new.
+const REPLIES_MAX: usize = 64;
+
+/// Looks of one inspection: a cursor that never comes round would go on for ever.
+const ROUNDS_MAX: usize = 16;
+
+/// Reads every reply in the bytes as each command's.
+pub fn run(data: &[u8]) {
+    let mut decoder = Decoder::default();
+    decoder.feed(data);
+    let mut replies = Vec::new();
+    while let (Ok(Some(reply)), true) = (decoder.next_reply(), replies.len() < REPLIES_MAX) {
+        replies.push(reply);
+    }
+    for reply in &replies {
+        read_alone(reply);
+    }
+    inspect(&replies);
+    look(&replies);
+    shake_hands(&replies);
+    for from in 0..replies.len() {
+        let hashes = &replies[from..replies.len().min(from + LOAD_REPLIES)];
+        let all_bulk = hashes.len() == LOAD_REPLIES && hashes.iter().all(|hash| hash.as_bulk().is_ok());
+        assert_eq!(Scripts::from_replies(hashes).is_ok(), all_bulk);
+    }
+}
+
+fn read_alone(reply: &Reply) {
+    if let Value::Error(error) = reply.value() {
+        assert_eq!(error.to_owned().kind(), error.kind());
+        assert!(!error.to_owned().to_string().is_empty());
+    }
+    for order in [&[][..], &[0], &[2, 0, 1]] {
+        if let Ok(turn) = TurnReply::read(reply, order) {
+            assert!(turn.fetched.iter().all(|fetched| order.contains(&fetched.queue)));
+        }
+    }
+    let integer = reply.as_integer().is_ok();
+    assert_eq!(recovery::read_freed(reply).is_ok(), integer);
+    assert!(!enqueue::pushed(reply).is_ok_and(|_| !integer));
+    assert!(!enqueue::scheduled(reply).is_ok_and(|_| !integer));
+    assert_eq!(ruby_lists::read_lead(reply).is_ok(), integer);
+    let array = reply.as_array().is_ok();
+    assert!(!ruby_lists::read_rescued(reply).is_ok_and(|_| !array));
+    assert!(!process::read_lease(reply).is_ok_and(|_| !array));
+    assert!(!due::read_due(reply).is_ok_and(|_| !array));
+    assert!(recovery::read_reaped(reply).is_ok_and(|_| integer || array) || !integer);
+    assert!(!flight::read_batches(reply).is_ok_and(|_| !array));
+}
+
+/// Answers an inspection with the replies, over and over.
+fn inspect(replies: &[Reply]) {
+    let mut answers = replies.iter().cycle();
+    let mut inspection = Inspection::default();
+    let mut requests = Requests::new();
+    for _ in 0..ROUNDS_MAX {
+        requests.clear();
+        if replies.is_empty() || !inspection.write(&mut requests) {
+            break;
+        }
+        let page: Vec<Reply> = answers.by_ref().take(requests.len_commands()).cloned().collect();
+        if let Err(error) = inspection.accept(&page) {
+            assert!(!error.to_string().is_empty());
+            return;
+        }
+    }
+    let summary = inspection.finish();
+    assert!(!format!("{summary:?}").is_empty());
+}
+
+/// Answers a look at the lists of Ruby servers with the replies.
+fn look(replies: &[Reply]) {
+    let mut look = Look::default();
+    let mut requests = Requests::new();
+    for reply in replies {
+        if !look.write(&mut requests) || look.accept(reply).is_err() {
+            break;
+        }
+    }
+    for list in look.finish().lists {
+        assert!(!list.queue.is_empty() && list.uuid.len() == 12, "not the gem's: {list:?}");
+    }
+}
+
+fn shake_hands(replies: &[Reply]) {
+    let url = RedisUrl::parse("redis://user:S3cr3t!@h/3").unwrap();
+    let mut handshake = Handshake::new(&url, "jiggler-uring:1");
+    for reply in replies {
+        if handshake.is_complete() {
+            return;
+        }
+        if let Err(error) = handshake.accept(reply) {
+            let shown = format!("{error} {error:?} {handshake:?}");
+            assert!(!shown.contains("S3cr3t!"), "an error shows the password");
+            return;
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Redis urls: any text is read or refused, what is shown reads back, and no text shows a password.
+
+use std::fmt::Debug;
+
+use jiggler_uring::resp::{Endpoint, RedisUrl};
+
+/// Longer than anything that a case is likely to hold by chance.
+const SECRET: &str = "S3cr3t.v4lue";
+
+/// Checks one text, alone and with a password in it.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(url) = RedisUrl::parse(text) {
+        check_shown(&url);
+    }
+    if text.contains(SECRET) {
+        return;
+    }
+    let (before, behind) = text.split_at(text.ceil_char_boundary(text.len() / 2));
+    for url in [
+        format!("redis://{before}:{SECRET}@{behind}"),
+        format!("redis://user:{SECRET}{before}@{behind}"),
+        format!("redis://user:{before}{SECRET}@{behind}"),
+        format!("redis://user:{before}{SECRET}{behind}@h"),
+        format!("unix://{before}:{SECRET}@/{behind}"),
+        format!("unix:///{before}?password={SECRET}{behind}"),
+        format!("redis://h/0?password={before}{SECRET}&{behind}"),
+    ] {
+        check_secret(&url);
+    }
+}
+
+/// What a url shows of itself, where it has no secret and a plain path, is a url of the same meaning.
+fn check_shown(url: &RedisUrl) {
+    let shown = url.to_string();
+    let plain = match url.endpoint() {
+        Endpoint::Tcp { host, port } => {
+            assert!(!host.is_empty() && *port > 0);
+            host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':'))
+        }
+        Endpoint::Unix(path) => {
+            assert!(path.is_absolute());
+            path.to_str().is_some_and(|path| path.chars().all(|c| c.is_ascii_alphanumeric() || c == '/'))
+        }
+    };
+    if plain && url.credentials().is_none() {
+        assert_eq!(RedisUrl::parse(&shown).as_ref(), Ok(url), "{shown}");
+    }
+}
+
+fn check_secret(text: &str) {
+    match RedisUrl::parse(text) {
+        // Where a part of the text reads the secret as something else it is no password.
+        Ok(url) if url.credentials().is_some_and(|who| who.password.contains(SECRET)) => {
+            let name_has_it = url.credentials().and_then(|who| who.username.as_ref());
+            if name_has_it.is_none_or(|name| !name.contains(SECRET)) {
+                assert_no_secret(&url, &url.to_string());
+            }
+        }
+        Ok(_) => {}
+        Err(error) => assert_no_secret(&error, &error.to_string()),
+    }
+}
+
+fn assert_no_secret(value: &impl Debug, shown: &str) {
+    assert!(
+        !shown.contains(SECRET) && !format!("{value:?}").contains(SECRET),
+        "the password is shown: {shown}"
+    );
+}
