@@ -76,6 +76,7 @@ const COMMAND_PLACES: &[(&str, &[&str])] = &[
 /// Where glommio may be named: its successor, or the raw ring, must stay a small change.
 const GLOMMIO_PLACES: &[&str] = &[
     "src/resp/conn.rs",
+    "src/resp/connect.rs",
     "src/client/line.rs",
     "src/mesh",
     "src/shard/",

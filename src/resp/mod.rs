@@ -28,6 +28,7 @@ pub mod blocking;
 // The sockets of the engine: on a shard's ring.
 pub mod backoff;
 pub mod conn;
+mod connect;
 
 #[cfg(test)]
 mod properties;
