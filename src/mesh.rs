@@ -19,7 +19,8 @@ use crate::shutdown::Phase;
 pub(crate) enum ToShard {
     /// The phase the process is in now. The first one also means: the heartbeat is published, begin.
     Phase(Phase),
-    /// This process was taken for dead: a shard that asks Redis will find the fence.
+    /// This process was taken for dead, or control's connection had died: a shard that asks Redis will find the fence, or
+    /// that its own is dead too.
     LookForFence,
     /// A job died elsewhere than on a shard: the death hooks are to hear of it.
     Died(Box<DeadJob>),

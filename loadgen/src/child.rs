@@ -100,6 +100,15 @@ impl Child {
             .map_err(|error| Error::system(format!("killing the {}", self.name), error))
     }
 
+    /// Sends a signal that does not end it.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), Error> {
+        kill(self.pid(), signal)
+            .map_err(|errno| Error::system(format!("{signal} to the {}", self.name), errno))
+    }
+
     /// The last lines the child wrote, or why they cannot be read: for error messages.
     pub(crate) fn log_tail(&self) -> String {
         log_tail(&self.log)

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiggler_uring::resp::url::{Endpoint, RedisUrl};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
@@ -44,6 +45,10 @@ pub(crate) struct RedisServer {
     child: Child,
     url: RedisUrl,
     directory: TempDir,
+    // For a restart.
+    program: PathBuf,
+    options: RedisOptions,
+    port: u16,
 }
 
 impl RedisServer {
@@ -85,7 +90,16 @@ impl RedisServer {
             .tempdir()
             .map_err(|error| Error::system("creating a temporary directory", error))?;
         let port = free_port()?;
-        let socket = directory.path().join(SOCKET_FILE);
+        let child = Self::launch(program, options, directory.path(), port)?;
+        let endpoint = match options.transport {
+            Transport::Tcp => Endpoint::Tcp { host: Ipv4Addr::LOCALHOST.to_string(), port },
+            Transport::Unix => Endpoint::Unix(directory.path().join(SOCKET_FILE)),
+        };
+        let (program, options) = (program.to_owned(), options.clone());
+        Ok(Self { child, url: RedisUrl::new(endpoint), directory, program, options, port })
+    }
+
+    fn launch(program: &Path, options: &RedisOptions, directory: &Path, port: u16) -> Result<Child, Error> {
         let mut command = Command::new(program);
         command
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--daemonize", "no", "--save", ""])
@@ -96,16 +110,51 @@ impl RedisServer {
                 "everysec",
             ])
             .arg("--unixsocket")
-            .arg(&socket)
+            .arg(directory.join(SOCKET_FILE))
             .arg("--dir")
-            .arg(directory.path())
-            .current_dir(directory.path());
-        let child = Child::spawn("private Redis", command, &directory.path().join("redis.log"))?;
-        let endpoint = match options.transport {
-            Transport::Tcp => Endpoint::Tcp { host: Ipv4Addr::LOCALHOST.to_string(), port },
-            Transport::Unix => Endpoint::Unix(socket),
-        };
-        Ok(Self { child, url: RedisUrl::new(endpoint), directory })
+            .arg(directory)
+            .current_dir(directory);
+        Child::spawn("private Redis", command, &directory.join("redis.log"))
+    }
+
+    /// Ends the server as a crash would.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub(crate) fn crash(&mut self) -> Result<(), Error> {
+        self.child.kill().map(drop)
+    }
+
+    /// Starts the server again after its end: same address, same files. Returns when it answers.
+    ///
+    /// # Errors
+    /// It does not answer in time, or an interrupt.
+    pub(crate) fn restart(&mut self, placement: &Placement, interrupt: &Interrupt) -> Result<(), Error> {
+        placement.enter_redis()?;
+        let child = Self::launch(&self.program, &self.options, self.directory.path(), self.port);
+        placement.enter_worker()?;
+        self.child = child?;
+        if self.wait_until_ready(interrupt)? {
+            return Ok(());
+        }
+        let (program, log) = (self.program.clone(), self.child.log_tail());
+        Err(Error::RedisServerStart { program, waited: START_TIMEOUT, log })
+    }
+
+    /// Stops the server's process without ending it: connections stand, and nothing is answered.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub(crate) fn pause(&self) -> Result<(), Error> {
+        self.child.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets a stopped server go on.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub(crate) fn resume(&self) -> Result<(), Error> {
+        self.child.signal(Signal::SIGCONT)
     }
 
     /// Whether the server answers in time; `false` when it ended by itself or stayed silent.

@@ -20,6 +20,7 @@ const SHORT: &[&str] = &[
     "pg -c 50,100",
     "cpu -c 10 -r 1",
     "recovery -j 100 --second beside",
+    "outage -s 3 -r 1",
     "idle -s 10",
     "soak -j 1_000_000",
 ];
@@ -37,6 +38,7 @@ const OFFICIAL: &[&str] = &[
     "pg -c 10,50,100 -r 1",
     "cpu -r 5",
     "recovery -j 100 -r 1",
+    "outage -s 10 -r 5",
     "idle -s 60 --cores 2",
     "soak -j 10_000_000",
 ];

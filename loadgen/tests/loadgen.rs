@@ -111,6 +111,31 @@ fn idle_watches_a_worker_without_jobs() {
     assert_eq!(row["redis_calls"].get("info"), None, "loadgen's own commands are left out: {row}");
 }
 
+/// A stand-in that finds its way back: it asks again when Redis does not answer.
+#[test]
+fn outage_takes_redis_away_and_measures_the_way_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("worker.sh");
+    let drain = fs::read_to_string(stand_in()).unwrap();
+    let stubborn = drain.replace("|| exit 1", "|| { sleep 0.05; continue; }");
+    assert_ne!(stubborn, drain);
+    fs::write(&script, stubborn).unwrap();
+    run(Command::new("chmod").arg("+x").arg(&script));
+    let mut command = loadgen(&["outage", "--seconds", "1", "--runs", "1", "--json", "-", "--binary"]);
+    let output = run(command.arg(&script));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = document["results"]["rows"].as_array().unwrap();
+    let kinds: Vec<_> = rows.iter().map(|row| (&row["kind"], &row["state"])).collect();
+    let [restarted, paused, waiting, working] =
+        ["restarted", "paused", "waiting", "working"].map(Value::from);
+    let expected = [(&restarted, &waiting), (&restarted, &working), (&paused, &waiting), (&paused, &working)];
+    assert_eq!(kinds, expected);
+    for row in rows {
+        let back = &row["back_after_seconds"];
+        assert!(back["median"].as_f64().is_some_and(|seconds| (0.0..30.0).contains(&seconds)), "{row}");
+    }
+}
+
 #[test]
 fn a_worker_that_ends_early_is_reported_with_its_status_and_its_last_words() {
     let folder = tempfile::tempdir().unwrap();

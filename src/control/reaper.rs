@@ -24,7 +24,7 @@ use super::Control;
 use super::link::ControlLink;
 use super::poison;
 use crate::event::Event;
-use crate::limits::{DEAD_PROCESSES_MAX, LEASE_SHARDS_MAX, QUEUES_MAX, UNKNOWN_LEASES_MAX};
+use crate::limits::{DEAD_PROCESSES_MAX, DEBUG_BYTES_MAX, LEASE_SHARDS_MAX, QUEUES_MAX, UNKNOWN_LEASES_MAX};
 use crate::resp::Error;
 use crate::store::recovery::{self, Reaped, ReapedJobs};
 use crate::store::turn::QueueKeys;
@@ -35,7 +35,7 @@ use crate::wire::keys::{self, Lease};
 pub(super) struct Dead {
     members: RefCell<VecDeque<String>>,
     /// Members of another form than ours, at most [`UNKNOWN_LEASES_MAX`]: each was said.
-    unknown: RefCell<HashSet<String>>,
+    unknown: RefCell<HashSet<Vec<u8>>>,
     /// Members that were reaped and not released yet, at most [`DEAD_PROCESSES_MAX`]: each was said.
     unsettled: RefCell<VecDeque<String>>,
     pub(super) named: Event,
@@ -43,9 +43,16 @@ pub(super) struct Dead {
 
 impl Dead {
     /// Names dead processes. Those that do not fit, or wait already, are named again by the next renewal.
-    pub(super) fn name(&self, members: Vec<String>) {
+    pub(super) fn name(&self, members: Vec<Vec<u8>>) {
         let mut waiting = self.members.borrow_mut();
         for member in members {
+            let member = match String::from_utf8(member) {
+                Ok(member) => member,
+                Err(error) => {
+                    self.complain(error.as_bytes());
+                    continue;
+                }
+            };
             if waiting.len() < self.names_wanted() && !waiting.contains(&member) {
                 waiting.push_back(member);
             }
@@ -77,10 +84,14 @@ impl Dead {
     }
 
     /// Says that a member is of an unknown form: once, for it will be named again by each renewal.
-    fn complain(&self, member: &str) {
+    fn complain(&self, member: &[u8]) {
         let mut unknown = self.unknown.borrow_mut();
         if unknown.len() < UNKNOWN_LEASES_MAX && unknown.insert(member.to_owned()) {
-            tracing::error!(member, "an unknown kind of member stands in the lease set; remove it with ZREM");
+            let member = member[..member.len().min(DEBUG_BYTES_MAX)].escape_ascii();
+            tracing::error!(
+                %member,
+                "an unknown kind of member stands in the lease set; remove it with ZREM"
+            );
         }
     }
 }
@@ -130,7 +141,7 @@ async fn reap(
     member: &str,
 ) -> Result<Option<Remains>, Error> {
     let Some(lease) = keys::parse_lease_member(member).filter(is_sane) else {
-        control.dead.complain(member);
+        control.dead.complain(member.as_bytes());
         return Ok(None);
     };
     let link = opened(control, link).await?;

@@ -99,6 +99,7 @@ impl Upkeep {
 
     /// Does what is due. How long to sleep.
     async fn beat_or_pause(&mut self) -> Duration {
+        let begun = !self.first;
         let mut result = self.beat().await;
         if matches!(&result, Err(Error::Redis(error)) if error.kind() == RedisErrorKind::Noscript) {
             // A flushed script cache is no outage: opening anew loads the scripts.
@@ -110,6 +111,11 @@ impl Upkeep {
                 self.backoff.reset();
                 if let Some(since) = self.outage.take() {
                     self.control.heartbeat_is_gone.set(false);
+                    if begun {
+                        // An idle shard's connections may have died as this one did, and it would not know for as long as
+                        // it blocks in Redis, which is the longer the more shards and queues there are.
+                        self.control.send_all(&ToShard::LookForFence).await;
+                    }
                     tracing::info!(
                         seconds = since.elapsed().as_secs_f64(),
                         "redis is back for the heartbeat"

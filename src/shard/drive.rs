@@ -9,6 +9,7 @@ use glommio::timer::Timer;
 use super::cancel::hear;
 use super::link::{Link, LinkError, Sent, SentTurn, check, is_noscript, resume, sync_wait_list};
 use super::outage::{Attempt, Outage, sleep_unless_phase_changes};
+use super::report::report_as_another;
 use super::run::{cancel_all, run_ready};
 use super::state::{Shard, ShardOptions};
 use super::wait::wait;
@@ -95,6 +96,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
                 "this shard was believed dead; its jobs run elsewhere"
             );
             cancel_all(shard).await;
+            report_as_another(shard).await;
             return Ending::Fenced;
         }
         shard.lost_a_connection.set(true);
@@ -247,7 +249,7 @@ impl Driver<'_> {
         if is_noscript(&reply) {
             return self.report_again().await;
         }
-        let reply = check(reply)?;
+        let reply = check(reply).inspect_err(|error| self.stopped_by(error))?;
         self.forgotten = 0;
         self.turns += 1;
         self.outage.over(shard);
@@ -255,6 +257,15 @@ impl Driver<'_> {
         let Some(turn) = self.sent.pop_front() else { return Ok(()) };
         shard.queue_order(turn.nth, &mut self.order);
         take_in(shard, &reply, &turn, &self.order)
+    }
+
+    /// A fence stops every turn that is on its way: what they would have reported is known to be unreported.
+    fn stopped_by(&mut self, error: &LinkError) {
+        if let LinkError::Fenced(_) = error {
+            while let Some(turn) = self.sent.pop_back() {
+                self.shard.report_again(turn.settled);
+            }
+        }
     }
 
     /// The server has forgotten the scripts, so the oldest turn has not run. It is reported with the next one; the scripts

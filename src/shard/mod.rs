@@ -32,6 +32,7 @@ mod link;
 mod outage;
 mod oversize;
 mod pace;
+mod report;
 mod run;
 mod settle;
 mod state;

@@ -2,7 +2,7 @@
 
 use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
-use crate::resp::{Error, Reply, Requests, Value};
+use crate::resp::{Error, Reply, Requests};
 use crate::wire::keys;
 
 /// Appends the question what the server is: the server section of `INFO`. The reply is its text.
@@ -31,11 +31,10 @@ pub fn figures(uuid: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
 /// How a lease was renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewal {
-    /// It was, and the leases of these members have ended. Those that are no text are left out: no process of ours writes
-    /// such.
+    /// It was, and the leases of these members have ended.
     Renewed {
-        /// The members, longest dead first.
-        ended: Vec<String>,
+        /// The members, longest dead first; of any bytes, for anyone may have written them.
+        ended: Vec<Vec<u8>>,
     },
     /// It was not: a reaper has taken over the jobs of this process.
     Fenced,
@@ -59,15 +58,15 @@ pub fn renew_lease(
 /// Reads the reply to [`renew_lease`].
 ///
 /// # Errors
-/// If the reply is an error, or no array that begins with a number.
+/// If the reply is an error, or no array of a number and strings.
 pub fn read_lease(reply: &Reply) -> Result<Renewal, Error> {
     let mut parts = reply.as_array()?;
     let ends = parts.next().ok_or_else(|| reply.value().instead_of("the end of the lease"))?.as_integer()?;
     if ends < 0 {
         return Ok(Renewal::Fenced);
     }
-    let text = |member: Value<'_>| String::from_utf8(member.as_bulk().ok()?.to_vec()).ok();
-    Ok(Renewal::Renewed { ended: parts.filter_map(text).collect() })
+    let ended: Result<_, Error> = parts.map(|member| Ok(member.as_bulk()?.to_vec())).collect();
+    Ok(Renewal::Renewed { ended: ended? })
 }
 
 /// Appends the end of a process: its heartbeat and figures go, and its lease if a member is given: it holds no job. An

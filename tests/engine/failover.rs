@@ -6,11 +6,12 @@
 //! flight there; both run again, none is lost. Marks that lag (the number of the last turn) only make turns be reported
 //! again, and a fence that is missing means that the reaping is missing with it, for both are one step.
 
+use std::time::Duration;
+
 use crate::fault_proxy::FaultProxy;
 use crate::harness::account::lists_in_flight;
 use crate::harness::wait::{measure_over, wait_until, wait_within};
-use crate::harness::{Account, Redis, Worker, config_file};
-use std::time::Duration;
+use crate::harness::{Account, ConfigFile, Redis, Worker, config_file};
 
 const JOBS: usize = 20_000;
 
@@ -19,6 +20,9 @@ const LASTS: Duration = Duration::from_millis(1_500);
 
 /// Consumption must be back so soon after the address leads to a primary again.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
+
+/// A lease renewal, its answer that does not come, and that of a turn; the rest is for a loaded machine.
+const FOUND_OUT_WITHIN: Duration = Duration::from_secs(45);
 
 const SEED: u64 = 20_261_122;
 
@@ -68,7 +72,7 @@ impl Pair {
     }
 
     #[track_caller]
-    fn drain(&self, jobs: usize) -> (Worker, crate::harness::ConfigFile) {
+    fn drain(&self, jobs: usize) -> (Worker, ConfigFile) {
         let config = config_file("max_dead_jobs: 1000000\n");
         Account::push(&self.old, "default", jobs);
         let worker =
@@ -130,7 +134,7 @@ fn a_job_that_runs_through_a_handover_is_acked_by_the_new_primary() {
     wait_until("both are acked", || lists_in_flight(&pair.new).is_empty());
     assert_all_moved(&pair, 1);
     worker.stop();
-    assert_eq!((pair.new.processed(), pair.new.keys("*list*")), (2, Vec::new()));
+    assert_eq!((pair.new.processed(), pair.new.job_keys()), (2, Vec::new()));
 }
 
 /// The old primary lives on, as a replica: connections to it work, and say no.
@@ -150,6 +154,23 @@ fn a_worker_that_waited_when_the_primary_handed_over_waits_at_the_new_one() {
     wait_until("heartbeat and lease are written there", || {
         pair.new.keys("jiggler:svr:*").len() == 1 && pair.new.count("jiggler:uring:leases") == 1
     });
+    worker.stop();
+}
+
+/// Nobody is told, as when a host vanishes. Each of the six waiting connections would wait for a minute and more; the lease,
+/// which is renewed every few seconds, finds out.
+#[test]
+fn a_worker_that_waited_at_a_primary_that_vanished_waits_at_the_new_one_soon() {
+    let pair = Pair::start();
+    let mut worker = Worker::launch(pair.address.url(), &["--cores", "2", "-q", "a,b,c"]);
+    wait_until("it waits", || pair.old.waiting() == 6);
+    pair.catch_up();
+    pair.split();
+    pair.address.forget();
+    pair.lead_to_new();
+    pair.new.push("b", &[r#"{"name":"Noop"}"#]);
+    wait_within(FOUND_OUT_WITHIN, "the job runs", || (pair.new.processed() == 1).then_some(()));
+    wait_until("all wait there", || pair.new.waiting() == 6);
     worker.stop();
 }
 
@@ -204,5 +225,5 @@ fn assert_all_ran(redis: &Redis, jobs: usize) {
     let account = Account::of(redis);
     account.assert_none_lost(jobs);
     assert_eq!((account.dead.len(), account.queued.len(), account.in_flight.len()), (jobs, 0, 0));
-    assert_eq!(redis.keys("*inflight*"), [""; 0]);
+    assert_eq!(redis.job_keys(), [""; 0]);
 }

@@ -147,3 +147,25 @@ fn a_fault_before_a_burial_is_settled_leaves_the_bytes_in_redis() {
     assert_eq!((lost.load(Ordering::SeqCst), redis.failures()), (3, 1));
     assert_eq!(json(&redis.set(DEAD)[0].0)["name"], "InvalidPayload");
 }
+
+/// At most once nothing in Redis stands for a job that has started: what is not reported is not known to anyone.
+#[test]
+fn a_fence_costs_no_result_of_a_job_at_most_once() {
+    let redis = Redis::start();
+    let mut worker = Worker::start(&redis, &["--mode", "at-most-once", "-v"]);
+    wait_until("it waits", || redis.waiting() == 1);
+    let old = redis.uuid();
+    let fence = format!("{{jiggler:list:default}}:inflight:{old}:0");
+    // As a reaper leaves it, of a process that was paused past its lease.
+    redis.run(&["DEL", &fence]);
+    redis.run(&["SET", &fence, "fenced"]);
+    redis.push("default", &[Account::traced(0)]);
+    worker.wait_for_line("this shard was believed dead");
+    wait_until("it goes on under a new identity", || redis.waiting() == 1 && redis.uuid() != old);
+    redis.push("default", &[Account::traced(1)]);
+    wait_until("both are processed", || redis.processed() == 2);
+    worker.stop();
+    Account::of(&redis).assert_each_ran_once(2);
+    Account::assert_none_ran_twice(&worker);
+    assert_eq!((redis.failures(), redis.keys("*inflight*")), (2, vec![fence]));
+}

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use jiggler_uring::limits::READ_AHEAD_JOBS_MAX;
+
 use crate::harness::redis::DEAD;
-use crate::harness::wait::{wait_until, wait_within};
+use crate::harness::wait::{measure_over, wait_until, wait_within};
 use crate::harness::{Account, Redis, Worker, config_file};
 
 const JOBS: usize = 8_000;
@@ -135,4 +137,45 @@ fn a_redis_that_comes_back_empty_is_served_again() {
     wait_until("the heartbeat is back", || redis.keys("jiggler:svr:*").len() == 1);
     wait_until("the lease is back", || redis.count("jiggler:uring:leases") == 1);
     worker.stop();
+}
+
+/// What the worker says when it is asked how it is: one number of it.
+#[track_caller]
+fn says(worker: &Worker, field: &str) -> u64 {
+    let before = worker.lines("health phase=").len();
+    worker.signal("USR1");
+    wait_until("it says how it is", || worker.lines("health phase=").len() > before);
+    let line = worker.lines("health phase=").remove(before);
+    let number = line.split(' ').find_map(|part| part.strip_prefix(field)?.strip_prefix('='));
+    number.unwrap_or_else(|| panic!("no {field} in {line}")).parse().unwrap()
+}
+
+/// Acks cannot be sent, so what has ended is held; nothing is fetched, so that is no more than was in flight.
+#[test]
+fn memory_is_bounded_by_what_was_in_flight_while_acks_cannot_be_sent() {
+    const PAYLOAD_BYTES: usize = 20_000;
+    let mut redis = Redis::start_durable();
+    let padding = "x".repeat(PAYLOAD_BYTES);
+    let job = |n| format!(r#"{{"name":"Sleep","args":[0.02],"jid":"{n}","padding":"{padding}"}}"#);
+    redis.push("default", &(0..3_000).map(job).collect::<Vec<_>>());
+    let mut worker = Worker::start(&redis, &["-c", "50"]);
+    wait_until("some jobs have run", || redis.processed() > 100);
+    let known = redis.processed();
+    redis.kill();
+    worker.wait_for_line("redis is gone; trying");
+    wait_until("what was in flight has ended", || says(&worker, "running") + says(&worker, "unstarted") == 0);
+    let (ended, memory_kb) = (says(&worker, "processed"), worker.memory_kb());
+    measure_over(Duration::from_secs(3));
+    assert_eq!(says(&worker, "processed"), ended, "jobs came from nowhere");
+    assert!(worker.memory_kb() < memory_kb + 4_000, "{memory_kb} kB became {}", worker.memory_kb());
+    redis.start_again();
+    let held = ended - redis.processed();
+    assert!(redis.processed() >= known && held <= (50 + READ_AHEAD_JOBS_MAX) as u64, "{held} jobs were held");
+    wait_until("all jobs have run", || redis.processed() >= 3_000);
+    worker.stop();
+    assert_eq!(
+        (redis.processed(), redis.job_keys()),
+        (3_000, Vec::new()),
+        "what was held is acked, and not run again"
+    );
 }

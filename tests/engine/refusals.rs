@@ -40,6 +40,10 @@ impl<'r> Drain<'r> {
         let args = ["--cores", "2", "-v", "-C", &config.path(), "-q", "default"];
         let worker = Worker::launch(url, &args);
         wait_until("some jobs have run", || redis.processed() > 500);
+        let uuid = redis.uuid();
+        wait_until("both shards are connected", || {
+            (0..2).all(|shard| !redis.clients(&format!("{uuid}:{shard}")).is_empty())
+        });
         Self { redis, worker }
     }
 

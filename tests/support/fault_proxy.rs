@@ -176,7 +176,8 @@ impl FaultProxy {
     /// backlog is full, so the kernel drops every SYN. Only over TCP.
     pub(crate) fn swallow(&self) {
         let Wake::Tcp(port) = self.wake else { return };
-        self.line.change(|weather| weather.swallows = true);
+        // Held meanwhile, so that nothing goes on behind the test's back until the backlog is full.
+        self.line.change(|weather| (weather.swallows, weather.holds) = (true, true));
         let address = (Ipv4Addr::LOCALHOST, port).into();
         let mut fillers = self.fillers.lock().unwrap();
         while let Ok(filler) = TcpStream::connect_timeout(&address, SWALLOWED_AFTER) {

@@ -30,6 +30,8 @@ pub(crate) mod pg;
 pub(crate) mod soak;
 // What becomes of a killed worker's jobs.
 pub(crate) mod recovery;
+// How soon jobs run again after Redis was away.
+pub(crate) mod outage;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -98,6 +100,8 @@ scenarios! {
     Mixed in mixed;
     /// Kill a worker with jobs in flight: seconds until another has started them again, lost, duplicated
     Recovery in recovery;
+    /// Take Redis away from a worker and give it back: seconds until jobs run again
+    Outage in outage;
 }
 
 /// What every scenario needs from the terminal.

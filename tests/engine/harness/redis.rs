@@ -200,7 +200,7 @@ impl Redis {
     #[track_caller]
     pub(crate) fn set(&self, key: &str) -> Vec<(String, f64)> {
         let flat = self.list(&["ZRANGE", key, "0", "-1", "WITHSCORES"]);
-        let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).unwrap();
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
         flat.chunks(2).map(|pair| (text(&pair[0]), text(&pair[1]).parse().unwrap())).collect()
     }
 

@@ -123,6 +123,14 @@ impl Worker {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Its resident memory.
+    #[track_caller]
+    pub(crate) fn memory_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Seconds of processor time it has used.
     #[track_caller]
     pub(crate) fn cpu_seconds(&self) -> f64 {

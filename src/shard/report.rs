@@ -1,0 +1,52 @@
+//! What became of the jobs of a shard that was taken for dead, at most once: reported under another name.
+//!
+//! At least once there is nothing to report: the jobs run elsewhere, and what became of them is said there. At most once
+//! nothing in Redis stands for a job that has started, so nobody runs it again: what became of it (a retry, a place in the
+//! dead set, a count) is known here alone, and the shard's own calls fail on its fence. Jobs that still ran are dropped, as
+//! in a crash; so is what a lost connection may have reported already, for to report it twice could start a job twice.
+
+use crate::ids::process_uuid;
+use crate::limits::STOP_PATIENCE;
+use crate::store::flight;
+use crate::store::turn::{QueueKeys, Settlement, Turn, TurnContext};
+use crate::time::unix_now;
+
+use super::link::{Link, LinkError};
+use super::state::Shard;
+
+/// Reports what has gathered in the settlement; tries once.
+pub(super) async fn report_as_another(shard: &Shard) {
+    let settled = shard.settlement.take();
+    if shard.options.at_least_once || settled.is_empty() {
+        return;
+    }
+    match report(shard, &settled).await {
+        Ok(()) => shard.tell_of_deaths(&settled),
+        Err(error) => tracing::error!(
+            shard = shard.options.shard,
+            jobs = settled.ended(),
+            %error,
+            "what became of these jobs could not be reported; they are lost (at most once)"
+        ),
+    }
+}
+
+/// One turn of a shard that has never been, and its end. One round trip besides a new connection.
+async fn report(shard: &Shard, settled: &Settlement) -> Result<(), LinkError> {
+    let uuid = process_uuid();
+    let queues = shard.options.queues.iter();
+    let context = TurnContext {
+        queues: queues.map(|(name, _)| QueueKeys::new(name, uuid.as_ref(), shard.options.shard)).collect(),
+        ..shard.turns.clone()
+    };
+    let order: Vec<usize> = (0..context.queues.len()).collect();
+    let mut link = Link::open(shard).await?;
+    link.conn.stopper().hurry(STOP_PATIENCE);
+    link.call(|scripts, requests| {
+        let turn = Turn { number: 1, wanted: 0, order: &order, settled, now: unix_now() };
+        context.write(scripts, &turn, requests);
+        flight::leave(scripts, 2, &context.queues, false, requests);
+    })
+    .await?;
+    Ok(())
+}
