@@ -29,7 +29,8 @@ endef
 help:
 	@echo "make run    build, start a worker (with a private redis if there is none), run sample jobs, keep running"
 	@echo "make test   install what the tests need; format, lints, tidy, unit, integration and doc tests"
-	@echo "make chaos  fail workers, lines and Redis at random for CHAOS_SECONDS (300) or CHAOS_ROUNDS; CHAOS_SEED replays"
+	@echo "make chaos  fail workers, lines and Redis at random for CHAOS_SECONDS (300) or CHAOS_ROUNDS; CHAOS_SEED replays;"
+	@echo "            CHAOS_OUT=FILE keeps what it says"
 	@echo "make fuzz   search for bytes that break a parser, FUZZ_SECONDS (60) for each target, or FUZZ_TARGET alone"
 	@echo "make deps   install a linker and redis-server (or valkey-server) if they are missing"
 
@@ -56,7 +57,8 @@ test: deps
 
 .PHONY: chaos
 chaos: deps
-	@cargo test --locked --quiet --test chaos -- --ignored --nocapture --test-threads 1
+	@cargo build --locked --quiet --example misbehaving_jobs
+	@cargo test --locked --quiet --test chaos_long
 
 FUZZ_TARGETS := resp replies payload amend config url keys
 FUZZ_TARGET := $(FUZZ_TARGETS)

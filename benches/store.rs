@@ -69,6 +69,7 @@ fn encode(criterion: &mut Criterion) {
                 requests.clear();
                 let turn = Turn {
                     number: 18,
+                    after: 0,
                     wanted: BATCH_JOBS_MAX,
                     order: &[0],
                     settled: black_box(&settled),

@@ -26,6 +26,8 @@ struct Setup {
     conn: BlockingConnection,
     scripts: Scripts,
     context: TurnContext,
+    /// What turns name as the turn before.
+    after: u64,
 }
 
 impl Setup {
@@ -37,7 +39,7 @@ impl Setup {
         let scripts = Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap();
         let queues: Rc<[QueueKeys]> = ["a", "b"].map(|name| QueueKeys::new(name, "0123456789ab", 0)).into();
         let context = TurnContext { queues, keep_in_flight: true, dead_jobs_max: 100, dead_timeout_s: 1e6 };
-        Self { _redis: redis, conn, scripts, context }
+        Self { _redis: redis, conn, scripts, context, after: 0 }
     }
 
     fn queue(&self) -> QueueKeys {
@@ -65,7 +67,7 @@ impl Setup {
 
     fn turn(&mut self, number: u64, wanted: usize, settled: &Settlement) -> Result<TurnReply, Error> {
         let mut requests = Requests::new();
-        let turn = Turn { number, wanted, order: &[0, 1], settled, now: 1e9 };
+        let turn = Turn { number, after: self.after, wanted, order: &[0, 1], settled, now: 1e9 };
         self.context.write(&self.scripts, &turn, &mut requests);
         Ok(TurnReply::read(&self.conn.call_one(&requests)?, &[0, 1]).unwrap())
     }
@@ -223,6 +225,42 @@ fn a_reconcile_that_comes_late_hands_back_nothing() {
     }
 }
 
+/// Its number would say that the one before had run, too, and what that one reported would be forgotten.
+#[test]
+fn a_turn_does_not_run_if_the_one_sent_before_it_failed() {
+    let mut setup = Setup::new();
+    setup.push(b"job");
+    setup.fetch(1, 1);
+    setup.run(&[b"SET", keys::RETRIES.as_bytes(), b"no such thing"]);
+    assert!(is_refused(setup.turn(2, 0, &failure(1, b"job")), "WRONGTYPE"));
+    setup.after = 2;
+    assert!(is_refused(setup.turn(3, 1, &Settlement::default()), "SKIPPED"));
+    assert_eq!(setup.resume(3).unwrap(), 1);
+}
+
+/// A job that had been moved by then could be due, and run again, before the turn is reported again and moves it once more.
+#[test]
+fn a_turn_that_fails_at_one_set_moves_nothing_to_the_other_and_counts_nothing() {
+    let mut setup = Setup::new();
+    [b"1", b"2"].iter().for_each(|job| setup.push(*job));
+    setup.fetch(1, 2);
+    let mut settled = failure(1, b"1");
+    let mut dies = failure(1, b"2");
+    dies.moves[0].to = Destination::Dead;
+    settled.moves.append(&mut dies.moves);
+    for broken in [keys::DEAD, keys::FAILURES] {
+        setup.run(&[b"LPUSH", broken.as_bytes(), b"no such thing"]);
+        assert!(is_refused(setup.turn(2, 0, &settled), "WRONGTYPE"), "{broken}");
+        assert_eq!(setup.number(&[b"EXISTS", keys::RETRIES.as_bytes()]), 0, "{broken}");
+        let processed = setup.run(&[b"INCRBY", keys::PROCESSED.as_bytes(), b"0"]).as_integer().unwrap();
+        assert_eq!(processed, 0, "{broken}");
+        setup.run(&[b"DEL", broken.as_bytes()]);
+    }
+    setup.turn(3, 0, &settled).unwrap();
+    assert_eq!(setup.number(&[b"ZCARD", keys::RETRIES.as_bytes()]), 1);
+    assert_eq!(setup.number(&[b"ZCARD", keys::DEAD.as_bytes()]), 1);
+}
+
 /// The bar of `resume` must outlive a turn that failed: what was given up stays given up.
 #[test]
 fn a_turn_that_fails_leaves_the_bar_for_earlier_ones() {
@@ -244,7 +282,8 @@ fn a_shard_that_left_takes_no_job_though_a_call_of_it_comes_late() {
     setup.run(&[b"LMOVE", &queue.list, &queue.wait_list, b"RIGHT", b"RIGHT"]);
     assert_eq!(setup.leave(3).unwrap(), 1);
     assert_eq!(setup.list(&queue.list), [b"2", b"1"], "in the old order");
-    assert!(is_refused(setup.leave(3), "FENCED"));
+    assert!(is_refused(setup.leave(3), "LEFT"));
+    assert!(is_refused(setup.resume(3), "LEFT"));
     assert!(is_refused(setup.turn(9, 5, &Settlement::default()), "FENCED"));
     let mut requests = Requests::new();
     requests.command(&[b"BLMOVE", &queue.list, &queue.wait_list, b"RIGHT", b"RIGHT", b"1"]);

@@ -111,6 +111,7 @@ impl Commands {
         self.turn_number += 1;
         let turn = Turn {
             number: self.turn_number,
+            after: 0,
             wanted: usize::try_from(jobs).unwrap_or(usize::MAX),
             order: &[ONLY_QUEUE],
             settled: &settled,

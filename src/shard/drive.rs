@@ -85,8 +85,8 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             Ok(()) => return Ending::Clean,
             Err(error) => error,
         };
-        if shard.leaving.get() && matches!(error, LinkError::Fenced(_)) {
-            // Its own fence: the call arrived, its answer did not. Had a reaper been here it would have found nothing.
+        if matches!(error, LinkError::Left) {
+            // The call that ends this shard arrived, its answer did not.
             return Ending::Clean;
         }
         if let LinkError::Fenced(reason) = &error {
@@ -234,7 +234,8 @@ impl Driver<'_> {
         let nth = shard.options.stats.turns.get();
         shard.queue_order(nth, &mut self.order);
         let settled = shard.settlement.take();
-        let turn = Turn { number, wanted, order: &self.order, settled: &settled, now: unix_now() };
+        let after = self.sent.back().map_or(0, |turn| turn.number);
+        let turn = Turn { number, after, wanted, order: &self.order, settled: &settled, now: unix_now() };
         let mut requests = Requests::new();
         shard.turns.write(&self.link.scripts, &turn, &mut requests);
         self.sent.push_back(SentTurn { number, nth, wanted, settled });

@@ -44,6 +44,9 @@ pub(super) enum LinkError {
         "redis forgets scripts as soon as they are loaded; does something run SCRIPT FLUSH again and again?"
     )]
     Forgetful,
+    /// This shard has ended itself in Redis.
+    #[error("this shard has left already")]
+    Left,
     /// Another process took this shard's in-flight jobs; nothing heals that.
     #[error("{0}")]
     Fenced(String),
@@ -108,6 +111,7 @@ pub(super) fn check(reply: Reply) -> Result<Reply, LinkError> {
     if let Value::Error(error) = reply.value() {
         let error = error.to_owned();
         return Err(match error.code() {
+            "LEFT" => LinkError::Left,
             "FENCED" | "STALE" => LinkError::Fenced(error.to_string()),
             _ => LinkError::Lost(Error::Redis(error)),
         });

@@ -43,7 +43,7 @@ async fn report(shard: &Shard, settled: &Settlement) -> Result<(), LinkError> {
     let mut link = Link::open(shard).await?;
     link.conn.stopper().hurry(STOP_PATIENCE);
     link.call(|scripts, requests| {
-        let turn = Turn { number: 1, wanted: 0, order: &order, settled, now: unix_now() };
+        let turn = Turn { number: 1, after: 0, wanted: 0, order: &order, settled, now: unix_now() };
         context.write(scripts, &turn, requests);
         flight::leave(scripts, 2, &context.queues, false, requests);
     })

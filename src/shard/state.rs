@@ -99,8 +99,6 @@ pub(super) struct Shard {
     pub(super) complained: RefCell<HashSet<usize>>,
     /// A turn is to be made though there is nothing to report or to fetch.
     pub(super) must_turn: Cell<bool>,
-    /// The shard has asked Redis to end it: a fence that it meets from now on may be its own.
-    pub(super) leaving: Cell<bool>,
     /// Calls may lie in a connection that was given up, and reach Redis later.
     pub(super) lost_a_connection: Cell<bool>,
     next_id: Cell<u64>,
@@ -144,7 +142,6 @@ impl Shard {
             burying: RefCell::default(),
             complained: RefCell::default(),
             must_turn: Cell::new(false),
-            leaving: Cell::new(false),
             lost_a_connection: Cell::new(false),
             next_id: Cell::new(1),
             options,

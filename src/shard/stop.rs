@@ -156,7 +156,6 @@ async fn hand_back_running(shard: &Shard, link: &mut Link) -> Result<(), LinkErr
 /// The wait list may hold a job whose delivery was lost, the oversize list payloads that were not buried yet. The lease
 /// goes with this process, so nobody would look for them here.
 pub(super) async fn leave(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
-    shard.leaving.set(true);
     let (number, fence) = (shard.fresh_id(), shard.lost_a_connection.get());
     let replies = link
         .call(|scripts, requests| flight::leave(scripts, number, &shard.turns.queues, fence, requests))

@@ -145,6 +145,8 @@ pub struct TurnContext {
 pub struct Turn<'a> {
     /// Its number: larger than that of any turn before.
     pub number: u64,
+    /// The number of the turn before, if its reply is still owed; else 0. Should that one fail, this one will not run.
+    pub after: u64,
     /// How many jobs are wanted; 0 fetches nothing.
     pub wanted: usize,
     /// The order in which queues are served: positions.
@@ -180,7 +182,7 @@ impl TurnContext {
     pub fn write(&self, scripts: &Scripts, turn: &Turn<'_>, requests: &mut Requests) {
         let settled = turn.settled;
         let keys_count = 5 + 2 * turn.order.len();
-        let args = 12 + 6 * settled.moves.len() + 3 * settled.singles.len() + 2 * settled.wholes.len();
+        let args = 13 + 6 * settled.moves.len() + 3 * settled.singles.len() + 2 * settled.wholes.len();
         // Position of a queue -> its pair in KEYS, from 1.
         let pair = |queue: usize| 1 + turn.order.iter().position(|&at| at == queue).unwrap_or(0) as u64;
         let mut command = scripts.begin(Script::Turn, keys_count, args, requests);
@@ -196,6 +198,7 @@ impl TurnContext {
         command.arg_u64(settled.processed).arg_u64(settled.failed);
         command.arg_f64(turn.now - self.dead_timeout_s).arg_u64(self.dead_jobs_max);
         command.arg(if self.keep_in_flight { b"1" } else { b"0" });
+        command.arg_u64(turn.after);
         command.arg_u64(settled.moves.len() as u64);
         for job in &settled.moves {
             command.arg_u64(pair(job.from.0));

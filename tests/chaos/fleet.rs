@@ -1,9 +1,10 @@
 //! The worker processes of a round, each with a faulty line of its own, and what their logs say they did.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::plan::{Plan, WorkerPlan};
+use super::plan::{Plan, Role, WorkerPlan};
+use super::producer::POISONED_QUEUE;
 use crate::fault_proxy::FaultProxy;
 use crate::harness::Worker;
 
@@ -13,11 +14,14 @@ const TAIL_LINES: usize = 40;
 /// One worker process from start to end.
 pub(crate) struct Life {
     pub(crate) place: usize,
+    pub(crate) role: Role,
     pub(crate) worker: Worker,
     /// Outlives the worker: what it holds may arrive later.
     pub(crate) proxy: FaultProxy,
-    /// Ended by SIGKILL.
+    /// Ended by SIGKILL, or by a job.
     pub(crate) killed: bool,
+    /// Ended by a job.
+    pub(crate) poisoned: bool,
     /// Was asked to stop.
     pub(crate) asked: bool,
     /// Its exit status, if it ended by itself or as asked.
@@ -33,14 +37,20 @@ pub(crate) struct Run {
 
 impl Life {
     pub(crate) fn start(plan: &Plan, place: usize, redis: &Path, config: &str, number: u64) -> Self {
-        let WorkerPlan { cores, concurrency, tcp } = plan.workers[place];
+        let WorkerPlan { role, cores, concurrency, tcp } = plan.workers[place];
         let proxy = FaultProxy::start(redis, tcp, plan.seed.wrapping_mul(31).wrapping_add(number));
         let mode = if plan.at_least_once { "at-least-once" } else { "at-most-once" };
-        let queues = if plan.queues == 1 { "default" } else { "default,img" };
+        let (program, queues) = match role {
+            Role::Plain => (
+                PathBuf::from(env!("CARGO_BIN_EXE_jiggler-uring")),
+                ["default", "default,img"][plan.queues - 1],
+            ),
+            Role::Poisoned => (example("misbehaving_jobs"), POISONED_QUEUE),
+        };
         let (cores, concurrency) = (cores.to_string(), concurrency.to_string());
         let args = ["--cores", &cores, "-c", &concurrency, "--mode", mode, "-q", queues, "-C", config, "-v"];
-        let worker = Worker::launch(proxy.url(), &args);
-        Self { place, worker, proxy, killed: false, asked: false, exit: None }
+        let worker = Worker::launch_program(&program, proxy.url(), &args);
+        Self { place, role, worker, proxy, killed: false, poisoned: false, asked: false, exit: None }
     }
 
     /// Whether it has come so far as to work. Without Redis a process ends at its start.
@@ -98,6 +108,13 @@ impl Life {
         }
         text
     }
+}
+
+/// The program of an example, which cargo builds with the tests.
+fn example(name: &str) -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_jiggler-uring")).with_file_name("examples").join(name);
+    assert!(program.exists(), "{} is missing: cargo build --example {name}", program.display());
+    program
 }
 
 /// The value of a field in a log line.

@@ -8,10 +8,15 @@
 //! not tell Redis before its end; and none is believed dead that could reach Redis all the time. The counters count each
 //! failure exactly, and each success, unless a run was repeated.
 //!
+//! A job that kills its process does so four times at most and is buried as poison, and nothing else is.
+//!
 //! At most once: no job runs twice, whatever happens. None is lost while processes and connections end in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use jiggler_uring::job::failure::CLASS_POISON;
+use jiggler_uring::limits::RECOVERIES_MAX;
 
 use super::fleet::{Life, Run};
 use super::plan::Plan;
@@ -26,6 +31,9 @@ const SILENCE_MIN: Duration = Duration::from_secs(8);
 const LENGTH_OF_LIST: &str =
     "return redis.call('TYPE', KEYS[1]).ok == 'list' and redis.call('LLEN', KEYS[1]) or 0";
 
+/// Runs of a job that kills its process: the first, and one after each recovery.
+const STARTS_MAX: usize = 1 + RECOVERIES_MAX as usize;
+
 /// Jids that a complaint names.
 const NAMED: usize = 10;
 
@@ -36,6 +44,8 @@ pub(crate) struct Census {
     pub(crate) open: BTreeMap<String, i64>,
     /// Entries in the dead set by jid. Those that hold no jid count under their text.
     pub(crate) dead: BTreeMap<String, usize>,
+    /// Those that went there as poison.
+    pub(crate) poison: BTreeSet<String>,
     pub(crate) processed: u64,
     pub(crate) failures: u64,
 }
@@ -56,17 +66,21 @@ impl Census {
         for set in [RETRIES, SCHEDULED] {
             note(set.to_owned(), redis.count(set));
         }
-        if !open.is_empty() {
-            return Self { open, dead: BTreeMap::new(), processed: 0, failures: 0 };
+        let mut census =
+            Self { open, dead: BTreeMap::new(), poison: BTreeSet::new(), processed: 0, failures: 0 };
+        if !census.open.is_empty() {
+            return census;
         }
-        let mut dead = BTreeMap::new();
         for (payload, _) in redis.set(DEAD) {
-            let jid = serde_json::from_str::<serde_json::Value>(&payload)
-                .ok()
-                .and_then(|job| job["jid"].as_str().map(str::to_owned));
-            *dead.entry(jid.unwrap_or(payload)).or_default() += 1;
+            let job = serde_json::from_str::<serde_json::Value>(&payload).unwrap_or_default();
+            let jid = job["jid"].as_str().map_or(payload, str::to_owned);
+            if job["error_class"] == CLASS_POISON {
+                census.poison.insert(jid.clone());
+            }
+            *census.dead.entry(jid).or_default() += 1;
         }
-        Self { open, dead, processed: redis.processed(), failures: redis.failures() }
+        (census.processed, census.failures) = (redis.processed(), redis.failures());
+        census
     }
 }
 
@@ -104,6 +118,7 @@ pub(crate) fn judge(plan: &Plan, jobs: &Jobs, lives: &[Life], census: &Census) -
     check_strangers(jobs, census, &runs)?;
     let repeated = check_repeated(plan, &excuses, &runs)?;
     let lost = check_lost(plan, jobs, census, &runs)?;
+    let poisoned = check_poison(jobs, lives, census)?;
     if plan.at_least_once {
         check_counters(jobs, census, excuses.iter().all(Option::is_none))?;
     }
@@ -112,8 +127,9 @@ pub(crate) fn judge(plan: &Plan, jobs: &Jobs, lives: &[Life], census: &Census) -
         runs: runs.values().map(Vec::len).sum(),
         repeated,
         lost,
-        lives: lives.len(),
-        fenced: excuses.iter().filter(|excuse| **excuse == Some("taken for dead")).count(),
+        processes: lives.len(),
+        recovered: lives.iter().flat_map(Life::reaped).collect::<BTreeSet<String>>().len(),
+        poisoned,
         rest: Duration::ZERO,
     })
 }
@@ -124,12 +140,12 @@ fn check_strangers(jobs: &Jobs, census: &Census, runs: &BTreeMap<Run, Vec<usize>
     complain("nobody has pushed these", seen.filter(|jid| !jobs.contains_key(*jid)))
 }
 
-/// How many runs were repeated, all with a reason.
+/// How many runs were repeated for which reason.
 fn check_repeated(
     plan: &Plan,
     excuses: &[Option<&'static str>],
     runs: &BTreeMap<Run, Vec<usize>>,
-) -> Result<usize, String> {
+) -> Result<BTreeMap<&'static str, usize>, String> {
     let unexcused = |lives: &Vec<usize>| lives.iter().filter(|life| excuses[**life].is_none()).count();
     let allowed = |lives: &Vec<usize>| {
         if plan.at_least_once { unexcused(lives) <= 1 } else { lives.len() <= 1 }
@@ -137,7 +153,13 @@ fn check_repeated(
     let twice = runs.iter().filter(|(_, lives)| !allowed(lives));
     let names: Vec<String> = twice.map(|(run, lives)| format!("{run:?} in lives {lives:?}")).collect();
     complain("these ran more than once without a reason", names.iter())?;
-    Ok(runs.values().map(|lives| lives.len() - 1).sum())
+    let mut repeated = BTreeMap::new();
+    for lives in runs.values() {
+        // One of them is the run that counts: the one without an excuse, if there is one.
+        let reasons = lives.iter().filter_map(|life| excuses[*life]);
+        reasons.take(lives.len() - 1).for_each(|reason| *repeated.entry(reason).or_default() += 1);
+    }
+    Ok(repeated)
 }
 
 /// How many were lost, which is none at least once.
@@ -155,8 +177,25 @@ fn check_lost(
         complain("these are lost", lost.iter().copied())?;
     }
     let ran: BTreeSet<&String> = runs.keys().map(|run| &run.jid).collect();
-    complain("these died and never ran", census.dead.keys().filter(|jid| !ran.contains(jid)))?;
+    // A poison job ends its process before that could say anything.
+    let unrun = census.dead.keys().filter(|jid| !ran.contains(jid) && !census.poison.contains(*jid));
+    complain("these died and never ran", unrun)?;
     Ok(lost.len())
+}
+
+/// A job that kills its process is buried as what it is, after four deaths at most, and nothing else is. How many processes
+/// were killed so.
+fn check_poison(jobs: &Jobs, lives: &[Life], census: &Census) -> Result<usize, String> {
+    let is_poison = |jid: &String| jobs.get(jid).is_some_and(|job| job.kind == Kind::Poison);
+    complain("these were buried as poison and are none", census.poison.iter().filter(|jid| !is_poison(jid)))?;
+    let mistaken = census.dead.keys().filter(|jid| is_poison(jid) && !census.poison.contains(*jid));
+    complain("these are poison and died of something else", mistaken)?;
+    let poisoned = lives.iter().filter(|life| life.poisoned).count();
+    let most = STARTS_MAX * jobs.values().filter(|job| job.kind == Kind::Poison).count();
+    if poisoned > most {
+        return Err(format!("poison jobs have killed {poisoned} processes, of at most {most}"));
+    }
+    Ok(poisoned)
 }
 
 fn check_counters(jobs: &Jobs, census: &Census, exact: bool) -> Result<(), String> {
@@ -166,16 +205,18 @@ fn check_counters(jobs: &Jobs, census: &Census, exact: bool) -> Result<(), Strin
         count as u64
     };
     // Each failure is counted in the step that moves the job.
-    let failures = dead(Kind::Fail) + 2 * dead(Kind::Retry);
+    let failed = dead(Kind::Fail) + dead(Kind::Neighbour) + 2 * dead(Kind::Retry);
+    // Poison did not come to the end of a run.
+    let failures = failed + dead(Kind::Poison);
     if census.failures != failures {
         return Err(format!("{} failures are counted, {failures} jobs were moved", census.failures));
     }
     let sleeps = jobs.values().filter(|job| job.kind == Kind::Sleep);
     let (sure, all) = sleeps.fold((0, 0), |(sure, all), job| (sure + u64::from(job.sure), all + 1));
-    let fits = census.processed >= failures + sure && (!exact || census.processed <= failures + all);
+    let fits = census.processed >= failed + sure && (!exact || census.processed <= failed + all);
     if !fits {
         return Err(format!(
-            "{} runs are counted, of which {failures} failed; {sure} to {all} jobs can have succeeded",
+            "{} runs are counted, of which {failed} failed; {sure} to {all} jobs can have succeeded",
             census.processed
         ));
     }

@@ -21,8 +21,18 @@ pub(crate) enum Severity {
     Long,
 }
 
+/// What a worker serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The queues of the round, with the program's own jobs.
+    Plain,
+    /// A queue in which a job that kills its process lies among others.
+    Poisoned,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct WorkerPlan {
+    pub(crate) role: Role,
     pub(crate) cores: usize,
     pub(crate) concurrency: usize,
     /// Reached over TCP instead of a unix socket.
@@ -82,18 +92,23 @@ impl Plan {
             _ => Severity::Long,
         };
         let at_least_once = random.u8(0..4) > 0;
-        Self::with(seed, severity, at_least_once)
+        // At most once such a job does no more than it does at its first run.
+        let poison = at_least_once && random.u8(0..3) == 0;
+        Self::with(seed, severity, at_least_once, poison)
     }
 
-    pub(crate) fn with(seed: u64, severity: Severity, at_least_once: bool) -> Self {
+    pub(crate) fn with(seed: u64, severity: Severity, at_least_once: bool, poison: bool) -> Self {
         let mut random = Rng::with_seed(seed.wrapping_add(1));
         let count = if severity == Severity::Short { 2 } else { random.usize(2..=3) };
-        let worker = |random: &mut Rng| WorkerPlan {
+        let worker = |random: &mut Rng, role: Role| WorkerPlan {
+            role,
             cores: random.usize(1..=2),
             concurrency: random.usize(4..=16),
             tcp: random.bool(),
         };
-        let workers = (0..count).map(|_| worker(&mut random)).collect();
+        let mut workers: Vec<_> = (0..count).map(|_| worker(&mut random, Role::Plain)).collect();
+        workers.extend(poison.then(|| worker(&mut random, Role::Poisoned)));
+        let silence = vec![Duration::ZERO; workers.len()];
         let seconds = match severity {
             Severity::Short => 4,
             Severity::Gentle | Severity::Rough => random.u64(8..=14),
@@ -107,11 +122,29 @@ impl Plan {
             workers,
             steps: Vec::new(),
             length: Duration::from_secs(seconds),
-            silence: vec![Duration::ZERO; count],
+            silence,
         };
         plan.fill(&mut random);
         plan.steps.sort_by_key(|(at, _)| *at);
         plan
+    }
+
+    /// What kind of round it is, for a line.
+    pub(crate) fn summary(&self) -> String {
+        let mode = if self.at_least_once { "at-least-once" } else { "at-most-once" };
+        format!(
+            "seed={} mode={mode} severity={:?} poison={} workers={} queues={} faults={}",
+            self.seed,
+            self.severity,
+            self.has_poison(),
+            self.workers.len(),
+            self.queues,
+            self.steps.len()
+        )
+    }
+
+    pub(crate) fn has_poison(&self) -> bool {
+        self.workers.iter().any(|worker| worker.role == Role::Poisoned)
     }
 
     fn fill(&mut self, random: &mut Rng) {

@@ -11,6 +11,7 @@ use jiggler_uring::client::{Client, NewJob};
 use jiggler_uring::resp::RedisUrl;
 use jiggler_uring::resp::blocking::BlockingOptions;
 
+use super::plan::{Plan, Severity};
 use crate::harness::wait::measure_over;
 
 /// What becomes of a job when all is well.
@@ -22,6 +23,10 @@ pub(crate) enum Kind {
     Retry,
     /// Takes its time and leaves nothing but a count.
     Sleep,
+    /// Fails at once, in the queue where poison is.
+    Neighbour,
+    /// Kills its process each time it runs.
+    Poison,
 }
 
 /// A job that was pushed.
@@ -41,6 +46,9 @@ pub(crate) struct Producer {
     thread: JoinHandle<Jobs>,
 }
 
+/// Where poison is pushed, and what is to survive it.
+pub(crate) const POISONED_QUEUE: &str = "poisoned";
+
 /// Between two pushes.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -48,12 +56,18 @@ const TICK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Producer {
-    pub(crate) fn start(url: &str, seed: u64, queues: usize, retries: bool) -> Self {
+    pub(crate) fn start(url: &str, plan: &Plan) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let url = RedisUrl::parse(url).unwrap();
+        let mut mix = Mix {
+            random: Rng::with_seed(plan.seed),
+            queues: plan.queues,
+            retries: plan.severity != Severity::Short,
+            poison: plan.has_poison(),
+        };
         let thread = thread::spawn({
             let over = Arc::clone(&over);
-            move || push_until(&over, &url, &mut Rng::with_seed(seed), queues, retries)
+            move || push_until(&over, &url, &mut mix)
         });
         Self { over, thread }
     }
@@ -64,7 +78,16 @@ impl Producer {
     }
 }
 
-fn push_until(over: &AtomicBool, url: &RedisUrl, random: &mut Rng, queues: usize, retries: bool) -> Jobs {
+/// What is pushed, by chance.
+struct Mix {
+    random: Rng,
+    queues: usize,
+    retries: bool,
+    /// Neighbours are pushed, and poison until it is sure that Redis has one.
+    poison: bool,
+}
+
+fn push_until(over: &AtomicBool, url: &RedisUrl, mix: &mut Mix) -> Jobs {
     let options = BlockingOptions {
         client_name: "producer".to_owned(),
         connect_timeout: PATIENCE,
@@ -79,34 +102,23 @@ fn push_until(over: &AtomicBool, url: &RedisUrl, random: &mut Rng, queues: usize
             client = Client::connect_with(url, options.clone()).ok();
         }
         let Some(open) = &mut client else { continue };
-        // Mostly a trickle that finds the workers idle, now and then a backlog.
-        let count = match random.u8(0..50) {
-            0 => random.usize(500..1_500),
-            1..25 => random.usize(1..8),
-            _ => 1,
-        };
-        let mut batch = Vec::with_capacity(count);
-        let mut kinds = Vec::with_capacity(count);
-        for _ in 0..count {
-            let jid = format!("{:08}", jobs.len() + kinds.len());
-            let kind = match random.u8(0..100) {
-                0..4 if retries => Kind::Retry,
-                4..12 => Kind::Sleep,
-                _ => Kind::Fail,
-            };
-            let queue = if random.usize(0..queues) == 0 { "default" } else { "img" };
-            batch.push(job(kind, random).jid(&jid).unwrap().queue_named(queue).unwrap());
-            kinds.push((jid, kind));
+        let kinds = mix.kinds(&jobs);
+        let mut batch = Vec::with_capacity(kinds.len());
+        let mut pushed = Vec::with_capacity(kinds.len());
+        for kind in kinds {
+            let jid = format!("{:08}", jobs.len() + pushed.len());
+            batch.push(mix.job(kind).jid(&jid).unwrap().queue_named(mix.queue(kind)).unwrap());
+            pushed.push((jid, kind));
         }
-        let scheduled = count < 8 && random.u8(0..10) == 0;
+        let scheduled = batch.len() < 8 && mix.random.u8(0..10) == 0;
         let result = if scheduled {
-            let due_at = jiggler_uring::time::unix_now() + random.f64() * 2.0;
+            let due_at = jiggler_uring::time::unix_now() + mix.random.f64() * 2.0;
             open.enqueue_bulk_at(due_at, &batch)
         } else {
             open.enqueue_bulk(&batch)
         };
         let sure = result.is_ok();
-        jobs.extend(kinds.into_iter().map(|(jid, kind)| (jid, Pushed { kind, sure })));
+        jobs.extend(pushed.into_iter().map(|(jid, kind)| (jid, Pushed { kind, sure })));
         if !sure {
             client = None;
         }
@@ -114,10 +126,53 @@ fn push_until(over: &AtomicBool, url: &RedisUrl, random: &mut Rng, queues: usize
     jobs
 }
 
-fn job(kind: Kind, random: &mut Rng) -> NewJob {
-    match kind {
-        Kind::Fail => NewJob::new("Fail", &["traced"]).unwrap(),
-        Kind::Retry => NewJob::new("Fail", &["traced twice"]).unwrap().retries(1).unwrap(),
-        Kind::Sleep => NewJob::new("Sleep", &[0.01 + random.f64() * 0.15]).unwrap(),
+impl Mix {
+    /// What is pushed next.
+    fn kinds(&mut self, jobs: &Jobs) -> Vec<Kind> {
+        let random = &mut self.random;
+        if self.poison && random.u8(0..8) == 0 {
+            let mut kinds = vec![Kind::Neighbour; random.usize(1..40)];
+            if !jobs.values().any(|job| job.kind == Kind::Poison && job.sure) {
+                let at = random.usize(..kinds.len());
+                kinds[at] = Kind::Poison;
+            }
+            return kinds;
+        }
+        // Mostly a trickle that finds the workers idle, now and then a backlog.
+        let count = match random.u8(0..50) {
+            0 => random.usize(500..1_500),
+            1..25 => random.usize(1..8),
+            _ => 1,
+        };
+        let retries = self.retries;
+        let kind = |random: &mut Rng| match random.u8(0..100) {
+            0..4 if retries => Kind::Retry,
+            4..12 => Kind::Sleep,
+            _ => Kind::Fail,
+        };
+        (0..count).map(|_| kind(random)).collect()
+    }
+
+    fn queue(&mut self, kind: Kind) -> &'static str {
+        match kind {
+            Kind::Neighbour | Kind::Poison => POISONED_QUEUE,
+            Kind::Fail | Kind::Retry | Kind::Sleep => {
+                if self.random.usize(0..self.queues) == 0 {
+                    "default"
+                } else {
+                    "img"
+                }
+            }
+        }
+    }
+
+    fn job(&mut self, kind: Kind) -> NewJob {
+        match kind {
+            Kind::Fail => NewJob::new("Fail", &["traced"]).unwrap(),
+            Kind::Retry => NewJob::new("Fail", &["traced twice"]).unwrap().retries(1).unwrap(),
+            Kind::Sleep => NewJob::new("Sleep", &[0.01 + self.random.f64() * 0.15]).unwrap(),
+            Kind::Neighbour => NewJob::new("Count", &(1, "traced")).unwrap(),
+            Kind::Poison => NewJob::new("Abort", &[(); 0]).unwrap(),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One round: a Redis, workers, a producer; the plan's faults; then rest, and the account.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::fleet::Life;
 use super::oracle::{self, Census};
-use super::plan::{Plan, Step};
+use super::plan::{Plan, Role, Step};
 use super::producer::{Jobs, Producer};
 use crate::harness::wait::{look_again, measure_over};
 use crate::harness::{Redis, config_file};
@@ -16,32 +17,46 @@ use crate::harness::{Redis, config_file};
 /// connection, a renewal, a retry; and a machine that has other things to do.
 const REST_MAX: Duration = Duration::from_secs(90);
 
+/// Where the leases are.
+const LEASES: &str = "jiggler:uring:leases";
+
 /// How long a process may take to end: its stop timeout, its grace for a Redis that is away, a loaded machine.
 const STOP_MAX: Duration = Duration::from_secs(40);
+
+/// How much longer a poison job may take: it dies four times, each time it is recovered by the next look of a reaper,
+/// and the first of these trusts its connection only after a lease.
+const POISON_MAX: Duration = Duration::from_secs(90);
 
 /// What a round was.
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) jobs: usize,
+    /// Runs that left a trace.
     pub(crate) runs: usize,
-    /// Runs beyond the first, all explained.
-    pub(crate) repeated: usize,
+    /// Runs beyond the first, by what explains them.
+    pub(crate) repeated: BTreeMap<&'static str, usize>,
     /// Jobs that never ran; at most once only.
     pub(crate) lost: usize,
-    pub(crate) lives: usize,
-    pub(crate) fenced: usize,
+    pub(crate) processes: usize,
+    /// Processes whose jobs others have put back.
+    pub(crate) recovered: usize,
+    /// Processes that a poison job has killed.
+    pub(crate) poisoned: usize,
     /// From the last fault until every job had run.
     pub(crate) rest: Duration,
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { jobs, runs, repeated, lost, lives, fenced, rest } = self;
+        let Self { jobs, runs, repeated, lost, processes, recovered, poisoned, rest } = self;
+        write!(f, "jobs={jobs} runs={runs} repeated={}", repeated.values().sum::<usize>())?;
+        for (reason, count) in repeated {
+            write!(f, " repeated_{}={count}", reason.replace(' ', "_"))?;
+        }
+        let rest_s = rest.as_secs_f64();
         write!(
             f,
-            "{jobs} jobs, {runs} failing runs, {repeated} repeated, {lost} lost, {lives} processes, \
-             {fenced} taken for dead, all done {:.1} s after the faults",
-            rest.as_secs_f64()
+            " lost={lost} processes={processes} recovered={recovered} poisoned={poisoned} rest_s={rest_s:.1}"
         )
     }
 }
@@ -94,12 +109,7 @@ pub(crate) fn run(plan: &Plan) -> Tally {
 
 impl Round {
     fn drive(&mut self) -> Result<Tally, String> {
-        let producer = Producer::start(
-            &self.redis.tcp_url(),
-            self.plan.seed,
-            self.plan.queues,
-            self.plan.severity != super::plan::Severity::Short,
-        );
+        let producer = Producer::start(&self.redis.tcp_url(), &self.plan);
         for place in 0..self.plan.workers.len() {
             self.start(place);
         }
@@ -117,7 +127,7 @@ impl Round {
         self.stop_all()?;
         if !Census::of(&self.redis).open.is_empty() {
             // A process that could not reach Redis at its end leaves its jobs to the others.
-            self.start(0);
+            (0..self.places.len()).for_each(|place| self.start(place));
             self.rest()?;
             self.stop_all()?;
         }
@@ -131,8 +141,8 @@ impl Round {
         self.places[place] = Some(number);
     }
 
-    /// A process that could not start for want of Redis is started anew; one that ended by itself after that is a fault of
-    /// ours.
+    /// A process that could not start for want of Redis is started anew, as is one that a poison job has killed; one
+    /// that ended by itself otherwise is a fault of ours.
     fn mind_places(&mut self) -> Result<(), String> {
         for place in 0..self.places.len() {
             let Some(number) = self.places[place] else { continue };
@@ -143,7 +153,10 @@ impl Round {
                 }
                 life.exit = life.worker.wait_for_end().code();
             }
-            if life.has_worked() && !life.asked {
+            if life.exit.is_none() && !life.killed && life.role == Role::Poisoned {
+                (life.killed, life.poisoned) = (true, true);
+            }
+            if life.has_worked() && !life.asked && !life.poisoned {
                 return Err(format!("worker {place} ended by itself"));
             }
             if self.redis_up {
@@ -245,17 +258,33 @@ impl Round {
 
     /// Waits until no job waits or is in flight.
     fn rest(&mut self) -> Result<(), String> {
-        let deadline = Instant::now() + REST_MAX;
+        let longest = REST_MAX + if self.plan.has_poison() { POISON_MAX } else { Duration::ZERO };
+        let deadline = Instant::now() + longest;
         loop {
             self.mind_places()?;
+            self.end_leases_of_the_poisoned();
             let open = Census::of(&self.redis).open;
             if open.is_empty() {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return Err(format!("after {REST_MAX:?} of rest jobs are still there: {open:?}"));
+                return Err(format!("after {longest:?} of rest jobs are still there: {open:?}"));
             }
             look_again();
+        }
+    }
+
+    /// They are dead for sure: nobody need wait a lease for each.
+    fn end_leases_of_the_poisoned(&self) {
+        let poisoned = self.lives.iter().filter(|life| life.poisoned).flat_map(Life::uuids);
+        let dead: BTreeSet<String> = poisoned.collect();
+        if dead.is_empty() {
+            return;
+        }
+        for (member, _) in self.redis.set(LEASES) {
+            if member.split(':').next().is_some_and(|uuid| dead.contains(uuid)) {
+                self.redis.run(&["ZADD", LEASES, "XX", "1000", &member]);
+            }
         }
     }
 

@@ -133,7 +133,7 @@ impl<'a> World<'a> {
         let shard = &mut self.shards[at];
         let (number, report) = (shard.fresh_number(), std::mem::take(&mut shard.report));
         let mut requests = Requests::new();
-        let turn = Turn { number, wanted, order: &order, settled: &report.settlement, now: 2e9 };
+        let turn = Turn { number, after: 0, wanted, order: &order, settled: &report.settlement, now: 2e9 };
         shard.context.write(&self.scripts, &turn, &mut requests);
         let mut sent = Sent { number, wanted, order, report, requests };
         match fate {
@@ -343,7 +343,7 @@ impl<'a> World<'a> {
             flight::leave(&self.scripts, number, &self.shards[at].context.queues, true, &mut requests);
             let back = self.conn.call_one(&requests).and_then(|reply| reply.as_integer());
             ensure(back.as_ref().is_ok_and(|count| *count == 0), || format!("leave answered {back:?}"))?;
-            self.refused(&requests, "FENCED")?;
+            self.refused(&requests, "LEFT")?;
         }
         oracle::check(self)?;
         oracle::nothing_left(self)

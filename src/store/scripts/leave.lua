@@ -6,11 +6,12 @@
 -- ARGV  1 number of the call, of the same series as those of turns   2 seconds the fence stays; 0: none
 --
 -- Returns the number of jobs handed back.
--- Errors: 'FENCED ...', 'STALE ...' as for a turn. After an answer was lost 'FENCED ...' also means that this has run.
+-- Errors: 'FENCED ...', 'STALE ...' as for a turn.   'LEFT ...' this has run already
 --         'WRONGTYPE ...' jobs are to go back to a queue whose key is no list: nothing was changed, a reaper will see to it.
 local marks = redis.pcall('HMGET', KEYS[1], 't', 'b')
 if marks.err then
-  return redis.error_reply('FENCED this shard has left, or its in-flight jobs were taken over')
+  if redis.pcall('GET', KEYS[1]) == 'left' then return redis.error_reply('LEFT this shard has ended itself') end
+  return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
 end
 local last = math.max(tonumber(marks[1] or 0), tonumber(marks[2] or 0))
 if last >= tonumber(ARGV[1]) then

@@ -4,9 +4,10 @@
 -- KEYS  1 home index of the shard: 't' is the number of the last turn that ran, 'b' bars calls up to that number
 -- ARGV  1 highest number that the shard has given to a turn or another call; 0 if it has called nothing yet
 -- Returns the number of the last turn that has run, 0 if none has. Those after it, up to ARGV[1], never will.
--- Errors: 'FENCED ...' as for a turn.
+-- Errors: 'FENCED ...' as for a turn.   'LEFT ...' the shard has ended itself (leave.lua)
 local marks = redis.pcall('HMGET', KEYS[1], 't', 'b')
 if marks.err then
+  if redis.pcall('GET', KEYS[1]) == 'left' then return redis.error_reply('LEFT this shard has ended itself') end
   return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
 end
 local last = tonumber(marks[1] or 0)

@@ -5,6 +5,7 @@
 -- ARGV  1 turn number   2 jobs wanted (0: none)   3 byte budget of the batch   4 largest payload to be sent
 --       5 processed delta   6 failed delta   7 dead set cutoff score   8 dead set size
 --       9 '1': keep what is fetched in flight (at least once), '0': do not (at most once)
+--       10 number of the turn before, if that is still on its way; else 0
 --       moves   count, then (pair, batch, raw payload, 'r' or 'd', score, new payload) each
 --       singles count, then (pair, batch, raw payload) each
 --       wholes  count, then (pair, batch) each
@@ -15,6 +16,8 @@
 -- the error of that queue alone. Empty: nothing waits.
 -- Errors: 'FENCED ...' a reaper has taken this shard's jobs: nothing was changed.
 --         'STALE ...'  a later turn has run already (this one was delayed in a dead connection): nothing was changed.
+--         'SKIPPED ...' the turn before failed: nothing was changed. Had this one run, its number would say that one had, too.
+--         'WRONGTYPE ...' or another, of a set or counter of another kind: nothing was changed.
 local home = KEYS[5]
 local marks = redis.pcall('HMGET', home, 't', 'b')
 if marks.err then
@@ -25,13 +28,39 @@ local last = math.max(tonumber(marks[1] or 0), tonumber(marks[2] or 0))
 if last >= tonumber(ARGV[1]) then
   return redis.error_reply('STALE turn ' .. ARGV[1] .. ' comes after turn ' .. last)
 end
+if tonumber(ARGV[10]) > tonumber(marks[1] or 0) then
+  return redis.error_reply('SKIPPED turn ' .. ARGV[1] .. ': turn ' .. ARGV[10] .. ' before it has not run')
+end
+
+-- What can fail comes first and leaves nothing behind: half of a report could not be told from none.
+local moves = tonumber(ARGV[11])
+local sets = {}
+for i = 1, moves do sets[ARGV[9 + 6 * i] == 'd' and KEYS[4] or KEYS[3]] = true end
+for set in pairs(sets) do
+  local kind = redis.call('TYPE', set).ok
+  if kind ~= 'zset' and kind ~= 'none' then
+    return redis.error_reply('WRONGTYPE ' .. set .. ' is no sorted set but a ' .. kind)
+  end
+end
 -- A field that is never there: a script that began with a write that needs no memory may go on where `maxmemory` is reached,
 -- and acks are what gives memory back.
 redis.call('HDEL', home, '-')
 
-local at = 11
+if ARGV[5] ~= '0' then
+  local counted = redis.pcall('INCRBY', KEYS[1], ARGV[5])
+  if type(counted) == 'table' then return counted end
+end
+if ARGV[6] ~= '0' then
+  local counted = redis.pcall('INCRBY', KEYS[2], ARGV[6])
+  if type(counted) == 'table' then
+    if ARGV[5] ~= '0' then redis.call('DECRBY', KEYS[1], ARGV[5]) end
+    return counted
+  end
+end
+
+local at = 12
 local buried = false
-for _ = 1, tonumber(ARGV[10]) do
+for _ = 1, moves do
   local set = KEYS[3]
   if ARGV[at + 3] == 'd' then
     set = KEYS[4]
@@ -46,10 +75,6 @@ if buried then
   redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[8]) + 1))
 end
 
-if ARGV[5] ~= '0' then redis.call('INCRBY', KEYS[1], ARGV[5]) end
-if ARGV[6] ~= '0' then redis.call('INCRBY', KEYS[2], ARGV[6]) end
--- What is above can fail, at a set or counter of another type; the turn then counts as not run and is reported again,
--- to which moves are indifferent.
 redis.call('HSET', home, 't', ARGV[1])
 
 local singles = tonumber(ARGV[at])

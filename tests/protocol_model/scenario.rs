@@ -1,0 +1,164 @@
+//! What a search explores: how large the world is, which faults may befall it, and which rule of the protocol is left out.
+
+/// What a job does when it runs, which Redis cannot know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Succeeds.
+    Good,
+    /// Fails once and succeeds when it is retried.
+    Flaky,
+    /// Fails and has no retries.
+    Bad,
+    /// Takes its process down with it, each time.
+    Poison,
+}
+
+/// How often each fault may strike in one history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Faults {
+    /// A connection is lost: of a shard, or one that waits.
+    pub(crate) losses: u8,
+    /// A process is killed. What a poison job kills is not counted.
+    pub(crate) crashes: u8,
+    /// A process is stopped by a signal and may go on later. Its lease may end meanwhile.
+    pub(crate) pauses: u8,
+    /// The lease of a process ends though it lives: it could not reach Redis.
+    pub(crate) lapses: u8,
+    /// A process is asked to end.
+    pub(crate) stops: u8,
+    /// A living shard hands unstarted jobs back.
+    pub(crate) hand_backs: u8,
+    /// A turn is refused before it changes anything (`OOM`, `BUSY`, `MISCONF` and the like).
+    pub(crate) refusals: u8,
+    /// A turn is refused because the server has forgotten the scripts.
+    pub(crate) flushes: u8,
+    /// A turn fails at one of its moves: a set's key is of another type.
+    pub(crate) failures: u8,
+}
+
+/// A rule that is left out. Each must be seen: the search finds a history that breaks a property.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    /// A job is acked when it starts.
+    AckBeforeRun,
+    /// A fetched batch is not noted in the index.
+    BatchNotNoted,
+    /// `turn.lua` does not look at the numbers of turns that ran or were barred.
+    TurnNotStale,
+    /// A turn runs though the one sent before it has not.
+    TurnsNotChained,
+    /// A turn removes the bar before its moves.
+    BarRemovedFirst,
+    /// Moves are made one by one until one fails.
+    MovesNotCheckedFirst,
+    /// `resume.lua` bars nothing.
+    ResumeBarsNothing,
+    /// Turns of lost replies are always reported again.
+    AlwaysReportedAgain,
+    /// Turns of lost replies are never reported again.
+    NeverReportedAgain,
+    /// Batches of lost replies are left where they are.
+    UnknownLeft,
+    /// `reconcile.lua` does not look at numbers.
+    ReconcileNotNumbered,
+    /// A shard that lost a connection leaves no fence when it leaves.
+    LeavesNoFence,
+    /// A shard that leaves takes a reaper's fence for its own.
+    FencesLookAlike,
+    /// The lease of a process is not renewed when a shard of it has left.
+    LeftIsNotRenewed,
+    /// A wait list is not looked through after its connection was lost.
+    NotSwept,
+    /// It is, but not again when a stray move cannot come any more.
+    SweptOnce,
+    /// Jobs are handed back while the waiter of their list blocks.
+    HandsBackWhileWaiting,
+    /// `reap.lua` does not look at the lease again.
+    ReapsTheLiving,
+    /// `reap.lua` leaves no fence.
+    NoFence,
+    /// `reap.lua` does not look at the wait list.
+    WaitListNotReaped,
+    /// The lease of a dead process goes first.
+    ReleasedFirst,
+    /// The lease of a dead process goes when its first shard is reaped.
+    ReleasedEarly,
+    /// Nothing counts recoveries.
+    NotCounted,
+    /// Recoveries are counted by a call of its own after the jobs were put back.
+    CountedLater,
+    /// Suspects are put back with all the others.
+    SuspectsTogether,
+    /// A poison job waits in the reaper's memory for its burial.
+    PoisonNotKept,
+    /// The lease goes before poison jobs are buried.
+    ReleasedBeforeBurial,
+}
+
+/// One search.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scenario {
+    /// The jobs.
+    pub(crate) jobs: &'static [Kind],
+    /// How many of them are in the queue at first; the others come at any time.
+    pub(crate) queued: u8,
+    /// How often each job was recovered before.
+    pub(crate) recovered: u8,
+    /// Identities, each with a lease. The first `started` live at first; a later one begins when another ended. The last
+    /// begins only when everything has calmed down.
+    pub(crate) processes: u8,
+    pub(crate) started: u8,
+    /// Processes that only reap, as bits.
+    pub(crate) only_reap: u8,
+    /// Processes that may be killed, as bits.
+    pub(crate) killed: u8,
+    /// Processes that other faults may strike, as bits.
+    pub(crate) victims: u8,
+    pub(crate) shards_per_process: u8,
+    /// Jobs a shard may run side by side.
+    pub(crate) slots: u8,
+    /// Jobs it may hold unstarted besides.
+    pub(crate) read_ahead: u8,
+    /// Turns it may have under way.
+    pub(crate) turns_in_flight: u8,
+    /// Jobs one turn fetches.
+    pub(crate) batch: u8,
+    pub(crate) faults: Faults,
+    pub(crate) mutant: Option<Mutant>,
+}
+
+impl Scenario {
+    pub(crate) fn lacks(&self, rule: Mutant) -> bool {
+        self.mutant == Some(rule)
+    }
+
+    pub(crate) fn is_victim(&self, process: u8) -> bool {
+        self.victims & (1 << process) != 0
+    }
+
+    pub(crate) fn shards(&self) -> u8 {
+        self.processes * self.shards_per_process
+    }
+
+    pub(crate) fn process_of(&self, shard: u8) -> u8 {
+        shard / self.shards_per_process
+    }
+
+    pub(crate) fn shards_of(&self, process: u8) -> std::ops::Range<u8> {
+        process * self.shards_per_process..(process + 1) * self.shards_per_process
+    }
+}
+
+/// A payload: a job and how often it was tried before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Payload {
+    pub(crate) job: u8,
+    pub(crate) attempt: u8,
+}
+
+impl Payload {
+    /// Its place among all payloads.
+    pub(crate) fn bit(self) -> u8 {
+        1 << (2 * self.job + self.attempt)
+    }
+}

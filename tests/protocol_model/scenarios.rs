@@ -1,0 +1,147 @@
+//! The worlds that are searched: each small enough to be seen whole, each with the faults that belong together.
+
+use super::scenario::{Faults, Kind, Scenario};
+
+/// No fault.
+const NONE: Faults = Faults {
+    losses: 0,
+    crashes: 0,
+    pauses: 0,
+    lapses: 0,
+    stops: 0,
+    hand_backs: 0,
+    refusals: 0,
+    flushes: 0,
+    failures: 0,
+};
+
+/// One process whose connections are lost twice: turns, calls and deliveries disappear or come late.
+pub(crate) const LINES: Scenario = Scenario {
+    jobs: &[Kind::Flaky, Kind::Good],
+    queued: 2,
+    recovered: 0,
+    processes: 2,
+    started: 1,
+    only_reap: 0b00,
+    killed: 0b01,
+    victims: 0b01,
+    shards_per_process: 1,
+    slots: 1,
+    read_ahead: 1,
+    turns_in_flight: 2,
+    batch: 2,
+    faults: Faults { losses: 2, ..NONE },
+    mutant: None,
+};
+
+/// Redis refuses a turn, and a connection is lost.
+pub(crate) const REFUSED: Scenario = Scenario {
+    jobs: &[Kind::Good, Kind::Flaky],
+    read_ahead: 2,
+    faults: Faults { refusals: 1, losses: 1, ..NONE },
+    ..LINES
+};
+
+/// Redis has forgotten the scripts, and a connection is lost.
+pub(crate) const FORGOTTEN: Scenario =
+    Scenario { read_ahead: 2, faults: Faults { flushes: 1, losses: 1, ..NONE }, ..LINES };
+
+/// A move of a turn fails, and a connection is lost.
+pub(crate) const FAILING: Scenario = Scenario {
+    jobs: &[Kind::Bad, Kind::Flaky],
+    read_ahead: 2,
+    faults: Faults { failures: 1, losses: 1, ..NONE },
+    ..LINES
+};
+
+/// A process is asked to end, and a connection is lost.
+pub(crate) const STOP: Scenario =
+    Scenario { jobs: &[Kind::Good, Kind::Flaky], faults: Faults { stops: 1, losses: 1, ..NONE }, ..LINES };
+
+/// The same with jobs that come one by one, so that blocking moves bring them.
+pub(crate) const TRICKLE: Scenario =
+    Scenario { jobs: &[Kind::Good, Kind::Good], queued: 0, slots: 2, ..STOP };
+
+/// More jobs than slots: a batch is handed back in part.
+pub(crate) const FULL: Scenario = Scenario {
+    jobs: &[Kind::Good, Kind::Good, Kind::Good],
+    queued: 3,
+    read_ahead: 2,
+    faults: Faults { hand_backs: 1, losses: 1, ..NONE },
+    ..LINES
+};
+
+/// Two processes at work; the first is killed and may have lost a connection before. A third takes its place.
+pub(crate) const CRASH: Scenario =
+    Scenario { processes: 3, started: 2, faults: Faults { crashes: 1, losses: 1, ..NONE }, ..LINES };
+
+/// A process is paused beyond its lease and goes on, with a connection lost.
+pub(crate) const PAUSE: Scenario = Scenario {
+    jobs: &[Kind::Bad, Kind::Good],
+    only_reap: 0b10,
+    turns_in_flight: 1,
+    faults: Faults { pauses: 1, losses: 1, ..NONE },
+    ..CRASH
+};
+
+/// The lease of a process ends while it works: its renewals did not reach Redis. Its jobs run in another meanwhile.
+pub(crate) const LAPSE: Scenario =
+    Scenario { read_ahead: 0, turns_in_flight: 1, faults: Faults { lapses: 1, losses: 1, ..NONE }, ..CRASH };
+
+/// The same while it stops.
+pub(crate) const LATE_STOP: Scenario = Scenario {
+    jobs: &[Kind::Good],
+    queued: 1,
+    batch: 1,
+    faults: Faults { lapses: 1, losses: 1, stops: 1, ..NONE },
+    ..LAPSE
+};
+
+/// The same, and the reaper is killed in the middle of its work. The job was recovered before, so it is a suspect.
+pub(crate) const LAST_WORDS: Scenario = Scenario {
+    queued: 0,
+    recovered: 1,
+    only_reap: 0b10,
+    killed: 0b10,
+    faults: Faults { lapses: 1, losses: 1, stops: 1, crashes: 1, ..NONE },
+    ..LATE_STOP
+};
+
+/// A job that kills every process that runs it, and a process that only reaps and may be killed at it.
+pub(crate) const POISON: Scenario = Scenario {
+    jobs: &[Kind::Poison, Kind::Good],
+    processes: 4,
+    only_reap: 0b10,
+    killed: 0b10,
+    read_ahead: 0,
+    turns_in_flight: 1,
+    batch: 1,
+    faults: Faults { crashes: 1, ..NONE },
+    ..CRASH
+};
+
+/// Such a job and one that is fetched with it; nothing else fails.
+pub(crate) const NEIGHBOURS: Scenario = Scenario {
+    jobs: &[Kind::Good, Kind::Poison],
+    only_reap: 0b00,
+    read_ahead: 1,
+    batch: 2,
+    faults: NONE,
+    ..POISON
+};
+
+/// A process of two shards is killed.
+pub(crate) const SHARDS: Scenario = Scenario {
+    jobs: &[Kind::Good, Kind::Good],
+    processes: 3,
+    shards_per_process: 2,
+    read_ahead: 0,
+    turns_in_flight: 1,
+    batch: 1,
+    faults: Faults { crashes: 1, ..NONE },
+    ..LINES
+};
+
+/// A process of two shards is asked to end, and a connection is lost.
+pub(crate) const SHARDS_STOP: Scenario =
+    Scenario { faults: Faults { losses: 1, stops: 1, ..NONE }, ..SHARDS };
