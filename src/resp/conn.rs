@@ -257,13 +257,8 @@ impl Connection {
     }
 
     fn check_late(&self, what: &str, after: Duration) -> Result<(), Error> {
-        if self.socket.late.get() {
-            return Err(Error::Timeout {
-                what: what.to_owned(),
-                after: after.min(self.socket.patience.get()),
-            });
-        }
-        Ok(())
+        let after = after.min(self.socket.patience.get());
+        if self.socket.late.get() { Err(Error::Timeout { what: what.to_owned(), after }) } else { Ok(()) }
     }
 }
 
@@ -368,10 +363,8 @@ async fn connect_tcp(address: SocketAddr) -> io::Result<Socket> {
             let connected = async { fd.writable().await.map_err(io::Error::from) };
             let late = async {
                 Timer::new(TCP_CONNECT_TIMEOUT).await;
-                Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("no answer within {TCP_CONNECT_TIMEOUT:?}"),
-                ))
+                let late = format!("no answer within {TCP_CONNECT_TIMEOUT:?}");
+                Err(io::Error::new(io::ErrorKind::TimedOut, late))
             };
             futures_lite::future::or(connected, late).await?;
             if let Some(error) = fd.get_ref().take_error()? {
@@ -385,9 +378,7 @@ async fn connect_tcp(address: SocketAddr) -> io::Result<Socket> {
 }
 
 fn new_socket(domain: Domain) -> io::Result<Socket> {
-    let socket = Socket::new(domain, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+    Socket::new(domain, Type::STREAM.nonblocking(), None)
 }
 
 /// Calls go out at once, and a peer that vanished without a word is noticed even while a call blocks in it.
