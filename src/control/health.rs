@@ -4,7 +4,7 @@
 //! ([`crate::stats`]). Looked at every [`WATCH_PERIOD`] by a task of its own, because upkeep may itself wait for Redis;
 //! what is wrong is logged when it is first and last seen, and stands in the figures of the process.
 //!
-//! Known weakness: it names the shard that a handler holds, not the job.
+//! It says that a shard is held up, not by which job: that is logged by [`super::stalls`], sooner.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -39,8 +39,13 @@ pub(super) async fn run(control: Rc<Control>) {
             continue;
         }
         let mut now = control.troubles();
-        // The shards log their outages themselves.
-        now.retain(|trouble| trouble.what != Ailment::NoRedis);
+        // The shards log their outages themselves, and `stalls` the jobs that hold them up.
+        let held_up = |shard: usize| control.options.stats[shard].current.polled(Instant::now()).is_some();
+        now.retain(|trouble| match trouble.what {
+            Ailment::NoRedis => false,
+            Ailment::Stalled => !held_up(trouble.shard),
+            _ => true,
+        });
         tell(&known, &now);
         // The begin of a trouble is derived from its age, so it is kept from when it was first seen.
         let first_seen = |trouble: Trouble| find(&known, &trouble).copied().unwrap_or(trouble);
@@ -61,7 +66,7 @@ fn tell(before: &[Trouble], now: &[Trouble]) {
             Ailment::Stalled => tracing::error!(
                 shard,
                 seconds,
-                "a shard does not turn: does a handler compute, or block, without awaiting?"
+                "a shard does not turn, and no job holds it up: is its core taken by something else?"
             ),
             _ => tracing::error!(shard, seconds, "a shard has no answer of redis, and knows of no outage"),
         }

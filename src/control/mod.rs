@@ -28,7 +28,7 @@ mod poller;
 mod reaper;
 mod ruby_lists;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ use glommio::timer::Timer;
 use crate::event::Event;
 use crate::limits::RESIGN_WAIT;
 use crate::mesh::{ControlEnd, Ending, ToControl, ToShard};
-use crate::resp::RedisUrl;
+use crate::resp::{RedisUrl, Stopper};
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
@@ -106,6 +106,8 @@ struct Control {
     /// How often upkeep lost its connection. Over one that is older than the last time nothing is asked any more: a replica
     /// that was the primary goes on answering what only reads.
     losses: Cell<u64>,
+    /// Ends the connection that hears cancellations.
+    listens: RefCell<Option<Stopper>>,
     /// Processes whose jobs wait to be put back.
     dead: Dead,
     /// Wakes upkeep when the phase changes or the shards have ended.
@@ -138,6 +140,7 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
         ended: Cell::new(None),
         heartbeat_is_gone: Cell::new(false),
         losses: Cell::new(0),
+        listens: RefCell::default(),
         dead: Dead::default(),
         changed: Event::default(),
         phase_changed: Event::default(),
@@ -235,6 +238,14 @@ impl Control {
     async fn stop(&self, grace: Duration) {
         self.phase.set(Phase::Stopping { deadline: Instant::now() + grace });
         self.tell_all().await;
+    }
+
+    /// Upkeep's connection is lost: so may be the others.
+    fn lose_connections(&self) {
+        self.losses.set(self.losses.get() + 1);
+        if let Some(stopper) = self.listens.take() {
+            stopper.stop();
+        }
     }
 
     /// Tells every shard the phase. A shard that is gone needs no telling.

@@ -125,7 +125,7 @@ impl Upkeep {
             }
             Err(error) => {
                 self.link = None;
-                self.control.losses.set(self.control.losses.get() + 1);
+                self.control.lose_connections();
                 if self.outage.is_none() {
                     self.outage = Some(Instant::now());
                     self.control.heartbeat_is_gone.set(true);

@@ -258,13 +258,8 @@ impl Connection {
     }
 
     fn check_late(&self, what: &str, after: Duration) -> Result<(), Error> {
-        if self.socket.late.get() {
-            return Err(Error::Timeout {
-                what: what.to_owned(),
-                after: after.min(self.socket.patience.get()),
-            });
-        }
-        Ok(())
+        let after = after.min(self.socket.patience.get());
+        if self.socket.late.get() { Err(Error::Timeout { what: what.to_owned(), after }) } else { Ok(()) }
     }
 }
 

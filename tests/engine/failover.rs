@@ -13,7 +13,7 @@ use crate::harness::account::lists_in_flight;
 use crate::harness::wait::{measure_over, wait_until, wait_within};
 use crate::harness::{Account, ConfigFile, Redis, Worker, config_file};
 
-const JOBS: usize = 20_000;
+const JOBS: usize = 50_000;
 
 /// How long the address still leads to the old primary after it ceased to be one: several attempts to connect.
 const LASTS: Duration = Duration::from_millis(1_500);
