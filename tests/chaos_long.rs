@@ -119,15 +119,20 @@ fn run(extent: &Extent, report: &mut Report) -> std::io::Result<ExitCode> {
             report.line(&plan.to_string().replace("\n", "\n# ").replacen("", "# ", 1))?;
         }
         let round_begun = Instant::now();
-        // What it panics with has been said on standard error.
+        // What it panics with has been said on standard error. The complaint is its last line but one.
         let outcome = catch_unwind(AssertUnwindSafe(|| round::run(&plan)));
         let verdict = if outcome.is_ok() { "ok" } else { "FAILED" };
         let (nth, wall_s) = (sums.rounds + 1, round_begun.elapsed().as_secs_f64());
         let head = format!("round={nth} {verdict} {} wall_s={wall_s:.1}", plan.summary());
-        let Ok(tally) = outcome else {
-            report.line(&head)?;
-            report.line(&format!("# replay: CHAOS_SEED={} make chaos", plan.seed))?;
-            return Ok(ExitCode::from(1));
+        let tally = match outcome {
+            Ok(tally) => tally,
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map_or("", String::as_str);
+                let complaint = text.lines().rev().nth(1).unwrap_or(text);
+                report.line(&format!("{head} complaint={complaint:?}"))?;
+                report.line(&format!("# replay: CHAOS_SEED={} make chaos", plan.seed))?;
+                return Ok(ExitCode::from(1));
+            }
         };
         report.line(&format!("{head} {tally}"))?;
         sums.add(tally);

@@ -123,6 +123,7 @@ pub(crate) const POISON: Scenario = Scenario {
 /// Such a job and one that is fetched with it; nothing else fails.
 pub(crate) const NEIGHBOURS: Scenario = Scenario {
     jobs: &[Kind::Good, Kind::Poison],
+    started: 1,
     only_reap: 0b00,
     read_ahead: 1,
     batch: 2,
