@@ -182,11 +182,11 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
     }
     listener.cancel().await;
     watchdog.cancel().await;
-    // Each step of it is atomic in Redis, so it may be dropped between any two.
+    // Each step of these is atomic in Redis, so they may be dropped between any two.
     reaper.cancel().await;
+    ruby_lists.cancel().await;
     cancels.cancel().await;
     stalls.cancel().await;
-    ruby_lists.cancel().await;
     control.ended.set(Some(endings.iter().all(|(_, how)| *how == Ending::Clean)));
     control.changed.raise();
     upkeep.await;

@@ -9,7 +9,7 @@ use jiggler_uring::store::inspect::Inspection;
 use jiggler_uring::store::ruby_lists::{self, Look};
 use jiggler_uring::store::scripts::{LOAD_REPLIES, Scripts};
 use jiggler_uring::store::turn::TurnReply;
-use jiggler_uring::store::{due, enqueue, flight, process, recovery};
+use jiggler_uring::store::{cancel, due, enqueue, flight, process, progress, recovery};
 
 /// Replies of one case; more say nothing new.
 const REPLIES_MAX: usize = 64;
@@ -49,15 +49,20 @@ fn read_alone(reply: &Reply) {
         }
     }
     let integer = reply.as_integer().is_ok();
-    assert_eq!(recovery::read_freed(reply).is_ok(), integer);
+    assert!(!integer || recovery::read_reaped(reply).is_ok());
     assert!(!enqueue::pushed(reply).is_ok_and(|_| !integer));
     assert!(!enqueue::scheduled(reply).is_ok_and(|_| !integer));
     assert_eq!(ruby_lists::read_lead(reply).is_ok(), integer);
+    assert!(!cancel::told(reply).is_ok_and(|_| !integer));
+    assert!(!due::read_lead(reply, "06c7221317f9").is_err_and(|error| error.to_string().is_empty()));
+    assert!(!progress::reported(reply).is_err_and(|error| error.to_string().is_empty()));
+    assert_eq!(recovery::read_freed(reply).is_ok(), integer);
     let array = reply.as_array().is_ok();
     assert!(!ruby_lists::read_rescued(reply).is_ok_and(|_| !array));
     assert!(!process::read_lease(reply).is_ok_and(|_| !array));
+    assert!(!recovery::read_reaped(reply).is_ok_and(|_| !array && !integer));
+    assert!(!cancel::wanted(reply).is_ok_and(|_| !array));
     assert!(!due::read_due(reply).is_ok_and(|_| !array));
-    assert!(recovery::read_reaped(reply).is_ok_and(|_| integer || array) || !integer);
     assert!(!flight::read_batches(reply).is_ok_and(|_| !array));
 }
 

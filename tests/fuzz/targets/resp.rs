@@ -5,7 +5,7 @@
 
 use std::mem::discriminant;
 
-use jiggler_uring::resp::decode::{DecodeError, Decoder};
+use jiggler_uring::resp::decode::{DecodeError, Decoder, Protocol};
 use jiggler_uring::resp::{Error, Pipeline, Reply, ReplyLimits, Requests, Value};
 
 /// Beyond this nothing new can happen, and feeding byte by byte would take its time.
@@ -17,18 +17,31 @@ const SMALL: ReplyLimits = ReplyLimits { bytes_max: 96, depth_max: 3, elements_m
 /// Checks one stream of bytes.
 pub fn run(data: &[u8]) {
     let data = &data[..data.len().min(BYTES_MAX)];
-    for limits in [ReplyLimits::default(), SMALL] {
-        let whole = decode(limits, data, &[]);
-        check_reference(limits, data, &whole);
-        let every_byte: Vec<usize> = (1..data.len()).collect();
-        for cuts in [every_byte, cuts_of(data)] {
-            let split = decode(limits, data, &cuts);
-            assert_eq!(whole.replies, split.replies, "the replies depend on how the bytes were split");
-            let kinds = [&whole.error, &split.error].map(|error| error.as_ref().map(discriminant));
-            assert_eq!(kinds[0], kinds[1], "{:?} as a whole, {:?} when split", whole.error, split.error);
+    for protocol in [Protocol::Resp2, Protocol::Resp3] {
+        for limits in [ReplyLimits::default(), SMALL] {
+            check(Spoken { limits, protocol }, data);
         }
+        check_pipeline(protocol, data);
     }
-    check_pipeline(data);
+}
+
+/// What a connection takes for a reply.
+#[derive(Clone, Copy)]
+struct Spoken {
+    limits: ReplyLimits,
+    protocol: Protocol,
+}
+
+fn check(spoken: Spoken, data: &[u8]) {
+    let whole = decode(spoken, data, &[]);
+    check_reference(spoken, data, &whole);
+    let every_byte: Vec<usize> = (1..data.len()).collect();
+    for cuts in [every_byte, cuts_of(data)] {
+        let split = decode(spoken, data, &cuts);
+        assert_eq!(whole.replies, split.replies, "the replies depend on how the bytes were split");
+        let kinds = [&whole.error, &split.error].map(|error| error.as_ref().map(discriminant));
+        assert_eq!(kinds[0], kinds[1], "{:?} as a whole, {:?} when split", whole.error, split.error);
+    }
 }
 
 /// What came of a stream.
@@ -37,8 +50,12 @@ struct Decoded {
     error: Option<DecodeError>,
 }
 
-fn decode(limits: ReplyLimits, data: &[u8], cuts: &[usize]) -> Decoded {
-    let mut decoder = Decoder::new(limits);
+fn decode(spoken: Spoken, data: &[u8], cuts: &[usize]) -> Decoded {
+    let bytes_max = spoken.limits.bytes_max;
+    let mut decoder = Decoder::new(spoken.limits);
+    if spoken.protocol == Protocol::Resp3 {
+        decoder.speak_resp3();
+    }
     let mut replies: Vec<Reply> = Vec::new();
     let (mut from, mut used) = (0, 0);
     for to in cuts.iter().copied().chain([data.len()]) {
@@ -65,7 +82,7 @@ fn decode(limits: ReplyLimits, data: &[u8], cuts: &[usize]) -> Decoded {
             }
         }
         let held = to - used;
-        assert!(held <= limits.bytes_max, "{held} bytes wait for the end of a reply");
+        assert!(held <= bytes_max, "{held} bytes wait for the end of a reply");
         assert_eq!(decoder.is_empty(), held == 0);
     }
     Decoded { replies, error: None }
@@ -126,14 +143,19 @@ enum Stop {
 struct Reference<'d> {
     data: &'d [u8],
     at: usize,
-    limits: ReplyLimits,
+    spoken: Spoken,
     elements: usize,
 }
 
 impl<'d> Reference<'d> {
     fn value(&mut self, depth: usize) -> Result<Tree<'d>, Stop> {
         let kind = *self.data.get(self.at).ok_or(Stop::Short)?;
-        if !b"+-:$*".contains(&kind) {
+        let known = match kind {
+            b'_' | b'%' => self.spoken.protocol == Protocol::Resp3,
+            b'>' => self.spoken.protocol == Protocol::Resp3 && depth == 0,
+            kind => b"+-:$*".contains(&kind),
+        };
+        if !known {
             return Err(Stop::Bad);
         }
         let rest = &self.data[self.at + 1..];
@@ -143,29 +165,34 @@ impl<'d> Reference<'d> {
         }
         let line = &rest[..line_end];
         self.at += 1 + line_end + 2;
-        let bytes_max = if b"+-".contains(&kind) { self.limits.line_bytes_max } else { 20 };
+        let bytes_max = if b"+-".contains(&kind) { self.spoken.limits.line_bytes_max } else { 20 };
         if line.len() > bytes_max {
             return Err(Stop::Bad);
         }
         let number =
             || std::str::from_utf8(line).ok().and_then(|line| line.parse::<i64>().ok()).ok_or(Stop::Bad);
+        let elements = |number: i64| usize::try_from(number).map_err(|_| Stop::Bad);
         match kind {
             b'+' => Ok(Tree::Simple(line)),
             b'-' => Ok(Tree::Error(line)),
             b':' => Ok(Tree::Integer(number()?)),
+            b'_' if line.is_empty() => Ok(Tree::Nil),
+            b'_' => Err(Stop::Bad),
+            b'%' => self.array(elements(number()?)?.saturating_mul(2), depth),
+            b'>' => self.array(elements(number()?)?, depth),
             b'$' => match number()? {
                 -1 => Ok(Tree::Nil),
-                bytes => self.bulk(usize::try_from(bytes).map_err(|_| Stop::Bad)?),
+                bytes => self.bulk(elements(bytes)?),
             },
             _ => match number()? {
                 -1 => Ok(Tree::Nil),
-                elements => self.array(usize::try_from(elements).map_err(|_| Stop::Bad)?, depth),
+                count => self.array(elements(count)?, depth),
             },
         }
     }
 
     fn bulk(&mut self, bytes: usize) -> Result<Tree<'d>, Stop> {
-        if bytes > self.limits.bytes_max {
+        if bytes > self.spoken.limits.bytes_max {
             return Err(Stop::Bad);
         }
         let all = self.data.get(self.at..self.at + bytes + 2).ok_or(Stop::Short)?;
@@ -175,21 +202,21 @@ impl<'d> Reference<'d> {
 
     fn array(&mut self, elements: usize, depth: usize) -> Result<Tree<'d>, Stop> {
         self.elements = self.elements.saturating_add(elements);
-        if depth == self.limits.depth_max || self.elements > self.limits.elements_max {
+        if depth == self.spoken.limits.depth_max || self.elements > self.spoken.limits.elements_max {
             return Err(Stop::Bad);
         }
         (0..elements).map(|_| self.value(depth + 1)).collect::<Result<_, _>>().map(Tree::Array)
     }
 }
 
-fn check_reference(limits: ReplyLimits, data: &[u8], decoded: &Decoded) {
+fn check_reference(spoken: Spoken, data: &[u8], decoded: &Decoded) {
     let mut replies = decoded.replies.iter();
     let mut at = 0;
     loop {
-        let mut reference = Reference { data, at, limits, elements: 0 };
+        let mut reference = Reference { data, at, spoken, elements: 0 };
         let result = reference.value(0);
         let bytes = reference.at - at;
-        let result = if bytes > limits.bytes_max { Err(Stop::Bad) } else { result };
+        let result = if bytes > spoken.limits.bytes_max { Err(Stop::Bad) } else { result };
         match (result, replies.next()) {
             (Ok(tree), Some(reply)) => {
                 assert_eq!(tree_of(&reply.value()), tree);
@@ -231,18 +258,24 @@ fn tree_of<'d>(value: &Value<'d>) -> Tree<'d> {
 }
 
 /// A pipeline gives as many replies as were asked for, and lets nothing beyond them pass unseen.
-fn check_pipeline(data: &[u8]) {
+fn check_pipeline(protocol: Protocol, data: &[u8]) {
     let asked = data.len() % 4;
     let mut requests = Requests::new();
     (0..asked).for_each(|_| requests.command(&[b"PING"]));
     let mut pipeline = Pipeline::default();
     pipeline.push(&requests).unwrap();
+    if protocol == Protocol::Resp3 {
+        pipeline.speak_resp3();
+    }
     let mut given = 0;
     for byte in data {
         pipeline.feed(&[*byte]);
         loop {
             match pipeline.next_reply() {
-                Ok(Some(_)) => given += 1,
+                Ok(Some(reply)) => {
+                    assert!(!reply.is_push());
+                    given += 1;
+                }
                 Ok(None) => break,
                 Err(Error::Unrequested) => {
                     assert_eq!((given, pipeline.pending()), (asked, 0));
@@ -253,5 +286,6 @@ fn check_pipeline(data: &[u8]) {
             }
         }
         assert_eq!(given + pipeline.pending(), asked);
+        assert!(protocol == Protocol::Resp3 || pipeline.take_pushes() == 0);
     }
 }
