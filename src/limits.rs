@@ -333,8 +333,9 @@ pub const LEASE_SHARDS_MAX: usize = CORES_MAX;
 /// Redis's time with short payloads.
 pub const DUE_JOBS_MAX: usize = 500;
 
-/// Due jobs read at once by that call: so many payloads may be read in vain, or beyond the bytes allowed.
-pub const DUE_PAGE_JOBS: usize = 16;
+/// Due jobs read at once by that call: so many payloads may be read in vain, beyond the bytes allowed. Pages of 16 cost
+/// Redis a fifth more for each job, one of 500 hardly less.
+pub const DUE_PAGE_JOBS: usize = 50;
 
 /// How much of a poll interval is cut short at random, at most, so that many processes do not look at one moment.
 pub const POLL_JITTER: f64 = 0.2;

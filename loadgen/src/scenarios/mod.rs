@@ -28,6 +28,8 @@ pub(crate) mod http;
 pub(crate) mod pg;
 // Memory over many jobs.
 pub(crate) mod soak;
+// Jobs for later: how fast they are moved, how late they start.
+pub(crate) mod due;
 // What becomes of a killed worker's jobs.
 pub(crate) mod recovery;
 // How soon jobs run again after Redis was away.
@@ -98,6 +100,8 @@ scenarios! {
     Latency in latency;
     /// Short jobs beside long ones: whether one waits behind the other
     Mixed in mixed;
+    /// Move due jobs, and start jobs that others schedule: jobs a second, and how late
+    Due in due;
     /// Kill a worker with jobs in flight: seconds until another has started them again, lost, duplicated
     Recovery in recovery;
     /// Take Redis away from a worker and give it back: seconds until jobs run again

@@ -72,7 +72,7 @@ const PLOTTED: [f64; 17] =
     [1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.8, 99.9, 99.99];
 
 impl Summary {
-    fn of(histogram: &Histogram<u64>) -> Self {
+    pub(super) fn of(histogram: &Histogram<u64>) -> Self {
         let at = |percentile| histogram.value_at_percentile(percentile) as f64 / 1e3;
         Self {
             jobs: histogram.len(),
@@ -159,7 +159,12 @@ fn push_stamp(recorded: Option<Tick>, tick: Tick, requests: &mut Requests) {
 }
 
 /// Waits until so many jobs are processed in all, and says how many are.
-fn wait_for(client: &mut Client, worker: &mut Worker, jobs: u64, session: &Session) -> Result<u64, Error> {
+pub(super) fn wait_for(
+    client: &mut Client,
+    worker: &mut Worker,
+    jobs: u64,
+    session: &Session,
+) -> Result<u64, Error> {
     let deadline = Instant::now() + DRAIN_TIMEOUT;
     loop {
         let backlog = client.backlog()?;
@@ -177,7 +182,7 @@ fn wait_for(client: &mut Client, worker: &mut Worker, jobs: u64, session: &Sessi
 }
 
 /// A folder for the worker's histograms, without those of the run before.
-fn empty_folder(scene: &Scene) -> Result<PathBuf, Error> {
+pub(super) fn empty_folder(scene: &Scene) -> Result<PathBuf, Error> {
     let folder = scene.server.directory().join("latencies");
     let failed = |error| Error::system(folder.display().to_string(), error);
     if folder.exists() {
