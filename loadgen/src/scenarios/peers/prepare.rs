@@ -10,6 +10,9 @@ use crate::worker::workspace_root;
 /// Characters of a failed command's last line that are shown.
 const REASON_CHARS: usize = 300;
 
+/// Extension of the copy of a manifest that was installed.
+const INSTALLED: &str = "installed";
+
 /// A peer that can be run.
 #[derive(Debug, Clone)]
 pub(super) struct Ready {
@@ -66,10 +69,12 @@ fn bullmq() -> Result<Ready, String> {
     let node = output(Command::new("node").arg("--version"))
         .map_err(|reason| format!("node is missing: apt install nodejs npm ({reason})"))?;
     let folder = copied("bullmq", &["package.json", "noop.mjs"])?;
-    if !folder.join("node_modules/bullmq/package.json").is_file() {
+    let manifest = folder.join("package.json");
+    if !is_installed(&manifest) {
         let install = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error"];
         output(Command::new("npm").args(install).current_dir(&folder))
             .map_err(|reason| format!("npm could not fetch it ({reason})"))?;
+        note_installed(&manifest)?;
     }
     let title = format!("{} (Node {})", Peer::Bullmq.setting().name, node.trim_start_matches('v'));
     Ok(Ready { title, program: "node".into(), arguments: vec![folder.join("noop.mjs")] })
@@ -78,13 +83,14 @@ fn bullmq() -> Result<Ready, String> {
 fn dramatiq() -> Result<Ready, String> {
     let folder = copied("dramatiq", &["requirements.txt", "noop.py"])?;
     let python = folder.join("venv/bin/python");
-    let installed = |python: &Path| output(Command::new(python).args(["-c", "import dramatiq, redis"]));
-    if installed(&python).is_err() {
+    let manifest = folder.join("requirements.txt");
+    if !is_installed(&manifest) {
         output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder.join("venv")))
             .map_err(|reason| format!("python3 with venv is missing: apt install python3-venv ({reason})"))?;
         let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-        output(Command::new(&python).args(install).arg(folder.join("requirements.txt")))
+        output(Command::new(&python).args(install).arg(&manifest))
             .map_err(|reason| format!("pip could not fetch it ({reason})"))?;
+        note_installed(&manifest)?;
     }
     let version = output(Command::new(&python).arg("--version"))?;
     let title = format!("{} ({version})", Peer::Dramatiq.setting().name);
@@ -112,6 +118,18 @@ fn copied(peer: &str, files: &[&str]) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
+/// Whether what this manifest asks for, as it is now, was fetched before.
+fn is_installed(manifest: &Path) -> bool {
+    let fetched = fs::read(manifest.with_extension(INSTALLED));
+    fetched.is_ok_and(|fetched| fs::read(manifest).is_ok_and(|wanted| wanted == fetched))
+}
+
+fn note_installed(manifest: &Path) -> Result<(), String> {
+    fs::copy(manifest, manifest.with_extension(INSTALLED))
+        .map(drop)
+        .map_err(|error| format!("{}: {error}", manifest.display()))
+}
+
 /// What a program prints, its last line of complaint if it fails.
 fn output(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
@@ -127,6 +145,18 @@ fn output(command: &mut Command) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_manifest_that_changed_is_not_installed() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = folder.path().join("package.json");
+        fs::write(&manifest, "1").unwrap();
+        assert!(!is_installed(&manifest));
+        note_installed(&manifest).unwrap();
+        assert!(is_installed(&manifest));
+        fs::write(&manifest, "2").unwrap();
+        assert!(!is_installed(&manifest));
+    }
 
     #[test]
     fn a_program_that_fails_is_known_by_its_last_words() {
