@@ -59,9 +59,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
             peers::expect(jobs);
             let mut workers = Vec::new();
             for number in 0..WORKERS {
-                let storage = RedisStorage::new(apalis_redis::connect(url.clone()).await?).with_config(config());
+                let storage =
+                    RedisStorage::new(apalis_redis::connect(url.clone()).await?).with_config(config());
                 let worker = WorkerBuilder::new(format!("worker-{number}")).backend(storage).build(noop);
-                workers.push(tokio::spawn(async move { worker.run().await.map_err(|error| error.to_string()) }));
+                workers
+                    .push(tokio::spawn(async move { worker.run().await.map_err(|error| error.to_string()) }));
             }
             for worker in workers {
                 worker.await??;
