@@ -51,6 +51,24 @@ pub(crate) enum Error {
         log: String,
     },
 
+    /// A peer ended by itself.
+    #[error("the peer ended with {status} before its work was done; the end of its log:\n{log}")]
+    PeerFailed {
+        /// How it ended.
+        status: ExitStatus,
+        /// The last lines it wrote.
+        log: String,
+    },
+
+    /// A peer lives, but does not get on.
+    #[error("the peer did not do its work within {waited:?}; the end of its log:\n{log}")]
+    PeerStalled {
+        /// How long it was waited for.
+        waited: Duration,
+        /// The last lines it wrote.
+        log: String,
+    },
+
     /// Talking to the private Redis failed.
     #[error(transparent)]
     Redis(#[from] RedisError),

@@ -92,7 +92,7 @@ fn measure(scenario: &Scenario, output: &OutputOptions) -> Result<(), Error> {
 }
 
 fn tour(options: TourOptions, output: &OutputOptions) -> Result<(), Error> {
-    tour::run(options.length, &begin()?, output)
+    tour::run(options, &begin()?, output)
 }
 
 fn begin() -> Result<Session, Error> {

@@ -51,6 +51,9 @@ pub(crate) struct TourOptions {
     /// How much of each table
     #[arg(long, value_enum, default_value = "short")]
     pub(crate) length: Length,
+    /// Also run other engines with the no-op jobs, those whose runtime is there
+    #[arg(long)]
+    pub(crate) peers: bool,
 }
 
 /// How much of each table.
@@ -76,10 +79,12 @@ impl Length {
 ///
 /// # Errors
 /// An interrupt; or a failed scenario, after all others.
-pub(crate) fn run(length: Length, session: &Session, output: &OutputOptions) -> Result<(), Error> {
+pub(crate) fn run(options: TourOptions, session: &Session, output: &OutputOptions) -> Result<(), Error> {
     let (mut outcomes, mut failed) = (Vec::<Outcome>::new(), Vec::new());
-    let plan = length.plan();
+    let plan = options.length.plan();
     for (index, line) in plan.iter().enumerate() {
+        // The first line of both plans is the no-op table.
+        let line = &if options.peers && index == 0 { format!("{line} --peers") } else { (*line).to_owned() };
         eprintln!("loadgen: {} of {}: {line}", index + 1, plan.len());
         let result = scenario(line)?.run(session);
         session.progress.clear();
@@ -91,7 +96,7 @@ pub(crate) fn run(length: Length, session: &Session, output: &OutputOptions) -> 
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => {
                 eprintln!("loadgen: {line}: {error}");
-                failed.push(*line);
+                failed.push(line.clone());
             }
         }
     }
@@ -113,6 +118,9 @@ mod tests {
 
     #[test]
     fn every_line_of_both_plans_is_a_scenario() {
+        for plan in [SHORT, OFFICIAL] {
+            assert!(scenario(&format!("{} --peers", plan[0])).is_ok());
+        }
         for line in SHORT.iter().chain(OFFICIAL) {
             assert!(scenario(line).is_ok(), "{line}: {:?}", scenario(line).err());
         }

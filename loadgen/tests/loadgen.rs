@@ -137,6 +137,77 @@ fn outage_takes_redis_away_and_measures_the_way_back() {
 }
 
 #[test]
+fn enqueue_writes_every_output_and_compares_with_what_it_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = folder.path().join("old.json");
+    let sizes = ["enqueue", "--jobs", "100", "--bulk-jobs", "1_000", "--runs", "2"];
+    run(loadgen(&sizes).arg("--json").arg(&old));
+    let report = folder.path().join("report");
+    let output = run(loadgen(&sizes).arg("--report").arg(&report).arg("--compare").arg(&old));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("New by old") && text.contains("bulk, each its own"), "{text}");
+    let page = fs::read_to_string(report.join("index.html")).unwrap();
+    assert!(page.contains("<h2 id=\"enqueue\">") && page.contains("Compared with"), "{page}");
+    let csv = fs::read_to_string(report.join("results.csv")).unwrap();
+    assert!(csv.contains("enqueue,single,jobs/s,higher,2,"), "{csv}");
+    assert_eq!(json(&report.join("results.json"))["figures"][0]["values"].as_array().unwrap().len(), 2);
+    assert!(report.join("tables.md").exists());
+}
+
+#[test]
+fn soak_samples_memory_and_draws_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(loadgen(&["soak", "--jobs", "2_000", "--json", "-", "--report"])
+        .arg(folder.path())
+        .arg("--binary")
+        .arg(stand_in()));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let last = document["results"]["samples"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["processed"], 2_000, "{document}");
+    assert!(fs::read_to_string(folder.path().join("soak-rss.svg")).unwrap().contains("RSS, MB"));
+}
+
+/// The worker is loadgen's own; every job's latency is in its histograms, or the run fails.
+#[test]
+fn latency_and_mixed_account_for_every_job() {
+    let latency = ["latency", "--rate", "100", "--seconds", "1", "--runs", "1", "--json", "-"];
+    let document: Value = serde_json::from_slice(&run(&mut loadgen(&latency)).stdout).unwrap();
+    let run_of = |document: &Value, row: usize| document["results"]["rows"][row]["runs"][0].clone();
+    let intended = &run_of(&document, 0)["from_intended"];
+    assert_eq!(intended["jobs"], 100, "{document}");
+    assert!(intended["p50_us"].as_f64().unwrap() <= intended["max_us"].as_f64().unwrap(), "{document}");
+    let mixed = ["mixed", "--rate", "100", "--seconds", "1", "--runs", "1", "--json", "-"];
+    let document: Value = serde_json::from_slice(&run(&mut loadgen(&mixed)).stdout).unwrap();
+    for row in 0..3 {
+        assert_eq!(run_of(&document, row)["from_intended"]["jobs"], 100, "{document}");
+    }
+}
+
+#[test]
+fn http_and_file_jobs_do_what_they_should() {
+    let http = ["http", "--concurrency", "10", "--jobs", "20", "--json", "-"];
+    let document: Value = serde_json::from_slice(&run(&mut loadgen(&http)).stdout).unwrap();
+    let row = &document["results"]["rows"][0];
+    // Two waits of 0.2 s, less the 2 ms in which a taken job may not have been seen yet.
+    assert!(row["draining_seconds"]["min"].as_f64().unwrap() > 0.39, "{document}");
+    // The scenario itself counts the lines of the files.
+    run(&mut loadgen(&["file", "--concurrency", "5", "--jobs", "200", "--runs", "2"]));
+}
+
+#[test]
+fn pg_asks_a_postgresql_of_its_own_or_says_how_to_get_one() {
+    let output = loadgen(&["pg", "--concurrency", "10", "--jobs", "20", "--json", "-"]).output().unwrap();
+    if output.status.success() {
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let seconds = &document["results"]["rows"][0]["draining_seconds"]["min"];
+        assert!(seconds.as_f64().unwrap() > 0.19, "{document}");
+    } else {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.contains("apt install postgresql"), "{errors}");
+    }
+}
+
+#[test]
 fn a_worker_that_ends_early_is_reported_with_its_status_and_its_last_words() {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("worker.sh");

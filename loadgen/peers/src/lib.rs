@@ -41,11 +41,9 @@ impl Order {
         let arguments: Vec<String> = env::args().skip(1).collect();
         match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["enqueue", url, jobs] => Ok(Self::Enqueue { url: url.to_owned(), jobs: jobs.parse()? }),
-            ["work", url, concurrency, jobs] => Ok(Self::Work {
-                url: url.to_owned(),
-                concurrency: concurrency.parse()?,
-                jobs: jobs.parse()?,
-            }),
+            ["work", url, concurrency, jobs] => {
+                Ok(Self::Work { url: url.to_owned(), concurrency: concurrency.parse()?, jobs: jobs.parse()? })
+            }
             _ => Err("expected: enqueue URL JOBS | work URL CONCURRENCY JOBS".into()),
         }
     }

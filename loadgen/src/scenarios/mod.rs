@@ -5,6 +5,7 @@
 // What the scenarios share.
 mod drain;
 mod paced;
+mod peers;
 mod scene;
 // No-op jobs through the real worker: the published table.
 pub(crate) mod noop;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Session;
 use super::drain::{self, Bench, LastColumn, Load, Row};
 use super::limit::{self, LimitRow, Plan};
+use super::peers::{self, Peer, Peers};
 use super::scene::Scene;
 use crate::cli::{self, Mode, RedisOptions, WorkerOptions};
 use crate::commands::Design;
@@ -33,6 +34,13 @@ const OF_LIMIT: &str = "of limit: jobs/s by the best rate of the null client";
 const LAST_COLUMN: LastColumn =
     LastColumn { title: "of limit", format: |ratio| format!("{:.0} %", ratio * 100.0) };
 
+const OURS_BY_THIS: LastColumn =
+    LastColumn { title: "ours by this", format: |ratio| format!("{ratio:.1} ×") };
+
+const OURS_BY_THIS_MEANS: &str = "peers: their own queue filled by their own client, jobs/s from the first job to the \
+     last by their own marks, CPU and commands from the first job on; ours by this: the best median of the first table \
+     by the peer's";
+
 /// Options of `noop`.
 #[derive(Debug, Clone, Args, Serialize)]
 pub(crate) struct Options {
@@ -50,6 +58,14 @@ pub(crate) struct Options {
     /// Leave out the null client, and with it the ratio
     #[arg(long)]
     no_limit: bool,
+    /// Also run other engines, all or those named: sidekiq, rusty-sidekiq, apalis-redis, bullmq, dramatiq
+    #[arg(long, value_enum, value_delimiter = ',', num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "sidekiq,rusty-sidekiq,apalis-redis,bullmq,dramatiq")]
+    #[arg(value_name = "PEER,PEER", hide_possible_values = true)]
+    peers: Vec<Peer>,
+    /// Most jobs in one run of a peer; each has a number of its own that takes some seconds
+    #[arg(long, default_value = "1_000_000", value_name = "N", value_parser = cli::jobs)]
+    peer_jobs: u64,
     #[command(flatten)]
     worker: WorkerOptions,
     #[command(flatten)]
@@ -60,6 +76,7 @@ pub(crate) struct Options {
 struct Results {
     limit: Vec<LimitRow>,
     rows: Vec<Row>,
+    peers: Peers,
 }
 
 /// The whole scenario.
@@ -71,12 +88,15 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let scene = Scene::set(program, options.worker.cores, &options.redis, session)?;
     let limit = if options.no_limit { Vec::new() } else { measure_limit(&scene.server, options, session)? };
     let mut rows = measure(&mut Bench::new(&scene, options.worker.mode, session)?, options)?;
+    let sizes = (options.runs, options.peer_jobs);
+    let mut peers = peers::measure(&options.peers, &scene.server, sizes, session)?;
     let machine = scene.end()?;
     let best = limit.iter().map(|row| row.jobs_per_second.median).max_by(f64::total_cmp);
     for row in &mut rows {
         row.ratio = row.jobs_per_second.zip(best).map(|(rate, best)| rate.median / best);
     }
-    let results = Results { limit, rows };
+    compare_with_peers(&rows, &mut peers.rows);
+    let results = Results { limit, rows, peers };
     let mut outcome = Outcome::new("noop", "No-op jobs", machine, options, &results)?
         .defined_by(&drain::DEFINITIONS)
         .defined_by(&[OF_LIMIT]);
@@ -84,12 +104,27 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     if !results.limit.is_empty() {
         outcome.tables.push(limit::table(&results.limit));
     }
+    if !results.peers.rows.is_empty() {
+        outcome.tables.push(drain::table(&results.peers.rows, &[], Some(OURS_BY_THIS)));
+        outcome.definitions.push(OURS_BY_THIS_MEANS.to_owned());
+    }
+    outcome.sources.extend(results.peers.notes.iter().cloned());
     outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
     outcome.sources.push(published::SOURCE.to_owned());
     outcome.figures.extend(results.limit.iter().flat_map(LimitRow::figures));
     outcome.figures.extend(results.rows.iter().flat_map(|row| row.figures("")));
+    outcome.figures.extend(results.peers.rows.iter().flat_map(|row| row.figures("peer ")));
     outcome.plots.push(drain::plot("noop", "No-op jobs", &results.rows, &published::NOOP));
     Ok(outcome)
+}
+
+/// Sets each peer's ratio to our best rate by its own.
+fn compare_with_peers(ours: &[Row], peers: &mut [Row]) {
+    let rates = ours.iter().filter_map(|row| row.jobs_per_second);
+    let best = rates.map(|rate| rate.median).max_by(f64::total_cmp);
+    for peer in peers {
+        peer.ratio = best.zip(peer.jobs_per_second).map(|(ours, theirs)| ours / theirs.median);
+    }
 }
 
 fn measure_limit(server: &RedisServer, options: &Options, session: &Session) -> Result<Vec<LimitRow>, Error> {

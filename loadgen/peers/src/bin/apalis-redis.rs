@@ -16,6 +16,24 @@ const WORKERS: usize = 2;
 /// Jobs of one push.
 const PUSH_JOBS: u64 = 1_000;
 
+/// Moves the pushed jobs from the set of scheduled ones, where version 1.0.0 puts every job, to the list of active ones, in
+/// pages. A worker's first fetch would move all due jobs in one call, which Lua refuses beyond about 8,000.
+async fn activate<C: redis::aio::ConnectionLike>(conn: &mut C, config: &Config) -> redis::RedisResult<()> {
+    loop {
+        let page: Vec<String> = redis::cmd("ZRANGE")
+            .arg(config.scheduled_jobs_set())
+            .arg(0)
+            .arg(PUSH_JOBS - 1)
+            .query_async(conn)
+            .await?;
+        if page.is_empty() {
+            return redis::cmd("LPUSH").arg(config.signal_list()).arg(1).query_async(conn).await;
+        }
+        let () = redis::cmd("RPUSH").arg(config.active_jobs_list()).arg(&page).query_async(conn).await?;
+        let () = redis::cmd("ZREM").arg(config.scheduled_jobs_set()).arg(&page).query_async(conn).await?;
+    }
+}
+
 async fn noop(_number: u64) {
     peers::done();
 }
@@ -34,15 +52,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 let numbers: Vec<u64> = (start..jobs.min(start + PUSH_JOBS)).collect();
                 storage.push_bulk(numbers).await?;
             }
+            activate(storage.get_connection(), &config()).await?;
             Ok(())
         }
         Order::Work { url, jobs, .. } => {
             peers::expect(jobs);
             let mut workers = Vec::new();
             for number in 0..WORKERS {
-                let storage = RedisStorage::new(apalis_redis::connect(url.clone()).await?).with_config(config());
+                let storage =
+                    RedisStorage::new(apalis_redis::connect(url.clone()).await?).with_config(config());
                 let worker = WorkerBuilder::new(format!("worker-{number}")).backend(storage).build(noop);
-                workers.push(tokio::spawn(async move { worker.run().await.map_err(|error| error.to_string()) }));
+                workers
+                    .push(tokio::spawn(async move { worker.run().await.map_err(|error| error.to_string()) }));
             }
             for worker in workers {
                 worker.await??;

@@ -42,8 +42,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Order::Work { url, concurrency, jobs } => {
             peers::expect(jobs);
             let connections = u32::try_from(concurrency)? + SPARE_CONNECTIONS;
-            let pool =
-                Pool::builder().max_size(connections).build(RedisConnectionManager::new(url)?).await?;
+            let pool = Pool::builder()
+                .max_size(connections)
+                .test_on_check_out(false)
+                .build(RedisConnectionManager::new(url)?)
+                .await?;
             let config = ProcessorConfig::default().num_workers(concurrency);
             let mut processor = Processor::new(pool, vec!["default".to_owned()]).with_config(config);
             processor.register(Noop);
