@@ -144,6 +144,7 @@ pub mod cli;
 pub mod config;
 pub mod embedded;
 mod server;
+pub mod testing;
 
 #[cfg(test)]
 #[path = "../tests/support/redis_server.rs"]

@@ -59,3 +59,5 @@ mod recovery;
 mod refusals;
 #[path = "engine/stop.rs"]
 mod stop;
+#[path = "engine/web_app.rs"]
+mod web_app;

@@ -50,6 +50,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("builtin", 6),
     ("boot", 6),
     ("embedded", 6),
+    ("testing", 6),
 ];
 
 /// The layer whose modules do not import each other: they meet in `mesh`.
@@ -85,6 +86,8 @@ const GLOMMIO_PLACES: &[&str] = &[
     "src/handler/",
     "src/io/",
     "src/builtin/",
+    // Runs handlers, so it needs an executor for them.
+    "src/testing/",
 ];
 
 /// Files that may block a thread in a sleep, each for its reason.

@@ -1,8 +1,9 @@
-//! What an operator asks from the command line: push jobs, show the state.
+//! What an operator asks from the command line: push jobs, show the state, end a job.
 //!
 //! Functions over a blocking connection and a writer. Reading flags and choosing exit codes is the command line's
 //! business, reading Redis is the store's.
 
+pub mod cancel;
 pub mod enqueue;
 pub mod summary;
 
@@ -28,6 +29,20 @@ pub enum Error {
         /// Why.
         cause: client::Error,
     },
+    /// A job could not be cancelled.
+    #[error("cancel {jid}: {cause}")]
+    Cancel {
+        /// The job's id.
+        jid: String,
+        /// Why.
+        cause: client::Error,
+    },
+    /// Nobody listens for cancellations.
+    #[error("cancel {jid}: no worker listens; is one running on this redis?")]
+    NobodyListens {
+        /// The job's id.
+        jid: String,
+    },
     /// No connection to Redis came about.
     #[error(transparent)]
     Connect(#[from] resp::Error),
@@ -50,7 +65,11 @@ impl Error {
             Self::Enqueue { cause, .. } => {
                 matches!(cause, client::Error::Job(_) | client::Error::Url(_) | client::Error::BadTime { .. })
             }
-            Self::Connect(_) | Self::Inspect(_) | Self::Output(_) => false,
+            Self::Cancel { .. }
+            | Self::NobodyListens { .. }
+            | Self::Connect(_)
+            | Self::Inspect(_)
+            | Self::Output(_) => false,
         }
     }
 }

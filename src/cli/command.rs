@@ -4,7 +4,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, builder::ValueParser, parser::ValueSource};
 
-use super::orders::{ENQUEUE, EnqueueArgs, SUMMARY, SummaryArgs};
+use super::orders::{CANCEL, CancelArgs, ENQUEUE, EnqueueArgs, SUMMARY, SummaryArgs};
 use crate::config::{
     Error, Origin, Raw,
     options::{Allowed, DefaultValue, OPTIONS, OptionId, OptionSpec},
@@ -50,6 +50,15 @@ Examples:
 
 Exit status: 0 shown, 1 Redis refused or is away, 2 wrong usage or configuration";
 
+const CANCEL_HELP: &str = "\
+The job is dropped at its next await point and goes to the dead set with class JigglerUring::Cancelled; it is \
+not retried. A job that does not run now is left alone.
+
+Examples:
+  jiggler-uring cancel 0d655a187e214821
+
+Exit status: 0 said, 1 no worker listens, or Redis refused or is away, 2 wrong usage or configuration";
+
 /// The options a subcommand needs to find Redis.
 const FIND_REDIS: &[OptionId] = &[OptionId::RedisUrl, OptionId::ConfigFile, OptionId::Environment];
 
@@ -63,7 +72,8 @@ pub(super) fn command() -> Command {
         .args(OPTIONS.iter().filter_map(flag));
     let enqueue = EnqueueArgs::augment_args(Command::new(ENQUEUE)).after_help(ENQUEUE_HELP);
     let summary = SummaryArgs::augment_args(Command::new(SUMMARY)).after_help(SUMMARY_HELP);
-    worker.subcommand(with_redis(enqueue)).subcommand(with_redis(summary))
+    let cancel = CancelArgs::augment_args(Command::new(CANCEL)).after_help(CANCEL_HELP);
+    worker.subcommand(with_redis(enqueue)).subcommand(with_redis(summary)).subcommand(with_redis(cancel))
 }
 
 /// What the flags of one command say. A command without a flag says nothing about it.

@@ -11,7 +11,7 @@ pub mod orders;
 use std::ffi::OsString;
 
 pub use exit::{Failure, run};
-pub use orders::{EnqueueOrder, SummaryOrder};
+pub use orders::{CancelOrder, EnqueueOrder, SummaryOrder};
 
 use crate::config::{self, Config, Variables};
 
@@ -24,6 +24,8 @@ pub enum Invocation {
     Enqueue(EnqueueOrder),
     /// Show queues, sets and processes and exit.
     Summary(SummaryOrder),
+    /// End a running job and exit.
+    Cancel(CancelOrder),
 }
 
 /// Why there is no invocation: always the user's to mend, or not an error at all (`--help`).
@@ -52,6 +54,10 @@ where
         Some((orders::ENQUEUE, matches)) => {
             let redis_url = Config::load(command::flags(matches)?, variables)?.redis_url;
             Ok(Invocation::Enqueue(EnqueueOrder::from_matches(matches, redis_url)?))
+        }
+        Some((orders::CANCEL, matches)) => {
+            let redis_url = Config::load(command::flags(matches)?, variables)?.redis_url;
+            Ok(Invocation::Cancel(CancelOrder::from_matches(matches, redis_url)?))
         }
         // The only other one; clap has refused what it does not know.
         Some((_, matches)) => {

@@ -1,4 +1,4 @@
-//! The subcommands `enqueue` and `summary`: their arguments, and the checked orders they become.
+//! The subcommands `enqueue`, `summary` and `cancel`: their arguments, and the checked orders they become.
 //!
 //! Who carries an order out is the caller of `cli`; where Redis is stands in the order.
 
@@ -13,7 +13,10 @@ use serde_json::value::RawValue;
 
 use crate::{
     config::GivenUrl,
-    limits::{ENQUEUE_COUNT_MAX, ENQUEUE_DELAY_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, RETRIES_MAX},
+    limits::{
+        ENQUEUE_COUNT_MAX, ENQUEUE_DELAY_MAX, JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX,
+        RETRIES_MAX,
+    },
     wire::{DEFAULT_QUEUE, QueueName},
 };
 
@@ -22,6 +25,9 @@ pub(super) const ENQUEUE: &str = "enqueue";
 
 /// Name of the subcommand that shows the state.
 pub(super) const SUMMARY: &str = "summary";
+
+/// Name of the subcommand that ends running jobs.
+pub(super) const CANCEL: &str = "cancel";
 
 /// Jobs to push.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +53,15 @@ pub struct EnqueueOrder {
 pub struct SummaryOrder {
     /// One JSON object with the gem's keys instead of a table.
     pub json: bool,
+    /// Where Redis is; `None`: see `embedded`.
+    pub redis_url: Option<GivenUrl>,
+}
+
+/// A running job to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CancelOrder {
+    /// Its jid.
+    pub jid: String,
     /// Where Redis is; `None`: see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
@@ -82,6 +97,14 @@ pub(super) struct SummaryArgs {
     json: bool,
 }
 
+/// End a running job: it goes to the dead set
+#[derive(Debug, Args)]
+pub(super) struct CancelArgs {
+    /// The job's id, as `enqueue` shows it
+    #[arg(value_name = "JID", value_parser = jid)]
+    jid: String,
+}
+
 impl EnqueueOrder {
     pub(super) fn from_matches(
         matches: &ArgMatches,
@@ -103,12 +126,29 @@ impl SummaryOrder {
     }
 }
 
+impl CancelOrder {
+    pub(super) fn from_matches(
+        matches: &ArgMatches,
+        redis_url: Option<GivenUrl>,
+    ) -> Result<Self, clap::Error> {
+        let CancelArgs { jid } = CancelArgs::from_arg_matches(matches)?;
+        Ok(Self { jid, redis_url })
+    }
+}
+
 fn count() -> RangedU64ValueParser {
     value_parser!(u64).range(1..=ENQUEUE_COUNT_MAX)
 }
 
 fn retries() -> RangedI64ValueParser<u32> {
     value_parser!(u32).range(0..=i64::from(RETRIES_MAX))
+}
+
+fn jid(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > JID_BYTES_MAX || text.chars().any(char::is_control) {
+        return Err(format!("a jid has 1 to {JID_BYTES_MAX} bytes and no control characters"));
+    }
+    Ok(text.to_owned())
 }
 
 fn job_name(text: &str) -> Result<String, String> {

@@ -91,3 +91,17 @@ fn summary_finds_redis_by_flag_variable_and_file() {
     );
     assert!(parse_line(&["summary", "--cores", "2"]).is_err());
 }
+
+#[test]
+fn cancel_names_one_job() {
+    match parse_line(&["cancel", "0d655a187e214821"]).unwrap() {
+        Invocation::Cancel(order) => {
+            assert_eq!(order.jid, "0d655a187e214821");
+            assert_eq!(order.redis_url.unwrap().url.to_string(), "redis://variable:6379/0");
+        }
+        other => panic!("it became {other:?}"),
+    }
+    for line in [&["cancel"][..], &["cancel", ""], &["cancel", "a", "b"], &["cancel", "a\nb"]] {
+        assert!(parse_line(line).is_err(), "{line:?}");
+    }
+}

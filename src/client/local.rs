@@ -254,3 +254,6 @@ impl Pending {
         Ok(self.jid)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,6 +49,11 @@ use crate::wire::DEFAULT_QUEUE;
 /// Renaming a field changes nothing, changing the order everything. A field that `#[serde(skip_serializing_if)]` leaves
 /// out is `null` if others follow. A unit struct has no arguments. What is no struct (an enum, a map, a struct with
 /// `#[serde(flatten)]`) cannot be pushed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no job",
+    label = "does not implement `Job`",
+    note = "say its name: `impl Job for {Self} {{ const NAME: &'static str = \"…\"; }}`"
+)]
 pub trait Job {
     /// The name under which workers know it: in Ruby the name of the class.
     const NAME: &'static str;

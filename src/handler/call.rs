@@ -35,6 +35,11 @@ pub trait Handler<S, Marker>: 'static {
 }
 
 /// What a handler may return: `()`, or a `Result` whose error can become a [`JobError`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of a job",
+    label = "neither done nor failed",
+    note = "return `()`, or a `Result<(), E>` where `E` is an error or `JobError`; results go nowhere, so store them"
+)]
 pub trait IntoJobResult {
     /// The job's result.
     #[doc(hidden)]

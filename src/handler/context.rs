@@ -214,7 +214,7 @@ impl<S> Ctx<S> {
         })
     }
 
-    /// Notes how far the job is, for [`Client::progress`](client::Client::progress) and the command line to read: `done`
+    /// Notes how far the job is, for [`Client::progress`](client::Client::progress) to read: `done`
     /// of `total`, and a few words.
     ///
     /// Cheap enough for a loop: at most one note a second and job is sent on, others are dropped, but not one that says

@@ -83,3 +83,94 @@ impl Drop for Next {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::handler::Registry;
+    use crate::testing::{TestWorker, block_on};
+
+    type Log = RefCell<Vec<String>>;
+
+    async fn work(ctx: Ctx<Log>, kind: String) -> JobResult {
+        ctx.state().borrow_mut().push("work".to_owned());
+        match &*kind {
+            "panic" => panic!("in it"),
+            "wait" => futures_lite::future::yield_now().await,
+            "fail" => return Err(JobError::new("Failed", "as asked")),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A layer that notes when it begins, and how what is within it ended.
+    fn noting(name: &'static str) -> impl Fn(Ctx<Log>, Next) -> BoxedRun {
+        move |ctx, next| {
+            Box::pin(async move {
+                ctx.state().borrow_mut().push(name.to_owned());
+                let result = next.await;
+                let ended = format!(
+                    "{name} {}",
+                    result.as_ref().map_or_else(ToString::to_string, |()| "done".to_owned())
+                );
+                ctx.state().borrow_mut().push(ended);
+                result
+            })
+        }
+    }
+
+    #[track_caller]
+    fn check(name: &str, kind: &str, expected: &[&str]) {
+        let state = Rc::new(RefCell::new(None));
+        let keep = Rc::clone(&state);
+        let registry = Registry::new(Log::default())
+            .middleware(noting("outer"))
+            .job("Other", work)
+            .job_middleware(|_: Ctx<Log>, _next: Next| async { Err(JobError::new("Refused", "not today")) })
+            .job("Work", work)
+            .job_middleware(noting("own"))
+            .middleware(noting("inner"))
+            .on_stop(move |log| async move {
+                *keep.borrow_mut() = Some(log);
+            });
+        block_on(async {
+            let worker = TestWorker::new(registry);
+            let _run = worker.run_named(name, &(kind,)).await;
+            worker.stop().await;
+        });
+        let log = state.take().unwrap();
+        assert_eq!(*log.borrow(), expected);
+    }
+
+    #[test]
+    fn layers_stand_around_a_job_in_their_order_and_see_how_it_ended() {
+        for (kind, ended) in [("", "done"), ("wait", "done"), ("fail", "Failed: as asked")] {
+            let line = |name: &str| format!("{name} {ended}");
+            let after = [line("own"), line("inner"), line("outer")];
+            check("Work", kind, &["outer", "inner", "own", "work", &after[0], &after[1], &after[2]]);
+        }
+    }
+
+    #[test]
+    fn a_panic_is_an_error_to_the_layers_around_it_and_wrong_arguments_are_too() {
+        let panicked = ["own", "inner", "outer"].map(|name| format!("{name} JigglerUring::Panic: in it"));
+        check("Work", "panic", &["outer", "inner", "own", "work", &panicked[0], &panicked[1], &panicked[2]]);
+        let registry =
+            Registry::new(()).job("None", async || {}).middleware(async |_: Ctx<()>, next: Next| {
+                let error = next.await.unwrap_err();
+                Err::<(), _>(JobError::new("Seen", error.message()))
+            });
+        block_on(async {
+            let run = TestWorker::new(registry).run_named("None", &(1,)).await;
+            let error = run.outcome.error().unwrap();
+            assert_eq!(error.message(), "None: too many arguments: expected at most 0, got 1");
+        });
+    }
+
+    #[test]
+    fn a_layer_that_drops_the_rest_leaves_the_job_out() {
+        check("Other", "", &["outer", "inner", "inner Refused: not today", "outer Refused: not today"]);
+    }
+}

@@ -18,11 +18,11 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Gives the core its number and the client its jobs push with.
-    pub(crate) fn attach(&self, shard: usize, client: LocalClient) {
+    /// Gives the core its number and the client its jobs push with, which is returned with the hooks it got. Once, when the
+    /// shard starts.
+    pub(crate) fn attach(&self, shard: usize, client: LocalClient) -> LocalClient {
         self.shard.set(shard);
-        // Handlers are attached once, when their shard starts.
-        let _first = self.client.set(client.hooked(self.hooks.take()));
+        self.client.get_or_init(|| client.hooked(self.hooks.take())).clone()
     }
 
     /// Puts a hook around what jobs enqueue.

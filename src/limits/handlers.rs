@@ -42,3 +42,6 @@ pub const CANCEL_SILENCE_MAX: Duration = Duration::from_secs(3_600);
 
 /// Pause before it is tried again to listen after Redis has refused it: a matter of rights that a person has to change.
 pub const CANCEL_REFUSED_PAUSE: Duration = Duration::from_secs(60);
+
+/// Jobs that one drain of a test worker runs: beyond it something pushes itself for ever.
+pub const DRAIN_JOBS_MAX: usize = 100_000;

@@ -150,7 +150,7 @@ where
             let handlers = async {
                 let registry = factory(core).await.map_err(|error| error.to_string())?;
                 let mut handlers = registry.into_handlers();
-                handlers.services().attach(shard, client);
+                let _for_others = handlers.services().attach(shard, client);
                 tear_down.replace(handlers.take_tear_down());
                 Ok(handlers)
             };

@@ -79,6 +79,10 @@ where
                 };
                 admin::enqueue::enqueue(&url, &options, out).map_err(failure)
             }
+            Invocation::Cancel(order) => {
+                let url = redis_for_command(order.redis_url)?;
+                admin::cancel::cancel(&url, &order.jid, out).map_err(failure)
+            }
             Invocation::Summary(order) => {
                 let url = redis_for_command(order.redis_url)?;
                 let format = if order.json { summary::Format::Json } else { summary::Format::Text };

@@ -1,0 +1,42 @@
+//! `jiggler-uring cancel JID`.
+
+use std::io::Write;
+
+use super::Error;
+use crate::{
+    client::{self, Client},
+    resp::{blocking::BlockingOptions, url::RedisUrl},
+};
+
+/// Asks every worker to end the job of this jid, and says how many were asked. Whether one of them runs it shows in its log
+/// and in the dead set. One round trip.
+///
+/// # Errors
+/// [`Error::NobodyListens`]; [`Error::Connect`]; [`Error::Cancel`]; [`Error::Output`].
+pub fn cancel(url: &RedisUrl, jid: &str, out: &mut dyn Write) -> Result<(), Error> {
+    let failed = |cause| Error::Cancel { jid: jid.to_owned(), cause };
+    let mut client = match Client::connect_with(url, BlockingOptions::default()) {
+        Err(client::Error::Redis(error)) => return Err(Error::Connect(error)),
+        other => other.map_err(failed)?,
+    };
+    match client.cancel(jid).map_err(failed)? {
+        0 => Err(Error::NobodyListens { jid: jid.to_owned() }),
+        1 => Ok(writeln!(out, "asked 1 worker to end job {jid}, if it runs there")?),
+        workers => Ok(writeln!(out, "asked {workers} workers to end job {jid}, if one of them runs it")?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_redis::TestRedis;
+
+    #[test]
+    fn that_nobody_listens_is_an_error_and_no_misuse() {
+        let redis = TestRedis::start();
+        let error = cancel(&redis.url(), "j", &mut Vec::new()).unwrap_err();
+        assert!(matches!(&error, Error::NobodyListens { jid } if jid == "j") && !error.is_usage(), "{error}");
+        let nowhere = RedisUrl::parse("unix:///nonexistent/redis.sock").unwrap();
+        assert!(matches!(cancel(&nowhere, "j", &mut Vec::new()), Err(Error::Connect(_))));
+    }
+}

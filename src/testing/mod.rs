@@ -1,0 +1,72 @@
+//! For the tests of your own jobs: run them in the test's thread, without Redis, and look at what came of it.
+//!
+//! ```
+//! use jiggler_uring::testing::{self, TestWorker};
+//! use jiggler_uring::{Ctx, Job, JobError, JobResult, Registry};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Welcome {
+//!     user: u64,
+//! }
+//! impl Job for Welcome {
+//!     const NAME: &'static str = "Welcome";
+//!     const QUEUE: &'static str = "mails";
+//! }
+//!
+//! async fn sign_up(ctx: Ctx<()>, user: u64) -> JobResult {
+//!     if user == 0 {
+//!         return Err(JobError::new("NoUser", "user 0 is nobody"));
+//!     }
+//!     ctx.enqueue(&Welcome { user }).await?;
+//!     Ok(())
+//! }
+//! async fn welcome(_job: Welcome) {}
+//!
+//! // In a #[test]:
+//! testing::block_on(async {
+//!     let worker = TestWorker::new(Registry::new(()).job("SignUp", sign_up).handle(welcome));
+//!
+//!     let run = worker.run_named("SignUp", &(7,)).await;
+//!     assert!(run.outcome.is_done());
+//!     let pushed = worker.pushed();
+//!     assert_eq!((&*pushed[0].name, &*pushed[0].queue, pushed[0].args()), ("Welcome", "mails", Some((7,))));
+//!
+//!     let runs = worker.drain().await; // what was pushed runs, and what that pushes
+//!     assert_eq!(runs.len(), 1);
+//!
+//!     let run = worker.run_named("SignUp", &(0,)).await; // pushed without retries
+//!     assert_eq!(run.outcome.error().unwrap().class(), "NoUser");
+//!     assert!(run.outcome.is_dead());
+//! });
+//! ```
+//!
+//! A handler alone can be called as what it is, a function: with [`Ctx::new`](crate::Ctx::new) if it wants a context.
+//! Programs that push jobs can be tested against a real server of the test's own: [`PrivateRedis`].
+
+mod redis;
+mod worker;
+
+use std::future::Future;
+
+use glommio::{LocalExecutorBuilder, Placement};
+
+use crate::limits::EXECUTOR_IO_BYTES;
+
+pub use redis::PrivateRedis;
+pub use worker::{Outcome, Run, TestWorker};
+
+/// Runs a future on an executor of the kind that handlers run on, in this thread, to its end: files, sockets, timers and
+/// [`LocalClient`](crate::LocalClient)s work in it.
+///
+/// # Panics
+/// If the kernel gives no io_uring, or this thread is inside of such an executor already.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let builder =
+        LocalExecutorBuilder::new(Placement::Unbound).name("test").io_memory(EXECUTOR_IO_BYTES).make();
+    match builder {
+        Ok(executor) => executor.run(future),
+        #[expect(clippy::panic, reason = "made for tests, which it fails")]
+        Err(error) => panic!("no executor can be started here: {error}"),
+    }
+}

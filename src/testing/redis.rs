@@ -1,0 +1,60 @@
+//! A Redis of a test's own.
+
+use std::path::PathBuf;
+
+use crate::embedded::{Embedded, Error, StateDir, server};
+use crate::ids;
+use crate::resp::{Endpoint, RedisUrl};
+
+/// A redis-server (or valkey-server) on a unix socket in a directory of its own, empty, ended and removed when it is
+/// dropped.
+///
+/// ```no_run
+/// use jiggler_uring::testing::PrivateRedis;
+/// use jiggler_uring::{Client, NewJob};
+///
+/// let redis = PrivateRedis::start()?;
+/// let mut client = Client::connect(&redis.url())?;
+/// client.enqueue(&NewJob::new("Welcome", &(7,))?)?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct PrivateRedis {
+    /// `None` once it is let go.
+    server: Option<Embedded>,
+    directory: PathBuf,
+}
+
+impl PrivateRedis {
+    /// Starts one and waits until it answers.
+    ///
+    /// # Errors
+    /// [`Error::NoProgram`] if none is installed; those of its start.
+    pub fn start() -> Result<Self, Error> {
+        let program = server::program(&|name| std::env::var_os(name)).ok_or(Error::NoProgram)?;
+        let name = format!("jiggler-uring-test-{}-{}", std::process::id(), ids::jid());
+        let directory = std::env::temp_dir().join(name);
+        let server = Embedded::acquire(&StateDir::at(directory.clone()), &program)?;
+        Ok(Self { server: Some(server), directory })
+    }
+
+    /// Where it listens, for [`Client::connect`](crate::Client::connect) and `--redis-url`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("unix://{}", self.directory.join("redis.sock").display())
+    }
+
+    /// The same, parsed.
+    #[must_use]
+    pub fn redis_url(&self) -> RedisUrl {
+        RedisUrl::new(Endpoint::Unix(self.directory.join("redis.sock")))
+    }
+}
+
+impl Drop for PrivateRedis {
+    fn drop(&mut self) {
+        // It ends with its last user, which is this test; a server that does not is shown by the processes of the machine.
+        let _released = self.server.take().map(Embedded::release);
+        let _removed = std::fs::remove_dir_all(&self.directory);
+    }
+}

@@ -1,0 +1,13 @@
+//! A result that says neither done nor failed.
+//~ is no job handler
+//~ whose output is `()` or `Result<(), E>` where `E` is an error or `JobError`
+
+use jiggler_uring::Registry;
+
+async fn count(number: u64) -> u64 {
+    number + 1
+}
+
+pub fn registry() -> Registry {
+    Registry::new(()).job("Count", count)
+}
