@@ -157,3 +157,121 @@ fn companion(work: &Receiver<Work>, idle: &AtomicUsize, priority: CompanionPrior
 fn busy(jobs: usize) -> JobError {
     JobError::new(CLASS_COMPANION, format!("{jobs} jobs wait for the companion threads of this core already"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use glommio::LocalExecutor;
+    use thread_priority::unix::thread_schedule_policy;
+
+    use super::*;
+    use crate::io::timer;
+    use crate::job::failure::CLASS_PANIC;
+
+    fn companions(threads: usize) -> Rc<Companions> {
+        let companions = Companions::default();
+        companions.set_threads(threads);
+        Rc::new(companions)
+    }
+
+    fn run(
+        companions: &Rc<Companions>,
+        work: impl FnOnce() -> JobResult + Send + 'static,
+    ) -> impl Future<Output = JobResult> + 'static {
+        Rc::clone(companions).run(work)
+    }
+
+    #[test]
+    fn results_and_panics_come_back_and_threads_outlive_them() {
+        LocalExecutor::default().run(async {
+            let companions = companions(1);
+            for _ in 0..3 {
+                assert!(run(&companions, || Ok(())).await.is_ok());
+                let error = run(&companions, || Err(JobError::new("E", "m"))).await.unwrap_err();
+                assert_eq!(error.class(), "E");
+                let error = run(&companions, || panic!("aside")).await.unwrap_err();
+                assert_eq!((error.class(), error.message()), (CLASS_PANIC, "aside"));
+            }
+            assert_eq!(companions.threads.get(), 1);
+        });
+    }
+
+    #[test]
+    fn threads_are_started_as_needed_up_to_their_number_and_stand_behind_the_shard() {
+        LocalExecutor::default().run(async {
+            let companions = companions(3);
+            assert_eq!(companions.threads.get(), 0);
+            let (go, gone) = channel::<()>();
+            let gone = Arc::new(std::sync::Mutex::new(gone));
+            let (tell, told) = channel();
+            let jobs: Vec<_> = (0..5)
+                .map(|_| {
+                    let (gone, tell) = (Arc::clone(&gone), tell.clone());
+                    let wait = move || {
+                        tell.send(thread_schedule_policy().unwrap()).unwrap();
+                        // A closed channel is what they wait for.
+                        let _closed = gone.lock().unwrap().recv();
+                        Ok(())
+                    };
+                    glommio::spawn_local(run(&companions, wait))
+                })
+                .collect();
+            let mut begun = Vec::new();
+            while begun.len() < 3 {
+                begun.extend(told.try_iter());
+                timer::sleep(Duration::from_millis(1)).await;
+            }
+            assert_eq!((begun.len(), companions.threads.get()), (3, 3), "two wait");
+            let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+            assert!(begun.iter().all(|policy| *policy == idle), "{begun:?}");
+            drop(go);
+            for job in jobs {
+                assert!(job.await.is_ok());
+            }
+        });
+    }
+
+    #[test]
+    fn work_that_nobody_waits_for_is_not_begun_and_what_was_begun_goes_on() {
+        LocalExecutor::default().run(async {
+            let companions = companions(1);
+            let (tell, told) = channel();
+            let heard = async |expected: &str| {
+                loop {
+                    match told.try_recv() {
+                        Ok(word) => return assert_eq!(word, expected),
+                        Err(_) => timer::sleep(Duration::from_millis(1)).await,
+                    }
+                }
+            };
+            let (go, gone) = channel::<()>();
+            let wait = {
+                let tell = tell.clone();
+                move || {
+                    tell.send("begun").unwrap();
+                    // A closed channel is what it waits for.
+                    let _closed = gone.recv();
+                    tell.send("ended").unwrap();
+                    Ok(())
+                }
+            };
+            let begun = glommio::spawn_local(run(&companions, wait));
+            heard("begun").await;
+            let unbegun = glommio::spawn_local(run(&companions, {
+                let tell = tell.clone();
+                move || tell.send("never").map_err(|_| JobError::new("E", "m"))
+            }));
+            glommio::executor().yield_task_queue_now().await;
+            unbegun.cancel().await;
+            begun.cancel().await;
+            drop(go);
+            heard("ended").await;
+            let last = run(&companions, move || tell.send("last").map_err(|_| JobError::new("E", "m")));
+            assert!(last.await.is_ok());
+            heard("last").await;
+        });
+    }
+}

@@ -184,3 +184,123 @@ tokio_handlers! {
     A1 A2 A3 A4 A5 A6, Z;
     A1 A2 A3 A4 A5 A6 A7, Z;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+    use std::time::{Duration, Instant};
+
+    use bytes::Bytes;
+    use glommio::LocalExecutor;
+
+    use super::*;
+    use crate::handler::{Call, Handlers, Started};
+    use crate::io::timer;
+    use crate::job::Parser;
+    use crate::job::failure::{CLASS_BAD_ARGUMENTS, CLASS_PANIC};
+
+    fn start(handlers: &Handlers, payload: &'static str) -> Started {
+        let (mut parser, payload) = (Parser::new(), Bytes::from_static(payload.as_bytes()));
+        let parsed = parser.parse(&payload).unwrap();
+        let entry = handlers.find(parsed.name).unwrap();
+        let call = Call {
+            name: parsed.name,
+            jid: "j",
+            queue: "q",
+            attempt: 4,
+            retries: 5,
+            payload: &payload,
+            now: Instant::now(),
+            args: parsed.args,
+        };
+        entry.start(call)
+    }
+
+    async fn run(handlers: &Handlers, payload: &'static str) -> JobResult {
+        match start(handlers, payload) {
+            Started::Done(result) => result,
+            Started::Waiting(future) => future.await,
+        }
+    }
+
+    fn shown(result: JobResult) -> (String, String) {
+        let error = result.unwrap_err();
+        (error.class().to_owned(), error.message().to_owned())
+    }
+
+    #[test]
+    fn jobs_run_on_the_runtime_and_their_results_come_back() {
+        async fn check(ctx: SendCtx, number: u64, note: Option<String>) -> JobResult {
+            // What needs a runtime finds one, also before the first await.
+            let timer = tokio::time::sleep(Duration::from_millis(1));
+            timer.await;
+            assert_eq!(std::thread::current().name(), Some("tokio-jobs"), "panics are results too");
+            match note {
+                Some(note) => Err(JobError::new("Noted", format!("{note} {number} {}", ctx.job().attempt))),
+                None => Ok(()),
+            }
+        }
+        async fn panics() {
+            panic!("in tokio");
+        }
+        let registry = Registry::new(()).tokio("Check", check).tokio("Panic", panics);
+        let handlers = registry.into_handlers();
+        LocalExecutor::default().run(async {
+            assert!(run(&handlers, r#"{"name":"Check","args":[1]}"#).await.is_ok());
+            let noted = shown(run(&handlers, r#"{"name":"Check","args":[1,"n"]}"#).await);
+            assert_eq!(noted, ("Noted".to_owned(), "n 1 4".to_owned()));
+            let bad = shown(run(&handlers, r#"{"name":"Check","args":["x"]}"#).await);
+            assert_eq!(bad.0, CLASS_BAD_ARGUMENTS);
+            let panic = shown(run(&handlers, r#"{"name":"Panic","args":[]}"#).await);
+            assert_eq!(panic, (CLASS_PANIC.to_owned(), "in tokio".to_owned()));
+        });
+    }
+
+    #[test]
+    fn a_dropped_job_is_aborted_at_its_await_point() {
+        struct Told(Arc<std::sync::atomic::AtomicUsize>, usize);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.0.store(self.1, Ordering::SeqCst);
+            }
+        }
+        let state = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let wait = {
+            let state = Arc::clone(&state);
+            move || {
+                let state = Arc::clone(&state);
+                async move {
+                    let _told = Told(Arc::clone(&state), 2);
+                    state.store(1, Ordering::SeqCst);
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let handlers = Registry::new(()).tokio("Wait", wait).into_handlers();
+        LocalExecutor::default().run(async {
+            let waiting = start(&handlers, r#"{"name":"Wait","args":[]}"#);
+            let Started::Waiting(future) = waiting else { panic!("it waits") };
+            let job = glommio::spawn_local(future);
+            while state.load(Ordering::SeqCst) != 1 {
+                timer::sleep(Duration::from_millis(1)).await;
+            }
+            job.cancel().await;
+            while state.load(Ordering::SeqCst) != 2 {
+                timer::sleep(Duration::from_millis(1)).await;
+            }
+        });
+    }
+
+    #[test]
+    fn a_runtime_of_ones_own_is_used() {
+        let own = Builder::new_multi_thread().worker_threads(1).thread_name("own").build().unwrap();
+        async fn check() {
+            assert_eq!(std::thread::current().name(), Some("own"));
+        }
+        let registry = Registry::new(()).tokio_runtime(own.handle().clone()).tokio("Check", check);
+        let handlers = registry.into_handlers();
+        LocalExecutor::default().run(async {
+            assert!(run(&handlers, r#"{"name":"Check","args":[]}"#).await.is_ok());
+        });
+    }
+}

@@ -71,6 +71,9 @@ pub const POSTGRES_SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
 pub const POSTGRES_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// Prepared statements kept with a connection; each takes some kilobytes of the server's memory.
+pub const POSTGRES_STATEMENTS_MAX: usize = 256;
+
 // ---------------------------------------------------------------------------------------------------------------
 // Files
 // ---------------------------------------------------------------------------------------------------------------
