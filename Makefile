@@ -32,7 +32,7 @@ help:
 	@echo "make chaos  fail workers, lines and Redis at random for CHAOS_SECONDS (300) or CHAOS_ROUNDS; CHAOS_SEED replays;"
 	@echo "            CHAOS_OUT=FILE keeps what it says"
 	@echo "make fuzz   search for bytes that break a parser, FUZZ_SECONDS (60) for each target, or FUZZ_TARGET alone"
-	@echo "make deps   install a linker and redis-server (or valkey-server) if they are missing"
+	@echo "make deps   install what is missing of: a linker, redis-server (or valkey-server), postgresql"
 
 .PHONY: deps
 deps:
@@ -40,6 +40,9 @@ deps:
 	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { \
 		echo "Installing redis-server"; \
 		$(call install,redis-server,valkey || dnf install -y redis,redis,valkey); }
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+		echo "Installing postgresql"; \
+		$(call install,postgresql,postgresql-server,postgresql,postgresql); }
 
 .PHONY: run
 run: deps
@@ -52,8 +55,10 @@ test: deps
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	@cargo fmt --all -- --check
-	@cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
-	@cargo test --workspace --locked --quiet --no-fail-fast
+	@cargo clippy --workspace --all-targets --all-features --locked --quiet -- -D warnings
+# The engine alone, as it is built by default.
+	@cargo clippy --locked --quiet -- -D warnings
+	@cargo test --workspace --all-features --locked --quiet --no-fail-fast
 
 .PHONY: chaos
 chaos: deps

@@ -68,6 +68,11 @@ async fn keep_core(seconds: f64) {
     }
 }
 
+/// On a companion thread, where a panic must not end the thread.
+fn panic_aside() {
+    panic!("on a companion");
+}
+
 /// A job that behaves: `note` may be missing.
 async fn count(ctx: Ctx<App>, step: u64, note: Option<String>) -> JobResult {
     let finished = ctx.state().finished.get() + step;
@@ -87,6 +92,7 @@ fn main() -> ExitCode {
             .job("PanicInDrop", panic_in_drop)
             .job("Abort", abort)
             .job("KeepCore", keep_core)
+            .blocking("PanicAside", panic_aside)
             .job("Count", count);
         Ok::<_, JobError>(registry)
     })

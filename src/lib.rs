@@ -156,9 +156,11 @@ mod test_redis;
 mod wait;
 
 pub use client::{Client, Job, LocalClient, NewJob, Progress};
+#[cfg(feature = "tokio")]
+pub use handler::TokioHandler;
 pub use handler::{
-    CancelFlag, Ctx, Exponential, Handler, IntoJobResult, JobError, JobHandler, JobInfo, JobResult, Next,
-    Registry, Rest, RetryPolicy, Verdict, yield_if_needed,
+    BlockingHandler, CancelFlag, CompanionPriority, Ctx, Exponential, Handler, IntoJobResult, JobError,
+    JobHandler, JobInfo, JobResult, Next, Registry, Rest, RetryPolicy, SendCtx, Verdict, yield_if_needed,
 };
 pub use job::failure::DeadJob;
 pub use job::{BadTraceContext, TraceContext};

@@ -17,6 +17,8 @@ mod harness;
 
 #[path = "engine/bad_payloads.rs"]
 mod bad_payloads;
+#[path = "engine/beside.rs"]
+mod beside;
 #[path = "engine/command_line.rs"]
 mod command_line;
 #[path = "engine/crash.rs"]

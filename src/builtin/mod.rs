@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `Noop` | any | nothing |
 //! | `Sleep` | seconds | waits, without holding its core |
-//! | `Fib` | n ≤ 45 | computes the n-th Fibonacci number the slow way, off the shard's thread |
+//! | `Fib` | n ≤ 45 | computes the n-th Fibonacci number the slow way, on a companion thread |
 //! | `Fail` | message | fails with that message |
 
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ use crate::server::Core;
 /// # Errors
 /// None.
 pub async fn registry(_core: Core) -> Result<Registry, Infallible> {
-    Ok(Registry::new(()).job("Noop", noop).job("Sleep", sleep).job("Fib", fib).job("Fail", fail))
+    Ok(Registry::new(()).job("Noop", noop).job("Sleep", sleep).blocking("Fib", fib).job("Fail", fail))
 }
 
 /// Arguments nobody looks at, up to the number a handler may have.
@@ -48,12 +48,11 @@ async fn sleep(seconds: f64) -> JobResult {
     Ok(())
 }
 
-async fn fib(n: u64) -> JobResult {
+fn fib(n: u64) -> JobResult {
     if n > FIB_MAX {
         return Err(JobError::new(CLASS_BAD_ARGUMENTS, format!("n must be at most {FIB_MAX}, not {n}")));
     }
-    // On the core's helper thread: the shard goes on fetching, settling and running what waits.
-    let number = glommio::executor().spawn_blocking(move || slow_fib(n)).await;
+    let number = slow_fib(n);
     tracing::debug!(n, number, "computed");
     Ok(())
 }

@@ -41,24 +41,31 @@
 //! Not here: fetching, acks and retries ([`crate::shard`]), enqueueing ([`crate::client`]).
 
 // What users write.
+mod blocking;
 mod call;
 mod context;
 mod error;
 mod middleware;
 mod policy;
 mod registry;
+#[cfg(feature = "tokio")]
+mod tokio_jobs;
 mod typed;
 // What a handler may ask for.
 mod cancel;
 mod fair;
+mod send_ctx;
 mod services;
 // How a shard runs it.
+mod companions;
 mod entry;
 mod handlers;
 mod pool;
 
+pub use blocking::BlockingHandler;
 pub use call::{Handler, IntoJobResult, Rest};
 pub use cancel::CancelFlag;
+pub use companions::CompanionPriority;
 pub use context::{Ctx, JobInfo};
 pub use error::{JobError, JobResult, Verdict};
 pub(crate) use fair::give_way;
@@ -66,6 +73,9 @@ pub use fair::yield_if_needed;
 pub use middleware::Next;
 pub use policy::{Exponential, RetryPolicy};
 pub use registry::Registry;
+pub use send_ctx::SendCtx;
+#[cfg(feature = "tokio")]
+pub use tokio_jobs::TokioHandler;
 pub use typed::JobHandler;
 
 pub(crate) use entry::{Call, Entry};

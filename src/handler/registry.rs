@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use super::companions::Companions;
 use super::entry::{AnyHandler, Bound, Entry, Home};
 use super::handlers::Handlers;
 use super::middleware::{Layer, Next, layer};
@@ -29,6 +30,11 @@ pub struct Registry<S = ()> {
     last: String,
     /// Middleware of the job registered last.
     last_layers: Option<Rc<RefCell<Vec<Layer<S>>>>>,
+    /// The threads of blocking handlers.
+    pub(super) companions: Rc<Companions>,
+    /// The program's own runtime, if it has said so.
+    #[cfg(feature = "tokio")]
+    pub(super) tokio: Option<tokio::runtime::Handle>,
 }
 
 impl<S: 'static> Registry<S> {
@@ -36,7 +42,15 @@ impl<S: 'static> Registry<S> {
     pub fn new(state: S) -> Self {
         let home = Home { state: Rc::new(state), services: Rc::default(), layers: RefCell::default() };
         let handlers = Handlers::new(Rc::clone(&home.services));
-        Self { home: Rc::new(home), handlers, last: String::new(), last_layers: None }
+        Self {
+            home: Rc::new(home),
+            handlers,
+            last: String::new(),
+            last_layers: None,
+            companions: Rc::default(),
+            #[cfg(feature = "tokio")]
+            tokio: None,
+        }
     }
 
     /// Registers `handler` under `name`: the job's class name on the Ruby side, for example `Billing::Charge`.

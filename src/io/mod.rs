@@ -26,7 +26,6 @@ pub mod tls;
 
 #[cfg(any(feature = "http", feature = "postgres"))]
 mod idle;
-#[cfg(any(feature = "http", feature = "postgres"))]
 pub(crate) mod permits;
 #[cfg(any(feature = "http", feature = "postgres"))]
 mod resolve;

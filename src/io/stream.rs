@@ -99,6 +99,13 @@ impl Stream {
     }
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Closing alone would leave the peer waiting until the ring has forgotten the socket that it polls.
+        let _gone = self.fd.get_ref().shutdown(Shutdown::Both);
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -14,6 +14,8 @@ pub const CLASS_UNKNOWN_JOB: &str = "JigglerUring::UnknownJob";
 pub const CLASS_BAD_ARGUMENTS: &str = "JigglerUring::BadArguments";
 /// Class of the error of a job that was in flight in process after process that died.
 pub const CLASS_POISON: &str = "JigglerUring::Poison";
+/// Class of the error of a job that no companion thread or runtime could run.
+pub const CLASS_COMPANION: &str = "JigglerUring::NoCompanion";
 /// Class of the error of bytes that are no job.
 pub const CLASS_BAD_PAYLOAD: &str = "JigglerUring::BadPayload";
 /// Class of the error of a job that ran for longer than its timeout.

@@ -71,6 +71,9 @@ pub const POSTGRES_SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
 pub const POSTGRES_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// Prepared statements kept with a connection; each takes some kilobytes of the server's memory.
+pub const POSTGRES_STATEMENTS_MAX: usize = 256;
+
 // ---------------------------------------------------------------------------------------------------------------
 // Files
 // ---------------------------------------------------------------------------------------------------------------
@@ -96,5 +99,8 @@ pub const COMPANION_THREADS: usize = 4;
 /// Most companion threads of a core.
 pub const COMPANION_THREADS_MAX: usize = 512;
 
-/// Jobs handed to the companions of a core and not begun; further ones wait on the shard, in order.
+/// Jobs handed to the companions of a core and not done; further ones wait on the shard, in order.
 pub const COMPANION_QUEUE_JOBS_MAX: usize = 1_024;
+
+/// Jobs that may wait on a shard for its companions: each holds a slot, and nobody gives a core more of those.
+pub const COMPANION_WAITING_MAX: usize = 1024 * 1024;

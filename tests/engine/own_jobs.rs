@@ -18,8 +18,8 @@ pub(crate) fn example(name: &str) -> PathBuf {
 #[test]
 fn a_panic_anywhere_ends_its_job_and_nothing_else() {
     let redis = Redis::start();
-    let panics = ["PanicAtOnce", "PanicAfterAwait", "PanicInArgument", "PanicInDrop"];
-    let texts = ["at once", "after an await", "in an argument", "in a drop"];
+    let panics = ["PanicAtOnce", "PanicAfterAwait", "PanicInArgument", "PanicInDrop", "PanicAside"];
+    let texts = ["at once", "after an await", "in an argument", "in a drop", "on a companion"];
     for round in 0..3 {
         for name in panics {
             let args = if name == "PanicInArgument" { "[1]" } else { "[]" };
@@ -34,8 +34,8 @@ fn a_panic_anywhere_ends_its_job_and_nothing_else() {
     }
     // One slot: a slot that a panic kept would end it all.
     let mut worker = Worker::launch_program(&example("misbehaving_jobs"), &redis.url(), &["-c", "1"]);
-    wait_until("all have run", || redis.processed() == 24);
-    assert_eq!((redis.failures(), redis.count(DEAD)), (12, 12));
+    wait_until("all have run", || redis.processed() == 30);
+    assert_eq!((redis.failures(), redis.count(DEAD)), (15, 15));
     for (payload, _) in redis.set(DEAD) {
         let job = json(&payload);
         assert_eq!(job["error_class"], "JigglerUring::Panic", "{payload}");
@@ -45,7 +45,7 @@ fn a_panic_anywhere_ends_its_job_and_nothing_else() {
     // The state of the core has outlived them.
     redis.push("default", &[r#"{"name":"Count","args":[0,"so far"],"retries":1}"#]);
     wait_until("the count is told", || redis.count(RETRIES) == 1);
-    assert_eq!(json(&redis.set(RETRIES)[0].0)["error_message"], "so far 12");
+    assert_eq!(json(&redis.set(RETRIES)[0].0)["error_message"], "so far 15");
     worker.stop();
     assert_eq!(redis.keys("*list*"), [""; 0]);
 }

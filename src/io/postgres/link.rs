@@ -1,5 +1,7 @@
 //! From a configuration to a client that is logged in: which server, TLS or not, and the task that drives it.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -7,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, Statement};
 
 use super::Error;
 use super::rest::{Observed, Rest};
@@ -53,6 +55,8 @@ pub(super) struct Opened {
     pub(super) rest: Rc<Rest>,
     /// Its index among the servers.
     pub(super) server: usize,
+    /// What was prepared on it, by its text.
+    pub(super) statements: RefCell<HashMap<String, Statement>>,
 }
 
 impl Link {
@@ -147,7 +151,7 @@ impl Link {
                 return Err(Error::Connect { server: server.to_string(), source });
             }
         }
-        Ok(Opened { client, rest, server: index })
+        Ok(Opened { client, rest, server: index, statements: RefCell::default() })
     }
 
     async fn wire(&self, server: &Server) -> io::Result<Wire> {

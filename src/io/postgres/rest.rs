@@ -19,10 +19,17 @@ const READY: u8 = b'Z';
 /// Bytes of a message's length, itself included.
 const LENGTH_BYTES: u32 = 4;
 
-/// What the passing messages tell.
+/// What the passing messages tell. Exchanges are counted from the start-up, which is the first.
 pub(super) struct Rest {
-    /// Answers that have not ended.
-    owed: Cell<u64>,
+    /// The number of the exchange that was begun last.
+    begun: Cell<u64>,
+    /// The number of the last one that was more than the closing of statements, which the client does by itself, late, and
+    /// which is nobody's business.
+    work_begun: Cell<u64>,
+    /// Whether what was sent since is more than that.
+    work_sent: Cell<bool>,
+    /// How many have ended.
+    ended: Cell<u64>,
     /// The state of the transaction at the end of the last one: `I` if there is none.
     state: Cell<u8>,
 }
@@ -56,14 +63,42 @@ enum Part {
 impl Rest {
     /// Whether the server waits for a query, outside of a transaction.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.owed.get() == 0 && self.state.get() == b'I'
+        self.ended.get() >= self.work_begun.get() && !self.work_sent.get() && self.state.get() == b'I'
+    }
+
+    fn sent(&self, kind: u8) {
+        match kind {
+            // Query, FunctionCall; Sync ends what came before it.
+            b'Q' | b'F' | b'S' => {
+                self.begun.set(self.begun.get() + 1);
+                if kind != b'S' || self.work_sent.replace(false) {
+                    self.work_begun.set(self.begun.get());
+                }
+            }
+            // Close; the start-up and what belongs to the login.
+            b'C' | 0 | b'p' => {}
+            _ => self.work_sent.set(true),
+        }
+    }
+
+    fn received(&self, kind: u8, last: u8) {
+        if kind == READY {
+            self.ended.set(self.ended.get() + 1);
+            self.state.set(last);
+        }
     }
 }
 
 impl<S> Observed<S> {
-    /// Before the first byte: the answer to the start-up is owed.
+    /// Before the first byte.
     pub(super) fn new(stream: S) -> (Self, Rc<Rest>) {
-        let rest = Rc::new(Rest { owed: Cell::new(1), state: Cell::new(0) });
+        let rest = Rc::new(Rest {
+            begun: Cell::new(1),
+            work_begun: Cell::new(1),
+            work_sent: Cell::new(false),
+            ended: Cell::new(0),
+            state: Cell::new(0),
+        });
         let (sent, received) = (Frames::new(Part::Length), Frames::new(Part::Kind));
         (Self { stream, sent, received, rest: Rc::clone(&rest) }, rest)
     }
@@ -119,16 +154,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(ctx, buffer))?;
         let rest = &this.rest;
-        this.received.pass(
-            &buffer.filled()[before..],
-            |_| {},
-            |kind, last| {
-                if kind == READY {
-                    rest.owed.set(rest.owed.get().saturating_sub(1));
-                    rest.state.set(last);
-                }
-            },
-        );
+        this.received.pass(&buffer.filled()[before..], |_| {}, |kind, last| rest.received(kind, last));
         Poll::Ready(Ok(()))
     }
 }
@@ -138,16 +164,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
         let this = self.get_mut();
         let count = ready!(Pin::new(&mut this.stream).poll_write(ctx, bytes))?;
         let rest = &this.rest;
-        this.sent.pass(
-            &bytes[..count],
-            |kind| {
-                // Query, Sync, FunctionCall.
-                if matches!(kind, b'Q' | b'S' | b'F') {
-                    rest.owed.set(rest.owed.get() + 1);
-                }
-            },
-            |_, _| {},
-        );
+        this.sent.pass(&bytes[..count], |kind| rest.sent(kind), |_, _| {});
         Poll::Ready(Ok(count))
     }
 
@@ -201,6 +218,13 @@ mod tests {
                 (&message(b'Q', b"BEGIN\0"), &[], false),
                 (&[], &begun, false),
                 (&message(b'Q', b"COMMIT\0"), &received, true),
+                // A statement that is used: half of it, all of it, its answer; and the closing of a statement.
+                (&message(b'B', b"..."), &[], false),
+                (&message(b'S', b""), &[], false),
+                (&[], &received, true),
+                (&[message(b'C', b"Ss1\0"), message(b'S', b"")].concat(), &[], true),
+                (&message(b'Q', b"SELECT 1\0"), &received, false),
+                (&[], &received, true),
             ];
             let (mut observed, rest) = Observed::new(Line::default());
             assert!(!rest.is_at_rest(), "before the start-up was answered");
