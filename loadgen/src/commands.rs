@@ -154,7 +154,7 @@ mod tests {
             let all: Vec<&str> = call.split(' ').collect();
             assert_eq!(all[..3], ["EVALSHA", "digest", "7"], "{call}");
             let number = |at: usize| all[10 + at - 1].parse::<u64>().unwrap();
-            let wholes = all[10 + 12..].chunks(2).map(|pair| pair[1].parse().unwrap()).collect();
+            let wholes = all[10 + 13..].chunks(2).map(|pair| pair[1].parse().unwrap()).collect();
             (number(1), number(2), number(5), wholes)
         };
         calls(design, batch_jobs, jobs).iter().map(arguments).collect()
