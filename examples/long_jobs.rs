@@ -63,6 +63,18 @@ async fn watch(ctx: Ctx<App>) {
     sleep(Duration::from_secs(24 * 3_600)).await;
 }
 
+/// Goes through items until the process is asked to stop; then it gives back the rest of its work in good order.
+async fn crawl(ctx: Ctx<App>, from: u64) -> JobResult {
+    for item in from.. {
+        if ctx.is_stopping() {
+            return Err(JobError::snooze(Duration::ZERO));
+        }
+        ctx.progress(item, u64::MAX, "crawling");
+        sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
 /// Computes for so long. If it is polite the other jobs of the core run meanwhile; if not, the log names it.
 async fn compute(seconds: f64, manners: Option<String>) -> JobResult {
     let time = Duration::try_from_secs_f64(seconds)?;
@@ -107,6 +119,7 @@ fn main() -> ExitCode {
             .job("Fetch", fetch)
             .timeout(Duration::from_millis(200))
             .job("Watch", watch)
+            .job("Crawl", crawl)
             .job("Compute", compute)
             .job("Add", add)
             .middleware(around)

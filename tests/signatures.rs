@@ -60,5 +60,5 @@ fn a_wrong_signature_is_explained_in_words_of_ours() {
         }
         count += 1;
     }
-    assert_eq!(count, 8);
+    assert_eq!(count, 9);
 }

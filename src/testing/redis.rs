@@ -58,3 +58,24 @@ impl Drop for PrivateRedis {
         let _removed = std::fs::remove_dir_all(&self.directory);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Client, NewJob};
+
+    #[test]
+    fn each_is_empty_and_nothing_is_left_of_it() {
+        let (first, second) = (PrivateRedis::start().unwrap(), PrivateRedis::start().unwrap());
+        assert_ne!(first.url(), second.url());
+        assert_eq!(RedisUrl::parse(&first.url()).unwrap(), first.redis_url());
+        let push = |redis: &PrivateRedis| {
+            Client::connect(&redis.url()).unwrap().enqueue_bulk([NewJob::new("N", &(1,)).unwrap()]).unwrap()
+        };
+        assert_eq!((push(&first), push(&second)), (1, 1));
+        let (url, directory) = (first.url(), first.directory.clone());
+        drop(first);
+        assert!(Client::connect(&url).is_err() && !directory.exists());
+        assert!(Client::connect(&second.url()).is_ok());
+    }
+}

@@ -229,7 +229,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::handler::{Ctx, RetryPolicy};
+    use crate::handler::{CancelFlag, Ctx, RetryPolicy};
     use crate::testing::block_on;
 
     async fn fails(kind: String) -> JobResult {
@@ -301,6 +301,40 @@ mod tests {
             assert!(runs.iter().all(|run| run.outcome.is_done() && run.queue == "down"));
             assert!(worker.pushed().is_empty());
             assert_eq!(worker.client().progress().len(), 4);
+        });
+    }
+
+    #[test]
+    fn what_a_job_started_elsewhere_learns_that_the_job_is_over() {
+        type Flags = std::cell::RefCell<Vec<CancelFlag>>;
+        async fn asks(ctx: Ctx<Flags>, waits: bool) {
+            assert!(
+                !ctx.is_cancelled() && ctx.time_left().is_some() && ctx.deadline() > Some(Instant::now())
+            );
+            ctx.state().borrow_mut().push(ctx.cancel_flag());
+            if waits {
+                // As a task would that the job has spawned.
+                let other = ctx.clone();
+                let waiting = glommio::spawn_local(async move { other.cancelled().await });
+                ctx.state().borrow_mut().push(ctx.cancel_flag());
+                waiting.await;
+            }
+        }
+        block_on(async {
+            let seen: Rc<Cell<Option<Rc<Flags>>>> = Rc::default();
+            let keep = Rc::clone(&seen);
+            let registry = Registry::new(Flags::default()).job("Asks", asks);
+            let registry = registry.timeout(Duration::from_millis(20)).on_stop(move |flags| async move {
+                keep.set(Some(flags));
+            });
+            let worker = TestWorker::new(registry);
+            assert!(worker.run_named("Asks", &(false,)).await.outcome.is_done());
+            let late = worker.run_named("Asks", &(true,)).await.outcome;
+            assert_eq!(late.error().map(JobError::class), Some(CLASS_TIMEOUT));
+            worker.stop().await;
+            let flags = seen.take().unwrap();
+            let set: Vec<bool> = flags.borrow().iter().map(CancelFlag::is_set).collect();
+            assert_eq!(set, [false, true, true], "only a job that is dropped before its end is cancelled");
         });
     }
 

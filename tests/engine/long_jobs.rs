@@ -81,6 +81,22 @@ fn a_running_job_is_cancelled_by_its_jid_and_no_other() {
     assert_eq!(left, [r#""w1""#, r#""w3""#], "a stop hands the others back");
 }
 
+#[test]
+fn a_job_that_asks_learns_of_a_stop_and_can_run_again_later() {
+    let redis = Redis::start();
+    let crawl = r#"{"name":"Crawl","args":[1],"jid":"c"}"#;
+    redis.push("default", &[crawl]);
+    // Far longer than the job takes to notice.
+    let mut worker = start(&redis, &["-t", "300"]);
+    let mut client = Client::connect(&redis.tcp_url()).unwrap();
+    wait_until("it runs", || client.progress("c").unwrap().is_some());
+    worker.stop();
+    let (payload, _) = redis.set(RETRIES).remove(0);
+    assert!(payload.starts_with(crawl.strip_suffix('}').unwrap()), "{payload}");
+    assert_eq!(json(&payload).get("attempt"), None, "it did not fail");
+    assert_eq!((redis.processed(), redis.keys("*list*")), (0, vec![]));
+}
+
 /// A lost connection is made anew; then cancellations are heard again.
 #[test]
 fn cancellations_are_heard_again_after_redis_closed_every_connection() {
