@@ -62,6 +62,14 @@ impl Life {
         self.killed || self.exit.is_some()
     }
 
+    /// Notes how it ended by itself. A poison job may end it even while it is being stopped.
+    pub(crate) fn note_end(&mut self) {
+        self.exit = self.worker.wait_for_end().code();
+        if self.exit.is_none() && self.role == Role::Poisoned {
+            (self.killed, self.poisoned) = (true, true);
+        }
+    }
+
     /// The identities it took, one after the other.
     pub(crate) fn uuids(&self) -> BTreeSet<String> {
         self.worker.lines(" working ").iter().filter_map(|line| field(line, "uuid")).collect()

@@ -151,10 +151,7 @@ impl Round {
                 if life.worker.is_running() {
                     continue;
                 }
-                life.exit = life.worker.wait_for_end().code();
-            }
-            if life.exit.is_none() && !life.killed && life.role == Role::Poisoned {
-                (life.killed, life.poisoned) = (true, true);
+                life.note_end();
             }
             if life.has_worked() && !life.asked && !life.poisoned {
                 return Err(format!("worker {place} ended by itself"));
@@ -300,7 +297,7 @@ impl Round {
                 }
                 look_again();
             }
-            life.exit = life.worker.wait_for_end().code();
+            life.note_end();
         }
         Ok(())
     }
