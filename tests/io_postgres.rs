@@ -38,7 +38,7 @@ fn queries_run_over_tcp_and_a_unix_socket_and_connections_are_kept() {
     let server = PostgresServer::start();
     for config in [server.config(), server.unix_config()] {
         on_executor(move || async move {
-            let pool = pool_of(&config, 3);
+            let pool = pool_of(&config, 1);
             let first = backend(&pool).await;
             for _ in 0..3 {
                 assert_eq!(backend(&pool).await, first);
@@ -51,6 +51,7 @@ fn queries_run_over_tcp_and_a_unix_socket_and_connections_are_kept() {
             assert_eq!(wide.get::<_, String>(0).len(), 3_000_000);
             let error = conn.query_one("SELECT 1/0", &[]).await.unwrap_err();
             assert!(format!("{:?}", error.as_db_error()).contains("division by zero"), "{error:?}");
+            // The only one there may be: another could be opened while this one is made ready for the next job.
             drop(conn);
             assert_eq!(backend(&pool).await, first, "a failed query breaks no connection");
         });

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::fleet::Life;
 use super::oracle::{self, Census};
-use super::plan::{Plan, Role, Step};
+use super::plan::{Plan, Step};
 use super::producer::{Jobs, Producer};
 use crate::harness::wait::{look_again, measure_over};
 use crate::harness::{Redis, config_file};
