@@ -85,6 +85,11 @@ impl Life {
         !self.worker.lines("was believed dead").is_empty()
     }
 
+    /// Whether it ended although Redis could not be told.
+    pub(crate) fn left_without_redis(&self) -> bool {
+        !self.worker.lines("the heartbeat could not be removed").is_empty()
+    }
+
     /// Each run of a job that leaves a trace.
     pub(crate) fn runs(&self) -> Vec<Run> {
         let lines = self.worker.lines("job failed");

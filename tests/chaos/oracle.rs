@@ -27,9 +27,16 @@ use crate::harness::redis::{DEAD, RETRIES, Redis, SCHEDULED};
 /// Silence from which on a process may be taken for dead: the lease, less what may pass before and after.
 const SILENCE_MIN: Duration = Duration::from_secs(8);
 
-/// The length of a list, in one step: an index may become a fence at any time.
-const LENGTH_OF_LIST: &str =
-    "return redis.call('TYPE', KEYS[1]).ok == 'list' and redis.call('LLEN', KEYS[1]) or 0";
+/// Every list and set of jobs that should run, with its length, in one step: jobs move from any to any at all times.
+const OPEN: &str = "local open = {}
+for _, pattern in ipairs(ARGV) do
+  for _, key in ipairs(redis.call('KEYS', pattern)) do
+    local kind = redis.call('TYPE', key).ok
+    local length = kind == 'list' and redis.call('LLEN', key) or kind == 'zset' and redis.call('ZCARD', key) or 0
+    if length > 0 then open[#open + 1] = key .. ' ' .. length end
+  end
+end
+return open";
 
 /// Runs of a job that kills its process: the first, and one after each recovery.
 const STARTS_MAX: usize = 1 + RECOVERIES_MAX as usize;
@@ -52,20 +59,15 @@ pub(crate) struct Census {
 
 impl Census {
     pub(crate) fn of(redis: &Redis) -> Self {
-        let mut open = BTreeMap::new();
-        let mut note = |key: String, length: i64| {
-            if length > 0 {
-                open.insert(key, length);
-            }
-        };
-        for pattern in ["jiggler:list:*", "{jiggler:list:*}:inflight:*"] {
-            for key in redis.keys(pattern) {
-                note(key.clone(), redis.integer(&["EVAL", LENGTH_OF_LIST, "1", &key]));
-            }
-        }
-        for set in [RETRIES, SCHEDULED] {
-            note(set.to_owned(), redis.count(set));
-        }
+        let patterns = ["jiggler:list:*", "{jiggler:list:*}:inflight:*", RETRIES, SCHEDULED];
+        let mut ask = vec!["EVAL", OPEN, "0"];
+        ask.extend(patterns);
+        let open = redis.list(&ask).into_iter().map(|line| {
+            let line = String::from_utf8(line).unwrap();
+            let (key, length) = line.rsplit_once(' ').unwrap();
+            (key.to_owned(), length.parse().unwrap())
+        });
+        let open = open.collect();
         let mut census =
             Self { open, dead: BTreeMap::new(), poison: BTreeSet::new(), processed: 0, failures: 0 };
         if !census.open.is_empty() {
@@ -92,6 +94,9 @@ fn excuses(lives: &[Life]) -> Vec<Option<&'static str>> {
             None
         } else if life.killed {
             Some("killed")
+        } else if life.exit == Some(0) && life.left_without_redis() {
+            // It had nothing to report, so it did not wait for Redis; its lease stays until a reaper finds nothing.
+            Some("left without Redis")
         } else if life.was_fenced() || life.uuids().iter().any(|uuid| reaped.contains(uuid)) {
             Some("taken for dead")
         } else {
@@ -107,7 +112,8 @@ pub(crate) fn judge(plan: &Plan, jobs: &Jobs, lives: &[Life], census: &Census) -
         if !life.oddities().is_empty() {
             return Err(format!("worker {} panicked: {:?}", life.place, life.oddities()));
         }
-        if excuse.is_some_and(|excuse| excuse != "killed") && plan.silence[life.place] < SILENCE_MIN {
+        let explained = |excuse| excuse == "killed" || excuse == "left without Redis";
+        if excuse.is_some_and(|excuse| !explained(excuse)) && plan.silence[life.place] < SILENCE_MIN {
             return Err(format!("worker {} was {excuse:?} though it could reach Redis", life.place));
         }
     }
