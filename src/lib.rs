@@ -105,8 +105,8 @@
 //!
 //! - A job that runs for longer than some seconds beside one that kills its process, in the same process, at four deaths, is
 //!   taken for poison too (P4): nothing tells which of the two it was.
-//! - The poller learns of a job that someone else schedules when it next looks: within the poll interval, not to the
-//!   millisecond. The gem's own stale in-progress lists are left to Ruby servers.
+//! - A quiet Ruby server has no heartbeat: a job that it runs for minutes more is put back and runs twice, as with the gem's
+//!   own requeuer.
 //! - A payload between 384 MB and Redis's 512 MB cannot be buried (its base64 is too large) and stays in flight.
 //! - No TLS, Sentinel or Cluster; keys carry the tags that a cluster needs.
 
