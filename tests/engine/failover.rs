@@ -18,6 +18,10 @@ const JOBS: usize = 50_000;
 /// How long the address still leads to the old primary after it ceased to be one: several attempts to connect.
 const LASTS: Duration = Duration::from_millis(1_500);
 
+/// How long each piece takes on its way while a drain must not be over before the fault: two turns of 500 jobs a core are
+/// under way at once, so two cores run some 20,000 jobs a second, whatever the machine could do.
+const SLOW: Duration = Duration::from_millis(50);
+
 /// Consumption must be back so soon after the address leads to a primary again.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 
@@ -69,11 +73,14 @@ impl Pair {
 
     fn lead_to_new(&self) {
         self.address.lead_to(&self.new.socket());
+        self.address.clear();
     }
 
+    /// A drain that is under way, and slow enough for what is to happen in its middle.
     #[track_caller]
     fn drain(&self, jobs: usize) -> (Worker, ConfigFile) {
         let config = config_file("max_dead_jobs: 1000000\n");
+        self.address.delay(SLOW);
         Account::push(&self.old, "default", jobs);
         let worker =
             Worker::launch(self.address.url(), &["--cores", "2", "-v", "-t", "20", "-C", &config.path()]);
