@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use glommio::timer::Timer;
 
 use super::cancel::hear;
-use super::link::{Link, LinkError, Sent, SentTurn, check, is_noscript, resume, sync_wait_list};
+use super::link::{Link, LinkError, Sent, SentTurn, check, is_noscript, is_skipped, resume, sync_wait_list};
 use super::outage::{Attempt, Outage, sleep_unless_phase_changes};
 use super::report::report_as_another;
 use super::run::{cancel_all, run_ready};
@@ -281,7 +281,7 @@ impl Driver<'_> {
         }
         while !self.sent.is_empty() {
             let reply = self.link.conn.reply().await?;
-            if is_noscript(&reply) {
+            if is_noscript(&reply) || is_skipped(&reply) {
                 if let Some(turn) = self.sent.pop_front() {
                     self.shard.report_again(turn.settled);
                 }

@@ -106,6 +106,11 @@ pub(super) fn is_noscript(reply: &Reply) -> bool {
     matches!(reply.value(), Value::Error(error) if error.kind() == RedisErrorKind::Noscript)
 }
 
+/// Whether a turn has not run because the one before it had not: the scripts were loaded again between the two.
+pub(super) fn is_skipped(reply: &Reply) -> bool {
+    matches!(reply.value(), Value::Error(error) if error.line().starts_with(b"SKIPPED "))
+}
+
 /// Turns an error reply into the error it is.
 pub(super) fn check(reply: Reply) -> Result<Reply, LinkError> {
     if let Value::Error(error) = reply.value() {

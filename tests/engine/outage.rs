@@ -125,6 +125,32 @@ fn a_flushed_script_cache_is_no_outage() {
     assert_eq!(worker.lines("redis is gone"), [""; 0]);
 }
 
+/// Each shard has two turns under way: the first is refused, the other shard loads the scripts, and the second would run
+/// without the first.
+#[test]
+fn scripts_that_another_shard_loads_between_two_turns_are_no_outage() {
+    const JOBS: usize = 60_000;
+    let redis = Redis::start();
+    let config = config_file("max_dead_jobs: 1000000\n");
+    Account::push(&redis, "default", JOBS);
+    let mut worker = Worker::start(&redis, &["-v", "--cores", "2", "-C", &config.path()]);
+    let (mut flushes, mut flushed_at) = (0, 0);
+    wait_until("all jobs have run", || {
+        let processed = redis.processed();
+        // Again and again without a turn between would be an outage.
+        if processed > flushed_at {
+            redis.run(&["SCRIPT", "FLUSH"]);
+            (flushes, flushed_at) = (flushes + 1, processed);
+        }
+        processed >= JOBS as u64
+    });
+    worker.stop();
+    Account::of(&redis).assert_each_ran_once(JOBS);
+    Account::assert_none_ran_twice(&worker);
+    assert!(flushes > 10, "{flushes} flushes met no turn");
+    assert_eq!(worker.lines("redis is gone"), [""; 0]);
+}
+
 #[test]
 fn a_redis_that_comes_back_empty_is_served_again() {
     let mut redis = Redis::start();
