@@ -107,8 +107,8 @@
 //!   taken for poison too (P4): nothing tells which of the two it was.
 //! - A quiet Ruby server has no heartbeat: a job that it runs for minutes more is put back and runs twice, as with the gem's
 //!   own requeuer.
-//! - A fail-over to a replica that lags: at most once, a job may start twice; and a process whose lease was lost with it and
-//!   that dies before its next renewal (5 s) leaves jobs that no reaper finds.
+//! - A fail-over to a replica that lags: at most once, a job may start twice; and the jobs of a process whose lease was lost
+//!   with it, and that dies before its next renewal (5 s), wait for two to four minutes instead of P3's 30 s.
 //! - A payload between 384 MB and Redis's 512 MB cannot be buried (its base64 is too large) and stays in flight.
 //! - No TLS, Sentinel or Cluster; keys carry the tags that a cluster needs.
 

@@ -70,7 +70,7 @@ use std::time::Instant;
 use scenario::{Mutant, Scenario};
 use scenarios::{
     CRASH, FAILING, FORGOTTEN, FULL, LAPSE, LAST_WORDS, LATE_STOP, LINES, NEIGHBOURS, PAUSE, POISON, REFUSED,
-    SHARDS, SHARDS_STOP, STOP, TRICKLE,
+    SHARDS, SHARDS_STOP, STOP, TRICKLE, UNNAMED,
 };
 use world::Broken;
 
@@ -125,6 +125,12 @@ fn unstarted_jobs_go_back_once() {
 fn the_jobs_of_a_killed_process_run_again() {
     holds("a crash", &CRASH);
     holds("a crash of two shards", &SHARDS);
+}
+
+#[test]
+fn the_jobs_of_a_process_whose_lease_is_forgotten_run_again() {
+    holds("a forgotten lease", &UNNAMED);
+    caught(Mutant::NeverAdopted, &UNNAMED, &[Broken::Stuck]);
 }
 
 #[test]

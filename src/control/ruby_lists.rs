@@ -9,6 +9,10 @@
 //! ([`absence`]): after an outage the heartbeats of the living have expired too, and need an interval to come back. From
 //! its death to the rescue a server's jobs so wait for its heartbeat to expire (190 s) and for two looks.
 //!
+//! On the same walk it sees jobs in flight of processes of ours. Those of a process that no lease names would never be
+//! reaped: the lease was lost, by a fail-over to a replica that lagged, and its owner died before it renewed it. When it has
+//! been missed as a Ruby server must be, it is given a lease that has ended, and is a case for the reaper.
+//!
 //! It goes on while the process is quiet or stops, as the reaper does: what is put back is for others to fetch.
 //!
 //! Idle cost with the defaults: in most processes a connection and three commands (name, script, and what that reads)
@@ -29,7 +33,7 @@ use crate::limits::{
     RUBY_LISTS_RENEWAL,
 };
 use crate::resp::{ConnOptions, Connection, Error, Reply, ReplyLimits, Requests};
-use crate::store::ruby_lists::{self, InProgress, Look, LookError, Rescued, Seen};
+use crate::store::ruby_lists::{self, InFlight, InProgress, Look, LookError, Rescued, Seen};
 
 mod absence;
 
@@ -144,7 +148,11 @@ impl Task {
         loop {
             let seen = lead.look().await?;
             refused.retain(|list| seen.lists.contains(list));
-            for list in absences.judge(seen, Instant::now()) {
+            let dead = absences.judge(&seen, Instant::now());
+            for (uuid, found) in seen.in_flight.iter().filter(|(uuid, _)| dead.contains(*uuid)) {
+                lead.adopt(uuid, found).await?;
+            }
+            for list in seen.lists.into_iter().filter(|list| dead.contains(&list.uuid)) {
                 if !lead.rescue(&list).await? && refused.insert(list.clone()) {
                     let InProgress { queue, uuid } = &list;
                     tracing::error!(
@@ -234,6 +242,21 @@ impl Lead {
             self.pause().await?;
         }
         Ok(look.finish())
+    }
+
+    /// Gives a process of ours that has no lease one that has ended.
+    async fn adopt(&mut self, uuid: &str, found: &InFlight) -> Result<(), Over> {
+        let mut requests = Requests::new();
+        if ruby_lists::adopt(uuid, found, &mut requests).is_none() {
+            // Fences of a process that was reaped or left, or keys that no process of ours has written.
+            return Ok(());
+        }
+        let reply = self.conn.call(&requests).await?.pop().ok_or(Error::Closed)?.into_result()?;
+        if ruby_lists::read_adopted(&reply)? {
+            let queues = found.queues.len();
+            tracing::warn!(uuid, queues, "a process has jobs in flight and no lease; they are put back now");
+        }
+        self.pause().await
     }
 
     /// Puts the jobs of a list back into their queue: those that are in it now, so that a server that lives after all

@@ -1,20 +1,23 @@
-//! The lists of jobs that Ruby servers have in progress: finding them, and putting back those of dead servers.
+//! The lists of jobs that Ruby servers have in progress: finding them, and putting back those of dead servers. On the same
+//! walk, jobs in flight of processes of ours that no lease names: a fail-over has lost it.
 //!
 //! The gem has no registry of servers or lists, so both are found by walking over the keys. Its own requeuer stops at the
 //! first empty page and so, beside other keys, takes living servers for dead; this one goes to the end. Not responsible
 //! for who is dead (`control`).
 //!
-//! The two scripts are called by their text rather than by hash: some calls a minute in a whole fleet are not worth
+//! The scripts are called by their text rather than by hash: some calls a minute in a whole fleet are not worth
 //! loading them into each connection of each shard.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::limits::{BATCH_BYTES_MAX, RUBY_KEYS_MAX, RUBY_RESCUE_JOBS_MAX, SCAN_PAGE_KEYS};
+use crate::limits::{
+    BATCH_BYTES_MAX, LEASE_SHARDS_MAX, QUEUES_MAX, RUBY_KEYS_MAX, RUBY_RESCUE_JOBS_MAX, SCAN_PAGE_KEYS,
+};
 use crate::resp::{self, Reply, Requests};
-use crate::wire::keys::{self, ListKey};
+use crate::wire::keys::{self, InFlightKey, ListKey};
 
 /// Length of a server's uuid: lower-case hex digits.
 const UUID_BYTES: usize = 12;
@@ -26,11 +29,11 @@ pub enum LookError {
     /// Redis, or the connection.
     #[error(transparent)]
     Redis(#[from] resp::Error),
-    /// More heartbeats and lists than any fleet has: without all of them none can be called dead.
+    /// More heartbeats, leases and lists than any fleet has: without all of them none can be called dead.
     #[error(
-        "more than {RUBY_KEYS_MAX} heartbeats and lists in progress of ruby servers; \
+        "more than {RUBY_KEYS_MAX} heartbeats, leases and lists of jobs in progress or in flight; \
          stale ones are found with SCAN 0 MATCH {}",
-        keys::GEM_PATTERN
+        keys::SERVERS_PATTERN
     )]
     TooManyKeys,
 }
@@ -44,63 +47,114 @@ pub struct InProgress {
     pub uuid: String,
 }
 
+/// The jobs in flight of one process of ours, as far as their keys tell of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InFlight {
+    /// Queues that it served.
+    pub queues: BTreeSet<String>,
+    /// The highest number of a shard, and one more.
+    pub shards: usize,
+    /// One of its lists, if there is any. A wait list may be a fence.
+    pub list: Option<String>,
+}
+
 /// What a look has found.
 #[derive(Debug, Default)]
 pub struct Seen {
     /// The servers (and processes of ours) with a heartbeat, and how long a stop of theirs may take, where their key says
-    /// it: a stopping server takes its heartbeat away first and goes on with its jobs.
+    /// it: a stopping server takes its heartbeat away first and goes on with its jobs. Also processes with a lease, ended or
+    /// not: those are the reaper's.
     pub living: HashMap<String, Option<Duration>>,
     /// The lists of all servers, living or dead.
     pub lists: BTreeSet<InProgress>,
+    /// Jobs in flight of all processes of ours, by their uuid.
+    pub in_flight: BTreeMap<String, InFlight>,
 }
 
 /// Walks over all keys, page by page: send what [`Self::write`] appends, hand the reply to [`Self::accept`], until `write`
 /// has nothing more.
 ///
-/// One round trip for each [`SCAN_PAGE_KEYS`] keys of the whole database. Nothing is atomic between them; a key that is
-/// there all the time is found.
-#[derive(Debug)]
+/// One round trip for each [`SCAN_PAGE_KEYS`] keys of the whole database, and one for the leases. Nothing is atomic between
+/// them; a key that is there all the time is found.
+#[derive(Debug, Default)]
 pub struct Look {
-    /// Where to go on; `None` when it has come round.
-    cursor: Option<Vec<u8>>,
+    step: Step,
     seen: Seen,
 }
 
-impl Default for Look {
+#[derive(Debug)]
+enum Step {
+    /// Over the keys; where to go on.
+    Scan {
+        cursor: Vec<u8>,
+    },
+    /// Last, so that a process that has begun meanwhile is not without.
+    Leases,
+    Done,
+}
+
+impl Default for Step {
     fn default() -> Self {
-        Self { cursor: Some(b"0".to_vec()), seen: Seen::default() }
+        Self::Scan { cursor: b"0".to_vec() }
     }
 }
 
 impl Look {
-    /// Appends the next page's command; `false` if there is none and [`Self::finish`] may be called.
+    /// Appends the next command; `false` if there is none and [`Self::finish`] may be called.
     pub fn write(&self, requests: &mut Requests) -> bool {
-        let Some(cursor) = &self.cursor else { return false };
-        let mut command = requests.begin(6);
-        command.arg(b"SCAN").arg(cursor).arg(b"MATCH").arg(keys::GEM_PATTERN.as_bytes());
-        command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS);
+        match &self.step {
+            Step::Scan { cursor } => {
+                let mut command = requests.begin(6);
+                command.arg(b"SCAN").arg(cursor).arg(b"MATCH").arg(keys::SERVERS_PATTERN.as_bytes());
+                command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS);
+            }
+            Step::Leases => {
+                let mut command = requests.begin(4);
+                command.arg(b"ZRANGE").arg(keys::LEASES.as_bytes()).arg_u64(0).arg_u64(RUBY_KEYS_MAX as u64);
+            }
+            Step::Done => return false,
+        }
         true
     }
 
-    /// Takes the page that answers what [`Self::write`] appended last.
+    /// Takes the reply to what [`Self::write`] appended last.
     ///
     /// # Errors
     /// [`LookError`]; the look must be begun anew.
     pub fn accept(&mut self, reply: &Reply) -> Result<(), LookError> {
+        match &self.step {
+            Step::Scan { .. } => self.accept_page(reply)?,
+            Step::Leases => {
+                for member in reply.as_array()? {
+                    // Of another form it is none of ours.
+                    let member = std::str::from_utf8(member.as_bulk()?).ok();
+                    if let Some(lease) = member.and_then(keys::parse_lease_member) {
+                        self.seen.living.entry(lease.uuid.to_owned()).or_default();
+                    }
+                }
+                self.step = Step::Done;
+            }
+            Step::Done => {}
+        }
+        let Seen { living, lists, in_flight } = &self.seen;
+        let held = living.len() + lists.len() + in_flight.values().map(|of| of.queues.len()).sum::<usize>();
+        if held > RUBY_KEYS_MAX { Err(LookError::TooManyKeys) } else { Ok(()) }
+    }
+
+    fn accept_page(&mut self, reply: &Reply) -> Result<(), LookError> {
         let mut parts = reply.as_array()?;
         let (Some(cursor), Some(page)) = (parts.next(), parts.next()) else {
             return Err(reply.value().instead_of("a cursor and a page of keys").into());
         };
-        let cursor = cursor.as_bulk()?;
-        self.cursor = (cursor != b"0").then(|| cursor.to_vec());
         for key in page.as_array()? {
             // Neither the gem nor we write keys that are no text.
             if let Ok(key) = std::str::from_utf8(key.as_bulk()?) {
                 self.seen.take_in(key);
             }
         }
-        let held = self.seen.living.len() + self.seen.lists.len();
-        if held > RUBY_KEYS_MAX { Err(LookError::TooManyKeys) } else { Ok(()) }
+        let cursor = cursor.as_bulk()?;
+        self.step = if cursor == b"0" { Step::Leases } else { Step::Scan { cursor: cursor.to_vec() } };
+        Ok(())
     }
 
     /// What was found.
@@ -119,14 +173,34 @@ impl Seen {
             && is_gems(queue, uuid)
         {
             self.lists.insert(InProgress { queue: queue.to_owned(), uuid: uuid.to_owned() });
+        } else if let Some(found) = keys::parse_in_flight(key)
+            && is_ours(&found)
+        {
+            let of_process = self.in_flight.entry(found.uuid.to_owned()).or_default();
+            of_process.queues.insert(found.queue.to_owned());
+            of_process.shards = of_process.shards.max(found.shard + 1);
+            // A list of a turn is a list for sure, and a better witness than a wait list.
+            let witness = found.batch.is_some_and(|batch| batch != keys::WAIT_LIST_BATCH);
+            if witness || (found.batch.is_some() && of_process.list.is_none()) {
+                of_process.list = Some(key.to_owned());
+            }
         }
     }
 }
 
 /// Whether a Ruby server can have written a list: the gem takes no queue with a colon in its name.
 fn is_gems(queue: &str, uuid: &str) -> bool {
+    !queue.is_empty() && !queue.contains(':') && is_uuid(uuid)
+}
+
+/// Whether a process of ours can have written it.
+fn is_ours(found: &InFlightKey<'_>) -> bool {
+    is_uuid(found.uuid) && found.shard < LEASE_SHARDS_MAX && !found.queue.contains([':', ','])
+}
+
+fn is_uuid(uuid: &str) -> bool {
     let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    !queue.is_empty() && !queue.contains(':') && uuid.len() == UUID_BYTES && uuid.bytes().all(hex)
+    uuid.len() == UUID_BYTES && uuid.bytes().all(hex)
 }
 
 /// Appends the request to lead for `length`, or to go on leading. [`read_lead`] reads the reply. Atomic.
@@ -188,6 +262,29 @@ pub fn read_rescued(reply: &Reply) -> Result<Rescued, resp::Error> {
             Rescued::Jobs { moved: u64::try_from(moved).unwrap_or(0), left: u64::try_from(left).unwrap_or(0) }
         }
     })
+}
+
+/// Appends the order to give a process without a lease one that has ended, so that a reaper takes its jobs: `None` if its
+/// keys tell of no list, or of more queues than a lease may name. [`read_adopted`] reads the reply. Atomic.
+pub fn adopt(uuid: &str, found: &InFlight, requests: &mut Requests) -> Option<()> {
+    let list = found.list.as_ref()?;
+    if found.queues.len() > QUEUES_MAX {
+        return None;
+    }
+    let queues: Vec<&str> = found.queues.iter().map(String::as_str).collect();
+    let member = keys::lease_member(uuid, found.shards, &queues);
+    let mut command = requests.begin(6);
+    command.arg(b"EVAL").arg(include_bytes!("scripts/adopt.lua")).arg_u64(2);
+    command.arg(keys::LEASES.as_bytes()).arg(list.as_bytes()).arg(member.as_bytes());
+    Some(())
+}
+
+/// Whether the process has a lease now that has ended, because it had none.
+///
+/// # Errors
+/// If the reply to [`adopt`] is an error, or no integer.
+pub fn read_adopted(reply: &Reply) -> Result<bool, resp::Error> {
+    Ok(reply.as_integer()? == 1)
 }
 
 #[cfg(test)]

@@ -48,8 +48,9 @@ pub fn gem_in_progress(queue_name: &str, uuid: &str) -> String {
     format!("{LIST_PREFIX}{queue_name}:{IN_PROGRESS}:{uuid}")
 }
 
-/// The pattern of every key that a search for Ruby servers and their lists must look at.
-pub const GEM_PATTERN: &str = "jiggler:*";
+/// The pattern of every key that a search for lists of dead servers must look at: the gem's, and those of jobs in flight,
+/// which begin with a brace.
+pub const SERVERS_PATTERN: &str = "*jiggler:*";
 
 /// The uuid in a key under [`SERVER_PREFIX`], whatever stands behind it: a server whose key is of another form than
 /// [`parse_heartbeat`] knows lives all the same. `None` when it is no such key.
@@ -137,6 +138,29 @@ pub fn progress(jid: &str) -> String {
 #[must_use]
 pub fn in_flight_index(queue_name: &str, uuid: &str, shard: usize) -> String {
     format!("{{{LIST_PREFIX}{queue_name}}}:inflight:{uuid}:{shard}")
+}
+
+/// What a key in which one of our processes has jobs in flight says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InFlightKey<'k> {
+    /// The queue they came from.
+    pub queue: &'k str,
+    /// The process.
+    pub uuid: &'k str,
+    /// Its shard.
+    pub shard: usize,
+    /// Which list; `None`: it is the index of them all.
+    pub batch: Option<&'k str>,
+}
+
+/// Reads a key that [`in_flight_index`] or what derives from it has made; `None` if it is of another form.
+#[must_use]
+pub fn parse_in_flight(key: &str) -> Option<InFlightKey<'_>> {
+    let (queue, rest) = key.strip_prefix('{')?.strip_prefix(LIST_PREFIX)?.split_once("}:inflight:")?;
+    let mut parts = rest.splitn(3, ':');
+    let (uuid, shard) = (parts.next()?, parts.next()?.parse().ok()?);
+    let sane = !queue.is_empty() && !uuid.is_empty();
+    sane.then_some(InFlightKey { queue, uuid, shard, batch: parts.next() })
 }
 
 /// The list of the jobs of one batch, named by its sequence number.
@@ -386,6 +410,25 @@ mod tests {
         assert_eq!(wait_list(&index), "{jiggler:list:img}:inflight:06c7221317f9:0:w");
         for key in [&index, &batch(&index, 12), &wait_list(&index)] {
             assert_eq!(hashed(key), queue("img"));
+        }
+    }
+
+    #[test]
+    fn in_flight_keys_tell_whose_they_are() {
+        let index = in_flight_index("img", "06c7221317f9", 3);
+        let told = |batch| Some(InFlightKey { queue: "img", uuid: "06c7221317f9", shard: 3, batch });
+        assert_eq!(parse_in_flight(&index), told(None));
+        assert_eq!(parse_in_flight(&batch(&index, 12)), told(Some("12")));
+        assert_eq!(parse_in_flight(&wait_list(&index)), told(Some("w")));
+        for other in [
+            "jiggler:list:img",
+            "{jiggler:list:}:inflight:06c7221317f9:3",
+            "{jiggler:list:img}:inflight::3",
+            "{jiggler:list:img}:inflight:06c7221317f9",
+            "{jiggler:list:img}:inflight:06c7221317f9:w",
+            "{jiggler:list:img}:recoveries:06c7221317f9",
+        ] {
+            assert_eq!(parse_in_flight(other), None, "{other}");
         }
     }
 

@@ -45,6 +45,8 @@ pub(crate) enum Action {
     Renew(u8),
     /// A process learns that the lease of another is over.
     Name(u8, u8),
+    /// A process without a lease, of which jobs are in flight, is given one that is over.
+    Adopt(u8),
     Reap(u8),
     /// Every shard has ended.
     Farewell(u8),
@@ -58,6 +60,7 @@ pub(crate) enum Action {
     Pause(u8),
     Unpause(u8),
     Lapse(u8),
+    ForgetLease(u8),
     Stop(u8),
 }
 
@@ -253,6 +256,12 @@ impl World {
         if lease == Lease::Valid && may_lapse {
             actions.push(Action::Lapse(at));
         }
+        if lease == Lease::Valid && victim && lives && self.faults.forgotten_leases > 0 {
+            actions.push(Action::ForgetLease(at));
+        }
+        if self.may_be_adopted(scenario, at) {
+            actions.push(Action::Adopt(at));
+        }
         if lives && scenario.killed & (1 << at) != 0 && self.faults.crashes > 0 {
             actions.push(Action::Crash(at));
         }
@@ -287,6 +296,19 @@ impl World {
         if scenario.shards_of(at).all(|shard| self.shard(shard).ended.is_some()) {
             actions.push(Action::Farewell(at));
         }
+    }
+
+    /// Whether a search for jobs in flight without a lease finds this process: it has to be missed for a minute, in which a
+    /// process at work would have renewed its lease.
+    fn may_be_adopted(&self, scenario: &Scenario, at: u8) -> bool {
+        let holds = |shard: u8| {
+            let home = &self.redis.homes[usize::from(shard)];
+            home.jobs().next().is_some()
+        };
+        self.lease(at) == Lease::None
+            && matches!(self.process(at).life, Life::Paused | Life::Gone)
+            && !scenario.lacks(Mutant::NeverAdopted)
+            && scenario.shards_of(at).any(holds)
     }
 
     /// Whether a suspect that was let go is still to be taken or to come to its end in a process that lives, or a turn may

@@ -25,9 +25,11 @@ impl World {
             | Action::Pause(_)
             | Action::Unpause(_)
             | Action::Lapse(_)
+            | Action::ForgetLease(_)
             | Action::Stop(_) => world.apply_fault(scenario, action),
             Action::Renew(at) => world.renew(scenario, at),
             Action::Launch(at) => world.launch(scenario, at),
+            Action::Adopt(at) => world.set_lease(at, Lease::Over),
             Action::Name(at, member) => world.begin_to_reap(scenario, at, member),
             Action::Reap(at) => world.reap(scenario, at),
             Action::Farewell(at) => world.farewell(scenario, at),
@@ -47,7 +49,9 @@ impl World {
             Action::Due
             | Action::Renew(_)
             | Action::Name(..)
+            | Action::Adopt(_)
             | Action::Lapse(_)
+            | Action::ForgetLease(_)
             | Action::Pause(_)
             | Action::Unpause(_)
             | Action::Stop(_) => 0..0,
@@ -329,6 +333,10 @@ impl World {
                     self.faults.lapses -= 1;
                 }
                 self.set_lease(at, Lease::Over);
+            }
+            Action::ForgetLease(at) => {
+                self.faults.forgotten_leases -= 1;
+                self.set_lease(at, Lease::None);
             }
             Action::Stop(at) => {
                 self.faults.stops -= 1;

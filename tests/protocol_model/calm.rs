@@ -26,7 +26,7 @@ impl World {
             // Who lives keeps its lease, and the dead are taken care of.
             Action::Renew(at) if self.lease(at) != Lease::Valid => 5,
             Action::Lapse(at) if self.process(at).life == Life::Gone => 6,
-            Action::Reap(_) | Action::Name(..) => 7,
+            Action::Reap(_) | Action::Name(..) | Action::Adopt(_) => 7,
             Action::PoisonStrikes(_) => 8,
             Action::End(..) => 9,
             Action::HandBack(_) if self.faults.hand_backs == 0 => 10,

@@ -24,6 +24,8 @@ pub(crate) struct Faults {
     pub(crate) pauses: u8,
     /// The lease of a process ends though it lives: it could not reach Redis.
     pub(crate) lapses: u8,
+    /// The lease of a process is gone, as after a fail-over to a replica that lagged.
+    pub(crate) forgotten_leases: u8,
     /// A process is asked to end.
     pub(crate) stops: u8,
     /// A living shard hands unstarted jobs back.
@@ -83,6 +85,8 @@ pub(crate) enum Mutant {
     ReleasedFirst,
     /// The lease of a dead process goes when its first shard is reaped.
     ReleasedEarly,
+    /// Nobody looks for jobs in flight of a process that no lease names.
+    NeverAdopted,
     /// Nothing counts recoveries.
     NotCounted,
     /// Recoveries are counted by a call of its own after the jobs were put back.

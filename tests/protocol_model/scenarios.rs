@@ -8,6 +8,7 @@ const NONE: Faults = Faults {
     crashes: 0,
     pauses: 0,
     lapses: 0,
+    forgotten_leases: 0,
     stops: 0,
     hand_backs: 0,
     refusals: 0,
@@ -87,6 +88,15 @@ pub(crate) const PAUSE: Scenario = Scenario {
 /// The lease of a process ends while it works: its renewals did not reach Redis. Its jobs run in another meanwhile.
 pub(crate) const LAPSE: Scenario =
     Scenario { read_ahead: 0, turns_in_flight: 1, faults: Faults { lapses: 1, losses: 1, ..NONE }, ..CRASH };
+
+/// The lease of a process is forgotten; it may be killed before it renews it, paused for long, or lose a connection.
+pub(crate) const UNNAMED: Scenario = Scenario {
+    only_reap: 0b10,
+    read_ahead: 0,
+    turns_in_flight: 1,
+    faults: Faults { forgotten_leases: 1, crashes: 1, pauses: 1, losses: 1, ..NONE },
+    ..CRASH
+};
 
 /// The same while it stops.
 pub(crate) const LATE_STOP: Scenario = Scenario {

@@ -1,25 +1,25 @@
-//! Which Ruby servers have been missed for long enough to be called dead.
+//! Which servers have been missed for long enough to be called dead: Ruby's without a heartbeat, ours without a lease.
 //!
-//! Pure: what each look has seen comes in, the lists to rescue go out. Not responsible for looking.
+//! Pure: what each look has seen comes in, the dead go out. Not responsible for looking.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::limits::STOP_TIMEOUT_MAX;
-use crate::store::ruby_lists::{InProgress, Seen};
+use crate::store::ruby_lists::Seen;
 
 /// What is remembered from one look to the next.
 pub(super) struct Absences {
     /// How long a server must be missed, at least.
     missed_min: Duration,
-    /// The servers whose lists were seen in the last look, but not their heartbeat.
+    /// The servers whose lists were seen in the last look, but not their heartbeat or lease.
     missed: HashMap<String, Missed>,
     /// How long a stop of each server may take that had a heartbeat in the last look.
     stops: HashMap<String, Option<Duration>>,
 }
 
-/// A server without a heartbeat.
+/// A server without a sign of life.
 #[derive(Clone, Copy)]
 struct Missed {
     /// The end of the first look that did not find it.
@@ -34,33 +34,35 @@ impl Absences {
         Self { missed_min, missed: HashMap::new(), stops: HashMap::new() }
     }
 
-    /// Takes in what a look that has just ended has seen, and gives the lists of dead servers.
+    /// Takes in what a look that has just ended has seen, and gives the dead.
     ///
     /// A server that stops takes its heartbeat away first and works on for as long as its key said, so one that was seen
     /// before is given that time.
-    pub(super) fn judge(&mut self, seen: Seen, now: Instant) -> Vec<InProgress> {
+    pub(super) fn judge(&mut self, seen: &Seen, now: Instant) -> HashSet<String> {
         let missed_before = mem::take(&mut self.missed);
         let mut dead = HashSet::new();
-        for list in seen.lists.iter().filter(|list| !seen.living.contains_key(&list.uuid)) {
-            let Some(missed) = missed_before.get(&list.uuid) else {
-                let stop = self.stops.get(&list.uuid).copied().flatten().unwrap_or_default();
+        let owners = seen.lists.iter().map(|list| &list.uuid).chain(seen.in_flight.keys());
+        for uuid in owners.filter(|uuid| !seen.living.contains_key(*uuid)) {
+            let Some(missed) = missed_before.get(uuid) else {
+                let stop = self.stops.get(uuid).copied().flatten().unwrap_or_default();
                 let allowed = stop.min(STOP_TIMEOUT_MAX).max(self.missed_min);
-                self.missed.insert(list.uuid.clone(), Missed { since: now, allowed });
+                self.missed.insert(uuid.clone(), Missed { since: now, allowed });
                 continue;
             };
             if now.saturating_duration_since(missed.since) >= missed.allowed {
-                dead.insert(list.uuid.clone());
+                dead.insert(uuid.clone());
             }
-            self.missed.insert(list.uuid.clone(), *missed);
+            self.missed.insert(uuid.clone(), *missed);
         }
-        self.stops = seen.living;
-        seen.lists.into_iter().filter(|list| dead.contains(&list.uuid)).collect()
+        self.stops.clone_from(&seen.living);
+        dead
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::ruby_lists::{InFlight, InProgress};
 
     const PERIOD: Duration = Duration::from_secs(60);
 
@@ -72,32 +74,42 @@ mod tests {
             queue: (*queue).to_owned(),
             uuid: (*uuid).to_owned(),
         };
-        Seen { living: living.collect(), lists: lists.iter().map(list).collect() }
+        let lists = lists.iter().map(list).collect();
+        Seen { living: living.collect(), lists, ..Seen::default() }
     }
 
-    /// The uuids and queues of the lists to rescue after each look, the looks a period apart.
+    /// The dead after each look, the looks a period apart.
     fn judge(looks: Vec<Seen>) -> Vec<Vec<String>> {
         let mut absences = Absences::new(PERIOD);
         let start = Instant::now();
-        let name = |list: InProgress| format!("{}/{}", list.uuid, list.queue);
-        let judge = |(nth, seen)| absences.judge(seen, start + PERIOD * nth).into_iter().map(name).collect();
+        let judge =
+            |(nth, seen): (u32, Seen)| absences.judge(&seen, start + PERIOD * nth).into_iter().collect();
         (0..).zip(looks).map(judge).collect()
     }
 
     #[test]
-    fn a_server_that_is_missed_twice_in_a_row_is_dead_with_all_its_lists() {
+    fn a_server_that_is_missed_twice_in_a_row_is_dead() {
         let lists = [("a", "dead"), ("b", "dead"), ("a", "live")];
         let look = || seen(&[("live", 25)], &lists);
-        let dead = vec!["dead/a".to_owned(), "dead/b".to_owned()];
+        let dead = vec!["dead".to_owned()];
         // What could not be put back is named again.
         assert_eq!(judge(vec![look(), look(), look()]), [vec![], dead.clone(), dead]);
+    }
+
+    #[test]
+    fn so_is_one_of_ours_that_has_jobs_in_flight_and_no_lease() {
+        let look = || {
+            let ours = ["dead", "live"].map(|uuid| (uuid.to_owned(), InFlight::default()));
+            Seen { in_flight: ours.into(), ..seen(&[("live", 25)], &[]) }
+        };
+        assert_eq!(judge(vec![look(), look()]), [vec![], vec!["dead".to_owned()]]);
     }
 
     #[test]
     fn a_heartbeat_between_two_looks_without_one_begins_the_count_anew() {
         let missing = || seen(&[], &[("a", "one")]);
         let beating = || seen(&[("one", 25)], &[("a", "one")]);
-        let dead = vec!["one/a".to_owned()];
+        let dead = vec!["one".to_owned()];
         let looks = vec![missing(), beating(), missing(), beating(), missing(), missing()];
         assert_eq!(judge(looks), [vec![], vec![], vec![], vec![], vec![], dead]);
     }
@@ -111,7 +123,7 @@ mod tests {
     #[test]
     fn a_server_that_stops_has_the_time_its_heartbeat_named() {
         let missing = || seen(&[], &[("a", "one")]);
-        let dead = vec!["one/a".to_owned()];
+        let dead = vec!["one".to_owned()];
         let looks = vec![seen(&[("one", 150)], &[("a", "one")]), missing(), missing(), missing(), missing()];
         // Missed since the second look; 60 and 120 s are not 150.
         assert_eq!(judge(looks), [vec![], vec![], vec![], vec![], dead]);
@@ -123,7 +135,7 @@ mod tests {
         let missing = || seen(&[], &[("a", "one")]);
         let start = Instant::now();
         for (after, lists) in [(Duration::ZERO, 0), (PERIOD / 2, 0), (PERIOD, 1)] {
-            assert_eq!(absences.judge(missing(), start + after).len(), lists, "after {after:?}");
+            assert_eq!(absences.judge(&missing(), start + after).len(), lists, "after {after:?}");
         }
     }
 }

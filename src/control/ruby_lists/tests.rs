@@ -189,6 +189,34 @@ fn jobs_of_a_dead_server_come_back_in_order_at_the_second_look_and_nothing_else_
     process.stop();
 }
 
+/// What is done with it then, tests/engine/recovery.rs and fleet.rs show.
+#[test]
+fn a_process_of_ours_that_no_lease_names_is_named_to_the_reapers_at_the_second_look() {
+    let redis = TestRedis::start();
+    let ours = "0a5f00000001";
+    // One that lives has a lease, and one that has left has fences; neither is touched.
+    for (uuid, batch) in [(ours, "7"), ("0a5f00000002", "w")] {
+        let index = keys::in_flight_index("img", uuid, 1);
+        redis.run(&[b"HSET", index.as_bytes(), b"7", b"1"]);
+        redis.run(&[b"RPUSH", format!("{index}:{batch}").as_bytes(), b"job"]);
+    }
+    redis.run(&[b"ZADD", keys::LEASES.as_bytes(), b"99999999999999", b"0a5f00000002:2:img"]);
+    let left = keys::in_flight_index("img", "0a5f00000003", 0);
+    for key in [left.clone(), keys::wait_list(&left)] {
+        redis.run(&[b"SET", key.as_bytes(), b"left"]);
+    }
+    let mut monitor = Monitor::start(&redis);
+    let mut process = Process::start(&redis, "aaaaaaaaaaaa", FAST);
+    let member = format!("{ours}:2:img");
+    assert_eq!(monitor.looks_until(&format!(r#""ZADD" "{}" "0" "{member}""#, keys::LEASES)), 2);
+    monitor.looks_until(r#""SCAN" "0""#);
+    monitor.looks_until(r#""SCAN" "0""#);
+    let mut leases = redis.strings(&[b"ZRANGE", keys::LEASES.as_bytes(), b"0", b"-1"]);
+    leases.retain(|lease| !lease.starts_with("aaaaaaaaaaaa"));
+    assert_eq!(leases, [member.as_str(), "0a5f00000002:2:img"]);
+    process.stop();
+}
+
 #[test]
 fn a_long_list_comes_back_in_order_by_several_calls() {
     let redis = TestRedis::start();

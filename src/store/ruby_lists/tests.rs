@@ -87,7 +87,79 @@ fn an_empty_page_is_not_the_end() {
     assert!(look.write(&mut requests));
     assert!(String::from_utf8_lossy(requests.as_bytes()).contains("\r\nSCAN\r\n$2\r\n17\r\n"));
     look.accept(&page("0", &[])).unwrap();
-    assert!(!look.write(&mut requests));
+    requests.clear();
+    assert!(look.write(&mut requests), "the leases come last");
+    assert!(String::from_utf8_lossy(requests.as_bytes()).contains("\r\nZRANGE\r\n"));
+}
+
+/// Keys of a process of ours: an index for each queue, and lists.
+fn hold(redis: &TestRedis, uuid: &str, lists: &[(&str, usize, &str)]) {
+    for (queue, shard, batch) in lists {
+        let index = keys::in_flight_index(queue, uuid, *shard);
+        redis.run(&[b"HSET", index.as_bytes(), b"t", b"1"]);
+        redis.run(&[b"RPUSH", format!("{index}:{batch}").as_bytes(), b"job"]);
+    }
+}
+
+const OURS: &str = "0a5f00000001";
+
+#[test]
+fn jobs_in_flight_are_seen_with_all_that_their_keys_tell() {
+    let redis = TestRedis::start();
+    hold(&redis, OURS, &[("img", 0, "w"), ("default", 2, "17"), ("img", 1, "w")]);
+    redis.run(&[b"ZADD", keys::LEASES.as_bytes(), b"1", b"0a5f00000002:1:img", b"2", b"of another form"]);
+    let seen = look(&mut redis.connect());
+    let found = InFlight {
+        queues: BTreeSet::from(["default".to_owned(), "img".to_owned()]),
+        shards: 3,
+        list: Some(format!("{{jiggler:list:default}}:inflight:{OURS}:2:17")),
+    };
+    assert_eq!(seen.in_flight, BTreeMap::from([(OURS.to_owned(), found)]));
+    assert_eq!(seen.living, HashMap::from([("0a5f00000002".to_owned(), None)]));
+}
+
+#[test]
+fn who_has_jobs_in_flight_and_no_lease_is_given_one_that_has_ended() {
+    let redis = TestRedis::start();
+    let found = |redis: &TestRedis| look(&mut redis.connect()).in_flight.remove(OURS).unwrap();
+    let adopt_once = |redis: &TestRedis| {
+        let found = found(redis);
+        read_adopted(&call(redis, |requests| adopt(OURS, &found, requests).unwrap())).unwrap()
+    };
+    let leases =
+        |redis: &TestRedis| redis.strings(&[b"ZRANGE", keys::LEASES.as_bytes(), b"0", b"-1", b"WITHSCORES"]);
+    // (lists, a lease that is there, leases afterwards)
+    let member = format!("{OURS}:2:default,img");
+    let own = format!("{OURS}:2:img,default,other");
+    let neighbour = format!("{OURS}0:1:img");
+    for (lease, adopted) in
+        [(None, true), (Some(&own), false), (Some(&member), false), (Some(&neighbour), true)]
+    {
+        redis.run(&[b"FLUSHALL"]);
+        hold(&redis, OURS, &[("img", 0, "5"), ("default", 1, "w")]);
+        if let Some(lease) = lease {
+            redis.run(&[b"ZADD", keys::LEASES.as_bytes(), b"7", lease.as_bytes()]);
+        }
+        assert_eq!(adopt_once(&redis), adopted, "{lease:?}");
+        let mut expected = if adopted { vec![member.clone(), "0".to_owned()] } else { Vec::new() };
+        expected.extend(lease.into_iter().flat_map(|lease| [lease.clone(), "7".to_owned()]));
+        assert_eq!(leases(&redis), expected, "{lease:?}");
+        assert!(!adopt_once(&redis), "it has one now");
+    }
+}
+
+#[test]
+fn fences_are_no_jobs_in_flight() {
+    let redis = TestRedis::start();
+    let index = keys::in_flight_index("img", OURS, 0);
+    for key in [index.clone(), keys::wait_list(&index)] {
+        redis.run(&[b"SET", key.as_bytes(), b"left"]);
+    }
+    let found = look(&mut redis.connect()).in_flight.remove(OURS).unwrap();
+    assert!(!read_adopted(&call(&redis, |requests| adopt(OURS, &found, requests).unwrap())).unwrap());
+    redis.run(&[b"DEL", keys::wait_list(&index).as_bytes()]);
+    let found = look(&mut redis.connect()).in_flight.remove(OURS).unwrap();
+    assert!(adopt(OURS, &found, &mut Requests::new()).is_none());
 }
 
 #[test]
