@@ -17,8 +17,11 @@ pub const JOBS_EXAMINED: u64 = 100_000;
 /// Most entries it may be told to examine: some seconds of the time of Redis, shared with others call by call.
 pub const JOBS_EXAMINED_MAX: u64 = 100_000_000;
 
-/// Entries that one script call reads, or acts on: some 1 ms of Redis's time with short payloads.
+/// Entries that one script call reads: some 1 ms of Redis's time with short payloads.
 pub const ENTRIES_PER_CALL: usize = 500;
+
+/// Jobs that one script call acts on: some 2 ms of Redis's time, as each is looked up, moved and taken away.
+pub const ACT_JOBS_PER_CALL: usize = 200;
 
 /// Bytes of entries after which such a call stops reading, a single larger entry excepted.
 pub const ENTRIES_BYTES_PER_CALL: usize = BATCH_BYTES_MAX;

@@ -1,16 +1,19 @@
-//! `enqueue`: jobs to push.
+//! `enqueue`: jobs to push, one that the command line names or all of a file.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{
     ArgMatches, Args, FromArgMatches,
     builder::{RangedI64ValueParser, RangedU64ValueParser},
+    error::ErrorKind,
     value_parser,
 };
 use serde_json::value::RawValue;
 
-use super::value::job_name;
+use super::value::{job_name, usage};
 use crate::{
+    admin::bulk::Bulk,
+    cli::Invocation,
     config::GivenUrl,
     limits::{ENQUEUE_COUNT_MAX, ENQUEUE_DELAY_MAX, PAYLOAD_BYTES_MAX, RETRIES_MAX},
     wire::{DEFAULT_QUEUE, QueueName},
@@ -38,15 +41,29 @@ pub struct EnqueueOrder {
     pub redis_url: Option<GivenUrl>,
 }
 
+/// A file of jobs to push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulkOrder {
+    /// The file, and what its lines need not say.
+    pub bulk: Bulk,
+    /// Where Redis is; `None`: see `embedded`.
+    pub redis_url: Option<GivenUrl>,
+}
+
 /// Push jobs into a queue
 #[derive(Debug, Args)]
 pub(in crate::cli) struct EnqueueArgs {
     /// Name of the job: the stock binary has Noop, Sleep, Fib and Fail
-    #[arg(value_name = "NAME", value_parser = job_name)]
-    name: String,
+    #[arg(value_name = "NAME", value_parser = job_name, required_unless_present = "bulk")]
+    name: Option<String>,
     /// Positional arguments as a JSON array
     #[arg(value_name = "ARGS_JSON", default_value = "[]", value_parser = json_array)]
     args: String,
+    /// Push the jobs of a file (-: standard input), one JSON object a line:
+    /// {"name":"Resize","args":[1],"queue":"img","retries":3,"jid":"…"}; NAME, --queue and --retries stand for what a
+    /// line does not say, and with NAME a line may be the array of arguments alone
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["args", "count"])]
+    bulk: Option<PathBuf>,
     /// Queue to push into
     #[arg(long, value_name = "QUEUE", default_value = DEFAULT_QUEUE)]
     queue: QueueName,
@@ -61,14 +78,25 @@ pub(in crate::cli) struct EnqueueArgs {
     retries: u32,
 }
 
-impl EnqueueOrder {
-    pub(in crate::cli) fn from_matches(
-        matches: &ArgMatches,
-        redis_url: Option<GivenUrl>,
-    ) -> Result<Self, clap::Error> {
-        let EnqueueArgs { name, args, queue, count, delay, retries } =
-            EnqueueArgs::from_arg_matches(matches)?;
-        Ok(Self { name, args, queue, count, delay, retries, redis_url })
+/// The order that the arguments make.
+pub(in crate::cli) fn order(
+    matches: &ArgMatches,
+    redis_url: Option<GivenUrl>,
+) -> Result<Invocation, clap::Error> {
+    let EnqueueArgs { name, args, bulk, queue, count, delay, retries } =
+        EnqueueArgs::from_arg_matches(matches)?;
+    match (bulk, name) {
+        (Some(path), name) => {
+            let file = (path.as_os_str() != "-").then_some(path);
+            let bulk = Bulk { file, name, queue, retries, delay };
+            Ok(Invocation::EnqueueBulk(BulkOrder { bulk, redis_url }))
+        }
+        (None, Some(name)) => {
+            Ok(Invocation::Enqueue(EnqueueOrder { name, args, queue, count, delay, retries, redis_url }))
+        }
+        (None, None) => {
+            Err(usage(ErrorKind::MissingRequiredArgument, "give the NAME of a job, or --bulk FILE"))
+        }
     }
 }
 

@@ -5,15 +5,15 @@
 -- Payloads are moved as they are, byte for byte. A job whose queue's key is no list stays where it is.
 -- As due.lua it names keys that it finds in payloads, so it cannot run in a cluster as it is.
 --
--- Returns an array, for each job two: 1 moved, 0 no longer there, -1 not moved; the key of its queue ('' if it is not there).
-local reply = {}
+-- Returns an array, for each job two: 1 moved, 0 no longer there, -1 not moved; the key of its queue ('' if it is gone).
+local reply, kinds = {}, {}
 for first = 3, #ARGV, 3 do
   local job, done, key = seen('zset', first), 0, ''
   if job then
     key = key_of_queue(job, ARGV[1], ARGV[2])
-    local kind = redis.call('TYPE', key).ok
+    kinds[key] = kinds[key] or redis.call('TYPE', key).ok
     done = -1
-    if kind == 'list' or kind == 'none' then
+    if kinds[key] == 'list' or kinds[key] == 'none' then
       -- Added before it is taken away, though nobody sees the moment between.
       redis.call('LPUSH', key, job)
       redis.call('ZREM', KEYS[1], job)
