@@ -7,10 +7,12 @@ use std::time::Duration;
 
 mod handlers;
 pub mod io;
+mod operate;
 mod ruby;
 mod start;
 
 pub use handlers::*;
+pub use operate::*;
 pub use ruby::*;
 pub use start::*;
 

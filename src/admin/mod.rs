@@ -1,13 +1,30 @@
-//! What an operator asks from the command line: push jobs, show the state, end a job.
+//! What an operator asks from the command line: push jobs, show the state and the jobs, act on jobs.
 //!
 //! Functions over a blocking connection and a writer. Reading flags and choosing exit codes is the command line's
 //! business, reading Redis is the store's.
 
-pub mod cancel;
+// Pushing.
+pub mod bulk;
 pub mod enqueue;
+// Looking.
+pub mod jobs;
+pub mod queues;
 pub mod summary;
+// Acting.
+pub mod act;
+pub mod cancel;
+pub mod prune;
 
+// What they share.
+mod confirm;
+mod filter;
+mod progress;
+mod session;
 mod table;
+mod view;
+
+pub use confirm::Consent;
+pub use filter::{Filter, NamePattern};
 
 use std::io;
 
@@ -43,6 +60,105 @@ pub enum Error {
         /// The job's id.
         jid: String,
     },
+    /// A bulk's file cannot be opened.
+    #[error("open {file}: {cause}")]
+    BulkOpen {
+        /// The file.
+        file: String,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// A bulk's file cannot be read further.
+    #[error("read {file}: {cause}; {pushed} jobs were pushed")]
+    BulkRead {
+        /// The file.
+        file: String,
+        /// Jobs pushed before.
+        pushed: u64,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// A line of a bulk is no job.
+    #[error(
+        "{file}: line {line}: {reason}; {pushed} jobs were pushed, all that stand before this line and no other"
+    )]
+    BulkLine {
+        /// The file.
+        file: String,
+        /// The number of the line; the first is 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+        /// Jobs pushed before.
+        pushed: u64,
+    },
+    /// Jobs of a bulk could not be pushed.
+    #[error(
+        "{file}: {cause}; {pushed} jobs were certainly pushed: all before line {first}, and perhaps some of lines \
+         {first} to {last}, but none behind them"
+    )]
+    BulkPush {
+        /// The file.
+        file: String,
+        /// First line of those in doubt.
+        first: u64,
+        /// Last line of those in doubt.
+        last: u64,
+        /// Jobs that were certainly pushed.
+        pushed: u64,
+        /// Why.
+        cause: Box<client::Error>,
+    },
+    /// Something that cannot be undone was asked for where nobody can be asked.
+    #[error("{what} cannot be undone, and there is no terminal to ask at: say --yes")]
+    NobodyToAsk {
+        /// The order.
+        what: String,
+    },
+    /// The answer was not yes.
+    #[error("not confirmed: nothing was changed")]
+    NotConfirmed,
+    /// The scripts could not be loaded.
+    #[error("redis does not take the scripts: {reason}")]
+    NoScripts {
+        /// What it says.
+        reason: String,
+    },
+    /// A script could not be run, or answered nonsense.
+    #[error("{what}: {cause}")]
+    Script {
+        /// What was to be done.
+        what: String,
+        /// Why it was not.
+        cause: resp::Error,
+    },
+    /// No job has this jid, where it was looked for.
+    #[error(
+        "no job has the jid {jid}; searched: {searched}. A job in a queue is found by `delete {jid} --queue NAME`, and one \
+         that runs is ended by `cancel {jid}`"
+    )]
+    NotFound {
+        /// The job's id.
+        jid: String,
+        /// Where, and in how many entries.
+        searched: String,
+    },
+    /// The entry holds bytes that no worker can run.
+    #[error(
+        "{jid} holds bytes that are no job (raw_base64), so it cannot be retried: push a mended job, and delete it"
+    )]
+    NoJobToRetry {
+        /// The entry's jid.
+        jid: String,
+    },
+    /// Jobs could not be retried.
+    #[error("{jobs} jobs stay where they are: the key {key} of their queue is no list; mend or remove it")]
+    Held {
+        /// How many.
+        jobs: u64,
+        /// The key of such a queue.
+        key: String,
+    },
     /// No connection to Redis came about.
     #[error(transparent)]
     Connect(#[from] resp::Error),
@@ -65,7 +181,17 @@ impl Error {
             Self::Enqueue { cause, .. } => {
                 matches!(cause, client::Error::Job(_) | client::Error::Url(_) | client::Error::BadTime { .. })
             }
-            Self::Cancel { .. }
+            Self::BulkOpen { .. } | Self::NobodyToAsk { .. } => true,
+            Self::BulkLine { pushed, .. } => *pushed == 0,
+            Self::BulkRead { .. }
+            | Self::BulkPush { .. }
+            | Self::NotConfirmed
+            | Self::NoScripts { .. }
+            | Self::Script { .. }
+            | Self::NotFound { .. }
+            | Self::NoJobToRetry { .. }
+            | Self::Held { .. }
+            | Self::Cancel { .. }
             | Self::NobodyListens { .. }
             | Self::Connect(_)
             | Self::Inspect(_)

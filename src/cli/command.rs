@@ -4,7 +4,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, builder::ValueParser, parser::ValueSource};
 
-use super::orders::{CANCEL, CancelArgs, ENQUEUE, EnqueueArgs, SUMMARY, SummaryArgs};
+use super::orders::{self, CANCEL, CancelArgs, ENQUEUE, EnqueueArgs, SUMMARY, SummaryArgs};
 use crate::config::{
     Error, Origin, Raw,
     options::{Allowed, DefaultValue, OPTIONS, OptionId, OptionSpec},
@@ -21,6 +21,7 @@ Examples:
   jiggler-uring -C config/jiggler.yml -e production
   jiggler-uring enqueue Sleep '[0.5]' --count 10
   jiggler-uring summary
+  jiggler-uring jobs retries
 
 Without --redis-url and REDIS_URL the server at 127.0.0.1:6379 is used. If nothing listens there, \
 a private redis-server (or valkey-server) is started on a unix socket in ~/.local/state/jiggler-uring and ended \
@@ -40,8 +41,13 @@ Examples:
   jiggler-uring enqueue Fib '[20]' --count 1000
   jiggler-uring enqueue ResizeImage '[42, 640, \"png\"]' --queue img --retries 5
   jiggler-uring enqueue Sleep '[0.1]' --in 60
+  jiggler-uring enqueue --bulk jobs.jsonl
+  seq 1000 | sed 's/.*/[&]/' | jiggler-uring enqueue Resize --bulk - --queue img
 
-Exit status: 0 pushed, 1 Redis refused or is away, 2 wrong usage or configuration";
+A bulk stops at the first line that is no job, with all lines before it pushed, and says which line that is.
+
+Exit status: 0 pushed, 1 Redis refused or is away, or a line of a bulk is no job and others were pushed, \
+2 wrong usage or configuration, or the first line of a bulk is no job";
 
 const SUMMARY_HELP: &str = "\
 Examples:
@@ -73,7 +79,8 @@ pub(super) fn command() -> Command {
     let enqueue = EnqueueArgs::augment_args(Command::new(ENQUEUE)).after_help(ENQUEUE_HELP);
     let summary = SummaryArgs::augment_args(Command::new(SUMMARY)).after_help(SUMMARY_HELP);
     let cancel = CancelArgs::augment_args(Command::new(CANCEL)).after_help(CANCEL_HELP);
-    worker.subcommand(with_redis(enqueue)).subcommand(with_redis(summary)).subcommand(with_redis(cancel))
+    let commands = [enqueue, summary, cancel].into_iter().chain(orders::job_commands());
+    worker.subcommands(commands.map(with_redis))
 }
 
 /// What the flags of one command say. A command without a flag says nothing about it.

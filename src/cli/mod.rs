@@ -11,7 +11,9 @@ pub mod orders;
 use std::ffi::OsString;
 
 pub use exit::{Failure, run};
-pub use orders::{CancelOrder, EnqueueOrder, SummaryOrder};
+pub use orders::{
+    ActOrder, BulkOrder, CancelOrder, EnqueueOrder, JobsOrder, PruneOrder, QueuesOrder, SummaryOrder,
+};
 
 use crate::config::{self, Config, Variables};
 
@@ -22,10 +24,20 @@ pub enum Invocation {
     Work(Box<Config>),
     /// Push jobs and exit.
     Enqueue(EnqueueOrder),
+    /// Push the jobs of a file and exit.
+    EnqueueBulk(BulkOrder),
     /// Show queues, sets and processes and exit.
     Summary(SummaryOrder),
     /// End a running job and exit.
     Cancel(CancelOrder),
+    /// Show queues and exit.
+    Queues(QueuesOrder),
+    /// Show jobs and exit.
+    Jobs(JobsOrder),
+    /// Retry, kill or delete jobs and exit.
+    Act(ActOrder),
+    /// Delete whole queues, sets or counters and exit.
+    Prune(PruneOrder),
 }
 
 /// Why there is no invocation: always the user's to mend, or not an error at all (`--help`).
@@ -51,18 +63,9 @@ where
     let matches = command::command().try_get_matches_from(args)?;
     match matches.subcommand() {
         None => Ok(Invocation::Work(Box::new(Config::load(command::flags(&matches)?, variables)?))),
-        Some((orders::ENQUEUE, matches)) => {
-            let redis_url = Config::load(command::flags(matches)?, variables)?.redis_url;
-            Ok(Invocation::Enqueue(EnqueueOrder::from_matches(matches, redis_url)?))
-        }
-        Some((orders::CANCEL, matches)) => {
-            let redis_url = Config::load(command::flags(matches)?, variables)?.redis_url;
-            Ok(Invocation::Cancel(CancelOrder::from_matches(matches, redis_url)?))
-        }
-        // The only other one; clap has refused what it does not know.
-        Some((_, matches)) => {
-            let redis_url = Config::load(command::flags(matches)?, variables)?.redis_url;
-            Ok(Invocation::Summary(SummaryOrder::from_matches(matches, redis_url)?))
+        Some((name, matches)) => {
+            let config = Config::load(command::flags(matches)?, variables)?;
+            Ok(orders::invocation(name, matches, config)?)
         }
     }
 }

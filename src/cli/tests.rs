@@ -4,8 +4,18 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
+    admin::{
+        Consent, Filter, NamePattern,
+        act::{Act, Action, Target},
+        bulk::Bulk,
+        prune::What,
+    },
     config::{Mode, Origin, Queues},
-    limits::{ENQUEUE_COUNT_MAX, RETRIES_MAX},
+    limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT, ENQUEUE_COUNT_MAX, JOBS_LIMIT, RETRIES_MAX},
+    store::{
+        entries::{Order, Place, Set},
+        operate::DeadSetCaps,
+    },
     wire::QueueName,
 };
 
@@ -104,4 +114,121 @@ fn cancel_names_one_job() {
     for line in [&["cancel"][..], &["cancel", ""], &["cancel", "a", "b"], &["cancel", "a\nb"]] {
         assert!(parse_line(line).is_err(), "{line:?}");
     }
+}
+
+/// Each of these lines is refused, with a text that contains the part.
+fn check_refused(lines: &[(&[&str], &str)]) {
+    for (line, part) in lines {
+        let error = parse_line(line).unwrap_err().to_string();
+        assert!(error.contains(part), "{line:?}: {error}");
+    }
+}
+
+#[test]
+fn a_bulk_is_a_file_or_standard_input_and_what_its_lines_need_not_say() {
+    let bulk = |line: &[&str]| match parse_line(&[&["enqueue"], line].concat()).unwrap() {
+        Invocation::EnqueueBulk(order) => order.bulk,
+        other => panic!("{line:?} became {other:?}"),
+    };
+    let plain = bulk(&["--bulk", "jobs.jsonl"]);
+    let queue = QueueName::default();
+    let expected = Bulk { file: Some("jobs.jsonl".into()), name: None, queue, retries: 0, delay: None };
+    assert_eq!(plain, expected);
+    let full = bulk(&["Resize", "--bulk", "-", "--queue", "img", "--retries", "2", "--in", "3"]);
+    let expected = Bulk {
+        file: None,
+        name: Some("Resize".to_owned()),
+        queue: QueueName::new("img").unwrap(),
+        retries: 2,
+        delay: Some(Duration::from_secs(3)),
+    };
+    assert_eq!(full, expected);
+    check_refused(&[
+        (&["enqueue", "N", "[]", "--bulk", "f"], "cannot be used with"),
+        (&["enqueue", "--bulk", "f", "--count", "2"], "cannot be used with"),
+        (&["enqueue", "--bulk"], "a value is required"),
+    ]);
+}
+
+#[test]
+fn jobs_names_a_place_and_a_part_of_it() {
+    let jobs = |line: &[&str]| match parse_line(&[&["jobs"], line].concat()).unwrap() {
+        Invocation::Jobs(order) => order,
+        other => panic!("{line:?} became {other:?}"),
+    };
+    let plain = jobs(&["retries"]);
+    assert_eq!((&plain.query.place, plain.json), (&Place::Set(Set::Retries), false));
+    assert_eq!((plain.query.skip, plain.query.limit, plain.query.order), (0, JOBS_LIMIT, Order::Newest));
+    let page = jobs(&["--json", "queue", "img", "--page", "3", "--limit", "10", "--oldest"]);
+    assert_eq!(page.query.place, Place::Queue(QueueName::new("img").unwrap()));
+    assert_eq!(
+        (page.query.skip, page.query.limit, page.query.order, page.json),
+        (20, 10, Order::Oldest, true)
+    );
+    let found = jobs(&["dead", "--name", "A::*", "--jid", "j", "--skip", "7", "--examine", "9"]).query;
+    let name = Some(NamePattern::Prefix("A::".to_owned()));
+    assert_eq!(found.filter, Filter { name, jid: Some("j".to_owned()) });
+    assert_eq!((found.skip, found.examine_max), (7, 9));
+    check_refused(&[
+        (&["jobs"], "<PLACE>"),
+        (&["jobs", "retry"], "possible values: queue, retries, scheduled, dead"),
+        (&["jobs", "queue"], "<QUEUE>"),
+        (&["jobs", "queue", "a:b"], "':'"),
+        (&["jobs", "dead", "img"], "only `jobs queue` takes a name"),
+        (&["jobs", "dead", "--page", "0"], "1.."),
+        (&["jobs", "dead", "--limit", "1001"], "1..=1000"),
+        (&["jobs", "dead", "--page", "2", "--name", "N"], "cannot be used with"),
+        (&["jobs", "dead", "--jid", ""], "1 to 256 bytes"),
+    ]);
+}
+
+#[test]
+fn an_act_names_one_job_or_all_of_a_set() {
+    let act = |line: &[&str]| match parse_line(line).unwrap() {
+        Invocation::Act(order) => order.act,
+        other => panic!("{line:?} became {other:?}"),
+    };
+    let job = |action, places: &[Place], consent| Act {
+        action,
+        target: Target::Job { jid: "j".to_owned(), places: places.to_vec() },
+        consent,
+    };
+    let sets = Set::ALL.map(Place::Set);
+    assert_eq!(act(&["retry", "j"]), job(Action::Retry, &sets, Consent::Given));
+    assert_eq!(act(&["retry", "j", "--from", "dead"]), job(Action::Retry, &sets[2..], Consent::Given));
+    let caps = DeadSetCaps { jobs_max: DEAD_JOBS_MAX, timeout_s: DEAD_TIMEOUT.as_secs() };
+    assert_eq!(act(&["kill", "j"]), job(Action::Kill(caps), &sets[..2], Consent::Ask));
+    assert_eq!(act(&["delete", "j", "--yes"]), job(Action::Delete, &sets, Consent::Given));
+    let img = [Place::Queue(QueueName::new("img").unwrap())];
+    assert_eq!(act(&["delete", "j", "--queue", "img"]), job(Action::Delete, &img, Consent::Ask));
+    let all = act(&["retry", "--all", "dead", "--name", "N"]);
+    let name = Some(NamePattern::Exact("N".to_owned()));
+    assert_eq!(all.target, Target::All { set: Set::Dead, name });
+    check_refused(&[
+        (&["retry"], "<JID>"),
+        (&["retry", "--all"], "retries, scheduled, dead"),
+        (&["retry", "--all", "queue"], "possible values: retries, scheduled, dead"),
+        (&["retry", "j", "--all", "dead"], "cannot be used with"),
+        (&["retry", "j", "--name", "N"], "cannot be used with"),
+        (&["kill", "--all", "dead"], "what is dead cannot be killed"),
+        (&["kill", "j", "--from", "dead"], "give retries or scheduled"),
+        (&["delete", "j", "--queue", "img", "--from", "dead"], "cannot be used with"),
+    ]);
+}
+
+#[test]
+fn prune_names_what_is_to_go() {
+    let prune = |line: &[&str]| match parse_line(&[&["prune"], line].concat()).unwrap() {
+        Invocation::Prune(order) => (order.what, order.consent),
+        other => panic!("{line:?} became {other:?}"),
+    };
+    assert_eq!(prune(&["queue", "img"]), (What::Queue(QueueName::new("img").unwrap()), Consent::Ask));
+    assert_eq!(prune(&["dead", "--yes"]), (What::Set(Set::Dead), Consent::Given));
+    assert_eq!(prune(&["all"]).0, What::All);
+    check_refused(&[
+        (&["prune"], "<WHAT>"),
+        (&["prune", "everything"], "possible values: queue, queues, retries"),
+        (&["prune", "queue"], "<QUEUE>"),
+        (&["prune", "dead", "img"], "only `prune queue` takes a name"),
+    ]);
 }

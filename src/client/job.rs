@@ -73,6 +73,14 @@ impl NewJob {
         Self::checked(name, without_white_space(args))
     }
 
+    /// The same, of JSON that was parsed already.
+    ///
+    /// # Errors
+    /// [`InvalidJob`], if the name is none or the JSON is not an array.
+    pub(crate) fn with_parsed_args(name: &str, args: &RawValue) -> Result<Self, InvalidJob> {
+        Self::checked(name, without_white_space(args.get()))
+    }
+
     fn checked(name: &str, args: String) -> Result<Self, InvalidJob> {
         if name.is_empty() {
             return Err(InvalidJob::NoName);

@@ -13,9 +13,27 @@ pub fn member<T: DeserializeOwned>(payload: &[u8], name: &str) -> Option<T> {
     serde_json::from_slice(payload.get(last.value)?).ok()
 }
 
+/// As [`member`], of bytes that may be cut off or broken: it reads as far as they can be read. For whoever shows them.
+#[must_use]
+pub fn member_of_head<T: DeserializeOwned>(head: &[u8], name: &str) -> Option<T> {
+    let members = scan::members_of_head(head);
+    let last = members.into_iter().rfind(|member| scan::key_is(&head[member.key.clone()], name))?;
+    serde_json::from_slice(head.get(last.value)?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_before_the_place_where_it_breaks_is_read() {
+        let whole = r#"{"name":"N","args":[],"jid":"j","raw_base64":"AAAA"}"#.as_bytes();
+        for cut in [whole.len(), whole.len() - 4, whole.len() - 8] {
+            assert_eq!(member_of_head::<String>(&whole[..cut], "jid").as_deref(), Some("j"), "{cut}");
+        }
+        assert_eq!(member_of_head::<String>(&whole[..28], "jid"), None);
+        assert_eq!(member_of_head::<String>(b"no json", "jid"), None);
+    }
 
     #[test]
     fn the_last_member_of_a_name_is_read_as_it_is_asked_for() {

@@ -24,7 +24,7 @@ pub use amend::AmendError;
 pub use args::Args;
 pub use bad::bury_unparsable;
 pub use failure::{DeadJob, ErrorInfo};
-pub use members::member;
+pub use members::{member, member_of_head};
 pub use parse::{BadPayload, History, Parser};
 pub use retry::{Course, FailureTimes, Fate, Plan, decide};
 pub use trace::{BadTraceContext, TraceContext};

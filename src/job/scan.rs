@@ -26,6 +26,19 @@ pub(crate) struct Member {
 /// The members of the object that `json` is, in order, duplicates included.
 pub(crate) fn members(json: &[u8]) -> Result<Vec<Member>, Unexpected> {
     let mut found = Vec::new();
+    collect_members(json, &mut found)?;
+    Ok(found)
+}
+
+/// The same, of bytes that may be cut off: those that end before the place where the scan cannot go on.
+pub(crate) fn members_of_head(json: &[u8]) -> Vec<Member> {
+    let mut found = Vec::new();
+    // What stands behind that place is not asked for.
+    let _end = collect_members(json, &mut found);
+    found
+}
+
+fn collect_members(json: &[u8], found: &mut Vec<Member>) -> Result<(), Unexpected> {
     items(json, b'{', b'}', |at| {
         let key_end = string_end(json, at)?;
         let colon = expect(json, space_end(json, key_end), b':')?;
@@ -33,8 +46,7 @@ pub(crate) fn members(json: &[u8]) -> Result<Vec<Member>, Unexpected> {
         let end = value_end(json, start)?;
         found.push(Member { key: at..key_end, value: start..end });
         Ok(end)
-    })?;
-    Ok(found)
+    })
 }
 
 /// The elements of the array that `json` is, in order.

@@ -4,6 +4,7 @@
 //! or private); Redis checks; signals blocked, so that every thread made from here on has them blocked; executors. The end
 //! is the reverse: shards, control, private Redis.
 
+mod carry_out;
 mod launch;
 mod placement;
 mod pulse;
@@ -12,12 +13,11 @@ use std::fmt::Display;
 use std::future::Future;
 use std::process::ExitCode;
 
-use crate::admin::summary;
 use crate::cli::{self, Failure, Invocation};
-use crate::config::{Config, GivenUrl};
+use crate::config::Config;
 use crate::handler::Registry;
-use crate::resp::RedisUrl;
-use crate::{admin, boot, embedded};
+use crate::{boot, embedded};
+use carry_out::carry_out;
 
 pub use placement::Core;
 
@@ -61,33 +61,13 @@ where
     S: 'static,
     E: Display,
 {
-    /// Reads the program's arguments and does what they say: work, `enqueue`, `summary`, `--help`. The whole command
+    /// Reads the program's arguments and does what they say: work, `enqueue`, `jobs`, `--help`. The whole command
     /// line of the stock program, with its exit codes.
     pub fn run(self) -> ExitCode {
         let factory = self.factory;
         cli::run(std::env::args_os(), move |invocation, out| match invocation {
             Invocation::Work(config) => work(&config, &factory),
-            Invocation::Enqueue(order) => {
-                let url = redis_for_command(order.redis_url)?;
-                let options = admin::enqueue::Options {
-                    name: order.name,
-                    args: order.args,
-                    queue: order.queue,
-                    count: order.count,
-                    delay: order.delay,
-                    retries: order.retries,
-                };
-                admin::enqueue::enqueue(&url, &options, out).map_err(failure)
-            }
-            Invocation::Cancel(order) => {
-                let url = redis_for_command(order.redis_url)?;
-                admin::cancel::cancel(&url, &order.jid, out).map_err(failure)
-            }
-            Invocation::Summary(order) => {
-                let url = redis_for_command(order.redis_url)?;
-                let format = if order.json { summary::Format::Json } else { summary::Format::Text };
-                summary::summary(&url, format, out).map_err(failure)
-            }
+            order => carry_out(order, out),
         })
     }
 
@@ -98,20 +78,6 @@ where
     /// process could not end as it should.
     pub fn run_with(self, config: &Config) -> Result<(), Failure> {
         work(config, &self.factory)
-    }
-}
-
-/// The user can mend an order that makes no sense; everything else failed while running.
-fn failure(error: admin::Error) -> Failure {
-    if error.is_usage() { Failure::usage(error) } else { Failure::from(error) }
-}
-
-fn redis_for_command(given: Option<GivenUrl>) -> Result<RedisUrl, Failure> {
-    match embedded::for_command(given, &|name| std::env::var_os(name)) {
-        Ok(found) => Ok(found.url()),
-        // A server may be there the next time; the others are for the user to mend.
-        Err(error @ embedded::Error::NothingRuns { .. }) => Err(Failure::from(error)),
-        Err(error) => Err(Failure::usage(error)),
     }
 }
 

@@ -15,5 +15,7 @@ pub mod turn;
 // Producers and operators.
 pub mod cancel;
 pub mod enqueue;
+pub mod entries;
 pub mod inspect;
+pub mod operate;
 pub mod progress;

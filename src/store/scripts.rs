@@ -31,6 +31,18 @@ pub enum Script {
     Due,
     /// `resign.lua`: give up the lead of the pollers.
     Resign,
+    /// `page.lua`: read a part of a queue or of a set.
+    Page,
+    /// `requeue.lua`: move jobs of a set to their queues at once.
+    Requeue,
+    /// `kill.lua`: move jobs of a set to the dead set.
+    Kill,
+    /// `delete.lua`: delete jobs of a queue or of a set.
+    Delete,
+    /// `prune.lua`: delete a whole queue, set or counter.
+    Prune,
+    /// `forget.lua`: delete the heartbeat key of a process that is gone.
+    Forget,
 }
 
 impl Script {
@@ -47,6 +59,12 @@ impl Script {
         Self::Leave,
         Self::Due,
         Self::Resign,
+        Self::Page,
+        Self::Requeue,
+        Self::Kill,
+        Self::Delete,
+        Self::Prune,
+        Self::Forget,
     ];
 
     /// The Lua source.
@@ -61,8 +79,18 @@ impl Script {
             Self::Release => include_str!("scripts/release.lua"),
             Self::Free => concat!(include_str!("scripts/in_flight.lua"), include_str!("scripts/free.lua")),
             Self::Leave => concat!(include_str!("scripts/in_flight.lua"), include_str!("scripts/leave.lua")),
-            Self::Due => include_str!("scripts/due.lua"),
+            Self::Due => concat!(include_str!("scripts/queue_of.lua"), include_str!("scripts/due.lua")),
             Self::Resign => include_str!("scripts/resign.lua"),
+            Self::Page => include_str!("scripts/page.lua"),
+            Self::Requeue => concat!(
+                include_str!("scripts/queue_of.lua"),
+                include_str!("scripts/seen.lua"),
+                include_str!("scripts/requeue.lua")
+            ),
+            Self::Kill => concat!(include_str!("scripts/seen.lua"), include_str!("scripts/kill.lua")),
+            Self::Delete => concat!(include_str!("scripts/seen.lua"), include_str!("scripts/delete.lua")),
+            Self::Prune => include_str!("scripts/prune.lua"),
+            Self::Forget => include_str!("scripts/forget.lua"),
         }
     }
 }
@@ -81,7 +109,7 @@ pub fn load(requests: &mut Requests) {
 }
 
 /// How many replies [`load`] brings.
-pub const LOAD_REPLIES: usize = 11;
+pub const LOAD_REPLIES: usize = 17;
 
 impl Scripts {
     /// Reads the replies to [`load`], in their order.

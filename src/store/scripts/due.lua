@@ -31,15 +31,6 @@ if there % 3 == 0 then return {moved, more, next_ms, held, broken, leads} end
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 
-local function key_of_queue(job)
-  local name = ARGV[2]
-  local readable, parsed = pcall(cjson.decode, job)
-  if readable and type(parsed) == 'table' and type(parsed.queue) == 'string' and parsed.queue ~= '' then
-    name = parsed.queue
-  end
-  return ARGV[3] .. name
-end
-
 -- The first due jobs of a set by the key of their queue, and these keys in the order in which they came up. Read in small
 -- pages: how large payloads are is known only once they are here.
 local function take(set)
@@ -51,7 +42,7 @@ local function take(set)
       if tonumber(entries[i + 1]) > now or (#job > budget and count > 0) then return queues, order end
       budget = budget - #job
       count = count + 1
-      local key = key_of_queue(job)
+      local key = key_of_queue(job, ARGV[2], ARGV[3])
       if not queues[key] then
         queues[key] = {}
         order[#order + 1] = key

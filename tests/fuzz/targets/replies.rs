@@ -5,11 +5,12 @@
 
 use jiggler_uring::resp::decode::Decoder;
 use jiggler_uring::resp::{Handshake, RedisUrl, Reply, Requests, Value};
+use jiggler_uring::store::entries::{self, Order, Window};
 use jiggler_uring::store::inspect::Inspection;
 use jiggler_uring::store::ruby_lists::{self, Look};
 use jiggler_uring::store::scripts::{LOAD_REPLIES, Scripts};
 use jiggler_uring::store::turn::TurnReply;
-use jiggler_uring::store::{cancel, due, enqueue, flight, process, progress, recovery};
+use jiggler_uring::store::{cancel, due, enqueue, flight, operate, process, progress, recovery};
 
 /// Replies of one case; more say nothing new.
 const REPLIES_MAX: usize = 64;
@@ -64,6 +65,14 @@ fn read_alone(reply: &Reply) {
     assert!(!cancel::wanted(reply).is_ok_and(|_| !array));
     assert!(!due::read_due(reply).is_ok_and(|_| !array));
     assert!(!flight::read_batches(reply).is_ok_and(|_| !array));
+    for order in [Order::Newest, Order::Oldest] {
+        let page = entries::read_page(reply, Window { skip: 7, count: 2, order });
+        assert!(!page.is_ok_and(|_| !array));
+    }
+    assert!(!operate::read_requeued(reply).is_ok_and(|_| !array));
+    assert!(!operate::read_killed(reply).is_ok_and(|_| !array));
+    assert!(!operate::read_deleted(reply).is_ok_and(|_| !array));
+    assert!(!operate::read_pruned(reply).is_ok_and(|_| !integer));
 }
 
 /// Answers an inspection with the replies, over and over.

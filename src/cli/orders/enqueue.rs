@@ -1,33 +1,26 @@
-//! The subcommands `enqueue`, `summary` and `cancel`: their arguments, and the checked orders they become.
-//!
-//! Who carries an order out is the caller of `cli`; where Redis is stands in the order.
+//! `enqueue`: jobs to push, one that the command line names or all of a file.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{
     ArgMatches, Args, FromArgMatches,
     builder::{RangedI64ValueParser, RangedU64ValueParser},
+    error::ErrorKind,
     value_parser,
 };
 use serde_json::value::RawValue;
 
+use super::value::{job_name, usage};
 use crate::{
+    admin::bulk::Bulk,
+    cli::Invocation,
     config::GivenUrl,
-    limits::{
-        ENQUEUE_COUNT_MAX, ENQUEUE_DELAY_MAX, JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX,
-        RETRIES_MAX,
-    },
+    limits::{ENQUEUE_COUNT_MAX, ENQUEUE_DELAY_MAX, PAYLOAD_BYTES_MAX, RETRIES_MAX},
     wire::{DEFAULT_QUEUE, QueueName},
 };
 
 /// Name of the subcommand that pushes jobs.
-pub(super) const ENQUEUE: &str = "enqueue";
-
-/// Name of the subcommand that shows the state.
-pub(super) const SUMMARY: &str = "summary";
-
-/// Name of the subcommand that ends running jobs.
-pub(super) const CANCEL: &str = "cancel";
+pub(in crate::cli) const ENQUEUE: &str = "enqueue";
 
 /// Jobs to push.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,33 +41,29 @@ pub struct EnqueueOrder {
     pub redis_url: Option<GivenUrl>,
 }
 
-/// A look at the state.
+/// A file of jobs to push.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SummaryOrder {
-    /// One JSON object with the gem's keys instead of a table.
-    pub json: bool,
-    /// Where Redis is; `None`: see `embedded`.
-    pub redis_url: Option<GivenUrl>,
-}
-
-/// A running job to end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CancelOrder {
-    /// Its jid.
-    pub jid: String,
+pub struct BulkOrder {
+    /// The file, and what its lines need not say.
+    pub bulk: Bulk,
     /// Where Redis is; `None`: see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
 
 /// Push jobs into a queue
 #[derive(Debug, Args)]
-pub(super) struct EnqueueArgs {
+pub(in crate::cli) struct EnqueueArgs {
     /// Name of the job: the stock binary has Noop, Sleep, Fib and Fail
-    #[arg(value_name = "NAME", value_parser = job_name)]
-    name: String,
+    #[arg(value_name = "NAME", value_parser = job_name, required_unless_present = "bulk")]
+    name: Option<String>,
     /// Positional arguments as a JSON array
     #[arg(value_name = "ARGS_JSON", default_value = "[]", value_parser = json_array)]
     args: String,
+    /// Push the jobs of a file (-: standard input), one JSON object a line:
+    /// {"name":"Resize","args":[1],"queue":"img","retries":3,"jid":"…"}; NAME, --queue and --retries stand for what a
+    /// line does not say, and with NAME a line may be the array of arguments alone
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["args", "count"])]
+    bulk: Option<PathBuf>,
     /// Queue to push into
     #[arg(long, value_name = "QUEUE", default_value = DEFAULT_QUEUE)]
     queue: QueueName,
@@ -89,50 +78,25 @@ pub(super) struct EnqueueArgs {
     retries: u32,
 }
 
-/// Show queues, retry, scheduled and dead sets, counters and processes
-#[derive(Debug, Args)]
-pub(super) struct SummaryArgs {
-    /// Print one JSON object with the keys of the gem's `Jiggler.summary`
-    #[arg(long)]
-    json: bool,
-}
-
-/// End a running job: it goes to the dead set
-#[derive(Debug, Args)]
-pub(super) struct CancelArgs {
-    /// The job's id, as `enqueue` shows it
-    #[arg(value_name = "JID", value_parser = jid)]
-    jid: String,
-}
-
-impl EnqueueOrder {
-    pub(super) fn from_matches(
-        matches: &ArgMatches,
-        redis_url: Option<GivenUrl>,
-    ) -> Result<Self, clap::Error> {
-        let EnqueueArgs { name, args, queue, count, delay, retries } =
-            EnqueueArgs::from_arg_matches(matches)?;
-        Ok(Self { name, args, queue, count, delay, retries, redis_url })
-    }
-}
-
-impl SummaryOrder {
-    pub(super) fn from_matches(
-        matches: &ArgMatches,
-        redis_url: Option<GivenUrl>,
-    ) -> Result<Self, clap::Error> {
-        let SummaryArgs { json } = SummaryArgs::from_arg_matches(matches)?;
-        Ok(Self { json, redis_url })
-    }
-}
-
-impl CancelOrder {
-    pub(super) fn from_matches(
-        matches: &ArgMatches,
-        redis_url: Option<GivenUrl>,
-    ) -> Result<Self, clap::Error> {
-        let CancelArgs { jid } = CancelArgs::from_arg_matches(matches)?;
-        Ok(Self { jid, redis_url })
+/// The order that the arguments make.
+pub(in crate::cli) fn order(
+    matches: &ArgMatches,
+    redis_url: Option<GivenUrl>,
+) -> Result<Invocation, clap::Error> {
+    let EnqueueArgs { name, args, bulk, queue, count, delay, retries } =
+        EnqueueArgs::from_arg_matches(matches)?;
+    match (bulk, name) {
+        (Some(path), name) => {
+            let file = (path.as_os_str() != "-").then_some(path);
+            let bulk = Bulk { file, name, queue, retries, delay };
+            Ok(Invocation::EnqueueBulk(BulkOrder { bulk, redis_url }))
+        }
+        (None, Some(name)) => {
+            Ok(Invocation::Enqueue(EnqueueOrder { name, args, queue, count, delay, retries, redis_url }))
+        }
+        (None, None) => {
+            Err(usage(ErrorKind::MissingRequiredArgument, "give the NAME of a job, or --bulk FILE"))
+        }
     }
 }
 
@@ -142,23 +106,6 @@ fn count() -> RangedU64ValueParser {
 
 fn retries() -> RangedI64ValueParser<u32> {
     value_parser!(u32).range(0..=i64::from(RETRIES_MAX))
-}
-
-fn jid(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.len() > JID_BYTES_MAX || text.chars().any(char::is_control) {
-        return Err(format!("a jid has 1 to {JID_BYTES_MAX} bytes and no control characters"));
-    }
-    Ok(text.to_owned())
-}
-
-fn job_name(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.len() > JOB_NAME_BYTES_MAX {
-        return Err(format!("a job name has 1 to {JOB_NAME_BYTES_MAX} bytes"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err("a job name holds no control characters".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 /// The text itself is kept, not its re-serialised value: integers of any size and floats stay as they were written.

@@ -1,0 +1,236 @@
+//! `jiggler-uring retry|kill|delete`: what an operator does with a job, or with all of a set.
+//!
+//! A job is found by walking from the newest entry to the oldest, part by part: the engine adds new entries before the
+//! place where the walk is and takes old ones behind it, so a job that stays in its place meanwhile is found. It is then
+//! acted on by its exact bytes, in one script, if it is still there. A running job is in no set and no queue and is never
+//! touched: `cancel` ends it.
+//!
+//! All jobs of a set are acted on from the oldest to the newest, in batches of one script call each, at most as many as
+//! there were at the beginning: what a retried job leaves when it fails again comes last and is not taken for one of them.
+//! Ending the command between two batches is safe: what was done is done. With a name, entries that others take away in
+//! the meantime may make it pass over as many: run again it finds these.
+
+mod outcome;
+mod said;
+
+use std::io::Write;
+
+use self::outcome::{Outcome, Swept, apply};
+
+use super::{
+    Error,
+    confirm::Consent,
+    filter::{Filter, NamePattern},
+    progress::{Progress, rate},
+    session::Session,
+    table::printable,
+    view,
+};
+use crate::{
+    job::Parser,
+    limits::{ACT_JOBS_PER_CALL, ENTRIES_PER_CALL},
+    resp::url::RedisUrl,
+    store::{
+        entries::{Entry, Order, Place, Set, Window},
+        operate::DeadSetCaps,
+    },
+};
+
+/// What is done with jobs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Action {
+    /// Each goes to its queue at once.
+    Retry,
+    /// Each goes to the dead set, which keeps no more than this.
+    Kill(DeadSetCaps),
+    /// Each is gone for good.
+    Delete,
+}
+
+impl Action {
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Kill(_) => "kill",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// Which jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The one of a jid, in the first of these places that has it.
+    Job {
+        /// Its id.
+        jid: String,
+        /// Where to look.
+        places: Vec<Place>,
+    },
+    /// All jobs of a set, or all of a name.
+    All {
+        /// The set.
+        set: Set,
+        /// The name.
+        name: Option<NamePattern>,
+    },
+}
+
+/// An action on jobs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Act {
+    /// What is done.
+    pub action: Action,
+    /// With which jobs.
+    pub target: Target,
+    /// Whether to ask first, where it cannot be undone.
+    pub consent: Consent,
+}
+
+impl Act {
+    /// Refuses before anything is tried if someone is to be asked and no one is there.
+    ///
+    /// # Errors
+    /// [`Error::NobodyToAsk`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.needed_consent().check(self.action.verb())
+    }
+
+    /// A job that is moved can be moved back; many may push others out of the dead set.
+    fn needed_consent(&self) -> Consent {
+        match (self.action, &self.target) {
+            (Action::Delete, _) | (Action::Kill(_), Target::All { .. }) => self.consent,
+            (Action::Retry, _) | (Action::Kill(_), Target::Job { .. }) => Consent::Given,
+        }
+    }
+}
+
+/// Does it and says what was done.
+///
+/// # Errors
+/// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::NotFound`] and the other errors about
+/// the job; [`Error::Connect`], [`Error::NoScripts`], [`Error::Script`]; [`Error::Output`].
+pub fn act(url: &RedisUrl, act: &Act, out: &mut dyn Write) -> Result<(), Error> {
+    act.check()?;
+    let consent = act.needed_consent();
+    let mut session = Session::open(url)?;
+    match &act.target {
+        Target::Job { jid, places } => one(&mut session, act.action, jid, places, consent, out),
+        Target::All { set, name } => all(&mut session, act.action, *set, name.as_ref(), consent, out),
+    }
+}
+
+fn one(
+    session: &mut Session,
+    action: Action,
+    jid: &str,
+    places: &[Place],
+    consent: Consent,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let mut searched = Vec::new();
+    for place in places {
+        let (found, examined) = find(session, place, jid)?;
+        if let Some(entry) = found {
+            let title = view::title(&entry);
+            if action == Action::Retry && view::holds_buried_bytes(&entry) {
+                return Err(Error::NoJobToRetry { jid: jid.to_owned() });
+            }
+            if action == Action::Delete {
+                consent.obtain(&format!("this deletes job {title} from {place} for good"))?;
+            }
+            let outcome = apply(session, action, place, &[&entry])?;
+            if let (1.., Some(key)) = (outcome.held, &outcome.queue) {
+                return Err(Error::Held { jobs: outcome.held, key: printable(key) });
+            }
+            if outcome.done > 0 {
+                return said::of_one(action, &title, place, &outcome, out);
+            }
+            // Taken by a poller or a worker since it was seen.
+        }
+        searched.push(format!("{place} ({examined} entries)"));
+    }
+    Err(Error::NotFound { jid: jid.to_owned(), searched: searched.join(", ") })
+}
+
+/// Looks for a jid, and says how many entries were examined. One round trip for each [`ENTRIES_PER_CALL`] entries.
+fn find(session: &mut Session, place: &Place, jid: &str) -> Result<(Option<Entry>, u64), Error> {
+    let filter = Filter::jid(jid);
+    let mut parser = Parser::new();
+    let mut progress = Progress::new();
+    let mut examined = 0;
+    loop {
+        let window = Window { skip: examined, count: ENTRIES_PER_CALL, order: Order::Newest };
+        let page = session.page(place, window)?;
+        if let Some(entry) = page.entries.iter().find(|entry| filter.matches(&mut parser, entry)) {
+            return Ok((Some(entry.clone()), examined + page.entries.len() as u64));
+        }
+        examined += page.entries.len() as u64;
+        // Each turn goes on by an entry at least, so it ends where the place ends.
+        if page.entries.is_empty() || examined >= page.total {
+            return Ok((None, examined));
+        }
+        progress.tell(|_| format!("looked at {examined} of {} entries of {place}", page.total));
+    }
+}
+
+fn all(
+    session: &mut Session,
+    action: Action,
+    set: Set,
+    name: Option<&NamePattern>,
+    consent: Consent,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let place = Place::Set(set);
+    let filter = Filter { name: name.cloned(), jid: None };
+    let total = session.size(&place)?;
+    if total > 0 && consent == Consent::Ask {
+        consent.obtain(&said::question(action, set, total, name.is_some()))?;
+    }
+    let swept = sweep(session, action, set, &filter, total)?;
+    said::of_all(action, set, &swept, out)?;
+    match (swept.outcome.held, swept.outcome.queue) {
+        (jobs @ 1.., Some(key)) => Err(Error::Held { jobs, key: printable(&key) }),
+        _ => Ok(()),
+    }
+}
+
+/// Acts on what is meant among the `total` oldest entries. Two round trips for each [`ACT_JOBS_PER_CALL`] of them, or for
+/// each [`ENTRIES_BYTES_PER_CALL`](crate::limits::ENTRIES_BYTES_PER_CALL) bytes.
+fn sweep(
+    session: &mut Session,
+    action: Action,
+    set: Set,
+    filter: &Filter,
+    total: u64,
+) -> Result<Swept, Error> {
+    let place = Place::Set(set);
+    let mut parser = Parser::new();
+    let mut progress = Progress::new();
+    let mut swept = Swept::default();
+    // What was not acted on stays at the old end and is skipped from then on.
+    let (mut examined, mut kept) = (0, 0);
+    while examined < total {
+        let count = (total - examined).min(ACT_JOBS_PER_CALL as u64) as usize;
+        let page = session.page(&place, Window { skip: kept, count, order: Order::Oldest })?;
+        if page.entries.is_empty() {
+            break;
+        }
+        examined += page.entries.len() as u64;
+        let mut jobs: Vec<&Entry> =
+            page.entries.iter().filter(|entry| filter.matches(&mut parser, entry)).collect();
+        let meant = jobs.len();
+        jobs.retain(|entry| action != Action::Retry || !view::holds_buried_bytes(entry));
+        swept.unfit += (meant - jobs.len()) as u64;
+        let batch = if jobs.is_empty() { Outcome::default() } else { apply(session, action, &place, &jobs)? };
+        kept += page.entries.len() as u64 - batch.done - batch.gone;
+        swept.outcome.add(batch);
+        let done = swept.outcome.done;
+        progress.tell(|elapsed| format!("{done} done, {examined} of {total} seen, {}", rate(done, elapsed)));
+    }
+    Ok(swept)
+}
+
+#[cfg(test)]
+mod tests;

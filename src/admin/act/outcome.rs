@@ -1,0 +1,96 @@
+//! One script call of an act, and what became of the jobs in it.
+
+use super::Action;
+use crate::{
+    admin::{Error, session::Session},
+    store::{
+        entries::{Entry, Place},
+        operate::{self, Requeued},
+    },
+};
+
+/// What became of a batch.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Acted on.
+    pub(super) done: u64,
+    /// No longer there.
+    pub(super) gone: u64,
+    /// Not retried: the key of their queue is no list.
+    pub(super) held: u64,
+    /// The key of a queue: of the last job retried, or of one that is held.
+    pub(super) queue: Option<String>,
+    /// Dead entries trimmed away.
+    pub(super) trimmed: u64,
+}
+
+/// What became of all jobs that were meant.
+#[derive(Debug, Default)]
+pub(super) struct Swept {
+    pub(super) outcome: Outcome,
+    /// Entries that hold bytes that are no job, so that they were not retried.
+    pub(super) unfit: u64,
+}
+
+/// One script call.
+pub(super) fn apply(
+    session: &mut Session,
+    action: Action,
+    place: &Place,
+    jobs: &[&Entry],
+) -> Result<Outcome, Error> {
+    let what = || format!("{} jobs of {place}", action.verb());
+    let moved = |moved: Vec<bool>, trimmed| {
+        let done = moved.iter().filter(|moved| **moved).count() as u64;
+        Outcome { done, gone: moved.len() as u64 - done, trimmed, ..Outcome::default() }
+    };
+    match (action, place) {
+        (Action::Retry, Place::Set(set)) => {
+            let write = |scripts: &_, requests: &mut _| operate::requeue(scripts, *set, jobs, requests);
+            Ok(Outcome::of(session.call(&what, write, operate::read_requeued)?))
+        }
+        (Action::Kill(caps), Place::Set(set)) => {
+            let write = |scripts: &_, requests: &mut _| operate::kill(scripts, *set, jobs, caps, requests);
+            let killed = session.call(&what, write, operate::read_killed)?;
+            Ok(moved(killed.moved, killed.trimmed))
+        }
+        (Action::Delete, place) => {
+            let write = |scripts: &_, requests: &mut _| operate::delete(scripts, place, jobs, requests);
+            Ok(moved(session.call(&what, write, operate::read_deleted)?, 0))
+        }
+        // What waits in a queue runs, or is deleted: there is no other way out of it.
+        (Action::Retry | Action::Kill(_), Place::Queue(_)) => Ok(Outcome::default()),
+    }
+}
+
+impl Outcome {
+    pub(super) fn of(requeued: Vec<Requeued>) -> Self {
+        let mut outcome = Self::default();
+        for job in requeued {
+            match job {
+                Requeued::Moved(key) => {
+                    outcome.done += 1;
+                    if outcome.held == 0 {
+                        outcome.queue = Some(key);
+                    }
+                }
+                Requeued::Gone => outcome.gone += 1,
+                Requeued::Held(key) => {
+                    outcome.held += 1;
+                    outcome.queue = Some(key);
+                }
+            }
+        }
+        outcome
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.done += other.done;
+        self.gone += other.gone;
+        self.trimmed += other.trimmed;
+        if self.held == 0 || other.held > 0 {
+            self.queue = other.queue;
+        }
+        self.held += other.held;
+    }
+}

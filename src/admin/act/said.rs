@@ -1,0 +1,68 @@
+//! What an act asks and says.
+
+use std::io::Write;
+
+use super::{Action, Outcome, Swept};
+use crate::{
+    admin::{Error, table::printable},
+    store::entries::{Place, Set},
+    wire::keys,
+};
+
+pub(super) fn question(action: Action, set: Set, total: u64, named: bool) -> String {
+    let which = if named {
+        format!("those of that name among the {total} jobs")
+    } else {
+        format!("all {total} jobs")
+    };
+    match action {
+        Action::Kill(caps) => format!(
+            "this moves {which} of {set} to the dead set, which keeps {} and loses the oldest beyond",
+            caps.jobs_max
+        ),
+        Action::Delete | Action::Retry => format!("this deletes {which} of {set} for good"),
+    }
+}
+
+pub(super) fn of_one(
+    action: Action,
+    title: &str,
+    place: &Place,
+    outcome: &Outcome,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    match action {
+        Action::Retry => {
+            let key = outcome.queue.as_deref().unwrap_or_default();
+            let queue = key.strip_prefix(keys::LIST_PREFIX).unwrap_or(key);
+            writeln!(out, "moved job {title} from {place} to queue {}", printable(queue))?;
+        }
+        Action::Kill(_) => writeln!(out, "moved job {title} from {place} to the dead set")?,
+        Action::Delete => writeln!(out, "deleted job {title} from {place}")?,
+    }
+    of_trimmed(outcome.trimmed, out)
+}
+
+pub(super) fn of_all(action: Action, set: Set, swept: &Swept, out: &mut dyn Write) -> Result<(), Error> {
+    let Swept { outcome, unfit } = swept;
+    let done = outcome.done;
+    match action {
+        Action::Retry => writeln!(out, "moved {done} jobs from {set} to their queues")?,
+        Action::Kill(_) => writeln!(out, "moved {done} jobs from {set} to the dead set")?,
+        Action::Delete => writeln!(out, "deleted {done} jobs from {set}")?,
+    }
+    if *unfit > 0 {
+        writeln!(out, "left {unfit} entries that hold bytes that are no job")?;
+    }
+    if outcome.gone > 0 {
+        writeln!(out, "{} were taken by others in the meantime", outcome.gone)?;
+    }
+    of_trimmed(outcome.trimmed, out)
+}
+
+fn of_trimmed(trimmed: u64, out: &mut dyn Write) -> Result<(), Error> {
+    if trimmed > 0 {
+        writeln!(out, "the dead set was full: its {trimmed} oldest entries are gone")?;
+    }
+    Ok(())
+}

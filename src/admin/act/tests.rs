@@ -1,0 +1,205 @@
+//! What `retry`, `kill` and `delete` do to a real Redis and say of it. The golden ones act on what the Ruby gem wrote.
+
+use super::*;
+use crate::{test_redis::TestRedis, wire::QueueName};
+
+const CAPS: DeadSetCaps = DeadSetCaps { jobs_max: 10_000, timeout_s: 1_000_000 };
+
+fn jid(action: Action, jid: &str, places: &[Place]) -> Act {
+    let target = Target::Job { jid: jid.to_owned(), places: places.to_vec() };
+    Act { action, target, consent: Consent::Given }
+}
+
+fn every(action: Action, set: Set, name: Option<&str>) -> Act {
+    let target = Target::All { set, name: name.map(NamePattern::parse) };
+    Act { action, target, consent: Consent::Given }
+}
+
+fn sets() -> Vec<Place> {
+    Set::ALL.map(Place::Set).to_vec()
+}
+
+fn run(redis: &TestRedis, order: &Act) -> Result<String, Error> {
+    let mut out = Vec::new();
+    act(&redis.url(), order, &mut out)?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+fn add(redis: &TestRedis, set: Set, score: usize, payload: &str) {
+    redis.run(&[b"ZADD", set.key().as_bytes(), score.to_string().as_bytes(), payload.as_bytes()]);
+}
+
+fn members(redis: &TestRedis, set: Set) -> Vec<String> {
+    redis.strings(&[b"ZRANGE", set.key().as_bytes(), b"0", b"-1"])
+}
+
+fn queue(redis: &TestRedis, name: &str) -> Vec<String> {
+    redis.strings(&[b"LRANGE", format!("jiggler:list:{name}").as_bytes(), b"0", b"-1"])
+}
+
+/// The members of a set in a capture of the gem.
+fn captured(text: &str, set: Set) -> Vec<String> {
+    let capture: serde_json::Value = serde_json::from_str(text).unwrap();
+    let keys = capture["keys"].as_array().unwrap();
+    let key = keys.iter().find(|key| key["key"] == set.key()).unwrap();
+    let member = |entry: &serde_json::Value| entry["member"].as_str().unwrap().to_owned();
+    key["value"].as_array().unwrap().iter().map(member).collect()
+}
+
+fn field(payload: &str, name: &str) -> String {
+    let payload: serde_json::Value = serde_json::from_str(payload).unwrap();
+    payload[name].as_str().unwrap_or("default").to_owned()
+}
+
+#[test]
+fn what_ruby_wrote_goes_byte_for_byte_to_the_queue_that_ruby_reads() {
+    for (text, set) in [
+        (include_str!("../../../tests/data/jiggler/retry_1-0.1.0.json"), Set::Retries),
+        (include_str!("../../../tests/data/jiggler/dead-0.1.0.json"), Set::Dead),
+        (include_str!("../../../tests/data/jiggler/dead_without_retries-0.1.0.json"), Set::Dead),
+        (include_str!("../../../tests/data/jiggler/enqueue_in-0.1.0.json"), Set::Scheduled),
+    ] {
+        for payload in captured(text, set) {
+            let redis = TestRedis::start();
+            add(&redis, set, 1_795_299_800, &payload);
+            let (jid_of, queue_of) = (field(&payload, "jid"), field(&payload, "queue"));
+            let said = run(&redis, &jid(Action::Retry, &jid_of, &sets())).unwrap();
+            let name = field(&payload, "name");
+            assert_eq!(said, format!("moved job {jid_of} ({name}) from {set} to queue {queue_of}\n"));
+            assert_eq!(queue(&redis, &queue_of), [payload.as_str()]);
+            assert_eq!(redis.strings(&[b"KEYS", b"*"]).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn what_ruby_wrote_is_killed_as_the_bytes_it_is() {
+    let redis = TestRedis::start();
+    let retries = captured(include_str!("../../../tests/data/jiggler/retry_2-0.1.0.json"), Set::Retries);
+    for payload in &retries {
+        add(&redis, Set::Retries, 5, payload);
+        let said = run(&redis, &jid(Action::Kill(CAPS), &field(payload, "jid"), &sets()[..2])).unwrap();
+        assert!(said.ends_with("from the retry set to the dead set\n"), "{said}");
+    }
+    let (mut dead, mut expected) = (members(&redis, Set::Dead), retries);
+    dead.sort();
+    expected.sort();
+    assert_eq!(dead, expected);
+    assert!(members(&redis, Set::Retries).is_empty());
+}
+
+#[test]
+fn a_job_is_deleted_from_where_it_lies_and_from_a_queue_only_if_asked() {
+    let redis = TestRedis::start();
+    add(&redis, Set::Scheduled, 5, r#"{"name":"N","jid":"s"}"#);
+    redis.run(&[b"RPUSH", b"jiggler:list:img", br#"{"name":"N","jid":"a"}"#, br#"{"name":"N","jid":"b"}"#]);
+    let said = run(&redis, &jid(Action::Delete, "s", &sets())).unwrap();
+    assert_eq!(said, "deleted job s (N) from the scheduled set\n");
+    let error = run(&redis, &jid(Action::Delete, "b", &sets())).unwrap_err();
+    assert!(!error.is_usage());
+    let text = error.to_string();
+    for part in [
+        "no job has the jid b",
+        "the retry set (0 entries), the scheduled set (0",
+        "--queue NAME",
+        "cancel b",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    let img = [Place::Queue(QueueName::new("img").unwrap())];
+    assert_eq!(run(&redis, &jid(Action::Delete, "b", &img)).unwrap(), "deleted job b (N) from queue img\n");
+    assert_eq!(queue(&redis, "img"), [r#"{"name":"N","jid":"a"}"#]);
+}
+
+#[test]
+fn a_jid_is_found_wherever_it_stands_in_a_large_set() {
+    let redis = TestRedis::start();
+    for number in 0..1_100 {
+        add(&redis, Set::Dead, number, &format!(r#"{{"name":"N","jid":"j{number}","args":["j0"]}}"#));
+    }
+    for number in [0, 599, 1_099] {
+        run(&redis, &jid(Action::Retry, &format!("j{number}"), &sets())).unwrap();
+    }
+    assert_eq!(queue(&redis, "default").len(), 3);
+    let error = run(&redis, &jid(Action::Retry, "j0", &sets())).unwrap_err().to_string();
+    assert!(error.contains("the dead set (1097 entries)"), "{error}");
+}
+
+#[test]
+fn all_jobs_of_a_set_or_of_a_name_are_moved_in_batches() {
+    let redis = TestRedis::start();
+    let fill = || {
+        for number in 0..1_203 {
+            let name = if number % 3 == 0 { "Report::Daily" } else { "Mail" };
+            add(
+                &redis,
+                Set::Retries,
+                number,
+                &format!(r#"{{"name":"{name}","jid":"{number}","queue":"q"}}"#),
+            );
+        }
+    };
+    fill();
+    let said = run(&redis, &every(Action::Retry, Set::Retries, Some("Report::*"))).unwrap();
+    assert_eq!(said, "moved 401 jobs from the retry set to their queues\n");
+    assert_eq!((members(&redis, Set::Retries).len(), queue(&redis, "q").len()), (802, 401));
+    let said = run(&redis, &every(Action::Delete, Set::Retries, Some("Other"))).unwrap();
+    assert_eq!(said, "deleted 0 jobs from the retry set\n");
+    let said = run(&redis, &every(Action::Delete, Set::Retries, None)).unwrap();
+    assert_eq!(said, "deleted 802 jobs from the retry set\n");
+    fill();
+    let caps = DeadSetCaps { jobs_max: 1_000, ..CAPS };
+    let said = run(&redis, &every(Action::Kill(caps), Set::Retries, None)).unwrap();
+    assert_eq!(
+        said,
+        "moved 1203 jobs from the retry set to the dead set\nthe dead set was full: its 203 oldest entries are gone\n"
+    );
+    assert_eq!((members(&redis, Set::Dead).len(), members(&redis, Set::Retries).len()), (1_000, 0));
+}
+
+#[test]
+fn what_cannot_be_retried_stays_and_is_told() {
+    let redis = TestRedis::start();
+    redis.run(&[b"SET", b"jiggler:list:broken", b"no list"]);
+    let buried = r#"{"name":"InvalidPayload","args":[],"jid":"bad","raw_base64":"AAAA"}"#;
+    let held = r#"{"name":"N","jid":"held","queue":"broken"}"#;
+    add(&redis, Set::Dead, 1, buried);
+    add(&redis, Set::Dead, 2, held);
+    add(&redis, Set::Dead, 3, r#"{"name":"N","jid":"free"}"#);
+    let error = run(&redis, &jid(Action::Retry, "bad", &sets())).unwrap_err().to_string();
+    assert!(error.contains("no job (raw_base64)"), "{error}");
+    let error = run(&redis, &jid(Action::Retry, "held", &sets())).unwrap_err().to_string();
+    assert!(error.contains("jiggler:list:broken") && error.contains("no list"), "{error}");
+    let mut out = Vec::new();
+    let error = act(&redis.url(), &every(Action::Retry, Set::Dead, None), &mut out).unwrap_err();
+    assert!(matches!(error, Error::Held { jobs: 1, .. }), "{error}");
+    let said = String::from_utf8(out).unwrap();
+    assert_eq!(
+        said,
+        "moved 1 jobs from the dead set to their queues\nleft 1 entries that hold bytes that are no job\n"
+    );
+    assert_eq!(members(&redis, Set::Dead), [buried, held]);
+    assert!(run(&redis, &jid(Action::Delete, "bad", &sets())).is_ok());
+}
+
+#[test]
+fn an_entry_larger_than_a_job_can_be_deleted() {
+    let redis = TestRedis::start();
+    let buried = format!(
+        r#"{{"name":"InvalidPayload","args":[],"jid":"bad","raw_base64":"{}"}}"#,
+        "A".repeat(17 << 20)
+    );
+    add(&redis, Set::Dead, 1, &buried);
+    add(&redis, Set::Dead, 2, r#"{"name":"N","jid":"j"}"#);
+    let said = run(&redis, &jid(Action::Delete, "bad", &sets())).unwrap();
+    assert_eq!(said, "deleted job bad (InvalidPayload) from the dead set\n");
+    assert_eq!(members(&redis, Set::Dead).len(), 1);
+}
+
+#[test]
+fn scripts_that_redis_forgot_are_loaded_again() {
+    let redis = TestRedis::start();
+    let mut session = Session::open(&redis.url()).unwrap();
+    redis.run(&[b"SCRIPT", b"FLUSH"]);
+    assert_eq!(session.size(&Place::Set(Set::Dead)).unwrap(), 0);
+}

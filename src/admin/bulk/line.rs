@@ -1,0 +1,167 @@
+//! One line of a bulk: an object with `name`, `args`, and perhaps `queue`, `retries`, `jid`; or an array of arguments.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{client::NewJob, wire::QueueName};
+
+/// What a line need not say.
+#[derive(Debug, Clone)]
+pub(super) struct Defaults {
+    pub(super) name: Option<String>,
+    pub(super) queue: QueueName,
+    pub(super) retries: u32,
+}
+
+/// A member that is none of these is refused: what it asks for would silently not happen.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with the members of a job")]
+struct Line<'l> {
+    #[serde(borrow, default)]
+    name: Option<Text<'l>>,
+    #[serde(borrow, default)]
+    args: Option<&'l RawValue>,
+    #[serde(borrow, default)]
+    queue: Option<Text<'l>>,
+    #[serde(default)]
+    retries: Option<u32>,
+    #[serde(borrow, default)]
+    jid: Option<Text<'l>>,
+}
+
+/// A text of its own type is borrowed where it has no escapes; in an option, serde would copy it.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'l>(#[serde(borrow)] Cow<'l, str>);
+
+/// Parses the lines of one file.
+pub(super) struct LineParser {
+    defaults: Defaults,
+    /// The queue of the last line that named one: most lines of a file name the same few.
+    last_queue: QueueName,
+}
+
+impl LineParser {
+    pub(super) fn new(defaults: Defaults) -> Self {
+        Self { last_queue: defaults.queue.clone(), defaults }
+    }
+
+    /// The job that a line is, or why it is none.
+    pub(super) fn parse(&mut self, line: &[u8]) -> Result<NewJob, String> {
+        let text = std::str::from_utf8(line)
+            .map_err(|error| format!("it is not valid UTF-8 from byte {} on", error.valid_up_to()))?;
+        if text.trim_start().starts_with('[') {
+            return self.arguments_alone(text.trim());
+        }
+        let line: Line<'_> = serde_json::from_str(text).map_err(|error| {
+            format!(
+                "{}; write it like {{\"name\":\"Resize\",\"args\":[1],\"queue\":\"img\",\"retries\":3}}",
+                without_place(&error)
+            )
+        })?;
+        let name = line.name.as_ref().map(|name| &*name.0).or(self.defaults.name.as_deref());
+        let name = name.ok_or("a job needs a \"name\"")?;
+        let job = match line.args {
+            Some(args) => NewJob::with_parsed_args(name, args),
+            None => NewJob::with_raw_args(name, "[]"),
+        };
+        let job = job.and_then(|job| job.retries(line.retries.unwrap_or(self.defaults.retries)));
+        let job = match &line.jid {
+            Some(jid) => job.and_then(|job| job.jid(&jid.0)),
+            None => job,
+        };
+        let job = job.map_err(|error| error.to_string())?;
+        Ok(job.in_queue(self.queue(line.queue.as_ref().map(|queue| &*queue.0))?))
+    }
+
+    fn arguments_alone(&self, text: &str) -> Result<NewJob, String> {
+        let Defaults { name, queue, retries } = &self.defaults;
+        let Some(name) = name else {
+            return Err("an array of arguments needs the NAME of the job on the command line".to_owned());
+        };
+        let job = NewJob::with_raw_args(name, text).and_then(|job| job.retries(*retries));
+        job.map(|job| job.in_queue(queue.clone())).map_err(|error| error.to_string())
+    }
+
+    fn queue(&mut self, name: Option<&str>) -> Result<QueueName, String> {
+        let Some(name) = name else { return Ok(self.defaults.queue.clone()) };
+        if self.last_queue.as_str() != name {
+            self.last_queue = QueueName::new(name).map_err(|error| error.to_string())?;
+        }
+        Ok(self.last_queue.clone())
+    }
+}
+
+/// What serde_json says, with the column only: it takes each line for the first.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((reason, _)) if error.column() > 0 => format!("{reason} at column {}", error.column()),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults(name: Option<&str>) -> Defaults {
+        Defaults { name: name.map(str::to_owned), queue: QueueName::new("img").unwrap(), retries: 3 }
+    }
+
+    fn check(line: &str, name: Option<&str>, expected: Result<&NewJob, &str>) {
+        match (LineParser::new(defaults(name)).parse(line.as_bytes()), expected) {
+            (Ok(job), Ok(expected)) => assert_eq!(job, *expected, "{line}"),
+            (Err(reason), Err(part)) => assert!(reason.contains(part), "{line}: {reason}"),
+            (other, _) => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_line_says_what_it_wants_and_the_rest_is_as_on_the_command_line() {
+        let job = |name, args| {
+            NewJob::with_raw_args(name, args).unwrap().queue_named("img").unwrap().retries(3).unwrap()
+        };
+        check(r#"{"name":"A::B"}"#, None, Ok(&job("A::B", "[]")));
+        check(r#" {"args":[1, 1.0e+21] ,"name":"N"} "#, Some("Other"), Ok(&job("N", "[1,1.0e+21]")));
+        check("{}", Some("N"), Ok(&job("N", "[]")));
+        check(" [ 1 ] ", Some("N"), Ok(&job("N", "[1]")));
+        let own = NewJob::with_raw_args("é", "[]").unwrap().queue_named("b").unwrap().jid("j").unwrap();
+        check(r#"{"name":"\u00e9","queue":"b","retries":0,"jid":"j"}"#, None, Ok(&own));
+        check(r#"{"name":"N","queue":null,"retries":null,"jid":null}"#, None, Ok(&job("N", "[]")));
+    }
+
+    #[test]
+    fn queues_may_change_from_line_to_line() {
+        let mut parser = LineParser::new(defaults(Some("N")));
+        let mut queue = |line: &str| parser.parse(line.as_bytes()).map(|job| job.queue().to_string());
+        for name in ["a", "a", "img", "b"] {
+            assert_eq!(queue(&format!(r#"{{"queue":"{name}"}}"#)).unwrap(), name);
+        }
+        assert!(queue(r#"{"queue":"a:b"}"#).is_err());
+        assert_eq!(queue("{}").unwrap(), "img");
+        assert_eq!(queue("[]").unwrap(), "img");
+    }
+
+    #[test]
+    fn what_is_no_job_says_what_is_allowed() {
+        check("hello", None, Err("expected value at column"));
+        check("hello", None, Err("write it like {\"name\""));
+        check("{", None, Err("EOF"));
+        check("17", None, Err("invalid type: integer `17`, expected an object"));
+        check("[1]", None, Err("NAME of the job"));
+        check("[1", Some("N"), Err("no JSON"));
+        check("{}", None, Err("a job needs a \"name\""));
+        check(r#"{"name":""}"#, None, Err("a job needs a name"));
+        check(r#"{"name":"N","args":{}}"#, None, Err("the arguments are an object"));
+        check(r#"{"name":"N","retries":-1}"#, None, Err("u32"));
+        check(r#"{"name":"N","retries":1001}"#, None, Err("more than the 1000 allowed"));
+        check(r#"{"name":"N","queue":"a:b"}"#, None, Err("':'"));
+        check(r#"{"name":"N","jid":""}"#, None, Err("1 to 256 bytes"));
+        check(r#"{"name":"N","at":12}"#, None, Err("unknown field `at`, expected one of `name`, `args`"));
+        let reason = LineParser::new(defaults(None)).parse(b"{\"name\":\"\xff\"}").unwrap_err();
+        assert_eq!(reason, "it is not valid UTF-8 from byte 9 on");
+    }
+}

@@ -1,0 +1,159 @@
+//! Reading a bulk: lines from a file or standard input, checked and gathered into chunks.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Stdin},
+    path::Path,
+    sync::mpsc::SyncSender,
+};
+
+use super::line::LineParser;
+use crate::{
+    client::NewJob,
+    limits::{BULK_LINE_BYTES_MAX, BULK_READ_BYTES, PUSH_BYTES_MAX, PUSH_JOBS_MAX},
+};
+
+/// Jobs of consecutive lines.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    pub(super) jobs: Vec<NewJob>,
+    /// Number of the first job's line; the first line of a file is 1.
+    pub(super) first_line: u64,
+    pub(super) last_line: u64,
+    /// Bytes of the file that were read up to here.
+    pub(super) read_bytes: u64,
+}
+
+/// What the reading thread has to say. After anything but jobs it has ended.
+#[derive(Debug)]
+pub(super) enum Event {
+    Jobs(Chunk),
+    /// A line that is no job.
+    Bad {
+        line: u64,
+        reason: String,
+    },
+    /// The input cannot be read.
+    Failed(io::Error),
+    End,
+}
+
+enum Input {
+    File(File),
+    Stdin(Stdin),
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Stdin(stdin) => stdin.read(buffer),
+        }
+    }
+}
+
+/// The input.
+pub(super) struct Lines {
+    reader: BufReader<Input>,
+    size: Option<u64>,
+}
+
+impl Lines {
+    pub(super) fn open(path: Option<&Path>) -> io::Result<Self> {
+        let Some(path) = path else {
+            return Ok(Self {
+                reader: BufReader::with_capacity(BULK_READ_BYTES, Input::Stdin(io::stdin())),
+                size: None,
+            });
+        };
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
+        let size = metadata.is_file().then_some(metadata.len());
+        Ok(Self { reader: BufReader::with_capacity(BULK_READ_BYTES, Input::File(file)), size })
+    }
+
+    /// The size of a regular file.
+    pub(super) fn size(&self) -> Option<u64> {
+        self.size
+    }
+}
+
+/// Reads to the end, or to the first line that is no job, or until nobody listens.
+pub(super) fn read(mut lines: Lines, mut parser: LineParser, sender: &SyncSender<Event>) {
+    let mut gathering = Gathering::default();
+    let mut line = Vec::new();
+    let end = loop {
+        line.clear();
+        match next_line(&mut lines.reader, &mut line) {
+            Ok(0) => break Event::End,
+            Ok(bytes) => gathering.chunk.read_bytes += bytes as u64,
+            Err(error) => break Event::Failed(error),
+        }
+        gathering.line += 1;
+        if line.len() > BULK_LINE_BYTES_MAX {
+            let reason = format!("it is longer than the {BULK_LINE_BYTES_MAX} bytes that are allowed");
+            break Event::Bad { line: gathering.line, reason };
+        }
+        if !line.iter().all(u8::is_ascii_whitespace) {
+            match parser.parse(&line) {
+                Ok(job) => gathering.add(job, line.len()),
+                Err(reason) => break Event::Bad { line: gathering.line, reason },
+            }
+        }
+        let waits_for_more = lines.reader.buffer().is_empty();
+        if (gathering.is_full() || waits_for_more) && !gathering.send(sender) {
+            return;
+        }
+    };
+    if gathering.send(sender) {
+        // Nobody listens any more only if there is nothing more to say.
+        let _ = sender.send(end);
+    }
+}
+
+/// Appends the next line without its line end, or as much of it as shows that it is too long. How many bytes it had.
+fn next_line(reader: &mut BufReader<Input>, line: &mut Vec<u8>) -> io::Result<usize> {
+    let bytes = reader.by_ref().take(BULK_LINE_BYTES_MAX as u64 + 2).read_until(b'\n', line)?;
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    }
+    Ok(bytes)
+}
+
+#[derive(Default)]
+struct Gathering {
+    chunk: Chunk,
+    /// Bytes of the chunk's lines.
+    bytes: usize,
+    /// Lines read so far.
+    line: u64,
+}
+
+impl Gathering {
+    fn add(&mut self, job: NewJob, bytes: usize) {
+        if self.chunk.jobs.is_empty() {
+            self.chunk.first_line = self.line;
+        }
+        self.chunk.last_line = self.line;
+        self.chunk.jobs.push(job);
+        self.bytes += bytes;
+    }
+
+    fn is_full(&self) -> bool {
+        self.chunk.jobs.len() >= PUSH_JOBS_MAX || self.bytes >= PUSH_BYTES_MAX
+    }
+
+    /// Sends what is gathered; `false` if nobody listens.
+    fn send(&mut self, sender: &SyncSender<Event>) -> bool {
+        if self.chunk.jobs.is_empty() {
+            return true;
+        }
+        let read_bytes = self.chunk.read_bytes;
+        let chunk = std::mem::replace(&mut self.chunk, Chunk { read_bytes, ..Chunk::default() });
+        self.bytes = 0;
+        sender.send(Event::Jobs(chunk)).is_ok()
+    }
+}

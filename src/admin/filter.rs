@@ -1,0 +1,103 @@
+//! Which jobs are meant: those of a name, or the one of a jid.
+
+use crate::{
+    job::fields,
+    job::{Parser, member_of_head},
+    store::entries::Entry,
+};
+
+/// A job name, or what names begin with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamePattern {
+    /// This name.
+    Exact(String),
+    /// Names that begin with this: `Report::*`.
+    Prefix(String),
+}
+
+impl NamePattern {
+    /// A text that ends with an asterisk is a beginning.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.strip_suffix('*') {
+            Some(prefix) => Self::Prefix(prefix.to_owned()),
+            None => Self::Exact(text.to_owned()),
+        }
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Exact(exact) => name == exact,
+            Self::Prefix(prefix) => name.starts_with(prefix.as_str()),
+        }
+    }
+}
+
+/// What a job must be to be meant. Empty: any, and also what is no job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Its name.
+    pub name: Option<NamePattern>,
+    /// Its jid.
+    pub jid: Option<String>,
+}
+
+impl Filter {
+    /// The one job of a jid.
+    pub(super) fn jid(jid: &str) -> Self {
+        Self { name: None, jid: Some(jid.to_owned()) }
+    }
+
+    /// Whether it lets everything pass.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.name.is_none() && self.jid.is_none()
+    }
+
+    /// Whether an entry is meant. Of what is no job, or not read as a whole, as much is looked at as can be read.
+    pub(super) fn matches(&self, parser: &mut Parser, entry: &Entry) -> bool {
+        if self.is_empty() {
+            return true;
+        }
+        if entry.is_whole()
+            && let Ok(job) = parser.parse(&entry.bytes)
+        {
+            return self.fits(Some(job.name), job.jid);
+        }
+        let text = |name| member_of_head::<String>(&entry.bytes, name);
+        self.fits(text(fields::NAME).as_deref(), text(fields::JID).as_deref())
+    }
+
+    fn fits(&self, name: Option<&str>, jid: Option<&str>) -> bool {
+        let name_fits = self.name.as_ref().is_none_or(|wanted| name.is_some_and(|name| wanted.matches(name)));
+        name_fits && (self.jid.is_none() || self.jid.as_deref() == jid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(filter: &Filter, payload: &str, expected: bool) {
+        let size = payload.len() as u64;
+        let entry = Entry { newer: 0, size, score: None, bytes: payload.as_bytes().to_vec().into() };
+        assert_eq!(filter.matches(&mut Parser::new(), &entry), expected, "{filter:?} {payload}");
+    }
+
+    #[test]
+    fn names_and_jids_are_compared_as_what_they_read_as() {
+        let named = |text: &str| Filter { name: Some(NamePattern::parse(text)), jid: None };
+        let job = r#"{"name":"Report::D\u0061ily","args":["x"],"jid":"0d\u0036"}"#;
+        check(&named("Report::Daily"), job, true);
+        check(&named("Report::*"), job, true);
+        check(&named("*"), job, true);
+        check(&named("Report"), job, false);
+        check(&named("x"), job, false);
+        check(&Filter::jid("0d6"), job, true);
+        check(&Filter::jid("x"), job, false);
+        check(&Filter { name: Some(NamePattern::parse("Other")), jid: Some("0d6".to_owned()) }, job, false);
+        check(&Filter::default(), "no job", true);
+        check(&named("*"), "no job", false);
+        check(&Filter::jid("j"), r#"{"jid":"j","name":7}"#, true);
+    }
+}

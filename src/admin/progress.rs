@@ -1,0 +1,47 @@
+//! How far a long command is: one line on standard error that is written over, if that is a terminal.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    time::{Duration, Instant},
+};
+
+use crate::limits::COMMAND_PROGRESS_PERIOD;
+
+/// The line. It is wiped when dropped, so that what is said next stands alone.
+pub(super) struct Progress {
+    is_terminal: bool,
+    started: Instant,
+    shown: Option<Instant>,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self { is_terminal: io::stderr().is_terminal(), started: Instant::now(), shown: None }
+    }
+
+    /// Shows how far it is, unless it was shown just now. A command that is done at once shows nothing.
+    pub(super) fn tell(&mut self, text: impl FnOnce(Duration) -> String) {
+        let last = self.shown.unwrap_or(self.started);
+        if !self.is_terminal || last.elapsed() < COMMAND_PROGRESS_PERIOD {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        let mut stderr = io::stderr().lock();
+        // A terminal that is gone ends no command.
+        let _ = write!(stderr, "\r\x1b[K{}", text(self.started.elapsed()));
+        let _ = stderr.flush();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown.is_some() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Jobs a second, as text.
+pub(super) fn rate(jobs: u64, elapsed: Duration) -> String {
+    format!("{:.0} jobs/s", jobs as f64 / elapsed.as_secs_f64().max(0.001))
+}

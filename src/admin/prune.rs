@@ -1,0 +1,170 @@
+//! `jiggler-uring prune WHAT`: deletes whole queues, sets, counters and process data, as the gem's cleaner does.
+//!
+//! Unlike the gem's cleaner it leaves alone what runs or lives:
+//! - jobs in flight. Those that a living process runs are not its to delete (`cancel` ends one), those of a dead one are
+//!   put back into their queue by a reaper, the Ruby servers' lists among them; then they can be pruned. The gem's
+//!   `prune_all_queues` deletes the lists of its own servers, from under the jobs that run.
+//! - the heartbeats of living processes. Without one a Ruby requeuer takes the jobs that run there for lost. A process counts
+//!   as living until its heartbeat is late by half a minute, by Redis's own clock.
+
+use std::io::Write;
+
+use super::{Error, confirm::Consent, session::Session, summary, table::printable};
+use crate::{
+    resp::url::RedisUrl,
+    store::{
+        entries::{Place, Set},
+        inspect::Summary,
+        operate::{self, Pruned},
+    },
+    wire::QueueName,
+};
+
+/// What to delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// The waiting jobs of one queue.
+    Queue(QueueName),
+    /// The waiting jobs of all queues.
+    Queues,
+    /// All jobs of a set.
+    Set(Set),
+    /// The counter of failed jobs.
+    Failures,
+    /// The counter of jobs that ran.
+    Processed,
+    /// Heartbeats of processes that are gone.
+    Processes,
+    /// All of the above.
+    All,
+}
+
+/// What is found to be deleted.
+#[derive(Debug, Default)]
+struct Found {
+    /// With the number of jobs there, or what the counter says.
+    keys: Vec<(Pruned, u64)>,
+    heartbeats: Vec<String>,
+    /// Queues whose name is none that this program would give one.
+    foreign: Vec<String>,
+}
+
+/// Deletes it and says what was deleted.
+///
+/// # Errors
+/// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::Connect`], [`Error::NoScripts`],
+/// [`Error::Inspect`], [`Error::Script`]; [`Error::Output`].
+pub fn prune(url: &RedisUrl, what: &What, consent: Consent, out: &mut dyn Write) -> Result<(), Error> {
+    consent.check("prune")?;
+    let mut session = Session::open(url)?;
+    let found = find(&mut session, what)?;
+    for name in &found.foreign {
+        writeln!(out, "left queue {}: it has a name that no queue may have", printable(name))?;
+    }
+    if found.keys.is_empty() && found.heartbeats.is_empty() {
+        writeln!(out, "nothing to prune")?;
+        return Ok(());
+    }
+    consent.obtain(&found.question())?;
+    for (pruned, _) in &found.keys {
+        let count = session.call(
+            &|| format!("prune {}", named(pruned)),
+            |scripts, requests| operate::prune(scripts, pruned, requests),
+            operate::read_pruned,
+        )?;
+        writeln!(out, "deleted {}", told(pruned, count))?;
+    }
+    if !found.heartbeats.is_empty() {
+        forget(&mut session, &found.heartbeats, out)?;
+    }
+    Ok(())
+}
+
+/// What there is to delete. One round trip for a single queue or set, else those of a summary.
+fn find(session: &mut Session, what: &What) -> Result<Found, Error> {
+    let place = match what {
+        What::Queue(queue) => Place::Queue(queue.clone()),
+        What::Set(set) => Place::Set(*set),
+        What::Queues | What::Failures | What::Processed | What::Processes | What::All => {
+            return Ok(Found::of(&summary::read(session.conn())?, what));
+        }
+    };
+    let jobs = session.size(&place)?;
+    let keys = if jobs > 0 { vec![(Pruned::Jobs(place), jobs)] } else { Vec::new() };
+    Ok(Found { keys, ..Found::default() })
+}
+
+fn forget(session: &mut Session, heartbeats: &[String], out: &mut dyn Write) -> Result<(), Error> {
+    let mut forgotten = 0;
+    for key in heartbeats {
+        forgotten += session.call(
+            &|| format!("prune process {}", printable(key)),
+            |scripts, requests| operate::forget_process(scripts, key, requests),
+            operate::read_pruned,
+        )?;
+    }
+    let living = heartbeats.len() as u64 - forgotten;
+    writeln!(out, "deleted {forgotten} heartbeats of processes that are gone, left {living} of living ones")?;
+    Ok(())
+}
+
+impl Found {
+    fn of(summary: &Summary, what: &What) -> Self {
+        let all = *what == What::All;
+        let mut found = Self::default();
+        if all || *what == What::Queues {
+            for (name, jobs) in &summary.queues {
+                match QueueName::new(name) {
+                    Ok(queue) => found.keys.push((Pruned::Jobs(Place::Queue(queue)), *jobs)),
+                    Err(_) => found.foreign.push(name.clone()),
+                }
+            }
+        }
+        if all {
+            let sets = [summary.retry_jobs, summary.scheduled_jobs, summary.dead_jobs];
+            found.keys.extend(
+                Set::ALL.into_iter().zip(sets).map(|(set, jobs)| (Pruned::Jobs(Place::Set(set)), jobs)),
+            );
+        }
+        if all || *what == What::Failures {
+            found.keys.push((Pruned::Failures, summary.failures));
+        }
+        if all || *what == What::Processed {
+            found.keys.push((Pruned::Processed, summary.processed));
+        }
+        found.keys.retain(|(_, count)| *count > 0);
+        if all || *what == What::Processes {
+            found.heartbeats = summary.processes.keys().chain(&summary.unreadable_keys).cloned().collect();
+        }
+        found
+    }
+
+    fn question(&self) -> String {
+        let mut question = "this deletes for good:".to_owned();
+        for (pruned, count) in &self.keys {
+            question.push_str(&format!("\n  {}", told(pruned, *count)));
+        }
+        if !self.heartbeats.is_empty() {
+            question.push_str("\n  the heartbeats of processes that are gone");
+        }
+        question
+    }
+}
+
+fn named(pruned: &Pruned) -> String {
+    match pruned {
+        Pruned::Jobs(place) => place.to_string(),
+        Pruned::Failures => "the counter of failures".to_owned(),
+        Pruned::Processed => "the counter of processed jobs".to_owned(),
+    }
+}
+
+fn told(pruned: &Pruned, count: u64) -> String {
+    match pruned {
+        Pruned::Jobs(place) => format!("{count} jobs of {place}"),
+        Pruned::Failures | Pruned::Processed => format!("{}, which was at {count}", named(pruned)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

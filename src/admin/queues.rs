@@ -1,0 +1,104 @@
+//! `jiggler-uring queues [--json]`: the queues, how many jobs wait in each, and how many processes serve it.
+//!
+//! A queue with jobs that nobody serves is what an operator looks for, so queues that are served and empty are named too.
+//! As JSON one object is written: `queues`, a list of `name`, `jobs`, `processes`.
+
+use std::{collections::BTreeMap, io::Write};
+
+use serde::Serialize;
+
+use super::{
+    Error,
+    summary::{self, Format},
+    table::{self, Align},
+};
+use crate::{
+    resp::{blocking::BlockingConnection, url::RedisUrl},
+    store::inspect::Summary,
+    wire::keys,
+};
+
+#[derive(Debug, Default, Serialize, PartialEq, Eq)]
+struct Queue<'s> {
+    name: &'s str,
+    jobs: u64,
+    processes: u64,
+}
+
+#[derive(Serialize)]
+struct Queues<'s> {
+    queues: Vec<Queue<'s>>,
+}
+
+/// Shows the queues. Round trips as for `summary`.
+///
+/// # Errors
+/// [`Error::Connect`], [`Error::Inspect`], [`Error::Output`].
+pub fn queues(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+    let summary = summary::read(&mut BlockingConnection::connect(url)?)?;
+    let queues = of(&summary);
+    if format == Format::Json {
+        serde_json::to_writer(&mut *out, &Queues { queues }).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else if queues.is_empty() {
+        writeln!(out, "no jobs wait in any queue, and no process serves one")?;
+    } else {
+        let columns = [("queue", Align::Left), ("jobs", Align::Right), ("served by", Align::Right)];
+        let rows: Vec<Vec<String>> = queues.iter().map(row).collect();
+        table::write(out, &columns, &rows)?;
+    }
+    Ok(())
+}
+
+fn of(summary: &Summary) -> Vec<Queue<'_>> {
+    let mut queues: BTreeMap<&str, Queue<'_>> = BTreeMap::new();
+    for (name, jobs) in &summary.queues {
+        queues.entry(name).or_default().jobs = *jobs;
+    }
+    for process in summary.processes.values() {
+        for served in keys::split_queues(&process.queues) {
+            queues.entry(served.name).or_default().processes += 1;
+        }
+    }
+    queues.into_iter().map(|(name, queue)| Queue { name, ..queue }).collect()
+}
+
+fn row(queue: &Queue<'_>) -> Vec<String> {
+    let served = match queue.processes {
+        0 => "nobody".to_owned(),
+        1 => "1 process".to_owned(),
+        more => format!("{more} processes"),
+    };
+    vec![queue.name.to_owned(), queue.jobs.to_string(), served]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_redis::TestRedis;
+
+    #[test]
+    fn waiting_jobs_and_who_serves_them_stand_side_by_side() {
+        let redis = TestRedis::start();
+        let show = |format| {
+            let mut out = Vec::new();
+            queues(&redis.url(), format, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(show(Format::Text), "no jobs wait in any queue, and no process serves one\n");
+        assert_eq!(show(Format::Json), "{\"queues\":[]}\n");
+        redis.run(&[b"LPUSH", b"jiggler:list:lonely", b"a", b"b"]);
+        redis.run(&[b"LPUSH", b"jiggler:list:img", b"a"]);
+        redis.run(&[b"LPUSH", b"jiggler:list:img:in_progress:aaaaaaaaaaaa", b"x"]);
+        for uuid in ["aaaaaaaaaaaa", "bbbbbbbbbbbb"] {
+            let key = format!("jiggler:svr:{uuid}:3:25:img,0,empty,1:1:1795299901:8066:vm");
+            redis.run(&[b"SET", key.as_bytes(), b"{}"]);
+        }
+        assert_eq!(
+            show(Format::Text),
+            "queue   jobs    served by\nempty      0  2 processes\nimg        1  2 processes\nlonely     2       nobody\n"
+        );
+        let json: serde_json::Value = serde_json::from_str(&show(Format::Json)).unwrap();
+        assert_eq!(json["queues"][2], serde_json::json!({"name": "lonely", "jobs": 2, "processes": 0}));
+    }
+}

@@ -1,0 +1,147 @@
+//! `jobs`: a look at the jobs of a queue or a set.
+
+use clap::{
+    ArgMatches, Args, FromArgMatches, ValueEnum,
+    builder::{RangedU64ValueParser, ValueParser},
+    error::ErrorKind,
+    value_parser,
+};
+
+use super::value::{jid, name_pattern, usage};
+use crate::{
+    admin::{Filter, NamePattern, jobs::Query},
+    config::GivenUrl,
+    limits::{JOBS_EXAMINED, JOBS_EXAMINED_MAX, JOBS_LIMIT, JOBS_LIMIT_MAX},
+    store::entries::{Order, Place, Set},
+    wire::QueueName,
+};
+
+/// Name of the subcommand.
+pub(in crate::cli) const JOBS: &str = "jobs";
+
+/// What follows its options in the help.
+pub(in crate::cli) const HELP: &str = "\
+A page costs what is on it, however many jobs there are. With --name or --jid the entries are examined one after the \
+other, at most --examine of them; the last line says how far it came and with which --skip to go on. Jobs that come or go \
+between two pages shift what follows.
+
+With --json one JSON object is printed: place, queue, total, skip, jobs, examined, next_skip (null at the end). Each of \
+jobs has queue, bytes, in a set score (Unix seconds), and job: the payload as it is; or no_job: why the bytes are none, \
+with base64.
+
+Examples:
+  jiggler-uring jobs retries
+  jiggler-uring jobs queue img --oldest --limit 10
+  jiggler-uring jobs dead --name 'Report::*' --skip 100000
+  jiggler-uring jobs dead --json --limit 1000 | jq -r '.jobs[].job.jid'
+
+Exit status: 0 shown, 1 Redis refused or is away, 2 wrong usage or configuration";
+
+/// Largest number that may be skipped: beyond what a Redis list can hold, and exact as a float in Lua.
+const SKIP_MAX: u64 = 1 << 53;
+
+/// A look at jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobsOrder {
+    /// Which ones.
+    pub query: Query,
+    /// One JSON object instead of a table.
+    pub json: bool,
+    /// Where Redis is; `None`: see `embedded`.
+    pub redis_url: Option<GivenUrl>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PlaceWord {
+    Queue,
+    Retries,
+    Scheduled,
+    Dead,
+}
+
+/// Show the jobs of a queue or a set, page by page
+#[derive(Debug, Args)]
+pub(in crate::cli) struct JobsArgs {
+    /// Where the jobs lie
+    #[arg(value_name = "PLACE", value_enum)]
+    place: PlaceWord,
+    /// Name of the queue
+    #[arg(value_name = "QUEUE", required_if_eq("place", "queue"))]
+    queue: Option<QueueName>,
+    /// Which page, counted from 1
+    #[arg(long, value_name = "N", value_parser = page(), conflicts_with_all = ["skip", "name", "jid"])]
+    page: Option<u64>,
+    /// Most jobs to show
+    #[arg(long, value_name = "N", default_value_t = JOBS_LIMIT as u64, value_parser = limit())]
+    limit: u64,
+    /// Oldest first: what is taken, due or trimmed next; else newest first
+    #[arg(long)]
+    oldest: bool,
+    /// Show only jobs of this name; with an asterisk at the end, of names that begin so
+    #[arg(long, value_name = "NAME", value_parser = ValueParser::new(name_pattern))]
+    name: Option<NamePattern>,
+    /// Show only the job of this id
+    #[arg(long, value_name = "JID", value_parser = jid)]
+    jid: Option<String>,
+    /// Entries to skip first
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = skip())]
+    skip: u64,
+    /// Most entries to examine with --name or --jid
+    #[arg(long, value_name = "N", default_value_t = JOBS_EXAMINED, value_parser = examine())]
+    examine: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl JobsOrder {
+    pub(in crate::cli) fn from_matches(
+        matches: &ArgMatches,
+        redis_url: Option<GivenUrl>,
+    ) -> Result<Self, clap::Error> {
+        let JobsArgs { place, queue, page, limit, oldest, name, jid, skip, examine, json } =
+            JobsArgs::from_arg_matches(matches)?;
+        let place = match (place, queue) {
+            (PlaceWord::Queue, Some(queue)) => Place::Queue(queue),
+            (PlaceWord::Retries, None) => Place::Set(Set::Retries),
+            (PlaceWord::Scheduled, None) => Place::Set(Set::Scheduled),
+            (PlaceWord::Dead, None) => Place::Set(Set::Dead),
+            (PlaceWord::Queue, None) => {
+                return Err(usage(
+                    ErrorKind::MissingRequiredArgument,
+                    "give the name of the queue: jobs queue NAME",
+                ));
+            }
+            (_, Some(_)) => {
+                let text = "only `jobs queue` takes a name; to find jobs of a name use --name NAME";
+                return Err(usage(ErrorKind::UnknownArgument, text));
+            }
+        };
+        let skip = page.map_or(skip, |page| (page - 1) * limit);
+        let query = Query {
+            place,
+            filter: Filter { name, jid },
+            skip,
+            limit: limit as usize,
+            examine_max: examine,
+            order: if oldest { Order::Oldest } else { Order::Newest },
+        };
+        Ok(Self { query, json, redis_url })
+    }
+}
+
+fn limit() -> RangedU64ValueParser {
+    value_parser!(u64).range(1..=JOBS_LIMIT_MAX as u64)
+}
+
+fn page() -> RangedU64ValueParser {
+    value_parser!(u64).range(1..=SKIP_MAX / JOBS_LIMIT_MAX as u64)
+}
+
+fn skip() -> RangedU64ValueParser {
+    value_parser!(u64).range(0..=SKIP_MAX)
+}
+
+fn examine() -> RangedU64ValueParser {
+    value_parser!(u64).range(1..=JOBS_EXAMINED_MAX)
+}

@@ -1,0 +1,73 @@
+//! The subcommands: their arguments, and the checked orders they become.
+//!
+//! Who carries an order out is the caller of `cli`; where Redis is stands in the order.
+
+// Pushing jobs.
+mod enqueue;
+// Looking.
+mod jobs;
+mod queues;
+mod summary;
+// Acting on jobs.
+mod act;
+mod cancel;
+mod prune;
+
+mod value;
+
+use clap::{ArgMatches, Args, Command};
+
+use super::Invocation;
+use crate::config::Config;
+
+pub(super) use cancel::{CANCEL, CancelArgs};
+pub(super) use enqueue::{ENQUEUE, EnqueueArgs};
+pub(super) use summary::{SUMMARY, SummaryArgs};
+
+pub use act::ActOrder;
+pub use cancel::CancelOrder;
+pub use enqueue::{BulkOrder, EnqueueOrder};
+pub use jobs::JobsOrder;
+pub use prune::PruneOrder;
+pub use queues::QueuesOrder;
+pub use summary::SummaryOrder;
+
+/// The subcommands that look at jobs and act on them, without the options that find Redis.
+pub(super) fn job_commands() -> [Command; 6] {
+    // clap would name the JID alone, as if there were no other way.
+    let usage = |name: &str| {
+        format!("jiggler-uring {name} [OPTIONS] <JID>\n       jiggler-uring {name} [OPTIONS] --all <SET>")
+    };
+    let retry = act::RetryArgs::augment_args(Command::new(act::RETRY)).override_usage(usage(act::RETRY));
+    let kill = act::KillArgs::augment_args(Command::new(act::KILL)).override_usage(usage(act::KILL));
+    let delete = act::DeleteArgs::augment_args(Command::new(act::DELETE)).override_usage(usage(act::DELETE));
+    [
+        queues::QueuesArgs::augment_args(Command::new(queues::QUEUES)).after_help(queues::HELP),
+        jobs::JobsArgs::augment_args(Command::new(jobs::JOBS)).after_help(jobs::HELP),
+        retry.after_help(act::RETRY_HELP),
+        kill.after_help(act::KILL_HELP),
+        delete.after_help(act::DELETE_HELP),
+        prune::PruneArgs::augment_args(Command::new(prune::PRUNE)).after_help(prune::HELP),
+    ]
+}
+
+/// The order that the arguments of a subcommand make. clap has refused the names of others.
+pub(super) fn invocation(
+    name: &str,
+    matches: &ArgMatches,
+    config: Config,
+) -> Result<Invocation, clap::Error> {
+    let redis_url = config.redis_url.clone();
+    match name {
+        ENQUEUE => enqueue::order(matches, redis_url),
+        CANCEL => CancelOrder::from_matches(matches, redis_url).map(Invocation::Cancel),
+        queues::QUEUES => QueuesOrder::from_matches(matches, redis_url).map(Invocation::Queues),
+        jobs::JOBS => JobsOrder::from_matches(matches, redis_url).map(Invocation::Jobs),
+        act::RETRY => ActOrder::retry(matches, config).map(Invocation::Act),
+        act::KILL => ActOrder::kill(matches, config).map(Invocation::Act),
+        act::DELETE => ActOrder::delete(matches, config).map(Invocation::Act),
+        prune::PRUNE => PruneOrder::from_matches(matches, redis_url).map(Invocation::Prune),
+        // The only other one.
+        _ => SummaryOrder::from_matches(matches, redis_url).map(Invocation::Summary),
+    }
+}

@@ -1,0 +1,54 @@
+//! Values that several subcommands take, checked as they are read.
+
+use clap::{ValueEnum, error::ErrorKind};
+
+use crate::{
+    admin::NamePattern,
+    limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX},
+    store::entries::Set,
+};
+
+pub(super) fn jid(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > JID_BYTES_MAX || text.chars().any(char::is_control) {
+        return Err(format!("a jid has 1 to {JID_BYTES_MAX} bytes and no control characters"));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn job_name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > JOB_NAME_BYTES_MAX {
+        return Err(format!("a job name has 1 to {JOB_NAME_BYTES_MAX} bytes"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("a job name holds no control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A set, as it is called on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SetWord {
+    Retries,
+    Scheduled,
+    Dead,
+}
+
+impl From<SetWord> for Set {
+    fn from(word: SetWord) -> Self {
+        match word {
+            SetWord::Retries => Self::Retries,
+            SetWord::Scheduled => Self::Scheduled,
+            SetWord::Dead => Self::Dead,
+        }
+    }
+}
+
+/// A name of jobs, or what names begin with.
+pub(super) fn name_pattern(text: &str) -> Result<NamePattern, String> {
+    job_name(text).map(|text| NamePattern::parse(&text))
+}
+
+/// What clap cannot see by itself is wrong with the arguments.
+pub(super) fn usage(kind: ErrorKind, text: &str) -> clap::Error {
+    clap::Error::raw(kind, format!("{text}\n\nFor more information, try '--help'.\n"))
+}

@@ -1,0 +1,146 @@
+//! What an operator does to jobs that lie in queues and sets: move them to their queues, to the dead set, or away.
+//!
+//! Each call names entries that [`super::entries`] has shown, and acts on those that are still there: one script, so at
+//! every instant a job that is moved is in at least one of the two places (P1), and one that a poller or a worker took in
+//! the meantime is not touched. Payloads stay as they are, byte for byte. Jobs in flight are never touched from here.
+
+use super::entries::{Entry, Place, Set, natural};
+use super::scripts::{Script, Scripts};
+use crate::limits::HEARTBEAT_LIFE_LEFT_MIN;
+use crate::resp::{Command, Error, Reply, Requests};
+use crate::wire::{DEFAULT_QUEUE, keys};
+
+/// What became of a job that was to go to its queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Requeued {
+    /// It is in the queue of this key.
+    Moved(String),
+    /// It was no longer in the set.
+    Gone,
+    /// It is still in the set: the key of its queue, this one, is no list.
+    Held(String),
+}
+
+/// Appends the move of jobs from a set to their queues, where the poller would put them. [`read_requeued`] reads the reply.
+/// Atomic.
+pub fn requeue(scripts: &Scripts, set: Set, jobs: &[&Entry], requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Requeue, 1, 2 + 3 * jobs.len(), requests);
+    command.arg(set.key().as_bytes()).arg(DEFAULT_QUEUE.as_bytes()).arg(keys::LIST_PREFIX.as_bytes());
+    name_jobs(&mut command, jobs);
+}
+
+/// Reads the reply to [`requeue`], one for each job.
+///
+/// # Errors
+/// If the reply is an error, or not of the script's shape.
+pub fn read_requeued(reply: &Reply) -> Result<Vec<Requeued>, Error> {
+    let mut parts = reply.as_array()?;
+    let mut requeued = Vec::with_capacity(parts.len() / 2);
+    while let (Some(done), Some(key)) = (parts.next(), parts.next()) {
+        let key = String::from_utf8_lossy(key.as_bulk()?).into_owned();
+        requeued.push(match done.as_integer()? {
+            1 => Requeued::Moved(key),
+            0 => Requeued::Gone,
+            _ => Requeued::Held(key),
+        });
+    }
+    Ok(requeued)
+}
+
+/// What the dead set keeps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DeadSetCaps {
+    /// Entries.
+    pub jobs_max: u64,
+    /// Seconds after a death.
+    pub timeout_s: u64,
+}
+
+/// What became of jobs that were to go to the dead set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Killed {
+    /// For each, whether it was still in its set, and so moved.
+    pub moved: Vec<bool>,
+    /// Dead entries that were trimmed away, these ones among them if they are too many.
+    pub trimmed: u64,
+}
+
+/// Appends the move of jobs from the retry set or the scheduled set to the dead set, and its trimming as after a death.
+/// [`read_killed`] reads the reply. Atomic.
+pub fn kill(scripts: &Scripts, set: Set, jobs: &[&Entry], caps: DeadSetCaps, requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Kill, 2, 2 + 3 * jobs.len(), requests);
+    command.arg(set.key().as_bytes()).arg(keys::DEAD.as_bytes());
+    command.arg_u64(caps.timeout_s).arg_u64(caps.jobs_max);
+    name_jobs(&mut command, jobs);
+}
+
+/// Reads the reply to [`kill`].
+///
+/// # Errors
+/// If the reply is an error, or not of the script's shape.
+pub fn read_killed(reply: &Reply) -> Result<Killed, Error> {
+    let mut parts = reply.as_array()?;
+    let trimmed = natural(&parts.next().ok_or_else(|| reply.value().instead_of("a count and flags"))?)?;
+    let moved = parts.map(|done| Ok(done.as_integer()? == 1)).collect::<Result<_, Error>>()?;
+    Ok(Killed { moved, trimmed })
+}
+
+/// Appends the deletion of jobs. [`read_deleted`] reads the reply. Atomic.
+pub fn delete(scripts: &Scripts, place: &Place, jobs: &[&Entry], requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Delete, 1, 1 + 3 * jobs.len(), requests);
+    command.arg(place.key().as_bytes()).arg(place.kind().as_bytes());
+    name_jobs(&mut command, jobs);
+}
+
+/// Reads the reply to [`delete`]: for each job whether it was still there.
+///
+/// # Errors
+/// If the reply is an error, or not of the script's shape.
+pub fn read_deleted(reply: &Reply) -> Result<Vec<bool>, Error> {
+    reply.as_array()?.map(|done| Ok(done.as_integer()? == 1)).collect()
+}
+
+fn name_jobs(command: &mut Command<'_>, jobs: &[&Entry]) {
+    for job in jobs {
+        command.arg_u64(job.newer).arg_u64(job.size).arg(&job.bytes);
+    }
+}
+
+/// A key that is deleted as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pruned {
+    /// All jobs of a place.
+    Jobs(Place),
+    /// The counter of failed jobs.
+    Failures,
+    /// The counter of jobs that ran.
+    Processed,
+}
+
+/// Appends the deletion of a whole key. [`read_pruned`] reads the reply. Atomic; the memory is freed in the background.
+pub fn prune(scripts: &Scripts, what: &Pruned, requests: &mut Requests) {
+    let (key, kind) = match what {
+        Pruned::Jobs(place) => (place.key(), place.kind()),
+        Pruned::Failures => (keys::FAILURES.to_owned(), "string"),
+        Pruned::Processed => (keys::PROCESSED.to_owned(), "string"),
+    };
+    scripts.begin(Script::Prune, 1, 1, requests).arg(key.as_bytes()).arg(kind.as_bytes());
+}
+
+/// Reads the reply to [`prune`]: how many entries there were, or what the counter said.
+///
+/// # Errors
+/// If the reply is an error, a key of another type among them, or no integer.
+pub fn read_pruned(reply: &Reply) -> Result<u64, Error> {
+    natural(&reply.value())
+}
+
+/// Appends the deletion of a heartbeat key, unless its process lives: it has more than [`HEARTBEAT_LIFE_LEFT_MIN`] of its
+/// time to live left. The reply is 1 or 0. Atomic.
+pub fn forget_process(scripts: &Scripts, heartbeat_key: &str, requests: &mut Requests) {
+    let left_ms = HEARTBEAT_LIFE_LEFT_MIN.as_millis() as u64;
+    scripts.begin(Script::Forget, 1, 1, requests).arg(heartbeat_key.as_bytes()).arg_u64(left_ms);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+-- Move jobs that an operator has seen in a set to their queues, at once: as due.lua moves those that are due.
+--
+-- KEYS  1 set
+-- ARGV  1 queue of a job that names none   2 what the key of a queue begins with   3.. for each job three: see seen.lua
+-- Payloads are moved as they are, byte for byte. A job whose queue's key is no list stays where it is.
+-- As due.lua it names keys that it finds in payloads, so it cannot run in a cluster as it is.
+--
+-- Returns an array, for each job two: 1 moved, 0 no longer there, -1 not moved; the key of its queue ('' if it is gone).
+local reply, kinds = {}, {}
+for first = 3, #ARGV, 3 do
+  local job, done, key = seen('zset', first), 0, ''
+  if job then
+    key = key_of_queue(job, ARGV[1], ARGV[2])
+    kinds[key] = kinds[key] or redis.call('TYPE', key).ok
+    done = -1
+    if kinds[key] == 'list' or kinds[key] == 'none' then
+      -- Added before it is taken away, though nobody sees the moment between.
+      redis.call('LPUSH', key, job)
+      redis.call('ZREM', KEYS[1], job)
+      done = 1
+    end
+  end
+  reply[#reply + 1] = done
+  reply[#reply + 1] = key
+end
+return reply

@@ -1,0 +1,251 @@
+//! What an operator does with jobs from the command line, with the real binary: what is shown and to whom, what is moved
+//! and deleted, what is refused and with which exit status.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::harness::redis::{DEAD, RETRIES, SCHEDULED};
+use crate::harness::wait::wait_until;
+use crate::harness::{Account, Redis, Worker, config_file, json, output_of};
+use crate::poller::add;
+
+/// Runs a command against a Redis, without a terminal.
+fn run(redis: &Redis, args: &[&str]) -> Output {
+    output_of(&[args, &["--redis-url", &redis.url()]].concat())
+}
+
+/// What it prints; it must end well and say nothing else.
+#[track_caller]
+fn said(redis: &Redis, args: &[&str]) -> String {
+    let output = run(redis, args);
+    assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// It ends with this status, prints nothing, and says these words.
+#[track_caller]
+fn check_failure(redis: &Redis, args: &[&str], status: i32, words: &[&str]) {
+    let output = run(redis, args);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(status), &b""[..]), "{args:?}: {text}");
+    for word in words {
+        assert!(text.contains(word), "{args:?}: `{word}` is missing in: {text}");
+    }
+}
+
+/// The program with something on its standard input.
+fn with_input(redis: &Redis, args: &[&str], input: &str) -> Output {
+    let mut command = Command::new(Path::new(env!("CARGO_BIN_EXE_jiggler-uring")));
+    command.args(args).args(["--redis-url", &redis.url()]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It may end before it has read everything.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn payload(name: &str, jid: &str, queue: &str) -> String {
+    format!(r#"{{"name":"{name}","args":[1],"retries":0,"jid":"{jid}","queue":"{queue}"}}"#)
+}
+
+#[test]
+fn every_command_says_in_its_help_what_it_does_and_how_it_ends() {
+    for (command, words) in [
+        ("queues", &["--json"][..]),
+        ("jobs", &["--page", "--limit", "--oldest", "--name", "--jid", "--skip", "--examine", "--json"]),
+        ("retry", &["--from", "--all", "--name"]),
+        ("kill", &["--from", "--all", "--name", "--yes"]),
+        ("delete", &["--from", "--queue", "--all", "--name", "--yes"]),
+        ("prune", &["--yes", "processes", "failures"]),
+        ("enqueue", &["--bulk"]),
+    ] {
+        let output = output_of(&[command, "--help"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{command}");
+        for word in ["Examples:", "Exit status: 0", "--redis-url"].iter().chain(words) {
+            assert!(text.contains(word), "{command}: {word} is missing in {text}");
+        }
+        assert!(String::from_utf8(output_of(&["--help"]).stdout).unwrap().contains(command), "{command}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_what_is_allowed() {
+    let redis = Redis::start();
+    for (args, words) in [
+        (&["jobs"][..], &["<PLACE>"][..]),
+        (&["jobs", "running"], &["queue, retries, scheduled, dead"]),
+        (&["jobs", "queue"], &["<QUEUE>"]),
+        (&["jobs", "queue", "a:b"], &["colons"]),
+        (&["jobs", "dead", "--limit", "0"], &["1..=1000"]),
+        (&["jobs", "dead", "other"], &["only `jobs queue` takes a name", "--help"]),
+        (&["retry"], &["JID"]),
+        (&["retry", "--all", "queues"], &["retries, scheduled, dead"]),
+        (&["kill", "--all", "dead", "--yes"], &["retries or scheduled"]),
+        (&["prune"], &["<WHAT>"]),
+        (&["prune", "nothing"], &["processes, all"]),
+        (&["enqueue"], &["NAME"]),
+        (&["enqueue", "--bulk", "/nonexistent.jsonl"], &["/nonexistent.jsonl", "No such file"]),
+    ] {
+        check_failure(&redis, args, 2, words);
+    }
+}
+
+#[test]
+fn what_cannot_be_undone_needs_consent_where_nobody_can_be_asked() {
+    let redis = Redis::start();
+    add(&redis, DEAD, "5", payload("N", "j", "img").as_bytes());
+    add(&redis, RETRIES, "4000000000", payload("N", "r", "img").as_bytes());
+    redis.push("img", &[payload("N", "q", "img")]);
+    let before = redis.keys("*");
+    for args in [
+        &["delete", "j"][..],
+        &["delete", "q", "--queue", "img"],
+        &["delete", "--all", "dead"],
+        &["kill", "--all", "retries"],
+        &["prune", "all"],
+        &["prune", "queue", "img"],
+    ] {
+        check_failure(&redis, args, 2, &["no terminal", "--yes"]);
+    }
+    assert_eq!((redis.keys("*"), redis.count(DEAD), redis.count(RETRIES)), (before, 1, 1));
+    // Also before Redis is looked for.
+    let output = output_of(&["prune", "all", "--redis-url", "unix:///nonexistent/redis.sock"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(said(&redis, &["kill", "r"]), "moved job r (N) from the retry set to the dead set\n");
+    assert_eq!(said(&redis, &["delete", "j", "--yes"]), "deleted job j (N) from the dead set\n");
+    assert_eq!(said(&redis, &["prune", "queue", "img", "--yes"]), "deleted 1 jobs of queue img\n");
+    assert_eq!(said(&redis, &["prune", "all", "--yes"]), "deleted 1 jobs of the dead set\n");
+    assert_eq!(redis.keys("*"), [""; 0]);
+}
+
+#[test]
+fn a_dead_job_that_is_retried_runs_and_one_that_is_nowhere_is_told() {
+    let redis = Redis::start();
+    add(&redis, DEAD, "5", payload("Noop", "again", "img").as_bytes());
+    add(&redis, SCHEDULED, "4000000000", payload("Noop", "later", "img").as_bytes());
+    let mut worker = Worker::start(&redis, &["-q", "img"]);
+    assert_eq!(said(&redis, &["retry", "again"]), "moved job again (Noop) from the dead set to queue img\n");
+    assert_eq!(
+        said(&redis, &["retry", "later"]),
+        "moved job later (Noop) from the scheduled set to queue img\n"
+    );
+    wait_until("both have run", || redis.processed() == 2);
+    check_failure(
+        &redis,
+        &["retry", "again"],
+        1,
+        &["no job has the jid again", "the dead set (0 entries)", "cancel"],
+    );
+    worker.stop();
+}
+
+#[test]
+fn a_running_job_is_left_alone_by_all_of_them() {
+    let redis = Redis::start();
+    redis.push("default", &[r#"{"name":"Sleep","args":[60],"jid":"runs"}"#]);
+    let mut worker = Worker::start(&redis, &[]);
+    wait_until("it runs", || redis.queue("default").is_empty());
+    let runs = || Account::of(&redis).in_flight.contains("runs");
+    assert!(runs());
+    check_failure(&redis, &["delete", "runs", "--yes"], 1, &["cancel runs"]);
+    check_failure(
+        &redis,
+        &["delete", "runs", "--queue", "default", "--yes"],
+        1,
+        &["queue default (0 entries)"],
+    );
+    said(&redis, &["prune", "all", "--yes"]);
+    assert!(runs());
+    assert_eq!(redis.keys("jiggler:svr:*").len(), 1, "the worker lives");
+    worker.stop();
+    assert_eq!(redis.queue("default").len(), 1, "it is handed back");
+}
+
+#[test]
+fn json_is_what_a_program_reads() {
+    let redis = Redis::start();
+    redis.push("img", &[payload("A", "1", "img"), payload("B", "2", "img"), "no job".to_owned()]);
+    add(&redis, RETRIES, "4000000000.5", payload("A", "3", "img").as_bytes());
+    let page = json(said(&redis, &["jobs", "queue", "img", "--json", "--limit", "2"]));
+    assert_eq!((&page["total"], &page["next_skip"]), (&3.into(), &2.into()));
+    assert_eq!(page["jobs"][0]["base64"], "bm8gam9i");
+    assert_eq!(page["jobs"][1]["job"]["jid"], "2");
+    let page = json(said(&redis, &["jobs", "retries", "--json", "--jid", "3"]));
+    assert_eq!(
+        (&page["jobs"][0]["score"], &page["jobs"][0]["queue"]),
+        (&4_000_000_000.5.into(), &"img".into())
+    );
+    let queues = json(said(&redis, &["queues", "--json"]));
+    assert_eq!(queues["queues"][0]["jobs"], 3);
+    assert!(said(&redis, &["jobs", "queue", "img"]).contains("(no job: payload is not JSON"));
+    assert!(said(&redis, &["queues"]).contains("nobody"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_success() {
+    let redis = Redis::start();
+    let jobs: Vec<String> = (0..1_000).map(|number| payload("N", &number.to_string(), "img")).collect();
+    redis.push("img", &jobs);
+    let program = env!("CARGO_BIN_EXE_jiggler-uring");
+    for format in ["", "--json"] {
+        // The status of the first program of the pipe, whose reader has gone before it writes.
+        let line = format!(
+            "( {program} jobs queue img --limit 1000 {format} --redis-url {}; echo $? >&2 ) | true",
+            redis.url()
+        );
+        let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "0\n");
+    }
+}
+
+#[test]
+fn a_bulk_from_standard_input_is_pushed_up_to_the_first_bad_line() {
+    let redis = Redis::start();
+    let output = with_input(
+        &redis,
+        &["enqueue", "N", "--bulk", "-", "--queue", "img"],
+        "[1]\n[2]\n{\"queue\":\"b\"}\n",
+    );
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.stdout, b"enqueued 3 jobs\n");
+    assert_eq!((redis.queue("img").len(), redis.queue("b").len()), (2, 1));
+    let output = with_input(&redis, &["enqueue", "--bulk", "-"], "{\"name\":\"N\"}\n\n{\"nam\":\"N\"}\n");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in ["standard input: line 3: unknown field `nam`", "`name`, `args`", "1 jobs were pushed"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(redis.queue("default").len(), 1);
+    let output = with_input(&redis, &["enqueue", "--bulk", "-"], "[1]\n");
+    assert_eq!(output.status.code(), Some(2), "nothing was pushed: {output:?}");
+}
+
+#[test]
+fn a_configuration_file_says_how_many_the_dead_set_keeps() {
+    let redis = Redis::start();
+    for number in 0..5 {
+        add(
+            &redis,
+            RETRIES,
+            &(4_000_000_000_u64 + number).to_string(),
+            payload("N", &number.to_string(), "img").as_bytes(),
+        );
+    }
+    let file = config_file("max_dead_jobs: 3\n");
+    let text = said(&redis, &["kill", "--all", "retries", "--yes", "-C", &file.path()]);
+    assert!(text.starts_with("moved 5 jobs from the retry set to the dead set\n"), "{text}");
+    assert!(text.contains("its 2 oldest entries are gone"), "{text}");
+    assert_eq!(redis.count(DEAD), 3);
+}
+
+#[test]
+fn a_redis_that_is_away_is_a_failure_and_no_misuse() {
+    let away = "unix:///nonexistent/redis.sock";
+    for args in [&["jobs", "dead"][..], &["queues"], &["retry", "j"], &["prune", "all", "--yes"]] {
+        let output = output_of(&[args, &["--redis-url", away]].concat());
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
+        assert!(String::from_utf8(output.stderr).unwrap().contains(away.trim_start_matches("unix://")));
+    }
+}
