@@ -86,6 +86,14 @@ pub enum InvalidJob {
         /// The jid given, cut at the bound.
         jid: String,
     },
+    /// A member that cannot stand in a payload beside the usual ones.
+    #[error("a job cannot have the member {name:?}: {reason}; choose another name")]
+    BadMember {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
     /// A hook refused it.
     #[error("the job was refused: {reason}")]
     Refused {
