@@ -16,4 +16,5 @@ pub mod turn;
 pub mod cancel;
 pub mod enqueue;
 pub mod inspect;
+pub mod outbox;
 pub mod progress;
