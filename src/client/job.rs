@@ -177,7 +177,8 @@ impl NewJob {
     /// [`Ctx::member`](crate::Ctx::member); a Ruby server hands it on untouched.
     ///
     /// # Errors
-    /// [`InvalidJob::BadMember`], if the name is empty, has a meaning already or was given before, or if the value is not JSON.
+    /// [`InvalidJob::BadMember`], if the name is empty, has a meaning already or was given before; [`InvalidJob::BadArgs`],
+    /// if the value cannot be written as JSON.
     pub fn member<V: Serialize + ?Sized>(mut self, name: &str, value: &V) -> Result<Self, InvalidJob> {
         let refused = |reason| InvalidJob::BadMember { name: name.to_owned(), reason };
         if name.is_empty() {
