@@ -157,6 +157,8 @@ mod test_redis;
 #[path = "../tests/support/wait.rs"]
 mod wait;
 
+#[cfg(feature = "tokio")]
+pub use client::TokioClient;
 pub use client::{Client, ClientPool, Job, LocalClient, NewJob, Outbox, Progress};
 #[cfg(feature = "tokio")]
 pub use handler::TokioHandler;

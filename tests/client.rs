@@ -23,6 +23,9 @@ mod outbox;
 mod outbox_killed;
 #[path = "client/pool.rs"]
 mod pool;
+#[cfg(feature = "tokio")]
+#[path = "client/tokio_client.rs"]
+mod tokio_client;
 
 use jiggler_uring::NewJob;
 use redis::Redis;

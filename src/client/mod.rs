@@ -4,7 +4,8 @@
 //! is not known whether the job was pushed ([`Error`] says which), and pushing again might run it twice.
 //!
 //! Which client for whom: a program with threads takes a [`ClientPool`], one with a single thread may do with a [`Client`],
-//! a job that pushes jobs has [`Ctx::enqueue`](crate::Ctx::enqueue). Whoever must not lose a push while Redis is away, nor make it twice, takes an
+//! a program on tokio takes the `TokioClient` (feature `tokio`), a job that pushes jobs has
+//! [`Ctx::enqueue`](crate::Ctx::enqueue). Whoever must not lose a push while Redis is away, nor make it twice, takes an
 //! [`Outbox`]. All of them write the same bytes.
 
 mod error;
@@ -19,6 +20,10 @@ mod hooks;
 // Many connections, or none for a while.
 pub mod outbox;
 mod pool;
+#[cfg(feature = "tokio")]
+mod tokio_client;
+#[cfg(feature = "tokio")]
+mod tokio_driver;
 // From inside a job.
 mod line;
 mod local;
@@ -30,6 +35,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "tokio")]
+pub use self::tokio_client::{TokioClient, TokioOptions};
 pub use self::{
     error::{Error, InvalidJob},
     job::NewJob,

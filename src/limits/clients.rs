@@ -1,4 +1,4 @@
-//! Bounds and defaults of the clients that programs push with: pool, outbox.
+//! Bounds and defaults of the clients that programs push with: pool, tokio, outbox.
 
 use std::time::Duration;
 
@@ -18,9 +18,15 @@ pub const POOL_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection of a pool may be idle before the next call closes it.
 pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Payload bytes that may wait to be sent in one outbox; whoever comes then waits. A single larger
+// ---------------------------------------------------------------------------------------------------------------
+// tokio
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Payload bytes that may wait to be sent in one tokio client, or outbox; whoever comes then waits. A single larger
 /// payload takes all of the room.
 pub const WAITING_BYTES_MAX: usize = 4 * PUSH_BYTES_MAX;
+
+const _: () = assert!(WAITING_BYTES_MAX < u32::MAX as usize, "they are counted in permits");
 
 // ---------------------------------------------------------------------------------------------------------------
 // Outbox
