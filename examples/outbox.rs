@@ -10,6 +10,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use jiggler_uring::{NewJob, Outbox};
@@ -17,7 +18,17 @@ use jiggler_uring::{NewJob, Outbox};
 /// How long what is left may take at the end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("outbox: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let usage = "usage: outbox JOURNAL REDIS_URL COUNT [FIRST]";
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [journal, url, count, rest @ ..] = &*arguments else { return Err(usage.into()) };

@@ -87,7 +87,7 @@ impl Keeper {
         courier: Sender<Requests>,
         courier_thread: JoinHandle<()>,
     ) -> Self {
-        Self {
+        let keeper = Self {
             inbox,
             opening: ids::jid().to_string(),
             courier: Some(courier),
@@ -98,13 +98,15 @@ impl Keeper {
             backoff: Backoff::new(fastrand::u64(..)),
             retry_at: None,
             trouble: None,
-        }
+        };
+        // Whoever asks right after the opening sees what waits from before.
+        keeper.publish();
+        keeper
     }
 
     /// Until nobody pushes any more. What is in the journal then stays there for the next opening.
     pub(super) fn run(mut self) {
         let _end = End(Arc::clone(&self.inbox));
-        self.publish();
         loop {
             self.send_page_if_due();
             match self.inbox.next(self.wanted()) {
