@@ -157,7 +157,9 @@ mod test_redis;
 #[path = "../tests/support/wait.rs"]
 mod wait;
 
-pub use client::{Client, Job, LocalClient, NewJob, Progress};
+#[cfg(feature = "tokio")]
+pub use client::TokioClient;
+pub use client::{Client, ClientPool, Job, LocalClient, NewJob, Outbox, Progress};
 #[cfg(feature = "tokio")]
 pub use handler::TokioHandler;
 pub use handler::{

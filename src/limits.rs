@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
+mod clients;
 mod handlers;
 pub mod io;
 mod operate;
 mod ruby;
 mod start;
 
+pub use clients::*;
 pub use handlers::*;
 pub use operate::*;
 pub use ruby::*;

@@ -64,4 +64,5 @@ mod refusals;
 #[path = "engine/stop.rs"]
 mod stop;
 #[path = "engine/web_app.rs"]
+#[cfg(feature = "tokio")]
 mod web_app;

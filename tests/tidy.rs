@@ -29,6 +29,7 @@ const LAYERS: &[(&str, u8)] = &[
     // L2 transport
     ("resp::conn", 2),
     ("resp::blocking", 2),
+    ("resp::tokio_conn", 2),
     ("resp::url", 2),
     ("resp::handshake", 2),
     // L3 the only place that names Redis commands

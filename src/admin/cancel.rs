@@ -16,7 +16,7 @@ use crate::{
 pub fn cancel(url: &RedisUrl, jid: &str, out: &mut dyn Write) -> Result<(), Error> {
     let failed = |cause| Error::Cancel { jid: jid.to_owned(), cause };
     let mut client = match Client::connect_with(url, BlockingOptions::default()) {
-        Err(client::Error::Redis(error)) => return Err(Error::Connect(error)),
+        Err(client::Error::Connect(error)) => return Err(Error::Connect(error)),
         other => other.map_err(failed)?,
     };
     match client.cancel(jid).map_err(failed)? {

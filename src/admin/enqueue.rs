@@ -38,7 +38,7 @@ pub fn enqueue(url: &RedisUrl, options: &Options, out: &mut dyn Write) -> Result
     let failed = |cause| Error::Enqueue { name: options.name.clone(), cause };
     let job = job(options).map_err(|error| failed(error.into()))?;
     let mut client = match Client::connect_with(url, BlockingOptions::default()) {
-        Err(client::Error::Redis(error)) => return Err(Error::Connect(error)),
+        Err(client::Error::Connect(error)) => return Err(Error::Connect(error)),
         other => other.map_err(failed)?,
     };
     let pushed = push(&mut client, options, &job).map_err(failed)?;

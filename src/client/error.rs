@@ -1,14 +1,33 @@
 //! What can go wrong when a job is made or pushed.
 
+use std::{io, time::Duration};
+
 use thiserror::Error;
 
+use super::outbox::JournalError;
 use crate::{
     limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX, RETRIES_MAX},
     resp::{self, url::UrlError},
     wire::QueueNameError,
 };
 
-/// A push failed. Nobody retries it: whether to push again, and so perhaps twice, is for the caller to decide.
+/// A call of a client failed. No client pushes again by itself; two questions decide whether the caller should, and have an
+/// answer for each variant:
+///
+/// | variant | [`may_heal`](Self::may_heal) | [`may_have_pushed`](Self::may_have_pushed) |
+/// |---|---|---|
+/// | `Url`, `Job`, `BadTime` | no | no |
+/// | `Connect` | as its cause: yes while Redis is away, no for a wrong password | no |
+/// | `Redis` | as its cause: yes for `LOADING`, `OOM`, `READONLY` …, no for `WRONGTYPE` | no |
+/// | `Lost` | yes | **perhaps** |
+/// | `PoolBusy`, `NotSent` | yes | no |
+/// | `Stopped` | no: make a new client | as its field says |
+/// | `OutboxFull` | yes, once Redis is back | as its field says |
+/// | `Outbox` | no: a person has to look at the file or disk | as its field says |
+/// | `Bulk` | as its cause | yes, if any was |
+///
+/// To push again after a `Lost` may run the job twice. What must not be lost and not run twice is for an
+/// [`Outbox`](super::Outbox), or for a handler that does nothing the second time.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,24 +37,151 @@ pub enum Error {
     /// The job makes no sense; nothing was sent. Never heals.
     #[error(transparent)]
     Job(#[from] InvalidJob),
-    /// Redis is away or refused; [`resp::Error::may_heal`] says whether trying later may go better.
+    /// No connection came about; nothing was sent.
+    #[error("nothing was sent: {0}")]
+    Connect(resp::Error),
+    /// Redis refused it; nothing was pushed. [`resp::Error::may_heal`] says whether trying later may go better.
     #[error(transparent)]
-    Redis(#[from] resp::Error),
+    Redis(resp::Error),
+    /// The connection failed after the job was sent and before Redis had answered: it is not known whether it was pushed.
+    #[error("it is not known whether the job was pushed: {0}")]
+    Lost(resp::Error),
     /// A time that is infinite or undefined; nothing was sent.
     #[error("a job cannot be due at {due_at}; give Unix time in seconds")]
     BadTime {
         /// The time given.
         due_at: f64,
     },
+    /// All connections of a pool were in use for as long as a caller waits; nothing was sent.
+    #[error(
+        "nothing was sent: all {connections_max} connections of the pool were in use for {after:?}; raise connections_max or \
+         wait_timeout, or give connections back sooner"
+    )]
+    PoolBusy {
+        /// How many the pool may have.
+        connections_max: usize,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// A call waited for its turn for as long as a call may take, and was withdrawn; nothing was sent.
+    #[error(
+        "nothing was sent: its turn did not come within {after:?}; redis is slow or away, or too much is pushed at once"
+    )]
+    NotSent {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// What drives the client has ended, with the runtime that it was made on.
+    #[error("the client's runtime has ended{}; make a new client on the one that runs", perhaps(*may_have_pushed))]
+    Stopped {
+        /// Whether the job may have been pushed: it had been sent.
+        may_have_pushed: bool,
+    },
+    /// Redis is away and the journal of the outbox is full; nothing was kept.
+    #[error(
+        "redis is away and the outbox is full{}: it holds {jobs} jobs in {bytes} bytes, and may hold {jobs_max} in \
+         {bytes_max}; push later, or raise jobs_max or bytes_max", perhaps(*may_have_pushed)
+    )]
+    OutboxFull {
+        /// Whether the job may have been pushed all the same: its first attempt was lost with a connection.
+        may_have_pushed: bool,
+        /// Jobs that wait.
+        jobs: u64,
+        /// Bytes of the journal.
+        bytes: u64,
+        /// Most jobs.
+        jobs_max: u64,
+        /// Most bytes.
+        bytes_max: u64,
+    },
+    /// The outbox could not keep the job.
+    #[error("the job was not kept in the outbox{}: {cause}", perhaps(*may_have_pushed))]
+    Outbox {
+        /// Whether the job may have been pushed all the same: its first attempt was lost with a connection.
+        may_have_pushed: bool,
+        /// What is wrong with the journal.
+        cause: JournalError,
+    },
     /// A bulk ended early.
     #[error("after {enqueued} jobs: {cause}")]
     Bulk {
-        /// Jobs that were certainly pushed. If `cause` is a failure of the connection, up to
+        /// Jobs that were certainly pushed (for an outbox: pushed or kept). If `cause` is [`Error::Lost`], up to
         /// [`crate::limits::PUSH_JOBS_MAX`] more may have been.
         enqueued: u64,
         /// Why it ended.
         cause: Box<Error>,
     },
+}
+
+fn perhaps(may_have_pushed: bool) -> &'static str {
+    if may_have_pushed {
+        ", and it is not known whether the job was pushed"
+    } else {
+        " before the job was pushed"
+    }
+}
+
+impl Error {
+    /// Of a call that was sent: what Redis answered, or that it did not.
+    pub(super) fn of_call(error: resp::Error) -> Self {
+        match error {
+            resp::Error::Redis(_) | resp::Error::PipelineFull { .. } => Self::Redis(error),
+            // Nothing was sent over a connection that had failed before.
+            resp::Error::Broken => Self::Connect(error),
+            _ => Self::Lost(error),
+        }
+    }
+
+    /// Whether the same call may go better later without anyone changing anything. It does not say whether it is safe to
+    /// make it: see [`may_have_pushed`](Self::may_have_pushed).
+    #[must_use]
+    pub fn may_heal(&self) -> bool {
+        match self {
+            Self::Connect(cause) | Self::Redis(cause) => cause.may_heal(),
+            Self::Lost(_) | Self::PoolBusy { .. } | Self::NotSent { .. } | Self::OutboxFull { .. } => true,
+            Self::Bulk { cause, .. } => cause.may_heal(),
+            Self::Url(_)
+            | Self::Job(_)
+            | Self::BadTime { .. }
+            | Self::Stopped { .. }
+            | Self::Outbox { .. } => false,
+        }
+    }
+
+    /// Whether a job may have been pushed although the call failed. If not, to push it again cannot run it twice.
+    #[must_use]
+    pub fn may_have_pushed(&self) -> bool {
+        match self {
+            Self::Lost(_) => true,
+            Self::Stopped { may_have_pushed }
+            | Self::OutboxFull { may_have_pushed, .. }
+            | Self::Outbox { may_have_pushed, .. } => *may_have_pushed,
+            Self::Bulk { enqueued, cause } => *enqueued > 0 || cause.may_have_pushed(),
+            Self::Url(_)
+            | Self::Job(_)
+            | Self::Connect(_)
+            | Self::Redis(_)
+            | Self::BadTime { .. }
+            | Self::PoolBusy { .. }
+            | Self::NotSent { .. } => false,
+        }
+    }
+}
+
+/// A failure of the connection, once more for the next of those who shared it.
+pub(super) fn same(error: &resp::Error) -> resp::Error {
+    match error {
+        resp::Error::Io { what, cause } => {
+            resp::Error::Io { what: what.clone(), cause: io::Error::new(cause.kind(), cause.to_string()) }
+        }
+        resp::Error::Timeout { what, after } => resp::Error::Timeout { what: what.clone(), after: *after },
+        resp::Error::Closed => resp::Error::Closed,
+        resp::Error::Broken => resp::Error::Broken,
+        resp::Error::Unrequested => resp::Error::Unrequested,
+        resp::Error::Handshake(error) => resp::Error::Handshake(error.clone()),
+        resp::Error::Redis(error) => resp::Error::Redis(error.clone()),
+        other => resp::Error::Io { what: other.to_string(), cause: io::ErrorKind::ConnectionAborted.into() },
+    }
 }
 
 /// A job that no worker could run. Never heals.
@@ -85,6 +231,14 @@ pub enum InvalidJob {
     BadJid {
         /// The jid given, cut at the bound.
         jid: String,
+    },
+    /// A member that cannot stand in a payload beside the usual ones.
+    #[error("a job cannot have the member {name:?}: {reason}; choose another name")]
+    BadMember {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: &'static str,
     },
     /// A hook refused it.
     #[error("the job was refused: {reason}")]

@@ -1,9 +1,48 @@
 //! Code around enqueueing: it may change a job before it is pushed, or refuse it.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use super::{InvalidJob, NewJob};
 
 /// Of a [`Client`](super::Client), which may go from thread to thread.
 pub(super) type ClientHook = Box<dyn Fn(NewJob) -> Result<NewJob, InvalidJob> + Send>;
+
+/// Of a client that many threads share. Each handle has its own list, which its clones take over.
+#[derive(Clone, Default)]
+pub(super) struct SharedHooks(Vec<Arc<SharedHook>>);
+
+type SharedHook = dyn Fn(NewJob) -> Result<NewJob, InvalidJob> + Send + Sync;
+
+impl SharedHooks {
+    pub(super) fn add(
+        &mut self,
+        hook: impl Fn(NewJob) -> Result<NewJob, InvalidJob> + Send + Sync + 'static,
+    ) {
+        self.0.push(Arc::new(hook));
+    }
+
+    /// The job as the hooks leave it.
+    pub(super) fn apply<'j>(&self, job: Cow<'j, NewJob>) -> Result<Cow<'j, NewJob>, InvalidJob> {
+        if self.0.is_empty() {
+            return Ok(job);
+        }
+        self.0.iter().try_fold(job.into_owned(), |job, hook| hook(job)).map(Cow::Owned)
+    }
+
+    /// The same hooks for a client of one thread.
+    pub(super) fn boxed(&self) -> Vec<ClientHook> {
+        let boxed = |hook: &Arc<SharedHook>| {
+            let hook = Arc::clone(hook);
+            Box::new(move |job| hook(job)) as ClientHook
+        };
+        self.0.iter().map(boxed).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
 
 /// Of a [`LocalClient`](super::LocalClient).
 pub(crate) type LocalHook = Box<dyn Fn(NewJob) -> Result<NewJob, InvalidJob>>;

@@ -16,7 +16,10 @@ use serde_json::{
 use super::{When, error::InvalidJob, fields::FieldsInOrder, typed::Job};
 use crate::{
     ids,
-    job::{TraceContext, fields::TRACEPARENT},
+    job::{
+        TraceContext,
+        fields::{self, RETRY_QUEUE, TRACEPARENT},
+    },
     limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX, RETRIES_MAX},
     time::RubyFloat,
     wire::{DEFAULT_QUEUE, QueueName},
@@ -33,9 +36,24 @@ pub struct NewJob {
     /// Invariant: at most [`RETRIES_MAX`].
     retries: u32,
     jid: Option<String>,
+    retry_queue: Option<QueueName>,
     trace: Option<TraceContext>,
+    /// Members beyond the usual ones: names, none of which has a meaning or comes twice, and JSON.
+    members: Vec<(String, String)>,
 }
 
+/// ```
+/// use jiggler_uring::NewJob;
+///
+/// // A job of which only a Ruby program knows what it is: its class, and the arguments as the JSON text they are.
+/// let job = NewJob::with_raw_args("Billing::Invoice", r#"[12345678901234567890, {"tax": 1.0e+21}]"#)?
+///     .queue_named("billing")?
+///     .retries(5)?
+///     .retry_queue("billing_slow")?
+///     .member("tenant", "acme")?;
+/// assert_eq!(job.args(), r#"[12345678901234567890,{"tax":1.0e+21}]"#);
+/// # Ok::<_, jiggler_uring::client::InvalidJob>(())
+/// ```
 impl NewJob {
     /// A job in the queue `default` without retries. `args` are the positional arguments: a tuple, an array, a
     /// slice, or `()`-like nothing as `&[(); 0]`. Floats are written as Ruby writes them.
@@ -64,7 +82,8 @@ impl NewJob {
         Self::checked(name, json)
     }
 
-    /// A job whose arguments are JSON text. Numbers stay as they are written, however large; white space goes.
+    /// A job whose arguments are JSON text: the raw form, for jobs of which only a Ruby program knows what they are. Numbers
+    /// stay as they are written, however large; white space goes.
     ///
     /// # Errors
     /// [`InvalidJob`], if the name is none or the text is not a JSON array.
@@ -104,7 +123,9 @@ impl NewJob {
             queue: QueueName::default(),
             retries: 0,
             jid: None,
+            retry_queue: None,
             trace: None,
+            members: Vec::new(),
         })
     }
 
@@ -145,6 +166,46 @@ impl NewJob {
             return Err(InvalidJob::BadJid { jid: jid.chars().take(JID_BYTES_MAX).collect() });
         }
         self.jid = Some(jid.to_owned());
+        Ok(self)
+    }
+
+    /// The same job, whose retries go to the queue of this name: for this one job, instead of that of its class or handler.
+    ///
+    /// The gem knows no such option for one job: it is a member `retry_queue` of the payload, which workers of this crate
+    /// follow. A Ruby server keeps to the `retry_queue` of the class, and hands the member on untouched.
+    ///
+    /// # Errors
+    /// [`InvalidJob::Queue`], if it is no queue name.
+    pub fn retry_queue(mut self, name: &str) -> Result<Self, InvalidJob> {
+        self.retry_queue = Some(QueueName::new(name)?);
+        Ok(self)
+    }
+
+    /// The same job with one more member in its payload, beside its arguments: a tenant, a locale. A handler reads it with
+    /// [`Ctx::member`](crate::Ctx::member); a Ruby server hands it on untouched.
+    ///
+    /// # Errors
+    /// [`InvalidJob::BadMember`], if the name is empty, has a meaning already or was given before; [`InvalidJob::BadArgs`],
+    /// if the value cannot be written as JSON.
+    pub fn member<V: Serialize + ?Sized>(mut self, name: &str, value: &V) -> Result<Self, InvalidJob> {
+        let refused = |reason| InvalidJob::BadMember { name: name.to_owned(), reason };
+        if name.is_empty() {
+            return Err(refused("it is empty"));
+        }
+        if fields::RESERVED.contains(&name) {
+            return Err(refused("it has a meaning already"));
+        }
+        if self.members.iter().any(|(other, _)| other == name) {
+            return Err(refused("it was given before"));
+        }
+        let mut json = Vec::new();
+        value.serialize(&mut Serializer::with_formatter(&mut json, RubyFormatter))?;
+        let json = String::from_utf8(json).map_err(serde::ser::Error::custom).map_err(InvalidJob::BadArgs)?;
+        // The payload object is the first level.
+        if 1 + depth(&json) > PAYLOAD_DEPTH_MAX {
+            return Err(InvalidJob::TooDeep);
+        }
+        self.members.push((name.to_owned(), json));
         Ok(self)
     }
 
@@ -216,6 +277,16 @@ impl NewJob {
         }
         if let Some(trace) = self.trace {
             write!(payload, ",\"{TRACEPARENT}\":\"{trace}\"").map_err(serde_json::Error::io)?;
+        }
+        if let Some(queue) = &self.retry_queue {
+            write!(payload, ",\"{RETRY_QUEUE}\":").map_err(serde_json::Error::io)?;
+            serde_json::to_writer(&mut *payload, queue.as_str())?;
+        }
+        for (name, json) in &self.members {
+            payload.push(b',');
+            serde_json::to_writer(&mut *payload, name)?;
+            payload.push(b':');
+            payload.extend_from_slice(json.as_bytes());
         }
         payload.push(b'}');
         let bytes = payload.len() - start;
@@ -363,6 +434,19 @@ mod tests {
         assert_eq!(scheduled(&job), r#"{"name":"A::B","args":[],"retries":0,"jid":"x"}"#);
         let job = job.queue_named("img").unwrap();
         assert_eq!(scheduled(&job), r#"{"name":"A::B","args":[],"retries":0,"jid":"x","queue":"img"}"#);
+    }
+
+    #[test]
+    fn what_a_payload_says_beyond_the_gems_members_stands_behind_them() {
+        let job = NewJob::new("A", &[1]).unwrap().member("tenant", "acme").unwrap();
+        let job = job.retry_queue("slow").unwrap().member("rate", &1e21).unwrap();
+        let expected = r#"{"name":"A","args":[1],"retries":0,"jid":"0d655a187e214821","retry_queue":"slow","tenant":"acme","rate":1.0e+21}"#;
+        assert_eq!(payload(&job), expected);
+        for (name, reason) in [("", "empty"), ("args", "meaning"), ("queue", "meaning"), ("tenant", "before")]
+        {
+            assert!(error(job.clone().member(name, &1)).contains(reason), "{name}");
+        }
+        assert!(error(job.retry_queue("a:b")).contains("':'"));
     }
 
     #[test]

@@ -7,13 +7,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::Error;
+use super::error::same;
 use crate::limits::{LOCAL_CHUNK_BYTES, LOCAL_PROBE_IDLE, PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::{self, ConnOptions, Connection, RedisUrl, Reply, ReplyLimits, Requests};
 use crate::store::{enqueue, progress};
@@ -50,7 +50,7 @@ struct State {
 /// What became of an order.
 #[derive(Default)]
 struct Arrival {
-    result: Cell<Option<Result<(), resp::Error>>>,
+    result: Cell<Option<Result<(), Error>>>,
     waker: Cell<Option<Waker>>,
 }
 
@@ -62,7 +62,7 @@ impl Future for Receipt {
 
     fn poll(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(result) = self.0.result.take() {
-            return Poll::Ready(result.map_err(Error::from));
+            return Poll::Ready(result);
         }
         self.0.waker.set(Some(ctx.waker().clone()));
         Poll::Pending
@@ -70,7 +70,7 @@ impl Future for Receipt {
 }
 
 impl Arrival {
-    fn note(&self, result: Result<(), resp::Error>) {
+    fn note(&self, result: Result<(), Error>) {
         self.result.set(Some(result));
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -175,39 +175,29 @@ impl State {
 
     /// One round trip for all of the orders; each hears of its own reply, or of the failure.
     async fn exchange(&self, orders: VecDeque<(Order, Option<Rc<Arrival>>)>) {
-        let mut failure = None;
         let mut conn = match self.usable_conn().await {
-            Ok(conn) => Some(conn),
-            Err(error) => {
-                failure = Some(error);
-                None
-            }
+            Ok(conn) => conn,
+            Err(error) => return tell_all(orders, || Error::Connect(same(&error))),
         };
-        if let Some(open) = &mut conn {
-            let mut requests = Requests::new();
-            orders.iter().for_each(|(order, _)| order.write(&mut requests));
-            failure = open.send(&requests).await.err();
-        }
+        let mut requests = Requests::new();
+        orders.iter().for_each(|(order, _)| order.write(&mut requests));
+        let mut failure = conn.send(&requests).await.err();
         for (order, arrival) in orders {
-            let result = match (&failure, &mut conn) {
-                (None, Some(open)) => match open.reply().await {
-                    Ok(reply) => order.read(&reply),
+            let result = match &failure {
+                None => match conn.reply().await {
+                    Ok(reply) => order.read(&reply).map_err(Error::of_call),
                     Err(error) => {
                         let told = same(&error);
                         failure = Some(error);
-                        Err(told)
+                        Err(Error::of_call(told))
                     }
                 },
-                (failure, _) => Err(failure.as_ref().map_or(resp::Error::Broken, same)),
+                Some(error) => Err(Error::of_call(same(error))),
             };
-            match (arrival, result) {
-                (Some(arrival), result) => arrival.note(result),
-                (None, Err(error)) => tracing::debug!(%error, "the progress of a job could not be noted"),
-                (None, Ok(())) => {}
-            }
+            tell(arrival, result);
         }
         if failure.is_none() {
-            *self.conn.borrow_mut() = conn.map(|conn| (conn, Instant::now()));
+            *self.conn.borrow_mut() = Some((conn, Instant::now()));
         }
     }
 
@@ -234,14 +224,14 @@ impl State {
     }
 }
 
-/// A failure of the connection, once more for the next who waited.
-fn same(error: &resp::Error) -> resp::Error {
-    match error {
-        resp::Error::Io { what, cause } => {
-            resp::Error::Io { what: what.clone(), cause: io::Error::new(cause.kind(), cause.to_string()) }
-        }
-        resp::Error::Timeout { what, after } => resp::Error::Timeout { what: what.clone(), after: *after },
-        resp::Error::Redis(error) => resp::Error::Redis(error.clone()),
-        other => resp::Error::Io { what: other.to_string(), cause: io::ErrorKind::ConnectionAborted.into() },
+fn tell_all(orders: VecDeque<(Order, Option<Rc<Arrival>>)>, error: impl Fn() -> Error) {
+    orders.into_iter().for_each(|(_, arrival)| tell(arrival, Err(error())));
+}
+
+fn tell(arrival: Option<Rc<Arrival>>, result: Result<(), Error>) {
+    match (arrival, result) {
+        (Some(arrival), result) => arrival.note(result),
+        (None, Err(error)) => tracing::debug!(%error, "the progress of a job could not be noted"),
+        (None, Ok(())) => {}
     }
 }

@@ -1,15 +1,29 @@
 //! Pushing jobs from Rust programs and the command line, as the gem's client does from Ruby.
 //!
-//! Responsible for making payloads and for one blocking connection. It retries nothing: after a failed call it is not
-//! known whether the job was pushed, and pushing again might run it twice.
+//! Responsible for making payloads and for the connections that carry them. Nothing is sent twice: after some failures it
+//! is not known whether the job was pushed ([`Error`] says which), and pushing again might run it twice.
+//!
+//! Which client for whom: a program with threads takes a [`ClientPool`], one with a single thread may do with a [`Client`],
+//! a program on tokio takes the `TokioClient` (feature `tokio`), a job that pushes jobs has
+//! [`Ctx::enqueue`](crate::Ctx::enqueue). Whoever must not lose a push while Redis is away, nor make it twice, takes an
+//! [`Outbox`]. All of them write the same bytes.
 
 mod error;
 mod job;
+mod link;
+mod waiting;
 // Jobs as structs.
 mod fields;
 mod typed;
 // Code around enqueueing.
 mod hooks;
+// Many connections, or none for a while.
+pub mod outbox;
+mod pool;
+#[cfg(feature = "tokio")]
+mod tokio_client;
+#[cfg(feature = "tokio")]
+mod tokio_driver;
 // From inside a job.
 mod line;
 mod local;
@@ -17,38 +31,32 @@ mod progress;
 
 use std::{
     borrow::{Borrow, Cow},
-    collections::BTreeMap,
     fmt,
     time::Duration,
 };
 
+#[cfg(feature = "tokio")]
+pub use self::tokio_client::{TokioClient, TokioOptions};
 pub use self::{
     error::{Error, InvalidJob},
     job::NewJob,
     local::{LocalClient, Pushed},
+    outbox::{Outbox, OutboxOptions},
+    pool::{ClientPool, PoolOptions, PooledClient},
     progress::Progress,
     typed::{Job, Push},
 };
 pub(crate) use hooks::LocalHook;
 
 use crate::{
-    limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX},
-    resp::{
-        self,
-        blocking::{BlockingConnection, BlockingOptions},
-        encode::Requests,
-        reply::Reply,
-        url::RedisUrl,
-    },
-    store::{
-        cancel,
-        enqueue::{self, Batch},
-        progress as reports,
-    },
+    resp::{blocking::BlockingOptions, encode::Requests, url::RedisUrl},
+    store::{cancel, enqueue, progress as reports},
     time,
     wire::QueueName,
 };
 use hooks::ClientHook;
+use link::Link;
+use waiting::Waiting;
 
 /// A producer with one blocking connection.
 ///
@@ -64,11 +72,9 @@ use hooks::ClientHook;
 /// ```
 pub struct Client {
     // Fixed at construction.
-    url: RedisUrl,
-    options: BlockingOptions,
     hooks: Vec<ClientHook>,
     // Changed by calls only.
-    conn: BlockingConnection,
+    link: Link,
     requests: Requests,
     payload: Vec<u8>,
 }
@@ -77,7 +83,7 @@ impl Client {
     /// Connects to the server of a url such as `redis://:password@host:6379/0` or `unix:///path/to.sock?db=0`.
     ///
     /// # Errors
-    /// [`Error::Url`], or [`Error::Redis`] if no connection comes about.
+    /// [`Error::Url`], or [`Error::Connect`] if no connection comes about.
     pub fn connect(url: &str) -> Result<Self, Error> {
         Self::connect_with(&RedisUrl::parse(url)?, BlockingOptions::default())
     }
@@ -85,17 +91,31 @@ impl Client {
     /// Connects with a parsed url and time-outs of one's own.
     ///
     /// # Errors
-    /// [`Error::Redis`] if no connection comes about.
+    /// [`Error::Connect`] if no connection comes about.
     pub fn connect_with(url: &RedisUrl, options: BlockingOptions) -> Result<Self, Error> {
-        let conn = BlockingConnection::connect_with(url, &options)?;
-        Ok(Self {
-            url: url.clone(),
-            options,
-            hooks: Vec::new(),
-            conn,
-            requests: Requests::new(),
-            payload: Vec::new(),
-        })
+        let mut client = Self::lazy(url, options);
+        client.link.open()?;
+        Ok(client)
+    }
+
+    /// A client that connects at its first call, for a program that must start while Redis is away.
+    #[must_use]
+    pub fn lazy(url: &RedisUrl, options: BlockingOptions) -> Self {
+        let link = Link::new(url.clone(), options);
+        Self { hooks: Vec::new(), link, requests: Requests::new(), payload: Vec::new() }
+    }
+
+    fn connect_now(&mut self) -> Result<(), Error> {
+        self.link.open().map(drop)
+    }
+
+    fn set_hooks(&mut self, hooks: Vec<ClientHook>) {
+        self.hooks = hooks;
+    }
+
+    /// Whether there is no connection, or the last call broke it: the next call connects.
+    fn is_down(&self) -> bool {
+        self.link.is_down()
     }
 
     /// Has every job that is pushed go through `hook` first, which may change it or refuse it
@@ -122,36 +142,35 @@ impl Client {
     /// in a queue or a set is left alone, and a job that has ended meanwhile is none to cancel. One round trip.
     ///
     /// # Errors
-    /// [`Error::Redis`].
+    /// [`Error::Connect`], [`Error::Redis`], [`Error::Lost`].
     pub fn cancel(&mut self, jid: &str) -> Result<u64, Error> {
         self.requests.clear();
         cancel::publish(jid, &mut self.requests);
-        Ok(cancel::told(&self.call_one()?)?)
+        cancel::told(&self.link.call_one(&self.requests)?).map_err(Error::of_call)
     }
 
     /// What a job last said of how far it is; `None` if it has said nothing for an hour. One round trip.
     ///
     /// # Errors
-    /// [`Error::Redis`].
+    /// [`Error::Connect`], [`Error::Redis`], [`Error::Lost`].
     pub fn progress(&mut self, jid: &str) -> Result<Option<Progress>, Error> {
         self.requests.clear();
         reports::ask(jid, &mut self.requests);
-        let reply = self.call_one()?;
-        // What others wrote under our key says nothing.
-        Ok(reports::reported(&reply)?.and_then(|json| serde_json::from_slice(json).ok()))
+        let reply = self.link.call_one(&self.requests)?;
+        Progress::reported(&reply)
     }
 
     /// Pushes a job to be run as soon as a worker is free, and gives its jid. One round trip, atomic.
     ///
     /// # Errors
-    /// [`Error::Job`]: nothing was sent. [`Error::Redis`]: see [`resp::Error`] for whether the job may have been
-    /// pushed; the next call connects anew if it must.
+    /// [`Error`] says of each variant whether the job may have been pushed and whether trying later may go better; after a
+    /// lost connection the next call connects anew.
     pub fn enqueue<J: Push + ?Sized>(&mut self, job: &J) -> Result<String, Error> {
         let job = &*job.to_push()?;
         let (jid, queue) = self.write_payload(job, When::Now)?;
         self.requests.clear();
         enqueue::push(&mut self.requests, &queue, &self.payload);
-        enqueue::pushed(&self.call_one()?)?;
+        enqueue::pushed(&self.link.call_one(&self.requests)?).map_err(Error::of_call)?;
         Ok(jid)
     }
 
@@ -173,12 +192,13 @@ impl Client {
         let (jid, _) = self.write_payload(job, When::at(due_at)?)?;
         self.requests.clear();
         enqueue::schedule(&mut self.requests, due_at, &self.payload);
-        enqueue::scheduled(&self.call_one()?)?;
+        enqueue::scheduled(&self.link.call_one(&self.requests)?).map_err(Error::of_call)?;
         Ok(jid)
     }
 
     /// Pushes many jobs, into their queues in their order, and says how many. One round trip for each
-    /// [`PUSH_JOBS_MAX`] jobs or [`PUSH_BYTES_MAX`] bytes of payloads, atomic within one queue and round trip only.
+    /// [`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX) jobs or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes of
+    /// payloads, atomic within one queue and round trip only.
     ///
     /// # Errors
     /// [`Error::Bulk`] says how many jobs were certainly pushed and why it ended there.
@@ -240,32 +260,13 @@ impl Client {
 
     /// Sends what waits, in one round trip, and counts it.
     fn send(&mut self, when: When, waiting: &mut Waiting, enqueued: &mut u64) -> Result<(), Error> {
-        if waiting.jobs == 0 {
+        if waiting.is_empty() {
             return Ok(());
         }
         self.requests.clear();
-        for (queue, batch) in &waiting.batches {
-            match when {
-                When::Now => batch.push(&mut self.requests, queue),
-                When::At(due_at) => batch.schedule(&mut self.requests, due_at),
-            }
-        }
-        self.reconnect_if_broken()?;
-        let replies = self.conn.call(&self.requests)?;
-        let mut failure = None;
-        for (batch, reply) in waiting.batches.values().filter(|batch| !batch.is_empty()).zip(&replies) {
-            let result = match when {
-                When::Now => enqueue::pushed(reply),
-                When::At(_) => enqueue::scheduled(reply),
-            };
-            match result {
-                Ok(_) => *enqueued += batch.len() as u64,
-                // The other queues' jobs count, since they were pushed.
-                Err(error) => failure = failure.or(Some(error)),
-            }
-        }
-        waiting.clear();
-        failure.map_or(Ok(()), |error| Err(error.into()))
+        waiting.write(when, &mut self.requests);
+        let replies = self.link.call(&self.requests)?;
+        waiting.settle(when, &replies, enqueued)
     }
 
     /// Writes the payload; gives its jid, and its queue, which hooks may have changed.
@@ -281,24 +282,12 @@ impl Client {
         let job = self.hooks.iter().try_fold(job.clone(), |job, hook| hook(job))?;
         Ok((job.write_for(when, &mut self.payload)?, Cow::Owned(job.queue().clone())))
     }
-
-    fn call_one(&mut self) -> Result<Reply, resp::Error> {
-        self.reconnect_if_broken()?;
-        self.conn.call_one(&self.requests)
-    }
-
-    fn reconnect_if_broken(&mut self) -> Result<(), resp::Error> {
-        if self.conn.is_broken() {
-            self.conn = BlockingConnection::connect_with(&self.url, &self.options)?;
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("url", &self.url)
+            .field("url", self.link.url())
             .field("hooks", &self.hooks.len())
             .finish_non_exhaustive()
     }
@@ -314,39 +303,6 @@ enum When {
 impl When {
     fn at(due_at: f64) -> Result<Self, Error> {
         if due_at.is_finite() { Ok(Self::At(due_at)) } else { Err(Error::BadTime { due_at }) }
-    }
-}
-
-/// Jobs of a bulk that wait to be sent, by queue. The bounds of one [`Batch`] hold for all of them together.
-#[derive(Debug, Default)]
-struct Waiting {
-    batches: BTreeMap<QueueName, Batch>,
-    jobs: usize,
-    payload_bytes: usize,
-}
-
-impl Waiting {
-    fn add(&mut self, queue: &QueueName, payload: &[u8]) {
-        match self.batches.get_mut(queue) {
-            Some(batch) => batch.add(payload),
-            None => self.batches.entry(queue.clone()).or_default().add(payload),
-        }
-        self.jobs += 1;
-        self.payload_bytes += payload.len();
-    }
-
-    fn is_full(&self) -> bool {
-        self.jobs >= PUSH_JOBS_MAX || self.payload_bytes >= PUSH_BYTES_MAX
-    }
-
-    /// Keeps the memory of the queues' batches, unless there are so many queues that most were used once.
-    fn clear(&mut self) {
-        if self.batches.len() > PUSH_JOBS_MAX {
-            self.batches.clear();
-        }
-        self.batches.values_mut().for_each(Batch::clear);
-        self.jobs = 0;
-        self.payload_bytes = 0;
     }
 }
 

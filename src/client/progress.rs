@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use crate::limits::PROGRESS_NOTE_CHARS_MAX;
+use crate::resp::Reply;
+use crate::store::progress;
 use crate::time;
 
 /// What a job last said with [`Ctx::progress`](crate::Ctx::progress). Stored as JSON with these members.
@@ -24,6 +27,13 @@ impl Progress {
     pub(crate) fn new(done: u64, total: u64, note: &str) -> Self {
         let note = note.chars().take(PROGRESS_NOTE_CHARS_MAX).collect();
         Self { done, total, note, at: time::unix_now() }
+    }
+
+    /// Reads the reply to [`progress::ask`].
+    pub(super) fn reported(reply: &Reply) -> Result<Option<Self>, Error> {
+        let json = progress::reported(reply).map_err(Error::of_call)?;
+        // What others wrote under our key says nothing.
+        Ok(json.and_then(|json| serde_json::from_slice(json).ok()))
     }
 
     /// Percent done, from 0 to 100; a job with nothing to do is done.

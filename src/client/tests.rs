@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    limits::PAYLOAD_BYTES_MAX,
+    limits::{PAYLOAD_BYTES_MAX, PUSH_BYTES_MAX, PUSH_JOBS_MAX},
     test_redis::TestRedis,
     wire::keys::{self, SCHEDULED},
 };
@@ -119,7 +119,7 @@ fn after_a_lost_connection_the_next_call_connects_anew() {
     let mut client = client(&redis);
     redis.run(&[b"CLIENT", b"KILL", b"TYPE", b"normal"]);
     let error = client.enqueue(&job(1)).unwrap_err();
-    assert!(matches!(&error, Error::Redis(source) if source.may_heal()), "{error}");
+    assert!(matches!(&error, Error::Lost(_)) && error.may_heal() && error.may_have_pushed(), "{error}");
     client.enqueue(&job(2)).unwrap();
     assert_eq!(waiting(&redis, "default").len(), 1);
 }
@@ -127,5 +127,5 @@ fn after_a_lost_connection_the_next_call_connects_anew() {
 #[test]
 fn urls_that_lead_nowhere_are_said_so() {
     assert!(matches!(Client::connect("localhost"), Err(Error::Url(_))));
-    assert!(matches!(Client::connect("unix:///nonexistent/redis.sock"), Err(Error::Redis(_))));
+    assert!(matches!(Client::connect("unix:///nonexistent/redis.sock"), Err(Error::Connect(_))));
 }

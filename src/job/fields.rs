@@ -29,5 +29,24 @@ pub const RETRIED_AT: &str = "retried_at";
 
 /// The trace a job belongs to, as the header of that name of the W3C (`00-<trace>-<span>-<flags>`).
 pub const TRACEPARENT: &str = "traceparent";
+/// The queue to which retries of this one job go. Only our workers read it; a Ruby server takes the one of the job's class.
+pub const RETRY_QUEUE: &str = "retry_queue";
 /// Unix time in seconds of the push, where a producer notes it. Neither the gem's client nor ours does.
 pub const ENQUEUED_AT: &str = "enqueued_at";
+
+/// The members that a producer cannot choose as it likes: each has a meaning, and is written elsewhere.
+pub const RESERVED: [&str; 13] = [
+    NAME,
+    ARGS,
+    RETRIES,
+    JID,
+    STARTED_AT,
+    ERROR_MESSAGE,
+    ERROR_CLASS,
+    RETRY_AT,
+    ATTEMPT,
+    QUEUE,
+    RETRIED_AT,
+    TRACEPARENT,
+    RETRY_QUEUE,
+];

@@ -29,6 +29,9 @@ pub mod blocking;
 pub mod backoff;
 pub mod conn;
 mod connect;
+// For programs that run on tokio.
+#[cfg(feature = "tokio")]
+pub mod tokio_conn;
 
 #[cfg(test)]
 mod properties;

@@ -6,12 +6,14 @@ use std::time::Instant;
 use super::batch::{Batch, JobState};
 use super::state::Shard;
 use crate::handler::{Entry, JobError, course};
+use crate::job::fields;
 use crate::job::retry::with_default_retries;
 use crate::job::{
-    BadPayload, DeadJob, ErrorInfo, FailureTimes, Fate, History, Plan, bury_unparsable, decide,
+    BadPayload, DeadJob, ErrorInfo, FailureTimes, Fate, History, Plan, bury_unparsable, decide, member,
 };
 use crate::limits::STRAGGLER_DELAY;
 use crate::store::turn::{BatchName, Destination, Move, Settlement};
+use crate::wire::QueueName;
 
 /// What settling a job that did not succeed needs to know of it.
 pub(super) struct Failed<'a> {
@@ -37,9 +39,13 @@ impl Shard {
         let Failed { entry, name, jid, .. } = *failed;
         let history = with_default_retries(raw, failed.history, entry.map_or(0, |entry| entry.retries));
         let info = ErrorInfo::new(error.class(), error.message());
+        let own_retry_queue = retry_queue(raw);
+        let retry_queue = own_retry_queue.as_ref().map(QueueName::as_str);
         let plan = Plan {
             queue,
-            retry_queue: entry.and_then(|entry| entry.retry_queue.as_deref()).unwrap_or(queue),
+            retry_queue: retry_queue
+                .or(entry.and_then(|entry| entry.retry_queue.as_deref()))
+                .unwrap_or(queue),
             course: course(self.handlers.policy(entry), error, history, fastrand::f64()),
         };
         let attempt = history.attempt;
@@ -176,4 +182,9 @@ impl Shard {
             }
         }
     }
+}
+
+/// The queue that the producer of this one job named for its retries, if it is one.
+fn retry_queue(raw: &[u8]) -> Option<QueueName> {
+    QueueName::new(&member::<String>(raw, fields::RETRY_QUEUE)?).ok()
 }

@@ -18,4 +18,5 @@ pub mod enqueue;
 pub mod entries;
 pub mod inspect;
 pub mod operate;
+pub mod outbox;
 pub mod progress;

@@ -200,6 +200,13 @@ pub fn recoveries(queue_name: &str, jid: &str) -> String {
     format!("{{{LIST_PREFIX}{queue_name}}}:recoveries:{jid}")
 }
 
+/// Which jobs of one opening of an outbox a queue, or the scheduled set, has got (string: the number of the last one; it
+/// expires). The braces keep it with its target, so that one script may touch both in a Redis Cluster.
+#[must_use]
+pub fn outbox_marker(target: &str, opening: &str) -> String {
+    format!("{{{target}}}:outbox:{opening}")
+}
+
 /// The member of [`LEASES`] by which a process is known: `<uuid>:<shards>:<queue>,<queue>,…`. It tells a reaper every
 /// in-flight key the process may have.
 #[must_use]
@@ -383,6 +390,8 @@ mod tests {
             suspects(&index),
             poison(&index),
             recoveries("default", "0d655a187e214821"),
+            outbox_marker(&queue("default"), "0d655a187e214821"),
+            outbox_marker(SCHEDULED, "0d655a187e214821"),
             index,
         ];
         for key in ours {
@@ -408,9 +417,12 @@ mod tests {
         assert_eq!(index, "{jiggler:list:img}:inflight:06c7221317f9:0");
         assert_eq!(batch(&index, 12), "{jiggler:list:img}:inflight:06c7221317f9:0:12");
         assert_eq!(wait_list(&index), "{jiggler:list:img}:inflight:06c7221317f9:0:w");
-        for key in [&index, &batch(&index, 12), &wait_list(&index)] {
+        let marker = outbox_marker(&queue("img"), "0d655a187e214821");
+        assert_eq!(marker, "{jiggler:list:img}:outbox:0d655a187e214821");
+        for key in [&index, &batch(&index, 12), &wait_list(&index), &marker] {
             assert_eq!(hashed(key), queue("img"));
         }
+        assert_eq!(hashed(&outbox_marker(SCHEDULED, "0d655a187e214821")), SCHEDULED);
     }
 
     #[test]

@@ -209,6 +209,15 @@ fn policies_plan_the_pauses_and_queues_they_are_registered_with() {
         (r#"{"name":"CallApi","args":[200,-1.0],"retries":9"#, 0, 15.0, 18.75, "default"),
         (r#"{"name":"Charge","args":[7,"Busy"],"retries":9"#, 0, 10.0, 10.0, "charges-again"),
         (r#"{"name":"Charge","args":[7,"Busy"],"retries":9"#, 3, 40.0, 40.0, "charges-again"),
+        // What the producer of this one job says comes first, if it is the name of a queue.
+        (r#"{"name":"Charge","args":[7,"Busy"],"retries":9,"retry_queue":"own""#, 0, 10.0, 10.0, "own"),
+        (
+            r#"{"name":"Charge","args":[7,"Busy"],"retries":9,"retry_queue":"a:b""#,
+            0,
+            10.0,
+            10.0,
+            "charges-again",
+        ),
         (r#"{"name":"Sync","args":[7],"retries":9"#, 5, 30.0, 30.0, "default"),
         // The payload names no retries: those of the registration.
         (r#"{"name":"Sync","args":[7]"#, 2, 30.0, 30.0, "default"),

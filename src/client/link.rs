@@ -1,0 +1,98 @@
+//! A blocking connection that is opened when it is needed, and replaced when it failed.
+//!
+//! It sends nothing twice. A connection that was idle for long is asked first whether it still stands: what is sent over a
+//! dead one could not be sent again.
+
+use std::time::Instant;
+
+use super::Error;
+use crate::limits::LOCAL_PROBE_IDLE;
+use crate::resp::blocking::{BlockingConnection, BlockingOptions};
+use crate::resp::{Reply, Requests, url::RedisUrl};
+use crate::store::enqueue;
+
+/// Where to connect to, and the connection once there is one.
+#[derive(Debug)]
+pub(super) struct Link {
+    // Fixed at construction.
+    url: RedisUrl,
+    options: BlockingOptions,
+    // Changed by calls only.
+    /// The connection and when it last answered.
+    conn: Option<(BlockingConnection, Instant)>,
+}
+
+impl Link {
+    /// Connects at the first call.
+    pub(super) fn new(url: RedisUrl, options: BlockingOptions) -> Self {
+        Self { url, options, conn: None }
+    }
+
+    pub(super) const fn url(&self) -> &RedisUrl {
+        &self.url
+    }
+
+    /// Whether the next call must connect first.
+    pub(super) fn is_down(&self) -> bool {
+        self.conn.as_ref().is_none_or(|(conn, _)| conn.is_broken())
+    }
+
+    /// Sees to it that there is a connection which stands, as far as that can be known.
+    pub(super) fn open(&mut self) -> Result<&mut BlockingConnection, Error> {
+        let kept = match self.conn.take() {
+            Some((conn, _)) if conn.is_broken() => None,
+            Some((mut conn, answered_at)) => {
+                let stands = answered_at.elapsed() < LOCAL_PROBE_IDLE || {
+                    let mut requests = Requests::new();
+                    enqueue::probe(&mut requests);
+                    conn.call(&requests).is_ok()
+                };
+                stands.then_some(conn)
+            }
+            None => None,
+        };
+        let conn = match kept {
+            Some(conn) => conn,
+            None => BlockingConnection::connect_with(&self.url, &self.options).map_err(Error::Connect)?,
+        };
+        Ok(&mut self.conn.insert((conn, Instant::now())).0)
+    }
+
+    /// Sends the commands in one write and gives their replies, errors among them.
+    pub(super) fn call(&mut self, requests: &Requests) -> Result<Vec<Reply>, Error> {
+        let replies = self.open()?.call(requests).map_err(Error::of_call)?;
+        if let Some((_, answered_at)) = &mut self.conn {
+            *answered_at = Instant::now();
+        }
+        Ok(replies)
+    }
+
+    /// Sends one command and gives its reply, unless that is an error.
+    pub(super) fn call_one(&mut self, requests: &Requests) -> Result<Reply, Error> {
+        debug_assert_eq!(requests.len_commands(), 1, "one command");
+        // As many replies as commands, or an error.
+        let only = self.call(requests)?.pop().ok_or(Error::Lost(crate::resp::Error::Closed))?;
+        only.into_result().map_err(Error::of_call)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_redis::TestRedis;
+
+    #[test]
+    fn a_connection_that_died_while_idle_is_replaced_before_anything_is_sent() {
+        let redis = TestRedis::start();
+        let mut link = Link::new(redis.url(), BlockingOptions::default());
+        assert!(link.is_down());
+        let mut requests = Requests::new();
+        enqueue::probe(&mut requests);
+        link.call_one(&requests).unwrap();
+        redis.run(&[b"CLIENT", b"KILL", b"TYPE", b"normal"]);
+        let answered_at = &mut link.conn.as_mut().unwrap().1;
+        *answered_at = answered_at.checked_sub(LOCAL_PROBE_IDLE).unwrap();
+        link.call_one(&requests).unwrap();
+        assert!(!link.is_down());
+    }
+}

@@ -1,0 +1,64 @@
+//! What can be wrong with the journal of an outbox.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// The journal cannot be used. None heals by itself: a person has to look at the file, or at the disk.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The system refused. What was to be appended is not in the file.
+    #[error("{what} {}: {cause}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Another process, or another outbox of this one, has it open.
+    #[error("the outbox {} is in use by another process; give each process a journal of its own", path.display())]
+    InUse {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// A line is damaged and whole ones follow: no crash leaves that. Nothing was changed.
+    #[error(
+        "the outbox {} is damaged at byte {offset}, with whole jobs behind it; move the file away, and push again what can be \
+         read of it", path.display()
+    )]
+    Damaged {
+        /// The journal.
+        path: PathBuf,
+        /// Where the damaged line begins.
+        offset: u64,
+    },
+    /// A write failed before and could not be undone, so nothing more is written. It goes on once all that waits has been
+    /// pushed, or when the outbox is opened anew.
+    #[error("the outbox {} takes nothing more since a failed write could not be undone", path.display())]
+    Broken {
+        /// The journal.
+        path: PathBuf,
+    },
+}
+
+impl JournalError {
+    pub(super) fn io(what: &'static str, path: &Path, cause: io::Error) -> Self {
+        Self::Io { what, path: path.to_owned(), cause }
+    }
+
+    /// Once more for the next of those who shared a write.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Io { what, path, cause } => {
+                Self::Io { what, path: path.clone(), cause: io::Error::new(cause.kind(), cause.to_string()) }
+            }
+            Self::InUse { path } => Self::InUse { path: path.clone() },
+            Self::Damaged { path, offset } => Self::Damaged { path: path.clone(), offset: *offset },
+            Self::Broken { path } => Self::Broken { path: path.clone() },
+        }
+    }
+}

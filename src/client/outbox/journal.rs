@@ -1,0 +1,311 @@
+//! The file in which an outbox keeps jobs while Redis is away.
+//!
+//! Append-only: a header, then lines ([`super::record`]). Jobs are done in their order, and a line says how many are; when
+//! all are, the file is cut back to its header. It knows nothing of Redis, and is used by one thread.
+//!
+//! What a crash can leave is a torn line at the end: it was never acknowledged and is cut off at the next opening. A line
+//! that is damaged with whole ones behind it is no trace of a crash, and is refused rather than cut.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::error::JournalError;
+use super::lines::Lines;
+use super::record::{self, Parsed, Record};
+use super::{Durability, OutboxOptions};
+use crate::limits::{OUTBOX_COMPACT_BYTES, PUSH_BYTES_MAX, PUSH_JOBS_MAX};
+
+/// What a journal begins with; another version would have another number.
+pub(super) const HEADER: &[u8] = b"jiggler-uring outbox 1\n";
+
+/// Only its owner may read what is in jobs.
+const MODE: u32 = 0o600;
+
+/// An open journal.
+#[derive(Debug)]
+pub(super) struct Journal {
+    // Fixed at construction.
+    path: PathBuf,
+    durability: Durability,
+    jobs_max: u64,
+    bytes_max: u64,
+    /// Held as long as the journal is open.
+    _lock: File,
+    // Changed by calls only.
+    file: File,
+    /// Jobs in the file, and how many of them, the first ones, are done.
+    jobs: u64,
+    done: u64,
+    /// Where the first job lies that is not done, and where the file ends.
+    head: u64,
+    tail: u64,
+    /// Set when a write failed and could not be undone: nothing is appended any more, since what stands there is unknown.
+    is_broken: bool,
+}
+
+/// Jobs read from the front of a journal.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) records: Vec<Record>,
+    /// Where the next job begins.
+    end: u64,
+}
+
+impl Journal {
+    /// Opens the journal at a path, or makes it. Two processes, or two outboxes of one, cannot have it open at once.
+    pub(super) fn open(path: &Path, options: &OutboxOptions) -> Result<Self, JournalError> {
+        let lock = lock(path)?;
+        let file = open_private(path).map_err(|cause| JournalError::io("open", path, cause))?;
+        let mut journal = Self {
+            path: path.to_owned(),
+            durability: options.durability,
+            jobs_max: options.jobs_max,
+            bytes_max: options.bytes_max,
+            _lock: lock,
+            file,
+            jobs: 0,
+            done: 0,
+            head: HEADER.len() as u64,
+            tail: HEADER.len() as u64,
+            is_broken: false,
+        };
+        journal.recover()?;
+        Ok(journal)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Jobs that wait.
+    pub(super) const fn len(&self) -> u64 {
+        self.jobs - self.done
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.jobs == self.done
+    }
+
+    /// Bytes from the first job that waits to the end.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.tail - self.head
+    }
+
+    /// Whether so much more is allowed.
+    pub(super) const fn has_room(&self, jobs: u64, bytes: u64) -> bool {
+        self.len() + jobs <= self.jobs_max && self.bytes() + bytes <= self.bytes_max
+    }
+
+    pub(super) const fn bounds(&self) -> (u64, u64) {
+        (self.jobs_max, self.bytes_max)
+    }
+
+    /// Appends the lines of so many jobs, and makes them as durable as was asked for. All of them are there afterwards, or
+    /// none.
+    pub(super) fn append(&mut self, lines: &[u8], jobs: u64) -> Result<(), JournalError> {
+        self.write(lines, self.durability)?;
+        self.jobs += jobs;
+        Ok(())
+    }
+
+    /// The jobs at the front, as many as one round trip carries.
+    pub(super) fn page(&self) -> Result<Page, JournalError> {
+        let failed = |cause| JournalError::io("read", &self.path, cause);
+        let mut lines = Lines::new(&self.file, self.head, self.tail);
+        let mut page = Page { records: Vec::new(), end: self.head };
+        let mut bytes = 0;
+        while page.records.len() < PUSH_JOBS_MAX && bytes < PUSH_BYTES_MAX && lines.offset() < self.tail {
+            match lines.next().map_err(failed)? {
+                Parsed::Job(record, _) => {
+                    bytes += record.job.payload.len();
+                    page.records.push(record);
+                    page.end = lines.offset();
+                }
+                Parsed::Done(..) => {}
+                Parsed::Incomplete | Parsed::Bad => return Err(self.damaged(lines.offset())),
+            }
+        }
+        Ok(page)
+    }
+
+    /// Notes that Redis has the jobs of a page. Should the note be lost, they are sent again and found to be there: so it is
+    /// not forced to the disk.
+    pub(super) fn done(&mut self, page: &Page) -> Result<(), JournalError> {
+        self.done += page.records.len() as u64;
+        self.head = page.end;
+        if self.is_empty() {
+            return self.cut_back();
+        }
+        let mut line = Vec::new();
+        record::write_done(self.done, &mut line);
+        self.write(&line, Durability::ProcessCrash)?;
+        if self.head > OUTBOX_COMPACT_BYTES && self.head > self.tail / 2 {
+            self.compact()?;
+        }
+        Ok(())
+    }
+
+    fn cut_back(&mut self) -> Result<(), JournalError> {
+        let end = HEADER.len() as u64;
+        self.file.set_len(end).map_err(|cause| JournalError::io("cut", &self.path, cause))?;
+        (self.jobs, self.done, self.head, self.tail) = (0, 0, end, end);
+        // Whatever stood behind the last line that is known is gone.
+        self.is_broken = false;
+        Ok(())
+    }
+
+    fn write(&mut self, lines: &[u8], durability: Durability) -> Result<(), JournalError> {
+        if self.is_broken {
+            return Err(JournalError::Broken { path: self.path.clone() });
+        }
+        let written = self.file.write_all_at(lines, self.tail).and_then(|()| match durability {
+            Durability::PowerLoss => self.file.sync_data(),
+            Durability::ProcessCrash => Ok(()),
+        });
+        if let Err(cause) = written {
+            // Nobody may find later what was said to have failed.
+            self.is_broken = self.file.set_len(self.tail).and_then(|()| self.file.sync_data()).is_err();
+            return Err(JournalError::io("write", &self.path, cause));
+        }
+        self.tail += lines.len() as u64;
+        Ok(())
+    }
+
+    /// Writes what waits into a new file, and puts that in the place of the old one.
+    fn compact(&mut self) -> Result<(), JournalError> {
+        let path = with_suffix(&self.path, "new");
+        let failed = |cause| JournalError::io("rewrite", &path, cause);
+        // One of an earlier attempt that crashed.
+        remove_if_there(&path).map_err(failed)?;
+        let file = open_private(&path).map_err(failed)?;
+        let mut out = BufWriter::new(&file);
+        out.write_all(HEADER).map_err(failed)?;
+        let mut lines = Lines::new(&self.file, self.head, self.tail);
+        let mut line = Vec::new();
+        while lines.offset() < self.tail {
+            match lines.next().map_err(failed)? {
+                Parsed::Job(Record { opening, number, job }, _) => {
+                    line.clear();
+                    Record::write(&opening, number, &job, &mut line);
+                    out.write_all(&line).map_err(failed)?;
+                }
+                Parsed::Done(..) => {}
+                Parsed::Incomplete | Parsed::Bad => return Err(self.damaged(lines.offset())),
+            }
+        }
+        out.flush().map_err(failed)?;
+        drop(out);
+        file.sync_all().map_err(failed)?;
+        let tail = file.metadata().map_err(failed)?.len();
+        fs::rename(&path, &self.path).map_err(failed)?;
+        (self.jobs, self.done) = (self.jobs - self.done, 0);
+        (self.head, self.tail, self.file) = (HEADER.len() as u64, tail, file);
+        sync_directory(&self.path).map_err(failed)
+    }
+
+    /// Finds out what waits, and cuts a torn end off.
+    fn recover(&mut self) -> Result<(), JournalError> {
+        let path = self.path.clone();
+        let unreadable = |cause| JournalError::io("read", &path, cause);
+        let length = self.file.metadata().map_err(unreadable)?.len();
+        if self.recover_header(length).map_err(unreadable)? {
+            return sync_directory(&path).map_err(|cause| JournalError::io("make", &path, cause));
+        }
+        let mut lines = Lines::new(&self.file, HEADER.len() as u64, length);
+        // Where the jobs begin that are not done.
+        let mut waiting = VecDeque::new();
+        loop {
+            let offset = lines.offset();
+            match lines.next().map_err(unreadable)? {
+                Parsed::Job(..) => {
+                    self.jobs += 1;
+                    waiting.push_back(offset);
+                }
+                Parsed::Done(count, _) if count >= self.done && count <= self.jobs => {
+                    waiting.drain(..(count - self.done) as usize);
+                    self.done = count;
+                }
+                Parsed::Done(..) => return Err(self.damaged(offset)),
+                Parsed::Incomplete | Parsed::Bad => {
+                    self.tail = offset;
+                    break;
+                }
+            }
+        }
+        if self.tail < length {
+            if lines.whole_line_follows().map_err(unreadable)? {
+                return Err(self.damaged(self.tail));
+            }
+            let bytes = length - self.tail;
+            tracing::warn!(path = %path.display(), bytes, "an outbox ends in a line that was never finished: cut off");
+            let cut = self.file.set_len(self.tail).and_then(|()| self.file.sync_data());
+            cut.map_err(|cause| JournalError::io("cut", &path, cause))?;
+        }
+        self.head = waiting.front().copied().unwrap_or(self.tail);
+        if self.is_empty() { self.cut_back() } else { Ok(()) }
+    }
+
+    /// Whether the file is new, or was torn while it was made; it then has its header now.
+    fn recover_header(&self, length: u64) -> io::Result<bool> {
+        let mut start = vec![0; HEADER.len().min(length as usize)];
+        self.file.read_exact_at(&mut start, 0)?;
+        if start == HEADER {
+            return Ok(false);
+        }
+        if !HEADER.starts_with(&start) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is no journal of an outbox"));
+        }
+        self.file.write_all_at(HEADER, 0)?;
+        self.file.sync_all()?;
+        Ok(true)
+    }
+
+    fn damaged(&self, offset: u64) -> JournalError {
+        JournalError::Damaged { path: self.path.clone(), offset }
+    }
+}
+
+fn lock(path: &Path) -> Result<File, JournalError> {
+    let lock_path = with_suffix(path, "lock");
+    let lock = open_private(&lock_path).map_err(|cause| JournalError::io("open", &lock_path, cause))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(cause)) => Err(JournalError::io("lock", &lock_path, cause)),
+    }
+}
+
+fn open_private(path: &Path) -> io::Result<File> {
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(MODE).open(path)?;
+    if file.metadata()?.permissions().mode() & 0o777 != MODE {
+        file.set_permissions(Permissions::from_mode(MODE))?;
+    }
+    Ok(file)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A file that is new in its directory is there after a loss of power only if the directory is written too.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

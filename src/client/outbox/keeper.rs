@@ -1,0 +1,336 @@
+//! The thread of an outbox: it alone has the journal, numbers the jobs and decides where each goes.
+//!
+//! ```text
+//!            journal empty                            journal not empty
+//!  orders ─► one batch to Redis ──ok──► answered      orders ─► journal ─► answered
+//!              │ away, or lost: journal ─► answered     meanwhile its first page to Redis, again and again: ok ─► done
+//! ```
+//!
+//! So what is pushed later never overtakes what waits. While a batch is under way to Redis the orders that come wait for
+//! the next one: one round trip, or one write to the disk, for all of them.
+
+use std::mem;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use crossbeam_channel::Sender;
+
+use super::super::Error;
+use super::super::error::same;
+use super::error::JournalError;
+use super::inbox::{Answer, Event, Inbox, Order, Wanted};
+use super::journal::{Journal, Page};
+use super::parcel::Parcel;
+use super::record::Record;
+use super::{OutboxStatus, Place};
+use crate::ids;
+use crate::limits::OUTBOX_REFUSED_PAUSE;
+use crate::resp::{Backoff, Reply, Requests};
+
+pub(super) struct Keeper {
+    // Fixed at construction.
+    inbox: Arc<Inbox>,
+    /// Marks the numbers that are given from now on: those of earlier openings are theirs.
+    opening: String,
+    /// To the thread that has the connection.
+    courier: Option<Sender<Requests>>,
+    courier_thread: Option<JoinHandle<()>>,
+    // Changed by this thread only.
+    journal: Journal,
+    next_number: u64,
+    flight: Flight,
+    backoff: Backoff,
+    /// When the first page is tried again; now, if none.
+    retry_at: Option<Instant>,
+    /// Why the journal is not empty.
+    trouble: Option<String>,
+}
+
+/// What is under way to Redis.
+enum Flight {
+    None,
+    /// Orders that nothing waits before.
+    Orders {
+        orders: Vec<Order>,
+        first_number: u64,
+        parcel: Parcel,
+    },
+    /// The first page of the journal.
+    Page {
+        page: Page,
+        parcel: Parcel,
+    },
+}
+
+/// What befell one job of a batch.
+enum Fate<'e> {
+    Pushed,
+    /// To be kept.
+    Away,
+    Refused(&'e Error),
+}
+
+/// Whoever waits for the thread is told when it ends, in whatever way.
+struct End(Arc<Inbox>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl Keeper {
+    pub(super) fn new(
+        inbox: Arc<Inbox>,
+        journal: Journal,
+        courier: Sender<Requests>,
+        courier_thread: JoinHandle<()>,
+    ) -> Self {
+        let keeper = Self {
+            inbox,
+            opening: ids::jid().to_string(),
+            courier: Some(courier),
+            courier_thread: Some(courier_thread),
+            journal,
+            next_number: 1,
+            flight: Flight::None,
+            backoff: Backoff::new(fastrand::u64(..)),
+            retry_at: None,
+            trouble: None,
+        };
+        // Whoever asks right after the opening sees what waits from before.
+        keeper.publish();
+        keeper
+    }
+
+    /// Until nobody pushes any more. What is in the journal then stays there for the next opening.
+    pub(super) fn run(mut self) {
+        let _end = End(Arc::clone(&self.inbox));
+        loop {
+            self.send_page_if_due();
+            match self.inbox.next(self.wanted()) {
+                Event::Returned(result) => match mem::replace(&mut self.flight, Flight::None) {
+                    Flight::None => {}
+                    Flight::Orders { orders, first_number, parcel } => {
+                        self.settle_orders(orders, first_number, &parcel, result);
+                    }
+                    Flight::Page { page, parcel } => self.settle_page(&page, &parcel, result),
+                },
+                Event::Orders(orders) if self.journal.is_empty() => self.send_orders(orders),
+                Event::Orders(orders) => self.keep_orders(orders),
+                Event::Due => {}
+                Event::Closed => break,
+            }
+            self.publish();
+        }
+        // Without orders the courier ends.
+        self.courier = None;
+        if let Some(thread) = self.courier_thread.take() {
+            // It panics no more than this thread does; there is nobody to tell.
+            let _ended = thread.join();
+        }
+    }
+
+    fn wanted(&self) -> Wanted {
+        let idle = matches!(self.flight, Flight::None);
+        let page_waits = idle && !self.journal.is_empty() && !self.inbox.is_closing();
+        Wanted {
+            orders: !matches!(self.flight, Flight::Orders { .. }),
+            closed: idle,
+            until: if page_waits { Some(self.retry_at.unwrap_or_else(Instant::now)) } else { None },
+        }
+    }
+
+    fn publish(&self) {
+        let trouble = if self.journal.is_empty() { None } else { self.trouble.clone() };
+        self.inbox.publish(OutboxStatus { jobs: self.journal.len(), bytes: self.journal.bytes(), trouble });
+    }
+
+    fn send(&self, requests: Requests) {
+        let sent = self.courier.as_ref().is_some_and(|courier| courier.send(requests).is_ok());
+        if !sent {
+            // It has died of a panic.
+            self.inbox.give_back(Err(Error::Stopped { may_have_pushed: false }));
+        }
+    }
+
+    fn send_orders(&mut self, orders: Vec<Order>) {
+        let first_number = self.next_number;
+        let jobs = orders.iter().flat_map(|order| &order.jobs);
+        let mut requests = Requests::new();
+        let numbered = (first_number..).zip(jobs).map(|(number, job)| (&*self.opening, number, job));
+        let parcel = Parcel::write(numbered, &mut requests);
+        self.next_number += orders.iter().map(|order| order.jobs.len() as u64).sum::<u64>();
+        self.flight = Flight::Orders { orders, first_number, parcel };
+        self.send(requests);
+    }
+
+    fn settle_orders(
+        &mut self,
+        orders: Vec<Order>,
+        first_number: u64,
+        parcel: &Parcel,
+        result: Result<Vec<Reply>, Error>,
+    ) {
+        let (fates, errors) = match result {
+            Ok(replies) => parcel.read(&replies),
+            Err(error) => (vec![Some(0); parcel.len()], vec![error]),
+        };
+        let fates = fates.into_iter().map(|fate| match fate {
+            None => Fate::Pushed,
+            Some(at) if errors[at].may_heal() => Fate::Away,
+            Some(at) => Fate::Refused(&errors[at]),
+        });
+        if let Some(error) = errors.iter().find(|error| error.may_heal()) {
+            self.note_trouble(error);
+        }
+        if errors.is_empty() {
+            self.trouble = None;
+        }
+        let lost = errors.iter().any(Error::may_have_pushed);
+        self.settle(orders, first_number, fates, lost);
+    }
+
+    /// Behind what waits.
+    fn keep_orders(&mut self, orders: Vec<Order>) {
+        let first_number = self.next_number;
+        self.next_number += orders.iter().map(|order| order.jobs.len() as u64).sum::<u64>();
+        self.settle(orders, first_number, std::iter::repeat_with(|| Fate::Away), false);
+    }
+
+    /// Keeps what is to be kept, in one write, and answers everyone.
+    fn settle<'e>(
+        &mut self,
+        orders: Vec<Order>,
+        first_number: u64,
+        fates: impl Iterator<Item = Fate<'e>>,
+        may_have_pushed: bool,
+    ) {
+        let mut lines = Vec::new();
+        let mut kept = 0;
+        let mut numbered = (first_number..).zip(fates);
+        let mut answers = Vec::with_capacity(orders.len());
+        for order in orders {
+            let mut answer = Answer { accepted: 0, place: Place::Redis, failure: None };
+            let mut own_lines = Vec::new();
+            let mut own_kept = 0;
+            for (job, (number, fate)) in order.jobs.iter().zip(&mut numbered) {
+                match fate {
+                    Fate::Pushed => answer.accepted += 1,
+                    Fate::Away => {
+                        Record::write(&self.opening, number, job, &mut own_lines);
+                        own_kept += 1;
+                    }
+                    Fate::Refused(error) => answer.failure = answer.failure.or_else(|| Some(refused(error))),
+                }
+            }
+            let bytes = (lines.len() + own_lines.len()) as u64;
+            if own_kept == 0 || self.journal.has_room(kept + own_kept, bytes) {
+                lines.append(&mut own_lines);
+                kept += own_kept;
+            } else {
+                own_kept = 0;
+                answer.failure = Some(self.full(may_have_pushed));
+            }
+            answers.push((order.answer, answer, own_kept));
+        }
+        let written = if kept > 0 { self.journal.append(&lines, kept) } else { Ok(()) };
+        // Whoever hears that a job is kept finds it in the status.
+        self.publish();
+        for (sender, mut answer, own_kept) in answers {
+            match &written {
+                Ok(()) => answer.accepted += own_kept,
+                Err(cause) if own_kept > 0 => {
+                    answer.failure = Some(Error::Outbox { may_have_pushed, cause: cause.again() });
+                }
+                Err(_) => {}
+            }
+            if own_kept > 0 {
+                answer.place = Place::Journal;
+            }
+            // Whoever does not wait any more need not hear it.
+            let _dropped = sender.send(answer);
+        }
+    }
+
+    fn full(&self, may_have_pushed: bool) -> Error {
+        let (jobs_max, bytes_max) = self.journal.bounds();
+        let (jobs, bytes) = (self.journal.len(), self.journal.bytes());
+        Error::OutboxFull { may_have_pushed, jobs, bytes, jobs_max, bytes_max }
+    }
+
+    fn send_page_if_due(&mut self) {
+        let due = self.retry_at.is_none_or(|at| at <= Instant::now());
+        let idle = matches!(self.flight, Flight::None);
+        // At the end of the program the rest waits for the next opening, however long it is.
+        if !due || !idle || self.journal.is_empty() || self.inbox.is_closing() {
+            return;
+        }
+        let page = match self.journal.page() {
+            Ok(page) => page,
+            Err(error) => return self.cannot_read(&error),
+        };
+        let mut requests = Requests::new();
+        let jobs = page.records.iter().map(|record| (&*record.opening, record.number, &record.job));
+        let parcel = Parcel::write(jobs, &mut requests);
+        self.flight = Flight::Page { page, parcel };
+        self.send(requests);
+    }
+
+    fn cannot_read(&mut self, error: &JournalError) {
+        tracing::error!(%error, "the jobs of an outbox cannot be read and wait");
+        self.trouble = Some(error.to_string());
+        self.retry_at = Some(Instant::now() + OUTBOX_REFUSED_PAUSE);
+    }
+
+    fn settle_page(&mut self, page: &Page, parcel: &Parcel, result: Result<Vec<Reply>, Error>) {
+        let errors = match result {
+            Ok(replies) => parcel.read(&replies).1,
+            Err(error) => vec![error],
+        };
+        // One that does not heal by itself is what a person should see.
+        if let Some(error) = errors.iter().find(|error| !error.may_heal()).or(errors.first()) {
+            self.note_trouble(error);
+            let pause = if error.may_heal() { self.backoff.pause() } else { OUTBOX_REFUSED_PAUSE };
+            self.retry_at = Some(Instant::now() + pause);
+            return;
+        }
+        self.backoff.reset();
+        self.retry_at = None;
+        if let Err(error) = self.journal.done(page) {
+            tracing::warn!(%error, "an outbox cannot note what is pushed; markers in redis keep it from twice");
+        }
+        if self.journal.is_empty() {
+            self.trouble = None;
+            let path = self.journal.path().display();
+            tracing::info!(%path, "an outbox is empty again: what it kept is in redis");
+        }
+    }
+
+    /// One line when it begins, and one when the reason is another.
+    fn note_trouble(&mut self, error: &Error) {
+        let (text, path) = (error.to_string(), self.journal.path().display());
+        if self.trouble.is_none() {
+            tracing::warn!(%path, error = %text, "jobs are kept in the outbox until redis takes them");
+        } else if !error.may_heal() && self.trouble.as_ref() != Some(&text) {
+            tracing::error!(%path, error = %text, "redis refuses the first jobs of an outbox; all behind them wait");
+        }
+        self.trouble = Some(text);
+    }
+}
+
+/// The error once more, for the next whose job it befell.
+fn refused(error: &Error) -> Error {
+    match error {
+        Error::Connect(cause) => Error::Connect(same(cause)),
+        Error::Redis(cause) => Error::Redis(same(cause)),
+        Error::Stopped { may_have_pushed } => Error::Stopped { may_have_pushed: *may_have_pushed },
+        Error::Lost(cause) => Error::Lost(same(cause)),
+        // No other comes from a call.
+        other => Error::Lost(crate::resp::Error::Io {
+            what: other.to_string(),
+            cause: std::io::ErrorKind::Other.into(),
+        }),
+    }
+}

@@ -1,0 +1,317 @@
+//! The client of programs that run on tokio.
+//!
+//! Of our own rather than the crate `redis`: that one is kept well, but its errors do not say whether a command was sent, it
+//! has urls, time-outs and commands of its own, and whatever the other clients learn (TLS, sentinels) would have to be done
+//! twice. What is shared with them (handshake, pipeline, commands) leaves a socket and a task to write.
+
+use std::borrow::{Borrow, Cow};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use super::hooks::SharedHooks;
+use super::tokio_driver::{Order, Ticket, drive};
+use super::waiting::Waiting;
+use super::{Error, InvalidJob, NewJob, Progress, Push, When};
+use crate::limits::{CALL_TIMEOUT, PUSH_JOBS_MAX, WAITING_BYTES_MAX};
+use crate::resp::blocking::BlockingOptions;
+use crate::resp::url::RedisUrl;
+use crate::resp::{self, Reply, Requests};
+use crate::store::{cancel, enqueue, progress as reports};
+use crate::time;
+
+/// How a client on tokio behaves.
+#[derive(Clone, Debug)]
+pub struct TokioOptions {
+    /// How long a call takes at most, from its first poll: waiting for its turn, connecting and the answer together.
+    /// Default: [`CALL_TIMEOUT`].
+    pub call_timeout: Duration,
+    /// How to connect, and how long Redis may take to answer what was sent before the connection is given up.
+    pub connection: BlockingOptions,
+}
+
+impl Default for TokioOptions {
+    fn default() -> Self {
+        Self { call_timeout: CALL_TIMEOUT, connection: BlockingOptions::default() }
+    }
+}
+
+/// A producer for programs on tokio: one connection, which all clones share. `Send`, `Sync`, cheap to clone.
+///
+/// ```no_run
+/// use jiggler_uring::{NewJob, TokioClient};
+///
+/// # async fn example() -> Result<(), jiggler_uring::client::Error> {
+/// let client = TokioClient::connect("redis://localhost:6379").await?;
+/// let jid = client.enqueue(&NewJob::new("SendMail", &("ada@example.org", "hello"))?.retries(5)?).await?;
+/// println!("pushed {jid}");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A task has the connection; whatever is pushed while it waits for Redis goes out together in the next write, so that many
+/// requests of a web server cost few round trips. The task belongs to the runtime on which the client was made and ends with
+/// it; it also ends with the last clone.
+///
+/// Nothing is sent twice. A call that fails before it was sent says so ([`Error::Connect`], [`Error::NotSent`]); after that
+/// [`Error::Lost`] says that it is not known. While Redis is away each call fails once an attempt to connect has failed;
+/// between two attempts are up to [`RECONNECT_PAUSE_MAX`](crate::limits::RECONNECT_PAUSE_MAX). To push nevertheless is
+/// for an [`Outbox`](super::Outbox).
+///
+/// # Cancel-safety
+/// Each method is safe: one that is dropped has been done, will be done, or is not done, and others do not notice.
+#[derive(Clone)]
+pub struct TokioClient {
+    // Fixed at construction.
+    url: Arc<RedisUrl>,
+    call_timeout: Duration,
+    hooks: SharedHooks,
+    // Shared with the driver.
+    orders: mpsc::Sender<Order>,
+    /// In bytes.
+    room: Arc<Semaphore>,
+}
+
+impl TokioClient {
+    /// Connects to the server of a url.
+    ///
+    /// # Errors
+    /// [`Error::Url`], or [`Error::Connect`] if no connection comes about.
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        let client = Self::lazy(&RedisUrl::parse(url)?, TokioOptions::default());
+        let mut requests = Requests::new();
+        enqueue::probe(&mut requests);
+        client.call(requests).await?;
+        Ok(client)
+    }
+
+    /// A client that connects at its first call, for a program that must start while Redis is away.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn lazy(url: &RedisUrl, options: TokioOptions) -> Self {
+        let (orders, inbox) = mpsc::channel(PUSH_JOBS_MAX);
+        tokio::spawn(drive(url.clone(), options.connection, inbox));
+        Self {
+            url: Arc::new(url.clone()),
+            call_timeout: options.call_timeout,
+            hooks: SharedHooks::default(),
+            orders,
+            room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
+        }
+    }
+
+    /// Has every job that this handle, or one cloned from it, pushes go through `hook` first; see
+    /// [`Client::on_enqueue`](super::Client::on_enqueue).
+    #[must_use]
+    pub fn on_enqueue(
+        mut self,
+        hook: impl Fn(NewJob) -> Result<NewJob, InvalidJob> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.add(hook);
+        self
+    }
+
+    /// Pushes a job to be run as soon as a worker is free, and gives its jid. One round trip, shared with others; atomic.
+    ///
+    /// # Errors
+    /// [`Error`] says of each variant whether the job may have been pushed and whether trying later may go better.
+    pub async fn enqueue<J: Push + ?Sized>(&self, job: &J) -> Result<String, Error> {
+        let mut requests = Requests::new();
+        let jid = {
+            let job = self.hooks.apply(job.to_push()?)?;
+            let mut payload = Vec::new();
+            let jid = job.write_for(When::Now, &mut payload)?;
+            enqueue::push(&mut requests, job.queue(), &payload);
+            jid
+        };
+        enqueue::pushed(&self.call_one(requests).await?).map_err(Error::of_call)?;
+        Ok(jid)
+    }
+
+    /// Schedules a job to be run `delay` from now by this machine's clock, and gives its jid.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue).
+    pub async fn enqueue_in<J: Push + ?Sized>(&self, delay: Duration, job: &J) -> Result<String, Error> {
+        self.enqueue_at(time::unix_now() + delay.as_secs_f64(), job).await
+    }
+
+    /// Schedules a job to be run at `due_at`, Unix time in seconds, and gives its jid.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue), and [`Error::BadTime`] for a time that is not finite.
+    pub async fn enqueue_at<J: Push + ?Sized>(&self, due_at: f64, job: &J) -> Result<String, Error> {
+        let when = When::at(due_at)?;
+        let mut requests = Requests::new();
+        let jid = {
+            let job = self.hooks.apply(job.to_push()?)?;
+            let mut payload = Vec::new();
+            let jid = job.write_for(when, &mut payload)?;
+            enqueue::schedule(&mut requests, due_at, &payload);
+            jid
+        };
+        enqueue::scheduled(&self.call_one(requests).await?).map_err(Error::of_call)?;
+        Ok(jid)
+    }
+
+    /// Pushes many jobs, into their queues in their order, and says how many. One round trip for each [`PUSH_JOBS_MAX`] jobs
+    /// or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes of payloads, atomic within one queue and round trip only.
+    ///
+    /// # Errors
+    /// [`Error::Bulk`] says how many jobs were certainly pushed and why it ended there.
+    pub async fn enqueue_bulk<J: Borrow<NewJob>>(
+        &self,
+        jobs: impl IntoIterator<Item = J>,
+    ) -> Result<u64, Error> {
+        self.bulk(When::Now, jobs).await
+    }
+
+    /// Schedules many jobs for the same time, and says how many.
+    ///
+    /// # Errors
+    /// As [`enqueue_bulk`](Self::enqueue_bulk), and [`Error::BadTime`] for a time that is not finite.
+    pub async fn enqueue_bulk_at<J: Borrow<NewJob>>(
+        &self,
+        due_at: f64,
+        jobs: impl IntoIterator<Item = J>,
+    ) -> Result<u64, Error> {
+        self.bulk(When::at(due_at)?, jobs).await
+    }
+
+    /// Ends the job of this jid if it runs now, and says how many processes were told; see
+    /// [`Client::cancel`](super::Client::cancel).
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn cancel(&self, jid: &str) -> Result<u64, Error> {
+        let mut requests = Requests::new();
+        cancel::publish(jid, &mut requests);
+        cancel::told(&self.call_one(requests).await?).map_err(Error::of_call)
+    }
+
+    /// What a job last said of how far it is; see [`Client::progress`](super::Client::progress).
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn progress(&self, jid: &str) -> Result<Option<Progress>, Error> {
+        let mut requests = Requests::new();
+        reports::ask(jid, &mut requests);
+        Progress::reported(&self.call_one(requests).await?)
+    }
+
+    async fn bulk<J: Borrow<NewJob>>(
+        &self,
+        when: When,
+        jobs: impl IntoIterator<Item = J>,
+    ) -> Result<u64, Error> {
+        let mut enqueued = 0;
+        let failed = |enqueued, cause| Err(Error::Bulk { enqueued, cause: Box::new(cause) });
+        let (mut waiting, mut payload) = (Waiting::default(), Vec::new());
+        let mut jobs = jobs.into_iter();
+        loop {
+            // What was accepted before a bad job is pushed all the same: the count says where it ended.
+            let filled = self.fill(when, &mut jobs, &mut waiting, &mut payload);
+            let more = !waiting.is_empty();
+            if more {
+                let mut requests = Requests::new();
+                waiting.write(when, &mut requests);
+                let settled = match self.call(requests).await {
+                    Ok(replies) => waiting.settle(when, &replies, &mut enqueued),
+                    Err(error) => Err(error),
+                };
+                if let Err(cause) = settled {
+                    return failed(enqueued, cause);
+                }
+            }
+            match filled {
+                Err(cause) => return failed(enqueued, cause),
+                Ok(()) if !more => return Ok(enqueued),
+                Ok(()) => {}
+            }
+        }
+    }
+
+    /// Takes as many jobs as one round trip carries.
+    fn fill<J: Borrow<NewJob>>(
+        &self,
+        when: When,
+        jobs: &mut impl Iterator<Item = J>,
+        waiting: &mut Waiting,
+        payload: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        while !waiting.is_full() {
+            let Some(job) = jobs.next() else { break };
+            let job = self.hooks.apply(Cow::Borrowed(job.borrow()))?;
+            payload.clear();
+            job.write_for(when, payload)?;
+            waiting.add(job.queue(), payload);
+        }
+        Ok(())
+    }
+
+    async fn call_one(&self, requests: Requests) -> Result<Reply, Error> {
+        // As many replies as commands, or an error.
+        let only = self.call(requests).await?.pop().ok_or(Error::Lost(resp::Error::Closed))?;
+        only.into_result().map_err(Error::of_call)
+    }
+
+    /// Sends commands in their turn and gives their replies, errors among them.
+    async fn call(&self, requests: Requests) -> Result<Vec<Reply>, Error> {
+        let deadline = Instant::now() + self.call_timeout;
+        let not_sent = Error::NotSent { after: self.call_timeout };
+        let ticket = Ticket::default();
+        // Withdrawn too when this future is dropped.
+        let withdrawing = Withdrawing(ticket.clone());
+        let (answer, receipt) = oneshot::channel();
+        let submit = async {
+            let bytes = requests.as_bytes().len().min(WAITING_BYTES_MAX);
+            let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+            // The semaphore is never closed, and a closed channel means the same.
+            let stopped = Error::Stopped { may_have_pushed: false };
+            let Ok(room) = Arc::clone(&self.room).acquire_many_owned(permits).await else {
+                return Err(stopped);
+            };
+            self.orders.send(Order { requests, ticket, answer, _room: room }).await.map_err(|_| stopped)
+        };
+        match timeout_at(deadline, submit).await {
+            Err(_late) => return Err(not_sent),
+            Ok(submitted) => submitted?,
+        }
+        match timeout_at(deadline, receipt).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_dropped)) => Err(Error::Stopped { may_have_pushed: !withdrawing.0.withdraw() }),
+            Err(_late) if withdrawing.0.withdraw() => Err(not_sent),
+            Err(_late) => {
+                let what = format!("call redis at {}", self.url.endpoint());
+                Err(Error::Lost(resp::Error::Timeout { what, after: self.call_timeout }))
+            }
+        }
+    }
+}
+
+/// Withdraws an order, if it was not sent, when its caller does not wait any more.
+struct Withdrawing(Ticket);
+
+impl Drop for Withdrawing {
+    fn drop(&mut self) {
+        // One that was sent, or answered, is not to be withdrawn.
+        let _sent = self.0.withdraw();
+    }
+}
+
+impl fmt::Debug for TokioClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokioClient")
+            .field("url", &self.url)
+            .field("hooks", &self.hooks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

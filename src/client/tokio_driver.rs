@@ -1,0 +1,143 @@
+//! The task that has the connection of a [`TokioClient`](super::TokioClient).
+//!
+//! It takes all orders that wait, sends them in one write and reads their replies, so that pushes of the same moment share a
+//! round trip. A dropped push drops no read. Nothing is sent twice; what was not sent when its caller stopped waiting is not
+//! sent at all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::Error;
+use super::error::same;
+use crate::limits::{LOCAL_PROBE_IDLE, PUSH_JOBS_MAX};
+use crate::resp::blocking::BlockingOptions;
+use crate::resp::tokio_conn::TokioConnection;
+use crate::resp::url::RedisUrl;
+use crate::resp::{Backoff, Reply, Requests};
+use crate::store::enqueue;
+
+/// Commands of one caller.
+pub(super) struct Order {
+    pub(super) requests: Requests,
+    pub(super) ticket: Ticket,
+    pub(super) answer: oneshot::Sender<Result<Vec<Reply>, Error>>,
+    /// Its share of the bytes that may wait, given back when it is answered.
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+/// Whether an order was sent: who comes first, its caller who stops waiting or the driver, decides for both.
+#[derive(Clone, Default)]
+pub(super) struct Ticket(Arc<AtomicU8>);
+
+const WAITS: u8 = 0;
+const SENT: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+impl Ticket {
+    /// By the driver, right before it is sent; `false`: it was withdrawn.
+    fn send(&self) -> bool {
+        self.turn_to(SENT)
+    }
+
+    /// By the caller; `false`: it was sent.
+    pub(super) fn withdraw(&self) -> bool {
+        self.turn_to(WITHDRAWN)
+    }
+
+    fn turn_to(&self, state: u8) -> bool {
+        self.0.compare_exchange(WAITS, state, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// Sends what comes until nobody can send any more.
+pub(super) async fn drive(url: RedisUrl, options: BlockingOptions, mut inbox: Receiver<Order>) {
+    let mut line =
+        Line { url, options, conn: None, backoff: Backoff::new(fastrand::u64(..)), not_before: None };
+    let mut orders = Vec::new();
+    while inbox.recv_many(&mut orders, PUSH_JOBS_MAX).await > 0 {
+        line.exchange(&mut orders).await;
+        orders.clear();
+    }
+}
+
+struct Line {
+    url: RedisUrl,
+    options: BlockingOptions,
+    /// The connection, and when it last answered.
+    conn: Option<(TokioConnection, Instant)>,
+    backoff: Backoff,
+    /// When the next attempt to connect may begin.
+    not_before: Option<Instant>,
+}
+
+impl Line {
+    /// One round trip for all of the orders; each hears of its own replies, or of the failure.
+    async fn exchange(&mut self, orders: &mut Vec<Order>) {
+        let mut conn = match self.usable_conn().await {
+            Ok(conn) => conn,
+            Err(error) => {
+                for Order { answer, .. } in orders.drain(..) {
+                    // Whoever does not wait any more need not hear it.
+                    let _dropped = answer.send(Err(Error::Connect(same(&error))));
+                }
+                return;
+            }
+        };
+        let mut requests = Requests::new();
+        orders.retain(|order| {
+            let sent = order.ticket.send();
+            if sent {
+                requests.append(&order.requests);
+            }
+            sent
+        });
+        match conn.call(&requests).await {
+            Ok(replies) => {
+                self.conn = Some((conn, Instant::now()));
+                let mut replies = replies.into_iter();
+                for Order { requests, answer, .. } in orders.drain(..) {
+                    let own = replies.by_ref().take(requests.len_commands()).collect();
+                    let _dropped = answer.send(Ok(own));
+                }
+            }
+            Err(error) => {
+                for Order { answer, .. } in orders.drain(..) {
+                    let _dropped = answer.send(Err(Error::of_call(same(&error))));
+                }
+            }
+        }
+    }
+
+    /// The connection at hand, or a new one. One that was idle for long is asked first whether it still stands: what is sent
+    /// over a dead one could not be sent again. After a failed attempt the next one waits a little, and orders with it.
+    async fn usable_conn(&mut self) -> Result<TokioConnection, crate::resp::Error> {
+        if let Some((mut conn, answered_at)) = self.conn.take() {
+            if answered_at.elapsed() < LOCAL_PROBE_IDLE {
+                return Ok(conn);
+            }
+            let mut requests = Requests::new();
+            enqueue::probe(&mut requests);
+            if conn.call(&requests).await.is_ok() {
+                return Ok(conn);
+            }
+        }
+        if let Some(not_before) = self.not_before {
+            sleep_until(not_before).await;
+        }
+        match TokioConnection::connect(&self.url, &self.options).await {
+            Ok(conn) => {
+                self.backoff.reset();
+                self.not_before = None;
+                Ok(conn)
+            }
+            Err(error) => {
+                self.not_before = Some(Instant::now() + self.backoff.pause());
+                Err(error)
+            }
+        }
+    }
+}

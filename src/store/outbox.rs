@@ -1,0 +1,138 @@
+//! Pushing jobs of which it is not known whether they were pushed before, once each.
+//!
+//! Each job of an outbox has a number, and each target (a queue, or the scheduled set) a marker beside it: the number of the
+//! last job it has got. One script pushes what lies beyond the marker and moves it. The script is called by its text: some
+//! 700 bytes a batch, so that no cache of scripts can be empty.
+
+use crate::limits::OUTBOX_MEMORY;
+use crate::resp::{Error, Reply, Requests};
+use crate::wire::{QueueName, keys};
+
+/// The Lua source.
+const PUSH: &str = include_str!("scripts/outbox.lua");
+
+/// Where jobs go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Into this queue.
+    Queue(QueueName),
+    /// Into the scheduled set.
+    Scheduled,
+}
+
+impl Target {
+    fn key(&self) -> String {
+        match self {
+            Self::Queue(queue) => keys::queue(queue.as_str()),
+            Self::Scheduled => keys::SCHEDULED.to_owned(),
+        }
+    }
+}
+
+/// A job of an outbox, as the script gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbered<'j> {
+    /// Its number: each job of one opening of an outbox has a higher one than those before it.
+    pub number: u64,
+    /// When it is due: Unix time in seconds. `None` goes into a queue, all others into the scheduled set.
+    pub due_at: Option<f64>,
+    /// Its payload.
+    pub payload: &'j [u8],
+}
+
+/// Appends the push of jobs in the order of their numbers, all for one target, from one opening of an outbox: one EVAL, one
+/// reply ([`pushed`]), atomic. At most [`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX): Lua can unpack some 8,000 values.
+pub fn push(requests: &mut Requests, target: &Target, opening: &str, jobs: &[Numbered<'_>]) {
+    let key = target.key();
+    let marker = keys::outbox_marker(&key, opening);
+    let mut command = requests.begin(6 + 3 * jobs.len());
+    command.arg(b"EVAL").arg(PUSH.as_bytes()).arg_u64(2).arg(key.as_bytes()).arg(marker.as_bytes());
+    command.arg_u64(OUTBOX_MEMORY.as_secs());
+    for job in jobs {
+        command.arg_u64(job.number);
+        match job.due_at {
+            None => command.arg(b""),
+            Some(due_at) => command.arg_f64(due_at),
+        };
+        command.arg(job.payload);
+    }
+}
+
+/// Reads the reply to [`push`]: how many jobs were pushed now; the others had been before.
+///
+/// # Errors
+/// [`Error::Redis`]: nothing was pushed; [`Error::Unexpected`].
+pub fn pushed(reply: &Reply) -> Result<u64, Error> {
+    let number = reply.as_integer()?;
+    u64::try_from(number)
+        .map_err(|_| Error::Unexpected { expected: "a number of jobs", got: format!("the integer {number}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::PUSH_JOBS_MAX;
+    use crate::test_redis::TestRedis;
+
+    fn call(redis: &TestRedis, target: &Target, opening: &str, jobs: &[Numbered<'_>]) -> Result<u64, Error> {
+        let mut requests = Requests::new();
+        push(&mut requests, target, opening, jobs);
+        pushed(&redis.connect().call_one(&requests)?)
+    }
+
+    fn numbered(number: u64, payload: &str) -> Numbered<'_> {
+        Numbered { number, due_at: None, payload: payload.as_bytes() }
+    }
+
+    #[test]
+    fn each_job_is_pushed_once_however_often_and_late_it_is_sent() {
+        let redis = TestRedis::start();
+        let queue = Target::Queue(QueueName::new("img").unwrap());
+        let (a, b, c) = (numbered(1, "a"), numbered(9, "b"), numbered(10, "c"));
+        assert_eq!(call(&redis, &queue, "x", &[a]).unwrap(), 1);
+        assert_eq!(call(&redis, &queue, "x", &[a, b]).unwrap(), 1, "the overlap of a repeated batch");
+        assert_eq!(call(&redis, &queue, "x", &[a, b, c]).unwrap(), 1);
+        assert_eq!(call(&redis, &queue, "x", &[b]).unwrap(), 0, "held up on its way");
+        assert_eq!(call(&redis, &queue, "y", &[a]).unwrap(), 1, "another outbox counts for itself");
+        assert_eq!(redis.strings(&[b"LRANGE", b"jiggler:list:img", b"0", b"-1"]), ["a", "c", "b", "a"]);
+        let ttl = redis.run(&[b"TTL", b"{jiggler:list:img}:outbox:x"]).as_integer().unwrap();
+        assert!(ttl > 0 && ttl <= OUTBOX_MEMORY.as_secs() as i64, "{ttl}");
+    }
+
+    #[test]
+    fn scheduled_jobs_are_added_once_although_a_poller_took_them_meanwhile() {
+        let redis = TestRedis::start();
+        let job = Numbered { number: 3, due_at: Some(1_795_299_801.5), payload: b"a" };
+        assert_eq!(call(&redis, &Target::Scheduled, "x", &[job]).unwrap(), 1);
+        let stored = redis.strings(&[b"ZRANGE", b"jiggler:set:scheduled", b"0", b"-1", b"WITHSCORES"]);
+        assert_eq!(stored, ["a", "1795299801.5"]);
+        redis.run(&[b"DEL", b"jiggler:set:scheduled"]);
+        assert_eq!(call(&redis, &Target::Scheduled, "x", &[job]).unwrap(), 0);
+        assert_eq!(redis.run(&[b"EXISTS", b"jiggler:set:scheduled"]).as_integer().unwrap(), 0);
+    }
+
+    #[test]
+    fn the_largest_batch_fits_and_numbers_stay_whole() {
+        let redis = TestRedis::start();
+        let first = (1_u64 << 53) - 2 * PUSH_JOBS_MAX as u64;
+        let jobs: Vec<_> = (0..PUSH_JOBS_MAX as u64).map(|at| numbered(first + at, "{}")).collect();
+        let queue = Target::Queue(QueueName::default());
+        assert_eq!(call(&redis, &queue, "x", &jobs).unwrap(), PUSH_JOBS_MAX as u64);
+        assert_eq!(call(&redis, &queue, "x", &jobs).unwrap(), 0);
+        let due: Vec<_> = jobs.iter().map(|job| Numbered { due_at: Some(1.0), ..*job }).collect();
+        assert_eq!(call(&redis, &Target::Scheduled, "x", &due).unwrap(), PUSH_JOBS_MAX as u64);
+        let marker = redis.run(&[b"GET", b"{jiggler:list:default}:outbox:x"]);
+        assert_eq!(marker.as_bulk().unwrap(), (first + PUSH_JOBS_MAX as u64 - 1).to_string().as_bytes());
+    }
+
+    #[test]
+    fn a_refused_push_moves_no_marker() {
+        let redis = TestRedis::start();
+        redis.run(&[b"SET", b"jiggler:list:default", b"no list"]);
+        let queue = Target::Queue(QueueName::default());
+        let error = call(&redis, &queue, "x", &[numbered(1, "a")]).unwrap_err();
+        assert!(matches!(&error, Error::Redis(error) if !error.kind().may_heal()), "{error}");
+        redis.run(&[b"DEL", b"jiggler:list:default"]);
+        assert_eq!(call(&redis, &queue, "x", &[numbered(1, "a")]).unwrap(), 1);
+    }
+}

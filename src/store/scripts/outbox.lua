@@ -1,0 +1,24 @@
+-- Push those jobs of an outbox that their target does not have yet.
+--
+-- KEYS  1 queue list, or scheduled set   2 marker: the number of the last job of this outbox that the target has got
+-- ARGV  1 seconds the marker is kept   2.. for each job, in the order of their numbers: number, score ('': KEYS[1] is a
+--       queue), payload
+-- A job up to the marker was pushed before: by a call whose answer was lost, or by a later one, which a call that was held
+-- up on its way finds when it arrives at last. Job and marker change in one step, so they are lost together too, should the
+-- server lose its last writes.
+--
+-- Returns how many jobs were pushed now.
+local last = redis.call('GET', KEYS[2]) or '0'
+local command = {}
+local pushed = 0
+for i = 2, #ARGV, 3 do
+  if tonumber(ARGV[i]) > tonumber(last) then
+    last = ARGV[i]
+    pushed = pushed + 1
+    if ARGV[i + 1] ~= '' then command[#command + 1] = ARGV[i + 1] end
+    command[#command + 1] = ARGV[i + 2]
+  end
+end
+if pushed > 0 then redis.call(ARGV[3] == '' and 'LPUSH' or 'ZADD', KEYS[1], unpack(command)) end
+redis.call('SET', KEYS[2], last, 'EX', ARGV[1])
+return pushed
