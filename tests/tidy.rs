@@ -4,6 +4,8 @@
 //! of files. A failure says file, line and what to do. Tables at the top of this file are the rules: a new edge or an
 //! exception moves its table in the same commit, where a reviewer sees it.
 
+#[path = "tidy/commit.rs"]
+mod commit;
 #[path = "tidy/rules_see.rs"]
 mod rules_see;
 #[path = "tidy/source.rs"]
@@ -128,7 +130,7 @@ fn src() -> Vec<Source> {
 }
 
 fn everything() -> Vec<Source> {
-    ["src", "tests", "benches", "examples", "loadgen"]
+    ["src", "tests", "benches", "examples", "loadgen", "packaging"]
         .iter()
         .flat_map(|dir| source::files(root(), dir, "rs"))
         .collect()

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::placement::{Core, Placement};
 use super::pulse;
-use crate::cli::Failure;
+use crate::cli::{Failure, VERSION};
 use crate::client::LocalClient;
 use crate::config::{Config, Mode};
 use crate::control::{self, ControlOptions, Expected, Outcome, RubyListTimes};
@@ -93,7 +93,7 @@ where
     let shards = shard_options(config, placement, url, uuid);
     let control_options = control_options(config, placement, url, uuid, &shards);
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = VERSION,
         pid = std::process::id(),
         uuid,
         cores = placement.cpus.len(),
