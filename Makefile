@@ -32,6 +32,7 @@ help:
 	@echo "make chaos  fail workers, lines and Redis at random for CHAOS_SECONDS (300) or CHAOS_ROUNDS; CHAOS_SEED replays;"
 	@echo "            CHAOS_OUT=FILE keeps what it says"
 	@echo "make fuzz   search for bytes that break a parser, FUZZ_SECONDS (60) for each target, or FUZZ_TARGET alone"
+	@echo "make deny   ask cargo-deny for licences, bans, sources and, where its database can be reached, advisories"
 	@echo "make deps   install what is missing of: a linker, redis-server (or valkey-server), postgresql"
 
 .PHONY: deps
@@ -90,3 +91,12 @@ fuzz:
 			echo "Found: see target/fuzz/found/$$target and target/fuzz/$$target.log"; exit 1; }; \
 		grep -E '^(Done|stat::)' target/fuzz/$$target.log; \
 	done
+
+# `make test` checks licences, bans, versions and sources by the same .deny.toml in a second (tests/tidy/supply_chain.rs).
+# cargo-deny takes some minutes to build, once, and knows advisories besides, if it can fetch their database.
+.PHONY: deny
+deny:
+	@command -v cargo-deny >/dev/null || { echo "Installing cargo-deny"; cargo install cargo-deny --locked --quiet; }
+	@cargo deny --locked check licenses bans sources
+	@if cargo deny --locked fetch db 2>/dev/null; then cargo deny --locked check advisories; \
+	else echo "advisories: NOT CHECKED: their database cannot be fetched from here"; fi

@@ -10,6 +10,8 @@ mod commit;
 mod rules_see;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/supply_chain.rs"]
+mod supply_chain;
 
 use std::path::Path;
 
