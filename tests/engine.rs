@@ -43,6 +43,8 @@ mod lead;
 mod loading;
 #[path = "engine/long_jobs.rs"]
 mod long_jobs;
+#[path = "engine/notify.rs"]
+mod notify;
 #[path = "engine/outage.rs"]
 mod outage;
 #[path = "engine/own_jobs.rs"]
