@@ -43,6 +43,8 @@ mod lead;
 mod loading;
 #[path = "engine/long_jobs.rs"]
 mod long_jobs;
+#[path = "engine/mixed_fleet.rs"]
+mod mixed_fleet;
 #[path = "engine/notify.rs"]
 mod notify;
 #[path = "engine/outage.rs"]
