@@ -6,6 +6,8 @@
 
 #[path = "tidy/commit.rs"]
 mod commit;
+#[path = "tidy/packaging.rs"]
+mod packaging;
 #[path = "tidy/rules_see.rs"]
 mod rules_see;
 #[path = "tidy/source.rs"]
