@@ -32,6 +32,8 @@ help:
 	@echo "make chaos  fail workers, lines and Redis at random for CHAOS_SECONDS (300) or CHAOS_ROUNDS; CHAOS_SEED replays;"
 	@echo "            CHAOS_OUT=FILE keeps what it says"
 	@echo "make fuzz   search for bytes that break a parser, FUZZ_SECONDS (60) for each target, or FUZZ_TARGET alone"
+	@echo "make deb    build the Debian package, with man page and completions, into target/debian"
+	@echo "make deny   ask cargo-deny for licences, bans, sources and, where its database can be reached, advisories"
 	@echo "make deps   install what is missing of: a linker, redis-server (or valkey-server), postgresql"
 
 .PHONY: deps
@@ -90,3 +92,25 @@ fuzz:
 			echo "Found: see target/fuzz/found/$$target and target/fuzz/$$target.log"; exit 1; }; \
 		grep -E '^(Done|stat::)' target/fuzz/$$target.log; \
 	done
+
+# The program writes its own man page and completions. cargo-deb takes some minutes to build, once.
+.PHONY: deb
+deb: deps
+	@command -v cargo-deb >/dev/null || { echo "Installing cargo-deb"; cargo install cargo-deb --locked --quiet; }
+	@echo "Building (some minutes the first time)"
+	@cargo build --release --locked --quiet --bin jiggler-uring
+	@mkdir -p target/packaging
+	@target/release/jiggler-uring man >target/packaging/jiggler-uring.1
+	@for shell in bash zsh fish; do \
+		target/release/jiggler-uring completions $$shell >target/packaging/jiggler-uring.$$shell; done
+	@cargo deb --no-build --locked --quiet
+	@ls target/debian/*.deb
+
+# `make test` checks licences, bans, versions and sources by the same .deny.toml in a second (tests/tidy/supply_chain.rs).
+# cargo-deny takes some minutes to build, once, and knows advisories besides, if it can fetch their database.
+.PHONY: deny
+deny:
+	@command -v cargo-deny >/dev/null || { echo "Installing cargo-deny"; cargo install cargo-deny --locked --quiet; }
+	@cargo deny --locked check licenses bans sources
+	@if cargo deny --locked fetch db 2>/dev/null; then cargo deny --locked check advisories; \
+	else echo "advisories: NOT CHECKED: their database cannot be fetched from here"; fi

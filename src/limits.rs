@@ -263,6 +263,13 @@ pub const FIB_MAX: u64 = 45;
 /// Longest the built-in `Sleep` sleeps: a day.
 pub const SLEEP_SECONDS_MAX: f64 = 24.0 * 3600.0;
 
+/// How often a process that starts looks whether all its shards work, to tell its service manager; and its shortest time
+/// between two signs of life, however short the manager's patience.
+pub const NOTIFY_LOOK: Duration = Duration::from_millis(100);
+
+/// What a stop may take beyond its timeout, as the service manager is told: the shards' grace, farewell, the private Redis.
+pub const NOTIFY_STOP_EXTRA: Duration = Duration::from_secs(30);
+
 // ---------------------------------------------------------------------------------------------------------------
 // Client and summary
 // ---------------------------------------------------------------------------------------------------------------

@@ -45,6 +45,10 @@ mod loading;
 mod long_jobs;
 #[path = "engine/operator_jobs.rs"]
 mod operator_jobs;
+#[path = "engine/mixed_fleet.rs"]
+mod mixed_fleet;
+#[path = "engine/notify.rs"]
+mod notify;
 #[path = "engine/outage.rs"]
 mod outage;
 #[path = "engine/own_jobs.rs"]

@@ -4,10 +4,16 @@
 //! of files. A failure says file, line and what to do. Tables at the top of this file are the rules: a new edge or an
 //! exception moves its table in the same commit, where a reviewer sees it.
 
+#[path = "tidy/commit.rs"]
+mod commit;
+#[path = "tidy/packaging.rs"]
+mod packaging;
 #[path = "tidy/rules_see.rs"]
 mod rules_see;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/supply_chain.rs"]
+mod supply_chain;
 
 use std::path::Path;
 
@@ -129,7 +135,7 @@ fn src() -> Vec<Source> {
 }
 
 fn everything() -> Vec<Source> {
-    ["src", "tests", "benches", "examples", "loadgen"]
+    ["src", "tests", "benches", "examples", "loadgen", "packaging"]
         .iter()
         .flat_map(|dir| source::files(root(), dir, "rs"))
         .collect()

@@ -65,13 +65,16 @@ Examples:
 
 Exit status: 0 said, 1 no worker listens, or Redis refused or is away, 2 wrong usage or configuration";
 
+/// The version, with the commit it was built from if that is known (`packaging/build.rs`).
+pub(crate) const VERSION: &str = env!("JIGGLER_URING_VERSION");
+
 /// The options a subcommand needs to find Redis.
 const FIND_REDIS: &[OptionId] = &[OptionId::RedisUrl, OptionId::ConfigFile, OptionId::Environment];
 
 /// The whole command line.
 pub(super) fn command() -> Command {
     let worker = Command::new("jiggler-uring")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(VERSION)
         .about(ABOUT)
         .after_help(WORKER_HELP)
         .args_conflicts_with_subcommands(true)

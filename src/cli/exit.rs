@@ -149,6 +149,7 @@ impl Write for Output<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::VERSION;
 
     /// A writer whose reader is gone, or whose disk is full.
     struct Refusing(io::ErrorKind);
@@ -183,7 +184,8 @@ mod tests {
         assert_eq!(end("prog", &mut out, nothing), (Exit::Done, String::new()));
         let (exit, err) = end("prog --version", &mut out, |_, _| panic!("a version runs nothing"));
         assert_eq!((exit, err.as_str()), (Exit::Done, ""));
-        assert_eq!(String::from_utf8(out).unwrap(), format!("jiggler-uring {}\n", env!("CARGO_PKG_VERSION")));
+        assert_eq!(String::from_utf8(out).unwrap(), format!("jiggler-uring {VERSION}\n"));
+        assert!(VERSION.starts_with(env!("CARGO_PKG_VERSION")), "{VERSION}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod orders;
 
 use std::ffi::OsString;
 
+pub(crate) use command::VERSION;
 pub use exit::{Failure, run};
 pub use orders::{
     ActOrder, BulkOrder, CancelOrder, EnqueueOrder, JobsOrder, PruneOrder, QueuesOrder, SummaryOrder,

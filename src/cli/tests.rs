@@ -52,6 +52,37 @@ fn no_subcommand_runs_the_worker_with_every_flag() {
     assert_eq!(worker(&[]), Config { redis_url: worker(&[]).redis_url, ..Config::default() });
 }
 
+/// The flags of the gem's program, each in every spelling that a process file may have.
+#[test]
+fn every_flag_of_the_gem_is_taken() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let spellings: [(&str, &str, &str); 6] = [
+        ("-c", "--concurrency", "7"),
+        ("-e", "--environment", "staging"),
+        ("-q", "--queue", "a,b"),
+        ("-r", "--require", "./app.rb"),
+        ("-t", "--timeout", "9"),
+        ("-C", "--config", path),
+    ];
+    for (short, long, value) in spellings {
+        let short_line = worker(&[short, value]);
+        for line in [&[&*format!("{short}{value}")][..], &[long, value], &[&*format!("{long}={value}")]] {
+            assert_eq!(worker(line), short_line, "{line:?}");
+        }
+    }
+    for flag in ["-v", "--verbose"] {
+        assert_eq!(worker(&[flag]), worker(&["-v"]));
+    }
+    assert_eq!(worker(&["-q", "a,b", "-q", "c"]).queues, worker(&["-q", "a,b,c"]).queues);
+    for (flag, said) in
+        [("-V", VERSION), ("--version", VERSION), ("-h", "--timeout"), ("--help", "--timeout")]
+    {
+        let Err(Error::Arguments(text)) = parse_line(&[flag]) else { panic!("{flag} runs something") };
+        assert!(!text.use_stderr() && text.to_string().contains(said), "{flag}: {text}");
+    }
+}
+
 #[test]
 fn enqueue_keeps_the_arguments_as_they_were_written() {
     let args = r#"[12345678901234567890123, 1.0e+21, {"a":[null]}]"#;

@@ -6,7 +6,8 @@
 //!                │         └──► reaper: jobs of processes whose lease has ended
 //!                ├────► poller: due jobs of the retry and scheduled sets; one leads the fleet's
 //!                ├────► ruby lists: jobs of dead Ruby servers, in one process of the fleet
-//!                └────► health: a look at the counters of the shards every 5 s
+//!                ├────► health: a look at the counters of the shards every 5 s
+//!                └────► notify: what the service manager is told, where there is one
 //! cancel channel ──► cancels ──► every shard          each shard's mark ──► stalls ──► log
 //! ```
 //!
@@ -18,6 +19,7 @@
 
 mod health;
 mod link;
+mod notify;
 mod upkeep;
 // What it does for running jobs.
 mod cancels;
@@ -46,6 +48,8 @@ use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
 
 pub(crate) use health::Expected;
+use notify::Notifier;
+pub(crate) use notify::ServiceManager;
 use reaper::Dead;
 pub(crate) use ruby_lists::RubyListTimes;
 use upkeep::Upkeep;
@@ -82,6 +86,8 @@ pub(crate) struct ControlOptions {
     pub(crate) stats: Vec<Arc<ShardStats>>,
     /// What the watchdog expects of them.
     pub(crate) expected: Expected,
+    /// Who is told how the process is.
+    pub(crate) manager: Option<ServiceManager>,
 }
 
 /// How a run of the shards ended.
@@ -110,6 +116,8 @@ struct Control {
     listens: RefCell<Option<Stopper>>,
     /// Processes whose jobs wait to be put back.
     dead: Dead,
+    /// Tells the service manager, if there is one.
+    notifier: Option<Notifier>,
     /// Wakes upkeep when the phase changes or the shards have ended.
     changed: Event,
     /// Wakes the poller when the phase changes.
@@ -133,6 +141,7 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
         shards.push(shard);
         reports.push(report);
     }
+    let notifier = options.manager.clone().and_then(notify::open);
     let control = Rc::new(Control {
         options,
         phase: Cell::new(Phase::Running),
@@ -142,11 +151,13 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
         losses: Cell::new(0),
         listens: RefCell::default(),
         dead: Dead::default(),
+        notifier,
         changed: Event::default(),
         phase_changed: Event::default(),
         shards,
     });
     let listener = glommio::spawn_local(hear_signals(Rc::clone(&control), signals));
+    let notifying = glommio::spawn_local(notify::run(Rc::clone(&control)));
 
     let mut upkeep = Upkeep::new(Rc::clone(&control));
     // Without Redis this goes on until a stop is asked for; the shards then end before they begin.
@@ -197,6 +208,7 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
         // It gave up the lead when the stop began, unless Redis is gone; then it is dropped, as the reaper is.
         futures_lite::future::or(poller, late).await;
     }
+    notifying.cancel().await;
     Outcome { endings, asked: control.asked.get() }
 }
 
@@ -222,6 +234,9 @@ async fn hear_signals(control: Rc<Control>, signals: Option<Signals>) {
                 let timeout_s = control.options.timeout.as_secs_f64();
                 tracing::info!(timeout_s, "stopping; a second signal ends running jobs at once");
                 control.asked.set(true);
+                if let Some(notifier) = &control.notifier {
+                    notifier.tell_stop(control.options.timeout);
+                }
                 control.stop(control.options.timeout).await;
             }
             (_, Phase::Stopping { .. }) => {

@@ -11,10 +11,10 @@ use thiserror::Error;
 
 use super::placement::{Core, Placement};
 use super::pulse;
-use crate::cli::Failure;
+use crate::cli::{Failure, VERSION};
 use crate::client::LocalClient;
 use crate::config::{Config, Mode};
-use crate::control::{self, ControlOptions, Expected, Outcome, RubyListTimes};
+use crate::control::{self, ControlOptions, Expected, Outcome, RubyListTimes, ServiceManager};
 use crate::handler::{Registry, TearDown};
 use crate::ids::process_uuid;
 use crate::limits::{EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
@@ -93,7 +93,7 @@ where
     let shards = shard_options(config, placement, url, uuid);
     let control_options = control_options(config, placement, url, uuid, &shards);
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = VERSION,
         pid = std::process::id(),
         uuid,
         cores = placement.cpus.len(),
@@ -233,6 +233,7 @@ fn control_options(
             slots: placement.slots.clone(),
             block_time: shards.first().map_or(WAIT_TIME_MIN, |shard| shard.block_time),
         },
+        manager: ServiceManager::find(&|name| std::env::var_os(name)),
     }
 }
 

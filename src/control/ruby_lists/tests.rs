@@ -52,6 +52,7 @@ impl Process {
             dead_timeout: Duration::from_secs(1),
             stats: Vec::new(),
             expected: Expected { slots: Vec::new(), block_time: Duration::from_secs(1) },
+            manager: None,
         };
         let (control_end, shard_end) = mesh::link();
         let ends = Arc::new(AtomicBool::new(false));

@@ -3,6 +3,7 @@
 
 pub(crate) mod account;
 mod config;
+pub(crate) mod gem;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 mod worker;

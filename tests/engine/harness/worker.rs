@@ -57,7 +57,14 @@ impl Worker {
 
     #[track_caller]
     pub(crate) fn launch_program(program: &Path, url: &str, args: &[&str]) -> Self {
+        Self::launch_with(program, url, args, &[])
+    }
+
+    /// As [`Self::launch_program`], with more variables in its environment.
+    #[track_caller]
+    pub(crate) fn launch_with(program: &Path, url: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = command(program);
+        command.envs(variables.iter().copied());
         command.args(["--redis-url", url]);
         for (flag, value) in [("--cores", "1"), ("-t", "1")] {
             if !args.contains(&flag) {
@@ -162,7 +169,7 @@ impl Drop for Worker {
 /// The program with nothing of this process's environment that it would read, and never with a Redis but the test's own.
 fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
-    for variable in ["APP_ENV", "RUST_LOG", "DYNO"] {
+    for variable in ["APP_ENV", "RUST_LOG", "DYNO", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
         command.env_remove(variable);
     }
     command.env("REDIS_URL", "unix:///nonexistent/redis.sock").stdin(Stdio::null()).stdout(Stdio::null());
