@@ -34,7 +34,8 @@ help:
 	@echo "make fuzz   search for bytes that break a parser, FUZZ_SECONDS (60) for each target, or FUZZ_TARGET alone"
 	@echo "make deb    build the Debian package, with man page and completions, into target/debian"
 	@echo "make deny   ask cargo-deny for licences, bans, sources and, where its database can be reached, advisories"
-	@echo "make deps   install what is missing of: a linker, redis-server (or valkey-server), postgresql"
+	@echo "make instructions  count the hot paths' instructions and accept them as what make test holds them to"
+	@echo "make deps   install what is missing of: a linker, redis-server (or valkey-server), postgresql, valgrind"
 
 .PHONY: deps
 deps:
@@ -45,6 +46,10 @@ deps:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
 		echo "Installing postgresql"; \
 		$(call install,postgresql,postgresql-server,postgresql,postgresql); }
+
+	@command -v valgrind >/dev/null || { \
+		echo "Installing valgrind"; \
+		$(call install,valgrind,valgrind,valgrind,valgrind); }
 
 .PHONY: run
 run: deps
@@ -61,6 +66,15 @@ test: deps
 # The engine alone, as it is built by default.
 	@cargo clippy --locked --quiet -- -D warnings
 	@cargo test --workspace --all-features --locked --quiet --no-fail-fast
+	@$(INSTRUCTIONS) check
+
+# Nothing that is linked differently: flags of the user would be counted with.
+INSTRUCTIONS := env -u RUSTFLAGS cargo run --profile counting --locked --quiet -p instructions --
+
+# What is counted and how far a count may move: benches/instructions.
+.PHONY: instructions
+instructions: deps
+	@$(INSTRUCTIONS) accept
 
 .PHONY: chaos
 chaos: deps

@@ -1,39 +1,53 @@
 #!/bin/sh
-# Counts what the worker does during `loadgen noop`: time, context switches, faults, system calls, and instructions
-# and cache misses where the machine shows them.
+# Counts what worker and Redis do during a scenario of loadgen, in all and per job: CPU time, context switches, faults,
+# system calls, entries into the ring, and instructions and cache misses where the machine shows them.
 #
-# Usage: perf/stat.sh [options of loadgen noop ...]      default: --jobs 1_000_000 -c 100
+# Usage: perf/stat.sh SCENARIO [-o FILE] [options of loadgen SCENARIO ...]
+#   perf/stat.sh noop                                  2,000,000 no-op jobs, 100 in flight
+#   perf/stat.sh noop --jobs 1_000_000 -c 10 --transport unix
 # PERF_BINARY: a worker to count instead of this workspace's release build.
-#
-# See flamegraph.sh for how the script becomes the worker.
 set -eu
 
-if [ -n "${PERF_WORKER:-}" ]; then
-  [ "${1:-}" = --version ] && exec "$PERF_WORKER" "$@"
-  mkfifo "$PERF_DIR/control" "$PERF_DIR/ack"
-  perf stat -e "$PERF_EVENTS" -o "$PERF_DIR/stat" -p $$ --delay=-1 \
-    --control="fifo:$PERF_DIR/control,$PERF_DIR/ack" 2>"$PERF_DIR/perf.log" &
-  echo $! >"$PERF_DIR/perf.pid"
-  echo enable >"$PERF_DIR/control"
-  read -r _ <"$PERF_DIR/ack"
-  exec "$PERF_WORKER" "$@"
-fi
+attach() {
+  exec perf stat -x , -e "$PERF_EVENTS" -o "$PERF_DIR/$1.$$.stat" -p "$2" --delay=-1 \
+    --control="fifo:$PERF_DIR/$1.$$.control,$PERF_DIR/$1.$$.ack"
+}
 
-root=$(cd "$(dirname "$0")/.." && pwd)
-command -v perf >/dev/null || { echo "perf is missing (Debian: apt install linux-perf)" >&2; exit 1; }
-PERF_DIR=$(mktemp -d)
-trap 'rm -rf "$PERF_DIR"' EXIT
-[ $# -gt 0 ] || set -- --jobs 1_000_000 -c 100
+. "$(dirname "$0")/under-load.sh"
 
-# What a virtual machine does not have is shown as not supported; system calls need tracefs, so root.
-PERF_EVENTS=task-clock,context-switches,cpu-migrations,page-faults,cycles,instructions,branch-misses,cache-misses
-perf stat -e raw_syscalls:sys_enter true 2>/dev/null && PERF_EVENTS=$PERF_EVENTS,raw_syscalls:sys_enter
+# What a virtual machine does not have is left out; system calls need tracefs, so root.
+PERF_EVENTS=task-clock
+for event in context-switches cpu-migrations page-faults raw_syscalls:sys_enter syscalls:sys_enter_io_uring_enter \
+  cycles instructions branch-misses cache-misses; do
+  if perf stat -x , -e $event true 2>&1 | grep -q "^[0-9.]*,[^,]*,$event"; then
+    PERF_EVENTS=$PERF_EVENTS,$event
+  else
+    echo "not counted here: $event" >&2
+  fi
+done
 export PERF_EVENTS
-[ -n "${PERF_BINARY:-}" ] || cargo build --manifest-path "$root/Cargo.toml" --release --bin jiggler-uring
-PERF_WORKER=${PERF_BINARY:-$root/target/release/jiggler-uring}
-cargo build --manifest-path "$root/Cargo.toml" --release -p loadgen
-PERF_WORKER=$PERF_WORKER PERF_DIR=$PERF_DIR "$root/target/release/loadgen" noop --runs 1 --no-limit \
-  --binary "$root/perf/stat.sh" "$@"
+if [ -n "${PERF_BINARY:-}" ]; then PERF_WORKER=$PERF_BINARY; else build release "$root/target"; fi
+run "$@"
 
-tail --pid="$(cat "$PERF_DIR/perf.pid")" -f /dev/null
-cat "$PERF_DIR/stat"
+# Each run of a table of drained jobs has one line of its seconds, whose row ends with `N jobs`.
+jobs=$(sed -n 's/.* \([0-9]*\) jobs",seconds,.*/\1/p' "$PERF_DIR/figures.csv" | awk '{ sum += $1 } END { print sum + 0 }')
+[ "$jobs" -gt 0 ] || echo "this scenario has no fixed number of jobs: totals alone" >&2
+table() {
+  echo "| process | event | total | per job |"
+  echo "|---|---|---|---|"
+  for name in worker redis; do
+    cat "$PERF_DIR/$name".*.stat | awk -F , -v name=$name -v jobs="$jobs" '
+      /^[0-9]/ { if (!($3 in sum)) order[++events] = $3; sum[$3] += $1; unit[$3] = $2 }
+      END {
+        for (at = 1; at <= events; at++) {
+          event = order[at]
+          per_job = jobs > 0 ? sprintf("%.4f", sum[event] / jobs) : "-"
+          if (event == "task-clock") {
+            if (jobs > 0) per_job = sprintf("%.3f µs", sum[event] * 1000 / jobs)
+            printf "| %s | CPU time | %.0f ms | %s |\n", name, sum[event], per_job
+          } else printf "| %s | %s | %.0f | %s |\n", name, event, sum[event], per_job
+        }
+      }'
+  done
+}
+table | tee ${OUT:+"$OUT"}

@@ -12,6 +12,7 @@ use std::process::{self, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiggler_uring::limits::STOP_GRACE;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid, getppid};
@@ -21,8 +22,9 @@ use crate::error::Error;
 /// How much of a child's log an error shows.
 const LOG_TAIL_BYTES: u64 = 4_000;
 
-/// How long a dropped child may take to end before it is killed.
-const DROP_GRACE: Duration = Duration::from_secs(5);
+/// How long a dropped child may take to end before it is killed: longer than a worker that owes acks goes on trying to reach
+/// a Redis that is away.
+const DROP_GRACE: Duration = STOP_GRACE.saturating_add(Duration::from_secs(5));
 
 /// Pause between two looks at an ending child.
 const EXIT_POLL: Duration = Duration::from_millis(2);

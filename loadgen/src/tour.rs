@@ -11,6 +11,7 @@ use crate::scenarios::{Scenario, Session};
 const SHORT: &[&str] = &[
     "noop -c 5,10,50,100 -j 100_000 -r 1",
     "noop -c 10 -j 100_000 -r 1 --mode at-most-once",
+    "noop -c 10,100 -j 500_000 -r 1 --cores 1,2 --no-limit",
     "limit -j 100_000 -r 1",
     "enqueue -j 10_000 --bulk-jobs 500_000 -r 1",
     "latency --rate 200,1_000 -s 5 -r 1",
@@ -30,6 +31,7 @@ const SHORT: &[&str] = &[
 const OFFICIAL: &[&str] = &[
     "noop -c 5,10,50,100 -j 100_000,1_000_000 -r 5",
     "noop -c 10,100 -j 1_000_000 -r 5 --mode at-most-once",
+    "noop -c 10,100 -j 1_000_000 -r 5 --cores 1,2 --no-limit",
     "limit -r 5",
     "enqueue -r 5",
     "latency --rate 200,1_000,10_000 -s 10 -r 5",

@@ -1,25 +1,28 @@
 //! The way of a job through its shard without Redis: taken in, parsed, looked up, decoded, polled, settled.
 //!
-//! For `benches/dispatch.rs` and `tests/allocations.rs`, which measure what a shard itself costs. Not part of the API.
+//! For `benches/` and `tests/allocations.rs`, which measure what a shard itself costs. Not part of the API.
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::run::run_ready;
+use super::batch::Batch;
+use super::run::{finish, next_job, run_ready, start_next};
 use super::state::{Shard, ShardOptions};
-use crate::handler::Registry;
+use crate::handler::{Call, JobResult, Registry, Started};
+use crate::job::parse::Parsed;
 use crate::limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT, WAIT_TIME_MIN};
 use crate::resp::RedisUrl;
 use crate::stats::ShardStats;
-use crate::store::turn::BatchName;
+use crate::store::turn::{BatchName, Settlement};
 
 /// A shard that has no connection: what it would tell Redis is dropped.
 #[doc(hidden)]
 pub struct Dispatch {
     shard: Rc<Shard>,
+    made_at: Instant,
 }
 
 impl Dispatch {
@@ -40,16 +43,74 @@ impl Dispatch {
             block_time: Duration::from_secs(WAIT_TIME_MIN.as_secs()),
             stats: Arc::new(ShardStats::default()),
         };
-        Ok(Self { shard: Rc::new(Shard::new(options, registry.into_handlers())) })
+        let shard = Rc::new(Shard::new(options, registry.into_handlers()));
+        Ok(Self { shard, made_at: Instant::now() })
     }
 
     /// Runs one batch as a turn would bring it. How many of its jobs have been settled, and how many of these failed.
     /// Must be called on an executor.
     pub async fn run(&self, payloads: Vec<Bytes>) -> (u64, u64) {
-        let number = self.shard.fresh_id();
-        self.shard.take_in(0, BatchName::Turn(number), payloads);
+        self.bring(payloads);
         run_ready(&self.shard).await;
-        let settled = self.shard.settlement.take();
+        let settled = self.settled();
         (settled.processed, settled.failed)
     }
+
+    /// The same for jobs that do not wait, one after the other without ever giving way: it needs no executor, and does the
+    /// same however long it takes, which instruction counts rest on.
+    pub fn run_through(&self, payloads: Vec<Bytes>) -> (u64, u64) {
+        self.bring(payloads);
+        let mut began = Instant::now();
+        while let Some(ended) = start_next(&self.shard, began) {
+            began = ended;
+        }
+        let settled = self.settled();
+        (settled.processed, settled.failed)
+    }
+
+    /// Parses one payload, looks its handler up, decodes the arguments and polls once. Whether that ended well.
+    pub fn call(&self, payload: &Bytes) -> bool {
+        let mut parser = self.shard.parser.borrow_mut();
+        let Ok(Parsed { name, jid, history, args, .. }) = parser.parse(payload) else { return false };
+        let (jid, queue) = (jid.unwrap_or_default(), &*self.shard.home().name);
+        let Some(entry) = self.shard.handlers.find(name) else { return false };
+        let (attempt, retries, now) = (history.attempt, history.retries, self.made_at);
+        let call = Call { name, jid, queue, attempt, retries, payload, now, args };
+        matches!(entry.start(call), Started::Done(Ok(())))
+    }
+
+    /// One batch as a turn would bring it, every job of it started: what is left is to settle them.
+    pub fn started(&self, payloads: Vec<Bytes>) -> StartedBatch {
+        let mut jobs = Vec::with_capacity(payloads.len());
+        self.bring(payloads);
+        while let Some(job) = next_job(&self.shard) {
+            jobs.push(job);
+        }
+        self.shard.unstarted.set(0);
+        StartedBatch(jobs)
+    }
+
+    /// Settles each of these jobs by this result: what the next turn would tell Redis.
+    pub fn settle(&self, started: StartedBatch, result: impl Fn() -> JobResult) -> Settlement {
+        for (batch, at) in started.0 {
+            finish(&self.shard, &batch, at, result());
+        }
+        self.settled()
+    }
+
+    fn bring(&self, payloads: Vec<Bytes>) {
+        let number = self.shard.fresh_id();
+        self.shard.take_in(0, BatchName::Turn(number), payloads);
+    }
+
+    /// What is settled since it was last asked; as before a turn, batches that are settled wait no more for stragglers.
+    fn settled(&self) -> Settlement {
+        self.shard.settle_stragglers(self.made_at);
+        self.shard.settled_at.set(None);
+        self.shard.settlement.take()
+    }
 }
+
+/// Jobs of one batch that run and are not settled.
+#[doc(hidden)]
+pub struct StartedBatch(Vec<(Rc<Batch>, usize)>);

@@ -22,13 +22,7 @@ pub(super) async fn run_ready(shard: &Rc<Shard>) -> bool {
     let mut before = Instant::now();
     let mut slice_began = before;
     let mut started = 0_usize;
-    while shard.free_slots() > 0 {
-        let Some((batch, at)) = next_job(shard) else { break };
-        shard.unstarted.set(shard.unstarted.get() - 1);
-        run_one(shard, &batch, at, before);
-        // The end of one job is the start of the next: one clock read a job.
-        let now = Instant::now();
-        shard.pace.borrow_mut().observe_run(now - before);
+    while let Some(now) = start_next(shard, before) {
         before = now;
         started += 1;
         if now - slice_began >= RUN_SLICE {
@@ -43,7 +37,21 @@ pub(super) async fn run_ready(shard: &Rc<Shard>) -> bool {
     started > 0
 }
 
-fn next_job(shard: &Shard) -> Option<(Rc<Batch>, usize)> {
+/// Starts one job if there is a slot for it: the moment when it had ended, or begun to wait. `None`: there was none.
+pub(super) fn start_next(shard: &Rc<Shard>, began: Instant) -> Option<Instant> {
+    if shard.free_slots() == 0 {
+        return None;
+    }
+    let (batch, at) = next_job(shard)?;
+    shard.unstarted.set(shard.unstarted.get() - 1);
+    run_one(shard, &batch, at, began);
+    // The end of one job is the start of the next: one clock read a job.
+    let now = Instant::now();
+    shard.pace.borrow_mut().observe_run(now - began);
+    Some(now)
+}
+
+pub(super) fn next_job(shard: &Shard) -> Option<(Rc<Batch>, usize)> {
     let mut ready = shard.ready.borrow_mut();
     loop {
         let batch = ready.front()?;
@@ -152,7 +160,7 @@ pub(super) fn end_running(shard: &Shard, id: u64, error: JobError) {
 }
 
 /// Settles a job that had waited.
-fn finish(shard: &Shard, batch: &Batch, at: usize, result: JobResult) {
+pub(super) fn finish(shard: &Shard, batch: &Batch, at: usize, result: JobResult) {
     let Err(error) = result else { return shard.settle_success(batch, at) };
     let mut parser = shard.parser.borrow_mut();
     match parser.parse(batch.payload(at)) {

@@ -48,8 +48,25 @@ fn parse(text: &str) -> Result<Vec<OldDocument>, serde_json::Error> {
     })
 }
 
-/// The comparison as Markdown.
-pub(super) fn markdown(old: &[OldDocument], new: &[Outcome]) -> String {
+/// What both runs have.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    /// A row a figure; `None` without a common one.
+    pub(super) table: Option<Table>,
+    /// What it is of.
+    pub(super) note: String,
+}
+
+impl Comparison {
+    /// The whole as Markdown.
+    pub(super) fn markdown(&self) -> String {
+        let table = self.table.as_ref().map(|table| format!("{}\n", table.markdown())).unwrap_or_default();
+        format!("{table}{}\n", self.note)
+    }
+}
+
+/// Holds the figures of a run against those of an earlier one.
+pub(super) fn compare(old: &[OldDocument], new: &[Outcome]) -> Comparison {
     let named =
         |scenario: &str, figure: &Figure| (scenario.to_owned(), figure.row.clone(), figure.quantity.clone());
     let earlier: HashMap<_, f64> = old
@@ -66,15 +83,16 @@ pub(super) fn markdown(old: &[OldDocument], new: &[Outcome]) -> String {
         }
     }
     if rows.is_empty() {
-        return "Nothing to compare: no scenario, row and quantity is in both.\n".to_owned();
+        let note = "Nothing to compare: no scenario, row and quantity is in both.".to_owned();
+        return Comparison { table: None, note };
     }
-    let compared = rows.len();
-    format!(
-        "{}\n{compared} figures are in both, {} in the old file; medians. Within {:.0} % a ratio is called the same.\n",
-        Table::new(&HEADER, rows).markdown(),
+    let note = format!(
+        "{} figures are in both, {} in the old file; medians. Within {:.0} % a ratio is called the same.",
+        rows.len(),
         earlier.len(),
         NOISE * 100.0
-    )
+    );
+    Comparison { table: Some(Table::new(&HEADER, rows)), note }
 }
 
 fn cells(scenario: &str, figure: &Figure, was: f64, is: f64) -> Vec<String> {
@@ -128,7 +146,7 @@ mod tests {
     fn a_file_of_one_scenario_and_one_of_a_tour_can_be_compared_with() {
         let one = serde_json::to_string(&outcome(1_000.0, 2.0).document()).unwrap();
         for text in [one.clone(), format!("[{one},{one}]")] {
-            let text = markdown(&parse(&text).unwrap(), &[outcome(2_000.0, 2.1)]);
+            let text = compare(&parse(&text).unwrap(), &[outcome(2_000.0, 2.1)]).markdown();
             let lines: Vec<&str> = text.lines().collect();
             let cells = |line: &str| {
                 line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
@@ -145,7 +163,7 @@ mod tests {
     #[test]
     fn a_file_without_a_common_figure_says_so() {
         let old = parse(r#"{"scenario":"limit"}"#).unwrap();
-        assert!(markdown(&old, &[outcome(1.0, 1.0)]).contains("Nothing to compare"));
+        assert!(compare(&old, &[outcome(1.0, 1.0)]).markdown().contains("Nothing to compare"));
         assert!(parse("{}").is_err());
     }
 

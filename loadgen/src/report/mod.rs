@@ -11,10 +11,12 @@ mod compare;
 mod csv;
 mod html;
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+use self::compare::Comparison;
 pub(crate) use self::outcome::Outcome;
 pub(crate) use self::table::Table;
 use crate::cli::OutputOptions;
@@ -55,7 +57,7 @@ pub(crate) fn show(outcome: &Outcome, heading: Heading, output: &OutputOptions) 
 /// A file or stdout cannot be written, or the file to compare with cannot be read.
 pub(crate) fn write(outcomes: &[Outcome], output: &OutputOptions) -> Result<(), Error> {
     let comparison = match &output.compare {
-        Some(old) => Some(compare::markdown(&compare::read(old)?, outcomes)),
+        Some(old) => Some(compare::compare(&compare::read(old)?, outcomes)),
         None => None,
     };
     let json = json(outcomes)?;
@@ -68,10 +70,10 @@ pub(crate) fn write(outcomes: &[Outcome], output: &OutputOptions) -> Result<(), 
         write_file(path, &csv::csv(outcomes)?)?;
     }
     if let Some(folder) = &output.report {
-        write_report(folder, outcomes, &json, comparison.as_deref())?;
+        write_report(folder, outcomes, &json, comparison.as_ref())?;
     }
     // Beside JSON on stdout nothing else may stand there.
-    match comparison {
+    match comparison.map(|comparison| comparison.markdown()) {
         Some(text) if output.json.as_deref() == Some(Path::new(STDOUT)) => eprint_text(&text),
         Some(text) => print(&format!("\n{text}")),
         None => Ok(()),
@@ -101,16 +103,16 @@ fn write_report(
     folder: &Path,
     outcomes: &[Outcome],
     json: &str,
-    comparison: Option<&str>,
+    comparison: Option<&Comparison>,
 ) -> Result<(), Error> {
     fs::create_dir_all(folder)
         .map_err(|error| Error::system(format!("creating {}", folder.display()), error))?;
-    let mut pictures = Vec::new();
+    let (mut pictures, mut names) = (Vec::new(), Names::default());
     for outcome in outcomes {
         let mut of_outcome = Vec::new();
         for plot in &outcome.plots {
             if let Some(svg) = plot.svg()? {
-                write_file(&folder.join(format!("{}.svg", plot.name)), &svg)?;
+                write_file(&folder.join(format!("{}.svg", names.distinct(&plot.name))), &on_white(&svg))?;
                 of_outcome.push(svg);
             }
         }
@@ -123,6 +125,24 @@ fn write_report(
     write_file(&folder.join(TABLES_FILE), &tables)
 }
 
+/// Names of which none is given twice: a tour may run one scenario several times.
+#[derive(Debug, Default)]
+struct Names(HashMap<String, u32>);
+
+impl Names {
+    /// The name; from the second time on with a number.
+    fn distinct(&mut self, name: &str) -> String {
+        let times = self.0.entry(name.to_owned()).or_insert(0);
+        *times += 1;
+        if *times == 1 { name.to_owned() } else { format!("{name}-{times}") }
+    }
+}
+
+/// A picture that stands alone, where nobody gives it a ground.
+fn on_white(svg: &str) -> String {
+    svg.replacen('>', "><rect width=\"100%\" height=\"100%\" fill=\"white\"/>", 1)
+}
+
 fn write_file(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(|error| Error::system(format!("writing {}", path.display()), error))
 }
@@ -133,4 +153,26 @@ fn print(text: &str) -> Result<(), Error> {
 
 fn eprint_text(text: &str) -> Result<(), Error> {
     io::stderr().write_all(text.as_bytes()).map_err(|error| Error::system("writing to stderr", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_comes_again_gets_a_number() {
+        let mut names = Names::default();
+        assert_eq!(
+            ["noop", "cpu", "noop", "noop"].map(|name| names.distinct(name)),
+            ["noop", "cpu", "noop-2", "noop-3"]
+        );
+    }
+
+    #[test]
+    fn a_picture_of_its_own_has_a_ground() {
+        assert_eq!(
+            on_white("<svg width=\"9\"><g></g></svg>"),
+            "<svg width=\"9\"><rect width=\"100%\" height=\"100%\" fill=\"white\"/><g></g></svg>"
+        );
+    }
 }

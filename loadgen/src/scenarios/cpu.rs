@@ -154,7 +154,7 @@ fn scaling(fib: u64, rows: &[Row]) -> Plot {
     Plot {
         name: format!("cpu-fib-{fib}"),
         title: format!("fib({fib}) by cores"),
-        x: Axis { title: "cores", scale: Scale::FromZero },
+        x: Axis { title: "cores", scale: Scale::Whole },
         y: Axis { title: "jobs/s", scale: Scale::FromZero },
         lines,
     }

@@ -1,6 +1,8 @@
-//! `loadgen noop`: no-op jobs through the real worker, one row per number of jobs and concurrency.
+//! `loadgen noop`: no-op jobs through the real worker, one row per number of cores, jobs and concurrency.
 //!
 //! Beside the rates stands what the null client reaches with the same commands on the same Redis.
+
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -10,10 +12,11 @@ use super::drain::{self, Bench, LastColumn, Load, Row};
 use super::limit::{self, LimitRow, Plan};
 use super::peers::{self, Peer, Peers};
 use super::scene::Scene;
-use crate::cli::{self, Mode, RedisOptions, WorkerOptions};
+use crate::cli::{self, Mode, RedisOptions};
 use crate::commands::Design;
 use crate::drive::Work;
 use crate::error::Error;
+use crate::machine::Machine;
 use crate::published;
 use crate::redis_server::RedisServer;
 use crate::report::Outcome;
@@ -33,6 +36,9 @@ const OF_LIMIT: &str = "of limit: jobs/s by the best rate of the null client";
 
 const LAST_COLUMN: LastColumn =
     LastColumn { title: "of limit", format: |ratio| format!("{:.0} %", ratio * 100.0) };
+
+const SHARED: &str = "cores: a worker with as many shards as there are CPUs, or more, shares them with Redis, which has one of \
+     its own otherwise";
 
 const OURS_BY_THIS: LastColumn =
     LastColumn { title: "ours by this", format: |ratio| format!("{ratio:.1} ×") };
@@ -66,13 +72,20 @@ pub(crate) struct Options {
     /// Most jobs in one run of a peer; each has a number of its own that takes some seconds
     #[arg(long, default_value = "1_000_000", value_name = "N", value_parser = cli::jobs)]
     peer_jobs: u64,
-    #[command(flatten)]
-    worker: WorkerOptions,
+    /// Shards of the worker, one row each
+    #[arg(long, value_delimiter = ',', default_value = "1", value_name = "N,N", value_parser = cli::cores)]
+    cores: Vec<u64>,
+    /// Delivery mode of the worker
+    #[arg(long, value_enum, default_value = "at-least-once")]
+    mode: Mode,
+    /// Program to measure [default: target/release/jiggler-uring, built by cargo when it is out of date]
+    #[arg(long, value_name = "PATH")]
+    binary: Option<PathBuf>,
     #[command(flatten)]
     redis: RedisOptions,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Results {
     limit: Vec<LimitRow>,
     rows: Vec<Row>,
@@ -84,19 +97,12 @@ struct Results {
 /// # Errors
 /// Redis or the worker cannot be started, a run went wrong, or an interrupt.
 pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
-    let program = Program::stock(options.worker.binary.as_deref())?;
-    let scene = Scene::set(program, options.worker.cores, &options.redis, session)?;
-    let limit = if options.no_limit { Vec::new() } else { measure_limit(&scene.server, options, session)? };
-    let mut rows = measure(&mut Bench::new(&scene, options.worker.mode, session)?, options)?;
-    let sizes = (options.runs, options.peer_jobs);
-    let mut peers = peers::measure(&options.peers, &scene.server, sizes, session)?;
-    let machine = scene.end()?;
-    let best = limit.iter().map(|row| row.jobs_per_second.median).max_by(f64::total_cmp);
-    for row in &mut rows {
+    let (mut results, machine) = measure_all(options, session)?;
+    let best = results.limit.iter().map(|row| row.jobs_per_second.median).max_by(f64::total_cmp);
+    for row in &mut results.rows {
         row.ratio = row.jobs_per_second.zip(best).map(|(rate, best)| rate.median / best);
     }
-    compare_with_peers(&rows, &mut peers.rows);
-    let results = Results { limit, rows, peers };
+    compare_with_peers(&results.rows, &mut results.peers.rows);
     let mut outcome = Outcome::new("noop", "No-op jobs", machine, options, &results)?
         .defined_by(&drain::DEFINITIONS)
         .defined_by(&[OF_LIMIT]);
@@ -115,7 +121,33 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     outcome.figures.extend(results.rows.iter().flat_map(|row| row.figures("")));
     outcome.figures.extend(results.peers.rows.iter().flat_map(|row| row.figures("peer ")));
     outcome.plots.push(drain::plot("noop", "No-op jobs", &results.rows, &published::NOOP));
+    if options.cores.len() > 1 {
+        outcome.definitions.push(SHARED.to_owned());
+        outcome.plots.push(drain::plot_by_cores("noop-cores", "No-op jobs by cores", &results.rows));
+    }
     Ok(outcome)
+}
+
+/// Everything on a Redis of its own for each number of cores, whose place depends on it.
+fn measure_all(options: &Options, session: &Session) -> Result<(Results, Machine), Error> {
+    let program = Program::stock(options.binary.as_deref())?;
+    let (mut results, mut described) = (Results::default(), None);
+    for cores in &options.cores {
+        let scene = Scene::set(program.clone(), *cores, &options.redis, session)?;
+        // Null client and peers do not depend on the worker's cores: once, beside the first.
+        let first = described.is_none();
+        if first && !options.no_limit {
+            results.limit = measure_limit(&scene.server, options, session)?;
+        }
+        results.rows.extend(measure(&mut Bench::new(&scene, options.mode, session)?, options)?);
+        if first {
+            let sizes = (options.runs, options.peer_jobs);
+            results.peers = peers::measure(&options.peers, &scene.server, sizes, session)?;
+        }
+        described = described.or(Some(scene.end()?));
+    }
+    let machine = described.ok_or_else(|| Error::WrongOutcome("no number of cores".to_owned()))?;
+    Ok((results, machine))
 }
 
 /// Sets each peer's ratio to our best rate by its own.
@@ -128,7 +160,7 @@ fn compare_with_peers(ours: &[Row], peers: &mut [Row]) {
 }
 
 fn measure_limit(server: &RedisServer, options: &Options, session: &Session) -> Result<Vec<LimitRow>, Error> {
-    let design = match options.worker.mode {
+    let design = match options.mode {
         Mode::AtLeastOnce => Design::AtLeastOnce,
         Mode::AtMostOnce => Design::AtMostOnce,
     };
@@ -164,6 +196,6 @@ mod tests {
         };
         assert_eq!(options.concurrency, [5, 10, 50, 100]);
         assert_eq!(options.jobs, [100_000, 1_000_000]);
-        assert_eq!((options.runs, options.worker.cores), (3, 1));
+        assert_eq!((options.runs, options.cores), (3, vec![1]));
     }
 }

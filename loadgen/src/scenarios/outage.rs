@@ -109,8 +109,10 @@ struct Stage<'a> {
     options: &'a Options,
     session: &'a Session,
     placement: &'a Placement,
-    server: RedisServer,
+    // Invariant: stands before `server`. When a step fails or is interrupted the worker ends while Redis is there to be
+    // told; one that owes Redis acks waits for it longer than a dropped child is given.
     worker: Worker,
+    server: RedisServer,
 }
 
 /// The whole scenario.
@@ -134,7 +136,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
         log: &log,
         variables: &[],
     })?;
-    let mut stage = Stage { options, session, placement: &placement, server, worker };
+    let mut stage = Stage { options, session, placement: &placement, worker, server };
     let mut rows = Vec::new();
     for kind in [Kind::Restarted, Kind::Paused] {
         for state in [State::Waiting, State::Working] {

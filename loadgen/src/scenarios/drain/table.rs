@@ -117,3 +117,24 @@ pub(in crate::scenarios) fn plot(name: &str, title: &str, rows: &[Row], publishe
         lines,
     }
 }
+
+/// Rates by cores: a line for each concurrency and number of jobs.
+pub(in crate::scenarios) fn plot_by_cores(name: &str, title: &str, rows: &[Row]) -> Plot {
+    let mut lines: Vec<Line> = Vec::new();
+    for row in rows {
+        let Some(rate) = row.jobs_per_second else { continue };
+        let name = format!("c={}, {} jobs", row.concurrency, grouped(row.jobs));
+        let point = (row.cores as f64, rate.median);
+        match lines.iter_mut().find(|line| line.name == name) {
+            Some(line) => line.points.push(point),
+            None => lines.push(Line { name, points: vec![point] }),
+        }
+    }
+    Plot {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        x: Axis { title: "cores", scale: Scale::Whole },
+        y: Axis { title: "jobs/s", scale: Scale::FromZero },
+        lines,
+    }
+}

@@ -1,0 +1,70 @@
+//! What settling a batch costs a shard once its jobs ran: the marks of a batch that is acked whole; of one that failed, the
+//! amended payloads; and the call that tells Redis, without its socket. Run: `cargo bench --bench settle`.
+#![expect(clippy::unwrap_used, reason = "a bench that fails shall stop")]
+
+use std::hint::black_box;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use jiggler_uring::resp::{Pipeline, Reply, ReplyLimits, Requests};
+use jiggler_uring::store::scripts::{LOAD_REPLIES, Scripts};
+use jiggler_uring::store::turn::{QueueKeys, Turn, TurnContext};
+use jiggler_uring::{Dispatch, JobError, JobResult, Registry};
+
+/// Jobs of one batch.
+const JOBS: usize = 100;
+
+/// How every job of a batch ends.
+type End = fn() -> JobResult;
+
+async fn noop() {}
+
+fn payloads() -> Vec<Bytes> {
+    let one = |number: usize| {
+        Bytes::from(format!(r#"{{"name":"Noop","args":[],"retries":5,"jid":"0db89b3e2a1c{number:04x}"}}"#))
+    };
+    (0..JOBS).map(one).collect()
+}
+
+fn scripts() -> Scripts {
+    let hash = || -> Reply {
+        let mut pipeline = Pipeline::new(ReplyLimits::default());
+        let mut requests = Requests::new();
+        requests.command(&[b"ASK"]);
+        pipeline.push(&requests).unwrap();
+        pipeline.feed(format!("$40\r\n{}\r\n", "0123456789".repeat(4)).as_bytes());
+        pipeline.next_reply().unwrap().unwrap()
+    };
+    Scripts::from_replies(&(0..LOAD_REPLIES).map(|_| hash()).collect::<Vec<_>>()).unwrap()
+}
+
+fn settle(criterion: &mut Criterion) {
+    let scripts = scripts();
+    let queues: Rc<[QueueKeys]> = Rc::new([QueueKeys::new("default", "0123456789ab", 0)]);
+    let context = TurnContext { queues, keep_in_flight: true, dead_jobs_max: 10_000, dead_timeout_s: 1e7 };
+    let dispatch = Dispatch::new(Registry::new(()).job("Noop", noop), 10).unwrap();
+    let batch = payloads();
+    let mut requests = Requests::new();
+    let mut group = criterion.benchmark_group("settle a batch of 100 and write the turn");
+    group.throughput(Throughput::Elements(JOBS as u64));
+    let results: [(&str, End); 2] =
+        [("all succeeded", || Ok(())), ("all failed", || Err(JobError::new("Broken", "on purpose")))];
+    for (name, result) in results {
+        group.bench_function(name, |bencher| {
+            let settle = |started| {
+                let settled = dispatch.settle(started, result);
+                requests.clear();
+                let (number, now) = (18, 1_795_299_919.0);
+                let turn = Turn { number, after: 0, wanted: JOBS, order: &[0], settled: &settled, now };
+                context.write(&scripts, &turn, &mut requests);
+                black_box(requests.as_bytes().len())
+            };
+            bencher.iter_batched(|| dispatch.started(batch.clone()), settle, BatchSize::PerIteration);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, settle);
+criterion_main!(benches);
