@@ -4,8 +4,8 @@
 //! - jobs in flight. Those that a living process runs are not its to delete (`cancel` ends one), those of a dead one are
 //!   put back into their queue by a reaper, the Ruby servers' lists among them; then they can be pruned. The gem's
 //!   `prune_all_queues` deletes the lists of its own servers, from under the jobs that run.
-//! - the heartbeats of living processes. Without one a Ruby requeuer takes the jobs that run there for lost. A process counts
-//!   as living until its heartbeat is late by half a minute, by Redis's own clock.
+//! - the heartbeats of living processes. Without one a Ruby requeuer takes the jobs that run there for lost. A process
+//!   counts as living until its heartbeat is late by half a minute, by Redis's own clock.
 
 use std::io::Write;
 

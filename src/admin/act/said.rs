@@ -62,7 +62,7 @@ pub(super) fn of_all(action: Action, set: Set, swept: &Swept, out: &mut dyn Writ
 
 fn of_trimmed(trimmed: u64, out: &mut dyn Write) -> Result<(), Error> {
     if trimmed > 0 {
-        writeln!(out, "the dead set was full: its {trimmed} oldest entries are gone")?;
+        writeln!(out, "trimmed {trimmed} entries of the dead set, too many or too old to be kept")?;
     }
     Ok(())
 }

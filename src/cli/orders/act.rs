@@ -77,10 +77,10 @@ pub(in crate::cli) struct RetryArgs {
     #[arg(value_name = "JID", value_parser = jid, required_unless_present = "all", conflicts_with = "all")]
     jid: Option<String>,
     /// Look for it only there
-    #[arg(long, value_name = "SET", value_enum, conflicts_with = "all")]
+    #[arg(long, value_name = "PLACE", value_enum, conflicts_with = "all")]
     from: Option<SetWord>,
     /// Move all jobs of this set
-    #[arg(long, value_name = "SET", value_enum)]
+    #[arg(long, value_name = "PLACE", value_enum)]
     all: Option<SetWord>,
     /// Of these only the jobs of this name; with an asterisk at the end, of names that begin so
     #[arg(long, value_name = "NAME", value_parser = names(), requires = "all", conflicts_with = "jid")]
@@ -94,10 +94,10 @@ pub(in crate::cli) struct KillArgs {
     #[arg(value_name = "JID", value_parser = jid, required_unless_present = "all", conflicts_with = "all")]
     jid: Option<String>,
     /// Look for it only there: retries or scheduled
-    #[arg(long, value_name = "SET", value_enum, conflicts_with = "all")]
+    #[arg(long, value_name = "PLACE", value_enum, conflicts_with = "all")]
     from: Option<SetWord>,
     /// Move all jobs of this set: retries or scheduled
-    #[arg(long, value_name = "SET", value_enum)]
+    #[arg(long, value_name = "PLACE", value_enum)]
     all: Option<SetWord>,
     /// Of these only the jobs of this name; with an asterisk at the end, of names that begin so
     #[arg(long, value_name = "NAME", value_parser = names(), requires = "all", conflicts_with = "jid")]
@@ -114,13 +114,13 @@ pub(in crate::cli) struct DeleteArgs {
     #[arg(value_name = "JID", value_parser = jid, required_unless_present = "all", conflicts_with = "all")]
     jid: Option<String>,
     /// Look for it only there
-    #[arg(long, value_name = "SET", value_enum, conflicts_with = "all")]
+    #[arg(long, value_name = "PLACE", value_enum, conflicts_with = "all")]
     from: Option<SetWord>,
     /// Look for it in this queue
     #[arg(long, value_name = "QUEUE", conflicts_with_all = ["all", "from"])]
     queue: Option<QueueName>,
     /// Delete all jobs of this set; all of a queue: `prune queue NAME`
-    #[arg(long, value_name = "SET", value_enum)]
+    #[arg(long, value_name = "PLACE", value_enum)]
     all: Option<SetWord>,
     /// Of these only the jobs of this name; with an asterisk at the end, of names that begin so
     #[arg(long, value_name = "NAME", value_parser = names(), requires = "all", conflicts_with = "jid")]
@@ -171,7 +171,7 @@ fn target(
     match (jid, all) {
         (Some(jid), None) => Ok(Target::Job { jid, places }),
         (None, Some(set)) => Ok(Target::All { set: set.into(), name }),
-        _ => Err(usage(ErrorKind::MissingRequiredArgument, "give a JID, or --all SET")),
+        _ => Err(usage(ErrorKind::MissingRequiredArgument, "give a JID, or --all PLACE")),
     }
 }
 

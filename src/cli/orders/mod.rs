@@ -36,7 +36,7 @@ pub use summary::SummaryOrder;
 pub(super) fn job_commands() -> [Command; 6] {
     // clap would name the JID alone, as if there were no other way.
     let usage = |name: &str| {
-        format!("jiggler-uring {name} [OPTIONS] <JID>\n       jiggler-uring {name} [OPTIONS] --all <SET>")
+        format!("jiggler-uring {name} [OPTIONS] <JID>\n       jiggler-uring {name} [OPTIONS] --all <PLACE>")
     };
     let retry = act::RetryArgs::augment_args(Command::new(act::RETRY)).override_usage(usage(act::RETRY));
     let kill = act::KillArgs::augment_args(Command::new(act::KILL)).override_usage(usage(act::KILL));
