@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
+mod fleet;
 mod handlers;
 pub mod io;
 mod ruby;
 mod start;
 
+pub use fleet::*;
 pub use handlers::*;
 pub use ruby::*;
 pub use start::*;

@@ -29,6 +29,8 @@ mod failover;
 mod faults;
 #[path = "engine/fleet.rs"]
 mod fleet;
+#[path = "engine/hangup.rs"]
+mod hangup;
 #[path = "engine/health.rs"]
 mod health;
 #[path = "engine/heartbeat.rs"]

@@ -30,6 +30,7 @@ Signals:
   TERM, INT   Stop: wait up to --timeout for running jobs, hand back the rest
               (a second one: hand back at once)
   TSTP        Quiet: take no new job, stay
+  HUP         Read the configuration file again (without one: stop)
   USR1        Log how the process is: also where Redis, and with it `summary`, is away
 
 Exit status: 0 done, 1 failed while running, 2 wrong usage or configuration";

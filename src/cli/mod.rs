@@ -67,5 +67,11 @@ where
     }
 }
 
+/// Reads the configuration of a worker anew, from its own command line, environment and file.
+pub(crate) fn worker_config() -> Result<Config, Error> {
+    let matches = command::command().try_get_matches_from(std::env::args_os())?;
+    Ok(Config::load(command::flags(&matches)?, &|name| std::env::var_os(name))?)
+}
+
 #[cfg(test)]
 mod tests;

@@ -17,3 +17,4 @@ pub mod cancel;
 pub mod enqueue;
 pub mod inspect;
 pub mod progress;
+pub mod steer;
