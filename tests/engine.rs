@@ -23,6 +23,8 @@ mod beside;
 mod command_line;
 #[path = "engine/crash.rs"]
 mod crash;
+#[path = "engine/doctor.rs"]
+mod doctor;
 #[path = "engine/failover.rs"]
 mod failover;
 #[path = "engine/faults.rs"]
@@ -61,6 +63,8 @@ mod queues;
 mod recovery;
 #[path = "engine/refusals.rs"]
 mod refusals;
+#[path = "engine/steering.rs"]
+mod steering;
 #[path = "engine/stop.rs"]
 mod stop;
 #[path = "engine/web_app.rs"]

@@ -1,12 +1,16 @@
-//! What an operator asks from the command line: push jobs, show the state, end a job.
+//! What an operator asks from the command line: push jobs, show the state, end a job, steer processes.
 //!
 //! Functions over a blocking connection and a writer. Reading flags and choosing exit codes is the command line's
 //! business, reading Redis is the store's.
 
 pub mod cancel;
 pub mod enqueue;
+pub mod processes;
+pub mod steer;
 pub mod summary;
+pub mod top;
 
+mod fleet;
 mod table;
 
 use std::io;
@@ -43,6 +47,30 @@ pub enum Error {
         /// The job's id.
         jid: String,
     },
+    /// Nobody is there to be steered.
+    #[error("{}; `jiggler-uring processes` lists those that are", no_process(.wanted.as_deref()))]
+    NoProcess {
+        /// How the uuid was to begin; `None`: any would have done.
+        wanted: Option<String>,
+    },
+    /// More than one process could be meant.
+    #[error("process `{prefix}` could be any of {uuids}; write more of it")]
+    ManyProcesses {
+        /// How the uuid was to begin.
+        prefix: String,
+        /// Those that do.
+        uuids: String,
+    },
+    /// Not every process did what was wanted of it; what each did has been written.
+    #[error("{wish}: {failed} of {of} processes did not hear it or have not done it")]
+    Unsteered {
+        /// What was wanted.
+        wish: &'static str,
+        /// How many did not.
+        failed: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// No connection to Redis came about.
     #[error(transparent)]
     Connect(#[from] resp::Error),
@@ -65,12 +93,22 @@ impl Error {
             Self::Enqueue { cause, .. } => {
                 matches!(cause, client::Error::Job(_) | client::Error::Url(_) | client::Error::BadTime { .. })
             }
+            Self::ManyProcesses { .. } => true,
             Self::Cancel { .. }
+            | Self::NoProcess { .. }
+            | Self::Unsteered { .. }
             | Self::NobodyListens { .. }
             | Self::Connect(_)
             | Self::Inspect(_)
             | Self::Output(_) => false,
         }
+    }
+}
+
+fn no_process(wanted: Option<&str>) -> String {
+    match wanted {
+        Some(prefix) => format!("no process whose uuid begins with `{prefix}` has a heartbeat"),
+        None => "no process has a heartbeat".to_owned(),
     }
 }
 

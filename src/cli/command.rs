@@ -4,6 +4,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, builder::ValueParser, parser::ValueSource};
 
+use super::fleet;
 use super::orders::{CANCEL, CancelArgs, ENQUEUE, EnqueueArgs, SUMMARY, SummaryArgs};
 use crate::config::{
     Error, Origin, Raw,
@@ -61,7 +62,7 @@ Examples:
 Exit status: 0 said, 1 no worker listens, or Redis refused or is away, 2 wrong usage or configuration";
 
 /// The options a subcommand needs to find Redis.
-const FIND_REDIS: &[OptionId] = &[OptionId::RedisUrl, OptionId::ConfigFile, OptionId::Environment];
+pub(super) const FIND_REDIS: &[OptionId] = &[OptionId::RedisUrl, OptionId::ConfigFile, OptionId::Environment];
 
 /// The whole command line.
 pub(super) fn command() -> Command {
@@ -74,7 +75,9 @@ pub(super) fn command() -> Command {
     let enqueue = EnqueueArgs::augment_args(Command::new(ENQUEUE)).after_help(ENQUEUE_HELP);
     let summary = SummaryArgs::augment_args(Command::new(SUMMARY)).after_help(SUMMARY_HELP);
     let cancel = CancelArgs::augment_args(Command::new(CANCEL)).after_help(CANCEL_HELP);
-    worker.subcommand(with_redis(enqueue)).subcommand(with_redis(summary)).subcommand(with_redis(cancel))
+    let worker =
+        worker.subcommand(with_redis(enqueue)).subcommand(with_redis(summary)).subcommand(with_redis(cancel));
+    fleet::add_to(worker)
 }
 
 /// What the flags of one command say. A command without a flag says nothing about it.
@@ -101,7 +104,12 @@ pub(super) fn flags(matches: &ArgMatches) -> Result<Raw, Error> {
 }
 
 fn with_redis(command: Command) -> Command {
-    let rows = OPTIONS.iter().filter(|spec| FIND_REDIS.contains(&spec.id));
+    with_flags(command, FIND_REDIS)
+}
+
+/// The command with these of the worker's flags.
+pub(super) fn with_flags(command: Command, ids: &[OptionId]) -> Command {
+    let rows = OPTIONS.iter().filter(|spec| ids.contains(&spec.id));
     command.args(rows.filter_map(flag))
 }
 

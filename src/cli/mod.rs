@@ -6,7 +6,9 @@
 
 mod command;
 pub mod exit;
+pub mod fleet;
 pub mod orders;
+pub mod pages;
 
 use std::ffi::OsString;
 
@@ -26,6 +28,8 @@ pub enum Invocation {
     Summary(SummaryOrder),
     /// End a running job and exit.
     Cancel(CancelOrder),
+    /// Look at the fleet, steer it, or tell of the program itself, and exit.
+    Fleet(fleet::FleetOrder),
 }
 
 /// Why there is no invocation: always the user's to mend, or not an error at all (`--help`).
@@ -49,6 +53,9 @@ where
     A: IntoIterator<Item = OsString>,
 {
     let matches = command::command().try_get_matches_from(args)?;
+    if let Some(invocation) = fleet::parse(&matches, variables)? {
+        return Ok(invocation);
+    }
     match matches.subcommand() {
         None => Ok(Invocation::Work(Box::new(Config::load(command::flags(&matches)?, variables)?))),
         Some((orders::ENQUEUE, matches)) => {

@@ -5,6 +5,7 @@
 //! is the reverse: shards, control, private Redis.
 
 mod launch;
+mod orders;
 mod placement;
 mod pulse;
 mod reload;
@@ -84,6 +85,7 @@ where
                 };
                 admin::enqueue::enqueue(&url, &options, out).map_err(failure)
             }
+            Invocation::Fleet(order) => orders::carry_out(order, out),
             Invocation::Cancel(order) => {
                 let url = redis_for_command(order.redis_url)?;
                 admin::cancel::cancel(&url, &order.jid, out).map_err(failure)

@@ -15,6 +15,8 @@ pub mod turn;
 // Producers and operators.
 pub mod cancel;
 pub mod enqueue;
+pub mod fleet;
 pub mod inspect;
 pub mod progress;
+pub mod server;
 pub mod steer;
