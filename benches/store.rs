@@ -60,7 +60,12 @@ fn settlements() -> [(&'static str, Settlement); 3] {
 fn encode(criterion: &mut Criterion) {
     let scripts = scripts();
     let queues: Rc<[QueueKeys]> = Rc::new([QueueKeys::new("default", "0123456789ab", 0)]);
-    let context = TurnContext { queues, keep_in_flight: true, dead_jobs_max: 10_000, dead_timeout_s: 1e7 };
+    let context = TurnContext {
+        queues,
+        keep_in_flight: true,
+        dead_jobs_max: 10_000.into(),
+        dead_timeout_s: 1e7.into(),
+    };
     let mut group = criterion.benchmark_group("encode a turn that settles");
     for (name, settled) in settlements() {
         let mut requests = Requests::new();

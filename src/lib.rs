@@ -62,7 +62,7 @@
 //!
 //! | layer | modules | what for |
 //! |---|---|---|
-//! | 6 process | [`cli`] [`config`] [`boot`] [`embedded`] [`builtin`] `server` | from a command line to an exit code |
+//! | 6 process | [`cli`] [`config`] [`boot`] [`doctor`] [`embedded`] [`builtin`] `server` | command line to exit code |
 //! | 5 runtime | `shard` `control`, [`admin`] | running jobs; keeping the process known; what operators ask |
 //! | 4 api | `handler` [`client`] `mesh` | what users write; pushing jobs; what control and shards say |
 //! | 3 store | [`store`] | every Redis command and script |
@@ -144,6 +144,7 @@ pub mod boot;
 pub mod builtin;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod embedded;
 mod server;
 pub mod testing;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 mod clients;
+mod fleet;
 mod handlers;
 pub mod io;
 mod operate;
@@ -13,6 +14,7 @@ mod ruby;
 mod start;
 
 pub use clients::*;
+pub use fleet::*;
 pub use handlers::*;
 pub use operate::*;
 pub use ruby::*;

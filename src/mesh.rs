@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use glommio::channels::shared_channel::{
     ConnectedReceiver, ConnectedSender, SharedReceiver, SharedSender, new_bounded,
@@ -13,6 +14,7 @@ use glommio::timer::Timer;
 use crate::job::DeadJob;
 use crate::limits::{MESH_CONNECT_PAUSE, MESH_MESSAGES_MAX};
 use crate::shutdown::Phase;
+use crate::wire::figures::RunningJob;
 
 /// From control to a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +29,19 @@ pub(crate) enum ToShard {
     /// Somebody wants the job of this jid to end, if it runs here. At most
     /// [`CANCELS_UNHEARD_MAX`](crate::limits::CANCELS_UNHEARD_MAX) of these wait, so that phases always find room.
     Cancel(Arc<str>),
+    /// Which jobs run? Answered by [`ToControl::Running`]; one question at a time, so that phases always find room.
+    NameJobs,
+    /// From now on the dead set is kept within these bounds.
+    DeadBounds {
+        /// Entries it keeps.
+        jobs_max: u64,
+        /// How long an entry stays.
+        timeout: Duration,
+    },
 }
 
 /// From a shard to control.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ToControl {
     /// The shard has ended and holds nothing any more, or has left its jobs to the reaper.
     Ended {
@@ -38,6 +49,14 @@ pub(crate) enum ToControl {
         shard: usize,
         /// How.
         how: Ending,
+    },
+    /// The jobs that wait at an await point, the oldest first, at most
+    /// [`RUNNING_JOBS_SHOWN_MAX`](crate::limits::RUNNING_JOBS_SHOWN_MAX).
+    Running {
+        /// Of which shard.
+        shard: usize,
+        /// The jobs.
+        jobs: Vec<RunningJob>,
     },
 }
 

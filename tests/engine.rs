@@ -23,12 +23,16 @@ mod beside;
 mod command_line;
 #[path = "engine/crash.rs"]
 mod crash;
+#[path = "engine/doctor.rs"]
+mod doctor;
 #[path = "engine/failover.rs"]
 mod failover;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/fleet.rs"]
 mod fleet;
+#[path = "engine/hangup.rs"]
+mod hangup;
 #[path = "engine/health.rs"]
 mod health;
 #[path = "engine/heartbeat.rs"]
@@ -43,12 +47,12 @@ mod lead;
 mod loading;
 #[path = "engine/long_jobs.rs"]
 mod long_jobs;
-#[path = "engine/operator_jobs.rs"]
-mod operator_jobs;
 #[path = "engine/mixed_fleet.rs"]
 mod mixed_fleet;
 #[path = "engine/notify.rs"]
 mod notify;
+#[path = "engine/operator_jobs.rs"]
+mod operator_jobs;
 #[path = "engine/outage.rs"]
 mod outage;
 #[path = "engine/own_jobs.rs"]
@@ -65,6 +69,8 @@ mod queues;
 mod recovery;
 #[path = "engine/refusals.rs"]
 mod refusals;
+#[path = "engine/steering.rs"]
+mod steering;
 #[path = "engine/stop.rs"]
 mod stop;
 #[path = "engine/web_app.rs"]

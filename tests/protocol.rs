@@ -38,7 +38,12 @@ impl Setup {
         scripts::load(&mut requests);
         let scripts = Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap();
         let queues: Rc<[QueueKeys]> = ["a", "b"].map(|name| QueueKeys::new(name, "0123456789ab", 0)).into();
-        let context = TurnContext { queues, keep_in_flight: true, dead_jobs_max: 100, dead_timeout_s: 1e6 };
+        let context = TurnContext {
+            queues,
+            keep_in_flight: true,
+            dead_jobs_max: 100.into(),
+            dead_timeout_s: 1e6.into(),
+        };
         Self { _redis: redis, conn, scripts, context, after: 0 }
     }
 

@@ -56,6 +56,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("server", 6),
     ("builtin", 6),
     ("boot", 6),
+    ("doctor", 6),
     ("embedded", 6),
     ("testing", 6),
 ];
@@ -101,6 +102,8 @@ const GLOMMIO_PLACES: &[&str] = &[
 const SLEEP_PLACES: &[&str] = &[
     // Waits for a child process to answer or end, before and after the executors live.
     "src/embedded/server.rs",
+    // A command that waits until another process has become quiet or left.
+    "src/admin/steer.rs",
     // Asks the command line for the worker's state, beside the worker.
     "examples/first_run.rs",
     // The one helper that polls for a state with a deadline, in tests; and the tool that measures from outside.

@@ -72,8 +72,8 @@ impl Commands {
         let shard = TurnContext {
             queues: Rc::from([QueueKeys::new(keys::QUEUE_NAME, UUID, SHARD)]),
             keep_in_flight: design == Design::AtLeastOnce,
-            dead_jobs_max: DEAD_JOBS_MAX,
-            dead_timeout_s: DEAD_TIMEOUT.as_secs_f64(),
+            dead_jobs_max: DEAD_JOBS_MAX.into(),
+            dead_timeout_s: DEAD_TIMEOUT.as_secs_f64().into(),
         };
         Self {
             design,

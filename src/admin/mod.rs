@@ -1,4 +1,5 @@
-//! What an operator asks from the command line: push jobs, show the state and the jobs, act on jobs.
+//! What an operator asks from the command line: push jobs, show the state, the jobs and the processes, act on jobs, steer
+//! processes.
 //!
 //! Functions over a blocking connection and a writer. Reading flags and choosing exit codes is the command line's
 //! business, reading Redis is the store's.
@@ -8,16 +9,20 @@ pub mod bulk;
 pub mod enqueue;
 // Looking.
 pub mod jobs;
+pub mod processes;
 pub mod queues;
 pub mod summary;
+pub mod top;
 // Acting.
 pub mod act;
 pub mod cancel;
 pub mod prune;
+pub mod steer;
 
 // What they share.
 mod confirm;
 mod filter;
+mod fleet;
 mod progress;
 mod session;
 mod table;
@@ -159,6 +164,30 @@ pub enum Error {
         /// The key of such a queue.
         key: String,
     },
+    /// Nobody is there to be steered.
+    #[error("{}; `jiggler-uring processes` lists those that are", no_process(.wanted.as_deref()))]
+    NoProcess {
+        /// How the uuid was to begin; `None`: any would have done.
+        wanted: Option<String>,
+    },
+    /// More than one process could be meant.
+    #[error("process `{prefix}` could be any of {uuids}; write more of it")]
+    ManyProcesses {
+        /// How the uuid was to begin.
+        prefix: String,
+        /// Those that do.
+        uuids: String,
+    },
+    /// Not every process did what was wanted of it; what each did has been written.
+    #[error("{wish}: {failed} of {of} processes did not hear it or have not done it")]
+    Unsteered {
+        /// What was wanted.
+        wish: &'static str,
+        /// How many did not.
+        failed: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// No connection to Redis came about.
     #[error(transparent)]
     Connect(#[from] resp::Error),
@@ -181,7 +210,7 @@ impl Error {
             Self::Enqueue { cause, .. } => {
                 matches!(cause, client::Error::Job(_) | client::Error::Url(_) | client::Error::BadTime { .. })
             }
-            Self::BulkOpen { .. } | Self::NobodyToAsk { .. } => true,
+            Self::BulkOpen { .. } | Self::NobodyToAsk { .. } | Self::ManyProcesses { .. } => true,
             Self::BulkLine { pushed, .. } => *pushed == 0,
             Self::BulkRead { .. }
             | Self::BulkPush { .. }
@@ -192,11 +221,20 @@ impl Error {
             | Self::NoJobToRetry { .. }
             | Self::Held { .. }
             | Self::Cancel { .. }
+            | Self::NoProcess { .. }
+            | Self::Unsteered { .. }
             | Self::NobodyListens { .. }
             | Self::Connect(_)
             | Self::Inspect(_)
             | Self::Output(_) => false,
         }
+    }
+}
+
+fn no_process(wanted: Option<&str>) -> String {
+    match wanted {
+        Some(prefix) => format!("no process whose uuid begins with `{prefix}` has a heartbeat"),
+        None => "no process has a heartbeat".to_owned(),
     }
 }
 

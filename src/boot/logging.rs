@@ -3,11 +3,15 @@
 //! Standard output belongs to results. Which events there are is each module's; levels come from the configuration
 //! alone, so that `RUST_LOG` of a surrounding shell changes nothing.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    sync::OnceLock,
+};
 
 use tracing::Level;
 use tracing_subscriber::{
-    Layer, Registry, filter::Targets, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
+    Layer, Registry, filter::Targets, layer::SubscriberExt, registry::LookupSpan, reload,
+    util::SubscriberInitExt,
 };
 
 use crate::config::{LogFormat, LogLevel};
@@ -21,14 +25,27 @@ pub enum Installed {
     Before,
 }
 
+/// How the level of our own log is changed; there is one log a process.
+static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+
 /// Sends the events of this process to standard error.
 #[must_use]
 pub fn install(level: LogLevel, format: LogFormat) -> Installed {
     let layer = layer(format, io::stderr, io::stderr().is_terminal());
-    match Registry::default().with(layer.with_filter(targets(level))).try_init() {
-        Ok(()) => Installed::Now,
+    let (filter, handle) = reload::Layer::new(targets(level));
+    match Registry::default().with(layer.with_filter(filter)).try_init() {
+        Ok(()) => {
+            // Nobody else sets it: a second log is refused above.
+            let _only_once = LEVEL.set(handle);
+            Installed::Now
+        }
         Err(_) => Installed::Before,
     }
+}
+
+/// Changes how much is logged from now on. `false`: the log is the program's own, and stays as it is.
+pub fn set_level(level: LogLevel) -> bool {
+    LEVEL.get().is_some_and(|handle| handle.reload(targets(level)).is_ok())
 }
 
 /// The runtime below us is heard only when something is wrong.

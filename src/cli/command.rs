@@ -4,6 +4,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, builder::ValueParser, parser::ValueSource};
 
+use super::fleet;
 use super::orders::{self, CANCEL, CancelArgs, ENQUEUE, EnqueueArgs, SUMMARY, SummaryArgs};
 use crate::config::{
     Error, Origin, Raw,
@@ -31,6 +32,7 @@ Signals:
   TERM, INT   Stop: wait up to --timeout for running jobs, hand back the rest
               (a second one: hand back at once)
   TSTP        Quiet: take no new job, stay
+  HUP         Read the configuration file again (without one: stop)
   USR1        Log how the process is: also where Redis, and with it `summary`, is away
 
 Exit status: 0 done, 1 failed while running, 2 wrong usage or configuration";
@@ -69,7 +71,7 @@ Exit status: 0 said, 1 no worker listens, or Redis refused or is away, 2 wrong u
 pub(crate) const VERSION: &str = env!("JIGGLER_URING_VERSION");
 
 /// The options a subcommand needs to find Redis.
-const FIND_REDIS: &[OptionId] = &[OptionId::RedisUrl, OptionId::ConfigFile, OptionId::Environment];
+pub(super) const FIND_REDIS: &[OptionId] = &[OptionId::RedisUrl, OptionId::ConfigFile, OptionId::Environment];
 
 /// The whole command line.
 pub(super) fn command() -> Command {
@@ -83,7 +85,7 @@ pub(super) fn command() -> Command {
     let summary = SummaryArgs::augment_args(Command::new(SUMMARY)).after_help(SUMMARY_HELP);
     let cancel = CancelArgs::augment_args(Command::new(CANCEL)).after_help(CANCEL_HELP);
     let commands = [enqueue, summary, cancel].into_iter().chain(orders::job_commands());
-    worker.subcommands(commands.map(with_redis))
+    fleet::add_to(worker.subcommands(commands.map(with_redis)))
 }
 
 /// What the flags of one command say. A command without a flag says nothing about it.
@@ -110,7 +112,12 @@ pub(super) fn flags(matches: &ArgMatches) -> Result<Raw, Error> {
 }
 
 fn with_redis(command: Command) -> Command {
-    let rows = OPTIONS.iter().filter(|spec| FIND_REDIS.contains(&spec.id));
+    with_flags(command, FIND_REDIS)
+}
+
+/// The command with these of the worker's flags.
+pub(super) fn with_flags(command: Command, ids: &[OptionId]) -> Command {
+    let rows = OPTIONS.iter().filter(|spec| ids.contains(&spec.id));
     command.args(rows.filter_map(flag))
 }
 

@@ -6,7 +6,9 @@
 
 mod command;
 pub mod exit;
+pub mod fleet;
 pub mod orders;
+pub mod pages;
 
 use std::ffi::OsString;
 
@@ -39,6 +41,8 @@ pub enum Invocation {
     Act(ActOrder),
     /// Delete whole queues, sets or counters and exit.
     Prune(PruneOrder),
+    /// Look at the fleet, steer it, or tell of the program itself, and exit.
+    Fleet(fleet::FleetOrder),
 }
 
 /// Why there is no invocation: always the user's to mend, or not an error at all (`--help`).
@@ -62,6 +66,9 @@ where
     A: IntoIterator<Item = OsString>,
 {
     let matches = command::command().try_get_matches_from(args)?;
+    if let Some(invocation) = fleet::parse(&matches, variables)? {
+        return Ok(invocation);
+    }
     match matches.subcommand() {
         None => Ok(Invocation::Work(Box::new(Config::load(command::flags(&matches)?, variables)?))),
         Some((name, matches)) => {
@@ -69,6 +76,12 @@ where
             Ok(orders::invocation(name, matches, config)?)
         }
     }
+}
+
+/// Reads the configuration of a worker anew, from its own command line, environment and file.
+pub(crate) fn worker_config() -> Result<Config, Error> {
+    let matches = command::command().try_get_matches_from(std::env::args_os())?;
+    Ok(Config::load(command::flags(&matches)?, &|name| std::env::var_os(name))?)
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 //! [`types`] parse, [`raw`] holds what one source says, [`yaml`] reads the file. Only `cli` and `yaml` know where text
 //! comes from; the rest of the crate sees [`Config`]. What a machine can do (cores, kernel, Redis) is `boot`'s.
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 pub mod error;
 pub mod options;
 pub mod raw;
+pub mod table;
 pub mod types;
 pub mod value;
 pub mod yaml;
@@ -16,6 +17,8 @@ pub mod yaml;
 pub use error::{Error, Origin};
 pub use raw::Raw;
 pub use types::{GivenUrl, LogFormat, LogLevel, Mode, QueueSpec, Queues};
+
+use options::OptionId;
 
 use crate::limits::{
     CONCURRENCY_PER_CORE, DEAD_JOBS_MAX, DEAD_TIMEOUT, POLL_INTERVAL, STATS_INTERVAL, STOP_TIMEOUT,
@@ -55,6 +58,8 @@ pub struct Config {
     pub max_dead_jobs: u64,
     /// How long an entry stays in the dead set.
     pub dead_timeout: Duration,
+    /// The file some of this came from, if one was named.
+    pub config_file: Option<PathBuf>,
     /// Places of settings that were accepted for the gem's sake and have no effect.
     pub unused: Vec<Origin>,
 }
@@ -93,7 +98,48 @@ impl Config {
             poll_interval: raw.poll_interval.unwrap_or(POLL_INTERVAL),
             max_dead_jobs: raw.max_dead_jobs.unwrap_or(DEAD_JOBS_MAX),
             dead_timeout: raw.dead_timeout.unwrap_or(DEAD_TIMEOUT),
+            config_file: raw.config_file,
             unused: raw.unused,
+        }
+    }
+
+    /// The options in which two configurations differ, in the order of the table.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<OptionId> {
+        let url = |config: &Self| config.redis_url.as_ref().map(|given| given.url.clone());
+        let differ = |id: &OptionId| match id {
+            OptionId::Cores => self.cores != other.cores,
+            OptionId::Concurrency => self.concurrency != other.concurrency,
+            OptionId::Queues => self.queues != other.queues,
+            OptionId::Timeout => self.timeout != other.timeout,
+            OptionId::Environment => self.environment != other.environment,
+            OptionId::Mode => self.mode != other.mode,
+            OptionId::RedisUrl => url(self) != url(other),
+            OptionId::Verbose => self.log_level != other.log_level,
+            OptionId::LogFormat => self.log_format != other.log_format,
+            OptionId::StatsInterval => self.stats_interval != other.stats_interval,
+            OptionId::PollerEnabled => self.poller_enabled != other.poller_enabled,
+            OptionId::PollInterval => self.poll_interval != other.poll_interval,
+            OptionId::MaxDeadJobs => self.max_dead_jobs != other.max_dead_jobs,
+            OptionId::DeadTimeout => self.dead_timeout != other.dead_timeout,
+            // The file is named by the command line, which stays; what has no effect has none.
+            OptionId::ConfigFile | OptionId::Unused => false,
+        };
+        options::OPTIONS.iter().map(|spec| spec.id).filter(differ).collect()
+    }
+
+    /// These options where they may change while the process runs, else those of `running`.
+    #[must_use]
+    pub fn reloaded_into(self, running: &Self) -> Self {
+        Self {
+            timeout: self.timeout,
+            log_level: self.log_level,
+            stats_interval: self.stats_interval,
+            poller_enabled: self.poller_enabled,
+            poll_interval: self.poll_interval,
+            max_dead_jobs: self.max_dead_jobs,
+            dead_timeout: self.dead_timeout,
+            ..running.clone()
         }
     }
 

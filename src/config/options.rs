@@ -93,6 +93,15 @@ pub enum Allowed {
     Text(&'static str),
 }
 
+/// When a change of an option takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// At the next start of the process.
+    Restart,
+    /// At SIGHUP, which reads the configuration file again.
+    Hangup,
+}
+
 /// One option.
 #[derive(Debug)]
 pub struct OptionSpec {
@@ -114,6 +123,8 @@ pub struct OptionSpec {
     pub allowed: Allowed,
     /// One sentence for `--help`, without full stop.
     pub help: &'static str,
+    /// When a change of it takes effect.
+    pub change: Change,
 }
 
 impl OptionSpec {
@@ -163,6 +174,7 @@ const BASE: OptionSpec = OptionSpec {
     default: DefaultValue::Nothing,
     allowed: Allowed::Text("anything"),
     help: "Accepted for the sake of the jiggler gem's files; not used by jiggler-uring",
+    change: Change::Restart,
 };
 
 /// A key of the gem that is accepted and has no effect.
@@ -213,6 +225,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Number(STOP_TIMEOUT.as_secs()),
         allowed: Allowed::Number { min: 1, max: STOP_TIMEOUT_MAX.as_secs() },
         help: "How long a stop waits for running jobs before it hands them back",
+        change: Change::Hangup,
         ..BASE
     },
     OptionSpec {
@@ -225,6 +238,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Text("development"),
         allowed: Allowed::Text("a name of 1 to 64 bytes without blanks"),
         help: "Section of the configuration file that is laid over its top level",
+        change: Change::Restart,
     },
     OptionSpec {
         id: OptionId::ConfigFile,
@@ -266,6 +280,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Switch(false),
         allowed: Allowed::Switch,
         help: "Log at debug level",
+        change: Change::Hangup,
         ..BASE
     },
     OptionSpec {
@@ -284,6 +299,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Number(STATS_INTERVAL.as_secs()),
         allowed: Allowed::Number { min: 1, max: STATS_INTERVAL_MAX.as_secs() },
         help: "Seconds between two heartbeats",
+        change: Change::Hangup,
         ..BASE
     },
     OptionSpec {
@@ -292,6 +308,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Switch(true),
         allowed: Allowed::Switch,
         help: "Whether this process moves due retries and scheduled jobs into their queues",
+        change: Change::Hangup,
         ..BASE
     },
     OptionSpec {
@@ -300,6 +317,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Number(POLL_INTERVAL.as_secs()),
         allowed: Allowed::Decimal { min: 1, max: POLL_INTERVAL_MAX.as_secs() },
         help: "Mean seconds between two looks at the retry and scheduled sets",
+        change: Change::Hangup,
         ..BASE
     },
     OptionSpec {
@@ -308,6 +326,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Number(DEAD_JOBS_MAX),
         allowed: Allowed::Number { min: 1, max: DEAD_JOBS_CONFIGURED_MAX },
         help: "Entries the dead set keeps",
+        change: Change::Hangup,
         ..BASE
     },
     OptionSpec {
@@ -316,6 +335,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Number(DEAD_TIMEOUT.as_secs()),
         allowed: Allowed::Number { min: 1, max: DEAD_TIMEOUT_MAX.as_secs() },
         help: "Seconds an entry stays in the dead set",
+        change: Change::Hangup,
         ..BASE
     },
     // Ruby's `jiggler -r app.rb` is often the first thing a team's process file says.

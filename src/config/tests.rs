@@ -121,3 +121,27 @@ fn texts_that_repeat_a_limit_repeat_the_limit_in_force() {
     let Allowed::Text(text) = environment.allowed else { panic!("{environment:?}") };
     assert!(text.contains(&format!("1 to {} bytes", crate::limits::ENVIRONMENT_BYTES_MAX)));
 }
+
+/// What a reload takes over is what the table says may change, and nothing else.
+#[test]
+fn a_reload_changes_what_the_table_says_and_names_the_rest() {
+    let text = "concurrency: 3\nqueues: a:2\ntimeout: 9\nmode: at-most-once\nverbose: true\nlog_format: json\n\
+                stats_interval: 3\npoller_enabled: false\npoll_interval: 7\nmax_dead_jobs: 5\ndead_timeout: 60\n\
+                cores: 1\nredis_url: redis://h\nenvironment: staging\n";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let mut flags = Raw::default();
+    let spec = OptionSpec::of(OptionId::ConfigFile).unwrap();
+    let path = Value::Text(file.path().display().to_string().into());
+    flags.set(spec, &path, Origin::Flag("config")).unwrap();
+    let running = Config::default();
+    let read = Config::load(flags, &|_| None).unwrap();
+    let all: Vec<OptionId> =
+        table::rows().map(|spec| spec.id).filter(|id| *id != OptionId::ConfigFile).collect();
+    assert_eq!(running.differences(&read), all);
+    let reloaded = read.clone().reloaded_into(&running);
+    let changed: Vec<OptionId> =
+        table::rows().filter(|spec| spec.change == options::Change::Hangup).map(|spec| spec.id).collect();
+    assert_eq!(running.differences(&reloaded), changed);
+    assert_eq!(reloaded.differences(&reloaded), []);
+}

@@ -1,4 +1,4 @@
-//! Hears which running jobs are to end, and tells the shards.
+//! Hears which running jobs are to end, and tells the shards; and what operators want of this process ([`super::steering`]).
 //!
 //! One connection a process that listens and never asks: no traffic while nobody cancels anything. What is said while it
 //! is away is not heard; whoever cancels is told how many processes listened.
@@ -11,10 +11,12 @@ use glommio::timer::Timer;
 use super::Control;
 use crate::limits::{
     CANCEL_REFUSED_PAUSE, CANCEL_SILENCE_MAX, CANCELS_UNHEARD_MAX, CONTROL_CHUNK_BYTES, JID_BYTES_MAX,
+    STEER_BYTES_MAX,
 };
 use crate::mesh::ToShard;
-use crate::resp::{Backoff, ConnOptions, Connection, Error, ReplyLimits, Requests};
+use crate::resp::{Backoff, ConnOptions, Connection, Error, Reply, ReplyLimits, Requests};
 use crate::store::cancel;
+use crate::store::steer::{self, Wish};
 
 /// Listens until it is dropped.
 pub(super) async fn run(control: Rc<Control>) {
@@ -48,6 +50,14 @@ async fn listen(control: &Control, backoff: &mut Backoff, told: &mut [u64]) -> E
             Ok(message) => message,
             Err(error) => return error,
         };
+        match steer::message(&message, &control.options.uuid) {
+            Ok(None) => {}
+            Ok(Some(text)) => {
+                steer(control, text).await;
+                continue;
+            }
+            Err(error) => return error,
+        }
         match cancel::wanted(&message) {
             Ok(Some(jid)) if !jid.is_empty() && jid.len() <= JID_BYTES_MAX => pass_on(control, jid, told),
             Ok(_) => tracing::warn!("a cancellation names no job: it must be a jid"),
@@ -67,10 +77,31 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
     *control.listens.borrow_mut() = Some(conn.stopper());
     let mut requests = Requests::new();
     cancel::subscribe(&mut requests);
-    for confirmed in conn.call(&requests).await? {
-        confirmed.into_result()?;
+    steer::subscribe(&control.options.uuid, &mut requests);
+    let mut confirmed = conn.call(&requests).await?.into_iter().map(Reply::into_result);
+    confirmed.next().transpose()?;
+    match confirmed.next().transpose() {
+        Ok(_) => Ok(conn),
+        // Rights given before there was this channel.
+        Err(Error::Redis(error)) => {
+            tracing::warn!(%error, "`quiet` and `stop` cannot be heard: redis refuses the subscription; signals work");
+            Ok(conn)
+        }
+        Err(error) => Err(error),
     }
-    Ok(conn)
+}
+
+async fn steer(control: &Control, text: &str) {
+    match Wish::parse(text) {
+        Some(wish) => control.obey(wish).await,
+        None => {
+            let end = text.floor_char_boundary(STEER_BYTES_MAX);
+            tracing::warn!(
+                message = &text[..end],
+                "a message to this process asks for nothing that it knows"
+            );
+        }
+    }
 }
 
 /// Tells every shard: which of them runs the job, if any, only they know.

@@ -16,7 +16,7 @@ use crate::limits::{CALL_TIMEOUT, STALLED_AFTER, WATCH_PERIOD};
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
 use crate::time::unix_now;
-use crate::wire::figures::{Ailment, Figures, ShardFigures, Trouble};
+use crate::wire::figures::{Ailment, Figures, RunningJob, ShardFigures, Trouble};
 
 /// What is expected of the shards.
 #[derive(Debug, Clone)]
@@ -97,20 +97,30 @@ impl Control {
             .collect()
     }
 
-    /// What this process says of itself.
-    pub(super) fn figures(&self) -> Figures {
-        let phase = match self.phase.get() {
+    /// The phase as others read it.
+    pub(super) fn phase_name(&self) -> &'static str {
+        match self.phase.get() {
             Phase::Running => "running",
             Phase::Quiet => "quiet",
             Phase::Stopping { .. } => "stopping",
-        };
-        let shards = self.options.stats.iter().map(|stats| shard_figures(stats)).collect();
-        Figures { phase: phase.to_owned(), troubles: self.troubles(), shards }
+        }
+    }
+
+    /// What this process says of itself; `jobs` are those that run ([`Control::running_jobs`]).
+    pub(super) fn figures(&self, jobs: Vec<RunningJob>) -> Figures {
+        let shards = self.options.stats.iter().zip(&self.options.expected.slots);
+        Figures {
+            phase: self.phase_name().to_owned(),
+            troubles: self.troubles(),
+            shards: shards.map(|(stats, slots)| shard_figures(stats, *slots)).collect(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            jobs,
+        }
     }
 
     /// Says in the log how the process is: what is asked for by a signal when Redis cannot be asked.
     pub(super) fn log_health(&self) {
-        let figures = self.figures();
+        let figures = self.figures(Vec::new());
         let now = unix_now();
         let troubles: Vec<String> =
             figures.troubles.iter().map(|trouble| trouble.at(now).to_string()).collect();
@@ -160,7 +170,7 @@ impl Ages {
     }
 }
 
-fn shard_figures(stats: &ShardStats) -> ShardFigures {
+fn shard_figures(stats: &ShardStats, slots: usize) -> ShardFigures {
     ShardFigures {
         processed: stats.processed.get(),
         failed: stats.failed.get(),
@@ -170,6 +180,7 @@ fn shard_figures(stats: &ShardStats) -> ShardFigures {
         running: stats.running.get(),
         unstarted: stats.unstarted.get(),
         disconnects: stats.disconnects.get(),
+        slots: slots as u64,
     }
 }
 

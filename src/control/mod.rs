@@ -1,14 +1,14 @@
 //! Control: the executor that runs no job. It keeps the process's lease and heartbeat, hears signals, and ends the shards.
 //!
 //! ```text
-//! signals ──► phase ──► every shard (mesh)            every shard ──► Ended ──► farewell, exit
+//! signals, messages ──► phase ──► every shard (mesh)   every shard ──► Ended ──► farewell, exit
 //!                ├────► upkeep: lease every 5 s, heartbeat and figures every stats_interval
 //!                │         └──► reaper: jobs of processes whose lease has ended
 //!                ├────► poller: due jobs of the retry and scheduled sets; one leads the fleet's
 //!                ├────► ruby lists: jobs of dead Ruby servers, in one process of the fleet
 //!                ├────► health: a look at the counters of the shards every 5 s
 //!                └────► notify: what the service manager is told, where there is one
-//! cancel channel ──► cancels ──► every shard          each shard's mark ──► stalls ──► log
+//! channels ──► cancels ──► every shard; steering      each shard's mark ──► stalls ──► log
 //! ```
 //!
 //! It shares a core with shard 0 but not its thread: however long a job holds its shard, the kernel runs control, so a
@@ -20,6 +20,9 @@
 mod health;
 mod link;
 mod notify;
+mod settings;
+mod shards;
+mod steering;
 mod upkeep;
 // What it does for running jobs.
 mod cancels;
@@ -41,7 +44,7 @@ use glommio::timer::Timer;
 
 use crate::event::Event;
 use crate::limits::RESIGN_WAIT;
-use crate::mesh::{ControlEnd, Ending, ToControl, ToShard};
+use crate::mesh::{ControlEnd, Ending, ToShard};
 use crate::resp::{RedisUrl, Stopper};
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
@@ -52,10 +55,13 @@ use notify::Notifier;
 pub(crate) use notify::ServiceManager;
 use reaper::Dead;
 pub(crate) use ruby_lists::RubyListTimes;
+pub(crate) use settings::{Reload, Settings};
+use shards::Shards;
 use upkeep::Upkeep;
 
 /// The signals that control hears. They must be blocked in every thread of the process before it starts.
-pub(crate) const SIGNALS: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGTSTP, libc::SIGUSR1];
+pub(crate) const SIGNALS: [libc::c_int; 5] =
+    [libc::SIGTERM, libc::SIGINT, libc::SIGTSTP, libc::SIGUSR1, libc::SIGHUP];
 
 /// What control is told before it starts.
 #[derive(Debug, Clone)]
@@ -64,24 +70,16 @@ pub(crate) struct ControlOptions {
     pub(crate) uuid: String,
     /// Where Redis is.
     pub(crate) url: RedisUrl,
-    /// The key under which the gem's readers find this process.
+    /// The key under which the gem's readers find this process, at the start.
     pub(crate) heartbeat_key: String,
     /// The name under which a reaper finds its jobs.
     pub(crate) lease_member: String,
     /// The keys of its first shard and queue, where a reaper would leave a fence.
     pub(crate) home: QueueKeys,
-    /// Time between two heartbeats.
-    pub(crate) stats_interval: Duration,
-    /// Longest time between two looks at the retry and scheduled sets; `None`: this process leaves them alone.
-    pub(crate) poll_interval: Option<Duration>,
+    /// What may change while it runs, as it is at the start.
+    pub(crate) settings: Settings,
     /// How often the lists of dead Ruby servers are looked for.
     pub(crate) ruby_lists: RubyListTimes,
-    /// How long running jobs may go on after a stop is asked for.
-    pub(crate) timeout: Duration,
-    /// Entries the dead set keeps.
-    pub(crate) dead_jobs_max: u64,
-    /// How long an entry stays in the dead set.
-    pub(crate) dead_timeout: Duration,
     /// The counters of each shard.
     pub(crate) stats: Vec<Arc<ShardStats>>,
     /// What the watchdog expects of them.
@@ -95,15 +93,23 @@ pub(crate) struct ControlOptions {
 pub(crate) struct Outcome {
     /// One ending for each shard.
     pub(crate) endings: Vec<(usize, Ending)>,
-    /// Whether a signal asked for it.
+    /// Whether a signal or a message asked for it.
     pub(crate) asked: bool,
+    /// The settings that were in force, for the next identity of this process.
+    pub(crate) settings: Settings,
 }
 
 /// What control's tasks share.
 struct Control {
     options: ControlOptions,
     phase: Cell<Phase>,
-    /// Whether a signal asked for the end.
+    /// The settings in force.
+    settings: Cell<Settings>,
+    /// The heartbeat key in force.
+    heartbeat_key: RefCell<String>,
+    /// Reads the configuration again; gone while it does.
+    reload: Cell<Option<Reload>>,
+    /// Whether a signal or a message asked for the end.
     asked: Cell<bool>,
     /// Whether the shards have ended, and all of them clean.
     ended: Cell<Option<bool>>,
@@ -120,13 +126,20 @@ struct Control {
     notifier: Option<Notifier>,
     /// Wakes upkeep when the phase changes or the shards have ended.
     changed: Event,
-    /// Wakes the poller when the phase changes.
+    /// Wakes the poller when the phase or its interval changes.
     phase_changed: Event,
     shards: Vec<ConnectedSender<ToShard>>,
+    /// What they said.
+    shards_said: Shards,
 }
 
-/// Runs control until every shard has ended.
-pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outcome {
+/// Runs control until every shard has ended. `reload`: how SIGHUP has the configuration read again, if there is any;
+/// given back for the next identity of this process.
+pub(crate) async fn run(
+    options: ControlOptions,
+    ends: Vec<ControlEnd>,
+    reload: Option<Reload>,
+) -> (Outcome, Option<Reload>) {
     let signals = match Signals::new(&SIGNALS) {
         Ok(signals) => Some(signals),
         Err(error) => {
@@ -141,23 +154,12 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
         shards.push(shard);
         reports.push(report);
     }
-    let notifier = options.manager.clone().and_then(notify::open);
-    let control = Rc::new(Control {
-        options,
-        phase: Cell::new(Phase::Running),
-        asked: Cell::new(false),
-        ended: Cell::new(None),
-        heartbeat_is_gone: Cell::new(false),
-        losses: Cell::new(0),
-        listens: RefCell::default(),
-        dead: Dead::default(),
-        notifier,
-        changed: Event::default(),
-        phase_changed: Event::default(),
-        shards,
-    });
-    let listener = glommio::spawn_local(hear_signals(Rc::clone(&control), signals));
+    let control = Rc::new(Control::new(options, shards, reload));
+    let listener = glommio::spawn_local(steering::hear_signals(Rc::clone(&control), signals));
     let notifying = glommio::spawn_local(notify::run(Rc::clone(&control)));
+    for (shard, report) in reports.into_iter().enumerate() {
+        glommio::spawn_local(shards::listen(Rc::clone(&control), shard, report)).detach();
+    }
 
     let mut upkeep = Upkeep::new(Rc::clone(&control));
     // Without Redis this goes on until a stop is asked for; the shards then end before they begin.
@@ -168,29 +170,10 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
     let cancels = glommio::spawn_local(cancels::run(Rc::clone(&control)));
     let stalls = glommio::spawn_local(stalls::run(Rc::clone(&control)));
     let ruby_lists = glommio::spawn_local(ruby_lists::run(Rc::clone(&control)));
-    let poller = control
-        .options
-        .poll_interval
-        .map(|poll_interval| glommio::spawn_local(poller::run(Rc::clone(&control), poll_interval)));
-
+    let poller = glommio::spawn_local(poller::run(Rc::clone(&control)));
     let watchdog = glommio::spawn_local(health::run(Rc::clone(&control)));
 
-    let mut endings = Vec::with_capacity(reports.len());
-    for report in reports {
-        let (shard, how) = match report.recv().await {
-            Some(ToControl::Ended { shard, how }) => (shard, how),
-            // Its executor is gone without a word: its thread panicked outside of any job.
-            None => (endings.len(), Ending::LeftBehind { jobs: 0 }),
-        };
-        endings.push((shard, how));
-        if how != Ending::Clean && !control.phase.get().ends() {
-            // A process with a core missing must not look well. If the shard was taken for dead so will the others be, and
-            // at once; otherwise the process ends, and whoever watches it starts it anew.
-            tracing::error!(shard, ?how, "a shard ended, so the others are stopped");
-            let grace = if how == Ending::Fenced { Duration::ZERO } else { control.options.timeout };
-            control.stop(grace).await;
-        }
-    }
+    let endings = control.all_ended().await;
     listener.cancel().await;
     watchdog.cancel().await;
     // Each step of these is atomic in Redis, so they may be dropped between any two.
@@ -200,55 +183,57 @@ pub(crate) async fn run(options: ControlOptions, ends: Vec<ControlEnd>) -> Outco
     stalls.cancel().await;
     control.ended.set(Some(endings.iter().all(|(_, how)| *how == Ending::Clean)));
     control.changed.raise();
+    control.phase_changed.raise();
     upkeep.await;
-    if let Some(poller) = poller {
-        let late = async {
-            Timer::new(RESIGN_WAIT).await;
-        };
-        // It gave up the lead when the stop began, unless Redis is gone; then it is dropped, as the reaper is.
-        futures_lite::future::or(poller, late).await;
-    }
+    let late = async {
+        Timer::new(RESIGN_WAIT).await;
+    };
+    // It gave up the lead when the stop began, unless Redis is gone; then it is dropped, as the reaper is.
+    futures_lite::future::or(poller, late).await;
     notifying.cancel().await;
-    Outcome { endings, asked: control.asked.get() }
-}
-
-async fn hear_signals(control: Rc<Control>, signals: Option<Signals>) {
-    let Some(signals) = signals else { return };
-    loop {
-        let signal = match signals.recv().await {
-            Ok(signal) => signal,
-            Err(error) => {
-                tracing::error!(%error, "signals cannot be heard any more");
-                return;
-            }
-        };
-        match (signal, control.phase.get()) {
-            (libc::SIGTSTP, Phase::Running) => {
-                tracing::info!("quiet: no more jobs are fetched");
-                control.phase.set(Phase::Quiet);
-                control.tell_all().await;
-            }
-            (libc::SIGTSTP, _) => {}
-            (libc::SIGUSR1, _) => control.log_health(),
-            (_, Phase::Running | Phase::Quiet) => {
-                let timeout_s = control.options.timeout.as_secs_f64();
-                tracing::info!(timeout_s, "stopping; a second signal ends running jobs at once");
-                control.asked.set(true);
-                if let Some(notifier) = &control.notifier {
-                    notifier.tell_stop(control.options.timeout);
-                }
-                control.stop(control.options.timeout).await;
-            }
-            (_, Phase::Stopping { .. }) => {
-                tracing::warn!("second signal: running jobs are handed back now");
-                control.asked.set(true);
-                control.stop(Duration::ZERO).await;
-            }
-        }
-    }
+    let outcome = Outcome { endings, asked: control.asked.get(), settings: control.settings.get() };
+    (outcome, control.reload.take())
 }
 
 impl Control {
+    fn new(options: ControlOptions, shards: Vec<ConnectedSender<ToShard>>, reload: Option<Reload>) -> Self {
+        Self {
+            phase: Cell::new(Phase::Running),
+            settings: Cell::new(options.settings),
+            heartbeat_key: RefCell::new(options.heartbeat_key.clone()),
+            reload: Cell::new(reload),
+            asked: Cell::new(false),
+            ended: Cell::new(None),
+            heartbeat_is_gone: Cell::new(false),
+            losses: Cell::new(0),
+            listens: RefCell::default(),
+            dead: Dead::default(),
+            notifier: options.manager.clone().and_then(notify::open),
+            changed: Event::default(),
+            phase_changed: Event::default(),
+            shards_said: Shards::new(shards.len()),
+            shards,
+            options,
+        }
+    }
+
+    /// How each shard ended, once all have.
+    async fn all_ended(&self) -> Vec<(usize, Ending)> {
+        let mut endings = Vec::with_capacity(self.shards.len());
+        while endings.len() < self.shards.len() {
+            let (shard, how) = self.shards_said.ending().await;
+            endings.push((shard, how));
+            if how != Ending::Clean && !self.phase.get().ends() {
+                // A process with a core missing must not look well. If the shard was taken for dead so will the others be,
+                // and at once; otherwise the process ends, and whoever watches it starts it anew.
+                tracing::error!(shard, ?how, "a shard ended, so the others are stopped");
+                let timeout = self.settings.get().timeout;
+                self.stop(if how == Ending::Fenced { Duration::ZERO } else { timeout }).await;
+            }
+        }
+        endings
+    }
+
     /// Stops the shards; what runs has that long to end.
     async fn stop(&self, grace: Duration) {
         self.phase.set(Phase::Stopping { deadline: Instant::now() + grace });

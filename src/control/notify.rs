@@ -130,7 +130,7 @@ impl Notifier {
     }
 
     fn tell_state(&self, control: &Control) {
-        let figures = control.figures();
+        let figures = control.figures(Vec::new());
         let mut message = String::new();
         // Who is told to be quiet before it began asks nothing of Redis, and is as it should be.
         let settled = control.all_answered() || control.phase.get() == Phase::Quiet;
@@ -268,7 +268,7 @@ mod tests {
     fn the_status_says_phase_counts_and_troubles() {
         let shard = |processed| ShardFigures { processed, failed: 1, running: 2, ..ShardFigures::default() };
         let mut figures =
-            Figures { phase: "running".to_owned(), troubles: Vec::new(), shards: vec![shard(3), shard(4)] };
+            Figures { phase: "running".to_owned(), shards: vec![shard(3), shard(4)], ..Figures::default() };
         assert_eq!(status(&figures, false), "starting: waiting for redis");
         assert_eq!(status(&figures, true), "running: 7 processed, 2 failed, 4 running");
         figures.troubles.push(Trouble { shard: 1, what: Ailment::NoRedis, since: unix_now() });

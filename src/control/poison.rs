@@ -70,8 +70,8 @@ pub(super) async fn bury(control: &Control, link: &mut ControlLink, remains: &Re
                 bytes: raw.len(),
                 entry: &entry,
                 now,
-                cutoff: now - control.options.dead_timeout.as_secs_f64(),
-                dead_jobs_max: control.options.dead_jobs_max,
+                cutoff: now - control.settings.get().dead_timeout.as_secs_f64(),
+                dead_jobs_max: control.settings.get().dead_jobs_max,
             };
             let replies = link
                 .call(|scripts, requests| recovery::bury_poison(scripts, queue, &burial, requests))

@@ -35,15 +35,21 @@ use crate::limits::{DUE_LOOK_MAX, DUE_PAUSE_MIN, LEAD_RENEWAL, LEAD_SLACK, POLL_
 use crate::resp::{Backoff, Error};
 use crate::store::due::{self, Due, Look};
 
-/// Polls until the process fetches no more, then gives up the lead.
-pub(super) async fn run(control: Rc<Control>, poll_interval: Duration) {
-    let mut poller = Poller::new(control, poll_interval);
-    while poller.control.phase.get().fetches() {
-        if let Err(error) = poller.turn().await {
-            poller.fail(&error).await;
+/// Polls until the process fetches no more, then gives up the lead. An interval that changes makes it begin anew.
+pub(super) async fn run(control: Rc<Control>) {
+    while control.phase.get().fetches() && control.ended.get().is_none() {
+        let Some(poll_interval) = control.settings.get().poll_interval else {
+            control.phase_changed.wait().await;
+            continue;
+        };
+        let mut poller = Poller::new(Rc::clone(&control), poll_interval);
+        while poller.goes_on() {
+            if let Err(error) = poller.turn().await {
+                poller.fail(&error).await;
+            }
         }
+        poller.resign().await;
     }
-    poller.resign().await;
 }
 
 /// Whether this process leads. See the module's picture.
@@ -109,6 +115,12 @@ impl Poller {
             missed_bell: false,
             random: fastrand::Rng::new(),
         }
+    }
+
+    fn goes_on(&self) -> bool {
+        let control = &self.control;
+        let interval = control.settings.get().poll_interval;
+        control.phase.get().fetches() && control.ended.get().is_none() && interval == Some(self.poll_interval)
     }
 
     /// Does what is due, then sleeps until something else is.
@@ -242,7 +254,7 @@ impl Poller {
 
     /// Sleeps until it is time to look or to renew, or the process fetches no more.
     async fn rest(&mut self) -> Result<(), Error> {
-        while self.control.phase.get().fetches() {
+        while self.goes_on() {
             if let (Bell::On, Some(link)) = (self.bell, &mut self.link)
                 && link.pushes()? > 0
             {

@@ -1,7 +1,7 @@
 //! The lease, the heartbeat and the figures of a process: one task, one connection.
 //!
 //! Idle cost with the defaults: a lease renewal every 5 s (three commands), a heartbeat every 10 s, figures every 60 s
-//! while nothing changes.
+//! while nothing changes. A change of the phase or of the settings shows at once.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -29,7 +29,8 @@ pub(super) struct Upkeep {
     lease_due: Instant,
     /// When the lease was last renewed over this connection.
     renewed_at: Option<Instant>,
-    heartbeat_due: Instant,
+    /// When the last heartbeat was written, under which key, and in which phase.
+    beaten: Option<(Instant, String, &'static str)>,
     /// The figures as last written, and when.
     figures: (String, Option<Instant>),
     /// Since when Redis is gone.
@@ -46,7 +47,7 @@ impl Upkeep {
             backoff: Backoff::new(0),
             lease_due: now,
             renewed_at: None,
-            heartbeat_due: now,
+            beaten: None,
             figures: (String::new(), None),
             outage: None,
             first: true,
@@ -121,7 +122,8 @@ impl Upkeep {
                         "redis is back for the heartbeat"
                     );
                 }
-                self.lease_due.min(self.heartbeat_due).saturating_duration_since(Instant::now())
+                let Some(heartbeat_due) = self.heartbeat_due() else { return Duration::ZERO };
+                self.lease_due.min(heartbeat_due).saturating_duration_since(Instant::now())
             }
             Err(error) => {
                 self.link = None;
@@ -136,15 +138,28 @@ impl Upkeep {
         }
     }
 
+    /// When the next heartbeat is due. `None`: at once, for what the last one said of the process is not so any more.
+    fn heartbeat_due(&self) -> Option<Instant> {
+        let control = &self.control;
+        let (at, key, phase) = self.beaten.as_ref()?;
+        let holds = *key == *control.heartbeat_key.borrow() && *phase == control.phase_name();
+        holds.then(|| *at + control.settings.get().stats_interval)
+    }
+
     async fn beat(&mut self) -> Result<(), Error> {
         let now = Instant::now();
-        let (lease, heartbeat) = (self.lease_due <= now, self.heartbeat_due <= now);
+        let lease = self.lease_due <= now;
+        let heartbeat = self.heartbeat_due().is_none_or(|due| due <= now);
         if !lease && !heartbeat {
             return Ok(());
         }
         let control = Rc::clone(&self.control);
         let options = &control.options;
-        let figures = control.figures().to_json();
+        let (key, phase) = (control.heartbeat_key.borrow().clone(), control.phase_name());
+        let old_key = self.beaten.as_ref().map(|(_, old, _)| old.clone()).filter(|old| *old != key);
+        let ttl_s = (control.settings.get().stats_interval + HEARTBEAT_TTL_EXTRA).as_secs();
+        let figures =
+            if heartbeat { control.figures(control.running_jobs().await).to_json() } else { String::new() };
         let stale = self.figures.1.is_none_or(|written| now - written >= FIGURES_INTERVAL_MAX);
         let write_figures = heartbeat && (stale || figures != self.figures.0);
         let first = self.first;
@@ -155,10 +170,12 @@ impl Upkeep {
                 let (member, index) = (&options.lease_member, &options.home);
                 process::renew_lease(scripts, member, index, length_ms, names_max, requests);
             }
-            let ttl_s = (options.stats_interval + HEARTBEAT_TTL_EXTRA).as_secs();
             if heartbeat {
                 let value = HeartbeatValue { heartbeat: unix_now(), rss_kb: resident_kb() };
-                process::heartbeat(&options.heartbeat_key, &value.to_json(), ttl_s, requests);
+                process::heartbeat(&key, &value.to_json(), ttl_s, requests);
+                if let Some(old_key) = &old_key {
+                    process::drop_heartbeat(old_key, requests);
+                }
                 if first {
                     process::touch_counters(requests);
                 }
@@ -177,21 +194,14 @@ impl Upkeep {
         }
         let replies = link.call(write).await?;
         if let (true, Some(reply)) = (lease, replies.first()) {
-            match process::read_lease(reply)? {
-                Renewal::Renewed { ended } if !ended.is_empty() && now - *since >= LEASE => {
-                    control.dead.name(ended);
-                }
-                Renewal::Renewed { .. } => {}
-                // A shard whose jobs run for long would learn of it only when the first of them ends.
-                Renewal::Fenced => control.send_all(&ToShard::LookForFence).await,
-            }
+            control.heed(process::read_lease(reply)?, now - *since).await;
         }
         if lease {
             self.renewed_at = Some(now);
             self.lease_due = now + LEASE_RENEWAL;
         }
         if heartbeat {
-            self.heartbeat_due = now + options.stats_interval;
+            self.beaten = Some((now, key, phase));
             self.first = false;
         }
         if write_figures {
@@ -221,14 +231,33 @@ impl Upkeep {
 
     async fn try_farewell(&mut self) -> Result<(), Error> {
         let options = &self.control.options;
+        let key = self.control.heartbeat_key.borrow().clone();
+        let old_key = self.beaten.as_ref().map(|(_, old, _)| old.clone()).filter(|old| *old != key);
         if self.link.is_none() {
             self.link = Some((ControlLink::open(&self.control, "control").await?, Instant::now()));
         }
         let Some((link, _)) = &mut self.link else { return Err(Error::Closed) };
         let member = (self.control.ended.get() == Some(true)).then_some(&*options.lease_member);
-        link.call(|_, requests| process::farewell(&options.heartbeat_key, &options.uuid, member, requests))
-            .await?;
+        link.call(|_, requests| {
+            process::farewell(&key, &options.uuid, member, requests);
+            if let Some(old_key) = &old_key {
+                process::drop_heartbeat(old_key, requests);
+            }
+        })
+        .await?;
         Ok(())
+    }
+}
+
+impl Control {
+    /// What the renewal of the lease told, over a connection that has stood for so long.
+    async fn heed(&self, renewal: Renewal, stood: Duration) {
+        match renewal {
+            Renewal::Renewed { ended } if !ended.is_empty() && stood >= LEASE => self.dead.name(ended),
+            Renewal::Renewed { .. } => {}
+            // A shard whose jobs run for long would learn of it only when the first of them ends.
+            Renewal::Fenced => self.send_all(&ToShard::LookForFence).await,
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use crate::config::GivenUrl;
 use crate::resp::RedisUrl;
 use crate::{admin, embedded};
 
+use super::fleet_orders;
+
 /// Carries an order out. Its results go to `out`.
 pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Failure> {
     match order {
@@ -34,6 +36,7 @@ pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Fa
             order.act.check().map_err(failure)?;
             admin::act::act(&redis(order.redis_url)?, &order.act, out).map_err(failure)
         }
+        Invocation::Fleet(order) => fleet_orders::carry_out(order, out),
         Invocation::Prune(order) => {
             order.consent.check("prune").map_err(failure)?;
             admin::prune::prune(&redis(order.redis_url)?, &order.what, order.consent, out).map_err(failure)
@@ -59,11 +62,11 @@ fn format(json: bool) -> Format {
 }
 
 /// The user can mend an order that makes no sense; everything else failed while running.
-fn failure(error: admin::Error) -> Failure {
+pub(super) fn failure(error: admin::Error) -> Failure {
     if error.is_usage() { Failure::usage(error) } else { Failure::from(error) }
 }
 
-fn redis(given: Option<GivenUrl>) -> Result<RedisUrl, Failure> {
+pub(super) fn redis(given: Option<GivenUrl>) -> Result<RedisUrl, Failure> {
     match embedded::for_command(given, &|name| std::env::var_os(name)) {
         Ok(found) => Ok(found.url()),
         // A server may be there the next time; the others are for the user to mend.

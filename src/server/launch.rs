@@ -11,10 +11,13 @@ use thiserror::Error;
 
 use super::placement::{Core, Placement};
 use super::pulse;
+use super::reload::{self, Source};
 use crate::cli::{Failure, VERSION};
 use crate::client::LocalClient;
 use crate::config::{Config, Mode};
-use crate::control::{self, ControlOptions, Expected, Outcome, RubyListTimes, ServiceManager};
+use crate::control::{
+    self, ControlOptions, Expected, Outcome, Reload, RubyListTimes, ServiceManager, Settings,
+};
 use crate::handler::{Registry, TearDown};
 use crate::ids::process_uuid;
 use crate::limits::{EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
@@ -52,6 +55,7 @@ enum LaunchError {
 /// lease), it starts over under a new identity.
 pub(super) fn run<F, Fut, S, E>(
     config: &Config,
+    source: Source,
     placement: &Placement,
     url: &RedisUrl,
     factory: &F,
@@ -65,8 +69,13 @@ where
     // From here on no signal has its default effect; control hears them.
     glommio::signal::block(&control::SIGNALS)
         .map_err(|error| LaunchError::Executor { what: "signals".to_owned(), reason: error.to_string() })?;
+    let mut reload = reload::reload(source, config);
+    let mut settings = settings(config);
     loop {
-        let outcome = run_as(process_uuid().as_ref(), config, placement, url, factory)?;
+        let life = Life { uuid: process_uuid().as_ref().to_owned(), config, settings, placement, url };
+        let outcome;
+        (outcome, reload) = run_as(&life, reload, factory)?;
+        settings = outcome.settings;
         let fenced = outcome.endings.iter().any(|(_, how)| *how == Ending::Fenced);
         if !fenced || outcome.asked {
             tracing::info!("stopped");
@@ -76,22 +85,41 @@ where
     }
 }
 
+/// What may change while a process runs, as a configuration has it.
+pub(super) fn settings(config: &Config) -> Settings {
+    Settings {
+        stats_interval: config.stats_interval,
+        poll_interval: config.poller_enabled.then_some(config.poll_interval),
+        timeout: config.timeout,
+        dead_jobs_max: config.max_dead_jobs,
+        dead_timeout: config.dead_timeout,
+    }
+}
+
+/// What one identity of the process lives by.
+struct Life<'l> {
+    uuid: String,
+    config: &'l Config,
+    settings: Settings,
+    placement: &'l Placement,
+    url: &'l RedisUrl,
+}
+
 /// One identity's life.
 fn run_as<F, Fut, S, E>(
-    uuid: &str,
-    config: &Config,
-    placement: &Placement,
-    url: &RedisUrl,
+    life: &Life<'_>,
+    reload: Option<Reload>,
     factory: &F,
-) -> Result<Outcome, LaunchError>
+) -> Result<(Outcome, Option<Reload>), LaunchError>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Result<Registry<S>, E>> + 'static,
     S: 'static,
     E: Display,
 {
-    let shards = shard_options(config, placement, url, uuid);
-    let control_options = control_options(config, placement, url, uuid, &shards);
+    let Life { uuid, config, placement, .. } = life;
+    let shards = shard_options(life);
+    let control_options = control_options(life, &shards);
     tracing::info!(
         version = VERSION,
         pid = std::process::id(),
@@ -115,7 +143,7 @@ where
     let control = executor("control", placement.cpus[0])
         .spawn(move || async move {
             pulse::start(None);
-            control::run(control_options, ends).await
+            control::run(control_options, ends, reload).await
         })
         .map_err(|error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() })?;
     let outcome = control.join().map_err(|_| LaunchError::ControlLost)?;
@@ -167,33 +195,29 @@ fn executor(name: &str, cpu: usize) -> LocalExecutorBuilder {
         .preempt_timer(EXECUTOR_PREEMPT)
 }
 
-fn shard_options(config: &Config, placement: &Placement, url: &RedisUrl, uuid: &str) -> Vec<ShardOptions> {
+fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
+    let Life { uuid, config, settings, placement, url } = life;
     let queues = config.queues.by_priority();
     let waiters = placement.slots.len() * if config.mode == Mode::AtLeastOnce { queues.len() } else { 1 };
     let block_time =
         Duration::from_secs_f64(waiters as f64 / WAIT_COMMANDS_PER_SECOND_MAX).max(WAIT_TIME_MIN);
     let options = |(shard, &slots): (usize, &usize)| ShardOptions {
         shard,
-        uuid: uuid.to_owned(),
-        url: url.clone(),
+        uuid: uuid.clone(),
+        url: RedisUrl::clone(url),
         queues: queues.iter().map(|queue| (queue.name.as_str().to_owned(), queue.priority)).collect(),
         slots,
         at_least_once: config.mode == Mode::AtLeastOnce,
-        dead_jobs_max: config.max_dead_jobs,
-        dead_timeout: config.dead_timeout,
+        dead_jobs_max: settings.dead_jobs_max,
+        dead_timeout: settings.dead_timeout,
         block_time: Duration::from_secs(block_time.as_secs()),
         stats: Arc::new(ShardStats::default()),
     };
     placement.slots.iter().enumerate().map(options).collect()
 }
 
-fn control_options(
-    config: &Config,
-    placement: &Placement,
-    url: &RedisUrl,
-    uuid: &str,
-    shards: &[ShardOptions],
-) -> ControlOptions {
+fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
+    let Life { uuid, config, settings, placement, url } = life;
     let show_priorities = config.queues.any_explicit();
     let served: Vec<keys::ServedQueue<'_>> = config
         .queues
@@ -208,26 +232,22 @@ fn control_options(
     let heartbeat_key = keys::heartbeat(&keys::Heartbeat {
         uuid,
         concurrency: placement.slots.iter().sum::<usize>() as u64,
-        timeout_s: config.timeout.as_secs(),
+        timeout_s: settings.timeout.as_secs(),
         queues: &keys::join_queues(&served),
-        poller: if config.poller_enabled { keys::Poller::Enabled } else { keys::Poller::Disabled },
+        poller: if settings.poll_interval.is_some() { keys::Poller::Enabled } else { keys::Poller::Disabled },
         started_at: unix_now() as u64,
         pid: std::process::id(),
         hostname: &hostname,
     });
     let names: Vec<&str> = served.iter().map(|queue| queue.name).collect();
     ControlOptions {
-        uuid: uuid.to_owned(),
-        url: url.clone(),
+        uuid: uuid.clone(),
+        url: RedisUrl::clone(url),
         heartbeat_key,
         lease_member: keys::lease_member(uuid, shards.len(), &names),
         home: QueueKeys::new(names.first().copied().unwrap_or(DEFAULT_QUEUE), uuid, 0),
-        stats_interval: config.stats_interval,
-        poll_interval: config.poller_enabled.then_some(config.poll_interval),
+        settings: *settings,
         ruby_lists: RubyListTimes::default(),
-        timeout: config.timeout,
-        dead_jobs_max: config.max_dead_jobs,
-        dead_timeout: config.dead_timeout,
         stats: shards.iter().map(|shard| Arc::clone(&shard.stats)).collect(),
         expected: Expected {
             slots: placement.slots.clone(),

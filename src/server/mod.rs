@@ -5,9 +5,11 @@
 //! is the reverse: shards, control, private Redis.
 
 mod carry_out;
+mod fleet_orders;
 mod launch;
 mod placement;
 mod pulse;
+mod reload;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -20,6 +22,7 @@ use crate::{boot, embedded};
 use carry_out::carry_out;
 
 pub use placement::Core;
+use reload::Source;
 
 /// A worker program, ready to run; made by [`worker`].
 pub struct Worker<F> {
@@ -66,7 +69,10 @@ where
     pub fn run(self) -> ExitCode {
         let factory = self.factory;
         cli::run(std::env::args_os(), move |invocation, out| match invocation {
-            Invocation::Work(config) => work(&config, &factory),
+            Invocation::Work(config) => {
+                let source = config.config_file.is_some().then_some(cli::worker_config as fn() -> _);
+                work(&config, source, &factory)
+            }
             order => carry_out(order, out),
         })
     }
@@ -77,7 +83,7 @@ where
     /// [`Failure::Usage`] if the machine, Redis or the configuration must be changed first; [`Failure::Run`] if the
     /// process could not end as it should.
     pub fn run_with(self, config: &Config) -> Result<(), Failure> {
-        work(config, &self.factory)
+        work(config, None, &self.factory)
     }
 }
 
@@ -89,7 +95,7 @@ fn redis_failure(error: boot::Error) -> Failure {
     }
 }
 
-fn work<F, Fut, S, E>(config: &Config, factory: &F) -> Result<(), Failure>
+fn work<F, Fut, S, E>(config: &Config, source: Source, factory: &F) -> Result<(), Failure>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Result<Registry<S>, E>> + 'static,
@@ -112,7 +118,7 @@ where
     let url = found.url();
     let server = boot::check_redis(&url).map_err(redis_failure)?;
     tracing::info!(redis = %url, server = server.name, version = server.version, "redis answers");
-    let result = launch::run(config, &placement, &url, factory);
+    let result = launch::run(config, source, &placement, &url, factory);
     // Whatever the shards could not report is in flight in it, so a private Redis is ended in order, not abandoned.
     found.release()?;
     result

@@ -2,14 +2,17 @@
 
 use std::rc::Rc;
 
+use glommio::channels::shared_channel::ConnectedSender;
+
 use super::run::end_running;
+use super::running::name_jobs;
 use super::state::Shard;
 use crate::handler::JobError;
 use crate::job::failure::CLASS_CANCELLED;
-use crate::mesh::ToShard;
+use crate::mesh::{ToControl, ToShard};
 
 /// Does what control says.
-pub(super) fn hear(shard: &Rc<Shard>, message: ToShard) {
+pub(super) fn hear(shard: &Rc<Shard>, message: ToShard, control: &ConnectedSender<ToControl>) {
     match message {
         ToShard::Phase(phase) => {
             shard.handlers.services().stopping(phase.ends());
@@ -23,6 +26,15 @@ pub(super) fn hear(shard: &Rc<Shard>, message: ToShard) {
         ToShard::Cancel(jid) => {
             cancel(shard, &jid);
             shard.options.stats.cancels_heard.add(1);
+        }
+        ToShard::NameJobs => {
+            let running = ToControl::Running { shard: shard.options.shard, jobs: name_jobs(shard) };
+            // One answer at a time is under way, so there is room; if control is gone nobody asks.
+            let _control_is_gone = control.try_send(running);
+        }
+        ToShard::DeadBounds { jobs_max, timeout } => {
+            shard.turns.dead_jobs_max.set(jobs_max);
+            shard.turns.dead_timeout_s.set(timeout.as_secs_f64());
         }
     }
 }

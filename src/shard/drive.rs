@@ -30,6 +30,7 @@ where
 {
     let number = options.shard;
     let (commands, control) = mesh.connect().await;
+    let control = Rc::new(control);
     let how = match build.await {
         Ok(handlers) => {
             let shard = Rc::new(Shard::new(options, handlers));
@@ -37,10 +38,10 @@ where
                 shard.enter(phase);
             }
             let listener = glommio::spawn_local({
-                let shard = Rc::clone(&shard);
+                let (shard, control) = (Rc::clone(&shard), Rc::clone(&control));
                 async move {
                     while let Some(message) = commands.recv().await {
-                        hear(&shard, message);
+                        hear(&shard, message, &control);
                     }
                 }
             });

@@ -34,6 +34,7 @@ mod oversize;
 mod pace;
 mod report;
 mod run;
+mod running;
 mod settle;
 mod state;
 mod stop;

@@ -66,8 +66,8 @@ async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
             bytes: raw.len(),
             entry: &entry,
             now,
-            cutoff: now - shard.turns.dead_timeout_s,
-            dead_jobs_max: shard.turns.dead_jobs_max,
+            cutoff: now - shard.turns.dead_timeout_s.get(),
+            dead_jobs_max: shard.turns.dead_jobs_max.get(),
         };
         requests.clear();
         flight::bury(&scripts, shard.queue(queue), &burial, &mut requests);

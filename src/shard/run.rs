@@ -112,6 +112,8 @@ pub(super) struct RunningJob {
     pub(super) task: Task<()>,
     pub(super) batch: Rc<Batch>,
     pub(super) at: usize,
+    pub(super) mark: JobMark,
+    pub(super) started_at: Instant,
     /// When its time is over.
     pub(super) deadline: Option<Instant>,
 }
@@ -121,6 +123,7 @@ pub(super) struct RunningJob {
 /// glommio polls a new task before it gives it out: a job that merely gave way has ended by then.
 fn spawn(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, job: Watched, started_at: Instant) -> Option<u64> {
     let id = shard.fresh_id();
+    let mark = job.mark();
     let task = {
         let (shard, batch) = (Rc::clone(shard), Rc::clone(batch));
         glommio::spawn_local(async move {
@@ -144,13 +147,16 @@ fn spawn(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, job: Watched, started_
         task.detach();
         return None;
     }
-    shard.tasks.borrow_mut().insert(id, RunningJob { task, batch: Rc::clone(batch), at, deadline: None });
+    let running = RunningJob { task, batch: Rc::clone(batch), at, mark, started_at, deadline: None };
+    shard.tasks.borrow_mut().insert(id, running);
     Some(id)
 }
 
 /// Ends a job that waits, from outside: it is dropped at its await point and has failed with this error.
 pub(super) fn end_running(shard: &Shard, id: u64, error: JobError) {
-    let Some(RunningJob { task, batch, at, deadline }) = shard.tasks.borrow_mut().remove(&id) else { return };
+    let Some(RunningJob { task, batch, at, deadline, .. }) = shard.tasks.borrow_mut().remove(&id) else {
+        return;
+    };
     shard.no_deadline(id, deadline);
     // The task is never polled again, so the job is over now, though its future is dropped a moment later.
     drop(task);

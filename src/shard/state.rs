@@ -101,6 +101,8 @@ pub(super) struct Shard {
     pub(super) must_turn: Cell<bool>,
     /// Calls may lie in a connection that was given up, and reach Redis later.
     pub(super) lost_a_connection: Cell<bool>,
+    /// What the times of running jobs are told by; see [`super::running`].
+    pub(super) clock: Cell<(Instant, f64)>,
     next_id: Cell<u64>,
 }
 
@@ -115,8 +117,8 @@ impl Shard {
             turns: TurnContext {
                 queues,
                 keep_in_flight: options.at_least_once,
-                dead_jobs_max: options.dead_jobs_max,
-                dead_timeout_s: options.dead_timeout.as_secs_f64(),
+                dead_jobs_max: options.dead_jobs_max.into(),
+                dead_timeout_s: options.dead_timeout.as_secs_f64().into(),
             },
             handlers,
             waiters: (0..waiters).map(Waiter::new).collect(),
@@ -143,6 +145,7 @@ impl Shard {
             complained: RefCell::default(),
             must_turn: Cell::new(false),
             lost_a_connection: Cell::new(false),
+            clock: Cell::new((Instant::now(), unix_now())),
             next_id: Cell::new(1),
             options,
         }

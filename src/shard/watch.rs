@@ -42,6 +42,11 @@ impl Watched {
     pub(super) fn new(future: JobFuture, mark: JobMark, span: Span, shard: &Rc<Shard>) -> Self {
         Self { future, mark, span, shard: Rc::clone(shard) }
     }
+
+    /// Which job it is.
+    pub(super) fn mark(&self) -> JobMark {
+        self.mark
+    }
 }
 
 impl Future for Watched {

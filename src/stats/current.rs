@@ -76,6 +76,20 @@ impl JobMark {
         }
         Self { job: u64::from(number) | (len as u64) << NUMBER_BITS, jid: words }
     }
+
+    /// The number of the job's name.
+    fn number(&self) -> usize {
+        // Of 32 bits, so it fits.
+        usize::try_from(self.job & ((1 << NUMBER_BITS) - 1)).unwrap_or(usize::MAX)
+    }
+
+    /// The first 32 bytes of its jid.
+    #[must_use]
+    pub fn jid(&self) -> String {
+        let bytes: Vec<u8> = self.jid.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let len = usize::try_from(self.job >> NUMBER_BITS).map_or(bytes.len(), |len| len.min(bytes.len()));
+        String::from_utf8_lossy(&bytes[..len]).into_owned()
+    }
 }
 
 /// Eight bytes as a word; others are none.
@@ -120,17 +134,20 @@ impl CurrentJob {
         if version % 2 == 1 || self.version.load(Ordering::Relaxed) != version {
             return None;
         }
-        let number = usize::try_from(job & ((1 << NUMBER_BITS) - 1)).ok()?;
-        let bytes: Vec<u8> = jid.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let len = usize::try_from(job >> NUMBER_BITS).ok()?.min(bytes.len());
-        let name = self.names.get().and_then(|names| names.get(number));
+        let mark = JobMark { job, jid };
         let began_at = self.epoch + Duration::from_nanos(began_ns);
         Some(Polled {
             version,
-            name: name.map(|name| String::from(&**name)).unwrap_or_default(),
-            jid: String::from_utf8_lossy(&bytes[..len]).into_owned(),
+            name: self.name(&mark).to_owned(),
+            jid: mark.jid(),
             time: now.saturating_duration_since(began_at),
         })
+    }
+
+    /// The name of a marked job; empty before [`Self::name_jobs`].
+    #[must_use]
+    pub fn name(&self, mark: &JobMark) -> &str {
+        self.names.get().and_then(|names| names.get(mark.number())).map_or("", |name| name)
     }
 }
 

@@ -332,23 +332,10 @@ impl Summary {
             // Expired between SCAN and MGET: no living process any more.
             return Ok(());
         };
-        let Some(parts) = keys::parse_heartbeat(&key) else {
-            self.unreadable_keys.insert(key);
-            return Ok(());
-        };
-        let process = Process {
-            uuid: parts.uuid.to_owned(),
-            concurrency: parts.concurrency,
-            timeout_s: parts.timeout_s,
-            queues: parts.queues.to_owned(),
-            poller: parts.poller,
-            started_at: parts.started_at,
-            pid: parts.pid,
-            hostname: parts.hostname.to_owned(),
-            heartbeat: serde_json::from_slice(value).ok(),
-            figures: None,
-        };
-        self.processes.insert(key, process);
+        match Process::read(&key, value) {
+            Some(process) => _ = self.processes.insert(key, process),
+            None => _ = self.unreadable_keys.insert(key),
+        }
         Ok(())
     }
 

@@ -16,6 +16,11 @@ pub fn heartbeat(key: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
     command.arg(b"SET").arg(key.as_bytes()).arg(value.as_bytes()).arg(b"EX").arg_u64(ttl_s);
 }
 
+/// Appends the end of a heartbeat under a key that this process does not use any more. An integer answers.
+pub fn drop_heartbeat(key: &str, requests: &mut Requests) {
+    requests.command(&[b"DEL", key.as_bytes()]);
+}
+
 /// Appends what the gem does at its first heartbeat: both counters exist from then on. Two integers answer.
 pub fn touch_counters(requests: &mut Requests) {
     for key in [keys::PROCESSED, keys::FAILURES] {

@@ -3,6 +3,7 @@
 //! Per turn: one round trip, one `EVALSHA`. Inside Redis: two commands for the guard, one `RPOP`, one `RPUSH` and one
 //! `HSET` a fetched queue, `UNLINK` and `HDEL` a finished batch, one `LREM` for each job that is settled alone.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -135,9 +136,9 @@ pub struct TurnContext {
     /// Whether what is fetched stays in flight in Redis until it is settled.
     pub keep_in_flight: bool,
     /// Entries the dead set keeps.
-    pub dead_jobs_max: u64,
+    pub dead_jobs_max: Cell<u64>,
     /// How long an entry stays in the dead set, in seconds.
-    pub dead_timeout_s: f64,
+    pub dead_timeout_s: Cell<f64>,
 }
 
 /// The variable part of one turn.
@@ -196,7 +197,7 @@ impl TurnContext {
         command.arg_u64(turn.number).arg_u64(turn.wanted as u64);
         command.arg_u64(BATCH_BYTES_MAX as u64).arg_u64(PAYLOAD_BYTES_MAX as u64);
         command.arg_u64(settled.processed).arg_u64(settled.failed);
-        command.arg_f64(turn.now - self.dead_timeout_s).arg_u64(self.dead_jobs_max);
+        command.arg_f64(turn.now - self.dead_timeout_s.get()).arg_u64(self.dead_jobs_max.get());
         command.arg(if self.keep_in_flight { b"1" } else { b"0" });
         command.arg_u64(turn.after);
         command.arg_u64(settled.moves.len() as u64);

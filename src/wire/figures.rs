@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// What a process says of itself with each heartbeat, as JSON.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// `running`, `quiet` or `stopping`.
     pub phase: String,
@@ -16,6 +16,26 @@ pub struct Figures {
     pub troubles: Vec<Trouble>,
     /// One for each shard, in their order.
     pub shards: Vec<ShardFigures>,
+    /// The version of the program's engine; empty before 0.2.
+    #[serde(default)]
+    pub version: String,
+    /// Jobs that run now, the longest-running first: not all of them, see
+    /// [`RUNNING_JOBS_SHOWN_MAX`](crate::limits::RUNNING_JOBS_SHOWN_MAX).
+    #[serde(default)]
+    pub jobs: Vec<RunningJob>,
+}
+
+/// A job that runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunningJob {
+    /// The shard that runs it.
+    pub shard: usize,
+    /// Its name.
+    pub name: String,
+    /// The first 32 bytes of its id.
+    pub jid: String,
+    /// Since when, Unix seconds.
+    pub since: f64,
 }
 
 /// The counters of one shard; see [`ShardStats`](crate::stats::ShardStats).
@@ -38,6 +58,8 @@ pub struct ShardFigures {
     pub unstarted: u64,
     /// Connections lost since the start.
     pub disconnects: u64,
+    /// Jobs it may run side by side; 0: it was not said.
+    pub slots: u64,
 }
 
 /// Something that keeps a shard from its work.
@@ -108,7 +130,9 @@ mod tests {
     fn figures_read_back_and_those_of_other_versions_are_read_too() {
         let trouble = Trouble { shard: 1, what: Ailment::NoRedis, since: 1_795_299_911.5 };
         let shards = vec![ShardFigures { running: 3, ..ShardFigures::default() }];
-        let figures = Figures { phase: "running".to_owned(), troubles: vec![trouble], shards };
+        let jobs = vec![RunningJob { shard: 1, name: "A".to_owned(), jid: "j".to_owned(), since: 1.5 }];
+        let version = "0.2.0".to_owned();
+        let figures = Figures { phase: "running".to_owned(), troubles: vec![trouble], shards, version, jobs };
         let json = figures.to_json();
         assert!(
             json.contains(r#""troubles":[{"shard":1,"what":"no-redis","since":1795299911.5}]"#),
@@ -118,6 +142,7 @@ mod tests {
 
         let older = parse(br#"{"phase":"quiet","shards":[{"processed":7}]}"#).unwrap();
         assert_eq!((older.troubles.len(), older.shards[0].processed), (0, 7));
+        assert_eq!((older.jobs.len(), older.version.as_str(), older.shards[0].slots), (0, "", 0));
         let newer = json.replace("no-redis", "on-fire").replace("\"running\":3", "\"running\":3,\"new\":1");
         assert_eq!(parse(newer.as_bytes()).unwrap().troubles[0].what, Ailment::Unknown);
         assert!(parse(b"no json").is_err());

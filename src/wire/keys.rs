@@ -100,6 +100,12 @@ pub const LEASES: &str = "jiggler:uring:leases";
 /// Channel on which processes listen for the jids of running jobs that are to end.
 pub const CANCEL_CHANNEL: &str = "jiggler:uring:cancel";
 
+/// The channel on which one process listens for what an operator wants of it: `quiet`, `stop` or `stop now`.
+#[must_use]
+pub fn steer_channel(uuid: &str) -> String {
+    ["jiggler:uring:steer:", uuid].concat()
+}
+
 /// Lead of the pollers (string with a time to live): the uuid of the process whose poller wakes for each due job.
 pub const LEAD: &str = "jiggler:uring:poller";
 
@@ -384,6 +390,7 @@ mod tests {
             LEAD.to_owned(),
             RUBY_LISTS_LEADER.to_owned(),
             process("06c7221317f9"),
+            steer_channel("06c7221317f9"),
             batch(&index, 7),
             wait_list(&index),
             oversize_list(&index),

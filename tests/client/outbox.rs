@@ -136,7 +136,9 @@ fn threads_that_push_through_outages_find_each_job_once_and_theirs_in_order() {
         .collect();
     for _ in 0..2 {
         redis.kill();
-        wait_until("jobs are kept", || outbox.status().jobs > 0 || threads.iter().all(thread::JoinHandle::is_finished));
+        wait_until("jobs are kept", || {
+            outbox.status().jobs > 0 || threads.iter().all(thread::JoinHandle::is_finished)
+        });
         redis.start_again();
     }
     let kept: u64 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();

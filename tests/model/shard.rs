@@ -79,8 +79,12 @@ impl Shard {
         let uuid = format!("{number:012x}");
         let queues: Rc<[QueueKeys]> =
             queues.iter().map(|name| QueueKeys::new(name, &uuid, number % 2)).collect();
-        let context =
-            TurnContext { queues, keep_in_flight: true, dead_jobs_max: 10_000, dead_timeout_s: 1e9 };
+        let context = TurnContext {
+            queues,
+            keep_in_flight: true,
+            dead_jobs_max: 10_000.into(),
+            dead_timeout_s: 1e9.into(),
+        };
         Self { context, live: Vec::new(), report: Report::default(), next_number: 1 }
     }
 

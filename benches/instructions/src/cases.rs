@@ -193,7 +193,12 @@ impl Turns {
         let queues: Rc<[QueueKeys]> = Rc::new([QueueKeys::new("default", "0123456789ab", 0)]);
         Self {
             scripts: Scripts::from_replies(&loaded).expect("hashes of 40 characters"),
-            context: TurnContext { queues, keep_in_flight: true, dead_jobs_max: 10_000, dead_timeout_s: 1e7 },
+            context: TurnContext {
+                queues,
+                keep_in_flight: true,
+                dead_jobs_max: 10_000.into(),
+                dead_timeout_s: 1e7.into(),
+            },
             requests: Requests::new(),
         }
     }

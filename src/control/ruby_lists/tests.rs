@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use glommio::{LocalExecutorBuilder, Placement};
 
 use super::*;
-use crate::control::{self, ControlOptions, Expected};
+use crate::control::{self, ControlOptions, Expected, Settings};
 use crate::mesh::{self, Ending, ShardEnd, ToControl};
 use crate::store::turn::QueueKeys;
 use crate::test_redis::TestRedis;
@@ -44,12 +44,14 @@ impl Process {
             heartbeat_key: format!("{}{uuid}:1:1:default:0:1:1:vm", keys::SERVER_PREFIX),
             lease_member: keys::lease_member(uuid, 1, &["default"]),
             home: QueueKeys::new("default", uuid, 0),
-            stats_interval: Duration::from_secs(10),
-            poll_interval: None,
+            settings: Settings {
+                stats_interval: Duration::from_secs(10),
+                poll_interval: None,
+                timeout: Duration::from_secs(1),
+                dead_jobs_max: 1,
+                dead_timeout: Duration::from_secs(1),
+            },
             ruby_lists,
-            timeout: Duration::from_secs(1),
-            dead_jobs_max: 1,
-            dead_timeout: Duration::from_secs(1),
             stats: Vec::new(),
             expected: Expected { slots: Vec::new(), block_time: Duration::from_secs(1) },
             manager: None,
@@ -60,7 +62,7 @@ impl Process {
         let shard = std::thread::spawn(move || on_executor(stand_in(shard_end, stop)));
         let control = std::thread::spawn(|| {
             on_executor(async {
-                control::run(options, vec![control_end]).await;
+                control::run(options, vec![control_end], None).await;
             });
         });
         Self { ends, threads: vec![shard, control] }

@@ -1,0 +1,224 @@
+//! One process of the fleet as an operator sees it, a Ruby server or one of ours: what `processes`, `quiet`, `stop` and
+//! `top` show.
+//!
+//! A Ruby server says what it runs in its heartbeat; ours say it in their figures, because the gem's page cannot bear it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Error;
+use crate::limits::RUNNING_JOBS_SHOWN_MAX;
+use crate::resp::{Requests, blocking::BlockingConnection};
+use crate::store::{
+    fleet::{Scope, Survey},
+    inspect::{Heartbeat, Process},
+};
+use crate::wire::figures::{ShardFigures, Trouble};
+use crate::wire::keys::Poller;
+
+/// Whose process it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Engine {
+    Ruby,
+    JigglerUring,
+}
+
+/// What is known of a process.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Member {
+    pub(super) uuid: String,
+    pub(super) host: String,
+    pub(super) pid: u32,
+    pub(super) engine: Engine,
+    /// Ours say theirs.
+    pub(super) version: Option<String>,
+    /// `running`, `quiet` or `stopping`. A quiet Ruby server has no heartbeat, so those that are seen run.
+    pub(super) phase: String,
+    pub(super) ok: bool,
+    pub(super) troubles: Vec<Trouble>,
+    pub(super) queues: String,
+    pub(super) concurrency: u64,
+    pub(super) busy: u64,
+    pub(super) timeout_s: u64,
+    pub(super) poller: bool,
+    pub(super) rss_kb: Option<u64>,
+    /// Unix seconds.
+    pub(super) started_at: u64,
+    /// Unix seconds.
+    pub(super) heartbeat: Option<f64>,
+    pub(super) shards: Vec<ShardFigures>,
+    pub(super) jobs: Vec<RunningJob>,
+}
+
+/// A job that runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct RunningJob {
+    pub(super) name: String,
+    pub(super) jid: String,
+    /// Ours only.
+    pub(super) shard: Option<usize>,
+    /// Unix seconds.
+    pub(super) since: Option<f64>,
+}
+
+impl Member {
+    pub(super) fn of(process: &Process) -> Self {
+        let number = |field: fn(&Heartbeat) -> &Option<Box<RawValue>>| -> Option<f64> {
+            field(process.heartbeat.as_ref()?).as_ref()?.get().parse().ok()
+        };
+        let figures = process.figures.as_ref();
+        let jobs = match figures {
+            Some(figures) => figures.jobs.iter().map(RunningJob::of_ours).collect(),
+            None => RunningJob::of_ruby(process),
+        };
+        let running = figures.map(|figures| figures.shards.iter().map(|shard| shard.running).sum());
+        let held = jobs.len() as u64;
+        Self {
+            uuid: process.uuid.clone(),
+            host: process.hostname.clone(),
+            pid: process.pid,
+            engine: if figures.is_some() { Engine::JigglerUring } else { Engine::Ruby },
+            version: figures.map(|figures| figures.version.clone()).filter(|version| !version.is_empty()),
+            phase: figures.map_or_else(|| "running".to_owned(), |figures| figures.phase.clone()),
+            ok: figures.is_none_or(|figures| figures.troubles.is_empty()),
+            troubles: figures.map(|figures| figures.troubles.clone()).unwrap_or_default(),
+            queues: process.queues.clone(),
+            concurrency: process.concurrency,
+            // A job that holds its core is named and not counted by its shard.
+            busy: running.unwrap_or(held).max(held),
+            timeout_s: process.timeout_s,
+            poller: process.poller == Poller::Enabled,
+            rss_kb: number(|said| &said.rss).map(|kilobytes| kilobytes as u64),
+            started_at: process.started_at,
+            heartbeat: number(|said| &said.heartbeat),
+            shards: figures.map(|figures| figures.shards.clone()).unwrap_or_default(),
+            jobs,
+        }
+    }
+
+    /// The first trouble, and how many more there are: a process may have hundreds of shards.
+    pub(super) fn health(&self, now: f64) -> String {
+        match self.troubles.as_slice() {
+            [] if self.engine == Engine::Ruby => "unknown".to_owned(),
+            [] => "ok".to_owned(),
+            [trouble] => trouble.at(now).to_string(),
+            [trouble, more @ ..] => format!("{} and {} more", trouble.at(now), more.len()),
+        }
+    }
+
+    /// `ruby`, or the version of ours.
+    pub(super) fn engine_text(&self) -> String {
+        match (self.engine, &self.version) {
+            (Engine::Ruby, _) => "ruby".to_owned(),
+            (Engine::JigglerUring, Some(version)) => format!("uring {version}"),
+            (Engine::JigglerUring, None) => "uring".to_owned(),
+        }
+    }
+}
+
+/// A Ruby server's `current_jobs`, as far as it is looked at.
+#[derive(Debug, Deserialize)]
+struct RubyJob {
+    #[serde(default)]
+    job_args: RubyJobArgs,
+    started_at: Option<f64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct RubyJobArgs {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    jid: String,
+}
+
+impl RunningJob {
+    fn of_ours(job: &crate::wire::figures::RunningJob) -> Self {
+        Self { name: job.name.clone(), jid: job.jid.clone(), shard: Some(job.shard), since: Some(job.since) }
+    }
+
+    fn of_ruby(process: &Process) -> Vec<Self> {
+        let said = process.heartbeat.as_ref().and_then(|said| said.current_jobs.as_ref());
+        let jobs: BTreeMap<String, RubyJob> =
+            said.and_then(|jobs| serde_json::from_str(jobs.get()).ok()).unwrap_or_default();
+        let job = |job: RubyJob| Self {
+            name: job.job_args.name,
+            jid: job.job_args.jid,
+            shard: None,
+            since: job.started_at,
+        };
+        jobs.into_values().take(RUNNING_JOBS_SHOWN_MAX).map(job).collect()
+    }
+}
+
+/// Looks until everything that is there has been seen.
+pub(super) fn survey(conn: &mut BlockingConnection, scope: Scope) -> Result<Survey, Error> {
+    let mut survey = Survey::new(scope);
+    while !survey.is_complete() {
+        look(conn, &mut survey)?;
+    }
+    Ok(survey)
+}
+
+/// One look: one round trip.
+pub(super) fn look(conn: &mut BlockingConnection, survey: &mut Survey) -> Result<(), Error> {
+    let mut requests = Requests::new();
+    survey.write(&mut requests);
+    let replies = conn.call(&requests)?;
+    Ok(survey.accept(&replies)?)
+}
+
+/// A time span for people: `7 s`, `3 min`, `2 h`, `5 d`.
+pub(super) fn span(seconds: f64) -> String {
+    let seconds = seconds.max(0.0);
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3_600.0),
+        s => format!("{:.0} d", s / 86_400.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::figures;
+
+    fn process(value: &str) -> Process {
+        let key = "jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm";
+        Process::read(key, value.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_ruby_server_is_busy_with_what_its_heartbeat_names() {
+        let member = Member::of(&process(
+            r#"{"heartbeat":1795299770.3,"rss":36192,"current_jobs":{"p0":{"job_args":{"name":"SleepJob","args":[14],
+                "jid":"0d655a187e214821"},"queue":null,"started_at":1795299766.2}}}"#,
+        ));
+        assert_eq!((member.engine, member.busy, &*member.phase), (Engine::Ruby, 1, "running"));
+        assert_eq!((&*member.jobs[0].name, &*member.jobs[0].jid), ("SleepJob", "0d655a187e214821"));
+        assert_eq!((member.rss_kb, &*member.health(0.0)), (Some(36192), "unknown"));
+        assert_eq!(Member::of(&process("no json")).heartbeat, None);
+    }
+
+    #[test]
+    fn one_of_ours_says_it_in_its_figures() {
+        let mut process = process(r#"{"heartbeat":1795299770.3,"rss":36192,"current_jobs":{}}"#);
+        let json = r#"{"phase":"quiet","version":"0.2.0","shards":[{"running":2},{"running":3}],
+            "jobs":[{"shard":1,"name":"A","jid":"j","since":5.5}]}"#;
+        process.figures = Some(figures::parse(json.as_bytes()).unwrap());
+        let member = Member::of(&process);
+        assert_eq!((member.engine, member.busy, &*member.phase), (Engine::JigglerUring, 5, "quiet"));
+        assert_eq!((&*member.health(0.0), &*member.engine_text()), ("ok", "uring 0.2.0"));
+        assert_eq!((member.jobs[0].shard, member.jobs[0].since), (Some(1), Some(5.5)));
+    }
+
+    #[test]
+    fn spans_are_read_at_a_glance() {
+        let spans = [-1.0, 7.2, 119.0, 180.0, 7_199.0, 9_000.0, 500_000.0].map(span);
+        assert_eq!(spans, ["0 s", "7 s", "119 s", "3 min", "120 min", "2 h", "6 d"]);
+    }
+}

@@ -1,0 +1,85 @@
+//! `jiggler-uring processes [--json]`: who works on this Redis, and how each is.
+//!
+//! As many round trips as the SCAN for heartbeats takes pages, and two commands for each hundred processes; queues are not
+//! looked at. The JSON is one object whose `processes` is a list, so that it can grow.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::{
+    Error,
+    fleet::{Member, span, survey},
+    summary::Format,
+    table::{self, Align},
+};
+use crate::resp::{RedisUrl, blocking::BlockingConnection};
+use crate::store::fleet::Scope;
+use crate::time::unix_now;
+
+/// Reads the processes and writes them.
+///
+/// # Errors
+/// [`Error::Connect`], [`Error::Inspect`], [`Error::Output`].
+pub fn processes(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+    let mut conn = BlockingConnection::connect(url)?;
+    let survey = survey(&mut conn, Scope::Processes)?;
+    let members: Vec<Member> = survey.processes().map(|(_, process)| Member::of(process)).collect();
+    match format {
+        Format::Text => write_text(&members, unix_now(), out),
+        Format::Json => write_json(&members, out),
+    }
+}
+
+#[derive(Serialize)]
+struct Processes<'a> {
+    processes: &'a [Member],
+}
+
+fn write_json(members: &[Member], out: &mut dyn Write) -> Result<(), Error> {
+    serde_json::to_writer(&mut *out, &Processes { processes: members }).map_err(std::io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+pub(super) const COLUMNS: &[(&str, Align)] = &[
+    ("process", Align::Left),
+    ("host", Align::Left),
+    ("pid", Align::Right),
+    ("engine", Align::Left),
+    ("phase", Align::Left),
+    ("busy", Align::Right),
+    ("health", Align::Left),
+    ("rss MB", Align::Right),
+    ("up", Align::Right),
+    ("heartbeat", Align::Right),
+    ("queues", Align::Left),
+];
+
+fn write_text(members: &[Member], now: f64, out: &mut dyn Write) -> Result<(), Error> {
+    if members.is_empty() {
+        writeln!(out, "no process is running")?;
+        return Ok(());
+    }
+    let rows: Vec<_> = members.iter().map(|member| row(member, now)).collect();
+    table::write(out, COLUMNS, &rows)?;
+    Ok(())
+}
+
+/// One line of the table.
+pub(super) fn row(member: &Member, now: f64) -> Vec<String> {
+    let unknown = || "?".to_owned();
+    vec![
+        member.uuid.clone(),
+        member.host.clone(),
+        member.pid.to_string(),
+        member.engine_text(),
+        member.phase.clone(),
+        format!("{}/{}", member.busy, member.concurrency),
+        member.health(now),
+        member.rss_kb.map_or_else(unknown, |kilobytes| format!("{:.1}", kilobytes as f64 / 1024.0)),
+        span(now - member.started_at as f64),
+        member.heartbeat.map_or_else(unknown, |then| format!("{} ago", span(now - then))),
+        member.queues.clone(),
+    ]
+}

@@ -1,0 +1,232 @@
+//! `jiggler-uring top`: queues, rates, processes with their shards, running jobs, in a terminal and as they change.
+//!
+//! ```text
+//! reader thread ── a look every interval ──┐
+//! keys thread ──── key, size ──────────────┼──► this thread: state, scroll, draw
+//! signals thread ─ TERM, HUP, INT ─────────┘
+//! ```
+//!
+//! Nothing is polled: the screen is drawn when a message comes. A look costs one bounded round trip
+//! ([`crate::store::fleet`]), whatever Redis holds. When Redis is away the last state stays and the head says since when and
+//! why. [`screen`] gives the terminal back on every way out: leave, signal, error, panic.
+//!
+//! Without a terminal, and with `--once` or `--json`, one snapshot is printed: two looks an interval apart, for the rates.
+
+mod reader;
+mod screen;
+mod state;
+mod view;
+
+use std::io::{IsTerminal, Write, stdin, stdout};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::{Error, summary::Format};
+use crate::limits::{TOP_FIRST_LOOKS_MAX, TOP_MESSAGES_MAX};
+use crate::resp::RedisUrl;
+use reader::Reader;
+use screen::Screen;
+use state::State;
+
+/// What the threads say.
+enum Message {
+    /// A look.
+    State(Box<State>),
+    /// A look failed.
+    Away(Error),
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// The terminal has another size.
+    Resize,
+    /// A signal, or a terminal that is gone.
+    Quit,
+}
+
+/// Shows the state until it is left. Where there is no terminal, once.
+///
+/// # Errors
+/// [`Error::Connect`] or [`Error::Inspect`] if the first look fails; [`Error::Output`].
+pub fn live(url: &RedisUrl, interval: Duration, out: &mut dyn Write) -> Result<(), Error> {
+    if !stdout().is_terminal() || !stdin().is_terminal() {
+        return once(url, interval, Format::Text, out);
+    }
+    let (sender, messages) = sync_channel(TOP_MESSAGES_MAX);
+    // It must last until the end: the reader goes with it.
+    let _reader = Reader::start(url, interval, TOP_FIRST_LOOKS_MAX, sender.clone());
+    let first = first_state(&messages)?;
+    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT])?;
+    let quitter = sender.clone();
+    thread::spawn(move || {
+        for _signal in signals.forever() {
+            if quitter.send(Message::Quit).is_err() {
+                return;
+            }
+        }
+    });
+    let mut screen = Screen::open(out)?;
+    thread::spawn(move || pass_keys(&sender));
+    Shown { state: first, away: None, scroll: 0 }.run(&mut screen, &messages)
+}
+
+/// Prints one snapshot.
+///
+/// # Errors
+/// As [`live`].
+pub fn once(url: &RedisUrl, interval: Duration, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+    let (sender, messages) = sync_channel(TOP_MESSAGES_MAX);
+    let _reader = Reader::start(url, interval, usize::MAX, sender);
+    first_state(&messages)?;
+    // The second one knows rates.
+    let state = first_state(&messages)?;
+    match format {
+        Format::Json => {
+            serde_json::to_writer(&mut *out, &state).map_err(std::io::Error::from)?;
+            writeln!(out)?;
+        }
+        Format::Text => {
+            for line in view::head(&state).into_iter().chain(view::body(&state)) {
+                writeln!(out, "{}", line.text.trim_end())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Waits for a state; a look that fails ends it.
+fn first_state(messages: &Receiver<Message>) -> Result<State, Error> {
+    loop {
+        match messages.recv() {
+            Ok(Message::State(state)) => return Ok(*state),
+            Ok(Message::Away(error)) => return Err(error),
+            Ok(_) => {}
+            Err(_) => {
+                return Err(Error::Output(std::io::Error::other("the thread that reads redis is gone")));
+            }
+        }
+    }
+}
+
+/// Reads keys until nobody wants them. It ends with the process at last: a read of the terminal cannot be called back.
+fn pass_keys(sender: &SyncSender<Message>) {
+    loop {
+        let message = match event::read() {
+            Ok(Event::Key(key)) if key.kind != KeyEventKind::Release => Message::Key(key),
+            Ok(Event::Resize(..)) => Message::Resize,
+            Ok(_) => continue,
+            Err(_) => Message::Quit,
+        };
+        let last = matches!(message, Message::Quit);
+        if sender.send(message).is_err() || last {
+            return;
+        }
+    }
+}
+
+/// What is on the screen.
+struct Shown {
+    state: State,
+    /// Since when Redis is away, and why.
+    away: Option<(Instant, String)>,
+    /// Lines of the body above the first that is shown.
+    scroll: usize,
+}
+
+impl Shown {
+    fn run(mut self, screen: &mut Screen<'_>, messages: &Receiver<Message>) -> Result<(), Error> {
+        loop {
+            self.draw(screen)?;
+            match messages.recv() {
+                Ok(Message::State(state)) => {
+                    self.state = *state;
+                    self.away = None;
+                }
+                Ok(Message::Away(error)) => {
+                    let since = self.away.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+                    self.away = Some((since, error.to_string()));
+                }
+                Ok(Message::Key(key)) => {
+                    if leaves(key) {
+                        return Ok(());
+                    }
+                    self.scroll = scrolled(self.scroll, key.code, screen.rows());
+                }
+                Ok(Message::Resize) => {}
+                Ok(Message::Quit) | Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// The head stays, the body scrolls under it, the last row says how to leave.
+    fn draw(&mut self, screen: &mut Screen<'_>) -> Result<(), Error> {
+        let mut lines = view::head(&self.state);
+        if let Some((since, why)) = &self.away {
+            lines.push(view::away(since.elapsed(), why));
+        }
+        let body = view::body(&self.state);
+        let rows = screen.rows();
+        let room = rows.saturating_sub(lines.len() + 1);
+        self.scroll = self.scroll.min(body.len().saturating_sub(room));
+        let foot = view::foot(self.scroll, room, body.len());
+        lines.extend(body.into_iter().skip(self.scroll).take(room));
+        lines.resize_with(rows.saturating_sub(1), view::Line::default);
+        lines.push(foot);
+        Ok(screen.draw(&lines)?)
+    }
+}
+
+fn leaves(key: KeyEvent) -> bool {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    matches!(key.code, KeyCode::Char('q' | 'Q') | KeyCode::Esc)
+        || control && matches!(key.code, KeyCode::Char('c' | 'd'))
+}
+
+fn scrolled(scroll: usize, key: KeyCode, rows: usize) -> usize {
+    match key {
+        KeyCode::Up | KeyCode::Char('k') => scroll.saturating_sub(1),
+        KeyCode::Down | KeyCode::Char('j') => scroll + 1,
+        KeyCode::PageUp => scroll.saturating_sub(rows / 2),
+        KeyCode::PageDown | KeyCode::Char(' ') => scroll + rows / 2,
+        KeyCode::Home => 0,
+        KeyCode::End => usize::MAX,
+        _ => scroll,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_redis::TestRedis;
+
+    #[test]
+    fn keys_leave_and_scroll() {
+        let key = |code, modifiers| KeyEvent::new(code, modifiers);
+        assert!(leaves(key(KeyCode::Char('q'), KeyModifiers::NONE)));
+        assert!(leaves(key(KeyCode::Char('c'), KeyModifiers::CONTROL)));
+        assert!(!leaves(key(KeyCode::Char('c'), KeyModifiers::NONE)));
+        assert_eq!(scrolled(0, KeyCode::Up, 10), 0);
+        assert_eq!(scrolled(1, KeyCode::PageDown, 10), 6);
+        assert_eq!(scrolled(7, KeyCode::Home, 10), 0);
+    }
+
+    #[test]
+    fn without_a_terminal_one_snapshot_is_printed() {
+        let redis = TestRedis::start();
+        let shown = |format| {
+            let mut out = Vec::new();
+            once(&redis.url(), Duration::from_millis(100), format, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let text = shown(Format::Text);
+        assert!(text.contains("processed 0 (0/s)") && text.contains("no process is running"), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&shown(Format::Json)).unwrap();
+        assert_eq!((&json["counts"]["processed"], &json["processes"]), (&0.into(), &serde_json::json!([])));
+        let nowhere = RedisUrl::parse("unix:///nonexistent/redis.sock").unwrap();
+        let error = once(&nowhere, Duration::from_millis(100), Format::Text, &mut Vec::new()).unwrap_err();
+        assert!(matches!(error, Error::Connect(_)), "{error}");
+    }
+}

@@ -1,0 +1,388 @@
+//! The subcommands that look at the fleet and steer it, and those about the program itself: `processes`, `top`, `quiet`,
+//! `stop`, `doctor`, `completions`, `man`.
+//!
+//! Arguments and the checked orders they become; who carries them out is the caller of `cli`.
+
+use std::time::Duration;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use super::{Error, Invocation, command};
+use crate::{
+    admin::steer::{Patience, Target},
+    config::{Config, GivenUrl, Variables, options::OptionId},
+    limits::{TOP_INTERVAL_MAX, TOP_INTERVAL_MIN},
+    store::steer::Wish,
+};
+
+/// What was asked for; every value in it is checked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FleetOrder {
+    /// List the processes.
+    Processes {
+        /// One JSON object instead of a table.
+        json: bool,
+        /// Where Redis is; `None`: see `embedded`.
+        redis_url: Option<GivenUrl>,
+    },
+    /// Show the state, again and again.
+    Top {
+        /// How.
+        view: TopView,
+        /// Time between two looks.
+        interval: Duration,
+        /// Where Redis is; `None`: see `embedded`.
+        redis_url: Option<GivenUrl>,
+    },
+    /// Make processes quiet or stop them.
+    Steer {
+        /// Which.
+        target: Target,
+        /// What they are to do.
+        wish: Wish,
+        /// Whether to wait for them.
+        patience: Patience,
+        /// Where Redis is; `None`: see `embedded`.
+        redis_url: Option<GivenUrl>,
+    },
+    /// Check machine and Redis.
+    Doctor {
+        /// One JSON object instead of text.
+        json: bool,
+        /// The worker that is to run here.
+        config: Box<Config>,
+    },
+    /// Print a completion script.
+    Completions(clap_complete::Shell),
+    /// Print the manual page of the program, or of a subcommand.
+    Man(Option<String>),
+}
+
+/// How `top` shows the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopView {
+    /// On the whole terminal, until it is left; once if there is none.
+    Live,
+    /// Once, as text.
+    Once,
+    /// Once, as one JSON object.
+    Json,
+}
+
+/// List the processes that work on this Redis, ours and Ruby's
+#[derive(Debug, Args)]
+struct ProcessesArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Watch queues, rates, processes and running jobs in the terminal
+#[derive(Debug, Args)]
+struct TopArgs {
+    /// Seconds between two looks
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
+    interval: Duration,
+    /// Print one snapshot and end; also what happens where there is no terminal
+    #[arg(long)]
+    once: bool,
+    /// Print one snapshot as a JSON object and end
+    #[arg(long)]
+    json: bool,
+}
+
+/// Have a process take no more jobs, from any host
+#[derive(Debug, Args)]
+struct QuietArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// Stop a process, from any host
+#[derive(Debug, Args)]
+struct StopArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Hand running jobs back at once instead of waiting for them
+    #[arg(long)]
+    now: bool,
+}
+
+#[derive(Debug, Args)]
+struct TargetArgs {
+    /// The process's uuid, or as much of its beginning as no other shares
+    #[arg(value_name = "PROCESS", required_unless_present = "all", conflicts_with = "all", value_parser = uuid)]
+    process: Option<String>,
+    /// Every process that has a heartbeat
+    #[arg(long)]
+    all: bool,
+    /// Do not wait until it has happened
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Check kernel, limits, cgroup and Redis for what a worker needs, and say what to do
+#[derive(Debug, Args)]
+struct DoctorArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Print the completion script of a shell
+#[derive(Debug, Args)]
+struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    shell: clap_complete::Shell,
+}
+
+/// Print the manual page, as roff
+#[derive(Debug, Args)]
+struct ManArgs {
+    /// A subcommand, for its own page
+    #[arg(value_name = "COMMAND")]
+    command: Option<String>,
+}
+
+/// The subcommands, in the order of the help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Processes,
+    Top,
+    Quiet,
+    Stop,
+    Doctor,
+    Completions,
+    Man,
+}
+
+impl Name {
+    const ALL: [Self; 7] =
+        [Self::Processes, Self::Top, Self::Quiet, Self::Stop, Self::Doctor, Self::Completions, Self::Man];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Processes => "processes",
+            Self::Top => "top",
+            Self::Quiet => "quiet",
+            Self::Stop => "stop",
+            Self::Doctor => "doctor",
+            Self::Completions => "completions",
+            Self::Man => "man",
+        }
+    }
+
+    fn command(self) -> Command {
+        let bare = Command::new(self.as_str());
+        match self {
+            Self::Processes => ProcessesArgs::augment_args(bare).after_help(PROCESSES_HELP),
+            Self::Top => TopArgs::augment_args(bare).after_help(TOP_HELP),
+            Self::Quiet => QuietArgs::augment_args(bare).after_help(QUIET_HELP),
+            Self::Stop => StopArgs::augment_args(bare).after_help(STOP_HELP),
+            Self::Doctor => DoctorArgs::augment_args(bare).after_help(DOCTOR_HELP),
+            Self::Completions => CompletionsArgs::augment_args(bare).after_help(COMPLETIONS_HELP),
+            Self::Man => ManArgs::augment_args(bare).after_help(MAN_HELP),
+        }
+    }
+
+    /// The worker's flags that it takes.
+    const fn flags(self) -> &'static [OptionId] {
+        match self {
+            Self::Processes | Self::Top | Self::Quiet | Self::Stop => command::FIND_REDIS,
+            Self::Doctor => &[
+                OptionId::Cores,
+                OptionId::Concurrency,
+                OptionId::Queues,
+                OptionId::RedisUrl,
+                OptionId::ConfigFile,
+                OptionId::Environment,
+            ],
+            Self::Completions | Self::Man => &[],
+        }
+    }
+}
+
+/// Adds the subcommands.
+pub(super) fn add_to(parent: Command) -> Command {
+    Name::ALL
+        .into_iter()
+        .fold(parent, |parent, name| parent.subcommand(command::with_flags(name.command(), name.flags())))
+}
+
+/// The order, if it is one of these subcommands.
+pub(super) fn parse(matches: &ArgMatches, variables: Variables<'_>) -> Result<Option<Invocation>, Error> {
+    let Some((word, matches)) = matches.subcommand() else { return Ok(None) };
+    let Some(name) = Name::ALL.into_iter().find(|name| name.as_str() == word) else { return Ok(None) };
+    let order = match name {
+        Name::Processes => FleetOrder::Processes {
+            json: ProcessesArgs::from_arg_matches(matches)?.json,
+            redis_url: redis_url(matches, variables)?,
+        },
+        Name::Top => {
+            let TopArgs { interval, once, json } = TopArgs::from_arg_matches(matches)?;
+            let view = match (json, once) {
+                (true, _) => TopView::Json,
+                (false, true) => TopView::Once,
+                (false, false) => TopView::Live,
+            };
+            FleetOrder::Top { view, interval, redis_url: redis_url(matches, variables)? }
+        }
+        Name::Quiet => {
+            let QuietArgs { target } = QuietArgs::from_arg_matches(matches)?;
+            steer(target, Wish::Quiet, redis_url(matches, variables)?)
+        }
+        Name::Stop => {
+            let StopArgs { target, now } = StopArgs::from_arg_matches(matches)?;
+            let wish = if now { Wish::StopNow } else { Wish::Stop };
+            steer(target, wish, redis_url(matches, variables)?)
+        }
+        Name::Doctor => FleetOrder::Doctor {
+            json: DoctorArgs::from_arg_matches(matches)?.json,
+            config: Box::new(Config::load(command::flags(matches)?, variables)?),
+        },
+        Name::Completions => FleetOrder::Completions(CompletionsArgs::from_arg_matches(matches)?.shell),
+        Name::Man => FleetOrder::Man(ManArgs::from_arg_matches(matches)?.command),
+    };
+    Ok(Some(Invocation::Fleet(order)))
+}
+
+fn redis_url(matches: &ArgMatches, variables: Variables<'_>) -> Result<Option<GivenUrl>, Error> {
+    Ok(Config::load(command::flags(matches)?, variables)?.redis_url)
+}
+
+fn steer(target: TargetArgs, wish: Wish, redis_url: Option<GivenUrl>) -> FleetOrder {
+    let patience = if target.no_wait { Patience::Send } else { Patience::Wait };
+    // Without a process there is --all, or clap would have refused.
+    let target = target.process.map_or(Target::All, Target::One);
+    FleetOrder::Steer { target, wish, patience, redis_url }
+}
+
+fn uuid(text: &str) -> Result<String, String> {
+    let text = text.to_ascii_lowercase();
+    let hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if text.is_empty() || text.len() > 12 || !hexadecimal {
+        return Err("a process is named by its uuid, of 12 hex digits, or the beginning of it".to_owned());
+    }
+    Ok(text)
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let (min, max) = (TOP_INTERVAL_MIN.as_secs_f64(), TOP_INTERVAL_MAX.as_secs_f64());
+    match text.parse::<f64>() {
+        Ok(seconds) if (min..=max).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(format!("give a number of seconds from {min} to {max}")),
+    }
+}
+
+const PROCESSES_HELP: &str = "\
+Examples:
+  jiggler-uring processes
+  jiggler-uring processes --json | jq -r '.processes[] | select(.ok | not) | .uuid'
+
+What a process runs, and how it is, is as old as its heartbeat (stats_interval, 10 s by default). A quiet Ruby server \
+takes its heartbeat away, so it is not listed.
+
+Exit status: 0 shown, 1 Redis refused or is away, 2 wrong usage or configuration";
+
+const TOP_HELP: &str = "\
+Keys: q, Esc or Ctrl-C leave; arrows, Page Up, Page Down, Home scroll.
+
+Counters, rates and queues are of this moment; what a process says of itself, its shards and its running jobs is as \
+old as its heartbeat. When Redis is away the last state stays and the head says so.
+
+Exit status: 0 left or shown, 1 Redis refused or is away, 2 wrong usage or configuration";
+
+const QUIET_HELP: &str = "\
+The process takes no more jobs and ends those it runs, as at SIGTSTP. There is no way back but a restart.
+
+Examples:
+  jiggler-uring quiet 06c7221317f9
+  jiggler-uring quiet 06c7 --no-wait
+  jiggler-uring quiet --all
+
+Exit status: 0 every process is quiet (with --no-wait: has heard it), 1 one did not hear or did not become quiet in \
+time, there is none, or Redis refused or is away, 2 wrong usage or configuration";
+
+const STOP_HELP: &str = "\
+The process stops as at SIGTERM: it takes no more jobs, waits for those it runs for its own --timeout, hands back the \
+rest and ends.
+
+Examples:
+  jiggler-uring stop 06c7221317f9
+  jiggler-uring stop 06c7 --now
+  jiggler-uring stop --all --no-wait
+
+Exit status: 0 every process has left (with --no-wait: has heard it), 1 one did not hear or did not leave in time, \
+there is none, or Redis refused or is away, 2 wrong usage or configuration";
+
+const DOCTOR_HELP: &str = "\
+Give it the flags of the worker that is to run here, and run it as the same user, in the same container or unit. \
+Without Redis the other checks are made all the same.
+
+Examples:
+  jiggler-uring doctor
+  jiggler-uring doctor -C config/jiggler.yml -e production --cores 8 --json
+
+Exit status: 0 nothing failed (there may be warnings), 1 a check failed, 2 wrong usage or configuration";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  jiggler-uring completions bash > ~/.local/share/bash-completion/completions/jiggler-uring
+  jiggler-uring completions fish > ~/.config/fish/completions/jiggler-uring.fish
+
+Exit status: 0 printed, 1 the output could not be written, 2 wrong usage";
+
+const MAN_HELP: &str = "\
+Examples:
+  jiggler-uring man > jiggler-uring.1
+  jiggler-uring man summary > jiggler-uring-summary.1
+  jiggler-uring man | man -l -
+
+Exit status: 0 printed, 1 the output could not be written, 2 wrong usage";
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    fn order(line: &str) -> Result<FleetOrder, String> {
+        let args = std::iter::once("jiggler-uring").chain(line.split(' ')).map(OsString::from);
+        match super::super::parse(args, &|_| None).map_err(|error| error.to_string())? {
+            Invocation::Fleet(order) => Ok(order),
+            other => panic!("{line} became {other:?}"),
+        }
+    }
+
+    #[test]
+    fn processes_are_steered_by_uuid_prefix_or_all_together() {
+        let steer =
+            |target, wish, patience| Ok(FleetOrder::Steer { target, wish, patience, redis_url: None });
+        let one = Target::One("06c7".to_owned());
+        assert_eq!(order("quiet 06C7"), steer(one.clone(), Wish::Quiet, Patience::Wait));
+        assert_eq!(order("stop 06c7 --now --no-wait"), steer(one, Wish::StopNow, Patience::Send));
+        assert_eq!(order("stop --all"), steer(Target::All, Wish::Stop, Patience::Wait));
+        for line in ["quiet", "quiet 06c7 --all", "quiet --now 06c7", "stop host:1", "stop 06c7221317f90"] {
+            assert!(order(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_others_take_what_they_need_and_no_more() {
+        assert_eq!(order("processes --json"), Ok(FleetOrder::Processes { json: true, redis_url: None }));
+        let top =
+            |view, ms| Ok(FleetOrder::Top { view, interval: Duration::from_millis(ms), redis_url: None });
+        assert_eq!(order("top"), top(TopView::Live, 1_000));
+        assert_eq!(order("top --once --interval 0.5"), top(TopView::Once, 500));
+        assert_eq!(order("top --json"), top(TopView::Json, 1_000));
+        assert!(order("top --interval 0").is_err());
+        let Ok(FleetOrder::Doctor { json: false, config }) = order("doctor --cores 3 -q a,b") else {
+            panic!()
+        };
+        assert_eq!((config.cores, config.queues.as_slice().len()), (Some(3), 2));
+        assert_eq!(order("completions zsh"), Ok(FleetOrder::Completions(clap_complete::Shell::Zsh)));
+        assert_eq!(order("man summary"), Ok(FleetOrder::Man(Some("summary".to_owned()))));
+        assert!(order("completions cobol").is_err() && order("processes --cores 2").is_err());
+    }
+}

@@ -1,0 +1,258 @@
+//! What the Redis of a worker is like: version, memory policy, persistence, role, clock, latency, rights.
+//!
+//! A server that keeps what it is about to itself (rights, tracking) makes a check skipped, not failed.
+
+use std::time::{Duration, Instant};
+
+use super::machine::{connections, shards};
+use super::{Check, Status};
+use crate::boot::{self, RedisServer};
+use crate::config::{Config, Variables};
+use crate::embedded;
+use crate::limits::{DOCTOR_LATENCY_MAX, DOCTOR_MEMORY_FULL, DOCTOR_PINGS, DOCTOR_SKEW_MAX_S};
+use crate::resp::{Error, Reply, Requests, blocking::BlockingConnection};
+use crate::store::server::{self, Info, Rights};
+use crate::time::unix_now;
+
+/// Every check of the server that a worker of this configuration would use.
+pub fn checks(config: &Config, variables: Variables<'_>) -> Vec<Check> {
+    let found = match embedded::for_command(config.redis_url.clone(), variables) {
+        Ok(found) => found,
+        Err(embedded::Error::NothingRuns { .. }) if embedded::server::program(variables).is_some() => {
+            return vec![Check::warning(
+                "redis",
+                "none is given and none runs here; a worker would start a private one",
+                "name the server of your producers with --redis-url or REDIS_URL",
+            )];
+        }
+        Err(embedded::Error::NothingRuns { .. }) => {
+            return vec![Check::refused("redis", &embedded::Error::NoProgram)];
+        }
+        Err(error) => return vec![Check::refused("redis", &error)],
+    };
+    let url = found.url();
+    let server = match boot::check_redis(&url) {
+        Ok(server) => server,
+        Err(error) => return vec![Check::refused("redis", &error)],
+    };
+    let mut checks = vec![version(&server, &url.to_string())];
+    match BlockingConnection::connect(&url).and_then(|mut conn| examine(&mut conn, config)) {
+        Ok(more) => checks.extend(more),
+        Err(error) => checks.push(Check::refused("redis", &error)),
+    }
+    checks
+}
+
+fn version(server: &RedisServer, address: &str) -> Check {
+    Check::ok("redis", format!("{} {} at {address}", server.name, server.version))
+}
+
+fn examine(conn: &mut BlockingConnection, config: &Config) -> Result<Vec<Check>, Error> {
+    let info = Info::read(&one(conn, server::ask_info)?)?;
+    Ok(vec![
+        latency(&mut pings(conn)?),
+        clock(conn)?,
+        role(&info),
+        policy(&info),
+        memory(&info),
+        persistence(&info),
+        clients(&info, connections(config, shards(config))),
+        tracking(conn)?,
+        rights(conn)?,
+    ])
+}
+
+fn one(conn: &mut BlockingConnection, write: impl Fn(&mut Requests)) -> Result<Reply, Error> {
+    let mut requests = Requests::new();
+    write(&mut requests);
+    conn.call_one(&requests)
+}
+
+fn pings(conn: &mut BlockingConnection) -> Result<Vec<Duration>, Error> {
+    let mut times = Vec::with_capacity(DOCTOR_PINGS);
+    for _ in 0..DOCTOR_PINGS {
+        let begun = Instant::now();
+        one(conn, server::ping)?;
+        times.push(begun.elapsed());
+    }
+    Ok(times)
+}
+
+fn latency(times: &mut [Duration]) -> Check {
+    times.sort_unstable();
+    let median = times.get(times.len() / 2).copied().unwrap_or_default();
+    let worst = times.last().copied().unwrap_or_default();
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let found = format!("{:.2} ms, at worst {:.2} ms, of {} pings", ms(median), ms(worst), times.len());
+    if median > DOCTOR_LATENCY_MAX {
+        let advice = "each fetch is a round trip: run workers near Redis, or give them a higher concurrency";
+        return Check::warning("latency", found, advice);
+    }
+    Check::ok("latency", found)
+}
+
+/// The quickest of some answers says most about the clock: half its round trip is what it may be wrong by.
+fn clock(conn: &mut BlockingConnection) -> Result<Check, Error> {
+    let mut best: Option<(Duration, f64)> = None;
+    for _ in 0..DOCTOR_PINGS {
+        let (begun, before) = (Instant::now(), unix_now());
+        let theirs = server::clock(&one(conn, server::ask_clock)?)?.as_secs_f64();
+        let round_trip = begun.elapsed();
+        if best.is_none_or(|(quickest, _)| round_trip < quickest) {
+            best = Some((round_trip, before + round_trip.as_secs_f64() / 2.0 - theirs));
+        }
+    }
+    let (round_trip, skew) = best.unwrap_or_default();
+    Ok(skew_check(skew, round_trip.as_secs_f64() / 2.0))
+}
+
+fn skew_check(skew: f64, error: f64) -> Check {
+    let side = if skew < 0.0 { "behind" } else { "ahead of" };
+    let found =
+        format!("this host is {:.1} ms {side} redis, give or take {:.1} ms", skew.abs() * 1e3, error * 1e3);
+    if skew.abs() - error > DOCTOR_SKEW_MAX_S {
+        let advice = "run a time service (chrony, systemd-timesyncd) on both hosts: jobs with a delay are late or early \
+                      by this, and heartbeats look old; leases go by the clock of redis and are safe";
+        return Check::warning("clock", found, advice);
+    }
+    Check::ok("clock", found)
+}
+
+fn role(info: &Info) -> Check {
+    match info.field("role") {
+        Some("master") => Check::ok("role", "primary"),
+        Some(role) => {
+            Check::failed("role", format!("{role}: it refuses writes"), "name the primary in the url")
+        }
+        None => Check::skipped("role", "the server does not say"),
+    }
+}
+
+fn policy(info: &Info) -> Check {
+    let name = "memory policy";
+    let Some(policy) = info.field("maxmemory_policy") else {
+        return Check::skipped(name, "the server does not say");
+    };
+    let advice = "set `maxmemory-policy noeviction` (CONFIG SET, redis.conf, or the parameter group of a hosted redis)";
+    match policy {
+        "noeviction" => Check::ok(name, policy),
+        _ if policy.starts_with("volatile") => {
+            let found = format!("{policy}: heartbeats and the counts of recoveries may be evicted, jobs not");
+            Check::warning(name, found, advice)
+        }
+        _ if info.number("maxmemory") == Some(0) => {
+            let found = format!("{policy}, without effect while maxmemory is 0");
+            Check::warning(name, found, advice)
+        }
+        _ => Check::failed(name, format!("{policy}: jobs are thrown away when memory is full"), advice),
+    }
+}
+
+fn memory(info: &Info) -> Check {
+    match (info.number("used_memory"), info.number("maxmemory")) {
+        (Some(used), Some(max @ 1..)) => {
+            let part = used as f64 / max as f64;
+            let found = format!("{used} of {max} bytes in use ({:.0} %)", part * 100.0);
+            if part >= DOCTOR_MEMORY_FULL {
+                let advice = "raise maxmemory or shorten the queues: at the limit redis refuses new jobs";
+                return Check::warning("memory", found, advice);
+            }
+            Check::ok("memory", found)
+        }
+        (Some(used), _) => Check::ok("memory", format!("{used} bytes in use, no limit")),
+        (None, _) => Check::skipped("memory", "the server does not say"),
+    }
+}
+
+fn persistence(info: &Info) -> Check {
+    let name = "persistence";
+    let failing = |field: &str| info.field(field).is_some_and(|status| status != "ok");
+    match info.number("aof_enabled") {
+        None => Check::skipped(name, "the server does not say"),
+        Some(1..) if failing("aof_last_write_status") => Check::failed(
+            name,
+            "the append-only file cannot be written",
+            "free the disk, and look into the log of redis",
+        ),
+        Some(1..) => Check::ok(name, "append-only file"),
+        Some(0) if failing("rdb_last_bgsave_status") => Check::failed(
+            name,
+            "the last snapshot failed, after which redis refuses writes by default",
+            "free the disk or memory, and look into the log of redis",
+        ),
+        Some(0) => {
+            let saved = info.number("rdb_last_save_time").map_or(0.0, |at| (unix_now() - at as f64).max(0.0));
+            let changes = info.number("rdb_changes_since_last_save").unwrap_or(0);
+            Check::warning(
+                name,
+                format!(
+                    "snapshots at most: {changes} changes since the last, {saved:.0} s ago, go with a crash"
+                ),
+                "set `appendonly yes` if jobs matter",
+            )
+        }
+    }
+}
+
+fn clients(info: &Info, needed: usize) -> Check {
+    let (Some(connected), Some(max)) = (info.number("connected_clients"), info.number("maxclients")) else {
+        return Check::skipped(
+            "connections",
+            format!("a worker needs {needed}; the server does not say its limit"),
+        );
+    };
+    let found = format!("{connected} of {max}; a worker needs up to {needed}");
+    if connected + needed as u64 > max {
+        return Check::failed(
+            "connections",
+            found,
+            "raise `maxclients`, or serve fewer queues on fewer cores",
+        );
+    }
+    Check::ok("connections", found)
+}
+
+fn tracking(conn: &mut BlockingConnection) -> Result<Check, Error> {
+    let advice =
+        "allow this user HELLO and CLIENT TRACKING, or jobs with a delay may be late by poll_interval";
+    let id = match one(conn, server::ask_id) {
+        Ok(id) => id.as_integer()?,
+        Err(Error::Redis(error)) => return Ok(Check::warning("tracking", error, advice)),
+        Err(error) => return Err(error),
+    };
+    let mut requests = Requests::new();
+    server::try_tracking(id, &mut requests);
+    let replies = conn.call(&requests)?;
+    Ok(match replies.into_iter().next().map(Reply::into_result) {
+        Some(Err(error)) => Check::warning("tracking", error, advice),
+        _ => Check::ok("tracking", "redis tells of due jobs as they come"),
+    })
+}
+
+fn rights(conn: &mut BlockingConnection) -> Result<Check, Error> {
+    let user = match one(conn, server::ask_user) {
+        Ok(user) => String::from_utf8_lossy(user.as_bulk()?).into_owned(),
+        Err(Error::Redis(error)) => {
+            return Ok(Check::skipped("rights", format!("cannot be asked for: {error}")));
+        }
+        Err(error) => return Err(error),
+    };
+    let mut requests = Requests::new();
+    server::ask_rights(&user, &mut requests);
+    Ok(match server::rights(&conn.call(&requests)?) {
+        Rights::All => Check::ok("rights", format!("user `{user}` may do all that is needed")),
+        Rights::Untold(why) => Check::skipped("rights", format!("cannot be asked for: {why}")),
+        Rights::Denied(denied) => Check {
+            name: "rights",
+            status: Status::Failed,
+            found: format!("user `{user}` may not: {}", denied.join("; ")),
+            advice: Some(
+                "ACL SETUSER it with `+@all -@admin ~jiggler* ~{jiggler* &jiggler*`, or the commands named"
+                    .to_owned(),
+            ),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests;

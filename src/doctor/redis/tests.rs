@@ -1,0 +1,77 @@
+//! Each check against a real server that has what it looks for, and the deciding ones by their values.
+
+use super::*;
+use crate::config::{GivenUrl, Origin};
+use crate::test_redis::TestRedis;
+
+fn check(redis: &TestRedis, name: &str) -> (Status, String) {
+    let given = GivenUrl { url: redis.url(), origin: Origin::Flag("redis-url") };
+    let config = Config { redis_url: Some(given), cores: Some(1), ..Config::default() };
+    let check = checks(&config, &|_| None).into_iter().find(|check| check.name == name).unwrap();
+    (check.status, check.found)
+}
+
+fn run(redis: &TestRedis, command: &[&str]) {
+    let mut requests = Requests::new();
+    requests.command(&command.iter().map(|part| part.as_bytes()).collect::<Vec<_>>());
+    BlockingConnection::connect(&redis.url()).unwrap().call_one(&requests).unwrap();
+}
+
+#[test]
+fn a_plain_server_is_well_but_for_its_file() {
+    let redis = TestRedis::start();
+    for name in
+        ["redis", "latency", "clock", "role", "memory policy", "memory", "connections", "tracking", "rights"]
+    {
+        assert_eq!(check(&redis, name).0, Status::Ok, "{name}: {:?}", check(&redis, name));
+    }
+    assert_eq!(check(&redis, "persistence").0, Status::Warning);
+}
+
+#[test]
+fn what_costs_jobs_fails_and_what_costs_less_is_a_warning() {
+    let redis = TestRedis::start_with(&["--appendonly", "yes"]);
+    assert_eq!(check(&redis, "persistence"), (Status::Ok, "append-only file".to_owned()));
+    let policy = |policy: &str, maxmemory: &str| {
+        run(&redis, &["CONFIG", "SET", "maxmemory-policy", policy]);
+        run(&redis, &["CONFIG", "SET", "maxmemory", maxmemory]);
+        check(&redis, "memory policy").0
+    };
+    assert_eq!(policy("allkeys-lru", "1gb"), Status::Failed);
+    assert_eq!(policy("allkeys-lru", "0"), Status::Warning);
+    assert_eq!(policy("volatile-ttl", "1gb"), Status::Warning);
+    run(&redis, &["REPLICAOF", "127.0.0.1", "1"]);
+    assert_eq!(check(&redis, "role").0, Status::Failed);
+}
+
+#[test]
+fn a_user_without_rights_is_told_which() {
+    let redis = TestRedis::start();
+    run(&redis, &["ACL", "SETUSER", "default", "-blmove", "-client|tracking"]);
+    let (status, found) = check(&redis, "rights");
+    assert!(status == Status::Failed && found.contains("BLMOVE"), "{found}");
+    assert_eq!(check(&redis, "tracking").0, Status::Warning);
+    run(&redis, &["ACL", "SETUSER", "default", "-acl"]);
+    assert_eq!(check(&redis, "rights").0, Status::Skipped);
+}
+
+#[test]
+fn a_server_that_is_away_fails_and_none_at_all_is_a_warning() {
+    let redis = TestRedis::start();
+    let url = redis.url();
+    drop(redis);
+    let given = GivenUrl { url, origin: Origin::Flag("redis-url") };
+    let config = Config { redis_url: Some(given), ..Config::default() };
+    let found = checks(&config, &|_| None);
+    assert_eq!((found.len(), found[0].status), (1, Status::Failed));
+}
+
+#[test]
+fn clocks_and_round_trips_are_judged_with_their_error() {
+    assert_eq!(skew_check(0.9, 0.0).status, Status::Ok);
+    assert_eq!(skew_check(-1.2, 0.3).status, Status::Ok, "it may be the network");
+    let check = skew_check(-1.5, 0.25);
+    assert!(check.status == Status::Warning && check.found.contains("1500.0 ms behind redis"), "{check:?}");
+    assert_eq!(latency(&mut [Duration::from_millis(1), Duration::from_millis(300)]).status, Status::Warning);
+    assert_eq!(latency(&mut [Duration::from_millis(1); 3]).status, Status::Ok);
+}

@@ -1,0 +1,46 @@
+//! Carrying out what the command line asks of the fleet and of the program itself.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::carry_out::{failure, redis};
+use crate::admin::{self, summary::Format, top};
+use crate::cli::fleet::{FleetOrder, TopView};
+use crate::cli::{self, Failure};
+use crate::doctor;
+
+pub(super) fn carry_out(order: FleetOrder, out: &mut dyn Write) -> Result<(), Failure> {
+    match order {
+        FleetOrder::Processes { json, redis_url } => {
+            let url = redis(redis_url)?;
+            let format = if json { Format::Json } else { Format::Text };
+            admin::processes::processes(&url, format, out).map_err(failure)
+        }
+        FleetOrder::Top { view, interval, redis_url } => {
+            let url = redis(redis_url)?;
+            match view {
+                TopView::Live => top::live(&url, interval, out),
+                TopView::Once => top::once(&url, interval, Format::Text, out),
+                TopView::Json => top::once(&url, interval, Format::Json, out),
+            }
+            .map_err(failure)
+        }
+        FleetOrder::Steer { target, wish, patience, redis_url } => {
+            let url = redis(redis_url)?;
+            admin::steer::steer(&url, &target, wish, patience, out).map_err(failure)
+        }
+        FleetOrder::Doctor { json, config } => {
+            let format = if json { Format::Json } else { Format::Text };
+            doctor::examine(&config, &|name| std::env::var_os(name), format, out)
+        }
+        FleetOrder::Completions(shell) => cli::pages::completions(shell, &program(), out),
+        FleetOrder::Man(subcommand) => cli::pages::man(subcommand.as_deref(), out),
+    }
+}
+
+/// The name this program was called by: a worker with jobs of its own has its own.
+fn program() -> String {
+    let path = std::env::args_os().next();
+    let name = path.as_ref().and_then(|path| Path::new(path).file_name());
+    name.map_or_else(|| "jiggler-uring".to_owned(), |name| name.to_string_lossy().into_owned())
+}

@@ -1,0 +1,49 @@
+//! Reading the configuration again, at SIGHUP: from the same command line, environment and file as at the start.
+//!
+//! What may change while the process runs takes effect; what else has changed is named and waits for a restart. A
+//! configuration that is refused changes nothing.
+
+use super::launch::settings;
+use crate::boot::logging;
+use crate::cli;
+use crate::config::Config;
+use crate::config::options::{Change, OPTIONS, OptionId};
+use crate::control::Reload;
+
+/// How to read the configuration anew. `None`: it is the program's own, or nothing of it is in a file.
+pub(super) type Source = Option<fn() -> Result<Config, cli::Error>>;
+
+/// What control calls when it is asked to; `running` is the configuration in force.
+pub(super) fn reload(source: Source, running: &Config) -> Option<Reload> {
+    let read = source?;
+    let mut running = running.clone();
+    Some(Box::new(move || {
+        let config = match read() {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::error!(%error, "the configuration cannot be read again; the old one stays");
+                return None;
+            }
+        };
+        tell(&running.differences(&config));
+        let before = running.log_level;
+        running = config.reloaded_into(&running);
+        if running.log_level != before && !logging::set_level(running.log_level) {
+            tracing::warn!("the log is the program's own; its level stays");
+        }
+        Some(settings(&running))
+    }))
+}
+
+fn tell(differences: &[OptionId]) {
+    let names = |change: Change| {
+        let specs = OPTIONS.iter().filter(|spec| differences.contains(&spec.id) && spec.change == change);
+        specs.map(|spec| spec.key).collect::<Vec<_>>().join(",")
+    };
+    let (changed, waits) = (names(Change::Hangup), names(Change::Restart));
+    let shown = if changed.is_empty() { "nothing" } else { &changed };
+    tracing::info!(changed = shown, "the configuration was read again");
+    if !waits.is_empty() {
+        tracing::warn!(options = waits, "these options have changed too and need a restart");
+    }
+}

@@ -1,0 +1,108 @@
+//! Telling one process, wherever it runs, to become quiet or to stop: a channel on which it alone listens.
+//!
+//! A message reaches a process that listens at that moment and is kept nowhere; whoever sends it is told whether it was
+//! heard. What came of it shows in the figures of the process.
+
+use super::cancel;
+use crate::resp::{Error, Reply, Requests, Value};
+use crate::wire::{figures, keys};
+
+/// What is wanted of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Take no more jobs.
+    Quiet,
+    /// Stop as at SIGTERM: running jobs have the process's own timeout.
+    Stop,
+    /// Stop and hand running jobs back at once.
+    StopNow,
+}
+
+impl Wish {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Stop => "stop",
+            Self::StopNow => "stop now",
+        }
+    }
+
+    /// Reads a message; `None` if this version knows no such wish.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Quiet, Self::Stop, Self::StopNow].into_iter().find(|wish| wish.as_str() == text)
+    }
+}
+
+/// Appends a wish for the process `uuid`: one PUBLISH. [`heard`] reads the reply.
+pub fn publish(uuid: &str, wish: Wish, requests: &mut Requests) {
+    requests.command(&[b"PUBLISH", keys::steer_channel(uuid).as_bytes(), wish.as_str().as_bytes()]);
+}
+
+/// Whether the process listens, from the reply to [`publish`].
+///
+/// # Errors
+/// [`Error::Redis`], [`Error::Unexpected`].
+pub fn heard(reply: &Reply) -> Result<bool, Error> {
+    Ok(cancel::told(reply)? > 0)
+}
+
+/// Appends the subscription of the process `uuid`. One array confirms it; from then on each message is an array.
+pub fn subscribe(uuid: &str, requests: &mut Requests) {
+    requests.command(&[b"SUBSCRIBE", keys::steer_channel(uuid).as_bytes()]);
+}
+
+/// The text of a message to the process `uuid`; `None` if it came on another channel, or is no message, or no text.
+///
+/// # Errors
+/// If it is an error, or no array.
+pub fn message<'m>(message: &'m Reply, uuid: &str) -> Result<Option<&'m str>, Error> {
+    let mut parts = message.as_array()?;
+    let (Some(Value::Bulk(b"message")), Some(Value::Bulk(channel)), Some(Value::Bulk(text))) =
+        (parts.next(), parts.next(), parts.next())
+    else {
+        return Ok(None);
+    };
+    let ours = channel == keys::steer_channel(uuid).as_bytes();
+    Ok(ours.then(|| std::str::from_utf8(text).unwrap_or("no text")))
+}
+
+/// Appends the question in which phase these processes are: one MGET of their figures. [`phases`] reads the reply.
+pub fn ask_phases(uuids: &[&str], requests: &mut Requests) {
+    let mut command = requests.begin(1 + uuids.len());
+    command.arg(b"MGET");
+    for uuid in uuids {
+        command.arg(keys::process(uuid).as_bytes());
+    }
+}
+
+/// The phase of each, in the order they were asked for; `None`: it has no figures any more. What is no JSON is a phase
+/// nobody knows.
+///
+/// # Errors
+/// [`Error::Redis`], [`Error::Unexpected`].
+pub fn phases(reply: &Reply) -> Result<Vec<Option<String>>, Error> {
+    let phase = |value: Value<'_>| {
+        let json = value.as_nil_or_bulk()?;
+        Ok(json
+            .map(|json| figures::parse(json).map_or_else(|_| "unknown".to_owned(), |figures| figures.phase)))
+    };
+    reply.as_array()?.map(phase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_read_back_and_others_are_none() {
+        for wish in [Wish::Quiet, Wish::Stop, Wish::StopNow] {
+            assert_eq!(Wish::parse(wish.as_str()), Some(wish));
+        }
+        for other in ["", "Quiet", "stop  now", "dance"] {
+            assert_eq!(Wish::parse(other), None, "{other}");
+        }
+    }
+}
