@@ -1,8 +1,8 @@
 //! `loadgen delay-server`: an HTTP server that answers every request after the same time, as the published one does.
 //!
-//! One thread, epoll, no task and no buffer a connection: beside 10,000 of them it must not be what bounds the client (a
-//! client of bare sockets does no better with a server written in C). It reads requests without a body and keeps connections
-//! alive. Sockets stay blocking, for what is read is there and an answer always fits. Not a server for anything else.
+//! One thread, epoll, no task and no buffer a connection: beside 10,000 of them it must not be what bounds the client. It
+//! reads requests without a body and keeps connections alive. Sockets stay blocking, for what is read is there and an answer
+//! always fits. Not a server for anything else.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
