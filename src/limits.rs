@@ -255,9 +255,11 @@ pub const EXECUTOR_PREEMPT: Duration = Duration::from_millis(500);
 /// Period of each of the timers that end an executor's sleep which it should not have begun.
 pub const EXECUTOR_PULSE: Duration = Duration::from_secs(1);
 
-/// How many of these there are, evenly spread over the period: an undue sleep lasts 250 ms, or longer if the kernel's
-/// scheduling swallows several in a row. Four wake-ups a second cost some 0.02% of a core.
-pub const EXECUTOR_PULSES: u32 = 4;
+/// How many of these there are, evenly spread over the period: an undue sleep, which begins only when the kernel has kept
+/// the thread from its core for [`EXECUTOR_PREEMPT`], lasts as long again, or longer if several are swallowed in a row. Each
+/// wake-up costs some 70 µs, in this and in two more executors with two cores: four a second were most of what an idle
+/// process used.
+pub const EXECUTOR_PULSES: u32 = 2;
 
 /// Largest argument the built-in `Fib` takes: some seconds of computing.
 pub const FIB_MAX: u64 = 45;
@@ -362,8 +364,12 @@ pub const DUE_PAUSE_MIN: Duration = Duration::from_millis(10);
 pub const DUE_LOOK_MAX: Duration = Duration::from_secs(60);
 
 /// Longest time between two renewals of the lead of the pollers. The lead lasts for two of them and
-/// [`LEAD_SLACK`]: one may fail.
-pub const LEAD_RENEWAL: Duration = Duration::from_secs(5);
+/// [`LEAD_SLACK`]: one may fail. While nobody leads the others move due jobs at their looks, a poll interval apart, so that
+/// a lead which outlives its process costs them exactness for as long, and nothing else; each renewal is a command.
+pub const LEAD_RENEWAL: Duration = Duration::from_secs(20);
+
+/// Poll intervals between two renewals of the lead, if that is shorter.
+pub const LEAD_POLLS: u32 = 4;
 
 /// What the lead outlasts two renewals by: a call that is slow.
 pub const LEAD_SLACK: Duration = Duration::from_secs(1);

@@ -1,15 +1,19 @@
 //! `loadgen delay-server`: an HTTP server that answers every request after the same time, as the published one does.
 //!
-//! One thread, one task a connection; it reads requests without a body and keeps connections alive. Not a server for
-//! anything else.
+//! One thread, epoll, no task and no buffer a connection: beside 10,000 of them it must not be what bounds the client. It
+//! reads requests without a body and keeps connections alive. Sockets stay blocking, for what is read is there and an answer
+//! always fits. Not a server for anything else.
 
-use std::io::{self, Write};
-use std::rc::Rc;
-use std::time::Duration;
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use glommio::net::{TcpListener, TcpStream};
-use glommio::{LocalExecutorBuilder, Placement};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::socket::{Backlog, listen};
+use nix::sys::time::TimeSpec;
+use nix::sys::timer::{Expiration, TimerSetTimeFlags};
+use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 
 use crate::error::Error;
 
@@ -25,51 +29,176 @@ const REQUEST_BYTES_MAX: usize = 4_096;
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 12\r\n\r\nHello World!";
 
+/// Events taken from the kernel at once, and connections accepted before others are looked at.
+const EVENTS_PER_LOOK: usize = 256;
+
+/// What the kernel says events are of: the listener, the timer, and from here on connections.
+const LISTENER: u64 = 0;
+const TIMER: u64 = 1;
+const FIRST_CONNECTION: u64 = 2;
+
 /// Serves until the process is ended.
 ///
 /// # Errors
-/// No executor, or no free port.
+/// No free port, or the kernel refuses.
 pub(crate) fn serve(delay: Duration) -> Result<(), Error> {
-    let executor = LocalExecutorBuilder::new(Placement::Unbound)
-        .name("delay-server")
-        .spawn(move || accept(delay))
-        .map_err(|error| Error::system("starting the delay server", io::Error::other(error.to_string())))?;
-    executor.join().map_err(|error| Error::system("the delay server", io::Error::other(error.to_string())))?
-}
-
-async fn accept(delay: Duration) -> Result<(), Error> {
-    let failed = |what: &str, error: &dyn std::fmt::Display| {
-        Error::system(what.to_owned(), io::Error::other(error.to_string()))
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| failed("a port to listen on", &error))?;
-    let address = listener.local_addr().map_err(|error| failed("the port", &error))?;
-    let mut out = io::stdout();
-    writeln!(out, "{LISTENING}{}", address.port())
-        .and_then(|()| out.flush())
-        .map_err(|error| Error::system("telling the port", error))?;
-    let delay = Rc::new(delay);
+    let mut server =
+        Server::start(delay).map_err(|error| Error::system("starting the delay server", error))?;
     loop {
-        let stream = listener.accept().await.map_err(|error| failed("accepting a connection", &error))?;
-        let delay = Rc::clone(&delay);
-        // A client that goes away ends its task; nobody waits for it.
-        glommio::spawn_local(async move { answer(stream, *delay).await }).detach();
+        server.turn().map_err(|error| Error::system("the delay server", error))?;
     }
 }
 
-async fn answer(mut stream: TcpStream, delay: Duration) -> io::Result<()> {
-    stream.set_nodelay(true).map_err(|error| io::Error::other(error.to_string()))?;
-    let mut request = Vec::new();
-    let mut piece = [0; 1_024];
-    loop {
-        let read = stream.read(&mut piece).await?;
-        if read == 0 || request.len() > REQUEST_BYTES_MAX {
-            return Ok(());
+struct Server {
+    delay: Duration,
+    epoll: Epoll,
+    listener: TcpListener,
+    timer: TimerFd,
+    events: Vec<EpollEvent>,
+    connections: HashMap<u64, Connection>,
+    last: u64,
+    /// Answers that wait, the next one first: all wait for the same time.
+    due: VecDeque<(Instant, u64)>,
+    /// For which of them the timer is set.
+    set_for: Option<Instant>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// A request that came in part.
+    begun: Vec<u8>,
+}
+
+/// What a read brought.
+enum Came {
+    Request,
+    Part,
+    End,
+}
+
+impl Server {
+    fn start(delay: Duration) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        // More than std asks for: thousands of jobs connect in the same moment, and one that finds no room waits for 1 s.
+        listen(&listener, Backlog::MAXCONN)?;
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK)?;
+        let epoll = Epoll::new(EpollCreateFlags::empty())?;
+        epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
+        epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
+        let mut out = io::stdout();
+        writeln!(out, "{LISTENING}{}", listener.local_addr()?.port())?;
+        out.flush()?;
+        Ok(Self {
+            delay,
+            epoll,
+            listener,
+            timer,
+            events: vec![EpollEvent::empty(); EVENTS_PER_LOOK],
+            connections: HashMap::new(),
+            last: FIRST_CONNECTION,
+            due: VecDeque::new(),
+            set_for: None,
+        })
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        let count = match self.epoll.wait(&mut self.events, EpollTimeout::NONE) {
+            Err(nix::Error::EINTR) => 0,
+            result => result?,
+        };
+        for at in 0..count {
+            match self.events[at].data() {
+                LISTENER => self.accept()?,
+                TIMER => {
+                    // It says how often it went off, or that another look has read that already.
+                    let _times = self.timer.wait();
+                    self.set_for = None;
+                }
+                id => self.read(id),
+            }
         }
-        request.extend_from_slice(&piece[..read]);
-        if request.ends_with(END_OF_REQUEST) {
-            request.clear();
-            glommio::timer::sleep(delay).await;
-            stream.write_all(ANSWER).await?;
+        self.answer_who_is_due();
+        self.set_timer()
+    }
+
+    fn accept(&mut self) -> io::Result<()> {
+        for _ in 0..EVENTS_PER_LOOK {
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionAborted) =>
+                {
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            self.last += 1;
+            self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, self.last))?;
+            self.connections.insert(self.last, Connection { stream, begun: Vec::new() });
         }
+        Ok(())
+    }
+
+    /// Reads what is there; a client that goes away, or sends something else, loses its connection.
+    fn read(&mut self, id: u64) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        match connection.read() {
+            Came::Request => self.due.push_back((Instant::now() + self.delay, id)),
+            Came::Part => {}
+            Came::End => {
+                self.connections.remove(&id);
+            }
+        }
+    }
+
+    fn answer_who_is_due(&mut self) {
+        let now = Instant::now();
+        while let Some(&(at, id)) = self.due.front() {
+            if at > now {
+                break;
+            }
+            self.due.pop_front();
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            if connection.stream.write_all(ANSWER).is_err() {
+                self.connections.remove(&id);
+            }
+        }
+    }
+
+    fn set_timer(&mut self) -> io::Result<()> {
+        let next = self.due.front().map(|(at, _)| *at);
+        if let Some(at) = next
+            && next != self.set_for
+        {
+            // A timer set to nothing never goes off.
+            let left = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+            let once = Expiration::OneShot(TimeSpec::from_duration(left));
+            self.timer.set(once, TimerSetTimeFlags::empty())?;
+            self.set_for = next;
+        }
+        Ok(())
+    }
+}
+
+impl Connection {
+    fn read(&mut self) -> Came {
+        let mut piece = [0; REQUEST_BYTES_MAX];
+        let read = match self.stream.read(&mut piece) {
+            Ok(0) | Err(_) => return Came::End,
+            Ok(read) => &piece[..read],
+        };
+        if self.begun.is_empty() && read.ends_with(END_OF_REQUEST) {
+            return Came::Request;
+        }
+        self.begun.extend_from_slice(read);
+        if self.begun.len() > REQUEST_BYTES_MAX {
+            return Came::End;
+        }
+        if !self.begun.ends_with(END_OF_REQUEST) {
+            return Came::Part;
+        }
+        self.begun = Vec::new();
+        Came::Request
     }
 }

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | `Noop` | none | nothing |
 //! | `Sleep` | seconds | waits, without holding its core |
-//! | `Fib` | n | computes on the core's helper thread |
+//! | `Fib` | n | computes on a companion thread of its core |
 //! | `Hold` | file, seconds | appends its pid and jid to the file, then waits |
 //! | `Append` | file, number | appends the number and a line end, opening and closing the file |
 //! | `Journal` | file, number | the same, to a file that its core keeps open |
@@ -26,9 +26,10 @@ use std::time::Duration;
 
 use jiggler_uring::cli::{self, Invocation};
 use jiggler_uring::io::fs::{self, AppendFile};
-use jiggler_uring::io::http::Client;
+use jiggler_uring::io::http::{Client, ClientOptions};
 use jiggler_uring::io::postgres::tokio_postgres::Config;
 use jiggler_uring::io::postgres::{Pool, PoolOptions};
+use jiggler_uring::io::timer;
 use jiggler_uring::{Core, Ctx, JobError, JobResult, Registry};
 
 use crate::clock;
@@ -58,14 +59,14 @@ pub(crate) fn work(flags: Vec<OsString>) -> ExitCode {
 async fn registry(core: Core) -> Result<Registry<State>, Error> {
     let state = State {
         recorder: Recorder::open(core.index)?,
-        http: Client::new(),
+        http: Client::with_options(all_kept_alive()),
         journals: RefCell::default(),
         pools: RefCell::default(),
     };
     Ok(Registry::new(state)
         .job("Noop", noop)
         .job("Sleep", sleep)
-        .job("Fib", fib)
+        .blocking("Fib", fib)
         .job("Hold", hold)
         .job("Append", append)
         .job("Journal", journal)
@@ -74,15 +75,25 @@ async fn registry(core: Core) -> Result<Registry<State>, Error> {
         .job("Stamp", stamp))
 }
 
+/// There is one origin, and each of its connections is used again: so many jobs are in flight.
+fn all_kept_alive() -> ClientOptions {
+    let ClientOptions { connections_max, .. } = ClientOptions::default();
+    ClientOptions {
+        idle_per_origin_max: connections_max,
+        idle_max: connections_max,
+        ..ClientOptions::default()
+    }
+}
+
 async fn noop() {}
 
 async fn sleep(seconds: f64) -> JobResult {
-    glommio::timer::sleep(checked(seconds)?).await;
+    timer::sleep(checked(seconds)?).await;
     Ok(())
 }
 
-async fn fib(n: u64) {
-    glommio::executor().spawn_blocking(move || std::hint::black_box(slow_fib(n))).await;
+fn fib(n: u64) {
+    std::hint::black_box(slow_fib(n));
 }
 
 /// The line is written before anything is waited for: it stands in the file though the process be killed.
@@ -92,7 +103,7 @@ async fn hold(ctx: Ctx<State>, file: String, seconds: f64) -> JobResult {
     let line = format!("{} {}\n", std::process::id(), ctx.job().jid);
     let mut log = OpenOptions::new().append(true).open(&file).map_err(failed)?;
     log.write_all(line.as_bytes()).map_err(failed)?;
-    glommio::timer::sleep(pause).await;
+    timer::sleep(pause).await;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::handler::{JobError, JobResult, Registry};
+use crate::io::timer;
 use crate::job::failure::CLASS_BAD_ARGUMENTS;
 use crate::limits::{FIB_MAX, SLEEP_SECONDS_MAX};
 use crate::server::Core;
@@ -44,7 +45,7 @@ async fn sleep(seconds: f64) -> JobResult {
         let message = format!("seconds must be between 0 and {SLEEP_SECONDS_MAX}, not {seconds}");
         return Err(JobError::new(CLASS_BAD_ARGUMENTS, message));
     }
-    glommio::timer::sleep(Duration::from_secs_f64(seconds)).await;
+    timer::sleep(Duration::from_secs_f64(seconds)).await;
     Ok(())
 }
 

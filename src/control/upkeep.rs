@@ -1,7 +1,8 @@
 //! The lease, the heartbeat and the figures of a process: one task, one connection.
 //!
-//! Idle cost with the defaults: a lease renewal every 5 s (three commands), a heartbeat every 10 s, figures every 60 s
-//! while nothing changes. A change of the phase or of the settings shows at once.
+//! Idle cost with the defaults: a lease renewal every 5 s (a script of two commands, and every 20 s, or as often as another
+//! lease may end, a third), a heartbeat every 10 s, figures every 60 s while nothing changes. A change of the phase or of the
+//! settings shows at once.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use crate::limits::{
 };
 use crate::mesh::ToShard;
 use crate::resp::{Backoff, Error, RedisErrorKind, Requests};
-use crate::store::process::{self, Renewal};
+use crate::store::process::{self, Holder, LeaseTimes, Renewal};
 use crate::store::scripts::Scripts;
 use crate::time::unix_now;
 use crate::wire::heartbeat::HeartbeatValue;
@@ -27,8 +28,12 @@ pub(super) struct Upkeep {
     link: Option<(ControlLink, Instant)>,
     backoff: Backoff,
     lease_due: Instant,
-    /// When the lease was last renewed over this connection.
+    /// When the lease was last renewed.
     renewed_at: Option<Instant>,
+    /// What renewals over this connection told.
+    times: LeaseTimes,
+    /// When one of them last asked whose lease has ended.
+    asked_at: Option<Instant>,
     /// When the last heartbeat was written, under which key, and in which phase.
     beaten: Option<(Instant, String, &'static str)>,
     /// The figures as last written, and when.
@@ -47,6 +52,8 @@ impl Upkeep {
             backoff: Backoff::new(0),
             lease_due: now,
             renewed_at: None,
+            times: LeaseTimes::default(),
+            asked_at: None,
             beaten: None,
             figures: (String::new(), None),
             outage: None,
@@ -163,12 +170,13 @@ impl Upkeep {
         let stale = self.figures.1.is_none_or(|written| now - written >= FIGURES_INTERVAL_MAX);
         let write_figures = heartbeat && (stale || figures != self.figures.0);
         let first = self.first;
+        let times = self.times_at(now);
         let write = |scripts: &Scripts, requests: &mut Requests| {
             if lease {
                 let length_ms = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
                 let names_max = control.dead.names_wanted();
-                let (member, index) = (&options.lease_member, &options.home);
-                process::renew_lease(scripts, member, index, length_ms, names_max, requests);
+                let holder = Holder { member: &options.lease_member, index: &options.home };
+                process::renew_lease(scripts, holder, times, length_ms, names_max, requests);
             }
             if heartbeat {
                 let value = HeartbeatValue { heartbeat: unix_now(), rss_kb: resident_kb() };
@@ -194,7 +202,14 @@ impl Upkeep {
         }
         let replies = link.call(write).await?;
         if let (true, Some(reply)) = (lease, replies.first()) {
-            control.heed(process::read_lease(reply)?, now - *since).await;
+            let renewal = process::read_lease(reply)?;
+            if let Renewal::Renewed { times: told, .. } = &renewal {
+                if told.none_ends_until_ms != times.none_ends_until_ms {
+                    self.asked_at = Some(now);
+                }
+                self.times = *told;
+            }
+            control.heed(renewal, now - *since).await;
         }
         if lease {
             self.renewed_at = Some(now);
@@ -208,6 +223,20 @@ impl Upkeep {
             self.figures = (figures, Some(now));
         }
         Ok(())
+    }
+
+    /// What a renewal may rely on. Nothing, over a new connection: what happened meanwhile, and to which server, is unknown.
+    fn times_at(&self, now: Instant) -> LeaseTimes {
+        if self.link.is_none() {
+            return LeaseTimes::default();
+        }
+        // By this clock too: Redis's may be set, and who was paused should ask rather than reckon.
+        let lately = |at: Option<Instant>, within| at.is_some_and(|at| now - at < within);
+        let told = self.times;
+        LeaseTimes {
+            ends_ms: if lately(self.renewed_at, 2 * LEASE_RENEWAL) { told.ends_ms } else { 0 },
+            none_ends_until_ms: if lately(self.asked_at, LEASE) { told.none_ends_until_ms } else { 0 },
+        }
     }
 
     /// Takes the heartbeat and the figures away, and the lease if nothing is left in flight. Where the shards could not
@@ -253,7 +282,7 @@ impl Control {
     /// What the renewal of the lease told, over a connection that has stood for so long.
     async fn heed(&self, renewal: Renewal, stood: Duration) {
         match renewal {
-            Renewal::Renewed { ended } if !ended.is_empty() && stood >= LEASE => self.dead.name(ended),
+            Renewal::Renewed { ended, .. } if !ended.is_empty() && stood >= LEASE => self.dead.name(ended),
             Renewal::Renewed { .. } => {}
             // A shard whose jobs run for long would learn of it only when the first of them ends.
             Renewal::Fenced => self.send_all(&ToShard::LookForFence).await,

@@ -24,6 +24,7 @@ pub mod timer;
 #[cfg(all(feature = "tls", any(feature = "http", feature = "postgres")))]
 pub mod tls;
 
+mod alarm;
 #[cfg(any(feature = "http", feature = "postgres"))]
 mod idle;
 pub(crate) mod permits;

@@ -1,7 +1,8 @@
 //! A byte stream over the ring, with tokio's stream traits, which the protocols and TLS are written against.
 //!
-//! A non-blocking socket: reads and writes are tried at once, and when the kernel has nothing, readiness is awaited on the
-//! ring, as in [`crate::resp::conn`]: no read is ever in flight, so no dropped future can swallow bytes.
+//! A non-blocking socket: reads and writes are tried at once, but for a read right after a write, which would be in vain.
+//! When the kernel has nothing, readiness is awaited on the ring, as in [`crate::resp::conn`]: no read is ever in flight,
+//! so no dropped future can swallow bytes.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -25,6 +26,8 @@ pub(super) struct Stream {
     fd: PollableFd<Socket>,
     readable: PollState,
     writable: PollState,
+    /// Something was sent since the last read: the answer is on its way, so readiness is awaited before a read is tried.
+    asked: bool,
 }
 
 impl Stream {
@@ -47,14 +50,14 @@ impl Stream {
     }
 
     async fn connect_to(address: SocketAddr) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
         socket.set_tcp_nodelay(true)?;
         let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_IDLE);
         socket.set_tcp_keepalive(&keepalive)?;
         let connecting = match socket.connect(&address.into()) {
             Ok(()) => false,
-            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => true,
+            // Over loopback it is connected by now, and the ring need not be asked.
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => socket.peer_addr().is_err(),
             Err(error) => return Err(error),
         };
         let stream = Self::new(socket)?;
@@ -70,15 +73,14 @@ impl Stream {
     /// Connects to a unix socket, which it does at once or not at all.
     #[cfg(feature = "postgres")]
     pub(super) fn connect_unix(path: &Path) -> io::Result<Self> {
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
         socket.connect(&SockAddr::unix(path)?)?;
         Self::new(socket)
     }
 
     fn new(socket: Socket) -> io::Result<Self> {
         let fd = PollableFd::new(socket)?;
-        Ok(Self { fd, readable: PollState::new(), writable: PollState::new() })
+        Ok(Self { fd, readable: PollState::new(), writable: PollState::new(), asked: false })
     }
 
     /// Reads what is there into `bytes`.
@@ -87,6 +89,10 @@ impl Stream {
         ctx: &mut Context<'_>,
         bytes: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        if self.asked {
+            ready!(self.fd.poll_readable(ctx, &mut self.readable))?;
+            self.asked = false;
+        }
         loop {
             match self.fd.get_ref().read(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -131,7 +137,10 @@ impl AsyncWrite for Stream {
                     ready!(this.fd.poll_writable(ctx, &mut this.writable))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return Poll::Ready(result),
+                result => {
+                    this.asked = true;
+                    return Poll::Ready(result);
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Sleeping, bounding a wait, and ticking, on the timers of the core's executor.
+//! Sleeping, bounding a wait, and ticking: any number of waits, for one timer of the core's executor.
 //!
 //! ```
 //! use std::time::Duration;
@@ -27,8 +27,9 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use glommio::timer::Timer;
 use thiserror::Error;
+
+use super::alarm::Alarm;
 
 /// The time given to [`timeout`] passed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -43,7 +44,7 @@ pub struct Elapsed {
 /// # Cancel-safety
 /// Safe: dropping it ends the wait.
 pub async fn sleep(time: Duration) {
-    Timer::new(time).await;
+    Alarm::after(time).await;
 }
 
 /// Runs a future for at most `limit`. A result that is there when the time ends is given.
@@ -55,12 +56,12 @@ pub async fn sleep(time: Duration) {
 /// As the future's own.
 pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
-    let mut timer = pin!(Timer::new(limit));
+    let mut alarm = pin!(Alarm::after(limit));
     poll_fn(|ctx| {
         if let Poll::Ready(output) = future.as_mut().poll(ctx) {
             return Poll::Ready(Ok(output));
         }
-        timer.as_mut().poll(ctx).map(|_| Err(Elapsed { after: limit }))
+        alarm.as_mut().poll(ctx).map(|_| Err(Elapsed { after: limit }))
     })
     .await
 }
@@ -89,7 +90,7 @@ impl Interval {
     pub async fn tick(&mut self) {
         let pause = self.next.saturating_duration_since(Instant::now());
         if !pause.is_zero() {
-            Timer::new(pause).await;
+            Alarm::after(pause).await;
         }
         let now = Instant::now();
         self.next += self.period;

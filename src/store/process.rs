@@ -33,11 +33,22 @@ pub fn figures(uuid: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
     heartbeat(&keys::process(uuid), value, ttl_s, requests);
 }
 
+/// What earlier renewals over one connection told, by Redis's clock in Unix milliseconds; 0 is not known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeaseTimes {
+    /// When this lease ends. Until then nobody can have fenced the process, and no question is spent on it.
+    pub ends_ms: u64,
+    /// Until when no other lease ends, so that until then nobody need ask whose has.
+    pub none_ends_until_ms: u64,
+}
+
 /// How a lease was renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewal {
     /// It was, and the leases of these members have ended.
     Renewed {
+        /// What the next renewal may rely on.
+        times: LeaseTimes,
         /// The members, longest dead first; of any bytes, for anyone may have written them.
         ended: Vec<Vec<u8>>,
     },
@@ -45,33 +56,45 @@ pub enum Renewal {
     Fenced,
 }
 
+/// The process whose lease is renewed.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder<'a> {
+    /// Its name in the lease set.
+    pub member: &'a str,
+    /// An in-flight index of it, where a reaper would have left a fence.
+    pub index: &'a QueueKeys,
+}
+
 /// Appends the renewal of a lease by Redis's clock, and the question whose lease has ended: at most `names_max` of them.
-/// `index` is an in-flight index of the process, where a reaper would have left a fence. [`read_lease`] reads the reply.
+/// [`read_lease`] reads the reply.
 pub fn renew_lease(
     scripts: &Scripts,
-    member: &str,
-    index: &QueueKeys,
+    holder: Holder<'_>,
+    times: LeaseTimes,
     length_ms: u64,
     names_max: usize,
     requests: &mut Requests,
 ) {
-    let mut command = scripts.begin(Script::Lease, 2, 3, requests);
-    command.arg(keys::LEASES.as_bytes()).arg(&index.index);
-    command.arg(member.as_bytes()).arg_u64(length_ms).arg_u64(names_max as u64);
+    let mut command = scripts.begin(Script::Lease, 2, 5, requests);
+    command.arg(keys::LEASES.as_bytes()).arg(&holder.index.index);
+    command.arg(holder.member.as_bytes()).arg_u64(length_ms).arg_u64(names_max as u64);
+    command.arg_u64(times.ends_ms).arg_u64(times.none_ends_until_ms);
 }
 
 /// Reads the reply to [`renew_lease`].
 ///
 /// # Errors
-/// If the reply is an error, or no array of a number and strings.
+/// If the reply is an error, or no array of two numbers and strings.
 pub fn read_lease(reply: &Reply) -> Result<Renewal, Error> {
     let mut parts = reply.as_array()?;
-    let ends = parts.next().ok_or_else(|| reply.value().instead_of("the end of the lease"))?.as_integer()?;
-    if ends < 0 {
-        return Ok(Renewal::Fenced);
-    }
+    let mut time = || {
+        let part = parts.next().ok_or_else(|| reply.value().instead_of("two times of leases"))?;
+        Ok::<_, Error>(u64::try_from(part.as_integer()?).ok())
+    };
+    let Some(ends_ms) = time()? else { return Ok(Renewal::Fenced) };
+    let times = LeaseTimes { ends_ms, none_ends_until_ms: time()?.unwrap_or(0) };
     let ended: Result<_, Error> = parts.map(|member| Ok(member.as_bulk()?.to_vec())).collect();
-    Ok(Renewal::Renewed { ended: ended? })
+    Ok(Renewal::Renewed { times, ended: ended? })
 }
 
 /// Appends the end of a process: its heartbeat and figures go, and its lease if a member is given: it holds no job. An

@@ -23,7 +23,8 @@ use crate::worker::Program;
 const COMPUTING_PER_SECOND: u64 = 10;
 
 const LONG_JOBS: &str = "beside sleeping: jobs that sleep for 1 s, as many a second as half of the slots, so that half \
-     of them are taken; beside computing: 10 jobs a second that compute for about 35 ms each";
+     of them are taken; beside computing: 10 jobs a second that compute for about 35 ms each, registered as `blocking`, so \
+     on a companion thread of the one core there is";
 
 const HEADER: [&str; 14] = [
     "Job Processor",

@@ -2,14 +2,36 @@
 --
 -- KEYS  1 lease set   2 an in-flight index of the process: the string 'fenced' if its jobs were taken over
 -- ARGV  1 member: uuid, shards and queues of the process   2 length of the lease in milliseconds   3 most names wanted
--- Returns an array: the end of the lease in Unix milliseconds, then the members whose lease has ended, longest first. The end
--- is -1 if a reaper has fenced the process: it holds nothing any more, and a lease would only make others reap it again.
--- A shard that ended in order leaves another text there, and the others may still run jobs.
-if redis.pcall('GET', KEYS[2]) == 'fenced' then return {-1} end
+--       4 the end of the lease as the last renewal told it (0: not known)   5 until when nobody's lease ends, as the last
+--       question told it (0: not known)
+-- Returns an array: the end of the lease in Unix milliseconds; until when no lease that is known ends (0: ask again); the
+-- members whose lease has ended, longest first. The first is -1 if a reaper has fenced the process: it holds nothing any
+-- more, and a lease would only make others reap it again. A shard that ended in order leaves another text there, and the
+-- others may still run jobs.
+--
+-- What cannot have happened is not asked for. A process is fenced only after its lease has ended; a lease that is not known
+-- yet lasts for its whole length from now on.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function is_fenced() return redis.pcall('GET', KEYS[2]) == 'fenced' end
+if now > tonumber(ARGV[4]) and is_fenced() then return {-1} end
 local ends = now + tonumber(ARGV[2])
-redis.call('ZADD', KEYS[1], string.format('%d', ends), ARGV[1])
-local reply = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('(%d', now), 'LIMIT', 0, ARGV[3])
-table.insert(reply, 1, ends)
+local added = redis.call('ZADD', KEYS[1], string.format('%d', ends), ARGV[1])
+if added == 1 and ARGV[4] ~= '0' and is_fenced() then
+  -- Someone took it for ended by another clock than this.
+  redis.call('ZREM', KEYS[1], ARGV[1])
+  return {-1}
+end
+if now <= tonumber(ARGV[5]) then return {ends, tonumber(ARGV[5])} end
+local reply, first_end = {ends, 0}, ends
+local entries = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3] + 1)
+for i = 1, #entries, 2 do
+  local score = tonumber(entries[i + 1])
+  if score >= now then
+    first_end = math.min(first_end, score)
+    break
+  end
+  if #reply < ARGV[3] + 2 then reply[#reply + 1] = entries[i] end
+end
+if #reply == 2 then reply[2] = first_end end
 return reply
