@@ -7,10 +7,12 @@ use std::time::Duration;
 
 mod handlers;
 pub mod io;
+mod redis;
 mod ruby;
 mod start;
 
 pub use handlers::*;
+pub use redis::*;
 pub use ruby::*;
 pub use start::*;
 

@@ -10,6 +10,9 @@
     reason = "helpers fail the test they stand in; clippy sees only the functions with #[test]"
 )]
 
+#[cfg(feature = "tls")]
+#[path = "support/certificates.rs"]
+mod certificates;
 #[path = "support/fault_proxy.rs"]
 mod fault_proxy;
 #[path = "engine/harness/mod.rs"]
@@ -59,7 +62,16 @@ mod queues;
 mod recovery;
 #[path = "engine/refusals.rs"]
 mod refusals;
+#[path = "engine/rights.rs"]
+mod rights;
+#[path = "engine/secrets.rs"]
+mod secrets;
+#[path = "engine/sentinel.rs"]
+mod sentinel;
 #[path = "engine/stop.rs"]
 mod stop;
+#[cfg(feature = "tls")]
+#[path = "engine/tls.rs"]
+mod tls;
 #[path = "engine/web_app.rs"]
 mod web_app;

@@ -60,7 +60,17 @@ Examples:
 Exit status: 0 said, 1 no worker listens, or Redis refused or is away, 2 wrong usage or configuration";
 
 /// The options a subcommand needs to find Redis.
-const FIND_REDIS: &[OptionId] = &[OptionId::RedisUrl, OptionId::ConfigFile, OptionId::Environment];
+const FIND_REDIS: &[OptionId] = &[
+    OptionId::RedisUrl,
+    OptionId::RedisPasswordFile,
+    OptionId::RedisCaFile,
+    OptionId::RedisCertFile,
+    OptionId::RedisKeyFile,
+    OptionId::RedisServerName,
+    OptionId::RedisSentinelPasswordFile,
+    OptionId::ConfigFile,
+    OptionId::Environment,
+];
 
 /// The whole command line.
 pub(super) fn command() -> Command {

@@ -119,6 +119,7 @@ fn redis_for_command(given: Option<GivenUrl>) -> Result<RedisUrl, Failure> {
 fn redis_failure(error: boot::Error) -> Failure {
     match error {
         boot::Error::RedisUnreachable { .. } | boot::Error::RedisBusy { .. } => Failure::from(error),
+        boot::Error::RedisNoPrimary { ref cause, .. } if cause.may_heal() => Failure::from(error),
         _ => Failure::usage(error),
     }
 }
@@ -137,6 +138,9 @@ where
     log_panics();
     if let Some(note) = config.unused_note() {
         tracing::info!("{note}");
+    }
+    for note in &config.redis_notes {
+        tracing::warn!("{note}");
     }
     let placement = placement::place(config.cores, config.concurrency).map_err(Failure::usage)?;
     boot::check_machine(placement.cpus.len() + 1).map_err(Failure::usage)?;

@@ -17,3 +17,5 @@ pub mod cancel;
 pub mod enqueue;
 pub mod inspect;
 pub mod progress;
+// What all of the above need leave for.
+pub mod rights;

@@ -139,6 +139,9 @@ pub fn in_flight_index(queue_name: &str, uuid: &str, shard: usize) -> String {
     format!("{{{LIST_PREFIX}{queue_name}}}:inflight:{uuid}:{shard}")
 }
 
+/// The pattern of every key that hashes with its queue: what is in flight, and how often a job was recovered.
+pub const IN_FLIGHT_PATTERN: &str = "{jiggler:list:*";
+
 /// The list of the jobs of one batch, named by its sequence number.
 #[must_use]
 pub fn batch(index: &str, sequence: u64) -> String {

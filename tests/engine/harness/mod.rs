@@ -5,6 +5,7 @@ pub(crate) mod account;
 mod config;
 pub(crate) mod proxy;
 pub(crate) mod redis;
+pub(crate) mod sentinels;
 mod worker;
 
 #[path = "../../support/redis_server.rs"]
