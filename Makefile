@@ -63,8 +63,9 @@ test: deps
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	@cargo fmt --all -- --check
 	@cargo clippy --workspace --all-targets --all-features --locked --quiet -- -D warnings
-# The engine alone, as it is built by default.
+# As it is built by default, and the engine alone.
 	@cargo clippy --locked --quiet -- -D warnings
+	@cargo clippy --no-default-features --locked --quiet -- -D warnings
 	@cargo test --workspace --all-features --locked --quiet --no-fail-fast
 	@$(INSTRUCTIONS) check
 

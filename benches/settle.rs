@@ -42,7 +42,12 @@ fn scripts() -> Scripts {
 fn settle(criterion: &mut Criterion) {
     let scripts = scripts();
     let queues: Rc<[QueueKeys]> = Rc::new([QueueKeys::new("default", "0123456789ab", 0)]);
-    let context = TurnContext { queues, keep_in_flight: true, dead_jobs_max: 10_000, dead_timeout_s: 1e7 };
+    let context = TurnContext {
+        queues,
+        keep_in_flight: true,
+        dead_jobs_max: 10_000.into(),
+        dead_timeout_s: 1e7.into(),
+    };
     let dispatch = Dispatch::new(Registry::new(()).job("Noop", noop), 10).unwrap();
     let batch = payloads();
     let mut requests = Requests::new();

@@ -101,6 +101,14 @@
 //! - Every buffer, batch, queue and reply has a bound in [`limits`].
 //! - A password is in no log line, error, heartbeat or connection name.
 //!
+//! # Security
+//!
+//! `rediss://` and `rediss+sentinel://` are TLS by rustls ([`resp::tls`]); the server must show a certificate for its name,
+//! and there is no way to trust every server. The ACL rights of a worker, a producer and an operator are one table
+//! ([`store::rights`]), which a test holds against the commands in the sources; a worker that lacks one of them ends at boot
+//! with the line to add. Passwords come by variable or file; one in a flag is warned of, for the list of processes shows it.
+//! The private Redis listens on a unix socket in a directory of its owner's ([`embedded`]).
+//!
 //! # Known weaknesses of this version
 //!
 //! - A job that runs for longer than some seconds beside one that kills its process, in the same process, at four deaths, is
@@ -110,7 +118,9 @@
 //! - A fail-over to a replica that lags: at most once, a job may start twice; and the jobs of a process whose lease was lost
 //!   with it, and that dies before its next renewal (5 s), wait for two to four minutes instead of P3's 30 s.
 //! - A payload between 384 MB and Redis's 512 MB cannot be buried (its base64 is too large) and stays in flight.
-//! - No TLS, Sentinel or Cluster; keys carry the tags that a cluster needs.
+//! - A primary that is cut off from its sentinels, but not from a worker, is used until it hears that it is none any more;
+//!   `min-replicas-to-write` bounds what it takes meanwhile.
+//! - No Cluster; keys carry the tags that a cluster needs.
 
 // L0 base
 mod event;

@@ -10,6 +10,7 @@ mod fleet;
 mod handlers;
 pub mod io;
 mod operate;
+mod redis;
 mod ruby;
 mod start;
 
@@ -17,6 +18,7 @@ pub use clients::*;
 pub use fleet::*;
 pub use handlers::*;
 pub use operate::*;
+pub use redis::*;
 pub use ruby::*;
 pub use start::*;
 

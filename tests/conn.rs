@@ -4,11 +4,26 @@
 //! Peers are threads that wait for what the test tells them, so no test depends on how fast anything is.
 #![expect(clippy::unwrap_used, reason = "a test: what fails, fails it")]
 
+#[cfg(feature = "tls")]
+#[path = "support/certificates.rs"]
+mod certificates;
+#[cfg(feature = "tls")]
+#[path = "support/fault_proxy.rs"]
+mod fault_proxy;
 mod own_redis;
 #[path = "conn/peer.rs"]
 mod peer;
 #[path = "conn/pushes.rs"]
 mod pushes;
+#[cfg(feature = "tls")]
+#[path = "support/redis_server.rs"]
+mod redis_server;
+#[cfg(feature = "tls")]
+#[path = "conn/tls.rs"]
+mod tls;
+#[cfg(feature = "tls")]
+#[path = "support/wait.rs"]
+mod wait;
 
 use std::future::Future;
 use std::sync::mpsc::channel;

@@ -10,6 +10,9 @@
     reason = "helpers fail the test they stand in; clippy sees only the functions with #[test]"
 )]
 
+#[cfg(feature = "tls")]
+#[path = "support/certificates.rs"]
+mod certificates;
 #[path = "support/fault_proxy.rs"]
 mod fault_proxy;
 #[path = "engine/harness/mod.rs"]
@@ -69,10 +72,19 @@ mod queues;
 mod recovery;
 #[path = "engine/refusals.rs"]
 mod refusals;
+#[path = "engine/rights.rs"]
+mod rights;
+#[path = "engine/secrets.rs"]
+mod secrets;
+#[path = "engine/sentinel.rs"]
+mod sentinel;
 #[path = "engine/steering.rs"]
 mod steering;
 #[path = "engine/stop.rs"]
 mod stop;
+#[cfg(feature = "tls")]
+#[path = "engine/tls.rs"]
+mod tls;
 #[path = "engine/web_app.rs"]
 #[cfg(feature = "tokio")]
 mod web_app;

@@ -8,6 +8,8 @@
 mod commit;
 #[path = "tidy/packaging.rs"]
 mod packaging;
+#[path = "tidy/rights.rs"]
+mod rights;
 #[path = "tidy/rules_see.rs"]
 mod rules_see;
 #[path = "tidy/source.rs"]
@@ -38,6 +40,11 @@ const LAYERS: &[(&str, u8)] = &[
     ("resp::tokio_conn", 2),
     ("resp::url", 2),
     ("resp::handshake", 2),
+    ("resp::sentinel", 2),
+    ("resp::sentinel::error", 1),
+    ("resp::tls", 2),
+    ("resp::tls::error", 1),
+    ("resp::transport", 2),
     // L3 the only place that names Redis commands
     ("store", 3),
     // L4 api
@@ -66,16 +73,17 @@ const SIBLINGS: u8 = 5;
 
 /// Words that are Redis commands when a string literal begins with them.
 const REDIS_COMMANDS: &str = "\
-    APPEND AUTH BLMOVE BLPOP BRPOP BRPOPLPUSH BZPOPMIN CLIENT CONFIG DBSIZE DEL EVAL EVALSHA EXEC EXISTS \
-    EXPIRE FCALL FLUSHALL FLUSHDB GET HDEL HELLO HGET HGETALL HINCRBY HSET INCR INCRBY INFO KEYS LINDEX \
+    APPEND AUTH BLMOVE BLPOP BRPOP BRPOPLPUSH BZPOPMIN CLIENT CONFIG DBSIZE DECRBY DEL EVAL EVALSHA EXEC EXISTS \
+    EXPIRE FCALL FLUSHALL FLUSHDB GET GETEX HDEL HELLO HGET HGETALL HINCRBY HKEYS HSET INCR INCRBY INFO KEYS LINDEX \
     LLEN LMOVE LMPOP LPOP LPUSH LRANGE LREM LTRIM MGET MULTI PEXPIRE PING PSUBSCRIBE PUBLISH RENAME RPOP \
-    RPOPLPUSH RPUSH SADD SCAN SCRIPT SELECT SET SETEX SHUTDOWN SMEMBERS SORT SREM SUBSCRIBE TIME TYPE \
+    ROLE RPOPLPUSH RPUSH SADD SCAN SCRIPT SELECT SENTINEL SET SETEX SHUTDOWN SMEMBERS SORT SREM SUBSCRIBE TIME TYPE \
     UNLINK WAIT WATCH XADD XREADGROUP ZADD ZCARD ZPOPMIN ZRANGE ZRANGEBYSCORE ZREM ZREMRANGEBYRANK \
     ZREMRANGEBYSCORE ZSCORE";
 
 /// Where commands may be named besides `store`, and which: what opens a connection, and what needs none.
 const COMMAND_PLACES: &[(&str, &[&str])] = &[
-    ("src/resp/handshake.rs", &["AUTH", "CLIENT", "HELLO", "INFO", "PING", "SELECT"]),
+    ("src/resp/handshake.rs", &["AUTH", "CLIENT", "HELLO", "INFO", "PING", "ROLE", "SELECT"]),
+    ("src/resp/sentinel.rs", &["SENTINEL"]),
     // Before there is any connection layer: does a private server answer, and please end.
     ("src/embedded/probe.rs", &["PING", "SHUTDOWN"]),
     // HTTP's GET.
@@ -85,6 +93,7 @@ const COMMAND_PLACES: &[(&str, &[&str])] = &[
 /// Where glommio may be named: its successor, or the raw ring, must stay a small change.
 const GLOMMIO_PLACES: &[&str] = &[
     "src/resp/conn.rs",
+    "src/resp/conn/",
     "src/resp/connect.rs",
     "src/client/line.rs",
     "src/mesh",

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use jiggler_uring::resp::encode::Requests;
-use jiggler_uring::resp::url::{Endpoint, RedisUrl};
+use jiggler_uring::resp::url::{Endpoint, Place, RedisUrl};
 use memchr::memmem::Finder;
 
 use crate::error::Error;
@@ -48,8 +48,14 @@ impl NullClient {
     /// # Errors
     /// Redis does not accept the connection.
     pub(crate) fn connect(url: &RedisUrl) -> Result<Self, Error> {
-        let stream = Stream::connect(url.endpoint())
-            .map_err(|error| Error::system(format!("connecting to {}", url.endpoint()), error))?;
+        let stream = match (url.place(), url.tls()) {
+            (Place::Server(endpoint), None) => Stream::connect(endpoint),
+            _ => {
+                Err(io::Error::new(ErrorKind::Unsupported, "the null client speaks plain RESP to one server"))
+            }
+        };
+        let stream =
+            stream.map_err(|error| Error::system(format!("connecting to {}", url.place()), error))?;
         Ok(Self { stream, finder: Finder::new(MARKER), buffer: vec![0; READ_BYTES], pending: 0 })
     }
 

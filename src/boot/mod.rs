@@ -15,9 +15,12 @@ pub use kernel::{Kernel, Version};
 pub use redis::{RedisServer, check as check_redis};
 
 use crate::limits::{KERNEL_MIN, REDIS_MIN};
+use crate::resp::error::{SentinelError, TlsError};
+use crate::store::rights;
 
 /// Why this machine, or this Redis, cannot run the engine. Only [`Error::RedisBusy`] heals by itself, and
-/// [`Error::RedisUnreachable`] may; the caller that connects retries those. The others end the process (exit code 2).
+/// [`Error::RedisUnreachable`] and [`Error::RedisNoPrimary`] may; the caller that connects retries those. The others
+/// end the process (exit code 2).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -90,6 +93,22 @@ pub enum Error {
         /// What to look at.
         advice: &'static str,
     },
+    /// The connection cannot be encrypted, or the server is not to be trusted.
+    #[error("redis at {address} cannot be reached over TLS: {cause}")]
+    RedisTls {
+        /// Address without password.
+        address: String,
+        /// What is wrong.
+        cause: TlsError,
+    },
+    /// Its sentinels lead to no primary.
+    #[error("{address}: {cause}")]
+    RedisNoPrimary {
+        /// Address without password.
+        address: String,
+        /// What they said.
+        cause: SentinelError,
+    },
     /// The server is older than what the engine's commands need.
     #[error("redis at {address} is version {version}, older than {}.{}: upgrade it, or name another server with \
              --redis-url", REDIS_MIN.0, REDIS_MIN.1)]
@@ -132,10 +151,22 @@ pub enum Error {
         /// Address without password.
         address: String,
     },
+    /// The user lacks rights.
+    #[error(
+        "redis at {address} denies user `{user}` what a worker does: let an administrator run ACL SETUSER {user} {rules}"
+    )]
+    RedisRights {
+        /// Address without password.
+        address: String,
+        /// The ACL user.
+        user: String,
+        /// What is missing, as rules.
+        rules: String,
+    },
     /// The user may not do what the engine does.
     #[error(
-        "redis at {address} denies the user a command ({reply}): let it use every key \
-             that begins with `jiggler` or `{{jiggler`, with `+@all -@admin`"
+        "redis at {address} denies the user a command ({reply}): a worker's user needs the ACL rules {}",
+        rights::acl_line(.address.contains("+sentinel"))
     )]
     RedisPermission {
         /// Address without password.

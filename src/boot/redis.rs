@@ -8,9 +8,9 @@ use std::io;
 use super::{Error, Version};
 use crate::limits::REDIS_MIN;
 use crate::resp::blocking::BlockingConnection;
-use crate::resp::error::HandshakeError;
+use crate::resp::error::{DecodeError, HandshakeError};
 use crate::resp::{self, RedisUrl, Requests};
-use crate::store::process;
+use crate::store::{process, rights};
 
 /// A server that is new enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,8 @@ impl RedisServer {
     }
 }
 
-/// Connects once and asks the server what it is.
+/// Connects once and asks the server what it is, and whether we may do there what a worker does. One round trip besides
+/// the connect.
 ///
 /// # Errors
 /// Why the engine cannot work with it, and what to do.
@@ -56,8 +57,21 @@ pub fn check(url: &RedisUrl) -> Result<RedisServer, Error> {
     let mut conn = BlockingConnection::connect(url).map_err(|error| explain(&address, error))?;
     let mut requests = Requests::new();
     process::ask_server_info(&mut requests);
-    let reply = conn.call_one(&requests).map_err(|error| explain(&address, error))?;
-    let info = reply.as_bulk().map_err(|error| explain(&address, error))?;
+    rights::ask(&mut requests);
+    let replies = conn.call(&requests).map_err(|error| explain(&address, error))?;
+    let [info, rights] = replies.as_slice() else { return Err(Error::NotRedis { address }) };
+    match rights::missing(rights) {
+        Ok(None) => {}
+        Ok(Some(missing)) => {
+            let user = url.credentials().and_then(|credentials| credentials.username.clone());
+            let user = user.unwrap_or_else(|| "default".to_owned());
+            return Err(Error::RedisRights { address, user, rules: missing.rules.join(" ") });
+        }
+        // It is loading, or busy, and cannot tell now; what is missing then shows when it serves.
+        Err(resp::Error::Redis(error)) if error.kind().may_heal() => {}
+        Err(error) => return Err(explain(&address, error)),
+    }
+    let info = info.as_bulk().map_err(|error| explain(&address, error))?;
     RedisServer::from_info(&address, &String::from_utf8_lossy(info))
 }
 
@@ -65,6 +79,13 @@ fn explain(address: &str, error: resp::Error) -> Error {
     let lost = |kind: io::ErrorKind, text: String| explain_connect(address, io::Error::new(kind, text));
     match error {
         resp::Error::Io { cause, .. } => explain_connect(address, cause),
+        resp::Error::Tls(cause) => Error::RedisTls { address: address.to_owned(), cause },
+        resp::Error::NoPrimary(cause) => Error::RedisNoPrimary { address: address.to_owned(), cause },
+        resp::Error::Closed => lost(io::ErrorKind::UnexpectedEof, error.to_string()),
+        // The first byte of an alert of TLS.
+        resp::Error::Decode(DecodeError::UnknownKind { byte: 0x15 }) => {
+            lost(io::ErrorKind::UnexpectedEof, "it speaks TLS".to_owned())
+        }
         resp::Error::Timeout { .. } => lost(io::ErrorKind::TimedOut, error.to_string()),
         resp::Error::Redis(reply) => explain_reply(address, &reply.to_string()),
         resp::Error::Handshake(refused) => explain_handshake(address, refused),
@@ -121,9 +142,12 @@ pub fn explain_connect(address: &str, cause: io::Error) -> Error {
             "this user may not open the socket; check `unixsocketperm` in redis.conf"
         }
         io::ErrorKind::ConnectionRefused => "nothing listens there; start the server, or check host and port",
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock if address.starts_with("rediss") => {
+            "no answer; check host, port and firewall, and whether the port speaks TLS: one that does not waits for more"
+        }
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer; check host, port and firewall",
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-            "it hung up; is this a Redis port, and does it want TLS?"
+            "it hung up; is this a Redis port, and does it want TLS (rediss://)?"
         }
         _ => "check the URL given with --redis-url or REDIS_URL",
     };

@@ -71,7 +71,17 @@ Exit status: 0 said, 1 no worker listens, or Redis refused or is away, 2 wrong u
 pub(crate) const VERSION: &str = env!("JIGGLER_URING_VERSION");
 
 /// The options a subcommand needs to find Redis.
-pub(super) const FIND_REDIS: &[OptionId] = &[OptionId::RedisUrl, OptionId::ConfigFile, OptionId::Environment];
+pub(super) const FIND_REDIS: &[OptionId] = &[
+    OptionId::RedisUrl,
+    OptionId::RedisPasswordFile,
+    OptionId::RedisCaFile,
+    OptionId::RedisCertFile,
+    OptionId::RedisKeyFile,
+    OptionId::RedisServerName,
+    OptionId::RedisSentinelPasswordFile,
+    OptionId::ConfigFile,
+    OptionId::Environment,
+];
 
 /// The whole command line.
 pub(super) fn command() -> Command {

@@ -287,7 +287,7 @@ impl TokioClient {
             Ok(Err(_dropped)) => Err(Error::Stopped { may_have_pushed: !withdrawing.0.withdraw() }),
             Err(_late) if withdrawing.0.withdraw() => Err(not_sent),
             Err(_late) => {
-                let what = format!("call redis at {}", self.url.endpoint());
+                let what = format!("call redis at {}", self.url.place());
                 Err(Error::Lost(resp::Error::Timeout { what, after: self.call_timeout }))
             }
         }

@@ -9,6 +9,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 pub mod error;
 pub mod options;
 pub mod raw;
+mod redis;
 pub mod table;
 pub mod types;
 pub mod value;
@@ -44,6 +45,8 @@ pub struct Config {
     pub mode: Mode,
     /// Where Redis is; `None`: see `embedded`.
     pub redis_url: Option<GivenUrl>,
+    /// Warnings about secrets of Redis that others on this machine can see.
+    pub redis_notes: Vec<String>,
     /// How much is logged.
     pub log_level: LogLevel,
     /// Shape of log lines.
@@ -72,17 +75,24 @@ impl Config {
     pub fn load(flags: Raw, variables: Variables<'_>) -> Result<Self, Error> {
         let defaults = Raw::defaults()?;
         let above = flags.over(Raw::from_environment(variables)?);
-        let Some(path) = &above.config_file else { return Ok(Self::decide(above.over(defaults))) };
+        let Some(path) = &above.config_file else { return Self::decide(above.over(defaults)) };
         let document = yaml::Document::read(path)?;
         let environment =
             above.environment.as_deref().or(document.environment()).or(defaults.environment.as_deref());
         let environment = environment.unwrap_or_default().to_owned();
-        Ok(Self::decide(above.over(document.for_environment(&environment)).over(defaults)))
+        Self::decide(above.over(document.for_environment(&environment)).over(defaults))
     }
 
     /// Fills what is still open. [`Raw::defaults`] has set everything the table gives a default for; the fallbacks
     /// here are the same constants, so a caller may decide a bare [`Raw`] too.
-    fn decide(raw: Raw) -> Self {
+    fn decide(mut raw: Raw) -> Result<Self, Error> {
+        let redis = std::mem::take(&mut raw.redis);
+        let redis_notes = redis.notes(raw.redis_url.as_ref());
+        let redis_url = redis.lay_over(raw.redis_url.take())?;
+        Ok(Self { redis_url, redis_notes, ..Self::decide_rest(raw) })
+    }
+
+    fn decide_rest(raw: Raw) -> Self {
         Self {
             cores: raw.cores,
             concurrency: raw.concurrency,
@@ -91,6 +101,7 @@ impl Config {
             environment: raw.environment.unwrap_or_else(|| "development".to_owned()),
             mode: raw.mode.unwrap_or_default(),
             redis_url: raw.redis_url,
+            redis_notes: Vec::new(),
             log_level: if raw.verbose.unwrap_or_default() { LogLevel::Debug } else { LogLevel::Info },
             log_format: raw.log_format.unwrap_or_default(),
             stats_interval: raw.stats_interval.unwrap_or(STATS_INTERVAL),
@@ -115,6 +126,13 @@ impl Config {
             OptionId::Environment => self.environment != other.environment,
             OptionId::Mode => self.mode != other.mode,
             OptionId::RedisUrl => url(self) != url(other),
+            // The url has taken up what these say.
+            OptionId::RedisPasswordFile
+            | OptionId::RedisCaFile
+            | OptionId::RedisCertFile
+            | OptionId::RedisKeyFile
+            | OptionId::RedisServerName
+            | OptionId::RedisSentinelPasswordFile => false,
             OptionId::Verbose => self.log_level != other.log_level,
             OptionId::LogFormat => self.log_format != other.log_format,
             OptionId::StatsInterval => self.stats_interval != other.stats_interval,
@@ -160,7 +178,7 @@ impl Config {
 impl Default for Config {
     /// What a process gets that nobody tells anything.
     fn default() -> Self {
-        Self::decide(Raw::default())
+        Self::decide_rest(Raw::default())
     }
 }
 

@@ -35,6 +35,18 @@ pub enum OptionId {
     Mode,
     /// Where Redis is.
     RedisUrl,
+    /// A file with its password.
+    RedisPasswordFile,
+    /// A file of authorities to trust.
+    RedisCaFile,
+    /// The certificate to show it.
+    RedisCertFile,
+    /// The key of that certificate.
+    RedisKeyFile,
+    /// The name its certificate must be for.
+    RedisServerName,
+    /// A file with the password of its sentinels.
+    RedisSentinelPasswordFile,
     /// Debug log.
     Verbose,
     /// Shape of log lines.
@@ -182,6 +194,16 @@ const fn unused(key: &'static str) -> OptionSpec {
     OptionSpec { key, ..BASE }
 }
 
+/// A file about the connection to Redis: YAML key and flag, and what it is.
+const fn redis_file(
+    id: OptionId,
+    (key, flag): (&'static str, &'static str),
+    help: &'static str,
+) -> OptionSpec {
+    let allowed = Allowed::Text("the path of a file");
+    OptionSpec { id, key, flag: Some(flag), value_name: "FILE", allowed, help, ..BASE }
+}
+
 /// Every option, in the order of `--help`.
 pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -268,10 +290,49 @@ pub const OPTIONS: &[OptionSpec] = &[
         variable: Some("REDIS_URL"),
         value_name: "URL",
         default: DefaultValue::Later("127.0.0.1:6379 if something listens there, else a private server"),
-        allowed: Allowed::Text("`redis://[user:password@]host[:port][/db]` or `unix:///path[?db=n]`"),
-        help: "Where Redis is: redis://[user:password@]host[:port][/db] or unix:///path[?db=n]",
+        allowed: Allowed::Text(
+            "`redis://[user:password@]host[:port][/db]`, `rediss://` (TLS), `unix:///path[?db=n]` or \
+             `redis+sentinel://host[:port],.../primary[/db]`",
+        ),
+        help: "Where Redis is: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path[?db=n], or \
+               redis+sentinel://host[:port],.../primary[/db]. A password in this flag shows in the list of processes: \
+               use the variable, or a password file",
         ..BASE
     },
+    redis_file(
+        OptionId::RedisPasswordFile,
+        ("redis_password_file", "redis-password-file"),
+        "File whose one line is the password of Redis",
+    ),
+    redis_file(
+        OptionId::RedisCaFile,
+        ("redis_ca_file", "redis-ca-file"),
+        "PEM file of the authorities to trust for rediss://, in place of the system's",
+    ),
+    redis_file(
+        OptionId::RedisCertFile,
+        ("redis_cert_file", "redis-cert-file"),
+        "PEM file of the client certificate to show over rediss://",
+    ),
+    redis_file(
+        OptionId::RedisKeyFile,
+        ("redis_key_file", "redis-key-file"),
+        "PEM file of that certificate's private key",
+    ),
+    OptionSpec {
+        id: OptionId::RedisServerName,
+        key: "redis_server_name",
+        flag: Some("redis-server-name"),
+        value_name: "NAME",
+        allowed: Allowed::Text("a host name or an address"),
+        help: "Name that the certificate of rediss:// must be for, if it is not the host of the URL",
+        ..BASE
+    },
+    redis_file(
+        OptionId::RedisSentinelPasswordFile,
+        ("redis_sentinel_password_file", "redis-sentinel-password-file"),
+        "File whose one line is the password of the sentinels",
+    ),
     OptionSpec {
         id: OptionId::Verbose,
         key: "verbose",

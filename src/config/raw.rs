@@ -10,6 +10,7 @@ use std::{path::PathBuf, time::Duration};
 use super::{
     error::{Error, Origin},
     options::{DefaultValue, OPTIONS, OptionId, OptionSpec},
+    redis::RedisParts,
     types::{GivenUrl, LogFormat, Mode, QueueSpec, Queues},
     value::Value,
 };
@@ -26,6 +27,7 @@ pub struct Raw {
     pub(super) config_file: Option<PathBuf>,
     pub(super) mode: Option<Mode>,
     pub(super) redis_url: Option<GivenUrl>,
+    pub(super) redis: RedisParts,
     pub(super) verbose: Option<bool>,
     pub(super) log_format: Option<LogFormat>,
     pub(super) stats_interval: Option<Duration>,
@@ -94,6 +96,14 @@ impl Raw {
             OptionId::ConfigFile => self.config_file = Some(value.text(spec)?.into()),
             OptionId::Mode => self.mode = Some(word(spec, value)?),
             OptionId::RedisUrl => self.redis_url = Some(redis_url(spec, value, origin)?),
+            OptionId::RedisPasswordFile => self.redis.password_file = Some((file(spec, value)?, origin)),
+            OptionId::RedisCaFile => self.redis.ca_file = Some((file(spec, value)?, origin)),
+            OptionId::RedisCertFile => self.redis.cert_file = Some((file(spec, value)?, origin)),
+            OptionId::RedisKeyFile => self.redis.key_file = Some((file(spec, value)?, origin)),
+            OptionId::RedisServerName => self.redis.server_name = Some((not_empty(spec, value)?, origin)),
+            OptionId::RedisSentinelPasswordFile => {
+                self.redis.sentinel_password_file = Some((file(spec, value)?, origin));
+            }
             OptionId::Verbose => self.verbose = Some(value.switch(spec)?),
             OptionId::LogFormat => self.log_format = Some(word(spec, value)?),
             OptionId::StatsInterval => self.stats_interval = Some(value.seconds(spec)?),
@@ -118,6 +128,7 @@ impl Raw {
             config_file: self.config_file.or(lower.config_file),
             mode: self.mode.or(lower.mode),
             redis_url: self.redis_url.or(lower.redis_url),
+            redis: self.redis.over(lower.redis),
             verbose: self.verbose.or(lower.verbose),
             log_format: self.log_format.or(lower.log_format),
             stats_interval: self.stats_interval.or(lower.stats_interval),
@@ -148,6 +159,15 @@ fn environment(spec: &OptionSpec, value: &Value<'_>) -> Result<String, String> {
         && name.len() <= ENVIRONMENT_BYTES_MAX
         && !name.chars().any(|c| c.is_whitespace() || c.is_control());
     if valid { Ok(name) } else { Err(value.refused(spec)) }
+}
+
+fn not_empty(spec: &OptionSpec, value: &Value<'_>) -> Result<String, String> {
+    let text = value.text(spec)?;
+    if text.trim().is_empty() { Err(value.refused(spec)) } else { Ok(text) }
+}
+
+fn file(spec: &OptionSpec, value: &Value<'_>) -> Result<PathBuf, String> {
+    not_empty(spec, value).map(PathBuf::from)
 }
 
 /// The parser's errors hold no password.
@@ -203,6 +223,12 @@ mod tests {
             OptionId::RedisUrl => ("redis://h", |raw| {
                 raw.redis_url.as_ref().is_some_and(|given| given.url.to_string() == "redis://h:6379/0")
             }),
+            OptionId::RedisPasswordFile => ("/p", |raw| raw.redis.password_file.is_some()),
+            OptionId::RedisCaFile => ("/ca", |raw| raw.redis.ca_file.is_some()),
+            OptionId::RedisCertFile => ("/cert", |raw| raw.redis.cert_file.is_some()),
+            OptionId::RedisKeyFile => ("/key", |raw| raw.redis.key_file.is_some()),
+            OptionId::RedisServerName => ("db", |raw| raw.redis.server_name.is_some()),
+            OptionId::RedisSentinelPasswordFile => ("/s", |raw| raw.redis.sentinel_password_file.is_some()),
             OptionId::Verbose => ("true", |raw| raw.verbose == Some(true)),
             OptionId::LogFormat => ("json", |raw| raw.log_format == Some(LogFormat::Json)),
             OptionId::StatsInterval => ("11", |raw| raw.stats_interval == Some(Duration::from_secs(11))),

@@ -110,7 +110,7 @@ fn the_defaults_of_the_table_round_trip_through_a_file() {
         }
     }
     let document = yaml::Document::parse(Path::new("defaults.yml"), &text).unwrap();
-    assert_eq!(Config::decide(document.for_environment("development")), Config::default());
+    assert_eq!(Config::decide(document.for_environment("development")).unwrap(), Config::default());
 }
 
 #[test]

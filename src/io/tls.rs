@@ -7,14 +7,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::stream::Stream;
+use crate::resp::tls::{RootsError, roots};
 
 /// Which servers are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,15 @@ pub enum TlsError {
     Unavailable(#[from] rustls::Error),
 }
 
+impl From<RootsError> for TlsError {
+    fn from(error: RootsError) -> Self {
+        match error {
+            RootsError::File { path, reason } => Self::CaFile { path, reason },
+            RootsError::None => Self::NoRoots,
+        }
+    }
+}
+
 impl Default for TlsOptions {
     fn default() -> Self {
         Self { ca_file: None, system_roots: true }
@@ -60,32 +69,11 @@ pub(super) struct Connector(TlsConnector);
 impl Connector {
     /// Reads the roots, which takes some milliseconds of the core: once per client.
     pub(super) fn new(options: &TlsOptions) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::empty();
-        if options.system_roots {
-            // Single files that cannot be read matter only if nothing else is found.
-            let (_added, _ignored) =
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-        if let Some(path) = &options.ca_file {
-            let failed = |reason: String| TlsError::CaFile { path: path.clone(), reason };
-            let found = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
-            let mut count = 0;
-            for certificate in found {
-                let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-                roots.add(certificate).map_err(|error| failed(error.to_string()))?;
-                count += 1;
-            }
-            if count == 0 {
-                return Err(failed("it holds no certificate".to_owned()));
-            }
-        }
-        if roots.is_empty() {
-            return Err(TlsError::NoRoots);
-        }
+        let trusted = roots(options.ca_file.as_deref(), options.system_roots)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
+            .with_root_certificates(trusted)
             .with_no_client_auth();
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }

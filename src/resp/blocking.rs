@@ -7,7 +7,7 @@
 
 use std::{
     fmt,
-    io::{self, Read, Write},
+    io::{self, IoSlice, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     os::unix::net::UnixStream,
     time::{Duration, Instant},
@@ -20,9 +20,12 @@ use super::{
     handshake::Handshake,
     pipeline::Pipeline,
     reply::Reply,
-    url::{Endpoint, RedisUrl},
+    sentinel::Search,
+    tls::TlsError,
+    transport::{self, Transport},
+    url::{Endpoint, Place, RedisUrl},
 };
-use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, READ_CHUNK_BYTES};
+use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, READ_CHUNK_BYTES, SENTINEL_TIMEOUT};
 
 /// How to connect, beyond what the url says.
 #[derive(Clone, Debug)]
@@ -52,9 +55,11 @@ impl Default for BlockingOptions {
 pub struct BlockingConnection {
     // Fixed at construction.
     url: RedisUrl,
+    endpoint: Endpoint,
     call_timeout: Duration,
     // Changed by calls only.
     stream: Stream,
+    transport: Transport,
     pipeline: Pipeline,
     chunk: Box<[u8]>,
     /// Set while a call is under way and cleared when it ends well: what fails in between, in whatever way, leaves
@@ -77,16 +82,44 @@ impl BlockingConnection {
     /// # Errors
     /// As [`Self::connect`].
     pub fn connect_with(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
+        match url.place() {
+            Place::Server(endpoint) => Self::open_at(endpoint, url, options),
+            Place::Sentinels(sentinels) => {
+                let mut search = Search::new(url, sentinels);
+                let to_ask = BlockingOptions {
+                    connect_timeout: SENTINEL_TIMEOUT.min(options.connect_timeout),
+                    call_timeout: SENTINEL_TIMEOUT.min(options.call_timeout),
+                    ..options.clone()
+                };
+                while let Some((endpoint, sentinel)) = search.next_sentinel() {
+                    let named = Self::open_at(&endpoint, &sentinel, &to_ask)
+                        .and_then(|mut conn| conn.call_one(search.question()));
+                    let Some((endpoint, primary)) = search.heard(named) else { continue };
+                    match Self::open_at(&endpoint, &primary, options) {
+                        Err(error) if Search::may_know_another(&error) => search.missed(&error),
+                        result => return result,
+                    }
+                }
+                Err(search.in_vain())
+            }
+        }
+    }
+
+    fn open_at(endpoint: &Endpoint, url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
         let deadline = Deadline::after(options.connect_timeout);
-        let stream = Stream::connect(url.endpoint(), deadline)?;
+        let transport = Transport::new(url, endpoint)?;
+        let stream = Stream::connect(endpoint, deadline)?;
         let mut conn = Self {
             url: url.clone(),
+            endpoint: endpoint.clone(),
             call_timeout: options.call_timeout,
             stream,
+            transport,
             pipeline: Pipeline::new(options.reply_limits),
             chunk: vec![0; READ_CHUNK_BYTES].into_boxed_slice(),
             is_broken: false,
         };
+        conn.encrypt(deadline)?;
         let mut handshake = Handshake::new(url, &options.client_name);
         let requests = handshake.requests().clone();
         conn.exchange(&requests, deadline, |reply| Ok(handshake.accept(&reply)?))?;
@@ -125,7 +158,7 @@ impl BlockingConnection {
         only.ok_or(Error::Closed)?.into_result()
     }
 
-    /// The url it was connected with.
+    /// The url it was connected with; where sentinels know the server, that of the server.
     #[must_use]
     pub const fn url(&self) -> &RedisUrl {
         &self.url
@@ -161,14 +194,33 @@ impl BlockingConnection {
         Ok(())
     }
 
+    /// Agrees on TLS, if this is to be. Our last word of it goes out with the first commands.
+    fn encrypt(&mut self, deadline: Deadline) -> Result<(), Error> {
+        while self.transport.is_handshaking() {
+            self.write_all(deadline)?;
+            match self.read_some(deadline) {
+                Err(Error::Closed) => {
+                    return Err(Error::Tls(TlsError::HungUp { host: self.endpoint.to_string() }));
+                }
+                Err(error) => {
+                    // The server hears why, if it still listens; it changes nothing for us.
+                    let _told = self.transport.transmit(&mut self.stream, &mut self.pipeline);
+                    return Err(error);
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
     fn write_all(&mut self, deadline: Deadline) -> Result<(), Error> {
-        while !self.pipeline.output().is_empty() {
+        while self.transport.owes(&self.pipeline) {
             self.stream
                 .set_write_timeout(deadline.left())
                 .map_err(|source| self.failed("write to", deadline, source))?;
-            match self.stream.write(self.pipeline.output()) {
+            match self.transport.transmit(&mut self.stream, &mut self.pipeline) {
                 Ok(0) => return Err(Error::Closed),
-                Ok(bytes) => self.pipeline.wrote(bytes),
+                Ok(_) => {}
                 Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(self.failed("write to", deadline, source)),
             }
@@ -181,12 +233,9 @@ impl BlockingConnection {
             self.stream
                 .set_read_timeout(deadline.left())
                 .map_err(|source| self.failed("read from", deadline, source))?;
-            match self.stream.read(&mut self.chunk) {
+            match self.transport.receive(&mut self.stream, &mut self.chunk, &mut self.pipeline) {
                 Ok(0) => return Err(Error::Closed),
-                Ok(bytes) => {
-                    self.pipeline.feed(&self.chunk[..bytes]);
-                    return Ok(());
-                }
+                Ok(_) => return Ok(()),
                 Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(self.failed("read from", deadline, source)),
             }
@@ -194,7 +243,8 @@ impl BlockingConnection {
     }
 
     fn failed(&self, verb: &str, deadline: Deadline, source: io::Error) -> Error {
-        io_error(format!("{verb} redis at {}", self.url.endpoint()), deadline, source)
+        let doing = if self.transport.is_handshaking() { "speak tls with" } else { verb };
+        io_error(format!("{doing} redis at {}", self.endpoint), deadline, source)
     }
 }
 
@@ -228,7 +278,7 @@ impl Deadline {
 fn io_error(what: String, deadline: Deadline, cause: io::Error) -> Error {
     match cause.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Error::Timeout { what, after: deadline.after },
-        _ => Error::Io { what, cause },
+        _ => transport::failed(what, cause),
     }
 }
 
@@ -275,19 +325,34 @@ impl Stream {
             Self::Unix(stream) => stream.set_write_timeout(Some(timeout)),
         }
     }
+}
 
+impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
             Self::Unix(stream) => stream.read(buffer),
         }
     }
+}
 
+impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
         }
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write_vectored(pieces),
+            Self::Unix(stream) => stream.write_vectored(pieces),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

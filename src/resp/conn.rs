@@ -8,19 +8,24 @@
 //! socket is shut down ([`Stopper`], and a watchdog that runs only while an answer is awaited): the pending read ends with
 //! an error, and the connection takes no further calls. Reconnecting is the owner's business ([`super::backoff`]).
 
-use std::cell::Cell;
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
-use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+mod watch;
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
 
 use glommio::io::PollableFd;
-use glommio::timer::Timer;
-use socket2::Socket;
+
+pub use watch::Stopper;
+use watch::Watched;
 
 use super::connect::{connect, io_error};
-use super::{Error, Handshake, Pipeline, RedisUrl, Reply, ReplyLimits, Requests};
-use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT};
+use super::sentinel::Search;
+use super::tls::TlsError;
+use super::transport::{Transport, failed};
+use super::url::Place;
+use super::{Endpoint, Error, Handshake, Pipeline, RedisUrl, Reply, ReplyLimits, Requests};
+use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, SENTINEL_TIMEOUT};
 
 /// How to open a connection.
 #[derive(Debug, Clone)]
@@ -36,60 +41,97 @@ pub struct ConnOptions {
 /// An open connection, introduced to Redis: authenticated, on its database, named.
 pub struct Connection {
     socket: Rc<Watched>,
+    transport: Transport,
     pipeline: Pipeline,
     chunk: Box<[u8]>,
     /// Invariant: set by the first error, after which nothing is sent or read.
     broken: bool,
 }
 
-/// Ends a connection from outside; see [`Connection::stopper`].
-#[derive(Clone)]
-pub struct Stopper(Weak<Watched>);
-
-/// A socket and the moment at which it is given up.
-struct Watched {
-    fd: PollableFd<Socket>,
-    /// When the awaited answer is late; `None` while nothing is awaited.
-    deadline: Cell<Option<Instant>>,
-    /// When the watchdog task that sleeps for this socket will look at the deadline; `None` if there is no such task.
-    guard_wakes: Cell<Option<Instant>>,
-    /// The longest that any answer is awaited from now on.
-    patience: Cell<Duration>,
-    /// Whether the watchdog shut the socket down.
-    late: Cell<bool>,
-}
-
 impl Connection {
     /// Connects and introduces the connection. One round trip bounded by [`CONNECT_TIMEOUT`], besides the connect,
-    /// which may take [`TCP_CONNECT_TIMEOUT`] for each address of the host.
+    /// which may take [`TCP_CONNECT_TIMEOUT`](crate::limits::TCP_CONNECT_TIMEOUT) for each address of the host; one or
+    /// two more for TLS; and, where sentinels know the server, one connection to each that is asked before.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::Timeout`] name the address; [`Error::Handshake`] says what Redis refused.
+    /// [`Error::Io`] and [`Error::Timeout`] name the address; [`Error::Handshake`] says what Redis refused;
+    /// [`Error::Tls`] why the server is not trusted; [`Error::NoPrimary`] what the sentinels said.
     ///
     /// # Cancel-safety
     /// Dropping the future closes the socket.
     pub async fn open(url: &RedisUrl, options: &ConnOptions) -> Result<Self, Error> {
-        let socket = connect(url).await?;
-        let watched = Watched {
-            fd: PollableFd::new(socket).map_err(|error| io_error(url, error.into()))?,
-            deadline: Cell::new(None),
-            guard_wakes: Cell::new(None),
-            patience: Cell::new(Duration::MAX),
-            late: Cell::new(false),
-        };
+        match url.place() {
+            Place::Server(endpoint) => Self::open_at(endpoint, url, options, CONNECT_TIMEOUT).await,
+            Place::Sentinels(sentinels) => {
+                let mut search = Search::new(url, sentinels);
+                while let Some((endpoint, sentinel)) = search.next_sentinel() {
+                    let named = Self::ask_sentinel(&endpoint, &sentinel, &search, options).await;
+                    let Some((endpoint, primary)) = search.heard(named) else { continue };
+                    match Self::open_at(&endpoint, &primary, options, CONNECT_TIMEOUT).await {
+                        Err(error) if Search::may_know_another(&error) => search.missed(&error),
+                        result => return result,
+                    }
+                }
+                Err(search.in_vain())
+            }
+        }
+    }
+
+    /// Asks one sentinel where the primary is.
+    async fn ask_sentinel(
+        endpoint: &Endpoint,
+        sentinel: &RedisUrl,
+        search: &Search<'_>,
+        options: &ConnOptions,
+    ) -> Result<Reply, Error> {
+        let mut conn = Self::open_at(endpoint, sentinel, options, SENTINEL_TIMEOUT).await?;
+        conn.send(search.question()).await?;
+        conn.reply_within(SENTINEL_TIMEOUT).await
+    }
+
+    async fn open_at(
+        endpoint: &Endpoint,
+        url: &RedisUrl,
+        options: &ConnOptions,
+        within: Duration,
+    ) -> Result<Self, Error> {
+        let transport = Transport::new(url, endpoint)?;
+        let socket = connect(endpoint).await?;
+        let fd = PollableFd::new(socket).map_err(|error| io_error(endpoint, error.into()))?;
         let mut conn = Self {
-            socket: Rc::new(watched),
+            socket: Rc::new(Watched::new(fd)),
+            transport,
             pipeline: Pipeline::new(options.limits),
             chunk: vec![0; options.chunk_bytes].into_boxed_slice(),
             broken: false,
         };
+        conn.encrypt(endpoint, within).await?;
         let mut handshake = Handshake::new(url, &options.name);
         conn.send(handshake.requests()).await?;
         while !handshake.is_complete() {
-            let reply = conn.reply_within(CONNECT_TIMEOUT).await?;
+            let reply = conn.reply_within(within).await?;
             handshake.accept(&reply)?;
         }
         Ok(conn)
+    }
+
+    /// Agrees on TLS, if this is to be. Our last word of it goes out with the first commands.
+    async fn encrypt(&mut self, endpoint: &Endpoint, within: Duration) -> Result<(), Error> {
+        while self.transport.is_handshaking() {
+            self.write_out().await?;
+            match self.read_once("tls handshake of redis", within).await {
+                Err(Error::Closed) => {
+                    return Err(Error::Tls(TlsError::HungUp { host: endpoint.to_string() }));
+                }
+                Err(error) => {
+                    // The server hears why, if it still listens; it changes nothing for us.
+                    let _told = self.transport.transmit(self.socket.fd.get_ref(), &mut self.pipeline);
+                    return Err(error);
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Writes commands out. Their replies are owed to [`reply`](Self::reply), one each, in order.
@@ -107,23 +149,29 @@ impl Connection {
             self.pipeline.next_reply()?;
         }
         self.pipeline.push(requests)?;
-        while !self.pipeline.output().is_empty() {
-            match (&mut self.socket.fd.get_ref()).write(self.pipeline.output()) {
+        self.write_out().await?;
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Writes until nothing waits to be written.
+    async fn write_out(&mut self) -> Result<(), Error> {
+        while self.transport.owes(&self.pipeline) {
+            match self.transport.transmit(self.socket.fd.get_ref(), &mut self.pipeline) {
                 Ok(0) => return Err(Error::Closed),
-                Ok(bytes) => self.pipeline.wrote(bytes),
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     // A peer that takes nothing is as late as one that answers nothing.
                     self.socket.expect_within(CALL_TIMEOUT);
                     let ready = self.socket.fd.writable().await;
                     self.socket.deadline.set(None);
                     self.check_late("write to redis", CALL_TIMEOUT)?;
-                    ready.map_err(|error| call_error("wait to write to redis", error.into()))?;
+                    ready.map_err(|error| failed("wait to write to redis", error.into()))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(call_error("write to redis", error)),
+                Err(error) => return Err(failed("write to redis", error)),
             }
         }
-        self.broken = false;
         Ok(())
     }
 
@@ -170,20 +218,27 @@ impl Connection {
             if let Some(reply) = self.pipeline.next_reply()? {
                 return Ok(reply);
             }
-            match (&mut self.socket.fd.get_ref()).read(&mut self.chunk) {
+            self.read_once("answer of redis", within).await?;
+        }
+    }
+
+    /// Reads once, when there is something to read.
+    async fn read_once(&mut self, what: &str, within: Duration) -> Result<(), Error> {
+        loop {
+            match self.transport.receive(self.socket.fd.get_ref(), &mut self.chunk, &mut self.pipeline) {
                 Ok(0) => {
-                    self.check_late("answer of redis", within)?;
+                    self.check_late(what, within)?;
                     return Err(Error::Closed);
                 }
-                Ok(bytes) => self.pipeline.feed(&self.chunk[..bytes]),
+                Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.socket.expect_within(within);
                     let ready = self.socket.fd.readable().await;
                     self.socket.deadline.set(None);
-                    ready.map_err(|error| call_error("wait for redis", error.into()))?;
+                    ready.map_err(|error| failed("wait for redis", error.into()))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(call_error("read from redis", error)),
+                Err(error) => return Err(failed("read from redis", error)),
             }
         }
     }
@@ -220,7 +275,7 @@ impl Connection {
     /// Safe: no read is in flight.
     pub async fn readable(&self) -> Result<(), Error> {
         self.usable()?;
-        self.socket.fd.readable().await.map_err(|error| call_error("wait for redis", error.into()))
+        self.socket.fd.readable().await.map_err(|error| failed("wait for redis", error.into()))
     }
 
     /// How many pushes came since this was last asked, as far as one read at most finds them; it does not wait.
@@ -238,11 +293,11 @@ impl Connection {
     fn read_pushes(&mut self) -> Result<usize, Error> {
         // Some may have come together with the last reply.
         self.pipeline.next_reply()?;
-        match (&mut self.socket.fd.get_ref()).read(&mut self.chunk) {
+        match self.transport.receive(self.socket.fd.get_ref(), &mut self.chunk, &mut self.pipeline) {
             Ok(0) => return Err(Error::Closed),
-            Ok(bytes) => self.pipeline.feed(&self.chunk[..bytes]),
+            Ok(_) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(error) => return Err(call_error("read from redis", error)),
+            Err(error) => return Err(failed("read from redis", error)),
         }
         self.pipeline.next_reply()?;
         Ok(self.pipeline.take_pushes())
@@ -250,7 +305,7 @@ impl Connection {
 
     /// A handle that ends this connection from another task of the same executor, if it still lives.
     pub fn stopper(&self) -> Stopper {
-        Stopper(Rc::downgrade(&self.socket))
+        Stopper::new(&self.socket)
     }
 
     fn usable(&self) -> Result<(), Error> {
@@ -261,68 +316,4 @@ impl Connection {
         let after = after.min(self.socket.patience.get());
         if self.socket.late.get() { Err(Error::Timeout { what: what.to_owned(), after }) } else { Ok(()) }
     }
-}
-
-impl Stopper {
-    /// Shuts the socket down: whoever reads it gets [`Error::Closed`].
-    pub fn stop(&self) {
-        if let Some(socket) = self.0.upgrade() {
-            socket.shut_down();
-        }
-    }
-
-    /// From now on no answer is awaited for longer than this, and what is awaited now for no longer from now.
-    pub fn hurry(&self, patience: Duration) {
-        let Some(socket) = self.0.upgrade() else { return };
-        socket.patience.set(patience);
-        let in_time = Instant::now() + patience;
-        if socket.deadline.get().is_some_and(|deadline| deadline > in_time) {
-            socket.expect_within(patience);
-        }
-    }
-}
-
-impl Watched {
-    fn expect_within(self: &Rc<Self>, within: Duration) {
-        let deadline = Instant::now() + within.min(self.patience.get());
-        self.deadline.set(Some(deadline));
-        // One that sleeps longer is of no help: it ends when it wakes, or goes on as the one there is.
-        if self.guard_wakes.get().is_none_or(|wakes| wakes > deadline) {
-            self.guard_wakes.set(Some(deadline));
-            glommio::spawn_local(guard(Rc::downgrade(self))).detach();
-        }
-    }
-
-    fn shut_down(&self) {
-        // Fails only if the peer is gone already, which ends the read just as well.
-        let _gone = self.fd.get_ref().shutdown(Shutdown::Both);
-    }
-}
-
-/// Shuts the socket down if its deadline passes; ends when it wakes and nothing is awaited.
-///
-/// The deadline moves with every call while this sleeps, so a busy connection costs one wake-up per [`CALL_TIMEOUT`].
-async fn guard(socket: Weak<Watched>) {
-    loop {
-        let pause = {
-            let Some(socket) = socket.upgrade() else { return };
-            let Some(deadline) = socket.deadline.get() else {
-                socket.guard_wakes.set(None);
-                return;
-            };
-            let now = Instant::now();
-            if deadline <= now {
-                socket.late.set(true);
-                socket.shut_down();
-                return;
-            }
-            socket.guard_wakes.set(Some(deadline));
-            deadline - now
-        };
-        Timer::new(pause).await;
-    }
-}
-
-fn call_error(what: &str, source: io::Error) -> Error {
-    Error::Io { what: what.to_owned(), cause: source }
 }

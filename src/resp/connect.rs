@@ -1,4 +1,4 @@
-//! Getting a connected socket for a Redis url: names, addresses, time limits, socket options. No byte is sent here.
+//! Getting a connected socket for a server: names, addresses, time limits, socket options. No byte is sent here.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -7,24 +7,24 @@ use glommio::io::PollableFd;
 use glommio::timer::Timer;
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
-use super::{Endpoint, Error, RedisUrl};
+use super::{Endpoint, Error};
 use crate::limits::{KEEPALIVE_IDLE, TCP_CONNECT_TIMEOUT};
 
-/// Connects to the first address of the url's host that answers, or to its unix socket.
+/// Connects to the first address of a host that answers, or to a unix socket.
 ///
 /// # Errors
 /// [`Error::Io`], which names the address.
-pub(super) async fn connect(url: &RedisUrl) -> Result<Socket, Error> {
-    match url.endpoint() {
+pub(super) async fn connect(endpoint: &Endpoint) -> Result<Socket, Error> {
+    match endpoint {
         Endpoint::Unix(path) => {
-            let address = SockAddr::unix(path).map_err(|error| io_error(url, error))?;
-            let socket = new_socket(Domain::UNIX).map_err(|error| io_error(url, error))?;
+            let address = SockAddr::unix(path).map_err(|error| io_error(endpoint, error))?;
+            let socket = new_socket(Domain::UNIX).map_err(|error| io_error(endpoint, error))?;
             // A unix socket connects at once or, when the backlog is full, not at all.
-            socket.connect(&address).map_err(|error| io_error(url, error))?;
+            socket.connect(&address).map_err(|error| io_error(endpoint, error))?;
             Ok(socket)
         }
         Endpoint::Tcp { host, port } => {
-            let addresses = resolve(host, *port).await.map_err(|error| io_error(url, error))?;
+            let addresses = resolve(host, *port).await.map_err(|error| io_error(endpoint, error))?;
             let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
             for address in addresses {
                 match connect_tcp(address).await {
@@ -32,7 +32,7 @@ pub(super) async fn connect(url: &RedisUrl) -> Result<Socket, Error> {
                     Err(error) => last = error,
                 }
             }
-            Err(io_error(url, last))
+            Err(io_error(endpoint, last))
         }
     }
 }
@@ -86,6 +86,6 @@ fn prepare_tcp(socket: Socket) -> io::Result<Socket> {
     Ok(socket)
 }
 
-pub(super) fn io_error(url: &RedisUrl, source: io::Error) -> Error {
-    Error::Io { what: format!("connect to {}", url.endpoint()), cause: source }
+pub(super) fn io_error(endpoint: &Endpoint, source: io::Error) -> Error {
+    Error::Io { what: format!("connect to {endpoint}"), cause: source }
 }

@@ -7,6 +7,8 @@ use thiserror::Error;
 pub use super::{
     redis_error::{RedisError, RedisErrorKind},
     scan::DecodeError,
+    sentinel::error::SentinelError,
+    tls::error::TlsError,
 };
 
 /// A call, or a connection, failed.
@@ -50,6 +52,12 @@ pub enum Error {
     /// The connection could not be set up as its url asks.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
+    /// The connection could not be encrypted, or the server is not the one it should be.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No sentinel led to a primary. May heal: during a fail-over there is none for some seconds.
+    #[error(transparent)]
+    NoPrimary(#[from] SentinelError),
     /// Redis answered with an error; see [`RedisError::kind`] for those that waiting may heal.
     #[error(transparent)]
     Redis(#[from] RedisError),
@@ -98,7 +106,9 @@ impl Error {
             Self::Handshake(HandshakeError::Refused { cause, .. }) | Self::Redis(cause) => {
                 cause.kind().may_heal()
             }
-            Self::Handshake(_) | Self::Unexpected { .. } => false,
+            Self::Handshake(HandshakeError::NotPrimary { .. }) => true,
+            Self::NoPrimary(error) => error.may_heal(),
+            Self::Handshake(_) | Self::Tls(_) | Self::Unexpected { .. } => false,
         }
     }
 }
@@ -129,6 +139,13 @@ pub enum HandshakeError {
     NoSuchDatabase {
         /// The database of the url.
         database: u32,
+    },
+    /// A sentinel named the server, and it says that it is none: the sentinel has not heard of a fail-over yet, or the
+    /// server has not. Heals.
+    #[error("the server that a sentinel named is a {role}, not a primary")]
+    NotPrimary {
+        /// What it calls itself.
+        role: String,
     },
     /// Another error; it may be one that waiting heals, such as `LOADING`.
     #[error("{step}: {cause}")]

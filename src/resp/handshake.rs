@@ -1,4 +1,4 @@
-//! What every connection says first: AUTH, SELECT, CLIENT SETNAME, as far as its url asks for them.
+//! What every connection says first: AUTH, SELECT, CLIENT SETNAME, ROLE, as far as its url asks for them.
 //!
 //! Sans-IO: the commands to send in one write, and a judge for each reply as it comes. Judging one by one matters: a
 //! server that is full answers once and closes, so waiting for all replies would hide the reason.
@@ -10,6 +10,7 @@ use super::{
     error::HandshakeError,
     redis_error::{RedisError, RedisErrorKind},
     reply::{Reply, Value},
+    sentinel::check_role,
     url::RedisUrl,
 };
 
@@ -29,6 +30,7 @@ enum Step {
     Authenticate,
     SelectDatabase(u32),
     Name,
+    BePrimary,
 }
 
 /// Kept to be cut out of error texts; Debug does not show it.
@@ -53,7 +55,7 @@ impl Handshake {
     #[must_use]
     pub fn new(url: &RedisUrl, client_name: &str) -> Self {
         let mut requests = Requests::new();
-        let mut steps = Vec::with_capacity(3);
+        let mut steps = Vec::with_capacity(4);
         let credentials = url.credentials();
         if let Some(credentials) = credentials {
             match &credentials.username {
@@ -71,6 +73,10 @@ impl Handshake {
         let name: String = client_name.chars().map(|c| if c.is_ascii_graphic() { c } else { '-' }).collect();
         requests.command(&[b"CLIENT", b"SETNAME", name.as_bytes()]);
         steps.push(Step::Name);
+        if url.must_be_primary() {
+            requests.command(&[b"ROLE"]);
+            steps.push(Step::BePrimary);
+        }
         Self {
             requests,
             steps,
@@ -104,6 +110,7 @@ impl Handshake {
         let Some(step) = self.steps.get(self.answered).copied() else { return Ok(()) };
         match reply.value() {
             Value::Simple(b"OK") => {}
+            Value::Array(parts) if matches!(step, Step::BePrimary) => check_role(parts)?,
             Value::Error(error) if matches!(step, Step::Name) && error.kind() == RedisErrorKind::NoPerm => {}
             Value::Error(error) => return Err(self.refusal(step, error.to_owned())),
             other => {
@@ -148,6 +155,7 @@ impl fmt::Display for Step {
             Self::Authenticate => f.write_str("authenticate"),
             Self::SelectDatabase(database) => write!(f, "select database {database}"),
             Self::Name => f.write_str("name the connection"),
+            Self::BePrimary => f.write_str("ask whether it is a primary"),
         }
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! Reading order: [`encode`] writes commands, [`scan`] finds where a reply ends, [`decode`] gives whole replies as
 //! [`reply::Reply`], [`pipeline`] is the state of one connection without its socket, [`url`] says where Redis is,
-//! [`handshake`] is what every connection says first, [`blocking`] is the thin socket for callers without an executor.
+//! [`handshake`] is what every connection says first, [`tls`] ciphers, [`sentinel`] asks where the primary is,
+//! [`blocking`] is the thin socket for callers without an executor.
 //!
 //! RESP2 rather than RESP3, for every Redis and proxy speaks it. The exception is a connection that is to be told of
 //! changes: only RESP3 has pushes, replies that answer no command ([`Connection::speak_resp3`]).
@@ -23,6 +24,10 @@ pub mod pipeline;
 pub mod url;
 // What a new connection says first; sans-IO, shared by every kind of socket.
 pub mod handshake;
+// Who knows where the primary is, and what may lie between the pipeline and a socket; both without a socket.
+pub mod sentinel;
+pub mod tls;
+mod transport;
 
 pub mod blocking;
 // The sockets of the engine: on a shard's ring.
@@ -45,4 +50,4 @@ pub use handshake::Handshake;
 pub use pipeline::Pipeline;
 pub use redis_error::{RedisError, RedisErrorKind};
 pub use reply::{Reply, Value};
-pub use url::{Endpoint, RedisUrl};
+pub use url::{Endpoint, Place, RedisUrl};

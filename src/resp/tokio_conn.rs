@@ -4,22 +4,26 @@
 //! call may be sent twice is for the caller to know.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::blocking::BlockingOptions;
-use super::url::{Endpoint, RedisUrl};
+use super::sentinel::Search;
+use super::tls::TlsError;
+use super::transport::{self, Transport};
+use super::url::{Endpoint, Place, RedisUrl};
 use super::{Error, Handshake, Pipeline, Reply, Requests};
-use crate::limits::READ_CHUNK_BYTES;
+use crate::limits::{READ_CHUNK_BYTES, SENTINEL_TIMEOUT};
 
-/// A connected stream, whatever it is made of.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+/// A connected socket. It is read and written without waiting; who waits for it asks [`Self::readable`] or
+/// [`Self::writable`].
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
 
 /// A connection that has introduced itself and is ready for calls.
 pub struct TokioConnection {
@@ -27,7 +31,8 @@ pub struct TokioConnection {
     endpoint: Endpoint,
     call_timeout: Duration,
     // Changed by calls only.
-    stream: Box<dyn Stream>,
+    socket: Socket,
+    transport: Transport,
     pipeline: Pipeline,
     chunk: Box<[u8]>,
     /// Set while a call is under way and cleared when it ends well: what fails in between, a dropped call too, leaves
@@ -44,24 +49,62 @@ impl TokioConnection {
     /// # Cancel-safety
     /// Safe: the attempt ends with the future.
     pub async fn connect(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
-        let deadline = Instant::now() + options.connect_timeout;
-        let late = || Error::Timeout {
-            what: format!("connect to redis at {}", url.endpoint()),
-            after: options.connect_timeout,
+        let sentinels = match url.place() {
+            Place::Server(endpoint) => return Self::open_at(endpoint, url, options).await,
+            Place::Sentinels(sentinels) => sentinels,
         };
-        let stream = timeout_at(deadline, open(url)).await.map_err(|_| late())??;
+        let mut search = Search::new(url, sentinels);
+        let to_ask = BlockingOptions {
+            connect_timeout: SENTINEL_TIMEOUT.min(options.connect_timeout),
+            call_timeout: SENTINEL_TIMEOUT.min(options.call_timeout),
+            ..options.clone()
+        };
+        while let Some((endpoint, sentinel)) = search.next_sentinel() {
+            let named = Self::ask(&endpoint, &sentinel, &to_ask, search.question()).await;
+            let Some((endpoint, primary)) = search.heard(named) else { continue };
+            match Self::open_at(&endpoint, &primary, options).await {
+                Err(error) if Search::may_know_another(&error) => search.missed(&error),
+                result => return result,
+            }
+        }
+        Err(search.in_vain())
+    }
+
+    async fn ask(
+        endpoint: &Endpoint,
+        url: &RedisUrl,
+        options: &BlockingOptions,
+        question: &Requests,
+    ) -> Result<Reply, Error> {
+        let mut conn = Self::open_at(endpoint, url, options).await?;
+        conn.call(question).await?.pop().ok_or(Error::Closed)?.into_result()
+    }
+
+    async fn open_at(endpoint: &Endpoint, url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
+        let after = options.connect_timeout;
+        let late = |_| Error::Timeout { what: format!("connect to redis at {endpoint}"), after };
+        timeout(after, Self::try_open_at(endpoint, url, options)).await.map_err(late)?
+    }
+
+    async fn try_open_at(
+        endpoint: &Endpoint,
+        url: &RedisUrl,
+        options: &BlockingOptions,
+    ) -> Result<Self, Error> {
+        let transport = Transport::new(url, endpoint)?;
         let mut conn = Self {
-            endpoint: url.endpoint().clone(),
+            endpoint: endpoint.clone(),
             call_timeout: options.call_timeout,
-            stream,
+            socket: Socket::connect(endpoint).await?,
+            transport,
             pipeline: Pipeline::new(options.reply_limits),
             chunk: vec![0; READ_CHUNK_BYTES].into_boxed_slice(),
             is_broken: false,
         };
+        conn.encrypt().await?;
         let mut handshake = Handshake::new(url, &options.client_name);
         let requests = handshake.requests().clone();
-        let introduced = conn.exchange(&requests, |reply| Ok(handshake.accept(&reply)?));
-        timeout_at(deadline, introduced).await.map_err(|_| late())??;
+        conn.exchange(&requests, |reply| Ok(handshake.accept(&reply)?)).await?;
         Ok(conn)
     }
 
@@ -101,27 +144,11 @@ impl TokioConnection {
         }
         self.pipeline.push(requests)?;
         self.is_broken = true;
-        let failed = |verb, endpoint: &Endpoint| {
-            let what = format!("{verb} redis at {endpoint}");
-            move |cause: io::Error| Error::Io { what, cause }
-        };
-        while !self.pipeline.output().is_empty() {
-            let written = self.stream.write(self.pipeline.output()).await;
-            match written.map_err(failed("write to", &self.endpoint))? {
-                0 => return Err(Error::Closed),
-                bytes => self.pipeline.wrote(bytes),
-            }
-        }
-        self.stream.flush().await.map_err(failed("write to", &self.endpoint))?;
+        self.write_all().await?;
         while self.pipeline.pending() > 0 {
-            if let Some(reply) = self.pipeline.next_reply()? {
-                take(reply)?;
-                continue;
-            }
-            let read = self.stream.read(&mut self.chunk).await;
-            match read.map_err(failed("read from", &self.endpoint))? {
-                0 => return Err(Error::Closed),
-                bytes => self.pipeline.feed(&self.chunk[..bytes]),
+            match self.pipeline.next_reply()? {
+                Some(reply) => take(reply)?,
+                None => self.read_some().await?,
             }
         }
         // Says whether more came than was asked for.
@@ -129,19 +156,107 @@ impl TokioConnection {
         self.is_broken = false;
         Ok(())
     }
+
+    /// Agrees on TLS, if this is to be. Our last word of it goes out with the first commands.
+    async fn encrypt(&mut self) -> Result<(), Error> {
+        while self.transport.is_handshaking() {
+            self.write_all().await?;
+            match self.read_some().await {
+                Err(Error::Closed) => {
+                    return Err(Error::Tls(TlsError::HungUp { host: self.endpoint.to_string() }));
+                }
+                Err(error) => {
+                    // The server hears why, if it still listens; it changes nothing for us.
+                    let _told = self.transport.transmit(&self.socket, &mut self.pipeline);
+                    return Err(error);
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_all(&mut self) -> Result<(), Error> {
+        while self.transport.owes(&self.pipeline) {
+            match self.transport.transmit(&self.socket, &mut self.pipeline) {
+                Ok(0) => return Err(Error::Closed),
+                Ok(_) => {}
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+                    self.socket.writable().await.map_err(|cause| self.failed("write to", cause))?;
+                }
+                Err(cause) => return Err(self.failed("write to", cause)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_some(&mut self) -> Result<(), Error> {
+        loop {
+            match self.transport.receive(&self.socket, &mut self.chunk, &mut self.pipeline) {
+                Ok(0) => return Err(Error::Closed),
+                Ok(_) => return Ok(()),
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+                    self.socket.readable().await.map_err(|cause| self.failed("read from", cause))?;
+                }
+                Err(cause) => return Err(self.failed("read from", cause)),
+            }
+        }
+    }
+
+    fn failed(&self, verb: &str, cause: io::Error) -> Error {
+        let doing = if self.transport.is_handshaking() { "speak tls with" } else { verb };
+        transport::failed(format!("{doing} redis at {}", self.endpoint), cause)
+    }
 }
 
-/// Opens the stream to the server of a url. All that a url may ask of a stream is done here.
-async fn open(url: &RedisUrl) -> Result<Box<dyn Stream>, Error> {
-    let failed = |cause| Error::Io { what: format!("connect to redis at {}", url.endpoint()), cause };
-    match url.endpoint() {
-        Endpoint::Unix(path) => Ok(Box::new(UnixStream::connect(path).await.map_err(failed)?)),
-        Endpoint::Tcp { host, port } => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
-            // A call is one write; it must not wait for the reply to an earlier one.
-            stream.set_nodelay(true).map_err(failed)?;
-            Ok(Box::new(stream))
+impl Socket {
+    async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
+        let failed = |cause| Error::Io { what: format!("connect to redis at {endpoint}"), cause };
+        match endpoint {
+            Endpoint::Unix(path) => Ok(Self::Unix(UnixStream::connect(path).await.map_err(failed)?)),
+            Endpoint::Tcp { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
+                // A call is one write; it must not wait for the reply to an earlier one.
+                stream.set_nodelay(true).map_err(failed)?;
+                Ok(Self::Tcp(stream))
+            }
         }
+    }
+
+    async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            Self::Unix(stream) => stream.readable().await,
+        }
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.writable().await,
+            Self::Unix(stream) => stream.writable().await,
+        }
+    }
+}
+
+impl Read for &Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.try_read(buffer),
+            Socket::Unix(stream) => stream.try_read(buffer),
+        }
+    }
+}
+
+impl Write for &Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.try_write(bytes),
+            Socket::Unix(stream) => stream.try_write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

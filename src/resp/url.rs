@@ -1,148 +1,46 @@
-//! Where a Redis server is and who we are to it, read from a url.
+//! Where a Redis server is, who we are to it and how it is reached, read from a url.
 //!
-//! Accepted: `redis://[user[:password]@]host[:port][/database]` and
-//! `unix://[user[:password]@]/path/to.sock[?db=n]`; both take the query parameters `db`, `user` and `password`
-//! where the other part does not give them. Every part is percent-decoded. Not responsible for connecting.
+//! | form | |
+//! |---|---|
+//! | `redis://[user[:password]@]host[:port][/database]` | over TCP |
+//! | `rediss://…` the same | over TCP with TLS |
+//! | `unix://[user[:password]@]/path/to.sock[?db=n]` | over a unix socket |
+//! | `redis+sentinel://[user[:password]@]host[:port],host[:port]/primary[/database]` | the primary that sentinels name |
+//! | `rediss+sentinel://…` the same | TLS to the sentinels and to the primary |
+//!
+//! All take the query parameters `db`, `user` and `password` where the other part does not give them; those with TLS also
+//! `ca_file`, `cert_file`, `key_file` and `server_name` ([`TlsFiles`]); those with sentinels also `sentinel_user` and
+//! `sentinel_password`. Every part is percent-decoded. Not responsible for connecting, nor for reading files.
 //!
 //! A password is never shown: Debug and Display write `***`, and an error quotes no text that may belong to one.
 
-use std::{ffi::OsString, fmt, net::Ipv6Addr, os::unix::ffi::OsStringExt, path::PathBuf, str::FromStr};
+mod error;
+mod parse;
+mod parts;
+mod place;
 
-use thiserror::Error;
+use std::{fmt, str::FromStr};
 
-use crate::limits::{REDIS_PORT_DEFAULT, UNIX_SOCKET_PATH_BYTES_MAX};
+pub use error::UrlError;
+pub use place::{Credentials, Endpoint, Place, Sentinels, TlsFiles};
 
-/// A url that makes no sense. Never heals by itself; the text names the part and the way out.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// No `scheme://` at its start.
-    #[error("redis url has no scheme; write redis://host:port/database or unix:///path/to.sock?db=n")]
-    NoScheme,
-    /// A scheme that is none of ours.
-    #[error("redis url has scheme {scheme:?}; only redis:// and unix:// are known")]
-    UnknownScheme {
-        /// The scheme found.
-        scheme: String,
-    },
-    /// `rediss://`.
-    #[error(
-        "redis url asks for TLS (rediss://), which this build does not support; use redis:// over a trusted network or tunnel, or unix://"
-    )]
-    TlsUnsupported,
-    /// `redis://` without a host.
-    #[error("redis url names no host; write redis://host:port/database")]
-    NoHost,
-    /// The host is not a name, an IPv4 address, or an IPv6 address in brackets.
-    #[error("redis url has a bad host{}; it must be a name, an IPv4 address, or an IPv6 address in brackets", shown(.host))]
-    BadHost {
-        /// The host, if no password can be in it.
-        host: Option<String>,
-    },
-    /// The port is not a number from 1 to 65535.
-    #[error("redis url has a bad port{}; it must be a number from 1 to 65535, and a / ? # or @ in a password must be percent-encoded", shown(.port))]
-    BadPort {
-        /// The port, if no password can be in it.
-        port: Option<String>,
-    },
-    /// The database is not a number.
-    #[error("redis url has a bad database{}; it must be a number such as /0 or ?db=0", shown(.database))]
-    BadDatabase {
-        /// The database, if no password can be in it.
-        database: Option<String>,
-    },
-    /// A unix url without an absolute path.
-    #[error("redis url has no absolute socket path; write unix:///path/to.sock")]
-    NoPath,
-    /// A path that no socket can have.
-    #[error(
-        "redis url has a socket path of {bytes} bytes or with a zero byte in it; the system takes {bytes_max} bytes at most"
-    )]
-    BadPath {
-        /// Length of the decoded path.
-        bytes: usize,
-        /// [`UNIX_SOCKET_PATH_BYTES_MAX`].
-        bytes_max: usize,
-    },
-    /// A query parameter that is none of ours.
-    #[error("redis url has an unknown query parameter{}; known are db, user and password", shown(.name))]
-    UnknownParameter {
-        /// Its name, if no password can be in it.
-        name: Option<String>,
-    },
-    /// The same thing is said twice.
-    #[error("redis url gives the {part} twice")]
-    Twice {
-        /// "database", "user" or "password".
-        part: &'static str,
-    },
-    /// A `#`, which begins a fragment and so would cut a password or path short.
-    #[error("redis url holds a #; percent-encode it as %23")]
-    Fragment,
-    /// A `%` without two hex digits, or bytes that are no UTF-8.
-    #[error("redis url has a {part} with a % that is not followed by two hex digits, or that is no UTF-8")]
-    BadEncoding {
-        /// "user", "password", "host" or "socket path".
-        part: &'static str,
-    },
-}
-
-fn shown(text: &Option<String>) -> String {
-    text.as_ref().map_or_else(String::new, |text| format!(" {text:?}"))
-}
-
-/// Where the server listens.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Endpoint {
-    /// A name or address without brackets, and a port.
-    Tcp {
-        /// Not resolved yet.
-        host: String,
-        /// 1 to 65535.
-        port: u16,
-    },
-    /// A unix stream socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
-            Self::Unix(path) => path.display().fmt(f),
-        }
-    }
-}
-
-/// Who we are to the server.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// An ACL user; `None` for Redis's `default`.
-    pub username: Option<String>,
-    /// May be empty when there is a user, for users that need none.
-    pub password: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("username", &self.username).field("password", &"***").finish()
-    }
-}
-
-/// A parsed url. Display gives it back in a normal form with the password as `***`.
+/// A parsed url. Display gives it back in a normal form with each password as `***`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisUrl {
-    endpoint: Endpoint,
+    place: Place,
     credentials: Option<Credentials>,
     database: u32,
+    tls: Option<Box<TlsFiles>>,
+    /// Whether the server was named by a sentinel, whose word may be old: it is asked for its role.
+    must_be_primary: bool,
 }
 
 impl RedisUrl {
     /// A server that asks for no password, with database 0; for a child of our own.
     #[must_use]
     pub const fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, credentials: None, database: 0 }
+        let place = Place::Server(endpoint);
+        Self { place, credentials: None, database: 0, tls: None, must_be_primary: false }
     }
 
     /// Reads a url; see the module for its forms.
@@ -150,23 +48,13 @@ impl RedisUrl {
     /// # Errors
     /// [`UrlError`] names the part that makes no sense.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
-        let (scheme, rest) = url.split_once("://").ok_or(UrlError::NoScheme)?;
-        let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-        if scheme.is_empty() || !scheme.bytes().all(is_scheme) {
-            return Err(UrlError::NoScheme);
-        }
-        match scheme.to_ascii_lowercase().as_str() {
-            "redis" => parse_tcp(rest),
-            "unix" => parse_unix(rest),
-            "rediss" => Err(UrlError::TlsUnsupported),
-            _ => Err(UrlError::UnknownScheme { scheme: scheme.to_owned() }),
-        }
+        parse::parse(url)
     }
 
-    /// Where the server listens.
+    /// Where the server is, or who knows it.
     #[must_use]
-    pub const fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+    pub const fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Who we are; `None` if the url does not say.
@@ -180,6 +68,62 @@ impl RedisUrl {
     pub const fn database(&self) -> u32 {
         self.database
     }
+
+    /// How it is encrypted; `None` if it is not.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsFiles> {
+        self.tls.as_deref()
+    }
+
+    /// Whether the server must call itself a primary before it is used.
+    #[must_use]
+    pub const fn must_be_primary(&self) -> bool {
+        self.must_be_primary
+    }
+
+    /// The same with files and names for TLS laid over its own. Of no effect on a url without TLS.
+    #[must_use]
+    pub fn with_tls(mut self, over: TlsFiles) -> Self {
+        if let Some(own) = self.tls.take() {
+            self.tls = Some(Box::new(TlsFiles {
+                ca_file: over.ca_file.or(own.ca_file),
+                cert_file: over.cert_file.or(own.cert_file),
+                key_file: over.key_file.or(own.key_file),
+                server_name: over.server_name.or(own.server_name),
+            }));
+        }
+        self
+    }
+
+    /// The same with a password; the user stays.
+    #[must_use]
+    pub fn with_password(mut self, password: String) -> Self {
+        let username = self.credentials.take().and_then(|credentials| credentials.username);
+        self.credentials = Some(Credentials { username, password });
+        self
+    }
+
+    /// The same with a password for its sentinels. Of no effect on a url without any.
+    #[must_use]
+    pub fn with_sentinel_password(mut self, password: String) -> Self {
+        if let Place::Sentinels(sentinels) = &mut self.place {
+            let username = sentinels.credentials.take().and_then(|credentials| credentials.username);
+            sentinels.credentials = Some(Credentials { username, password });
+        }
+        self
+    }
+
+    /// The server that a sentinel named: user, database and TLS are those of this url.
+    #[must_use]
+    pub(crate) fn primary_at(&self, endpoint: Endpoint) -> Self {
+        Self { place: Place::Server(endpoint), must_be_primary: true, ..self.clone() }
+    }
+
+    /// One of the sentinels of this url, as a server of its own: TLS is that of this url, the user is not.
+    #[must_use]
+    pub(crate) fn sentinel_at(&self, endpoint: &Endpoint, credentials: Option<&Credentials>) -> Self {
+        Self { credentials: credentials.cloned(), tls: self.tls.clone(), ..Self::new(endpoint.clone()) }
+    }
 }
 
 impl FromStr for RedisUrl {
@@ -192,190 +136,33 @@ impl FromStr for RedisUrl {
 
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if matches!(self.endpoint, Endpoint::Tcp { .. }) { "redis://" } else { "unix://" })?;
+        let tls = if self.tls.is_some() { "s" } else { "" };
+        let mut parameters = self.tls.as_deref().map(TlsFiles::parameters).unwrap_or_default();
+        match &self.place {
+            Place::Server(Endpoint::Tcp { .. }) => write!(f, "redis{tls}://")?,
+            Place::Server(Endpoint::Unix(_)) => f.write_str("unix://")?,
+            Place::Sentinels(_) => write!(f, "redis{tls}+sentinel://")?,
+        }
         if let Some(credentials) = &self.credentials {
             write!(f, "{}:***@", credentials.username.as_deref().unwrap_or(""))?;
         }
-        self.endpoint.fmt(f)?;
-        match self.endpoint {
-            Endpoint::Tcp { .. } => write!(f, "/{}", self.database),
-            Endpoint::Unix(_) => write!(f, "?db={}", self.database),
+        match &self.place {
+            Place::Server(endpoint @ Endpoint::Tcp { .. }) => write!(f, "{endpoint}/{}", self.database)?,
+            Place::Server(endpoint @ Endpoint::Unix(_)) => write!(f, "{endpoint}?db={}", self.database)?,
+            Place::Sentinels(sentinels) => {
+                write!(f, "{sentinels}/{}/{}", sentinels.primary(), self.database)?;
+                if let Some(credentials) = sentinels.credentials() {
+                    let user = credentials.username.as_ref().map(|user| parts::encoded(user.as_bytes()));
+                    parameters.extend(user.map(|user| ("sentinel_user", user)));
+                    parameters.push(("sentinel_password", "***".to_owned()));
+                }
+            }
         }
-    }
-}
-
-fn parse_tcp(rest: &str) -> Result<RedisUrl, UrlError> {
-    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(authority_end);
-    let (user_part, host_port) = authority.rsplit_once('@').map_or((None, authority), |(u, h)| (Some(u), h));
-    // An @ further on means that the authority was cut short inside a password: then nothing may be quoted.
-    let quote = Quote { allowed: !tail.contains('@') };
-    let (host, port) = parse_host_port(host_port, quote)?;
-    let (path, query) = split_query(tail)?;
-    let mut parts = Parts::default();
-    parts.take_user_part(user_part)?;
-    if let Some(database) = path.strip_prefix('/').filter(|database| !database.is_empty()) {
-        parts.take_database(database, quote)?;
-    }
-    parts.take_query(query, quote)?;
-    Ok(parts.into_url(Endpoint::Tcp { host, port }))
-}
-
-fn parse_unix(rest: &str) -> Result<RedisUrl, UrlError> {
-    let (before_query, query) = split_query(rest)?;
-    let (user_part, path) = match before_query.find("@/") {
-        Some(at) if !before_query.starts_with('/') => (Some(&before_query[..at]), &before_query[at + 1..]),
-        _ => (None, before_query),
-    };
-    if !path.starts_with('/') {
-        return Err(UrlError::NoPath);
-    }
-    let path = percent_decode(path).ok_or(UrlError::BadEncoding { part: "socket path" })?;
-    if path.len() > UNIX_SOCKET_PATH_BYTES_MAX || path.contains(&0) {
-        return Err(UrlError::BadPath { bytes: path.len(), bytes_max: UNIX_SOCKET_PATH_BYTES_MAX });
-    }
-    let mut parts = Parts::default();
-    parts.take_user_part(user_part)?;
-    parts.take_query(query, Quote { allowed: !query.contains('@') })?;
-    Ok(parts.into_url(Endpoint::Unix(PathBuf::from(OsString::from_vec(path)))))
-}
-
-/// Whether a part of the url may be quoted in an error.
-#[derive(Clone, Copy)]
-struct Quote {
-    allowed: bool,
-}
-
-impl Quote {
-    fn of(self, text: &str) -> Option<String> {
-        self.allowed.then(|| text.to_owned())
-    }
-}
-
-/// What user part, path and query say together.
-#[derive(Default)]
-struct Parts {
-    username: Option<String>,
-    password: Option<String>,
-    database: Option<u32>,
-}
-
-impl Parts {
-    fn take_user_part(&mut self, user_part: Option<&str>) -> Result<(), UrlError> {
-        let Some(user_part) = user_part else { return Ok(()) };
-        let (username, password) = user_part.split_once(':').map_or((user_part, None), |(u, p)| (u, Some(p)));
-        if !username.is_empty() {
-            self.username = Some(decode_text(username, "user")?);
-        }
-        if let Some(password) = password.filter(|password| !password.is_empty()) {
-            self.password = Some(decode_text(password, "password")?);
+        for (index, (name, value)) in parameters.iter().enumerate() {
+            write!(f, "{}{name}={value}", if index == 0 { '?' } else { '&' })?;
         }
         Ok(())
     }
-
-    fn take_database(&mut self, text: &str, quote: Quote) -> Result<(), UrlError> {
-        // Digits only: `parse` alone would take a sign.
-        let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-        let number = number.ok_or_else(|| UrlError::BadDatabase { database: quote.of(text) })?;
-        set_once(&mut self.database, number, "database")
-    }
-
-    fn take_query(&mut self, query: &str, quote: Quote) -> Result<(), UrlError> {
-        // A & in a password that is not percent-encoded makes parameters of the rest of it.
-        let quote = Quote { allowed: quote.allowed && !query.contains("password=") };
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match name {
-                "db" => self.take_database(value, quote)?,
-                "user" => set_once(&mut self.username, decode_text(value, "user")?, "user")?,
-                "password" => set_once(&mut self.password, decode_text(value, "password")?, "password")?,
-                _ => return Err(UrlError::UnknownParameter { name: quote.of(name) }),
-            }
-        }
-        Ok(())
-    }
-
-    fn into_url(self, endpoint: Endpoint) -> RedisUrl {
-        let credentials = match (self.username, self.password) {
-            (None, None) => None,
-            (username, password) => Some(Credentials { username, password: password.unwrap_or_default() }),
-        };
-        RedisUrl { endpoint, credentials, database: self.database.unwrap_or(0) }
-    }
-}
-
-fn set_once<T>(slot: &mut Option<T>, value: T, part: &'static str) -> Result<(), UrlError> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(UrlError::Twice { part }),
-    }
-}
-
-fn split_query(text: &str) -> Result<(&str, &str), UrlError> {
-    if text.contains('#') {
-        return Err(UrlError::Fragment);
-    }
-    Ok(text.split_once('?').unwrap_or((text, "")))
-}
-
-fn parse_host_port(text: &str, quote: Quote) -> Result<(String, u16), UrlError> {
-    let bad_host = |host: &str| UrlError::BadHost { host: quote.of(host) };
-    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (address, after) = rest.split_once(']').ok_or_else(|| bad_host(text))?;
-        address.parse::<Ipv6Addr>().map_err(|_| bad_host(address))?;
-        let port = match after {
-            "" => None,
-            _ => Some(after.strip_prefix(':').ok_or_else(|| bad_host(text))?),
-        };
-        (address.to_owned(), port)
-    } else {
-        let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
-        if port.is_some_and(|port| port.contains(':')) {
-            return Err(bad_host(text));
-        }
-        (decode_text(host, "host")?, port)
-    };
-    let port = match port.filter(|port| !port.is_empty()) {
-        None => REDIS_PORT_DEFAULT,
-        Some(port) => parse_port(port).ok_or_else(|| UrlError::BadPort { port: quote.of(port) })?,
-    };
-    if host.is_empty() {
-        return Err(UrlError::NoHost);
-    }
-    if host.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(bad_host(&host));
-    }
-    Ok((host, port))
-}
-
-fn parse_port(text: &str) -> Option<u16> {
-    text.bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| text.parse().ok())
-        .flatten()
-        .filter(|port| *port > 0)
-}
-
-fn decode_text(text: &str, part: &'static str) -> Result<String, UrlError> {
-    let bytes = percent_decode(text).ok_or(UrlError::BadEncoding { part })?;
-    String::from_utf8(bytes).map_err(|_| UrlError::BadEncoding { part })
-}
-
-/// `None` for a `%` without two hex digits after it.
-fn percent_decode(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let high = char::from(bytes.next()?).to_digit(16)?;
-                let low = char::from(bytes.next()?).to_digit(16)?;
-                u8::try_from(high * 16 + low).ok()?
-            }
-            other => other,
-        });
-    }
-    Some(decoded)
 }
 
 #[cfg(test)]

@@ -91,6 +91,7 @@ where
 fn redis_failure(error: boot::Error) -> Failure {
     match error {
         boot::Error::RedisUnreachable { .. } | boot::Error::RedisBusy { .. } => Failure::from(error),
+        boot::Error::RedisNoPrimary { ref cause, .. } if cause.may_heal() => Failure::from(error),
         _ => Failure::usage(error),
     }
 }
@@ -109,6 +110,9 @@ where
     log_panics();
     if let Some(note) = config.unused_note() {
         tracing::info!("{note}");
+    }
+    for note in &config.redis_notes {
+        tracing::warn!("{note}");
     }
     let placement = placement::place(config.cores, config.concurrency).map_err(Failure::usage)?;
     boot::check_machine(placement.cpus.len() + 1).map_err(Failure::usage)?;

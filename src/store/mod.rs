@@ -23,3 +23,5 @@ pub mod outbox;
 pub mod progress;
 pub mod server;
 pub mod steer;
+// What all of the above need leave for.
+pub mod rights;

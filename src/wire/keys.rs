@@ -48,6 +48,9 @@ pub fn gem_in_progress(queue_name: &str, uuid: &str) -> String {
     format!("{LIST_PREFIX}{queue_name}:{IN_PROGRESS}:{uuid}")
 }
 
+/// The pattern of every key of the gem, and of ours that hash by themselves.
+pub const GEM_PATTERN: &str = "jiggler:*";
+
 /// The pattern of every key that a search for lists of dead servers must look at: the gem's, and those of jobs in flight,
 /// which begin with a brace.
 pub const SERVERS_PATTERN: &str = "*jiggler:*";
@@ -99,6 +102,9 @@ pub const LEASES: &str = "jiggler:uring:leases";
 
 /// Channel on which processes listen for the jids of running jobs that are to end.
 pub const CANCEL_CHANNEL: &str = "jiggler:uring:cancel";
+
+/// The pattern of all channels of [`steer_channel`].
+pub const STEER_PATTERN: &str = "jiggler:uring:steer:*";
 
 /// The channel on which one process listens for what an operator wants of it: `quiet`, `stop` or `stop now`.
 #[must_use]
@@ -168,6 +174,8 @@ pub fn parse_in_flight(key: &str) -> Option<InFlightKey<'_>> {
     let sane = !queue.is_empty() && !uuid.is_empty();
     sane.then_some(InFlightKey { queue, uuid, shard, batch: parts.next() })
 }
+/// The pattern of every key that hashes with its queue: what is in flight, and how often a job was recovered.
+pub const IN_FLIGHT_PATTERN: &str = "{jiggler:list:*";
 
 /// The list of the jobs of one batch, named by its sequence number.
 #[must_use]

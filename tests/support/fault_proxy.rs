@@ -10,7 +10,7 @@
     reason = "part of tests, of which each uses a part; a proxy that cannot be started, or whose lock is poisoned, fails them"
 )]
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+#[path = "fault_proxy/socket.rs"]
+mod socket;
+
+use socket::{Socket, Upstream};
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -84,7 +89,7 @@ enum Wake {
 }
 
 struct Line {
-    upstream: Mutex<PathBuf>,
+    upstream: Mutex<Upstream>,
     weather: Mutex<Weather>,
     changed: Condvar,
     closing: AtomicBool,
@@ -104,17 +109,21 @@ struct Wire {
     garbled: AtomicBool,
 }
 
-enum Socket {
-    Unix(UnixStream),
-    Tcp(TcpStream),
-}
-
 impl FaultProxy {
     /// A proxy before the server at the socket `upstream`.
     pub(crate) fn start(upstream: &Path, tcp: bool, seed: u64) -> Self {
+        Self::before(Upstream::Unix(upstream.to_owned()), tcp, seed)
+    }
+
+    /// A proxy over TCP before the server at a port of this machine.
+    pub(crate) fn start_before_port(port: u16, seed: u64) -> Self {
+        Self::before(Upstream::Tcp(port), true, seed)
+    }
+
+    fn before(upstream: Upstream, tcp: bool, seed: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let line = Arc::new(Line {
-            upstream: Mutex::new(upstream.to_owned()),
+            upstream: Mutex::new(upstream),
             weather: Mutex::new(CLEAR),
             changed: Condvar::new(),
             closing: AtomicBool::new(false),
@@ -188,7 +197,7 @@ impl FaultProxy {
 
     /// From now on connections lead to another server. Those there are stay where they are.
     pub(crate) fn lead_to(&self, upstream: &Path) {
-        *self.line.upstream.lock().unwrap() = upstream.to_owned();
+        *self.line.upstream.lock().unwrap() = Upstream::Unix(upstream.to_owned());
     }
 
     /// Forgets all connections there are, with what is held of them: both sides wait for ever.
@@ -249,10 +258,10 @@ impl Line {
                 continue;
             }
             let upstream = self.upstream.lock().unwrap().clone();
-            let Ok(server) = UnixStream::connect(upstream) else { continue };
+            let Ok(server) = upstream.connect() else { continue };
             let wire = Arc::new(Wire {
                 client,
-                server: Socket::Unix(server),
+                server,
                 fuses: Mutex::default(),
                 forgotten: AtomicBool::new(false),
                 garbled: AtomicBool::new(false),
@@ -365,29 +374,5 @@ impl Wire {
     fn cut(&self) {
         self.client.shut_down(Shutdown::Both);
         self.server.shut_down(Shutdown::Both);
-    }
-}
-
-impl Socket {
-    fn read(&self, chunk: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Unix(stream) => (&*stream).read(chunk),
-            Self::Tcp(stream) => (&*stream).read(chunk),
-        }
-    }
-
-    fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Unix(stream) => (&*stream).write_all(bytes),
-            Self::Tcp(stream) => (&*stream).write_all(bytes),
-        }
-    }
-
-    fn shut_down(&self, how: Shutdown) {
-        // Fails only if the peer has done it before.
-        let _ = match self {
-            Self::Unix(stream) => stream.shutdown(how),
-            Self::Tcp(stream) => stream.shutdown(how),
-        };
     }
 }

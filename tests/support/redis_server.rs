@@ -26,6 +26,9 @@ use super::wait::look_again;
 /// How long a server may take to listen on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Among the flags: the server's port, which is not known before. For a port of another kind than the plain one.
+pub(crate) const PORT: &str = "{port}";
+
 /// Ended, by its id, when dropped.
 pub(crate) struct RedisServer {
     child: Child,
@@ -36,6 +39,7 @@ pub(crate) struct RedisServer {
 
 impl RedisServer {
     /// Starts a server with more configuration, as command line flags. Nothing is written to disk unless these say so.
+    /// A flag [`PORT`] stands for the server's port.
     pub(crate) fn start_with(flags: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let flags: Vec<OsString> = flags.iter().map(OsString::from).collect();
@@ -102,7 +106,7 @@ fn launch(directory: &Path, port: u16, flags: &[OsString], deadline: Instant) ->
         .arg(directory)
         .arg("--unixsocket")
         .arg(&socket)
-        .args(flags)
+        .args(flags.iter().map(|flag| if flag == PORT { port.to_string().into() } else { flag.clone() }))
         .stdout(Stdio::null())
         .spawn()
         .expect("redis-server must be installed");

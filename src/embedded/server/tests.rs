@@ -38,6 +38,20 @@ fn say(socket: &Path, command: &str) -> String {
     reply
 }
 
+/// Socket, log and locks are the owner's, in a directory that is the owner's.
+#[test]
+fn nobody_else_reaches_the_private_server_or_reads_its_files() {
+    let place = Place::new();
+    let server = place.acquire();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(place.dir.path()), 0o700);
+    assert_eq!(mode(server.socket()), 0o700);
+    for file in [place.dir.log(), place.dir.gate(), place.dir.users()] {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+    server.release().unwrap();
+}
+
 #[test]
 fn a_private_server_is_durable_has_no_port_and_ends_with_its_last_user() {
     let place = Place::new();

@@ -1,6 +1,7 @@
 //! Tables of urls and what becomes of them, and that no password is ever shown.
 
 use super::*;
+use crate::limits::{SENTINEL_PRIMARY_BYTES_MAX, SENTINELS_MAX, UNIX_SOCKET_PATH_BYTES_MAX};
 
 fn check(url: &str, normal: &str) {
     assert_eq!(RedisUrl::parse(url).map(|url| url.to_string()), Ok(normal.to_owned()), "{url}");
@@ -29,7 +30,7 @@ fn tcp_urls_with_their_defaults() {
     check("redis://@localhost", "redis://localhost:6379/0");
     check("redis://:@localhost", "redis://localhost:6379/0");
     let url = RedisUrl::parse("redis://[::1]:7000").unwrap();
-    assert_eq!(url.endpoint(), &Endpoint::Tcp { host: "::1".to_owned(), port: 7000 });
+    assert_eq!(url.place(), &Place::Server(Endpoint::Tcp { host: "::1".to_owned(), port: 7000 }));
 }
 
 #[test]
@@ -59,7 +60,6 @@ fn what_makes_no_sense_is_named() {
     check_error("localhost:6379", &UrlError::NoScheme);
     check_error("", &UrlError::NoScheme);
     check_error("http://h", &UrlError::UnknownScheme { scheme: "http".to_owned() });
-    check_error("rediss://:pw@h", &UrlError::TlsUnsupported);
     check_error("redis://", &UrlError::NoHost);
     check_error("redis:///1", &UrlError::NoHost);
     check_error("redis://h:0", &UrlError::BadPort { port: some("0") });
@@ -84,6 +84,62 @@ fn what_makes_no_sense_is_named() {
     check_error("unix:///a%00b", &UrlError::BadPath { bytes: 4, bytes_max: UNIX_SOCKET_PATH_BYTES_MAX });
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn tls_urls_with_their_files_and_names() {
+    check("rediss://:pw@h", "rediss://:***@h:6379/0");
+    check("REDISS://h:6380/2?ca_file=/etc/ca.pem", "rediss://h:6380/2?ca_file=/etc/ca.pem");
+    check(
+        "rediss://h?server_name=db&key_file=/k&cert_file=/c%26a%20b",
+        "rediss://h:6379/0?cert_file=/c%26a%20b&key_file=/k&server_name=db",
+    );
+    let shown = RedisUrl::parse("rediss://h?ca_file=/%25%26%23%40%C3%A9").unwrap();
+    assert_eq!(RedisUrl::parse(&shown.to_string()), Ok(shown));
+    assert_eq!(RedisUrl::parse("redis://h").unwrap().tls(), None);
+    check_error("redis://h?ca_file=/x", &UrlError::NotEncrypted { part: "ca_file", scheme: "redis" });
+    check_error("unix:///s?server_name=x", &UrlError::NotEncrypted { part: "server_name", scheme: "unix" });
+    check_error("rediss://h?ca_file=", &UrlError::BadEncoding { part: "ca_file" });
+    check_error("rediss://h?ca_file=/a&ca_file=/b", &UrlError::Twice { part: "ca_file" });
+    check("rediss+sentinel://a/m?ca_file=/x", "rediss+sentinel://a:26379/m/0?ca_file=/x");
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn a_build_without_tls_refuses_urls_that_ask_for_it() {
+    check_error("rediss://:pw@h", &UrlError::TlsUnsupported);
+    check_error("rediss+sentinel://h/m", &UrlError::TlsUnsupported);
+}
+
+#[test]
+fn sentinel_urls_with_their_defaults() {
+    check("redis+sentinel://a/mymaster", "redis+sentinel://a:26379/mymaster/0");
+    check(
+        "redis+sentinel://me:pw@a,b:7000,[::1]:7001/my-master.1/3",
+        "redis+sentinel://me:***@a:26379,b:7000,[::1]:7001/my-master.1/3",
+    );
+    let url = "redis+sentinel://:pw@a/m?sentinel_user=watch&sentinel_password=other";
+    check(url, "redis+sentinel://:***@a:26379/m/0?sentinel_user=watch&sentinel_password=***");
+    let url = RedisUrl::parse(url).unwrap();
+    let Place::Sentinels(sentinels) = url.place() else { panic!("{url}") };
+    assert_eq!(sentinels.credentials().unwrap().password, "other");
+    check_error("redis+sentinel://a,b", &UrlError::NoPrimaryName);
+    check_error("redis+sentinel://a/", &UrlError::NoPrimaryName);
+    check_error("redis+sentinel:///m", &UrlError::NoHost);
+    check_error("redis+sentinel://a,/m", &UrlError::NoHost);
+    let name_bytes_max = SENTINEL_PRIMARY_BYTES_MAX;
+    let bad = |name: &str| UrlError::BadPrimaryName { name: Some(name.to_owned()), name_bytes_max };
+    check_error("redis+sentinel://a/my%20master", &bad("my%20master"));
+    check_error("redis+sentinel://a/m/x", &UrlError::BadDatabase { database: Some("x".to_owned()) });
+    check_error("redis://h?sentinel_password=x", &UrlError::NoSentinels { scheme: "redis" });
+    let many = |count: usize| format!("redis+sentinel://{}/m", vec!["h"; count].join(","));
+    RedisUrl::parse(&many(SENTINELS_MAX)).unwrap();
+    let (count, count_max) = (SENTINELS_MAX + 1, SENTINELS_MAX);
+    check_error(&many(count), &UrlError::TooManySentinels { count, count_max });
+    let name = |bytes: usize| format!("redis+sentinel://a/{}", "x".repeat(bytes));
+    RedisUrl::parse(&name(SENTINEL_PRIMARY_BYTES_MAX)).unwrap();
+    assert!(RedisUrl::parse(&name(SENTINEL_PRIMARY_BYTES_MAX + 1)).is_err());
+}
+
 #[test]
 fn a_socket_path_may_have_exactly_the_allowed_length() {
     let url = |bytes: usize| format!("unix:///{}", "x".repeat(bytes - 1));
@@ -95,7 +151,12 @@ fn a_socket_path_may_have_exactly_the_allowed_length() {
 
 #[test]
 fn neither_debug_nor_display_nor_an_error_shows_a_password() {
-    for url in ["redis://:hunter2@h", "redis://me:hunter2@h:1/2", "unix:///s?password=hunter2"] {
+    for url in [
+        "redis://:hunter2@h",
+        "redis://me:hunter2@h:1/2",
+        "unix:///s?password=hunter2",
+        "redis+sentinel://:hunter2@a/m?sentinel_password=hunter2",
+    ] {
         let parsed = RedisUrl::parse(url).unwrap();
         let shown = format!("{parsed} {parsed:?}");
         assert!(!shown.contains("hunter2") && shown.contains("***"), "{shown}");
@@ -109,6 +170,8 @@ fn neither_debug_nor_display_nor_an_error_shows_a_password() {
             format!("redis://:hunter{cut}hunter@h/hunter@bad"),
             format!("unix://me:hunter{cut}hunter@/s?bad"),
             format!("unix:///s?password=hunter{cut}hunter@&bad=1&hunter@"),
+            format!("redis+sentinel://me:hunter{cut}hunter@a,b/m"),
+            format!("redis+sentinel://a,b/m/x?sentinel_password=hunter{cut}hunter&bad=1"),
         ] {
             if let Err(error) = RedisUrl::parse(&url) {
                 assert!(!format!("{error} {error:?}").contains("hunter"), "{url}: {error:?}");

@@ -6,6 +6,7 @@ mod config;
 pub(crate) mod gem;
 pub(crate) mod proxy;
 pub(crate) mod redis;
+pub(crate) mod sentinels;
 mod worker;
 
 #[path = "../../support/redis_server.rs"]

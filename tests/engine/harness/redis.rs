@@ -24,6 +24,8 @@ pub(crate) struct Redis {
     server: RedisServer,
     conn: RefCell<Option<BlockingConnection>>,
     password: Option<&'static str>,
+    /// Whether the test itself connects by the unix socket: the port is not a plain one.
+    by_socket: bool,
 }
 
 impl Redis {
@@ -32,7 +34,15 @@ impl Redis {
     }
 
     pub(crate) fn start_with(flags: &[&str]) -> Self {
-        Self { server: RedisServer::start_with(flags), conn: RefCell::new(None), password: None }
+        let server = RedisServer::start_with(flags);
+        Self { server, conn: RefCell::new(None), password: None, by_socket: false }
+    }
+
+    /// One whose port is not a plain one.
+    pub(crate) fn start_by_socket(flags: &[&str]) -> Self {
+        let mut redis = Self::start_with(flags);
+        redis.by_socket = true;
+        redis
     }
 
     /// One that loses nothing when it is killed.
@@ -42,7 +52,7 @@ impl Redis {
 
     pub(crate) fn start_with_password(password: &'static str) -> Self {
         let server = RedisServer::start_with(&["--requirepass", password]);
-        Self { server, conn: RefCell::new(None), password: Some(password) }
+        Self { server, conn: RefCell::new(None), password: Some(password), by_socket: false }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -114,12 +124,22 @@ impl Redis {
         matches!(role, Some(Value::Bulk(b"master")))
     }
 
+    /// As [`Self::is_primary`], by a connection of its own: who becomes a primary by sentinels cuts its clients off.
+    pub(crate) fn leads(&self) -> bool {
+        let reply = self.try_run(&["ROLE"]);
+        let role = reply.as_ref().and_then(|reply| reply.as_array().ok()?.next());
+        matches!(role, Some(Value::Bulk(b"master")))
+    }
+
     fn connect(&self) -> BlockingConnection {
         BlockingConnection::connect(&self.own_url()).unwrap()
     }
 
     /// The url by which the test itself connects.
     fn own_url(&self) -> RedisUrl {
+        if self.by_socket {
+            return RedisUrl::parse(&self.url()).unwrap();
+        }
         let secret = self.password.map(|password| format!(":{password}@")).unwrap_or_default();
         RedisUrl::parse(&format!("redis://{secret}127.0.0.1:{}", self.server.port())).unwrap()
     }
@@ -257,6 +277,13 @@ impl Redis {
             let key = self.keys("jiggler:svr:*").pop()?;
             key.split(':').nth(2).map(str::to_owned)
         })
+    }
+
+    /// The value of a key of any type, as text.
+    #[track_caller]
+    pub(crate) fn text_of_any(&self, key: &str) -> String {
+        let dump = self.run(&["DUMP", key]);
+        dump.as_nil_or_bulk().unwrap().map_or_else(String::new, |bytes| bytes.escape_ascii().to_string())
     }
 
     fn show(&self) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use jiggler_uring::resp::{Endpoint, RedisUrl};
+use jiggler_uring::resp::{Endpoint, Place, RedisUrl};
 
 /// Longer than anything that a case is likely to hold by chance.
 const SECRET: &str = "S3cr3t.v4lue";
@@ -25,6 +25,9 @@ pub fn run(data: &[u8]) {
         format!("unix://{before}:{SECRET}@/{behind}"),
         format!("unix:///{before}?password={SECRET}{behind}"),
         format!("redis://h/0?password={before}{SECRET}&{behind}"),
+        format!("rediss://{before}:{SECRET}@{behind}?ca_file=/{before}"),
+        format!("redis+sentinel://user:{before}{SECRET}@a,{behind}/primary"),
+        format!("redis+sentinel://a,b/{before}?sentinel_password={SECRET}{behind}"),
     ] {
         check_secret(&url);
     }
@@ -33,19 +36,26 @@ pub fn run(data: &[u8]) {
 /// What a url shows of itself, where it has no secret and a plain path, is a url of the same meaning.
 fn check_shown(url: &RedisUrl) {
     let shown = url.to_string();
-    let plain = match url.endpoint() {
-        Endpoint::Tcp { host, port } => {
-            assert!(!host.is_empty() && *port > 0);
-            host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':'))
-        }
-        Endpoint::Unix(path) => {
+    let plain = match url.place() {
+        Place::Server(Endpoint::Unix(path)) => {
             assert!(path.is_absolute());
             path.to_str().is_some_and(|path| path.chars().all(|c| c.is_ascii_alphanumeric() || c == '/'))
+        }
+        Place::Server(endpoint) => is_plain_host(endpoint),
+        Place::Sentinels(sentinels) => {
+            assert!(!sentinels.hosts().is_empty() && !sentinels.primary().is_empty());
+            sentinels.credentials().is_none() && sentinels.hosts().iter().all(is_plain_host)
         }
     };
     if plain && url.credentials().is_none() {
         assert_eq!(RedisUrl::parse(&shown).as_ref(), Ok(url), "{shown}");
     }
+}
+
+fn is_plain_host(endpoint: &Endpoint) -> bool {
+    let Endpoint::Tcp { host, port } = endpoint else { return false };
+    assert!(!host.is_empty() && *port > 0);
+    host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':'))
 }
 
 fn check_secret(text: &str) {

@@ -1,0 +1,185 @@
+//! What is said about Redis besides its url: files and names for TLS, passwords in files. Laid over the url here.
+//!
+//! A secret is read from its file and goes into the url, which shows none; errors and notes name the file.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    error::{Error, Origin},
+    types::GivenUrl,
+};
+use crate::{
+    limits::SECRET_FILE_BYTES_MAX,
+    resp::{Place, RedisUrl, url::TlsFiles},
+};
+
+/// Whether every user of the machine may read a file.
+const READABLE_BY_ALL: u32 = 0o004;
+
+/// A value and the place that gave it.
+type Given<T> = Option<(T, Origin)>;
+
+/// The options of one source, each given or not.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct RedisParts {
+    pub(super) password_file: Given<PathBuf>,
+    pub(super) ca_file: Given<PathBuf>,
+    pub(super) cert_file: Given<PathBuf>,
+    pub(super) key_file: Given<PathBuf>,
+    pub(super) server_name: Given<String>,
+    pub(super) sentinel_password_file: Given<PathBuf>,
+}
+
+impl RedisParts {
+    /// These where they are given, else those of `lower`.
+    pub(super) fn over(self, lower: Self) -> Self {
+        Self {
+            password_file: self.password_file.or(lower.password_file),
+            ca_file: self.ca_file.or(lower.ca_file),
+            cert_file: self.cert_file.or(lower.cert_file),
+            key_file: self.key_file.or(lower.key_file),
+            server_name: self.server_name.or(lower.server_name),
+            sentinel_password_file: self.sentinel_password_file.or(lower.sentinel_password_file),
+        }
+    }
+
+    /// The url with all of this in it.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for what has no meaning for this url, for a password given twice, and for a file that cannot
+    /// be read or holds no password.
+    pub(super) fn lay_over(self, given: Option<GivenUrl>) -> Result<Option<GivenUrl>, Error> {
+        let Some(GivenUrl { mut url, origin }) = given else {
+            return match self.first() {
+                None => Ok(None),
+                Some(part) => {
+                    refused(part, "no redis url is given that it could be for; give --redis-url or REDIS_URL")
+                }
+            };
+        };
+        if url.tls().is_none()
+            && let Some(part) = self.first_of_tls()
+        {
+            return refused(part, &format!("{url} does not encrypt; write rediss://"));
+        }
+        if let Some((path, place)) = self.password_file {
+            if url.credentials().is_some_and(|credentials| !credentials.password.is_empty()) {
+                return refused(&place, &format!("the url ({origin}) has a password too; keep one of them"));
+            }
+            url = url.with_password(secret(&path, &place)?);
+        }
+        if let Some((path, place)) = self.sentinel_password_file {
+            match url.place() {
+                Place::Sentinels(sentinels)
+                    if sentinels.credentials().is_some_and(|c| !c.password.is_empty()) =>
+                {
+                    let reason = format!("the url ({origin}) has a sentinel password too; keep one of them");
+                    return refused(&place, &reason);
+                }
+                Place::Sentinels(_) => url = url.with_sentinel_password(secret(&path, &place)?),
+                Place::Server(_) => {
+                    return refused(&place, &format!("{url} names no sentinels; write redis+sentinel://"));
+                }
+            }
+        }
+        let over = TlsFiles {
+            ca_file: self.ca_file.map(|(path, _)| path),
+            cert_file: self.cert_file.map(|(path, _)| path),
+            key_file: self.key_file.map(|(path, _)| path),
+            server_name: self.server_name.map(|(name, _)| name),
+        };
+        Ok(Some(GivenUrl { url: url.with_tls(over), origin }))
+    }
+
+    /// Warnings about secrets that others can see.
+    pub(super) fn notes(&self, given: Option<&GivenUrl>) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some(given) =
+            given.filter(|given| matches!(given.origin, Origin::Flag(_)) && has_password(&given.url))
+        {
+            notes.push(format!(
+                "{} holds a password, which every user of this machine can read in the list of processes; use REDIS_URL or \
+                 --redis-password-file",
+                given.origin
+            ));
+        }
+        let key_of_url = given.and_then(|given| given.url.tls()?.key_file.as_ref());
+        let own =
+            |part: &'static str, file: &Given<PathBuf>| file.as_ref().map(|(path, _)| (part, path.clone()));
+        let files = [
+            own("password file", &self.password_file),
+            own("sentinel password file", &self.sentinel_password_file),
+            own("key file", &self.key_file).or_else(|| key_of_url.map(|path| ("key file", path.clone()))),
+        ];
+        for (what, path) in files.into_iter().flatten() {
+            // One that cannot be looked at is named by whoever reads it.
+            if std::fs::metadata(&path).is_ok_and(|data| data.mode() & READABLE_BY_ALL != 0) {
+                notes.push(format!(
+                    "the {what} {0} can be read by every user of this machine: chmod 600 {0}",
+                    path.display()
+                ));
+            }
+        }
+        notes
+    }
+
+    fn first_of_tls(&self) -> Option<&Origin> {
+        let files = [&self.ca_file, &self.cert_file, &self.key_file];
+        let file = files.into_iter().flatten().next().map(|(_, origin)| origin);
+        file.or(self.server_name.as_ref().map(|(_, origin)| origin))
+    }
+
+    fn first(&self) -> Option<&Origin> {
+        let secrets = [&self.password_file, &self.sentinel_password_file];
+        secrets.into_iter().flatten().next().map(|(_, origin)| origin).or(self.first_of_tls())
+    }
+}
+
+fn has_password(url: &RedisUrl) -> bool {
+    let of_sentinels = match url.place() {
+        Place::Sentinels(sentinels) => sentinels.credentials(),
+        Place::Server(_) => None,
+    };
+    [url.credentials(), of_sentinels]
+        .into_iter()
+        .flatten()
+        .any(|credentials| !credentials.password.is_empty())
+}
+
+fn refused<T>(origin: &Origin, reason: &str) -> Result<T, Error> {
+    Err(Error::BadValue { origin: origin.clone(), reason: reason.to_owned() })
+}
+
+/// The password in a file: its text without the line end that editors leave.
+fn secret(path: &Path, origin: &Origin) -> Result<String, Error> {
+    let failed = |reason: String| Error::BadValue {
+        origin: origin.clone(),
+        reason: format!("{}: {reason}", path.display()),
+    };
+    let mut text = String::new();
+    let read = |text: &mut String| -> io::Result<usize> {
+        // One byte more than allowed tells a file of just the largest size from a larger one.
+        File::open(path)?.take(SECRET_FILE_BYTES_MAX + 1).read_to_string(text)
+    };
+    let bytes = read(&mut text).map_err(|error| failed(error.to_string()))?;
+    if bytes as u64 > SECRET_FILE_BYTES_MAX {
+        return Err(failed(format!(
+            "it has more than {SECRET_FILE_BYTES_MAX} bytes, too many for a password"
+        )));
+    }
+    let password =
+        text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if password.is_empty() || password.contains(['\n', '\r']) {
+        return Err(failed("it must hold one line, the password".to_owned()));
+    }
+    Ok(password.to_owned())
+}
+
+#[cfg(test)]
+#[path = "redis/tests.rs"]
+mod tests;

@@ -1,0 +1,35 @@
+//! What stands for a TLS session in a build without TLS: nothing can make one.
+
+use std::io::{self, Write};
+
+use super::TlsError;
+use crate::resp::url::TlsFiles;
+
+/// Has no values.
+pub(in crate::resp) enum Session {}
+
+impl Session {
+    pub(in crate::resp) fn new(_: &TlsFiles, _: &str) -> Result<Self, TlsError> {
+        Err(TlsError::NotBuilt)
+    }
+
+    pub(in crate::resp) fn is_handshaking(&self) -> bool {
+        match *self {}
+    }
+
+    pub(in crate::resp) fn wants_write(&self) -> bool {
+        match *self {}
+    }
+
+    pub(in crate::resp) fn encrypt(&mut self, _: &[u8]) -> io::Result<usize> {
+        match *self {}
+    }
+
+    pub(in crate::resp) fn write_out(&mut self, _: &mut impl Write) -> io::Result<usize> {
+        match *self {}
+    }
+
+    pub(in crate::resp) fn decrypt(&mut self, _: &[u8], _: impl FnMut(&[u8])) -> Result<(), TlsError> {
+        match *self {}
+    }
+}

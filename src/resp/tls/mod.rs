@@ -1,0 +1,33 @@
+//! TLS to Redis, without a socket: bytes that came in, bytes to send out, and whom to trust.
+//!
+//! [`Session`] is one connection; [`config_for`] reads what a url's [`TlsFiles`](super::url::TlsFiles) name and keeps it for
+//! the thread. Files are read again when they have changed, so a certificate that is renewed on disk is used from the next
+//! connect on, and no process has to be started anew for it.
+//!
+//! Each thread has its own settings, and with them its own memory of past sessions: cores share no lock over them.
+//!
+//! In a build without the cargo feature `tls` a session is a type without values; the url parser has refused before.
+
+#[cfg(not(feature = "tls"))]
+mod absent;
+#[cfg(feature = "tls")]
+mod config;
+pub(super) mod error;
+#[cfg(feature = "tls")]
+mod roots;
+#[cfg(feature = "tls")]
+mod session;
+
+#[cfg(not(feature = "tls"))]
+pub(super) use absent::Session;
+#[cfg(feature = "tls")]
+use config::config_for;
+pub use error::TlsError;
+#[cfg(feature = "tls")]
+#[cfg_attr(
+    not(any(feature = "http", feature = "postgres")),
+    expect(unused_imports, reason = "only the streams of handlers")
+)]
+pub(crate) use roots::{RootsError, roots};
+#[cfg(feature = "tls")]
+pub(super) use session::Session;

@@ -1,0 +1,132 @@
+//! One TLS connection without its socket.
+//!
+//! Whatever came in is deciphered at once and handed on, so nothing waits in here unseen: where the socket has nothing to
+//! read, neither has the session. An end without TLS's own goodbye counts as an end like any other: a reply says its length,
+//! so one that was cut short is never taken for a whole one.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError, ClientConnection};
+
+use super::{TlsError, config_for};
+use crate::{limits::TLS_SEND_BYTES, resp::url::TlsFiles};
+
+/// The state of one connection.
+pub(in crate::resp) struct Session {
+    conn: ClientConnection,
+    host: String,
+}
+
+impl Session {
+    /// A session that is about to begin.
+    ///
+    /// # Errors
+    /// [`TlsError`] about a file, or the name.
+    pub(in crate::resp) fn new(files: &TlsFiles, host: &str) -> Result<Self, TlsError> {
+        let name = server_name(files, host)?;
+        let mut conn = ClientConnection::new(Arc::clone(&config_for(files)?), name)
+            .map_err(|error| explain(host, error))?;
+        conn.set_buffer_limit(Some(TLS_SEND_BYTES));
+        Ok(Self { conn, host: host.to_owned() })
+    }
+
+    /// Whether the two ends have not agreed yet. What both then say may still be on its way.
+    pub(in crate::resp) fn is_handshaking(&self) -> bool {
+        self.conn.is_handshaking()
+    }
+
+    /// Whether ciphered bytes wait to be written out.
+    pub(in crate::resp) fn wants_write(&self) -> bool {
+        self.conn.wants_write()
+    }
+
+    /// Takes plain bytes to be sent, as many as there is room for: [`TLS_SEND_BYTES`].
+    pub(in crate::resp) fn encrypt(&mut self, plain: &[u8]) -> io::Result<usize> {
+        self.conn.writer().write(plain)
+    }
+
+    /// Writes ciphered bytes out, once, and gives how many.
+    pub(in crate::resp) fn write_out(&mut self, socket: &mut impl Write) -> io::Result<usize> {
+        self.conn.write_tls(socket)
+    }
+
+    /// Deciphers what came, split anywhere, and hands on what can be read of it by now.
+    ///
+    /// # Errors
+    /// [`TlsError`]; the connection is of no use after it.
+    pub(in crate::resp) fn decrypt(
+        &mut self,
+        mut ciphered: &[u8],
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<(), TlsError> {
+        while !ciphered.is_empty() {
+            let failed =
+                |error: io::Error| TlsError::Failed { host: self.host.clone(), reason: error.to_string() };
+            if self.conn.read_tls(&mut ciphered as &mut dyn Read).map_err(failed)? == 0 {
+                // The other end has said goodbye; what follows is nobody's.
+                return Ok(());
+            }
+            self.conn.process_new_packets().map_err(|error| explain(&self.host, error))?;
+            loop {
+                let mut reader = self.conn.reader();
+                let plain = match io::BufRead::fill_buf(&mut reader) {
+                    Ok(plain) => plain,
+                    // Nothing can be read before more has come.
+                    Err(_) => break,
+                };
+                let count = plain.len();
+                if count == 0 {
+                    break;
+                }
+                take(plain);
+                io::BufRead::consume(&mut reader, count);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name the server's certificate must be for.
+fn server_name(files: &TlsFiles, host: &str) -> Result<ServerName<'static>, TlsError> {
+    let name = files.server_name.as_deref().unwrap_or(host);
+    ServerName::try_from(name.to_owned()).map_err(|_| TlsError::BadServerName { name: name.to_owned() })
+}
+
+/// What rustls says, in words of someone who runs a Redis.
+fn explain(host: &str, error: rustls::Error) -> TlsError {
+    let host = host.to_owned();
+    let reason = error.to_string();
+    match error {
+        rustls::Error::InvalidCertificate(error) => match error {
+            CertificateError::UnknownIssuer => TlsError::UnknownAuthority { host },
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => {
+                TlsError::NotValidNow { host, reason: error.to_string() }
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                TlsError::WrongName { host, reason: error.to_string() }
+            }
+            _ => TlsError::Failed { host, reason },
+        },
+        rustls::Error::InvalidMessage(_) => TlsError::NotTls { host },
+        rustls::Error::AlertReceived(alert) => match alert {
+            AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
+                TlsError::CertificateWanted { host }
+            }
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown => {
+                TlsError::CertificateRefused { host, reason: format!("{alert:?}") }
+            }
+            _ => TlsError::Failed { host, reason },
+        },
+        _ => TlsError::Failed { host, reason },
+    }
+}

@@ -1,0 +1,127 @@
+//! What can be wrong with a url, said without its password.
+
+use thiserror::Error;
+
+/// A url that makes no sense. Never heals by itself; the text names the part and the way out.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// No `scheme://` at its start.
+    #[error("redis url has no scheme; write redis://host:port/database or unix:///path/to.sock?db=n")]
+    NoScheme,
+    /// A scheme that is none of ours.
+    #[error(
+        "redis url has scheme {scheme:?}; known are redis://, rediss:// (TLS), unix://, redis+sentinel:// and \
+         rediss+sentinel://"
+    )]
+    UnknownScheme {
+        /// The scheme found.
+        scheme: String,
+    },
+    /// `rediss://` in a build without TLS.
+    #[error(
+        "redis url asks for TLS (rediss://), which this build was made without; build with the cargo feature `tls`, \
+         which is on by default"
+    )]
+    TlsUnsupported,
+    /// A file or name for TLS in a url whose scheme does not encrypt.
+    #[error("redis url gives {part}, but {scheme}:// does not encrypt; write rediss://")]
+    NotEncrypted {
+        /// The query parameter.
+        part: &'static str,
+        /// The scheme of the url.
+        scheme: &'static str,
+    },
+    /// Who we are to sentinels, in a url without any.
+    #[error(
+        "redis url gives a sentinel user or password, but {scheme}:// names no sentinels; write redis+sentinel://"
+    )]
+    NoSentinels {
+        /// The scheme of the url.
+        scheme: &'static str,
+    },
+    /// A sentinel url that does not say which primary.
+    #[error(
+        "redis url names sentinels and no primary; write redis+sentinel://host1:26379,host2:26379/mymaster"
+    )]
+    NoPrimaryName,
+    /// A name that no sentinel takes for a primary.
+    #[error("redis url has a bad primary name{}; it has 1 to {name_bytes_max} letters, digits or . - _", shown(.name))]
+    BadPrimaryName {
+        /// The name, if no password can be in it.
+        name: Option<String>,
+        /// [`SENTINEL_PRIMARY_BYTES_MAX`](crate::limits::SENTINEL_PRIMARY_BYTES_MAX).
+        name_bytes_max: usize,
+    },
+    /// More sentinels than anyone runs.
+    #[error("redis url names {count} sentinels; {count_max} are enough")]
+    TooManySentinels {
+        /// How many.
+        count: usize,
+        /// [`SENTINELS_MAX`](crate::limits::SENTINELS_MAX).
+        count_max: usize,
+    },
+    /// `redis://` without a host.
+    #[error("redis url names no host; write redis://host:port/database")]
+    NoHost,
+    /// The host is not a name, an IPv4 address, or an IPv6 address in brackets.
+    #[error("redis url has a bad host{}; it must be a name, an IPv4 address, or an IPv6 address in brackets", shown(.host))]
+    BadHost {
+        /// The host, if no password can be in it.
+        host: Option<String>,
+    },
+    /// The port is not a number from 1 to 65535.
+    #[error("redis url has a bad port{}; it must be a number from 1 to 65535, and a / ? # or @ in a password must be percent-encoded", shown(.port))]
+    BadPort {
+        /// The port, if no password can be in it.
+        port: Option<String>,
+    },
+    /// The database is not a number.
+    #[error("redis url has a bad database{}; it must be a number such as /0 or ?db=0", shown(.database))]
+    BadDatabase {
+        /// The database, if no password can be in it.
+        database: Option<String>,
+    },
+    /// A unix url without an absolute path.
+    #[error("redis url has no absolute socket path; write unix:///path/to.sock")]
+    NoPath,
+    /// A path that no socket can have.
+    #[error(
+        "redis url has a socket path of {bytes} bytes or with a zero byte in it; the system takes {bytes_max} bytes at most"
+    )]
+    BadPath {
+        /// Length of the decoded path.
+        bytes: usize,
+        /// [`UNIX_SOCKET_PATH_BYTES_MAX`].
+        bytes_max: usize,
+    },
+    /// A query parameter that is none of ours.
+    #[error(
+        "redis url has an unknown query parameter{}; known are db, user and password, for TLS also ca_file, cert_file, key_file and server_name, for sentinels \
+         also sentinel_user and sentinel_password",
+        shown(.name)
+    )]
+    UnknownParameter {
+        /// Its name, if no password can be in it.
+        name: Option<String>,
+    },
+    /// The same thing is said twice.
+    #[error("redis url gives the {part} twice")]
+    Twice {
+        /// "database", "user", "password", or the name of the query parameter.
+        part: &'static str,
+    },
+    /// A `#`, which begins a fragment and so would cut a password or path short.
+    #[error("redis url holds a #; percent-encode it as %23")]
+    Fragment,
+    /// A `%` without two hex digits, or bytes that are no UTF-8.
+    #[error("redis url has a {part} with a % that is not followed by two hex digits, or that is no UTF-8")]
+    BadEncoding {
+        /// "user", "password", "host", "socket path", or the name of the query parameter.
+        part: &'static str,
+    },
+}
+
+fn shown(text: &Option<String>) -> String {
+    text.as_ref().map_or_else(String::new, |text| format!(" {text:?}"))
+}

@@ -1,0 +1,129 @@
+//! Where a server is to be found, and who we are to it.
+
+use std::{fmt, path::PathBuf};
+
+use super::parts::encoded;
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// A name or address without brackets, and a port.
+    Tcp {
+        /// Not resolved yet.
+        host: String,
+        /// 1 to 65535.
+        port: u16,
+    },
+    /// A unix stream socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// How a url says where its server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It names the server.
+    Server(Endpoint),
+    /// It names who knows the server: it is asked for at each connect.
+    Sentinels(Box<Sentinels>),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(endpoint) => endpoint.fmt(f),
+            Self::Sentinels(sentinels) => write!(f, "{:?} of the sentinels {sentinels}", sentinels.primary),
+        }
+    }
+}
+
+/// Sentinels, and the name under which they watch a primary.
+///
+/// Invariant: 1 to [`SENTINELS_MAX`](crate::limits::SENTINELS_MAX) hosts, all of [`Endpoint::Tcp`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sentinels {
+    pub(super) hosts: Vec<Endpoint>,
+    pub(super) primary: String,
+    pub(super) credentials: Option<Credentials>,
+}
+
+impl Sentinels {
+    /// Where they listen, in the order in which they are asked.
+    #[must_use]
+    pub fn hosts(&self) -> &[Endpoint] {
+        &self.hosts
+    }
+
+    /// What they call the primary.
+    #[must_use]
+    pub fn primary(&self) -> &str {
+        &self.primary
+    }
+
+    /// Who we are to them, which need not be who we are to the primary.
+    #[must_use]
+    pub const fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+}
+
+impl fmt::Display for Sentinels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, host) in self.hosts.iter().enumerate() {
+            write!(f, "{}{host}", if index == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+/// Who we are to the server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// An ACL user; `None` for Redis's `default`.
+    pub username: Option<String>,
+    /// May be empty when there is a user, for users that need none.
+    pub password: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).field("password", &"***").finish()
+    }
+}
+
+/// What makes TLS of a connection: files and names, read when a connection is opened and not before. Unset: the system's
+/// roots are trusted, no certificate is shown, and the server must have one for the host of its url.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Certificates in PEM form that are trusted as roots, in place of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate we show, in PEM form, with what leads from it to a root the server trusts.
+    pub cert_file: Option<PathBuf>,
+    /// Its private key, in PEM form.
+    pub key_file: Option<PathBuf>,
+    /// The name the server's certificate must be for, where it is not the host of the url.
+    pub server_name: Option<String>,
+}
+
+impl TlsFiles {
+    /// The query parameters that say the same.
+    pub(super) fn parameters(&self) -> Vec<(&'static str, String)> {
+        let file = |path: &PathBuf| encoded(path.as_os_str().as_encoded_bytes());
+        let parameters = [
+            ("ca_file", self.ca_file.as_ref().map(file)),
+            ("cert_file", self.cert_file.as_ref().map(file)),
+            ("key_file", self.key_file.as_ref().map(file)),
+            ("server_name", self.server_name.as_ref().map(|name| encoded(name.as_bytes()))),
+        ];
+        parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}

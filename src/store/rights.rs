@@ -1,0 +1,234 @@
+//! The rights that a Redis user needs, and asking the server at boot which of them are missing.
+//!
+//! The table is all there is: `tests/tidy.rs` compares it with the commands that this folder names, and a test of the
+//! whole program works under a user that has these rights and no other. As rules for `ACL SETUSER`:
+//!
+//! | who | rules |
+//! |---|---|
+//! | worker | every command of [`WORKER`], `~jiggler:* ~{jiggler:list:*`, `&jiggler:uring:cancel &jiggler:uring:steer:*` |
+//! | producer | `+lpush +zadd +ping`, and to cancel and to ask for progress `+publish +get`; the same keys and channel |
+//! | `summary` | `+scan +zcard +get +mget +llen`; the same keys |
+//! | with sentinels | all of them also `+role` |
+//!
+//! [`acl_line`] gives the worker's as one line. `SORT`, `CONFIG`, `KEYS`, `FLUSHALL`, `MONITOR` and all of `@admin` are not
+//! among them. `AUTH` and `HELLO` need no right in Redis. A user without `+client|setname` has connections without names,
+//! one without `+client|tracking` may see retries late by the poll interval, and one without the channels of steering
+//! hears no `quiet` and `stop` of the command line; none of this ends the worker.
+
+use crate::resp::{Error, RedisErrorKind, Reply, Requests, Value};
+use crate::wire::{DEFAULT_QUEUE, keys};
+
+/// Stands for a key in a call.
+const KEY: &str = "KEY";
+
+/// Stands for the channel of cancelled jobs.
+const CHANNEL: &str = "CHANNEL";
+
+/// What a worker calls, by itself and in scripts: each a call as the server is asked about it.
+pub const WORKER: &[&str] = &[
+    // Connections.
+    "info server",
+    "script|load x",
+    "evalsha x 0",
+    "eval x 0",
+    "client|id",
+    "client|unblock 1",
+    "ping",
+    "time",
+    // Queues and what is in flight.
+    "blmove KEY KEY right left 0",
+    "brpop KEY 0",
+    "lindex KEY 0",
+    "llen KEY",
+    "lmove KEY KEY right left",
+    "lpop KEY",
+    "lpush KEY x",
+    "lrange KEY 0 0",
+    "lrem KEY 1 x",
+    "rpop KEY",
+    "rpush KEY x",
+    "del KEY",
+    "unlink KEY",
+    "exists KEY",
+    "type KEY",
+    "scan 0",
+    "hget KEY x",
+    "hmget KEY x",
+    "hset KEY x x",
+    "hdel KEY x",
+    "hkeys KEY",
+    // Sets, counters, leases, heartbeat.
+    "zadd KEY 0 x",
+    "zrem KEY x",
+    "zcard KEY",
+    "zscore KEY x",
+    "zrange KEY 0 0",
+    "zrangebyscore KEY 0 0",
+    "zremrangebyrank KEY 0 0",
+    "zremrangebyscore KEY 0 0",
+    "get KEY",
+    "getex KEY",
+    "mget KEY",
+    "set KEY x",
+    "incrby KEY 0",
+    "decrby KEY 0",
+    "expire KEY 1",
+    "pexpire KEY 1",
+    "publish CHANNEL x",
+    "subscribe CHANNEL",
+];
+
+/// What a worker does without, if it must.
+const OPTIONAL: &[&str] = &["client|setname", "client|tracking"];
+
+/// What is asked of a user whose server is named by sentinels.
+const ROLE: &str = "role";
+
+/// The keys and the channel a worker uses, as patterns of an ACL.
+const KEY_PATTERNS: [&str; 2] = [keys::GEM_PATTERN, keys::IN_FLIGHT_PATTERN];
+
+/// Rights that a user lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Each as a rule for `ACL SETUSER`.
+    pub rules: Vec<String>,
+}
+
+/// The rules of a worker's user, for `ACL SETUSER name on >password` and the like; `by_sentinels` if its server is named by
+/// some.
+#[must_use]
+pub fn acl_line(by_sentinels: bool) -> String {
+    let names = WORKER.iter().map(|call| name(call)).chain(OPTIONAL.iter().copied());
+    let role = by_sentinels.then_some(ROLE);
+    let mut rules: Vec<String> = names.chain(role).map(|name| format!("+{name}")).collect();
+    rules.extend(KEY_PATTERNS.map(|pattern| format!("~{pattern}")));
+    rules.extend([keys::CANCEL_CHANNEL, keys::STEER_PATTERN].map(|channel| format!("&{channel}")));
+    rules.join(" ")
+}
+
+/// Appends the question which of [`WORKER`]'s calls the user may not make: one EVAL, read by [`missing`].
+pub fn ask(requests: &mut Requests) {
+    let calls = calls();
+    let mut command = requests.begin(3 + calls.len());
+    command.arg(b"EVAL").arg(include_bytes!("scripts/rights.lua")).arg_u64(0);
+    for call in &calls {
+        command.arg(call.as_bytes());
+    }
+}
+
+/// What the user lacks, from the reply to [`ask`]; `None` if nothing, as far as the server can tell.
+///
+/// # Errors
+/// If the reply is an error, but that the user may not ask, or no array of numbers.
+pub fn missing(reply: &Reply) -> Result<Option<Missing>, Error> {
+    if let Value::Error(error) = reply.value()
+        && error.kind() == RedisErrorKind::NoPerm
+    {
+        return Ok(Some(Missing { rules: vec!["+eval".to_owned()] }));
+    }
+    let mut refused = Vec::new();
+    for position in reply.as_array()? {
+        refused.push(usize::try_from(position.as_integer()?).unwrap_or(0));
+    }
+    let rules = rules(&|call| refused.contains(&(call + 1)));
+    Ok((!rules.is_empty()).then_some(Missing { rules }))
+}
+
+/// The calls in question: each of [`WORKER`] for each key.
+fn calls() -> Vec<String> {
+    let words = |call: &str, key: &str| {
+        let words = call.split([' ', '|']).map(|word| match word {
+            KEY => key,
+            CHANNEL => keys::CANCEL_CHANNEL,
+            word => word,
+        });
+        words.collect::<Vec<_>>().join("\n")
+    };
+    sample_keys().iter().flat_map(|key| WORKER.iter().map(|call| words(call, key))).collect()
+}
+
+/// One key for each of [`KEY_PATTERNS`].
+fn sample_keys() -> [String; 2] {
+    [keys::queue(DEFAULT_QUEUE), keys::in_flight_index(DEFAULT_QUEUE, "x", 0)]
+}
+
+/// From which calls are refused to what is missing. A key that no call may touch is missing itself; a call is missing that
+/// may touch none of the others.
+fn rules(is_refused: &dyn Fn(usize) -> bool) -> Vec<String> {
+    let refused = |key: usize, call: usize| is_refused(key * WORKER.len() + call);
+    let with_key: Vec<usize> = (0..WORKER.len()).filter(|call| WORKER[*call].contains(KEY)).collect();
+    let is_missing = |key: &usize| with_key.iter().all(|call| refused(*key, *call));
+    let (missing_keys, good_keys): (Vec<usize>, Vec<usize>) = (0..KEY_PATTERNS.len()).partition(is_missing);
+    let mut rules = Vec::new();
+    for (at, call) in WORKER.iter().enumerate() {
+        let lacks = match with_key.contains(&at) {
+            true => good_keys.iter().any(|key| refused(*key, at)),
+            false => refused(0, at),
+        };
+        if lacks {
+            rules.push(format!("+{}", name(call)));
+        }
+        if lacks && call.contains(CHANNEL) {
+            rules.push(format!("&{}", keys::CANCEL_CHANNEL));
+        }
+    }
+    rules.extend(missing_keys.into_iter().map(|key| format!("~{}", KEY_PATTERNS[key])));
+    rules.dedup();
+    rules
+}
+
+fn name(call: &'static str) -> &'static str {
+    call.split(' ').next().unwrap_or(call)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_redis::TestRedis;
+
+    /// What a user with these rules is told to lack.
+    fn lacks(redis: &TestRedis, rules: &str) -> Vec<String> {
+        let mut words = vec!["ACL", "SETUSER", "u", "reset", "on", ">pw"];
+        words.extend(rules.split(' ').filter(|rule| !rule.is_empty()));
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        redis.run(&words).as_ok().unwrap();
+        let url = format!("redis://u:pw@127.0.0.1:{}", redis.port());
+        let url = crate::resp::RedisUrl::parse(&url).unwrap();
+        let mut conn = crate::resp::blocking::BlockingConnection::connect(&url).unwrap();
+        let mut requests = Requests::new();
+        ask(&mut requests);
+        let replies = conn.call(&requests).unwrap();
+        missing(&replies[0]).unwrap().map(|missing| missing.rules).unwrap_or_default()
+    }
+
+    #[test]
+    fn each_right_that_is_missing_is_named_and_no_other() {
+        let redis = TestRedis::start();
+        let line = acl_line(false);
+        assert_eq!(lacks(&redis, &line), [""; 0]);
+        for call in WORKER {
+            let rule = format!("+{}", name(call));
+            let without: Vec<&str> = line.split(' ').filter(|other| *other != rule).collect();
+            let mut expected = vec![rule.clone()];
+            if call.contains(CHANNEL) {
+                expected.push(format!("&{}", keys::CANCEL_CHANNEL));
+            }
+            assert_eq!(lacks(&redis, &without.join(" ")), expected, "without {rule}");
+        }
+        for pattern in KEY_PATTERNS {
+            let rule = format!("~{pattern}");
+            let without: Vec<&str> = line.split(' ').filter(|other| **other != rule).collect();
+            assert_eq!(lacks(&redis, &without.join(" ")), [rule]);
+        }
+        for pattern in OPTIONAL {
+            let without = line.replace(&format!("+{pattern}"), "");
+            assert_eq!(lacks(&redis, &without), [""; 0]);
+        }
+        let without_steering = line.replace(&format!("&{}", keys::STEER_PATTERN), "");
+        assert_eq!(lacks(&redis, &without_steering), [""; 0]);
+        let without_channel = line.replace(&format!("&{}", keys::CANCEL_CHANNEL), "");
+        assert!(lacks(&redis, &without_channel).contains(&format!("&{}", keys::CANCEL_CHANNEL)));
+        assert!(lacks(&redis, "+@all ~other:*").len() > 2);
+        assert_eq!(lacks(&redis, "+@all allkeys allchannels"), [""; 0]);
+    }
+}

@@ -1,0 +1,119 @@
+//! Real sentinels of a test's own.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use jiggler_uring::resp::blocking::BlockingConnection;
+use jiggler_uring::resp::{RedisUrl, Reply, Requests, Value};
+use tempfile::TempDir;
+
+use super::wait::{wait_for, wait_until};
+
+/// Ended, by their ids, when dropped.
+pub(crate) struct Sentinels {
+    running: Vec<(Child, u16)>,
+    _directory: TempDir,
+}
+
+impl Sentinels {
+    /// So many sentinels, of which `quorum` must agree, watch the primary at a port under the name `mymaster`.
+    #[track_caller]
+    pub(crate) fn watch(primary_port: u16, count: usize, quorum: usize) -> Self {
+        Self::watch_with(primary_port, count, quorum, &[])
+    }
+
+    /// As [`Self::watch`], with more lines of configuration.
+    #[track_caller]
+    pub(crate) fn watch_with(primary_port: u16, count: usize, quorum: usize, lines: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let start = |number| launch(directory.path(), number, primary_port, quorum, lines);
+        let running = (0..count).map(start).collect();
+        Self { running, _directory: directory }
+    }
+
+    /// The url of the primary of this name, by all of them.
+    pub(crate) fn url(&self, primary: &str) -> String {
+        let hosts: Vec<String> = self.running.iter().map(|(_, port)| format!("127.0.0.1:{port}")).collect();
+        format!("redis+sentinel://{}/{primary}", hosts.join(","))
+    }
+
+    /// Waits until each of them knows the others and so many replicas: before that they cannot agree on a new primary.
+    #[track_caller]
+    pub(crate) fn wait_until_they_know(&self, replicas: usize) {
+        let others = self.running.len() - 1;
+        for (_, port) in &self.running {
+            wait_until("the sentinels know each other and the replicas", || {
+                let known = |what: &str| {
+                    let reply = ask(*port, &["SENTINEL", what, "mymaster"]).unwrap();
+                    reply.as_array().unwrap().count()
+                };
+                known("sentinels") == others && known("replicas") == replicas
+            });
+        }
+    }
+}
+
+impl Drop for Sentinels {
+    fn drop(&mut self) {
+        for (child, _) in &mut self.running {
+            // Nothing to do about either failure: the process is gone already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A sentinel that answers, and its port.
+#[track_caller]
+fn launch(directory: &Path, number: usize, primary_port: u16, quorum: usize, lines: &[&str]) -> (Child, u16) {
+    wait_for("a sentinel answers", || {
+        // The port is free now; should another take it before the sentinel does, it ends and we try again.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let file: PathBuf = directory.join(format!("sentinel-{number}.conf"));
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\n{}\nsentinel monitor mymaster 127.0.0.1 {primary_port} {quorum}\n\
+             sentinel down-after-milliseconds mymaster 1000\nsentinel failover-timeout mymaster 10000\n",
+            directory.display(),
+            lines.join("\n")
+        );
+        std::fs::write(&file, text).unwrap();
+        let mut child = Command::new("redis-server")
+            .arg(&file)
+            .arg("--sentinel")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server must be installed");
+        loop {
+            if child.try_wait().unwrap().is_some() {
+                return None;
+            }
+            if ask(port, &["PING"]).is_some() {
+                return Some((child, port));
+            }
+            super::wait::look_again();
+        }
+    })
+}
+
+/// A reply, be it an error: then it answers too. `None` if nobody does.
+fn ask(port: u16, args: &[&str]) -> Option<Reply> {
+    let url = RedisUrl::parse(&format!("redis://127.0.0.1:{port}")).unwrap();
+    let mut requests = Requests::new();
+    requests.command(&args.iter().map(|arg| arg.as_bytes()).collect::<Vec<_>>());
+    match BlockingConnection::connect(&url) {
+        Ok(mut conn) => conn.call(&requests).ok()?.pop(),
+        // It wants a password, so it listens.
+        Err(jiggler_uring::resp::Error::Handshake(_)) => Some(nothing()),
+        Err(_) => None,
+    }
+}
+
+fn nothing() -> Reply {
+    let mut decoder = jiggler_uring::resp::decode::Decoder::default();
+    decoder.feed(b"$-1\r\n");
+    let reply = decoder.next_reply().unwrap().unwrap();
+    assert!(matches!(reply.value(), Value::Nil));
+    reply
+}
