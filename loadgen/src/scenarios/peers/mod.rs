@@ -64,8 +64,9 @@ impl Peer {
                 name: "apalis-redis 1.0",
                 concurrency: 100,
                 jobs: 200_000,
-                words: "2 workers that fetch batches of 100, results and events not kept; release build with fat LTO; due \
-                        jobs were made active beforehand, since its fetch fails beyond about 8,000",
+                words: "2 workers that fetch batches of 100, no leases of single jobs, results and events not kept, no \
+                        time-out of replies; release build with fat LTO; due jobs were made active beforehand, since its \
+                        fetch fails beyond about 8,000",
             },
             Self::Bullmq => Setting {
                 name: "BullMQ 6.7.0",
