@@ -2,7 +2,7 @@
 //! there once, in the order of the pushes.
 
 use std::path::Path;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use jiggler_uring::Outbox;
@@ -53,7 +53,9 @@ fn pushes_through_an_outage_are_there_once_and_in_order_after_it() {
     assert_eq!(outbox.status().jobs, 2_999);
     redis.start_again();
     // While the journal goes out, what comes goes behind it.
-    (3_000..3_050).for_each(|number| drop(push(&outbox, number)));
+    for number in 3_000..3_050 {
+        push(&outbox, number);
+    }
     assert_each_once(&redis, &outbox, 3_050);
     assert_eq!(push(&outbox, 3_050), Place::Redis);
     assert_each_once(&redis, &outbox, 3_051);
@@ -134,7 +136,9 @@ fn threads_that_push_through_outages_find_each_job_once_and_theirs_in_order() {
         .collect();
     for _ in 0..2 {
         redis.kill();
-        wait_until("jobs are kept", || outbox.status().jobs > 0 || threads.iter().all(|t| t.is_finished()));
+        wait_until("jobs are kept", || {
+            outbox.status().jobs > 0 || threads.iter().all(JoinHandle::is_finished)
+        });
         redis.start_again();
     }
     let kept: u64 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
