@@ -1,8 +1,8 @@
 //! The lease, the heartbeat and the figures of a process: one task, one connection.
 //!
 //! Idle cost with the defaults: a lease renewal every 5 s (a script of two commands, and every 20 s, or as often as another
-//! lease may end, a third), a heartbeat every 10 s, figures every 60 s while nothing changes. A change of the phase or of the
-//! settings shows at once.
+//! lease may end, a third), a heartbeat every 10 s, figures every 60 s while nothing changes. A change of the phase or of
+//! the settings shows at once.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};

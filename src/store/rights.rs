@@ -8,6 +8,7 @@
 //! | worker | every command of [`WORKER`], `~jiggler:* ~{jiggler:list:*`, `&jiggler:uring:cancel &jiggler:uring:steer:*` |
 //! | producer | `+lpush +zadd +ping`, and to cancel and to ask for progress `+publish +get`; the same keys and channel |
 //! | `summary` | `+scan +zcard +get +mget +llen`; the same keys |
+//! | `jobs`, `retry`, `kill`, `delete`, `prune`, `processes`, `top`, `quiet`, `stop` | the worker's, and `+pttl` |
 //! | with sentinels | all of them also `+role` |
 //!
 //! [`acl_line`] gives the worker's as one line. `SORT`, `CONFIG`, `KEYS`, `FLUSHALL`, `MONITOR` and all of `@admin` are not

@@ -2,7 +2,7 @@
 //! there once, in the order of the pushes.
 
 use std::path::Path;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use jiggler_uring::Outbox;

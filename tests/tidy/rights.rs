@@ -10,6 +10,9 @@ use super::{REDIS_COMMANDS, root, source, src};
 /// Commands that a user needs no right for, and words that are also options of commands.
 const NO_RIGHT: &[&str] = &["AUTH", "HELLO", "CLIENT", "SCRIPT"];
 
+/// Called for operators alone, by commands whose user is theirs: [`rights`] names them beside the table.
+const OF_OPERATORS: &[&str] = &["PTTL"];
+
 /// Named by the connection layer or by subcommand, so that the words below do not find them.
 const BY_OTHER_WORDS: &[&str] = &["SCRIPT|LOAD", "CLIENT|ID", "CLIENT|UNBLOCK"];
 
@@ -43,7 +46,7 @@ fn in_code() -> BTreeSet<String> {
 fn the_table_of_rights_is_what_the_store_calls() {
     let mut called = in_scripts();
     called.extend(in_code());
-    called.retain(|command| !NO_RIGHT.contains(&command.as_str()));
+    called.retain(|command| ![NO_RIGHT, OF_OPERATORS].concat().contains(&command.as_str()));
     called.extend(BY_OTHER_WORDS.iter().map(|command| (*command).to_owned()));
     let table: BTreeSet<String> = rights::WORKER
         .iter()

@@ -78,7 +78,7 @@ impl Watched {
 
 /// Shuts the socket down if its deadline passes; ends when it wakes and nothing is awaited.
 ///
-/// The deadline moves with every call while this sleeps, so a busy connection costs one wake-up per [`CALL_TIMEOUT`](crate::limits::CALL_TIMEOUT).
+/// The deadline moves with every call while this sleeps, so a busy connection costs one wake-up per time-out of a call.
 async fn guard(socket: Weak<Watched>) {
     loop {
         let pause = {

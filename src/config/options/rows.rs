@@ -1,0 +1,242 @@
+//! The rows of the table of options.
+
+use super::{Allowed, Change, DefaultValue, LOG_FORMAT_WORDS, MODE_WORDS, OptionId, OptionSpec};
+use crate::limits::{
+    CONCURRENCY_MAX, CORES_MAX, DEAD_JOBS_CONFIGURED_MAX, DEAD_JOBS_MAX, DEAD_TIMEOUT, DEAD_TIMEOUT_MAX,
+    POLL_INTERVAL, POLL_INTERVAL_MAX, STATS_INTERVAL, STATS_INTERVAL_MAX, STOP_TIMEOUT, STOP_TIMEOUT_MAX,
+};
+
+const BASE: OptionSpec = OptionSpec {
+    id: OptionId::Unused,
+    key: "",
+    flag: None,
+    short: None,
+    variable: None,
+    value_name: "VALUE",
+    default: DefaultValue::Nothing,
+    allowed: Allowed::Text("anything"),
+    help: "Accepted for the sake of the jiggler gem's files; not used by jiggler-uring",
+    change: Change::Restart,
+};
+
+/// A key of the gem that is accepted and has no effect.
+const fn unused(key: &'static str) -> OptionSpec {
+    OptionSpec { key, ..BASE }
+}
+
+/// A file about the connection to Redis: YAML key and flag, and what it is.
+const fn redis_file(
+    id: OptionId,
+    (key, flag): (&'static str, &'static str),
+    help: &'static str,
+) -> OptionSpec {
+    let allowed = Allowed::Text("the path of a file");
+    OptionSpec { id, key, flag: Some(flag), value_name: "FILE", allowed, help, ..BASE }
+}
+
+/// Every option, in the order of `--help`.
+pub const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        id: OptionId::Cores,
+        key: "cores",
+        flag: Some("cores"),
+        value_name: "N",
+        default: DefaultValue::Later("all cores this process may use"),
+        allowed: Allowed::Number { min: 1, max: CORES_MAX as u64 },
+        help: "Cores to use, each with its own pinned thread, io_uring and Redis connection",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Concurrency,
+        key: "concurrency",
+        flag: Some("concurrency"),
+        short: Some('c'),
+        value_name: "N",
+        default: DefaultValue::Later("10 per core"),
+        allowed: Allowed::Number { min: 1, max: CONCURRENCY_MAX as u64 },
+        help: "Jobs in flight in this process, split over its cores",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Queues,
+        key: "queues",
+        flag: Some("queue"),
+        short: Some('q'),
+        value_name: "NAME[:PRIORITY],...",
+        default: DefaultValue::Text("default"),
+        allowed: Allowed::Text("queue names, each alone or as `name:priority` with a whole number"),
+        help: "Queues to serve; the higher number is served first (0 if not given); may be repeated",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Timeout,
+        key: "timeout",
+        flag: Some("timeout"),
+        short: Some('t'),
+        value_name: "SECONDS",
+        default: DefaultValue::Number(STOP_TIMEOUT.as_secs()),
+        allowed: Allowed::Number { min: 1, max: STOP_TIMEOUT_MAX.as_secs() },
+        help: "How long a stop waits for running jobs before it hands them back",
+        change: Change::Hangup,
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Environment,
+        key: "environment",
+        flag: Some("environment"),
+        short: Some('e'),
+        variable: Some("APP_ENV"),
+        value_name: "NAME",
+        default: DefaultValue::Text("development"),
+        allowed: Allowed::Text("a name of 1 to 64 bytes without blanks"),
+        help: "Section of the configuration file that is laid over its top level",
+        change: Change::Restart,
+    },
+    OptionSpec {
+        id: OptionId::ConfigFile,
+        key: "config_file",
+        flag: Some("config"),
+        short: Some('C'),
+        value_name: "FILE.yml",
+        default: DefaultValue::Later("no file"),
+        allowed: Allowed::Text("the path of a YAML file"),
+        help: "Configuration file; the jiggler gem's keys are accepted",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Mode,
+        key: "mode",
+        flag: Some("mode"),
+        value_name: "MODE",
+        default: DefaultValue::Text("at-least-once"),
+        allowed: Allowed::Words(MODE_WORDS),
+        help: "What a crash means for a running job: it runs again (at-least-once) or is gone (at-most-once)",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::RedisUrl,
+        key: "redis_url",
+        flag: Some("redis-url"),
+        variable: Some("REDIS_URL"),
+        value_name: "URL",
+        default: DefaultValue::Later("127.0.0.1:6379 if something listens there, else a private server"),
+        allowed: Allowed::Text(
+            "`redis://[user:password@]host[:port][/db]`, `rediss://` (TLS), `unix:///path[?db=n]` or \
+             `redis+sentinel://host[:port],.../primary[/db]`",
+        ),
+        help: "Where Redis is: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path[?db=n], or \
+               redis+sentinel://host[:port],.../primary[/db]. A password in this flag shows in the list of processes: \
+               use the variable, or a password file",
+        ..BASE
+    },
+    redis_file(
+        OptionId::RedisPasswordFile,
+        ("redis_password_file", "redis-password-file"),
+        "File whose one line is the password of Redis",
+    ),
+    redis_file(
+        OptionId::RedisCaFile,
+        ("redis_ca_file", "redis-ca-file"),
+        "PEM file of the authorities to trust for rediss://, in place of the system's",
+    ),
+    redis_file(
+        OptionId::RedisCertFile,
+        ("redis_cert_file", "redis-cert-file"),
+        "PEM file of the client certificate to show over rediss://",
+    ),
+    redis_file(
+        OptionId::RedisKeyFile,
+        ("redis_key_file", "redis-key-file"),
+        "PEM file of that certificate's private key",
+    ),
+    OptionSpec {
+        id: OptionId::RedisServerName,
+        key: "redis_server_name",
+        flag: Some("redis-server-name"),
+        value_name: "NAME",
+        allowed: Allowed::Text("a host name or an address"),
+        help: "Name that the certificate of rediss:// must be for, if it is not the host of the URL",
+        ..BASE
+    },
+    redis_file(
+        OptionId::RedisSentinelPasswordFile,
+        ("redis_sentinel_password_file", "redis-sentinel-password-file"),
+        "File whose one line is the password of the sentinels",
+    ),
+    OptionSpec {
+        id: OptionId::Verbose,
+        key: "verbose",
+        flag: Some("verbose"),
+        short: Some('v'),
+        default: DefaultValue::Switch(false),
+        allowed: Allowed::Switch,
+        help: "Log at debug level",
+        change: Change::Hangup,
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::LogFormat,
+        key: "log_format",
+        flag: Some("log-format"),
+        value_name: "FORMAT",
+        default: DefaultValue::Text("text"),
+        allowed: Allowed::Words(LOG_FORMAT_WORDS),
+        help: "Shape of log lines on standard error: key=value text, or one JSON object a line",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::StatsInterval,
+        key: "stats_interval",
+        default: DefaultValue::Number(STATS_INTERVAL.as_secs()),
+        allowed: Allowed::Number { min: 1, max: STATS_INTERVAL_MAX.as_secs() },
+        help: "Seconds between two heartbeats",
+        change: Change::Hangup,
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::PollerEnabled,
+        key: "poller_enabled",
+        default: DefaultValue::Switch(true),
+        allowed: Allowed::Switch,
+        help: "Whether this process moves due retries and scheduled jobs into their queues",
+        change: Change::Hangup,
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::PollInterval,
+        key: "poll_interval",
+        default: DefaultValue::Number(POLL_INTERVAL.as_secs()),
+        allowed: Allowed::Decimal { min: 1, max: POLL_INTERVAL_MAX.as_secs() },
+        help: "Mean seconds between two looks at the retry and scheduled sets",
+        change: Change::Hangup,
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::MaxDeadJobs,
+        key: "max_dead_jobs",
+        default: DefaultValue::Number(DEAD_JOBS_MAX),
+        allowed: Allowed::Number { min: 1, max: DEAD_JOBS_CONFIGURED_MAX },
+        help: "Entries the dead set keeps",
+        change: Change::Hangup,
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::DeadTimeout,
+        key: "dead_timeout",
+        default: DefaultValue::Number(DEAD_TIMEOUT.as_secs()),
+        allowed: Allowed::Number { min: 1, max: DEAD_TIMEOUT_MAX.as_secs() },
+        help: "Seconds an entry stays in the dead set",
+        change: Change::Hangup,
+        ..BASE
+    },
+    // Ruby's `jiggler -r app.rb` is often the first thing a team's process file says.
+    OptionSpec { key: "require", flag: Some("require"), short: Some('r'), value_name: "PATH", ..BASE },
+    unused("in_process_interval"),
+    unused("fetchers_concurrency"),
+    unused("server_concurrency"),
+    unused("server_mode"),
+    unused("client_concurrency"),
+    unused("client_async"),
+    unused("client_redis_pool"),
+    unused("strict"),
+];
