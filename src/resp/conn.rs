@@ -238,6 +238,11 @@ impl Connection {
                     ready.map_err(|error| failed("wait for redis", error.into()))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Over TLS the peer may say goodbye to a socket that was shut down, which resets it: an end like any other.
+                Err(_) if self.socket.shut.get() => {
+                    self.check_late(what, within)?;
+                    return Err(Error::Closed);
+                }
                 Err(error) => return Err(failed("read from redis", error)),
             }
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiggler_uring::store::rights;
 
+use crate::harness::account::lists_in_flight;
 use crate::harness::redis::{DEAD, RETRIES};
 use crate::harness::wait::{wait_until, wait_within};
 use crate::harness::{Redis, Worker, output_of};
@@ -57,9 +58,12 @@ fn everything_works_under_the_rights_of_the_table_and_nothing_is_denied() {
     run(&["cancel", "cancelled"]);
     wait_until("it is dead", || redis.count(DEAD) == 2);
     wait_within(RECOVERED_WITHIN, "the killed one's job is recovered", || {
-        worker.lines("recovered").first().map(drop)
+        worker.lines("its jobs are back in their queues").first().map(drop)
     });
-    wait_until("all have run", || redis.job_keys().len() == 2);
+    wait_until("the retry has failed for good", || redis.count(DEAD) == 3 && redis.count(RETRIES) == 0);
+    wait_until("what was recovered has run", || {
+        redis.queue("default").is_empty() && lists_in_flight(&redis).is_empty()
+    });
     worker.stop();
     assert_eq!(denied(&redis), [""; 0]);
     assert!(worker.lines("NOPERM").is_empty() && worker.lines("redis is gone").is_empty());

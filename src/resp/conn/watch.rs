@@ -22,6 +22,8 @@ pub(super) struct Watched {
     guard_wakes: Cell<Option<Instant>>,
     /// The longest that any answer is awaited from now on.
     pub(super) patience: Cell<Duration>,
+    /// Whether the socket was shut down on this side.
+    pub(super) shut: Cell<bool>,
     /// Whether the watchdog shut the socket down.
     pub(super) late: Cell<bool>,
 }
@@ -56,6 +58,7 @@ impl Watched {
             deadline: Cell::new(None),
             guard_wakes: Cell::new(None),
             patience: Cell::new(Duration::MAX),
+            shut: Cell::new(false),
             late: Cell::new(false),
         }
     }
@@ -71,6 +74,7 @@ impl Watched {
     }
 
     fn shut_down(&self) {
+        self.shut.set(true);
         // Fails only if the peer is gone already, which ends the read just as well.
         let _gone = self.fd.get_ref().shutdown(Shutdown::Both);
     }
