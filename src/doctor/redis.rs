@@ -1,17 +1,17 @@
 //! What the Redis of a worker is like: version, memory policy, persistence, role, clock, latency, rights.
 //!
-//! A server that keeps what it is about to itself (rights, tracking) makes a check skipped, not failed.
+//! What a server does not tell makes a check skipped or a warning, not failed.
 
 use std::time::{Duration, Instant};
 
+use super::Check;
 use super::machine::{connections, shards};
-use super::{Check, Status};
 use crate::boot::{self, RedisServer};
 use crate::config::{Config, Variables};
 use crate::embedded;
 use crate::limits::{DOCTOR_LATENCY_MAX, DOCTOR_MEMORY_FULL, DOCTOR_PINGS, DOCTOR_SKEW_MAX_S};
 use crate::resp::{Error, Reply, Requests, blocking::BlockingConnection};
-use crate::store::server::{self, Info, Rights};
+use crate::store::server::{self, Info};
 use crate::time::unix_now;
 
 /// Every check of the server that a worker of this configuration would use.
@@ -31,11 +31,11 @@ pub fn checks(config: &Config, variables: Variables<'_>) -> Vec<Check> {
         Err(error) => return vec![Check::refused("redis", &error)],
     };
     let url = found.url();
-    let server = match boot::check_redis(&url) {
-        Ok(server) => server,
+    let mut checks = match boot::check_redis(&url) {
+        Ok(server) => vec![version(&server, &url.to_string()), rights(None)],
+        Err(error @ boot::Error::RedisRights { .. }) => vec![rights(Some(&error))],
         Err(error) => return vec![Check::refused("redis", &error)],
     };
-    let mut checks = vec![version(&server, &url.to_string())];
     match BlockingConnection::connect(&url).and_then(|mut conn| examine(&mut conn, config)) {
         Ok(more) => checks.extend(more),
         Err(error) => checks.push(Check::refused("redis", &error)),
@@ -58,7 +58,6 @@ fn examine(conn: &mut BlockingConnection, config: &Config) -> Result<Vec<Check>,
         persistence(&info),
         clients(&info, connections(config, shards(config))),
         tracking(conn)?,
-        rights(conn)?,
     ])
 }
 
@@ -229,29 +228,12 @@ fn tracking(conn: &mut BlockingConnection) -> Result<Check, Error> {
     })
 }
 
-fn rights(conn: &mut BlockingConnection) -> Result<Check, Error> {
-    let user = match one(conn, server::ask_user) {
-        Ok(user) => String::from_utf8_lossy(user.as_bulk()?).into_owned(),
-        Err(Error::Redis(error)) => {
-            return Ok(Check::skipped("rights", format!("cannot be asked for: {error}")));
-        }
-        Err(error) => return Err(error),
-    };
-    let mut requests = Requests::new();
-    server::ask_rights(&user, &mut requests);
-    Ok(match server::rights(&conn.call(&requests)?) {
-        Rights::All => Check::ok("rights", format!("user `{user}` may do all that is needed")),
-        Rights::Untold(why) => Check::skipped("rights", format!("cannot be asked for: {why}")),
-        Rights::Denied(denied) => Check {
-            name: "rights",
-            status: Status::Failed,
-            found: format!("user `{user}` may not: {}", denied.join("; ")),
-            advice: Some(
-                "ACL SETUSER it with `+@all -@admin ~jiggler* ~{jiggler* &jiggler*`, or the commands named"
-                    .to_owned(),
-            ),
-        },
-    })
+/// What the start of a worker would say of its user's rights. A server before 7.0 cannot tell, and lacks nothing here.
+fn rights(error: Option<&boot::Error>) -> Check {
+    match error {
+        None => Check::ok("rights", "the user may do all that a worker needs, as far as the server tells"),
+        Some(error) => Check::refused("rights", error),
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! What a server says of itself and of what its user may do: for `doctor`, never on the way of a job.
+//! What a server says of itself: for `doctor`, never on the way of a job.
 
 use std::time::Duration;
 
-use crate::resp::{Error, RedisErrorKind, Reply, Requests, Value};
-use crate::wire::keys;
+use crate::resp::{Error, Reply, Requests};
 
 /// Appends the question for everything the server says of itself. The reply is read by [`Info::read`].
 pub fn ask_info(requests: &mut Requests) {
@@ -73,112 +72,6 @@ pub fn try_tracking(id: i64, requests: &mut Requests) {
     requests.command(&[b"CLIENT", b"TRACKING", b"OFF"]);
 }
 
-/// Appends the question who we are to the server.
-pub fn ask_user(requests: &mut Requests) {
-    requests.command(&[b"ACL", b"WHOAMI"]);
-}
-
-/// What the engine needs: a sample of each command, with the keys it is used on. Scripts run with the rights of their
-/// caller, so what they call counts too.
-const NEEDED: &[&str] = &[
-    "BLMOVE {list} {flight} RIGHT LEFT 1",
-    "BRPOP {list} 1",
-    "LMOVE {flight} {list} LEFT RIGHT",
-    "RPOP {list} 1",
-    "LPOP {list} 1",
-    "LPUSH {list} job",
-    "RPUSH {flight} job",
-    "LREM {flight} 1 job",
-    "LLEN {list}",
-    "LRANGE {list} 0 1",
-    "LINDEX {flight} 0",
-    "HSET {flight} field 1",
-    "HGET {flight} field",
-    "HDEL {flight} field",
-    "HKEYS {flight}",
-    "ZADD {set} 1 job",
-    "ZREM {set} job",
-    "ZCARD {set}",
-    "ZSCORE {set} job",
-    "ZRANGE {set} 0 1",
-    "ZRANGEBYSCORE {set} 0 1",
-    "ZREMRANGEBYRANK {set} 0 0",
-    "ZREMRANGEBYSCORE {set} 0 0",
-    "SET {own} 1",
-    "GET {own}",
-    "GETEX {own}",
-    "MGET {own}",
-    "DEL {own}",
-    "UNLINK {flight}",
-    "EXISTS {own}",
-    "EXPIRE {own} 1",
-    "PEXPIRE {own} 1",
-    "TYPE {own}",
-    "INCRBY {counter} 1",
-    "SCAN 0",
-    "TIME",
-    "EVALSHA 0000 1 {list}",
-    "SCRIPT LOAD text",
-    "PUBLISH {channel} jid",
-    "SUBSCRIBE {channel}",
-    "CLIENT ID",
-];
-
-/// Whether a user may do what the engine does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rights {
-    /// Everything.
-    All,
-    /// Not these, each with the server's words.
-    Denied(Vec<String>),
-    /// The server does not tell: it is older than 7.0, or refuses the question.
-    Untold(String),
-}
-
-/// Appends the question whether `user` may do each of what the engine does: one ACL DRYRUN for each. [`rights`] reads the
-/// replies.
-pub fn ask_rights(user: &str, requests: &mut Requests) {
-    for sample in NEEDED {
-        let words: Vec<String> = sample.split(' ').map(filled).collect();
-        let mut command = requests.begin(3 + words.len());
-        command.arg(b"ACL").arg(b"DRYRUN").arg(user.as_bytes());
-        for word in &words {
-            command.arg(word.as_bytes());
-        }
-    }
-}
-
-fn filled(word: &str) -> String {
-    match word {
-        "{list}" => keys::queue("default"),
-        "{flight}" => keys::in_flight_index("default", "000000000000", 0),
-        "{set}" => keys::RETRIES.to_owned(),
-        "{own}" => keys::process("000000000000"),
-        "{counter}" => keys::PROCESSED.to_owned(),
-        "{channel}" => keys::CANCEL_CHANNEL.to_owned(),
-        _ => word.to_owned(),
-    }
-}
-
-/// Reads the replies to [`ask_rights`].
-#[must_use]
-pub fn rights(replies: &[Reply]) -> Rights {
-    let mut denied = Vec::new();
-    for (reply, sample) in replies.iter().zip(NEEDED) {
-        match reply.value() {
-            Value::Simple(b"OK") => {}
-            // A denial is a text, not an error.
-            Value::Bulk(text) => denied.push(format!("{sample}: {}", String::from_utf8_lossy(text))),
-            Value::Error(error) if error.kind() == RedisErrorKind::NoPerm => {
-                return Rights::Untold("this user may not ask (ACL DRYRUN)".to_owned());
-            }
-            Value::Error(error) => return Rights::Untold(error.to_owned().to_string()),
-            _ => return Rights::Untold("an answer that is none".to_owned()),
-        }
-    }
-    if denied.is_empty() { Rights::All } else { Rights::Denied(denied) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,25 +82,6 @@ mod tests {
         let mut requests = Requests::new();
         write(&mut requests);
         conn.call(&requests).unwrap()
-    }
-
-    #[test]
-    fn a_server_tells_what_its_user_may_do() {
-        let redis = TestRedis::start();
-        let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
-        assert_eq!(rights(&ask(&mut conn, |requests| ask_rights("default", requests))), Rights::All);
-        ask(&mut conn, |requests| {
-            requests.command(&[b"ACL", b"SETUSER", b"default", b"-blmove", b"resetchannels"]);
-        });
-        let Rights::Denied(denied) = rights(&ask(&mut conn, |requests| ask_rights("default", requests)))
-        else {
-            panic!("nothing is denied");
-        };
-        assert_eq!(denied.len(), 3, "{denied:?}");
-        assert!(denied[0].starts_with("BLMOVE {list}") && denied[2].starts_with("SUBSCRIBE"), "{denied:?}");
-        ask(&mut conn, |requests| requests.command(&[b"ACL", b"SETUSER", b"default", b"-acl"]));
-        let untold = rights(&ask(&mut conn, |requests| ask_rights("default", requests)));
-        assert!(matches!(untold, Rights::Untold(_)), "{untold:?}");
     }
 
     #[test]

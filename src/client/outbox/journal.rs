@@ -33,7 +33,7 @@ pub(super) struct Journal {
     jobs_max: u64,
     bytes_max: u64,
     /// Held as long as the journal is open.
-    _lock: File,
+    _lock: Lock,
     // Changed by calls only.
     file: File,
     /// Jobs in the file, and how many of them, the first ones, are done.
@@ -268,11 +268,22 @@ impl Journal {
     }
 }
 
-fn lock(path: &Path) -> Result<File, JournalError> {
+/// A lock that is held until it is dropped, and no longer.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that this program is just starting has the file open, too, until it runs its program.
+        let _gone_with_the_file = self.0.unlock();
+    }
+}
+
+fn lock(path: &Path) -> Result<Lock, JournalError> {
     let lock_path = with_suffix(path, "lock");
     let lock = open_private(&lock_path).map_err(|cause| JournalError::io("open", &lock_path, cause))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(cause)) => Err(JournalError::io("lock", &lock_path, cause)),
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{GivenUrl, Origin};
+use crate::doctor::Status;
 use crate::test_redis::TestRedis;
 
 fn check(redis: &TestRedis, name: &str) -> (Status, String) {
@@ -49,10 +50,8 @@ fn a_user_without_rights_is_told_which() {
     let redis = TestRedis::start();
     run(&redis, &["ACL", "SETUSER", "default", "-blmove", "-client|tracking"]);
     let (status, found) = check(&redis, "rights");
-    assert!(status == Status::Failed && found.contains("BLMOVE"), "{found}");
+    assert!(status == Status::Failed && found.contains("+blmove"), "{found}");
     assert_eq!(check(&redis, "tracking").0, Status::Warning);
-    run(&redis, &["ACL", "SETUSER", "default", "-acl"]);
-    assert_eq!(check(&redis, "rights").0, Status::Skipped);
 }
 
 #[test]
