@@ -120,11 +120,14 @@ fn an_idle_shard_that_lost_its_connection_learns_that_it_is_fenced() {
 
 #[test]
 fn a_shard_that_cannot_wait_in_redis_looks_instead() {
-    let flags = ["--user", "worker", "on", ">geheim", "~*", "&*", "+@all", "-blmove"];
+    let flags = ["--user", "worker", "on", ">geheim", "~*", "&*", "+@all"];
     let redis = OwnRedis::start_with(&flags);
     let url = format!("redis://worker:geheim@127.0.0.1:{}/0", redis.port());
     let mut worker = Worker::start_with(&url, &[]);
-    // The first one may be found by the first fetch. By the second the shard has found nothing, and cannot wait.
+    worker.until("idle", |_| blocks(&redis, "blmove"));
+    // At the start the worker would have refused to work without this right.
+    redis.run(&[b"ACL", b"SETUSER", b"worker", b"-blmove"]);
+    // The first one comes by the wait that is under way, or a fetch. By the second the shard cannot wait.
     for count in [&b"1"[..], b"2", b"3"] {
         redis.run(&[b"LPUSH", QUEUE, JOB]);
         worker.until("processed", |_| processed(&redis).as_deref() == Some(count));

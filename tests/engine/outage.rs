@@ -130,6 +130,8 @@ fn a_flushed_script_cache_is_no_outage() {
 #[test]
 fn scripts_that_another_shard_loads_between_two_turns_are_no_outage() {
     const JOBS: usize = 60_000;
+    // Again and again without a turn of each shard between would be an outage.
+    const BETWEEN: u64 = 5_000;
     let redis = Redis::start();
     let config = config_file("max_dead_jobs: 1000000\n");
     Account::push(&redis, "default", JOBS);
@@ -137,8 +139,7 @@ fn scripts_that_another_shard_loads_between_two_turns_are_no_outage() {
     let (mut flushes, mut flushed_at) = (0, 0);
     wait_until("all jobs have run", || {
         let processed = redis.processed();
-        // Again and again without a turn between would be an outage.
-        if processed > flushed_at {
+        if processed >= flushed_at + BETWEEN {
             redis.run(&["SCRIPT", "FLUSH"]);
             (flushes, flushed_at) = (flushes + 1, processed);
         }
@@ -147,7 +148,7 @@ fn scripts_that_another_shard_loads_between_two_turns_are_no_outage() {
     worker.stop();
     Account::of(&redis).assert_each_ran_once(JOBS);
     Account::assert_none_ran_twice(&worker);
-    assert!(flushes > 10, "{flushes} flushes met no turn");
+    assert!(flushes > 3, "{flushes} flushes met no turn");
     assert_eq!(worker.lines("redis is gone"), [""; 0]);
 }
 
@@ -165,15 +166,17 @@ fn a_redis_that_comes_back_empty_is_served_again() {
     worker.stop();
 }
 
-/// What the worker says when it is asked how it is: one number of it.
+/// What the worker says when it is asked how it is: some numbers of one moment.
 #[track_caller]
-fn says(worker: &Worker, field: &str) -> u64 {
+fn says<const N: usize>(worker: &Worker, fields: [&str; N]) -> [u64; N] {
     let before = worker.lines("health phase=").len();
     worker.signal("USR1");
     wait_until("it says how it is", || worker.lines("health phase=").len() > before);
     let line = worker.lines("health phase=").remove(before);
-    let number = line.split(' ').find_map(|part| part.strip_prefix(field)?.strip_prefix('='));
-    number.unwrap_or_else(|| panic!("no {field} in {line}")).parse().unwrap()
+    fields.map(|field| {
+        let number = line.split(' ').find_map(|part| part.strip_prefix(field)?.strip_prefix('='));
+        number.unwrap_or_else(|| panic!("no {field} in {line}")).parse().unwrap()
+    })
 }
 
 /// Acks cannot be sent, so what has ended is held; nothing is fetched, so that is no more than was in flight.
@@ -189,10 +192,10 @@ fn memory_is_bounded_by_what_was_in_flight_while_acks_cannot_be_sent() {
     let known = redis.processed();
     redis.kill();
     worker.wait_for_line("redis is gone; trying");
-    wait_until("what was in flight has ended", || says(&worker, "running") + says(&worker, "unstarted") == 0);
-    let (ended, memory_kb) = (says(&worker, "processed"), worker.memory_kb());
+    wait_until("what was in flight has ended", || says(&worker, ["running", "unstarted"]) == [0, 0]);
+    let ([ended], memory_kb) = (says(&worker, ["processed"]), worker.memory_kb());
     measure_over(Duration::from_secs(3));
-    assert_eq!(says(&worker, "processed"), ended, "jobs came from nowhere");
+    assert_eq!(says(&worker, ["processed"]), [ended], "jobs came from nowhere");
     assert!(worker.memory_kb() < memory_kb + 4_000, "{memory_kb} kB became {}", worker.memory_kb());
     redis.start_again();
     let held = ended - redis.processed();

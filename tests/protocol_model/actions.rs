@@ -299,13 +299,14 @@ impl World {
     }
 
     /// Whether a search for jobs in flight without a lease finds this process: it has to be missed for a minute, in which a
-    /// process at work would have renewed its lease.
+    /// process at work would have renewed its lease. Nothing but a forgotten lease may rely on it: P3 has no minutes.
     fn may_be_adopted(&self, scenario: &Scenario, at: u8) -> bool {
         let holds = |shard: u8| {
             let home = &self.redis.homes[usize::from(shard)];
             home.jobs().next().is_some()
         };
-        self.lease(at) == Lease::None
+        scenario.faults.forgotten_leases > 0
+            && self.lease(at) == Lease::None
             && matches!(self.process(at).life, Life::Paused | Life::Gone)
             && !scenario.lacks(Mutant::NeverAdopted)
             && scenario.shards_of(at).any(holds)

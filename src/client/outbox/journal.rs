@@ -274,7 +274,7 @@ struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing is not enough: a child that this program is just starting has the file open, too, until it runs its program.
+        // Closing is not enough: a child that is just being started has the file open, too, until it runs its program.
         let _gone_with_the_file = self.0.unlock();
     }
 }
