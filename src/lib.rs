@@ -53,7 +53,8 @@
 //!
 //! ```text
 //! main ─ config ─ boot checks ─ placement ─┬─ shard 0 … n-1   one pinned executor each: connection, slots, handlers
-//!                                          └─ control         one more: lease, heartbeat, signals, poller, reaper
+//!                                          └─ control         one more: lease, heartbeat, signals, poller, reaper,
+//!                                                            steering from outside, service manager
 //! ```
 //!
 //! # The map
@@ -66,7 +67,7 @@
 //! | 5 runtime | `shard` `control`, [`admin`] | running jobs; keeping the process known; what operators ask |
 //! | 4 api | `handler` [`client`] `mesh` | what users write; pushing jobs; what control and shards say |
 //! | 3 store | [`store`] | every Redis command and script |
-//! | 2 transport | [`resp`]: `conn` `blocking` | sockets |
+//! | 2 transport | [`resp`]: `conn` `blocking` `tokio_conn`, TLS, sentinels | sockets |
 //! | 1 formats | [`job`] [`wire`] [`resp`]: codec, pipeline, url | bytes in, values out: no socket, no clock |
 //! | 0 base | [`limits`] [`time`] [`ids`] [`stats`] [`shutdown`] `event` | |
 //!
@@ -120,6 +121,8 @@
 //! - A payload between 384 MB and Redis's 512 MB cannot be buried (its base64 is too large) and stays in flight.
 //! - A primary that is cut off from its sentinels, but not from a worker, is used until it hears that it is none any more;
 //!   `min-replicas-to-write` bounds what it takes meanwhile.
+//! - The gem's own `Jiggler.summary` and page read the first page of a SCAN: with more than ten keys in Redis, of whomever, they
+//!   may miss processes. `jiggler-uring summary` sees all.
 //! - No Cluster; keys carry the tags that a cluster needs.
 
 // L0 base
