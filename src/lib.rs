@@ -121,8 +121,8 @@
 //! - A payload between 384 MB and Redis's 512 MB cannot be buried (its base64 is too large) and stays in flight.
 //! - A primary that is cut off from its sentinels, but not from a worker, is used until it hears that it is none any more;
 //!   `min-replicas-to-write` bounds what it takes meanwhile.
-//! - The gem's own `Jiggler.summary` and page read the first page of a SCAN: with more than ten keys in Redis, of whomever, they
-//!   may miss processes. `jiggler-uring summary` sees all.
+//! - The gem's own `Jiggler.summary` and page read the first page of a SCAN: with more than ten keys in Redis, of whomever,
+//!   they may miss processes. `jiggler-uring summary` sees all.
 //! - No Cluster; keys carry the tags that a cluster needs.
 
 // L0 base

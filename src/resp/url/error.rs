@@ -92,7 +92,7 @@ pub enum UrlError {
     BadPath {
         /// Length of the decoded path.
         bytes: usize,
-        /// [`UNIX_SOCKET_PATH_BYTES_MAX`].
+        /// [`UNIX_SOCKET_PATH_BYTES_MAX`](crate::limits::UNIX_SOCKET_PATH_BYTES_MAX).
         bytes_max: usize,
     },
     /// A query parameter that is none of ours.
