@@ -3,6 +3,8 @@
 //! Redis runs commands on one thread; when it shares that thread's CPU with the worker, a run measures the scheduler.
 //! So Redis gets a CPU of its own wherever there are enough, and loadgen and the worker share the others.
 
+use std::sync::OnceLock;
+
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use serde::Serialize;
@@ -79,11 +81,17 @@ impl Placement {
     }
 }
 
-/// The CPUs the calling thread may run on, in rising order.
+/// The CPUs this process was started on, in rising order: read before it pins itself, since what it may use afterwards is
+/// what the last scenario left to it.
 fn allowed_cpus() -> Result<Vec<usize>, Error> {
+    static ALLOWED: OnceLock<Vec<usize>> = OnceLock::new();
+    if let Some(allowed) = ALLOWED.get() {
+        return Ok(allowed.clone());
+    }
     let set =
         sched_getaffinity(THIS_THREAD).map_err(|errno| Error::system("reading the CPU affinity", errno))?;
-    Ok((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect())
+    let allowed = (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect();
+    Ok(ALLOWED.get_or_init(|| allowed).clone())
 }
 
 fn pin(cpus: &[usize]) -> Result<(), Error> {
@@ -104,6 +112,13 @@ mod tests {
         let placement = Placement::choose(&[0, 1, 2], 2, None).unwrap();
         assert_eq!(placement, Placement { redis_cpus: vec![0], worker_cpus: vec![1, 2] });
         assert!(!placement.shared());
+    }
+
+    #[test]
+    fn a_plan_does_not_depend_on_what_an_earlier_one_has_pinned() {
+        let before = Placement::plan(1, None).unwrap();
+        before.enter_worker().unwrap();
+        assert_eq!(Placement::plan(1, None).unwrap(), before);
     }
 
     #[test]
