@@ -47,6 +47,7 @@ fn settle(criterion: &mut Criterion) {
         keep_in_flight: true,
         dead_jobs_max: 10_000.into(),
         dead_timeout_s: 1e7.into(),
+        looks_at_each: false.into(),
     };
     let dispatch = Dispatch::new(Registry::new(()).job("Noop", noop), 10).unwrap();
     let batch = payloads();

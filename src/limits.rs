@@ -147,6 +147,10 @@ pub const BATCH_JOBS_MAX: usize = 500;
 /// Most bytes of payload one turn fetches, a single larger payload excepted.
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Queues up to which a turn reads what it fetched from the batch lists, each by a command of its own. An empty one costs
+/// Redis some 0.3 µs, so beyond this it is cheaper to hand the payloads through the script.
+pub const QUEUES_READ_FROM_LISTS_MAX: usize = 16;
+
 /// Turns of one shard that Redis may have at once, when there is a backlog: one it works on and one it finds next, so that
 /// neither side waits for the other's wake-up.
 pub const TURNS_IN_FLIGHT_MAX: usize = 2;

@@ -74,15 +74,31 @@ fn caught(mutation: Mutation, reason: &str) {
 
 #[test]
 fn a_turn_that_keeps_nothing_in_flight_is_caught() {
+    let text = "redis.call('LTRIM', queue, 0, -(count + 1))";
     caught(
-        (Script::Turn, "redis.call('RPUSH', index .. ':' .. ARGV[1], unpack(kept))", ""),
+        (Script::Turn, text, "redis.call('LTRIM', queue, 0, -(count + 1)) redis.call('UNLINK', batch)"),
         "jobs left are there",
     );
 }
 
 #[test]
+fn a_turn_that_looks_at_each_job_and_keeps_none_is_caught() {
+    caught((Script::Turn, "redis.call('RPUSH', batch, unpack(kept))", ""), "jobs left are there");
+}
+
+#[test]
+fn a_turn_that_takes_one_more_from_the_queue_than_it_keeps_is_caught() {
+    caught((Script::Turn, "-(count + 1)", "-(count + 2)"), "jobs left are there");
+}
+
+#[test]
+fn a_turn_that_leaves_in_the_queue_what_it_takes_is_caught() {
+    caught((Script::Turn, "redis.call('LTRIM', queue, 0, -(count + 1))", ""), "jobs left are there");
+}
+
+#[test]
 fn a_turn_that_does_not_note_its_batch_is_caught() {
-    caught((Script::Turn, "redis.call('HSET', index, ARGV[1], #kept)", ""), "not in the index");
+    caught((Script::Turn, "redis.call('HSET', index, ARGV[1], count - oversize)", ""), "not in the index");
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! memory. Each test's name is what it proves; what once went wrong is among them.
 #![expect(clippy::unwrap_used, reason = "a test: what fails, fails it")]
 
+#[path = "protocol/fetch.rs"]
+mod fetch;
 mod own_redis;
 
 use std::rc::Rc;
@@ -11,7 +13,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use jiggler_uring::limits::PAYLOAD_BYTES_MAX;
 use jiggler_uring::resp::blocking::BlockingConnection;
-use jiggler_uring::resp::{Error, Reply, Requests};
+use jiggler_uring::resp::{Error, Reply, Requests, Value};
 use jiggler_uring::store::flight::{self, Burial, Known};
 use jiggler_uring::store::scripts::{self, Scripts};
 use jiggler_uring::store::turn::{
@@ -43,6 +45,7 @@ impl Setup {
             keep_in_flight: true,
             dead_jobs_max: 100.into(),
             dead_timeout_s: 1e6.into(),
+            looks_at_each: false.into(),
         };
         Self { _redis: redis, conn, scripts, context, after: 0 }
     }
@@ -73,8 +76,13 @@ impl Setup {
     fn turn(&mut self, number: u64, wanted: usize, settled: &Settlement) -> Result<TurnReply, Error> {
         let mut requests = Requests::new();
         let turn = Turn { number, after: self.after, wanted, order: &[0, 1], settled, now: 1e9 };
-        self.context.write(&self.scripts, &turn, &mut requests);
-        Ok(TurnReply::read(&self.conn.call_one(&requests)?, &[0, 1]).unwrap())
+        let count = self.context.write(&self.scripts, &turn, &mut requests);
+        let replies = self.conn.call(&requests)?;
+        assert_eq!(replies.len(), count);
+        if let Value::Error(error) = replies[0].value() {
+            return Err(Error::Redis(error.to_owned()));
+        }
+        Ok(TurnReply::read(&replies, &[0, 1]).unwrap())
     }
 
     fn fetch(&mut self, number: u64, wanted: usize) -> TurnReply {

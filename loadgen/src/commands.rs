@@ -74,6 +74,7 @@ impl Commands {
             keep_in_flight: design == Design::AtLeastOnce,
             dead_jobs_max: DEAD_JOBS_MAX.into(),
             dead_timeout_s: DEAD_TIMEOUT.as_secs_f64().into(),
+            looks_at_each: false.into(),
         };
         Self {
             design,

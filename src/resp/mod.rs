@@ -49,5 +49,5 @@ pub use error::Error;
 pub use handshake::Handshake;
 pub use pipeline::Pipeline;
 pub use redis_error::{RedisError, RedisErrorKind};
-pub use reply::{Reply, Value};
+pub use reply::{Elements, Reply, Value};
 pub use url::{Endpoint, Place, RedisUrl};

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use glommio::timer::Timer;
 
 use super::cancel::hear;
-use super::link::{Link, LinkError, Sent, SentTurn, check, is_noscript, is_skipped, resume, sync_wait_list};
+use super::link::{
+    Link, LinkError, Sent, SentTurn, check_all, is_noscript, is_skipped, resume, sync_wait_list,
+};
 use super::outage::{Attempt, Outage, sleep_unless_phase_changes};
 use super::report::report_as_another;
 use super::run::{cancel_all, run_ready};
@@ -17,7 +19,7 @@ use super::{oversize, stop};
 use crate::handler::Handlers;
 use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD};
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
-use crate::resp::{Backoff, Reply, Requests};
+use crate::resp::{Backoff, Error, Reply, Requests};
 use crate::store::turn::{BatchName, Turn, TurnReply};
 use crate::time::unix_now;
 
@@ -79,7 +81,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
         // Given up at the very end of a stop only; whatever was under way over the connection ends with it.
         let given_up = async {
             this.given_up(shard).await;
-            Err(LinkError::Lost(crate::resp::Error::Closed))
+            Err(LinkError::Lost(Error::Closed))
         };
         let attempt = attempt(shard, &mut sent, &mut outage, &mut backoff);
         let error = match futures_lite::future::or(attempt, given_up).await {
@@ -238,8 +240,8 @@ impl Driver<'_> {
         let after = self.sent.back().map_or(0, |turn| turn.number);
         let turn = Turn { number, after, wanted, order: &self.order, settled: &settled, now: unix_now() };
         let mut requests = Requests::new();
-        shard.turns.write(&self.link.scripts, &turn, &mut requests);
-        self.sent.push_back(SentTurn { number, nth, wanted, settled });
+        let replies = shard.turns.write(&self.link.scripts, &turn, &mut requests);
+        self.sent.push_back(SentTurn { number, nth, wanted, replies, settled });
         shard.options.stats.turns.add(1);
         Ok(self.link.conn.send(&requests).await?)
     }
@@ -247,18 +249,29 @@ impl Driver<'_> {
     /// Awaits the reply to the oldest turn and takes in what it brings.
     async fn receive(&mut self) -> Result<(), LinkError> {
         let shard = self.shard;
-        let reply = self.link.conn.reply().await?;
-        if is_noscript(&reply) {
+        let replies = self.replies().await?;
+        if replies.first().is_some_and(is_noscript) {
             return self.report_again().await;
         }
-        let reply = check(reply).inspect_err(|error| self.stopped_by(error))?;
+        let replies = check_all(replies).inspect_err(|error| self.stopped_by(error))?;
         self.forgotten = 0;
         self.turns += 1;
         self.outage.over(shard);
         shard.options.stats.answered_at.mark();
         let Some(turn) = self.sent.pop_front() else { return Ok(()) };
         shard.queue_order(turn.nth, &mut self.order);
-        take_in(shard, &reply, &turn, &self.order)
+        take_in(shard, &replies, &turn, &self.order)
+    }
+
+    /// Awaits all replies to the oldest turn. A list that cannot be read whole has more bytes than Redis told: from then on
+    /// it looks at each job.
+    async fn replies(&mut self) -> Result<Vec<Reply>, LinkError> {
+        let count = self.sent.front().map_or(0, |turn| turn.replies);
+        let replies = self.link.turn_replies(count).await;
+        if let Err(Error::Decode(_)) = &replies {
+            self.shard.turns.looks_at_each.set(true);
+        }
+        Ok(replies?)
     }
 
     /// A fence stops every turn that is on its way: what they would have reported is known to be unreported.
@@ -281,18 +294,18 @@ impl Driver<'_> {
             return Err(LinkError::Forgetful);
         }
         while !self.sent.is_empty() {
-            let reply = self.link.conn.reply().await?;
-            if is_noscript(&reply) || is_skipped(&reply) {
+            let replies = self.replies().await?;
+            if replies.first().is_some_and(|reply| is_noscript(reply) || is_skipped(reply)) {
                 if let Some(turn) = self.sent.pop_front() {
                     self.shard.report_again(turn.settled);
                 }
                 continue;
             }
             // Another client has loaded them meanwhile.
-            let reply = check(reply)?;
+            let replies = check_all(replies)?;
             if let Some(turn) = self.sent.pop_front() {
                 self.shard.queue_order(turn.nth, &mut self.order);
-                take_in(self.shard, &reply, &turn, &self.order)?;
+                take_in(self.shard, &replies, &turn, &self.order)?;
             }
         }
         Ok(self.link.reload().await?)
@@ -327,9 +340,12 @@ impl Driver<'_> {
     }
 }
 
-fn take_in(shard: &Rc<Shard>, reply: &Reply, sent: &SentTurn, order: &[usize]) -> Result<(), LinkError> {
-    let turn = TurnReply::read(reply, order)
-        .map_err(|got| crate::resp::Error::Unexpected { expected: "the reply of a turn", got })?;
+fn take_in(shard: &Rc<Shard>, replies: &[Reply], sent: &SentTurn, order: &[usize]) -> Result<(), LinkError> {
+    let turn = TurnReply::read(replies, order)
+        .map_err(|got| Error::Unexpected { expected: "the replies to a turn", got })?;
+    if turn.understated {
+        shard.turns.looks_at_each.set(true);
+    }
     shard.tell_of_deaths(&sent.settled);
     let mut count = 0;
     for fetched in turn.fetched {

@@ -27,6 +27,8 @@ pub(super) struct SentTurn {
     /// How many turns the shard sent before: decides which of equal queues comes first.
     pub(super) nth: u64,
     pub(super) wanted: usize,
+    /// How many replies it has.
+    pub(super) replies: usize,
     pub(super) settled: Settlement,
 }
 
@@ -70,6 +72,15 @@ impl Link {
         Ok(())
     }
 
+    /// Awaits the replies to one turn: its own first, then those of the lists it reads, which say nothing if it was refused.
+    pub(super) async fn turn_replies(&mut self, count: usize) -> Result<Vec<Reply>, Error> {
+        let mut replies = Vec::with_capacity(count);
+        for _ in 0..count {
+            replies.push(self.conn.reply().await?);
+        }
+        Ok(replies)
+    }
+
     /// Sends calls of scripts and awaits their replies; one call per reply, `write` appends them. If the server has
     /// forgotten the scripts they are loaded and the calls are sent once more: those refused so have not run.
     pub(super) async fn call(
@@ -109,6 +120,11 @@ pub(super) fn is_noscript(reply: &Reply) -> bool {
 /// Whether a turn has not run because the one before it had not: the scripts were loaded again between the two.
 pub(super) fn is_skipped(reply: &Reply) -> bool {
     matches!(reply.value(), Value::Error(error) if error.line().starts_with(b"SKIPPED "))
+}
+
+/// Turns the first error among the replies to a turn into the error it is.
+pub(super) fn check_all(replies: Vec<Reply>) -> Result<Vec<Reply>, LinkError> {
+    replies.into_iter().map(check).collect()
 }
 
 /// Turns an error reply into the error it is.

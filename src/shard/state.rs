@@ -119,6 +119,7 @@ impl Shard {
                 keep_in_flight: options.at_least_once,
                 dead_jobs_max: options.dead_jobs_max.into(),
                 dead_timeout_s: options.dead_timeout.as_secs_f64().into(),
+                looks_at_each: false.into(),
             },
             handlers,
             waiters: (0..waiters).map(Waiter::new).collect(),

@@ -11,10 +11,11 @@
 //! | `jobs`, `retry`, `kill`, `delete`, `prune`, `processes`, `top`, `quiet`, `stop` | the worker's, and `+pttl` |
 //! | with sentinels | all of them also `+role` |
 //!
-//! [`acl_line`] gives the worker's as one line. `SORT`, `CONFIG`, `KEYS`, `FLUSHALL`, `MONITOR` and all of `@admin` are not
-//! among them. `AUTH` and `HELLO` need no right in Redis. A user without `+client|setname` has connections without names,
-//! one without `+client|tracking` may see retries late by the poll interval, and one without the channels of steering
-//! hears no `quiet` and `stop` of the command line; none of this ends the worker.
+//! [`acl_line`] gives the worker's as one line. `CONFIG`, `KEYS`, `FLUSHALL`, `MONITOR` and all of `@admin` are not among
+//! them. `AUTH` and `HELLO` need no right in Redis. What a worker can do without: a user without `+sort` or
+//! `+memory|usage` costs Redis twice the time a job, for it goes through a script (`turn.lua`); one without
+//! `+client|setname` has connections without names, one without `+client|tracking` may see retries late by the poll
+//! interval, and one without the channels of steering hears no `quiet` and `stop` of the command line.
 
 use crate::resp::{Error, RedisErrorKind, Reply, Requests, Value};
 use crate::wire::{DEFAULT_QUEUE, keys};
@@ -46,7 +47,7 @@ pub const WORKER: &[&str] = &[
     "lpush KEY x",
     "lrange KEY 0 0",
     "lrem KEY 1 x",
-    "rpop KEY",
+    "ltrim KEY 0 0",
     "rpush KEY x",
     "del KEY",
     "unlink KEY",
@@ -80,7 +81,7 @@ pub const WORKER: &[&str] = &[
 ];
 
 /// What a worker does without, if it must.
-const OPTIONAL: &[&str] = &["client|setname", "client|tracking"];
+pub const OPTIONAL: &[&str] = &["client|setname", "client|tracking", "memory|usage", "sort"];
 
 /// What is asked of a user whose server is named by sentinels.
 const ROLE: &str = "role";

@@ -1,7 +1,15 @@
 //! The turn: the one call of a busy shard, which settles what ran and fetches the next batch (`scripts/turn.lua`).
 //!
-//! Per turn: one round trip, one `EVALSHA`. Inside Redis: two commands for the guard, one `RPOP`, one `RPUSH` and one
-//! `HSET` a fetched queue, `UNLINK` and `HDEL` a finished batch, one `LREM` for each job that is settled alone.
+//! Per turn: one round trip, one `EVALSHA`, and one `LRANGE` a queue that reads what it fetched. Inside Redis: two commands
+//! for the guard; `LLEN`, `SORT … STORE`, `MEMORY USAGE`, `HSET` and `LTRIM` a fetched queue; `UNLINK` and `HDEL` a finished
+//! batch; one `LREM` for each job that is settled alone.
+//!
+//! Payloads do not pass through Lua, which costs Redis as much as all the rest: `SORT queue BY nosort DESC LIMIT 0 n STORE
+//! batch` sorts nothing and copies the oldest n from the end of one list to another, and the `LRANGE` behind the script
+//! reads them. How many bytes they are is told by `MEMORY USAGE`, which counts the few nodes of the batch list. A server
+//! that compresses its lists tells too few; that is noticed by the first such batch, and from then on the script looks at
+//! each job ([`TurnContext::looks_at_each`]), as it does for a batch that has too many bytes and for a user without the
+//! right to `SORT`.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,8 +18,8 @@ use bytes::Bytes;
 
 use super::scripts::{Script, Scripts};
 use crate::job::DeadJob;
-use crate::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use crate::resp::{Reply, Requests, Value};
+use crate::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
+use crate::resp::{Elements, Reply, Requests, Value};
 use crate::wire::keys;
 
 /// The name of a batch within its in-flight index.
@@ -139,6 +147,8 @@ pub struct TurnContext {
     pub dead_jobs_max: Cell<u64>,
     /// How long an entry stays in the dead set, in seconds.
     pub dead_timeout_s: Cell<f64>,
+    /// Whether the size of a list does not tell the bytes of its payloads here, so that Redis must look at each.
+    pub looks_at_each: Cell<bool>,
 }
 
 /// The variable part of one turn.
@@ -163,6 +173,8 @@ pub struct Turn<'a> {
 pub struct TurnReply {
     /// What came, queue by queue.
     pub fetched: Vec<Fetched>,
+    /// Redis told fewer bytes than came: its lists are compressed.
+    pub understated: bool,
 }
 
 /// What came from one queue.
@@ -179,8 +191,16 @@ pub struct Fetched {
 }
 
 impl TurnContext {
-    /// Appends the call of `turn`.
-    pub fn write(&self, scripts: &Scripts, turn: &Turn<'_>, requests: &mut Requests) {
+    /// Whether a turn that wants so many jobs of so many queues reads them from their lists.
+    fn reads_lists(&self, turn: &Turn<'_>) -> bool {
+        self.keep_in_flight
+            && turn.wanted > 0
+            && turn.order.len() <= QUEUES_READ_FROM_LISTS_MAX
+            && !self.looks_at_each.get()
+    }
+
+    /// Appends the call of `turn`, and gives the number of replies that it has: at least one.
+    pub fn write(&self, scripts: &Scripts, turn: &Turn<'_>, requests: &mut Requests) -> usize {
         let settled = turn.settled;
         let keys_count = 5 + 2 * turn.order.len();
         let args = 13 + 6 * settled.moves.len() + 3 * settled.singles.len() + 2 * settled.wholes.len();
@@ -198,7 +218,12 @@ impl TurnContext {
         command.arg_u64(BATCH_BYTES_MAX as u64).arg_u64(PAYLOAD_BYTES_MAX as u64);
         command.arg_u64(settled.processed).arg_u64(settled.failed);
         command.arg_f64(turn.now - self.dead_timeout_s.get()).arg_u64(self.dead_jobs_max.get());
-        command.arg(if self.keep_in_flight { b"1" } else { b"0" });
+        let reads_lists = self.reads_lists(turn);
+        command.arg(match (self.keep_in_flight, reads_lists) {
+            (false, _) => b"once",
+            (true, true) => b"list",
+            (true, false) => b"here",
+        });
         command.arg_u64(turn.after);
         command.arg_u64(settled.moves.len() as u64);
         for job in &settled.moves {
@@ -217,6 +242,15 @@ impl TurnContext {
         for &(queue, number) in &settled.wholes {
             command.arg_u64(pair(queue)).arg_u64(number);
         }
+        drop(command);
+        if !reads_lists {
+            return 1;
+        }
+        for &queue in turn.order {
+            let batch = self.queues[queue].batch(BatchName::Turn(turn.number));
+            requests.command(&[b"LRANGE", &batch, b"0", b"-1"]);
+        }
+        1 + turn.order.len()
     }
 }
 
@@ -228,42 +262,60 @@ fn arg_batch(command: &mut crate::resp::Command<'_>, batch: BatchName) {
 }
 
 impl TurnReply {
-    /// Reads the reply to a turn that served queues in `order`.
+    /// Reads the replies to a turn that served queues in `order`: its own, and those of the lists if it reads any. A list
+    /// that is gone by then was taken by a reaper: the next turn will be told of the fence.
     ///
     /// # Errors
-    /// What is wrong with the reply's shape: a bug, or not our script.
-    pub fn read(reply: &Reply, order: &[usize]) -> Result<Self, String> {
+    /// What is wrong with the shape of a reply: a bug, or not our script.
+    pub fn read(replies: &[Reply], order: &[usize]) -> Result<Self, String> {
+        let Some((reply, lists)) = replies.split_first() else {
+            return Err("a turn has no reply".to_owned());
+        };
         let Value::Array(mut elements) = reply.value() else {
             return Err(format!("a turn answered {:?}", reply.value()));
         };
-        let mut fetched = Vec::with_capacity(elements.len() / 2);
+        let mut turn = Self { fetched: Vec::with_capacity(elements.len() / 4), understated: false };
         while let Some(pair) = elements.next() {
-            let queue = match pair {
-                Value::Integer(pair) => {
-                    usize::try_from(pair).ok().and_then(|pair| order.get(pair.checked_sub(1)?)).copied()
-                }
+            let at = match pair {
+                Value::Integer(pair) => usize::try_from(pair).ok().and_then(|pair| pair.checked_sub(1)),
                 _ => None,
             };
-            let Some(queue) = queue else { return Err(format!("a turn named pair {pair:?}")) };
+            let Some((at, &queue)) = at.and_then(|at| Some((at, order.get(at)?))) else {
+                return Err(format!("a turn named pair {pair:?}"));
+            };
             let mut from = Fetched { queue, payloads: Vec::new(), oversize: 0, error: None };
             match elements.next() {
-                Some(Value::Array(jobs)) => {
-                    from.payloads.reserve(jobs.len());
-                    for job in jobs {
-                        match job {
-                            Value::Bulk(payload) => from.payloads.push(reply.slice(payload)),
-                            Value::Integer(_) => from.oversize += 1,
-                            other => return Err(format!("a turn answered {other:?} for a job")),
-                        }
-                    }
-                }
+                Some(Value::Array(jobs)) => from.read_payloads(reply, jobs)?,
+                Some(Value::Integer(_)) => match lists.get(at).map(|list| (list, list.value())) {
+                    Some((list, Value::Array(jobs))) => from.read_payloads(list, jobs)?,
+                    other => return Err(format!("the list of a batch answered {other:?}")),
+                },
                 Some(Value::Bulk(text) | Value::Simple(text)) => {
                     from.error = Some(String::from_utf8_lossy(text).into_owned());
                 }
                 other => return Err(format!("a turn answered {other:?} for a queue's jobs")),
             }
-            fetched.push(from);
+            let (Some(Value::Integer(oversize)), Some(Value::Integer(told))) =
+                (elements.next(), elements.next())
+            else {
+                return Err("a turn answered less than four elements for a queue".to_owned());
+            };
+            from.oversize = usize::try_from(oversize).unwrap_or(0);
+            let bytes: usize = from.payloads.iter().map(Bytes::len).sum();
+            turn.understated |= usize::try_from(told).is_ok_and(|told| told < bytes);
+            turn.fetched.push(from);
         }
-        Ok(Self { fetched })
+        Ok(turn)
+    }
+}
+
+impl Fetched {
+    fn read_payloads(&mut self, reply: &Reply, jobs: Elements<'_>) -> Result<(), String> {
+        self.payloads.reserve(jobs.len());
+        for job in jobs {
+            let Value::Bulk(payload) = job else { return Err(format!("a turn answered {job:?} for a job")) };
+            self.payloads.push(reply.slice(payload));
+        }
+        Ok(())
     }
 }

@@ -84,6 +84,7 @@ impl Shard {
             keep_in_flight: true,
             dead_jobs_max: 10_000.into(),
             dead_timeout_s: 1e9.into(),
+            looks_at_each: false.into(),
         };
         Self { context, live: Vec::new(), report: Report::default(), next_number: 1 }
     }

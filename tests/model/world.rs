@@ -160,8 +160,8 @@ impl<'a> World<'a> {
     /// Redis runs the turn; its shard sees the reply or not.
     fn executed(&mut self, at: usize, sent: &mut Sent, seen: bool) -> Verdict {
         let before = Database::read(self.conn);
-        let reply = self.conn.call_one(&sent.requests).map_err(|error| format!("a turn failed: {error}"))?;
-        let turn = TurnReply::read(&reply, &sent.order)?;
+        let replies = self.conn.call(&sent.requests).map_err(|error| format!("a turn failed: {error}"))?;
+        let turn = TurnReply::read(&replies, &sent.order)?;
         self.note_report(&sent.report);
         let (mut count, mut bytes) = (0, 0);
         for fetched in turn.fetched {

@@ -8,13 +8,14 @@ use jiggler_uring::store::rights;
 use super::{REDIS_COMMANDS, root, source, src};
 
 /// Commands that a user needs no right for, and words that are also options of commands.
-const NO_RIGHT: &[&str] = &["AUTH", "HELLO", "CLIENT", "SCRIPT"];
+const NO_RIGHT: &[&str] = &["AUTH", "HELLO", "CLIENT", "MEMORY", "SCRIPT"];
 
 /// Called for operators alone, by commands whose user is theirs: [`rights`] names them beside the table.
 const OF_OPERATORS: &[&str] = &["PTTL"];
 
 /// Named by the connection layer or by subcommand, so that the words below do not find them.
-const BY_OTHER_WORDS: &[&str] = &["SCRIPT|LOAD", "CLIENT|ID", "CLIENT|UNBLOCK"];
+const BY_OTHER_WORDS: &[&str] =
+    &["SCRIPT|LOAD", "CLIENT|ID", "CLIENT|UNBLOCK", "CLIENT|SETNAME", "CLIENT|TRACKING", "MEMORY|USAGE"];
 
 /// The commands that scripts call.
 fn in_scripts() -> BTreeSet<String> {
@@ -48,7 +49,8 @@ fn the_table_of_rights_is_what_the_store_calls() {
     called.extend(in_code());
     called.retain(|command| ![NO_RIGHT, OF_OPERATORS].concat().contains(&command.as_str()));
     called.extend(BY_OTHER_WORDS.iter().map(|command| (*command).to_owned()));
-    let table: BTreeSet<String> = rights::WORKER
+    let table: BTreeSet<String> = [rights::WORKER, rights::OPTIONAL]
+        .concat()
         .iter()
         .map(|call| call.split(' ').next().unwrap_or_default().to_ascii_uppercase())
         .collect();

@@ -48,7 +48,8 @@ pub(crate) const CASES: [Case; 9] = [
 ];
 
 fn decode_reply(rounds: u64) {
-    let mut wire = format!("*2\r\n:1\r\n*{JOBS}\r\n");
+    let answer = format!("*4\r\n:1\r\n:{JOBS}\r\n:0\r\n:9999999\r\n");
+    let mut wire = format!("*{JOBS}\r\n");
     for number in 0..JOBS {
         let payload = payload("Resize", number);
         wire.push_str(&format!("${}\r\n{payload}\r\n", payload.len()));
@@ -57,10 +58,12 @@ fn decode_reply(rounds: u64) {
     let mut ask = Requests::new();
     ask.command(&[b"ASK"]);
     for _ in 0..rounds {
-        let decoded = reply(&mut pipeline, &ask, black_box(wire.as_bytes()));
-        let read = decoded.map(|reply| TurnReply::read(&reply, &[0]));
-        let jobs = read
-            .and_then(Result::ok)
+        let replies: Vec<Reply> = [&answer, &wire]
+            .into_iter()
+            .filter_map(|bytes| reply(&mut pipeline, &ask, black_box(bytes.as_bytes())))
+            .collect();
+        let jobs = TurnReply::read(&replies, &[0])
+            .ok()
             .map_or(0, |read| read.fetched.iter().map(|from| from.payloads.len()).sum());
         assert_eq!(jobs, WANTED);
     }
@@ -198,6 +201,7 @@ impl Turns {
                 keep_in_flight: true,
                 dead_jobs_max: 10_000.into(),
                 dead_timeout_s: 1e7.into(),
+                looks_at_each: false.into(),
             },
             requests: Requests::new(),
         }

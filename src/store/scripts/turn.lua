@@ -4,16 +4,18 @@
 --       6.. pairs (queue list, in-flight index), in the order in which they are to be served
 -- ARGV  1 turn number   2 jobs wanted (0: none)   3 byte budget of the batch   4 largest payload to be sent
 --       5 processed delta   6 failed delta   7 dead set cutoff score   8 dead set size
---       9 '1': keep what is fetched in flight (at least once), '0': do not (at most once)
+--       9 what becomes of the jobs fetched: 'list': they are in flight, and the caller reads them from the batch lists with
+--         the commands that follow; 'here': they are in flight and in the reply; 'once': they are in the reply alone (at most
+--         once)
 --       10 number of the turn before, if that is still on its way; else 0
 --       moves   count, then (pair, batch, raw payload, 'r' or 'd', score, new payload) each
 --       singles count, then (pair, batch, raw payload) each
 --       wholes  count, then (pair, batch) each
 -- Keys of batch lists are '<index>:<batch>': same hash tag as their queue, so one slot in a cluster.
 --
--- Returns an array (pair, jobs, pair, jobs, ...): jobs is an array of payloads, oldest first. An integer stands for a
--- payload larger than the limit (its size; the job went to the list '<index>:o'); a string in place of the array is
--- the error of that queue alone. Empty: nothing waits.
+-- Returns four elements a pair that had something: pair; the payloads, oldest first, or their number if they are read from the
+-- list, or a string: the error of that queue alone; how many payloads were larger than the limit (these went to the list
+-- '<index>:o'); bytes that the payloads take. Empty: nothing waits.
 -- Errors: 'FENCED ...' a reaper has taken this shard's jobs: nothing was changed.
 --         'STALE ...'  a later turn has run already (this one was delayed in a dead connection): nothing was changed.
 --         'SKIPPED ...' the turn before failed: nothing was changed. Had this one run, its number would say that one had, too.
@@ -93,42 +95,62 @@ for _ = 1, wholes do
   at = at + 2
 end
 
+-- What is taken stands in its batch before it leaves the queue: a write that Redis refuses leaves the jobs where they were.
 local wanted, budget, payload_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local how = ARGV[9]
 local reply = {}
+
+-- Copies jobs from end to end inside Redis, so that none of them passes through Lua. Nothing, if that cannot be told to keep
+-- within the budget, or if the user may not do so.
+local function take_whole(queue, batch)
+  local count = redis.pcall('SORT', queue, 'BY', 'nosort', 'DESC', 'LIMIT', 0, wanted, 'STORE', batch)
+  if type(count) == 'table' then return end
+  local bytes = redis.pcall('MEMORY', 'USAGE', batch, 'SAMPLES', 0)
+  if type(bytes) == 'table' or bytes > budget then
+    redis.call('UNLINK', batch)
+    return
+  end
+  return count, bytes
+end
+
+-- Looks at each job. Returns the number taken, their bytes, how many of them were too large, and the others.
+local function take_each(queue, index, batch)
+  local jobs = redis.call('LRANGE', queue, -wanted, -1)
+  local kept, bytes, oversize = {}, 0, 0
+  for i = #jobs, 1, -1 do
+    local job = jobs[i]
+    if #job > payload_max then
+      redis.call('RPUSH', index .. ':o', job)
+      oversize = oversize + 1
+    elseif bytes + #job > budget and #reply + #kept + oversize > 0 then
+      -- More bytes than one turn may bring: the rest stays where it is.
+      break
+    else
+      kept[#kept + 1] = job
+      bytes = bytes + #job
+    end
+  end
+  if #kept > 0 and how ~= 'once' then redis.call('RPUSH', batch, unpack(kept)) end
+  return #kept + oversize, bytes, oversize, kept
+end
+
 for pair = 1, (#KEYS - 5) / 2 do
   if wanted <= 0 or budget <= 0 then break end
   local queue, index = KEYS[4 + 2 * pair], KEYS[5 + 2 * pair]
-  local jobs = redis.pcall('RPOP', queue, wanted)
-  if jobs and jobs.err then
-    reply[#reply + 1] = pair
-    reply[#reply + 1] = jobs.err
-  elseif jobs then
-    local sent, kept = {}, {}
-    for i, job in ipairs(jobs) do
-      local size = #job
-      if size > payload_max then
-        redis.call('RPUSH', index .. ':o', job)
-        sent[#sent + 1] = size
-      elseif size > budget and #reply + #sent > 0 then
-        -- More bytes than one batch may have: the rest goes back to where it came from.
-        for j = #jobs, i, -1 do redis.call('RPUSH', queue, jobs[j]) end
-        budget = 0
-        break
-      else
-        sent[#sent + 1] = job
-        kept[#kept + 1] = job
-        budget = budget - size
-      end
-    end
-    if #kept > 0 and ARGV[9] == '1' then
-      redis.call('RPUSH', index .. ':' .. ARGV[1], unpack(kept))
-      redis.call('HSET', index, ARGV[1], #kept)
-    end
-    if #sent > 0 then
-      wanted = wanted - #sent
-      reply[#reply + 1] = pair
-      reply[#reply + 1] = sent
-    end
+  local batch = index .. ':' .. ARGV[1]
+  local waiting = redis.pcall('LLEN', queue)
+  if type(waiting) == 'table' then
+    for _, element in ipairs({pair, waiting.err, 0, 0}) do reply[#reply + 1] = element end
+  elseif waiting > 0 then
+    local count, bytes, oversize, jobs
+    if how == 'list' then count, bytes = take_whole(queue, batch) end
+    if not count then count, bytes, oversize, jobs = take_each(queue, index, batch) end
+    oversize = oversize or 0
+    if count > oversize and how ~= 'once' then redis.call('HSET', index, ARGV[1], count - oversize) end
+    redis.call('LTRIM', queue, 0, -(count + 1))
+    wanted, budget = wanted - count, budget - bytes
+    local brought = how == 'list' and count - oversize or jobs
+    for _, element in ipairs({pair, brought, oversize, bytes}) do reply[#reply + 1] = element end
   end
 end
 return reply

@@ -36,6 +36,19 @@ pub fn run(data: &[u8]) {
         let hashes = &replies[from..replies.len().min(from + LOAD_REPLIES)];
         let all_bulk = hashes.len() == LOAD_REPLIES && hashes.iter().all(|hash| hash.as_bulk().is_ok());
         assert_eq!(Scripts::from_replies(hashes).is_ok(), all_bulk);
+        read_turn(&replies[from..]);
+    }
+}
+
+/// Reads the replies as those to a turn, with lists behind it and without.
+fn read_turn(replies: &[Reply]) {
+    for order in [&[][..], &[0], &[2, 0, 1]] {
+        for count in [1, 1 + order.len()] {
+            let replies = &replies[..replies.len().min(count)];
+            if let Ok(turn) = TurnReply::read(replies, order) {
+                assert!(turn.fetched.iter().all(|fetched| order.contains(&fetched.queue)));
+            }
+        }
     }
 }
 
@@ -43,11 +56,6 @@ fn read_alone(reply: &Reply) {
     if let Value::Error(error) = reply.value() {
         assert_eq!(error.to_owned().kind(), error.kind());
         assert!(!error.to_owned().to_string().is_empty());
-    }
-    for order in [&[][..], &[0], &[2, 0, 1]] {
-        if let Ok(turn) = TurnReply::read(reply, order) {
-            assert!(turn.fetched.iter().all(|fetched| order.contains(&fetched.queue)));
-        }
     }
     let integer = reply.as_integer().is_ok();
     assert!(!integer || recovery::read_reaped(reply).is_ok());

@@ -1,0 +1,96 @@
+//! What a turn takes from its queues, and how payloads come: from the batch lists, or through the script.
+
+use jiggler_uring::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
+use jiggler_uring::resp::Requests;
+use jiggler_uring::store::turn::{BatchName, QueueKeys, Settlement, Turn, TurnReply};
+use jiggler_uring::wire::keys;
+
+use super::Setup;
+
+/// What lies in flight of turn `number`, and what the turn brought: the same.
+fn in_flight_and_fetched(setup: &mut Setup, number: u64, wanted: usize) -> (Vec<Vec<u8>>, TurnReply) {
+    let turn = setup.fetch(number, wanted);
+    (setup.list(&setup.queue().batch(BatchName::Turn(number))), turn)
+}
+
+#[test]
+fn payloads_too_many_for_one_turn_stay_in_the_queue_and_those_too_large_for_any_go_aside() {
+    let mut setup = Setup::new();
+    let large = vec![b'x'; BATCH_BYTES_MAX * 2 / 5];
+    (0..3).for_each(|_| setup.push(&large));
+    setup.push(&vec![b'y'; PAYLOAD_BYTES_MAX + 1]);
+    setup.push(b"last");
+    let (batch, turn) = in_flight_and_fetched(&mut setup, 1, 10);
+    assert_eq!(turn.fetched[0].payloads, [&large[..], &large[..]]);
+    assert_eq!(batch, turn.fetched[0].payloads);
+    let (batch, turn) = in_flight_and_fetched(&mut setup, 2, 10);
+    assert_eq!(turn.fetched[0].payloads, [&large[..], b"last"]);
+    assert_eq!((batch.len(), turn.fetched[0].oversize), (2, 1));
+    assert_eq!(setup.number(&[b"LLEN", &setup.queue().oversize]), 1);
+    assert!(setup.list(&setup.queue().list.clone()).is_empty());
+}
+
+/// Compressed nodes hide how large the payloads in them are: from Redis 7.2 on also those of a list that SORT stores.
+#[test]
+fn a_server_that_compresses_its_lists_is_found_out_if_it_tells_too_few_bytes() {
+    let mut setup = Setup::new();
+    setup.run(&[b"CONFIG", b"SET", b"list-compress-depth", b"1"]);
+    let payload = vec![b'x'; 6_000];
+    (0..40).for_each(|_| setup.push(&payload));
+    let (batch, turn) = in_flight_and_fetched(&mut setup, 1, 20);
+    assert_eq!(batch, turn.fetched[0].payloads);
+    let told = setup.number(&[b"MEMORY", b"USAGE", &setup.queue().batch(BatchName::Turn(1)), b"SAMPLES", b"0"]);
+    assert_eq!(turn.understated, told < 20 * 6_000, "{told}");
+    setup.context.looks_at_each.set(true);
+    let (batch, turn) = in_flight_and_fetched(&mut setup, 2, 20);
+    assert!(!turn.understated);
+    assert_eq!(batch, turn.fetched[0].payloads);
+    assert_eq!(batch.len(), 20);
+}
+
+#[test]
+fn a_user_without_the_right_to_sort_or_to_measure_gets_the_same_jobs() {
+    for missing in ["-sort", "-memory"] {
+        let mut setup = Setup::new();
+        setup.run(&[b"ACL", b"SETUSER", b"default", missing.as_bytes()]);
+        (0..3_u8).for_each(|number| setup.push(&[b'0' + number]));
+        let (batch, turn) = in_flight_and_fetched(&mut setup, 1, 2);
+        assert_eq!(turn.fetched[0].payloads, ["0", "1"]);
+        assert_eq!(batch, turn.fetched[0].payloads);
+        assert_eq!(setup.list(&setup.queue().list.clone()), [b"2"]);
+    }
+}
+
+/// `SORT` reads sets too, which are no queues.
+#[test]
+fn a_queue_whose_key_is_a_set_is_named_and_left_as_it_is() {
+    let mut setup = Setup::new();
+    setup.run(&[b"SADD", keys::queue("a").as_bytes(), b"job"]);
+    setup.run(&[b"LPUSH", keys::queue("b").as_bytes(), b"other"]);
+    let turn = setup.fetch(1, 5);
+    assert!(turn.fetched[0].error.as_deref().is_some_and(|error| error.contains("WRONGTYPE")));
+    assert_eq!(turn.fetched[1].payloads, ["other"]);
+    assert_eq!(setup.number(&[b"SCARD", keys::queue("a").as_bytes()]), 1);
+}
+
+#[test]
+fn more_queues_than_are_read_from_lists_come_through_the_script() {
+    let mut setup = Setup::new();
+    let names: Vec<String> = (0..=QUEUES_READ_FROM_LISTS_MAX).map(|number| format!("q{number}")).collect();
+    setup.context.queues = names.iter().map(|name| QueueKeys::new(name, "0123456789ab", 0)).collect();
+    for name in &names {
+        setup.run(&[b"LPUSH", keys::queue(name).as_bytes(), name.as_bytes()]);
+    }
+    let order: Vec<usize> = (0..names.len()).collect();
+    let mut requests = Requests::new();
+    let settled = Settlement::default();
+    let turn = Turn { number: 1, after: 0, wanted: 100, order: &order, settled: &settled, now: 1e9 };
+    assert_eq!(setup.context.write(&setup.scripts, &turn, &mut requests), 1);
+    let turn = TurnReply::read(&setup.conn.call(&requests).unwrap(), &order).unwrap();
+    for (fetched, name) in turn.fetched.iter().zip(&names) {
+        assert_eq!(fetched.payloads, [name.as_bytes()]);
+        let batch = setup.context.queues[fetched.queue].batch(BatchName::Turn(1));
+        assert_eq!(setup.list(&batch), [name.as_bytes()]);
+    }
+    assert_eq!(turn.fetched.len(), names.len());
+}
