@@ -13,18 +13,18 @@ use std::rc::Rc;
 use bytes::Bytes;
 use jiggler_uring::limits::PAYLOAD_BYTES_MAX;
 use jiggler_uring::resp::blocking::BlockingConnection;
-use jiggler_uring::resp::{Error, Reply, Requests, Value};
+use jiggler_uring::resp::{Error, Reply, Requests};
 use jiggler_uring::store::flight::{self, Burial, Known};
 use jiggler_uring::store::scripts::{self, Scripts};
 use jiggler_uring::store::turn::{
-    BatchName, Destination, Move, QueueKeys, Settlement, Turn, TurnContext, TurnReply,
+    self, BatchName, Destination, Move, QueueKeys, Settlement, Turn, TurnContext, TurnReply,
 };
 use jiggler_uring::wire::keys;
 use own_redis::OwnRedis;
 
 /// One shard of one queue, and its Redis.
 struct Setup {
-    _redis: OwnRedis,
+    redis: OwnRedis,
     conn: BlockingConnection,
     scripts: Scripts,
     context: TurnContext,
@@ -47,7 +47,7 @@ impl Setup {
             dead_timeout_s: 1e6.into(),
             looks_at_each: false.into(),
         };
-        Self { _redis: redis, conn, scripts, context, after: 0 }
+        Self { redis, conn, scripts, context, after: 0 }
     }
 
     fn queue(&self) -> QueueKeys {
@@ -79,8 +79,8 @@ impl Setup {
         let count = self.context.write(&self.scripts, &turn, &mut requests);
         let replies = self.conn.call(&requests)?;
         assert_eq!(replies.len(), count);
-        if let Value::Error(error) = replies[0].value() {
-            return Err(Error::Redis(error.to_owned()));
+        if let Some(refusal) = turn::refusal(&replies) {
+            return Err(Error::Redis(refusal));
         }
         Ok(TurnReply::read(&replies, &[0, 1]).unwrap())
     }

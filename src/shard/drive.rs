@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 use glommio::timer::Timer;
 
 use super::cancel::hear;
-use super::link::{
-    Link, LinkError, Sent, SentTurn, check_all, is_noscript, is_skipped, resume, sync_wait_list,
-};
+use super::link::{Link, LinkError, Sent, SentTurn, resume, sync_wait_list};
 use super::outage::{Attempt, Outage, sleep_unless_phase_changes};
 use super::report::report_as_another;
 use super::run::{cancel_all, run_ready};
@@ -19,8 +17,8 @@ use super::{oversize, stop};
 use crate::handler::Handlers;
 use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD};
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
-use crate::resp::{Backoff, Error, Reply, Requests};
-use crate::store::turn::{BatchName, Turn, TurnReply};
+use crate::resp::{Backoff, Error, RedisErrorKind, Reply, Requests};
+use crate::store::turn::{self, BatchName, Turn, TurnReply};
 use crate::time::unix_now;
 
 /// Runs a shard to its end, on its own executor. `build` makes the handlers' state for this core.
@@ -250,10 +248,14 @@ impl Driver<'_> {
     async fn receive(&mut self) -> Result<(), LinkError> {
         let shard = self.shard;
         let replies = self.replies().await?;
-        if replies.first().is_some_and(is_noscript) {
-            return self.report_again().await;
+        if let Some(refusal) = turn::refusal(&replies) {
+            if refusal.kind() == RedisErrorKind::Noscript {
+                return self.report_again().await;
+            }
+            let error = LinkError::from(refusal);
+            self.stopped_by(&error);
+            return Err(error);
         }
-        let replies = check_all(replies).inspect_err(|error| self.stopped_by(error))?;
         self.forgotten = 0;
         self.turns += 1;
         self.outage.over(shard);
@@ -295,14 +297,17 @@ impl Driver<'_> {
         }
         while !self.sent.is_empty() {
             let replies = self.replies().await?;
-            if replies.first().is_some_and(|reply| is_noscript(reply) || is_skipped(reply)) {
+            if let Some(refusal) = turn::refusal(&replies) {
+                // SKIPPED: it has not run because the one before it had not; the scripts were loaded again between the two.
+                if refusal.kind() != RedisErrorKind::Noscript && refusal.code() != "SKIPPED" {
+                    return Err(refusal.into());
+                }
                 if let Some(turn) = self.sent.pop_front() {
                     self.shard.report_again(turn.settled);
                 }
                 continue;
             }
             // Another client has loaded them meanwhile.
-            let replies = check_all(replies)?;
             if let Some(turn) = self.sent.pop_front() {
                 self.shard.queue_order(turn.nth, &mut self.order);
                 take_in(self.shard, &replies, &turn, &self.order)?;

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use super::batch::Batch;
 use super::state::Shard;
 use crate::limits::{READ_CHUNK_BYTES, RECONCILE_CALLS_MAX};
-use crate::resp::{ConnOptions, Connection, Error, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
+use crate::resp::{
+    ConnOptions, Connection, Error, RedisError, RedisErrorKind, Reply, ReplyLimits, Requests, Value,
+};
 use crate::store::flight::{self, Known};
 use crate::store::scripts::{self, Scripts};
 use crate::store::turn::{BatchName, Settlement};
@@ -113,31 +115,26 @@ async fn load_scripts(conn: &mut Connection) -> Result<Scripts, Error> {
         .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })
 }
 
-pub(super) fn is_noscript(reply: &Reply) -> bool {
+fn is_noscript(reply: &Reply) -> bool {
     matches!(reply.value(), Value::Error(error) if error.kind() == RedisErrorKind::Noscript)
-}
-
-/// Whether a turn has not run because the one before it had not: the scripts were loaded again between the two.
-pub(super) fn is_skipped(reply: &Reply) -> bool {
-    matches!(reply.value(), Value::Error(error) if error.line().starts_with(b"SKIPPED "))
-}
-
-/// Turns the first error among the replies to a turn into the error it is.
-pub(super) fn check_all(replies: Vec<Reply>) -> Result<Vec<Reply>, LinkError> {
-    replies.into_iter().map(check).collect()
 }
 
 /// Turns an error reply into the error it is.
 pub(super) fn check(reply: Reply) -> Result<Reply, LinkError> {
-    if let Value::Error(error) = reply.value() {
-        let error = error.to_owned();
-        return Err(match error.code() {
-            "LEFT" => LinkError::Left,
-            "FENCED" | "STALE" => LinkError::Fenced(error.to_string()),
-            _ => LinkError::Lost(Error::Redis(error)),
-        });
+    match reply.value() {
+        Value::Error(error) => Err(error.to_owned().into()),
+        _ => Ok(reply),
     }
-    Ok(reply)
+}
+
+impl From<RedisError> for LinkError {
+    fn from(error: RedisError) -> Self {
+        match error.code() {
+            "LEFT" => Self::Left,
+            "FENCED" | "STALE" => Self::Fenced(error.to_string()),
+            _ => Self::Lost(Error::Redis(error)),
+        }
+    }
 }
 
 /// Brings a shard and Redis back into agreement over a new connection.

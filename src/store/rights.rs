@@ -33,6 +33,8 @@ pub const WORKER: &[&str] = &[
     "script|load x",
     "evalsha x 0",
     "eval x 0",
+    "multi",
+    "exec",
     "client|id",
     "client|unblock 1",
     "ping",

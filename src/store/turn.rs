@@ -9,7 +9,7 @@
 //! reads them. How many bytes they are is told by `MEMORY USAGE`, which counts the few nodes of the batch list. A server
 //! that compresses its lists tells too few; that is noticed by the first such batch, and from then on the script looks at
 //! each job ([`TurnContext::looks_at_each`]), as it does for a batch that has too many bytes and for a user without the
-//! right to `SORT`.
+//! right to `SORT`. At most once all of it is one transaction, `MULTI` to `EXEC`, that ends by removing the lists.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use super::scripts::{Script, Scripts};
 use crate::job::DeadJob;
 use crate::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
-use crate::resp::{Elements, Reply, Requests, Value};
+use crate::resp::{Elements, RedisError, Reply, Requests, Value};
 use crate::wire::keys;
 
 /// The name of a batch within its in-flight index.
@@ -191,12 +191,15 @@ pub struct Fetched {
 }
 
 impl TurnContext {
-    /// Whether a turn that wants so many jobs of so many queues reads them from their lists.
-    fn reads_lists(&self, turn: &Turn<'_>) -> bool {
-        self.keep_in_flight
-            && turn.wanted > 0
-            && turn.order.len() <= QUEUES_READ_FROM_LISTS_MAX
-            && !self.looks_at_each.get()
+    /// How the jobs of a turn come: how much it wants, of how many queues, decides.
+    fn way(&self, turn: &Turn<'_>) -> Way {
+        let measures = !self.looks_at_each.get() && turn.order.len() <= QUEUES_READ_FROM_LISTS_MAX;
+        match (self.keep_in_flight, measures && turn.wanted > 0) {
+            (true, true) => Way::List,
+            (true, false) => Way::Here,
+            (false, true) => Way::ListOnce,
+            (false, false) => Way::Once,
+        }
     }
 
     /// Appends the call of `turn`, and gives the number of replies that it has: at least one.
@@ -206,6 +209,11 @@ impl TurnContext {
         let args = 13 + 6 * settled.moves.len() + 3 * settled.singles.len() + 2 * settled.wholes.len();
         // Position of a queue -> its pair in KEYS, from 1.
         let pair = |queue: usize| 1 + turn.order.iter().position(|&at| at == queue).unwrap_or(0) as u64;
+        let way = self.way(turn);
+        let before = requests.len_commands();
+        if way == Way::ListOnce {
+            requests.command(&[b"MULTI"]);
+        }
         let mut command = scripts.begin(Script::Turn, keys_count, args, requests);
         for key in [keys::PROCESSED, keys::FAILURES, keys::RETRIES, keys::DEAD] {
             command.arg(key.as_bytes());
@@ -218,11 +226,11 @@ impl TurnContext {
         command.arg_u64(BATCH_BYTES_MAX as u64).arg_u64(PAYLOAD_BYTES_MAX as u64);
         command.arg_u64(settled.processed).arg_u64(settled.failed);
         command.arg_f64(turn.now - self.dead_timeout_s.get()).arg_u64(self.dead_jobs_max.get());
-        let reads_lists = self.reads_lists(turn);
-        command.arg(match (self.keep_in_flight, reads_lists) {
-            (false, _) => b"once",
-            (true, true) => b"list",
-            (true, false) => b"here",
+        command.arg(match way {
+            Way::List => b"list".as_slice(),
+            Way::Here => b"here",
+            Way::ListOnce => b"list-once",
+            Way::Once => b"once",
         });
         command.arg_u64(turn.after);
         command.arg_u64(settled.moves.len() as u64);
@@ -243,15 +251,55 @@ impl TurnContext {
             command.arg_u64(pair(queue)).arg_u64(number);
         }
         drop(command);
-        if !reads_lists {
-            return 1;
+        if matches!(way, Way::List | Way::ListOnce) {
+            for &queue in turn.order {
+                let batch = self.queues[queue].batch(BatchName::Turn(turn.number));
+                requests.command(&[b"LRANGE", &batch, b"0", b"-1"]);
+            }
         }
-        for &queue in turn.order {
-            let batch = self.queues[queue].batch(BatchName::Turn(turn.number));
-            requests.command(&[b"LRANGE", &batch, b"0", b"-1"]);
+        if way == Way::ListOnce {
+            for &queue in turn.order {
+                let batch = self.queues[queue].batch(BatchName::Turn(turn.number));
+                requests.command(&[b"UNLINK", &batch]);
+            }
+            requests.command(&[b"EXEC"]);
         }
-        1 + turn.order.len()
+        requests.len_commands() - before
     }
+}
+
+/// What becomes of the jobs that a turn fetches, and how they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// At least once: they are read from their batch lists.
+    List,
+    /// At least once: they are in the reply of the script.
+    Here,
+    /// At most once: they are read from lists that go again, all in one transaction. Half of it would leave jobs that came
+    /// where a search for forgotten ones finds them.
+    ListOnce,
+    /// At most once: they are in the reply of the script alone.
+    Once,
+}
+
+/// What a turn's own reply and those of its lists say, each with the reply that it is part of: in a transaction all are part
+/// of the last one. `None`: there is no reply.
+fn answers(replies: &[Reply]) -> Option<Vec<(&Reply, Value<'_>)>> {
+    let (first, last) = (replies.first()?, replies.last()?);
+    Some(match (first.value(), last.value()) {
+        (Value::Simple(b"OK"), Value::Array(elements)) => elements.map(|element| (last, element)).collect(),
+        (Value::Simple(b"OK"), refused) => vec![(last, refused)],
+        _ => replies.iter().map(|reply| (reply, reply.value())).collect(),
+    })
+}
+
+/// The first error among the replies to a turn: it was refused, or a list of it could not be read.
+#[must_use]
+pub fn refusal(replies: &[Reply]) -> Option<RedisError> {
+    answers(replies)?.into_iter().find_map(|(_, answer)| match answer {
+        Value::Error(error) => Some(error.to_owned()),
+        _ => None,
+    })
 }
 
 fn arg_batch(command: &mut crate::resp::Command<'_>, batch: BatchName) {
@@ -268,11 +316,12 @@ impl TurnReply {
     /// # Errors
     /// What is wrong with the shape of a reply: a bug, or not our script.
     pub fn read(replies: &[Reply], order: &[usize]) -> Result<Self, String> {
-        let Some((reply, lists)) = replies.split_first() else {
+        let answers = answers(replies).unwrap_or_default();
+        let Some((&(reply, ref answer), lists)) = answers.split_first() else {
             return Err("a turn has no reply".to_owned());
         };
-        let Value::Array(mut elements) = reply.value() else {
-            return Err(format!("a turn answered {:?}", reply.value()));
+        let Value::Array(mut elements) = answer.clone() else {
+            return Err(format!("a turn answered {answer:?}"));
         };
         let mut turn = Self { fetched: Vec::with_capacity(elements.len() / 4), understated: false };
         while let Some(pair) = elements.next() {
@@ -286,7 +335,7 @@ impl TurnReply {
             let mut from = Fetched { queue, payloads: Vec::new(), oversize: 0, error: None };
             match elements.next() {
                 Some(Value::Array(jobs)) => from.read_payloads(reply, jobs)?,
-                Some(Value::Integer(_)) => match lists.get(at).map(|list| (list, list.value())) {
+                Some(Value::Integer(_)) => match lists.get(at).cloned() {
                     Some((list, Value::Array(jobs))) => from.read_payloads(list, jobs)?,
                     other => return Err(format!("the list of a batch answered {other:?}")),
                 },

@@ -146,7 +146,8 @@ fn check_wrong_type(mode: &str) {
     let before = (redis.info("stats", "total_commands_processed"), worker.cpu_seconds());
     measure_over(Duration::from_secs(2));
     let after = (redis.info("stats", "total_commands_processed"), worker.cpu_seconds());
-    assert!(after.0 - before.0 < 40, "{} commands in 2 s: it spins", after.0 - before.0);
+    // Each look is a turn: a script of some ten commands, and one for the list of each queue.
+    assert!(after.0 - before.0 < 80, "{} commands in 2 s: it spins", after.0 - before.0);
     assert!(after.1 - before.1 < 0.2, "{} s of processor time in 2 s: it spins", after.1 - before.1);
     assert_eq!(worker.lines("this queue cannot be read").len(), 1);
     worker.stop();

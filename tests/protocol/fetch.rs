@@ -1,11 +1,14 @@
 //! What a turn takes from its queues, and how payloads come: from the batch lists, or through the script.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use jiggler_uring::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
 use jiggler_uring::resp::Requests;
 use jiggler_uring::store::turn::{BatchName, QueueKeys, Settlement, Turn, TurnReply};
 use jiggler_uring::wire::keys;
 
-use super::Setup;
+use super::{Setup, is_refused};
 
 /// What lies in flight of turn `number`, and what the turn brought: the same.
 fn in_flight_and_fetched(setup: &mut Setup, number: u64, wanted: usize) -> (Vec<Vec<u8>>, TurnReply) {
@@ -39,7 +42,8 @@ fn a_server_that_compresses_its_lists_is_found_out_if_it_tells_too_few_bytes() {
     (0..40).for_each(|_| setup.push(&payload));
     let (batch, turn) = in_flight_and_fetched(&mut setup, 1, 20);
     assert_eq!(batch, turn.fetched[0].payloads);
-    let told = setup.number(&[b"MEMORY", b"USAGE", &setup.queue().batch(BatchName::Turn(1)), b"SAMPLES", b"0"]);
+    let told =
+        setup.number(&[b"MEMORY", b"USAGE", &setup.queue().batch(BatchName::Turn(1)), b"SAMPLES", b"0"]);
     assert_eq!(turn.understated, told < 20 * 6_000, "{told}");
     setup.context.looks_at_each.set(true);
     let (batch, turn) = in_flight_and_fetched(&mut setup, 2, 20);
@@ -93,4 +97,44 @@ fn more_queues_than_are_read_from_lists_come_through_the_script() {
         assert_eq!(setup.list(&batch), [name.as_bytes()]);
     }
     assert_eq!(turn.fetched.len(), names.len());
+}
+
+/// At most once the lists in which jobs come are gone when their payloads are read, or the jobs were never taken.
+#[test]
+fn at_most_once_jobs_come_by_lists_that_go_in_the_same_transaction() {
+    let mut setup = Setup::new();
+    setup.context.keep_in_flight = false;
+    (0..3_u8).for_each(|number| setup.push(&[b'0' + number]));
+    let (batch, turn) = in_flight_and_fetched(&mut setup, 1, 2);
+    assert_eq!(turn.fetched[0].payloads, ["0", "1"]);
+    assert!(batch.is_empty());
+    assert_eq!(setup.number(&[b"HLEN", &setup.queue().index]), 1, "no batch is noted, but the turn");
+    assert!(is_refused(setup.turn(1, 5, &Settlement::default()), "STALE"));
+    assert_eq!(setup.list(&setup.queue().list.clone()), [b"2"]);
+    let mut turn = setup.fetch(2, 5);
+    assert_eq!(turn.fetched.remove(0).payloads, ["2"]);
+    assert!(setup.fetch(3, 5).fetched.is_empty());
+}
+
+/// A refused transaction takes nothing, wherever it was cut off.
+#[test]
+fn at_most_once_a_connection_that_ends_within_the_transaction_takes_no_job() {
+    let mut setup = Setup::new();
+    setup.context.keep_in_flight = false;
+    setup.push(b"job");
+    let settled = Settlement::default();
+    let turn = Turn { number: 1, after: 0, wanted: 5, order: &[0, 1], settled: &settled, now: 1e9 };
+    let mut requests = Requests::new();
+    setup.context.write(&setup.scripts, &turn, &mut requests);
+    let exec = b"*1\r\n$4\r\nEXEC\r\n";
+    let cut = requests.as_bytes().strip_suffix(exec).unwrap().to_vec();
+    let mut stream = TcpStream::connect(("127.0.0.1", setup.redis.port())).unwrap();
+    stream.write_all(&cut).unwrap();
+    let mut answered = 0;
+    let mut buffer = [0; 1024];
+    while answered < "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n".len() {
+        answered += stream.read(&mut buffer).unwrap();
+    }
+    drop(stream);
+    assert_eq!(setup.list(&setup.queue().list.clone()), [b"job"]);
 }

@@ -5,8 +5,8 @@
 -- ARGV  1 turn number   2 jobs wanted (0: none)   3 byte budget of the batch   4 largest payload to be sent
 --       5 processed delta   6 failed delta   7 dead set cutoff score   8 dead set size
 --       9 what becomes of the jobs fetched: 'list': they are in flight, and the caller reads them from the batch lists with
---         the commands that follow; 'here': they are in flight and in the reply; 'once': they are in the reply alone (at most
---         once)
+--         the commands that follow; 'here': they are in flight and in the reply; at most once: 'list-once': the caller reads
+--         them so and removes the lists, all in one transaction; 'once': they are in the reply alone
 --       10 number of the turn before, if that is still on its way; else 0
 --       moves   count, then (pair, batch, raw payload, 'r' or 'd', score, new payload) each
 --       singles count, then (pair, batch, raw payload) each
@@ -98,6 +98,7 @@ end
 -- What is taken stands in its batch before it leaves the queue: a write that Redis refuses leaves the jobs where they were.
 local wanted, budget, payload_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local how = ARGV[9]
+local lists, once = how == 'list' or how == 'list-once', how == 'once' or how == 'list-once'
 local reply = {}
 
 -- Copies jobs from end to end inside Redis, so that none of them passes through Lua. Nothing, if that cannot be told to keep
@@ -143,13 +144,13 @@ for pair = 1, (#KEYS - 5) / 2 do
     for _, element in ipairs({pair, waiting.err, 0, 0}) do reply[#reply + 1] = element end
   elseif waiting > 0 then
     local count, bytes, oversize, jobs
-    if how == 'list' then count, bytes = take_whole(queue, batch) end
+    if lists then count, bytes = take_whole(queue, batch) end
     if not count then count, bytes, oversize, jobs = take_each(queue, index, batch) end
     oversize = oversize or 0
-    if count > oversize and how ~= 'once' then redis.call('HSET', index, ARGV[1], count - oversize) end
+    if count > oversize and not once then redis.call('HSET', index, ARGV[1], count - oversize) end
     redis.call('LTRIM', queue, 0, -(count + 1))
     wanted, budget = wanted - count, budget - bytes
-    local brought = how == 'list' and count - oversize or jobs
+    local brought = lists and count - oversize or jobs
     for _, element in ipairs({pair, brought, oversize, bytes}) do reply[#reply + 1] = element end
   end
 end
