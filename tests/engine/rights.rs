@@ -88,3 +88,63 @@ fn a_right_that_is_missing_ends_the_boot_with_the_line_to_add() {
     check(&["+info"], "ACL SETUSER jiggler +info");
     check(&["+evalsha"], "ACL SETUSER jiggler +evalsha");
 }
+
+/// A right is taken away while a worker runs, with a connection that goes on and with one that must resume: the shard is not
+/// taken for dead, says what is missing, and goes on when it is given again.
+#[test]
+fn a_right_taken_away_is_an_outage_that_names_it_and_no_fence() {
+    for cut_off in [false, true] {
+        let redis = Redis::start();
+        let url = url_of_user(&redis, &rights::acl_line(false));
+        let mut worker = Worker::launch(&url, &["-v"]);
+        worker.wait_for_line(" working ");
+        let uuid = redis.uuid();
+        wait_until("it waits", || redis.waiting() == 1);
+        redis.run(&["ACL", "SETUSER", "jiggler", "-hmget"]);
+        if cut_off {
+            redis.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        }
+        redis.push("default", &[r#"{"name":"Noop","args":[],"jid":"one"}"#]);
+        worker.wait_for_line("let an administrator run ACL SETUSER jiggler +hmget");
+        assert_eq!(redis.processed(), 0);
+        redis.run(&["ACL", "SETUSER", "jiggler", "+hmget"]);
+        wait_until("its end is told", || redis.processed() == 1 && lists_in_flight(&redis).is_empty());
+        assert_eq!(redis.uuid(), uuid, "the process did not begin anew");
+        worker.wait_for_line("redis is back");
+        assert!(worker.lines("believed dead").is_empty());
+        worker.stop();
+    }
+}
+
+#[test]
+fn a_turn_that_is_denied_half_of_what_it_does_is_not_tried_over_and_over() {
+    let redis = Redis::start();
+    let url = url_of_user(&redis, &rights::acl_line(false));
+    let mut worker = Worker::launch(&url, &["-v"]);
+    worker.wait_for_line(" working ");
+    wait_until("it waits", || redis.waiting() == 1);
+    redis.run(&["ACL", "SETUSER", "jiggler", "-unlink"]);
+    let jobs: Vec<String> =
+        (0..100).map(|at| format!(r#"{{"name":"Noop","args":[{at}],"jid":"job{at}"}}"#)).collect();
+    redis.push("default", &jobs);
+    worker.wait_for_line("let an administrator run ACL SETUSER jiggler +unlink");
+    let ran = redis.processed();
+    redis.run(&["ACL", "SETUSER", "jiggler", "+unlink"]);
+    wait_until("all have run", || redis.queue("default").is_empty() && lists_in_flight(&redis).is_empty());
+    assert!(redis.processed() <= ran + 200, "{} after {ran}", redis.processed());
+    worker.stop();
+}
+
+#[test]
+fn a_stop_without_a_right_ends_all_the_same() {
+    let redis = Redis::start();
+    let url = url_of_user(&redis, &rights::acl_line(false));
+    let mut worker = Worker::launch(&url, &["-v"]);
+    worker.wait_for_line(" working ");
+    wait_until("it waits", || redis.waiting() == 1);
+    redis.run(&["ACL", "SETUSER", "jiggler", "-hmget"]);
+    worker.signal("TERM");
+    worker.wait_for_end();
+    assert!(worker.lines("believed dead").is_empty());
+    assert!(!worker.lines("ACL SETUSER jiggler +hmget").is_empty());
+}
