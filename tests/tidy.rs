@@ -84,6 +84,8 @@ const REDIS_COMMANDS: &str = "\
 const COMMAND_PLACES: &[(&str, &[&str])] = &[
     ("src/resp/handshake.rs", &["AUTH", "CLIENT", "HELLO", "INFO", "PING", "ROLE", "SELECT"]),
     ("src/resp/sentinel.rs", &["SENTINEL"]),
+    // Whether anyone answers in RESP.
+    ("src/resp/probe.rs", &["PING"]),
     // Before there is any connection layer: does a private server answer, and please end.
     ("src/embedded/probe.rs", &["PING", "SHUTDOWN"]),
     // HTTP's GET.
