@@ -40,8 +40,8 @@ Exit status: 0 done, 1 no such job, or Redis refused or is away, 2 wrong usage o
 /// What follows the options of `kill` in the help.
 pub(in crate::cli) const KILL_HELP: &str = "\
 The job goes to the dead set, where it stays until it is retried, deleted or trimmed: the set keeps max_dead_jobs entries \
-(10000, or what the configuration file says), and the oldest go first. A job that runs now is not touched: `cancel` ends \
-it.
+(10000, or what the configuration file says), and the oldest go first. One that has not failed yet gets the error \
+JigglerUring::Killed. A job that runs now is not touched: `cancel` ends it.
 
 Examples:
   jiggler-uring kill 0d655a187e214821
