@@ -148,3 +148,36 @@ fn a_stop_without_a_right_ends_all_the_same() {
     assert!(worker.lines("believed dead").is_empty());
     assert!(!worker.lines("ACL SETUSER jiggler +hmget").is_empty());
 }
+
+/// Each command names the right that it lacks, and only those of its own: a producer is not told to ask for a worker's.
+#[test]
+fn a_command_that_is_denied_says_which_right_to_give() {
+    let redis = Redis::start();
+    let keys = "~jiggler:* ~{jiggler:list:*";
+    let check = |rules: &str, command: &[&str], line: &str| {
+        let url = url_of_user(&redis, rules);
+        let output = output_of(&[command, &["--redis-url", &url]].concat());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        let line = format!("let an administrator run ACL SETUSER jiggler {line}\n");
+        assert!(output.status.code() == Some(1) && error.ends_with(&line), "{command:?}: {error}");
+    };
+    check(&format!("+zadd +ping {keys}"), &["enqueue", "Noop"], "+lpush");
+    check(&format!("+lpush +ping {keys}"), &["enqueue", "Noop", "--in", "5"], "+zadd");
+    check("+lpush +zadd +ping", &["enqueue", "Noop"], keys);
+    check(&format!("+eval +ping {keys}"), &["enqueue", "Noop"], "+lpush +zadd");
+    check(&format!("+scan +zcard +mget +llen {keys}"), &["summary"], "+get");
+    check(&format!("+ping {keys}"), &["cancel", "j"], "+publish");
+    let operator = rights::acl_line_of(rights::Role::Operator, false);
+    let without = |rule: &str| operator.replace(&format!("{rule} "), "");
+    check(&without("+script|load"), &["jobs", "dead"], "+script|load");
+    check(&without("+zcard"), &["jobs", "dead"], "+zcard");
+    check(&without("+lpush"), &["queues"], "+lpush");
+    for command in [&["jobs", "dead"][..], &["queues"], &["processes"], &["top", "--once"]] {
+        let url = url_of_user(&redis, &operator);
+        assert_eq!(
+            output_of(&[command, &["--redis-url", &url]].concat()).status.code(),
+            Some(0),
+            "{command:?}"
+        );
+    }
+}
