@@ -6,7 +6,6 @@ use bytes::Bytes;
 use super::*;
 use crate::limits::HEARTBEAT_TTL_EXTRA;
 use crate::resp::blocking::BlockingConnection;
-use crate::store::scripts;
 use crate::test_redis::TestRedis;
 use crate::wire::QueueName;
 
@@ -18,11 +17,7 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let redis = TestRedis::start();
-        let mut conn = redis.connect();
-        let mut requests = Requests::new();
-        scripts::load(&mut requests);
-        let scripts = Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap();
+        let (redis, conn, scripts) = TestRedis::with_scripts();
         Self { redis, conn, scripts }
     }
 
