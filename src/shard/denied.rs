@@ -4,9 +4,11 @@
 //! So, where the server can tell what is missing (from 7.0 on), a shard that was denied anything does nothing until nothing
 //! is missing any more.
 
+use glommio::timer::Timer;
+
 use super::link::LinkError;
 use super::state::Shard;
-use crate::limits::CONTROL_CHUNK_BYTES;
+use crate::limits::{CONTROL_CHUNK_BYTES, STOP_PATIENCE};
 use crate::resp::{ConnOptions, Connection, Error, ReplyLimits};
 use crate::store::denied;
 use crate::store::rights::Role;
@@ -23,8 +25,17 @@ pub(super) async fn named(shard: &Shard, error: LinkError) -> LinkError {
     LinkError::Denied { denial: denial.to_string(), line }
 }
 
-/// The line that gives this worker's user what it lacks; `None` if it lacks nothing, or the server cannot tell.
+/// The line that gives this worker's user what it lacks; `None` if it lacks nothing, or the server cannot tell. A server that
+/// hangs is not waited for: there may be a stop to get on with.
 pub(super) async fn lacking(shard: &Shard) -> Result<Option<String>, Error> {
+    let late = async {
+        Timer::new(STOP_PATIENCE).await;
+        Err(Error::Timeout { what: "ask redis for missing rights".to_owned(), after: STOP_PATIENCE })
+    };
+    futures_lite::future::or(ask(shard), late).await
+}
+
+async fn ask(shard: &Shard) -> Result<Option<String>, Error> {
     let options = ConnOptions {
         name: format!("jiggler-uring:{}:{}:rights", shard.options.uuid, shard.options.shard),
         limits: ReplyLimits::default(),
