@@ -98,6 +98,9 @@ const OPTIONAL: &[&str] = &["client|setname", "client|tracking"];
 /// What is asked of a user whose server is named by sentinels.
 const ROLE: &str = "role";
 
+/// Asked besides, to tell a key that may not be touched from commands that may not be run: who is asked runs this command.
+const KEY_PROBE: &str = "eval x 1 KEY";
+
 /// What a user is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -196,7 +199,7 @@ pub fn missing(role: Role, reply: &Reply) -> Result<Option<Missing>, Error> {
     Ok((!rules.is_empty()).then_some(Missing { rules }))
 }
 
-/// The calls in question: each of `calls` for each key.
+/// The calls in question: for each key each of `calls`, and [`KEY_PROBE`].
 fn questions(calls: &[&str]) -> Vec<String> {
     let words = |call: &str, key: &str| {
         let words = call.split([' ', '|']).map(|word| match word {
@@ -206,7 +209,8 @@ fn questions(calls: &[&str]) -> Vec<String> {
         });
         words.collect::<Vec<_>>().join("\n")
     };
-    sample_keys().iter().flat_map(|key| calls.iter().map(|call| words(call, key))).collect()
+    let calls = || calls.iter().chain([&KEY_PROBE]);
+    sample_keys().iter().flat_map(|key| calls().map(|call| words(call, key))).collect()
 }
 
 /// One key for each of [`KEY_PATTERNS`].
@@ -214,12 +218,11 @@ fn sample_keys() -> [String; 2] {
     [keys::queue(DEFAULT_QUEUE), keys::in_flight_index(DEFAULT_QUEUE, "x", 0)]
 }
 
-/// From which calls are refused to what is missing. A key that no call may touch is missing itself; a call is missing that
-/// may touch none of the others.
+/// From which calls are refused to what is missing. A call is missing that may not touch a key that is not missing itself.
 fn rules(calls: &[&'static str], is_refused: &dyn Fn(usize) -> bool) -> Vec<String> {
-    let refused = |key: usize, call: usize| is_refused(key * calls.len() + call);
+    let refused = |key: usize, call: usize| is_refused(key * (calls.len() + 1) + call);
     let with_key: Vec<usize> = (0..calls.len()).filter(|call| calls[*call].contains(KEY)).collect();
-    let is_missing = |key: &usize| !with_key.is_empty() && with_key.iter().all(|call| refused(*key, *call));
+    let is_missing = |key: &usize| !with_key.is_empty() && refused(*key, calls.len());
     let (missing_keys, good_keys): (Vec<usize>, Vec<usize>) = (0..KEY_PATTERNS.len()).partition(is_missing);
     let mut rules = Vec::new();
     for (at, call) in calls.iter().enumerate() {
