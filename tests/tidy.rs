@@ -40,6 +40,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("resp::tokio_conn", 2),
     ("resp::url", 2),
     ("resp::handshake", 2),
+    ("resp::probe", 2),
     ("resp::sentinel", 2),
     ("resp::sentinel::error", 1),
     ("resp::tls", 2),

@@ -11,9 +11,9 @@
 //! | has no answer of Redis for far too long, and knows of no outage | no |
 //! | has ended, because the process stops | yes: the manager's own timeout bounds the end |
 //!
-//! At SIGHUP it hears that the configuration is being read again (`RELOADING=1`), and then that the process is ready, whether
-//! the new configuration was taken or refused: so `systemctl reload` can wait for it (`Type=notify-reload`, systemd 253 on),
-//! and older ones show the unit as reloading meanwhile.
+//! At SIGHUP it hears that the configuration is being read again (`RELOADING=1`), and then that the process is ready,
+//! whether the new configuration was taken or refused: so `systemctl reload` can wait for it (`Type=notify-reload`, systemd
+//! 253 on), and older ones show the unit as reloading meanwhile.
 //!
 //! Nothing is sent, and nothing runs, where no manager asks for it (`NOTIFY_SOCKET`). Sending never blocks: the lease is
 //! renewed by this thread, and a manager that hangs must not cost it. That is why this is a socket of our own and not a

@@ -25,8 +25,8 @@ pub(super) async fn named(shard: &Shard, error: LinkError) -> LinkError {
     LinkError::Denied { denial: denial.to_string(), line }
 }
 
-/// The line that gives this worker's user what it lacks; `None` if it lacks nothing, or the server cannot tell. A server that
-/// hangs is not waited for: there may be a stop to get on with.
+/// The line that gives this worker's user what it lacks; `None` if it lacks nothing, or the server cannot tell. A server
+/// that hangs is not waited for: there may be a stop to get on with.
 pub(super) async fn lacking(shard: &Shard) -> Result<Option<String>, Error> {
     let late = async {
         Timer::new(STOP_PATIENCE).await;

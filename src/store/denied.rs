@@ -1,8 +1,8 @@
 //! From a call that Redis denied to the line that an administrator is to run.
 //!
-//! The error itself names one command at best, and inside a script not even that before Redis 7.2. So the server is asked, by
-//! one call, which rights of the user's role are missing. Who asks brings the connection, and may be denied that as well:
-//! then the words of the error must do.
+//! The error itself names one command at best, and inside a script not even that before Redis 7.2. So the server is asked,
+//! by one call, which rights of the user's role are missing. Who asks brings the connection, and may be denied that as
+//! well: then the words of the error must do.
 
 use super::rights::{self, Role};
 use crate::resp::{Error, Place, RedisErrorKind, RedisUrl, Reply, Requests};

@@ -1,8 +1,8 @@
 //! Pushes that outlast an outage of Redis: a journal on the disk of the producer.
 //!
-//! Reading order: [`record`] and [`lines`] are the format, [`journal`] the file, [`rejected`] the one for what Redis refuses,
-//! [`inbox`] what comes, [`parcel`] what goes to Redis, [`keeper`] the thread between them. A second thread has the connection, so that a Redis that hangs holds up no
-//! write to the journal.
+//! Reading order: [`record`] and [`lines`] are the format, [`journal`] the file, [`rejected`] the one for what Redis
+//! refuses, [`inbox`] what comes, [`parcel`] what goes to Redis, [`keeper`] the thread between them. A second thread has
+//! the connection, so that a Redis that hangs holds up no write to the journal.
 
 mod error;
 mod inbox;
