@@ -274,8 +274,9 @@ fn a_negative_number_is_refused_as_a_number() {
     check(&["--cores", "-1"], "`-1` is not allowed");
     check(&["-c", "-1"], "`-1` is not allowed");
     check(&["enqueue", "N", "--in", "-5"], "from 0 to");
-    check(&["enqueue", "N", "--count", "-1"], "1..=");
-    check(&["jobs", "dead", "--limit", "-1"], "1..=");
+    check(&["enqueue", "N", "--count", "-1"], "give a whole number from 1 to");
+    check(&["enqueue", "N", "--retries", "many"], "give a whole number from 0 to");
+    check(&["jobs", "dead", "--limit", "-1"], "give a whole number from 1 to");
     check(&["top", "--interval", "-1"], "from 0.1 to 60");
     check(&["quiet"], "quiet [OPTIONS] --all");
 }

@@ -171,7 +171,7 @@ fn a_command_that_is_denied_says_which_right_to_give() {
     let without = |rule: &str| operator.replace(&format!("{rule} "), "");
     check(&without("+script|load"), &["jobs", "dead"], "+script|load");
     check(&without("+zcard"), &["jobs", "dead"], "+zcard");
-    check(&without("+lpush"), &["queues"], "+lpush");
+    check(&without("+llen"), &["queues"], "+llen");
     for command in [&["jobs", "dead"][..], &["queues"], &["processes"], &["top", "--once"]] {
         let url = url_of_user(&redis, &operator);
         assert_eq!(
