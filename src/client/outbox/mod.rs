@@ -1,7 +1,7 @@
 //! Pushes that outlast an outage of Redis: a journal on the disk of the producer.
 //!
-//! Reading order: [`record`] and [`lines`] are the format, [`journal`] the file, [`rejected`] the one for what Redis
-//! refuses, [`inbox`] what comes, [`parcel`] what goes to Redis, [`keeper`] the thread between them. A second thread has
+//! Reading order: `record` and `lines` are the format, `journal` the file, `rejected` the one for what Redis
+//! refuses, `inbox` what comes, `parcel` what goes to Redis, `keeper` the thread between them. A second thread has
 //! the connection, so that a Redis that hangs holds up no write to the journal.
 
 mod error;
@@ -76,9 +76,9 @@ use crate::time;
 /// - When the journal is full a push fails with [`Error::OutboxFull`].
 /// - Of a push that failed, [`Error::may_have_pushed`] says whether Redis may have it all the same.
 ///
-/// A push waits [`OUTBOX_PATIENCE`] for a connection and as long for an answer, once; from then on those that come are kept
-/// at once, until Redis is back. Each process needs a journal of its own, on a local file system: a second one is refused.
-/// It costs two threads, which sleep while nothing is pushed.
+/// A push waits [`OUTBOX_PATIENCE`](crate::limits::OUTBOX_PATIENCE) for a connection and as long for an answer, once; from
+/// then on those that come are kept at once, until Redis is back. Each process needs a journal of its own, on a local file
+/// system: a second one is refused. It costs two threads, which sleep while nothing is pushed.
 #[derive(Clone)]
 pub struct Outbox {
     handle: Arc<Handle>,
