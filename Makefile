@@ -37,16 +37,18 @@ help:
 	@echo "make instructions  count the hot paths' instructions and accept them as what make test holds them to"
 	@echo "make deps   install what is missing of: a linker, redis-server (or valkey-server), postgresql, valgrind"
 
-.PHONY: deps
-deps:
+.PHONY: linker
+linker:
 	@command -v cc >/dev/null || { echo "Installing a linker"; $(call install,gcc libc6-dev,gcc,build-base,gcc); }
+
+.PHONY: deps
+deps: linker
 	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { \
 		echo "Installing redis-server"; \
 		$(call install,redis-server,valkey || dnf install -y redis,redis,valkey); }
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
 		echo "Installing postgresql"; \
 		$(call install,postgresql,postgresql-server,postgresql,postgresql); }
-
 	@command -v valgrind >/dev/null || { \
 		echo "Installing valgrind"; \
 		$(call install,valgrind,valgrind,valgrind,valgrind); }
@@ -108,9 +110,15 @@ fuzz:
 		grep -E '^(Done|stat::)' target/fuzz/$$target.log; \
 	done
 
-# The program writes its own man page and completions. cargo-deb takes some minutes to build, once.
+# Who builds a package for others names himself, as for all Debian tools.
+DEB_MAINTAINER = $(if $(DEBEMAIL),$(or $(DEBFULLNAME),$(DEBEMAIL)) <$(DEBEMAIL)>,The jiggler-uring maintainers \
+	<maintainers@jiggler-uring.invalid>)
+
+# The program writes its own man page and completions. cargo-deb takes some minutes to build, once, and asks dpkg-dev which
+# libraries the program needs. Debug symbols go into a package of their own.
 .PHONY: deb
-deb: deps
+deb: linker
+	@command -v dpkg-shlibdeps >/dev/null || { echo "Installing dpkg-dev"; $(call install,dpkg-dev,dpkg-dev,dpkg-dev,dpkg); }
 	@command -v cargo-deb >/dev/null || { echo "Installing cargo-deb"; cargo install cargo-deb --locked --quiet; }
 	@echo "Building (some minutes the first time)"
 	@cargo build --release --locked --quiet --bin jiggler-uring
@@ -118,13 +126,16 @@ deb: deps
 	@target/release/jiggler-uring man >target/packaging/jiggler-uring.1
 	@for shell in bash zsh fish; do \
 		target/release/jiggler-uring completions $$shell >target/packaging/jiggler-uring.$$shell; done
-	@cargo deb --no-build --locked --quiet
-	@ls target/debian/*.deb
+	@version=$$(cargo pkgid | sed 's/.*[#@]//'); date=$$(git log -1 --format=%aD 2>/dev/null || date -R); \
+		printf 'jiggler-uring (%s-1) unstable; urgency=medium\n\n  * Version %s: see changelog.gz.\n\n -- %s  %s\n' \
+		"$$version" "$$version" "$(strip $(DEB_MAINTAINER))" "$$date" >target/packaging/changelog
+	@cargo deb --no-build --locked --quiet --dbgsym --maintainer "$(strip $(DEB_MAINTAINER))" >/dev/null
+	@ls target/debian/*.deb target/debian/*.ddeb
 
 # `make test` checks licences, bans, versions and sources by the same .deny.toml in a second (tests/tidy/supply_chain.rs).
 # cargo-deny takes some minutes to build, once, and knows advisories besides, if it can fetch their database.
 .PHONY: deny
-deny:
+deny: linker
 	@command -v cargo-deny >/dev/null || { echo "Installing cargo-deny"; cargo install cargo-deny --locked --quiet; }
 	@cargo deny --locked check licenses bans sources
 	@if cargo deny --locked fetch db 2>/dev/null; then cargo deny --locked check advisories; \

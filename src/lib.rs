@@ -114,6 +114,8 @@
 //!
 //! - A job that runs for longer than some seconds beside one that kills its process, in the same process, at four deaths, is
 //!   taken for poison too (P4): nothing tells which of the two it was.
+//! - Redis 6.2 cannot tell what its user lacks: a worker from which a right is taken while it runs tries again and again
+//!   there, and what it has in hand may run as often. From 7.0 on it waits until it has the right again.
 //! - A quiet Ruby server has no heartbeat: a job that it runs for minutes more is put back and runs twice, as with the gem's
 //!   own requeuer.
 //! - A fail-over to a replica that lags: at most once, a job may start twice; and the jobs of a process whose lease was lost

@@ -11,6 +11,7 @@ use crate::resp::{
     reply::{Reply, Value},
     url::RedisUrl,
 };
+use crate::store::scripts::{self, Scripts};
 
 /// The server, and the crate's own client for it.
 pub(crate) struct TestRedis {
@@ -45,6 +46,16 @@ impl TestRedis {
 
     pub(crate) fn connect(&self) -> BlockingConnection {
         BlockingConnection::connect(&self.url()).unwrap()
+    }
+
+    /// A server, a connection, and the scripts that its server knows.
+    pub(crate) fn with_scripts() -> (Self, BlockingConnection, Scripts) {
+        let redis = Self::start();
+        let mut conn = redis.connect();
+        let mut requests = Requests::new();
+        scripts::load(&mut requests);
+        let scripts = Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap();
+        (redis, conn, scripts)
     }
 
     /// Runs one command over a connection of its own.

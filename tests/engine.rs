@@ -85,6 +85,9 @@ mod stop;
 #[cfg(feature = "tls")]
 #[path = "engine/tls.rs"]
 mod tls;
+#[cfg(all(feature = "tls", feature = "tokio"))]
+#[path = "engine/tls_clients.rs"]
+mod tls_clients;
 #[path = "engine/web_app.rs"]
 #[cfg(feature = "tokio")]
 mod web_app;

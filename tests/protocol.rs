@@ -15,7 +15,7 @@ use jiggler_uring::limits::PAYLOAD_BYTES_MAX;
 use jiggler_uring::resp::blocking::BlockingConnection;
 use jiggler_uring::resp::{Error, Reply, Requests};
 use jiggler_uring::store::flight::{self, Burial, Known};
-use jiggler_uring::store::scripts::{self, Scripts};
+use jiggler_uring::store::scripts::Scripts;
 use jiggler_uring::store::turn::{
     self, BatchName, Destination, Move, QueueKeys, Settlement, Turn, TurnContext, TurnReply,
 };
@@ -34,11 +34,7 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let redis = OwnRedis::start();
-        let mut conn = redis.connect();
-        let mut requests = Requests::new();
-        scripts::load(&mut requests);
-        let scripts = Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap();
+        let (redis, conn, scripts) = OwnRedis::with_scripts();
         let queues: Rc<[QueueKeys]> = ["a", "b"].map(|name| QueueKeys::new(name, "0123456789ab", 0)).into();
         let context = TurnContext {
             queues,

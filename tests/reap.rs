@@ -7,7 +7,7 @@ mod own_redis;
 use jiggler_uring::resp::blocking::BlockingConnection;
 use jiggler_uring::resp::{Reply, Requests};
 use jiggler_uring::store::recovery::{self, Reaped, ReapedJobs};
-use jiggler_uring::store::scripts::{self, Scripts};
+use jiggler_uring::store::scripts::Scripts;
 use jiggler_uring::store::turn::QueueKeys;
 use jiggler_uring::wire::keys;
 use own_redis::OwnRedis;
@@ -26,11 +26,7 @@ struct Dead {
 
 impl Setup {
     fn new() -> Self {
-        let redis = OwnRedis::start();
-        let mut conn = redis.connect();
-        let mut requests = Requests::new();
-        scripts::load(&mut requests);
-        let scripts = Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap();
+        let (redis, conn, scripts) = OwnRedis::with_scripts();
         Self { _redis: redis, conn, scripts }
     }
 

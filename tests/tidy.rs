@@ -40,6 +40,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("resp::tokio_conn", 2),
     ("resp::url", 2),
     ("resp::handshake", 2),
+    ("resp::probe", 2),
     ("resp::sentinel", 2),
     ("resp::sentinel::error", 1),
     ("resp::tls", 2),
@@ -84,6 +85,8 @@ const REDIS_COMMANDS: &str = "\
 const COMMAND_PLACES: &[(&str, &[&str])] = &[
     ("src/resp/handshake.rs", &["AUTH", "CLIENT", "HELLO", "INFO", "PING", "ROLE", "SELECT"]),
     ("src/resp/sentinel.rs", &["SENTINEL"]),
+    // Whether anyone answers in RESP.
+    ("src/resp/probe.rs", &["PING"]),
     // Before there is any connection layer: does a private server answer, and please end.
     ("src/embedded/probe.rs", &["PING", "SHUTDOWN"]),
     // HTTP's GET.

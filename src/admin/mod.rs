@@ -21,6 +21,7 @@ pub mod steer;
 
 // What they share.
 mod confirm;
+mod denied;
 mod filter;
 mod fleet;
 mod progress;
@@ -29,6 +30,7 @@ mod table;
 mod view;
 
 pub use confirm::Consent;
+pub use denied::explained;
 pub use filter::{Filter, NamePattern};
 
 use std::io;
@@ -137,6 +139,14 @@ pub enum Error {
         /// Why it was not.
         cause: resp::Error,
     },
+    /// Redis denies its user what the order takes.
+    #[error("{cause}; let an administrator run {line}")]
+    Denied {
+        /// What failed, with the words of Redis.
+        cause: Box<Error>,
+        /// What gives the user the right.
+        line: String,
+    },
     /// No job has this jid, where it was looked for.
     #[error(
         "no job has the jid {jid}; searched: {searched}. A job in a queue is found by `delete {jid} --queue NAME`, and one \
@@ -217,6 +227,7 @@ impl Error {
             | Self::NotConfirmed
             | Self::NoScripts { .. }
             | Self::Script { .. }
+            | Self::Denied { .. }
             | Self::NotFound { .. }
             | Self::NoJobToRetry { .. }
             | Self::Held { .. }

@@ -73,5 +73,7 @@ impl Session {
 fn load(conn: &mut BlockingConnection) -> Result<Scripts, Error> {
     let mut requests = Requests::new();
     scripts::load(&mut requests);
-    Scripts::from_replies(&conn.call(&requests)?).map_err(|reason| Error::NoScripts { reason })
+    let replies = conn.call(&requests)?.into_iter().map(Reply::into_result).collect::<Result<Vec<_>, _>>();
+    let replies = replies.map_err(|cause| Error::Script { what: "load the scripts".to_owned(), cause })?;
+    Scripts::from_replies(&replies).map_err(|reason| Error::NoScripts { reason })
 }

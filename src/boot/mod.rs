@@ -93,8 +93,8 @@ pub enum Error {
         /// What to look at.
         advice: &'static str,
     },
-    /// The connection cannot be encrypted, or the server is not to be trusted.
-    #[error("redis at {address} cannot be reached over TLS: {cause}")]
+    /// The connection cannot be encrypted, or is to be, or the server is not to be trusted.
+    #[error("redis at {address} cannot be reached: {cause}")]
     RedisTls {
         /// Address without password.
         address: String,

@@ -10,7 +10,9 @@ use crate::limits::REDIS_MIN;
 use crate::resp::blocking::BlockingConnection;
 use crate::resp::error::{DecodeError, HandshakeError};
 use crate::resp::{self, RedisUrl, Requests};
-use crate::store::{process, rights};
+use crate::store::denied::user_of;
+use crate::store::process;
+use crate::store::rights::{self, Role};
 
 /// A server that is new enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,15 +59,13 @@ pub fn check(url: &RedisUrl) -> Result<RedisServer, Error> {
     let mut conn = BlockingConnection::connect(url).map_err(|error| explain(&address, error))?;
     let mut requests = Requests::new();
     process::ask_server_info(&mut requests);
-    rights::ask(&mut requests);
+    rights::ask(Role::Worker, &mut requests);
     let replies = conn.call(&requests).map_err(|error| explain(&address, error))?;
     let [info, rights] = replies.as_slice() else { return Err(Error::NotRedis { address }) };
-    match rights::missing(rights) {
+    match rights::missing(Role::Worker, rights) {
         Ok(None) => {}
         Ok(Some(missing)) => {
-            let user = url.credentials().and_then(|credentials| credentials.username.clone());
-            let user = user.unwrap_or_else(|| "default".to_owned());
-            return Err(Error::RedisRights { address, user, rules: missing.rules.join(" ") });
+            return Err(Error::RedisRights { address, user: user_of(url), rules: missing.rules.join(" ") });
         }
         // It is loading, or busy, and cannot tell now; what is missing then shows when it serves.
         Err(resp::Error::Redis(error)) if error.kind().may_heal() => {}

@@ -95,7 +95,14 @@ pub(super) fn command() -> Command {
     let summary = SummaryArgs::augment_args(Command::new(SUMMARY)).after_help(SUMMARY_HELP);
     let cancel = CancelArgs::augment_args(Command::new(CANCEL)).after_help(CANCEL_HELP);
     let commands = [enqueue, summary, cancel].into_iter().chain(orders::job_commands());
-    fleet::add_to(worker.subcommands(commands.map(with_redis)))
+    let whole = fleet::add_to(worker.subcommands(commands.map(with_redis)));
+    whole.mut_args(take_negative).mut_subcommands(|command| command.mut_args(take_negative))
+}
+
+/// `--count -1` is a number that is refused as one, not an option that there is none of.
+fn take_negative(arg: Arg) -> Arg {
+    let takes_value = arg.get_action().takes_values() && !arg.is_positional();
+    if takes_value { arg.allow_negative_numbers(true) } else { arg }
 }
 
 /// What the flags of one command say. A command without a flag says nothing about it.

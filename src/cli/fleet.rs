@@ -175,11 +175,16 @@ impl Name {
 
     fn command(self) -> Command {
         let bare = Command::new(self.as_str());
+        // clap would name the process alone, as if there were no other way.
+        let one_or_all = || {
+            let name = self.as_str();
+            format!("jiggler-uring {name} [OPTIONS] <PROCESS>\n       jiggler-uring {name} [OPTIONS] --all")
+        };
         match self {
             Self::Processes => ProcessesArgs::augment_args(bare).after_help(PROCESSES_HELP),
             Self::Top => TopArgs::augment_args(bare).after_help(TOP_HELP),
-            Self::Quiet => QuietArgs::augment_args(bare).after_help(QUIET_HELP),
-            Self::Stop => StopArgs::augment_args(bare).after_help(STOP_HELP),
+            Self::Quiet => QuietArgs::augment_args(bare).override_usage(one_or_all()).after_help(QUIET_HELP),
+            Self::Stop => StopArgs::augment_args(bare).override_usage(one_or_all()).after_help(STOP_HELP),
             Self::Doctor => DoctorArgs::augment_args(bare).after_help(DOCTOR_HELP),
             Self::Completions => CompletionsArgs::augment_args(bare).after_help(COMPLETIONS_HELP),
             Self::Man => ManArgs::augment_args(bare).after_help(MAN_HELP),

@@ -263,3 +263,20 @@ fn prune_names_what_is_to_go() {
         (&["prune", "dead", "img"], "only `prune queue` takes a name"),
     ]);
 }
+
+/// A minus before digits is no option.
+#[test]
+fn a_negative_number_is_refused_as_a_number() {
+    let check = |line: &[&str], part: &str| {
+        let error = parse_line(line).unwrap_err().to_string();
+        assert!(error.contains(part), "{line:?}: {error}");
+    };
+    check(&["--cores", "-1"], "`-1` is not allowed");
+    check(&["-c", "-1"], "`-1` is not allowed");
+    check(&["enqueue", "N", "--in", "-5"], "from 0 to");
+    check(&["enqueue", "N", "--count", "-1"], "give a whole number from 1 to");
+    check(&["enqueue", "N", "--retries", "many"], "give a whole number from 0 to");
+    check(&["jobs", "dead", "--limit", "-1"], "give a whole number from 1 to");
+    check(&["top", "--interval", "-1"], "from 0.1 to 60");
+    check(&["quiet"], "quiet [OPTIONS] --all");
+}

@@ -179,6 +179,8 @@ pub(super) fn same(error: &resp::Error) -> resp::Error {
         resp::Error::Broken => resp::Error::Broken,
         resp::Error::Unrequested => resp::Error::Unrequested,
         resp::Error::Handshake(error) => resp::Error::Handshake(error.clone()),
+        resp::Error::Tls(error) => resp::Error::Tls(error.clone()),
+        resp::Error::NoPrimary(error) => resp::Error::NoPrimary(error.clone()),
         resp::Error::Redis(error) => resp::Error::Redis(error.clone()),
         other => resp::Error::Io { what: other.to_string(), cause: io::ErrorKind::ConnectionAborted.into() },
     }

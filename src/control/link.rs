@@ -3,6 +3,8 @@
 use super::Control;
 use crate::limits::CONTROL_CHUNK_BYTES;
 use crate::resp::{ConnOptions, Connection, Error, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
+use crate::store::denied;
+use crate::store::rights::Role;
 use crate::store::scripts::{self, Scripts};
 
 /// An open connection whose server knows our scripts. One task owns it; after any error it is dropped and opened anew.
@@ -14,14 +16,17 @@ pub(super) struct ControlLink {
 impl ControlLink {
     /// Opens a connection that `CLIENT LIST` shows as this process's, in that role.
     pub(super) async fn open(control: &Control, role: &str) -> Result<Self, Error> {
-        let options = ConnOptions {
+        let mut conn = Connection::open(&control.options.url, &Self::options(control, role)).await?;
+        let scripts = load(&mut conn).await?;
+        Ok(Self { conn, scripts })
+    }
+
+    fn options(control: &Control, role: &str) -> ConnOptions {
+        ConnOptions {
             name: format!("jiggler-uring:{}:{role}", control.options.uuid),
             limits: ReplyLimits::default(),
             chunk_bytes: CONTROL_CHUNK_BYTES,
-        };
-        let mut conn = Connection::open(&control.options.url, &options).await?;
-        let scripts = load(&mut conn).await?;
-        Ok(Self { conn, scripts })
+        }
     }
 
     /// Sends what `write` appends and awaits the replies. One round trip.
@@ -61,6 +66,22 @@ impl ControlLink {
     pub(super) fn pushes(&mut self) -> Result<usize, Error> {
         self.conn.pushes()
     }
+}
+
+/// The line that gives this worker's user what it lacks, where an error is a denial and the server can tell what is missing.
+pub(super) async fn way_out(control: &Control, error: &Error) -> Option<String> {
+    if !denied::is_denial(error) {
+        return None;
+    }
+    let line = lacking(control).await.ok().flatten();
+    Some(line.unwrap_or_else(|| denied::all(&control.options.url, Role::Worker)))
+}
+
+async fn lacking(control: &Control) -> Result<Option<String>, Error> {
+    let options = ControlLink::options(control, "rights");
+    let mut conn = Connection::open(&control.options.url, &options).await?;
+    let replies = conn.call(&denied::question(Role::Worker)).await?;
+    denied::lacking(&control.options.url, Role::Worker, replies.first().ok_or(Error::Closed)?)
 }
 
 async fn load(conn: &mut Connection) -> Result<Scripts, Error> {

@@ -11,6 +11,10 @@
 //! | has no answer of Redis for far too long, and knows of no outage | no |
 //! | has ended, because the process stops | yes: the manager's own timeout bounds the end |
 //!
+//! At SIGHUP it hears that the configuration is being read again (`RELOADING=1`), and then that the process is ready,
+//! whether the new configuration was taken or refused: so `systemctl reload` can wait for it (`Type=notify-reload`, systemd
+//! 253 on), and older ones show the unit as reloading meanwhile.
+//!
 //! Nothing is sent, and nothing runs, where no manager asks for it (`NOTIFY_SOCKET`). Sending never blocks: the lease is
 //! renewed by this thread, and a manager that hangs must not cost it. That is why this is a socket of our own and not a
 //! library's: those block.
@@ -25,6 +29,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use glommio::timer::Timer;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::Control;
 use crate::limits::{NOTIFY_LOOK, NOTIFY_STOP_EXTRA, WATCH_PERIOD};
@@ -48,6 +53,8 @@ pub(super) struct Notifier {
     socket: UnixDatagram,
     // Changed by its own calls.
     ready: Cell<bool>,
+    /// The configuration is being read again: it is not ready, and does not become so by itself.
+    reloading: Cell<bool>,
     stopping: Cell<bool>,
     status: RefCell<String>,
     unheard: Cell<bool>,
@@ -114,6 +121,7 @@ impl Notifier {
             manager,
             socket,
             ready: Cell::new(false),
+            reloading: Cell::new(false),
             stopping: Cell::new(false),
             status: RefCell::default(),
             unheard: Cell::new(false),
@@ -129,19 +137,40 @@ impl Notifier {
         let _heard = self.send(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={most_usec}\n"));
     }
 
+    /// Tells that the configuration is being read again. From when the manager compares with when it sent the signal, should
+    /// it have sent it (`Type=notify-reload`).
+    pub(super) fn tell_reload(&self) {
+        if !self.ready.get() || self.stopping.get() {
+            return;
+        }
+        self.ready.set(false);
+        self.reloading.set(true);
+        let now = clock_gettime(ClockId::Monotonic);
+        let now_usec = now.tv_sec * 1_000_000 + now.tv_nsec / 1_000;
+        let _heard = self.send(&format!("RELOADING=1\nMONOTONIC_USEC={now_usec}\n"));
+    }
+
+    /// Tells that it is ready again. Should the manager not hear it now, it does at the next look.
+    pub(super) fn tell_reloaded(&self, control: &Control) {
+        if self.reloading.replace(false) {
+            self.tell_state(control);
+        }
+    }
+
     fn tell_state(&self, control: &Control) {
         let figures = control.figures(Vec::new());
         let mut message = String::new();
         // Who is told to be quiet before it began asks nothing of Redis, and is as it should be.
         let settled = control.all_answered() || control.phase.get() == Phase::Quiet;
-        let becomes_ready = !self.ready.get() && settled && !self.stopping.get();
+        let becomes_ready = !self.ready.get() && !self.reloading.get() && settled && !self.stopping.get();
         if becomes_ready {
             message.push_str("READY=1\n");
         }
         if self.manager.watchdog.is_some_and(|watchdog| control.progresses(watchdog / 2, &figures)) {
             message.push_str("WATCHDOG=1\n");
         }
-        let status = status(&figures, self.ready.get() || becomes_ready || control.phase.get().ends());
+        let was_ready = self.ready.get() || self.reloading.get();
+        let status = status(&figures, was_ready || becomes_ready || control.phase.get().ends());
         let new_status = status != *self.status.borrow();
         if new_status {
             message.push_str(&format!("STATUS={status}\n"));

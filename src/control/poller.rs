@@ -30,7 +30,7 @@ use futures_lite::future;
 use glommio::timer::Timer;
 
 use super::Control;
-use super::link::ControlLink;
+use super::link::{ControlLink, way_out};
 use crate::limits::{DUE_LOOK_MAX, DUE_PAUSE_MIN, LEAD_POLLS, LEAD_RENEWAL, LEAD_SLACK, POLL_JITTER};
 use crate::resp::{Backoff, Error};
 use crate::store::due::{self, Due, Look};
@@ -304,7 +304,8 @@ impl Poller {
         self.forget_link();
         if self.outage.is_none() {
             self.outage = Some(Instant::now());
-            tracing::error!(%error, "due jobs cannot be moved; trying again");
+            let run = way_out(&self.control, error).await;
+            tracing::error!(%error, run, "due jobs cannot be moved; trying again");
         }
         let pause = self.backoff.pause();
         // There is no connection whose error it could be.

@@ -34,6 +34,9 @@ impl Control {
     /// Has the configuration read again, and lives by it. Without a way to do so, `false`.
     pub(super) async fn reload(&self) -> bool {
         let Some(mut reload) = self.reload.take() else { return false };
+        if let Some(notifier) = &self.notifier {
+            notifier.tell_reload();
+        }
         let (reload, settings) = glommio::executor()
             .spawn_blocking(move || {
                 let settings = reload();
@@ -43,6 +46,9 @@ impl Control {
         self.reload.set(Some(reload));
         if let Some(settings) = settings {
             self.live_by(settings).await;
+        }
+        if let Some(notifier) = &self.notifier {
+            notifier.tell_reloaded(self);
         }
         true
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use glommio::timer::Timer;
 
 use super::Control;
-use super::link::ControlLink;
+use super::link::{ControlLink, way_out};
 use crate::limits::{
     CALL_TIMEOUT, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL, STOP_GRACE, STOP_PATIENCE,
 };
@@ -138,7 +138,8 @@ impl Upkeep {
                 if self.outage.is_none() {
                     self.outage = Some(Instant::now());
                     self.control.heartbeat_is_gone.set(true);
-                    tracing::error!(%error, "redis is gone for the heartbeat; trying again");
+                    let run = way_out(&self.control, &error).await;
+                    tracing::error!(%error, run, "redis is gone for the heartbeat; trying again");
                 }
                 self.backoff.pause()
             }

@@ -23,6 +23,9 @@ pub const CLASS_TIMEOUT: &str = "JigglerUring::Timeout";
 /// Class of the error of a job that was cancelled while it ran.
 pub const CLASS_CANCELLED: &str = "JigglerUring::Cancelled";
 
+/// Class of the error of a job that an operator put among the dead.
+pub const CLASS_KILLED: &str = "JigglerUring::Killed";
+
 /// Class of the error of a job that asked to run later. It is never stored: such a job has not failed.
 pub const CLASS_SNOOZED: &str = "JigglerUring::Snoozed";
 

@@ -105,6 +105,26 @@ pub enum Fate {
     Discard,
 }
 
+/// The dead entry of a job that did not run: its bytes and, where a failure would stand, why it is dead, so that readers of
+/// the dead set show a reason. `None`: it says why it failed already, or it is no JSON object; its bytes then stay.
+#[must_use]
+pub fn killed(raw: &[u8], error: &ErrorInfo<'_>, now: f64) -> Option<Vec<u8>> {
+    let members = scan::members(raw).ok()?;
+    let has = |name: &str| {
+        let mut of_name = members.iter().filter(|member| scan::key_is(&raw[member.key.clone()], name));
+        of_name.next_back().is_some_and(|member| &raw[member.value.clone()] != b"null")
+    };
+    if has(fields::ERROR_CLASS) {
+        return None;
+    }
+    let reason = [
+        (fields::STARTED_AT, FieldValue::Float(now)),
+        (fields::ERROR_MESSAGE, FieldValue::Text(error.stored_message())),
+        (fields::ERROR_CLASS, FieldValue::Text(&error.class)),
+    ];
+    amend(raw, if has(fields::STARTED_AT) { &reason[1..] } else { &reason }).ok()
+}
+
 /// Decides what becomes of a job that did not succeed. `raw` are its bytes as they were fetched, `history` what
 /// [`crate::job::parse`] read from them.
 ///
@@ -181,6 +201,28 @@ mod tests {
     use super::*;
     use crate::job::parse::Parser;
     use crate::limits::RETRIES_MAX;
+
+    #[test]
+    fn a_killed_job_gets_a_reason_if_it_has_none_and_keeps_its_bytes() {
+        let error = ErrorInfo::new("JigglerUring::Killed", "by hand");
+        let check = |raw: &str, expected: Option<&str>| {
+            let dead = killed(raw.as_bytes(), &error, 5.5).map(|dead| String::from_utf8(dead).unwrap());
+            assert_eq!(dead.as_deref(), expected, "{raw}");
+        };
+        check(
+            r#"{"name":"N","args":[1.0e+21, {}],"x":1}"#,
+            Some(
+                r#"{"name":"N","args":[1.0e+21, {}],"x":1,"started_at":5.5,"error_message":"by hand","error_class":"JigglerUring::Killed"}"#,
+            ),
+        );
+        check(
+            r#"{"started_at":1.5,"error_class":null}"#,
+            Some(r#"{"started_at":1.5,"error_class":"JigglerUring::Killed","error_message":"by hand"}"#),
+        );
+        check(r#"{"name":"N","error_class":"E"}"#, None);
+        check("[1]", None);
+        check("{", None);
+    }
 
     fn history(raw: &str) -> History {
         Parser::new().parse(raw.as_bytes()).unwrap().history

@@ -15,6 +15,10 @@ pub const SENTINEL_PRIMARY_BYTES_MAX: usize = 128;
 /// is slower than this is passed over.
 pub const SENTINEL_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a port that failed as one of the other kind does, plain or TLS, may take to prove it. It answers at once if it
+/// is one, and if not this delays the error.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Largest file of certificates or keys that is read, in bytes: the bundle of a whole system has a quarter of it.
 pub const TLS_FILE_BYTES_MAX: u64 = 1024 * 1024;
 

@@ -19,6 +19,7 @@ use super::{
     error::Error,
     handshake::Handshake,
     pipeline::Pipeline,
+    probe::{self, Suspicion},
     reply::Reply,
     sentinel::Search,
     tls::TlsError,
@@ -106,6 +107,16 @@ impl BlockingConnection {
     }
 
     fn open_at(endpoint: &Endpoint, url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
+        Self::try_open_at(endpoint, url, options).map_err(|error| {
+            let suspicion = Suspicion::of(url, endpoint, &error);
+            match suspicion.filter(|&suspicion| proves(suspicion, endpoint, options).unwrap_or(false)) {
+                Some(suspicion) => suspicion.error(endpoint),
+                None => error,
+            }
+        })
+    }
+
+    fn try_open_at(endpoint: &Endpoint, url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
         let deadline = Deadline::after(options.connect_timeout);
         let transport = Transport::new(url, endpoint)?;
         let stream = Stream::connect(endpoint, deadline)?;
@@ -246,6 +257,19 @@ impl BlockingConnection {
         let doing = if self.transport.is_handshaking() { "speak tls with" } else { verb };
         io_error(format!("{doing} redis at {}", self.endpoint), deadline, source)
     }
+}
+
+/// Whether the server answers in the language that its url does not say.
+fn proves(suspicion: Suspicion, endpoint: &Endpoint, options: &BlockingOptions) -> Result<bool, Error> {
+    let deadline = Deadline::after(probe::patience(options.connect_timeout));
+    let failed = |cause| io_error(format!("ask redis at {endpoint}"), deadline, cause);
+    let mut stream = Stream::connect(endpoint, deadline)?;
+    stream.set_write_timeout(deadline.left()).map_err(failed)?;
+    stream.write_all(suspicion.question()).map_err(failed)?;
+    stream.set_read_timeout(deadline.left()).map_err(failed)?;
+    let mut first = [0];
+    stream.read_exact(&mut first).map_err(failed)?;
+    Ok(suspicion.is_proved_by(first[0]))
 }
 
 impl fmt::Debug for BlockingConnection {

@@ -1,7 +1,7 @@
 //! Turns a stream of bytes into whole replies.
 //!
 //! [`super::scan`] decides when a reply is whole and within the limits, redis-protocol decodes exactly that frame
-//! ([`super::resp3`] on a connection that speaks RESP3), and the frame's bytes leave the buffer without a copy.
+//! (`super::resp3` on a connection that speaks RESP3), and the frame's bytes leave the buffer without a copy.
 
 use std::fmt;
 

@@ -28,6 +28,8 @@ pub mod handshake;
 pub mod sentinel;
 pub mod tls;
 mod transport;
+// What is wrong when neither fits.
+mod probe;
 
 pub mod blocking;
 // The sockets of the engine: on a shard's ring.

@@ -147,6 +147,7 @@ impl RedisErrorKind {
             b"NOPERM" => Self::NoPerm,
             b"WRONGTYPE" => Self::WrongType,
             b"ERR" if line.starts_with(b"ERR max number of clients reached") => Self::MaxClients,
+            _ if is_denied_in_script(line) => Self::NoPerm,
             b"ERR" => cause_in_script(line).map_or(Self::Other, Self::of),
             _ => Self::Other,
         }
@@ -193,6 +194,12 @@ fn cause_in_script(line: &[u8]) -> Option<&[u8]> {
     (first_word(cause) != b"ERR").then_some(cause)
 }
 
+/// Whether a script called what its user may not: before Redis 7.2 no first word says so.
+fn is_denied_in_script(line: &[u8]) -> bool {
+    const WORDS: &[u8] = b"The user executing the script can't";
+    line.windows(WORDS.len()).any(|window| window == WORDS)
+}
+
 fn first_word(line: &[u8]) -> &[u8] {
     line.split(|byte| *byte == b' ').next().unwrap_or(line)
 }
@@ -219,6 +226,18 @@ mod tests {
         check_kind("ERR syntax error", RedisErrorKind::Other);
         check_kind("NOAUTH", RedisErrorKind::NoAuth);
         check_kind("", RedisErrorKind::Other);
+    }
+
+    #[test]
+    fn what_a_script_may_not_call_is_told_by_its_words() {
+        let words = "The user executing the script can't run this command or subcommand";
+        check_kind(&format!("ERR {words} script: 6b1b, on @user_script:22."), RedisErrorKind::NoPerm);
+        check_kind(&format!("@user_script: 22: {words}"), RedisErrorKind::NoPerm);
+        check_kind(
+            &format!("ERR Error running script (call to f_6b1b): @user_script:22: @user_script: 22: {words}"),
+            RedisErrorKind::NoPerm,
+        );
+        check_kind("NOPERM ACL failure in script: User u has no permissions", RedisErrorKind::NoPerm);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::blocking::BlockingOptions;
+use super::probe::{self, Suspicion};
 use super::sentinel::Search;
 use super::tls::TlsError;
 use super::transport::{self, Transport};
@@ -83,7 +84,14 @@ impl TokioConnection {
     async fn open_at(endpoint: &Endpoint, url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
         let after = options.connect_timeout;
         let late = |_| Error::Timeout { what: format!("connect to redis at {endpoint}"), after };
-        timeout(after, Self::try_open_at(endpoint, url, options)).await.map_err(late)?
+        let opened = timeout(after, Self::try_open_at(endpoint, url, options)).await.map_err(late);
+        let error = match opened.and_then(|result| result) {
+            Ok(conn) => return Ok(conn),
+            Err(error) => error,
+        };
+        let Some(suspicion) = Suspicion::of(url, endpoint, &error) else { return Err(error) };
+        let proof = timeout(probe::patience(after), proves(suspicion, endpoint)).await;
+        Err(if matches!(proof, Ok(Ok(true))) { suspicion.error(endpoint) } else { error })
     }
 
     async fn try_open_at(
@@ -206,6 +214,23 @@ impl TokioConnection {
     fn failed(&self, verb: &str, cause: io::Error) -> Error {
         let doing = if self.transport.is_handshaking() { "speak tls with" } else { verb };
         transport::failed(format!("{doing} redis at {}", self.endpoint), cause)
+    }
+}
+
+/// Whether the server answers in the language that its url does not say.
+async fn proves(suspicion: Suspicion, endpoint: &Endpoint) -> Result<bool, Error> {
+    let socket = Socket::connect(endpoint).await?;
+    let failed = |cause| Error::Io { what: format!("ask redis at {endpoint}"), cause };
+    // A new connection has room for some bytes.
+    (&socket).write_all(suspicion.question()).map_err(failed)?;
+    let mut first = [0];
+    loop {
+        socket.readable().await.map_err(failed)?;
+        match (&socket).read(&mut first) {
+            Ok(count) => return Ok(count == 1 && suspicion.is_proved_by(first[0])),
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {}
+            Err(cause) => return Err(failed(cause)),
+        }
     }
 }
 

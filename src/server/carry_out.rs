@@ -6,6 +6,7 @@ use crate::admin::summary::Format;
 use crate::cli::{EnqueueOrder, Failure, Invocation};
 use crate::config::GivenUrl;
 use crate::resp::RedisUrl;
+use crate::store::rights::Role;
 use crate::{admin, embedded};
 
 use super::fleet_orders;
@@ -17,29 +18,39 @@ pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Fa
         Invocation::Work(_) => Ok(()),
         Invocation::Enqueue(order) => enqueue(order, out),
         Invocation::EnqueueBulk(order) => {
-            admin::bulk::bulk(&redis(order.redis_url)?, &order.bulk, out).map_err(failure)
+            let url = redis(order.redis_url)?;
+            admin::bulk::bulk(&url, &order.bulk, out).map_err(failure_of(&url, Role::Producer))
         }
         Invocation::Cancel(order) => {
-            admin::cancel::cancel(&redis(order.redis_url)?, &order.jid, out).map_err(failure)
+            let url = redis(order.redis_url)?;
+            admin::cancel::cancel(&url, &order.jid, out).map_err(failure_of(&url, Role::Canceller))
         }
         Invocation::Summary(order) => {
-            admin::summary::summary(&redis(order.redis_url)?, format(order.json), out).map_err(failure)
+            let url = redis(order.redis_url)?;
+            let format = format(order.json);
+            admin::summary::summary(&url, format, out).map_err(failure_of(&url, Role::Summary))
         }
         Invocation::Queues(order) => {
-            admin::queues::queues(&redis(order.redis_url)?, format(order.json), out).map_err(failure)
+            let url = redis(order.redis_url)?;
+            let format = format(order.json);
+            admin::queues::queues(&url, format, out).map_err(failure_of(&url, Role::Operator))
         }
         Invocation::Jobs(order) => {
-            admin::jobs::jobs(&redis(order.redis_url)?, &order.query, format(order.json), out)
-                .map_err(failure)
+            let url = redis(order.redis_url)?;
+            let format = format(order.json);
+            admin::jobs::jobs(&url, &order.query, format, out).map_err(failure_of(&url, Role::Operator))
         }
         Invocation::Act(order) => {
             order.act.check().map_err(failure)?;
-            admin::act::act(&redis(order.redis_url)?, &order.act, out).map_err(failure)
+            let url = redis(order.redis_url)?;
+            admin::act::act(&url, &order.act, out).map_err(failure_of(&url, Role::Operator))
         }
         Invocation::Fleet(order) => fleet_orders::carry_out(order, out),
         Invocation::Prune(order) => {
             order.consent.check("prune").map_err(failure)?;
-            admin::prune::prune(&redis(order.redis_url)?, &order.what, order.consent, out).map_err(failure)
+            let url = redis(order.redis_url)?;
+            let done = admin::prune::prune(&url, &order.what, order.consent, out);
+            done.map_err(failure_of(&url, Role::Operator))
         }
     }
 }
@@ -54,15 +65,20 @@ fn enqueue(order: EnqueueOrder, out: &mut dyn Write) -> Result<(), Failure> {
         delay: order.delay,
         retries: order.retries,
     };
-    admin::enqueue::enqueue(&url, &options, out).map_err(failure)
+    admin::enqueue::enqueue(&url, &options, out).map_err(failure_of(&url, Role::Producer))
 }
 
 fn format(json: bool) -> Format {
     if json { Format::Json } else { Format::Text }
 }
 
+/// As [`failure`], with the way out where Redis denies the user of `url` what its role needs.
+pub(super) fn failure_of(url: &RedisUrl, role: Role) -> impl FnOnce(admin::Error) -> Failure + '_ {
+    move |error| failure(admin::explained(url, role, error))
+}
+
 /// The user can mend an order that makes no sense; everything else failed while running.
-pub(super) fn failure(error: admin::Error) -> Failure {
+fn failure(error: admin::Error) -> Failure {
     if error.is_usage() { Failure::usage(error) } else { Failure::from(error) }
 }
 

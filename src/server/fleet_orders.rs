@@ -3,18 +3,19 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::carry_out::{failure, redis};
+use super::carry_out::{failure_of, redis};
 use crate::admin::{self, summary::Format, top};
 use crate::cli::fleet::{FleetOrder, TopView};
 use crate::cli::{self, Failure};
 use crate::doctor;
+use crate::store::rights::Role;
 
 pub(super) fn carry_out(order: FleetOrder, out: &mut dyn Write) -> Result<(), Failure> {
     match order {
         FleetOrder::Processes { json, redis_url } => {
             let url = redis(redis_url)?;
             let format = if json { Format::Json } else { Format::Text };
-            admin::processes::processes(&url, format, out).map_err(failure)
+            admin::processes::processes(&url, format, out).map_err(failure_of(&url, Role::Operator))
         }
         FleetOrder::Top { view, interval, redis_url } => {
             let url = redis(redis_url)?;
@@ -23,11 +24,11 @@ pub(super) fn carry_out(order: FleetOrder, out: &mut dyn Write) -> Result<(), Fa
                 TopView::Once => top::once(&url, interval, Format::Text, out),
                 TopView::Json => top::once(&url, interval, Format::Json, out),
             }
-            .map_err(failure)
+            .map_err(failure_of(&url, Role::Operator))
         }
         FleetOrder::Steer { target, wish, patience, redis_url } => {
             let url = redis(redis_url)?;
-            admin::steer::steer(&url, &target, wish, patience, out).map_err(failure)
+            admin::steer::steer(&url, &target, wish, patience, out).map_err(failure_of(&url, Role::Operator))
         }
         FleetOrder::Doctor { json, config } => {
             let format = if json { Format::Json } else { Format::Text };

@@ -13,7 +13,7 @@ use super::report::report_as_another;
 use super::run::{cancel_all, run_ready};
 use super::state::{Shard, ShardOptions};
 use super::wait::wait;
-use super::{oversize, stop};
+use super::{denied, oversize, stop};
 use crate::handler::Handlers;
 use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD};
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
@@ -84,7 +84,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
         let attempt = attempt(shard, &mut sent, &mut outage, &mut backoff);
         let error = match futures_lite::future::or(attempt, given_up).await {
             Ok(()) => return Ending::Clean,
-            Err(error) => error,
+            Err(error) => denied::named(shard, error).await,
         };
         if matches!(error, LinkError::Left) {
             // The call that ends this shard arrived, its answer did not.
@@ -120,6 +120,7 @@ async fn attempt(
     outage: &mut Outage,
     backoff: &mut Backoff,
 ) -> Result<(), LinkError> {
+    outage.denial(shard).await?;
     let mut link = Link::open(shard).await?;
     shard.stands_on(&link);
     resume(shard, &mut link, sent).await?;

@@ -48,6 +48,14 @@ pub(super) enum LinkError {
         "redis forgets scripts as soon as they are loaded; does something run SCRIPT FLUSH again and again?"
     )]
     Forgetful,
+    /// Redis denies this worker's user what a shard does. Heals when an administrator has run the line.
+    #[error("{denial}; let an administrator run {line}")]
+    Denied {
+        /// What Redis said.
+        denial: String,
+        /// The line, for redis-cli.
+        line: String,
+    },
     /// This shard has ended itself in Redis.
     #[error("this shard has left already")]
     Left,

@@ -27,6 +27,7 @@
 mod batch;
 mod cancel;
 mod deadlines;
+mod denied;
 mod drive;
 mod link;
 mod outage;

@@ -7,17 +7,23 @@ use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
+use super::denied;
 use super::link::{Link, LinkError, Sent};
 use super::state::Shard;
 use crate::limits::{STOP_GRACE, STOP_PATIENCE};
 use crate::mesh::Ending;
 use crate::shutdown::Phase;
 
+/// What is said where Redis is there, and denies.
+const DENIED: &str = "redis denies this worker's user what a shard does; trying again";
+
 /// The outage a shard stands in, if any.
 #[derive(Debug, Default)]
 pub(super) struct Outage {
     /// Since when, and how many attempts have failed.
     begun: Option<(Instant, u64)>,
+    /// Whether an attempt was denied a right.
+    is_denied: bool,
 }
 
 impl Outage {
@@ -27,10 +33,18 @@ impl Outage {
 
     /// An attempt has ended with an error.
     pub(super) fn failed(&mut self, shard: &Shard, error: &LinkError) {
+        let was_denied = self.is_denied;
+        self.is_denied |= matches!(error, LinkError::Denied { .. });
         match &mut self.begun {
-            Some((_, attempts)) => *attempts += 1,
+            Some((_, attempts)) => {
+                *attempts += 1;
+                if self.is_denied && !was_denied {
+                    tracing::error!(shard = shard.options.shard, %error, "{DENIED}");
+                }
+            }
             None => {
-                tracing::error!(shard = shard.options.shard, %error, "redis is gone; trying again");
+                let what = if self.is_denied { DENIED } else { "redis is gone; trying again" };
+                tracing::error!(shard = shard.options.shard, %error, "{what}");
                 shard.options.stats.disconnects.add(1);
                 shard.options.stats.outage_since.mark();
                 self.begun = Some((Instant::now(), 1));
@@ -38,9 +52,21 @@ impl Outage {
         }
     }
 
+    /// Why no attempt is of use yet: a right that was denied is still missing, as far as Redis tells. A stop tries without.
+    pub(super) async fn denial(&self, shard: &Shard) -> Result<(), LinkError> {
+        if !self.is_denied || shard.phase.get().ends() {
+            return Ok(());
+        }
+        match denied::lacking(shard).await? {
+            Some(line) => Err(LinkError::Denied { denial: "rights are still missing".to_owned(), line }),
+            None => Ok(()),
+        }
+    }
+
     /// Redis has answered a turn, or nothing is to be said to it. A connection alone does not end an outage: Redis may
     /// take it and refuse each turn.
     pub(super) fn over(&mut self, shard: &Shard) {
+        self.is_denied = false;
         if let Some((since, attempts)) = self.begun.take() {
             let seconds = since.elapsed().as_secs_f64();
             shard.options.stats.outage_since.clear();

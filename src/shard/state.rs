@@ -217,7 +217,11 @@ impl Shard {
     pub(super) fn complain(&self, queue: usize, error: &str) {
         if self.complained.borrow_mut().insert(queue) {
             let queue = &*self.queue(queue).name;
-            tracing::error!(queue, error, "this queue cannot be read; is its key a list?");
+            tracing::error!(
+                queue,
+                error,
+                "this queue cannot be read; is its key a list, and may this user read it?"
+            );
         }
     }
 

@@ -26,6 +26,7 @@ use crate::limits::{CALL_TIMEOUT, WAIT_CHUNK_BYTES, WAIT_ERROR_PAUSE};
 use crate::resp::{
     Backoff, ConnOptions, Connection, Error, RedisErrorKind, Reply, ReplyLimits, Requests, Stopper, Value,
 };
+use crate::store::denied::is_denial;
 use crate::store::flight;
 use crate::store::turn::BatchName;
 
@@ -126,6 +127,10 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
             }
             Err(error) => {
                 tracing::debug!(shard = shard.options.shard, queue = %shard.queue(waiter.at).name, %error, "waiting failed");
+                if is_denial(&error) {
+                    // Turns still look for jobs, though by asking again and again: nobody would notice.
+                    shard.complain(waiter.at, &error.to_string());
+                }
                 let lost = !matches!(error, Error::Redis(_));
                 if lost || serves_no_more(&error) {
                     conn = None;

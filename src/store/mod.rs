@@ -24,4 +24,5 @@ pub mod progress;
 pub mod server;
 pub mod steer;
 // What all of the above need leave for.
+pub mod denied;
 pub mod rights;

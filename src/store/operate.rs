@@ -2,7 +2,8 @@
 //!
 //! Each call names entries that [`super::entries`] has shown, and acts on those that are still there: one script, so at
 //! every instant a job that is moved is in at least one of the two places (P1), and one that a poller or a worker took in
-//! the meantime is not touched. Payloads stay as they are, byte for byte. Jobs in flight are never touched from here.
+//! the meantime is not touched. Payloads stay as they are, byte for byte, but for the reason that a killed one is given.
+//! Jobs in flight are never touched from here.
 
 use super::entries::{Entry, Place, Set, natural};
 use super::scripts::{Script, Scripts};
@@ -65,13 +66,25 @@ pub struct Killed {
     pub trimmed: u64,
 }
 
+/// A job that is to go to the dead set.
+#[derive(Debug, Clone)]
+pub struct Condemned<'e> {
+    /// As it lies in its set.
+    pub entry: &'e Entry,
+    /// What it becomes in the dead set; `None`: it stays as it is.
+    pub dead: Option<Vec<u8>>,
+}
+
 /// Appends the move of jobs from the retry set or the scheduled set to the dead set, and its trimming as after a death.
 /// [`read_killed`] reads the reply. Atomic.
-pub fn kill(scripts: &Scripts, set: Set, jobs: &[&Entry], caps: DeadSetCaps, requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Kill, 2, 2 + 3 * jobs.len(), requests);
+pub fn kill(scripts: &Scripts, set: Set, jobs: &[Condemned<'_>], caps: DeadSetCaps, requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Kill, 2, 2 + 4 * jobs.len(), requests);
     command.arg(set.key().as_bytes()).arg(keys::DEAD.as_bytes());
     command.arg_u64(caps.timeout_s).arg_u64(caps.jobs_max);
-    name_jobs(&mut command, jobs);
+    for job in jobs {
+        name_jobs(&mut command, &[job.entry]);
+        command.arg(job.dead.as_deref().unwrap_or_default());
+    }
 }
 
 /// Reads the reply to [`kill`].

@@ -1,4 +1,5 @@
-//! The rights that a Redis user needs, and asking the server at boot which of them are missing.
+//! The rights that a Redis user needs, and asking the server which of them are missing: at boot ([`ask`]), and when a call
+//! was denied ([`super::denied`]).
 //!
 //! The table is all there is: `tests/tidy.rs` compares it with the commands that this folder names, and a test of the
 //! whole program works under a user that has these rights and no other. As rules for `ACL SETUSER`:
@@ -82,11 +83,62 @@ pub const WORKER: &[&str] = &[
     "subscribe CHANNEL",
 ];
 
+/// What pushing jobs takes.
+const PRODUCER: &[&str] = &["ping", "lpush KEY x", "zadd KEY 0 x"];
+
+/// What cancelling a job takes.
+const CANCELLER: &[&str] = &["ping", "publish CHANNEL x"];
+
+/// What the summary takes.
+const SUMMARY: &[&str] = &["scan 0", "zcard KEY", "get KEY", "mget KEY", "llen KEY"];
+
+/// What operators need besides a worker's.
+const OPERATOR: &[&str] = &["pttl KEY"];
+
 /// What a worker does without, if it must.
 pub const OPTIONAL: &[&str] = &["client|setname", "client|tracking", "memory|usage", "sort"];
 
 /// What is asked of a user whose server is named by sentinels.
 const ROLE: &str = "role";
+
+/// Asked besides, to tell a key that may not be touched from commands that may not be run: who is asked runs this command.
+const KEY_PROBE: &str = "eval x 1 KEY";
+
+/// What a user is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It runs jobs.
+    Worker,
+    /// It pushes jobs.
+    Producer,
+    /// It ends running jobs.
+    Canceller,
+    /// It looks at the summary.
+    Summary,
+    /// It looks at jobs and processes, acts on jobs and steers processes.
+    Operator,
+}
+
+impl Role {
+    /// What it calls.
+    fn calls(self) -> Vec<&'static str> {
+        match self {
+            Self::Worker => WORKER.to_vec(),
+            Self::Producer => PRODUCER.to_vec(),
+            Self::Canceller => CANCELLER.to_vec(),
+            Self::Summary => SUMMARY.to_vec(),
+            Self::Operator => [WORKER, OPERATOR].concat(),
+        }
+    }
+
+    /// What it does without, if it must.
+    const fn optional(self) -> &'static [&'static str] {
+        match self {
+            Self::Worker | Self::Operator => OPTIONAL,
+            Self::Producer | Self::Canceller | Self::Summary => &[],
+        }
+    }
+}
 
 /// The keys and the channel a worker uses, as patterns of an ACL.
 const KEY_PATTERNS: [&str; 2] = [keys::GEM_PATTERN, keys::IN_FLIGHT_PATTERN];
@@ -102,17 +154,29 @@ pub struct Missing {
 /// some.
 #[must_use]
 pub fn acl_line(by_sentinels: bool) -> String {
-    let names = WORKER.iter().map(|call| name(call)).chain(OPTIONAL.iter().copied());
-    let role = by_sentinels.then_some(ROLE);
-    let mut rules: Vec<String> = names.chain(role).map(|name| format!("+{name}")).collect();
+    acl_line_of(Role::Worker, by_sentinels)
+}
+
+/// The same of another user.
+#[must_use]
+pub fn acl_line_of(role: Role, by_sentinels: bool) -> String {
+    let names: Vec<&str> =
+        role.calls().into_iter().map(name).chain(role.optional().iter().copied()).collect();
+    let sentinels = by_sentinels.then_some(ROLE);
+    let mut rules: Vec<String> = names.into_iter().chain(sentinels).map(|name| format!("+{name}")).collect();
     rules.extend(KEY_PATTERNS.map(|pattern| format!("~{pattern}")));
-    rules.extend([keys::CANCEL_CHANNEL, keys::STEER_PATTERN].map(|channel| format!("&{channel}")));
+    let channels = match role {
+        Role::Worker | Role::Operator => &[keys::CANCEL_CHANNEL, keys::STEER_PATTERN][..],
+        Role::Canceller => &[keys::CANCEL_CHANNEL],
+        Role::Producer | Role::Summary => &[],
+    };
+    rules.extend(channels.iter().map(|channel| format!("&{channel}")));
     rules.join(" ")
 }
 
-/// Appends the question which of [`WORKER`]'s calls the user may not make: one EVAL, read by [`missing`].
-pub fn ask(requests: &mut Requests) {
-    let calls = calls();
+/// Appends the question which of the role's calls the user may not make: one EVAL, read by [`missing`].
+pub fn ask(role: Role, requests: &mut Requests) {
+    let calls = questions(&role.calls());
     let mut command = requests.begin(3 + calls.len());
     command.arg(b"EVAL").arg(include_bytes!("scripts/rights.lua")).arg_u64(0);
     for call in &calls {
@@ -124,7 +188,7 @@ pub fn ask(requests: &mut Requests) {
 ///
 /// # Errors
 /// If the reply is an error, but that the user may not ask, or no array of numbers.
-pub fn missing(reply: &Reply) -> Result<Option<Missing>, Error> {
+pub fn missing(role: Role, reply: &Reply) -> Result<Option<Missing>, Error> {
     if let Value::Error(error) = reply.value()
         && error.kind() == RedisErrorKind::NoPerm
     {
@@ -134,12 +198,12 @@ pub fn missing(reply: &Reply) -> Result<Option<Missing>, Error> {
     for position in reply.as_array()? {
         refused.push(usize::try_from(position.as_integer()?).unwrap_or(0));
     }
-    let rules = rules(&|call| refused.contains(&(call + 1)));
+    let rules = rules(&role.calls(), &|call| refused.contains(&(call + 1)));
     Ok((!rules.is_empty()).then_some(Missing { rules }))
 }
 
-/// The calls in question: each of [`WORKER`] for each key.
-fn calls() -> Vec<String> {
+/// The calls in question: for each key each of `calls`, and [`KEY_PROBE`].
+fn questions(calls: &[&str]) -> Vec<String> {
     let words = |call: &str, key: &str| {
         let words = call.split([' ', '|']).map(|word| match word {
             KEY => key,
@@ -148,7 +212,8 @@ fn calls() -> Vec<String> {
         });
         words.collect::<Vec<_>>().join("\n")
     };
-    sample_keys().iter().flat_map(|key| WORKER.iter().map(|call| words(call, key))).collect()
+    let calls = || calls.iter().chain([&KEY_PROBE]);
+    sample_keys().iter().flat_map(|key| calls().map(|call| words(call, key))).collect()
 }
 
 /// One key for each of [`KEY_PATTERNS`].
@@ -156,15 +221,14 @@ fn sample_keys() -> [String; 2] {
     [keys::queue(DEFAULT_QUEUE), keys::in_flight_index(DEFAULT_QUEUE, "x", 0)]
 }
 
-/// From which calls are refused to what is missing. A key that no call may touch is missing itself; a call is missing that
-/// may touch none of the others.
-fn rules(is_refused: &dyn Fn(usize) -> bool) -> Vec<String> {
-    let refused = |key: usize, call: usize| is_refused(key * WORKER.len() + call);
-    let with_key: Vec<usize> = (0..WORKER.len()).filter(|call| WORKER[*call].contains(KEY)).collect();
-    let is_missing = |key: &usize| with_key.iter().all(|call| refused(*key, *call));
+/// From which calls are refused to what is missing. A call is missing that may not touch a key that is not missing itself.
+fn rules(calls: &[&'static str], is_refused: &dyn Fn(usize) -> bool) -> Vec<String> {
+    let refused = |key: usize, call: usize| is_refused(key * (calls.len() + 1) + call);
+    let with_key: Vec<usize> = (0..calls.len()).filter(|call| calls[*call].contains(KEY)).collect();
+    let is_missing = |key: &usize| !with_key.is_empty() && refused(*key, calls.len());
     let (missing_keys, good_keys): (Vec<usize>, Vec<usize>) = (0..KEY_PATTERNS.len()).partition(is_missing);
     let mut rules = Vec::new();
-    for (at, call) in WORKER.iter().enumerate() {
+    for (at, call) in calls.iter().enumerate() {
         let lacks = match with_key.contains(&at) {
             true => good_keys.iter().any(|key| refused(*key, at)),
             false => refused(0, at),
@@ -200,9 +264,9 @@ mod tests {
         let url = crate::resp::RedisUrl::parse(&url).unwrap();
         let mut conn = crate::resp::blocking::BlockingConnection::connect(&url).unwrap();
         let mut requests = Requests::new();
-        ask(&mut requests);
+        ask(Role::Worker, &mut requests);
         let replies = conn.call(&requests).unwrap();
-        missing(&replies[0]).unwrap().map(|missing| missing.rules).unwrap_or_default()
+        missing(Role::Worker, &replies[0]).unwrap().map(|missing| missing.rules).unwrap_or_default()
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::harness::proxy::{Fate, Proxy};
 use crate::harness::wait::{PATIENCE, wait_until};
-use crate::harness::{Redis, Worker};
+use crate::harness::{Redis, Worker, config_file};
 use crate::own_jobs;
 
 /// A short watchdog: a shard may stand still for half of it, and the manager is told four times in it.
@@ -145,6 +145,35 @@ fn an_outage_of_redis_is_told_and_is_no_reason_to_be_restarted() {
     let last = manager.hear_until(&["STATUS=running: 0 processed, 0 failed, 0 running\n"]).pop().unwrap();
     assert!(last.contains(ALIVE), "{last}");
     worker.stop();
+}
+
+/// Microseconds since the machine was started, not less. It is told in hundredths of a second.
+fn uptime_usec() -> f64 {
+    let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+    (uptime.split(' ').next().unwrap().parse::<f64>().unwrap() + 0.01) * 1e6
+}
+
+#[test]
+fn a_reload_is_told_with_its_time_and_so_is_its_end_whether_the_file_is_taken_or_not() {
+    let redis = Redis::start();
+    let config = config_file("stats_interval: 1\n");
+    let manager = Manager::listen();
+    let mut worker = manager.start(stock(), &redis.url(), &["-C", &config.path()]);
+    manager.hear_until(&["READY=1\n"]);
+    for text in ["stats_interval: 2\n", "stats_interval: soon\n"] {
+        std::fs::write(config.path(), text).unwrap();
+        worker.signal("HUP");
+        let message = manager.hear_until(&["RELOADING=1\n"]).pop().unwrap();
+        let usec = message.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim_end();
+        let usec: f64 = usec.parse().unwrap();
+        assert!(usec > 0.0 && usec <= uptime_usec(), "{message}");
+        // The status is that of a running process all the while.
+        let heard = manager.hear_until(&["READY=1\n"]);
+        assert!(heard.iter().all(|message| !message.contains("starting")), "{heard:?}");
+    }
+    worker.wait_for_line("the configuration cannot be read again");
+    worker.stop();
+    manager.hear_until(&["STOPPING=1\n"]);
 }
 
 #[test]

@@ -88,3 +88,96 @@ fn a_right_that_is_missing_ends_the_boot_with_the_line_to_add() {
     check(&["+info"], "ACL SETUSER jiggler +info");
     check(&["+evalsha"], "ACL SETUSER jiggler +evalsha");
 }
+
+/// A right is taken away while a worker runs, with a connection that goes on and with one that must resume: the shard is not
+/// taken for dead, says what is missing, and goes on when it is given again.
+#[test]
+fn a_right_taken_away_is_an_outage_that_names_it_and_no_fence() {
+    for cut_off in [false, true] {
+        let redis = Redis::start();
+        let url = url_of_user(&redis, &rights::acl_line(false));
+        let mut worker = Worker::launch(&url, &["-v"]);
+        worker.wait_for_line(" working ");
+        let uuid = redis.uuid();
+        wait_until("it waits", || redis.waiting() == 1);
+        redis.run(&["ACL", "SETUSER", "jiggler", "-hmget"]);
+        if cut_off {
+            redis.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        }
+        redis.push("default", &[r#"{"name":"Noop","args":[],"jid":"one"}"#]);
+        worker.wait_for_line("let an administrator run ACL SETUSER jiggler +hmget");
+        assert_eq!(redis.processed(), 0);
+        redis.run(&["ACL", "SETUSER", "jiggler", "+hmget"]);
+        wait_until("its end is told", || redis.processed() == 1 && lists_in_flight(&redis).is_empty());
+        assert_eq!(redis.uuid(), uuid, "the process did not begin anew");
+        worker.wait_for_line("redis is back");
+        assert!(worker.lines("believed dead").is_empty());
+        worker.stop();
+    }
+}
+
+#[test]
+fn a_turn_that_is_denied_half_of_what_it_does_is_not_tried_over_and_over() {
+    let redis = Redis::start();
+    let url = url_of_user(&redis, &rights::acl_line(false));
+    let mut worker = Worker::launch(&url, &["-v"]);
+    worker.wait_for_line(" working ");
+    wait_until("it waits", || redis.waiting() == 1);
+    redis.run(&["ACL", "SETUSER", "jiggler", "-unlink"]);
+    let jobs: Vec<String> =
+        (0..100).map(|at| format!(r#"{{"name":"Noop","args":[{at}],"jid":"job{at}"}}"#)).collect();
+    redis.push("default", &jobs);
+    worker.wait_for_line("let an administrator run ACL SETUSER jiggler +unlink");
+    let ran = redis.processed();
+    redis.run(&["ACL", "SETUSER", "jiggler", "+unlink"]);
+    wait_until("all have run", || redis.queue("default").is_empty() && lists_in_flight(&redis).is_empty());
+    assert!(redis.processed() <= ran + 200, "{} after {ran}", redis.processed());
+    worker.stop();
+}
+
+#[test]
+fn a_stop_without_a_right_ends_all_the_same() {
+    let redis = Redis::start();
+    let url = url_of_user(&redis, &rights::acl_line(false));
+    let mut worker = Worker::launch(&url, &["-v"]);
+    worker.wait_for_line(" working ");
+    wait_until("it waits", || redis.waiting() == 1);
+    redis.run(&["ACL", "SETUSER", "jiggler", "-hmget"]);
+    worker.signal("TERM");
+    worker.wait_for_end();
+    assert!(worker.lines("believed dead").is_empty());
+    assert!(!worker.lines("ACL SETUSER jiggler +hmget").is_empty());
+}
+
+/// Each command names the right that it lacks, and only those of its own: a producer is not told to ask for a worker's.
+#[test]
+fn a_command_that_is_denied_says_which_right_to_give() {
+    let redis = Redis::start();
+    let keys = "~jiggler:* ~{jiggler:list:*";
+    let check = |rules: &str, command: &[&str], line: &str| {
+        let url = url_of_user(&redis, rules);
+        let output = output_of(&[command, &["--redis-url", &url]].concat());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        let line = format!("let an administrator run ACL SETUSER jiggler {line}\n");
+        assert!(output.status.code() == Some(1) && error.ends_with(&line), "{command:?}: {error}");
+    };
+    check(&format!("+zadd +ping {keys}"), &["enqueue", "Noop"], "+lpush");
+    check(&format!("+lpush +ping {keys}"), &["enqueue", "Noop", "--in", "5"], "+zadd");
+    check("+lpush +zadd +ping", &["enqueue", "Noop"], keys);
+    check(&format!("+eval +ping {keys}"), &["enqueue", "Noop"], "+lpush +zadd");
+    check(&format!("+scan +zcard +mget +llen {keys}"), &["summary"], "+get");
+    check(&format!("+ping {keys}"), &["cancel", "j"], "+publish");
+    let operator = rights::acl_line_of(rights::Role::Operator, false);
+    let without = |rule: &str| operator.replace(&format!("{rule} "), "");
+    check(&without("+script|load"), &["jobs", "dead"], "+script|load");
+    check(&without("+zcard"), &["jobs", "dead"], "+zcard");
+    check(&without("+llen"), &["queues"], "+llen");
+    for command in [&["jobs", "dead"][..], &["queues"], &["processes"], &["top", "--once"]] {
+        let url = url_of_user(&redis, &operator);
+        assert_eq!(
+            output_of(&[command, &["--redis-url", &url]].concat()).status.code(),
+            Some(0),
+            "{command:?}"
+        );
+    }
+}

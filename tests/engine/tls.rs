@@ -103,8 +103,6 @@ fn a_worker_that_trusts_not_or_is_not_trusted_says_so_and_ends() {
     check(&url, &["--redis-ca-file", &stranger], 2, "comes from an authority that is not trusted here");
     check(&url, &["--redis-ca-file", &ca], 2, "wants a client certificate");
     check(&url, &["--redis-ca-file", "/no/such.pem"], 2, "the CA file /no/such.pem");
-    // The plain url of a port that speaks TLS.
-    check(&url.replace("rediss", "redis"), &[], 1, "does it want TLS (rediss://)?");
     let plain = Redis::start();
     check(&plain.tcp_url(), &["--redis-ca-file", &ca], 2, "write rediss://");
 }

@@ -16,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 
 use jiggler_uring::resp::blocking::BlockingConnection;
 use jiggler_uring::resp::{RedisUrl, Reply, Requests};
+use jiggler_uring::store::scripts::{self, Scripts};
 use tempfile::TempDir;
 
 /// How often another port is tried, should the free one be taken before the server gets it.
@@ -86,6 +87,16 @@ impl OwnRedis {
 
     pub(crate) fn connect(&self) -> BlockingConnection {
         BlockingConnection::connect(&self.url()).unwrap()
+    }
+
+    /// A server, a connection, and the scripts that its server knows.
+    pub(crate) fn with_scripts() -> (Self, BlockingConnection, Scripts) {
+        let redis = Self::start();
+        let mut conn = redis.connect();
+        let mut requests = Requests::new();
+        scripts::load(&mut requests);
+        let scripts = Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap();
+        (redis, conn, scripts)
     }
 
     /// Runs one command over a connection of its own.

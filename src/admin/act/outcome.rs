@@ -3,10 +3,15 @@
 use super::Action;
 use crate::{
     admin::{Error, session::Session},
-    store::{
-        entries::{Entry, Place},
-        operate::{self, Requeued},
+    job::{
+        failure::{CLASS_KILLED, ErrorInfo},
+        retry,
     },
+    store::{
+        entries::{Entry, Place, Set},
+        operate::{self, Condemned, Requeued},
+    },
+    time::unix_now,
 };
 
 /// What became of a batch.
@@ -50,7 +55,11 @@ pub(super) fn apply(
             Ok(Outcome::of(session.call(&what, write, operate::read_requeued)?))
         }
         (Action::Kill(caps), Place::Set(set)) => {
-            let write = |scripts: &_, requests: &mut _| operate::kill(scripts, *set, jobs, caps, requests);
+            let now = unix_now();
+            let condemned: Vec<Condemned<'_>> =
+                jobs.iter().map(|entry| condemned(entry, *set, now)).collect();
+            let write =
+                |scripts: &_, requests: &mut _| operate::kill(scripts, *set, &condemned, caps, requests);
             let killed = session.call(&what, write, operate::read_killed)?;
             Ok(moved(killed.moved, killed.trimmed))
         }
@@ -61,6 +70,13 @@ pub(super) fn apply(
         // What waits in a queue runs, or is deleted: there is no other way out of it.
         (Action::Retry | Action::Kill(_), Place::Queue(_)) => Ok(Outcome::default()),
     }
+}
+
+/// With the reason that it has none of, unless it is too large to be seen whole.
+fn condemned(entry: &Entry, set: Set, now: f64) -> Condemned<'_> {
+    let error = ErrorInfo::new(CLASS_KILLED, format!("killed by an operator while it lay in {set}"));
+    let dead = if entry.is_whole() { retry::killed(&entry.bytes, &error, now) } else { None };
+    Condemned { entry, dead }
 }
 
 impl Outcome {

@@ -89,6 +89,21 @@ fn what_ruby_wrote_is_killed_as_the_bytes_it_is() {
 }
 
 #[test]
+fn a_job_that_has_not_failed_is_given_a_reason_to_be_dead() {
+    let redis = TestRedis::start();
+    add(&redis, Set::Scheduled, 4_000_000_000, r#"{"name":"N","args":[1.0e+21],"jid":"s","queue":"img"}"#);
+    run(&redis, &jid(Action::Kill(CAPS), "s", &sets()[..2])).unwrap();
+    let dead = members(&redis, Set::Dead);
+    assert!(
+        dead[0].starts_with(r#"{"name":"N","args":[1.0e+21],"jid":"s","queue":"img","started_at":"#),
+        "{dead:?}"
+    );
+    let end = r#","error_message":"killed by an operator while it lay in the scheduled set","error_class":"JigglerUring::Killed"}"#;
+    assert!(dead[0].ends_with(end), "{dead:?}");
+    assert!(members(&redis, Set::Scheduled).is_empty());
+}
+
+#[test]
 fn a_job_is_deleted_from_where_it_lies_and_from_a_queue_only_if_asked() {
     let redis = TestRedis::start();
     add(&redis, Set::Scheduled, 5, r#"{"name":"N","jid":"s"}"#);

@@ -40,8 +40,8 @@ Exit status: 0 done, 1 no such job, or Redis refused or is away, 2 wrong usage o
 /// What follows the options of `kill` in the help.
 pub(in crate::cli) const KILL_HELP: &str = "\
 The job goes to the dead set, where it stays until it is retried, deleted or trimmed: the set keeps max_dead_jobs entries \
-(10000, or what the configuration file says), and the oldest go first. A job that runs now is not touched: `cancel` ends \
-it.
+(10000, or what the configuration file says), and the oldest go first. One that has not failed yet gets the error \
+JigglerUring::Killed. A job that runs now is not touched: `cancel` ends it.
 
 Examples:
   jiggler-uring kill 0d655a187e214821
@@ -70,16 +70,16 @@ pub struct ActOrder {
     pub redis_url: Option<GivenUrl>,
 }
 
-/// Move a job of the retry, scheduled or dead set to its queue at once, or all of them
+/// Which jobs are meant: what the three have in common.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct RetryArgs {
+struct WhichArgs {
     /// The job's id
     #[arg(value_name = "JID", value_parser = jid, required_unless_present = "all", conflicts_with = "all")]
     jid: Option<String>,
     /// Look for it only there
     #[arg(long, value_name = "PLACE", value_enum, conflicts_with = "all")]
     from: Option<SetWord>,
-    /// Move all jobs of this set
+    /// All jobs of this set
     #[arg(long, value_name = "PLACE", value_enum)]
     all: Option<SetWord>,
     /// Of these only the jobs of this name; with an asterisk at the end, of names that begin so
@@ -87,21 +87,20 @@ pub(in crate::cli) struct RetryArgs {
     name: Option<NamePattern>,
 }
 
+/// Move a job of the retry, scheduled or dead set to its queue at once, or all of them
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RetryArgs {
+    #[command(flatten)]
+    which: WhichArgs,
+}
+
 /// Move a job of the retry or scheduled set to the dead set, or all of them
 #[derive(Debug, Args)]
+#[command(mut_arg("from", |arg| arg.help("Look for it only there: retries or scheduled")))]
+#[command(mut_arg("all", |arg| arg.help("All jobs of this set: retries or scheduled")))]
 pub(in crate::cli) struct KillArgs {
-    /// The job's id
-    #[arg(value_name = "JID", value_parser = jid, required_unless_present = "all", conflicts_with = "all")]
-    jid: Option<String>,
-    /// Look for it only there: retries or scheduled
-    #[arg(long, value_name = "PLACE", value_enum, conflicts_with = "all")]
-    from: Option<SetWord>,
-    /// Move all jobs of this set: retries or scheduled
-    #[arg(long, value_name = "PLACE", value_enum)]
-    all: Option<SetWord>,
-    /// Of these only the jobs of this name; with an asterisk at the end, of names that begin so
-    #[arg(long, value_name = "NAME", value_parser = names(), requires = "all", conflicts_with = "jid")]
-    name: Option<NamePattern>,
+    #[command(flatten)]
+    which: WhichArgs,
     /// Do not ask before many jobs are moved
     #[arg(long)]
     yes: bool,
@@ -109,22 +108,13 @@ pub(in crate::cli) struct KillArgs {
 
 /// Delete a job of a set or a queue, or all jobs of a set
 #[derive(Debug, Args)]
+#[command(mut_arg("all", |arg| arg.help("All jobs of this set; all of a queue: `prune queue NAME`")))]
 pub(in crate::cli) struct DeleteArgs {
-    /// The job's id
-    #[arg(value_name = "JID", value_parser = jid, required_unless_present = "all", conflicts_with = "all")]
-    jid: Option<String>,
-    /// Look for it only there
-    #[arg(long, value_name = "PLACE", value_enum, conflicts_with = "all")]
-    from: Option<SetWord>,
+    #[command(flatten)]
+    which: WhichArgs,
     /// Look for it in this queue
     #[arg(long, value_name = "QUEUE", conflicts_with_all = ["all", "from"])]
     queue: Option<QueueName>,
-    /// Delete all jobs of this set; all of a queue: `prune queue NAME`
-    #[arg(long, value_name = "PLACE", value_enum)]
-    all: Option<SetWord>,
-    /// Of these only the jobs of this name; with an asterisk at the end, of names that begin so
-    #[arg(long, value_name = "NAME", value_parser = names(), requires = "all", conflicts_with = "jid")]
-    name: Option<NamePattern>,
     /// Do not ask before it is deleted
     #[arg(long)]
     yes: bool,
@@ -132,53 +122,47 @@ pub(in crate::cli) struct DeleteArgs {
 
 impl ActOrder {
     pub(in crate::cli) fn retry(matches: &ArgMatches, config: Config) -> Result<Self, clap::Error> {
-        let RetryArgs { jid, from, all, name } = RetryArgs::from_arg_matches(matches)?;
-        let target = target(jid, all, name, places(from, &Set::ALL))?;
+        let RetryArgs { which } = RetryArgs::from_arg_matches(matches)?;
+        let target = which.target(&Set::ALL)?;
         let act = Act { action: Action::Retry, target, consent: Consent::Given };
         Ok(Self { act, redis_url: config.redis_url })
     }
 
     pub(in crate::cli) fn kill(matches: &ArgMatches, config: Config) -> Result<Self, clap::Error> {
-        let KillArgs { jid, from, all, name, yes } = KillArgs::from_arg_matches(matches)?;
-        if from == Some(SetWord::Dead) || all == Some(SetWord::Dead) {
+        let KillArgs { which, yes } = KillArgs::from_arg_matches(matches)?;
+        if which.from == Some(SetWord::Dead) || which.all == Some(SetWord::Dead) {
             let text = "what is dead cannot be killed: give retries or scheduled";
             return Err(usage(ErrorKind::InvalidValue, text));
         }
-        let target = target(jid, all, name, places(from, &[Set::Retries, Set::Scheduled]))?;
+        let target = which.target(&[Set::Retries, Set::Scheduled])?;
         let caps = DeadSetCaps { jobs_max: config.max_dead_jobs, timeout_s: config.dead_timeout.as_secs() };
         let act = Act { action: Action::Kill(caps), target, consent: consent(yes) };
         Ok(Self { act, redis_url: config.redis_url })
     }
 
     pub(in crate::cli) fn delete(matches: &ArgMatches, config: Config) -> Result<Self, clap::Error> {
-        let DeleteArgs { jid, from, queue, all, name, yes } = DeleteArgs::from_arg_matches(matches)?;
-        let places = match queue {
-            Some(queue) => vec![Place::Queue(queue)],
-            None => places(from, &Set::ALL),
-        };
-        let act =
-            Act { action: Action::Delete, target: target(jid, all, name, places)?, consent: consent(yes) };
+        let DeleteArgs { which, queue, yes } = DeleteArgs::from_arg_matches(matches)?;
+        let mut target = which.target(&Set::ALL)?;
+        if let (Target::Job { places, .. }, Some(queue)) = (&mut target, queue) {
+            *places = vec![Place::Queue(queue)];
+        }
+        let act = Act { action: Action::Delete, target, consent: consent(yes) };
         Ok(Self { act, redis_url: config.redis_url })
     }
 }
 
-fn target(
-    jid: Option<String>,
-    all: Option<SetWord>,
-    name: Option<NamePattern>,
-    places: Vec<Place>,
-) -> Result<Target, clap::Error> {
-    match (jid, all) {
-        (Some(jid), None) => Ok(Target::Job { jid, places }),
-        (None, Some(set)) => Ok(Target::All { set: set.into(), name }),
-        _ => Err(usage(ErrorKind::MissingRequiredArgument, "give a JID, or --all PLACE")),
-    }
-}
-
-fn places(from: Option<SetWord>, all: &[Set]) -> Vec<Place> {
-    match from {
-        Some(set) => vec![Place::Set(set.into())],
-        None => all.iter().copied().map(Place::Set).collect(),
+impl WhichArgs {
+    /// What is meant; a job is looked for in these sets, unless the arguments name one.
+    fn target(self, sets: &[Set]) -> Result<Target, clap::Error> {
+        match (self.jid, self.all) {
+            (Some(jid), None) => {
+                let from = self.from.map(|set| vec![Place::Set(set.into())]);
+                let places = from.unwrap_or_else(|| sets.iter().copied().map(Place::Set).collect());
+                Ok(Target::Job { jid, places })
+            }
+            (None, Some(set)) => Ok(Target::All { set: set.into(), name: self.name }),
+            _ => Err(usage(ErrorKind::MissingRequiredArgument, "give a JID, or --all PLACE")),
+        }
     }
 }
 

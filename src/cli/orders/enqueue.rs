@@ -2,15 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{
-    ArgMatches, Args, FromArgMatches,
-    builder::{RangedI64ValueParser, RangedU64ValueParser},
-    error::ErrorKind,
-    value_parser,
-};
+use clap::{ArgMatches, Args, FromArgMatches, builder::ValueParser, error::ErrorKind};
 use serde_json::value::RawValue;
 
-use super::value::{job_name, usage};
+use super::value::{job_name, usage, whole};
 use crate::{
     admin::bulk::Bulk,
     cli::Invocation,
@@ -100,12 +95,12 @@ pub(in crate::cli) fn order(
     }
 }
 
-fn count() -> RangedU64ValueParser {
-    value_parser!(u64).range(1..=ENQUEUE_COUNT_MAX)
+fn count() -> ValueParser {
+    whole::<u64>(1..=ENQUEUE_COUNT_MAX)
 }
 
-fn retries() -> RangedI64ValueParser<u32> {
-    value_parser!(u32).range(0..=i64::from(RETRIES_MAX))
+fn retries() -> ValueParser {
+    whole::<u32>(0..=u64::from(RETRIES_MAX))
 }
 
 /// The text itself is kept, not its re-serialised value: integers of any size and floats stay as they were written.

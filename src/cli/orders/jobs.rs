@@ -1,13 +1,8 @@
 //! `jobs`: a look at the jobs of a queue or a set.
 
-use clap::{
-    ArgMatches, Args, FromArgMatches, ValueEnum,
-    builder::{RangedU64ValueParser, ValueParser},
-    error::ErrorKind,
-    value_parser,
-};
+use clap::{ArgMatches, Args, FromArgMatches, ValueEnum, builder::ValueParser, error::ErrorKind};
 
-use super::value::{jid, name_pattern, usage};
+use super::value::{jid, name_pattern, usage, whole};
 use crate::{
     admin::{Filter, NamePattern, jobs::Query},
     config::GivenUrl,
@@ -130,18 +125,18 @@ impl JobsOrder {
     }
 }
 
-fn limit() -> RangedU64ValueParser {
-    value_parser!(u64).range(1..=JOBS_LIMIT_MAX as u64)
+fn limit() -> ValueParser {
+    whole::<u64>(1..=JOBS_LIMIT_MAX as u64)
 }
 
-fn page() -> RangedU64ValueParser {
-    value_parser!(u64).range(1..=SKIP_MAX / JOBS_LIMIT_MAX as u64)
+fn page() -> ValueParser {
+    whole::<u64>(1..=SKIP_MAX / JOBS_LIMIT_MAX as u64)
 }
 
-fn skip() -> RangedU64ValueParser {
-    value_parser!(u64).range(0..=SKIP_MAX)
+fn skip() -> ValueParser {
+    whole::<u64>(0..=SKIP_MAX)
 }
 
-fn examine() -> RangedU64ValueParser {
-    value_parser!(u64).range(1..=JOBS_EXAMINED_MAX)
+fn examine() -> ValueParser {
+    whole::<u64>(1..=JOBS_EXAMINED_MAX)
 }

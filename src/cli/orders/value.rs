@@ -1,6 +1,8 @@
 //! Values that several subcommands take, checked as they are read.
 
-use clap::{ValueEnum, error::ErrorKind};
+use std::ops::RangeInclusive;
+
+use clap::{ValueEnum, builder::ValueParser, error::ErrorKind};
 
 use crate::{
     admin::NamePattern,
@@ -23,6 +25,18 @@ pub(super) fn job_name(text: &str) -> Result<String, String> {
         return Err("a job name holds no control characters".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// Reads a whole number within bounds; what is none is told what would be one.
+pub(super) fn whole<N>(allowed: RangeInclusive<u64>) -> ValueParser
+where
+    N: TryFrom<u64> + Clone + Send + Sync + 'static,
+{
+    ValueParser::new(move |text: &str| {
+        let number = text.parse().ok().filter(|number| allowed.contains(number));
+        let refused = || format!("give a whole number from {} to {}", allowed.start(), allowed.end());
+        number.and_then(|number| N::try_from(number).ok()).ok_or_else(refused)
+    })
 }
 
 /// A set, as it is called on the command line.

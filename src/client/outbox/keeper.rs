@@ -3,7 +3,8 @@
 //! ```text
 //!            journal empty                            journal not empty
 //!  orders ─► one batch to Redis ──ok──► answered      orders ─► journal ─► answered
-//!              │ away, or lost: journal ─► answered     meanwhile its first page to Redis, again and again: ok ─► done
+//!              │ away, or lost: journal ─► answered     meanwhile its first page to Redis, again and again: ok ─► done,
+//!                                                                           refused for good ─► moved aside, done
 //! ```
 //!
 //! So what is pushed later never overtakes what waits. While a batch is under way to Redis the orders that come wait for
@@ -23,10 +24,11 @@ use super::inbox::{Answer, Event, Inbox, Order, Wanted};
 use super::journal::{Journal, Page};
 use super::parcel::Parcel;
 use super::record::Record;
+use super::rejected::Rejected;
 use super::{OutboxStatus, Place};
 use crate::ids;
 use crate::limits::OUTBOX_REFUSED_PAUSE;
-use crate::resp::{Backoff, Reply, Requests};
+use crate::resp::{self, Backoff, RedisErrorKind, Reply, Requests};
 
 pub(super) struct Keeper {
     // Fixed at construction.
@@ -38,6 +40,7 @@ pub(super) struct Keeper {
     courier_thread: Option<JoinHandle<()>>,
     // Changed by this thread only.
     journal: Journal,
+    rejected: Rejected,
     next_number: u64,
     flight: Flight,
     backoff: Backoff,
@@ -83,7 +86,7 @@ impl Drop for End {
 impl Keeper {
     pub(super) fn new(
         inbox: Arc<Inbox>,
-        journal: Journal,
+        (journal, rejected): (Journal, Rejected),
         courier: Sender<Requests>,
         courier_thread: JoinHandle<()>,
     ) -> Self {
@@ -93,6 +96,7 @@ impl Keeper {
             courier: Some(courier),
             courier_thread: Some(courier_thread),
             journal,
+            rejected,
             next_number: 1,
             flight: Flight::None,
             backoff: Backoff::new(fastrand::u64(..)),
@@ -144,7 +148,8 @@ impl Keeper {
 
     fn publish(&self) {
         let trouble = if self.journal.is_empty() { None } else { self.trouble.clone() };
-        self.inbox.publish(OutboxStatus { jobs: self.journal.len(), bytes: self.journal.bytes(), trouble });
+        let (jobs, bytes, rejected) = (self.journal.len(), self.journal.bytes(), self.rejected.len());
+        self.inbox.publish(OutboxStatus { jobs, bytes, trouble, rejected });
     }
 
     fn send(&self, requests: Requests) {
@@ -285,15 +290,24 @@ impl Keeper {
     }
 
     fn settle_page(&mut self, page: &Page, parcel: &Parcel, result: Result<Vec<Reply>, Error>) {
-        let errors = match result {
-            Ok(replies) => parcel.read(&replies).1,
-            Err(error) => vec![error],
+        let (fates, errors) = match result {
+            Ok(replies) => parcel.read(&replies),
+            Err(error) => (vec![Some(0); parcel.len()], vec![error]),
         };
         // One that does not heal by itself is what a person should see.
-        if let Some(error) = errors.iter().find(|error| !error.may_heal()).or(errors.first()) {
+        let waits = |error: &&Error| !is_of_the_job(error);
+        if let Some(error) =
+            errors.iter().filter(waits).find(|error| !error.may_heal()).or(errors.iter().find(waits))
+        {
             self.note_trouble(error);
             let pause = if error.may_heal() { self.backoff.pause() } else { OUTBOX_REFUSED_PAUSE };
             self.retry_at = Some(Instant::now() + pause);
+            return;
+        }
+        if let Some(error) = errors.first()
+            && !self.move_aside(page, &fates, error)
+        {
+            self.retry_at = Some(Instant::now() + OUTBOX_REFUSED_PAUSE);
             return;
         }
         self.backoff.reset();
@@ -305,6 +319,30 @@ impl Keeper {
             self.trouble = None;
             let path = self.journal.path().display();
             tracing::info!(%path, "an outbox is empty again: what it kept is in redis");
+        }
+    }
+
+    /// Keeps what Redis refused of a page in the file for that. Should the note be lost that the page is done, they are
+    /// refused again, and stand there twice. `false`: they cannot be kept there, and wait.
+    fn move_aside(&mut self, page: &Page, fates: &[Option<usize>], error: &Error) -> bool {
+        let refused = page.records.iter().zip(fates).filter(|(_, fate)| fate.is_some());
+        let refused: Vec<&Record> = refused.map(|(record, _)| record).collect();
+        match self.rejected.add(&refused) {
+            Ok(true) => {
+                let (path, jobs) = (self.rejected.path().display(), refused.len());
+                tracing::error!(%path, jobs, %error, "redis refuses jobs of an outbox for good; they are moved aside");
+                true
+            }
+            Ok(false) => {
+                self.note_trouble(error);
+                self.trouble = Some(format!("{error}; {} is full", self.rejected.path().display()));
+                false
+            }
+            Err(cause) => {
+                self.note_trouble(error);
+                self.trouble = Some(format!("{error}; {cause}"));
+                false
+            }
         }
     }
 
@@ -320,6 +358,12 @@ impl Keeper {
     }
 }
 
+/// Whether an error concerns the jobs it befell alone: the key of their queue is of another type. All else, a missing right
+/// for example, would befall every job, and goes when someone mends it.
+fn is_of_the_job(error: &Error) -> bool {
+    matches!(error, Error::Redis(resp::Error::Redis(error)) if error.kind() == RedisErrorKind::WrongType)
+}
+
 /// The error once more, for the next whose job it befell.
 fn refused(error: &Error) -> Error {
     match error {
@@ -328,9 +372,8 @@ fn refused(error: &Error) -> Error {
         Error::Stopped { may_have_pushed } => Error::Stopped { may_have_pushed: *may_have_pushed },
         Error::Lost(cause) => Error::Lost(same(cause)),
         // No other comes from a call.
-        other => Error::Lost(crate::resp::Error::Io {
-            what: other.to_string(),
-            cause: std::io::ErrorKind::Other.into(),
-        }),
+        other => {
+            Error::Lost(resp::Error::Io { what: other.to_string(), cause: std::io::ErrorKind::Other.into() })
+        }
     }
 }

@@ -1,16 +1,18 @@
 //! Pushes that outlast an outage of Redis: a journal on the disk of the producer.
 //!
-//! Reading order: [`record`] and [`lines`] are the format, [`journal`] the file, [`inbox`] what comes, [`parcel`] what goes
-//! to Redis, [`keeper`] the thread between them. A second thread has the connection, so that a Redis that hangs holds up no
-//! write to the journal.
+//! Reading order: `record` and `lines` are the format, `journal` the file, `rejected` the one for what Redis
+//! refuses, `inbox` what comes, `parcel` what goes to Redis, `keeper` the thread between them. A second thread has
+//! the connection, so that a Redis that hangs holds up no write to the journal.
 
 mod error;
 mod inbox;
 mod journal;
 mod keeper;
 mod lines;
+mod options;
 mod parcel;
 mod record;
+mod rejected;
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
@@ -26,87 +28,17 @@ pub use self::error::JournalError;
 use self::inbox::{Answer, Inbox, Order};
 use self::journal::Journal;
 use self::keeper::Keeper;
+pub use self::options::{Accepted, Durability, OutboxOptions, OutboxStatus, Place};
 use self::record::Job;
+use self::rejected::Rejected;
 use super::hooks::SharedHooks;
 use super::link::Link;
 use super::{Error, InvalidJob, NewJob, Push, When};
-use crate::limits::{OUTBOX_BYTES, OUTBOX_JOBS, OUTBOX_PATIENCE, PUSH_BYTES_MAX, PUSH_JOBS_MAX};
+use crate::limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::Requests;
-use crate::resp::blocking::BlockingOptions;
 use crate::resp::url::RedisUrl;
 use crate::store::outbox::Target;
 use crate::time;
-
-/// How an outbox behaves.
-#[derive(Clone, Debug)]
-pub struct OutboxOptions {
-    /// Most jobs that wait. Default: [`OUTBOX_JOBS`].
-    pub jobs_max: u64,
-    /// Most bytes that they take in the journal. The file may have twice as many, and 16 MB, before what is done is cut
-    /// out of it. Default: [`OUTBOX_BYTES`].
-    pub bytes_max: u64,
-    /// What a job that was accepted survives. Default: [`Durability::PowerLoss`].
-    pub durability: Durability,
-    /// How to connect, and how long Redis may take to answer before it counts as away. Default: [`OUTBOX_PATIENCE`] each.
-    pub connection: BlockingOptions,
-}
-
-impl Default for OutboxOptions {
-    fn default() -> Self {
-        Self {
-            jobs_max: OUTBOX_JOBS,
-            bytes_max: OUTBOX_BYTES,
-            durability: Durability::PowerLoss,
-            connection: BlockingOptions {
-                connect_timeout: OUTBOX_PATIENCE,
-                call_timeout: OUTBOX_PATIENCE,
-                ..BlockingOptions::default()
-            },
-        }
-    }
-}
-
-/// What a job in the journal survives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// The end of the machine: each write is forced to the disk (`fdatasync`) before a push returns. Pushes of the same
-    /// moment share one.
-    #[default]
-    PowerLoss,
-    /// The end of the program, however sudden: a write goes to the system, which brings it to the disk when it likes.
-    ProcessCrash,
-}
-
-/// A job that an outbox has taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Accepted {
-    /// Its jid.
-    pub jid: String,
-    /// Where it is.
-    pub place: Place,
-}
-
-/// Where an accepted job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In Redis.
-    Redis,
-    /// In the journal, from where it goes to Redis when that is back.
-    Journal,
-}
-
-/// How an outbox is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OutboxStatus {
-    /// Jobs that wait in the journal.
-    pub jobs: u64,
-    /// Bytes they take there.
-    pub bytes: u64,
-    /// Why they wait.
-    pub trouble: Option<String>,
-}
 
 /// A producer that accepts jobs while Redis is away. Cheap to clone; for threads and for tasks of any runtime.
 ///
@@ -135,14 +67,18 @@ pub struct OutboxStatus {
 ///   and its note of it, and comes back later than that, makes that push again. So it does if somebody deletes these keys,
 ///   or lets Redis evict them.
 /// - What Redis refuses for a reason that does not go by itself (`WRONGTYPE`, a wrong password) is no outage: the push
-///   fails and nothing is kept. If it happens to jobs of the journal they wait, with all behind them, and
-///   [`status`](Self::status) and the log say why.
+///   fails and nothing is kept. Of the jobs of the journal, those whose queue's key is no list are moved aside, so that they
+///   do not hold up the others: into a file beside the journal, its name with `.rejected`, which is a journal too. To push
+///   them once the key is mended, open that one as an outbox while this one is closed. It may have as many jobs and bytes as
+///   the journal; beyond that, and after any other refusal (a right that is missing), they wait, with all behind them.
+///   [`status`](Self::status) and the log say which, how many and why. One whose first attempt was answered, but not heard
+///   of, before the key went wrong, may be pushed twice in that way.
 /// - When the journal is full a push fails with [`Error::OutboxFull`].
 /// - Of a push that failed, [`Error::may_have_pushed`] says whether Redis may have it all the same.
 ///
-/// A push waits [`OUTBOX_PATIENCE`] for a connection and as long for an answer, once; from then on those that come are kept
-/// at once, until Redis is back. Each process needs a journal of its own, on a local file system: a second one is refused.
-/// It costs two threads, which sleep while nothing is pushed.
+/// A push waits [`OUTBOX_PATIENCE`](crate::limits::OUTBOX_PATIENCE) for a connection and as long for an answer, once; from
+/// then on those that come are kept at once, until Redis is back. Each process needs a journal of its own, on a local file
+/// system: a second one is refused. It costs two threads, which sleep while nothing is pushed.
 #[derive(Clone)]
 pub struct Outbox {
     handle: Arc<Handle>,
@@ -174,6 +110,7 @@ impl Outbox {
         let path = path.as_ref();
         let failed = |cause| Error::Outbox { may_have_pushed: false, cause };
         let journal = Journal::open(path, &options).map_err(failed)?;
+        let rejected = Rejected::open(path, &options).map_err(failed)?;
         let inbox = Arc::new(Inbox::default());
         let spawned = |cause| failed(JournalError::io("start a thread for", path, cause));
         let (courier, requests) = crossbeam_channel::bounded::<Requests>(1);
@@ -181,7 +118,8 @@ impl Outbox {
             let (inbox, mut link) = (Arc::clone(&inbox), Link::new(url.clone(), options.connection));
             move || requests.iter().for_each(|requests| inbox.give_back(link.call(&requests)))
         });
-        let keeper = Keeper::new(Arc::clone(&inbox), journal, courier, courier_thread.map_err(spawned)?);
+        let files = (journal, rejected);
+        let keeper = Keeper::new(Arc::clone(&inbox), files, courier, courier_thread.map_err(spawned)?);
         let thread = Builder::new().name("outbox".to_owned()).spawn(move || keeper.run()).map_err(spawned)?;
         let handle = Handle { inbox, path: path.to_owned(), thread: Some(thread) };
         Ok(Self { handle: Arc::new(handle), hooks: SharedHooks::default() })
@@ -231,6 +169,18 @@ impl Outbox {
         block_on(self.enqueue_bulk_async(jobs))
     }
 
+    /// Schedules many jobs to be run at `due_at`, Unix time in seconds; as [`enqueue_bulk`](Self::enqueue_bulk).
+    ///
+    /// # Errors
+    /// As there, and [`Error::BadTime`].
+    pub fn enqueue_bulk_at<J: Borrow<NewJob>>(
+        &self,
+        due_at: f64,
+        jobs: impl IntoIterator<Item = J>,
+    ) -> Result<u64, Error> {
+        block_on(self.enqueue_bulk_at_async(due_at, jobs))
+    }
+
     /// As [`enqueue`](Self::enqueue), for async code on any runtime.
     ///
     /// # Errors
@@ -270,6 +220,39 @@ impl Outbox {
         &self,
         jobs: impl IntoIterator<Item = J>,
     ) -> Result<u64, Error> {
+        self.many(When::Now, jobs).await
+    }
+
+    /// As [`enqueue_bulk_at`](Self::enqueue_bulk_at), for async code on any runtime.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn enqueue_bulk_at_async<J: Borrow<NewJob>>(
+        &self,
+        due_at: f64,
+        jobs: impl IntoIterator<Item = J>,
+    ) -> Result<u64, Error> {
+        self.many(When::at(due_at)?, jobs).await
+    }
+
+    /// How many jobs wait in the journal, and why.
+    #[must_use]
+    pub fn status(&self) -> OutboxStatus {
+        self.handle.inbox.status()
+    }
+
+    /// Waits until no job waits in the journal, before a program ends for example; `false` if that takes longer than
+    /// `timeout`. Nothing is lost then: the next opening goes on.
+    #[must_use]
+    pub fn flush(&self, timeout: Duration) -> bool {
+        self.handle.inbox.wait_emptied(timeout)
+    }
+
+    async fn many<J: Borrow<NewJob>>(
+        &self,
+        when: When,
+        jobs: impl IntoIterator<Item = J>,
+    ) -> Result<u64, Error> {
         let mut accepted = 0;
         let failed = |enqueued, cause| Error::Bulk { enqueued, cause: Box::new(cause) };
         let mut jobs = jobs.into_iter();
@@ -278,7 +261,7 @@ impl Outbox {
             let mut bad = None;
             while chunk.len() < PUSH_JOBS_MAX && bytes < PUSH_BYTES_MAX {
                 let Some(job) = jobs.next() else { break };
-                match self.payload(When::Now, Cow::Borrowed(job.borrow())) {
+                match self.payload(when, Cow::Borrowed(job.borrow())) {
                     Ok((_, job)) => {
                         bytes += job.payload.len();
                         chunk.push(job);
@@ -303,19 +286,6 @@ impl Outbox {
                 None => {}
             }
         }
-    }
-
-    /// How many jobs wait in the journal, and why.
-    #[must_use]
-    pub fn status(&self) -> OutboxStatus {
-        self.handle.inbox.status()
-    }
-
-    /// Waits until no job waits in the journal, before a program ends for example; `false` if that takes longer than
-    /// `timeout`. Nothing is lost then: the next opening goes on.
-    #[must_use]
-    pub fn flush(&self, timeout: Duration) -> bool {
-        self.handle.inbox.wait_emptied(timeout)
     }
 
     async fn one(&self, when: When, job: Cow<'_, NewJob>) -> Result<Accepted, Error> {

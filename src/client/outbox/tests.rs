@@ -151,20 +151,88 @@ fn a_full_journal_takes_no_more_and_says_so() {
 }
 
 #[test]
-fn a_job_of_the_journal_that_redis_refuses_holds_up_those_behind_it_until_the_key_is_mended() {
+fn jobs_that_redis_refuses_for_good_are_moved_aside_and_hold_up_nobody() {
     let (redis, directory) = (TestRedis::start(), tempfile::tempdir().unwrap());
     redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
     let away = open(&directory, NOWHERE, OutboxOptions::default());
-    away.enqueue(&job(1).queue_named("bad").unwrap()).unwrap();
+    for number in 0..4 {
+        let queue = if number % 2 == 0 { "bad" } else { "good" };
+        away.enqueue(&job(number).queue_named(queue).unwrap()).unwrap();
+    }
     drop(away);
     let back = open(&directory, &redis.url_text(), OutboxOptions::default());
-    crate::wait::wait_until("it says why", || {
-        back.status().trouble.is_some_and(|trouble| trouble.contains("WRONGTYPE"))
-    });
-    assert_eq!(back.enqueue(&job(2)).unwrap().place, Place::Journal);
-    redis.run(&[b"DEL", b"jiggler:list:bad"]);
+    assert!(back.flush(Duration::from_secs(60)), "{:?}", back.status());
+    let status = back.status();
+    assert_eq!((status.jobs, status.rejected, status.trouble), (0, 2, None));
+    assert_eq!(waiting(&redis, "good").len(), 2);
+    assert_eq!(back.enqueue(&job(4)).unwrap().place, Place::Redis);
     drop(back);
+    // Known to the next opening too.
+    let back = open(&directory, &redis.url_text(), OutboxOptions::default());
+    assert_eq!(back.status().rejected, 2);
+    redis.run(&[b"DEL", b"jiggler:list:bad"]);
+    back.enqueue(&job(5).queue_named("bad").unwrap()).unwrap();
+    drop(back);
+    let url = RedisUrl::parse(&redis.url_text()).unwrap();
+    let path = directory.path().join("outbox.rejected");
+    let rejected = Outbox::open_with(&path, &url, OutboxOptions::default()).unwrap();
+    assert!(rejected.flush(Duration::from_secs(60)), "{:?}", rejected.status());
+    drop(rejected);
+    let numbers: Vec<bool> = waiting(&redis, "bad")
+        .iter()
+        .zip([5, 0, 2])
+        .map(|(job, at)| job.contains(&format!("[{at}]")))
+        .collect();
+    assert_eq!(numbers, [true; 3], "{:?}", waiting(&redis, "bad"));
+    assert_eq!(open(&directory, NOWHERE, OutboxOptions::default()).status().rejected, 0);
+}
+
+/// A right that is missing befalls all, and so does a file for the rejected that is full: then they wait.
+#[test]
+fn what_befalls_all_jobs_or_finds_no_room_aside_waits() {
+    let (redis, directory) = (TestRedis::start(), tempfile::tempdir().unwrap());
+    redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
+    let options = || OutboxOptions { jobs_max: 2, ..OutboxOptions::default() };
+    for expected in [2, 2] {
+        let away = open(&directory, NOWHERE, options());
+        away.enqueue_bulk((0..2).map(|at| job(at).queue_named("bad").unwrap())).unwrap();
+        drop(away);
+        let back = open(&directory, &redis.url_text(), options());
+        crate::wait::wait_until("they are moved aside, or it says why not", || {
+            let status = back.status();
+            status.rejected == expected && (status.jobs == 0 || status.trouble.is_some())
+        });
+    }
+    let back = open(&directory, &redis.url_text(), options());
+    crate::wait::wait_until("it says why", || {
+        back.status().trouble.is_some_and(|why| why.contains("is full"))
+    });
+    assert_eq!(back.status().jobs, 2);
+    drop(back);
+    redis.run(&[b"DEL", b"jiggler:list:bad"]);
+    redis.run(&[b"ACL", b"SETUSER", b"poor", b"on", b">pw", b"+ping", b"allkeys"]);
+    let url = format!("redis://poor:pw@127.0.0.1:{}", redis.port());
+    let denied = open(&directory, &url, options());
+    crate::wait::wait_until("it says why", || {
+        denied.status().trouble.is_some_and(|why| why.contains("NOPERM"))
+    });
+    assert_eq!((denied.status().jobs, denied.status().rejected), (2, 2));
+    drop(denied);
+    let back = open(&directory, &redis.url_text(), options());
+    assert!(back.flush(Duration::from_secs(60)), "{:?}", back.status());
+}
+
+#[test]
+fn many_jobs_for_later_are_kept_and_pushed_like_one() {
+    let (redis, directory) = (TestRedis::start(), tempfile::tempdir().unwrap());
+    let away = open(&directory, NOWHERE, OutboxOptions::default());
+    assert_eq!(away.enqueue_bulk_at(2e9, (0..3).map(job)).unwrap(), 3);
+    assert!(matches!(away.enqueue_bulk_at(f64::NAN, (0..3).map(job)), Err(Error::BadTime { .. })));
+    drop(away);
     let back = open(&directory, &redis.url_text(), OutboxOptions::default());
     assert!(back.flush(Duration::from_secs(60)), "{:?}", back.status());
-    assert_eq!((waiting(&redis, "bad").len(), waiting(&redis, "default").len()), (1, 1));
+    assert_eq!(back.enqueue_bulk_at(3e9, (3..5).map(job)).unwrap(), 2);
+    let scores = redis.strings(&[b"ZRANGE", b"jiggler:set:scheduled", b"0", b"-1", b"WITHSCORES"]);
+    let scores: Vec<&str> = scores.iter().skip(1).step_by(2).map(String::as_str).collect();
+    assert_eq!(scores, ["2000000000", "2000000000", "2000000000", "3000000000", "3000000000"]);
 }

@@ -78,7 +78,7 @@ impl AppendFile {
     /// Opens a file for appending, or makes it, with [`Durability::Written`].
     ///
     /// # Errors
-    /// [`Error`] with the action `open`.
+    /// [`Error`](struct@Error) with the action `open`.
     ///
     /// # Cancel-safety
     /// Safe.
@@ -105,7 +105,7 @@ impl AppendFile {
     /// Appends bytes; waits while a full batch waits to be written.
     ///
     /// # Errors
-    /// [`Error`] with the action `append to` or `sync`, and what the kernel said.
+    /// [`Error`](struct@Error) with the action `append to` or `sync`, and what the kernel said.
     ///
     /// # Cancel-safety
     /// Dropped once it was polled, the bytes may be written or not.

@@ -65,7 +65,7 @@ impl Error {
 /// Reads a whole file.
 ///
 /// # Errors
-/// [`Error`]; of kind `FileTooLarge` beyond [`FILE_BYTES_MAX`].
+/// [`Error`](struct@Error); of kind `FileTooLarge` beyond [`FILE_BYTES_MAX`].
 ///
 /// # Cancel-safety
 /// Safe.
@@ -97,7 +97,7 @@ pub async fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, Error> {
 /// file and renames that.
 ///
 /// # Errors
-/// [`Error`]; a part may have been written.
+/// [`Error`](struct@Error); a part may have been written.
 ///
 /// # Cancel-safety
 /// A dropped write may have written a part.
@@ -114,7 +114,7 @@ pub async fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()
 /// The bytes come after all that was in the file, whoever else appends to it, and stand together.
 ///
 /// # Errors
-/// [`Error`]; a part may have been written if the disk is full.
+/// [`Error`](struct@Error); a part may have been written if the disk is full.
 ///
 /// # Cancel-safety
 /// A dropped append may have been done or not.

@@ -94,6 +94,12 @@ pub enum TlsError {
         /// The server.
         host: String,
     },
+    /// A plain url leads to a port that speaks TLS.
+    #[error("{host} speaks TLS on this port; write rediss:// into the url, or give the plain port")]
+    NotPlain {
+        /// The server.
+        host: String,
+    },
     /// It closed the connection before it was encrypted.
     #[error("{host} closed the connection during the TLS handshake; is it the port of `tls-port`?")]
     HungUp {

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::resp::blocking::BlockingConnection;
-use crate::store::scripts;
 use crate::test_redis::TestRedis;
 
 const ME: &str = "0123456789ab";
@@ -17,11 +16,7 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let redis = TestRedis::start();
-        let mut conn = redis.connect();
-        let mut requests = Requests::new();
-        scripts::load(&mut requests);
-        let scripts = Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap();
+        let (redis, conn, scripts) = TestRedis::with_scripts();
         Self { redis, conn, scripts }
     }
 

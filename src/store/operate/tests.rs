@@ -6,7 +6,6 @@ use bytes::Bytes;
 use super::*;
 use crate::limits::HEARTBEAT_TTL_EXTRA;
 use crate::resp::blocking::BlockingConnection;
-use crate::store::scripts;
 use crate::test_redis::TestRedis;
 use crate::wire::QueueName;
 
@@ -18,11 +17,7 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let redis = TestRedis::start();
-        let mut conn = redis.connect();
-        let mut requests = Requests::new();
-        scripts::load(&mut requests);
-        let scripts = Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap();
+        let (redis, conn, scripts) = TestRedis::with_scripts();
         Self { redis, conn, scripts }
     }
 
@@ -127,12 +122,13 @@ fn a_killed_job_died_now_and_the_dead_set_keeps_its_caps() {
         setup.add(Set::Retries, "4000000000", job.as_bytes());
     }
     let jobs = [seen(b"a"), seen(b"b"), seen(b"gone")];
-    let jobs = [&jobs[0], &jobs[1], &jobs[2]];
+    let dead = [None, Some(b"b, killed".to_vec()), Some(b"gone, killed".to_vec())];
+    let jobs: Vec<_> = jobs.iter().zip(dead).map(|(entry, dead)| Condemned { entry, dead }).collect();
     let reply = setup.call(|s, r| kill(s, Set::Retries, &jobs, CAPS, r)).unwrap();
     let killed = read_killed(&reply).unwrap();
     assert_eq!(killed, Killed { moved: vec![true, true, false], trimmed: 2 });
     assert_eq!(setup.set(Set::Retries), ["c"]);
-    assert_eq!(setup.set(Set::Dead), ["young", "a", "b"]);
+    assert_eq!(setup.set(Set::Dead), ["young", "a", "b, killed"]);
     let score = setup.redis.run(&[b"ZSCORE", Set::Dead.key().as_bytes(), b"a"]);
     let score: f64 = std::str::from_utf8(score.as_bulk().unwrap()).unwrap().parse().unwrap();
     assert!((before..before + 60.0).contains(&score), "{score}");
@@ -144,7 +140,9 @@ fn a_dead_set_of_another_type_loses_nothing() {
     setup.redis.run(&[b"SET", keys::DEAD.as_bytes(), b"no set"]);
     setup.add(Set::Scheduled, "4000000000", b"a");
     let entry = seen(b"a");
-    let error = setup.call(|s, r| kill(s, Set::Scheduled, &[&entry], CAPS, r)).unwrap_err();
+    let error = setup
+        .call(|s, r| kill(s, Set::Scheduled, &[Condemned { entry: &entry, dead: None }], CAPS, r))
+        .unwrap_err();
     assert!(error.to_string().contains("WRONGTYPE"), "{error}");
     assert_eq!(setup.set(Set::Scheduled), ["a"]);
 }

@@ -10,6 +10,8 @@
 --         'WRONGTYPE ...' jobs are to go back to a queue whose key is no list: nothing was changed, a reaper will see to it.
 local marks = redis.pcall('HMGET', KEYS[1], 't', 'b')
 if marks.err then
+  -- Only another type is a fence: see turn.lua.
+  if string.sub(marks.err, 1, 9) ~= 'WRONGTYPE' then return marks end
   if redis.pcall('GET', KEYS[1]) == 'left' then return redis.error_reply('LEFT this shard has ended itself') end
   return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
 end

@@ -10,9 +10,22 @@ use tempfile::TempDir;
 
 use super::wait::{wait_for, wait_until};
 
+/// How sentinels are spoken to.
+#[derive(Default)]
+struct Way {
+    /// The file of the authority that vouches for them: they speak TLS and nothing else.
+    ca_file: Option<String>,
+    /// More lines of their configuration, in which [`PORT`] stands for the port.
+    lines: Vec<String>,
+}
+
+/// The port of a sentinel, which is not known before.
+const PORT: &str = "{port}";
+
 /// Ended, by their ids, when dropped.
 pub(crate) struct Sentinels {
     running: Vec<(Child, u16)>,
+    way: Way,
     _directory: TempDir,
 }
 
@@ -26,16 +39,42 @@ impl Sentinels {
     /// As [`Self::watch`], with more lines of configuration.
     #[track_caller]
     pub(crate) fn watch_with(primary_port: u16, count: usize, quorum: usize, lines: &[&str]) -> Self {
+        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+        Self::watch_by(Way { ca_file: None, lines }, primary_port, count, quorum)
+    }
+
+    /// As [`Self::watch`], with sentinels that speak TLS alone, to clients, each other and the servers: by these flags of a
+    /// server, and the file of the authority that vouches for them.
+    #[track_caller]
+    pub(crate) fn watch_over_tls(
+        flags: &[String],
+        ca_file: String,
+        primary_port: u16,
+        count: usize,
+        quorum: usize,
+    ) -> Self {
+        let mut lines: Vec<String> =
+            flags.chunks(2).map(|pair| format!("{} {}", pair[0].trim_start_matches('-'), pair[1])).collect();
+        lines.push("tls-replication yes".to_owned());
+        Self::watch_by(Way { ca_file: Some(ca_file), lines }, primary_port, count, quorum)
+    }
+
+    #[track_caller]
+    fn watch_by(way: Way, primary_port: u16, count: usize, quorum: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let start = |number| launch(directory.path(), number, primary_port, quorum, lines);
+        let start = |number| launch(directory.path(), number, primary_port, quorum, &way);
         let running = (0..count).map(start).collect();
-        Self { running, _directory: directory }
+        Self { running, way, _directory: directory }
     }
 
     /// The url of the primary of this name, by all of them.
     pub(crate) fn url(&self, primary: &str) -> String {
         let hosts: Vec<String> = self.running.iter().map(|(_, port)| format!("127.0.0.1:{port}")).collect();
-        format!("redis+sentinel://{}/{primary}", hosts.join(","))
+        let url = format!("redis+sentinel://{}/{primary}", hosts.join(","));
+        match &self.way.ca_file {
+            Some(ca_file) => format!("{}?ca_file={ca_file}", url.replace("redis+", "rediss+")),
+            None => url,
+        }
     }
 
     /// Waits until each of them knows the others and so many replicas: before that they cannot agree on a new primary.
@@ -45,7 +84,7 @@ impl Sentinels {
         for (_, port) in &self.running {
             wait_until("the sentinels know each other and the replicas", || {
                 let known = |what: &str| {
-                    let reply = ask(*port, &["SENTINEL", what, "mymaster"]).unwrap();
+                    let reply = ask(*port, &self.way, &["SENTINEL", what, "mymaster"]).unwrap();
                     reply.as_array().unwrap().count()
                 };
                 known("sentinels") == others && known("replicas") == replicas
@@ -66,7 +105,7 @@ impl Drop for Sentinels {
 
 /// A sentinel that answers, and its port.
 #[track_caller]
-fn launch(directory: &Path, number: usize, primary_port: u16, quorum: usize, lines: &[&str]) -> (Child, u16) {
+fn launch(directory: &Path, number: usize, primary_port: u16, quorum: usize, way: &Way) -> (Child, u16) {
     wait_for("a sentinel answers", || {
         // The port is free now; should another take it before the sentinel does, it ends and we try again.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -75,7 +114,7 @@ fn launch(directory: &Path, number: usize, primary_port: u16, quorum: usize, lin
             "port {port}\nbind 127.0.0.1\ndir {}\n{}\nsentinel monitor mymaster 127.0.0.1 {primary_port} {quorum}\n\
              sentinel down-after-milliseconds mymaster 1000\nsentinel failover-timeout mymaster 10000\n",
             directory.display(),
-            lines.join("\n")
+            way.lines.join("\n").replace(PORT, &port.to_string())
         );
         std::fs::write(&file, text).unwrap();
         let mut child = Command::new("redis-server")
@@ -89,7 +128,7 @@ fn launch(directory: &Path, number: usize, primary_port: u16, quorum: usize, lin
             if child.try_wait().unwrap().is_some() {
                 return None;
             }
-            if ask(port, &["PING"]).is_some() {
+            if ask(port, way, &["PING"]).is_some() {
                 return Some((child, port));
             }
             super::wait::look_again();
@@ -98,8 +137,12 @@ fn launch(directory: &Path, number: usize, primary_port: u16, quorum: usize, lin
 }
 
 /// A reply, be it an error: then it answers too. `None` if nobody does.
-fn ask(port: u16, args: &[&str]) -> Option<Reply> {
-    let url = RedisUrl::parse(&format!("redis://127.0.0.1:{port}")).unwrap();
+fn ask(port: u16, way: &Way, args: &[&str]) -> Option<Reply> {
+    let url = match &way.ca_file {
+        Some(ca_file) => format!("rediss://127.0.0.1:{port}?ca_file={ca_file}"),
+        None => format!("redis://127.0.0.1:{port}"),
+    };
+    let url = RedisUrl::parse(&url).unwrap();
     let mut requests = Requests::new();
     requests.command(&args.iter().map(|arg| arg.as_bytes()).collect::<Vec<_>>());
     match BlockingConnection::connect(&url) {

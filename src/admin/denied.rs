@@ -1,0 +1,56 @@
+//! A command that Redis denied its user: which right is missing, and the line that gives it.
+
+use super::Error;
+use crate::{
+    client, resp,
+    resp::{
+        blocking::BlockingConnection,
+        error::{HandshakeError, RedisError},
+        redis_error::RedisErrorKind,
+        url::RedisUrl,
+    },
+    store::{denied, inspect::InspectError, rights::Role},
+};
+
+/// The same error, with the way out if it is a denial. Asks once more, what the user lacks of its role; may it not ask
+/// either, the words of the denial must do.
+#[must_use]
+pub fn explained(url: &RedisUrl, role: Role, error: Error) -> Error {
+    let Some(denial) = denial(&error) else { return error };
+    let words = denial.message().to_owned();
+    let line = lacking(url, role).ok().flatten().unwrap_or_else(|| denied::by_words(url, role, &words));
+    Error::Denied { cause: Box::new(error), line }
+}
+
+fn lacking(url: &RedisUrl, role: Role) -> Result<Option<String>, resp::Error> {
+    let reply = BlockingConnection::connect(url)?.call_one(&denied::question(role))?;
+    denied::lacking(url, role, &reply)
+}
+
+/// What Redis said, if that was that the user may not.
+fn denial(error: &Error) -> Option<&RedisError> {
+    match error {
+        Error::Enqueue { cause, .. } | Error::Cancel { cause, .. } => of_client(cause),
+        Error::BulkPush { cause, .. } => of_client(cause),
+        Error::Script { cause, .. } | Error::Connect(cause) => of_call(cause),
+        Error::Inspect(InspectError::Reply { cause, .. }) => of_call(cause),
+        _ => None,
+    }
+}
+
+fn of_client(error: &client::Error) -> Option<&RedisError> {
+    match error {
+        client::Error::Redis(cause) | client::Error::Connect(cause) => of_call(cause),
+        client::Error::Bulk { cause, .. } => of_client(cause),
+        _ => None,
+    }
+}
+
+fn of_call(error: &resp::Error) -> Option<&RedisError> {
+    match error {
+        resp::Error::Redis(error) | resp::Error::Handshake(HandshakeError::Refused { cause: error, .. }) => {
+            (error.kind() == RedisErrorKind::NoPerm).then_some(error)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,63 @@
+//! Jobs that Redis refuses for good: moved aside, so that they hold up nobody.
+//!
+//! A journal of its own beside the other, in the same form: whoever has mended what was wrong opens it as an outbox, and it
+//! pushes what is in it. It is made when the first job comes.
+
+use std::path::{Path, PathBuf};
+
+use super::OutboxOptions;
+use super::error::JournalError;
+use super::journal::Journal;
+use super::record::Record;
+use crate::ids;
+
+/// Added to the name of the journal.
+const SUFFIX: &str = ".rejected";
+
+pub(super) struct Rejected {
+    // Fixed at construction.
+    path: PathBuf,
+    options: OutboxOptions,
+    // Changed by its own calls.
+    journal: Option<Journal>,
+}
+
+impl Rejected {
+    /// What lies beside the journal at `path`, if anything does.
+    pub(super) fn open(path: &Path, options: &OutboxOptions) -> Result<Self, JournalError> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(SUFFIX);
+        let path = PathBuf::from(name);
+        let journal = if path.exists() { Some(Journal::open(&path, options)?) } else { None };
+        Ok(Self { path, options: options.clone(), journal })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Jobs in it.
+    pub(super) fn len(&self) -> u64 {
+        self.journal.as_ref().map_or(0, Journal::len)
+    }
+
+    /// Adds jobs, all or none; `false`: they find no room. They get new numbers: the old ones lie before the markers of what
+    /// was pushed since, and a push by them would be taken for one that was made before.
+    pub(super) fn add(&mut self, records: &[&Record]) -> Result<bool, JournalError> {
+        let journal = match &mut self.journal {
+            Some(journal) => journal,
+            empty => empty.insert(Journal::open(&self.path, &self.options)?),
+        };
+        let opening = ids::jid().to_string();
+        let mut lines = Vec::new();
+        for (number, record) in (1..).zip(records) {
+            Record::write(&opening, number, &record.job, &mut lines);
+        }
+        let jobs = records.len() as u64;
+        if !journal.has_room(jobs, lines.len() as u64) {
+            return Ok(false);
+        }
+        journal.append(&lines, jobs)?;
+        Ok(true)
+    }
+}

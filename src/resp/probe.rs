@@ -1,0 +1,80 @@
+//! Plain or TLS: what a port speaks, asked when a connection failed as one does that speaks the other.
+//!
+//! A plain Redis takes the greeting of TLS for the begin of a command and waits for more; a TLS one resets whoever greets it
+//! in RESP. Neither says why. So a second connection asks in the other language, and only an answer in it is taken for a
+//! proof: it is the user's url that is wrong, and no outage. Sans-IO, and no secret is sent.
+
+use std::io;
+use std::time::Duration;
+
+use super::decode::DecodeError;
+use super::error::Error;
+use super::tls::TlsError;
+use super::url::{Endpoint, RedisUrl};
+use crate::limits::PROBE_TIMEOUT;
+
+/// What the port may speak, other than its url says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Suspicion {
+    /// RESP as it is.
+    Plain,
+    /// TLS.
+    Tls,
+}
+
+impl Suspicion {
+    /// What to suspect of a server that failed so; `None`: nothing of this kind.
+    pub(super) fn of(url: &RedisUrl, endpoint: &Endpoint, error: &Error) -> Option<Self> {
+        if matches!(endpoint, Endpoint::Unix(_)) {
+            return None;
+        }
+        let silent = matches!(error, Error::Timeout { .. } | Error::Tls(TlsError::HungUp { .. }));
+        if url.tls().is_some() {
+            return silent.then_some(Self::Plain);
+        }
+        let hung_up = match error {
+            Error::Closed => true,
+            Error::Io { cause, .. } => matches!(
+                cause.kind(),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof
+            ),
+            Error::Decode(DecodeError::UnknownKind { byte }) => *byte == TLS_ALERT,
+            _ => false,
+        };
+        hung_up.then_some(Self::Tls)
+    }
+
+    /// What to write to a new connection.
+    pub(super) const fn question(self) -> &'static [u8] {
+        match self {
+            Self::Plain => b"PING\r\n",
+            // A greeting that is cut short: whoever speaks TLS answers with an alert.
+            Self::Tls => b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00",
+        }
+    }
+
+    /// Whether an answer that begins with this byte is one in the language asked in.
+    pub(super) const fn is_proved_by(self, first: u8) -> bool {
+        match self {
+            Self::Plain => first == b'+' || first == b'-',
+            Self::Tls => first == TLS_ALERT,
+        }
+    }
+
+    /// What is to be said then.
+    pub(super) fn error(self, endpoint: &Endpoint) -> Error {
+        let host = endpoint.to_string();
+        Error::Tls(match self {
+            Self::Plain => TlsError::NotTls { host },
+            Self::Tls => TlsError::NotPlain { host },
+        })
+    }
+}
+
+/// How long the second connection may take, where the first had so long.
+pub(super) fn patience(connect_timeout: Duration) -> Duration {
+    PROBE_TIMEOUT.min(connect_timeout)
+}
+
+/// The first byte of an alert.
+const TLS_ALERT: u8 = 0x15;

@@ -1,0 +1,47 @@
+//! A Redis that denies this worker's user a right while it runs: naming the right, and waiting until it is given.
+//!
+//! A turn that is denied half of what it does has done the other half: over and over, that would run jobs again and again.
+//! So, where the server can tell what is missing (from 7.0 on), a shard that was denied anything does nothing until nothing
+//! is missing any more.
+
+use glommio::timer::Timer;
+
+use super::link::LinkError;
+use super::state::Shard;
+use crate::limits::{CONTROL_CHUNK_BYTES, STOP_PATIENCE};
+use crate::resp::{ConnOptions, Connection, Error, ReplyLimits};
+use crate::store::denied;
+use crate::store::rights::Role;
+
+/// The error of an attempt, with the line that heals it if it was a denial.
+pub(super) async fn named(shard: &Shard, error: LinkError) -> LinkError {
+    let denial = match error {
+        LinkError::Lost(denial) if denied::is_denial(&denial) => denial,
+        other => return other,
+    };
+    // Whoever cannot be asked is described in full.
+    let line = lacking(shard).await.unwrap_or_default();
+    let line = line.unwrap_or_else(|| denied::all(&shard.options.url, Role::Worker));
+    LinkError::Denied { denial: denial.to_string(), line }
+}
+
+/// The line that gives this worker's user what it lacks; `None` if it lacks nothing, or the server cannot tell. A server
+/// that hangs is not waited for: there may be a stop to get on with.
+pub(super) async fn lacking(shard: &Shard) -> Result<Option<String>, Error> {
+    let late = async {
+        Timer::new(STOP_PATIENCE).await;
+        Err(Error::Timeout { what: "ask redis for missing rights".to_owned(), after: STOP_PATIENCE })
+    };
+    futures_lite::future::or(ask(shard), late).await
+}
+
+async fn ask(shard: &Shard) -> Result<Option<String>, Error> {
+    let options = ConnOptions {
+        name: format!("jiggler-uring:{}:{}:rights", shard.options.uuid, shard.options.shard),
+        limits: ReplyLimits::default(),
+        chunk_bytes: CONTROL_CHUNK_BYTES,
+    };
+    let mut conn = Connection::open(&shard.options.url, &options).await?;
+    let replies = conn.call(&denied::question(Role::Worker)).await?;
+    denied::lacking(&shard.options.url, Role::Worker, replies.first().ok_or(Error::Closed)?)
+}
