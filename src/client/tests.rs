@@ -98,7 +98,7 @@ fn a_bulk_that_ends_early_says_how_many_jobs_were_pushed() {
     let jobs = [job(1), job(2), job(3).queue_named("bad").unwrap(), job(4)];
     let error = client.enqueue_bulk(&jobs).unwrap_err();
     assert!(
-        matches!(&error, Error::Bulk { enqueued: 3, cause } if matches!(**cause, Error::Redis(_))),
+        matches!(&error, Error::Bulk { enqueued: 3, cause, .. } if matches!(**cause, Error::Redis(_))),
         "{error}"
     );
     assert_eq!(waiting(&redis, "default").len(), 3);
@@ -106,7 +106,7 @@ fn a_bulk_that_ends_early_says_how_many_jobs_were_pushed() {
     let jobs = [job(5), job("x".repeat(PAYLOAD_BYTES_MAX)), job(6)];
     let error = client.enqueue_bulk(&jobs).unwrap_err();
     assert!(
-        matches!(&error, Error::Bulk { enqueued: 1, cause } if matches!(**cause, Error::Job(_))),
+        matches!(&error, Error::Bulk { enqueued: 1, cause, .. } if matches!(**cause, Error::Job(_))),
         "{error}"
     );
     assert_eq!(waiting(&redis, "default").len(), 4);

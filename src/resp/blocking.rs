@@ -158,16 +158,63 @@ impl BlockingConnection {
         only.ok_or(Error::Closed)?.into_result()
     }
 
+    /// Sends the commands in one write and leaves their replies for [`Self::receive`]. Whoever sends bounds how much is
+    /// owed: while replies are, nothing else may be called.
+    ///
+    /// # Errors
+    /// As [`Self::call`], for these commands and all whose replies are owed.
+    pub fn send(&mut self, requests: &Requests) -> Result<(), Error> {
+        if self.is_broken {
+            return Err(Error::Broken);
+        }
+        self.pipeline.push(requests)?;
+        self.is_broken = true;
+        self.write_all(Deadline::after(self.call_timeout))?;
+        self.is_broken = false;
+        Ok(())
+    }
+
+    /// The replies to the `count` oldest commands that were sent, errors among them; each may take as long as a call may.
+    ///
+    /// # Errors
+    /// As [`Self::call`], for all commands whose replies are owed.
+    ///
+    /// # Panics
+    /// If fewer are owed.
+    pub fn receive(&mut self, count: usize) -> Result<Vec<Reply>, Error> {
+        assert!(count <= self.pipeline.pending(), "no more replies come than commands were sent");
+        if self.is_broken {
+            return Err(Error::Broken);
+        }
+        self.is_broken = true;
+        let mut replies = Vec::with_capacity(count);
+        let deadline = Deadline::after(self.call_timeout);
+        while replies.len() < count {
+            match self.pipeline.next_reply()? {
+                Some(reply) => replies.push(reply),
+                None => self.read_some(deadline)?,
+            }
+        }
+        self.is_broken = false;
+        Ok(replies)
+    }
+
     /// The url it was connected with; where sentinels know the server, that of the server.
     #[must_use]
     pub const fn url(&self) -> &RedisUrl {
         &self.url
     }
 
-    /// Whether it refuses further calls.
+    /// Whether it refuses further calls. So it does too while replies are owed that nobody waits for any more.
     #[must_use]
-    pub const fn is_broken(&self) -> bool {
-        self.is_broken
+    pub fn is_broken(&self) -> bool {
+        self.is_broken || self.owes_replies()
+    }
+
+    /// Whether commands were sent whose replies were not received.
+    #[must_use]
+    pub fn owes_replies(&self) -> bool {
+        self.pipeline.pending() > 0
     }
 
     fn exchange(
@@ -176,7 +223,7 @@ impl BlockingConnection {
         deadline: Deadline,
         mut take: impl FnMut(Reply) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        if self.is_broken {
+        if self.is_broken() {
             return Err(Error::Broken);
         }
         self.pipeline.push(requests)?;

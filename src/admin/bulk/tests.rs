@@ -98,8 +98,8 @@ fn what_redis_refuses_says_which_lines_are_in_doubt() {
     let file = file("{\"name\":\"A\"}\n{\"name\":\"B\",\"queue\":\"broken\"}\n{\"name\":\"C\"}\n");
     let error = run(&redis, &order(&file)).unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, Error::BulkPush { first: 1, last: 3, pushed: 2, .. }), "{text}");
-    assert!(text.contains("WRONGTYPE") && text.contains("lines 1 to 3"), "{text}");
+    assert!(matches!(error, Error::BulkPush { first: 2, last: 3, pushed: 2, .. }), "{text}");
+    assert!(text.contains("WRONGTYPE") && text.contains("lines 2 to 3"), "{text}");
 }
 
 #[test]

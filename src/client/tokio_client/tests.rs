@@ -78,13 +78,15 @@ fn a_bulk_that_ends_early_says_how_many_jobs_were_pushed() {
     run(&redis, async |client| {
         let jobs = [job(1), job(2), job(3).queue_named("bad").unwrap(), job(4)];
         let error = client.enqueue_bulk(&jobs).await.unwrap_err();
-        assert!(matches!(&error, Error::Bulk { enqueued: 3, cause } if matches!(**cause, Error::Redis(_))));
+        assert!(
+            matches!(&error, Error::Bulk { enqueued: 3, cause, .. } if matches!(**cause, Error::Redis(_)))
+        );
         let client = client.on_enqueue(|job| match job.args() {
             "[6]" => Err(InvalidJob::refused("no six")),
             _ => Ok(job),
         });
         let error = client.enqueue_bulk([job(5), job(6), job(7)]).await.unwrap_err();
-        assert!(matches!(&error, Error::Bulk { enqueued: 1, cause } if matches!(**cause, Error::Job(_))));
+        assert!(matches!(&error, Error::Bulk { enqueued: 1, cause, .. } if matches!(**cause, Error::Job(_))));
     });
     assert_eq!(numbers(&redis, "default"), [1, 2, 4, 5]);
 }
