@@ -9,6 +9,7 @@
 //! it says which lines are in doubt and sends none of them again.
 
 mod line;
+mod scan;
 mod source;
 
 use std::{

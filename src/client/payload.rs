@@ -21,6 +21,8 @@ pub(crate) struct JobText<'t> {
     pub(crate) retries: u32,
     /// Its jid; `None`: a new one.
     pub(crate) jid: Option<&'t str>,
+    /// The arguments are known to be an array without white space, no deeper than a payload may be.
+    pub(crate) is_compact: bool,
 }
 
 impl JobText<'_> {
@@ -30,7 +32,11 @@ impl JobText<'_> {
         check_retries(self.retries)?;
         let start = payload.len();
         write_head(self.name, payload);
-        write_args(self.args, payload)?;
+        if self.is_compact {
+            payload.extend_from_slice(self.args.as_bytes());
+        } else {
+            write_args(self.args, payload)?;
+        }
         match self.jid {
             Some(jid) => {
                 check_jid(jid)?;
@@ -99,7 +105,8 @@ pub(super) fn write_head(name: &str, payload: &mut Vec<u8>) {
 /// What follows the arguments, but for the brace that ends the payload and for what only some jobs have before it.
 pub(super) fn write_tail(retries: u32, jid: &str, queue: Option<&QueueName>, payload: &mut Vec<u8>) {
     payload.extend_from_slice(b",\"retries\":");
-    payload.extend_from_slice(retries.to_string().as_bytes());
+    // A number always is JSON, and a vector takes it.
+    let _written = serde_json::to_writer(&mut *payload, &retries);
     payload.extend_from_slice(b",\"jid\":");
     write_text(jid, payload);
     if let Some(queue) = queue.map(QueueName::as_str).filter(|queue| *queue != DEFAULT_QUEUE) {
@@ -234,7 +241,7 @@ mod tests {
         ] {
             let job =
                 NewJob::with_raw_args(name, args).unwrap().retries(3).unwrap().jid("j\u{e9}\"").unwrap();
-            let text = JobText { name, args, retries: 3, jid: Some("j\u{e9}\"") };
+            let text = JobText { name, args, retries: 3, jid: Some("j\u{e9}\""), is_compact: false };
             let (mut now, mut later) = (Vec::new(), Vec::new());
             job.write("j\u{e9}\"", &mut now).unwrap();
             job.queue_named("img").unwrap().write_scheduled("j\u{e9}\"", &mut later).unwrap();
@@ -242,7 +249,9 @@ mod tests {
             assert_eq!(written(&text, Some("img")).unwrap().as_bytes(), later, "{name}");
             assert_eq!(written(&text, Some("default")).unwrap().as_bytes(), now, "{name}");
         }
-        let drawn = written(&JobText { name: "N", args: "[]", retries: 0, jid: None }, None).unwrap();
+        let drawn =
+            written(&JobText { name: "N", args: "[]", retries: 0, jid: None, is_compact: false }, None)
+                .unwrap();
         assert_eq!(
             drawn.len(),
             r#"{"name":"N","args":[],"retries":0,"jid":"0d655a187e214821"}"#.len(),
@@ -252,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_no_worker_could_run_is_refused_as_of_a_new_job() {
-        let job = JobText { name: "N", args: "[]", retries: 0, jid: None };
+        let job = JobText { name: "N", args: "[]", retries: 0, jid: None, is_compact: false };
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         let levels_max = PAYLOAD_DEPTH_MAX - 1;
         for levels in [levels_max - 1, levels_max] {

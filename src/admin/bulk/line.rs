@@ -1,13 +1,14 @@
 //! One line of a bulk: an object with `name`, `args`, and perhaps `queue`, `retries`, `jid`; or an array of arguments.
 //!
 //! A line is checked and its parts are borrowed from it: no tree of values is made, and nothing is copied but into the
-//! payload.
+//! payload. The usual one is taken apart by [`super::scan`], any other by serde_json.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::scan::{self, Parts};
 use crate::{
     client::{InvalidJob, JobText},
     wire::QueueName,
@@ -62,8 +63,11 @@ impl LineParser {
     ) -> Result<(), String> {
         let text = std::str::from_utf8(line)
             .map_err(|error| format!("it is not valid UTF-8 from byte {} on", error.valid_up_to()))?;
-        if text.trim_start().starts_with('[') {
+        if text.trim_ascii_start().starts_with('[') {
             return self.arguments_alone(text, take);
+        }
+        if let Some(parts) = scan::object(text) {
+            return self.take(parts, take);
         }
         let line: Line<'_> = serde_json::from_str(text).map_err(|error| {
             format!(
@@ -71,33 +75,50 @@ impl LineParser {
                 without_place(&error)
             )
         })?;
-        if let Some(queue) = &line.queue {
-            self.keep_queue(&queue.0)?;
-        }
-        let name = line.name.as_ref().map(|name| &*name.0).or(self.defaults.name.as_deref());
-        let job = JobText {
-            name: name.ok_or("a job needs a \"name\"")?,
-            args: line.args.map_or("[]", RawValue::get),
-            retries: line.retries.unwrap_or(self.defaults.retries),
+        let parts = Parts {
+            name: line.name.as_ref().map(|name| &*name.0),
+            args: line.args.map(RawValue::get),
+            queue: line.queue.as_ref().map(|queue| &*queue.0),
+            retries: line.retries,
             jid: line.jid.as_ref().map(|jid| &*jid.0),
+            are_compact: false,
         };
-        let queue = if line.queue.is_some() { &self.last_queue } else { &self.defaults.queue };
+        self.take(parts, take)
+    }
+
+    fn take(
+        &mut self,
+        parts: Parts<'_>,
+        take: impl FnOnce(&QueueName, &JobText<'_>) -> Result<(), InvalidJob>,
+    ) -> Result<(), String> {
+        if let Some(queue) = parts.queue {
+            self.keep_queue(queue)?;
+        }
+        let job = JobText {
+            name: parts.name.or(self.defaults.name.as_deref()).ok_or("a job needs a \"name\"")?,
+            args: parts.args.unwrap_or("[]"),
+            retries: parts.retries.unwrap_or(self.defaults.retries),
+            jid: parts.jid,
+            is_compact: parts.are_compact,
+        };
+        let queue = if parts.queue.is_some() { &self.last_queue } else { &self.defaults.queue };
         take(queue, &job).map_err(|error| error.to_string())
     }
 
     fn arguments_alone(
-        &self,
+        &mut self,
         text: &str,
         take: impl FnOnce(&QueueName, &JobText<'_>) -> Result<(), InvalidJob>,
     ) -> Result<(), String> {
-        let Defaults { name, queue, retries } = &self.defaults;
-        let Some(name) = name else {
+        if self.defaults.name.is_none() {
             return Err("an array of arguments needs the NAME of the job on the command line".to_owned());
-        };
+        }
+        if let Some(parts) = scan::arguments(text) {
+            return self.take(parts, take);
+        }
         let args: &RawValue =
             serde_json::from_str(text).map_err(|error| InvalidJob::from(error).to_string())?;
-        let job = JobText { name, args: args.get(), retries: *retries, jid: None };
-        take(queue, &job).map_err(|error| error.to_string())
+        self.take(Parts { args: Some(args.get()), ..Parts::default() }, take)
     }
 
     fn keep_queue(&mut self, name: &str) -> Result<(), String> {
@@ -130,7 +151,7 @@ mod tests {
     fn parsed(parser: &mut LineParser, line: &[u8]) -> Result<String, String> {
         let mut taken = String::new();
         parser.parse(line, |queue, job| {
-            let JobText { name, args, retries, jid } = job;
+            let JobText { name, args, retries, jid, .. } = job;
             taken = format!("{queue} {name} {args} {retries} {}", jid.unwrap_or("-"));
             Waiting::default().add_text(queue, job, false)
         })?;

@@ -103,6 +103,21 @@ fn what_redis_refuses_says_which_lines_are_in_doubt() {
 }
 
 #[test]
+fn the_line_that_redis_refuses_is_named_though_others_are_on_their_way() {
+    let redis = TestRedis::start();
+    redis.run(&[b"SET", b"jiggler:list:broken", b"no list"]);
+    let good = |count| "{\"name\":\"A\"}\n".repeat(count);
+    let refused = "{\"name\":\"B\",\"queue\":\"broken\"}\n";
+    let file = file(&format!("{}{refused}{}", good(2 * PUSH_JOBS_MAX + 500), good(PUSH_JOBS_MAX)));
+    let error = run(&redis, &order(&file)).unwrap_err();
+    let line = 2 * PUSH_JOBS_MAX as u64 + 501;
+    let Error::BulkPush { first, last, pushed, .. } = error else { panic!("{error}") };
+    assert_eq!(first, line);
+    assert!(last > line && pushed >= line - 1, "{last} {pushed}");
+    assert_eq!(queue(&redis, "img").len() as u64, pushed);
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let redis = TestRedis::start();
     let nowhere = Bulk { file: Some("/nonexistent/jobs.jsonl".into()), ..order(&file("")) };
