@@ -2,8 +2,8 @@
 //!
 //! One thread reads and checks lines and writes payloads, another sends them, some batches ahead of what Redis has answered,
 //! so that none of the three waits for another; two chunks may wait between the threads. A chunk is one batch
-//! ([`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX) jobs or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes), or what
-//! has come when the input makes a pause, so that a slow producer's lines do not wait for more.
+//! ([`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX) jobs or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes), or
+//! what has come when the input makes a pause, so that a slow producer's lines do not wait for more.
 //!
 //! It stops at the first line that is no job; all lines before it are pushed. Lines are pushed once: after a lost connection
 //! it says which lines are in doubt and sends none of them again.

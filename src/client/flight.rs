@@ -1,7 +1,7 @@
 //! The batches of a bulk that are on their way: one is written while Redis works on those before it.
 //!
-//! Client and Redis so work at the same time and not in turn, which a batch a round trip would make them do. Batches are sent
-//! and answered in their order. After the first failure no more are sent; those on their way are heard to their end, so
+//! Client and Redis so work at the same time and not in turn, which a batch a round trip would make them do. Batches are
+//! sent and answered in their order. After the first failure no more are sent; those on their way are heard to their end, so
 //! that what is said of the bulk is exact.
 
 use std::collections::VecDeque;

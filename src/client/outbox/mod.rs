@@ -353,7 +353,7 @@ impl Outbox {
     }
 }
 
-/// Of the jobs of a chunk that were not all accepted it is not known which were: only those of the chunks before are leading.
+/// Of the jobs of a chunk that were not all accepted it is not known which were: only those of the chunks before lead.
 fn ended_early(enqueued: u64, leading: u64, in_doubt: u64, cause: Error) -> Error {
     Error::Bulk { enqueued, leading, in_doubt, cause: Box::new(cause) }
 }
