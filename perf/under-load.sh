@@ -18,6 +18,11 @@ begin() {
   read -r _ <"$PERF_DIR/$1.$$.ack"
 }
 
+# Has perf stop and write what it has. Opened both ways, the fifo of one that has ended keeps nobody waiting.
+end() {
+  echo stop 1<>"$PERF_DIR/$1.$$.control"
+}
+
 case ${PERF_ROLE:-} in
 redis)
   echo $$ >"$PERF_DIR/redis.pid"
@@ -35,8 +40,8 @@ worker)
   [ "${1:-}" = --version ] && exec $PERF_WORKER "$@"
   begin redis "$(cat "$PERF_DIR/redis.pid")" 2>>"$PERF_DIR/perf.log"
   begin worker $$ 2>>"$PERF_DIR/perf.log"
-  # Redis outlives the worker: its perf ends with it.
-  (tail --pid=$$ -f /dev/null; echo stop >"$PERF_DIR/redis.$$.control") >/dev/null 2>&1 &
+  # Redis outlives the worker: its perf ends with it. The worker's own ends by itself, but not always.
+  (tail --pid=$$ -f /dev/null; end redis; end worker) >/dev/null 2>&1 &
   # shellcheck disable=SC2086
   exec $PERF_WORKER "$@"
   ;;

@@ -145,8 +145,8 @@ impl NewJob {
     /// included, cannot be told apart by anyone.
     ///
     /// # Errors
-    /// [`InvalidJob::BadJid`], if it is empty, longer than [`JID_BYTES_MAX`](crate::limits::JID_BYTES_MAX) or holds a control
-    /// character.
+    /// [`InvalidJob::BadJid`], if it is empty, longer than [`JID_BYTES_MAX`](crate::limits::JID_BYTES_MAX) or holds a
+    /// control character.
     pub fn jid(mut self, jid: &str) -> Result<Self, InvalidJob> {
         check_jid(jid)?;
         self.jid = Some(jid.to_owned());

@@ -160,8 +160,8 @@ impl TokioClient {
     }
 
     /// Pushes many jobs, into their queues in their order, and says how many. They go in batches of [`PUSH_JOBS_MAX`] jobs
-    /// or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes of payloads, one made while others are on their way; atomic
-    /// within one queue and batch only.
+    /// or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes of payloads, one made while others are on their way;
+    /// atomic within one queue and batch only.
     ///
     /// # Errors
     /// [`Error::Bulk`] says how many jobs were certainly pushed, how many may have been, and why it ended there.
