@@ -290,6 +290,10 @@ pub const PUSH_JOBS_MAX: usize = 1_000;
 /// Payload bytes after which a variadic push is sent: more saves no time, and Redis holds the command in memory.
 pub const PUSH_BYTES_MAX: usize = 1024 * 1024;
 
+/// Batches of one bulk that may be on their way at once: one that Redis works on, one it finds next, and two more for the
+/// time that a sleeping side takes to wake. When a connection is lost, so many batches are in doubt.
+pub const BULK_BATCHES_IN_FLIGHT_MAX: usize = 4;
+
 /// Longest job id in bytes that a caller may choose; our own have 16. Ids are part of log lines.
 pub const JID_BYTES_MAX: usize = 256;
 

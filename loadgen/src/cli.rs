@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -22,6 +23,9 @@ const RUNS_MAX: u64 = 1_000;
 
 /// Longest measurement: one day.
 const SECONDS_MAX: u64 = 86_400;
+
+/// Longest delay of a line: half way round the earth and back takes less.
+const DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// Load generator of jiggler-uring: measures the real release binary against a private Redis.
 #[derive(Debug, Parser)]
@@ -87,6 +91,14 @@ pub(crate) struct RedisOptions {
     /// Redis or Valkey server program [default: redis-server or valkey-server from PATH]
     #[arg(long, value_name = "PATH")]
     pub(crate) redis_server: Option<PathBuf>,
+}
+
+/// How far away the private Redis is.
+#[derive(Debug, Clone, Copy, Default, Args, Serialize)]
+pub(crate) struct DistanceOptions {
+    /// How much longer bytes take each way between the worker and Redis, as `1ms` or `200us`: a network between the two
+    #[arg(long, value_name = "TIME", value_parser = delay)]
+    pub(crate) delay: Option<Duration>,
 }
 
 /// Where results go.
@@ -156,6 +168,17 @@ pub(crate) fn seconds(text: &str) -> Result<u64, String> {
     bounded(text, SECONDS_MAX)
 }
 
+/// A delay of a line: a whole number of `ms` or `us`.
+fn delay(text: &str) -> Result<Duration, String> {
+    let max_us = u64::try_from(DELAY_MAX.as_micros()).unwrap_or(u64::MAX);
+    let (number, unit_us) = match (text.strip_suffix("ms"), text.strip_suffix("us")) {
+        (Some(number), _) => (number, 1_000),
+        (_, Some(number)) => (number, 1),
+        _ => return Err("expected a time such as 1ms or 200us".to_owned()),
+    };
+    bounded(number, max_us / unit_us).map(|number| Duration::from_micros(number * unit_us))
+}
+
 /// A number of cores.
 pub(crate) fn cores(text: &str) -> Result<u64, String> {
     bounded(text, 1024)
@@ -184,6 +207,10 @@ mod tests {
     fn numbers_may_be_grouped_and_are_bounded_on_both_sides() {
         assert_eq!(jobs("1_000_000"), Ok(1_000_000));
         assert_eq!(jobs("100000000"), Ok(JOBS_MAX));
+        assert_eq!(delay("1ms"), Ok(Duration::from_millis(1)));
+        assert_eq!(delay("200us"), Ok(Duration::from_micros(200)));
+        assert!(delay("1").unwrap_err().contains("1ms"));
+        assert!(delay("1001ms").unwrap_err().contains("from 1 to 1000"));
         for wrong in ["0", "100000001", "", "-1", "1.5", "many"] {
             assert!(jobs(wrong).unwrap_err().contains("from 1 to 100000000"), "{wrong}");
         }

@@ -16,6 +16,7 @@ mod scenarios;
 mod tour;
 // … through the processes and their places …
 mod child;
+mod delay_line;
 mod delay_server;
 mod placement;
 mod postgres_server;

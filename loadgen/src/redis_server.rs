@@ -190,6 +190,11 @@ impl RedisServer {
         &self.url
     }
 
+    /// Its port on 127.0.0.1, whatever the chosen transport.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The server's process, for its CPU clock.
     pub(crate) fn pid(&self) -> Pid {
         self.child.pid()

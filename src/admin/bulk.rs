@@ -1,19 +1,22 @@
 //! `jiggler-uring enqueue --bulk FILE|-`: pushes jobs that stand in a file, one JSON value a line.
 //!
-//! One thread reads and checks lines, another pushes what was checked, so that Redis need not wait for either; two chunks
-//! may wait between them. A chunk is one round trip ([`PUSH_JOBS_MAX`] jobs or [`PUSH_BYTES_MAX`] bytes), or what has come
-//! when the input makes a pause, so that a slow producer's lines do not wait for more.
+//! One thread reads and checks lines and writes payloads, another sends them, some batches ahead of what Redis has answered,
+//! so that none of the three waits for another; two chunks may wait between the threads. A chunk is one batch
+//! ([`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX) jobs or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes), or
+//! what has come when the input makes a pause, so that a slow producer's lines do not wait for more.
 //!
 //! It stops at the first line that is no job; all lines before it are pushed. Lines are pushed once: after a lost connection
 //! it says which lines are in doubt and sends none of them again.
 
 mod line;
+mod scan;
 mod source;
 
 use std::{
+    collections::VecDeque,
     io::{self, Write},
     path::PathBuf,
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, SyncSender, TryRecvError},
     time::Duration,
 };
 
@@ -26,8 +29,8 @@ use super::{
     progress::{Progress, rate},
 };
 use crate::{
-    client::{self, Client},
-    limits::BULK_CHUNKS_MAX,
+    client::{self, Client, Flight, Waiting},
+    limits::{BULK_BATCHES_IN_FLIGHT_MAX, BULK_CHUNKS_MAX},
     resp::{blocking::BlockingOptions, url::RedisUrl},
     time,
     wire::QueueName,
@@ -72,10 +75,20 @@ pub fn bulk(url: &RedisUrl, bulk: &Bulk, out: &mut dyn Write) -> Result<(), Erro
     let due_at = bulk.delay.map(|delay| time::unix_now() + delay.as_secs_f64());
     let defaults = Defaults { name: bulk.name.clone(), queue: bulk.queue.clone(), retries: bulk.retries };
     let parser = LineParser::new(defaults);
-    let (sender, receiver) = mpsc::sync_channel(BULK_CHUNKS_MAX);
+    let (sender, chunks) = mpsc::sync_channel(BULK_CHUNKS_MAX);
+    let (spender, spent) = mpsc::sync_channel(BULK_CHUNKS_MAX);
     // It ends with its input, or at the next line once nobody listens; nobody waits for it, since it may wait for a person.
-    let _reader = std::thread::spawn(move || source::read(lines, parser, &sender));
-    let pushed = push(&mut client, &receiver, due_at, &file, size)?;
+    let _reader = std::thread::spawn(move || source::read(lines, parser, due_at.is_some(), &sender, &spent));
+    let flight = client.flight(due_at).map_err(|cause| Error::BulkPush {
+        file: file.clone(),
+        first: 1,
+        last: 1,
+        pushed: 0,
+        cause: Box::new(cause),
+    })?;
+    let pushing =
+        Pushing { flight, spender, places: Places::default(), file, size, progress: Progress::new() };
+    let pushed = pushing.run(&chunks)?;
     match bulk.delay {
         None => writeln!(out, "enqueued {pushed} jobs")?,
         Some(delay) => writeln!(out, "scheduled {pushed} jobs in {} s", delay.as_secs_f64())?,
@@ -83,67 +96,112 @@ pub fn bulk(url: &RedisUrl, bulk: &Bulk, out: &mut dyn Write) -> Result<(), Erro
     Ok(())
 }
 
-fn push(
-    client: &mut Client,
-    receiver: &Receiver<Event>,
-    due_at: Option<f64>,
-    file: &str,
+/// The sending side.
+struct Pushing<'c> {
+    flight: Flight<'c>,
+    /// Brings chunks back to the reading side.
+    spender: SyncSender<Waiting>,
+    places: Places,
+    file: String,
     size: Option<u64>,
-) -> Result<u64, Error> {
-    let mut progress = Progress::new();
-    let mut pushed = 0;
-    loop {
-        match receiver.recv() {
-            Ok(Event::Jobs(chunk)) => {
-                pushed += push_chunk(client, &chunk, due_at, file, pushed)?;
-                progress.tell(|elapsed| {
-                    let part = size.map(|size| {
-                        format!(" ({:.0}%)", 100.0 * chunk.read_bytes as f64 / size.max(1) as f64)
-                    });
-                    format!("pushed {pushed} jobs{}, {}", part.unwrap_or_default(), rate(pushed, elapsed))
-                });
+    progress: Progress,
+}
+
+impl Pushing<'_> {
+    fn run(mut self, chunks: &Receiver<Event>) -> Result<u64, Error> {
+        loop {
+            // While the input makes a pause Redis is heard to the end: what goes wrong is said at once.
+            let event = match chunks.try_recv() {
+                Err(TryRecvError::Empty) if self.flight.settle() => chunks.recv().ok(),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+                Ok(event) => Some(event),
+            };
+            match event {
+                Some(Event::Jobs(chunk)) => {
+                    if !self.send(chunk) {
+                        return self.end().map(|(_, pushed)| pushed);
+                    }
+                }
+                Some(Event::End) => return self.end().map(|(_, pushed)| pushed),
+                Some(Event::Bad { line, reason }) => {
+                    let (file, pushed) = self.end()?;
+                    return Err(Error::BulkLine { file, line, reason, pushed });
+                }
+                Some(Event::Failed(cause)) => {
+                    let (file, pushed) = self.end()?;
+                    return Err(Error::BulkRead { file, pushed, cause });
+                }
+                None => {
+                    let (file, pushed) = self.end()?;
+                    // It sends how it ended before it ends, so this is a fault of the program.
+                    let cause = io::Error::other("the reading thread ended without a word");
+                    return Err(Error::BulkRead { file, pushed, cause });
+                }
             }
-            Ok(Event::Bad { line, reason }) => {
-                return Err(Error::BulkLine { file: file.to_owned(), line, reason, pushed });
+        }
+    }
+
+    /// `false`: it failed, or one before it.
+    fn send(&mut self, chunk: Chunk) -> bool {
+        self.places.add(&chunk);
+        let goes_on = self.flight.send(chunk.jobs);
+        // If the reading side has enough of them, or has ended, this one goes.
+        let _enough = self.spender.try_send(self.flight.batch());
+        let (pushed, size) = (self.flight.enqueued(), self.size);
+        self.progress.tell(|elapsed| {
+            let part =
+                size.map(|size| format!(" ({:.0}%)", 100.0 * chunk.read_bytes as f64 / size.max(1) as f64));
+            format!("pushed {pushed} jobs{}, {}", part.unwrap_or_default(), rate(pushed, elapsed))
+        });
+        goes_on
+    }
+
+    /// Hears Redis to the end; gives the file back, and how many jobs it has.
+    fn end(self) -> Result<(String, u64), Error> {
+        let Self { flight, places, file, .. } = self;
+        match flight.end() {
+            Ok(pushed) => Ok((file, pushed)),
+            Err(client::Error::Bulk { enqueued, leading, cause, .. }) => {
+                let (first, last) = places.from(leading);
+                Err(Error::BulkPush { file, first, last, pushed: enqueued, cause })
             }
-            Ok(Event::Failed(cause)) => {
-                return Err(Error::BulkRead { file: file.to_owned(), pushed, cause });
-            }
-            Ok(Event::End) => return Ok(pushed),
-            // It sends how it ended before it ends, so this is a fault of the program.
-            Err(_) => {
-                let cause = io::Error::other("the reading thread ended without a word");
-                return Err(Error::BulkRead { file: file.to_owned(), pushed, cause });
+            Err(cause) => {
+                let (first, last) = places.from(0);
+                Err(Error::BulkPush { file, first, last, pushed: 0, cause: Box::new(cause) })
             }
         }
     }
 }
 
-fn push_chunk(
-    client: &mut Client,
-    chunk: &Chunk,
-    due_at: Option<f64>,
-    file: &str,
-    before: u64,
-) -> Result<u64, Error> {
-    let pushed = match due_at {
-        None => client.enqueue_bulk(&chunk.jobs),
-        Some(due_at) => client.enqueue_bulk_at(due_at, &chunk.jobs),
-    };
-    pushed.map_err(|cause| {
-        let (enqueued, cause) = match cause {
-            client::Error::Bulk { enqueued, cause } => (enqueued, cause),
-            other => (0, Box::new(other)),
-        };
-        let pushed = before + enqueued;
-        Error::BulkPush {
-            file: file.to_owned(),
-            first: chunk.first_line,
-            last: chunk.last_line,
-            pushed,
-            cause,
+/// Where the jobs stand in the file that were sent last.
+#[derive(Default)]
+struct Places {
+    /// Of each chunk the number of its first job, from 0, and its first and last line.
+    /// Invariant: those that may be on their way, the one that failed to be sent and one before them.
+    chunks: VecDeque<(u64, u64, u64)>,
+    jobs: u64,
+}
+
+impl Places {
+    fn add(&mut self, chunk: &Chunk) {
+        if self.chunks.len() > BULK_BATCHES_IN_FLIGHT_MAX + 1 {
+            self.chunks.pop_front();
         }
-    })
+        self.chunks.push_back((self.jobs, chunk.first_line, chunk.last_line));
+        self.jobs += chunk.jobs.len() as u64;
+    }
+
+    /// The lines from the job of this number on: exactly, or from the start of its chunk if that has lines without a job.
+    fn from(&self, job: u64) -> (u64, u64) {
+        let last = self.chunks.back().map_or(1, |chunk| chunk.2);
+        let ends = self.chunks.iter().skip(1).map(|chunk| chunk.0).chain([self.jobs]);
+        let mut chunks = self.chunks.iter().zip(ends);
+        let first = chunks.find(|(_, end)| job < *end).map(|((number, first, last), end)| {
+            let dense = end - number == last - first + 1;
+            if dense { first + job.saturating_sub(*number) } else { *first }
+        });
+        (first.unwrap_or(last), last)
+    }
 }
 
 #[cfg(test)]

@@ -214,7 +214,7 @@ impl Error {
     #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Enqueue { cause: client::Error::Bulk { enqueued: 0, cause }, .. } => {
+            Self::Enqueue { cause: client::Error::Bulk { enqueued: 0, cause, .. }, .. } => {
                 matches!(**cause, client::Error::Job(_))
             }
             Self::Enqueue { cause, .. } => {

@@ -103,14 +103,34 @@ pub enum Error {
         cause: JournalError,
     },
     /// A bulk ended early.
-    #[error("after {enqueued} jobs: {cause}")]
+    #[error("after {enqueued} jobs{}: {cause}", beyond(*enqueued, *leading, *in_doubt))]
+    #[non_exhaustive]
     Bulk {
-        /// Jobs that were certainly pushed (for an outbox: pushed or kept). If `cause` is [`Error::Lost`], up to
-        /// [`crate::limits::PUSH_JOBS_MAX`] more may have been.
+        /// Jobs that were certainly pushed (for an outbox: pushed or kept).
         enqueued: u64,
+        /// How many of them, from the first job on, stand before any that was not, or perhaps not, pushed. Fewer than
+        /// `enqueued` if Redis refused some and took others that were on their way behind them: those of another queue, or
+        /// after memory was freed.
+        leading: u64,
+        /// Jobs that may have been pushed: those on their way when the connection was lost. At most
+        /// [`BULK_BATCHES_IN_FLIGHT_MAX`](crate::limits::BULK_BATCHES_IN_FLIGHT_MAX) batches of
+        /// [`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX). No others were.
+        in_doubt: u64,
         /// Why it ended.
         cause: Box<Error>,
     },
+}
+
+/// What a bulk has to say beyond how many jobs were pushed.
+fn beyond(enqueued: u64, leading: u64, in_doubt: u64) -> String {
+    let mut text = String::new();
+    if leading < enqueued {
+        text.push_str(&format!(", of which the first {leading} stand before one that was not pushed"));
+    }
+    if in_doubt > 0 {
+        text.push_str(&format!(" and perhaps {in_doubt} more"));
+    }
+    text
 }
 
 fn perhaps(may_have_pushed: bool) -> &'static str {
@@ -129,6 +149,14 @@ impl Error {
             // Nothing was sent over a connection that had failed before.
             resp::Error::Broken => Self::Connect(error),
             _ => Self::Lost(error),
+        }
+    }
+
+    /// Of a call that was sent already: a connection that failed since, whatever with, takes the answer with it.
+    pub(super) fn of_sent(error: Self) -> Self {
+        match error {
+            Self::Connect(cause) => Self::Lost(cause),
+            other => other,
         }
     }
 
@@ -156,7 +184,9 @@ impl Error {
             Self::Stopped { may_have_pushed }
             | Self::OutboxFull { may_have_pushed, .. }
             | Self::Outbox { may_have_pushed, .. } => *may_have_pushed,
-            Self::Bulk { enqueued, cause } => *enqueued > 0 || cause.may_have_pushed(),
+            Self::Bulk { enqueued, in_doubt, cause, .. } => {
+                *enqueued > 0 || *in_doubt > 0 || cause.may_have_pushed()
+            }
             Self::Url(_)
             | Self::Job(_)
             | Self::Connect(_)

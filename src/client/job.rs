@@ -13,27 +13,36 @@ use serde_json::{
     value::RawValue,
 };
 
-use super::{When, error::InvalidJob, fields::FieldsInOrder, typed::Job};
+use super::{
+    When,
+    error::InvalidJob,
+    fields::FieldsInOrder,
+    payload::{
+        check_args, check_jid, check_name, check_retries, check_size, depth, without_white_space, write_head,
+        write_tail, write_text,
+    },
+    typed::Job,
+};
 use crate::{
     ids,
     job::{
         TraceContext,
         fields::{self, RETRY_QUEUE, TRACEPARENT},
     },
-    limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX, RETRIES_MAX},
+    limits::PAYLOAD_DEPTH_MAX,
     time::RubyFloat,
-    wire::{DEFAULT_QUEUE, QueueName},
+    wire::QueueName,
 };
 
 /// What to run, with what, from which queue. Valid by construction; each push of it is a job of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
-    /// Invariant: not empty, at most [`JOB_NAME_BYTES_MAX`] bytes, no control character.
+    /// Invariant: not empty, at most [`JOB_NAME_BYTES_MAX`](crate::limits::JOB_NAME_BYTES_MAX) bytes, no control character.
     name: String,
     /// Invariant: a JSON array without white space, at most [`PAYLOAD_DEPTH_MAX`] levels deep, the payload included.
     args: String,
     queue: QueueName,
-    /// Invariant: at most [`RETRIES_MAX`].
+    /// Invariant: at most [`RETRIES_MAX`](crate::limits::RETRIES_MAX).
     retries: u32,
     jid: Option<String>,
     retry_queue: Option<QueueName>,
@@ -92,31 +101,9 @@ impl NewJob {
         Self::checked(name, without_white_space(args))
     }
 
-    /// The same, of JSON that was parsed already.
-    ///
-    /// # Errors
-    /// [`InvalidJob`], if the name is none or the JSON is not an array.
-    pub(crate) fn with_parsed_args(name: &str, args: &RawValue) -> Result<Self, InvalidJob> {
-        Self::checked(name, without_white_space(args.get()))
-    }
-
     fn checked(name: &str, args: String) -> Result<Self, InvalidJob> {
-        if name.is_empty() {
-            return Err(InvalidJob::NoName);
-        }
-        if name.len() > JOB_NAME_BYTES_MAX {
-            return Err(InvalidJob::NameTooLong { bytes: name.len() });
-        }
-        if name.chars().any(char::is_control) {
-            return Err(InvalidJob::BadName { name: name.to_owned() });
-        }
-        if !args.starts_with('[') {
-            return Err(InvalidJob::ArgsNotArray { got: kind(&args) });
-        }
-        // The payload object is the first level.
-        if 1 + depth(&args) > PAYLOAD_DEPTH_MAX {
-            return Err(InvalidJob::TooDeep);
-        }
+        check_name(name)?;
+        check_args(&args)?;
         Ok(Self {
             name: name.to_owned(),
             args,
@@ -147,11 +134,9 @@ impl NewJob {
     /// The same job with so many retries after its first failure.
     ///
     /// # Errors
-    /// [`InvalidJob::TooManyRetries`], beyond [`RETRIES_MAX`].
+    /// [`InvalidJob::TooManyRetries`], beyond [`RETRIES_MAX`](crate::limits::RETRIES_MAX).
     pub fn retries(mut self, retries: u32) -> Result<Self, InvalidJob> {
-        if retries > RETRIES_MAX {
-            return Err(InvalidJob::TooManyRetries { retries });
-        }
+        check_retries(retries)?;
         self.retries = retries;
         Ok(self)
     }
@@ -160,11 +145,10 @@ impl NewJob {
     /// included, cannot be told apart by anyone.
     ///
     /// # Errors
-    /// [`InvalidJob::BadJid`], if it is empty, longer than [`JID_BYTES_MAX`] or holds a control character.
+    /// [`InvalidJob::BadJid`], if it is empty, longer than [`JID_BYTES_MAX`](crate::limits::JID_BYTES_MAX) or holds a
+    /// control character.
     pub fn jid(mut self, jid: &str) -> Result<Self, InvalidJob> {
-        if jid.is_empty() || jid.len() > JID_BYTES_MAX || jid.chars().any(char::is_control) {
-            return Err(InvalidJob::BadJid { jid: jid.chars().take(JID_BYTES_MAX).collect() });
-        }
+        check_jid(jid)?;
         self.jid = Some(jid.to_owned());
         Ok(self)
     }
@@ -243,11 +227,23 @@ impl NewJob {
     /// Appends the payload of one push, under the chosen jid or a new one, and gives that.
     pub(super) fn write_for(&self, when: When, payload: &mut Vec<u8>) -> Result<String, InvalidJob> {
         let jid = self.jid.clone().unwrap_or_else(|| ids::jid().to_string());
-        match when {
-            When::Now => self.write(&jid, payload)?,
-            When::At(_) => self.write_scheduled(&jid, payload)?,
-        }
+        self.write_as(&jid, when, payload)?;
         Ok(jid)
+    }
+
+    /// The same, for who does not want to know the jid.
+    pub(super) fn write_one(&self, when: When, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+        match &self.jid {
+            Some(jid) => self.write_as(jid, when, payload),
+            None => self.write_as(ids::jid().as_str(), when, payload),
+        }
+    }
+
+    fn write_as(&self, jid: &str, when: When, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+        match when {
+            When::Now => self.write(jid, payload),
+            When::At(_) => self.write_scheduled(jid, payload),
+        }
     }
 
     /// Appends the payload for a queue.
@@ -257,43 +253,34 @@ impl NewJob {
 
     /// Appends the payload for the scheduled set.
     pub(super) fn write_scheduled(&self, jid: &str, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
-        let queue = Some(self.queue.as_str()).filter(|queue| *queue != DEFAULT_QUEUE);
-        self.write_with(jid, queue, payload)
+        self.write_with(jid, Some(&self.queue), payload)
     }
 
-    fn write_with(&self, jid: &str, queue: Option<&str>, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+    fn write_with(
+        &self,
+        jid: &str,
+        queue: Option<&QueueName>,
+        payload: &mut Vec<u8>,
+    ) -> Result<(), InvalidJob> {
         let start = payload.len();
-        payload.extend_from_slice(b"{\"name\":");
-        serde_json::to_writer(&mut *payload, &self.name)?;
-        payload.extend_from_slice(b",\"args\":");
+        write_head(&self.name, payload);
         payload.extend_from_slice(self.args.as_bytes());
-        payload.extend_from_slice(b",\"retries\":");
-        serde_json::to_writer(&mut *payload, &self.retries)?;
-        payload.extend_from_slice(b",\"jid\":");
-        serde_json::to_writer(&mut *payload, jid)?;
-        if let Some(queue) = queue {
-            payload.extend_from_slice(b",\"queue\":");
-            serde_json::to_writer(&mut *payload, queue)?;
-        }
+        write_tail(self.retries, jid, queue, payload);
         if let Some(trace) = self.trace {
             write!(payload, ",\"{TRACEPARENT}\":\"{trace}\"").map_err(serde_json::Error::io)?;
         }
         if let Some(queue) = &self.retry_queue {
             write!(payload, ",\"{RETRY_QUEUE}\":").map_err(serde_json::Error::io)?;
-            serde_json::to_writer(&mut *payload, queue.as_str())?;
+            write_text(queue.as_str(), payload);
         }
         for (name, json) in &self.members {
             payload.push(b',');
-            serde_json::to_writer(&mut *payload, name)?;
+            write_text(name, payload);
             payload.push(b':');
             payload.extend_from_slice(json.as_bytes());
         }
         payload.push(b'}');
-        let bytes = payload.len() - start;
-        if bytes > PAYLOAD_BYTES_MAX {
-            return Err(InvalidJob::PayloadTooLarge { bytes });
-        }
-        Ok(())
+        check_size(payload.len() - start)
     }
 }
 
@@ -314,64 +301,12 @@ impl Formatter for RubyFormatter {
     }
 }
 
-/// What a JSON value other than an array is, by its first byte.
-fn kind(json: &str) -> &'static str {
-    match json.as_bytes().first() {
-        Some(b'{') => "an object",
-        Some(b'"') => "a string",
-        Some(b'n') => "null",
-        Some(b't' | b'f') => "a boolean",
-        _ => "a number",
-    }
-}
-
-/// Walks valid JSON, giving each byte that is not inside a string, and whether it is white space, to `visit`.
-fn outside_strings(json: &str, mut visit: impl FnMut(usize, u8)) {
-    let mut in_string = false;
-    let mut escaped = false;
-    for (at, byte) in json.bytes().enumerate() {
-        if in_string {
-            in_string = escaped || byte != b'"';
-            escaped = !escaped && byte == b'\\';
-            continue;
-        }
-        in_string = byte == b'"';
-        visit(at, byte);
-    }
-}
-
-fn without_white_space(json: &str) -> String {
-    let mut compact = String::with_capacity(json.len());
-    let mut kept_to = 0;
-    outside_strings(json, |at, byte| {
-        if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-            compact.push_str(&json[kept_to..at]);
-            kept_to = at + 1;
-        }
-    });
-    compact.push_str(&json[kept_to..]);
-    compact
-}
-
-/// The greatest nesting of arrays and objects in valid JSON.
-fn depth(json: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    outside_strings(json, |_, byte| match byte {
-        b'[' | b'{' => {
-            depth += 1;
-            deepest = deepest.max(depth);
-        }
-        b']' | b'}' => depth -= 1,
-        _ => {}
-    });
-    deepest
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, RETRIES_MAX};
 
     fn payload(job: &NewJob) -> String {
         let mut payload = Vec::new();
@@ -501,11 +436,5 @@ mod tests {
             [PAYLOAD_BYTES_MAX - 1, PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MAX + 1].map(size),
             [true, true, false]
         );
-    }
-
-    #[test]
-    fn white_space_goes_only_between_tokens() {
-        let compact = without_white_space("[ 1 ,\t\"a b\\\" c\" ,\r\n{ \"k \\\\\" : [ ] } ]");
-        assert_eq!(compact, "[1,\"a b\\\" c\",{\"k \\\\\":[]}]");
     }
 }

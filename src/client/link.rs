@@ -67,6 +67,25 @@ impl Link {
         Ok(replies)
     }
 
+    /// Sends commands behind those whose replies are owed, and leaves theirs for [`Self::receive`]. It does not connect:
+    /// [`Self::open`] comes before the first of them.
+    pub(super) fn send(&mut self, requests: &Requests) -> Result<(), Error> {
+        match &mut self.conn {
+            Some((conn, _)) => conn.send(requests).map_err(Error::of_call),
+            None => Err(Error::Connect(crate::resp::Error::Broken)),
+        }
+    }
+
+    /// The replies to the oldest `count` commands that were sent, errors among them.
+    pub(super) fn receive(&mut self, count: usize) -> Result<Vec<Reply>, Error> {
+        let Some((conn, answered_at)) = &mut self.conn else {
+            return Err(Error::Lost(crate::resp::Error::Closed));
+        };
+        let replies = conn.receive(count).map_err(Error::of_call)?;
+        *answered_at = Instant::now();
+        Ok(replies)
+    }
+
     /// Sends one command and gives its reply, unless that is an error.
     pub(super) fn call_one(&mut self, requests: &Requests) -> Result<Reply, Error> {
         debug_assert_eq!(requests.len_commands(), 1, "one command");

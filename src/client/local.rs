@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::hooks::LocalHook;
 use super::line::{Line, Order, Receipt};
+use super::tally::Tally;
 use super::{Error, NewJob, Progress, Push, When};
 use crate::job::member;
 use crate::limits::{JID_BYTES_MAX, PUSH_JOBS_MAX};
@@ -132,21 +133,21 @@ impl LocalClient {
     /// round trip.
     ///
     /// # Errors
-    /// [`Error::Bulk`] says how many jobs were certainly pushed and why it ended there.
+    /// [`Error::Bulk`] says how many jobs were certainly pushed, how many may have been, and why it ended there.
     pub async fn enqueue_bulk<J: Borrow<NewJob>>(
         &self,
         jobs: impl IntoIterator<Item = J>,
     ) -> Result<u64, Error> {
-        let mut enqueued = 0;
+        let mut tally = Tally::default();
         let mut jobs = jobs.into_iter();
         loop {
             let mut receipts = Vec::new();
-            let mut failure = None;
+            let mut refused = None;
             for job in jobs.by_ref().take(PUSH_JOBS_MAX) {
                 match self.submit(When::Now, job.borrow()).await {
                     Ok(receipt) => receipts.push(receipt),
                     Err(error) => {
-                        failure = Some(error);
+                        refused = Some(error);
                         break;
                     }
                 }
@@ -154,14 +155,16 @@ impl LocalClient {
             let ended = receipts.is_empty();
             for receipt in receipts {
                 match receipt.done().await {
-                    Ok(_) => enqueued += 1,
-                    Err(error) => failure = failure.or(Some(error)),
+                    Ok(_) => tally.pushed(1),
+                    Err(error) => tally.missed(0, 1, error),
                 }
+                tally.end_of_batch(1);
             }
-            match failure {
-                Some(cause) => return Err(Error::Bulk { enqueued, cause: Box::new(cause) }),
-                None if ended => return Ok(enqueued),
-                None => {}
+            if let Some(error) = refused {
+                tally.stopped(error);
+            }
+            if ended || tally.has_failed() {
+                return tally.end();
             }
         }
     }

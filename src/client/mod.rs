@@ -11,6 +11,10 @@
 mod error;
 mod job;
 mod link;
+mod payload;
+// Bulks.
+mod flight;
+mod tally;
 mod waiting;
 // Jobs as structs.
 mod fields;
@@ -20,6 +24,8 @@ mod hooks;
 // Many connections, or none for a while.
 pub mod outbox;
 mod pool;
+#[cfg(feature = "tokio")]
+mod tokio_bulk;
 #[cfg(feature = "tokio")]
 mod tokio_client;
 #[cfg(feature = "tokio")]
@@ -47,6 +53,7 @@ pub use self::{
     typed::{Job, Push},
 };
 pub(crate) use hooks::LocalHook;
+pub(crate) use {flight::Flight, payload::JobText, waiting::Waiting};
 
 use crate::{
     resp::{blocking::BlockingOptions, encode::Requests, url::RedisUrl},
@@ -56,7 +63,6 @@ use crate::{
 };
 use hooks::ClientHook;
 use link::Link;
-use waiting::Waiting;
 
 /// A producer with one blocking connection.
 ///
@@ -196,12 +202,13 @@ impl Client {
         Ok(jid)
     }
 
-    /// Pushes many jobs, into their queues in their order, and says how many. One round trip for each
+    /// Pushes many jobs, into their queues in their order, and says how many. They go in batches of
     /// [`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX) jobs or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes of
-    /// payloads, atomic within one queue and round trip only.
+    /// payloads, of which [`BULK_BATCHES_IN_FLIGHT_MAX`](crate::limits::BULK_BATCHES_IN_FLIGHT_MAX) are on their way at
+    /// once; atomic within one queue and batch only.
     ///
     /// # Errors
-    /// [`Error::Bulk`] says how many jobs were certainly pushed and why it ended there.
+    /// [`Error::Bulk`] says how many jobs were certainly pushed, how many may have been, and why it ended there.
     pub fn enqueue_bulk<J: Borrow<NewJob>>(
         &mut self,
         jobs: impl IntoIterator<Item = J>,
@@ -209,7 +216,7 @@ impl Client {
         self.bulk(When::Now, jobs)
     }
 
-    /// Schedules many jobs for the same time, and says how many. Round trips and atomicity are those of
+    /// Schedules many jobs for the same time, and says how many. Batches and atomicity are those of
     /// [`Self::enqueue_bulk`].
     ///
     /// # Errors
@@ -222,51 +229,38 @@ impl Client {
         self.bulk(When::at(due_at)?, jobs)
     }
 
+    /// A bulk whose jobs were written elsewhere: hooks do not see them.
+    pub(crate) fn flight(&mut self, due_at: Option<f64>) -> Result<Flight<'_>, Error> {
+        let when = due_at.map_or(Ok(When::Now), When::at)?;
+        Ok(Flight::new(&mut self.link, &mut self.requests, when))
+    }
+
     fn bulk<J: Borrow<NewJob>>(
         &mut self,
         when: When,
         jobs: impl IntoIterator<Item = J>,
     ) -> Result<u64, Error> {
-        let mut enqueued = 0;
-        self.bulk_counted(when, jobs, &mut enqueued)
-            .map(|()| enqueued)
-            .map_err(|cause| Error::Bulk { enqueued, cause: Box::new(cause) })
-    }
-
-    fn bulk_counted<J: Borrow<NewJob>>(
-        &mut self,
-        when: When,
-        jobs: impl IntoIterator<Item = J>,
-        enqueued: &mut u64,
-    ) -> Result<(), Error> {
-        let mut waiting = Waiting::default();
+        let Self { hooks, link, requests, .. } = self;
+        let mut flight = Flight::new(link, requests, when);
+        let mut batch = flight.batch();
         for job in jobs {
-            let job = job.borrow();
-            // What was accepted before a bad job is pushed all the same: the count says where it ended.
-            let queue = match self.write_payload(job, when) {
-                Ok((_, queue)) => queue,
-                Err(error) => {
-                    self.send(when, &mut waiting, enqueued)?;
-                    return Err(error);
+            let added = hooked(hooks, job.borrow())
+                .and_then(|job| batch.add(job.queue(), |payload| job.write_one(when, payload)));
+            if let Err(error) = added {
+                // What was accepted before a bad job is pushed all the same: the count says where it ended.
+                flight.send(batch);
+                flight.stop(error.into());
+                return flight.end();
+            }
+            if batch.is_full() {
+                if !flight.send(batch) {
+                    return flight.end();
                 }
-            };
-            waiting.add(&queue, &self.payload);
-            if waiting.is_full() {
-                self.send(when, &mut waiting, enqueued)?;
+                batch = flight.batch();
             }
         }
-        self.send(when, &mut waiting, enqueued)
-    }
-
-    /// Sends what waits, in one round trip, and counts it.
-    fn send(&mut self, when: When, waiting: &mut Waiting, enqueued: &mut u64) -> Result<(), Error> {
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        self.requests.clear();
-        waiting.write(when, &mut self.requests);
-        let replies = self.link.call(&self.requests)?;
-        waiting.settle(when, &replies, enqueued)
+        flight.send(batch);
+        flight.end()
     }
 
     /// Writes the payload; gives its jid, and its queue, which hooks may have changed.
@@ -276,12 +270,22 @@ impl Client {
         when: When,
     ) -> Result<(String, Cow<'j, QueueName>), Error> {
         self.payload.clear();
-        if self.hooks.is_empty() {
-            return Ok((job.write_for(when, &mut self.payload)?, Cow::Borrowed(job.queue())));
-        }
-        let job = self.hooks.iter().try_fold(job.clone(), |job, hook| hook(job))?;
-        Ok((job.write_for(when, &mut self.payload)?, Cow::Owned(job.queue().clone())))
+        let job = hooked(&self.hooks, job)?;
+        let jid = job.write_for(when, &mut self.payload)?;
+        let queue = match job {
+            Cow::Borrowed(job) => Cow::Borrowed(job.queue()),
+            Cow::Owned(job) => Cow::Owned(job.queue().clone()),
+        };
+        Ok((jid, queue))
     }
+}
+
+/// The job as the hooks leave it.
+fn hooked<'j>(hooks: &[ClientHook], job: &'j NewJob) -> Result<Cow<'j, NewJob>, InvalidJob> {
+    if hooks.is_empty() {
+        return Ok(Cow::Borrowed(job));
+    }
+    hooks.iter().try_fold(job.clone(), |job, hook| hook(job)).map(Cow::Owned)
 }
 
 impl fmt::Debug for Client {

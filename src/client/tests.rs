@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    limits::{PAYLOAD_BYTES_MAX, PUSH_BYTES_MAX, PUSH_JOBS_MAX},
+    limits::{BULK_BATCHES_IN_FLIGHT_MAX, PAYLOAD_BYTES_MAX, PUSH_BYTES_MAX, PUSH_JOBS_MAX},
     test_redis::TestRedis,
     wire::keys::{self, SCHEDULED},
 };
@@ -98,7 +98,7 @@ fn a_bulk_that_ends_early_says_how_many_jobs_were_pushed() {
     let jobs = [job(1), job(2), job(3).queue_named("bad").unwrap(), job(4)];
     let error = client.enqueue_bulk(&jobs).unwrap_err();
     assert!(
-        matches!(&error, Error::Bulk { enqueued: 3, cause } if matches!(**cause, Error::Redis(_))),
+        matches!(&error, Error::Bulk { enqueued: 3, cause, .. } if matches!(**cause, Error::Redis(_))),
         "{error}"
     );
     assert_eq!(waiting(&redis, "default").len(), 3);
@@ -106,7 +106,7 @@ fn a_bulk_that_ends_early_says_how_many_jobs_were_pushed() {
     let jobs = [job(5), job("x".repeat(PAYLOAD_BYTES_MAX)), job(6)];
     let error = client.enqueue_bulk(&jobs).unwrap_err();
     assert!(
-        matches!(&error, Error::Bulk { enqueued: 1, cause } if matches!(**cause, Error::Job(_))),
+        matches!(&error, Error::Bulk { enqueued: 1, cause, .. } if matches!(**cause, Error::Job(_))),
         "{error}"
     );
     assert_eq!(waiting(&redis, "default").len(), 4);
@@ -128,4 +128,62 @@ fn after_a_lost_connection_the_next_call_connects_anew() {
 fn urls_that_lead_nowhere_are_said_so() {
     assert!(matches!(Client::connect("localhost"), Err(Error::Url(_))));
     assert!(matches!(Client::connect("unix:///nonexistent/redis.sock"), Err(Error::Connect(_))));
+}
+
+/// Jobs of several batches, more than may be on their way at once, of which one cannot be pushed.
+fn many_with_a_bad_one(batches: usize, bad: usize) -> impl Iterator<Item = NewJob> {
+    (0..batches * PUSH_JOBS_MAX).map(move |number| match number == bad {
+        true => job(number).queue_named("bad").unwrap(),
+        false => job(number),
+    })
+}
+
+#[test]
+fn what_is_on_its_way_behind_a_refused_job_is_heard_of_and_nothing_more_is_sent() {
+    let redis = TestRedis::start();
+    redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
+    let bad = PUSH_JOBS_MAX + 500;
+    let error = client(&redis).enqueue_bulk(many_with_a_bad_one(20, bad)).unwrap_err();
+    let Error::Bulk { enqueued, leading, in_doubt, cause } = &error else { panic!("{error}") };
+    // It is refused in the second batch, while as many as may be are on their way.
+    let sent = ((1 + BULK_BATCHES_IN_FLIGHT_MAX) * PUSH_JOBS_MAX) as u64;
+    assert_eq!((*enqueued, *leading, *in_doubt), (sent - 1, bad as u64, 0), "{error}");
+    assert!(matches!(**cause, Error::Redis(_)), "{error}");
+    assert!(error.to_string().contains("the first 1500 stand before one that was not pushed"), "{error}");
+    assert_eq!(waiting(&redis, "default").len() as u64, *enqueued);
+}
+
+#[test]
+fn a_connection_lost_under_a_bulk_leaves_in_doubt_what_was_on_its_way_and_no_more() {
+    let redis = TestRedis::start();
+    let mut client = client(&redis);
+    let jobs = (0..20 * PUSH_JOBS_MAX).map(|number| {
+        if number == 7 * PUSH_JOBS_MAX + 1 {
+            redis.run(&[b"CLIENT", b"KILL", b"TYPE", b"normal"]);
+        }
+        job(number)
+    });
+    let error = client.enqueue_bulk(jobs).unwrap_err();
+    let Error::Bulk { enqueued, leading, in_doubt, cause } = &error else { panic!("{error}") };
+    assert!(matches!(**cause, Error::Lost(_)) && error.may_have_pushed() && error.may_heal(), "{error}");
+    assert_eq!(enqueued, leading, "{error}");
+    let bound = ((1 + BULK_BATCHES_IN_FLIGHT_MAX) * PUSH_JOBS_MAX) as u64;
+    assert!(*in_doubt > 0 && *in_doubt <= bound, "{error}");
+    let there = waiting(&redis, "default").len() as u64;
+    assert!((*enqueued..=enqueued + in_doubt).contains(&there), "{there} are there: {error}");
+    assert_eq!(client.enqueue_bulk((0..3).map(job)).unwrap(), 3, "the next call connects anew");
+}
+
+#[test]
+fn a_bulk_whose_jobs_panic_leaves_no_reply_for_the_next_call() {
+    let redis = TestRedis::start();
+    let mut client = client(&redis);
+    let jobs = (0..3 * PUSH_JOBS_MAX + 1).map(|number| match number == 3 * PUSH_JOBS_MAX {
+        true => panic!("no such job"),
+        false => job(number),
+    });
+    let bulk = std::panic::AssertUnwindSafe(|| client.enqueue_bulk(jobs));
+    assert!(std::panic::catch_unwind(bulk).is_err());
+    // A reply to the bulk would be a number, which is no answer here.
+    assert_eq!(client.progress("j").unwrap(), None);
 }

@@ -4,7 +4,7 @@
 //! has urls, time-outs and commands of its own, and whatever the other clients learn (TLS, sentinels) would have to be done
 //! twice. What is shared with them (handshake, pipeline, commands) leaves a socket and a task to write.
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::hooks::SharedHooks;
+use super::tokio_bulk::bulk;
 use super::tokio_driver::{Order, Ticket, drive};
-use super::waiting::Waiting;
 use super::{Error, InvalidJob, NewJob, Progress, Push, When};
 use crate::limits::{CALL_TIMEOUT, PUSH_JOBS_MAX, WAITING_BYTES_MAX};
 use crate::resp::blocking::BlockingOptions;
@@ -159,16 +159,17 @@ impl TokioClient {
         Ok(jid)
     }
 
-    /// Pushes many jobs, into their queues in their order, and says how many. One round trip for each [`PUSH_JOBS_MAX`] jobs
-    /// or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes of payloads, atomic within one queue and round trip only.
+    /// Pushes many jobs, into their queues in their order, and says how many. They go in batches of [`PUSH_JOBS_MAX`] jobs
+    /// or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes of payloads, one made while others are on their way;
+    /// atomic within one queue and batch only.
     ///
     /// # Errors
-    /// [`Error::Bulk`] says how many jobs were certainly pushed and why it ended there.
+    /// [`Error::Bulk`] says how many jobs were certainly pushed, how many may have been, and why it ended there.
     pub async fn enqueue_bulk<J: Borrow<NewJob>>(
         &self,
         jobs: impl IntoIterator<Item = J>,
     ) -> Result<u64, Error> {
-        self.bulk(When::Now, jobs).await
+        bulk(self, When::Now, jobs).await
     }
 
     /// Schedules many jobs for the same time, and says how many.
@@ -180,7 +181,7 @@ impl TokioClient {
         due_at: f64,
         jobs: impl IntoIterator<Item = J>,
     ) -> Result<u64, Error> {
-        self.bulk(When::at(due_at)?, jobs).await
+        bulk(self, When::at(due_at)?, jobs).await
     }
 
     /// Ends the job of this jid if it runs now, and says how many processes were told; see
@@ -204,56 +205,6 @@ impl TokioClient {
         Progress::reported(&self.call_one(requests).await?)
     }
 
-    async fn bulk<J: Borrow<NewJob>>(
-        &self,
-        when: When,
-        jobs: impl IntoIterator<Item = J>,
-    ) -> Result<u64, Error> {
-        let mut enqueued = 0;
-        let failed = |enqueued, cause| Err(Error::Bulk { enqueued, cause: Box::new(cause) });
-        let (mut waiting, mut payload) = (Waiting::default(), Vec::new());
-        let mut jobs = jobs.into_iter();
-        loop {
-            // What was accepted before a bad job is pushed all the same: the count says where it ended.
-            let filled = self.fill(when, &mut jobs, &mut waiting, &mut payload);
-            let more = !waiting.is_empty();
-            if more {
-                let mut requests = Requests::new();
-                waiting.write(when, &mut requests);
-                let settled = match self.call(requests).await {
-                    Ok(replies) => waiting.settle(when, &replies, &mut enqueued),
-                    Err(error) => Err(error),
-                };
-                if let Err(cause) = settled {
-                    return failed(enqueued, cause);
-                }
-            }
-            match filled {
-                Err(cause) => return failed(enqueued, cause),
-                Ok(()) if !more => return Ok(enqueued),
-                Ok(()) => {}
-            }
-        }
-    }
-
-    /// Takes as many jobs as one round trip carries.
-    fn fill<J: Borrow<NewJob>>(
-        &self,
-        when: When,
-        jobs: &mut impl Iterator<Item = J>,
-        waiting: &mut Waiting,
-        payload: &mut Vec<u8>,
-    ) -> Result<(), Error> {
-        while !waiting.is_full() {
-            let Some(job) = jobs.next() else { break };
-            let job = self.hooks.apply(Cow::Borrowed(job.borrow()))?;
-            payload.clear();
-            job.write_for(when, payload)?;
-            waiting.add(job.queue(), payload);
-        }
-        Ok(())
-    }
-
     async fn call_one(&self, requests: Requests) -> Result<Reply, Error> {
         // As many replies as commands, or an error.
         let only = self.call(requests).await?.pop().ok_or(Error::Lost(resp::Error::Closed))?;
@@ -262,12 +213,16 @@ impl TokioClient {
 
     /// Sends commands in their turn and gives their replies, errors among them.
     async fn call(&self, requests: Requests) -> Result<Vec<Reply>, Error> {
+        self.submit(requests).await?.replies().await
+    }
+
+    /// Leaves commands to be sent in their turn, once there is room for them.
+    pub(super) async fn submit(&self, requests: Requests) -> Result<Receipt, Error> {
         let deadline = Instant::now() + self.call_timeout;
-        let not_sent = Error::NotSent { after: self.call_timeout };
         let ticket = Ticket::default();
         // Withdrawn too when this future is dropped.
         let withdrawing = Withdrawing(ticket.clone());
-        let (answer, receipt) = oneshot::channel();
+        let (answer, receiver) = oneshot::channel();
         let submit = async {
             let bytes = requests.as_bytes().len().min(WAITING_BYTES_MAX);
             let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -279,16 +234,52 @@ impl TokioClient {
             self.orders.send(Order { requests, ticket, answer, _room: room }).await.map_err(|_| stopped)
         };
         match timeout_at(deadline, submit).await {
-            Err(_late) => return Err(not_sent),
-            Ok(submitted) => submitted?,
+            Err(_late) => Err(self.not_sent()),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(())) => Ok(Receipt {
+                deadline,
+                after: self.call_timeout,
+                url: Arc::clone(&self.url),
+                withdrawing,
+                receiver,
+            }),
         }
-        match timeout_at(deadline, receipt).await {
+    }
+
+    pub(super) fn hooks(&self) -> &SharedHooks {
+        &self.hooks
+    }
+
+    pub(super) fn not_sent(&self) -> Error {
+        Error::NotSent { after: self.call_timeout }
+    }
+}
+
+/// Commands that were left to be sent. Dropped, they are withdrawn if they were not sent yet.
+pub(super) struct Receipt {
+    deadline: Instant,
+    after: Duration,
+    url: Arc<RedisUrl>,
+    withdrawing: Withdrawing,
+    receiver: oneshot::Receiver<Result<Vec<Reply>, Error>>,
+}
+
+impl Receipt {
+    /// Takes the commands back; `false`: they were sent.
+    pub(super) fn withdraw(&self) -> bool {
+        self.withdrawing.0.withdraw()
+    }
+
+    /// Their replies, errors among them.
+    pub(super) async fn replies(self) -> Result<Vec<Reply>, Error> {
+        let Self { deadline, after, url, withdrawing, receiver } = self;
+        match timeout_at(deadline, receiver).await {
             Ok(Ok(result)) => result,
             Ok(Err(_dropped)) => Err(Error::Stopped { may_have_pushed: !withdrawing.0.withdraw() }),
-            Err(_late) if withdrawing.0.withdraw() => Err(not_sent),
+            Err(_late) if withdrawing.0.withdraw() => Err(Error::NotSent { after }),
             Err(_late) => {
-                let what = format!("call redis at {}", self.url.place());
-                Err(Error::Lost(resp::Error::Timeout { what, after: self.call_timeout }))
+                let what = format!("call redis at {}", url.place());
+                Err(Error::Lost(resp::Error::Timeout { what, after }))
             }
         }
     }

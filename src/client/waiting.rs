@@ -2,73 +2,123 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, When};
+use super::payload::JobText;
+use super::tally::Tally;
+use super::{Error, InvalidJob, When};
 use crate::limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX};
-use crate::resp::{self, Reply, Requests};
+use crate::resp::{Reply, Requests};
 use crate::store::enqueue::{self, Batch};
 use crate::wire::QueueName;
 
 /// Jobs of a bulk that wait to be sent, by queue. The bounds of one [`Batch`] hold for all of them together.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
-    batches: BTreeMap<QueueName, Batch>,
+pub(crate) struct Waiting {
+    lots: BTreeMap<QueueName, Lot>,
     jobs: usize,
     payload_bytes: usize,
 }
 
+/// Those for one queue.
+#[derive(Debug, Default)]
+struct Lot {
+    batch: Batch,
+    /// The place of the first of them among all that wait.
+    first: usize,
+}
+
 impl Waiting {
-    pub(super) fn add(&mut self, queue: &QueueName, payload: &[u8]) {
-        match self.batches.get_mut(queue) {
-            Some(batch) => batch.add(payload),
-            None => self.batches.entry(queue.clone()).or_default().add(payload),
-        }
-        self.jobs += 1;
-        self.payload_bytes += payload.len();
+    /// Adds a job that stands in a text.
+    ///
+    /// # Errors
+    /// [`InvalidJob`]: nothing is added.
+    pub(crate) fn add_text(
+        &mut self,
+        queue: &QueueName,
+        job: &JobText<'_>,
+        later: bool,
+    ) -> Result<(), InvalidJob> {
+        self.add(queue, |payload| job.write(Some(queue).filter(|_| later), payload))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// How many jobs wait.
+    pub(crate) fn len(&self) -> usize {
+        self.jobs
+    }
+
+    /// Adds the job whose payload `write` appends; nothing is added if it fails.
+    pub(super) fn add<E>(
+        &mut self,
+        queue: &QueueName,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // Most bulks have one queue, and most have it at hand: an entry would clone the name each time.
+        let lot = match self.lots.get_mut(queue) {
+            Some(lot) => lot,
+            None => self.lots.entry(queue.clone()).or_default(),
+        };
+        if lot.batch.is_empty() {
+            lot.first = self.jobs;
+        }
+        self.payload_bytes += lot.batch.add_with(write)?;
+        self.jobs += 1;
+        Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
         self.jobs == 0
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.jobs >= PUSH_JOBS_MAX || self.payload_bytes >= PUSH_BYTES_MAX
+    }
+
+    /// How many commands [`Self::write`] writes.
+    pub(super) fn len_commands(&self) -> usize {
+        self.lots.values().filter(|lot| !lot.batch.is_empty()).count()
     }
 
     /// Keeps the memory of the queues' batches, unless there are so many queues that most were used once.
     pub(super) fn clear(&mut self) {
-        if self.batches.len() > PUSH_JOBS_MAX {
-            self.batches.clear();
+        if self.lots.len() > PUSH_JOBS_MAX {
+            self.lots.clear();
         }
-        self.batches.values_mut().for_each(Batch::clear);
+        self.lots.values_mut().for_each(|lot| lot.batch.clear());
         self.jobs = 0;
         self.payload_bytes = 0;
     }
 
     /// Appends one command for each queue.
     pub(super) fn write(&self, when: When, requests: &mut Requests) {
-        for (queue, batch) in &self.batches {
+        for (queue, lot) in &self.lots {
             match when {
-                When::Now => batch.push(requests, queue),
-                When::At(due_at) => batch.schedule(requests, due_at),
+                When::Now => lot.batch.push(requests, queue),
+                When::At(due_at) => lot.batch.schedule(requests, due_at),
             }
         }
     }
 
-    /// Reads the replies to what [`Self::write`] wrote, counts the jobs that were pushed and forgets all.
-    pub(super) fn settle(&mut self, when: When, replies: &[Reply], enqueued: &mut u64) -> Result<(), Error> {
-        let mut failure = None;
-        for (batch, reply) in self.batches.values().filter(|batch| !batch.is_empty()).zip(replies) {
+    /// Notes what Redis says to the commands that [`Self::write`] wrote, and forgets the jobs.
+    pub(super) fn settle(&mut self, when: When, replies: &[Reply], tally: &mut Tally) {
+        let lots = self.lots.values().filter(|lot| !lot.batch.is_empty());
+        for (lot, reply) in lots.zip(replies) {
             let result = match when {
                 When::Now => enqueue::pushed(reply),
                 When::At(_) => enqueue::scheduled(reply),
             };
             match result {
-                Ok(_) => *enqueued += batch.len() as u64,
-                // The other queues' jobs count, since they were pushed.
-                Err(error) => failure = failure.or(Some(error)),
+                // The other queues' jobs count though one is refused, since they were pushed.
+                Ok(_) => tally.pushed(lot.batch.len()),
+                Err(error) => tally.missed(lot.first, lot.batch.len(), Error::of_call(error)),
             }
         }
+        tally.end_of_batch(self.jobs);
         self.clear();
-        failure.map_or(Ok(()), |error: resp::Error| Err(Error::of_call(error)))
+    }
+
+    /// Notes that what wrote [`Self::write`] was sent in vain or is in doubt, as `error` says, and forgets the jobs.
+    pub(super) fn fail(&mut self, error: Error, tally: &mut Tally) {
+        tally.missed(0, self.jobs, error);
+        tally.end_of_batch(self.jobs);
+        self.clear();
     }
 }

@@ -5,14 +5,11 @@
 //!
 //! No keepalive is set: a connection is read only while a call waits, and then for no longer than its deadline.
 
-use std::{
-    fmt,
-    io::{self, IoSlice, Read, Write},
-    net::{TcpStream, ToSocketAddrs},
-    os::unix::net::UnixStream,
-    time::{Duration, Instant},
-};
+mod stream;
 
+use std::{fmt, io, time::Duration};
+
+use self::stream::{Deadline, Stream, io_error};
 use super::{
     decode::ReplyLimits,
     encode::Requests,
@@ -23,7 +20,7 @@ use super::{
     reply::Reply,
     sentinel::Search,
     tls::TlsError,
-    transport::{self, Transport},
+    transport::Transport,
     url::{Endpoint, Place, RedisUrl},
 };
 use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, READ_CHUNK_BYTES, SENTINEL_TIMEOUT};
@@ -169,16 +166,63 @@ impl BlockingConnection {
         only.ok_or(Error::Closed)?.into_result()
     }
 
+    /// Sends the commands in one write and leaves their replies for [`Self::receive`]. Whoever sends bounds how much is
+    /// owed: while replies are, nothing else may be called.
+    ///
+    /// # Errors
+    /// As [`Self::call`], for these commands and all whose replies are owed.
+    pub fn send(&mut self, requests: &Requests) -> Result<(), Error> {
+        if self.is_broken {
+            return Err(Error::Broken);
+        }
+        self.pipeline.push(requests)?;
+        self.is_broken = true;
+        self.write_all(Deadline::after(self.call_timeout))?;
+        self.is_broken = false;
+        Ok(())
+    }
+
+    /// The replies to the `count` oldest commands that were sent, errors among them; each may take as long as a call may.
+    ///
+    /// # Errors
+    /// As [`Self::call`], for all commands whose replies are owed.
+    ///
+    /// # Panics
+    /// If fewer are owed.
+    pub fn receive(&mut self, count: usize) -> Result<Vec<Reply>, Error> {
+        assert!(count <= self.pipeline.pending(), "no more replies come than commands were sent");
+        if self.is_broken {
+            return Err(Error::Broken);
+        }
+        self.is_broken = true;
+        let mut replies = Vec::with_capacity(count);
+        let deadline = Deadline::after(self.call_timeout);
+        while replies.len() < count {
+            match self.pipeline.next_reply()? {
+                Some(reply) => replies.push(reply),
+                None => self.read_some(deadline)?,
+            }
+        }
+        self.is_broken = false;
+        Ok(replies)
+    }
+
     /// The url it was connected with; where sentinels know the server, that of the server.
     #[must_use]
     pub const fn url(&self) -> &RedisUrl {
         &self.url
     }
 
-    /// Whether it refuses further calls.
+    /// Whether it refuses further calls. So it does too while replies are owed that nobody waits for any more.
     #[must_use]
-    pub const fn is_broken(&self) -> bool {
-        self.is_broken
+    pub fn is_broken(&self) -> bool {
+        self.is_broken || self.owes_replies()
+    }
+
+    /// Whether commands were sent whose replies were not received.
+    #[must_use]
+    pub fn owes_replies(&self) -> bool {
+        self.pipeline.pending() > 0
     }
 
     fn exchange(
@@ -187,7 +231,7 @@ impl BlockingConnection {
         deadline: Deadline,
         mut take: impl FnMut(Reply) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        if self.is_broken {
+        if self.is_broken() {
             return Err(Error::Broken);
         }
         self.pipeline.push(requests)?;
@@ -278,105 +322,6 @@ impl fmt::Debug for BlockingConnection {
             .field("url", &self.url)
             .field("is_broken", &self.is_broken)
             .finish_non_exhaustive()
-    }
-}
-
-/// One moment that all steps of a call share.
-#[derive(Clone, Copy, Debug)]
-struct Deadline {
-    end: Instant,
-    after: Duration,
-}
-
-impl Deadline {
-    fn after(after: Duration) -> Self {
-        Self { end: Instant::now() + after, after }
-    }
-
-    /// At least a millisecond: a socket takes zero for "no time-out at all".
-    fn left(self) -> Duration {
-        self.end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
-    }
-}
-
-fn io_error(what: String, deadline: Deadline, cause: io::Error) -> Error {
-    match cause.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Error::Timeout { what, after: deadline.after },
-        _ => transport::failed(what, cause),
-    }
-}
-
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Stream {
-    /// Connecting to a unix socket has no time-out in the system: it waits only while the server's backlog is full.
-    fn connect(endpoint: &Endpoint, deadline: Deadline) -> Result<Self, Error> {
-        let failed = |source| io_error(format!("connect to redis at {endpoint}"), deadline, source);
-        match endpoint {
-            Endpoint::Unix(path) => UnixStream::connect(path).map(Self::Unix).map_err(failed),
-            Endpoint::Tcp { host, port } => Self::connect_tcp(host, *port, deadline).map_err(failed),
-        }
-    }
-
-    fn connect_tcp(host: &str, port: u16, deadline: Deadline) -> io::Result<Self> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-        for address in (host, port).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, deadline.left()) {
-                Ok(stream) => {
-                    // A call is one small write; it must not wait for the reply to an earlier one.
-                    stream.set_nodelay(true)?;
-                    return Ok(Self::Tcp(stream));
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_read_timeout(Some(timeout)),
-            Self::Unix(stream) => stream.set_read_timeout(Some(timeout)),
-        }
-    }
-
-    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_write_timeout(Some(timeout)),
-            Self::Unix(stream) => stream.set_write_timeout(Some(timeout)),
-        }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
-        }
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write_vectored(pieces),
-            Self::Unix(stream) => stream.write_vectored(pieces),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

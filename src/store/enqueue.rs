@@ -67,6 +67,20 @@ impl Batch {
         self.ends.push(self.bytes.len());
     }
 
+    /// Appends the job whose payload `write` appends, and says how many bytes that has. If it fails, nothing is appended.
+    ///
+    /// # Errors
+    /// That of `write`.
+    pub fn add_with<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<usize, E> {
+        let start = self.bytes.len();
+        if let Err(error) = write(&mut self.bytes) {
+            self.bytes.truncate(start);
+            return Err(error);
+        }
+        self.ends.push(self.bytes.len());
+        Ok(self.bytes.len() - start)
+    }
+
     /// How many jobs are in it.
     #[must_use]
     pub fn len(&self) -> usize {

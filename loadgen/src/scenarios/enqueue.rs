@@ -1,14 +1,14 @@
-//! `loadgen enqueue`: how fast the library's client pushes, one job a call and in bulk.
+//! `loadgen enqueue`: how fast the library's clients push, one job a call and in bulk.
 
-use std::iter;
+mod ways;
+
 use std::time::Instant;
 
 use clap::Args;
-use jiggler_uring::client::{Client, NewJob};
-use jiggler_uring::resp::blocking::BlockingOptions;
 use nix::unistd::getpid;
 use serde::Serialize;
 
+use self::ways::{Producer, Way};
 use super::Session;
 use crate::cli::{self, RedisOptions};
 use crate::error::Error;
@@ -25,15 +25,15 @@ use crate::spread::Spread;
 /// A producer is one thread.
 const PRODUCER_CORES: usize = 1;
 
-/// Single enqueues between two looks at interrupt and progress bar.
-const SINGLE_CHUNK: u64 = 500;
+/// Most threads or tasks that push at once.
+const PRODUCERS_MAX: u64 = 10_000;
 
-/// Jobs of one bulk call: the interrupt is looked at between them.
-const BULK_CHUNK: u64 = 100_000;
-
-const DEFINITIONS: [&str; 3] = [
+const DEFINITIONS: [&str; 4] = [
     "single: one `Client::enqueue` and its reply after the other; bulk: `Client::enqueue_bulk`, the same job again and \
      again, each push with a jid of its own; bulk, each its own: a `NewJob` made for each job, with two arguments",
+    "pool: threads that share a `ClientPool`, one job a call; tokio: tasks of one thread that share a `TokioClient`; outbox: \
+     threads that share an `Outbox`, whose jobs are pushed once whatever happens; Redis away: they go to its journal, which \
+     is on the disk before a call returns (fdatasync, in the directory for temporary files)",
     "Time: from the first call to the return of the last; client µs/job: CPU time of the producer's process, by jobs",
     "Redis commands/job: commands Redis ran, loadgen's own questions left out",
 ];
@@ -50,20 +50,20 @@ pub(crate) struct Options {
     /// Jobs pushed in bulk
     #[arg(long, default_value = "2_000_000", value_name = "N", value_parser = cli::jobs)]
     bulk_jobs: u64,
+    /// Which producers, one row each [default: all]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WAY,WAY")]
+    ways: Vec<Way>,
+    /// Threads of pool and outbox
+    #[arg(long, default_value = "8", value_name = "N", value_parser = producers)]
+    threads: u64,
+    /// Tasks on tokio
+    #[arg(long, default_value = "100", value_name = "N", value_parser = producers)]
+    tasks: u64,
     /// Runs per row: the table shows medians
     #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
     runs: u64,
     #[command(flatten)]
     redis: RedisOptions,
-}
-
-/// How jobs are pushed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Way {
-    Single,
-    Bulk,
-    BulkDistinct,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,6 +74,7 @@ struct Results {
 #[derive(Debug, Serialize)]
 struct Row {
     way: Way,
+    title: String,
     jobs: u64,
     runs: Vec<Run>,
 }
@@ -96,14 +97,16 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let server = RedisServer::start(&options.redis, &placement, &session.interrupt)?;
     let machine = Machine::describe(&mut server.client()?, &placement, None)?;
     let mut rows = Vec::new();
-    for way in [Way::Single, Way::Bulk, Way::BulkDistinct] {
-        let jobs = if way == Way::Single { options.jobs } else { options.bulk_jobs };
+    let ways = if options.ways.is_empty() { &Way::ALL } else { options.ways.as_slice() };
+    for way in ways {
+        let (jobs, title) =
+            (if way.is_bulk() { options.bulk_jobs } else { options.jobs }, way.title(options));
         let mut runs = Vec::new();
         for number in 1..=options.runs {
-            session.progress.step(format!("enqueue {}, run {number} of {}", way.title(), options.runs), jobs);
-            runs.push(once(&server, way, jobs, session)?);
+            session.progress.step(format!("enqueue {title}, run {number} of {}", options.runs), jobs);
+            runs.push(once(&server, *way, jobs, options, session)?);
         }
-        rows.push(Row { way, jobs, runs });
+        rows.push(Row { way: *way, title, jobs, runs });
     }
     server.stop()?;
     let results = Results { rows };
@@ -115,18 +118,29 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     Ok(outcome)
 }
 
-fn once(server: &RedisServer, way: Way, jobs: u64, session: &Session) -> Result<Run, Error> {
+/// A number of threads or tasks.
+fn producers(text: &str) -> Result<u64, String> {
+    cli::bounded(text, PRODUCERS_MAX)
+}
+
+fn once(
+    server: &RedisServer,
+    way: Way,
+    jobs: u64,
+    options: &Options,
+    session: &Session,
+) -> Result<Run, Error> {
     let mut own = server.client()?;
     own.flush()?;
-    let mut client = Client::connect_with(server.url(), BlockingOptions::default())?;
+    let mut producer = Producer::open(way, server)?;
     let (redis, this) = (ProcessMeter::new(server.pid()), ProcessMeter::new(getpid()));
     let traffic = TrafficMeter::begin(&mut own)?;
     let (redis_cpu, client_cpu, begin) = (redis.cpu()?, this.cpu()?, Instant::now());
-    push(&mut client, way, jobs, session)?;
+    producer.push(way, jobs, options, session)?;
     let elapsed = begin.elapsed().as_secs_f64();
     let (client_cpu, redis_cpu) = (this.cpu()? - client_cpu, redis.cpu()? - redis_cpu);
     let traffic = traffic.end(&mut own)?;
-    let waiting = own.number(&["LLEN", keys::QUEUE])?;
+    let waiting = if way.reaches_redis() { own.number(&["LLEN", keys::QUEUE])? } else { producer.kept() };
     if waiting != jobs {
         return Err(Error::WrongOutcome(format!("{waiting} jobs are in the queue, {jobs} were pushed")));
     }
@@ -140,44 +154,6 @@ fn once(server: &RedisServer, way: Way, jobs: u64, session: &Session) -> Result<
     })
 }
 
-fn push(client: &mut Client, way: Way, jobs: u64, session: &Session) -> Result<(), Error> {
-    let job = NewJob::new("Noop", &[(); 0])?;
-    let chunk = if way == Way::Single { SINGLE_CHUNK } else { BULK_CHUNK };
-    let mut done = 0;
-    while done < jobs {
-        session.interrupt.check()?;
-        session.progress.set(done);
-        let end = jobs.min(done + chunk);
-        match way {
-            Way::Single => {
-                for _ in done..end {
-                    client.enqueue(&job)?;
-                }
-            }
-            Way::Bulk => {
-                let count = usize::try_from(end - done).unwrap_or(usize::MAX);
-                client.enqueue_bulk(iter::repeat_n(&job, count))?;
-            }
-            Way::BulkDistinct => {
-                let made = (done..end).map(|id| NewJob::new("ResizeImage", &(id, "thumbnail")));
-                client.enqueue_bulk(made.collect::<Result<Vec<_>, _>>()?)?;
-            }
-        }
-        done = end;
-    }
-    Ok(())
-}
-
-impl Way {
-    fn title(self) -> &'static str {
-        match self {
-            Self::Single => "single",
-            Self::Bulk => "bulk",
-            Self::BulkDistinct => "bulk, each its own",
-        }
-    }
-}
-
 impl Row {
     fn median(&self, value: fn(&Run) -> f64) -> Option<f64> {
         Spread::of(self.runs.iter().map(value)).map(|spread| spread.median)
@@ -185,7 +161,7 @@ impl Row {
 
     fn cells(&self) -> Option<Vec<String>> {
         Some(vec![
-            self.way.title().to_owned(),
+            self.title.clone(),
             grouped(self.jobs),
             seconds(self.median(|run| run.seconds)?),
             rounded(self.median(|run| run.jobs_per_second)?),
@@ -197,7 +173,7 @@ impl Row {
 
     fn figures(&self) -> Vec<Figure> {
         let figure = |quantity, better, value: fn(&Run) -> f64| {
-            Figure::new(self.way.title(), quantity, better, self.runs.iter().map(value))
+            Figure::new(&self.title, quantity, better, self.runs.iter().map(value))
         };
         let figures = [
             figure("jobs/s", Better::Higher, |run| run.jobs_per_second),

@@ -1,12 +1,16 @@
 //! `loadgen latency`: how long a job waits from its enqueueing to its start, at given rates.
+//!
+//! Beside the worker stands a client that does nothing but wait in Redis: what this machine allows.
+
+mod floor;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::Session;
 use super::paced::{self, Arrivals, Run};
-use super::scene::{Processor, Scene};
-use crate::cli::{self, RedisOptions, WorkerOptions};
+use super::scene::{self, Processor, Scene};
+use crate::cli::{self, DistanceOptions, RedisOptions, WorkerOptions};
 use crate::error::Error;
 use crate::paced::Schedule;
 use crate::report::figure::{Better, Figure};
@@ -28,6 +32,11 @@ pub(super) const DEFINITIONS: [&str; 4] = [
     "worker µs/job, Redis µs/job, Redis commands/job: over the measured time, idle waits between the jobs included",
     "the producer shares the worker's CPU; the first tenth of as many jobs is not counted",
 ];
+
+const FLOOR: &str = "bare client: one thread that blocks in `BLMOVE` and takes the time of the reply, on the worker's CPUs: \
+     Redis, the kernel and the wake-ups of idle CPUs, which no worker is below; its CPU time stands as the worker's";
+
+const FLOOR_TITLE: &str = "bare client, blocking";
 
 const HEADER: [&str; 13] = [
     "Job Processor",
@@ -60,8 +69,13 @@ pub(crate) struct Options {
     /// Runs per row: the table shows medians
     #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
     runs: u64,
+    /// Leave out the bare client
+    #[arg(long)]
+    no_floor: bool,
     #[command(flatten)]
     worker: WorkerOptions,
+    #[command(flatten)]
+    distance: DistanceOptions,
     #[command(flatten)]
     redis: RedisOptions,
 }
@@ -69,6 +83,8 @@ pub(crate) struct Options {
 #[derive(Debug, Serialize)]
 struct Results {
     rows: Vec<Row>,
+    /// The bare client's.
+    floor: Vec<Row>,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,30 +99,46 @@ struct Row {
 /// Redis or the worker cannot be started, a run went wrong, or an interrupt.
 pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
     let program = Program::own(options.worker.binary.as_deref())?;
-    let scene = Scene::set(program, options.worker.cores, &options.redis, session)?;
-    let mut rows = Vec::new();
+    let scene = Scene::set(program, options.worker.cores, &options.redis, session)?.at(options.distance)?;
+    let (mut rows, mut floor) = (Vec::new(), Vec::new());
     for per_second in &options.rate {
         let schedule = Schedule { per_second: *per_second, jobs: per_second * options.seconds };
         let arrivals = Arrivals { concurrency: options.concurrency, schedule, beside: &|_, _| 0 };
-        let mut runs = Vec::new();
+        let (mut runs, mut floor_runs) = (Vec::new(), Vec::new());
         for number in 1..=options.runs {
             let title = format!("{} jobs/s, run {number} of {}", grouped(*per_second), options.runs);
+            if !options.no_floor {
+                floor_runs.push(floor::run(&scene, schedule, &format!("{title}: bare client"), session)?);
+            }
             runs.push(paced::run(&scene, options.worker.mode, &arrivals, &title, session)?);
         }
         rows.push(Row { per_second: *per_second, runs });
+        floor.extend((!options.no_floor).then_some(Row { per_second: *per_second, runs: floor_runs }));
     }
     let processor = scene.processor(options.worker.mode);
     let machine = scene.end()?;
-    let results = Results { rows };
+    let bare = Processor {
+        title: format!("{FLOOR_TITLE}{}", scene::away(options.distance.delay)),
+        key: format!("{FLOOR_TITLE}{}", scene::away(options.distance.delay)),
+    };
+    let results = Results { rows, floor };
     let mut outcome =
         Outcome::new("latency", "Enqueue to start", machine, options, &results)?.defined_by(&DEFINITIONS);
-    let cells = results.rows.iter().map(|row| {
+    let ours = results.rows.iter().map(|row| (row, &processor));
+    let all = ours.chain(results.floor.iter().map(|row| (row, &bare)));
+    let cells = all.clone().map(|(row, processor)| {
         let leading = vec![processor.title.clone(), grouped(row.per_second), grouped(jobs_of(&row.runs))];
         cells(leading, &row.runs)
     });
     outcome.tables.push(Table::new(&HEADER, cells.collect()));
     outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
-    outcome.figures = results.rows.iter().flat_map(|row| row.figures(&processor)).collect();
+    if options.distance.delay.is_some() {
+        outcome.definitions.push(scene::AWAY.to_owned());
+    }
+    if !options.no_floor {
+        outcome.definitions.push(FLOOR.to_owned());
+    }
+    outcome.figures = all.flat_map(|(row, processor)| row.figures(processor)).collect();
     let lines = results.rows.iter().map(|row| line(format!("{} jobs/s", grouped(row.per_second)), &row.runs));
     outcome.plots.push(plot("latency", "Enqueue to start", lines.collect()));
     Ok(outcome)

@@ -2,15 +2,17 @@
 //!
 //! No worker can be faster than this, so a worker's rate is best read as a part of it, measured in the same run.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use jiggler_uring::resp::encode::Requests;
+use jiggler_uring::resp::url::RedisUrl;
 use serde::Serialize;
 
-use super::Session;
-use crate::cli::{self, RedisOptions};
+use super::{Session, scene};
+use crate::cli::{self, DistanceOptions, RedisOptions};
 use crate::commands::{Commands, Design};
+use crate::delay_line::DelayLine;
 use crate::drive::{self, Work};
 use crate::error::Error;
 use crate::machine::Machine;
@@ -55,6 +57,8 @@ pub(crate) struct Options {
     #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
     runs: u64,
     #[command(flatten)]
+    distance: DistanceOptions,
+    #[command(flatten)]
     redis: RedisOptions,
 }
 
@@ -70,6 +74,8 @@ pub(crate) struct LimitRow {
     pub(crate) design: Design,
     /// Jobs per call.
     pub(crate) batch_jobs: u64,
+    /// How far away Redis was, as the row says it.
+    pub(crate) away: String,
     /// The rate.
     pub(crate) jobs_per_second: Spread,
     /// What a job costs Redis.
@@ -112,11 +118,17 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let machine = Machine::describe(&mut server.client()?, &placement, None)?;
     let plan =
         Plan { designs: &Design::ALL, batches: &options.batch, jobs: options.jobs, runs: options.runs };
-    let results = Results { rows: measure(&server, plan, session)? };
+    let delay = options.distance.delay;
+    let line = delay.map(|delay| DelayLine::open(server.port(), delay)).transpose()?;
+    let url = line.as_ref().map_or_else(|| server.url(), DelayLine::url).clone();
+    let results = Results { rows: measure(&server, (&url, delay), plan, session)? };
     server.stop()?;
     let mut outcome =
         Outcome::new("limit", "What Redis can serve", machine, options, &results)?.defined_by(&DEFINITIONS);
     outcome.tables.push(table(&results.rows));
+    if delay.is_some() {
+        outcome.definitions.push(scene::AWAY.to_owned());
+    }
     outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
     outcome.figures = results.rows.iter().flat_map(LimitRow::figures).collect();
     Ok(outcome)
@@ -126,12 +138,13 @@ fn batch(text: &str) -> Result<u64, String> {
     cli::bounded(text, BATCH_JOBS_MAX)
 }
 
-/// All rows of a plan on a running server, whose data is thrown away.
+/// All rows of a plan on a running server, whose data is thrown away; the null client finds it at `url`, so far away.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) fn measure(
     server: &RedisServer,
+    (url, delay): (&RedisUrl, Option<Duration>),
     plan: Plan<'_>,
     session: &Session,
 ) -> Result<Vec<LimitRow>, Error> {
@@ -146,9 +159,9 @@ pub(crate) fn measure(
                 session.progress.step(what, plan.jobs);
                 let calls = Commands::new(*design, *batch_jobs, plan.jobs, &scripts);
                 let load = Load { design: *design, batch_jobs: *batch_jobs, jobs: plan.jobs };
-                runs.push(run_once(server, &mut client, load, calls, session)?);
+                runs.push(run_once((server, url), &mut client, load, calls, session)?);
             }
-            rows.extend(summarize(*design, *batch_jobs, runs));
+            rows.extend(summarize(*design, *batch_jobs, delay, runs));
         }
     }
     Ok(rows)
@@ -168,7 +181,7 @@ impl Load {
 }
 
 fn run_once(
-    server: &RedisServer,
+    (server, url): (&RedisServer, &RedisUrl),
     client: &mut Client,
     load: Load,
     mut calls: Commands,
@@ -178,7 +191,7 @@ fn run_once(
     if load.design != Design::Push {
         drive::enqueue(server.url(), &Work::noop(), load.jobs, &session.interrupt, &session.progress)?;
     }
-    let mut null_client = NullClient::connect(server.url())?;
+    let mut null_client = NullClient::connect(url)?;
     let redis = ProcessMeter::new(server.pid());
     let traffic = TrafficMeter::begin(client)?;
     let calls_per_window = load.calls_per_window();
@@ -226,16 +239,21 @@ fn check_outcome(client: &mut Client, load: Load, errors: u64) -> Result<(), Err
     )))
 }
 
-fn summarize(design: Design, batch_jobs: u64, runs: Vec<LimitRun>) -> Option<LimitRow> {
+fn summarize(
+    design: Design,
+    batch_jobs: u64,
+    delay: Option<Duration>,
+    runs: Vec<LimitRun>,
+) -> Option<LimitRow> {
     let jobs_per_second = Spread::of(runs.iter().map(|run| run.jobs_per_second))?;
     let redis_us_per_job = Spread::of(runs.iter().map(|run| run.redis_us_per_job))?;
-    Some(LimitRow { design, batch_jobs, jobs_per_second, redis_us_per_job, runs })
+    Some(LimitRow { design, batch_jobs, away: scene::away(delay), jobs_per_second, redis_us_per_job, runs })
 }
 
 impl LimitRow {
     /// What two outcomes are compared by.
     pub(crate) fn figures(&self) -> Vec<Figure> {
-        let name = format!("null client, {} by {}", self.design.describe(), self.batch_jobs);
+        let name = format!("null client, {} by {}{}", self.design.describe(), self.batch_jobs, self.away);
         let rate =
             Figure::new(&name, "jobs/s", Better::Higher, self.runs.iter().map(|run| run.jobs_per_second));
         let redis = self.runs.iter().map(|run| run.redis_us_per_job);
@@ -247,7 +265,7 @@ impl LimitRow {
 pub(crate) fn table(rows: &[LimitRow]) -> Table {
     let cells = rows.iter().map(|row| {
         vec![
-            row.design.describe().to_owned(),
+            format!("{}{}", row.design.describe(), row.away),
             grouped(row.batch_jobs),
             rounded(row.jobs_per_second.median),
             format!("{:.3}", row.redis_us_per_job.median),

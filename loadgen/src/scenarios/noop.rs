@@ -11,14 +11,13 @@ use super::Session;
 use super::drain::{self, Bench, LastColumn, Load, Row};
 use super::limit::{self, LimitRow, Plan};
 use super::peers::{self, Peer, Peers};
-use super::scene::Scene;
-use crate::cli::{self, Mode, RedisOptions};
+use super::scene::{self, Scene};
+use crate::cli::{self, DistanceOptions, Mode, RedisOptions};
 use crate::commands::Design;
 use crate::drive::Work;
 use crate::error::Error;
 use crate::machine::Machine;
 use crate::published;
-use crate::redis_server::RedisServer;
 use crate::report::Outcome;
 use crate::report::format::counted;
 use crate::worker::Program;
@@ -82,6 +81,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
     #[command(flatten)]
+    distance: DistanceOptions,
+    #[command(flatten)]
     redis: RedisOptions,
 }
 
@@ -121,6 +122,9 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     outcome.figures.extend(results.rows.iter().flat_map(|row| row.figures("")));
     outcome.figures.extend(results.peers.rows.iter().flat_map(|row| row.figures("peer ")));
     outcome.plots.push(drain::plot("noop", "No-op jobs", &results.rows, &published::NOOP));
+    if options.distance.delay.is_some() {
+        outcome.definitions.push(scene::AWAY.to_owned());
+    }
     if options.cores.len() > 1 {
         outcome.definitions.push(SHARED.to_owned());
         outcome.plots.push(drain::plot_by_cores("noop-cores", "No-op jobs by cores", &results.rows));
@@ -133,11 +137,11 @@ fn measure_all(options: &Options, session: &Session) -> Result<(Results, Machine
     let program = Program::stock(options.binary.as_deref())?;
     let (mut results, mut described) = (Results::default(), None);
     for cores in &options.cores {
-        let scene = Scene::set(program.clone(), *cores, &options.redis, session)?;
+        let scene = Scene::set(program.clone(), *cores, &options.redis, session)?.at(options.distance)?;
         // Null client and peers do not depend on the worker's cores: once, beside the first.
         let first = described.is_none();
         if first && !options.no_limit {
-            results.limit = measure_limit(&scene.server, options, session)?;
+            results.limit = measure_limit(&scene, options, session)?;
         }
         results.rows.extend(measure(&mut Bench::new(&scene, options.mode, session)?, options)?);
         if first {
@@ -159,13 +163,13 @@ fn compare_with_peers(ours: &[Row], peers: &mut [Row]) {
     }
 }
 
-fn measure_limit(server: &RedisServer, options: &Options, session: &Session) -> Result<Vec<LimitRow>, Error> {
+fn measure_limit(scene: &Scene, options: &Options, session: &Session) -> Result<Vec<LimitRow>, Error> {
     let design = match options.mode {
         Mode::AtLeastOnce => Design::AtLeastOnce,
         Mode::AtMostOnce => Design::AtMostOnce,
     };
     let plan = Plan { designs: &[design], batches: &LIMIT_BATCHES, jobs: LIMIT_JOBS, runs: options.runs };
-    limit::measure(server, plan, session)
+    limit::measure(&scene.server, (scene.worker_url(), options.distance.delay), plan, session)
 }
 
 fn measure(bench: &mut Bench<'_>, options: &Options) -> Result<Vec<Row>, Error> {

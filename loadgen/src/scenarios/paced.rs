@@ -105,7 +105,7 @@ pub(super) fn run(
         cores: scene.cores,
         concurrency: arrivals.concurrency,
         mode,
-        url: scene.server.url(),
+        url: scene.worker_url(),
         log: &scene.server.directory().join("worker.log"),
         variables: &[(DIRECTORY_VARIABLE, folder.as_os_str())],
     })?;
@@ -149,7 +149,7 @@ pub(super) fn run(
 }
 
 /// A job that records its latency; one of the warm-up, which has no tick, records none.
-fn push_stamp(recorded: Option<Tick>, tick: Tick, requests: &mut Requests) {
+pub(super) fn push_stamp(recorded: Option<Tick>, tick: Tick, requests: &mut Requests) {
     let (intended, sent) = recorded.map_or((0, 0), |tick| (tick.intended_ns, tick.sent_ns));
     let payload = format!(
         r#"{{"name":"Stamp","args":[{intended},{sent}],"retries":0,"jid":"{:016x}"}}"#,

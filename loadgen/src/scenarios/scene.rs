@@ -1,9 +1,15 @@
 //! What most scenarios set up alike: a place for Redis and one for the worker, a running Redis, and their description.
 
+use std::io;
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+use jiggler_uring::resp::url::RedisUrl;
 use serde::Serialize;
 
 use super::Session;
-use crate::cli::{Mode, RedisOptions};
+use crate::cli::{DistanceOptions, Mode, RedisOptions};
+use crate::delay_line::DelayLine;
 use crate::error::Error;
 use crate::machine::Machine;
 use crate::placement::Placement;
@@ -18,6 +24,8 @@ pub(super) struct Scene {
     pub(super) program: Program,
     /// Shards it is placed for.
     pub(super) cores: u64,
+    /// Between the worker and Redis, if Redis is to be further away.
+    line: Option<(DelayLine, Duration)>,
     /// The running Redis.
     pub(super) server: RedisServer,
     /// What all of it runs on.
@@ -47,12 +55,40 @@ impl Scene {
         let placement = Placement::plan(usize::try_from(cores).unwrap_or(usize::MAX), redis.redis_cpu)?;
         let server = RedisServer::start(redis, &placement, &session.interrupt)?;
         let machine = Machine::describe(&mut server.client()?, &placement, Some(&program))?;
-        Ok(Self { program, cores, server, machine })
+        Ok(Self { program, cores, line: None, server, machine })
+    }
+
+    /// Moves Redis away from the worker, if that is asked for.
+    ///
+    /// # Errors
+    /// The line cannot be opened.
+    pub(super) fn at(mut self, distance: DistanceOptions) -> Result<Self, Error> {
+        if let Some(delay) = distance.delay {
+            self.line = Some((DelayLine::open(self.server.port(), delay)?, delay));
+        }
+        Ok(self)
+    }
+
+    /// A bare connection to where the worker finds Redis, over TCP whatever the transport.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub(super) fn worker_stream(&self) -> io::Result<TcpStream> {
+        let port = self.line.as_ref().map_or_else(|| self.server.port(), |(line, _)| line.port());
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    /// Where the worker finds Redis.
+    pub(super) fn worker_url(&self) -> &RedisUrl {
+        self.line.as_ref().map_or_else(|| self.server.url(), |(line, _)| line.url())
     }
 
     /// What the program in this setting is called.
     pub(super) fn processor(&self, mode: Mode) -> Processor {
-        let key = format!("{}, {}", counted(self.cores, "core"), mode.flag());
+        let away = away(self.line.as_ref().map(|(_, delay)| *delay));
+        let key = format!("{}, {}{away}", counted(self.cores, "core"), mode.flag());
         Processor { title: format!("{}, {key}", self.machine.worker.as_deref().unwrap_or("worker")), key }
     }
 
@@ -63,5 +99,17 @@ impl Scene {
     pub(super) fn end(self) -> Result<Machine, Error> {
         self.server.stop()?;
         Ok(self.machine)
+    }
+}
+
+/// What that means.
+pub(super) const AWAY: &str = "away: bytes between the worker, or the null client, and Redis take so much longer each way, by \
+     a proxy on the worker's CPUs; what fills the queue is not delayed";
+
+/// What a row with Redis so far away says of it, behind its name.
+pub(super) fn away(delay: Option<Duration>) -> String {
+    match delay {
+        None => String::new(),
+        Some(delay) => format!(", {} ms away", delay.as_secs_f64() * 1e3),
     }
 }

@@ -1,11 +1,18 @@
 //! One line of a bulk: an object with `name`, `args`, and perhaps `queue`, `retries`, `jid`; or an array of arguments.
+//!
+//! A line is checked and its parts are borrowed from it: no tree of values is made, and nothing is copied but into the
+//! payload. The usual one is taken apart by [`super::scan`], any other by serde_json.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{client::NewJob, wire::QueueName};
+use super::scan::{self, Parts};
+use crate::{
+    client::{InvalidJob, JobText},
+    wire::QueueName,
+};
 
 /// What a line need not say.
 #[derive(Debug, Clone)]
@@ -48,12 +55,19 @@ impl LineParser {
         Self { last_queue: defaults.queue.clone(), defaults }
     }
 
-    /// The job that a line is, or why it is none.
-    pub(super) fn parse(&mut self, line: &[u8]) -> Result<NewJob, String> {
+    /// Hands the job that a line is, and its queue, to `take`; or says why it is none.
+    pub(super) fn parse(
+        &mut self,
+        line: &[u8],
+        take: impl FnOnce(&QueueName, &JobText<'_>) -> Result<(), InvalidJob>,
+    ) -> Result<(), String> {
         let text = std::str::from_utf8(line)
             .map_err(|error| format!("it is not valid UTF-8 from byte {} on", error.valid_up_to()))?;
-        if text.trim_start().starts_with('[') {
-            return self.arguments_alone(text.trim());
+        if text.trim_ascii_start().starts_with('[') {
+            return self.arguments_alone(text, take);
+        }
+        if let Some(parts) = scan::object(text) {
+            return self.take(parts, take);
         }
         let line: Line<'_> = serde_json::from_str(text).map_err(|error| {
             format!(
@@ -61,36 +75,57 @@ impl LineParser {
                 without_place(&error)
             )
         })?;
-        let name = line.name.as_ref().map(|name| &*name.0).or(self.defaults.name.as_deref());
-        let name = name.ok_or("a job needs a \"name\"")?;
-        let job = match line.args {
-            Some(args) => NewJob::with_parsed_args(name, args),
-            None => NewJob::with_raw_args(name, "[]"),
+        let parts = Parts {
+            name: line.name.as_ref().map(|name| &*name.0),
+            args: line.args.map(RawValue::get),
+            queue: line.queue.as_ref().map(|queue| &*queue.0),
+            retries: line.retries,
+            jid: line.jid.as_ref().map(|jid| &*jid.0),
+            are_compact: false,
         };
-        let job = job.and_then(|job| job.retries(line.retries.unwrap_or(self.defaults.retries)));
-        let job = match &line.jid {
-            Some(jid) => job.and_then(|job| job.jid(&jid.0)),
-            None => job,
-        };
-        let job = job.map_err(|error| error.to_string())?;
-        Ok(job.in_queue(self.queue(line.queue.as_ref().map(|queue| &*queue.0))?))
+        self.take(parts, take)
     }
 
-    fn arguments_alone(&self, text: &str) -> Result<NewJob, String> {
-        let Defaults { name, queue, retries } = &self.defaults;
-        let Some(name) = name else {
+    fn take(
+        &mut self,
+        parts: Parts<'_>,
+        take: impl FnOnce(&QueueName, &JobText<'_>) -> Result<(), InvalidJob>,
+    ) -> Result<(), String> {
+        if let Some(queue) = parts.queue {
+            self.keep_queue(queue)?;
+        }
+        let job = JobText {
+            name: parts.name.or(self.defaults.name.as_deref()).ok_or("a job needs a \"name\"")?,
+            args: parts.args.unwrap_or("[]"),
+            retries: parts.retries.unwrap_or(self.defaults.retries),
+            jid: parts.jid,
+            is_compact: parts.are_compact,
+        };
+        let queue = if parts.queue.is_some() { &self.last_queue } else { &self.defaults.queue };
+        take(queue, &job).map_err(|error| error.to_string())
+    }
+
+    fn arguments_alone(
+        &mut self,
+        text: &str,
+        take: impl FnOnce(&QueueName, &JobText<'_>) -> Result<(), InvalidJob>,
+    ) -> Result<(), String> {
+        if self.defaults.name.is_none() {
             return Err("an array of arguments needs the NAME of the job on the command line".to_owned());
-        };
-        let job = NewJob::with_raw_args(name, text).and_then(|job| job.retries(*retries));
-        job.map(|job| job.in_queue(queue.clone())).map_err(|error| error.to_string())
+        }
+        if let Some(parts) = scan::arguments(text) {
+            return self.take(parts, take);
+        }
+        let args: &RawValue =
+            serde_json::from_str(text).map_err(|error| InvalidJob::from(error).to_string())?;
+        self.take(Parts { args: Some(args.get()), ..Parts::default() }, take)
     }
 
-    fn queue(&mut self, name: Option<&str>) -> Result<QueueName, String> {
-        let Some(name) = name else { return Ok(self.defaults.queue.clone()) };
+    fn keep_queue(&mut self, name: &str) -> Result<(), String> {
         if self.last_queue.as_str() != name {
             self.last_queue = QueueName::new(name).map_err(|error| error.to_string())?;
         }
-        Ok(self.last_queue.clone())
+        Ok(())
     }
 }
 
@@ -106,14 +141,26 @@ fn without_place(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Waiting;
 
     fn defaults(name: Option<&str>) -> Defaults {
         Defaults { name: name.map(str::to_owned), queue: QueueName::new("img").unwrap(), retries: 3 }
     }
 
-    fn check(line: &str, name: Option<&str>, expected: Result<&NewJob, &str>) {
-        match (LineParser::new(defaults(name)).parse(line.as_bytes()), expected) {
-            (Ok(job), Ok(expected)) => assert_eq!(job, *expected, "{line}"),
+    /// Queue, name, arguments, retries and jid of the job that a line is.
+    fn parsed(parser: &mut LineParser, line: &[u8]) -> Result<String, String> {
+        let mut taken = String::new();
+        parser.parse(line, |queue, job| {
+            let JobText { name, args, retries, jid, .. } = job;
+            taken = format!("{queue} {name} {args} {retries} {}", jid.unwrap_or("-"));
+            Waiting::default().add_text(queue, job, false)
+        })?;
+        Ok(taken)
+    }
+
+    fn check(line: &str, name: Option<&str>, expected: Result<&str, &str>) {
+        match (parsed(&mut LineParser::new(defaults(name)), line.as_bytes()), expected) {
+            (Ok(job), Ok(expected)) => assert_eq!(job, expected, "{line}"),
             (Err(reason), Err(part)) => assert!(reason.contains(part), "{line}: {reason}"),
             (other, _) => panic!("{line}: {other:?}"),
         }
@@ -121,22 +168,20 @@ mod tests {
 
     #[test]
     fn a_line_says_what_it_wants_and_the_rest_is_as_on_the_command_line() {
-        let job = |name, args| {
-            NewJob::with_raw_args(name, args).unwrap().queue_named("img").unwrap().retries(3).unwrap()
-        };
-        check(r#"{"name":"A::B"}"#, None, Ok(&job("A::B", "[]")));
-        check(r#" {"args":[1, 1.0e+21] ,"name":"N"} "#, Some("Other"), Ok(&job("N", "[1,1.0e+21]")));
-        check("{}", Some("N"), Ok(&job("N", "[]")));
-        check(" [ 1 ] ", Some("N"), Ok(&job("N", "[1]")));
-        let own = NewJob::with_raw_args("é", "[]").unwrap().queue_named("b").unwrap().jid("j").unwrap();
-        check(r#"{"name":"\u00e9","queue":"b","retries":0,"jid":"j"}"#, None, Ok(&own));
-        check(r#"{"name":"N","queue":null,"retries":null,"jid":null}"#, None, Ok(&job("N", "[]")));
+        check(r#"{"name":"A::B"}"#, None, Ok("img A::B [] 3 -"));
+        check(r#" {"args":[1, 1.0e+21] ,"name":"N"} "#, Some("Other"), Ok("img N [1, 1.0e+21] 3 -"));
+        check("{}", Some("N"), Ok("img N [] 3 -"));
+        check(" [ 1 ] ", Some("N"), Ok("img N [ 1 ] 3 -"));
+        check(r#"{"name":"\u00e9","queue":"b","retries":0,"jid":"j"}"#, None, Ok("b é [] 0 j"));
+        check(r#"{"name":"N","queue":null,"retries":null,"jid":null}"#, None, Ok("img N [] 3 -"));
     }
 
     #[test]
     fn queues_may_change_from_line_to_line() {
         let mut parser = LineParser::new(defaults(Some("N")));
-        let mut queue = |line: &str| parser.parse(line.as_bytes()).map(|job| job.queue().to_string());
+        let mut queue = |line: &str| {
+            parsed(&mut parser, line.as_bytes()).map(|job| job.split(' ').next().unwrap().to_owned())
+        };
         for name in ["a", "a", "img", "b"] {
             assert_eq!(queue(&format!(r#"{{"queue":"{name}"}}"#)).unwrap(), name);
         }
@@ -161,7 +206,7 @@ mod tests {
         check(r#"{"name":"N","queue":"a:b"}"#, None, Err("':'"));
         check(r#"{"name":"N","jid":""}"#, None, Err("1 to 256 bytes"));
         check(r#"{"name":"N","at":12}"#, None, Err("unknown field `at`, expected one of `name`, `args`"));
-        let reason = LineParser::new(defaults(None)).parse(b"{\"name\":\"\xff\"}").unwrap_err();
+        let reason = parsed(&mut LineParser::new(defaults(None)), b"{\"name\":\"\xff\"}").unwrap_err();
         assert_eq!(reason, "it is not valid UTF-8 from byte 9 on");
     }
 }

@@ -4,19 +4,19 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read, Stdin},
     path::Path,
-    sync::mpsc::SyncSender,
+    sync::mpsc::{Receiver, SyncSender},
 };
 
 use super::line::LineParser;
 use crate::{
-    client::NewJob,
-    limits::{BULK_LINE_BYTES_MAX, BULK_READ_BYTES, PUSH_BYTES_MAX, PUSH_JOBS_MAX},
+    client::Waiting,
+    limits::{BULK_LINE_BYTES_MAX, BULK_READ_BYTES},
 };
 
 /// Jobs of consecutive lines.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
-    pub(super) jobs: Vec<NewJob>,
+    pub(super) jobs: Waiting,
     /// Number of the first job's line; the first line of a file is 1.
     pub(super) first_line: u64,
     pub(super) last_line: u64,
@@ -81,8 +81,15 @@ impl Lines {
     }
 }
 
-/// Reads to the end, or to the first line that is no job, or until nobody listens.
-pub(super) fn read(mut lines: Lines, mut parser: LineParser, sender: &SyncSender<Event>) {
+/// Reads to the end, or to the first line that is no job, or until nobody listens. `spent` brings chunks back whose memory
+/// can be used again.
+pub(super) fn read(
+    mut lines: Lines,
+    mut parser: LineParser,
+    later: bool,
+    sender: &SyncSender<Event>,
+    spent: &Receiver<Waiting>,
+) {
     let mut gathering = Gathering::default();
     let mut line = Vec::new();
     let end = loop {
@@ -98,17 +105,18 @@ pub(super) fn read(mut lines: Lines, mut parser: LineParser, sender: &SyncSender
             break Event::Bad { line: gathering.line, reason };
         }
         if !line.iter().all(u8::is_ascii_whitespace) {
-            match parser.parse(&line) {
-                Ok(job) => gathering.add(job, line.len()),
-                Err(reason) => break Event::Bad { line: gathering.line, reason },
+            let jobs = &mut gathering.chunk.jobs;
+            if let Err(reason) = parser.parse(&line, |queue, job| jobs.add_text(queue, job, later)) {
+                break Event::Bad { line: gathering.line, reason };
             }
+            gathering.added();
         }
         let waits_for_more = lines.reader.buffer().is_empty();
-        if (gathering.is_full() || waits_for_more) && !gathering.send(sender) {
+        if (gathering.chunk.jobs.is_full() || waits_for_more) && !gathering.send(sender, spent) {
             return;
         }
     };
-    if gathering.send(sender) {
+    if gathering.send(sender, spent) {
         // Nobody listens any more only if there is nothing more to say.
         let _ = sender.send(end);
     }
@@ -126,34 +134,29 @@ fn next_line(reader: &mut BufReader<Input>, line: &mut Vec<u8>) -> io::Result<us
 #[derive(Default)]
 struct Gathering {
     chunk: Chunk,
-    /// Bytes of the chunk's lines.
-    bytes: usize,
     /// Lines read so far.
     line: u64,
 }
 
 impl Gathering {
-    fn add(&mut self, job: NewJob, bytes: usize) {
-        if self.chunk.jobs.is_empty() {
+    /// The line that was read last is the chunk's last job.
+    fn added(&mut self) {
+        if self.chunk.jobs.len() == 1 {
             self.chunk.first_line = self.line;
         }
         self.chunk.last_line = self.line;
-        self.chunk.jobs.push(job);
-        self.bytes += bytes;
-    }
-
-    fn is_full(&self) -> bool {
-        self.chunk.jobs.len() >= PUSH_JOBS_MAX || self.bytes >= PUSH_BYTES_MAX
     }
 
     /// Sends what is gathered; `false` if nobody listens.
-    fn send(&mut self, sender: &SyncSender<Event>) -> bool {
+    fn send(&mut self, sender: &SyncSender<Event>, spent: &Receiver<Waiting>) -> bool {
         if self.chunk.jobs.is_empty() {
             return true;
         }
-        let read_bytes = self.chunk.read_bytes;
-        let chunk = std::mem::replace(&mut self.chunk, Chunk { read_bytes, ..Chunk::default() });
-        self.bytes = 0;
-        sender.send(Event::Jobs(chunk)).is_ok()
+        let next = Chunk {
+            jobs: spent.try_recv().unwrap_or_default(),
+            read_bytes: self.chunk.read_bytes,
+            ..Chunk::default()
+        };
+        sender.send(Event::Jobs(std::mem::replace(&mut self.chunk, next))).is_ok()
     }
 }

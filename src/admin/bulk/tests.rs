@@ -98,8 +98,23 @@ fn what_redis_refuses_says_which_lines_are_in_doubt() {
     let file = file("{\"name\":\"A\"}\n{\"name\":\"B\",\"queue\":\"broken\"}\n{\"name\":\"C\"}\n");
     let error = run(&redis, &order(&file)).unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, Error::BulkPush { first: 1, last: 3, pushed: 2, .. }), "{text}");
-    assert!(text.contains("WRONGTYPE") && text.contains("lines 1 to 3"), "{text}");
+    assert!(matches!(error, Error::BulkPush { first: 2, last: 3, pushed: 2, .. }), "{text}");
+    assert!(text.contains("WRONGTYPE") && text.contains("lines 2 to 3"), "{text}");
+}
+
+#[test]
+fn the_line_that_redis_refuses_is_named_though_others_are_on_their_way() {
+    let redis = TestRedis::start();
+    redis.run(&[b"SET", b"jiggler:list:broken", b"no list"]);
+    let good = |count| "{\"name\":\"A\"}\n".repeat(count);
+    let refused = "{\"name\":\"B\",\"queue\":\"broken\"}\n";
+    let file = file(&format!("{}{refused}{}", good(2 * PUSH_JOBS_MAX + 500), good(PUSH_JOBS_MAX)));
+    let error = run(&redis, &order(&file)).unwrap_err();
+    let line = 2 * PUSH_JOBS_MAX as u64 + 501;
+    let Error::BulkPush { first, last, pushed, .. } = error else { panic!("{error}") };
+    assert_eq!(first, line);
+    assert!(last > line && pushed >= line - 1, "{last} {pushed}");
+    assert_eq!(queue(&redis, "img").len() as u64, pushed);
 }
 
 #[test]

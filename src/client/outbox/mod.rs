@@ -254,7 +254,6 @@ impl Outbox {
         jobs: impl IntoIterator<Item = J>,
     ) -> Result<u64, Error> {
         let mut accepted = 0;
-        let failed = |enqueued, cause| Error::Bulk { enqueued, cause: Box::new(cause) };
         let mut jobs = jobs.into_iter();
         loop {
             let (mut chunk, mut bytes) = (Vec::new(), 0);
@@ -274,14 +273,22 @@ impl Outbox {
             }
             let ended = chunk.is_empty();
             if !ended {
-                let answer = self.submit(chunk).await.map_err(|cause| failed(accepted, cause))?;
-                accepted += answer.accepted;
-                if let Some(cause) = answer.failure {
-                    return Err(failed(accepted, cause));
+                let (before, offered) = (accepted, chunk.len() as u64);
+                let cause = match self.submit(chunk).await {
+                    Ok(answer) => {
+                        accepted += answer.accepted;
+                        answer.failure
+                    }
+                    Err(cause) => Some(cause),
+                };
+                if let Some(cause) = cause {
+                    let missed = offered.saturating_sub(accepted - before);
+                    let in_doubt = if cause.may_have_pushed() { missed } else { 0 };
+                    return Err(ended_early(accepted, before, in_doubt, cause));
                 }
             }
             match bad {
-                Some(cause) => return Err(failed(accepted, cause)),
+                Some(cause) => return Err(ended_early(accepted, accepted, 0, cause)),
                 None if ended => return Ok(accepted),
                 None => {}
             }
@@ -314,6 +321,11 @@ impl Outbox {
         // The thread answers everything it takes, unless it dies of a fault.
         receipt.await.map_err(|_| Error::Stopped { may_have_pushed: true })
     }
+}
+
+/// Of the jobs of a chunk that were not all accepted it is not known which were: only those of the chunks before lead.
+fn ended_early(enqueued: u64, leading: u64, in_doubt: u64, cause: Error) -> Error {
+    Error::Bulk { enqueued, leading, in_doubt, cause: Box::new(cause) }
 }
 
 impl Drop for Handle {

@@ -80,7 +80,7 @@ fn what_redis_refuses_for_good_is_told_and_not_kept() {
     let jobs = [job(1), job(2).queue_named("bad").unwrap(), job(3)];
     let error = outbox.enqueue_bulk(&jobs).unwrap_err();
     assert!(
-        matches!(&error, Error::Bulk { enqueued: 2, cause } if matches!(**cause, Error::Redis(_))),
+        matches!(&error, Error::Bulk { enqueued: 2, cause, .. } if matches!(**cause, Error::Redis(_))),
         "{error}"
     );
     assert_eq!((waiting(&redis, "default").len(), outbox.status().jobs), (2, 0));
@@ -96,7 +96,7 @@ fn hooks_and_bad_jobs_are_seen_before_anything_is_kept() {
     assert!(matches!(outbox.enqueue(&job(6)), Err(Error::Job(_))));
     let error = outbox.enqueue_bulk([job(5), job(6), job(7)]).unwrap_err();
     assert!(
-        matches!(&error, Error::Bulk { enqueued: 1, cause } if matches!(**cause, Error::Job(_))),
+        matches!(&error, Error::Bulk { enqueued: 1, cause, .. } if matches!(**cause, Error::Job(_))),
         "{error}"
     );
     assert_eq!(outbox.status().jobs, 1);

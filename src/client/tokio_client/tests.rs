@@ -78,15 +78,35 @@ fn a_bulk_that_ends_early_says_how_many_jobs_were_pushed() {
     run(&redis, async |client| {
         let jobs = [job(1), job(2), job(3).queue_named("bad").unwrap(), job(4)];
         let error = client.enqueue_bulk(&jobs).await.unwrap_err();
-        assert!(matches!(&error, Error::Bulk { enqueued: 3, cause } if matches!(**cause, Error::Redis(_))));
+        assert!(
+            matches!(&error, Error::Bulk { enqueued: 3, cause, .. } if matches!(**cause, Error::Redis(_)))
+        );
         let client = client.on_enqueue(|job| match job.args() {
             "[6]" => Err(InvalidJob::refused("no six")),
             _ => Ok(job),
         });
         let error = client.enqueue_bulk([job(5), job(6), job(7)]).await.unwrap_err();
-        assert!(matches!(&error, Error::Bulk { enqueued: 1, cause } if matches!(**cause, Error::Job(_))));
+        assert!(matches!(&error, Error::Bulk { enqueued: 1, cause, .. } if matches!(**cause, Error::Job(_))));
     });
     assert_eq!(numbers(&redis, "default"), [1, 2, 4, 5]);
+}
+
+#[test]
+fn what_is_on_its_way_behind_a_refused_job_is_heard_of_or_taken_back() {
+    let redis = TestRedis::start();
+    redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
+    let (count, bad) = (20 * PUSH_JOBS_MAX, PUSH_JOBS_MAX + 500);
+    let jobs = (0..count).map(|number| match number == bad {
+        true => job(number).queue_named("bad").unwrap(),
+        false => job(number),
+    });
+    let error = run(&redis, async |client| client.enqueue_bulk(jobs).await.unwrap_err());
+    let Error::Bulk { enqueued, leading, in_doubt, cause } = &error else { panic!("{error}") };
+    assert!(matches!(**cause, Error::Redis(_)), "{error}");
+    assert_eq!((*leading, *in_doubt), (bad as u64, 0), "{error}");
+    let there = numbers(&redis, "default").len();
+    assert_eq!(there as u64, *enqueued, "{error}");
+    assert!(there < count / 2, "it went on: {error}");
 }
 
 #[test]

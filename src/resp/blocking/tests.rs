@@ -63,6 +63,24 @@ fn calls_work_over_unix_and_tcp_sockets() {
 }
 
 #[test]
+fn commands_are_sent_ahead_of_replies_which_come_in_their_order_and_must_be_received() {
+    let redis = TestRedis::start();
+    let mut conn = redis.connect();
+    let incr = requests(&[&[b"INCR", b"n"], &[b"INCR", b"n"]]);
+    (0..3).for_each(|_| conn.send(&incr).unwrap());
+    assert!(conn.owes_replies());
+    let mut numbers = |count: usize| -> Vec<i64> {
+        conn.receive(count).unwrap().iter().map(|reply| reply.as_integer().unwrap()).collect()
+    };
+    assert_eq!((numbers(1), numbers(4), numbers(0)), (vec![1], vec![2, 3, 4, 5], vec![]));
+    assert!(conn.is_broken(), "one is owed, and a call would take it for its own");
+    assert!(matches!(conn.call(&incr), Err(Error::Broken)));
+    assert_eq!(conn.receive(1).unwrap()[0].as_integer().unwrap(), 6);
+    assert!(!conn.is_broken());
+    assert_eq!(conn.call(&incr).unwrap().len(), 2);
+}
+
+#[test]
 fn an_error_reply_leaves_the_connection_good() {
     let redis = TestRedis::start();
     let mut conn = redis.connect();

@@ -92,7 +92,7 @@ impl<'a> Bench<'a> {
             cores: self.scene.cores,
             concurrency: load.concurrency,
             mode: self.mode,
-            url: self.scene.server.url(),
+            url: self.scene.worker_url(),
             log: &log,
             variables: &[],
         })?;

@@ -1,0 +1,289 @@
+//! The bytes of a payload, written from parts that are borrowed: in order, without spaces, as the gem writes them.
+//!
+//! Responsible too for what a name, a jid and arguments may be: whoever writes a payload asks here. The parts that only
+//! some jobs have stand in [`super::job`].
+
+use std::ops::ControlFlow;
+
+use super::error::InvalidJob;
+use crate::ids;
+use crate::limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX, RETRIES_MAX};
+use crate::wire::{DEFAULT_QUEUE, QueueName};
+
+/// A job as it stands in a text: many of them are checked and written without any of them being copied before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct JobText<'t> {
+    /// Its name.
+    pub(crate) name: &'t str,
+    /// Its arguments: valid JSON.
+    pub(crate) args: &'t str,
+    /// Retries after the first failure.
+    pub(crate) retries: u32,
+    /// Its jid; `None`: a new one.
+    pub(crate) jid: Option<&'t str>,
+    /// The arguments are known to be an array without white space, no deeper than a payload may be.
+    pub(crate) is_compact: bool,
+}
+
+impl JobText<'_> {
+    /// Appends the payload, with the queue in it if it is to go to the scheduled set.
+    pub(super) fn write(&self, queue: Option<&QueueName>, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+        check_name(self.name)?;
+        check_retries(self.retries)?;
+        let start = payload.len();
+        write_head(self.name, payload);
+        if self.is_compact {
+            payload.extend_from_slice(self.args.as_bytes());
+        } else {
+            write_args(self.args, payload)?;
+        }
+        match self.jid {
+            Some(jid) => {
+                check_jid(jid)?;
+                write_tail(self.retries, jid, queue, payload);
+            }
+            None => write_tail(self.retries, ids::jid().as_str(), queue, payload),
+        }
+        payload.push(b'}');
+        check_size(payload.len() - start)
+    }
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), InvalidJob> {
+    if name.is_empty() {
+        return Err(InvalidJob::NoName);
+    }
+    if name.len() > JOB_NAME_BYTES_MAX {
+        return Err(InvalidJob::NameTooLong { bytes: name.len() });
+    }
+    if has_control(name) {
+        return Err(InvalidJob::BadName { name: name.to_owned() });
+    }
+    Ok(())
+}
+
+pub(super) fn check_retries(retries: u32) -> Result<(), InvalidJob> {
+    if retries > RETRIES_MAX {
+        return Err(InvalidJob::TooManyRetries { retries });
+    }
+    Ok(())
+}
+
+pub(super) fn check_jid(jid: &str) -> Result<(), InvalidJob> {
+    if jid.is_empty() || jid.len() > JID_BYTES_MAX || has_control(jid) {
+        return Err(InvalidJob::BadJid { jid: jid.chars().take(JID_BYTES_MAX).collect() });
+    }
+    Ok(())
+}
+
+pub(super) fn check_size(bytes: usize) -> Result<(), InvalidJob> {
+    if bytes > PAYLOAD_BYTES_MAX {
+        return Err(InvalidJob::PayloadTooLarge { bytes });
+    }
+    Ok(())
+}
+
+/// Whether arguments, in valid JSON without white space before them, are an array of bounded depth.
+pub(super) fn check_args(args: &str) -> Result<(), InvalidJob> {
+    if !args.starts_with('[') {
+        return Err(InvalidJob::ArgsNotArray { got: kind(args) });
+    }
+    // The payload object is the first level.
+    if 1 + depth(args) > PAYLOAD_DEPTH_MAX {
+        return Err(InvalidJob::TooDeep);
+    }
+    Ok(())
+}
+
+/// The payload up to its arguments.
+pub(super) fn write_head(name: &str, payload: &mut Vec<u8>) {
+    payload.extend_from_slice(b"{\"name\":");
+    write_text(name, payload);
+    payload.extend_from_slice(b",\"args\":");
+}
+
+/// What follows the arguments, but for the brace that ends the payload and for what only some jobs have before it.
+pub(super) fn write_tail(retries: u32, jid: &str, queue: Option<&QueueName>, payload: &mut Vec<u8>) {
+    payload.extend_from_slice(b",\"retries\":");
+    // A number always is JSON, and a vector takes it.
+    let _written = serde_json::to_writer(&mut *payload, &retries);
+    payload.extend_from_slice(b",\"jid\":");
+    write_text(jid, payload);
+    if let Some(queue) = queue.map(QueueName::as_str).filter(|queue| *queue != DEFAULT_QUEUE) {
+        payload.extend_from_slice(b",\"queue\":");
+        write_text(queue, payload);
+    }
+}
+
+/// Appends a JSON string. Nearly no name or jid needs an escape.
+pub(super) fn write_text(text: &str, payload: &mut Vec<u8>) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        payload.push(b'"');
+        payload.extend_from_slice(text.as_bytes());
+        payload.push(b'"');
+    } else {
+        payload.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
+    }
+}
+
+/// Appends arguments without their white space, if they are an array of bounded depth.
+fn write_args(args: &str, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+    let args = args.trim_ascii_start();
+    if !args.starts_with('[') {
+        return Err(InvalidJob::ArgsNotArray { got: kind(args) });
+    }
+    // The payload object is the first level.
+    let mut depth = 1_usize;
+    let mut kept_to = 0;
+    let walked = outside_strings(args, |at, byte| {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth -= 1,
+            b' ' | b'\t' | b'\n' | b'\r' => {
+                payload.extend_from_slice(&args.as_bytes()[kept_to..at]);
+                kept_to = at + 1;
+            }
+            _ => {}
+        }
+        if depth > PAYLOAD_DEPTH_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    if walked.is_break() {
+        return Err(InvalidJob::TooDeep);
+    }
+    payload.extend_from_slice(&args.as_bytes()[kept_to..]);
+    Ok(())
+}
+
+fn has_control(text: &str) -> bool {
+    // One byte says it of ASCII, which nearly all names are.
+    if text.is_ascii() {
+        return text.bytes().any(|byte| byte.is_ascii_control());
+    }
+    text.chars().any(char::is_control)
+}
+
+/// What a JSON value other than an array is, by its first byte.
+fn kind(json: &str) -> &'static str {
+    match json.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'"') => "a string",
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "a boolean",
+        _ => "a number",
+    }
+}
+
+/// Walks valid JSON, giving each byte that is not inside a string to `visit`, until it says break.
+fn outside_strings(json: &str, mut visit: impl FnMut(usize, u8) -> ControlFlow<()>) -> ControlFlow<()> {
+    let mut in_string = false;
+    let mut escaped = false;
+    for (at, byte) in json.bytes().enumerate() {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+            continue;
+        }
+        in_string = byte == b'"';
+        visit(at, byte)?;
+    }
+    ControlFlow::Continue(())
+}
+
+pub(super) fn without_white_space(json: &str) -> String {
+    let mut compact = String::with_capacity(json.len());
+    let mut kept_to = 0;
+    let _whole = outside_strings(json, |at, byte| {
+        if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            compact.push_str(&json[kept_to..at]);
+            kept_to = at + 1;
+        }
+        ControlFlow::Continue(())
+    });
+    compact.push_str(&json[kept_to..]);
+    compact
+}
+
+/// The greatest nesting of arrays and objects in valid JSON.
+pub(super) fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let _whole = outside_strings(json, |_, byte| {
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth -= 1,
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::NewJob;
+
+    fn written(job: &JobText<'_>, queue: Option<&str>) -> Result<String, String> {
+        let mut payload = Vec::new();
+        let queue = queue.map(|name| QueueName::new(name).unwrap());
+        job.write(queue.as_ref(), &mut payload).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8(payload).unwrap())
+    }
+
+    #[test]
+    fn a_job_in_a_text_is_written_as_the_same_new_job_is() {
+        for (name, args) in [
+            ("A::B", "[]"),
+            ("é \"quoted\" \\", " [ 1 , \"two \\\" [ \" ,\t{\"k\": [1.0e+21, null]} ]"),
+            ("N", "[12345678901234567890]"),
+        ] {
+            let job =
+                NewJob::with_raw_args(name, args).unwrap().retries(3).unwrap().jid("j\u{e9}\"").unwrap();
+            let text = JobText { name, args, retries: 3, jid: Some("j\u{e9}\""), is_compact: false };
+            let (mut now, mut later) = (Vec::new(), Vec::new());
+            job.write("j\u{e9}\"", &mut now).unwrap();
+            job.queue_named("img").unwrap().write_scheduled("j\u{e9}\"", &mut later).unwrap();
+            assert_eq!(written(&text, None).unwrap().as_bytes(), now, "{name}");
+            assert_eq!(written(&text, Some("img")).unwrap().as_bytes(), later, "{name}");
+            assert_eq!(written(&text, Some("default")).unwrap().as_bytes(), now, "{name}");
+        }
+        let drawn =
+            written(&JobText { name: "N", args: "[]", retries: 0, jid: None, is_compact: false }, None)
+                .unwrap();
+        assert_eq!(
+            drawn.len(),
+            r#"{"name":"N","args":[],"retries":0,"jid":"0d655a187e214821"}"#.len(),
+            "{drawn}"
+        );
+    }
+
+    #[test]
+    fn what_no_worker_could_run_is_refused_as_of_a_new_job() {
+        let job = JobText { name: "N", args: "[]", retries: 0, jid: None, is_compact: false };
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let levels_max = PAYLOAD_DEPTH_MAX - 1;
+        for levels in [levels_max - 1, levels_max] {
+            assert!(written(&JobText { args: &nested(levels), ..job }, None).is_ok());
+        }
+        let too_deep = nested(levels_max + 1);
+        for (job, reason) in [
+            (JobText { name: "", ..job }, "a job needs a name"),
+            (JobText { name: "a\u{85}b", ..job }, "control character"),
+            (JobText { name: "a\nb", ..job }, "control character"),
+            (JobText { args: " {}", ..job }, "the arguments are an object"),
+            (JobText { args: &too_deep, ..job }, "deeper"),
+            (JobText { retries: RETRIES_MAX + 1, ..job }, "more than the 1000"),
+            (JobText { jid: Some(""), ..job }, "1 to 256 bytes"),
+        ] {
+            assert!(written(&job, None).unwrap_err().contains(reason), "{job:?}");
+        }
+    }
+
+    #[test]
+    fn white_space_goes_only_between_tokens() {
+        let compact = without_white_space("[ 1 ,\t\"a b\\\" c\" ,\r\n{ \"k \\\\\" : [ ] } ]");
+        assert_eq!(compact, "[1,\"a b\\\" c\",{\"k \\\\\":[]}]");
+    }
+}
