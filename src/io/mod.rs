@@ -29,6 +29,8 @@ mod alarm;
 mod idle;
 pub(crate) mod permits;
 #[cfg(any(feature = "http", feature = "postgres"))]
+mod readiness;
+#[cfg(any(feature = "http", feature = "postgres"))]
 mod resolve;
 #[cfg(any(feature = "http", feature = "postgres"))]
 mod stream;

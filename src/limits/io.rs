@@ -9,6 +9,13 @@ use std::time::Duration;
 /// Bytes read from a stream at once: what hyper and tokio-postgres read into, and little enough for the stack.
 pub const STREAM_CHUNK_BYTES: usize = 8 * 1024;
 
+/// Sockets that the kernel is asked about at once, whose tasks then run before it is asked again: what one call costs is
+/// little by then, and what they touch still fits the caches.
+pub const READINESS_EVENTS_MAX: usize = 256;
+
+/// Pause after the kernel refused to say which sockets are ready, which it has no reason for but a want of memory.
+pub const READINESS_PAUSE: Duration = Duration::from_millis(100);
+
 /// Addresses of a name that are tried one after the other, so that a long list of dead ones ends.
 pub const ADDRESSES_MAX: usize = 8;
 

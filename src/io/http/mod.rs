@@ -53,6 +53,7 @@
 mod client;
 mod conn;
 mod error;
+mod head;
 mod request;
 mod response;
 mod target;
