@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 
 use super::conn::{Answering, Asked, Conn, Sent};
-use super::target::Origin;
+use super::target::{Origin, Target, What};
 use super::wire::{self, Connector};
 use super::{Error, Request, Response};
 use crate::io::idle::{Idle, IdleOptions};
@@ -18,6 +18,7 @@ use crate::io::permits::{Permit, Permits};
 use crate::io::timer;
 #[cfg(feature = "tls")]
 use crate::io::tls::TlsOptions;
+use crate::io::warm_up::open_all;
 use crate::limits::io as limits;
 
 /// An HTTP client of one core. Cloning gives a handle to the same one.
@@ -80,10 +81,7 @@ struct Shared {
 
 /// All of a request that its course needs.
 pub(super) struct Order {
-    /// For errors.
-    pub(super) what: Rc<str>,
-    pub(super) origin: Origin,
-    pub(super) method: Method,
+    pub(super) what: Rc<What>,
     /// It says that the connection is to be closed.
     pub(super) closes: bool,
     /// Its first bytes, all of them if `body` is empty.
@@ -95,7 +93,7 @@ pub(super) struct Order {
 /// A connection in use, with its place among those a client may have.
 pub(super) struct Held {
     pub(super) answering: Answering,
-    origin: Origin,
+    what: Rc<What>,
     shared: Rc<Shared>,
     _permit: Permit,
 }
@@ -153,6 +151,39 @@ impl Client {
         &self.shared.options
     }
 
+    /// Opens connections to the server of `url` until `count` of them lie idle: how many were opened. For the set-up of a
+    /// worker, so that the first jobs do not wait for connections; such a connection is closed like any other when it was
+    /// idle for too long.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Invalid`] if the client would not keep so many. What was opened before stays.
+    ///
+    /// # Cancel-safety
+    /// Safe: what was opened stays.
+    pub async fn warm_up(&self, url: &str, count: usize) -> Result<usize, Error> {
+        let what = Rc::new(What { method: Method::GET, target: Target::parse(url)? });
+        let ClientOptions { idle_per_origin_max, idle_max, connections_max, idle_timeout, .. } =
+            self.shared.options;
+        let most =
+            if idle_timeout.is_zero() { 0 } else { idle_per_origin_max.min(idle_max).min(connections_max) };
+        if count > most {
+            let reason = format!(
+                "{count} idle connections to one origin are more than the {most} that the client keeps; raise \
+                 idle_per_origin_max, idle_max, connections_max or idle_timeout"
+            );
+            return Err(Error::Invalid { what: what.to_string(), reason });
+        }
+        let missing = count.saturating_sub(self.shared.idle.count(&what.target.origin));
+        let client = self.clone();
+        let open = async move || {
+            let conn = client.open(&what).await?;
+            client.shared.keep(&what.target.origin, conn);
+            Ok(())
+        };
+        open_all(missing, limits::HTTP_WARM_UP_AT_ONCE, open).await?;
+        Ok(missing)
+    }
+
     /// The header `user-agent`, or what is wrong with it.
     pub(super) fn agent(&self) -> Result<&HeaderValue, String> {
         let reason = || "the user_agent of the client is no header value".to_owned();
@@ -177,63 +208,68 @@ impl Client {
             .take()
             .await
             .map_err(|error| Error::TooManyWait { what: order.what.to_string(), waiting_max: error.0 })?;
-        let mut idle = self.idle(&order.origin);
+        let What { method, target } = &*order.what;
+        let mut idle = self.idle(&target.origin, method);
         loop {
             let is_kept = idle.is_some();
             let conn = match idle.take() {
                 Some(conn) => conn,
-                None => self.open(&order.what, &order.origin).await?,
+                None => self.open(&order.what).await?,
             };
             match ask(conn, order).await {
                 Ok((answering, answer)) => {
-                    let (origin, shared) = (order.origin.clone(), Rc::clone(&self.shared));
-                    return Ok((Held { answering, origin, shared, _permit: permit }, answer));
+                    let (what, shared) = (Rc::clone(&order.what), Rc::clone(&self.shared));
+                    return Ok((Held { answering, what, shared, _permit: permit }, answer));
                 }
                 // Closed since it was used last: once more, over a connection that was not.
                 Err(Failed::Unsent) if is_kept => {}
-                Err(Failed::Broken(_)) if is_kept && order.method.is_idempotent() => {}
+                Err(Failed::Broken(_)) if is_kept && method.is_idempotent() => {}
                 Err(failed) => return Err(failed.into_error(&order.what)),
             }
         }
     }
 
-    /// A kept connection, if one of them is still good.
-    fn idle(&self, origin: &Origin) -> Option<Conn> {
+    /// A kept connection, if one of them is still good. What may be sent again is not worth asking the kernel first.
+    fn idle(&self, origin: &Origin, method: &Method) -> Option<Conn> {
         loop {
             let mut conn = self.shared.idle.take(origin)?;
+            if !method.is_idempotent() {
+                conn.ask_again();
+            }
             if conn.is_at_rest() {
                 return Some(conn);
             }
         }
     }
 
-    async fn open(&self, what: &str, origin: &Origin) -> Result<Conn, Error> {
+    async fn open(&self, what: &What) -> Result<Conn, Error> {
+        let origin = &what.target.origin;
         let connector = if origin.tls { Some(self.connector(what)?) } else { None };
         let after = self.shared.options.connect_timeout;
         // In a box, for few requests open a connection and all would carry the room for it.
         let opening = Box::pin(timer::timeout(after, wire::open(origin, connector)));
         let wire = opening
             .await
-            .map_err(|_| Error::ConnectTimeout { what: what.to_owned(), after })?
-            .map_err(|source| Error::Connect { what: what.to_owned(), source })?;
+            .map_err(|_| Error::ConnectTimeout { what: what.to_string(), after })?
+            .map_err(|source| Error::Connect { what: what.to_string(), source })?;
         Ok(Conn::new(wire))
     }
 
     #[cfg(feature = "tls")]
-    fn connector(&self, what: &str) -> Result<&Connector, Error> {
+    fn connector(&self, what: &What) -> Result<&Connector, Error> {
         if let Some(connector) = self.shared.connector.get() {
             return Ok(connector);
         }
         let connector = Connector::new(&self.shared.options.tls)
-            .map_err(|error| Error::NoTls { what: what.to_owned(), reason: error.to_string() })?;
+            .map_err(|error| Error::NoTls { what: what.to_string(), reason: error.to_string() })?;
         Ok(self.shared.connector.get_or_init(|| connector))
     }
 
     #[cfg(not(feature = "tls"))]
     #[expect(clippy::unused_self, reason = "as with the feature tls")]
-    fn connector(&self, what: &str) -> Result<&Connector, Error> {
+    fn connector(&self, what: &What) -> Result<&Connector, Error> {
         let reason = "build with the cargo feature tls".to_owned();
-        Err(Error::NoTls { what: what.to_owned(), reason })
+        Err(Error::NoTls { what: what.to_string(), reason })
     }
 }
 
@@ -250,25 +286,31 @@ async fn ask(mut conn: Conn, order: &Order) -> Result<(Answering, ::http::Respon
         return Err(Failed::Unsent);
     }
     conn.answered().await;
-    let asked = Asked { method: order.method.clone(), closes: order.closes, sent };
+    let asked = Asked { method: order.what.method.clone(), closes: order.closes, sent };
     // In a box, for it lives as long as an answer's bytes take to come, and a request waits much longer before.
     Box::pin(conn.head(&asked)).await.map_err(Failed::Broken)
+}
+
+impl Shared {
+    fn keep(&self, origin: &Origin, conn: Conn) {
+        self.idle.sweep();
+        self.idle.keep(origin, conn);
+    }
 }
 
 impl Held {
     /// Keeps the connection for the next request if the server does.
     pub(super) fn release(self) {
-        let Self { answering, origin, shared, _permit } = self;
+        let Self { answering, what, shared, _permit } = self;
         if let Some(conn) = answering.into_rest() {
-            shared.idle.sweep();
-            shared.idle.keep(&origin, conn);
+            shared.keep(&what.target.origin, conn);
         }
     }
 }
 
 impl Failed {
-    fn into_error(self, what: &str) -> Error {
-        let what = what.to_owned();
+    fn into_error(self, what: &What) -> Error {
+        let what = what.to_string();
         match self {
             Self::Unsent => {
                 let source =

@@ -70,9 +70,13 @@ impl Conn {
         Self { wire }
     }
 
-    /// Whether a request may be sent: the server has neither closed nor said anything that was not asked for.
-    pub(super) fn is_at_rest(&mut self) -> bool {
+    /// Has [`is_at_rest`](Self::is_at_rest) ask the kernel, for what it has to tell may not have been heard yet.
+    pub(super) fn ask_again(&self) {
         self.wire.ask_again();
+    }
+
+    /// Whether a request may be sent: as far as is known, the server has neither closed nor said anything unasked.
+    pub(super) fn is_at_rest(&mut self) -> bool {
         // Nobody is to be woken, and a connection that lies idle shall hold no task.
         let mut ctx = Context::from_waker(Waker::noop());
         self.wire.poll_receive(&mut ctx, 1, |_| {}).is_pending()

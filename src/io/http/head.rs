@@ -1,11 +1,11 @@
 //! The bytes of a request: its line, its headers, and how long its body is.
 //!
-//! What stands in them is of `http`'s types, which hold no byte that could end a line.
+//! What stands in them is of the types of the crate `http`, which hold no byte that could end a line.
 
 use ::http::header::{CONTENT_LENGTH, HOST, USER_AGENT};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::target::Target;
+use super::target::What;
 
 /// Bytes that the line and the usual headers take beside the path and what the user adds.
 const USUAL_BYTES: usize = 128;
@@ -22,13 +22,8 @@ pub(super) struct Message {
 }
 
 /// Writes a request. Of the headers that the client sets, the user's go before its own, but for the length of the body.
-pub(super) fn write(
-    method: &Method,
-    target: &Target,
-    headers: &HeaderMap,
-    agent: &HeaderValue,
-    body: &[u8],
-) -> Message {
+pub(super) fn write(what: &What, headers: &HeaderMap, agent: &HeaderValue, body: &[u8]) -> Message {
+    let What { method, target } = what;
     let is_whole = body.len() <= SMALL_BODY_BYTES;
     let carried = if is_whole { body } else { &[] };
     let mut head = Vec::with_capacity(USUAL_BYTES + target.path.as_str().len() + carried.len());
@@ -36,26 +31,27 @@ pub(super) fn write(
     head.push(b' ');
     head.extend_from_slice(target.path.as_str().as_bytes());
     head.extend_from_slice(b" HTTP/1.1\r\n");
-    for (name, own) in [(&HOST, &target.host_header), (&USER_AGENT, agent)] {
-        line(&mut head, name, headers.get(name).unwrap_or(own));
+    let own = [(&HOST, target.authority.as_str().as_bytes()), (&USER_AGENT, agent.as_bytes())];
+    for (name, value) in own {
+        line(&mut head, name, headers.get(name).map_or(value, HeaderValue::as_bytes));
     }
     for (name, value) in headers {
         if ![HOST, USER_AGENT, CONTENT_LENGTH].contains(name) {
-            line(&mut head, name, value);
+            line(&mut head, name, value.as_bytes());
         }
     }
     if !body.is_empty() || has_body_by_nature(method) {
-        line(&mut head, &CONTENT_LENGTH, &HeaderValue::from(body.len()));
+        line(&mut head, &CONTENT_LENGTH, HeaderValue::from(body.len()).as_bytes());
     }
     head.extend_from_slice(b"\r\n");
     head.extend_from_slice(carried);
     Message { head, is_whole }
 }
 
-fn line(head: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+fn line(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     head.extend_from_slice(name.as_str().as_bytes());
     head.extend_from_slice(b": ");
-    head.extend_from_slice(value.as_bytes());
+    head.extend_from_slice(value);
     head.extend_from_slice(b"\r\n");
 }
 
@@ -67,6 +63,7 @@ fn has_body_by_nature(method: &Method) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::http::target::Target;
 
     fn written(method: Method, headers: &[(&'static str, &'static str)], body: &[u8]) -> (String, bool) {
         let target = Target::parse("http://a.example:81/x?y=1").unwrap();
@@ -75,7 +72,7 @@ mod tests {
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let agent = HeaderValue::from_static("us");
-        let Message { head, is_whole } = write(&method, &target, &headers, &agent, body);
+        let Message { head, is_whole } = write(&What { method, target }, &headers, &agent, body);
         (String::from_utf8(head).unwrap(), is_whole)
     }
 

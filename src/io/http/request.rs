@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::client::Order;
 use super::head::{self, Message};
-use super::target::Target;
+use super::target::{Target, What};
 use super::{Client, Error, Response};
 
 /// A request; made by [`Client::get`] and its like, sent by [`send`](Self::send).
@@ -94,15 +94,14 @@ impl Request {
     /// What is to be sent, or what is wrong with it.
     fn into_order(self) -> Result<(Client, Order), Error> {
         let Self { client, method, target, headers, body, timeout, invalid } = self;
-        let target = target?;
-        let what: Rc<str> = format!("{method} {}{}", target.origin, target.path.path()).into();
+        let what = Rc::new(What { method, target: target? });
         let refused = |reason| Error::Invalid { what: what.to_string(), reason };
         let agent = invalid.map_or_else(|| client.agent(), Err).map_err(refused)?;
-        let Message { head, is_whole } = head::write(&method, &target, &headers, agent, &body);
+        let Message { head, is_whole } = head::write(&what, &headers, agent, &body);
         let closes =
             headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
         let body = if is_whole { Bytes::new() } else { body };
-        let order = Order { what, origin: target.origin, method, closes, head, body, timeout };
+        let order = Order { what, closes, head, body, timeout };
         Ok((client, order))
     }
 
