@@ -10,6 +10,8 @@ mod executor;
 mod http_bounds;
 #[path = "io/http_peer.rs"]
 mod http_peer;
+#[path = "io/http_sending.rs"]
+mod http_sending;
 #[path = "io/tls_peer.rs"]
 mod tls_peer;
 

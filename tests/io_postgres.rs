@@ -59,6 +59,27 @@ fn queries_run_over_tcp_and_a_unix_socket_and_connections_are_kept() {
 }
 
 #[test]
+fn connections_that_were_opened_ahead_of_time_are_the_ones_that_jobs_use() {
+    let server = PostgresServer::start();
+    let config = server.config();
+    on_executor(move || async move {
+        let pool = pool_of(&config, 3);
+        assert_eq!(pool.warm_up(2).await.unwrap(), 2);
+        let used = pool.get().await.unwrap();
+        assert_eq!(pool.warm_up(3).await.unwrap(), 1, "the one that is used counts");
+        let others = [pool.get().await.unwrap(), pool.get().await.unwrap()];
+        let count = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'";
+        assert_eq!(used.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 3);
+        drop((used, others));
+        let error = pool.warm_up(4).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Config { .. }) && error.to_string().contains("connections_max"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
 fn jobs_wait_their_turn_for_a_bounded_number_of_connections() {
     let server = PostgresServer::start();
     let config = server.config();

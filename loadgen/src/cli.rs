@@ -21,6 +21,9 @@ const CONCURRENCY_MAX: u64 = 100_000;
 /// Most repetitions of one row.
 const RUNS_MAX: u64 = 1_000;
 
+/// Most rounds of a row: of 10,000 jobs that wait for 0.2 s they take minutes.
+const ROUNDS_MAX: u64 = 1_000;
+
 /// Longest measurement: one day.
 const SECONDS_MAX: u64 = 86_400;
 
@@ -161,6 +164,11 @@ pub(crate) fn concurrency(text: &str) -> Result<u64, String> {
 /// A number of repetitions.
 pub(crate) fn runs(text: &str) -> Result<u64, String> {
     bounded(text, RUNS_MAX)
+}
+
+/// A number of rounds, of which each has as many jobs as are in flight.
+pub(crate) fn rounds(text: &str) -> Result<u64, String> {
+    bounded(text, ROUNDS_MAX)
 }
 
 /// A time in whole seconds.

@@ -51,6 +51,22 @@ pub(crate) enum Error {
         log: String,
     },
 
+    /// A worker of this program was started with a variable it cannot read.
+    #[error("{variable} is {value:?}, not a number of connections, a space, and where they lead")]
+    BadVariable {
+        /// Its name.
+        variable: &'static str,
+        /// What it says.
+        value: String,
+    },
+
+    /// The connections that a scenario wants to be there before the first job could not be opened.
+    #[error("the worker could not open its connections ahead of time: {reason}")]
+    WarmUp {
+        /// Why not.
+        reason: String,
+    },
+
     /// A peer ended by itself.
     #[error("the peer ended with {status} before its work was done; the end of its log:\n{log}")]
     PeerFailed {

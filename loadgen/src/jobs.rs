@@ -35,6 +35,7 @@ use jiggler_uring::{Core, Ctx, JobError, JobResult, Registry};
 use crate::clock;
 use crate::error::Error;
 use crate::latencies::Recorder;
+use crate::warm_up::{HTTP_VARIABLE, POSTGRES_VARIABLE, WarmUp};
 
 /// How the worker names itself in its messages.
 const PROGRAM: &str = "loadgen worker";
@@ -63,6 +64,7 @@ async fn registry(core: Core) -> Result<Registry<State>, Error> {
         journals: RefCell::default(),
         pools: RefCell::default(),
     };
+    state.warm_up().await?;
     Ok(Registry::new(state)
         .job("Noop", noop)
         .job("Sleep", sleep)
@@ -137,6 +139,20 @@ async fn pg_sleep(ctx: Ctx<State>, config: String, connections: usize) -> JobRes
 }
 
 impl State {
+    /// Opens the connections that the scenario wants to be there before the first job.
+    async fn warm_up(&self) -> Result<(), Error> {
+        if let Some(WarmUp { count, target }) = WarmUp::asked(HTTP_VARIABLE)? {
+            let opened = self.http.warm_up(&target, count).await;
+            opened.map_err(|error| Error::WarmUp { reason: chain(&error) })?;
+        }
+        if let Some(WarmUp { count, target }) = WarmUp::asked(POSTGRES_VARIABLE)? {
+            let refused = |error: JobError| Error::WarmUp { reason: error.message().to_owned() };
+            let pool = self.pool(target, count).map_err(refused)?;
+            pool.warm_up(count).await.map_err(|error| Error::WarmUp { reason: chain(&error) })?;
+        }
+        Ok(())
+    }
+
     fn pool(&self, config: String, connections: usize) -> Result<Pool, JobError> {
         match self.pools.borrow_mut().entry(config) {
             Entry::Occupied(pool) => Ok(pool.get().clone()),
@@ -148,6 +164,12 @@ impl State {
             }
         }
     }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Jobs of a warm-up say 0 and are not recorded.

@@ -39,6 +39,7 @@ mod measure;
 mod published;
 mod report;
 mod spread;
+mod warm_up;
 // Used by all.
 mod error;
 mod interrupt;

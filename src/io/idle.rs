@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use glommio::timer::Timer;
 
 /// Bounds of what is kept.
@@ -17,11 +18,14 @@ pub(super) struct IdleOptions {
     pub(super) timeout: Duration,
 }
 
+/// Connections with the moment since when they are idle, in that order.
+type List<T> = VecDeque<(T, Instant)>;
+
 /// Idle connections, by what they lead to.
 pub(super) struct Idle<K, T> {
     options: IdleOptions,
-    /// Invariant: no list is empty; each is in the order in which its connections became idle.
-    lists: RefCell<HashMap<K, VecDeque<(T, Instant)>>>,
+    /// An empty one goes when old connections are looked for.
+    lists: RefCell<HashMap<K, List<T>, RandomState>>,
     /// Invariant: how many connections those lists hold.
     count: Cell<usize>,
     /// Whether the task that closes old connections was started.
@@ -36,11 +40,7 @@ impl<K: Hash + Eq + Clone + 'static, T: 'static> Idle<K, T> {
     /// The connection that was used last, which is the least likely to have been closed.
     pub(super) fn take(&self, key: &K) -> Option<T> {
         let mut lists = self.lists.borrow_mut();
-        let list = lists.get_mut(key)?;
-        let (conn, _) = list.pop_back()?;
-        if list.is_empty() {
-            lists.remove(key);
-        }
+        let (conn, _) = lists.get_mut(key)?.pop_back()?;
         self.count.set(self.count.get() - 1);
         Some(conn)
     }
@@ -57,14 +57,29 @@ impl<K: Hash + Eq + Clone + 'static, T: 'static> Idle<K, T> {
         if self.count.get() >= self.options.count_max || self.options.timeout.is_zero() {
             return;
         }
-        {
-            let mut lists = self.lists.borrow_mut();
-            if lists.get(key).map_or(0, VecDeque::len) >= self.options.per_key_max {
+        let now = Instant::now();
+        let mut lists = self.lists.borrow_mut();
+        match lists.get_mut(key) {
+            // Refused without being dropped here, where the lists are borrowed.
+            Some(list) if list.len() >= self.options.per_key_max => {
+                drop(lists);
                 return;
             }
-            lists.entry(key.clone()).or_default().push_back((conn, Instant::now()));
+            Some(list) => list.push_back((conn, now)),
+            None if self.options.per_key_max == 0 => {
+                drop(lists);
+                return;
+            }
+            None => {
+                lists.insert(key.clone(), VecDeque::from([(conn, now)]));
+            }
         }
         self.count.set(self.count.get() + 1);
+    }
+
+    /// How many are kept of one kind.
+    pub(super) fn count(&self, key: &K) -> usize {
+        self.lists.borrow().get(key).map_or(0, VecDeque::len)
     }
 
     /// Takes out what has been idle for too long, and says how long until the next is, unless nothing is left.
@@ -115,7 +130,7 @@ mod tests {
             }
             let all: Vec<_> = ["a", "a", "a", "b", "b", "c"].iter().map(|key| idle.take(key)).collect();
             assert_eq!(all, [Some(2), Some(1), None, Some(4), None, None]);
-            assert!(idle.lists.borrow().is_empty() && idle.count.get() == 0);
+            assert_eq!((idle.count(&"a"), idle.count.get()), (0, 0));
         });
     }
 
@@ -131,7 +146,7 @@ mod tests {
                 while Rc::strong_count(&conn) > 1 {
                     Timer::new(Duration::from_millis(1)).await;
                 }
-                assert_eq!(idle.count.get(), 0);
+                assert_eq!((idle.count.get(), idle.lists.borrow().len()), (0, 0));
             }
         });
     }

@@ -13,6 +13,9 @@
 //! leaves behind is said at each place. Libraries that block a thread, or need a runtime of their own, are run beside the
 //! shard instead: [`Registry::blocking`](crate::Registry::blocking).
 //!
+//! Sockets are read when they have something and written when there is room; that is learned from one epoll set a core that
+//! the ring waits for, so that thousands of connections that wait cost the ring one entry.
+//!
 //! Not here: Redis, which the engine speaks itself ([`crate::resp`]); pushing jobs ([`crate::client`]).
 
 pub mod fs;
@@ -29,8 +32,12 @@ mod alarm;
 mod idle;
 pub(crate) mod permits;
 #[cfg(any(feature = "http", feature = "postgres"))]
+mod readiness;
+#[cfg(any(feature = "http", feature = "postgres"))]
 mod resolve;
 #[cfg(any(feature = "http", feature = "postgres"))]
 mod stream;
+#[cfg(any(feature = "http", feature = "postgres"))]
+mod warm_up;
 #[cfg(any(feature = "http", feature = "postgres"))]
 mod wire;

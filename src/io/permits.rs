@@ -66,6 +66,12 @@ impl Permits {
         .await
     }
 
+    /// How many nobody has.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn free(&self) -> usize {
+        self.0.free.get()
+    }
+
     /// Takes a permit if one is free and nobody waits.
     pub(crate) fn try_take(&self) -> Option<Permit> {
         // While somebody waits nothing is free: what comes back is handed over.

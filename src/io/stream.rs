@@ -1,9 +1,10 @@
 //! A byte stream over the ring, with tokio's stream traits, which the protocols and TLS are written against.
 //!
-//! A non-blocking socket: reads and writes are tried at once, but for a read right after a write, which would be in vain.
-//! When the kernel has nothing, readiness is awaited on the ring, as in [`crate::resp::conn`]: no read is ever in flight,
-//! so no dropped future can swallow bytes.
+//! A non-blocking socket that is read and written when it can be ([`super::readiness`]): no read is ever in flight, so no
+//! dropped future can swallow bytes, and a socket that has nothing is not asked.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 #[cfg(feature = "postgres")]
@@ -11,24 +12,24 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use glommio::io::{PollState, PollableFd};
 #[cfg(feature = "postgres")]
 use socket2::SockAddr;
 use socket2::{Domain, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::readiness::{Fresh, Watched};
 use super::resolve::resolve;
 use crate::limits::KEEPALIVE_IDLE;
 use crate::limits::io::STREAM_CHUNK_BYTES;
 
-/// A connected socket of this core.
-pub(super) struct Stream {
-    fd: PollableFd<Socket>,
-    readable: PollState,
-    writable: PollState,
-    /// Something was sent since the last read: the answer is on its way, so readiness is awaited before a read is tried.
-    asked: bool,
+thread_local! {
+    /// What every read of this core goes into first, so that a buffer that waits for its first byte is memory nobody
+    /// touched: with ten thousand connections that wait it is most of what they would take.
+    static CHUNK: RefCell<Box<[u8]>> = RefCell::new(vec![0; STREAM_CHUNK_BYTES].into());
 }
+
+/// A connected socket of this core.
+pub(super) struct Stream(Watched<Socket>);
 
 impl Stream {
     /// Connects to the first address of a name that accepts. How long that may take is for the caller to bound.
@@ -60,10 +61,11 @@ impl Stream {
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => socket.peer_addr().is_err(),
             Err(error) => return Err(error),
         };
-        let stream = Self::new(socket)?;
+        let fresh = if connecting { Fresh::Connecting } else { Fresh::Connected };
+        let stream = Self(Watched::new(socket, fresh)?);
         if connecting {
-            stream.fd.writable().await?;
-            if let Some(error) = stream.fd.get_ref().take_error()? {
+            poll_fn(|ctx| stream.0.poll_writable(ctx)).await;
+            if let Some(error) = stream.0.socket().take_error()? {
                 return Err(error);
             }
         }
@@ -75,40 +77,49 @@ impl Stream {
     pub(super) fn connect_unix(path: &Path) -> io::Result<Self> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
         socket.connect(&SockAddr::unix(path)?)?;
-        Self::new(socket)
+        Ok(Self(Watched::new(socket, Fresh::Connected)?))
     }
 
-    fn new(socket: Socket) -> io::Result<Self> {
-        let fd = PollableFd::new(socket)?;
-        Ok(Self { fd, readable: PollState::new(), writable: PollState::new(), asked: false })
+    /// Ready when a read may bring something.
+    #[cfg(feature = "http")]
+    pub(super) fn poll_readable(&self, ctx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_readable(ctx)
     }
 
-    /// Reads what is there into `bytes`.
+    /// Has the next read ask the kernel: what it has to tell may not have been heard yet.
+    #[cfg(feature = "http")]
+    pub(super) fn ask_again(&self) {
+        self.0.may_have_more();
+    }
+
+    /// Reads what is there, `room` bytes at most, and gives it to `take`: how many bytes it was.
     pub(super) fn poll_receive(
         &mut self,
         ctx: &mut Context<'_>,
-        bytes: &mut [u8],
+        room: usize,
+        take: impl FnOnce(&[u8]),
     ) -> Poll<io::Result<usize>> {
-        if self.asked {
-            ready!(self.fd.poll_readable(ctx, &mut self.readable))?;
-            self.asked = false;
-        }
         loop {
-            match self.fd.get_ref().read(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.fd.poll_readable(ctx, &mut self.readable))?;
+            ready!(self.0.poll_readable(ctx));
+            let read = CHUNK.with_borrow_mut(|chunk| {
+                let room = room.min(chunk.len());
+                let count = self.0.socket().read(&mut chunk[..room])?;
+                // At the end of the stream there is nothing to wait for.
+                if count > 0 && count < room {
+                    self.0.is_drained();
                 }
+                Ok::<_, io::Error>(count)
+            });
+            match read {
+                Ok(count) => {
+                    CHUNK.with_borrow(|chunk| take(&chunk[..count]));
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.0.is_drained(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return Poll::Ready(result),
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        // Closing alone would leave the peer waiting until the ring has forgotten the socket that it polls.
-        let _gone = self.fd.get_ref().shutdown(Shutdown::Both);
     }
 }
 
@@ -118,29 +129,19 @@ impl AsyncRead for Stream {
         ctx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // By way of the stack, so that a buffer that waits for its first byte is memory nobody touched: with ten thousand
-        // connections that wait it is most of what they would take.
-        let mut chunk = [0; STREAM_CHUNK_BYTES];
-        let room = buffer.remaining().min(chunk.len());
-        let count = ready!(self.poll_receive(ctx, &mut chunk[..room]))?;
-        buffer.put_slice(&chunk[..count]);
-        Poll::Ready(Ok(()))
+        let room = buffer.remaining();
+        self.poll_receive(ctx, room, |bytes| buffer.put_slice(bytes)).map_ok(drop)
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, ctx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
+    fn poll_write(self: Pin<&mut Self>, ctx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            match this.fd.get_ref().write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(this.fd.poll_writable(ctx, &mut this.writable))?;
-                }
+            ready!(self.0.poll_writable(ctx));
+            match self.0.socket().write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.0.is_full(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => {
-                    this.asked = true;
-                    return Poll::Ready(result);
-                }
+                result => return Poll::Ready(result),
             }
         }
     }
@@ -150,7 +151,7 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.fd.get_ref().shutdown(Shutdown::Write) {
+        match self.0.socket().shutdown(Shutdown::Write) {
             // The peer is gone already.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             result => Poll::Ready(result),

@@ -6,9 +6,13 @@ use std::pin::Pin;
 use std::task::ready;
 use std::task::{Context, Poll};
 
+#[cfg(all(feature = "http", feature = "tls"))]
+use tokio::io::AsyncBufRead;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::stream::Stream;
+#[cfg(all(feature = "http", feature = "tls"))]
+use crate::limits::io::STREAM_CHUNK_BYTES;
 
 /// The bytes of a connection.
 pub(super) enum Wire {
@@ -28,22 +32,44 @@ macro_rules! either {
     };
 }
 
+#[cfg(feature = "http")]
 impl Wire {
-    /// Reads what is there into `bytes`.
-    #[cfg(feature = "http")]
+    /// Reads what is there, `room` bytes at most, and gives it to `take`.
     pub(super) fn poll_receive(
         &mut self,
         ctx: &mut Context<'_>,
-        bytes: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+        room: usize,
+        take: impl FnOnce(&[u8]),
+    ) -> Poll<io::Result<()>> {
         match self {
-            Self::Plain(stream) => stream.poll_receive(ctx, bytes),
+            Self::Plain(stream) => stream.poll_receive(ctx, room, take).map_ok(drop),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => {
-                let mut buffer = ReadBuf::new(bytes);
+                let mut chunk = [0; STREAM_CHUNK_BYTES];
+                let mut buffer = ReadBuf::new(&mut chunk[..room.min(STREAM_CHUNK_BYTES)]);
                 ready!(Pin::new(stream).poll_read(ctx, &mut buffer))?;
-                Poll::Ready(Ok(buffer.filled().len()))
+                take(buffer.filled());
+                Poll::Ready(Ok(()))
             }
+        }
+    }
+
+    /// Ready when an answer begins, or the connection ends: a read says which.
+    pub(super) fn poll_answer(&mut self, ctx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Plain(stream) => stream.poll_readable(ctx),
+            // What TLS says to itself is no answer.
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => Pin::new(stream).poll_fill_buf(ctx).map(drop),
+        }
+    }
+
+    /// Has the next read ask the kernel, whatever it told before.
+    pub(super) fn ask_again(&self) {
+        match self {
+            Self::Plain(stream) => stream.ask_again(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.get_ref().0.ask_again(),
         }
     }
 }

@@ -9,6 +9,13 @@ use std::time::Duration;
 /// Bytes read from a stream at once: what hyper and tokio-postgres read into, and little enough for the stack.
 pub const STREAM_CHUNK_BYTES: usize = 8 * 1024;
 
+/// Sockets that the kernel is asked about at once, whose tasks then run before it is asked again: what one call costs is
+/// little by then, and what they touch still fits the caches.
+pub const READINESS_EVENTS_MAX: usize = 256;
+
+/// Pause after the kernel refused to say which sockets are ready, which it has no reason for but a want of memory.
+pub const READINESS_PAUSE: Duration = Duration::from_millis(100);
+
 /// Addresses of a name that are tried one after the other, so that a long list of dead ones ends.
 pub const ADDRESSES_MAX: usize = 8;
 
@@ -46,6 +53,9 @@ pub const HTTP_IDLE_PER_ORIGIN_MAX: usize = 256;
 /// Idle connections a client keeps in all.
 pub const HTTP_IDLE_MAX: usize = 1_024;
 
+/// Connections opened side by side ahead of time, so that the backlog of a server's listener holds them.
+pub const HTTP_WARM_UP_AT_ONCE: usize = 64;
+
 /// How long an idle connection is kept: below the 60 s and 75 s after which common servers close theirs.
 pub const HTTP_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -55,6 +65,9 @@ pub const HTTP_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Connections of one pool, one core. A server takes 100 by default, so eight cores leave it some.
 pub const POSTGRES_CONNECTIONS_MAX: usize = 10;
+
+/// Connections opened side by side ahead of time: the server starts a process for each.
+pub const POSTGRES_WARM_UP_AT_ONCE: usize = 8;
 
 /// Jobs that may wait for a connection of one pool.
 pub const POSTGRES_WAITING_MAX: usize = 16 * 1024;

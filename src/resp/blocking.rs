@@ -7,6 +7,7 @@
 
 mod stream;
 
+use std::io::{Read as _, Write as _};
 use std::{fmt, io, time::Duration};
 
 use self::stream::{Deadline, Stream, io_error};

@@ -99,6 +99,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
                     concurrency: *concurrency,
                     variant: "",
                     looks: LOOKS,
+                    variables: &[],
                 };
                 rows.extend(drain::measure(&mut bench, load, options.runs)?);
             }

@@ -99,7 +99,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
             let file = folder.path().join(format!("{name}-{concurrency}"));
             let work = Work { name, arguments: Arguments::Numbered(serde_json::to_string(&file)?) };
             let (jobs, concurrency) = (options.jobs, *concurrency);
-            let load = Load { work: &work, jobs, concurrency, variant, looks: LOOKS };
+            let load = Load { work: &work, jobs, concurrency, variant, looks: LOOKS, variables: &[] };
             rows.extend(drain::measure(&mut bench, load, options.runs)?);
             check_lines(&file, options.jobs * options.runs)?;
         }

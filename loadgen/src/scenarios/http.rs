@@ -1,5 +1,6 @@
 //! `loadgen http`: each job makes a request to a local server that answers after 0.2 s, as published.
 
+use std::ffi::OsString;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use crate::error::Error;
 use crate::published;
 use crate::report::Outcome;
 use crate::report::format::counted;
+use crate::warm_up::{HTTP_VARIABLE, WarmUp};
 use crate::worker::Program;
 
 /// When the server answers, as published.
@@ -29,9 +31,20 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause between two looks whether it does.
 const START_POLL: Duration = Duration::from_millis(10);
 
+/// So many jobs in flight are measured over several rounds, too, and over connections that were there before.
+const MANY: u64 = 1_000;
+
 const THE_JOB: &str = "the job makes one GET over the engine's HTTP client (connections kept alive, one client a core) \
      to a server of one thread on Redis's CPU that answers after 0.2 s; with more jobs in flight than --jobs, as many \
      jobs are run";
+
+const THE_ROWS: &str = "from 1,000 jobs in flight on there are more rows: one round and --rounds rounds of as many jobs \
+     as are in flight; warmed up: the worker opened a connection for each job in flight in its set-up, before it took a \
+     job, with the client's warm_up (the time of that is in Time and in worker µs/job, not in jobs/s and × ideal); the \
+     others open them for the first jobs";
+
+/// What distinguishes the rows of connections that were there before.
+const WARMED_UP: &str = ", warmed up";
 
 /// Options of `http`.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -43,6 +56,9 @@ pub(crate) struct Options {
     /// Jobs per run, at least as many as are in flight
     #[arg(short, long, default_value = "1_000", value_name = "N", value_parser = cli::jobs)]
     jobs: u64,
+    /// Rounds of the longer rows, which there are from 1,000 jobs in flight on
+    #[arg(long, default_value = "20", value_name = "N", value_parser = cli::rounds)]
+    rounds: u64,
     /// Runs per row: the table shows medians
     #[arg(short, long, default_value = "1", value_name = "N", value_parser = cli::runs)]
     runs: u64,
@@ -57,6 +73,27 @@ struct Results {
     rows: Vec<Row>,
 }
 
+/// One row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Plan {
+    concurrency: u64,
+    jobs: u64,
+    warmed_up: bool,
+}
+
+impl Options {
+    fn plans(&self) -> Vec<Plan> {
+        let rows = |concurrency: u64| {
+            let first = Plan { concurrency, jobs: self.jobs.max(concurrency), warmed_up: false };
+            let more = [(1, true), (self.rounds, false), (self.rounds, true)]
+                .map(|(rounds, warmed_up)| Plan { concurrency, jobs: concurrency * rounds, warmed_up });
+            let more = more.into_iter().filter(move |plan| concurrency >= MANY && *plan != first);
+            std::iter::once(first).chain(more)
+        };
+        self.concurrency.iter().copied().flat_map(rows).collect()
+    }
+}
+
 /// The whole scenario.
 ///
 /// # Errors
@@ -67,14 +104,17 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let scene = Scene::set(program, options.worker.cores, &options.redis, session)?;
     let mut server = start_server(&scene, session)?;
     let port = wait_for_port(&scene, &mut server, session)?;
-    let url = format!("[\"http://127.0.0.1:{port}/hello\"]");
-    let work = Work { name: "HttpGet", arguments: Arguments::Same(url) };
+    let url = format!("http://127.0.0.1:{port}/hello");
+    let work = Work { name: "HttpGet", arguments: Arguments::Same(format!("[\"{url}\"]")) };
     let mut bench = Bench::new(&scene, options.worker.mode, session)?;
     let mut rows = Vec::new();
-    for concurrency in &options.concurrency {
-        let jobs = options.jobs.max(*concurrency);
-        let load =
-            Load { work: &work, jobs, concurrency: *concurrency, variant: "", looks: drain::LOOKS_AT_WAITS };
+    for plan in options.plans() {
+        let count = usize::try_from(plan.concurrency.div_ceil(options.worker.cores)).unwrap_or(usize::MAX);
+        let value = OsString::from(WarmUp { count, target: url.clone() }.value());
+        let variables = [(HTTP_VARIABLE, value.as_os_str())];
+        let Plan { concurrency, jobs, warmed_up } = plan;
+        let (variant, variables): (_, &[_]) = if warmed_up { (WARMED_UP, &variables) } else { ("", &[]) };
+        let load = Load { work: &work, jobs, concurrency, variant, looks: drain::LOOKS_AT_WAITS, variables };
         rows.extend(drain::measure(&mut bench, load, options.runs)?);
     }
     drop((bench, server));
@@ -83,7 +123,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let results = Results { rows };
     let mut outcome = Outcome::new("http", "HTTP requests of 0.2 s", machine, options, &results)?
         .defined_by(&drain::DEFINITIONS)
-        .defined_by(&[drain::TIMES_IDEAL_MEANS, THE_JOB]);
+        .defined_by(&[drain::TIMES_IDEAL_MEANS, THE_JOB, THE_ROWS]);
     outcome.tables.push(drain::table(&results.rows, &published::HTTP, Some(drain::TIMES_IDEAL)));
     outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
     outcome.sources.push(published::SOURCE.to_owned());
@@ -128,4 +168,31 @@ fn raise_file_limit() -> Result<(), Error> {
     rlimit::increase_nofile_limit(u64::MAX)
         .map(drop)
         .map_err(|error| Error::system("raising the limit of open files", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn many_jobs_in_flight_have_rows_of_several_rounds_and_of_connections_that_were_there_before() {
+        let line = Line::parse_from(["http", "-c", "100,10_000", "--rounds", "3"]);
+        let row = |concurrency, jobs, warmed_up| Plan { concurrency, jobs, warmed_up };
+        let expected = [
+            row(100, 1_000, false),
+            row(10_000, 10_000, false),
+            row(10_000, 10_000, true),
+            row(10_000, 30_000, false),
+            row(10_000, 30_000, true),
+        ];
+        assert_eq!(line.options.plans(), expected);
+    }
 }

@@ -177,8 +177,14 @@ fn measure(bench: &mut Bench<'_>, options: &Options) -> Result<Vec<Row>, Error> 
     let mut rows = Vec::new();
     for jobs in &options.jobs {
         for concurrency in &options.concurrency {
-            let load =
-                Load { work: &work, jobs: *jobs, concurrency: *concurrency, variant: "", looks: LOOKS };
+            let load = Load {
+                work: &work,
+                jobs: *jobs,
+                concurrency: *concurrency,
+                variant: "",
+                looks: LOOKS,
+                variables: &[],
+            };
             rows.extend(drain::measure(bench, load, options.runs)?);
         }
     }

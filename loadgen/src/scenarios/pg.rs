@@ -1,5 +1,6 @@
 //! `loadgen pg`: each job asks a real PostgreSQL for `SELECT pg_sleep(0.1)`, as published.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,13 +17,15 @@ use crate::postgres_server::PostgresServer;
 use crate::published;
 use crate::report::Outcome;
 use crate::report::format::counted;
+use crate::warm_up::{POSTGRES_VARIABLE, WarmUp};
 use crate::worker::Program;
 
 /// What the query takes.
 const QUERY_TIME: Duration = Duration::from_millis(100);
 
-const THE_JOB: &str = "the job runs SELECT pg_sleep(0.1) over the engine's pool, which may open as many connections as \
-     jobs are in flight; PostgreSQL on Redis's CPU, loopback TCP, without fsync, started for this table";
+const THE_JOB: &str = "the job runs SELECT pg_sleep(0.1) over the engine's pool, which has as many connections as \
+     jobs are in flight, opened in the worker's set-up before it takes a job (the pool's warm_up: their time is in Time, \
+     not in jobs/s and × ideal); PostgreSQL on Redis's CPU, loopback TCP, without fsync, started for this table";
 
 /// Options of `pg`.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -70,7 +73,12 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
         let arguments = format!("[{},{per_core}]", serde_json::to_string(&server.config())?);
         let work = Work { name: "PgSleep", arguments: Arguments::Same(arguments) };
         let (jobs, concurrency) = (options.jobs, *concurrency);
-        let load = Load { work: &work, jobs, concurrency, variant: "", looks: drain::LOOKS_AT_WAITS };
+        let warm_up =
+            WarmUp { count: usize::try_from(per_core).unwrap_or(usize::MAX), target: server.config() };
+        let value = OsString::from(warm_up.value());
+        let variables = &[(POSTGRES_VARIABLE, value.as_os_str())];
+        let looks = drain::LOOKS_AT_WAITS;
+        let load = Load { work: &work, jobs, concurrency, variant: "", looks, variables };
         rows.extend(drain::measure(&mut bench, load, options.runs)?);
     }
     drop(bench);

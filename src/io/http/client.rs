@@ -1,22 +1,24 @@
 //! The client: its options, its connections, and the course of one request.
 
+use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use ::http::header::{HOST, USER_AGENT};
-use ::http::{HeaderMap, HeaderValue, Method};
+use ::http::{HeaderValue, Method};
 use bytes::Bytes;
-use http_body_util::Full;
+use hyper::body::Incoming;
 
-use super::conn::Conn;
-use super::target::{Origin, Target};
-use super::wire::{Connector, HyperWire};
+use super::conn::{Answering, Asked, Conn, Sent};
+use super::target::{Origin, Target, What};
+use super::wire::{self, Connector};
 use super::{Error, Request, Response};
 use crate::io::idle::{Idle, IdleOptions};
 use crate::io::permits::{Permit, Permits};
 use crate::io::timer;
 #[cfg(feature = "tls")]
 use crate::io::tls::TlsOptions;
+use crate::io::warm_up::open_all;
 use crate::limits::io as limits;
 
 /// An HTTP client of one core. Cloning gives a handle to the same one.
@@ -68,6 +70,8 @@ impl Default for ClientOptions {
 
 struct Shared {
     options: ClientOptions,
+    /// The header `user-agent`; `None` if it cannot be one.
+    agent: Option<HeaderValue>,
     permits: Permits,
     idle: Rc<Idle<Origin, Conn>>,
     /// Set up by the first https request.
@@ -77,23 +81,29 @@ struct Shared {
 
 /// All of a request that its course needs.
 pub(super) struct Order {
-    /// For errors.
-    pub(super) what: Rc<str>,
-    pub(super) target: Target,
-    pub(super) method: Method,
-    pub(super) headers: HeaderMap,
+    pub(super) what: Rc<What>,
+    /// It says that the connection is to be closed.
+    pub(super) closes: bool,
+    /// Its first bytes, all of them if `body` is empty.
+    pub(super) head: Vec<u8>,
     pub(super) body: Bytes,
     pub(super) timeout: Duration,
-    /// When that is over.
-    pub(super) deadline: Instant,
 }
 
 /// A connection in use, with its place among those a client may have.
 pub(super) struct Held {
-    pub(super) conn: Conn,
-    origin: Origin,
+    pub(super) answering: Answering,
+    what: Rc<What>,
     shared: Rc<Shared>,
     _permit: Permit,
+}
+
+/// Why a connection gave no answer.
+enum Failed {
+    /// Nothing was sent over it.
+    Unsent,
+    /// It ended, or what came is no answer.
+    Broken(hyper::Error),
 }
 
 impl Client {
@@ -110,8 +120,10 @@ impl Client {
             timeout: options.idle_timeout,
         });
         let permits = Permits::new(options.connections_max, limits::HTTP_WAITING_MAX);
+        let agent = HeaderValue::from_str(&options.user_agent).ok();
         let shared = Shared {
             options,
+            agent,
             permits,
             idle,
             #[cfg(feature = "tls")]
@@ -139,90 +151,125 @@ impl Client {
         &self.shared.options
     }
 
+    /// Opens connections to the server of `url` until `count` of them lie idle: how many were opened. For the set-up of a
+    /// worker, so that the first jobs do not wait for connections; such a connection is closed like any other when it was
+    /// idle for too long.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Invalid`] if the client would not keep so many. What was opened before stays.
+    ///
+    /// # Cancel-safety
+    /// Safe: what was opened stays.
+    pub async fn warm_up(&self, url: &str, count: usize) -> Result<usize, Error> {
+        let what = Rc::new(What { method: Method::GET, target: Target::parse(url)? });
+        let ClientOptions { idle_per_origin_max, idle_max, connections_max, idle_timeout, .. } =
+            self.shared.options;
+        let most =
+            if idle_timeout.is_zero() { 0 } else { idle_per_origin_max.min(idle_max).min(connections_max) };
+        if count > most {
+            let reason = format!(
+                "{count} idle connections to one origin are more than the {most} that the client keeps; raise \
+                 idle_per_origin_max, idle_max, connections_max or idle_timeout"
+            );
+            return Err(Error::Invalid { what: what.to_string(), reason });
+        }
+        let missing = count.saturating_sub(self.shared.idle.count(&what.target.origin));
+        let client = self.clone();
+        let open = async move || {
+            let conn = client.open(&what).await?;
+            client.shared.keep(&what.target.origin, conn);
+            Ok(())
+        };
+        open_all(missing, limits::HTTP_WARM_UP_AT_ONCE, open).await?;
+        Ok(missing)
+    }
+
+    /// The header `user-agent`, or what is wrong with it.
+    pub(super) fn agent(&self) -> Result<&HeaderValue, String> {
+        let reason = || "the user_agent of the client is no header value".to_owned();
+        self.shared.agent.as_ref().ok_or_else(reason)
+    }
+
+    /// Sends a request within its time and awaits the head of the answer.
+    pub(super) async fn send(self, order: Order) -> Result<Response, Error> {
+        let deadline = Instant::now().checked_add(order.timeout);
+        let exchange = pin!(self.exchange(&order));
+        let result = timer::timeout(order.timeout, exchange).await;
+        let late = |_| Error::Timeout { what: order.what.to_string(), after: order.timeout };
+        let (held, answer) = result.map_err(late)??;
+        Ok(Response::new(&order, deadline, held, answer, self.shared.options.body_bytes_max))
+    }
+
     /// One exchange up to the head of the answer, over an idle connection or a new one.
-    pub(super) async fn exchange(&self, order: &Order) -> Result<Response, Error> {
+    async fn exchange(&self, order: &Order) -> Result<(Held, ::http::Response<Incoming>), Error> {
         let permit = self
             .shared
             .permits
             .take()
             .await
             .map_err(|error| Error::TooManyWait { what: order.what.to_string(), waiting_max: error.0 })?;
-        let broken = |source| Error::Broken { what: order.what.to_string(), source };
-        let origin = &order.target.origin;
-        let idle = self.shared.idle.take(origin);
-        let mut request = self.http_request(order)?;
-        if let Some(mut conn) = idle
-            && conn.is_at_rest().await
-        {
-            match conn.request(request).await {
-                Ok(answer) => return Ok(self.response(order, conn, permit, answer)),
-                Err(refused) => match refused.unsent {
-                    Some(unsent) => request = unsent,
-                    None if order.method.is_idempotent() => request = self.http_request(order)?,
-                    None => return Err(broken(refused.error)),
-                },
+        let What { method, target } = &*order.what;
+        let mut idle = self.idle(&target.origin, method);
+        loop {
+            let is_kept = idle.is_some();
+            let conn = match idle.take() {
+                Some(conn) => conn,
+                None => self.open(&order.what).await?,
+            };
+            match ask(conn, order).await {
+                Ok((answering, answer)) => {
+                    let (what, shared) = (Rc::clone(&order.what), Rc::clone(&self.shared));
+                    return Ok((Held { answering, what, shared, _permit: permit }, answer));
+                }
+                // Closed since it was used last: once more, over a connection that was not.
+                Err(Failed::Unsent) if is_kept => {}
+                Err(Failed::Broken(_)) if is_kept && method.is_idempotent() => {}
+                Err(failed) => return Err(failed.into_error(&order.what)),
             }
         }
-        let mut conn = self.open(order).await?;
-        match conn.request(request).await {
-            Ok(answer) => Ok(self.response(order, conn, permit, answer)),
-            Err(refused) => Err(broken(refused.error)),
+    }
+
+    /// A kept connection, if one of them is still good. What may be sent again is not worth asking the kernel first.
+    fn idle(&self, origin: &Origin, method: &Method) -> Option<Conn> {
+        loop {
+            let mut conn = self.shared.idle.take(origin)?;
+            if !method.is_idempotent() {
+                conn.ask_again();
+            }
+            if conn.is_at_rest() {
+                return Some(conn);
+            }
         }
     }
 
-    fn response(
-        &self,
-        order: &Order,
-        conn: Conn,
-        permit: Permit,
-        answer: ::http::Response<hyper::body::Incoming>,
-    ) -> Response {
-        let (origin, shared) = (order.target.origin.clone(), Rc::clone(&self.shared));
-        let held = Held { conn, origin, shared, _permit: permit };
-        Response::new(order, held, answer, self.shared.options.body_bytes_max)
-    }
-
-    fn http_request(&self, order: &Order) -> Result<::http::Request<Full<Bytes>>, Error> {
-        let invalid = |reason: String| Error::Invalid { what: order.what.to_string(), reason };
-        let mut request = ::http::Request::new(Full::new(order.body.clone()));
-        *request.method_mut() = order.method.clone();
-        *request.uri_mut() = order.target.path.clone().into();
-        let headers = request.headers_mut();
-        let agent = HeaderValue::from_str(&self.shared.options.user_agent)
-            .map_err(|_| invalid("the user_agent of the client is no header value".to_owned()))?;
-        headers.insert(USER_AGENT, agent);
-        headers.insert(HOST, order.target.host_header.clone());
-        headers.extend(order.headers.clone());
-        Ok(request)
-    }
-
-    async fn open(&self, order: &Order) -> Result<Conn, Error> {
-        let what = || order.what.to_string();
-        let origin = &order.target.origin;
-        let connector = if origin.tls { Some(self.connector(order)?) } else { None };
+    async fn open(&self, what: &What) -> Result<Conn, Error> {
+        let origin = &what.target.origin;
+        let connector = if origin.tls { Some(self.connector(what)?) } else { None };
         let after = self.shared.options.connect_timeout;
-        let wire = timer::timeout(after, HyperWire::open(origin, connector))
+        // In a box, for few requests open a connection and all would carry the room for it.
+        let opening = Box::pin(timer::timeout(after, wire::open(origin, connector)));
+        let wire = opening
             .await
-            .map_err(|_| Error::ConnectTimeout { what: what(), after })?
-            .map_err(|source| Error::Connect { what: what(), source })?;
-        Conn::new(wire).await.map_err(|source| Error::Broken { what: what(), source })
+            .map_err(|_| Error::ConnectTimeout { what: what.to_string(), after })?
+            .map_err(|source| Error::Connect { what: what.to_string(), source })?;
+        Ok(Conn::new(wire))
     }
 
     #[cfg(feature = "tls")]
-    fn connector(&self, order: &Order) -> Result<&Connector, Error> {
+    fn connector(&self, what: &What) -> Result<&Connector, Error> {
         if let Some(connector) = self.shared.connector.get() {
             return Ok(connector);
         }
         let connector = Connector::new(&self.shared.options.tls)
-            .map_err(|error| Error::NoTls { what: order.what.to_string(), reason: error.to_string() })?;
+            .map_err(|error| Error::NoTls { what: what.to_string(), reason: error.to_string() })?;
         Ok(self.shared.connector.get_or_init(|| connector))
     }
 
     #[cfg(not(feature = "tls"))]
     #[expect(clippy::unused_self, reason = "as with the feature tls")]
-    fn connector(&self, order: &Order) -> Result<&Connector, Error> {
+    fn connector(&self, what: &What) -> Result<&Connector, Error> {
         let reason = "build with the cargo feature tls".to_owned();
-        Err(Error::NoTls { what: order.what.to_string(), reason })
+        Err(Error::NoTls { what: what.to_string(), reason })
     }
 }
 
@@ -232,12 +279,45 @@ impl Default for Client {
     }
 }
 
+/// Asks over a connection, and waits until hyper has something to read.
+async fn ask(mut conn: Conn, order: &Order) -> Result<(Answering, ::http::Response<Incoming>), Failed> {
+    let sent = conn.send(&order.head, &order.body).await;
+    if sent == Sent::Nothing {
+        return Err(Failed::Unsent);
+    }
+    conn.answered().await;
+    let asked = Asked { method: order.what.method.clone(), closes: order.closes, sent };
+    // In a box, for it lives as long as an answer's bytes take to come, and a request waits much longer before.
+    Box::pin(conn.head(&asked)).await.map_err(Failed::Broken)
+}
+
+impl Shared {
+    fn keep(&self, origin: &Origin, conn: Conn) {
+        self.idle.sweep();
+        self.idle.keep(origin, conn);
+    }
+}
+
 impl Held {
     /// Keeps the connection for the next request if the server does.
-    pub(super) async fn release(mut self) {
-        if self.conn.is_at_rest().await {
-            self.shared.idle.sweep();
-            self.shared.idle.keep(&self.origin, self.conn);
+    pub(super) fn release(self) {
+        let Self { answering, what, shared, _permit } = self;
+        if let Some(conn) = answering.into_rest() {
+            shared.keep(&what.target.origin, conn);
+        }
+    }
+}
+
+impl Failed {
+    fn into_error(self, what: &What) -> Error {
+        let what = what.to_string();
+        match self {
+            Self::Unsent => {
+                let source =
+                    io::Error::new(io::ErrorKind::BrokenPipe, "it was closed before the request was sent");
+                Error::Connect { what, source }
+            }
+            Self::Broken(source) => Error::Broken { what, source },
         }
     }
 }

@@ -1,66 +1,166 @@
-//! One connection to a server, driven by the request that uses it.
+//! One connection to a server, driven by the request that uses it: sent over, waited on, handed to hyper for the answer.
+//!
+//! A connection of hyper's reserves 26 KB before a byte has come (two buffers of 8 KB and a channel of 32 requests), of
+//! which each first use touches more. With thousands of requests that wait for a server that is nearly all the memory there
+//! is, and it is never in the caches when it is needed. So hyper has a connection from the first byte of an answer to the
+//! last: what it takes then has just been given back by the answer before.
+//!
+//! ```text
+//! Conn (idle) ─ send ─► Conn (waits) ─ first byte ─► Answering (hyper) ─ last byte ─► Conn (idle)
+//! ```
+//! The request itself is written by [`super::head`]. hyper is asked for the same request, which [`HyperWire`] swallows, so
+//! that it knows what it reads the answer to.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
-use ::http::{Request, Response};
+use ::http::header::CONNECTION;
+use ::http::{HeaderValue, Method, Request, Response};
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::Empty;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use tokio::io::AsyncWrite;
 
 use super::wire::HyperWire;
+use crate::io::wire::Wire;
 use crate::limits::io::HTTP_HEAD_BYTES_MAX;
 
 /// How often a connection is polled to come to rest after an answer: once for hyper to see the end of the body, once to
 /// turn to the next request, once more to be sure.
 const REST_POLLS_MAX: usize = 3;
 
-/// hyper's side of a connection.
-type Driver = Pin<Box<Connection<HyperWire, Full<Bytes>>>>;
-
-/// An open connection, with one request at a time.
+/// An open connection that carries no answer now.
 pub(super) struct Conn {
-    sender: SendRequest<Full<Bytes>>,
-    /// What reads and writes; `None` once it has ended.
-    driver: Option<Driver>,
+    wire: Wire,
 }
 
-/// A request that failed.
-pub(super) struct Refused {
-    pub(super) error: hyper::Error,
-    /// The request, if nothing of it was sent.
-    pub(super) unsent: Option<Request<Full<Bytes>>>,
+/// How much of a request was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// All of it.
+    Whole,
+    /// The server answered before it had all, or takes no more: what it says is to be read, and it is asked nothing else.
+    Part,
+    /// Not a byte.
+    Nothing,
+}
+
+/// What hyper has to know of a request to read its answer.
+pub(super) struct Asked {
+    pub(super) method: Method,
+    /// It said that the connection is to be closed.
+    pub(super) closes: bool,
+    pub(super) sent: Sent,
+}
+
+/// A connection over which an answer comes.
+pub(super) struct Answering {
+    sender: SendRequest<Empty<Bytes>>,
+    /// What reads; `None` once it has ended.
+    driver: Option<Box<Connection<HyperWire, Empty<Bytes>>>>,
+    /// Whether another request may follow.
+    reusable: bool,
 }
 
 impl Conn {
-    pub(super) async fn new(wire: HyperWire) -> Result<Self, hyper::Error> {
-        let mut builder = Builder::new();
-        builder.max_buf_size(HTTP_HEAD_BYTES_MAX);
-        let (sender, driver) = builder.handshake(wire).await?;
-        Ok(Self { sender, driver: Some(Box::pin(driver)) })
+    pub(super) fn new(wire: Wire) -> Self {
+        Self { wire }
     }
 
-    /// Sends a request and awaits the head of its answer.
+    /// Has [`is_at_rest`](Self::is_at_rest) ask the kernel, for what it has to tell may not have been heard yet.
+    pub(super) fn ask_again(&self) {
+        self.wire.ask_again();
+    }
+
+    /// Whether a request may be sent: as far as is known, the server has neither closed nor said anything unasked.
+    pub(super) fn is_at_rest(&mut self) -> bool {
+        // Nobody is to be woken, and a connection that lies idle shall hold no task.
+        let mut ctx = Context::from_waker(Waker::noop());
+        self.wire.poll_receive(&mut ctx, 1, |_| {}).is_pending()
+    }
+
+    /// Sends a request.
     ///
     /// # Cancel-safety
     /// None: drop the connection with the future.
-    pub(super) async fn request(
+    pub(super) async fn send(&mut self, head: &[u8], body: &[u8]) -> Sent {
+        let mut count = 0;
+        let sent = poll_fn(|ctx| self.poll_send(ctx, head, body, &mut count)).await;
+        match sent {
+            Ok(sent) => sent,
+            Err(_) if count == 0 => Sent::Nothing,
+            // Why it takes no more is for the answer to say, or for the lack of one.
+            Err(_) => Sent::Part,
+        }
+    }
+
+    fn poll_send(
         &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, Box<Refused>> {
-        let mut answer = pin!(self.sender.try_send_request(request));
+        ctx: &mut Context<'_>,
+        head: &[u8],
+        body: &[u8],
+        count: &mut usize,
+    ) -> Poll<io::Result<Sent>> {
+        loop {
+            let piece = match count.checked_sub(head.len()) {
+                None => &head[*count..],
+                Some(at) => &body[at..],
+            };
+            if piece.is_empty() {
+                ready!(Pin::new(&mut self.wire).poll_flush(ctx))?;
+                return Poll::Ready(Ok(Sent::Whole));
+            }
+            match Pin::new(&mut self.wire).poll_write(ctx, piece) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => *count += written,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return self.wire.poll_answer(ctx).map(|()| Ok(Sent::Part)),
+            }
+        }
+    }
+
+    /// Awaits the first byte of an answer, or the end of the connection.
+    ///
+    /// # Cancel-safety
+    /// Safe.
+    pub(super) async fn answered(&mut self) {
+        poll_fn(|ctx| self.wire.poll_answer(ctx)).await;
+    }
+
+    /// Hands the connection to hyper and awaits the head of the answer.
+    ///
+    /// # Cancel-safety
+    /// Dropping the future closes the connection.
+    pub(super) async fn head(self, asked: &Asked) -> Result<(Answering, Response<Incoming>), hyper::Error> {
+        let mut builder = Builder::new();
+        builder.max_buf_size(HTTP_HEAD_BYTES_MAX);
+        let (sender, driver) = builder.handshake(HyperWire::new(self.wire)).await?;
+        let reusable = asked.sent == Sent::Whole;
+        let mut answering = Answering { sender, driver: Some(Box::new(driver)), reusable };
+        let answer = answering.head(asked).await?;
+        Ok((answering, answer))
+    }
+}
+
+impl Answering {
+    async fn head(&mut self, asked: &Asked) -> Result<Response<Incoming>, hyper::Error> {
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = asked.method.clone();
+        if asked.closes {
+            request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let mut answer = pin!(self.sender.send_request(request));
         let driver = &mut self.driver;
-        let result = poll_fn(|ctx| {
+        poll_fn(|ctx| {
+            // The first time hyper writes, the second time it reads.
+            drive(driver, ctx);
             drive(driver, ctx);
             answer.as_mut().poll(ctx)
         })
-        .await;
-        result.map_err(|mut failed| {
-            let unsent = failed.take_message();
-            Box::new(Refused { error: failed.into_error(), unsent })
-        })
+        .await
     }
 
     /// Reads on in the body of the answer; `None` is its end. Trailers are left out.
@@ -70,43 +170,51 @@ impl Conn {
     pub(super) async fn chunk(&mut self, body: &mut Incoming) -> Option<Result<Bytes, hyper::Error>> {
         poll_fn(|ctx| {
             loop {
-                drive(&mut self.driver, ctx);
-                match Pin::new(&mut *body).poll_frame(ctx) {
-                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                // What hyper has read already need not be asked for.
+                let frame = match Pin::new(&mut *body).poll_frame(ctx) {
+                    Poll::Pending => {
+                        drive(&mut self.driver, ctx);
+                        ready!(Pin::new(&mut *body).poll_frame(ctx))
+                    }
+                    Poll::Ready(frame) => frame,
+                };
+                match frame {
+                    Some(Ok(frame)) => match frame.into_data() {
                         Ok(bytes) => return Poll::Ready(Some(Ok(bytes))),
                         Err(_trailers) => {}
                     },
-                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                    Poll::Ready(None) => return Poll::Ready(None),
-                    Poll::Pending => return Poll::Pending,
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => return Poll::Ready(None),
                 }
             }
         })
         .await
     }
 
-    /// Whether another request may follow: the answer is over, and the server has not said or shown that it closes.
-    pub(super) async fn is_at_rest(&mut self) -> bool {
-        poll_fn(|ctx| {
-            for _ in 0..REST_POLLS_MAX {
-                drive(&mut self.driver, ctx);
-                if self.driver.is_none() {
-                    break;
+    /// The connection, if another request may follow: the answer is over, and the server has not said or shown that it
+    /// closes.
+    pub(super) fn into_rest(mut self) -> Option<Conn> {
+        let mut ctx = Context::from_waker(Waker::noop());
+        for _ in 0..REST_POLLS_MAX {
+            drive(&mut self.driver, &mut ctx);
+            match (&self.driver, self.sender.poll_ready(&mut ctx)) {
+                (None, _) | (_, Poll::Ready(Err(_))) => return None,
+                (Some(_), Poll::Ready(Ok(()))) => {
+                    let parts = self.driver.take()?.into_parts();
+                    let is_usable = self.reusable && parts.read_buf.is_empty();
+                    return is_usable.then(|| Conn { wire: parts.io.into_inner() });
                 }
-                if let Poll::Ready(ready) = self.sender.poll_ready(ctx) {
-                    return Poll::Ready(ready.is_ok());
-                }
+                (Some(_), Poll::Pending) => {}
             }
-            Poll::Ready(false)
-        })
-        .await
+        }
+        None
     }
 }
 
-/// Lets the connection do what it can. What ends it reaches the request or the body through hyper's channels.
-fn drive(driver: &mut Option<Driver>, ctx: &mut Context<'_>) {
+/// Lets hyper do what it can. What ends the connection reaches the request or the body through hyper's channels.
+fn drive(driver: &mut Option<Box<Connection<HyperWire, Empty<Bytes>>>>, ctx: &mut Context<'_>) {
     if let Some(running) = driver
-        && running.as_mut().poll(ctx).is_ready()
+        && Pin::new(&mut **running).poll(ctx).is_ready()
     {
         *driver = None;
     }

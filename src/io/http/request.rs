@@ -1,17 +1,18 @@
 //! A request that is being put together.
 
+use std::future::Future;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ::http::header::{ACCEPT, CONTENT_TYPE};
+use ::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use bytes::Bytes;
 use serde::Serialize;
 
 use super::client::Order;
-use super::target::Target;
+use super::head::{self, Message};
+use super::target::{Target, What};
 use super::{Client, Error, Response};
-use crate::io::timer;
 
 /// A request; made by [`Client::get`] and its like, sent by [`send`](Self::send).
 #[must_use = "a request does nothing until it is sent"]
@@ -34,9 +35,13 @@ impl Request {
         Self { client, method, target, headers, body, timeout, invalid: None }
     }
 
-    /// Sets a header; one of this name that is there already is replaced.
+    /// Sets a header; one of this name that is there already is replaced. `content-length` is always that of the body, and
+    /// `transfer-encoding` cannot be set, since bodies are sent whole.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+            (Ok(TRANSFER_ENCODING), _) => {
+                self.note("header transfer-encoding cannot be set: bodies are sent whole".to_owned());
+            }
             (Ok(name), Ok(mut value)) => {
                 // What may be a secret is shown by no Debug.
                 value.set_sensitive(name == ::http::header::AUTHORIZATION || name == ::http::header::COOKIE);
@@ -80,20 +85,24 @@ impl Request {
     ///
     /// # Cancel-safety
     /// Dropping the future closes the connection; what the server does with what was sent is unknown.
-    pub async fn send(self) -> Result<Response, Error> {
-        let Self { client, method, target, headers, body, timeout, invalid } = self;
-        let target = target?;
-        let what: Rc<str> = format!("{method} {}{}", target.origin, target.path.path()).into();
-        if let Some(reason) = invalid {
-            return Err(Error::Invalid { what: what.to_string(), reason });
-        }
-        let order =
-            Order { what, target, method, headers, body, timeout, deadline: Instant::now() + timeout };
+    pub fn send(self) -> impl Future<Output = Result<Response, Error>> + use<> {
         // In a box, so that the future of a handler that waits for it stays small.
-        let exchange = Box::pin(client.exchange(&order));
-        timer::timeout(timeout, exchange)
-            .await
-            .unwrap_or_else(|_| Err(Error::Timeout { what: order.what.to_string(), after: timeout }))
+        let sending = self.into_order().map(|(client, order)| Box::pin(client.send(order)));
+        async move { sending?.await }
+    }
+
+    /// What is to be sent, or what is wrong with it.
+    fn into_order(self) -> Result<(Client, Order), Error> {
+        let Self { client, method, target, headers, body, timeout, invalid } = self;
+        let what = Rc::new(What { method, target: target? });
+        let refused = |reason| Error::Invalid { what: what.to_string(), reason };
+        let agent = invalid.map_or_else(|| client.agent(), Err).map_err(refused)?;
+        let Message { head, is_whole } = head::write(&what, &headers, agent, &body);
+        let closes =
+            headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+        let body = if is_whole { Bytes::new() } else { body };
+        let order = Order { what, closes, head, body, timeout };
+        Ok((client, order))
     }
 
     fn note(&mut self, reason: String) {

@@ -5,60 +5,67 @@ use std::time::{Duration, Instant};
 
 use ::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
+use futures_lite::future::poll_once;
 use hyper::body::{Body, Incoming};
 use serde::de::DeserializeOwned;
 
 use super::Error;
 use super::client::{Held, Order};
+use super::target::What;
 use crate::io::timer;
 
 /// An answer whose head has come. Its connection is kept for the next request once the body was read to its end, and
 /// closed if the answer is dropped before.
-pub struct Response {
-    what: Rc<str>,
+pub struct Response(Box<Answer>);
+
+/// In a box of its own: an answer is handed on several times, and a handler that waits for one has room for it all along.
+struct Answer {
+    what: Rc<What>,
     status: StatusCode,
     headers: HeaderMap,
     body: Incoming,
     /// `None` once the body has ended or failed.
     held: Option<Held>,
     timeout: Duration,
-    deadline: Instant,
+    /// When that is over; `None`: never.
+    deadline: Option<Instant>,
     bytes_max: usize,
 }
 
 impl Response {
     pub(super) fn new(
         order: &Order,
+        deadline: Option<Instant>,
         held: Held,
         answer: ::http::Response<Incoming>,
         bytes_max: usize,
     ) -> Self {
         let (head, body) = answer.into_parts();
-        Self {
+        Self(Box::new(Answer {
             what: Rc::clone(&order.what),
             status: head.status,
             headers: head.headers,
             body,
             held: Some(held),
             timeout: order.timeout,
-            deadline: order.deadline,
+            deadline,
             bytes_max,
-        }
+        }))
     }
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        &self.0.headers
     }
 
     /// The value of a header, if it is there and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        self.0.headers.get(name)?.to_str().ok()
     }
 
     /// Makes an answer of status 4xx or 5xx an error.
@@ -66,8 +73,8 @@ impl Response {
     /// # Errors
     /// [`Error::Status`].
     pub fn error_for_status(self) -> Result<Self, Error> {
-        if self.status.is_client_error() || self.status.is_server_error() {
-            return Err(Error::Status { what: self.what.to_string(), status: self.status });
+        if self.0.status.is_client_error() || self.0.status.is_server_error() {
+            return Err(Error::Status { what: self.0.what.to_string(), status: self.0.status });
         }
         Ok(self)
     }
@@ -81,20 +88,28 @@ impl Response {
     /// # Cancel-safety
     /// Safe: what came is kept for the next call.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let Some(held) = &mut self.held else { return Ok(None) };
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let error = match timer::timeout(left, held.conn.chunk(&mut self.body)).await {
+        let Answer { held: place, body, deadline, .. } = &mut *self.0;
+        let Some(held) = place else { return Ok(None) };
+        // Most bodies came with their heads: those need no clock.
+        let next = match poll_once(held.answering.chunk(body)).await {
+            Some(next) => Ok(next),
+            None => {
+                let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+                timer::timeout(left, held.answering.chunk(body)).await
+            }
+        };
+        let error = match next {
             Ok(Some(Ok(bytes))) => return Ok(Some(bytes)),
             Ok(None) => {
-                if let Some(held) = self.held.take() {
-                    held.release().await;
+                if let Some(held) = place.take() {
+                    held.release();
                 }
                 return Ok(None);
             }
-            Ok(Some(Err(source))) => Error::Broken { what: self.what.to_string(), source },
-            Err(_) => Error::Timeout { what: self.what.to_string(), after: self.timeout },
+            Ok(Some(Err(source))) => Error::Broken { what: self.0.what.to_string(), source },
+            Err(_) => Error::Timeout { what: self.0.what.to_string(), after: self.0.timeout },
         };
-        self.held = None;
+        self.0.held = None;
         Err(error)
     }
 
@@ -106,8 +121,8 @@ impl Response {
     /// # Cancel-safety
     /// Dropping the future closes the connection.
     pub async fn bytes(mut self) -> Result<Bytes, Error> {
-        let announced = usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > self.bytes_max {
+        let announced = usize::try_from(self.0.body.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > self.0.bytes_max {
             return Err(self.too_large());
         }
         let Some(first) = self.bounded_chunk(0).await? else { return Ok(Bytes::new()) };
@@ -141,7 +156,7 @@ impl Response {
     /// # Cancel-safety
     /// As [`bytes`](Self::bytes).
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let what = Rc::clone(&self.what);
+        let what = Rc::clone(&self.0.what);
         let bytes = self.bytes().await?;
         serde_json::from_slice(&bytes).map_err(|source| Error::Json { what: what.to_string(), source })
     }
@@ -149,13 +164,13 @@ impl Response {
     /// Another piece, of which `before` bytes have come already.
     async fn bounded_chunk(&mut self, before: usize) -> Result<Option<Bytes>, Error> {
         let chunk = self.chunk().await?;
-        if before + chunk.as_ref().map_or(0, Bytes::len) > self.bytes_max {
+        if before + chunk.as_ref().map_or(0, Bytes::len) > self.0.bytes_max {
             return Err(self.too_large());
         }
         Ok(chunk)
     }
 
     fn too_large(&self) -> Error {
-        Error::BodyTooLarge { what: self.what.to_string(), bytes_max: self.bytes_max }
+        Error::BodyTooLarge { what: self.0.what.to_string(), bytes_max: self.0.bytes_max }
     }
 }

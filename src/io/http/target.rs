@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use ::http::uri::{PathAndQuery, Scheme};
-use ::http::{HeaderValue, Uri};
+use ::http::uri::{Authority, PathAndQuery, Scheme};
+use ::http::{Method, Uri};
 
 use super::Error;
 
@@ -19,8 +19,15 @@ pub(super) struct Origin {
 /// One url, taken apart.
 pub(super) struct Target {
     pub(super) origin: Origin,
-    pub(super) host_header: HeaderValue,
+    /// What the header `host` says.
+    pub(super) authority: Authority,
     pub(super) path: PathAndQuery,
+}
+
+/// What is asked, as errors name it: without the query, which may hold secrets.
+pub(super) struct What {
+    pub(super) method: Method,
+    pub(super) target: Target,
 }
 
 impl Target {
@@ -28,13 +35,14 @@ impl Target {
         let refused = |reason: String| Error::Url { reason };
         // What does not parse is not shown: it may hold a password.
         let uri: Uri = url.parse().map_err(|error| refused(format!("it does not parse: {error}")))?;
-        let tls = match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => false,
-            Some(scheme) if *scheme == Scheme::HTTPS => true,
+        let uri = uri.into_parts();
+        let tls = match uri.scheme {
+            Some(scheme) if scheme == Scheme::HTTP => false,
+            Some(scheme) if scheme == Scheme::HTTPS => true,
             Some(scheme) => return Err(refused(format!("its scheme is {scheme}, not http or https"))),
             None => return Err(refused("it does not begin with http:// or https://".to_owned())),
         };
-        let authority = uri.authority().ok_or_else(|| refused("it names no host".to_owned()))?;
+        let authority = uri.authority.ok_or_else(|| refused("it names no host".to_owned()))?;
         if authority.as_str().contains('@') {
             let reason = "it holds a user name; set the header authorization instead";
             return Err(refused(reason.to_owned()));
@@ -43,11 +51,9 @@ impl Target {
         if host.is_empty() {
             return Err(refused("it names no host".to_owned()));
         }
-        let host_header = HeaderValue::from_str(authority.as_str())
-            .map_err(|_| refused("its host cannot be a header".to_owned()))?;
         let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        Ok(Self { origin: Origin { tls, host, port }, host_header, path })
+        let path = uri.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Ok(Self { origin: Origin { tls, host, port }, authority, path })
     }
 }
 
@@ -55,6 +61,13 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "https" } else { "http" };
         write!(f, "{scheme}://{}:{}", self.host, self.port)
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, target } = self;
+        write!(f, "{method} {}{}", target.origin, target.path.path())
     }
 }
 
@@ -71,7 +84,7 @@ mod tests {
         ];
         for (url, origin, host, path) in table {
             let target = Target::parse(url).unwrap();
-            let shown = (target.origin.to_string(), target.host_header.to_str().unwrap().to_owned());
+            let shown = (target.origin.to_string(), target.authority.to_string());
             assert_eq!((shown.0.as_str(), shown.1.as_str(), target.path.as_str()), (origin, host, path));
         }
     }

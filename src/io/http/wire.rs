@@ -1,8 +1,8 @@
-//! A stream as hyper wants it.
+//! A stream as hyper wants it, over which the request has been sent already.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::AsyncWrite;
@@ -10,10 +10,13 @@ use tokio::io::AsyncWrite;
 use super::target::Origin;
 use crate::io::stream::Stream;
 use crate::io::wire::Wire;
-use crate::limits::io::STREAM_CHUNK_BYTES;
 
-/// A stream with hyper's traits.
-pub(super) struct HyperWire(Wire);
+/// A stream with hyper's traits. What hyper writes is swallowed: it is the request that was sent before hyper had the stream.
+pub(super) struct HyperWire {
+    wire: Wire,
+    /// hyper has written the request. Before, an answer would surprise it.
+    asked: bool,
+}
 
 /// What opens encrypted wires.
 #[cfg(feature = "tls")]
@@ -22,19 +25,28 @@ pub(super) type Connector = crate::io::tls::Connector;
 #[cfg(not(feature = "tls"))]
 pub(super) type Connector = std::convert::Infallible;
 
+/// Opens a wire to a server.
+///
+/// # Cancel-safety
+/// Dropping the future closes the socket.
+pub(super) async fn open(origin: &Origin, connector: Option<&Connector>) -> io::Result<Wire> {
+    let stream = Stream::connect(&origin.host, origin.port).await?;
+    Ok(match connector {
+        None => Wire::Plain(stream),
+        #[cfg(feature = "tls")]
+        Some(connector) => Wire::Tls(Box::new(connector.connect(&origin.host, stream).await?)),
+        #[cfg(not(feature = "tls"))]
+        Some(impossible) => match *impossible {},
+    })
+}
+
 impl HyperWire {
-    /// # Cancel-safety
-    /// Dropping the future closes the socket.
-    pub(super) async fn open(origin: &Origin, connector: Option<&Connector>) -> io::Result<Self> {
-        let stream = Stream::connect(&origin.host, origin.port).await?;
-        let wire = match connector {
-            None => Wire::Plain(stream),
-            #[cfg(feature = "tls")]
-            Some(connector) => Wire::Tls(Box::new(connector.connect(&origin.host, stream).await?)),
-            #[cfg(not(feature = "tls"))]
-            Some(impossible) => match *impossible {},
-        };
-        Ok(Self(wire))
+    pub(super) fn new(wire: Wire) -> Self {
+        Self { wire, asked: false }
+    }
+
+    pub(super) fn into_inner(self) -> Wire {
+        self.wire
     }
 }
 
@@ -44,25 +56,27 @@ impl Read for HyperWire {
         ctx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // By way of the stack: hyper's buffer stays untouched memory until there is something to put into it.
-        let mut chunk = [0; STREAM_CHUNK_BYTES];
-        let room = buffer.remaining().min(chunk.len());
-        let count = ready!(self.get_mut().0.poll_receive(ctx, &mut chunk[..room]))?;
-        buffer.put_slice(&chunk[..count]);
-        Poll::Ready(Ok(()))
+        let this = self.get_mut();
+        if !this.asked {
+            // Whoever drives hyper drives it on.
+            return Poll::Pending;
+        }
+        let room = buffer.remaining();
+        this.wire.poll_receive(ctx, room, |bytes| buffer.put_slice(bytes))
     }
 }
 
 impl Write for HyperWire {
-    fn poll_write(self: Pin<&mut Self>, ctx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().0).poll_write(ctx, bytes)
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().asked = true;
+        Poll::Ready(Ok(bytes.len()))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().0).poll_flush(ctx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().0).poll_shutdown(ctx)
+        Pin::new(&mut self.get_mut().wire).poll_shutdown(ctx)
     }
 }

@@ -25,7 +25,8 @@
 //! ```
 //!
 //! [`Conn`] is a [`tokio_postgres::Client`]; its queries are written as there. A job waits for a connection in the order of
-//! asking. Connections are opened when they are needed, kept for as long as they are used, and thrown away when they break.
+//! asking. Connections are opened when they are needed, or ahead of time in the set-up of a worker ([`Pool::warm_up`]); they
+//! are kept for as long as they are used, and thrown away when they break.
 //!
 //! A connection goes to the next job only at rest: every answer has come, and no transaction is open, by the server's own
 //! word. One whose job was dropped in the middle of a query is given a moment to end what it does and closed otherwise, so

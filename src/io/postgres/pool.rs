@@ -15,6 +15,7 @@ use crate::io::permits::{Permit, Permits};
 use crate::io::timer;
 #[cfg(feature = "tls")]
 use crate::io::tls::TlsOptions;
+use crate::io::warm_up::open_all;
 use crate::limits::io as limits;
 
 /// What a pool may use and how long it waits.
@@ -110,6 +111,43 @@ impl Pool {
             attended: Cell::new(false),
         };
         Ok(Self { shared: Rc::new(shared) })
+    }
+
+    /// Opens connections until `count` of them are there, those that jobs use included: how many were opened. For the
+    /// set-up of a worker, so that the first jobs do not wait for the server to start processes; such a connection is closed
+    /// like any other when it was idle for too long.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Config`] if the pool would not keep so many. What was opened before stays.
+    ///
+    /// # Cancel-safety
+    /// Safe: what was opened stays.
+    pub async fn warm_up(&self, count: usize) -> Result<usize, Error> {
+        let shared = &self.shared;
+        let PoolOptions { connections_max, idle_timeout, .. } = shared.options;
+        let most = if idle_timeout.is_zero() { 0 } else { connections_max };
+        if count > most {
+            let reason = format!(
+                "{count} connections are more than the {most} that the pool keeps; raise connections_max or \
+                 idle_timeout"
+            );
+            return Err(Error::Config { reason });
+        }
+        shared.attend();
+        let used = connections_max - shared.permits.free();
+        let missing = count.saturating_sub(shared.idle.count(&()) + used);
+        let opened = Rc::new(Cell::new(0));
+        let (pool, count) = (Rc::clone(shared), Rc::clone(&opened));
+        let open = async move || {
+            // A job that comes meanwhile may have taken the place.
+            let Some(_permit) = pool.permits.try_take() else { return Ok(()) };
+            let conn = Box::pin(pool.link.open()).await?;
+            pool.keep(conn);
+            count.set(count.get() + 1);
+            Ok(())
+        };
+        open_all(missing, limits::POSTGRES_WARM_UP_AT_ONCE, open).await?;
+        Ok(opened.get())
     }
 
     /// A connection for this job alone, until it is dropped. Jobs that wait for one get it in the order of asking.

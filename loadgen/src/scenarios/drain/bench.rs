@@ -94,7 +94,7 @@ impl<'a> Bench<'a> {
             mode: self.mode,
             url: self.scene.worker_url(),
             log: &log,
-            variables: &[],
+            variables: load.variables,
         })?;
         let start = self.wait_for_first_job(&mut worker, load)?;
         let end = self.wait_for_last_job(&mut worker, load, &start)?;
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn looks_get_closer_when_the_end_is_near() {
         let work = Work::noop();
-        let load = Load { work: &work, jobs: 1_000, concurrency: 10, variant: "", looks: 20 };
+        let load = Load { work: &work, jobs: 1_000, concurrency: 10, variant: "", looks: 20, variables: &[] };
         let at = |processed| Backlog { processed, waiting: load.jobs - processed };
         let pause = |before, now| next_pause(load, at(before), at(now), Duration::from_millis(10));
         assert_eq!(pause(0, 10), POLL_MAX);

@@ -7,6 +7,7 @@ mod bench;
 mod table;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -32,6 +33,8 @@ pub(super) struct Load<'a> {
     pub(super) variant: &'static str,
     /// The end of a run is seen to this part of it, for example a twentieth: the finer, the more the looks disturb.
     pub(super) looks: u32,
+    /// Environment variables of the worker.
+    pub(super) variables: &'a [(&'a str, &'a OsStr)],
 }
 
 /// The end of a run of jobs that wait is seen to a hundredth: looks cost little beside them.

@@ -138,7 +138,14 @@ pub(super) fn measure(
         }
         let processor = Processor { title: title.clone(), key: setting.name.to_owned() };
         let work = Work::noop();
-        let load = Load { work: &work, jobs, concurrency: setting.concurrency, variant: "", looks: 1 };
+        let load = Load {
+            work: &work,
+            jobs,
+            concurrency: setting.concurrency,
+            variant: "",
+            looks: 1,
+            variables: &[],
+        };
         measured.rows.extend(Row::of((processor, 1), load, done));
     }
     Ok(measured)
