@@ -112,9 +112,9 @@ fn enqueue_refuses_what_would_become_a_bad_job() {
     check(&["Noop", "[1"], "not valid JSON");
     check(&["Noop", "[] []"], "not valid JSON");
     check(&["Noop", "--queue", "a:b"], "':'");
-    check(&["Noop", "--count", "0"], "1..=");
-    check(&["Noop", "--count", &(ENQUEUE_COUNT_MAX + 1).to_string()], "1..=");
-    check(&["Noop", "--retries", &(RETRIES_MAX + 1).to_string()], "0..=1000");
+    check(&["Noop", "--count", "0"], "a whole number from 1 to");
+    check(&["Noop", "--count", &(ENQUEUE_COUNT_MAX + 1).to_string()], "a whole number from 1 to");
+    check(&["Noop", "--retries", &(RETRIES_MAX + 1).to_string()], "from 0 to 1000");
     check(&["Noop", "--in=-1"], "seconds from 0");
     check(&["Noop", "--in", "NaN"], "seconds from 0");
 }
@@ -206,8 +206,8 @@ fn jobs_names_a_place_and_a_part_of_it() {
         (&["jobs", "queue"], "<QUEUE>"),
         (&["jobs", "queue", "a:b"], "':'"),
         (&["jobs", "dead", "img"], "only `jobs queue` takes a name"),
-        (&["jobs", "dead", "--page", "0"], "1.."),
-        (&["jobs", "dead", "--limit", "1001"], "1..=1000"),
+        (&["jobs", "dead", "--page", "0"], "from 1 to"),
+        (&["jobs", "dead", "--limit", "1001"], "from 1 to 1000"),
         (&["jobs", "dead", "--page", "2", "--name", "N"], "cannot be used with"),
         (&["jobs", "dead", "--jid", ""], "1 to 256 bytes"),
     ]);

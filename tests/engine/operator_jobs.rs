@@ -78,7 +78,7 @@ fn what_makes_no_sense_is_refused_with_what_is_allowed() {
         (&["jobs", "running"], &["queue, retries, scheduled, dead"]),
         (&["jobs", "queue"], &["<QUEUE>"]),
         (&["jobs", "queue", "a:b"], &["colons"]),
-        (&["jobs", "dead", "--limit", "0"], &["1..=1000"]),
+        (&["jobs", "dead", "--limit", "0"], &["from 1 to 1000"]),
         (&["jobs", "dead", "other"], &["only `jobs queue` takes a name", "--help"]),
         (&["retry"], &["JID"]),
         (&["retry", "--all", "queues"], &["retries, scheduled, dead"]),

@@ -153,6 +153,7 @@ fn a_stop_without_a_right_ends_all_the_same() {
 #[test]
 fn a_command_that_is_denied_says_which_right_to_give() {
     let redis = Redis::start();
+    redis.push("default", &[r#"{"name":"Noop","args":[],"jid":"waits"}"#]);
     let keys = "~jiggler:* ~{jiggler:list:*";
     let check = |rules: &str, command: &[&str], line: &str| {
         let url = url_of_user(&redis, rules);
