@@ -24,7 +24,7 @@ use crate::{
 /// | `Stopped` | no: make a new client | as its field says |
 /// | `OutboxFull` | yes, once Redis is back | as its field says |
 /// | `Outbox` | no: a person has to look at the file or disk | as its field says |
-/// | `Bulk` | as its cause | yes, if any was |
+/// | `Bulk` | as its cause | yes, if any was or is in doubt |
 ///
 /// To push again after a `Lost` may run the job twice. What must not be lost and not run twice is for an
 /// [`Outbox`](super::Outbox), or for a handler that does nothing the second time.

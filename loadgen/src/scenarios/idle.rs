@@ -39,7 +39,7 @@ const HEADER: [&str; 7] =
 #[derive(Debug, Clone, Args, Serialize)]
 pub(crate) struct Options {
     /// How long to watch, in seconds
-    #[arg(short, long, default_value = "60", value_name = "N", value_parser = cli::seconds)]
+    #[arg(short, long, default_value = "180", value_name = "N", value_parser = cli::seconds)]
     seconds: u64,
     /// Jobs in flight the worker would allow, one row each
     #[arg(short, long, value_delimiter = ',', default_value = "10", value_name = "N,N", value_parser = cli::concurrency)]

@@ -1,6 +1,10 @@
 //! Against a real server, over both kinds of socket, and against listeners that misbehave.
 
-use std::{net::TcpListener, thread};
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+};
 
 use super::*;
 use crate::{resp::error::HandshakeError, test_redis::TestRedis};
