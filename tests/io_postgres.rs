@@ -202,12 +202,9 @@ fn broken_connections_are_replaced_when_the_server_is_back() {
     let test = std::thread::spawn(move || {
         on_executor(move || async move {
             let pool = pool_of(&config, 2);
-            let running = {
-                let pool = pool.clone();
-                spawn_local(
-                    async move { pool.get().await.unwrap().batch_execute("SELECT pg_sleep(3600)").await },
-                )
-            };
+            // Open before the other is asked for: which of two logins ends first is the server's affair.
+            let conn = pool.get().await.unwrap();
+            let running = spawn_local(async move { conn.batch_execute("SELECT pg_sleep(3600)").await });
             backend(&pool).await;
             say.send(()).unwrap();
             let () = gone.recv().unwrap();

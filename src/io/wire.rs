@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "http", feature = "tls"))]
 use std::task::ready;
 use std::task::{Context, Poll};
 

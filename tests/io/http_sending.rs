@@ -1,5 +1,5 @@
-//! How requests are sent: over connections that were opened before, with bodies of any size, to servers that do not listen to
-//! the end.
+//! How requests are sent: over connections that were opened before, with bodies of any size, to servers that do not listen
+//! to the end.
 
 use std::thread;
 

@@ -1,4 +1,4 @@
-//! The client: its options, its connections, and the course of one request.
+//! The client: its connections, and the course of one request.
 
 use std::io;
 use std::pin::pin;
@@ -12,12 +12,10 @@ use hyper::body::Incoming;
 use super::conn::{Answering, Asked, Conn, Sent};
 use super::target::{Origin, Target, What};
 use super::wire::{self, Connector};
-use super::{Error, Request, Response};
+use super::{ClientOptions, Error, Request, Response};
 use crate::io::idle::{Idle, IdleOptions};
 use crate::io::permits::{Permit, Permits};
 use crate::io::timer;
-#[cfg(feature = "tls")]
-use crate::io::tls::TlsOptions;
 use crate::io::warm_up::open_all;
 use crate::limits::io as limits;
 
@@ -25,47 +23,6 @@ use crate::limits::io as limits;
 #[derive(Clone)]
 pub struct Client {
     shared: Rc<Shared>,
-}
-
-/// What a client may use and how long it waits.
-#[derive(Debug, Clone)]
-pub struct ClientOptions {
-    /// How long a connection may take to open, TLS included. 10 s by default.
-    pub connect_timeout: Duration,
-    /// How long a request may take, from its start to the last byte of its body. 30 s by default.
-    pub timeout: Duration,
-    /// Largest body of an answer in bytes that [`Response::bytes`] and its like accept. 16 MB by default.
-    pub body_bytes_max: usize,
-    /// Most connections; further requests wait for one in order. 16,384 by default.
-    pub connections_max: usize,
-    /// Most idle connections to one origin. 256 by default.
-    pub idle_per_origin_max: usize,
-    /// Most idle connections in all. 1,024 by default.
-    pub idle_max: usize,
-    /// How long an idle connection is kept; zero keeps none. 30 s by default.
-    pub idle_timeout: Duration,
-    /// The header `user-agent`; the name and version of this crate by default.
-    pub user_agent: String,
-    /// Which servers are trusted.
-    #[cfg(feature = "tls")]
-    pub tls: TlsOptions,
-}
-
-impl Default for ClientOptions {
-    fn default() -> Self {
-        Self {
-            connect_timeout: limits::HTTP_CONNECT_TIMEOUT,
-            timeout: limits::HTTP_TIMEOUT,
-            body_bytes_max: limits::HTTP_BODY_BYTES_MAX,
-            connections_max: limits::HTTP_CONNECTIONS_MAX,
-            idle_per_origin_max: limits::HTTP_IDLE_PER_ORIGIN_MAX,
-            idle_max: limits::HTTP_IDLE_MAX,
-            idle_timeout: limits::HTTP_IDLE_TIMEOUT,
-            user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
-            #[cfg(feature = "tls")]
-            tls: TlsOptions::default(),
-        }
-    }
 }
 
 struct Shared {

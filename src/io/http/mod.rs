@@ -69,13 +69,15 @@ mod client;
 mod conn;
 mod error;
 mod head;
+mod options;
 mod request;
 mod response;
 mod target;
 mod wire;
 
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-pub use client::{Client, ClientOptions};
+pub use client::Client;
 pub use error::Error;
+pub use options::ClientOptions;
 pub use request::Request;
 pub use response::Response;

@@ -11,7 +11,8 @@ use super::target::Origin;
 use crate::io::stream::Stream;
 use crate::io::wire::Wire;
 
-/// A stream with hyper's traits. What hyper writes is swallowed: it is the request that was sent before hyper had the stream.
+/// A stream with hyper's traits. What hyper writes is swallowed: it is the request, which was sent before hyper had the
+/// stream.
 pub(super) struct HyperWire {
     wire: Wire,
     /// hyper has written the request. Before, an answer would surprise it.
