@@ -22,6 +22,8 @@ mod harness;
 mod bad_payloads;
 #[path = "engine/beside.rs"]
 mod beside;
+#[path = "engine/cluster.rs"]
+mod cluster;
 #[path = "engine/command_line.rs"]
 mod command_line;
 #[path = "engine/crash.rs"]

@@ -40,6 +40,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("resp::tokio_conn", 2),
     ("resp::url", 2),
     ("resp::handshake", 2),
+    ("resp::cluster", 2),
+    ("resp::cluster::error", 1),
     ("resp::sentinel", 2),
     ("resp::sentinel::error", 1),
     ("resp::tls", 2),
@@ -73,7 +75,7 @@ const SIBLINGS: u8 = 5;
 
 /// Words that are Redis commands when a string literal begins with them.
 const REDIS_COMMANDS: &str = "\
-    APPEND AUTH BLMOVE BLPOP BRPOP BRPOPLPUSH BZPOPMIN CLIENT CONFIG DBSIZE DECRBY DEL EVAL EVALSHA EXEC EXISTS \
+    APPEND ASKING AUTH BLMOVE BLPOP BRPOP BRPOPLPUSH BZPOPMIN CLIENT CLUSTER CONFIG DBSIZE DECRBY DEL EVAL EVALSHA EXEC EXISTS \
     EXPIRE FCALL FLUSHALL FLUSHDB GET GETEX HDEL HELLO HGET HGETALL HINCRBY HKEYS HSET INCR INCRBY INFO KEYS LINDEX \
     LLEN LMOVE LMPOP LPOP LPUSH LRANGE LREM LTRIM MGET MULTI PEXPIRE PING PSUBSCRIBE PUBLISH RENAME RPOP \
     ROLE RPOPLPUSH RPUSH SADD SCAN SCRIPT SELECT SENTINEL SET SETEX SHUTDOWN SMEMBERS SORT SREM SUBSCRIBE TIME TYPE \
@@ -84,6 +86,7 @@ const REDIS_COMMANDS: &str = "\
 const COMMAND_PLACES: &[(&str, &[&str])] = &[
     ("src/resp/handshake.rs", &["AUTH", "CLIENT", "HELLO", "INFO", "PING", "ROLE", "SELECT"]),
     ("src/resp/sentinel.rs", &["SENTINEL"]),
+    ("src/resp/cluster.rs", &["CLUSTER"]),
     // Before there is any connection layer: does a private server answer, and please end.
     ("src/embedded/probe.rs", &["PING", "SHUTDOWN"]),
     // HTTP's GET.

@@ -2,8 +2,11 @@
 
 use super::Control;
 use crate::limits::CONTROL_CHUNK_BYTES;
-use crate::resp::{ConnOptions, Connection, Error, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
+use crate::resp::{
+    ConnOptions, Connection, Error, RedisErrorKind, RedisUrl, Reply, ReplyLimits, Requests, Value,
+};
 use crate::store::scripts::{self, Scripts};
+use crate::wire::Realm;
 
 /// An open connection whose server knows our scripts. One task owns it; after any error it is dropped and opened anew.
 pub(super) struct ControlLink {
@@ -12,15 +15,26 @@ pub(super) struct ControlLink {
 }
 
 impl ControlLink {
-    /// Opens a connection that `CLIENT LIST` shows as this process's, in that role.
-    pub(super) async fn open(control: &Control, role: &str) -> Result<Self, Error> {
+    /// Opens a connection to where a duty is, that `CLIENT LIST` shows as this process's, in that role.
+    pub(super) async fn open(control: &Control, duty: usize, role: &str) -> Result<Self, Error> {
+        let options = &control.duties[duty].options;
+        Self::open_in(control, &options.url, options.realm.clone(), role).await
+    }
+
+    /// As [`Self::open`], to a server by this url, for the scripts of this realm.
+    pub(super) async fn open_in(
+        control: &Control,
+        url: &RedisUrl,
+        realm: Realm,
+        role: &str,
+    ) -> Result<Self, Error> {
         let options = ConnOptions {
             name: format!("jiggler-uring:{}:{role}", control.options.uuid),
             limits: ReplyLimits::default(),
             chunk_bytes: CONTROL_CHUNK_BYTES,
         };
-        let mut conn = Connection::open(&control.options.url, &options).await?;
-        let scripts = load(&mut conn).await?;
+        let mut conn = Connection::open(url, &options).await?;
+        let scripts = load(&mut conn, realm).await?;
         Ok(Self { conn, scripts })
     }
 
@@ -39,7 +53,7 @@ impl ControlLink {
         write(&self.scripts, &mut requests);
         let mut replies = self.conn.call(&requests).await?;
         if replies.iter().any(is_noscript) {
-            self.scripts = load(&mut self.conn).await?;
+            self.scripts = load(&mut self.conn, self.scripts.realm().clone()).await?;
             requests.clear();
             write(&self.scripts, &mut requests);
             replies = self.conn.call(&requests).await?;
@@ -63,13 +77,13 @@ impl ControlLink {
     }
 }
 
-async fn load(conn: &mut Connection) -> Result<Scripts, Error> {
+async fn load(conn: &mut Connection, realm: Realm) -> Result<Scripts, Error> {
     let mut requests = Requests::new();
-    scripts::load(&mut requests);
+    scripts::load_in(&realm, &mut requests);
     let replies = conn.call(&requests).await?.into_iter().map(Reply::into_result);
     // An error is shown as what it is: LOADING, READONLY, NOPERM.
     let replies = replies.collect::<Result<Vec<_>, _>>()?;
-    Scripts::from_replies(&replies)
+    Scripts::from_replies_in(realm, &replies)
         .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })
 }
 

@@ -164,11 +164,11 @@ impl RedisErrorKind {
             | Self::MasterDown
             | Self::ClusterDown
             | Self::TryAgain
+            | Self::Moved
+            | Self::Ask
             | Self::MaxClients
             | Self::Unblocked => true,
             Self::Noscript
-            | Self::Moved
-            | Self::Ask
             | Self::NoAuth
             | Self::WrongPass
             | Self::NoPerm

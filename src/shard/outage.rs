@@ -30,9 +30,13 @@ impl Outage {
         match &mut self.begun {
             Some((_, attempts)) => *attempts += 1,
             None => {
-                tracing::error!(shard = shard.options.shard, %error, "redis is gone; trying again");
+                let queue = shard.options.realm.queue();
+                tracing::error!(shard = shard.options.shard, queue, %error, "redis is gone; trying again");
                 shard.options.stats.disconnects.add(1);
-                shard.options.stats.outage_since.mark();
+                match &shard.crew {
+                    Some(crew) => crew.outage_begins(&shard.options.stats),
+                    None => shard.options.stats.outage_since.mark(),
+                }
                 self.begun = Some((Instant::now(), 1));
             }
         }
@@ -43,8 +47,12 @@ impl Outage {
     pub(super) fn over(&mut self, shard: &Shard) {
         if let Some((since, attempts)) = self.begun.take() {
             let seconds = since.elapsed().as_secs_f64();
-            shard.options.stats.outage_since.clear();
-            tracing::info!(shard = shard.options.shard, seconds, attempts, "redis is back");
+            match &shard.crew {
+                Some(crew) => crew.outage_ends(&shard.options.stats),
+                None => shard.options.stats.outage_since.clear(),
+            }
+            let queue = shard.options.realm.queue();
+            tracing::info!(shard = shard.options.shard, queue, seconds, attempts, "redis is back");
         }
     }
 }

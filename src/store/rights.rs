@@ -10,6 +10,7 @@
 //! | `summary` | `+scan +zcard +get +mget +llen`; the same keys |
 //! | `jobs`, `retry`, `kill`, `delete`, `prune`, `processes`, `top`, `quiet`, `stop` | the worker's, and `+pttl` |
 //! | with sentinels | all of them also `+role` |
+//! | in a cluster | all of them also `+role +cluster|slots`, producers also `+asking` |
 //!
 //! [`acl_line`] gives the worker's as one line. `SORT`, `CONFIG`, `KEYS`, `FLUSHALL`, `MONITOR` and all of `@admin` are not
 //! among them. `AUTH` and `HELLO` need no right in Redis. A user without `+client|setname` has connections without names,
@@ -82,8 +83,34 @@ pub const WORKER: &[&str] = &[
 /// What a worker does without, if it must.
 const OPTIONAL: &[&str] = &["client|setname", "client|tracking"];
 
-/// What is asked of a user whose server is named by sentinels.
+/// What is asked of a user whose server is named by sentinels, or by nodes of a cluster.
 const ROLE: &str = "role";
+
+/// What is asked of a user in a cluster besides: which node has a slot, and a push while that is being moved.
+const IN_CLUSTER: [&str; 2] = ["cluster|slots", "asking"];
+
+/// How a server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// By its own address.
+    Directly,
+    /// Sentinels name it.
+    BySentinels,
+    /// It is a node of a cluster.
+    InCluster,
+}
+
+impl Reach {
+    /// How a url leads to its server: by its scheme.
+    #[must_use]
+    pub fn of(url: &str) -> Self {
+        match url.split("://").next() {
+            Some(scheme) if scheme.ends_with("+sentinel") => Self::BySentinels,
+            Some(scheme) if scheme.ends_with("+cluster") => Self::InCluster,
+            _ => Self::Directly,
+        }
+    }
+}
 
 /// The keys and the channel a worker uses, as patterns of an ACL.
 const KEY_PATTERNS: [&str; 2] = [keys::GEM_PATTERN, keys::IN_FLIGHT_PATTERN];
@@ -95,13 +122,13 @@ pub struct Missing {
     pub rules: Vec<String>,
 }
 
-/// The rules of a worker's user, for `ACL SETUSER name on >password` and the like; `by_sentinels` if its server is named by
-/// some.
+/// The rules of a worker's user, for `ACL SETUSER name on >password` and the like.
 #[must_use]
-pub fn acl_line(by_sentinels: bool) -> String {
+pub fn acl_line(reach: Reach) -> String {
     let names = WORKER.iter().map(|call| name(call)).chain(OPTIONAL.iter().copied());
-    let role = by_sentinels.then_some(ROLE);
-    let mut rules: Vec<String> = names.chain(role).map(|name| format!("+{name}")).collect();
+    let role = (reach != Reach::Directly).then_some(ROLE);
+    let in_cluster = IN_CLUSTER.into_iter().filter(|_| reach == Reach::InCluster);
+    let mut rules: Vec<String> = names.chain(role).chain(in_cluster).map(|name| format!("+{name}")).collect();
     rules.extend(KEY_PATTERNS.map(|pattern| format!("~{pattern}")));
     rules.extend([keys::CANCEL_CHANNEL, keys::STEER_PATTERN].map(|channel| format!("&{channel}")));
     rules.join(" ")
@@ -205,7 +232,7 @@ mod tests {
     #[test]
     fn each_right_that_is_missing_is_named_and_no_other() {
         let redis = TestRedis::start();
-        let line = acl_line(false);
+        let line = acl_line(Reach::Directly);
         assert_eq!(lacks(&redis, &line), [""; 0]);
         for call in WORKER {
             let rule = format!("+{}", name(call));

@@ -187,7 +187,8 @@ impl TurnContext {
         // Position of a queue -> its pair in KEYS, from 1.
         let pair = |queue: usize| 1 + turn.order.iter().position(|&at| at == queue).unwrap_or(0) as u64;
         let mut command = scripts.begin(Script::Turn, keys_count, args, requests);
-        for key in [keys::PROCESSED, keys::FAILURES, keys::RETRIES, keys::DEAD] {
+        let realm = scripts.realm();
+        for key in [&realm.processed, &realm.failures, &realm.retries, &realm.dead] {
             command.arg(key.as_bytes());
         }
         command.arg(&self.queues[0].index);

@@ -29,7 +29,7 @@ fn denied(redis: &Redis) -> Vec<String> {
 #[test]
 fn everything_works_under_the_rights_of_the_table_and_nothing_is_denied() {
     let redis = Redis::start();
-    let url = url_of_user(&redis, &rights::acl_line(false));
+    let url = url_of_user(&redis, &rights::acl_line(rights::Reach::Directly));
     let run = |command: &[&str]| {
         let output = output_of(&[command, &["--redis-url", &url]].concat());
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -73,7 +73,7 @@ fn everything_works_under_the_rights_of_the_table_and_nothing_is_denied() {
 #[test]
 fn a_right_that_is_missing_ends_the_boot_with_the_line_to_add() {
     let redis = Redis::start();
-    let line = rights::acl_line(false);
+    let line = rights::acl_line(rights::Reach::Directly);
     let check = |without: &[&str], says: &str| {
         let rules: Vec<&str> = line.split(' ').filter(|rule| !without.contains(rule)).collect();
         let url = url_of_user(&redis, &rules.join(" "));
