@@ -87,6 +87,7 @@ const COMMAND_PLACES: &[(&str, &[&str])] = &[
     ("src/resp/handshake.rs", &["AUTH", "CLIENT", "HELLO", "INFO", "PING", "ROLE", "SELECT"]),
     ("src/resp/sentinel.rs", &["SENTINEL"]),
     ("src/resp/cluster.rs", &["CLUSTER"]),
+    ("src/resp/cluster/route.rs", &["ASKING", "EVAL", "EVALSHA"]),
     // Before there is any connection layer: does a private server answer, and please end.
     ("src/embedded/probe.rs", &["PING", "SHUTDOWN"]),
     // HTTP's GET.

@@ -5,11 +5,15 @@
 
 use std::time::Instant;
 
+use futures_lite::future::block_on;
+
 use super::Error;
+use super::router::{Router, Wire};
 use crate::limits::LOCAL_PROBE_IDLE;
 use crate::resp::blocking::{BlockingConnection, BlockingOptions};
-use crate::resp::{Reply, Requests, url::RedisUrl};
+use crate::resp::{self, Reply, Requests, url::RedisUrl};
 use crate::store::enqueue;
+use crate::wire::{QueueName, Realm};
 
 /// Where to connect to, and the connection once there is one.
 #[derive(Debug)]
@@ -20,25 +24,59 @@ pub(super) struct Link {
     // Changed by calls only.
     /// The connection and when it last answered.
     conn: Option<(BlockingConnection, Instant)>,
+    /// In a cluster, those to its nodes in place of the one.
+    router: Option<Router<BlockingConnection>>,
+}
+
+impl Wire for BlockingConnection {
+    type Options = BlockingOptions;
+
+    async fn open(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, resp::Error> {
+        Self::connect_with(url, options)
+    }
+
+    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, resp::Error> {
+        self.call(requests)
+    }
 }
 
 impl Link {
     /// Connects at the first call.
     pub(super) fn new(url: RedisUrl, options: BlockingOptions) -> Self {
-        Self { url, options, conn: None }
+        let router = url.is_cluster().then(|| Router::new(url.clone(), options.clone()));
+        Self { url, options, conn: None, router }
     }
 
     pub(super) const fn url(&self) -> &RedisUrl {
         &self.url
     }
 
+    /// The realm of a queue.
+    pub(super) fn realm(&self, queue: &QueueName) -> Realm {
+        Realm::of(queue.as_str(), self.url.is_cluster())
+    }
+
     /// Whether the next call must connect first.
     pub(super) fn is_down(&self) -> bool {
+        if let Some(router) = &self.router {
+            return router.is_down();
+        }
         self.conn.as_ref().is_none_or(|(conn, _)| conn.is_broken())
     }
 
     /// Sees to it that there is a connection which stands, as far as that can be known.
-    pub(super) fn open(&mut self) -> Result<&mut BlockingConnection, Error> {
+    pub(super) fn open(&mut self) -> Result<(), Error> {
+        match &mut self.router {
+            None => self.opened().map(drop),
+            Some(router) => {
+                let mut requests = Requests::new();
+                enqueue::probe(&mut requests);
+                block_on(router.prepare(&requests)).map_err(Error::Connect)
+            }
+        }
+    }
+
+    fn opened(&mut self) -> Result<&mut BlockingConnection, Error> {
         let kept = match self.conn.take() {
             Some((conn, _)) if conn.is_broken() => None,
             Some((mut conn, answered_at)) => {
@@ -60,7 +98,10 @@ impl Link {
 
     /// Sends the commands in one write and gives their replies, errors among them.
     pub(super) fn call(&mut self, requests: &Requests) -> Result<Vec<Reply>, Error> {
-        let replies = self.open()?.call(requests).map_err(Error::of_call)?;
+        if let Some(router) = &mut self.router {
+            return block_on(router.call(requests)).map_err(Error::of_router);
+        }
+        let replies = self.opened()?.call(requests).map_err(Error::of_call)?;
         if let Some((_, answered_at)) = &mut self.conn {
             *answered_at = Instant::now();
         }
@@ -71,7 +112,7 @@ impl Link {
     pub(super) fn call_one(&mut self, requests: &Requests) -> Result<Reply, Error> {
         debug_assert_eq!(requests.len_commands(), 1, "one command");
         // As many replies as commands, or an error.
-        let only = self.call(requests)?.pop().ok_or(Error::Lost(crate::resp::Error::Closed))?;
+        let only = self.call(requests)?.pop().ok_or(Error::Lost(resp::Error::Closed))?;
         only.into_result().map_err(Error::of_call)
     }
 }

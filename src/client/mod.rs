@@ -11,6 +11,7 @@
 mod error;
 mod job;
 mod link;
+mod router;
 mod waiting;
 // Jobs as structs.
 mod fields;
@@ -106,7 +107,7 @@ impl Client {
     }
 
     fn connect_now(&mut self) -> Result<(), Error> {
-        self.link.open().map(drop)
+        self.link.open()
     }
 
     fn set_hooks(&mut self, hooks: Vec<ClientHook>) {
@@ -189,9 +190,9 @@ impl Client {
     /// As [`Self::enqueue`], and [`Error::BadTime`] for a time that is not finite.
     pub fn enqueue_at<J: Push + ?Sized>(&mut self, due_at: f64, job: &J) -> Result<String, Error> {
         let job = &*job.to_push()?;
-        let (jid, _) = self.write_payload(job, When::at(due_at)?)?;
+        let (jid, queue) = self.write_payload(job, When::at(due_at)?)?;
         self.requests.clear();
-        enqueue::schedule(&mut self.requests, due_at, &self.payload);
+        enqueue::schedule_in(&self.link.realm(&queue), &mut self.requests, due_at, &self.payload);
         enqueue::scheduled(&self.link.call_one(&self.requests)?).map_err(Error::of_call)?;
         Ok(jid)
     }
@@ -264,7 +265,7 @@ impl Client {
             return Ok(());
         }
         self.requests.clear();
-        waiting.write(when, &mut self.requests);
+        waiting.write(when, self.link.url().is_cluster(), &mut self.requests);
         let replies = self.link.call(&self.requests)?;
         waiting.settle(when, &replies, enqueued)
     }

@@ -6,7 +6,7 @@ use super::{Error, When};
 use crate::limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::{self, Reply, Requests};
 use crate::store::enqueue::{self, Batch};
-use crate::wire::QueueName;
+use crate::wire::{QueueName, Realm};
 
 /// Jobs of a bulk that wait to be sent, by queue. The bounds of one [`Batch`] hold for all of them together.
 #[derive(Debug, Default)]
@@ -45,11 +45,14 @@ impl Waiting {
     }
 
     /// Appends one command for each queue.
-    pub(super) fn write(&self, when: When, requests: &mut Requests) {
+    pub(super) fn write(&self, when: When, is_cluster: bool, requests: &mut Requests) {
         for (queue, batch) in &self.batches {
             match when {
                 When::Now => batch.push(requests, queue),
-                When::At(due_at) => batch.schedule(requests, due_at),
+                When::At(due_at) => {
+                    let realm = Realm::of(queue.as_str(), is_cluster);
+                    batch.schedule_in(&realm, requests, due_at);
+                }
             }
         }
     }

@@ -11,6 +11,7 @@
 //! nodes is up there is no way in, though the cluster may live: name several.
 
 pub(super) mod error;
+pub mod route;
 
 pub use error::ClusterError;
 
@@ -51,12 +52,10 @@ impl<'a> Search<'a> {
     /// A search among these nodes of `url`, the first one first.
     #[must_use]
     pub fn new(url: &'a RedisUrl, cluster: &Cluster) -> Self {
-        let mut question = Requests::new();
-        question.command(&[b"CLUSTER", b"SLOTS"]);
         Self {
             url,
             slot: cluster.slot(),
-            question,
+            question: question(),
             nodes: cluster.hosts().to_vec(),
             next: 0,
             missed: Vec::new(),
@@ -164,6 +163,14 @@ impl<'a> Search<'a> {
         let asked = asked.map(ToString::to_string).unwrap_or_default();
         self.reasons.push(format!("node {asked}: {what}"));
     }
+}
+
+/// The question which node has which slots; [`read_slots`] reads the reply.
+#[must_use]
+pub fn question() -> Requests {
+    let mut question = Requests::new();
+    question.command(&[b"CLUSTER", b"SLOTS"]);
+    question
 }
 
 /// Slots that one node has, as another says.
