@@ -24,6 +24,8 @@ mod bad_payloads;
 mod beside;
 #[path = "engine/cluster.rs"]
 mod cluster;
+#[path = "engine/cluster_clients.rs"]
+mod cluster_clients;
 #[path = "engine/command_line.rs"]
 mod command_line;
 #[path = "engine/crash.rs"]

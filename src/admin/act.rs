@@ -113,7 +113,11 @@ impl Act {
 pub fn act(url: &RedisUrl, act: &Act, out: &mut dyn Write) -> Result<(), Error> {
     act.check()?;
     let consent = act.needed_consent();
-    let mut session = Session::open(url)?;
+    let places = match &act.target {
+        Target::Job { places, .. } => places.clone(),
+        Target::All { set, .. } => vec![Place::Set(*set)],
+    };
+    let mut session = Session::open(url, &places, act.action.verb())?;
     match &act.target {
         Target::Job { jid, places } => one(&mut session, act.action, jid, places, consent, out),
         Target::All { set, name } => all(&mut session, act.action, *set, name.as_ref(), consent, out),

@@ -53,7 +53,8 @@ struct Reached {
 /// # Errors
 /// [`Error::Connect`], [`Error::NoScripts`], [`Error::Script`], [`Error::Output`].
 pub fn jobs(url: &RedisUrl, query: &Query, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let mut session = Session::open(url)?;
+    let places = std::slice::from_ref(&query.place);
+    let mut session = Session::open(url, places, &format!("read {}", query.place))?;
     match format {
         Format::Text => text(&mut session, query, out),
         Format::Json => json(&mut session, query, out),

@@ -10,6 +10,7 @@ use crate::{
         entries::{self, Page, Place, Window},
         scripts::{self, Scripts},
     },
+    wire::{Realm, keys},
 };
 
 /// A connection that knows the scripts.
@@ -20,10 +21,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects and loads the scripts: two round trips.
-    pub(super) fn open(url: &RedisUrl) -> Result<Self, Error> {
-        let mut conn = BlockingConnection::connect(url)?;
-        let scripts = load(&mut conn)?;
+    /// Connects and loads the scripts: two round trips. `what` begins the error's text where a cluster keeps these places
+    /// apart: "read the dead set".
+    pub(super) fn open(url: &RedisUrl, places: &[Place], what: &str) -> Result<Self, Error> {
+        let (url, realm) = reach(url, places, what)?;
+        let mut conn = BlockingConnection::connect(&url)?;
+        let scripts = load(&mut conn, realm)?;
         Ok(Self { conn, scripts, requests: Requests::new() })
     }
 
@@ -38,7 +41,7 @@ impl Session {
         let mut result = self.send(&write);
         // The cache of scripts was flushed since; a script that was not found has done nothing.
         if matches!(&result, Err(resp::Error::Redis(error)) if error.kind() == RedisErrorKind::Noscript) {
-            self.scripts = load(&mut self.conn)?;
+            self.scripts = load(&mut self.conn, self.scripts.realm().clone())?;
             result = self.send(&write);
         }
         read(&result.map_err(failed)?).map_err(failed)
@@ -70,8 +73,24 @@ impl Session {
     }
 }
 
-fn load(conn: &mut BlockingConnection) -> Result<Scripts, Error> {
+/// By which url these places are reached, and in which realm: in a cluster only one queue's list is.
+fn reach(url: &RedisUrl, places: &[Place], what: &str) -> Result<(RedisUrl, Realm), Error> {
+    if !url.is_cluster() {
+        return Ok((url.clone(), Realm::SHARED));
+    }
+    match places {
+        [Place::Queue(queue)] => {
+            Ok((url.at_key(keys::queue(queue.as_str()).as_bytes()), Realm::of_queue(queue.as_str())))
+        }
+        _ => {
+            let instead = "each queue has sets of its own there, under {jiggler:list:<queue>}:; a queue's list it does reach";
+            Err(Error::NotInCluster { what: what.to_owned(), instead })
+        }
+    }
+}
+
+fn load(conn: &mut BlockingConnection, realm: Realm) -> Result<Scripts, Error> {
     let mut requests = Requests::new();
-    scripts::load(&mut requests);
-    Scripts::from_replies(&conn.call(&requests)?).map_err(|reason| Error::NoScripts { reason })
+    scripts::load_in(&realm, &mut requests);
+    Scripts::from_replies_in(realm, &conn.call(&requests)?).map_err(|reason| Error::NoScripts { reason })
 }

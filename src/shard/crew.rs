@@ -196,8 +196,14 @@ impl Shard {
 
     /// It has got all there was, or cannot ask for more: it keeps no lane below from asking.
     pub(super) fn stands_back(&self) {
-        let had_backlog = self.backlog.replace(false);
-        if let (true, Some(crew)) = (had_backlog, &self.crew) {
+        if self.backlog.replace(false) {
+            self.claims_less();
+        }
+    }
+
+    /// It has a claim on fewer slots than before: a turn has brought what it will, jobs have started or went back.
+    pub(super) fn claims_less(&self) {
+        if let Some(crew) = &self.crew {
             crew.wake_starved();
         }
     }

@@ -107,7 +107,8 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
         }
         shard.lost_a_connection.set(true);
         shard.coming.set(0);
-        shard.stands_back();
+        shard.backlog.set(false);
+        shard.claims_less();
         outage.failed(shard, &error);
         shard.disarm();
         if let Some(how) = this.ending(shard, &sent) {
@@ -271,6 +272,7 @@ impl Driver<'_> {
         shard.options.stats.answered_at.mark();
         let Some(turn) = self.sent.pop_front() else { return Ok(()) };
         shard.coming.set(shard.coming.get().saturating_sub(turn.wanted));
+        shard.claims_less();
         shard.queue_order(turn.nth, &mut self.order);
         take_in(shard, &reply, &turn, &self.order)
     }

@@ -33,9 +33,7 @@ pub(super) async fn run_ready(shard: &Rc<Shard>) -> bool {
     }
     if started > 0 {
         shard.publish();
-        if let Some(crew) = &shard.crew {
-            crew.wake_starved();
-        }
+        shard.claims_less();
     }
     started > 0
 }

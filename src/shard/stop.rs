@@ -86,6 +86,7 @@ pub(super) async fn hand_back_unstarted(shard: &Shard, link: &mut Link) -> Resul
     if ready.is_empty() {
         return Ok(());
     }
+    shard.claims_less();
     if !shard.options.at_least_once {
         return push_back(shard, link, &ready).await;
     }

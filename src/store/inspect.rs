@@ -20,6 +20,7 @@ use crate::{
     wire::{
         figures::{self, Figures},
         keys::{self, ListKey, Poller},
+        realm::{Realm, RealmKey, parse_realm_key},
     },
 };
 
@@ -118,10 +119,14 @@ pub struct Heartbeat {
 #[derive(Debug, Default)]
 pub struct Inspection {
     step: Step,
+    /// Whether it is one node of a cluster: it has the sets and counters of some realms, and no command may name keys of two
+    /// slots.
+    of_node: bool,
     /// What each command written last asks for, in order.
     asked: Vec<Asked>,
     heartbeats_left: Vec<Vec<u8>>,
     queues_left: Vec<Vec<u8>>,
+    counts_left: Vec<(Vec<u8>, RealmKey)>,
     summary: Summary,
 }
 
@@ -132,6 +137,8 @@ enum Step {
     Scan {
         processes: Scan,
         lists: Scan,
+        /// Of a node.
+        realms: Scan,
     },
     Values,
 }
@@ -160,23 +167,47 @@ enum Asked {
     Processed,
     ProcessKeys,
     ListKeys,
+    RealmKeys,
+    Heartbeat(Vec<u8>),
+    FiguresOf(String),
+    Count(Vec<u8>, RealmKey),
     Heartbeats(Vec<Vec<u8>>),
     /// By the processes' heartbeat keys.
     Figures(Vec<String>),
     QueueLength(Vec<u8>),
 }
 
+impl Scan {
+    const OVER: Self = Self { cursor: None, keys: BTreeSet::new() };
+}
+
 impl Inspection {
+    /// An inspection of one node of a cluster: what it has is to be added up ([`Summary::add`]).
+    #[must_use]
+    pub fn of_node() -> Self {
+        Self { of_node: true, ..Self::default() }
+    }
+
     /// Appends the next commands; `false` if there are none and [`Self::finish`] may be called.
     pub fn write(&mut self, requests: &mut Requests) -> bool {
         self.asked.clear();
         match &mut self.step {
             Step::Start => {
-                self.write_counts(requests);
-                self.step = Step::Scan { processes: Scan::default(), lists: Scan::default() };
+                if !self.of_node {
+                    self.write_counts(requests);
+                }
+                let realms = if self.of_node { Scan::default() } else { Scan::OVER };
+                self.step = Step::Scan { processes: Scan::default(), lists: Scan::default(), realms };
                 self.write_scans(requests);
             }
-            Step::Scan { processes, lists } if processes.cursor.is_none() && lists.cursor.is_none() => {
+            Step::Scan { processes, lists, realms }
+                if [&*processes, &*lists, &*realms].iter().all(|scan| scan.cursor.is_none()) =>
+            {
+                let counted = |key: Vec<u8>| {
+                    let what = keys_of_realms(&key)?;
+                    Some((key, what))
+                };
+                self.counts_left = std::mem::take(&mut realms.keys).into_iter().filter_map(counted).collect();
                 self.heartbeats_left = std::mem::take(&mut processes.keys).into_iter().collect();
                 self.queues_left = std::mem::take(&mut lists.keys).into_iter().collect();
                 self.step = Step::Values;
@@ -223,7 +254,7 @@ impl Inspection {
     }
 
     fn write_scans(&mut self, requests: &mut Requests) {
-        let Step::Scan { processes, lists } = &self.step else { return };
+        let Step::Scan { processes, lists, realms } = &self.step else { return };
         // TYPE: a key of another type under the gem's prefixes must not make the whole look fail.
         if let Some(cursor) = &processes.cursor {
             write_scan(requests, cursor, keys::SERVER_PREFIX, "string");
@@ -233,12 +264,20 @@ impl Inspection {
             write_scan(requests, cursor, keys::LIST_PREFIX, "list");
             self.asked.push(Asked::ListKeys);
         }
+        if let Some(cursor) = &realms.cursor {
+            let mut command = requests.begin(6);
+            command.arg(b"SCAN").arg(cursor).arg(b"MATCH").arg(keys::IN_FLIGHT_PATTERN.as_bytes());
+            command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS);
+            self.asked.push(Asked::RealmKeys);
+        }
     }
 
     fn write_values(&mut self, requests: &mut Requests) {
         let from = self.heartbeats_left.len().saturating_sub(INSPECT_HEARTBEATS_PER_CALL);
         let page = self.heartbeats_left.split_off(from);
-        if !page.is_empty() {
+        if self.of_node {
+            page.into_iter().for_each(|key| self.write_process(key, requests));
+        } else if !page.is_empty() {
             write_mget(requests, &page);
             let text = |key: &Vec<u8>| String::from_utf8(key.clone()).ok();
             let mut processes: Vec<String> = page.iter().filter_map(text).collect();
@@ -254,6 +293,25 @@ impl Inspection {
         for key in self.queues_left.split_off(from) {
             requests.command(&[b"LLEN", &key]);
             self.asked.push(Asked::QueueLength(key));
+        }
+        let from = self.counts_left.len().saturating_sub(INSPECT_QUEUES_PER_CALL);
+        for (key, what) in self.counts_left.split_off(from) {
+            let is_counter = matches!(what, RealmKey::Processed | RealmKey::Failures);
+            requests.command(&[if is_counter { b"GET" } else { b"ZCARD" }, &key]);
+            self.asked.push(Asked::Count(key, what));
+        }
+    }
+
+    /// One process of a node: a command for each key.
+    fn write_process(&mut self, key: Vec<u8>, requests: &mut Requests) {
+        requests.command(&[b"GET", &key]);
+        let text = String::from_utf8(key.clone()).ok();
+        self.asked.push(Asked::Heartbeat(key));
+        if let Some(text) = text
+            && let Some(parts) = keys::parse_heartbeat(&text)
+        {
+            requests.command(&[b"GET", Realm::figures(&text, parts.uuid, true).as_bytes()]);
+            self.asked.push(Asked::FiguresOf(text));
         }
     }
 
@@ -275,6 +333,15 @@ impl Inspection {
                     lists.accept(keys::LIST_PREFIX, reply)?;
                 }
             }
+            Asked::RealmKeys => {
+                if let Step::Scan { realms, .. } = &mut self.step {
+                    realms.accept(keys::IN_FLIGHT_PATTERN, reply)?;
+                    realms.keys.retain(|key| keys_of_realms(key).is_some());
+                }
+            }
+            Asked::Heartbeat(key) => summary.add_process(&key, &reply.value())?,
+            Asked::FiguresOf(key) => summary.add_figures(&key, &reply.value()),
+            Asked::Count(key, what) => summary.add_count(&String::from_utf8_lossy(&key), what, reply)?,
             Asked::Heartbeats(page) => {
                 let values = reply.as_array().map_err(at(keys::SERVER_PREFIX))?;
                 page.iter().zip(values).try_for_each(|(key, value)| summary.add_process(key, &value))?;
@@ -325,7 +392,36 @@ impl Scan {
     }
 }
 
+/// What a key of a realm is that is counted.
+fn keys_of_realms(key: &[u8]) -> Option<RealmKey> {
+    parse_realm_key(std::str::from_utf8(key).ok()?).map(|(_, what)| what)
+}
+
 impl Summary {
+    /// Adds what another node has.
+    pub fn add(&mut self, other: Self) {
+        self.retry_jobs += other.retry_jobs;
+        self.dead_jobs += other.dead_jobs;
+        self.scheduled_jobs += other.scheduled_jobs;
+        self.failures += other.failures;
+        self.processed += other.processed;
+        self.queues.extend(other.queues);
+        self.processes.extend(other.processes);
+        self.unreadable_keys.extend(other.unreadable_keys);
+    }
+
+    fn add_count(&mut self, key: &str, what: RealmKey, reply: &Reply) -> Result<(), InspectError> {
+        let (sum, count) = match what {
+            RealmKey::Retries => (&mut self.retry_jobs, size(key, reply)?),
+            RealmKey::Scheduled => (&mut self.scheduled_jobs, size(key, reply)?),
+            RealmKey::Dead => (&mut self.dead_jobs, size(key, reply)?),
+            RealmKey::Processed => (&mut self.processed, counter(key, reply)?),
+            RealmKey::Failures => (&mut self.failures, counter(key, reply)?),
+        };
+        *sum += count;
+        Ok(())
+    }
+
     fn add_process(&mut self, key: &[u8], value: &Value<'_>) -> Result<(), InspectError> {
         let key = String::from_utf8_lossy(key).into_owned();
         let Some(value) = value.as_nil_or_bulk().map_err(at(&key))? else {

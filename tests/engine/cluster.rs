@@ -97,7 +97,8 @@ fn jobs_of_a_killed_worker_are_recovered_by_another_on_every_node() {
 fn retries_and_scheduled_jobs_come_due_in_the_realm_of_their_queue() {
     let cluster = Cluster::start(3);
     let queues = cluster.queues();
-    let mut worker = launch(&cluster, &queues, &["--poll-interval", "1"]);
+    let config = config_file("poll_interval: 1\n");
+    let mut worker = launch(&cluster, &queues, &["-C", &config.path()]);
     worker.wait_for_line(" working ");
     let (node, queue) = (&cluster.primaries[1], &queues[1]);
     let scheduled = format!("{{jiggler:list:{queue}}}:scheduled");
