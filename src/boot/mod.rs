@@ -19,8 +19,8 @@ use crate::resp::error::{ClusterError, SentinelError, TlsError};
 use crate::store::rights;
 
 /// Why this machine, or this Redis, cannot run the engine. Only [`Error::RedisBusy`] heals by itself, and
-/// [`Error::RedisUnreachable`], [`Error::RedisNoPrimary`] and [`Error::RedisNoNode`] may; the caller that connects retries those. The others
-/// end the process (exit code 2).
+/// [`Error::RedisUnreachable`], [`Error::RedisNoPrimary`] and [`Error::RedisNoNode`] may; the caller that connects retries
+/// those. The others end the process (exit code 2).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

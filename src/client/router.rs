@@ -1,9 +1,9 @@
 //! The connections of a client to the nodes of a Redis Cluster: each command goes to the node that has the slot of its key.
 //!
-//! A connection for each node that was needed, and a map of the slots, which is asked for anew when a node says that it is out
-//! of date (`MOVED`) or cannot be reached. A command that was sent elsewhere (`MOVED`, `ASK`) has not run, so it is sent once
-//! more, to where it belongs; if that too is refused the caller hears of it. All connections are opened before anything is
-//! sent, so that a node that is away leaves nothing half done; nothing that may have run is sent twice.
+//! A connection for each node that was needed, and a map of the slots, which is asked for anew when a node says that it is
+//! out of date (`MOVED`) or cannot be reached. A command that was sent elsewhere (`MOVED`, `ASK`) has not run, so it is
+//! sent once more, to where it belongs; if that too is refused the caller hears of it. All connections are opened before
+//! anything is sent, so that a node that is away leaves nothing half done; nothing that may have run is sent twice.
 //!
 //! The same for all three kinds of sockets; the blocking one never waits in a future.
 
@@ -71,8 +71,8 @@ impl<W: Wire> Router<W> {
         self.shares(requests).await.map(drop)
     }
 
-    /// Sends each command to its node and gives the replies in the order of the commands, errors among them. One round trip a
-    /// node, and one for each command that was sent elsewhere.
+    /// Sends each command to its node and gives the replies in the order of the commands, errors among them. One round trip
+    /// a node, and one for each command that was sent elsewhere.
     pub(super) async fn call(&mut self, requests: &Requests) -> Result<Vec<Reply>, Failure> {
         let (commands, shares) = self.shares(requests).await.map_err(Failure::NotSent)?;
         let mut replies: Vec<Option<Reply>> = vec![None; commands.len()];

@@ -1,7 +1,7 @@
 //! What control looks after in one realm: the lease of this process there, the jobs of dead processes, due jobs.
 //!
-//! One Redis is one realm, and so one duty. In a cluster each queue is a realm of its own, with a connection to the node that
-//! has its slot, so there is a duty for each.
+//! One Redis is one realm, and so one duty. In a cluster each queue is a realm of its own, with a connection to the node
+//! that has its slot, so there is a duty for each.
 
 use std::cell::Cell;
 

@@ -196,7 +196,7 @@ impl Upkeep {
         let mut old_key = self.beaten.as_ref().map(|(_, old, _)| old.clone()).filter(|old| *old != key);
         // In a cluster the new key may be another node's: the old one goes over the connection that wrote it.
         let elsewhere = old_key.take_if(|_| control.options.url.is_cluster() && heartbeat);
-        let mut before = elsewhere.and_then(|old| Some((self.link.take()?.0, old)));
+        let before = elsewhere.and_then(|old| Some((self.link.take()?.0, old)));
         let ttl_s = (control.settings.get().stats_interval + HEARTBEAT_TTL_EXTRA).as_secs();
         let figures =
             if heartbeat { control.figures(control.running_jobs().await).to_json() } else { String::new() };
@@ -234,36 +234,36 @@ impl Upkeep {
             // This process was paused for longer than its own lease, and so, perhaps, was its whole fleet.
             *since = now;
         }
+        let stood = now - *since;
         let replies = link.call(write).await?;
-        if let (true, Some(reply)) = (lease, replies.first()) {
+        if let (true, Some(duty), Some(reply)) = (lease, duty, replies.first()) {
             let renewal = process::read_lease(reply)?;
-            if let Renewal::Renewed { times: told, .. } = &renewal {
-                if told.none_ends_until_ms != times.none_ends_until_ms {
-                    self.asked_at = Some(now);
-                }
-                self.times = *told;
-            }
-            if let Some(duty) = duty {
-                control.heed(duty, renewal, now - *since).await;
-            }
-        }
-        if lease {
-            self.renewed_at = Some(now);
-            self.lease_due = now + LEASE_RENEWAL;
+            self.note_renewal(&renewal, times, now);
+            control.heed(duty, renewal, stood).await;
         }
         if heartbeat {
             self.beaten = Some((now, key, phase));
         }
-        if let Some((link, old)) = &mut before {
-            let figures_key = control.figures_key(old);
-            // What stays in spite of that expires by itself.
-            let _gone = link.call(|_, requests| process::farewell(old, &figures_key, requests)).await;
+        if let Some((link, old)) = before {
+            drop_elsewhere(&control, link, &old).await;
         }
         self.first = false;
         if write_figures {
             self.figures = (figures, Some(now));
         }
         Ok(())
+    }
+
+    /// The lease was renewed, with what was known before.
+    fn note_renewal(&mut self, renewal: &Renewal, known: LeaseTimes, now: Instant) {
+        if let Renewal::Renewed { times: told, .. } = renewal {
+            if told.none_ends_until_ms != known.none_ends_until_ms {
+                self.asked_at = Some(now);
+            }
+            self.times = *told;
+        }
+        self.renewed_at = Some(now);
+        self.lease_due = now + LEASE_RENEWAL;
     }
 
     /// What a renewal may rely on. Nothing, over a new connection: what happened meanwhile, and to which server, is unknown.
@@ -358,6 +358,13 @@ impl Control {
             Renewal::Fenced => self.send_all(&ToShard::LookForFence).await,
         }
     }
+}
+
+/// Takes a heartbeat away that is under an old key, over the connection that wrote it. What stays in spite of that expires by
+/// itself.
+async fn drop_elsewhere(control: &Control, mut link: ControlLink, old: &str) {
+    let figures_key = control.figures_key(old);
+    let _gone = link.call(|_, requests| process::farewell(old, &figures_key, requests)).await;
 }
 
 /// What wakes an upkeep.

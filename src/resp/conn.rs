@@ -56,8 +56,8 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Timeout`] name the address; [`Error::Handshake`] says what Redis refused;
-    /// [`Error::Tls`] why the server is not trusted; [`Error::NoPrimary`] what the sentinels said, [`Error::NoNode`] the nodes
-    /// of a cluster.
+    /// [`Error::Tls`] why the server is not trusted; [`Error::NoPrimary`] what the sentinels said, [`Error::NoNode`] the
+    /// nodes of a cluster.
     ///
     /// # Cancel-safety
     /// Dropping the future closes the socket.

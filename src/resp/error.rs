@@ -145,8 +145,8 @@ pub enum HandshakeError {
         /// The database of the url.
         database: u32,
     },
-    /// A sentinel or a node of a cluster named the server, and it says that it is none: that one has not heard of a fail-over
-    /// yet, or the server has not. Heals.
+    /// A sentinel or a node of a cluster named the server, and it says that it is none: that one has not heard of a
+    /// fail-over yet, or the server has not. Heals.
     #[error("the server that was named as the primary is a {role}")]
     NotPrimary {
         /// What it calls itself.

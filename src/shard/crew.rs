@@ -1,8 +1,8 @@
 //! The lanes of one core, in a Redis Cluster: one for each queue, each with connections of its own to the node that has the
 //! queue's slot, and all with one core, its handlers and its slots between them.
 //!
-//! A lane is a whole shard of one queue; this is what they share. A lane that has nothing to do with its slots leaves them to
-//! the others: there is no share of one's own. Where they are short
+//! A lane is a whole shard of one queue; this is what they share. A lane that has nothing to do with its slots leaves them
+//! to the others: there is no share of one's own. Where they are short
 //!
 //! - a lane asks for no more jobs than there are slots that no job holds, and none that is on its way or waits here;
 //! - while a lane of higher priority has a backlog, those below ask for nothing;
@@ -198,6 +198,15 @@ impl Shard {
     pub(super) fn stands_back(&self) {
         if self.backlog.replace(false) {
             self.claims_less();
+        }
+    }
+
+    /// It is without Redis: what it has asked for does not come, and it keeps no lane below from asking.
+    pub(super) fn claims_nothing(&self) {
+        if let Some(crew) = &self.crew {
+            self.coming.set(0);
+            self.backlog.set(false);
+            crew.wake_starved();
         }
     }
 

@@ -106,9 +106,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             return Ending::Fenced;
         }
         shard.lost_a_connection.set(true);
-        shard.coming.set(0);
-        shard.backlog.set(false);
-        shard.claims_less();
+        shard.claims_nothing();
         outage.failed(shard, &error);
         shard.disarm();
         if let Some(how) = this.ending(shard, &sent) {

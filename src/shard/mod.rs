@@ -18,8 +18,8 @@
 //! Per job on the hot path: one parse on reused buffers, one look-up, one poll, one clock read; no allocation but what
 //! the handler makes, no log line. Per batch: one `send`, one or two `recv`, some vectors.
 //!
-//! In a Redis Cluster each queue is on a node of its own, so a core runs one such shard for each queue, a lane, and all lanes
-//! share its slots and handlers ([`crew`]).
+//! In a Redis Cluster each queue is on a node of its own, so a core runs one such shard for each queue, a lane, and all
+//! lanes share its slots and handlers ([`crew`]).
 //!
 //! Invariants:
 //! - Only [`drive`] talks over the shard's connection, so a settlement is never in two calls.

@@ -11,18 +11,18 @@ use thiserror::Error;
 
 use crate::{
     limits::{INSPECT_HEARTBEATS_PER_CALL, INSPECT_KEYS_MAX, INSPECT_QUEUES_PER_CALL, SCAN_PAGE_KEYS},
-    resp::{
-        self,
-        encode::Requests,
-        error::RedisErrorKind,
-        reply::{Reply, Value},
-    },
+    resp::{self, encode::Requests, reply::Reply},
     wire::{
-        figures::{self, Figures},
-        keys::{self, ListKey, Poller},
-        realm::{Realm, RealmKey, parse_realm_key},
+        figures::Figures,
+        keys::{self, Poller},
+        realm::{Realm, RealmKey},
     },
 };
+use add::{at, counter, keys_of_realms, size};
+use scan::{Scan, write_scan};
+
+mod add;
+mod scan;
 
 /// The state could not be read. [`resp::Error::may_heal`] of the cause says whether to try again.
 #[derive(Debug, Error)]
@@ -71,6 +71,8 @@ pub struct Summary {
     pub processes: BTreeMap<String, Process>,
     /// Keys that look like heartbeats and are none, so that whoever wrote them is found.
     pub unreadable_keys: BTreeSet<String>,
+    /// Queues of a cluster that have sets or counters, with jobs or without.
+    pub realms: BTreeSet<String>,
 }
 
 /// One living process, from its heartbeat key and the heartbeat under it.
@@ -143,21 +145,6 @@ enum Step {
     Values,
 }
 
-/// A SCAN under way.
-#[derive(Debug)]
-struct Scan {
-    /// Where to go on; `None` when it has come round.
-    cursor: Option<Vec<u8>>,
-    /// SCAN may give a key twice.
-    keys: BTreeSet<Vec<u8>>,
-}
-
-impl Default for Scan {
-    fn default() -> Self {
-        Self { cursor: Some(b"0".to_vec()), keys: BTreeSet::new() }
-    }
-}
-
 #[derive(Debug)]
 enum Asked {
     RetryJobs,
@@ -175,10 +162,6 @@ enum Asked {
     /// By the processes' heartbeat keys.
     Figures(Vec<String>),
     QueueLength(Vec<u8>),
-}
-
-impl Scan {
-    const OVER: Self = Self { cursor: None, keys: BTreeSet::new() };
 }
 
 impl Inspection {
@@ -362,114 +345,6 @@ fn write_mget<K: AsRef<[u8]>>(requests: &mut Requests, keys: &[K]) {
     keys.iter().for_each(|key| {
         command.arg(key.as_ref());
     });
-}
-
-fn write_scan(requests: &mut Requests, cursor: &[u8], prefix: &str, kind: &str) {
-    let pattern = format!("{prefix}*");
-    let mut command = requests.begin(8);
-    command.arg(b"SCAN").arg(cursor).arg(b"MATCH").arg(pattern.as_bytes());
-    command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS).arg(b"TYPE").arg(kind.as_bytes());
-}
-
-impl Scan {
-    /// Takes one page: the cursor to go on with and some keys, perhaps none.
-    fn accept(&mut self, prefix: &str, reply: &Reply) -> Result<(), InspectError> {
-        let pattern = format!("{prefix}*");
-        let expected = "a cursor and a page of keys";
-        let mut parts = reply.as_array().map_err(at(&pattern))?;
-        let (Some(cursor), Some(page)) = (parts.next(), parts.next()) else {
-            return Err(at(&pattern)(reply.value().instead_of(expected)));
-        };
-        let cursor = cursor.as_bulk().map_err(at(&pattern))?;
-        self.cursor = (cursor != b"0").then(|| cursor.to_vec());
-        for key in page.as_array().map_err(at(&pattern))? {
-            self.keys.insert(key.as_bulk().map_err(at(&pattern))?.to_vec());
-        }
-        if self.keys.len() > INSPECT_KEYS_MAX {
-            return Err(InspectError::TooManyKeys { pattern });
-        }
-        Ok(())
-    }
-}
-
-/// What a key of a realm is that is counted.
-fn keys_of_realms(key: &[u8]) -> Option<RealmKey> {
-    parse_realm_key(std::str::from_utf8(key).ok()?).map(|(_, what)| what)
-}
-
-impl Summary {
-    /// Adds what another node has.
-    pub fn add(&mut self, other: Self) {
-        self.retry_jobs += other.retry_jobs;
-        self.dead_jobs += other.dead_jobs;
-        self.scheduled_jobs += other.scheduled_jobs;
-        self.failures += other.failures;
-        self.processed += other.processed;
-        self.queues.extend(other.queues);
-        self.processes.extend(other.processes);
-        self.unreadable_keys.extend(other.unreadable_keys);
-    }
-
-    fn add_count(&mut self, key: &str, what: RealmKey, reply: &Reply) -> Result<(), InspectError> {
-        let (sum, count) = match what {
-            RealmKey::Retries => (&mut self.retry_jobs, size(key, reply)?),
-            RealmKey::Scheduled => (&mut self.scheduled_jobs, size(key, reply)?),
-            RealmKey::Dead => (&mut self.dead_jobs, size(key, reply)?),
-            RealmKey::Processed => (&mut self.processed, counter(key, reply)?),
-            RealmKey::Failures => (&mut self.failures, counter(key, reply)?),
-        };
-        *sum += count;
-        Ok(())
-    }
-
-    fn add_process(&mut self, key: &[u8], value: &Value<'_>) -> Result<(), InspectError> {
-        let key = String::from_utf8_lossy(key).into_owned();
-        let Some(value) = value.as_nil_or_bulk().map_err(at(&key))? else {
-            // Expired between SCAN and MGET: no living process any more.
-            return Ok(());
-        };
-        match Process::read(&key, value) {
-            Some(process) => _ = self.processes.insert(key, process),
-            None => _ = self.unreadable_keys.insert(key),
-        }
-        Ok(())
-    }
-
-    /// Whatever else may lie under that key says nothing.
-    fn add_figures(&mut self, key: &str, value: &Value<'_>) {
-        if let (Value::Bulk(json), Some(process)) = (value, self.processes.get_mut(key)) {
-            process.figures = figures::parse(json).ok();
-        }
-    }
-
-    fn add_queue(&mut self, key: &[u8], reply: &Reply) -> Result<(), InspectError> {
-        let key = String::from_utf8_lossy(key);
-        let Some(ListKey::Queue { queue }) = keys::parse_list(&key) else { return Ok(()) };
-        match reply.value() {
-            // The list went and something else took its name between SCAN and LLEN.
-            Value::Error(error) if error.kind() == RedisErrorKind::WrongType => {}
-            _ => {
-                self.queues.insert(queue.to_owned(), size(&key, reply)?);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn size(key: &str, reply: &Reply) -> Result<u64, InspectError> {
-    let size = reply.as_integer().map_err(at(key))?;
-    u64::try_from(size).map_err(|_| at(key)(reply.value().instead_of("a size")))
-}
-
-/// A counter nobody has written yet is 0.
-fn counter(key: &str, reply: &Reply) -> Result<u64, InspectError> {
-    let Some(text) = reply.as_nil_or_bulk().map_err(at(key))? else { return Ok(0) };
-    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    number.ok_or_else(|| at(key)(reply.value().instead_of("a decimal counter")))
-}
-
-fn at(what: &str) -> impl Fn(resp::Error) -> InspectError {
-    move |cause| InspectError::Reply { what: what.to_owned(), cause }
 }
 
 #[cfg(test)]

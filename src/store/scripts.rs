@@ -1,8 +1,9 @@
 //! The Lua scripts, and calling them by hash.
 //!
 //! Redis runs a script atomically, so each is one step of the protocol; what it reads, writes and returns stands in its
-//! header (`scripts/*.lua`). They are called with the keys of a [`Realm`]. A connection loads the scripts right after its handshake ([`load`]), so that `NOSCRIPT` is
-//! seen only after a `SCRIPT FLUSH`: the caller then loads again and sends its call once more, exactly once.
+//! header (`scripts/*.lua`). They are called with the keys of a [`Realm`]. A connection loads the scripts right after its
+//! handshake ([`load`]), so that `NOSCRIPT` is seen only after a `SCRIPT FLUSH`: the caller then loads again and sends its
+//! call once more, exactly once.
 
 use std::borrow::Cow;
 

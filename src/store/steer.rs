@@ -69,9 +69,9 @@ pub fn message<'m>(message: &'m Reply, uuid: &str) -> Result<Option<&'m str>, Er
     Ok(ours.then(|| std::str::from_utf8(text).unwrap_or("no text")))
 }
 
-/// By which url to say, and to hear, what is said on the channels of cancellations and of steering. A cluster carries what is
-/// said at any node to all of them, but the speaker is told only of the listeners at his own: so all meet at the node that
-/// has the slot of one channel's name.
+/// By which url to say, and to hear, what is said on the channels of cancellations and of steering. A cluster carries what
+/// is said at any node to all of them, but the speaker is told only of the listeners at his own: so all meet at the node
+/// that has the slot of one channel's name.
 #[must_use]
 pub fn url(url: &RedisUrl) -> RedisUrl {
     url.at_key(keys::CANCEL_CHANNEL.as_bytes())

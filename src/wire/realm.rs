@@ -1,10 +1,10 @@
 //! The keys that a script takes together with those of a queue: sets, counters, leases, lead.
 //!
-//! On one Redis there is one realm for all queues, whose keys are the gem's where it has them. A Redis Cluster keeps the keys
-//! of one hash slot together and no others, so there each queue is a realm of its own: the braces make all of its keys hash
-//! as `jiggler:list:<queue>` does, and every script stays one atomic step. The queue's list keeps the gem's name, so plain
-//! `LPUSH` producers of any language work; the gem's own readers do not speak cluster, so own names for the rest cost them
-//! nothing.
+//! On one Redis there is one realm for all queues, whose keys are the gem's where it has them. A Redis Cluster keeps the
+//! keys of one hash slot together and no others, so there each queue is a realm of its own: the braces make all of its keys
+//! hash as `jiggler:list:<queue>` does, and every script stays one atomic step. The queue's list keeps the gem's name, so
+//! plain `LPUSH` producers of any language work; the gem's own readers do not speak cluster, so own names for the rest cost
+//! them nothing.
 
 use std::borrow::Cow;
 
@@ -83,15 +83,16 @@ impl Realm {
     }
 
     /// A key of a queue's realm that is never there. A script is given it among its keys: while its slot is being moved to
-    /// another node, a node refuses a call with a key that it does not have, before the call begins. Without it a script whose
-    /// keys are all still there would begin, and fail half-way at the first that it creates, or empties and touches again.
+    /// another node, a node refuses a call with a key that it does not have, before the call begins. Without it a script
+    /// whose keys are all still there would begin, and fail half-way at the first that it creates, or empties and touches
+    /// again.
     #[must_use]
     pub fn guard(&self) -> Option<&str> {
         self.guard.as_deref()
     }
 
-    /// What a process publishes about itself and its shards, where its heartbeat stands under that key. In a cluster it hashes
-    /// with the heartbeat, so that who finds the one finds the other on the same node.
+    /// What a process publishes about itself and its shards, where its heartbeat stands under that key. In a cluster it
+    /// hashes with the heartbeat, so that who finds the one finds the other on the same node.
     #[must_use]
     pub fn figures(heartbeat_key: &str, uuid: &str, is_cluster: bool) -> String {
         if is_cluster { format!("{}{{{heartbeat_key}}}", keys::PROCESS_PREFIX) } else { keys::process(uuid) }

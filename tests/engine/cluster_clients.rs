@@ -100,17 +100,23 @@ fn the_command_line_looks_at_every_node_and_says_what_it_does_not() {
     assert!(queues.iter().all(|queue| summary["queues"][queue] == 1), "{summary}");
     let jobs = json(said(&cluster, &["jobs", "queue", &queues[1], "--json"]));
     assert_eq!(jobs["total"], 1);
-    for refused in [&["jobs", "dead"][..], &["retry", "x"], &["top", "--once"], &["prune", "all", "--yes"]] {
+    let later = json(said(&cluster, &["jobs", "scheduled", "--json"]));
+    assert_eq!((&later["total"], later["jobs"].as_array().unwrap().len()), (&3.into(), 3), "{later}");
+    let jid = later["jobs"][2]["job"]["jid"].as_str().unwrap();
+    assert!(said(&cluster, &["retry", jid]).contains("moved job"));
+    assert!(said(&cluster, &["delete", "--all", "scheduled", "--yes"]).contains("deleted 2 jobs"));
+    for refused in [&["top", "--once"][..], &["prune", "all", "--yes"]] {
         let output = output_of(&[refused, &["--redis-url", &cluster.url()]].concat());
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(2) && error.contains("not offered in a redis cluster"), "{error}");
+        assert!(
+            output.status.code() == Some(2) && error.contains("not offered in a redis cluster"),
+            "{error}"
+        );
     }
     let named: Vec<&str> = queues.iter().flat_map(|queue| ["-q", queue]).collect();
     let mut worker = Worker::launch(&cluster.url(), &named);
     worker.wait_for_line(" working ");
-    wait_until("all have run", || {
-        json(said(&cluster, &["summary", "--json"]))["processed_count"] == 3
-    });
+    wait_until("all have run", || json(said(&cluster, &["summary", "--json"]))["processed_count"] == 4);
     let processes = json(said(&cluster, &["processes", "--json"]));
     assert_eq!(processes["processes"].as_array().unwrap().len(), 1, "{processes}");
     assert_eq!(processes["processes"][0]["phase"], "running");
