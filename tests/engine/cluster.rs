@@ -33,6 +33,14 @@ fn dead(node: &Redis, queue: &str) -> i64 {
     node.integer(&["ZCARD", &format!("{{jiggler:list:{queue}}}:dead")])
 }
 
+/// Waits until a job is in the retry set of a queue, and has it due at once.
+fn hasten(node: &Redis, queue: &str) {
+    let set = format!("{{jiggler:list:{queue}}}:retries");
+    wait_until("the job is to be retried", || node.count(&set) == 1);
+    let (job, _) = node.set(&set).remove(0);
+    node.run(&["ZADD", &set, "XX", "1000000000", &job]);
+}
+
 fn launch(cluster: &Cluster, queues: &[String], args: &[&str]) -> Worker {
     let named: Vec<&str> = queues.iter().flat_map(|queue| ["-q", queue]).collect();
     Worker::launch(&cluster.url(), &[&named, args].concat())
@@ -105,17 +113,18 @@ fn retries_and_scheduled_jobs_come_due_in_the_realm_of_their_queue() {
     let job = format!(r#"{{"name":"Noop","args":[],"jid":"due","queue":"{queue}"}}"#);
     node.run(&["ZADD", &scheduled, "1000000000", &job]);
     wait_until("the due job has run", || processed(node, queue) == 1);
-    // It fails, is retried a second later, and fails for good.
-    node.push(queue, &[r#"{"name":"Fail","args":["x"],"jid":"twice","retries":1,"retry_interval":1}"#]);
+    // It fails, is retried, and fails for good.
+    node.push(queue, &[r#"{"name":"Fail","args":["x"],"jid":"twice","retries":1}"#]);
+    hasten(node, queue);
     wait_until("it has failed twice", || dead(node, queue) == 1);
     assert_eq!(processed(node, queue), 3);
     // One that is to be retried in a queue of another node.
     let other = &queues[2];
-    let abroad = format!(
-        r#"{{"name":"Fail","args":["x"],"jid":"abroad","retries":1,"retry_interval":1,"retry_queue":"{other}"}}"#
-    );
+    let abroad =
+        format!(r#"{{"name":"Fail","args":["x"],"jid":"abroad","retries":1,"retry_queue":"{other}"}}"#);
     node.push(queue, &[&abroad]);
     let target = &cluster.primaries[2];
+    hasten(target, other);
     wait_until("it is retried there", || dead(target, other) == 1 && processed(target, other) == 1);
     assert_eq!((dead(node, queue), processed(node, queue)), (1, 4));
     // One that names a queue of another realm than its set is put off, and keeps no other from coming due.
