@@ -33,11 +33,14 @@ pub(super) struct Retry {
     pub(super) counts: bool,
 }
 
+/// A job of a batch, by its position there, and how it is to be retried.
+type Waiting = (Rc<Batch>, usize, Rc<Retry>);
+
 /// Those of one lane that wait to be sent.
 #[derive(Default)]
 pub(super) struct Abroad {
     /// Invariant: each is running in its batch.
-    waiting: RefCell<VecDeque<(Rc<Batch>, usize, Rc<Retry>)>>,
+    waiting: RefCell<VecDeque<Waiting>>,
     came: Event,
 }
 
