@@ -248,8 +248,11 @@ mod tests {
         format!("${}\r\n{text}\r\n", text.len())
     }
 
-    /// An answer: ranges with the hosts and ports of their nodes.
-    fn slots(ranges: &[(u16, u16, &[(&str, u16)])]) -> String {
+    /// First and last slot, and the hosts and ports of the nodes.
+    type Range<'r> = (u16, u16, &'r [(&'r str, u16)]);
+
+    /// An answer with these ranges.
+    fn slots(ranges: &[Range<'_>]) -> String {
         let mut text = format!("*{}\r\n", ranges.len());
         for (first, last, nodes) in ranges {
             text += &format!("*{}\r\n:{first}\r\n:{last}\r\n", 2 + nodes.len());
