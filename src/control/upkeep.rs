@@ -360,8 +360,8 @@ impl Control {
     }
 }
 
-/// Takes a heartbeat away that is under an old key, over the connection that wrote it. What stays in spite of that expires by
-/// itself.
+/// Takes a heartbeat away that is under an old key, over the connection that wrote it. What stays in spite of that expires
+/// by itself.
 async fn drop_elsewhere(control: &Control, mut link: ControlLink, old: &str) {
     let figures_key = control.figures_key(old);
     let _gone = link.call(|_, requests| process::farewell(old, &figures_key, requests)).await;
