@@ -186,6 +186,10 @@ fn a_slot_that_moves_in_mid_drain_loses_no_job_and_doubles_none() {
         let before = processed(&cluster.primaries[from], queue);
         wait_until("some have run", || processed(&cluster.primaries[from], queue) > before + 50);
         cluster.migrate(slot, from, to, || {});
+        assert!(
+            dead(&cluster.primaries[to], queue) < pushed as i64,
+            "it came after the drain, and proved nothing"
+        );
     }
     wait_until("all jobs have run", || dead(target, queue) == pushed as i64);
     wait_until("it waits there", || target.waiting() == 4 && source.waiting() == 0);
