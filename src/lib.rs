@@ -57,6 +57,15 @@
 //!                                                            steering from outside, service manager
 //! ```
 //!
+//! # Redis Cluster
+//!
+//! With `redis+cluster://` each queue is a realm of its own ([`wire::realm`]): its list, under the gem's name, and all its
+//! state have one hash tag, so every script stays one atomic step on the node that has the slot. A core runs one shard for
+//! each queue, a lane, with connections of its own; lanes share the core's slots and handlers. Control keeps lease, poller
+//! and reaper for each realm. A connection is bound to a slot and asks at its opening which node has it; `MOVED` ends it.
+//! Scripts are given a key that is never there, by which a node refuses them before they begin while their slot is being
+//! moved: no script stops half-way. On one Redis nothing of this exists: one realm, one lane, the keys of the gem.
+//!
 //! # The map
 //!
 //! A module imports its own folder and lower layers; `tests/tidy.rs` holds that.
@@ -67,7 +76,7 @@
 //! | 5 runtime | `shard` `control`, [`admin`] | running jobs; keeping the process known; what operators ask |
 //! | 4 api | `handler` [`client`] `mesh` | what users write; pushing jobs; what control and shards say |
 //! | 3 store | [`store`] | every Redis command and script |
-//! | 2 transport | [`resp`]: `conn` `blocking` `tokio_conn`, TLS, sentinels | sockets |
+//! | 2 transport | [`resp`]: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster | sockets |
 //! | 1 formats | [`job`] [`wire`] [`resp`]: codec, pipeline, url | bytes in, values out: no socket, no clock |
 //! | 0 base | [`limits`] [`time`] [`ids`] [`stats`] [`shutdown`] `event` | |
 //!
@@ -125,7 +134,10 @@
 //!   `min-replicas-to-write` bounds what it takes meanwhile.
 //! - The gem's own `Jiggler.summary` and page read the first page of a SCAN: with more than ten keys in Redis, of whomever,
 //!   they may miss processes. `jiggler-uring summary` sees all.
-//! - No Cluster; keys carry the tags that a cluster needs.
+//! - In a Redis Cluster: while a queue's slot is being moved nothing of that queue runs, and what was done is acked after
+//!   the move; `top`, and what looks at or acts on retry, scheduled and dead sets from the command line, say that they are
+//!   not offered there; a node that is silent without closing its connections is not seen by the watchdog while others
+//!   answer; a job that is retried in another queue may run in both after a crash.
 
 // L0 base
 mod event;

@@ -22,6 +22,10 @@ mod harness;
 mod bad_payloads;
 #[path = "engine/beside.rs"]
 mod beside;
+#[path = "engine/cluster.rs"]
+mod cluster;
+#[path = "engine/cluster_clients.rs"]
+mod cluster_clients;
 #[path = "engine/command_line.rs"]
 mod command_line;
 #[path = "engine/crash.rs"]

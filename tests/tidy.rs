@@ -41,6 +41,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("resp::url", 2),
     ("resp::handshake", 2),
     ("resp::probe", 2),
+    ("resp::cluster", 2),
+    ("resp::cluster::error", 1),
     ("resp::sentinel", 2),
     ("resp::sentinel::error", 1),
     ("resp::tls", 2),
@@ -74,8 +76,8 @@ const SIBLINGS: u8 = 5;
 
 /// Words that are Redis commands when a string literal begins with them.
 const REDIS_COMMANDS: &str = "\
-    APPEND AUTH BLMOVE BLPOP BRPOP BRPOPLPUSH BZPOPMIN CLIENT CONFIG DBSIZE DECRBY DEL EVAL EVALSHA EXEC EXISTS \
-    EXPIRE FCALL FLUSHALL FLUSHDB GET GETEX HDEL HELLO HGET HGETALL HINCRBY HKEYS HSET INCR INCRBY INFO KEYS LINDEX \
+    APPEND ASKING AUTH BLMOVE BLPOP BRPOP BRPOPLPUSH BZPOPMIN CLIENT CLUSTER CONFIG DBSIZE DECRBY DEL EVAL EVALSHA EXEC \
+    EXISTS EXPIRE FCALL FLUSHALL FLUSHDB GET GETEX HDEL HELLO HGET HGETALL HINCRBY HKEYS HSET INCR INCRBY INFO KEYS LINDEX \
     LLEN LMOVE LMPOP LPOP LPUSH LRANGE LREM LTRIM MGET MULTI PEXPIRE PING PSUBSCRIBE PUBLISH RENAME RPOP \
     ROLE RPOPLPUSH RPUSH SADD SCAN SCRIPT SELECT SENTINEL SET SETEX SHUTDOWN SMEMBERS SORT SREM SUBSCRIBE TIME TYPE \
     UNLINK WAIT WATCH XADD XREADGROUP ZADD ZCARD ZPOPMIN ZRANGE ZRANGEBYSCORE ZREM ZREMRANGEBYRANK \
@@ -87,6 +89,8 @@ const COMMAND_PLACES: &[(&str, &[&str])] = &[
     ("src/resp/sentinel.rs", &["SENTINEL"]),
     // Whether anyone answers in RESP.
     ("src/resp/probe.rs", &["PING"]),
+    ("src/resp/cluster.rs", &["CLUSTER"]),
+    ("src/resp/cluster/route.rs", &["ASKING", "EVAL", "EVALSHA"]),
     // Before there is any connection layer: does a private server answer, and please end.
     ("src/embedded/probe.rs", &["PING", "SHUTDOWN"]),
     // HTTP's GET.

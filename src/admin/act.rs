@@ -113,11 +113,34 @@ impl Act {
 pub fn act(url: &RedisUrl, act: &Act, out: &mut dyn Write) -> Result<(), Error> {
     act.check()?;
     let consent = act.needed_consent();
-    let mut session = Session::open(url)?;
+    let places = match &act.target {
+        Target::Job { places, .. } => places.clone(),
+        Target::All { set, .. } => vec![Place::Set(*set)],
+    };
+    let mut sessions = Session::open_each(url, &places)?;
     match &act.target {
-        Target::Job { jid, places } => one(&mut session, act.action, jid, places, consent, out),
-        Target::All { set, name } => all(&mut session, act.action, *set, name.as_ref(), consent, out),
+        Target::Job { jid, places } => first(&mut sessions, act.action, jid, places, consent, out),
+        Target::All { set, name } => all(&mut sessions, act.action, *set, name.as_ref(), consent, out),
     }
+}
+
+/// Acts on a job in the first realm that has it.
+fn first(
+    sessions: &mut [Session],
+    action: Action,
+    jid: &str,
+    places: &[Place],
+    consent: Consent,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let mut all_searched = Vec::new();
+    for session in sessions {
+        match one(session, action, jid, places, consent, out) {
+            Err(Error::NotFound { searched, .. }) => all_searched.push(searched),
+            result => return result,
+        }
+    }
+    Err(Error::NotFound { jid: jid.to_owned(), searched: all_searched.join(", ") })
 }
 
 fn one(
@@ -175,7 +198,7 @@ fn find(session: &mut Session, place: &Place, jid: &str) -> Result<(Option<Entry
 }
 
 fn all(
-    session: &mut Session,
+    sessions: &mut [Session],
     action: Action,
     set: Set,
     name: Option<&NamePattern>,
@@ -184,11 +207,18 @@ fn all(
 ) -> Result<(), Error> {
     let place = Place::Set(set);
     let filter = Filter { name: name.cloned(), jid: None };
-    let total = session.size(&place)?;
+    let totals: Vec<u64> =
+        sessions.iter_mut().map(|session| session.size(&place)).collect::<Result<_, _>>()?;
+    let total: u64 = totals.iter().sum();
     if total > 0 && consent == Consent::Ask {
         consent.obtain(&said::question(action, set, total, name.is_some()))?;
     }
-    let swept = sweep(session, action, set, &filter, total)?;
+    let mut swept = Swept::default();
+    for (session, total) in sessions.iter_mut().zip(totals) {
+        let more = sweep(session, action, set, &filter, total)?;
+        swept.outcome.add(more.outcome);
+        swept.unfit += more.unfit;
+    }
     said::of_all(action, set, &swept, out)?;
     match (swept.outcome.held, swept.outcome.queue) {
         (jobs @ 1.., Some(key)) => Err(Error::Held { jobs, key: printable(&key) }),

@@ -2,7 +2,8 @@
 //!
 //! A page costs what is on it, however many jobs there are. With a filter the entries are examined one part after the
 //! other, at most as many as allowed; then it says how far it came and where to go on. A page is a part of a place at the
-//! moment of each call: jobs that come or go meanwhile shift what follows.
+//! moment of each call: jobs that come or go meanwhile shift what follows. In a cluster a set is that of one queue after the
+//! other, in the order of their names.
 //!
 //! As JSON one object is written: `place`, `queue`, `total` (entries there), `skip`, `examined`, `jobs` (objects with
 //! `queue`, `bytes`, in a set `score`, and `job`, the payload as it is, or `no_job`, why it is none, with `base64`), and
@@ -10,7 +11,14 @@
 
 use std::io::Write;
 
-use super::{Error, filter::Filter, progress::Progress, session::Session, summary::Format, table, view};
+use super::{
+    Error,
+    filter::Filter,
+    progress::Progress,
+    session::{Joined, Session},
+    summary::Format,
+    table, view,
+};
 use crate::{
     job::Parser,
     limits::ENTRIES_PER_CALL,
@@ -53,14 +61,16 @@ struct Reached {
 /// # Errors
 /// [`Error::Connect`], [`Error::NoScripts`], [`Error::Script`], [`Error::Output`].
 pub fn jobs(url: &RedisUrl, query: &Query, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let mut session = Session::open(url)?;
+    let places = std::slice::from_ref(&query.place);
+    let mut sessions = Session::open_each(url, places)?;
+    let mut session = Joined::new(&mut sessions, &query.place)?;
     match format {
         Format::Text => text(&mut session, query, out),
         Format::Json => json(&mut session, query, out),
     }
 }
 
-fn text(session: &mut Session, query: &Query, out: &mut dyn Write) -> Result<(), Error> {
+fn text(session: &mut Joined<'_>, query: &Query, out: &mut dyn Write) -> Result<(), Error> {
     let now = time::unix_now();
     let mut rows = Vec::new();
     let reached = look(session, query, |_, parser, entry| {
@@ -75,7 +85,7 @@ fn text(session: &mut Session, query: &Query, out: &mut dyn Write) -> Result<(),
     Ok(())
 }
 
-fn json(session: &mut Session, query: &Query, out: &mut dyn Write) -> Result<(), Error> {
+fn json(session: &mut Joined<'_>, query: &Query, out: &mut dyn Write) -> Result<(), Error> {
     let mut began = false;
     let reached = look(session, query, |total, parser, entry| {
         if began {
@@ -110,7 +120,7 @@ fn write_json_head(query: &Query, total: u64, out: &mut dyn Write) -> Result<(),
 
 /// Examines entries until enough are found, and hands those that are meant, with the number of all, to `show`.
 fn look(
-    session: &mut Session,
+    session: &mut Joined<'_>,
     query: &Query,
     mut show: impl FnMut(u64, &mut Parser, &Entry) -> Result<(), Error>,
 ) -> Result<Reached, Error> {
@@ -122,7 +132,7 @@ fn look(
         let wanted = (examine_max - reached.examined).min(ENTRIES_PER_CALL as u64);
         let window =
             Window { skip: query.skip + reached.examined, count: wanted as usize, order: query.order };
-        let page = session.page(&query.place, window)?;
+        let page = session.page(window)?;
         reached.total = page.total;
         for entry in &page.entries {
             reached.examined += 1;

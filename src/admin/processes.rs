@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{
     Error,
     fleet::{Member, span, survey},
+    nodes,
     summary::Format,
     table::{self, Align},
 };
@@ -22,9 +23,13 @@ use crate::time::unix_now;
 /// # Errors
 /// [`Error::Connect`], [`Error::Inspect`], [`Error::Output`].
 pub fn processes(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let mut conn = BlockingConnection::connect(url)?;
-    let survey = survey(&mut conn, Scope::Processes)?;
-    let members: Vec<Member> = survey.processes().map(|(_, process)| Member::of(process)).collect();
+    let members: Vec<Member> = if url.is_cluster() {
+        nodes::inspect(url)?.processes.values().map(Member::of).collect()
+    } else {
+        let mut conn = BlockingConnection::connect(url)?;
+        let survey = survey(&mut conn, Scope::Processes)?;
+        survey.processes().map(|(_, process)| Member::of(process)).collect()
+    };
     match format {
         Format::Text => write_text(&members, unix_now(), out),
         Format::Json => write_json(&members, out),

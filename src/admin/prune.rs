@@ -39,6 +39,17 @@ pub enum What {
     All,
 }
 
+impl What {
+    /// The one place that is meant, if it is one.
+    fn places(&self) -> Vec<Place> {
+        match self {
+            Self::Queue(queue) => vec![Place::Queue(queue.clone())],
+            Self::Set(set) => vec![Place::Set(*set)],
+            Self::Queues | Self::Failures | Self::Processed | Self::Processes | Self::All => Vec::new(),
+        }
+    }
+}
+
 /// What is found to be deleted.
 #[derive(Debug, Default)]
 struct Found {
@@ -56,7 +67,7 @@ struct Found {
 /// [`Error::Inspect`], [`Error::Script`]; [`Error::Output`].
 pub fn prune(url: &RedisUrl, what: &What, consent: Consent, out: &mut dyn Write) -> Result<(), Error> {
     consent.check("prune")?;
-    let mut session = Session::open(url)?;
+    let mut session = Session::open(url, &what.places(), "prune")?;
     let found = find(&mut session, what)?;
     for name in &found.foreign {
         writeln!(out, "left queue {}: it has a name that no queue may have", printable(name))?;

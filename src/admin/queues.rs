@@ -8,15 +8,11 @@ use std::{collections::BTreeMap, io::Write};
 use serde::Serialize;
 
 use super::{
-    Error,
-    summary::{self, Format},
+    Error, nodes,
+    summary::Format,
     table::{self, Align},
 };
-use crate::{
-    resp::{blocking::BlockingConnection, url::RedisUrl},
-    store::inspect::Summary,
-    wire::keys,
-};
+use crate::{resp::url::RedisUrl, store::inspect::Summary, wire::keys};
 
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 struct Queue<'s> {
@@ -35,7 +31,7 @@ struct Queues<'s> {
 /// # Errors
 /// [`Error::Connect`], [`Error::Inspect`], [`Error::Output`].
 pub fn queues(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let summary = summary::read(&mut BlockingConnection::connect(url)?)?;
+    let summary = nodes::inspect(url)?;
     let queues = of(&summary);
     if format == Format::Json {
         serde_json::to_writer(&mut *out, &Queues { queues }).map_err(std::io::Error::from)?;

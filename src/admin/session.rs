@@ -1,6 +1,6 @@
 //! A connection on which scripts can be called: what the commands that look at jobs and act on them stand on.
 
-use super::Error;
+use super::{Error, nodes};
 use crate::{
     resp::{
         self, blocking::BlockingConnection, encode::Requests, error::RedisErrorKind, reply::Reply,
@@ -10,6 +10,7 @@ use crate::{
         entries::{self, Page, Place, Window},
         scripts::{self, Scripts},
     },
+    wire::{Realm, keys},
 };
 
 /// A connection that knows the scripts.
@@ -20,10 +21,34 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects and loads the scripts: two round trips.
-    pub(super) fn open(url: &RedisUrl) -> Result<Self, Error> {
-        let mut conn = BlockingConnection::connect(url)?;
-        let scripts = load(&mut conn)?;
+    /// Connects and loads the scripts: two round trips. `what` begins the error's text where a cluster keeps more than one
+    /// such place: "prune".
+    pub(super) fn open(url: &RedisUrl, places: &[Place], what: &str) -> Result<Self, Error> {
+        match places {
+            [Place::Queue(queue)] => Self::open_in(url, Realm::of(queue.as_str(), url.is_cluster())),
+            _ if url.is_cluster() => {
+                let instead = "name one queue, whose list it does reach";
+                Err(Error::NotInCluster { what: what.to_owned(), instead })
+            }
+            _ => Self::open_in(url, Realm::SHARED),
+        }
+    }
+
+    /// A session for each realm in which such a place is: one, but for the sets of a cluster, where it is one for each
+    /// queue, in the order of their names, and besides as many round trips as a summary.
+    pub(super) fn open_each(url: &RedisUrl, places: &[Place]) -> Result<Vec<Self>, Error> {
+        if !url.is_cluster() || matches!(places, [Place::Queue(_)]) {
+            return Ok(vec![Self::open(url, places, "look")?]);
+        }
+        let realms = nodes::inspect(url)?.realms;
+        realms.iter().map(|queue| Self::open_in(url, Realm::of_queue(queue))).collect()
+    }
+
+    fn open_in(url: &RedisUrl, realm: Realm) -> Result<Self, Error> {
+        let url =
+            realm.queue().map_or_else(|| url.clone(), |queue| url.at_key(keys::queue(queue).as_bytes()));
+        let mut conn = BlockingConnection::connect(&url)?;
+        let scripts = load(&mut conn, realm)?;
         Ok(Self { conn, scripts, requests: Requests::new() })
     }
 
@@ -38,7 +63,7 @@ impl Session {
         let mut result = self.send(&write);
         // The cache of scripts was flushed since; a script that was not found has done nothing.
         if matches!(&result, Err(resp::Error::Redis(error)) if error.kind() == RedisErrorKind::Noscript) {
-            self.scripts = load(&mut self.conn)?;
+            self.scripts = load(&mut self.conn, self.scripts.realm().clone())?;
             result = self.send(&write);
         }
         read(&result.map_err(failed)?).map_err(failed)
@@ -70,10 +95,47 @@ impl Session {
     }
 }
 
-fn load(conn: &mut BlockingConnection) -> Result<Scripts, Error> {
+/// A place in several realms as if it were one: that of the first realm, then that of the next.
+pub(super) struct Joined<'s> {
+    sessions: &'s mut [Session],
+    place: &'s Place,
+    /// How many entries each has, as it was last seen.
+    sizes: Vec<u64>,
+}
+
+impl<'s> Joined<'s> {
+    /// One round trip for each, if there are several.
+    pub(super) fn new(sessions: &'s mut [Session], place: &'s Place) -> Result<Self, Error> {
+        let sizes = if sessions.len() == 1 {
+            vec![u64::MAX]
+        } else {
+            sessions.iter_mut().map(|session| session.size(place)).collect::<Result<_, _>>()?
+        };
+        Ok(Self { sessions, place, sizes })
+    }
+
+    /// Reads a part. One round trip; it ends where a realm ends.
+    pub(super) fn page(&mut self, window: Window) -> Result<Page, Error> {
+        let mut skip = window.skip;
+        let mut at = 0;
+        while at + 1 < self.sizes.len() && skip >= self.sizes[at] {
+            skip -= self.sizes[at];
+            at += 1;
+        }
+        let Some(session) = self.sessions.get_mut(at) else {
+            return Ok(Page { total: 0, entries: Vec::new() });
+        };
+        let mut page = session.page(self.place, Window { skip, ..window })?;
+        self.sizes[at] = page.total;
+        page.total = self.sizes.iter().sum();
+        Ok(page)
+    }
+}
+
+fn load(conn: &mut BlockingConnection, realm: Realm) -> Result<Scripts, Error> {
     let mut requests = Requests::new();
-    scripts::load(&mut requests);
+    scripts::load_in(&realm, &mut requests);
     let replies = conn.call(&requests)?.into_iter().map(Reply::into_result).collect::<Result<Vec<_>, _>>();
     let replies = replies.map_err(|cause| Error::Script { what: "load the scripts".to_owned(), cause })?;
-    Scripts::from_replies(&replies).map_err(|reason| Error::NoScripts { reason })
+    Scripts::from_replies_in(realm, &replies).map_err(|reason| Error::NoScripts { reason })
 }

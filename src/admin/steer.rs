@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::{
     Error,
     fleet::{Engine, Member, survey},
+    nodes,
 };
 use crate::limits::{QUIET_WAIT, STEER_LOOK, STOP_WAIT_EXTRA};
 use crate::resp::{RedisUrl, Requests, blocking::BlockingConnection};
@@ -49,8 +50,8 @@ pub fn steer(
     patience: Patience,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let mut conn = BlockingConnection::connect(url)?;
-    let members = targets(&mut conn, target)?;
+    let mut conn = BlockingConnection::connect(&steer::url(url))?;
+    let members = targets(url, &mut conn, target)?;
     let told = tell(&mut conn, &members, wish)?;
     let (heard, deaf): (Vec<_>, Vec<_>) = members.iter().zip(told).partition(|(_, heard)| *heard);
     for (member, _) in &deaf {
@@ -63,7 +64,7 @@ pub fn steer(
     out.flush()?;
     let undone = match patience {
         Patience::Send => 0,
-        Patience::Wait => wait(&mut conn, heard, wish, out)?,
+        Patience::Wait => wait(url, &mut conn, heard, wish, out)?,
     };
     match deaf.len() + undone {
         0 => Ok(()),
@@ -72,9 +73,13 @@ pub fn steer(
 }
 
 /// The processes that are meant.
-fn targets(conn: &mut BlockingConnection, target: &Target) -> Result<Vec<Member>, Error> {
-    let survey = survey(conn, Scope::Processes)?;
-    let mut members: Vec<Member> = survey.processes().map(|(_, process)| Member::of(process)).collect();
+fn targets(url: &RedisUrl, conn: &mut BlockingConnection, target: &Target) -> Result<Vec<Member>, Error> {
+    let mut members: Vec<Member> = if url.is_cluster() {
+        nodes::inspect(url)?.processes.values().map(Member::of).collect()
+    } else {
+        let survey = survey(conn, Scope::Processes)?;
+        survey.processes().map(|(_, process)| Member::of(process)).collect()
+    };
     let Target::One(prefix) = target else {
         return if members.is_empty() { Err(Error::NoProcess { wanted: None }) } else { Ok(members) };
     };
@@ -125,6 +130,7 @@ fn unheard(member: &Member, wish: Wish) -> String {
 
 /// Waits for all of them together; how many have not done it in time.
 fn wait(
+    url: &RedisUrl,
     conn: &mut BlockingConnection,
     mut waiting: Vec<&Member>,
     wish: Wish,
@@ -138,7 +144,8 @@ fn wait(
     };
     let mut late = 0;
     while !waiting.is_empty() {
-        let phases = phases(conn, &waiting)?;
+        let phases =
+            if url.is_cluster() { phases_in_cluster(url, &waiting)? } else { phases(conn, &waiting)? };
         let mut left = Vec::new();
         for (member, phase) in waiting.into_iter().zip(phases) {
             match done(wish, phase.as_deref()) {
@@ -167,6 +174,17 @@ fn phases(conn: &mut BlockingConnection, members: &[&Member]) -> Result<Vec<Opti
     steer::ask_phases(&uuids, &mut requests);
     let reply = conn.call_one(&requests)?;
     Ok(steer::phases(&reply)?)
+}
+
+/// The same of the nodes of a cluster, where the figures of each process are beside its heartbeat: as many round trips as a
+/// summary takes.
+fn phases_in_cluster(url: &RedisUrl, members: &[&Member]) -> Result<Vec<Option<String>>, Error> {
+    let found = nodes::inspect(url)?;
+    let phase = |member: &&Member| {
+        let process = found.processes.values().find(|process| process.uuid == member.uuid)?;
+        Some(process.figures.as_ref().map_or_else(|| "unknown".to_owned(), |figures| figures.phase.clone()))
+    };
+    Ok(members.iter().map(phase).collect())
 }
 
 /// What has happened, if it is what was wanted.

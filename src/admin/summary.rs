@@ -10,11 +10,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Error,
+    Error, nodes,
     table::{self, Align, printable},
 };
 use crate::{
-    resp::{blocking::BlockingConnection, encode::Requests, url::RedisUrl},
+    resp::{blocking::BlockingConnection, url::RedisUrl},
     store::inspect::{Heartbeat, Inspection, Process, Summary},
     time,
     wire::{
@@ -37,8 +37,7 @@ pub enum Format {
 /// # Errors
 /// [`Error::Connect`], [`Error::Inspect`], [`Error::Output`].
 pub fn summary(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let mut conn = BlockingConnection::connect(url)?;
-    let summary = read(&mut conn)?;
+    let summary = nodes::inspect(url)?;
     match format {
         Format::Text => write_text(&summary, time::unix_now(), out),
         Format::Json => write_json(&summary, out),
@@ -50,14 +49,7 @@ pub fn summary(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<()
 /// # Errors
 /// [`Error::Connect`] if the connection fails, [`Error::Inspect`].
 pub fn read(conn: &mut BlockingConnection) -> Result<Summary, Error> {
-    let mut inspection = Inspection::default();
-    let mut requests = Requests::new();
-    while inspection.write(&mut requests) {
-        let replies = conn.call(&requests)?;
-        inspection.accept(&replies)?;
-        requests.clear();
-    }
-    Ok(inspection.finish())
+    nodes::read(conn, Inspection::default())
 }
 
 /// Writes the summary as the gem's `Jiggler.summary`, as JSON on one line.

@@ -15,12 +15,12 @@ pub use kernel::{Kernel, Version};
 pub use redis::{RedisServer, check as check_redis};
 
 use crate::limits::{KERNEL_MIN, REDIS_MIN};
-use crate::resp::error::{SentinelError, TlsError};
+use crate::resp::error::{ClusterError, SentinelError, TlsError};
 use crate::store::rights;
 
 /// Why this machine, or this Redis, cannot run the engine. Only [`Error::RedisBusy`] heals by itself, and
-/// [`Error::RedisUnreachable`] and [`Error::RedisNoPrimary`] may; the caller that connects retries those. The others
-/// end the process (exit code 2).
+/// [`Error::RedisUnreachable`], [`Error::RedisNoPrimary`] and [`Error::RedisNoNode`] may; the caller that connects retries
+/// those. The others end the process (exit code 2).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -109,6 +109,29 @@ pub enum Error {
         /// What they said.
         cause: SentinelError,
     },
+    /// No node of the cluster can be asked, or it is none.
+    #[error("{address}: {cause}")]
+    RedisNoNode {
+        /// Address without password.
+        address: String,
+        /// What they said.
+        cause: ClusterError,
+    },
+    /// A node of a cluster under a url for a server of its own, where it would refuse most keys.
+    #[error(
+        "redis at {address} is a node of a redis cluster: write redis+cluster:// (or rediss+cluster://) in place of \
+         redis://, with the addresses of some of its nodes"
+    )]
+    RedisIsCluster {
+        /// Address without password.
+        address: String,
+    },
+    /// A server that belongs to no cluster, under the url of one.
+    #[error("redis at {address} belongs to no cluster: write redis:// in place of redis+cluster://")]
+    RedisNoCluster {
+        /// Address without password.
+        address: String,
+    },
     /// The server is older than what the engine's commands need.
     #[error("redis at {address} is version {version}, older than {}.{}: upgrade it, or name another server with \
              --redis-url", REDIS_MIN.0, REDIS_MIN.1)]
@@ -166,7 +189,7 @@ pub enum Error {
     /// The user may not do what the engine does.
     #[error(
         "redis at {address} denies the user a command ({reply}): a worker's user needs the ACL rules {}",
-        rights::acl_line(.address.contains("+sentinel"))
+        rights::acl_line(rights::Reach::of(.address))
     )]
     RedisPermission {
         /// Address without password.

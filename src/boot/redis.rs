@@ -72,7 +72,20 @@ pub fn check(url: &RedisUrl) -> Result<RedisServer, Error> {
         Err(error) => return Err(explain(&address, error)),
     }
     let info = info.as_bulk().map_err(|error| explain(&address, error))?;
-    RedisServer::from_info(&address, &String::from_utf8_lossy(info))
+    let info = String::from_utf8_lossy(info);
+    let server = RedisServer::from_info(&address, &info)?;
+    check_mode(url, &address, &info)?;
+    Ok(server)
+}
+
+/// Whether the server and the url agree on what a cluster is.
+fn check_mode(url: &RedisUrl, address: &str, info: &str) -> Result<(), Error> {
+    let is_node = info.lines().any(|line| line.trim() == "redis_mode:cluster");
+    match (url.is_cluster(), is_node) {
+        (false, true) => Err(Error::RedisIsCluster { address: address.to_owned() }),
+        (true, false) => Err(Error::RedisNoCluster { address: address.to_owned() }),
+        _ => Ok(()),
+    }
 }
 
 fn explain(address: &str, error: resp::Error) -> Error {
@@ -81,6 +94,7 @@ fn explain(address: &str, error: resp::Error) -> Error {
         resp::Error::Io { cause, .. } => explain_connect(address, cause),
         resp::Error::Tls(cause) => Error::RedisTls { address: address.to_owned(), cause },
         resp::Error::NoPrimary(cause) => Error::RedisNoPrimary { address: address.to_owned(), cause },
+        resp::Error::NoNode(cause) => Error::RedisNoNode { address: address.to_owned(), cause },
         resp::Error::Closed => lost(io::ErrorKind::UnexpectedEof, error.to_string()),
         // The first byte of an alert of TLS.
         resp::Error::Decode(DecodeError::UnknownKind { byte: 0x15 }) => {

@@ -5,6 +5,7 @@ use std::{io, time::Duration};
 use thiserror::Error;
 
 use super::outbox::JournalError;
+use super::router::Failure;
 use crate::{
     limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX, RETRIES_MAX},
     resp::{self, url::UrlError},
@@ -142,6 +143,15 @@ fn perhaps(may_have_pushed: bool) -> &'static str {
 }
 
 impl Error {
+    /// Of a call to the nodes of a cluster.
+    pub(super) fn of_router(failure: Failure) -> Self {
+        match failure {
+            Failure::NotSent(error) => Self::Connect(error),
+            // Of several nodes one may have run what was sent to it, whatever befell the other.
+            Failure::Lost(error) => Self::Lost(error),
+        }
+    }
+
     /// Of a call that was sent: what Redis answered, or that it did not.
     pub(super) fn of_call(error: resp::Error) -> Self {
         match error {
@@ -212,6 +222,7 @@ pub(super) fn same(error: &resp::Error) -> resp::Error {
         resp::Error::Tls(error) => resp::Error::Tls(error.clone()),
         resp::Error::NoPrimary(error) => resp::Error::NoPrimary(error.clone()),
         resp::Error::Redis(error) => resp::Error::Redis(error.clone()),
+        resp::Error::NoNode(error) => resp::Error::NoNode(error.clone()),
         other => resp::Error::Io { what: other.to_string(), cause: io::ErrorKind::ConnectionAborted.into() },
     }
 }

@@ -49,9 +49,9 @@ impl<'l> Flight<'l> {
             return false;
         }
         self.requests.clear();
-        batch.write(self.when, self.requests);
+        batch.write(self.when, self.link.url().is_cluster(), self.requests);
         // Only while nothing is owed: a connection that is replaced takes what is owed with it.
-        let opened = if self.sent.is_empty() { self.link.open().map(drop) } else { Ok(()) };
+        let opened = if self.sent.is_empty() { self.link.open() } else { Ok(()) };
         match opened.and_then(|()| self.link.send(self.requests)) {
             Ok(()) => self.sent.push_back(batch),
             Err(error) => {

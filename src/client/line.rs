@@ -14,17 +14,18 @@ use std::time::Instant;
 
 use super::Error;
 use super::error::same;
+use super::router::{Failure, Router, Wire};
 use crate::limits::{LOCAL_CHUNK_BYTES, LOCAL_PROBE_IDLE, PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::{self, ConnOptions, Connection, RedisUrl, Reply, ReplyLimits, Requests};
 use crate::store::{enqueue, progress};
-use crate::wire::QueueName;
+use crate::wire::{QueueName, Realm};
 
 /// What Redis is to be told.
 pub(super) enum Order {
     /// A job for a queue.
     Push { queue: QueueName, payload: Vec<u8> },
     /// A job for later.
-    Schedule { due_at: f64, payload: Vec<u8> },
+    Schedule { queue: QueueName, due_at: f64, payload: Vec<u8> },
     /// How far a job is.
     Report { jid: String, json: String },
 }
@@ -43,8 +44,22 @@ struct State {
     crowd: RefCell<Vec<Waker>>,
     /// The connection while no task uses it, and since when.
     conn: RefCell<Option<(Connection, Instant)>>,
+    /// In a cluster, those to its nodes in place of the one.
+    router: RefCell<Option<Router<Connection>>>,
     /// Whether a task is at work.
     at_work: Cell<bool>,
+}
+
+impl Wire for Connection {
+    type Options = ConnOptions;
+
+    async fn open(url: &RedisUrl, options: &ConnOptions) -> Result<Self, resp::Error> {
+        Self::open(url, options).await
+    }
+
+    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, resp::Error> {
+        self.call(requests).await
+    }
 }
 
 /// What became of an order.
@@ -86,10 +101,13 @@ impl Order {
         }
     }
 
-    fn write(&self, requests: &mut Requests) {
+    fn write(&self, is_cluster: bool, requests: &mut Requests) {
         match self {
             Self::Push { queue, payload } => enqueue::push(requests, queue, payload),
-            Self::Schedule { due_at, payload } => enqueue::schedule(requests, *due_at, payload),
+            Self::Schedule { queue, due_at, payload } => {
+                let realm = Realm::of(queue.as_str(), is_cluster);
+                enqueue::schedule_in(&realm, requests, *due_at, payload);
+            }
             Self::Report { jid, json } => progress::report(jid, json, requests),
         }
     }
@@ -112,6 +130,7 @@ impl Line {
             waiting_bytes: Cell::new(0),
             crowd: RefCell::default(),
             conn: RefCell::default(),
+            router: RefCell::default(),
             at_work: Cell::new(false),
         }))
     }
@@ -175,12 +194,15 @@ impl State {
 
     /// One round trip for all of the orders; each hears of its own reply, or of the failure.
     async fn exchange(&self, orders: VecDeque<(Order, Option<Rc<Arrival>>)>) {
+        if self.url.is_cluster() {
+            return self.exchange_in_cluster(orders).await;
+        }
         let mut conn = match self.usable_conn().await {
             Ok(conn) => conn,
             Err(error) => return tell_all(orders, || Error::Connect(same(&error))),
         };
         let mut requests = Requests::new();
-        orders.iter().for_each(|(order, _)| order.write(&mut requests));
+        orders.iter().for_each(|(order, _)| order.write(false, &mut requests));
         let mut failure = conn.send(&requests).await.err();
         for (order, arrival) in orders {
             let result = match &failure {
@@ -201,6 +223,33 @@ impl State {
         }
     }
 
+    /// The same over the connections to the nodes that are concerned.
+    async fn exchange_in_cluster(&self, orders: VecDeque<(Order, Option<Rc<Arrival>>)>) {
+        // Kept by this call, of which there is one at a time.
+        let kept = self.router.take();
+        let mut router = kept.unwrap_or_else(|| Router::new(self.url.clone(), self.options()));
+        let mut requests = Requests::new();
+        orders.iter().for_each(|(order, _)| order.write(true, &mut requests));
+        match router.call(&requests).await {
+            Ok(replies) => {
+                for ((order, arrival), reply) in orders.into_iter().zip(replies) {
+                    tell(arrival, order.read(&reply).map_err(Error::of_call));
+                }
+            }
+            Err(Failure::NotSent(error)) => tell_all(orders, || Error::Connect(same(&error))),
+            Err(Failure::Lost(error)) => tell_all(orders, || Error::Lost(same(&error))),
+        }
+        *self.router.borrow_mut() = Some(router);
+    }
+
+    fn options(&self) -> ConnOptions {
+        ConnOptions {
+            name: self.name.clone(),
+            limits: ReplyLimits::default(),
+            chunk_bytes: LOCAL_CHUNK_BYTES,
+        }
+    }
+
     /// The connection at hand, or a new one. One that was idle for long is asked first whether it still stands: what is
     /// sent over a dead one could not be sent again.
     async fn usable_conn(&self) -> Result<Connection, resp::Error> {
@@ -215,12 +264,7 @@ impl State {
                 return Ok(conn);
             }
         }
-        let options = ConnOptions {
-            name: self.name.clone(),
-            limits: ReplyLimits::default(),
-            chunk_bytes: LOCAL_CHUNK_BYTES,
-        };
-        Connection::open(&self.url, &options).await
+        Connection::open(&self.url, &self.options()).await
     }
 }
 

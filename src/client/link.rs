@@ -3,13 +3,18 @@
 //! It sends nothing twice. A connection that was idle for long is asked first whether it still stands: what is sent over a
 //! dead one could not be sent again.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
+use futures_lite::future::block_on;
+
 use super::Error;
+use super::router::{Router, Wire};
 use crate::limits::LOCAL_PROBE_IDLE;
 use crate::resp::blocking::{BlockingConnection, BlockingOptions};
-use crate::resp::{Reply, Requests, url::RedisUrl};
+use crate::resp::{self, Reply, Requests, url::RedisUrl};
 use crate::store::enqueue;
+use crate::wire::{QueueName, Realm};
 
 /// Where to connect to, and the connection once there is one.
 #[derive(Debug)]
@@ -20,25 +25,62 @@ pub(super) struct Link {
     // Changed by calls only.
     /// The connection and when it last answered.
     conn: Option<(BlockingConnection, Instant)>,
+    /// In a cluster, those to its nodes in place of the one.
+    router: Option<Router<BlockingConnection>>,
+    /// In a cluster, replies that were not received yet. Each batch is a round trip there: which node a command ends up at
+    /// is known from the reply alone, and the order of a queue is kept.
+    heard: VecDeque<Reply>,
+}
+
+impl Wire for BlockingConnection {
+    type Options = BlockingOptions;
+
+    async fn open(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, resp::Error> {
+        Self::connect_with(url, options)
+    }
+
+    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, resp::Error> {
+        self.call(requests)
+    }
 }
 
 impl Link {
     /// Connects at the first call.
     pub(super) fn new(url: RedisUrl, options: BlockingOptions) -> Self {
-        Self { url, options, conn: None }
+        let router = url.is_cluster().then(|| Router::new(url.clone(), options.clone()));
+        Self { url, options, conn: None, router, heard: VecDeque::new() }
     }
 
     pub(super) const fn url(&self) -> &RedisUrl {
         &self.url
     }
 
+    /// The realm of a queue.
+    pub(super) fn realm(&self, queue: &QueueName) -> Realm {
+        Realm::of(queue.as_str(), self.url.is_cluster())
+    }
+
     /// Whether the next call must connect first.
     pub(super) fn is_down(&self) -> bool {
+        if let Some(router) = &self.router {
+            return router.is_down();
+        }
         self.conn.as_ref().is_none_or(|(conn, _)| conn.is_broken())
     }
 
     /// Sees to it that there is a connection which stands, as far as that can be known.
-    pub(super) fn open(&mut self) -> Result<&mut BlockingConnection, Error> {
+    pub(super) fn open(&mut self) -> Result<(), Error> {
+        match &mut self.router {
+            None => self.opened().map(drop),
+            Some(router) => {
+                let mut requests = Requests::new();
+                enqueue::probe(&mut requests);
+                block_on(router.prepare(&requests)).map_err(Error::Connect)
+            }
+        }
+    }
+
+    fn opened(&mut self) -> Result<&mut BlockingConnection, Error> {
         let kept = match self.conn.take() {
             Some((conn, _)) if conn.is_broken() => None,
             Some((mut conn, answered_at)) => {
@@ -60,7 +102,10 @@ impl Link {
 
     /// Sends the commands in one write and gives their replies, errors among them.
     pub(super) fn call(&mut self, requests: &Requests) -> Result<Vec<Reply>, Error> {
-        let replies = self.open()?.call(requests).map_err(Error::of_call)?;
+        if let Some(router) = &mut self.router {
+            return block_on(router.call(requests)).map_err(Error::of_router);
+        }
+        let replies = self.opened()?.call(requests).map_err(Error::of_call)?;
         if let Some((_, answered_at)) = &mut self.conn {
             *answered_at = Instant::now();
         }
@@ -70,16 +115,24 @@ impl Link {
     /// Sends commands behind those whose replies are owed, and leaves theirs for [`Self::receive`]. It does not connect:
     /// [`Self::open`] comes before the first of them.
     pub(super) fn send(&mut self, requests: &Requests) -> Result<(), Error> {
+        if let Some(router) = &mut self.router {
+            self.heard.extend(block_on(router.call(requests)).map_err(Error::of_router)?);
+            return Ok(());
+        }
         match &mut self.conn {
             Some((conn, _)) => conn.send(requests).map_err(Error::of_call),
-            None => Err(Error::Connect(crate::resp::Error::Broken)),
+            None => Err(Error::Connect(resp::Error::Broken)),
         }
     }
 
     /// The replies to the oldest `count` commands that were sent, errors among them.
     pub(super) fn receive(&mut self, count: usize) -> Result<Vec<Reply>, Error> {
+        if self.router.is_some() {
+            let count = count.min(self.heard.len());
+            return Ok(self.heard.drain(..count).collect());
+        }
         let Some((conn, answered_at)) = &mut self.conn else {
-            return Err(Error::Lost(crate::resp::Error::Closed));
+            return Err(Error::Lost(resp::Error::Closed));
         };
         let replies = conn.receive(count).map_err(Error::of_call)?;
         *answered_at = Instant::now();
@@ -90,7 +143,7 @@ impl Link {
     pub(super) fn call_one(&mut self, requests: &Requests) -> Result<Reply, Error> {
         debug_assert_eq!(requests.len_commands(), 1, "one command");
         // As many replies as commands, or an error.
-        let only = self.call(requests)?.pop().ok_or(Error::Lost(crate::resp::Error::Closed))?;
+        let only = self.call(requests)?.pop().ok_or(Error::Lost(resp::Error::Closed))?;
         only.into_result().map_err(Error::of_call)
     }
 }

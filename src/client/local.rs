@@ -224,7 +224,7 @@ impl LocalClient {
             Target::Redis(line) => {
                 let order = match when {
                     When::Now => Order::Push { queue, payload },
-                    When::At(due_at) => Order::Schedule { due_at, payload },
+                    When::At(due_at) => Order::Schedule { queue, due_at, payload },
                 };
                 Ok(Pending { jid, receipt: Some(line.submit(order).await) })
             }

@@ -12,6 +12,7 @@ mod error;
 mod job;
 mod link;
 mod payload;
+mod router;
 // Bulks.
 mod flight;
 mod tally;
@@ -112,7 +113,7 @@ impl Client {
     }
 
     fn connect_now(&mut self) -> Result<(), Error> {
-        self.link.open().map(drop)
+        self.link.open()
     }
 
     fn set_hooks(&mut self, hooks: Vec<ClientHook>) {
@@ -195,9 +196,9 @@ impl Client {
     /// As [`Self::enqueue`], and [`Error::BadTime`] for a time that is not finite.
     pub fn enqueue_at<J: Push + ?Sized>(&mut self, due_at: f64, job: &J) -> Result<String, Error> {
         let job = &*job.to_push()?;
-        let (jid, _) = self.write_payload(job, When::at(due_at)?)?;
+        let (jid, queue) = self.write_payload(job, When::at(due_at)?)?;
         self.requests.clear();
-        enqueue::schedule(&mut self.requests, due_at, &self.payload);
+        enqueue::schedule_in(&self.link.realm(&queue), &mut self.requests, due_at, &self.payload);
         enqueue::scheduled(&self.link.call_one(&self.requests)?).map_err(Error::of_call)?;
         Ok(jid)
     }

@@ -22,6 +22,7 @@ use crate::resp::url::RedisUrl;
 use crate::resp::{self, Reply, Requests};
 use crate::store::{cancel, enqueue, progress as reports};
 use crate::time;
+use crate::wire::Realm;
 
 /// How a client on tokio behaves.
 #[derive(Clone, Debug)]
@@ -152,7 +153,8 @@ impl TokioClient {
             let job = self.hooks.apply(job.to_push()?)?;
             let mut payload = Vec::new();
             let jid = job.write_for(when, &mut payload)?;
-            enqueue::schedule(&mut requests, due_at, &payload);
+            let realm = Realm::of(job.queue().as_str(), self.url.is_cluster());
+            enqueue::schedule_in(&realm, &mut requests, due_at, &payload);
             jid
         };
         enqueue::scheduled(&self.call_one(requests).await?).map_err(Error::of_call)?;
@@ -248,6 +250,10 @@ impl TokioClient {
 
     pub(super) fn hooks(&self) -> &SharedHooks {
         &self.hooks
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        self.url.is_cluster()
     }
 
     pub(super) fn not_sent(&self) -> Error {

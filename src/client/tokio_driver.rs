@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Error;
 use super::error::same;
+use super::router::{Failure, Router, Wire};
 use crate::limits::{LOCAL_PROBE_IDLE, PUSH_JOBS_MAX};
 use crate::resp::blocking::BlockingOptions;
 use crate::resp::tokio_conn::TokioConnection;
@@ -55,8 +56,9 @@ impl Ticket {
 
 /// Sends what comes until nobody can send any more.
 pub(super) async fn drive(url: RedisUrl, options: BlockingOptions, mut inbox: Receiver<Order>) {
-    let mut line =
-        Line { url, options, conn: None, backoff: Backoff::new(fastrand::u64(..)), not_before: None };
+    let router = url.is_cluster().then(|| Router::new(url.clone(), options.clone()));
+    let backoff = Backoff::new(fastrand::u64(..));
+    let mut line = Line { url, options, conn: None, router, backoff, not_before: None };
     let mut orders = Vec::new();
     while inbox.recv_many(&mut orders, PUSH_JOBS_MAX).await > 0 {
         line.exchange(&mut orders).await;
@@ -69,14 +71,31 @@ struct Line {
     options: BlockingOptions,
     /// The connection, and when it last answered.
     conn: Option<(TokioConnection, Instant)>,
+    /// In a cluster, those to its nodes in place of the one.
+    router: Option<Router<TokioConnection>>,
     backoff: Backoff,
     /// When the next attempt to connect may begin.
     not_before: Option<Instant>,
 }
 
+impl Wire for TokioConnection {
+    type Options = BlockingOptions;
+
+    async fn open(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, crate::resp::Error> {
+        Self::connect(url, options).await
+    }
+
+    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, crate::resp::Error> {
+        self.call(requests).await
+    }
+}
+
 impl Line {
     /// One round trip for all of the orders; each hears of its own replies, or of the failure.
     async fn exchange(&mut self, orders: &mut Vec<Order>) {
+        if let Some(router) = self.router.take() {
+            return self.exchange_in_cluster(router, orders).await;
+        }
         let mut conn = match self.usable_conn().await {
             Ok(conn) => conn,
             Err(error) => {
@@ -109,6 +128,50 @@ impl Line {
                     let _dropped = answer.send(Err(Error::of_call(same(&error))));
                 }
             }
+        }
+    }
+
+    /// The same over the connections to the nodes that are concerned.
+    async fn exchange_in_cluster(&mut self, mut router: Router<TokioConnection>, orders: &mut Vec<Order>) {
+        if let Some(not_before) = self.not_before.take() {
+            sleep_until(not_before).await;
+        }
+        let mut all = Requests::new();
+        orders.iter().for_each(|order| all.append(&order.requests));
+        let prepared = router.prepare(&all).await;
+        let result = match prepared {
+            Ok(()) => {
+                self.backoff.reset();
+                let mut requests = Requests::new();
+                orders.retain(|order| {
+                    let sent = order.ticket.send();
+                    if sent {
+                        requests.append(&order.requests);
+                    }
+                    sent
+                });
+                router.call(&requests).await
+            }
+            Err(error) => {
+                self.not_before = Some(Instant::now() + self.backoff.pause());
+                Err(Failure::NotSent(error))
+            }
+        };
+        self.router = Some(router);
+        let mut replies = Vec::new().into_iter();
+        let mut failure = None;
+        match result {
+            Ok(all) => replies = all.into_iter(),
+            Err(error) => failure = Some(error),
+        }
+        for Order { requests, answer, .. } in orders.drain(..) {
+            let answered = match &failure {
+                None => Ok(replies.by_ref().take(requests.len_commands()).collect()),
+                Some(Failure::NotSent(error)) => Err(Error::Connect(same(error))),
+                Some(Failure::Lost(error)) => Err(Error::Lost(same(error))),
+            };
+            // Whoever does not wait any more need not hear it.
+            let _dropped = answer.send(answered);
         }
     }
 

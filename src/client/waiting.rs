@@ -8,7 +8,7 @@ use super::{Error, InvalidJob, When};
 use crate::limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::{Reply, Requests};
 use crate::store::enqueue::{self, Batch};
-use crate::wire::QueueName;
+use crate::wire::{QueueName, Realm};
 
 /// Jobs of a bulk that wait to be sent, by queue. The bounds of one [`Batch`] hold for all of them together.
 #[derive(Debug, Default)]
@@ -88,11 +88,14 @@ impl Waiting {
     }
 
     /// Appends one command for each queue.
-    pub(super) fn write(&self, when: When, requests: &mut Requests) {
+    pub(super) fn write(&self, when: When, is_cluster: bool, requests: &mut Requests) {
         for (queue, lot) in &self.lots {
             match when {
                 When::Now => lot.batch.push(requests, queue),
-                When::At(due_at) => lot.batch.schedule(requests, due_at),
+                When::At(due_at) => {
+                    let realm = Realm::of(queue.as_str(), is_cluster);
+                    lot.batch.schedule_in(&realm, requests, due_at);
+                }
             }
         }
     }

@@ -82,7 +82,7 @@ impl RedisParts {
                     return refused(&place, &reason);
                 }
                 Place::Sentinels(_) => url = url.with_sentinel_password(secret(&path, &place)?),
-                Place::Server(_) => {
+                Place::Server(_) | Place::Cluster(_) => {
                     return refused(&place, &format!("{url} names no sentinels; write redis+sentinel://"));
                 }
             }
@@ -143,7 +143,7 @@ impl RedisParts {
 fn has_password(url: &RedisUrl) -> bool {
     let of_sentinels = match url.place() {
         Place::Sentinels(sentinels) => sentinels.credentials(),
-        Place::Server(_) => None,
+        Place::Server(_) | Place::Cluster(_) => None,
     };
     [url.credentials(), of_sentinels]
         .into_iter()

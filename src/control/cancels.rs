@@ -72,7 +72,7 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
         limits: ReplyLimits::default(),
         chunk_bytes: CONTROL_CHUNK_BYTES,
     };
-    let mut conn = Connection::open(&control.options.url, &options).await?;
+    let mut conn = Connection::open(&steer::url(&control.options.url), &options).await?;
     // It says nothing of itself, so it goes with upkeep's: a server that is gone, or none of ours any more, tells nothing.
     *control.listens.borrow_mut() = Some(conn.stopper());
     let mut requests = Requests::new();

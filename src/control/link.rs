@@ -2,10 +2,13 @@
 
 use super::Control;
 use crate::limits::CONTROL_CHUNK_BYTES;
-use crate::resp::{ConnOptions, Connection, Error, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
+use crate::resp::{
+    ConnOptions, Connection, Error, RedisErrorKind, RedisUrl, Reply, ReplyLimits, Requests, Value,
+};
 use crate::store::denied;
 use crate::store::rights::Role;
 use crate::store::scripts::{self, Scripts};
+use crate::wire::Realm;
 
 /// An open connection whose server knows our scripts. One task owns it; after any error it is dropped and opened anew.
 pub(super) struct ControlLink {
@@ -14,10 +17,21 @@ pub(super) struct ControlLink {
 }
 
 impl ControlLink {
-    /// Opens a connection that `CLIENT LIST` shows as this process's, in that role.
-    pub(super) async fn open(control: &Control, role: &str) -> Result<Self, Error> {
-        let mut conn = Connection::open(&control.options.url, &Self::options(control, role)).await?;
-        let scripts = load(&mut conn).await?;
+    /// Opens a connection to where a duty is, that `CLIENT LIST` shows as this process's, in that role.
+    pub(super) async fn open(control: &Control, duty: usize, role: &str) -> Result<Self, Error> {
+        let options = &control.duties[duty].options;
+        Self::open_in(control, &options.url, options.realm.clone(), role).await
+    }
+
+    /// As [`Self::open`], to a server by this url, for the scripts of this realm.
+    pub(super) async fn open_in(
+        control: &Control,
+        url: &RedisUrl,
+        realm: Realm,
+        role: &str,
+    ) -> Result<Self, Error> {
+        let mut conn = Connection::open(url, &Self::options(control, role)).await?;
+        let scripts = load(&mut conn, realm).await?;
         Ok(Self { conn, scripts })
     }
 
@@ -44,7 +58,7 @@ impl ControlLink {
         write(&self.scripts, &mut requests);
         let mut replies = self.conn.call(&requests).await?;
         if replies.iter().any(is_noscript) {
-            self.scripts = load(&mut self.conn).await?;
+            self.scripts = load(&mut self.conn, self.scripts.realm().clone()).await?;
             requests.clear();
             write(&self.scripts, &mut requests);
             replies = self.conn.call(&requests).await?;
@@ -68,29 +82,30 @@ impl ControlLink {
     }
 }
 
-/// The line that gives this worker's user what it lacks, where an error is a denial and the server can tell what is missing.
-pub(super) async fn way_out(control: &Control, error: &Error) -> Option<String> {
+/// The line that gives this worker's user what it lacks, where an error is a denial and the server of this url can tell what
+/// is missing.
+pub(super) async fn way_out(control: &Control, url: &RedisUrl, error: &Error) -> Option<String> {
     if !denied::is_denial(error) {
         return None;
     }
-    let line = lacking(control).await.ok().flatten();
-    Some(line.unwrap_or_else(|| denied::all(&control.options.url, Role::Worker)))
+    let line = lacking(control, url).await.ok().flatten();
+    Some(line.unwrap_or_else(|| denied::all(url, Role::Worker)))
 }
 
-async fn lacking(control: &Control) -> Result<Option<String>, Error> {
+async fn lacking(control: &Control, url: &RedisUrl) -> Result<Option<String>, Error> {
     let options = ControlLink::options(control, "rights");
-    let mut conn = Connection::open(&control.options.url, &options).await?;
+    let mut conn = Connection::open(url, &options).await?;
     let replies = conn.call(&denied::question(Role::Worker)).await?;
-    denied::lacking(&control.options.url, Role::Worker, replies.first().ok_or(Error::Closed)?)
+    denied::lacking(url, Role::Worker, replies.first().ok_or(Error::Closed)?)
 }
 
-async fn load(conn: &mut Connection) -> Result<Scripts, Error> {
+async fn load(conn: &mut Connection, realm: Realm) -> Result<Scripts, Error> {
     let mut requests = Requests::new();
-    scripts::load(&mut requests);
+    scripts::load_in(&realm, &mut requests);
     let replies = conn.call(&requests).await?.into_iter().map(Reply::into_result);
     // An error is shown as what it is: LOADING, READONLY, NOPERM.
     let replies = replies.collect::<Result<Vec<_>, _>>()?;
-    Scripts::from_replies(&replies)
+    Scripts::from_replies_in(realm, &replies)
         .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })
 }
 

@@ -17,6 +17,7 @@
 //! Order of start: lease and heartbeat are written, then the shards are told to begin. Order of end: shards first, for
 //! their jobs are ours as long as the lease stands; then the heartbeat goes, and the lease if nothing is left in flight.
 
+mod duty;
 mod health;
 mod link;
 mod notify;
@@ -48,12 +49,12 @@ use crate::mesh::{ControlEnd, Ending, ToShard};
 use crate::resp::{RedisUrl, Stopper};
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
-use crate::store::turn::QueueKeys;
 
+use duty::Duty;
+pub(crate) use duty::DutyOptions;
 pub(crate) use health::Expected;
 use notify::Notifier;
 pub(crate) use notify::ServiceManager;
-use reaper::Dead;
 pub(crate) use ruby_lists::RubyListTimes;
 pub(crate) use settings::{Reload, Settings};
 use shards::Shards;
@@ -72,10 +73,8 @@ pub(crate) struct ControlOptions {
     pub(crate) url: RedisUrl,
     /// The key under which the gem's readers find this process, at the start.
     pub(crate) heartbeat_key: String,
-    /// The name under which a reaper finds its jobs.
-    pub(crate) lease_member: String,
-    /// The keys of its first shard and queue, where a reaper would leave a fence.
-    pub(crate) home: QueueKeys,
+    /// One for each realm whose queues the process serves.
+    pub(crate) duties: Vec<DutyOptions>,
     /// What may change while it runs, as it is at the start.
     pub(crate) settings: Settings,
     /// How often the lists of dead Ruby servers are looked for.
@@ -115,19 +114,14 @@ struct Control {
     ended: Cell<Option<bool>>,
     /// Whether upkeep has no connection now.
     heartbeat_is_gone: Cell<bool>,
-    /// How often upkeep lost its connection. Over one that is older than the last time nothing is asked any more: a replica
-    /// that was the primary goes on answering what only reads.
-    losses: Cell<u64>,
     /// Ends the connection that hears cancellations.
     listens: RefCell<Option<Stopper>>,
-    /// Processes whose jobs wait to be put back.
-    dead: Dead,
+    /// What is looked after in each realm.
+    duties: Vec<Duty>,
     /// Tells the service manager, if there is one.
     notifier: Option<Notifier>,
-    /// Wakes upkeep when the phase changes or the shards have ended.
+    /// Wakes the upkeep of the heartbeat, where it is none of a duty, when the phase changes or the shards have ended.
     changed: Event,
-    /// Wakes the poller when the phase or its interval changes.
-    phase_changed: Event,
     shards: Vec<ConnectedSender<ToShard>>,
     /// What they said.
     shards_said: Shards,
@@ -161,35 +155,48 @@ pub(crate) async fn run(
         glommio::spawn_local(shards::listen(Rc::clone(&control), shard, report)).detach();
     }
 
-    let mut upkeep = Upkeep::new(Rc::clone(&control));
+    let mut upkeeps = Upkeep::all(&control);
     // Without Redis this goes on until a stop is asked for; the shards then end before they begin.
-    upkeep.begin().await;
+    for upkeep in &mut upkeeps {
+        upkeep.begin().await;
+    }
     control.tell_all().await;
-    let upkeep = glommio::spawn_local(upkeep.run());
-    let reaper = glommio::spawn_local(reaper::run(Rc::clone(&control)));
+    let upkeeps: Vec<_> = upkeeps.into_iter().map(|upkeep| glommio::spawn_local(upkeep.run())).collect();
+    let each = || (0..control.duties.len()).map(|duty| (Rc::clone(&control), duty));
+    let reapers: Vec<_> =
+        each().map(|(control, duty)| glommio::spawn_local(reaper::run(control, duty))).collect();
     let cancels = glommio::spawn_local(cancels::run(Rc::clone(&control)));
     let stalls = glommio::spawn_local(stalls::run(Rc::clone(&control)));
     let ruby_lists = glommio::spawn_local(ruby_lists::run(Rc::clone(&control)));
-    let poller = glommio::spawn_local(poller::run(Rc::clone(&control)));
+    let pollers: Vec<_> =
+        each().map(|(control, duty)| glommio::spawn_local(poller::run(control, duty))).collect();
     let watchdog = glommio::spawn_local(health::run(Rc::clone(&control)));
 
     let endings = control.all_ended().await;
     listener.cancel().await;
     watchdog.cancel().await;
     // Each step of these is atomic in Redis, so they may be dropped between any two.
-    reaper.cancel().await;
+    for reaper in reapers {
+        reaper.cancel().await;
+    }
     ruby_lists.cancel().await;
     cancels.cancel().await;
     stalls.cancel().await;
     control.ended.set(Some(endings.iter().all(|(_, how)| *how == Ending::Clean)));
-    control.changed.raise();
-    control.phase_changed.raise();
-    upkeep.await;
+    control.wake_upkeep();
+    for upkeep in upkeeps {
+        upkeep.await;
+    }
     let late = async {
         Timer::new(RESIGN_WAIT).await;
     };
-    // It gave up the lead when the stop began, unless Redis is gone; then it is dropped, as the reaper is.
-    futures_lite::future::or(poller, late).await;
+    let resigned = async {
+        for poller in pollers {
+            poller.await;
+        }
+    };
+    // They gave up the lead when the stop began, unless Redis is gone; then they are dropped, as the reapers are.
+    futures_lite::future::or(resigned, late).await;
     notifying.cancel().await;
     let outcome = Outcome { endings, asked: control.asked.get(), settings: control.settings.get() };
     (outcome, control.reload.take())
@@ -205,12 +212,10 @@ impl Control {
             asked: Cell::new(false),
             ended: Cell::new(None),
             heartbeat_is_gone: Cell::new(false),
-            losses: Cell::new(0),
             listens: RefCell::default(),
-            dead: Dead::default(),
+            duties: options.duties.iter().cloned().map(Duty::new).collect(),
             notifier: options.manager.clone().and_then(notify::open),
             changed: Event::default(),
-            phase_changed: Event::default(),
             shards_said: Shards::new(shards.len()),
             shards,
             options,
@@ -240,9 +245,11 @@ impl Control {
         self.tell_all().await;
     }
 
-    /// Upkeep's connection is lost: so may be the others.
-    fn lose_connections(&self) {
-        self.losses.set(self.losses.get() + 1);
+    /// Upkeep's connection, that of a duty if it is one's, is lost: so may be the others.
+    fn lose_connections(&self, duty: Option<usize>) {
+        if let Some(duty) = duty.and_then(|duty| self.duties.get(duty)) {
+            duty.losses.set(duty.losses.get() + 1);
+        }
         if let Some(stopper) = self.listens.take() {
             stopper.stop();
         }
@@ -250,9 +257,17 @@ impl Control {
 
     /// Tells every shard the phase. A shard that is gone needs no telling.
     async fn tell_all(&self) {
-        self.changed.raise();
-        self.phase_changed.raise();
+        self.wake_upkeep();
         self.send_all(&ToShard::Phase(self.phase.get())).await;
+    }
+
+    /// Wakes upkeep and pollers: the phase, or what they go by, has changed.
+    fn wake_upkeep(&self) {
+        self.changed.raise();
+        for duty in &self.duties {
+            duty.changed.raise();
+            duty.phase_changed.raise();
+        }
     }
 
     async fn send_all(&self, command: &ToShard) {

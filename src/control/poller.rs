@@ -30,19 +30,20 @@ use futures_lite::future;
 use glommio::timer::Timer;
 
 use super::Control;
+use super::duty::Duty;
 use super::link::{ControlLink, way_out};
 use crate::limits::{DUE_LOOK_MAX, DUE_PAUSE_MIN, LEAD_POLLS, LEAD_RENEWAL, LEAD_SLACK, POLL_JITTER};
 use crate::resp::{Backoff, Error};
 use crate::store::due::{self, Due, Look};
 
 /// Polls until the process fetches no more, then gives up the lead. An interval that changes makes it begin anew.
-pub(super) async fn run(control: Rc<Control>) {
+pub(super) async fn run(control: Rc<Control>, duty: usize) {
     while control.phase.get().fetches() && control.ended.get().is_none() {
         let Some(poll_interval) = control.settings.get().poll_interval else {
-            control.phase_changed.wait().await;
+            control.duties[duty].phase_changed.wait().await;
             continue;
         };
-        let mut poller = Poller::new(Rc::clone(&control), poll_interval);
+        let mut poller = Poller::new(Rc::clone(&control), duty, poll_interval);
         while poller.goes_on() {
             if let Err(error) = poller.turn().await {
                 poller.fail(&error).await;
@@ -75,6 +76,8 @@ enum Bell {
 struct Poller {
     // Fixed.
     control: Rc<Control>,
+    /// Which of control's.
+    duty: usize,
     poll_interval: Duration,
     // The connection and what is true of it alone.
     link: Option<ControlLink>,
@@ -97,11 +100,12 @@ struct Poller {
 }
 
 impl Poller {
-    fn new(control: Rc<Control>, poll_interval: Duration) -> Self {
+    fn new(control: Rc<Control>, duty: usize, poll_interval: Duration) -> Self {
         let now = Instant::now();
-        let losses = control.losses.get();
+        let losses = control.duties[duty].losses.get();
         Self {
             control,
+            duty,
             poll_interval,
             link: None,
             losses,
@@ -110,11 +114,15 @@ impl Poller {
             looked_at: now,
             look_at: now,
             renew_at: now,
-            backoff: Backoff::new(u64::from(std::process::id())),
+            backoff: Backoff::new(u64::from(std::process::id()) + duty as u64),
             outage: None,
             missed_bell: false,
             random: fastrand::Rng::new(),
         }
+    }
+
+    fn duty(&self) -> &Duty {
+        &self.control.duties[self.duty]
     }
 
     fn goes_on(&self) -> bool {
@@ -128,13 +136,14 @@ impl Poller {
         self.act().await?;
         self.backoff.reset();
         if let Some(since) = self.outage.take() {
-            tracing::info!(seconds = since.elapsed().as_secs_f64(), "due jobs are moved again");
+            let seconds = since.elapsed().as_secs_f64();
+            tracing::info!(of = self.duty().queue(), seconds, "due jobs are moved again");
         }
         self.rest().await
     }
 
     async fn act(&mut self) -> Result<(), Error> {
-        if self.losses != self.control.losses.get() {
+        if self.losses != self.duty().losses.get() {
             self.forget_link();
         }
         if self.standing == Standing::Leads && Instant::now() < self.look_at && self.renew().await? {
@@ -153,8 +162,8 @@ impl Poller {
         let link = match &mut self.link {
             Some(link) => link,
             empty => {
-                self.losses = self.control.losses.get();
-                empty.insert(ControlLink::open(&self.control, "poller").await?)
+                self.losses = self.control.duties[self.duty].losses.get();
+                empty.insert(ControlLink::open(&self.control, self.duty, "poller").await?)
             }
         };
         self.looked_at = Instant::now();
@@ -163,7 +172,11 @@ impl Poller {
         let due = due::read_due(replies.first().ok_or(Error::Closed)?)?;
         if due.held > 0 {
             let (jobs, queue) = (due.held, &*due.broken);
-            tracing::error!(jobs, queue, "due jobs are put off: the key of their queue is no list");
+            tracing::error!(
+                jobs,
+                queue,
+                "due jobs are put off: the key of their queue is no list, or in a cluster belongs to another realm"
+            );
         }
         self.stand(if due.leads { Standing::Leads } else { Standing::Follows });
         self.renew_at = self.looked_at + lead_renewal(self.poll_interval);
@@ -181,7 +194,7 @@ impl Poller {
         let Some(link) = &mut self.link else { return Ok(false) };
         let renewed_at = Instant::now();
         let lead_ms = millis(lead_time(self.poll_interval));
-        let replies = link.call(|_, requests| due::renew_lead(lead_ms, requests)).await?;
+        let replies = link.call(|scripts, requests| due::renew_lead(scripts, lead_ms, requests)).await?;
         self.renew_at = renewed_at + lead_renewal(self.poll_interval);
         due::read_lead(replies.first().ok_or(Error::Closed)?, &self.control.options.uuid)
     }
@@ -218,7 +231,7 @@ impl Poller {
         let look = look_of(&self.control, self.standing, self.poll_interval);
         link.call(|scripts, requests| {
             due::move_due(scripts, look, requests);
-            due::renew_lead(look.lead_ms, requests);
+            due::renew_lead(scripts, look.lead_ms, requests);
             due::ignore_own(requests);
         })
         .await?;
@@ -280,7 +293,7 @@ impl Poller {
             Ok(())
         };
         let phase = async {
-            self.control.phase_changed.wait().await;
+            self.duty().phase_changed.wait().await;
             Ok(())
         };
         let bell = async {
@@ -304,8 +317,8 @@ impl Poller {
         self.forget_link();
         if self.outage.is_none() {
             self.outage = Some(Instant::now());
-            let run = way_out(&self.control, error).await;
-            tracing::error!(%error, run, "due jobs cannot be moved; trying again");
+            let run = way_out(&self.control, &self.duty().options.url, error).await;
+            tracing::error!(of = self.duty().queue(), %error, run, "due jobs cannot be moved; trying again");
         }
         let pause = self.backoff.pause();
         // There is no connection whose error it could be.

@@ -106,13 +106,13 @@ pub(super) struct Remains {
 }
 
 /// Reaps whenever dead processes are named. Rare, so the connection is opened for it.
-pub(super) async fn run(control: Rc<Control>) {
+pub(super) async fn run(control: Rc<Control>, duty: usize) {
     loop {
-        control.dead.named.wait().await;
+        control.duties[duty].dead.named.wait().await;
         let mut link = None;
         let mut remains = Vec::new();
-        while let Some(member) = control.dead.next() {
-            match reap(&control, &mut link, &member).await {
+        while let Some(member) = control.duties[duty].dead.next() {
+            match reap(&control, duty, &mut link, &member).await {
                 Ok(found) => remains.extend(found),
                 Err(error) => {
                     complain(&member, &error);
@@ -122,7 +122,7 @@ pub(super) async fn run(control: Rc<Control>) {
         }
         // What may take its time comes after all that can go back at once.
         for remains in remains {
-            if let Err(error) = settle(&control, &mut link, &remains).await {
+            if let Err(error) = settle(&control, duty, &mut link, &remains).await {
                 complain(&remains.member, &error);
                 break;
             }
@@ -137,14 +137,15 @@ fn complain(member: &str, error: &Error) {
 
 async fn reap(
     control: &Control,
+    duty: usize,
     link: &mut Option<ControlLink>,
     member: &str,
 ) -> Result<Option<Remains>, Error> {
     let Some(lease) = keys::parse_lease_member(member).filter(is_sane) else {
-        control.dead.complain(member.as_bytes());
+        control.duties[duty].dead.complain(member.as_bytes());
         return Ok(None);
     };
-    let link = opened(control, link).await?;
+    let link = opened(control, duty, link).await?;
     let mut remains = Remains {
         member: member.to_owned(),
         uuid: lease.uuid.to_owned(),
@@ -164,7 +165,7 @@ async fn reap(
     }
     let ReapedJobs { back: jobs, suspects, poison, .. } = remains.jobs;
     let uuid = lease.uuid;
-    if control.dead.is_new(member) {
+    if control.duties[duty].dead.is_new(member) {
         tracing::warn!(uuid, jobs, suspects, poison, "a process died; its jobs are back in their queues");
     } else {
         tracing::debug!(uuid, jobs, suspects, poison, "suspects of a dead process wait to be put back");
@@ -173,8 +174,13 @@ async fn reap(
 }
 
 /// Lets the suspects go, buries the poison, and forgets the process if nothing of it is left.
-async fn settle(control: &Control, link: &mut Option<ControlLink>, remains: &Remains) -> Result<(), Error> {
-    let link = opened(control, link).await?;
+async fn settle(
+    control: &Control,
+    duty: usize,
+    link: &mut Option<ControlLink>,
+    remains: &Remains,
+) -> Result<(), Error> {
+    let link = opened(control, duty, link).await?;
     poison::bury(control, link, remains).await?;
     if !poison::free_suspects(link, remains).await? {
         return Ok(());
@@ -195,11 +201,12 @@ async fn settle(control: &Control, link: &mut Option<ControlLink>, remains: &Rem
 
 async fn opened<'l>(
     control: &Control,
+    duty: usize,
     link: &'l mut Option<ControlLink>,
 ) -> Result<&'l mut ControlLink, Error> {
     Ok(match link {
         Some(link) => link,
-        None => link.insert(ControlLink::open(control, "reaper").await?),
+        None => link.insert(ControlLink::open(control, duty, "reaper").await?),
     })
 }
 

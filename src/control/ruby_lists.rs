@@ -86,7 +86,12 @@ impl<E: Into<LookError>> From<E> for Over {
 }
 
 /// Leads when it may, asks again when it may not, until it is dropped. Each step in Redis is atomic.
+///
+/// The gem does not speak cluster, so in one there are no such lists.
 pub(super) async fn run(control: Rc<Control>) {
+    if control.options.url.is_cluster() {
+        return;
+    }
     let mut task = Task { control, random: fastrand::Rng::new(), failing_since: None };
     loop {
         Timer::new(task.period()).await;

@@ -61,8 +61,7 @@ impl Control {
         let key = rekeyed(&self.heartbeat_key.borrow(), &settings);
         self.heartbeat_key.replace(key);
         // Upkeep looks at its interval and its key, the poller at its own interval.
-        self.changed.raise();
-        self.phase_changed.raise();
+        self.wake_upkeep();
         let Settings { dead_jobs_max: jobs_max, dead_timeout: timeout, .. } = settings;
         if (before.dead_jobs_max, before.dead_timeout) != (jobs_max, timeout) {
             self.send_all(&ToShard::DeadBounds { jobs_max, timeout }).await;

@@ -10,20 +10,27 @@ use std::time::{Duration, Instant};
 use glommio::timer::Timer;
 
 use super::Control;
+use super::duty::Duty;
 use super::link::{ControlLink, way_out};
+use crate::event::Event;
 use crate::limits::{
     CALL_TIMEOUT, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL, STOP_GRACE, STOP_PATIENCE,
 };
 use crate::mesh::ToShard;
-use crate::resp::{Backoff, Error, RedisErrorKind, Requests};
+use crate::resp::{Backoff, Error, RedisErrorKind, RedisUrl, Requests};
 use crate::store::process::{self, Holder, LeaseTimes, Renewal};
 use crate::store::scripts::Scripts;
 use crate::time::unix_now;
+use crate::wire::Realm;
 use crate::wire::heartbeat::HeartbeatValue;
 
 /// Keeps a process known to its fleet.
 pub(super) struct Upkeep {
     control: Rc<Control>,
+    /// Which of control's; `None`: it keeps no lease.
+    duty: Option<usize>,
+    /// Whether it writes the heartbeat.
+    beats: bool,
     /// The connection, and since when it stands.
     link: Option<(ControlLink, Instant)>,
     backoff: Backoff,
@@ -44,12 +51,24 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(super) fn new(control: Rc<Control>) -> Self {
+    /// All that a process needs: one for lease and heartbeat together. In a cluster these are on nodes of their own: one for
+    /// the lease in each realm, and one for the heartbeat.
+    pub(super) fn all(control: &Rc<Control>) -> Vec<Self> {
+        if !control.options.url.is_cluster() {
+            return vec![Self::new(Rc::clone(control), Some(0), true)];
+        }
+        let leases = (0..control.duties.len()).map(|duty| Self::new(Rc::clone(control), Some(duty), false));
+        leases.chain([Self::new(Rc::clone(control), None, true)]).collect()
+    }
+
+    fn new(control: Rc<Control>, duty: Option<usize>, beats: bool) -> Self {
         let now = Instant::now();
         Self {
             control,
+            duty,
+            beats,
             link: None,
-            backoff: Backoff::new(0),
+            backoff: Backoff::new(duty.unwrap_or(0) as u64),
             lease_due: now,
             renewed_at: None,
             times: LeaseTimes::default(),
@@ -83,10 +102,10 @@ impl Upkeep {
     /// Does what is due, or drops it with its connection as soon as it is of no use any more: a Redis that hangs must not
     /// hold the end up. How long to sleep.
     async fn beat_unless(&mut self, useless: impl Fn(&Control) -> bool) -> Duration {
-        let control = Rc::clone(&self.control);
+        let (control, duty) = (Rc::clone(&self.control), self.duty);
         let dropped = async {
             while !useless(&control) {
-                control.changed.wait().await;
+                wakes(&control, duty).wait().await;
             }
             None
         };
@@ -102,7 +121,7 @@ impl Upkeep {
         let timer = async {
             Timer::new(pause).await;
         };
-        futures_lite::future::or(self.control.changed.wait(), timer).await;
+        futures_lite::future::or(wakes(&self.control, self.duty).wait(), timer).await;
     }
 
     /// Does what is due. How long to sleep.
@@ -118,28 +137,36 @@ impl Upkeep {
             Ok(()) => {
                 self.backoff.reset();
                 if let Some(since) = self.outage.take() {
-                    self.control.heartbeat_is_gone.set(false);
+                    if self.beats {
+                        self.control.heartbeat_is_gone.set(false);
+                    }
                     if begun {
                         // An idle shard's connections may have died as this one did, and it would not know for as long as
                         // it blocks in Redis, which is the longer the more shards and queues there are.
                         self.control.send_all(&ToShard::LookForFence).await;
                     }
                     tracing::info!(
+                        of = self.queue(),
                         seconds = since.elapsed().as_secs_f64(),
                         "redis is back for the heartbeat"
                     );
                 }
-                let Some(heartbeat_due) = self.heartbeat_due() else { return Duration::ZERO };
-                self.lease_due.min(heartbeat_due).saturating_duration_since(Instant::now())
+                let Some(mut due) = self.heartbeat_due() else { return Duration::ZERO };
+                if self.duty.is_some() {
+                    due = due.min(self.lease_due);
+                }
+                due.saturating_duration_since(Instant::now())
             }
             Err(error) => {
                 self.link = None;
-                self.control.lose_connections();
+                self.control.lose_connections(self.duty);
                 if self.outage.is_none() {
                     self.outage = Some(Instant::now());
-                    self.control.heartbeat_is_gone.set(true);
-                    let run = way_out(&self.control, &error).await;
-                    tracing::error!(%error, run, "redis is gone for the heartbeat; trying again");
+                    if self.beats {
+                        self.control.heartbeat_is_gone.set(true);
+                    }
+                    let run = way_out(&self.control, &self.url(), &error).await;
+                    tracing::error!(of = self.queue(), %error, run, "redis is gone for the heartbeat; trying again");
                 }
                 self.backoff.pause()
             }
@@ -148,6 +175,9 @@ impl Upkeep {
 
     /// When the next heartbeat is due. `None`: at once, for what the last one said of the process is not so any more.
     fn heartbeat_due(&self) -> Option<Instant> {
+        if !self.beats {
+            return Some(self.lease_due);
+        }
         let control = &self.control;
         let (at, key, phase) = self.beaten.as_ref()?;
         let holds = *key == *control.heartbeat_key.borrow() && *phase == control.phase_name();
@@ -156,15 +186,18 @@ impl Upkeep {
 
     async fn beat(&mut self) -> Result<(), Error> {
         let now = Instant::now();
-        let lease = self.lease_due <= now;
-        let heartbeat = self.heartbeat_due().is_none_or(|due| due <= now);
+        let lease = self.duty.is_some() && self.lease_due <= now;
+        let heartbeat = self.beats && self.heartbeat_due().is_none_or(|due| due <= now);
         if !lease && !heartbeat {
             return Ok(());
         }
         let control = Rc::clone(&self.control);
-        let options = &control.options;
+        let duty = self.duty.map(|duty| &control.duties[duty]);
         let (key, phase) = (control.heartbeat_key.borrow().clone(), control.phase_name());
-        let old_key = self.beaten.as_ref().map(|(_, old, _)| old.clone()).filter(|old| *old != key);
+        let mut old_key = self.beaten.as_ref().map(|(_, old, _)| old.clone()).filter(|old| *old != key);
+        // In a cluster the new key may be another node's: the old one goes over the connection that wrote it.
+        let elsewhere = old_key.take_if(|_| control.options.url.is_cluster() && heartbeat);
+        let before = elsewhere.and_then(|old| Some((self.link.take()?.0, old)));
         let ttl_s = (control.settings.get().stats_interval + HEARTBEAT_TTL_EXTRA).as_secs();
         let figures =
             if heartbeat { control.figures(control.running_jobs().await).to_json() } else { String::new() };
@@ -173,9 +206,10 @@ impl Upkeep {
         let first = self.first;
         let times = self.times_at(now);
         let write = |scripts: &Scripts, requests: &mut Requests| {
-            if lease {
+            if let (true, Some(duty)) = (lease, duty) {
                 let length_ms = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
-                let names_max = control.dead.names_wanted();
+                let names_max = duty.dead.names_wanted();
+                let options = &duty.options;
                 let holder = Holder { member: &options.lease_member, index: &options.home };
                 process::renew_lease(scripts, holder, times, length_ms, names_max, requests);
             }
@@ -185,45 +219,52 @@ impl Upkeep {
                 if let Some(old_key) = &old_key {
                     process::drop_heartbeat(old_key, requests);
                 }
-                if first {
-                    process::touch_counters(requests);
-                }
+            }
+            if let (true, Some(duty)) = (first, duty) {
+                process::touch_counters(&duty.options.realm, requests);
             }
             if write_figures {
-                process::figures(&options.uuid, &figures, ttl_s, requests);
+                process::figures(&control.figures_key(&key), &figures, ttl_s, requests);
             }
         };
         if self.link.is_none() {
-            self.link = Some((ControlLink::open(&control, "control").await?, now));
+            self.link = Some((self.open().await?, now));
         }
         let Some((link, since)) = &mut self.link else { return Err(Error::Closed) };
         if self.renewed_at.is_some_and(|renewed_at| now - renewed_at >= LEASE) {
             // This process was paused for longer than its own lease, and so, perhaps, was its whole fleet.
             *since = now;
         }
+        let stood = now - *since;
         let replies = link.call(write).await?;
-        if let (true, Some(reply)) = (lease, replies.first()) {
+        if let (true, Some(duty), Some(reply)) = (lease, duty, replies.first()) {
             let renewal = process::read_lease(reply)?;
-            if let Renewal::Renewed { times: told, .. } = &renewal {
-                if told.none_ends_until_ms != times.none_ends_until_ms {
-                    self.asked_at = Some(now);
-                }
-                self.times = *told;
-            }
-            control.heed(renewal, now - *since).await;
-        }
-        if lease {
-            self.renewed_at = Some(now);
-            self.lease_due = now + LEASE_RENEWAL;
+            self.note_renewal(&renewal, times, now);
+            control.heed(duty, renewal, stood).await;
         }
         if heartbeat {
             self.beaten = Some((now, key, phase));
-            self.first = false;
         }
+        if let Some((link, old)) = before {
+            drop_elsewhere(&control, link, &old).await;
+        }
+        self.first = false;
         if write_figures {
             self.figures = (figures, Some(now));
         }
         Ok(())
+    }
+
+    /// The lease was renewed, with what was known before.
+    fn note_renewal(&mut self, renewal: &Renewal, known: LeaseTimes, now: Instant) {
+        if let Renewal::Renewed { times: told, .. } = renewal {
+            if told.none_ends_until_ms != known.none_ends_until_ms {
+                self.asked_at = Some(now);
+            }
+            self.times = *told;
+        }
+        self.renewed_at = Some(now);
+        self.lease_due = now + LEASE_RENEWAL;
     }
 
     /// What a renewal may rely on. Nothing, over a new connection: what happened meanwhile, and to which server, is unknown.
@@ -260,16 +301,23 @@ impl Upkeep {
     }
 
     async fn try_farewell(&mut self) -> Result<(), Error> {
-        let options = &self.control.options;
-        let key = self.control.heartbeat_key.borrow().clone();
+        let control = Rc::clone(&self.control);
+        let key = control.heartbeat_key.borrow().clone();
         let old_key = self.beaten.as_ref().map(|(_, old, _)| old.clone()).filter(|old| *old != key);
         if self.link.is_none() {
-            self.link = Some((ControlLink::open(&self.control, "control").await?, Instant::now()));
+            self.link = Some((self.open().await?, Instant::now()));
         }
         let Some((link, _)) = &mut self.link else { return Err(Error::Closed) };
-        let member = (self.control.ended.get() == Some(true)).then_some(&*options.lease_member);
+        let lease = self.duty.filter(|_| control.ended.get() == Some(true));
+        let lease = lease.map(|duty| &control.duties[duty].options);
+        let beats = self.beats;
         link.call(|_, requests| {
-            process::farewell(&key, &options.uuid, member, requests);
+            if beats {
+                process::farewell(&key, &control.figures_key(&key), requests);
+            }
+            if let Some(options) = lease {
+                process::give_up_lease(&options.realm, &options.lease_member, requests);
+            }
             if let Some(old_key) = &old_key {
                 process::drop_heartbeat(old_key, requests);
             }
@@ -277,18 +325,58 @@ impl Upkeep {
         .await?;
         Ok(())
     }
+
+    /// Opens the connection that this upkeep needs.
+    async fn open(&self) -> Result<ControlLink, Error> {
+        let control = &self.control;
+        match self.duty {
+            Some(duty) => ControlLink::open(control, duty, "control").await,
+            None => ControlLink::open_in(control, &self.url(), Realm::SHARED, "control").await,
+        }
+    }
+
+    /// Where its duty is, else the heartbeat.
+    fn url(&self) -> RedisUrl {
+        let control = &self.control;
+        match self.duty {
+            Some(duty) => control.duties[duty].options.url.clone(),
+            None => control.options.url.at_key(control.heartbeat_key.borrow().as_bytes()),
+        }
+    }
+
+    /// The one queue its lease is of, in a cluster: for the log.
+    fn queue(&self) -> Option<&str> {
+        self.control.duties[self.duty?].queue()
+    }
 }
 
 impl Control {
+    /// Under which key the figures of this process stand, while its heartbeat stands under that.
+    fn figures_key(&self, heartbeat_key: &str) -> String {
+        Realm::figures(heartbeat_key, &self.options.uuid, self.options.url.is_cluster())
+    }
+
     /// What the renewal of the lease told, over a connection that has stood for so long.
-    async fn heed(&self, renewal: Renewal, stood: Duration) {
+    async fn heed(&self, duty: &Duty, renewal: Renewal, stood: Duration) {
         match renewal {
-            Renewal::Renewed { ended, .. } if !ended.is_empty() && stood >= LEASE => self.dead.name(ended),
+            Renewal::Renewed { ended, .. } if !ended.is_empty() && stood >= LEASE => duty.dead.name(ended),
             Renewal::Renewed { .. } => {}
             // A shard whose jobs run for long would learn of it only when the first of them ends.
             Renewal::Fenced => self.send_all(&ToShard::LookForFence).await,
         }
     }
+}
+
+/// Takes a heartbeat away that is under an old key, over the connection that wrote it. What stays in spite of that expires
+/// by itself.
+async fn drop_elsewhere(control: &Control, mut link: ControlLink, old: &str) {
+    let figures_key = control.figures_key(old);
+    let _gone = link.call(|_, requests| process::farewell(old, &figures_key, requests)).await;
+}
+
+/// What wakes an upkeep.
+fn wakes(control: &Control, duty: Option<usize>) -> &Event {
+    duty.map_or(&control.changed, |duty| &control.duties[duty].changed)
 }
 
 /// Resident memory of this process in kB, from `/proc/self/statm`.

@@ -42,7 +42,13 @@ pub(super) fn shards(config: &Config) -> usize {
 
 /// Connections to Redis that it would have.
 pub(super) fn connections(config: &Config, shards: usize) -> usize {
-    let waiting = if config.mode == Mode::AtLeastOnce { config.queues.as_slice().len() } else { 1 };
+    let queues = config.queues.as_slice().len();
+    if config.redis_url.as_ref().is_some_and(|given| given.url.is_cluster()) {
+        // Each lane has its own and one that waits, and the client of a core one a node; control has lease, poller and,
+        // while it reaps, a reaper for each queue.
+        return shards * 3 * queues + 3 * queues + CONTROL_CONNECTIONS;
+    }
+    let waiting = if config.mode == Mode::AtLeastOnce { queues } else { 1 };
     // The shard's own, and its client's.
     shards * (waiting + 2) + CONTROL_CONNECTIONS
 }

@@ -12,6 +12,7 @@ use crate::embedded;
 use crate::limits::{DOCTOR_LATENCY_MAX, DOCTOR_MEMORY_FULL, DOCTOR_PINGS, DOCTOR_SKEW_MAX_S};
 use crate::resp::{Error, Reply, Requests, blocking::BlockingConnection};
 use crate::store::server::{self, Info};
+use crate::store::steer;
 use crate::time::unix_now;
 
 /// Every check of the server that a worker of this configuration would use.
@@ -36,7 +37,8 @@ pub fn checks(config: &Config, variables: Variables<'_>) -> Vec<Check> {
         Err(error @ boot::Error::RedisRights { .. }) => vec![rights(Some(&error))],
         Err(error) => return vec![Check::refused("redis", &error)],
     };
-    match BlockingConnection::connect(&url).and_then(|mut conn| examine(&mut conn, config)) {
+    // In a cluster one of its primaries stands for all.
+    match BlockingConnection::connect(&steer::url(&url)).and_then(|mut conn| examine(&mut conn, config)) {
         Ok(more) => checks.extend(more),
         Err(error) => checks.push(Check::refused("redis", &error)),
     }

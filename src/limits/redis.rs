@@ -32,3 +32,16 @@ pub const TLS_SEND_BYTES: usize = 64 * 1024;
 /// Longest password in a file, in bytes. Redis's own limit on an inline command is far above, any real password far
 /// below.
 pub const SECRET_FILE_BYTES_MAX: u64 = 4 * 1024;
+
+/// Slots of a Redis Cluster. Redis's own.
+pub const CLUSTER_SLOTS: u16 = 16_384;
+
+/// Most nodes a url of a cluster may name: they are asked for all others, and each that is down may cost a connect time-out.
+pub const CLUSTER_SEEDS_MAX: usize = 16;
+
+/// Most nodes that are asked at one connect: those of the url, and those they name. A node that is behind the times names a
+/// primary that is gone; more than a few of these say that there is none now.
+pub const CLUSTER_NODES_ASKED_MAX: usize = 24;
+
+/// Most primaries of a cluster that the command line looks at: Redis's own advice is a thousand nodes at most.
+pub const CLUSTER_PRIMARIES_MAX: usize = 1_000;

@@ -12,6 +12,7 @@ use std::{fmt, io, time::Duration};
 
 use self::stream::{Deadline, Stream, io_error};
 use super::{
+    cluster::{self, Found},
     decode::ReplyLimits,
     encode::Requests,
     error::Error,
@@ -22,7 +23,7 @@ use super::{
     sentinel::Search,
     tls::TlsError,
     transport::Transport,
-    url::{Endpoint, Place, RedisUrl},
+    url::{Cluster, Endpoint, Place, RedisUrl},
 };
 use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, READ_CHUNK_BYTES, SENTINEL_TIMEOUT};
 
@@ -101,7 +102,33 @@ impl BlockingConnection {
                 }
                 Err(search.in_vain())
             }
+            Place::Cluster(cluster) => Self::open_at_slot(url, cluster, options),
         }
+    }
+
+    /// Finds the primary of the slot that the url is bound to.
+    fn open_at_slot(url: &RedisUrl, cluster: &Cluster, options: &BlockingOptions) -> Result<Self, Error> {
+        let mut search = cluster::Search::new(url, cluster);
+        while let Some((endpoint, node)) = search.next_node() {
+            let mut conn = match Self::open_at(&endpoint, &node, options) {
+                Ok(conn) => conn,
+                Err(error) => {
+                    search.silent(&error);
+                    continue;
+                }
+            };
+            let Some(question) = search.question() else { return Ok(conn) };
+            let answer = conn.call_one(question);
+            match search.heard(answer) {
+                None => {}
+                Some(Found::Here) => return Ok(conn),
+                Some(Found::At(endpoint, primary)) => match Self::open_at(&endpoint, &primary, options) {
+                    Err(error) if cluster::Search::may_know_another(&error) => search.missed(&error),
+                    result => return result,
+                },
+            }
+        }
+        Err(search.in_vain())
     }
 
     fn open_at(endpoint: &Endpoint, url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {

@@ -19,11 +19,12 @@ use glommio::io::PollableFd;
 pub use watch::Stopper;
 use watch::Watched;
 
+use super::cluster::{self, Found};
 use super::connect::{connect, io_error};
 use super::sentinel::Search;
 use super::tls::TlsError;
 use super::transport::{Transport, failed};
-use super::url::Place;
+use super::url::{Cluster, Place};
 use super::{Endpoint, Error, Handshake, Pipeline, RedisUrl, Reply, ReplyLimits, Requests};
 use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, SENTINEL_TIMEOUT};
 
@@ -55,7 +56,8 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Timeout`] name the address; [`Error::Handshake`] says what Redis refused;
-    /// [`Error::Tls`] why the server is not trusted; [`Error::NoPrimary`] what the sentinels said.
+    /// [`Error::Tls`] why the server is not trusted; [`Error::NoPrimary`] what the sentinels said, [`Error::NoNode`] the
+    /// nodes of a cluster.
     ///
     /// # Cancel-safety
     /// Dropping the future closes the socket.
@@ -74,7 +76,38 @@ impl Connection {
                 }
                 Err(search.in_vain())
             }
+            Place::Cluster(cluster) => Self::open_at_slot(url, cluster, options).await,
         }
+    }
+
+    /// Finds the primary of the slot that the url is bound to.
+    async fn open_at_slot(url: &RedisUrl, cluster: &Cluster, options: &ConnOptions) -> Result<Self, Error> {
+        let mut search = cluster::Search::new(url, cluster);
+        while let Some((endpoint, node)) = search.next_node() {
+            let mut conn = match Self::open_at(&endpoint, &node, options, CONNECT_TIMEOUT).await {
+                Ok(conn) => conn,
+                Err(error) => {
+                    search.silent(&error);
+                    continue;
+                }
+            };
+            let Some(question) = search.question() else { return Ok(conn) };
+            let answer = match conn.send(question).await {
+                Ok(()) => conn.reply_within(SENTINEL_TIMEOUT).await,
+                Err(error) => Err(error),
+            };
+            match search.heard(answer) {
+                None => {}
+                Some(Found::Here) => return Ok(conn),
+                Some(Found::At(endpoint, primary)) => {
+                    match Self::open_at(&endpoint, &primary, options, CONNECT_TIMEOUT).await {
+                        Err(error) if cluster::Search::may_know_another(&error) => search.missed(&error),
+                        result => return result,
+                    }
+                }
+            }
+        }
+        Err(search.in_vain())
     }
 
     /// Asks one sentinel where the primary is.

@@ -49,6 +49,12 @@ impl Requests {
         self.commands += other.commands;
     }
 
+    /// Appends one whole command, encoded before.
+    pub(super) fn push_encoded(&mut self, command: &[u8]) {
+        self.bytes.extend_from_slice(command);
+        self.commands += 1;
+    }
+
     /// How many commands, and so how many replies will come.
     #[must_use]
     pub const fn len_commands(&self) -> usize {

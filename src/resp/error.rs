@@ -5,6 +5,7 @@ use std::{io, time::Duration};
 use thiserror::Error;
 
 pub use super::{
+    cluster::error::ClusterError,
     redis_error::{RedisError, RedisErrorKind},
     scan::DecodeError,
     sentinel::error::SentinelError,
@@ -58,6 +59,9 @@ pub enum Error {
     /// No sentinel led to a primary. May heal: during a fail-over there is none for some seconds.
     #[error(transparent)]
     NoPrimary(#[from] SentinelError),
+    /// No node of a cluster led to the primary of a slot. May heal: during a fail-over there is none for some seconds.
+    #[error(transparent)]
+    NoNode(#[from] ClusterError),
     /// Redis answered with an error; see [`RedisError::kind`] for those that waiting may heal.
     #[error(transparent)]
     Redis(#[from] RedisError),
@@ -108,6 +112,7 @@ impl Error {
             }
             Self::Handshake(HandshakeError::NotPrimary { .. }) => true,
             Self::NoPrimary(error) => error.may_heal(),
+            Self::NoNode(error) => error.may_heal(),
             Self::Handshake(_) | Self::Tls(_) | Self::Unexpected { .. } => false,
         }
     }
@@ -140,9 +145,9 @@ pub enum HandshakeError {
         /// The database of the url.
         database: u32,
     },
-    /// A sentinel named the server, and it says that it is none: the sentinel has not heard of a fail-over yet, or the
-    /// server has not. Heals.
-    #[error("the server that a sentinel named is a {role}, not a primary")]
+    /// A sentinel or a node of a cluster named the server, and it says that it is none: that one has not heard of a
+    /// fail-over yet, or the server has not. Heals.
+    #[error("the server that was named as the primary is a {role}")]
     NotPrimary {
         /// What it calls itself.
         role: String,

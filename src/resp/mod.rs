@@ -5,6 +5,7 @@
 //! Reading order: [`encode`] writes commands, [`scan`] finds where a reply ends, [`decode`] gives whole replies as
 //! [`reply::Reply`], [`pipeline`] is the state of one connection without its socket, [`url`] says where Redis is,
 //! [`handshake`] is what every connection says first, [`tls`] ciphers, [`sentinel`] asks where the primary is,
+//! [`cluster`] which node has a slot,
 //! [`blocking`] is the thin socket for callers without an executor.
 //!
 //! RESP2 rather than RESP3, for every Redis and proxy speaks it. The exception is a connection that is to be told of
@@ -25,6 +26,7 @@ pub mod url;
 // What a new connection says first; sans-IO, shared by every kind of socket.
 pub mod handshake;
 // Who knows where the primary is, and what may lie between the pipeline and a socket; both without a socket.
+pub mod cluster;
 pub mod sentinel;
 pub mod tls;
 mod transport;

@@ -37,7 +37,7 @@ impl<'a> ErrorReply<'a> {
 
 /// An error that Redis answered with.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("redis answered {code} {message}")]
+#[error("redis answered {code} {message}{}", hint(*.kind))]
 pub struct RedisError {
     kind: RedisErrorKind,
     code: String,
@@ -81,6 +81,16 @@ impl RedisError {
             }
         }
         self
+    }
+}
+
+/// What a user would not guess from the words.
+fn hint(kind: RedisErrorKind) -> &'static str {
+    match kind {
+        RedisErrorKind::Moved => {
+            " (another node of its cluster has this key, and only a redis+cluster:// url follows it there)"
+        }
+        _ => "",
     }
 }
 
@@ -165,11 +175,11 @@ impl RedisErrorKind {
             | Self::MasterDown
             | Self::ClusterDown
             | Self::TryAgain
+            | Self::Moved
+            | Self::Ask
             | Self::MaxClients
             | Self::Unblocked => true,
             Self::Noscript
-            | Self::Moved
-            | Self::Ask
             | Self::NoAuth
             | Self::WrongPass
             | Self::NoPerm

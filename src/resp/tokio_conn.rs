@@ -11,11 +11,12 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::blocking::BlockingOptions;
+use super::cluster::{self, Found};
 use super::probe::{self, Suspicion};
 use super::sentinel::Search;
 use super::tls::TlsError;
 use super::transport::{self, Transport};
-use super::url::{Endpoint, Place, RedisUrl};
+use super::url::{Cluster, Endpoint, Place, RedisUrl};
 use super::{Error, Handshake, Pipeline, Reply, Requests};
 use crate::limits::{READ_CHUNK_BYTES, SENTINEL_TIMEOUT};
 
@@ -52,6 +53,7 @@ impl TokioConnection {
     pub async fn connect(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
         let sentinels = match url.place() {
             Place::Server(endpoint) => return Self::open_at(endpoint, url, options).await,
+            Place::Cluster(cluster) => return Self::open_at_slot(url, cluster, options).await,
             Place::Sentinels(sentinels) => sentinels,
         };
         let mut search = Search::new(url, sentinels);
@@ -66,6 +68,37 @@ impl TokioConnection {
             match Self::open_at(&endpoint, &primary, options).await {
                 Err(error) if Search::may_know_another(&error) => search.missed(&error),
                 result => return result,
+            }
+        }
+        Err(search.in_vain())
+    }
+
+    /// Finds the primary of the slot that the url is bound to.
+    async fn open_at_slot(
+        url: &RedisUrl,
+        cluster: &Cluster,
+        options: &BlockingOptions,
+    ) -> Result<Self, Error> {
+        let mut search = cluster::Search::new(url, cluster);
+        while let Some((endpoint, node)) = search.next_node() {
+            let mut conn = match Self::open_at(&endpoint, &node, options).await {
+                Ok(conn) => conn,
+                Err(error) => {
+                    search.silent(&error);
+                    continue;
+                }
+            };
+            let Some(question) = search.question() else { return Ok(conn) };
+            let answer = conn.call(question).await.and_then(|mut only| only.pop().ok_or(Error::Closed));
+            match search.heard(answer) {
+                None => {}
+                Some(Found::Here) => return Ok(conn),
+                Some(Found::At(endpoint, primary)) => {
+                    match Self::open_at(&endpoint, &primary, options).await {
+                        Err(error) if cluster::Search::may_know_another(&error) => search.missed(&error),
+                        result => return result,
+                    }
+                }
             }
         }
         Err(search.in_vain())

@@ -7,6 +7,8 @@
 //! | `unix://[user[:password]@]/path/to.sock[?db=n]` | over a unix socket |
 //! | `redis+sentinel://[user[:password]@]host[:port],host[:port]/primary[/database]` | the primary that sentinels name |
 //! | `rediss+sentinel://…` the same | TLS to the sentinels and to the primary |
+//! | `redis+cluster://[user[:password]@]host[:port],host[:port]` | a Redis Cluster, by some of its nodes; database 0 |
+//! | `rediss+cluster://…` the same | TLS to each node |
 //!
 //! All take the query parameters `db`, `user` and `password` where the other part does not give them; those with TLS also
 //! `ca_file`, `cert_file`, `key_file` and `server_name` ([`TlsFiles`]); those with sentinels also `sentinel_user` and
@@ -22,7 +24,9 @@ mod place;
 use std::{fmt, str::FromStr};
 
 pub use error::UrlError;
-pub use place::{Credentials, Endpoint, Place, Sentinels, TlsFiles};
+pub use place::{Cluster, Credentials, Endpoint, Place, Sentinels, TlsFiles};
+
+use redis_protocol::redis_keyslot;
 
 /// A parsed url. Display gives it back in a normal form with each password as `***`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +35,7 @@ pub struct RedisUrl {
     credentials: Option<Credentials>,
     database: u32,
     tls: Option<Box<TlsFiles>>,
-    /// Whether the server was named by a sentinel, whose word may be old: it is asked for its role.
+    /// Whether the server was named by a sentinel or a node, whose word may be old: it is asked for its role.
     must_be_primary: bool,
 }
 
@@ -113,7 +117,30 @@ impl RedisUrl {
         self
     }
 
-    /// The server that a sentinel named: user, database and TLS are those of this url.
+    /// Whether it leads to a Redis Cluster.
+    #[must_use]
+    pub const fn is_cluster(&self) -> bool {
+        matches!(self.place, Place::Cluster(_))
+    }
+
+    /// The same, bound to the slot of a key: each connection that is opened by it leads to the primary of that slot. Of no
+    /// effect on a url that leads to no cluster.
+    #[must_use]
+    pub fn at_key(&self, key: &[u8]) -> Self {
+        let mut url = self.clone();
+        if let Place::Cluster(cluster) = &mut url.place {
+            cluster.slot = Some(redis_keyslot(key));
+        }
+        url
+    }
+
+    /// A node of the cluster, as a server of its own.
+    #[must_use]
+    pub(crate) fn node_at(&self, endpoint: Endpoint) -> Self {
+        Self { place: Place::Server(endpoint), must_be_primary: false, ..self.clone() }
+    }
+
+    /// The server that a sentinel, or a node of a cluster, named: user, database and TLS are those of this url.
     #[must_use]
     pub(crate) fn primary_at(&self, endpoint: Endpoint) -> Self {
         Self { place: Place::Server(endpoint), must_be_primary: true, ..self.clone() }
@@ -142,6 +169,7 @@ impl fmt::Display for RedisUrl {
             Place::Server(Endpoint::Tcp { .. }) => write!(f, "redis{tls}://")?,
             Place::Server(Endpoint::Unix(_)) => f.write_str("unix://")?,
             Place::Sentinels(_) => write!(f, "redis{tls}+sentinel://")?,
+            Place::Cluster(_) => write!(f, "redis{tls}+cluster://")?,
         }
         if let Some(credentials) = &self.credentials {
             write!(f, "{}:***@", credentials.username.as_deref().unwrap_or(""))?;
@@ -149,6 +177,7 @@ impl fmt::Display for RedisUrl {
         match &self.place {
             Place::Server(endpoint @ Endpoint::Tcp { .. }) => write!(f, "{endpoint}/{}", self.database)?,
             Place::Server(endpoint @ Endpoint::Unix(_)) => write!(f, "{endpoint}?db={}", self.database)?,
+            Place::Cluster(cluster) => write!(f, "{cluster}")?,
             Place::Sentinels(sentinels) => {
                 write!(f, "{sentinels}/{}/{}", sentinels.primary(), self.database)?;
                 if let Some(credentials) = sentinels.credentials() {

@@ -16,7 +16,7 @@ use crate::cli::{Failure, VERSION};
 use crate::client::LocalClient;
 use crate::config::{Config, Mode};
 use crate::control::{
-    self, ControlOptions, Expected, Outcome, Reload, RubyListTimes, ServiceManager, Settings,
+    self, ControlOptions, DutyOptions, Expected, Outcome, Reload, RubyListTimes, ServiceManager, Settings,
 };
 use crate::handler::{Registry, TearDown};
 use crate::ids::process_uuid;
@@ -27,7 +27,7 @@ use crate::shard::{self, ShardOptions};
 use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
 use crate::time::unix_now;
-use crate::wire::{DEFAULT_QUEUE, keys};
+use crate::wire::{DEFAULT_QUEUE, Realm, keys};
 
 /// The process ran and did not end as it should.
 #[derive(Debug, Error)]
@@ -205,6 +205,7 @@ fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
         shard,
         uuid: uuid.clone(),
         url: RedisUrl::clone(url),
+        realm: Realm::SHARED,
         queues: queues.iter().map(|queue| (queue.name.as_str().to_owned(), queue.priority)).collect(),
         slots,
         at_least_once: config.mode == Mode::AtLeastOnce,
@@ -244,8 +245,7 @@ fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
         uuid: uuid.clone(),
         url: RedisUrl::clone(url),
         heartbeat_key,
-        lease_member: keys::lease_member(uuid, shards.len(), &names),
-        home: QueueKeys::new(names.first().copied().unwrap_or(DEFAULT_QUEUE), uuid, 0),
+        duties: duties(life, shards.len(), &names),
         settings: *settings,
         ruby_lists: RubyListTimes::default(),
         stats: shards.iter().map(|shard| Arc::clone(&shard.stats)).collect(),
@@ -255,6 +255,21 @@ fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
         },
         manager: ServiceManager::find(&|name| std::env::var_os(name)),
     }
+}
+
+/// One duty for each realm: one of all queues, or in a cluster one a queue.
+fn duties(life: &Life<'_>, shards: usize, queues: &[&str]) -> Vec<DutyOptions> {
+    let Life { uuid, url, .. } = life;
+    let duty = |queues: &[&str]| {
+        let first = queues.first().copied().unwrap_or(DEFAULT_QUEUE);
+        DutyOptions {
+            realm: Realm::of(first, url.is_cluster()),
+            url: url.at_key(keys::queue(first).as_bytes()),
+            lease_member: keys::lease_member(uuid, shards, queues),
+            home: QueueKeys::new(first, uuid, 0),
+        }
+    };
+    if url.is_cluster() { queues.chunks(1).map(duty).collect() } else { vec![duty(queues)] }
 }
 
 /// As the gem: the variable DYNO, or the name of the host.

@@ -92,6 +92,7 @@ fn redis_failure(error: boot::Error) -> Failure {
     match error {
         boot::Error::RedisUnreachable { .. } | boot::Error::RedisBusy { .. } => Failure::from(error),
         boot::Error::RedisNoPrimary { ref cause, .. } if cause.may_heal() => Failure::from(error),
+        boot::Error::RedisNoNode { ref cause, .. } if cause.may_heal() => Failure::from(error),
         _ => Failure::usage(error),
     }
 }

@@ -11,30 +11,35 @@ use crate::handler::JobError;
 use crate::job::failure::CLASS_CANCELLED;
 use crate::mesh::{ToControl, ToShard};
 
-/// Does what control says.
-pub(super) fn hear(shard: &Rc<Shard>, message: ToShard, control: &ConnectedSender<ToControl>) {
+/// Does what control says. A shard is one lane, but in a cluster.
+pub(super) fn hear(lanes: &[Rc<Shard>], message: ToShard, control: &ConnectedSender<ToControl>) {
+    let Some(shard) = lanes.first() else { return };
     match message {
         ToShard::Phase(phase) => {
             shard.handlers.services().stopping(phase.ends());
-            shard.enter(phase);
+            lanes.iter().for_each(|lane| lane.enter(phase));
         }
         ToShard::LookForFence => {
-            shard.must_turn.set(true);
-            shard.work.raise();
+            for lane in lanes {
+                lane.must_turn.set(true);
+                lane.work.raise();
+            }
         }
         ToShard::Died(job) => shard.handlers.tell_of_death(&job),
         ToShard::Cancel(jid) => {
-            cancel(shard, &jid);
+            lanes.iter().for_each(|lane| cancel(lane, &jid));
             shard.options.stats.cancels_heard.add(1);
         }
         ToShard::NameJobs => {
-            let running = ToControl::Running { shard: shard.options.shard, jobs: name_jobs(shard) };
+            let running = ToControl::Running { shard: shard.options.shard, jobs: name_jobs(lanes) };
             // One answer at a time is under way, so there is room; if control is gone nobody asks.
             let _control_is_gone = control.try_send(running);
         }
         ToShard::DeadBounds { jobs_max, timeout } => {
-            shard.turns.dead_jobs_max.set(jobs_max);
-            shard.turns.dead_timeout_s.set(timeout.as_secs_f64());
+            for lane in lanes {
+                lane.turns.dead_jobs_max.set(jobs_max);
+                lane.turns.dead_timeout_s.set(timeout.as_secs_f64());
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT, WAIT_TIME_MIN};
 use crate::resp::RedisUrl;
 use crate::stats::ShardStats;
 use crate::store::turn::{BatchName, Settlement};
+use crate::wire::Realm;
 
 /// A shard that has no connection: what it would tell Redis is dropped.
 #[doc(hidden)]
@@ -35,6 +36,7 @@ impl Dispatch {
             shard: 0,
             uuid: "000000000000".to_owned(),
             url: RedisUrl::parse("unix:///nonexistent/redis.sock")?,
+            realm: Realm::SHARED,
             queues: vec![("default".to_owned(), 0)],
             slots,
             at_least_once: true,
@@ -43,7 +45,9 @@ impl Dispatch {
             block_time: Duration::from_secs(WAIT_TIME_MIN.as_secs()),
             stats: Arc::new(ShardStats::default()),
         };
-        let shard = Rc::new(Shard::new(options, registry.into_handlers()));
+        let handlers = registry.into_handlers();
+        options.stats.current.name_jobs(handlers.names());
+        let shard = Rc::new(Shard::new(options, Rc::new(handlers), None));
         Ok(Self { shard, made_at: Instant::now() })
     }
 

@@ -13,7 +13,7 @@ use super::report::report_as_another;
 use super::run::{cancel_all, run_ready};
 use super::state::{Shard, ShardOptions};
 use super::wait::wait;
-use super::{denied, oversize, stop};
+use super::{abroad, crew, denied, oversize, stop};
 use crate::handler::Handlers;
 use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD};
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
@@ -33,19 +33,20 @@ where
     let control = Rc::new(control);
     let how = match build.await {
         Ok(handlers) => {
-            let shard = Rc::new(Shard::new(options, handlers));
+            options.stats.current.name_jobs(handlers.names());
+            let lanes = crew::lanes(options, handlers);
             if let Some(ToShard::Phase(phase)) = commands.recv().await {
-                shard.enter(phase);
+                lanes.iter().for_each(|lane| lane.enter(phase));
             }
             let listener = glommio::spawn_local({
-                let (shard, control) = (Rc::clone(&shard), Rc::clone(&control));
+                let (lanes, control) = (Rc::clone(&lanes), Rc::clone(&control));
                 async move {
                     while let Some(message) = commands.recv().await {
-                        hear(&shard, message, &control);
+                        hear(&lanes, message, &control);
                     }
                 }
             });
-            let how = work(&shard).await;
+            let how = crew::work(&lanes).await;
             listener.cancel().await;
             how
         }
@@ -59,10 +60,14 @@ where
 }
 
 /// Everything between the first connection and the last.
-async fn work(shard: &Rc<Shard>) -> Ending {
+pub(super) async fn work(shard: &Rc<Shard>) -> Ending {
     let waiters: Vec<_> =
         (0..shard.waiters.len()).map(|at| glommio::spawn_local(wait(Rc::clone(shard), at))).collect();
+    let carrier = shard.crew.as_ref().map(|_| glommio::spawn_local(abroad::carry(Rc::clone(shard))));
     let how = connected(shard).await;
+    if let Some(carrier) = carrier {
+        carrier.cancel().await;
+    }
     stop::end_waiters(shard);
     for waiter in waiters {
         waiter.await;
@@ -101,6 +106,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             return Ending::Fenced;
         }
         shard.lost_a_connection.set(true);
+        shard.claims_nothing();
         outage.failed(shard, &error);
         shard.disarm();
         if let Some(how) = this.ending(shard, &sent) {
@@ -193,7 +199,7 @@ impl Driver<'_> {
                 self.receive().await?;
                 continue;
             }
-            shard.backlog.set(false);
+            shard.stands_back();
             if run_ready(shard).await {
                 continue;
             }
@@ -209,10 +215,15 @@ impl Driver<'_> {
         let fetches = shard.phase.get().fetches();
         if fetches && !shard.idle.get() {
             let coming: usize = self.sent.iter().map(|turn| turn.wanted).sum();
-            let wanted = shard.pace.borrow().wanted(shard.free_slots(), shard.unstarted.get() + coming);
-            if wanted > 0 {
+            let free = match &shard.crew {
+                None => shard.free_slots(),
+                Some(crew) => crew.free_for(shard),
+            };
+            let wanted = shard.pace.borrow().wanted(free, shard.unstarted.get() + coming);
+            if wanted > 0 && !shard.is_outranked() {
                 return Some(wanted);
             }
+            shard.starved.set(true);
         }
         if !self.sent.is_empty() {
             return None;
@@ -241,6 +252,7 @@ impl Driver<'_> {
         let mut requests = Requests::new();
         let replies = shard.turns.write(&self.link.scripts, &turn, &mut requests);
         self.sent.push_back(SentTurn { number, nth, wanted, replies, settled });
+        shard.coming.set(shard.coming.get() + wanted);
         shard.options.stats.turns.add(1);
         Ok(self.link.conn.send(&requests).await?)
     }
@@ -262,6 +274,8 @@ impl Driver<'_> {
         self.outage.over(shard);
         shard.options.stats.answered_at.mark();
         let Some(turn) = self.sent.pop_front() else { return Ok(()) };
+        shard.coming.set(shard.coming.get().saturating_sub(turn.wanted));
+        shard.claims_less();
         shard.queue_order(turn.nth, &mut self.order);
         take_in(shard, &replies, &turn, &self.order)
     }
@@ -292,6 +306,7 @@ impl Driver<'_> {
         if let Some(turn) = self.sent.pop_front() {
             self.shard.report_again(turn.settled);
         }
+        self.shard.coming.set(0);
         self.forgotten += 1;
         if self.forgotten as usize > 2 * TURNS_IN_FLIGHT_MAX {
             return Err(LinkError::Forgetful);
@@ -335,9 +350,12 @@ impl Driver<'_> {
         if !shard.phase.get().fetches() || shard.free_slots() > 0 {
             return Ok(());
         }
-        if shard.is_waiting() {
+        // Where other lanes have the slots, a lane that waits goes on waiting until something comes: of all that are idle on
+        // this core each would else stop and begin again with each job of the busy one.
+        if shard.is_waiting() && (shard.crew.is_none() || !shard.ready.borrow().is_empty()) {
             stop::unblock_waiters(shard, &mut self.link).await?;
         }
+        shard.starved.set(!shard.idle.get());
         let oldest = shard.ready.borrow().front().map(|batch| batch.came_at);
         if oldest.is_some_and(|came_at| came_at.elapsed() >= UNSTARTED_HOLD) {
             stop::hand_back_unstarted(shard, &mut self.link).await?;
@@ -365,7 +383,11 @@ fn take_in(shard: &Rc<Shard>, replies: &[Reply], sent: &SentTurn, order: &[usize
         shard.take_in(fetched.queue, BatchName::Turn(sent.number), fetched.payloads);
     }
     if sent.wanted > 0 {
-        shard.backlog.set(count >= sent.wanted.min(BACKLOG_JOBS_MIN));
+        if count >= sent.wanted.min(BACKLOG_JOBS_MIN) {
+            shard.backlog.set(true);
+        } else {
+            shard.stands_back();
+        }
         if count == 0 && shard.phase.get().fetches() {
             shard.idle.set(true);
             shard.arm();

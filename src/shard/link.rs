@@ -15,6 +15,7 @@ use crate::resp::{
 use crate::store::flight::{self, Known};
 use crate::store::scripts::{self, Scripts};
 use crate::store::turn::{BatchName, Settlement};
+use crate::wire::Realm;
 
 /// An open connection whose server knows our scripts.
 pub(super) struct Link {
@@ -72,13 +73,13 @@ impl Link {
             chunk_bytes: READ_CHUNK_BYTES,
         };
         let mut conn = Connection::open(&shard.options.url, &options).await?;
-        let scripts = load_scripts(&mut conn).await?;
+        let scripts = load_scripts(&mut conn, &shard.options.realm).await?;
         Ok(Self { conn, scripts })
     }
 
     /// Loads the scripts again, after a `SCRIPT FLUSH`.
     pub(super) async fn reload(&mut self) -> Result<(), Error> {
-        self.scripts = load_scripts(&mut self.conn).await?;
+        self.scripts = load_scripts(&mut self.conn, self.scripts.realm()).await?;
         Ok(())
     }
 
@@ -110,16 +111,16 @@ impl Link {
     }
 }
 
-async fn load_scripts(conn: &mut Connection) -> Result<Scripts, Error> {
+async fn load_scripts(conn: &mut Connection, realm: &Realm) -> Result<Scripts, Error> {
     let mut requests = Requests::new();
-    scripts::load(&mut requests);
+    scripts::load_in(realm, &mut requests);
     let replies = conn.call(&requests).await?;
     for reply in &replies {
         if let Value::Error(error) = reply.value() {
             return Err(Error::Redis(error.to_owned()));
         }
     }
-    Scripts::from_replies(&replies)
+    Scripts::from_replies_in(realm.clone(), &replies)
         .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })
 }
 

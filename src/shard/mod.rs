@@ -18,11 +18,18 @@
 //! Per job on the hot path: one parse on reused buffers, one look-up, one poll, one clock read; no allocation but what
 //! the handler makes, no log line. Per batch: one `send`, one or two `recv`, some vectors.
 //!
+//! In a Redis Cluster each queue is on a node of its own, so a core runs one such shard for each queue, a lane, and all
+//! lanes share its slots and handlers ([`crew`]).
+//!
 //! Invariants:
 //! - Only [`drive`] talks over the shard's connection, so a settlement is never in two calls.
 //! - A job is acked only after it was settled, and settled only after it ran.
 //! - No borrow of a cell lives across an await.
 //! - What this shard holds unsettled is bounded by slots, read-ahead and one job a waiting connection.
+
+// In a cluster: lanes, and jobs that are retried in another.
+mod abroad;
+mod crew;
 
 mod batch;
 mod cancel;

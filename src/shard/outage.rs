@@ -44,9 +44,13 @@ impl Outage {
             }
             None => {
                 let what = if self.is_denied { DENIED } else { "redis is gone; trying again" };
-                tracing::error!(shard = shard.options.shard, %error, "{what}");
+                let queue = shard.options.realm.queue();
+                tracing::error!(shard = shard.options.shard, queue, %error, "{what}");
                 shard.options.stats.disconnects.add(1);
-                shard.options.stats.outage_since.mark();
+                match &shard.crew {
+                    Some(crew) => crew.outage_begins(&shard.options.stats),
+                    None => shard.options.stats.outage_since.mark(),
+                }
                 self.begun = Some((Instant::now(), 1));
             }
         }
@@ -69,8 +73,12 @@ impl Outage {
         self.is_denied = false;
         if let Some((since, attempts)) = self.begun.take() {
             let seconds = since.elapsed().as_secs_f64();
-            shard.options.stats.outage_since.clear();
-            tracing::info!(shard = shard.options.shard, seconds, attempts, "redis is back");
+            match &shard.crew {
+                Some(crew) => crew.outage_ends(&shard.options.stats),
+                None => shard.options.stats.outage_since.clear(),
+            }
+            let queue = shard.options.realm.queue();
+            tracing::info!(shard = shard.options.shard, queue, seconds, attempts, "redis is back");
         }
     }
 }

@@ -48,8 +48,9 @@ async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
     };
     let mut conn = Connection::open(&shard.options.url, &options).await?;
     let mut requests = Requests::new();
-    scripts::load(&mut requests);
-    let scripts = Scripts::from_replies(&conn.call(&requests).await?)
+    let realm = &shard.options.realm;
+    scripts::load_in(realm, &mut requests);
+    let scripts = Scripts::from_replies_in(realm.clone(), &conn.call(&requests).await?)
         .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })?;
     loop {
         requests.clear();

@@ -33,6 +33,7 @@ pub(super) async fn run_ready(shard: &Rc<Shard>) -> bool {
     }
     if started > 0 {
         shard.publish();
+        shard.claims_less();
     }
     started > 0
 }
@@ -135,6 +136,7 @@ fn spawn(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, job: Watched, started_
                     shard.no_deadline(id, running.deadline);
                     // Dropping one's own task would cancel it.
                     running.task.detach();
+                    shard.give_slots_back(1);
                 }
                 None => shard.ended_at_once.set(id),
             }
@@ -149,6 +151,7 @@ fn spawn(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, job: Watched, started_
     }
     let running = RunningJob { task, batch: Rc::clone(batch), at, mark, started_at, deadline: None };
     shard.tasks.borrow_mut().insert(id, running);
+    shard.take_slot();
     Some(id)
 }
 
@@ -158,6 +161,7 @@ pub(super) fn end_running(shard: &Shard, id: u64, error: JobError) {
         return;
     };
     shard.no_deadline(id, deadline);
+    shard.give_slots_back(1);
     // The task is never polled again, so the job is over now, though its future is dropped a moment later.
     drop(task);
     finish(shard, &batch, at, Err(error));
@@ -185,6 +189,7 @@ pub(super) fn finish(shard: &Shard, batch: &Batch, at: usize, result: JobResult)
 pub(super) async fn cancel_all(shard: &Shard) -> usize {
     let tasks: Vec<_> = shard.tasks.borrow_mut().drain().map(|(_, running)| running.task).collect();
     let count = tasks.len();
+    shard.give_slots_back(count);
     for task in tasks {
         // `None`: it was still running.
         let _ended_meanwhile = task.cancel().await;

@@ -3,6 +3,7 @@
 //! Only jobs that wait at an await point can be named: one that holds the core keeps this from being asked, and control
 //! names it by its mark instead. Nothing is kept for the question but the mark and the start of each waiting job.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::state::Shard;
@@ -10,8 +11,18 @@ use crate::limits::{CLOCK_DRIFT_S, RUNNING_JOBS_SHOWN_MAX};
 use crate::time::unix_now;
 use crate::wire::figures::RunningJob;
 
-/// The jobs that wait, the oldest first, up to the number that is shown.
-pub(super) fn name_jobs(shard: &Shard) -> Vec<RunningJob> {
+/// The jobs of all lanes that wait, the oldest first, up to the number that is shown.
+pub(super) fn name_jobs(lanes: &[Rc<Shard>]) -> Vec<RunningJob> {
+    if let [shard] = lanes {
+        return name_jobs_of(shard);
+    }
+    let mut jobs: Vec<RunningJob> = lanes.iter().flat_map(|lane| name_jobs_of(lane)).collect();
+    jobs.sort_by(|one, other| one.since.total_cmp(&other.since));
+    jobs.truncate(RUNNING_JOBS_SHOWN_MAX);
+    jobs
+}
+
+fn name_jobs_of(shard: &Shard) -> Vec<RunningJob> {
     let tasks = shard.tasks.borrow();
     // Numbers are given out in the order of the starts.
     let mut ids: Vec<u64> = tasks.keys().copied().collect();

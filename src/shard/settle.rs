@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::abroad::Retry;
 use super::batch::{Batch, JobState};
 use super::state::Shard;
 use crate::handler::{Entry, JobError, course};
@@ -52,6 +53,10 @@ impl Shard {
         match decide(raw, history, &plan, &info, FailureTimes::at(self.stamp())) {
             Ok(Fate::Retry { at: score, payload }) => {
                 tracing::debug!(queue, name, jid, attempt, retried = true, %error, "job failed");
+                if self.goes_abroad(plan.retry_queue) {
+                    let retry = Retry { queue: plan.retry_queue.to_owned(), score, payload, counts: true };
+                    return self.send_abroad(batch, at, retry);
+                }
                 self.count_processed();
                 self.count_failed();
                 self.move_to(batch, at, Destination::Retries, score, payload);
@@ -65,6 +70,10 @@ impl Shard {
             }
             Ok(Fate::Snooze { at: score, payload }) => {
                 tracing::debug!(queue, name, jid, attempt, until = score, "job snoozed");
+                if self.goes_abroad(plan.retry_queue) {
+                    let retry = Retry { queue: plan.retry_queue.to_owned(), score, payload, counts: false };
+                    return self.send_abroad(batch, at, retry);
+                }
                 self.settlement.borrow_mut().uncounted += 1;
                 self.move_to(batch, at, Destination::Retries, score, payload);
             }
@@ -97,6 +106,18 @@ impl Shard {
         let job = Move { from: (batch.queue, batch.name), raw, to, score, payload };
         self.settlement.borrow_mut().moves.push(job);
         batch.settle(at, JobState::Moving);
+        self.after_settling(batch);
+    }
+
+    /// A job is in the retry set of another realm: it leaves its batch as one that succeeded.
+    pub(super) fn settle_abroad(&self, batch: &Batch, at: usize, counts: bool) {
+        if counts {
+            self.count_processed();
+            self.count_failed();
+        } else {
+            self.settlement.borrow_mut().uncounted += 1;
+        }
+        batch.settle(at, JobState::Owed);
         self.after_settling(batch);
     }
 

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 
+use super::abroad::Abroad;
 use super::batch::Batch;
+use super::crew::Crew;
 use super::deadlines::Deadlines;
 use super::oversize::More;
 use super::pace::Pace;
@@ -24,6 +26,7 @@ use crate::shutdown::Phase;
 use crate::stats::ShardStats;
 use crate::store::turn::{BatchName, QueueKeys, Settlement, TurnContext};
 use crate::time::unix_now;
+use crate::wire::Realm;
 
 /// What one shard is told before it starts.
 #[derive(Debug, Clone)]
@@ -34,6 +37,8 @@ pub(crate) struct ShardOptions {
     pub(crate) uuid: String,
     /// Where Redis is.
     pub(crate) url: RedisUrl,
+    /// The keys its queues share.
+    pub(crate) realm: Realm,
     /// The queues it serves, highest priority first; equal numbers share.
     pub(crate) queues: Vec<(String, i32)>,
     /// Jobs it may run side by side.
@@ -55,7 +60,9 @@ pub(super) struct Shard {
     // Fixed at construction.
     pub(super) options: ShardOptions,
     pub(super) turns: TurnContext,
-    pub(super) handlers: Handlers,
+    pub(super) handlers: Rc<Handlers>,
+    /// In a cluster, the lanes of this core: it is one of them.
+    pub(super) crew: Option<Rc<Crew>>,
     /// One a queue at least once, one for all at most once.
     pub(super) waiters: Vec<Waiter>,
     // What control last said.
@@ -93,6 +100,12 @@ pub(super) struct Shard {
     pub(super) backlog: Cell<bool>,
     /// The last fetch brought nothing and nothing came since: the shard waits in Redis.
     pub(super) idle: Cell<bool>,
+    /// Jobs that its turns have asked for and not got yet.
+    pub(super) coming: Cell<usize>,
+    /// It would ask for jobs, and there was no slot, or another lane's turn to ask.
+    pub(super) starved: Cell<bool>,
+    /// Jobs that failed and go to the retry set of another realm.
+    pub(super) abroad: Abroad,
     /// Queues whose oversize payloads a task buries.
     pub(super) burying: RefCell<HashMap<usize, More>>,
     /// Queues whose errors were logged.
@@ -107,11 +120,10 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(options: ShardOptions, handlers: Handlers) -> Self {
+    pub(super) fn new(options: ShardOptions, handlers: Rc<Handlers>, crew: Option<Rc<Crew>>) -> Self {
         let keys = |name: &String| QueueKeys::new(name, &options.uuid, options.shard);
         let queues: Rc<[QueueKeys]> = options.queues.iter().map(|(name, _)| keys(name)).collect();
         let waiters = if options.at_least_once { queues.len() } else { 1 };
-        options.stats.current.name_jobs(handlers.names());
         let horizon = if options.at_least_once { READ_AHEAD_HORIZON } else { READ_AHEAD_AT_MOST_ONCE };
         Self {
             turns: TurnContext {
@@ -122,6 +134,7 @@ impl Shard {
                 looks_at_each: false.into(),
             },
             handlers,
+            crew,
             waiters: (0..waiters).map(Waiter::new).collect(),
             phase: Cell::new(Phase::Running),
             stop_asked_at: Cell::new(None),
@@ -142,6 +155,9 @@ impl Shard {
             unstarted: Cell::new(0),
             backlog: Cell::new(false),
             idle: Cell::new(false),
+            coming: Cell::new(0),
+            starved: Cell::new(false),
+            abroad: Abroad::default(),
             burying: RefCell::default(),
             complained: RefCell::default(),
             must_turn: Cell::new(false),
@@ -182,7 +198,10 @@ impl Shard {
 
     /// Slots that no job holds.
     pub(super) fn free_slots(&self) -> usize {
-        self.options.slots.saturating_sub(self.tasks.borrow().len())
+        match &self.crew {
+            None => self.options.slots.saturating_sub(self.tasks.borrow().len()),
+            Some(crew) => crew.free_slots(),
+        }
     }
 
     /// Takes a batch in: its jobs wait for slots from now on.
@@ -227,6 +246,9 @@ impl Shard {
 
     /// Publishes the gauges.
     pub(super) fn publish(&self) {
+        if let Some(crew) = &self.crew {
+            return crew.publish(&self.options.stats);
+        }
         self.options.stats.running.set(self.tasks.borrow().len() as u64);
         self.options.stats.unstarted.set(self.unstarted.get() as u64);
     }

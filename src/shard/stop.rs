@@ -27,7 +27,7 @@ pub(super) async fn step(shard: &Rc<Shard>, link: &mut Link) -> Result<bool, Lin
     if !phase.ends() {
         return Ok(false);
     }
-    if phase.is_over(Instant::now()) && !shard.tasks.borrow().is_empty() {
+    if phase.is_over(Instant::now()) && !(shard.tasks.borrow().is_empty() && shard.abroad.is_empty()) {
         hand_back_running(shard, link).await?;
     }
     Ok(shard.tasks.borrow().is_empty()
@@ -86,6 +86,7 @@ pub(super) async fn hand_back_unstarted(shard: &Shard, link: &mut Link) -> Resul
     if ready.is_empty() {
         return Ok(());
     }
+    shard.claims_less();
     if !shard.options.at_least_once {
         return push_back(shard, link, &ready).await;
     }
@@ -126,7 +127,7 @@ async fn push_back(shard: &Shard, link: &mut Link, ready: &[Rc<Batch>]) -> Resul
 /// The deadline is over: running jobs are dropped at their await points and handed back. At most once they are lost,
 /// for they have started.
 async fn hand_back_running(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
-    let count = cancel_all(shard).await;
+    let count = cancel_all(shard).await + shard.abroad.give_up();
     let live: Vec<Rc<Batch>> = shard.live.borrow().values().map(Rc::clone).collect();
     for batch in &live {
         batch.give_up(true);

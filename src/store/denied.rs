@@ -4,8 +4,8 @@
 //! by one call, which rights of the user's role are missing. Who asks brings the connection, and may be denied that as
 //! well: then the words of the error must do.
 
-use super::rights::{self, Role};
-use crate::resp::{Error, Place, RedisErrorKind, RedisUrl, Reply, Requests};
+use super::rights::{self, Reach, Role};
+use crate::resp::{Error, RedisErrorKind, RedisUrl, Reply, Requests};
 use crate::wire::keys;
 
 /// The user that a url names.
@@ -40,7 +40,7 @@ pub fn lacking(url: &RedisUrl, role: Role, reply: &Reply) -> Result<Option<Strin
 /// The line that gives the user of `url` all that its role needs.
 #[must_use]
 pub fn all(url: &RedisUrl, role: Role) -> String {
-    set_user(url, &rights::acl_line_of(role, matches!(url.place(), Place::Sentinels(_))))
+    set_user(url, &rights::acl_line_of(role, Reach::to(url)))
 }
 
 /// The line that gives what the words of a denial ask for: the command or the keys they name, and if they name none,
@@ -105,7 +105,7 @@ mod tests {
             lacking(&url, role, &conn.call(&question(role)).unwrap()[0]).unwrap()
         };
         for role in [Role::Worker, Role::Producer, Role::Canceller, Role::Summary, Role::Operator] {
-            assert_eq!(lacks(role, &rights::acl_line_of(role, false)), None, "{role:?}");
+            assert_eq!(lacks(role, &rights::acl_line_of(role, Reach::Directly)), None, "{role:?}");
         }
         let line = |rules: &str| Some(format!("ACL SETUSER u {rules}"));
         assert_eq!(lacks(Role::Producer, "+ping +zadd ~jiggler:* ~{jiggler:list:*"), line("+lpush"));

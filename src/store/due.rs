@@ -44,8 +44,10 @@ pub struct Due {
 /// Atomic: there is no moment in which a job is nowhere. [`read_due`] reads the reply.
 pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Due, 3, 9, requests);
-    command.arg(keys::LEAD.as_bytes()).arg(keys::RETRIES.as_bytes()).arg(keys::SCHEDULED.as_bytes());
-    command.arg_u64(DUE_JOBS_MAX as u64).arg(DEFAULT_QUEUE.as_bytes()).arg(keys::LIST_PREFIX.as_bytes());
+    let realm = scripts.realm();
+    command.arg(realm.lead.as_bytes()).arg(realm.retries.as_bytes()).arg(realm.scheduled.as_bytes());
+    let default = realm.queue().unwrap_or(DEFAULT_QUEUE);
+    command.arg_u64(DUE_JOBS_MAX as u64).arg(default.as_bytes()).arg(keys::LIST_PREFIX.as_bytes());
     command.arg_u64(BATCH_BYTES_MAX as u64).arg_u64(DUE_AGAIN.as_secs()).arg_u64(DUE_PAGE_JOBS as u64);
     command.arg(look.uuid.as_bytes()).arg_u64(look.lead_ms).arg_u64(u64::from(look.may_lead));
 }
@@ -71,8 +73,8 @@ pub fn read_due(reply: &Reply) -> Result<Due, Error> {
 
 /// Appends the renewal of the lead by the process that has it, as far as it knows: one plain command. [`read_lead`] reads
 /// the reply. If another has taken the lead meanwhile, it is that one's that is renewed, once.
-pub fn renew_lead(lead_ms: u64, requests: &mut Requests) {
-    requests.begin(4).arg(b"GETEX").arg(keys::LEAD.as_bytes()).arg(b"PX").arg_u64(lead_ms);
+pub fn renew_lead(scripts: &Scripts, lead_ms: u64, requests: &mut Requests) {
+    requests.begin(4).arg(b"GETEX").arg(scripts.realm().lead.as_bytes()).arg(b"PX").arg_u64(lead_ms);
 }
 
 /// Whether the process leads, from the reply to [`renew_lead`].
@@ -86,7 +88,7 @@ pub fn read_lead(reply: &Reply, uuid: &str) -> Result<bool, Error> {
 /// Appends the end of the lead, if this process has it. The reply is 1 or 0. Atomic.
 pub fn resign(scripts: &Scripts, uuid: &str, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Resign, 1, 1, requests);
-    command.arg(keys::LEAD.as_bytes()).arg(uuid.as_bytes());
+    command.arg(scripts.realm().lead.as_bytes()).arg(uuid.as_bytes());
 }
 
 /// Appends the wish to be told of changes to keys that are read on this connection: RESP3, and tracking, also of what this

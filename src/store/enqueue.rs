@@ -5,7 +5,7 @@
 use crate::{
     limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX},
     resp::{Error, encode::Requests, reply::Reply},
-    wire::{QueueName, keys},
+    wire::{QueueName, Realm, keys},
 };
 
 /// Appends the push of one job, as the gem's `enqueue` does it: one LPUSH, one reply ([`pushed`]), atomic.
@@ -19,7 +19,21 @@ pub fn push(requests: &mut Requests, queue: &QueueName, payload: &[u8]) {
 /// Appends the scheduling of one job, as the gem's `enqueue_in` does it: one ZADD, one reply ([`scheduled`]), atomic.
 /// `due_at` is Unix time in seconds. The payload's `queue` says where the poller will put the job.
 pub fn schedule(requests: &mut Requests, due_at: f64, payload: &[u8]) {
-    requests.begin(4).arg(b"ZADD").arg(keys::SCHEDULED.as_bytes()).arg_f64(due_at).arg(payload);
+    schedule_in(&Realm::SHARED, requests, due_at, payload);
+}
+
+/// As [`schedule`], into the scheduled set of a realm: in a cluster that of the job's queue.
+pub fn schedule_in(realm: &Realm, requests: &mut Requests, due_at: f64, payload: &[u8]) {
+    add(&realm.scheduled, requests, due_at, payload);
+}
+
+/// Appends a job that failed to the retry set of a realm: one ZADD, one reply ([`scheduled`]), atomic, and safe to repeat.
+pub fn retry_in(realm: &Realm, requests: &mut Requests, due_at: f64, payload: &[u8]) {
+    add(&realm.retries, requests, due_at, payload);
+}
+
+fn add(set: &str, requests: &mut Requests, due_at: f64, payload: &[u8]) {
+    requests.begin(4).arg(b"ZADD").arg(set.as_bytes()).arg_f64(due_at).arg(payload);
 }
 
 /// Appends the question whether the server still answers: one PING, one reply.
@@ -129,11 +143,16 @@ impl Batch {
     /// Appends the scheduling of all jobs for the same time: one ZADD, one reply ([`scheduled`]), atomic. Nothing is
     /// appended for an empty batch.
     pub fn schedule(&self, requests: &mut Requests, due_at: f64) {
+        self.schedule_in(&Realm::SHARED, requests, due_at);
+    }
+
+    /// As [`Self::schedule`], into the scheduled set of a realm.
+    pub fn schedule_in(&self, realm: &Realm, requests: &mut Requests, due_at: f64) {
         if self.is_empty() {
             return;
         }
         let mut command = requests.begin(2 + 2 * self.len());
-        command.arg(b"ZADD").arg(keys::SCHEDULED.as_bytes());
+        command.arg(b"ZADD").arg(realm.scheduled.as_bytes());
         for payload in self.payloads() {
             command.arg_f64(due_at).arg(payload);
         }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::scripts::{Script, Scripts};
 use crate::limits::{ENTRIES_BYTES_PER_CALL, ENTRIES_READ_STEP, ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX};
 use crate::resp::{Error, Reply, Requests, Value};
-use crate::wire::{QueueName, keys};
+use crate::wire::{QueueName, Realm, keys};
 
 /// A set of jobs that wait for a time, or for an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,16 @@ impl Set {
             Self::Retries => keys::RETRIES,
             Self::Scheduled => keys::SCHEDULED,
             Self::Dead => keys::DEAD,
+        }
+    }
+
+    /// Its key in a realm.
+    #[must_use]
+    pub fn key_in(self, realm: &Realm) -> &str {
+        match self {
+            Self::Retries => &realm.retries,
+            Self::Scheduled => &realm.scheduled,
+            Self::Dead => &realm.dead,
         }
     }
 
@@ -70,12 +80,12 @@ pub enum Place {
 }
 
 impl Place {
-    /// Its key.
+    /// Its key in a realm.
     #[must_use]
-    pub fn key(&self) -> String {
+    pub fn key_in(&self, realm: &Realm) -> String {
         match self {
             Self::Queue(queue) => keys::queue(queue.as_str()),
-            Self::Set(set) => set.key().to_owned(),
+            Self::Set(set) => set.key_in(realm).to_owned(),
         }
     }
 
@@ -152,7 +162,7 @@ impl Entry {
 /// Appends the reading of a part of a place; [`read_page`] reads the reply. Changes nothing.
 pub fn page(scripts: &Scripts, place: &Place, window: Window, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Page, 1, 8, requests);
-    command.arg(place.key().as_bytes()).arg(place.kind().as_bytes());
+    command.arg(place.key_in(scripts.realm()).as_bytes()).arg(place.kind().as_bytes());
     command.arg_u64(window.skip).arg_u64(window.count as u64);
     command.arg(match window.order {
         Order::Newest => b"newest",

@@ -160,7 +160,8 @@ pub fn bury(scripts: &Scripts, queue: &QueueKeys, burial: &Burial<'_>, requests:
 /// The same, from another list.
 pub(super) fn bury_from(scripts: &Scripts, list: &[u8], burial: &Burial<'_>, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Bury, 3, 5, requests);
-    command.arg(list).arg(keys::DEAD.as_bytes()).arg(keys::FAILURES.as_bytes());
+    let realm = scripts.realm();
+    command.arg(list).arg(realm.dead.as_bytes()).arg(realm.failures.as_bytes());
     command.arg_u64(burial.bytes as u64).arg_f64(burial.now).arg(burial.entry);
     command.arg_f64(burial.cutoff).arg_u64(burial.dead_jobs_max);
 }

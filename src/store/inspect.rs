@@ -11,17 +11,18 @@ use thiserror::Error;
 
 use crate::{
     limits::{INSPECT_HEARTBEATS_PER_CALL, INSPECT_KEYS_MAX, INSPECT_QUEUES_PER_CALL, SCAN_PAGE_KEYS},
-    resp::{
-        self,
-        encode::Requests,
-        error::RedisErrorKind,
-        reply::{Reply, Value},
-    },
+    resp::{self, encode::Requests, reply::Reply},
     wire::{
-        figures::{self, Figures},
-        keys::{self, ListKey, Poller},
+        figures::Figures,
+        keys::{self, Poller},
+        realm::{Realm, RealmKey},
     },
 };
+use add::{at, counter, keys_of_realms, size};
+use scan::{Scan, write_scan};
+
+mod add;
+mod scan;
 
 /// The state could not be read. [`resp::Error::may_heal`] of the cause says whether to try again.
 #[derive(Debug, Error)]
@@ -70,6 +71,8 @@ pub struct Summary {
     pub processes: BTreeMap<String, Process>,
     /// Keys that look like heartbeats and are none, so that whoever wrote them is found.
     pub unreadable_keys: BTreeSet<String>,
+    /// Queues of a cluster that have sets or counters, with jobs or without.
+    pub realms: BTreeSet<String>,
 }
 
 /// One living process, from its heartbeat key and the heartbeat under it.
@@ -118,10 +121,14 @@ pub struct Heartbeat {
 #[derive(Debug, Default)]
 pub struct Inspection {
     step: Step,
+    /// Whether it is one node of a cluster: it has the sets and counters of some realms, and no command may name keys of two
+    /// slots.
+    of_node: bool,
     /// What each command written last asks for, in order.
     asked: Vec<Asked>,
     heartbeats_left: Vec<Vec<u8>>,
     queues_left: Vec<Vec<u8>>,
+    counts_left: Vec<(Vec<u8>, RealmKey)>,
     summary: Summary,
 }
 
@@ -132,23 +139,10 @@ enum Step {
     Scan {
         processes: Scan,
         lists: Scan,
+        /// Of a node.
+        realms: Scan,
     },
     Values,
-}
-
-/// A SCAN under way.
-#[derive(Debug)]
-struct Scan {
-    /// Where to go on; `None` when it has come round.
-    cursor: Option<Vec<u8>>,
-    /// SCAN may give a key twice.
-    keys: BTreeSet<Vec<u8>>,
-}
-
-impl Default for Scan {
-    fn default() -> Self {
-        Self { cursor: Some(b"0".to_vec()), keys: BTreeSet::new() }
-    }
 }
 
 #[derive(Debug)]
@@ -160,6 +154,10 @@ enum Asked {
     Processed,
     ProcessKeys,
     ListKeys,
+    RealmKeys,
+    Heartbeat(Vec<u8>),
+    FiguresOf(String),
+    Count(Vec<u8>, RealmKey),
     Heartbeats(Vec<Vec<u8>>),
     /// By the processes' heartbeat keys.
     Figures(Vec<String>),
@@ -167,16 +165,32 @@ enum Asked {
 }
 
 impl Inspection {
+    /// An inspection of one node of a cluster: what it has is to be added up ([`Summary::add`]).
+    #[must_use]
+    pub fn of_node() -> Self {
+        Self { of_node: true, ..Self::default() }
+    }
+
     /// Appends the next commands; `false` if there are none and [`Self::finish`] may be called.
     pub fn write(&mut self, requests: &mut Requests) -> bool {
         self.asked.clear();
         match &mut self.step {
             Step::Start => {
-                self.write_counts(requests);
-                self.step = Step::Scan { processes: Scan::default(), lists: Scan::default() };
+                if !self.of_node {
+                    self.write_counts(requests);
+                }
+                let realms = if self.of_node { Scan::default() } else { Scan::OVER };
+                self.step = Step::Scan { processes: Scan::default(), lists: Scan::default(), realms };
                 self.write_scans(requests);
             }
-            Step::Scan { processes, lists } if processes.cursor.is_none() && lists.cursor.is_none() => {
+            Step::Scan { processes, lists, realms }
+                if [&*processes, &*lists, &*realms].iter().all(|scan| scan.cursor.is_none()) =>
+            {
+                let counted = |key: Vec<u8>| {
+                    let what = keys_of_realms(&key)?;
+                    Some((key, what))
+                };
+                self.counts_left = std::mem::take(&mut realms.keys).into_iter().filter_map(counted).collect();
                 self.heartbeats_left = std::mem::take(&mut processes.keys).into_iter().collect();
                 self.queues_left = std::mem::take(&mut lists.keys).into_iter().collect();
                 self.step = Step::Values;
@@ -223,7 +237,7 @@ impl Inspection {
     }
 
     fn write_scans(&mut self, requests: &mut Requests) {
-        let Step::Scan { processes, lists } = &self.step else { return };
+        let Step::Scan { processes, lists, realms } = &self.step else { return };
         // TYPE: a key of another type under the gem's prefixes must not make the whole look fail.
         if let Some(cursor) = &processes.cursor {
             write_scan(requests, cursor, keys::SERVER_PREFIX, "string");
@@ -233,12 +247,20 @@ impl Inspection {
             write_scan(requests, cursor, keys::LIST_PREFIX, "list");
             self.asked.push(Asked::ListKeys);
         }
+        if let Some(cursor) = &realms.cursor {
+            let mut command = requests.begin(6);
+            command.arg(b"SCAN").arg(cursor).arg(b"MATCH").arg(keys::IN_FLIGHT_PATTERN.as_bytes());
+            command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS);
+            self.asked.push(Asked::RealmKeys);
+        }
     }
 
     fn write_values(&mut self, requests: &mut Requests) {
         let from = self.heartbeats_left.len().saturating_sub(INSPECT_HEARTBEATS_PER_CALL);
         let page = self.heartbeats_left.split_off(from);
-        if !page.is_empty() {
+        if self.of_node {
+            page.into_iter().for_each(|key| self.write_process(key, requests));
+        } else if !page.is_empty() {
             write_mget(requests, &page);
             let text = |key: &Vec<u8>| String::from_utf8(key.clone()).ok();
             let mut processes: Vec<String> = page.iter().filter_map(text).collect();
@@ -254,6 +276,25 @@ impl Inspection {
         for key in self.queues_left.split_off(from) {
             requests.command(&[b"LLEN", &key]);
             self.asked.push(Asked::QueueLength(key));
+        }
+        let from = self.counts_left.len().saturating_sub(INSPECT_QUEUES_PER_CALL);
+        for (key, what) in self.counts_left.split_off(from) {
+            let is_counter = matches!(what, RealmKey::Processed | RealmKey::Failures);
+            requests.command(&[if is_counter { b"GET" } else { b"ZCARD" }, &key]);
+            self.asked.push(Asked::Count(key, what));
+        }
+    }
+
+    /// One process of a node: a command for each key.
+    fn write_process(&mut self, key: Vec<u8>, requests: &mut Requests) {
+        requests.command(&[b"GET", &key]);
+        let text = String::from_utf8(key.clone()).ok();
+        self.asked.push(Asked::Heartbeat(key));
+        if let Some(text) = text
+            && let Some(parts) = keys::parse_heartbeat(&text)
+        {
+            requests.command(&[b"GET", Realm::figures(&text, parts.uuid, true).as_bytes()]);
+            self.asked.push(Asked::FiguresOf(text));
         }
     }
 
@@ -275,6 +316,15 @@ impl Inspection {
                     lists.accept(keys::LIST_PREFIX, reply)?;
                 }
             }
+            Asked::RealmKeys => {
+                if let Step::Scan { realms, .. } = &mut self.step {
+                    realms.accept(keys::IN_FLIGHT_PATTERN, reply)?;
+                    realms.keys.retain(|key| keys_of_realms(key).is_some());
+                }
+            }
+            Asked::Heartbeat(key) => summary.add_process(&key, &reply.value())?,
+            Asked::FiguresOf(key) => summary.add_figures(&key, &reply.value()),
+            Asked::Count(key, what) => summary.add_count(&String::from_utf8_lossy(&key), what, reply)?,
             Asked::Heartbeats(page) => {
                 let values = reply.as_array().map_err(at(keys::SERVER_PREFIX))?;
                 page.iter().zip(values).try_for_each(|(key, value)| summary.add_process(key, &value))?;
@@ -295,85 +345,6 @@ fn write_mget<K: AsRef<[u8]>>(requests: &mut Requests, keys: &[K]) {
     keys.iter().for_each(|key| {
         command.arg(key.as_ref());
     });
-}
-
-fn write_scan(requests: &mut Requests, cursor: &[u8], prefix: &str, kind: &str) {
-    let pattern = format!("{prefix}*");
-    let mut command = requests.begin(8);
-    command.arg(b"SCAN").arg(cursor).arg(b"MATCH").arg(pattern.as_bytes());
-    command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS).arg(b"TYPE").arg(kind.as_bytes());
-}
-
-impl Scan {
-    /// Takes one page: the cursor to go on with and some keys, perhaps none.
-    fn accept(&mut self, prefix: &str, reply: &Reply) -> Result<(), InspectError> {
-        let pattern = format!("{prefix}*");
-        let expected = "a cursor and a page of keys";
-        let mut parts = reply.as_array().map_err(at(&pattern))?;
-        let (Some(cursor), Some(page)) = (parts.next(), parts.next()) else {
-            return Err(at(&pattern)(reply.value().instead_of(expected)));
-        };
-        let cursor = cursor.as_bulk().map_err(at(&pattern))?;
-        self.cursor = (cursor != b"0").then(|| cursor.to_vec());
-        for key in page.as_array().map_err(at(&pattern))? {
-            self.keys.insert(key.as_bulk().map_err(at(&pattern))?.to_vec());
-        }
-        if self.keys.len() > INSPECT_KEYS_MAX {
-            return Err(InspectError::TooManyKeys { pattern });
-        }
-        Ok(())
-    }
-}
-
-impl Summary {
-    fn add_process(&mut self, key: &[u8], value: &Value<'_>) -> Result<(), InspectError> {
-        let key = String::from_utf8_lossy(key).into_owned();
-        let Some(value) = value.as_nil_or_bulk().map_err(at(&key))? else {
-            // Expired between SCAN and MGET: no living process any more.
-            return Ok(());
-        };
-        match Process::read(&key, value) {
-            Some(process) => _ = self.processes.insert(key, process),
-            None => _ = self.unreadable_keys.insert(key),
-        }
-        Ok(())
-    }
-
-    /// Whatever else may lie under that key says nothing.
-    fn add_figures(&mut self, key: &str, value: &Value<'_>) {
-        if let (Value::Bulk(json), Some(process)) = (value, self.processes.get_mut(key)) {
-            process.figures = figures::parse(json).ok();
-        }
-    }
-
-    fn add_queue(&mut self, key: &[u8], reply: &Reply) -> Result<(), InspectError> {
-        let key = String::from_utf8_lossy(key);
-        let Some(ListKey::Queue { queue }) = keys::parse_list(&key) else { return Ok(()) };
-        match reply.value() {
-            // The list went and something else took its name between SCAN and LLEN.
-            Value::Error(error) if error.kind() == RedisErrorKind::WrongType => {}
-            _ => {
-                self.queues.insert(queue.to_owned(), size(&key, reply)?);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn size(key: &str, reply: &Reply) -> Result<u64, InspectError> {
-    let size = reply.as_integer().map_err(at(key))?;
-    u64::try_from(size).map_err(|_| at(key)(reply.value().instead_of("a size")))
-}
-
-/// A counter nobody has written yet is 0.
-fn counter(key: &str, reply: &Reply) -> Result<u64, InspectError> {
-    let Some(text) = reply.as_nil_or_bulk().map_err(at(key))? else { return Ok(0) };
-    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    number.ok_or_else(|| at(key)(reply.value().instead_of("a decimal counter")))
-}
-
-fn at(what: &str) -> impl Fn(resp::Error) -> InspectError {
-    move |cause| InspectError::Reply { what: what.to_owned(), cause }
 }
 
 #[cfg(test)]

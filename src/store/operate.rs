@@ -26,7 +26,9 @@ pub enum Requeued {
 /// Atomic.
 pub fn requeue(scripts: &Scripts, set: Set, jobs: &[&Entry], requests: &mut Requests) {
     let mut command = scripts.begin(Script::Requeue, 1, 2 + 3 * jobs.len(), requests);
-    command.arg(set.key().as_bytes()).arg(DEFAULT_QUEUE.as_bytes()).arg(keys::LIST_PREFIX.as_bytes());
+    let realm = scripts.realm();
+    let default = realm.queue().unwrap_or(DEFAULT_QUEUE);
+    command.arg(set.key_in(realm).as_bytes()).arg(default.as_bytes()).arg(keys::LIST_PREFIX.as_bytes());
     name_jobs(&mut command, jobs);
 }
 
@@ -79,7 +81,8 @@ pub struct Condemned<'e> {
 /// [`read_killed`] reads the reply. Atomic.
 pub fn kill(scripts: &Scripts, set: Set, jobs: &[Condemned<'_>], caps: DeadSetCaps, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Kill, 2, 2 + 4 * jobs.len(), requests);
-    command.arg(set.key().as_bytes()).arg(keys::DEAD.as_bytes());
+    let realm = scripts.realm();
+    command.arg(set.key_in(realm).as_bytes()).arg(realm.dead.as_bytes());
     command.arg_u64(caps.timeout_s).arg_u64(caps.jobs_max);
     for job in jobs {
         name_jobs(&mut command, &[job.entry]);
@@ -101,7 +104,7 @@ pub fn read_killed(reply: &Reply) -> Result<Killed, Error> {
 /// Appends the deletion of jobs. [`read_deleted`] reads the reply. Atomic.
 pub fn delete(scripts: &Scripts, place: &Place, jobs: &[&Entry], requests: &mut Requests) {
     let mut command = scripts.begin(Script::Delete, 1, 1 + 3 * jobs.len(), requests);
-    command.arg(place.key().as_bytes()).arg(place.kind().as_bytes());
+    command.arg(place.key_in(scripts.realm()).as_bytes()).arg(place.kind().as_bytes());
     name_jobs(&mut command, jobs);
 }
 
@@ -132,10 +135,11 @@ pub enum Pruned {
 
 /// Appends the deletion of a whole key. [`read_pruned`] reads the reply. Atomic; the memory is freed in the background.
 pub fn prune(scripts: &Scripts, what: &Pruned, requests: &mut Requests) {
+    let realm = scripts.realm();
     let (key, kind) = match what {
-        Pruned::Jobs(place) => (place.key(), place.kind()),
-        Pruned::Failures => (keys::FAILURES.to_owned(), "string"),
-        Pruned::Processed => (keys::PROCESSED.to_owned(), "string"),
+        Pruned::Jobs(place) => (place.key_in(realm), place.kind()),
+        Pruned::Failures => (realm.failures.to_string(), "string"),
+        Pruned::Processed => (realm.processed.to_string(), "string"),
     };
     scripts.begin(Script::Prune, 1, 1, requests).arg(key.as_bytes()).arg(kind.as_bytes());
 }

@@ -6,7 +6,7 @@
 
 use crate::limits::OUTBOX_MEMORY;
 use crate::resp::{Error, Reply, Requests};
-use crate::wire::{QueueName, keys};
+use crate::wire::{QueueName, Realm, keys};
 
 /// The Lua source.
 const PUSH: &str = include_str!("scripts/outbox.lua");
@@ -18,6 +18,8 @@ pub enum Target {
     Queue(QueueName),
     /// Into the scheduled set.
     Scheduled,
+    /// Into the scheduled set of this queue's realm, in a cluster.
+    ScheduledFor(QueueName),
 }
 
 impl Target {
@@ -25,6 +27,7 @@ impl Target {
         match self {
             Self::Queue(queue) => keys::queue(queue.as_str()),
             Self::Scheduled => keys::SCHEDULED.to_owned(),
+            Self::ScheduledFor(queue) => Realm::of_queue(queue.as_str()).scheduled.into_owned(),
         }
     }
 }

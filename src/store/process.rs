@@ -3,7 +3,7 @@
 use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
 use crate::resp::{Error, Reply, Requests};
-use crate::wire::keys;
+use crate::wire::Realm;
 
 /// Appends the question what the server is: the server section of `INFO`. The reply is its text.
 pub fn ask_server_info(requests: &mut Requests) {
@@ -22,15 +22,16 @@ pub fn drop_heartbeat(key: &str, requests: &mut Requests) {
 }
 
 /// Appends what the gem does at its first heartbeat: both counters exist from then on. Two integers answer.
-pub fn touch_counters(requests: &mut Requests) {
-    for key in [keys::PROCESSED, keys::FAILURES] {
+pub fn touch_counters(realm: &Realm, requests: &mut Requests) {
+    for key in [&realm.processed, &realm.failures] {
         requests.command(&[b"INCRBY", key.as_bytes(), b"0"]);
     }
 }
 
-/// Appends the figures of this process's shards under our own key, with a time to live. The reply is `OK`.
-pub fn figures(uuid: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
-    heartbeat(&keys::process(uuid), value, ttl_s, requests);
+/// Appends the figures of this process's shards under our own key ([`Realm::figures`]), with a time to live. The reply is
+/// `OK`.
+pub fn figures(key: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
+    heartbeat(key, value, ttl_s, requests);
 }
 
 /// What earlier renewals over one connection told, by Redis's clock in Unix milliseconds; 0 is not known.
@@ -76,7 +77,7 @@ pub fn renew_lease(
     requests: &mut Requests,
 ) {
     let mut command = scripts.begin(Script::Lease, 2, 5, requests);
-    command.arg(keys::LEASES.as_bytes()).arg(&holder.index.index);
+    command.arg(scripts.realm().leases.as_bytes()).arg(&holder.index.index);
     command.arg(holder.member.as_bytes()).arg_u64(length_ms).arg_u64(names_max as u64);
     command.arg_u64(times.ends_ms).arg_u64(times.none_ends_until_ms);
 }
@@ -97,12 +98,13 @@ pub fn read_lease(reply: &Reply) -> Result<Renewal, Error> {
     Ok(Renewal::Renewed { times, ended: ended? })
 }
 
-/// Appends the end of a process: its heartbeat and figures go, and its lease if a member is given: it holds no job. An
-/// integer answers each.
-pub fn farewell(heartbeat_key: &str, uuid: &str, lease_member: Option<&str>, requests: &mut Requests) {
+/// Appends the end of a process: its heartbeat and figures go. An integer answers each.
+pub fn farewell(heartbeat_key: &str, figures_key: &str, requests: &mut Requests) {
     requests.command(&[b"DEL", heartbeat_key.as_bytes()]);
-    requests.command(&[b"DEL", keys::process(uuid).as_bytes()]);
-    if let Some(member) = lease_member {
-        requests.command(&[b"ZREM", keys::LEASES.as_bytes(), member.as_bytes()]);
-    }
+    requests.command(&[b"DEL", figures_key.as_bytes()]);
+}
+
+/// Appends the end of a lease in a realm: its process holds no job there. An integer answers.
+pub fn give_up_lease(realm: &Realm, member: &str, requests: &mut Requests) {
+    requests.command(&[b"ZREM", realm.leases.as_bytes(), member.as_bytes()]);
 }

@@ -48,7 +48,7 @@ impl AddAssign for ReapedJobs {
 /// Atomic. [`read_reaped`] reads the reply.
 pub fn reap(scripts: &Scripts, member: &str, queues: &[QueueKeys], requests: &mut Requests) {
     let mut command = scripts.begin(Script::Reap, 1 + 4 * queues.len(), 5, requests);
-    command.arg(keys::LEASES.as_bytes());
+    command.arg(scripts.realm().leases.as_bytes());
     for queue in queues {
         command.arg(&queue.list).arg(&queue.index).arg(&queue.wait_list).arg(&queue.oversize);
     }
@@ -105,5 +105,8 @@ pub fn bury_poison(scripts: &Scripts, queue: &QueueKeys, burial: &Burial<'_>, re
 /// reply is 1 or 0. Atomic.
 pub fn release(scripts: &Scripts, member: &str, uuid: &str, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Release, 2, 1, requests);
-    command.arg(keys::LEASES.as_bytes()).arg(keys::process(uuid).as_bytes()).arg(member.as_bytes());
+    let realm = scripts.realm();
+    // In a cluster the figures are elsewhere, and expire by themselves: nothing of the guard's name is there to be removed.
+    let figures = realm.guard().map_or_else(|| keys::process(uuid), str::to_owned);
+    command.arg(realm.leases.as_bytes()).arg(figures.as_bytes()).arg(member.as_bytes());
 }

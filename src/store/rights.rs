@@ -11,6 +11,7 @@
 //! | `summary` | `+scan +zcard +get +mget +llen`; the same keys |
 //! | `jobs`, `retry`, `kill`, `delete`, `prune`, `processes`, `top`, `quiet`, `stop` | the worker's, and `+pttl` |
 //! | with sentinels | all of them also `+role` |
+//! | in a cluster | all of them also `+role +cluster|slots`, producers also `+asking` |
 //!
 //! [`acl_line`] gives the worker's as one line. `CONFIG`, `KEYS`, `FLUSHALL`, `MONITOR` and all of `@admin` are not among
 //! them. `AUTH` and `HELLO` need no right in Redis. What a worker can do without: a user without `+sort` or
@@ -18,7 +19,7 @@
 //! `+client|setname` has connections without names, one without `+client|tracking` may see retries late by the poll
 //! interval, and one without the channels of steering hears no `quiet` and `stop` of the command line.
 
-use crate::resp::{Error, RedisErrorKind, Reply, Requests, Value};
+use crate::resp::{Error, Place, RedisErrorKind, RedisUrl, Reply, Requests, Value};
 use crate::wire::{DEFAULT_QUEUE, keys};
 
 /// Stands for a key in a call.
@@ -98,7 +99,7 @@ const OPERATOR: &[&str] = &["pttl KEY"];
 /// What a worker does without, if it must.
 pub const OPTIONAL: &[&str] = &["client|setname", "client|tracking", "memory|usage", "sort"];
 
-/// What is asked of a user whose server is named by sentinels.
+/// What is asked of a user whose server is named by sentinels, or by nodes of a cluster.
 const ROLE: &str = "role";
 
 /// Asked besides, to tell a key that may not be touched from commands that may not be run: who is asked runs this command.
@@ -140,6 +141,42 @@ impl Role {
     }
 }
 
+/// What is asked of a user in a cluster besides: which node has a slot, and a push while that is being moved.
+const IN_CLUSTER: [&str; 2] = ["cluster|slots", "asking"];
+
+/// How a server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// By its own address.
+    Directly,
+    /// Sentinels name it.
+    BySentinels,
+    /// It is a node of a cluster.
+    InCluster,
+}
+
+impl Reach {
+    /// How this url leads to its server.
+    #[must_use]
+    pub const fn to(url: &RedisUrl) -> Self {
+        match url.place() {
+            Place::Server(_) => Self::Directly,
+            Place::Sentinels(_) => Self::BySentinels,
+            Place::Cluster(_) => Self::InCluster,
+        }
+    }
+
+    /// How a url leads to its server: by its scheme.
+    #[must_use]
+    pub fn of(url: &str) -> Self {
+        match url.split("://").next() {
+            Some(scheme) if scheme.ends_with("+sentinel") => Self::BySentinels,
+            Some(scheme) if scheme.ends_with("+cluster") => Self::InCluster,
+            _ => Self::Directly,
+        }
+    }
+}
+
 /// The keys and the channel a worker uses, as patterns of an ACL.
 const KEY_PATTERNS: [&str; 2] = [keys::GEM_PATTERN, keys::IN_FLIGHT_PATTERN];
 
@@ -150,20 +187,21 @@ pub struct Missing {
     pub rules: Vec<String>,
 }
 
-/// The rules of a worker's user, for `ACL SETUSER name on >password` and the like; `by_sentinels` if its server is named by
-/// some.
+/// The rules of a worker's user, for `ACL SETUSER name on >password` and the like.
 #[must_use]
-pub fn acl_line(by_sentinels: bool) -> String {
-    acl_line_of(Role::Worker, by_sentinels)
+pub fn acl_line(reach: Reach) -> String {
+    acl_line_of(Role::Worker, reach)
 }
 
 /// The same of another user.
 #[must_use]
-pub fn acl_line_of(role: Role, by_sentinels: bool) -> String {
+pub fn acl_line_of(role: Role, reach: Reach) -> String {
     let names: Vec<&str> =
         role.calls().into_iter().map(name).chain(role.optional().iter().copied()).collect();
-    let sentinels = by_sentinels.then_some(ROLE);
-    let mut rules: Vec<String> = names.into_iter().chain(sentinels).map(|name| format!("+{name}")).collect();
+    let asked = (reach != Reach::Directly).then_some(ROLE);
+    let in_cluster = IN_CLUSTER.into_iter().filter(|_| reach == Reach::InCluster);
+    let names = names.into_iter().chain(asked).chain(in_cluster);
+    let mut rules: Vec<String> = names.map(|name| format!("+{name}")).collect();
     rules.extend(KEY_PATTERNS.map(|pattern| format!("~{pattern}")));
     let channels = match role {
         Role::Worker | Role::Operator => &[keys::CANCEL_CHANNEL, keys::STEER_PATTERN][..],
@@ -261,7 +299,7 @@ mod tests {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         redis.run(&words).as_ok().unwrap();
         let url = format!("redis://u:pw@127.0.0.1:{}", redis.port());
-        let url = crate::resp::RedisUrl::parse(&url).unwrap();
+        let url = RedisUrl::parse(&url).unwrap();
         let mut conn = crate::resp::blocking::BlockingConnection::connect(&url).unwrap();
         let mut requests = Requests::new();
         ask(Role::Worker, &mut requests);
@@ -272,7 +310,7 @@ mod tests {
     #[test]
     fn each_right_that_is_missing_is_named_and_no_other() {
         let redis = TestRedis::start();
-        let line = acl_line(false);
+        let line = acl_line(Reach::Directly);
         assert_eq!(lacks(&redis, &line), [""; 0]);
         for call in WORKER {
             let rule = format!("+{}", name(call));

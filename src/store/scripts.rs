@@ -1,10 +1,14 @@
 //! The Lua scripts, and calling them by hash.
 //!
 //! Redis runs a script atomically, so each is one step of the protocol; what it reads, writes and returns stands in its
-//! header (`scripts/*.lua`). A connection loads the scripts right after its handshake ([`load`]), so that `NOSCRIPT` is
-//! seen only after a `SCRIPT FLUSH`: the caller then loads again and sends its call once more, exactly once.
+//! header (`scripts/*.lua`). They are called with the keys of a [`Realm`]. A connection loads the scripts right after its
+//! handshake ([`load`]), so that `NOSCRIPT` is seen only after a `SCRIPT FLUSH`: the caller then loads again and sends its
+//! call once more, exactly once.
+
+use std::borrow::Cow;
 
 use crate::resp::{Command, Reply, Requests, Value};
+use crate::wire::Realm;
 
 /// The scripts, in the order in which [`load`] loads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,10 +83,17 @@ impl Script {
             Self::Release => include_str!("scripts/release.lua"),
             Self::Free => concat!(include_str!("scripts/in_flight.lua"), include_str!("scripts/free.lua")),
             Self::Leave => concat!(include_str!("scripts/in_flight.lua"), include_str!("scripts/leave.lua")),
-            Self::Due => concat!(include_str!("scripts/queue_of.lua"), include_str!("scripts/due.lua")),
+            Self::Due => {
+                concat!(
+                    "local own_queue\n",
+                    include_str!("scripts/queue_of.lua"),
+                    include_str!("scripts/due.lua")
+                )
+            }
             Self::Resign => include_str!("scripts/resign.lua"),
             Self::Page => include_str!("scripts/page.lua"),
             Self::Requeue => concat!(
+                "local own_queue\n",
                 include_str!("scripts/queue_of.lua"),
                 include_str!("scripts/seen.lua"),
                 include_str!("scripts/requeue.lua")
@@ -93,18 +104,34 @@ impl Script {
             Self::Forget => include_str!("scripts/forget.lua"),
         }
     }
+
+    /// The source for a realm.
+    fn source_in(self, realm: &Realm) -> Cow<'static, str> {
+        let source = self.source();
+        if realm.guard().is_none() {
+            return source.into();
+        }
+        let rest = source.strip_prefix("local own_queue\n").unwrap_or(source);
+        [include_str!("scripts/cluster.lua"), rest].concat().into()
+    }
 }
 
-/// The hashes under which one Redis server knows the scripts.
+/// The hashes under which one Redis server knows the scripts, and the realm whose keys they are called with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scripts {
     hashes: [Box<str>; LOAD_REPLIES],
+    realm: Realm,
 }
 
 /// Appends one `SCRIPT LOAD` for each script. Round trips: one, together with whatever else is sent.
 pub fn load(requests: &mut Requests) {
+    load_in(&Realm::SHARED, requests);
+}
+
+/// As [`load`], for the scripts of a realm.
+pub fn load_in(realm: &Realm, requests: &mut Requests) {
     for script in Script::ALL {
-        requests.command(&[b"SCRIPT", b"LOAD", script.source().as_bytes()]);
+        requests.command(&[b"SCRIPT", b"LOAD", script.source_in(realm).as_bytes()]);
     }
 }
 
@@ -117,6 +144,14 @@ impl Scripts {
     /// # Errors
     /// The text of the first reply that is no hash: for example that the user may not run `SCRIPT`.
     pub fn from_replies(replies: &[Reply]) -> Result<Self, String> {
+        Self::from_replies_in(Realm::SHARED, replies)
+    }
+
+    /// Reads the replies to [`load_in`].
+    ///
+    /// # Errors
+    /// As [`Self::from_replies`].
+    pub fn from_replies_in(realm: Realm, replies: &[Reply]) -> Result<Self, String> {
         let mut hashes: [Box<str>; LOAD_REPLIES] = Default::default();
         if replies.len() != hashes.len() {
             return Err(format!("{} replies to {} SCRIPT LOAD", replies.len(), hashes.len()));
@@ -128,7 +163,13 @@ impl Scripts {
                 other => return Err(format!("SCRIPT LOAD answered {other:?}")),
             };
         }
-        Ok(Self { hashes })
+        Ok(Self { hashes, realm })
+    }
+
+    /// The realm whose keys the scripts are called with.
+    #[must_use]
+    pub const fn realm(&self) -> &Realm {
+        &self.realm
     }
 
     /// Begins an `EVALSHA` of `script` with `keys` keys and `args` further arguments; exactly these must follow.
@@ -139,8 +180,14 @@ impl Scripts {
         args: usize,
         requests: &'r mut Requests,
     ) -> Command<'r> {
-        let mut command = requests.begin(3 + keys + args);
-        command.arg(b"EVALSHA").arg(self.hashes[script as usize].as_bytes()).arg_u64(keys as u64);
+        let hash = self.hashes[script as usize].as_bytes();
+        let Some(guard) = self.realm.guard() else {
+            let mut command = requests.begin(3 + keys + args);
+            command.arg(b"EVALSHA").arg(hash).arg_u64(keys as u64);
+            return command;
+        };
+        let mut command = requests.begin(4 + keys + args);
+        command.arg(b"EVALSHA").arg(hash).arg_u64(1 + keys as u64).arg(guard.as_bytes());
         command
     }
 }

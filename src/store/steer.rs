@@ -4,7 +4,7 @@
 //! heard. What came of it shows in the figures of the process.
 
 use super::cancel;
-use crate::resp::{Error, Reply, Requests, Value};
+use crate::resp::{Error, RedisUrl, Reply, Requests, Value};
 use crate::wire::{figures, keys};
 
 /// What is wanted of a process.
@@ -67,6 +67,14 @@ pub fn message<'m>(message: &'m Reply, uuid: &str) -> Result<Option<&'m str>, Er
     };
     let ours = channel == keys::steer_channel(uuid).as_bytes();
     Ok(ours.then(|| std::str::from_utf8(text).unwrap_or("no text")))
+}
+
+/// By which url to say, and to hear, what is said on the channels of cancellations and of steering. A cluster carries what
+/// is said at any node to all of them, but the speaker is told only of the listeners at his own: so all meet at the node
+/// that has the slot of one channel's name.
+#[must_use]
+pub fn url(url: &RedisUrl) -> RedisUrl {
+    url.at_key(keys::CANCEL_CHANNEL.as_bytes())
 }
 
 /// Appends the question in which phase these processes are: one MGET of their figures. [`phases`] reads the reply.

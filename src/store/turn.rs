@@ -215,7 +215,8 @@ impl TurnContext {
             requests.command(&[b"MULTI"]);
         }
         let mut command = scripts.begin(Script::Turn, keys_count, args, requests);
-        for key in [keys::PROCESSED, keys::FAILURES, keys::RETRIES, keys::DEAD] {
+        let realm = scripts.realm();
+        for key in [&realm.processed, &realm.failures, &realm.retries, &realm.dead] {
             command.arg(key.as_bytes());
         }
         command.arg(&self.queues[0].index);

@@ -215,9 +215,13 @@ pub fn recoveries(queue_name: &str, jid: &str) -> String {
 }
 
 /// Which jobs of one opening of an outbox a queue, or the scheduled set, has got (string: the number of the last one; it
-/// expires). The braces keep it with its target, so that one script may touch both in a Redis Cluster.
+/// expires). The braces keep it with its target, so that one script may touch both in a Redis Cluster; a target that has
+/// braces of its own lends them.
 #[must_use]
 pub fn outbox_marker(target: &str, opening: &str) -> String {
+    if target.starts_with('{') {
+        return format!("{target}:outbox:{opening}");
+    }
     format!("{{{target}}}:outbox:{opening}")
 }
 

@@ -7,5 +7,7 @@ pub mod figures;
 pub mod heartbeat;
 pub mod keys;
 pub mod queue_name;
+pub mod realm;
 
 pub use queue_name::{DEFAULT_QUEUE, QueueName, QueueNameError};
+pub use realm::Realm;

@@ -214,7 +214,7 @@ fn an_entry_larger_than_a_job_can_be_deleted() {
 #[test]
 fn scripts_that_redis_forgot_are_loaded_again() {
     let redis = TestRedis::start();
-    let mut session = Session::open(&redis.url()).unwrap();
+    let mut session = Session::open(&redis.url(), &[], "read").unwrap();
     redis.run(&[b"SCRIPT", b"FLUSH"]);
     assert_eq!(session.size(&Place::Set(Set::Dead)).unwrap(), 0);
 }

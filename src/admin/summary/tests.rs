@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::resp::Requests;
 use crate::test_redis::TestRedis;
 
 fn our_json(redis: &TestRedis) -> Value {

@@ -52,6 +52,7 @@ enum Message {
 /// # Errors
 /// [`Error::Connect`] or [`Error::Inspect`] if the first look fails; [`Error::Output`].
 pub fn live(url: &RedisUrl, interval: Duration, out: &mut dyn Write) -> Result<(), Error> {
+    refuse_cluster(url)?;
     if !stdout().is_terminal() || !stdin().is_terminal() {
         return once(url, interval, Format::Text, out);
     }
@@ -78,6 +79,7 @@ pub fn live(url: &RedisUrl, interval: Duration, out: &mut dyn Write) -> Result<(
 /// # Errors
 /// As [`live`].
 pub fn once(url: &RedisUrl, interval: Duration, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+    refuse_cluster(url)?;
     let (sender, messages) = sync_channel(TOP_MESSAGES_MAX);
     let _reader = Reader::start(url, interval, usize::MAX, sender);
     first_state(&messages)?;
@@ -195,6 +197,14 @@ fn scrolled(scroll: usize, key: KeyCode, rows: usize) -> usize {
         KeyCode::End => usize::MAX,
         _ => scroll,
     }
+}
+
+fn refuse_cluster(url: &RedisUrl) -> Result<(), Error> {
+    if url.is_cluster() {
+        let instead = "`summary`, `queues` and `processes` look at all nodes";
+        return Err(Error::NotInCluster { what: "top".to_owned(), instead });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

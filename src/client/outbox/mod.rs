@@ -89,6 +89,7 @@ pub struct Outbox {
 struct Handle {
     inbox: Arc<Inbox>,
     path: PathBuf,
+    is_cluster: bool,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -121,7 +122,8 @@ impl Outbox {
         let files = (journal, rejected);
         let keeper = Keeper::new(Arc::clone(&inbox), files, courier, courier_thread.map_err(spawned)?);
         let thread = Builder::new().name("outbox".to_owned()).spawn(move || keeper.run()).map_err(spawned)?;
-        let handle = Handle { inbox, path: path.to_owned(), thread: Some(thread) };
+        let is_cluster = url.is_cluster();
+        let handle = Handle { inbox, path: path.to_owned(), is_cluster, thread: Some(thread) };
         Ok(Self { handle: Arc::new(handle), hooks: SharedHooks::default() })
     }
 
@@ -310,6 +312,9 @@ impl Outbox {
         let jid = job.write_for(when, &mut payload)?;
         let (target, due_at) = match when {
             When::Now => (Target::Queue(job.queue().clone()), None),
+            When::At(due_at) if self.handle.is_cluster => {
+                (Target::ScheduledFor(job.queue().clone()), Some(due_at))
+            }
             When::At(due_at) => (Target::Scheduled, Some(due_at)),
         };
         Ok((jid, Job { target, due_at, payload }))

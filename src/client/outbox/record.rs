@@ -1,7 +1,7 @@
 //! The lines of a journal: jobs, and how many of them are done.
 //!
 //! ```text
-//! <crc32> job <opening> <number> <due_at, or -> <queue, or -> <bytes> <payload>
+//! <crc32> job <opening> <number> <due_at, or -> <queue, or -> <bytes> <payload>    both: in a cluster
 //! <crc32> done <count>
 //! ```
 //!
@@ -55,7 +55,7 @@ impl Record {
     pub(super) fn write(opening: &str, number: u64, job: &Job, out: &mut Vec<u8>) {
         let due_at = job.due_at.map_or_else(|| "-".to_owned(), |due_at| format!("{due_at:?}"));
         let queue = match &job.target {
-            Target::Queue(queue) => queue.as_str(),
+            Target::Queue(queue) | Target::ScheduledFor(queue) => queue.as_str(),
             Target::Scheduled => "-",
         };
         let head = format!("job\t{opening}\t{number}\t{due_at}\t{queue}\t{}\t", job.payload.len());
@@ -141,7 +141,8 @@ fn parse_head(head: &[u8]) -> Option<(Record, usize)> {
     let queue = parts.next()?;
     let target = match due_at {
         None => Target::Queue(QueueName::new(queue).ok()?),
-        Some(_) => Target::Scheduled,
+        Some(_) if queue == "-" => Target::Scheduled,
+        Some(_) => Target::ScheduledFor(QueueName::new(queue).ok()?),
     };
     let bytes = parts.next()?.parse().ok().filter(|bytes| *bytes <= PAYLOAD_BYTES_MAX)?;
     Some((Record { opening, number, job: Job { target, due_at, payload: Vec::new() } }, bytes))

@@ -121,11 +121,11 @@ pub const OPTIONS: &[OptionSpec] = &[
         value_name: "URL",
         default: DefaultValue::Later("127.0.0.1:6379 if something listens there, else a private server"),
         allowed: Allowed::Text(
-            "`redis://[user:password@]host[:port][/db]`, `rediss://` (TLS), `unix:///path[?db=n]` or \
-             `redis+sentinel://host[:port],.../primary[/db]`",
+            "`redis://[user:password@]host[:port][/db]`, `rediss://` (TLS), `unix:///path[?db=n]`, \
+             `redis+sentinel://host[:port],.../primary[/db]` or `redis+cluster://host[:port],...`",
         ),
-        help: "Where Redis is: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path[?db=n], or \
-               redis+sentinel://host[:port],.../primary[/db]. A password in this flag shows in the list of processes: \
+        help: "Where Redis is: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path[?db=n], \
+               redis+sentinel://host[:port],.../primary[/db], or redis+cluster://host[:port],... A password in this flag shows in the list of processes: \
                use the variable, or a password file",
         ..BASE
     },

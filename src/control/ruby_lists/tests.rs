@@ -11,12 +11,12 @@ use std::thread::JoinHandle;
 use glommio::{LocalExecutorBuilder, Placement};
 
 use super::*;
-use crate::control::{self, ControlOptions, Expected, Settings};
+use crate::control::{self, ControlOptions, DutyOptions, Expected, Settings};
 use crate::mesh::{self, Ending, ShardEnd, ToControl};
 use crate::store::turn::QueueKeys;
 use crate::test_redis::TestRedis;
 use crate::wait::{PATIENCE, wait_for, wait_until};
-use crate::wire::keys;
+use crate::wire::{Realm, keys};
 
 /// In a hurry, but for the lead, which must outlast a loaded machine.
 const FAST: RubyListTimes = RubyListTimes {
@@ -42,8 +42,12 @@ impl Process {
             uuid: uuid.to_owned(),
             url: redis.url(),
             heartbeat_key: format!("{}{uuid}:1:1:default:0:1:1:vm", keys::SERVER_PREFIX),
-            lease_member: keys::lease_member(uuid, 1, &["default"]),
-            home: QueueKeys::new("default", uuid, 0),
+            duties: vec![DutyOptions {
+                realm: Realm::SHARED,
+                url: redis.url(),
+                lease_member: keys::lease_member(uuid, 1, &["default"]),
+                home: QueueKeys::new("default", uuid, 0),
+            }],
             settings: Settings {
                 stats_interval: Duration::from_secs(10),
                 poll_interval: None,

@@ -11,8 +11,8 @@ pub enum UrlError {
     NoScheme,
     /// A scheme that is none of ours.
     #[error(
-        "redis url has scheme {scheme:?}; known are redis://, rediss:// (TLS), unix://, redis+sentinel:// and \
-         rediss+sentinel://"
+        "redis url has scheme {scheme:?}; known are redis://, rediss:// (TLS), unix://, redis+sentinel://, \
+         rediss+sentinel://, redis+cluster:// and rediss+cluster://"
     )]
     UnknownScheme {
         /// The scheme found.
@@ -60,6 +60,20 @@ pub enum UrlError {
         count: usize,
         /// [`SENTINELS_MAX`](crate::limits::SENTINELS_MAX).
         count_max: usize,
+    },
+    /// More nodes of a cluster than are of use.
+    #[error("redis url names {count} nodes of a cluster; it needs only some of them, at most {count_max}")]
+    TooManyNodes {
+        /// How many.
+        count: usize,
+        /// [`CLUSTER_SEEDS_MAX`](crate::limits::CLUSTER_SEEDS_MAX).
+        count_max: usize,
+    },
+    /// A cluster has database 0 alone.
+    #[error("redis url asks for database {database}, but a cluster has only database 0; leave it out")]
+    DatabaseOfCluster {
+        /// The database of the url.
+        database: u32,
     },
     /// `redis://` without a host.
     #[error("redis url names no host; write redis://host:port/database")]

@@ -6,10 +6,10 @@ use super::{
     RedisUrl,
     error::UrlError,
     parts::{Parts, Quote, credentials, decode_text, percent_decode},
-    place::{Endpoint, Place, Sentinels},
+    place::{Cluster, Endpoint, Place, Sentinels},
 };
 use crate::limits::{
-    REDIS_PORT_DEFAULT, SENTINEL_PORT_DEFAULT, SENTINEL_PRIMARY_BYTES_MAX, SENTINELS_MAX,
+    CLUSTER_SEEDS_MAX, REDIS_PORT_DEFAULT, SENTINEL_PORT_DEFAULT, SENTINEL_PRIMARY_BYTES_MAX, SENTINELS_MAX,
     UNIX_SOCKET_PATH_BYTES_MAX,
 };
 
@@ -20,7 +20,7 @@ pub(super) fn parse(url: &str) -> Result<RedisUrl, UrlError> {
         return Err(UrlError::NoScheme);
     }
     let lower = scheme.to_ascii_lowercase();
-    let encrypts = matches!(lower.as_str(), "rediss" | "rediss+sentinel");
+    let encrypts = matches!(lower.as_str(), "rediss" | "rediss+sentinel" | "rediss+cluster");
     if encrypts && !cfg!(feature = "tls") {
         return Err(UrlError::TlsUnsupported);
     }
@@ -30,6 +30,8 @@ pub(super) fn parse(url: &str) -> Result<RedisUrl, UrlError> {
         "unix" => ("unix", parse_unix(rest)?),
         "redis+sentinel" => ("redis+sentinel", parse_sentinels(rest)?),
         "rediss+sentinel" => ("rediss+sentinel", parse_sentinels(rest)?),
+        "redis+cluster" => ("redis+cluster", parse_cluster(rest)?),
+        "rediss+cluster" => ("rediss+cluster", parse_cluster(rest)?),
         _ => return Err(UrlError::UnknownScheme { scheme: scheme.to_owned() }),
     };
     parts.check(&place, encrypts, scheme)?;
@@ -57,13 +59,7 @@ fn parse_tcp(rest: &str) -> Result<(Place, Parts), UrlError> {
 
 fn parse_sentinels(rest: &str) -> Result<(Place, Parts), UrlError> {
     let (user_part, host_ports, tail, quote) = split_authority(rest);
-    let hosts = host_ports
-        .split(',')
-        .map(|text| {
-            let (host, port) = parse_host_port(text, SENTINEL_PORT_DEFAULT, quote)?;
-            Ok(Endpoint::Tcp { host, port })
-        })
-        .collect::<Result<Vec<_>, UrlError>>()?;
+    let hosts = parse_hosts(host_ports, SENTINEL_PORT_DEFAULT, quote)?;
     if hosts.len() > SENTINELS_MAX {
         return Err(UrlError::TooManySentinels { count: hosts.len(), count_max: SENTINELS_MAX });
     }
@@ -83,6 +79,33 @@ fn parse_sentinels(rest: &str) -> Result<(Place, Parts), UrlError> {
     }
     let credentials = credentials(parts.sentinel_username.clone(), parts.sentinel_password.clone());
     Ok((Place::Sentinels(Box::new(Sentinels { hosts, primary: primary.to_owned(), credentials })), parts))
+}
+
+fn parse_cluster(rest: &str) -> Result<(Place, Parts), UrlError> {
+    let (user_part, host_ports, tail, quote) = split_authority(rest);
+    let hosts = parse_hosts(host_ports, REDIS_PORT_DEFAULT, quote)?;
+    if hosts.len() > CLUSTER_SEEDS_MAX {
+        return Err(UrlError::TooManyNodes { count: hosts.len(), count_max: CLUSTER_SEEDS_MAX });
+    }
+    let (path, query) = split_query(tail)?;
+    let mut parts = Parts::default();
+    parts.take_user_part(user_part)?;
+    if let Some(database) = path.strip_prefix('/').filter(|database| !database.is_empty()) {
+        parts.take_database(database, quote)?;
+    }
+    parts.take_query(query, quote)?;
+    match parts.database {
+        None | Some(0) => Ok((Place::Cluster(Box::new(Cluster { hosts, slot: None })), parts)),
+        Some(database) => Err(UrlError::DatabaseOfCluster { database }),
+    }
+}
+
+fn parse_hosts(text: &str, port_default: u16, quote: Quote) -> Result<Vec<Endpoint>, UrlError> {
+    let endpoint = |text| {
+        let (host, port) = parse_host_port(text, port_default, quote)?;
+        Ok(Endpoint::Tcp { host, port })
+    };
+    text.split(',').map(endpoint).collect()
 }
 
 fn parse_unix(rest: &str) -> Result<(Place, Parts), UrlError> {

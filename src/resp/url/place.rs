@@ -35,6 +35,8 @@ pub enum Place {
     Server(Endpoint),
     /// It names who knows the server: it is asked for at each connect.
     Sentinels(Box<Sentinels>),
+    /// It names nodes of a cluster: they are asked at each connect which of them has a slot.
+    Cluster(Box<Cluster>),
 }
 
 impl fmt::Display for Place {
@@ -42,6 +44,10 @@ impl fmt::Display for Place {
         match self {
             Self::Server(endpoint) => endpoint.fmt(f),
             Self::Sentinels(sentinels) => write!(f, "{:?} of the sentinels {sentinels}", sentinels.primary),
+            Self::Cluster(cluster) => match cluster.slot {
+                Some(slot) => write!(f, "slot {slot} of the cluster at {cluster}"),
+                None => write!(f, "the cluster at {cluster}"),
+            },
         }
     }
 }
@@ -78,11 +84,45 @@ impl Sentinels {
 
 impl fmt::Display for Sentinels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, host) in self.hosts.iter().enumerate() {
-            write!(f, "{}{host}", if index == 0 { "" } else { "," })?;
-        }
-        Ok(())
+        write_hosts(&self.hosts, f)
     }
+}
+
+/// Nodes of a Redis Cluster, and the slot that is wanted of it.
+///
+/// Invariant: 1 to [`CLUSTER_SEEDS_MAX`](crate::limits::CLUSTER_SEEDS_MAX) hosts, all of [`Endpoint::Tcp`]; a slot below
+/// [`CLUSTER_SLOTS`](crate::limits::CLUSTER_SLOTS).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    pub(super) hosts: Vec<Endpoint>,
+    pub(super) slot: Option<u16>,
+}
+
+impl Cluster {
+    /// Nodes that are asked who has the slot, in this order.
+    #[must_use]
+    pub fn hosts(&self) -> &[Endpoint] {
+        &self.hosts
+    }
+
+    /// The slot that is wanted; `None`: any node will do.
+    #[must_use]
+    pub const fn slot(&self) -> Option<u16> {
+        self.slot
+    }
+}
+
+impl fmt::Display for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hosts(&self.hosts, f)
+    }
+}
+
+fn write_hosts(hosts: &[Endpoint], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (index, host) in hosts.iter().enumerate() {
+        write!(f, "{}{host}", if index == 0 { "" } else { "," })?;
+    }
+    Ok(())
 }
 
 /// Who we are to the server.

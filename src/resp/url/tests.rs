@@ -1,7 +1,9 @@
 //! Tables of urls and what becomes of them, and that no password is ever shown.
 
 use super::*;
-use crate::limits::{SENTINEL_PRIMARY_BYTES_MAX, SENTINELS_MAX, UNIX_SOCKET_PATH_BYTES_MAX};
+use crate::limits::{
+    CLUSTER_SEEDS_MAX, SENTINEL_PRIMARY_BYTES_MAX, SENTINELS_MAX, UNIX_SOCKET_PATH_BYTES_MAX,
+};
 
 fn check(url: &str, normal: &str) {
     assert_eq!(RedisUrl::parse(url).map(|url| url.to_string()), Ok(normal.to_owned()), "{url}");
@@ -108,6 +110,29 @@ fn tls_urls_with_their_files_and_names() {
 fn a_build_without_tls_refuses_urls_that_ask_for_it() {
     check_error("rediss://:pw@h", &UrlError::TlsUnsupported);
     check_error("rediss+sentinel://h/m", &UrlError::TlsUnsupported);
+}
+
+#[test]
+fn cluster_urls_have_database_0_and_are_bound_to_the_slot_of_a_key() {
+    check("redis+cluster://me:pw@a,b:7000,[::1]:7001", "redis+cluster://me:***@a:6379,b:7000,[::1]:7001");
+    check("redis+cluster://a/0", "redis+cluster://a:6379");
+    check_error("redis+cluster://a/3", &UrlError::DatabaseOfCluster { database: 3 });
+    check_error("redis+cluster://a?db=1", &UrlError::DatabaseOfCluster { database: 1 });
+    check_error("redis+cluster://a,", &UrlError::NoHost);
+    check_error("redis+cluster://a?sentinel_password=x", &UrlError::NoSentinels { scheme: "redis+cluster" });
+    let many = |count: usize| format!("redis+cluster://{}", vec!["h"; count].join(","));
+    RedisUrl::parse(&many(CLUSTER_SEEDS_MAX)).unwrap();
+    let (count, count_max) = (CLUSTER_SEEDS_MAX + 1, CLUSTER_SEEDS_MAX);
+    check_error(&many(count), &UrlError::TooManyNodes { count, count_max });
+    let url = RedisUrl::parse("redis+cluster://a").unwrap();
+    let Place::Cluster(cluster) = url.place() else { panic!("{url}") };
+    assert_eq!(cluster.slot(), None);
+    // The example of the cluster's specification.
+    let bound = url.at_key(b"123456789");
+    let Place::Cluster(cluster) = bound.place() else { panic!("{bound}") };
+    assert_eq!(cluster.slot(), Some(12_739));
+    let alone = RedisUrl::parse("redis://a/3").unwrap();
+    assert_eq!(alone.at_key(b"123456789"), alone);
 }
 
 #[test]

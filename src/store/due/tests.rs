@@ -91,12 +91,12 @@ fn a_lead_is_renewed_and_given_up_by_who_has_it() {
         setup.conn.call_one(&requests).unwrap()
     };
     let renewed = |reply: &Reply| read_lead(reply, ME).unwrap();
-    assert!(!renewed(&ask(&|_, requests| renew_lead(LEAD_MS, requests))), "there is none");
+    assert!(!renewed(&ask(&|scripts, requests| renew_lead(scripts, LEAD_MS, requests))), "there is none");
     setup.redis.run(&[b"SET", keys::LEAD.as_bytes(), OTHER.as_bytes()]);
-    assert!(!renewed(&ask(&|_, requests| renew_lead(LEAD_MS, requests))));
+    assert!(!renewed(&ask(&|scripts, requests| renew_lead(scripts, LEAD_MS, requests))));
     assert_eq!(ask(&|scripts, requests| resign(scripts, ME, requests)).as_integer().unwrap(), 0);
     setup.redis.run(&[b"SET", keys::LEAD.as_bytes(), ME.as_bytes()]);
-    assert!(renewed(&ask(&|_, requests| renew_lead(LEAD_MS, requests))));
+    assert!(renewed(&ask(&|scripts, requests| renew_lead(scripts, LEAD_MS, requests))));
     let left_ms = setup.redis.run(&[b"PTTL", keys::LEAD.as_bytes()]).as_integer().unwrap();
     assert!((1..=60_000).contains(&left_ms), "{left_ms}");
     assert_eq!(ask(&|scripts, requests| resign(scripts, ME, requests)).as_integer().unwrap(), 1);

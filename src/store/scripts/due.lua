@@ -10,7 +10,7 @@
 -- A job whose queue's key is no list stays in its set and is due again later: it must not stand in the way of others.
 -- A connection that tracks keys is told of all that changes in either set from this call on: each set is read after the
 -- last change that is made to it here.
--- In a cluster the lead, the sets, and each queue are in slots of their own, so this script cannot run there as it is.
+-- In a cluster the realm is that of one queue: a job that names another one is put off like one whose queue is no list.
 --
 -- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none),
 -- jobs put off, the key of a queue that is no list ('': none), 1 if the process leads.
@@ -58,7 +58,7 @@ end
 local function move(set)
   local queues, order = take(set)
   for _, key in ipairs(order) do
-    local kind = redis.call('TYPE', key).ok
+    local kind = kind_of_queue(key)
     if kind == 'list' or kind == 'none' then
       -- Added before they are taken away, though nobody sees the moment between.
       redis.call('LPUSH', key, unpack(queues[key]))

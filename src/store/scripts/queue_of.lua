@@ -11,3 +11,10 @@ local function key_of_queue(job, default, prefix)
   return prefix .. name
 end
 
+-- kind_of_queue(key): what lies under the key of a queue. In a cluster (own_queue, see cluster.lua) any queue but that of the
+-- realm is 'elsewhere': its key must not be touched here.
+local function kind_of_queue(key)
+  if own_queue and key ~= own_queue then return 'elsewhere' end
+  return redis.call('TYPE', key).ok
+end
+

@@ -3,7 +3,7 @@
 -- KEYS  1 set
 -- ARGV  1 queue of a job that names none   2 what the key of a queue begins with   3.. for each job three: see seen.lua
 -- Payloads are moved as they are, byte for byte. A job whose queue's key is no list stays where it is.
--- As due.lua it names keys that it finds in payloads, so it cannot run in a cluster as it is.
+-- In a cluster a job that names another queue than that of the realm stays where it is: -1.
 --
 -- Returns an array, for each job two: 1 moved, 0 no longer there, -1 not moved; the key of its queue ('' if it is gone).
 local reply, kinds = {}, {}
@@ -11,7 +11,7 @@ for first = 3, #ARGV, 3 do
   local job, done, key = seen('zset', first), 0, ''
   if job then
     key = key_of_queue(job, ARGV[1], ARGV[2])
-    kinds[key] = kinds[key] or redis.call('TYPE', key).ok
+    kinds[key] = kinds[key] or kind_of_queue(key)
     done = -1
     if kinds[key] == 'list' or kinds[key] == 'none' then
       -- Added before it is taken away, though nobody sees the moment between.

@@ -55,6 +55,32 @@ impl Account {
         account
     }
 
+    /// Reads the account of the nodes of a cluster at rest, where each queue has a dead set and a retry set of its own.
+    #[track_caller]
+    pub(crate) fn of_nodes<'n>(nodes: impl IntoIterator<Item = &'n Redis>) -> Self {
+        let mut account = Self::default();
+        for node in nodes {
+            for key in node.keys("jiggler:list:*") {
+                let payloads = node.list(&["LRANGE", &key, "0", "-1"]);
+                account.queued.extend(payloads.iter().filter_map(|payload| jid(payload)));
+            }
+            for key in lists_in_flight(node) {
+                let payloads = node.list(&["LRANGE", &key, "0", "-1"]);
+                account.in_flight.extend(payloads.iter().filter_map(|payload| jid(payload)));
+            }
+            for key in node.keys("{jiggler:list:*}:dead") {
+                for (payload, _) in node.set(&key) {
+                    *account.dead.entry(jid(&payload.into_bytes()).unwrap()).or_default() += 1;
+                }
+            }
+            for key in node.keys("{jiggler:list:*}:retries") {
+                let jobs = node.set(&key).into_iter();
+                account.retried.extend(jobs.filter_map(|(payload, _)| jid(&payload.into_bytes())));
+            }
+        }
+        account
+    }
+
     /// Every one of `count` traced jobs is somewhere.
     #[track_caller]
     pub(crate) fn assert_none_lost(&self, count: usize) {

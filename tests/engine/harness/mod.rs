@@ -2,6 +2,7 @@
 //! every job.
 
 pub(crate) mod account;
+pub(crate) mod cluster;
 mod config;
 pub(crate) mod gem;
 pub(crate) mod proxy;

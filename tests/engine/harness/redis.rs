@@ -288,7 +288,11 @@ impl Redis {
 
     fn show(&self) {
         for key in self.keys("*") {
-            let kind = self.run(&["TYPE", &key]);
+            // A node of a cluster may not serve what it holds: a replica, or one whose slot is being moved.
+            let Some(kind) = self.try_run(&["TYPE", &key]) else {
+                eprintln!("  {key} (not served here)");
+                continue;
+            };
             let kind = match kind.value() {
                 Value::Simple(kind) => String::from_utf8_lossy(kind).into_owned(),
                 other => format!("{other:?}"),

@@ -28,6 +28,7 @@ pub fn run(data: &[u8]) {
         format!("rediss://{before}:{SECRET}@{behind}?ca_file=/{before}"),
         format!("redis+sentinel://user:{before}{SECRET}@a,{behind}/primary"),
         format!("redis+sentinel://a,b/{before}?sentinel_password={SECRET}{behind}"),
+        format!("redis+cluster://user:{before}{SECRET}@a,{behind}"),
     ] {
         check_secret(&url);
     }
@@ -45,6 +46,10 @@ fn check_shown(url: &RedisUrl) {
         Place::Sentinels(sentinels) => {
             assert!(!sentinels.hosts().is_empty() && !sentinels.primary().is_empty());
             sentinels.credentials().is_none() && sentinels.hosts().iter().all(is_plain_host)
+        }
+        Place::Cluster(cluster) => {
+            assert!(!cluster.hosts().is_empty() && cluster.slot().is_none() && url.database() == 0);
+            cluster.hosts().iter().all(is_plain_host)
         }
     };
     if plain && url.credentials().is_none() {
@@ -81,7 +86,7 @@ fn check_secret(text: &str) {
 fn of_sentinels(url: &RedisUrl) -> Option<&Credentials> {
     match url.place() {
         Place::Sentinels(sentinels) => sentinels.credentials(),
-        Place::Server(_) => None,
+        Place::Server(_) | Place::Cluster(_) => None,
     }
 }
 

@@ -1,0 +1,56 @@
+//! What control looks after in one realm: the lease of this process there, the jobs of dead processes, due jobs.
+//!
+//! One Redis is one realm, and so one duty. In a cluster each queue is a realm of its own, with a connection to the node
+//! that has its slot, so there is a duty for each.
+
+use std::cell::Cell;
+
+use super::reaper::Dead;
+use crate::event::Event;
+use crate::resp::RedisUrl;
+use crate::store::turn::QueueKeys;
+use crate::wire::Realm;
+
+/// Where a duty is, as control is told before it starts.
+#[derive(Debug, Clone)]
+pub(crate) struct DutyOptions {
+    /// The keys.
+    pub(crate) realm: Realm,
+    /// Where they are.
+    pub(crate) url: RedisUrl,
+    /// The name under which a reaper finds this process's jobs there.
+    pub(crate) lease_member: String,
+    /// The keys of its first shard and queue, where a reaper would leave a fence.
+    pub(crate) home: QueueKeys,
+}
+
+/// What the tasks of one duty share.
+pub(super) struct Duty {
+    pub(super) options: DutyOptions,
+    /// How often upkeep lost its connection. Over one that is older than the last time nothing is asked any more: a replica
+    /// that was the primary goes on answering what only reads.
+    pub(super) losses: Cell<u64>,
+    /// Processes whose jobs wait to be put back.
+    pub(super) dead: Dead,
+    /// Wakes upkeep when the phase changes or the shards have ended.
+    pub(super) changed: Event,
+    /// Wakes the poller when the phase or its interval changes.
+    pub(super) phase_changed: Event,
+}
+
+impl Duty {
+    pub(super) fn new(options: DutyOptions) -> Self {
+        Self {
+            options,
+            losses: Cell::new(0),
+            dead: Dead::default(),
+            changed: Event::default(),
+            phase_changed: Event::default(),
+        }
+    }
+
+    /// The one queue it is of, in a cluster: for the log.
+    pub(super) fn queue(&self) -> Option<&str> {
+        self.options.realm.queue()
+    }
+}

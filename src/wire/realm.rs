@@ -1,0 +1,193 @@
+//! The keys that a script takes together with those of a queue: sets, counters, leases, lead.
+//!
+//! On one Redis there is one realm for all queues, whose keys are the gem's where it has them. A Redis Cluster keeps the
+//! keys of one hash slot together and no others, so there each queue is a realm of its own: the braces make all of its keys
+//! hash as `jiggler:list:<queue>` does, and every script stays one atomic step. The queue's list keeps the gem's name, so
+//! plain `LPUSH` producers of any language work; the gem's own readers do not speak cluster, so own names for the rest cost
+//! them nothing.
+
+use std::borrow::Cow;
+
+use super::keys::{self, LIST_PREFIX};
+
+/// The keys of one realm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Realm {
+    /// The one queue it is of; `None`: all of them share it.
+    queue: Option<Box<str>>,
+    guard: Option<Box<str>>,
+    /// Retry set.
+    pub retries: Cow<'static, str>,
+    /// Scheduled set.
+    pub scheduled: Cow<'static, str>,
+    /// Dead set.
+    pub dead: Cow<'static, str>,
+    /// Counter of jobs that ran.
+    pub processed: Cow<'static, str>,
+    /// Counter of jobs that failed.
+    pub failures: Cow<'static, str>,
+    /// Leases.
+    pub leases: Cow<'static, str>,
+    /// Lead of the pollers.
+    pub lead: Cow<'static, str>,
+}
+
+/// What stands behind the tag in the keys of a queue's realm.
+const RETRIES: &str = "retries";
+const SCHEDULED: &str = "scheduled";
+const DEAD: &str = "dead";
+const PROCESSED: &str = "processed";
+const FAILURES: &str = "failures";
+
+impl Realm {
+    /// The one realm of a Redis that is no cluster.
+    pub const SHARED: Self = Self {
+        queue: None,
+        guard: None,
+        retries: Cow::Borrowed(keys::RETRIES),
+        scheduled: Cow::Borrowed(keys::SCHEDULED),
+        dead: Cow::Borrowed(keys::DEAD),
+        processed: Cow::Borrowed(keys::PROCESSED),
+        failures: Cow::Borrowed(keys::FAILURES),
+        leases: Cow::Borrowed(keys::LEASES),
+        lead: Cow::Borrowed(keys::LEAD),
+    };
+
+    /// The realm of one queue of a cluster.
+    #[must_use]
+    pub fn of_queue(name: &str) -> Self {
+        let key = |what: &str| format!("{{{LIST_PREFIX}{name}}}:{what}");
+        Self {
+            queue: Some(name.into()),
+            guard: Some(key("guard").into()),
+            retries: key(RETRIES).into(),
+            scheduled: key(SCHEDULED).into(),
+            dead: key(DEAD).into(),
+            processed: key(PROCESSED).into(),
+            failures: key(FAILURES).into(),
+            leases: key("leases").into(),
+            lead: key("poller").into(),
+        }
+    }
+
+    /// The realm that a queue belongs to.
+    #[must_use]
+    pub fn of(queue: &str, is_cluster: bool) -> Self {
+        if is_cluster { Self::of_queue(queue) } else { Self::SHARED }
+    }
+
+    /// The one queue it is of; `None`: all of them share it.
+    #[must_use]
+    pub fn queue(&self) -> Option<&str> {
+        self.queue.as_deref()
+    }
+
+    /// A key of a queue's realm that is never there. A script is given it among its keys: while its slot is being moved to
+    /// another node, a node refuses a call with a key that it does not have, before the call begins. Without it a script
+    /// whose keys are all still there would begin, and fail half-way at the first that it creates, or empties and touches
+    /// again.
+    #[must_use]
+    pub fn guard(&self) -> Option<&str> {
+        self.guard.as_deref()
+    }
+
+    /// What a process publishes about itself and its shards, where its heartbeat stands under that key. In a cluster it
+    /// hashes with the heartbeat, so that who finds the one finds the other on the same node.
+    #[must_use]
+    pub fn figures(heartbeat_key: &str, uuid: &str, is_cluster: bool) -> String {
+        if is_cluster { format!("{}{{{heartbeat_key}}}", keys::PROCESS_PREFIX) } else { keys::process(uuid) }
+    }
+}
+
+/// What a key of a queue's realm is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RealmKey {
+    /// Its retry set.
+    Retries,
+    /// Its scheduled set.
+    Scheduled,
+    /// Its dead set.
+    Dead,
+    /// Its counter of jobs that ran.
+    Processed,
+    /// Its counter of jobs that failed.
+    Failures,
+}
+
+/// Reads a key that a search for those of all realms has found: its queue and what it is; `None` if it is none that is
+/// counted.
+#[must_use]
+pub fn parse_realm_key(key: &str) -> Option<(&str, RealmKey)> {
+    let (queue, rest) = key.strip_prefix('{')?.strip_prefix(LIST_PREFIX)?.split_once("}:")?;
+    let what = match rest {
+        RETRIES => RealmKey::Retries,
+        SCHEDULED => RealmKey::Scheduled,
+        DEAD => RealmKey::Dead,
+        PROCESSED => RealmKey::Processed,
+        FAILURES => RealmKey::Failures,
+        _ => return None,
+    };
+    (!queue.is_empty()).then_some((queue, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use redis_protocol::redis_keyslot;
+
+    use super::*;
+
+    fn all(realm: &Realm) -> [&str; 7] {
+        let Realm { retries, scheduled, dead, processed, failures, leases, lead, .. } = realm;
+        [retries, scheduled, dead, processed, failures, leases, lead]
+    }
+
+    #[test]
+    fn every_key_of_a_queue_hashes_with_its_list() {
+        for name in ["default", "a.b-c_1", "mails"] {
+            let realm = Realm::of_queue(name);
+            let index = keys::in_flight_index(name, "0123456789ab", 3);
+            let more = [
+                keys::batch(&index, 7),
+                keys::wait_list(&index),
+                keys::recoveries(name, "j"),
+                keys::outbox_marker(&keys::queue(name), "o"),
+                keys::outbox_marker(&realm.scheduled, "o"),
+                realm.guard().unwrap().to_owned(),
+                index,
+            ];
+            let own = redis_keyslot(keys::queue(name).as_bytes());
+            for key in all(&realm).into_iter().map(str::to_owned).chain(more) {
+                assert_eq!(redis_keyslot(key.as_bytes()), own, "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_shared_realm_has_the_keys_of_the_gem() {
+        assert_eq!(Realm::SHARED.retries, "jiggler:set:retries");
+        assert_eq!(Realm::SHARED.guard(), None);
+        assert_eq!(Realm::of("q", false), Realm::SHARED);
+        assert_eq!(Realm::of("q", true).queue(), Some("q"));
+    }
+
+    #[test]
+    fn figures_hash_with_the_heartbeat_in_a_cluster() {
+        let heartbeat = "jiggler:svr:0123456789ab:10:25:default,mails:1:1700000000:7:host";
+        let figures = Realm::figures(heartbeat, "0123456789ab", true);
+        assert_eq!(redis_keyslot(figures.as_bytes()), redis_keyslot(heartbeat.as_bytes()));
+        assert_eq!(Realm::figures(heartbeat, "0123456789ab", false), "jiggler:uring:process:0123456789ab");
+    }
+
+    #[test]
+    fn keys_of_a_realm_are_known_again_and_no_others() {
+        let realm = Realm::of_queue("a:b");
+        assert_eq!(parse_realm_key(&realm.dead), Some(("a:b", RealmKey::Dead)));
+        assert_eq!(parse_realm_key(&realm.processed), Some(("a:b", RealmKey::Processed)));
+        for key in [&*realm.leases, "{jiggler:list:}:dead", "jiggler:set:dead", "{jiggler:list:a}:dead:x"] {
+            assert_eq!(parse_realm_key(key), None, "{key}");
+        }
+        for key in all(&realm) {
+            assert!(!key.starts_with(LIST_PREFIX) && !key.contains(keys::IN_PROGRESS));
+        }
+    }
+}
