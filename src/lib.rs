@@ -65,6 +65,7 @@
 //! and reaper for each realm. A connection is bound to a slot and asks at its opening which node has it; `MOVED` ends it.
 //! Scripts are given a key that is never there, by which a node refuses them before they begin while their slot is being
 //! moved: no script stops half-way. On one Redis nothing of this exists: one realm, one lane, the keys of the gem.
+//! (engine/cluster.rs, cluster_clients.rs)
 //!
 //! # The map
 //!
@@ -134,10 +135,11 @@
 //!   `min-replicas-to-write` bounds what it takes meanwhile.
 //! - The gem's own `Jiggler.summary` and page read the first page of a SCAN: with more than ten keys in Redis, of whomever,
 //!   they may miss processes. `jiggler-uring summary` sees all.
-//! - In a Redis Cluster: while a queue's slot is being moved nothing of that queue runs, and what was done is acked after
-//!   the move; `top`, and what looks at or acts on retry, scheduled and dead sets from the command line, say that they are
-//!   not offered there; a node that is silent without closing its connections is not seen by the watchdog while others
-//!   answer; a job that is retried in another queue may run in both after a crash.
+//! - In a Redis Cluster: while a queue's slot is being moved nothing of that queue runs, and what ended meanwhile is acked
+//!   after it. `top`, and to prune more than one queue, say that they are not offered there; `retry` leaves a job where it
+//!   is that names another queue than the set it lies in. A node that is silent without closing its connections is not seen
+//!   by the watchdog while others answer. A job that is retried in another queue may run in both after a crash. If none of
+//!   the url's nodes is up there is no way in, though the cluster may live: name several.
 
 // L0 base
 mod event;
