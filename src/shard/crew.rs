@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::drive;
+use super::life;
 use super::state::{Shard, ShardOptions};
 use crate::handler::Handlers;
 use crate::mesh::Ending;
@@ -70,12 +70,12 @@ pub(super) async fn work(lanes: &Rc<[Rc<Shard>]>) -> Ending {
     if let [shard] = &**lanes
         && shard.crew.is_none()
     {
-        return drive::work(shard).await;
+        return life::work(shard).await;
     }
     let run = |lane: &Rc<Shard>| {
         let (lane, lanes) = (Rc::clone(lane), Rc::clone(lanes));
         glommio::spawn_local(async move {
-            let how = drive::work(&lane).await;
+            let how = life::work(&lane).await;
             if how == Ending::Fenced {
                 let phase = Phase::Stopping { deadline: Instant::now() };
                 lanes.iter().for_each(|other| other.enter(phase));

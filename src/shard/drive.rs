@@ -1,157 +1,22 @@
-//! The main loop of a shard: connect, exchange turns, wait, end.
+//! The main loop of a shard over one connection: exchange turns, run jobs, wait.
 
-use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
-use super::cancel::hear;
-use super::link::{Link, LinkError, Sent, SentTurn, resume, sync_wait_list};
-use super::outage::{Attempt, Outage, sleep_unless_phase_changes};
-use super::report::report_as_another;
-use super::run::{cancel_all, run_ready};
-use super::state::{Shard, ShardOptions};
-use super::wait::wait;
-use super::{abroad, crew, denied, oversize, stop};
-use crate::handler::Handlers;
+use super::link::{Link, LinkError, Sent, SentTurn, sync_wait_list};
+use super::outage::Outage;
+use super::run::run_ready;
+use super::state::Shard;
+use super::{oversize, stop};
 use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD};
-use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
-use crate::resp::{Backoff, Error, RedisErrorKind, Reply, Requests};
+use crate::resp::{Error, RedisErrorKind, Reply, Requests};
 use crate::store::turn::{self, BatchName, Turn, TurnReply};
 use crate::time::unix_now;
 
-/// Runs a shard to its end, on its own executor. `build` makes the handlers' state for this core.
-///
-/// Nothing is fetched before control has said so: the heartbeat is published first.
-pub(crate) async fn run<F>(options: ShardOptions, mesh: ShardEnd, build: F)
-where
-    F: Future<Output = Result<Handlers, String>>,
-{
-    let number = options.shard;
-    let (commands, control) = mesh.connect().await;
-    let control = Rc::new(control);
-    let how = match build.await {
-        Ok(handlers) => {
-            options.stats.current.name_jobs(handlers.names());
-            let lanes = crew::lanes(options, handlers);
-            if let Some(ToShard::Phase(phase)) = commands.recv().await {
-                lanes.iter().for_each(|lane| lane.enter(phase));
-            }
-            let listener = glommio::spawn_local({
-                let (lanes, control) = (Rc::clone(&lanes), Rc::clone(&control));
-                async move {
-                    while let Some(message) = commands.recv().await {
-                        hear(&lanes, message, &control);
-                    }
-                }
-            });
-            let how = crew::work(&lanes).await;
-            listener.cancel().await;
-            how
-        }
-        Err(error) => {
-            tracing::error!(shard = number, error, "the state of the handlers cannot be built");
-            Ending::NoState
-        }
-    };
-    // Refused only if control is gone, and then nobody asks.
-    let _control_is_gone = control.send(ToControl::Ended { shard: number, how }).await;
-}
-
-/// Everything between the first connection and the last.
-pub(super) async fn work(shard: &Rc<Shard>) -> Ending {
-    let waiters: Vec<_> =
-        (0..shard.waiters.len()).map(|at| glommio::spawn_local(wait(Rc::clone(shard), at))).collect();
-    let carrier = shard.crew.as_ref().map(|_| glommio::spawn_local(abroad::carry(Rc::clone(shard))));
-    let how = connected(shard).await;
-    if let Some(carrier) = carrier {
-        carrier.cancel().await;
-    }
-    stop::end_waiters(shard);
-    for waiter in waiters {
-        waiter.await;
-    }
-    how
-}
-
-async fn connected(shard: &Rc<Shard>) -> Ending {
-    let mut sent = Sent::new();
-    let mut outage = Outage::default();
-    let mut backoff = Backoff::new(shard.options.shard as u64 + 1);
-    loop {
-        let this = Attempt::new(&outage, &sent);
-        // Given up at the very end of a stop only; whatever was under way over the connection ends with it.
-        let given_up = async {
-            this.given_up(shard).await;
-            Err(LinkError::Lost(Error::Closed))
-        };
-        let attempt = attempt(shard, &mut sent, &mut outage, &mut backoff);
-        let error = match futures_lite::future::or(attempt, given_up).await {
-            Ok(()) => return Ending::Clean,
-            Err(error) => denied::named(shard, error).await,
-        };
-        if matches!(error, LinkError::Left) {
-            // The call that ends this shard arrived, its answer did not.
-            return Ending::Clean;
-        }
-        if let LinkError::Fenced(reason) = &error {
-            tracing::error!(
-                shard = shard.options.shard,
-                reason,
-                "this shard was believed dead; its jobs run elsewhere"
-            );
-            cancel_all(shard).await;
-            report_as_another(shard).await;
-            return Ending::Fenced;
-        }
-        shard.lost_a_connection.set(true);
-        shard.claims_nothing();
-        outage.failed(shard, &error);
-        shard.disarm();
-        if let Some(how) = this.ending(shard, &sent) {
-            cancel_all(shard).await;
-            return how;
-        }
-        // Jobs at hand go on: they are in flight in Redis whatever happens to the connection.
-        run_ready(shard).await;
-        sleep_unless_phase_changes(shard, backoff.pause()).await;
-    }
-}
-
-/// One connection's life.
-async fn attempt(
-    shard: &Rc<Shard>,
-    sent: &mut Sent,
-    outage: &mut Outage,
-    backoff: &mut Backoff,
-) -> Result<(), LinkError> {
-    outage.denial(shard).await?;
-    let mut link = Link::open(shard).await?;
-    shard.stands_on(&link);
-    resume(shard, &mut link, sent).await?;
-    let resumed = outage.is_on();
-    shard.idle.set(false);
-    if shard.options.at_least_once {
-        stop::hand_back_given_up(shard, &mut link).await?;
-    }
-    if resumed {
-        // A waiter may still be blocked in a server that has vanished, or that is not ours any more.
-        stop::unblock_waiters(shard, &mut link).await?;
-        // A reply that was lost may have told of payloads too large to fetch.
-        (0..shard.turns.queues.len()).for_each(|queue| oversize::bury(shard, queue));
-    }
-    let mut driver = Driver { shard, link, sent, outage, order: Vec::new(), turns: 0, forgotten: 0 };
-    let result = driver.serve().await;
-    if driver.turns > 0 {
-        // It answered: the next series of attempts begins at the shortest pause.
-        backoff.reset();
-    }
-    result
-}
-
 /// A shard and its connection while it stands.
-struct Driver<'a> {
+pub(super) struct Driver<'a> {
     shard: &'a Rc<Shard>,
     link: Link,
     /// Turns whose replies are owed, oldest first. While there are any, nothing else goes over the connection.
@@ -165,9 +30,18 @@ struct Driver<'a> {
     forgotten: u32,
 }
 
-impl Driver<'_> {
+impl<'a> Driver<'a> {
+    pub(super) fn new(shard: &'a Rc<Shard>, link: Link, sent: &'a mut Sent, outage: &'a mut Outage) -> Self {
+        Self { shard, link, sent, outage, order: Vec::new(), turns: 0, forgotten: 0 }
+    }
+
+    /// Whether a turn was answered over this connection.
+    pub(super) const fn has_turned(&self) -> bool {
+        self.turns > 0
+    }
+
     /// Exchanges turns until the shard ends or the connection does.
-    async fn serve(&mut self) -> Result<(), LinkError> {
+    pub(super) async fn serve(&mut self) -> Result<(), LinkError> {
         let shard = self.shard;
         loop {
             if self.sent.is_empty() {

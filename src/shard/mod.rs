@@ -36,6 +36,7 @@ mod cancel;
 mod deadlines;
 mod denied;
 mod drive;
+mod life;
 mod link;
 mod outage;
 mod oversize;
@@ -52,5 +53,5 @@ mod watch;
 mod dispatch;
 
 pub use dispatch::Dispatch;
-pub(crate) use drive::run;
+pub(crate) use life::run;
 pub(crate) use state::ShardOptions;
