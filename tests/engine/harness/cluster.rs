@@ -107,14 +107,24 @@ impl Cluster {
     /// Which primary had the slot of a queue at the start.
     #[track_caller]
     fn owner(&self, queue: &str) -> usize {
+        self.owner_of_key(&format!("jiggler:list:{queue}"))
+    }
+
+    /// Which primary had the slot of a key at the start.
+    #[track_caller]
+    pub(crate) fn owner_of_key(&self, key: &str) -> usize {
         let each = SLOTS / self.primaries.len() as u16;
-        usize::from(self.slot(queue) / each).min(self.primaries.len() - 1)
+        usize::from(self.slot_of_key(key) / each).min(self.primaries.len() - 1)
     }
 
     #[track_caller]
     pub(crate) fn slot(&self, queue: &str) -> u16 {
-        let slot = self.primaries[0].integer(&["CLUSTER", "KEYSLOT", &format!("jiggler:list:{queue}")]);
-        u16::try_from(slot).unwrap()
+        self.slot_of_key(&format!("jiggler:list:{queue}"))
+    }
+
+    #[track_caller]
+    fn slot_of_key(&self, key: &str) -> u16 {
+        u16::try_from(self.primaries[0].integer(&["CLUSTER", "KEYSLOT", key])).unwrap()
     }
 
     /// Moves a slot with all its keys from one primary to another, as an operator's tool does. `step` runs between any two
