@@ -1,8 +1,8 @@
 //! Pruning a Redis Cluster, where each queue has sets and counters of its own beside it, and each heartbeat lies somewhere.
 //!
-//! One realm after the other, each over a connection to its node: a few round trips for each queue. What one realm had is
-//! added to what the others had, so it is told as if it were one Redis; if a node is away in between, what went until then is
-//! told before the error, and to run the command again is safe.
+//! One realm after the other, each over a connection to its node: a few round trips for each queue. What one realm had
+//! is added to what the others had, so it is told as if it were one Redis; if a node is away in between, what went until
+//! then is told before the error, and to run the command again is safe.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

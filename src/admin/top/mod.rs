@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Nothing is polled: the screen is drawn when a message comes. A look costs one bounded round trip
-//! ([`crate::store::fleet`]), whatever Redis holds; in a cluster one for each primary, one after the other. When Redis is away the last state stays and the head says since when and
-//! why. `screen` gives the terminal back on every way out: leave, signal, error, panic.
+//! ([`crate::store::fleet`]), whatever Redis holds; in a cluster one for each primary, one after the other. When Redis is
+//! away the last state stays and the head says since when and why. `screen` gives the terminal back on every way out: leave,
+//! signal, error, panic.
 //!
 //! Without a terminal, and with `--once` or `--json`, one snapshot is printed: two looks an interval apart, for the rates.
 
