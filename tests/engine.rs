@@ -26,6 +26,9 @@ mod beside;
 mod cluster;
 #[path = "engine/cluster_clients.rs"]
 mod cluster_clients;
+#[cfg(feature = "tls")]
+#[path = "engine/cluster_line.rs"]
+mod cluster_line;
 #[path = "engine/command_line.rs"]
 mod command_line;
 #[path = "engine/crash.rs"]

@@ -199,14 +199,6 @@ pub enum Error {
         /// Of how many.
         of: usize,
     },
-    /// A cluster keeps what is asked for in many places, and this looks at one.
-    #[error("{what}: not offered in a redis cluster yet; {instead}")]
-    NotInCluster {
-        /// What was to be done.
-        what: String,
-        /// What is.
-        instead: &'static str,
-    },
     /// No connection to Redis came about.
     #[error(transparent)]
     Connect(#[from] resp::Error),
@@ -229,10 +221,7 @@ impl Error {
             Self::Enqueue { cause, .. } => {
                 matches!(cause, client::Error::Job(_) | client::Error::Url(_) | client::Error::BadTime { .. })
             }
-            Self::BulkOpen { .. }
-            | Self::NobodyToAsk { .. }
-            | Self::ManyProcesses { .. }
-            | Self::NotInCluster { .. } => true,
+            Self::BulkOpen { .. } | Self::NobodyToAsk { .. } | Self::ManyProcesses { .. } => true,
             Self::BulkLine { pushed, .. } => *pushed == 0,
             Self::BulkRead { .. }
             | Self::BulkPush { .. }

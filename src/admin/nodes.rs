@@ -5,7 +5,7 @@ use crate::{
     limits::CLUSTER_PRIMARIES_MAX,
     resp::{
         self, Place,
-        blocking::BlockingConnection,
+        blocking::{BlockingConnection, BlockingOptions},
         cluster::{question, read_slots},
         encode::Requests,
         url::RedisUrl,
@@ -17,11 +17,11 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::Connect`]
-pub(super) fn each(url: &RedisUrl) -> Result<Vec<RedisUrl>, Error> {
+pub(super) fn each(url: &RedisUrl, options: &BlockingOptions) -> Result<Vec<RedisUrl>, Error> {
     let Place::Cluster(cluster) = url.place() else { return Ok(vec![url.clone()]) };
     let mut last = resp::Error::Closed;
     for endpoint in cluster.hosts() {
-        let asked = BlockingConnection::connect(&url.node_at(endpoint.clone()))
+        let asked = BlockingConnection::connect_with(&url.node_at(endpoint.clone()), options)
             .and_then(|mut conn| conn.call_one(&question()))
             .and_then(|reply| read_slots(&reply, endpoint));
         match asked {
@@ -46,7 +46,7 @@ pub(super) fn each(url: &RedisUrl) -> Result<Vec<RedisUrl>, Error> {
 /// [`Error::Connect`], [`Error::Inspect`].
 pub(super) fn inspect(url: &RedisUrl) -> Result<Summary, Error> {
     let mut whole = Summary::default();
-    for node in each(url)? {
+    for node in each(url, &BlockingOptions::default())? {
         let mut conn = BlockingConnection::connect(&node)?;
         let inspection = if url.is_cluster() { Inspection::of_node() } else { Inspection::default() };
         whole.add(read(&mut conn, inspection)?);

@@ -7,6 +7,8 @@
 //! - the heartbeats of living processes. Without one a Ruby requeuer takes the jobs that run there for lost. A process
 //!   counts as living until its heartbeat is late by half a minute, by Redis's own clock.
 
+mod spread;
+
 use std::io::Write;
 
 use super::{Error, confirm::Consent, session::Session, summary, table::printable};
@@ -17,7 +19,7 @@ use crate::{
         inspect::Summary,
         operate::{self, Pruned},
     },
-    wire::QueueName,
+    wire::{QueueName, Realm},
 };
 
 /// What to delete.
@@ -39,17 +41,6 @@ pub enum What {
     All,
 }
 
-impl What {
-    /// The one place that is meant, if it is one.
-    fn places(&self) -> Vec<Place> {
-        match self {
-            Self::Queue(queue) => vec![Place::Queue(queue.clone())],
-            Self::Set(set) => vec![Place::Set(*set)],
-            Self::Queues | Self::Failures | Self::Processed | Self::Processes | Self::All => Vec::new(),
-        }
-    }
-}
-
 /// What is found to be deleted.
 #[derive(Debug, Default)]
 struct Found {
@@ -67,28 +58,24 @@ struct Found {
 /// [`Error::Inspect`], [`Error::Script`]; [`Error::Output`].
 pub fn prune(url: &RedisUrl, what: &What, consent: Consent, out: &mut dyn Write) -> Result<(), Error> {
     consent.check("prune")?;
-    let mut session = Session::open(url, &what.places(), "prune")?;
+    let realm = match what {
+        What::Queue(queue) => Realm::of(queue.as_str(), url.is_cluster()),
+        _ if url.is_cluster() => return spread::prune(url, what, consent, out),
+        _ => Realm::SHARED,
+    };
+    let mut session = Session::open(url, realm)?;
     let found = find(&mut session, what)?;
-    for name in &found.foreign {
-        writeln!(out, "left queue {}: it has a name that no queue may have", printable(name))?;
-    }
-    if found.keys.is_empty() && found.heartbeats.is_empty() {
-        writeln!(out, "nothing to prune")?;
+    if !found.is_agreed(consent, out)? {
         return Ok(());
     }
-    consent.obtain(&found.question())?;
     for (pruned, _) in &found.keys {
-        let count = session.call(
-            &|| format!("prune {}", named(pruned)),
-            |scripts, requests| operate::prune(scripts, pruned, requests),
-            operate::read_pruned,
-        )?;
-        writeln!(out, "deleted {}", told(pruned, count))?;
+        writeln!(out, "deleted {}", told(pruned, delete(&mut session, pruned)?))?;
     }
-    if !found.heartbeats.is_empty() {
-        forget(&mut session, &found.heartbeats, out)?;
+    let mut forgotten = 0;
+    for key in &found.heartbeats {
+        forgotten += forget(&mut session, key)?;
     }
-    Ok(())
+    found.tell_forgotten(forgotten, out)
 }
 
 /// What there is to delete. One round trip for a single queue or set, else those of a summary.
@@ -105,18 +92,22 @@ fn find(session: &mut Session, what: &What) -> Result<Found, Error> {
     Ok(Found { keys, ..Found::default() })
 }
 
-fn forget(session: &mut Session, heartbeats: &[String], out: &mut dyn Write) -> Result<(), Error> {
-    let mut forgotten = 0;
-    for key in heartbeats {
-        forgotten += session.call(
-            &|| format!("prune process {}", printable(key)),
-            |scripts, requests| operate::forget_process(scripts, key, requests),
-            operate::read_pruned,
-        )?;
-    }
-    let living = heartbeats.len() as u64 - forgotten;
-    writeln!(out, "deleted {forgotten} heartbeats of processes that are gone, left {living} of living ones")?;
-    Ok(())
+/// Deletes one key, and says how many jobs it had, or at what the counter was.
+fn delete(session: &mut Session, pruned: &Pruned) -> Result<u64, Error> {
+    session.call(
+        &|| format!("prune {}", named(pruned)),
+        |scripts, requests| operate::prune(scripts, pruned, requests),
+        operate::read_pruned,
+    )
+}
+
+/// Deletes one heartbeat, unless its process lives: 1 or 0.
+fn forget(session: &mut Session, key: &str) -> Result<u64, Error> {
+    session.call(
+        &|| format!("prune process {}", printable(key)),
+        |scripts, requests| operate::forget_process(scripts, key, requests),
+        operate::read_pruned,
+    )
 }
 
 impl Found {
@@ -131,12 +122,9 @@ impl Found {
                 }
             }
         }
-        if all {
-            let sets = [summary.retry_jobs, summary.scheduled_jobs, summary.dead_jobs];
-            found.keys.extend(
-                Set::ALL.into_iter().zip(sets).map(|(set, jobs)| (Pruned::Jobs(Place::Set(set)), jobs)),
-            );
-        }
+        let sizes = [summary.retry_jobs, summary.scheduled_jobs, summary.dead_jobs];
+        let sets = Set::ALL.into_iter().zip(sizes).filter(|(set, _)| all || *what == What::Set(*set));
+        found.keys.extend(sets.map(|(set, jobs)| (Pruned::Jobs(Place::Set(set)), jobs)));
         if all || *what == What::Failures {
             found.keys.push((Pruned::Failures, summary.failures));
         }
@@ -148,6 +136,31 @@ impl Found {
             found.heartbeats = summary.processes.keys().chain(&summary.unreadable_keys).cloned().collect();
         }
         found
+    }
+
+    /// Says what is left alone, and asks; `false` if there is nothing to be deleted.
+    fn is_agreed(&self, consent: Consent, out: &mut dyn Write) -> Result<bool, Error> {
+        for name in &self.foreign {
+            writeln!(out, "left queue {}: it has a name that no queue may have", printable(name))?;
+        }
+        if self.keys.is_empty() && self.heartbeats.is_empty() {
+            writeln!(out, "nothing to prune")?;
+            return Ok(false);
+        }
+        consent.obtain(&self.question())?;
+        Ok(true)
+    }
+
+    /// Says how many heartbeats went, if there were any.
+    fn tell_forgotten(&self, forgotten: u64, out: &mut dyn Write) -> Result<(), Error> {
+        if !self.heartbeats.is_empty() {
+            let living = self.heartbeats.len() as u64 - forgotten;
+            writeln!(
+                out,
+                "deleted {forgotten} heartbeats of processes that are gone, left {living} of living ones"
+            )?;
+        }
+        Ok(())
     }
 
     fn question(&self) -> String {

@@ -21,33 +21,34 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects and loads the scripts: two round trips. `what` begins the error's text where a cluster keeps more than one
-    /// such place: "prune".
-    pub(super) fn open(url: &RedisUrl, places: &[Place], what: &str) -> Result<Self, Error> {
-        match places {
-            [Place::Queue(queue)] => Self::open_in(url, Realm::of(queue.as_str(), url.is_cluster())),
-            _ if url.is_cluster() => {
-                let instead = "name one queue, whose list it does reach";
-                Err(Error::NotInCluster { what: what.to_owned(), instead })
-            }
-            _ => Self::open_in(url, Realm::SHARED),
+    /// Connects to the node of a realm, if it is a queue's, and loads its scripts: two round trips.
+    pub(super) fn open(url: &RedisUrl, realm: Realm) -> Result<Self, Error> {
+        match realm.queue().map(keys::queue) {
+            Some(key) => Self::open_at(&url.at_key(key.as_bytes()), realm),
+            None => Self::open_at(url, realm),
         }
+    }
+
+    /// For one key that is in no realm: in a cluster, at the node that has it.
+    pub(super) fn open_at_key(url: &RedisUrl, key: &str) -> Result<Self, Error> {
+        Self::open_at(&url.at_key(key.as_bytes()), Realm::SHARED)
     }
 
     /// A session for each realm in which such a place is: one, but for the sets of a cluster, where it is one for each
     /// queue, in the order of their names, and besides as many round trips as a summary.
     pub(super) fn open_each(url: &RedisUrl, places: &[Place]) -> Result<Vec<Self>, Error> {
-        if !url.is_cluster() || matches!(places, [Place::Queue(_)]) {
-            return Ok(vec![Self::open(url, places, "look")?]);
+        match places {
+            [Place::Queue(queue)] => Ok(vec![Self::open(url, Realm::of(queue.as_str(), url.is_cluster()))?]),
+            _ if !url.is_cluster() => Ok(vec![Self::open(url, Realm::SHARED)?]),
+            _ => {
+                let realms = nodes::inspect(url)?.realms;
+                realms.iter().map(|queue| Self::open(url, Realm::of_queue(queue))).collect()
+            }
         }
-        let realms = nodes::inspect(url)?.realms;
-        realms.iter().map(|queue| Self::open_in(url, Realm::of_queue(queue))).collect()
     }
 
-    fn open_in(url: &RedisUrl, realm: Realm) -> Result<Self, Error> {
-        let url =
-            realm.queue().map_or_else(|| url.clone(), |queue| url.at_key(keys::queue(queue).as_bytes()));
-        let mut conn = BlockingConnection::connect(&url)?;
+    fn open_at(url: &RedisUrl, realm: Realm) -> Result<Self, Error> {
+        let mut conn = BlockingConnection::connect(url)?;
         let scripts = load(&mut conn, realm)?;
         Ok(Self { conn, scripts, requests: Requests::new() })
     }

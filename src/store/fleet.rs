@@ -5,7 +5,11 @@
 //! large the database is: two SCAN pages, one MGET of heartbeats and one of figures, some LLENs. What appears is seen when
 //! the SCAN has come round to it, at the next look in a database of less than a page.
 //!
+//! A node of a cluster has the sets and counters of some queues: they are found and read page by page as queues are.
+//!
 //! [`super::inspect`] looks once, to the end, and at every queue.
+
+mod node;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -16,7 +20,9 @@ use crate::resp::{self, RedisErrorKind, Reply, Requests, Value};
 use crate::wire::{
     figures,
     keys::{self, ListKey},
+    realm::parse_realm_key,
 };
+use node::{KeySize, sum};
 
 /// What a survey looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +31,8 @@ pub enum Scope {
     Processes,
     /// Queues, sets and counters too.
     Everything,
+    /// Everything that one node of a cluster has.
+    Node,
 }
 
 /// Sizes of the sets, and the counters.
@@ -42,6 +50,20 @@ pub struct Counts {
     pub dead_jobs: u64,
 }
 
+impl Counts {
+    /// Of two servers together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            processed: self.processed + other.processed,
+            failures: self.failures + other.failures,
+            retry_jobs: self.retry_jobs + other.retry_jobs,
+            scheduled_jobs: self.scheduled_jobs + other.scheduled_jobs,
+            dead_jobs: self.dead_jobs + other.dead_jobs,
+        }
+    }
+}
+
 /// A survey under way. Look after look: send what [`Self::write`] appends, hand the replies to [`Self::accept`].
 #[derive(Debug)]
 pub struct Survey {
@@ -54,16 +76,19 @@ pub struct Survey {
     processes: BTreeMap<String, Option<Process>>,
     /// By name; `None`: found and not read yet.
     queues: BTreeMap<String, Option<u64>>,
+    /// The sets and counters of a node, by key.
+    sizes: BTreeMap<String, KeySize>,
     /// Where the last page of each ended.
     last_process: String,
     last_queue: String,
+    last_size: String,
 }
 
 /// One SCAN, round and round.
 #[derive(Debug)]
 struct Scan {
-    prefix: &'static str,
-    kind: &'static str,
+    pattern: String,
+    kind: Option<&'static str>,
     cursor: Vec<u8>,
     came_round: bool,
 }
@@ -79,7 +104,11 @@ enum Asked {
     Heartbeats(Vec<String>),
     /// The figures of these keys.
     Figures(Vec<String>),
+    /// The same of one process of a node.
+    Heartbeat(String),
+    FiguresOf(String),
     Length(String),
+    Size(String, Kind),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -112,10 +141,13 @@ impl Survey {
     /// A survey that has seen nothing yet.
     #[must_use]
     pub fn new(scope: Scope) -> Self {
-        let scan = |prefix, kind| Scan { prefix, kind, cursor: b"0".to_vec(), came_round: false };
-        let mut scans = vec![scan(keys::SERVER_PREFIX, "string")];
-        if scope == Scope::Everything {
-            scans.push(scan(keys::LIST_PREFIX, "list"));
+        let scan = |pattern, kind| Scan { pattern, kind, cursor: b"0".to_vec(), came_round: false };
+        let mut scans = vec![scan(format!("{}*", keys::SERVER_PREFIX), Some("string"))];
+        if scope != Scope::Processes {
+            scans.push(scan(format!("{}*", keys::LIST_PREFIX), Some("list")));
+        }
+        if scope == Scope::Node {
+            scans.push(scan(keys::IN_FLIGHT_PATTERN.to_owned(), None));
         }
         Self {
             scope,
@@ -124,8 +156,10 @@ impl Survey {
             counts: Counts::default(),
             processes: BTreeMap::new(),
             queues: BTreeMap::new(),
+            sizes: BTreeMap::new(),
             last_process: String::new(),
             last_queue: String::new(),
+            last_size: String::new(),
         }
     }
 
@@ -135,6 +169,7 @@ impl Survey {
         self.scans.iter().all(|scan| scan.came_round)
             && self.processes.values().all(Option::is_some)
             && self.queues.values().all(Option::is_some)
+            && self.sizes.values().all(KeySize::is_known)
     }
 
     /// The sets and counters at the last look.
@@ -160,14 +195,18 @@ impl Survey {
             self.write_counts(requests);
         }
         for (number, scan) in self.scans.iter().enumerate() {
-            let pattern = format!("{}*", scan.prefix);
-            let mut command = requests.begin(8);
-            command.arg(b"SCAN").arg(&scan.cursor).arg(b"MATCH").arg(pattern.as_bytes());
-            command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS).arg(b"TYPE").arg(scan.kind.as_bytes());
+            let mut command = requests.begin(if scan.kind.is_some() { 8 } else { 6 });
+            command.arg(b"SCAN").arg(&scan.cursor).arg(b"MATCH").arg(scan.pattern.as_bytes());
+            command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS);
+            if let Some(kind) = scan.kind {
+                command.arg(b"TYPE").arg(kind.as_bytes());
+            }
             self.asked.push(Asked::Page(number));
         }
         let page = page(&self.processes, &mut self.last_process, INSPECT_HEARTBEATS_PER_CALL);
-        if !page.is_empty() {
+        if self.scope == Scope::Node {
+            self.write_of_node(page, requests);
+        } else if !page.is_empty() {
             write_mget(requests, &page);
             let figures = page.iter().map(|key| keys::process(keys::server_uuid(key).unwrap_or_default()));
             write_mget(requests, &figures.collect::<Vec<_>>());
@@ -209,7 +248,11 @@ impl Survey {
         if asked.len() != replies.len() {
             return Err(InspectError::WrongReplies { commands: asked.len(), replies: replies.len() });
         }
-        asked.into_iter().zip(replies).try_for_each(|(asked, reply)| self.accept_one(asked, reply))
+        asked.into_iter().zip(replies).try_for_each(|(asked, reply)| self.accept_one(asked, reply))?;
+        if self.scope == Scope::Node {
+            self.counts = sum(&self.sizes);
+        }
+        Ok(())
     }
 
     fn accept_one(&mut self, asked: Asked, reply: &Reply) -> Result<(), InspectError> {
@@ -219,25 +262,18 @@ impl Survey {
             Asked::Heartbeats(page) => {
                 let values = reply.as_array().map_err(at(keys::SERVER_PREFIX))?;
                 for (key, value) in page.into_iter().zip(values) {
-                    // Expired, or gone in order; or it looks like a heartbeat and is none.
-                    match value
-                        .as_nil_or_bulk()
-                        .map_err(at(&key))?
-                        .and_then(|value| Process::read(&key, value))
-                    {
-                        Some(process) => _ = self.processes.insert(key, Some(process)),
-                        None => _ = self.processes.remove(&key),
-                    }
+                    self.accept_heartbeat(key, &value)?;
                 }
             }
+            Asked::Heartbeat(key) => self.accept_heartbeat(key, &reply.value())?,
             Asked::Figures(page) => {
                 let values = reply.as_array().map_err(at(keys::PROCESS_PREFIX))?;
                 for (key, value) in page.iter().zip(values) {
-                    if let (Value::Bulk(json), Some(Some(process))) = (value, self.processes.get_mut(key)) {
-                        process.figures = figures::parse(json).ok();
-                    }
+                    self.accept_figures(key, &value);
                 }
             }
+            Asked::FiguresOf(key) => self.accept_figures(&key, &reply.value()),
+            Asked::Size(key, kind) => self.accept_size(&key, number(reply, kind)?),
             Asked::Length(name) => match reply.value() {
                 // A queue that is empty is no key any more; one that comes back is found anew.
                 Value::Integer(jobs @ 1..) => _ = self.queues.insert(name, u64::try_from(jobs).ok()),
@@ -250,24 +286,44 @@ impl Survey {
         Ok(())
     }
 
+    fn accept_heartbeat(&mut self, key: String, value: &Value<'_>) -> Result<(), InspectError> {
+        // Expired, or gone in order; or it looks like a heartbeat and is none.
+        let value = value.as_nil_or_bulk().map_err(at(&key))?;
+        match value.and_then(|value| Process::read(&key, value)) {
+            Some(process) => _ = self.processes.insert(key, Some(process)),
+            None => _ = self.processes.remove(&key),
+        }
+        Ok(())
+    }
+
+    fn accept_figures(&mut self, key: &str, value: &Value<'_>) {
+        if let (Value::Bulk(json), Some(Some(process))) = (value, self.processes.get_mut(key)) {
+            process.figures = figures::parse(json).ok();
+        }
+    }
+
     fn accept_page(&mut self, number: usize, reply: &Reply) -> Result<(), InspectError> {
         let scan = &mut self.scans[number];
-        let mut parts = reply.as_array().map_err(at(scan.prefix))?;
+        let pattern = scan.pattern.as_str();
+        let mut parts = reply.as_array().map_err(at(pattern))?;
         let (Some(cursor), Some(page)) = (parts.next(), parts.next()) else {
-            return Err(at(scan.prefix)(reply.value().instead_of("a cursor and a page of keys")));
+            return Err(at(pattern)(reply.value().instead_of("a cursor and a page of keys")));
         };
-        scan.cursor = cursor.as_bulk().map_err(at(scan.prefix))?.to_vec();
+        scan.cursor = cursor.as_bulk().map_err(at(pattern))?.to_vec();
         scan.came_round |= scan.cursor == b"0";
-        for key in page.as_array().map_err(at(scan.prefix))? {
-            let key = String::from_utf8_lossy(key.as_bulk().map_err(at(scan.prefix))?).into_owned();
+        for key in page.as_array().map_err(at(pattern))? {
+            let key = String::from_utf8_lossy(key.as_bulk().map_err(at(pattern))?).into_owned();
             if let Some(ListKey::Queue { queue }) = keys::parse_list(&key) {
                 self.queues.entry(queue.to_owned()).or_default();
             } else if keys::parse_heartbeat(&key).is_some() {
                 self.processes.entry(key).or_default();
+            } else if let Some((_, what)) = parse_realm_key(&key) {
+                self.sizes.entry(key).or_insert(KeySize::unknown(what));
             }
         }
-        if self.processes.len() > INSPECT_KEYS_MAX || self.queues.len() > INSPECT_KEYS_MAX {
-            return Err(InspectError::TooManyKeys { pattern: format!("{}*", scan.prefix) });
+        let found = [self.processes.len(), self.queues.len(), self.sizes.len()];
+        if found.iter().any(|keys| *keys > INSPECT_KEYS_MAX) {
+            return Err(InspectError::TooManyKeys { pattern: scan.pattern.clone() });
         }
         Ok(())
     }

@@ -88,7 +88,7 @@ fn a_push_follows_its_slot_while_it_is_moved_and_after() {
 }
 
 #[test]
-fn the_command_line_looks_at_every_node_and_says_what_it_does_not() {
+fn the_command_line_looks_at_every_node() {
     let cluster = Cluster::start(3);
     let queues = cluster.queues();
     for queue in &queues {
@@ -105,14 +105,6 @@ fn the_command_line_looks_at_every_node_and_says_what_it_does_not() {
     let jid = later["jobs"][2]["job"]["jid"].as_str().unwrap();
     assert!(said(&cluster, &["retry", jid]).contains("moved job"));
     assert!(said(&cluster, &["delete", "--all", "scheduled", "--yes"]).contains("deleted 2 jobs"));
-    for refused in [&["top", "--once"][..], &["prune", "all", "--yes"]] {
-        let output = output_of(&[refused, &["--redis-url", &cluster.url()]].concat());
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            output.status.code() == Some(2) && error.contains("not offered in a redis cluster"),
-            "{error}"
-        );
-    }
     let named: Vec<&str> = queues.iter().flat_map(|queue| ["-q", queue]).collect();
     let mut worker = Worker::launch(&cluster.url(), &named);
     worker.wait_for_line(" working ");
@@ -120,10 +112,137 @@ fn the_command_line_looks_at_every_node_and_says_what_it_does_not() {
     let processes = json(said(&cluster, &["processes", "--json"]));
     assert_eq!(processes["processes"].as_array().unwrap().len(), 1, "{processes}");
     assert_eq!(processes["processes"][0]["phase"], "running");
+    let top = json(said(&cluster, &["top", "--once", "--json"]));
+    assert_eq!((&top["counts"]["processed"], &top["processes_count"]), (&4.into(), &1.into()), "{top}");
+    assert_eq!(top["processes"][0]["phase"], "running", "{top}");
     assert!(said(&cluster, &["queues"]).contains("1 process"));
     assert!(said(&cluster, &["quiet", "--all"]).contains("is quiet"));
     assert!(said(&cluster, &["stop", "--all"]).contains("has left"));
     assert_eq!(worker.wait_for_end().code(), Some(0));
+}
+
+/// Two jobs that wait, one of each set, and both counters, on the node of each queue; and a heartbeat that is late.
+fn fill(cluster: &Cluster, queues: &[String]) -> Vec<String> {
+    let mut heartbeats = Vec::new();
+    for (at, (node, queue)) in cluster.primaries.iter().zip(queues).enumerate() {
+        node.push(
+            queue,
+            &[r#"{"name":"Noop","args":[],"jid":"a"}"#, r#"{"name":"Noop","args":[],"jid":"b"}"#],
+        );
+        for set in ["retries", "scheduled", "dead"] {
+            let key = format!("{{jiggler:list:{queue}}}:{set}");
+            node.run(&["ZADD", &key, "4000000000", r#"{"name":"Noop","args":[],"jid":"c"}"#]);
+        }
+        node.run(&["INCRBY", &format!("{{jiggler:list:{queue}}}:processed"), "7"]);
+        node.run(&["INCRBY", &format!("{{jiggler:list:{queue}}}:failures"), "2"]);
+        let heartbeat = (0..)
+            .map(|pid| format!("jiggler:svr:{at:012}:3:25:{queue}:1:1795299901:{pid}:vm"))
+            .find(|key| cluster.owner_of_key(key) == at)
+            .unwrap();
+        node.run(&["SET", &heartbeat, "{}", "EX", "100"]);
+        heartbeats.push(heartbeat);
+    }
+    heartbeats
+}
+
+#[test]
+fn top_adds_up_what_every_node_has_and_follows_a_slot_that_moves() {
+    let cluster = Cluster::start(3);
+    let queues = cluster.queues();
+    fill(&cluster, &queues);
+    let top = json(said(&cluster, &["top", "--once", "--json"]));
+    assert_eq!((&top["waiting_jobs"], &top["queues_count"]), (&6.into(), &3.into()), "{top}");
+    let counts = serde_json::json!({
+        "processed": 21, "failures": 6, "retry_jobs": 3, "scheduled_jobs": 3, "dead_jobs": 3
+    });
+    assert_eq!((&top["counts"], &top["processes_count"]), (&counts, &3.into()), "{top}");
+    let text = said(&cluster, &["top", "--once"]);
+    assert!(queues.iter().all(|queue| text.contains(queue)), "{text}");
+    // What it knows of the one node is at another at its second look, and is counted once.
+    let url = cluster.url();
+    let args = ["top", "--once", "--json", "--interval", "5", "--redis-url", &url];
+    let later = std::thread::scope(|scope| {
+        let watching = scope.spawn(|| output_of(&args));
+        let looks = |node: &Redis| !node.clients("jiggler-uring:top").is_empty();
+        wait_until("it has looked at all", || cluster.primaries.iter().all(looks));
+        cluster.migrate(cluster.slot(&queues[0]), 0, 1, || {});
+        watching.join().unwrap()
+    });
+    let later = json(String::from_utf8(later.stdout).unwrap());
+    assert_eq!((&later["counts"], &later["waiting_jobs"]), (&counts, &6.into()), "{later}");
+}
+
+#[test]
+fn prune_deletes_on_every_node_what_it_names_and_nothing_else() {
+    let cluster = Cluster::start(3);
+    let queues = cluster.queues();
+    let keys = || -> Vec<String> { cluster.primaries.iter().flat_map(|node| node.keys("*")).collect() };
+    let one = queues[1].as_str();
+    let table: [(&[&str], &str, usize, &str); 8] = [
+        (&["queue", one], one, 1, "deleted 2 jobs of queue"),
+        (&["queues"], "jiggler:list:", 3, "deleted 2 jobs of queue"),
+        (&["retries"], ":retries", 3, "deleted 3 jobs of the retry set\n"),
+        (&["scheduled"], ":scheduled", 3, "deleted 3 jobs of the scheduled set\n"),
+        (&["dead"], ":dead", 3, "deleted 3 jobs of the dead set\n"),
+        (&["failures"], ":failures", 3, "deleted the counter of failures, which was at 6\n"),
+        (&["processed"], ":processed", 3, "deleted the counter of processed jobs, which was at 21\n"),
+        (&["processes"], "jiggler:svr:", 3, "deleted 3 heartbeats of processes that are gone, left 0"),
+    ];
+    for (what, part, count, expected) in table {
+        fill(&cluster, &queues);
+        let is_meant = |key: &String| match what[0] {
+            "queue" | "queues" => key.starts_with("jiggler:list:") && key.contains(part),
+            _ => key.contains(part),
+        };
+        let mut left = keys();
+        left.retain(|key| !is_meant(key));
+        assert_eq!(left.len() + count, keys().len(), "{what:?}");
+        let said = said(&cluster, &[&["prune"], what, &["--yes"]].concat());
+        assert!(said.contains(expected), "{what:?}: {said}");
+        assert_eq!(keys(), left, "{what:?}");
+        for node in &cluster.primaries {
+            node.run(&["FLUSHALL"]);
+        }
+        assert_eq!(self::said(&cluster, &[&["prune"], what, &["--yes"]].concat()), "nothing to prune\n");
+    }
+}
+
+#[test]
+fn prune_all_leaves_what_runs_and_lives() {
+    let cluster = Cluster::start(3);
+    let queues = cluster.queues();
+    let mut worker = Worker::launch(&cluster.url(), &["-q", &queues[0]]);
+    worker.wait_for_line(" working ");
+    cluster.primaries[0].push(&queues[0], &[r#"{"name":"Sleep","args":[600],"jid":"runs"}"#]);
+    wait_until("it runs", || cluster.primaries[0].queue(&queues[0]).is_empty());
+    let keys = || -> Vec<String> { cluster.primaries.iter().flat_map(|node| node.keys("*")).collect() };
+    wait_until("it has a heartbeat", || keys().iter().any(|key| key.starts_with("jiggler:svr:")));
+    // Paused, so that the jobs stay.
+    worker.signal("TSTP");
+    worker.wait_for_line("quiet: no more jobs");
+    wait_until("nobody waits", || cluster.primaries[0].waiting() == 0);
+    let late = fill(&cluster, &queues);
+    let output = output_of(&["prune", "all", "--redis-url", &cluster.url()]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && error.contains("say --yes"), "{error}");
+    let said = said(&cluster, &["prune", "all", "--yes"]);
+    assert!(
+        said.contains("deleted 3 heartbeats of processes that are gone, left 1 of living ones"),
+        "{said}"
+    );
+    assert_eq!(said.lines().filter(|line| line.starts_with("deleted ")).count(), 3 + 5 + 1, "{said}");
+    let left = keys();
+    assert!(left.iter().any(|key| key.contains("}:inflight:")), "{left:?}");
+    assert!(left.iter().any(|key| key.starts_with("jiggler:svr:")), "{left:?}");
+    let is_pruned = |key: &String| {
+        late.contains(key)
+            || key.starts_with("jiggler:list:")
+            || [":retries", ":scheduled", ":dead", ":processed", ":failures"]
+                .iter()
+                .any(|end| key.ends_with(end))
+    };
+    assert!(!left.iter().any(is_pruned), "{left:?}");
+    worker.kill();
 }
 
 #[test]

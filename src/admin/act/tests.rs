@@ -1,7 +1,10 @@
 //! What `retry`, `kill` and `delete` do to a real Redis and say of it. The golden ones act on what the Ruby gem wrote.
 
 use super::*;
-use crate::{test_redis::TestRedis, wire::QueueName};
+use crate::{
+    test_redis::TestRedis,
+    wire::{QueueName, Realm},
+};
 
 const CAPS: DeadSetCaps = DeadSetCaps { jobs_max: 10_000, timeout_s: 1_000_000 };
 
@@ -214,7 +217,7 @@ fn an_entry_larger_than_a_job_can_be_deleted() {
 #[test]
 fn scripts_that_redis_forgot_are_loaded_again() {
     let redis = TestRedis::start();
-    let mut session = Session::open(&redis.url(), &[], "read").unwrap();
+    let mut session = Session::open(&redis.url(), Realm::SHARED).unwrap();
     redis.run(&[b"SCRIPT", b"FLUSH"]);
     assert_eq!(session.size(&Place::Set(Set::Dead)).unwrap(), 0);
 }

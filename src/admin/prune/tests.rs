@@ -94,7 +94,7 @@ fn everything_is_what_the_gem_deletes_but_what_runs_and_lives() {
 fn the_question_names_what_is_there() {
     let redis = TestRedis::start();
     fill(&redis);
-    let mut session = Session::open(&redis.url(), &[], "read").unwrap();
+    let mut session = Session::open(&redis.url(), Realm::SHARED).unwrap();
     let question = find(&mut session, &What::All).unwrap().question();
     for part in ["  2 jobs of queue img\n", "  1 jobs of the dead set\n", "at 3\n", "heartbeats of processes"]
     {

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Nothing is polled: the screen is drawn when a message comes. A look costs one bounded round trip
-//! ([`crate::store::fleet`]), whatever Redis holds. When Redis is away the last state stays and the head says since when and
-//! why. `screen` gives the terminal back on every way out: leave, signal, error, panic.
+//! ([`crate::store::fleet`]), whatever Redis holds; in a cluster one for each primary, one after the other. When Redis is
+//! away the last state stays and the head says since when and why. `screen` gives the terminal back on every way out: leave,
+//! signal, error, panic.
 //!
 //! Without a terminal, and with `--once` or `--json`, one snapshot is printed: two looks an interval apart, for the rates.
 
@@ -52,7 +53,6 @@ enum Message {
 /// # Errors
 /// [`Error::Connect`] or [`Error::Inspect`] if the first look fails; [`Error::Output`].
 pub fn live(url: &RedisUrl, interval: Duration, out: &mut dyn Write) -> Result<(), Error> {
-    refuse_cluster(url)?;
     if !stdout().is_terminal() || !stdin().is_terminal() {
         return once(url, interval, Format::Text, out);
     }
@@ -79,7 +79,6 @@ pub fn live(url: &RedisUrl, interval: Duration, out: &mut dyn Write) -> Result<(
 /// # Errors
 /// As [`live`].
 pub fn once(url: &RedisUrl, interval: Duration, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    refuse_cluster(url)?;
     let (sender, messages) = sync_channel(TOP_MESSAGES_MAX);
     let _reader = Reader::start(url, interval, usize::MAX, sender);
     first_state(&messages)?;
@@ -197,14 +196,6 @@ fn scrolled(scroll: usize, key: KeyCode, rows: usize) -> usize {
         KeyCode::End => usize::MAX,
         _ => scroll,
     }
-}
-
-fn refuse_cluster(url: &RedisUrl) -> Result<(), Error> {
-    if url.is_cluster() {
-        let instead = "`summary`, `queues` and `processes` look at all nodes";
-        return Err(Error::NotInCluster { what: "top".to_owned(), instead });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

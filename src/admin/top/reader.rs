@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Message;
 use super::state::{Rates, State};
-use crate::admin::{Error, fleet::look};
+use crate::admin::{Error, fleet::look, nodes};
 use crate::limits::TOP_PATIENCE;
 use crate::resp::RedisUrl;
 use crate::resp::blocking::{BlockingConnection, BlockingOptions};
@@ -28,7 +28,8 @@ impl Reader {
         let (kept, dropped) = channel();
         let url = url.clone();
         thread::spawn(move || {
-            let mut session = Session { url, interval, first_looks, rates: Rates::default(), open: None };
+            let mut session =
+                Session { url, interval, first_looks, rates: Rates::default(), open: Vec::new() };
             session.run(&out, &dropped);
         });
         Self { _kept: kept }
@@ -40,7 +41,8 @@ struct Session {
     interval: Duration,
     first_looks: usize,
     rates: Rates,
-    open: Option<(BlockingConnection, Survey)>,
+    /// Each server there is: in a cluster its primaries.
+    open: Vec<(BlockingConnection, Survey)>,
 }
 
 impl Session {
@@ -49,7 +51,7 @@ impl Session {
             let message = match self.look() {
                 Ok(state) => Message::State(Box::new(state)),
                 Err(error) => {
-                    self.open = None;
+                    self.open.clear();
                     Message::Away(error)
                 }
             };
@@ -64,28 +66,42 @@ impl Session {
     }
 
     fn look(&mut self) -> Result<State, Error> {
-        let mut looks = 0;
-        let (conn, survey) = match &mut self.open {
-            Some(open) => open,
-            empty => {
-                let options = BlockingOptions {
-                    client_name: "jiggler-uring:top".to_owned(),
-                    connect_timeout: TOP_PATIENCE,
-                    call_timeout: TOP_PATIENCE,
-                    ..BlockingOptions::default()
-                };
-                let conn = BlockingConnection::connect_with(&self.url, &options)?;
-                let open = empty.insert((conn, Survey::new(Scope::Everything)));
-                while !open.1.is_complete() && looks < self.first_looks {
-                    look(&mut open.0, &mut open.1)?;
-                    looks += 1;
-                }
-                open
-            }
-        };
-        if looks == 0 {
-            look(conn, survey)?;
+        // A slot has moved, or a replica leads now: the nodes are asked for anew.
+        if !self.open.is_empty() && self.see().is_err() {
+            self.open.clear();
         }
-        Ok(State::of(survey, &self.url.to_string(), &mut self.rates))
+        if self.open.is_empty() {
+            self.open()?;
+        }
+        let surveys: Vec<&Survey> = self.open.iter().map(|(_, survey)| survey).collect();
+        Ok(State::of(&surveys, &self.url.to_string(), &mut self.rates))
+    }
+
+    /// One look at each server.
+    fn see(&mut self) -> Result<(), Error> {
+        self.open.iter_mut().try_for_each(|(conn, survey)| look(conn, survey))
+    }
+
+    /// Connects, and looks until all has been seen, or so often as the first state may take.
+    fn open(&mut self) -> Result<(), Error> {
+        let options = BlockingOptions {
+            client_name: "jiggler-uring:top".to_owned(),
+            connect_timeout: TOP_PATIENCE,
+            call_timeout: TOP_PATIENCE,
+            ..BlockingOptions::default()
+        };
+        let scope = if self.url.is_cluster() { Scope::Node } else { Scope::Everything };
+        for server in nodes::each(&self.url, &options)? {
+            let mut conn = BlockingConnection::connect_with(&server, &options)?;
+            let mut survey = Survey::new(scope);
+            for _look in 0..self.first_looks {
+                look(&mut conn, &mut survey)?;
+                if survey.is_complete() {
+                    break;
+                }
+            }
+            self.open.push((conn, survey));
+        }
+        Ok(())
     }
 }

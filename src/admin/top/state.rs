@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::admin::fleet::Member;
 use crate::limits::{TOP_PROCESSES_MAX, TOP_QUEUES_MAX};
 use crate::store::fleet::{Counts, Survey};
+use crate::store::inspect::Process;
 use crate::time::unix_now;
 
 /// One state. As JSON it is what `top --json` prints.
@@ -70,15 +71,20 @@ struct ShardRates {
 }
 
 impl State {
-    pub(super) fn of(survey: &Survey, redis: &str, rates: &mut Rates) -> Self {
-        let counts = survey.counts();
+    /// The state of all servers together.
+    pub(super) fn of(surveys: &[&Survey], redis: &str, rates: &mut Rates) -> Self {
+        let counts = surveys.iter().fold(Counts::default(), |sum, survey| sum.and(survey.counts()));
         let (processed_per_s, failures_per_s) = rates.of_counts(counts, Instant::now()).unzip();
-        let mut queues: Vec<Queue> =
-            survey.queues().map(|(name, jobs)| Queue { name: name.to_owned(), jobs }).collect();
+        let mut queues: Vec<Queue> = surveys
+            .iter()
+            .flat_map(|survey| survey.queues())
+            .map(|(name, jobs)| Queue { name: name.to_owned(), jobs })
+            .collect();
         let (queues_count, waiting_jobs) = (queues.len(), queues.iter().map(|queue| queue.jobs).sum());
         queues.sort_by(|one, other| other.jobs.cmp(&one.jobs).then_with(|| one.name.cmp(&other.name)));
         queues.truncate(TOP_QUEUES_MAX);
-        let members = survey.processes().take(TOP_PROCESSES_MAX).map(|(_, process)| Member::of(process));
+        let known: BTreeMap<&str, &Process> = surveys.iter().flat_map(|survey| survey.processes()).collect();
+        let members = known.values().take(TOP_PROCESSES_MAX).map(|process| Member::of(process));
         let processes: Vec<Worker> =
             members.map(|member| Worker { shard_jobs_per_s: rates.of_shards(&member), member }).collect();
         rates.shards.retain(|uuid, _| processes.iter().any(|worker| worker.member.uuid == *uuid));
@@ -98,7 +104,7 @@ impl State {
             queues_count,
             waiting_jobs,
             processes,
-            processes_count: survey.processes().count(),
+            processes_count: known.len(),
         }
     }
 }
@@ -137,7 +143,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::inspect::Process;
     use crate::wire::figures;
 
     #[test]

@@ -36,6 +36,21 @@ impl Cluster {
         cluster
     }
 
+    /// So many that speak TLS alone, to clients and each other: by these flags of a server.
+    #[track_caller]
+    pub(crate) fn start_over_tls(primaries: usize, flags: &[String]) -> Self {
+        let flags: Vec<&str> = flags
+            .iter()
+            .map(String::as_str)
+            .chain(["--tls-cluster", "yes", "--tls-replication", "yes"])
+            .collect();
+        let (primaries, buses) =
+            (0..primaries).map(|_| node(&|more| Redis::start_by_socket(&[&flags, more].concat()))).unzip();
+        let cluster = Self { primaries, replicas: Vec::new(), buses };
+        cluster.meet();
+        cluster
+    }
+
     /// The same, and a replica of each.
     #[track_caller]
     pub(crate) fn start_replicated(primaries: usize) -> Self {
@@ -94,6 +109,11 @@ impl Cluster {
         format!("redis+cluster://{}", hosts.join(","))
     }
 
+    /// The url of one that speaks TLS, by the file of the authority that vouches for its nodes.
+    pub(crate) fn url_over_tls(&self, ca_file: &str) -> String {
+        format!("{}?ca_file={ca_file}", self.url().replace("redis+", "rediss+"))
+    }
+
     /// A queue that each primary has, in their order.
     #[track_caller]
     pub(crate) fn queues(&self) -> Vec<String> {
@@ -107,14 +127,24 @@ impl Cluster {
     /// Which primary had the slot of a queue at the start.
     #[track_caller]
     fn owner(&self, queue: &str) -> usize {
+        self.owner_of_key(&format!("jiggler:list:{queue}"))
+    }
+
+    /// Which primary had the slot of a key at the start.
+    #[track_caller]
+    pub(crate) fn owner_of_key(&self, key: &str) -> usize {
         let each = SLOTS / self.primaries.len() as u16;
-        usize::from(self.slot(queue) / each).min(self.primaries.len() - 1)
+        usize::from(self.slot_of_key(key) / each).min(self.primaries.len() - 1)
     }
 
     #[track_caller]
     pub(crate) fn slot(&self, queue: &str) -> u16 {
-        let slot = self.primaries[0].integer(&["CLUSTER", "KEYSLOT", &format!("jiggler:list:{queue}")]);
-        u16::try_from(slot).unwrap()
+        self.slot_of_key(&format!("jiggler:list:{queue}"))
+    }
+
+    #[track_caller]
+    fn slot_of_key(&self, key: &str) -> u16 {
+        u16::try_from(self.primaries[0].integer(&["CLUSTER", "KEYSLOT", key])).unwrap()
     }
 
     /// Moves a slot with all its keys from one primary to another, as an operator's tool does. `step` runs between any two
@@ -154,16 +184,16 @@ fn id(node: &Redis) -> String {
 /// So many nodes, and their ports for each other.
 #[track_caller]
 fn nodes(count: usize) -> (Vec<Redis>, Vec<String>) {
-    (0..count).map(|_| node()).unzip()
+    (0..count).map(|_| node(&Redis::start_with)).unzip()
 }
 
 #[track_caller]
-fn node() -> (Redis, String) {
+fn node(start: &dyn Fn(&[&str]) -> Redis) -> (Redis, String) {
     let flags = ["--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS];
     let more = ["--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0"];
     wait_within(MET_WITHIN, "a node with a free bus port", || {
         let bus = bus_port();
-        let node = Redis::start_with(&[&flags[..], &more, &["--cluster-port", &bus]].concat());
+        let node = start(&[&flags[..], &more, &["--cluster-port", &bus]].concat());
         matches!(node.run(&["PING"]).value(), Value::Simple(_)).then_some((node, bus))
     })
 }
