@@ -80,7 +80,7 @@ fn a_shard_that_redis_refuses_alone_is_named_and_says_so_once() {
     wait_until("it waits for jobs", || redis.waiting() == 1);
     redis.run(&["ACL", "SETUSER", "default", "-incrby"]);
     redis.push("default", &[r#"{"name":"Noop"}"#]);
-    worker.wait_for_line("redis is gone; trying");
+    worker.wait_for_line("redis denies this worker's user");
     let trouble = wait_for("the figures name the shard", || {
         let health = health(&redis);
         (health["ok"] == false).then(|| health["troubles"][0].clone())
@@ -89,5 +89,5 @@ fn a_shard_that_redis_refuses_alone_is_named_and_says_so_once() {
     redis.run(&["ACL", "SETUSER", "default", "+incrby"]);
     wait_until("the process is well again", || health(&redis)["ok"] == true);
     assert_eq!(redis.processed(), 1);
-    assert_eq!((worker.lines("redis is gone").len(), worker.lines("redis is back").len()), (1, 1));
+    assert_eq!((worker.lines("redis denies").len(), worker.lines("redis is back").len()), (1, 1));
 }
