@@ -136,11 +136,11 @@
 //! - The gem's own `Jiggler.summary` and page read the first page of a SCAN: with more than ten keys in Redis, of whomever,
 //!   they may miss processes. `jiggler-uring summary` sees all.
 //! - In a Redis Cluster: while a queue's slot is being moved nothing of that queue runs, and what ended meanwhile is acked
-//!   after it. `retry` leaves a job where it is that names another queue than the set it lies in. `prune` goes from queue to
-//!   queue, so what ends it half-way has pruned some; `top` sees the queues of a node that joined once a slot moves that it
-//!   knows. A node that is silent without closing its connections is not seen by the watchdog while others answer. A job
-//!   that is retried in another queue may run in both after a crash. If none of the url's nodes is up there is no way in,
-//!   though the cluster may live: name several.
+//!   after it. `retry` copies a job that names another queue than that of its set and then removes it: ended in between,
+//!   it leaves it in both. `prune` goes from queue to queue, so what ends it half-way has pruned some; `top` sees the queues
+//!   of a node that joined once a slot moves that it knows. A node that is silent without closing its connections is not
+//!   seen by the watchdog while others answer. A job that is retried in another queue may run in both after a crash. If none
+//!   of the url's nodes is up there is no way in, though the cluster may live: name several.
 
 // L0 base
 mod event;

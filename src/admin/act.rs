@@ -3,7 +3,8 @@
 //! A job is found by walking from the newest entry to the oldest, part by part: the engine adds new entries before the
 //! place where the walk is and takes old ones behind it, so a job that stays in its place meanwhile is found. It is then
 //! acted on by its exact bytes, in one script, if it is still there. A running job is in no set and no queue and is never
-//! touched: `cancel` ends it.
+//! touched: `cancel` ends it. In a cluster a job to be retried in another queue than that of its set is copied there and
+//! then removed, in two steps.
 //!
 //! All jobs of a set are acted on from the oldest to the newest, in batches of one script call each, at most as many as
 //! there were at the beginning: what a retried job leaves when it fails again comes last and is not taken for one of them.

@@ -7,14 +7,16 @@ use crate::{
         url::RedisUrl,
     },
     store::{
+        enqueue,
         entries::{self, Page, Place, Window},
         scripts::{self, Scripts},
     },
-    wire::{Realm, keys},
+    wire::{QueueName, Realm, keys},
 };
 
 /// A connection that knows the scripts.
 pub(super) struct Session {
+    url: RedisUrl,
     conn: BlockingConnection,
     scripts: Scripts,
     requests: Requests,
@@ -50,7 +52,7 @@ impl Session {
     fn open_at(url: &RedisUrl, realm: Realm) -> Result<Self, Error> {
         let mut conn = BlockingConnection::connect(url)?;
         let scripts = load(&mut conn, realm)?;
-        Ok(Self { conn, scripts, requests: Requests::new() })
+        Ok(Self { url: url.clone(), conn, scripts, requests: Requests::new() })
     }
 
     /// Calls one script. `what` begins the error's text: "read the dead set".
@@ -77,6 +79,26 @@ impl Session {
             |scripts, requests| entries::page(scripts, place, window, requests),
             |reply| entries::read_page(reply, window),
         )
+    }
+
+    /// The queue of a key, if it is of another realm than this session's.
+    pub(super) fn queue_elsewhere(&self, key: &str) -> Option<QueueName> {
+        let own = self.scripts.realm().queue()?;
+        let name = key.strip_prefix(keys::LIST_PREFIX).filter(|name| *name != own)?;
+        QueueName::new(name).ok()
+    }
+
+    /// Pushes a payload to a queue of another realm, at its node; `false` if its key is no list. Three round trips.
+    pub(super) fn push_elsewhere(&self, queue: &QueueName, payload: &[u8]) -> Result<bool, Error> {
+        let key = keys::queue(queue.as_str());
+        let mut conn = BlockingConnection::connect(&self.url.at_key(key.as_bytes()))?;
+        let mut requests = Requests::new();
+        enqueue::push(&mut requests, queue, payload);
+        match conn.call_one(&requests).and_then(|reply| enqueue::pushed(&reply)) {
+            Ok(_) => Ok(true),
+            Err(resp::Error::Redis(error)) if error.kind() == RedisErrorKind::WrongType => Ok(false),
+            Err(cause) => Err(Error::Script { what: format!("push to queue {queue}"), cause }),
+        }
     }
 
     /// How many entries a place has.

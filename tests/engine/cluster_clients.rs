@@ -246,6 +246,30 @@ fn prune_all_leaves_what_runs_and_lives() {
 }
 
 #[test]
+fn a_job_of_another_nodes_queue_is_retried_there() {
+    let cluster = Cluster::start(2);
+    let queues = cluster.queues();
+    let (node, other) = (&cluster.primaries[0], &cluster.primaries[1]);
+    let dead = format!("{{jiggler:list:{}}}:dead", queues[0]);
+    let jobs =
+        ["one", "two"].map(|jid| format!(r#"{{"name":"Noop","jid":"{jid}","queue":"{}"}}"#, queues[1]));
+    for job in &jobs {
+        node.run(&["ZADD", &dead, "1", job]);
+    }
+    let expected = format!("from the dead set to queue {}", queues[1]);
+    assert!(said(&cluster, &["retry", "one"]).contains(&expected));
+    assert!(said(&cluster, &["retry", "--all", "dead"]).contains("moved 1 jobs"));
+    assert_eq!((other.queue(&queues[1]), node.count(&dead)), (jobs.to_vec(), 0));
+    // Where it cannot go it stays.
+    let taken = format!("jiggler:list:{}", queues[1]);
+    other.run(&["DEL", &taken]);
+    other.run(&["SET", &taken, "no list"]);
+    node.run(&["ZADD", &dead, "1", &jobs[0]]);
+    let output = output_of(&["retry", "one", "--redis-url", &cluster.url()]);
+    assert!(output.status.code() == Some(1) && node.count(&dead) == 1, "{output:?}");
+}
+
+#[test]
 fn a_running_job_is_cancelled_from_any_node() {
     let cluster = Cluster::start(3);
     let queues = cluster.queues();

@@ -52,7 +52,10 @@ pub(super) fn apply(
     match (action, place) {
         (Action::Retry, Place::Set(set)) => {
             let write = |scripts: &_, requests: &mut _| operate::requeue(scripts, *set, jobs, requests);
-            Ok(Outcome::of(session.call(&what, write, operate::read_requeued)?))
+            let requeued = session.call(&what, write, operate::read_requeued)?;
+            let carried =
+                requeued.into_iter().zip(jobs).map(|(became, job)| carry(session, *set, job, became));
+            Ok(Outcome::of(carried.collect::<Result<_, _>>()?))
         }
         (Action::Kill(caps), Place::Set(set)) => {
             let now = unix_now();
@@ -70,6 +73,22 @@ pub(super) fn apply(
         // What waits in a queue runs, or is deleted: there is no other way out of it.
         (Action::Retry | Action::Kill(_), Place::Queue(_)) => Ok(Outcome::default()),
     }
+}
+
+/// A job that names a queue of another realm, in a cluster: no script reaches both, so it is copied there and then removed
+/// here. Whoever ends in between leaves it in both, to run twice rather than never.
+fn carry(session: &mut Session, set: Set, job: &Entry, became: Requeued) -> Result<Requeued, Error> {
+    let Requeued::Held(key) = became else { return Ok(became) };
+    let Some(queue) = session.queue_elsewhere(&key).filter(|_| job.is_whole()) else {
+        return Ok(Requeued::Held(key));
+    };
+    if !session.push_elsewhere(&queue, &job.bytes)? {
+        return Ok(Requeued::Held(key));
+    }
+    let place = Place::Set(set);
+    let write = |scripts: &_, requests: &mut _| operate::delete(scripts, &place, &[job], requests);
+    session.call(&|| format!("remove what is in {queue} from {set}"), write, operate::read_deleted)?;
+    Ok(Requeued::Moved(key))
 }
 
 /// With the reason that it has none of, unless it is too large to be seen whole.
