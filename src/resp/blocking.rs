@@ -96,7 +96,7 @@ impl BlockingConnection {
                         .and_then(|mut conn| conn.call_one(search.question()));
                     let Some((endpoint, primary)) = search.heard(named) else { continue };
                     match Self::open_at(&endpoint, &primary, options) {
-                        Err(error) if Search::may_know_another(&error) => search.missed(&error),
+                        Err(error) if error.is_of_one_server() => search.missed(&error),
                         result => return result,
                     }
                 }
@@ -123,7 +123,7 @@ impl BlockingConnection {
                 None => {}
                 Some(Found::Here) => return Ok(conn),
                 Some(Found::At(endpoint, primary)) => match Self::open_at(&endpoint, &primary, options) {
-                    Err(error) if cluster::Search::may_know_another(&error) => search.missed(&error),
+                    Err(error) if error.is_of_one_server() => search.missed(&error),
                     result => return result,
                 },
             }

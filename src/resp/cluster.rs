@@ -16,7 +16,7 @@ pub mod route;
 pub use error::ClusterError;
 
 use super::Requests;
-use super::error::{Error, HandshakeError};
+use super::error::Error;
 use super::reply::{Elements, Reply, Value};
 use super::url::{Cluster, Endpoint, RedisUrl};
 use crate::limits::{CLUSTER_NODES_ASKED_MAX, CLUSTER_SLOTS};
@@ -122,18 +122,6 @@ impl<'a> Search<'a> {
         }
         self.heals |= error.may_heal();
         self.note(&error.to_string());
-    }
-
-    /// Whether another node may name a server with which this does not happen.
-    #[must_use]
-    pub fn may_know_another(error: &Error) -> bool {
-        matches!(
-            error,
-            Error::Io { .. }
-                | Error::Timeout { .. }
-                | Error::Closed
-                | Error::Handshake(HandshakeError::NotPrimary { .. })
-        )
     }
 
     /// The server that was named last cannot be used.

@@ -70,7 +70,7 @@ impl Connection {
                     let named = Self::ask_sentinel(&endpoint, &sentinel, &search, options).await;
                     let Some((endpoint, primary)) = search.heard(named) else { continue };
                     match Self::open_at(&endpoint, &primary, options, CONNECT_TIMEOUT).await {
-                        Err(error) if Search::may_know_another(&error) => search.missed(&error),
+                        Err(error) if error.is_of_one_server() => search.missed(&error),
                         result => return result,
                     }
                 }
@@ -101,7 +101,7 @@ impl Connection {
                 Some(Found::Here) => return Ok(conn),
                 Some(Found::At(endpoint, primary)) => {
                     match Self::open_at(&endpoint, &primary, options, CONNECT_TIMEOUT).await {
-                        Err(error) if cluster::Search::may_know_another(&error) => search.missed(&error),
+                        Err(error) if error.is_of_one_server() => search.missed(&error),
                         result => return result,
                     }
                 }

@@ -86,6 +86,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a connection failed for what this one server is or does: whoever named it, a sentinel or a node of a cluster,
+    /// may be behind the times, and another may name one with which it does not happen.
+    #[must_use]
+    pub(super) const fn is_of_one_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Io { .. }
+                | Self::Timeout { .. }
+                | Self::Closed
+                | Self::Handshake(HandshakeError::NotPrimary { .. })
+        )
+    }
+
     /// Whether trying again later, over a new connection, may go better without anyone changing anything.
     #[must_use]
     pub fn may_heal(&self) -> bool {

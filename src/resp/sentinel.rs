@@ -83,18 +83,6 @@ impl<'a> Search<'a> {
         Some((endpoint, primary))
     }
 
-    /// Whether another sentinel may name a server with which this does not happen.
-    #[must_use]
-    pub fn may_know_another(error: &Error) -> bool {
-        matches!(
-            error,
-            Error::Io { .. }
-                | Error::Timeout { .. }
-                | Error::Closed
-                | Error::Handshake(HandshakeError::NotPrimary { .. })
-        )
-    }
-
     /// The server that was named last cannot be used.
     pub fn missed(&mut self, error: &Error) {
         self.heals = true;

@@ -66,7 +66,7 @@ impl TokioConnection {
             let named = Self::ask(&endpoint, &sentinel, &to_ask, search.question()).await;
             let Some((endpoint, primary)) = search.heard(named) else { continue };
             match Self::open_at(&endpoint, &primary, options).await {
-                Err(error) if Search::may_know_another(&error) => search.missed(&error),
+                Err(error) if error.is_of_one_server() => search.missed(&error),
                 result => return result,
             }
         }
@@ -95,7 +95,7 @@ impl TokioConnection {
                 Some(Found::Here) => return Ok(conn),
                 Some(Found::At(endpoint, primary)) => {
                     match Self::open_at(&endpoint, &primary, options).await {
-                        Err(error) if cluster::Search::may_know_another(&error) => search.missed(&error),
+                        Err(error) if error.is_of_one_server() => search.missed(&error),
                         result => return result,
                     }
                 }

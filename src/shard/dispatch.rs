@@ -102,6 +102,12 @@ impl Dispatch {
         self.settled()
     }
 
+    /// How many jobs the next turn would ask for.
+    #[cfg(test)]
+    pub(super) fn wanted(&self) -> usize {
+        self.shard.pace.borrow().wanted(self.shard.free_slots(), self.shard.unstarted.get())
+    }
+
     fn bring(&self, payloads: Vec<Bytes>) {
         let number = self.shard.fresh_id();
         self.shard.take_in(0, BatchName::Turn(number), payloads);

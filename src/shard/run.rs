@@ -45,10 +45,12 @@ pub(super) fn start_next(shard: &Rc<Shard>, began: Instant) -> Option<Instant> {
     }
     let (batch, at) = next_job(shard)?;
     shard.unstarted.set(shard.unstarted.get() - 1);
-    run_one(shard, &batch, at, began);
+    let ended = run_one(shard, &batch, at, began);
     // The end of one job is the start of the next: one clock read a job.
     let now = Instant::now();
-    shard.pace.borrow_mut().observe_run(now - began);
+    if ended {
+        shard.pace.borrow_mut().observe_run(now - began);
+    }
     Some(now)
 }
 
@@ -67,20 +69,26 @@ pub(super) fn next_job(shard: &Shard) -> Option<(Rc<Batch>, usize)> {
     }
 }
 
-fn run_one(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) {
+/// Polls a job for the first time. Whether that ended it: what one that waits takes is known when it ends, and its first
+/// poll says nothing of when its slot will be free.
+fn run_one(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> bool {
     let payload = batch.payload(at);
     // The parser's buffers are this job's until its first poll is over; that poll cannot reach back here, for jobs start
     // nowhere else.
     let mut parser = shard.parser.borrow_mut();
     let Parsed { name, jid, history, args, .. } = match parser.parse(payload) {
         Ok(parsed) => parsed,
-        Err(reason) => return shard.settle_bad(batch, at, &reason),
+        Err(reason) => {
+            shard.settle_bad(batch, at, &reason);
+            return true;
+        }
     };
     let jid = jid.unwrap_or_default();
     let Some(entry) = shard.handlers.find(name) else {
         let error = JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {name}"));
         let failed = Failed { history, entry: None, name, jid };
-        return shard.settle_failure(batch, at, &failed, &error);
+        shard.settle_failure(batch, at, &failed, &error);
+        return true;
     };
     let queue = &*shard.queue(batch.queue).name;
     let attempt = history.attempt;
@@ -92,10 +100,14 @@ fn run_one(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) {
     let started = span.in_scope(|| entry.start(call));
     current.end();
     match started {
-        Started::Done(Ok(())) => shard.settle_success(batch, at),
+        Started::Done(Ok(())) => {
+            shard.settle_success(batch, at);
+            true
+        }
         Started::Done(Err(error)) => {
             let failed = Failed { history, entry: Some(entry), name, jid };
             shard.settle_failure(batch, at, &failed, &error);
+            true
         }
         Started::Waiting(future) => {
             // Its next poll is part of the spawn, and may end it, which takes the parser.
@@ -104,6 +116,7 @@ fn run_one(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) {
             if let (Some(id), Some(timeout)) = (id, entry.timeout) {
                 shard.end_at(id, now, timeout);
             }
+            false
         }
     }
 }
@@ -210,6 +223,23 @@ mod tests {
     async fn gives_way(fails: bool) -> JobResult {
         yield_now().await;
         if fails { Err(JobError::new("Asked", "to fail")) } else { Ok(()) }
+    }
+
+    async fn waits() {
+        std::future::pending::<()>().await;
+    }
+
+    /// However quick its first poll was, its slot comes free when it ends, which nobody knows.
+    #[test]
+    fn nothing_is_read_ahead_of_jobs_that_wait_in_every_slot() {
+        let executor = LocalExecutorBuilder::new(Placement::Unbound).make().unwrap();
+        executor.run(async {
+            let dispatch = Dispatch::new(Registry::new(()).job("Waits", waits), 2).unwrap();
+            assert_eq!(dispatch.wanted(), 2);
+            let job = || Bytes::from_static(br#"{"name":"Waits","args":[]}"#);
+            assert_eq!(dispatch.run(vec![job(), job()]).await, (0, 0));
+            assert_eq!(dispatch.wanted(), 0);
+        });
     }
 
     /// glommio polls what is spawned at once, when the shard has not noted yet that the job waits.

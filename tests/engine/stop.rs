@@ -189,9 +189,7 @@ fn a_stop_while_redis_is_down_ends_and_says_how_many_jobs_it_leaves() {
     assert!(said[0].contains("2 jobs of shard 0"), "{said:?}");
     redis.start_again();
     let account = Account::of(&redis);
-    // The third may just have been read ahead, in a turn whose reply went with Redis: the worker cannot know.
-    assert_eq!(account.queued.len() + account.in_flight.len(), 3);
-    assert!(account.in_flight.len() >= 2, "{:?}", account.in_flight);
+    assert_eq!((account.queued.len(), account.in_flight.len()), (1, 2));
     assert_eq!(redis.count("jiggler:uring:leases"), 1, "whoever finds them needs the lease");
 }
 

@@ -33,6 +33,25 @@ fn payloads_too_many_for_one_turn_stay_in_the_queue_and_those_too_large_for_any_
     assert!(setup.list(&setup.queue().list.clone()).is_empty());
 }
 
+/// The queue in front waits for the next turn rather than be overtaken.
+#[test]
+fn no_queue_is_served_past_one_whose_payload_does_not_fit_any_more() {
+    let mut setup = Setup::new();
+    let large = vec![b'x'; BATCH_BYTES_MAX * 2 / 5];
+    (0..3).for_each(|_| setup.push(&large));
+    setup.run(&[b"LPUSH", keys::queue("b").as_bytes(), b"small"]);
+    let turn = setup.fetch(1, 10);
+    assert_eq!(
+        turn.fetched.iter().map(|from| (from.queue, from.payloads.len())).collect::<Vec<_>>(),
+        [(0, 2)]
+    );
+    let turn = setup.fetch(2, 10);
+    assert_eq!(
+        turn.fetched.iter().map(|from| (from.queue, from.payloads.len())).collect::<Vec<_>>(),
+        [(0, 1), (1, 1)]
+    );
+}
+
 /// Compressed nodes hide how large the payloads in them are: from Redis 7.2 on also those of a list that SORT stores.
 #[test]
 fn a_server_that_compresses_its_lists_is_found_out_if_it_tells_too_few_bytes() {

@@ -126,7 +126,8 @@ local function take_each(queue, index, batch)
       redis.call('RPUSH', index .. ':o', job)
       oversize = oversize + 1
     elseif bytes + #job > budget and #reply + #kept + oversize > 0 then
-      -- More bytes than one turn may bring: the rest stays where it is.
+      -- More bytes than one turn may bring: the rest stays where it is, and no queue behind this one overtakes it.
+      budget = 0
       break
     else
       kept[#kept + 1] = job
