@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use jiggler_uring::Dispatch;
 use jiggler_uring::resp::{Pipeline, Reply, ReplyLimits, Requests};
 use jiggler_uring::store::scripts::{LOAD_REPLIES, Scripts};
 use jiggler_uring::store::turn::{QueueKeys, Turn, TurnContext};
-use jiggler_uring::{Dispatch, JobError, JobResult, Registry};
+use jiggler_uring::{JobError, JobResult, Registry};
 
 /// Jobs of one batch.
 const JOBS: usize = 100;

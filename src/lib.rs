@@ -77,8 +77,8 @@
 //! | 5 runtime | `shard` `control`, [`admin`] | running jobs; keeping the process known; what operators ask |
 //! | 4 api | `handler` [`client`] `mesh` | what users write; pushing jobs; what control and shards say |
 //! | 3 store | [`store`] | every Redis command and script |
-//! | 2 transport | [`resp`]: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster | sockets |
-//! | 1 formats | [`job`] [`wire`] [`resp`]: codec, pipeline, url | bytes in, values out: no socket, no clock |
+//! | 2 transport | [`net`]: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster | sockets |
+//! | 1 formats | [`job`] [`wire`] [`resp`] | bytes in, values out: no socket, no clock |
 //! | 0 base | [`limits`] [`time`] [`ids`] [`stats`] [`shutdown`] `event` | |
 //!
 //! # Promises
@@ -114,7 +114,7 @@
 //!
 //! # Security
 //!
-//! `rediss://` and `rediss+sentinel://` are TLS by rustls ([`resp::tls`]); the server must show a certificate for its name,
+//! `rediss://` and `rediss+sentinel://` are TLS by rustls ([`net::tls`]); the server must show a certificate for its name,
 //! and there is no way to trust every server. The ACL rights of a worker, a producer and an operator are one table
 //! ([`store::rights`]), which a test holds against the commands in the sources; a worker that lacks one of them ends at boot
 //! with the line to add. Passwords come by variable or file; one in a flag is warned of, for the list of processes shows it.
@@ -150,10 +150,13 @@ pub mod shutdown;
 pub mod stats;
 pub mod time;
 
-// L1 formats, L2 transport
+// L1 formats
 pub mod job;
 pub mod resp;
 pub mod wire;
+
+// L2 transport
+pub mod net;
 
 // L3 store
 pub mod store;

@@ -4,9 +4,9 @@
 
 use std::path::PathBuf;
 
+use crate::net::blocking::BlockingConnection;
 use crate::redis_server::RedisServer;
 use crate::resp::{
-    blocking::BlockingConnection,
     encode::Requests,
     reply::{Reply, Value},
     url::RedisUrl,

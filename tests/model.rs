@@ -21,7 +21,7 @@ mod state;
 #[path = "model/world.rs"]
 mod world;
 
-use jiggler_uring::resp::blocking::BlockingConnection;
+use jiggler_uring::net::blocking::BlockingConnection;
 use jiggler_uring::store::scripts::Script;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 

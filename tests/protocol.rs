@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use jiggler_uring::limits::PAYLOAD_BYTES_MAX;
-use jiggler_uring::resp::blocking::BlockingConnection;
+use jiggler_uring::net::blocking::BlockingConnection;
 use jiggler_uring::resp::{Error, Reply, Requests};
 use jiggler_uring::store::flight::{self, Burial, Known};
 use jiggler_uring::store::scripts::Scripts;

@@ -4,7 +4,7 @@
 
 mod own_redis;
 
-use jiggler_uring::resp::blocking::BlockingConnection;
+use jiggler_uring::net::blocking::BlockingConnection;
 use jiggler_uring::resp::{Reply, Requests};
 use jiggler_uring::store::recovery::{self, Reaped, ReapedJobs};
 use jiggler_uring::store::scripts::Scripts;

@@ -60,7 +60,7 @@ async fn yield_now() {
     glommio::executor().yield_task_queue_now().await;
 }
 
-/// `resp::conn` awaits readiness and drops that wait at will; what came meanwhile is read later.
+/// `net::conn` awaits readiness and drops that wait at will; what came meanwhile is read later.
 #[test]
 fn a_dropped_wait_for_readiness_swallows_nothing() {
     on_executor(|| async {
@@ -81,7 +81,7 @@ fn a_dropped_wait_for_readiness_swallows_nothing() {
     });
 }
 
-/// `resp::conn` ends a read by shutting the socket down.
+/// `net::conn` ends a read by shutting the socket down.
 #[test]
 fn a_shut_down_socket_becomes_readable() {
     on_executor(|| async {

@@ -34,20 +34,12 @@ const LAYERS: &[(&str, u8)] = &[
     ("job", 1),
     ("wire", 1),
     ("resp", 1),
-    // L2 transport
-    ("resp::conn", 2),
-    ("resp::blocking", 2),
-    ("resp::tokio_conn", 2),
-    ("resp::url", 2),
-    ("resp::handshake", 2),
-    ("resp::probe", 2),
-    ("resp::cluster", 2),
-    ("resp::cluster::error", 1),
-    ("resp::sentinel", 2),
-    ("resp::sentinel::error", 1),
-    ("resp::tls", 2),
-    ("resp::tls::error", 1),
-    ("resp::transport", 2),
+    // What the one error type of both names.
+    ("net::cluster::error", 1),
+    ("net::sentinel::error", 1),
+    ("net::tls::error", 1),
+    // L2 sockets
+    ("net", 2),
     // L3 the only place that names Redis commands
     ("store", 3),
     // L4 api
@@ -85,12 +77,12 @@ const REDIS_COMMANDS: &str = "\
 
 /// Where commands may be named besides `store`, and which: what opens a connection, and what needs none.
 const COMMAND_PLACES: &[(&str, &[&str])] = &[
-    ("src/resp/handshake.rs", &["AUTH", "CLIENT", "HELLO", "INFO", "PING", "ROLE", "SELECT"]),
-    ("src/resp/sentinel.rs", &["SENTINEL"]),
+    ("src/net/handshake.rs", &["AUTH", "CLIENT", "HELLO", "INFO", "PING", "ROLE", "SELECT"]),
+    ("src/net/sentinel.rs", &["SENTINEL"]),
     // Whether anyone answers in RESP.
-    ("src/resp/probe.rs", &["PING"]),
-    ("src/resp/cluster.rs", &["CLUSTER"]),
-    ("src/resp/cluster/route.rs", &["ASKING", "EVAL", "EVALSHA"]),
+    ("src/net/probe.rs", &["PING"]),
+    ("src/net/cluster.rs", &["CLUSTER"]),
+    ("src/net/cluster/route.rs", &["ASKING", "EVAL", "EVALSHA"]),
     // Before there is any connection layer: does a private server answer, and please end.
     ("src/embedded/probe.rs", &["PING", "SHUTDOWN"]),
     // HTTP's GET.
@@ -99,9 +91,9 @@ const COMMAND_PLACES: &[(&str, &[&str])] = &[
 
 /// Where glommio may be named: its successor, or the raw ring, must stay a small change.
 const GLOMMIO_PLACES: &[&str] = &[
-    "src/resp/conn.rs",
-    "src/resp/conn/",
-    "src/resp/connect.rs",
+    "src/net/conn.rs",
+    "src/net/conn/",
+    "src/net/connect.rs",
     "src/client/line.rs",
     "src/mesh",
     "src/shard/",

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use jiggler_uring::resp::blocking::{BlockingConnection, BlockingOptions};
+use jiggler_uring::net::blocking::{BlockingConnection, BlockingOptions};
+use jiggler_uring::resp;
 use jiggler_uring::resp::encode::Requests;
 use jiggler_uring::resp::reply::{Reply, Value};
 use jiggler_uring::resp::url::RedisUrl;
-use jiggler_uring::resp::{self};
 use jiggler_uring::store::scripts::{self, Scripts};
 use jiggler_uring::wire::keys::PROCESSED;
 

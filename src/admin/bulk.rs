@@ -31,7 +31,8 @@ use super::{
 use crate::{
     client::{self, Client, Flight, Waiting},
     limits::{BULK_BATCHES_IN_FLIGHT_MAX, BULK_CHUNKS_MAX},
-    resp::{blocking::BlockingOptions, url::RedisUrl},
+    net::blocking::BlockingOptions,
+    resp::url::RedisUrl,
     time,
     wire::QueueName,
 };

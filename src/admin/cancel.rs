@@ -5,7 +5,8 @@ use std::io::Write;
 use super::Error;
 use crate::{
     client::{self, Client},
-    resp::{blocking::BlockingOptions, url::RedisUrl},
+    net::blocking::BlockingOptions,
+    resp::url::RedisUrl,
 };
 
 /// Asks every worker to end the job of this jid, and says how many were asked. Whether one of them runs it shows in its log

@@ -2,9 +2,10 @@
 
 use super::Error;
 use crate::{
-    client, resp,
+    client,
+    net::blocking::BlockingConnection,
+    resp,
     resp::{
-        blocking::BlockingConnection,
         error::{HandshakeError, RedisError},
         redis_error::RedisErrorKind,
         url::RedisUrl,

@@ -5,7 +5,8 @@ use std::{io::Write, iter, time::Duration};
 use super::Error;
 use crate::{
     client::{self, Client, InvalidJob, NewJob},
-    resp::{blocking::BlockingOptions, url::RedisUrl},
+    net::blocking::BlockingOptions,
+    resp::url::RedisUrl,
     time,
     wire::QueueName,
 };

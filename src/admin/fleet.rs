@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use super::Error;
 use crate::limits::RUNNING_JOBS_SHOWN_MAX;
-use crate::resp::{Requests, blocking::BlockingConnection};
+use crate::net::blocking::BlockingConnection;
+use crate::resp::Requests;
 use crate::store::{
     fleet::{Scope, Survey},
     inspect::{Heartbeat, Process},

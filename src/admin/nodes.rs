@@ -3,13 +3,11 @@
 use super::Error;
 use crate::{
     limits::CLUSTER_PRIMARIES_MAX,
-    resp::{
-        self, Place,
+    net::{
         blocking::{BlockingConnection, BlockingOptions},
         cluster::{question, read_slots},
-        encode::Requests,
-        url::RedisUrl,
     },
+    resp::{self, Place, encode::Requests, url::RedisUrl},
     store::inspect::{Inspection, Summary},
 };
 

@@ -14,7 +14,8 @@ use super::{
     summary::Format,
     table::{self, Align},
 };
-use crate::resp::{RedisUrl, blocking::BlockingConnection};
+use crate::net::blocking::BlockingConnection;
+use crate::resp::RedisUrl;
 use crate::store::fleet::Scope;
 use crate::time::unix_now;
 

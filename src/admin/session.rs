@@ -2,10 +2,8 @@
 
 use super::{Error, nodes};
 use crate::{
-    resp::{
-        self, blocking::BlockingConnection, encode::Requests, error::RedisErrorKind, reply::Reply,
-        url::RedisUrl,
-    },
+    net::blocking::BlockingConnection,
+    resp::{self, encode::Requests, error::RedisErrorKind, reply::Reply, url::RedisUrl},
     store::{
         enqueue,
         entries::{self, Page, Place, Window},

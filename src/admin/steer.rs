@@ -16,7 +16,8 @@ use super::{
     nodes,
 };
 use crate::limits::{QUIET_WAIT, STEER_LOOK, STOP_WAIT_EXTRA};
-use crate::resp::{RedisUrl, Requests, blocking::BlockingConnection};
+use crate::net::blocking::BlockingConnection;
+use crate::resp::{RedisUrl, Requests};
 use crate::store::fleet::Scope;
 use crate::store::steer::{self, Wish};
 

@@ -14,7 +14,8 @@ use super::{
     table::{self, Align, printable},
 };
 use crate::{
-    resp::{blocking::BlockingConnection, url::RedisUrl},
+    net::blocking::BlockingConnection,
+    resp::url::RedisUrl,
     store::inspect::{Heartbeat, Inspection, Process, Summary},
     time,
     wire::{

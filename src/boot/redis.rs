@@ -7,7 +7,7 @@ use std::io;
 
 use super::{Error, Version};
 use crate::limits::REDIS_MIN;
-use crate::resp::blocking::BlockingConnection;
+use crate::net::blocking::BlockingConnection;
 use crate::resp::error::{DecodeError, HandshakeError};
 use crate::resp::{self, RedisUrl, Requests};
 use crate::store::denied::user_of;

@@ -16,7 +16,8 @@ use super::Error;
 use super::error::same;
 use super::router::{Failure, Router, Wire};
 use crate::limits::{LOCAL_CHUNK_BYTES, LOCAL_PROBE_IDLE, PUSH_BYTES_MAX, PUSH_JOBS_MAX};
-use crate::resp::{self, ConnOptions, Connection, RedisUrl, Reply, ReplyLimits, Requests};
+use crate::net::{ConnOptions, Connection};
+use crate::resp::{self, RedisUrl, Reply, ReplyLimits, Requests};
 use crate::store::{enqueue, progress};
 use crate::wire::{QueueName, Realm};
 

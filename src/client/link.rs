@@ -11,7 +11,7 @@ use futures_lite::future::block_on;
 use super::Error;
 use super::router::{Router, Wire};
 use crate::limits::LOCAL_PROBE_IDLE;
-use crate::resp::blocking::{BlockingConnection, BlockingOptions};
+use crate::net::blocking::{BlockingConnection, BlockingOptions};
 use crate::resp::{self, Reply, Requests, url::RedisUrl};
 use crate::store::enqueue;
 use crate::wire::{QueueName, Realm};

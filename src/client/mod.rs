@@ -57,7 +57,8 @@ pub(crate) use hooks::LocalHook;
 pub(crate) use {flight::Flight, payload::JobText, waiting::Waiting};
 
 use crate::{
-    resp::{blocking::BlockingOptions, encode::Requests, url::RedisUrl},
+    net::blocking::BlockingOptions,
+    resp::{encode::Requests, url::RedisUrl},
     store::{cancel, enqueue, progress as reports},
     time,
     wire::QueueName,

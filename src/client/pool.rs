@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::hooks::SharedHooks;
 use super::{Client, Error, InvalidJob, NewJob, Progress, Push};
 use crate::limits::{POOL_CONNECTIONS, POOL_IDLE_TIMEOUT, POOL_WAIT_TIMEOUT};
-use crate::resp::blocking::BlockingOptions;
+use crate::net::blocking::BlockingOptions;
 use crate::resp::url::RedisUrl;
 
 /// How a pool behaves.

@@ -17,7 +17,7 @@ use super::tokio_bulk::bulk;
 use super::tokio_driver::{Order, Ticket, drive};
 use super::{Error, InvalidJob, NewJob, Progress, Push, When};
 use crate::limits::{CALL_TIMEOUT, PUSH_JOBS_MAX, WAITING_BYTES_MAX};
-use crate::resp::blocking::BlockingOptions;
+use crate::net::blocking::BlockingOptions;
 use crate::resp::url::RedisUrl;
 use crate::resp::{self, Reply, Requests};
 use crate::store::{cancel, enqueue, progress as reports};

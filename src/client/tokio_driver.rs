@@ -15,10 +15,11 @@ use super::Error;
 use super::error::same;
 use super::router::{Failure, Router, Wire};
 use crate::limits::{LOCAL_PROBE_IDLE, PUSH_JOBS_MAX};
-use crate::resp::blocking::BlockingOptions;
-use crate::resp::tokio_conn::TokioConnection;
+use crate::net::Backoff;
+use crate::net::blocking::BlockingOptions;
+use crate::net::tokio_conn::TokioConnection;
 use crate::resp::url::RedisUrl;
-use crate::resp::{Backoff, Reply, Requests};
+use crate::resp::{Reply, Requests};
 use crate::store::enqueue;
 
 /// Commands of one caller.

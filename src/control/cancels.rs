@@ -14,7 +14,8 @@ use crate::limits::{
     STEER_BYTES_MAX,
 };
 use crate::mesh::ToShard;
-use crate::resp::{Backoff, ConnOptions, Connection, Error, Reply, ReplyLimits, Requests};
+use crate::net::{Backoff, ConnOptions, Connection};
+use crate::resp::{Error, Reply, ReplyLimits, Requests};
 use crate::store::cancel;
 use crate::store::steer::{self, Wish};
 

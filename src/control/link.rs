@@ -2,9 +2,8 @@
 
 use super::Control;
 use crate::limits::CONTROL_CHUNK_BYTES;
-use crate::resp::{
-    ConnOptions, Connection, Error, RedisErrorKind, RedisUrl, Reply, ReplyLimits, Requests, Value,
-};
+use crate::net::{ConnOptions, Connection};
+use crate::resp::{Error, RedisErrorKind, RedisUrl, Reply, ReplyLimits, Requests, Value};
 use crate::store::denied;
 use crate::store::rights::Role;
 use crate::store::scripts::{self, Scripts};

@@ -46,7 +46,8 @@ use glommio::timer::Timer;
 use crate::event::Event;
 use crate::limits::RESIGN_WAIT;
 use crate::mesh::{ControlEnd, Ending, ToShard};
-use crate::resp::{RedisUrl, Stopper};
+use crate::net::Stopper;
+use crate::resp::RedisUrl;
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
 

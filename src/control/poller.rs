@@ -33,7 +33,8 @@ use super::Control;
 use super::duty::Duty;
 use super::link::{ControlLink, way_out};
 use crate::limits::{DUE_LOOK_MAX, DUE_PAUSE_MIN, LEAD_POLLS, LEAD_RENEWAL, LEAD_SLACK, POLL_JITTER};
-use crate::resp::{Backoff, Error};
+use crate::net::Backoff;
+use crate::resp::Error;
 use crate::store::due::{self, Due, Look};
 
 /// Polls until the process fetches no more, then gives up the lead. An interval that changes makes it begin anew.

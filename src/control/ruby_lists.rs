@@ -32,7 +32,8 @@ use crate::limits::{
     CONTROL_CHUNK_BYTES, RUBY_LISTS_LEAD, RUBY_LISTS_PAUSE, RUBY_LISTS_PERIOD_MAX, RUBY_LISTS_PERIOD_MIN,
     RUBY_LISTS_RENEWAL,
 };
-use crate::resp::{ConnOptions, Connection, Error, Reply, ReplyLimits, Requests};
+use crate::net::{ConnOptions, Connection};
+use crate::resp::{Error, Reply, ReplyLimits, Requests};
 use crate::store::ruby_lists::{self, InFlight, InProgress, Look, LookError, Rescued, Seen};
 
 mod absence;

@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::stream::Stream;
-use crate::resp::tls::{RootsError, roots};
+use crate::net::tls::{RootsError, roots};
 
 /// Which servers are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]

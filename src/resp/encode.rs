@@ -50,7 +50,7 @@ impl Requests {
     }
 
     /// Appends one whole command, encoded before.
-    pub(super) fn push_encoded(&mut self, command: &[u8]) {
+    pub(crate) fn push_encoded(&mut self, command: &[u8]) {
         self.bytes.extend_from_slice(command);
         self.commands += 1;
     }

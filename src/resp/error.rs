@@ -5,12 +5,10 @@ use std::{io, time::Duration};
 use thiserror::Error;
 
 pub use super::{
-    cluster::error::ClusterError,
     redis_error::{RedisError, RedisErrorKind},
     scan::DecodeError,
-    sentinel::error::SentinelError,
-    tls::error::TlsError,
 };
+pub use crate::net::{cluster::error::ClusterError, sentinel::error::SentinelError, tls::error::TlsError};
 
 /// A call, or a connection, failed.
 ///
@@ -89,7 +87,7 @@ impl Error {
     /// Whether a connection failed for what this one server is or does: whoever named it, a sentinel or a node of a cluster,
     /// may be behind the times, and another may name one with which it does not happen.
     #[must_use]
-    pub(super) const fn is_of_one_server(&self) -> bool {
+    pub(crate) const fn is_of_one_server(&self) -> bool {
         matches!(
             self,
             Self::Io { .. }

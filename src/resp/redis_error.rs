@@ -72,7 +72,7 @@ impl RedisError {
     /// The same error with each occurrence of `secret` in its words replaced: some servers repeat the arguments of a
     /// command they do not know.
     #[must_use]
-    pub(super) fn without(mut self, secret: &str) -> Self {
+    pub(crate) fn without(mut self, secret: &str) -> Self {
         if !secret.is_empty() {
             for words in [&mut self.code, &mut self.message] {
                 if words.contains(secret) {

@@ -9,7 +9,8 @@ use glommio::timer::Timer;
 use super::link::LinkError;
 use super::state::Shard;
 use crate::limits::{CONTROL_CHUNK_BYTES, STOP_PATIENCE};
-use crate::resp::{ConnOptions, Connection, Error, ReplyLimits};
+use crate::net::{ConnOptions, Connection};
+use crate::resp::{Error, ReplyLimits};
 use crate::store::denied;
 use crate::store::rights::Role;
 

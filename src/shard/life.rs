@@ -14,7 +14,8 @@ use super::wait::wait;
 use super::{abroad, crew, denied, oversize, stop};
 use crate::handler::Handlers;
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
-use crate::resp::{Backoff, Error};
+use crate::net::Backoff;
+use crate::resp::Error;
 
 /// Runs a shard to its end, on its own executor. `build` makes the handlers' state for this core.
 ///

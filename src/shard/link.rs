@@ -9,9 +9,8 @@ use bytes::Bytes;
 use super::batch::Batch;
 use super::state::Shard;
 use crate::limits::{READ_CHUNK_BYTES, RECONCILE_CALLS_MAX};
-use crate::resp::{
-    ConnOptions, Connection, Error, RedisError, RedisErrorKind, Reply, ReplyLimits, Requests, Value,
-};
+use crate::net::{ConnOptions, Connection};
+use crate::resp::{Error, RedisError, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
 use crate::store::flight::{self, Known};
 use crate::store::scripts::{self, Scripts};
 use crate::store::turn::{BatchName, Settlement};

@@ -23,9 +23,8 @@ use glommio::timer::Timer;
 use super::state::Shard;
 use crate::event::Event;
 use crate::limits::{CALL_TIMEOUT, WAIT_CHUNK_BYTES, WAIT_ERROR_PAUSE};
-use crate::resp::{
-    Backoff, ConnOptions, Connection, Error, RedisErrorKind, Reply, ReplyLimits, Requests, Stopper, Value,
-};
+use crate::net::{Backoff, ConnOptions, Connection, Stopper};
+use crate::resp::{Error, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
 use crate::store::denied::is_denial;
 use crate::store::flight;
 use crate::store::turn::BatchName;

@@ -366,7 +366,7 @@ fn at(what: &str) -> impl Fn(resp::Error) -> InspectError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resp::blocking::BlockingConnection;
+    use crate::net::blocking::BlockingConnection;
     use crate::test_redis::TestRedis;
 
     fn look(conn: &mut BlockingConnection, survey: &mut Survey) {

@@ -300,7 +300,7 @@ mod tests {
         redis.run(&words).as_ok().unwrap();
         let url = format!("redis://u:pw@127.0.0.1:{}", redis.port());
         let url = RedisUrl::parse(&url).unwrap();
-        let mut conn = crate::resp::blocking::BlockingConnection::connect(&url).unwrap();
+        let mut conn = crate::net::blocking::BlockingConnection::connect(&url).unwrap();
         let mut requests = Requests::new();
         ask(Role::Worker, &mut requests);
         let replies = conn.call(&requests).unwrap();

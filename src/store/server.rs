@@ -75,7 +75,7 @@ pub fn try_tracking(id: i64, requests: &mut Requests) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resp::blocking::BlockingConnection;
+    use crate::net::blocking::BlockingConnection;
     use crate::test_redis::TestRedis;
 
     fn ask(conn: &mut BlockingConnection, write: impl Fn(&mut Requests)) -> Vec<Reply> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use jiggler_uring::client::{Client, NewJob};
+use jiggler_uring::net::blocking::BlockingOptions;
 use jiggler_uring::resp::RedisUrl;
-use jiggler_uring::resp::blocking::BlockingOptions;
 
 use super::plan::{Plan, Severity};
 use crate::harness::wait::measure_over;

@@ -4,8 +4,9 @@
 use std::net::TcpListener;
 
 use jiggler_uring::limits::PAYLOAD_BYTES_MAX;
-use jiggler_uring::resp::blocking::BlockingConnection;
-use jiggler_uring::resp::{Connection, Error, RedisUrl};
+use jiggler_uring::net::Connection;
+use jiggler_uring::net::blocking::BlockingConnection;
+use jiggler_uring::resp::{Error, RedisUrl};
 
 use crate::certificates::Certificates;
 use crate::fault_proxy::{FaultProxy, Pieces};

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiggler_uring::limits::LEASE;
-use jiggler_uring::resp::blocking::BlockingConnection;
+use jiggler_uring::net::blocking::BlockingConnection;
 use jiggler_uring::resp::{RedisUrl, Requests};
 use jiggler_uring::store::recovery::{self, Reaped, ReapedJobs};
 use jiggler_uring::store::scripts::{self, Scripts};

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use jiggler_uring::limits::{RECONNECT_PAUSE_MAX, TCP_CONNECT_TIMEOUT};
-use jiggler_uring::resp::blocking::BlockingConnection;
+use jiggler_uring::net::blocking::BlockingConnection;
 use jiggler_uring::resp::{RedisUrl, Requests};
 
 use crate::fault_proxy::FaultProxy;

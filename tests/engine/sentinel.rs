@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use jiggler_uring::resp::blocking::BlockingConnection;
+use jiggler_uring::net::blocking::BlockingConnection;
 use jiggler_uring::resp::{RedisUrl, Requests};
 
 use crate::harness::sentinels::Sentinels;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiggler_uring::resp::blocking::BlockingConnection;
+use jiggler_uring::net::blocking::BlockingConnection;
 use jiggler_uring::resp::{Reply, Requests, Value};
 use jiggler_uring::wire::keys;
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use jiggler_uring::resp::blocking::BlockingConnection;
+use jiggler_uring::net::blocking::BlockingConnection;
 use jiggler_uring::resp::{Reply, Requests};
 use jiggler_uring::store::flight::{self, Known};
 use jiggler_uring::store::scripts::{Script, Scripts};

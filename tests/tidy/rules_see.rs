@@ -29,14 +29,19 @@ fn upward_and_sideways_imports() {
 }
 
 #[test]
-fn layers_inside_resp() {
+fn layers_of_modules_inside_a_folder() {
     let codec = Source::new(
         "src/resp/decode.rs",
-        "use super::reply::Reply;\nuse super::{conn::Conn, reply::Reply};\n",
+        "use super::reply::Reply;\nuse crate::{net::Connection, resp::Reply};\n",
     );
-    check(&broken_layers(&codec), &["src/resp/decode.rs:2: `resp` (layer 1) imports `resp::conn` (layer 2)"]);
+    check(
+        &broken_layers(&codec),
+        &["src/resp/decode.rs:2: `resp` (layer 1) imports `net::Connection` (layer 2)"],
+    );
+    let error = Source::new("src/resp/error.rs", "use crate::net::tls::error::TlsError;\n");
+    check(&broken_layers(&error), &[]);
     let conn =
-        Source::new("src/resp/conn/read.rs", "use super::super::decode::D;\nuse crate::resp::url::U;\n");
+        Source::new("src/net/conn/read.rs", "use super::super::sentinel::S;\nuse crate::resp::url::U;\n");
     check(&broken_layers(&conn), &[]);
 }
 

@@ -6,11 +6,12 @@ use std::hint::black_box;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use jiggler_uring::Dispatch;
 use jiggler_uring::job::parse::Parser;
 use jiggler_uring::resp::{Pipeline, Reply, ReplyLimits, Requests};
 use jiggler_uring::store::scripts::{LOAD_REPLIES, Scripts};
 use jiggler_uring::store::turn::{QueueKeys, Settlement, Turn, TurnContext, TurnReply};
-use jiggler_uring::{Ctx, Dispatch, JobError, Registry};
+use jiggler_uring::{Ctx, JobError, Registry};
 
 /// Jobs of a batch.
 const JOBS: u64 = 100;

@@ -8,8 +8,8 @@ use super::Message;
 use super::state::{Rates, State};
 use crate::admin::{Error, fleet::look, nodes};
 use crate::limits::TOP_PATIENCE;
+use crate::net::blocking::{BlockingConnection, BlockingOptions};
 use crate::resp::RedisUrl;
-use crate::resp::blocking::{BlockingConnection, BlockingOptions};
 use crate::store::fleet::{Scope, Survey};
 
 /// The thread runs as long as this is kept, and at most one look longer.

@@ -28,7 +28,8 @@ use super::rejected::Rejected;
 use super::{OutboxStatus, Place};
 use crate::ids;
 use crate::limits::OUTBOX_REFUSED_PAUSE;
-use crate::resp::{self, Backoff, RedisErrorKind, Reply, Requests};
+use crate::net::Backoff;
+use crate::resp::{self, RedisErrorKind, Reply, Requests};
 
 pub(super) struct Keeper {
     // Fixed at construction.

@@ -1,7 +1,7 @@
 //! How an outbox behaves, and what it says of itself.
 
 use crate::limits::{OUTBOX_BYTES, OUTBOX_JOBS, OUTBOX_PATIENCE};
-use crate::resp::blocking::BlockingOptions;
+use crate::net::blocking::BlockingOptions;
 
 /// How an outbox behaves.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The scripts of due jobs against a real Redis: keys before, one call, keys after.
 
 use super::*;
-use crate::resp::blocking::BlockingConnection;
+use crate::net::blocking::BlockingConnection;
 use crate::test_redis::TestRedis;
 
 const ME: &str = "0123456789ab";

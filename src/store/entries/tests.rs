@@ -1,7 +1,7 @@
 //! Parts of places against a real Redis: what one call reads, in which order, and where it stops.
 
 use super::*;
-use crate::resp::blocking::BlockingConnection;
+use crate::net::blocking::BlockingConnection;
 use crate::test_redis::TestRedis;
 
 const QUEUE: &str = "jiggler:list:img";

@@ -86,7 +86,7 @@ pub(super) fn sum(sizes: &BTreeMap<String, KeySize>) -> Counts {
 mod tests {
     use super::super::Scope;
     use super::*;
-    use crate::resp::blocking::BlockingConnection;
+    use crate::net::blocking::BlockingConnection;
     use crate::test_redis::TestRedis;
 
     #[test]

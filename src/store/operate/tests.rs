@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::limits::HEARTBEAT_TTL_EXTRA;
-use crate::resp::blocking::BlockingConnection;
+use crate::net::blocking::BlockingConnection;
 use crate::test_redis::TestRedis;
 use crate::wire::QueueName;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::limits::PUSH_JOBS_MAX;
-use crate::resp::blocking::BlockingConnection;
+use crate::net::blocking::BlockingConnection;
 use crate::resp::decode::Decoder;
 use crate::test_redis::TestRedis;
 

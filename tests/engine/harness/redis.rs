@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use jiggler_uring::resp::blocking::BlockingConnection;
+use jiggler_uring::net::blocking::BlockingConnection;
 use jiggler_uring::resp::{RedisUrl, Reply, Requests, Value};
 
 use super::redis_server::RedisServer;

@@ -3,8 +3,9 @@
 //! Replies come from Redis, so in good order they are of one shape each; a proxy, a server of another kind or a user's
 //! own keys may answer otherwise. Not here: bytes that are no replies (`resp`).
 
+use jiggler_uring::net::Handshake;
 use jiggler_uring::resp::decode::Decoder;
-use jiggler_uring::resp::{Handshake, RedisUrl, Reply, Requests, Value};
+use jiggler_uring::resp::{RedisUrl, Reply, Requests, Value};
 use jiggler_uring::store::entries::{self, Order, Window};
 use jiggler_uring::store::inspect::Inspection;
 use jiggler_uring::store::ruby_lists::{self, Look};

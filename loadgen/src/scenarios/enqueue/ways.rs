@@ -7,7 +7,7 @@ use std::thread;
 use clap::ValueEnum;
 use jiggler_uring::client::outbox::OutboxOptions;
 use jiggler_uring::client::{self, Client, ClientPool, NewJob, Outbox, TokioClient};
-use jiggler_uring::resp::blocking::BlockingOptions;
+use jiggler_uring::net::blocking::BlockingOptions;
 use jiggler_uring::resp::url::{Endpoint, RedisUrl};
 use serde::Serialize;
 use tokio::runtime::{self, Runtime};

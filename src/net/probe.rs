@@ -7,11 +7,11 @@
 use std::io;
 use std::time::Duration;
 
-use super::decode::DecodeError;
-use super::error::Error;
 use super::tls::TlsError;
-use super::url::{Endpoint, RedisUrl};
 use crate::limits::PROBE_TIMEOUT;
+use crate::resp::decode::DecodeError;
+use crate::resp::error::Error;
+use crate::resp::url::{Endpoint, RedisUrl};
 
 /// What the port may speak, other than its url says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,9 @@
 
 use std::io::{self, Read, Write};
 
-use super::error::Error;
 use super::tls::{Session, TlsError};
-use super::{Endpoint, Pipeline, RedisUrl};
+use crate::resp::error::Error;
+use crate::resp::{Endpoint, Pipeline, RedisUrl};
 
 /// How the bytes of one connection look on the wire.
 pub(super) enum Transport {

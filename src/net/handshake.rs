@@ -5,12 +5,12 @@
 
 use std::fmt;
 
-use super::{
+use super::sentinel::check_role;
+use crate::resp::{
     encode::Requests,
     error::HandshakeError,
     redis_error::{RedisError, RedisErrorKind},
     reply::{Reply, Value},
-    sentinel::check_role,
     url::RedisUrl,
 };
 

@@ -12,7 +12,7 @@
 mod absent;
 #[cfg(feature = "tls")]
 mod config;
-pub(super) mod error;
+pub(crate) mod error;
 #[cfg(feature = "tls")]
 mod roots;
 #[cfg(feature = "tls")]

@@ -11,14 +11,14 @@
 //! cut off from its sentinels, but not from us, is used until it hears that it is none any more: `min-replicas-to-write` in
 //! Redis bounds what it takes meanwhile.
 
-pub(super) mod error;
+pub(crate) mod error;
 
 pub use error::SentinelError;
 
-use super::Requests;
-use super::error::{Error, HandshakeError};
-use super::reply::{Elements, Reply, Value};
-use super::url::{Endpoint, RedisUrl, Sentinels};
+use crate::resp::Requests;
+use crate::resp::error::{Error, HandshakeError};
+use crate::resp::reply::{Elements, Reply, Value};
+use crate::resp::url::{Endpoint, RedisUrl, Sentinels};
 
 /// One search for the primary of a url.
 pub struct Search<'a> {

@@ -9,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::resp::{error::Error, transport, url::Endpoint};
+use crate::net::transport;
+use crate::resp::{error::Error, url::Endpoint};
 
 /// One moment that all steps of a call share.
 #[derive(Clone, Copy, Debug)]

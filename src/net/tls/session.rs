@@ -14,7 +14,7 @@ use super::{TlsError, config_for};
 use crate::{limits::TLS_SEND_BYTES, resp::url::TlsFiles};
 
 /// The state of one connection.
-pub(in crate::resp) struct Session {
+pub(in crate::net) struct Session {
     conn: ClientConnection,
     host: String,
 }
@@ -24,7 +24,7 @@ impl Session {
     ///
     /// # Errors
     /// [`TlsError`] about a file, or the name.
-    pub(in crate::resp) fn new(files: &TlsFiles, host: &str) -> Result<Self, TlsError> {
+    pub(in crate::net) fn new(files: &TlsFiles, host: &str) -> Result<Self, TlsError> {
         let name = server_name(files, host)?;
         let mut conn = ClientConnection::new(Arc::clone(&config_for(files)?), name)
             .map_err(|error| explain(host, error))?;
@@ -33,22 +33,22 @@ impl Session {
     }
 
     /// Whether the two ends have not agreed yet. What both then say may still be on its way.
-    pub(in crate::resp) fn is_handshaking(&self) -> bool {
+    pub(in crate::net) fn is_handshaking(&self) -> bool {
         self.conn.is_handshaking()
     }
 
     /// Whether ciphered bytes wait to be written out.
-    pub(in crate::resp) fn wants_write(&self) -> bool {
+    pub(in crate::net) fn wants_write(&self) -> bool {
         self.conn.wants_write()
     }
 
     /// Takes plain bytes to be sent, as many as there is room for: [`TLS_SEND_BYTES`].
-    pub(in crate::resp) fn encrypt(&mut self, plain: &[u8]) -> io::Result<usize> {
+    pub(in crate::net) fn encrypt(&mut self, plain: &[u8]) -> io::Result<usize> {
         self.conn.writer().write(plain)
     }
 
     /// Writes ciphered bytes out, once, and gives how many.
-    pub(in crate::resp) fn write_out(&mut self, socket: &mut impl Write) -> io::Result<usize> {
+    pub(in crate::net) fn write_out(&mut self, socket: &mut impl Write) -> io::Result<usize> {
         self.conn.write_tls(socket)
     }
 
@@ -56,7 +56,7 @@ impl Session {
     ///
     /// # Errors
     /// [`TlsError`]; the connection is of no use after it.
-    pub(in crate::resp) fn decrypt(
+    pub(in crate::net) fn decrypt(
         &mut self,
         mut ciphered: &[u8],
         mut take: impl FnMut(&[u8]),

@@ -13,19 +13,21 @@ use std::{fmt, io, time::Duration};
 use self::stream::{Deadline, Stream, io_error};
 use super::{
     cluster::{self, Found},
-    decode::ReplyLimits,
-    encode::Requests,
-    error::Error,
     handshake::Handshake,
-    pipeline::Pipeline,
     probe::{self, Suspicion},
-    reply::Reply,
     sentinel::Search,
     tls::TlsError,
     transport::Transport,
-    url::{Cluster, Endpoint, Place, RedisUrl},
 };
 use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, READ_CHUNK_BYTES, SENTINEL_TIMEOUT};
+use crate::resp::{
+    decode::ReplyLimits,
+    encode::Requests,
+    error::Error,
+    pipeline::Pipeline,
+    reply::Reply,
+    url::{Cluster, Endpoint, Place, RedisUrl},
+};
 
 /// How to connect, beyond what the url says.
 #[derive(Clone, Debug)]

@@ -10,16 +10,16 @@
 //! Known weakness: a first node whose host swallows packets costs a connect time-out at each connect. If none of the url's
 //! nodes is up there is no way in, though the cluster may live: name several.
 
-pub(super) mod error;
+pub(crate) mod error;
 pub mod route;
 
 pub use error::ClusterError;
 
-use super::Requests;
-use super::error::Error;
-use super::reply::{Elements, Reply, Value};
-use super::url::{Cluster, Endpoint, RedisUrl};
 use crate::limits::{CLUSTER_NODES_ASKED_MAX, CLUSTER_SLOTS};
+use crate::resp::Requests;
+use crate::resp::error::Error;
+use crate::resp::reply::{Elements, Reply, Value};
+use crate::resp::url::{Cluster, Endpoint, RedisUrl};
 
 /// One search for the primary of the slot of a url.
 pub struct Search<'a> {

@@ -7,8 +7,8 @@ use glommio::io::PollableFd;
 use glommio::timer::Timer;
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
-use super::{Endpoint, Error};
 use crate::limits::{KEEPALIVE_IDLE, TCP_CONNECT_TIMEOUT};
+use crate::resp::{Endpoint, Error};
 
 /// Connects to the first address of a host that answers, or to a unix socket.
 ///

@@ -10,15 +10,16 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::Handshake;
 use super::blocking::BlockingOptions;
 use super::cluster::{self, Found};
 use super::probe::{self, Suspicion};
 use super::sentinel::Search;
 use super::tls::TlsError;
 use super::transport::{self, Transport};
-use super::url::{Cluster, Endpoint, Place, RedisUrl};
-use super::{Error, Handshake, Pipeline, Reply, Requests};
 use crate::limits::{READ_CHUNK_BYTES, SENTINEL_TIMEOUT};
+use crate::resp::url::{Cluster, Endpoint, Place, RedisUrl};
+use crate::resp::{Error, Pipeline, Reply, Requests};
 
 /// A connected socket. It is read and written without waiting; who waits for it asks [`Self::readable`] or
 /// [`Self::writable`].

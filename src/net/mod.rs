@@ -1,0 +1,30 @@
+//! Connections to Redis: finding the server, setting a connection up, and the sockets themselves.
+//!
+//! What is said over them is in [`crate::resp`]; what it means, in `store`.
+//!
+//! Reading order: [`handshake`] is what every connection says first, [`tls`] ciphers, [`sentinel`] asks where the primary
+//! is, [`cluster`] which node has a slot; all four without a socket. [`conn`] is the connection of the engine, on a
+//! shard's ring; [`blocking`] serves callers without an executor, `tokio_conn` programs that run on tokio.
+
+// What a new connection says first; sans-IO, shared by every kind of socket.
+pub mod handshake;
+// Who knows where the primary is, and what may lie between the pipeline and a socket; both without a socket.
+pub mod cluster;
+pub mod sentinel;
+pub mod tls;
+mod transport;
+// What is wrong when neither fits.
+mod probe;
+
+pub mod blocking;
+// The sockets of the engine: on a shard's ring.
+pub mod backoff;
+pub mod conn;
+mod connect;
+// For programs that run on tokio.
+#[cfg(feature = "tokio")]
+pub mod tokio_conn;
+
+pub use backoff::Backoff;
+pub use conn::{ConnOptions, Connection, Stopper};
+pub use handshake::Handshake;
