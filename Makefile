@@ -68,6 +68,7 @@ test: deps
 # As it is built by default, and the engine alone.
 	@cargo clippy --locked --quiet -- -D warnings
 	@cargo clippy --no-default-features --locked --quiet -- -D warnings
+	@RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --lib --locked --quiet
 	@cargo test --workspace --all-features --locked --quiet --no-fail-fast
 	@$(INSTRUCTIONS) check
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use glommio::{LocalExecutorBuilder, Placement};
-use jiggler_uring::Dispatch;
+use jiggler_uring::internal::Dispatch;
 use jiggler_uring::{Ctx, JobError, JobResult, Registry};
 
 /// Jobs of one batch.

@@ -8,10 +8,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use jiggler_uring::job::bad::bury_unparsable;
-use jiggler_uring::job::failure::ErrorInfo;
-use jiggler_uring::job::parse::Parser;
-use jiggler_uring::job::retry::{Course, FailureTimes, Plan, decide, gem_delay};
+use jiggler_uring::internal::job::bad::bury_unparsable;
+use jiggler_uring::internal::job::failure::ErrorInfo;
+use jiggler_uring::internal::job::parse::Parser;
+use jiggler_uring::internal::job::retry::{Course, FailureTimes, Plan, decide, gem_delay};
 
 /// 90 bytes, as the gem writes a job with two arguments.
 const SMALL: &[u8] =

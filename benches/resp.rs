@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use jiggler_uring::resp::{Pipeline, ReplyLimits, Requests};
+use jiggler_uring::internal::resp::{Pipeline, ReplyLimits, Requests};
 
 const BULKS: usize = 500;
 

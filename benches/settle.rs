@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use jiggler_uring::Dispatch;
-use jiggler_uring::resp::{Pipeline, Reply, ReplyLimits, Requests};
-use jiggler_uring::store::scripts::{LOAD_REPLIES, Scripts};
-use jiggler_uring::store::turn::{QueueKeys, Turn, TurnContext};
+use jiggler_uring::internal::Dispatch;
+use jiggler_uring::internal::resp::{Pipeline, Reply, ReplyLimits, Requests};
+use jiggler_uring::internal::store::scripts::{LOAD_REPLIES, Scripts};
+use jiggler_uring::internal::store::turn::{QueueKeys, Turn, TurnContext};
 use jiggler_uring::{JobError, JobResult, Registry};
 
 /// Jobs of one batch.

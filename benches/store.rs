@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use jiggler_uring::limits::BATCH_JOBS_MAX;
-use jiggler_uring::resp::{Pipeline, Reply, ReplyLimits, Requests};
-use jiggler_uring::store::scripts::{LOAD_REPLIES, Scripts};
-use jiggler_uring::store::turn::{
+use jiggler_uring::internal::limits::BATCH_JOBS_MAX;
+use jiggler_uring::internal::resp::{Pipeline, Reply, ReplyLimits, Requests};
+use jiggler_uring::internal::store::scripts::{LOAD_REPLIES, Scripts};
+use jiggler_uring::internal::store::turn::{
     BatchName, Destination, Move, QueueKeys, Settlement, Turn, TurnContext, TurnReply,
 };
 

@@ -9,34 +9,34 @@ use std::fmt;
 use fastrand::Rng;
 
 /// A job id: 16 hex digits, 8 random bytes.
-pub type Jid = HexId<16>;
+pub(crate) type Jid = HexId<16>;
 
 /// A process uuid: 12 hex digits, 6 random bytes. New at each start.
-pub type ProcessUuid = HexId<12>;
+pub(crate) type ProcessUuid = HexId<12>;
 
 /// `N` random lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HexId<const N: usize> {
+pub(crate) struct HexId<const N: usize> {
     /// Invariant: lower-case hex digits only, hence valid UTF-8.
     digits: [u8; N],
 }
 
 /// A new job id.
 #[must_use]
-pub fn jid() -> Jid {
+pub(crate) fn jid() -> Jid {
     HexId::random()
 }
 
 /// A new process uuid.
 #[must_use]
-pub fn process_uuid() -> ProcessUuid {
+pub(crate) fn process_uuid() -> ProcessUuid {
     HexId::random()
 }
 
 impl<const N: usize> HexId<N> {
     /// Draws a new id from this thread's generator.
     #[must_use]
-    pub fn random() -> Self {
+    pub(crate) fn random() -> Self {
         thread_local! {
             static GENERATOR: RefCell<Rng> = RefCell::new(seeded());
         }
@@ -54,7 +54,7 @@ impl<const N: usize> HexId<N> {
 
     /// The digits.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         // The digits are ASCII by construction, so the empty text is never what comes out.
         std::str::from_utf8(&self.digits).unwrap_or_default()
     }

@@ -59,7 +59,7 @@
 //!
 //! # Redis Cluster
 //!
-//! With `redis+cluster://` each queue is a realm of its own ([`wire::realm`]): its list, under the gem's name, and all its
+//! With `redis+cluster://` each queue is a realm of its own (`wire::realm`): its list, under the gem's name, and all its
 //! state have one hash tag, so every script stays one atomic step on the node that has the slot. A core runs one shard for
 //! each queue, a lane, with connections of its own; lanes share the core's slots and handlers. Control keeps lease, poller
 //! and reaper for each realm. A connection is bound to a slot and asks at its opening which node has it; `MOVED` ends it.
@@ -73,13 +73,13 @@
 //!
 //! | layer | modules | what for |
 //! |---|---|---|
-//! | 6 process | [`cli`] [`config`] [`boot`] [`doctor`] [`embedded`] [`builtin`] `server` | command line to exit code |
-//! | 5 runtime | `shard` `control`, [`admin`] | running jobs; keeping the process known; what operators ask |
+//! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] `server` | command line to exit code |
+//! | 5 runtime | `shard` `control`, `admin` | running jobs; keeping the process known; what operators ask |
 //! | 4 api | `handler` [`client`] `mesh` | what users write; pushing jobs; what control and shards say |
-//! | 3 store | [`store`] | every Redis command and script |
-//! | 2 transport | [`net`]: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster | sockets |
-//! | 1 formats | [`job`] [`wire`] [`resp`] | bytes in, values out: no socket, no clock |
-//! | 0 base | [`limits`] [`time`] [`ids`] [`stats`] [`shutdown`] `event` | |
+//! | 3 store | `store` | every Redis command and script |
+//! | 2 transport | `net`: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster | sockets |
+//! | 1 formats | `job` `wire` `resp` | bytes in, values out: no socket, no clock |
+//! | 0 base | `limits` `time` `ids` `stats` `shutdown` `event` | |
 //!
 //! # Promises
 //!
@@ -105,20 +105,20 @@
 //! # Invariants
 //!
 //! - Payload bytes are never re-serialised: what is retried or buried keeps its arguments, unknown fields and order.
-//! - No lock is shared between cores; no state either, but counters that one core writes ([`stats`]).
+//! - No lock is shared between cores; no state either, but counters that one core writes (`stats`).
 //! - No job code can delay the lease: control runs none.
 //! - No read on a live connection is raced or dropped; to stop one, its socket is shut down.
 //! - Nothing is polled: a wait is a blocking command, a timer or an event.
-//! - Every buffer, batch, queue and reply has a bound in [`limits`].
+//! - Every buffer, batch, queue and reply has a bound in `limits`.
 //! - A password is in no log line, error, heartbeat or connection name.
 //!
 //! # Security
 //!
-//! `rediss://` and `rediss+sentinel://` are TLS by rustls ([`net::tls`]); the server must show a certificate for its name,
+//! `rediss://` and `rediss+sentinel://` are TLS by rustls (`net::tls`); the server must show a certificate for its name,
 //! and there is no way to trust every server. The ACL rights of a worker, a producer and an operator are one table
-//! ([`store::rights`]), which a test holds against the commands in the sources; a worker that lacks one of them ends at boot
+//! (`store::rights`), which a test holds against the commands in the sources; a worker that lacks one of them ends at boot
 //! with the line to add. Passwords come by variable or file; one in a flag is warned of, for the list of processes shows it.
-//! The private Redis listens on a unix socket in a directory of its owner's ([`embedded`]).
+//! The private Redis listens on a unix socket in a directory of its owner's (`embedded`).
 //!
 //! # Known weaknesses of this version
 //!
@@ -144,22 +144,22 @@
 
 // L0 base
 mod event;
-pub mod ids;
-pub mod limits;
-pub mod shutdown;
-pub mod stats;
-pub mod time;
+mod ids;
+mod limits;
+mod shutdown;
+mod stats;
+mod time;
 
 // L1 formats
-pub mod job;
-pub mod resp;
-pub mod wire;
+mod job;
+mod resp;
+mod wire;
 
 // L2 transport
-pub mod net;
+mod net;
 
 // L3 store
-pub mod store;
+mod store;
 
 // L4 api
 pub mod client;
@@ -168,19 +168,51 @@ pub mod io;
 mod mesh;
 
 // L5 runtime
-pub mod admin;
+mod admin;
 mod control;
 mod shard;
 
 // L6 process
-pub mod boot;
+mod boot;
 pub mod builtin;
-pub mod cli;
+mod cli;
 pub mod config;
-pub mod doctor;
-pub mod embedded;
+mod doctor;
+mod embedded;
 mod server;
 pub mod testing;
+
+/// The inside, for this project's own load generator, benches, tests and fuzzers. No promise is made about it: what a program
+/// needs is public elsewhere.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::shard::Dispatch;
+
+    pub mod cli {
+        pub use crate::cli::*;
+    }
+    pub mod job {
+        pub use crate::job::*;
+    }
+    pub mod limits {
+        pub use crate::limits::*;
+    }
+    pub mod net {
+        pub use crate::net::*;
+    }
+    pub mod resp {
+        pub use crate::resp::*;
+    }
+    pub mod store {
+        pub use crate::store::*;
+    }
+    pub mod time {
+        pub use crate::time::*;
+    }
+    pub mod wire {
+        pub use crate::wire::*;
+    }
+}
 
 #[cfg(test)]
 #[path = "../tests/support/redis_server.rs"]
@@ -202,6 +234,5 @@ pub use handler::{
 };
 pub use job::failure::DeadJob;
 pub use job::{BadTraceContext, TraceContext};
+pub use resp::url::{RedisUrl, UrlError};
 pub use server::{Core, Worker, worker};
-#[doc(hidden)]
-pub use shard::Dispatch;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 /// What a shard may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// Fetch and run.
     Running,
     /// Fetch nothing more; what runs goes on.
@@ -23,17 +23,17 @@ pub enum Phase {
 
 impl Phase {
     /// Whether jobs may be fetched.
-    pub fn fetches(self) -> bool {
+    pub(crate) fn fetches(self) -> bool {
         self == Self::Running
     }
 
     /// Whether the shard ends once nothing is left to do.
-    pub fn ends(self) -> bool {
+    pub(crate) fn ends(self) -> bool {
         matches!(self, Self::Stopping { .. })
     }
 
     /// Whether running jobs are given up now.
-    pub fn is_over(self, now: Instant) -> bool {
+    pub(crate) fn is_over(self, now: Instant) -> bool {
         matches!(self, Self::Stopping { deadline } if deadline <= now)
     }
 }

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 mod current;
 
-pub use current::{CurrentJob, JobMark, Polled};
+pub(crate) use current::{CurrentJob, JobMark, Polled};
 
 /// The published counters of one shard.
 #[derive(Debug, Default)]
 // Two lines: x86 fetches cache lines in pairs.
 #[repr(align(128))]
-pub struct ShardStats {
+pub(crate) struct ShardStats {
     /// Jobs that ran to an end, failed ones included.
     pub processed: Counter,
     /// Jobs that failed, and payloads that were no job.
@@ -45,29 +45,29 @@ pub struct ShardStats {
 
 /// A number that one thread writes and others read.
 #[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     /// Adds, by the one writer.
-    pub fn add(&self, count: u64) {
+    pub(crate) fn add(&self, count: u64) {
         // A load and a store, not a locked addition: there is one writer.
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
     }
 
     /// Sets a gauge, by the one writer.
-    pub fn set(&self, value: u64) {
+    pub(crate) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
 
     /// The value as last written.
-    pub fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// A point in time that one thread notes and others read, to the millisecond.
 #[derive(Debug, Default)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// Milliseconds from [`ZERO`], and one more; 0 is never.
     noted: Counter,
 }
@@ -77,18 +77,18 @@ static ZERO: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Moment {
     /// Notes the present.
-    pub fn mark(&self) {
+    pub(crate) fn mark(&self) {
         let ms = ZERO.elapsed().as_millis();
         self.noted.set(u64::try_from(ms).unwrap_or(u64::MAX).saturating_add(1));
     }
 
     /// Forgets what was noted.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.noted.set(0);
     }
 
     /// How long ago it was; `None` if nothing is noted.
-    pub fn age(&self) -> Option<Duration> {
+    pub(crate) fn age(&self) -> Option<Duration> {
         let ms = self.noted.get().checked_sub(1)?;
         Some(ZERO.elapsed().saturating_sub(Duration::from_millis(ms)))
     }

@@ -8,9 +8,9 @@ use allocation_counter::measure;
 use bytes::Bytes;
 use futures_lite::future::{block_on, poll_once};
 use glommio::{LocalExecutorBuilder, Placement};
-use jiggler_uring::Dispatch;
 use jiggler_uring::Registry;
-use jiggler_uring::job::parse::Parser;
+use jiggler_uring::internal::Dispatch;
+use jiggler_uring::internal::job::parse::Parser;
 
 #[test]
 fn parsing_and_decoding_allocate_nothing_in_steady_state() {

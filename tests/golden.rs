@@ -6,14 +6,16 @@
 use std::fs;
 use std::path::Path;
 
-use jiggler_uring::job::amend::amend;
-use jiggler_uring::job::bad::{bury_unparsable, exhume};
-use jiggler_uring::job::failure::ErrorInfo;
-use jiggler_uring::job::parse::{BadPayload, FirstFailure, Parser};
-use jiggler_uring::job::retry::{Course, FailureTimes, Fate, Plan, decide, gem_delay, next_attempt};
-use jiggler_uring::time::RubyFloat;
-use jiggler_uring::wire::heartbeat::{self, HeartbeatValue};
-use jiggler_uring::wire::keys::{self, ListKey};
+use jiggler_uring::internal::job::amend::amend;
+use jiggler_uring::internal::job::bad::{bury_unparsable, exhume};
+use jiggler_uring::internal::job::failure::ErrorInfo;
+use jiggler_uring::internal::job::parse::{BadPayload, FirstFailure, Parser};
+use jiggler_uring::internal::job::retry::{
+    Course, FailureTimes, Fate, Plan, decide, gem_delay, next_attempt,
+};
+use jiggler_uring::internal::time::RubyFloat;
+use jiggler_uring::internal::wire::heartbeat::{self, HeartbeatValue};
+use jiggler_uring::internal::wire::keys::{self, ListKey};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

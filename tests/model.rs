@@ -21,8 +21,8 @@ mod state;
 #[path = "model/world.rs"]
 mod world;
 
-use jiggler_uring::net::blocking::BlockingConnection;
-use jiggler_uring::store::scripts::Script;
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::store::scripts::Script;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use ops::Case;

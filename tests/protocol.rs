@@ -11,15 +11,15 @@ mod own_redis;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use jiggler_uring::limits::PAYLOAD_BYTES_MAX;
-use jiggler_uring::net::blocking::BlockingConnection;
-use jiggler_uring::resp::{Error, Reply, Requests};
-use jiggler_uring::store::flight::{self, Burial, Known};
-use jiggler_uring::store::scripts::Scripts;
-use jiggler_uring::store::turn::{
+use jiggler_uring::internal::limits::PAYLOAD_BYTES_MAX;
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::{Error, Reply, Requests};
+use jiggler_uring::internal::store::flight::{self, Burial, Known};
+use jiggler_uring::internal::store::scripts::Scripts;
+use jiggler_uring::internal::store::turn::{
     self, BatchName, Destination, Move, QueueKeys, Settlement, Turn, TurnContext, TurnReply,
 };
-use jiggler_uring::wire::keys;
+use jiggler_uring::internal::wire::keys;
 use own_redis::OwnRedis;
 
 /// One shard of one queue, and its Redis.

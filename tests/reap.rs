@@ -4,12 +4,12 @@
 
 mod own_redis;
 
-use jiggler_uring::net::blocking::BlockingConnection;
-use jiggler_uring::resp::{Reply, Requests};
-use jiggler_uring::store::recovery::{self, Reaped, ReapedJobs};
-use jiggler_uring::store::scripts::Scripts;
-use jiggler_uring::store::turn::QueueKeys;
-use jiggler_uring::wire::keys;
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::{Reply, Requests};
+use jiggler_uring::internal::store::recovery::{self, Reaped, ReapedJobs};
+use jiggler_uring::internal::store::scripts::Scripts;
+use jiggler_uring::internal::store::turn::QueueKeys;
+use jiggler_uring::internal::wire::keys;
 use own_redis::OwnRedis;
 
 struct Setup {

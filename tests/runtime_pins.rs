@@ -20,7 +20,7 @@ use glommio::channels::shared_channel::new_bounded;
 use glommio::io::PollableFd;
 use glommio::timer::Timer;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
-use jiggler_uring::limits::EXECUTOR_IO_BYTES;
+use jiggler_uring::internal::limits::EXECUTOR_IO_BYTES;
 
 /// Names the part that a child plays.
 const PART: &str = "RUNTIME_PINS_PART";

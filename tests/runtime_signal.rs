@@ -9,7 +9,7 @@ use std::sync::mpsc;
 
 use glommio::signal::{self, Signals};
 use glommio::{LocalExecutorBuilder, Placement};
-use jiggler_uring::limits::EXECUTOR_IO_BYTES;
+use jiggler_uring::internal::limits::EXECUTOR_IO_BYTES;
 
 fn main() {
     signal::block(&[libc::SIGTERM]).unwrap();

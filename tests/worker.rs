@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use jiggler_uring::job::bad::exhume;
-use jiggler_uring::limits::PAYLOAD_BYTES_MAX;
+use jiggler_uring::internal::job::bad::exhume;
+use jiggler_uring::internal::limits::PAYLOAD_BYTES_MAX;
 use own_redis::OwnRedis;
 
 /// How long a state may take to come about on a loaded machine.

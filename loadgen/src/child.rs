@@ -12,7 +12,7 @@ use std::process::{self, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiggler_uring::limits::STOP_GRACE;
+use jiggler_uring::internal::limits::STOP_GRACE;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid, getppid};

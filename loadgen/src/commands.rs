@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use jiggler_uring::limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT};
-use jiggler_uring::resp::encode::Requests;
-use jiggler_uring::store::scripts::Scripts;
-use jiggler_uring::store::turn::{QueueKeys, Settlement, Turn, TurnContext};
-use jiggler_uring::time::unix_now;
+use jiggler_uring::internal::limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT};
+use jiggler_uring::internal::resp::encode::Requests;
+use jiggler_uring::internal::store::scripts::Scripts;
+use jiggler_uring::internal::store::turn::{QueueKeys, Settlement, Turn, TurnContext};
+use jiggler_uring::internal::time::unix_now;
 use serde::Serialize;
 
 use crate::drive::{Payloads, Work};
@@ -125,8 +125,8 @@ impl Commands {
 
 #[cfg(test)]
 mod tests {
-    use jiggler_uring::resp::decode::{Decoder, ReplyLimits};
-    use jiggler_uring::store::scripts::LOAD_REPLIES;
+    use jiggler_uring::internal::resp::decode::{Decoder, ReplyLimits};
+    use jiggler_uring::internal::store::scripts::LOAD_REPLIES;
 
     use super::*;
 

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use jiggler_uring::resp::url::{Endpoint, RedisUrl};
+use jiggler_uring::internal::resp::url::{Endpoint, RedisUrl};
 use nix::sys::prctl;
 
 use crate::clock;

@@ -1,7 +1,7 @@
 //! Fills the queue: jobs with unique ids, by bulk LPUSH.
 
-use jiggler_uring::resp::encode::Requests;
-use jiggler_uring::resp::url::RedisUrl;
+use jiggler_uring::internal::resp::encode::Requests;
+use jiggler_uring::internal::resp::url::RedisUrl;
 
 use crate::error::Error;
 use crate::interrupt::Interrupt;

@@ -24,7 +24,7 @@ use std::rc::Rc;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiggler_uring::cli::{self, Invocation};
+use jiggler_uring::internal::cli::{self, Invocation};
 use jiggler_uring::io::fs::{self, AppendFile};
 use jiggler_uring::io::http::{Client, ClientOptions};
 use jiggler_uring::io::postgres::tokio_postgres::Config;

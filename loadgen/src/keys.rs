@@ -14,7 +14,7 @@ pub(crate) const HEARTBEAT_PATTERN: &str = "jiggler:svr:*";
 
 #[cfg(test)]
 mod tests {
-    use jiggler_uring::wire::keys;
+    use jiggler_uring::internal::wire::keys;
 
     use super::*;
 

@@ -9,8 +9,8 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use jiggler_uring::resp::encode::Requests;
-use jiggler_uring::resp::url::{Endpoint, Place, RedisUrl};
+use jiggler_uring::internal::resp::encode::Requests;
+use jiggler_uring::internal::resp::url::{Endpoint, Place, RedisUrl};
 use memchr::memmem::Finder;
 
 use crate::error::Error;

@@ -4,8 +4,8 @@
 //! slow, and so leave out the very waits that matter (coordinated omission); this one asks for no replies, and a job
 //! it sends late still counts from its intended time.
 
-use jiggler_uring::resp::encode::Requests;
-use jiggler_uring::resp::url::RedisUrl;
+use jiggler_uring::internal::resp::encode::Requests;
+use jiggler_uring::internal::resp::url::RedisUrl;
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::time::TimeSpec;

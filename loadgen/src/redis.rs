@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use jiggler_uring::net::blocking::{BlockingConnection, BlockingOptions};
-use jiggler_uring::resp;
-use jiggler_uring::resp::encode::Requests;
-use jiggler_uring::resp::reply::{Reply, Value};
-use jiggler_uring::resp::url::RedisUrl;
-use jiggler_uring::store::scripts::{self, Scripts};
-use jiggler_uring::wire::keys::PROCESSED;
+use jiggler_uring::internal::net::blocking::{BlockingConnection, BlockingOptions};
+use jiggler_uring::internal::resp;
+use jiggler_uring::internal::resp::encode::Requests;
+use jiggler_uring::internal::resp::reply::{Reply, Value};
+use jiggler_uring::internal::resp::url::RedisUrl;
+use jiggler_uring::internal::store::scripts::{self, Scripts};
+use jiggler_uring::internal::wire::keys::PROCESSED;
 
 use crate::keys;
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiggler_uring::resp::url::{Endpoint, RedisUrl};
+use jiggler_uring::internal::resp::url::{Endpoint, RedisUrl};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tempfile::TempDir;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use jiggler_uring::resp::url::RedisUrl;
+use jiggler_uring::internal::resp::url::RedisUrl;
 use nix::unistd::Pid;
 use serde_json::Value;
 

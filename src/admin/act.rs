@@ -111,7 +111,7 @@ impl Act {
 /// # Errors
 /// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::NotFound`] and the other errors about
 /// the job; [`Error::Connect`], [`Error::NoScripts`], [`Error::Script`]; [`Error::Output`].
-pub fn act(url: &RedisUrl, act: &Act, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn act(url: &RedisUrl, act: &Act, out: &mut dyn Write) -> Result<(), Error> {
     act.check()?;
     let consent = act.needed_consent();
     let places = match &act.target {

@@ -57,7 +57,7 @@ pub struct Bulk {
 /// # Errors
 /// [`Error::BulkOpen`], [`Error::BulkRead`], [`Error::BulkLine`], [`Error::BulkPush`], [`Error::Connect`],
 /// [`Error::Output`].
-pub fn bulk(url: &RedisUrl, bulk: &Bulk, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn bulk(url: &RedisUrl, bulk: &Bulk, out: &mut dyn Write) -> Result<(), Error> {
     let file =
         bulk.file.as_ref().map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
     let lines =

@@ -14,7 +14,7 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::NobodyListens`]; [`Error::Connect`]; [`Error::Cancel`]; [`Error::Output`].
-pub fn cancel(url: &RedisUrl, jid: &str, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn cancel(url: &RedisUrl, jid: &str, out: &mut dyn Write) -> Result<(), Error> {
     let failed = |cause| Error::Cancel { jid: jid.to_owned(), cause };
     let mut client = match Client::connect_with(url, BlockingOptions::default()) {
         Err(client::Error::Connect(error)) => return Err(Error::Connect(error)),

@@ -16,7 +16,7 @@ use crate::{
 /// The same error, with the way out if it is a denial. Asks once more, what the user lacks of its role; may it not ask
 /// either, the words of the denial must do.
 #[must_use]
-pub fn explained(url: &RedisUrl, role: Role, error: Error) -> Error {
+pub(crate) fn explained(url: &RedisUrl, role: Role, error: Error) -> Error {
     let Some(denial) = denial(&error) else { return error };
     let words = denial.message().to_owned();
     let line = lacking(url, role).ok().flatten().unwrap_or_else(|| denied::by_words(url, role, &words));

@@ -13,7 +13,7 @@ use crate::{
 
 /// What to push.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub(crate) struct Options {
     /// Name of the job, as a handler is registered (for Ruby: the class).
     pub name: String,
     /// Positional arguments: the text of a JSON array.
@@ -35,7 +35,7 @@ pub struct Options {
 ///
 /// # Errors
 /// [`Error::Enqueue`], which says how many of a bulk were pushed; [`Error::Connect`]; [`Error::Output`].
-pub fn enqueue(url: &RedisUrl, options: &Options, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn enqueue(url: &RedisUrl, options: &Options, out: &mut dyn Write) -> Result<(), Error> {
     let failed = |cause| Error::Enqueue { name: options.name.clone(), cause };
     let job = job(options).map_err(|error| failed(error.into()))?;
     let mut client = match Client::connect_with(url, BlockingOptions::default()) {

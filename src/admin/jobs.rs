@@ -60,7 +60,7 @@ struct Reached {
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::NoScripts`], [`Error::Script`], [`Error::Output`].
-pub fn jobs(url: &RedisUrl, query: &Query, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn jobs(url: &RedisUrl, query: &Query, format: Format, out: &mut dyn Write) -> Result<(), Error> {
     let places = std::slice::from_ref(&query.place);
     let mut sessions = Session::open_each(url, places)?;
     let mut session = Joined::new(&mut sessions, &query.place)?;

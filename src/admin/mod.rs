@@ -5,19 +5,19 @@
 //! business, reading Redis is the store's.
 
 // Pushing.
-pub mod bulk;
-pub mod enqueue;
+pub(crate) mod bulk;
+pub(crate) mod enqueue;
 // Looking.
-pub mod jobs;
-pub mod processes;
-pub mod queues;
-pub mod summary;
-pub mod top;
+pub(crate) mod jobs;
+pub(crate) mod processes;
+pub(crate) mod queues;
+pub(crate) mod summary;
+pub(crate) mod top;
 // Acting.
-pub mod act;
-pub mod cancel;
-pub mod prune;
-pub mod steer;
+pub(crate) mod act;
+pub(crate) mod cancel;
+pub(crate) mod prune;
+pub(crate) mod steer;
 
 // What they share.
 mod confirm;
@@ -30,9 +30,9 @@ mod session;
 mod table;
 mod view;
 
-pub use confirm::Consent;
-pub use denied::explained;
-pub use filter::{Filter, NamePattern};
+pub(crate) use confirm::Consent;
+pub(crate) use denied::explained;
+pub(crate) use filter::{Filter, NamePattern};
 
 use std::io;
 

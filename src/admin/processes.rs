@@ -23,7 +23,7 @@ use crate::time::unix_now;
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Inspect`], [`Error::Output`].
-pub fn processes(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn processes(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
     let members: Vec<Member> = if url.is_cluster() {
         nodes::inspect(url)?.processes.values().map(Member::of).collect()
     } else {

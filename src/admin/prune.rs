@@ -56,7 +56,7 @@ struct Found {
 /// # Errors
 /// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::Connect`], [`Error::NoScripts`],
 /// [`Error::Inspect`], [`Error::Script`]; [`Error::Output`].
-pub fn prune(url: &RedisUrl, what: &What, consent: Consent, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn prune(url: &RedisUrl, what: &What, consent: Consent, out: &mut dyn Write) -> Result<(), Error> {
     consent.check("prune")?;
     let realm = match what {
         What::Queue(queue) => Realm::of(queue.as_str(), url.is_cluster()),

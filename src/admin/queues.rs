@@ -30,7 +30,7 @@ struct Queues<'s> {
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Inspect`], [`Error::Output`].
-pub fn queues(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn queues(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
     let summary = nodes::inspect(url)?;
     let queues = of(&summary);
     if format == Format::Json {

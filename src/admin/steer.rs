@@ -44,7 +44,7 @@ pub enum Patience {
 /// # Errors
 /// [`Error::NoProcess`], [`Error::ManyProcesses`]; [`Error::Unsteered`] if one of them did not hear or has not done it in
 /// time; [`Error::Connect`]; [`Error::Inspect`]; [`Error::Output`].
-pub fn steer(
+pub(crate) fn steer(
     url: &RedisUrl,
     target: &Target,
     wish: Wish,

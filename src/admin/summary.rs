@@ -26,7 +26,7 @@ use crate::{
 
 /// In which form the state is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// Aligned text for people.
     Text,
     /// One JSON object on one line.
@@ -37,7 +37,7 @@ pub enum Format {
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Inspect`], [`Error::Output`].
-pub fn summary(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn summary(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
     let summary = nodes::inspect(url)?;
     match format {
         Format::Text => write_text(&summary, time::unix_now(), out),
@@ -49,7 +49,7 @@ pub fn summary(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<()
 ///
 /// # Errors
 /// [`Error::Connect`] if the connection fails, [`Error::Inspect`].
-pub fn read(conn: &mut BlockingConnection) -> Result<Summary, Error> {
+pub(crate) fn read(conn: &mut BlockingConnection) -> Result<Summary, Error> {
     nodes::read(conn, Inspection::default())
 }
 
@@ -57,7 +57,7 @@ pub fn read(conn: &mut BlockingConnection) -> Result<Summary, Error> {
 ///
 /// # Errors
 /// [`Error::Output`].
-pub fn write_json(summary: &Summary, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn write_json(summary: &Summary, out: &mut dyn Write) -> Result<(), Error> {
     let processes = summary.processes.iter().map(|(key, process)| (key.as_str(), GemProcess::of(process)));
     let gem_summary = GemSummary {
         retry_jobs_count: summary.retry_jobs,
@@ -143,7 +143,7 @@ impl<'a> GemProcess<'a> {
 ///
 /// # Errors
 /// [`Error::Output`].
-pub fn write_text(summary: &Summary, now: f64, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn write_text(summary: &Summary, now: f64, out: &mut dyn Write) -> Result<(), Error> {
     let counts = [
         ("processed", summary.processed),
         ("failures", summary.failures),

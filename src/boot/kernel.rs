@@ -9,7 +9,7 @@ const OSRELEASE: &str = "/proc/sys/kernel/osrelease";
 
 /// The first two numbers of a version: what our bounds are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
+pub(crate) struct Version {
     /// The first number.
     pub major: u32,
     /// The second number.
@@ -19,7 +19,7 @@ pub struct Version {
 impl Version {
     /// Reads `6.1.0-18-amd64`, `5.8-rc1`, `7.2.4`: a number, a point, a number, then anything but a digit.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (major, rest) = text.split_once('.')?;
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let minor = rest.get(..digits)?;
@@ -43,7 +43,7 @@ impl fmt::Display for Version {
 
 /// The running kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kernel {
+pub(crate) struct Kernel {
     release: String,
     version: Option<Version>,
 }
@@ -53,7 +53,7 @@ impl Kernel {
     ///
     /// # Errors
     /// [`Error::Proc`] if /proc is not there.
-    pub fn running() -> Result<Self, Error> {
+    pub(crate) fn running() -> Result<Self, Error> {
         let release =
             fs::read_to_string(OSRELEASE).map_err(|source| Error::Proc { path: OSRELEASE, source })?;
         Ok(Self::named(release.trim()))
@@ -61,20 +61,14 @@ impl Kernel {
 
     /// A kernel with this release name.
     #[must_use]
-    pub fn named(release: &str) -> Self {
+    pub(crate) fn named(release: &str) -> Self {
         Self { release: release.to_owned(), version: Version::parse(release) }
     }
 
     /// Its name, such as `6.1.0-18-amd64`.
     #[must_use]
-    pub fn release(&self) -> &str {
+    pub(crate) fn release(&self) -> &str {
         &self.release
-    }
-
-    /// Its version; `None` if a vendor named it so that nobody can read it.
-    #[must_use]
-    pub fn version(&self) -> Option<Version> {
-        self.version
     }
 
     /// Refuses a kernel that is known to be too old. One whose name cannot be read is left to the io_uring check, which
@@ -82,7 +76,7 @@ impl Kernel {
     ///
     /// # Errors
     /// [`Error::KernelTooOld`].
-    pub fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         match self.version {
             Some(version) if version < Version::from(KERNEL_MIN) => {
                 Err(Error::KernelTooOld { release: self.release.clone() })
@@ -94,7 +88,7 @@ impl Kernel {
     /// Bytes that must be lockable for `executors` executors. Newer kernels charge rings to the process's memory; there
     /// glommio's own fixed demand is all that is left.
     #[must_use]
-    pub fn memlock_bytes(&self, executors: usize) -> u64 {
+    pub(crate) fn memlock_bytes(&self, executors: usize) -> u64 {
         match self.version {
             Some(version) if version < Version::from(KERNEL_WITHOUT_MEMLOCK) => {
                 MEMLOCK_BYTES_MIN * u64::try_from(executors.max(1)).unwrap_or(u64::MAX / MEMLOCK_BYTES_MIN)

@@ -18,7 +18,7 @@ use crate::config::{LogFormat, LogLevel};
 
 /// Whether a log of ours was installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Installed {
+pub(crate) enum Installed {
     /// This call installed it.
     Now,
     /// The program has installed one before; it stays.
@@ -30,7 +30,7 @@ static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Sends the events of this process to standard error.
 #[must_use]
-pub fn install(level: LogLevel, format: LogFormat) -> Installed {
+pub(crate) fn install(level: LogLevel, format: LogFormat) -> Installed {
     let layer = layer(format, io::stderr, io::stderr().is_terminal());
     let (filter, handle) = reload::Layer::new(targets(level));
     match Registry::default().with(layer.with_filter(filter)).try_init() {
@@ -44,7 +44,7 @@ pub fn install(level: LogLevel, format: LogFormat) -> Installed {
 }
 
 /// Changes how much is logged from now on. `false`: the log is the program's own, and stays as it is.
-pub fn set_level(level: LogLevel) -> bool {
+pub(crate) fn set_level(level: LogLevel) -> bool {
     LEVEL.get().is_some_and(|handle| handle.reload(targets(level)).is_ok())
 }
 

@@ -19,7 +19,7 @@ enum Plan {
 ///
 /// # Errors
 /// [`Error::MemlockTooSmall`], or [`Error::Memlock`] if the system does not answer.
-pub fn ensure(needed: u64) -> Result<(), Error> {
+pub(crate) fn ensure(needed: u64) -> Result<(), Error> {
     let failed = |source| Error::Memlock { source };
     let (soft, hard) = Resource::MEMLOCK.get().map_err(failed)?;
     match plan(soft, hard, needed) {

@@ -16,7 +16,7 @@ use crate::store::rights::{self, Role};
 
 /// A server that is new enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RedisServer {
+pub(crate) struct RedisServer {
     /// What it calls itself: `redis`, `valkey`, ...
     pub name: String,
     /// Its own full version text.
@@ -28,7 +28,7 @@ impl RedisServer {
     ///
     /// # Errors
     /// [`Error::RedisTooOld`] below 6.2, [`Error::NotRedis`] if no version can be read.
-    pub fn from_info(address: &str, info: &str) -> Result<Self, Error> {
+    pub(crate) fn from_info(address: &str, info: &str) -> Result<Self, Error> {
         let field = |name: &str| {
             info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
         };
@@ -54,7 +54,7 @@ impl RedisServer {
 ///
 /// # Errors
 /// Why the engine cannot work with it, and what to do.
-pub fn check(url: &RedisUrl) -> Result<RedisServer, Error> {
+pub(crate) fn check(url: &RedisUrl) -> Result<RedisServer, Error> {
     let address = url.to_string();
     let mut conn = BlockingConnection::connect(url).map_err(|error| explain(&address, error))?;
     let mut requests = Requests::new();
@@ -122,7 +122,7 @@ fn explain_handshake(address: &str, refused: HandshakeError) -> Error {
 
 /// What an error reply to the handshake (AUTH, SELECT, INFO) means. `reply` has no leading `-`.
 #[must_use]
-pub fn explain_reply(address: &str, reply: &str) -> Error {
+pub(crate) fn explain_reply(address: &str, reply: &str) -> Error {
     let address = address.to_owned();
     let words = reply.to_ascii_lowercase();
     let code = reply.split(' ').next().unwrap_or_default();
@@ -147,7 +147,7 @@ pub fn explain_reply(address: &str, reply: &str) -> Error {
 
 /// What a failed connection means.
 #[must_use]
-pub fn explain_connect(address: &str, cause: io::Error) -> Error {
+pub(crate) fn explain_connect(address: &str, cause: io::Error) -> Error {
     let unix = address.starts_with("unix:");
     let advice = match cause.kind() {
         io::ErrorKind::ConnectionRefused if unix => "no server listens on this socket any more; start it",

@@ -12,7 +12,7 @@ const SYSCTL: &str = "/proc/sys/kernel/io_uring_disabled";
 ///
 /// # Errors
 /// [`Error::UringMissing`], [`Error::UringDisabled`], [`Error::UringForbidden`] or [`Error::UringFailed`].
-pub fn check() -> Result<(), Error> {
+pub(crate) fn check() -> Result<(), Error> {
     match IoUring::new(1) {
         Ok(_) => Ok(()),
         Err(error) => {

@@ -17,7 +17,7 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Every check of the machine.
 #[must_use]
-pub fn checks(config: &Config) -> Vec<Check> {
+pub(crate) fn checks(config: &Config) -> Vec<Check> {
     let shards = shards(config);
     let mut checks = kernel(shards);
     checks.push(match uring::check() {

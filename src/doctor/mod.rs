@@ -6,8 +6,8 @@
 //!
 //! What a worker could not work with has failed; what may cost jobs, time or sleep is a warning.
 
-pub mod machine;
-pub mod redis;
+pub(crate) mod machine;
+pub(crate) mod redis;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ use crate::config::{Config, Variables};
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub(crate) enum Status {
     /// As it should be.
     Ok,
     /// It could not be made; no fault is known.
@@ -34,7 +34,7 @@ pub enum Status {
 
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
+pub(crate) struct Check {
     /// What was looked at.
     pub name: &'static str,
     /// How it is.
@@ -47,23 +47,23 @@ pub struct Check {
 
 impl Check {
     /// All is well.
-    pub fn ok(name: &'static str, found: impl Display) -> Self {
+    pub(crate) fn ok(name: &'static str, found: impl Display) -> Self {
         Self { name, status: Status::Ok, found: found.to_string(), advice: None }
     }
 
     /// Nothing could be found out.
-    pub fn skipped(name: &'static str, found: impl Display) -> Self {
+    pub(crate) fn skipped(name: &'static str, found: impl Display) -> Self {
         Self { name, status: Status::Skipped, found: found.to_string(), advice: None }
     }
 
     /// It has a price.
-    pub fn warning(name: &'static str, found: impl Display, advice: impl Display) -> Self {
+    pub(crate) fn warning(name: &'static str, found: impl Display, advice: impl Display) -> Self {
         let (found, advice) = (found.to_string(), Some(advice.to_string()));
         Self { name, status: Status::Warning, found, advice }
     }
 
     /// It cannot stay so.
-    pub fn failed(name: &'static str, found: impl Display, advice: impl Display) -> Self {
+    pub(crate) fn failed(name: &'static str, found: impl Display, advice: impl Display) -> Self {
         let (found, advice) = (found.to_string(), Some(advice.to_string()));
         Self { name, status: Status::Failed, found, advice }
     }
@@ -90,7 +90,7 @@ struct Report<'a> {
 ///
 /// # Errors
 /// [`Failure::Run`] if a check failed or the output cannot be written.
-pub fn examine(
+pub(crate) fn examine(
     config: &Config,
     variables: Variables<'_>,
     format: Format,

@@ -17,7 +17,7 @@ use crate::store::steer;
 use crate::time::unix_now;
 
 /// Every check of the server that a worker of this configuration would use.
-pub fn checks(config: &Config, variables: Variables<'_>) -> Vec<Check> {
+pub(crate) fn checks(config: &Config, variables: Variables<'_>) -> Vec<Check> {
     let found = match embedded::for_command(config.redis_url.clone(), variables) {
         Ok(found) => found,
         Err(embedded::Error::NothingRuns { .. }) if embedded::server::program(variables).is_some() => {

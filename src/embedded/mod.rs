@@ -12,9 +12,9 @@
 //!
 //! [`paths`] is where things lie, [`server`] starts, finds and ends the server, [`probe`] asks it whether it answers.
 
-pub mod paths;
-pub mod probe;
-pub mod server;
+pub(crate) mod paths;
+pub(crate) mod probe;
+pub(crate) mod server;
 
 use std::{
     fmt, io,
@@ -22,8 +22,8 @@ use std::{
     path::PathBuf,
 };
 
-pub use paths::StateDir;
-pub use server::Embedded;
+pub(crate) use paths::StateDir;
+pub(crate) use server::Embedded;
 
 use crate::{
     config::{GivenUrl, Variables},
@@ -125,7 +125,7 @@ pub enum Error {
 /// The Redis to use.
 #[derive(Debug)]
 #[must_use = "a private server ends with the last holder"]
-pub enum Found {
+pub(crate) enum Found {
     /// The user named it.
     Given(GivenUrl),
     /// A server listens on the usual local port.
@@ -142,7 +142,7 @@ pub enum Found {
 impl Found {
     /// Where to connect to.
     #[must_use]
-    pub fn url(&self) -> RedisUrl {
+    pub(crate) fn url(&self) -> RedisUrl {
         match self {
             Self::Given(given) => given.url.clone(),
             Self::Local => {
@@ -157,7 +157,7 @@ impl Found {
     ///
     /// # Errors
     /// [`Error::Stop`], [`Error::Lingers`] or [`Error::State`]; the server then stays and is used again next time.
-    pub fn release(self) -> Result<(), Error> {
+    pub(crate) fn release(self) -> Result<(), Error> {
         match self {
             Self::Private(embedded) => embedded.release().map(|_| ()),
             Self::Given(_) | Self::Local | Self::Borrowed { .. } => Ok(()),
@@ -183,7 +183,7 @@ impl fmt::Display for Found {
 ///
 /// # Errors
 /// [`Error`], when a private one is needed and cannot be had.
-pub fn for_worker(given: Option<GivenUrl>, variables: Variables<'_>) -> Result<Found, Error> {
+pub(crate) fn for_worker(given: Option<GivenUrl>, variables: Variables<'_>) -> Result<Found, Error> {
     for_worker_beside(REDIS_PORT, given, variables)
 }
 
@@ -202,7 +202,7 @@ fn for_worker_beside(port: u16, given: Option<GivenUrl>, variables: Variables<'_
 ///
 /// # Errors
 /// [`Error::NothingRuns`] with the way out, or an error about the state directory.
-pub fn for_command(given: Option<GivenUrl>, variables: Variables<'_>) -> Result<Found, Error> {
+pub(crate) fn for_command(given: Option<GivenUrl>, variables: Variables<'_>) -> Result<Found, Error> {
     for_command_beside(REDIS_PORT, given, variables)
 }
 

@@ -17,14 +17,14 @@ const OWNER_ONLY: u32 = 0o700;
 
 /// The directory of the private server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StateDir(PathBuf);
+pub(crate) struct StateDir(PathBuf);
 
 impl StateDir {
     /// `$XDG_STATE_HOME/jiggler-uring`, else `~/.local/state/jiggler-uring`, else for root /var/lib/jiggler-uring.
     ///
     /// # Errors
     /// [`Error::NoStateDir`] if none of the three applies.
-    pub fn locate(variables: Variables<'_>) -> Result<Self, Error> {
+    pub(crate) fn locate(variables: Variables<'_>) -> Result<Self, Error> {
         Self::locate_as(variables, is_root())
     }
 
@@ -40,7 +40,7 @@ impl StateDir {
 
     /// A directory of the caller's choice.
     #[must_use]
-    pub fn at(path: PathBuf) -> Self {
+    pub(crate) fn at(path: PathBuf) -> Self {
         Self(path)
     }
 
@@ -48,7 +48,7 @@ impl StateDir {
     ///
     /// # Errors
     /// [`Error::State`].
-    pub fn create(&self) -> Result<(), Error> {
+    pub(crate) fn create(&self) -> Result<(), Error> {
         let create = || -> io::Result<()> {
             if let Some(parent) = self.0.parent() {
                 fs::create_dir_all(parent)?;
@@ -65,7 +65,7 @@ impl StateDir {
 
     /// The directory itself.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
@@ -73,7 +73,7 @@ impl StateDir {
     ///
     /// # Errors
     /// [`Error::SocketPathTooLong`].
-    pub fn socket(&self) -> Result<PathBuf, Error> {
+    pub(crate) fn socket(&self) -> Result<PathBuf, Error> {
         let path = self.0.join("redis.sock");
         match path.as_os_str().len() > UNIX_SOCKET_PATH_BYTES_MAX {
             true => Err(Error::SocketPathTooLong { path }),
@@ -83,19 +83,19 @@ impl StateDir {
 
     /// The server's log.
     #[must_use]
-    pub fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.0.join("redis.log")
     }
 
     /// Held exclusively while a server is looked for, started or ended.
     #[must_use]
-    pub fn gate(&self) -> PathBuf {
+    pub(crate) fn gate(&self) -> PathBuf {
         self.0.join("gate.lock")
     }
 
     /// Held shared by every process that uses the server.
     #[must_use]
-    pub fn users(&self) -> PathBuf {
+    pub(crate) fn users(&self) -> PathBuf {
         self.0.join("users.lock")
     }
 }

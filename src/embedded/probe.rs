@@ -12,7 +12,7 @@ use crate::limits::EMBEDDED_STOP_TIMEOUT;
 
 /// What a socket says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// A server answers.
     Ready,
     /// A server reads its append-only file.
@@ -23,7 +23,7 @@ pub enum Answer {
 
 /// Asks once, without waiting for a server to appear.
 #[must_use]
-pub fn ask(socket: &Path) -> Answer {
+pub(crate) fn ask(socket: &Path) -> Answer {
     let ask = || -> io::Result<Answer> {
         let mut stream = connect(socket)?;
         stream.write_all(b"PING\r\n")?;
@@ -43,7 +43,7 @@ pub fn ask(socket: &Path) -> Answer {
 ///
 /// # Errors
 /// What the socket says; [`io::ErrorKind::Other`] with the server's words if it refuses.
-pub fn shut_down(socket: &Path) -> io::Result<()> {
+pub(crate) fn shut_down(socket: &Path) -> io::Result<()> {
     let mut stream = connect(socket)?;
     stream.write_all(b"SHUTDOWN\r\n")?;
     let mut reply = Vec::new();

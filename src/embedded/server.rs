@@ -34,7 +34,7 @@ const PROGRAMS: &[&str] = &["redis-server", "valkey-server"];
 /// This process's share in the private server.
 ///
 /// Invariant: while it exists, this process holds the users lock shared, so nobody else ends the server.
-pub struct Embedded {
+pub(crate) struct Embedded {
     dir: StateDir,
     socket: PathBuf,
     users: File,
@@ -46,7 +46,7 @@ pub struct Embedded {
 
 /// What became of the server when this process let it go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Released {
+pub(crate) enum Released {
     /// It wrote its file out and ended.
     Ended,
     /// Another process uses it; it goes on.
@@ -58,7 +58,7 @@ impl Embedded {
     ///
     /// # Errors
     /// [`Error`]; the tail of the server's log is in it when the server failed.
-    pub fn acquire(dir: &StateDir, program: &Path) -> Result<Self, Error> {
+    pub(crate) fn acquire(dir: &StateDir, program: &Path) -> Result<Self, Error> {
         dir.create()?;
         let socket = dir.socket()?;
         let gate = lock_file(&dir.gate(), File::lock)?;
@@ -78,13 +78,13 @@ impl Embedded {
 
     /// The path of the server's socket.
     #[must_use]
-    pub fn socket(&self) -> &Path {
+    pub(crate) fn socket(&self) -> &Path {
         &self.socket
     }
 
     /// Whether this process started the server, and did not find it running.
     #[must_use]
-    pub fn started_here(&self) -> bool {
+    pub(crate) fn started_here(&self) -> bool {
         self.child.is_some()
     }
 
@@ -92,7 +92,7 @@ impl Embedded {
     ///
     /// # Errors
     /// [`Error::Stop`], [`Error::Lingers`] or [`Error::State`]; the server then stays and is used again next time.
-    pub fn release(mut self) -> Result<Released, Error> {
+    pub(crate) fn release(mut self) -> Result<Released, Error> {
         self.let_go()
     }
 
@@ -158,7 +158,7 @@ impl fmt::Debug for Embedded {
 
 /// The server program on the PATH of `variables`.
 #[must_use]
-pub fn program(variables: Variables<'_>) -> Option<PathBuf> {
+pub(crate) fn program(variables: Variables<'_>) -> Option<PathBuf> {
     let path = variables("PATH")?;
     // Debian keeps servers where a plain user's PATH may not look.
     let dirs: Vec<PathBuf> =

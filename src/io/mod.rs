@@ -16,7 +16,7 @@
 //! Sockets are read when they have something and written when there is room; that is learned from one epoll set a core that
 //! the ring waits for, so that thousands of connections that wait cost the ring one entry.
 //!
-//! Not here: Redis, which the engine speaks itself ([`crate::resp`]); pushing jobs ([`crate::client`]).
+//! Not here: Redis, which the engine speaks itself (`resp` and `net`); pushing jobs ([`crate::client`]).
 
 pub mod fs;
 #[cfg(feature = "http")]

@@ -19,7 +19,7 @@ const NUMBER_BITS: u32 = 32;
 
 /// What one shard is polling. One thread writes, any may read.
 #[derive(Debug)]
-pub struct CurrentJob {
+pub(crate) struct CurrentJob {
     /// What times are counted from.
     epoch: Instant,
     /// The jobs' names, by number.
@@ -35,14 +35,14 @@ pub struct CurrentJob {
 
 /// A job as it is published, made once a run.
 #[derive(Debug, Clone, Copy)]
-pub struct JobMark {
+pub(crate) struct JobMark {
     job: u64,
     jid: [u64; WORDS],
 }
 
 /// What a shard is polling, as a reader found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Polled {
+pub(crate) struct Polled {
     /// Tells one poll from the next.
     pub version: u64,
     /// The job's name.
@@ -56,7 +56,7 @@ pub struct Polled {
 impl JobMark {
     /// The mark of a job whose name has this number.
     #[must_use]
-    pub fn new(number: u32, jid: &str) -> Self {
+    pub(crate) fn new(number: u32, jid: &str) -> Self {
         let jid = jid.as_bytes();
         let len = jid.len().min(JID_SHOWN_BYTES);
         let mut words = [0; WORDS];
@@ -85,7 +85,7 @@ impl JobMark {
 
     /// The first 32 bytes of its jid.
     #[must_use]
-    pub fn jid(&self) -> String {
+    pub(crate) fn jid(&self) -> String {
         let bytes: Vec<u8> = self.jid.iter().flat_map(|word| word.to_le_bytes()).collect();
         let len = usize::try_from(self.job >> NUMBER_BITS).map_or(bytes.len(), |len| len.min(bytes.len()));
         String::from_utf8_lossy(&bytes[..len]).into_owned()
@@ -99,12 +99,12 @@ fn word(bytes: &[u8]) -> u64 {
 
 impl CurrentJob {
     /// Says what the jobs' numbers mean, once, by the one writer.
-    pub fn name_jobs<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
+    pub(crate) fn name_jobs<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
         self.names.get_or_init(|| names.into_iter().map(Box::from).collect());
     }
 
     /// A poll begins, by the one writer.
-    pub fn begin(&self, mark: &JobMark, now: Instant) {
+    pub(crate) fn begin(&self, mark: &JobMark, now: Instant) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
@@ -119,13 +119,13 @@ impl CurrentJob {
     }
 
     /// The poll is over, by the one writer.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.began_ns.store(0, Ordering::Relaxed);
     }
 
     /// What is polled now; `None` if nothing is, or if it changes at this moment.
     #[must_use]
-    pub fn polled(&self, now: Instant) -> Option<Polled> {
+    pub(crate) fn polled(&self, now: Instant) -> Option<Polled> {
         let version = self.version.load(Ordering::Acquire);
         let began_ns = self.began_ns.load(Ordering::Relaxed).checked_sub(1)?;
         let job = self.job.load(Ordering::Relaxed);
@@ -146,7 +146,7 @@ impl CurrentJob {
 
     /// The name of a marked job; empty before [`Self::name_jobs`].
     #[must_use]
-    pub fn name(&self, mark: &JobMark) -> &str {
+    pub(crate) fn name(&self, mark: &JobMark) -> &str {
         self.names.get().and_then(|names| names.get(mark.number())).map_or("", |name| name)
     }
 }

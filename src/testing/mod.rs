@@ -53,7 +53,7 @@ use glommio::{LocalExecutorBuilder, Placement};
 
 use crate::limits::EXECUTOR_IO_BYTES;
 
-pub use redis::PrivateRedis;
+pub use redis::{PrivateRedis, StartError};
 pub use worker::{Outcome, Run, TestWorker};
 
 /// Runs a future on an executor of the kind that handlers run on, in this thread, to its end: files, sockets, timers and

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::embedded::{Embedded, Error, StateDir, server};
+pub use crate::embedded::Error as StartError;
+use crate::embedded::{Embedded, StateDir, server};
 use crate::ids;
 use crate::resp::{Endpoint, RedisUrl};
 
@@ -29,9 +30,9 @@ impl PrivateRedis {
     /// Starts one and waits until it answers.
     ///
     /// # Errors
-    /// [`Error::NoProgram`] if none is installed; those of its start.
-    pub fn start() -> Result<Self, Error> {
-        let program = server::program(&|name| std::env::var_os(name)).ok_or(Error::NoProgram)?;
+    /// [`StartError::NoProgram`] if none is installed; those of its start.
+    pub fn start() -> Result<Self, StartError> {
+        let program = server::program(&|name| std::env::var_os(name)).ok_or(StartError::NoProgram)?;
         let name = format!("jiggler-uring-test-{}-{}", std::process::id(), ids::jid());
         let directory = std::env::temp_dir().join(name);
         let server = Embedded::acquire(&StateDir::at(directory.clone()), &program)?;

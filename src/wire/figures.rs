@@ -38,7 +38,7 @@ pub struct RunningJob {
     pub since: f64,
 }
 
-/// The counters of one shard; see [`ShardStats`](crate::stats::ShardStats).
+/// The counters of one shard; see `stats::ShardStats`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ShardFigures {

@@ -15,8 +15,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiggler_uring::job::failure::CLASS_POISON;
-use jiggler_uring::limits::RECOVERIES_MAX;
+use jiggler_uring::internal::job::failure::CLASS_POISON;
+use jiggler_uring::internal::limits::RECOVERIES_MAX;
 
 use super::fleet::{Life, Run};
 use super::plan::Plan;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
-use jiggler_uring::limits::CALL_TIMEOUT;
+use jiggler_uring::internal::limits::CALL_TIMEOUT;
 
 use crate::fault_proxy::{Pieces, Then, Way};
 

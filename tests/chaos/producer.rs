@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use jiggler_uring::client::{Client, NewJob};
-use jiggler_uring::net::blocking::BlockingOptions;
-use jiggler_uring::resp::RedisUrl;
+use jiggler_uring::internal::net::blocking::BlockingOptions;
+use jiggler_uring::internal::resp::RedisUrl;
 
 use super::plan::{Plan, Severity};
 use crate::harness::wait::measure_over;
@@ -112,7 +112,7 @@ fn push_until(over: &AtomicBool, url: &RedisUrl, mix: &mut Mix) -> Jobs {
         }
         let scheduled = batch.len() < 8 && mix.random.u8(0..10) == 0;
         let result = if scheduled {
-            let due_at = jiggler_uring::time::unix_now() + mix.random.f64() * 2.0;
+            let due_at = jiggler_uring::internal::time::unix_now() + mix.random.f64() * 2.0;
             open.enqueue_bulk_at(due_at, &batch)
         } else {
             open.enqueue_bulk(&batch)

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiggler_uring::Outbox;
 use jiggler_uring::client::outbox::Place;
 use jiggler_uring::client::{Error, OutboxOptions};
-use jiggler_uring::net::blocking::BlockingOptions;
-use jiggler_uring::resp::RedisUrl;
+use jiggler_uring::internal::net::blocking::BlockingOptions;
+use jiggler_uring::internal::resp::RedisUrl;
 use tempfile::TempDir;
 
 use super::fault_proxy::{FaultProxy, Then, Way};

@@ -4,7 +4,7 @@ use std::thread;
 
 use jiggler_uring::ClientPool;
 use jiggler_uring::client::{Error, PoolOptions};
-use jiggler_uring::resp::RedisUrl;
+use jiggler_uring::internal::resp::RedisUrl;
 
 use super::fault_proxy::{FaultProxy, Then, Way};
 use super::redis::Redis;

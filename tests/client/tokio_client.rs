@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use jiggler_uring::TokioClient;
 use jiggler_uring::client::{Error, TokioOptions};
-use jiggler_uring::net::blocking::BlockingOptions;
-use jiggler_uring::resp::RedisUrl;
+use jiggler_uring::internal::net::blocking::BlockingOptions;
+use jiggler_uring::internal::resp::RedisUrl;
 use tokio::task::JoinSet;
 
 use super::fault_proxy::{FaultProxy, Pieces, Then, Way};

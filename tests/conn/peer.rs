@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
-use jiggler_uring::resp::RedisUrl;
+use jiggler_uring::internal::resp::RedisUrl;
 
 /// The server's end of the one connection it takes.
 pub(crate) struct Peer {

@@ -3,10 +3,10 @@
 
 use std::net::TcpListener;
 
-use jiggler_uring::limits::PAYLOAD_BYTES_MAX;
-use jiggler_uring::net::Connection;
-use jiggler_uring::net::blocking::BlockingConnection;
-use jiggler_uring::resp::{Error, RedisUrl};
+use jiggler_uring::internal::limits::PAYLOAD_BYTES_MAX;
+use jiggler_uring::internal::net::Connection;
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::{Error, RedisUrl};
 
 use crate::certificates::Certificates;
 use crate::fault_proxy::{FaultProxy, Pieces};

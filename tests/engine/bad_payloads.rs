@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use jiggler_uring::job::bad::exhume;
-use jiggler_uring::limits::{PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX};
+use jiggler_uring::internal::job::bad::exhume;
+use jiggler_uring::internal::limits::{PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX};
 
 use crate::harness::account::lists_in_flight;
 use crate::harness::redis::DEAD;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiggler_uring::store::rights::{self, Reach, Role};
+use jiggler_uring::internal::store::rights::{self, Reach, Role};
 use jiggler_uring::{Client, NewJob};
 
 use crate::certificates::Certificates;

@@ -1,6 +1,6 @@
 //! The processes of a fleet as Redis sees them: leases, fences, lists in flight; real ones and some written by hand.
 
-use jiggler_uring::limits::FENCE;
+use jiggler_uring::internal::limits::FENCE;
 
 use crate::harness::wait::wait_until;
 use crate::harness::{Redis, Worker};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use jiggler_uring::limits::DUE_PAUSE_MIN;
+use jiggler_uring::internal::limits::DUE_PAUSE_MIN;
 
 use crate::fleet::uuid_of;
 use crate::harness::redis::{DEAD, RETRIES, SCHEDULED};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiggler_uring::limits::READ_AHEAD_JOBS_MAX;
+use jiggler_uring::internal::limits::READ_AHEAD_JOBS_MAX;
 
 use crate::harness::redis::DEAD;
 use crate::harness::wait::{measure_over, wait_until, wait_within};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use jiggler_uring::time::{RubyFloat, unix_now};
+use jiggler_uring::internal::time::{RubyFloat, unix_now};
 
 use crate::harness::account::lists_in_flight;
 use crate::harness::proxy::{Fate, Proxy};

@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiggler_uring::limits::LEASE;
-use jiggler_uring::net::blocking::BlockingConnection;
-use jiggler_uring::resp::{RedisUrl, Requests};
-use jiggler_uring::store::recovery::{self, Reaped, ReapedJobs};
-use jiggler_uring::store::scripts::{self, Scripts};
-use jiggler_uring::store::turn::QueueKeys;
+use jiggler_uring::internal::limits::LEASE;
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::{RedisUrl, Requests};
+use jiggler_uring::internal::store::recovery::{self, Reaped, ReapedJobs};
+use jiggler_uring::internal::store::scripts::{self, Scripts};
+use jiggler_uring::internal::store::turn::QueueKeys;
 
 use crate::fleet::{
     LEASES, Process, REAPED, assert_fenced, assert_forgotten, assert_new_identity, end_lease, jobs_put_back,

@@ -6,9 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use jiggler_uring::limits::{RECONNECT_PAUSE_MAX, TCP_CONNECT_TIMEOUT};
-use jiggler_uring::net::blocking::BlockingConnection;
-use jiggler_uring::resp::{RedisUrl, Requests};
+use jiggler_uring::internal::limits::{RECONNECT_PAUSE_MAX, TCP_CONNECT_TIMEOUT};
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::{RedisUrl, Requests};
 
 use crate::fault_proxy::FaultProxy;
 use crate::harness::wait::{measure_over, wait_until, wait_within};
@@ -174,7 +174,7 @@ fn a_redis_that_is_stopped_for_longer_than_a_call_may_take_is_outlived() {
     let stopped = Instant::now();
     signal("STOP");
     drain.endure();
-    assert!(stopped.elapsed() >= jiggler_uring::limits::CALL_TIMEOUT);
+    assert!(stopped.elapsed() >= jiggler_uring::internal::limits::CALL_TIMEOUT);
     signal("CONT");
     drain.finish(&[]);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiggler_uring::store::rights;
+use jiggler_uring::internal::store::rights;
 
 use crate::harness::account::lists_in_flight;
 use crate::harness::redis::{DEAD, RETRIES};

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use jiggler_uring::net::blocking::BlockingConnection;
-use jiggler_uring::resp::{RedisUrl, Requests};
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::{RedisUrl, Requests};
 
 use crate::harness::sentinels::Sentinels;
 use crate::harness::wait::{wait_until, wait_within};

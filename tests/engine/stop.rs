@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use jiggler_uring::limits::{CALL_TIMEOUT, STOP_GRACE};
+use jiggler_uring::internal::limits::{CALL_TIMEOUT, STOP_GRACE};
 
 use crate::harness::account::lists_in_flight;
 use crate::harness::redis::DEAD;

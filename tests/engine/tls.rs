@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiggler_uring::limits::PAYLOAD_BYTES_MAX;
+use jiggler_uring::internal::limits::PAYLOAD_BYTES_MAX;
 
 use crate::certificates::Certificates;
 use crate::harness::wait::{wait_until, wait_within};

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use jiggler_uring::limits::PAYLOAD_BYTES_MAX;
-use jiggler_uring::resp::RedisUrl;
+use jiggler_uring::internal::limits::PAYLOAD_BYTES_MAX;
+use jiggler_uring::internal::resp::RedisUrl;
 use jiggler_uring::{Client, NewJob, TokioClient};
 use tokio::runtime::Runtime;
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use glommio::{LocalExecutorBuilder, Placement};
-use jiggler_uring::limits::EXECUTOR_IO_BYTES;
+use jiggler_uring::internal::limits::EXECUTOR_IO_BYTES;
 
 /// Runs a test on an executor, and hands its panic on.
 pub(crate) fn on_executor<F: Future<Output = ()> + 'static>(test: impl FnOnce() -> F + Send + 'static) {

@@ -1,9 +1,9 @@
 //! Calls that come when nobody waits for them any more: delayed in a connection that was given up, or of a shard that was
 //! taken for dead. Each must be refused and change nothing.
 
-use jiggler_uring::resp::{Requests, Value};
-use jiggler_uring::store::flight::{self, Known};
-use jiggler_uring::store::turn::{BatchName, Turn};
+use jiggler_uring::internal::resp::{Requests, Value};
+use jiggler_uring::internal::store::flight::{self, Known};
+use jiggler_uring::internal::store::turn::{BatchName, Turn};
 
 use super::state::{Database, one};
 use super::world::{Verdict, World, ensure};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use jiggler_uring::store::turn::Destination;
-use jiggler_uring::wire::keys;
+use jiggler_uring::internal::store::turn::Destination;
+use jiggler_uring::internal::wire::keys;
 
 use super::state::{Content, Database};
 use super::world::{Verdict, World, ensure};

@@ -6,8 +6,10 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use jiggler_uring::store::flight::Known;
-use jiggler_uring::store::turn::{BatchName, Destination, Move, QueueKeys, Settlement, TurnContext};
+use jiggler_uring::internal::store::flight::Known;
+use jiggler_uring::internal::store::turn::{
+    BatchName, Destination, Move, QueueKeys, Settlement, TurnContext,
+};
 
 use super::ops::Outcome;
 

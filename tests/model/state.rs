@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiggler_uring::net::blocking::BlockingConnection;
-use jiggler_uring::resp::{Reply, Requests, Value};
-use jiggler_uring::wire::keys;
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::{Reply, Requests, Value};
+use jiggler_uring::internal::wire::keys;
 
 pub(crate) type Bytes = Vec<u8>;
 

@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use jiggler_uring::net::blocking::BlockingConnection;
-use jiggler_uring::resp::{Reply, Requests};
-use jiggler_uring::store::flight::{self, Known};
-use jiggler_uring::store::scripts::{Script, Scripts};
-use jiggler_uring::store::turn::{BatchName, Destination, Turn, TurnReply};
-use jiggler_uring::wire::keys;
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::{Reply, Requests};
+use jiggler_uring::internal::store::flight::{self, Known};
+use jiggler_uring::internal::store::scripts::{Script, Scripts};
+use jiggler_uring::internal::store::turn::{BatchName, Destination, Turn, TurnReply};
+use jiggler_uring::internal::wire::keys;
 
 use super::ops::{Case, Fate, Step};
 use super::oracle;
@@ -180,7 +180,7 @@ impl<'a> World<'a> {
             }
         }
         ensure(count <= sent.wanted, || format!("{count} jobs came, {} were wanted", sent.wanted))?;
-        let budget = jiggler_uring::limits::BATCH_BYTES_MAX;
+        let budget = jiggler_uring::internal::limits::BATCH_BYTES_MAX;
         ensure(count <= 1 || bytes <= budget, || format!("a batch of {count} jobs has {bytes} bytes"))
     }
 

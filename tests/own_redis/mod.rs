@@ -14,9 +14,9 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use jiggler_uring::net::blocking::BlockingConnection;
-use jiggler_uring::resp::{RedisUrl, Reply, Requests};
-use jiggler_uring::store::scripts::{self, Scripts};
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::{RedisUrl, Reply, Requests};
+use jiggler_uring::internal::store::scripts::{self, Scripts};
 use tempfile::TempDir;
 
 /// How often another port is tried, should the free one be taken before the server gets it.

@@ -3,10 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use jiggler_uring::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
-use jiggler_uring::resp::Requests;
-use jiggler_uring::store::turn::{BatchName, QueueKeys, Settlement, Turn, TurnReply};
-use jiggler_uring::wire::keys;
+use jiggler_uring::internal::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
+use jiggler_uring::internal::resp::Requests;
+use jiggler_uring::internal::store::turn::{BatchName, QueueKeys, Settlement, Turn, TurnReply};
+use jiggler_uring::internal::wire::keys;
 
 use super::{Setup, is_refused};
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use jiggler_uring::limits::{STALLED_AFTER, STOP_TIMEOUT};
+use jiggler_uring::internal::limits::{STALLED_AFTER, STOP_TIMEOUT};
 
 use super::root;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use jiggler_uring::store::rights;
+use jiggler_uring::internal::store::rights;
 
 use super::{REDIS_COMMANDS, root, source, src};
 

@@ -6,11 +6,11 @@ use std::hint::black_box;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use jiggler_uring::Dispatch;
-use jiggler_uring::job::parse::Parser;
-use jiggler_uring::resp::{Pipeline, Reply, ReplyLimits, Requests};
-use jiggler_uring::store::scripts::{LOAD_REPLIES, Scripts};
-use jiggler_uring::store::turn::{QueueKeys, Settlement, Turn, TurnContext, TurnReply};
+use jiggler_uring::internal::Dispatch;
+use jiggler_uring::internal::job::parse::Parser;
+use jiggler_uring::internal::resp::{Pipeline, Reply, ReplyLimits, Requests};
+use jiggler_uring::internal::store::scripts::{LOAD_REPLIES, Scripts};
+use jiggler_uring::internal::store::turn::{QueueKeys, Settlement, Turn, TurnContext, TurnReply};
 use jiggler_uring::{Ctx, JobError, Registry};
 
 /// Jobs of a batch.

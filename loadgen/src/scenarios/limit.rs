@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use jiggler_uring::resp::encode::Requests;
-use jiggler_uring::resp::url::RedisUrl;
+use jiggler_uring::internal::resp::encode::Requests;
+use jiggler_uring::internal::resp::url::RedisUrl;
 use serde::Serialize;
 
 use super::{Session, scene};

@@ -4,7 +4,7 @@
 //! jobs that sleep hold half of the slots; in the third, jobs that compute use a part of the worker's CPU.
 
 use clap::{Args, ValueEnum};
-use jiggler_uring::resp::encode::Requests;
+use jiggler_uring::internal::resp::encode::Requests;
 use serde::Serialize;
 
 use super::Session;

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use jiggler_uring::resp::encode::Requests;
+use jiggler_uring::internal::resp::encode::Requests;
 use serde::Serialize;
 
 use super::Session;

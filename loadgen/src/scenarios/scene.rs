@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use jiggler_uring::resp::url::RedisUrl;
+use jiggler_uring::internal::resp::url::RedisUrl;
 use serde::Serialize;
 
 use super::Session;

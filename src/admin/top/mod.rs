@@ -52,7 +52,7 @@ enum Message {
 ///
 /// # Errors
 /// [`Error::Connect`] or [`Error::Inspect`] if the first look fails; [`Error::Output`].
-pub fn live(url: &RedisUrl, interval: Duration, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn live(url: &RedisUrl, interval: Duration, out: &mut dyn Write) -> Result<(), Error> {
     if !stdout().is_terminal() || !stdin().is_terminal() {
         return once(url, interval, Format::Text, out);
     }
@@ -78,7 +78,12 @@ pub fn live(url: &RedisUrl, interval: Duration, out: &mut dyn Write) -> Result<(
 ///
 /// # Errors
 /// As [`live`].
-pub fn once(url: &RedisUrl, interval: Duration, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn once(
+    url: &RedisUrl,
+    interval: Duration,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
     let (sender, messages) = sync_channel(TOP_MESSAGES_MAX);
     let _reader = Reader::start(url, interval, usize::MAX, sender);
     first_state(&messages)?;

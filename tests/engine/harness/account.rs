@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiggler_uring::resp::Value;
+use jiggler_uring::internal::resp::Value;
 
 use super::redis::{DEAD, RETRIES, Redis};
 use super::worker::Worker;

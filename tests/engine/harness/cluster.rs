@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use jiggler_uring::resp::{Reply, Value};
+use jiggler_uring::internal::resp::{Reply, Value};
 
 use super::redis::Redis;
 use super::wait::{wait_until, wait_within};

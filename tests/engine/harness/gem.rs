@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use jiggler_uring::resp::{Reply, Value};
+use jiggler_uring::internal::resp::{Reply, Value};
 use serde_json::json as object;
 
 use super::redis::{DEAD, RETRIES, Redis, SCHEDULED};

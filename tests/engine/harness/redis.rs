@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use jiggler_uring::net::blocking::BlockingConnection;
-use jiggler_uring::resp::{RedisUrl, Reply, Requests, Value};
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::{RedisUrl, Reply, Requests, Value};
 
 use super::redis_server::RedisServer;
 use super::wait::wait_until;

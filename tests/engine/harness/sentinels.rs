@@ -4,8 +4,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use jiggler_uring::net::blocking::BlockingConnection;
-use jiggler_uring::resp::{RedisUrl, Reply, Requests, Value};
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::{RedisUrl, Reply, Requests, Value};
 use tempfile::TempDir;
 
 use super::wait::{wait_for, wait_until};
@@ -148,13 +148,13 @@ fn ask(port: u16, way: &Way, args: &[&str]) -> Option<Reply> {
     match BlockingConnection::connect(&url) {
         Ok(mut conn) => conn.call(&requests).ok()?.pop(),
         // It wants a password, so it listens.
-        Err(jiggler_uring::resp::Error::Handshake(_)) => Some(nothing()),
+        Err(jiggler_uring::internal::resp::Error::Handshake(_)) => Some(nothing()),
         Err(_) => None,
     }
 }
 
 fn nothing() -> Reply {
-    let mut decoder = jiggler_uring::resp::decode::Decoder::default();
+    let mut decoder = jiggler_uring::internal::resp::decode::Decoder::default();
     decoder.feed(b"$-1\r\n");
     let reply = decoder.next_reply().unwrap().unwrap();
     assert!(matches!(reply.value(), Value::Nil));

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use jiggler_uring::job::amend::{FieldValue, amend};
-use jiggler_uring::job::bad::{bury_unparsable, exhume};
-use jiggler_uring::job::parse::{FirstFailure, History};
-use jiggler_uring::job::retry::{gem_delay, next_attempt, with_default_retries};
-use jiggler_uring::job::{BadPayload, Course, ErrorInfo, FailureTimes, Fate, Parser, Plan, decide};
-use jiggler_uring::limits::RETRIES_MAX;
+use jiggler_uring::internal::job::amend::{FieldValue, amend};
+use jiggler_uring::internal::job::bad::{bury_unparsable, exhume};
+use jiggler_uring::internal::job::parse::{FirstFailure, History};
+use jiggler_uring::internal::job::retry::{gem_delay, next_attempt, with_default_retries};
+use jiggler_uring::internal::job::{BadPayload, Course, ErrorInfo, FailureTimes, Fate, Parser, Plan, decide};
+use jiggler_uring::internal::limits::RETRIES_MAX;
 use serde_json::Value;
 
 use super::members::{Member, last, members};

@@ -10,7 +10,7 @@ use std::fs;
 use jiggler_uring::config::options::{Allowed, OptionId, OptionSpec};
 use jiggler_uring::config::value::Value;
 use jiggler_uring::config::{Config, Error, LogLevel, Origin, Raw};
-use jiggler_uring::limits::QUEUES_MAX;
+use jiggler_uring::internal::limits::QUEUES_MAX;
 use tempfile::{Builder, NamedTempFile};
 
 /// What an error may take: some lines of a terminal.

@@ -1,8 +1,8 @@
 //! Keys, queue names and heartbeats as others wrote them: what is read can be written again and reads the same.
 
-use jiggler_uring::limits::QUEUE_NAME_BYTES_MAX;
-use jiggler_uring::wire::keys::{self, ListKey};
-use jiggler_uring::wire::{QueueName, heartbeat};
+use jiggler_uring::internal::limits::QUEUE_NAME_BYTES_MAX;
+use jiggler_uring::internal::wire::keys::{self, ListKey};
+use jiggler_uring::internal::wire::{QueueName, heartbeat};
 
 /// Checks one text, as a key of each kind and as a part of one.
 pub fn run(data: &[u8]) {

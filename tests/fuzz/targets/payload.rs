@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use jiggler_uring::job::parse::{FirstFailure, History, Parsed};
-use jiggler_uring::job::{Args, Parser};
-use jiggler_uring::limits::{PAYLOAD_DEPTH_MAX, RETRIES_MAX};
+use jiggler_uring::internal::job::parse::{FirstFailure, History, Parsed};
+use jiggler_uring::internal::job::{Args, Parser};
+use jiggler_uring::internal::limits::{PAYLOAD_DEPTH_MAX, RETRIES_MAX};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

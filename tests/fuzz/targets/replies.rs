@@ -3,15 +3,15 @@
 //! Replies come from Redis, so in good order they are of one shape each; a proxy, a server of another kind or a user's
 //! own keys may answer otherwise. Not here: bytes that are no replies (`resp`).
 
-use jiggler_uring::net::Handshake;
-use jiggler_uring::resp::decode::Decoder;
-use jiggler_uring::resp::{RedisUrl, Reply, Requests, Value};
-use jiggler_uring::store::entries::{self, Order, Window};
-use jiggler_uring::store::inspect::Inspection;
-use jiggler_uring::store::ruby_lists::{self, Look};
-use jiggler_uring::store::scripts::{LOAD_REPLIES, Scripts};
-use jiggler_uring::store::turn::TurnReply;
-use jiggler_uring::store::{cancel, due, enqueue, flight, operate, process, progress, recovery};
+use jiggler_uring::internal::net::Handshake;
+use jiggler_uring::internal::resp::decode::Decoder;
+use jiggler_uring::internal::resp::{RedisUrl, Reply, Requests, Value};
+use jiggler_uring::internal::store::entries::{self, Order, Window};
+use jiggler_uring::internal::store::inspect::Inspection;
+use jiggler_uring::internal::store::ruby_lists::{self, Look};
+use jiggler_uring::internal::store::scripts::{LOAD_REPLIES, Scripts};
+use jiggler_uring::internal::store::turn::TurnReply;
+use jiggler_uring::internal::store::{cancel, due, enqueue, flight, operate, process, progress, recovery};
 
 /// Replies of one case; more say nothing new.
 const REPLIES_MAX: usize = 64;

@@ -5,8 +5,8 @@
 
 use std::mem::discriminant;
 
-use jiggler_uring::resp::decode::{DecodeError, Decoder, Protocol};
-use jiggler_uring::resp::{Error, Pipeline, Reply, ReplyLimits, Requests, Value};
+use jiggler_uring::internal::resp::decode::{DecodeError, Decoder, Protocol};
+use jiggler_uring::internal::resp::{Error, Pipeline, Reply, ReplyLimits, Requests, Value};
 
 /// Beyond this nothing new can happen, and feeding byte by byte would take its time.
 const BYTES_MAX: usize = 16 * 1024;

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use jiggler_uring::resp::url::{Credentials, Endpoint, Place, RedisUrl};
+use jiggler_uring::internal::resp::url::{Credentials, Endpoint, Place, RedisUrl};
 
 /// Longer than anything that a case is likely to hold by chance.
 const SECRET: &str = "S3cr3t.v4lue";

@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiggler_uring::wire::keys::{DEAD, FAILURES, RETRIES};
+use jiggler_uring::internal::wire::keys::{DEAD, FAILURES, RETRIES};
 
 use super::{Load, Run};
 use crate::cli::Mode;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jiggler_uring::resp::encode::Requests;
-use jiggler_uring::wire::keys::{RETRIES, SCHEDULED};
+use jiggler_uring::internal::resp::encode::Requests;
+use jiggler_uring::internal::wire::keys::{RETRIES, SCHEDULED};
 
 use crate::cli::Mode;
 use crate::error::Error;

@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiggler_uring::resp::encode::Requests;
-use jiggler_uring::wire::keys::{RETRIES, SCHEDULED};
+use jiggler_uring::internal::resp::encode::Requests;
+use jiggler_uring::internal::wire::keys::{RETRIES, SCHEDULED};
 use serde::Serialize;
 
 use crate::cli::Mode;

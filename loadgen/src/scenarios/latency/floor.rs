@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use jiggler_uring::resp::encode::Requests;
+use jiggler_uring::internal::resp::encode::Requests;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::clock;
