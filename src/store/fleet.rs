@@ -367,7 +367,7 @@ fn at(what: &str) -> impl Fn(resp::Error) -> InspectError {
 mod tests {
     use super::*;
     use crate::net::blocking::BlockingConnection;
-    use crate::test_redis::TestRedis;
+    use crate::own_redis::OwnRedis;
 
     fn look(conn: &mut BlockingConnection, survey: &mut Survey) {
         let mut requests = Requests::new();
@@ -384,7 +384,7 @@ mod tests {
 
     #[test]
     fn what_comes_is_found_and_what_goes_is_forgotten() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
         let key = "jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm";
         run(&mut conn, &["SET", key, r#"{"heartbeat":1.5,"rss":7,"current_jobs":{}}"#]);
@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn many_processes_are_read_page_by_page() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
         for number in 0..INSPECT_HEARTBEATS_PER_CALL + 1 {
             let key = format!("jiggler:svr:{number:012}:3:25:default:1:1795299901:{number}:vm");
