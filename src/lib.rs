@@ -79,7 +79,7 @@
 //! | 3 store | [`store`] | every Redis command and script |
 //! | 2 transport | [`resp`]: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster | sockets |
 //! | 1 formats | [`job`] [`wire`] [`resp`]: codec, pipeline, url | bytes in, values out: no socket, no clock |
-//! | 0 base | [`limits`] [`time`] [`ids`] [`stats`] [`shutdown`] `event` | |
+//! | 0 base | [`limits`] [`time`] [`ids`] [`stats`] [`shutdown`] `event` `foreign` | |
 //!
 //! # Promises
 //!
@@ -144,6 +144,7 @@
 
 // L0 base
 mod event;
+mod foreign;
 pub mod ids;
 pub mod limits;
 pub mod shutdown;
