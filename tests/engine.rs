@@ -55,6 +55,8 @@ mod jobs;
 mod lead;
 #[path = "engine/loading.rs"]
 mod loading;
+#[path = "engine/log_reader.rs"]
+mod log_reader;
 #[path = "engine/long_jobs.rs"]
 mod long_jobs;
 #[path = "engine/mixed_fleet.rs"]

@@ -8,6 +8,7 @@ mod command;
 pub mod exit;
 pub mod fleet;
 pub mod orders;
+mod output;
 pub mod pages;
 
 use std::ffi::OsString;
