@@ -79,7 +79,7 @@
 //! | 3 store | [`store`] | every Redis command and script |
 //! | 2 transport | [`resp`]: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster | sockets |
 //! | 1 formats | [`job`] [`wire`] [`resp`]: codec, pipeline, url | bytes in, values out: no socket, no clock |
-//! | 0 base | [`limits`] [`time`] [`ids`] [`stats`] [`shutdown`] `event` `foreign` | |
+//! | 0 base | [`limits`] [`time`] [`ids`] [`stats`] [`shutdown`] `event` `foreign` `small_file` | |
 //!
 //! # Promises
 //!
@@ -148,6 +148,7 @@ mod foreign;
 pub mod ids;
 pub mod limits;
 pub mod shutdown;
+mod small_file;
 pub mod stats;
 pub mod time;
 

@@ -39,8 +39,12 @@ mod doctor;
 mod failover;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/files.rs"]
+mod files;
 #[path = "engine/fleet.rs"]
 mod fleet;
+#[path = "engine/foreign.rs"]
+mod foreign;
 #[path = "engine/hangup.rs"]
 mod hangup;
 #[path = "engine/health.rs"]

@@ -13,7 +13,7 @@ use std::{
     process::ExitCode,
 };
 
-use super::{Error, Invocation, fleet::FleetOrder, output::Output, parse};
+use super::{Error, Invocation, fleet::FleetOrder, output::Output, parse_with_notes};
 use crate::boot::logging::Stderr;
 use crate::config::Variables;
 use crate::foreign::neutral;
@@ -93,8 +93,11 @@ where
         args.first().and_then(|path| Path::new(path).file_name()).map(|name| name.to_string_lossy());
     let program = program.map_or_else(|| PROGRAM.to_owned(), Cow::into_owned);
     let mut out = Output::new(out);
-    let result = match parse(args, variables) {
-        Ok(invocation) => {
+    let result = match parse_with_notes(args, variables) {
+        Ok((invocation, notes)) => {
+            for note in notes {
+                let _ = err.write_all(format!("{program}: warning: {note}\n").as_bytes());
+            }
             out.is_report = changes_something(&invocation);
             perform(invocation, &mut out)
         }
