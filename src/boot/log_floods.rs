@@ -4,7 +4,8 @@
 //! and one line says at the end of the span how many there were. So a broken producer, whose every payload is no job, costs
 //! some lines and not a disk. It is held here, where all lines come by, and not at the places that log: none can be forgotten.
 //!
-//! Debug lines pass: whoever asks for one a job wants one a job. So do the lines of other crates, and of a program's jobs.
+//! Debug lines pass: whoever asks for one a job wants one a job. So do the lines of other crates, of a program's jobs, and
+//! what has a target of its own, as the answer to a signal.
 //!
 //! Nothing ticks: the last line that passes wakes the log's thread, which then waits for the end of the span.
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::foreign::escape_json;
+use crate::foreign::{escape_json, neutral};
 use crate::limits::UNTOLD_BYTES_MAX;
 
 /// Standard output that remembers whether its reader went away, so that a broken Redis connection is not taken for it.
@@ -49,6 +49,7 @@ impl<'a> Output<'a> {
 
     fn report_line(&mut self) {
         let line = std::mem::take(&mut self.line);
+        let line = neutral(&String::from_utf8_lossy(&line)).into_owned().into_bytes();
         let written = self.inner.write_all(&line).and_then(|()| self.inner.flush());
         match written {
             Ok(()) => {}

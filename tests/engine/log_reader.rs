@@ -134,3 +134,23 @@ fn a_reader_of_the_output_that_goes_away_ends_a_command_quietly() {
         assert_eq!((output.status.code(), said.as_str()), (Some(0), ""), "{args:?}");
     }
 }
+
+#[test]
+fn a_flood_of_bad_payloads_costs_some_lines_and_a_sum() {
+    const BAD: usize = 5_000;
+    let redis = Redis::start();
+    let payloads: Vec<String> = (0..BAD).map(|number| format!("{{bad {number}")).collect();
+    redis.push("default", &payloads);
+    let mut worker = Worker::start(&redis, &[]);
+    wait_until("all are buried", || redis.count(DEAD) == BAD as i64);
+    let sums = || worker.lines("a payload is no job and goes to the dead set:");
+    // While the worker runs, within the ten seconds of a span.
+    wait_until("they are summed up", || !sums().is_empty());
+    let lines = worker.lines("a payload is no job and goes to the dead set");
+    assert!(lines.len() < 50, "{} lines", lines.len());
+    let more: usize =
+        sums().iter().map(|sum| sum.rsplit_once("lines=").unwrap().1.parse::<usize>().unwrap()).sum();
+    assert_eq!(lines.len() - sums().len() + more, BAD);
+    assert!(sums()[0].contains(&format!("{more} more like it in 10 s")), "{:?}", sums());
+    worker.stop();
+}
