@@ -14,6 +14,7 @@ use super::{
     Error,
     fleet::{Engine, Member, survey},
     nodes,
+    table::printable,
 };
 use crate::limits::{QUIET_WAIT, STEER_LOOK, STOP_WAIT_EXTRA};
 use crate::net::blocking::BlockingConnection;
@@ -53,7 +54,7 @@ pub(crate) fn steer(
 ) -> Result<(), Error> {
     let mut conn = BlockingConnection::connect(&steer::url(url))?;
     let members = targets(url, &mut conn, target)?;
-    let told = tell(&mut conn, &members, wish)?;
+    let told = tell(&mut conn, url.database(), &members, wish)?;
     let (heard, deaf): (Vec<_>, Vec<_>) = members.iter().zip(told).partition(|(_, heard)| *heard);
     for (member, _) in &deaf {
         writeln!(out, "{}", unheard(member, wish))?;
@@ -96,10 +97,15 @@ fn targets(url: &RedisUrl, conn: &mut BlockingConnection, target: &Target) -> Re
 }
 
 /// Whether each has heard. One round trip.
-fn tell(conn: &mut BlockingConnection, members: &[Member], wish: Wish) -> Result<Vec<bool>, Error> {
+fn tell(
+    conn: &mut BlockingConnection,
+    database: u32,
+    members: &[Member],
+    wish: Wish,
+) -> Result<Vec<bool>, Error> {
     let mut requests = Requests::new();
     for member in members {
-        steer::publish(&member.uuid, wish, &mut requests);
+        steer::publish(database, &member.uuid, wish, &mut requests);
     }
     let replies = conn.call(&requests)?;
     Ok(replies.iter().map(steer::heard).collect::<Result<_, _>>()?)
@@ -107,6 +113,7 @@ fn tell(conn: &mut BlockingConnection, members: &[Member], wish: Wish) -> Result
 
 fn asked(member: &Member, wish: Wish) -> String {
     let Member { uuid, host, pid, busy, timeout_s, .. } = member;
+    let (uuid, host) = (printable(uuid), printable(host));
     let jobs = if *busy == 1 { "1 job".to_owned() } else { format!("{busy} jobs") };
     match wish {
         Wish::Quiet => format!("{uuid} (pid {pid} on {host}) was asked to take no more jobs"),
@@ -121,6 +128,7 @@ fn asked(member: &Member, wish: Wish) -> String {
 
 fn unheard(member: &Member, wish: Wish) -> String {
     let Member { uuid, host, pid, .. } = member;
+    let (uuid, host) = (printable(uuid), printable(host));
     let signal = if wish == Wish::Quiet { "TSTP" } else { "TERM" };
     let why = match member.engine {
         Engine::Ruby => "is a ruby server, which hears signals only",
