@@ -3,6 +3,7 @@
 //! What is read from the machine and what follows from it are apart: the deciding functions are pure. Boot changes
 //! nothing but the soft limit of locked memory. Cores are placement's, the private Redis is `embedded`'s.
 
+pub(crate) mod files;
 pub(crate) mod kernel;
 mod log_floods;
 mod log_queue;
@@ -74,6 +75,24 @@ pub(crate) enum Error {
     /// The limit cannot be read or set.
     #[error("failed to read or raise the limit of locked memory")]
     Memlock {
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Too few files may be open.
+    #[error(
+        "this worker needs {needed} open files, one for each ring and connection, but the limit is {hard}: raise it \
+             with `ulimit -n`, LimitNOFILE in the systemd unit, or docker run --ulimit nofile; fewer --cores and queues \
+             need fewer"
+    )]
+    FilesTooFew {
+        /// Files that the process opens before any job does.
+        needed: u64,
+        /// The hard limit, which only root may raise.
+        hard: u64,
+    },
+    /// The limit cannot be read or set.
+    #[error("failed to read or raise the limit of open files")]
+    Files {
         /// What the system says.
         source: io::Error,
     },

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use rlimit::Resource;
 
 use super::Check;
-use crate::boot::{kernel::Kernel, memlock, uring};
-use crate::config::{Config, Mode};
-use crate::limits::{CONTROL_CONNECTIONS, PROCESS_FILES, SHARD_FILES};
+use crate::boot::{files as open_files, kernel::Kernel, memlock, uring};
+use crate::config::Config;
 
 /// Where the kernel shows control groups.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -27,7 +26,7 @@ pub(crate) fn checks(config: &Config) -> Vec<Check> {
     checks.push(cores(config.cores, cpus().len()));
     checks.push(quota(cpu_quota(Path::new(CGROUPS), &own_group()), shards));
     checks.push(match Resource::NOFILE.get() {
-        Ok((soft, hard)) => files(soft, hard, files_needed(config, shards)),
+        Ok((soft, hard)) => files(soft, hard, open_files::wanted(config, shards)),
         Err(error) => Check::skipped("open files", format!("the limit cannot be read: {error}")),
     });
     checks
@@ -38,19 +37,6 @@ pub(super) fn shards(config: &Config) -> usize {
     let available = cpus().len().max(1);
     let cores = config.cores.unwrap_or(available).clamp(1, available);
     config.concurrency.map_or(cores, |concurrency| cores.min(concurrency))
-}
-
-/// Connections to Redis that it would have.
-pub(super) fn connections(config: &Config, shards: usize) -> usize {
-    let queues = config.queues.as_slice().len();
-    if config.redis_url.as_ref().is_some_and(|given| given.url.is_cluster()) {
-        // Each lane has its own and one that waits, and the client of a core one a node; control has lease, poller and,
-        // while it reaps, a reaper for each queue.
-        return shards * 3 * queues + 3 * queues + CONTROL_CONNECTIONS;
-    }
-    let waiting = if config.mode == Mode::AtLeastOnce { queues } else { 1 };
-    // The shard's own, and its client's.
-    shards * (waiting + 2) + CONTROL_CONNECTIONS
 }
 
 fn cpus() -> Vec<core_affinity::CoreId> {
@@ -145,13 +131,6 @@ fn quota_in(directory: &Path) -> Option<f64> {
     (quota > 0.0 && period > 0.0).then_some(quota / period)
 }
 
-/// Files that the process will have open, with one for each job.
-fn files_needed(config: &Config, shards: usize) -> u64 {
-    let files =
-        connections(config, shards) + shards * SHARD_FILES + PROCESS_FILES + config.concurrency_on(shards);
-    files as u64
-}
-
 fn files(soft: u64, hard: u64, needed: u64) -> Check {
     let found = format!("{needed} may be needed (one for each job among them), {soft} are allowed");
     let advice = "raise it with `ulimit -n`, LimitNOFILE in the systemd unit, or docker run --ulimit nofile";
@@ -206,7 +185,5 @@ mod tests {
         assert_eq!(files(1_024, 4_096, 1_024).status, Status::Ok);
         assert_eq!(files(1_024, 4_096, 1_025).status, Status::Warning);
         assert_eq!(files(1_024, 4_096, 4_097).status, Status::Failed);
-        let config = Config { concurrency: Some(1_000), ..Config::default() };
-        assert!(files_needed(&config, 2) > 1_000);
     }
 }

@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use super::Check;
-use super::machine::{connections, shards};
-use crate::boot::{self, RedisServer};
+use super::machine::shards;
+use crate::boot::{self, RedisServer, files};
 use crate::config::{Config, Variables};
 use crate::embedded;
 use crate::limits::{DOCTOR_LATENCY_MAX, DOCTOR_MEMORY_FULL, DOCTOR_PINGS, DOCTOR_SKEW_MAX_S};
@@ -59,7 +59,7 @@ fn examine(conn: &mut BlockingConnection, config: &Config) -> Result<Vec<Check>,
         policy(&info),
         memory(&info),
         persistence(&info),
-        clients(&info, connections(config, shards(config))),
+        clients(&info, files::connections(config, shards(config))),
         tracking(conn)?,
     ])
 }

@@ -1,0 +1,70 @@
+//! The limit of open files: raised where the process may; else an error, at the start, that says how many it takes.
+//!
+//! A process that finds it out later dies in the middle of its work: a ring or a connection can no longer be opened.
+
+use rlimit::Resource;
+
+use super::Error;
+use crate::config::{Config, Mode};
+use crate::limits::{CONTROL_CONNECTIONS, PROCESS_FILES, SHARD_FILES};
+
+/// Connections to Redis that a worker of this configuration has.
+pub(crate) fn connections(config: &Config, shards: usize) -> usize {
+    let queues = config.queues.as_slice().len();
+    if config.redis_url.as_ref().is_some_and(|given| given.url.is_cluster()) {
+        // Each lane has its own and one that waits, and the client of a core one a node; control has lease, poller and,
+        // while it reaps, a reaper for each queue.
+        return shards * 3 * queues + 3 * queues + CONTROL_CONNECTIONS;
+    }
+    let waiting = if config.mode == Mode::AtLeastOnce { queues } else { 1 };
+    // The shard's own, and its client's.
+    shards * (waiting + 2) + CONTROL_CONNECTIONS
+}
+
+/// Files that such a process has open before its jobs open any.
+pub(crate) fn needed(config: &Config, shards: usize) -> u64 {
+    (connections(config, shards) + shards * SHARD_FILES + PROCESS_FILES) as u64
+}
+
+/// What there may be in all, with one file for each job.
+pub(crate) fn wanted(config: &Config, shards: usize) -> u64 {
+    needed(config, shards) + config.concurrency_on(shards) as u64
+}
+
+/// Lets the process open as many files as it may without privilege, and refuses to start with fewer than `needed`.
+///
+/// # Errors
+/// [`Error::FilesTooFew`], or [`Error::Files`] if the system does not answer.
+pub(crate) fn ensure(needed: u64) -> Result<(), Error> {
+    let failed = |source| Error::Files { source };
+    let (soft, hard) = Resource::NOFILE.get().map_err(failed)?;
+    if hard < needed {
+        // Only a privileged process may; whoever is none is told what to do.
+        return Resource::NOFILE.set(needed, needed).map_err(|_| Error::FilesTooFew { needed, hard });
+    }
+    if soft < hard {
+        // All the way: handlers open files and connections, too.
+        Resource::NOFILE.set(hard, hard).map_err(failed)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_job_may_have_a_file_of_its_own_beyond_what_the_process_needs() {
+        let config = Config { concurrency: Some(1_000), ..Config::default() };
+        assert_eq!(wanted(&config, 2), needed(&config, 2) + 1_000);
+        assert!(needed(&config, 4) > needed(&config, 2));
+    }
+
+    #[test]
+    fn the_error_names_what_is_needed_and_the_three_ways_out() {
+        let text = Error::FilesTooFew { needed: 120, hard: 64 }.to_string();
+        for part in ["120", "64", "ulimit -n", "LimitNOFILE", "--ulimit nofile"] {
+            assert!(text.contains(part), "{part:?} is not in: {text}");
+        }
+    }
+}
