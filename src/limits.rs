@@ -144,8 +144,9 @@ pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(1_000);
 /// crash re-runs a batch at most. Far below what Lua can unpack (some 8,000).
 pub const BATCH_JOBS_MAX: usize = 500;
 
-/// Most bytes of payload one turn fetches, a single larger payload excepted.
-pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes of payload one turn fetches, a single larger payload excepted. Redis copies them three times: 1 MiB holds it for
+/// some 3 ms, and more in one turn only leaves its caches (perf/runs/2026-12-01-payloads).
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// Queues up to which a turn reads what it fetched from the batch lists, each by a command of its own. An empty one costs
 /// Redis some 0.3 µs, so beyond this it is cheaper to hand the payloads through the script.
@@ -193,6 +194,9 @@ pub const WAIT_TIME_MIN: Duration = Duration::from_secs(20);
 
 /// Commands per second that all waiting connections of an idle process may send together, for the time above.
 pub const WAIT_COMMANDS_PER_SECOND_MAX: f64 = 0.1;
+
+/// A block that ends so much before its time, without a job and unasked, was not ended by Redis.
+pub const WAIT_EARLY: Duration = Duration::from_secs(2);
 
 /// Pause after an error of a waiting connection, so that one that answers at once, each time, does not spin.
 pub const WAIT_ERROR_PAUSE: Duration = Duration::from_millis(500);
@@ -363,11 +367,13 @@ pub const LEFT_FENCE: Duration = Duration::from_secs(3_600);
 /// more was not written by us and is left alone.
 pub const LEASE_SHARDS_MAX: usize = CORES_MAX;
 
-/// Due jobs moved from each set by one script call, whose payloads may have [`BATCH_BYTES_MAX`] besides: some 2 ms of
-/// Redis's time with short payloads.
+/// Due jobs moved from each set by one script call: some 2 ms of Redis's time with short payloads.
 pub const DUE_JOBS_MAX: usize = 500;
 
-/// Due jobs read at once by that call: so many payloads may be read in vain, beyond the bytes allowed. Pages of 16 cost
+/// Bytes of payload moved from each set by that call, a single larger one excepted: some 5 ms of Redis's time.
+pub const DUE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most due jobs read at once by that call, which begins with one: so many payloads may be read in vain, beyond the bytes allowed. Pages of 16 cost
 /// Redis a fifth more for each job, one of 500 hardly less.
 pub const DUE_PAGE_JOBS: usize = 50;
 

@@ -73,6 +73,17 @@ impl Held {
 }
 
 impl Shard {
+    /// How many jobs are in the wait list of a queue at most, as far as the shard knows. Acks on their way are not counted.
+    pub(super) fn known_in_wait_list(&self, queue: usize) -> usize {
+        let list = (queue, BatchName::Wait);
+        let live = self.live.borrow();
+        let live = live.values().filter(|batch| (batch.queue, batch.name) == list).map(|batch| batch.len());
+        let settlement = self.settlement.borrow();
+        let moves = settlement.moves.iter().filter(|job| job.from == list).count();
+        let singles = settlement.singles.iter().filter(|single| (single.0, single.1) == list).count();
+        live.sum::<usize>() + moves + singles + self.held.in_wait_list(queue).len()
+    }
+
     /// A turn did all but this of its report.
     pub(super) fn hold(&self, settled: &Settlement, refused: &Refused) {
         let mut waiting = self.held.settlement.borrow_mut();
