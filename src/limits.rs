@@ -148,6 +148,9 @@ pub const BATCH_JOBS_MAX: usize = 500;
 /// some 3 ms, and more in one turn only leaves its caches (perf/runs/2026-12-01-payloads).
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
+/// What of these bytes a shard asks for: Redis tells how much memory a batch takes, up to a quarter more than its payloads.
+pub const BATCH_BYTES_FIT: f64 = 0.75;
+
 /// Queues up to which a turn reads what it fetched from the batch lists, each by a command of its own. An empty one costs
 /// Redis some 0.3 µs, so beyond this it is cheaper to hand the payloads through the script.
 pub const QUEUES_READ_FROM_LISTS_MAX: usize = 16;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How many jobs a second a drain by turn.lua gets out of Redis, by payload size, beside a pipelined RPOP.
 
-Usage: measure.py PORT SCRIPTS_DIR LABEL, with an empty redis-server on that port. One connection, two requests on the way, as
+Usage: measure.py PORT SCRIPTS_DIR LABEL BATCH_BYTES_MAX BATCH_BYTES_FIT, with an empty redis-server on that port. One connection, two requests on the way, as
 a shard has them; nothing is done with what comes. Also the longest time one script call held Redis (SLOWLOG).
 """
 import os, socket, sys, time
@@ -42,7 +42,8 @@ def source(*names):
 
 
 turn = run("SCRIPT", "LOAD", source("undo", "turn"))
-BUDGET, LARGEST, BATCH = 4 << 20, 16 << 20, 500
+BUDGET, FIT = int(sys.argv[4]), float(sys.argv[5])
+LARGEST, BATCH = 16 << 20, 500
 KEYS = ["processed", "failed", "retries", "dead", "q:i", "q", "q:i"]
 
 
@@ -57,7 +58,7 @@ def fill(size, jobs):
 
 
 def drain(size):
-    wanted = max(1, min(BATCH, BUDGET // size))
+    wanted = max(1, min(BATCH, int(FIT * BUDGET / size)))
     number, settled, done, sent = 0, [], 0, []
     while True:
         while len(sent) < 2:

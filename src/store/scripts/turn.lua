@@ -135,18 +135,23 @@ local function is_large(queue, waiting)
 end
 
 -- Copies jobs from end to end inside Redis, so that none of them passes through Lua. Nothing, if that cannot be told to keep
--- within the budget, or if the user may not do so. What Redis uses for payloads is up to a quarter more than they have, which
--- is why twice the budget is allowed; a batch beyond it is cut to fit, for payloads are mostly of a size.
+-- within the budget, or if the user may not do so. A batch beyond it is cut to fit, for payloads are mostly of a
+-- size; where the cut takes off too much, each is looked at.
 local function take_whole(queue, batch)
   local count = redis.pcall('SORT', queue, 'BY', 'nosort', 'DESC', 'LIMIT', 0, wanted, 'STORE', batch)
   if type(count) == 'table' then return end
   undo[#undo + 1] = function() drop(batch) end
+  local cut = false
   for _ = 1, 4 do
     local bytes = redis.pcall('MEMORY', 'USAGE', batch, 'SAMPLES', 0)
     if type(bytes) == 'table' then break end
-    if bytes <= 2 * budget or (count == 1 and #reply == before and bytes <= payload_max) then return count, bytes end
-    if count == 1 then break end
-    count = math.max(1, math.floor(count * budget / bytes))
+    if bytes <= budget or (count == 1 and #reply == before and bytes <= payload_max) then
+      if not cut then return count, bytes end
+      -- No queue behind this one overtakes it.
+      if 2 * bytes >= budget then return count, math.max(bytes, budget) end
+    end
+    if cut and bytes <= budget or count == 1 then break end
+    count, cut = math.max(1, math.floor(count * budget / bytes)), true
     if is_refused(redis.pcall('LTRIM', batch, 0, count - 1)) then break end
   end
   drop(batch)
