@@ -83,8 +83,8 @@ def drain(size):
 
 batch_jobs = {}
 print("payload_bytes jobs how jobs_per_s longest_call_ms")
-for size, jobs in ((100, 100_000), (2_000, 60_000), (20_000, 10_000), (200_000, 1_500)):
-    for _ in range(3):
+for size, jobs in ((20_000, 10_000), (200_000, 1_500)):
+    for _ in range(2):
         fill(size, jobs)
         batch_jobs.clear()
         begun = time.monotonic()
