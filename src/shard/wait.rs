@@ -11,7 +11,8 @@
 //!            arm                      job, or disarmed
 //! Parked ───────────► Armed (blocks) ───────────────────► Parked
 //! ```
-//! After any answer that is no job the waiter counts what lies in its list: a middle box may have answered in place of Redis.
+//! After any answer that is no job the waiter counts what lies in its list: a middle box may have answered in place
+//! of Redis.
 //!
 //! Armed or parked, a waiter that lost its connection does not block again before `drive` has swept: has looked for what
 //! the lost one may have moved. A backlog, in which nobody is armed, must not keep such a job waiting.
@@ -241,8 +242,8 @@ async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Durati
     Ok(true)
 }
 
-/// After any answer that is no job: whether the wait list has one all the same, because the answer was another's than Redis's.
-/// Then the list is swept. Whether the connection still stands.
+/// After any answer that is no job: whether the wait list has one all the same, because the answer was another's than
+/// Redis's. Then the list is swept. Whether the connection still stands.
 ///
 /// What was acked while Redis counted looks like a stray: that costs a look at the list, and no more.
 async fn look_for_strays(shard: &Shard, waiter: &Waiter, open: &mut WaitConn) -> bool {
