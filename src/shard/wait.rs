@@ -11,6 +11,9 @@
 //!            arm                      job, or disarmed
 //! Parked ───────────► Armed (blocks) ───────────────────► Parked
 //! ```
+//! After any answer that is no job the waiter counts what lies in its list: a middle box may have answered in place
+//! of Redis.
+//!
 //! Armed or parked, a waiter that lost its connection does not block again before `drive` has swept: has looked for what
 //! the lost one may have moved. A backlog, in which nobody is armed, must not keep such a job waiting.
 
@@ -22,7 +25,7 @@ use glommio::timer::Timer;
 
 use super::state::Shard;
 use crate::event::Event;
-use crate::limits::{CALL_TIMEOUT, WAIT_CHUNK_BYTES, WAIT_ERROR_PAUSE};
+use crate::limits::{CALL_TIMEOUT, WAIT_CHUNK_BYTES, WAIT_EARLY, WAIT_ERROR_PAUSE};
 use crate::net::{Backoff, ConnOptions, Connection, Stopper};
 use crate::resp::{Error, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
 use crate::store::denied::is_denial;
@@ -118,8 +121,17 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
             }
             continue;
         };
-        match block(&shard, waiter, open, block_time(&shard, stray_until)).await {
+        let (began, time) = (Instant::now(), block_time(&shard, stray_until));
+        match block(&shard, waiter, open, time).await {
             Ok(delivered) => {
+                if !delivered && waiter.is_armed() && began.elapsed() + WAIT_EARLY < time {
+                    // Not Redis's own answer, and what it was asked may still be carried out.
+                    stray_until = Some(began + time + CALL_TIMEOUT);
+                }
+                if !delivered && !look_for_strays(&shard, waiter, open).await {
+                    conn = None;
+                    shard.lost_a_connection.set(true);
+                }
                 if delivered || !waiter.is_armed() {
                     park(&shard, waiter);
                 }
@@ -131,7 +143,7 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                     shard.complain(waiter.at, &error.to_string());
                 }
                 let lost = !matches!(error, Error::Redis(_));
-                if lost || serves_no_more(&error) {
+                if lost || serves_no_more(&error) || !look_for_strays(&shard, waiter, open).await {
                     conn = None;
                     shard.lost_a_connection.set(true);
                 }
@@ -227,6 +239,23 @@ async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Durati
     shard.idle.set(false);
     shard.take_in(queue, BatchName::Wait, vec![payload]);
     Ok(true)
+}
+
+/// After any answer that is no job: whether the wait list has one all the same, because the answer was another's than
+/// Redis's. Then the list is swept. Whether the connection still stands.
+///
+/// What was acked while Redis counted looks like a stray: that costs a look at the list, and no more.
+async fn look_for_strays(shard: &Shard, waiter: &Waiter, open: &mut WaitConn) -> bool {
+    if !shard.options.at_least_once {
+        return true;
+    }
+    let mut requests = Requests::new();
+    flight::count_waiting(shard.queue(waiter.at), &mut requests);
+    let reply = exchange(&mut open.conn, &requests, CALL_TIMEOUT).await;
+    let known = shard.known_in_wait_list(waiter.at) as i64;
+    let has_strays = reply.as_ref().map_or(true, |reply| reply.as_integer().is_ok_and(|count| count > known));
+    waiter.unswept.set(waiter.unswept.get() || has_strays);
+    reply.is_ok()
 }
 
 async fn exchange(conn: &mut Connection, requests: &Requests, within: Duration) -> Result<Reply, Error> {

@@ -11,6 +11,8 @@
 //! each job ([`TurnContext::looks_at_each`]), as it does for a batch that has too many bytes and for a user without the
 //! right to `SORT`. At most once all of it is one transaction, `MULTI` to `EXEC`, that ends by removing the lists.
 
+mod held;
+
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -21,6 +23,8 @@ use crate::job::DeadJob;
 use crate::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
 use crate::resp::{Elements, RedisError, Reply, Requests, Value};
 use crate::wire::keys;
+
+pub use held::Held;
 
 /// The name of a batch within its in-flight index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -175,6 +179,8 @@ pub struct TurnReply {
     pub fetched: Vec<Fetched>,
     /// Redis told fewer bytes than came: its lists are compressed.
     pub understated: bool,
+    /// What of the report is still to be done, because a set or a counter is spoilt.
+    pub held: Option<Held>,
 }
 
 /// What came from one queue.
@@ -324,8 +330,13 @@ impl TurnReply {
         let Value::Array(mut elements) = answer.clone() else {
             return Err(format!("a turn answered {answer:?}"));
         };
-        let mut turn = Self { fetched: Vec::with_capacity(elements.len() / 4), understated: false };
+        let mut turn =
+            Self { fetched: Vec::with_capacity(elements.len() / 4), understated: false, held: None };
         while let Some(pair) = elements.next() {
+            if matches!(pair, Value::Integer(0)) {
+                turn.held = Some(Held::read(&mut elements)?);
+                continue;
+            }
             let at = match pair {
                 Value::Integer(pair) => usize::try_from(pair).ok().and_then(|pair| pair.checked_sub(1)),
                 _ => None,

@@ -63,6 +63,7 @@ mod refusals;
 mod rights;
 mod secrets;
 mod sentinel;
+mod spoilt;
 mod steering;
 mod stop;
 #[cfg(feature = "tls")]

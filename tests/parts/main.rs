@@ -39,12 +39,13 @@ mod golden;
 mod conn;
 mod runtime_pins;
 
-// The protocol: its scripts one by one, random histories, every history of a small world.
+// The protocol: its scripts one by one and with each call in them refused, random histories, every history of a small world.
 mod lease;
 mod model;
 mod protocol;
 mod protocol_model;
 mod reap;
+mod script_faults;
 
 // What users of the library call.
 mod allocations;
