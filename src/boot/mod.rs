@@ -207,6 +207,17 @@ pub(crate) enum Error {
         /// What is missing, as rules.
         rules: String,
     },
+    /// Commands are not there: renamed away in the server's configuration, or withheld by a proxy before it.
+    #[error(
+        "the server at {address} does not know {commands}, without which no job can run: take `rename-command` for it out \
+             of redis.conf, or name the server itself instead of the proxy before it"
+    )]
+    RedisLacks {
+        /// Address without password.
+        address: String,
+        /// The commands.
+        commands: String,
+    },
     /// The user may not do what the engine does.
     #[error(
         "redis at {address} denies the user a command ({reply}): a worker's user needs the ACL rules {}",

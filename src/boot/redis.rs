@@ -63,7 +63,13 @@ pub(crate) fn check(url: &RedisUrl) -> Result<RedisServer, Error> {
     let replies = conn.call(&requests).map_err(|error| explain(&address, error))?;
     let [info, rights] = replies.as_slice() else { return Err(Error::NotRedis { address }) };
     match rights::missing(Role::Worker, rights) {
-        Ok(None) => {}
+        Ok(None) => {
+            // What says so has answered with positions.
+            let commands = rights::unknown(Role::Worker, rights).unwrap_or_default();
+            if !commands.is_empty() {
+                return Err(Error::RedisLacks { address, commands: commands.join(", ") });
+            }
+        }
         Ok(Some(missing)) => {
             return Err(Error::RedisRights { address, user: user_of(url), rules: missing.rules.join(" ") });
         }

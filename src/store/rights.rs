@@ -231,12 +231,38 @@ pub fn missing(role: Role, reply: &Reply) -> Result<Option<Missing>, Error> {
     {
         return Ok(Some(Missing { rules: vec!["+eval".to_owned()] }));
     }
-    let mut refused = Vec::new();
-    for position in reply.as_array()? {
-        refused.push(usize::try_from(position.as_integer()?).unwrap_or(0));
-    }
+    let refused = positions(reply)?.0;
     let rules = rules(&role.calls(), &|call| refused.contains(&(call + 1)));
     Ok((!rules.is_empty()).then_some(Missing { rules }))
+}
+
+/// The commands of the role that the server does not know, from the reply to [`ask`]: somebody has renamed them away, or a proxy
+/// withholds them. No right helps then.
+///
+/// # Errors
+/// As [`missing`], and if the user may not ask.
+pub fn unknown(role: Role, reply: &Reply) -> Result<Vec<String>, Error> {
+    let absent = positions(reply)?.1;
+    let calls = role.calls();
+    let mut names: Vec<String> = Vec::new();
+    for (at, call) in calls.iter().enumerate() {
+        let command = name(call).replace('|', " ").to_ascii_uppercase();
+        if absent.contains(&(at + 1)) && !names.contains(&command) {
+            names.push(command);
+        }
+    }
+    Ok(names)
+}
+
+/// The positions of refused calls, and of those that the server does not know.
+fn positions(reply: &Reply) -> Result<(Vec<usize>, Vec<usize>), Error> {
+    let (mut refused, mut absent) = (Vec::new(), Vec::new());
+    for position in reply.as_array()? {
+        let position = position.as_integer()?;
+        let side = if position < 0 { &mut absent } else { &mut refused };
+        side.push(usize::try_from(position.unsigned_abs()).unwrap_or(0));
+    }
+    Ok((refused, absent))
 }
 
 /// The calls in question: for each key each of `calls`, and [`KEY_PROBE`].
@@ -305,6 +331,19 @@ mod tests {
         ask(Role::Worker, &mut requests);
         let replies = conn.call(&requests).unwrap();
         missing(Role::Worker, &replies[0]).unwrap().map(|missing| missing.rules).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_command_that_the_server_does_not_know_is_named_and_is_no_missing_right() {
+        let flags = ["--rename-command", "BLMOVE", "", "--rename-command", "SCRIPT", "HIDDEN"];
+        let redis = OwnRedis::start_with(&flags);
+        let mut requests = Requests::new();
+        ask(Role::Worker, &mut requests);
+        let replies = redis.connect().call(&requests).unwrap();
+        assert_eq!(unknown(Role::Worker, &replies[0]).unwrap(), ["SCRIPT LOAD", "BLMOVE"]);
+        assert_eq!(missing(Role::Worker, &replies[0]).unwrap(), None);
+        let replies = OwnRedis::start().connect().call(&requests).unwrap();
+        assert_eq!(unknown(Role::Worker, &replies[0]).unwrap(), [""; 0]);
     }
 
     #[test]
