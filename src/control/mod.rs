@@ -26,7 +26,7 @@ mod shards;
 mod steering;
 mod upkeep;
 // What it does for running jobs.
-mod cancels;
+mod listener;
 mod stalls;
 // What a process does for its fleet.
 mod poison;
@@ -166,7 +166,7 @@ pub(crate) async fn run(
     let each = || (0..control.duties.len()).map(|duty| (Rc::clone(&control), duty));
     let reapers: Vec<_> =
         each().map(|(control, duty)| glommio::spawn_local(reaper::run(control, duty))).collect();
-    let cancels = glommio::spawn_local(cancels::run(Rc::clone(&control)));
+    let listening = glommio::spawn_local(listener::run(Rc::clone(&control)));
     let stalls = glommio::spawn_local(stalls::run(Rc::clone(&control)));
     let ruby_lists = glommio::spawn_local(ruby_lists::run(Rc::clone(&control)));
     let pollers: Vec<_> =
@@ -181,7 +181,7 @@ pub(crate) async fn run(
         reaper.cancel().await;
     }
     ruby_lists.cancel().await;
-    cancels.cancel().await;
+    listening.cancel().await;
     stalls.cancel().await;
     control.ended.set(Some(endings.iter().all(|(_, how)| *how == Ending::Clean)));
     control.wake_upkeep();

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A repeated "stop" changes nothing, other than a second signal: whoever stops a fleet twice wants no job ended early.
-//! Messages come over the connection that hears cancellations ([`super::cancels`]), on a channel of this process alone, so
+//! Messages come over the connection that hears cancellations ([`super::listener`]), on a channel of this process alone, so
 //! that Redis tells the sender whether it listens. What the process does then shows in its figures, at once.
 
 use std::io::{self, IsTerminal};
