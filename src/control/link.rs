@@ -7,7 +7,7 @@ use crate::resp::{Error, RedisErrorKind, RedisUrl, Reply, ReplyLimits, Requests,
 use crate::store::denied;
 use crate::store::rights::Role;
 use crate::store::scripts::{self, Scripts};
-use crate::wire::Realm;
+use crate::wire::{Realm, client_name};
 
 /// An open connection whose server knows our scripts. One task owns it; after any error it is dropped and opened anew.
 pub(super) struct ControlLink {
@@ -36,7 +36,7 @@ impl ControlLink {
 
     fn options(control: &Control, role: &str) -> ConnOptions {
         ConnOptions {
-            name: format!("jiggler-uring:{}:{role}", control.options.uuid),
+            name: client_name(&control.options.uuid, None, role),
             limits: ReplyLimits::default(),
             chunk_bytes: CONTROL_CHUNK_BYTES,
         }

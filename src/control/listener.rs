@@ -18,6 +18,7 @@ use crate::net::{Backoff, ConnOptions, Connection};
 use crate::resp::{Error, Reply, ReplyLimits, Requests};
 use crate::store::cancel;
 use crate::store::steer::{self, Wish};
+use crate::wire::client_name;
 
 /// Listens until it is dropped.
 pub(super) async fn run(control: Rc<Control>) {
@@ -69,7 +70,7 @@ async fn listen(control: &Control, backoff: &mut Backoff, told: &mut [u64]) -> E
 
 async fn subscribe(control: &Control) -> Result<Connection, Error> {
     let options = ConnOptions {
-        name: format!("jiggler-uring:{}:cancel", control.options.uuid),
+        name: client_name(&control.options.uuid, None, "cancel"),
         limits: ReplyLimits::default(),
         chunk_bytes: CONTROL_CHUNK_BYTES,
     };

@@ -35,6 +35,7 @@ use crate::limits::{
 use crate::net::{ConnOptions, Connection};
 use crate::resp::{Error, Reply, ReplyLimits, Requests};
 use crate::store::ruby_lists::{self, InFlight, InProgress, Look, LookError, Rescued, Seen};
+use crate::wire::client_name;
 
 mod absence;
 
@@ -178,7 +179,7 @@ impl Lead {
     /// Opens a connection and asks for the lead.
     async fn take(control: &Control) -> Result<Self, Over> {
         let options = ConnOptions {
-            name: format!("jiggler-uring:{}:ruby-lists", control.options.uuid),
+            name: client_name(&control.options.uuid, None, "ruby-lists"),
             limits: ReplyLimits::default(),
             chunk_bytes: CONTROL_CHUNK_BYTES,
         };

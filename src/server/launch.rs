@@ -27,7 +27,7 @@ use crate::shard::{self, ShardOptions};
 use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
 use crate::time::unix_now;
-use crate::wire::{DEFAULT_QUEUE, Realm, keys};
+use crate::wire::{DEFAULT_QUEUE, Realm, client_name, keys};
 
 /// The process ran and did not end as it should.
 #[derive(Debug, Error)]
@@ -173,8 +173,8 @@ where
         .spawn(move || async move {
             pulse::start(Some(&options.stats));
             let tear_down = RefCell::new(TearDown::default());
-            let client_name = format!("jiggler-uring:{}:{shard}:client", options.uuid);
-            let client = LocalClient::connecting(options.url.clone(), client_name);
+            let name = client_name(&options.uuid, Some(shard), "client");
+            let client = LocalClient::connecting(options.url.clone(), name);
             let handlers = async {
                 let registry = factory(core).await.map_err(|error| error.to_string())?;
                 let mut handlers = registry.into_handlers();
