@@ -38,8 +38,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("net::cluster::error", 1),
     ("net::sentinel::error", 1),
     ("net::tls::error", 1),
-    // L2 sockets
+    // L2 sockets, and waiting with a limit
     ("net", 2),
+    ("timeout", 2),
     // L3 the only place that names Redis commands
     ("store", 3),
     // L4 api
@@ -94,6 +95,7 @@ const GLOMMIO_PLACES: &[&str] = &[
     "src/net/conn.rs",
     "src/net/conn/",
     "src/net/connect.rs",
+    "src/timeout.rs",
     "src/client/line.rs",
     "src/mesh",
     "src/shard/",

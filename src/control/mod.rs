@@ -41,7 +41,6 @@ use std::time::{Duration, Instant};
 
 use glommio::channels::shared_channel::ConnectedSender;
 use glommio::signal::Signals;
-use glommio::timer::Timer;
 
 use crate::event::Event;
 use crate::limits::RESIGN_WAIT;
@@ -50,6 +49,7 @@ use crate::net::Stopper;
 use crate::resp::RedisUrl;
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
+use crate::timeout::within;
 
 use duty::Duty;
 pub(crate) use duty::DutyOptions;
@@ -188,16 +188,13 @@ pub(crate) async fn run(
     for upkeep in upkeeps {
         upkeep.await;
     }
-    let late = async {
-        Timer::new(RESIGN_WAIT).await;
-    };
     let resigned = async {
         for poller in pollers {
             poller.await;
         }
     };
     // They gave up the lead when the stop began, unless Redis is gone; then they are dropped, as the reapers are.
-    futures_lite::future::or(resigned, late).await;
+    let _in_time = within(RESIGN_WAIT, resigned).await;
     notifying.cancel().await;
     let outcome = Outcome { endings, asked: control.asked.get(), settings: control.settings.get() };
     (outcome, control.reload.take())

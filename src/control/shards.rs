@@ -8,13 +8,13 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use glommio::channels::shared_channel::ConnectedReceiver;
-use glommio::timer::Timer;
 
 use super::Control;
 use crate::event::Event;
 use crate::limits::{RUNNING_JOBS_SHOWN_MAX, RUNNING_JOBS_WAIT, STALL_AFTER};
 use crate::mesh::{Ending, ToControl, ToShard};
 use crate::time::unix_now;
+use crate::timeout::within;
 use crate::wire::figures::RunningJob;
 
 /// What has come in.
@@ -97,10 +97,7 @@ impl Control {
                 shards.answered.wait().await;
             }
         };
-        let late = async {
-            Timer::new(RUNNING_JOBS_WAIT).await;
-        };
-        futures_lite::future::or(all, late).await;
+        let _in_time = within(RUNNING_JOBS_WAIT, all).await;
         let (now, unix) = (Instant::now(), unix_now());
         let mut jobs = Vec::new();
         for (shard, (named, stats)) in shards.named.iter().zip(stats).enumerate() {

@@ -22,6 +22,7 @@ use crate::resp::{Error, RedisErrorKind, RedisUrl, Requests};
 use crate::store::process::{self, Holder, LeaseTimes, Renewal};
 use crate::store::scripts::Scripts;
 use crate::time::unix_now;
+use crate::timeout::within;
 use crate::wire::Realm;
 use crate::wire::heartbeat::HeartbeatValue;
 
@@ -119,10 +120,7 @@ impl Upkeep {
     }
 
     async fn sleep(&self, pause: Duration) {
-        let timer = async {
-            Timer::new(pause).await;
-        };
-        futures_lite::future::or(wakes(&self.control, self.duty).wait(), timer).await;
+        wakes(&self.control, self.duty).wait_for(pause).await;
     }
 
     /// Does what is due. How long to sleep.
@@ -287,11 +285,9 @@ impl Upkeep {
     async fn farewell(&mut self) {
         let deadline = Instant::now() + STOP_GRACE;
         loop {
-            let late = async {
-                Timer::new(STOP_PATIENCE).await;
-                Err(Error::Timeout { what: "say farewell".to_owned(), after: STOP_PATIENCE })
-            };
-            let Err(error) = futures_lite::future::or(self.try_farewell(), late).await else { return };
+            let said = within(STOP_PATIENCE, self.try_farewell()).await;
+            let late = || Err(Error::Timeout { what: "say farewell".to_owned(), after: STOP_PATIENCE });
+            let Err(error) = said.unwrap_or_else(late) else { return };
             self.link = None;
             if self.control.ended.get() == Some(false) || Instant::now() >= deadline {
                 tracing::warn!(%error, "the heartbeat could not be removed; it expires by itself");
