@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use super::reaper::Dead;
+use super::dead::Dead;
 use crate::event::Event;
 use crate::resp::RedisUrl;
 use crate::store::turn::QueueKeys;

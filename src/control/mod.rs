@@ -29,6 +29,7 @@ mod upkeep;
 mod listener;
 mod stalls;
 // What a process does for its fleet.
+mod dead;
 mod poison;
 mod poller;
 mod reaper;

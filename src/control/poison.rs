@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use glommio::timer::Timer;
 
 use super::Control;
+use super::dead::Remains;
 use super::link::ControlLink;
-use super::reaper::Remains;
 use crate::job::failure::CLASS_POISON;
 use crate::job::{
     BadPayload, Course, DeadJob, ErrorInfo, FailureTimes, Fate, Parser, Plan, bury_unparsable, decide,
