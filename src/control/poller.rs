@@ -29,17 +29,23 @@ use std::time::{Duration, Instant};
 use futures_lite::future;
 use glommio::timer::Timer;
 
-use super::Control;
+use super::actor::Actor;
 use super::duty::Duty;
 use super::link::{ControlLink, way_out};
+use super::state::Control;
 use crate::limits::{DUE_LOOK_MAX, DUE_PAUSE_MIN, LEAD_POLLS, LEAD_RENEWAL, LEAD_SLACK, POLL_JITTER};
 use crate::net::Backoff;
 use crate::resp::Error;
 use crate::store::due::{self, Due, Look};
 
+/// Starts the poller of a duty. It ends by itself when the process fetches no more.
+pub(super) fn spawn(control: &Rc<Control>, duty: usize) -> Actor {
+    Actor::spawn(run(Rc::clone(control), duty))
+}
+
 /// Polls until the process fetches no more, then gives up the lead. An interval that changes makes it begin anew.
-pub(super) async fn run(control: Rc<Control>, duty: usize) {
-    while control.phase.get().fetches() && control.ended.get().is_none() {
+async fn run(control: Rc<Control>, duty: usize) {
+    while control.phase().fetches() && control.ended().is_none() {
         let Some(poll_interval) = control.settings.get().poll_interval else {
             control.duties[duty].phase_changed.wait().await;
             continue;
@@ -129,7 +135,7 @@ impl Poller {
     fn goes_on(&self) -> bool {
         let control = &self.control;
         let interval = control.settings.get().poll_interval;
-        control.phase.get().fetches() && control.ended.get().is_none() && interval == Some(self.poll_interval)
+        control.phase().fetches() && control.ended().is_none() && interval == Some(self.poll_interval)
     }
 
     /// Does what is due, then sleeps until something else is.

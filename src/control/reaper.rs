@@ -18,18 +18,24 @@
 
 use std::rc::Rc;
 
-use super::Control;
+use super::actor::Actor;
 use super::dead::Remains;
 use super::link::ControlLink;
 use super::poison;
+use super::state::Control;
 use crate::limits::{LEASE_SHARDS_MAX, QUEUES_MAX};
 use crate::resp::Error;
 use crate::store::recovery::{self, Reaped, ReapedJobs};
 use crate::store::turn::QueueKeys;
 use crate::wire::keys::{self, Lease};
 
+/// Starts the reaper of a duty.
+pub(super) fn spawn(control: &Rc<Control>, duty: usize) -> Actor {
+    Actor::spawn(run(Rc::clone(control), duty))
+}
+
 /// Reaps whenever dead processes are named. Rare, so the connection is opened for it.
-pub(super) async fn run(control: Rc<Control>, duty: usize) {
+async fn run(control: Rc<Control>, duty: usize) {
     loop {
         control.duties[duty].dead.named.wait().await;
         let mut link = None;

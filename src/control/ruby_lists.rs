@@ -27,11 +27,10 @@ use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
-use super::Control;
-use crate::limits::{
-    CONTROL_CHUNK_BYTES, RUBY_LISTS_LEAD, RUBY_LISTS_PAUSE, RUBY_LISTS_PERIOD_MAX, RUBY_LISTS_PERIOD_MIN,
-    RUBY_LISTS_RENEWAL,
-};
+use super::actor::Actor;
+use super::options::RubyListTimes;
+use super::state::Control;
+use crate::limits::CONTROL_CHUNK_BYTES;
 use crate::net::{ConnOptions, Connection};
 use crate::resp::{Error, Reply, ReplyLimits, Requests};
 use crate::store::ruby_lists::{self, InFlight, InProgress, Look, LookError, Rescued, Seen};
@@ -40,38 +39,6 @@ use crate::wire::client_name;
 mod absence;
 
 use absence::Absences;
-
-/// How often the lists are looked for. The defaults are those of `limits`; tests are in more of a hurry.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RubyListTimes {
-    /// Shortest time between two looks, or two questions who leads.
-    pub(crate) period_min: Duration,
-    /// Longest.
-    pub(crate) period_max: Duration,
-    /// How long the lead is kept without a renewal.
-    pub(crate) lead: Duration,
-    /// Time between two renewals.
-    pub(crate) renewal: Duration,
-    /// Pause between two pages, or two batches.
-    pub(crate) pause: Duration,
-}
-
-impl Default for RubyListTimes {
-    fn default() -> Self {
-        Self {
-            period_min: RUBY_LISTS_PERIOD_MIN,
-            period_max: RUBY_LISTS_PERIOD_MAX,
-            lead: RUBY_LISTS_LEAD,
-            renewal: RUBY_LISTS_RENEWAL,
-            pause: RUBY_LISTS_PAUSE,
-        }
-    }
-}
-
-// A renewal that is late by one call that hangs still comes in time.
-const _: () = assert!(
-    RUBY_LISTS_LEAD.as_millis() > RUBY_LISTS_RENEWAL.as_millis() + crate::limits::CALL_TIMEOUT.as_millis()
-);
 
 /// Why the lead is over, or never began.
 enum Over {
@@ -87,10 +54,15 @@ impl<E: Into<LookError>> From<E> for Over {
     }
 }
 
+/// Starts to ask for the lead.
+pub(super) fn spawn(control: &Rc<Control>) -> Actor {
+    Actor::spawn(run(Rc::clone(control)))
+}
+
 /// Leads when it may, asks again when it may not, until it is dropped. Each step in Redis is atomic.
 ///
 /// The gem does not speak cluster, so in one there are no such lists.
-pub(super) async fn run(control: Rc<Control>) {
+async fn run(control: Rc<Control>) {
     if control.options.url.is_cluster() {
         return;
     }
