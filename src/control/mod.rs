@@ -40,6 +40,7 @@ mod upkeep;
 mod listener;
 mod stalls;
 // What a process does for its fleet.
+mod lead;
 mod poison;
 mod poller;
 mod reaper;

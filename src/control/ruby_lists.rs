@@ -28,17 +28,25 @@ use std::time::{Duration, Instant};
 use glommio::timer::Timer;
 
 use super::actor::Actor;
+use super::lead::{Due, Lead, Terms};
 use super::options::RubyListTimes;
 use super::state::Control;
 use crate::limits::CONTROL_CHUNK_BYTES;
 use crate::net::{ConnOptions, Connection};
 use crate::resp::{Error, Reply, ReplyLimits, Requests};
+use crate::store::lead;
 use crate::store::ruby_lists::{self, InFlight, InProgress, Look, LookError, Rescued, Seen};
-use crate::wire::client_name;
+use crate::wire::{client_name, keys};
 
 mod absence;
 
 use absence::Absences;
+
+/// How the lead is kept. A process that does not lead asks as often as the leader looks.
+fn terms(times: RubyListTimes) -> Terms {
+    let RubyListTimes { period_min, period_max, lead, renewal, .. } = times;
+    Terms { lasts: lead, renewal, ask_min: period_min, ask_max: period_max }
+}
 
 /// Why the lead is over, or never began.
 enum Over {
@@ -89,18 +97,17 @@ struct Task {
 }
 
 /// The connection over which this process leads.
-struct Lead {
+struct Leader {
     conn: Connection,
     uuid: String,
     times: RubyListTimes,
-    renewed_at: Instant,
+    lead: Lead,
 }
 
 impl Task {
-    /// A time from the shortest to the longest, at random.
+    /// Time to the next look, or to the next question who leads.
     fn period(&mut self) -> Duration {
-        let times = self.control.options.ruby_lists;
-        times.period_min + (times.period_max - times.period_min).mul_f64(self.random.f64())
+        terms(self.control.options.ruby_lists).ask_after(self.random.f64())
     }
 
     fn succeeded(&mut self) {
@@ -119,20 +126,20 @@ impl Task {
     }
 
     async fn try_lead(&mut self) -> Result<std::convert::Infallible, Over> {
-        let mut lead = Lead::take(&self.control).await?;
+        let mut leader = Leader::take(&self.control).await?;
         tracing::debug!("this process looks after the lists of dead ruby servers");
-        // Gone with the lead: whoever leads next has to miss a server twice itself.
-        let mut absences = Absences::new(lead.times.period_min);
+        // Gone with the lead: the next leader has to miss a server twice itself.
+        let mut absences = Absences::new(leader.times.period_min);
         let mut refused = BTreeSet::new();
         loop {
-            let seen = lead.look().await?;
+            let seen = leader.look().await?;
             refused.retain(|list| seen.lists.contains(list));
             let dead = absences.judge(&seen, Instant::now());
             for (uuid, found) in seen.in_flight.iter().filter(|(uuid, _)| dead.contains(*uuid)) {
-                lead.adopt(uuid, found).await?;
+                leader.adopt(uuid, found).await?;
             }
             for list in seen.lists.into_iter().filter(|list| dead.contains(&list.uuid)) {
-                if !lead.rescue(&list).await? && refused.insert(list.clone()) {
+                if !leader.rescue(&list).await? && refused.insert(list.clone()) {
                     let InProgress { queue, uuid } = &list;
                     tracing::error!(
                         uuid,
@@ -142,12 +149,12 @@ impl Task {
                 }
             }
             self.succeeded();
-            lead.rest(self.period()).await?;
+            leader.rest(self.period()).await?;
         }
     }
 }
 
-impl Lead {
+impl Leader {
     /// Opens a connection and asks for the lead.
     async fn take(control: &Control) -> Result<Self, Over> {
         let options = ConnOptions {
@@ -157,38 +164,34 @@ impl Lead {
         };
         let conn = Connection::open(&control.options.url, &options).await?;
         let (uuid, times) = (control.options.uuid.clone(), control.options.ruby_lists);
-        let mut lead = Self { conn, uuid, times, renewed_at: Instant::now() };
-        lead.renew().await?;
-        Ok(lead)
+        let lead = Lead::new("ruby lists", terms(times), Instant::now());
+        let mut leader = Self { conn, uuid, times, lead };
+        leader.ask().await?;
+        Ok(leader)
     }
 
-    async fn renew(&mut self) -> Result<(), Over> {
-        let asked_at = Instant::now();
-        let reply = self.call(|uuid, requests, times| ruby_lists::lead(uuid, times.lead, requests)).await?;
-        if !ruby_lists::read_lead(&reply)? {
-            return Err(Over::Followed);
-        }
-        self.renewed_at = asked_at;
-        Ok(())
+    /// Asks for the lead, or to go on having it.
+    async fn ask(&mut self) -> Result<(), Over> {
+        let (sent_at, lasts) = (Instant::now(), self.lead.terms().lasts);
+        let mut requests = Requests::new();
+        lead::take(keys::RUBY_LISTS_LEADER, &self.uuid, lasts, &mut requests);
+        let reply = self.call(&requests).await?;
+        self.lead.answered(lead::read_taken(&reply)?, sent_at);
+        if self.lead.leads() { Ok(()) } else { Err(Over::Followed) }
     }
 
-    /// Renews the lead if that is due. One that has ended is not taken up again: it was free for others meanwhile.
+    /// Renews the lead if that is due. One whose time has passed is over: what was seen under it may be another's by now.
     async fn keep(&mut self) -> Result<(), Over> {
-        match self.renewed_at.elapsed() {
-            age if age >= self.times.lead => Err(Over::Followed),
-            age if age >= self.times.renewal => self.renew().await,
-            _ => Ok(()),
+        match self.lead.due(Instant::now()) {
+            Due::Ask => Err(Over::Followed),
+            Due::Renew => self.ask().await,
+            Due::Nothing => Ok(()),
         }
     }
 
     /// Sends one command and awaits its reply. One round trip.
-    async fn call(
-        &mut self,
-        write: impl FnOnce(&str, &mut Requests, &RubyListTimes),
-    ) -> Result<Reply, Error> {
-        let mut requests = Requests::new();
-        write(&self.uuid, &mut requests, &self.times);
-        let reply = self.conn.call(&requests).await?.pop().ok_or(Error::Closed)?;
+    async fn call(&mut self, requests: &Requests) -> Result<Reply, Error> {
+        let reply = self.conn.call(requests).await?.pop().ok_or(Error::Closed)?;
         reply.into_result()
     }
 
@@ -230,7 +233,7 @@ impl Lead {
             // Fences of a process that was reaped or left, or keys that no process of ours has written.
             return Ok(());
         }
-        let reply = self.conn.call(&requests).await?.pop().ok_or(Error::Closed)?.into_result()?;
+        let reply = self.call(&requests).await?;
         if ruby_lists::read_adopted(&reply)? {
             let queues = found.queues.len();
             tracing::warn!(uuid, queues, "a process has jobs in flight and no lease; they are put back now");
@@ -243,7 +246,9 @@ impl Lead {
     async fn rescue(&mut self, list: &InProgress) -> Result<bool, Over> {
         let (mut jobs, mut all) = (0, None);
         loop {
-            let reply = self.call(|_, requests, _| ruby_lists::rescue(list, requests)).await?;
+            let mut requests = Requests::new();
+            ruby_lists::rescue(list, &mut requests);
+            let reply = self.call(&requests).await?;
             let (moved, left) = match ruby_lists::read_rescued(&reply)? {
                 Rescued::Jobs { moved, left } => (moved, left),
                 Rescued::NotAList => break,
