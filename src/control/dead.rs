@@ -14,9 +14,9 @@ use crate::store::turn::QueueKeys;
 #[derive(Default)]
 pub(super) struct Dead {
     members: RefCell<VecDeque<String>>,
-    /// Members of another form than ours, at most [`UNKNOWN_LEASES_MAX`]: each was said.
+    /// Members of another form than ours, at most [`UNKNOWN_LEASES_MAX`]: each was logged.
     unknown: RefCell<HashSet<Vec<u8>>>,
-    /// Members that were reaped and not released yet, at most [`DEAD_PROCESSES_MAX`]: each was said.
+    /// Members that were reaped and not released yet, at most [`DEAD_PROCESSES_MAX`]: each was logged.
     unsettled: RefCell<VecDeque<String>>,
     pub(super) named: Event,
 }
@@ -63,14 +63,14 @@ impl Dead {
         true
     }
 
-    /// Says that a member is of an unknown form: once, for it will be named again by each renewal.
+    /// Logs that a member is of an unknown form: once, for each renewal names it again.
     pub(super) fn complain(&self, member: &[u8]) {
         let mut unknown = self.unknown.borrow_mut();
         if unknown.len() < UNKNOWN_LEASES_MAX && unknown.insert(member.to_owned()) {
             let member = member[..member.len().min(DEBUG_BYTES_MAX)].escape_ascii();
             tracing::error!(
                 %member,
-                "an unknown kind of member stands in the lease set; remove it with ZREM"
+                "an unknown kind of member is in the lease set; remove it with ZREM"
             );
         }
     }

@@ -102,7 +102,7 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
 
 async fn steer(control: &Control, text: &str) {
     match Wish::parse(text) {
-        Some(wish) => steering::obey(control, wish).await,
+        Some(wish) => steering::carry_out(control, wish).await,
         None => {
             let end = text.floor_char_boundary(STEER_BYTES_MAX);
             tracing::warn!(message = &text[..end], "ignored an unknown request on the steering channel");

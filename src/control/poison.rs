@@ -1,7 +1,7 @@
-//! Jobs that were in flight in one process after another that died (P4): suspects are let go one by one, poison is buried.
+//! Jobs that were in flight in one dying process after another (P4): suspects are let go one by one, poison is buried.
 //!
 //! Which is which has been decided in the script that reaped (`reap.lua`), and each lies in a list of its dead shard. Every
-//! step here is atomic, and several reapers may take them in turns.
+//! step here is atomic, so several reapers may work at the same time.
 
 use std::time::{Duration, Instant};
 
@@ -117,7 +117,7 @@ fn entry(parser: &mut Parser, raw: &[u8], queue: &QueueKeys, now: f64) -> (Vec<u
     (bury_unparsable(raw, &reason, queue, now), dead)
 }
 
-/// Says it in the log, and to the death hooks, which live on the shards.
+/// Logs it, and tells the death hooks, which live on the shards.
 fn announce(control: &Control, dead: DeadJob) {
     tracing::error!(
         name = dead.name,

@@ -93,7 +93,7 @@ struct Poller {
     // Failures.
     backoff: Backoff,
     outage: Option<Instant>,
-    /// Whether it was said that there is no bell.
+    /// Whether it was logged that there is no bell.
     missed_bell: bool,
     random: fastrand::Rng,
 }
@@ -135,7 +135,7 @@ impl Poller {
         self.backoff.reset();
         if let Some(since) = self.outage.take() {
             let seconds = since.elapsed().as_secs_f64();
-            tracing::info!(of = self.duty().queue(), seconds, "due jobs are moved again");
+            tracing::info!(of = self.duty().queue(), seconds, "due jobs are moved to their queues again");
         }
         self.rest().await
     }
@@ -174,7 +174,7 @@ impl Poller {
             tracing::error!(
                 jobs,
                 queue,
-                "due jobs are put off: the key of their queue is no list, or in a cluster belongs to another realm"
+                "due jobs are put off: the key of their queue is not a list, or in a cluster belongs to another queue's slot"
             );
         }
         self.lead.answered(due.leads, self.looked_at);
@@ -228,7 +228,7 @@ impl Poller {
         })
         .await?;
         if link.pushes()? == 0 {
-            self.miss_bell("redis accepts CLIENT TRACKING, but tells of no change");
+            self.miss_bell("redis accepts CLIENT TRACKING, but reports no change");
             return Ok(());
         }
         self.bell = Bell::On;
@@ -303,10 +303,10 @@ impl Poller {
         if self.outage.is_none() {
             self.outage = Some(Instant::now());
             let run = way_out(&self.control, &self.duty().options.url, error).await;
-            tracing::error!(of = self.duty().queue(), %error, run, "due jobs cannot be moved; trying again");
+            tracing::error!(of = self.duty().queue(), %error, run, "due jobs cannot be moved to their queues; trying again");
         }
         let pause = self.backoff.pause();
-        // There is no connection whose error it could be.
+        // There is no connection now, so it cannot fail.
         let _nothing = self.wait(pause).await;
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Upkeep learns with each renewal whose lease has ended and names them here, once this process has itself been connected
 //! for a whole lease: after an outage all leases have lapsed at once, and the living need that long at most to renew.
-//! Shard by shard, one script each looks again at the lease, moves the jobs and fences the shard. Several reapers may be
-//! at it at once; each step is atomic and finds what is left.
+//! Shard by shard, one script each looks again at the lease, moves the jobs and fences the shard. Several reapers may
+//! work at the same time: each step is atomic and finds what is left.
 //!
 //! ```text
 //!  in flight, process dead ─┬─ 1st recovery ────────► its queue, with all the others
@@ -61,7 +61,7 @@ async fn run(control: Rc<Control>, duty: usize) {
 
 fn complain(member: &str, error: &Error) {
     // The next renewal names the process again.
-    tracing::warn!(process = member, %error, "the jobs of a dead process could not be put back yet");
+    tracing::warn!(process = member, %error, "the jobs of a dead process could not be put back yet; trying again within seconds");
 }
 
 async fn reap(
@@ -102,7 +102,7 @@ async fn reap(
     Ok(Some(remains))
 }
 
-/// Lets the suspects go, buries the poison, and forgets the process if nothing of it is left.
+/// Buries the poison, lets the suspects go, and forgets the process if nothing of it is left.
 async fn settle(
     control: &Control,
     duty: usize,

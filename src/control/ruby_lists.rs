@@ -2,12 +2,12 @@
 //!
 //! A Ruby server that dies leaves its jobs in `…:in_progress:<uuid>`; without another Ruby server, or beside many other
 //! keys, they would lie there for ever. Every minute or two each process asks, with one command, whether it may lead, and
-//! goes on about its own business if another does. The leader keeps the lead, and its connection, and each time walks over
+//! leaves it at that if another does. The leader keeps the lead, and its connection, and each time walks over
 //! the keys with pauses between the pages, so that neither Redis nor this process feels a large database.
 //!
 //! A list is put back when its server has been missed in two looks in a row, a whole period apart, over one connection
-//! ([`absence`]): after an outage the heartbeats of the living have expired too, and need an interval to come back. From
-//! its death to the rescue a server's jobs so wait for its heartbeat to expire (190 s) and for two looks.
+//! ([`absence`]): after an outage the heartbeats of the living have expired too, and need an interval to come back. So
+//! a dead server's jobs wait for its heartbeat to expire (190 s) and for two looks.
 //!
 //! On the same walk it sees jobs in flight of processes of ours. Those of a process that no lease names would never be
 //! reaped: the lease was lost, by a fail-over to a replica that lagged, and its owner died before it renewed it. When it has
@@ -82,7 +82,7 @@ async fn run(control: Rc<Control>) {
             Over::Failed(error) => {
                 if task.failing_since.is_none() {
                     task.failing_since = Some(Instant::now());
-                    tracing::error!(%error, "the lists of ruby servers cannot be looked at; trying again");
+                    tracing::error!(%error, "cannot look for jobs of dead ruby servers; trying again");
                 }
             }
         }
@@ -92,7 +92,7 @@ async fn run(control: Rc<Control>) {
 struct Task {
     control: Rc<Control>,
     random: fastrand::Rng,
-    /// Since when nothing has worked; the log has said so.
+    /// Since when nothing has worked; that was logged.
     failing_since: Option<Instant>,
 }
 
@@ -113,7 +113,7 @@ impl Task {
     fn succeeded(&mut self) {
         if let Some(since) = self.failing_since.take() {
             let seconds = since.elapsed().as_secs_f64();
-            tracing::info!(seconds, "the lists of ruby servers are looked at again");
+            tracing::info!(seconds, "looking for jobs of dead ruby servers again");
         }
     }
 
@@ -144,7 +144,7 @@ impl Task {
                     tracing::error!(
                         uuid,
                         queue,
-                        "jobs of a dead ruby server stay: the key of their queue is no list"
+                        "cannot put back the jobs of a dead ruby server: the key of their queue is not a list; rename that key"
                     );
                 }
             }

@@ -20,7 +20,7 @@ pub(crate) async fn run(
     ends: Vec<ControlEnd>,
     reload: Option<Reload>,
 ) -> (Outcome, Option<Reload>) {
-    // First, so that a signal stops also a process that is still starting.
+    // First, so that a signal also stops a process that is still starting.
     let signals = steering::signals();
     let shards = Shards::connect(ends).await;
     let control = Rc::new(Control::new(options, shards, reload));

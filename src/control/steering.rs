@@ -45,10 +45,10 @@ pub(super) fn signals() -> Option<Signals> {
 
 /// Starts to do what signals ask for.
 pub(super) fn spawn(control: &Rc<Control>, signals: Option<Signals>) -> Actor {
-    Actor::spawn(obey_signals(Rc::clone(control), signals))
+    Actor::spawn(handle_signals(Rc::clone(control), signals))
 }
 
-async fn obey_signals(control: Rc<Control>, signals: Option<Signals>) {
+async fn handle_signals(control: Rc<Control>, signals: Option<Signals>) {
     let Some(signals) = signals else { return };
     let had_terminal = io::stderr().is_terminal();
     loop {
@@ -80,7 +80,7 @@ async fn obey_signals(control: Rc<Control>, signals: Option<Signals>) {
 }
 
 /// Does what a message asks for.
-pub(super) async fn obey(control: &Control, wish: Wish) {
+pub(super) async fn carry_out(control: &Control, wish: Wish) {
     match (wish, control.phase()) {
         (Wish::Quiet, Phase::Running) => {
             tracing::info!("asked from outside to become quiet");
