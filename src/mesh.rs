@@ -21,8 +21,8 @@ use crate::wire::figures::RunningJob;
 pub(crate) enum ToShard {
     /// The phase the process is in now. The first one also means: the heartbeat is published, begin.
     Phase(Phase),
-    /// This process was taken for dead, or control's connection was lost: a shard that asks Redis finds the fence, or that its
-    /// own connection is lost too.
+    /// This process was taken for dead, or control's connection was lost: a shard that asks Redis finds the fence, or that
+    /// its own connection is lost too.
     LookForFence,
     /// A job died, but not on a shard: the death hooks are to run for it.
     Died(Box<DeadJob>),
@@ -108,8 +108,8 @@ impl ShardEnd {
     }
 }
 
-/// Keeps the executor from sleeping while it waits for its peer. Nothing else happens on its ring at that time, and the peer's
-/// connecting does not wake it, so both could sleep for ever. Once connected, messages do wake it.
+/// Keeps the executor from sleeping while it waits for its peer. Nothing else happens on its ring at that time, and the
+/// peer's connecting does not wake it, so both could sleep for ever. Once connected, messages do wake it.
 async fn awake<T>(connecting: impl Future<Output = T>) -> T {
     let ticking = glommio::spawn_local(async {
         loop {

@@ -1,8 +1,8 @@
 //! The watchdog: whether each shard makes progress, by what it publishes of itself, not by asking it.
 //!
 //! A shard publishes when its executor last turned, when Redis last answered it and since when it has been in an outage
-//! ([`crate::stats`]). A task of its own looks every [`WATCH_PERIOD`], because upkeep may itself be waiting for Redis. What is
-//! wrong is logged when it is first and last seen, and stands in the figures of the process.
+//! ([`crate::stats`]). A task of its own looks every [`WATCH_PERIOD`], because upkeep may itself be waiting for Redis. What
+//! is wrong is logged when it is first and last seen, and stands in the figures of the process.
 //!
 //! It says that a shard is held up, not by which job: that is logged by [`super::stalls`], sooner.
 

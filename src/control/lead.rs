@@ -7,9 +7,9 @@
 //!                           └──────────────────────────────────────► Unknown ────────────────────────────────►
 //! ```
 //!
-//! A lead has a name, which the log shows, and a key in Redis ([`crate::store::lead`]). Two stand today: that of the pollers,
-//! and that of the lists of Ruby servers. What is done under a lead must be safe to do twice, for a leader that is paused
-//! learns late that it leads no more.
+//! A lead has a name, which the log shows, and a key in Redis ([`crate::store::lead`]). Two stand today: that of the
+//! pollers, and that of the lists of Ruby servers. What is done under a lead must be safe to do twice, for a leader that is
+//! paused learns late that it no longer leads.
 
 use std::time::{Duration, Instant};
 
@@ -27,8 +27,8 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    /// When a process that does not lead asks again: after the longest time less a random part of the difference, so that the
-    /// fleet does not ask at once. `random` is between 0 and 1.
+    /// When a process that does not lead asks again: after the longest time less a random part of the difference, so that
+    /// the fleet does not ask at once. `random` is between 0 and 1.
     pub(super) fn ask_after(&self, random: f64) -> Duration {
         self.ask_max - self.ask_max.saturating_sub(self.ask_min).mul_f64(random)
     }
@@ -87,7 +87,8 @@ impl Lead {
         self.standing != Standing::Follows
     }
 
-    /// What is to be done now. A lead whose time has passed is asked for as if it were new: it was free for others meanwhile.
+    /// What is to be done now. A lead whose time has passed is asked for as if it were new: it was free for others
+    /// meanwhile.
     pub(super) fn due(&self, now: Instant) -> Due {
         match now.saturating_duration_since(self.granted_at) {
             _ if !self.leads() => Due::Ask,

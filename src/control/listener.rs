@@ -1,5 +1,5 @@
-//! Listens for what others want of this process: which running jobs are to end, which the shards are told, and what operators
-//! ask for ([`super::steering`]).
+//! Listens for what others want of this process: which running jobs are to end, which the shards are told, and what
+//! operators ask for ([`super::steering`]).
 //!
 //! Each process has one such connection, which listens and never asks: there is no traffic while nobody wants anything. What
 //! is said while it is away is lost; the sender is told how many processes listened.

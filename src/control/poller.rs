@@ -1,10 +1,10 @@
 //! The poller: moves due jobs from the retry set and the scheduled set to their queues.
 //!
 //! One script looks at both sets by Redis's clock, moves what is due and says when the next job is. One process of a fleet
-//! leads ([`super::lead`]): it alone sleeps until the next job is due, so that no herd wakes for it. All others look once per
-//! poll interval (or once in the time a lead lasts, if shorter), move what is due nevertheless, and take the lead when it has
-//! lapsed. So a leader that dies costs a poll interval at most, for a while. The script that looks also takes and keeps the
-//! lead: asking for it costs no round trip of its own.
+//! leads ([`super::lead`]): it alone sleeps until the next job is due, so that no herd wakes for it. All others look once
+//! per poll interval (or once in the time a lead lasts, if shorter), move what is due nevertheless, and take the lead when
+//! it has lapsed. So a leader that dies costs a poll interval at most, for a while. The script that looks also takes and
+//! keeps the lead: asking for it costs no round trip of its own.
 //!
 //! ```text
 //!          no one leads, at a look                  refused, or it stays silent

@@ -1,7 +1,7 @@
 //! SIGHUP: the server reads its configuration again, and this process goes on by it.
 //!
-//! The reading is the server's and runs away from this thread: a file on a network drive must not delay the lease. What comes
-//! of it is [`Settings`]; that other options need a restart is the server's to say.
+//! The reading is the server's and runs away from this thread: a file on a network drive must not delay the lease. What
+//! comes of it is [`Settings`]; that other options need a restart is the server's to say.
 
 use super::notify;
 use super::settings::Settings;

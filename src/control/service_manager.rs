@@ -1,7 +1,7 @@
 //! The service manager (systemd, `Type=notify`): where it listens, and what it was told last.
 //!
-//! Sending never blocks: the lease is renewed by this thread, and a manager that hangs must not cost it. That is why this is a
-//! socket of our own and not a library's: those block. When it is told what: see `notify`.
+//! Sending never blocks: the lease is renewed by this thread, and a manager that hangs must not cost it. That is why this is
+//! a socket of our own and not a library's: those block. When it is told what: see `notify`.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{OsStr, OsString};
@@ -141,8 +141,8 @@ impl Notifier {
         self.manager.watchdog.map(|watchdog| watchdog / 2)
     }
 
-    /// Tells what has changed, and gives the sign of life that the manager waits for. What it does not take now it is told at
-    /// the next look.
+    /// Tells what has changed, and gives the sign of life that the manager waits for. What it does not take now it is told
+    /// at the next look.
     pub(super) fn tell(&self, condition: Condition) {
         let Condition { is_settled, progresses, ends, mut status } = condition;
         let mut message = String::new();

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Unlike a second signal, a repeated "stop" changes nothing: whoever stops a fleet twice wants no job ended early. Messages
-//! come over the connection that hears cancellations ([`super::listener`]), on a channel of this process alone, so that Redis
-//! tells the sender whether anyone listens. What the process then does shows in its figures at once.
+//! come over the connection that hears cancellations ([`super::listener`]), on a channel of this process alone, so that
+//! Redis tells the sender whether anyone listens. What the process then does shows in its figures at once.
 
 use std::io::{self, IsTerminal};
 use std::rc::Rc;

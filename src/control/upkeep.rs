@@ -48,8 +48,8 @@ pub(super) struct Upkeep {
 
 /// Writes the first lease and heartbeat. Goes on until that has worked or a stop is asked for.
 ///
-/// One upkeep keeps lease and heartbeat together. In a cluster these are on nodes of their own, so there is one for the lease
-/// in each realm, and one for the heartbeat.
+/// One upkeep keeps lease and heartbeat together. In a cluster these are on nodes of their own, so there is one for the
+/// lease in each realm, and one for the heartbeat.
 pub(super) async fn begin(control: &Rc<Control>) -> Vec<Upkeep> {
     let new = |duty, beats| Upkeep::new(Rc::clone(control), duty, beats);
     let mut upkeeps = if control.options.url.is_cluster() {

@@ -1,10 +1,10 @@
 //! A pulse for each executor: timers that end a sleep it should not have begun.
 //!
 //! glommio 0.12 can put an executor to sleep although it has tasks to run. A timer bounds one stretch of work
-//! (`EXECUTOR_PREEMPT`). If the kernel gives the core to others for so long that this timer fires before the first task of the
-//! stretch has run, `run_task_queues` reports that nothing ran, and the executor parks until something else happens. If the
-//! task that did not run is the only one that could make something happen, it parks for ever: the worker logs "working" and
-//! then nothing. That was one start in five on a core with three other busy threads.
+//! (`EXECUTOR_PREEMPT`). If the kernel gives the core to others for so long that this timer fires before the first task of
+//! the stretch has run, `run_task_queues` reports that nothing ran, and the executor parks until something else happens. If
+//! the task that did not run is the only one that could make something happen, it parks for ever: the worker logs "working"
+//! and then nothing. That was one start in five on a core with three other busy threads.
 //!
 //! A shard's pulse also publishes that its executor turns, for control's watchdog, which costs no wake-up of its own.
 //!

@@ -1,7 +1,7 @@
 //! Due jobs: moving them to their queues, and who of the pollers is the one that wakes for each of them.
 //!
-//! The lead is one of [`super::lead`], which a look takes and keeps on the way. Any poller may move due jobs at any time: each
-//! move is atomic, and the lead only spares Redis a herd at each due job.
+//! The lead is one of [`super::lead`], which a look takes and keeps on the way. Any poller may move due jobs at any time:
+//! each move is atomic, and the lead only spares Redis a herd at each due job.
 //!
 //! The leader is told of what others add: on a connection that tracks keys, a change of a key that was read there brings a
 //! push, once, until the key is read again. Reads inside a script count: they track all keys that the script was given.

@@ -1,11 +1,12 @@
-//! Leads: some work is for only one process of a fleet. A lead is a key with a time to live that holds the uuid of the process
-//! that does it.
+//! Leads: some work is for only one process of a fleet. A lead is a key with a time to live that holds the uuid of the
+//! process that does it.
 //!
-//! A lead spares double work and no more: it may lapse while its holder is paused, so what is done under it must be safe to do
-//! twice. When to take, renew and give it up: see `control`.
+//! A lead spares double work and no more: it may lapse while its holder is paused, so what is done under it must be safe to
+//! do twice. When to take, renew and give it up: see `control`.
 //!
-//! Three steps, each atomic: [`take`], [`renew`] and [`resign`]. The pollers' lead is taken by the script that moves due jobs
-//! ([`due::move_due`](super::due::move_due)), which saves a round trip at each look; it is renewed and given up as any other.
+//! Three steps, each atomic: [`take`], [`renew`] and [`resign`]. The pollers' lead is taken by the script that moves due
+//! jobs ([`due::move_due`](super::due::move_due)), which saves a round trip at each look; it is renewed and given up as any
+//! other.
 
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ pub fn millis(lasts: Duration) -> u64 {
 
 /// Appends the request to have the lead under `key`, or to go on having it. [`read_taken`] reads the reply. Atomic.
 ///
-/// Called by its text rather than by hash: some calls a minute in a whole fleet are not worth loading it into each connection
-/// of each shard.
+/// Called by its text rather than by hash: some calls a minute in a whole fleet are not worth loading it into each
+/// connection of each shard.
 pub fn take(key: &str, uuid: &str, lasts: Duration, requests: &mut Requests) {
     let mut command = requests.begin(6);
     command.arg(b"EVAL").arg(include_bytes!("scripts/ruby_lead.lua")).arg_u64(1);

@@ -1,7 +1,7 @@
 //! What the Ruby gem `jiggler` and we write into Redis under which key. Pure: no socket, no clock.
 //!
-//! Responsible for the spelling of keys, of queue names, of connection names, of the heartbeat and of a process's figures. Not for job payloads
-//! (`job`), nor for the commands that touch the keys (`store`).
+//! Responsible for the spelling of keys, of queue names, of connection names, of the heartbeat and of a process's figures.
+//! Not for job payloads (`job`), nor for the commands that touch the keys (`store`).
 
 mod client_name;
 pub mod figures;
