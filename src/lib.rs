@@ -77,7 +77,7 @@
 //! | 5 runtime | `shard` `control`, `admin` | running jobs; keeping the process known; what operators ask |
 //! | 4 api | `handler` [`client`] `mesh` | what users write; pushing jobs; what control and shards say |
 //! | 3 store | `store` | every Redis command and script |
-//! | 2 transport | `net`: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster | sockets |
+//! | 2 transport | `net`: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster; `timeout` | sockets; limited waits |
 //! | 1 formats | `job` `wire` `resp` | bytes in, values out: no socket, no clock |
 //! | 0 base | `limits` `time` `ids` `stats` `shutdown` `event` `foreign` `small_file` | |
 //!
@@ -163,6 +163,7 @@ mod wire;
 
 // L2 transport
 mod net;
+mod timeout;
 
 // L3 store
 mod store;

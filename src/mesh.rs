@@ -21,12 +21,12 @@ use crate::wire::figures::RunningJob;
 pub(crate) enum ToShard {
     /// The phase the process is in now. The first one also means: the heartbeat is published, begin.
     Phase(Phase),
-    /// This process was taken for dead, or control's connection had died: a shard that asks Redis will find the fence, or
-    /// that its own is dead too.
+    /// This process was taken for dead, or control's connection was lost: a shard that asks Redis finds the fence, or that
+    /// its own connection is lost too.
     LookForFence,
-    /// A job died elsewhere than on a shard: the death hooks are to hear of it.
+    /// A job died, but not on a shard: the death hooks are to run for it.
     Died(Box<DeadJob>),
-    /// Somebody wants the job of this jid to end, if it runs here. At most
+    /// The job of this jid is to end, if it runs here. At most
     /// [`CANCELS_UNHEARD_MAX`](crate::limits::CANCELS_UNHEARD_MAX) of these wait, so that phases always find room.
     Cancel(Arc<str>),
     /// Which jobs run? Answered by [`ToControl::Running`]; one question at a time, so that phases always find room.
@@ -108,8 +108,8 @@ impl ShardEnd {
     }
 }
 
-/// Keeps the executor from sleeping while it waits for its peer: nothing else happens on its ring at that time, and nothing
-/// of the peer's connecting wakes it, so that both could sleep for ever. Once connected, messages do wake.
+/// Keeps the executor from sleeping while it waits for its peer. Nothing else happens on its ring at that time, and the
+/// peer's connecting does not wake it, so both could sleep for ever. Once connected, messages do wake it.
 async fn awake<T>(connecting: impl Future<Output = T>) -> T {
     let ticking = glommio::spawn_local(async {
         loop {

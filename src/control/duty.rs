@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use super::reaper::Dead;
+use super::dead::Dead;
 use crate::event::Event;
 use crate::resp::RedisUrl;
 use crate::store::turn::QueueKeys;
@@ -27,12 +27,12 @@ pub(crate) struct DutyOptions {
 /// What the tasks of one duty share.
 pub(super) struct Duty {
     pub(super) options: DutyOptions,
-    /// How often upkeep lost its connection. Over one that is older than the last time nothing is asked any more: a replica
-    /// that was the primary goes on answering what only reads.
+    /// How often upkeep lost its connection. A connection older than the last loss is not used again: a server that was
+    /// demoted to a replica goes on answering what only reads.
     pub(super) losses: Cell<u64>,
     /// Processes whose jobs wait to be put back.
     pub(super) dead: Dead,
-    /// Wakes upkeep when the phase changes or the shards have ended.
+    /// Wakes upkeep at a new phase, at new settings, and when the shards have ended.
     pub(super) changed: Event,
     /// Wakes the poller when the phase or its interval changes.
     pub(super) phase_changed: Event,

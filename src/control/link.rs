@@ -1,13 +1,13 @@
 //! A connection of control: opening it, calling scripts over it, hearing what Redis pushes.
 
-use super::Control;
+use super::state::Control;
 use crate::limits::CONTROL_CHUNK_BYTES;
 use crate::net::{ConnOptions, Connection};
 use crate::resp::{Error, RedisErrorKind, RedisUrl, Reply, ReplyLimits, Requests, Value};
 use crate::store::denied;
 use crate::store::rights::Role;
 use crate::store::scripts::{self, Scripts};
-use crate::wire::Realm;
+use crate::wire::{Realm, client_name};
 
 /// An open connection whose server knows our scripts. One task owns it; after any error it is dropped and opened anew.
 pub(super) struct ControlLink {
@@ -16,7 +16,7 @@ pub(super) struct ControlLink {
 }
 
 impl ControlLink {
-    /// Opens a connection to where a duty is, that `CLIENT LIST` shows as this process's, in that role.
+    /// Opens a connection to where a duty is. `CLIENT LIST` shows it as this process's, in that role.
     pub(super) async fn open(control: &Control, duty: usize, role: &str) -> Result<Self, Error> {
         let options = &control.duties[duty].options;
         Self::open_in(control, &options.url, options.realm.clone(), role).await
@@ -36,7 +36,7 @@ impl ControlLink {
 
     fn options(control: &Control, role: &str) -> ConnOptions {
         ConnOptions {
-            name: format!("jiggler-uring:{}:{role}", control.options.uuid),
+            name: client_name(&control.options.uuid, None, role),
             limits: ReplyLimits::default(),
             chunk_bytes: CONTROL_CHUNK_BYTES,
         }
@@ -44,8 +44,8 @@ impl ControlLink {
 
     /// Sends what `write` appends and awaits the replies. One round trip.
     ///
-    /// If the server has forgotten the scripts they are loaded and all of it is sent once more: of scripts those that were
-    /// refused have not run; commands beside them must bear to be repeated.
+    /// If the server has forgotten the scripts, they are loaded and everything is sent once more. A script that was refused
+    /// has not run; commands beside it must be safe to repeat.
     ///
     /// # Errors
     /// That of the connection, or the first error that Redis answers.
@@ -81,8 +81,8 @@ impl ControlLink {
     }
 }
 
-/// The line that gives this worker's user what it lacks, where an error is a denial and the server of this url can tell what
-/// is missing.
+/// If an error is a denial: the line that gives this worker's user the rights it lacks, or all of a worker's if the server
+/// cannot tell which are missing.
 pub(super) async fn way_out(control: &Control, url: &RedisUrl, error: &Error) -> Option<String> {
     if !denied::is_denial(error) {
         return None;

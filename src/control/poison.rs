@@ -1,15 +1,15 @@
-//! Jobs that were in flight in one process after another that died (P4): suspects are let go one by one, poison is buried.
+//! Jobs that were in flight in one dying process after another (P4): suspects are let go one by one, poison is buried.
 //!
 //! Which is which has been decided in the script that reaped (`reap.lua`), and each lies in a list of its dead shard. Every
-//! step here is atomic, and several reapers may take them in turns.
+//! step here is atomic, so several reapers may work at the same time.
 
 use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
-use super::Control;
+use super::dead::Remains;
 use super::link::ControlLink;
-use super::reaper::Remains;
+use super::state::Control;
 use crate::job::failure::CLASS_POISON;
 use crate::job::{
     BadPayload, Course, DeadJob, ErrorInfo, FailureTimes, Fate, Parser, Plan, bury_unparsable, decide,
@@ -23,7 +23,7 @@ use crate::store::turn::QueueKeys;
 use crate::time::unix_now;
 
 /// Puts the suspects back into their queues, with pauses between them. Whether that is done; if not, because nobody takes
-/// those that wait, or it takes too long for other dead processes, it is gone on with at the next renewal of the lease.
+/// those that wait, or it takes too long for other dead processes, it continues at the next renewal of the lease.
 pub(super) async fn free_suspects(link: &mut ControlLink, remains: &Remains) -> Result<bool, Error> {
     let Some((at_once, pause)) = pace(remains.jobs.suspects) else { return Ok(true) };
     let begun = Instant::now();
@@ -117,7 +117,7 @@ fn entry(parser: &mut Parser, raw: &[u8], queue: &QueueKeys, now: f64) -> (Vec<u
     (bury_unparsable(raw, &reason, queue, now), dead)
 }
 
-/// Says it in the log, and to the death hooks, which live on the shards.
+/// Logs it, and tells the death hooks, which live on the shards.
 fn announce(control: &Control, dead: DeadJob) {
     tracing::error!(
         name = dead.name,
@@ -126,10 +126,8 @@ fn announce(control: &Control, dead: DeadJob) {
         "a job goes to the dead set as poison: process after process died while it was in flight"
     );
     // Not waited for: a shard that does not listen, because a handler holds it, must not hold the reaper.
-    if let Some(shard) = control.shards.first()
-        && shard.try_send(ToShard::Died(Box::new(dead))).is_err()
-    {
-        tracing::warn!("the death hooks were not told: shard 0 does not listen");
+    if !control.shards.try_send(0, ToShard::Died(Box::new(dead))) {
+        tracing::warn!(shard = 0, "the death hooks did not run for this job; does a job hold up the shard?");
     }
 }
 

@@ -1,15 +1,16 @@
 //! The poller: moves due jobs from the retry set and the scheduled set to their queues.
 //!
 //! One script looks at both sets by Redis's clock, moves what is due and says when the next job is. One process of a fleet
-//! leads: it alone sleeps until the next job is due, so that no herd wakes for it. All others look once per poll interval
-//! (or [`lead_time`], if shorter), move what is due nevertheless, and take the lead when it has lapsed. So a leader that
-//! dies costs a poll interval at most, for a while.
+//! leads ([`super::lead`]): it alone sleeps until the next job is due, so that no herd wakes for it. All others look once
+//! per poll interval (or once in the time a lead lasts, if shorter), move what is due nevertheless, and take the lead when
+//! it has lapsed. So a leader that dies costs a poll interval at most, for a while. The script that looks also takes and
+//! keeps the lead: asking for it costs no round trip of its own.
 //!
 //! ```text
-//!            no one leads, at a look                  refused, or it stays silent
-//! Follows ──────────────────────────► Leads ──bell──► Leads without a bell
-//!    ▲                                  │ another leads (this process was paused)      quiet, stop: the lead is given up
-//!    └──────────────────────────────────┘
+//!          no one leads, at a look                  refused, or it stays silent
+//! follows ────────────────────────► leads ──bell──► leads without a bell
+//!    ▲                                │ another leads (this process was paused)      quiet, stop: the lead is given up
+//!    └────────────────────────────────┘
 //! ```
 //!
 //! Others add jobs while the leader sleeps. Its bell is Redis's key tracking (`CLIENT TRACKING`, RESP3): after a look the
@@ -27,19 +28,27 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use futures_lite::future;
-use glommio::timer::Timer;
 
-use super::Control;
+use super::actor::Actor;
 use super::duty::Duty;
+use super::lead::{Due as LeadDue, Lead, Terms};
 use super::link::{ControlLink, way_out};
+use super::state::Control;
 use crate::limits::{DUE_LOOK_MAX, DUE_PAUSE_MIN, LEAD_POLLS, LEAD_RENEWAL, LEAD_SLACK, POLL_JITTER};
 use crate::net::Backoff;
 use crate::resp::Error;
 use crate::store::due::{self, Due, Look};
+use crate::store::lead;
+use crate::timeout::within;
+
+/// Starts the poller of a duty. It ends by itself when the process fetches no more.
+pub(super) fn spawn(control: &Rc<Control>, duty: usize) -> Actor {
+    Actor::spawn(run(Rc::clone(control), duty))
+}
 
 /// Polls until the process fetches no more, then gives up the lead. An interval that changes makes it begin anew.
-pub(super) async fn run(control: Rc<Control>, duty: usize) {
-    while control.phase.get().fetches() && control.ended.get().is_none() {
+async fn run(control: Rc<Control>, duty: usize) {
+    while control.phase().fetches() && control.ended().is_none() {
         let Some(poll_interval) = control.settings.get().poll_interval else {
             control.duties[duty].phase_changed.wait().await;
             continue;
@@ -52,15 +61,6 @@ pub(super) async fn run(control: Rc<Control>, duty: usize) {
         }
         poller.resign().await;
     }
-}
-
-/// Whether this process leads. See the module's picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Follows,
-    Leads,
-    /// An answer was lost.
-    Unknown,
 }
 
 /// Whether Redis tells this connection of changes.
@@ -86,18 +86,16 @@ struct Poller {
     losses: u64,
     bell: Bell,
     // What is known of the fleet and the sets.
-    standing: Standing,
+    lead: Lead,
     looked_at: Instant,
     /// When to look next, unless the bell rings.
     look_at: Instant,
-    /// When to renew the lead, if this process has it.
-    renew_at: Instant,
     // Failures.
     backoff: Backoff,
     outage: Option<Instant>,
-    /// Whether it was said that there is no bell.
+    /// Whether it was logged that there is no bell.
     missed_bell: bool,
-    /// The key of a set that was said to be none.
+    /// The key of a set that was logged as spoilt.
     spoilt: String,
     random: fastrand::Rng,
 }
@@ -113,10 +111,9 @@ impl Poller {
             link: None,
             losses,
             bell: Bell::Off,
-            standing: Standing::Follows,
+            lead: Lead::new("poller", terms(poll_interval), now),
             looked_at: now,
             look_at: now,
-            renew_at: now,
             backoff: Backoff::new(u64::from(std::process::id()) + duty as u64),
             outage: None,
             missed_bell: false,
@@ -132,7 +129,7 @@ impl Poller {
     fn goes_on(&self) -> bool {
         let control = &self.control;
         let interval = control.settings.get().poll_interval;
-        control.phase.get().fetches() && control.ended.get().is_none() && interval == Some(self.poll_interval)
+        control.phase().fetches() && control.ended().is_none() && interval == Some(self.poll_interval)
     }
 
     /// Does what is due, then sleeps until something else is.
@@ -141,7 +138,7 @@ impl Poller {
         self.backoff.reset();
         if let Some(since) = self.outage.take() {
             let seconds = since.elapsed().as_secs_f64();
-            tracing::info!(of = self.duty().queue(), seconds, "due jobs are moved again");
+            tracing::info!(of = self.duty().queue(), seconds, "due jobs are moved to their queues again");
         }
         self.rest().await
     }
@@ -150,13 +147,14 @@ impl Poller {
         if self.losses != self.duty().losses.get() {
             self.forget_link();
         }
-        if self.standing == Standing::Leads && Instant::now() < self.look_at && self.renew().await? {
+        let now = Instant::now();
+        if now < self.look_at && self.lead.due(now) == LeadDue::Renew && self.renew().await? {
             return Ok(());
         }
         self.look().await?;
-        match (self.standing, self.bell) {
-            (Standing::Leads, Bell::Off) => self.hang_bell().await,
-            (Standing::Follows, Bell::On) => self.take_bell_down().await,
+        match (self.lead.leads(), self.bell) {
+            (true, Bell::Off) => self.hang_bell().await,
+            (false, Bell::On) => self.take_bell_down().await,
             _ => Ok(()),
         }
     }
@@ -171,7 +169,7 @@ impl Poller {
             }
         };
         self.looked_at = Instant::now();
-        let look = look_of(&self.control, self.standing, self.poll_interval);
+        let look = look_of(&self.control, &self.lead);
         let replies = link.call(|scripts, requests| due::move_due(scripts, look, requests)).await?;
         let due = due::read_due(replies.first().ok_or(Error::Closed)?)?;
         if due.held > 0 {
@@ -179,16 +177,18 @@ impl Poller {
             tracing::error!(
                 jobs,
                 queue,
-                "due jobs are put off: the key of their queue is no list, or in a cluster belongs to another realm"
+                "due jobs are put off: the key of their queue is not a list, or in a cluster belongs to another queue's slot"
             );
         }
         if due.held == 0 && !due.broken.is_empty() && self.spoilt != due.broken {
             let key = &*due.broken;
-            tracing::error!(key, "a key is spoilt: it is no set of jobs; all else goes on");
+            tracing::error!(
+                key,
+                "a key is spoilt: it is not a sorted set of jobs, so its jobs wait; all else goes on"
+            );
             self.spoilt.clone_from(&due.broken);
         }
-        self.stand(if due.leads { Standing::Leads } else { Standing::Follows });
-        self.renew_at = self.looked_at + lead_renewal(self.poll_interval);
+        self.lead.answered(due.leads, self.looked_at);
         let pause = pause_after(&due, self.look_interval());
         // Redis counted from the moment in which the script ran, which was before now.
         self.look_at = Instant::now() + pause;
@@ -201,28 +201,22 @@ impl Poller {
     /// Renews the lead without a look. Whether this process still has it.
     async fn renew(&mut self) -> Result<bool, Error> {
         let Some(link) = &mut self.link else { return Ok(false) };
-        let renewed_at = Instant::now();
-        let lead_ms = millis(lead_time(self.poll_interval));
-        let replies = link.call(|scripts, requests| due::renew_lead(scripts, lead_ms, requests)).await?;
-        self.renew_at = renewed_at + lead_renewal(self.poll_interval);
-        due::read_lead(replies.first().ok_or(Error::Closed)?, &self.control.options.uuid)
-    }
-
-    fn stand(&mut self, standing: Standing) {
-        if self.standing != standing {
-            self.standing = standing;
-            tracing::debug!(leads = standing == Standing::Leads, "the lead of the pollers is settled");
-        }
+        let (sent_at, lasts) = (Instant::now(), self.lead.terms().lasts);
+        let replies =
+            link.call(|scripts, requests| lead::renew(&scripts.realm().lead, lasts, requests)).await?;
+        let reply = replies.first().ok_or(Error::Closed)?;
+        self.lead.answered(lead::read_renewed(reply, &self.control.options.uuid)?, sent_at);
+        Ok(self.lead.leads())
     }
 
     /// Longest time from one look to the next.
     fn look_interval(&mut self) -> Duration {
-        let interval = match (self.standing, self.bell) {
-            (Standing::Leads, Bell::On) => return self.poll_interval.max(DUE_LOOK_MAX),
-            (Standing::Leads, _) => self.poll_interval,
-            _ => self.poll_interval.min(lead_time(self.poll_interval)),
-        };
-        interval.mul_f64(1.0 - POLL_JITTER * self.random.f64())
+        let random = self.random.f64();
+        match (self.lead.leads(), self.bell) {
+            (true, Bell::On) => self.poll_interval.max(DUE_LOOK_MAX),
+            (true, _) => self.poll_interval.mul_f64(1.0 - POLL_JITTER * random),
+            (false, _) => self.lead.terms().ask_after(random),
+        }
     }
 
     /// Asks Redis to tell of changes, and has it tell of one: the lead is read by the script and then renewed.
@@ -237,15 +231,15 @@ impl Poller {
             }
             Err(error) => return Err(error),
         }
-        let look = look_of(&self.control, self.standing, self.poll_interval);
+        let look = look_of(&self.control, &self.lead);
         link.call(|scripts, requests| {
             due::move_due(scripts, look, requests);
-            due::renew_lead(scripts, look.lead_ms, requests);
+            lead::renew(&scripts.realm().lead, look.lead, requests);
             due::ignore_own(requests);
         })
         .await?;
         if link.pushes()? == 0 {
-            self.miss_bell("redis accepts CLIENT TRACKING, but tells of no change");
+            self.miss_bell("redis accepts CLIENT TRACKING, but reports no change");
             return Ok(());
         }
         self.bell = Bell::On;
@@ -282,10 +276,7 @@ impl Poller {
             {
                 self.look_at = self.look_at.min(self.looked_at + DUE_PAUSE_MIN);
             }
-            let wake_at = match self.standing {
-                Standing::Leads => self.look_at.min(self.renew_at),
-                _ => self.look_at,
-            };
+            let wake_at = self.lead.renew_at().map_or(self.look_at, |renew_at| renew_at.min(self.look_at));
             let pause = wake_at.saturating_duration_since(Instant::now());
             if pause.is_zero() {
                 break;
@@ -297,10 +288,6 @@ impl Poller {
 
     /// Waits so long, or until something has come over the connection or the phase has changed. Nothing is read meanwhile.
     async fn wait(&self, pause: Duration) -> Result<(), Error> {
-        let timer = async {
-            Timer::new(pause).await;
-            Ok(())
-        };
         let phase = async {
             self.duty().phase_changed.wait().await;
             Ok(())
@@ -311,14 +298,14 @@ impl Poller {
                 _ => future::pending().await,
             }
         };
-        future::or(phase, future::or(bell, timer)).await
+        within(pause, future::or(phase, bell)).await.unwrap_or(Ok(()))
     }
 
     /// Drops the connection; the next is opened by the next look.
     fn forget_link(&mut self) {
         self.link = None;
         self.bell = Bell::Off;
-        self.standing = Standing::Unknown;
+        self.lead.lost();
         self.look_at = Instant::now();
     }
 
@@ -327,43 +314,35 @@ impl Poller {
         if self.outage.is_none() {
             self.outage = Some(Instant::now());
             let run = way_out(&self.control, &self.duty().options.url, error).await;
-            tracing::error!(of = self.duty().queue(), %error, run, "due jobs cannot be moved; trying again");
+            tracing::error!(of = self.duty().queue(), %error, run, "due jobs cannot be moved to their queues; trying again");
         }
         let pause = self.backoff.pause();
-        // There is no connection whose error it could be.
+        // There is no connection now, so it cannot fail.
         let _nothing = self.wait(pause).await;
     }
 
     /// Gives up the lead, so that another process takes it at its next look; if that fails, the lead ends by itself.
     async fn resign(&mut self) {
-        let (Standing::Leads, Some(link)) = (self.standing, &mut self.link) else { return };
+        let (true, Some(link)) = (self.lead.give_up(), &mut self.link) else { return };
         let uuid = &*self.control.options.uuid;
-        if let Err(error) = link.call(|scripts, requests| due::resign(scripts, uuid, requests)).await {
+        let resigned =
+            link.call(|scripts, requests| lead::resign(scripts, &scripts.realm().lead, uuid, requests));
+        if let Err(error) = resigned.await {
             tracing::debug!(%error, "the lead of the pollers could not be given up; it ends by itself");
         }
     }
 }
 
-fn look_of(control: &Control, standing: Standing, poll_interval: Duration) -> Look<'_> {
-    Look {
-        uuid: &control.options.uuid,
-        lead_ms: millis(lead_time(poll_interval)),
-        may_lead: standing != Standing::Follows,
-    }
+fn look_of<'c>(control: &'c Control, lead: &Lead) -> Look<'c> {
+    Look { uuid: &control.options.uuid, lead: lead.terms().lasts, may_lead: lead.may_lead() }
 }
 
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// How often a leader renews its lead.
-fn lead_renewal(poll_interval: Duration) -> Duration {
-    poll_interval.saturating_mul(LEAD_POLLS).min(LEAD_RENEWAL)
-}
-
-/// How long a lead lasts after each renewal.
-fn lead_time(poll_interval: Duration) -> Duration {
-    lead_renewal(poll_interval) * 2 + LEAD_SLACK
+/// How the lead of the pollers is kept: it outlasts two renewals, and a follower asks for it at each of its looks.
+fn terms(poll_interval: Duration) -> Terms {
+    let renewal = poll_interval.saturating_mul(LEAD_POLLS).min(LEAD_RENEWAL);
+    let lasts = renewal * 2 + LEAD_SLACK;
+    let ask_max = poll_interval.min(lasts);
+    Terms { lasts, renewal, ask_min: ask_max.mul_f64(1.0 - POLL_JITTER), ask_max }
 }
 
 /// How long to sleep after a look. Only the leader wakes for the next job.
@@ -399,9 +378,11 @@ mod tests {
     fn a_lead_outlasts_two_renewals_whatever_the_interval() {
         for seconds in [1, 5, 60, 3_600] {
             let interval = Duration::from_secs(seconds);
-            assert!(lead_renewal(interval) <= interval * LEAD_POLLS);
-            assert!(lead_time(interval) > lead_renewal(interval) * 2);
-            assert!(lead_time(interval) <= LEAD_RENEWAL * 2 + LEAD_SLACK);
+            let Terms { lasts, renewal, ask_min, ask_max } = terms(interval);
+            assert!(renewal <= interval * LEAD_POLLS);
+            assert!(lasts > renewal * 2);
+            assert!(lasts <= LEAD_RENEWAL * 2 + LEAD_SLACK);
+            assert!(ask_min < ask_max && ask_max <= interval && ask_max <= lasts);
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Upkeep learns with each renewal whose lease has ended and names them here, once this process has itself been connected
 //! for a whole lease: after an outage all leases have lapsed at once, and the living need that long at most to renew.
-//! Shard by shard, one script each looks again at the lease, moves the jobs and fences the shard. Several reapers may be
-//! at it at once; each step is atomic and finds what is left.
+//! Shard by shard, one script each looks again at the lease, moves the jobs and fences the shard. Several reapers may
+//! work at the same time: each step is atomic and finds what is left.
 //!
 //! ```text
 //!  in flight, process dead ─┬─ 1st recovery ────────► its queue, with all the others
@@ -16,109 +16,26 @@
 //!
 //! Until its last list is empty the dead process keeps its lease: a reaper that dies in between leaves the rest to the next.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 
-use super::Control;
+use super::actor::Actor;
+use super::dead::Remains;
 use super::link::ControlLink;
 use super::poison;
-use crate::event::Event;
-use crate::limits::{DEAD_PROCESSES_MAX, DEBUG_BYTES_MAX, LEASE_SHARDS_MAX, QUEUES_MAX, UNKNOWN_LEASES_MAX};
+use super::state::Control;
+use crate::limits::{LEASE_SHARDS_MAX, QUEUES_MAX};
 use crate::resp::Error;
 use crate::store::recovery::{self, Reaped, ReapedJobs};
 use crate::store::turn::QueueKeys;
 use crate::wire::keys::{self, Lease};
 
-/// Members of the lease set whose lease has ended, waiting to be reaped.
-#[derive(Default)]
-pub(super) struct Dead {
-    members: RefCell<VecDeque<String>>,
-    /// Members of another form than ours, at most [`UNKNOWN_LEASES_MAX`]: each was said.
-    unknown: RefCell<HashSet<Vec<u8>>>,
-    /// Members that were reaped and not released yet, at most [`DEAD_PROCESSES_MAX`]: each was said.
-    unsettled: RefCell<VecDeque<String>>,
-    /// Whether it was said that the lease set is none.
-    leases_are_spoilt: Cell<bool>,
-    pub(super) named: Event,
-}
-
-impl Dead {
-    /// Names dead processes. Those that do not fit, or wait already, are named again by the next renewal.
-    pub(super) fn name(&self, members: Vec<Vec<u8>>) {
-        let mut waiting = self.members.borrow_mut();
-        for member in members {
-            let member = match String::from_utf8(member) {
-                Ok(member) => member,
-                Err(error) => {
-                    self.complain(error.as_bytes());
-                    continue;
-                }
-            };
-            if waiting.len() < self.names_wanted() && !waiting.contains(&member) {
-                waiting.push_back(member);
-            }
-        }
-        drop(waiting);
-        self.named.raise();
-    }
-
-    /// How many names a renewal should ask for: unknown members stay, and must not take the places of dead processes.
-    pub(super) fn names_wanted(&self) -> usize {
-        DEAD_PROCESSES_MAX + self.unknown.borrow().len()
-    }
-
-    fn next(&self) -> Option<String> {
-        self.members.borrow_mut().pop_front()
-    }
-
-    /// Whether the process was not reaped before, as far as is remembered.
-    fn is_new(&self, member: &str) -> bool {
-        let mut unsettled = self.unsettled.borrow_mut();
-        if unsettled.iter().any(|known| known == member) {
-            return false;
-        }
-        if unsettled.len() == DEAD_PROCESSES_MAX {
-            unsettled.pop_front();
-        }
-        unsettled.push_back(member.to_owned());
-        true
-    }
-
-    /// Says that the key of the leases is no set: once, for it will be so at each renewal.
-    pub(super) fn complain_of_leases(&self, key: &str) {
-        if !self.leases_are_spoilt.replace(true) {
-            tracing::error!(
-                key,
-                "a key is spoilt: it is no set of leases, so jobs of processes that die stay in flight; all else goes on"
-            );
-        }
-    }
-
-    /// Says that a member is of an unknown form: once, for it will be named again by each renewal.
-    fn complain(&self, member: &[u8]) {
-        let mut unknown = self.unknown.borrow_mut();
-        if unknown.len() < UNKNOWN_LEASES_MAX && unknown.insert(member.to_owned()) {
-            let member = member[..member.len().min(DEBUG_BYTES_MAX)].escape_ascii();
-            tracing::error!(
-                %member,
-                "an unknown kind of member stands in the lease set; remove it with ZREM"
-            );
-        }
-    }
-}
-
-/// A dead process whose shards are fenced: what is left to do for its jobs.
-pub(super) struct Remains {
-    member: String,
-    uuid: String,
-    /// The keys of each queue of each shard.
-    pub(super) queues: Vec<QueueKeys>,
-    pub(super) jobs: ReapedJobs,
+/// Starts the reaper of a duty.
+pub(super) fn spawn(control: &Rc<Control>, duty: usize) -> Actor {
+    Actor::spawn(run(Rc::clone(control), duty))
 }
 
 /// Reaps whenever dead processes are named. Rare, so the connection is opened for it.
-pub(super) async fn run(control: Rc<Control>, duty: usize) {
+async fn run(control: Rc<Control>, duty: usize) {
     loop {
         control.duties[duty].dead.named.wait().await;
         let mut link = None;
@@ -148,7 +65,7 @@ pub(super) async fn run(control: Rc<Control>, duty: usize) {
 
 fn complain(member: &str, error: &Error) {
     // The next renewal names the process again.
-    tracing::warn!(process = member, %error, "the jobs of a dead process could not be put back yet");
+    tracing::warn!(process = member, %error, "the jobs of a dead process could not be put back yet; trying again within seconds");
 }
 
 async fn reap(
@@ -189,7 +106,7 @@ async fn reap(
     Ok(Some(remains))
 }
 
-/// Lets the suspects go, buries the poison, and forgets the process if nothing of it is left.
+/// Buries the poison, lets the suspects go, and forgets the process if nothing of it is left.
 async fn settle(
     control: &Control,
     duty: usize,

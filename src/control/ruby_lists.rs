@@ -2,12 +2,12 @@
 //!
 //! A Ruby server that dies leaves its jobs in `…:in_progress:<uuid>`; without another Ruby server, or beside many other
 //! keys, they would lie there for ever. Every minute or two each process asks, with one command, whether it may lead, and
-//! goes on about its own business if another does. The leader keeps the lead, and its connection, and each time walks over
+//! leaves it at that if another does. The leader keeps the lead, and its connection, and each time walks over
 //! the keys with pauses between the pages, so that neither Redis nor this process feels a large database.
 //!
 //! A list is put back when its server has been missed in two looks in a row, a whole period apart, over one connection
-//! ([`absence`]): after an outage the heartbeats of the living have expired too, and need an interval to come back. From
-//! its death to the rescue a server's jobs so wait for its heartbeat to expire (190 s) and for two looks.
+//! ([`absence`]): after an outage the heartbeats of the living have expired too, and need an interval to come back. So
+//! a dead server's jobs wait for its heartbeat to expire (190 s) and for two looks.
 //!
 //! On the same walk it sees jobs in flight of processes of ours. Those of a process that no lease names would never be
 //! reaped: the lease was lost, by a fail-over to a replica that lagged, and its owner died before it renewed it. When it has
@@ -27,50 +27,26 @@ use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
-use super::Control;
-use crate::limits::{
-    CONTROL_CHUNK_BYTES, RUBY_LISTS_LEAD, RUBY_LISTS_PAUSE, RUBY_LISTS_PERIOD_MAX, RUBY_LISTS_PERIOD_MIN,
-    RUBY_LISTS_RENEWAL,
-};
+use super::actor::Actor;
+use super::lead::{Due, Lead, Terms};
+use super::options::RubyListTimes;
+use super::state::Control;
+use crate::limits::CONTROL_CHUNK_BYTES;
 use crate::net::{ConnOptions, Connection};
 use crate::resp::{Error, Reply, ReplyLimits, Requests};
+use crate::store::lead;
 use crate::store::ruby_lists::{self, InFlight, InProgress, Look, LookError, Rescued, Seen};
+use crate::wire::{client_name, keys};
 
 mod absence;
 
 use absence::Absences;
 
-/// How often the lists are looked for. The defaults are those of `limits`; tests are in more of a hurry.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RubyListTimes {
-    /// Shortest time between two looks, or two questions who leads.
-    pub(crate) period_min: Duration,
-    /// Longest.
-    pub(crate) period_max: Duration,
-    /// How long the lead is kept without a renewal.
-    pub(crate) lead: Duration,
-    /// Time between two renewals.
-    pub(crate) renewal: Duration,
-    /// Pause between two pages, or two batches.
-    pub(crate) pause: Duration,
+/// How the lead is kept. A process that does not lead asks as often as the leader looks.
+fn terms(times: RubyListTimes) -> Terms {
+    let RubyListTimes { period_min, period_max, lead, renewal, .. } = times;
+    Terms { lasts: lead, renewal, ask_min: period_min, ask_max: period_max }
 }
-
-impl Default for RubyListTimes {
-    fn default() -> Self {
-        Self {
-            period_min: RUBY_LISTS_PERIOD_MIN,
-            period_max: RUBY_LISTS_PERIOD_MAX,
-            lead: RUBY_LISTS_LEAD,
-            renewal: RUBY_LISTS_RENEWAL,
-            pause: RUBY_LISTS_PAUSE,
-        }
-    }
-}
-
-// A renewal that is late by one call that hangs still comes in time.
-const _: () = assert!(
-    RUBY_LISTS_LEAD.as_millis() > RUBY_LISTS_RENEWAL.as_millis() + crate::limits::CALL_TIMEOUT.as_millis()
-);
 
 /// Why the lead is over, or never began.
 enum Over {
@@ -86,10 +62,15 @@ impl<E: Into<LookError>> From<E> for Over {
     }
 }
 
+/// Starts to ask for the lead.
+pub(super) fn spawn(control: &Rc<Control>) -> Actor {
+    Actor::spawn(run(Rc::clone(control)))
+}
+
 /// Leads when it may, asks again when it may not, until it is dropped. Each step in Redis is atomic.
 ///
 /// The gem does not speak cluster, so in one there are no such lists.
-pub(super) async fn run(control: Rc<Control>) {
+async fn run(control: Rc<Control>) {
     if control.options.url.is_cluster() {
         return;
     }
@@ -101,7 +82,7 @@ pub(super) async fn run(control: Rc<Control>) {
             Over::Failed(error) => {
                 if task.failing_since.is_none() {
                     task.failing_since = Some(Instant::now());
-                    tracing::error!(%error, "the lists of ruby servers cannot be looked at; trying again");
+                    tracing::error!(%error, "cannot look for jobs of dead ruby servers; trying again");
                 }
             }
         }
@@ -111,29 +92,28 @@ pub(super) async fn run(control: Rc<Control>) {
 struct Task {
     control: Rc<Control>,
     random: fastrand::Rng,
-    /// Since when nothing has worked; the log has said so.
+    /// Since when nothing has worked; that was logged.
     failing_since: Option<Instant>,
 }
 
 /// The connection over which this process leads.
-struct Lead {
+struct Leader {
     conn: Connection,
     uuid: String,
     times: RubyListTimes,
-    renewed_at: Instant,
+    lead: Lead,
 }
 
 impl Task {
-    /// A time from the shortest to the longest, at random.
+    /// Time to the next look, or to the next question who leads.
     fn period(&mut self) -> Duration {
-        let times = self.control.options.ruby_lists;
-        times.period_min + (times.period_max - times.period_min).mul_f64(self.random.f64())
+        terms(self.control.options.ruby_lists).ask_after(self.random.f64())
     }
 
     fn succeeded(&mut self) {
         if let Some(since) = self.failing_since.take() {
             let seconds = since.elapsed().as_secs_f64();
-            tracing::info!(seconds, "the lists of ruby servers are looked at again");
+            tracing::info!(seconds, "looking for jobs of dead ruby servers again");
         }
     }
 
@@ -146,76 +126,72 @@ impl Task {
     }
 
     async fn try_lead(&mut self) -> Result<std::convert::Infallible, Over> {
-        let mut lead = Lead::take(&self.control).await?;
+        let mut leader = Leader::take(&self.control).await?;
         tracing::debug!("this process looks after the lists of dead ruby servers");
-        // Gone with the lead: whoever leads next has to miss a server twice itself.
-        let mut absences = Absences::new(lead.times.period_min);
+        // Gone with the lead: the next leader has to miss a server twice itself.
+        let mut absences = Absences::new(leader.times.period_min);
         let mut refused = BTreeSet::new();
         loop {
-            let seen = lead.look().await?;
+            let seen = leader.look().await?;
             refused.retain(|list| seen.lists.contains(list));
             let dead = absences.judge(&seen, Instant::now());
             for (uuid, found) in seen.in_flight.iter().filter(|(uuid, _)| dead.contains(*uuid)) {
-                lead.adopt(uuid, found).await?;
+                leader.adopt(uuid, found).await?;
             }
             for list in seen.lists.into_iter().filter(|list| dead.contains(&list.uuid)) {
-                if !lead.rescue(&list).await? && refused.insert(list.clone()) {
+                if !leader.rescue(&list).await? && refused.insert(list.clone()) {
                     let InProgress { queue, uuid } = &list;
                     tracing::error!(
                         uuid,
                         queue,
-                        "jobs of a dead ruby server stay: the key of their queue is no list"
+                        "cannot put back the jobs of a dead ruby server: the key of their queue is not a list; rename that key"
                     );
                 }
             }
             self.succeeded();
-            lead.rest(self.period()).await?;
+            leader.rest(self.period()).await?;
         }
     }
 }
 
-impl Lead {
+impl Leader {
     /// Opens a connection and asks for the lead.
     async fn take(control: &Control) -> Result<Self, Over> {
         let options = ConnOptions {
-            name: format!("jiggler-uring:{}:ruby-lists", control.options.uuid),
+            name: client_name(&control.options.uuid, None, "ruby-lists"),
             limits: ReplyLimits::default(),
             chunk_bytes: CONTROL_CHUNK_BYTES,
         };
         let conn = Connection::open(&control.options.url, &options).await?;
         let (uuid, times) = (control.options.uuid.clone(), control.options.ruby_lists);
-        let mut lead = Self { conn, uuid, times, renewed_at: Instant::now() };
-        lead.renew().await?;
-        Ok(lead)
+        let lead = Lead::new("ruby lists", terms(times), Instant::now());
+        let mut leader = Self { conn, uuid, times, lead };
+        leader.ask().await?;
+        Ok(leader)
     }
 
-    async fn renew(&mut self) -> Result<(), Over> {
-        let asked_at = Instant::now();
-        let reply = self.call(|uuid, requests, times| ruby_lists::lead(uuid, times.lead, requests)).await?;
-        if !ruby_lists::read_lead(&reply)? {
-            return Err(Over::Followed);
-        }
-        self.renewed_at = asked_at;
-        Ok(())
+    /// Asks for the lead, or to go on having it.
+    async fn ask(&mut self) -> Result<(), Over> {
+        let (sent_at, lasts) = (Instant::now(), self.lead.terms().lasts);
+        let mut requests = Requests::new();
+        lead::take(keys::RUBY_LISTS_LEADER, &self.uuid, lasts, &mut requests);
+        let reply = self.call(&requests).await?;
+        self.lead.answered(lead::read_taken(&reply)?, sent_at);
+        if self.lead.leads() { Ok(()) } else { Err(Over::Followed) }
     }
 
-    /// Renews the lead if that is due. One that has ended is not taken up again: it was free for others meanwhile.
+    /// Renews the lead if that is due. One whose time has passed is over: what was seen under it may be another's by now.
     async fn keep(&mut self) -> Result<(), Over> {
-        match self.renewed_at.elapsed() {
-            age if age >= self.times.lead => Err(Over::Followed),
-            age if age >= self.times.renewal => self.renew().await,
-            _ => Ok(()),
+        match self.lead.due(Instant::now()) {
+            Due::Ask => Err(Over::Followed),
+            Due::Renew => self.ask().await,
+            Due::Nothing => Ok(()),
         }
     }
 
     /// Sends one command and awaits its reply. One round trip.
-    async fn call(
-        &mut self,
-        write: impl FnOnce(&str, &mut Requests, &RubyListTimes),
-    ) -> Result<Reply, Error> {
-        let mut requests = Requests::new();
-        write(&self.uuid, &mut requests, &self.times);
-        let reply = self.conn.call(&requests).await?.pop().ok_or(Error::Closed)?;
+    async fn call(&mut self, requests: &Requests) -> Result<Reply, Error> {
+        let reply = self.conn.call(requests).await?.pop().ok_or(Error::Closed)?;
         reply.into_result()
     }
 
@@ -257,7 +233,7 @@ impl Lead {
             // Fences of a process that was reaped or left, or keys that no process of ours has written.
             return Ok(());
         }
-        let reply = self.conn.call(&requests).await?.pop().ok_or(Error::Closed)?.into_result()?;
+        let reply = self.call(&requests).await?;
         if ruby_lists::read_adopted(&reply)? {
             let queues = found.queues.len();
             tracing::warn!(uuid, queues, "a process has jobs in flight and no lease; they are put back now");
@@ -270,7 +246,9 @@ impl Lead {
     async fn rescue(&mut self, list: &InProgress) -> Result<bool, Over> {
         let (mut jobs, mut all) = (0, None);
         loop {
-            let reply = self.call(|_, requests, _| ruby_lists::rescue(list, requests)).await?;
+            let mut requests = Requests::new();
+            ruby_lists::rescue(list, &mut requests);
+            let reply = self.call(&requests).await?;
             let (moved, left) = match ruby_lists::read_rescued(&reply)? {
                 Rescued::Jobs { moved, left } => (moved, left),
                 Rescued::NotAList => break,

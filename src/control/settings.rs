@@ -1,15 +1,11 @@
-//! What may change while the process runs, and how it does: SIGHUP has the server read its configuration again.
-//!
-//! The reading is the server's, and goes on away from this thread: a file on a network drive must not hold up the lease.
-//! What comes of it is these settings; everything else of a configuration needs a restart, which the server says.
+//! What may change while the process runs, and what follows from it. Everything else of a configuration needs a restart.
 //!
 //! `timeout` and whether there is a poller are part of the heartbeat's key, so that changes too; upkeep writes the new one
-//! before it takes the old one away.
+//! before it takes the old one away. How the settings change: see `reload`.
 
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use super::Control;
-use crate::mesh::ToShard;
 use crate::wire::keys::{self, Poller};
 
 /// The settings in force.
@@ -30,42 +26,54 @@ pub(crate) struct Settings {
 /// Reads the configuration again, logs what came of it, and gives the settings to use; `None`: the old ones stay.
 pub(crate) type Reload = Box<dyn FnMut() -> Option<Settings> + Send>;
 
-impl Control {
-    /// Has the configuration read again, and lives by it. Without a way to do so, `false`.
-    pub(super) async fn reload(&self) -> bool {
-        let Some(mut reload) = self.reload.take() else { return false };
-        if let Some(notifier) = &self.notifier {
-            notifier.tell_reload();
+/// The settings in force, and what follows from them.
+pub(super) struct LiveSettings {
+    settings: Cell<Settings>,
+    /// The heartbeat key that goes with them.
+    heartbeat_key: RefCell<String>,
+    /// Reads the configuration again; gone while it does.
+    reload: Cell<Option<Reload>>,
+}
+
+impl LiveSettings {
+    pub(super) fn new(settings: Settings, heartbeat_key: &str, reload: Option<Reload>) -> Self {
+        Self {
+            settings: Cell::new(settings),
+            heartbeat_key: RefCell::new(heartbeat_key.to_owned()),
+            reload: Cell::new(reload),
         }
-        let (reload, settings) = glommio::executor()
-            .spawn_blocking(move || {
-                let settings = reload();
-                (reload, settings)
-            })
-            .await;
-        self.reload.set(Some(reload));
-        if let Some(settings) = settings {
-            self.live_by(settings).await;
-        }
-        if let Some(notifier) = &self.notifier {
-            notifier.tell_reloaded(self);
-        }
-        true
     }
 
-    async fn live_by(&self, settings: Settings) {
-        let before = self.settings.replace(settings);
-        if before == settings {
-            return;
-        }
+    /// The settings in force.
+    pub(super) fn get(&self) -> Settings {
+        self.settings.get()
+    }
+
+    /// The heartbeat key in force.
+    pub(super) fn heartbeat_key(&self) -> String {
+        self.heartbeat_key.borrow().clone()
+    }
+
+    /// Whether `key` is the heartbeat key in force.
+    pub(super) fn is_heartbeat_key(&self, key: &str) -> bool {
+        *self.heartbeat_key.borrow() == key
+    }
+
+    /// Puts these in force; the ones before.
+    pub(super) fn replace(&self, settings: Settings) -> Settings {
         let key = rekeyed(&self.heartbeat_key.borrow(), &settings);
         self.heartbeat_key.replace(key);
-        // Upkeep looks at its interval and its key, the poller at its own interval.
-        self.wake_upkeep();
-        let Settings { dead_jobs_max: jobs_max, dead_timeout: timeout, .. } = settings;
-        if (before.dead_jobs_max, before.dead_timeout) != (jobs_max, timeout) {
-            self.send_all(&ToShard::DeadBounds { jobs_max, timeout }).await;
-        }
+        self.settings.replace(settings)
+    }
+
+    /// What reads the configuration again, unless it is under way or there is none.
+    pub(super) fn take_reload(&self) -> Option<Reload> {
+        self.reload.take()
+    }
+
+    /// Gives back what [`Self::take_reload`] took.
+    pub(super) fn give_back(&self, reload: Reload) {
+        self.reload.set(Some(reload));
     }
 }
 

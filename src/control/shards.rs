@@ -1,25 +1,27 @@
-//! What the shards tell control: that they have ended, and which jobs they run when they are asked.
+//! Control's end of the shards: what they are told, that they have ended, and which jobs they run when they are asked.
 //!
 //! One task for each shard reads its channel at all times, so a shard never waits for control.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
-use glommio::channels::shared_channel::ConnectedReceiver;
-use glommio::timer::Timer;
+use glommio::channels::shared_channel::{ConnectedReceiver, ConnectedSender};
 
-use super::Control;
 use crate::event::Event;
 use crate::limits::{RUNNING_JOBS_SHOWN_MAX, RUNNING_JOBS_WAIT, STALL_AFTER};
-use crate::mesh::{Ending, ToControl, ToShard};
+use crate::mesh::{ControlEnd, Ending, ToControl, ToShard};
+use crate::stats::ShardStats;
 use crate::time::unix_now;
+use crate::timeout::within;
 use crate::wire::figures::RunningJob;
 
-/// What has come in.
-#[derive(Default)]
+/// The shards of this process.
 pub(super) struct Shards {
+    links: Vec<ConnectedSender<ToShard>>,
+    /// Those that have ended and were not asked about yet.
     endings: RefCell<VecDeque<(usize, Ending)>>,
     ended: Event,
     /// One for each shard.
@@ -38,8 +40,43 @@ struct Named {
 }
 
 impl Shards {
-    pub(super) fn new(count: usize) -> Self {
-        Self { named: (0..count).map(|_| Named::default()).collect(), ..Self::default() }
+    /// Binds the channels of all shards to this executor, and reads what comes over them from now on.
+    pub(super) async fn connect(ends: Vec<ControlEnd>) -> Rc<Self> {
+        let mut links = Vec::with_capacity(ends.len());
+        let mut reports = Vec::with_capacity(ends.len());
+        for end in ends {
+            let (link, report) = end.connect().await;
+            links.push(link);
+            reports.push(report);
+        }
+        let shards = Rc::new(Self {
+            named: links.iter().map(|_| Named::default()).collect(),
+            links,
+            endings: RefCell::default(),
+            ended: Event::default(),
+            answered: Event::default(),
+        });
+        for (shard, report) in reports.into_iter().enumerate() {
+            glommio::spawn_local(listen(Rc::clone(&shards), shard, report)).detach();
+        }
+        shards
+    }
+
+    /// How many there are, whether they have ended or not.
+    pub(super) fn count(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Tells every shard, once its channel has room. A shard that is gone needs no telling.
+    pub(super) async fn send_all(&self, message: &ToShard) {
+        for link in &self.links {
+            let _gone = link.send(message.clone()).await;
+        }
+    }
+
+    /// Tells one shard, if its channel has room now. Whether it had.
+    pub(super) fn try_send(&self, shard: usize, message: ToShard) -> bool {
+        self.links.get(shard).is_some_and(|link| link.try_send(message).is_ok())
     }
 
     /// The next shard that has ended.
@@ -56,11 +93,53 @@ impl Shards {
         self.endings.borrow_mut().push_back(ending);
         self.ended.raise();
     }
+
+    /// The jobs that run in this process, the longest-running first, up to the number that is shown. Shards that run nothing
+    /// are not woken for it. `stats`: the counters of each shard.
+    ///
+    /// # Cancel-safety
+    /// Safe: an answer that comes later is dropped by the next question.
+    pub(super) async fn running_jobs(&self, stats: &[Arc<ShardStats>]) -> Vec<RunningJob> {
+        self.ask_for_jobs(stats);
+        let all = async {
+            while self.named.iter().any(|named| named.asked.get()) {
+                self.answered.wait().await;
+            }
+        };
+        // Those who have not answered by then are left out.
+        let _in_time = within(RUNNING_JOBS_WAIT, all).await;
+        self.take_jobs(stats)
+    }
+
+    fn ask_for_jobs(&self, stats: &[Arc<ShardStats>]) {
+        for ((named, link), stats) in self.named.iter().zip(&self.links).zip(stats) {
+            named.jobs.replace(None);
+            if stats.running.get() > 0 && !named.asked.get() && link.try_send(ToShard::NameJobs).is_ok() {
+                named.asked.set(true);
+            }
+        }
+    }
+
+    fn take_jobs(&self, stats: &[Arc<ShardStats>]) -> Vec<RunningJob> {
+        let (now, unix) = (Instant::now(), unix_now());
+        let mut jobs = Vec::new();
+        for (shard, (named, stats)) in self.named.iter().zip(stats).enumerate() {
+            jobs.extend(named.jobs.take().unwrap_or_default());
+            // The job that holds the core is not among those that wait, and keeps the shard from answering.
+            if let Some(held) = stats.current.polled(now).filter(|held| held.time >= STALL_AFTER) {
+                let since = ((unix - held.time.as_secs_f64()) * 1e3).round() / 1e3;
+                jobs.retain(|job| job.jid != held.jid);
+                jobs.push(RunningJob { shard, name: held.name, jid: held.jid, since });
+            }
+        }
+        jobs.sort_by(|one, other| one.since.total_cmp(&other.since));
+        jobs.truncate(RUNNING_JOBS_SHOWN_MAX);
+        jobs
+    }
 }
 
 /// Reads what one shard says until it has ended.
-pub(super) async fn listen(control: Rc<Control>, number: usize, reports: ConnectedReceiver<ToControl>) {
-    let shards = &control.shards_said;
+async fn listen(shards: Rc<Shards>, number: usize, reports: ConnectedReceiver<ToControl>) {
     loop {
         match reports.recv().await {
             Some(ToControl::Running { shard, jobs }) => {
@@ -74,46 +153,5 @@ pub(super) async fn listen(control: Rc<Control>, number: usize, reports: Connect
             // Its executor is gone without a word: its thread panicked outside of any job.
             None => return shards.note((number, Ending::LeftBehind { jobs: 0 })),
         }
-    }
-}
-
-impl Control {
-    /// The jobs that run in this process, the longest-running first, up to the number that is shown. Shards that run nothing
-    /// are not woken for it.
-    ///
-    /// # Cancel-safety
-    /// Safe: an answer that comes later is dropped by the next question.
-    pub(super) async fn running_jobs(&self) -> Vec<RunningJob> {
-        let shards = &self.shards_said;
-        let stats = &self.options.stats;
-        for ((named, link), stats) in shards.named.iter().zip(&self.shards).zip(stats) {
-            named.jobs.replace(None);
-            if stats.running.get() > 0 && !named.asked.get() && link.try_send(ToShard::NameJobs).is_ok() {
-                named.asked.set(true);
-            }
-        }
-        let all = async {
-            while shards.named.iter().any(|named| named.asked.get()) {
-                shards.answered.wait().await;
-            }
-        };
-        let late = async {
-            Timer::new(RUNNING_JOBS_WAIT).await;
-        };
-        futures_lite::future::or(all, late).await;
-        let (now, unix) = (Instant::now(), unix_now());
-        let mut jobs = Vec::new();
-        for (shard, (named, stats)) in shards.named.iter().zip(stats).enumerate() {
-            jobs.extend(named.jobs.take().unwrap_or_default());
-            // The job that holds the core is not among those that wait, and keeps the shard from answering.
-            if let Some(held) = stats.current.polled(now).filter(|held| held.time >= STALL_AFTER) {
-                let since = ((unix - held.time.as_secs_f64()) * 1e3).round() / 1e3;
-                jobs.retain(|job| job.jid != held.jid);
-                jobs.push(RunningJob { shard, name: held.name, jid: held.jid, since });
-            }
-        }
-        jobs.sort_by(|one, other| one.since.total_cmp(&other.since));
-        jobs.truncate(RUNNING_JOBS_SHOWN_MAX);
-        jobs
     }
 }

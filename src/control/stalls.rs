@@ -1,4 +1,4 @@
-//! Names the jobs that hold their core up: a handler that computes, or blocks, without an await.
+//! Names the jobs that hold up their core: a handler that computes, or blocks, without an await.
 //!
 //! The shard itself is stuck in it, so control looks from outside: at the mark each shard leaves before it polls a job.
 //! A stall is logged when it is seen, again whenever it has lasted twice as long, and when it is over. The lease does not
@@ -9,20 +9,25 @@ use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
-use super::Control;
+use super::actor::Actor;
+use super::state::Control;
 use crate::limits::{STALL_AFTER, STALL_LOOK};
 use crate::stats::Polled;
 
-/// A stall that was told of.
+/// A stall that was logged.
 struct Stall {
     /// As it was last seen.
     polled: Polled,
-    /// How long it must last to be told of again.
+    /// How long it must last to be logged again.
     again: Duration,
 }
 
-/// Looks until it is dropped.
-pub(super) async fn run(control: Rc<Control>) {
+/// Starts to look.
+pub(super) fn spawn(control: &Rc<Control>) -> Actor {
+    Actor::spawn(run(Rc::clone(control)))
+}
+
+async fn run(control: Rc<Control>) {
     let mut stalls: Vec<Option<Stall>> = control.options.stats.iter().map(|_| None).collect();
     loop {
         Timer::new(STALL_LOOK).await;
@@ -69,9 +74,9 @@ mod tests {
         Some(Polled { version, name: "N".to_owned(), jid: "j".to_owned(), time })
     }
 
-    /// After each look: the version of the stall that is known, and after how many seconds it is told of again.
+    /// After each look: the version of the stall that is known, and after how many seconds it is logged again.
     #[test]
-    fn a_stall_is_told_of_at_doubling_times_until_it_is_over() {
+    fn a_stall_is_logged_at_doubling_times_until_it_is_over() {
         let steps = [
             (None, None),
             (polled(2, 0), None),

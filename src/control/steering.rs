@@ -4,12 +4,12 @@
 //! TSTP, "quiet"      quiet
 //! TERM, INT, "stop"  stop: running jobs have `timeout`; a second signal, or "stop now", ends them at once
 //! HUP                the configuration is read again
-//! USR1               says in the log how the process is
+//! USR1               the log says how the process is
 //! ```
 //!
-//! A repeated "stop" changes nothing, other than a second signal: whoever stops a fleet twice wants no job ended early.
-//! Messages come over the connection that hears cancellations ([`super::cancels`]), on a channel of this process alone, so
-//! that Redis tells the sender whether it listens. What the process does then shows in its figures, at once.
+//! Unlike a second signal, a repeated "stop" changes nothing: whoever stops a fleet twice wants no job ended early. Messages
+//! come over the connection that hears cancellations ([`super::listener`]), on a channel of this process alone, so that
+//! Redis tells the sender whether anyone listens. What the process then does shows in its figures at once.
 
 use std::io::{self, IsTerminal};
 use std::rc::Rc;
@@ -17,90 +17,104 @@ use std::time::Duration;
 
 use glommio::signal::Signals;
 
-use super::Control;
+use super::actor::Actor;
+use super::figures;
+use super::reload::reload;
+use super::state::Control;
 use crate::shutdown::Phase;
 use crate::store::steer::Wish;
 
-/// Obeys signals until it is dropped.
-pub(super) async fn hear_signals(control: Rc<Control>, signals: Option<Signals>) {
+/// The signals that control hears. They must be blocked in every thread of the process before it starts.
+pub(crate) const SIGNALS: [libc::c_int; 5] =
+    [libc::SIGTERM, libc::SIGINT, libc::SIGTSTP, libc::SIGUSR1, libc::SIGHUP];
+
+/// Opens the stream of signals: those that come from now on are heard. If that fails the process works all the same.
+pub(super) fn signals() -> Option<Signals> {
+    match Signals::new(&SIGNALS) {
+        Ok(signals) => Some(signals),
+        Err(error) => {
+            tracing::error!(
+                %error,
+                "this process cannot receive signals; stop it with `jiggler-uring stop`, or with SIGKILL: its jobs are \
+                 then recovered"
+            );
+            None
+        }
+    }
+}
+
+/// Starts to do what signals ask for.
+pub(super) fn spawn(control: &Rc<Control>, signals: Option<Signals>) -> Actor {
+    Actor::spawn(handle_signals(Rc::clone(control), signals))
+}
+
+async fn handle_signals(control: Rc<Control>, signals: Option<Signals>) {
     let Some(signals) = signals else { return };
     let had_terminal = io::stderr().is_terminal();
     loop {
         let signal = match signals.recv().await {
             Ok(signal) => signal,
             Err(error) => {
-                tracing::error!(%error, "signals cannot be heard any more");
+                tracing::error!(%error, "this process cannot receive signals any more; stop it with `jiggler-uring stop`");
                 return;
             }
         };
         match signal {
-            libc::SIGTSTP => control.quiet().await,
-            libc::SIGUSR1 => control.log_health(),
+            libc::SIGTSTP => become_quiet(&control).await,
+            libc::SIGUSR1 => figures::log_health(&control),
             // A terminal that was closed says so with the same signal; nobody sees this process any more.
-            libc::SIGHUP if had_terminal && !io::stderr().is_terminal() => control.stop_politely().await,
+            libc::SIGHUP if had_terminal && !io::stderr().is_terminal() => stop(&control).await,
             libc::SIGHUP => {
-                if !control.reload().await {
+                if !reload(&control).await {
                     tracing::info!("hangup, and there is no configuration file to read again");
-                    control.stop_politely().await;
+                    stop(&control).await;
                 }
             }
-            _ if control.phase.get().ends() => {
+            _ if control.phase().ends() => {
                 tracing::warn!("second signal: running jobs are handed back now");
-                control.stop_now().await;
+                control.stop_as_asked(Duration::ZERO).await;
             }
-            _ => control.stop_politely().await,
+            _ => stop(&control).await,
         }
     }
 }
 
-impl Control {
-    /// Does what a message asks for.
-    pub(super) async fn obey(&self, wish: Wish) {
-        match (wish, self.phase.get()) {
-            (Wish::Quiet, Phase::Running) => {
-                tracing::info!("asked from outside to become quiet");
-                self.quiet().await;
-            }
-            (Wish::Stop, Phase::Running | Phase::Quiet) => {
-                tracing::info!("asked from outside to stop");
-                self.stop_politely().await;
-            }
-            (Wish::StopNow, _) => {
-                tracing::warn!("asked from outside to stop at once: running jobs are handed back now");
-                self.stop_now().await;
-            }
-            (Wish::Quiet | Wish::Stop, _) => {}
+/// Does what a message asks for.
+pub(super) async fn carry_out(control: &Control, wish: Wish) {
+    match (wish, control.phase()) {
+        (Wish::Quiet, Phase::Running) => {
+            tracing::info!("asked from outside to become quiet");
+            become_quiet(control).await;
         }
+        (Wish::Stop, Phase::Running | Phase::Quiet) => {
+            tracing::info!("asked from outside to stop");
+            stop(control).await;
+        }
+        (Wish::StopNow, _) => {
+            tracing::warn!("asked from outside to stop at once: running jobs are handed back now");
+            control.stop_as_asked(Duration::ZERO).await;
+        }
+        (Wish::Quiet | Wish::Stop, _) => {}
     }
+}
 
-    /// Fetches no more; does nothing if that is so already.
-    async fn quiet(&self) {
-        if self.phase.get().fetches() {
-            tracing::info!("quiet: no more jobs are fetched");
-            self.phase.set(Phase::Quiet);
-            self.tell_all().await;
-        }
+/// Fetches no more; does nothing if that is so already.
+async fn become_quiet(control: &Control) {
+    if control.phase().fetches() {
+        tracing::info!("quiet: no more jobs are fetched");
+        control.become_quiet().await;
     }
+}
 
-    /// Stops as it was configured to; does nothing if it stops already.
-    async fn stop_politely(&self) {
-        if self.phase.get().ends() {
-            return;
-        }
-        let timeout = self.settings.get().timeout;
-        tracing::info!(
-            timeout_s = timeout.as_secs_f64(),
-            "stopping; a second signal ends running jobs at once"
-        );
-        self.asked.set(true);
-        if let Some(notifier) = &self.notifier {
-            notifier.tell_stop(timeout);
-        }
-        self.stop(timeout).await;
+/// Stops with the configured timeout; does nothing if it stops already.
+async fn stop(control: &Control) {
+    if control.phase().ends() {
+        return;
     }
-
-    async fn stop_now(&self) {
-        self.asked.set(true);
-        self.stop(Duration::ZERO).await;
+    let timeout = control.settings.get().timeout;
+    tracing::info!(timeout_s = timeout.as_secs_f64(), "stopping; a second signal ends running jobs at once");
+    if let Some(notifier) = &control.notifier {
+        notifier.tell_stop(timeout);
     }
+    control.stop_as_asked(timeout).await;
 }

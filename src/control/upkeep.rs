@@ -9,104 +9,105 @@ use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
-use super::Control;
+use super::actor::Actor;
 use super::duty::Duty;
 use super::link::{ControlLink, way_out};
-use crate::event::Event;
-use crate::limits::{
-    CALL_TIMEOUT, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL, STOP_GRACE, STOP_PATIENCE,
-};
+use super::state::Control;
+use crate::limits::{LEASE, STOP_GRACE, STOP_PATIENCE};
 use crate::mesh::ToShard;
 use crate::net::Backoff;
-use crate::resp::{Error, RedisErrorKind, RedisUrl, Requests};
-use crate::store::process::{self, Holder, LeaseTimes, Renewal};
-use crate::store::scripts::Scripts;
-use crate::time::unix_now;
+use crate::resp::{Error, RedisErrorKind, RedisUrl};
+use crate::store::process::{self, Renewal};
+use crate::timeout::within;
 use crate::wire::Realm;
-use crate::wire::heartbeat::HeartbeatValue;
+
+mod beat;
+mod renewals;
+
+use beat::{Beat, LeaseBeat, Shown, figures_key};
+use renewals::Renewals;
 
 /// Keeps a process known to its fleet.
 pub(super) struct Upkeep {
+    // Fixed.
     control: Rc<Control>,
-    /// Which of control's; `None`: it keeps no lease.
+    /// The duty whose lease it keeps; `None`: it keeps none.
     duty: Option<usize>,
     /// Whether it writes the heartbeat.
     beats: bool,
-    /// The connection, and since when it stands.
+    // The connection, and since when it stands.
     link: Option<(ControlLink, Instant)>,
     backoff: Backoff,
-    lease_due: Instant,
-    /// When the lease was last renewed.
-    renewed_at: Option<Instant>,
-    /// What renewals over this connection told.
-    times: LeaseTimes,
-    /// When one of them last asked whose lease has ended.
-    asked_at: Option<Instant>,
-    /// When the last heartbeat was written, under which key, and in which phase.
-    beaten: Option<(Instant, String, &'static str)>,
-    /// The figures as last written, and when.
-    figures: (String, Option<Instant>),
     /// Since when Redis is gone.
     outage: Option<Instant>,
+    // What was written.
+    renewals: Renewals,
+    shown: Shown,
     first: bool,
 }
 
-impl Upkeep {
-    /// All that a process needs: one for lease and heartbeat together. In a cluster these are on nodes of their own: one for
-    /// the lease in each realm, and one for the heartbeat.
-    pub(super) fn all(control: &Rc<Control>) -> Vec<Self> {
-        if !control.options.url.is_cluster() {
-            return vec![Self::new(Rc::clone(control), Some(0), true)];
-        }
-        let leases = (0..control.duties.len()).map(|duty| Self::new(Rc::clone(control), Some(duty), false));
-        leases.chain([Self::new(Rc::clone(control), None, true)]).collect()
+/// Writes the first lease and heartbeat. Goes on until that has worked or a stop is asked for.
+///
+/// One upkeep keeps lease and heartbeat together. In a cluster these are on nodes of their own, so there is one for the
+/// lease in each realm, and one for the heartbeat.
+pub(super) async fn begin(control: &Rc<Control>) -> Vec<Upkeep> {
+    let new = |duty, beats| Upkeep::new(Rc::clone(control), duty, beats);
+    let mut upkeeps = if control.options.url.is_cluster() {
+        let leases = (0..control.duties.len()).map(|duty| new(Some(duty), false));
+        leases.chain([new(None, true)]).collect()
+    } else {
+        vec![new(Some(0), true)]
+    };
+    for upkeep in &mut upkeeps {
+        upkeep.begin().await;
     }
+    upkeeps
+}
 
+/// Starts to renew. It ends by itself once the shards have ended, with a farewell.
+pub(super) fn spawn(upkeep: Upkeep) -> Actor {
+    Actor::spawn(upkeep.run())
+}
+
+impl Upkeep {
     fn new(control: Rc<Control>, duty: Option<usize>, beats: bool) -> Self {
-        let now = Instant::now();
         Self {
             control,
             duty,
             beats,
             link: None,
             backoff: Backoff::new(duty.unwrap_or(0) as u64),
-            lease_due: now,
-            renewed_at: None,
-            times: LeaseTimes::default(),
-            asked_at: None,
-            beaten: None,
-            figures: (String::new(), None),
             outage: None,
+            renewals: Renewals::new(Instant::now()),
+            shown: Shown::default(),
             first: true,
         }
     }
 
-    /// Writes the first lease and heartbeat. Goes on until that has worked or a stop is asked for.
-    pub(super) async fn begin(&mut self) {
-        while self.first && !self.control.phase.get().ends() {
-            let pause = self.beat_unless(|control| control.phase.get().ends()).await;
+    async fn begin(&mut self) {
+        while self.first && !self.control.phase().ends() {
+            let pause = self.beat_unless(|control| control.phase().ends()).await;
             if self.first {
                 self.sleep(pause).await;
             }
         }
     }
 
-    /// Renews until the shards have ended, then says farewell.
-    pub(super) async fn run(mut self) {
-        while self.control.ended.get().is_none() {
-            let pause = self.beat_unless(|control| control.ended.get().is_some()).await;
+    async fn run(mut self) {
+        while self.control.ended().is_none() {
+            let pause = self.beat_unless(|control| control.ended().is_some()).await;
             self.sleep(pause).await;
         }
         self.farewell().await;
     }
 
     /// Does what is due, or drops it with its connection as soon as it is of no use any more: a Redis that hangs must not
-    /// hold the end up. How long to sleep.
+    /// delay the end. How long to sleep.
     async fn beat_unless(&mut self, useless: impl Fn(&Control) -> bool) -> Duration {
         let (control, duty) = (Rc::clone(&self.control), self.duty);
         let dropped = async {
             while !useless(&control) {
-                wakes(&control, duty).wait().await;
+                control.upkeep_wakes(duty).wait().await;
             }
             None
         };
@@ -119,15 +120,12 @@ impl Upkeep {
     }
 
     async fn sleep(&self, pause: Duration) {
-        let timer = async {
-            Timer::new(pause).await;
-        };
-        futures_lite::future::or(wakes(&self.control, self.duty).wait(), timer).await;
+        self.control.upkeep_wakes(self.duty).wait_for(pause).await;
     }
 
     /// Does what is due. How long to sleep.
     async fn beat_or_pause(&mut self) -> Duration {
-        let begun = !self.first;
+        let had_begun = !self.first;
         let mut result = self.beat().await;
         if matches!(&result, Err(Error::Redis(error)) if error.kind() == RedisErrorKind::Noscript) {
             // A flushed script cache is no outage: opening anew loads the scripts.
@@ -136,150 +134,114 @@ impl Upkeep {
         }
         match result {
             Ok(()) => {
-                self.backoff.reset();
-                if let Some(since) = self.outage.take() {
-                    if self.beats {
-                        self.control.heartbeat_is_gone.set(false);
-                    }
-                    if begun {
-                        // An idle shard's connections may have died as this one did, and it would not know for as long as
-                        // it blocks in Redis, which is the longer the more shards and queues there are.
-                        self.control.send_all(&ToShard::LookForFence).await;
-                    }
-                    tracing::info!(
-                        of = self.queue(),
-                        seconds = since.elapsed().as_secs_f64(),
-                        "redis is back for the heartbeat"
-                    );
-                }
-                let Some(mut due) = self.heartbeat_due() else { return Duration::ZERO };
-                if self.duty.is_some() {
-                    due = due.min(self.lease_due);
-                }
-                due.saturating_duration_since(Instant::now())
+                self.end_outage(had_begun).await;
+                self.until_due()
             }
             Err(error) => {
-                self.link = None;
-                self.control.lose_connections(self.duty);
-                if self.outage.is_none() {
-                    self.outage = Some(Instant::now());
-                    if self.beats {
-                        self.control.heartbeat_is_gone.set(true);
-                    }
-                    let run = way_out(&self.control, &self.url(), &error).await;
-                    tracing::error!(of = self.queue(), %error, run, "redis is gone for the heartbeat; trying again");
-                }
+                self.enter_outage(&error).await;
                 self.backoff.pause()
             }
         }
     }
 
-    /// When the next heartbeat is due. `None`: at once, for what the last one said of the process is not so any more.
-    fn heartbeat_due(&self) -> Option<Instant> {
-        if !self.beats {
-            return Some(self.lease_due);
+    async fn end_outage(&mut self, had_begun: bool) {
+        self.backoff.reset();
+        let Some(since) = self.outage.take() else { return };
+        if self.beats {
+            self.control.note_heartbeat(false);
         }
-        let control = &self.control;
-        let (at, key, phase) = self.beaten.as_ref()?;
-        let holds = *key == *control.heartbeat_key.borrow() && *phase == control.phase_name();
-        holds.then(|| *at + control.settings.get().stats_interval)
+        if had_begun {
+            // An idle shard's connections may have died as this one did, and it would not know for as long as it blocks in
+            // Redis, which is the longer the more shards and queues there are.
+            self.control.shards.send_all(&ToShard::LookForFence).await;
+        }
+        let seconds = since.elapsed().as_secs_f64();
+        tracing::info!(of = self.queue(), seconds, "heartbeat: connected to redis again");
     }
 
-    async fn beat(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
-        let lease = self.duty.is_some() && self.lease_due <= now;
-        let heartbeat = self.beats && self.heartbeat_due().is_none_or(|due| due <= now);
-        if !lease && !heartbeat {
-            return Ok(());
+    async fn enter_outage(&mut self, error: &Error) {
+        self.link = None;
+        self.control.lose_connections(self.duty);
+        if self.outage.is_some() {
+            return;
         }
+        self.outage = Some(Instant::now());
+        if self.beats {
+            self.control.note_heartbeat(true);
+        }
+        let run = way_out(&self.control, &self.url(), error).await;
+        tracing::error!(of = self.queue(), %error, run, "heartbeat: lost the connection to redis; trying again");
+    }
+
+    /// How long until something is due.
+    fn until_due(&self) -> Duration {
+        let Some(mut due) = self.heartbeat_due_at() else { return Duration::ZERO };
+        if self.duty.is_some() {
+            due = due.min(self.renewals.due_at());
+        }
+        due.saturating_duration_since(Instant::now())
+    }
+
+    /// When the next heartbeat is due. `None`: at once, for what the last one said of the process is not so any more.
+    fn heartbeat_due_at(&self) -> Option<Instant> {
+        if self.beats { self.shown.due_at(&self.control) } else { Some(self.renewals.due_at()) }
+    }
+
+    /// Writes what is due, if anything is: lease, heartbeat and figures in one round trip.
+    async fn beat(&mut self) -> Result<(), Error> {
         let control = Rc::clone(&self.control);
-        let duty = self.duty.map(|duty| &control.duties[duty]);
-        let (key, phase) = (control.heartbeat_key.borrow().clone(), control.phase_name());
-        let mut old_key = self.beaten.as_ref().map(|(_, old, _)| old.clone()).filter(|old| *old != key);
-        // In a cluster the new key may be another node's: the old one goes over the connection that wrote it.
-        let elsewhere = old_key.take_if(|_| control.options.url.is_cluster() && heartbeat);
-        let before = elsewhere.and_then(|old| Some((self.link.take()?.0, old)));
-        let ttl_s = (control.settings.get().stats_interval + HEARTBEAT_TTL_EXTRA).as_secs();
-        let figures =
-            if heartbeat { control.figures(control.running_jobs().await).to_json() } else { String::new() };
-        let stale = self.figures.1.is_none_or(|written| now - written >= FIGURES_INTERVAL_MAX);
-        let write_figures = heartbeat && (stale || figures != self.figures.0);
-        let first = self.first;
-        let times = self.times_at(now);
-        let write = |scripts: &Scripts, requests: &mut Requests| {
-            if let (true, Some(duty)) = (lease, duty) {
-                let length_ms = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
-                let names_max = duty.dead.names_wanted();
-                let options = &duty.options;
-                let holder = Holder { member: &options.lease_member, index: &options.home };
-                process::renew_lease(scripts, holder, times, length_ms, names_max, requests);
-            }
-            if heartbeat {
-                let value = HeartbeatValue { heartbeat: unix_now(), rss_kb: resident_kb() };
-                process::heartbeat(&key, &value.to_json(), ttl_s, requests);
-                if let Some(old_key) = &old_key {
-                    process::drop_heartbeat(old_key, requests);
-                }
-            }
-            if let (true, Some(duty)) = (first, duty) {
-                process::touch_counters(&duty.options.realm, requests);
-            }
-            if write_figures {
-                process::figures(&control.figures_key(&key), &figures, ttl_s, requests);
+        let Some(mut beat) = self.next_beat(&control).await else { return Ok(()) };
+        let moved_from = self.leave_node(&mut beat);
+        let (link, since) = match self.link.take() {
+            Some(open) => self.link.insert(open),
+            None => {
+                let opened = self.open().await?;
+                self.link.insert((opened, beat.at))
             }
         };
-        if self.link.is_none() {
-            self.link = Some((self.open().await?, now));
+        if self.renewals.lapsed(beat.at) {
+            *since = beat.at;
         }
-        let Some((link, since)) = &mut self.link else { return Err(Error::Closed) };
-        if self.renewed_at.is_some_and(|renewed_at| now - renewed_at >= LEASE) {
-            // This process was paused for longer than its own lease, and so, perhaps, was its whole fleet.
-            *since = now;
-        }
-        let stood = now - *since;
-        let replies = link.call(write).await?;
-        if let (true, Some(duty), Some(reply)) = (lease, duty, replies.first()) {
+        let stood = beat.at - *since;
+        let replies = link.call(|scripts, requests| beat.write(scripts, requests)).await?;
+        if let (Some(LeaseBeat { duty, known }), Some(reply)) = (&beat.lease, replies.first()) {
             let renewal = process::read_lease(reply)?;
-            self.note_renewal(&renewal, times, now);
-            control.heed(duty, renewal, stood).await;
+            self.renewals.note(&renewal, *known, beat.at);
+            act_on(&control, duty, renewal, stood).await;
         }
-        if heartbeat {
-            self.beaten = Some((now, key, phase));
+        if let Some(heartbeat) = beat.heartbeat {
+            self.shown.note(heartbeat, beat.at);
         }
-        if let Some((link, old)) = before {
-            drop_elsewhere(&control, link, &old).await;
+        if let Some((link, old_key)) = moved_from {
+            drop_heartbeat(&control, link, &old_key).await;
         }
         self.first = false;
-        if write_figures {
-            self.figures = (figures, Some(now));
-        }
         Ok(())
     }
 
-    /// The lease was renewed, with what was known before.
-    fn note_renewal(&mut self, renewal: &Renewal, known: LeaseTimes, now: Instant) {
-        if let Renewal::Renewed { times: told, .. } = renewal {
-            if told.none_ends_until_ms != known.none_ends_until_ms {
-                self.asked_at = Some(now);
-            }
-            self.times = *told;
+    /// What is due now; `None`: nothing is.
+    async fn next_beat<'c>(&self, control: &'c Control) -> Option<Beat<'c>> {
+        let at = Instant::now();
+        let lease_is_due = self.renewals.due_at() <= at;
+        let heartbeat_is_due = self.beats && self.heartbeat_due_at().is_none_or(|due_at| due_at <= at);
+        let duty = self.duty.map(|duty| &control.duties[duty]);
+        let lease = duty.filter(|_| lease_is_due).map(|duty| {
+            let known = self.link.as_ref().map(|_| self.renewals.known(at));
+            LeaseBeat { duty, known: known.unwrap_or_default() }
+        });
+        if lease.is_none() && !heartbeat_is_due {
+            return None;
         }
-        self.renewed_at = Some(now);
-        self.lease_due = now + LEASE_RENEWAL;
+        let heartbeat = if heartbeat_is_due { Some(self.shown.next(control, at).await) } else { None };
+        let counters_of = duty.filter(|_| self.first).map(|duty| &duty.options.realm);
+        Some(Beat { at, lease, counters_of, heartbeat })
     }
 
-    /// What a renewal may rely on. Nothing, over a new connection: what happened meanwhile, and to which server, is unknown.
-    fn times_at(&self, now: Instant) -> LeaseTimes {
-        if self.link.is_none() {
-            return LeaseTimes::default();
-        }
-        // By this clock too: Redis's may be set, and who was paused should ask rather than reckon.
-        let lately = |at: Option<Instant>, within| at.is_some_and(|at| now - at < within);
-        let told = self.times;
-        LeaseTimes {
-            ends_ms: if lately(self.renewed_at, 2 * LEASE_RENEWAL) { told.ends_ms } else { 0 },
-            none_ends_until_ms: if lately(self.asked_at, LEASE) { told.none_ends_until_ms } else { 0 },
-        }
+    /// In a cluster a new heartbeat key may be another node's: the old one is then taken away over the connection that wrote
+    /// it, after the new one is written.
+    fn leave_node(&mut self, beat: &mut Beat<'_>) -> Option<(ControlLink, String)> {
+        let old_key = beat.heartbeat.as_mut()?.old_key.take_if(|_| self.control.options.url.is_cluster())?;
+        Some((self.link.take()?.0, old_key))
     }
 
     /// Takes the heartbeat and the figures away, and the lease if nothing is left in flight. Where the shards could not
@@ -287,13 +249,12 @@ impl Upkeep {
     async fn farewell(&mut self) {
         let deadline = Instant::now() + STOP_GRACE;
         loop {
-            let late = async {
-                Timer::new(STOP_PATIENCE).await;
-                Err(Error::Timeout { what: "say farewell".to_owned(), after: STOP_PATIENCE })
-            };
-            let Err(error) = futures_lite::future::or(self.try_farewell(), late).await else { return };
+            let said = within(STOP_PATIENCE, self.try_farewell()).await;
+            let late =
+                || Err(Error::Timeout { what: "remove the heartbeat".to_owned(), after: STOP_PATIENCE });
+            let Err(error) = said.unwrap_or_else(late) else { return };
             self.link = None;
-            if self.control.ended.get() == Some(false) || Instant::now() >= deadline {
+            if self.control.ended() == Some(false) || Instant::now() >= deadline {
                 tracing::warn!(%error, "the heartbeat could not be removed; it expires by itself");
                 return;
             }
@@ -303,18 +264,18 @@ impl Upkeep {
 
     async fn try_farewell(&mut self) -> Result<(), Error> {
         let control = Rc::clone(&self.control);
-        let key = control.heartbeat_key.borrow().clone();
-        let old_key = self.beaten.as_ref().map(|(_, old, _)| old.clone()).filter(|old| *old != key);
+        let key = control.settings.heartbeat_key();
+        let old_key = self.shown.old_key(&key);
         if self.link.is_none() {
             self.link = Some((self.open().await?, Instant::now()));
         }
         let Some((link, _)) = &mut self.link else { return Err(Error::Closed) };
-        let lease = self.duty.filter(|_| control.ended.get() == Some(true));
+        let lease = self.duty.filter(|_| control.ended() == Some(true));
         let lease = lease.map(|duty| &control.duties[duty].options);
         let beats = self.beats;
         link.call(|_, requests| {
             if beats {
-                process::farewell(&key, &control.figures_key(&key), requests);
+                process::farewell(&key, &figures_key(&control, &key), requests);
             }
             if let Some(options) = lease {
                 process::give_up_lease(&options.realm, &options.lease_member, requests);
@@ -341,7 +302,7 @@ impl Upkeep {
         let control = &self.control;
         match self.duty {
             Some(duty) => control.duties[duty].options.url.clone(),
-            None => control.options.url.at_key(control.heartbeat_key.borrow().as_bytes()),
+            None => control.options.url.at_key(control.settings.heartbeat_key().as_bytes()),
         }
     }
 
@@ -351,44 +312,19 @@ impl Upkeep {
     }
 }
 
-impl Control {
-    /// Under which key the figures of this process stand, while its heartbeat stands under that.
-    fn figures_key(&self, heartbeat_key: &str) -> String {
-        Realm::figures(heartbeat_key, &self.options.uuid, self.options.url.is_cluster())
-    }
-
-    /// What the renewal of the lease told, over a connection that has stood for so long.
-    async fn heed(&self, duty: &Duty, renewal: Renewal, stood: Duration) {
-        match renewal {
-            Renewal::Renewed { ended, .. } if !ended.is_empty() && stood >= LEASE => duty.dead.name(ended),
-            Renewal::Renewed { .. } => {}
-            Renewal::Spoilt => duty.dead.complain_of_leases(duty.options.realm.leases.as_ref()),
-            // A shard whose jobs run for long would learn of it only when the first of them ends.
-            Renewal::Fenced => self.send_all(&ToShard::LookForFence).await,
-        }
+/// Acts on what the renewal of a lease told, over a connection that has stood for so long.
+async fn act_on(control: &Control, duty: &Duty, renewal: Renewal, stood: Duration) {
+    match renewal {
+        Renewal::Renewed { ended, .. } if !ended.is_empty() && stood >= LEASE => duty.dead.name(ended),
+        Renewal::Renewed { .. } => {}
+        Renewal::Spoilt => duty.dead.complain_of_leases(duty.options.realm.leases.as_ref()),
+        // A shard whose jobs run for long would learn of it only when the first of them ends.
+        Renewal::Fenced => control.shards.send_all(&ToShard::LookForFence).await,
     }
 }
 
-/// Takes a heartbeat away that is under an old key, over the connection that wrote it. What stays in spite of that expires
-/// by itself.
-async fn drop_elsewhere(control: &Control, mut link: ControlLink, old: &str) {
-    let figures_key = control.figures_key(old);
-    let _gone = link.call(|_, requests| process::farewell(old, &figures_key, requests)).await;
+/// Takes a heartbeat away that is under an old key, over the connection that wrote it. If that fails it expires by itself.
+async fn drop_heartbeat(control: &Control, mut link: ControlLink, old_key: &str) {
+    let figures_key = figures_key(control, old_key);
+    let _gone = link.call(|_, requests| process::farewell(old_key, &figures_key, requests)).await;
 }
-
-/// What wakes an upkeep.
-fn wakes(control: &Control, duty: Option<usize>) -> &Event {
-    duty.map_or(&control.changed, |duty| &control.duties[duty].changed)
-}
-
-/// Resident memory of this process in kB, from `/proc/self/statm`.
-fn resident_kb() -> Option<u64> {
-    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * PAGE_KB)
-}
-
-/// Pages of x86-64 and of the usual arm64 kernels.
-const PAGE_KB: u64 = 4;
-
-const _: () = assert!(LEASE.as_millis() >= 2 * (LEASE_RENEWAL.as_millis() + CALL_TIMEOUT.as_millis() / 2));

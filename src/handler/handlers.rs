@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use glommio::timer::Timer;
 
 use super::entry::Entry;
 use super::pool::caught;
@@ -15,6 +14,7 @@ use super::services::Services;
 use super::{JobError, JobResult, Next, RetryPolicy};
 use crate::job::DeadJob;
 use crate::limits::TEAR_DOWN_TIMEOUT;
+use crate::timeout::within;
 
 /// The handlers of one core, the type of their state forgotten.
 pub(crate) struct Handlers {
@@ -118,11 +118,9 @@ impl TearDown {
                 }
             }
         };
-        let late = async {
-            Timer::new(TEAR_DOWN_TIMEOUT).await;
+        if within(TEAR_DOWN_TIMEOUT, work).await.is_none() {
             let error = JobError::new("Late", format!("it took longer than {TEAR_DOWN_TIMEOUT:?}"));
             tracing::error!(shard, %error, "the state of a core was not torn down as it should");
-        };
-        futures_lite::future::or(work, late).await;
+        }
     }
 }

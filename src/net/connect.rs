@@ -4,11 +4,11 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use glommio::io::PollableFd;
-use glommio::timer::Timer;
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::limits::{KEEPALIVE_IDLE, TCP_CONNECT_TIMEOUT};
 use crate::resp::{Endpoint, Error};
+use crate::timeout::within;
 
 /// Connects to the first address of a host that answers, or to a unix socket.
 ///
@@ -53,14 +53,12 @@ async fn connect_tcp(address: SocketAddr) -> io::Result<Socket> {
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
             let fd = PollableFd::new(socket)?;
             let connected = async { fd.writable().await.map_err(io::Error::from) };
-            let late = async {
-                Timer::new(TCP_CONNECT_TIMEOUT).await;
+            within(TCP_CONNECT_TIMEOUT, connected).await.unwrap_or_else(|| {
                 Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     format!("no answer within {TCP_CONNECT_TIMEOUT:?}"),
                 ))
-            };
-            futures_lite::future::or(connected, late).await?;
+            })?;
             if let Some(error) = fd.get_ref().take_error()? {
                 return Err(error);
             }

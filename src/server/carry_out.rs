@@ -1,4 +1,4 @@
-//! What is done for each order of the command line but to work.
+//! Carries out the orders of the command line, except to work.
 
 use std::io::Write;
 
@@ -9,12 +9,12 @@ use crate::resp::RedisUrl;
 use crate::store::rights::Role;
 use crate::{admin, embedded};
 
-use super::fleet_orders;
+use super::process_orders;
 
 /// Carries an order out. Its results go to `out`.
 pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Failure> {
     match order {
-        // Working is the caller's part, which has the handlers.
+        // The caller has the handlers, so it does the work.
         Invocation::Work(_) => Ok(()),
         Invocation::Enqueue(order) => enqueue(order, out),
         Invocation::EnqueueBulk(order) => {
@@ -45,7 +45,7 @@ pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Fa
             let url = redis(order.redis_url)?;
             admin::act::act(&url, &order.act, out).map_err(failure_of(&url, Role::Operator))
         }
-        Invocation::Fleet(order) => fleet_orders::carry_out(order, out),
+        Invocation::Fleet(order) => process_orders::carry_out(order, out),
         Invocation::Prune(order) => {
             order.consent.check("prune").map_err(failure)?;
             let url = redis(order.redis_url)?;
@@ -77,7 +77,7 @@ pub(super) fn failure_of(url: &RedisUrl, role: Role) -> impl FnOnce(admin::Error
     move |error| failure(admin::explained(url, role, error))
 }
 
-/// The user can mend an order that makes no sense; everything else failed while running.
+/// The user can fix an order that makes no sense; everything else failed while running.
 fn failure(error: admin::Error) -> Failure {
     if error.is_usage() { Failure::usage(error) } else { Failure::from(error) }
 }
@@ -85,7 +85,7 @@ fn failure(error: admin::Error) -> Failure {
 pub(super) fn redis(given: Option<GivenUrl>) -> Result<RedisUrl, Failure> {
     match embedded::for_command(given, &|name| std::env::var_os(name)) {
         Ok(found) => Ok(found.url()),
-        // A server may be there the next time; the others are for the user to mend.
+        // A server may be there the next time; the others are for the user to fix.
         Err(error @ embedded::Error::NothingRuns { .. }) => Err(Failure::from(error)),
         Err(error) => Err(Failure::usage(error)),
     }

@@ -27,7 +27,7 @@ use crate::shard::{self, ShardOptions};
 use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
 use crate::time::unix_now;
-use crate::wire::{DEFAULT_QUEUE, Realm, keys};
+use crate::wire::{DEFAULT_QUEUE, Realm, client_name, keys};
 
 /// The process ran and did not end as it should.
 #[derive(Debug, Error)]
@@ -35,12 +35,14 @@ enum LaunchError {
     /// glommio refused.
     #[error("the executor of {what} cannot be started: {reason}")]
     Executor { what: String, reason: String },
-    /// The control thread is gone.
-    #[error("control ended without a word; the jobs of this process are recovered when its lease ends")]
+    /// The control thread panicked.
+    #[error(
+        "the control thread ended unexpectedly; the jobs of this process are recovered when its lease ends"
+    )]
     ControlLost,
     /// A shard left jobs in flight.
     #[error(
-        "{jobs} jobs of shard {shard} are left in flight (redis could not be told); they are recovered when the lease ends"
+        "{jobs} jobs of shard {shard} are left in flight (redis could not be reached); they are recovered when the lease ends"
     )]
     LeftBehind { shard: usize, jobs: usize },
     /// A shard was taken for dead.
@@ -96,7 +98,7 @@ pub(super) fn settings(config: &Config) -> Settings {
     }
 }
 
-/// What one identity of the process lives by.
+/// What one identity of the process is made of.
 struct Life<'l> {
     uuid: String,
     config: &'l Config,
@@ -105,7 +107,7 @@ struct Life<'l> {
     url: &'l RedisUrl,
 }
 
-/// One identity's life.
+/// Runs one identity to its end.
 fn run_as<F, Fut, S, E>(
     life: &Life<'_>,
     reload: Option<Reload>,
@@ -173,8 +175,8 @@ where
         .spawn(move || async move {
             pulse::start(Some(&options.stats));
             let tear_down = RefCell::new(TearDown::default());
-            let client_name = format!("jiggler-uring:{}:{shard}:client", options.uuid);
-            let client = LocalClient::connecting(options.url.clone(), client_name);
+            let name = client_name(&options.uuid, Some(shard), "client");
+            let client = LocalClient::connecting(options.url.clone(), name);
             let handlers = async {
                 let registry = factory(core).await.map_err(|error| error.to_string())?;
                 let mut handlers = registry.into_handlers();
@@ -272,7 +274,7 @@ fn duties(life: &Life<'_>, shards: usize, queues: &[&str]) -> Vec<DutyOptions> {
     if url.is_cluster() { queues.chunks(1).map(duty).collect() } else { vec![duty(queues)] }
 }
 
-/// As the gem: the variable DYNO, or the name of the host.
+/// As in the gem: the variable DYNO, or the name of the host.
 fn hostname() -> String {
     std::env::var("DYNO")
         .ok()

@@ -5,9 +5,9 @@
 //! is the reverse: shards, control, private Redis.
 
 mod carry_out;
-mod fleet_orders;
 mod launch;
 mod placement;
+mod process_orders;
 mod pulse;
 mod reload;
 
@@ -66,7 +66,7 @@ where
     S: 'static,
     E: Display,
 {
-    /// Reads the program's arguments and does what they say: work, `enqueue`, `jobs`, `--help`. The whole command
+    /// Reads the program's arguments and does what they say: work, `enqueue`, `jobs`, `--help`. This is the whole command
     /// line of the stock program, with its exit codes.
     pub fn run(self) -> ExitCode {
         let factory = self.factory;
@@ -89,7 +89,7 @@ where
     }
 }
 
-/// A Redis that is away or busy may be back at the next try, which a process manager makes after exit code 1.
+/// A Redis that is down or busy may be back at the next try, which a process manager makes after exit code 1.
 fn redis_failure(error: boot::Error) -> Failure {
     match error {
         boot::Error::RedisUnreachable { .. } | boot::Error::RedisBusy { .. } => Failure::from(error),

@@ -1,14 +1,14 @@
 //! A pulse for each executor: timers that end a sleep it should not have begun.
 //!
-//! glommio 0.12 can put an executor to sleep though it has tasks to run: if the timer that bounds one stretch of work
-//! (`EXECUTOR_PREEMPT`) fires before the first task of the stretch has run, because the kernel gave the core to others for
-//! so long, `run_task_queues` says that nothing ran, and the executor parks until something else happens. If what was to
-//! run is the only thing that could make something happen, that is for ever: seen as a worker that logs "working" and then
-//! nothing, one start in five on a core with three other busy threads.
+//! glommio 0.12 can put an executor to sleep although it has tasks to run. A timer bounds one stretch of work
+//! (`EXECUTOR_PREEMPT`). If the kernel gives the core to others for so long that this timer fires before the first task of
+//! the stretch has run, `run_task_queues` reports that nothing ran, and the executor parks until something else happens. If
+//! the task that did not run is the only one that could make something happen, it parks for ever: the worker logs "working"
+//! and then nothing. That was one start in five on a core with three other busy threads.
 //!
-//! A shard's pulse also publishes that its executor turns, for the watchdog of control: no wake-up is made for that.
+//! A shard's pulse also publishes that its executor turns, for control's watchdog, which costs no wake-up of its own.
 //!
-//! Every pulse is a task of its own, so that the others still come when one of them is what was not run.
+//! Every pulse is a task of its own: when one of them is the task that did not run, the others still come.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,6 +1,6 @@
 //! Reading the configuration again, at SIGHUP: from the same command line, environment and file as at the start.
 //!
-//! What may change while the process runs takes effect; what else has changed is named and waits for a restart. A
+//! Options that may change while the process runs take effect; others that have changed are named and wait for a restart. A
 //! configuration that is refused changes nothing.
 
 use super::launch::settings;
@@ -10,10 +10,10 @@ use crate::config::Config;
 use crate::config::options::{Change, OPTIONS, OptionId};
 use crate::control::Reload;
 
-/// How to read the configuration anew. `None`: it is the program's own, or nothing of it is in a file.
+/// How to read the configuration again. `None`: the program made it itself, or there is no file.
 pub(super) type Source = Option<fn() -> Result<Config, cli::Error>>;
 
-/// What control calls when it is asked to; `running` is the configuration in force.
+/// What control calls at SIGHUP; `running` is the configuration in force.
 pub(super) fn reload(source: Source, running: &Config) -> Option<Reload> {
     let read = source?;
     let mut running = running.clone();
@@ -21,7 +21,7 @@ pub(super) fn reload(source: Source, running: &Config) -> Option<Reload> {
         let config = match read() {
             Ok(config) => config,
             Err(error) => {
-                tracing::error!(%error, "the configuration cannot be read again; the old one stays");
+                tracing::error!(%error, "the configuration cannot be read again; the old one stays in force");
                 return None;
             }
         };
@@ -29,7 +29,7 @@ pub(super) fn reload(source: Source, running: &Config) -> Option<Reload> {
         let before = running.log_level;
         running = config.reloaded_into(&running);
         if running.log_level != before && !logging::set_level(running.log_level) {
-            tracing::warn!("the log is the program's own; its level stays");
+            tracing::warn!("this program writes its own log, so the new log level has no effect");
         }
         Some(settings(&running))
     }))

@@ -96,7 +96,7 @@ pub(super) async fn carry(shard: Rc<Shard>) {
 /// Sends all that go to one queue, over one connection: one round trip for each [`PUSH_JOBS_MAX`].
 async fn carry_to(shard: &Shard, queue: &str) -> Result<(), Error> {
     let options = ConnOptions {
-        name: format!("jiggler-uring:{}:{}:abroad", shard.options.uuid, shard.options.shard),
+        name: crate::wire::client_name(&shard.options.uuid, Some(shard.options.shard), "abroad"),
         limits: ReplyLimits::default(),
         chunk_bytes: LOCAL_CHUNK_BYTES,
     };

@@ -38,7 +38,7 @@ pub(super) async fn lacking(shard: &Shard) -> Result<Option<String>, Error> {
 
 async fn ask(shard: &Shard) -> Result<Option<String>, Error> {
     let options = ConnOptions {
-        name: format!("jiggler-uring:{}:{}:rights", shard.options.uuid, shard.options.shard),
+        name: crate::wire::client_name(&shard.options.uuid, Some(shard.options.shard), "rights"),
         limits: ReplyLimits::default(),
         chunk_bytes: CONTROL_CHUNK_BYTES,
     };

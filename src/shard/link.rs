@@ -70,7 +70,7 @@ pub(super) enum LinkError {
 impl Link {
     pub(super) async fn open(shard: &Shard) -> Result<Self, Error> {
         let options = ConnOptions {
-            name: format!("jiggler-uring:{}:{}", shard.options.uuid, shard.options.shard),
+            name: crate::wire::client_name(&shard.options.uuid, Some(shard.options.shard), ""),
             limits: ReplyLimits::default(),
             chunk_bytes: READ_CHUNK_BYTES,
         };

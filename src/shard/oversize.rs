@@ -44,7 +44,7 @@ async fn bury_all(shard: Rc<Shard>, queue: usize) {
 
 async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
     let options = ConnOptions {
-        name: format!("jiggler-uring:{}:{}:oversize", shard.options.uuid, shard.options.shard),
+        name: crate::wire::client_name(&shard.options.uuid, Some(shard.options.shard), "oversize"),
         limits: ReplyLimits { bytes_max: OVERSIZE_REPLY_BYTES_MAX, ..ReplyLimits::default() },
         chunk_bytes: READ_CHUNK_BYTES,
     };

@@ -207,7 +207,7 @@ fn park(shard: &Shard, waiter: &Waiter) {
 
 async fn open_conn(shard: &Shard, which: usize) -> Result<WaitConn, Error> {
     let options = ConnOptions {
-        name: format!("jiggler-uring:{}:{}:w{which}", shard.options.uuid, shard.options.shard),
+        name: crate::wire::client_name(&shard.options.uuid, Some(shard.options.shard), &format!("w{which}")),
         limits: ReplyLimits::default(),
         chunk_bytes: WAIT_CHUNK_BYTES,
     };

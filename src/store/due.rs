@@ -1,11 +1,14 @@
 //! Due jobs: moving them to their queues, and who of the pollers is the one that wakes for each of them.
 //!
-//! The lead is a key with a time to live that holds the uuid of a process. Any poller may move due jobs at any time: each
-//! move is atomic, and the lead only spares Redis a herd at each due job.
+//! The lead is one of [`super::lead`], which a look takes and keeps on the way. Any poller may move due jobs at any time:
+//! each move is atomic, and the lead only spares Redis a herd at each due job.
 //!
 //! The leader is told of what others add: on a connection that tracks keys, a change of a key that was read there brings a
 //! push, once, until the key is read again. Reads inside a script count: they track all keys that the script was given.
 
+use std::time::Duration;
+
+use super::lead;
 use super::scripts::{Script, Scripts};
 use crate::limits::{DUE_AGAIN, DUE_BYTES_MAX, DUE_JOBS_MAX, DUE_PAGE_JOBS};
 use crate::resp::{Error, Reply, Requests};
@@ -16,8 +19,8 @@ use crate::wire::{DEFAULT_QUEUE, keys};
 pub struct Look<'a> {
     /// The process.
     pub uuid: &'a str,
-    /// How long it leads from now on, if it does, in milliseconds.
-    pub lead_ms: u64,
+    /// How long it leads from now on, if it does.
+    pub lead: Duration,
     /// Whether it may be leading already. One that surely is not takes the lead only if no one has it, and is spared a
     /// question.
     pub may_lead: bool,
@@ -49,7 +52,7 @@ pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
     let default = realm.queue().unwrap_or(DEFAULT_QUEUE);
     command.arg_u64(DUE_JOBS_MAX as u64).arg(default.as_bytes()).arg(keys::LIST_PREFIX.as_bytes());
     command.arg_u64(DUE_BYTES_MAX as u64).arg_u64(DUE_AGAIN.as_secs()).arg_u64(DUE_PAGE_JOBS as u64);
-    command.arg(look.uuid.as_bytes()).arg_u64(look.lead_ms).arg_u64(u64::from(look.may_lead));
+    command.arg(look.uuid.as_bytes()).arg_u64(lead::millis(look.lead)).arg_u64(u64::from(look.may_lead));
 }
 
 /// Reads the reply to [`move_due`].
@@ -69,26 +72,6 @@ pub fn read_due(reply: &Reply) -> Result<Due, Error> {
         broken: String::from_utf8_lossy(broken.as_bulk()?).into_owned(),
         leads: leads.as_integer()? == 1,
     })
-}
-
-/// Appends the renewal of the lead by the process that has it, as far as it knows: one plain command. [`read_lead`] reads
-/// the reply. If another has taken the lead meanwhile, it is that one's that is renewed, once.
-pub fn renew_lead(scripts: &Scripts, lead_ms: u64, requests: &mut Requests) {
-    requests.begin(4).arg(b"GETEX").arg(scripts.realm().lead.as_bytes()).arg(b"PX").arg_u64(lead_ms);
-}
-
-/// Whether the process leads, from the reply to [`renew_lead`].
-///
-/// # Errors
-/// If the reply is an error, or no string.
-pub fn read_lead(reply: &Reply, uuid: &str) -> Result<bool, Error> {
-    Ok(reply.as_nil_or_bulk()? == Some(uuid.as_bytes()))
-}
-
-/// Appends the end of the lead, if this process has it. The reply is 1 or 0. Atomic.
-pub fn resign(scripts: &Scripts, uuid: &str, requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Resign, 1, 1, requests);
-    command.arg(scripts.realm().lead.as_bytes()).arg(uuid.as_bytes());
 }
 
 /// Appends the wish to be told of changes to keys that are read on this connection: RESP3, and tracking, also of what this

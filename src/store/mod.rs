@@ -8,6 +8,7 @@ pub mod scripts;
 // The engine: the turn, what else befalls jobs in flight, the process.
 pub mod due;
 pub mod flight;
+pub mod lead;
 pub mod process;
 pub mod recovery;
 pub mod ruby_lists;

@@ -203,22 +203,6 @@ fn is_uuid(uuid: &str) -> bool {
     uuid.len() == UUID_BYTES && uuid.bytes().all(hex)
 }
 
-/// Appends the request to lead for `length`, or to go on leading. [`read_lead`] reads the reply. Atomic.
-pub fn lead(uuid: &str, length: Duration, requests: &mut Requests) {
-    let mut command = requests.begin(6);
-    command.arg(b"EVAL").arg(include_bytes!("scripts/ruby_lead.lua")).arg_u64(1);
-    command.arg(keys::RUBY_LISTS_LEADER.as_bytes()).arg(uuid.as_bytes());
-    command.arg_u64(u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
-}
-
-/// Whether the process that asked leads.
-///
-/// # Errors
-/// If the reply to [`lead`] is an error, or no integer.
-pub fn read_lead(reply: &Reply) -> Result<bool, resp::Error> {
-    Ok(reply.as_integer()? == 1)
-}
-
 /// What one call of [`rescue`] has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rescued {

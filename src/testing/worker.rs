@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use glommio::timer::Timer;
 use serde::Serialize;
 
 use crate::client::{LocalClient, NewJob, Push, Pushed};
@@ -12,6 +11,7 @@ use crate::job::failure::{CLASS_BAD_PAYLOAD, CLASS_TIMEOUT, CLASS_UNKNOWN_JOB};
 use crate::job::retry::{next_attempt, with_default_retries};
 use crate::job::{Course, History, Parser};
 use crate::limits::DRAIN_JOBS_MAX;
+use crate::timeout::within;
 
 /// Runs jobs with the handlers of a registry, each once: payload, look-up, arguments, middleware, timeout, panics and the
 /// verdict on a failure are those of a real worker. Retries are told of, not made.
@@ -151,7 +151,7 @@ impl TestWorker {
                     Started::Done(result) => result,
                     Started::Waiting(future) => match entry.timeout {
                         None => future.await,
-                        Some(timeout) => futures_lite::future::or(future, expire(timeout)).await,
+                        Some(timeout) => within(timeout, future).await.unwrap_or_else(|| expired(timeout)),
                     },
                 }
             }
@@ -213,8 +213,7 @@ fn outcome(course: Course, history: History, error: JobError) -> Outcome {
     }
 }
 
-async fn expire(timeout: Duration) -> JobResult {
-    Timer::new(timeout).await;
+fn expired(timeout: Duration) -> JobResult {
     Err(JobError::new(CLASS_TIMEOUT, format!("it ran for longer than its timeout of {timeout:?}")))
 }
 

@@ -1,13 +1,15 @@
 //! What the Ruby gem `jiggler` and we write into Redis under which key. Pure: no socket, no clock.
 //!
-//! Responsible for the spelling of keys, of queue names, of the heartbeat and of a process's figures. Not for job payloads
-//! (`job`), nor for the commands that touch the keys (`store`).
+//! Responsible for the spelling of keys, of queue names, of connection names, of the heartbeat and of a process's figures.
+//! Not for job payloads (`job`), nor for the commands that touch the keys (`store`).
 
+mod client_name;
 pub mod figures;
 pub mod heartbeat;
 pub mod keys;
 pub mod queue_name;
 pub mod realm;
 
+pub use client_name::client_name;
 pub use queue_name::{DEFAULT_QUEUE, QueueName, QueueNameError};
 pub use realm::Realm;

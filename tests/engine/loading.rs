@@ -73,6 +73,6 @@ fn a_worker_that_starts_while_redis_loads_says_so_once_and_begins_when_it_is_don
     wait_within(BACK_WITHIN, "the jobs run", || (redis.processed() == 20).then_some(()));
     worker.stop();
     assert_eq!(worker.lines("LOADING").len(), 1);
-    assert_eq!(worker.lines("redis is back for the heartbeat").len(), 1);
+    assert_eq!(worker.lines("heartbeat: connected to redis again").len(), 1);
     assert_eq!(worker.lines("ERROR").len(), 1);
 }

@@ -123,6 +123,7 @@ fn a_flushed_script_cache_is_no_outage() {
     Account::of(&redis).assert_each_ran_once(ROUNDS * 500);
     Account::assert_none_ran_twice(&worker);
     assert_eq!(worker.lines("redis is gone"), [""; 0]);
+    assert_eq!(worker.lines("lost the connection to redis"), [""; 0]);
 }
 
 /// Each shard has two turns under way: the first is refused, the other shard loads the scripts, and the second would run
@@ -150,6 +151,7 @@ fn scripts_that_another_shard_loads_between_two_turns_are_no_outage() {
     Account::assert_none_ran_twice(&worker);
     assert!(flushes > 3, "{flushes} flushes met no turn");
     assert_eq!(worker.lines("redis is gone"), [""; 0]);
+    assert_eq!(worker.lines("lost the connection to redis"), [""; 0]);
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn an_unknown_wish_is_logged_and_a_process_that_hears_nothing_is_named_with_its_
     wait_until("it listens", || {
         redis.integer(&["PUBLISH", &format!("jiggler:uring:steer:0:{uuid}"), "dance"]) == 1
     });
-    worker.wait_for_line("asks for nothing that it knows");
+    worker.wait_for_line("unknown request on the steering channel");
     // A Ruby server beside it.
     let value = r#"{"heartbeat":1.5,"rss":1,"current_jobs":{}}"#;
     redis.run(&["SET", "jiggler:svr:00c0ffee0000:3:25:default:1:1795299901:8066:ruby-host", value]);

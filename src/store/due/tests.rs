@@ -1,12 +1,15 @@
 //! The scripts of due jobs against a real Redis: keys before, one call, keys after.
 
+use std::time::Duration;
+
+use super::super::lead;
 use super::*;
 use crate::net::blocking::BlockingConnection;
 use crate::own_redis::OwnRedis;
 
 const ME: &str = "0123456789ab";
 const OTHER: &str = "ba9876543210";
-const LEAD_MS: u64 = 60_000;
+const LEAD: Duration = Duration::from_secs(60);
 
 struct Setup {
     redis: OwnRedis,
@@ -22,7 +25,7 @@ impl Setup {
 
     fn look(&mut self, may_lead: bool) -> Due {
         let mut requests = Requests::new();
-        let look = Look { uuid: ME, lead_ms: LEAD_MS, may_lead };
+        let look = Look { uuid: ME, lead: LEAD, may_lead };
         move_due(&self.scripts, look, &mut requests);
         read_due(&self.conn.call_one(&requests).unwrap()).unwrap()
     }
@@ -90,16 +93,22 @@ fn a_lead_is_renewed_and_given_up_by_who_has_it() {
         write(&setup.scripts, &mut requests);
         setup.conn.call_one(&requests).unwrap()
     };
-    let renewed = |reply: &Reply| read_lead(reply, ME).unwrap();
-    assert!(!renewed(&ask(&|scripts, requests| renew_lead(scripts, LEAD_MS, requests))), "there is none");
+    let renewed = |reply: &Reply| lead::read_renewed(reply, ME).unwrap();
+    assert!(!renewed(&ask(&|_, requests| lead::renew(keys::LEAD, LEAD, requests))), "there is none");
     setup.redis.run(&[b"SET", keys::LEAD.as_bytes(), OTHER.as_bytes()]);
-    assert!(!renewed(&ask(&|scripts, requests| renew_lead(scripts, LEAD_MS, requests))));
-    assert_eq!(ask(&|scripts, requests| resign(scripts, ME, requests)).as_integer().unwrap(), 0);
+    assert!(!renewed(&ask(&|_, requests| lead::renew(keys::LEAD, LEAD, requests))));
+    assert_eq!(
+        ask(&|scripts, requests| lead::resign(scripts, keys::LEAD, ME, requests)).as_integer().unwrap(),
+        0
+    );
     setup.redis.run(&[b"SET", keys::LEAD.as_bytes(), ME.as_bytes()]);
-    assert!(renewed(&ask(&|scripts, requests| renew_lead(scripts, LEAD_MS, requests))));
+    assert!(renewed(&ask(&|_, requests| lead::renew(keys::LEAD, LEAD, requests))));
     let left_ms = setup.redis.run(&[b"PTTL", keys::LEAD.as_bytes()]).as_integer().unwrap();
     assert!((1..=60_000).contains(&left_ms), "{left_ms}");
-    assert_eq!(ask(&|scripts, requests| resign(scripts, ME, requests)).as_integer().unwrap(), 1);
+    assert_eq!(
+        ask(&|scripts, requests| lead::resign(scripts, keys::LEAD, ME, requests)).as_integer().unwrap(),
+        1
+    );
     assert_eq!(setup.leader(), None);
 }
 

@@ -1,5 +1,6 @@
 //! The commands against a real Redis, and pages that a real one cannot be made to send at will.
 
+use super::super::lead;
 use super::*;
 use crate::limits::PUSH_JOBS_MAX;
 use crate::net::blocking::BlockingConnection;
@@ -176,16 +177,17 @@ fn as_many_keys_as_allowed_are_taken_and_not_one_more() {
 #[test]
 fn the_lead_is_kept_by_who_has_it_and_free_when_it_ends() {
     let redis = OwnRedis::start();
-    let lead = |uuid| {
-        let length = Duration::from_secs(60);
-        read_lead(&call(&redis, |requests| lead(uuid, length, requests))).unwrap()
+    let leads = |uuid| {
+        let lasts = Duration::from_secs(60);
+        let reply = call(&redis, |requests| lead::take(keys::RUBY_LISTS_LEADER, uuid, lasts, requests));
+        lead::read_taken(&reply).unwrap()
     };
-    assert!(lead("one") && lead("one"));
-    assert!(!lead("two"));
+    assert!(leads("one") && leads("one"));
+    assert!(!leads("two"));
     let left_ms = redis.run(&[b"PTTL", keys::RUBY_LISTS_LEADER.as_bytes()]).as_integer().unwrap();
     assert!((1..=60_000).contains(&left_ms), "{left_ms} ms");
     redis.run(&[b"PEXPIRE", keys::RUBY_LISTS_LEADER.as_bytes(), b"0"]);
-    assert!(lead("two") && !lead("one"));
+    assert!(leads("two") && !leads("one"));
 }
 
 #[test]

@@ -11,7 +11,9 @@ use jiggler_uring::internal::store::inspect::Inspection;
 use jiggler_uring::internal::store::ruby_lists::{self, Look};
 use jiggler_uring::internal::store::scripts::{LOAD_REPLIES, Scripts};
 use jiggler_uring::internal::store::turn::TurnReply;
-use jiggler_uring::internal::store::{cancel, due, enqueue, flight, operate, process, progress, recovery};
+use jiggler_uring::internal::store::{
+    cancel, due, enqueue, flight, lead, operate, process, progress, recovery,
+};
 
 /// Replies of one case; more say nothing new.
 const REPLIES_MAX: usize = 64;
@@ -62,9 +64,9 @@ fn read_alone(reply: &Reply) {
     assert!(!integer || recovery::read_reaped(reply).is_ok());
     assert!(!enqueue::pushed(reply).is_ok_and(|_| !integer));
     assert!(!enqueue::scheduled(reply).is_ok_and(|_| !integer));
-    assert_eq!(ruby_lists::read_lead(reply).is_ok(), integer);
+    assert_eq!(lead::read_taken(reply).is_ok(), integer);
     assert!(!cancel::told(reply).is_ok_and(|_| !integer));
-    assert!(!due::read_lead(reply, "06c7221317f9").is_err_and(|error| error.to_string().is_empty()));
+    assert!(!lead::read_renewed(reply, "06c7221317f9").is_err_and(|error| error.to_string().is_empty()));
     assert!(!progress::reported(reply).is_err_and(|error| error.to_string().is_empty()));
     assert_eq!(recovery::read_freed(reply).is_ok(), integer);
     let array = reply.as_array().is_ok();

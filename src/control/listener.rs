@@ -1,14 +1,17 @@
-//! Hears which running jobs are to end, and tells the shards; and what operators want of this process ([`super::steering`]).
+//! Listens for what others want of this process: which running jobs are to end, which the shards are told, and what
+//! operators ask for ([`super::steering`]).
 //!
-//! One connection a process that listens and never asks: no traffic while nobody cancels anything. What is said while it
-//! is away is not heard; whoever cancels is told how many processes listened.
+//! Each process has one such connection, which listens and never asks: there is no traffic while nobody wants anything. What
+//! is said while it is away is lost; the sender is told how many processes listened.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use glommio::timer::Timer;
 
-use super::Control;
+use super::actor::Actor;
+use super::state::Control;
+use super::steering;
 use crate::limits::{
     CANCEL_REFUSED_PAUSE, CANCEL_SILENCE_MAX, CANCELS_UNHEARD_MAX, CONTROL_CHUNK_BYTES, JID_BYTES_MAX,
     STEER_BYTES_MAX,
@@ -18,21 +21,26 @@ use crate::net::{Backoff, ConnOptions, Connection};
 use crate::resp::{Error, Reply, ReplyLimits, Requests};
 use crate::store::cancel;
 use crate::store::steer::{self, Wish};
+use crate::wire::client_name;
 
-/// Listens until it is dropped.
-pub(super) async fn run(control: Rc<Control>) {
+/// Starts to listen.
+pub(super) fn spawn(control: &Rc<Control>) -> Actor {
+    Actor::spawn(run(Rc::clone(control)))
+}
+
+async fn run(control: Rc<Control>) {
     let mut backoff = Backoff::new(u64::from(std::process::id()) + 1);
     // Cancellations each shard was told of.
-    let mut told = vec![0; control.shards.len()];
+    let mut told = vec![0; control.shards.count()];
     loop {
         match listen(&control, &mut backoff, &mut told).await {
             Error::Redis(error) => {
-                tracing::warn!(%error, "cancellations cannot be heard: redis refuses the subscription");
+                tracing::warn!(%error, "this process cannot receive cancellations: redis refuses the subscription; trying again");
                 Timer::new(CANCEL_REFUSED_PAUSE).await;
             }
             error => {
-                // That Redis is away is said by those who need it more.
-                tracing::debug!(%error, "cancellations are not heard for a moment");
+                // Those who need Redis more log its outages.
+                tracing::debug!(%error, "lost the connection that receives cancellations; opening another");
                 Timer::new(backoff.pause()).await;
             }
         }
@@ -61,7 +69,7 @@ async fn listen(control: &Control, backoff: &mut Backoff, told: &mut [u64]) -> E
         }
         match cancel::wanted(&message) {
             Ok(Some(jid)) if !jid.is_empty() && jid.len() <= JID_BYTES_MAX => pass_on(control, jid, told),
-            Ok(_) => tracing::warn!("a cancellation names no job: it must be a jid"),
+            Ok(_) => tracing::warn!("ignored a cancellation that names no job; it must be a jid"),
             Err(error) => return error,
         }
     }
@@ -69,13 +77,13 @@ async fn listen(control: &Control, backoff: &mut Backoff, told: &mut [u64]) -> E
 
 async fn subscribe(control: &Control) -> Result<Connection, Error> {
     let options = ConnOptions {
-        name: format!("jiggler-uring:{}:cancel", control.options.uuid),
+        name: client_name(&control.options.uuid, None, "cancel"),
         limits: ReplyLimits::default(),
         chunk_bytes: CONTROL_CHUNK_BYTES,
     };
     let mut conn = Connection::open(&steer::url(&control.options.url), &options).await?;
-    // It says nothing of itself, so it goes with upkeep's: a server that is gone, or none of ours any more, tells nothing.
-    *control.listens.borrow_mut() = Some(conn.stopper());
+    // It never notices an outage by itself, so it ends with upkeep's: a server that is gone, or has been demoted, is silent.
+    control.note_listening(conn.stopper());
     let mut requests = Requests::new();
     let database = control.options.url.database();
     cancel::subscribe(database, &mut requests);
@@ -84,9 +92,9 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
     confirmed.next().transpose()?;
     match confirmed.next().transpose() {
         Ok(_) => Ok(conn),
-        // Rights given before there was this channel.
+        // Its rights were given before there was this channel.
         Err(Error::Redis(error)) => {
-            tracing::warn!(%error, "`quiet` and `stop` cannot be heard: redis refuses the subscription; signals work");
+            tracing::warn!(%error, "this process cannot receive `quiet` and `stop`: redis refuses the subscription; signals work");
             Ok(conn)
         }
         Err(error) => Err(error),
@@ -95,29 +103,26 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
 
 async fn steer(control: &Control, text: &str) {
     match Wish::parse(text) {
-        Some(wish) => control.obey(wish).await,
+        Some(wish) => steering::carry_out(control, wish).await,
         None => {
             let end = text.floor_char_boundary(STEER_BYTES_MAX);
-            tracing::warn!(
-                message = &text[..end],
-                "a message to this process asks for nothing that it knows"
-            );
+            tracing::warn!(message = &text[..end], "ignored an unknown request on the steering channel");
         }
     }
 }
 
-/// Tells every shard: which of them runs the job, if any, only they know.
+/// Tells every shard: only they know which of them runs the job, if any does.
 fn pass_on(control: &Control, jid: &str, told: &mut [u64]) {
     tracing::info!(jid, "asked to cancel a job");
     let jid: Arc<str> = jid.into();
-    for (shard, (link, told)) in control.shards.iter().zip(told).enumerate() {
+    for (shard, told) in told.iter_mut().enumerate() {
         let unheard = told.saturating_sub(control.options.stats[shard].cancels_heard.get());
         // A shard that is held up hears nothing, and the phases must find room in its channel.
         let room = unheard < CANCELS_UNHEARD_MAX;
-        if room && link.try_send(ToShard::Cancel(Arc::clone(&jid))).is_ok() {
+        if room && control.shards.try_send(shard, ToShard::Cancel(Arc::clone(&jid))) {
             *told += 1;
         } else {
-            tracing::warn!(shard, jid = &*jid, "a shard could not be told of a cancellation; is it held up?");
+            tracing::warn!(shard, jid = &*jid, "a shard did not take a cancellation; does a job hold it up?");
         }
     }
 }

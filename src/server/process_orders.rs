@@ -1,4 +1,4 @@
-//! Carrying out what the command line asks of the fleet and of the program itself.
+//! Carries out the orders of the command line about processes: those of the fleet, and this program itself.
 
 use std::io::Write;
 use std::path::Path;

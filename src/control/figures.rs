@@ -1,0 +1,149 @@
+//! What this process says of itself: in its figures for the fleet, to the service manager, and in the log.
+
+use std::time::Duration;
+
+use super::options::Expected;
+use super::state::Control;
+use crate::limits::{CALL_TIMEOUT, STALLED_AFTER, WATCH_PERIOD};
+use crate::shutdown::Phase;
+use crate::stats::ShardStats;
+use crate::time::unix_now;
+use crate::wire::figures::{Ailment, Figures, RunningJob, ShardFigures, Trouble};
+
+/// What is wrong with the shards now.
+pub(super) fn troubles(control: &Control) -> Vec<Trouble> {
+    let fetches = control.phase().fetches();
+    let Expected { slots, block_time } = &control.options.expected;
+    let silence_max = *block_time + CALL_TIMEOUT + WATCH_PERIOD;
+    let shards = control.options.stats.iter().zip(slots).enumerate();
+    shards
+        .filter_map(|(shard, (stats, &slots))| {
+            // With every slot taken a shard asks nothing of Redis.
+            let asks = fetches && stats.running.get() < slots as u64;
+            let (what, age) = Ages::of(stats).ailment(asks.then_some(silence_max))?;
+            Some(Trouble { shard, what, since: unix_now() - age.as_secs_f64() })
+        })
+        .collect()
+}
+
+/// The phase as others read it.
+pub(super) fn phase_name(control: &Control) -> &'static str {
+    match control.phase() {
+        Phase::Running => "running",
+        Phase::Quiet => "quiet",
+        Phase::Stopping { .. } => "stopping",
+    }
+}
+
+/// The figures of this process; `jobs` are those that run now.
+pub(super) fn figures(control: &Control, jobs: Vec<RunningJob>) -> Figures {
+    let shards = control.options.stats.iter().zip(&control.options.expected.slots);
+    Figures {
+        phase: phase_name(control).to_owned(),
+        troubles: troubles(control),
+        shards: shards.map(|(stats, slots)| shard_figures(stats, *slots)).collect(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        jobs,
+        dead_jobs_max: control.settings.get().dead_jobs_max,
+        dead_timeout_s: control.settings.get().dead_timeout.as_secs(),
+    }
+}
+
+/// Logs how the process is: a signal asks for it, also when Redis cannot be reached.
+pub(super) fn log_health(control: &Control) {
+    let figures = figures(control, Vec::new());
+    let now = unix_now();
+    let troubles: Vec<String> = figures.troubles.iter().map(|trouble| trouble.at(now).to_string()).collect();
+    let health = if troubles.is_empty() { "ok".to_owned() } else { troubles.join(", ") };
+    let sum = |field: fn(&ShardFigures) -> u64| figures.shards.iter().map(field).sum::<u64>();
+    tracing::info!(
+        // Whoever asks again and again is answered as often: it is not one of the lines that are summed up in a flood.
+        target: "health",
+        phase = figures.phase,
+        health,
+        heartbeat = if control.heartbeat_is_lost() { "redis is gone" } else { "ok" },
+        processed = sum(|shard| shard.processed),
+        failed = sum(|shard| shard.failed),
+        running = sum(|shard| shard.running),
+        unstarted = sum(|shard| shard.unstarted),
+        disconnects = sum(|shard| shard.disconnects),
+        "health"
+    );
+}
+
+/// How long ago each of what a shard publishes was.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ages {
+    turned: Option<Duration>,
+    outage: Option<Duration>,
+    answered: Option<Duration>,
+}
+
+impl Ages {
+    fn of(stats: &ShardStats) -> Self {
+        Self {
+            turned: stats.turned_at.age(),
+            outage: stats.outage_since.age(),
+            answered: stats.answered_at.age(),
+        }
+    }
+
+    /// The worst that is wrong with a shard, and for how long. `silence_max`: how long Redis may go without answering it.
+    fn ailment(self, silence_max: Option<Duration>) -> Option<(Ailment, Duration)> {
+        if let Some(age) = self.turned.filter(|age| *age >= STALLED_AFTER) {
+            return Some((Ailment::Stalled, age));
+        }
+        if let Some(age) = self.outage {
+            return Some((Ailment::NoRedis, age));
+        }
+        let silence_max = silence_max?;
+        Some((Ailment::Silent, self.answered.filter(|age| *age >= silence_max)?))
+    }
+}
+
+fn shard_figures(stats: &ShardStats, slots: usize) -> ShardFigures {
+    ShardFigures {
+        processed: stats.processed.get(),
+        failed: stats.failed.get(),
+        fetched: stats.fetched.get(),
+        handed_back: stats.handed_back.get(),
+        turns: stats.turns.get(),
+        running: stats.running.get(),
+        unstarted: stats.unstarted.get(),
+        disconnects: stats.disconnects.get(),
+        slots: slots as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(turned_s: u64, outage_s: Option<u64>, answered_s: u64, expected: Option<Ailment>) {
+        let ages = Ages {
+            turned: Some(Duration::from_secs(turned_s)),
+            outage: outage_s.map(Duration::from_secs),
+            answered: Some(Duration::from_secs(answered_s)),
+        };
+        let found = ages.ailment(Some(Duration::from_secs(35)));
+        assert_eq!(found.map(|(what, _)| what), expected, "{ages:?}");
+        if expected == Some(Ailment::Silent) {
+            assert_eq!(ages.ailment(None), None, "nothing is asked of Redis");
+        }
+    }
+
+    #[test]
+    fn the_worst_of_what_is_wrong_is_named() {
+        check(0, None, 0, None);
+        check(1, None, 34, None);
+        check(0, None, 35, Some(Ailment::Silent));
+        check(0, Some(0), 0, Some(Ailment::NoRedis));
+        check(0, Some(3_600), 3_600, Some(Ailment::NoRedis));
+        check(STALLED_AFTER.as_secs(), Some(3_600), 3_600, Some(Ailment::Stalled));
+    }
+
+    #[test]
+    fn a_shard_that_has_not_begun_is_well() {
+        assert_eq!(Ages::of(&ShardStats::default()).ailment(Some(Duration::ZERO)), None);
+    }
+}

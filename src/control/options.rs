@@ -1,0 +1,89 @@
+//! What control is told before it starts, and how it says that its run ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::duty::DutyOptions;
+use super::service_manager::ServiceManager;
+use super::settings::Settings;
+use crate::limits::{
+    RUBY_LISTS_LEAD, RUBY_LISTS_PAUSE, RUBY_LISTS_PERIOD_MAX, RUBY_LISTS_PERIOD_MIN, RUBY_LISTS_RENEWAL,
+};
+use crate::mesh::Ending;
+use crate::resp::RedisUrl;
+use crate::stats::ShardStats;
+
+/// What control is told before it starts.
+#[derive(Debug, Clone)]
+pub(crate) struct ControlOptions {
+    /// The process: 12 hex digits, new at each start.
+    pub(crate) uuid: String,
+    /// Where Redis is.
+    pub(crate) url: RedisUrl,
+    /// The key under which the gem's readers find this process, at the start.
+    pub(crate) heartbeat_key: String,
+    /// One for each realm whose queues the process serves.
+    pub(crate) duties: Vec<DutyOptions>,
+    /// What may change while it runs, as it is at the start.
+    pub(crate) settings: Settings,
+    /// How often the lists of dead Ruby servers are looked for.
+    pub(crate) ruby_lists: RubyListTimes,
+    /// The counters of each shard.
+    pub(crate) stats: Vec<Arc<ShardStats>>,
+    /// What the watchdog expects of them.
+    pub(crate) expected: Expected,
+    /// Who is told how the process is.
+    pub(crate) manager: Option<ServiceManager>,
+}
+
+/// What is expected of the shards.
+#[derive(Debug, Clone)]
+pub(crate) struct Expected {
+    /// Slots of each shard.
+    pub(crate) slots: Vec<usize>,
+    /// How long one blocking call waits in Redis: an idle shard has an answer as often.
+    pub(crate) block_time: Duration,
+}
+
+/// How often the lists are looked for. The defaults are those of `limits`; tests are in more of a hurry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RubyListTimes {
+    /// Shortest time between two looks, or two questions who leads.
+    pub(crate) period_min: Duration,
+    /// Longest.
+    pub(crate) period_max: Duration,
+    /// How long the lead is kept without a renewal.
+    pub(crate) lead: Duration,
+    /// Time between two renewals.
+    pub(crate) renewal: Duration,
+    /// Pause between two pages, or two batches.
+    pub(crate) pause: Duration,
+}
+
+impl Default for RubyListTimes {
+    fn default() -> Self {
+        Self {
+            period_min: RUBY_LISTS_PERIOD_MIN,
+            period_max: RUBY_LISTS_PERIOD_MAX,
+            lead: RUBY_LISTS_LEAD,
+            renewal: RUBY_LISTS_RENEWAL,
+            pause: RUBY_LISTS_PAUSE,
+        }
+    }
+}
+
+// A renewal that is late by one call that hangs still comes in time.
+const _: () = assert!(
+    RUBY_LISTS_LEAD.as_millis() > RUBY_LISTS_RENEWAL.as_millis() + crate::limits::CALL_TIMEOUT.as_millis()
+);
+
+/// How a run of the shards ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// One ending for each shard.
+    pub(crate) endings: Vec<(usize, Ending)>,
+    /// Whether a signal or a message asked for it.
+    pub(crate) asked: bool,
+    /// The settings that were in force, for the next identity of this process.
+    pub(crate) settings: Settings,
+}

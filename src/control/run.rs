@@ -1,0 +1,118 @@
+//! Control from start to end: which actor starts and stops when, and why in this order.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::actor::Actor;
+use super::options::{ControlOptions, Outcome};
+use super::settings::Reload;
+use super::shards::Shards;
+use super::state::Control;
+use super::{health, listener, notify, poller, reaper, ruby_lists, stalls, steering, upkeep};
+use crate::limits::RESIGN_WAIT;
+use crate::mesh::{ControlEnd, Ending};
+use crate::timeout::within;
+
+/// Runs control until every shard has ended. `reload`: how SIGHUP has the configuration read again, if there is any;
+/// given back for the next identity of this process.
+pub(crate) async fn run(
+    options: ControlOptions,
+    ends: Vec<ControlEnd>,
+    reload: Option<Reload>,
+) -> (Outcome, Option<Reload>) {
+    // First, so that a signal also stops a process that is still starting.
+    let signals = steering::signals();
+    let shards = Shards::connect(ends).await;
+    let control = Rc::new(Control::new(options, shards, reload));
+    let steering = steering::spawn(&control, signals);
+    let notify = notify::spawn(&control);
+    // The lease stands before the shards take jobs: what they hold must be found if this process dies. Without Redis this
+    // goes on until a stop is asked for; the shards then end before they begin.
+    let upkeeps = upkeep::begin(&control).await;
+    control.tell_all().await;
+    let actors = Actors::spawn(&control, steering, notify, upkeeps);
+    let endings = all_ended(&control).await;
+    actors.end(&control, &endings).await;
+    let outcome = Outcome { endings, asked: control.was_asked(), settings: control.settings.get() };
+    (outcome, control.settings.take_reload())
+}
+
+/// How each shard ended, once all have.
+async fn all_ended(control: &Control) -> Vec<(usize, Ending)> {
+    let mut endings = Vec::with_capacity(control.shards.count());
+    while endings.len() < control.shards.count() {
+        let (shard, how) = control.shards.ending().await;
+        endings.push((shard, how));
+        if how != Ending::Clean && !control.phase().ends() {
+            // A process with a core missing must not look well. If one shard was taken for dead, so will the others be, and
+            // at once; otherwise the process ends, and whoever watches it starts it anew.
+            tracing::error!(shard, ?how, "a shard ended by itself, so the others are stopped");
+            let timeout = control.settings.get().timeout;
+            control.stop(if how == Ending::Fenced { Duration::ZERO } else { timeout }).await;
+        }
+    }
+    endings
+}
+
+/// What runs while the shards do.
+struct Actors {
+    steering: Actor,
+    notify: Actor,
+    /// One for each realm, and in a cluster one for the heartbeat.
+    upkeeps: Vec<Actor>,
+    /// One for each realm.
+    reapers: Vec<Actor>,
+    listener: Actor,
+    stalls: Actor,
+    ruby_lists: Actor,
+    /// One for each realm.
+    pollers: Vec<Actor>,
+    health: Actor,
+}
+
+impl Actors {
+    fn spawn(control: &Rc<Control>, steering: Actor, notify: Actor, upkeeps: Vec<upkeep::Upkeep>) -> Self {
+        let duties = || 0..control.duties.len();
+        Self {
+            steering,
+            notify,
+            upkeeps: upkeeps.into_iter().map(upkeep::spawn).collect(),
+            reapers: duties().map(|duty| reaper::spawn(control, duty)).collect(),
+            listener: listener::spawn(control),
+            stalls: stalls::spawn(control),
+            ruby_lists: ruby_lists::spawn(control),
+            pollers: duties().map(|duty| poller::spawn(control, duty)).collect(),
+            health: health::spawn(control),
+        }
+    }
+
+    /// Ends them, now that the shards have ended.
+    async fn end(self, control: &Control, endings: &[(usize, Ending)]) {
+        // There is nothing left for a signal to end.
+        self.steering.stop().await;
+        // A shard that has ended makes no progress, and that is no trouble any more.
+        self.health.stop().await;
+        // Each of their steps is atomic in Redis, so they may be dropped between any two.
+        for reaper in self.reapers {
+            reaper.stop().await;
+        }
+        self.ruby_lists.stop().await;
+        self.listener.stop().await;
+        self.stalls.stop().await;
+        // Not before the shards: their jobs are ours as long as the lease stands. The farewell takes the heartbeat away, and
+        // the lease if nothing is left in flight.
+        control.note_end(endings.iter().all(|(_, how)| *how == Ending::Clean));
+        for upkeep in self.upkeeps {
+            upkeep.end().await;
+        }
+        // They gave up the lead when the stop began, unless Redis is gone; then they are dropped, as the reapers are.
+        let resigned = async {
+            for poller in self.pollers {
+                poller.end().await;
+            }
+        };
+        let _in_time = within(RESIGN_WAIT, resigned).await;
+        // Last: until here the manager hears that the end makes progress.
+        self.notify.stop().await;
+    }
+}

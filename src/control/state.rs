@@ -1,0 +1,143 @@
+//! What control's tasks share. Whoever changes a part of it does so by its methods, here or in the file of that part.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::duty::Duty;
+use super::options::ControlOptions;
+use super::service_manager::{self, Notifier};
+use super::settings::{LiveSettings, Reload};
+use super::shards::Shards;
+use crate::event::Event;
+use crate::mesh::ToShard;
+use crate::net::Stopper;
+use crate::shutdown::Phase;
+
+/// The state of control.
+pub(super) struct Control {
+    // Fixed, or changed by their own methods alone.
+    pub(super) options: ControlOptions,
+    /// What is looked after in each realm.
+    pub(super) duties: Vec<Duty>,
+    pub(super) shards: Rc<Shards>,
+    /// What SIGHUP may change.
+    pub(super) settings: LiveSettings,
+    /// Tells the service manager, if there is one.
+    pub(super) notifier: Option<Notifier>,
+    // Changed by the methods below.
+    phase: Cell<Phase>,
+    /// Whether a signal or a message asked for the end.
+    asked: Cell<bool>,
+    /// Whether the shards have ended, and all of them clean.
+    ended: Cell<Option<bool>>,
+    /// Whether the heartbeat's connection is lost now.
+    heartbeat_is_lost: Cell<bool>,
+    /// Ends the connection that hears cancellations.
+    listening: RefCell<Option<Stopper>>,
+    /// Wakes the upkeep of the heartbeat, when no duty owns it, at a new phase, new settings, or the end of the shards.
+    changed: Event,
+}
+
+impl Control {
+    pub(super) fn new(options: ControlOptions, shards: Rc<Shards>, reload: Option<Reload>) -> Self {
+        Self {
+            settings: LiveSettings::new(options.settings, &options.heartbeat_key, reload),
+            duties: options.duties.iter().cloned().map(Duty::new).collect(),
+            shards,
+            notifier: options.manager.clone().and_then(service_manager::open),
+            options,
+            phase: Cell::new(Phase::Running),
+            asked: Cell::new(false),
+            ended: Cell::new(None),
+            heartbeat_is_lost: Cell::new(false),
+            listening: RefCell::default(),
+            changed: Event::default(),
+        }
+    }
+
+    /// The phase of the process.
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Fetches no more.
+    pub(super) async fn become_quiet(&self) {
+        self.phase.set(Phase::Quiet);
+        self.tell_all().await;
+    }
+
+    /// Stops the shards because someone asked for it; what runs has that long to end.
+    pub(super) async fn stop_as_asked(&self, grace: Duration) {
+        self.asked.set(true);
+        self.stop(grace).await;
+    }
+
+    /// Stops the shards; what runs has that long to end.
+    pub(super) async fn stop(&self, grace: Duration) {
+        self.phase.set(Phase::Stopping { deadline: Instant::now() + grace });
+        self.tell_all().await;
+    }
+
+    /// Tells every shard the phase, and wakes those tasks of control that go by it.
+    pub(super) async fn tell_all(&self) {
+        self.wake_upkeep();
+        self.shards.send_all(&ToShard::Phase(self.phase.get())).await;
+    }
+
+    /// Whether a signal or a message asked for the end.
+    pub(super) fn was_asked(&self) -> bool {
+        self.asked.get()
+    }
+
+    /// Notes that the shards have ended, all of them clean or not. Upkeep then says farewell.
+    pub(super) fn note_end(&self, clean: bool) {
+        self.ended.set(Some(clean));
+        self.wake_upkeep();
+    }
+
+    /// Whether the shards have ended, and all of them clean.
+    pub(super) fn ended(&self) -> Option<bool> {
+        self.ended.get()
+    }
+
+    /// Wakes upkeep and pollers: the phase, or what they go by, has changed.
+    pub(super) fn wake_upkeep(&self) {
+        self.changed.raise();
+        for duty in &self.duties {
+            duty.changed.raise();
+            duty.phase_changed.raise();
+        }
+    }
+
+    /// What wakes the upkeep of a duty, or that of the heartbeat when no duty owns it.
+    pub(super) fn upkeep_wakes(&self, duty: Option<usize>) -> &Event {
+        duty.map_or(&self.changed, |duty| &self.duties[duty].changed)
+    }
+
+    /// Notes whether the heartbeat's connection is lost.
+    pub(super) fn note_heartbeat(&self, lost: bool) {
+        self.heartbeat_is_lost.set(lost);
+    }
+
+    /// Whether the heartbeat's connection is lost now.
+    pub(super) fn heartbeat_is_lost(&self) -> bool {
+        self.heartbeat_is_lost.get()
+    }
+
+    /// Notes how to end the connection that hears cancellations.
+    pub(super) fn note_listening(&self, stopper: Stopper) {
+        self.listening.replace(Some(stopper));
+    }
+
+    /// Upkeep's connection is lost: that of a duty, or of the heartbeat alone. The other connections to that server may be
+    /// lost too, so they are opened anew.
+    pub(super) fn lose_connections(&self, duty: Option<usize>) {
+        if let Some(duty) = duty.and_then(|duty| self.duties.get(duty)) {
+            duty.losses.set(duty.losses.get() + 1);
+        }
+        if let Some(stopper) = self.listening.take() {
+            stopper.stop();
+        }
+    }
+}

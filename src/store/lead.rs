@@ -1,0 +1,58 @@
+//! Leads: some work is for only one process of a fleet. A lead is a key with a time to live that holds the uuid of the
+//! process that does it.
+//!
+//! A lead spares double work and no more: it may lapse while its holder is paused, so what is done under it must be safe to
+//! do twice. When to take, renew and give it up: see `control`.
+//!
+//! Three steps, each atomic: [`take`], [`renew`] and [`resign`]. The pollers' lead is taken by the script that moves due
+//! jobs ([`due::move_due`](super::due::move_due)), which saves a round trip at each look; it is renewed and given up as any
+//! other.
+
+use std::time::Duration;
+
+use super::scripts::{Script, Scripts};
+use crate::resp::{Error, Reply, Requests};
+
+/// How long a lead lasts from now on, as Redis counts it.
+#[must_use]
+pub fn millis(lasts: Duration) -> u64 {
+    u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Appends the request to have the lead under `key`, or to go on having it. [`read_taken`] reads the reply. Atomic.
+///
+/// Called by its text rather than by hash: some calls a minute in a whole fleet are not worth loading it into each
+/// connection of each shard.
+pub fn take(key: &str, uuid: &str, lasts: Duration, requests: &mut Requests) {
+    let mut command = requests.begin(6);
+    command.arg(b"EVAL").arg(include_bytes!("scripts/ruby_lead.lua")).arg_u64(1);
+    command.arg(key.as_bytes()).arg(uuid.as_bytes()).arg_u64(millis(lasts));
+}
+
+/// Whether the process that asked leads.
+///
+/// # Errors
+/// If the reply to [`take`] is an error, or no integer.
+pub fn read_taken(reply: &Reply) -> Result<bool, Error> {
+    Ok(reply.as_integer()? == 1)
+}
+
+/// Appends the renewal of a lead by the process that has it, as far as it knows: one plain command. [`read_renewed`] reads
+/// the reply. If another has taken the lead meanwhile, it is that one's that is renewed, once.
+pub fn renew(key: &str, lasts: Duration, requests: &mut Requests) {
+    requests.begin(4).arg(b"GETEX").arg(key.as_bytes()).arg(b"PX").arg_u64(millis(lasts));
+}
+
+/// Whether the process leads, from the reply to [`renew`].
+///
+/// # Errors
+/// If the reply is an error, or no string.
+pub fn read_renewed(reply: &Reply, uuid: &str) -> Result<bool, Error> {
+    Ok(reply.as_nil_or_bulk()? == Some(uuid.as_bytes()))
+}
+
+/// Appends the end of a lead, if this process has it. The reply is 1 or 0. Atomic.
+pub fn resign(scripts: &Scripts, key: &str, uuid: &str, requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Resign, 1, 1, requests);
+    command.arg(key.as_bytes()).arg(uuid.as_bytes());
+}
