@@ -34,10 +34,6 @@ const LAYERS: &[(&str, u8)] = &[
     ("job", 1),
     ("wire", 1),
     ("resp", 1),
-    // What the one error type of both names.
-    ("net::cluster::error", 1),
-    ("net::sentinel::error", 1),
-    ("net::tls::error", 1),
     // L2 sockets
     ("net", 2),
     // L3 the only place that names Redis commands

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use jiggler_uring::internal::net;
 use jiggler_uring::internal::net::blocking::{BlockingConnection, BlockingOptions};
-use jiggler_uring::internal::resp;
 use jiggler_uring::internal::resp::encode::Requests;
 use jiggler_uring::internal::resp::reply::{Reply, Value};
 use jiggler_uring::internal::resp::url::RedisUrl;
@@ -27,7 +27,7 @@ const SCAN_COUNT: &str = "1000";
 pub(crate) enum RedisError {
     /// The connection, or an error reply.
     #[error("private Redis: {0}")]
-    Connection(#[from] resp::Error),
+    Connection(#[from] net::Error),
     /// The server does not take the engine's scripts.
     #[error("private Redis does not take the engine's scripts: {0}")]
     Scripts(String),
@@ -147,7 +147,7 @@ impl Client {
         self.sent.writes += 1;
         let replies = self.conn.call(&self.requests)?;
         let number = |position: usize| {
-            let reply = replies.get(position).ok_or(resp::Error::Closed)?.clone().into_result()?;
+            let reply = replies.get(position).ok_or(net::Error::Closed)?.clone().into_result()?;
             number_in(&reply).ok_or_else(|| unexpected(&commands[position], &reply, "a number"))
         };
         Ok(Backlog { processed: number(0)?, waiting: number(1)? })

@@ -16,7 +16,7 @@ use super::Error;
 use super::error::same;
 use super::router::{Failure, Router, Wire};
 use crate::limits::{LOCAL_CHUNK_BYTES, LOCAL_PROBE_IDLE, PUSH_BYTES_MAX, PUSH_JOBS_MAX};
-use crate::net::{ConnOptions, Connection};
+use crate::net::{self, ConnOptions, Connection};
 use crate::resp::{self, RedisUrl, Reply, ReplyLimits, Requests};
 use crate::store::{enqueue, progress};
 use crate::wire::{QueueName, Realm};
@@ -54,11 +54,11 @@ struct State {
 impl Wire for Connection {
     type Options = ConnOptions;
 
-    async fn open(url: &RedisUrl, options: &ConnOptions) -> Result<Self, resp::Error> {
+    async fn open(url: &RedisUrl, options: &ConnOptions) -> Result<Self, net::Error> {
         Self::open(url, options).await
     }
 
-    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, resp::Error> {
+    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, net::Error> {
         self.call(requests).await
     }
 }
@@ -253,7 +253,7 @@ impl State {
 
     /// The connection at hand, or a new one. One that was idle for long is asked first whether it still stands: what is
     /// sent over a dead one could not be sent again.
-    async fn usable_conn(&self) -> Result<Connection, resp::Error> {
+    async fn usable_conn(&self) -> Result<Connection, net::Error> {
         let kept = self.conn.take();
         if let Some((mut conn, since)) = kept {
             if since.elapsed() < LOCAL_PROBE_IDLE {

@@ -12,8 +12,8 @@ use std::time::Instant;
 use crate::limits::{CLUSTER_NODES_ASKED_MAX, LOCAL_PROBE_IDLE};
 use crate::net::cluster::route::{self, Redirect, Routed};
 use crate::net::cluster::{SlotRange, question, read_slots};
-use crate::resp::error::ClusterError;
-use crate::resp::{Endpoint, Error, Place, RedisUrl, Reply, Requests};
+use crate::net::error::{ClusterError, Error};
+use crate::resp::{Endpoint, Place, RedisUrl, Reply, Requests};
 use crate::store::enqueue;
 
 /// A kind of connection.

@@ -17,9 +17,9 @@ use super::tokio_bulk::bulk;
 use super::tokio_driver::{Order, Ticket, drive};
 use super::{Error, InvalidJob, NewJob, Progress, Push, When};
 use crate::limits::{CALL_TIMEOUT, PUSH_JOBS_MAX, WAITING_BYTES_MAX};
-use crate::net::blocking::BlockingOptions;
+use crate::net::{self, blocking::BlockingOptions};
 use crate::resp::url::RedisUrl;
-use crate::resp::{self, Reply, Requests};
+use crate::resp::{Reply, Requests};
 use crate::store::{cancel, enqueue, progress as reports};
 use crate::time;
 use crate::wire::Realm;
@@ -209,7 +209,7 @@ impl TokioClient {
 
     async fn call_one(&self, requests: Requests) -> Result<Reply, Error> {
         // As many replies as commands, or an error.
-        let only = self.call(requests).await?.pop().ok_or(Error::Lost(resp::Error::Closed))?;
+        let only = self.call(requests).await?.pop().ok_or(Error::Lost(net::Error::Closed))?;
         only.into_result().map_err(Error::of_call)
     }
 
@@ -285,7 +285,7 @@ impl Receipt {
             Err(_late) if withdrawing.0.withdraw() => Err(Error::NotSent { after }),
             Err(_late) => {
                 let what = format!("call redis at {}", url.place());
-                Err(Error::Lost(resp::Error::Timeout { what, after }))
+                Err(Error::Lost(net::Error::Timeout { what, after }))
             }
         }
     }

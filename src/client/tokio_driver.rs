@@ -82,11 +82,11 @@ struct Line {
 impl Wire for TokioConnection {
     type Options = BlockingOptions;
 
-    async fn open(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, crate::resp::Error> {
+    async fn open(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, crate::net::Error> {
         Self::connect(url, options).await
     }
 
-    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, crate::resp::Error> {
+    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, crate::net::Error> {
         self.call(requests).await
     }
 }
@@ -178,7 +178,7 @@ impl Line {
 
     /// The connection at hand, or a new one. One that was idle for long is asked first whether it still stands: what is sent
     /// over a dead one could not be sent again. After a failed attempt the next one waits a little, and orders with it.
-    async fn usable_conn(&mut self) -> Result<TokioConnection, crate::resp::Error> {
+    async fn usable_conn(&mut self) -> Result<TokioConnection, crate::net::Error> {
         if let Some((mut conn, answered_at)) = self.conn.take() {
             if answered_at.elapsed() < LOCAL_PROBE_IDLE {
                 return Ok(conn);

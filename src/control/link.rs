@@ -2,8 +2,8 @@
 
 use super::Control;
 use crate::limits::CONTROL_CHUNK_BYTES;
-use crate::net::{ConnOptions, Connection};
-use crate::resp::{Error, RedisErrorKind, RedisUrl, Reply, ReplyLimits, Requests, Value};
+use crate::net::{ConnOptions, Connection, Error};
+use crate::resp::{RedisErrorKind, RedisUrl, Reply, ReplyLimits, Requests, Value};
 use crate::store::denied;
 use crate::store::rights::Role;
 use crate::store::scripts::{self, Scripts};
@@ -62,7 +62,7 @@ impl ControlLink {
             write(&self.scripts, &mut requests);
             replies = self.conn.call(&requests).await?;
         }
-        replies.into_iter().map(Reply::into_result).collect()
+        replies.into_iter().map(|reply| Ok(reply.into_result()?)).collect()
     }
 
     /// As [`Connection::speak_resp3`].
@@ -95,7 +95,7 @@ async fn lacking(control: &Control, url: &RedisUrl) -> Result<Option<String>, Er
     let options = ControlLink::options(control, "rights");
     let mut conn = Connection::open(url, &options).await?;
     let replies = conn.call(&denied::question(Role::Worker)).await?;
-    denied::lacking(url, Role::Worker, replies.first().ok_or(Error::Closed)?)
+    Ok(denied::lacking(url, Role::Worker, replies.first().ok_or(Error::Closed)?)?)
 }
 
 async fn load(conn: &mut Connection, realm: Realm) -> Result<Scripts, Error> {

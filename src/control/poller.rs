@@ -34,7 +34,7 @@ use super::duty::Duty;
 use super::link::{ControlLink, way_out};
 use crate::limits::{DUE_LOOK_MAX, DUE_PAUSE_MIN, LEAD_POLLS, LEAD_RENEWAL, LEAD_SLACK, POLL_JITTER};
 use crate::net::Backoff;
-use crate::resp::Error;
+use crate::net::Error;
 use crate::store::due::{self, Due, Look};
 
 /// Polls until the process fetches no more, then gives up the lead. An interval that changes makes it begin anew.
@@ -197,7 +197,7 @@ impl Poller {
         let lead_ms = millis(lead_time(self.poll_interval));
         let replies = link.call(|scripts, requests| due::renew_lead(scripts, lead_ms, requests)).await?;
         self.renew_at = renewed_at + lead_renewal(self.poll_interval);
-        due::read_lead(replies.first().ok_or(Error::Closed)?, &self.control.options.uuid)
+        Ok(due::read_lead(replies.first().ok_or(Error::Closed)?, &self.control.options.uuid)?)
     }
 
     fn stand(&mut self, standing: Standing) {

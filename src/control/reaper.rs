@@ -25,7 +25,7 @@ use super::link::ControlLink;
 use super::poison;
 use crate::event::Event;
 use crate::limits::{DEAD_PROCESSES_MAX, DEBUG_BYTES_MAX, LEASE_SHARDS_MAX, QUEUES_MAX, UNKNOWN_LEASES_MAX};
-use crate::resp::Error;
+use crate::net::Error;
 use crate::store::recovery::{self, Reaped, ReapedJobs};
 use crate::store::turn::QueueKeys;
 use crate::wire::keys::{self, Lease};

@@ -32,8 +32,8 @@ use crate::limits::{
     CONTROL_CHUNK_BYTES, RUBY_LISTS_LEAD, RUBY_LISTS_PAUSE, RUBY_LISTS_PERIOD_MAX, RUBY_LISTS_PERIOD_MIN,
     RUBY_LISTS_RENEWAL,
 };
-use crate::net::{ConnOptions, Connection};
-use crate::resp::{Error, Reply, ReplyLimits, Requests};
+use crate::net::{ConnOptions, Connection, Error};
+use crate::resp::{Reply, ReplyLimits, Requests};
 use crate::store::ruby_lists::{self, InFlight, InProgress, Look, LookError, Rescued, Seen};
 
 mod absence;
@@ -216,7 +216,7 @@ impl Lead {
         let mut requests = Requests::new();
         write(&self.uuid, &mut requests, &self.times);
         let reply = self.conn.call(&requests).await?.pop().ok_or(Error::Closed)?;
-        reply.into_result()
+        Ok(reply.into_result()?)
     }
 
     /// Lets others have their turn, here and in Redis.

@@ -17,8 +17,8 @@ use crate::limits::{
     CALL_TIMEOUT, FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, LEASE_RENEWAL, STOP_GRACE, STOP_PATIENCE,
 };
 use crate::mesh::ToShard;
-use crate::net::Backoff;
-use crate::resp::{Error, RedisErrorKind, RedisUrl, Requests};
+use crate::net::{Backoff, Error};
+use crate::resp::{RedisErrorKind, RedisUrl, Requests};
 use crate::store::process::{self, Holder, LeaseTimes, Renewal};
 use crate::store::scripts::Scripts;
 use crate::time::unix_now;

@@ -12,6 +12,7 @@ use std::{fmt, io, time::Duration};
 
 use self::stream::{Deadline, Stream, io_error};
 use super::{
+    Error,
     cluster::{self, Found},
     handshake::Handshake,
     probe::{self, Suspicion},
@@ -23,7 +24,6 @@ use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, READ_CHUNK_BYTES, SENTINEL_TI
 use crate::resp::{
     decode::ReplyLimits,
     encode::Requests,
-    error::Error,
     pipeline::Pipeline,
     reply::Reply,
     url::{Cluster, Endpoint, Place, RedisUrl},
@@ -193,7 +193,7 @@ impl BlockingConnection {
             only = Some(reply);
             Ok(())
         })?;
-        only.ok_or(Error::Closed)?.into_result()
+        Ok(only.ok_or(Error::Closed)?.into_result()?)
     }
 
     /// Sends the commands in one write and leaves their replies for [`Self::receive`]. Whoever sends bounds how much is

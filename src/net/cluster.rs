@@ -10,14 +10,14 @@
 //! Known weakness: a first node whose host swallows packets costs a connect time-out at each connect. If none of the url's
 //! nodes is up there is no way in, though the cluster may live: name several.
 
-pub(crate) mod error;
+mod error;
 pub mod route;
 
 pub use error::ClusterError;
 
+use super::Error;
 use crate::limits::{CLUSTER_NODES_ASKED_MAX, CLUSTER_SLOTS};
 use crate::resp::Requests;
-use crate::resp::error::Error;
 use crate::resp::reply::{Elements, Reply, Value};
 use crate::resp::url::{Cluster, Endpoint, RedisUrl};
 
@@ -81,7 +81,7 @@ impl<'a> Search<'a> {
     /// Hears what the node said, or why it said nothing; `None` if the next one is to be asked.
     pub fn heard(&mut self, answer: Result<Reply, Error>) -> Option<Found> {
         let asked = self.nodes.get(self.next.checked_sub(1)?)?.clone();
-        let slots = answer.and_then(Reply::into_result).and_then(|reply| read_slots(&reply, &asked));
+        let slots = answer.and_then(|reply| Ok(read_slots(&reply.into_result()?, &asked)?));
         let slots = match slots {
             Ok(slots) => slots,
             Err(error) => {

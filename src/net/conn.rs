@@ -19,15 +19,15 @@ use glommio::io::PollableFd;
 pub use watch::Stopper;
 use watch::Watched;
 
-use super::Handshake;
 use super::cluster::{self, Found};
 use super::connect::{connect, io_error};
 use super::sentinel::Search;
 use super::tls::TlsError;
 use super::transport::{Transport, failed};
+use super::{Error, Handshake};
 use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, SENTINEL_TIMEOUT};
 use crate::resp::url::{Cluster, Place};
-use crate::resp::{Endpoint, Error, Pipeline, RedisUrl, Reply, ReplyLimits, Requests};
+use crate::resp::{Endpoint, Pipeline, RedisUrl, Reply, ReplyLimits, Requests};
 
 /// How to open a connection.
 #[derive(Debug, Clone)]

@@ -7,8 +7,9 @@ use glommio::io::PollableFd;
 use glommio::timer::Timer;
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
+use super::Error;
 use crate::limits::{KEEPALIVE_IDLE, TCP_CONNECT_TIMEOUT};
-use crate::resp::{Endpoint, Error};
+use crate::resp::Endpoint;
 
 /// Connects to the first address of a host that answers, or to a unix socket.
 ///

@@ -3,12 +3,15 @@
 //! Sans-IO: the commands to send in one write, and a judge for each reply as it comes. Judging one by one matters: a
 //! server that is full answers once and closes, so waiting for all replies would hide the reason.
 
+mod error;
+
 use std::fmt;
+
+pub use error::HandshakeError;
 
 use super::sentinel::check_role;
 use crate::resp::{
     encode::Requests,
-    error::HandshakeError,
     redis_error::{RedisError, RedisErrorKind},
     reply::{Reply, Value},
     url::RedisUrl,

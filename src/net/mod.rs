@@ -6,6 +6,9 @@
 //! is, [`cluster`] which node has a slot; all four without a socket. [`conn`] is the connection of the engine, on a
 //! shard's ring; [`blocking`] serves callers without an executor, `tokio_conn` programs that run on tokio.
 
+// What fails with a connection, and who may heal it.
+pub mod error;
+
 // What a new connection says first; sans-IO, shared by every kind of socket.
 pub mod handshake;
 // Who knows where the primary is, and what may lie between the pipeline and a socket; both without a socket.
@@ -27,4 +30,5 @@ pub mod tokio_conn;
 
 pub use backoff::Backoff;
 pub use conn::{ConnOptions, Connection, Stopper};
+pub use error::Error;
 pub use handshake::Handshake;

@@ -7,10 +7,10 @@
 use std::io;
 use std::time::Duration;
 
+use super::Error;
 use super::tls::TlsError;
 use crate::limits::PROBE_TIMEOUT;
 use crate::resp::decode::DecodeError;
-use crate::resp::error::Error;
 use crate::resp::url::{Endpoint, RedisUrl};
 
 /// What the port may speak, other than its url says.

@@ -11,12 +11,12 @@
 //! cut off from its sentinels, but not from us, is used until it hears that it is none any more: `min-replicas-to-write` in
 //! Redis bounds what it takes meanwhile.
 
-pub(crate) mod error;
+mod error;
 
 pub use error::SentinelError;
 
+use super::{Error, handshake::HandshakeError};
 use crate::resp::Requests;
-use crate::resp::error::{Error, HandshakeError};
 use crate::resp::reply::{Elements, Reply, Value};
 use crate::resp::url::{Endpoint, RedisUrl, Sentinels};
 

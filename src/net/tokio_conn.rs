@@ -10,16 +10,16 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Handshake;
 use super::blocking::BlockingOptions;
 use super::cluster::{self, Found};
 use super::probe::{self, Suspicion};
 use super::sentinel::Search;
 use super::tls::TlsError;
 use super::transport::{self, Transport};
+use super::{Error, Handshake};
 use crate::limits::{READ_CHUNK_BYTES, SENTINEL_TIMEOUT};
 use crate::resp::url::{Cluster, Endpoint, Place, RedisUrl};
-use crate::resp::{Error, Pipeline, Reply, Requests};
+use crate::resp::{Pipeline, Reply, Requests};
 
 /// A connected socket. It is read and written without waiting; who waits for it asks [`Self::readable`] or
 /// [`Self::writable`].
@@ -112,7 +112,7 @@ impl TokioConnection {
         question: &Requests,
     ) -> Result<Reply, Error> {
         let mut conn = Self::open_at(endpoint, url, options).await?;
-        conn.call(question).await?.pop().ok_or(Error::Closed)?.into_result()
+        Ok(conn.call(question).await?.pop().ok_or(Error::Closed)?.into_result()?)
     }
 
     async fn open_at(endpoint: &Endpoint, url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {

@@ -109,6 +109,20 @@ pub enum DecodeError {
     },
 }
 
+impl DecodeError {
+    /// Whether a new connection may go better: a reply beyond a limit comes again for the same command.
+    #[must_use]
+    pub const fn may_heal(&self) -> bool {
+        !matches!(
+            self,
+            Self::ReplyTooLarge { .. }
+                | Self::TooManyElements { .. }
+                | Self::TooDeep { .. }
+                | Self::LineTooLong { .. }
+        )
+    }
+}
+
 /// Which values a reply may be made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {

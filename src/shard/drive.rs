@@ -11,7 +11,8 @@ use super::run::run_ready;
 use super::state::Shard;
 use super::{oversize, stop};
 use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD};
-use crate::resp::{Error, RedisErrorKind, Reply, Requests};
+use crate::net::Error;
+use crate::resp::{RedisErrorKind, Reply, Requests};
 use crate::store::turn::{self, BatchName, Turn, TurnReply};
 use crate::time::unix_now;
 

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use super::batch::Batch;
 use super::state::Shard;
 use crate::limits::{READ_CHUNK_BYTES, RECONCILE_CALLS_MAX};
-use crate::net::{ConnOptions, Connection};
-use crate::resp::{Error, RedisError, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
+use crate::net::{ConnOptions, Connection, Error};
+use crate::resp::{self, RedisError, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
 use crate::store::flight::{self, Known};
 use crate::store::scripts::{self, Scripts};
 use crate::store::turn::{BatchName, Settlement};
@@ -62,6 +62,12 @@ pub(super) enum LinkError {
     /// Another process took this shard's in-flight jobs; nothing heals that.
     #[error("{0}")]
     Fenced(String),
+}
+
+impl From<resp::Error> for LinkError {
+    fn from(error: resp::Error) -> Self {
+        Self::Lost(error.into())
+    }
 }
 
 impl Link {

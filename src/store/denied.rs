@@ -5,6 +5,7 @@
 //! well: then the words of the error must do.
 
 use super::rights::{self, Reach, Role};
+use crate::net;
 use crate::resp::{Error, RedisErrorKind, RedisUrl, Reply, Requests};
 use crate::wire::keys;
 
@@ -17,8 +18,8 @@ pub fn user_of(url: &RedisUrl) -> String {
 
 /// Whether a call failed for want of a right.
 #[must_use]
-pub fn is_denial(error: &Error) -> bool {
-    matches!(error, Error::Redis(error) if error.kind() == RedisErrorKind::NoPerm)
+pub fn is_denial(error: &net::Error) -> bool {
+    matches!(error, net::Error::Redis(error) if error.kind() == RedisErrorKind::NoPerm)
 }
 
 /// The question which rights of a role are missing; [`lacking`] reads its only reply.

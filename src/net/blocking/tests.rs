@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::*;
-use crate::{resp::error::HandshakeError, test_redis::TestRedis};
+use crate::{net::error::HandshakeError, test_redis::TestRedis};
 
 fn connect(url: &str) -> Result<BlockingConnection, Error> {
     BlockingConnection::connect(&RedisUrl::parse(url).unwrap())
