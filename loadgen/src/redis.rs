@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use jiggler_uring::internal::net;
 use jiggler_uring::internal::net::blocking::{BlockingConnection, BlockingOptions};
 use jiggler_uring::internal::resp::encode::Requests;
 use jiggler_uring::internal::resp::reply::{Reply, Value};
 use jiggler_uring::internal::resp::url::RedisUrl;
 use jiggler_uring::internal::store::scripts::{self, Scripts};
 use jiggler_uring::internal::wire::keys::PROCESSED;
+use jiggler_uring::internal::{net, resp};
 
 use crate::keys;
 
@@ -41,6 +41,12 @@ pub(crate) enum RedisError {
         /// What should have come.
         expected: &'static str,
     },
+}
+
+impl From<resp::Error> for RedisError {
+    fn from(error: resp::Error) -> Self {
+        Self::Connection(error.into())
+    }
 }
 
 /// What was sent on one connection.

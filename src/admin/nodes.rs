@@ -22,7 +22,7 @@ pub(super) fn each(url: &RedisUrl, options: &BlockingOptions) -> Result<Vec<Redi
     for endpoint in cluster.hosts() {
         let asked = BlockingConnection::connect_with(&url.node_at(endpoint.clone()), options)
             .and_then(|mut conn| conn.call_one(&question()))
-            .and_then(|reply| read_slots(&reply, endpoint));
+            .and_then(|reply| Ok(read_slots(&reply, endpoint)?));
         match asked {
             Ok(ranges) => {
                 let mut primaries = Vec::new();

@@ -227,6 +227,6 @@ impl<W: Wire> Router<W> {
     async fn ask(&self, endpoint: &Endpoint) -> Result<Vec<SlotRange>, Error> {
         let mut wire = W::open(&self.url.node_at(endpoint.clone()), &self.options).await?;
         let mut replies = wire.exchange(&question()).await?;
-        read_slots(&replies.pop().ok_or(Error::Closed)?.into_result()?, endpoint)
+        Ok(read_slots(&replies.pop().ok_or(Error::Closed)?.into_result()?, endpoint)?)
     }
 }

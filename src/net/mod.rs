@@ -2,9 +2,9 @@
 //!
 //! What is said over them is in [`crate::resp`]; what it means, in `store`.
 //!
-//! Reading order: [`handshake`] is what every connection says first, [`tls`] ciphers, [`sentinel`] asks where the primary
-//! is, [`cluster`] which node has a slot; all four without a socket. [`conn`] is the connection of the engine, on a
-//! shard's ring; [`blocking`] serves callers without an executor, `tokio_conn` programs that run on tokio.
+//! Reading order: [`handshake`] is what every connection says first, [`tls`] ciphers, [`sentinel`] knows where the primary
+//! is, [`cluster`] which node has a slot, `find` asks them; all without a socket. [`conn`] is the connection of the
+//! engine, on a shard's ring; [`blocking`] serves callers without an executor, `tokio_conn` programs that run on tokio.
 
 // What fails with a connection, and who may heal it.
 pub mod error;
@@ -13,6 +13,7 @@ pub mod error;
 pub mod handshake;
 // Who knows where the primary is, and what may lie between the pipeline and a socket; both without a socket.
 pub mod cluster;
+mod find;
 pub mod sentinel;
 pub mod tls;
 mod transport;

@@ -102,7 +102,7 @@ mod tests {
             words.extend(rules.split(' '));
             let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
             redis.run(&words).as_ok().unwrap();
-            let mut conn = crate::net::blocking::BlockingConnection::connect(&url).unwrap();
+            let mut conn = net::blocking::BlockingConnection::connect(&url).unwrap();
             lacking(&url, role, &conn.call(&question(role)).unwrap()[0]).unwrap()
         };
         for role in [Role::Worker, Role::Producer, Role::Canceller, Role::Summary, Role::Operator] {

@@ -191,7 +191,7 @@ impl<'a> World<'a> {
             let mut requests = Requests::new();
             let shard = &self.shards[at];
             flight::resume(&self.scripts, shard.home(), shard.last_number(), &mut requests);
-            let answer = self.conn.call_one(&requests).and_then(|reply| reply.as_integer());
+            let answer = self.conn.call_one(&requests).and_then(|reply| Ok(reply.as_integer()?));
             let right = |last: i64| match &lost {
                 Some((number, has_run, _)) => (last >= number.cast_signed()) == *has_run,
                 None => true,
@@ -269,7 +269,7 @@ impl<'a> World<'a> {
             format!("reconcile of {batch} answered {reply:?}, {back} jobs were to be handed back")
         })?;
         oracle::handed_back_in_order(before.list(&list), before.list(&batch), after.list(&list))?;
-        let again = self.conn.call_one(&requests).and_then(|reply| reply.as_integer());
+        let again = self.conn.call_one(&requests).and_then(|reply| Ok(reply.as_integer()?));
         let third = Database::read(self.conn);
         ensure(again.is_ok_and(|count| count == 0) && third == after, || {
             format!("reconcile of {batch}, repeated, changed\n{after:?}to\n{third:?}")
@@ -341,7 +341,7 @@ impl<'a> World<'a> {
             let mut requests = Requests::new();
             let number = self.shards[at].fresh_number();
             flight::leave(&self.scripts, number, &self.shards[at].context.queues, true, &mut requests);
-            let back = self.conn.call_one(&requests).and_then(|reply| reply.as_integer());
+            let back = self.conn.call_one(&requests).and_then(|reply| Ok(reply.as_integer()?));
             ensure(back.as_ref().is_ok_and(|count| *count == 0), || format!("leave answered {back:?}"))?;
             self.refused(&requests, "LEFT")?;
         }
