@@ -12,6 +12,7 @@ use crate::resp::{
     url::RedisUrl,
 };
 use crate::store::scripts::{self, Scripts};
+use crate::wire::Realm;
 
 /// The server, and the crate's own client for it.
 pub(crate) struct TestRedis {
@@ -53,8 +54,8 @@ impl TestRedis {
         let redis = Self::start();
         let mut conn = redis.connect();
         let mut requests = Requests::new();
-        scripts::load(&mut requests);
-        let scripts = Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap();
+        scripts::load(&Realm::SHARED, &mut requests);
+        let scripts = Scripts::read(Realm::SHARED, &conn.call(&requests).unwrap()).unwrap();
         (redis, conn, scripts)
     }
 

@@ -10,6 +10,7 @@ use jiggler_uring::internal::resp::encode::Requests;
 use jiggler_uring::internal::resp::reply::{Reply, Value};
 use jiggler_uring::internal::resp::url::RedisUrl;
 use jiggler_uring::internal::store::scripts::{self, Scripts};
+use jiggler_uring::internal::wire::Realm;
 use jiggler_uring::internal::wire::keys::PROCESSED;
 use jiggler_uring::internal::{net, resp};
 
@@ -30,7 +31,7 @@ pub(crate) enum RedisError {
     Connection(#[from] net::Error),
     /// The server does not take the engine's scripts.
     #[error("private Redis does not take the engine's scripts: {0}")]
-    Scripts(String),
+    Scripts(resp::Error),
     /// A reply of another type than the command gives.
     #[error("private Redis answered {command} with {reply}, expected {expected}")]
     Unexpected {
@@ -136,8 +137,8 @@ impl Client {
     /// The connection, or the server takes no scripts.
     pub(crate) fn load_scripts(&mut self) -> Result<Scripts, RedisError> {
         let mut requests = Requests::new();
-        scripts::load(&mut requests);
-        Scripts::from_replies(&self.conn.call(&requests)?).map_err(RedisError::Scripts)
+        scripts::load(&Realm::SHARED, &mut requests);
+        Scripts::read(Realm::SHARED, &self.conn.call(&requests)?).map_err(RedisError::Scripts)
     }
 
     /// How far the jobs are: one round trip, two commands.

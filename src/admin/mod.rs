@@ -126,13 +126,7 @@ pub enum Error {
     /// The answer was not yes.
     #[error("not confirmed: nothing was changed")]
     NotConfirmed,
-    /// The scripts could not be loaded.
-    #[error("redis does not take the scripts: {reason}")]
-    NoScripts {
-        /// What it says.
-        reason: String,
-    },
-    /// A script could not be run, or answered nonsense.
+    /// A script could not be loaded or run, or answered nonsense.
     #[error("{what}: {cause}")]
     Script {
         /// What was to be done.
@@ -226,7 +220,6 @@ impl Error {
             Self::BulkRead { .. }
             | Self::BulkPush { .. }
             | Self::NotConfirmed
-            | Self::NoScripts { .. }
             | Self::Script { .. }
             | Self::Denied { .. }
             | Self::NotFound { .. }

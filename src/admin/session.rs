@@ -155,9 +155,8 @@ impl<'s> Joined<'s> {
 
 fn load(conn: &mut BlockingConnection, realm: Realm) -> Result<Scripts, Error> {
     let mut requests = Requests::new();
-    scripts::load_in(&realm, &mut requests);
-    let replies = conn.call(&requests)?.into_iter().map(Reply::into_result).collect::<Result<Vec<_>, _>>();
-    let replies = replies
-        .map_err(|cause| Error::Script { what: "load the scripts".to_owned(), cause: cause.into() })?;
-    Scripts::from_replies_in(realm, &replies).map_err(|reason| Error::NoScripts { reason })
+    scripts::load(&realm, &mut requests);
+    let replies = conn.call(&requests)?;
+    let what = || "load the scripts".to_owned();
+    Scripts::read(realm, &replies).map_err(|cause| Error::Script { what: what(), cause: cause.into() })
 }

@@ -3,7 +3,7 @@
 use super::Control;
 use crate::limits::CONTROL_CHUNK_BYTES;
 use crate::net::{ConnOptions, Connection, Error};
-use crate::resp::{RedisErrorKind, RedisUrl, Reply, ReplyLimits, Requests, Value};
+use crate::resp::{RedisUrl, Reply, ReplyLimits, Requests};
 use crate::store::denied;
 use crate::store::rights::Role;
 use crate::store::scripts::{self, Scripts};
@@ -56,7 +56,7 @@ impl ControlLink {
         let mut requests = Requests::new();
         write(&self.scripts, &mut requests);
         let mut replies = self.conn.call(&requests).await?;
-        if replies.iter().any(is_noscript) {
+        if scripts::forgotten(&replies) {
             self.scripts = load(&mut self.conn, self.scripts.realm().clone()).await?;
             requests.clear();
             write(&self.scripts, &mut requests);
@@ -100,14 +100,6 @@ async fn lacking(control: &Control, url: &RedisUrl) -> Result<Option<String>, Er
 
 async fn load(conn: &mut Connection, realm: Realm) -> Result<Scripts, Error> {
     let mut requests = Requests::new();
-    scripts::load_in(&realm, &mut requests);
-    let replies = conn.call(&requests).await?.into_iter().map(Reply::into_result);
-    // An error is shown as what it is: LOADING, READONLY, NOPERM.
-    let replies = replies.collect::<Result<Vec<_>, _>>()?;
-    Scripts::from_replies_in(realm, &replies)
-        .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })
-}
-
-fn is_noscript(reply: &Reply) -> bool {
-    matches!(reply.value(), Value::Error(error) if error.kind() == RedisErrorKind::Noscript)
+    scripts::load(&realm, &mut requests);
+    Ok(Scripts::read(realm, &conn.call(&requests).await?)?)
 }

@@ -240,8 +240,7 @@ impl<'a> Driver<'a> {
 }
 
 fn take_in(shard: &Rc<Shard>, replies: &[Reply], sent: &SentTurn, order: &[usize]) -> Result<(), LinkError> {
-    let turn = TurnReply::read(replies, order)
-        .map_err(|got| Error::Unexpected { expected: "the replies to a turn", got })?;
+    let turn = TurnReply::read(replies, order)?;
     if turn.understated {
         shard.turns.looks_at_each.set(true);
     }

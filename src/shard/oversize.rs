@@ -50,9 +50,8 @@ async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
     let mut conn = Connection::open(&shard.options.url, &options).await?;
     let mut requests = Requests::new();
     let realm = &shard.options.realm;
-    scripts::load_in(realm, &mut requests);
-    let scripts = Scripts::from_replies_in(realm.clone(), &conn.call(&requests).await?)
-        .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })?;
+    scripts::load(realm, &mut requests);
+    let scripts = Scripts::read(realm.clone(), &conn.call(&requests).await?)?;
     loop {
         requests.clear();
         flight::read_oversize(shard.queue(queue), &mut requests);

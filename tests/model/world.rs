@@ -11,6 +11,7 @@ use jiggler_uring::internal::resp::{Reply, Requests};
 use jiggler_uring::internal::store::flight::{self, Known};
 use jiggler_uring::internal::store::scripts::{Script, Scripts};
 use jiggler_uring::internal::store::turn::{BatchName, Destination, Turn, TurnReply};
+use jiggler_uring::internal::wire::Realm;
 use jiggler_uring::internal::wire::keys;
 
 use super::ops::{Case, Fate, Step};
@@ -161,7 +162,7 @@ impl<'a> World<'a> {
     fn executed(&mut self, at: usize, sent: &mut Sent, seen: bool) -> Verdict {
         let before = Database::read(self.conn);
         let replies = self.conn.call(&sent.requests).map_err(|error| format!("a turn failed: {error}"))?;
-        let turn = TurnReply::read(&replies, &sent.order)?;
+        let turn = TurnReply::read(&replies, &sent.order).map_err(|error| error.to_string())?;
         self.note_report(&sent.report);
         let (mut count, mut bytes) = (0, 0);
         for fetched in turn.fetched {
@@ -362,5 +363,5 @@ fn load(conn: &mut BlockingConnection, mutation: Option<Mutation>) -> Scripts {
         }
         requests.command(&[b"SCRIPT", b"LOAD", source.as_bytes()]);
     }
-    Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap()
+    Scripts::read(Realm::SHARED, &conn.call(&requests).unwrap()).unwrap()
 }

@@ -17,6 +17,7 @@ use std::process::{Child, Command, Stdio};
 use jiggler_uring::internal::net::blocking::BlockingConnection;
 use jiggler_uring::internal::resp::{RedisUrl, Reply, Requests};
 use jiggler_uring::internal::store::scripts::{self, Scripts};
+use jiggler_uring::internal::wire::Realm;
 use tempfile::TempDir;
 
 /// How often another port is tried, should the free one be taken before the server gets it.
@@ -94,8 +95,8 @@ impl OwnRedis {
         let redis = Self::start();
         let mut conn = redis.connect();
         let mut requests = Requests::new();
-        scripts::load(&mut requests);
-        let scripts = Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap();
+        scripts::load(&Realm::SHARED, &mut requests);
+        let scripts = Scripts::read(Realm::SHARED, &conn.call(&requests).unwrap()).unwrap();
         (redis, conn, scripts)
     }
 
