@@ -107,7 +107,7 @@ impl Order {
             Self::Push { queue, payload } => enqueue::push(requests, queue, payload),
             Self::Schedule { queue, due_at, payload } => {
                 let realm = Realm::of(queue.as_str(), is_cluster);
-                enqueue::schedule_in(&realm, requests, *due_at, payload);
+                enqueue::schedule(&realm, requests, *due_at, payload);
             }
             Self::Report { jid, json } => progress::report(jid, json, requests),
         }

@@ -199,7 +199,7 @@ impl Client {
         let job = &*job.to_push()?;
         let (jid, queue) = self.write_payload(job, When::at(due_at)?)?;
         self.requests.clear();
-        enqueue::schedule_in(&self.link.realm(&queue), &mut self.requests, due_at, &self.payload);
+        enqueue::schedule(&self.link.realm(&queue), &mut self.requests, due_at, &self.payload);
         enqueue::scheduled(&self.link.call_one(&self.requests)?).map_err(Error::of_call)?;
         Ok(jid)
     }

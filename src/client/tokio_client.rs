@@ -154,7 +154,7 @@ impl TokioClient {
             let mut payload = Vec::new();
             let jid = job.write_for(when, &mut payload)?;
             let realm = Realm::of(job.queue().as_str(), self.url.is_cluster());
-            enqueue::schedule_in(&realm, &mut requests, due_at, &payload);
+            enqueue::schedule(&realm, &mut requests, due_at, &payload);
             jid
         };
         enqueue::scheduled(&self.call_one(requests).await?).map_err(Error::of_call)?;

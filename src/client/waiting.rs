@@ -94,7 +94,7 @@ impl Waiting {
                 When::Now => lot.batch.push(requests, queue),
                 When::At(due_at) => {
                     let realm = Realm::of(queue.as_str(), is_cluster);
-                    lot.batch.schedule_in(&realm, requests, due_at);
+                    lot.batch.schedule(&realm, requests, due_at);
                 }
             }
         }

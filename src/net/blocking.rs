@@ -191,12 +191,6 @@ impl BlockingConnection {
         Ok(replies)
     }
 
-    /// The url it was connected with; where sentinels know the server, that of the server.
-    #[must_use]
-    pub const fn url(&self) -> &RedisUrl {
-        &self.url
-    }
-
     /// Whether it refuses further calls. So it does too while replies are owed that nobody waits for any more.
     #[must_use]
     pub fn is_broken(&self) -> bool {

@@ -103,7 +103,7 @@ impl Handshake {
 
     /// Judges the next reply.
     ///
-    /// A user who may not name connections (`NOPERM` on the last step) is let through: the name is a courtesy to who
+    /// A user who may not name connections (`NOPERM` on the last step) is let through: the name only helps whoever
     /// reads `CLIENT LIST`.
     ///
     /// # Errors
@@ -123,14 +123,6 @@ impl Handshake {
         }
         self.answered += 1;
         Ok(())
-    }
-
-    /// Judges all replies at once.
-    ///
-    /// # Errors
-    /// That of the first refused step.
-    pub fn check(&mut self, replies: &[Reply]) -> Result<(), HandshakeError> {
-        replies.iter().try_for_each(|reply| self.accept(reply))
     }
 
     fn refusal(&self, step: Step, error: RedisError) -> HandshakeError {

@@ -100,12 +100,6 @@ impl TokioConnection {
         Ok(replies)
     }
 
-    /// Whether it refuses further calls.
-    #[must_use]
-    pub const fn is_broken(&self) -> bool {
-        self.is_broken
-    }
-
     async fn exchange(
         &mut self,
         requests: &Requests,
