@@ -18,8 +18,7 @@ use super::{
     error::InvalidJob,
     fields::FieldsInOrder,
     payload::{
-        check_args, check_jid, check_name, check_retries, check_size, depth, without_white_space, write_head,
-        write_tail, write_text,
+        JobText, check_args, check_jid, check_name, check_retries, depth, without_white_space, write_text,
     },
     typed::Job,
 };
@@ -262,10 +261,18 @@ impl NewJob {
         queue: Option<&QueueName>,
         payload: &mut Vec<u8>,
     ) -> Result<(), InvalidJob> {
-        let start = payload.len();
-        write_head(&self.name, payload);
-        payload.extend_from_slice(self.args.as_bytes());
-        write_tail(self.retries, jid, queue, payload);
+        let text = JobText {
+            name: &self.name,
+            args: &self.args,
+            retries: self.retries,
+            jid: Some(jid),
+            is_compact: true,
+        };
+        text.write_checked(jid, queue, payload, |payload| self.write_members(payload))
+    }
+
+    /// The members that only some jobs have.
+    fn write_members(&self, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
         if let Some(trace) = self.trace {
             write!(payload, ",\"{TRACEPARENT}\":\"{trace}\"").map_err(serde_json::Error::io)?;
         }
@@ -279,8 +286,7 @@ impl NewJob {
             payload.push(b':');
             payload.extend_from_slice(json.as_bytes());
         }
-        payload.push(b'}');
-        check_size(payload.len() - start)
+        Ok(())
     }
 }
 
