@@ -210,7 +210,7 @@ impl Error {
     }
 }
 
-/// A failure of the connection, once more for the next of those who shared it.
+/// A copy of a failure of the connection, for the next of the callers that shared it.
 pub(super) fn same(error: &net::Error) -> net::Error {
     match error {
         net::Error::Io { what, cause } => {

@@ -67,7 +67,7 @@ impl NewJob {
     /// slice, or `()`-like nothing as `&[(); 0]`. Floats are written as Ruby writes them.
     ///
     /// # Errors
-    /// [`InvalidJob`], if the name is none or `args` do not serialise to an array.
+    /// [`InvalidJob`], if the name is invalid or `args` do not serialise to an array.
     pub fn new<A: Serialize + ?Sized>(name: &str, args: &A) -> Result<Self, InvalidJob> {
         let mut json = Vec::new();
         args.serialize(&mut Serializer::with_formatter(&mut json, RubyFormatter))?;
@@ -94,7 +94,7 @@ impl NewJob {
     /// stay as they are written, however large; white space goes.
     ///
     /// # Errors
-    /// [`InvalidJob`], if the name is none or the text is not a JSON array.
+    /// [`InvalidJob`], if the name is invalid or the text is not a JSON array.
     pub fn with_raw_args(name: &str, args: &str) -> Result<Self, InvalidJob> {
         serde_json::from_str::<&RawValue>(args)?;
         Self::checked(name, without_white_space(args))
@@ -230,7 +230,7 @@ impl NewJob {
         Ok(jid)
     }
 
-    /// The same, for who does not want to know the jid.
+    /// The same, for a caller that does not need the jid.
     pub(super) fn write_one(&self, when: When, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
         match &self.jid {
             Some(jid) => self.write_as(jid, when, payload),

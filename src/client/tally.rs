@@ -36,7 +36,7 @@ impl Tally {
         self.settled += jobs as u64;
     }
 
-    /// The job behind all those that were sent is none.
+    /// The job after all those that were sent is invalid.
     pub(super) fn stopped(&mut self, cause: Error) {
         self.cause.get_or_insert(cause);
     }

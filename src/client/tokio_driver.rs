@@ -101,7 +101,7 @@ impl Line {
             Ok(conn) => conn,
             Err(error) => {
                 for Order { answer, .. } in orders.drain(..) {
-                    // Whoever does not wait any more need not hear it.
+                    // A caller that no longer waits need not be told.
                     let _dropped = answer.send(Err(Error::Connect(same(&error))));
                 }
                 return;
@@ -171,7 +171,7 @@ impl Line {
                 Some(Failure::NotSent(error)) => Err(Error::Connect(same(error))),
                 Some(Failure::Lost(error)) => Err(Error::Lost(same(error))),
             };
-            // Whoever does not wait any more need not hear it.
+            // A caller that no longer waits need not be told.
             let _dropped = answer.send(answered);
         }
     }

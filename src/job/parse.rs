@@ -1,6 +1,6 @@
 //! Reads a job payload: simd-json in place on a scratch copy, every buffer reused from job to job.
 //!
-//! Responsible for which bytes are a job and for its envelope. Not for what becomes of bytes that are none
+//! Responsible for which bytes are a job and for its envelope. Not for what becomes of bytes that are not
 //! (`job::bad`), nor for handlers. The payload itself is never changed: acknowledging and retrying need its bytes.
 //!
 //! What is tolerated, because foreign producers write it and the gem runs it: unknown members, missing `retries`,

@@ -150,7 +150,7 @@ impl BlockingConnection {
         only.ok_or(Error::Closed)
     }
 
-    /// Sends the commands in one write and leaves their replies for [`Self::receive`]. Whoever sends bounds how much is
+    /// Sends the commands in one write and leaves their replies for [`Self::receive`]. The caller bounds how much is
     /// owed: while replies are, nothing else may be called.
     ///
     /// # Errors
@@ -191,7 +191,7 @@ impl BlockingConnection {
         Ok(replies)
     }
 
-    /// Whether it refuses further calls. So it does too while replies are owed that nobody waits for any more.
+    /// Whether it refuses further calls. It also does while replies are owed that nobody waits for any more.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.is_broken || self.owes_replies()

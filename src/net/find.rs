@@ -131,7 +131,7 @@ enum Guides<'a> {
     Sentinels(&'a Sentinels),
     /// Which of them has this slot.
     Nodes(u16),
-    /// None is asked: the first that can be had will do.
+    /// Nobody is asked: the first node that can be had will do.
     AnyNode,
 }
 

@@ -20,7 +20,7 @@ use crate::limits::{READ_CHUNK_BYTES, SENTINEL_TIMEOUT};
 use crate::resp::url::{Endpoint, RedisUrl};
 use crate::resp::{Pipeline, Reply, Requests};
 
-/// A connected socket. It is read and written without waiting; who waits for it asks [`Self::readable`] or
+/// A connected socket. It is read and written without waiting; to wait for it there are [`Self::readable`] and
 /// [`Self::writable`].
 enum Socket {
     Tcp(TcpStream),

@@ -65,7 +65,7 @@ pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Res
 fn read_spans(payload: &[u8]) -> Result<Envelope<Range<usize>>, BadPayload> {
     let mut envelope = Envelope::EMPTY;
     for member in scan::members(payload).map_err(unscannable)? {
-        // A key that no text can hold is none of ours.
+        // A key that no text can hold is not one of ours.
         let Ok(key) = serde_json::from_slice::<String>(&payload[member.key]) else { continue };
         if let Some(slot) = envelope.slot(&key) {
             *slot = Some(member.value);

@@ -31,7 +31,7 @@ pub enum HandshakeError {
         /// The database of the url.
         database: u32,
     },
-    /// A sentinel or a node of a cluster named the server, and it says that it is none: that one has not heard of a
+    /// A sentinel or a node of a cluster named the server, and it says that it is not a primary: that one has not heard of a
     /// fail-over yet, or the server has not. Heals.
     #[error("the server that was named as the primary is a {role}")]
     NotPrimary {
