@@ -15,7 +15,6 @@ use crate::net;
 use crate::net::blocking::{BlockingConnection, BlockingOptions};
 use crate::resp::{Reply, Requests, url::RedisUrl};
 use crate::store::enqueue;
-use crate::wire::{QueueName, Realm};
 
 /// Where to connect to, and the connection once there is one.
 #[derive(Debug)]
@@ -54,11 +53,6 @@ impl Link {
 
     pub(super) const fn url(&self) -> &RedisUrl {
         &self.url
-    }
-
-    /// The realm of a queue.
-    pub(super) fn realm(&self, queue: &QueueName) -> Realm {
-        Realm::of(queue.as_str(), self.url.is_cluster())
     }
 
     /// Whether the next call must connect first.

@@ -7,6 +7,61 @@ use crate::{
     wire::{QueueName, Realm, keys},
 };
 
+/// When jobs are to run, and so where they go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum When {
+    /// As soon as a worker is free: into their queue.
+    Now,
+    /// At this Unix time in seconds, which is finite: into the scheduled set of their queue's realm.
+    At(f64),
+}
+
+impl When {
+    /// Reads the reply to a [`Push`] of this time: how many jobs now wait in the queue, or are new in the set.
+    ///
+    /// # Errors
+    /// [`Error::Redis`]: nothing was pushed; [`Error::Unexpected`].
+    pub fn read(self, reply: &Reply) -> Result<u64, Error> {
+        match self {
+            Self::Now => pushed(reply),
+            Self::At(_) => scheduled(reply),
+        }
+    }
+}
+
+/// The push of jobs of one queue, for now or for later: one command, one reply ([`When::read`]), atomic.
+#[derive(Clone, Copy, Debug)]
+pub struct Push<'p> {
+    /// Their queue.
+    pub queue: &'p QueueName,
+    /// When they are to run.
+    pub when: When,
+    /// Whether the server is a cluster, where each queue has its own scheduled set.
+    pub is_cluster: bool,
+}
+
+impl Push<'_> {
+    /// Appends the push of one job.
+    pub fn one(&self, payload: &[u8], requests: &mut Requests) {
+        match self.when {
+            When::Now => push(requests, self.queue, payload),
+            When::At(due_at) => schedule(&self.realm(), requests, due_at, payload),
+        }
+    }
+
+    /// Appends the push of all jobs of a batch; nothing for an empty one.
+    pub fn all(&self, batch: &Batch, requests: &mut Requests) {
+        match self.when {
+            When::Now => batch.push(requests, self.queue),
+            When::At(due_at) => batch.schedule(&self.realm(), requests, due_at),
+        }
+    }
+
+    fn realm(&self) -> Realm {
+        Realm::of(self.queue.as_str(), self.is_cluster)
+    }
+}
+
 /// Appends the push of one job, as the gem's `enqueue` does it: one LPUSH, one reply ([`pushed`]), atomic.
 ///
 /// New jobs enter at the head and workers take from the tail, so a queue is first in, first out.
