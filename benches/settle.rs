@@ -11,6 +11,7 @@ use jiggler_uring::internal::Dispatch;
 use jiggler_uring::internal::resp::{Pipeline, Reply, ReplyLimits, Requests};
 use jiggler_uring::internal::store::scripts::{LOAD_REPLIES, Scripts};
 use jiggler_uring::internal::store::turn::{QueueKeys, Turn, TurnContext};
+use jiggler_uring::internal::wire::Realm;
 use jiggler_uring::{JobError, JobResult, Registry};
 
 /// Jobs of one batch.
@@ -37,7 +38,7 @@ fn scripts() -> Scripts {
         pipeline.feed(format!("$40\r\n{}\r\n", "0123456789".repeat(4)).as_bytes());
         pipeline.next_reply().unwrap().unwrap()
     };
-    Scripts::from_replies(&(0..LOAD_REPLIES).map(|_| hash()).collect::<Vec<_>>()).unwrap()
+    Scripts::read(Realm::SHARED, &(0..LOAD_REPLIES).map(|_| hash()).collect::<Vec<_>>()).unwrap()
 }
 
 fn settle(criterion: &mut Criterion) {

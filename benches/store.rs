@@ -13,6 +13,7 @@ use jiggler_uring::internal::store::scripts::{LOAD_REPLIES, Scripts};
 use jiggler_uring::internal::store::turn::{
     BatchName, Destination, Move, QueueKeys, Settlement, Turn, TurnContext, TurnReply,
 };
+use jiggler_uring::internal::wire::Realm;
 
 const PAYLOAD: &[u8] =
     br#"{"name":"Noop","args":[],"jid":"0db89b3e2a1cde66","retries":0,"attempt":0,"queue":"default"}"#;
@@ -29,7 +30,7 @@ fn reply(wire: &[u8]) -> Reply {
 
 fn scripts() -> Scripts {
     let hash = reply(format!("$40\r\n{}\r\n", "0123456789".repeat(4)).as_bytes());
-    Scripts::from_replies(&vec![hash; LOAD_REPLIES]).unwrap()
+    Scripts::read(Realm::SHARED, &vec![hash; LOAD_REPLIES]).unwrap()
 }
 
 fn settlements() -> [(&'static str, Settlement); 3] {

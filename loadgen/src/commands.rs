@@ -7,6 +7,7 @@ use jiggler_uring::internal::resp::encode::Requests;
 use jiggler_uring::internal::store::scripts::Scripts;
 use jiggler_uring::internal::store::turn::{QueueKeys, Settlement, Turn, TurnContext};
 use jiggler_uring::internal::time::unix_now;
+use jiggler_uring::internal::wire::Realm;
 use serde::Serialize;
 
 use crate::drive::{Payloads, Work};
@@ -134,7 +135,7 @@ mod tests {
         let mut decoder = Decoder::new(ReplyLimits::default());
         decoder.feed(&b"$6\r\ndigest\r\n".repeat(LOAD_REPLIES));
         let replies: Vec<_> = (0..LOAD_REPLIES).map(|_| decoder.next_reply().unwrap().unwrap()).collect();
-        Scripts::from_replies(&replies).unwrap()
+        Scripts::read(Realm::SHARED, &replies).unwrap()
     }
 
     fn calls(design: Design, batch_jobs: u64, jobs: u64) -> Vec<String> {

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use jiggler_uring::internal::net::blocking::{BlockingConnection, BlockingOptions};
-use jiggler_uring::internal::resp;
 use jiggler_uring::internal::resp::encode::Requests;
 use jiggler_uring::internal::resp::reply::{Reply, Value};
 use jiggler_uring::internal::resp::url::RedisUrl;
 use jiggler_uring::internal::store::scripts::{self, Scripts};
+use jiggler_uring::internal::wire::Realm;
 use jiggler_uring::internal::wire::keys::PROCESSED;
+use jiggler_uring::internal::{net, resp};
 
 use crate::keys;
 
@@ -27,10 +28,10 @@ const SCAN_COUNT: &str = "1000";
 pub(crate) enum RedisError {
     /// The connection, or an error reply.
     #[error("private Redis: {0}")]
-    Connection(#[from] resp::Error),
+    Connection(#[from] net::Error),
     /// The server does not take the engine's scripts.
     #[error("private Redis does not take the engine's scripts: {0}")]
-    Scripts(String),
+    Scripts(resp::Error),
     /// A reply of another type than the command gives.
     #[error("private Redis answered {command} with {reply}, expected {expected}")]
     Unexpected {
@@ -41,6 +42,12 @@ pub(crate) enum RedisError {
         /// What should have come.
         expected: &'static str,
     },
+}
+
+impl From<resp::Error> for RedisError {
+    fn from(error: resp::Error) -> Self {
+        Self::Connection(error.into())
+    }
 }
 
 /// What was sent on one connection.
@@ -130,8 +137,8 @@ impl Client {
     /// The connection, or the server takes no scripts.
     pub(crate) fn load_scripts(&mut self) -> Result<Scripts, RedisError> {
         let mut requests = Requests::new();
-        scripts::load(&mut requests);
-        Scripts::from_replies(&self.conn.call(&requests)?).map_err(RedisError::Scripts)
+        scripts::load(&Realm::SHARED, &mut requests);
+        Scripts::read(Realm::SHARED, &self.conn.call(&requests)?).map_err(RedisError::Scripts)
     }
 
     /// How far the jobs are: one round trip, two commands.
@@ -147,7 +154,7 @@ impl Client {
         self.sent.writes += 1;
         let replies = self.conn.call(&self.requests)?;
         let number = |position: usize| {
-            let reply = replies.get(position).ok_or(resp::Error::Closed)?.clone().into_result()?;
+            let reply = replies.get(position).ok_or(net::Error::Closed)?.clone().into_result()?;
             number_in(&reply).ok_or_else(|| unexpected(&commands[position], &reply, "a number"))
         };
         Ok(Backlog { processed: number(0)?, waiting: number(1)? })

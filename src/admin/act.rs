@@ -120,7 +120,7 @@ impl Act {
 ///
 /// # Errors
 /// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::NotFound`] and the other errors about
-/// the job; [`Error::Connect`], [`Error::NoScripts`], [`Error::Script`]; [`Error::Output`].
+/// the job; [`Error::Connect`], [`Error::Script`]; [`Error::Output`].
 pub(crate) fn act(url: &RedisUrl, act: &Act, out: &mut dyn Write) -> Result<(), Error> {
     act.check()?;
     let consent = act.needed_consent();

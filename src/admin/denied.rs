@@ -3,13 +3,8 @@
 use super::Error;
 use crate::{
     client,
-    net::blocking::BlockingConnection,
-    resp,
-    resp::{
-        error::{HandshakeError, RedisError},
-        redis_error::RedisErrorKind,
-        url::RedisUrl,
-    },
+    net::{self, blocking::BlockingConnection, error::HandshakeError},
+    resp::{self, RedisError, RedisErrorKind, RedisUrl},
     store::{denied, inspect::InspectError, rights::Role},
 };
 
@@ -23,9 +18,9 @@ pub(crate) fn explained(url: &RedisUrl, role: Role, error: Error) -> Error {
     Error::Denied { cause: Box::new(error), line }
 }
 
-fn lacking(url: &RedisUrl, role: Role) -> Result<Option<String>, resp::Error> {
+fn lacking(url: &RedisUrl, role: Role) -> Result<Option<String>, net::Error> {
     let reply = BlockingConnection::connect(url)?.call_one(&denied::question(role))?;
-    denied::lacking(url, role, &reply)
+    Ok(denied::lacking(url, role, &reply)?)
 }
 
 /// What Redis said, if that was that the user may not.
@@ -34,7 +29,7 @@ fn denial(error: &Error) -> Option<&RedisError> {
         Error::Enqueue { cause, .. } | Error::Cancel { cause, .. } => of_client(cause),
         Error::BulkPush { cause, .. } => of_client(cause),
         Error::Script { cause, .. } | Error::Connect(cause) => of_call(cause),
-        Error::Inspect(InspectError::Reply { cause, .. }) => of_call(cause),
+        Error::Inspect(InspectError::Reply { cause: resp::Error::Redis(error), .. }) => of_kind(error),
         _ => None,
     }
 }
@@ -47,11 +42,15 @@ fn of_client(error: &client::Error) -> Option<&RedisError> {
     }
 }
 
-fn of_call(error: &resp::Error) -> Option<&RedisError> {
+fn of_call(error: &net::Error) -> Option<&RedisError> {
     match error {
-        resp::Error::Redis(error) | resp::Error::Handshake(HandshakeError::Refused { cause: error, .. }) => {
-            (error.kind() == RedisErrorKind::NoPerm).then_some(error)
+        net::Error::Redis(error) | net::Error::Handshake(HandshakeError::Refused { cause: error, .. }) => {
+            of_kind(error)
         }
         _ => None,
     }
+}
+
+fn of_kind(error: &RedisError) -> Option<&RedisError> {
+    (error.kind() == RedisErrorKind::NoPerm).then_some(error)
 }

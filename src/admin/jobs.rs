@@ -59,7 +59,7 @@ struct Reached {
 /// [`ENTRIES_BYTES_PER_CALL`](crate::limits::ENTRIES_BYTES_PER_CALL) bytes.
 ///
 /// # Errors
-/// [`Error::Connect`], [`Error::NoScripts`], [`Error::Script`], [`Error::Output`].
+/// [`Error::Connect`], [`Error::Script`], [`Error::Output`].
 pub(crate) fn jobs(url: &RedisUrl, query: &Query, format: Format, out: &mut dyn Write) -> Result<(), Error> {
     let places = std::slice::from_ref(&query.place);
     let mut sessions = Session::open_each(url, places)?;

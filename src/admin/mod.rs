@@ -38,7 +38,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::{client, resp, store::inspect::InspectError};
+use crate::{client, net, resp, store::inspect::InspectError};
 
 /// An order could not be carried out.
 ///
@@ -126,19 +126,13 @@ pub enum Error {
     /// The answer was not yes.
     #[error("not confirmed: nothing was changed")]
     NotConfirmed,
-    /// The scripts could not be loaded.
-    #[error("redis does not take the scripts: {reason}")]
-    NoScripts {
-        /// What it says.
-        reason: String,
-    },
-    /// A script could not be run, or answered nonsense.
+    /// A script could not be loaded or run, or answered nonsense.
     #[error("{what}: {cause}")]
     Script {
         /// What was to be done.
         what: String,
         /// Why it was not.
-        cause: resp::Error,
+        cause: net::Error,
     },
     /// Redis denies its user what the order takes.
     #[error("{cause}; let an administrator run {line}")]
@@ -214,7 +208,7 @@ pub enum Error {
     },
     /// No connection to Redis came about.
     #[error(transparent)]
-    Connect(#[from] resp::Error),
+    Connect(#[from] net::Error),
     /// The state could not be read.
     #[error(transparent)]
     Inspect(#[from] InspectError),
@@ -239,7 +233,6 @@ impl Error {
             Self::BulkRead { .. }
             | Self::BulkPush { .. }
             | Self::NotConfirmed
-            | Self::NoScripts { .. }
             | Self::Script { .. }
             | Self::Denied { .. }
             | Self::NotFound { .. }
@@ -265,6 +258,12 @@ fn no_process(wanted: Option<&str>) -> String {
 }
 
 // By hand, because `#[from]` would make the cause a `source()` as well, and so be told twice.
+impl From<resp::Error> for Error {
+    fn from(cause: resp::Error) -> Self {
+        Self::Connect(cause.into())
+    }
+}
+
 impl From<io::Error> for Error {
     fn from(cause: io::Error) -> Self {
         Self::Output(cause)

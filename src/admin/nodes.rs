@@ -4,10 +4,11 @@ use super::Error;
 use crate::{
     limits::CLUSTER_PRIMARIES_MAX,
     net::{
+        self,
         blocking::{BlockingConnection, BlockingOptions},
         cluster::{question, read_slots},
     },
-    resp::{self, Place, encode::Requests, url::RedisUrl},
+    resp::{Place, encode::Requests, url::RedisUrl},
     store::inspect::{Inspection, Summary},
 };
 
@@ -17,11 +18,11 @@ use crate::{
 /// [`Error::Connect`]
 pub(super) fn each(url: &RedisUrl, options: &BlockingOptions) -> Result<Vec<RedisUrl>, Error> {
     let Place::Cluster(cluster) = url.place() else { return Ok(vec![url.clone()]) };
-    let mut last = resp::Error::Closed;
+    let mut last = net::Error::Closed;
     for endpoint in cluster.hosts() {
         let asked = BlockingConnection::connect_with(&url.node_at(endpoint.clone()), options)
             .and_then(|mut conn| conn.call_one(&question()))
-            .and_then(|reply| read_slots(&reply, endpoint));
+            .and_then(|reply| Ok(read_slots(&reply, endpoint)?));
         match asked {
             Ok(ranges) => {
                 let mut primaries = Vec::new();

@@ -54,7 +54,7 @@ struct Found {
 /// Deletes it and says what was deleted.
 ///
 /// # Errors
-/// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::Connect`], [`Error::NoScripts`],
+/// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::Connect`],
 /// [`Error::Inspect`], [`Error::Script`]; [`Error::Output`].
 pub(crate) fn prune(url: &RedisUrl, what: &What, consent: Consent, out: &mut dyn Write) -> Result<(), Error> {
     consent.check("prune")?;

@@ -2,7 +2,7 @@
 
 use super::{Error, nodes};
 use crate::{
-    net::blocking::BlockingConnection,
+    net::{self, blocking::BlockingConnection},
     resp::{self, encode::Requests, error::RedisErrorKind, reply::Reply, url::RedisUrl},
     store::{
         enqueue,
@@ -63,11 +63,11 @@ impl Session {
         let failed = |cause| Error::Script { what: what(), cause };
         let mut result = self.send(&write);
         // The cache of scripts was flushed since; a script that was not found has done nothing.
-        if matches!(&result, Err(resp::Error::Redis(error)) if error.kind() == RedisErrorKind::Noscript) {
+        if matches!(&result, Err(net::Error::Redis(error)) if error.kind() == RedisErrorKind::Noscript) {
             self.scripts = load(&mut self.conn, self.scripts.realm().clone())?;
             result = self.send(&write);
         }
-        read(&result.map_err(failed)?).map_err(failed)
+        read(&result.map_err(failed)?).map_err(|cause| failed(cause.into()))
     }
 
     /// Reads a part of a place. One round trip.
@@ -92,9 +92,9 @@ impl Session {
         let mut conn = BlockingConnection::connect(&self.url.at_key(key.as_bytes()))?;
         let mut requests = Requests::new();
         enqueue::push(&mut requests, queue, payload);
-        match conn.call_one(&requests).and_then(|reply| enqueue::pushed(&reply)) {
+        match conn.call_one(&requests).and_then(|reply| Ok(enqueue::pushed(&reply)?)) {
             Ok(_) => Ok(true),
-            Err(resp::Error::Redis(error)) if error.kind() == RedisErrorKind::WrongType => Ok(false),
+            Err(net::Error::Redis(error)) if error.kind() == RedisErrorKind::WrongType => Ok(false),
             Err(cause) => Err(Error::Script { what: format!("push to queue {queue}"), cause }),
         }
     }
@@ -109,7 +109,7 @@ impl Session {
         &mut self.conn
     }
 
-    fn send(&mut self, write: impl Fn(&Scripts, &mut Requests)) -> Result<Reply, resp::Error> {
+    fn send(&mut self, write: impl Fn(&Scripts, &mut Requests)) -> Result<Reply, net::Error> {
         self.requests.clear();
         write(&self.scripts, &mut self.requests);
         self.conn.call_one(&self.requests)
@@ -155,8 +155,8 @@ impl<'s> Joined<'s> {
 
 fn load(conn: &mut BlockingConnection, realm: Realm) -> Result<Scripts, Error> {
     let mut requests = Requests::new();
-    scripts::load_in(&realm, &mut requests);
-    let replies = conn.call(&requests)?.into_iter().map(Reply::into_result).collect::<Result<Vec<_>, _>>();
-    let replies = replies.map_err(|cause| Error::Script { what: "load the scripts".to_owned(), cause })?;
-    Scripts::from_replies_in(realm, &replies).map_err(|reason| Error::NoScripts { reason })
+    scripts::load(&realm, &mut requests);
+    let replies = conn.call(&requests)?;
+    let what = || "load the scripts".to_owned();
+    Scripts::read(realm, &replies).map_err(|cause| Error::Script { what: what(), cause: cause.into() })
 }

@@ -18,7 +18,7 @@ pub(crate) use kernel::{Kernel, Version};
 pub(crate) use redis::{RedisServer, check as check_redis};
 
 use crate::limits::{KERNEL_MIN, REDIS_MIN};
-use crate::resp::error::{ClusterError, SentinelError, TlsError};
+use crate::net::error::{ClusterError, SentinelError, TlsError};
 use crate::store::rights;
 
 /// Why this machine, or this Redis, cannot run the engine. Only [`Error::RedisBusy`] heals by itself, and

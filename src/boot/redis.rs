@@ -8,7 +8,8 @@ use std::io;
 use super::{Error, Version};
 use crate::limits::REDIS_MIN;
 use crate::net::blocking::BlockingConnection;
-use crate::resp::error::{DecodeError, HandshakeError};
+use crate::net::{self, error::HandshakeError};
+use crate::resp::error::DecodeError;
 use crate::resp::{self, RedisUrl, Requests};
 use crate::store::denied::user_of;
 use crate::store::process;
@@ -94,21 +95,22 @@ fn check_mode(url: &RedisUrl, address: &str, info: &str) -> Result<(), Error> {
     }
 }
 
-fn explain(address: &str, error: resp::Error) -> Error {
+fn explain(address: &str, error: impl Into<net::Error>) -> Error {
     let lost = |kind: io::ErrorKind, text: String| explain_connect(address, io::Error::new(kind, text));
+    let error = error.into();
     match error {
-        resp::Error::Io { cause, .. } => explain_connect(address, cause),
-        resp::Error::Tls(cause) => Error::RedisTls { address: address.to_owned(), cause },
-        resp::Error::NoPrimary(cause) => Error::RedisNoPrimary { address: address.to_owned(), cause },
-        resp::Error::NoNode(cause) => Error::RedisNoNode { address: address.to_owned(), cause },
-        resp::Error::Closed => lost(io::ErrorKind::UnexpectedEof, error.to_string()),
+        net::Error::Io { cause, .. } => explain_connect(address, cause),
+        net::Error::Tls(cause) => Error::RedisTls { address: address.to_owned(), cause },
+        net::Error::NoPrimary(cause) => Error::RedisNoPrimary { address: address.to_owned(), cause },
+        net::Error::NoNode(cause) => Error::RedisNoNode { address: address.to_owned(), cause },
+        net::Error::Closed => lost(io::ErrorKind::UnexpectedEof, error.to_string()),
         // The first byte of an alert of TLS.
-        resp::Error::Decode(DecodeError::UnknownKind { byte: 0x15 }) => {
+        net::Error::Decode(DecodeError::UnknownKind { byte: 0x15 }) => {
             lost(io::ErrorKind::UnexpectedEof, "it speaks TLS".to_owned())
         }
-        resp::Error::Timeout { .. } => lost(io::ErrorKind::TimedOut, error.to_string()),
-        resp::Error::Redis(reply) => explain_reply(address, &reply.to_string()),
-        resp::Error::Handshake(refused) => explain_handshake(address, refused),
+        net::Error::Timeout { .. } => lost(io::ErrorKind::TimedOut, error.to_string()),
+        net::Error::Redis(reply) => explain_reply(address, &reply.to_string()),
+        net::Error::Handshake(refused) => explain_handshake(address, refused),
         other => lost(io::ErrorKind::InvalidData, other.to_string()),
     }
 }

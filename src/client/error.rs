@@ -8,7 +8,8 @@ use super::outbox::JournalError;
 use super::router::Failure;
 use crate::{
     limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX, RETRIES_MAX},
-    resp::{self, url::UrlError},
+    net,
+    resp::url::UrlError,
     wire::QueueNameError,
 };
 
@@ -40,13 +41,13 @@ pub enum Error {
     Job(#[from] InvalidJob),
     /// No connection came about; nothing was sent.
     #[error("nothing was sent: {0}")]
-    Connect(resp::Error),
-    /// Redis refused it; nothing was pushed. [`resp::Error::may_heal`] says whether trying later may go better.
+    Connect(net::Error),
+    /// Redis refused it; nothing was pushed. [`net::Error::may_heal`] says whether trying later may go better.
     #[error(transparent)]
-    Redis(resp::Error),
+    Redis(net::Error),
     /// The connection failed after the job was sent and before Redis had answered: it is not known whether it was pushed.
     #[error("it is not known whether the job was pushed: {0}")]
-    Lost(resp::Error),
+    Lost(net::Error),
     /// A time that is infinite or undefined; nothing was sent.
     #[error("a job cannot be due at {due_at}; give Unix time in seconds")]
     BadTime {
@@ -153,11 +154,12 @@ impl Error {
     }
 
     /// Of a call that was sent: what Redis answered, or that it did not.
-    pub(super) fn of_call(error: resp::Error) -> Self {
+    pub(super) fn of_call(error: impl Into<net::Error>) -> Self {
+        let error = error.into();
         match error {
-            resp::Error::Redis(_) | resp::Error::PipelineFull { .. } => Self::Redis(error),
+            net::Error::Redis(_) | net::Error::PipelineFull { .. } => Self::Redis(error),
             // Nothing was sent over a connection that had failed before.
-            resp::Error::Broken => Self::Connect(error),
+            net::Error::Broken => Self::Connect(error),
             _ => Self::Lost(error),
         }
     }
@@ -208,22 +210,22 @@ impl Error {
     }
 }
 
-/// A failure of the connection, once more for the next of those who shared it.
-pub(super) fn same(error: &resp::Error) -> resp::Error {
+/// A copy of a failure of the connection, for the next of the callers that shared it.
+pub(super) fn same(error: &net::Error) -> net::Error {
     match error {
-        resp::Error::Io { what, cause } => {
-            resp::Error::Io { what: what.clone(), cause: io::Error::new(cause.kind(), cause.to_string()) }
+        net::Error::Io { what, cause } => {
+            net::Error::Io { what: what.clone(), cause: io::Error::new(cause.kind(), cause.to_string()) }
         }
-        resp::Error::Timeout { what, after } => resp::Error::Timeout { what: what.clone(), after: *after },
-        resp::Error::Closed => resp::Error::Closed,
-        resp::Error::Broken => resp::Error::Broken,
-        resp::Error::Unrequested => resp::Error::Unrequested,
-        resp::Error::Handshake(error) => resp::Error::Handshake(error.clone()),
-        resp::Error::Tls(error) => resp::Error::Tls(error.clone()),
-        resp::Error::NoPrimary(error) => resp::Error::NoPrimary(error.clone()),
-        resp::Error::Redis(error) => resp::Error::Redis(error.clone()),
-        resp::Error::NoNode(error) => resp::Error::NoNode(error.clone()),
-        other => resp::Error::Io { what: other.to_string(), cause: io::ErrorKind::ConnectionAborted.into() },
+        net::Error::Timeout { what, after } => net::Error::Timeout { what: what.clone(), after: *after },
+        net::Error::Closed => net::Error::Closed,
+        net::Error::Broken => net::Error::Broken,
+        net::Error::Unrequested => net::Error::Unrequested,
+        net::Error::Handshake(error) => net::Error::Handshake(error.clone()),
+        net::Error::Tls(error) => net::Error::Tls(error.clone()),
+        net::Error::NoPrimary(error) => net::Error::NoPrimary(error.clone()),
+        net::Error::Redis(error) => net::Error::Redis(error.clone()),
+        net::Error::NoNode(error) => net::Error::NoNode(error.clone()),
+        other => net::Error::Io { what: other.to_string(), cause: io::ErrorKind::ConnectionAborted.into() },
     }
 }
 

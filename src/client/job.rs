@@ -18,8 +18,7 @@ use super::{
     error::InvalidJob,
     fields::FieldsInOrder,
     payload::{
-        check_args, check_jid, check_name, check_retries, check_size, depth, without_white_space, write_head,
-        write_tail, write_text,
+        JobText, check_args, check_jid, check_name, check_retries, depth, without_white_space, write_text,
     },
     typed::Job,
 };
@@ -68,7 +67,7 @@ impl NewJob {
     /// slice, or `()`-like nothing as `&[(); 0]`. Floats are written as Ruby writes them.
     ///
     /// # Errors
-    /// [`InvalidJob`], if the name is none or `args` do not serialise to an array.
+    /// [`InvalidJob`], if the name is invalid or `args` do not serialise to an array.
     pub fn new<A: Serialize + ?Sized>(name: &str, args: &A) -> Result<Self, InvalidJob> {
         let mut json = Vec::new();
         args.serialize(&mut Serializer::with_formatter(&mut json, RubyFormatter))?;
@@ -95,7 +94,7 @@ impl NewJob {
     /// stay as they are written, however large; white space goes.
     ///
     /// # Errors
-    /// [`InvalidJob`], if the name is none or the text is not a JSON array.
+    /// [`InvalidJob`], if the name is invalid or the text is not a JSON array.
     pub fn with_raw_args(name: &str, args: &str) -> Result<Self, InvalidJob> {
         serde_json::from_str::<&RawValue>(args)?;
         Self::checked(name, without_white_space(args))
@@ -231,7 +230,7 @@ impl NewJob {
         Ok(jid)
     }
 
-    /// The same, for who does not want to know the jid.
+    /// The same, for a caller that does not need the jid.
     pub(super) fn write_one(&self, when: When, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
         match &self.jid {
             Some(jid) => self.write_as(jid, when, payload),
@@ -262,10 +261,18 @@ impl NewJob {
         queue: Option<&QueueName>,
         payload: &mut Vec<u8>,
     ) -> Result<(), InvalidJob> {
-        let start = payload.len();
-        write_head(&self.name, payload);
-        payload.extend_from_slice(self.args.as_bytes());
-        write_tail(self.retries, jid, queue, payload);
+        let text = JobText {
+            name: &self.name,
+            args: &self.args,
+            retries: self.retries,
+            jid: Some(jid),
+            is_compact: true,
+        };
+        text.write_checked(jid, queue, payload, |payload| self.write_members(payload))
+    }
+
+    /// The members that only some jobs have.
+    fn write_members(&self, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
         if let Some(trace) = self.trace {
             write!(payload, ",\"{TRACEPARENT}\":\"{trace}\"").map_err(serde_json::Error::io)?;
         }
@@ -279,8 +286,7 @@ impl NewJob {
             payload.push(b':');
             payload.extend_from_slice(json.as_bytes());
         }
-        payload.push(b'}');
-        check_size(payload.len() - start)
+        Ok(())
     }
 }
 

@@ -16,17 +16,16 @@ use super::Error;
 use super::error::same;
 use super::router::{Failure, Router, Wire};
 use crate::limits::{LOCAL_CHUNK_BYTES, LOCAL_PROBE_IDLE, PUSH_BYTES_MAX, PUSH_JOBS_MAX};
-use crate::net::{ConnOptions, Connection};
+use crate::net::{self, ConnOptions, Connection};
 use crate::resp::{self, RedisUrl, Reply, ReplyLimits, Requests};
-use crate::store::{enqueue, progress};
-use crate::wire::{QueueName, Realm};
+use crate::store::enqueue::{self, Push, When};
+use crate::store::progress;
+use crate::wire::QueueName;
 
 /// What Redis is to be told.
 pub(super) enum Order {
-    /// A job for a queue.
-    Push { queue: QueueName, payload: Vec<u8> },
-    /// A job for later.
-    Schedule { queue: QueueName, due_at: f64, payload: Vec<u8> },
+    /// A job of a queue.
+    Push { queue: QueueName, when: When, payload: Vec<u8> },
     /// How far a job is.
     Report { jid: String, json: String },
 }
@@ -54,11 +53,11 @@ struct State {
 impl Wire for Connection {
     type Options = ConnOptions;
 
-    async fn open(url: &RedisUrl, options: &ConnOptions) -> Result<Self, resp::Error> {
+    async fn open(url: &RedisUrl, options: &ConnOptions) -> Result<Self, net::Error> {
         Self::open(url, options).await
     }
 
-    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, resp::Error> {
+    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, net::Error> {
         self.call(requests).await
     }
 }
@@ -97,17 +96,15 @@ impl Arrival {
 impl Order {
     fn bytes(&self) -> usize {
         match self {
-            Self::Push { payload, .. } | Self::Schedule { payload, .. } => payload.len(),
+            Self::Push { payload, .. } => payload.len(),
             Self::Report { json, .. } => json.len(),
         }
     }
 
     fn write(&self, is_cluster: bool, requests: &mut Requests) {
         match self {
-            Self::Push { queue, payload } => enqueue::push(requests, queue, payload),
-            Self::Schedule { queue, due_at, payload } => {
-                let realm = Realm::of(queue.as_str(), is_cluster);
-                enqueue::schedule_in(&realm, requests, *due_at, payload);
+            Self::Push { queue, when, payload } => {
+                Push { queue, when: *when, is_cluster }.one(payload, requests);
             }
             Self::Report { jid, json } => progress::report(jid, json, requests),
         }
@@ -115,8 +112,7 @@ impl Order {
 
     fn read(&self, reply: &Reply) -> Result<(), resp::Error> {
         match self {
-            Self::Push { .. } => enqueue::pushed(reply).map(drop),
-            Self::Schedule { .. } => enqueue::scheduled(reply).map(drop),
+            Self::Push { when, .. } => when.read(reply).map(drop),
             Self::Report { .. } => reply.as_ok(),
         }
     }
@@ -253,7 +249,7 @@ impl State {
 
     /// The connection at hand, or a new one. One that was idle for long is asked first whether it still stands: what is
     /// sent over a dead one could not be sent again.
-    async fn usable_conn(&self) -> Result<Connection, resp::Error> {
+    async fn usable_conn(&self) -> Result<Connection, net::Error> {
         let kept = self.conn.take();
         if let Some((mut conn, since)) = kept {
             if since.elapsed() < LOCAL_PROBE_IDLE {

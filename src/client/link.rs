@@ -11,10 +11,10 @@ use futures_lite::future::block_on;
 use super::Error;
 use super::router::{Router, Wire};
 use crate::limits::LOCAL_PROBE_IDLE;
+use crate::net;
 use crate::net::blocking::{BlockingConnection, BlockingOptions};
-use crate::resp::{self, Reply, Requests, url::RedisUrl};
+use crate::resp::{Reply, Requests, url::RedisUrl};
 use crate::store::enqueue;
-use crate::wire::{QueueName, Realm};
 
 /// Where to connect to, and the connection once there is one.
 #[derive(Debug)]
@@ -35,11 +35,11 @@ pub(super) struct Link {
 impl Wire for BlockingConnection {
     type Options = BlockingOptions;
 
-    async fn open(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, resp::Error> {
+    async fn open(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, net::Error> {
         Self::connect_with(url, options)
     }
 
-    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, resp::Error> {
+    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, net::Error> {
         self.call(requests)
     }
 }
@@ -53,11 +53,6 @@ impl Link {
 
     pub(super) const fn url(&self) -> &RedisUrl {
         &self.url
-    }
-
-    /// The realm of a queue.
-    pub(super) fn realm(&self, queue: &QueueName) -> Realm {
-        Realm::of(queue.as_str(), self.url.is_cluster())
     }
 
     /// Whether the next call must connect first.
@@ -121,7 +116,7 @@ impl Link {
         }
         match &mut self.conn {
             Some((conn, _)) => conn.send(requests).map_err(Error::of_call),
-            None => Err(Error::Connect(resp::Error::Broken)),
+            None => Err(Error::Connect(net::Error::Broken)),
         }
     }
 
@@ -132,7 +127,7 @@ impl Link {
             return Ok(self.heard.drain(..count).collect());
         }
         let Some((conn, answered_at)) = &mut self.conn else {
-            return Err(Error::Lost(resp::Error::Closed));
+            return Err(Error::Lost(net::Error::Closed));
         };
         let replies = conn.receive(count).map_err(Error::of_call)?;
         *answered_at = Instant::now();
@@ -143,7 +138,7 @@ impl Link {
     pub(super) fn call_one(&mut self, requests: &Requests) -> Result<Reply, Error> {
         debug_assert_eq!(requests.len_commands(), 1, "one command");
         // As many replies as commands, or an error.
-        let only = self.call(requests)?.pop().ok_or(Error::Lost(resp::Error::Closed))?;
+        let only = self.call(requests)?.pop().ok_or(Error::Lost(net::Error::Closed))?;
         only.into_result().map_err(Error::of_call)
     }
 }

@@ -222,10 +222,7 @@ impl LocalClient {
         let queue = job.queue().clone();
         match &self.0.target {
             Target::Redis(line) => {
-                let order = match when {
-                    When::Now => Order::Push { queue, payload },
-                    When::At(due_at) => Order::Schedule { queue, due_at, payload },
-                };
+                let order = Order::Push { queue, when, payload };
                 Ok(Pending { jid, receipt: Some(line.submit(order).await) })
             }
             Target::Memory(memory) => {

@@ -59,7 +59,8 @@ pub(crate) use {flight::Flight, payload::JobText, waiting::Waiting};
 use crate::{
     net::blocking::BlockingOptions,
     resp::{encode::Requests, url::RedisUrl},
-    store::{cancel, enqueue, progress as reports},
+    store::enqueue::{self, When},
+    store::{cancel, progress as reports},
     time,
     wire::QueueName,
 };
@@ -147,7 +148,7 @@ impl Client {
 
     /// Ends the job of this jid if it runs now, in the database of the url, and says how many processes were told. Where it runs it is dropped at its
     /// next await point and goes to the dead set with class `JigglerUring::Cancelled`; it is not retried. A job that waits
-    /// in a queue or a set is left alone, and a job that has ended meanwhile is none to cancel. One round trip.
+    /// in a queue or a set is left alone, and a job that has ended meanwhile cannot be cancelled. One round trip.
     ///
     /// # Errors
     /// [`Error::Connect`], [`Error::Redis`], [`Error::Lost`].
@@ -174,12 +175,7 @@ impl Client {
     /// [`Error`] says of each variant whether the job may have been pushed and whether trying later may go better; after a
     /// lost connection the next call connects anew.
     pub fn enqueue<J: Push + ?Sized>(&mut self, job: &J) -> Result<String, Error> {
-        let job = &*job.to_push()?;
-        let (jid, queue) = self.write_payload(job, When::Now)?;
-        self.requests.clear();
-        enqueue::push(&mut self.requests, &queue, &self.payload);
-        enqueue::pushed(&self.link.call_one(&self.requests)?).map_err(Error::of_call)?;
-        Ok(jid)
+        self.one(When::Now, &*job.to_push()?)
     }
 
     /// Schedules a job to be run `delay` from now by this machine's clock, and gives its jid. One round trip, atomic.
@@ -196,11 +192,15 @@ impl Client {
     /// # Errors
     /// As [`Self::enqueue`], and [`Error::BadTime`] for a time that is not finite.
     pub fn enqueue_at<J: Push + ?Sized>(&mut self, due_at: f64, job: &J) -> Result<String, Error> {
-        let job = &*job.to_push()?;
-        let (jid, queue) = self.write_payload(job, When::at(due_at)?)?;
+        self.one(When::at(due_at)?, &*job.to_push()?)
+    }
+
+    fn one(&mut self, when: When, job: &NewJob) -> Result<String, Error> {
+        let (jid, queue) = self.write_payload(job, when)?;
+        let push = enqueue::Push { queue: &queue, when, is_cluster: self.link.url().is_cluster() };
         self.requests.clear();
-        enqueue::schedule_in(&self.link.realm(&queue), &mut self.requests, due_at, &self.payload);
-        enqueue::scheduled(&self.link.call_one(&self.requests)?).map_err(Error::of_call)?;
+        push.one(&self.payload, &mut self.requests);
+        when.read(&self.link.call_one(&self.requests)?).map_err(Error::of_call)?;
         Ok(jid)
     }
 
@@ -299,14 +299,9 @@ impl fmt::Debug for Client {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum When {
-    Now,
-    /// Unix time in seconds; finite.
-    At(f64),
-}
-
 impl When {
+    /// # Errors
+    /// [`Error::BadTime`] for a time that is not finite.
     fn at(due_at: f64) -> Result<Self, Error> {
         if due_at.is_finite() { Ok(Self::At(due_at)) } else { Err(Error::BadTime { due_at }) }
     }

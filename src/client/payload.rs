@@ -30,6 +30,24 @@ impl JobText<'_> {
     pub(super) fn write(&self, queue: Option<&QueueName>, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
         check_name(self.name)?;
         check_retries(self.retries)?;
+        match self.jid {
+            Some(jid) => {
+                check_jid(jid)?;
+                self.write_checked(jid, queue, payload, |_| Ok(()))
+            }
+            None => self.write_checked(ids::jid().as_str(), queue, payload, |_| Ok(())),
+        }
+    }
+
+    /// The same under this jid, for a job whose parts were checked before. `more` appends the members that only some jobs
+    /// have, each with a comma before it.
+    pub(super) fn write_checked(
+        &self,
+        jid: &str,
+        queue: Option<&QueueName>,
+        payload: &mut Vec<u8>,
+        more: impl FnOnce(&mut Vec<u8>) -> Result<(), InvalidJob>,
+    ) -> Result<(), InvalidJob> {
         let start = payload.len();
         write_head(self.name, payload);
         if self.is_compact {
@@ -37,13 +55,8 @@ impl JobText<'_> {
         } else {
             write_args(self.args, payload)?;
         }
-        match self.jid {
-            Some(jid) => {
-                check_jid(jid)?;
-                write_tail(self.retries, jid, queue, payload);
-            }
-            None => write_tail(self.retries, ids::jid().as_str(), queue, payload),
-        }
+        write_tail(self.retries, jid, queue, payload);
+        more(payload)?;
         payload.push(b'}');
         check_size(payload.len() - start)
     }
@@ -76,7 +89,7 @@ pub(super) fn check_jid(jid: &str) -> Result<(), InvalidJob> {
     Ok(())
 }
 
-pub(super) fn check_size(bytes: usize) -> Result<(), InvalidJob> {
+fn check_size(bytes: usize) -> Result<(), InvalidJob> {
     if bytes > PAYLOAD_BYTES_MAX {
         return Err(InvalidJob::PayloadTooLarge { bytes });
     }
@@ -96,14 +109,14 @@ pub(super) fn check_args(args: &str) -> Result<(), InvalidJob> {
 }
 
 /// The payload up to its arguments.
-pub(super) fn write_head(name: &str, payload: &mut Vec<u8>) {
+fn write_head(name: &str, payload: &mut Vec<u8>) {
     payload.extend_from_slice(b"{\"name\":");
     write_text(name, payload);
     payload.extend_from_slice(b",\"args\":");
 }
 
 /// What follows the arguments, but for the brace that ends the payload and for what only some jobs have before it.
-pub(super) fn write_tail(retries: u32, jid: &str, queue: Option<&QueueName>, payload: &mut Vec<u8>) {
+fn write_tail(retries: u32, jid: &str, queue: Option<&QueueName>, payload: &mut Vec<u8>) {
     payload.extend_from_slice(b",\"retries\":");
     // A number always is JSON, and a vector takes it.
     let _written = serde_json::to_writer(&mut *payload, &retries);

@@ -12,8 +12,8 @@ use std::time::Instant;
 use crate::limits::{CLUSTER_NODES_ASKED_MAX, LOCAL_PROBE_IDLE};
 use crate::net::cluster::route::{self, Redirect, Routed};
 use crate::net::cluster::{SlotRange, question, read_slots};
-use crate::resp::error::ClusterError;
-use crate::resp::{Endpoint, Error, Place, RedisUrl, Reply, Requests};
+use crate::net::error::{ClusterError, Error};
+use crate::resp::{Endpoint, Place, RedisUrl, Reply, Requests};
 use crate::store::enqueue;
 
 /// A kind of connection.
@@ -227,6 +227,6 @@ impl<W: Wire> Router<W> {
     async fn ask(&self, endpoint: &Endpoint) -> Result<Vec<SlotRange>, Error> {
         let mut wire = W::open(&self.url.node_at(endpoint.clone()), &self.options).await?;
         let mut replies = wire.exchange(&question()).await?;
-        read_slots(&replies.pop().ok_or(Error::Closed)?.into_result()?, endpoint)
+        Ok(read_slots(&replies.pop().ok_or(Error::Closed)?.into_result()?, endpoint)?)
     }
 }

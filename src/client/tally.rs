@@ -36,7 +36,7 @@ impl Tally {
         self.settled += jobs as u64;
     }
 
-    /// The job behind all those that were sent is none.
+    /// The job after all those that were sent is invalid.
     pub(super) fn stopped(&mut self, cause: Error) {
         self.cause.get_or_insert(cause);
     }
@@ -68,7 +68,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resp;
+    use crate::net;
 
     #[test]
     fn what_was_pushed_what_was_not_and_what_is_in_doubt_is_told_apart() {
@@ -76,9 +76,9 @@ mod tests {
         tally.pushed(10);
         tally.end_of_batch(10);
         tally.pushed(3);
-        tally.missed(2, 4, Error::Connect(resp::Error::Closed));
+        tally.missed(2, 4, Error::Connect(net::Error::Closed));
         tally.end_of_batch(7);
-        tally.missed(0, 5, Error::Lost(resp::Error::Closed));
+        tally.missed(0, 5, Error::Lost(net::Error::Closed));
         tally.end_of_batch(5);
         let error = tally.end().unwrap_err();
         assert!(error.may_have_pushed());

@@ -17,12 +17,11 @@ use super::tokio_bulk::bulk;
 use super::tokio_driver::{Order, Ticket, drive};
 use super::{Error, InvalidJob, NewJob, Progress, Push, When};
 use crate::limits::{CALL_TIMEOUT, PUSH_JOBS_MAX, WAITING_BYTES_MAX};
-use crate::net::blocking::BlockingOptions;
+use crate::net::{self, blocking::BlockingOptions};
 use crate::resp::url::RedisUrl;
-use crate::resp::{self, Reply, Requests};
+use crate::resp::{Reply, Requests};
 use crate::store::{cancel, enqueue, progress as reports};
 use crate::time;
-use crate::wire::Realm;
 
 /// How a client on tokio behaves.
 #[derive(Clone, Debug)]
@@ -122,16 +121,7 @@ impl TokioClient {
     /// # Errors
     /// [`Error`] says of each variant whether the job may have been pushed and whether trying later may go better.
     pub async fn enqueue<J: Push + ?Sized>(&self, job: &J) -> Result<String, Error> {
-        let mut requests = Requests::new();
-        let jid = {
-            let job = self.hooks.apply(job.to_push()?)?;
-            let mut payload = Vec::new();
-            let jid = job.write_for(When::Now, &mut payload)?;
-            enqueue::push(&mut requests, job.queue(), &payload);
-            jid
-        };
-        enqueue::pushed(&self.call_one(requests).await?).map_err(Error::of_call)?;
-        Ok(jid)
+        self.one(When::Now, job).await
     }
 
     /// Schedules a job to be run `delay` from now by this machine's clock, and gives its jid.
@@ -147,17 +137,20 @@ impl TokioClient {
     /// # Errors
     /// As [`enqueue`](Self::enqueue), and [`Error::BadTime`] for a time that is not finite.
     pub async fn enqueue_at<J: Push + ?Sized>(&self, due_at: f64, job: &J) -> Result<String, Error> {
-        let when = When::at(due_at)?;
+        self.one(When::at(due_at)?, job).await
+    }
+
+    async fn one<J: Push + ?Sized>(&self, when: When, job: &J) -> Result<String, Error> {
         let mut requests = Requests::new();
         let jid = {
             let job = self.hooks.apply(job.to_push()?)?;
             let mut payload = Vec::new();
             let jid = job.write_for(when, &mut payload)?;
-            let realm = Realm::of(job.queue().as_str(), self.url.is_cluster());
-            enqueue::schedule_in(&realm, &mut requests, due_at, &payload);
+            let push = enqueue::Push { queue: job.queue(), when, is_cluster: self.url.is_cluster() };
+            push.one(&payload, &mut requests);
             jid
         };
-        enqueue::scheduled(&self.call_one(requests).await?).map_err(Error::of_call)?;
+        when.read(&self.call_one(requests).await?).map_err(Error::of_call)?;
         Ok(jid)
     }
 
@@ -209,7 +202,7 @@ impl TokioClient {
 
     async fn call_one(&self, requests: Requests) -> Result<Reply, Error> {
         // As many replies as commands, or an error.
-        let only = self.call(requests).await?.pop().ok_or(Error::Lost(resp::Error::Closed))?;
+        let only = self.call(requests).await?.pop().ok_or(Error::Lost(net::Error::Closed))?;
         only.into_result().map_err(Error::of_call)
     }
 
@@ -285,7 +278,7 @@ impl Receipt {
             Err(_late) if withdrawing.0.withdraw() => Err(Error::NotSent { after }),
             Err(_late) => {
                 let what = format!("call redis at {}", url.place());
-                Err(Error::Lost(resp::Error::Timeout { what, after }))
+                Err(Error::Lost(net::Error::Timeout { what, after }))
             }
         }
     }

@@ -82,11 +82,11 @@ struct Line {
 impl Wire for TokioConnection {
     type Options = BlockingOptions;
 
-    async fn open(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, crate::resp::Error> {
+    async fn open(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, crate::net::Error> {
         Self::connect(url, options).await
     }
 
-    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, crate::resp::Error> {
+    async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, crate::net::Error> {
         self.call(requests).await
     }
 }
@@ -99,37 +99,14 @@ impl Line {
         }
         let mut conn = match self.usable_conn().await {
             Ok(conn) => conn,
-            Err(error) => {
-                for Order { answer, .. } in orders.drain(..) {
-                    // Whoever does not wait any more need not hear it.
-                    let _dropped = answer.send(Err(Error::Connect(same(&error))));
-                }
-                return;
-            }
+            Err(error) => return answer(orders, Err(|| Error::Connect(same(&error)))),
         };
-        let mut requests = Requests::new();
-        orders.retain(|order| {
-            let sent = order.ticket.send();
-            if sent {
-                requests.append(&order.requests);
-            }
-            sent
-        });
-        match conn.call(&requests).await {
-            Ok(replies) => {
-                self.conn = Some((conn, Instant::now()));
-                let mut replies = replies.into_iter();
-                for Order { requests, answer, .. } in orders.drain(..) {
-                    let own = replies.by_ref().take(requests.len_commands()).collect();
-                    let _dropped = answer.send(Ok(own));
-                }
-            }
-            Err(error) => {
-                for Order { answer, .. } in orders.drain(..) {
-                    let _dropped = answer.send(Err(Error::of_call(same(&error))));
-                }
-            }
+        let requests = sent(orders);
+        let result = conn.call(&requests).await;
+        if result.is_ok() {
+            self.conn = Some((conn, Instant::now()));
         }
+        answer(orders, result.map_err(|error| move || Error::of_call(same(&error))));
     }
 
     /// The same over the connections to the nodes that are concerned.
@@ -143,14 +120,7 @@ impl Line {
         let result = match prepared {
             Ok(()) => {
                 self.backoff.reset();
-                let mut requests = Requests::new();
-                orders.retain(|order| {
-                    let sent = order.ticket.send();
-                    if sent {
-                        requests.append(&order.requests);
-                    }
-                    sent
-                });
+                let requests = sent(orders);
                 router.call(&requests).await
             }
             Err(error) => {
@@ -159,26 +129,18 @@ impl Line {
             }
         };
         self.router = Some(router);
-        let mut replies = Vec::new().into_iter();
-        let mut failure = None;
-        match result {
-            Ok(all) => replies = all.into_iter(),
-            Err(error) => failure = Some(error),
-        }
-        for Order { requests, answer, .. } in orders.drain(..) {
-            let answered = match &failure {
-                None => Ok(replies.by_ref().take(requests.len_commands()).collect()),
-                Some(Failure::NotSent(error)) => Err(Error::Connect(same(error))),
-                Some(Failure::Lost(error)) => Err(Error::Lost(same(error))),
-            };
-            // Whoever does not wait any more need not hear it.
-            let _dropped = answer.send(answered);
-        }
+        let told = |failure| {
+            move || match &failure {
+                Failure::NotSent(error) => Error::Connect(same(error)),
+                Failure::Lost(error) => Error::Lost(same(error)),
+            }
+        };
+        answer(orders, result.map_err(told));
     }
 
     /// The connection at hand, or a new one. One that was idle for long is asked first whether it still stands: what is sent
     /// over a dead one could not be sent again. After a failed attempt the next one waits a little, and orders with it.
-    async fn usable_conn(&mut self) -> Result<TokioConnection, crate::resp::Error> {
+    async fn usable_conn(&mut self) -> Result<TokioConnection, crate::net::Error> {
         if let Some((mut conn, answered_at)) = self.conn.take() {
             if answered_at.elapsed() < LOCAL_PROBE_IDLE {
                 return Ok(conn);
@@ -203,5 +165,35 @@ impl Line {
                 Err(error)
             }
         }
+    }
+}
+
+/// What is to be sent: the commands of all orders but those that were withdrawn, which are dropped.
+fn sent(orders: &mut Vec<Order>) -> Requests {
+    let mut requests = Requests::new();
+    orders.retain(|order| {
+        let sent = order.ticket.send();
+        if sent {
+            requests.append(&order.requests);
+        }
+        sent
+    });
+    requests
+}
+
+/// Gives each order its own replies, or the failure.
+fn answer(orders: &mut Vec<Order>, result: Result<Vec<Reply>, impl Fn() -> Error>) {
+    let (replies, failure) = match result {
+        Ok(replies) => (replies, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
+    let mut replies = replies.into_iter();
+    for Order { requests, answer, .. } in orders.drain(..) {
+        let answered = match &failure {
+            None => Ok(replies.by_ref().take(requests.len_commands()).collect()),
+            Some(failure) => Err(failure()),
+        };
+        // A caller that no longer waits need not be told.
+        let _dropped = answer.send(answered);
     }
 }

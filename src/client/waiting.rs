@@ -7,8 +7,8 @@ use super::tally::Tally;
 use super::{Error, InvalidJob, When};
 use crate::limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::{Reply, Requests};
-use crate::store::enqueue::{self, Batch};
-use crate::wire::{QueueName, Realm};
+use crate::store::enqueue::{Batch, Push};
+use crate::wire::QueueName;
 
 /// Jobs of a bulk that wait to be sent, by queue. The bounds of one [`Batch`] hold for all of them together.
 #[derive(Debug, Default)]
@@ -90,13 +90,7 @@ impl Waiting {
     /// Appends one command for each queue.
     pub(super) fn write(&self, when: When, is_cluster: bool, requests: &mut Requests) {
         for (queue, lot) in &self.lots {
-            match when {
-                When::Now => lot.batch.push(requests, queue),
-                When::At(due_at) => {
-                    let realm = Realm::of(queue.as_str(), is_cluster);
-                    lot.batch.schedule_in(&realm, requests, due_at);
-                }
-            }
+            Push { queue, when, is_cluster }.all(&lot.batch, requests);
         }
     }
 
@@ -104,11 +98,7 @@ impl Waiting {
     pub(super) fn settle(&mut self, when: When, replies: &[Reply], tally: &mut Tally) {
         let lots = self.lots.values().filter(|lot| !lot.batch.is_empty());
         for (lot, reply) in lots.zip(replies) {
-            let result = match when {
-                When::Now => enqueue::pushed(reply),
-                When::At(_) => enqueue::scheduled(reply),
-            };
-            match result {
+            match when.read(reply) {
                 // The other queues' jobs count though one is refused, since they were pushed.
                 Ok(_) => tally.pushed(lot.batch.len()),
                 Err(error) => tally.missed(lot.first, lot.batch.len(), Error::of_call(error)),

@@ -1,4 +1,4 @@
-//! What can be wrong with the options, said so that the user can mend it: where it stands, what is allowed.
+//! What can be wrong with the options, said so that the user can fix it: where it stands, what is allowed.
 //!
 //! None of these heals by itself: the process refuses to start (exit code 2).
 

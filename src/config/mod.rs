@@ -1,7 +1,7 @@
 //! Configuration: from flags, environment, file and defaults to one [`Config`] in which everything is decided.
 //!
-//! The order is default < file < environment < flag. [`options`] is the table of what there is, [`value`] and
-//! [`types`] parse, [`raw`] holds what one source says, [`yaml`] reads the file. Only `cli` and `yaml` know where text
+//! The order is default < file < environment < flag. [`options`] is the table of what there is, `settings` the
+//! fields it fills, [`value`] and [`types`] parse, [`raw`] holds what one source says, [`yaml`] reads the file. Only `cli` and `yaml` know where text
 //! comes from; the rest of the crate sees [`Config`]. What a machine can do (cores, kernel, Redis) is `boot`'s.
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
@@ -10,6 +10,7 @@ pub mod error;
 pub mod options;
 pub mod raw;
 mod redis;
+mod settings;
 pub mod table;
 pub mod types;
 pub mod value;
@@ -19,11 +20,9 @@ pub use error::{Error, Origin};
 pub use raw::Raw;
 pub use types::{GivenUrl, LogFormat, LogLevel, Mode, QueueSpec, Queues};
 
-use options::OptionId;
+use options::{Change, OptionId};
 
-use crate::limits::{
-    CONCURRENCY_PER_CORE, DEAD_JOBS_MAX, DEAD_TIMEOUT, POLL_INTERVAL, STATS_INTERVAL, STOP_TIMEOUT,
-};
+use crate::limits::CONCURRENCY_PER_CORE;
 
 /// How to look up an environment variable: the real one in `main`, a table in tests.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -83,82 +82,35 @@ impl Config {
         Self::decide(above.over(document.for_environment(&environment)).over(defaults))
     }
 
-    /// Fills what is still open. [`Raw::defaults`] has set everything the table gives a default for; the fallbacks
-    /// here are the same constants, so a caller may decide a bare [`Raw`] too.
+    /// Decides what [`Raw::defaults`] lies under.
     fn decide(mut raw: Raw) -> Result<Self, Error> {
         let redis = std::mem::take(&mut raw.redis);
         let redis_notes = redis.notes(raw.redis_url.as_ref());
         let redis_url = redis.lay_over(raw.redis_url.take())?;
-        Ok(Self { redis_url, redis_notes, ..Self::decide_rest(raw) })
-    }
-
-    fn decide_rest(raw: Raw) -> Self {
-        Self {
-            cores: raw.cores,
-            concurrency: raw.concurrency,
-            queues: raw.queues.unwrap_or_default(),
-            timeout: raw.timeout.unwrap_or(STOP_TIMEOUT),
-            environment: raw.environment.unwrap_or_else(|| "development".to_owned()),
-            mode: raw.mode.unwrap_or_default(),
-            redis_url: raw.redis_url,
-            redis_notes: Vec::new(),
-            log_level: if raw.verbose.unwrap_or_default() { LogLevel::Debug } else { LogLevel::Info },
-            log_format: raw.log_format.unwrap_or_default(),
-            stats_interval: raw.stats_interval.unwrap_or(STATS_INTERVAL),
-            poller_enabled: raw.poller_enabled.unwrap_or(true),
-            poll_interval: raw.poll_interval.unwrap_or(POLL_INTERVAL),
-            max_dead_jobs: raw.max_dead_jobs.unwrap_or(DEAD_JOBS_MAX),
-            dead_timeout: raw.dead_timeout.unwrap_or(DEAD_TIMEOUT),
-            config_file: raw.config_file,
-            unused: raw.unused,
-        }
+        Ok(Self { redis_url, redis_notes, ..Self::of(raw) })
     }
 
     /// The options in which two configurations differ, in the order of the table.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<OptionId> {
+        let rows = options::OPTIONS.iter().map(|spec| spec.id);
+        rows.filter(|id| self.differs(other, *id)).collect()
+    }
+
+    fn differs_apart(&self, other: &Self, id: OptionId) -> bool {
         let url = |config: &Self| config.redis_url.as_ref().map(|given| given.url.clone());
-        let differ = |id: &OptionId| match id {
-            OptionId::Cores => self.cores != other.cores,
-            OptionId::Concurrency => self.concurrency != other.concurrency,
-            OptionId::Queues => self.queues != other.queues,
-            OptionId::Timeout => self.timeout != other.timeout,
-            OptionId::Environment => self.environment != other.environment,
-            OptionId::Mode => self.mode != other.mode,
-            OptionId::RedisUrl => url(self) != url(other),
-            // The url has taken up what these say.
-            OptionId::RedisPasswordFile
-            | OptionId::RedisCaFile
-            | OptionId::RedisCertFile
-            | OptionId::RedisKeyFile
-            | OptionId::RedisServerName
-            | OptionId::RedisSentinelPasswordFile => false,
-            OptionId::Verbose => self.log_level != other.log_level,
-            OptionId::LogFormat => self.log_format != other.log_format,
-            OptionId::StatsInterval => self.stats_interval != other.stats_interval,
-            OptionId::PollerEnabled => self.poller_enabled != other.poller_enabled,
-            OptionId::PollInterval => self.poll_interval != other.poll_interval,
-            OptionId::MaxDeadJobs => self.max_dead_jobs != other.max_dead_jobs,
-            OptionId::DeadTimeout => self.dead_timeout != other.dead_timeout,
-            // The file is named by the command line, which stays; what has no effect has none.
-            OptionId::ConfigFile | OptionId::Unused => false,
-        };
-        options::OPTIONS.iter().map(|spec| spec.id).filter(differ).collect()
+        // What files say about Redis, the url has taken up; the file of options is named by the command line, which stays.
+        id == OptionId::RedisUrl && url(self) != url(other)
     }
 
     /// These options where they may change while the process runs, else those of `running`.
     #[must_use]
     pub fn reloaded_into(self, running: &Self) -> Self {
-        Self {
-            timeout: self.timeout,
-            log_level: self.log_level,
-            stats_interval: self.stats_interval,
-            poller_enabled: self.poller_enabled,
-            poll_interval: self.poll_interval,
-            max_dead_jobs: self.max_dead_jobs,
-            dead_timeout: self.dead_timeout,
-            ..running.clone()
+        let mut reloaded = running.clone();
+        for spec in options::OPTIONS.iter().filter(|spec| spec.change == Change::Hangup) {
+            reloaded.adopt(spec.id, &self);
         }
+        reloaded
     }
 
     /// Jobs in flight in this process when it runs on `cores` cores.
@@ -178,7 +130,9 @@ impl Config {
 impl Default for Config {
     /// What a process gets that nobody tells anything.
     fn default() -> Self {
-        Self::decide_rest(Raw::default())
+        let defaults = Raw::defaults();
+        debug_assert!(defaults.is_ok(), "the table's own test passes its defaults through their parsers");
+        Self::of(defaults.unwrap_or_default())
     }
 }
 

@@ -1,12 +1,13 @@
 //! The table of all options: one row names an option's flag, YAML key, variable, default, bounds and help.
 //!
 //! The command line, the file reader, the help text and the tests walk this table; none of them knows an option by
-//! itself. What a value becomes is decided in `raw`.
+//! itself. What a value becomes is decided in `settings`.
 
 use std::fmt;
 
 mod rows;
 
+pub use super::settings::OptionId;
 pub use rows::OPTIONS;
 
 /// The words of `--mode`, the design's promise P1 and P2.
@@ -14,55 +15,6 @@ pub const MODE_WORDS: &[&str] = &["at-least-once", "at-most-once"];
 
 /// The words of `--log-format`.
 pub const LOG_FORMAT_WORDS: &[&str] = &["text", "json"];
-
-/// Which option a row is about; the parser of its value matches on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OptionId {
-    /// Shards to run.
-    Cores,
-    /// Jobs in flight per process.
-    Concurrency,
-    /// Queues to serve, with priorities.
-    Queues,
-    /// Seconds a stop waits.
-    Timeout,
-    /// Section of the file, and a label in logs.
-    Environment,
-    /// The YAML file itself.
-    ConfigFile,
-    /// What a crash means for a running job.
-    Mode,
-    /// Where Redis is.
-    RedisUrl,
-    /// A file with its password.
-    RedisPasswordFile,
-    /// A file of authorities to trust.
-    RedisCaFile,
-    /// The certificate to show it.
-    RedisCertFile,
-    /// The key of that certificate.
-    RedisKeyFile,
-    /// The name its certificate must be for.
-    RedisServerName,
-    /// A file with the password of its sentinels.
-    RedisSentinelPasswordFile,
-    /// Debug log.
-    Verbose,
-    /// Shape of log lines.
-    LogFormat,
-    /// Heartbeat period.
-    StatsInterval,
-    /// Whether this process polls the retry and scheduled sets.
-    PollerEnabled,
-    /// Mean period of that poller.
-    PollInterval,
-    /// Size of the dead set.
-    MaxDeadJobs,
-    /// Age of the dead set's entries.
-    DeadTimeout,
-    /// A setting of the gem that has no meaning here.
-    Unused,
-}
 
 /// What an option has when nobody sets it.
 #[derive(Debug, Clone, Copy, PartialEq)]

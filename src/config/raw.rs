@@ -1,43 +1,20 @@
 //! Options of one source (file, environment or flags), each given or not: the middle between text and [`Config`].
 //!
-//! [`Raw::set`] is the one place that turns a value into an option. Laying sources over each other is [`Raw::over`];
-//! filling the gaps is `Config`'s.
+//! [`Raw::set`] is the one place that turns a value into an option; `settings` lists the fields. Laying sources over each
+//! other is [`Raw::over`]; filling the gaps is `Config`'s.
 //!
 //! [`Config`]: super::Config
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
+pub use super::settings::Raw;
 use super::{
     error::{Error, Origin},
     options::{DefaultValue, OPTIONS, OptionId, OptionSpec},
-    redis::RedisParts,
-    types::{GivenUrl, LogFormat, Mode, QueueSpec, Queues},
+    types::{GivenUrl, QueueSpec, Queues},
     value::Value,
 };
 use crate::{limits::ENVIRONMENT_BYTES_MAX, resp, wire::QueueName};
-
-/// What one source says; `None` where it says nothing.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Raw {
-    pub(super) cores: Option<usize>,
-    pub(super) concurrency: Option<usize>,
-    pub(super) queues: Option<Queues>,
-    pub(super) timeout: Option<Duration>,
-    pub(super) environment: Option<String>,
-    pub(super) config_file: Option<PathBuf>,
-    pub(super) mode: Option<Mode>,
-    pub(super) redis_url: Option<GivenUrl>,
-    pub(super) redis: RedisParts,
-    pub(super) verbose: Option<bool>,
-    pub(super) log_format: Option<LogFormat>,
-    pub(super) stats_interval: Option<Duration>,
-    pub(super) poller_enabled: Option<bool>,
-    pub(super) poll_interval: Option<Duration>,
-    pub(super) max_dead_jobs: Option<u64>,
-    pub(super) dead_timeout: Option<Duration>,
-    /// Places of settings that are accepted and have no effect.
-    pub(super) unused: Vec<Origin>,
-}
 
 impl Raw {
     /// The defaults of the table, through the same parser as everything else.
@@ -84,17 +61,17 @@ impl Raw {
         self.parse(spec, value, origin).map_err(|reason| Error::BadValue { origin: place, reason })
     }
 
-    fn parse(&mut self, spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<(), String> {
+    /// The options that `settings` gives no field of their own.
+    pub(super) fn parse_apart(
+        &mut self,
+        spec: &OptionSpec,
+        value: &Value<'_>,
+        origin: Origin,
+    ) -> Result<(), String> {
         match spec.id {
-            OptionId::Cores => self.cores = Some(count(value.number(spec)?)),
-            OptionId::Concurrency => self.concurrency = Some(count(value.number(spec)?)),
-            OptionId::Queues => self.queues = Some(Queues::new(queue_specs(spec, value)?)?),
-            OptionId::Timeout => self.timeout = Some(value.seconds(spec)?),
-            OptionId::Environment => self.environment = Some(environment(spec, value)?),
             // A file that names a file is the gem's; ours is already being read.
             OptionId::ConfigFile if matches!(origin, Origin::File { .. }) => self.unused.push(origin),
             OptionId::ConfigFile => self.config_file = Some(value.text(spec)?.into()),
-            OptionId::Mode => self.mode = Some(word(spec, value)?),
             OptionId::RedisUrl => self.redis_url = Some(redis_url(spec, value, origin)?),
             OptionId::RedisPasswordFile => self.redis.password_file = Some((file(spec, value)?, origin)),
             OptionId::RedisCaFile => self.redis.ca_file = Some((file(spec, value)?, origin)),
@@ -104,56 +81,25 @@ impl Raw {
             OptionId::RedisSentinelPasswordFile => {
                 self.redis.sentinel_password_file = Some((file(spec, value)?, origin));
             }
-            OptionId::Verbose => self.verbose = Some(value.switch(spec)?),
-            OptionId::LogFormat => self.log_format = Some(word(spec, value)?),
-            OptionId::StatsInterval => self.stats_interval = Some(value.seconds(spec)?),
-            OptionId::PollerEnabled => self.poller_enabled = Some(value.switch(spec)?),
-            OptionId::PollInterval => self.poll_interval = Some(value.decimal_seconds(spec)?),
-            OptionId::MaxDeadJobs => self.max_dead_jobs = Some(value.number(spec)?),
-            OptionId::DeadTimeout => self.dead_timeout = Some(value.seconds(spec)?),
-            OptionId::Unused => self.unused.push(origin),
+            _ => self.unused.push(origin),
         }
         Ok(())
-    }
-
-    /// These options where they are given, else those of `lower`.
-    #[must_use]
-    pub fn over(self, lower: Self) -> Self {
-        Self {
-            cores: self.cores.or(lower.cores),
-            concurrency: self.concurrency.or(lower.concurrency),
-            queues: self.queues.or(lower.queues),
-            timeout: self.timeout.or(lower.timeout),
-            environment: self.environment.or(lower.environment),
-            config_file: self.config_file.or(lower.config_file),
-            mode: self.mode.or(lower.mode),
-            redis_url: self.redis_url.or(lower.redis_url),
-            redis: self.redis.over(lower.redis),
-            verbose: self.verbose.or(lower.verbose),
-            log_format: self.log_format.or(lower.log_format),
-            stats_interval: self.stats_interval.or(lower.stats_interval),
-            poller_enabled: self.poller_enabled.or(lower.poller_enabled),
-            poll_interval: self.poll_interval.or(lower.poll_interval),
-            max_dead_jobs: self.max_dead_jobs.or(lower.max_dead_jobs),
-            dead_timeout: self.dead_timeout.or(lower.dead_timeout),
-            unused: self.unused.into_iter().chain(lower.unused).collect(),
-        }
     }
 }
 
 /// The table bounds every count far below `u32::MAX`; a `usize` here has 64 bits.
-fn count(number: u64) -> usize {
+pub(super) fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-fn word<T: std::str::FromStr>(spec: &OptionSpec, value: &Value<'_>) -> Result<T, String> {
+pub(super) fn word<T: std::str::FromStr>(spec: &OptionSpec, value: &Value<'_>) -> Result<T, String> {
     match value {
         Value::Text(text) => text.parse().map_err(|_| value.refused(spec)),
         _ => Err(value.refused(spec)),
     }
 }
 
-fn environment(spec: &OptionSpec, value: &Value<'_>) -> Result<String, String> {
+pub(super) fn environment(spec: &OptionSpec, value: &Value<'_>) -> Result<String, String> {
     let name = value.text(spec)?;
     let valid = !name.is_empty()
         && name.len() <= ENVIRONMENT_BYTES_MAX
@@ -182,7 +128,7 @@ fn redis_url(spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<Giv
 }
 
 /// Text with commas, or a list of texts and of the gem's `[name, priority]` pairs.
-fn queue_specs(spec: &OptionSpec, value: &Value<'_>) -> Result<Vec<QueueSpec>, String> {
+pub(super) fn queue_specs(spec: &OptionSpec, value: &Value<'_>) -> Result<Vec<QueueSpec>, String> {
     let Value::List(items) = value else { return queue_list(spec, value) };
     let mut specs = Vec::with_capacity(items.len());
     for item in items {
@@ -208,7 +154,10 @@ fn queue_pair(spec: &OptionSpec, pair: &[Value<'_>]) -> Result<QueueSpec, String
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::config::{LogFormat, LogLevel, Mode};
 
     /// A value other than the default for each option, as the user would write it, and whether it was kept.
     fn sample(id: OptionId) -> (&'static str, fn(&Raw) -> bool) {
@@ -229,7 +178,7 @@ mod tests {
             OptionId::RedisKeyFile => ("/key", |raw| raw.redis.key_file.is_some()),
             OptionId::RedisServerName => ("db", |raw| raw.redis.server_name.is_some()),
             OptionId::RedisSentinelPasswordFile => ("/s", |raw| raw.redis.sentinel_password_file.is_some()),
-            OptionId::Verbose => ("true", |raw| raw.verbose == Some(true)),
+            OptionId::Verbose => ("true", |raw| raw.log_level == Some(LogLevel::Debug)),
             OptionId::LogFormat => ("json", |raw| raw.log_format == Some(LogFormat::Json)),
             OptionId::StatsInterval => ("11", |raw| raw.stats_interval == Some(Duration::from_secs(11))),
             OptionId::PollerEnabled => ("false", |raw| raw.poller_enabled == Some(false)),
@@ -269,7 +218,12 @@ mod tests {
         let raw = Raw::defaults().unwrap();
         assert_eq!(raw.mode, Some(Mode::default()));
         assert_eq!(raw.log_format, Some(LogFormat::default()));
-        assert_eq!((raw.cores, raw.concurrency, raw.redis_url), (None, None, None));
+        assert_eq!((raw.cores, raw.concurrency, &raw.redis_url), (None, None, &None));
+        // What must be decided has its default in the table.
+        let Raw { queues, timeout, environment, log_level, stats_interval, poller_enabled, .. } = &raw;
+        assert!(queues.is_some() && timeout.is_some() && environment.is_some() && log_level.is_some());
+        assert!(stats_interval.is_some() && poller_enabled.is_some() && raw.poll_interval.is_some());
+        assert!(raw.max_dead_jobs.is_some() && raw.dead_timeout.is_some());
     }
 
     #[test]

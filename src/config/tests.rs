@@ -7,6 +7,7 @@ use super::{
     value::Value,
     *,
 };
+use crate::limits::STOP_TIMEOUT;
 
 fn flags(given: &[(OptionId, &str)]) -> Raw {
     let mut raw = Raw::default();
@@ -144,7 +145,7 @@ fn a_reload_changes_what_the_table_says_and_names_the_rest() {
     assert_eq!(running.differences(&read), all);
     let reloaded = read.clone().reloaded_into(&running);
     let changed: Vec<OptionId> =
-        table::rows().filter(|spec| spec.change == options::Change::Hangup).map(|spec| spec.id).collect();
+        table::rows().filter(|spec| spec.change == Change::Hangup).map(|spec| spec.id).collect();
     assert_eq!(running.differences(&reloaded), changed);
     assert_eq!(reloaded.differences(&reloaded), []);
 }

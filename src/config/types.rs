@@ -90,6 +90,13 @@ pub enum LogLevel {
     Debug,
 }
 
+impl LogLevel {
+    /// That of the switch `verbose`.
+    pub(super) const fn of_verbose(verbose: bool) -> Self {
+        if verbose { Self::Debug } else { Self::Info }
+    }
+}
+
 /// A queue to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueSpec {

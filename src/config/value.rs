@@ -7,7 +7,7 @@ use std::{borrow::Cow, time::Duration};
 use super::options::{Allowed, OptionSpec};
 use crate::limits::DEBUG_BYTES_MAX;
 
-/// A text as errors show it: a file that is none of ours may hold any amount of it.
+/// A text as errors show it: a foreign file may hold any amount of it.
 pub(super) fn shortened(text: &str) -> Cow<'_, str> {
     match text.floor_char_boundary(DEBUG_BYTES_MAX) {
         end if end < text.len() => format!("{}…", &text[..end]).into(),

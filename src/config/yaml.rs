@@ -310,7 +310,7 @@ test:
         assert_eq!(unused, ["jiggler.yml line 7, key `:require`", "jiggler.yml line 8, key `client_async`"]);
 
         let development = parse(RUBY).unwrap().for_environment("development");
-        assert_eq!((development.timeout, development.verbose), (Some(Duration::from_secs(9)), None));
+        assert_eq!((development.timeout, development.log_level), (Some(Duration::from_secs(9)), None));
     }
 
     #[test]

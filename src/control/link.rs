@@ -2,8 +2,8 @@
 
 use super::state::Control;
 use crate::limits::CONTROL_CHUNK_BYTES;
-use crate::net::{ConnOptions, Connection};
-use crate::resp::{Error, RedisErrorKind, RedisUrl, Reply, ReplyLimits, Requests, Value};
+use crate::net::{ConnOptions, Connection, Error};
+use crate::resp::{RedisUrl, Reply, ReplyLimits, Requests};
 use crate::store::denied;
 use crate::store::rights::Role;
 use crate::store::scripts::{self, Scripts};
@@ -56,13 +56,13 @@ impl ControlLink {
         let mut requests = Requests::new();
         write(&self.scripts, &mut requests);
         let mut replies = self.conn.call(&requests).await?;
-        if replies.iter().any(is_noscript) {
+        if scripts::forgotten(&replies) {
             self.scripts = load(&mut self.conn, self.scripts.realm().clone()).await?;
             requests.clear();
             write(&self.scripts, &mut requests);
             replies = self.conn.call(&requests).await?;
         }
-        replies.into_iter().map(Reply::into_result).collect()
+        replies.into_iter().map(|reply| Ok(reply.into_result()?)).collect()
     }
 
     /// As [`Connection::speak_resp3`].
@@ -95,19 +95,11 @@ async fn lacking(control: &Control, url: &RedisUrl) -> Result<Option<String>, Er
     let options = ControlLink::options(control, "rights");
     let mut conn = Connection::open(url, &options).await?;
     let replies = conn.call(&denied::question(Role::Worker)).await?;
-    denied::lacking(url, Role::Worker, replies.first().ok_or(Error::Closed)?)
+    Ok(denied::lacking(url, Role::Worker, replies.first().ok_or(Error::Closed)?)?)
 }
 
 async fn load(conn: &mut Connection, realm: Realm) -> Result<Scripts, Error> {
     let mut requests = Requests::new();
-    scripts::load_in(&realm, &mut requests);
-    let replies = conn.call(&requests).await?.into_iter().map(Reply::into_result);
-    // An error is shown as what it is: LOADING, READONLY, NOPERM.
-    let replies = replies.collect::<Result<Vec<_>, _>>()?;
-    Scripts::from_replies_in(realm, &replies)
-        .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })
-}
-
-fn is_noscript(reply: &Reply) -> bool {
-    matches!(reply.value(), Value::Error(error) if error.kind() == RedisErrorKind::Noscript)
+    scripts::load(&realm, &mut requests);
+    Ok(Scripts::read(realm, &conn.call(&requests).await?)?)
 }

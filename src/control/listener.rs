@@ -17,8 +17,8 @@ use crate::limits::{
     STEER_BYTES_MAX,
 };
 use crate::mesh::ToShard;
-use crate::net::{Backoff, ConnOptions, Connection};
-use crate::resp::{Error, Reply, ReplyLimits, Requests};
+use crate::net::{Backoff, ConnOptions, Connection, Error};
+use crate::resp::{self, Reply, ReplyLimits, Requests};
 use crate::store::cancel;
 use crate::store::steer::{self, Wish};
 use crate::wire::client_name;
@@ -65,12 +65,12 @@ async fn listen(control: &Control, backoff: &mut Backoff, told: &mut [u64]) -> E
                 steer(control, text).await;
                 continue;
             }
-            Err(error) => return error,
+            Err(error) => return error.into(),
         }
         match cancel::wanted(&message) {
             Ok(Some(jid)) if !jid.is_empty() && jid.len() <= JID_BYTES_MAX => pass_on(control, jid, told),
             Ok(_) => tracing::warn!("ignored a cancellation that names no job; it must be a jid"),
-            Err(error) => return error,
+            Err(error) => return error.into(),
         }
     }
 }
@@ -93,11 +93,11 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
     match confirmed.next().transpose() {
         Ok(_) => Ok(conn),
         // Its rights were given before there was this channel.
-        Err(Error::Redis(error)) => {
+        Err(resp::Error::Redis(error)) => {
             tracing::warn!(%error, "this process cannot receive `quiet` and `stop`: redis refuses the subscription; signals work");
             Ok(conn)
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -16,7 +16,8 @@ use crate::job::{
 };
 use crate::limits::{RECOVERIES_MAX, SUSPECT_PAUSE_MAX, SUSPECTS_PER_CALL_MAX, SUSPECTS_TIME_MAX};
 use crate::mesh::ToShard;
-use crate::resp::{Error, Reply, Value};
+use crate::net::Error;
+use crate::resp::{Reply, Value};
 use crate::store::flight::{self, Burial, Buried};
 use crate::store::recovery;
 use crate::store::turn::QueueKeys;

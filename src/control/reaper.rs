@@ -24,7 +24,7 @@ use super::link::ControlLink;
 use super::poison;
 use super::state::Control;
 use crate::limits::{LEASE_SHARDS_MAX, QUEUES_MAX};
-use crate::resp::Error;
+use crate::net::Error;
 use crate::store::recovery::{self, Reaped, ReapedJobs};
 use crate::store::turn::QueueKeys;
 use crate::wire::keys::{self, Lease};

@@ -32,8 +32,8 @@ use super::lead::{Due, Lead, Terms};
 use super::options::RubyListTimes;
 use super::state::Control;
 use crate::limits::CONTROL_CHUNK_BYTES;
-use crate::net::{ConnOptions, Connection};
-use crate::resp::{Error, Reply, ReplyLimits, Requests};
+use crate::net::{ConnOptions, Connection, Error};
+use crate::resp::{Reply, ReplyLimits, Requests};
 use crate::store::lead;
 use crate::store::ruby_lists::{self, InFlight, InProgress, Look, LookError, Rescued, Seen};
 use crate::wire::{client_name, keys};
@@ -192,7 +192,7 @@ impl Leader {
     /// Sends one command and awaits its reply. One round trip.
     async fn call(&mut self, requests: &Requests) -> Result<Reply, Error> {
         let reply = self.conn.call(requests).await?.pop().ok_or(Error::Closed)?;
-        reply.into_result()
+        Ok(reply.into_result()?)
     }
 
     /// Lets others have their turn, here and in Redis.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use super::arity::for_each_arity;
 use super::call::{LastParameter, WithCtx};
 use super::companions::CompanionPriority;
 use super::{Ctx, IntoJobResult, Registry, SendCtx};
@@ -143,14 +144,4 @@ macro_rules! blocking_handlers {
     )* };
 }
 
-blocking_handlers! {
-    ;
-    , Z;
-    A1, Z;
-    A1 A2, Z;
-    A1 A2 A3, Z;
-    A1 A2 A3 A4, Z;
-    A1 A2 A3 A4 A5, Z;
-    A1 A2 A3 A4 A5 A6, Z;
-    A1 A2 A3 A4 A5 A6 A7, Z;
-}
+for_each_arity!(blocking_handlers);

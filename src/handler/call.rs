@@ -4,6 +4,7 @@ use std::future::Future;
 
 use serde::de::DeserializeOwned;
 
+use super::arity::for_each_arity;
 use super::{Ctx, JobError, JobResult};
 use crate::job::Args;
 use crate::job::args::ArgsError;
@@ -141,14 +142,4 @@ macro_rules! handlers {
     )* };
 }
 
-handlers! {
-    ;
-    , Z;
-    A1, Z;
-    A1 A2, Z;
-    A1 A2 A3, Z;
-    A1 A2 A3 A4, Z;
-    A1 A2 A3 A4 A5, Z;
-    A1 A2 A3 A4 A5 A6, Z;
-    A1 A2 A3 A4 A5 A6 A7, Z;
-}
+for_each_arity!(handlers);

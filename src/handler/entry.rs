@@ -21,7 +21,7 @@ pub(crate) struct Entry {
     pub(super) handler: Box<dyn AnyHandler>,
     /// Its place in the alphabetical order of the names.
     pub(crate) number: u32,
-    /// Where its retries go; the queue it came from if none is named.
+    /// Where its retries go; if no queue is named, the one it came from.
     pub(crate) retry_queue: Option<Box<str>>,
     /// When they run.
     pub(crate) policy: RetryPolicy,

@@ -41,6 +41,7 @@
 //! Not here: fetching, acks and retries ([`crate::shard`]), enqueueing ([`crate::client`]).
 
 // What users write.
+mod arity;
 mod blocking;
 mod call;
 mod context;

@@ -117,7 +117,7 @@ impl RetryPolicy {
         self
     }
 
-    /// The pause before retry `attempt`; `None`: there is to be none. `random` is between 0 and 1.
+    /// The pause before retry `attempt`; `None`: no retry. `random` is between 0 and 1.
     fn pause(&self, attempt: u32, error: &JobError, random: f64) -> Option<Duration> {
         let pause = match &self.pauses {
             Pauses::Gem => gem_delay(attempt),

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
+use super::arity::for_each_arity;
 use super::call::{LastParameter, WithCtx};
 use super::pool::caught;
 use super::{Ctx, IntoJobResult, JobError, JobResult, Registry, SendCtx};
@@ -173,17 +174,7 @@ macro_rules! tokio_handlers {
     )* };
 }
 
-tokio_handlers! {
-    ;
-    , Z;
-    A1, Z;
-    A1 A2, Z;
-    A1 A2 A3, Z;
-    A1 A2 A3 A4, Z;
-    A1 A2 A3 A4 A5, Z;
-    A1 A2 A3 A4 A5 A6, Z;
-    A1 A2 A3 A4 A5 A6 A7, Z;
-}
+for_each_arity!(tokio_handlers);
 
 #[cfg(test)]
 mod tests {

@@ -124,9 +124,8 @@ mod tests {
             let Err(reason) = parser.parse(&raw) else { return Ok(()) };
             let entry = bury_unparsable(&raw, &reason, &queue, now);
             prop_assert_eq!(exhume(&entry), Some(raw));
-            let mut parser = Parser::new();
-            let parsed = parser.parse(&entry).unwrap();
-            prop_assert_eq!(parsed.queue, Some(queue.as_str()));
+            let read: Value = serde_json::from_slice(&entry).unwrap();
+            prop_assert_eq!(read["queue"].as_str(), Some(queue.as_str()));
         }
     }
 }

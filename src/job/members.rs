@@ -1,10 +1,10 @@
-//! One member of a payload, for whoever wants to know more than a job needs.
+//! One member of a payload, for callers that need more than the envelope.
 
 use serde::de::DeserializeOwned;
 
 use crate::job::scan;
 
-/// The member of this name, decoded; `None` if there is none or it is no `T`. Of duplicates the last counts. It looks
+/// The member of this name, decoded; `None` if it is absent or not a `T`. Of duplicates the last counts. It looks
 /// through the payload each time.
 #[must_use]
 pub fn member<T: DeserializeOwned>(payload: &[u8], name: &str) -> Option<T> {
@@ -13,7 +13,7 @@ pub fn member<T: DeserializeOwned>(payload: &[u8], name: &str) -> Option<T> {
     serde_json::from_slice(payload.get(last.value)?).ok()
 }
 
-/// As [`member`], of bytes that may be cut off or broken: it reads as far as they can be read. For whoever shows them.
+/// As [`member`], of bytes that may be cut off or broken: it reads as far as they can be read. For showing them.
 #[must_use]
 pub fn member_of_head<T: DeserializeOwned>(head: &[u8], name: &str) -> Option<T> {
     let members = scan::members_of_head(head);

@@ -15,6 +15,7 @@ pub mod bad;
 pub mod failure;
 pub mod retry;
 
+mod forward;
 mod members;
 mod nodes;
 mod refusal;

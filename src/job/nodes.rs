@@ -9,6 +9,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Unexpected, Visi
 use serde::forward_to_deserialize_any;
 use simd_json::{Node, StaticNode};
 
+use crate::job::forward::forward_sequences;
 use crate::job::nodes::object::{Entries, Variant};
 use crate::job::refusal::{Absent, Refusal};
 
@@ -146,27 +147,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         }
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Refusal> {
-        self.tuple(len, visitor)
-    }
-
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        self.tuple(len, visitor)
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        self.tuple(fields.len(), visitor)
-    }
+    forward_sequences!(tuple);
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,

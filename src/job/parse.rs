@@ -1,11 +1,11 @@
 //! Reads a job payload: simd-json in place on a scratch copy, every buffer reused from job to job.
 //!
-//! Responsible for which bytes are a job and for its envelope. Not for what becomes of bytes that are none
+//! Responsible for which bytes are a job and for its envelope. Not for what becomes of bytes that are not
 //! (`job::bad`), nor for handlers. The payload itself is never changed: acknowledging and retrying need its bytes.
 //!
 //! What is tolerated, because foreign producers write it and the gem runs it: unknown members, missing `retries`,
 //! `jid` and `args`, duplicate members (the last counts), a `retries` or `attempt` of another type (read as Ruby's
-//! `to_i` reads it), a `jid` or `queue` that is no text (taken as absent), white space anywhere JSON allows it,
+//! `to_i` reads it), a `jid` that is no text (taken as absent), white space anywhere JSON allows it,
 //! numbers of any size, lone surrogate escapes outside `name`. A byte order mark is not JSON, nor are NaN, comments
 //! or trailing commas.
 //!
@@ -106,8 +106,6 @@ pub struct Parsed<'p> {
     pub name: &'p str,
     /// Job id, where there is one.
     pub jid: Option<&'p str>,
-    /// The queue its retries go to, where one is written: a job that never failed has none.
-    pub queue: Option<&'p str>,
     /// Retries and attempts.
     pub history: History,
     /// Positional arguments.
@@ -129,7 +127,6 @@ pub struct Parser {
 struct Texts {
     name: String,
     jid: Option<String>,
-    queue: Option<String>,
 }
 
 impl Default for Parser {
@@ -189,7 +186,6 @@ impl Parser {
 struct Envelope<V> {
     name: Option<V>,
     jid: Option<V>,
-    queue: Option<V>,
     retries: Option<V>,
     attempt: Option<V>,
     started_at: Option<V>,
@@ -197,15 +193,8 @@ struct Envelope<V> {
 }
 
 impl<V> Envelope<V> {
-    const EMPTY: Self = Self {
-        name: None,
-        jid: None,
-        queue: None,
-        retries: None,
-        attempt: None,
-        started_at: None,
-        args: None,
-    };
+    const EMPTY: Self =
+        Self { name: None, jid: None, retries: None, attempt: None, started_at: None, args: None };
 
     fn slot(&mut self, key: &str) -> Option<&mut Option<V>> {
         Some(match key {
@@ -213,7 +202,6 @@ impl<V> Envelope<V> {
             fields::ARGS => &mut self.args,
             fields::RETRIES => &mut self.retries,
             fields::JID => &mut self.jid,
-            fields::QUEUE => &mut self.queue,
             fields::ATTEMPT => &mut self.attempt,
             fields::STARTED_AT => &mut self.started_at,
             _ => return None,

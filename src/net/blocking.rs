@@ -10,12 +10,14 @@ mod stream;
 use std::io::{Read as _, Write as _};
 use std::{fmt, io, time::Duration};
 
+use futures_lite::future::block_on;
+
 use self::stream::{Deadline, Stream, io_error};
 use super::{
-    cluster::{self, Found},
+    Error,
+    find::{self, Dial},
     handshake::Handshake,
     probe::{self, Suspicion},
-    sentinel::Search,
     tls::TlsError,
     transport::Transport,
 };
@@ -23,10 +25,9 @@ use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, READ_CHUNK_BYTES, SENTINEL_TI
 use crate::resp::{
     decode::ReplyLimits,
     encode::Requests,
-    error::Error,
     pipeline::Pipeline,
     reply::Reply,
-    url::{Cluster, Endpoint, Place, RedisUrl},
+    url::{Endpoint, RedisUrl},
 };
 
 /// How to connect, beyond what the url says.
@@ -84,67 +85,16 @@ impl BlockingConnection {
     /// # Errors
     /// As [`Self::connect`].
     pub fn connect_with(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
-        match url.place() {
-            Place::Server(endpoint) => Self::open_at(endpoint, url, options),
-            Place::Sentinels(sentinels) => {
-                let mut search = Search::new(url, sentinels);
-                let to_ask = BlockingOptions {
-                    connect_timeout: SENTINEL_TIMEOUT.min(options.connect_timeout),
-                    call_timeout: SENTINEL_TIMEOUT.min(options.call_timeout),
-                    ..options.clone()
-                };
-                while let Some((endpoint, sentinel)) = search.next_sentinel() {
-                    let named = Self::open_at(&endpoint, &sentinel, &to_ask)
-                        .and_then(|mut conn| conn.call_one(search.question()));
-                    let Some((endpoint, primary)) = search.heard(named) else { continue };
-                    match Self::open_at(&endpoint, &primary, options) {
-                        Err(error) if error.is_of_one_server() => search.missed(&error),
-                        result => return result,
-                    }
-                }
-                Err(search.in_vain())
-            }
-            Place::Cluster(cluster) => Self::open_at_slot(url, cluster, options),
-        }
+        block_on(find::open(url, options))
     }
 
-    /// Finds the primary of the slot that the url is bound to.
-    fn open_at_slot(url: &RedisUrl, cluster: &Cluster, options: &BlockingOptions) -> Result<Self, Error> {
-        let mut search = cluster::Search::new(url, cluster);
-        while let Some((endpoint, node)) = search.next_node() {
-            let mut conn = match Self::open_at(&endpoint, &node, options) {
-                Ok(conn) => conn,
-                Err(error) => {
-                    search.silent(&error);
-                    continue;
-                }
-            };
-            let Some(question) = search.question() else { return Ok(conn) };
-            let answer = conn.call_one(question);
-            match search.heard(answer) {
-                None => {}
-                Some(Found::Here) => return Ok(conn),
-                Some(Found::At(endpoint, primary)) => match Self::open_at(&endpoint, &primary, options) {
-                    Err(error) if error.is_of_one_server() => search.missed(&error),
-                    result => return result,
-                },
-            }
-        }
-        Err(search.in_vain())
-    }
-
-    fn open_at(endpoint: &Endpoint, url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
-        Self::try_open_at(endpoint, url, options).map_err(|error| {
-            let suspicion = Suspicion::of(url, endpoint, &error);
-            match suspicion.filter(|&suspicion| proves(suspicion, endpoint, options).unwrap_or(false)) {
-                Some(suspicion) => suspicion.error(endpoint),
-                None => error,
-            }
-        })
-    }
-
-    fn try_open_at(endpoint: &Endpoint, url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
-        let deadline = Deadline::after(options.connect_timeout);
+    fn try_open_at(
+        endpoint: &Endpoint,
+        url: &RedisUrl,
+        options: &BlockingOptions,
+        within: Duration,
+    ) -> Result<Self, Error> {
+        let deadline = Deadline::after(within);
         let transport = Transport::new(url, endpoint)?;
         let stream = Stream::connect(endpoint, deadline)?;
         let mut conn = Self {
@@ -188,15 +138,19 @@ impl BlockingConnection {
     /// If `requests` is not exactly one command.
     pub fn call_one(&mut self, requests: &Requests) -> Result<Reply, Error> {
         assert_eq!(requests.len_commands(), 1, "call_one sends one command");
+        Ok(self.only_reply(requests, self.call_timeout)?.into_result()?)
+    }
+
+    fn only_reply(&mut self, requests: &Requests, within: Duration) -> Result<Reply, Error> {
         let mut only = None;
-        self.exchange(requests, Deadline::after(self.call_timeout), |reply| {
+        self.exchange(requests, Deadline::after(within), |reply| {
             only = Some(reply);
             Ok(())
         })?;
-        only.ok_or(Error::Closed)?.into_result()
+        only.ok_or(Error::Closed)
     }
 
-    /// Sends the commands in one write and leaves their replies for [`Self::receive`]. Whoever sends bounds how much is
+    /// Sends the commands in one write and leaves their replies for [`Self::receive`]. The caller bounds how much is
     /// owed: while replies are, nothing else may be called.
     ///
     /// # Errors
@@ -237,13 +191,7 @@ impl BlockingConnection {
         Ok(replies)
     }
 
-    /// The url it was connected with; where sentinels know the server, that of the server.
-    #[must_use]
-    pub const fn url(&self) -> &RedisUrl {
-        &self.url
-    }
-
-    /// Whether it refuses further calls. So it does too while replies are owed that nobody waits for any more.
+    /// Whether it refuses further calls. It also does while replies are owed that nobody waits for any more.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.is_broken || self.owes_replies()
@@ -333,9 +281,34 @@ impl BlockingConnection {
     }
 }
 
+/// Every future here is ready at once: it blocks its thread instead.
+impl Dial for BlockingConnection {
+    type Options = BlockingOptions;
+
+    async fn open_at(
+        endpoint: &Endpoint,
+        url: &RedisUrl,
+        options: &BlockingOptions,
+        at_most: Option<Duration>,
+    ) -> Result<Self, Error> {
+        let within = at_most.map_or(options.connect_timeout, |most| most.min(options.connect_timeout));
+        Self::try_open_at(endpoint, url, options, within).map_err(|error| {
+            let suspicion = Suspicion::of(url, endpoint, &error);
+            match suspicion.filter(|&suspicion| proves(suspicion, endpoint, within).unwrap_or(false)) {
+                Some(suspicion) => suspicion.error(endpoint),
+                None => error,
+            }
+        })
+    }
+
+    async fn ask(&mut self, question: &Requests) -> Result<Reply, Error> {
+        self.only_reply(question, SENTINEL_TIMEOUT.min(self.call_timeout))
+    }
+}
+
 /// Whether the server answers in the language that its url does not say.
-fn proves(suspicion: Suspicion, endpoint: &Endpoint, options: &BlockingOptions) -> Result<bool, Error> {
-    let deadline = Deadline::after(probe::patience(options.connect_timeout));
+fn proves(suspicion: Suspicion, endpoint: &Endpoint, within: Duration) -> Result<bool, Error> {
+    let deadline = Deadline::after(probe::patience(within));
     let failed = |cause| io_error(format!("ask redis at {endpoint}"), deadline, cause);
     let mut stream = Stream::connect(endpoint, deadline)?;
     stream.set_write_timeout(deadline.left()).map_err(failed)?;

@@ -19,15 +19,13 @@ use glommio::io::PollableFd;
 pub use watch::Stopper;
 use watch::Watched;
 
-use super::Handshake;
-use super::cluster::{self, Found};
 use super::connect::{connect, io_error};
-use super::sentinel::Search;
+use super::find::{self, Dial};
 use super::tls::TlsError;
 use super::transport::{Transport, failed};
+use super::{Error, Handshake};
 use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, SENTINEL_TIMEOUT};
-use crate::resp::url::{Cluster, Place};
-use crate::resp::{Endpoint, Error, Pipeline, RedisUrl, Reply, ReplyLimits, Requests};
+use crate::resp::{Endpoint, Pipeline, RedisUrl, Reply, ReplyLimits, Requests};
 
 /// How to open a connection.
 #[derive(Debug, Clone)]
@@ -63,90 +61,7 @@ impl Connection {
     /// # Cancel-safety
     /// Dropping the future closes the socket.
     pub async fn open(url: &RedisUrl, options: &ConnOptions) -> Result<Self, Error> {
-        match url.place() {
-            Place::Server(endpoint) => Self::open_at(endpoint, url, options, CONNECT_TIMEOUT).await,
-            Place::Sentinels(sentinels) => {
-                let mut search = Search::new(url, sentinels);
-                while let Some((endpoint, sentinel)) = search.next_sentinel() {
-                    let named = Self::ask_sentinel(&endpoint, &sentinel, &search, options).await;
-                    let Some((endpoint, primary)) = search.heard(named) else { continue };
-                    match Self::open_at(&endpoint, &primary, options, CONNECT_TIMEOUT).await {
-                        Err(error) if error.is_of_one_server() => search.missed(&error),
-                        result => return result,
-                    }
-                }
-                Err(search.in_vain())
-            }
-            Place::Cluster(cluster) => Self::open_at_slot(url, cluster, options).await,
-        }
-    }
-
-    /// Finds the primary of the slot that the url is bound to.
-    async fn open_at_slot(url: &RedisUrl, cluster: &Cluster, options: &ConnOptions) -> Result<Self, Error> {
-        let mut search = cluster::Search::new(url, cluster);
-        while let Some((endpoint, node)) = search.next_node() {
-            let mut conn = match Self::open_at(&endpoint, &node, options, CONNECT_TIMEOUT).await {
-                Ok(conn) => conn,
-                Err(error) => {
-                    search.silent(&error);
-                    continue;
-                }
-            };
-            let Some(question) = search.question() else { return Ok(conn) };
-            let answer = match conn.send(question).await {
-                Ok(()) => conn.reply_within(SENTINEL_TIMEOUT).await,
-                Err(error) => Err(error),
-            };
-            match search.heard(answer) {
-                None => {}
-                Some(Found::Here) => return Ok(conn),
-                Some(Found::At(endpoint, primary)) => {
-                    match Self::open_at(&endpoint, &primary, options, CONNECT_TIMEOUT).await {
-                        Err(error) if error.is_of_one_server() => search.missed(&error),
-                        result => return result,
-                    }
-                }
-            }
-        }
-        Err(search.in_vain())
-    }
-
-    /// Asks one sentinel where the primary is.
-    async fn ask_sentinel(
-        endpoint: &Endpoint,
-        sentinel: &RedisUrl,
-        search: &Search<'_>,
-        options: &ConnOptions,
-    ) -> Result<Reply, Error> {
-        let mut conn = Self::open_at(endpoint, sentinel, options, SENTINEL_TIMEOUT).await?;
-        conn.send(search.question()).await?;
-        conn.reply_within(SENTINEL_TIMEOUT).await
-    }
-
-    async fn open_at(
-        endpoint: &Endpoint,
-        url: &RedisUrl,
-        options: &ConnOptions,
-        within: Duration,
-    ) -> Result<Self, Error> {
-        let transport = Transport::new(url, endpoint)?;
-        let socket = connect(endpoint).await?;
-        let fd = PollableFd::new(socket).map_err(|error| io_error(endpoint, error.into()))?;
-        let mut conn = Self {
-            socket: Rc::new(Watched::new(fd)),
-            transport,
-            pipeline: Pipeline::new(options.limits),
-            chunk: vec![0; options.chunk_bytes].into_boxed_slice(),
-            broken: false,
-        };
-        conn.encrypt(endpoint, within).await?;
-        let mut handshake = Handshake::new(url, &options.name);
-        conn.send(handshake.requests()).await?;
-        while !handshake.is_complete() {
-            let reply = conn.reply_within(within).await?;
-            handshake.accept(&reply)?;
-        }
-        Ok(conn)
+        find::open(url, options).await
     }
 
     /// Agrees on TLS, if this is to be. Our last word of it goes out with the first commands.
@@ -354,5 +269,41 @@ impl Connection {
     fn check_late(&self, what: &str, after: Duration) -> Result<(), Error> {
         let after = after.min(self.socket.patience.get());
         if self.socket.late.get() { Err(Error::Timeout { what: what.to_owned(), after }) } else { Ok(()) }
+    }
+}
+
+impl Dial for Connection {
+    type Options = ConnOptions;
+
+    async fn open_at(
+        endpoint: &Endpoint,
+        url: &RedisUrl,
+        options: &ConnOptions,
+        at_most: Option<Duration>,
+    ) -> Result<Self, Error> {
+        let within = at_most.unwrap_or(CONNECT_TIMEOUT);
+        let transport = Transport::new(url, endpoint)?;
+        let socket = connect(endpoint).await?;
+        let fd = PollableFd::new(socket).map_err(|error| io_error(endpoint, error.into()))?;
+        let mut conn = Self {
+            socket: Rc::new(Watched::new(fd)),
+            transport,
+            pipeline: Pipeline::new(options.limits),
+            chunk: vec![0; options.chunk_bytes].into_boxed_slice(),
+            broken: false,
+        };
+        conn.encrypt(endpoint, within).await?;
+        let mut handshake = Handshake::new(url, &options.name);
+        conn.send(handshake.requests()).await?;
+        while !handshake.is_complete() {
+            let reply = conn.reply_within(within).await?;
+            handshake.accept(&reply)?;
+        }
+        Ok(conn)
+    }
+
+    async fn ask(&mut self, question: &Requests) -> Result<Reply, Error> {
+        self.send(question).await?;
+        self.reply_within(SENTINEL_TIMEOUT).await
     }
 }

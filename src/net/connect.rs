@@ -6,8 +6,9 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use glommio::io::PollableFd;
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
+use super::Error;
 use crate::limits::{KEEPALIVE_IDLE, TCP_CONNECT_TIMEOUT};
-use crate::resp::{Endpoint, Error};
+use crate::resp::Endpoint;
 use crate::timeout::within;
 
 /// Connects to the first address of a host that answers, or to a unix socket.

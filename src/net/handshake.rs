@@ -3,12 +3,15 @@
 //! Sans-IO: the commands to send in one write, and a judge for each reply as it comes. Judging one by one matters: a
 //! server that is full answers once and closes, so waiting for all replies would hide the reason.
 
+mod error;
+
 use std::fmt;
+
+pub use error::HandshakeError;
 
 use super::sentinel::check_role;
 use crate::resp::{
     encode::Requests,
-    error::HandshakeError,
     redis_error::{RedisError, RedisErrorKind},
     reply::{Reply, Value},
     url::{Credentials, RedisUrl},
@@ -119,7 +122,7 @@ impl Handshake {
 
     /// Judges the next reply.
     ///
-    /// A user who may not name connections (`NOPERM` on the last step) is let through: the name is a courtesy to who
+    /// A user who may not name connections (`NOPERM` on the last step) is let through: the name only helps whoever
     /// reads `CLIENT LIST`.
     ///
     /// # Errors
@@ -139,14 +142,6 @@ impl Handshake {
         }
         self.answered += 1;
         Ok(())
-    }
-
-    /// Judges all replies at once.
-    ///
-    /// # Errors
-    /// That of the first refused step.
-    pub fn check(&mut self, replies: &[Reply]) -> Result<(), HandshakeError> {
-        replies.iter().try_for_each(|reply| self.accept(reply))
     }
 
     fn refusal(&self, step: Step, error: RedisError) -> HandshakeError {

@@ -2,14 +2,18 @@
 //!
 //! What is said over them is in [`crate::resp`]; what it means, in `store`.
 //!
-//! Reading order: [`handshake`] is what every connection says first, [`tls`] ciphers, [`sentinel`] asks where the primary
-//! is, [`cluster`] which node has a slot; all four without a socket. [`conn`] is the connection of the engine, on a
-//! shard's ring; [`blocking`] serves callers without an executor, `tokio_conn` programs that run on tokio.
+//! Reading order: [`handshake`] is what every connection says first, [`tls`] ciphers, [`sentinel`] knows where the primary
+//! is, [`cluster`] which node has a slot, `find` asks them; all without a socket. [`conn`] is the connection of the
+//! engine, on a shard's ring; [`blocking`] serves callers without an executor, `tokio_conn` programs that run on tokio.
+
+// What fails with a connection, and who may heal it.
+pub mod error;
 
 // What a new connection says first; sans-IO, shared by every kind of socket.
 pub mod handshake;
 // Who knows where the primary is, and what may lie between the pipeline and a socket; both without a socket.
 pub mod cluster;
+mod find;
 pub mod sentinel;
 pub mod tls;
 mod transport;
@@ -27,4 +31,5 @@ pub mod tokio_conn;
 
 pub use backoff::Backoff;
 pub use conn::{ConnOptions, Connection, Stopper};
+pub use error::Error;
 pub use handshake::Handshake;

@@ -1,16 +1,16 @@
 //! Plain or TLS: what a port speaks, asked when a connection failed as one does that speaks the other.
 //!
-//! A plain Redis takes the greeting of TLS for the begin of a command and waits for more; a TLS one resets whoever greets it
-//! in RESP. Neither says why. So a second connection asks in the other language, and only an answer in it is taken for a
-//! proof: it is the user's url that is wrong, and no outage. Sans-IO, and no secret is sent.
+//! A plain Redis takes the greeting of TLS for the start of a command and waits for more; a TLS one resets whoever greets it
+//! in RESP. Neither says why. So a second connection asks in the other language, and only an answer in it counts as
+//! proof that the url is wrong and this is not an outage. Sans-IO, and no secret is sent.
 
 use std::io;
 use std::time::Duration;
 
+use super::Error;
 use super::tls::TlsError;
 use crate::limits::PROBE_TIMEOUT;
 use crate::resp::decode::DecodeError;
-use crate::resp::error::Error;
 use crate::resp::url::{Endpoint, RedisUrl};
 
 /// What the port may speak, other than its url says.

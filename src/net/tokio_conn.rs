@@ -10,18 +10,17 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Handshake;
 use super::blocking::BlockingOptions;
-use super::cluster::{self, Found};
+use super::find::{self, Dial};
 use super::probe::{self, Suspicion};
-use super::sentinel::Search;
 use super::tls::TlsError;
 use super::transport::{self, Transport};
+use super::{Error, Handshake};
 use crate::limits::{READ_CHUNK_BYTES, SENTINEL_TIMEOUT};
-use crate::resp::url::{Cluster, Endpoint, Place, RedisUrl};
-use crate::resp::{Error, Pipeline, Reply, Requests};
+use crate::resp::url::{Endpoint, RedisUrl};
+use crate::resp::{Pipeline, Reply, Requests};
 
-/// A connected socket. It is read and written without waiting; who waits for it asks [`Self::readable`] or
+/// A connected socket. It is read and written without waiting; to wait for it there are [`Self::readable`] and
 /// [`Self::writable`].
 enum Socket {
     Tcp(TcpStream),
@@ -52,80 +51,7 @@ impl TokioConnection {
     /// # Cancel-safety
     /// Safe: the attempt ends with the future.
     pub async fn connect(url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
-        let sentinels = match url.place() {
-            Place::Server(endpoint) => return Self::open_at(endpoint, url, options).await,
-            Place::Cluster(cluster) => return Self::open_at_slot(url, cluster, options).await,
-            Place::Sentinels(sentinels) => sentinels,
-        };
-        let mut search = Search::new(url, sentinels);
-        let to_ask = BlockingOptions {
-            connect_timeout: SENTINEL_TIMEOUT.min(options.connect_timeout),
-            call_timeout: SENTINEL_TIMEOUT.min(options.call_timeout),
-            ..options.clone()
-        };
-        while let Some((endpoint, sentinel)) = search.next_sentinel() {
-            let named = Self::ask(&endpoint, &sentinel, &to_ask, search.question()).await;
-            let Some((endpoint, primary)) = search.heard(named) else { continue };
-            match Self::open_at(&endpoint, &primary, options).await {
-                Err(error) if error.is_of_one_server() => search.missed(&error),
-                result => return result,
-            }
-        }
-        Err(search.in_vain())
-    }
-
-    /// Finds the primary of the slot that the url is bound to.
-    async fn open_at_slot(
-        url: &RedisUrl,
-        cluster: &Cluster,
-        options: &BlockingOptions,
-    ) -> Result<Self, Error> {
-        let mut search = cluster::Search::new(url, cluster);
-        while let Some((endpoint, node)) = search.next_node() {
-            let mut conn = match Self::open_at(&endpoint, &node, options).await {
-                Ok(conn) => conn,
-                Err(error) => {
-                    search.silent(&error);
-                    continue;
-                }
-            };
-            let Some(question) = search.question() else { return Ok(conn) };
-            let answer = conn.call(question).await.and_then(|mut only| only.pop().ok_or(Error::Closed));
-            match search.heard(answer) {
-                None => {}
-                Some(Found::Here) => return Ok(conn),
-                Some(Found::At(endpoint, primary)) => {
-                    match Self::open_at(&endpoint, &primary, options).await {
-                        Err(error) if error.is_of_one_server() => search.missed(&error),
-                        result => return result,
-                    }
-                }
-            }
-        }
-        Err(search.in_vain())
-    }
-
-    async fn ask(
-        endpoint: &Endpoint,
-        url: &RedisUrl,
-        options: &BlockingOptions,
-        question: &Requests,
-    ) -> Result<Reply, Error> {
-        let mut conn = Self::open_at(endpoint, url, options).await?;
-        conn.call(question).await?.pop().ok_or(Error::Closed)?.into_result()
-    }
-
-    async fn open_at(endpoint: &Endpoint, url: &RedisUrl, options: &BlockingOptions) -> Result<Self, Error> {
-        let after = options.connect_timeout;
-        let late = |_| Error::Timeout { what: format!("connect to redis at {endpoint}"), after };
-        let opened = timeout(after, Self::try_open_at(endpoint, url, options)).await.map_err(late);
-        let error = match opened.and_then(|result| result) {
-            Ok(conn) => return Ok(conn),
-            Err(error) => error,
-        };
-        let Some(suspicion) = Suspicion::of(url, endpoint, &error) else { return Err(error) };
-        let proof = timeout(probe::patience(after), proves(suspicion, endpoint)).await;
-        Err(if matches!(proof, Ok(Ok(true))) { suspicion.error(endpoint) } else { error })
+        find::open(url, options).await
     }
 
     async fn try_open_at(
@@ -159,8 +85,12 @@ impl TokioConnection {
     /// # Cancel-safety
     /// A call that is dropped leaves the connection broken: whether its commands ran is unknown.
     pub async fn call(&mut self, requests: &Requests) -> Result<Vec<Reply>, Error> {
+        self.call_within(requests, self.call_timeout).await
+    }
+
+    async fn call_within(&mut self, requests: &Requests, after: Duration) -> Result<Vec<Reply>, Error> {
         let mut replies = Vec::with_capacity(requests.len_commands());
-        let (after, what) = (self.call_timeout, format!("call redis at {}", self.endpoint));
+        let what = format!("call redis at {}", self.endpoint);
         let exchange = self.exchange(requests, |reply| {
             replies.push(reply);
             Ok(())
@@ -168,12 +98,6 @@ impl TokioConnection {
         let late = |_| Error::Timeout { what, after };
         timeout_at(Instant::now() + after, exchange).await.map_err(late)??;
         Ok(replies)
-    }
-
-    /// Whether it refuses further calls.
-    #[must_use]
-    pub const fn is_broken(&self) -> bool {
-        self.is_broken
     }
 
     async fn exchange(
@@ -248,6 +172,33 @@ impl TokioConnection {
     fn failed(&self, verb: &str, cause: io::Error) -> Error {
         let doing = if self.transport.is_handshaking() { "speak tls with" } else { verb };
         transport::failed(format!("{doing} redis at {}", self.endpoint), cause)
+    }
+}
+
+impl Dial for TokioConnection {
+    type Options = BlockingOptions;
+
+    async fn open_at(
+        endpoint: &Endpoint,
+        url: &RedisUrl,
+        options: &BlockingOptions,
+        at_most: Option<Duration>,
+    ) -> Result<Self, Error> {
+        let after = at_most.map_or(options.connect_timeout, |most| most.min(options.connect_timeout));
+        let late = |_| Error::Timeout { what: format!("connect to redis at {endpoint}"), after };
+        let opened = timeout(after, Self::try_open_at(endpoint, url, options)).await.map_err(late);
+        let error = match opened.and_then(|result| result) {
+            Ok(conn) => return Ok(conn),
+            Err(error) => error,
+        };
+        let Some(suspicion) = Suspicion::of(url, endpoint, &error) else { return Err(error) };
+        let proof = timeout(probe::patience(after), proves(suspicion, endpoint)).await;
+        Err(if matches!(proof, Ok(Ok(true))) { suspicion.error(endpoint) } else { error })
+    }
+
+    async fn ask(&mut self, question: &Requests) -> Result<Reply, Error> {
+        let within = SENTINEL_TIMEOUT.min(self.call_timeout);
+        self.call_within(question, within).await?.pop().ok_or(Error::Closed)
     }
 }
 

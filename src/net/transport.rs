@@ -5,8 +5,8 @@
 
 use std::io::{self, Read, Write};
 
+use super::Error;
 use super::tls::{Session, TlsError};
-use crate::resp::error::Error;
 use crate::resp::{Endpoint, Pipeline, RedisUrl};
 
 /// How the bytes of one connection look on the wire.

@@ -126,12 +126,6 @@ impl Command<'_> {
         self.arg(Digits::of(number).as_bytes())
     }
 
-    /// Appends a signed number in decimal, without allocating.
-    pub fn arg_i64(&mut self, number: i64) -> &mut Self {
-        let digits = Digits::of(number.unsigned_abs());
-        self.arg(if number < 0 { digits.as_negative_bytes() } else { digits.as_bytes() })
-    }
-
     /// Appends a float in the shortest form that reads back as the same float, without allocating.
     ///
     /// Infinities are written `inf` and `-inf`, which Redis reads as such. It refuses NaN, so debug builds assert
@@ -157,7 +151,7 @@ impl Drop for Command<'_> {
     }
 }
 
-/// The decimal digits of a number, on the stack, with room for a sign before them.
+/// The decimal digits of a number, on the stack.
 struct Digits {
     text: [u8; REQUEST_NUMBER_BYTES_MAX],
     start: usize,
@@ -175,16 +169,11 @@ impl Digits {
                 break;
             }
         }
-        text[start - 1] = b'-';
         Self { text, start }
     }
 
     fn as_bytes(&self) -> &[u8] {
         &self.text[self.start..]
-    }
-
-    fn as_negative_bytes(&self) -> &[u8] {
-        &self.text[self.start - 1..]
     }
 }
 
@@ -217,18 +206,6 @@ mod tests {
                 r.begin(1).arg_u64(0);
             },
             "*1\r\n$1\r\n0\r\n",
-        );
-        check(
-            |r| {
-                r.begin(1).arg_i64(i64::MIN);
-            },
-            "*1\r\n$20\r\n-9223372036854775808\r\n",
-        );
-        check(
-            |r| {
-                r.begin(1).arg_i64(7);
-            },
-            "*1\r\n$1\r\n7\r\n",
         );
     }
 

@@ -128,7 +128,7 @@ pub enum Value<'a> {
     Nil,
     /// A status such as `OK`.
     Simple(&'a [u8]),
-    /// Redis refused; an element may be an error although the reply around it is none.
+    /// Redis refused; an element may be an error although the reply around it is not.
     Error(ErrorReply<'a>),
     /// A signed number.
     Integer(i64),

@@ -42,7 +42,7 @@ impl Default for ReplyLimits {
 #[non_exhaustive]
 pub enum DecodeError {
     /// A value begins with a byte that the connection's protocol does not know, or not there.
-    #[error("a reply begins with byte 0x{byte:02x}, which is none of + - : $ *; is this a Redis server?")]
+    #[error("a reply begins with byte 0x{byte:02x}, which is not one of + - : $ *; is this a Redis server?")]
     UnknownKind {
         /// The byte found.
         byte: u8,
@@ -107,6 +107,20 @@ pub enum DecodeError {
         /// What the decoder said.
         details: String,
     },
+}
+
+impl DecodeError {
+    /// Whether a new connection may go better: a reply beyond a limit comes again for the same command.
+    #[must_use]
+    pub const fn may_heal(&self) -> bool {
+        !matches!(
+            self,
+            Self::ReplyTooLarge { .. }
+                | Self::TooManyElements { .. }
+                | Self::TooDeep { .. }
+                | Self::LineTooLong { .. }
+        )
+    }
 }
 
 /// Which values a reply may be made of.

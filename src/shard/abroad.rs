@@ -17,8 +17,8 @@ use super::batch::Batch;
 use super::state::Shard;
 use crate::event::Event;
 use crate::limits::{LOCAL_CHUNK_BYTES, PUSH_JOBS_MAX};
-use crate::net::{Backoff, ConnOptions, Connection};
-use crate::resp::{Error, ReplyLimits, Requests};
+use crate::net::{Backoff, ConnOptions, Connection, Error};
+use crate::resp::{ReplyLimits, Requests};
 use crate::store::enqueue;
 use crate::wire::{Realm, keys};
 

@@ -9,8 +9,8 @@ use glommio::timer::Timer;
 use super::link::LinkError;
 use super::state::Shard;
 use crate::limits::{CONTROL_CHUNK_BYTES, STOP_PATIENCE};
-use crate::net::{ConnOptions, Connection};
-use crate::resp::{Error, ReplyLimits};
+use crate::net::{ConnOptions, Connection, Error};
+use crate::resp::ReplyLimits;
 use crate::store::denied;
 use crate::store::rights::Role;
 
@@ -44,5 +44,5 @@ async fn ask(shard: &Shard) -> Result<Option<String>, Error> {
     };
     let mut conn = Connection::open(&shard.options.url, &options).await?;
     let replies = conn.call(&denied::question(Role::Worker)).await?;
-    denied::lacking(&shard.options.url, Role::Worker, replies.first().ok_or(Error::Closed)?)
+    Ok(denied::lacking(&shard.options.url, Role::Worker, replies.first().ok_or(Error::Closed)?)?)
 }

@@ -11,7 +11,8 @@ use super::run::run_ready;
 use super::state::Shard;
 use super::{held, oversize, stop};
 use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD};
-use crate::resp::{Error, RedisErrorKind, Reply, Requests};
+use crate::net::Error;
+use crate::resp::{RedisErrorKind, Reply, Requests};
 use crate::store::turn::{self, BatchName, Turn, TurnReply};
 use crate::time::unix_now;
 
@@ -240,8 +241,7 @@ impl<'a> Driver<'a> {
 }
 
 fn take_in(shard: &Rc<Shard>, replies: &[Reply], sent: &SentTurn, order: &[usize]) -> Result<(), LinkError> {
-    let turn = TurnReply::read(replies, order)
-        .map_err(|got| Error::Unexpected { expected: "the replies to a turn", got })?;
+    let turn = TurnReply::read(replies, order)?;
     if turn.understated {
         shard.turns.looks_at_each.set(true);
     }

@@ -15,7 +15,7 @@ use super::{abroad, crew, denied, oversize, stop};
 use crate::handler::Handlers;
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
 use crate::net::Backoff;
-use crate::resp::Error;
+use crate::net::Error;
 
 /// Runs a shard to its end, on its own executor. `build` makes the handlers' state for this core.
 ///

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use super::batch::Batch;
 use super::state::Shard;
 use crate::limits::{READ_CHUNK_BYTES, RECONCILE_CALLS_MAX};
-use crate::net::{ConnOptions, Connection};
-use crate::resp::{Error, RedisError, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
+use crate::net::{ConnOptions, Connection, Error};
+use crate::resp::{self, RedisError, Reply, ReplyLimits, Requests, Value};
 use crate::store::flight::{self, Known};
 use crate::store::scripts::{self, Scripts};
 use crate::store::turn::{BatchName, Settlement};
@@ -67,6 +67,12 @@ pub(super) enum LinkError {
     Fenced(String),
 }
 
+impl From<resp::Error> for LinkError {
+    fn from(error: resp::Error) -> Self {
+        Self::Lost(error.into())
+    }
+}
+
 impl Link {
     pub(super) async fn open(shard: &Shard) -> Result<Self, Error> {
         let options = ConnOptions {
@@ -108,7 +114,7 @@ impl Link {
         let mut requests = Requests::new();
         write(&self.scripts, &mut requests);
         let mut replies = self.conn.call(&requests).await?;
-        if replies.iter().any(is_noscript) {
+        if scripts::forgotten(&replies) {
             self.reload().await?;
             requests.clear();
             write(&self.scripts, &mut requests);
@@ -120,19 +126,8 @@ impl Link {
 
 async fn load_scripts(conn: &mut Connection, realm: &Realm) -> Result<Scripts, Error> {
     let mut requests = Requests::new();
-    scripts::load_in(realm, &mut requests);
-    let replies = conn.call(&requests).await?;
-    for reply in &replies {
-        if let Value::Error(error) = reply.value() {
-            return Err(Error::Redis(error.to_owned()));
-        }
-    }
-    Scripts::from_replies_in(realm.clone(), &replies)
-        .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })
-}
-
-fn is_noscript(reply: &Reply) -> bool {
-    matches!(reply.value(), Value::Error(error) if error.kind() == RedisErrorKind::Noscript)
+    scripts::load(realm, &mut requests);
+    Ok(Scripts::read(realm.clone(), &conn.call(&requests).await?)?)
 }
 
 /// Turns an error reply into the error it is.

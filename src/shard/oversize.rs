@@ -7,8 +7,8 @@ use std::rc::Rc;
 use super::state::Shard;
 use crate::job::{BadPayload, bury_unparsable};
 use crate::limits::{OVERSIZE_REPLY_BYTES_MAX, PAYLOAD_BYTES_MAX, READ_CHUNK_BYTES};
-use crate::net::{ConnOptions, Connection};
-use crate::resp::{Error, ReplyLimits, Requests, Value};
+use crate::net::{ConnOptions, Connection, Error};
+use crate::resp::{ReplyLimits, Requests, Value};
 use crate::store::flight::{self, Burial, Buried};
 use crate::store::scripts::{self, Scripts};
 use crate::time::unix_now;
@@ -51,9 +51,8 @@ async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
     let mut conn = Connection::open(&shard.options.url, &options).await?;
     let mut requests = Requests::new();
     let realm = &shard.options.realm;
-    scripts::load_in(realm, &mut requests);
-    let scripts = Scripts::from_replies_in(realm.clone(), &conn.call(&requests).await?)
-        .map_err(|got| Error::Unexpected { expected: "the hashes of our scripts", got })?;
+    scripts::load(realm, &mut requests);
+    let scripts = Scripts::read(realm.clone(), &conn.call(&requests).await?)?;
     loop {
         requests.clear();
         flight::read_oversize(shard.queue(queue), &mut requests);

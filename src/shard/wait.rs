@@ -26,8 +26,8 @@ use glommio::timer::Timer;
 use super::state::Shard;
 use crate::event::Event;
 use crate::limits::{CALL_TIMEOUT, WAIT_CHUNK_BYTES, WAIT_EARLY, WAIT_ERROR_PAUSE};
-use crate::net::{Backoff, ConnOptions, Connection, Stopper};
-use crate::resp::{Error, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
+use crate::net::{Backoff, ConnOptions, Connection, Error, Stopper};
+use crate::resp::{self, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
 use crate::store::denied::is_denial;
 use crate::store::flight;
 use crate::store::turn::BatchName;
@@ -263,7 +263,11 @@ async fn exchange(conn: &mut Connection, requests: &Requests, within: Duration) 
     conn.reply_within(within).await
 }
 
-fn delivered(shard: &Shard, waiter: &Waiter, reply: &Reply) -> Result<Option<(usize, bytes::Bytes)>, Error> {
+fn delivered(
+    shard: &Shard,
+    waiter: &Waiter,
+    reply: &Reply,
+) -> Result<Option<(usize, bytes::Bytes)>, resp::Error> {
     match reply.value() {
         Value::Nil => Ok(None),
         Value::Bulk(payload) if shard.options.at_least_once => Ok(Some((waiter.at, reply.slice(payload)))),

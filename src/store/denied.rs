@@ -5,6 +5,7 @@
 //! well: then the words of the error must do.
 
 use super::rights::{self, Reach, Role};
+use crate::net;
 use crate::resp::{Error, RedisErrorKind, RedisUrl, Reply, Requests};
 use crate::wire::keys;
 
@@ -20,8 +21,8 @@ pub fn user_of(url: &RedisUrl) -> String {
 
 /// Whether a call failed for want of a right.
 #[must_use]
-pub fn is_denial(error: &Error) -> bool {
-    matches!(error, Error::Redis(error) if error.kind() == RedisErrorKind::NoPerm)
+pub fn is_denial(error: &net::Error) -> bool {
+    matches!(error, net::Error::Redis(error) if error.kind() == RedisErrorKind::NoPerm)
 }
 
 /// The question which rights of a role are missing; [`lacking`] reads its only reply.
@@ -104,7 +105,7 @@ mod tests {
             words.extend(rules.split(' '));
             let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
             redis.run(&words).as_ok().unwrap();
-            let mut conn = crate::net::blocking::BlockingConnection::connect(&url).unwrap();
+            let mut conn = net::blocking::BlockingConnection::connect(&url).unwrap();
             lacking(&url, role, &conn.call(&question(role)).unwrap()[0]).unwrap()
         };
         for role in [Role::Worker, Role::Producer, Role::Canceller, Role::Summary, Role::Operator] {

@@ -3,10 +3,64 @@
 //! Payloads are bytes here; making them is the caller's business.
 
 use crate::{
-    limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX},
     resp::{Error, encode::Requests, reply::Reply},
     wire::{QueueName, Realm, keys},
 };
+
+/// When jobs are to run, and so where they go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum When {
+    /// As soon as a worker is free: into their queue.
+    Now,
+    /// At this Unix time in seconds, which is finite: into the scheduled set of their queue's realm.
+    At(f64),
+}
+
+impl When {
+    /// Reads the reply to a [`Push`] of this time: how many jobs now wait in the queue, or are new in the set.
+    ///
+    /// # Errors
+    /// [`Error::Redis`]: nothing was pushed; [`Error::Unexpected`].
+    pub fn read(self, reply: &Reply) -> Result<u64, Error> {
+        match self {
+            Self::Now => pushed(reply),
+            Self::At(_) => scheduled(reply),
+        }
+    }
+}
+
+/// The push of jobs of one queue, for now or for later: one command, one reply ([`When::read`]), atomic.
+#[derive(Clone, Copy, Debug)]
+pub struct Push<'p> {
+    /// Their queue.
+    pub queue: &'p QueueName,
+    /// When they are to run.
+    pub when: When,
+    /// Whether the server is a cluster, where each queue has its own scheduled set.
+    pub is_cluster: bool,
+}
+
+impl Push<'_> {
+    /// Appends the push of one job.
+    pub fn one(&self, payload: &[u8], requests: &mut Requests) {
+        match self.when {
+            When::Now => push(requests, self.queue, payload),
+            When::At(due_at) => schedule(&self.realm(), requests, due_at, payload),
+        }
+    }
+
+    /// Appends the push of all jobs of a batch; nothing for an empty one.
+    pub fn all(&self, batch: &Batch, requests: &mut Requests) {
+        match self.when {
+            When::Now => batch.push(requests, self.queue),
+            When::At(due_at) => batch.schedule(&self.realm(), requests, due_at),
+        }
+    }
+
+    fn realm(&self) -> Realm {
+        Realm::of(self.queue.as_str(), self.is_cluster)
+    }
+}
 
 /// Appends the push of one job, as the gem's `enqueue` does it: one LPUSH, one reply ([`pushed`]), atomic.
 ///
@@ -17,13 +71,9 @@ pub fn push(requests: &mut Requests, queue: &QueueName, payload: &[u8]) {
 }
 
 /// Appends the scheduling of one job, as the gem's `enqueue_in` does it: one ZADD, one reply ([`scheduled`]), atomic.
-/// `due_at` is Unix time in seconds. The payload's `queue` says where the poller will put the job.
-pub fn schedule(requests: &mut Requests, due_at: f64, payload: &[u8]) {
-    schedule_in(&Realm::SHARED, requests, due_at, payload);
-}
-
-/// As [`schedule`], into the scheduled set of a realm: in a cluster that of the job's queue.
-pub fn schedule_in(realm: &Realm, requests: &mut Requests, due_at: f64, payload: &[u8]) {
+/// `due_at` is Unix time in seconds. The payload's `queue` says where the poller will put the job; in a cluster the set is
+/// that of the job's queue.
+pub fn schedule(realm: &Realm, requests: &mut Requests, due_at: f64, payload: &[u8]) {
     add(&realm.scheduled, requests, due_at, payload);
 }
 
@@ -66,7 +116,11 @@ fn count(reply: &Reply, expected: &'static str) -> Result<u64, Error> {
 /// Payloads for one variadic command.
 ///
 /// One command for many jobs costs Redis a third of one for each. It is bounded, because Redis serves nobody else
-/// meanwhile and holds the whole command in memory: once [`Self::is_full`] the caller sends it.
+/// meanwhile and holds the whole command in memory: the caller sends it once it has [`PUSH_JOBS_MAX`] jobs or
+/// [`PUSH_BYTES_MAX`] bytes.
+///
+/// [`PUSH_JOBS_MAX`]: crate::limits::PUSH_JOBS_MAX
+/// [`PUSH_BYTES_MAX`]: crate::limits::PUSH_BYTES_MAX
 #[derive(Debug, Default)]
 pub struct Batch {
     bytes: Vec<u8>,
@@ -75,12 +129,6 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Appends one job.
-    pub fn add(&mut self, payload: &[u8]) {
-        self.bytes.extend_from_slice(payload);
-        self.ends.push(self.bytes.len());
-    }
-
     /// Appends the job whose payload `write` appends, and says how many bytes that has. If it fails, nothing is appended.
     ///
     /// # Errors
@@ -101,23 +149,10 @@ impl Batch {
         self.ends.len()
     }
 
-    /// How many bytes their payloads have.
-    #[must_use]
-    pub fn payload_bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// Whether no job is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
-    }
-
-    /// Whether it has reached [`PUSH_JOBS_MAX`] jobs or [`PUSH_BYTES_MAX`] bytes. It exceeds the latter by less than
-    /// one payload.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.len() >= PUSH_JOBS_MAX || self.payload_bytes() >= PUSH_BYTES_MAX
     }
 
     /// Forgets all jobs and keeps the memory.
@@ -142,12 +177,7 @@ impl Batch {
 
     /// Appends the scheduling of all jobs for the same time: one ZADD, one reply ([`scheduled`]), atomic. Nothing is
     /// appended for an empty batch.
-    pub fn schedule(&self, requests: &mut Requests, due_at: f64) {
-        self.schedule_in(&Realm::SHARED, requests, due_at);
-    }
-
-    /// As [`Self::schedule`], into the scheduled set of a realm.
-    pub fn schedule_in(&self, realm: &Realm, requests: &mut Requests, due_at: f64) {
+    pub fn schedule(&self, realm: &Realm, requests: &mut Requests, due_at: f64) {
         if self.is_empty() {
             return;
         }
@@ -171,7 +201,13 @@ mod tests {
 
     fn batch(payloads: &[&str]) -> Batch {
         let mut batch = Batch::default();
-        payloads.iter().for_each(|payload| batch.add(payload.as_bytes()));
+        for payload in payloads {
+            let written = batch.add_with(|bytes| {
+                bytes.extend_from_slice(payload.as_bytes());
+                Ok::<_, ()>(())
+            });
+            assert_eq!(written, Ok(payload.len()));
+        }
         batch
     }
 
@@ -197,8 +233,12 @@ mod tests {
     fn scheduled_jobs_stand_under_their_time() {
         let redis = OwnRedis::start();
         let due_at = 1_795_299_801.126_563_5;
-        assert_eq!(scheduled(&call(&redis, |r| schedule(r, due_at, b"a"))).unwrap(), 1);
-        assert_eq!(scheduled(&call(&redis, |r| batch(&["a", "b"]).schedule(r, due_at + 1.0))).unwrap(), 1);
+        assert_eq!(scheduled(&call(&redis, |r| schedule(&Realm::SHARED, r, due_at, b"a"))).unwrap(), 1);
+        assert_eq!(
+            scheduled(&call(&redis, |r| batch(&["a", "b"]).schedule(&Realm::SHARED, r, due_at + 1.0)))
+                .unwrap(),
+            1
+        );
         assert_eq!(
             redis.strings(&[b"ZRANGE", b"jiggler:set:scheduled", b"0", b"-1", b"WITHSCORES"]),
             ["a", "1795299802.1265635", "b", "1795299802.1265635"]
@@ -216,27 +256,10 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_full_at_its_jobs_or_its_bytes() {
-        let mut jobs = Batch::default();
-        (0..PUSH_JOBS_MAX - 1).for_each(|_| jobs.add(b"{}"));
-        assert!(!jobs.is_full());
-        jobs.add(b"{}");
-        assert!(jobs.is_full());
-
-        let mut bytes = Batch::default();
-        bytes.add(&vec![b'x'; PUSH_BYTES_MAX - 1]);
-        assert!(!bytes.is_full());
-        bytes.add(b"x");
-        assert!(bytes.is_full());
-        bytes.clear();
-        assert!(bytes.is_empty() && bytes.payload_bytes() == 0 && !bytes.is_full());
-    }
-
-    #[test]
     fn an_empty_batch_sends_nothing() {
         let mut requests = Requests::new();
         Batch::default().push(&mut requests, &QueueName::default());
-        Batch::default().schedule(&mut requests, 1.0);
+        Batch::default().schedule(&Realm::SHARED, &mut requests, 1.0);
         assert!(requests.is_empty());
     }
 }

@@ -75,12 +75,18 @@ pub fn pushed(reply: &Reply) -> Result<u64, Error> {
 mod tests {
     use super::*;
     use crate::limits::PUSH_JOBS_MAX;
+    use crate::net;
     use crate::own_redis::OwnRedis;
 
-    fn call(redis: &OwnRedis, target: &Target, opening: &str, jobs: &[Numbered<'_>]) -> Result<u64, Error> {
+    fn call(
+        redis: &OwnRedis,
+        target: &Target,
+        opening: &str,
+        jobs: &[Numbered<'_>],
+    ) -> Result<u64, net::Error> {
         let mut requests = Requests::new();
         push(&mut requests, target, opening, jobs);
-        pushed(&redis.connect().call_one(&requests)?)
+        Ok(pushed(&redis.connect().call_one(&requests)?)?)
     }
 
     fn numbered(number: u64, payload: &str) -> Numbered<'_> {
@@ -134,7 +140,7 @@ mod tests {
         redis.run(&[b"SET", b"jiggler:list:default", b"no list"]);
         let queue = Target::Queue(QueueName::default());
         let error = call(&redis, &queue, "x", &[numbered(1, "a")]).unwrap_err();
-        assert!(matches!(&error, Error::Redis(error) if !error.kind().may_heal()), "{error}");
+        assert!(matches!(&error, net::Error::Redis(error) if !error.kind().may_heal()), "{error}");
         redis.run(&[b"DEL", b"jiggler:list:default"]);
         assert_eq!(call(&redis, &queue, "x", &[numbered(1, "a")]).unwrap(), 1);
     }

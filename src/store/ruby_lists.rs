@@ -16,19 +16,20 @@ use thiserror::Error;
 use crate::limits::{
     BATCH_BYTES_MAX, LEASE_SHARDS_MAX, QUEUES_MAX, RUBY_KEYS_MAX, RUBY_RESCUE_JOBS_MAX, SCAN_PAGE_KEYS,
 };
+use crate::net;
 use crate::resp::{self, Reply, Requests};
 use crate::wire::keys::{self, InFlightKey, ListKey};
 
 /// Length of a server's uuid: lower-case hex digits.
 const UUID_BYTES: usize = 12;
 
-/// A look came to no end. [`resp::Error::may_heal`] of a source says whether to try again.
+/// A look came to no end. [`net::Error::may_heal`] of a source says whether to try again.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LookError {
     /// Redis, or the connection.
     #[error(transparent)]
-    Redis(#[from] resp::Error),
+    Redis(#[from] net::Error),
     /// More heartbeats, leases and lists than any fleet has: without all of them none can be called dead.
     #[error(
         "more than {RUBY_KEYS_MAX} heartbeats, leases and lists of jobs in progress or in flight; \
@@ -36,6 +37,12 @@ pub enum LookError {
         keys::SERVERS_PATTERN
     )]
     TooManyKeys,
+}
+
+impl From<resp::Error> for LookError {
+    fn from(error: resp::Error) -> Self {
+        Self::Redis(error.into())
+    }
 }
 
 /// A list of jobs that a Ruby server has taken and not acknowledged.

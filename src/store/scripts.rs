@@ -2,12 +2,12 @@
 //!
 //! Redis runs a script atomically, so each is one step of the protocol; what it reads, writes and returns stands in its
 //! header (`scripts/*.lua`). They are called with the keys of a [`Realm`]. A connection loads the scripts right after its
-//! handshake ([`load`]), so that `NOSCRIPT` is seen only after a `SCRIPT FLUSH`: the caller then loads again and sends its
-//! call once more, exactly once.
+//! handshake ([`load`], [`Scripts::read`]), so that `NOSCRIPT` ([`forgotten`]) is seen only after a `SCRIPT FLUSH`: the
+//! caller then loads again and sends its call once more, exactly once.
 
 use std::borrow::Cow;
 
-use crate::resp::{Command, Reply, Requests, Value};
+use crate::resp::{Command, Error, RedisErrorKind, Reply, Requests, Value};
 use crate::wire::Realm;
 
 /// The scripts, in the order in which [`load`] loads them.
@@ -115,13 +115,9 @@ pub struct Scripts {
     realm: Realm,
 }
 
-/// Appends one `SCRIPT LOAD` for each script. Round trips: one, together with whatever else is sent.
-pub fn load(requests: &mut Requests) {
-    load_in(&Realm::SHARED, requests);
-}
-
-/// As [`load`], for the scripts of a realm.
-pub fn load_in(realm: &Realm, requests: &mut Requests) {
+/// Appends one `SCRIPT LOAD` for each script of a realm; [`Scripts::read`] reads the replies. Round trips: one, together
+/// with whatever else is sent.
+pub fn load(realm: &Realm, requests: &mut Requests) {
     for script in Script::ALL {
         requests.command(&[b"SCRIPT", b"LOAD", script.source_in(realm).as_bytes()]);
     }
@@ -130,30 +126,27 @@ pub fn load_in(realm: &Realm, requests: &mut Requests) {
 /// How many replies [`load`] brings.
 pub const LOAD_REPLIES: usize = 17;
 
-impl Scripts {
-    /// Reads the replies to [`load`], in their order.
-    ///
-    /// # Errors
-    /// The text of the first reply that is no hash: for example that the user may not run `SCRIPT`.
-    pub fn from_replies(replies: &[Reply]) -> Result<Self, String> {
-        Self::from_replies_in(Realm::SHARED, replies)
-    }
+/// Whether the server has forgotten a script that was called. That call has done nothing.
+#[must_use]
+pub fn forgotten(replies: &[Reply]) -> bool {
+    replies
+        .iter()
+        .any(|reply| matches!(reply.value(), Value::Error(error) if error.kind() == RedisErrorKind::Noscript))
+}
 
-    /// Reads the replies to [`load_in`].
+impl Scripts {
+    /// Reads the replies to [`load`] for the same realm, in their order.
     ///
     /// # Errors
-    /// As [`Self::from_replies`].
-    pub fn from_replies_in(realm: Realm, replies: &[Reply]) -> Result<Self, String> {
+    /// [`Error::Redis`]: the server is loading, or the user may not run `SCRIPT`; [`Error::Unexpected`].
+    pub fn read(realm: Realm, replies: &[Reply]) -> Result<Self, Error> {
         let mut hashes: [Box<str>; LOAD_REPLIES] = Default::default();
         if replies.len() != hashes.len() {
-            return Err(format!("{} replies to {} SCRIPT LOAD", replies.len(), hashes.len()));
+            let got = format!("{} replies", replies.len());
+            return Err(Error::Unexpected { expected: "a hash for each of our scripts", got });
         }
         for (hash, reply) in hashes.iter_mut().zip(replies) {
-            *hash = match reply.value() {
-                Value::Bulk(text) => String::from_utf8_lossy(text).into(),
-                Value::Error(error) => return Err(error.to_owned().to_string()),
-                other => return Err(format!("SCRIPT LOAD answered {other:?}")),
-            };
+            *hash = String::from_utf8_lossy(reply.as_bulk()?).into();
         }
         Ok(Self { hashes, realm })
     }

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use super::scripts::{Script, Scripts};
 use crate::job::DeadJob;
 use crate::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
-use crate::resp::{Elements, RedisError, Reply, Requests, Value};
+use crate::resp::{Elements, Error, RedisError, Reply, Requests, Value};
 use crate::wire::keys;
 
 pub use held::Held;
@@ -321,15 +321,13 @@ impl TurnReply {
     /// that is gone by then was taken by a reaper: the next turn will be told of the fence.
     ///
     /// # Errors
-    /// What is wrong with the shape of a reply: a bug, or not our script.
-    pub fn read(replies: &[Reply], order: &[usize]) -> Result<Self, String> {
+    /// [`Error::Redis`], and [`Error::Unexpected`] if a reply has another shape: a bug, or not our script.
+    pub fn read(replies: &[Reply], order: &[usize]) -> Result<Self, Error> {
         let answers = answers(replies).unwrap_or_default();
         let Some((&(reply, ref answer), lists)) = answers.split_first() else {
-            return Err("a turn has no reply".to_owned());
+            return Err(unexpected("the reply to a turn", "none"));
         };
-        let Value::Array(mut elements) = answer.clone() else {
-            return Err(format!("a turn answered {answer:?}"));
-        };
+        let mut elements = answer.as_array()?;
         let mut turn =
             Self { fetched: Vec::with_capacity(elements.len() / 4), understated: false, held: None };
         while let Some(pair) = elements.next() {
@@ -342,24 +340,24 @@ impl TurnReply {
                 _ => None,
             };
             let Some((at, &queue)) = at.and_then(|at| Some((at, order.get(at)?))) else {
-                return Err(format!("a turn named pair {pair:?}"));
+                return Err(unexpected("the number of a pair in the reply to a turn", pair));
             };
             let mut from = Fetched { queue, payloads: Vec::new(), oversize: 0, error: None };
             match elements.next() {
                 Some(Value::Array(jobs)) => from.read_payloads(reply, jobs)?,
                 Some(Value::Integer(_)) => match lists.get(at).cloned() {
                     Some((list, Value::Array(jobs))) => from.read_payloads(list, jobs)?,
-                    other => return Err(format!("the list of a batch answered {other:?}")),
+                    other => return Err(unexpected("the list of a batch after the reply to a turn", other)),
                 },
                 Some(Value::Bulk(text) | Value::Simple(text)) => {
                     from.error = Some(String::from_utf8_lossy(text).into_owned());
                 }
-                other => return Err(format!("a turn answered {other:?} for a queue's jobs")),
+                other => return Err(unexpected("the jobs of a queue in the reply to a turn", other)),
             }
             let (Some(Value::Integer(oversize)), Some(Value::Integer(told))) =
                 (elements.next(), elements.next())
             else {
-                return Err("a turn answered less than four elements for a queue".to_owned());
+                return Err(unexpected("four elements for a queue in the reply to a turn", "fewer"));
             };
             from.oversize = usize::try_from(oversize).unwrap_or(0);
             let bytes: usize = from.payloads.iter().map(Bytes::len).sum();
@@ -371,12 +369,15 @@ impl TurnReply {
 }
 
 impl Fetched {
-    fn read_payloads(&mut self, reply: &Reply, jobs: Elements<'_>) -> Result<(), String> {
+    fn read_payloads(&mut self, reply: &Reply, jobs: Elements<'_>) -> Result<(), Error> {
         self.payloads.reserve(jobs.len());
         for job in jobs {
-            let Value::Bulk(payload) = job else { return Err(format!("a turn answered {job:?} for a job")) };
-            self.payloads.push(reply.slice(payload));
+            self.payloads.push(reply.slice(job.as_bulk()?));
         }
         Ok(())
     }
+}
+
+fn unexpected(expected: &'static str, got: impl std::fmt::Debug) -> Error {
+    Error::Unexpected { expected, got: format!("{got:?}") }
 }

@@ -107,7 +107,7 @@ impl Figures {
 /// Reads the value of a process's own key.
 ///
 /// # Errors
-/// What serde_json says when it is none.
+/// What serde_json says when the text is not one.
 pub fn parse(json: &[u8]) -> Result<Figures, serde_json::Error> {
     serde_json::from_slice(json)
 }

@@ -24,7 +24,7 @@ const IN_PROGRESS: &str = "in_progress";
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueName(Box<str>);
 
-/// Why a text is no queue name. The user mends it; a retry never helps.
+/// Why a text is not a queue name. The user must fix it; a retry never helps.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum QueueNameError {

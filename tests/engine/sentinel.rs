@@ -83,7 +83,7 @@ fn a_sentinel_that_is_away_is_passed_over_and_a_password_of_their_own_is_used() 
     let mut requests = Requests::new();
     requests.command(&[b"PING"]);
     conn.call_one(&requests).unwrap();
-    assert!(conn.url().to_string().contains(&servers[0].port().to_string()));
+    assert!(format!("{conn:?}").contains(&servers[0].port().to_string()));
     let mut worker = Worker::launch(&url, &[]);
     worker.wait_for_line(" working ");
     assert!(worker.lines("sentinel-secret").is_empty());

@@ -12,7 +12,7 @@ use jiggler_uring::internal::job::retry::{
     Course, FailureTimes, Fate, Plan, decide, gem_delay, next_attempt,
 };
 use jiggler_uring::internal::time::RubyFloat;
-use jiggler_uring::internal::wire::heartbeat::{self, HeartbeatValue};
+use jiggler_uring::internal::wire::heartbeat::HeartbeatValue;
 use jiggler_uring::internal::wire::keys::{self, ListKey};
 use serde::Deserialize;
 
@@ -113,7 +113,6 @@ fn every_job_the_gem_wrote_parses_and_what_is_none_says_why() {
                 let read: serde_json::Value = serde_json::from_str(&payload).unwrap();
                 assert_eq!(parsed.name, read["name"], "{stage} {key}");
                 assert_eq!(parsed.jid, read["jid"].as_str(), "{stage} {key}");
-                assert_eq!(parsed.queue, read["queue"].as_str(), "{stage} {key}");
                 assert_eq!(
                     u64::from(parsed.history.retries),
                     read["retries"].as_u64().unwrap_or(0),
@@ -295,13 +294,14 @@ fn heartbeats_are_read_and_idle_ones_written_as_the_gem_does() {
                 continue;
             }
             let json = value.as_str().unwrap();
-            let read = heartbeat::parse(json).unwrap();
-            if read.current_jobs.get() == "{}" {
-                let value = HeartbeatValue { heartbeat: read.heartbeat, rss_kb: read.rss };
+            let read: serde_json::Value = serde_json::from_str(json).unwrap();
+            if read["current_jobs"] == serde_json::json!({}) {
+                let heartbeat = read["heartbeat"].as_f64().unwrap();
+                let value = HeartbeatValue { heartbeat, rss_kb: read["rss"].as_u64() };
                 assert_eq!(value.to_json(), json, "{stage}");
                 idle += 1;
             } else {
-                assert!(read.current_jobs.get().contains("\"job_args\""), "{stage}");
+                assert!(json.contains("\"job_args\""), "{stage}");
                 busy += 1;
             }
         }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use crate::internal::net::blocking::BlockingConnection;
 use crate::internal::resp::{RedisUrl, Reply, Requests, Value};
 use crate::internal::store::scripts::{self, Scripts};
+use crate::internal::wire::Realm;
 use crate::redis_server::RedisServer;
 
 /// The server, and the crate's own client for it.
@@ -53,8 +54,8 @@ impl OwnRedis {
         let redis = Self::start();
         let mut conn = redis.connect();
         let mut requests = Requests::new();
-        scripts::load(&mut requests);
-        let scripts = Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap();
+        scripts::load(&Realm::SHARED, &mut requests);
+        let scripts = Scripts::read(Realm::SHARED, &conn.call(&requests).unwrap()).unwrap();
         (redis, conn, scripts)
     }
 

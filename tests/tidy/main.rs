@@ -31,10 +31,6 @@ const LAYERS: &[(&str, u8)] = &[
     ("job", 1),
     ("wire", 1),
     ("resp", 1),
-    // What the one error type of both names.
-    ("net::cluster::error", 1),
-    ("net::sentinel::error", 1),
-    ("net::tls::error", 1),
     // L2 sockets, and waiting with a limit
     ("net", 2),
     ("timeout", 2),

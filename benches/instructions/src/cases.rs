@@ -11,6 +11,7 @@ use jiggler_uring::internal::job::parse::Parser;
 use jiggler_uring::internal::resp::{Pipeline, Reply, ReplyLimits, Requests};
 use jiggler_uring::internal::store::scripts::{LOAD_REPLIES, Scripts};
 use jiggler_uring::internal::store::turn::{QueueKeys, Settlement, Turn, TurnContext, TurnReply};
+use jiggler_uring::internal::wire::Realm;
 use jiggler_uring::{Ctx, JobError, Registry};
 
 /// Jobs of a batch.
@@ -196,7 +197,7 @@ impl Turns {
             (0..LOAD_REPLIES).filter_map(|_| reply(&mut pipeline, &ask, hash.as_bytes())).collect();
         let queues: Rc<[QueueKeys]> = Rc::new([QueueKeys::new("default", "0123456789ab", 0)]);
         Self {
-            scripts: Scripts::from_replies(&loaded).expect("hashes of 40 characters"),
+            scripts: Scripts::read(Realm::SHARED, &loaded).expect("hashes of 40 characters"),
             context: TurnContext {
                 queues,
                 keep_in_flight: true,

@@ -50,7 +50,7 @@ impl JournalError {
         Self::Io { what, path: path.to_owned(), cause }
     }
 
-    /// Once more for the next of those who shared a write.
+    /// A copy for the next of the callers that shared a write.
     pub(super) fn again(&self) -> Self {
         match self {
             Self::Io { what, path, cause } => {

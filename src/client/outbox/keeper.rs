@@ -28,8 +28,8 @@ use super::rejected::Rejected;
 use super::{OutboxStatus, Place};
 use crate::ids;
 use crate::limits::OUTBOX_REFUSED_PAUSE;
-use crate::net::Backoff;
-use crate::resp::{self, RedisErrorKind, Reply, Requests};
+use crate::net::{self, Backoff};
+use crate::resp::{RedisErrorKind, Reply, Requests};
 
 pub(super) struct Keeper {
     // Fixed at construction.
@@ -255,7 +255,7 @@ impl Keeper {
             if own_kept > 0 {
                 answer.place = Place::Journal;
             }
-            // Whoever does not wait any more need not hear it.
+            // A caller that no longer waits need not be told.
             let _dropped = sender.send(answer);
         }
     }
@@ -359,13 +359,13 @@ impl Keeper {
     }
 }
 
-/// Whether an error concerns the jobs it befell alone: the key of their queue is of another type. All else, a missing right
-/// for example, would befall every job, and goes when someone mends it.
+/// Whether an error concerns only the jobs it was returned for: the key of their queue is of another type. All else, a missing right
+/// for example, would affect every job, and ends when someone fixes it.
 fn is_of_the_job(error: &Error) -> bool {
-    matches!(error, Error::Redis(resp::Error::Redis(error)) if error.kind() == RedisErrorKind::WrongType)
+    matches!(error, Error::Redis(net::Error::Redis(error)) if error.kind() == RedisErrorKind::WrongType)
 }
 
-/// The error once more, for the next whose job it befell.
+/// A copy of the error, for the next caller whose job it concerns.
 fn refused(error: &Error) -> Error {
     match error {
         Error::Connect(cause) => Error::Connect(same(cause)),
@@ -374,7 +374,7 @@ fn refused(error: &Error) -> Error {
         Error::Lost(cause) => Error::Lost(same(cause)),
         // No other comes from a call.
         other => {
-            Error::Lost(resp::Error::Io { what: other.to_string(), cause: std::io::ErrorKind::Other.into() })
+            Error::Lost(net::Error::Io { what: other.to_string(), cause: std::io::ErrorKind::Other.into() })
         }
     }
 }

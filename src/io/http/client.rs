@@ -178,7 +178,7 @@ impl Client {
                     let (what, shared) = (Rc::clone(&order.what), Rc::clone(&self.shared));
                     return Ok((Held { answering, what, shared, _permit: permit }, answer));
                 }
-                // Closed since it was used last: once more, over a connection that was not.
+                // Closed since it was last used: try again over another connection.
                 Err(Failed::Unsent) if is_kept => {}
                 Err(Failed::Broken(_)) if is_kept && method.is_idempotent() => {}
                 Err(failed) => return Err(failed.into_error(&order.what)),

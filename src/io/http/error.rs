@@ -15,13 +15,13 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The url is none this client can ask.
+    /// This client cannot ask such a url.
     #[error("no url for a request: {reason}")]
     Url {
         /// What is wrong with it.
         reason: String,
     },
-    /// A header is none, or the value for a JSON body cannot be serialised.
+    /// A header is invalid, or the value for a JSON body cannot be serialised.
     #[error("{what}: the request is invalid: {reason}")]
     Invalid {
         /// The request.

@@ -59,7 +59,7 @@ impl Read for HyperWire {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.asked {
-            // Whoever drives hyper drives it on.
+            // The task that drives hyper goes on with it.
             return Poll::Pending;
         }
         let room = buffer.remaining();

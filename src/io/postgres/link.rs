@@ -132,7 +132,7 @@ impl Link {
         let (observed, rest) = Observed::new(wire);
         let (client, conn) = self.config.connect_raw(observed, NoTls).await.map_err(failed)?;
         glommio::spawn_local(async move {
-            // Whoever waits for an answer is told by the client; an idle one is found closed.
+            // The client tells whoever waits for an answer; an idle connection is found closed.
             if let Err(error) = conn.await {
                 tracing::debug!(error = %error, "a connection to postgres ended");
             }

@@ -8,6 +8,7 @@ use std::ops::Range;
 use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
+use crate::job::forward::forward_sequences;
 use crate::job::refusal::{Absent, Refusal};
 use crate::job::scan;
 
@@ -64,27 +65,7 @@ impl<'de> Deserializer<'de> for RawArray<'_, 'de> {
         self.sequence(1, visitor)
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Refusal> {
-        self.sequence(len, visitor)
-    }
-
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        self.sequence(len, visitor)
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        self.sequence(fields.len(), visitor)
-    }
+    forward_sequences!(sequence);
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf seq map enum identifier

@@ -31,7 +31,6 @@ pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Res
     let decoded = |span| value(span).and_then(|value| serde_json::from_slice::<String>(value).ok());
 
     texts.jid = decoded(&envelope.jid);
-    texts.queue = decoded(&envelope.queue);
     texts.name = match value(&envelope.name) {
         None => return Err(BadPayload::NoName),
         Some(name) => decoded(&envelope.name).ok_or_else(|| BadPayload::NameNotAString {
@@ -51,7 +50,6 @@ pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Res
     Ok(Parsed {
         name: &texts.name,
         jid: texts.jid.as_deref(),
-        queue: texts.queue.as_deref(),
         history: History {
             retries: value(&envelope.retries).map_or(0, count::from_bytes),
             attempt: value(&envelope.attempt).map_or(0, count::from_bytes),
@@ -67,7 +65,7 @@ pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Res
 fn read_spans(payload: &[u8]) -> Result<Envelope<Range<usize>>, BadPayload> {
     let mut envelope = Envelope::EMPTY;
     for member in scan::members(payload).map_err(unscannable)? {
-        // A key that no text can hold is none of ours.
+        // A key that no text can hold is not one of ours.
         let Ok(key) = serde_json::from_slice::<String>(&payload[member.key]) else { continue };
         if let Some(slot) = envelope.slot(&key) {
             *slot = Some(member.value);

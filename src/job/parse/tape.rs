@@ -21,7 +21,7 @@ pub(super) fn from_tape<'p>(
                 Some(Node::String(text)) => Some(*text),
                 _ => None,
             };
-            let (jid, queue) = (text(envelope.jid), text(envelope.queue));
+            let jid = text(envelope.jid);
             let history = History {
                 retries: count::from_node(node(envelope.retries)),
                 attempt: count::from_node(node(envelope.attempt)),
@@ -32,7 +32,7 @@ pub(super) fn from_tape<'p>(
                     Some(_) => FirstFailure::Recorded,
                 },
             };
-            Ok(Parsed { name, jid, queue, history, args: Args::on_tape(payload, tape, home, envelope.args) })
+            Ok(Parsed { name, jid, history, args: Args::on_tape(payload, tape, home, envelope.args) })
         }
         Err(bad) => {
             args::give_back(home, tape);

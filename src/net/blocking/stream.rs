@@ -9,8 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::net::Error;
 use crate::net::transport;
-use crate::resp::{error::Error, url::Endpoint};
+use crate::resp::url::Endpoint;
 
 /// One moment that all steps of a call share.
 #[derive(Clone, Copy, Debug)]

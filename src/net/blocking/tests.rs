@@ -7,7 +7,9 @@ use std::{
 };
 
 use super::*;
-use crate::{own_redis::OwnRedis, resp::error::HandshakeError};
+use crate::net::error::HandshakeError;
+use crate::own_redis::OwnRedis;
+use crate::resp;
 
 fn connect(url: &str) -> Result<BlockingConnection, Error> {
     BlockingConnection::connect(&RedisUrl::parse(url).unwrap())
@@ -59,7 +61,9 @@ fn calls_work_over_unix_and_tcp_sockets() {
             .unwrap();
         replies[0].as_ok().unwrap();
         assert_eq!(replies[1].as_bulk().unwrap(), b"value");
-        assert!(matches!(replies[2].as_integer(), Err(Error::Redis(error)) if error.code() == "WRONGTYPE"));
+        assert!(
+            matches!(replies[2].as_integer(), Err(resp::Error::Redis(error)) if error.code() == "WRONGTYPE")
+        );
         assert_eq!(replies[3].as_nil_or_bulk().unwrap(), None);
         assert_eq!(replies[4].as_bulk().unwrap(), b"jiggler-uring");
         assert!(conn.call(&Requests::new()).unwrap().is_empty());

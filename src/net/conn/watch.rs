@@ -33,7 +33,7 @@ impl Stopper {
         Self(Rc::downgrade(socket))
     }
 
-    /// Shuts the socket down: whoever reads it gets [`Error::Closed`](crate::resp::Error::Closed).
+    /// Shuts the socket down: whoever reads it gets [`Error::Closed`](crate::net::Error::Closed).
     pub fn stop(&self) {
         if let Some(socket) = self.0.upgrade() {
             socket.shut_down();

@@ -1,4 +1,4 @@
-//! Why there is no TLS connection, said so that whoever set it up can mend it.
+//! Why there is no TLS connection, said so that an administrator can fix it.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ pub enum TlsError {
     /// The build has no TLS.
     #[error("this build was made without TLS; build with the cargo feature `tls`, which is on by default")]
     NotBuilt,
-    /// A file of certificates or keys is of no use.
+    /// A file of certificates or keys cannot be used.
     #[error("{what} {}: {reason}", path.display())]
     File {
         /// "the CA file", "the client certificate", "the client key".

@@ -9,7 +9,7 @@ pub enum UrlError {
     /// No `scheme://` at its start.
     #[error("redis url has no scheme; write redis://host:port/database or unix:///path/to.sock?db=n")]
     NoScheme,
-    /// A scheme that is none of ours.
+    /// An unknown scheme.
     #[error(
         "redis url has scheme {scheme:?}; known are redis://, rediss:// (TLS), unix://, redis+sentinel://, \
          rediss+sentinel://, redis+cluster:// and rediss+cluster://"
@@ -107,7 +107,7 @@ pub enum UrlError {
         /// [`UNIX_SOCKET_PATH_BYTES_MAX`](crate::limits::UNIX_SOCKET_PATH_BYTES_MAX).
         bytes_max: usize,
     },
-    /// A query parameter that is none of ours.
+    /// An unknown query parameter.
     #[error(
         "redis url has an unknown query parameter; known are db, user and password, for TLS also ca_file, cert_file, \
          key_file and server_name, for sentinels also sentinel_user and sentinel_password"

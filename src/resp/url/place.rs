@@ -31,7 +31,7 @@ impl fmt::Display for Endpoint {
 pub enum Place {
     /// It names the server.
     Server(Endpoint),
-    /// It names who knows the server: it is asked for at each connect.
+    /// It names servers that know where the server is; they are asked at each connect.
     Sentinels(Box<Sentinels>),
     /// It names nodes of a cluster: they are asked at each connect which of them has a slot.
     Cluster(Box<Cluster>),

@@ -1,7 +1,7 @@
 //! Parts of places against a real Redis: what one call reads, in which order, and where it stops.
 
 use super::*;
-use crate::net::blocking::BlockingConnection;
+use crate::net::{self, blocking::BlockingConnection};
 use crate::own_redis::OwnRedis;
 
 const QUEUE: &str = "jiggler:list:img";
@@ -18,10 +18,10 @@ impl Setup {
         Self { redis, conn, scripts }
     }
 
-    fn page(&mut self, place: &Place, window: Window) -> Result<Page, Error> {
+    fn page(&mut self, place: &Place, window: Window) -> Result<Page, net::Error> {
         let mut requests = Requests::new();
         page(&self.scripts, place, window, &mut requests);
-        read_page(&self.conn.call_one(&requests)?, window)
+        Ok(read_page(&self.conn.call_one(&requests)?, window)?)
     }
 
     /// The number of all, and of each entry how many are newer, its score and its text.
@@ -122,5 +122,5 @@ fn a_key_of_another_type_is_redis_own_error() {
     setup.redis.run(&[b"SET", QUEUE.as_bytes(), b"no list"]);
     let window = Window { skip: 0, count: 1, order: Order::Newest };
     let error = setup.page(&queue(), window).unwrap_err();
-    assert!(matches!(&error, Error::Redis(error) if error.code() == "WRONGTYPE"), "{error}");
+    assert!(matches!(&error, net::Error::Redis(error) if error.code() == "WRONGTYPE"), "{error}");
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::limits::HEARTBEAT_TTL_EXTRA;
-use crate::net::blocking::BlockingConnection;
+use crate::net::{self, blocking::BlockingConnection};
 use crate::own_redis::OwnRedis;
 use crate::wire::QueueName;
 
@@ -21,7 +21,7 @@ impl Setup {
         Self { redis, conn, scripts }
     }
 
-    fn call(&mut self, write: impl FnOnce(&Scripts, &mut Requests)) -> Result<Reply, Error> {
+    fn call(&mut self, write: impl FnOnce(&Scripts, &mut Requests)) -> Result<Reply, net::Error> {
         let mut requests = Requests::new();
         write(&self.scripts, &mut requests);
         self.conn.call_one(&requests)
@@ -196,7 +196,7 @@ fn a_key_is_pruned_whole_unless_it_is_not_what_it_should_be() {
     setup.add(Set::Dead, "1", b"a");
     setup.redis.run(&[b"SET", keys::FAILURES.as_bytes(), b"12"]);
     let mut pruned =
-        |what: &Pruned| setup.call(|s, r| prune(s, what, r)).and_then(|reply| read_pruned(&reply));
+        |what: &Pruned| setup.call(|s, r| prune(s, what, r)).and_then(|reply| Ok(read_pruned(&reply)?));
     assert_eq!(pruned(&queue).unwrap(), 2);
     assert_eq!(pruned(&queue).unwrap(), 0);
     assert_eq!(pruned(&dead).unwrap(), 1);

@@ -1,6 +1,7 @@
 //! What of a turn's report could not be done, because a set or a counter is spoilt.
 
-use crate::resp::{Elements, Value};
+use super::unexpected;
+use crate::resp::{Elements, Error, Value};
 
 /// What of a turn's report could not be done. All else was.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -16,19 +17,19 @@ pub struct Held {
 }
 
 impl Held {
-    pub(super) fn read(elements: &mut Elements<'_>) -> Result<Self, String> {
+    pub(super) fn read(elements: &mut Elements<'_>) -> Result<Self, Error> {
         let parts = (elements.next(), elements.next(), elements.next());
         let (Some(Value::Array(moves)), Some(Value::Integer(counters)), Some(Value::Array(keys))) = parts
         else {
-            return Err(format!("a turn held {parts:?}"));
+            return Err(unexpected("what a turn could not do", "another shape"));
         };
         let mut held = Self { processed: counters & 1 != 0, failed: counters & 2 != 0, ..Self::default() };
         for at in moves {
-            let Value::Integer(at) = at else { return Err(format!("a turn held the move {at:?}")) };
+            let Value::Integer(at) = at else { return Err(unexpected("the number of a move", at)) };
             held.moves.extend(usize::try_from(at).ok().and_then(|at| at.checked_sub(1)));
         }
         for key in keys {
-            let Value::Bulk(key) = key else { return Err(format!("a turn named the key {key:?}")) };
+            let Value::Bulk(key) = key else { return Err(unexpected("a spoilt key", key)) };
             held.keys.push(String::from_utf8_lossy(key).into_owned());
         }
         Ok(held)

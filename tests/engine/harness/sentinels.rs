@@ -148,7 +148,7 @@ fn ask(port: u16, way: &Way, args: &[&str]) -> Option<Reply> {
     match BlockingConnection::connect(&url) {
         Ok(mut conn) => conn.call(&requests).ok()?.pop(),
         // It wants a password, so it listens.
-        Err(jiggler_uring::internal::resp::Error::Handshake(_)) => Some(nothing()),
+        Err(jiggler_uring::internal::net::Error::Handshake(_)) => Some(nothing()),
         Err(_) => None,
     }
 }

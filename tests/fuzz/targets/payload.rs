@@ -48,7 +48,6 @@ pub fn run(data: &[u8]) {
 struct Read {
     name: String,
     jid: Option<String>,
-    queue: Option<String>,
     history: History,
     args: usize,
 }
@@ -58,7 +57,6 @@ impl Read {
         Self {
             name: job.name.to_owned(),
             jid: job.jid.map(str::to_owned),
-            queue: job.queue.map(str::to_owned),
             history: job.history,
             args: job.args.len(),
         }
@@ -95,7 +93,7 @@ impl<'d> Expected<'d> {
             attempt: count(last(&members, "attempt")),
             first_failure,
         };
-        let read = Read { name, jid: text("jid"), queue: text("queue"), history, args: elements.len() };
+        let read = Read { name, jid: text("jid"), history, args: elements.len() };
         Some(Self { read, elements })
     }
 }

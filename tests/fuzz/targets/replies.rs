@@ -14,6 +14,7 @@ use jiggler_uring::internal::store::turn::TurnReply;
 use jiggler_uring::internal::store::{
     cancel, due, enqueue, flight, lead, operate, process, progress, recovery,
 };
+use jiggler_uring::internal::wire::Realm;
 
 /// Replies of one case; more say nothing new.
 const REPLIES_MAX: usize = 64;
@@ -38,7 +39,7 @@ pub fn run(data: &[u8]) {
     for from in 0..replies.len() {
         let hashes = &replies[from..replies.len().min(from + LOAD_REPLIES)];
         let all_bulk = hashes.len() == LOAD_REPLIES && hashes.iter().all(|hash| hash.as_bulk().is_ok());
-        assert_eq!(Scripts::from_replies(hashes).is_ok(), all_bulk);
+        assert_eq!(Scripts::read(Realm::SHARED, hashes).is_ok(), all_bulk);
         read_turn(&replies[from..]);
     }
 }

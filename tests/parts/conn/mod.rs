@@ -16,9 +16,10 @@ use crate::own_redis::OwnRedis;
 use futures_lite::future::poll_once;
 use glommio::{LocalExecutorBuilder, Placement};
 use jiggler_uring::internal::limits::{EXECUTOR_IO_BYTES, READ_CHUNK_BYTES};
+use jiggler_uring::internal::net::Error;
+use jiggler_uring::internal::net::error::HandshakeError;
 use jiggler_uring::internal::net::{ConnOptions, Connection};
-use jiggler_uring::internal::resp::error::HandshakeError;
-use jiggler_uring::internal::resp::{Error, RedisUrl, Reply, ReplyLimits, Requests, Value};
+use jiggler_uring::internal::resp::{RedisUrl, Reply, ReplyLimits, Requests, Value};
 use peer::{Peer, peer, raw_peer};
 
 /// A deadline that a test waits for.

@@ -1,7 +1,7 @@
 //! What Redis tells a connection unasked: pushes of RESP3, and what we take for granted of key tracking.
 
 use jiggler_uring::internal::net::Connection;
-use jiggler_uring::internal::resp::Error;
+use jiggler_uring::internal::net::Error;
 
 use super::peer::peer;
 use super::{call, on_executor, open};

@@ -5,8 +5,9 @@ use std::net::TcpListener;
 
 use jiggler_uring::internal::limits::PAYLOAD_BYTES_MAX;
 use jiggler_uring::internal::net::Connection;
+use jiggler_uring::internal::net::Error;
 use jiggler_uring::internal::net::blocking::BlockingConnection;
-use jiggler_uring::internal::resp::{Error, RedisUrl};
+use jiggler_uring::internal::resp::RedisUrl;
 
 use super::{call, command, on_executor, open};
 use crate::certificates::Certificates;

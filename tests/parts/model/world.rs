@@ -11,6 +11,7 @@ use jiggler_uring::internal::resp::{Reply, Requests};
 use jiggler_uring::internal::store::flight::{self, Known};
 use jiggler_uring::internal::store::scripts::{Script, Scripts};
 use jiggler_uring::internal::store::turn::{BatchName, Destination, Turn, TurnReply};
+use jiggler_uring::internal::wire::Realm;
 use jiggler_uring::internal::wire::keys;
 
 use super::ops::{Case, Fate, Step};
@@ -161,7 +162,7 @@ impl<'a> World<'a> {
     fn executed(&mut self, at: usize, sent: &mut Sent, seen: bool) -> Verdict {
         let before = Database::read(self.conn);
         let replies = self.conn.call(&sent.requests).map_err(|error| format!("a turn failed: {error}"))?;
-        let turn = TurnReply::read(&replies, &sent.order)?;
+        let turn = TurnReply::read(&replies, &sent.order).map_err(|error| error.to_string())?;
         self.note_report(&sent.report);
         let (mut count, mut bytes) = (0, 0);
         for fetched in turn.fetched {
@@ -191,7 +192,7 @@ impl<'a> World<'a> {
             let mut requests = Requests::new();
             let shard = &self.shards[at];
             flight::resume(&self.scripts, shard.home(), shard.last_number(), &mut requests);
-            let answer = self.conn.call_one(&requests).and_then(|reply| reply.as_integer());
+            let answer = self.conn.call_one(&requests).and_then(|reply| Ok(reply.as_integer()?));
             let right = |last: i64| match &lost {
                 Some((number, has_run, _)) => (last >= number.cast_signed()) == *has_run,
                 None => true,
@@ -269,7 +270,7 @@ impl<'a> World<'a> {
             format!("reconcile of {batch} answered {reply:?}, {back} jobs were to be handed back")
         })?;
         oracle::handed_back_in_order(before.list(&list), before.list(&batch), after.list(&list))?;
-        let again = self.conn.call_one(&requests).and_then(|reply| reply.as_integer());
+        let again = self.conn.call_one(&requests).and_then(|reply| Ok(reply.as_integer()?));
         let third = Database::read(self.conn);
         ensure(again.is_ok_and(|count| count == 0) && third == after, || {
             format!("reconcile of {batch}, repeated, changed\n{after:?}to\n{third:?}")
@@ -341,7 +342,7 @@ impl<'a> World<'a> {
             let mut requests = Requests::new();
             let number = self.shards[at].fresh_number();
             flight::leave(&self.scripts, number, &self.shards[at].context.queues, true, &mut requests);
-            let back = self.conn.call_one(&requests).and_then(|reply| reply.as_integer());
+            let back = self.conn.call_one(&requests).and_then(|reply| Ok(reply.as_integer()?));
             ensure(back.as_ref().is_ok_and(|count| *count == 0), || format!("leave answered {back:?}"))?;
             self.refused(&requests, "LEFT")?;
         }
@@ -362,5 +363,5 @@ fn load(conn: &mut BlockingConnection, mutation: Option<Mutation>) -> Scripts {
         }
         requests.command(&[b"SCRIPT", b"LOAD", source.as_bytes()]);
     }
-    Scripts::from_replies(&conn.call(&requests).unwrap()).unwrap()
+    Scripts::read(Realm::SHARED, &conn.call(&requests).unwrap()).unwrap()
 }

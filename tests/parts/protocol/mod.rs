@@ -10,8 +10,9 @@ use std::rc::Rc;
 use crate::own_redis::OwnRedis;
 use bytes::Bytes;
 use jiggler_uring::internal::limits::PAYLOAD_BYTES_MAX;
+use jiggler_uring::internal::net::Error;
 use jiggler_uring::internal::net::blocking::BlockingConnection;
-use jiggler_uring::internal::resp::{Error, Reply, Requests};
+use jiggler_uring::internal::resp::{Reply, Requests};
 use jiggler_uring::internal::store::flight::{self, Burial, Known};
 use jiggler_uring::internal::store::scripts::Scripts;
 use jiggler_uring::internal::store::turn::{
@@ -90,20 +91,20 @@ impl Setup {
     fn resume(&mut self, number: u64) -> Result<i64, Error> {
         let mut requests = Requests::new();
         flight::resume(&self.scripts, &self.context.queues[0], number, &mut requests);
-        self.conn.call_one(&requests)?.as_integer()
+        Ok(self.conn.call_one(&requests)?.as_integer()?)
     }
 
     fn reconcile(&mut self, number: u64, batch: BatchName, known: &Known) -> Result<i64, Error> {
         let mut requests = Requests::new();
         let queue = &self.context.queues[0];
         flight::reconcile(&self.scripts, number, queue, queue, batch, known, &mut requests);
-        self.conn.call_one(&requests)?.as_integer()
+        Ok(self.conn.call_one(&requests)?.as_integer()?)
     }
 
     fn leave(&mut self, number: u64) -> Result<i64, Error> {
         let mut requests = Requests::new();
         flight::leave(&self.scripts, number, &self.context.queues, true, &mut requests);
-        self.conn.call_one(&requests)?.as_integer()
+        Ok(self.conn.call_one(&requests)?.as_integer()?)
     }
 
     fn bury(&mut self, bytes: usize, entry: &[u8]) -> i64 {

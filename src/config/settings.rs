@@ -1,0 +1,171 @@
+//! The options as code: of which row each is, its field in [`Raw`] and in [`Config`], and how its value is read.
+//!
+//! An option is spelt three times: its row in `options::rows`, its line here, its field in [`Config`]. Its default stands
+//! in the row only.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    Config,
+    error::Origin,
+    options::OptionSpec,
+    raw::{count, environment, queue_specs, word},
+    redis::RedisParts,
+    types::{GivenUrl, LogFormat, LogLevel, Mode, Queues},
+    value::Value,
+};
+
+/// How a value of an option is read; the error says what is allowed.
+type Parse<T> = fn(&OptionSpec, &Value<'_>) -> Result<T, String>;
+
+macro_rules! settings {
+    (
+        decided { $($(#[$doc:meta])* $id:ident => $field:ident: $type:ty = $parse:expr;)* }
+        open { $($(#[$open_doc:meta])* $open_id:ident => $open:ident: $open_type:ty = $open_parse:expr;)* }
+        apart { $($(#[$apart_doc:meta])* $apart:ident;)* }
+    ) => {
+        /// Which option a row is about.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum OptionId {
+            $($(#[$doc])* $id,)*
+            $($(#[$open_doc])* $open_id,)*
+            $($(#[$apart_doc])* $apart,)*
+        }
+
+        /// What one source says; `None` where it says nothing.
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct Raw {
+            $(pub(super) $field: Option<$type>,)*
+            $(pub(super) $open: Option<$open_type>,)*
+            pub(super) config_file: Option<PathBuf>,
+            pub(super) redis_url: Option<GivenUrl>,
+            pub(super) redis: RedisParts,
+            /// Places of settings that are accepted and have no effect.
+            pub(super) unused: Vec<Origin>,
+        }
+
+        impl Raw {
+            pub(super) fn parse(
+                &mut self,
+                spec: &OptionSpec,
+                value: &Value<'_>,
+                origin: Origin,
+            ) -> Result<(), String> {
+                match spec.id {
+                    $(OptionId::$id => {
+                        let parse: Parse<$type> = $parse;
+                        self.$field = Some(parse(spec, value)?);
+                    })*
+                    $(OptionId::$open_id => {
+                        let parse: Parse<$open_type> = $open_parse;
+                        self.$open = Some(parse(spec, value)?);
+                    })*
+                    $(OptionId::$apart)|* => self.parse_apart(spec, value, origin)?,
+                }
+                Ok(())
+            }
+
+            /// These options where they are given, else those of `lower`.
+            #[must_use]
+            pub fn over(self, lower: Self) -> Self {
+                Self {
+                    $($field: self.$field.or(lower.$field),)*
+                    $($open: self.$open.or(lower.$open),)*
+                    config_file: self.config_file.or(lower.config_file),
+                    redis_url: self.redis_url.or(lower.redis_url),
+                    redis: self.redis.over(lower.redis),
+                    unused: self.unused.into_iter().chain(lower.unused).collect(),
+                }
+            }
+        }
+
+        impl Config {
+            /// What a source says that has the defaults of the table under it, so that a value which must be decided is
+            /// there.
+            pub(super) fn of(raw: Raw) -> Self {
+                Self {
+                    $($field: raw.$field.unwrap_or_default(),)*
+                    $($open: raw.$open,)*
+                    redis_url: raw.redis_url,
+                    redis_notes: Vec::new(),
+                    config_file: raw.config_file,
+                    unused: raw.unused,
+                }
+            }
+
+            /// Whether two configurations differ in an option.
+            pub(super) fn differs(&self, other: &Self, id: OptionId) -> bool {
+                match id {
+                    $(OptionId::$id => self.$field != other.$field,)*
+                    $(OptionId::$open_id => self.$open != other.$open,)*
+                    $(OptionId::$apart)|* => self.differs_apart(other, id),
+                }
+            }
+
+            /// Takes the value of an option over, if it has a field of its own.
+            pub(super) fn adopt(&mut self, id: OptionId, from: &Self) {
+                match id {
+                    $(OptionId::$id => self.$field = from.$field.clone(),)*
+                    $(OptionId::$open_id => self.$open = from.$open.clone(),)*
+                    $(OptionId::$apart)|* => {}
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    // The table has a default for each.
+    decided {
+        /// Queues to serve, with priorities.
+        Queues => queues: Queues = |spec, value| Queues::new(queue_specs(spec, value)?);
+        /// Seconds a stop waits.
+        Timeout => timeout: Duration = |spec, value| value.seconds(spec);
+        /// Section of the file, and a label in logs.
+        Environment => environment: String = environment;
+        /// What a crash means for a running job.
+        Mode => mode: Mode = word;
+        /// Debug log.
+        Verbose => log_level: LogLevel = |spec, value| value.switch(spec).map(LogLevel::of_verbose);
+        /// Shape of log lines.
+        LogFormat => log_format: LogFormat = word;
+        /// Heartbeat period.
+        StatsInterval => stats_interval: Duration = |spec, value| value.seconds(spec);
+        /// Whether this process polls the retry and scheduled sets.
+        PollerEnabled => poller_enabled: bool = |spec, value| value.switch(spec);
+        /// Mean period of that poller.
+        PollInterval => poll_interval: Duration = |spec, value| value.decimal_seconds(spec);
+        /// Size of the dead set.
+        MaxDeadJobs => max_dead_jobs: u64 = |spec, value| value.number(spec);
+        /// Age of the dead set's entries.
+        DeadTimeout => dead_timeout: Duration = |spec, value| value.seconds(spec);
+    }
+    // Decided when the machine is known.
+    open {
+        /// Shards to run.
+        Cores => cores: usize = |spec, value| value.number(spec).map(count);
+        /// Jobs in flight per process.
+        Concurrency => concurrency: usize = |spec, value| value.number(spec).map(count);
+    }
+    // Without a field of their own: the place counts too, or several make one value.
+    apart {
+        /// The YAML file itself.
+        ConfigFile;
+        /// Where Redis is.
+        RedisUrl;
+        /// A file with its password.
+        RedisPasswordFile;
+        /// A file of authorities to trust.
+        RedisCaFile;
+        /// The certificate to show it.
+        RedisCertFile;
+        /// The key of that certificate.
+        RedisKeyFile;
+        /// The name its certificate must be for.
+        RedisServerName;
+        /// A file with the password of its sentinels.
+        RedisSentinelPasswordFile;
+        /// A setting of the gem that has no meaning here.
+        Unused;
+    }
+}
