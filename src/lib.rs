@@ -182,7 +182,8 @@ mod embedded;
 mod server;
 pub mod testing;
 
-/// The inside, for this project's own load generator, benches, tests and fuzzers. No promise is made about it: what a program
+/// The inside, for this project's own load generator, benches, tests and fuzzers. No promise is made about it: what a
+/// program
 /// needs is public elsewhere.
 #[doc(hidden)]
 pub mod internal {
