@@ -1,7 +1,8 @@
 //! Configuration: from flags, environment, file and defaults to one [`Config`] in which everything is decided.
 //!
 //! The order is default < file < environment < flag. [`options`] is the table of what there is, `settings` the
-//! fields it fills, [`value`] and [`types`] parse, [`raw`] holds what one source says, [`yaml`] reads the file. Only `cli` and `yaml` know where text
+//! fields it fills, [`value`] and [`types`] parse, [`raw`] holds what one source says, [`yaml`] reads the file. Only
+//! `cli` and `yaml` know where text
 //! comes from; the rest of the crate sees [`Config`]. What a machine can do (cores, kernel, Redis) is `boot`'s.
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};

@@ -9,7 +9,8 @@ pub use super::{
 
 /// What came is not what was asked for, or cannot be asked for.
 ///
-/// Each text is complete: what caused it is in the text and in the variant, and is no `source()` on top of that. [`net::Error`](crate::net::Error)
+/// Each text is complete: what caused it is in the text and in the variant, and is no `source()` on top of that.
+/// [`net::Error`](crate::net::Error)
 /// has all of these too, and says which of them a new connection may heal.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -1,7 +1,8 @@
 //! The state of one connection without its socket: what waits to be written, and which replies are still to come.
 //!
 //! Replies come in the order of the commands, so counting is all the matching there is. Pushes of RESP3 come between
-//! them and are counted apart; their content is dropped, because whoever waits for pushes looks again anyway. Not responsible
+//! them and are counted apart; their content is dropped, because whoever waits for pushes looks again anyway. Not
+//! responsible
 //! for what to do when the connection fails: the owner of the socket drops the pipeline with it, and all that waited.
 
 use std::fmt;

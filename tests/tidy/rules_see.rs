@@ -35,8 +35,6 @@ fn layers_of_modules_inside_a_folder() {
         "use super::reply::Reply;\nuse crate::{net::Connection, resp::Reply};\n",
     );
     check(&broken_layers(&codec), &["src/resp/decode.rs:2: `resp` (layer 1) imports `net` (layer 2)"]);
-    let error = Source::new("src/resp/error.rs", "use crate::net::tls::error::TlsError;\n");
-    check(&broken_layers(&error), &[]);
     let conn =
         Source::new("src/net/conn/read.rs", "use super::super::sentinel::S;\nuse crate::resp::url::U;\n");
     check(&broken_layers(&conn), &[]);

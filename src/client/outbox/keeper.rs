@@ -359,7 +359,8 @@ impl Keeper {
     }
 }
 
-/// Whether an error concerns only the jobs it was returned for: the key of their queue is of another type. All else, a missing right
+/// Whether an error concerns only the jobs it was returned for: the key of their queue is of another type. All else,
+/// a missing right
 /// for example, would affect every job, and ends when someone fixes it.
 fn is_of_the_job(error: &Error) -> bool {
     matches!(error, Error::Redis(net::Error::Redis(error)) if error.kind() == RedisErrorKind::WrongType)

@@ -1,3 +1,5 @@
+//! Whole searches: who is asked in which order, what is used, and what is said when all was in vain.
+
 use super::super::handshake::HandshakeError;
 use super::*;
 use crate::resp::decode::Decoder;
