@@ -214,6 +214,15 @@ pub const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// fit there too, so above 384 MB a payload cannot be buried and stays in flight.
 pub const OVERSIZE_REPLY_BYTES_MAX: usize = 513 * 1024 * 1024;
 
+/// How long a shard waits before it tries again what Redis refused for the sake of one spoilt key: an administrator mends it.
+pub const HELD_PAUSE: Duration = Duration::from_secs(5);
+
+/// Jobs that have ended and wait for a spoilt set, at which a shard fetches no more: it keeps them in memory.
+pub const HELD_JOBS_MAX: usize = 2_000;
+
+/// Spoilt keys that a shard names in the log, each once: all that it knows, for as many queues as a process may have.
+pub const HELD_KEYS_SAID_MAX: usize = 4 + QUEUES_MAX;
+
 /// Messages between control and one shard that may wait: a handful in a process's life, and cancellations.
 pub const MESH_MESSAGES_MAX: usize = 32;
 

@@ -85,6 +85,8 @@ mod rights;
 mod secrets;
 #[path = "engine/sentinel.rs"]
 mod sentinel;
+#[path = "engine/spoilt.rs"]
+mod spoilt;
 #[path = "engine/steering.rs"]
 mod steering;
 #[path = "engine/stop.rs"]

@@ -17,7 +17,7 @@ use crate::job::{
 use crate::limits::{RECOVERIES_MAX, SUSPECT_PAUSE_MAX, SUSPECTS_PER_CALL_MAX, SUSPECTS_TIME_MAX};
 use crate::mesh::ToShard;
 use crate::resp::{Error, Reply, Value};
-use crate::store::flight::Burial;
+use crate::store::flight::{self, Burial, Buried};
 use crate::store::recovery;
 use crate::store::turn::QueueKeys;
 use crate::time::unix_now;
@@ -76,7 +76,7 @@ pub(super) async fn bury(control: &Control, link: &mut ControlLink, remains: &Re
             let replies = link
                 .call(|scripts, requests| recovery::bury_poison(scripts, queue, &burial, requests))
                 .await?;
-            if replies.first().map(Reply::as_integer).transpose()? == Some(1) {
+            if flight::read_burial(replies.first().ok_or(Error::Closed)?)? != Buried::Before {
                 announce(control, dead);
             }
         }

@@ -97,6 +97,8 @@ struct Poller {
     outage: Option<Instant>,
     /// Whether it was said that there is no bell.
     missed_bell: bool,
+    /// The key of a set that was said to be none.
+    spoilt: String,
     random: fastrand::Rng,
 }
 
@@ -118,6 +120,7 @@ impl Poller {
             backoff: Backoff::new(u64::from(std::process::id()) + duty as u64),
             outage: None,
             missed_bell: false,
+            spoilt: String::new(),
             random: fastrand::Rng::new(),
         }
     }
@@ -178,6 +181,11 @@ impl Poller {
                 queue,
                 "due jobs are put off: the key of their queue is no list, or in a cluster belongs to another realm"
             );
+        }
+        if due.held == 0 && !due.broken.is_empty() && self.spoilt != due.broken {
+            let key = &*due.broken;
+            tracing::error!(key, "a key is spoilt: it is no set of jobs; all else goes on");
+            self.spoilt.clone_from(&due.broken);
         }
         self.stand(if due.leads { Standing::Leads } else { Standing::Follows });
         self.renew_at = self.looked_at + lead_renewal(self.poll_interval);

@@ -16,7 +16,7 @@
 //!
 //! Until its last list is empty the dead process keeps its lease: a reaper that dies in between leaves the rest to the next.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 
@@ -38,6 +38,8 @@ pub(super) struct Dead {
     unknown: RefCell<HashSet<Vec<u8>>>,
     /// Members that were reaped and not released yet, at most [`DEAD_PROCESSES_MAX`]: each was said.
     unsettled: RefCell<VecDeque<String>>,
+    /// Whether it was said that the lease set is none.
+    leases_are_spoilt: Cell<bool>,
     pub(super) named: Event,
 }
 
@@ -83,6 +85,16 @@ impl Dead {
         true
     }
 
+    /// Says that the key of the leases is no set: once, for it will be so at each renewal.
+    pub(super) fn complain_of_leases(&self, key: &str) {
+        if !self.leases_are_spoilt.replace(true) {
+            tracing::error!(
+                key,
+                "a key is spoilt: it is no set of leases, so jobs of processes that die stay in flight; all else goes on"
+            );
+        }
+    }
+
     /// Says that a member is of an unknown form: once, for it will be named again by each renewal.
     fn complain(&self, member: &[u8]) {
         let mut unknown = self.unknown.borrow_mut();
@@ -116,7 +128,9 @@ pub(super) async fn run(control: Rc<Control>, duty: usize) {
                 Ok(found) => remains.extend(found),
                 Err(error) => {
                     complain(&member, &error);
-                    break;
+                    if !matches!(error, Error::Redis(_)) {
+                        break;
+                    }
                 }
             }
         }
@@ -124,7 +138,9 @@ pub(super) async fn run(control: Rc<Control>, duty: usize) {
         for remains in remains {
             if let Err(error) = settle(&control, duty, &mut link, &remains).await {
                 complain(&remains.member, &error);
-                break;
+                if !matches!(error, Error::Redis(_)) {
+                    break;
+                }
             }
         }
     }
@@ -181,18 +197,16 @@ async fn settle(
     remains: &Remains,
 ) -> Result<(), Error> {
     let link = opened(control, duty, link).await?;
-    poison::bury(control, link, remains).await?;
+    // A dead set that takes nothing is nothing to the suspects.
+    let buried = poison::bury(control, link, remains).await;
     if !poison::free_suspects(link, remains).await? {
         return Ok(());
     }
+    buried?;
     let Remains { member, uuid, jobs, .. } = remains;
     if !jobs.broken.is_empty() {
-        let queue = &*jobs.broken;
-        tracing::error!(
-            queue,
-            uuid,
-            "jobs of a dead process stay in flight: the key of their queue is no list"
-        );
+        let key = &*jobs.broken;
+        tracing::error!(key, uuid, "jobs of a dead process stay in flight: this key is spoilt");
         return Ok(());
     }
     link.call(|scripts, requests| recovery::release(scripts, member, uuid, requests)).await?;

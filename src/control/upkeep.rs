@@ -362,6 +362,7 @@ impl Control {
         match renewal {
             Renewal::Renewed { ended, .. } if !ended.is_empty() && stood >= LEASE => duty.dead.name(ended),
             Renewal::Renewed { .. } => {}
+            Renewal::Spoilt => duty.dead.complain_of_leases(duty.options.realm.leases.as_ref()),
             // A shard whose jobs run for long would learn of it only when the first of them ends.
             Renewal::Fenced => self.send_all(&ToShard::LookForFence).await,
         }

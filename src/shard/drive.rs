@@ -9,7 +9,7 @@ use super::link::{Link, LinkError, Sent, SentTurn, sync_wait_list};
 use super::outage::Outage;
 use super::run::run_ready;
 use super::state::Shard;
-use super::{oversize, stop};
+use super::{held, oversize, stop};
 use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD};
 use crate::resp::{Error, RedisErrorKind, Reply, Requests};
 use crate::store::turn::{self, BatchName, Turn, TurnReply};
@@ -48,6 +48,7 @@ impl<'a> Driver<'a> {
                 if stop::step(shard, &mut self.link).await? {
                     return stop::leave(shard, &mut self.link).await;
                 }
+                held::try_again(shard, &mut self.link).await?;
                 self.sweep().await?;
             }
             // With a backlog the next batches are asked for before this one runs, so that Redis works meanwhile. Without,
@@ -87,7 +88,7 @@ impl<'a> Driver<'a> {
     fn plan(&self, now: Instant) -> Option<usize> {
         let shard = self.shard;
         let fetches = shard.phase.get().fetches();
-        if fetches && !shard.idle.get() {
+        if fetches && !shard.idle.get() && !shard.held.is_full() {
             let coming: usize = self.sent.iter().map(|turn| turn.wanted).sum();
             let free = match &shard.crew {
                 None => shard.free_slots(),
@@ -245,6 +246,9 @@ fn take_in(shard: &Rc<Shard>, replies: &[Reply], sent: &SentTurn, order: &[usize
         shard.turns.looks_at_each.set(true);
     }
     shard.tell_of_deaths(&sent.settled);
+    if let Some(held) = &turn.held {
+        shard.hold(&sent.settled, held);
+    }
     let mut count = 0;
     for fetched in turn.fetched {
         count += fetched.payloads.len() + fetched.oversize;
@@ -279,6 +283,7 @@ async fn rest(shard: &Shard) {
         shard.owing.borrow().front().map(|(_, since)| due(*since, STRAGGLER_DELAY)),
         shard.ready.borrow().front().map(|batch| due(batch.came_at, UNSTARTED_HOLD)),
         stop::until_deadline(shard, now),
+        shard.held.pause(now),
     ];
     match pauses.into_iter().flatten().min() {
         None => shard.work.wait().await,

@@ -91,6 +91,12 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             // The call that ends this shard arrived, its answer did not.
             return Ending::Clean;
         }
+        if let (LinkError::Held(reason), true) = (&error, shard.phase.get().ends()) {
+            // The lease stays, and with it the jobs are found.
+            let jobs = shard.unreported(&sent);
+            tracing::error!(shard = shard.options.shard, reason, jobs, "jobs stay in flight for a reaper");
+            return Ending::LeftBehind { jobs };
+        }
         if let LinkError::Fenced(reason) = &error {
             tracing::error!(
                 shard = shard.options.shard,

@@ -1,7 +1,7 @@
 //! The shard's connection: opening it, and making sense of what was under way when the last one was lost.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -56,6 +56,9 @@ pub(super) enum LinkError {
         /// The line, for redis-cli.
         line: String,
     },
+    /// Jobs are to go back to a queue whose key is no list, and stay in flight.
+    #[error("{0}")]
+    Held(String),
     /// This shard has ended itself in Redis.
     #[error("this shard has left already")]
     Left,
@@ -97,6 +100,11 @@ impl Link {
         &mut self,
         write: impl Fn(&Scripts, &mut Requests),
     ) -> Result<Vec<Reply>, LinkError> {
+        self.exchange(write).await?.into_iter().map(check).collect()
+    }
+
+    /// As [`Self::call`], but each reply may be an error.
+    async fn exchange(&mut self, write: impl Fn(&Scripts, &mut Requests)) -> Result<Vec<Reply>, LinkError> {
         let mut requests = Requests::new();
         write(&self.scripts, &mut requests);
         let mut replies = self.conn.call(&requests).await?;
@@ -106,7 +114,7 @@ impl Link {
             write(&self.scripts, &mut requests);
             replies = self.conn.call(&requests).await?;
         }
-        replies.into_iter().map(check).collect()
+        Ok(replies)
     }
 }
 
@@ -139,6 +147,7 @@ impl From<RedisError> for LinkError {
     fn from(error: RedisError) -> Self {
         match error.code() {
             "LEFT" => Self::Left,
+            "HELD" => Self::Held(error.to_string()),
             "FENCED" | "STALE" => Self::Fenced(error.to_string()),
             _ => Self::Lost(Error::Redis(error)),
         }
@@ -177,7 +186,7 @@ pub(super) async fn resume(shard: &Shard, link: &mut Link, lost: &mut Sent) -> R
 }
 
 /// Hands back the batches that Redis counts as ours and we know nothing of.
-async fn hand_back_unknown(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
+pub(super) async fn hand_back_unknown(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
     let replies = link
         .call(|_, requests| {
             for queue in shard.turns.queues.iter() {
@@ -202,14 +211,16 @@ async fn hand_back_unknown(shard: &Shard, link: &mut Link) -> Result<(), LinkErr
     for chunk in unknown.chunks(RECONCILE_CALLS_MAX) {
         let number = shard.fresh_id();
         let replies = link
-            .call(|scripts, requests| {
+            .exchange(|scripts, requests| {
                 for &(queue, name) in chunk {
                     let keys = (shard.home(), shard.queue(queue));
                     flight::reconcile(scripts, number, keys.0, keys.1, name, &nothing, requests);
                 }
             })
             .await?;
-        note_handed_back(shard, &replies)?;
+        for (&(queue, _), reply) in chunk.iter().zip(replies) {
+            note_reconciled(shard, queue, reply)?;
+        }
     }
     Ok(())
 }
@@ -233,18 +244,23 @@ pub(super) async fn sync(shard: &Shard, link: &mut Link, batches: &[Rc<Batch>]) 
     // What comes back last is taken next, so the oldest batch is the last.
     known.sort_unstable_by_key(|(newest, _, _)| Reverse(*newest));
     let result = reconcile_all(shard, link, &known).await;
-    if result.is_err() {
-        batches.iter().for_each(|batch| batch.unheard());
-        shard.settlement.borrow_mut().singles.append(&mut singles);
-        return result;
-    }
+    let is_held = |queue: usize, name: BatchName| match &result {
+        Ok(held) => held.contains(&(queue, name)),
+        Err(_) => true,
+    };
+    singles.retain(|single| is_held(single.0, single.1));
+    shard.settlement.borrow_mut().singles.append(&mut singles);
     for batch in batches {
+        if is_held(batch.queue, batch.name) {
+            batch.unheard();
+            continue;
+        }
         batch.heard();
         if batch.is_settled() {
             shard.close(batch);
         }
     }
-    Ok(())
+    result.map(|_| ())
 }
 
 /// Makes the wait list of one queue agree with what the shard knows: what a lost connection moved there unseen goes
@@ -261,30 +277,49 @@ pub(super) async fn sync_wait_list(shard: &Shard, link: &mut Link, queue: usize)
     let mut known = Known::default();
     let mut singles = shard.known_to_settlement(queue, BatchName::Wait, &mut known);
     let result = reconcile_all(shard, link, &[(0, (queue, BatchName::Wait), known)]).await;
-    if result.is_err() {
+    if !matches!(&result, Ok(held) if held.is_empty()) {
         shard.settlement.borrow_mut().singles.append(&mut singles);
     }
-    result
+    result.map(|_| ())
 }
 
+/// Gives the lists that stay as they are, because jobs are to go back to a queue that is no list.
 async fn reconcile_all(
     shard: &Shard,
     link: &mut Link,
     lists: &[(u64, (usize, BatchName), Known)],
-) -> Result<(), LinkError> {
+) -> Result<HashSet<(usize, BatchName)>, LinkError> {
+    let mut held = HashSet::new();
     for chunk in lists.chunks(RECONCILE_CALLS_MAX) {
         let number = shard.fresh_id();
         let replies = link
-            .call(|scripts, requests| {
+            .exchange(|scripts, requests| {
                 for (_, (queue, name), known) in chunk {
                     let keys = (shard.home(), shard.queue(*queue));
                     flight::reconcile(scripts, number, keys.0, keys.1, *name, known, requests);
                 }
             })
             .await?;
-        note_handed_back(shard, &replies)?;
+        for ((_, list, _), reply) in chunk.iter().zip(replies) {
+            if !note_reconciled(shard, list.0, reply)? {
+                held.insert(*list);
+            }
+        }
     }
-    Ok(())
+    Ok(held)
+}
+
+/// Whether a list agrees with the shard now; if not, the key of its queue is spoilt.
+fn note_reconciled(shard: &Shard, queue: usize, reply: Reply) -> Result<bool, LinkError> {
+    match check(reply) {
+        Ok(reply) => note_handed_back(shard, &[reply])?,
+        Err(LinkError::Held(refusal)) => {
+            shard.hold_back(queue, &refusal);
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(true)
 }
 
 pub(super) fn note_handed_back(shard: &Shard, replies: &[Reply]) -> Result<(), Error> {
@@ -310,6 +345,9 @@ impl Shard {
         let mut settlement = self.settlement.borrow_mut();
         let moves = settlement.moves.iter().filter(|job| job.from == (queue, name));
         known.keep.extend(moves.map(|job| job.raw.clone()));
+        if name == BatchName::Wait {
+            known.keep.extend(self.held.in_wait_list(queue));
+        }
         let singles: Vec<_> =
             settlement.singles.extract_if(.., |single| (single.0, single.1) == (queue, name)).collect();
         known.settled.extend(singles.iter().map(|(_, _, payload)| payload.clone()));

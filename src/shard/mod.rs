@@ -36,6 +36,7 @@ mod cancel;
 mod deadlines;
 mod denied;
 mod drive;
+mod held;
 mod life;
 mod link;
 mod outage;

@@ -9,7 +9,7 @@ use crate::job::{BadPayload, bury_unparsable};
 use crate::limits::{OVERSIZE_REPLY_BYTES_MAX, PAYLOAD_BYTES_MAX, READ_CHUNK_BYTES};
 use crate::net::{ConnOptions, Connection};
 use crate::resp::{Error, ReplyLimits, Requests, Value};
-use crate::store::flight::{self, Burial};
+use crate::store::flight::{self, Burial, Buried};
 use crate::store::scripts::{self, Scripts};
 use crate::time::unix_now;
 
@@ -34,6 +34,7 @@ pub(super) enum More {
 async fn bury_all(shard: Rc<Shard>, queue: usize) {
     while shard.burying.borrow_mut().insert(queue, More::None) == Some(More::Came) {
         if let Err(error) = try_bury_all(&shard, queue).await {
+            shard.held.bury_later(queue);
             let queue = &*shard.queue(queue).name;
             tracing::error!(queue, %error, "a payload above the size limit cannot be buried and stays in flight");
         }
@@ -74,7 +75,10 @@ async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
         requests.clear();
         flight::bury(&scripts, shard.queue(queue), &burial, &mut requests);
         conn.send(&requests).await?;
-        conn.reply().await?.into_result()?;
+        let reply = conn.reply().await?.into_result()?;
+        if flight::read_burial(&reply)? == Buried::Uncounted {
+            shard.count_later();
+        }
         shard.options.stats.failed.add(1);
     }
 }

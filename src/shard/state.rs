@@ -13,6 +13,7 @@ use super::abroad::Abroad;
 use super::batch::Batch;
 use super::crew::Crew;
 use super::deadlines::Deadlines;
+use super::held::Held;
 use super::oversize::More;
 use super::pace::Pace;
 use super::run::RunningJob;
@@ -111,6 +112,8 @@ pub(super) struct Shard {
     pub(super) burying: RefCell<HashMap<usize, More>>,
     /// Queues whose errors were logged.
     pub(super) complained: RefCell<HashSet<usize>>,
+    /// What waits for a spoilt key to be mended.
+    pub(super) held: Held,
     /// A turn is to be made though there is nothing to report or to fetch.
     pub(super) must_turn: Cell<bool>,
     /// Calls may lie in a connection that was given up, and reach Redis later.
@@ -161,6 +164,7 @@ impl Shard {
             abroad: Abroad::default(),
             burying: RefCell::default(),
             complained: RefCell::default(),
+            held: Held::default(),
             must_turn: Cell::new(false),
             lost_a_connection: Cell::new(false),
             clock: Cell::new((Instant::now(), unix_now())),
@@ -197,8 +201,11 @@ impl Shard {
         &self.turns.queues[0]
     }
 
-    /// Slots that no job holds.
+    /// Slots that no job holds; none while too many jobs wait that have ended.
     pub(super) fn free_slots(&self) -> usize {
+        if self.held.is_full() {
+            return 0;
+        }
         match &self.crew {
             None => self.options.slots.saturating_sub(self.tasks.borrow().len()),
             Some(crew) => crew.free_slots(),

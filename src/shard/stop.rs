@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use glommio::timer::Timer;
 
 use super::batch::Batch;
+use super::held;
 use super::link::{Link, LinkError, note_handed_back, sync};
 use super::run::cancel_all;
 use super::state::Shard;
@@ -30,9 +31,13 @@ pub(super) async fn step(shard: &Rc<Shard>, link: &mut Link) -> Result<bool, Lin
     if phase.is_over(Instant::now()) && !(shard.tasks.borrow().is_empty() && shard.abroad.is_empty()) {
         hand_back_running(shard, link).await?;
     }
-    Ok(shard.tasks.borrow().is_empty()
-        && shard.settlement.borrow().is_empty()
-        && shard.live.borrow().is_empty())
+    if !shard.tasks.borrow().is_empty() || !shard.abroad.is_empty() {
+        return Ok(false);
+    }
+    held::try_at_last(shard);
+    // What cannot go back stays in flight: there is nothing to wait for.
+    let is_left = |batch: &Rc<Batch>| batch.is_settled() && batch.is_returning();
+    Ok(shard.settlement.borrow().is_empty() && shard.live.borrow().values().all(is_left))
 }
 
 /// Ends every waiter's wait. A wait that had not begun when it was to end answers "not waiting", so this is repeated.

@@ -152,7 +152,30 @@ pub struct Burial<'a> {
     pub dead_jobs_max: u64,
 }
 
-/// Appends the burial of the oldest payload of an oversize list. The reply is 1, or 0 if it was buried already.
+/// How a burial ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Buried {
+    /// The payload is in the dead set, and counted as failed.
+    Counted,
+    /// It is in the dead set; the counter of failures is spoilt.
+    Uncounted,
+    /// It was buried already.
+    Before,
+}
+
+/// Reads the reply to [`bury`].
+///
+/// # Errors
+/// If the reply is an error, or no integer. Then nothing was changed.
+pub fn read_burial(reply: &Reply) -> Result<Buried, Error> {
+    Ok(match reply.as_integer()? {
+        1 => Buried::Counted,
+        2 => Buried::Uncounted,
+        _ => Buried::Before,
+    })
+}
+
+/// Appends the burial of the oldest payload of an oversize list. [`read_burial`] reads the reply.
 pub fn bury(scripts: &Scripts, queue: &QueueKeys, burial: &Burial<'_>, requests: &mut Requests) {
     bury_from(scripts, &queue.oversize, burial, requests);
 }

@@ -2,7 +2,7 @@
 
 use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
-use crate::resp::{Error, Reply, Requests};
+use crate::resp::{Error, Reply, Requests, Value};
 use crate::wire::Realm;
 
 /// Appends the question what the server is: the server section of `INFO`. The reply is its text.
@@ -21,10 +21,11 @@ pub fn drop_heartbeat(key: &str, requests: &mut Requests) {
     requests.command(&[b"DEL", key.as_bytes()]);
 }
 
-/// Appends what the gem does at its first heartbeat: both counters exist from then on. Two integers answer.
+/// Appends what the gem does at its first heartbeat: both counters exist from then on; what lies there already is left
+/// alone, whatever it is. `OK` or nil answers each.
 pub fn touch_counters(realm: &Realm, requests: &mut Requests) {
     for key in [&realm.processed, &realm.failures] {
-        requests.command(&[b"INCRBY", key.as_bytes(), b"0"]);
+        requests.command(&[b"SET", key.as_bytes(), b"0", b"NX"]);
     }
 }
 
@@ -55,6 +56,8 @@ pub enum Renewal {
     },
     /// It was not: a reaper has taken over the jobs of this process.
     Fenced,
+    /// The key of the leases is no set. Nobody is known to be dead, and this process would not be.
+    Spoilt,
 }
 
 /// The process whose lease is renewed.
@@ -92,6 +95,11 @@ pub fn read_lease(reply: &Reply) -> Result<Renewal, Error> {
         let part = parts.next().ok_or_else(|| reply.value().instead_of("two times of leases"))?;
         Ok::<_, Error>(u64::try_from(part.as_integer()?).ok())
     };
+    if let Value::Array(mut parts) = reply.value()
+        && matches!(parts.next(), Some(Value::Integer(-2)))
+    {
+        return Ok(Renewal::Spoilt);
+    }
     let Some(ends_ms) = time()? else { return Ok(Renewal::Fenced) };
     let times = LeaseTimes { ends_ms, none_ends_until_ms: time()?.unwrap_or(0) };
     let ended: Result<_, Error> = parts.map(|member| Ok(member.as_bulk()?.to_vec())).collect();

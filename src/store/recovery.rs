@@ -96,7 +96,7 @@ pub fn read_poison(queue: &QueueKeys, requests: &mut Requests) {
     requests.command(&[b"LINDEX", &queue.poison, b"0"]);
 }
 
-/// Appends the burial of the job that [`read_poison`] read. The reply is 1, or 0 if it was buried already. Atomic.
+/// Appends the burial of the job that [`read_poison`] read. [`flight::read_burial`] reads the reply. Atomic.
 pub fn bury_poison(scripts: &Scripts, queue: &QueueKeys, burial: &Burial<'_>, requests: &mut Requests) {
     flight::bury_from(scripts, &queue.poison, burial, requests);
 }

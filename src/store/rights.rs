@@ -77,7 +77,6 @@ pub const WORKER: &[&str] = &[
     "mget KEY",
     "set KEY x",
     "incrby KEY 0",
-    "decrby KEY 0",
     "expire KEY 1",
     "pexpire KEY 1",
     "publish CHANNEL x",

@@ -73,35 +73,27 @@ impl Script {
 
     /// The Lua source.
     pub fn source(self) -> &'static str {
+        macro_rules! lua {
+            ($($name:literal),+) => { concat!($(include_str!(concat!("scripts/", $name, ".lua"))),+) };
+        }
         match self {
-            Self::Turn => include_str!("scripts/turn.lua"),
-            Self::Reconcile => include_str!("scripts/reconcile.lua"),
-            Self::Resume => include_str!("scripts/resume.lua"),
-            Self::Bury => include_str!("scripts/bury.lua"),
-            Self::Lease => include_str!("scripts/lease.lua"),
-            Self::Reap => concat!(include_str!("scripts/in_flight.lua"), include_str!("scripts/reap.lua")),
-            Self::Release => include_str!("scripts/release.lua"),
-            Self::Free => concat!(include_str!("scripts/in_flight.lua"), include_str!("scripts/free.lua")),
-            Self::Leave => concat!(include_str!("scripts/in_flight.lua"), include_str!("scripts/leave.lua")),
-            Self::Due => {
-                concat!(
-                    "local own_queue\n",
-                    include_str!("scripts/queue_of.lua"),
-                    include_str!("scripts/due.lua")
-                )
-            }
-            Self::Resign => include_str!("scripts/resign.lua"),
-            Self::Page => include_str!("scripts/page.lua"),
-            Self::Requeue => concat!(
-                "local own_queue\n",
-                include_str!("scripts/queue_of.lua"),
-                include_str!("scripts/seen.lua"),
-                include_str!("scripts/requeue.lua")
-            ),
-            Self::Kill => concat!(include_str!("scripts/seen.lua"), include_str!("scripts/kill.lua")),
-            Self::Delete => concat!(include_str!("scripts/seen.lua"), include_str!("scripts/delete.lua")),
-            Self::Prune => include_str!("scripts/prune.lua"),
-            Self::Forget => include_str!("scripts/forget.lua"),
+            Self::Turn => lua!("undo", "turn"),
+            Self::Reconcile => lua!("undo", "reconcile"),
+            Self::Resume => lua!("resume"),
+            Self::Bury => lua!("undo", "bury"),
+            Self::Lease => lua!("undo", "lease"),
+            Self::Reap => lua!("undo", "in_flight", "reap"),
+            Self::Release => lua!("release"),
+            Self::Free => lua!("undo", "in_flight", "free"),
+            Self::Leave => lua!("undo", "in_flight", "leave"),
+            Self::Due => concat!("local own_queue\n", lua!("undo", "queue_of", "due")),
+            Self::Resign => lua!("resign"),
+            Self::Page => lua!("page"),
+            Self::Requeue => concat!("local own_queue\n", lua!("undo", "queue_of", "seen", "requeue")),
+            Self::Kill => lua!("undo", "seen", "kill"),
+            Self::Delete => lua!("undo", "seen", "delete"),
+            Self::Prune => lua!("prune"),
+            Self::Forget => lua!("forget"),
         }
     }
 

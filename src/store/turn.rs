@@ -175,6 +175,21 @@ pub struct TurnReply {
     pub fetched: Vec<Fetched>,
     /// Redis told fewer bytes than came: its lists are compressed.
     pub understated: bool,
+    /// What of the report is still to be done, because a set or a counter is spoilt.
+    pub held: Option<Held>,
+}
+
+/// What of a turn's report could not be done. All else was.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Positions in [`Settlement::moves`], rising. Their jobs lie in the wait lists of their queues now.
+    pub moves: Vec<usize>,
+    /// Whether [`Settlement::processed`] was not counted.
+    pub processed: bool,
+    /// Whether [`Settlement::failed`] was not counted.
+    pub failed: bool,
+    /// The keys that are no set, or no counter.
+    pub keys: Vec<String>,
 }
 
 /// What came from one queue.
@@ -324,8 +339,13 @@ impl TurnReply {
         let Value::Array(mut elements) = answer.clone() else {
             return Err(format!("a turn answered {answer:?}"));
         };
-        let mut turn = Self { fetched: Vec::with_capacity(elements.len() / 4), understated: false };
+        let mut turn =
+            Self { fetched: Vec::with_capacity(elements.len() / 4), understated: false, held: None };
         while let Some(pair) = elements.next() {
+            if matches!(pair, Value::Integer(0)) {
+                turn.held = Some(Held::read(&mut elements)?);
+                continue;
+            }
             let at = match pair {
                 Value::Integer(pair) => usize::try_from(pair).ok().and_then(|pair| pair.checked_sub(1)),
                 _ => None,
@@ -356,6 +376,26 @@ impl TurnReply {
             turn.fetched.push(from);
         }
         Ok(turn)
+    }
+}
+
+impl Held {
+    fn read(elements: &mut Elements<'_>) -> Result<Self, String> {
+        let parts = (elements.next(), elements.next(), elements.next());
+        let (Some(Value::Array(moves)), Some(Value::Integer(counters)), Some(Value::Array(keys))) = parts
+        else {
+            return Err(format!("a turn held {parts:?}"));
+        };
+        let mut held = Self { processed: counters & 1 != 0, failed: counters & 2 != 0, ..Self::default() };
+        for at in moves {
+            let Value::Integer(at) = at else { return Err(format!("a turn held the move {at:?}")) };
+            held.moves.extend(usize::try_from(at).ok().and_then(|at| at.checked_sub(1)));
+        }
+        for key in keys {
+            let Value::Bulk(key) = key else { return Err(format!("a turn named the key {key:?}")) };
+            held.keys.push(String::from_utf8_lossy(key).into_owned());
+        }
+        Ok(held)
     }
 }
 

@@ -2,12 +2,19 @@
 --
 -- KEYS  1 oversize list ('<index>:o') or poison list ('<index>:p')   2 dead set   3 failures counter
 -- ARGV  1 size of the payload as it was read   2 score   3 dead entry   4 dead set cutoff score   5 dead set size
--- Returns 1, or 0 if the list's oldest payload is not of that size (it was buried already).
+-- Returns 1; 2 if the failures counter is spoilt, so that this one is not counted; 0 if the list's oldest payload is not of that
+-- size (it was buried already). With an error nothing was changed, as when the dead set is no set.
 local job = redis.call('LINDEX', KEYS[1], 0)
 if not job or #job ~= tonumber(ARGV[1]) then return 0 end
-redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[4])
-redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -(tonumber(ARGV[5]) + 1))
-redis.call('LPOP', KEYS[1])
-redis.call('INCRBY', KEYS[3], 1)
-return 1
+job = nil
+
+local function bury()
+  add(KEYS[2], ARGV[2], ARGV[3])
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[4])
+  redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -(tonumber(ARGV[5]) + 1))
+  local uncounted = count(KEYS[3], 1)
+  redis.call('LPOP', KEYS[1])
+  return uncounted and 2 or 1
+end
+local buried, refusal = whole(bury)
+return buried or refusal

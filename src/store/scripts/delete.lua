@@ -4,14 +4,21 @@
 -- ARGV  1 'list' or 'zset'   2.. for each job three: see seen.lua
 -- In a queue each costs a walk from the newest entry to it. Of jobs with the same bytes the newest goes.
 --
--- Returns an array, for each job 1, or 0 if it was no longer there.
+-- Returns an array, for each job 1, or 0 if it was no longer there; -1 if it was refused though one before it was not.
 local reply = {}
 for first = 2, #ARGV, 3 do
   local job, done = seen(ARGV[1], first), 0
-  if job and ARGV[1] == 'list' then
-    done = redis.call('LREM', KEYS[1], 1, job)
-  elseif job then
-    done = redis.call('ZREM', KEYS[1], job)
+  if job then
+    if ARGV[1] == 'list' then
+      done = redis.pcall('LREM', KEYS[1], 1, job)
+    else
+      done = redis.pcall('ZREM', KEYS[1], job)
+    end
+    -- What is deleted cannot come back, so it is told even if the next one is refused.
+    if is_refused(done) then
+      if #reply == 0 then return done end
+      done = -1
+    end
   end
   reply[#reply + 1] = done
 end

@@ -13,16 +13,23 @@
 -- In a cluster the realm is that of one queue: a job that names another one is put off like one whose queue is no list.
 --
 -- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none),
--- jobs put off, the key of a queue that is no list ('': none), 1 if the process leads.
+-- jobs put off, the key of a queue that is no list or of a set that is none ('': none), 1 if the process leads.
 local limit, page = tonumber(ARGV[1]), tonumber(ARGV[6])
 local moved, more, next_ms, held, broken, leads = 0, '0', -1, 0, '', 0
+
+-- A key that is no string has no leader: then all look, and nobody more often than the poll interval.
+local function leader()
+  local uuid = redis.pcall('GET', KEYS[1])
+  if is_refused(uuid) and not is_spoilt(uuid) then error(uuid) end
+  return uuid
+end
 
 -- EXISTS counts a key as often as it is named: one question tells whether someone leads and how many sets have jobs.
 local there = redis.call('EXISTS', KEYS[1], KEYS[1], KEYS[1], KEYS[2], KEYS[3])
 if there < 3 then
   redis.call('SET', KEYS[1], ARGV[7], 'PX', ARGV[8])
   leads = 1
-elseif ARGV[9] == '1' and redis.call('GET', KEYS[1]) == ARGV[7] then
+elseif ARGV[9] == '1' and leader() == ARGV[7] then
   redis.call('PEXPIRE', KEYS[1], ARGV[8])
   leads = 1
 end
@@ -61,8 +68,11 @@ local function move(set)
     local kind = kind_of_queue(key)
     if kind == 'list' or kind == 'none' then
       -- Added before they are taken away, though nobody sees the moment between.
-      redis.call('LPUSH', key, unpack(queues[key]))
-      redis.call('ZREM', set, unpack(queues[key]))
+      local gone, refusal = whole(function()
+        push('LPUSH', key, queues[key])
+        return redis.call('ZREM', set, unpack(queues[key]))
+      end)
+      if not gone then return refusal end
       moved = moved + #queues[key]
     else
       for _, job in ipairs(queues[key]) do redis.call('ZADD', set, 'XX', now + ARGV[5], job) end
@@ -71,11 +81,21 @@ local function move(set)
   end
 end
 
+-- The first entry of a set and its score; none if its key is no set: that is nothing to the other set.
+local function first_of(set)
+  local head = redis.pcall('ZRANGE', set, 0, 0, 'WITHSCORES')
+  if not is_refused(head) then return head end
+  if not is_spoilt(head) then error(head) end
+  broken = set
+  return {}
+end
+
 for i = 2, 3 do
-  local head = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')
+  local head = first_of(KEYS[i])
   if head[2] and tonumber(head[2]) <= now then
-    move(KEYS[i])
-    head = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')
+    local refusal = move(KEYS[i])
+    if refusal then return refusal end
+    head = first_of(KEYS[i])
   end
   if head[2] then
     local ms = math.ceil((tonumber(head[2]) - now) * 1000)

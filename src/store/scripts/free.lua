@@ -6,7 +6,17 @@
 -- They go to the right end of the queue: they are taken next.
 -- Returns how many were put back: fewer than wanted if there are no more; -1 if one waits.
 local next = redis.call('LINDEX', KEYS[1], -1)
-if next and tonumber(redis.call('HGET', recoveries_key(KEYS[1], next), 'n') or 0) > tonumber(ARGV[2]) then return -1 end
-local count = 0
-while count < tonumber(ARGV[1]) and redis.call('LMOVE', KEYS[2], KEYS[1], 'LEFT', 'RIGHT') do count = count + 1 end
-return count
+if next then
+  -- What is no hash counts nothing: see reap.lua.
+  local recoveries = redis.pcall('HGET', recoveries_key(KEYS[1], next), 'n')
+  if is_refused(recoveries) and not is_spoilt(recoveries) then return recoveries end
+  if not is_refused(recoveries) and (tonumber(recoveries or 0) or 0) > tonumber(ARGV[2]) then return -1 end
+end
+local freed = 0
+while freed < tonumber(ARGV[1]) do
+  local moved = redis.pcall('LMOVE', KEYS[2], KEYS[1], 'LEFT', 'RIGHT')
+  if is_refused(moved) and freed == 0 then return moved end
+  if not moved or is_refused(moved) then return freed end
+  freed = freed + 1
+end
+return freed

@@ -25,13 +25,12 @@ local function in_flight(first)
   return lists
 end
 
--- Jobs to the right end of their queue in their old order, the oldest to be taken next.
-local function put_back(queue, jobs)
-  for i = #jobs, 1, -1 do redis.call('RPUSH', queue, jobs[i]) end
-end
-
 -- Under which key a job's recoveries are counted.
 local function recoveries_key(queue, job)
+  if #job > 65536 then
+    -- To read all of it would hold Redis up: its size and its ends tell it from others.
+    return '{' .. queue .. '}:recoveries:' .. redis.sha1hex(#job .. string.sub(job, 1, 4096) .. string.sub(job, -4096))
+  end
   local readable, parsed = pcall(cjson.decode, job)
   local jid = readable and type(parsed) == 'table' and parsed.jid
   if type(jid) ~= 'string' or jid == '' or #jid > 256 then jid = redis.sha1hex(job) end
@@ -41,6 +40,6 @@ end
 -- A string where the shard expects a hash or a list: whatever it still tries, a turn or a blocking move, fails on it before
 -- anything has changed.
 local function fence(first, text, seconds)
-  redis.call('SET', KEYS[first + 1], text, 'EX', seconds)
   redis.call('SET', KEYS[first + 2], text, 'EX', seconds)
+  redis.call('SET', KEYS[first + 1], text, 'EX', seconds)
 end

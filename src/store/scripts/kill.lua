@@ -8,18 +8,22 @@
 -- Returns an array: entries that were trimmed away, then for each job 1, or 0 if it was no longer there.
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local reply = {0}
-for first = 3, #ARGV, 4 do
-  local job, done = seen('zset', first), 0
-  if job then
-    -- Added before it is taken away, though nobody sees the moment between.
-    local entry = ARGV[first + 3] == '' and job or ARGV[first + 3]
-    redis.call('ZADD', KEYS[2], string.format('%.6f', now), entry)
-    redis.call('ZREM', KEYS[1], job)
-    done = 1
+local function kill()
+  local reply = {0}
+  for first = 3, #ARGV, 4 do
+    local job, done = seen('zset', first), 0
+    if job then
+      -- Added before it is taken away, though nobody sees the moment between.
+      local entry = ARGV[first + 3] == '' and job or ARGV[first + 3]
+      add(KEYS[2], string.format('%.6f', now), entry)
+      remove(KEYS[1], redis.call('ZSCORE', KEYS[1], job), job)
+      done = 1
+    end
+    reply[#reply + 1] = done
   end
-  reply[#reply + 1] = done
+  reply[1] = redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. string.format('%.6f', now - ARGV[1]))
+    + redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -(tonumber(ARGV[2]) + 1))
+  return reply
 end
-reply[1] = redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. string.format('%.6f', now - ARGV[1]))
-  + redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -(tonumber(ARGV[2]) + 1))
-return reply
+local reply, refusal = whole(kill)
+return reply or refusal

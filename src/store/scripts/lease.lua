@@ -6,22 +6,36 @@
 --       question told it (0: not known)
 -- Returns an array: the end of the lease in Unix milliseconds; until when no lease that is known ends (0: ask again); the
 -- members whose lease has ended, longest first. The first is -1 if a reaper has fenced the process: it holds nothing any
--- more, and a lease would only make others reap it again. A shard that ended in order leaves another text there, and the
+-- more, and a lease would only make others reap it again; -2 if the lease set is none. A shard that ended in order leaves another text there, and the
 -- others may still run jobs.
 --
 -- What cannot have happened is not asked for. A process is fenced only after its lease has ended; a lease that is not known
 -- yet lasts for its whole length from now on.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function is_fenced() return redis.pcall('GET', KEYS[2]) == 'fenced' end
-if now > tonumber(ARGV[4]) and is_fenced() then return {-1} end
+local function is_fenced()
+  local text = redis.pcall('GET', KEYS[2])
+  -- A hash is what lies there if all is well.
+  if type(text) == 'table' and string.sub(text.err, 1, 9) ~= 'WRONGTYPE' then error(text) end
+  return text == 'fenced'
+end
 local ends = now + tonumber(ARGV[2])
-local added = redis.call('ZADD', KEYS[1], string.format('%d', ends), ARGV[1])
-if added == 1 and ARGV[4] ~= '0' and is_fenced() then
+local fenced, refusal = whole(function()
+  if now > tonumber(ARGV[4]) and is_fenced() then return 1 end
+  local added = redis.pcall('ZADD', KEYS[1], string.format('%d', ends), ARGV[1])
+  if is_refused(added) then
+    if not is_spoilt(added) then error(added) end
+    return 2
+  end
+  if added == 0 then return 0 end
+  undo[#undo + 1] = function() redis.pcall('ZREM', KEYS[1], ARGV[1]) end
+  if ARGV[4] == '0' or not is_fenced() then return 0 end
   -- Someone took it for ended by another clock than this.
   redis.call('ZREM', KEYS[1], ARGV[1])
-  return {-1}
-end
+  return 1
+end)
+if not fenced then return refusal end
+if fenced > 0 then return {-fenced} end
 if now <= tonumber(ARGV[5]) then return {ends, tonumber(ARGV[5])} end
 local reply, first_end = {ends, 0}, ends
 local entries = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3] + 1)

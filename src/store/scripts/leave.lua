@@ -7,7 +7,8 @@
 --
 -- Returns the number of jobs handed back.
 -- Errors: 'FENCED ...', 'STALE ...' as for a turn.   'LEFT ...' this has run already
---         'WRONGTYPE ...' jobs are to go back to a queue whose key is no list: nothing was changed, a reaper will see to it.
+--         'HELD ...' jobs are to go back to a queue whose key is no list: they stay in flight, a reaper will see to it. All
+--         others are back, and nothing is fenced.
 local marks = redis.pcall('HMGET', KEYS[1], 't', 'b')
 if marks.err then
   -- Only another type is a fence: see turn.lua.
@@ -20,25 +21,35 @@ if last >= tonumber(ARGV[1]) then
   return redis.error_reply('STALE call ' .. ARGV[1] .. ' comes after ' .. last)
 end
 
-local lists = {}
-for first = 2, #KEYS, 4 do
-  lists[first] = in_flight(first)
-  if #lists[first] > 0 and not takes_jobs(KEYS[first]) then
-    return redis.error_reply('WRONGTYPE ' .. KEYS[first] .. ' is no list, so jobs cannot be handed back to it')
-  end
-end
 -- A field that is never there: see turn.lua.
 redis.call('HDEL', KEYS[1], '-')
-local count = 0
+
+-- One list after the other: each is in its queue or where it was.
+local count, broken = 0, nil
 for first = 2, #KEYS, 4 do
-  for i = #lists[first], 1, -1 do
-    local jobs = redis.call('LRANGE', lists[first][i], 0, -1)
-    put_back(KEYS[first], jobs)
-    redis.call('UNLINK', lists[first][i])
-    count = count + #jobs
+  local lists = in_flight(first)
+  if #lists > 0 and not takes_jobs(KEYS[first]) then
+    broken = KEYS[first]
+  else
+    for i = #lists, 1, -1 do
+      local moved, refusal = whole(function()
+        local jobs = redis.call('LRANGE', lists[i], 0, -1)
+        push('RPUSH', KEYS[first], newest_first(jobs))
+        drop(lists[i])
+        return #jobs
+      end)
+      if not moved then return refusal end
+      count = count + moved
+    end
   end
+end
+if broken then
+  return redis.error_reply('HELD ' .. broken .. ' is no list, so jobs cannot be handed back to it')
+end
+-- The first queue's is the last: with it this has run.
+for first = #KEYS - 3, 2, -4 do
   if ARGV[2] == '0' then
-    redis.call('UNLINK', KEYS[first + 1])
+    drop(KEYS[first + 1])
   else
     fence(first, 'left', ARGV[2])
   end

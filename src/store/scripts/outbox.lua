@@ -7,8 +7,9 @@
 -- up on its way finds when it arrives at last. Job and marker change in one step, so they are lost together too, should the
 -- server lose its last writes.
 --
--- Returns how many jobs were pushed now.
-local last = redis.call('GET', KEYS[2]) or '0'
+-- Returns how many jobs were pushed now. With an error none was.
+local before = redis.call('GET', KEYS[2]) or '0'
+local last = before
 local command = {}
 local pushed = 0
 for i = 2, #ARGV, 3 do
@@ -19,6 +20,12 @@ for i = 2, #ARGV, 3 do
     command[#command + 1] = ARGV[i + 2]
   end
 end
-if pushed > 0 then redis.call(ARGV[3] == '' and 'LPUSH' or 'ZADD', KEYS[1], unpack(command)) end
+-- The marker first, for it can be put back by the call that was not refused just now.
 redis.call('SET', KEYS[2], last, 'EX', ARGV[1])
+if pushed == 0 then return 0 end
+local done = redis.pcall(ARGV[3] == '' and 'LPUSH' or 'ZADD', KEYS[1], unpack(command))
+if type(done) == 'table' then
+  redis.call('SET', KEYS[2], before, 'EX', ARGV[1])
+  return done
+end
 return pushed

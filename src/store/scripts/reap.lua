@@ -10,11 +10,12 @@
 -- A job goes to the right end of its queue, in the old order, the oldest to be taken next; a suspect to the list
 -- '<index>:s', from where free.lua lets them go one by one; one that was recovered as often as may be to '<index>:p'.
 -- Oversize payloads did not run: they just go back.
--- A queue whose key is no list keeps its jobs in flight, unfenced, until somebody has mended the key.
+-- A queue whose key is no list keeps its jobs in flight, unfenced, until somebody has mended the key; so does one whose suspects
+-- or poison have none.
 --
 -- Returns -1 if the process lives (its lease was renewed); -2 if its lease is gone (another reaper was here, or the process
--- ended in order); else an array: jobs put back, suspects and poison that lie there now, the key of a queue that is no list
--- ('': none).
+-- ended in order); else an array: jobs put back, suspects and poison that lie there now, a key that is spoilt:
+-- a queue, suspects or poison that is no list, recoveries that cannot be counted ('': none).
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not ends then return -2 end
 local time = redis.call('TIME')
@@ -23,45 +24,65 @@ if tonumber(ends) >= time[1] * 1000 + math.floor(time[2] / 1000) then return -1 
 redis.call('ZREM', KEYS[1], '')
 
 local suspect_after, most = tonumber(ARGV[3]), tonumber(ARGV[4])
+local back, suspects, poison, broken = 0, 0, 0, ''
 
+-- Counted once a death, so that this can be repeated. A count that is spoilt is none: the job goes back as at its first.
 local function recoveries(queue, job)
   local key = recoveries_key(queue, job)
-  local count = tonumber(redis.call('HGET', key, 'n') or 0)
-  if redis.call('HGET', key, 'of') ~= ARGV[1] then
+  local known = redis.pcall('HMGET', key, 'n', 'of')
+  if is_refused(known) then
+    if not is_spoilt(known) then error(known) end
+    broken = key
+    return 1
+  end
+  local count = tonumber(known[1] or 0) or 0
+  if known[2] ~= ARGV[1] then
     count = count + 1
     redis.call('HSET', key, 'n', count, 'of', ARGV[1])
-    redis.call('EXPIRE', key, ARGV[5])
   end
+  redis.call('EXPIRE', key, ARGV[5])
   return count
 end
 
-local back, suspects, poison, broken = 0, 0, 0, ''
-for first = 2, #KEYS, 4 do
+-- One list: its jobs are where they belong, or where they were.
+local list, first
+local function take()
+  local queue, index = KEYS[first], KEYS[first + 1]
+  local jobs, innocent, suspicious, poisonous = redis.call('LRANGE', list, 0, -1), {}, {}, {}
+  for _, job in ipairs(jobs) do
+    local count = list == KEYS[first + 3] and 0 or recoveries(queue, job)
+    local kind = count > most and poisonous or count > suspect_after and suspicious or innocent
+    kind[#kind + 1] = job
+  end
+  push('RPUSH', index .. ':p', poisonous)
+  push('RPUSH', index .. ':s', suspicious)
+  push('RPUSH', queue, newest_first(innocent))
+  drop(list)
+  return #innocent
+end
+
+-- How many jobs lie in a list, if it is one.
+local function length(key)
+  if takes_jobs(key) then return redis.call('LLEN', key) end
+  broken = key
+  return 0
+end
+
+for at = 2, #KEYS, 4 do
+  first = at
   local queue, index = KEYS[first], KEYS[first + 1]
   local lists = in_flight(first)
   if #lists > 0 and not takes_jobs(queue) then
     broken = queue
-  else
+  elseif takes_jobs(index .. ':s') and takes_jobs(index .. ':p') then
     for i = #lists, 1, -1 do
-      local jobs = redis.call('LRANGE', lists[i], 0, -1)
-      local innocent = {}
-      for _, job in ipairs(jobs) do
-        local count = lists[i] == KEYS[first + 3] and 0 or recoveries(queue, job)
-        if count > most then
-          redis.call('RPUSH', index .. ':p', job)
-        elseif count > suspect_after then
-          redis.call('RPUSH', index .. ':s', job)
-        else
-          innocent[#innocent + 1] = job
-        end
-      end
-      put_back(queue, innocent)
-      redis.call('UNLINK', lists[i])
-      back = back + #innocent
+      list = lists[i]
+      local moved, refusal = whole(take)
+      if not moved then return refusal end
+      back = back + moved
     end
     fence(first, 'fenced', ARGV[2])
   end
-  suspects = suspects + redis.call('LLEN', index .. ':s')
-  poison = poison + redis.call('LLEN', index .. ':p')
+  suspects, poison = suspects + length(index .. ':s'), poison + length(index .. ':p')
 end
 return {back, suspects, poison, broken}

@@ -9,9 +9,10 @@
 -- What is handed back goes to the right end of the queue in its old order: it is taken next.
 --
 -- Returns the number of jobs handed back.
--- Errors: 'FENCED ...' as for a turn.
+-- Errors, with which nothing was changed: 'FENCED ...' as for a turn.
+--         'HELD ...'   jobs are to go back to a queue whose key is no list: they stay in flight, named by the batch.
 --         'STALE ...'  a later turn has run, or its shard has resumed over another connection: what this call knows is out of
---         date, and jobs that came to a wait list since would be handed back while they run. Nothing was changed.
+--         date, and jobs that came to a wait list since would be handed back while they run.
 local marks = redis.pcall('HMGET', KEYS[4], 't', 'b')
 if marks.err then
   -- Only another type is a fence: see turn.lua.
@@ -33,7 +34,7 @@ local function multiset()
   at = last + 1
   return counts
 end
-local keep, drop = multiset(), multiset()
+local keep, settled = multiset(), multiset()
 
 local jobs = redis.call('LRANGE', KEYS[3], 0, -1)
 local kept, back = {}, {}
@@ -41,17 +42,34 @@ for _, job in ipairs(jobs) do
   if (keep[job] or 0) > 0 then
     keep[job] = keep[job] - 1
     kept[#kept + 1] = job
-  elseif (drop[job] or 0) > 0 then
-    drop[job] = drop[job] - 1
+  elseif (settled[job] or 0) > 0 then
+    settled[job] = settled[job] - 1
   else
     back[#back + 1] = job
   end
 end
-if #kept < #jobs then
-  redis.call('DEL', KEYS[3])
-  for _, job in ipairs(kept) do redis.call('RPUSH', KEYS[3], job) end
+if #back > 0 then
+  local kind = redis.call('TYPE', KEYS[1]).ok
+  if kind ~= 'list' and kind ~= 'none' then
+    return redis.error_reply('HELD ' .. KEYS[1] .. ' is no list but a ' .. kind .. ', so jobs cannot be handed back to it')
+  end
 end
-if #kept == 0 then redis.call('HDEL', KEYS[2], ARGV[1]) end
--- The oldest job stands at the left of a batch list as of a wait list; the queue is taken from the right.
-for i = #back, 1, -1 do redis.call('RPUSH', KEYS[1], back[i]) end
-return #back
+-- A field that is never there: see turn.lua.
+redis.call('HDEL', KEYS[4], '-')
+
+local function agree()
+  push('RPUSH', KEYS[1], newest_first(back))
+  if #kept == 0 then
+    if redis.call('HDEL', KEYS[2], ARGV[1]) == 1 then
+      undo[#undo + 1] = function() redis.pcall('HSET', KEYS[2], ARGV[1], #jobs) end
+    end
+    drop(KEYS[3])
+  elseif #kept < #jobs then
+    -- Behind all the jobs, which then go.
+    push('RPUSH', KEYS[3], kept)
+    if is_refused(redis.pcall('LTRIM', KEYS[3], #jobs, -1)) then redis.call('LPOP', KEYS[3], #jobs) end
+  end
+  return #back
+end
+local handed_back, refusal = whole(agree)
+return handed_back or refusal

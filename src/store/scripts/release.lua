@@ -7,6 +7,7 @@ local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not ends then return 0 end
 local time = redis.call('TIME')
 if tonumber(ends) >= time[1] * 1000 + math.floor(time[2] / 1000) then return 0 end
-redis.call('ZREM', KEYS[1], ARGV[1])
+-- The lease last: while it is there this can be repeated.
 redis.call('UNLINK', KEYS[2])
+redis.call('ZREM', KEYS[1], ARGV[1])
 return 1

@@ -6,21 +6,25 @@
 -- In a cluster a job that names another queue than that of the realm stays where it is: -1.
 --
 -- Returns an array, for each job two: 1 moved, 0 no longer there, -1 not moved; the key of its queue ('' if it is gone).
-local reply, kinds = {}, {}
-for first = 3, #ARGV, 3 do
-  local job, done, key = seen('zset', first), 0, ''
-  if job then
-    key = key_of_queue(job, ARGV[1], ARGV[2])
-    kinds[key] = kinds[key] or kind_of_queue(key)
-    done = -1
-    if kinds[key] == 'list' or kinds[key] == 'none' then
-      -- Added before it is taken away, though nobody sees the moment between.
-      redis.call('LPUSH', key, job)
-      redis.call('ZREM', KEYS[1], job)
-      done = 1
+local function requeue()
+  local reply, kinds = {}, {}
+  for first = 3, #ARGV, 3 do
+    local job, done, key = seen('zset', first), 0, ''
+    if job then
+      key = key_of_queue(job, ARGV[1], ARGV[2])
+      kinds[key] = kinds[key] or kind_of_queue(key)
+      done = -1
+      if kinds[key] == 'list' or kinds[key] == 'none' then
+        -- Added before it is taken away, though nobody sees the moment between.
+        push('LPUSH', key, {job})
+        remove(KEYS[1], redis.call('ZSCORE', KEYS[1], job), job)
+        done = 1
+      end
     end
+    reply[#reply + 1] = done
+    reply[#reply + 1] = key
   end
-  reply[#reply + 1] = done
-  reply[#reply + 1] = key
+  return reply
 end
-return reply
+local reply, refusal = whole(requeue)
+return reply or refusal

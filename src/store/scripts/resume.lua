@@ -14,9 +14,9 @@ if marks.err then
 end
 local last = tonumber(marks[1] or 0)
 if tonumber(ARGV[1]) > math.max(last, tonumber(marks[2] or 0)) then
-  -- First a write that needs no memory: after it a script may go on where `maxmemory` is reached. Without this answer there
-  -- is no turn, without turns no ack, and acks are what gives memory back.
-  redis.call('HDEL', KEYS[1], 'b')
+  -- First a write that needs no memory, of a field that is never there: after it a script may go on where `maxmemory` is
+  -- reached. Without this answer there is no turn, without turns no ack, and acks are what gives memory back.
+  redis.call('HDEL', KEYS[1], '-')
   redis.call('HSET', KEYS[1], 'b', ARGV[1])
 end
 return last

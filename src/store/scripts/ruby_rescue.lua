@@ -16,6 +16,7 @@ if queue ~= 'list' and queue ~= 'none' then return {-2, 0} end
 
 local moved, bytes = 0, 0
 while moved < tonumber(ARGV[1]) and bytes < tonumber(ARGV[2]) do
+  -- Each move is one step, and whoever calls this again goes on from here.
   local job = redis.call('LMOVE', KEYS[1], KEYS[2], 'LEFT', 'RIGHT')
   if not job then break end
   moved = moved + 1

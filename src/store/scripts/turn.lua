@@ -16,10 +16,15 @@
 -- Returns four elements a pair that had something: pair; the payloads, oldest first, or their number if they are read from the
 -- list, or a string: the error of that queue alone; how many payloads were larger than the limit (these went to the list
 -- '<index>:o'); bytes that the payloads take. Empty: nothing waits.
+-- Before them, if a set or a counter is spoilt (of another type, or no number), four elements as well: 0; the positions of the
+-- moves that are held, from 1: their jobs lie in the wait list '<index>:w' now, where no whole batch takes them along; 1 if
+-- the processed delta was not counted, and 2 more if the failed one was not; the spoilt keys, an array. The caller reports
+-- these again, some time. All else was done.
 -- Errors: 'FENCED ...' a reaper has taken this shard's jobs: nothing was changed.
 --         'STALE ...'  a later turn has run already (this one was delayed in a dead connection): nothing was changed.
 --         'SKIPPED ...' the turn before failed: nothing was changed. Had this one run, its number would say that one had, too.
---         'WRONGTYPE ...' or another, of a set or counter of another kind: nothing was changed.
+--         another      a call was refused. Of the report, everything or nothing is done: 't' tells which (resume.lua). Of the
+--         queue that was read then nothing was taken; what was taken of others lies in its batch.
 local home = KEYS[5]
 local marks = redis.pcall('HMGET', home, 't', 'b')
 if marks.err then
@@ -35,82 +40,100 @@ end
 if tonumber(ARGV[10]) > tonumber(marks[1] or 0) then
   return redis.error_reply('SKIPPED turn ' .. ARGV[1] .. ': turn ' .. ARGV[10] .. ' before it has not run')
 end
-
--- What can fail comes first and leaves nothing behind: half of a report could not be told from none.
-local moves = tonumber(ARGV[11])
-local sets = {}
-for i = 1, moves do sets[ARGV[9 + 6 * i] == 'd' and KEYS[4] or KEYS[3]] = true end
-for set in pairs(sets) do
-  local kind = redis.call('TYPE', set).ok
-  if kind ~= 'zset' and kind ~= 'none' then
-    return redis.error_reply('WRONGTYPE ' .. set .. ' is no sorted set but a ' .. kind)
-  end
-end
 -- A field that is never there: a script that began with a write that needs no memory may go on where `maxmemory` is reached,
 -- and acks are what gives memory back.
 redis.call('HDEL', home, '-')
 
-if ARGV[5] ~= '0' then
-  local counted = redis.pcall('INCRBY', KEYS[1], ARGV[5])
-  if type(counted) == 'table' then return counted end
-end
-if ARGV[6] ~= '0' then
-  local counted = redis.pcall('INCRBY', KEYS[2], ARGV[6])
-  if type(counted) == 'table' then
-    if ARGV[5] ~= '0' then redis.call('DECRBY', KEYS[1], ARGV[5]) end
-    return counted
-  end
-end
-
-local at = 12
-local buried = false
-for _ = 1, moves do
-  local set = KEYS[3]
-  if ARGV[at + 3] == 'd' then
-    set = KEYS[4]
-    buried = true
-  end
-  redis.call('ZADD', set, ARGV[at + 4], ARGV[at + 5])
-  redis.call('LREM', KEYS[5 + 2 * ARGV[at]] .. ':' .. ARGV[at + 1], 1, ARGV[at + 2])
-  at = at + 6
-end
-if buried then
-  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[7])
-  redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[8]) + 1))
-end
-
-redis.call('HSET', home, 't', ARGV[1])
-
-local singles = tonumber(ARGV[at])
-at = at + 1
-for _ = 1, singles do
-  redis.call('LREM', KEYS[5 + 2 * ARGV[at]] .. ':' .. ARGV[at + 1], 1, ARGV[at + 2])
-  at = at + 3
-end
-
-local wholes = tonumber(ARGV[at])
-at = at + 1
-for _ = 1, wholes do
-  local index = KEYS[5 + 2 * ARGV[at]]
-  redis.call('UNLINK', index .. ':' .. ARGV[at + 1])
-  redis.call('HDEL', index, ARGV[at + 1])
-  at = at + 2
-end
-
--- What is taken stands in its batch before it leaves the queue: a write that Redis refuses leaves the jobs where they were.
-local wanted, budget, payload_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local how = ARGV[9]
 local lists, once = how == 'list' or how == 'list-once', how == 'once' or how == 'list-once'
 local reply = {}
+local held, uncounted, spoilt = {}, 0, {}
+
+-- Whether the set of a move can be added to.
+local sets = {}
+local function is_set(key)
+  if sets[key] == nil then
+    local kind = redis.call('TYPE', key).ok
+    sets[key] = kind == 'zset' or kind == 'none'
+    if not sets[key] then spoilt[#spoilt + 1] = key end
+  end
+  return sets[key]
+end
+
+-- Takes a job out of its batch. One of equal bytes takes its place if this is undone.
+local function take_out(list, job)
+  if redis.call('LREM', list, 1, job) == 1 then
+    undo[#undo + 1] = function() redis.pcall('RPUSH', list, job) end
+    return true
+  end
+end
+
+-- The report, all of it or nothing: half of one could not be told from none. What cannot be undone comes last and can be
+-- repeated.
+local function report()
+  local at, buried = 12, false
+  for i = 1, tonumber(ARGV[11]) do
+    local set, index = KEYS[ARGV[at + 3] == 'd' and 4 or 3], KEYS[5 + 2 * ARGV[at]]
+    local list = index .. ':' .. ARGV[at + 1]
+    if is_set(set) then
+      add(set, ARGV[at + 4], ARGV[at + 5])
+      take_out(list, ARGV[at + 2])
+      buried = buried or set == KEYS[4]
+    else
+      if list ~= index .. ':w' and not once then
+        push('RPUSH', index .. ':w', {ARGV[at + 2]})
+        if not take_out(list, ARGV[at + 2]) then unpush('RPUSH', index .. ':w', {ARGV[at + 2]}, 1, 1) end
+      end
+      held[#held + 1] = i
+    end
+    at = at + 6
+  end
+  local singles = tonumber(ARGV[at])
+  at = at + 1
+  for _ = 1, singles do
+    take_out(KEYS[5 + 2 * ARGV[at]] .. ':' .. ARGV[at + 1], ARGV[at + 2])
+    at = at + 3
+  end
+  if ARGV[5] ~= '0' then
+    local bad = count(KEYS[1], ARGV[5])
+    if bad then uncounted, spoilt[#spoilt + 1] = 1, bad end
+  end
+  if ARGV[6] ~= '0' then
+    local bad = count(KEYS[2], ARGV[6])
+    if bad then uncounted, spoilt[#spoilt + 1] = uncounted + 2, bad end
+  end
+  if buried then
+    redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[7])
+    redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[8]) + 1))
+  end
+  local wholes = tonumber(ARGV[at])
+  at = at + 1
+  for _ = 1, wholes do
+    local index = KEYS[5 + 2 * ARGV[at]]
+    redis.call('UNLINK', index .. ':' .. ARGV[at + 1])
+    redis.call('HDEL', index, ARGV[at + 1])
+    at = at + 2
+  end
+  redis.call('HSET', home, 't', ARGV[1])
+  return true
+end
+
+local done, refusal = whole(report)
+if not done then return refusal end
+if #spoilt > 0 then reply = {0, held, uncounted, spoilt} end
+local before = #reply
+
+local wanted, budget, payload_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
 -- Copies jobs from end to end inside Redis, so that none of them passes through Lua. Nothing, if that cannot be told to keep
 -- within the budget, or if the user may not do so.
 local function take_whole(queue, batch)
   local count = redis.pcall('SORT', queue, 'BY', 'nosort', 'DESC', 'LIMIT', 0, wanted, 'STORE', batch)
   if type(count) == 'table' then return end
+  undo[#undo + 1] = function() drop(batch) end
   local bytes = redis.pcall('MEMORY', 'USAGE', batch, 'SAMPLES', 0)
   if type(bytes) == 'table' or bytes > budget then
-    redis.call('UNLINK', batch)
+    drop(batch)
     return
   end
   return count, bytes
@@ -119,13 +142,12 @@ end
 -- Looks at each job. Returns the number taken, their bytes, how many of them were too large, and the others.
 local function take_each(queue, index, batch)
   local jobs = redis.call('LRANGE', queue, -wanted, -1)
-  local kept, bytes, oversize = {}, 0, 0
+  local kept, large, bytes = {}, {}, 0
   for i = #jobs, 1, -1 do
     local job = jobs[i]
     if #job > payload_max then
-      redis.call('RPUSH', index .. ':o', job)
-      oversize = oversize + 1
-    elseif bytes + #job > budget and #reply + #kept + oversize > 0 then
+      large[#large + 1] = job
+    elseif bytes + #job > budget and #reply - before + #kept + #large > 0 then
       -- More bytes than one turn may bring: the rest stays where it is, and no queue behind this one overtakes it.
       budget = 0
       break
@@ -134,27 +156,41 @@ local function take_each(queue, index, batch)
       bytes = bytes + #job
     end
   end
-  if #kept > 0 and how ~= 'once' then redis.call('RPUSH', batch, unpack(kept)) end
-  return #kept + oversize, bytes, oversize, kept
+  push('RPUSH', index .. ':o', large)
+  if how ~= 'once' then push('RPUSH', batch, kept) end
+  return #kept + #large, bytes, #large, kept
 end
 
-for pair = 1, (#KEYS - 5) / 2 do
-  if wanted <= 0 or budget <= 0 then break end
+-- Takes jobs of one queue. What is taken stands in its batch before it leaves the queue: a write that Redis refuses leaves the
+-- jobs where they were.
+local pair
+local function take()
   local queue, index = KEYS[4 + 2 * pair], KEYS[5 + 2 * pair]
   local batch = index .. ':' .. ARGV[1]
-  local waiting = redis.pcall('LLEN', queue)
+  local count, bytes, oversize, jobs
+  if lists then count, bytes = take_whole(queue, batch) end
+  if not count then count, bytes, oversize, jobs = take_each(queue, index, batch) end
+  oversize = oversize or 0
+  if count > oversize and not once then
+    redis.call('HSET', index, ARGV[1], count - oversize)
+    undo[#undo + 1] = function() redis.pcall('HDEL', index, ARGV[1]) end
+  end
+  redis.call('LTRIM', queue, 0, -(count + 1))
+  wanted, budget = wanted - count, budget - bytes
+  local brought = lists and count - oversize or jobs
+  for _, element in ipairs({pair, brought, oversize, bytes}) do reply[#reply + 1] = element end
+  return true
+end
+
+for number = 1, (#KEYS - 5) / 2 do
+  if wanted <= 0 or budget <= 0 then break end
+  local waiting = redis.pcall('LLEN', KEYS[4 + 2 * number])
   if type(waiting) == 'table' then
-    for _, element in ipairs({pair, waiting.err, 0, 0}) do reply[#reply + 1] = element end
+    for _, element in ipairs({number, waiting.err, 0, 0}) do reply[#reply + 1] = element end
   elseif waiting > 0 then
-    local count, bytes, oversize, jobs
-    if lists then count, bytes = take_whole(queue, batch) end
-    if not count then count, bytes, oversize, jobs = take_each(queue, index, batch) end
-    oversize = oversize or 0
-    if count > oversize and not once then redis.call('HSET', index, ARGV[1], count - oversize) end
-    redis.call('LTRIM', queue, 0, -(count + 1))
-    wanted, budget = wanted - count, budget - bytes
-    local brought = lists and count - oversize or jobs
-    for _, element in ipairs({pair, brought, oversize, bytes}) do reply[#reply + 1] = element end
+    pair = number
+    local taken, refused = whole(take)
+    if not taken then return refused end
   end
 end
 return reply
