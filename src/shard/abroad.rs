@@ -58,7 +58,7 @@ impl Abroad {
 
 impl Shard {
     /// Whether a job that is to be retried in this queue leaves its realm for it.
-    pub(super) fn goes_abroad(&self, retry_queue: &str) -> bool {
+    pub(super) fn leaves_realm(&self, retry_queue: &str) -> bool {
         self.options.realm.queue().is_some_and(|own| own != retry_queue)
     }
 

@@ -195,9 +195,9 @@ impl Shard {
     }
 
     /// It has got all there was, or cannot ask for more: it keeps no lane below from asking.
-    pub(super) fn stands_back(&self) {
+    pub(super) fn yield_to_lower_lanes(&self) {
         if self.backlog.replace(false) {
-            self.claims_less();
+            self.wake_starved_lanes();
         }
     }
 
@@ -211,7 +211,7 @@ impl Shard {
     }
 
     /// It has a claim on fewer slots than before: a turn has brought what it will, jobs have started or went back.
-    pub(super) fn claims_less(&self) {
+    pub(super) fn wake_starved_lanes(&self) {
         if let Some(crew) = &self.crew {
             crew.wake_starved();
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
-use super::run::end_running;
+use super::start::end_running;
 use super::state::Shard;
 use crate::event::Event;
 use crate::handler::JobError;

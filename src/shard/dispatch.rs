@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::batch::Batch;
-use super::run::{finish, next_job, run_ready, start_next};
+use super::start::{finish, next_job, run_ready, start_next};
 use super::state::{Shard, ShardOptions};
 use crate::handler::{Call, JobResult, Registry, Started};
 use crate::job::parse::Parsed;
@@ -110,7 +110,7 @@ impl Dispatch {
 
     fn bring(&self, payloads: Vec<Bytes>) {
         let number = self.shard.fresh_id();
-        self.shard.take_in(0, BatchName::Turn(number), payloads);
+        self.shard.accept_batch(0, BatchName::Turn(number), payloads);
     }
 
     /// What is settled since it was last asked; as before a turn, batches that are settled wait no more for stragglers.

@@ -7,7 +7,7 @@ use glommio::timer::Timer;
 
 use super::link::{Link, LinkError, Sent, SentTurn, sync_wait_list};
 use super::outage::Outage;
-use super::run::run_ready;
+use super::start::run_ready;
 use super::state::Shard;
 use super::{held, oversize, stop};
 use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD};
@@ -74,11 +74,11 @@ impl<'a> Driver<'a> {
                 self.receive().await?;
                 continue;
             }
-            shard.stands_back();
+            shard.yield_to_lower_lanes();
             if run_ready(shard).await {
                 continue;
             }
-            self.mind_full_slots().await?;
+            self.relieve_full_slots().await?;
             self.outage.over(shard);
             rest(shard).await;
         }
@@ -150,9 +150,9 @@ impl<'a> Driver<'a> {
         shard.options.stats.answered_at.mark();
         let Some(turn) = self.sent.pop_front() else { return Ok(()) };
         shard.coming.set(shard.coming.get().saturating_sub(turn.wanted));
-        shard.claims_less();
+        shard.wake_starved_lanes();
         shard.queue_order(turn.nth, &mut self.order);
-        take_in(shard, &replies, &turn, &self.order)
+        accept_batch(shard, &replies, &turn, &self.order)
     }
 
     /// Awaits all replies to the oldest turn. A list that cannot be read whole has more bytes than Redis told: from then on
@@ -201,7 +201,7 @@ impl<'a> Driver<'a> {
             // Another client has loaded them meanwhile.
             if let Some(turn) = self.sent.pop_front() {
                 self.shard.queue_order(turn.nth, &mut self.order);
-                take_in(self.shard, &replies, &turn, &self.order)?;
+                accept_batch(self.shard, &replies, &turn, &self.order)?;
             }
         }
         Ok(self.link.reload().await?)
@@ -220,7 +220,7 @@ impl<'a> Driver<'a> {
     }
 
     /// With every slot taken no job can start: nothing is waited for, and what came in spite of that goes back.
-    async fn mind_full_slots(&mut self) -> Result<(), LinkError> {
+    async fn relieve_full_slots(&mut self) -> Result<(), LinkError> {
         let shard = self.shard;
         if !shard.phase.get().fetches() || shard.free_slots() > 0 {
             return Ok(());
@@ -239,7 +239,12 @@ impl<'a> Driver<'a> {
     }
 }
 
-fn take_in(shard: &Rc<Shard>, replies: &[Reply], sent: &SentTurn, order: &[usize]) -> Result<(), LinkError> {
+fn accept_batch(
+    shard: &Rc<Shard>,
+    replies: &[Reply],
+    sent: &SentTurn,
+    order: &[usize],
+) -> Result<(), LinkError> {
     let turn = TurnReply::read(replies, order)
         .map_err(|got| Error::Unexpected { expected: "the replies to a turn", got })?;
     if turn.understated {
@@ -258,13 +263,13 @@ fn take_in(shard: &Rc<Shard>, replies: &[Reply], sent: &SentTurn, order: &[usize
         if fetched.oversize > 0 {
             oversize::bury(shard, fetched.queue);
         }
-        shard.take_in(fetched.queue, BatchName::Turn(sent.number), fetched.payloads);
+        shard.accept_batch(fetched.queue, BatchName::Turn(sent.number), fetched.payloads);
     }
     if sent.wanted > 0 {
         if count >= sent.wanted.min(BACKLOG_JOBS_MIN) {
             shard.backlog.set(true);
         } else {
-            shard.stands_back();
+            shard.yield_to_lower_lanes();
         }
         if count == 0 && shard.phase.get().fetches() {
             shard.idle.set(true);

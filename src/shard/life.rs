@@ -3,12 +3,12 @@
 use std::future::Future;
 use std::rc::Rc;
 
-use super::cancel::hear;
 use super::drive::Driver;
+use super::fenced::report_as_another;
 use super::link::{Link, LinkError, Sent, resume};
+use super::orders::on_message;
 use super::outage::{Attempt, Outage, sleep_unless_phase_changes};
-use super::report::report_as_another;
-use super::run::{cancel_all, run_ready};
+use super::start::{cancel_all, run_ready};
 use super::state::{Shard, ShardOptions};
 use super::wait::wait;
 use super::{abroad, crew, denied, oversize, stop};
@@ -38,7 +38,7 @@ where
                 let (lanes, control) = (Rc::clone(&lanes), Rc::clone(&control));
                 async move {
                     while let Some(message) = commands.recv().await {
-                        hear(&lanes, message, &control);
+                        on_message(&lanes, message, &control);
                     }
                 }
             });

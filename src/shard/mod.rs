@@ -32,24 +32,24 @@ mod abroad;
 mod crew;
 
 mod batch;
-mod cancel;
 mod deadlines;
 mod denied;
 mod drive;
+mod fenced;
 mod held;
 mod life;
 mod link;
+mod marked;
+mod named;
+mod orders;
 mod outage;
 mod oversize;
 mod pace;
-mod report;
-mod run;
-mod running;
 mod settle;
+mod start;
 mod state;
 mod stop;
 mod wait;
-mod watch;
 // What a shard itself costs, for benches and tests.
 mod dispatch;
 

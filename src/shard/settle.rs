@@ -53,7 +53,7 @@ impl Shard {
         match decide(raw, history, &plan, &info, FailureTimes::at(self.stamp())) {
             Ok(Fate::Retry { at: score, payload }) => {
                 tracing::debug!(queue, name, jid, attempt, retried = true, %error, "job failed");
-                if self.goes_abroad(plan.retry_queue) {
+                if self.leaves_realm(plan.retry_queue) {
                     let retry = Retry { queue: plan.retry_queue.to_owned(), score, payload, counts: true };
                     return self.send_abroad(batch, at, retry);
                 }
@@ -70,7 +70,7 @@ impl Shard {
             }
             Ok(Fate::Snooze { at: score, payload }) => {
                 tracing::debug!(queue, name, jid, attempt, until = score, "job snoozed");
-                if self.goes_abroad(plan.retry_queue) {
+                if self.leaves_realm(plan.retry_queue) {
                     let retry = Retry { queue: plan.retry_queue.to_owned(), score, payload, counts: false };
                     return self.send_abroad(batch, at, retry);
                 }

@@ -16,7 +16,7 @@ use super::deadlines::Deadlines;
 use super::held::Held;
 use super::oversize::More;
 use super::pace::Pace;
-use super::run::RunningJob;
+use super::start::RunningJob;
 use super::wait::Waiter;
 use crate::event::Event;
 use crate::handler::Handlers;
@@ -118,7 +118,7 @@ pub(super) struct Shard {
     pub(super) must_turn: Cell<bool>,
     /// Calls may lie in a connection that was given up, and reach Redis later.
     pub(super) lost_a_connection: Cell<bool>,
-    /// What the times of running jobs are told by; see [`super::running`].
+    /// What the times of running jobs are told by; see [`super::named`].
     pub(super) clock: Cell<(Instant, f64)>,
     next_id: Cell<u64>,
 }
@@ -213,7 +213,7 @@ impl Shard {
     }
 
     /// Takes a batch in: its jobs wait for slots from now on.
-    pub(super) fn take_in(&self, queue: usize, name: BatchName, payloads: Vec<Bytes>) {
+    pub(super) fn accept_batch(&self, queue: usize, name: BatchName, payloads: Vec<Bytes>) {
         let count = payloads.len();
         if count == 0 {
             return;

@@ -8,7 +8,7 @@ use glommio::timer::Timer;
 use super::batch::Batch;
 use super::held;
 use super::link::{Link, LinkError, note_handed_back, sync};
-use super::run::cancel_all;
+use super::start::cancel_all;
 use super::state::Shard;
 use super::wait::WaitState;
 use crate::limits::{UNBLOCK_PAUSE, UNBLOCK_TRIES_MAX};
@@ -91,7 +91,7 @@ pub(super) async fn hand_back_unstarted(shard: &Shard, link: &mut Link) -> Resul
     if ready.is_empty() {
         return Ok(());
     }
-    shard.claims_less();
+    shard.wake_starved_lanes();
     if !shard.options.at_least_once {
         return push_back(shard, link, &ready).await;
     }

@@ -225,7 +225,7 @@ async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Durati
     shard.options.stats.answered_at.mark();
     let Some((queue, payload)) = delivered(shard, waiter, &reply)? else { return Ok(false) };
     shard.idle.set(false);
-    shard.take_in(queue, BatchName::Wait, vec![payload]);
+    shard.accept_batch(queue, BatchName::Wait, vec![payload]);
     Ok(true)
 }
 

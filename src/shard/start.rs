@@ -6,9 +6,9 @@ use std::time::Instant;
 use glommio::Task;
 
 use super::batch::Batch;
+use super::marked::{JobSpan, Marked};
 use super::settle::Failed;
 use super::state::Shard;
-use super::watch::{JobSpan, Watched};
 use crate::handler::{Call, JobError, JobResult, Started, give_way};
 use crate::job::failure::CLASS_UNKNOWN_JOB;
 use crate::job::parse::Parsed;
@@ -33,7 +33,7 @@ pub(super) async fn run_ready(shard: &Rc<Shard>) -> bool {
     }
     if started > 0 {
         shard.publish();
-        shard.claims_less();
+        shard.wake_starved_lanes();
     }
     started > 0
 }
@@ -112,7 +112,7 @@ fn run_one(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> boo
         Started::Waiting(future) => {
             // Its next poll is part of the spawn, and may end it, which takes the parser.
             drop(parser);
-            let id = spawn(shard, batch, at, Watched::new(future, mark, span, shard), now);
+            let id = spawn(shard, batch, at, Marked::new(future, mark, span, shard), now);
             if let (Some(id), Some(timeout)) = (id, entry.timeout) {
                 shard.end_at(id, now, timeout);
             }
@@ -135,7 +135,7 @@ pub(super) struct RunningJob {
 /// Gives a job that waits a task of its own, and so a slot. `None`: it ended at once.
 ///
 /// glommio polls a new task before it gives it out: a job that merely gave way has ended by then.
-fn spawn(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, job: Watched, started_at: Instant) -> Option<u64> {
+fn spawn(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, job: Marked, started_at: Instant) -> Option<u64> {
     let id = shard.fresh_id();
     let mark = job.mark();
     let task = {

@@ -4,15 +4,15 @@ use std::rc::Rc;
 
 use glommio::channels::shared_channel::ConnectedSender;
 
-use super::run::end_running;
-use super::running::name_jobs;
+use super::named::name_jobs;
+use super::start::end_running;
 use super::state::Shard;
 use crate::handler::JobError;
 use crate::job::failure::CLASS_CANCELLED;
 use crate::mesh::{ToControl, ToShard};
 
 /// Does what control says. A shard is one lane, but in a cluster.
-pub(super) fn hear(lanes: &[Rc<Shard>], message: ToShard, control: &ConnectedSender<ToControl>) {
+pub(super) fn on_message(lanes: &[Rc<Shard>], message: ToShard, control: &ConnectedSender<ToControl>) {
     let Some(shard) = lanes.first() else { return };
     match message {
         ToShard::Phase(phase) => {
