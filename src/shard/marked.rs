@@ -54,7 +54,7 @@ impl Future for Marked {
 
     fn poll(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<JobResult> {
         let Self { future, mark, span, shard } = &mut *self;
-        let current = &shard.options.stats.current;
+        let current = &shard.options().stats.current;
         current.begin(mark, Instant::now());
         let polled = span.in_scope(|| future.as_mut().poll(ctx));
         current.end();

@@ -17,7 +17,6 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::scripts::{Script, Scripts};
-use crate::job::DeadJob;
 use crate::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
 use crate::resp::{Elements, RedisError, Reply, Requests, Value};
 use crate::wire::keys;
@@ -114,16 +113,16 @@ pub struct Settlement {
     pub singles: Vec<(usize, BatchName, Bytes)>,
     /// Batches of which every job is settled: queue, turn.
     pub wholes: Vec<(usize, u64)>,
-    /// Jobs among `moves` that `processed` does not count: snoozed ones, and payloads that were no job. Not sent.
-    pub uncounted: u64,
-    /// Jobs among `moves` that died, where somebody wants to hear of it once Redis has them. Not sent.
-    pub deaths: Vec<DeadJob>,
 }
 
 impl Settlement {
-    /// Jobs and payloads whose end it reports.
-    pub fn ended(&self) -> u64 {
-        self.processed + self.uncounted
+    /// Adds what was settled later.
+    pub fn append(&mut self, later: &mut Self) {
+        self.processed += std::mem::take(&mut later.processed);
+        self.failed += std::mem::take(&mut later.failed);
+        self.moves.append(&mut later.moves);
+        self.singles.append(&mut later.singles);
+        self.wholes.append(&mut later.wholes);
     }
 
     /// Whether there is nothing to report.
