@@ -8,6 +8,7 @@ use std::time::Duration;
 mod clients;
 mod fleet;
 mod handlers;
+mod held;
 pub mod io;
 mod operate;
 mod redis;
@@ -17,6 +18,7 @@ mod start;
 pub use clients::*;
 pub use fleet::*;
 pub use handlers::*;
+pub use held::*;
 pub use operate::*;
 pub use redis::*;
 pub use ruby::*;
@@ -144,8 +146,12 @@ pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(1_000);
 /// crash re-runs a batch at most. Far below what Lua can unpack (some 8,000).
 pub const BATCH_JOBS_MAX: usize = 500;
 
-/// Most bytes of payload one turn fetches, a single larger payload excepted.
-pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes of payload one turn fetches, a single larger payload excepted. Redis copies them three times: 1 MiB
+/// holds it for some 3 ms, and more in one turn only leaves its caches (perf/runs/2026-12-01-payloads).
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+
+/// What of these bytes a shard asks for: Redis tells how much memory a batch takes, up to a quarter more than its payloads.
+pub const BATCH_BYTES_FIT: f64 = 0.75;
 
 /// Queues up to which a turn reads what it fetched from the batch lists, each by a command of its own. An empty one costs
 /// Redis some 0.3 µs, so beyond this it is cheaper to hand the payloads through the script.
@@ -214,15 +220,6 @@ pub const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// fit there too, so above 384 MB a payload cannot be buried and stays in flight.
 pub const OVERSIZE_REPLY_BYTES_MAX: usize = 513 * 1024 * 1024;
 
-/// How long a shard waits before it tries again what Redis refused for the sake of one spoilt key: an administrator mends it.
-pub const HELD_PAUSE: Duration = Duration::from_secs(5);
-
-/// Jobs that have ended and wait for a spoilt set, at which a shard fetches no more: it keeps them in memory.
-pub const HELD_JOBS_MAX: usize = 2_000;
-
-/// Spoilt keys that a shard names in the log, each once: all that it knows, for as many queues as a process may have.
-pub const HELD_KEYS_SAID_MAX: usize = 4 + QUEUES_MAX;
-
 /// Messages between control and one shard that may wait: a handful in a process's life, and cancellations.
 pub const MESH_MESSAGES_MAX: usize = 32;
 
@@ -271,9 +268,9 @@ pub const EXECUTOR_PREEMPT: Duration = Duration::from_millis(500);
 pub const EXECUTOR_PULSE: Duration = Duration::from_secs(1);
 
 /// How many of these there are, evenly spread over the period: an undue sleep, which begins only when the kernel has kept
-/// the thread from its core for [`EXECUTOR_PREEMPT`], lasts as long again, or longer if several are swallowed in a row. Each
-/// wake-up costs some 70 µs, in this and in two more executors with two cores: four a second were most of what an idle
-/// process used.
+/// the thread from its core for [`EXECUTOR_PREEMPT`], lasts as long again, or longer if several are swallowed in a
+/// row. Each wake-up costs some 70 µs, in this and in two more executors with two cores: four a second were most of
+/// what an idle process used.
 pub const EXECUTOR_PULSES: u32 = 2;
 
 /// Largest argument the built-in `Fib` takes: some seconds of computing.
@@ -363,12 +360,14 @@ pub const LEFT_FENCE: Duration = Duration::from_secs(3_600);
 /// more was not written by us and is left alone.
 pub const LEASE_SHARDS_MAX: usize = CORES_MAX;
 
-/// Due jobs moved from each set by one script call, whose payloads may have [`BATCH_BYTES_MAX`] besides: some 2 ms of
-/// Redis's time with short payloads.
+/// Due jobs moved from each set by one script call: some 2 ms of Redis's time with short payloads.
 pub const DUE_JOBS_MAX: usize = 500;
 
-/// Due jobs read at once by that call: so many payloads may be read in vain, beyond the bytes allowed. Pages of 16 cost
-/// Redis a fifth more for each job, one of 500 hardly less.
+/// Bytes of payload moved from each set by that call, a single larger one excepted: some 5 ms of Redis's time.
+pub const DUE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most due jobs read at once by that call, which begins with one: so many payloads may be read in vain, beyond the
+/// bytes allowed. Pages of 16 cost Redis a fifth more for each job, one of 500 hardly less.
 pub const DUE_PAGE_JOBS: usize = 50;
 
 /// How much of a poll interval is cut short at random, at most, so that many processes do not look at one moment.

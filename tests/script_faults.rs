@@ -1,17 +1,20 @@
 //! Every script of ours, and every call in it refused: what is left behind, and what a repeat makes of it.
 //!
-//! The real scripts run on a real Redis, behind a few lines that stand in for `redis.call` and `redis.pcall` and refuse: the
-//! n-th call, or every call of one command, as where a right is withdrawn or a command renamed away. After one such call,
-//! and after another: each job that was not settled is in at least one key, and no job is in a queue twice. After a call that
-//! is not refused all keys are as one faultless call leaves them.
+//! The real scripts run on a real Redis, behind a few lines that stand in for `redis.call` and `redis.pcall` and
+//! refuse: the n-th call, or every call of one command, as where a right is withdrawn or a command renamed away.
+//! After one such call, and after another: each job that was not settled is in at least one key, and no job is in a
+//! queue twice. After a call that is not refused all keys are as one faultless call leaves them.
 //!
 //! Not for what callers make of refusals: `tests/engine`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test: what fails, fails it")]
 
+#[path = "script_faults/fault.rs"]
+mod fault;
 mod own_redis;
 
 use std::collections::BTreeMap;
 
+use fault::Fault;
 use jiggler_uring::internal::net::blocking::BlockingConnection;
 use jiggler_uring::internal::resp::{Reply, Requests, Value};
 use jiggler_uring::internal::store::scripts::Script;
@@ -38,38 +41,6 @@ impl Case {
 
     const fn from(name: &'static str, source: String) -> Self {
         Self { name, source, before: &[], keys: "", args: "", again: None, jobs: &[] }
-    }
-}
-
-/// What is refused.
-#[derive(Debug, Clone)]
-enum Fault {
-    None,
-    Call(usize),
-    Command(String),
-}
-
-impl Fault {
-    /// Stands before a script. Calls are counted under `calls`, the commands are listed under `commands`.
-    fn prelude(&self) -> String {
-        let refuses = match self {
-            Self::None => "false".to_owned(),
-            Self::Call(at) => format!("at == {at}"),
-            Self::Command(name) => format!("name == '{name}'"),
-        };
-        format!(
-            "local real, at = redis, 0\n\
-             local function refused(name)\n\
-             at = at + 1 real.call('SADD', 'commands', name) real.call('SET', 'calls', at)\n\
-             return {refuses} end\n\
-             local stand_in = {{}}\n\
-             stand_in.call = function(name, ...) if refused(name) then error({{err = 'ERR injected'}}) end \
-             return real.call(name, ...) end\n\
-             stand_in.pcall = function(name, ...) if refused(name) then return {{err = 'ERR injected'}} end \
-             return real.pcall(name, ...) end\n\
-             stand_in.error_reply, stand_in.sha1hex = redis.error_reply, redis.sha1hex\n\
-             local redis = stand_in\n"
-        )
     }
 }
 

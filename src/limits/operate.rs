@@ -23,10 +23,12 @@ pub const ENTRIES_PER_CALL: usize = 500;
 /// Jobs that one script call acts on: some 2 ms of Redis's time, as each is looked up, moved and taken away.
 pub const ACT_JOBS_PER_CALL: usize = 200;
 
-/// Bytes of entries after which such a call stops reading, a single larger entry excepted.
+/// Bytes of entries after which such a call stops reading, a single larger entry excepted: some 5 ms of Redis's time,
+/// as each byte is copied into the script and out of it, and again where jobs are acted on.
 pub const ENTRIES_BYTES_PER_CALL: usize = BATCH_BYTES_MAX;
 
-/// Entries it reads at once: how large they are is known only once they are read, so this many may be read in vain.
+/// Most entries it reads at once. It begins with one and reads as many more as those were small: how large entries
+/// are is known only once they are read.
 pub const ENTRIES_READ_STEP: usize = 50;
 
 /// Bytes that are read of an entry that is larger than a job may be: its first members are there.

@@ -129,6 +129,11 @@ impl Batch {
         self.jobs.iter().filter(|job| unended(job.state.get())).count()
     }
 
+    /// How many jobs it has, settled or not.
+    pub(super) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
     /// How many jobs succeeded and wait for their ack.
     pub(super) fn owed(&self) -> usize {
         self.owed.get()

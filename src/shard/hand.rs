@@ -98,6 +98,15 @@ impl Hand {
         self.live.borrow().values().any(|batch| batch.queue == queue && batch.name == name)
     }
 
+    /// Jobs, settled or not, of the live batches of this name.
+    pub(super) fn jobs_in(&self, queue: usize, name: BatchName) -> usize {
+        let live = self.live.borrow();
+        live.values()
+            .filter(|batch| (batch.queue, batch.name) == (queue, name))
+            .map(|batch| batch.len())
+            .sum()
+    }
+
     /// Jobs that have not ended as far as Redis is to know.
     pub(super) fn unended(&self) -> usize {
         self.live.borrow().values().map(|batch| batch.unended()).sum()

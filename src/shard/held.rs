@@ -1,9 +1,9 @@
-//! What Redis refuses for the sake of one spoilt key: a counter that is no number, a dead set that is no set, a queue that is no
-//! list. It waits here and is tried again ([`super::second_try`]); all else goes on.
+//! What Redis refuses for the sake of one spoilt key: a counter that is no number, a dead set that is no set, a queue
+//! that is no list. It waits here and is tried again ([`super::second_try`]); all else goes on.
 //!
-//! Jobs that wait for a set lie in the wait list of their queue, jobs that are to go back to a queue in their batch: they are
-//! in flight, where a reaper finds them. So a stop does not wait for an administrator: what waits for a set goes back to its
-//! queue, and what is to go back and cannot stays in flight, with the lease.
+//! Jobs that wait for a set lie in the wait list of their queue, jobs that are to go back to a queue in their batch:
+//! they are in flight, where a reaper finds them. So a stop does not wait for an administrator: what waits for a set
+//! goes back to its queue, and what is to go back and cannot stays in flight, with the lease.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;

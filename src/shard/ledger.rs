@@ -161,6 +161,13 @@ impl Ledger {
         self.next.borrow().settlement.wholes.contains(&(queue, number))
     }
 
+    /// Jobs of this batch that the report moves or acks one by one.
+    pub(super) fn jobs_in(&self, queue: usize, name: BatchName) -> usize {
+        let settlement = &self.next.borrow().settlement;
+        let moves = settlement.moves.iter().filter(|job| job.from == (queue, name)).count();
+        moves + settlement.singles.iter().filter(|single| (single.0, single.1) == (queue, name)).count()
+    }
+
     /// Adds what the report knows of a list: jobs that move in the next turn stay until then, and jobs that it would ack are
     /// dropped with this call, so they are taken out of it. It gives these back.
     pub(super) fn tell_known(&self, queue: usize, name: BatchName, known: &mut Known) -> Vec<Single> {

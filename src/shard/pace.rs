@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::limits::{BATCH_BYTES_MAX, BATCH_JOBS_MAX, READ_AHEAD_JOBS_MAX};
+use crate::limits::{BATCH_BYTES_FIT, BATCH_BYTES_MAX, BATCH_JOBS_MAX, READ_AHEAD_JOBS_MAX};
 
 /// What a shard has measured of its jobs.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Pace {
             Some(interval_s) => (self.horizon_s / interval_s.max(1e-9)) as usize,
         };
         let ahead = ahead.min(READ_AHEAD_JOBS_MAX);
-        let fitting = (BATCH_BYTES_MAX as f64 / self.payload_bytes.max(1.0)) as usize;
+        let fitting = (BATCH_BYTES_FIT * BATCH_BYTES_MAX as f64 / self.payload_bytes.max(1.0)) as usize;
         (free + ahead).saturating_sub(unstarted).min(BATCH_JOBS_MAX).min(fitting.max(1))
     }
 }

@@ -23,7 +23,7 @@ use crate::event::Event;
 use crate::handler::Handlers;
 use crate::job::Parser;
 use crate::shutdown::Phase;
-use crate::store::turn::{QueueKeys, TurnContext};
+use crate::store::turn::{BatchName, QueueKeys, TurnContext};
 
 /// See the module.
 pub(super) struct Shard {
@@ -200,6 +200,12 @@ impl Shard {
         if self.appetite().end_backlog() {
             self.slots.wake_starved_lanes();
         }
+    }
+
+    /// How many jobs are in the wait list of a queue at most, as far as the shard knows. Acks on their way are not counted.
+    pub(super) fn known_in_wait_list(&self, queue: usize) -> usize {
+        let reported = self.ledger.jobs_in(queue, BatchName::Wait);
+        self.hand().jobs_in(queue, BatchName::Wait) + reported + self.held.in_wait_list(queue).len()
     }
 
     /// A queue that cannot be read.

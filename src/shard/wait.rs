@@ -7,6 +7,9 @@
 //! [`super::drive`] arms the waiters when a fetch found nothing, and disarms them (`CLIENT UNBLOCK`) on quiet, on stop,
 //! and while every slot is taken. A waiter only waits: whatever else is to be done to its list is done by `drive`.
 //!
+//! After any answer that is no job the waiter counts what lies in its list: a middle box may have answered in place
+//! of Redis.
+//!
 //! Armed or parked, a waiter that lost its connection does not block again before `drive` has swept: has looked for what
 //! the lost one may have moved. A backlog, in which nobody is armed, must not keep such a job waiting.
 
@@ -18,7 +21,7 @@ use glommio::timer::Timer;
 use super::state::Shard;
 use super::steps::accept_batch;
 use super::waiters::Waiter;
-use crate::limits::{CALL_TIMEOUT, WAIT_CHUNK_BYTES, WAIT_ERROR_PAUSE};
+use crate::limits::{CALL_TIMEOUT, WAIT_CHUNK_BYTES, WAIT_EARLY, WAIT_ERROR_PAUSE};
 use crate::net::{Backoff, ConnOptions, Connection};
 use crate::resp::{Error, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
 use crate::store::denied::is_denial;
@@ -69,8 +72,17 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
             }
             continue;
         };
-        match block(&shard, waiter, open, block_time(&shard, stray_until)).await {
+        let (began, time) = (Instant::now(), block_time(&shard, stray_until));
+        match block(&shard, waiter, open, time).await {
             Ok(delivered) => {
+                if !delivered && waiter.is_armed() && began.elapsed() + WAIT_EARLY < time {
+                    // Not Redis's own answer, and what it was asked may still be carried out.
+                    stray_until = Some(began + time + CALL_TIMEOUT);
+                }
+                if !delivered && !look_for_strays(&shard, waiter, open).await {
+                    conn = None;
+                    shard.numbers().lose_connection();
+                }
                 if delivered || !waiter.is_armed() {
                     waiter.park();
                     shard.work().raise();
@@ -83,7 +95,7 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                     shard.complain(waiter.queue(), &error.to_string());
                 }
                 let lost = !matches!(error, Error::Redis(_));
-                if lost || serves_no_more(&error) {
+                if lost || serves_no_more(&error) || !look_for_strays(&shard, waiter, open).await {
                     conn = None;
                     shard.numbers().lose_connection();
                 }
@@ -166,6 +178,24 @@ async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Durati
     shard.appetite().look();
     accept_batch(shard, queue, BatchName::Wait, vec![payload]);
     Ok(true)
+}
+
+/// After any answer that is no job: whether the wait list has one all the same, because the answer was another's than
+/// Redis's. Then the list is swept. Whether the connection still stands.
+///
+/// What was acked while Redis counted looks like a stray: that costs a look at the list, and no more.
+async fn look_for_strays(shard: &Shard, waiter: &Waiter, open: &mut WaitConn) -> bool {
+    if !shard.options().at_least_once {
+        return true;
+    }
+    let mut requests = Requests::new();
+    flight::count_waiting(shard.queue(waiter.queue()), &mut requests);
+    let reply = exchange(&mut open.conn, &requests, CALL_TIMEOUT).await;
+    let known = shard.known_in_wait_list(waiter.queue()) as i64;
+    if reply.as_ref().map_or(true, |reply| reply.as_integer().is_ok_and(|count| count > known)) {
+        waiter.distrust();
+    }
+    reply.is_ok()
 }
 
 async fn exchange(conn: &mut Connection, requests: &Requests, within: Duration) -> Result<Reply, Error> {

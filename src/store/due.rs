@@ -7,7 +7,7 @@
 //! push, once, until the key is read again. Reads inside a script count: they track all keys that the script was given.
 
 use super::scripts::{Script, Scripts};
-use crate::limits::{BATCH_BYTES_MAX, DUE_AGAIN, DUE_JOBS_MAX, DUE_PAGE_JOBS};
+use crate::limits::{DUE_AGAIN, DUE_BYTES_MAX, DUE_JOBS_MAX, DUE_PAGE_JOBS};
 use crate::resp::{Error, Reply, Requests};
 use crate::wire::{DEFAULT_QUEUE, keys};
 
@@ -40,7 +40,7 @@ pub struct Due {
     pub leads: bool,
 }
 
-/// Appends the move of due jobs, at most [`DUE_JOBS_MAX`] and some [`BATCH_BYTES_MAX`] from each set, to their queues.
+/// Appends the move of due jobs, at most [`DUE_JOBS_MAX`] and some [`DUE_BYTES_MAX`] from each set, to their queues.
 /// Atomic: there is no moment in which a job is nowhere. [`read_due`] reads the reply.
 pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Due, 3, 9, requests);
@@ -48,7 +48,7 @@ pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
     command.arg(realm.lead.as_bytes()).arg(realm.retries.as_bytes()).arg(realm.scheduled.as_bytes());
     let default = realm.queue().unwrap_or(DEFAULT_QUEUE);
     command.arg_u64(DUE_JOBS_MAX as u64).arg(default.as_bytes()).arg(keys::LIST_PREFIX.as_bytes());
-    command.arg_u64(BATCH_BYTES_MAX as u64).arg_u64(DUE_AGAIN.as_secs()).arg_u64(DUE_PAGE_JOBS as u64);
+    command.arg_u64(DUE_BYTES_MAX as u64).arg_u64(DUE_AGAIN.as_secs()).arg_u64(DUE_PAGE_JOBS as u64);
     command.arg(look.uuid.as_bytes()).arg_u64(look.lead_ms).arg_u64(u64::from(look.may_lead));
 }
 

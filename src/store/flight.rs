@@ -19,6 +19,11 @@ pub fn wait_for_one(queue: &QueueKeys, timeout_s: u64, requests: &mut Requests) 
     command.arg_u64(timeout_s);
 }
 
+/// Appends the question how many jobs lie in the shard's wait list of this queue. An integer answers.
+pub fn count_waiting(queue: &QueueKeys, requests: &mut Requests) {
+    requests.command(&[b"LLEN", &queue.wait_list]);
+}
+
 /// Appends a blocking pop of one job from the first queue that has one, at most once: nothing keeps the job.
 /// The reply is an array of the list's key and the payload, or nil.
 pub fn wait_for_any<'q>(

@@ -11,6 +11,8 @@
 //! each job ([`TurnContext::looks_at_each`]), as it does for a batch that has too many bytes and for a user without the
 //! right to `SORT`. At most once all of it is one transaction, `MULTI` to `EXEC`, that ends by removing the lists.
 
+mod held;
+
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -20,6 +22,8 @@ use super::scripts::{Script, Scripts};
 use crate::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
 use crate::resp::{Elements, RedisError, Reply, Requests, Value};
 use crate::wire::keys;
+
+pub use held::Held;
 
 /// The name of a batch within its in-flight index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -176,19 +180,6 @@ pub struct TurnReply {
     pub understated: bool,
     /// What of the report is still to be done, because a set or a counter is spoilt.
     pub held: Option<Held>,
-}
-
-/// What of a turn's report could not be done. All else was.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Positions in [`Settlement::moves`], rising. Their jobs lie in the wait lists of their queues now.
-    pub moves: Vec<usize>,
-    /// Whether [`Settlement::processed`] was not counted.
-    pub processed: bool,
-    /// Whether [`Settlement::failed`] was not counted.
-    pub failed: bool,
-    /// The keys that are no set, or no counter.
-    pub keys: Vec<String>,
 }
 
 /// What came from one queue.
@@ -375,26 +366,6 @@ impl TurnReply {
             turn.fetched.push(from);
         }
         Ok(turn)
-    }
-}
-
-impl Held {
-    fn read(elements: &mut Elements<'_>) -> Result<Self, String> {
-        let parts = (elements.next(), elements.next(), elements.next());
-        let (Some(Value::Array(moves)), Some(Value::Integer(counters)), Some(Value::Array(keys))) = parts
-        else {
-            return Err(format!("a turn held {parts:?}"));
-        };
-        let mut held = Self { processed: counters & 1 != 0, failed: counters & 2 != 0, ..Self::default() };
-        for at in moves {
-            let Value::Integer(at) = at else { return Err(format!("a turn held the move {at:?}")) };
-            held.moves.extend(usize::try_from(at).ok().and_then(|at| at.checked_sub(1)));
-        }
-        for key in keys {
-            let Value::Bulk(key) = key else { return Err(format!("a turn named the key {key:?}")) };
-            held.keys.push(String::from_utf8_lossy(key).into_owned());
-        }
-        Ok(held)
     }
 }
 

@@ -2,11 +2,13 @@
 //! twice while its process lives, and every shard finds its way back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
+use crate::harness::account::lists_in_flight;
 use crate::harness::proxy::{Fate, Proxy};
 use crate::harness::redis::DEAD;
-use crate::harness::wait::wait_until;
+use crate::harness::wait::{wait_until, wait_within};
 use crate::harness::{Account, Redis, Worker, config_file, json};
 
 fn contains(bytes: &[u8], part: &str) -> bool {
@@ -168,4 +170,25 @@ fn a_fence_costs_no_result_of_a_job_at_most_once() {
     Account::of(&redis).assert_each_ran_once(2);
     Account::assert_none_ran_twice(&worker);
     assert_eq!((redis.failures(), redis.keys("*inflight*")), (2, vec![fence]));
+}
+
+/// A balancer that answers a blocking call by itself: the move is made, and the worker is told that there was nothing, or an
+/// error. The connection lives on, and so does its worker.
+#[test]
+fn a_job_whose_blocking_move_was_answered_by_another_is_run_within_seconds() {
+    for answer in [&b"$-1\r\n"[..], b"-ERR upstream timed out\r\n"] {
+        let redis = Redis::start();
+        let first = AtomicBool::new(true);
+        let proxy = Proxy::start(redis.socket(), move |bytes| {
+            if contains(bytes, "BLMOVE") && first.swap(false, Ordering::SeqCst) {
+                return Fate::Answer(answer);
+            }
+            Fate::Arrive
+        });
+        let _worker = Worker::launch(&proxy.url(), &[]);
+        wait_until("the worker waits", || redis.waiting() == 1);
+        redis.push("default", &[r#"{"name":"Noop","jid":"strayed"}"#]);
+        wait_within(Duration::from_secs(8), "the job has run", || (redis.processed() == 1).then_some(()));
+        wait_until("nothing is in flight", || lists_in_flight(&redis).is_empty());
+    }
 }

@@ -138,7 +138,7 @@ fn each_set_has_its_own_share_of_a_call_in_jobs_and_in_bytes() {
         setup.add(keys::RETRIES, "1", format!("{number}").as_bytes());
     }
     // Two fit and are less than the share; the third is beyond it.
-    let large = vec![b'x'; BATCH_BYTES_MAX / 2 - 1];
+    let large = vec![b'x'; DUE_BYTES_MAX / 2 - 1];
     for number in 0..3 {
         setup.add(keys::SCHEDULED, "1", &[&large[..], format!("{number}").as_bytes()].concat());
     }
@@ -147,7 +147,7 @@ fn each_set_has_its_own_share_of_a_call_in_jobs_and_in_bytes() {
     let due = setup.look(true);
     assert_eq!((due.moved, due.more, due.next_ms), (2, false, None));
     // One that is larger than the share goes alone.
-    let huge = vec![b'x'; BATCH_BYTES_MAX + 1];
+    let huge = vec![b'x'; DUE_BYTES_MAX + 1];
     for number in 0..2 {
         setup.add(keys::RETRIES, "1", &[&huge[..], format!("{number}").as_bytes()].concat());
     }

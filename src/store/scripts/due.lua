@@ -38,12 +38,13 @@ if there % 3 == 0 then return {moved, more, next_ms, held, broken, leads} end
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 
--- The first due jobs of a set by the key of their queue, and these keys in the order in which they came up. Read in small
--- pages: how large payloads are is known only once they are here.
+-- The first due jobs of a set by the key of their queue, and these keys in the order in which they came up. The first
+-- is read alone and then as many as those were small: how large payloads are is known only once they are here.
 local function take(set)
-  local queues, order, count, budget = {}, {}, 0, tonumber(ARGV[4])
-  while count < limit do
-    local entries = redis.call('ZRANGE', set, count, math.min(count + page, limit) - 1, 'WITHSCORES')
+  local queues, order, count, budget, ahead = {}, {}, 0, tonumber(ARGV[4]), 1
+  while count < limit and budget > 0 do
+    ahead = math.min(ahead, page, limit - count)
+    local entries = redis.call('ZRANGE', set, count, count + ahead - 1, 'WITHSCORES')
     for i = 1, #entries, 2 do
       local job = entries[i]
       if tonumber(entries[i + 1]) > now or (#job > budget and count > 0) then return queues, order end
@@ -57,7 +58,9 @@ local function take(set)
       local list = queues[key]
       list[#list + 1] = job
     end
-    if #entries < 2 * page then break end
+    if #entries < 2 * ahead then break end
+    local used = tonumber(ARGV[4]) - budget
+    ahead = math.max(1, math.min(4 * ahead, math.floor(budget * count / (used + 1))))
   end
   return queues, order
 end

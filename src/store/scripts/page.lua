@@ -27,19 +27,22 @@ local function read(first, last)
   return flat
 end
 
-while left > 0 do
-  local count = math.min(step, left)
+-- How large entries are is known only once they are read, so the first is read alone and then as many as those were small.
+local count, bytes, seen = 1, 0, 0
+while left > 0 and budget >= 0 do
+  count = math.min(count, step, left)
   local entries = read(skip, skip + count - 1)
   for i = 1, #entries, 2 do
     local entry = entries[i]
     -- What is cut was read all the same.
     if #entry > budget and #reply > 1 then return reply end
-    budget = budget - #entry
+    budget, bytes, seen = budget - #entry, bytes + #entry, seen + 1
     reply[#reply + 1] = #entry
     reply[#reply + 1] = entries[i + 1]
     reply[#reply + 1] = #entry > whole and string.sub(entry, 1, tonumber(ARGV[8])) or entry
   end
   if #entries < 2 * count then return reply end
   skip, left = skip + count, left - count
+  count = math.max(1, math.min(4 * count, math.floor(budget * seen / (bytes + 1))))
 end
 return reply

@@ -125,36 +125,64 @@ local before = #reply
 
 local wanted, budget, payload_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
+-- Whether the oldest and the newest of the jobs in question are so large that a copy of them all would hold Redis up. The caller
+-- wants as many as are usual; this is for the first that are not.
+local function is_large(queue, waiting)
+  local count = math.min(wanted, waiting)
+  if count < 32 then return false end
+  local oldest, newest = redis.call('LINDEX', queue, -1), redis.call('LINDEX', queue, -count)
+  return math.max(#oldest, #newest) * count > 4 * budget
+end
+
 -- Copies jobs from end to end inside Redis, so that none of them passes through Lua. Nothing, if that cannot be told to keep
--- within the budget, or if the user may not do so.
+-- within the budget, or if the user may not do so. A batch beyond it is cut to fit, for payloads are mostly of a
+-- size; where the cut takes off too much, each is looked at.
 local function take_whole(queue, batch)
   local count = redis.pcall('SORT', queue, 'BY', 'nosort', 'DESC', 'LIMIT', 0, wanted, 'STORE', batch)
   if type(count) == 'table' then return end
   undo[#undo + 1] = function() drop(batch) end
-  local bytes = redis.pcall('MEMORY', 'USAGE', batch, 'SAMPLES', 0)
-  if type(bytes) == 'table' or bytes > budget then
-    drop(batch)
-    return
+  local cut = false
+  for _ = 1, 4 do
+    local bytes = redis.pcall('MEMORY', 'USAGE', batch, 'SAMPLES', 0)
+    if type(bytes) == 'table' then break end
+    if bytes <= budget or (count == 1 and #reply == before and bytes <= payload_max) then
+      if not cut then return count, bytes end
+      -- No queue behind this one overtakes it.
+      if 2 * bytes >= budget then return count, math.max(bytes, budget) end
+    end
+    if cut and bytes <= budget or count == 1 then break end
+    count, cut = math.max(1, math.floor(count * budget / bytes)), true
+    if is_refused(redis.pcall('LTRIM', batch, 0, count - 1)) then break end
   end
-  return count, bytes
+  drop(batch)
 end
 
 -- Looks at each job. Returns the number taken, their bytes, how many of them were too large, and the others.
 local function take_each(queue, index, batch)
-  local jobs = redis.call('LRANGE', queue, -wanted, -1)
-  local kept, large, bytes = {}, {}, 0
-  for i = #jobs, 1, -1 do
-    local job = jobs[i]
-    if #job > payload_max then
-      large[#large + 1] = job
-    elseif bytes + #job > budget and #reply - before + #kept + #large > 0 then
+  local kept, large, bytes, seen_bytes, read, page = {}, {}, 0, 0, 0, 8
+  local full = false
+  -- In pages, for how large payloads are is known only once they are here.
+  while read < wanted and not full do
+    local jobs = redis.call('LRANGE', queue, -math.min(read + page, wanted), -read - 1)
+    for i = #jobs, 1, -1 do
+      local job = jobs[i]
       -- More bytes than one turn may bring: the rest stays where it is, and no queue behind this one overtakes it.
-      budget = 0
-      break
-    else
-      kept[#kept + 1] = job
-      bytes = bytes + #job
+      full = full or bytes + #job > budget and #job <= payload_max and #reply - before + #kept + #large > 0
+      if full then
+        budget = 0
+        break
+      end
+      seen_bytes = seen_bytes + #job
+      if #job > payload_max then
+        large[#large + 1] = job
+      else
+        kept[#kept + 1] = job
+        bytes = bytes + #job
+      end
     end
+    read = read + #jobs
+    full = full or #jobs < page or seen_bytes >= budget
+    page = math.max(1, math.min(4 * page, math.floor((budget - seen_bytes) * read / (seen_bytes + 1))))
   end
   push('RPUSH', index .. ':o', large)
   if how ~= 'once' then push('RPUSH', batch, kept) end
@@ -163,12 +191,12 @@ end
 
 -- Takes jobs of one queue. What is taken stands in its batch before it leaves the queue: a write that Redis refuses leaves the
 -- jobs where they were.
-local pair
+local pair, waiting
 local function take()
   local queue, index = KEYS[4 + 2 * pair], KEYS[5 + 2 * pair]
   local batch = index .. ':' .. ARGV[1]
   local count, bytes, oversize, jobs
-  if lists then count, bytes = take_whole(queue, batch) end
+  if lists and not is_large(queue, waiting) then count, bytes = take_whole(queue, batch) end
   if not count then count, bytes, oversize, jobs = take_each(queue, index, batch) end
   oversize = oversize or 0
   if count > oversize and not once then
@@ -184,7 +212,7 @@ end
 
 for number = 1, (#KEYS - 5) / 2 do
   if wanted <= 0 or budget <= 0 then break end
-  local waiting = redis.pcall('LLEN', KEYS[4 + 2 * number])
+  waiting = redis.pcall('LLEN', KEYS[4 + 2 * number])
   if type(waiting) == 'table' then
     for _, element in ipairs({number, waiting.err, 0, 0}) do reply[#reply + 1] = element end
   elseif waiting > 0 then

@@ -20,6 +20,8 @@ pub(crate) enum Fate {
     LoseRequest,
     /// It arrives; the connection is lost instead of bringing the reply.
     LoseReply,
+    /// It arrives; in place of its reply these bytes are the answer.
+    Answer(&'static [u8]),
 }
 
 /// Decides the fate of each piece; asked by one connection at a time.
@@ -54,7 +56,7 @@ impl Proxy {
 /// One connection: what the client sends goes through the plan, replies are copied by a thread of their own.
 fn serve(mut client: UnixStream, mut server: UnixStream, plan: &Plan) {
     let replies = (server.try_clone().unwrap(), client.try_clone().unwrap());
-    let muted = Arc::new(Mutex::new(false));
+    let muted = Arc::new(Mutex::new(Fate::Arrive));
     let copier = thread::spawn({
         let muted = Arc::clone(&muted);
         move || copy_replies(replies.0, replies.1, &muted)
@@ -62,7 +64,7 @@ fn serve(mut client: UnixStream, mut server: UnixStream, plan: &Plan) {
     let mut chunk = vec![0; 1 << 20];
     while let Ok(bytes @ 1..) = client.read(&mut chunk) {
         let fate = (plan.lock().unwrap())(&chunk[..bytes]);
-        *muted.lock().unwrap() = fate == Fate::LoseReply;
+        *muted.lock().unwrap() = fate;
         if fate == Fate::LoseRequest || server.write_all(&chunk[..bytes]).is_err() {
             break;
         }
@@ -74,10 +76,16 @@ fn serve(mut client: UnixStream, mut server: UnixStream, plan: &Plan) {
 }
 
 /// Copies replies until the connection ends; while it is muted, the first reply ends it.
-fn copy_replies(mut server: UnixStream, mut client: UnixStream, muted: &Mutex<bool>) {
+fn copy_replies(mut server: UnixStream, mut client: UnixStream, muted: &Mutex<Fate>) {
     let mut chunk = vec![0; 1 << 20];
     while let Ok(bytes @ 1..) = server.read(&mut chunk) {
-        if *muted.lock().unwrap() || client.write_all(&chunk[..bytes]).is_err() {
+        let fate = *muted.lock().unwrap();
+        let answer = match fate {
+            Fate::LoseReply => break,
+            Fate::Answer(answer) => answer,
+            Fate::Arrive | Fate::LoseRequest => &chunk[..bytes],
+        };
+        if client.write_all(answer).is_err() {
             break;
         }
     }
