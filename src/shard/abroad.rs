@@ -69,8 +69,8 @@ impl Abroad {
             .collect()
     }
 
-    /// One has arrived. Whether it was still waiting: given up meanwhile, it is handed back, and runs again in both queues: at
-    /// least once.
+    /// One has arrived. Whether it was still waiting: given up meanwhile, it is handed back, and runs again in both
+    /// queues: at least once.
     pub(super) fn arrived(&self, retry: &Rc<Retry>) -> bool {
         let mut waiting = self.waiting.borrow_mut();
         let before = waiting.len();

@@ -1,7 +1,7 @@
 //! What a shard wants from Redis: how many jobs its next turn asks for, whether it expects more, whether it waits.
 //!
-//! What to do next is decided by one pure function, [`plan`]; the cells around it are what it and the other lanes of the core
-//! are told of the shard.
+//! What to do next is decided by one pure function, [`plan`]; the cells around it are what it and the other lanes of
+//! the core are told of the shard.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;

@@ -17,8 +17,8 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// The Unix time of a moment, to the millisecond. The same at each question, or the figures of a process whose jobs run on
-    /// would differ for nothing each time; a clock that was set is followed.
+    /// The Unix time of a moment, to the millisecond. The same at each question, or the figures of a process whose jobs
+    /// run on would differ for nothing each time; a clock that was set is followed.
     pub(super) fn unix_time(&self, at: Instant) -> f64 {
         let (mut instant, mut unix) = self.0.get();
         let now = (Instant::now(), unix_now());

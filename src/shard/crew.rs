@@ -1,8 +1,9 @@
 //! The lanes of one core, in a Redis Cluster: one for each queue, each with connections of its own to the node that has the
 //! queue's slot, and all with one core, its handlers and its slots between them.
 //!
-//! A lane is a whole shard of one queue; this is what they share, and what each shows the others of itself ([`Seat`]). A lane
-//! that has nothing to do with its slots leaves them to the others: there is no share of one's own. Where they are short
+//! A lane is a whole shard of one queue; this is what they share, and what each shows the others of itself ([`Seat`]).
+//! A lane that has nothing to do with its slots leaves them to the others: there is no share of one's own. Where they
+//! are short
 //!
 //! - a lane asks for no more jobs than there are slots that no job holds, and none that is on its way or waits here;
 //! - while a lane of higher priority has a backlog, those below ask for nothing;

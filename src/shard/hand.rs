@@ -36,8 +36,8 @@ impl Hand {
         self.ready.borrow_mut().push_back(batch);
     }
 
-    /// Gives out the next job, if `admit` lets it start: its batch, and its position there. One that is not admitted keeps its
-    /// place. `admit` may not reach back here.
+    /// Gives out the next job, if `admit` lets it start: its batch, and its position there. One that is not admitted
+    /// keeps its place. `admit` may not reach back here.
     pub(super) fn next_job(&self, admit: impl Fn(&Batch) -> Admission) -> Option<(Rc<Batch>, usize)> {
         let mut ready = self.ready.borrow_mut();
         loop {

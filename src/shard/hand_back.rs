@@ -1,5 +1,5 @@
-//! Giving jobs back to their queues that this shard will not run: those that have not started, and at the end of a stop those
-//! that still run.
+//! Giving jobs back to their queues that this shard will not run: those that have not started, and at the end of a
+//! stop those that still run.
 
 use std::rc::Rc;
 

@@ -29,7 +29,7 @@
 //! | `waiters` | which waiting connections are armed, which block, whose list is to be swept |
 //! | `phases` | what control last said of a stop |
 //! | `numbers`, `clock` | numbers of batches and calls; Unix times of moments |
-//! | `abroad`, `held`, `burials`, `complaints` | what waits for another realm, for a spoilt key, to be buried; what was said |
+//! | `abroad`, `held`, `burials`, `complaints` | what waits for another realm, a spoilt key, a burial; what was said |
 //!
 //! The other files act on these parts and keep nothing. No file imports one that imports it, however far around:
 //! `tests/tidy.rs` holds that.

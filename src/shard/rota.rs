@@ -1,12 +1,12 @@
 //! In which order a turn serves the queues of a shard, and in which order the lanes of a core are woken.
 //!
-//! Pure: it is told what the queues are and asked for one order after the other. An order is asked for once and kept with the
-//! turn that was sent by it, so it may depend on anything that has happened before.
+//! Pure: it is told what the queues are and asked for one order after the other. An order is asked for once and kept with
+//! the turn that was sent by it, so it may depend on anything that has happened before.
 //!
 //! Strict priority is the only rule so far. Others come as further variants of [`Rule`]: weighted and assigned queues are
-//! another order of the same numbers. A queue that is paused, or served elsewhere, is left out of [`Rota::served`], so nobody
-//! waits at it; an order still names it, behind the others, because a turn reports of all queues, and says then how many of
-//! its queues are to be fetched from.
+//! another order of the same numbers. A queue that is paused, or served elsewhere, is left out of [`Rota::served`], so
+//! nobody waits at it; an order still names it, behind the others, because a turn reports of all queues, and says then how
+//! many of its queues are to be fetched from.
 
 use std::cell::Cell;
 

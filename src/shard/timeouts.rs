@@ -1,8 +1,8 @@
 //! Timeouts of the jobs that wait: one timer a shard, whatever their number.
 //!
 //! A timer each would cost a wheel's place at every poll of a job: glommio's timers take one whenever they are polled, and
-//! give back only the last. So the times stand in a set ([`super::deadlines`]), and a task sleeps until the first; there is no
-//! such task while no job has a timeout.
+//! give back only the last. So the times stand in a set ([`super::deadlines`]), and a task sleeps until the first; there
+//! is no such task while no job has a timeout.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};

@@ -89,7 +89,8 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                 }
             }
             Err(error) => {
-                tracing::debug!(shard = shard.options().shard, queue = %shard.queue(waiter.queue()).name, %error, "waiting failed");
+                let queue = &*shard.queue(waiter.queue()).name;
+                tracing::debug!(shard = shard.options().shard, queue, %error, "waiting failed");
                 if is_denial(&error) {
                     // Turns still look for jobs, though by asking again and again: nobody would notice.
                     shard.complain(waiter.queue(), &error.to_string());
