@@ -27,7 +27,7 @@ use crate::wire::keys;
 
 pub use held::Held;
 pub use queue_keys::{BatchName, QueueKeys};
-pub use settlement::{Destination, Move, Settlement};
+pub use settlement::{Destination, Effect, Move, Settlement};
 
 /// The constant part of a shard's turns.
 #[derive(Debug, Clone)]
@@ -101,7 +101,11 @@ impl TurnContext {
     pub fn write(&self, scripts: &Scripts, turn: &Turn<'_>, requests: &mut Requests) -> usize {
         let settled = turn.settled;
         let keys_count = 5 + 2 * turn.order.len();
-        let args = 13 + 6 * settled.moves.len() + 3 * settled.singles.len() + 2 * settled.wholes.len();
+        let args = 13
+            + 6 * settled.moves.len()
+            + 3 * settled.singles.len()
+            + 2 * settled.wholes.len()
+            + effects_args(settled);
         // Position of a queue -> its pair in KEYS, from 1.
         let pair = |queue: usize| 1 + turn.order.iter().position(|&at| at == queue).unwrap_or(0) as u64;
         let way = self.way(turn);
@@ -146,6 +150,7 @@ impl TurnContext {
         for &(queue, number) in &settled.wholes {
             command.arg_u64(pair(queue)).arg_u64(number);
         }
+        arg_effects(&mut command, settled);
         drop(command);
         if matches!(way, Way::List | Way::ListOnce) {
             for &queue in turn.order {
@@ -196,6 +201,21 @@ pub fn refusal(replies: &[Reply]) -> Option<RedisError> {
         Value::Error(error) => Some(error.to_owned()),
         _ => None,
     })
+}
+
+/// Arguments of the list of effects: none if it is empty.
+fn effects_args(settled: &Settlement) -> usize {
+    if settled.effects.is_empty() { 0 } else { 1 + 3 * settled.effects.len() }
+}
+
+fn arg_effects(command: &mut crate::resp::Command<'_>, settled: &Settlement) {
+    if settled.effects.is_empty() {
+        return;
+    }
+    command.arg_u64(settled.effects.len() as u64);
+    for effect in &settled.effects {
+        command.arg(effect.op.as_bytes()).arg(&effect.key).arg(&effect.arg);
+    }
 }
 
 fn arg_batch(command: &mut crate::resp::Command<'_>, batch: BatchName) {

@@ -28,6 +28,20 @@ pub struct Move {
     pub payload: Vec<u8>,
 }
 
+/// What a turn does besides in the same step, for a job that has ended: all of the report, this too, or nothing.
+///
+/// The script knows no op yet and refuses any: a lock that is given back, a counter of a batch of jobs, a result that is
+/// stored will be its first.
+#[derive(Debug, Clone)]
+pub struct Effect {
+    /// Which one, as the script names it.
+    pub op: &'static str,
+    /// A key in the slot of the shard's first queue.
+    pub key: Box<[u8]>,
+    /// What the op is given.
+    pub arg: Vec<u8>,
+}
+
 /// What a turn reports as settled.
 #[derive(Debug, Default, Clone)]
 pub struct Settlement {
@@ -41,6 +55,8 @@ pub struct Settlement {
     pub singles: Vec<(usize, BatchName, Bytes)>,
     /// Batches of which every job is settled: queue, turn.
     pub wholes: Vec<(usize, u64)>,
+    /// What follows from the ends of jobs, besides.
+    pub effects: Vec<Effect>,
 }
 
 impl Settlement {
@@ -51,6 +67,7 @@ impl Settlement {
         self.moves.append(&mut later.moves);
         self.singles.append(&mut later.singles);
         self.wholes.append(&mut later.wholes);
+        self.effects.append(&mut later.effects);
     }
 
     /// Whether there is nothing to report.
@@ -60,5 +77,6 @@ impl Settlement {
             && self.moves.is_empty()
             && self.singles.is_empty()
             && self.wholes.is_empty()
+            && self.effects.is_empty()
     }
 }
