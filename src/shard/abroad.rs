@@ -3,24 +3,16 @@
 //!
 //! Such a job is copied, then removed: while it is added to the other realm's retry set it still counts as running here, and
 //! only when that is done it is acked. Whoever dies in between leaves it in both, so it may run twice; it is never in none.
-//! What cannot be added is tried again until the stop's deadline, and then handed back like a job that did not end.
-//!
-//! Rare, so the connection is opened for each series and given back.
+//! What cannot be added is tried again until the stop's deadline, and then handed back like a job that did not end. Here are
+//! those that wait; [`super::carrier`] sends them.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use glommio::timer::Timer;
-
 use super::batch::Batch;
-use super::state::Shard;
 use crate::event::Event;
-use crate::limits::{LOCAL_CHUNK_BYTES, PUSH_JOBS_MAX};
-use crate::net::{Backoff, ConnOptions, Connection, Error};
-use crate::resp::{ReplyLimits, Requests};
-use crate::store::enqueue;
-use crate::wire::{Realm, keys};
+use crate::limits::PUSH_JOBS_MAX;
 
 /// A job that failed, as its retry set is to have it.
 pub(super) struct Retry {
@@ -35,7 +27,7 @@ pub(super) struct Retry {
 }
 
 /// A job of a batch, by its position there, and how it is to be retried.
-type Waiting = (Rc<Batch>, usize, Rc<Retry>);
+pub(super) type Waiting = (Rc<Batch>, usize, Rc<Retry>);
 
 /// Those of one lane that wait to be sent.
 #[derive(Default)]
@@ -50,88 +42,44 @@ impl Abroad {
         self.waiting.borrow().is_empty()
     }
 
+    /// One more is to be sent.
+    pub(super) fn add(&self, batch: Rc<Batch>, at: usize, retry: Retry) {
+        self.waiting.borrow_mut().push_back((batch, at, Rc::new(retry)));
+        self.came.raise();
+    }
+
+    /// The queue that the one that waits longest goes to; waits for one.
+    pub(super) async fn next_queue(&self) -> String {
+        loop {
+            let queue = self.waiting.borrow().front().map(|(_, _, retry)| retry.queue.clone());
+            match queue {
+                Some(queue) => return queue,
+                None => self.came.wait().await,
+            }
+        }
+    }
+
+    /// Those that go to one queue, as many as are sent at once.
+    pub(super) fn bound_for(&self, queue: &str) -> Vec<Waiting> {
+        let waiting = self.waiting.borrow();
+        let meant = waiting.iter().filter(|(_, _, retry)| retry.queue == queue);
+        meant
+            .take(PUSH_JOBS_MAX)
+            .map(|(batch, at, retry)| (Rc::clone(batch), *at, Rc::clone(retry)))
+            .collect()
+    }
+
+    /// One has arrived. Whether it was still waiting: given up meanwhile, it is handed back, and runs again in both
+    /// queues: at least once.
+    pub(super) fn arrived(&self, retry: &Rc<Retry>) -> bool {
+        let mut waiting = self.waiting.borrow_mut();
+        let before = waiting.len();
+        waiting.retain(|(_, _, other)| !Rc::ptr_eq(other, retry));
+        waiting.len() < before
+    }
+
     /// Forgets them: their batches hand them back. How many.
     pub(super) fn give_up(&self) -> usize {
         self.waiting.take().len()
-    }
-}
-
-impl Shard {
-    /// Whether a job that is to be retried in this queue leaves its realm for it.
-    pub(super) fn goes_abroad(&self, retry_queue: &str) -> bool {
-        self.options.realm.queue().is_some_and(|own| own != retry_queue)
-    }
-
-    /// Has a job that runs end in the retry set of another realm.
-    pub(super) fn send_abroad(&self, batch: &Batch, at: usize, retry: Retry) {
-        let batch = self.live.borrow().get(&batch.id).map(Rc::clone);
-        // A batch with a job that runs is live.
-        if let Some(batch) = batch {
-            self.abroad.waiting.borrow_mut().push_back((batch, at, Rc::new(retry)));
-            self.abroad.came.raise();
-        }
-    }
-}
-
-/// Sends what comes until it is dropped.
-pub(super) async fn carry(shard: Rc<Shard>) {
-    let mut backoff = Backoff::new(shard.options.shard as u64 + 77);
-    loop {
-        let Some(queue) = shard.abroad.waiting.borrow().front().map(|(_, _, retry)| retry.queue.clone())
-        else {
-            shard.abroad.came.wait().await;
-            continue;
-        };
-        match carry_to(&shard, &queue).await {
-            Ok(()) => backoff.reset(),
-            Err(error) => {
-                let from = shard.options.realm.queue();
-                tracing::warn!(from, queue, %error, "jobs cannot be retried in another queue yet; trying again");
-                Timer::new(backoff.pause()).await;
-            }
-        }
-    }
-}
-
-/// Sends all that go to one queue, over one connection: one round trip for each [`PUSH_JOBS_MAX`].
-async fn carry_to(shard: &Shard, queue: &str) -> Result<(), Error> {
-    let options = ConnOptions {
-        name: crate::wire::client_name(&shard.options.uuid, Some(shard.options.shard), "abroad"),
-        limits: ReplyLimits::default(),
-        chunk_bytes: LOCAL_CHUNK_BYTES,
-    };
-    let realm = Realm::of_queue(queue);
-    let url = shard.options.url.at_key(keys::queue(queue).as_bytes());
-    let mut conn = Connection::open(&url, &options).await?;
-    loop {
-        let jobs: Vec<_> = {
-            let waiting = shard.abroad.waiting.borrow();
-            let meant = waiting.iter().filter(|(_, _, retry)| retry.queue == queue);
-            meant
-                .take(PUSH_JOBS_MAX)
-                .map(|(batch, at, retry)| (Rc::clone(batch), *at, Rc::clone(retry)))
-                .collect()
-        };
-        if jobs.is_empty() {
-            return Ok(());
-        }
-        let mut requests = Requests::new();
-        for (_, _, retry) in &jobs {
-            enqueue::retry_in(&realm, &mut requests, retry.score, &retry.payload);
-        }
-        conn.send(&requests).await?;
-        for (batch, at, retry) in jobs {
-            enqueue::scheduled(&conn.reply().await?)?;
-            let mut waiting = shard.abroad.waiting.borrow_mut();
-            let before = waiting.len();
-            waiting.retain(|(_, _, other)| !Rc::ptr_eq(other, &retry));
-            let still_ours = waiting.len() < before;
-            drop(waiting);
-            // Given up meanwhile, it is handed back, and runs again in both queues: at least once.
-            if still_ours {
-                shard.settle_abroad(&batch, at, retry.counts);
-                shard.work.raise();
-            }
-        }
     }
 }

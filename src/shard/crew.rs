@@ -1,8 +1,9 @@
 //! The lanes of one core, in a Redis Cluster: one for each queue, each with connections of its own to the node that has the
 //! queue's slot, and all with one core, its handlers and its slots between them.
 //!
-//! A lane is a whole shard of one queue; this is what they share. A lane that has nothing to do with its slots leaves them
-//! to the others: there is no share of one's own. Where they are short
+//! A lane is a whole shard of one queue; this is what they share, and what each shows the others of itself ([`Seat`]).
+//! A lane that has nothing to do with its slots leaves them to the others: there is no share of one's own. Where they
+//! are short
 //!
 //! - a lane asks for no more jobs than there are slots that no job holds, and none that is on its way or waits here;
 //! - while a lane of higher priority has a backlog, those below ask for nothing;
@@ -10,147 +11,124 @@
 //!
 //! On one Redis a shard has all its queues to itself, and none of this exists.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Instant;
 
-use super::life;
-use super::state::{Shard, ShardOptions};
-use crate::handler::Handlers;
-use crate::mesh::Ending;
-use crate::shutdown::Phase;
+use super::appetite::Appetite;
+use super::hand::Hand;
+use super::rota::Rota;
+use crate::event::Event;
+use crate::limits::{READ_AHEAD_AT_MOST_ONCE, READ_AHEAD_HORIZON};
 use crate::stats::ShardStats;
-use crate::wire::{Realm, keys};
+
+/// What one lane shows the others: what it has at hand, what it wants, and how it is woken.
+#[derive(Clone)]
+pub(super) struct Seat {
+    /// Its priority.
+    rank: i32,
+    hand: Rc<Hand>,
+    appetite: Rc<Appetite>,
+    work: Rc<Event>,
+}
 
 /// What the lanes of one core share.
 pub(super) struct Crew {
     // Fixed at construction.
     slots: usize,
+    /// Highest priority first.
+    seats: Box<[Seat]>,
+    /// Which of the lanes that want a slot is woken first.
+    rota: Rota,
     // Changed by the lanes.
-    /// Highest priority first; empty before they begin and after their end.
-    lanes: RefCell<Rc<[Rc<Shard>]>>,
     /// Slots that jobs hold.
     used: Cell<usize>,
     /// Lanes without Redis.
     outages: Cell<usize>,
-    /// How often lanes were woken: which of equal ones comes first.
-    wakes: Cell<usize>,
 }
 
-/// The lanes that a shard has: itself, or in a cluster one for each queue.
-pub(super) fn lanes(options: ShardOptions, handlers: Handlers) -> Rc<[Rc<Shard>]> {
-    let handlers = Rc::new(handlers);
-    if !options.url.is_cluster() {
-        return [Rc::new(Shard::new(options, handlers, None))].into();
+impl Seat {
+    /// The seat of a shard of this priority.
+    pub(super) fn new(rank: i32, at_least_once: bool) -> Self {
+        let horizon = if at_least_once { READ_AHEAD_HORIZON } else { READ_AHEAD_AT_MOST_ONCE };
+        Self { rank, hand: Rc::default(), appetite: Rc::new(Appetite::new(horizon)), work: Rc::default() }
     }
-    let crew = Rc::new(Crew {
-        slots: options.slots,
-        lanes: RefCell::new(Rc::new([])),
-        used: Cell::new(0),
-        outages: Cell::new(0),
-        wakes: Cell::new(0),
-    });
-    let lane = |queue: &(String, i32)| {
-        let options = ShardOptions {
-            url: options.url.at_key(keys::queue(&queue.0).as_bytes()),
-            realm: Realm::of_queue(&queue.0),
-            queues: vec![queue.clone()],
-            ..options.clone()
-        };
-        Rc::new(Shard::new(options, Rc::clone(&handlers), Some(Rc::clone(&crew))))
-    };
-    let lanes: Rc<[Rc<Shard>]> = options.queues.iter().map(lane).collect();
-    *crew.lanes.borrow_mut() = Rc::clone(&lanes);
-    lanes
-}
 
-/// Runs all lanes to their end: the worst of their endings. One that is taken for dead ends the others at once, for the
-/// process will go on under a new name.
-pub(super) async fn work(lanes: &Rc<[Rc<Shard>]>) -> Ending {
-    if let [shard] = &**lanes
-        && shard.crew.is_none()
-    {
-        return life::work(shard).await;
+    pub(super) fn hand(&self) -> &Hand {
+        &self.hand
     }
-    let run = |lane: &Rc<Shard>| {
-        let (lane, lanes) = (Rc::clone(lane), Rc::clone(lanes));
-        glommio::spawn_local(async move {
-            let how = life::work(&lane).await;
-            if how == Ending::Fenced {
-                let phase = Phase::Stopping { deadline: Instant::now() };
-                lanes.iter().for_each(|other| other.enter(phase));
-            }
-            how
-        })
-    };
-    let running: Vec<_> = lanes.iter().map(run).collect();
-    let mut worst = Ending::Clean;
-    for lane in running {
-        worst = worse(worst, lane.await);
-    }
-    if let Some(crew) = lanes.first().and_then(|lane| lane.crew.as_ref()) {
-        // They hold each other.
-        *crew.lanes.borrow_mut() = Rc::new([]);
-    }
-    worst
-}
 
-/// The worse of two endings; jobs left behind add up.
-fn worse(one: Ending, other: Ending) -> Ending {
-    let rank = |how| match how {
-        Ending::Clean => 0,
-        Ending::Unheard => 1,
-        Ending::LeftBehind { .. } => 2,
-        Ending::Fenced => 3,
-        Ending::NoState => 4,
-    };
-    match (one, other) {
-        (Ending::LeftBehind { jobs: some }, Ending::LeftBehind { jobs: more }) => {
-            Ending::LeftBehind { jobs: some + more }
-        }
-        (one, other) if rank(one) >= rank(other) => one,
-        (_, other) => other,
+    pub(super) fn appetite(&self) -> &Appetite {
+        &self.appetite
+    }
+
+    pub(super) fn work(&self) -> &Event {
+        &self.work
+    }
+
+    /// Slots that its jobs will take: they wait here, or are on their way.
+    fn claims(&self) -> usize {
+        self.hand.unstarted() + self.appetite.coming()
     }
 }
 
 impl Crew {
+    /// A crew with so many slots. `seats`: highest priority first.
+    pub(super) fn new(slots: usize, seats: Box<[Seat]>) -> Self {
+        let ranks: Vec<i32> = seats.iter().map(|seat| seat.rank).collect();
+        Self { slots, seats, rota: Rota::strict(&ranks), used: Cell::new(0), outages: Cell::new(0) }
+    }
+
+    /// The seat of a lane.
+    pub(super) fn seat(&self, lane: usize) -> &Seat {
+        &self.seats[lane]
+    }
+
+    /// A job begins to wait.
+    pub(super) fn take_slot(&self) {
+        self.used.set(self.used.get() + 1);
+    }
+
+    /// Jobs that waited have ended.
+    pub(super) fn give_slots_back(&self, count: usize) {
+        self.used.set(self.used.get().saturating_sub(count));
+        self.wake_starved();
+    }
+
     /// Slots that no job holds.
     pub(super) fn free_slots(&self) -> usize {
         self.slots.saturating_sub(self.used.get())
     }
 
-    /// Slots that a lane may ask jobs for: those of other lanes that are on their way, or wait here, have a claim on one.
-    pub(super) fn free_for(&self, lane: &Shard) -> usize {
-        let claimed: usize = self.others(lane).map(|other| other.unstarted.get() + other.coming.get()).sum();
+    /// Slots that a lane may ask jobs for: the jobs of other lanes that are on their way, or wait here, have a claim on one.
+    pub(super) fn free_for(&self, lane: usize) -> usize {
+        let claimed: usize = self.others(lane).map(Seat::claims).sum();
         self.free_slots().saturating_sub(claimed)
     }
 
-    fn others<'c>(&'c self, lane: &'c Shard) -> impl Iterator<Item = Rc<Shard>> + 'c {
-        let lanes = Rc::clone(&self.lanes.borrow());
-        let is_other = move |other: &Rc<Shard>| !std::ptr::eq(&**other, lane);
-        (0..lanes.len()).map(move |at| Rc::clone(&lanes[at])).filter(is_other)
+    /// Whether a lane of higher priority has more jobs than it got.
+    pub(super) fn outranks(&self, lane: usize) -> bool {
+        let rank = self.seats[lane].rank;
+        self.others(lane).any(|other| other.rank > rank && other.appetite.has_backlog())
+    }
+
+    fn others(&self, lane: usize) -> impl Iterator<Item = &Seat> {
+        self.seats.iter().enumerate().filter(move |(at, _)| *at != lane).map(|(_, seat)| seat)
     }
 
     /// Wakes the lanes that would ask for jobs.
     pub(super) fn wake_starved(&self) {
-        let lanes = Rc::clone(&self.lanes.borrow());
-        self.wakes.set(self.wakes.get().wrapping_add(1));
-        let mut start = 0;
-        while start < lanes.len() {
-            let equals = lanes[start..].iter().take_while(|lane| lane.rank() == lanes[start].rank()).count();
-            for at in 0..equals {
-                let lane = &lanes[start + (self.wakes.get() + at) % equals];
-                if lane.starved.take() {
-                    lane.work.raise();
-                }
+        for lane in self.rota.next_order() {
+            let seat = &self.seats[lane];
+            if seat.appetite.take_starved() {
+                seat.work.raise();
             }
-            start += equals;
         }
     }
 
+    /// Publishes the gauges of all lanes.
     pub(super) fn publish(&self, stats: &ShardStats) {
         stats.running.set(self.used.get() as u64);
-        stats.unstarted.set(self.lanes.borrow().iter().map(|lane| lane.unstarted.get() as u64).sum());
+        stats.unstarted.set(self.seats.iter().map(|seat| seat.hand.unstarted() as u64).sum());
     }
 
     pub(super) fn outage_begins(&self, stats: &ShardStats) {
@@ -167,67 +145,42 @@ impl Crew {
     }
 }
 
-impl Shard {
-    /// The priority of a lane: it has one queue.
-    fn rank(&self) -> i32 {
-        self.options.queues.first().map_or(0, |queue| queue.1)
-    }
-
-    /// A job begins to wait.
-    pub(super) fn take_slot(&self) {
-        if let Some(crew) = &self.crew {
-            crew.used.set(crew.used.get() + 1);
-        }
-    }
-
-    /// Jobs that waited have ended.
-    pub(super) fn give_slots_back(&self, count: usize) {
-        if let Some(crew) = &self.crew {
-            crew.used.set(crew.used.get().saturating_sub(count));
-            crew.wake_starved();
-        }
-    }
-
-    /// Whether a lane of higher priority has more jobs than it got.
-    pub(super) fn is_outranked(&self) -> bool {
-        let Some(crew) = &self.crew else { return false };
-        crew.others(self).any(|other| other.rank() > self.rank() && other.backlog.get())
-    }
-
-    /// It has got all there was, or cannot ask for more: it keeps no lane below from asking.
-    pub(super) fn stands_back(&self) {
-        if self.backlog.replace(false) {
-            self.claims_less();
-        }
-    }
-
-    /// It is without Redis: what it has asked for does not come, and it keeps no lane below from asking.
-    pub(super) fn claims_nothing(&self) {
-        if let Some(crew) = &self.crew {
-            self.coming.set(0);
-            self.backlog.set(false);
-            crew.wake_starved();
-        }
-    }
-
-    /// It has a claim on fewer slots than before: a turn has brought what it will, jobs have started or went back.
-    pub(super) fn claims_less(&self) {
-        if let Some(crew) = &self.crew {
-            crew.wake_starved();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn crew(ranks: &[i32]) -> Crew {
+        Crew::new(4, ranks.iter().map(|rank| Seat::new(*rank, true)).collect())
+    }
+
     #[test]
-    fn the_worst_ending_counts_and_jobs_left_behind_add_up() {
-        let left = |jobs| Ending::LeftBehind { jobs };
-        assert_eq!(worse(Ending::Clean, Ending::Unheard), Ending::Unheard);
-        assert_eq!(worse(left(2), left(3)), left(5));
-        assert_eq!(worse(Ending::Fenced, left(3)), Ending::Fenced);
-        assert_eq!(worse(left(1), Ending::Clean), left(1));
+    fn what_other_lanes_have_asked_for_is_not_asked_for_again() {
+        let crew = crew(&[1, 0]);
+        crew.seat(0).appetite().ask(3);
+        assert_eq!((crew.free_for(0), crew.free_for(1)), (4, 1));
+        crew.take_slot();
+        assert_eq!((crew.free_slots(), crew.free_for(1)), (3, 0));
+    }
+
+    #[test]
+    fn a_backlog_keeps_lower_lanes_from_asking_and_no_equal_or_higher_ones() {
+        let crew = crew(&[2, 1, 1, 0]);
+        crew.seat(1).appetite().expect_more(1, 1);
+        let outranked: Vec<bool> = (0..4).map(|lane| crew.outranks(lane)).collect();
+        assert_eq!(outranked, [false, false, false, true]);
+    }
+
+    #[test]
+    fn a_slot_that_comes_free_wakes_those_that_want_one_once() {
+        let crew = crew(&[1, 0]);
+        crew.seat(1).appetite().starve(true);
+        crew.give_slots_back(1);
+        let woken = |lane: usize| {
+            futures_lite::future::block_on(futures_lite::future::poll_once(crew.seat(lane).work().wait()))
+                .is_some()
+        };
+        assert_eq!((woken(0), woken(1)), (false, true));
+        crew.give_slots_back(1);
+        assert!(!woken(1));
     }
 }

@@ -7,42 +7,43 @@
 use glommio::timer::Timer;
 
 use super::link::LinkError;
-use super::state::Shard;
+use super::options::ShardOptions;
 use crate::limits::{CONTROL_CHUNK_BYTES, STOP_PATIENCE};
 use crate::net::{ConnOptions, Connection, Error};
 use crate::resp::ReplyLimits;
 use crate::store::denied;
 use crate::store::rights::Role;
+use crate::wire::client_name;
 
 /// The error of an attempt, with the line that heals it if it was a denial.
-pub(super) async fn named(shard: &Shard, error: LinkError) -> LinkError {
+pub(super) async fn named(options: &ShardOptions, error: LinkError) -> LinkError {
     let denial = match error {
         LinkError::Lost(denial) if denied::is_denial(&denial) => denial,
         other => return other,
     };
     // Whoever cannot be asked is described in full.
-    let line = lacking(shard).await.unwrap_or_default();
-    let line = line.unwrap_or_else(|| denied::all(&shard.options.url, Role::Worker));
+    let line = lacking(options).await.unwrap_or_default();
+    let line = line.unwrap_or_else(|| denied::all(&options.url, Role::Worker));
     LinkError::Denied { denial: denial.to_string(), line }
 }
 
 /// The line that gives this worker's user what it lacks; `None` if it lacks nothing, or the server cannot tell. A server
 /// that hangs is not waited for: there may be a stop to get on with.
-pub(super) async fn lacking(shard: &Shard) -> Result<Option<String>, Error> {
+pub(super) async fn lacking(options: &ShardOptions) -> Result<Option<String>, Error> {
     let late = async {
         Timer::new(STOP_PATIENCE).await;
         Err(Error::Timeout { what: "ask redis for missing rights".to_owned(), after: STOP_PATIENCE })
     };
-    futures_lite::future::or(ask(shard), late).await
+    futures_lite::future::or(ask(options), late).await
 }
 
-async fn ask(shard: &Shard) -> Result<Option<String>, Error> {
-    let options = ConnOptions {
-        name: crate::wire::client_name(&shard.options.uuid, Some(shard.options.shard), "rights"),
+async fn ask(options: &ShardOptions) -> Result<Option<String>, Error> {
+    let conn_options = ConnOptions {
+        name: client_name(&options.uuid, Some(options.shard), "rights"),
         limits: ReplyLimits::default(),
         chunk_bytes: CONTROL_CHUNK_BYTES,
     };
-    let mut conn = Connection::open(&shard.options.url, &options).await?;
+    let mut conn = Connection::open(&options.url, &conn_options).await?;
     let replies = conn.call(&denied::question(Role::Worker)).await?;
-    Ok(denied::lacking(&shard.options.url, Role::Worker, replies.first().ok_or(Error::Closed)?)?)
+    Ok(denied::lacking(&options.url, Role::Worker, replies.first().ok_or(Error::Closed)?)?)
 }

@@ -8,9 +8,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::admission::Admission;
 use super::batch::Batch;
-use super::run::{finish, next_job, run_ready, start_next};
-use super::state::{Shard, ShardOptions};
+#[cfg(test)]
+use super::ending::cancel_all;
+use super::ending::finish;
+use super::options::ShardOptions;
+use super::settle;
+use super::state::Shard;
+use super::steps::{accept_batch, report, run_next, run_ready};
 use crate::handler::{Call, JobResult, Registry, Started};
 use crate::job::parse::Parsed;
 use crate::limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT, WAIT_TIME_MIN};
@@ -65,7 +71,7 @@ impl Dispatch {
     pub fn run_through(&self, payloads: Vec<Bytes>) -> (u64, u64) {
         self.bring(payloads);
         let mut began = Instant::now();
-        while let Some(ended) = start_next(&self.shard, began) {
+        while let Some(ended) = run_next(&self.shard, began) {
             began = ended;
         }
         let settled = self.settled();
@@ -74,10 +80,10 @@ impl Dispatch {
 
     /// Parses one payload, looks its handler up, decodes the arguments and polls once. Whether that ended well.
     pub fn call(&self, payload: &Bytes) -> bool {
-        let mut parser = self.shard.parser.borrow_mut();
+        let mut parser = self.shard.parser().borrow_mut();
         let Ok(Parsed { name, jid, history, args, .. }) = parser.parse(payload) else { return false };
         let (jid, queue) = (jid.unwrap_or_default(), &*self.shard.home().name);
-        let Some(entry) = self.shard.handlers.find(name) else { return false };
+        let Some(entry) = self.shard.handlers().find(name) else { return false };
         let (attempt, retries, now) = (history.attempt, history.retries, self.made_at);
         let call = Call { name, jid, queue, attempt, retries, payload, now, args };
         matches!(entry.start(call), Started::Done(Ok(())))
@@ -87,10 +93,9 @@ impl Dispatch {
     pub fn started(&self, payloads: Vec<Bytes>) -> StartedBatch {
         let mut jobs = Vec::with_capacity(payloads.len());
         self.bring(payloads);
-        while let Some(job) = next_job(&self.shard) {
+        while let Some(job) = self.shard.hand().next_job(|_| Admission::Start) {
             jobs.push(job);
         }
-        self.shard.unstarted.set(0);
         StartedBatch(jobs)
     }
 
@@ -105,19 +110,30 @@ impl Dispatch {
     /// How many jobs the next turn would ask for.
     #[cfg(test)]
     pub(super) fn wanted(&self) -> usize {
-        self.shard.pace.borrow().wanted(self.shard.free_slots(), self.shard.unstarted.get())
+        self.shard.appetite().wanted(self.shard.free_slots(), self.shard.hand().unstarted())
+    }
+
+    /// How many jobs have not started.
+    #[cfg(test)]
+    pub(super) fn unstarted(&self) -> usize {
+        self.shard.hand().unstarted()
+    }
+
+    /// Drops the jobs that wait.
+    #[cfg(test)]
+    pub(super) async fn cancel_all(&self) {
+        cancel_all(&self.shard).await;
     }
 
     fn bring(&self, payloads: Vec<Bytes>) {
-        let number = self.shard.fresh_id();
-        self.shard.take_in(0, BatchName::Turn(number), payloads);
+        let number = self.shard.numbers().fresh();
+        accept_batch(&self.shard, 0, BatchName::Turn(number), payloads);
     }
 
     /// What is settled since it was last asked; as before a turn, batches that are settled wait no more for stragglers.
     fn settled(&self) -> Settlement {
-        self.shard.settle_stragglers(self.made_at);
-        self.shard.settled_at.set(None);
-        self.shard.settlement.take()
+        settle::stragglers(&self.shard, self.made_at);
+        report(&self.shard).into_settlement()
     }
 }
 

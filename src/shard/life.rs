@@ -2,20 +2,28 @@
 
 use std::future::Future;
 use std::rc::Rc;
+use std::time::Instant;
 
-use super::cancel::hear;
+use super::carrier::carry;
 use super::drive::Driver;
-use super::link::{Link, LinkError, Sent, resume};
-use super::outage::{Attempt, Outage, sleep_unless_phase_changes};
-use super::report::report_as_another;
-use super::run::{cancel_all, run_ready};
-use super::state::{Shard, ShardOptions};
+use super::ending::cancel_all;
+use super::fenced::report_as_another;
+use super::lanes::lanes;
+use super::link::{Link, LinkError};
+use super::options::ShardOptions;
+use super::orders::on_message;
+use super::outage::{Attempt, Outage, unreported};
+use super::state::Shard;
+use super::steps::run_ready;
+use super::sync::resume;
+use super::turns::Turns;
+use super::unblock::{disarm, everyone, unblock};
 use super::wait::wait;
-use super::{abroad, crew, denied, oversize, stop};
+use super::{denied, hand_back, oversize};
 use crate::handler::Handlers;
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
-use crate::net::Backoff;
-use crate::net::Error;
+use crate::net::{Backoff, Error};
+use crate::shutdown::Phase;
 
 /// Runs a shard to its end, on its own executor. `build` makes the handlers' state for this core.
 ///
@@ -30,7 +38,7 @@ where
     let how = match build.await {
         Ok(handlers) => {
             options.stats.current.name_jobs(handlers.names());
-            let lanes = crew::lanes(options, handlers);
+            let lanes = lanes(options, handlers);
             if let Some(ToShard::Phase(phase)) = commands.recv().await {
                 lanes.iter().for_each(|lane| lane.enter(phase));
             }
@@ -38,11 +46,11 @@ where
                 let (lanes, control) = (Rc::clone(&lanes), Rc::clone(&control));
                 async move {
                     while let Some(message) = commands.recv().await {
-                        hear(&lanes, message, &control);
+                        on_message(&lanes, message, &control);
                     }
                 }
             });
-            let how = crew::work(&lanes).await;
+            let how = work_all(&lanes).await;
             listener.cancel().await;
             how
         }
@@ -55,16 +63,59 @@ where
     let _control_is_gone = control.send(ToControl::Ended { shard: number, how }).await;
 }
 
-/// Everything between the first connection and the last.
-pub(super) async fn work(shard: &Rc<Shard>) -> Ending {
+/// Runs all lanes to their end: the worst of their endings. One that is taken for dead ends the others at once, for the
+/// process will go on under a new name.
+async fn work_all(lanes: &Rc<[Rc<Shard>]>) -> Ending {
+    if let [shard] = &**lanes {
+        return work(shard).await;
+    }
+    let run = |lane: &Rc<Shard>| {
+        let (lane, lanes) = (Rc::clone(lane), Rc::clone(lanes));
+        glommio::spawn_local(async move {
+            let how = work(&lane).await;
+            if how == Ending::Fenced {
+                let phase = Phase::Stopping { deadline: Instant::now() };
+                lanes.iter().for_each(|other| other.enter(phase));
+            }
+            how
+        })
+    };
+    let running: Vec<_> = lanes.iter().map(run).collect();
+    let mut worst = Ending::Clean;
+    for lane in running {
+        worst = worse(worst, lane.await);
+    }
+    worst
+}
+
+/// The worse of two endings; jobs left behind add up.
+fn worse(one: Ending, other: Ending) -> Ending {
+    let rank = |how| match how {
+        Ending::Clean => 0,
+        Ending::Unheard => 1,
+        Ending::LeftBehind { .. } => 2,
+        Ending::Fenced => 3,
+        Ending::NoState => 4,
+    };
+    match (one, other) {
+        (Ending::LeftBehind { jobs: some }, Ending::LeftBehind { jobs: more }) => {
+            Ending::LeftBehind { jobs: some + more }
+        }
+        (one, other) if rank(one) >= rank(other) => one,
+        (_, other) => other,
+    }
+}
+
+/// Everything between the first connection and the last of one lane.
+async fn work(shard: &Rc<Shard>) -> Ending {
     let waiters: Vec<_> =
-        (0..shard.waiters.len()).map(|at| glommio::spawn_local(wait(Rc::clone(shard), at))).collect();
-    let carrier = shard.crew.as_ref().map(|_| glommio::spawn_local(abroad::carry(Rc::clone(shard))));
+        (0..shard.waiters().len()).map(|at| glommio::spawn_local(wait(Rc::clone(shard), at))).collect();
+    let carrier = shard.slots().share().map(|_| glommio::spawn_local(carry(Rc::clone(shard))));
     let how = connected(shard).await;
     if let Some(carrier) = carrier {
         carrier.cancel().await;
     }
-    stop::end_waiters(shard);
+    shard.waiters().end();
     for waiter in waiters {
         waiter.await;
     }
@@ -72,34 +123,34 @@ pub(super) async fn work(shard: &Rc<Shard>) -> Ending {
 }
 
 async fn connected(shard: &Rc<Shard>) -> Ending {
-    let mut sent = Sent::new();
+    let mut turns = Turns::default();
     let mut outage = Outage::default();
-    let mut backoff = Backoff::new(shard.options.shard as u64 + 1);
+    let mut backoff = Backoff::new(shard.options().shard as u64 + 1);
     loop {
-        let this = Attempt::new(&outage, &sent);
+        let this = Attempt::new(&outage, &turns);
         // Given up at the very end of a stop only; whatever was under way over the connection ends with it.
         let given_up = async {
             this.given_up(shard).await;
             Err(LinkError::Lost(Error::Closed))
         };
-        let attempt = attempt(shard, &mut sent, &mut outage, &mut backoff);
+        let attempt = attempt(shard, &mut turns, &mut outage, &mut backoff);
         let error = match futures_lite::future::or(attempt, given_up).await {
             Ok(()) => return Ending::Clean,
-            Err(error) => denied::named(shard, error).await,
+            Err(error) => denied::named(shard.options(), error).await,
         };
         if matches!(error, LinkError::Left) {
             // The call that ends this shard arrived, its answer did not.
             return Ending::Clean;
         }
-        if let (LinkError::Held(reason), true) = (&error, shard.phase.get().ends()) {
+        if let (LinkError::Held(reason), true) = (&error, shard.phases().now().ends()) {
             // The lease stays, and with it the jobs are found.
-            let jobs = shard.unreported(&sent);
-            tracing::error!(shard = shard.options.shard, reason, jobs, "jobs stay in flight for a reaper");
+            let jobs = unreported(shard, &turns);
+            tracing::error!(shard = shard.options().shard, reason, jobs, "jobs stay in flight for a reaper");
             return Ending::LeftBehind { jobs };
         }
         if let LinkError::Fenced(reason) = &error {
             tracing::error!(
-                shard = shard.options.shard,
+                shard = shard.options().shard,
                 reason,
                 "this shard was believed dead; its jobs run elsewhere"
             );
@@ -107,47 +158,62 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             report_as_another(shard).await;
             return Ending::Fenced;
         }
-        shard.lost_a_connection.set(true);
-        shard.claims_nothing();
+        shard.numbers().lose_connection();
+        shard.appetite().expect_nothing();
+        shard.slots().wake_starved_lanes();
         outage.failed(shard, &error);
-        shard.disarm();
-        if let Some(how) = this.ending(shard, &sent) {
+        disarm(shard, everyone);
+        if let Some(how) = this.ending(shard, &turns) {
             cancel_all(shard).await;
             return how;
         }
         // Jobs at hand go on: they are in flight in Redis whatever happens to the connection.
         run_ready(shard).await;
-        sleep_unless_phase_changes(shard, backoff.pause()).await;
+        shard.phases().sleep(backoff.pause()).await;
     }
 }
 
 /// One connection's life.
 async fn attempt(
     shard: &Rc<Shard>,
-    sent: &mut Sent,
+    turns: &mut Turns,
     outage: &mut Outage,
     backoff: &mut Backoff,
 ) -> Result<(), LinkError> {
     outage.denial(shard).await?;
-    let mut link = Link::open(shard).await?;
-    shard.stands_on(&link);
-    resume(shard, &mut link, sent).await?;
+    let mut link = Link::open(shard.options()).await?;
+    shard.phases().work_over(link.stopper());
+    resume(shard, &mut link, turns).await?;
     let resumed = outage.is_on();
-    shard.idle.set(false);
-    if shard.options.at_least_once {
-        stop::hand_back_given_up(shard, &mut link).await?;
+    shard.appetite().look();
+    if shard.options().at_least_once {
+        hand_back::given_up(shard, &mut link).await?;
     }
     if resumed {
         // A waiter may still be blocked in a server that has vanished, or that is not ours any more.
-        stop::unblock_waiters(shard, &mut link).await?;
+        unblock(shard, &mut link, everyone).await?;
         // A reply that was lost may have told of payloads too large to fetch.
-        (0..shard.turns.queues.len()).for_each(|queue| oversize::bury(shard, queue));
+        (0..shard.turn_context().queues.len()).for_each(|queue| oversize::bury(shard, queue));
     }
-    let mut driver = Driver::new(shard, link, sent, outage);
+    let mut driver = Driver::new(shard, link, turns, outage);
     let result = driver.serve().await;
     if driver.has_turned() {
         // It answered: the next series of attempts begins at the shortest pause.
         backoff.reset();
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_ending_counts_and_jobs_left_behind_add_up() {
+        let left = |jobs| Ending::LeftBehind { jobs };
+        assert_eq!(worse(Ending::Clean, Ending::Unheard), Ending::Unheard);
+        assert_eq!(worse(left(2), left(3)), left(5));
+        assert_eq!(worse(Ending::Fenced, left(3)), Ending::Fenced);
+        assert_eq!(worse(left(1), Ending::Clean), left(1));
+    }
 }

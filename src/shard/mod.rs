@@ -2,18 +2,39 @@
 //!
 //! ```text
 //!            ┌──────────────────────── one glommio executor, one core ────────────────────────┐
-//!  control ──► commands (mesh) ──► phase                                                     │
+//!  control ──► orders (mesh) ──► phases                                                      │
 //!            │                        ▼                                                      │
-//!  Redis ◄───┼── link ◄── drive: turn (settle + fetch) ──► batches ──► run: slots ──► settle │
+//!  Redis ◄───┼── link ◄── drive: turn (report + fetch) ──► hand ──► steps: admit, start ──► settle ──► ledger
 //!        ◄───┼── wait: one blocking connection a queue, while idle ──┘   │       ▲           │
-//!            │                                                           └ tasks ┘           │
+//!            │                                                           └ slots ┘           │
 //!            └────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Under load [`drive`] makes one round trip per batch and keeps two of them going: it sends a turn, runs the jobs of the
 //! batch before while Redis works, and reads the reply of the turn before. A job that is ready at its first poll is settled
 //! on the spot; one that waits becomes a task and holds a slot. When a fetch comes back empty, the shard waits in Redis
-//! ([`wait`]).
+//! ([`wait`]). The life of one job is [`steps`].
+//!
+//! # Who owns what
+//!
+//! What a shard keeps is in parts ([`state`]), each a file that alone writes to it:
+//!
+//! | part | what it keeps |
+//! |---|---|
+//! | `hand` | the batches that are not settled: which jobs are to start, which acks are owed |
+//! | `ledger` | what Redis is to be told, until a turn takes it along |
+//! | `slots` | the jobs that wait at an await point, their deadlines, the share of a lane |
+//! | `appetite` | how many jobs to ask for next: the decision is pure, [`appetite`]'s `plan` |
+//! | `rota` | in which order a turn serves the queues; `turns`: the turns under way, each with its order |
+//! | `waiters` | which waiting connections are armed, which block, whose list is to be swept |
+//! | `phases` | what control last said of a stop |
+//! | `numbers`, `clock` | numbers of batches and calls; Unix times of moments |
+//! | `abroad`, `held`, `burials`, `complaints` | what waits for another realm, a spoilt key, a burial; what was said |
+//!
+//! The other files act on these parts and keep nothing. No file imports one that imports it, however far around:
+//! `tests/tidy.rs` holds that.
+//!
+//! # What it costs
 //!
 //! Per job on the hot path: one parse on reused buffers, one look-up, one poll, one clock read; no allocation but what
 //! the handler makes, no log line. Per batch: one `send`, one or two `recv`, some vectors.
@@ -21,38 +42,71 @@
 //! In a Redis Cluster each queue is on a node of its own, so a core runs one such shard for each queue, a lane, and all
 //! lanes share its slots and handlers ([`crew`]).
 //!
-//! Invariants:
+//! # Invariants
+//!
 //! - Only [`drive`] talks over the shard's connection, so a settlement is never in two calls.
+//! - No job starts that was not admitted ([`admission`]).
 //! - A job is acked only after it was settled, and settled only after it ran.
 //! - No borrow of a cell lives across an await.
 //! - What this shard holds unsettled is bounded by slots, read-ahead and one job a waiting connection.
 
-// In a cluster: lanes, and jobs that are retried in another.
-mod abroad;
-mod crew;
-
+// Values and decisions: pure.
+mod admission;
 mod batch;
-mod cancel;
-mod deadlines;
-mod denied;
-mod drive;
-mod held;
-mod life;
-mod link;
-mod outage;
-mod oversize;
+mod options;
 mod pace;
-mod report;
-mod run;
+mod rota;
+
+// The parts of a shard, and the shard they make.
+mod abroad;
+mod appetite;
+mod burials;
+mod clock;
+mod complaints;
+mod crew;
+mod deadlines;
+mod hand;
+mod held;
+mod ledger;
+mod numbers;
+mod phases;
+mod slots;
+mod state;
+mod turns;
+mod waiters;
+
+// A job's life, and its end.
+mod carrier;
+mod ending;
+mod marked;
 mod running;
 mod settle;
-mod state;
-mod stop;
+mod steps;
+mod timeouts;
+
+// The connections.
+mod denied;
+mod link;
+mod oversize;
+mod sync;
+mod unblock;
 mod wait;
-mod watch;
+
+// The shard's own life, from its start to its end.
+mod drive;
+mod fenced;
+mod hand_back;
+mod lanes;
+mod life;
+mod named;
+mod orders;
+mod outage;
+mod second_try;
+mod stop;
+
 // What a shard itself costs, for benches and tests.
 mod dispatch;
 
 pub use dispatch::Dispatch;
 pub(crate) use life::run;
-pub(crate) use state::ShardOptions;
+pub(crate) use options::ShardOptions;

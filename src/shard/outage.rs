@@ -1,15 +1,14 @@
-//! A shard without Redis: what it says of it, once at the begin and once at the end, and how long a stop tries.
+//! A shard without Redis: what it says of it, once when it begins and once when it ends, and how long a stop tries.
 //!
 //! A stop owes Redis what runs, what is not acked and what is to be handed back; for that it tries until the deadline and
 //! [`STOP_GRACE`] more. A shard that owes nothing ends at the first attempt that fails after the stop was asked for.
 
-use std::time::{Duration, Instant};
-
-use glommio::timer::Timer;
+use std::time::Instant;
 
 use super::denied;
-use super::link::{Link, LinkError, Sent};
+use super::link::LinkError;
 use super::state::Shard;
+use super::turns::Turns;
 use crate::limits::{STOP_GRACE, STOP_PATIENCE};
 use crate::mesh::Ending;
 use crate::shutdown::Phase;
@@ -39,17 +38,17 @@ impl Outage {
             Some((_, attempts)) => {
                 *attempts += 1;
                 if self.is_denied && !was_denied {
-                    tracing::error!(shard = shard.options.shard, %error, "{DENIED}");
+                    tracing::error!(shard = shard.options().shard, %error, "{DENIED}");
                 }
             }
             None => {
                 let what = if self.is_denied { DENIED } else { "redis is gone; trying again" };
-                let queue = shard.options.realm.queue();
-                tracing::error!(shard = shard.options.shard, queue, %error, "{what}");
-                shard.options.stats.disconnects.add(1);
-                match &shard.crew {
-                    Some(crew) => crew.outage_begins(&shard.options.stats),
-                    None => shard.options.stats.outage_since.mark(),
+                let queue = shard.options().realm.queue();
+                tracing::error!(shard = shard.options().shard, queue, %error, "{what}");
+                shard.options().stats.disconnects.add(1);
+                match shard.slots().share() {
+                    Some(share) => share.crew().outage_begins(&shard.options().stats),
+                    None => shard.options().stats.outage_since.mark(),
                 }
                 self.begun = Some((Instant::now(), 1));
             }
@@ -58,10 +57,10 @@ impl Outage {
 
     /// Why no attempt is of use yet: a right that was denied is still missing, as far as Redis tells. A stop tries without.
     pub(super) async fn denial(&self, shard: &Shard) -> Result<(), LinkError> {
-        if !self.is_denied || shard.phase.get().ends() {
+        if !self.is_denied || shard.phases().now().ends() {
             return Ok(());
         }
-        match denied::lacking(shard).await? {
+        match denied::lacking(shard.options()).await? {
             Some(line) => Err(LinkError::Denied { denial: "rights are still missing".to_owned(), line }),
             None => Ok(()),
         }
@@ -73,12 +72,12 @@ impl Outage {
         self.is_denied = false;
         if let Some((since, attempts)) = self.begun.take() {
             let seconds = since.elapsed().as_secs_f64();
-            match &shard.crew {
-                Some(crew) => crew.outage_ends(&shard.options.stats),
-                None => shard.options.stats.outage_since.clear(),
+            match shard.slots().share() {
+                Some(share) => share.crew().outage_ends(&shard.options().stats),
+                None => shard.options().stats.outage_since.clear(),
             }
-            let queue = shard.options.realm.queue();
-            tracing::info!(shard = shard.options.shard, queue, seconds, attempts, "redis is back");
+            let queue = shard.options().realm.queue();
+            tracing::info!(shard = shard.options().shard, queue, seconds, attempts, "redis is back");
         }
     }
 }
@@ -94,9 +93,8 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    pub(super) fn new(outage: &Outage, sent: &Sent) -> Self {
-        let reports = sent.iter().any(|turn| !turn.settled.is_empty());
-        Self { began: Instant::now(), again: outage.begun.is_some(), reports }
+    pub(super) fn new(outage: &Outage, turns: &Turns) -> Self {
+        Self { began: Instant::now(), again: outage.is_on(), reports: turns.report() }
     }
 
     /// Resolves when this attempt is to be given up, because the shard is stopping and Redis does not answer.
@@ -104,84 +102,40 @@ impl Attempt {
         loop {
             let now = Instant::now();
             match self.last_moment(shard) {
-                None => shard.phase_changed.wait().await,
+                None => shard.phases().change().await,
                 Some(at) if at <= now => return,
-                Some(at) => sleep_unless_phase_changes(shard, at - now).await,
+                Some(at) => shard.phases().sleep(at - now).await,
             }
         }
     }
 
     fn last_moment(self, shard: &Shard) -> Option<Instant> {
-        let Phase::Stopping { deadline } = shard.phase.get() else { return None };
+        let Phase::Stopping { deadline } = shard.phases().now() else { return None };
         // While Redis answers there is nothing to give up, and when it ceases to, the call is late within STOP_PATIENCE.
-        if !self.again || shard.options.stats.outage_since.age().is_none() {
+        if !self.again || shard.options().stats.outage_since.age().is_none() {
             return None;
         }
         let last = deadline + STOP_GRACE;
         if self.reports || shard.owes() {
             return Some(last);
         }
-        let asked = shard.stop_asked_at.get().unwrap_or(self.began);
+        let asked = shard.phases().stop_asked_at().unwrap_or(self.began);
         Some(last.min(asked.max(self.began) + STOP_PATIENCE))
     }
 
     /// How a stopping shard ends after this attempt has failed; `None`: another one is due.
-    pub(super) fn ending(self, shard: &Shard, sent: &Sent) -> Option<Ending> {
-        let Phase::Stopping { deadline } = shard.phase.get() else { return None };
+    pub(super) fn ending(self, shard: &Shard, turns: &Turns) -> Option<Ending> {
+        let Phase::Stopping { deadline } = shard.phases().now() else { return None };
         if self.again && !self.reports && !shard.owes() {
             return Some(Ending::Unheard);
         }
         let over = self.again && Instant::now() >= deadline + STOP_GRACE;
-        over.then(|| Ending::LeftBehind { jobs: shard.unreported(sent) })
+        over.then(|| Ending::LeftBehind { jobs: unreported(shard, turns) })
     }
 }
 
-pub(super) async fn sleep_unless_phase_changes(shard: &Shard, pause: Duration) {
-    let timer = async {
-        Timer::new(pause).await;
-    };
-    futures_lite::future::or(shard.phase_changed.wait(), timer).await;
-}
-
-impl Shard {
-    /// Takes over a phase that control has told. From the moment a stop is asked for no answer is awaited for long: a
-    /// connection that died unnoticed must leave time for another.
-    pub(super) fn enter(&self, phase: Phase) {
-        self.phase.set(phase);
-        if phase.ends() {
-            if self.stop_asked_at.get().is_none() {
-                self.stop_asked_at.set(Some(Instant::now()));
-            }
-            if let Some(stopper) = &*self.link_stopper.borrow() {
-                stopper.hurry(STOP_PATIENCE);
-            }
-        }
-        self.work.raise();
-        self.phase_changed.raise();
-    }
-
-    /// Notes the connection that the shard works over from now on.
-    pub(super) fn stands_on(&self, link: &Link) {
-        let stopper = link.conn.stopper();
-        if self.phase.get().ends() {
-            stopper.hurry(STOP_PATIENCE);
-        }
-        *self.link_stopper.borrow_mut() = Some(stopper);
-    }
-
-    /// Whether Redis is to be told of anything, as far as the shard knows: a job that runs, waits for a slot or has ended.
-    /// A job whose delivery was lost is none of these; a reaper finds it.
-    fn owes(&self) -> bool {
-        !(self.tasks.borrow().is_empty()
-            && self.live.borrow().is_empty()
-            && self.settlement.borrow().is_empty())
-    }
-
-    /// Jobs whose end Redis does not know: those that have not ended, and those whose end could not be reported.
-    pub(super) fn unreported(&self, sent: &Sent) -> usize {
-        let unended: usize = self.live.borrow().values().map(|batch| batch.unended()).sum();
-        let ended =
-            self.settlement.borrow().ended() + sent.iter().map(|turn| turn.settled.ended()).sum::<u64>();
-        unended + usize::try_from(ended).unwrap_or(usize::MAX)
-    }
+/// Jobs whose end Redis does not know: those that have not ended, and those whose end could not be reported.
+pub(super) fn unreported(shard: &Shard, turns: &Turns) -> usize {
+    let ended = shard.ledger().ended() + turns.ended();
+    shard.hand().unended() + usize::try_from(ended).unwrap_or(usize::MAX)
 }

@@ -12,45 +12,37 @@ use crate::resp::{ReplyLimits, Requests, Value};
 use crate::store::flight::{self, Burial, Buried};
 use crate::store::scripts::{self, Scripts};
 use crate::time::unix_now;
+use crate::wire::client_name;
 
 /// Buries what lies in the oversize list of one queue, beside all else. A failure leaves the rest there: it stays in
 /// flight, and is tried again when the next one comes, or handed back by a reaper.
 ///
 /// One task a queue: two would read the same payload, and the slower one would take away the next one of that size.
 pub(super) fn bury(shard: &Rc<Shard>, queue: usize) {
-    let buries = shard.burying.borrow_mut().insert(queue, More::Came).is_some();
-    if !buries {
+    if shard.burials().came(queue) {
         glommio::spawn_local(bury_all(Rc::clone(shard), queue)).detach();
     }
 }
 
-/// Whether a payload came since the task that buries has begun to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum More {
-    Came,
-    None,
-}
-
 async fn bury_all(shard: Rc<Shard>, queue: usize) {
-    while shard.burying.borrow_mut().insert(queue, More::None) == Some(More::Came) {
+    while shard.burials().look(queue) {
         if let Err(error) = try_bury_all(&shard, queue).await {
-            shard.held.bury_later(queue);
+            shard.held().bury_later(queue);
             let queue = &*shard.queue(queue).name;
             tracing::error!(queue, %error, "a payload above the size limit cannot be buried and stays in flight");
         }
     }
-    shard.burying.borrow_mut().remove(&queue);
 }
 
 async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
     let options = ConnOptions {
-        name: crate::wire::client_name(&shard.options.uuid, Some(shard.options.shard), "oversize"),
+        name: client_name(&shard.options().uuid, Some(shard.options().shard), "oversize"),
         limits: ReplyLimits { bytes_max: OVERSIZE_REPLY_BYTES_MAX, ..ReplyLimits::default() },
         chunk_bytes: READ_CHUNK_BYTES,
     };
-    let mut conn = Connection::open(&shard.options.url, &options).await?;
+    let mut conn = Connection::open(&shard.options().url, &options).await?;
     let mut requests = Requests::new();
-    let realm = &shard.options.realm;
+    let realm = &shard.options().realm;
     scripts::load(realm, &mut requests);
     let scripts = Scripts::read(realm.clone(), &conn.call(&requests).await?)?;
     loop {
@@ -68,16 +60,16 @@ async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
             bytes: raw.len(),
             entry: &entry,
             now,
-            cutoff: now - shard.turns.dead_timeout_s.get(),
-            dead_jobs_max: shard.turns.dead_jobs_max.get(),
+            cutoff: now - shard.turn_context().dead_timeout_s.get(),
+            dead_jobs_max: shard.turn_context().dead_jobs_max.get(),
         };
         requests.clear();
         flight::bury(&scripts, shard.queue(queue), &burial, &mut requests);
         conn.send(&requests).await?;
         let reply = conn.reply().await?.into_result()?;
         if flight::read_burial(&reply)? == Buried::Uncounted {
-            shard.count_later();
+            shard.held().count_later();
         }
-        shard.options.stats.failed.add(1);
+        shard.options().stats.failed.add(1);
     }
 }

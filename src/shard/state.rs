@@ -1,136 +1,63 @@
-//! What the tasks of one shard share. `Rc` and `Cell`: it never leaves its core.
+//! A shard: its parts, each of which owns what it keeps and lets nobody else write to it. `Rc` and `Cell`: it never leaves
+//! its core.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use bytes::Bytes;
-use foldhash::fast::RandomState;
 
 use super::abroad::Abroad;
-use super::batch::Batch;
-use super::crew::Crew;
-use super::deadlines::Deadlines;
+use super::appetite::Appetite;
+use super::burials::Burials;
+use super::clock::Clock;
+use super::complaints::Complaints;
+use super::crew::Seat;
+use super::hand::Hand;
 use super::held::Held;
-use super::oversize::More;
-use super::pace::Pace;
-use super::run::RunningJob;
-use super::wait::Waiter;
+use super::ledger::Ledger;
+use super::numbers::Numbers;
+use super::options::ShardOptions;
+use super::phases::Phases;
+use super::rota::Rota;
+use super::slots::{Share, Slots};
+use super::waiters::Waiters;
 use crate::event::Event;
 use crate::handler::Handlers;
 use crate::job::Parser;
-use crate::limits::{READ_AHEAD_AT_MOST_ONCE, READ_AHEAD_HORIZON, STAMP_STEP_S};
-use crate::net::Stopper;
-use crate::resp::RedisUrl;
 use crate::shutdown::Phase;
-use crate::stats::ShardStats;
-use crate::store::turn::{BatchName, QueueKeys, Settlement, TurnContext};
-use crate::time::unix_now;
-use crate::wire::Realm;
+use crate::store::turn::{BatchName, QueueKeys, TurnContext};
 
-/// What one shard is told before it starts.
-#[derive(Debug, Clone)]
-pub(crate) struct ShardOptions {
-    /// Its number, from 0.
-    pub(crate) shard: usize,
-    /// The process it belongs to: 12 hex digits.
-    pub(crate) uuid: String,
-    /// Where Redis is.
-    pub(crate) url: RedisUrl,
-    /// The keys its queues share.
-    pub(crate) realm: Realm,
-    /// The queues it serves, highest priority first; equal numbers share.
-    pub(crate) queues: Vec<(String, i32)>,
-    /// Jobs it may run side by side.
-    pub(crate) slots: usize,
-    /// Whether a job stays in Redis until it is settled.
-    pub(crate) at_least_once: bool,
-    /// Entries the dead set keeps.
-    pub(crate) dead_jobs_max: u64,
-    /// How long an entry stays in the dead set.
-    pub(crate) dead_timeout: Duration,
-    /// How long one blocking call waits in Redis, in whole seconds.
-    pub(crate) block_time: Duration,
-    /// Its published counters.
-    pub(crate) stats: Arc<ShardStats>,
-}
-
-/// The shared state of one shard.
+/// See the module.
 pub(super) struct Shard {
     // Fixed at construction.
-    pub(super) options: ShardOptions,
-    pub(super) turns: TurnContext,
-    pub(super) handlers: Rc<Handlers>,
-    /// In a cluster, the lanes of this core: it is one of them.
-    pub(super) crew: Option<Rc<Crew>>,
-    /// One a queue at least once, one for all at most once.
-    pub(super) waiters: Vec<Waiter>,
-    // What control last said.
-    pub(super) phase: Cell<Phase>,
-    /// When a stop was first asked for.
-    pub(super) stop_asked_at: Cell<Option<Instant>>,
-    /// Wakes who waits without a connection, or for one.
-    pub(super) phase_changed: Event,
-    /// Ends the connection that the shard works over.
-    pub(super) link_stopper: RefCell<Option<Stopper>>,
-    /// Wakes [`super::drive`].
-    pub(super) work: Event,
-    // Jobs.
-    pub(super) parser: RefCell<Parser>,
-    pub(super) pace: RefCell<Pace>,
-    /// Batches with unstarted jobs, in the order in which they came.
-    pub(super) ready: RefCell<VecDeque<Rc<Batch>>>,
-    /// Batches that are not settled.
-    pub(super) live: RefCell<HashMap<u64, Rc<Batch>, RandomState>>,
-    /// Unsettled batches of which some jobs succeeded, with the time of the first.
-    pub(super) owing: RefCell<VecDeque<(Rc<Batch>, Instant)>>,
-    /// What the next turn reports, and since when it waits.
-    pub(super) settlement: RefCell<Settlement>,
-    pub(super) settled_at: Cell<Option<Instant>>,
-    /// The last [`Self::stamp`].
-    pub(super) stamped: Cell<f64>,
-    /// Jobs that wait at an await point, by a number of their own.
-    pub(super) tasks: RefCell<HashMap<u64, RunningJob, RandomState>>,
-    /// The last job that ended before it was noted in `tasks`.
-    pub(super) ended_at_once: Cell<u64>,
-    /// When those are over that have a timeout.
-    pub(super) deadlines: Deadlines,
-    pub(super) unstarted: Cell<usize>,
-    /// The last fetch brought all that was asked for: more is likely to wait.
-    pub(super) backlog: Cell<bool>,
-    /// The last fetch brought nothing and nothing came since: the shard waits in Redis.
-    pub(super) idle: Cell<bool>,
-    /// Jobs that its turns have asked for and not got yet.
-    pub(super) coming: Cell<usize>,
-    /// It would ask for jobs, and there was no slot, or another lane's turn to ask.
-    pub(super) starved: Cell<bool>,
-    /// Jobs that failed and go to the retry set of another realm.
-    pub(super) abroad: Abroad,
-    /// Queues whose oversize payloads a task buries.
-    pub(super) burying: RefCell<HashMap<usize, More>>,
-    /// Queues whose errors were logged.
-    pub(super) complained: RefCell<HashSet<usize>>,
-    /// What waits for a spoilt key to be mended.
-    pub(super) held: Held,
-    /// A turn is to be made though there is nothing to report or to fetch.
-    pub(super) must_turn: Cell<bool>,
-    /// Calls may lie in a connection that was given up, and reach Redis later.
-    pub(super) lost_a_connection: Cell<bool>,
-    /// What the times of running jobs are told by; see [`super::running`].
-    pub(super) clock: Cell<(Instant, f64)>,
-    next_id: Cell<u64>,
+    options: ShardOptions,
+    turn_context: TurnContext,
+    handlers: Rc<Handlers>,
+    // What it keeps, each part in a file of its own.
+    /// Its hand, its appetite and its bell, which in a cluster the other lanes of the core see.
+    seat: Seat,
+    ledger: Ledger,
+    slots: Slots,
+    rota: Rota,
+    waiters: Waiters,
+    phases: Phases,
+    numbers: Numbers,
+    abroad: Abroad,
+    held: Held,
+    burials: Burials,
+    complaints: Complaints,
+    clock: Clock,
+    parser: RefCell<Parser>,
 }
 
 impl Shard {
-    pub(super) fn new(options: ShardOptions, handlers: Rc<Handlers>, crew: Option<Rc<Crew>>) -> Self {
+    /// A shard; in a cluster the lane of this place.
+    pub(super) fn new(options: ShardOptions, handlers: Rc<Handlers>, share: Option<Share>) -> Self {
         let keys = |name: &String| QueueKeys::new(name, &options.uuid, options.shard);
         let queues: Rc<[QueueKeys]> = options.queues.iter().map(|(name, _)| keys(name)).collect();
-        let waiters = if options.at_least_once { queues.len() } else { 1 };
-        let horizon = if options.at_least_once { READ_AHEAD_HORIZON } else { READ_AHEAD_AT_MOST_ONCE };
+        let ranks: Vec<i32> = options.queues.iter().map(|(_, rank)| *rank).collect();
+        let seat = share.as_ref().map(|share| share.crew().seat(share.lane()).clone());
         Self {
-            turns: TurnContext {
+            waiters: Waiters::new(if options.at_least_once { queues.len() } else { 1 }),
+            turn_context: TurnContext {
                 queues,
                 keep_in_flight: options.at_least_once,
                 dead_jobs_max: options.dead_jobs_max.into(),
@@ -138,147 +65,167 @@ impl Shard {
                 looks_at_each: false.into(),
             },
             handlers,
-            crew,
-            waiters: (0..waiters).map(Waiter::new).collect(),
-            phase: Cell::new(Phase::Running),
-            stop_asked_at: Cell::new(None),
-            phase_changed: Event::default(),
-            link_stopper: RefCell::default(),
-            work: Event::default(),
-            parser: RefCell::new(Parser::new()),
-            pace: RefCell::new(Pace::new(horizon)),
-            ready: RefCell::default(),
-            live: RefCell::default(),
-            owing: RefCell::default(),
-            settlement: RefCell::default(),
-            settled_at: Cell::new(None),
-            stamped: Cell::new(0.0),
-            tasks: RefCell::default(),
-            ended_at_once: Cell::new(0),
-            deadlines: Deadlines::default(),
-            unstarted: Cell::new(0),
-            backlog: Cell::new(false),
-            idle: Cell::new(false),
-            coming: Cell::new(0),
-            starved: Cell::new(false),
+            seat: seat.unwrap_or_else(|| Seat::new(0, options.at_least_once)),
+            ledger: Ledger::default(),
+            slots: Slots::new(options.slots, share),
+            rota: Rota::strict(&ranks),
+            phases: Phases::default(),
+            numbers: Numbers::default(),
             abroad: Abroad::default(),
-            burying: RefCell::default(),
-            complained: RefCell::default(),
             held: Held::default(),
-            must_turn: Cell::new(false),
-            lost_a_connection: Cell::new(false),
-            clock: Cell::new((Instant::now(), unix_now())),
-            next_id: Cell::new(1),
+            burials: Burials::default(),
+            complaints: Complaints::default(),
+            clock: Clock::default(),
+            parser: RefCell::new(Parser::new()),
             options,
         }
     }
 
-    /// A number not given out before: of a batch, a task, a turn or another call.
-    pub(super) fn fresh_id(&self) -> u64 {
-        let id = self.next_id.get();
-        self.next_id.set(id + 1);
-        id
+    pub(super) fn options(&self) -> &ShardOptions {
+        &self.options
     }
 
-    /// The highest number given out.
-    pub(super) fn last_id(&self) -> u64 {
-        self.next_id.get() - 1
+    /// What is the same in all its turns.
+    pub(super) fn turn_context(&self) -> &TurnContext {
+        &self.turn_context
     }
 
-    /// Unix time now, later than any stamp before: two jobs of equal bytes that fail at one moment stay two members.
-    pub(super) fn stamp(&self) -> f64 {
-        let stamp = next_stamp(self.stamped.get(), unix_now());
-        self.stamped.set(stamp);
-        stamp
+    pub(super) fn handlers(&self) -> &Handlers {
+        &self.handlers
+    }
+
+    /// The batches that are not settled.
+    pub(super) fn hand(&self) -> &Hand {
+        self.seat.hand()
+    }
+
+    /// What it wants from Redis.
+    pub(super) fn appetite(&self) -> &Appetite {
+        self.seat.appetite()
+    }
+
+    /// Wakes [`super::drive`].
+    pub(super) fn work(&self) -> &Event {
+        self.seat.work()
+    }
+
+    /// What Redis is to be told.
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The jobs that wait at an await point.
+    pub(super) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// In which order turns serve the queues.
+    pub(super) fn rota(&self) -> &Rota {
+        &self.rota
+    }
+
+    /// The connections that wait for jobs.
+    pub(super) fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+
+    /// What control last said.
+    pub(super) fn phases(&self) -> &Phases {
+        &self.phases
+    }
+
+    /// The numbers of its batches, tasks and calls.
+    pub(super) fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    /// Jobs that failed and go to the retry set of another realm.
+    pub(super) fn abroad(&self) -> &Abroad {
+        &self.abroad
+    }
+
+    /// What waits for a spoilt key to be mended.
+    pub(super) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// Queues whose oversize payloads a task buries.
+    pub(super) fn burials(&self) -> &Burials {
+        &self.burials
+    }
+
+    /// What was said in the log.
+    pub(super) fn complaints(&self) -> &Complaints {
+        &self.complaints
+    }
+
+    /// What the times of running jobs are told by.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The buffers that payloads are parsed into.
+    pub(super) fn parser(&self) -> &RefCell<Parser> {
+        &self.parser
     }
 
     pub(super) fn queue(&self, at: usize) -> &QueueKeys {
-        &self.turns.queues[at]
+        &self.turn_context.queues[at]
     }
 
     /// The shard's first queue, whose index carries the number of the last turn.
     pub(super) fn home(&self) -> &QueueKeys {
-        &self.turns.queues[0]
+        &self.turn_context.queues[0]
     }
 
-    /// Slots that no job holds; none while too many jobs wait that have ended.
+    /// Slots that a job may start in; none while too many jobs wait that have ended.
     pub(super) fn free_slots(&self) -> usize {
-        if self.held.is_full() {
-            return 0;
-        }
-        match &self.crew {
-            None => self.options.slots.saturating_sub(self.tasks.borrow().len()),
-            Some(crew) => crew.free_slots(),
+        if self.held.is_full() { 0 } else { self.slots.free() }
+    }
+
+    /// Has a phase begin that control has told.
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phases.enter(phase);
+        self.work().raise();
+    }
+
+    /// Looks for jobs with the next turn, because nobody may wait for them.
+    pub(super) fn look_for_jobs(&self) {
+        self.appetite().look();
+        self.work().raise();
+    }
+
+    /// It has got all there was, or cannot ask for more: it keeps no lane below from asking.
+    pub(super) fn yield_to_lower_lanes(&self) {
+        if self.appetite().end_backlog() {
+            self.slots.wake_starved_lanes();
         }
     }
 
-    /// Takes a batch in: its jobs wait for slots from now on.
-    pub(super) fn take_in(&self, queue: usize, name: BatchName, payloads: Vec<Bytes>) {
-        let count = payloads.len();
-        if count == 0 {
-            return;
-        }
-        let bytes = payloads.iter().map(Bytes::len).sum();
-        self.pace.borrow_mut().observe_batch(count, bytes);
-        self.options.stats.fetched.add(count as u64);
-        self.unstarted.set(self.unstarted.get() + count);
-        let batch = Rc::new(Batch::new(self.fresh_id(), queue, name, payloads, Instant::now()));
-        self.live.borrow_mut().insert(batch.id, Rc::clone(&batch));
-        self.ready.borrow_mut().push_back(batch);
+    /// How many jobs are in the wait list of a queue at most, as far as the shard knows. Acks on their way are not counted.
+    pub(super) fn known_in_wait_list(&self, queue: usize) -> usize {
+        let reported = self.ledger.jobs_in(queue, BatchName::Wait);
+        self.hand().jobs_in(queue, BatchName::Wait) + reported + self.held.in_wait_list(queue).len()
     }
 
-    /// The order in which a turn serves the queues: by priority, queues of equal priority taking turns to be first.
-    pub(super) fn queue_order(&self, turn: u64, order: &mut Vec<usize>) {
-        order.clear();
-        let queues = &self.options.queues;
-        let mut start = 0;
-        while start < queues.len() {
-            let equals = queues[start..].iter().take_while(|queue| queue.1 == queues[start].1).count();
-            let first = usize::try_from(turn % equals as u64).unwrap_or(0);
-            order.extend((0..equals).map(|at| start + (first + at) % equals));
-            start += equals;
-        }
-    }
-
-    /// A queue that cannot be read: said once a process and queue, for it will be so again at each fetch.
+    /// A queue that cannot be read.
     pub(super) fn complain(&self, queue: usize, error: &str) {
-        if self.complained.borrow_mut().insert(queue) {
-            let queue = &*self.queue(queue).name;
-            tracing::error!(
-                queue,
-                error,
-                "this queue cannot be read; is its key a list, and may this user read it?"
-            );
-        }
+        self.complaints.unreadable(queue, &self.queue(queue).name, error);
+    }
+
+    /// Whether Redis is to be told of anything, as far as the shard knows: a job that runs, waits for a slot or has ended.
+    /// A job whose delivery was lost is none of these; a reaper finds it.
+    pub(super) fn owes(&self) -> bool {
+        !(self.slots.are_free() && self.hand().is_empty() && self.ledger.is_empty())
     }
 
     /// Publishes the gauges.
     pub(super) fn publish(&self) {
-        if let Some(crew) = &self.crew {
-            return crew.publish(&self.options.stats);
+        let stats = &self.options.stats;
+        if let Some(share) = self.slots.share() {
+            return share.crew().publish(stats);
         }
-        self.options.stats.running.set(self.tasks.borrow().len() as u64);
-        self.options.stats.unstarted.set(self.unstarted.get() as u64);
-    }
-}
-
-/// The stamp after `last` at the time `now`.
-fn next_stamp(last: f64, now: f64) -> f64 {
-    now.max(last + STAMP_STEP_S)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stamps_differ_though_the_clock_stands_and_so_do_the_times_planned_from_them() {
-        let now = 1_795_299_919.812_253_5;
-        let stamps: Vec<f64> =
-            std::iter::successors(Some(now), |last| Some(next_stamp(*last, now))).take(1_000).collect();
-        for pause_s in [0.0, 0.1, 60.0, 1e6 / 3.0] {
-            assert!(stamps.windows(2).all(|pair| pair[0] + pause_s < pair[1] + pause_s), "{pause_s}");
-        }
-        assert_eq!(next_stamp(stamps[999], now + 1.0), now + 1.0, "the clock is caught up with");
+        stats.running.set(self.slots.running() as u64);
+        stats.unstarted.set(self.hand().unstarted() as u64);
     }
 }

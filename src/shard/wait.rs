@@ -7,99 +7,51 @@
 //! [`super::drive`] arms the waiters when a fetch found nothing, and disarms them (`CLIENT UNBLOCK`) on quiet, on stop,
 //! and while every slot is taken. A waiter only waits: whatever else is to be done to its list is done by `drive`.
 //!
-//! ```text
-//!            arm                      job, or disarmed
-//! Parked ───────────► Armed (blocks) ───────────────────► Parked
-//! ```
 //! After any answer that is no job the waiter counts what lies in its list: a middle box may have answered in place
 //! of Redis.
 //!
 //! Armed or parked, a waiter that lost its connection does not block again before `drive` has swept: has looked for what
 //! the lost one may have moved. A backlog, in which nobody is armed, must not keep such a job waiting.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
 use super::state::Shard;
-use crate::event::Event;
+use super::steps::accept_batch;
+use super::waiters::Waiter;
 use crate::limits::{CALL_TIMEOUT, WAIT_CHUNK_BYTES, WAIT_EARLY, WAIT_ERROR_PAUSE};
-use crate::net::{Backoff, ConnOptions, Connection, Error, Stopper};
+use crate::net::{Backoff, ConnOptions, Connection, Error};
 use crate::resp::{self, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
 use crate::store::denied::is_denial;
 use crate::store::flight;
 use crate::store::turn::BatchName;
-
-/// One waiting connection, as the shard's other tasks see it.
-pub(super) struct Waiter {
-    /// Its queue at least once; 0 at most once.
-    pub(super) at: usize,
-    pub(super) state: Cell<WaitState>,
-    /// Wakes the waiter after a change of state.
-    pub(super) go: Event,
-    /// The id of the connection that blocks now.
-    pub(super) blocked_id: Cell<Option<u64>>,
-    pub(super) stopper: RefCell<Option<Stopper>>,
-    /// A connection was lost that may have moved jobs into the wait list unseen. While this is set the waiter does not
-    /// block; who has looked through the list unsets it. Never at most once.
-    pub(super) unswept: Cell<bool>,
-}
-
-/// See the module's picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum WaitState {
-    Parked,
-    Armed,
-    Ended,
-}
-
-impl Waiter {
-    pub(super) fn new(at: usize) -> Self {
-        Self {
-            at,
-            state: Cell::new(WaitState::Parked),
-            go: Event::default(),
-            blocked_id: Cell::new(None),
-            stopper: RefCell::new(None),
-            unswept: Cell::new(false),
-        }
-    }
-
-    pub(super) fn set(&self, state: WaitState) {
-        self.state.set(state);
-        self.go.raise();
-    }
-
-    fn is_armed(&self) -> bool {
-        self.state.get() == WaitState::Armed
-    }
-}
+use crate::wire::client_name;
 
 struct WaitConn {
     conn: Connection,
     id: u64,
 }
 
-/// Runs one waiter until it is [`WaitState::Ended`].
+/// Runs one waiter until it is ended.
 pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
-    let waiter = &shard.waiters[which];
-    let mut backoff = Backoff::new(shard.options.shard as u64 * 1_000 + which as u64);
+    let waiter = shard.waiters().get(which);
+    let mut backoff = Backoff::new(shard.options().shard as u64 * 1_000 + which as u64);
     let mut conn: Option<WaitConn> = None;
     // What a lost connection was asked may still be carried out: until its block would have timed out.
     let mut stray_until: Option<Instant> = None;
     loop {
-        if waiter.state.get() == WaitState::Ended {
+        if waiter.is_ended() {
             return;
         }
         if stray_until.is_some_and(|until| until <= Instant::now()) {
             stray_until = None;
-            waiter.unswept.set(true);
+            waiter.distrust();
         }
-        if waiter.unswept.get() {
-            shard.work.raise();
-            waiter.go.wait().await;
+        if waiter.is_unswept() {
+            shard.work().raise();
+            waiter.change().await;
             continue;
         }
         if !waiter.is_armed() {
@@ -110,13 +62,13 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
             match open_conn(&shard, which).await {
                 Ok(open) => {
                     backoff.reset();
-                    *waiter.stopper.borrow_mut() = Some(open.conn.stopper());
+                    waiter.wait_over(open.conn.stopper());
                     conn = Some(open);
                 }
                 Err(error) => {
-                    tracing::debug!(shard = shard.options.shard, %error, "a waiting connection cannot be opened");
+                    tracing::debug!(shard = shard.options().shard, %error, "a waiting connection cannot be opened");
                     Timer::new(backoff.pause()).await;
-                    look_instead(&shard);
+                    shard.look_for_jobs();
                 }
             }
             continue;
@@ -130,31 +82,33 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                 }
                 if !delivered && !look_for_strays(&shard, waiter, open).await {
                     conn = None;
-                    shard.lost_a_connection.set(true);
+                    shard.numbers().lose_connection();
                 }
                 if delivered || !waiter.is_armed() {
-                    park(&shard, waiter);
+                    waiter.park();
+                    shard.work().raise();
                 }
             }
             Err(error) => {
-                tracing::debug!(shard = shard.options.shard, queue = %shard.queue(waiter.at).name, %error, "waiting failed");
+                let queue = &*shard.queue(waiter.queue()).name;
+                tracing::debug!(shard = shard.options().shard, queue, %error, "waiting failed");
                 if is_denial(&error) {
                     // Turns still look for jobs, though by asking again and again: nobody would notice.
-                    shard.complain(waiter.at, &error.to_string());
+                    shard.complain(waiter.queue(), &error.to_string());
                 }
                 let lost = !matches!(error, Error::Redis(_));
                 if lost || serves_no_more(&error) || !look_for_strays(&shard, waiter, open).await {
                     conn = None;
-                    shard.lost_a_connection.set(true);
+                    shard.numbers().lose_connection();
                 }
                 // A key that is no list answers at once, each time: without a pause this would spin. And the server, if it
                 // is there, has noticed meanwhile that the connection is gone.
                 Timer::new(WAIT_ERROR_PAUSE.max(backoff.pause())).await;
-                if lost && shard.options.at_least_once {
-                    waiter.unswept.set(true);
-                    stray_until = Some(Instant::now() + shard.options.block_time + CALL_TIMEOUT);
+                if lost && shard.options().at_least_once {
+                    waiter.distrust();
+                    stray_until = Some(Instant::now() + shard.options().block_time + CALL_TIMEOUT);
                 }
-                look_instead(&shard);
+                shard.look_for_jobs();
             }
         }
     }
@@ -178,40 +132,27 @@ fn serves_no_more(error: &Error) -> bool {
 
 /// Waits for a change of state, or until what may have strayed is to be looked for.
 async fn rest(waiter: &Waiter, stray_until: Option<Instant>) {
-    let Some(until) = stray_until else { return waiter.go.wait().await };
+    let Some(until) = stray_until else { return waiter.change().await };
     let timer = async {
         Timer::new(until.saturating_duration_since(Instant::now())).await;
     };
-    futures_lite::future::or(waiter.go.wait(), timer).await;
+    futures_lite::future::or(waiter.change(), timer).await;
 }
 
 /// How long to block: not beyond the moment when what may have strayed is to be looked for. In whole seconds, and never
 /// none, which Redis takes for ever.
 fn block_time(shard: &Shard, stray_until: Option<Instant>) -> Duration {
     let until = stray_until.map(|until| until.saturating_duration_since(Instant::now()).as_secs() + 1);
-    shard.options.block_time.min(Duration::from_secs(until.unwrap_or(u64::MAX)))
-}
-
-/// Nobody waits at this queue, so a turn must look whether there is a job: one for each failure to wait.
-fn look_instead(shard: &Shard) {
-    shard.idle.set(false);
-    shard.work.raise();
-}
-
-fn park(shard: &Shard, waiter: &Waiter) {
-    if waiter.state.get() != WaitState::Ended {
-        waiter.state.set(WaitState::Parked);
-    }
-    shard.work.raise();
+    shard.options().block_time.min(Duration::from_secs(until.unwrap_or(u64::MAX)))
 }
 
 async fn open_conn(shard: &Shard, which: usize) -> Result<WaitConn, Error> {
     let options = ConnOptions {
-        name: crate::wire::client_name(&shard.options.uuid, Some(shard.options.shard), &format!("w{which}")),
+        name: client_name(&shard.options().uuid, Some(shard.options().shard), &format!("w{which}")),
         limits: ReplyLimits::default(),
         chunk_bytes: WAIT_CHUNK_BYTES,
     };
-    let mut conn = Connection::open(&shard.options.url, &options).await?;
+    let mut conn = Connection::open(&shard.options().url, &options).await?;
     let mut requests = Requests::new();
     flight::ask_connection_id(&mut requests);
     conn.send(&requests).await?;
@@ -223,21 +164,21 @@ async fn open_conn(shard: &Shard, which: usize) -> Result<WaitConn, Error> {
 /// Blocks once. Whether a job came.
 async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Duration) -> Result<bool, Error> {
     let mut requests = Requests::new();
-    if shard.options.at_least_once {
-        flight::wait_for_one(shard.queue(waiter.at), time.as_secs(), &mut requests);
+    if shard.options().at_least_once {
+        flight::wait_for_one(shard.queue(waiter.queue()), time.as_secs(), &mut requests);
     } else {
-        flight::wait_for_any(shard.turns.queues.iter(), time.as_secs(), &mut requests);
+        flight::wait_for_any(shard.turn_context().queues.iter(), time.as_secs(), &mut requests);
     }
-    waiter.blocked_id.set(Some(open.id));
+    waiter.block(Some(open.id));
     let reply = exchange(&mut open.conn, &requests, time + CALL_TIMEOUT).await;
-    waiter.blocked_id.set(None);
+    waiter.block(None);
     // Whoever disarms waits for this.
-    shard.work.raise();
+    shard.work().raise();
     let reply = reply?.into_result()?;
-    shard.options.stats.answered_at.mark();
+    shard.options().stats.answered_at.mark();
     let Some((queue, payload)) = delivered(shard, waiter, &reply)? else { return Ok(false) };
-    shard.idle.set(false);
-    shard.take_in(queue, BatchName::Wait, vec![payload]);
+    shard.appetite().look();
+    accept_batch(shard, queue, BatchName::Wait, vec![payload]);
     Ok(true)
 }
 
@@ -246,15 +187,16 @@ async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Durati
 ///
 /// What was acked while Redis counted looks like a stray: that costs a look at the list, and no more.
 async fn look_for_strays(shard: &Shard, waiter: &Waiter, open: &mut WaitConn) -> bool {
-    if !shard.options.at_least_once {
+    if !shard.options().at_least_once {
         return true;
     }
     let mut requests = Requests::new();
-    flight::count_waiting(shard.queue(waiter.at), &mut requests);
+    flight::count_waiting(shard.queue(waiter.queue()), &mut requests);
     let reply = exchange(&mut open.conn, &requests, CALL_TIMEOUT).await;
-    let known = shard.known_in_wait_list(waiter.at) as i64;
-    let has_strays = reply.as_ref().map_or(true, |reply| reply.as_integer().is_ok_and(|count| count > known));
-    waiter.unswept.set(waiter.unswept.get() || has_strays);
+    let known = shard.known_in_wait_list(waiter.queue()) as i64;
+    if reply.as_ref().map_or(true, |reply| reply.as_integer().is_ok_and(|count| count > known)) {
+        waiter.distrust();
+    }
     reply.is_ok()
 }
 
@@ -270,45 +212,16 @@ fn delivered(
 ) -> Result<Option<(usize, bytes::Bytes)>, resp::Error> {
     match reply.value() {
         Value::Nil => Ok(None),
-        Value::Bulk(payload) if shard.options.at_least_once => Ok(Some((waiter.at, reply.slice(payload)))),
+        Value::Bulk(payload) if shard.options().at_least_once => {
+            Ok(Some((waiter.queue(), reply.slice(payload))))
+        }
         Value::Array(mut pair) => {
             let (Some(Value::Bulk(key)), Some(Value::Bulk(payload))) = (pair.next(), pair.next()) else {
                 return Err(reply.value().instead_of("a key and a payload"));
             };
-            let queue = shard.turns.queues.iter().position(|queue| *queue.list == *key);
+            let queue = shard.turn_context().queues.iter().position(|queue| *queue.list == *key);
             Ok(queue.map(|queue| (queue, reply.slice(payload))))
         }
         other => Err(other.instead_of("a payload or nil")),
-    }
-}
-
-impl Shard {
-    /// Lets every waiter wait for a job.
-    pub(super) fn arm(&self) {
-        for waiter in &self.waiters {
-            if waiter.state.get() == WaitState::Parked {
-                waiter.set(WaitState::Armed);
-            }
-        }
-    }
-
-    /// Tells every waiter to stop waiting; those that block must be unblocked besides.
-    pub(super) fn disarm(&self) {
-        for waiter in &self.waiters {
-            if waiter.is_armed() {
-                waiter.set(WaitState::Parked);
-            }
-        }
-        self.idle.set(false);
-    }
-
-    /// Whether a wait list is to be looked through before anything else goes over the connection.
-    pub(super) fn is_sweeping(&self) -> bool {
-        self.waiters.iter().any(|waiter| waiter.unswept.get())
-    }
-
-    /// Whether any waiter is armed or blocks.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.waiters.iter().any(|waiter| waiter.blocked_id.get().is_some() || waiter.is_armed())
     }
 }

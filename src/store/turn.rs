@@ -12,6 +12,8 @@
 //! right to `SORT`. At most once all of it is one transaction, `MULTI` to `EXEC`, that ends by removing the lists.
 
 mod held;
+mod queue_keys;
+mod settlement;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,126 +21,13 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::scripts::{Script, Scripts};
-use crate::job::DeadJob;
 use crate::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
 use crate::resp::{Elements, Error, RedisError, Reply, Requests, Value};
 use crate::wire::keys;
 
 pub use held::Held;
-
-/// The name of a batch within its in-flight index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BatchName {
-    /// Fetched by the turn of that number.
-    Turn(u64),
-    /// The shard's wait list: what a blocking move brought in. It is never gone, only empty.
-    Wait,
-}
-
-/// The keys of one queue as one shard uses them.
-#[derive(Debug, Clone)]
-pub struct QueueKeys {
-    /// The queue's name.
-    pub name: Box<str>,
-    /// `jiggler:list:<name>`.
-    pub list: Box<[u8]>,
-    /// The shard's in-flight index of that queue.
-    pub index: Box<[u8]>,
-    /// The same, as text.
-    index_name: Box<str>,
-    /// The list into which a blocking move puts jobs.
-    pub wait_list: Box<[u8]>,
-    /// Where payloads too large to fetch go.
-    pub oversize: Box<[u8]>,
-    /// What a reaper holds back of a dead shard's jobs, because they were recovered before.
-    pub suspects: Box<[u8]>,
-    /// What a reaper is to bury of a dead shard's jobs.
-    pub poison: Box<[u8]>,
-}
-
-impl QueueKeys {
-    /// The keys of queue `name` for shard `shard` of process `uuid`.
-    pub fn new(name: &str, uuid: &str, shard: usize) -> Self {
-        let index = keys::in_flight_index(name, uuid, shard);
-        Self {
-            name: name.into(),
-            list: keys::queue(name).into_bytes().into(),
-            wait_list: keys::wait_list(&index).into_bytes().into(),
-            oversize: keys::oversize_list(&index).into_bytes().into(),
-            suspects: keys::suspects(&index).into_bytes().into(),
-            poison: keys::poison(&index).into_bytes().into(),
-            index: index.as_bytes().into(),
-            index_name: index.into(),
-        }
-    }
-
-    /// The key of the list that holds the batch.
-    pub fn batch(&self, batch: BatchName) -> Vec<u8> {
-        match batch {
-            BatchName::Wait => self.wait_list.to_vec(),
-            BatchName::Turn(turn) => keys::batch(&self.index_name, turn).into_bytes(),
-        }
-    }
-}
-
-/// Where a job goes that did not succeed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Destination {
-    /// The retry set.
-    Retries,
-    /// The dead set.
-    Dead,
-}
-
-/// A job that leaves its batch for a set, in one step.
-#[derive(Debug, Clone)]
-pub struct Move {
-    /// Which queue (position in the shard's list) and batch it is in.
-    pub from: (usize, BatchName),
-    /// The payload as it was fetched.
-    pub raw: Bytes,
-    /// Which set it goes to.
-    pub to: Destination,
-    /// Its score there: Unix seconds.
-    pub score: f64,
-    /// The payload to store.
-    pub payload: Vec<u8>,
-}
-
-/// What a turn reports as settled.
-#[derive(Debug, Default, Clone)]
-pub struct Settlement {
-    /// Jobs that ran to an end, failed ones included.
-    pub processed: u64,
-    /// Jobs that failed, and payloads that were no job.
-    pub failed: u64,
-    /// Jobs that go to a set.
-    pub moves: Vec<Move>,
-    /// Jobs that succeeded in a batch that goes on: queue, batch, payload.
-    pub singles: Vec<(usize, BatchName, Bytes)>,
-    /// Batches of which every job is settled: queue, turn.
-    pub wholes: Vec<(usize, u64)>,
-    /// Jobs among `moves` that `processed` does not count: snoozed ones, and payloads that were no job. Not sent.
-    pub uncounted: u64,
-    /// Jobs among `moves` that died, where somebody wants to hear of it once Redis has them. Not sent.
-    pub deaths: Vec<DeadJob>,
-}
-
-impl Settlement {
-    /// Jobs and payloads whose end it reports.
-    pub fn ended(&self) -> u64 {
-        self.processed + self.uncounted
-    }
-
-    /// Whether there is nothing to report.
-    pub fn is_empty(&self) -> bool {
-        self.processed == 0
-            && self.failed == 0
-            && self.moves.is_empty()
-            && self.singles.is_empty()
-            && self.wholes.is_empty()
-    }
-}
+pub use queue_keys::{BatchName, QueueKeys};
+pub use settlement::{Destination, Effect, Move, Settlement};
 
 /// The constant part of a shard's turns.
 #[derive(Debug, Clone)]
@@ -212,7 +101,11 @@ impl TurnContext {
     pub fn write(&self, scripts: &Scripts, turn: &Turn<'_>, requests: &mut Requests) -> usize {
         let settled = turn.settled;
         let keys_count = 5 + 2 * turn.order.len();
-        let args = 13 + 6 * settled.moves.len() + 3 * settled.singles.len() + 2 * settled.wholes.len();
+        let args = 13
+            + 6 * settled.moves.len()
+            + 3 * settled.singles.len()
+            + 2 * settled.wholes.len()
+            + effects_args(settled);
         // Position of a queue -> its pair in KEYS, from 1.
         let pair = |queue: usize| 1 + turn.order.iter().position(|&at| at == queue).unwrap_or(0) as u64;
         let way = self.way(turn);
@@ -257,6 +150,7 @@ impl TurnContext {
         for &(queue, number) in &settled.wholes {
             command.arg_u64(pair(queue)).arg_u64(number);
         }
+        arg_effects(&mut command, settled);
         drop(command);
         if matches!(way, Way::List | Way::ListOnce) {
             for &queue in turn.order {
@@ -307,6 +201,21 @@ pub fn refusal(replies: &[Reply]) -> Option<RedisError> {
         Value::Error(error) => Some(error.to_owned()),
         _ => None,
     })
+}
+
+/// Arguments of the list of effects: none if it is empty.
+fn effects_args(settled: &Settlement) -> usize {
+    if settled.effects.is_empty() { 0 } else { 1 + 3 * settled.effects.len() }
+}
+
+fn arg_effects(command: &mut crate::resp::Command<'_>, settled: &Settlement) {
+    if settled.effects.is_empty() {
+        return;
+    }
+    command.arg_u64(settled.effects.len() as u64);
+    for effect in &settled.effects {
+        command.arg(effect.op.as_bytes()).arg(&effect.key).arg(&effect.arg);
+    }
 }
 
 fn arg_batch(command: &mut crate::resp::Command<'_>, batch: BatchName) {

@@ -118,7 +118,7 @@ fn waiting() -> (glommio::Task<()>, Rc<Cell<bool>>) {
     (task, gone)
 }
 
-/// `shard::run` forgets a task by detaching it, for dropping its handle would end it.
+/// `shard::running` forgets a task by detaching it, for dropping its handle would end it.
 #[test]
 fn a_dropped_task_is_cancelled_and_a_detached_one_goes_on() {
     on_executor(|| async {
@@ -144,7 +144,7 @@ fn a_dropped_task_is_cancelled_and_a_detached_one_goes_on() {
     });
 }
 
-/// `shard::stop` hands jobs back after cancelling them: by then none of their code may run any more.
+/// `shard::hand_back` hands jobs back after cancelling them: by then none of their code may run any more.
 #[test]
 fn cancel_returns_when_the_future_is_dropped() {
     on_executor(|| async {
@@ -158,7 +158,7 @@ fn cancel_returns_when_the_future_is_dropped() {
     });
 }
 
-/// `shard::run` takes its own task's handle out of the map and detaches it from within.
+/// `shard::slots` takes a task's own handle out of the map and detaches it from within.
 #[test]
 fn a_task_may_detach_itself() {
     on_executor(|| async {

@@ -1,106 +1,99 @@
-//! Inside these folders imports point one way: a file can be read, and changed, with only those below it in mind.
+//! Inside these folders imports go one way, and nobody else writes to a file's state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::source::Source;
-use super::{report, src};
+use super::{Source, report, src};
 
-/// Folders without a circle. A file and the folder of its submodules count as one.
-const FOLDERS: &[&str] = &["control"];
+/// Folders of one room each: no file imports one that imports it, however far around.
+const FOLDERS: &[&str] = &["control", "shard"];
 
-/// What each module directly inside `folder` imports of its siblings.
-fn arrows(sources: &[Source], folder: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let inside = |path: &[String]| {
-        (path.first().map(String::as_str) == Some(folder)).then(|| path.get(1).cloned()).flatten()
-    };
-    let names: BTreeSet<String> = sources.iter().filter_map(|source| inside(&source.module())).collect();
-    for source in sources.iter().filter(|source| !source.is_test()) {
-        let module = source.module();
-        let Some(own) = inside(&module) else { continue };
-        for (_, target) in source.crate_paths() {
-            // A path that ends at the folder names something that its `mod.rs` re-exports.
-            if target.first().map(String::as_str) != Some(folder) {
+/// Those in which no field that changes is open.
+const OWNED: &[&str] = &["shard"];
+
+/// What each file of a folder imports of it, by name, with the line of the first such import.
+type Imports<'a> = BTreeMap<&'a str, BTreeMap<&'a str, usize>>;
+
+/// The name of a file of the folder; `mod` is the folder's own.
+fn file<'a>(source: &'a Source, folder: &str) -> Option<&'a str> {
+    let name = source.path.strip_prefix(&format!("src/{folder}/"))?.strip_suffix(".rs")?;
+    Some(name.strip_suffix("/mod").unwrap_or(name).split('/').next().unwrap_or(name))
+}
+
+fn imports<'a>(sources: &'a [Source], folder: &str) -> Imports<'a> {
+    let files: Vec<&str> = sources.iter().filter_map(|source| file(source, folder)).collect();
+    let mut imports: Imports<'_> = files.iter().map(|file| (*file, BTreeMap::new())).collect();
+    // The folder's own file names every other, so who imports it closes a circle.
+    imports.insert("mod", files.iter().filter(|file| **file != "mod").map(|file| (*file, 1)).collect());
+    for source in sources {
+        let Some(own) = file(source, folder) else { continue };
+        for (line, path) in source.crate_paths() {
+            if path.first().is_none_or(|first| first != folder) {
                 continue;
             }
-            let name = target.get(1).filter(|name| names.contains(*name)).cloned();
-            let name = name.unwrap_or_else(|| "mod".to_owned());
-            if name != own {
-                arrows.entry(own.clone()).or_default().insert(name);
+            let target =
+                path.get(1).and_then(|name| files.iter().find(|file| *file == name)).unwrap_or(&"mod");
+            if *target != own {
+                imports.entry(own).or_default().entry(target).or_insert(line);
             }
         }
     }
-    // `mod.rs` re-exports all of them.
-    if arrows.values().any(|targets| targets.contains("mod")) {
-        arrows.insert("mod".to_owned(), names);
-    }
-    arrows
+    imports
 }
 
-/// A way from a module back to itself, if there is one.
-fn circle(arrows: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
-    fn walk(
-        arrows: &BTreeMap<String, BTreeSet<String>>,
-        way: &mut Vec<String>,
-        done: &mut BTreeSet<String>,
-    ) -> Option<Vec<String>> {
-        let last = way.last()?.clone();
-        for next in arrows.get(&last).into_iter().flatten() {
-            if let Some(start) = way.iter().position(|module| module == next) {
-                return Some([&way[start..], std::slice::from_ref(next)].concat());
-            }
-            if !done.contains(next) {
-                way.push(next.clone());
-                if let Some(found) = walk(arrows, way, done) {
-                    return Some(found);
-                }
-                way.pop();
-            }
+/// A circle of imports inside a folder, if there is any.
+pub(crate) fn broken_circle(sources: &[Source], folder: &str) -> Option<String> {
+    let mut imports = imports(sources, folder);
+    // What imports nothing that is left is in no circle. At the end each file imports another one that is left.
+    loop {
+        let before = imports.len();
+        let left: Vec<&str> = imports.keys().copied().collect();
+        for targets in imports.values_mut() {
+            targets.retain(|target, _| left.contains(target));
         }
-        done.insert(last);
-        None
-    }
-    let mut done = BTreeSet::new();
-    arrows.keys().find_map(|start| walk(arrows, &mut vec![start.clone()], &mut done))
-}
-
-fn broken(sources: &[Source], folder: &str) -> Option<String> {
-    let way = circle(&arrows(sources, folder))?;
-    Some(format!(
-        "src/{folder}/: {} import each other in a circle: move what they share below them",
-        way.join(" -> ")
-    ))
-}
-
-#[test]
-fn imports_inside_a_folder_make_no_circle() {
-    let sources = src();
-    report(FOLDERS.iter().filter_map(|folder| broken(&sources, folder)));
-}
-
-#[test]
-fn the_rule_sees_circles_of_files_and_those_through_mod() {
-    let check = |files: &[(&str, &str)], expected: Option<&str>| {
-        let sources: Vec<Source> = files
-            .iter()
-            .map(|(name, text)| Source::new(&format!("src/control/{name}.rs"), &format!("//! A.\n{text}\n")))
-            .collect();
-        let found = broken(&sources, "control");
-        assert_eq!(found.is_some(), expected.is_some(), "{found:?}");
-        if let (Some(found), Some(expected)) = (found, expected) {
-            assert!(found.contains(expected), "{found}");
+        imports.retain(|_, targets| !targets.is_empty());
+        if imports.len() == before {
+            break;
         }
+    }
+    let mut way = vec![*imports.keys().next()?];
+    loop {
+        let (next, _) = imports.get(way.last()?)?.first_key_value()?;
+        if let Some(start) = way.iter().position(|file| file == next) {
+            let (from, line) = (way.last()?, imports.get(way.last()?)?.get(next)?);
+            let circle = [&way[start..], &[*next]].concat().join("` -> `");
+            return Some(format!(
+                "src/{folder}/{from}.rs:{line}: a circle of imports: `{circle}`: move what both need into a file below them"
+            ));
+        }
+        way.push(next);
+    }
+}
+
+/// Fields that any file of the folder could write to.
+pub(crate) fn broken_fields(source: &Source, folder: &str) -> Vec<String> {
+    if file(source, folder).is_none() {
+        return Vec::new();
+    }
+    let opens = |line: &str| {
+        line.trim_start().starts_with("pub")
+            && ![" fn ", " struct ", " type "].iter().any(|other| line.contains(other))
+            && ["Cell<", "Event,"].iter().any(|changing| line.contains(changing))
     };
-    check(&[("a", "use super::b::B;"), ("b", "use crate::limits::L;")], None);
-    check(
-        &[("a", "use super::b::B;"), ("b", "use super::c::C;"), ("c", "use super::a;")],
-        Some("a -> b -> c -> a"),
-    );
-    check(&[("a", "use super::Control;"), ("mod", "mod a;")], Some("a -> mod -> a"));
-    // Submodules count as their file.
-    check(
-        &[("a", "use super::b::B;"), ("b", "mod d;"), ("b/d", "use super::super::a::A;")],
-        Some("a -> b -> a"),
-    );
-    check(&[("a", "mod d;"), ("a/d", "use super::A;")], None);
+    let broken = source.product_lines().filter(|(_, line)| opens(line));
+    broken
+        .map(|(line, _)| {
+            format!("{}:{line}: an open field that changes: keep it private, and give it a verb", source.path)
+        })
+        .collect()
+}
+
+#[test]
+fn imports_inside_a_room_go_one_way_and_its_state_has_owners() {
+    let sources: Vec<Source> = src().into_iter().filter(|source| !source.is_test()).collect();
+    for folder in FOLDERS {
+        report(broken_circle(&sources, folder));
+    }
+    for folder in OWNED {
+        report(sources.iter().flat_map(|source| broken_fields(source, folder)));
+    }
 }

@@ -1,5 +1,6 @@
 //! The rules themselves: each finds the mistake it is for, at its line, and lets the like of it in tests pass.
 
+use super::circles::{broken_circle, broken_fields};
 use super::*;
 
 fn check(broken: &[String], expected: &[&str]) {
@@ -91,4 +92,33 @@ fn literals_and_comments_of_every_kind() {
         "{}",
         source.code
     );
+}
+
+#[test]
+fn circles_of_imports_inside_a_folder_and_open_cells() {
+    let file = |name: &str, text: &str| Source::new(&format!("src/shard/{name}.rs"), text);
+    let below = file("below", "use crate::wire::W;\n");
+    let straight = [
+        file("mod", "mod a;\n"),
+        file("a", "use super::{below, b::B};\n"),
+        file("b", "use super::below::C;\n"),
+        below,
+    ];
+    assert_eq!(broken_circle(&straight, "shard"), None);
+    let around = [
+        file("a", "use super::{below, b::B};\n"),
+        file("b", "\nuse super::c::C;\n"),
+        file("c", "use super::a::A;\n"),
+    ];
+    let found: Vec<String> = broken_circle(&around, "shard").into_iter().collect();
+    check(&found, &["src/shard/c.rs:1: a circle of imports: `a` -> `b` -> `c` -> `a`"]);
+    // Whoever imports from the folder's own file is in a circle with it: it names every file.
+    let found: Vec<String> =
+        broken_circle(&[file("mod", ""), file("a", "use super::A;\n")], "shard").into_iter().collect();
+    check(&found, &["src/shard/mod.rs:1: a circle of imports: `a` -> `mod` -> `a`"]);
+    let open = file(
+        "a",
+        "pub(super) struct A {\n    pub(super) at: usize,\n    pub(super) b: Cell<u8>,\n    c: Cell<u8>,\n}\n",
+    );
+    check(&broken_fields(&open, "shard"), &["src/shard/a.rs:3: an open field"]);
 }

@@ -11,6 +11,7 @@
 --       moves   count, then (pair, batch, raw payload, 'r' or 'd', score, new payload) each
 --       singles count, then (pair, batch, raw payload) each
 --       wholes  count, then (pair, batch) each
+--       effects count, then (op, key, arg) each; nothing at all if there are none
 -- Keys of batch lists are '<index>:<batch>': same hash tag as their queue, so one slot in a cluster.
 --
 -- Returns four elements a pair that had something: pair; the payloads, oldest first, or their number if they are read from the
@@ -68,6 +69,17 @@ local function take_out(list, job)
   end
 end
 
+-- What a turn does besides, by the name of the op: each is given a key of this slot and an argument, and notes what undoes it.
+local effects = {}
+
+local function do_effects(at)
+  for i = at + 1, at + 3 * tonumber(ARGV[at] or 0), 3 do
+    local effect = effects[ARGV[i]]
+    if not effect then error(redis.error_reply('ERR no effect ' .. ARGV[i])) end
+    effect(ARGV[i + 1], ARGV[i + 2])
+  end
+end
+
 -- The report, all of it or nothing: half of one could not be told from none. What cannot be undone comes last and can be
 -- repeated.
 local function report()
@@ -94,6 +106,7 @@ local function report()
     take_out(KEYS[5 + 2 * ARGV[at]] .. ':' .. ARGV[at + 1], ARGV[at + 2])
     at = at + 3
   end
+  do_effects(at + 1 + 2 * tonumber(ARGV[at]))
   if ARGV[5] ~= '0' then
     local bad = count(KEYS[1], ARGV[5])
     if bad then uncounted, spoilt[#spoilt + 1] = 1, bad end

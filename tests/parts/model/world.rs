@@ -185,7 +185,7 @@ impl<'a> World<'a> {
         ensure(count <= 1 || bytes <= budget, || format!("a batch of {count} jobs has {bytes} bytes"))
     }
 
-    /// A new connection after a loss: as `shard::link::resume` does it, each call twice, as if its reply were lost.
+    /// A new connection after a loss: as `shard::sync::resume` does it, each call twice, as if its reply were lost.
     pub(super) fn resume(&mut self, at: usize, lost: Option<(u64, bool, Report)>) -> Verdict {
         // Twice: its own reply may be lost too, and must then not change the answer.
         for _ in 0..2 {

@@ -16,7 +16,7 @@ use jiggler_uring::internal::resp::{Reply, Requests};
 use jiggler_uring::internal::store::flight::{self, Burial, Known};
 use jiggler_uring::internal::store::scripts::Scripts;
 use jiggler_uring::internal::store::turn::{
-    self, BatchName, Destination, Move, QueueKeys, Settlement, Turn, TurnContext, TurnReply,
+    self, BatchName, Destination, Effect, Move, QueueKeys, Settlement, Turn, TurnContext, TurnReply,
 };
 use jiggler_uring::internal::wire::keys;
 
@@ -298,6 +298,22 @@ fn a_turn_that_is_refused_a_right_moves_nothing_and_counts_nothing() {
     setup.turn(3, 0, &settled).unwrap();
     assert_eq!(setup.number(&[b"ZCARD", keys::RETRIES.as_bytes()]), 1);
     assert_eq!(setup.number(&[b"ZCARD", keys::DEAD.as_bytes()]), 1);
+}
+
+/// An effect is part of the report: one that cannot be had undoes it.
+#[test]
+fn a_turn_with_an_effect_that_is_not_known_does_nothing() {
+    let mut setup = Setup::new();
+    setup.push(b"job");
+    setup.fetch(1, 1);
+    let effect = Effect { op: "none", key: Box::from(b"key".as_slice()), arg: b"arg".to_vec() };
+    let settled = Settlement { wholes: vec![(0, 1)], effects: vec![effect; 2], ..failure(1, b"job") };
+    assert!(is_refused(setup.turn(2, 0, &settled), "ERR"));
+    assert_eq!(setup.number(&[b"ZCARD", keys::RETRIES.as_bytes()]), 0);
+    let batch = setup.queue().batch(BatchName::Turn(1));
+    assert_eq!(setup.list(&batch), [b"job"]);
+    setup.turn(3, 0, &Settlement { effects: Vec::new(), ..settled }).unwrap();
+    assert_eq!(setup.number(&[b"ZCARD", keys::RETRIES.as_bytes()]), 1);
 }
 
 /// The bar of `resume` must outlive a turn that failed: what was given up stays given up.

@@ -31,14 +31,14 @@ impl JobSpan<'_> {
 }
 
 /// A job that waits, polled under its mark and in its span.
-pub(super) struct Watched {
+pub(super) struct Marked {
     future: JobFuture,
     mark: JobMark,
     span: Span,
     shard: Rc<Shard>,
 }
 
-impl Watched {
+impl Marked {
     pub(super) fn new(future: JobFuture, mark: JobMark, span: Span, shard: &Rc<Shard>) -> Self {
         Self { future, mark, span, shard: Rc::clone(shard) }
     }
@@ -49,12 +49,12 @@ impl Watched {
     }
 }
 
-impl Future for Watched {
+impl Future for Marked {
     type Output = JobResult;
 
     fn poll(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<JobResult> {
         let Self { future, mark, span, shard } = &mut *self;
-        let current = &shard.options.stats.current;
+        let current = &shard.options().stats.current;
         current.begin(mark, Instant::now());
         let polled = span.in_scope(|| future.as_mut().poll(ctx));
         current.end();

@@ -8,23 +8,26 @@
 use crate::ids::process_uuid;
 use crate::limits::STOP_PATIENCE;
 use crate::store::flight;
-use crate::store::turn::{QueueKeys, Settlement, Turn, TurnContext};
+use crate::store::turn::{QueueKeys, Turn, TurnContext};
 use crate::time::unix_now;
 
+use super::ledger::Report;
 use super::link::{Link, LinkError};
+use super::settle::tell_of_deaths;
 use super::state::Shard;
+use super::steps;
 
 /// Reports what has gathered in the settlement; tries once.
 pub(super) async fn report_as_another(shard: &Shard) {
-    let settled = shard.settlement.take();
-    if shard.options.at_least_once || settled.is_empty() {
+    let last = steps::report(shard);
+    if shard.options().at_least_once || last.is_empty() {
         return;
     }
-    match report(shard, &settled).await {
-        Ok(()) => shard.tell_of_deaths(&settled),
+    match report(shard, &last).await {
+        Ok(()) => tell_of_deaths(shard, &last),
         Err(error) => tracing::error!(
-            shard = shard.options.shard,
-            jobs = settled.ended(),
+            shard = shard.options().shard,
+            jobs = last.ended(),
             %error,
             "what became of these jobs could not be reported; they are lost (at most once)"
         ),
@@ -32,17 +35,18 @@ pub(super) async fn report_as_another(shard: &Shard) {
 }
 
 /// One turn of a shard that has never been, and its end. One round trip besides a new connection.
-async fn report(shard: &Shard, settled: &Settlement) -> Result<(), LinkError> {
+async fn report(shard: &Shard, last: &Report) -> Result<(), LinkError> {
     let uuid = process_uuid();
-    let queues = shard.options.queues.iter();
+    let queues = shard.options().queues.iter();
     let context = TurnContext {
-        queues: queues.map(|(name, _)| QueueKeys::new(name, uuid.as_ref(), shard.options.shard)).collect(),
-        ..shard.turns.clone()
+        queues: queues.map(|(name, _)| QueueKeys::new(name, uuid.as_ref(), shard.options().shard)).collect(),
+        ..shard.turn_context().clone()
     };
     let order: Vec<usize> = (0..context.queues.len()).collect();
-    let mut link = Link::open(shard).await?;
-    link.conn.stopper().hurry(STOP_PATIENCE);
+    let mut link = Link::open(shard.options()).await?;
+    link.stopper().hurry(STOP_PATIENCE);
     link.call(|scripts, requests| {
+        let settled = last.settlement();
         let turn = Turn { number: 1, after: 0, wanted: 0, order: &order, settled, now: unix_now() };
         context.write(scripts, &turn, requests);
         flight::leave(scripts, 2, &context.queues, false, requests);

@@ -4,41 +4,41 @@ use std::rc::Rc;
 
 use glommio::channels::shared_channel::ConnectedSender;
 
-use super::run::end_running;
-use super::running::name_jobs;
+use super::ending::end_running;
+use super::named::name_jobs;
 use super::state::Shard;
 use crate::handler::JobError;
 use crate::job::failure::CLASS_CANCELLED;
 use crate::mesh::{ToControl, ToShard};
 
 /// Does what control says. A shard is one lane, but in a cluster.
-pub(super) fn hear(lanes: &[Rc<Shard>], message: ToShard, control: &ConnectedSender<ToControl>) {
+pub(super) fn on_message(lanes: &[Rc<Shard>], message: ToShard, control: &ConnectedSender<ToControl>) {
     let Some(shard) = lanes.first() else { return };
     match message {
         ToShard::Phase(phase) => {
-            shard.handlers.services().stopping(phase.ends());
+            shard.handlers().services().stopping(phase.ends());
             lanes.iter().for_each(|lane| lane.enter(phase));
         }
         ToShard::LookForFence => {
             for lane in lanes {
-                lane.must_turn.set(true);
-                lane.work.raise();
+                lane.appetite().demand_turn();
+                lane.work().raise();
             }
         }
-        ToShard::Died(job) => shard.handlers.tell_of_death(&job),
+        ToShard::Died(job) => shard.handlers().tell_of_death(&job),
         ToShard::Cancel(jid) => {
             lanes.iter().for_each(|lane| cancel(lane, &jid));
-            shard.options.stats.cancels_heard.add(1);
+            shard.options().stats.cancels_heard.add(1);
         }
         ToShard::NameJobs => {
-            let running = ToControl::Running { shard: shard.options.shard, jobs: name_jobs(lanes) };
+            let running = ToControl::Running { shard: shard.options().shard, jobs: name_jobs(lanes) };
             // One answer at a time is under way, so there is room; if control is gone nobody asks.
             let _control_is_gone = control.try_send(running);
         }
         ToShard::DeadBounds { jobs_max, timeout } => {
             for lane in lanes {
-                lane.turns.dead_jobs_max.set(jobs_max);
-                lane.turns.dead_timeout_s.set(timeout.as_secs_f64());
+                lane.turn_context().dead_jobs_max.set(jobs_max);
+                lane.turn_context().dead_timeout_s.set(timeout.as_secs_f64());
             }
         }
     }
@@ -48,19 +48,15 @@ pub(super) fn hear(lanes: &[Rc<Shard>], message: ToShard, control: &ConnectedSen
 /// in a queue, or for a slot, is left alone.
 fn cancel(shard: &Rc<Shard>, jid: &str) {
     // Nobody keeps an index of jids for this: it is asked a few times a day, and a parse costs some 200 ns.
-    let running: Vec<(u64, Rc<_>, usize)> = {
-        let tasks = shard.tasks.borrow();
-        tasks.iter().map(|(id, job)| (*id, Rc::clone(&job.batch), job.at)).collect()
-    };
-    for (id, batch, at) in running {
+    for (id, batch, at) in shard.slots().payloads() {
         let is_it = {
-            let mut parser = shard.parser.borrow_mut();
+            let mut parser = shard.parser().borrow_mut();
             parser.parse(batch.payload(at)).is_ok_and(|parsed| parsed.jid == Some(jid))
         };
         if !is_it {
             continue;
         }
-        tracing::info!(jid, shard = shard.options.shard, "a job is cancelled");
+        tracing::info!(jid, shard = shard.options().shard, "a job is cancelled");
         let error = JobError::dead(JobError::new(CLASS_CANCELLED, "it was cancelled while it ran"));
         end_running(shard, id, error);
     }

@@ -1,0 +1,44 @@
+//! The end of jobs that waited: by themselves, by a timeout or a cancellation, or because the shard drops them.
+
+use super::batch::Batch;
+use super::settle::{self, Failed};
+use super::state::Shard;
+use crate::handler::{JobError, JobResult};
+
+/// Settles a job that had waited.
+pub(super) fn finish(shard: &Shard, batch: &Batch, at: usize, result: JobResult) {
+    let Err(error) = result else { return settle::success(shard, batch, at) };
+    let mut parser = shard.parser().borrow_mut();
+    match parser.parse(batch.payload(at)) {
+        Ok(parsed) => {
+            let entry = shard.handlers().find(parsed.name);
+            let jid = parsed.jid.unwrap_or_default();
+            let failed = Failed { history: parsed.history, entry, name: parsed.name, jid };
+            settle::failure(shard, batch, at, &failed, &error);
+        }
+        // It parsed when it started, so this is not reached; if it were, the payload would still be kept.
+        Err(reason) => settle::bad(shard, batch, at, &reason),
+    }
+}
+
+/// Ends a job that waits, from outside: it is dropped at its await point and has failed with this error.
+pub(super) fn end_running(shard: &Shard, id: u64, error: JobError) {
+    let Some((task, batch, at)) = shard.slots().take(id) else { return };
+    // The task is never polled again, so the job is over now, though its future is dropped a moment later.
+    drop(task);
+    finish(shard, &batch, at, Err(error));
+    shard.publish();
+    shard.work().raise();
+}
+
+/// Cancels every job that waits: its future is dropped at its await point. The jobs stay unsettled. How many.
+pub(super) async fn cancel_all(shard: &Shard) -> usize {
+    let tasks = shard.slots().take_all();
+    let count = tasks.len();
+    for task in tasks {
+        // `None`: it was still running.
+        let _ended_meanwhile = task.cancel().await;
+    }
+    shard.publish();
+    count
+}

@@ -1,0 +1,32 @@
+//! Which jobs run here: what control asks for when it writes the figures of the process.
+//!
+//! Only jobs that wait at an await point can be named: one that holds the core keeps this from being asked, and control
+//! names it by its mark instead. Nothing is kept for the question but the mark and the start of each waiting job.
+
+use std::rc::Rc;
+
+use super::state::Shard;
+use crate::limits::RUNNING_JOBS_SHOWN_MAX;
+use crate::wire::figures::RunningJob;
+
+/// The jobs of all lanes that wait, the oldest first, up to the number that is shown.
+pub(super) fn name_jobs(lanes: &[Rc<Shard>]) -> Vec<RunningJob> {
+    if let [shard] = lanes {
+        return name_jobs_of(shard);
+    }
+    let mut jobs: Vec<RunningJob> = lanes.iter().flat_map(|lane| name_jobs_of(lane)).collect();
+    jobs.sort_by(|one, other| one.since.total_cmp(&other.since));
+    jobs.truncate(RUNNING_JOBS_SHOWN_MAX);
+    jobs
+}
+
+fn name_jobs_of(shard: &Shard) -> Vec<RunningJob> {
+    let options = shard.options();
+    let name = |(mark, started_at)| RunningJob {
+        shard: options.shard,
+        name: options.stats.current.name(&mark).to_owned(),
+        jid: mark.jid(),
+        since: shard.clock().unix_time(started_at),
+    };
+    shard.slots().oldest(RUNNING_JOBS_SHOWN_MAX).into_iter().map(name).collect()
+}

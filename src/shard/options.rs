@@ -1,0 +1,35 @@
+//! What one shard is told before it starts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::resp::RedisUrl;
+use crate::stats::ShardStats;
+use crate::wire::Realm;
+
+/// What one shard is told before it starts.
+#[derive(Debug, Clone)]
+pub(crate) struct ShardOptions {
+    /// Its number, from 0.
+    pub(crate) shard: usize,
+    /// The process it belongs to: 12 hex digits.
+    pub(crate) uuid: String,
+    /// Where Redis is.
+    pub(crate) url: RedisUrl,
+    /// The keys its queues share.
+    pub(crate) realm: Realm,
+    /// The queues it serves, highest priority first; equal numbers share.
+    pub(crate) queues: Vec<(String, i32)>,
+    /// Jobs it may run side by side.
+    pub(crate) slots: usize,
+    /// Whether a job stays in Redis until it is settled.
+    pub(crate) at_least_once: bool,
+    /// Entries the dead set keeps.
+    pub(crate) dead_jobs_max: u64,
+    /// How long an entry stays in the dead set.
+    pub(crate) dead_timeout: Duration,
+    /// How long one blocking call waits in Redis, in whole seconds.
+    pub(crate) block_time: Duration,
+    /// Its published counters.
+    pub(crate) stats: Arc<ShardStats>,
+}

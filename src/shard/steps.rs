@@ -1,0 +1,187 @@
+//! The life of a job in its shard, as a list of steps: take, admit, start, settle, report.
+//!
+//! ```text
+//! accept_batch    take: what a fetch brought is at hand
+//! run_next        admit the job that is next, start it, and settle it if it does not wait
+//!   └ hold_slot   one that waits holds a slot until its own end, or one from outside: `ending` settles it
+//! report          what is settled leaves with the next turn
+//! ```
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::admission::admit;
+use super::batch::Batch;
+use super::ledger::Report;
+use super::marked::{JobSpan, Marked};
+use super::running::hold_slot;
+use super::settle::{self, Failed};
+use super::state::Shard;
+use super::timeouts::end_after;
+use crate::handler::{Call, JobError, Started, give_way};
+use crate::job::failure::CLASS_UNKNOWN_JOB;
+use crate::job::parse::Parsed;
+use crate::limits::RUN_SLICE;
+use crate::stats::JobMark;
+use crate::store::turn::BatchName;
+
+/// Takes a batch: its jobs wait to be admitted from now on.
+pub(super) fn accept_batch(shard: &Shard, queue: usize, name: BatchName, payloads: Vec<Bytes>) {
+    let count = payloads.len();
+    if count == 0 {
+        return;
+    }
+    let bytes = payloads.iter().map(Bytes::len).sum();
+    shard.appetite().observe_batch(count, bytes);
+    shard.options().stats.fetched.add(count as u64);
+    let batch = Batch::new(shard.numbers().fresh(), queue, name, payloads, Instant::now());
+    shard.hand().take(batch, count);
+}
+
+/// Starts the jobs at hand while they are admitted. Whether any was started.
+///
+/// Jobs that do not wait run here, one after the other; the executor's other tasks get their turn in between.
+pub(super) async fn run_ready(shard: &Rc<Shard>) -> bool {
+    let mut before = Instant::now();
+    let mut slice_began = before;
+    let mut started = 0_usize;
+    while let Some(now) = run_next(shard, before) {
+        before = now;
+        started += 1;
+        if now - slice_began >= RUN_SLICE {
+            give_way().await;
+            before = Instant::now();
+            slice_began = before;
+        }
+    }
+    if started > 0 {
+        shard.publish();
+        shard.slots().wake_starved_lanes();
+    }
+    started > 0
+}
+
+/// Starts the next job if it is admitted: the moment when it had ended, or begun to wait. `None`: none was.
+pub(super) fn run_next(shard: &Rc<Shard>, began: Instant) -> Option<Instant> {
+    let (batch, at) = shard.hand().next_job(|_| admit(shard.free_slots()))?;
+    let ended = start(shard, &batch, at, began);
+    // The end of one job is the start of the next: one clock read a job.
+    let now = Instant::now();
+    if ended {
+        shard.appetite().observe_run(now - began);
+    }
+    Some(now)
+}
+
+/// Polls a job for the first time. Whether that ended it, and then it is settled: what one that waits takes is known when it
+/// ends, and its first poll says nothing of when its slot will be free.
+fn start(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> bool {
+    let payload = batch.payload(at);
+    // The parser's buffers are this job's until its first poll is over; that poll cannot reach back here, for jobs start
+    // nowhere else.
+    let mut parser = shard.parser().borrow_mut();
+    let Parsed { name, jid, history, args, .. } = match parser.parse(payload) {
+        Ok(parsed) => parsed,
+        Err(reason) => {
+            settle::bad(shard, batch, at, &reason);
+            return true;
+        }
+    };
+    let jid = jid.unwrap_or_default();
+    let Some(entry) = shard.handlers().find(name) else {
+        let error = JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {name}"));
+        settle::failure(shard, batch, at, &Failed { history, entry: None, name, jid }, &error);
+        return true;
+    };
+    let (options, queue, attempt) = (shard.options(), &*shard.queue(batch.queue).name, history.attempt);
+    let span = JobSpan { name, jid, queue, attempt, shard: options.shard }.open();
+    let mark = JobMark::new(entry.number, jid);
+    let call = Call { name, jid, queue, attempt, retries: history.retries, payload, now, args };
+    options.stats.current.begin(&mark, now);
+    let started = span.in_scope(|| entry.start(call));
+    options.stats.current.end();
+    match started {
+        Started::Done(Ok(())) => settle::success(shard, batch, at),
+        Started::Done(Err(error)) => {
+            settle::failure(shard, batch, at, &Failed { history, entry: Some(entry), name, jid }, &error);
+        }
+        Started::Waiting(future) => {
+            // Its next poll is part of the spawn, and may end it, which takes the parser.
+            drop(parser);
+            let id = hold_slot(shard, batch, at, Marked::new(future, mark, span, shard), now);
+            if let (Some(id), Some(timeout)) = (id, entry.timeout) {
+                end_after(shard, id, now, timeout);
+            }
+            return false;
+        }
+    }
+    true
+}
+
+/// Takes what is settled, to be reported by a turn.
+pub(super) fn report(shard: &Shard) -> Report {
+    shard.ledger().take()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_lite::future::yield_now;
+    use glommio::{LocalExecutorBuilder, Placement};
+
+    use crate::handler::{JobError, JobResult, Registry};
+    use crate::shard::Dispatch;
+
+    async fn gives_way(fails: bool) -> JobResult {
+        yield_now().await;
+        if fails { Err(JobError::new("Asked", "to fail")) } else { Ok(()) }
+    }
+
+    async fn waits() {
+        std::future::pending::<()>().await;
+    }
+
+    /// However quick its first poll was, its slot comes free when it ends, which nobody knows.
+    #[test]
+    fn nothing_is_read_ahead_of_jobs_that_wait_in_every_slot() {
+        let executor = LocalExecutorBuilder::new(Placement::Unbound).make().unwrap();
+        executor.run(async {
+            let dispatch = Dispatch::new(Registry::new(()).job("Waits", waits), 2).unwrap();
+            assert_eq!(dispatch.wanted(), 2);
+            let job = || Bytes::from_static(br#"{"name":"Waits","args":[]}"#);
+            assert_eq!(dispatch.run(vec![job(), job()]).await, (0, 0));
+            assert_eq!(dispatch.wanted(), 0);
+        });
+    }
+
+    /// glommio polls what is spawned at once, when the shard has not noted yet that the job waits.
+    #[test]
+    fn a_job_that_ends_at_its_second_poll_gives_its_slot_back() {
+        let executor = LocalExecutorBuilder::new(Placement::Unbound).make().unwrap();
+        executor.run(async {
+            let dispatch = Dispatch::new(Registry::new(()).job("GivesWay", gives_way), 2).unwrap();
+            let job = |fails| Bytes::from(format!(r#"{{"name":"GivesWay","args":[{fails}]}}"#));
+            for _ in 0..3 {
+                let settled = dispatch.run(vec![job(true), job(false), job(true)]).await;
+                assert_eq!(settled, (3, 2));
+            }
+        });
+    }
+
+    /// The third job stays at hand: the slots say not now.
+    #[test]
+    fn a_job_that_is_not_admitted_keeps_its_place_until_a_slot_is_free() {
+        let executor = LocalExecutorBuilder::new(Placement::Unbound).make().unwrap();
+        executor.run(async {
+            let dispatch = Dispatch::new(Registry::new(()).job("Waits", waits), 1).unwrap();
+            let job = |name| Bytes::from(format!(r#"{{"name":"{name}","args":[]}}"#));
+            assert_eq!(dispatch.run(vec![job("Waits"), job("Unknown"), job("Unknown")]).await, (0, 0));
+            assert_eq!(dispatch.unstarted(), 2);
+            dispatch.cancel_all().await;
+            assert_eq!(dispatch.run(Vec::new()).await, (2, 2));
+            assert_eq!(dispatch.unstarted(), 0);
+        });
+    }
+}

@@ -1,0 +1,91 @@
+//! The turns of a shard whose replies are owed.
+//!
+//! A turn keeps the order in which it serves the queues: its reply names queues by their place in that order. Orders are
+//! used again when a turn is done, so that a turn allocates none.
+
+use std::collections::VecDeque;
+
+use super::ledger::Report;
+use crate::limits::TURNS_IN_FLIGHT_MAX;
+
+/// A turn that was sent, until its reply is read.
+#[derive(Debug)]
+pub(super) struct SentTurn {
+    pub(super) number: u64,
+    pub(super) wanted: usize,
+    /// How many replies it has.
+    pub(super) replies: usize,
+    /// The queues in the order in which it serves them.
+    pub(super) order: Vec<usize>,
+    /// What it reports.
+    pub(super) report: Report,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    /// The oldest first; at most [`TURNS_IN_FLIGHT_MAX`].
+    sent: VecDeque<SentTurn>,
+    /// Orders that no turn uses, for their memory; as many at most.
+    spare: Vec<Vec<usize>>,
+}
+
+impl Turns {
+    /// An empty order.
+    pub(super) fn spare_order(&mut self) -> Vec<usize> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes the order of a turn back that is done with.
+    pub(super) fn reuse(&mut self, mut order: Vec<usize>) {
+        order.clear();
+        if self.spare.len() < TURNS_IN_FLIGHT_MAX {
+            self.spare.push(order);
+        }
+    }
+
+    /// One more is under way.
+    pub(super) fn push(&mut self, turn: SentTurn) {
+        debug_assert!(self.sent.len() < TURNS_IN_FLIGHT_MAX, "more turns are under way than may be");
+        self.sent.push_back(turn);
+    }
+
+    /// How many are under way.
+    pub(super) fn len(&self) -> usize {
+        self.sent.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent.is_empty()
+    }
+
+    /// The oldest one.
+    pub(super) fn oldest(&self) -> Option<&SentTurn> {
+        self.sent.front()
+    }
+
+    /// The number of the newest one; 0 if none is under way.
+    pub(super) fn newest(&self) -> u64 {
+        self.sent.back().map_or(0, |turn| turn.number)
+    }
+
+    /// Takes the oldest one away.
+    pub(super) fn take_oldest(&mut self) -> Option<SentTurn> {
+        self.sent.pop_front()
+    }
+
+    /// Takes the newest one away.
+    pub(super) fn take_newest(&mut self) -> Option<SentTurn> {
+        self.sent.pop_back()
+    }
+
+    /// Whether one of them reports anything.
+    pub(super) fn report(&self) -> bool {
+        self.sent.iter().any(|turn| !turn.report.is_empty())
+    }
+
+    /// Jobs and payloads whose end they report.
+    pub(super) fn ended(&self) -> u64 {
+        self.sent.iter().map(|turn| turn.report.ended()).sum()
+    }
+}

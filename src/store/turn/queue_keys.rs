@@ -1,0 +1,58 @@
+//! The keys of one queue as one shard uses them, and the names of its batches.
+
+use crate::wire::keys;
+
+/// The name of a batch within its in-flight index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BatchName {
+    /// Fetched by the turn of that number.
+    Turn(u64),
+    /// The shard's wait list: what a blocking move brought in. It is never gone, only empty.
+    Wait,
+}
+
+/// The keys of one queue as one shard uses them.
+#[derive(Debug, Clone)]
+pub struct QueueKeys {
+    /// The queue's name.
+    pub name: Box<str>,
+    /// `jiggler:list:<name>`.
+    pub list: Box<[u8]>,
+    /// The shard's in-flight index of that queue.
+    pub index: Box<[u8]>,
+    /// The same, as text.
+    index_name: Box<str>,
+    /// The list into which a blocking move puts jobs.
+    pub wait_list: Box<[u8]>,
+    /// Where payloads too large to fetch go.
+    pub oversize: Box<[u8]>,
+    /// What a reaper holds back of a dead shard's jobs, because they were recovered before.
+    pub suspects: Box<[u8]>,
+    /// What a reaper is to bury of a dead shard's jobs.
+    pub poison: Box<[u8]>,
+}
+
+impl QueueKeys {
+    /// The keys of queue `name` for shard `shard` of process `uuid`.
+    pub fn new(name: &str, uuid: &str, shard: usize) -> Self {
+        let index = keys::in_flight_index(name, uuid, shard);
+        Self {
+            name: name.into(),
+            list: keys::queue(name).into_bytes().into(),
+            wait_list: keys::wait_list(&index).into_bytes().into(),
+            oversize: keys::oversize_list(&index).into_bytes().into(),
+            suspects: keys::suspects(&index).into_bytes().into(),
+            poison: keys::poison(&index).into_bytes().into(),
+            index: index.as_bytes().into(),
+            index_name: index.into(),
+        }
+    }
+
+    /// The key of the list that holds the batch.
+    pub fn batch(&self, batch: BatchName) -> Vec<u8> {
+        match batch {
+            BatchName::Wait => self.wait_list.to_vec(),
+            BatchName::Turn(turn) => keys::batch(&self.index_name, turn).into_bytes(),
+        }
+    }
+}
