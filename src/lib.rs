@@ -79,7 +79,7 @@
 //! | 3 store | `store` | every Redis command and script |
 //! | 2 transport | `net`: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster | sockets |
 //! | 1 formats | `job` `wire` `resp` | bytes in, values out: no socket, no clock |
-//! | 0 base | `limits` `time` `ids` `stats` `shutdown` `event` | |
+//! | 0 base | `limits` `time` `ids` `stats` `shutdown` `event` `foreign` `small_file` | |
 //!
 //! # Promises
 //!
@@ -144,9 +144,11 @@
 
 // L0 base
 mod event;
+mod foreign;
 mod ids;
 mod limits;
 mod shutdown;
+mod small_file;
 mod stats;
 mod time;
 

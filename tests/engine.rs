@@ -39,8 +39,12 @@ mod doctor;
 mod failover;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/files.rs"]
+mod files;
 #[path = "engine/fleet.rs"]
 mod fleet;
+#[path = "engine/foreign.rs"]
+mod foreign;
 #[path = "engine/hangup.rs"]
 mod hangup;
 #[path = "engine/health.rs"]
@@ -55,6 +59,8 @@ mod jobs;
 mod lead;
 #[path = "engine/loading.rs"]
 mod loading;
+#[path = "engine/log_reader.rs"]
+mod log_reader;
 #[path = "engine/long_jobs.rs"]
 mod long_jobs;
 #[path = "engine/mixed_fleet.rs"]

@@ -25,6 +25,8 @@ use source::Source;
 const LAYERS: &[(&str, u8)] = &[
     // L0 base
     ("event", 0),
+    ("foreign", 0),
+    ("small_file", 0),
     ("limits", 0),
     ("time", 0),
     ("ids", 0),

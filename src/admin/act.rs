@@ -12,6 +12,7 @@
 //! the meantime may make it pass over as many: run again it finds these.
 
 mod outcome;
+mod room;
 mod said;
 
 use std::io::Write;
@@ -42,17 +43,26 @@ use crate::{
 pub enum Action {
     /// Each goes to its queue at once.
     Retry,
-    /// Each goes to the dead set, which keeps no more than this.
-    Kill(DeadSetCaps),
+    /// Each goes to the dead set, which keeps so much: by the workers of the fleet, or if there are none, by this.
+    Kill(DeadSetCaps, Excess),
     /// Each is gone for good.
     Delete,
+}
+
+/// What becomes of more than the dead set keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// Nothing is moved.
+    Refuse,
+    /// The oldest entries of the dead set are deleted.
+    Trim,
 }
 
 impl Action {
     const fn verb(self) -> &'static str {
         match self {
             Self::Retry => "retry",
-            Self::Kill(_) => "kill",
+            Self::Kill(..) => "kill",
             Self::Delete => "delete",
         }
     }
@@ -100,8 +110,8 @@ impl Act {
     /// A job that is moved can be moved back; many may push others out of the dead set.
     fn needed_consent(&self) -> Consent {
         match (self.action, &self.target) {
-            (Action::Delete, _) | (Action::Kill(_), Target::All { .. }) => self.consent,
-            (Action::Retry, _) | (Action::Kill(_), Target::Job { .. }) => Consent::Given,
+            (Action::Delete, _) | (Action::Kill(..), Target::All { .. }) => self.consent,
+            (Action::Retry, _) | (Action::Kill(..), Target::Job { .. }) => Consent::Given,
         }
     }
 }
@@ -119,9 +129,13 @@ pub(crate) fn act(url: &RedisUrl, act: &Act, out: &mut dyn Write) -> Result<(), 
         Target::All { set, .. } => vec![Place::Set(*set)],
     };
     let mut sessions = Session::open_each(url, &places)?;
+    let action = match act.action {
+        Action::Kill(caps, excess) => Action::Kill(room::caps_of_fleet(url, caps)?, excess),
+        action => action,
+    };
     match &act.target {
-        Target::Job { jid, places } => first(&mut sessions, act.action, jid, places, consent, out),
-        Target::All { set, name } => all(&mut sessions, act.action, *set, name.as_ref(), consent, out),
+        Target::Job { jid, places } => first(&mut sessions, action, jid, places, consent, out),
+        Target::All { set, name } => all(&mut sessions, action, *set, name.as_ref(), consent, out),
     }
 }
 
@@ -163,6 +177,7 @@ fn one(
             if action == Action::Delete {
                 consent.obtain(&format!("this deletes job {title} from {place} for good"))?;
             }
+            room::check(session, action, 1)?;
             let outcome = apply(session, action, place, &[&entry])?;
             if let (1.., Some(key)) = (outcome.held, &outcome.queue) {
                 return Err(Error::Held { jobs: outcome.held, key: printable(key) });
@@ -211,16 +226,22 @@ fn all(
     let totals: Vec<u64> =
         sessions.iter_mut().map(|session| session.size(&place)).collect::<Result<_, _>>()?;
     let total: u64 = totals.iter().sum();
+    if filter.is_empty() {
+        // Nothing is moved unless all can be. Of a name it is not known how many there are.
+        sessions
+            .iter_mut()
+            .zip(&totals)
+            .try_for_each(|(session, total)| room::check(session, action, *total))?;
+    }
     if total > 0 && consent == Consent::Ask {
         consent.obtain(&said::question(action, set, total, name.is_some()))?;
     }
     let mut swept = Swept::default();
-    for (session, total) in sessions.iter_mut().zip(totals) {
-        let more = sweep(session, action, set, &filter, total)?;
-        swept.outcome.add(more.outcome);
-        swept.unfit += more.unfit;
-    }
+    let mut sweeps = sessions.iter_mut().zip(totals);
+    let ended =
+        sweeps.try_for_each(|(session, total)| sweep(session, action, set, &filter, total, &mut swept));
     said::of_all(action, set, &swept, out)?;
+    ended?;
     match (swept.outcome.held, swept.outcome.queue) {
         (jobs @ 1.., Some(key)) => Err(Error::Held { jobs, key: printable(&key) }),
         _ => Ok(()),
@@ -235,11 +256,11 @@ fn sweep(
     set: Set,
     filter: &Filter,
     total: u64,
-) -> Result<Swept, Error> {
+    swept: &mut Swept,
+) -> Result<(), Error> {
     let place = Place::Set(set);
     let mut parser = Parser::new();
     let mut progress = Progress::new();
-    let mut swept = Swept::default();
     // What was not acted on stays at the old end and is skipped from then on.
     let (mut examined, mut kept) = (0, 0);
     while examined < total {
@@ -254,13 +275,18 @@ fn sweep(
         let meant = jobs.len();
         jobs.retain(|entry| action != Action::Retry || !view::holds_buried_bytes(entry));
         swept.unfit += (meant - jobs.len()) as u64;
-        let batch = if jobs.is_empty() { Outcome::default() } else { apply(session, action, &place, &jobs)? };
+        let batch = if jobs.is_empty() {
+            Outcome::default()
+        } else {
+            room::check(session, action, jobs.len() as u64)?;
+            apply(session, action, &place, &jobs)?
+        };
         kept += page.entries.len() as u64 - batch.done - batch.gone;
         swept.outcome.add(batch);
         let done = swept.outcome.done;
         progress.tell(|elapsed| format!("{done} done, {examined} of {total} seen, {}", rate(done, elapsed)));
     }
-    Ok(swept)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Which jobs are meant: those of a name, or the one of a jid.
 
+use serde_json::value::RawValue;
+
 use crate::{
     job::fields,
     job::{Parser, member_of_head},
+    limits::ENTRY_HEAD_BYTES,
     store::entries::Entry,
 };
 
@@ -62,16 +65,38 @@ impl Filter {
         if entry.is_whole()
             && let Ok(job) = parser.parse(&entry.bytes)
         {
-            return self.fits(Some(job.name), job.jid);
+            return self.fits(entry, Some(job.name), job.jid);
         }
         let text = |name| member_of_head::<String>(&entry.bytes, name);
-        self.fits(text(fields::NAME).as_deref(), text(fields::JID).as_deref())
+        self.fits(entry, text(fields::NAME).as_deref(), text(fields::JID).as_deref())
     }
 
-    fn fits(&self, name: Option<&str>, jid: Option<&str>) -> bool {
+    fn fits(&self, entry: &Entry, name: Option<&str>, jid: Option<&str>) -> bool {
         let name_fits = self.name.as_ref().is_none_or(|wanted| name.is_some_and(|name| wanted.matches(name)));
-        name_fits && (self.jid.is_none() || self.jid.as_deref() == jid)
+        let jid_fits = |wanted: &str| {
+            if wanted.starts_with(HANDLE) && wanted == handle(entry) {
+                return true;
+            }
+            jid.map_or_else(|| jid_of(&entry.bytes).as_deref() == Some(wanted), |jid| jid == wanted)
+        };
+        name_fits && self.jid.as_deref().is_none_or(jid_fits)
     }
+}
+
+/// What a [`handle`] begins with.
+const HANDLE: &str = "entry:";
+
+/// The jid of a payload. Others push numbers: they are called by their digits.
+pub(super) fn jid_of(payload: &[u8]) -> Option<String> {
+    let jid = member_of_head::<Box<RawValue>>(payload, fields::JID)?;
+    let is_number = jid.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    if is_number { Some(jid.get().to_owned()) } else { serde_json::from_str(jid.get()).ok() }
+}
+
+/// What an entry without a jid is called by: its bytes, as far as they are shown, and its size.
+pub(super) fn handle(entry: &Entry) -> String {
+    let head = &entry.bytes[..entry.bytes.len().min(ENTRY_HEAD_BYTES)];
+    format!("{HANDLE}{:08x}-{}", crc32fast::hash(head), entry.size)
 }
 
 #[cfg(test)]
@@ -99,5 +124,21 @@ mod tests {
         check(&Filter::default(), "no job", true);
         check(&named("*"), "no job", false);
         check(&Filter::jid("j"), r#"{"jid":"j","name":7}"#, true);
+    }
+
+    #[test]
+    fn an_entry_with_a_number_for_a_jid_or_none_can_be_named() {
+        let job = r#"{"name":"N","jid":12345678901234567890123}"#;
+        check(&Filter::jid("12345678901234567890123"), job, true);
+        check(&Filter::jid("1"), job, false);
+        check(&Filter::jid("-7"), r#"{"name":7,"jid":-7}"#, true);
+        for payload in
+            [r#"{"name":"N"}"#, r#"{"name":"N","jid":null}"#, "no job", r#"{"name":"N","jid":"j\n"}"#]
+        {
+            let size = payload.len() as u64;
+            let entry = Entry { newer: 0, size, score: None, bytes: payload.as_bytes().to_vec().into() };
+            check(&Filter::jid(&handle(&entry)), payload, true);
+            check(&Filter::jid("entry:00000000-1"), payload, false);
+        }
     }
 }

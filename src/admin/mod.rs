@@ -175,6 +175,19 @@ pub enum Error {
         /// The key of such a queue.
         key: String,
     },
+    /// The dead set has no room.
+    #[error(
+        "the dead set has {entries} entries and keeps {jobs_max}, so {jobs} more would push the oldest out: say --trim, or \
+         raise max_dead_jobs of the workers; nothing more was moved"
+    )]
+    DeadSetFull {
+        /// Entries it has.
+        entries: u64,
+        /// Jobs that were to go there.
+        jobs: u64,
+        /// Entries it keeps.
+        jobs_max: u64,
+    },
     /// Nobody is there to be steered.
     #[error("{}; `jiggler-uring processes` lists those that are", no_process(.wanted.as_deref()))]
     NoProcess {
@@ -232,6 +245,7 @@ impl Error {
             | Self::NotFound { .. }
             | Self::NoJobToRetry { .. }
             | Self::Held { .. }
+            | Self::DeadSetFull { .. }
             | Self::Cancel { .. }
             | Self::NoProcess { .. }
             | Self::Unsteered { .. }

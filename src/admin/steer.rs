@@ -53,7 +53,7 @@ pub(crate) fn steer(
 ) -> Result<(), Error> {
     let mut conn = BlockingConnection::connect(&steer::url(url))?;
     let members = targets(url, &mut conn, target)?;
-    let told = tell(&mut conn, &members, wish)?;
+    let told = tell(&mut conn, url.database(), &members, wish)?;
     let (heard, deaf): (Vec<_>, Vec<_>) = members.iter().zip(told).partition(|(_, heard)| *heard);
     for (member, _) in &deaf {
         writeln!(out, "{}", unheard(member, wish))?;
@@ -96,10 +96,15 @@ fn targets(url: &RedisUrl, conn: &mut BlockingConnection, target: &Target) -> Re
 }
 
 /// Whether each has heard. One round trip.
-fn tell(conn: &mut BlockingConnection, members: &[Member], wish: Wish) -> Result<Vec<bool>, Error> {
+fn tell(
+    conn: &mut BlockingConnection,
+    database: u32,
+    members: &[Member],
+    wish: Wish,
+) -> Result<Vec<bool>, Error> {
     let mut requests = Requests::new();
     for member in members {
-        steer::publish(&member.uuid, wish, &mut requests);
+        steer::publish(database, &member.uuid, wish, &mut requests);
     }
     let replies = conn.call(&requests)?;
     Ok(replies.iter().map(steer::heard).collect::<Result<_, _>>()?)

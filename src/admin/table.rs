@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::foreign::Foreign;
+
 /// How a column is aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Align {
@@ -11,7 +13,7 @@ pub(super) enum Align {
 
 /// Writes a header and rows, each column as wide as its widest cell, two blanks between columns.
 ///
-/// Control characters are written escaped: what other processes put into Redis must not steer the terminal.
+/// A cell is bounded and has nothing in it that is not visible: what others put into Redis must not steer the terminal.
 pub(super) fn write(out: &mut dyn Write, columns: &[(&str, Align)], rows: &[Vec<String>]) -> io::Result<()> {
     let header: Vec<String> = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(&header)
@@ -32,17 +34,9 @@ pub(super) fn write(out: &mut dyn Write, columns: &[(&str, Align)], rows: &[Vec<
     Ok(())
 }
 
-/// The text with control characters escaped, as `\n` or `\u{1b}`.
+/// The text as it may stand in a cell or a line.
 pub(super) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            printable.extend(character.escape_default());
-        } else {
-            printable.push(character);
-        }
-    }
-    printable
+    Foreign::cell(text).to_string()
 }
 
 #[cfg(test)]
@@ -58,7 +52,12 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
+    fn a_cell_of_others_is_bounded_and_steers_no_terminal() {
+        let rows = [vec!["x".repeat(70_000), "\u{1b}[2J\u{202e}\n".to_owned()]];
+        let mut out = Vec::new();
+        write(&mut out, &[("queue", Align::Left), ("jobs", Align::Right)], &rows).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.ends_with("more bytes)  \\u{1b}[2J\\u{202e}\\n\n"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() < 300), "{text}");
     }
 }

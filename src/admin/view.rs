@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::value::RawValue;
 
+use super::filter;
 use super::table::{Align, printable};
 use crate::{
     job::{BadPayload, Parser, bad, fields, member, member_of_head},
@@ -56,6 +57,11 @@ pub(super) fn row(place: &Place, parser: &mut Parser, entry: &Entry, now: f64) -
     let Some(trouble) = trouble(parser, entry) else {
         return cells(place, entry, now, args_of(&entry.bytes), name_of(&entry.bytes));
     };
+    if let Some(buried) = buried_bytes(entry) {
+        let mut row = cells(place, entry, now, "[]".to_owned(), None);
+        row[1] = format!("{} (about {buried} bytes that are no job)", bad::NAME);
+        return row;
+    }
     let start = &entry.bytes[..entry.bytes.len().min(4 * ROW_TEXT_CHARS_MAX)];
     let name = name_of(&entry.bytes).map(|name| shortened(&name) + " ").unwrap_or_default();
     let mut row = cells(place, entry, now, shortened(&String::from_utf8_lossy(start)), None);
@@ -68,7 +74,8 @@ fn cells(place: &Place, entry: &Entry, now: f64, args: String, name: Option<Stri
     let payload = &entry.bytes;
     // Names and jids of others have no bound.
     let text = |text: Option<String>| text.map_or_else(|| "-".to_owned(), |text| shortened(&text));
-    let mut cells = vec![text(jid_of(payload)), text(name)];
+    let jid = jid_of(payload).unwrap_or_else(|| filter::handle(entry));
+    let mut cells = vec![shortened(&jid), text(name)];
     let Place::Set(set) = place else {
         cells.push(args);
         return cells;
@@ -92,7 +99,8 @@ pub(super) fn title(entry: &Entry) -> String {
     match (jid_of(&entry.bytes), name_of(&entry.bytes)) {
         (Some(jid), Some(name)) => format!("{} ({})", text(&jid), text(&name)),
         (Some(jid), None) => text(&jid),
-        _ => format!("of {} bytes", entry.size),
+        (None, Some(name)) => format!("{} ({})", filter::handle(entry), text(&name)),
+        (None, None) => format!("{} of {} bytes", filter::handle(entry), entry.size),
     }
 }
 
@@ -100,6 +108,18 @@ pub(super) fn title(entry: &Entry) -> String {
 pub(super) fn holds_buried_bytes(entry: &Entry) -> bool {
     name_of(&entry.bytes).as_deref() == Some(bad::NAME)
         && (!entry.is_whole() || bad::exhume(&entry.bytes).is_some())
+}
+
+/// Of an entry that is too large to be read as a whole: how many bytes that were no job it holds, if it does. The base64
+/// comes last in it, and is filled up to four characters for each three bytes.
+fn buried_bytes(entry: &Entry) -> Option<u64> {
+    if entry.is_whole() || !holds_buried_bytes(entry) {
+        return None;
+    }
+    let begin = format!("\"{}\":\"", bad::RAW_BASE64);
+    let at = entry.bytes.windows(begin.len()).position(|bytes| bytes == begin.as_bytes())?;
+    let around = (at + begin.len() + "\"}".len()) as u64;
+    Some(entry.size.saturating_sub(around) / 4 * 3)
 }
 
 /// Writes one entry as a JSON object.
@@ -124,7 +144,9 @@ pub(super) fn write_json(
         }
         Some(trouble) => {
             let whole = entry.is_whole();
-            write!(out, ",\"no_job\":{},\"whole\":{whole}", serde_json::to_string(&trouble.to_string())?)?;
+            let buried = buried_bytes(entry).map(|_| error_of_head(&entry.bytes));
+            let why = buried.unwrap_or_else(|| trouble.to_string());
+            write!(out, ",\"no_job\":{},\"whole\":{whole}", serde_json::to_string(&why)?)?;
             write!(out, ",\"base64\":\"{}\"", STANDARD.encode(&entry.bytes))?;
         }
     }
@@ -141,7 +163,7 @@ fn trouble(parser: &mut Parser, entry: &Entry) -> Option<BadPayload> {
 }
 
 fn jid_of(payload: &[u8]) -> Option<String> {
-    member_of_head(payload, fields::JID)
+    filter::jid_of(payload)
 }
 
 fn name_of(payload: &[u8]) -> Option<String> {
@@ -164,10 +186,14 @@ fn args_of(payload: &[u8]) -> String {
 }
 
 fn error_of(payload: &[u8]) -> String {
-    let class = member::<String>(payload, fields::ERROR_CLASS).unwrap_or_default();
-    match member::<String>(payload, fields::ERROR_MESSAGE) {
-        Some(message) => shortened(&format!("{class}: {message}")),
-        None => shortened(&class),
+    shortened(&error_of_head(payload))
+}
+
+fn error_of_head(payload: &[u8]) -> String {
+    let class = member_of_head::<String>(payload, fields::ERROR_CLASS).unwrap_or_default();
+    match member_of_head::<String>(payload, fields::ERROR_MESSAGE) {
+        Some(message) => format!("{class}: {message}"),
+        None => class,
     }
 }
 
@@ -217,7 +243,7 @@ mod tests {
             &Place::Set(Set::Scheduled),
             br#"{"name":"N"}"#,
             NOW + 7_200.0,
-            &["-", "N", "default", "in 2 h", "[]"],
+            &["entry:be672a4b-12", "N", "default", "in 2 h", "[]"],
         );
         let row = ["j", "A::B", "img", "3 d ago", "E: boom", "[1,\"x\"]"];
         check(&Place::Set(Set::Dead), failed, NOW - 3.0 * 86_400.0, &row);
@@ -227,9 +253,14 @@ mod tests {
     fn what_is_no_job_is_shown_as_such() {
         let queue = Place::Queue(QueueName::default());
         let not_utf8 = "(no job: payload is not valid UTF-8 from byte 0 on)";
-        check(&queue, b"\xff\x1b[2J", 0.0, &["-", not_utf8, "\u{fffd}\u{1b}[2J"]);
+        check(&queue, b"\xff\x1b[2J", 0.0, &["entry:90cedda1-5", not_utf8, "\u{fffd}\u{1b}[2J"]);
         let no_args = r#"N (no job: "args" is not an array but an object)"#;
-        check(&queue, br#"{"name":"N","args":{}}"#, 0.0, &["-", no_args, r#"{"name":"N","args":{}}"#]);
+        check(
+            &queue,
+            br#"{"name":"N","args":{}}"#,
+            0.0,
+            &["entry:642f376e-22", no_args, r#"{"name":"N","args":{}}"#],
+        );
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! nothing but the soft limit of locked memory. Cores are placement's, the private Redis is `embedded`'s.
 
 pub(crate) mod kernel;
+mod log_floods;
+mod log_queue;
 pub(crate) mod logging;
 pub(crate) mod memlock;
 pub(crate) mod redis;
@@ -158,8 +160,8 @@ pub(crate) enum Error {
     },
     /// The server refuses user or password.
     #[error(
-        "redis at {address} refuses the user name or password in the URL; check both (percent-encode characters \
-             such as @ : /)"
+        "redis at {address} refuses the user name or password in the URL; check both: redis://:PASSWORD@host or \
+             redis://USER:PASSWORD@host (percent-encode characters such as @ : /)"
     )]
     RedisPasswordWrong {
         /// Address without password.

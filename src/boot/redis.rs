@@ -110,7 +110,7 @@ fn explain(address: &str, error: resp::Error) -> Error {
 fn explain_handshake(address: &str, refused: HandshakeError) -> Error {
     let address = address.to_owned();
     match refused {
-        HandshakeError::WrongPassword { .. } | HandshakeError::PasswordNotSet => {
+        HandshakeError::WrongPassword { .. } | HandshakeError::PasswordNotSet | HandshakeError::UserAlone => {
             Error::RedisPasswordWrong { address }
         }
         HandshakeError::PasswordRequired => Error::RedisPasswordMissing { address },

@@ -1,7 +1,8 @@
 //! From an invocation to an exit code: 0 done, 1 failed while running, 2 wrong usage or configuration.
 //!
 //! The only place that decides exit codes and that writes a final error to the terminal. A reader that goes away
-//! (`jiggler-uring summary | head -1`) is success: nothing failed, nobody wants the rest.
+//! (`jiggler-uring summary | head -1`) is success: nothing failed, nobody wants the rest. An order that changes something
+//! is carried out to its end whatever becomes of its words; those that could not be written are in the final error.
 
 use std::{
     borrow::Cow,
@@ -12,8 +13,11 @@ use std::{
     process::ExitCode,
 };
 
-use super::{Error, Invocation, parse};
+use super::{Error, Invocation, fleet::FleetOrder, output::Output, parse_with_notes};
+use crate::boot::logging::Stderr;
 use crate::config::Variables;
+use crate::foreign::neutral;
+use crate::resp::url::masked;
 
 const PROGRAM: &str = "jiggler-uring";
 
@@ -68,7 +72,11 @@ where
     F: FnOnce(Invocation, &mut dyn Write) -> Result<(), Failure>,
 {
     let variables = |name: &str| std::env::var_os(name);
-    run_with(args.into_iter().collect(), &variables, &mut io::stdout(), &mut io::stderr(), perform).into()
+    let mut err = Stderr;
+    let exit = run_with(args.into_iter().collect(), &variables, &mut io::stdout(), &mut err, perform);
+    // A reader that stands still takes nothing from the exit code, and no more than a second.
+    let _written = err.flush();
+    exit.into()
 }
 
 fn run_with<F>(
@@ -84,26 +92,57 @@ where
     let program =
         args.first().and_then(|path| Path::new(path).file_name()).map(|name| name.to_string_lossy());
     let program = program.map_or_else(|| PROGRAM.to_owned(), Cow::into_owned);
-    let mut out = Output { inner: out, broken: false };
-    let result = match parse(args, variables) {
-        Ok(invocation) => perform(invocation, &mut out),
+    let mut out = Output::new(out);
+    let result = match parse_with_notes(args, variables) {
+        Ok((invocation, notes)) => {
+            for note in notes {
+                let _ = err.write_all(format!("{program}: warning: {note}\n").as_bytes());
+            }
+            out.is_report = changes_something(&invocation);
+            perform(invocation, &mut out)
+        }
         Err(Error::Arguments(error)) if error.use_stderr() => {
-            // The text is clap's, complete with usage line. That the terminal is gone changes no exit code.
-            let _ = write!(err, "{}", error.render());
+            // The text is clap's, complete with usage line, and quotes what it does not know, which may be a url. That the
+            // terminal is gone changes no exit code.
+            let _ = err.write_all(neutral(&masked(&error.render().to_string())).as_bytes());
             return Exit::Usage;
         }
         Err(Error::Arguments(error)) => write!(out, "{}", error.render()).map_err(Failure::from),
         Err(Error::Config(error)) => Err(Failure::usage(error)),
     };
     let result = result.and_then(|()| out.flush().map_err(Failure::from));
+    let untold = out.untold.take();
     let (exit, error) = match result {
+        Ok(()) if untold.is_some() => (Exit::Failed, None),
         Ok(()) => return Exit::Done,
         Err(_) if out.broken => return Exit::Done,
-        Err(Failure::Usage(error)) => (Exit::Usage, error),
-        Err(Failure::Run(error)) => (Exit::Failed, error),
+        Err(Failure::Usage(error)) => (Exit::Usage, Some(error)),
+        Err(Failure::Run(error)) => (Exit::Failed, Some(error)),
     };
-    let _ = writeln!(err, "{program}: {}", Chain(&*error));
+    let mut words = untold.map_or_else(String::new, |untold| untold.words(&program));
+    if let Some(error) = error {
+        words.push_str(&format!("{program}: {}\n", neutral(&Chain(&*error).to_string())));
+    }
+    // In one piece: other processes may write to the same terminal.
+    let _ = err.write_all(words.as_bytes());
     exit
+}
+
+/// Whether what it writes tells of what it has done, which must not end half-way because nobody hears of it.
+fn changes_something(invocation: &Invocation) -> bool {
+    match invocation {
+        Invocation::Enqueue(_)
+        | Invocation::EnqueueBulk(_)
+        | Invocation::Cancel(_)
+        | Invocation::Act(_)
+        | Invocation::Prune(_)
+        | Invocation::Fleet(FleetOrder::Steer { .. }) => true,
+        Invocation::Work(_)
+        | Invocation::Summary(_)
+        | Invocation::Queues(_)
+        | Invocation::Jobs(_)
+        | Invocation::Fleet(_) => false,
+    }
 }
 
 /// An error with its sources, on one line.
@@ -118,31 +157,6 @@ impl std::fmt::Display for Chain<'_> {
             source = error.source();
         }
         Ok(())
-    }
-}
-
-/// Standard output that remembers whether its reader went away, so that a broken Redis connection is not taken for it.
-struct Output<'a> {
-    inner: &'a mut dyn Write,
-    broken: bool,
-}
-
-impl Output<'_> {
-    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
-        self.broken |= matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
-        result
-    }
-}
-
-impl Write for Output<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let result = self.inner.write(bytes);
-        self.note(result)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let result = self.inner.flush();
-        self.note(result)
     }
 }
 
@@ -218,6 +232,20 @@ mod tests {
     }
 
     #[test]
+    fn a_url_in_the_wrong_place_is_not_repeated_with_its_password() {
+        for line in [
+            "prog redis://:s3cret@h",
+            "prog summary redis://me:s3cret@h/1",
+            "prog jobs redis://s3cret@h",
+            "prog --redis-ur=redis://:s3cret@h",
+            "prog --redis-url redis://s3cret:s3cret",
+        ] {
+            let (exit, err) = end(line, &mut Vec::new(), |_, _| panic!("{line} must not run"));
+            assert!(exit == Exit::Usage && !err.contains("s3cret"), "{line}: {exit:?} {err}");
+        }
+    }
+
+    #[test]
     fn a_reader_that_goes_away_is_success_but_a_full_disk_and_a_broken_connection_are_not() {
         let print = |_: Invocation, out: &mut dyn Write| Ok(writeln!(out, "text")?);
         assert_eq!(end("prog", &mut Refusing(io::ErrorKind::BrokenPipe), print), (Exit::Done, String::new()));
@@ -226,5 +254,35 @@ mod tests {
         let broken =
             |_: Invocation, _: &mut dyn Write| Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
         assert_eq!(end("prog", &mut Vec::new(), broken).0, Exit::Failed);
+    }
+
+    #[test]
+    fn an_order_is_carried_out_though_its_words_cannot_be_written_and_the_error_says_what_was_done() {
+        let mut steps = 0;
+        let mut enqueue = |out: &mut dyn Write| {
+            for number in 0..3 {
+                writeln!(out, "enqueued job {number}")?;
+                steps += 1;
+            }
+            Ok(())
+        };
+        let (exit, err) =
+            end("prog enqueue Noop", &mut Refusing(io::ErrorKind::StorageFull), |_, out| enqueue(out));
+        let done = "prog: done: enqueued job 0\nprog: done: enqueued job 1\nprog: done: enqueued job 2\n";
+        assert!(exit == Exit::Failed && err.contains(done), "{exit:?} {err}");
+        assert!(err.starts_with("prog: write the output: "), "{err}");
+        let (exit, err) =
+            end("prog enqueue Noop", &mut Refusing(io::ErrorKind::BrokenPipe), |_, out| enqueue(out));
+        assert_eq!((exit, err.as_str(), steps), (Exit::Done, "", 6));
+    }
+
+    #[test]
+    fn an_order_that_fails_after_its_reader_went_away_has_failed() {
+        let perform = |_: Invocation, out: &mut dyn Write| {
+            writeln!(out, "deleted one of two")?;
+            Err(io::Error::from(io::ErrorKind::ConnectionReset).into())
+        };
+        let (exit, err) = end("prog prune stats --yes", &mut Refusing(io::ErrorKind::BrokenPipe), perform);
+        assert_eq!((exit, err.as_str()), (Exit::Failed, "prog: connection reset\n"));
     }
 }

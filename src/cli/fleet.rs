@@ -10,7 +10,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use super::{Error, Invocation, command};
 use crate::{
     admin::steer::{Patience, Target},
-    config::{Config, GivenUrl, Variables, options::OptionId},
+    config::{Config, GivenUrl, options::OptionId},
     limits::{TOP_INTERVAL_MAX, TOP_INTERVAL_MIN},
     store::steer::Wish,
 };
@@ -215,14 +215,17 @@ pub(super) fn add_to(parent: Command) -> Command {
         .fold(parent, |parent, name| parent.subcommand(command::with_flags(name.command(), name.flags())))
 }
 
+/// Reads the configuration that the flags of a command lead to.
+type Load<'l> = &'l mut dyn FnMut(&ArgMatches) -> Result<Config, Error>;
+
 /// The order, if it is one of these subcommands.
-pub(super) fn parse(matches: &ArgMatches, variables: Variables<'_>) -> Result<Option<Invocation>, Error> {
+pub(super) fn parse(matches: &ArgMatches, load: Load<'_>) -> Result<Option<Invocation>, Error> {
     let Some((word, matches)) = matches.subcommand() else { return Ok(None) };
     let Some(name) = Name::ALL.into_iter().find(|name| name.as_str() == word) else { return Ok(None) };
     let order = match name {
         Name::Processes => FleetOrder::Processes {
             json: ProcessesArgs::from_arg_matches(matches)?.json,
-            redis_url: redis_url(matches, variables)?,
+            redis_url: load(matches)?.redis_url,
         },
         Name::Top => {
             let TopArgs { interval, once, json } = TopArgs::from_arg_matches(matches)?;
@@ -231,29 +234,25 @@ pub(super) fn parse(matches: &ArgMatches, variables: Variables<'_>) -> Result<Op
                 (false, true) => TopView::Once,
                 (false, false) => TopView::Live,
             };
-            FleetOrder::Top { view, interval, redis_url: redis_url(matches, variables)? }
+            FleetOrder::Top { view, interval, redis_url: load(matches)?.redis_url }
         }
         Name::Quiet => {
             let QuietArgs { target } = QuietArgs::from_arg_matches(matches)?;
-            steer(target, Wish::Quiet, redis_url(matches, variables)?)
+            steer(target, Wish::Quiet, load(matches)?.redis_url)
         }
         Name::Stop => {
             let StopArgs { target, now } = StopArgs::from_arg_matches(matches)?;
             let wish = if now { Wish::StopNow } else { Wish::Stop };
-            steer(target, wish, redis_url(matches, variables)?)
+            steer(target, wish, load(matches)?.redis_url)
         }
         Name::Doctor => FleetOrder::Doctor {
             json: DoctorArgs::from_arg_matches(matches)?.json,
-            config: Box::new(Config::load(command::flags(matches)?, variables)?),
+            config: Box::new(load(matches)?),
         },
         Name::Completions => FleetOrder::Completions(CompletionsArgs::from_arg_matches(matches)?.shell),
         Name::Man => FleetOrder::Man(ManArgs::from_arg_matches(matches)?.command),
     };
     Ok(Some(Invocation::Fleet(order)))
-}
-
-fn redis_url(matches: &ArgMatches, variables: Variables<'_>) -> Result<Option<GivenUrl>, Error> {
-    Ok(Config::load(command::flags(matches)?, variables)?.redis_url)
 }
 
 fn steer(target: TargetArgs, wish: Wish, redis_url: Option<GivenUrl>) -> FleetOrder {

@@ -8,9 +8,12 @@ mod command;
 pub mod exit;
 pub mod fleet;
 pub mod orders;
+mod output;
 pub mod pages;
 
 use std::ffi::OsString;
+
+use clap::ArgMatches;
 
 pub(crate) use command::VERSION;
 pub use exit::{Failure, run};
@@ -65,17 +68,29 @@ pub fn parse<A>(args: A, variables: Variables<'_>) -> Result<Invocation, Error>
 where
     A: IntoIterator<Item = OsString>,
 {
+    parse_with_notes(args, variables).map(|(invocation, _)| invocation)
+}
+
+/// As [`parse`], with what a command says of secrets that others can see. A worker has it in its configuration.
+fn parse_with_notes<A>(args: A, variables: Variables<'_>) -> Result<(Invocation, Vec<String>), Error>
+where
+    A: IntoIterator<Item = OsString>,
+{
     let matches = command::command().try_get_matches_from(args)?;
-    if let Some(invocation) = fleet::parse(&matches, variables)? {
-        return Ok(invocation);
+    let mut notes = Vec::new();
+    let mut load = |matches: &ArgMatches| -> Result<Config, Error> {
+        let config = Config::load(command::flags(matches)?, variables)?;
+        notes.clone_from(&config.redis_notes);
+        Ok(config)
+    };
+    if let Some(invocation) = fleet::parse(&matches, &mut load)? {
+        return Ok((invocation, notes));
     }
-    match matches.subcommand() {
-        None => Ok(Invocation::Work(Box::new(Config::load(command::flags(&matches)?, variables)?))),
-        Some((name, matches)) => {
-            let config = Config::load(command::flags(matches)?, variables)?;
-            Ok(orders::invocation(name, matches, config)?)
-        }
-    }
+    let invocation = match matches.subcommand() {
+        None => return Ok((Invocation::Work(Box::new(load(&matches)?)), Vec::new())),
+        Some((name, matches)) => orders::invocation(name, matches, load(matches)?)?,
+    };
+    Ok((invocation, notes))
 }
 
 /// Reads the configuration of a worker anew, from its own command line, environment and file.

@@ -145,7 +145,7 @@ impl Client {
         self
     }
 
-    /// Ends the job of this jid if it runs now, and says how many processes were told. Where it runs it is dropped at its
+    /// Ends the job of this jid if it runs now, in the database of the url, and says how many processes were told. Where it runs it is dropped at its
     /// next await point and goes to the dead set with class `JigglerUring::Cancelled`; it is not retried. A job that waits
     /// in a queue or a set is left alone, and a job that has ended meanwhile is none to cancel. One round trip.
     ///
@@ -153,7 +153,7 @@ impl Client {
     /// [`Error::Connect`], [`Error::Redis`], [`Error::Lost`].
     pub fn cancel(&mut self, jid: &str) -> Result<u64, Error> {
         self.requests.clear();
-        cancel::publish(jid, &mut self.requests);
+        cancel::publish(self.link.url().database(), jid, &mut self.requests);
         cancel::told(&self.link.call_one(&self.requests)?).map_err(Error::of_call)
     }
 

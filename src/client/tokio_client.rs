@@ -193,7 +193,7 @@ impl TokioClient {
     /// [`Error`].
     pub async fn cancel(&self, jid: &str) -> Result<u64, Error> {
         let mut requests = Requests::new();
-        cancel::publish(jid, &mut requests);
+        cancel::publish(self.url.database(), jid, &mut requests);
         cancel::told(&self.call_one(requests).await?).map_err(Error::of_call)
     }
 

@@ -3,8 +3,7 @@
 //! A secret is read from its file and goes into the url, which shows none; errors and notes name the file.
 
 use std::{
-    fs::File,
-    io::{self, Read},
+    fs::Metadata,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -16,10 +15,14 @@ use super::{
 use crate::{
     limits::SECRET_FILE_BYTES_MAX,
     resp::{Place, RedisUrl, url::TlsFiles},
+    small_file,
 };
 
 /// Whether every user of the machine may read a file.
 const READABLE_BY_ALL: u32 = 0o004;
+
+/// Whether its group may.
+const READABLE_BY_GROUP: u32 = 0o040;
 
 /// A value and the place that gave it.
 type Given<T> = Option<(T, Origin)>;
@@ -118,11 +121,8 @@ impl RedisParts {
         ];
         for (what, path) in files.into_iter().flatten() {
             // One that cannot be looked at is named by whoever reads it.
-            if std::fs::metadata(&path).is_ok_and(|data| data.mode() & READABLE_BY_ALL != 0) {
-                notes.push(format!(
-                    "the {what} {0} can be read by every user of this machine: chmod 600 {0}",
-                    path.display()
-                ));
+            if let Some(readers) = std::fs::metadata(&path).ok().and_then(|data| other_readers(&data)) {
+                notes.push(format!("the {what} {0} can be read by {readers}: chmod 600 {0}", path.display()));
             }
         }
         notes
@@ -137,6 +137,16 @@ impl RedisParts {
     fn first(&self) -> Option<&Origin> {
         let secrets = [&self.password_file, &self.sentinel_password_file];
         secrets.into_iter().flatten().next().map(|(_, origin)| origin).or(self.first_of_tls())
+    }
+}
+
+/// Who may read a file besides its owner, if that is one too many. That root lets a group read it is how service managers
+/// and containers hand a secret to a process.
+fn other_readers(data: &Metadata) -> Option<&'static str> {
+    match data.mode() {
+        mode if mode & READABLE_BY_ALL != 0 => Some("every user of this machine"),
+        mode if mode & READABLE_BY_GROUP != 0 && data.uid() != 0 => Some("its group"),
+        _ => None,
     }
 }
 
@@ -161,19 +171,18 @@ fn secret(path: &Path, origin: &Origin) -> Result<String, Error> {
         origin: origin.clone(),
         reason: format!("{}: {reason}", path.display()),
     };
-    let mut text = String::new();
-    let read = |text: &mut String| -> io::Result<usize> {
-        // One byte more than allowed tells a file of just the largest size from a larger one.
-        File::open(path)?.take(SECRET_FILE_BYTES_MAX + 1).read_to_string(text)
-    };
-    let bytes = read(&mut text).map_err(|error| failed(error.to_string()))?;
-    if bytes as u64 > SECRET_FILE_BYTES_MAX {
+    let bytes = small_file::read(path, SECRET_FILE_BYTES_MAX).map_err(|error| failed(error.to_string()))?;
+    if bytes.len() as u64 > SECRET_FILE_BYTES_MAX {
         return Err(failed(format!(
             "it has more than {SECRET_FILE_BYTES_MAX} bytes, too many for a password"
         )));
     }
-    let password =
-        text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if small_file::is_utf16(&bytes) {
+        return Err(failed("it is UTF-16; save it as UTF-8".to_owned()));
+    }
+    let text = std::str::from_utf8(small_file::without_mark(&bytes))
+        .map_err(|_| failed("it is no valid UTF-8".to_owned()))?;
+    let password = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     if password.is_empty() || password.contains(['\n', '\r']) {
         return Err(failed("it must hold one line, the password".to_owned()));
     }

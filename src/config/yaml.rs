@@ -7,8 +7,6 @@
 
 use std::{
     collections::HashSet,
-    fs::File,
-    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -22,6 +20,7 @@ use super::{
     value::{Value, shortened},
 };
 use crate::limits::{CONFIG_DEPTH_MAX, CONFIG_FILE_BYTES_MAX};
+use crate::small_file;
 
 /// Names this similar (Jaro-Winkler, 0 to 1) are offered as what was meant.
 const SIMILARITY_MIN: f64 = 0.8;
@@ -40,18 +39,14 @@ impl Document {
     /// [`Error`], each with the path and, where there is one, the line.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Read { path: path.to_owned(), source };
-        let mut bytes = Vec::new();
-        // One byte more than allowed tells a file of just the largest size from a larger one.
-        File::open(path)
-            .and_then(|file| file.take(CONFIG_FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
-            .map_err(failed)?;
+        let bytes = small_file::read(path, CONFIG_FILE_BYTES_MAX).map_err(failed)?;
         if bytes.len() as u64 > CONFIG_FILE_BYTES_MAX {
             let bytes = std::fs::metadata(path).map_err(failed)?.len();
             return Err(Error::TooLarge { path: path.to_owned(), bytes });
         }
-        let text =
-            String::from_utf8(bytes).map_err(|_| Error::NotUnicode { place: path.display().to_string() })?;
-        Self::parse(path, &text)
+        let text = std::str::from_utf8(small_file::without_mark(&bytes))
+            .map_err(|_| Error::NotUnicode { place: path.display().to_string() })?;
+        Self::parse(path, text)
     }
 
     /// Checks `text`, naming `path` in errors.

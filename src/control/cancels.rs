@@ -51,7 +51,7 @@ async fn listen(control: &Control, backoff: &mut Backoff, told: &mut [u64]) -> E
             Ok(message) => message,
             Err(error) => return error,
         };
-        match steer::message(&message, &control.options.uuid) {
+        match steer::message(&message, control.options.url.database(), &control.options.uuid) {
             Ok(None) => {}
             Ok(Some(text)) => {
                 steer(control, text).await;
@@ -77,8 +77,9 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
     // It says nothing of itself, so it goes with upkeep's: a server that is gone, or none of ours any more, tells nothing.
     *control.listens.borrow_mut() = Some(conn.stopper());
     let mut requests = Requests::new();
-    cancel::subscribe(&mut requests);
-    steer::subscribe(&control.options.uuid, &mut requests);
+    let database = control.options.url.database();
+    cancel::subscribe(database, &mut requests);
+    steer::subscribe(database, &control.options.uuid, &mut requests);
     let mut confirmed = conn.call(&requests).await?.into_iter().map(Reply::into_result);
     confirmed.next().transpose()?;
     match confirmed.next().transpose() {

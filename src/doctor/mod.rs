@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::admin::summary::Format;
 use crate::cli::Failure;
 use crate::config::{Config, Variables};
+use crate::foreign::{Foreign, neutral};
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -123,9 +124,9 @@ fn write_text(checks: &[Check], out: &mut dyn Write) -> io::Result<()> {
             Status::Warning => "warning",
             Status::Failed => "FAILED",
         };
-        writeln!(out, "{status:<8} {name:<14} {}", found.replace('\n', " "))?;
+        writeln!(out, "{status:<8} {name:<14} {}", Foreign::text(&found.replace('\n', " ")))?;
         if let Some(advice) = advice {
-            writeln!(out, "{:<24}to do: {advice}", "")?;
+            writeln!(out, "{:<24}to do: {}", "", neutral(advice))?;
         }
     }
     Ok(())

@@ -211,7 +211,9 @@ fn for_command_beside(port: u16, given: Option<GivenUrl>, variables: Variables<'
         Some(url) => Ok(Found::Given(url)),
         None if local_listens(port) => Ok(Found::Local),
         None => {
-            let socket = StateDir::locate(variables)?.socket()?;
+            let directory = StateDir::locate(variables)?;
+            directory.check_owner()?;
+            let socket = directory.socket()?;
             match probe::ask(&socket) {
                 probe::Answer::Ready | probe::Answer::Loading => Ok(Found::Borrowed { socket }),
                 probe::Answer::Nobody => Err(Error::NothingRuns { socket }),

@@ -49,6 +49,7 @@ impl StateDir {
     /// # Errors
     /// [`Error::State`].
     pub(crate) fn create(&self) -> Result<(), Error> {
+        self.check_owner()?;
         let create = || -> io::Result<()> {
             if let Some(parent) = self.0.parent() {
                 fs::create_dir_all(parent)?;
@@ -57,10 +58,31 @@ impl StateDir {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }
-            // Of a directory that was there before. Fails if another user owns it, and then it is not ours to use.
+            // Of a directory that was there before.
             fs::set_permissions(&self.0, Permissions::from_mode(OWNER_ONLY))
         };
         create().map_err(|source| Error::State { path: self.0.clone(), source })
+    }
+
+    /// Refuses a directory of another user: root could use it as well, and would take what lies there for its own.
+    ///
+    /// # Errors
+    /// [`Error::State`].
+    pub fn check_owner(&self) -> Result<(), Error> {
+        // One that is not there is nobody's.
+        let Ok(data) = fs::metadata(&self.0) else { return Ok(()) };
+        let (owner, own) = (data.uid(), rustix::process::geteuid().as_raw());
+        if owner == own {
+            return Ok(());
+        }
+        let source = io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "it belongs to the user of id {owner}, and this process runs as {own}; run as that user, or name another \
+                 directory with XDG_STATE_HOME, or a server with --redis-url"
+            ),
+        );
+        Err(Error::State { path: self.0.clone(), source })
     }
 
     /// The directory itself.
@@ -136,6 +158,21 @@ mod tests {
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
         dir.create().unwrap();
         assert_eq!(mode(), 0o700);
+    }
+
+    #[test]
+    fn a_directory_of_another_user_is_refused_even_to_root() {
+        if !is_root() {
+            return;
+        }
+        let parent = tempfile::tempdir().unwrap();
+        let dir = StateDir::at(parent.path().join("jiggler-uring"));
+        dir.create().unwrap();
+        std::os::unix::fs::chown(dir.path(), Some(65_534), Some(65_534)).unwrap();
+        for result in [dir.create(), dir.check_owner()] {
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains(&dir.path().display().to_string()), "{error}");
+        }
     }
 
     #[test]

@@ -50,3 +50,12 @@ pub const COMMAND_PROGRESS_PERIOD: Duration = Duration::from_millis(200);
 /// A heartbeat key lives for its interval and 180 s after each heartbeat. One with less than this left is late by 30 s,
 /// whatever the interval: its process is gone, or hangs.
 pub const HEARTBEAT_LIFE_LEFT_MIN: Duration = Duration::from_secs(150);
+
+/// Bytes of what a command has done and could not write to standard output that its final error repeats.
+pub const UNTOLD_BYTES_MAX: usize = 4 * 1024;
+
+/// Characters of a text of others that one cell of a table shows: any valid name, as long as it may be, fits.
+pub const FOREIGN_CELL_CHARS_MAX: usize = 200;
+
+/// Characters of such a text that an error or a value in the log shows.
+pub const FOREIGN_TEXT_CHARS_MAX: usize = 2_000;

@@ -91,3 +91,35 @@ pub const LOCAL_PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Lines of the private server's log that an error shows.
 pub const LOG_TAIL_LINES: usize = 8;
+
+// ---------------------------------------------------------------------------------------------------------------
+// The log
+// ---------------------------------------------------------------------------------------------------------------
+
+/// Lines that wait for the reader of standard error. More are dropped and counted: a log must not hold up a shard.
+pub const LOG_QUEUE_LINES: usize = 16 * 1024;
+
+/// Bytes of the lines that wait: a start in debug with hundreds of failing jobs fits many times over.
+pub const LOG_QUEUE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes that are written by one call: what a pipe holds by default.
+pub const LOG_BATCH_BYTES: usize = 64 * 1024;
+
+/// How often a flood that goes on says how many lines were dropped.
+pub const LOG_DROPS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long the end of a process waits for its last lines to be written. It comes on top of the time of a stop.
+pub const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(900);
+
+/// How long it waits for one more line after that was in vain.
+pub const LOG_FLUSH_AGAIN_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Span in which a kind of log line may come so often as below, and after which is said how many more there were.
+pub const LOG_FLOOD_SPAN: Duration = Duration::from_secs(10);
+
+/// Lines of a kind that are logged in a span. Enough to see what they have in common; all shards that say at once that
+/// Redis is gone are heard one by one on any usual machine.
+pub const LOG_SAMPLE_LINES: u32 = 20;
+
+/// Most kinds of lines that are watched: far more places than there are that log.
+pub const LOG_KINDS_MAX: usize = 1_024;

@@ -11,7 +11,7 @@ use crate::resp::{
     error::HandshakeError,
     redis_error::{RedisError, RedisErrorKind},
     reply::{Reply, Value},
-    url::RedisUrl,
+    url::{Credentials, RedisUrl},
 };
 
 /// The opening of one connection.
@@ -21,8 +21,17 @@ pub struct Handshake {
     /// Invariant: one for each command in `requests`, in the same order.
     steps: Vec<Step>,
     answered: usize,
-    username: Option<String>,
+    user: User,
     password: Secret,
+}
+
+/// Who we say we are, as far as it may be shown.
+#[derive(Debug, PartialEq, Eq)]
+enum User {
+    Default,
+    Named(String),
+    /// A name without a password, which may be a password in its place.
+    Alone,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +55,16 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
+    }
+}
+
+impl User {
+    fn of(credentials: &Credentials) -> Self {
+        match (credentials.shown_user(), &credentials.username) {
+            (Some(name), _) => Self::Named(name.to_owned()),
+            (None, None) => Self::Default,
+            (None, Some(_)) => Self::Alone,
+        }
     }
 }
 
@@ -81,8 +100,8 @@ impl Handshake {
             requests,
             steps,
             answered: 0,
-            username: credentials.and_then(|credentials| credentials.username.clone()),
-            password: Secret(credentials.map(|credentials| credentials.password.clone()).unwrap_or_default()),
+            user: credentials.map_or(User::Default, User::of),
+            password: Secret(credentials.and_then(Credentials::secret).unwrap_or_default().to_owned()),
         }
     }
 
@@ -132,8 +151,14 @@ impl Handshake {
 
     fn refusal(&self, step: Step, error: RedisError) -> HandshakeError {
         match (step, error.kind()) {
+            (Step::Authenticate, RedisErrorKind::WrongPass) if self.user == User::Alone => {
+                HandshakeError::UserAlone
+            }
             (Step::Authenticate, RedisErrorKind::WrongPass) => HandshakeError::WrongPassword {
-                user: self.username.clone().unwrap_or_else(|| "default".to_owned()),
+                user: match &self.user {
+                    User::Named(name) => name.clone(),
+                    User::Default | User::Alone => "default".to_owned(),
+                },
             },
             (_, RedisErrorKind::NoAuth) => HandshakeError::PasswordRequired,
             // Redis: "ERR AUTH <password> called without any password configured for the default user. …"
@@ -208,6 +233,7 @@ mod tests {
         };
         check("redis://:pw@h", &[wrong], HandshakeError::WrongPassword { user: "default".to_owned() });
         check("redis://me:pw@h", &[wrong], HandshakeError::WrongPassword { user: "me".to_owned() });
+        check("redis://hunter2@h", &[wrong], HandshakeError::UserAlone);
         check("redis://h", &["-NOAUTH Authentication required."], HandshakeError::PasswordRequired);
         check("redis://h/1", &["-NOAUTH Authentication required."], HandshakeError::PasswordRequired);
         check(
@@ -224,6 +250,8 @@ mod tests {
     #[test]
     fn a_password_that_the_server_repeats_is_cut_out() {
         let echo = "-ERR unknown command 'AUTH', with args beginning with: 'hunter2' ";
+        let alone = outcome("redis://hunter2@h", &[echo]).unwrap_err();
+        assert!(alone.to_string().contains("'***'"), "{alone}");
         let error = outcome("redis://:hunter2@h", &[echo]).unwrap_err();
         assert!(error.to_string().contains("'***'"), "{error}");
         for text in [

@@ -117,6 +117,10 @@ fn reason(error: &Error) -> String {
         Error::Handshake(HandshakeError::WrongPassword { user }) => {
             format!("it does not accept the sentinel password of user {user:?}")
         }
+        Error::Handshake(HandshakeError::UserAlone) => {
+            "it does not accept the sentinel user, which has no password; give --redis-sentinel-password-file"
+                .to_owned()
+        }
         Error::Handshake(HandshakeError::PasswordNotSet) => {
             "a sentinel password is given, but it has none set".to_owned()
         }

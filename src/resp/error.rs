@@ -140,6 +140,12 @@ pub enum HandshakeError {
         /// The user of the url; `default` if it names none.
         user: String,
     },
+    /// The url has a user alone, which may be a password in the wrong place, so it is not shown.
+    #[error(
+        "redis does not accept the user of the url, which has no password; write a password redis://:PASSWORD@host or \
+         redis://USER:PASSWORD@host"
+    )]
+    UserAlone,
     /// Redis wants a password and the url has none.
     #[error(
         "redis wants a password; write it into the url: redis://:password@host or redis://user:password@host"

@@ -4,6 +4,8 @@
 
 use thiserror::Error;
 
+use crate::foreign::Foreign;
+
 /// An error as Redis wrote it, borrowed from its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorReply<'a> {
@@ -37,7 +39,7 @@ impl<'a> ErrorReply<'a> {
 
 /// An error that Redis answered with.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("redis answered {code} {message}{}", hint(*.kind))]
+#[error("redis answered {} {}{}", Foreign::text(.code), Foreign::text(.message), hint(*.kind))]
 pub struct RedisError {
     kind: RedisErrorKind,
     code: String,

@@ -14,9 +14,12 @@
 //! `ca_file`, `cert_file`, `key_file` and `server_name` ([`TlsFiles`]); those with sentinels also `sentinel_user` and
 //! `sentinel_password`. Every part is percent-decoded. Not responsible for connecting, nor for reading files.
 //!
-//! A password is never shown: Debug and Display write `***`, and an error quotes no text that may belong to one.
+//! A password is never shown. Display gives scheme, host, port and database, and a user only beside a password, which is
+//! `***`: what stands alone in the user's place is often a password. An error quotes nothing of the url, and words that may
+//! hold one go through [`masked`].
 
 mod error;
+mod mask;
 mod parse;
 mod parts;
 mod place;
@@ -24,11 +27,14 @@ mod place;
 use std::{fmt, str::FromStr};
 
 pub use error::UrlError;
+pub(crate) use mask::masked;
 pub use place::{Cluster, Credentials, Endpoint, Place, Sentinels, TlsFiles};
 
 use redis_protocol::redis_keyslot;
 
-/// A parsed url. Display gives it back in a normal form with each password as `***`.
+use crate::foreign::Foreign;
+
+/// A parsed url. Display gives what of it may be shown, in a normal form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisUrl {
     place: Place,
@@ -164,7 +170,6 @@ impl FromStr for RedisUrl {
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tls = if self.tls.is_some() { "s" } else { "" };
-        let mut parameters = self.tls.as_deref().map(TlsFiles::parameters).unwrap_or_default();
         match &self.place {
             Place::Server(Endpoint::Tcp { .. }) => write!(f, "redis{tls}://")?,
             Place::Server(Endpoint::Unix(_)) => f.write_str("unix://")?,
@@ -172,25 +177,17 @@ impl fmt::Display for RedisUrl {
             Place::Cluster(_) => write!(f, "redis{tls}+cluster://")?,
         }
         if let Some(credentials) = &self.credentials {
-            write!(f, "{}:***@", credentials.username.as_deref().unwrap_or(""))?;
-        }
-        match &self.place {
-            Place::Server(endpoint @ Endpoint::Tcp { .. }) => write!(f, "{endpoint}/{}", self.database)?,
-            Place::Server(endpoint @ Endpoint::Unix(_)) => write!(f, "{endpoint}?db={}", self.database)?,
-            Place::Cluster(cluster) => write!(f, "{cluster}")?,
-            Place::Sentinels(sentinels) => {
-                write!(f, "{sentinels}/{}/{}", sentinels.primary(), self.database)?;
-                if let Some(credentials) = sentinels.credentials() {
-                    let user = credentials.username.as_ref().map(|user| parts::encoded(user.as_bytes()));
-                    parameters.extend(user.map(|user| ("sentinel_user", user)));
-                    parameters.push(("sentinel_password", "***".to_owned()));
-                }
+            match credentials.shown_user() {
+                Some(user) => write!(f, "{}:***@", Foreign::text(user))?,
+                None => f.write_str(if credentials.password.is_empty() { "***@" } else { ":***@" })?,
             }
         }
-        for (index, (name, value)) in parameters.iter().enumerate() {
-            write!(f, "{}{name}={value}", if index == 0 { '?' } else { '&' })?;
+        match &self.place {
+            Place::Server(endpoint @ Endpoint::Tcp { .. }) => write!(f, "{endpoint}/{}", self.database),
+            Place::Server(endpoint @ Endpoint::Unix(_)) => write!(f, "{endpoint}?db={}", self.database),
+            Place::Cluster(cluster) => write!(f, "{cluster}"),
+            Place::Sentinels(sentinels) => write!(f, "{sentinels}/{}/{}", sentinels.primary(), self.database),
         }
-        Ok(())
     }
 }
 

@@ -13,10 +13,12 @@ mod reload;
 
 use std::fmt::Display;
 use std::future::Future;
+use std::io;
 use std::process::ExitCode;
 
 use crate::cli::{self, Failure, Invocation};
 use crate::config::Config;
+use crate::control::SIGNALS;
 use crate::handler::Registry;
 use crate::{boot, embedded};
 use carry_out::carry_out;
@@ -107,7 +109,9 @@ where
     // Before any thread exists this takes no time; later it would wait for every core.
     glommio::early_init();
     // A program that has installed its own keeps it.
-    let _whose = boot::logging::install(config.log_level, config.log_format);
+    let _whose = boot::logging::install(config.log_level, config.log_format, keep_signals_off)
+        .map_err(|error| io::Error::new(error.kind(), format!("failed to start the log: {error}")))?;
+    let _written = LogEnd;
     log_panics();
     if let Some(note) = config.unused_note() {
         tracing::info!("{note}");
@@ -127,6 +131,21 @@ where
     // Whatever the shards could not report is in flight in it, so a private Redis is ended in order, not abandoned.
     found.release()?;
     result
+}
+
+/// Signals are for control. The log's thread is made before they are blocked in every thread to come.
+fn keep_signals_off() {
+    // Where they cannot be blocked, the same call ends the process before its first job.
+    let _blocked = glommio::signal::block(&SIGNALS);
+}
+
+/// Brings the last lines of the log out, whatever way the work ends.
+struct LogEnd;
+
+impl Drop for LogEnd {
+    fn drop(&mut self) {
+        boot::logging::flush();
+    }
 }
 
 /// A panic becomes a log line like any other. Those of jobs end the job only and are stored with it.

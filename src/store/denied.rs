@@ -8,11 +8,14 @@ use super::rights::{self, Reach, Role};
 use crate::resp::{Error, RedisErrorKind, RedisUrl, Reply, Requests};
 use crate::wire::keys;
 
-/// The user that a url names.
+/// The user that a url names, if it may be shown.
 #[must_use]
 pub fn user_of(url: &RedisUrl) -> String {
-    let user = url.credentials().and_then(|credentials| credentials.username.clone());
-    user.unwrap_or_else(|| "default".to_owned())
+    let user = url.credentials().and_then(|credentials| {
+        let hidden = credentials.username.as_ref().map(|_| "USER");
+        credentials.shown_user().or(hidden)
+    });
+    user.unwrap_or("default").to_owned()
 }
 
 /// Whether a call failed for want of a right.
@@ -113,6 +116,6 @@ mod tests {
             lacks(Role::Summary, "+scan +zcard +get +mget +llen ~other:*"),
             line("~jiggler:* ~{jiggler:list:*")
         );
-        assert_eq!(lacks(Role::Canceller, "+ping +publish"), line("+publish &jiggler:uring:cancel"));
+        assert_eq!(lacks(Role::Canceller, "+ping +publish"), line("+publish &jiggler:uring:cancel:*"));
     }
 }

@@ -77,9 +77,18 @@ pub struct Condemned<'e> {
     pub dead: Option<Vec<u8>>,
 }
 
-/// Appends the move of jobs from the retry set or the scheduled set to the dead set, and its trimming as after a death.
-/// [`read_killed`] reads the reply. Atomic.
-pub fn kill(scripts: &Scripts, set: Set, jobs: &[Condemned<'_>], caps: DeadSetCaps, requests: &mut Requests) {
+/// Appends the move of jobs from the retry set or the scheduled set to the dead set, and its trimming as after a death, if
+/// there are `caps`. [`read_killed`] reads the reply. Atomic.
+pub fn kill(
+    scripts: &Scripts,
+    set: Set,
+    jobs: &[Condemned<'_>],
+    caps: Option<DeadSetCaps>,
+    requests: &mut Requests,
+) {
+    // More entries, and more seconds, than there can be.
+    const ALL: DeadSetCaps = DeadSetCaps { jobs_max: 1 << 40, timeout_s: 1 << 40 };
+    let caps = caps.unwrap_or(ALL);
     let mut command = scripts.begin(Script::Kill, 2, 2 + 4 * jobs.len(), requests);
     let realm = scripts.realm();
     command.arg(set.key_in(realm).as_bytes()).arg(realm.dead.as_bytes());

@@ -6,7 +6,7 @@
 //!
 //! | who | rules |
 //! |---|---|
-//! | worker | every command of [`WORKER`], `~jiggler:* ~{jiggler:list:*`, `&jiggler:uring:cancel &jiggler:uring:steer:*` |
+//! | worker | every command of [`WORKER`], `~jiggler:* ~{jiggler:list:*`, `&jiggler:uring:cancel:* &jiggler:uring:steer:*` |
 //! | producer | `+lpush +zadd +ping`, and to cancel and to ask for progress `+publish +get`; the same keys and channel |
 //! | `summary` | `+scan +zcard +get +mget +llen`; the same keys |
 //! | `jobs`, `retry`, `kill`, `delete`, `prune`, `processes`, `top`, `quiet`, `stop` | the worker's, and `+pttl` |
@@ -204,8 +204,8 @@ pub fn acl_line_of(role: Role, reach: Reach) -> String {
     let mut rules: Vec<String> = names.map(|name| format!("+{name}")).collect();
     rules.extend(KEY_PATTERNS.map(|pattern| format!("~{pattern}")));
     let channels = match role {
-        Role::Worker | Role::Operator => &[keys::CANCEL_CHANNEL, keys::STEER_PATTERN][..],
-        Role::Canceller => &[keys::CANCEL_CHANNEL],
+        Role::Worker | Role::Operator => &[keys::CANCEL_PATTERN, keys::STEER_PATTERN][..],
+        Role::Canceller => &[keys::CANCEL_PATTERN],
         Role::Producer | Role::Summary => &[],
     };
     rules.extend(channels.iter().map(|channel| format!("&{channel}")));
@@ -242,10 +242,11 @@ pub fn missing(role: Role, reply: &Reply) -> Result<Option<Missing>, Error> {
 
 /// The calls in question: for each key each of `calls`, and [`KEY_PROBE`].
 fn questions(calls: &[&str]) -> Vec<String> {
+    let channel = keys::cancel_channel(0);
     let words = |call: &str, key: &str| {
         let words = call.split([' ', '|']).map(|word| match word {
             KEY => key,
-            CHANNEL => keys::CANCEL_CHANNEL,
+            CHANNEL => &channel,
             word => word,
         });
         words.collect::<Vec<_>>().join("\n")
@@ -275,7 +276,7 @@ fn rules(calls: &[&'static str], is_refused: &dyn Fn(usize) -> bool) -> Vec<Stri
             rules.push(format!("+{}", name(call)));
         }
         if lacks && call.contains(CHANNEL) {
-            rules.push(format!("&{}", keys::CANCEL_CHANNEL));
+            rules.push(format!("&{}", keys::CANCEL_PATTERN));
         }
     }
     rules.extend(missing_keys.into_iter().map(|key| format!("~{}", KEY_PATTERNS[key])));
@@ -317,7 +318,7 @@ mod tests {
             let without: Vec<&str> = line.split(' ').filter(|other| *other != rule).collect();
             let mut expected = vec![rule.clone()];
             if call.contains(CHANNEL) {
-                expected.push(format!("&{}", keys::CANCEL_CHANNEL));
+                expected.push(format!("&{}", keys::CANCEL_PATTERN));
             }
             assert_eq!(lacks(&redis, &without.join(" ")), expected, "without {rule}");
         }
@@ -332,8 +333,8 @@ mod tests {
         }
         let without_steering = line.replace(&format!("&{}", keys::STEER_PATTERN), "");
         assert_eq!(lacks(&redis, &without_steering), [""; 0]);
-        let without_channel = line.replace(&format!("&{}", keys::CANCEL_CHANNEL), "");
-        assert!(lacks(&redis, &without_channel).contains(&format!("&{}", keys::CANCEL_CHANNEL)));
+        let without_channel = line.replace(&format!("&{}", keys::CANCEL_PATTERN), "");
+        assert!(lacks(&redis, &without_channel).contains(&format!("&{}", keys::CANCEL_PATTERN)));
         assert!(lacks(&redis, "+@all ~other:*").len() > 2);
         assert_eq!(lacks(&redis, "+@all allkeys allchannels"), [""; 0]);
     }

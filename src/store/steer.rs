@@ -36,9 +36,9 @@ impl Wish {
     }
 }
 
-/// Appends a wish for the process `uuid`: one PUBLISH. [`heard`] reads the reply.
-pub fn publish(uuid: &str, wish: Wish, requests: &mut Requests) {
-    requests.command(&[b"PUBLISH", keys::steer_channel(uuid).as_bytes(), wish.as_str().as_bytes()]);
+/// Appends a wish for the process `uuid` of this database: one PUBLISH. [`heard`] reads the reply.
+pub fn publish(database: u32, uuid: &str, wish: Wish, requests: &mut Requests) {
+    requests.command(&[b"PUBLISH", keys::steer_channel(database, uuid).as_bytes(), wish.as_str().as_bytes()]);
 }
 
 /// Whether the process listens, from the reply to [`publish`].
@@ -50,22 +50,22 @@ pub fn heard(reply: &Reply) -> Result<bool, Error> {
 }
 
 /// Appends the subscription of the process `uuid`. One array confirms it; from then on each message is an array.
-pub fn subscribe(uuid: &str, requests: &mut Requests) {
-    requests.command(&[b"SUBSCRIBE", keys::steer_channel(uuid).as_bytes()]);
+pub fn subscribe(database: u32, uuid: &str, requests: &mut Requests) {
+    requests.command(&[b"SUBSCRIBE", keys::steer_channel(database, uuid).as_bytes()]);
 }
 
 /// The text of a message to the process `uuid`; `None` if it came on another channel, or is no message, or no text.
 ///
 /// # Errors
 /// If it is an error, or no array.
-pub fn message<'m>(message: &'m Reply, uuid: &str) -> Result<Option<&'m str>, Error> {
+pub fn message<'m>(message: &'m Reply, database: u32, uuid: &str) -> Result<Option<&'m str>, Error> {
     let mut parts = message.as_array()?;
     let (Some(Value::Bulk(b"message")), Some(Value::Bulk(channel)), Some(Value::Bulk(text))) =
         (parts.next(), parts.next(), parts.next())
     else {
         return Ok(None);
     };
-    let ours = channel == keys::steer_channel(uuid).as_bytes();
+    let ours = channel == keys::steer_channel(database, uuid).as_bytes();
     Ok(ours.then(|| std::str::from_utf8(text).unwrap_or("no text")))
 }
 
@@ -74,7 +74,7 @@ pub fn message<'m>(message: &'m Reply, uuid: &str) -> Result<Option<&'m str>, Er
 /// that has the slot of one channel's name.
 #[must_use]
 pub fn url(url: &RedisUrl) -> RedisUrl {
-    url.at_key(keys::CANCEL_CHANNEL.as_bytes())
+    url.at_key(keys::cancel_channel(url.database()).as_bytes())
 }
 
 /// Appends the question in which phase these processes are: one MGET of their figures. [`phases`] reads the reply.

@@ -23,6 +23,12 @@ pub struct Figures {
     /// [`RUNNING_JOBS_SHOWN_MAX`](crate::limits::RUNNING_JOBS_SHOWN_MAX).
     #[serde(default)]
     pub jobs: Vec<RunningJob>,
+    /// Entries the dead set keeps, by its configuration; 0: it was not said.
+    #[serde(default)]
+    pub dead_jobs_max: u64,
+    /// Seconds it keeps one.
+    #[serde(default)]
+    pub dead_timeout_s: u64,
 }
 
 /// A job that runs.
@@ -132,7 +138,15 @@ mod tests {
         let shards = vec![ShardFigures { running: 3, ..ShardFigures::default() }];
         let jobs = vec![RunningJob { shard: 1, name: "A".to_owned(), jid: "j".to_owned(), since: 1.5 }];
         let version = "0.2.0".to_owned();
-        let figures = Figures { phase: "running".to_owned(), troubles: vec![trouble], shards, version, jobs };
+        let figures = Figures {
+            phase: "running".to_owned(),
+            troubles: vec![trouble],
+            shards,
+            version,
+            jobs,
+            dead_jobs_max: 10_000,
+            dead_timeout_s: 60,
+        };
         let json = figures.to_json();
         assert!(
             json.contains(r#""troubles":[{"shard":1,"what":"no-redis","since":1795299911.5}]"#),
@@ -142,6 +156,7 @@ mod tests {
 
         let older = parse(br#"{"phase":"quiet","shards":[{"processed":7}]}"#).unwrap();
         assert_eq!((older.troubles.len(), older.shards[0].processed), (0, 7));
+        assert_eq!((older.dead_jobs_max, older.dead_timeout_s), (0, 0));
         assert_eq!((older.jobs.len(), older.version.as_str(), older.shards[0].slots), (0, "", 0));
         let newer = json.replace("no-redis", "on-fire").replace("\"running\":3", "\"running\":3,\"new\":1");
         assert_eq!(parse(newer.as_bytes()).unwrap().troubles[0].what, Ailment::Unknown);

@@ -100,16 +100,23 @@ pub fn parse_list(key: &str) -> Option<ListKey<'_>> {
 /// Leases (zset): member: process uuid, score: end of its lease by the clock of Redis.
 pub const LEASES: &str = "jiggler:uring:leases";
 
-/// Channel on which processes listen for the jids of running jobs that are to end.
-pub const CANCEL_CHANNEL: &str = "jiggler:uring:cancel";
+/// The pattern of all channels of [`cancel_channel`].
+pub const CANCEL_PATTERN: &str = "jiggler:uring:cancel:*";
+
+/// The channel on which the processes of a database listen for the jids of running jobs that are to end. Channels belong to
+/// the whole server, whatever database a connection has selected, so its number is part of their names.
+#[must_use]
+pub fn cancel_channel(database: u32) -> String {
+    format!("jiggler:uring:cancel:{database}")
+}
 
 /// The pattern of all channels of [`steer_channel`].
 pub const STEER_PATTERN: &str = "jiggler:uring:steer:*";
 
 /// The channel on which one process listens for what an operator wants of it: `quiet`, `stop` or `stop now`.
 #[must_use]
-pub fn steer_channel(uuid: &str) -> String {
-    ["jiggler:uring:steer:", uuid].concat()
+pub fn steer_channel(database: u32, uuid: &str) -> String {
+    format!("jiggler:uring:steer:{database}:{uuid}")
 }
 
 /// Lead of the pollers (string with a time to live): the uuid of the process whose poller wakes for each due job.
@@ -402,7 +409,8 @@ mod tests {
             LEAD.to_owned(),
             RUBY_LISTS_LEADER.to_owned(),
             process("06c7221317f9"),
-            steer_channel("06c7221317f9"),
+            cancel_channel(3),
+            steer_channel(3, "06c7221317f9"),
             batch(&index, 7),
             wait_list(&index),
             oversize_list(&index),

@@ -81,6 +81,23 @@ fn a_running_job_is_cancelled_by_its_jid_and_no_other() {
     assert_eq!(left, [r#""w1""#, r#""w3""#], "a stop hands the others back");
 }
 
+/// Channels belong to the whole server, whatever database a connection has selected.
+#[test]
+fn a_cancellation_and_an_order_reach_the_processes_of_their_database_alone() {
+    let redis = Redis::start();
+    let url = format!("{}/1", redis.tcp_url());
+    let mut worker = Worker::launch(&url, &[]);
+    let mut client = Client::connect(&url).unwrap();
+    wait_until("the process listens", || client.cancel("nobody's").unwrap() == 1);
+    let said = output_of(&["cancel", "j", "--redis-url", &redis.tcp_url()]);
+    let error = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.status.code() == Some(1) && error.contains("no worker listens"), "{error}");
+    let said = output_of(&["stop", "--all", "--redis-url", &redis.tcp_url()]);
+    assert_eq!(said.status.code(), Some(1));
+    assert!(worker.is_running());
+    worker.stop();
+}
+
 #[test]
 fn a_job_that_asks_learns_of_a_stop_and_can_run_again_later() {
     let redis = Redis::start();

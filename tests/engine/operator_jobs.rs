@@ -234,10 +234,35 @@ fn a_configuration_file_says_how_many_the_dead_set_keeps() {
         );
     }
     let file = config_file("max_dead_jobs: 3\n");
-    let text = said(&redis, &["kill", "--all", "retries", "--yes", "-C", &file.path()]);
+    let kill = ["kill", "--all", "retries", "--yes", "-C", &file.path()];
+    let output = output_of(&[&kill[..], &["--redis-url", &redis.url()]].concat());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && text.contains("keeps 3") && text.contains("--trim"), "{text}");
+    assert_eq!((redis.count(DEAD), redis.count(RETRIES)), (0, 5));
+    let text = said(&redis, &[&kill[..], &["--trim"]].concat());
     assert!(text.starts_with("moved 5 jobs from the retry set to the dead set\n"), "{text}");
     assert!(text.contains("trimmed 2 entries of the dead set"), "{text}");
     assert_eq!(redis.count(DEAD), 3);
+}
+
+/// The command once trimmed by its own defaults: 10,000 entries.
+#[test]
+fn killing_a_job_deletes_no_entry_that_the_workers_keep() {
+    let redis = Redis::start();
+    let file = config_file("max_dead_jobs: 100000\n");
+    let mut worker = Worker::start(&redis, &["-C", &file.path()]);
+    wait_until("it has published its figures", || !redis.keys("jiggler:uring:process:*").is_empty());
+    for first in (0..12_000).step_by(1_000) {
+        let mut args = vec!["ZADD".to_owned(), DEAD.to_owned()];
+        for number in first..first + 1_000 {
+            args.extend([format!("{}", 1_000 + number), payload("Old", &number.to_string(), "img")]);
+        }
+        redis.run(&args);
+    }
+    add(&redis, RETRIES, "4000000000", payload("N", "j", "img").as_bytes());
+    assert_eq!(said(&redis, &["kill", "j"]), "moved job j (N) from the retry set to the dead set\n");
+    assert_eq!(redis.count(DEAD), 12_001);
+    worker.stop();
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn a_right_that_is_missing_ends_the_boot_with_the_line_to_add() {
     };
     check(&["+blmove", "+zadd"], "ACL SETUSER jiggler +blmove +zadd");
     check(&["~{jiggler:list:*"], "ACL SETUSER jiggler ~{jiggler:list:*");
-    check(&["&jiggler:uring:cancel"], "ACL SETUSER jiggler +publish &jiggler:uring:cancel +subscribe");
+    check(&["&jiggler:uring:cancel:*"], "ACL SETUSER jiggler +publish &jiggler:uring:cancel:* +subscribe");
     check(&["+eval"], "ACL SETUSER jiggler +eval");
     check(&["+info"], "ACL SETUSER jiggler +info");
     check(&["+evalsha"], "ACL SETUSER jiggler +evalsha");

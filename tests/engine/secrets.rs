@@ -69,6 +69,31 @@ fn a_password_in_a_flag_is_warned_of_once_and_not_repeated() {
     worker.stop();
 }
 
+/// The commonest slip: a password alone stands where the user belongs.
+#[test]
+fn a_password_in_the_users_place_is_not_repeated_and_the_right_form_is_told() {
+    let redis = Redis::start_with_password(SECRET);
+    let host = format!("127.0.0.1:{}", redis.port());
+    for url in [
+        format!("redis://{SECRET}@{host}"),
+        format!("redis://{SECRET}:@{host}"),
+        format!("redis://:{SECRET}"),
+    ] {
+        for command in
+            [&[][..], &["summary"], &["enqueue", "Noop"], &["doctor"], &["top", "--once"], &["cancel", "j"]]
+        {
+            let output = output_of(&[command, &["--redis-url", &url]].concat());
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            assert!(!output.status.success() && !said.contains(SECRET), "{command:?} {url}: {said}");
+            assert!(said.contains("redis://:PASSWORD@host"), "{command:?} {url}: {said}");
+        }
+    }
+    let output = output_of(&["summary", &format!("redis://me:{SECRET}@{host}")]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && !said.contains(SECRET), "{said}");
+}
+
 #[test]
 fn a_wrong_password_is_in_no_error() {
     let redis = Redis::start_with_password("another");

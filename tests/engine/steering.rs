@@ -103,7 +103,7 @@ fn an_unknown_wish_is_logged_and_a_process_that_hears_nothing_is_named_with_its_
     let worker = Worker::start(&redis, &[]);
     let uuid = redis.uuid();
     wait_until("it listens", || {
-        redis.integer(&["PUBLISH", &format!("jiggler:uring:steer:{uuid}"), "dance"]) == 1
+        redis.integer(&["PUBLISH", &format!("jiggler:uring:steer:0:{uuid}"), "dance"]) == 1
     });
     worker.wait_for_line("asks for nothing that it knows");
     // A Ruby server beside it.

@@ -32,6 +32,21 @@ fn url(redis: &Redis) -> String {
     format!("rediss://localhost:{}", redis.port())
 }
 
+/// What `openssl req -x509` makes is an authority's certificate; as a server's it is refused in words.
+#[test]
+fn an_authoritys_own_certificate_is_refused_with_how_to_make_a_servers() {
+    let certificates = Certificates::make();
+    let flags = certificates.server_flags("ca", "no");
+    let redis = Redis::start_by_socket(&flags.iter().map(String::as_str).collect::<Vec<_>>());
+    for command in [&[][..], &["summary"]] {
+        let ca = certificates.path("ca.pem");
+        let output = output_of(&[command, &["--redis-url", &url(&redis), "--redis-ca-file", &ca]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("basicConstraints=critical,CA:FALSE"), "{said}");
+        assert!(!said.contains("Other"), "{said}");
+    }
+}
+
 #[test]
 fn a_worker_drains_over_tls_and_survives_a_restart() {
     let certificates = Certificates::make();

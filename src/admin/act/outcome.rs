@@ -1,6 +1,6 @@
 //! One script call of an act, and what became of the jobs in it.
 
-use super::Action;
+use super::{Action, Excess};
 use crate::{
     admin::{Error, session::Session},
     job::{
@@ -57,7 +57,8 @@ pub(super) fn apply(
                 requeued.into_iter().zip(jobs).map(|(became, job)| carry(session, *set, job, became));
             Ok(Outcome::of(carried.collect::<Result<_, _>>()?))
         }
-        (Action::Kill(caps), Place::Set(set)) => {
+        (Action::Kill(caps, excess), Place::Set(set)) => {
+            let caps = (excess == Excess::Trim).then_some(caps);
             let now = unix_now();
             let condemned: Vec<Condemned<'_>> =
                 jobs.iter().map(|entry| condemned(entry, *set, now)).collect();
@@ -71,7 +72,7 @@ pub(super) fn apply(
             Ok(moved(session.call(&what, write, operate::read_deleted)?, 0))
         }
         // What waits in a queue runs, or is deleted: there is no other way out of it.
-        (Action::Retry | Action::Kill(_), Place::Queue(_)) => Ok(Outcome::default()),
+        (Action::Retry | Action::Kill(..), Place::Queue(_)) => Ok(Outcome::default()),
     }
 }
 

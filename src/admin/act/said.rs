@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Action, Outcome, Swept};
+use super::{Action, Excess, Outcome, Swept};
 use crate::{
     admin::{Error, table::printable},
     store::entries::{Place, Set},
@@ -16,7 +16,8 @@ pub(super) fn question(action: Action, set: Set, total: u64, named: bool) -> Str
         format!("all {total} jobs")
     };
     match action {
-        Action::Kill(caps) => format!(
+        Action::Kill(_, Excess::Refuse) => format!("this moves {which} of {set} to the dead set"),
+        Action::Kill(caps, Excess::Trim) => format!(
             "this moves {which} of {set} to the dead set, which keeps {} and loses the oldest beyond",
             caps.jobs_max
         ),
@@ -37,7 +38,7 @@ pub(super) fn of_one(
             let queue = key.strip_prefix(keys::LIST_PREFIX).unwrap_or(key);
             writeln!(out, "moved job {title} from {place} to queue {}", printable(queue))?;
         }
-        Action::Kill(_) => writeln!(out, "moved job {title} from {place} to the dead set")?,
+        Action::Kill(..) => writeln!(out, "moved job {title} from {place} to the dead set")?,
         Action::Delete => writeln!(out, "deleted job {title} from {place}")?,
     }
     of_trimmed(outcome.trimmed, out)
@@ -48,7 +49,7 @@ pub(super) fn of_all(action: Action, set: Set, swept: &Swept, out: &mut dyn Writ
     let done = outcome.done;
     match action {
         Action::Retry => writeln!(out, "moved {done} jobs from {set} to their queues")?,
-        Action::Kill(_) => writeln!(out, "moved {done} jobs from {set} to the dead set")?,
+        Action::Kill(..) => writeln!(out, "moved {done} jobs from {set} to the dead set")?,
         Action::Delete => writeln!(out, "deleted {done} jobs from {set}")?,
     }
     if *unfit > 0 {

@@ -81,7 +81,9 @@ fn what_ruby_wrote_is_killed_as_the_bytes_it_is() {
     let retries = captured(include_str!("../../../tests/data/jiggler/retry_2-0.1.0.json"), Set::Retries);
     for payload in &retries {
         add(&redis, Set::Retries, 5, payload);
-        let said = run(&redis, &jid(Action::Kill(CAPS), &field(payload, "jid"), &sets()[..2])).unwrap();
+        let said =
+            run(&redis, &jid(Action::Kill(CAPS, Excess::Refuse), &field(payload, "jid"), &sets()[..2]))
+                .unwrap();
         assert!(said.ends_with("from the retry set to the dead set\n"), "{said}");
     }
     let (mut dead, mut expected) = (members(&redis, Set::Dead), retries);
@@ -95,7 +97,7 @@ fn what_ruby_wrote_is_killed_as_the_bytes_it_is() {
 fn a_job_that_has_not_failed_is_given_a_reason_to_be_dead() {
     let redis = TestRedis::start();
     add(&redis, Set::Scheduled, 4_000_000_000, r#"{"name":"N","args":[1.0e+21],"jid":"s","queue":"img"}"#);
-    run(&redis, &jid(Action::Kill(CAPS), "s", &sets()[..2])).unwrap();
+    run(&redis, &jid(Action::Kill(CAPS, Excess::Refuse), "s", &sets()[..2])).unwrap();
     let dead = members(&redis, Set::Dead);
     assert!(
         dead[0].starts_with(r#"{"name":"N","args":[1.0e+21],"jid":"s","queue":"img","started_at":"#),
@@ -167,7 +169,10 @@ fn all_jobs_of_a_set_or_of_a_name_are_moved_in_batches() {
     assert_eq!(said, "deleted 802 jobs from the retry set\n");
     fill();
     let caps = DeadSetCaps { jobs_max: 1_000, ..CAPS };
-    let said = run(&redis, &every(Action::Kill(caps), Set::Retries, None)).unwrap();
+    let error = run(&redis, &every(Action::Kill(caps, Excess::Refuse), Set::Retries, None)).unwrap_err();
+    assert!(matches!(error, Error::DeadSetFull { entries: 0, jobs: 1_203, jobs_max: 1_000 }), "{error}");
+    assert_eq!((members(&redis, Set::Dead).len(), members(&redis, Set::Retries).len()), (0, 1_203));
+    let said = run(&redis, &every(Action::Kill(caps, Excess::Trim), Set::Retries, None)).unwrap();
     assert_eq!(
         said,
         "moved 1203 jobs from the retry set to the dead set\ntrimmed 203 entries of the dead set, too many or too old to be kept\n"

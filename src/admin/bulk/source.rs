@@ -11,6 +11,7 @@ use super::line::LineParser;
 use crate::{
     client::Waiting,
     limits::{BULK_LINE_BYTES_MAX, BULK_READ_BYTES},
+    small_file,
 };
 
 /// Jobs of consecutive lines.
@@ -100,6 +101,13 @@ pub(super) fn read(
             Err(error) => break Event::Failed(error),
         }
         gathering.line += 1;
+        if gathering.line == 1 {
+            if small_file::is_utf16(&line) {
+                let reason = "it is UTF-16; save the file as UTF-8".to_owned();
+                break Event::Bad { line: 1, reason };
+            }
+            line.drain(..line.len() - small_file::without_mark(&line).len());
+        }
         if line.len() > BULK_LINE_BYTES_MAX {
             let reason = format!("it is longer than the {BULK_LINE_BYTES_MAX} bytes that are allowed");
             break Event::Bad { line: gathering.line, reason };

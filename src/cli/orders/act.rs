@@ -6,7 +6,7 @@ use super::value::{SetWord, jid, name_pattern, usage};
 use crate::{
     admin::{
         Consent, NamePattern,
-        act::{Act, Action, Target},
+        act::{Act, Action, Excess, Target},
     },
     config::{Config, GivenUrl},
     store::{
@@ -39,13 +39,15 @@ Exit status: 0 done, 1 no such job, or Redis refused or is away, 2 wrong usage o
 
 /// What follows the options of `kill` in the help.
 pub(in crate::cli) const KILL_HELP: &str = "\
-The job goes to the dead set, where it stays until it is retried, deleted or trimmed: the set keeps max_dead_jobs entries \
-(10000, or what the configuration file says), and the oldest go first. One that has not failed yet gets the error \
+The job goes to the dead set, where it stays until it is retried, deleted or trimmed by a worker: the set keeps as many \
+entries as the workers' max_dead_jobs says (if none runs, 10000, or what the configuration file says). What it has no room \
+for is not moved, unless --trim says that the oldest entries may go. One that has not failed yet gets the error \
 JigglerUring::Killed. A job that runs now is not touched: `cancel` ends it.
 
 Examples:
   jiggler-uring kill 0d655a187e214821
   jiggler-uring kill --all retries --name Broken --yes
+  jiggler-uring kill --all retries --trim
 
 Exit status: 0 done, 1 no such job, not confirmed, or Redis refused or is away, 2 wrong usage or configuration";
 
@@ -104,6 +106,9 @@ pub(in crate::cli) struct KillArgs {
     /// Do not ask before many jobs are moved
     #[arg(long)]
     yes: bool,
+    /// Delete the oldest entries of the dead set if there are more than it keeps
+    #[arg(long)]
+    trim: bool,
 }
 
 /// Delete a job of a set or a queue, or all jobs of a set
@@ -129,14 +134,15 @@ impl ActOrder {
     }
 
     pub(in crate::cli) fn kill(matches: &ArgMatches, config: Config) -> Result<Self, clap::Error> {
-        let KillArgs { which, yes } = KillArgs::from_arg_matches(matches)?;
+        let KillArgs { which, yes, trim } = KillArgs::from_arg_matches(matches)?;
         if which.from == Some(SetWord::Dead) || which.all == Some(SetWord::Dead) {
             let text = "what is dead cannot be killed: give retries or scheduled";
             return Err(usage(ErrorKind::InvalidValue, text));
         }
         let target = which.target(&[Set::Retries, Set::Scheduled])?;
         let caps = DeadSetCaps { jobs_max: config.max_dead_jobs, timeout_s: config.dead_timeout.as_secs() };
-        let act = Act { action: Action::Kill(caps), target, consent: consent(yes) };
+        let excess = if trim { Excess::Trim } else { Excess::Refuse };
+        let act = Act { action: Action::Kill(caps, excess), target, consent: consent(yes) };
         Ok(Self { act, redis_url: config.redis_url })
     }
 

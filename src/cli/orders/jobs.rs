@@ -18,7 +18,8 @@ pub(in crate::cli) const JOBS: &str = "jobs";
 pub(in crate::cli) const HELP: &str = "\
 A page costs what is on it, however many jobs there are. With --name or --jid the entries are examined one after the \
 other, at most --examine of them; the last line says how far it came and with which --skip to go on. Jobs that come or go \
-between two pages shift what follows.
+between two pages shift what follows. An entry without a jid is called entry:…, a name that --jid, `retry`, `kill` and \
+`delete` take.
 
 With --json one JSON object is printed: place, queue, total, skip, jobs, examined, next_skip (null at the end). Each of \
 jobs has queue, bytes, in a set score (Unix seconds), and job: the payload as it is; or no_job: why the bytes are none, \

@@ -51,6 +51,15 @@ pub enum TlsError {
         /// The server.
         host: String,
     },
+    /// The server shows the certificate of an authority, its own as a rule.
+    #[error(
+        "the certificate of {host} is that of an authority (CA:TRUE), as `openssl req -x509` makes one, and no server's: \
+         make it anew with -addext basicConstraints=critical,CA:FALSE, or have a server's certificate signed by it"
+    )]
+    AuthorityAsServer {
+        /// The server.
+        host: String,
+    },
     /// Its time is over, or has not come.
     #[error(
         "the certificate of {host} is not valid at this time ({reason}); renew it, or check the clocks of both machines"

@@ -1,8 +1,7 @@
 //! Whom to trust: the certificates of the system, or of a file, or of both.
 
 use std::{
-    fs::File,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +10,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use thiserror::Error;
 
 use crate::limits::TLS_FILE_BYTES_MAX;
+use crate::small_file;
 
 /// There is nobody to trust.
 #[derive(Debug, Error)]
@@ -52,9 +52,7 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 
 /// The bytes of a file that is small, or an error.
 pub(super) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells a file of just the largest size from a larger one.
-    File::open(path)?.take(TLS_FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    let bytes = small_file::read(path, TLS_FILE_BYTES_MAX)?;
     if bytes.len() as u64 > TLS_FILE_BYTES_MAX {
         return Err(io::Error::other(format!(
             "it has more than {TLS_FILE_BYTES_MAX} bytes: is this the right file?"

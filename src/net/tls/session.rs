@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CertificateError, ClientConnection};
+use rustls::{AlertDescription, CertificateError, ClientConnection, OtherError};
 
 use super::{TlsError, config_for};
 use crate::{limits::TLS_SEND_BYTES, resp::url::TlsFiles};
@@ -94,6 +94,12 @@ fn server_name(files: &TlsFiles, host: &str) -> Result<ServerName<'static>, TlsE
     ServerName::try_from(name.to_owned()).map_err(|_| TlsError::BadServerName { name: name.to_owned() })
 }
 
+/// Whether a server's certificate was refused for being one that signs others. The library's type for it is not ours to
+/// name, so its name is looked for; a test holds it to that.
+fn is_of_authority(error: &OtherError) -> bool {
+    format!("{:?}", error.0).contains("CaUsedAsEndEntity")
+}
+
 /// What rustls says, in words of someone who runs a Redis.
 fn explain(host: &str, error: rustls::Error) -> TlsError {
     let host = host.to_owned();
@@ -109,6 +115,10 @@ fn explain(host: &str, error: rustls::Error) -> TlsError {
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 TlsError::WrongName { host, reason: error.to_string() }
+            }
+            CertificateError::Other(error) if is_of_authority(&error) => TlsError::AuthorityAsServer { host },
+            CertificateError::Other(_) => {
+                TlsError::Failed { host, reason: "its certificate cannot be used for a server".to_owned() }
             }
             _ => TlsError::Failed { host, reason },
         },

@@ -1,4 +1,4 @@
-//! What can be wrong with a url, said without its password.
+//! What can be wrong with a url, said without quoting it: what is in the wrong place may be a password.
 
 use thiserror::Error;
 
@@ -46,10 +46,8 @@ pub enum UrlError {
     )]
     NoPrimaryName,
     /// A name that no sentinel takes for a primary.
-    #[error("redis url has a bad primary name{}; it has 1 to {name_bytes_max} letters, digits or . - _", shown(.name))]
+    #[error("redis url has a bad primary name; it has 1 to {name_bytes_max} letters, digits or . - _")]
     BadPrimaryName {
-        /// The name, if no password can be in it.
-        name: Option<String>,
         /// [`SENTINEL_PRIMARY_BYTES_MAX`](crate::limits::SENTINEL_PRIMARY_BYTES_MAX).
         name_bytes_max: usize,
     },
@@ -79,23 +77,23 @@ pub enum UrlError {
     #[error("redis url names no host; write redis://host:port/database")]
     NoHost,
     /// The host is not a name, an IPv4 address, or an IPv6 address in brackets.
-    #[error("redis url has a bad host{}; it must be a name, an IPv4 address, or an IPv6 address in brackets", shown(.host))]
-    BadHost {
-        /// The host, if no password can be in it.
-        host: Option<String>,
-    },
+    #[error(
+        "redis url has a bad host; it must be a name, an IPv4 address, or an IPv6 address in brackets, and a password \
+         stands before it: redis://:PASSWORD@host"
+    )]
+    BadHost,
     /// The port is not a number from 1 to 65535.
-    #[error("redis url has a bad port{}; it must be a number from 1 to 65535, and a / ? # or @ in a password must be percent-encoded", shown(.port))]
-    BadPort {
-        /// The port, if no password can be in it.
-        port: Option<String>,
-    },
+    #[error(
+        "redis url has a bad port; it must be a number from 1 to 65535. A password is written redis://:PASSWORD@host, \
+         and a / ? # or @ in it must be percent-encoded"
+    )]
+    BadPort,
     /// The database is not a number.
-    #[error("redis url has a bad database{}; it must be a number such as /0 or ?db=0", shown(.database))]
-    BadDatabase {
-        /// The database, if no password can be in it.
-        database: Option<String>,
-    },
+    #[error(
+        "redis url has a bad database; it must be a number such as /0 or ?db=0. A password is written \
+         redis://:PASSWORD@host, and a / ? # or @ in it must be percent-encoded"
+    )]
+    BadDatabase,
     /// A unix url without an absolute path.
     #[error("redis url has no absolute socket path; write unix:///path/to.sock")]
     NoPath,
@@ -111,14 +109,10 @@ pub enum UrlError {
     },
     /// A query parameter that is none of ours.
     #[error(
-        "redis url has an unknown query parameter{}; known are db, user and password, for TLS also ca_file, cert_file, key_file and server_name, for sentinels \
-         also sentinel_user and sentinel_password",
-        shown(.name)
+        "redis url has an unknown query parameter; known are db, user and password, for TLS also ca_file, cert_file, \
+         key_file and server_name, for sentinels also sentinel_user and sentinel_password"
     )]
-    UnknownParameter {
-        /// Its name, if no password can be in it.
-        name: Option<String>,
-    },
+    UnknownParameter,
     /// The same thing is said twice.
     #[error("redis url gives the {part} twice")]
     Twice {
@@ -134,8 +128,4 @@ pub enum UrlError {
         /// "user", "password", "host", "socket path", or the name of the query parameter.
         part: &'static str,
     },
-}
-
-fn shown(text: &Option<String>) -> String {
-    text.as_ref().map_or_else(String::new, |text| format!(" {text:?}"))
 }

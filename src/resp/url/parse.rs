@@ -5,7 +5,7 @@ use std::{ffi::OsString, net::Ipv6Addr, os::unix::ffi::OsStringExt, path::PathBu
 use super::{
     RedisUrl,
     error::UrlError,
-    parts::{Parts, Quote, credentials, decode_text, percent_decode},
+    parts::{Parts, credentials, decode_text, percent_decode},
     place::{Cluster, Endpoint, Place, Sentinels},
 };
 use crate::limits::{
@@ -45,21 +45,21 @@ pub(super) fn parse(url: &str) -> Result<RedisUrl, UrlError> {
 }
 
 fn parse_tcp(rest: &str) -> Result<(Place, Parts), UrlError> {
-    let (user_part, host_port, tail, quote) = split_authority(rest);
-    let (host, port) = parse_host_port(host_port, REDIS_PORT_DEFAULT, quote)?;
+    let (user_part, host_port, tail) = split_authority(rest);
+    let (host, port) = parse_host_port(host_port, REDIS_PORT_DEFAULT)?;
     let (path, query) = split_query(tail)?;
     let mut parts = Parts::default();
     parts.take_user_part(user_part)?;
     if let Some(database) = path.strip_prefix('/').filter(|database| !database.is_empty()) {
-        parts.take_database(database, quote)?;
+        parts.take_database(database)?;
     }
-    parts.take_query(query, quote)?;
+    parts.take_query(query)?;
     Ok((Place::Server(Endpoint::Tcp { host, port }), parts))
 }
 
 fn parse_sentinels(rest: &str) -> Result<(Place, Parts), UrlError> {
-    let (user_part, host_ports, tail, quote) = split_authority(rest);
-    let hosts = parse_hosts(host_ports, SENTINEL_PORT_DEFAULT, quote)?;
+    let (user_part, host_ports, tail) = split_authority(rest);
+    let hosts = parse_hosts(host_ports, SENTINEL_PORT_DEFAULT)?;
     if hosts.len() > SENTINELS_MAX {
         return Err(UrlError::TooManySentinels { count: hosts.len(), count_max: SENTINELS_MAX });
     }
@@ -69,21 +69,20 @@ fn parse_sentinels(rest: &str) -> Result<(Place, Parts), UrlError> {
     let path = path.strip_prefix('/').filter(|path| !path.is_empty()).ok_or(UrlError::NoPrimaryName)?;
     let (primary, database) = path.split_once('/').unwrap_or((path, ""));
     if !database.is_empty() {
-        parts.take_database(database, quote)?;
+        parts.take_database(database)?;
     }
-    parts.take_query(query, quote)?;
+    parts.take_query(query)?;
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     if primary.is_empty() || primary.len() > SENTINEL_PRIMARY_BYTES_MAX || !primary.bytes().all(known) {
-        let name = quote.of(primary);
-        return Err(UrlError::BadPrimaryName { name, name_bytes_max: SENTINEL_PRIMARY_BYTES_MAX });
+        return Err(UrlError::BadPrimaryName { name_bytes_max: SENTINEL_PRIMARY_BYTES_MAX });
     }
     let credentials = credentials(parts.sentinel_username.clone(), parts.sentinel_password.clone());
     Ok((Place::Sentinels(Box::new(Sentinels { hosts, primary: primary.to_owned(), credentials })), parts))
 }
 
 fn parse_cluster(rest: &str) -> Result<(Place, Parts), UrlError> {
-    let (user_part, host_ports, tail, quote) = split_authority(rest);
-    let hosts = parse_hosts(host_ports, REDIS_PORT_DEFAULT, quote)?;
+    let (user_part, host_ports, tail) = split_authority(rest);
+    let hosts = parse_hosts(host_ports, REDIS_PORT_DEFAULT)?;
     if hosts.len() > CLUSTER_SEEDS_MAX {
         return Err(UrlError::TooManyNodes { count: hosts.len(), count_max: CLUSTER_SEEDS_MAX });
     }
@@ -91,18 +90,18 @@ fn parse_cluster(rest: &str) -> Result<(Place, Parts), UrlError> {
     let mut parts = Parts::default();
     parts.take_user_part(user_part)?;
     if let Some(database) = path.strip_prefix('/').filter(|database| !database.is_empty()) {
-        parts.take_database(database, quote)?;
+        parts.take_database(database)?;
     }
-    parts.take_query(query, quote)?;
+    parts.take_query(query)?;
     match parts.database {
         None | Some(0) => Ok((Place::Cluster(Box::new(Cluster { hosts, slot: None })), parts)),
         Some(database) => Err(UrlError::DatabaseOfCluster { database }),
     }
 }
 
-fn parse_hosts(text: &str, port_default: u16, quote: Quote) -> Result<Vec<Endpoint>, UrlError> {
+fn parse_hosts(text: &str, port_default: u16) -> Result<Vec<Endpoint>, UrlError> {
     let endpoint = |text| {
-        let (host, port) = parse_host_port(text, port_default, quote)?;
+        let (host, port) = parse_host_port(text, port_default)?;
         Ok(Endpoint::Tcp { host, port })
     };
     text.split(',').map(endpoint).collect()
@@ -123,17 +122,16 @@ fn parse_unix(rest: &str) -> Result<(Place, Parts), UrlError> {
     }
     let mut parts = Parts::default();
     parts.take_user_part(user_part)?;
-    parts.take_query(query, Quote { allowed: !query.contains('@') })?;
+    parts.take_query(query)?;
     Ok((Place::Server(Endpoint::Unix(PathBuf::from(OsString::from_vec(path)))), parts))
 }
 
-/// User part, host part, what follows it, and whether any of it may be quoted.
-fn split_authority(rest: &str) -> (Option<&str>, &str, &str, Quote) {
+/// User part, host part, and what follows it.
+fn split_authority(rest: &str) -> (Option<&str>, &str, &str) {
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(authority_end);
     let (user_part, host) = authority.rsplit_once('@').map_or((None, authority), |(u, h)| (Some(u), h));
-    // An @ further on means that the authority was cut short inside a password: then nothing may be quoted.
-    (user_part, host, tail, Quote { allowed: !tail.contains('@') })
+    (user_part, host, tail)
 }
 
 fn split_query(text: &str) -> Result<(&str, &str), UrlError> {
@@ -143,32 +141,31 @@ fn split_query(text: &str) -> Result<(&str, &str), UrlError> {
     Ok(text.split_once('?').unwrap_or((text, "")))
 }
 
-fn parse_host_port(text: &str, port_default: u16, quote: Quote) -> Result<(String, u16), UrlError> {
-    let bad_host = |host: &str| UrlError::BadHost { host: quote.of(host) };
+fn parse_host_port(text: &str, port_default: u16) -> Result<(String, u16), UrlError> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (address, after) = rest.split_once(']').ok_or_else(|| bad_host(text))?;
-        address.parse::<Ipv6Addr>().map_err(|_| bad_host(address))?;
+        let (address, after) = rest.split_once(']').ok_or(UrlError::BadHost)?;
+        address.parse::<Ipv6Addr>().map_err(|_| UrlError::BadHost)?;
         let port = match after {
             "" => None,
-            _ => Some(after.strip_prefix(':').ok_or_else(|| bad_host(text))?),
+            _ => Some(after.strip_prefix(':').ok_or(UrlError::BadHost)?),
         };
         (address.to_owned(), port)
     } else {
         let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
         if port.is_some_and(|port| port.contains(':')) {
-            return Err(bad_host(text));
+            return Err(UrlError::BadHost);
         }
         (decode_text(host, "host")?, port)
     };
     let port = match port.filter(|port| !port.is_empty()) {
         None => port_default,
-        Some(port) => parse_port(port).ok_or_else(|| UrlError::BadPort { port: quote.of(port) })?,
+        Some(port) => parse_port(port).ok_or(UrlError::BadPort)?,
     };
     if host.is_empty() {
         return Err(UrlError::NoHost);
     }
     if host.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(bad_host(&host));
+        return Err(UrlError::BadHost);
     }
     Ok((host, port))
 }

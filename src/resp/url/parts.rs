@@ -7,18 +7,6 @@ use super::{
     place::{Credentials, Place, TlsFiles},
 };
 
-/// Whether a part of the url may be quoted in an error.
-#[derive(Clone, Copy)]
-pub(super) struct Quote {
-    pub(super) allowed: bool,
-}
-
-impl Quote {
-    pub(super) fn of(self, text: &str) -> Option<String> {
-        self.allowed.then(|| text.to_owned())
-    }
-}
-
 /// What user part, path and query say together.
 #[derive(Default)]
 pub(super) struct Parts {
@@ -43,20 +31,18 @@ impl Parts {
         Ok(())
     }
 
-    pub(super) fn take_database(&mut self, text: &str, quote: Quote) -> Result<(), UrlError> {
+    pub(super) fn take_database(&mut self, text: &str) -> Result<(), UrlError> {
         // Digits only: `parse` alone would take a sign.
         let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-        let number = number.ok_or_else(|| UrlError::BadDatabase { database: quote.of(text) })?;
+        let number = number.ok_or(UrlError::BadDatabase)?;
         set_once(&mut self.database, number, "database")
     }
 
-    pub(super) fn take_query(&mut self, query: &str, quote: Quote) -> Result<(), UrlError> {
-        // A & in a password that is not percent-encoded makes parameters of the rest of it.
-        let quote = Quote { allowed: quote.allowed && !query.contains("password=") };
+    pub(super) fn take_query(&mut self, query: &str) -> Result<(), UrlError> {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match name {
-                "db" => self.take_database(value, quote)?,
+                "db" => self.take_database(value)?,
                 "user" => set_once(&mut self.username, decode_text(value, "user")?, "user")?,
                 "password" => set_once(&mut self.password, decode_text(value, "password")?, "password")?,
                 "ca_file" => set_once(&mut self.tls.ca_file, decode_path(value, "ca_file")?, "ca_file")?,
@@ -75,7 +61,7 @@ impl Parts {
                     let password = decode_text(value, "sentinel_password")?;
                     set_once(&mut self.sentinel_password, password, "sentinel_password")?;
                 }
-                _ => return Err(UrlError::UnknownParameter { name: quote.of(name) }),
+                _ => return Err(UrlError::UnknownParameter),
             }
         }
         Ok(())
@@ -83,7 +69,7 @@ impl Parts {
 
     /// Refuses what has no meaning for this url.
     pub(super) fn check(&self, place: &Place, encrypts: bool, scheme: &'static str) -> Result<(), UrlError> {
-        if !encrypts && let Some((part, _)) = self.tls.parameters().first() {
+        if !encrypts && let Some(part) = self.tls.parameters().next() {
             return Err(UrlError::NotEncrypted { part, scheme });
         }
         let for_sentinels = self.sentinel_username.is_some() || self.sentinel_password.is_some();
@@ -134,17 +120,4 @@ pub(super) fn percent_decode(text: &str) -> Option<Vec<u8>> {
         });
     }
     Some(decoded)
-}
-
-/// The reverse, for a value in a query: what is no letter, digit, or one of `-._~/` becomes `%XX`.
-pub(super) fn encoded(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
 }

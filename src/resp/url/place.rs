@@ -2,8 +2,6 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::parts::encoded;
-
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -134,9 +132,24 @@ pub struct Credentials {
     pub password: String,
 }
 
+impl Credentials {
+    /// The user, if it may be shown: a name without a password may be a password in its place.
+    #[must_use]
+    pub fn shown_user(&self) -> Option<&str> {
+        self.username.as_deref().filter(|_| !self.password.is_empty())
+    }
+
+    /// What must not be shown: the password, or what may be one.
+    #[must_use]
+    pub(crate) fn secret(&self) -> Option<&str> {
+        let alone = self.username.as_deref().filter(|_| self.password.is_empty());
+        alone.or(Some(&self.password)).filter(|secret| !secret.is_empty())
+    }
+}
+
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("username", &self.username).field("password", &"***").finish()
+        f.debug_struct("Credentials").field("username", &self.shown_user()).field("password", &"***").finish()
     }
 }
 
@@ -155,15 +168,14 @@ pub struct TlsFiles {
 }
 
 impl TlsFiles {
-    /// The query parameters that say the same.
-    pub(super) fn parameters(&self) -> Vec<(&'static str, String)> {
-        let file = |path: &PathBuf| encoded(path.as_os_str().as_encoded_bytes());
+    /// The query parameters that are given.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &'static str> {
         let parameters = [
-            ("ca_file", self.ca_file.as_ref().map(file)),
-            ("cert_file", self.cert_file.as_ref().map(file)),
-            ("key_file", self.key_file.as_ref().map(file)),
-            ("server_name", self.server_name.as_ref().map(|name| encoded(name.as_bytes()))),
+            ("ca_file", self.ca_file.is_some()),
+            ("cert_file", self.cert_file.is_some()),
+            ("key_file", self.key_file.is_some()),
+            ("server_name", self.server_name.is_some()),
         ];
-        parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+        parameters.into_iter().filter_map(|(name, is_given)| is_given.then_some(name))
     }
 }

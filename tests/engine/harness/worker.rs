@@ -55,6 +55,16 @@ impl Worker {
         Self::launch_program(Path::new(env!("CARGO_BIN_EXE_jiggler-uring")), url, args)
     }
 
+    /// As [`Self::launch`], with a log that goes elsewhere.
+    #[track_caller]
+    pub(crate) fn launch_into(log: Stdio, url: &str, args: &[&str]) -> Self {
+        let mut command = with_args(Path::new(env!("CARGO_BIN_EXE_jiggler-uring")), url, args);
+        let text = format!("{command:?}");
+        let child = command.stderr(log).spawn().unwrap();
+        let log = Log { file: NamedTempFile::new().unwrap(), lines: Mutex::default() };
+        Self { child, command: text, log }
+    }
+
     #[track_caller]
     pub(crate) fn launch_program(program: &Path, url: &str, args: &[&str]) -> Self {
         Self::launch_with(program, url, args, &[])
@@ -63,15 +73,7 @@ impl Worker {
     /// As [`Self::launch_program`], with more variables in its environment.
     #[track_caller]
     pub(crate) fn launch_with(program: &Path, url: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = command(program);
-        command.envs(variables.iter().copied());
-        command.args(["--redis-url", url]);
-        for (flag, value) in [("--cores", "1"), ("-t", "1")] {
-            if !args.contains(&flag) {
-                command.args([flag, value]);
-            }
-        }
-        Self::spawn(command.args(args))
+        Self::spawn(with_args(program, url, args).envs(variables.iter().copied()))
     }
 
     #[track_caller]
@@ -173,6 +175,19 @@ fn command(program: &Path) -> Command {
         command.env_remove(variable);
     }
     command.env("REDIS_URL", "unix:///nonexistent/redis.sock").stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// A worker of the program on one core, with a stop timeout of 1 s.
+fn with_args(program: &Path, url: &str, args: &[&str]) -> Command {
+    let mut command = command(program);
+    command.args(["--redis-url", url]);
+    for (flag, value) in [("--cores", "1"), ("-t", "1")] {
+        if !args.contains(&flag) {
+            command.args([flag, value]);
+        }
+    }
+    command.args(args);
     command
 }
 

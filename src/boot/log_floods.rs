@@ -1,0 +1,256 @@
+//! Floods of the log: what says the same again and again is sampled, counted and summed up.
+//!
+//! A kind of line is a place in the sources. Of each kind some lines pass in a span of time; those behind them are counted,
+//! and one line says at the end of the span how many there were. So a broken producer, whose every payload is no job, costs
+//! some lines and not a disk. It is held here, where all lines come by, and not at the places that log: none can be forgotten.
+//!
+//! Debug lines pass: whoever asks for one a job wants one a job. So do the lines of other crates, of a program's jobs, and
+//! what has a target of its own, as the answer to a signal.
+//!
+//! Nothing ticks: the last line that passes wakes the log's thread, which then waits for the end of the span.
+
+use std::collections::HashMap;
+use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tracing::callsite::Identifier;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context, Filter};
+
+use crate::limits::{LOG_FLOOD_SPAN, LOG_KINDS_MAX, LOG_SAMPLE_LINES};
+
+/// The target of this crate's lines, and the beginning of those of its modules.
+const OURS: &str = env!("CARGO_CRATE_NAME");
+
+/// All kinds of lines that were logged so far.
+#[derive(Debug)]
+pub(super) struct Floods {
+    start: Instant,
+    /// Invariant: at most [`LOG_KINDS_MAX`]. Taken for writing once a kind.
+    kinds: RwLock<HashMap<Identifier, Arc<Kind>>>,
+}
+
+/// A kind of line, in a span of time.
+#[derive(Debug)]
+struct Kind {
+    level: Level,
+    /// What its first line said.
+    message: String,
+    /// When the span ends, in milliseconds of [`Floods::start`]; 0: there was none yet.
+    end_ms: AtomicU64,
+    /// Lines that came in this span, up to one more than may pass.
+    lines: AtomicU32,
+    /// Lines that did not pass and were not summed up yet.
+    held: AtomicU64,
+}
+
+/// Lines of a kind that did not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sum {
+    pub(super) level: Level,
+    pub(super) message: String,
+    pub(super) lines: u64,
+}
+
+impl Floods {
+    pub(super) fn new() -> Self {
+        Self { start: Instant::now(), kinds: RwLock::default() }
+    }
+
+    /// Whether a line may pass.
+    fn admit(&self, event: &Event<'_>, now_ms: u64) -> bool {
+        let Some(kind) = self.kind(event) else { return true };
+        kind.admit(now_ms)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn kind(&self, event: &Event<'_>) -> Option<Arc<Kind>> {
+        let metadata = event.metadata();
+        let id = metadata.callsite();
+        if let Some(kind) = self.kinds.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
+            return Some(Arc::clone(kind));
+        }
+        let mut kinds = self.kinds.write().unwrap_or_else(PoisonError::into_inner);
+        if kinds.len() >= LOG_KINDS_MAX {
+            return None;
+        }
+        let kind = || Arc::new(Kind::new(*metadata.level(), message(event)));
+        Some(Arc::clone(kinds.entry(id).or_insert_with(kind)))
+    }
+
+    /// When the log's thread is to ask for sums, from now: the earliest end of a span in which no more lines pass.
+    pub(super) fn next_end(&self) -> Option<Duration> {
+        self.next_end_at(self.now_ms())
+    }
+
+    fn next_end_at(&self, now_ms: u64) -> Option<Duration> {
+        let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
+        let ends =
+            kinds.values().filter(|kind| kind.may_hold()).map(|kind| kind.end_ms.load(Ordering::Relaxed));
+        ends.min().map(|end| Duration::from_millis(end.saturating_sub(now_ms)))
+    }
+
+    /// What did not pass in the spans that have ended.
+    pub(super) fn sums(&self) -> Vec<Sum> {
+        self.sums_at(self.now_ms())
+    }
+
+    /// What did not pass so far, at the end of the process.
+    pub(super) fn last_sums(&self) -> Vec<Sum> {
+        self.sums_at(u64::MAX)
+    }
+
+    fn sums_at(&self, now_ms: u64) -> Vec<Sum> {
+        let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
+        let ended = kinds.values().filter(|kind| kind.end_ms.load(Ordering::Relaxed) <= now_ms);
+        ended.filter_map(|kind| kind.take_sum()).collect()
+    }
+}
+
+impl Kind {
+    fn new(level: Level, message: String) -> Self {
+        Self { level, message, end_ms: AtomicU64::new(0), lines: AtomicU32::new(0), held: AtomicU64::new(0) }
+    }
+
+    fn admit(&self, now_ms: u64) -> bool {
+        let end = self.end_ms.load(Ordering::Relaxed);
+        if now_ms >= end {
+            let next = now_ms.saturating_add(LOG_FLOOD_SPAN.as_millis() as u64);
+            // Of those that see the end at once one begins the new span. A line of the others may count in either.
+            if self.end_ms.compare_exchange(end, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                self.lines.store(0, Ordering::Relaxed);
+            }
+        }
+        let add = |lines: u32| (lines < LOG_SAMPLE_LINES).then_some(lines + 1);
+        let passes = self.lines.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok();
+        if !passes {
+            self.held.fetch_add(1, Ordering::Relaxed);
+        }
+        passes
+    }
+
+    /// Whether the next line of this span would not pass, or one did not.
+    fn may_hold(&self) -> bool {
+        self.lines.load(Ordering::Relaxed) >= LOG_SAMPLE_LINES || self.held.load(Ordering::Relaxed) > 0
+    }
+
+    /// What did not pass; the span is over, so the next line begins a new one.
+    fn take_sum(&self) -> Option<Sum> {
+        self.lines.store(0, Ordering::Relaxed);
+        let lines = self.held.swap(0, Ordering::Relaxed);
+        (lines > 0).then(|| Sum { level: self.level, message: self.message.clone(), lines })
+    }
+}
+
+/// The filter of the log.
+#[derive(Debug)]
+pub(super) struct Sampling(pub(super) Arc<Floods>);
+
+impl<S> Filter<S> for Sampling {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        true
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::TRACE)
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+        let metadata = event.metadata();
+        let is_ours = metadata.target().split("::").next() == Some(OURS);
+        let is_for_whoever_asks = *metadata.level() > Level::INFO;
+        !is_ours || is_for_whoever_asks || self.0.admit(event, self.0.now_ms())
+    }
+}
+
+fn message(event: &Event<'_>) -> String {
+    struct Message(String);
+    impl Visit for Message {
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            if field.name() == "message" {
+                // Writing to a string does not fail.
+                let _ = write!(self.0, "{value:?}");
+            }
+        }
+    }
+    let mut message = Message(String::new());
+    event.record(&mut message);
+    message.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPAN_MS: u64 = LOG_FLOOD_SPAN.as_millis() as u64;
+
+    fn kind() -> Kind {
+        Kind::new(Level::WARN, "a payload is no job".to_owned())
+    }
+
+    fn passed(kind: &Kind, lines: u32, now_ms: u64) -> u32 {
+        (0..lines).map(|_| u32::from(kind.admit(now_ms))).sum()
+    }
+
+    #[test]
+    fn the_first_lines_of_a_span_pass_and_the_others_are_counted() {
+        let kind = kind();
+        assert_eq!(passed(&kind, LOG_SAMPLE_LINES, 5), LOG_SAMPLE_LINES);
+        assert!(kind.may_hold(), "the thread waits for the end from now on");
+        assert_eq!(passed(&kind, 4_812, SPAN_MS), 0);
+        let sum = kind.take_sum().unwrap();
+        assert_eq!((sum.lines, sum.message.as_str(), sum.level), (4_812, "a payload is no job", Level::WARN));
+        assert_eq!(kind.take_sum(), None);
+    }
+
+    #[test]
+    fn a_new_span_lets_lines_pass_again_and_forgets_none_of_the_old_one() {
+        let kind = kind();
+        passed(&kind, LOG_SAMPLE_LINES + 3, 5);
+        assert_eq!(passed(&kind, LOG_SAMPLE_LINES + 1, 5 + SPAN_MS), LOG_SAMPLE_LINES);
+        assert_eq!(kind.take_sum().unwrap().lines, 4);
+    }
+
+    #[test]
+    fn lines_that_come_one_by_one_all_pass() {
+        let kind = kind();
+        let times = (0..1_000_u64).map(|line| line * SPAN_MS / u64::from(LOG_SAMPLE_LINES - 1));
+        assert!(times.map(|now_ms| kind.admit(now_ms)).all(|passes| passes));
+        assert_eq!(kind.take_sum(), None);
+    }
+
+    #[test]
+    fn the_thread_is_told_when_to_sum_up_and_waits_for_nothing_where_nothing_is_held() {
+        let floods = Floods::new();
+        let kind = Arc::new(kind());
+        assert_eq!(floods.next_end_at(0), None);
+        // The callsite of any line will do.
+        let id = tracing::callsite::Identifier(&CALLSITE);
+        floods.kinds.write().unwrap().insert(id, Arc::clone(&kind));
+        passed(&kind, 1, 100);
+        assert_eq!(floods.next_end_at(100), None);
+        passed(&kind, LOG_SAMPLE_LINES, 100);
+        assert_eq!(floods.next_end_at(1_100), Some(LOG_FLOOD_SPAN - Duration::from_secs(1)));
+        assert_eq!(floods.sums_at(1_100), []);
+        assert_eq!(floods.sums_at(100 + SPAN_MS)[0].lines, 1);
+        assert_eq!(floods.next_end_at(100 + SPAN_MS), None);
+    }
+
+    struct AnyCallsite;
+    static CALLSITE: AnyCallsite = AnyCallsite;
+
+    impl tracing::Callsite for AnyCallsite {
+        fn set_interest(&self, _: tracing::subscriber::Interest) {}
+
+        fn metadata(&self) -> &Metadata<'_> {
+            panic!("nobody asks")
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The way of the log's lines to standard error: a bounded queue, and a thread that writes.
+//!
+//! A pipe whose reader stands still (a paused journal, `| less`, a stuck sidecar) holds up whoever writes to it, for as
+//! long as it likes. Only the thread here waits like that. Everybody else leaves a line and goes on; a line that the
+//! queue has no room for is dropped and counted, and the count is told when the reader reads again.
+//!
+//! The thread has a descriptor of its own. `std::io::Stderr` has a lock, which it would hold while it waits, and with it
+//! whoever prints by `eprintln!`. What the Rust runtime itself says at an abort goes past the queue.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::log_floods::{Floods, Sum};
+use crate::foreign::escape_json;
+use crate::limits::{
+    LOG_BATCH_BYTES, LOG_DROPS_INTERVAL, LOG_FLUSH_AGAIN_TIMEOUT, LOG_FLUSH_TIMEOUT, LOG_QUEUE_BYTES,
+    LOG_QUEUE_LINES,
+};
+
+/// What the log says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// So many lines found no room in the queue.
+    Dropped(u64),
+    /// So many lines were like others.
+    More(Sum),
+}
+
+/// Makes a line of it, in the format of the log.
+pub(super) type Teller = Box<dyn Fn(&Notice) -> Vec<u8> + Send>;
+
+/// Where lines are left. It never waits, but in [`Self::flush`].
+#[derive(Debug)]
+pub(super) struct LogQueue {
+    lines: Sender<Vec<u8>>,
+    flushes: Sender<Sender<()>>,
+    counts: Arc<Counts>,
+    /// The last flush was in vain.
+    is_stuck: AtomicBool,
+}
+
+/// What both ends know.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Bytes of the lines that wait, and of those that are being written.
+    bytes: AtomicUsize,
+    /// Lines dropped since the start.
+    dropped: AtomicU64,
+}
+
+impl LogQueue {
+    /// A queue to this file, and its thread, which calls `prepare` before anything else.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub(super) fn start(
+        file: File,
+        floods: Arc<Floods>,
+        tell: Teller,
+        prepare: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Arc<Self>> {
+        let (lines, waiting) = bounded(LOG_QUEUE_LINES);
+        let (flushes, asked) = bounded(1);
+        let counts = Arc::new(Counts::default());
+        let writer = Writer {
+            file,
+            floods,
+            tell,
+            lines: waiting,
+            flushes: asked,
+            counts: Arc::clone(&counts),
+            told: 0,
+            told_at: None,
+        };
+        let (ready, is_ready) = bounded::<()>(0);
+        thread::Builder::new().name("log".to_owned()).spawn(move || {
+            prepare();
+            drop(ready);
+            writer.run();
+        })?;
+        // Nothing is ever sent: the other end is dropped.
+        let _prepared = is_ready.recv();
+        Ok(Arc::new(Self { lines, flushes, counts, is_stuck: AtomicBool::new(false) }))
+    }
+
+    /// Leaves a line, or drops it.
+    pub(super) fn push(&self, line: &[u8]) {
+        let bytes = &self.counts.bytes;
+        let add = |waiting: usize| {
+            let sum = waiting.saturating_add(line.len());
+            (sum <= LOG_QUEUE_BYTES).then_some(sum)
+        };
+        if bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_err() {
+            self.counts.drop_lines(1);
+        } else if self.lines.try_send(line.to_vec()).is_err() {
+            bytes.fetch_sub(line.len(), Ordering::Relaxed);
+            self.counts.drop_lines(1);
+        }
+    }
+
+    /// Waits until what was left so far is written, or for a second: at the end of the process the reader decides no more.
+    /// Once that was in vain it waits for a moment only.
+    pub(super) fn flush(&self) {
+        let stuck = self.is_stuck.load(Ordering::Relaxed);
+        let patience = if stuck { LOG_FLUSH_AGAIN_TIMEOUT } else { LOG_FLUSH_TIMEOUT };
+        let (done, is_done) = bounded(1);
+        let deadline = Instant::now() + patience;
+        let written =
+            self.flushes.send_deadline(done, deadline).is_ok() && is_done.recv_deadline(deadline).is_ok();
+        self.is_stuck.store(!written, Ordering::Relaxed);
+    }
+}
+
+impl Write for &LogQueue {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Only JSON has such characters still, in its strings.
+        match std::str::from_utf8(bytes) {
+            Ok(line) => self.push(escape_json(line).as_bytes()),
+            Err(_) => self.push(bytes),
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Counts {
+    fn drop_lines(&self, lines: u64) {
+        self.dropped.fetch_add(lines, Ordering::Relaxed);
+    }
+}
+
+/// The thread's side.
+struct Writer {
+    file: File,
+    floods: Arc<Floods>,
+    tell: Teller,
+    lines: Receiver<Vec<u8>>,
+    flushes: Receiver<Sender<()>>,
+    counts: Arc<Counts>,
+    /// Dropped lines that the log speaks of.
+    told: u64,
+    told_at: Option<Instant>,
+}
+
+impl Writer {
+    /// Writes until the queue is gone.
+    fn run(mut self) {
+        loop {
+            let ends = self.floods.next_end().map_or_else(never, after);
+            select! {
+                recv(self.lines) -> line => match line {
+                    Ok(line) => {
+                        self.write_batch(line);
+                        self.tell_drops();
+                    }
+                    Err(_) => return,
+                },
+                recv(self.flushes) -> done => match done {
+                    Ok(done) => {
+                        self.write_what_waits();
+                        self.tell_drops();
+                        self.tell_sums(self.floods.last_sums());
+                        // Whoever asked has given up waiting, or hears it.
+                        let _heard = done.try_send(());
+                    }
+                    Err(_) => return,
+                },
+                recv(ends) -> _now => self.tell_sums(self.floods.sums()),
+            }
+        }
+    }
+
+    /// Writes what is in the queue now, and no more: others may go on filling it.
+    fn write_what_waits(&mut self) {
+        let mut left = self.lines.len();
+        while left > 0 {
+            let Ok(line) = self.lines.try_recv() else { return };
+            left = left.saturating_sub(self.write_batch(line));
+        }
+    }
+
+    /// Writes this line and those behind it, by one call, and gives their number.
+    fn write_batch(&mut self, first: Vec<u8>) -> usize {
+        let mut batch = first;
+        let mut lines = 1;
+        while batch.len() < LOG_BATCH_BYTES {
+            let Ok(line) = self.lines.try_recv() else { break };
+            batch.extend_from_slice(&line);
+            lines += 1;
+        }
+        if self.write(&batch).is_err() {
+            // Nobody reads any more, or the disk is full. The next lines are tried anew.
+            self.counts.drop_lines(lines as u64);
+        }
+        self.counts.bytes.fetch_sub(batch.len(), Ordering::Relaxed);
+        lines
+    }
+
+    /// Says what was dropped: behind what was in the queue, or in a flood without end once in a while.
+    fn tell_drops(&mut self) {
+        let dropped = self.counts.dropped.load(Ordering::Relaxed);
+        let told_lately = self.told_at.is_some_and(|at| at.elapsed() < LOG_DROPS_INTERVAL);
+        if dropped == self.told || (told_lately && !self.lines.is_empty()) {
+            return;
+        }
+        self.told_at = Some(Instant::now());
+        let line = (self.tell)(&Notice::Dropped(dropped - self.told));
+        if self.write(&line).is_ok() {
+            self.told = dropped;
+        }
+    }
+
+    fn tell_sums(&self, sums: Vec<Sum>) {
+        for sum in sums {
+            if self.write(&(self.tell)(&Notice::More(sum))).is_err() {
+                self.counts.drop_lines(1);
+            }
+        }
+    }
+
+    /// Writes all of it, for as long as it takes.
+    fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match (&self.file).write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Another process has made the pipe that both have one that does not block.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_room()?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for_room(&self) -> io::Result<()> {
+        match poll(&mut [PollFd::new(&self.file, PollFlags::OUT)], None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Reading a small file as a whole: configuration, passwords, certificates.
+//!
+//! Only what has an end is read. A named pipe would hold a start or a connect up until somebody writes to it, and a device
+//! for ever, so they are refused at once. What the shell makes of `<(command)`, and standard input, are pipes that somebody
+//! has asked for: they are read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+/// The mark that some editors set before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// All bytes of the file, or one more than `bytes_max` of a larger one.
+///
+/// # Errors
+/// What the system says, or that it is no regular file.
+pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file of just the largest size from a larger one.
+    open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Text without the mark that some editors set before it; what follows says so if it is no UTF-8.
+pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
+}
+
+/// Whether the bytes begin as UTF-16 does, which Windows calls Unicode.
+pub(crate) fn is_utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    if is_descriptor(path) {
+        return File::open(path);
+    }
+    // A pipe without a writer would hold up the opening as well.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let kind = file.metadata()?.file_type();
+    let what = match () {
+        () if kind.is_file() => return Ok(file),
+        () if kind.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        () if kind.is_fifo() => "a named pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("it is {what}; give a regular file, /dev/stdin or <(command)"),
+    ))
+}
+
+/// A file that this process has open already.
+fn is_descriptor(path: &Path) -> bool {
+    path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn what_has_no_end_is_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let error = read(&pipe, 10).unwrap_err();
+        assert!(error.to_string().contains("named pipe"), "{error}");
+        let error = read(Path::new("/dev/zero"), 10).unwrap_err();
+        assert!(error.to_string().contains("a device"), "{error}");
+        assert_eq!(read(directory.path(), 10).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_one_byte_more_than_allowed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "0123456789").unwrap();
+        assert_eq!(read(file.path(), 10).unwrap(), b"0123456789");
+        assert_eq!(read(file.path(), 5).unwrap(), b"012345");
+    }
+
+    #[test]
+    fn what_this_process_has_open_is_read_though_it_is_a_pipe() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        io::Write::write_all(&mut writer, b"secret").unwrap();
+        drop(writer);
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        assert_eq!(read(Path::new(&path), 10).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn a_mark_before_the_text_is_no_part_of_it() {
+        assert_eq!(without_mark("\u{feff}a".as_bytes()), b"a");
+        assert_eq!(without_mark(b"a"), b"a");
+        assert!(is_utf16(b"\xff\xfea\0") && !is_utf16(b"a"));
+    }
+}
