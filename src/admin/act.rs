@@ -23,9 +23,9 @@ use super::{
     Error,
     confirm::Consent,
     filter::{Filter, NamePattern},
-    progress::{Progress, rate},
     session::Session,
     table::printable,
+    ticker::{Ticker, rate},
     view,
 };
 use crate::{
@@ -196,7 +196,7 @@ fn one(
 fn find(session: &mut Session, place: &Place, jid: &str) -> Result<(Option<Entry>, u64), Error> {
     let filter = Filter::jid(jid);
     let mut parser = Parser::new();
-    let mut progress = Progress::new();
+    let mut ticker = Ticker::new();
     let mut examined = 0;
     loop {
         let window = Window { skip: examined, count: ENTRIES_PER_CALL, order: Order::Newest };
@@ -209,7 +209,7 @@ fn find(session: &mut Session, place: &Place, jid: &str) -> Result<(Option<Entry
         if page.entries.is_empty() || examined >= page.total {
             return Ok((None, examined));
         }
-        progress.tell(|_| format!("looked at {examined} of {} entries of {place}", page.total));
+        ticker.tell(|_| format!("looked at {examined} of {} entries of {place}", page.total));
     }
 }
 
@@ -260,7 +260,7 @@ fn sweep(
 ) -> Result<(), Error> {
     let place = Place::Set(set);
     let mut parser = Parser::new();
-    let mut progress = Progress::new();
+    let mut ticker = Ticker::new();
     // What was not acted on stays at the old end and is skipped from then on.
     let (mut examined, mut kept) = (0, 0);
     while examined < total {
@@ -284,7 +284,7 @@ fn sweep(
         kept += page.entries.len() as u64 - batch.done - batch.gone;
         swept.outcome.add(batch);
         let done = swept.outcome.done;
-        progress.tell(|elapsed| format!("{done} done, {examined} of {total} seen, {}", rate(done, elapsed)));
+        ticker.tell(|elapsed| format!("{done} done, {examined} of {total} seen, {}", rate(done, elapsed)));
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ use self::{
 };
 use super::{
     Error,
-    progress::{Progress, rate},
+    ticker::{Ticker, rate},
 };
 use crate::{
     client::{self, Client, Flight, Waiting},
@@ -87,8 +87,7 @@ pub(crate) fn bulk(url: &RedisUrl, bulk: &Bulk, out: &mut dyn Write) -> Result<(
         pushed: 0,
         cause: Box::new(cause),
     })?;
-    let pushing =
-        Pushing { flight, spender, places: Places::default(), file, size, progress: Progress::new() };
+    let pushing = Pushing { flight, spender, places: Places::default(), file, size, ticker: Ticker::new() };
     let pushed = pushing.run(&chunks)?;
     match bulk.delay {
         None => writeln!(out, "enqueued {pushed} jobs")?,
@@ -105,7 +104,7 @@ struct Pushing<'c> {
     places: Places,
     file: String,
     size: Option<u64>,
-    progress: Progress,
+    ticker: Ticker,
 }
 
 impl Pushing<'_> {
@@ -149,7 +148,7 @@ impl Pushing<'_> {
         // If the reading side has enough of them, or has ended, this one goes.
         let _enough = self.spender.try_send(self.flight.batch());
         let (pushed, size) = (self.flight.enqueued(), self.size);
-        self.progress.tell(|elapsed| {
+        self.ticker.tell(|elapsed| {
             let part =
                 size.map(|size| format!(" ({:.0}%)", 100.0 * chunk.read_bytes as f64 / size.max(1) as f64));
             format!("pushed {pushed} jobs{}, {}", part.unwrap_or_default(), rate(pushed, elapsed))

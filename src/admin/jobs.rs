@@ -14,10 +14,11 @@ use std::io::Write;
 use super::{
     Error,
     filter::Filter,
-    progress::Progress,
     session::{Joined, Session},
     summary::Format,
-    table, view,
+    table,
+    ticker::Ticker,
+    view,
 };
 use crate::{
     job::Parser,
@@ -125,7 +126,7 @@ fn look(
     mut show: impl FnMut(u64, &mut Parser, &Entry) -> Result<(), Error>,
 ) -> Result<Reached, Error> {
     let mut parser = Parser::new();
-    let mut progress = Progress::new();
+    let mut ticker = Ticker::new();
     let mut reached = Reached::default();
     let examine_max = if query.filter.is_empty() { query.limit as u64 } else { query.examine_max };
     while reached.examined < examine_max && reached.shown < query.limit {
@@ -148,7 +149,7 @@ fn look(
         if reached.end || page.entries.is_empty() {
             break;
         }
-        progress.tell(|_| format!("examined {} of {} entries", reached.examined, page.total));
+        ticker.tell(|_| format!("examined {} of {} entries", reached.examined, page.total));
     }
     Ok(reached)
 }

@@ -25,9 +25,9 @@ mod denied;
 mod filter;
 mod fleet;
 mod nodes;
-mod progress;
 mod session;
 mod table;
+mod ticker;
 mod view;
 
 pub(crate) use confirm::Consent;

@@ -4,8 +4,8 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, builder::ValueParser, parser::ValueSource};
 
-use super::fleet;
 use super::orders::{self, CANCEL, CancelArgs, ENQUEUE, EnqueueArgs, SUMMARY, SummaryArgs};
+use super::process_orders;
 use crate::config::{
     Error, Origin, Raw,
     options::{Allowed, DefaultValue, OPTIONS, OptionId, OptionSpec},
@@ -95,7 +95,7 @@ pub(super) fn command() -> Command {
     let summary = SummaryArgs::augment_args(Command::new(SUMMARY)).after_help(SUMMARY_HELP);
     let cancel = CancelArgs::augment_args(Command::new(CANCEL)).after_help(CANCEL_HELP);
     let commands = [enqueue, summary, cancel].into_iter().chain(orders::job_commands());
-    let whole = fleet::add_to(worker.subcommands(commands.map(with_redis)));
+    let whole = process_orders::add_to(worker.subcommands(commands.map(with_redis)));
     whole.mut_args(take_negative).mut_subcommands(|command| command.mut_args(take_negative))
 }
 

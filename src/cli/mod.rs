@@ -6,10 +6,10 @@
 
 mod command;
 pub mod exit;
-pub mod fleet;
 pub mod orders;
 mod output;
 pub mod pages;
+pub mod process_orders;
 
 use std::ffi::OsString;
 
@@ -44,8 +44,8 @@ pub enum Invocation {
     Act(ActOrder),
     /// Delete whole queues, sets or counters and exit.
     Prune(PruneOrder),
-    /// Look at the fleet, steer it, or tell of the program itself, and exit.
-    Fleet(fleet::FleetOrder),
+    /// Show processes, steer them, or tell about the program itself, and exit.
+    Process(process_orders::ProcessOrder),
 }
 
 /// Why there is no invocation: always the user's to mend, or not an error at all (`--help`).
@@ -83,7 +83,7 @@ where
         notes.clone_from(&config.redis_notes);
         Ok(config)
     };
-    if let Some(invocation) = fleet::parse(&matches, &mut load)? {
+    if let Some(invocation) = process_orders::parse(&matches, &mut load)? {
         return Ok((invocation, notes));
     }
     let invocation = match matches.subcommand() {

@@ -9,7 +9,7 @@ use crate::resp::RedisUrl;
 use crate::store::rights::Role;
 use crate::{admin, embedded};
 
-use super::fleet_orders;
+use super::process_orders;
 
 /// Carries an order out. Its results go to `out`.
 pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Failure> {
@@ -45,7 +45,7 @@ pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Fa
             let url = redis(order.redis_url)?;
             admin::act::act(&url, &order.act, out).map_err(failure_of(&url, Role::Operator))
         }
-        Invocation::Fleet(order) => fleet_orders::carry_out(order, out),
+        Invocation::Process(order) => process_orders::carry_out(order, out),
         Invocation::Prune(order) => {
             order.consent.check("prune").map_err(failure)?;
             let url = redis(order.redis_url)?;

@@ -5,9 +5,9 @@
 //! is the reverse: shards, control, private Redis.
 
 mod carry_out;
-mod fleet_orders;
 mod launch;
 mod placement;
+mod process_orders;
 mod pulse;
 mod reload;
 

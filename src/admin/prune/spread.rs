@@ -11,7 +11,7 @@ use std::{
 
 use super::{Found, What, delete, forget, told};
 use crate::{
-    admin::{Consent, Error, nodes, progress::Progress, session::Session},
+    admin::{Consent, Error, nodes, session::Session, ticker::Ticker},
     resp::url::RedisUrl,
     store::{entries::Place, inspect::Summary, operate::Pruned},
     wire::Realm,
@@ -59,13 +59,13 @@ fn delete_in_realms(
     if !of_all.is_empty() {
         names.extend(summary.realms.iter().map(String::as_str));
     }
-    let mut progress = Progress::new();
+    let mut ticker = Ticker::new();
     for (done, name) in names.iter().enumerate() {
         let mut session = Session::open(url, Realm::of_queue(name))?;
         for at in of_queue.get(name).into_iter().chain(&of_all) {
             *counts[*at].get_or_insert(0) += delete(&mut session, &found.keys[*at].0)?;
         }
-        progress.tell(|_| format!("pruned {done} of {} queues", names.len()));
+        ticker.tell(|_| format!("pruned {done} of {} queues", names.len()));
     }
     Ok(())
 }
