@@ -10,7 +10,7 @@ use crate::{
         redis_error::RedisErrorKind,
         url::RedisUrl,
     },
-    store::{denied, inspect::InspectError, rights::Role},
+    store::{denied, rights::Role, survey::SurveyError},
 };
 
 /// The same error, with the way out if it is a denial. Asks once more, what the user lacks of its role; may it not ask
@@ -34,7 +34,7 @@ fn denial(error: &Error) -> Option<&RedisError> {
         Error::Enqueue { cause, .. } | Error::Cancel { cause, .. } => of_client(cause),
         Error::BulkPush { cause, .. } => of_client(cause),
         Error::Script { cause, .. } | Error::Connect(cause) => of_call(cause),
-        Error::Inspect(InspectError::Reply { cause, .. }) => of_call(cause),
+        Error::Survey(SurveyError::Reply { cause, .. }) => of_call(cause),
         _ => None,
     }
 }

@@ -8,14 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Error;
 use crate::limits::RUNNING_JOBS_SHOWN_MAX;
-use crate::net::blocking::BlockingConnection;
-use crate::resp::Requests;
-use crate::store::{
-    fleet::{Scope, Survey},
-    inspect::{Heartbeat, Process},
-};
+use crate::store::survey::{Heartbeat, Process};
 use crate::wire::figures::{ShardFigures, Trouble};
 use crate::wire::keys::Poller;
 
@@ -153,23 +147,6 @@ impl RunningJob {
         };
         jobs.into_values().take(RUNNING_JOBS_SHOWN_MAX).map(job).collect()
     }
-}
-
-/// Looks until everything that is there has been seen.
-pub(super) fn survey(conn: &mut BlockingConnection, scope: Scope) -> Result<Survey, Error> {
-    let mut survey = Survey::new(scope);
-    while !survey.is_complete() {
-        look(conn, &mut survey)?;
-    }
-    Ok(survey)
-}
-
-/// One look: one round trip.
-pub(super) fn look(conn: &mut BlockingConnection, survey: &mut Survey) -> Result<(), Error> {
-    let mut requests = Requests::new();
-    survey.write(&mut requests);
-    let replies = conn.call(&requests)?;
-    Ok(survey.accept(&replies)?)
 }
 
 /// A time span for people: `7 s`, `3 min`, `2 h`, `5 d`.

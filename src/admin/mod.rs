@@ -38,7 +38,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::{client, resp, store::inspect::InspectError};
+use crate::{client, resp, store::survey::SurveyError};
 
 /// An order could not be carried out.
 ///
@@ -217,7 +217,7 @@ pub enum Error {
     Connect(#[from] resp::Error),
     /// The state could not be read.
     #[error(transparent)]
-    Inspect(#[from] InspectError),
+    Survey(#[from] SurveyError),
     /// The text could not be written, to a closed pipe for example.
     #[error("write the output: {0}")]
     Output(io::Error),
@@ -251,7 +251,7 @@ impl Error {
             | Self::Unsteered { .. }
             | Self::NobodyListens { .. }
             | Self::Connect(_)
-            | Self::Inspect(_)
+            | Self::Survey(_)
             | Self::Output(_) => false,
         }
     }

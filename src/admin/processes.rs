@@ -9,28 +9,22 @@ use serde::Serialize;
 
 use super::{
     Error,
-    fleet::{Member, span, survey},
+    fleet::{Member, span},
     nodes,
     summary::Format,
     table::{self, Align},
 };
-use crate::net::blocking::BlockingConnection;
 use crate::resp::RedisUrl;
-use crate::store::fleet::Scope;
+use crate::store::survey::Scope;
 use crate::time::unix_now;
 
 /// Reads the processes and writes them.
 ///
 /// # Errors
-/// [`Error::Connect`], [`Error::Inspect`], [`Error::Output`].
+/// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
 pub(crate) fn processes(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let members: Vec<Member> = if url.is_cluster() {
-        nodes::inspect(url)?.processes.values().map(Member::of).collect()
-    } else {
-        let mut conn = BlockingConnection::connect(url)?;
-        let survey = survey(&mut conn, Scope::Processes)?;
-        survey.processes().map(|(_, process)| Member::of(process)).collect()
-    };
+    let found = nodes::survey(url, Scope::Processes)?;
+    let members: Vec<Member> = found.processes.values().map(Member::of).collect();
     match format {
         Format::Text => write_text(&members, unix_now(), out),
         Format::Json => write_json(&members, out),

@@ -16,8 +16,8 @@ use crate::{
     resp::url::RedisUrl,
     store::{
         entries::{Place, Set},
-        inspect::Summary,
         operate::{self, Pruned},
+        survey::Summary,
     },
     wire::{QueueName, Realm},
 };
@@ -55,7 +55,7 @@ struct Found {
 ///
 /// # Errors
 /// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::Connect`], [`Error::NoScripts`],
-/// [`Error::Inspect`], [`Error::Script`]; [`Error::Output`].
+/// [`Error::Survey`], [`Error::Script`]; [`Error::Output`].
 pub(crate) fn prune(url: &RedisUrl, what: &What, consent: Consent, out: &mut dyn Write) -> Result<(), Error> {
     consent.check("prune")?;
     let realm = match what {
@@ -113,6 +113,7 @@ fn forget(session: &mut Session, key: &str) -> Result<u64, Error> {
 impl Found {
     fn of(summary: &Summary, what: &What) -> Self {
         let all = *what == What::All;
+        let counts = summary.counts;
         let mut found = Self::default();
         if all || *what == What::Queues {
             for (name, jobs) in &summary.queues {
@@ -122,14 +123,14 @@ impl Found {
                 }
             }
         }
-        let sizes = [summary.retry_jobs, summary.scheduled_jobs, summary.dead_jobs];
+        let sizes = [counts.retry_jobs, counts.scheduled_jobs, counts.dead_jobs];
         let sets = Set::ALL.into_iter().zip(sizes).filter(|(set, _)| all || *what == What::Set(*set));
         found.keys.extend(sets.map(|(set, jobs)| (Pruned::Jobs(Place::Set(set)), jobs)));
         if all || *what == What::Failures {
-            found.keys.push((Pruned::Failures, summary.failures));
+            found.keys.push((Pruned::Failures, counts.failures));
         }
         if all || *what == What::Processed {
-            found.keys.push((Pruned::Processed, summary.processed));
+            found.keys.push((Pruned::Processed, counts.processed));
         }
         found.keys.retain(|(_, count)| *count > 0);
         if all || *what == What::Processes {

@@ -12,7 +12,11 @@ use super::{
     summary::Format,
     table::{self, Align},
 };
-use crate::{resp::url::RedisUrl, store::inspect::Summary, wire::keys};
+use crate::{
+    resp::url::RedisUrl,
+    store::survey::{Scope, Summary},
+    wire::keys,
+};
 
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 struct Queue<'s> {
@@ -29,9 +33,9 @@ struct Queues<'s> {
 /// Shows the queues. Round trips as for `summary`.
 ///
 /// # Errors
-/// [`Error::Connect`], [`Error::Inspect`], [`Error::Output`].
+/// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
 pub(crate) fn queues(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let summary = nodes::inspect(url)?;
+    let summary = nodes::survey(url, Scope::Everything)?;
     let queues = of(&summary);
     if format == Format::Json {
         serde_json::to_writer(&mut *out, &Queues { queues }).map_err(std::io::Error::from)?;

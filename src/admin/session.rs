@@ -8,6 +8,7 @@ use crate::{
         enqueue,
         entries::{self, Page, Place, Window},
         scripts::{self, Scripts},
+        survey::Scope,
     },
     wire::{QueueName, Realm, keys},
 };
@@ -41,7 +42,7 @@ impl Session {
             [Place::Queue(queue)] => Ok(vec![Self::open(url, Realm::of(queue.as_str(), url.is_cluster()))?]),
             _ if !url.is_cluster() => Ok(vec![Self::open(url, Realm::SHARED)?]),
             _ => {
-                let realms = nodes::inspect(url)?.realms;
+                let realms = nodes::survey(url, Scope::Everything)?.realms;
                 realms.iter().map(|queue| Self::open(url, Realm::of_queue(queue))).collect()
             }
         }

@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use super::{
     Error,
-    fleet::{Engine, Member, survey},
+    fleet::{Engine, Member},
     nodes,
 };
 use crate::limits::{QUIET_WAIT, STEER_LOOK, STOP_WAIT_EXTRA};
 use crate::net::blocking::BlockingConnection;
 use crate::resp::{RedisUrl, Requests};
-use crate::store::fleet::Scope;
 use crate::store::steer::{self, Wish};
+use crate::store::survey::{Scope, Server, Survey};
 
 /// Which processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub enum Patience {
 ///
 /// # Errors
 /// [`Error::NoProcess`], [`Error::ManyProcesses`]; [`Error::Unsteered`] if one of them did not hear or has not done it in
-/// time; [`Error::Connect`]; [`Error::Inspect`]; [`Error::Output`].
+/// time; [`Error::Connect`]; [`Error::Survey`]; [`Error::Output`].
 pub(crate) fn steer(
     url: &RedisUrl,
     target: &Target,
@@ -75,12 +75,12 @@ pub(crate) fn steer(
 
 /// The processes that are meant.
 fn targets(url: &RedisUrl, conn: &mut BlockingConnection, target: &Target) -> Result<Vec<Member>, Error> {
-    let mut members: Vec<Member> = if url.is_cluster() {
-        nodes::inspect(url)?.processes.values().map(Member::of).collect()
+    let found = if url.is_cluster() {
+        nodes::survey(url, Scope::Processes)?
     } else {
-        let survey = survey(conn, Scope::Processes)?;
-        survey.processes().map(|(_, process)| Member::of(process)).collect()
+        nodes::read(conn, Survey::once(Scope::Processes, Server::Whole))?
     };
+    let mut members: Vec<Member> = found.processes.values().map(Member::of).collect();
     let Target::One(prefix) = target else {
         return if members.is_empty() { Err(Error::NoProcess { wanted: None }) } else { Ok(members) };
     };
@@ -185,7 +185,7 @@ fn phases(conn: &mut BlockingConnection, members: &[&Member]) -> Result<Vec<Opti
 /// The same of the nodes of a cluster, where the figures of each process are beside its heartbeat: as many round trips as a
 /// summary takes.
 fn phases_in_cluster(url: &RedisUrl, members: &[&Member]) -> Result<Vec<Option<String>>, Error> {
-    let found = nodes::inspect(url)?;
+    let found = nodes::survey(url, Scope::Processes)?;
     let phase = |member: &&Member| {
         let process = found.processes.values().find(|process| process.uuid == member.uuid)?;
         Some(process.figures.as_ref().map_or_else(|| "unknown".to_owned(), |figures| figures.phase.clone()))

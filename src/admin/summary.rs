@@ -16,7 +16,7 @@ use super::{
 use crate::{
     net::blocking::BlockingConnection,
     resp::url::RedisUrl,
-    store::inspect::{Heartbeat, Inspection, Process, Summary},
+    store::survey::{Heartbeat, Process, Scope, Server, Summary, Survey},
     time,
     wire::{
         figures::{Figures, Trouble},
@@ -33,12 +33,12 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Reads the state and writes it. Round trips: see [`Inspection`].
+/// Reads the state and writes it. Round trips: see [`Survey::once`].
 ///
 /// # Errors
-/// [`Error::Connect`], [`Error::Inspect`], [`Error::Output`].
+/// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
 pub(crate) fn summary(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let summary = nodes::inspect(url)?;
+    let summary = nodes::survey(url, Scope::Everything)?;
     match format {
         Format::Text => write_text(&summary, time::unix_now(), out),
         Format::Json => write_json(&summary, out),
@@ -48,9 +48,9 @@ pub(crate) fn summary(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Re
 /// Reads the state over a connection of one's own.
 ///
 /// # Errors
-/// [`Error::Connect`] if the connection fails, [`Error::Inspect`].
+/// [`Error::Connect`] if the connection fails, [`Error::Survey`].
 pub(crate) fn read(conn: &mut BlockingConnection) -> Result<Summary, Error> {
-    nodes::read(conn, Inspection::default())
+    nodes::read(conn, Survey::once(Scope::Everything, Server::Whole))
 }
 
 /// Writes the summary as the gem's `Jiggler.summary`, as JSON on one line.
@@ -60,11 +60,11 @@ pub(crate) fn read(conn: &mut BlockingConnection) -> Result<Summary, Error> {
 pub(crate) fn write_json(summary: &Summary, out: &mut dyn Write) -> Result<(), Error> {
     let processes = summary.processes.iter().map(|(key, process)| (key.as_str(), GemProcess::of(process)));
     let gem_summary = GemSummary {
-        retry_jobs_count: summary.retry_jobs,
-        dead_jobs_count: summary.dead_jobs,
-        scheduled_jobs_count: summary.scheduled_jobs,
-        failures_count: summary.failures,
-        processed_count: summary.processed,
+        retry_jobs_count: summary.counts.retry_jobs,
+        dead_jobs_count: summary.counts.dead_jobs,
+        scheduled_jobs_count: summary.counts.scheduled_jobs,
+        failures_count: summary.counts.failures,
+        processed_count: summary.counts.processed,
         processes: processes.collect(),
         queues: &summary.queues,
     };
@@ -145,11 +145,11 @@ impl<'a> GemProcess<'a> {
 /// [`Error::Output`].
 pub(crate) fn write_text(summary: &Summary, now: f64, out: &mut dyn Write) -> Result<(), Error> {
     let counts = [
-        ("processed", summary.processed),
-        ("failures", summary.failures),
-        ("retry set", summary.retry_jobs),
-        ("scheduled set", summary.scheduled_jobs),
-        ("dead set", summary.dead_jobs),
+        ("processed", summary.counts.processed),
+        ("failures", summary.counts.failures),
+        ("retry set", summary.counts.retry_jobs),
+        ("scheduled set", summary.counts.scheduled_jobs),
+        ("dead set", summary.counts.dead_jobs),
     ];
     let number_width = counts.iter().map(|(_, count)| count.to_string().len()).max().unwrap_or(0);
     for (what, count) in counts {

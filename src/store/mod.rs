@@ -16,13 +16,12 @@ pub mod turn;
 pub mod cancel;
 pub mod enqueue;
 pub mod entries;
-pub mod fleet;
-pub mod inspect;
 pub mod operate;
 pub mod outbox;
 pub mod progress;
 pub mod server;
 pub mod steer;
+pub mod survey;
 // What all of the above need leave for.
 pub mod denied;
 pub mod rights;

@@ -3,38 +3,28 @@
 
 use super::{Action, Excess};
 use crate::{
-    admin::{Error, fleet, nodes, session::Session},
-    net::blocking::BlockingConnection,
+    admin::{Error, nodes, session::Session},
     resp::url::RedisUrl,
     store::{
         entries::{Place, Set},
-        fleet::Scope,
         operate::DeadSetCaps,
+        survey::Scope,
     },
-    wire::figures::Figures,
 };
 
 /// What the workers that run say they keep: the most, if they differ. `own` where none says anything.
 pub(super) fn caps_of_fleet(url: &RedisUrl, own: DeadSetCaps) -> Result<DeadSetCaps, Error> {
-    let most = |figures: &mut dyn Iterator<Item = &Figures>| {
-        let told = figures.filter(|figures| figures.dead_jobs_max > 0);
-        told.fold(None, |most: Option<DeadSetCaps>, figures| {
-            let (jobs_max, timeout_s) = most.map_or((0, 0), |most| (most.jobs_max, most.timeout_s));
-            Some(DeadSetCaps {
-                jobs_max: jobs_max.max(figures.dead_jobs_max),
-                timeout_s: timeout_s.max(figures.dead_timeout_s),
-            })
+    let found = nodes::survey(url, Scope::Processes)?;
+    let figures = found.processes.values().filter_map(|process| process.figures.as_ref());
+    let said = figures.filter(|figures| figures.dead_jobs_max > 0);
+    let most = said.fold(None, |most: Option<DeadSetCaps>, figures| {
+        let (jobs_max, timeout_s) = most.map_or((0, 0), |most| (most.jobs_max, most.timeout_s));
+        Some(DeadSetCaps {
+            jobs_max: jobs_max.max(figures.dead_jobs_max),
+            timeout_s: timeout_s.max(figures.dead_timeout_s),
         })
-    };
-    let told = if url.is_cluster() {
-        let summary = nodes::inspect(url)?;
-        most(&mut summary.processes.values().filter_map(|process| process.figures.as_ref()))
-    } else {
-        let mut conn = BlockingConnection::connect(url)?;
-        let survey = fleet::survey(&mut conn, Scope::Processes)?;
-        most(&mut survey.processes().filter_map(|(_, process)| process.figures.as_ref()))
-    };
-    Ok(told.unwrap_or(own))
+    });
+    Ok(most.unwrap_or(own))
 }
 
 /// Refuses to move so many jobs to the dead set if they are more than it has room for, unless it is to be trimmed.

@@ -13,13 +13,17 @@ use super::{Found, What, delete, forget, told};
 use crate::{
     admin::{Consent, Error, nodes, session::Session, ticker::Ticker},
     resp::url::RedisUrl,
-    store::{entries::Place, inspect::Summary, operate::Pruned},
+    store::{
+        entries::Place,
+        operate::Pruned,
+        survey::{Scope, Summary},
+    },
     wire::Realm,
 };
 
 /// Deletes it and says what was deleted.
 pub(super) fn prune(url: &RedisUrl, what: &What, consent: Consent, out: &mut dyn Write) -> Result<(), Error> {
-    let summary = nodes::inspect(url)?;
+    let summary = nodes::survey(url, Scope::Everything)?;
     let found = Found::of(&summary, what);
     if !found.is_agreed(consent, out)? {
         return Ok(());

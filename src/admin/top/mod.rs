@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Nothing is polled: the screen is drawn when a message comes. A look costs one bounded round trip
-//! ([`crate::store::fleet`]), whatever Redis holds; in a cluster one for each primary, one after the other. When Redis is
+//! ([`crate::store::survey`]), whatever Redis holds; in a cluster one for each primary, one after the other. When Redis is
 //! away the last state stays and the head says since when and why. `screen` gives the terminal back on every way out: leave,
 //! signal, error, panic.
 //!
@@ -51,7 +51,7 @@ enum Message {
 /// Shows the state until it is left. Where there is no terminal, once.
 ///
 /// # Errors
-/// [`Error::Connect`] or [`Error::Inspect`] if the first look fails; [`Error::Output`].
+/// [`Error::Connect`] or [`Error::Survey`] if the first look fails; [`Error::Output`].
 pub(crate) fn live(url: &RedisUrl, interval: Duration, out: &mut dyn Write) -> Result<(), Error> {
     if !stdout().is_terminal() || !stdin().is_terminal() {
         return once(url, interval, Format::Text, out);

@@ -7,8 +7,7 @@ use serde::Serialize;
 
 use crate::admin::fleet::Member;
 use crate::limits::{TOP_PROCESSES_MAX, TOP_QUEUES_MAX};
-use crate::store::fleet::{Counts, Survey};
-use crate::store::inspect::Process;
+use crate::store::survey::{Counts, Process, Survey};
 use crate::time::unix_now;
 
 /// One state. As JSON it is what `top --json` prints.
@@ -78,12 +77,12 @@ impl State {
         let mut queues: Vec<Queue> = surveys
             .iter()
             .flat_map(|survey| survey.queues())
-            .map(|(name, jobs)| Queue { name: name.to_owned(), jobs })
+            .map(|(name, jobs)| Queue { name: name.into_owned(), jobs })
             .collect();
         let (queues_count, waiting_jobs) = (queues.len(), queues.iter().map(|queue| queue.jobs).sum());
         queues.sort_by(|one, other| other.jobs.cmp(&one.jobs).then_with(|| one.name.cmp(&other.name)));
         queues.truncate(TOP_QUEUES_MAX);
-        let known: BTreeMap<&str, &Process> = surveys.iter().flat_map(|survey| survey.processes()).collect();
+        let known: BTreeMap<&[u8], &Process> = surveys.iter().flat_map(|survey| survey.processes()).collect();
         let members = known.values().take(TOP_PROCESSES_MAX).map(|process| Member::of(process));
         let processes: Vec<Worker> =
             members.map(|member| Worker { shard_jobs_per_s: rates.of_shards(&member), member }).collect();
