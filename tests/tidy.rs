@@ -49,6 +49,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("handler", 4),
     ("io", 4),
     ("mesh", 4),
+    ("view", 4),
     // L5 runtime
     ("shard", SIBLINGS),
     ("control", SIBLINGS),

@@ -22,11 +22,9 @@ use self::outcome::{Outcome, Swept, apply};
 use super::{
     Error,
     confirm::Consent,
-    filter::{Filter, NamePattern},
     session::Session,
     table::printable,
     ticker::{Ticker, rate},
-    view,
 };
 use crate::{
     job::Parser,
@@ -35,6 +33,10 @@ use crate::{
     store::{
         entries::{Entry, Order, Place, Set, Window},
         operate::DeadSetCaps,
+    },
+    view::{
+        entry,
+        filter::{Filter, NamePattern},
     },
 };
 
@@ -170,8 +172,8 @@ fn one(
     for place in places {
         let (found, examined) = find(session, place, jid)?;
         if let Some(entry) = found {
-            let title = view::title(&entry);
-            if action == Action::Retry && view::holds_buried_bytes(&entry) {
+            let title = entry::title(&entry);
+            if action == Action::Retry && entry::holds_buried_bytes(&entry) {
                 return Err(Error::NoJobToRetry { jid: jid.to_owned() });
             }
             if action == Action::Delete {
@@ -273,7 +275,7 @@ fn sweep(
         let mut jobs: Vec<&Entry> =
             page.entries.iter().filter(|entry| filter.matches(&mut parser, entry)).collect();
         let meant = jobs.len();
-        jobs.retain(|entry| action != Action::Retry || !view::holds_buried_bytes(entry));
+        jobs.retain(|entry| action != Action::Retry || !entry::holds_buried_bytes(entry));
         swept.unfit += (meant - jobs.len()) as u64;
         let batch = if jobs.is_empty() {
             Outcome::default()

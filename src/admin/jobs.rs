@@ -13,12 +13,11 @@ use std::io::Write;
 
 use super::{
     Error,
-    filter::Filter,
+    format::Format,
+    job_rows,
     session::{Joined, Session},
-    summary::Format,
     table,
     ticker::Ticker,
-    view,
 };
 use crate::{
     job::Parser,
@@ -26,6 +25,7 @@ use crate::{
     resp::url::RedisUrl,
     store::entries::{Entry, Order, Place, Window},
     time,
+    view::{entry::JobEntry, filter::Filter},
 };
 
 /// Which jobs to show.
@@ -75,11 +75,11 @@ fn text(session: &mut Joined<'_>, query: &Query, out: &mut dyn Write) -> Result<
     let now = time::unix_now();
     let mut rows = Vec::new();
     let reached = look(session, query, |_, parser, entry| {
-        rows.push(view::row(&query.place, parser, entry, now));
+        rows.push(job_rows::row(&query.place, &JobEntry::new(&query.place, entry, parser), now));
         Ok(())
     })?;
     if !rows.is_empty() {
-        table::write(out, view::columns(&query.place), &rows)?;
+        table::write(out, job_rows::columns(&query.place), &rows)?;
         writeln!(out)?;
     }
     writeln!(out, "{}", said(query, reached))?;
@@ -95,7 +95,7 @@ fn json(session: &mut Joined<'_>, query: &Query, out: &mut dyn Write) -> Result<
             write_json_head(query, total, out)?;
         }
         began = true;
-        Ok(view::write_json(&query.place, parser, entry, out)?)
+        Ok(JobEntry::new(&query.place, entry, parser).write_json(out)?)
     })?;
     if !began {
         write_json_head(query, reached.total, out)?;

@@ -22,17 +22,17 @@ pub(crate) mod steer;
 // What they share.
 mod confirm;
 mod denied;
-mod filter;
-mod fleet;
+mod format;
+mod job_rows;
 mod nodes;
 mod session;
+mod span;
 mod table;
 mod ticker;
-mod view;
 
 pub(crate) use confirm::Consent;
 pub(crate) use denied::explained;
-pub(crate) use filter::{Filter, NamePattern};
+pub(crate) use format::Format;
 
 use std::io;
 

@@ -10,16 +10,13 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use super::{
-    Error,
-    fleet::{Engine, Member},
-    nodes,
-};
+use super::{Error, nodes};
 use crate::limits::{QUIET_WAIT, STEER_LOOK, STOP_WAIT_EXTRA};
 use crate::net::blocking::BlockingConnection;
 use crate::resp::{RedisUrl, Requests};
 use crate::store::steer::{self, Wish};
 use crate::store::survey::{Scope, Server, Survey};
+use crate::view::member::{Engine, Member};
 
 /// Which processes.
 #[derive(Debug, Clone, PartialEq, Eq)]

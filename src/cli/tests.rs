@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     admin::{
-        Consent, Filter, NamePattern,
+        Consent,
         act::{Act, Action, Target},
         bulk::Bulk,
         prune::What,
@@ -16,6 +16,7 @@ use crate::{
         entries::{Order, Place, Set},
         operate::DeadSetCaps,
     },
+    view::filter::{Filter, NamePattern},
     wire::QueueName,
 };
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::admin::summary::Format;
+use crate::admin::Format;
 use crate::cli::{EnqueueOrder, Failure, Invocation};
 use crate::config::GivenUrl;
 use crate::resp::RedisUrl;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::carry_out::{failure_of, redis};
-use crate::admin::{self, summary::Format, top};
+use crate::admin::{self, Format, top};
 use crate::cli::process_orders::{ProcessOrder, TopView};
 use crate::cli::{self, Failure};
 use crate::doctor;

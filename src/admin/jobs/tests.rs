@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    admin::NamePattern, limits::ENTRY_HEAD_BYTES, store::entries::Set, test_redis::TestRedis, wire::QueueName,
+    limits::ENTRY_HEAD_BYTES, store::entries::Set, test_redis::TestRedis, view::filter::NamePattern,
+    wire::QueueName,
 };
 
 fn query(place: Place) -> Query {

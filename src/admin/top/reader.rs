@@ -5,12 +5,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::Message;
-use super::state::{Rates, State};
 use crate::admin::{Error, nodes};
 use crate::limits::TOP_PATIENCE;
 use crate::net::blocking::{BlockingConnection, BlockingOptions};
 use crate::resp::RedisUrl;
 use crate::store::survey::{Scope, Server, Survey};
+use crate::view::state::{Rates, State};
 
 /// The thread runs as long as this is kept, and at most one look longer.
 pub(super) struct Reader {

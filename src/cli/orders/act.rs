@@ -5,7 +5,7 @@ use clap::{ArgMatches, Args, FromArgMatches, builder::ValueParser, error::ErrorK
 use super::value::{SetWord, jid, name_pattern, usage};
 use crate::{
     admin::{
-        Consent, NamePattern,
+        Consent,
         act::{Act, Action, Excess, Target},
     },
     config::{Config, GivenUrl},
@@ -13,6 +13,7 @@ use crate::{
         entries::{Place, Set},
         operate::DeadSetCaps,
     },
+    view::filter::NamePattern,
     wire::QueueName,
 };
 

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use clap::{ValueEnum, builder::ValueParser, error::ErrorKind};
 
 use crate::{
-    admin::NamePattern,
     limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX},
     store::entries::Set,
+    view::filter::NamePattern,
 };
 
 pub(super) fn jid(text: &str) -> Result<String, String> {

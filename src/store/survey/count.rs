@@ -1,11 +1,13 @@
 //! Sizes of sets and values of counters: those that one server has of all queues, and those of the queues of a node.
 
+use serde::Serialize;
+
 use super::{SurveyError, at};
 use crate::resp::Reply;
 use crate::wire::{keys, realm::RealmKey};
 
 /// Sizes of the sets, and the counters.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Jobs that ran.
     pub processed: u64,
