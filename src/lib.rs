@@ -110,7 +110,9 @@
 //! - No read on a live connection is raced or dropped; to stop one, its socket is shut down.
 //! - Nothing is polled: a wait is a blocking command, a timer or an event.
 //! - Every buffer, batch, queue and reply has a bound in `limits`.
-//! - A password is in no log line, error, heartbeat or connection name.
+//! - A password is in no log line, error, heartbeat or connection name; of a url only where it leads is shown.
+//! - No shard and no control waits for whoever reads the log. (engine/log_reader.rs)
+//! - Text of outside origin is shown bounded and escaped, in tables, errors and log lines alike. (engine/foreign.rs)
 //!
 //! # Security
 //!
@@ -130,6 +132,8 @@
 //!   own requeuer.
 //! - A fail-over to a replica that lags: at most once, a job may start twice; and the jobs of a process whose lease was lost
 //!   with it, and that dies before its next renewal (5 s), wait for two to four minutes instead of P3's 30 s.
+//! - A handler that prints by itself waits for whoever reads that, and its shard with it. The log's own bounds (lines dropped,
+//!   floods summed up) are of no use to a program that has installed a log of its own.
 //! - A payload between 384 MB and Redis's 512 MB cannot be buried (its base64 is too large) and stays in flight.
 //! - A primary that is cut off from its sentinels, but not from a worker, is used until it hears that it is none any more;
 //!   `min-replicas-to-write` bounds what it takes meanwhile.

@@ -10,7 +10,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use super::{Error, nodes};
+use super::{Error, nodes, table::printable};
 use crate::limits::{QUIET_WAIT, STEER_LOOK, STOP_WAIT_EXTRA};
 use crate::net::blocking::BlockingConnection;
 use crate::resp::{RedisUrl, Requests};
@@ -109,6 +109,7 @@ fn tell(
 
 fn asked(member: &Member, wish: Wish) -> String {
     let Member { uuid, host, pid, busy, timeout_s, .. } = member;
+    let (uuid, host) = (printable(uuid), printable(host));
     let jobs = if *busy == 1 { "1 job".to_owned() } else { format!("{busy} jobs") };
     match wish {
         Wish::Quiet => format!("{uuid} (pid {pid} on {host}) was asked to take no more jobs"),
@@ -123,6 +124,7 @@ fn asked(member: &Member, wish: Wish) -> String {
 
 fn unheard(member: &Member, wish: Wish) -> String {
     let Member { uuid, host, pid, .. } = member;
+    let (uuid, host) = (printable(uuid), printable(host));
     let signal = if wish == Wish::Quiet { "TSTP" } else { "TERM" };
     let why = match member.engine {
         Engine::Ruby => "is a ruby server, which hears signals only",

@@ -232,7 +232,7 @@ mod tests {
         let kind = Arc::new(kind());
         assert_eq!(floods.next_end_at(0), None);
         // The callsite of any line will do.
-        let id = tracing::callsite::Identifier(&CALLSITE);
+        let id = Identifier(&CALLSITE);
         floods.kinds.write().unwrap().insert(id, Arc::clone(&kind));
         passed(&kind, 1, 100);
         assert_eq!(floods.next_end_at(100), None);

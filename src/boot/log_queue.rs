@@ -4,11 +4,11 @@
 //! long as it likes. Only the thread here waits like that. Everybody else leaves a line and goes on; a line that the
 //! queue has no room for is dropped and counted, and the count is told when the reader reads again.
 //!
-//! The thread has a descriptor of its own. `std::io::Stderr` has a lock, which it would hold while it waits, and with it
-//! whoever prints by `eprintln!`. What the Rust runtime itself says at an abort goes past the queue.
+//! It holds the lock of `std::io::Stderr` for each batch, so that what a handler prints by `eprintln!`, in pieces, is not torn
+//! by a line of the log. Such a handler waits for the same reader, lock or no lock. What the Rust runtime itself says at an
+//! abort goes past the queue.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, StderrLock, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -56,12 +56,11 @@ struct Counts {
 }
 
 impl LogQueue {
-    /// A queue to this file, and its thread, which calls `prepare` before anything else.
+    /// A queue to standard error, and its thread, which calls `prepare` before anything else.
     ///
     /// # Errors
     /// There is no thread to be had.
     pub(super) fn start(
-        file: File,
         floods: Arc<Floods>,
         tell: Teller,
         prepare: impl FnOnce() + Send + 'static,
@@ -70,7 +69,6 @@ impl LogQueue {
         let (flushes, asked) = bounded(1);
         let counts = Arc::new(Counts::default());
         let writer = Writer {
-            file,
             floods,
             tell,
             lines: waiting,
@@ -141,7 +139,6 @@ impl Counts {
 
 /// The thread's side.
 struct Writer {
-    file: File,
     floods: Arc<Floods>,
     tell: Teller,
     lines: Receiver<Vec<u8>>,
@@ -230,23 +227,24 @@ impl Writer {
 
     /// Writes all of it, for as long as it takes.
     fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+        let mut stderr = io::stderr().lock();
         while !bytes.is_empty() {
-            match (&self.file).write(bytes) {
+            match stderr.write(bytes) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => bytes = &bytes[written..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Another process has made the pipe that both have one that does not block.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_room()?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_room(&stderr)?,
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
+}
 
-    fn wait_for_room(&self) -> io::Result<()> {
-        match poll(&mut [PollFd::new(&self.file, PollFlags::OUT)], None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+fn wait_for_room(stderr: &StderrLock<'_>) -> io::Result<()> {
+    match poll(&mut [PollFd::new(stderr, PollFlags::OUT)], None) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -6,9 +6,7 @@
 
 use std::{
     fmt,
-    fs::File,
     io::{self, IsTerminal, Write},
-    os::fd::AsFd,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -54,17 +52,16 @@ struct Log {
 /// as it is made before they are blocked for all.
 ///
 /// # Errors
-/// There is no thread or no descriptor to be had.
+/// There is no thread to be had.
 pub fn install(
     level: LogLevel,
     format: LogFormat,
     prepare: impl FnOnce() + Send + 'static,
 ) -> io::Result<Installed> {
     let colour = io::stderr().is_terminal();
-    let file = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let floods = Arc::new(Floods::new());
     let tell: Teller = Box::new(move |notice| line_of(notice, format, colour));
-    let queue = LogQueue::start(file, Arc::clone(&floods), tell, prepare)?;
+    let queue = LogQueue::start(Arc::clone(&floods), tell, prepare)?;
     let layer = layer(format, Arc::clone(&queue), colour);
     let (filter, level) = reload::Layer::new(targets(level));
     Ok(match Registry::default().with(layer.with_filter(filter.and(Sampling(floods)))).try_init() {
@@ -163,7 +160,8 @@ where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    // What cannot be formatted would be told past the queue.
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     match format {
         LogFormat::Text => {
             let fields = debug_fn(write_field).delimited(" ");

@@ -96,7 +96,7 @@ where
     let result = match parse_with_notes(args, variables) {
         Ok((invocation, notes)) => {
             for note in notes {
-                let _ = err.write_all(format!("{program}: warning: {note}\n").as_bytes());
+                let _ = err.write_all(format!("{program}: warning: {}\n", neutral(&note)).as_bytes());
             }
             out.is_report = changes_something(&invocation);
             perform(invocation, &mut out)

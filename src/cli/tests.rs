@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     admin::{
         Consent,
-        act::{Act, Action, Target},
+        act::{Act, Action, Excess, Target},
         bulk::Bulk,
         prune::What,
     },
@@ -229,7 +229,9 @@ fn an_act_names_one_job_or_all_of_a_set() {
     assert_eq!(act(&["retry", "j"]), job(Action::Retry, &sets, Consent::Given));
     assert_eq!(act(&["retry", "j", "--from", "dead"]), job(Action::Retry, &sets[2..], Consent::Given));
     let caps = DeadSetCaps { jobs_max: DEAD_JOBS_MAX, timeout_s: DEAD_TIMEOUT.as_secs() };
-    assert_eq!(act(&["kill", "j"]), job(Action::Kill(caps), &sets[..2], Consent::Ask));
+    assert_eq!(act(&["kill", "j"]), job(Action::Kill(caps, Excess::Refuse), &sets[..2], Consent::Ask));
+    let trims = job(Action::Kill(caps, Excess::Trim), &sets[..2], Consent::Ask);
+    assert_eq!(act(&["kill", "j", "--trim"]), trims);
     assert_eq!(act(&["delete", "j", "--yes"]), job(Action::Delete, &sets, Consent::Given));
     let img = [Place::Queue(QueueName::new("img").unwrap())];
     assert_eq!(act(&["delete", "j", "--queue", "img"]), job(Action::Delete, &img, Consent::Ask));

@@ -124,7 +124,7 @@ fn a_killed_job_died_now_and_the_dead_set_keeps_its_caps() {
     let jobs = [seen(b"a"), seen(b"b"), seen(b"gone")];
     let dead = [None, Some(b"b, killed".to_vec()), Some(b"gone, killed".to_vec())];
     let jobs: Vec<_> = jobs.iter().zip(dead).map(|(entry, dead)| Condemned { entry, dead }).collect();
-    let reply = setup.call(|s, r| kill(s, Set::Retries, &jobs, CAPS, r)).unwrap();
+    let reply = setup.call(|s, r| kill(s, Set::Retries, &jobs, Some(CAPS), r)).unwrap();
     let killed = read_killed(&reply).unwrap();
     assert_eq!(killed, Killed { moved: vec![true, true, false], trimmed: 2 });
     assert_eq!(setup.set(Set::Retries), ["c"]);
@@ -141,7 +141,7 @@ fn a_dead_set_of_another_type_loses_nothing() {
     setup.add(Set::Scheduled, "4000000000", b"a");
     let entry = seen(b"a");
     let error = setup
-        .call(|s, r| kill(s, Set::Scheduled, &[Condemned { entry: &entry, dead: None }], CAPS, r))
+        .call(|s, r| kill(s, Set::Scheduled, &[Condemned { entry: &entry, dead: None }], Some(CAPS), r))
         .unwrap_err();
     assert!(error.to_string().contains("WRONGTYPE"), "{error}");
     assert_eq!(setup.set(Set::Scheduled), ["a"]);
