@@ -75,7 +75,7 @@
 //! |---|---|---|
 //! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] `server` | command line to exit code |
 //! | 5 runtime | `shard` `control`, `admin` | running jobs; keeping the process known; what operators ask |
-//! | 4 api | `handler` [`client`] `mesh` `view` | what users write; pushing jobs; what control and shards say; what operators see |
+//! | 4 api | `handler` [`client`] `mesh` `view` `acts` | what users write; pushing jobs; what control and shards say; what operators see and do |
 //! | 3 store | `store` | every Redis command and script |
 //! | 2 transport | `net`: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster | sockets |
 //! | 1 formats | `job` `wire` `resp` | bytes in, values out: no socket, no clock |
@@ -168,6 +168,7 @@ mod net;
 mod store;
 
 // L4 api
+mod acts;
 pub mod client;
 mod handler;
 pub mod io;

@@ -50,6 +50,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("io", 4),
     ("mesh", 4),
     ("view", 4),
+    ("acts", 4),
     // L5 runtime
     ("shard", SIBLINGS),
     ("control", SIBLINGS),

@@ -38,7 +38,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::{client, resp, store::survey::SurveyError};
+use crate::{acts::action::DeadSetFull, client, resp, store::survey::SurveyError};
 
 /// An order could not be carried out.
 ///
@@ -176,18 +176,8 @@ pub enum Error {
         key: String,
     },
     /// The dead set has no room.
-    #[error(
-        "the dead set has {entries} entries and keeps {jobs_max}, so {jobs} more would push the oldest out: say --trim, or \
-         raise max_dead_jobs of the workers; nothing more was moved"
-    )]
-    DeadSetFull {
-        /// Entries it has.
-        entries: u64,
-        /// Jobs that were to go there.
-        jobs: u64,
-        /// Entries it keeps.
-        jobs_max: u64,
-    },
+    #[error(transparent)]
+    DeadSetFull(#[from] DeadSetFull),
     /// Nobody is there to be steered.
     #[error("{}; `jiggler-uring processes` lists those that are", no_process(.wanted.as_deref()))]
     NoProcess {
@@ -245,7 +235,7 @@ impl Error {
             | Self::NotFound { .. }
             | Self::NoJobToRetry { .. }
             | Self::Held { .. }
-            | Self::DeadSetFull { .. }
+            | Self::DeadSetFull(_)
             | Self::Cancel { .. }
             | Self::NoProcess { .. }
             | Self::Unsteered { .. }

@@ -9,9 +9,8 @@ use super::{
     table::{self, Align, printable},
 };
 use crate::{
-    net::blocking::BlockingConnection,
     resp::url::RedisUrl,
-    store::survey::{Scope, Server, Summary, Survey},
+    store::survey::{Scope, Summary},
     time,
     view::{
         gem_summary::GemSummary,
@@ -19,7 +18,7 @@ use crate::{
     },
 };
 
-/// Reads the state and writes it. Round trips: see [`Survey::once`].
+/// Reads the state and writes it. Round trips: see [`Survey::once`](crate::store::survey::Survey::once).
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
@@ -29,14 +28,6 @@ pub(crate) fn summary(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Re
         Format::Text => write_text(&summary, time::unix_now(), out),
         Format::Json => write_json(&GemSummary::of(&summary), out),
     }
-}
-
-/// Reads the state over a connection of one's own.
-///
-/// # Errors
-/// [`Error::Connect`] if the connection fails, [`Error::Survey`].
-pub(crate) fn read(conn: &mut BlockingConnection) -> Result<Summary, Error> {
-    nodes::read(conn, Survey::once(Scope::Everything, Server::Whole))
 }
 
 /// Writes the summary as aligned text. `now` is Unix time in seconds, for the age of heartbeats.

@@ -9,7 +9,8 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use super::{Error, Invocation, command};
 use crate::{
-    admin::steer::{Patience, Target},
+    acts::steer::Target,
+    admin::steer::Patience,
     config::{Config, GivenUrl, options::OptionId},
     limits::{TOP_INTERVAL_MAX, TOP_INTERVAL_MIN},
     store::steer::Wish,

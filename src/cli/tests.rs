@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
+    acts::{
+        action::{Action, Excess},
+        prune::What,
+    },
     admin::{
         Consent,
-        act::{Act, Action, Excess, Target},
+        act::{Act, Target},
         bulk::Bulk,
-        prune::What,
     },
     config::{Mode, Origin, Queues},
     limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT, ENQUEUE_COUNT_MAX, JOBS_LIMIT, RETRIES_MAX},

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::{
-    limits::ENTRY_HEAD_BYTES, store::entries::Set, test_redis::TestRedis, view::filter::NamePattern,
+    limits::ENTRY_HEAD_BYTES,
+    store::entries::Set,
+    test_redis::TestRedis,
+    view::filter::{Filter, NamePattern},
     wire::QueueName,
 };
 

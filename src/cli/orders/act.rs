@@ -4,9 +4,10 @@ use clap::{ArgMatches, Args, FromArgMatches, builder::ValueParser, error::ErrorK
 
 use super::value::{SetWord, jid, name_pattern, usage};
 use crate::{
+    acts::action::{Action, Excess},
     admin::{
         Consent,
-        act::{Act, Action, Excess, Target},
+        act::{Act, Target},
     },
     config::{Config, GivenUrl},
     store::{

@@ -4,7 +4,7 @@ use clap::{ArgMatches, Args, FromArgMatches, ValueEnum, builder::ValueParser, er
 
 use super::value::{jid, name_pattern, usage, whole};
 use crate::{
-    admin::jobs::Query,
+    acts::look::Query,
     config::GivenUrl,
     limits::{JOBS_EXAMINED, JOBS_EXAMINED_MAX, JOBS_LIMIT, JOBS_LIMIT_MAX},
     store::entries::{Order, Place, Set},
