@@ -22,3 +22,6 @@ pub(crate) mod steer;
 pub(crate) use batch::Outcome;
 pub(crate) use size::Size;
 pub(crate) use steps::{Error, Progress, Steps, To};
+
+#[cfg(test)]
+mod tests;
