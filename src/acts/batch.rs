@@ -220,7 +220,7 @@ impl Steps for Batch {
     }
 }
 
-/// With the reason that it has none of its own, unless it is too large to be seen whole.
+/// Adds the reason for its death, unless it has one or is too large to be read as a whole.
 fn condemned(entry: &Entry, set: Set, now: f64) -> Condemned<'_> {
     let error = ErrorInfo::new(CLASS_KILLED, format!("killed by an operator while it lay in {set}"));
     let dead = if entry.is_whole() { retry::killed(&entry.bytes, &error, now) } else { None };

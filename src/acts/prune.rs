@@ -50,7 +50,7 @@ pub(crate) struct Found {
     /// With the number of jobs there, or what the counter says.
     pub(crate) keys: Vec<(Pruned, u64)>,
     pub(crate) heartbeats: Vec<String>,
-    /// Queues with names that this program would give none.
+    /// Queues whose names are not valid here.
     pub(crate) foreign: Vec<String>,
     /// The queues of a cluster that have sets or counters.
     realms: BTreeSet<String>,

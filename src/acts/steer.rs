@@ -93,7 +93,7 @@ impl Steering {
     /// Reads the replies to [`Self::write_wish`].
     ///
     /// # Errors
-    /// Of a reply that is none to it.
+    /// If a reply is an error, or of another shape.
     pub(crate) fn read_heard(&mut self, replies: &[Reply]) -> Result<(), resp::Error> {
         for (number, reply) in replies.iter().enumerate() {
             let list = if steer::heard(reply)? { &mut self.waiting } else { &mut self.deaf };
@@ -134,7 +134,7 @@ impl Steering {
     /// The phases in the reply to [`Self::write_question`]; `None`: its figures are gone, and so is it.
     ///
     /// # Errors
-    /// Of a reply that is none to it.
+    /// If a reply is an error, or of another shape.
     pub(crate) fn read_phases(reply: &Reply) -> Result<Vec<Option<String>>, resp::Error> {
         steer::phases(reply)
     }

@@ -42,7 +42,7 @@ use crate::{acts::action::DeadSetFull, client, resp, store::survey::SurveyError}
 
 /// An order could not be carried out.
 ///
-/// [`Error::is_usage`] tells what the user must mend from what may go better later.
+/// [`Error::is_usage`] tells mistakes of the user from failures that may pass.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -86,7 +86,7 @@ pub enum Error {
         /// What the system says.
         cause: io::Error,
     },
-    /// A line of a bulk is no job.
+    /// A line of a bulk is not a job.
     #[error(
         "{file}: line {line}: {reason}; {pushed} jobs were pushed, all that stand before this line and no other"
     )]
@@ -117,13 +117,13 @@ pub enum Error {
         /// Why.
         cause: Box<client::Error>,
     },
-    /// Something that cannot be undone was asked for where nobody can be asked.
+    /// The order cannot be undone and needs consent, but there is no terminal to ask at.
     #[error("{what} cannot be undone, and there is no terminal to ask at: say --yes")]
     NobodyToAsk {
         /// The order.
         what: String,
     },
-    /// The answer was not yes.
+    /// The answer was not `yes`.
     #[error("not confirmed: nothing was changed")]
     NotConfirmed,
     /// The scripts could not be loaded.
@@ -140,7 +140,7 @@ pub enum Error {
         /// Why it was not.
         cause: resp::Error,
     },
-    /// Redis denies its user what the order takes.
+    /// The Redis user lacks a right that the order needs.
     #[error("{cause}; let an administrator run {line}")]
     Denied {
         /// What failed, with the words of Redis.
@@ -148,7 +148,7 @@ pub enum Error {
         /// What gives the user the right.
         line: String,
     },
-    /// No job has this jid, where it was looked for.
+    /// No job with this jid is in the places searched.
     #[error(
         "no job has the jid {jid}; searched: {searched}. A job in a queue is found by `delete {jid} --queue NAME`, and one \
          that runs is ended by `cancel {jid}`"
@@ -178,13 +178,13 @@ pub enum Error {
     /// The dead set has no room.
     #[error(transparent)]
     DeadSetFull(#[from] DeadSetFull),
-    /// Nobody is there to be steered.
+    /// There is no process to steer.
     #[error("{}; `jiggler-uring processes` lists those that are", no_process(.wanted.as_deref()))]
     NoProcess {
         /// How the uuid was to begin; `None`: any would have done.
         wanted: Option<String>,
     },
-    /// More than one process could be meant.
+    /// The prefix fits more than one process.
     #[error("process `{prefix}` could be any of {uuids}; write more of it")]
     ManyProcesses {
         /// How the uuid was to begin.
@@ -192,7 +192,7 @@ pub enum Error {
         /// Those that do.
         uuids: String,
     },
-    /// Not every process did what was wanted of it; what each did has been written.
+    /// Not every process did what it was asked to; the output says what each did.
     #[error("{wish}: {failed} of {of} processes did not hear it or have not done it")]
     Unsteered {
         /// What was wanted.
@@ -202,7 +202,7 @@ pub enum Error {
         /// Of how many.
         of: usize,
     },
-    /// No connection to Redis came about.
+    /// Redis could not be reached.
     #[error(transparent)]
     Connect(#[from] resp::Error),
     /// The state could not be read.
@@ -214,7 +214,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the order itself was wrong, so that nothing was tried.
+    /// Whether the order itself was wrong and nothing was tried.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {

@@ -99,7 +99,7 @@ pub(super) fn command() -> Command {
     whole.mut_args(take_negative).mut_subcommands(|command| command.mut_args(take_negative))
 }
 
-/// `--count -1` is a number that is refused as one, not an option that there is none of.
+/// `--count -1` is rejected as a bad number, not as an unknown option.
 fn take_negative(arg: Arg) -> Arg {
     let takes_value = arg.get_action().takes_values() && !arg.is_positional();
     if takes_value { arg.allow_negative_numbers(true) } else { arg }

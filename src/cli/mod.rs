@@ -48,7 +48,7 @@ pub enum Invocation {
     Process(process_orders::ProcessOrder),
 }
 
-/// Why there is no invocation: always the user's to mend, or not an error at all (`--help`).
+/// Why there is no invocation: a mistake of the user, or not an error at all (`--help`).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -93,7 +93,7 @@ where
     Ok((invocation, notes))
 }
 
-/// Reads the configuration of a worker anew, from its own command line, environment and file.
+/// Reads the configuration of a worker again, from its own command line, environment and file.
 pub(crate) fn worker_config() -> Result<Config, Error> {
     let matches = command::command().try_get_matches_from(std::env::args_os())?;
     Ok(Config::load(command::flags(&matches)?, &|name| std::env::var_os(name))?)

@@ -1,7 +1,7 @@
 //! The subcommands that look at the processes and steer them, and those about the program itself: `processes`, `top`, `quiet`,
 //! `stop`, `doctor`, `completions`, `man`.
 //!
-//! Arguments and the checked orders they become; who carries them out is the caller of `cli`.
+//! Arguments and the checked orders they become; the caller of `cli` carries them out.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub enum ProcessOrder {
         /// Where Redis is; `None`: see `embedded`.
         redis_url: Option<GivenUrl>,
     },
-    /// Show the state, again and again.
+    /// Show the state and keep it up to date.
     Top {
         /// How.
         view: TopView,
@@ -39,7 +39,7 @@ pub enum ProcessOrder {
     Steer {
         /// Which.
         target: Target,
-        /// What they are to do.
+        /// What they shall do.
         wish: Wish,
         /// Whether to wait for them.
         patience: Patience,
@@ -50,7 +50,7 @@ pub enum ProcessOrder {
     Doctor {
         /// One JSON object instead of text.
         json: bool,
-        /// The worker that is to run here.
+        /// The configuration of the worker that will run here.
         config: Box<Config>,
     },
     /// Print a completion script.
@@ -62,7 +62,7 @@ pub enum ProcessOrder {
 /// How `top` shows the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TopView {
-    /// On the whole terminal, until it is left; once if there is none.
+    /// On the whole terminal, until the user leaves; once if there is no terminal.
     Live,
     /// Once, as text.
     Once,
@@ -176,7 +176,7 @@ impl Name {
 
     fn command(self) -> Command {
         let bare = Command::new(self.as_str());
-        // clap would name the process alone, as if there were no other way.
+        // clap would show the process alone, as if there were no alternative.
         let one_or_all = || {
             let name = self.as_str();
             format!("jiggler-uring {name} [OPTIONS] <PROCESS>\n       jiggler-uring {name} [OPTIONS] --all")
@@ -258,7 +258,7 @@ pub(super) fn parse(matches: &ArgMatches, load: Load<'_>) -> Result<Option<Invoc
 
 fn steer(target: TargetArgs, wish: Wish, redis_url: Option<GivenUrl>) -> ProcessOrder {
     let patience = if target.no_wait { Patience::Send } else { Patience::Wait };
-    // Without a process there is --all, or clap would have refused.
+    // clap has made sure that there is a process or --all.
     let target = target.process.map_or(Target::All, Target::One);
     ProcessOrder::Steer { target, wish, patience, redis_url }
 }

@@ -5,7 +5,7 @@
 //! atomic. Keys are spelt in [`crate::wire::keys`].
 
 pub mod scripts;
-// The engine: the turn, what else befalls jobs in flight, the process.
+// The engine: the turn, everything else that happens to jobs in flight, the process.
 pub mod due;
 pub mod flight;
 pub mod process;

@@ -27,7 +27,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use crate::limits::{INSPECT_HEARTBEATS_PER_CALL, INSPECT_QUEUES_PER_CALL};
+use crate::limits::{SURVEY_HEARTBEATS_PER_CALL, SURVEY_QUEUES_PER_CALL};
 use crate::resp::{RedisUrl, Requests};
 use crate::wire::{
     keys,
@@ -91,7 +91,7 @@ pub struct Survey {
     queues: BTreeMap<Vec<u8>, Option<u64>>,
     /// The sets and counters of a node, by key.
     sizes: BTreeMap<String, KeySize>,
-    /// Keys named like heartbeats that are none. Kept by a survey that ends.
+    /// Keys that look like heartbeats but are not. Only a survey that ends keeps them.
     unreadable: BTreeSet<String>,
     /// Where the last page of each ended.
     last_process: Vec<u8>,
@@ -122,8 +122,8 @@ impl Survey {
     /// A survey that ends when all that was there at its start has been read.
     ///
     /// Round trips: one for each page of [`SCAN_PAGE_KEYS`](crate::limits::SCAN_PAGE_KEYS) keys of the whole database;
-    /// more if there are more pages of processes ([`INSPECT_HEARTBEATS_PER_CALL`]) or queues
-    /// ([`INSPECT_QUEUES_PER_CALL`]). Nothing is atomic between them.
+    /// more if there are more pages of processes ([`SURVEY_HEARTBEATS_PER_CALL`]) or queues
+    /// ([`SURVEY_QUEUES_PER_CALL`]). Nothing is atomic between them.
     #[must_use]
     pub fn once(scope: Scope, server: Server) -> Self {
         Self::new(scope, server, Pace::Once)
@@ -200,7 +200,7 @@ impl Survey {
         }
     }
 
-    /// Appends the commands of the next look: one round trip. `false`: there are none, as everything has been read.
+    /// Appends the commands of the next look: one round trip. `false`: everything has been read, so there is nothing to ask.
     pub fn write(&mut self, requests: &mut Requests) -> bool {
         self.asked.clear();
         if self.pace == Pace::Once && self.is_complete() {
@@ -229,12 +229,12 @@ impl Survey {
 
     fn write_processes(&mut self, requests: &mut Requests) {
         let wanted = |process: &Option<Process>| self.pace == Pace::Again || process.is_none();
-        let page = page(&self.processes, &mut self.last_process, wanted, INSPECT_HEARTBEATS_PER_CALL);
+        let page = page(&self.processes, &mut self.last_process, wanted, SURVEY_HEARTBEATS_PER_CALL);
         if self.server == Server::ClusterNode {
             page.into_iter().for_each(|key| self.write_process(key, requests));
         } else if !page.is_empty() {
             write_mget(requests, &page);
-            // What others name in other bytes has no figures: they are ours, and named in ASCII.
+            // A key that is not UTF-8 is not ours, so it has no figures.
             let texts = page.iter().filter_map(|key| std::str::from_utf8(key).ok());
             let uuids: Vec<&str> = texts.filter_map(keys::server_uuid).collect();
             let named: Vec<Vec<u8>> =
@@ -264,12 +264,12 @@ impl Survey {
     /// The next page of queues, and of the sets and counters of a node.
     fn write_queues(&mut self, requests: &mut Requests) {
         let wanted = |jobs: &Option<u64>| self.pace == Pace::Again || jobs.is_none();
-        for key in page(&self.queues, &mut self.last_queue, wanted, INSPECT_QUEUES_PER_CALL) {
+        for key in page(&self.queues, &mut self.last_queue, wanted, SURVEY_QUEUES_PER_CALL) {
             requests.command(&[b"LLEN", &key]);
             self.asked.push(Asked::Length(key));
         }
         let wanted = |size: &KeySize| self.pace == Pace::Again || size.size.is_none();
-        for key in page(&self.sizes, &mut self.last_size, wanted, INSPECT_QUEUES_PER_CALL) {
+        for key in page(&self.sizes, &mut self.last_size, wanted, SURVEY_QUEUES_PER_CALL) {
             let Some(size) = self.sizes.get(&key) else { continue };
             requests.command(&[count::command(size.what), key.as_bytes()]);
             self.asked.push(Asked::Size(key));

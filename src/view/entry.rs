@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct JobEntry<'e> {
     place: &'e Place,
     entry: &'e Entry,
-    /// Why it is no job, if it is none.
+    /// Why it is not a job; `None` if it is one.
     trouble: Option<BadPayload>,
 }
 
@@ -36,7 +36,7 @@ impl<'e> JobEntry<'e> {
         Self { place, entry, trouble }
     }
 
-    /// Why it is no job, if it is none.
+    /// Why it is not a job; `None` if it is one.
     pub(crate) const fn trouble(&self) -> Option<&BadPayload> {
         self.trouble.as_ref()
     }
@@ -46,8 +46,7 @@ impl<'e> JobEntry<'e> {
         &self.entry.bytes
     }
 
-    /// What `jobs` calls it, and what the commands that act on a job take for its name: its jid, or if it has none, a
-    /// handle.
+    /// How `jobs` names it, and how the commands that act on a job find it: by its jid, or by a handle if it has no jid.
     pub(crate) fn id(&self) -> String {
         id(self.entry)
     }

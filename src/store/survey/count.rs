@@ -62,7 +62,7 @@ pub(super) const fn command(what: RealmKey) -> &'static [u8] {
     }
 }
 
-/// Reads the reply to [`command`]; `None`: there is no such key, for an empty set is none.
+/// Reads the reply to [`command`]; `None`: there is no such key. Redis deletes a set that becomes empty.
 pub(super) fn read(what: RealmKey, key: &str, reply: &Reply) -> Result<Option<u64>, SurveyError> {
     match what {
         RealmKey::Processed | RealmKey::Failures => counter(key, reply),
@@ -70,7 +70,7 @@ pub(super) fn read(what: RealmKey, key: &str, reply: &Reply) -> Result<Option<u6
     }
 }
 
-/// Reads the size of a set or a list; `None` if it is empty: that is no key.
+/// Reads the size of a set or a list; `None` if it is empty: Redis deletes such a key.
 pub(super) fn size(key: &str, reply: &Reply) -> Result<Option<u64>, SurveyError> {
     let size = reply.as_integer().map_err(at(key))?;
     let size = u64::try_from(size).map_err(|_| at(key)(reply.value().instead_of("a size")))?;

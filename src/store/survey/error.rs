@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::limits::INSPECT_KEYS_MAX;
+use crate::limits::SURVEY_KEYS_MAX;
 use crate::resp;
 
 /// The state could not be read. [`resp::Error::may_heal`] of the cause says whether to try again.
@@ -26,7 +26,7 @@ pub enum SurveyError {
         replies: usize,
     },
     /// More keys than any real deployment has.
-    #[error("more than {INSPECT_KEYS_MAX} keys match {pattern}; this does not look like a jiggler database")]
+    #[error("more than {SURVEY_KEYS_MAX} keys match {pattern}; this does not look like a jiggler database")]
     TooManyKeys {
         /// The pattern.
         pattern: String,

@@ -3,7 +3,7 @@
 use super::count::{self, KeySize};
 use super::scan::Kind;
 use super::{Asked, Pace, Process, Survey, SurveyError, at};
-use crate::limits::INSPECT_KEYS_MAX;
+use crate::limits::SURVEY_KEYS_MAX;
 use crate::resp::{RedisErrorKind, Reply, Value};
 use crate::wire::{
     figures,
@@ -101,7 +101,7 @@ impl Survey {
                 Kind::Heartbeats if keys::parse_heartbeat(&text).is_some() => {
                     self.processes.entry(key.to_vec()).or_default();
                 }
-                // So that it is found who wrote it. In a survey without end they would gather.
+                // For the operator. In a survey without end they would pile up.
                 Kind::Heartbeats if self.pace == Pace::Once => _ = self.unreadable.insert(text.into_owned()),
                 Kind::Heartbeats => {}
                 Kind::Lists => {
@@ -117,7 +117,7 @@ impl Survey {
             }
         }
         let found = [self.processes.len() + self.unreadable.len(), self.queues.len(), self.sizes.len()];
-        if found.iter().any(|keys| *keys > INSPECT_KEYS_MAX) {
+        if found.iter().any(|keys| *keys > SURVEY_KEYS_MAX) {
             return Err(SurveyError::TooManyKeys { pattern: kind.pattern() });
         }
         Ok(())

@@ -13,7 +13,7 @@ pub struct Summary {
     pub queues: BTreeMap<String, u64>,
     /// Living processes, by their whole heartbeat key.
     pub processes: BTreeMap<String, Process>,
-    /// Keys that look like heartbeats and are none, so that it is found who wrote them.
+    /// Keys that look like heartbeats but are not: an operator wants to find who wrote them.
     pub unreadable_keys: BTreeSet<String>,
     /// Queues of a cluster that have sets or counters, with jobs or without.
     pub realms: BTreeSet<String>,

@@ -2,7 +2,7 @@
 //! survey without end forgets.
 
 use super::*;
-use crate::limits::INSPECT_KEYS_MAX;
+use crate::limits::SURVEY_KEYS_MAX;
 use crate::net::blocking::BlockingConnection;
 use crate::resp::decode::Decoder;
 use crate::test_redis::TestRedis;
@@ -81,8 +81,8 @@ fn as_many_keys_as_allowed_are_taken_and_not_one_more() {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         first(&page("0", &[]), &page("0", &keys))
     };
-    assert!(scan(INSPECT_KEYS_MAX - 1).is_ok() && scan(INSPECT_KEYS_MAX).is_ok());
-    assert!(matches!(scan(INSPECT_KEYS_MAX + 1), Err(SurveyError::TooManyKeys { .. })));
+    assert!(scan(SURVEY_KEYS_MAX - 1).is_ok() && scan(SURVEY_KEYS_MAX).is_ok());
+    assert!(matches!(scan(SURVEY_KEYS_MAX + 1), Err(SurveyError::TooManyKeys { .. })));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn pages_go_round() {
 fn many_processes_are_read_page_by_page() {
     let redis = TestRedis::start();
     let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
-    for number in 0..INSPECT_HEARTBEATS_PER_CALL + 1 {
+    for number in 0..SURVEY_HEARTBEATS_PER_CALL + 1 {
         let key = format!("jiggler:svr:{number:012}:3:25:default:1:1795299901:{number}:vm");
         run(&mut conn, &["SET", &key, "{}"]);
     }
@@ -170,5 +170,5 @@ fn many_processes_are_read_page_by_page() {
         look(&mut conn, &mut survey);
         looks += 1;
     }
-    assert_eq!((survey.processes().count(), looks), (INSPECT_HEARTBEATS_PER_CALL + 1, 3));
+    assert_eq!((survey.processes().count(), looks), (SURVEY_HEARTBEATS_PER_CALL + 1, 3));
 }
