@@ -1,4 +1,4 @@
-# Starts programs; what has logic is Rust (examples/first_run.rs, tests/tidy.rs).
+# Starts programs; what has logic is Rust (examples/first_run.rs, tests/tidy).
 # Needs Rust; everything else is installed by `deps` with the system's package manager.
 
 SHELL := /bin/sh
@@ -28,13 +28,14 @@ endef
 .PHONY: help
 help:
 	@echo "make run    build, start a worker (with a private redis if there is none), run sample jobs, keep running"
-	@echo "make test   install what the tests need; format, lints, tidy, unit, integration and doc tests"
+	@echo "make test   install what the tests need; format, lints, docs, tidy, unit, integration and doc tests"
+	@echo "make test-all  the same, and what takes its time: the counts of instructions"
 	@echo "make chaos  fail workers, lines and Redis at random for CHAOS_SECONDS (300) or CHAOS_ROUNDS; CHAOS_SEED replays;"
 	@echo "            CHAOS_OUT=FILE keeps what it says"
 	@echo "make fuzz   search for bytes that break a parser, FUZZ_SECONDS (60) for each target, or FUZZ_TARGET alone"
 	@echo "make deb    build the Debian package, with man page and completions, into target/debian"
 	@echo "make deny   ask cargo-deny for licences, bans, sources and, where its database can be reached, advisories"
-	@echo "make instructions  count the hot paths' instructions and accept them as what make test holds them to"
+	@echo "make instructions  count the hot paths' instructions and accept them as what make test-all holds them to"
 	@echo "make deps   install what is missing of: a linker, redis-server (or valkey-server), postgresql, valgrind"
 
 .PHONY: linker
@@ -70,6 +71,10 @@ test: deps
 	@cargo clippy --no-default-features --locked --quiet -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --lib --locked --quiet
 	@cargo test --workspace --all-features --locked --quiet --no-fail-fast
+
+# What takes its time: everything built once more as a release is, to count what the hot paths cost.
+.PHONY: test-all
+test-all: test
 	@$(INSTRUCTIONS) check
 
 # Nothing that is linked differently: flags of the user would be counted with.

@@ -1,7 +1,7 @@
 //! What one job's bytes cost a shard: parsing the payload, decoding its arguments, changing it after a failure.
 //!
 //! The bound to hold is the parse of a payload of 90 bytes: well under 400 ns, without an allocation (which
-//! `tests/allocations.rs` asserts). serde_json into an owned value stands beside it for comparison.
+//! `tests/parts/allocations.rs` asserts). serde_json into an owned value stands beside it for comparison.
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails shall stop")]
 

@@ -69,7 +69,7 @@
 //!
 //! # The map
 //!
-//! A module imports its own folder and lower layers; `tests/tidy.rs` holds that.
+//! A module imports its own folder and lower layers; `tests/tidy` holds that.
 //!
 //! | layer | modules | what for |
 //! |---|---|---|
@@ -86,20 +86,20 @@
 //! The code names them by these numbers. Behind each: the plainest of the tests that fail without it, under `tests/`.
 //!
 //! - P1: At least once (the default): at every instant each accepted job is in a queue, in flight, in the retry,
-//!   scheduled or dead set. The ack comes last; nothing is acked that did not run. (tests/model.rs, protocol_model.rs,
-//!   chaos.rs, engine/crash.rs)
-//! - P2: At most once (`--mode at-most-once`): a job starts at most once, crash or not. (engine/crash.rs, chaos.rs)
+//!   scheduled or dead set. The ack comes last; nothing is acked that did not run. (parts/model, parts/protocol_model,
+//!   engine/chaos, engine/crash.rs)
+//! - P2: At most once (`--mode at-most-once`): a job starts at most once, crash or not. (engine/crash.rs, engine/chaos)
 //! - P3: A killed process's jobs run again within 30 s. A busy process, or one whose Redis was away, never loses its
 //!   lease. (engine/recovery.rs, heartbeat.rs)
 //! - P4: A job that takes its process down is recovered three times; then it goes to the dead set as poison.
-//!   (engine/poison.rs, reap.rs)
+//!   (engine/poison.rs, parts/reap.rs)
 //! - P5: After any outage of Redis every shard consumes again by itself: one log line when it begins, one when it ends.
 //!   (engine/outage.rs, refusals.rs, failover.rs, loading.rs)
 //! - P6: SIGTERM and SIGINT: fetch no more, hand back what has not started, wait `--timeout` for the rest, hand back
 //!   what is left, exit 0; a second signal: at once. SIGTSTP: quiet. (engine/stop.rs)
 //! - P7: A handler's panic ends its job and nothing else. (engine/own_jobs.rs)
 //! - P8: A job that cannot start within milliseconds is not held unstarted by a shard. (engine/queues.rs, stop.rs)
-//! - P9: What Ruby programs read stays right: summary, heartbeat, retry and dead entries, counters. (golden.rs,
+//! - P9: What Ruby programs read stays right: summary, heartbeat, retry and dead entries, counters. (parts/golden.rs,
 //!   engine/heartbeat.rs)
 //!
 //! # Invariants
@@ -190,8 +190,8 @@ mod embedded;
 mod server;
 pub mod testing;
 
-/// The inside, for this project's own load generator, benches, tests and fuzzers. No promise is made about it: what a program
-/// needs is public elsewhere.
+/// The inside, for this project's own load generator, benches, tests and fuzzers. No promise is made about it: what a
+/// program needs is public elsewhere.
 #[doc(hidden)]
 pub mod internal {
     pub use crate::shard::Dispatch;
@@ -223,10 +223,11 @@ pub mod internal {
 }
 
 #[cfg(test)]
+#[path = "../tests/support/own_redis.rs"]
+mod own_redis;
+#[cfg(test)]
 #[path = "../tests/support/redis_server.rs"]
 mod redis_server;
-#[cfg(test)]
-mod test_redis;
 #[cfg(test)]
 #[path = "../tests/support/wait.rs"]
 mod wait;

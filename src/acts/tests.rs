@@ -47,7 +47,12 @@ fn answer(steps: &mut impl Steps, reply: &str) -> Result<(), Error> {
 }
 
 fn entry(payload: &str) -> Entry {
-    Entry { newer: 0, size: payload.len() as u64, score: Some(1.0), bytes: payload.as_bytes().to_vec().into() }
+    Entry {
+        newer: 0,
+        size: payload.len() as u64,
+        score: Some(1.0),
+        bytes: payload.as_bytes().to_vec().into(),
+    }
 }
 
 /// A page of such payloads of a set, of so many.

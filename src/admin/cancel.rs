@@ -30,11 +30,11 @@ pub(crate) fn cancel(url: &RedisUrl, jid: &str, out: &mut dyn Write) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_redis::TestRedis;
+    use crate::own_redis::OwnRedis;
 
     #[test]
     fn that_nobody_listens_is_an_error_and_no_misuse() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let error = cancel(&redis.url(), "j", &mut Vec::new()).unwrap_err();
         assert!(matches!(&error, Error::NobodyListens { jid } if jid == "j") && !error.is_usage(), "{error}");
         let nowhere = RedisUrl::parse("unix:///nonexistent/redis.sock").unwrap();

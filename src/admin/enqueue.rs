@@ -86,7 +86,7 @@ fn push(client: &mut Client, options: &Options, job: &NewJob) -> Result<Pushed, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_redis::TestRedis;
+    use crate::own_redis::OwnRedis;
 
     fn options(count: u64) -> Options {
         Options {
@@ -99,7 +99,7 @@ mod tests {
         }
     }
 
-    fn run(redis: &TestRedis, options: &Options) -> String {
+    fn run(redis: &OwnRedis, options: &Options) -> String {
         let mut out = Vec::new();
         enqueue(&redis.url(), options, &mut out).unwrap();
         String::from_utf8(out).unwrap()
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn one_job_is_named_with_its_jid() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let line = run(&redis, &options(1));
         let stored = redis.strings(&[b"LRANGE", b"jiggler:list:img", b"0", b"-1"]);
         let jid =
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn many_jobs_are_counted() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         assert_eq!(run(&redis, &options(5_000)), "enqueued 5000 Sleep jobs in queue img\n");
         assert_eq!(redis.run(&[b"LLEN", b"jiggler:list:img"]).as_integer().unwrap(), 5_000);
         assert_eq!(run(&redis, &options(0)), "enqueued 0 Sleep jobs in queue img\n");
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn delayed_jobs_go_to_the_scheduled_set() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let delayed = |count| Options { delay: Some(Duration::from_millis(60_500)), ..options(count) };
         assert_eq!(run(&redis, &delayed(3)), "scheduled 3 Sleep jobs for queue img in 60.5 s\n");
         assert!(run(&redis, &delayed(1)).starts_with("scheduled Sleep with jid "));

@@ -48,11 +48,11 @@ fn row(queue: &Queue<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_redis::TestRedis;
+    use crate::own_redis::OwnRedis;
 
     #[test]
     fn waiting_jobs_and_who_serves_them_stand_side_by_side() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let show = |format| {
             let mut out = Vec::new();
             queues(&redis.url(), format, &mut out).unwrap();

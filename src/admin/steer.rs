@@ -147,9 +147,9 @@ fn phases(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_redis::TestRedis;
+    use crate::own_redis::OwnRedis;
 
-    fn run(redis: &TestRedis, command: &[&str]) {
+    fn run(redis: &OwnRedis, command: &[&str]) {
         let mut requests = Requests::new();
         requests.command(&command.iter().map(|part| part.as_bytes()).collect::<Vec<_>>());
         BlockingConnection::connect(&redis.url()).unwrap().call_one(&requests).unwrap();
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_process_that_is_not_there_or_not_the_only_one_is_not_steered() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let steer = |target: &str| {
             let target = if target == "*" { Target::All } else { Target::One(target.to_owned()) };
             let mut out = Vec::new();

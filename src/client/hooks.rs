@@ -50,11 +50,11 @@ pub(crate) type LocalHook = Box<dyn Fn(NewJob) -> Result<NewJob, InvalidJob>>;
 #[cfg(test)]
 mod tests {
     use crate::client::{Client, Error, InvalidJob, NewJob};
-    use crate::test_redis::TestRedis;
+    use crate::own_redis::OwnRedis;
 
     #[test]
     fn hooks_change_and_refuse_what_is_pushed_in_their_order() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let mut client = Client::connect(&redis.url_text())
             .unwrap()
             .on_enqueue(

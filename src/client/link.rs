@@ -151,11 +151,11 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_redis::TestRedis;
+    use crate::own_redis::OwnRedis;
 
     #[test]
     fn a_connection_that_died_while_idle_is_replaced_before_anything_is_sent() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let mut link = Link::new(redis.url(), BlockingOptions::default());
         assert!(link.is_down());
         let mut requests = Requests::new();

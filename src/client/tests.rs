@@ -4,11 +4,11 @@
 use super::*;
 use crate::{
     limits::{BULK_BATCHES_IN_FLIGHT_MAX, PAYLOAD_BYTES_MAX, PUSH_BYTES_MAX, PUSH_JOBS_MAX},
-    test_redis::TestRedis,
+    own_redis::OwnRedis,
     wire::keys::{self, SCHEDULED},
 };
 
-fn client(redis: &TestRedis) -> Client {
+fn client(redis: &OwnRedis) -> Client {
     Client::connect(&redis.url_text()).unwrap()
 }
 
@@ -17,7 +17,7 @@ fn job(args: impl serde::Serialize) -> NewJob {
 }
 
 /// The payloads of a queue in the order workers take them.
-fn waiting(redis: &TestRedis, queue: &str) -> Vec<serde_json::Value> {
+fn waiting(redis: &OwnRedis, queue: &str) -> Vec<serde_json::Value> {
     let mut payloads = redis.strings(&[b"LRANGE", keys::queue(queue).as_bytes(), b"0", b"-1"]);
     payloads.reverse();
     payloads.iter().map(|payload| serde_json::from_str(payload).unwrap()).collect()
@@ -25,7 +25,7 @@ fn waiting(redis: &TestRedis, queue: &str) -> Vec<serde_json::Value> {
 
 #[test]
 fn an_enqueued_job_is_in_its_queue_under_its_jid() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut client = client(&redis);
     let jid = client.enqueue(&job(1).retries(3).unwrap().queue_named("img").unwrap()).unwrap();
     assert!(jid.len() == 16 && jid.bytes().all(|byte| byte.is_ascii_hexdigit()), "{jid}");
@@ -38,7 +38,7 @@ fn an_enqueued_job_is_in_its_queue_under_its_jid() {
 
 #[test]
 fn a_scheduled_job_stands_under_its_time_with_its_queue() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut client = client(&redis);
     let before = time::unix_now();
     let jid = client.enqueue_in(Duration::from_secs(100), &job(1).queue_named("img").unwrap()).unwrap();
@@ -52,7 +52,7 @@ fn a_scheduled_job_stands_under_its_time_with_its_queue() {
 
 #[test]
 fn a_bulk_keeps_the_order_within_each_queue_over_several_round_trips() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let jobs = (0..2 * PUSH_JOBS_MAX + 7)
         .map(|number| job(number).queue_named(["default", "img", "mail"][number % 3]).unwrap());
     let count = client(&redis).enqueue_bulk(jobs).unwrap();
@@ -67,7 +67,7 @@ fn a_bulk_keeps_the_order_within_each_queue_over_several_round_trips() {
 
 #[test]
 fn the_same_job_repeated_is_as_many_jobs_each_with_its_jid() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let noop = job(1);
     let count = client(&redis).enqueue_bulk(std::iter::repeat_n(&noop, 2_500)).unwrap();
     let due_at = time::unix_now() + 60.0;
@@ -82,7 +82,7 @@ fn the_same_job_repeated_is_as_many_jobs_each_with_its_jid() {
 
 #[test]
 fn large_payloads_are_sent_in_chunks_of_bounded_size() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let large = job("x".repeat(PUSH_BYTES_MAX / 2));
     assert_eq!(client(&redis).enqueue_bulk(std::iter::repeat_n(&large, 20)).unwrap(), 20);
     let stats = redis.run(&[b"INFO", b"commandstats"]);
@@ -92,7 +92,7 @@ fn large_payloads_are_sent_in_chunks_of_bounded_size() {
 
 #[test]
 fn a_bulk_that_ends_early_says_how_many_jobs_were_pushed() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
     let mut client = client(&redis);
     let jobs = [job(1), job(2), job(3).queue_named("bad").unwrap(), job(4)];
@@ -115,7 +115,7 @@ fn a_bulk_that_ends_early_says_how_many_jobs_were_pushed() {
 
 #[test]
 fn after_a_lost_connection_the_next_call_connects_anew() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut client = client(&redis);
     redis.run(&[b"CLIENT", b"KILL", b"TYPE", b"normal"]);
     let error = client.enqueue(&job(1)).unwrap_err();
@@ -140,7 +140,7 @@ fn many_with_a_bad_one(batches: usize, bad: usize) -> impl Iterator<Item = NewJo
 
 #[test]
 fn what_is_on_its_way_behind_a_refused_job_is_heard_of_and_nothing_more_is_sent() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
     let bad = PUSH_JOBS_MAX + 500;
     let error = client(&redis).enqueue_bulk(many_with_a_bad_one(20, bad)).unwrap_err();
@@ -155,7 +155,7 @@ fn what_is_on_its_way_behind_a_refused_job_is_heard_of_and_nothing_more_is_sent(
 
 #[test]
 fn a_connection_lost_under_a_bulk_leaves_in_doubt_what_was_on_its_way_and_no_more() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut client = client(&redis);
     let jobs = (0..20 * PUSH_JOBS_MAX).map(|number| {
         if number == 7 * PUSH_JOBS_MAX + 1 {
@@ -176,7 +176,7 @@ fn a_connection_lost_under_a_bulk_leaves_in_doubt_what_was_on_its_way_and_no_mor
 
 #[test]
 fn a_bulk_whose_jobs_panic_leaves_no_reply_for_the_next_call() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut client = client(&redis);
     let jobs = (0..3 * PUSH_JOBS_MAX + 1).map(|number| match number == 3 * PUSH_JOBS_MAX {
         true => panic!("no such job"),

@@ -1,6 +1,6 @@
 //! The way of a job through its shard without Redis: taken in, parsed, looked up, decoded, polled, settled.
 //!
-//! For `benches/` and `tests/allocations.rs`, which measure what a shard itself costs. Not part of the API.
+//! For `benches/` and `tests/parts/allocations.rs`, which measure what a shard itself costs. Not part of the API.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -76,7 +76,7 @@ fn quoted_before<'a>(words: &'a str, noun: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_redis::TestRedis;
+    use crate::own_redis::OwnRedis;
 
     #[test]
     fn the_words_of_a_denial_lead_to_a_rule() {
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn each_role_is_told_what_it_lacks_and_nothing_of_the_others() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let url = format!("redis://u:pw@127.0.0.1:{}", redis.port());
         let url = RedisUrl::parse(&url).unwrap();
         let lacks = |role, rules: &str| {

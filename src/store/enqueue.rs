@@ -167,7 +167,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_redis::TestRedis;
+    use crate::own_redis::OwnRedis;
 
     fn batch(payloads: &[&str]) -> Batch {
         let mut batch = Batch::default();
@@ -175,7 +175,7 @@ mod tests {
         batch
     }
 
-    fn call(redis: &TestRedis, write: impl FnOnce(&mut Requests)) -> Reply {
+    fn call(redis: &OwnRedis, write: impl FnOnce(&mut Requests)) -> Reply {
         let mut requests = Requests::new();
         write(&mut requests);
         redis.connect().call_one(&requests).unwrap()
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn jobs_are_taken_in_the_order_they_were_pushed() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let queue = QueueName::new("img").unwrap();
         assert_eq!(pushed(&call(&redis, |r| push(r, &queue, b"a"))).unwrap(), 1);
         assert_eq!(pushed(&call(&redis, |r| batch(&["b", "c", "d"]).push(r, &queue))).unwrap(), 4);
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn scheduled_jobs_stand_under_their_time() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let due_at = 1_795_299_801.126_563_5;
         assert_eq!(scheduled(&call(&redis, |r| schedule(r, due_at, b"a"))).unwrap(), 1);
         assert_eq!(scheduled(&call(&redis, |r| batch(&["a", "b"]).schedule(r, due_at + 1.0))).unwrap(), 1);
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_key_of_another_type_is_redis_own_error() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         redis.run(&[b"SET", b"jiggler:list:default", b"no list"]);
         let mut requests = Requests::new();
         push(&mut requests, &QueueName::default(), b"a");

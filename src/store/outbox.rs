@@ -75,9 +75,9 @@ pub fn pushed(reply: &Reply) -> Result<u64, Error> {
 mod tests {
     use super::*;
     use crate::limits::PUSH_JOBS_MAX;
-    use crate::test_redis::TestRedis;
+    use crate::own_redis::OwnRedis;
 
-    fn call(redis: &TestRedis, target: &Target, opening: &str, jobs: &[Numbered<'_>]) -> Result<u64, Error> {
+    fn call(redis: &OwnRedis, target: &Target, opening: &str, jobs: &[Numbered<'_>]) -> Result<u64, Error> {
         let mut requests = Requests::new();
         push(&mut requests, target, opening, jobs);
         pushed(&redis.connect().call_one(&requests)?)
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn each_job_is_pushed_once_however_often_and_late_it_is_sent() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let queue = Target::Queue(QueueName::new("img").unwrap());
         let (a, b, c) = (numbered(1, "a"), numbered(9, "b"), numbered(10, "c"));
         assert_eq!(call(&redis, &queue, "x", &[a]).unwrap(), 1);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn scheduled_jobs_are_added_once_although_a_poller_took_them_meanwhile() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let job = Numbered { number: 3, due_at: Some(1_795_299_801.5), payload: b"a" };
         assert_eq!(call(&redis, &Target::Scheduled, "x", &[job]).unwrap(), 1);
         let stored = redis.strings(&[b"ZRANGE", b"jiggler:set:scheduled", b"0", b"-1", b"WITHSCORES"]);
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_largest_batch_fits_and_numbers_stay_whole() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let first = (1_u64 << 53) - 2 * PUSH_JOBS_MAX as u64;
         let jobs: Vec<_> = (0..PUSH_JOBS_MAX as u64).map(|at| numbered(first + at, "{}")).collect();
         let queue = Target::Queue(QueueName::default());
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_refused_push_moves_no_marker() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         redis.run(&[b"SET", b"jiggler:list:default", b"no list"]);
         let queue = Target::Queue(QueueName::default());
         let error = call(&redis, &queue, "x", &[numbered(1, "a")]).unwrap_err();

@@ -1,7 +1,7 @@
 //! The rights that a Redis user needs, and asking the server which of them are missing: at boot ([`ask`]), and when a call
 //! was denied ([`super::denied`]).
 //!
-//! The table is all there is: `tests/tidy.rs` compares it with the commands that this folder names, and a test of the
+//! The table is all there is: `tests/tidy` compares it with the commands that this folder names, and a test of the
 //! whole program works under a user that has these rights and no other. As rules for `ACL SETUSER`:
 //!
 //! | who | rules |
@@ -291,10 +291,10 @@ fn name(call: &'static str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_redis::TestRedis;
+    use crate::own_redis::OwnRedis;
 
     /// What a user with these rules is told to lack.
-    fn lacks(redis: &TestRedis, rules: &str) -> Vec<String> {
+    fn lacks(redis: &OwnRedis, rules: &str) -> Vec<String> {
         let mut words = vec!["ACL", "SETUSER", "u", "reset", "on", ">pw"];
         words.extend(rules.split(' ').filter(|rule| !rule.is_empty()));
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn each_right_that_is_missing_is_named_and_no_other() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let line = acl_line(Reach::Directly);
         assert_eq!(lacks(&redis, &line), [""; 0]);
         for call in WORKER {

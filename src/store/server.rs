@@ -76,7 +76,7 @@ pub fn try_tracking(id: i64, requests: &mut Requests) {
 mod tests {
     use super::*;
     use crate::net::blocking::BlockingConnection;
-    use crate::test_redis::TestRedis;
+    use crate::own_redis::OwnRedis;
 
     fn ask(conn: &mut BlockingConnection, write: impl Fn(&mut Requests)) -> Vec<Reply> {
         let mut requests = Requests::new();
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_server_tells_its_clock_and_itself() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
         let now = clock(&ask(&mut conn, ask_clock)[0]).unwrap().as_secs_f64();
         assert!((now - crate::time::unix_now()).abs() < 60.0);

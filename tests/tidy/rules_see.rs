@@ -34,10 +34,7 @@ fn layers_of_modules_inside_a_folder() {
         "src/resp/decode.rs",
         "use super::reply::Reply;\nuse crate::{net::Connection, resp::Reply};\n",
     );
-    check(
-        &broken_layers(&codec),
-        &["src/resp/decode.rs:2: `resp` (layer 1) imports `net::Connection` (layer 2)"],
-    );
+    check(&broken_layers(&codec), &["src/resp/decode.rs:2: `resp` (layer 1) imports `net` (layer 2)"]);
     let error = Source::new("src/resp/error.rs", "use crate::net::tls::error::TlsError;\n");
     check(&broken_layers(&error), &[]);
     let conn =

@@ -3,8 +3,8 @@
 use super::*;
 use crate::{
     acts::action::{DeadSetFull, Excess},
+    own_redis::OwnRedis,
     store::operate::DeadSetCaps,
-    test_redis::TestRedis,
     wire::{QueueName, Realm},
 };
 
@@ -24,21 +24,21 @@ fn sets() -> Vec<Place> {
     Set::ALL.map(Place::Set).to_vec()
 }
 
-fn run(redis: &TestRedis, order: &Act) -> Result<String, Error> {
+fn run(redis: &OwnRedis, order: &Act) -> Result<String, Error> {
     let mut out = Vec::new();
     act(&redis.url(), order, &mut out)?;
     Ok(String::from_utf8(out).unwrap())
 }
 
-fn add(redis: &TestRedis, set: Set, score: usize, payload: &str) {
+fn add(redis: &OwnRedis, set: Set, score: usize, payload: &str) {
     redis.run(&[b"ZADD", set.key().as_bytes(), score.to_string().as_bytes(), payload.as_bytes()]);
 }
 
-fn members(redis: &TestRedis, set: Set) -> Vec<String> {
+fn members(redis: &OwnRedis, set: Set) -> Vec<String> {
     redis.strings(&[b"ZRANGE", set.key().as_bytes(), b"0", b"-1"])
 }
 
-fn queue(redis: &TestRedis, name: &str) -> Vec<String> {
+fn queue(redis: &OwnRedis, name: &str) -> Vec<String> {
     redis.strings(&[b"LRANGE", format!("jiggler:list:{name}").as_bytes(), b"0", b"-1"])
 }
 
@@ -65,7 +65,7 @@ fn what_ruby_wrote_goes_byte_for_byte_to_the_queue_that_ruby_reads() {
         (include_str!("../../../tests/data/jiggler/enqueue_in-0.1.0.json"), Set::Scheduled),
     ] {
         for payload in captured(text, set) {
-            let redis = TestRedis::start();
+            let redis = OwnRedis::start();
             add(&redis, set, 1_795_299_800, &payload);
             let (jid_of, queue_of) = (field(&payload, "jid"), field(&payload, "queue"));
             let said = run(&redis, &jid(Action::Retry, &jid_of, &sets())).unwrap();
@@ -79,7 +79,7 @@ fn what_ruby_wrote_goes_byte_for_byte_to_the_queue_that_ruby_reads() {
 
 #[test]
 fn what_ruby_wrote_is_killed_as_the_bytes_it_is() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let retries = captured(include_str!("../../../tests/data/jiggler/retry_2-0.1.0.json"), Set::Retries);
     for payload in &retries {
         add(&redis, Set::Retries, 5, payload);
@@ -97,7 +97,7 @@ fn what_ruby_wrote_is_killed_as_the_bytes_it_is() {
 
 #[test]
 fn a_job_that_has_not_failed_is_given_a_reason_to_be_dead() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     add(&redis, Set::Scheduled, 4_000_000_000, r#"{"name":"N","args":[1.0e+21],"jid":"s","queue":"img"}"#);
     run(&redis, &jid(Action::Kill(CAPS, Excess::Refuse), "s", &sets()[..2])).unwrap();
     let dead = members(&redis, Set::Dead);
@@ -112,7 +112,7 @@ fn a_job_that_has_not_failed_is_given_a_reason_to_be_dead() {
 
 #[test]
 fn a_job_is_deleted_from_where_it_lies_and_from_a_queue_only_if_asked() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     add(&redis, Set::Scheduled, 5, r#"{"name":"N","jid":"s"}"#);
     redis.run(&[b"RPUSH", b"jiggler:list:img", br#"{"name":"N","jid":"a"}"#, br#"{"name":"N","jid":"b"}"#]);
     let said = run(&redis, &jid(Action::Delete, "s", &sets())).unwrap();
@@ -135,7 +135,7 @@ fn a_job_is_deleted_from_where_it_lies_and_from_a_queue_only_if_asked() {
 
 #[test]
 fn a_jid_is_found_wherever_it_stands_in_a_large_set() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     for number in 0..1_100 {
         add(&redis, Set::Dead, number, &format!(r#"{{"name":"N","jid":"j{number}","args":["j0"]}}"#));
     }
@@ -149,7 +149,7 @@ fn a_jid_is_found_wherever_it_stands_in_a_large_set() {
 
 #[test]
 fn all_jobs_of_a_set_or_of_a_name_are_moved_in_batches() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let fill = || {
         for number in 0..1_203 {
             let name = if number % 3 == 0 { "Report::Daily" } else { "Mail" };
@@ -187,7 +187,7 @@ fn all_jobs_of_a_set_or_of_a_name_are_moved_in_batches() {
 
 #[test]
 fn what_cannot_be_retried_stays_and_is_told() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:list:broken", b"no list"]);
     let buried = r#"{"name":"InvalidPayload","args":[],"jid":"bad","raw_base64":"AAAA"}"#;
     let held = r#"{"name":"N","jid":"held","queue":"broken"}"#;
@@ -212,7 +212,7 @@ fn what_cannot_be_retried_stays_and_is_told() {
 
 #[test]
 fn an_entry_larger_than_a_job_can_be_deleted() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let buried = format!(
         r#"{{"name":"InvalidPayload","args":[],"jid":"bad","raw_base64":"{}"}}"#,
         "A".repeat(17 << 20)
@@ -226,7 +226,7 @@ fn an_entry_larger_than_a_job_can_be_deleted() {
 
 #[test]
 fn scripts_that_redis_forgot_are_loaded_again() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut session = Session::open(&redis.url(), Realm::SHARED).unwrap();
     redis.run(&[b"SCRIPT", b"FLUSH"]);
     assert_eq!(session.size(&Place::Set(Set::Dead)).unwrap(), 0);

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use tempfile::NamedTempFile;
 
 use super::*;
-use crate::{limits::PUSH_JOBS_MAX, test_redis::TestRedis};
+use crate::{limits::PUSH_JOBS_MAX, own_redis::OwnRedis};
 
 fn order(file: &NamedTempFile) -> Bulk {
     Bulk {
@@ -23,13 +23,13 @@ fn file(text: &str) -> NamedTempFile {
     file
 }
 
-fn run(redis: &TestRedis, order: &Bulk) -> Result<String, Error> {
+fn run(redis: &OwnRedis, order: &Bulk) -> Result<String, Error> {
     let mut out = Vec::new();
     bulk(&redis.url(), order, &mut out)?;
     Ok(String::from_utf8(out).unwrap())
 }
 
-fn queue(redis: &TestRedis, name: &str) -> Vec<String> {
+fn queue(redis: &OwnRedis, name: &str) -> Vec<String> {
     let mut jobs = redis.strings(&[b"LRANGE", format!("jiggler:list:{name}").as_bytes(), b"0", b"-1"]);
     jobs.reverse();
     jobs
@@ -37,7 +37,7 @@ fn queue(redis: &TestRedis, name: &str) -> Vec<String> {
 
 #[test]
 fn lines_become_jobs_in_their_queues_in_their_order() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let lines = "{\"name\":\"A\",\"args\":[1, 2],\"jid\":\"1\"}\n\r\n   \n{\"name\":\"B\",\"queue\":\"b\",\"jid\":\"2\"}\r\n\
                  {\"name\":\"C\",\"retries\":2,\"jid\":\"3\"}";
     assert_eq!(run(&redis, &order(&file(lines))).unwrap(), "enqueued 3 jobs\n");
@@ -52,7 +52,7 @@ fn lines_become_jobs_in_their_queues_in_their_order() {
 
 #[test]
 fn many_lines_are_many_round_trips_and_keep_their_order() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let count = 2 * PUSH_JOBS_MAX + 17;
     let text: String = (0..count).map(|number| format!("[{number}]\n")).collect();
     let file = file(&text);
@@ -67,7 +67,7 @@ fn many_lines_are_many_round_trips_and_keep_their_order() {
 
 #[test]
 fn delayed_jobs_go_to_the_scheduled_set_with_their_queue() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let file = file("{\"name\":\"A\",\"jid\":\"1\"}\n");
     let order = Bulk { delay: Some(Duration::from_secs(60)), ..order(&file) };
     assert_eq!(run(&redis, &order).unwrap(), "scheduled 1 jobs in 60 s\n");
@@ -77,7 +77,7 @@ fn delayed_jobs_go_to_the_scheduled_set_with_their_queue() {
 
 #[test]
 fn a_bad_line_is_named_and_all_before_it_are_pushed() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let good = "{\"name\":\"A\"}\n".repeat(PUSH_JOBS_MAX + 5);
     let file = file(&format!("{good}\n{{\"name\":\"A\",\"arg\":[]}}\n{{\"name\":\"A\"}}\n"));
     let error = run(&redis, &order(&file)).unwrap_err();
@@ -93,7 +93,7 @@ fn a_bad_line_is_named_and_all_before_it_are_pushed() {
 
 #[test]
 fn what_redis_refuses_says_which_lines_are_in_doubt() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:list:broken", b"no list"]);
     let file = file("{\"name\":\"A\"}\n{\"name\":\"B\",\"queue\":\"broken\"}\n{\"name\":\"C\"}\n");
     let error = run(&redis, &order(&file)).unwrap_err();
@@ -104,7 +104,7 @@ fn what_redis_refuses_says_which_lines_are_in_doubt() {
 
 #[test]
 fn the_line_that_redis_refuses_is_named_though_others_are_on_their_way() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:list:broken", b"no list"]);
     let good = |count| "{\"name\":\"A\"}\n".repeat(count);
     let refused = "{\"name\":\"B\",\"queue\":\"broken\"}\n";
@@ -119,7 +119,7 @@ fn the_line_that_redis_refuses_is_named_though_others_are_on_their_way() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let nowhere = Bulk { file: Some("/nonexistent/jobs.jsonl".into()), ..order(&file("")) };
     let error = run(&redis, &nowhere).unwrap_err();
     assert!(error.is_usage() && error.to_string().starts_with("open /nonexistent/jobs.jsonl: "), "{error}");

@@ -3,8 +3,8 @@
 use super::*;
 use crate::{
     limits::ENTRY_HEAD_BYTES,
+    own_redis::OwnRedis,
     store::entries::Set,
-    test_redis::TestRedis,
     view::filter::{Filter, NamePattern},
     wire::QueueName,
 };
@@ -17,22 +17,22 @@ fn img() -> Place {
     Place::Queue(QueueName::new("img").unwrap())
 }
 
-fn show(redis: &TestRedis, query: &Query, format: Format) -> String {
+fn show(redis: &OwnRedis, query: &Query, format: Format) -> String {
     let mut out = Vec::new();
     jobs(&redis.url(), query, format, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
-fn text(redis: &TestRedis, query: &Query) -> String {
+fn text(redis: &OwnRedis, query: &Query) -> String {
     show(redis, query, Format::Text)
 }
 
-fn json(redis: &TestRedis, query: &Query) -> serde_json::Value {
+fn json(redis: &OwnRedis, query: &Query) -> serde_json::Value {
     serde_json::from_str(&show(redis, query, Format::Json)).unwrap()
 }
 
 /// `count` jobs, of which every tenth is named `Rare`; the first pushed is number 0.
-fn fill(redis: &TestRedis, count: usize) {
+fn fill(redis: &OwnRedis, count: usize) {
     for number in 0..count {
         let name = if number % 10 == 0 { "Rare" } else { "Common" };
         let payload = format!(r#"{{"name":"{name}","args":[{number}],"retries":0,"jid":"j{number}"}}"#);
@@ -42,7 +42,7 @@ fn fill(redis: &TestRedis, count: usize) {
 
 #[test]
 fn pages_follow_one_another_from_the_newest_to_the_oldest_and_back() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     assert_eq!(text(&redis, &query(img())), "no jobs in queue img\n");
     fill(&redis, 5);
     let page = |skip, order| Query { skip, limit: 2, order, ..query(img()) };
@@ -61,7 +61,7 @@ fn pages_follow_one_another_from_the_newest_to_the_oldest_and_back() {
 
 #[test]
 fn a_filter_examines_as_much_as_it_may_and_says_where_to_go_on() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     fill(&redis, 1_200);
     let rare = Filter { name: Some(NamePattern::parse("Rare")), jid: None };
     let search =
@@ -88,7 +88,7 @@ fn a_filter_examines_as_much_as_it_may_and_says_where_to_go_on() {
 
 #[test]
 fn json_is_one_object_with_the_payloads_as_they_are() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let empty = serde_json::json!({
         "place": "dead", "queue": null, "total": 0, "skip": 0, "jobs": [], "examined": 0, "next_skip": null
     });
@@ -106,7 +106,7 @@ fn json_is_one_object_with_the_payloads_as_they_are() {
 
 #[test]
 fn control_characters_do_not_reach_the_terminal() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let escapes = "{\"name\":\"\\u001b[2J\",\"jid\":\"\\u0007\",\"args\":[\"\u{9b}31m\"]}";
     redis.run(&[b"LPUSH", b"jiggler:list:img", escapes.as_bytes()]);
     redis.run(&[b"LPUSH", b"jiggler:list:img", b"\x1b]0;title\x07\r\n"]);
@@ -116,7 +116,7 @@ fn control_characters_do_not_reach_the_terminal() {
 
 #[test]
 fn a_page_of_large_payloads_is_read_part_by_part() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let large = |name: &str, bytes: usize| {
         format!(r#"{{"name":"{name}","args":["{}"],"jid":"j-{name}"}}"#, "x".repeat(bytes))
     };

@@ -1,9 +1,9 @@
 //! What `prune` deletes of a real Redis, and what it leaves.
 
 use super::*;
-use crate::{store::entries::Set, test_redis::TestRedis, wire::QueueName};
+use crate::{own_redis::OwnRedis, store::entries::Set, wire::QueueName};
 
-fn run(redis: &TestRedis, what: &What) -> String {
+fn run(redis: &OwnRedis, what: &What) -> String {
     let mut out = Vec::new();
     prune(&redis.url(), what, Consent::Given, &mut out).unwrap();
     String::from_utf8(out).unwrap()
@@ -14,7 +14,7 @@ const GONE: &str = "jiggler:svr:bbbbbbbbbbbb:3:25:default:1:1795299901:8067:vm";
 const RUNS: &str = "jiggler:list:img:in_progress:aaaaaaaaaaaa";
 const IN_FLIGHT: &str = "{jiggler:list:img}:inflight:cccccccccccc:0:7";
 
-fn fill(redis: &TestRedis) {
+fn fill(redis: &OwnRedis) {
     for key in ["jiggler:list:img", "jiggler:list:default", RUNS, IN_FLIGHT] {
         redis.run(&[b"RPUSH", key.as_bytes(), b"a", b"b"]);
     }
@@ -28,7 +28,7 @@ fn fill(redis: &TestRedis) {
     redis.run(&[b"SET", b"foreign", b"value"]);
 }
 
-fn keys(redis: &TestRedis) -> Vec<String> {
+fn keys(redis: &OwnRedis) -> Vec<String> {
     let mut keys = redis.strings(&[b"KEYS", b"*"]);
     keys.sort();
     keys
@@ -67,7 +67,7 @@ fn each_word_deletes_what_it_names_and_nothing_else() {
         ),
     ];
     for (what, deleted, said) in table {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         assert!(matches!(run(&redis, &what).as_str(), "nothing to prune\n"));
         fill(&redis);
         let mut expected = keys(&redis);
@@ -79,7 +79,7 @@ fn each_word_deletes_what_it_names_and_nothing_else() {
 
 #[test]
 fn everything_is_what_the_gem_deletes_but_what_runs_and_lives() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     fill(&redis);
     redis.run(&[b"RPUSH", b"jiggler:list:a:b", b"x"]);
     let said = run(&redis, &What::All);
@@ -92,7 +92,7 @@ fn everything_is_what_the_gem_deletes_but_what_runs_and_lives() {
 
 #[test]
 fn the_question_names_what_is_there() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     fill(&redis);
     let question = question(&find(&redis.url(), &What::All, &mut None).unwrap());
     for part in ["  2 jobs of queue img\n", "  1 jobs of the dead set\n", "at 3\n", "heartbeats of processes"]

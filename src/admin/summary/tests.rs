@@ -6,24 +6,24 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::own_redis::OwnRedis;
 use crate::resp::Requests;
-use crate::test_redis::TestRedis;
 
-fn our_json(redis: &TestRedis) -> Value {
+fn our_json(redis: &OwnRedis) -> Value {
     let mut out = Vec::new();
     summary(&redis.url(), Format::Json, &mut out).unwrap();
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
     serde_json::from_slice(&out).unwrap()
 }
 
-fn our_text(redis: &TestRedis, now: f64) -> String {
+fn our_text(redis: &OwnRedis, now: f64) -> String {
     let mut out = Vec::new();
     write_text(&nodes::survey(&redis.url(), Scope::Everything).unwrap(), now, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
 /// Puts the keys of a fixture into an emptied server.
-fn replay(redis: &TestRedis, keys: &Value) {
+fn replay(redis: &OwnRedis, keys: &Value) {
     let mut requests = Requests::new();
     requests.command(&[b"FLUSHALL"]);
     for key in keys.as_array().unwrap() {
@@ -52,7 +52,7 @@ fn replay(redis: &TestRedis, keys: &Value) {
 
 #[test]
 fn every_captured_state_gives_the_summary_that_ruby_gave() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/jiggler");
     let mut compared = 0;
     for entry in fs::read_dir(directory).unwrap() {
@@ -71,7 +71,7 @@ fn every_captured_state_gives_the_summary_that_ruby_gave() {
 
 #[test]
 fn members_stand_in_the_gems_order() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     redis.run(&[
         b"SET",
         b"jiggler:svr:aa:3:25:default:1:100:7:vm",
@@ -91,7 +91,7 @@ fn members_stand_in_the_gems_order() {
 
 #[test]
 fn all_queues_and_processes_are_found_among_thousands_of_other_keys() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut requests = Requests::new();
     for number in 0..5_000 {
         requests.command(&[b"SET", format!("other:{number}").as_bytes(), b"x"]);
@@ -118,7 +118,7 @@ fn all_queues_and_processes_are_found_among_thousands_of_other_keys() {
 
 #[test]
 fn keys_of_other_types_and_of_no_meaning_do_not_make_it_fail() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     for command in [
         &[&b"SET"[..], b"jiggler:list:no-list", b"x"][..],
         &[b"SADD", b"jiggler:svr:no-string", b"x"],
@@ -142,7 +142,7 @@ fn keys_of_other_types_and_of_no_meaning_do_not_make_it_fail() {
 
 #[test]
 fn a_set_of_the_wrong_type_is_named() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:set:retries", b"x"]);
     let error = summary(&redis.url(), Format::Json, &mut Vec::new()).unwrap_err();
     assert!(error.to_string().starts_with("read jiggler:set:retries: redis answered WRONGTYPE"), "{error}");
@@ -150,7 +150,7 @@ fn a_set_of_the_wrong_type_is_named() {
 
 #[test]
 fn arguments_of_running_jobs_keep_their_numbers() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let jobs = r#"{"p0":{"job_args":{"args":[1180591620717411303424,1.0e+21]}}}"#;
     let heartbeat = format!(r#"{{"heartbeat":1.5,"rss":1,"current_jobs":{jobs}}}"#);
     redis.run(&[b"SET", b"jiggler:svr:aa:3:25:default:1:100:7:vm", heartbeat.as_bytes()]);
@@ -161,7 +161,7 @@ fn arguments_of_running_jobs_keep_their_numbers() {
 
 #[test]
 fn text_is_aligned_and_complete() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     for command in [
         &[&b"SET"[..], b"jiggler:stats:processed_counter", b"12345"][..],
         &[b"SET", b"jiggler:stats:failures_counter", b"6"],
@@ -205,7 +205,7 @@ process         pid  host       concurrency  queues          rss MB  heartbeat  
 }
 
 /// The members of a process whose figures are these.
-fn with_figures(redis: &TestRedis, figures: &[u8]) -> Value {
+fn with_figures(redis: &OwnRedis, figures: &[u8]) -> Value {
     redis.run(&[b"SET", b"jiggler:svr:aa:3:25:default:1:100:7:vm", br#"{"heartbeat":2.5}"#]);
     redis.run(&[b"SET", b"jiggler:uring:process:aa", figures]);
     our_json(redis)["processes"]["jiggler:svr:aa:3:25:default:1:100:7:vm"].clone()
@@ -213,7 +213,7 @@ fn with_figures(redis: &TestRedis, figures: &[u8]) -> Value {
 
 #[test]
 fn a_process_of_ours_has_its_health_beside_the_gems_members() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let well = with_figures(&redis, br#"{"phase":"quiet","troubles":[],"shards":[{"processed":3}]}"#);
     assert_eq!(well["health"], json!({"ok": true, "phase": "quiet", "troubles": []}));
     assert!(our_text(&redis, 3.5).contains("1 s ago  quiet\n"));
@@ -227,7 +227,7 @@ fn a_process_of_ours_has_its_health_beside_the_gems_members() {
 
 #[test]
 fn figures_that_cannot_be_read_say_nothing() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     for figures in [&b"no json"[..], b"{}", b"[]", b"\xff"] {
         assert_eq!(with_figures(&redis, figures)["health"], Value::Null);
     }
@@ -239,7 +239,7 @@ fn figures_that_cannot_be_read_say_nothing() {
 
 #[test]
 fn an_empty_database_says_so() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let text = our_text(&redis, 0.0);
     assert!(text.contains("no jobs wait in any queue") && text.contains("no process is running"), "{text}");
 }

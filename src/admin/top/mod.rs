@@ -205,7 +205,7 @@ fn scrolled(scroll: usize, key: KeyCode, rows: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_redis::TestRedis;
+    use crate::own_redis::OwnRedis;
 
     #[test]
     fn keys_leave_and_scroll() {
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn without_a_terminal_one_snapshot_is_printed() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let shown = |format| {
             let mut out = Vec::new();
             once(&redis.url(), Duration::from_millis(100), format, &mut out).unwrap();

@@ -7,9 +7,9 @@ use futures_lite::future::{poll_once, zip};
 use glommio::{LocalExecutorBuilder, Placement};
 
 use super::*;
-use crate::test_redis::TestRedis;
+use crate::own_redis::OwnRedis;
 
-fn run<T>(redis: &TestRedis, test: impl AsyncFnOnce(LocalClient) -> T) -> T {
+fn run<T>(redis: &OwnRedis, test: impl AsyncFnOnce(LocalClient) -> T) -> T {
     let client = LocalClient::connecting(redis.url(), "local-test");
     LocalExecutorBuilder::new(Placement::Unbound).make().unwrap().run(test(client))
 }
@@ -18,20 +18,20 @@ fn job(number: usize) -> NewJob {
     NewJob::new("N", &[number]).unwrap()
 }
 
-fn numbers(redis: &TestRedis, queue: &[u8]) -> Vec<usize> {
+fn numbers(redis: &OwnRedis, queue: &[u8]) -> Vec<usize> {
     let payloads = redis.strings(&[b"LRANGE", queue, b"0", b"-1"]);
     let number = |payload: &String| member::<(usize,)>(payload.as_bytes(), "args").unwrap().0;
     payloads.iter().rev().map(number).collect()
 }
 
-fn clients(redis: &TestRedis) -> usize {
+fn clients(redis: &OwnRedis) -> usize {
     let list = redis.run(&[b"CLIENT", b"LIST"]);
     String::from_utf8_lossy(list.as_bulk().unwrap()).matches("name=local-test").count()
 }
 
 #[test]
 fn pushes_arrive_in_their_order_over_one_connection_opened_at_the_first() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     run(&redis, async |client| {
         assert_eq!(clients(&redis), 0);
         let jid = client.enqueue(&job(0)).await.unwrap();
@@ -49,7 +49,7 @@ fn pushes_arrive_in_their_order_over_one_connection_opened_at_the_first() {
 
 #[test]
 fn a_scheduled_job_stands_under_its_time_and_progress_under_its_jid() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     run(&redis, async |client| {
         client.enqueue_at(1e10, &job(1).queue_named("img").unwrap()).await.unwrap();
         client.enqueue_in(Duration::from_secs(60), &job(2)).await.unwrap();
@@ -72,7 +72,7 @@ fn a_scheduled_job_stands_under_its_time_and_progress_under_its_jid() {
 
 #[test]
 fn a_push_that_nobody_waits_for_any_more_disturbs_no_other() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     run(&redis, async |client| {
         for _ in 0..20 {
             // Whether Redis has answered by then is for the machine to say.
@@ -87,7 +87,7 @@ fn a_push_that_nobody_waits_for_any_more_disturbs_no_other() {
 
 #[test]
 fn a_lost_connection_fails_what_is_under_way_and_nothing_after_it() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     run(&redis, async |client| {
         client.enqueue(&job(1)).await.unwrap();
         redis.run(&[b"CLIENT", b"KILL", b"TYPE", b"normal"]);

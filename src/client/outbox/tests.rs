@@ -1,4 +1,4 @@
-//! An outbox with a Redis that answers, with one that refuses, and with none. Outages: `tests/client/outbox.rs`.
+//! An outbox with a Redis that answers, with one that refuses, and with none. Outages: `tests/parts/client/outbox.rs`.
 
 use std::thread;
 
@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::client::Client;
-use crate::test_redis::TestRedis;
+use crate::own_redis::OwnRedis;
 
 const NOWHERE: &str = "unix:///nonexistent/redis.sock";
 
@@ -18,7 +18,7 @@ fn job(number: usize) -> NewJob {
     NewJob::new("N", &[number]).unwrap()
 }
 
-fn waiting(redis: &TestRedis, queue: &str) -> Vec<String> {
+fn waiting(redis: &OwnRedis, queue: &str) -> Vec<String> {
     let mut payloads = redis.strings(&[b"LRANGE", format!("jiggler:list:{queue}").as_bytes(), b"0", b"-1"]);
     payloads.reverse();
     payloads
@@ -26,7 +26,7 @@ fn waiting(redis: &TestRedis, queue: &str) -> Vec<String> {
 
 #[test]
 fn while_redis_answers_it_pushes_what_a_client_pushes() {
-    let (redis, directory) = (TestRedis::start(), tempfile::tempdir().unwrap());
+    let (redis, directory) = (OwnRedis::start(), tempfile::tempdir().unwrap());
     let outbox = open(&directory, &redis.url_text(), OutboxOptions::default());
     let named = job(1).jid("mine").unwrap().queue_named("img").unwrap();
     let accepted = outbox.enqueue(&named).unwrap();
@@ -46,7 +46,7 @@ fn while_redis_answers_it_pushes_what_a_client_pushes() {
 
 #[test]
 fn many_threads_and_tasks_push_at_once() {
-    let (redis, directory) = (TestRedis::start(), tempfile::tempdir().unwrap());
+    let (redis, directory) = (OwnRedis::start(), tempfile::tempdir().unwrap());
     let outbox = open(&directory, &redis.url_text(), OutboxOptions::default());
     let threads: Vec<_> = (0..8)
         .map(|thread| {
@@ -72,7 +72,7 @@ fn many_threads_and_tasks_push_at_once() {
 
 #[test]
 fn what_redis_refuses_for_good_is_told_and_not_kept() {
-    let (redis, directory) = (TestRedis::start(), tempfile::tempdir().unwrap());
+    let (redis, directory) = (OwnRedis::start(), tempfile::tempdir().unwrap());
     redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
     let outbox = open(&directory, &redis.url_text(), OutboxOptions::default());
     let error = outbox.enqueue(&job(1).queue_named("bad").unwrap()).unwrap_err();
@@ -104,7 +104,7 @@ fn hooks_and_bad_jobs_are_seen_before_anything_is_kept() {
 
 #[test]
 fn what_is_kept_waits_for_the_next_opening_and_then_goes_out_in_order_and_once() {
-    let (redis, directory) = (TestRedis::start(), tempfile::tempdir().unwrap());
+    let (redis, directory) = (OwnRedis::start(), tempfile::tempdir().unwrap());
     let away = open(&directory, NOWHERE, OutboxOptions::default());
     for number in 0..3 {
         assert_eq!(away.enqueue(&job(number)).unwrap().place, Place::Journal);
@@ -152,7 +152,7 @@ fn a_full_journal_takes_no_more_and_says_so() {
 
 #[test]
 fn jobs_that_redis_refuses_for_good_are_moved_aside_and_hold_up_nobody() {
-    let (redis, directory) = (TestRedis::start(), tempfile::tempdir().unwrap());
+    let (redis, directory) = (OwnRedis::start(), tempfile::tempdir().unwrap());
     redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
     let away = open(&directory, NOWHERE, OutboxOptions::default());
     for number in 0..4 {
@@ -190,7 +190,7 @@ fn jobs_that_redis_refuses_for_good_are_moved_aside_and_hold_up_nobody() {
 /// A right that is missing befalls all, and so does a file for the rejected that is full: then they wait.
 #[test]
 fn what_befalls_all_jobs_or_finds_no_room_aside_waits() {
-    let (redis, directory) = (TestRedis::start(), tempfile::tempdir().unwrap());
+    let (redis, directory) = (OwnRedis::start(), tempfile::tempdir().unwrap());
     redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
     let options = || OutboxOptions { jobs_max: 2, ..OutboxOptions::default() };
     for expected in [2, 2] {
@@ -224,7 +224,7 @@ fn what_befalls_all_jobs_or_finds_no_room_aside_waits() {
 
 #[test]
 fn many_jobs_for_later_are_kept_and_pushed_like_one() {
-    let (redis, directory) = (TestRedis::start(), tempfile::tempdir().unwrap());
+    let (redis, directory) = (OwnRedis::start(), tempfile::tempdir().unwrap());
     let away = open(&directory, NOWHERE, OutboxOptions::default());
     assert_eq!(away.enqueue_bulk_at(2e9, (0..3).map(job)).unwrap(), 3);
     assert!(matches!(away.enqueue_bulk_at(f64::NAN, (0..3).map(job)), Err(Error::BadTime { .. })));

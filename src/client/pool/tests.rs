@@ -4,9 +4,9 @@
 use std::thread;
 
 use super::*;
-use crate::test_redis::TestRedis;
+use crate::own_redis::OwnRedis;
 
-fn pool(redis: &TestRedis, connections_max: usize) -> ClientPool {
+fn pool(redis: &OwnRedis, connections_max: usize) -> ClientPool {
     let connection = BlockingOptions { client_name: "pool-test".to_owned(), ..BlockingOptions::default() };
     ClientPool::lazy(&redis.url(), PoolOptions { connections_max, connection, ..PoolOptions::default() })
 }
@@ -15,18 +15,18 @@ fn job(number: usize) -> NewJob {
     NewJob::new("N", &[number]).unwrap()
 }
 
-fn length(redis: &TestRedis, queue: &str) -> i64 {
+fn length(redis: &OwnRedis, queue: &str) -> i64 {
     redis.run(&[b"LLEN", format!("jiggler:list:{queue}").as_bytes()]).as_integer().unwrap()
 }
 
-fn open(redis: &TestRedis) -> usize {
+fn open(redis: &OwnRedis) -> usize {
     let list = redis.run(&[b"CLIENT", b"LIST"]);
     String::from_utf8_lossy(list.as_bulk().unwrap()).matches("name=pool-test").count()
 }
 
 #[test]
 fn many_threads_share_few_connections() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let pool = pool(&redis, 3);
     assert_eq!((pool.connections(), open(&redis)), ((0, 0), 0), "none before it is needed");
     let threads: Vec<_> = (0..16)
@@ -51,7 +51,7 @@ fn many_threads_share_few_connections() {
 
 #[test]
 fn whoever_finds_all_in_use_waits_and_says_so_when_it_was_in_vain() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut options = PoolOptions { connections_max: 2, ..PoolOptions::default() };
     options.wait_timeout = Duration::from_millis(20);
     let busy = ClientPool::lazy(&redis.url(), options.clone());
@@ -78,7 +78,7 @@ fn whoever_finds_all_in_use_waits_and_says_so_when_it_was_in_vain() {
 
 #[test]
 fn a_broken_connection_is_replaced_and_counts_no_more() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let pool = pool(&redis, 1);
     pool.enqueue(&job(1)).unwrap();
     redis.run(&[b"CLIENT", b"KILL", b"TYPE", b"normal"]);
@@ -100,7 +100,7 @@ fn a_broken_connection_is_replaced_and_counts_no_more() {
 
 #[test]
 fn what_was_idle_for_too_long_is_closed_by_the_next_call() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let connection = BlockingOptions { client_name: "pool-test".to_owned(), ..BlockingOptions::default() };
     let options = PoolOptions { idle_timeout: Duration::ZERO, connection, ..PoolOptions::default() };
     let pool = ClientPool::lazy(&redis.url(), options);
@@ -115,7 +115,7 @@ fn what_was_idle_for_too_long_is_closed_by_the_next_call() {
 
 #[test]
 fn hooks_see_what_this_handle_and_its_clones_push_and_no_other() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let plain = pool(&redis, 2);
     let hooked = plain.clone().on_enqueue(|job| job.queue_named("hooked"));
     plain.enqueue(&job(1)).unwrap();

@@ -11,13 +11,13 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::job::member;
-use crate::test_redis::TestRedis;
+use crate::own_redis::OwnRedis;
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-fn run<T>(redis: &TestRedis, test: impl AsyncFnOnce(TokioClient) -> T) -> T {
+fn run<T>(redis: &OwnRedis, test: impl AsyncFnOnce(TokioClient) -> T) -> T {
     runtime().block_on(async { test(TokioClient::connect(&redis.url_text()).await.unwrap()).await })
 }
 
@@ -25,13 +25,13 @@ fn job(number: usize) -> NewJob {
     NewJob::new("N", &[number]).unwrap()
 }
 
-fn numbers(redis: &TestRedis, queue: &str) -> Vec<usize> {
+fn numbers(redis: &OwnRedis, queue: &str) -> Vec<usize> {
     let payloads = redis.strings(&[b"LRANGE", format!("jiggler:list:{queue}").as_bytes(), b"0", b"-1"]);
     let number = |payload: &String| member::<(usize,)>(payload.as_bytes(), "args").unwrap().0;
     payloads.iter().rev().map(number).collect()
 }
 
-fn info(redis: &TestRedis, field: &str) -> u64 {
+fn info(redis: &OwnRedis, field: &str) -> u64 {
     let reply = redis.run(&[b"INFO", b"everything"]);
     let text = String::from_utf8_lossy(reply.as_bulk().unwrap()).into_owned();
     let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned));
@@ -51,7 +51,7 @@ fn it_can_be_shared_by_the_tasks_of_any_runtime() {
 
 #[test]
 fn all_calls_do_what_those_of_the_blocking_client_do() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     run(&redis, async |client| {
         let jid = client.enqueue(&job(0).retries(3).unwrap().queue_named("img").unwrap()).await.unwrap();
         let stored = redis.strings(&[b"LRANGE", b"jiggler:list:img", b"0", b"-1"]);
@@ -73,7 +73,7 @@ fn all_calls_do_what_those_of_the_blocking_client_do() {
 
 #[test]
 fn a_bulk_that_ends_early_says_how_many_jobs_were_pushed() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
     run(&redis, async |client| {
         let jobs = [job(1), job(2), job(3).queue_named("bad").unwrap(), job(4)];
@@ -93,7 +93,7 @@ fn a_bulk_that_ends_early_says_how_many_jobs_were_pushed() {
 
 #[test]
 fn what_is_on_its_way_behind_a_refused_job_is_heard_of_or_taken_back() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
     let (count, bad) = (20 * PUSH_JOBS_MAX, PUSH_JOBS_MAX + 500);
     let jobs = (0..count).map(|number| match number == bad {
@@ -111,7 +111,7 @@ fn what_is_on_its_way_behind_a_refused_job_is_heard_of_or_taken_back() {
 
 #[test]
 fn pushes_of_one_moment_share_a_connection_and_a_round_trip() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let before = run(&redis, async |client| {
         let before = info(&redis, "total_reads_processed");
         let mut tasks = JoinSet::new();
@@ -130,7 +130,7 @@ fn pushes_of_one_moment_share_a_connection_and_a_round_trip() {
 
 #[test]
 fn a_dropped_call_disturbs_nobody_and_is_not_made_if_it_was_not_sent() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     run(&redis, async |client| {
         let (first, last) = (job(1), job(3));
         let mut kept = pin!(client.enqueue(&first));
@@ -148,7 +148,7 @@ fn a_dropped_call_disturbs_nobody_and_is_not_made_if_it_was_not_sent() {
 
 #[test]
 fn a_call_dropped_while_redis_works_on_it_leaves_the_connection_whole() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     run(&redis, async |client| {
         for number in 0..50 {
             let job = job(number);
@@ -170,7 +170,7 @@ fn a_call_dropped_while_redis_works_on_it_leaves_the_connection_whole() {
 
 #[test]
 fn a_lost_connection_fails_what_was_sent_and_nothing_after_it() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     run(&redis, async |client| {
         client.enqueue(&job(1)).await.unwrap();
         redis.run(&[b"CLIENT", b"KILL", b"TYPE", b"normal"]);
@@ -183,7 +183,7 @@ fn a_lost_connection_fails_what_was_sent_and_nothing_after_it() {
 
 #[test]
 fn a_payload_larger_than_all_the_room_is_sent_too() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     run(&redis, async |client| {
         let large = NewJob::new("N", &["x".repeat(2 * WAITING_BYTES_MAX)]).unwrap();
         let (one, two) = (client.enqueue(&large), client.enqueue(&large));
@@ -213,7 +213,7 @@ fn an_order_is_sent_or_withdrawn_and_never_both() {
     let ticket = Ticket::default();
     assert!(ticket.withdraw() && !ticket.withdraw());
     // A future that was never polled has no order.
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     run(&redis, async |client| {
         let job = job(1);
         drop(client.enqueue(&job));

@@ -13,8 +13,8 @@ use glommio::{LocalExecutorBuilder, Placement};
 use super::*;
 use crate::control::{self, ControlOptions, DutyOptions, Expected, Settings};
 use crate::mesh::{self, Ending, ShardEnd, ToControl};
+use crate::own_redis::OwnRedis;
 use crate::store::turn::QueueKeys;
-use crate::test_redis::TestRedis;
 use crate::wait::{PATIENCE, wait_for, wait_until};
 use crate::wire::{Realm, keys};
 
@@ -37,7 +37,7 @@ struct Process {
 }
 
 impl Process {
-    fn start(redis: &TestRedis, uuid: &str, ruby_lists: RubyListTimes) -> Self {
+    fn start(redis: &OwnRedis, uuid: &str, ruby_lists: RubyListTimes) -> Self {
         let options = ControlOptions {
             uuid: uuid.to_owned(),
             url: redis.url(),
@@ -103,7 +103,7 @@ async fn stand_in(end: ShardEnd, stop: Arc<AtomicBool>) {
 }
 
 /// Jobs as the gem's server holds them: newest leftmost.
-fn hold(redis: &TestRedis, queue: &str, uuid: &str, jobs: &[&str]) -> String {
+fn hold(redis: &OwnRedis, queue: &str, uuid: &str, jobs: &[&str]) -> String {
     let key = keys::gem_in_progress(queue, uuid);
     for job in jobs {
         redis.run(&[b"LPUSH", key.as_bytes(), job.as_bytes()]);
@@ -111,16 +111,16 @@ fn hold(redis: &TestRedis, queue: &str, uuid: &str, jobs: &[&str]) -> String {
     key
 }
 
-fn beat(redis: &TestRedis, uuid: &str) {
+fn beat(redis: &OwnRedis, uuid: &str) {
     let key = format!("{}{uuid}:3:25:default:1:1795299901:8066:vm", keys::SERVER_PREFIX);
     redis.run(&[b"SET", key.as_bytes(), b"{}"]);
 }
 
-fn list(redis: &TestRedis, key: &str) -> Vec<String> {
+fn list(redis: &OwnRedis, key: &str) -> Vec<String> {
     redis.strings(&[b"LRANGE", key.as_bytes(), b"0", b"-1"])
 }
 
-fn leader(redis: &TestRedis) -> Option<String> {
+fn leader(redis: &OwnRedis) -> Option<String> {
     let reply = redis.run(&[b"GET", keys::RUBY_LISTS_LEADER.as_bytes()]);
     reply.as_nil_or_bulk().unwrap().map(|uuid| String::from_utf8_lossy(uuid).into_owned())
 }
@@ -129,7 +129,7 @@ fn leader(redis: &TestRedis) -> Option<String> {
 struct Monitor(BufReader<UnixStream>);
 
 impl Monitor {
-    fn start(redis: &TestRedis) -> Self {
+    fn start(redis: &OwnRedis) -> Self {
         let mut stream = UnixStream::connect(redis.socket()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(b"MONITOR\r\n").unwrap();
@@ -154,7 +154,7 @@ impl Monitor {
 
 #[test]
 fn jobs_of_a_dead_server_come_back_in_order_at_the_second_look_and_nothing_else_is_touched() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     beat(&redis, LIVING);
     let living = hold(&redis, "default", LIVING, &["running"]);
     let dead = hold(&redis, "default", DEAD, &["1", "2", "3"]);
@@ -199,7 +199,7 @@ fn jobs_of_a_dead_server_come_back_in_order_at_the_second_look_and_nothing_else_
 /// What is done with it then, tests/engine/recovery.rs and fleet.rs show.
 #[test]
 fn a_process_of_ours_that_no_lease_names_is_named_to_the_reapers_at_the_second_look() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let ours = "0a5f00000001";
     // One that lives has a lease, and one that has left has fences; neither is touched.
     for (uuid, batch) in [(ours, "7"), ("0a5f00000002", "w")] {
@@ -226,7 +226,7 @@ fn a_process_of_ours_that_no_lease_names_is_named_to_the_reapers_at_the_second_l
 
 #[test]
 fn a_long_list_comes_back_in_order_by_several_calls() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let jobs: Vec<String> = (0..1_700).map(|number| number.to_string()).collect();
     let key = keys::gem_in_progress("default", DEAD);
     for job in &jobs {
@@ -241,7 +241,7 @@ fn a_long_list_comes_back_in_order_by_several_calls() {
 
 #[test]
 fn what_was_missed_over_a_lost_connection_does_not_count() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     hold(&redis, "default", DEAD, &["1"]);
     let slow =
         RubyListTimes { period_min: Duration::from_secs(2), period_max: Duration::from_secs(2), ..FAST };
@@ -258,7 +258,7 @@ fn what_was_missed_over_a_lost_connection_does_not_count() {
 
 #[test]
 fn of_two_processes_one_leads_and_the_other_takes_over() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let brief = RubyListTimes { lead: Duration::from_secs(3), ..FAST };
     let uuids = ["aaaaaaaaaaaa", "bbbbbbbbbbbb"];
     let mut processes = uuids.map(|uuid| Process::start(&redis, uuid, brief));

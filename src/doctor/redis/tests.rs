@@ -3,16 +3,16 @@
 use super::*;
 use crate::config::{GivenUrl, Origin};
 use crate::doctor::Status;
-use crate::test_redis::TestRedis;
+use crate::own_redis::OwnRedis;
 
-fn check(redis: &TestRedis, name: &str) -> (Status, String) {
+fn check(redis: &OwnRedis, name: &str) -> (Status, String) {
     let given = GivenUrl { url: redis.url(), origin: Origin::Flag("redis-url") };
     let config = Config { redis_url: Some(given), cores: Some(1), ..Config::default() };
     let check = checks(&config, &|_| None).into_iter().find(|check| check.name == name).unwrap();
     (check.status, check.found)
 }
 
-fn run(redis: &TestRedis, command: &[&str]) {
+fn run(redis: &OwnRedis, command: &[&str]) {
     let mut requests = Requests::new();
     requests.command(&command.iter().map(|part| part.as_bytes()).collect::<Vec<_>>());
     BlockingConnection::connect(&redis.url()).unwrap().call_one(&requests).unwrap();
@@ -20,7 +20,7 @@ fn run(redis: &TestRedis, command: &[&str]) {
 
 #[test]
 fn a_plain_server_is_well_but_for_its_file() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     for name in
         ["redis", "latency", "clock", "role", "memory policy", "memory", "connections", "tracking", "rights"]
     {
@@ -31,7 +31,7 @@ fn a_plain_server_is_well_but_for_its_file() {
 
 #[test]
 fn what_costs_jobs_fails_and_what_costs_less_is_a_warning() {
-    let redis = TestRedis::start_with(&["--appendonly", "yes"]);
+    let redis = OwnRedis::start_with(&["--appendonly", "yes"]);
     assert_eq!(check(&redis, "persistence"), (Status::Ok, "append-only file".to_owned()));
     let policy = |policy: &str, maxmemory: &str| {
         run(&redis, &["CONFIG", "SET", "maxmemory-policy", policy]);
@@ -47,7 +47,7 @@ fn what_costs_jobs_fails_and_what_costs_less_is_a_warning() {
 
 #[test]
 fn a_user_without_rights_is_told_which() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     run(&redis, &["ACL", "SETUSER", "default", "-blmove", "-client|tracking"]);
     let (status, found) = check(&redis, "rights");
     assert!(status == Status::Failed && found.contains("+blmove"), "{found}");
@@ -56,7 +56,7 @@ fn a_user_without_rights_is_told_which() {
 
 #[test]
 fn a_server_that_is_away_fails_and_none_at_all_is_a_warning() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let url = redis.url();
     drop(redis);
     let given = GivenUrl { url, origin: Origin::Flag("redis-url") };

@@ -13,7 +13,8 @@ pub struct ClientOptions {
     pub connect_timeout: Duration,
     /// How long a request may take, from its start to the last byte of its body. 30 s by default.
     pub timeout: Duration,
-    /// Largest body of an answer in bytes that [`Response::bytes`](super::Response::bytes) and its like accept. 16 MB by default.
+    /// Largest body of an answer, in bytes, that [`Response::bytes`](super::Response::bytes) and its like accept.
+    /// 16 MB by default.
     pub body_bytes_max: usize,
     /// Most connections; further requests wait for one in order. 16,384 by default.
     pub connections_max: usize,

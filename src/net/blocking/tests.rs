@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::*;
-use crate::{resp::error::HandshakeError, test_redis::TestRedis};
+use crate::{own_redis::OwnRedis, resp::error::HandshakeError};
 
 fn connect(url: &str) -> Result<BlockingConnection, Error> {
     BlockingConnection::connect(&RedisUrl::parse(url).unwrap())
@@ -45,7 +45,7 @@ fn misbehaving(answer: &'static [u8], then_close: bool) -> (String, thread::Join
 
 #[test]
 fn calls_work_over_unix_and_tcp_sockets() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     for url in [redis.url_text(), format!("redis://127.0.0.1:{}", redis.port())] {
         let mut conn = connect(&url).unwrap();
         let replies = conn
@@ -68,7 +68,7 @@ fn calls_work_over_unix_and_tcp_sockets() {
 
 #[test]
 fn commands_are_sent_ahead_of_replies_which_come_in_their_order_and_must_be_received() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut conn = redis.connect();
     let incr = requests(&[&[b"INCR", b"n"], &[b"INCR", b"n"]]);
     (0..3).for_each(|_| conn.send(&incr).unwrap());
@@ -86,7 +86,7 @@ fn commands_are_sent_ahead_of_replies_which_come_in_their_order_and_must_be_rece
 
 #[test]
 fn an_error_reply_leaves_the_connection_good() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut conn = redis.connect();
     assert!(matches!(conn.call_one(&requests(&[&[b"NONSENSE"]])), Err(Error::Redis(_))));
     assert!(!conn.is_broken());
@@ -95,7 +95,7 @@ fn an_error_reply_leaves_the_connection_good() {
 
 #[test]
 fn a_large_pipeline_and_a_large_reply_come_through_whole() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut conn = redis.connect();
     let payload = vec![b'x'; 3_000_000];
     let mut all = Requests::new();
@@ -112,7 +112,7 @@ fn a_large_pipeline_and_a_large_reply_come_through_whole() {
 
 #[test]
 fn the_database_of_the_url_is_selected() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut conn = connect(&format!("{}?db=3", redis.url_text())).unwrap();
     conn.call_one(&requests(&[&[b"SET", b"k", b"in three"]])).unwrap();
     assert_eq!(redis.run(&[b"EXISTS", b"k"]).as_integer().unwrap(), 0);
@@ -126,7 +126,7 @@ fn the_database_of_the_url_is_selected() {
 
 #[test]
 fn password_and_acl_user_are_checked() {
-    let redis = TestRedis::start_with(&[
+    let redis = OwnRedis::start_with(&[
         "--requirepass",
         "p@ss/word",
         "--user",
@@ -153,14 +153,14 @@ fn password_and_acl_user_are_checked() {
 
 #[test]
 fn a_password_for_a_server_without_one_is_said_so() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let url = format!("redis://:pw@127.0.0.1:{}", redis.port());
     assert_eq!(refusal(&url), HandshakeError::PasswordNotSet);
 }
 
 #[test]
 fn a_full_server_is_a_refusal_that_may_heal() {
-    let redis = TestRedis::start_with(&["--maxclients", "2"]);
+    let redis = OwnRedis::start_with(&["--maxclients", "2"]);
     let mut held = Vec::new();
     let error = loop {
         match BlockingConnection::connect(&redis.url()) {
@@ -186,7 +186,7 @@ fn nobody_listening_is_an_io_error_that_names_the_address() {
 
 #[test]
 fn after_a_timeout_no_further_call_is_taken() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let options = BlockingOptions { call_timeout: Duration::from_millis(50), ..BlockingOptions::default() };
     let mut conn = BlockingConnection::connect_with(&redis.url(), &options).unwrap();
     let blocked = conn.call_one(&requests(&[&[b"BLPOP", b"empty", b"0"]]));
@@ -213,18 +213,18 @@ fn a_server_that_closes_or_babbles_breaks_the_connection() {
 
 #[test]
 fn neither_errors_nor_debug_show_the_password() {
-    let redis = TestRedis::start_with(&["--requirepass", "hunter2", "--rename-command", "AUTH", "\"\""]);
+    let redis = OwnRedis::start_with(&["--requirepass", "hunter2", "--rename-command", "AUTH", "\"\""]);
     let error = connect(&format!("redis://:hunter2@127.0.0.1:{}", redis.port())).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
 
-    let redis = TestRedis::start_with(&["--requirepass", "hunter2"]);
+    let redis = OwnRedis::start_with(&["--requirepass", "hunter2"]);
     let conn = connect(&format!("redis://:hunter2@127.0.0.1:{}", redis.port())).unwrap();
     assert!(!format!("{conn:?} {:?}", conn.pipeline).contains("hunter2"));
 }
 
 #[test]
 fn redis_errors_keep_their_words() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let error = redis.connect().call_one(&requests(&[&[b"EVALSHA", &[b'0'; 40], b"0"]])).unwrap_err();
     let Error::Redis(error) = error else { panic!("{error}") };
     assert_eq!(error.to_string(), "redis answered NOSCRIPT No matching script. Please use EVAL.");

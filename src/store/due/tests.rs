@@ -2,21 +2,21 @@
 
 use super::*;
 use crate::net::blocking::BlockingConnection;
-use crate::test_redis::TestRedis;
+use crate::own_redis::OwnRedis;
 
 const ME: &str = "0123456789ab";
 const OTHER: &str = "ba9876543210";
 const LEAD_MS: u64 = 60_000;
 
 struct Setup {
-    redis: TestRedis,
+    redis: OwnRedis,
     conn: BlockingConnection,
     scripts: Scripts,
 }
 
 impl Setup {
     fn new() -> Self {
-        let (redis, conn, scripts) = TestRedis::with_scripts();
+        let (redis, conn, scripts) = OwnRedis::with_scripts();
         Self { redis, conn, scripts }
     }
 

@@ -2,19 +2,19 @@
 
 use super::*;
 use crate::net::blocking::BlockingConnection;
-use crate::test_redis::TestRedis;
+use crate::own_redis::OwnRedis;
 
 const QUEUE: &str = "jiggler:list:img";
 
 struct Setup {
-    redis: TestRedis,
+    redis: OwnRedis,
     conn: BlockingConnection,
     scripts: Scripts,
 }
 
 impl Setup {
     fn new() -> Self {
-        let (redis, conn, scripts) = TestRedis::with_scripts();
+        let (redis, conn, scripts) = OwnRedis::with_scripts();
         Self { redis, conn, scripts }
     }
 

@@ -6,18 +6,18 @@ use bytes::Bytes;
 use super::*;
 use crate::limits::HEARTBEAT_TTL_EXTRA;
 use crate::net::blocking::BlockingConnection;
-use crate::test_redis::TestRedis;
+use crate::own_redis::OwnRedis;
 use crate::wire::QueueName;
 
 struct Setup {
-    redis: TestRedis,
+    redis: OwnRedis,
     conn: BlockingConnection,
     scripts: Scripts,
 }
 
 impl Setup {
     fn new() -> Self {
-        let (redis, conn, scripts) = TestRedis::with_scripts();
+        let (redis, conn, scripts) = OwnRedis::with_scripts();
         Self { redis, conn, scripts }
     }
 

@@ -3,8 +3,8 @@
 use super::*;
 use crate::limits::PUSH_JOBS_MAX;
 use crate::net::blocking::BlockingConnection;
+use crate::own_redis::OwnRedis;
 use crate::resp::decode::Decoder;
-use crate::test_redis::TestRedis;
 
 const DEAD: &str = "33c754465483";
 
@@ -24,19 +24,19 @@ fn look(conn: &mut BlockingConnection) -> Seen {
     }
 }
 
-fn call(redis: &TestRedis, write: impl FnOnce(&mut Requests)) -> Reply {
+fn call(redis: &OwnRedis, write: impl FnOnce(&mut Requests)) -> Reply {
     let mut requests = Requests::new();
     write(&mut requests);
     redis.connect().call_one(&requests).unwrap()
 }
 
-fn rescue_once(redis: &TestRedis, list: &InProgress) -> Rescued {
+fn rescue_once(redis: &OwnRedis, list: &InProgress) -> Rescued {
     read_rescued(&call(redis, |requests| rescue(list, requests))).unwrap()
 }
 
 #[test]
 fn a_look_goes_to_the_end_and_takes_in_nothing_that_is_not_the_gems() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let put = |key: &str| redis.run(&[b"RPUSH", key.as_bytes(), b"job"]);
     for other in 0..2 * SCAN_PAGE_KEYS {
         put(&format!("jiggler:other:{other}"));
@@ -93,7 +93,7 @@ fn an_empty_page_is_not_the_end() {
 }
 
 /// Keys of a process of ours: an index for each queue, and lists.
-fn hold(redis: &TestRedis, uuid: &str, lists: &[(&str, usize, &str)]) {
+fn hold(redis: &OwnRedis, uuid: &str, lists: &[(&str, usize, &str)]) {
     for (queue, shard, batch) in lists {
         let index = keys::in_flight_index(queue, uuid, *shard);
         redis.run(&[b"HSET", index.as_bytes(), b"t", b"1"]);
@@ -105,7 +105,7 @@ const OURS: &str = "0a5f00000001";
 
 #[test]
 fn jobs_in_flight_are_seen_with_all_that_their_keys_tell() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     hold(&redis, OURS, &[("img", 0, "w"), ("default", 2, "17"), ("img", 1, "w")]);
     redis.run(&[b"ZADD", keys::LEASES.as_bytes(), b"1", b"0a5f00000002:1:img", b"2", b"of another form"]);
     let seen = look(&mut redis.connect());
@@ -120,14 +120,14 @@ fn jobs_in_flight_are_seen_with_all_that_their_keys_tell() {
 
 #[test]
 fn who_has_jobs_in_flight_and_no_lease_is_given_one_that_has_ended() {
-    let redis = TestRedis::start();
-    let found = |redis: &TestRedis| look(&mut redis.connect()).in_flight.remove(OURS).unwrap();
-    let adopt_once = |redis: &TestRedis| {
+    let redis = OwnRedis::start();
+    let found = |redis: &OwnRedis| look(&mut redis.connect()).in_flight.remove(OURS).unwrap();
+    let adopt_once = |redis: &OwnRedis| {
         let found = found(redis);
         read_adopted(&call(redis, |requests| adopt(OURS, &found, requests).unwrap())).unwrap()
     };
     let leases =
-        |redis: &TestRedis| redis.strings(&[b"ZRANGE", keys::LEASES.as_bytes(), b"0", b"-1", b"WITHSCORES"]);
+        |redis: &OwnRedis| redis.strings(&[b"ZRANGE", keys::LEASES.as_bytes(), b"0", b"-1", b"WITHSCORES"]);
     // (lists, a lease that is there, leases afterwards)
     let member = format!("{OURS}:2:default,img");
     let own = format!("{OURS}:2:img,default,other");
@@ -150,7 +150,7 @@ fn who_has_jobs_in_flight_and_no_lease_is_given_one_that_has_ended() {
 
 #[test]
 fn fences_are_no_jobs_in_flight() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let index = keys::in_flight_index("img", OURS, 0);
     for key in [index.clone(), keys::wait_list(&index)] {
         redis.run(&[b"SET", key.as_bytes(), b"left"]);
@@ -175,7 +175,7 @@ fn as_many_keys_as_allowed_are_taken_and_not_one_more() {
 
 #[test]
 fn the_lead_is_kept_by_who_has_it_and_free_when_it_ends() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let lead = |uuid| {
         let length = Duration::from_secs(60);
         read_lead(&call(&redis, |requests| lead(uuid, length, requests))).unwrap()
@@ -190,7 +190,7 @@ fn the_lead_is_kept_by_who_has_it_and_free_when_it_ends() {
 
 #[test]
 fn jobs_go_back_in_their_old_order_to_be_taken_next() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     // As the gem does it: pushed at the left, taken from the right into the left of the list in progress.
     for job in ["1", "2", "3", "4"] {
         redis.run(&[b"LPUSH", b"jiggler:list:q", job.as_bytes()]);
@@ -208,7 +208,7 @@ fn jobs_go_back_in_their_old_order_to_be_taken_next() {
 
 #[test]
 fn one_call_moves_no_more_than_its_bounds() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let key = keys::gem_in_progress("q", DEAD);
     let push = |jobs: &[&[u8]]| redis.run(&[&[b"RPUSH", key.as_bytes()], jobs].concat());
     for count in [RUBY_RESCUE_JOBS_MAX - 1, RUBY_RESCUE_JOBS_MAX, RUBY_RESCUE_JOBS_MAX + 1] {
@@ -230,7 +230,7 @@ fn one_call_moves_no_more_than_its_bounds() {
 
 #[test]
 fn keys_of_other_types_are_left_alone() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let key = keys::gem_in_progress("q", DEAD);
     redis.run(&[b"SADD", key.as_bytes(), b"member"]);
     assert_eq!(rescue_once(&redis, &list("q")), Rescued::NotAList);

@@ -105,13 +105,13 @@ mod tests {
     use super::super::{Scope, Server, Survey};
     use super::*;
     use crate::net::blocking::BlockingConnection;
+    use crate::own_redis::OwnRedis;
     use crate::resp::Requests;
-    use crate::test_redis::TestRedis;
     use crate::wire::realm::Realm;
 
     #[test]
     fn sets_and_counters_of_all_queues_are_added_up_and_figures_are_read_beside_their_heartbeat() {
-        let redis = TestRedis::start();
+        let redis = OwnRedis::start();
         let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
         let heartbeat = "jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm";
         let figures = Realm::figures(heartbeat, "d8625f8721eb", true);

@@ -4,8 +4,8 @@
 use super::*;
 use crate::limits::SURVEY_KEYS_MAX;
 use crate::net::blocking::BlockingConnection;
+use crate::own_redis::OwnRedis;
 use crate::resp::decode::Decoder;
-use crate::test_redis::TestRedis;
 
 /// A survey that ends, and the commands it wrote last, answered with wire bytes.
 struct Played {
@@ -122,7 +122,7 @@ fn run(conn: &mut BlockingConnection, command: &[&str]) {
 
 #[test]
 fn what_comes_is_found_and_what_goes_is_forgotten() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
     let key = "jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm";
     run(&mut conn, &["SET", key, r#"{"heartbeat":1.5,"rss":7,"current_jobs":{}}"#]);
@@ -158,7 +158,7 @@ fn pages_go_round() {
 
 #[test]
 fn many_processes_are_read_page_by_page() {
-    let redis = TestRedis::start();
+    let redis = OwnRedis::start();
     let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
     for number in 0..SURVEY_HEARTBEATS_PER_CALL + 1 {
         let key = format!("jiggler:svr:{number:012}:3:25:default:1:1795299901:{number}:vm");

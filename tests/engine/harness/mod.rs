@@ -11,7 +11,7 @@ pub(crate) mod sentinels;
 mod worker;
 
 #[path = "../../support/redis_server.rs"]
-mod redis_server;
+pub(crate) mod redis_server;
 #[path = "../../support/wait.rs"]
 pub(crate) mod wait;
 

@@ -1,7 +1,7 @@
 //! What is fuzzed: one module for each target, with a function that takes any bytes and panics if a promise is broken.
 //!
-//! Two callers share them: the fuzzers, which search for bytes that break one, and `tests/fuzz_cases.rs`, which replays
-//! the corpus and every case that was ever found. They reach the engine by its public names alone.
+//! Two callers share them: the fuzzers, which search for bytes that break one, and `tests/parts/fuzz_cases.rs`, which
+//! replays the corpus and every case that was ever found. They reach the engine by its public names alone.
 #![allow(
     unreachable_pub,
     clippy::unwrap_used,

@@ -1,0 +1,73 @@
+//! The whole program against a real Redis: each test starts the real binary and a redis-server of its own, does
+//! something to them, and reads from Redis what became of the jobs.
+//!
+//! A test's name is what it proves. It waits for states, never for guesses. When it fails it prints the worker's command
+//! line and log and everything that lies in Redis.
+//!
+//! Each file is one subject; [`harness`] is what they stand on, [`chaos`] fails everything at once and counts the jobs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers fail the test they stand in; clippy sees only the functions with #[test]"
+)]
+
+use harness::redis_server;
+use jiggler_uring::internal;
+
+#[cfg(feature = "tls")]
+#[path = "../support/certificates.rs"]
+mod certificates;
+#[path = "../support/fault_proxy.rs"]
+mod fault_proxy;
+mod harness;
+#[path = "../support/own_redis.rs"]
+mod own_redis;
+
+mod alone;
+mod bad_payloads;
+mod beside;
+mod chaos;
+mod cluster;
+mod cluster_clients;
+#[cfg(feature = "tls")]
+mod cluster_line;
+mod command_line;
+mod crash;
+mod doctor;
+mod failover;
+mod faults;
+mod files;
+mod fleet;
+mod foreign;
+mod hangup;
+mod health;
+mod heartbeat;
+mod idle;
+mod jobs;
+mod lead;
+mod loading;
+mod log_reader;
+mod long_jobs;
+mod mixed_fleet;
+mod notify;
+mod operator_jobs;
+mod outage;
+mod own_jobs;
+mod poison;
+mod policies;
+mod poller;
+mod queues;
+mod recovery;
+mod refusals;
+mod rights;
+mod secrets;
+mod sentinel;
+mod steering;
+mod stop;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(all(feature = "tls", feature = "tokio"))]
+mod tls_clients;
+#[cfg(feature = "tokio")]
+mod web_app;

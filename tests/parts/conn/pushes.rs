@@ -1,0 +1,113 @@
+//! What Redis tells a connection unasked: pushes of RESP3, and what we take for granted of key tracking.
+
+use jiggler_uring::internal::net::Connection;
+use jiggler_uring::internal::resp::Error;
+
+use super::peer::peer;
+use super::{call, on_executor, open};
+use crate::own_redis::OwnRedis;
+
+const PUSH: &[u8] = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\nkey\r\n";
+
+/// Waits until something has come, and counts it.
+async fn heard(conn: &mut Connection) -> usize {
+    loop {
+        match conn.pushes().unwrap() {
+            0 => conn.readable().await.unwrap(),
+            pushes => return pushes,
+        }
+    }
+}
+
+#[test]
+fn pushes_that_come_before_with_or_after_a_reply_and_in_pieces_are_heard() {
+    let (url, thread) = peer(|peer| {
+        peer.command();
+        peer.say(&[PUSH, b":1\r\n", PUSH].concat());
+        peer.command();
+        peer.say(b":2\r\n");
+        PUSH.iter().for_each(|byte| peer.say(&[*byte]));
+        peer.command();
+        peer.say(&[PUSH, PUSH, b":3\r\n"].concat());
+        peer.until_closed();
+    });
+    on_executor(move || async move {
+        let mut conn = open(&url).await.unwrap();
+        conn.speak_resp3();
+        assert_eq!(call(&mut conn, &[b"ASK"]).await.as_integer().unwrap(), 1);
+        // The second may have come in the same read: then no readiness would ever tell of it.
+        let mut pushes = heard(&mut conn).await;
+        while pushes < 2 {
+            pushes += heard(&mut conn).await;
+        }
+        assert_eq!(call(&mut conn, &[b"ASK"]).await.as_integer().unwrap(), 2);
+        assert_eq!(heard(&mut conn).await, 1);
+        assert_eq!(call(&mut conn, &[b"ASK"]).await.as_integer().unwrap(), 3);
+        assert_eq!(conn.pushes().unwrap(), 2);
+        assert_eq!(conn.pushes().unwrap(), 0);
+    });
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_reply_that_nobody_asked_for_is_no_push() {
+    let (url, thread) = peer(|peer| {
+        peer.say(b":1\r\n");
+        peer.until_closed();
+    });
+    on_executor(move || async move {
+        let mut conn = open(&url).await.unwrap();
+        conn.speak_resp3();
+        let error = loop {
+            // It may have come together with the last reply, or not yet.
+            match conn.pushes() {
+                Ok(_) => conn.readable().await.unwrap(),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::Unrequested), "{error}");
+        assert!(matches!(conn.pushes(), Err(Error::Broken)));
+        assert!(matches!(conn.readable().await, Err(Error::Broken)));
+    });
+    thread.join().unwrap();
+}
+
+#[test]
+fn the_end_of_a_connection_is_heard_while_nothing_is_owed() {
+    let (url, thread) = peer(|_| {});
+    on_executor(move || async move {
+        let mut conn = open(&url).await.unwrap();
+        conn.readable().await.unwrap();
+        assert!(matches!(conn.pushes(), Err(Error::Closed)));
+    });
+    thread.join().unwrap();
+}
+
+/// The poller's bell rests on each of these. They are no documented promises of Redis, so they are pinned here.
+#[test]
+fn redis_tells_once_of_a_change_to_any_key_that_a_script_was_given() {
+    let redis = OwnRedis::start();
+    let url = redis.url();
+    on_executor(move || async move {
+        let mut conn = open(&url).await.unwrap();
+        let mut other = open(&url).await.unwrap();
+        conn.speak_resp3();
+        call(&mut conn, &[b"HELLO", b"3"]).await.as_array().unwrap();
+        call(&mut conn, &[b"CLIENT", b"TRACKING", b"ON", b"NOLOOP"]).await.as_ok().unwrap();
+        let write = b"redis.call('ZADD', KEYS[2], 1, ARGV[1]); return redis.call('EXISTS', KEYS[2])";
+        for round in [&b"1"[..], b"2", b"3"] {
+            // It reads only one of the two, and only after a change of its own.
+            call(&mut conn, &[b"EVAL", write, b"2", b"unread", b"read", round]).await.as_integer().unwrap();
+            call(&mut other, &[b"ZADD", b"unread", b"1", round]).await.as_integer().unwrap();
+            assert_eq!(heard(&mut conn).await, 1);
+            call(&mut other, &[b"ZADD", b"unread", b"2", round]).await.as_integer().unwrap();
+            assert_eq!(call(&mut conn, &[b"ECHO", round]).await.as_bulk().unwrap(), round);
+            assert_eq!(conn.pushes().unwrap(), 0, "it was told of, and not read again");
+        }
+        // What was told of before a reply stands before that reply.
+        call(&mut conn, &[b"EVAL", write, b"2", b"unread", b"read", b"4"]).await.as_integer().unwrap();
+        call(&mut other, &[b"FLUSHALL"]).await.as_ok().unwrap();
+        call(&mut conn, &[b"ECHO", b"then"]).await;
+        assert_eq!(conn.pushes().unwrap(), 1);
+    });
+}

@@ -1,0 +1,57 @@
+//! The parts of the engine, each against its real counterpart or every history that can happen to it; the whole program is
+//! tested in `tests/engine`.
+//!
+//! One binary for all of them: each further one links the world again. Each file or folder is one subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test: what fails, fails it; and clippy sees only the functions with #[test]"
+)]
+
+use jiggler_uring::internal;
+
+// What they stand on.
+#[path = "../support/certificates.rs"]
+#[cfg(feature = "tls")]
+mod certificates;
+mod executor;
+#[path = "../support/fault_proxy.rs"]
+mod fault_proxy;
+#[path = "../support/own_redis.rs"]
+mod own_redis;
+#[path = "../support/postgres_server.rs"]
+#[cfg(feature = "postgres")]
+mod postgres_server;
+#[path = "../engine/harness/redis.rs"]
+#[allow(dead_code, reason = "the tests of the whole program use all of it")]
+mod redis;
+#[path = "../support/redis_server.rs"]
+mod redis_server;
+#[path = "../support/wait.rs"]
+mod wait;
+
+// Formats.
+mod fuzz_cases;
+mod golden;
+
+// What the engine stands on.
+mod conn;
+mod runtime_pins;
+
+// The protocol: its scripts one by one, random histories, every history of a small world.
+mod lease;
+mod model;
+mod protocol;
+mod protocol_model;
+mod reap;
+
+// What users of the library call.
+mod allocations;
+mod client;
+mod files;
+#[cfg(all(feature = "http", feature = "tls"))]
+mod http;
+#[cfg(all(feature = "postgres", feature = "tls"))]
+mod postgres;
+mod signatures;

@@ -1,0 +1,343 @@
+//! The scripts of the fetch and ack protocol, one promise a test, against a real Redis.
+//!
+//! What random histories cannot reach cheaply: payloads of the largest sizes, keys of a wrong type, a Redis without
+//! memory. Each test's name is what it proves; what once went wrong is among them.
+
+mod fetch;
+
+use std::rc::Rc;
+
+use crate::own_redis::OwnRedis;
+use bytes::Bytes;
+use jiggler_uring::internal::limits::PAYLOAD_BYTES_MAX;
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::{Error, Reply, Requests};
+use jiggler_uring::internal::store::flight::{self, Burial, Known};
+use jiggler_uring::internal::store::scripts::Scripts;
+use jiggler_uring::internal::store::turn::{
+    self, BatchName, Destination, Move, QueueKeys, Settlement, Turn, TurnContext, TurnReply,
+};
+use jiggler_uring::internal::wire::keys;
+
+/// One shard of one queue, and its Redis.
+struct Setup {
+    redis: OwnRedis,
+    conn: BlockingConnection,
+    scripts: Scripts,
+    context: TurnContext,
+    /// What turns name as the turn before.
+    after: u64,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let (redis, conn, scripts) = OwnRedis::with_scripts();
+        let queues: Rc<[QueueKeys]> = ["a", "b"].map(|name| QueueKeys::new(name, "0123456789ab", 0)).into();
+        let context = TurnContext {
+            queues,
+            keep_in_flight: true,
+            dead_jobs_max: 100.into(),
+            dead_timeout_s: 1e6.into(),
+            looks_at_each: false.into(),
+        };
+        Self { redis, conn, scripts, context, after: 0 }
+    }
+
+    fn queue(&self) -> QueueKeys {
+        self.context.queues[0].clone()
+    }
+
+    fn run(&mut self, args: &[&[u8]]) -> Reply {
+        let mut requests = Requests::new();
+        requests.command(args);
+        self.conn.call_one(&requests).unwrap()
+    }
+
+    fn push(&mut self, payload: &[u8]) {
+        self.run(&[b"LPUSH", keys::queue("a").as_bytes(), payload]);
+    }
+
+    fn list(&mut self, key: &[u8]) -> Vec<Vec<u8>> {
+        let reply = self.run(&[b"LRANGE", key, b"0", b"-1"]);
+        reply.as_array().unwrap().map(|value| value.as_bulk().unwrap().to_vec()).collect()
+    }
+
+    fn number(&mut self, args: &[&[u8]]) -> i64 {
+        self.run(args).as_integer().unwrap()
+    }
+
+    fn turn(&mut self, number: u64, wanted: usize, settled: &Settlement) -> Result<TurnReply, Error> {
+        let mut requests = Requests::new();
+        let turn = Turn { number, after: self.after, wanted, order: &[0, 1], settled, now: 1e9 };
+        let count = self.context.write(&self.scripts, &turn, &mut requests);
+        let replies = self.conn.call(&requests)?;
+        assert_eq!(replies.len(), count);
+        if let Some(refusal) = turn::refusal(&replies) {
+            return Err(Error::Redis(refusal));
+        }
+        Ok(TurnReply::read(&replies, &[0, 1]).unwrap())
+    }
+
+    fn fetch(&mut self, number: u64, wanted: usize) -> TurnReply {
+        self.turn(number, wanted, &Settlement::default()).unwrap()
+    }
+
+    fn resume(&mut self, number: u64) -> Result<i64, Error> {
+        let mut requests = Requests::new();
+        flight::resume(&self.scripts, &self.context.queues[0], number, &mut requests);
+        self.conn.call_one(&requests)?.as_integer()
+    }
+
+    fn reconcile(&mut self, number: u64, batch: BatchName, known: &Known) -> Result<i64, Error> {
+        let mut requests = Requests::new();
+        let queue = &self.context.queues[0];
+        flight::reconcile(&self.scripts, number, queue, queue, batch, known, &mut requests);
+        self.conn.call_one(&requests)?.as_integer()
+    }
+
+    fn leave(&mut self, number: u64) -> Result<i64, Error> {
+        let mut requests = Requests::new();
+        flight::leave(&self.scripts, number, &self.context.queues, true, &mut requests);
+        self.conn.call_one(&requests)?.as_integer()
+    }
+
+    fn bury(&mut self, bytes: usize, entry: &[u8]) -> i64 {
+        let mut requests = Requests::new();
+        let burial = Burial { bytes, entry, now: 1e9, cutoff: 0.0, dead_jobs_max: 100 };
+        flight::bury(&self.scripts, &self.context.queues[0], &burial, &mut requests);
+        self.conn.call_one(&requests).unwrap().as_integer().unwrap()
+    }
+}
+
+/// A failed job of the batch that turn `batch` fetched.
+fn failure(batch: u64, raw: &'static [u8]) -> Settlement {
+    let job = Move {
+        from: (0, BatchName::Turn(batch)),
+        raw: Bytes::from_static(raw),
+        to: Destination::Retries,
+        score: 1e9,
+        payload: [raw, b" failed"].concat(),
+    };
+    Settlement { processed: 1, failed: 1, moves: vec![job], ..Settlement::default() }
+}
+
+/// The first answer may be lost with its connection. Were the second another, a settlement that was never made would
+/// count as made: failed jobs would be lost, finished ones would run again.
+#[test]
+fn resume_gives_the_same_answer_when_its_own_reply_was_lost() {
+    let mut setup = Setup::new();
+    assert_eq!(setup.resume(4).unwrap(), 0);
+    assert_eq!(setup.resume(4).unwrap(), 0);
+    assert!(setup.turn(4, 1, &Settlement::default()).is_err(), "a refused turn may not run later");
+    setup.fetch(5, 1);
+    assert_eq!((setup.resume(5).unwrap(), setup.resume(5).unwrap()), (5, 5));
+    assert_eq!(setup.resume(0).unwrap(), 5, "asked of none, it names the last");
+}
+
+/// An error in the middle of a script undoes nothing. Were the turn noted by then, its report would never be repeated.
+#[test]
+fn a_turn_that_fails_at_a_key_of_another_type_counts_as_not_run() {
+    for broken in [keys::RETRIES, keys::PROCESSED, keys::FAILURES] {
+        let mut setup = Setup::new();
+        setup.push(b"job");
+        assert_eq!(setup.fetch(1, 1).fetched[0].payloads, [&b"job"[..]]);
+        setup.run(&[b"SET", broken.as_bytes(), b"no such thing"]);
+        assert!(setup.turn(2, 0, &failure(1, b"job")).is_err(), "{broken}");
+        assert_eq!(setup.resume(2).unwrap(), 1, "{broken}");
+        setup.run(&[b"DEL", broken.as_bytes()]);
+        setup.turn(3, 0, &failure(1, b"job")).unwrap();
+        assert_eq!(setup.number(&[b"ZCARD", keys::RETRIES.as_bytes()]), 1, "{broken}");
+        assert_eq!(setup.number(&[b"LLEN", &setup.queue().batch(BatchName::Turn(1))]), 0, "{broken}");
+    }
+}
+
+#[test]
+fn a_queue_that_is_no_list_fails_alone() {
+    let mut setup = Setup::new();
+    setup.run(&[b"SET", keys::queue("a").as_bytes(), b"no list"]);
+    setup.run(&[b"LPUSH", keys::queue("b").as_bytes(), b"job"]);
+    let fetched = setup.fetch(1, 5).fetched;
+    assert_eq!((fetched[0].queue, fetched[0].error.as_ref().unwrap().contains("WRONGTYPE")), (0, true));
+    assert_eq!((fetched[1].queue, &fetched[1].payloads[..]), (1, &[Bytes::from_static(b"job")][..]));
+}
+
+#[test]
+fn a_payload_above_the_limit_waits_in_the_oversize_list_and_one_at_the_limit_is_fetched() {
+    let mut setup = Setup::new();
+    let (largest, larger) = (vec![b'x'; PAYLOAD_BYTES_MAX], vec![b'y'; PAYLOAD_BYTES_MAX + 1]);
+    setup.push(&largest);
+    setup.push(&larger);
+    setup.push(b"small");
+    let fetched = setup.fetch(1, 5).fetched;
+    assert_eq!((fetched[0].payloads.len(), fetched[0].oversize), (1, 1));
+    assert!(fetched[0].payloads[0] == largest);
+    assert_eq!(setup.list(&setup.queue().list.clone()), [b"small"], "beyond the budget of a batch");
+    assert!(setup.list(&setup.queue().oversize.clone()) == [larger]);
+    assert_eq!(setup.list(&setup.queue().batch(BatchName::Turn(1))).len(), 1);
+}
+
+#[test]
+fn an_oversize_payload_is_buried_once() {
+    let mut setup = Setup::new();
+    let oversize = setup.queue().oversize;
+    setup.run(&[b"RPUSH", &oversize, b"abcd", b"abcdef"]);
+    assert_eq!(setup.bury(3, b"entry"), 0, "not the payload that was read");
+    assert_eq!(setup.bury(4, b"entry 1"), 1);
+    assert_eq!(setup.bury(4, b"entry 1"), 0, "buried already");
+    assert_eq!(setup.bury(6, b"entry 2"), 1);
+    assert_eq!(setup.number(&[b"EXISTS", &oversize]), 0);
+    assert_eq!(setup.number(&[b"ZCARD", keys::DEAD.as_bytes()]), 2);
+    assert_eq!(setup.run(&[b"GET", keys::FAILURES.as_bytes()]).as_bulk().unwrap(), b"2");
+}
+
+#[test]
+fn at_most_once_nothing_is_kept_and_what_is_pushed_back_is_next_in_its_old_order() {
+    let mut setup = Setup::new();
+    setup.context.keep_in_flight = false;
+    [b"1", b"2", b"3", b"4"].iter().for_each(|job| setup.push(*job));
+    let fetched = setup.fetch(1, 3).fetched;
+    assert_eq!(fetched[0].payloads, [&b"1"[..], b"2", b"3"]);
+    assert_eq!(setup.number(&[b"EXISTS", &setup.queue().batch(BatchName::Turn(1))]), 0);
+    let mut requests = Requests::new();
+    let unstarted = &fetched[0].payloads[1..];
+    unstarted.iter().rev().for_each(|payload| flight::push_back(&setup.queue(), payload, &mut requests));
+    setup.conn.call(&requests).unwrap();
+    assert_eq!(setup.fetch(2, 5).fetched[0].payloads, [&b"2"[..], b"3", b"4"]);
+}
+
+/// Whether the error is of that code.
+fn is_refused<T>(result: Result<T, Error>, code: &str) -> bool {
+    matches!(result, Err(Error::Redis(error)) if error.code() == code)
+}
+
+/// A call that was delayed in a dead connection knows nothing of the job that came to the wait list since, and runs.
+#[test]
+fn a_reconcile_that_comes_late_hands_back_nothing() {
+    for turn_between in [false, true] {
+        let mut setup = Setup::new();
+        setup.push(b"job");
+        let queue = setup.queue();
+        if turn_between {
+            setup.turn(8, 0, &Settlement::default()).unwrap();
+        } else {
+            assert_eq!(setup.resume(7).unwrap(), 0);
+        }
+        setup.run(&[b"LMOVE", &queue.list, &queue.wait_list, b"RIGHT", b"RIGHT"]);
+        let late = setup.reconcile(7, BatchName::Wait, &Known::default());
+        assert!(is_refused(late, "STALE"));
+        assert!(is_refused(setup.leave(7), "STALE"));
+        assert_eq!(setup.list(&queue.wait_list), [b"job"]);
+        assert_eq!(setup.reconcile(9, BatchName::Wait, &Known::default()).unwrap(), 1);
+    }
+}
+
+/// Its number would say that the one before had run, too, and what that one reported would be forgotten.
+#[test]
+fn a_turn_does_not_run_if_the_one_sent_before_it_failed() {
+    let mut setup = Setup::new();
+    setup.push(b"job");
+    setup.fetch(1, 1);
+    setup.run(&[b"SET", keys::RETRIES.as_bytes(), b"no such thing"]);
+    assert!(is_refused(setup.turn(2, 0, &failure(1, b"job")), "WRONGTYPE"));
+    setup.after = 2;
+    assert!(is_refused(setup.turn(3, 1, &Settlement::default()), "SKIPPED"));
+    assert_eq!(setup.resume(3).unwrap(), 1);
+}
+
+/// A job that had been moved by then could be due, and run again, before the turn is reported again and moves it once more.
+#[test]
+fn a_turn_that_fails_at_one_set_moves_nothing_to_the_other_and_counts_nothing() {
+    let mut setup = Setup::new();
+    [b"1", b"2"].iter().for_each(|job| setup.push(*job));
+    setup.fetch(1, 2);
+    let mut settled = failure(1, b"1");
+    let mut dies = failure(1, b"2");
+    dies.moves[0].to = Destination::Dead;
+    settled.moves.append(&mut dies.moves);
+    for broken in [keys::DEAD, keys::FAILURES] {
+        setup.run(&[b"LPUSH", broken.as_bytes(), b"no such thing"]);
+        assert!(is_refused(setup.turn(2, 0, &settled), "WRONGTYPE"), "{broken}");
+        assert_eq!(setup.number(&[b"EXISTS", keys::RETRIES.as_bytes()]), 0, "{broken}");
+        let processed = setup.run(&[b"INCRBY", keys::PROCESSED.as_bytes(), b"0"]).as_integer().unwrap();
+        assert_eq!(processed, 0, "{broken}");
+        setup.run(&[b"DEL", broken.as_bytes()]);
+    }
+    setup.turn(3, 0, &settled).unwrap();
+    assert_eq!(setup.number(&[b"ZCARD", keys::RETRIES.as_bytes()]), 1);
+    assert_eq!(setup.number(&[b"ZCARD", keys::DEAD.as_bytes()]), 1);
+}
+
+/// The bar of `resume` must outlive a turn that failed: what was given up stays given up.
+#[test]
+fn a_turn_that_fails_leaves_the_bar_for_earlier_ones() {
+    let mut setup = Setup::new();
+    setup.push(b"job");
+    setup.fetch(1, 1);
+    assert_eq!(setup.resume(5).unwrap(), 1);
+    setup.run(&[b"SET", keys::RETRIES.as_bytes(), b"no such thing"]);
+    assert!(is_refused(setup.turn(6, 0, &failure(1, b"job")), "WRONGTYPE"));
+    assert!(is_refused(setup.turn(5, 1, &Settlement::default()), "STALE"));
+}
+
+/// Its lease goes with its process: a call that comes later must find no place where it could put a job.
+#[test]
+fn a_shard_that_left_takes_no_job_though_a_call_of_it_comes_late() {
+    let mut setup = Setup::new();
+    let queue = setup.queue();
+    [b"1", b"2"].iter().for_each(|job| setup.push(*job));
+    setup.run(&[b"LMOVE", &queue.list, &queue.wait_list, b"RIGHT", b"RIGHT"]);
+    assert_eq!(setup.leave(3).unwrap(), 1);
+    assert_eq!(setup.list(&queue.list), [b"2", b"1"], "in the old order");
+    assert!(is_refused(setup.leave(3), "LEFT"));
+    assert!(is_refused(setup.resume(3), "LEFT"));
+    assert!(is_refused(setup.turn(9, 5, &Settlement::default()), "FENCED"));
+    let mut requests = Requests::new();
+    requests.command(&[b"BLMOVE", &queue.list, &queue.wait_list, b"RIGHT", b"RIGHT", b"1"]);
+    assert!(is_refused(setup.conn.call_one(&requests), "WRONGTYPE"));
+    assert_eq!(setup.list(&queue.list).len(), 2);
+}
+
+#[test]
+fn a_shard_does_not_leave_jobs_behind_whose_queue_is_no_list() {
+    let mut setup = Setup::new();
+    let queue = setup.queue();
+    setup.run(&[b"RPUSH", &queue.wait_list, b"job"]);
+    setup.run(&[b"SET", &queue.list, b"no list"]);
+    assert!(is_refused(setup.leave(3), "WRONGTYPE"));
+    assert_eq!(setup.list(&queue.wait_list), [b"job"]);
+    assert_eq!(setup.number(&[b"EXISTS", &queue.index]), 0, "no fence");
+}
+
+#[test]
+fn equal_payloads_count_once_each_in_a_reconcile() {
+    let mut setup = Setup::new();
+    (0..4).for_each(|_| setup.push(b"twin"));
+    setup.fetch(1, 4);
+    let twin = || Bytes::from_static(b"twin");
+    let known = Known { keep: vec![twin()], settled: vec![twin()] };
+    assert_eq!(setup.reconcile(2, BatchName::Turn(1), &known).unwrap(), 2);
+    assert_eq!(setup.list(&setup.queue().batch(BatchName::Turn(1))).len(), 1);
+    assert_eq!(setup.list(&setup.queue().list.clone()).len(), 2);
+    assert_eq!(setup.reconcile(2, BatchName::Turn(1), &Known::default()).unwrap(), 1);
+    assert_eq!(setup.number(&[b"HEXISTS", &setup.queue().index, b"1"]), 0);
+}
+
+/// A Redis that is full of jobs gets room by running them: acks and fetches must pass where pushes are refused.
+#[test]
+fn a_redis_at_its_memory_limit_can_be_drained() {
+    let mut setup = Setup::new();
+    (0..100).for_each(|_| setup.push(&[b'x'; 10_000]));
+    setup.run(&[b"CONFIG", b"SET", b"maxmemory", b"1"]);
+    let key = keys::queue("a");
+    let mut requests = Requests::new();
+    requests.command(&[b"LPUSH", key.as_bytes(), b"refused"]);
+    assert!(matches!(setup.conn.call_one(&requests), Err(Error::Redis(error)) if error.code() == "OOM"));
+    let mut settled = Settlement::default();
+    for number in 1..=2 {
+        let fetched = setup.turn(number, 50, &settled).unwrap().fetched;
+        assert_eq!(fetched[0].payloads.len(), 50);
+        settled = Settlement { processed: 50, wholes: vec![(0, number)], ..Settlement::default() };
+    }
+    assert!(setup.turn(3, 50, &settled).unwrap().fetched.is_empty());
+    assert_eq!(setup.run(&[b"GET", keys::PROCESSED.as_bytes()]).as_bulk().unwrap(), b"100");
+}

@@ -1,0 +1,381 @@
+//! The keys of the protocol and its scripts, each atomic, as `src/store/scripts/*.lua` have them.
+//!
+//! One queue. Oversize lists, counters and the trimming of the dead set are left out: `tests/parts/model` has them.
+
+use std::rc::Rc;
+
+use super::scenario::{Mutant, Payload, Scenario};
+use super::wire::{Name, Number, Refusal, TurnCall};
+
+/// After so many recoveries a job is a suspect, put back apart from others.
+const SUSPECT_RECOVERIES: u8 = 1;
+
+/// Most recoveries of a job; at the next death it is poison.
+const RECOVERIES_MAX: u8 = 3;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Redis {
+    /// The last one is taken next.
+    pub(crate) queue: Vec<Payload>,
+    /// Also the jobs that are scheduled, or not pushed yet.
+    pub(crate) retries: Vec<Payload>,
+    pub(crate) dead: Vec<Payload>,
+    /// By shard.
+    pub(crate) homes: Vec<Rc<Home>>,
+    /// By process.
+    pub(crate) leases: Vec<Lease>,
+    /// By job.
+    pub(crate) recoveries: Vec<u8>,
+}
+
+/// The keys of one shard.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Home {
+    /// The index and the wait list are strings.
+    pub(crate) fence: Option<Fence>,
+    /// `t`: the last turn that ran.
+    pub(crate) ran: Number,
+    /// `b`: calls up to this one never will.
+    pub(crate) barred: Number,
+    /// Batches that the index names.
+    pub(crate) noted: Vec<Number>,
+    pub(crate) lists: Vec<(Number, Vec<Payload>)>,
+    pub(crate) wait: Vec<Payload>,
+    /// To be put back one by one.
+    pub(crate) suspects: Vec<Payload>,
+    /// To be buried.
+    pub(crate) poison: Vec<Payload>,
+}
+
+/// Why nothing of a shard changes anything any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Fence {
+    /// It has left.
+    Left,
+    /// Its jobs were taken over.
+    Reaped,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Lease {
+    None,
+    Valid,
+    Over,
+}
+
+/// How a reaping ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reaped {
+    Jobs(Jobs),
+    Alive,
+    Gone,
+}
+
+/// What a shard had in flight: to run again, and to be buried.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Jobs {
+    pub(crate) back: Vec<Payload>,
+    pub(crate) poison: Vec<Payload>,
+}
+
+impl Home {
+    /// What every numbered call asks first.
+    fn check(&self, scenario: &Scenario) -> Result<(), Refusal> {
+        match self.fence {
+            None => Ok(()),
+            Some(Fence::Left) => Err(Refusal::Left),
+            Some(Fence::Reaped) if scenario.lacks(Mutant::FencesLookAlike) => Err(Refusal::Left),
+            Some(Fence::Reaped) => Err(Refusal::Fenced),
+        }
+    }
+
+    pub(crate) fn list_mut(&mut self, name: Name) -> Option<&mut Vec<Payload>> {
+        match name {
+            Name::Wait => Some(&mut self.wait),
+            Name::Turn(number) => {
+                self.lists.iter_mut().find(|(found, _)| *found == number).map(|(_, list)| list)
+            }
+        }
+    }
+
+    /// As `LREM ... 1`: takes one occurrence out; an empty list is no key.
+    fn remove(&mut self, name: Name, payload: Payload) {
+        if let Some(list) = self.list_mut(name)
+            && let Some(at) = list.iter().position(|found| *found == payload)
+        {
+            list.remove(at);
+        }
+        self.lists.retain(|(_, list)| !list.is_empty());
+    }
+
+    fn unlink(&mut self, number: Number) {
+        self.lists.retain(|(found, _)| *found != number);
+        self.noted.retain(|found| *found != number);
+    }
+
+    fn last(&self) -> Number {
+        self.ran.max(self.barred)
+    }
+
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = Payload> {
+        let lists = self.lists.iter().flat_map(|(_, list)| list);
+        lists.chain(&self.wait).chain(&self.suspects).chain(&self.poison).copied()
+    }
+
+    pub(crate) fn numbers(&mut self, visit: &mut dyn FnMut(&mut Number)) {
+        visit(&mut self.ran);
+        visit(&mut self.barred);
+        self.noted.iter_mut().for_each(&mut *visit);
+        self.lists.iter_mut().for_each(|(number, _)| visit(number));
+    }
+}
+
+fn insert(set: &mut Vec<Payload>, payload: Payload) {
+    if let Err(at) = set.binary_search(&payload) {
+        set.insert(at, payload);
+    }
+}
+
+impl Redis {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let jobs = 0..u8::try_from(scenario.jobs.len()).unwrap();
+        let payloads: Vec<Payload> = jobs.clone().map(|job| Payload { job, attempt: 0 }).collect();
+        let (queue, retries) = payloads.split_at(usize::from(scenario.queued));
+        Self {
+            queue: queue.to_vec(),
+            retries: retries.to_vec(),
+            dead: Vec::new(),
+            homes: vec![Rc::default(); usize::from(scenario.shards())],
+            leases: vec![Lease::None; usize::from(scenario.processes)],
+            recoveries: jobs.map(|_| scenario.recovered).collect(),
+        }
+    }
+
+    /// `turn.lua`. `fails_at`: the move at which a set turns out to be of another type.
+    pub(crate) fn turn(
+        &mut self,
+        scenario: &Scenario,
+        shard: u8,
+        call: &TurnCall,
+        fails_at: Option<usize>,
+    ) -> Result<Vec<Payload>, Refusal> {
+        let Self { queue, retries, dead, homes, .. } = self;
+        let home = Rc::make_mut(&mut homes[usize::from(shard)]);
+        home.check(scenario)?;
+        if home.last() >= call.number && !scenario.lacks(Mutant::TurnNotStale) {
+            return Err(Refusal::Stale);
+        }
+        if call.after > home.ran && !scenario.lacks(Mutant::TurnsNotChained) {
+            return Err(Refusal::Error);
+        }
+        if scenario.lacks(Mutant::BarRemovedFirst) {
+            home.barred = 0;
+        }
+        if fails_at.is_some() && !scenario.lacks(Mutant::MovesNotCheckedFirst) {
+            return Err(Refusal::Error);
+        }
+        for (at, job) in call.settled.moves.iter().enumerate() {
+            if fails_at == Some(at) {
+                return Err(Refusal::Error);
+            }
+            let (set, attempt) = if job.retried { (&mut *retries, 1) } else { (&mut *dead, job.raw.attempt) };
+            insert(set, Payload { attempt, ..job.raw });
+            home.remove(job.from, job.raw);
+        }
+        home.ran = call.number;
+        call.settled.singles.iter().for_each(|(name, payload)| home.remove(*name, *payload));
+        call.settled.wholes.iter().for_each(|number| home.unlink(*number));
+        let mut jobs = queue.split_off(queue.len().saturating_sub(usize::from(call.wanted)));
+        jobs.reverse();
+        if !jobs.is_empty() {
+            home.lists.push((call.number, jobs.clone()));
+            if !scenario.lacks(Mutant::BatchNotNoted) {
+                home.noted.push(call.number);
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// `resume.lua`: the last turn that ran.
+    pub(crate) fn resume(
+        &mut self,
+        scenario: &Scenario,
+        shard: u8,
+        up_to: Number,
+    ) -> Result<Number, Refusal> {
+        let home = Rc::make_mut(&mut self.homes[usize::from(shard)]);
+        home.check(scenario)?;
+        if !scenario.lacks(Mutant::ResumeBarsNothing) {
+            home.barred = home.barred.max(up_to);
+        }
+        Ok(home.ran)
+    }
+
+    /// `reconcile.lua`: how many were handed back.
+    pub(crate) fn reconcile(
+        &mut self,
+        scenario: &Scenario,
+        shard: u8,
+        (number, name): (Number, Name),
+        keep: &[Payload],
+        settled: &[Payload],
+    ) -> Result<usize, Refusal> {
+        let Self { queue, homes, .. } = self;
+        let home = Rc::make_mut(&mut homes[usize::from(shard)]);
+        home.check(scenario)?;
+        if home.last() >= number && !scenario.lacks(Mutant::ReconcileNotNumbered) {
+            return Err(Refusal::Stale);
+        }
+        let Some(list) = home.list_mut(name) else { return Ok(0) };
+        let (kept, rest): (Vec<_>, Vec<_>) = list.drain(..).partition(|job| keep.contains(job));
+        let back: Vec<_> = rest.into_iter().filter(|job| !settled.contains(job)).collect();
+        let gone = kept.is_empty();
+        *list = kept;
+        if let (true, Name::Turn(number)) = (gone, name) {
+            home.unlink(number);
+        }
+        queue.extend(back.iter().rev());
+        Ok(back.len())
+    }
+
+    /// `leave.lua`: the end of a shard that has nothing in flight. What its wait list holds goes back.
+    pub(crate) fn leave(
+        &mut self,
+        scenario: &Scenario,
+        shard: u8,
+        number: Number,
+        fence: bool,
+    ) -> Result<(), Refusal> {
+        let Self { queue, homes, .. } = self;
+        let home = Rc::make_mut(&mut homes[usize::from(shard)]);
+        home.check(scenario)?;
+        if home.last() >= number {
+            return Err(Refusal::Stale);
+        }
+        queue.extend(home.wait.drain(..).rev());
+        if fence && !scenario.lacks(Mutant::LeavesNoFence) {
+            home.set_fence(Fence::Left);
+        } else {
+            (home.ran, home.barred) = (0, 0);
+            home.noted.clear();
+        }
+        Ok(())
+    }
+
+    /// The blocking move, once the queue has a job.
+    pub(crate) fn move_one(&mut self, shard: u8) -> Result<Option<Payload>, Refusal> {
+        let home = Rc::make_mut(&mut self.homes[usize::from(shard)]);
+        if self.queue.is_empty() {
+            return Ok(None);
+        }
+        if home.fence.is_some() {
+            return Err(Refusal::Error);
+        }
+        let job = self.queue.pop();
+        home.wait.extend(job);
+        Ok(job)
+    }
+
+    /// `reap.lua`.
+    pub(crate) fn reap(&mut self, scenario: &Scenario, process: u8, shard: u8) -> Reaped {
+        match self.leases[usize::from(process)] {
+            Lease::None => return Reaped::Gone,
+            Lease::Valid if !scenario.lacks(Mutant::ReapsTheLiving) => return Reaped::Alive,
+            Lease::Valid | Lease::Over => {}
+        }
+        let home = Rc::make_mut(&mut self.homes[usize::from(shard)]);
+        let mut jobs = Vec::new();
+        let mut batches = std::mem::take(&mut home.noted);
+        batches.sort_unstable();
+        for number in batches {
+            let list = home.list_mut(Name::Turn(number)).map(std::mem::take).unwrap_or_default();
+            jobs.extend(list);
+            home.unlink(number);
+        }
+        if !scenario.lacks(Mutant::WaitListNotReaped) {
+            jobs.append(&mut home.wait);
+        }
+        if !scenario.lacks(Mutant::NoFence) {
+            home.set_fence(Fence::Reaped);
+        }
+        let mut reaped = Jobs::default();
+        for job in jobs.iter().rev() {
+            let count = &mut self.recoveries[usize::from(job.job)];
+            let nth = *count + 1;
+            if !scenario.lacks(Mutant::NotCounted) && !scenario.lacks(Mutant::CountedLater) {
+                *count = nth;
+            }
+            if nth > RECOVERIES_MAX {
+                reaped.poison.push(*job);
+            } else if nth > SUSPECT_RECOVERIES && !scenario.lacks(Mutant::SuspectsTogether) {
+                home.suspects.push(*job);
+                reaped.back.push(*job);
+            } else {
+                self.queue.push(*job);
+                reaped.back.push(*job);
+            }
+        }
+        if !scenario.lacks(Mutant::PoisonNotKept) {
+            home.poison.extend(&reaped.poison);
+        }
+        Reaped::Jobs(reaped)
+    }
+
+    /// `free.lua`, for one job of these shards. Whether there is one.
+    pub(crate) fn free(&mut self, mut shards: std::ops::Range<u8>) -> bool {
+        shards.any(|shard| {
+            let home = Rc::make_mut(&mut self.homes[usize::from(shard)]);
+            let job = home.suspects.pop();
+            self.queue.extend(job);
+            job.is_some()
+        })
+    }
+
+    /// Whether a suspect that was let go still waits, or is in flight in one of these shards.
+    pub(crate) fn has_free_suspect(&self, shards: impl Iterator<Item = u8>) -> bool {
+        let is_suspect = |job: &Payload| self.recoveries[usize::from(job.job)] > SUSPECT_RECOVERIES;
+        let mut in_flight = shards.flat_map(|shard| {
+            let home = &self.homes[usize::from(shard)];
+            home.lists.iter().flat_map(|(_, list)| list).chain(&home.wait)
+        });
+        self.queue.iter().any(is_suspect) || in_flight.any(is_suspect)
+    }
+
+    /// Poison of one shard goes to the dead set, in one step.
+    pub(crate) fn bury(&mut self, shard: u8) {
+        for job in std::mem::take(&mut Rc::make_mut(&mut self.homes[usize::from(shard)]).poison) {
+            insert(&mut self.dead, job);
+        }
+    }
+
+    /// `release.lua`.
+    pub(crate) fn release(&mut self, process: u8) {
+        let lease = &mut self.leases[usize::from(process)];
+        if *lease == Lease::Over {
+            *lease = Lease::None;
+        }
+    }
+
+    /// `due.lua`, for one job.
+    pub(crate) fn due(&mut self) {
+        if !self.retries.is_empty() {
+            let job = self.retries.remove(0);
+            self.queue.insert(0, job);
+        }
+    }
+
+    /// Every place of every job.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Payload> {
+        let shared = self.queue.iter().chain(&self.retries).chain(&self.dead).copied();
+        shared.chain(self.homes.iter().flat_map(|home| home.jobs()))
+    }
+}
+
+impl Home {
+    fn set_fence(&mut self, fence: Fence) {
+        (self.fence, self.ran, self.barred) = (Some(fence), 0, 0);
+        self.noted.clear();
+        // A list of the same key is gone with it.
+        self.wait.clear();
+    }
+}

@@ -1,0 +1,155 @@
+//! The scripts that take a dead shard's jobs away, one promise a test, against a real Redis: counting recoveries (P4), and
+//! what stands in their way.
+
+use crate::own_redis::OwnRedis;
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::{Reply, Requests};
+use jiggler_uring::internal::store::recovery::{self, Reaped, ReapedJobs};
+use jiggler_uring::internal::store::scripts::Scripts;
+use jiggler_uring::internal::store::turn::QueueKeys;
+use jiggler_uring::internal::wire::keys;
+
+struct Setup {
+    _redis: OwnRedis,
+    conn: BlockingConnection,
+    scripts: Scripts,
+}
+
+/// A dead process with one shard and the queues `a` and `b`.
+struct Dead {
+    member: String,
+    queues: [QueueKeys; 2],
+}
+
+impl Setup {
+    fn new() -> Self {
+        let (redis, conn, scripts) = OwnRedis::with_scripts();
+        Self { _redis: redis, conn, scripts }
+    }
+
+    fn run(&mut self, args: &[&[u8]]) -> Reply {
+        let mut requests = Requests::new();
+        requests.command(args);
+        self.conn.call_one(&requests).unwrap()
+    }
+
+    fn list(&mut self, key: &[u8]) -> Vec<String> {
+        let reply = self.run(&[b"LRANGE", key, b"0", b"-1"]);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        reply.as_array().unwrap().map(|value| text(value.as_bulk().unwrap())).collect()
+    }
+
+    /// A process that died with these jobs of queue `a` in one batch.
+    fn dead(&mut self, uuid: &str, jobs: &[&str]) -> Dead {
+        let queues = ["a", "b"].map(|queue| QueueKeys::new(queue, uuid, 0));
+        let member = keys::lease_member(uuid, 1, &["a", "b"]);
+        self.run(&[b"ZADD", keys::LEASES.as_bytes(), b"1000", member.as_bytes()]);
+        let index = keys::in_flight_index("a", uuid, 0);
+        self.run(&[b"HSET", index.as_bytes(), b"7", b"1", b"t", b"7"]);
+        for job in jobs {
+            self.run(&[b"RPUSH", keys::batch(&index, 7).as_bytes(), job.as_bytes()]);
+        }
+        Dead { member, queues }
+    }
+
+    fn reap(&mut self, dead: &Dead) -> ReapedJobs {
+        let mut requests = Requests::new();
+        recovery::reap(&self.scripts, &dead.member, &dead.queues, &mut requests);
+        match recovery::read_reaped(&self.conn.call_one(&requests).unwrap()).unwrap() {
+            Reaped::Jobs(jobs) => jobs,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    fn free(&mut self, dead: &Dead, count: usize) -> Option<u64> {
+        let mut requests = Requests::new();
+        recovery::free_suspects(&self.scripts, &dead.queues[0], count, &mut requests);
+        recovery::read_freed(&self.conn.call_one(&requests).unwrap()).unwrap()
+    }
+}
+
+const JOB: &str = r#"{"name":"N","args":[],"jid":"0123456789abcdef"}"#;
+const OTHER: &str = r#"{"name":"N","args":[],"jid":"fedcba9876543210"}"#;
+
+#[test]
+fn a_job_goes_back_at_its_first_recovery_is_a_suspect_then_and_poison_in_the_end() {
+    let mut setup = Setup::new();
+    let queue = keys::queue("a");
+    for death in 1..=4_u64 {
+        let dead = setup.dead(&format!("00000000000{death}"), &[JOB]);
+        let reaped = setup.reap(&dead);
+        let counts = (reaped.back, reaped.suspects, reaped.poison);
+        assert_eq!(counts, [(1, 0, 0), (0, 1, 0), (0, 1, 0), (0, 0, 1)][usize::try_from(death).unwrap() - 1]);
+        if reaped.suspects > 0 {
+            assert_eq!(setup.list(&dead.queues[0].suspects), [JOB]);
+            assert_eq!(setup.free(&dead, 1), Some(1));
+            assert_eq!(setup.free(&dead, 1), None, "the one that was put back still waits");
+        }
+        if reaped.poison > 0 {
+            assert_eq!(setup.list(&dead.queues[0].poison), [JOB]);
+        } else {
+            assert_eq!(setup.list(queue.as_bytes()), [JOB], "byte for byte");
+        }
+        setup.run(&[b"DEL", queue.as_bytes()]);
+    }
+    let key = keys::recoveries("a", "0123456789abcdef");
+    let ttl_s = setup.run(&[b"TTL", key.as_bytes()]).as_integer().unwrap();
+    assert!(ttl_s > 0, "the count is not kept for ever: {ttl_s}");
+}
+
+/// A reaper may die after the first shard, and another do all again; equal payloads may be in flight together.
+#[test]
+fn one_death_counts_once_however_often_it_is_seen() {
+    let mut setup = Setup::new();
+    let no_jid = r#"{"name":"N","args":[]}"#;
+    let dead = setup.dead("000000000001", &[JOB, no_jid, no_jid, JOB]);
+    assert_eq!(setup.reap(&dead).back, 4);
+    setup.run(&[b"DEL", &dead.queues[0].index]);
+    let dead = setup.dead("000000000001", &[JOB]);
+    assert_eq!(setup.reap(&dead), ReapedJobs { back: 1, ..ReapedJobs::default() });
+    let dead = setup.dead("000000000002", &[no_jid]);
+    assert_eq!(setup.reap(&dead).suspects, 1, "a payload without a jid is counted too");
+    assert_eq!(setup.reap(&dead).suspects, 1, "it still lies there");
+}
+
+#[test]
+fn suspects_go_back_oldest_first_and_bytes_that_are_no_json_are_counted_too() {
+    let mut setup = Setup::new();
+    for death in 1..=2 {
+        let dead = setup.dead(&format!("00000000000{death}"), &[JOB, "no json", OTHER]);
+        let reaped = setup.reap(&dead);
+        if death == 1 {
+            assert_eq!(setup.list(keys::queue("a").as_bytes()), [OTHER, "no json", JOB]);
+            setup.run(&[b"DEL", keys::queue("a").as_bytes()]);
+            continue;
+        }
+        assert_eq!(reaped.suspects, 3);
+        assert_eq!(setup.free(&dead, 2), Some(2));
+        assert_eq!(setup.list(keys::queue("a").as_bytes()), [JOB, "no json"]);
+        setup.run(&[b"DEL", keys::queue("a").as_bytes()]);
+        assert_eq!((setup.free(&dead, 2), setup.free(&dead, 2)), (Some(1), None));
+    }
+}
+
+/// One key that somebody overwrote must not keep the jobs of all other queues from coming back, nor lose its own.
+#[test]
+fn a_queue_that_is_no_list_keeps_its_jobs_in_flight_and_the_others_go_back() {
+    let mut setup = Setup::new();
+    let dead = setup.dead("000000000001", &[JOB]);
+    setup.run(&[b"RPUSH", &dead.queues[1].wait_list, OTHER.as_bytes()]);
+    setup.run(&[b"SET", keys::queue("a").as_bytes(), b"no list"]);
+    let broken = keys::queue("a");
+    assert_eq!(setup.reap(&dead), ReapedJobs { back: 1, broken, ..ReapedJobs::default() });
+    assert_eq!(setup.list(keys::queue("b").as_bytes()), [OTHER]);
+    setup.run(&[b"DEL", keys::queue("a").as_bytes()]);
+    assert_eq!(setup.reap(&dead), ReapedJobs { back: 1, ..ReapedJobs::default() });
+    assert_eq!(setup.list(keys::queue("a").as_bytes()), [JOB]);
+}
+
+#[test]
+fn jobs_of_a_dead_process_come_back_though_redis_is_at_its_memory_limit() {
+    let mut setup = Setup::new();
+    let dead = setup.dead("000000000001", &[JOB]);
+    setup.run(&[b"CONFIG", b"SET", b"maxmemory", b"1"]);
+    assert_eq!(setup.reap(&dead).back, 1);
+}
