@@ -1,9 +1,9 @@
 //! `jiggler-uring enqueue --bulk FILE|-`: pushes jobs that stand in a file, one JSON value a line.
 //!
 //! One thread reads and checks lines and writes payloads, another sends them, some batches ahead of what Redis has answered,
-//! so that reading, sending and Redis do not wait for each other; two chunks may wait between the threads. A chunk is one batch
-//! ([`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX) jobs or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes), or
-//! what has come when the input makes a pause, so that a slow producer's lines do not wait for more.
+//! so that reading, sending and Redis do not wait for each other; two chunks may wait between the threads. A chunk is one
+//! batch ([`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX) jobs or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes),
+//! or what has come when the input pauses, so that a slow producer's lines do not wait for more.
 //!
 //! It stops at the first line that is no job; all lines before it are pushed. Lines are pushed once: after a lost connection
 //! it says which lines are in doubt and does not send them again.

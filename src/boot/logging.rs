@@ -53,7 +53,7 @@ struct Log {
 ///
 /// # Errors
 /// There is no thread to be had.
-pub fn install(
+pub(crate) fn install(
     level: LogLevel,
     format: LogFormat,
     prepare: impl FnOnce() + Send + 'static,
@@ -75,7 +75,7 @@ pub fn install(
 }
 
 /// Waits until all that was logged is written, or for a second at most.
-pub fn flush() {
+pub(crate) fn flush() {
     if let Some(log) = LOG.get() {
         log.queue.flush();
     }
@@ -84,7 +84,7 @@ pub fn flush() {
 /// Standard error for whoever has a last word to say: behind the lines of the log, and like these without waiting. Where
 /// no log is installed it is the real one.
 #[derive(Debug, Default)]
-pub struct Stderr;
+pub(crate) struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -142,7 +142,7 @@ impl Write for &Line {
 }
 
 /// Changes how much is logged from now on. `false`: the log is the program's own, and stays as it is.
-pub fn set_level(level: LogLevel) -> bool {
+pub(crate) fn set_level(level: LogLevel) -> bool {
     LOG.get().is_some_and(|log| log.level.reload(targets(level)).is_ok())
 }
 

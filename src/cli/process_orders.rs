@@ -1,4 +1,4 @@
-//! The subcommands that look at the processes and steer them, and those about the program itself: `processes`, `top`, `quiet`,
+//! The subcommands that look at processes and steer them, and those about the program itself: `processes`, `top`, `quiet`,
 //! `stop`, `doctor`, `completions`, `man`.
 //!
 //! Arguments and the checked orders they become; the caller of `cli` carries them out.

@@ -68,7 +68,7 @@ impl StateDir {
     ///
     /// # Errors
     /// [`Error::State`].
-    pub fn check_owner(&self) -> Result<(), Error> {
+    pub(crate) fn check_owner(&self) -> Result<(), Error> {
         // One that is not there is nobody's.
         let Ok(data) = fs::metadata(&self.0) else { return Ok(()) };
         let (owner, own) = (data.uid(), rustix::process::geteuid().as_raw());
