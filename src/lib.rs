@@ -74,8 +74,9 @@
 //! | layer | modules | what for |
 //! |---|---|---|
 //! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] `server` | command line to exit code |
-//! | 5 runtime | `shard` `control`, `admin` | running jobs; keeping the process known; what operators ask |
+//! | 5 runtime | `shard` `control`, `admin` | running jobs; keeping the process known; operators at the command line |
 //! | 4 api | `handler` [`client`] `mesh` | what users write; pushing jobs; what control and shards say |
+//! | 4 operators | `view` `acts` | what they see and what they do: models and steps, without text or connection |
 //! | 3 store | `store` | every Redis command and script |
 //! | 2 transport | `net`: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster; `timeout` | sockets; limited waits |
 //! | 1 formats | `job` `wire` `resp` | bytes in, values out: no socket, no clock |
@@ -169,10 +170,12 @@ mod timeout;
 mod store;
 
 // L4 api
+mod acts;
 pub mod client;
 mod handler;
 pub mod io;
 mod mesh;
+mod view;
 
 // L5 runtime
 mod admin;

@@ -307,13 +307,13 @@ pub const JID_BYTES_MAX: usize = 256;
 pub const SCAN_PAGE_KEYS: u64 = 1_000;
 
 /// Most queues, or processes, that a summary lists. Each is a few hundred bytes here.
-pub const INSPECT_KEYS_MAX: usize = 100_000;
+pub const SURVEY_KEYS_MAX: usize = 100_000;
 
 /// Heartbeats read at once: with a hundred busy jobs of 1 KB in each, a reply has 10 MB.
-pub const INSPECT_HEARTBEATS_PER_CALL: usize = 100;
+pub const SURVEY_HEARTBEATS_PER_CALL: usize = 100;
 
 /// Queue lengths read at once.
-pub const INSPECT_QUEUES_PER_CALL: usize = 1_000;
+pub const SURVEY_QUEUES_PER_CALL: usize = 1_000;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Recovery and due jobs

@@ -1,12 +1,12 @@
 //! `jiggler-uring enqueue --bulk FILE|-`: pushes jobs that stand in a file, one JSON value a line.
 //!
 //! One thread reads and checks lines and writes payloads, another sends them, some batches ahead of what Redis has answered,
-//! so that none of the three waits for another; two chunks may wait between the threads. A chunk is one batch
-//! ([`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX) jobs or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes), or
-//! what has come when the input makes a pause, so that a slow producer's lines do not wait for more.
+//! so that reading, sending and Redis do not wait for each other; two chunks may wait between the threads. A chunk is one
+//! batch ([`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX) jobs or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes),
+//! or what has come when the input pauses, so that a slow producer's lines do not wait for more.
 //!
 //! It stops at the first line that is no job; all lines before it are pushed. Lines are pushed once: after a lost connection
-//! it says which lines are in doubt and sends none of them again.
+//! it says which lines are in doubt and does not send them again.
 
 mod line;
 mod scan;
@@ -26,7 +26,7 @@ use self::{
 };
 use super::{
     Error,
-    progress::{Progress, rate},
+    ticker::{Ticker, rate},
 };
 use crate::{
     client::{self, Client, Flight, Waiting},
@@ -42,11 +42,11 @@ use crate::{
 pub struct Bulk {
     /// Where it is; `None`: standard input.
     pub file: Option<PathBuf>,
-    /// The name of jobs whose line says none. Such a line may be an array of arguments.
+    /// The name for jobs whose line has no name. Such a line may be an array of arguments.
     pub name: Option<String>,
-    /// The queue of jobs whose line says none.
+    /// The queue for jobs whose line names no queue.
     pub queue: QueueName,
-    /// The retries of jobs whose line says none.
+    /// The retries for jobs whose line does not say.
     pub retries: u32,
     /// Delay before they are due; `None`: now.
     pub delay: Option<Duration>,
@@ -87,8 +87,7 @@ pub(crate) fn bulk(url: &RedisUrl, bulk: &Bulk, out: &mut dyn Write) -> Result<(
         pushed: 0,
         cause: Box::new(cause),
     })?;
-    let pushing =
-        Pushing { flight, spender, places: Places::default(), file, size, progress: Progress::new() };
+    let pushing = Pushing { flight, spender, places: Places::default(), file, size, ticker: Ticker::new() };
     let pushed = pushing.run(&chunks)?;
     match bulk.delay {
         None => writeln!(out, "enqueued {pushed} jobs")?,
@@ -105,7 +104,7 @@ struct Pushing<'c> {
     places: Places,
     file: String,
     size: Option<u64>,
-    progress: Progress,
+    ticker: Ticker,
 }
 
 impl Pushing<'_> {
@@ -149,7 +148,7 @@ impl Pushing<'_> {
         // If the reading side has enough of them, or has ended, this one goes.
         let _enough = self.spender.try_send(self.flight.batch());
         let (pushed, size) = (self.flight.enqueued(), self.size);
-        self.progress.tell(|elapsed| {
+        self.ticker.tell(|elapsed| {
             let part =
                 size.map(|size| format!(" ({:.0}%)", 100.0 * chunk.read_bytes as f64 / size.max(1) as f64));
             format!("pushed {pushed} jobs{}, {}", part.unwrap_or_default(), rate(pushed, elapsed))

@@ -5,7 +5,7 @@ use crate::{
     client,
     net::{self, blocking::BlockingConnection, error::HandshakeError},
     resp::{self, RedisError, RedisErrorKind, RedisUrl},
-    store::{denied, inspect::InspectError, rights::Role},
+    store::{denied, rights::Role, survey::SurveyError},
 };
 
 /// The same error, with the way out if it is a denial. Asks once more, what the user lacks of its role; may it not ask
@@ -29,7 +29,7 @@ fn denial(error: &Error) -> Option<&RedisError> {
         Error::Enqueue { cause, .. } | Error::Cancel { cause, .. } => of_client(cause),
         Error::BulkPush { cause, .. } => of_client(cause),
         Error::Script { cause, .. } | Error::Connect(cause) => of_call(cause),
-        Error::Inspect(InspectError::Reply { cause: resp::Error::Redis(error), .. }) => of_kind(error),
+        Error::Survey(SurveyError::Reply { cause: resp::Error::Redis(error), .. }) => of_kind(error),
         _ => None,
     }
 }

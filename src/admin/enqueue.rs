@@ -13,10 +13,10 @@ use crate::{
 
 /// What to push.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Options {
+pub struct Options {
     /// Name of the job, as a handler is registered (for Ruby: the class).
     pub name: String,
-    /// Positional arguments: the text of a JSON array.
+    /// Positional arguments: the text of a JSON array, as the user wrote it but for blanks around it.
     pub args: String,
     /// Queue to push into; for a delayed job, where it will go when it is due.
     pub queue: QueueName,

@@ -22,27 +22,27 @@ pub(crate) mod steer;
 // What they share.
 mod confirm;
 mod denied;
-mod filter;
-mod fleet;
+mod format;
+mod job_rows;
 mod nodes;
-mod progress;
 mod session;
+mod span;
 mod table;
-mod view;
+mod ticker;
 
 pub(crate) use confirm::Consent;
 pub(crate) use denied::explained;
-pub(crate) use filter::{Filter, NamePattern};
+pub(crate) use format::Format;
 
 use std::io;
 
 use thiserror::Error;
 
-use crate::{client, net, resp, store::inspect::InspectError};
+use crate::{acts::action::DeadSetFull, client, net, resp, store::survey::SurveyError};
 
 /// An order could not be carried out.
 ///
-/// [`Error::is_usage`] tells what the user must mend from what may go better later.
+/// [`Error::is_usage`] tells mistakes of the user from failures that may pass.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -86,7 +86,7 @@ pub enum Error {
         /// What the system says.
         cause: io::Error,
     },
-    /// A line of a bulk is no job.
+    /// A line of a bulk is not a job.
     #[error(
         "{file}: line {line}: {reason}; {pushed} jobs were pushed, all that stand before this line and no other"
     )]
@@ -117,13 +117,13 @@ pub enum Error {
         /// Why.
         cause: Box<client::Error>,
     },
-    /// Something that cannot be undone was asked for where nobody can be asked.
+    /// The order cannot be undone and needs consent, but there is no terminal to ask at.
     #[error("{what} cannot be undone, and there is no terminal to ask at: say --yes")]
     NobodyToAsk {
         /// The order.
         what: String,
     },
-    /// The answer was not yes.
+    /// The answer was not `yes`.
     #[error("not confirmed: nothing was changed")]
     NotConfirmed,
     /// A script could not be loaded or run, or answered nonsense.
@@ -134,7 +134,7 @@ pub enum Error {
         /// Why it was not.
         cause: net::Error,
     },
-    /// Redis denies its user what the order takes.
+    /// The Redis user lacks a right that the order needs.
     #[error("{cause}; let an administrator run {line}")]
     Denied {
         /// What failed, with the words of Redis.
@@ -142,7 +142,7 @@ pub enum Error {
         /// What gives the user the right.
         line: String,
     },
-    /// No job has this jid, where it was looked for.
+    /// No job with this jid is in the places searched.
     #[error(
         "no job has the jid {jid}; searched: {searched}. A job in a queue is found by `delete {jid} --queue NAME`, and one \
          that runs is ended by `cancel {jid}`"
@@ -170,25 +170,15 @@ pub enum Error {
         key: String,
     },
     /// The dead set has no room.
-    #[error(
-        "the dead set has {entries} entries and keeps {jobs_max}, so {jobs} more would push the oldest out: say --trim, or \
-         raise max_dead_jobs of the workers; nothing more was moved"
-    )]
-    DeadSetFull {
-        /// Entries it has.
-        entries: u64,
-        /// Jobs that were to go there.
-        jobs: u64,
-        /// Entries it keeps.
-        jobs_max: u64,
-    },
-    /// Nobody is there to be steered.
+    #[error(transparent)]
+    DeadSetFull(#[from] DeadSetFull),
+    /// There is no process to steer.
     #[error("{}; `jiggler-uring processes` lists those that are", no_process(.wanted.as_deref()))]
     NoProcess {
         /// How the uuid was to begin; `None`: any would have done.
         wanted: Option<String>,
     },
-    /// More than one process could be meant.
+    /// The prefix fits more than one process.
     #[error("process `{prefix}` could be any of {uuids}; write more of it")]
     ManyProcesses {
         /// How the uuid was to begin.
@@ -196,7 +186,7 @@ pub enum Error {
         /// Those that do.
         uuids: String,
     },
-    /// Not every process did what was wanted of it; what each did has been written.
+    /// Not every process did what it was asked to; the output says what each did.
     #[error("{wish}: {failed} of {of} processes did not hear it or have not done it")]
     Unsteered {
         /// What was wanted.
@@ -206,19 +196,19 @@ pub enum Error {
         /// Of how many.
         of: usize,
     },
-    /// No connection to Redis came about.
+    /// Redis could not be reached.
     #[error(transparent)]
     Connect(#[from] net::Error),
     /// The state could not be read.
     #[error(transparent)]
-    Inspect(#[from] InspectError),
+    Survey(#[from] SurveyError),
     /// The text could not be written, to a closed pipe for example.
     #[error("write the output: {0}")]
     Output(io::Error),
 }
 
 impl Error {
-    /// Whether the order itself was wrong, so that nothing was tried.
+    /// Whether the order itself was wrong and nothing was tried.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {
@@ -238,13 +228,13 @@ impl Error {
             | Self::NotFound { .. }
             | Self::NoJobToRetry { .. }
             | Self::Held { .. }
-            | Self::DeadSetFull { .. }
+            | Self::DeadSetFull(_)
             | Self::Cancel { .. }
             | Self::NoProcess { .. }
             | Self::Unsteered { .. }
             | Self::NobodyListens { .. }
             | Self::Connect(_)
-            | Self::Inspect(_)
+            | Self::Survey(_)
             | Self::Output(_) => false,
         }
     }

@@ -9,7 +9,7 @@ use crate::{
         cluster::{question, read_slots},
     },
     resp::{Place, encode::Requests, url::RedisUrl},
-    store::inspect::{Inspection, Summary},
+    store::survey::{Scope, Server, Summary, Survey},
 };
 
 /// A url for each server: primaries in the order of their slots. A cluster is asked in one round trip.
@@ -39,27 +39,32 @@ pub(super) fn each(url: &RedisUrl, options: &BlockingOptions) -> Result<Vec<Redi
     Err(last.into())
 }
 
-/// The state of all servers together. Round trips for each: see [`Inspection`].
+/// What all servers together have, each looked at over a connection of its own. Round trips for each: see
+/// [`Survey::once`].
 ///
 /// # Errors
-/// [`Error::Connect`], [`Error::Inspect`].
-pub(super) fn inspect(url: &RedisUrl) -> Result<Summary, Error> {
+/// [`Error::Connect`], [`Error::Survey`].
+pub(super) fn survey(url: &RedisUrl, scope: Scope) -> Result<Summary, Error> {
     let mut whole = Summary::default();
     for node in each(url, &BlockingOptions::default())? {
         let mut conn = BlockingConnection::connect(&node)?;
-        let inspection = if url.is_cluster() { Inspection::of_node() } else { Inspection::default() };
-        whole.add(read(&mut conn, inspection)?);
+        whole.add(read(&mut conn, Survey::once(scope, Server::of(url)))?);
     }
     Ok(whole)
 }
 
-/// Reads the state of one server.
-pub(super) fn read(conn: &mut BlockingConnection, mut inspection: Inspection) -> Result<Summary, Error> {
+/// Looks at one server until all has been read.
+pub(super) fn read(conn: &mut BlockingConnection, mut survey: Survey) -> Result<Summary, Error> {
+    while look(conn, &mut survey)? {}
+    Ok(survey.finish())
+}
+
+/// One look: one round trip. `false`: all has been read, and nothing was asked.
+pub(super) fn look(conn: &mut BlockingConnection, survey: &mut Survey) -> Result<bool, Error> {
     let mut requests = Requests::new();
-    while inspection.write(&mut requests) {
-        let replies = conn.call(&requests)?;
-        inspection.accept(&replies)?;
-        requests.clear();
+    if !survey.write(&mut requests) {
+        return Ok(false);
     }
-    Ok(inspection.finish())
+    survey.accept(&conn.call(&requests)?)?;
+    Ok(true)
 }

@@ -5,47 +5,28 @@
 
 use std::io::Write;
 
-use serde::Serialize;
-
 use super::{
     Error,
-    fleet::{Member, span, survey},
+    format::{Format, write_json},
     nodes,
-    summary::Format,
+    span::span,
     table::{self, Align},
 };
-use crate::net::blocking::BlockingConnection;
 use crate::resp::RedisUrl;
-use crate::store::fleet::Scope;
+use crate::store::survey::Scope;
 use crate::time::unix_now;
+use crate::view::member::{Member, Members};
 
 /// Reads the processes and writes them.
 ///
 /// # Errors
-/// [`Error::Connect`], [`Error::Inspect`], [`Error::Output`].
+/// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
 pub(crate) fn processes(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let members: Vec<Member> = if url.is_cluster() {
-        nodes::inspect(url)?.processes.values().map(Member::of).collect()
-    } else {
-        let mut conn = BlockingConnection::connect(url)?;
-        let survey = survey(&mut conn, Scope::Processes)?;
-        survey.processes().map(|(_, process)| Member::of(process)).collect()
-    };
+    let members = Members::of(&nodes::survey(url, Scope::Processes)?);
     match format {
-        Format::Text => write_text(&members, unix_now(), out),
+        Format::Text => write_text(&members.processes, unix_now(), out),
         Format::Json => write_json(&members, out),
     }
-}
-
-#[derive(Serialize)]
-struct Processes<'a> {
-    processes: &'a [Member],
-}
-
-fn write_json(members: &[Member], out: &mut dyn Write) -> Result<(), Error> {
-    serde_json::to_writer(&mut *out, &Processes { processes: members }).map_err(std::io::Error::from)?;
-    writeln!(out)?;
-    Ok(())
 }
 
 pub(super) const COLUMNS: &[(&str, Align)] = &[

@@ -1,186 +1,113 @@
-//! `jiggler-uring prune WHAT`: deletes whole queues, sets, counters and process data, as the gem's cleaner does.
+//! `jiggler-uring prune WHAT`: deletes whole queues, sets, counters and process data.
 //!
-//! Unlike the gem's cleaner it leaves alone what runs or lives:
-//! - jobs in flight. Those that a living process runs are not its to delete (`cancel` ends one), those of a dead one are
-//!   put back into their queue by a reaper, the Ruby servers' lists among them; then they can be pruned. The gem's
-//!   `prune_all_queues` deletes the lists of its own servers, from under the jobs that run.
-//! - the heartbeats of living processes. Without one a Ruby requeuer takes the jobs that run there for lost. A process
-//!   counts as living until its heartbeat is late by half a minute, by Redis's own clock.
-
-mod spread;
+//! What goes and what stays, and why: `acts::prune`. Here it is found, people are asked and told, and the act is driven over
+//! a connection to each server that has something of it. If one is away in between, what went until then is told before the
+//! error.
 
 use std::io::Write;
 
-use super::{Error, confirm::Consent, session::Session, summary, table::printable};
+use super::{Error, confirm::Consent, nodes, session::Session, table::printable, ticker::Ticker};
 use crate::{
+    acts::prune::{Found, Prune, Site, What, named},
     resp::url::RedisUrl,
     store::{
-        entries::{Place, Set},
-        inspect::Summary,
-        operate::{self, Pruned},
+        entries::Place,
+        operate::Pruned,
+        survey::{Scope, Server},
     },
-    wire::{QueueName, Realm},
+    wire::Realm,
 };
-
-/// What to delete.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
-    /// The waiting jobs of one queue.
-    Queue(QueueName),
-    /// The waiting jobs of all queues.
-    Queues,
-    /// All jobs of a set.
-    Set(Set),
-    /// The counter of failed jobs.
-    Failures,
-    /// The counter of jobs that ran.
-    Processed,
-    /// Heartbeats of processes that are gone.
-    Processes,
-    /// All of the above.
-    All,
-}
-
-/// What is found to be deleted.
-#[derive(Debug, Default)]
-struct Found {
-    /// With the number of jobs there, or what the counter says.
-    keys: Vec<(Pruned, u64)>,
-    heartbeats: Vec<String>,
-    /// Queues whose name is none that this program would give one.
-    foreign: Vec<String>,
-}
 
 /// Deletes it and says what was deleted.
 ///
 /// # Errors
 /// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::Connect`],
-/// [`Error::Inspect`], [`Error::Script`]; [`Error::Output`].
+/// [`Error::Survey`], [`Error::Script`]; [`Error::Output`].
 pub(crate) fn prune(url: &RedisUrl, what: &What, consent: Consent, out: &mut dyn Write) -> Result<(), Error> {
     consent.check("prune")?;
-    let realm = match what {
-        What::Queue(queue) => Realm::of(queue.as_str(), url.is_cluster()),
-        _ if url.is_cluster() => return spread::prune(url, what, consent, out),
-        _ => Realm::SHARED,
-    };
-    let mut session = Session::open(url, realm)?;
-    let found = find(&mut session, what)?;
-    if !found.is_agreed(consent, out)? {
+    let mut open = None;
+    let found = find(url, what, &mut open)?;
+    if !is_agreed(&found, consent, out)? {
         return Ok(());
     }
-    for (pruned, _) in &found.keys {
-        writeln!(out, "deleted {}", told(pruned, delete(&mut session, pruned)?))?;
+    let mut prune = Prune::new(&found, Server::of(url));
+    let ended = drive(url, &mut prune, open);
+    for (pruned, count) in prune.deleted() {
+        writeln!(out, "deleted {}", told(pruned, count))?;
     }
-    let mut forgotten = 0;
-    for key in &found.heartbeats {
-        forgotten += forget(&mut session, key)?;
-    }
-    found.tell_forgotten(forgotten, out)
+    ended?;
+    tell_forgotten(&found, prune.forgotten(), out)
 }
 
-/// What there is to delete. One round trip for a single queue or set, else those of a summary.
-fn find(session: &mut Session, what: &What) -> Result<Found, Error> {
-    let place = match what {
-        What::Queue(queue) => Place::Queue(queue.clone()),
-        What::Set(set) => Place::Set(*set),
-        What::Queues | What::Failures | What::Processed | What::Processes | What::All => {
-            return Ok(Found::of(&summary::read(session.conn())?, what));
-        }
+/// What there is to delete. One round trip for a single queue, or a set that is in one place; else those of a summary.
+/// The connection it took is left open for what follows.
+fn find(url: &RedisUrl, what: &What, open: &mut Option<(Site, Session)>) -> Result<Found, Error> {
+    let (place, realm) = match what {
+        What::Queue(queue) => (Place::Queue(queue.clone()), Realm::of(queue.as_str(), url.is_cluster())),
+        What::Set(set) if !url.is_cluster() => (Place::Set(*set), Realm::SHARED),
+        _ => return Ok(Found::of(&nodes::survey(url, Scope::Everything)?, what)),
     };
+    let mut session = Session::open(url, realm.clone())?;
     let jobs = session.size(&place)?;
-    let keys = if jobs > 0 { vec![(Pruned::Jobs(place), jobs)] } else { Vec::new() };
-    Ok(Found { keys, ..Found::default() })
+    *open = Some((Site::Realm(realm), session));
+    Ok(Found::in_place(place, jobs))
 }
 
-/// Deletes one key, and says how many jobs it had, or at what the counter was.
-fn delete(session: &mut Session, pruned: &Pruned) -> Result<u64, Error> {
-    session.call(
-        &|| format!("prune {}", named(pruned)),
-        |scripts, requests| operate::prune(scripts, pruned, requests),
-        operate::read_pruned,
-    )
-}
-
-/// Deletes one heartbeat, unless its process lives: 1 or 0.
-fn forget(session: &mut Session, key: &str) -> Result<u64, Error> {
-    session.call(
-        &|| format!("prune process {}", printable(key)),
-        |scripts, requests| operate::forget_process(scripts, key, requests),
-        operate::read_pruned,
-    )
-}
-
-impl Found {
-    fn of(summary: &Summary, what: &What) -> Self {
-        let all = *what == What::All;
-        let mut found = Self::default();
-        if all || *what == What::Queues {
-            for (name, jobs) in &summary.queues {
-                match QueueName::new(name) {
-                    Ok(queue) => found.keys.push((Pruned::Jobs(Place::Queue(queue)), *jobs)),
-                    Err(_) => found.foreign.push(name.clone()),
-                }
+/// Drives it to its end, over one connection after the other.
+fn drive(url: &RedisUrl, prune: &mut Prune<'_>, mut open: Option<(Site, Session)>) -> Result<(), Error> {
+    let mut ticker = Ticker::new();
+    while let Some(site) = prune.site().cloned() {
+        let session = match &mut open {
+            Some((at, session)) if *at == site => session,
+            other => {
+                let session = match &site {
+                    Site::Realm(realm) => Session::open(url, realm.clone())?,
+                    Site::Key(key) => Session::open_at_key(url, key)?,
+                };
+                &mut other.insert((site, session)).1
             }
-        }
-        let sizes = [summary.retry_jobs, summary.scheduled_jobs, summary.dead_jobs];
-        let sets = Set::ALL.into_iter().zip(sizes).filter(|(set, _)| all || *what == What::Set(*set));
-        found.keys.extend(sets.map(|(set, jobs)| (Pruned::Jobs(Place::Set(set)), jobs)));
-        if all || *what == What::Failures {
-            found.keys.push((Pruned::Failures, summary.failures));
-        }
-        if all || *what == What::Processed {
-            found.keys.push((Pruned::Processed, summary.processed));
-        }
-        found.keys.retain(|(_, count)| *count > 0);
-        if all || *what == What::Processes {
-            found.heartbeats = summary.processes.keys().chain(&summary.unreadable_keys).cloned().collect();
-        }
-        found
+        };
+        session.step(prune)?;
+        let progress = prune.progress();
+        ticker.tell(|_| format!("pruned {} of {} keys", progress.done, progress.of));
     }
-
-    /// Says what is left alone, and asks; `false` if there is nothing to be deleted.
-    fn is_agreed(&self, consent: Consent, out: &mut dyn Write) -> Result<bool, Error> {
-        for name in &self.foreign {
-            writeln!(out, "left queue {}: it has a name that no queue may have", printable(name))?;
-        }
-        if self.keys.is_empty() && self.heartbeats.is_empty() {
-            writeln!(out, "nothing to prune")?;
-            return Ok(false);
-        }
-        consent.obtain(&self.question())?;
-        Ok(true)
-    }
-
-    /// Says how many heartbeats went, if there were any.
-    fn tell_forgotten(&self, forgotten: u64, out: &mut dyn Write) -> Result<(), Error> {
-        if !self.heartbeats.is_empty() {
-            let living = self.heartbeats.len() as u64 - forgotten;
-            writeln!(
-                out,
-                "deleted {forgotten} heartbeats of processes that are gone, left {living} of living ones"
-            )?;
-        }
-        Ok(())
-    }
-
-    fn question(&self) -> String {
-        let mut question = "this deletes for good:".to_owned();
-        for (pruned, count) in &self.keys {
-            question.push_str(&format!("\n  {}", told(pruned, *count)));
-        }
-        if !self.heartbeats.is_empty() {
-            question.push_str("\n  the heartbeats of processes that are gone");
-        }
-        question
-    }
+    Ok(())
 }
 
-fn named(pruned: &Pruned) -> String {
-    match pruned {
-        Pruned::Jobs(place) => place.to_string(),
-        Pruned::Failures => "the counter of failures".to_owned(),
-        Pruned::Processed => "the counter of processed jobs".to_owned(),
+/// Says what is left alone, and asks; `false` if there is nothing to be deleted.
+fn is_agreed(found: &Found, consent: Consent, out: &mut dyn Write) -> Result<bool, Error> {
+    for name in &found.foreign {
+        writeln!(out, "left queue {}: it has a name that no queue may have", printable(name))?;
     }
+    if found.is_empty() {
+        writeln!(out, "nothing to prune")?;
+        return Ok(false);
+    }
+    consent.obtain(&question(found))?;
+    Ok(true)
+}
+
+/// Says how many heartbeats went, if there were any.
+fn tell_forgotten(found: &Found, forgotten: u64, out: &mut dyn Write) -> Result<(), Error> {
+    if !found.heartbeats.is_empty() {
+        let living = found.heartbeats.len() as u64 - forgotten;
+        writeln!(
+            out,
+            "deleted {forgotten} heartbeats of processes that are gone, left {living} of living ones"
+        )?;
+    }
+    Ok(())
+}
+
+fn question(found: &Found) -> String {
+    let mut question = "this deletes for good:".to_owned();
+    for (pruned, count) in &found.keys {
+        question.push_str(&format!("\n  {}", told(pruned, *count)));
+    }
+    if !found.heartbeats.is_empty() {
+        question.push_str("\n  the heartbeats of processes that are gone");
+    }
+    question
 }
 
 fn told(pruned: &Pruned, count: u64) -> String {

@@ -1,41 +1,31 @@
 //! `jiggler-uring queues [--json]`: the queues, how many jobs wait in each, and how many processes serve it.
 //!
-//! A queue with jobs that nobody serves is what an operator looks for, so queues that are served and empty are named too.
 //! As JSON one object is written: `queues`, a list of `name`, `jobs`, `processes`.
 
-use std::{collections::BTreeMap, io::Write};
-
-use serde::Serialize;
+use std::io::Write;
 
 use super::{
-    Error, nodes,
-    summary::Format,
+    Error,
+    format::{Format, write_json},
+    nodes,
     table::{self, Align},
 };
-use crate::{resp::url::RedisUrl, store::inspect::Summary, wire::keys};
-
-#[derive(Debug, Default, Serialize, PartialEq, Eq)]
-struct Queue<'s> {
-    name: &'s str,
-    jobs: u64,
-    processes: u64,
-}
-
-#[derive(Serialize)]
-struct Queues<'s> {
-    queues: Vec<Queue<'s>>,
-}
+use crate::{
+    resp::url::RedisUrl,
+    store::survey::Scope,
+    view::queue::{Queue, Queues},
+};
 
 /// Shows the queues. Round trips as for `summary`.
 ///
 /// # Errors
-/// [`Error::Connect`], [`Error::Inspect`], [`Error::Output`].
+/// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
 pub(crate) fn queues(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let summary = nodes::inspect(url)?;
-    let queues = of(&summary);
+    let summary = nodes::survey(url, Scope::Everything)?;
+    let shown = Queues::of(&summary);
+    let queues = &shown.queues;
     if format == Format::Json {
-        serde_json::to_writer(&mut *out, &Queues { queues }).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        write_json(&shown, out)?;
     } else if queues.is_empty() {
         writeln!(out, "no jobs wait in any queue, and no process serves one")?;
     } else {
@@ -44,19 +34,6 @@ pub(crate) fn queues(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Res
         table::write(out, &columns, &rows)?;
     }
     Ok(())
-}
-
-fn of(summary: &Summary) -> Vec<Queue<'_>> {
-    let mut queues: BTreeMap<&str, Queue<'_>> = BTreeMap::new();
-    for (name, jobs) in &summary.queues {
-        queues.entry(name).or_default().jobs = *jobs;
-    }
-    for process in summary.processes.values() {
-        for served in keys::split_queues(&process.queues) {
-            queues.entry(served.name).or_default().processes += 1;
-        }
-    }
-    queues.into_iter().map(|(name, queue)| Queue { name, ..queue }).collect()
 }
 
 fn row(queue: &Queue<'_>) -> Vec<String> {

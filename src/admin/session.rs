@@ -1,15 +1,16 @@
-//! A connection on which scripts can be called: what the commands that look at jobs and act on them stand on.
+//! A connection on which scripts can be called: what acts are driven over.
 
 use super::{Error, nodes};
 use crate::{
+    acts::{self, Size, Steps, To},
     net::{self, blocking::BlockingConnection},
-    resp::{self, encode::Requests, error::RedisErrorKind, reply::Reply, url::RedisUrl},
+    resp::{RedisErrorKind, RedisUrl, Reply, Requests, Value},
     store::{
-        enqueue,
-        entries::{self, Page, Place, Window},
+        entries::Place,
         scripts::{self, Scripts},
+        survey::Scope,
     },
-    wire::{QueueName, Realm, keys},
+    wire::{Realm, keys},
 };
 
 /// A connection that knows the scripts.
@@ -41,7 +42,7 @@ impl Session {
             [Place::Queue(queue)] => Ok(vec![Self::open(url, Realm::of(queue.as_str(), url.is_cluster()))?]),
             _ if !url.is_cluster() => Ok(vec![Self::open(url, Realm::SHARED)?]),
             _ => {
-                let realms = nodes::inspect(url)?.realms;
+                let realms = nodes::survey(url, Scope::Everything)?.realms;
                 realms.iter().map(|queue| Self::open(url, Realm::of_queue(queue))).collect()
             }
         }
@@ -53,104 +54,54 @@ impl Session {
         Ok(Self { url: url.clone(), conn, scripts, requests: Requests::new() })
     }
 
-    /// Calls one script. `what` begins the error's text: "read the dead set".
-    pub(super) fn call<T>(
-        &mut self,
-        what: &dyn Fn() -> String,
-        write: impl Fn(&Scripts, &mut Requests),
-        read: impl FnOnce(&Reply) -> Result<T, resp::Error>,
-    ) -> Result<T, Error> {
-        let failed = |cause| Error::Script { what: what(), cause };
-        let mut result = self.send(&write);
-        // The cache of scripts was flushed since; a script that was not found has done nothing.
-        if matches!(&result, Err(net::Error::Redis(error)) if error.kind() == RedisErrorKind::Noscript) {
-            self.scripts = load(&mut self.conn, self.scripts.realm().clone())?;
-            result = self.send(&write);
-        }
-        read(&result.map_err(failed)?).map_err(|cause| failed(cause.into()))
-    }
-
-    /// Reads a part of a place. One round trip.
-    pub(super) fn page(&mut self, place: &Place, window: Window) -> Result<Page, Error> {
-        self.call(
-            &|| format!("read {place}"),
-            |scripts, requests| entries::page(scripts, place, window, requests),
-            |reply| entries::read_page(reply, window),
-        )
-    }
-
-    /// The queue of a key, if it is of another realm than this session's.
-    pub(super) fn queue_elsewhere(&self, key: &str) -> Option<QueueName> {
-        let own = self.scripts.realm().queue()?;
-        let name = key.strip_prefix(keys::LIST_PREFIX).filter(|name| *name != own)?;
-        QueueName::new(name).ok()
-    }
-
-    /// Pushes a payload to a queue of another realm, at its node; `false` if its key is no list. Three round trips.
-    pub(super) fn push_elsewhere(&self, queue: &QueueName, payload: &[u8]) -> Result<bool, Error> {
-        let key = keys::queue(queue.as_str());
-        let mut conn = BlockingConnection::connect(&self.url.at_key(key.as_bytes()))?;
-        let mut requests = Requests::new();
-        enqueue::push(&mut requests, queue, payload);
-        match conn.call_one(&requests).and_then(|reply| Ok(enqueue::pushed(&reply)?)) {
-            Ok(_) => Ok(true),
-            Err(net::Error::Redis(error)) if error.kind() == RedisErrorKind::WrongType => Ok(false),
-            Err(cause) => Err(Error::Script { what: format!("push to queue {queue}"), cause }),
-        }
-    }
-
-    /// How many entries a place has.
-    pub(super) fn size(&mut self, place: &Place) -> Result<u64, Error> {
-        let nothing = Window { skip: 0, count: 0, order: entries::Order::Newest };
-        Ok(self.page(place, nothing)?.total)
-    }
-
-    pub(super) fn conn(&mut self) -> &mut BlockingConnection {
-        &mut self.conn
-    }
-
-    fn send(&mut self, write: impl Fn(&Scripts, &mut Requests)) -> Result<Reply, net::Error> {
+    /// One call of an act and its reply: one round trip, or three if it goes to another node. `false`: the act is at its
+    /// end, or waits for consent.
+    ///
+    /// # Errors
+    /// [`Error::Script`], [`Error::DeadSetFull`]; [`Error::Connect`].
+    pub(super) fn step(&mut self, steps: &mut impl Steps) -> Result<bool, Error> {
         self.requests.clear();
-        write(&self.scripts, &mut self.requests);
-        self.conn.call_one(&self.requests)
-    }
-}
-
-/// A place in several realms as if it were one: that of the first realm, then that of the next.
-pub(super) struct Joined<'s> {
-    sessions: &'s mut [Session],
-    place: &'s Place,
-    /// How many entries each has, as it was last seen.
-    sizes: Vec<u64>,
-}
-
-impl<'s> Joined<'s> {
-    /// One round trip for each, if there are several.
-    pub(super) fn new(sessions: &'s mut [Session], place: &'s Place) -> Result<Self, Error> {
-        let sizes = if sessions.len() == 1 {
-            vec![u64::MAX]
-        } else {
-            sessions.iter_mut().map(|session| session.size(place)).collect::<Result<_, _>>()?
+        let Some(to) = steps.next(&self.scripts, &mut self.requests) else { return Ok(false) };
+        let failed = |cause| Error::Script { what: steps.what(), cause };
+        let mut reply = match &to {
+            To::Here => only(&mut self.conn, &self.requests).map_err(failed)?,
+            To::Queue(queue) => {
+                let key = keys::queue(queue.as_str());
+                let mut conn = BlockingConnection::connect(&self.url.at_key(key.as_bytes()))?;
+                only(&mut conn, &self.requests).map_err(failed)?
+            }
         };
-        Ok(Self { sessions, place, sizes })
-    }
-
-    /// Reads a part. One round trip; it ends where a realm ends.
-    pub(super) fn page(&mut self, window: Window) -> Result<Page, Error> {
-        let mut skip = window.skip;
-        let mut at = 0;
-        while at + 1 < self.sizes.len() && skip >= self.sizes[at] {
-            skip -= self.sizes[at];
-            at += 1;
+        // The cache of scripts was flushed since; a script that was not found has done nothing.
+        if matches!(reply.value(), Value::Error(error) if error.kind() == RedisErrorKind::Noscript) {
+            self.scripts = load(&mut self.conn, self.scripts.realm().clone())?;
+            self.requests.clear();
+            steps.next(&self.scripts, &mut self.requests);
+            reply = only(&mut self.conn, &self.requests).map_err(failed)?;
         }
-        let Some(session) = self.sessions.get_mut(at) else {
-            return Ok(Page { total: 0, entries: Vec::new() });
-        };
-        let mut page = session.page(self.place, Window { skip, ..window })?;
-        self.sizes[at] = page.total;
-        page.total = self.sizes.iter().sum();
-        Ok(page)
+        let what = steps.what();
+        match steps.read(&reply) {
+            Ok(()) => Ok(true),
+            Err(acts::Error::Reply(cause)) => Err(Error::Script { what, cause: cause.into() }),
+            Err(acts::Error::DeadSetFull(full)) => Err(Error::DeadSetFull(full)),
+        }
     }
+
+    /// How many entries a place has. One round trip.
+    pub(super) fn size(&mut self, place: &Place) -> Result<u64, Error> {
+        let mut size = Size::of(place);
+        while self.step(&mut size)? {}
+        Ok(size.entries())
+    }
+
+    /// Whose scripts it has.
+    pub(super) const fn realm(&self) -> &Realm {
+        self.scripts.realm()
+    }
+}
+
+/// Sends one command; its reply may be an error.
+fn only(conn: &mut BlockingConnection, requests: &Requests) -> Result<Reply, net::Error> {
+    conn.call(requests)?.pop().ok_or(net::Error::Closed)
 }
 
 fn load(conn: &mut BlockingConnection, realm: Realm) -> Result<Scripts, Error> {

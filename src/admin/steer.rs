@@ -1,35 +1,20 @@
 //! `jiggler-uring quiet PROCESS` and `stop PROCESS`, from any host that reaches Redis.
 //!
-//! The wish is published on a channel on which that process alone listens, so Redis itself says whether it was heard. Then
-//! the process is watched, a look every [`STEER_LOOK`]: until its figures say `quiet` (or it has gone), or, for a stop,
-//! until its heartbeat has gone. A process whose figures say `stopping` counts as quiet.
-//!
-//! A Ruby server listens on no channel: the signal and the host to send it on are named. The same goes for one of ours whose
-//! listening connection is away at the moment.
+//! How a process is told and watched is `acts::steer`; here it is driven over a connection, with a look every
+//! [`STEER_LOOK`], and told. For a Ruby server, and for one of ours whose listening connection is away at the moment, the
+//! signal and the host to send it on are named.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{
-    Error,
-    fleet::{Engine, Member, survey},
-    nodes,
-    table::printable,
-};
-use crate::limits::{QUIET_WAIT, STEER_LOOK, STOP_WAIT_EXTRA};
+use super::{Error, nodes, table::printable};
+use crate::acts::steer::{Seen, Steering, Target, Unclear, meant};
+use crate::limits::STEER_LOOK;
 use crate::net::blocking::BlockingConnection;
 use crate::resp::{RedisUrl, Requests};
-use crate::store::fleet::Scope;
 use crate::store::steer::{self, Wish};
-
-/// Which processes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// The one whose uuid begins so.
-    One(String),
-    /// All that have a heartbeat.
-    All,
-}
+use crate::store::survey::{Scope, Server, Summary, Survey};
+use crate::view::member::{Engine, Member, Members};
 
 /// Whether to wait until it has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +29,7 @@ pub enum Patience {
 ///
 /// # Errors
 /// [`Error::NoProcess`], [`Error::ManyProcesses`]; [`Error::Unsteered`] if one of them did not hear or has not done it in
-/// time; [`Error::Connect`]; [`Error::Inspect`]; [`Error::Output`].
+/// time; [`Error::Connect`]; [`Error::Survey`]; [`Error::Output`].
 pub(crate) fn steer(
     url: &RedisUrl,
     target: &Target,
@@ -53,62 +38,43 @@ pub(crate) fn steer(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let mut conn = BlockingConnection::connect(&steer::url(url))?;
-    let members = targets(url, &mut conn, target)?;
-    let told = tell(&mut conn, url.database(), &members, wish)?;
-    let (heard, deaf): (Vec<_>, Vec<_>) = members.iter().zip(told).partition(|(_, heard)| *heard);
-    for (member, _) in &deaf {
+    let found = if url.is_cluster() {
+        nodes::survey(url, Scope::Processes)?
+    } else {
+        nodes::read(&mut conn, Survey::once(Scope::Processes, Server::Whole))?
+    };
+    let mut steering = Steering::new(wish, members(&found, target)?);
+    let mut requests = Requests::new();
+    steering.write_wish(url.database(), &mut requests);
+    steering.read_heard(&conn.call(&requests)?)?;
+    for member in steering.deaf() {
         writeln!(out, "{}", unheard(member, wish))?;
     }
-    let heard: Vec<&Member> = heard.into_iter().map(|(member, _)| member).collect();
-    for member in &heard {
+    for member in steering.waiting() {
         writeln!(out, "{}", asked(member, wish))?;
     }
     out.flush()?;
-    let undone = match patience {
-        Patience::Send => 0,
-        Patience::Wait => wait(url, &mut conn, heard, wish, out)?,
-    };
-    match deaf.len() + undone {
+    if patience == Patience::Wait {
+        wait(url, &mut conn, &mut steering, out)?;
+    }
+    match steering.failed() {
         0 => Ok(()),
-        failed => Err(Error::Unsteered { wish: wish.as_str(), failed, of: members.len() }),
+        failed => Err(Error::Unsteered { wish: wish.as_str(), failed, of: steering.members() }),
     }
 }
 
 /// The processes that are meant.
-fn targets(url: &RedisUrl, conn: &mut BlockingConnection, target: &Target) -> Result<Vec<Member>, Error> {
-    let mut members: Vec<Member> = if url.is_cluster() {
-        nodes::inspect(url)?.processes.values().map(Member::of).collect()
-    } else {
-        let survey = survey(conn, Scope::Processes)?;
-        survey.processes().map(|(_, process)| Member::of(process)).collect()
+fn members(found: &Summary, target: &Target) -> Result<Vec<Member>, Error> {
+    let wanted = match target {
+        Target::One(prefix) => Some(prefix.clone()),
+        Target::All => None,
     };
-    let Target::One(prefix) = target else {
-        return if members.is_empty() { Err(Error::NoProcess { wanted: None }) } else { Ok(members) };
-    };
-    members.retain(|member| member.uuid.starts_with(prefix));
-    match members.len() {
-        0 => Err(Error::NoProcess { wanted: Some(prefix.clone()) }),
-        1 => Ok(members),
-        _ => Err(Error::ManyProcesses {
-            prefix: prefix.clone(),
-            uuids: members.iter().map(|member| member.uuid.as_str()).collect::<Vec<_>>().join(", "),
-        }),
-    }
-}
-
-/// Whether each has heard. One round trip.
-fn tell(
-    conn: &mut BlockingConnection,
-    database: u32,
-    members: &[Member],
-    wish: Wish,
-) -> Result<Vec<bool>, Error> {
-    let mut requests = Requests::new();
-    for member in members {
-        steer::publish(database, &member.uuid, wish, &mut requests);
-    }
-    let replies = conn.call(&requests)?;
-    Ok(replies.iter().map(steer::heard).collect::<Result<_, _>>()?)
+    meant(Members::of(found).processes, target).map_err(|unclear| match unclear {
+        Unclear::NoProcess => Error::NoProcess { wanted },
+        Unclear::ManyProcesses(uuids) => {
+            Error::ManyProcesses { prefix: wanted.unwrap_or_default(), uuids: uuids.join(", ") }
+        }
+    })
 }
 
 fn asked(member: &Member, wish: Wish) -> String {
@@ -137,73 +103,45 @@ fn unheard(member: &Member, wish: Wish) -> String {
     format!("{uuid} {why}: run `kill -{signal} {pid}` on {host}")
 }
 
-/// Waits for all of them together; how many have not done it in time.
+/// Waits for all of them together, a look every [`STEER_LOOK`].
 fn wait(
     url: &RedisUrl,
     conn: &mut BlockingConnection,
-    mut waiting: Vec<&Member>,
-    wish: Wish,
+    steering: &mut Steering,
     out: &mut dyn Write,
-) -> Result<usize, Error> {
+) -> Result<(), Error> {
     let begun = Instant::now();
-    let limit = |member: &Member| match wish {
-        Wish::Quiet => QUIET_WAIT,
-        Wish::Stop => Duration::from_secs(member.timeout_s) + STOP_WAIT_EXTRA,
-        Wish::StopNow => STOP_WAIT_EXTRA,
-    };
-    let mut late = 0;
-    while !waiting.is_empty() {
-        let phases =
-            if url.is_cluster() { phases_in_cluster(url, &waiting)? } else { phases(conn, &waiting)? };
-        let mut left = Vec::new();
-        for (member, phase) in waiting.into_iter().zip(phases) {
-            match done(wish, phase.as_deref()) {
-                Some(text) => writeln!(out, "{} {text}", member.uuid)?,
-                None if begun.elapsed() >= limit(member) => {
-                    late += 1;
-                    let (seconds, phase) = (limit(member).as_secs(), phase.unwrap_or_default());
-                    writeln!(out, "{} heard it, and is {phase} still after {seconds} s", member.uuid)?;
+    while steering.is_waiting() {
+        let phases = phases(url, conn, steering)?;
+        for seen in steering.look(phases, begun.elapsed()) {
+            match seen {
+                Seen::Done(member, text) => writeln!(out, "{} {text}", printable(&member.uuid))?,
+                Seen::Late { member, phase, limit } => {
+                    let (uuid, phase) = (printable(&member.uuid), printable(&phase));
+                    writeln!(out, "{uuid} heard it, and is {phase} still after {} s", limit.as_secs())?;
                 }
-                None => left.push(member),
             }
         }
         out.flush()?;
-        waiting = left;
-        if !waiting.is_empty() {
+        if steering.is_waiting() {
             std::thread::sleep(STEER_LOOK);
         }
     }
-    Ok(late)
+    Ok(())
 }
 
-/// What each says of itself now; `None`: its figures are gone, and so is it. One round trip.
-fn phases(conn: &mut BlockingConnection, members: &[&Member]) -> Result<Vec<Option<String>>, Error> {
-    let mut requests = Requests::new();
-    let uuids: Vec<&str> = members.iter().map(|member| member.uuid.as_str()).collect();
-    steer::ask_phases(&uuids, &mut requests);
-    let reply = conn.call_one(&requests)?;
-    Ok(steer::phases(&reply)?)
-}
-
-/// The same of the nodes of a cluster, where the figures of each process are beside its heartbeat: as many round trips as a
-/// summary takes.
-fn phases_in_cluster(url: &RedisUrl, members: &[&Member]) -> Result<Vec<Option<String>>, Error> {
-    let found = nodes::inspect(url)?;
-    let phase = |member: &&Member| {
-        let process = found.processes.values().find(|process| process.uuid == member.uuid)?;
-        Some(process.figures.as_ref().map_or_else(|| "unknown".to_owned(), |figures| figures.phase.clone()))
-    };
-    Ok(members.iter().map(phase).collect())
-}
-
-/// What has happened, if it is what was wanted.
-fn done(wish: Wish, phase: Option<&str>) -> Option<&'static str> {
-    match (wish, phase) {
-        (_, None) => Some("has left"),
-        (Wish::Quiet, Some("quiet")) => Some("is quiet"),
-        (Wish::Quiet, Some("stopping")) => Some("is stopping"),
-        _ => None,
+/// What each that is waited for says of itself now. One round trip; in a cluster those of a survey.
+fn phases(
+    url: &RedisUrl,
+    conn: &mut BlockingConnection,
+    steering: &Steering,
+) -> Result<Vec<Option<String>>, Error> {
+    if url.is_cluster() {
+        return Ok(steering.phases_of(&nodes::survey(url, Scope::Processes)?));
     }
+    let mut requests = Requests::new();
+    steering.write_question(&mut requests);
+    Ok(Steering::read_phases(&conn.call_one(&requests)?)?)
 }
 
 #[cfg(test)]
@@ -236,13 +174,5 @@ mod tests {
         let (error, out) = steer("d8625");
         assert!(matches!(error, Error::Unsteered { failed: 1, of: 1, .. }) && !error.is_usage(), "{error}");
         assert!(out.contains("ruby server") && out.contains("`kill -TSTP 8066` on vm"), "{out}");
-    }
-
-    #[test]
-    fn a_wish_is_done_when_the_process_says_so_or_is_gone() {
-        assert_eq!(done(Wish::Quiet, Some("running")), None);
-        assert_eq!(done(Wish::Quiet, Some("quiet")), Some("is quiet"));
-        assert_eq!(done(Wish::Stop, Some("stopping")), None);
-        assert_eq!(done(Wish::Stop, None), Some("has left"));
     }
 }

@@ -4,8 +4,8 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, builder::ValueParser, parser::ValueSource};
 
-use super::fleet;
 use super::orders::{self, CANCEL, CancelArgs, ENQUEUE, EnqueueArgs, SUMMARY, SummaryArgs};
+use super::process_orders;
 use crate::config::{
     Error, Origin, Raw,
     options::{Allowed, DefaultValue, OPTIONS, OptionId, OptionSpec},
@@ -95,11 +95,11 @@ pub(super) fn command() -> Command {
     let summary = SummaryArgs::augment_args(Command::new(SUMMARY)).after_help(SUMMARY_HELP);
     let cancel = CancelArgs::augment_args(Command::new(CANCEL)).after_help(CANCEL_HELP);
     let commands = [enqueue, summary, cancel].into_iter().chain(orders::job_commands());
-    let whole = fleet::add_to(worker.subcommands(commands.map(with_redis)));
+    let whole = process_orders::add_to(worker.subcommands(commands.map(with_redis)));
     whole.mut_args(take_negative).mut_subcommands(|command| command.mut_args(take_negative))
 }
 
-/// `--count -1` is a number that is refused as one, not an option that there is none of.
+/// `--count -1` is rejected as a bad number, not as an unknown option.
 fn take_negative(arg: Arg) -> Arg {
     let takes_value = arg.get_action().takes_values() && !arg.is_positional();
     if takes_value { arg.allow_negative_numbers(true) } else { arg }

@@ -13,7 +13,7 @@ use std::{
     process::ExitCode,
 };
 
-use super::{Error, Invocation, fleet::FleetOrder, output::Output, parse_with_notes};
+use super::{Error, Invocation, output::Output, parse_with_notes, process_orders::ProcessOrder};
 use crate::boot::logging::Stderr;
 use crate::config::Variables;
 use crate::foreign::neutral;
@@ -136,12 +136,12 @@ fn changes_something(invocation: &Invocation) -> bool {
         | Invocation::Cancel(_)
         | Invocation::Act(_)
         | Invocation::Prune(_)
-        | Invocation::Fleet(FleetOrder::Steer { .. }) => true,
+        | Invocation::Process(ProcessOrder::Steer { .. }) => true,
         Invocation::Work(_)
         | Invocation::Summary(_)
         | Invocation::Queues(_)
         | Invocation::Jobs(_)
-        | Invocation::Fleet(_) => false,
+        | Invocation::Process(_) => false,
     }
 }
 

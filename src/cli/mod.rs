@@ -6,10 +6,10 @@
 
 mod command;
 pub mod exit;
-pub mod fleet;
 pub mod orders;
 mod output;
 pub mod pages;
+pub mod process_orders;
 
 use std::ffi::OsString;
 
@@ -44,11 +44,11 @@ pub enum Invocation {
     Act(ActOrder),
     /// Delete whole queues, sets or counters and exit.
     Prune(PruneOrder),
-    /// Look at the fleet, steer it, or tell of the program itself, and exit.
-    Fleet(fleet::FleetOrder),
+    /// Show processes, steer them, or tell about the program itself, and exit.
+    Process(process_orders::ProcessOrder),
 }
 
-/// Why there is no invocation: always the user's to mend, or not an error at all (`--help`).
+/// Why there is no invocation: a mistake of the user, or not an error at all (`--help`).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -83,7 +83,7 @@ where
         notes.clone_from(&config.redis_notes);
         Ok(config)
     };
-    if let Some(invocation) = fleet::parse(&matches, &mut load)? {
+    if let Some(invocation) = process_orders::parse(&matches, &mut load)? {
         return Ok((invocation, notes));
     }
     let invocation = match matches.subcommand() {
@@ -93,7 +93,7 @@ where
     Ok((invocation, notes))
 }
 
-/// Reads the configuration of a worker anew, from its own command line, environment and file.
+/// Reads the configuration of a worker again, from its own command line, environment and file.
 pub(crate) fn worker_config() -> Result<Config, Error> {
     let matches = command::command().try_get_matches_from(std::env::args_os())?;
     Ok(Config::load(command::flags(&matches)?, &|name| std::env::var_os(name))?)

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    admin::{
-        Consent, Filter, NamePattern,
-        act::{Act, Action, Excess, Target},
-        bulk::Bulk,
+    acts::{
+        action::{Action, Excess},
         prune::What,
+    },
+    admin::{
+        Consent,
+        act::{Act, Target},
+        bulk::Bulk,
     },
     config::{Mode, Origin, Queues},
     limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT, ENQUEUE_COUNT_MAX, JOBS_LIMIT, RETRIES_MAX},
@@ -16,6 +19,7 @@ use crate::{
         entries::{Order, Place, Set},
         operate::DeadSetCaps,
     },
+    view::filter::{Filter, NamePattern},
     wire::QueueName,
 };
 
@@ -87,15 +91,16 @@ fn every_flag_of_the_gem_is_taken() {
 fn enqueue_keeps_the_arguments_as_they_were_written() {
     let args = r#"[12345678901234567890123, 1.0e+21, {"a":[null]}]"#;
     let line = ["Resize", args, "--queue", "img", "--count", "5", "--in", "1.5", "--retries", "3"];
-    let order = enqueue(&line).unwrap();
+    let order = enqueue(&line).unwrap().options;
     assert_eq!(order.args, args);
     assert_eq!((order.name.as_str(), order.queue), ("Resize", QueueName::new("img").unwrap()));
     assert_eq!((order.count, order.delay, order.retries), (5, Some(Duration::from_millis(1500)), 3));
 
-    let plain = enqueue(&["Noop", "--redis-url", "redis://flag"]).unwrap();
+    let EnqueueOrder { options: plain, redis_url } =
+        enqueue(&["Noop", "--redis-url", "redis://flag"]).unwrap();
     assert_eq!((plain.args.as_str(), plain.count, plain.delay, plain.retries), ("[]", 1, None, 0));
     assert_eq!(
-        (plain.queue, plain.redis_url.unwrap().url.to_string()),
+        (plain.queue, redis_url.unwrap().url.to_string()),
         (QueueName::default(), "redis://flag:6379/0".to_owned())
     );
 }

@@ -14,7 +14,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::admin::summary::Format;
+use crate::admin::Format;
 use crate::cli::Failure;
 use crate::config::{Config, Variables};
 use crate::foreign::{Foreign, neutral};

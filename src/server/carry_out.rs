@@ -1,9 +1,9 @@
-//! Carries out the orders of the command line, except to work.
+//! Carries out every order of the command line except to work.
 
 use std::io::Write;
 
-use crate::admin::summary::Format;
-use crate::cli::{EnqueueOrder, Failure, Invocation};
+use crate::admin::Format;
+use crate::cli::{Failure, Invocation};
 use crate::config::GivenUrl;
 use crate::resp::RedisUrl;
 use crate::store::rights::Role;
@@ -14,9 +14,12 @@ use super::process_orders;
 /// Carries an order out. Its results go to `out`.
 pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Failure> {
     match order {
-        // The caller has the handlers, so it does the work.
+        // The caller works: it has the handlers.
         Invocation::Work(_) => Ok(()),
-        Invocation::Enqueue(order) => enqueue(order, out),
+        Invocation::Enqueue(order) => {
+            let url = redis(order.redis_url)?;
+            admin::enqueue::enqueue(&url, &order.options, out).map_err(failure_of(&url, Role::Producer))
+        }
         Invocation::EnqueueBulk(order) => {
             let url = redis(order.redis_url)?;
             admin::bulk::bulk(&url, &order.bulk, out).map_err(failure_of(&url, Role::Producer))
@@ -45,7 +48,7 @@ pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Fa
             let url = redis(order.redis_url)?;
             admin::act::act(&url, &order.act, out).map_err(failure_of(&url, Role::Operator))
         }
-        Invocation::Fleet(order) => process_orders::carry_out(order, out),
+        Invocation::Process(order) => process_orders::carry_out(order, out),
         Invocation::Prune(order) => {
             order.consent.check("prune").map_err(failure)?;
             let url = redis(order.redis_url)?;
@@ -55,29 +58,16 @@ pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Fa
     }
 }
 
-fn enqueue(order: EnqueueOrder, out: &mut dyn Write) -> Result<(), Failure> {
-    let url = redis(order.redis_url)?;
-    let options = admin::enqueue::Options {
-        name: order.name,
-        args: order.args,
-        queue: order.queue,
-        count: order.count,
-        delay: order.delay,
-        retries: order.retries,
-    };
-    admin::enqueue::enqueue(&url, &options, out).map_err(failure_of(&url, Role::Producer))
-}
-
 fn format(json: bool) -> Format {
     if json { Format::Json } else { Format::Text }
 }
 
-/// As [`failure`], with the way out where Redis denies the user of `url` what its role needs.
+/// As [`failure`], with the way out if Redis denies the user of `url` a right that its role needs.
 pub(super) fn failure_of(url: &RedisUrl, role: Role) -> impl FnOnce(admin::Error) -> Failure + '_ {
     move |error| failure(admin::explained(url, role, error))
 }
 
-/// The user can fix an order that makes no sense; everything else failed while running.
+/// A mistake in the order is a usage error; everything else failed while running.
 fn failure(error: admin::Error) -> Failure {
     if error.is_usage() { Failure::usage(error) } else { Failure::from(error) }
 }
@@ -85,7 +75,7 @@ fn failure(error: admin::Error) -> Failure {
 pub(super) fn redis(given: Option<GivenUrl>) -> Result<RedisUrl, Failure> {
     match embedded::for_command(given, &|name| std::env::var_os(name)) {
         Ok(found) => Ok(found.url()),
-        // A server may be there the next time; the others are for the user to fix.
+        // A server may be there next time; the user must correct the rest.
         Err(error @ embedded::Error::NothingRuns { .. }) => Err(Failure::from(error)),
         Err(error) => Err(Failure::usage(error)),
     }

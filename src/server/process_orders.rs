@@ -1,23 +1,23 @@
-//! Carries out the orders of the command line about processes: those of the fleet, and this program itself.
+//! Carrying out what the command line asks about processes and about the program itself.
 
 use std::io::Write;
 use std::path::Path;
 
 use super::carry_out::{failure_of, redis};
-use crate::admin::{self, summary::Format, top};
-use crate::cli::fleet::{FleetOrder, TopView};
+use crate::admin::{self, Format, top};
+use crate::cli::process_orders::{ProcessOrder, TopView};
 use crate::cli::{self, Failure};
 use crate::doctor;
 use crate::store::rights::Role;
 
-pub(super) fn carry_out(order: FleetOrder, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn carry_out(order: ProcessOrder, out: &mut dyn Write) -> Result<(), Failure> {
     match order {
-        FleetOrder::Processes { json, redis_url } => {
+        ProcessOrder::Processes { json, redis_url } => {
             let url = redis(redis_url)?;
             let format = if json { Format::Json } else { Format::Text };
             admin::processes::processes(&url, format, out).map_err(failure_of(&url, Role::Operator))
         }
-        FleetOrder::Top { view, interval, redis_url } => {
+        ProcessOrder::Top { view, interval, redis_url } => {
             let url = redis(redis_url)?;
             match view {
                 TopView::Live => top::live(&url, interval, out),
@@ -26,16 +26,16 @@ pub(super) fn carry_out(order: FleetOrder, out: &mut dyn Write) -> Result<(), Fa
             }
             .map_err(failure_of(&url, Role::Operator))
         }
-        FleetOrder::Steer { target, wish, patience, redis_url } => {
+        ProcessOrder::Steer { target, wish, patience, redis_url } => {
             let url = redis(redis_url)?;
             admin::steer::steer(&url, &target, wish, patience, out).map_err(failure_of(&url, Role::Operator))
         }
-        FleetOrder::Doctor { json, config } => {
+        ProcessOrder::Doctor { json, config } => {
             let format = if json { Format::Json } else { Format::Text };
             doctor::examine(&config, &|name| std::env::var_os(name), format, out)
         }
-        FleetOrder::Completions(shell) => cli::pages::completions(shell, &program(), out),
-        FleetOrder::Man(subcommand) => cli::pages::man(subcommand.as_deref(), out),
+        ProcessOrder::Completions(shell) => cli::pages::completions(shell, &program(), out),
+        ProcessOrder::Man(subcommand) => cli::pages::man(subcommand.as_deref(), out),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Looking at the entries of a queue or a set, part by part.
 //!
 //! One call reads a bounded number of entries and bytes, so that neither Redis nor the reader holds a whole key, however
-//! large its payloads are. Places are counted from the newest entry, the head of a list and the highest score of a set:
-//! there the engine only adds (it takes from a queue's tail, and from a set what is due or trimmed first), so that whoever
-//! walks from the newest to the oldest may meet an entry twice, but misses none.
+//! large its payloads are. Positions count from the newest entry: the head of a list, the highest score of a set. There the
+//! engine only adds (it takes from a queue's tail, and from a set what is due or trimmed first), so a walk from the newest
+//! entry to the oldest may see an entry twice, but misses none.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub enum Set {
     Retries,
     /// Jobs for later.
     Scheduled,
-    /// Jobs that will not run again by themselves.
+    /// Jobs that will not run again on their own.
     Dead,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for Set {
     }
 }
 
-/// Where jobs lie that do not run.
+/// Where jobs are that do not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A queue.
@@ -133,15 +133,14 @@ pub struct Window {
 pub struct Page {
     /// How many entries the place has.
     pub total: u64,
-    /// Fewer than asked for if the place ends, or at most [`ENTRIES_BYTES_PER_CALL`] were to be read; none only if the
-    /// place ends.
+    /// Fewer than requested if the place ends or the entries reach [`ENTRIES_BYTES_PER_CALL`]; empty only if the place ends.
     pub entries: Vec<Entry>,
 }
 
 /// One entry as it lies in Redis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// How many newer ones there were.
+    /// How many newer entries there were.
     pub newer: u64,
     /// Its size in bytes.
     pub size: u64,

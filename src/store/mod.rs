@@ -5,7 +5,7 @@
 //! atomic. Keys are spelt in [`crate::wire::keys`].
 
 pub mod scripts;
-// The engine: the turn, what else befalls jobs in flight, the process.
+// The engine: the turn, everything else that happens to jobs in flight, the process.
 pub mod due;
 pub mod flight;
 pub mod lead;
@@ -17,13 +17,12 @@ pub mod turn;
 pub mod cancel;
 pub mod enqueue;
 pub mod entries;
-pub mod fleet;
-pub mod inspect;
 pub mod operate;
 pub mod outbox;
 pub mod progress;
 pub mod server;
 pub mod steer;
+pub mod survey;
 // What all of the above need leave for.
 pub mod denied;
 pub mod rights;

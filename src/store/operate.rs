@@ -1,8 +1,8 @@
 //! What an operator does to jobs that lie in queues and sets: move them to their queues, to the dead set, or away.
 //!
-//! Each call names entries that [`super::entries`] has shown, and acts on those that are still there: one script, so at
-//! every instant a job that is moved is in at least one of the two places (P1), and one that a poller or a worker took in
-//! the meantime is not touched. Payloads stay as they are, byte for byte, but for the reason that a killed one is given.
+//! Each call names entries that [`super::entries`] has read, and acts on those that are still there. It is one script: a
+//! job that moves is in at least one of the two places at every instant (P1), and a job that a poller or a worker took in
+//! the meantime is left alone. Payloads stay as they are, byte for byte, except for the reason that a killed one gets.
 //! Jobs in flight are never touched from here.
 
 use super::entries::{Entry, Place, Set, natural};
@@ -11,7 +11,7 @@ use crate::limits::HEARTBEAT_LIFE_LEFT_MIN;
 use crate::resp::{Command, Error, Reply, Requests};
 use crate::wire::{DEFAULT_QUEUE, keys};
 
-/// What became of a job that was to go to its queue.
+/// What became of a job on its way to its queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requeued {
     /// It is in the queue of this key.
@@ -59,19 +59,19 @@ pub struct DeadSetCaps {
     pub timeout_s: u64,
 }
 
-/// What became of jobs that were to go to the dead set.
+/// What became of jobs on their way to the dead set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Killed {
     /// For each, whether it was still in its set, and so moved.
     pub moved: Vec<bool>,
-    /// Dead entries that were trimmed away, these ones among them if they are too many.
+    /// Dead entries that were trimmed away, these ones included if they are too many.
     pub trimmed: u64,
 }
 
-/// A job that is to go to the dead set.
+/// A job on its way to the dead set.
 #[derive(Debug, Clone)]
 pub struct Condemned<'e> {
-    /// As it lies in its set.
+    /// As it is in its set.
     pub entry: &'e Entry,
     /// What it becomes in the dead set; `None`: it stays as it is.
     pub dead: Option<Vec<u8>>,

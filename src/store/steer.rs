@@ -1,13 +1,13 @@
 //! Telling one process, wherever it runs, to become quiet or to stop: a channel on which it alone listens.
 //!
-//! A message reaches a process that listens at that moment and is kept nowhere; whoever sends it is told whether it was
-//! heard. What came of it shows in the figures of the process.
+//! A message reaches a process only if it listens at that moment; Redis stores it nowhere and tells the sender whether
+//! anybody heard it. The figures of the process show what came of it.
 
 use super::cancel;
 use crate::resp::{Error, RedisUrl, Reply, Requests, Value};
 use crate::wire::{figures, keys};
 
-/// What is wanted of a process.
+/// What a process is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
     /// Take no more jobs.
@@ -69,8 +69,8 @@ pub fn message<'m>(message: &'m Reply, database: u32, uuid: &str) -> Result<Opti
     Ok(ours.then(|| std::str::from_utf8(text).unwrap_or("no text")))
 }
 
-/// By which url to say, and to hear, what is said on the channels of cancellations and of steering. A cluster carries what
-/// is said at any node to all of them, but the speaker is told only of the listeners at his own: so all meet at the node
+/// The url at which to publish and to listen on the channels of cancellations and of steering. A cluster forwards a message
+/// from any node to all others, but tells the publisher only about the listeners at its own node: so all meet at the node
 /// that has the slot of one channel's name.
 #[must_use]
 pub fn url(url: &RedisUrl) -> RedisUrl {

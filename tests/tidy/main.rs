@@ -41,6 +41,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("handler", 4),
     ("io", 4),
     ("mesh", 4),
+    ("view", 4),
+    ("acts", 4),
     // L5 runtime
     ("shard", SIBLINGS),
     ("control", SIBLINGS),

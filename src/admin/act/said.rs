@@ -2,20 +2,25 @@
 
 use std::io::Write;
 
-use super::{Action, Excess, Outcome, Swept};
 use crate::{
+    acts::{
+        Outcome,
+        action::{Action, Excess},
+        sweep::{Mission, Swept},
+    },
     admin::{Error, table::printable},
-    store::entries::{Place, Set},
+    store::entries::Place,
     wire::keys,
 };
 
-pub(super) fn question(action: Action, set: Set, total: u64, named: bool) -> String {
-    let which = if named {
+pub(super) fn question(mission: &Mission, total: u64) -> String {
+    let set = mission.set;
+    let which = if mission.filter.name.is_some() {
         format!("those of that name among the {total} jobs")
     } else {
         format!("all {total} jobs")
     };
-    match action {
+    match mission.action {
         Action::Kill(_, Excess::Refuse) => format!("this moves {which} of {set} to the dead set"),
         Action::Kill(caps, Excess::Trim) => format!(
             "this moves {which} of {set} to the dead set, which keeps {} and loses the oldest beyond",
@@ -44,7 +49,8 @@ pub(super) fn of_one(
     of_trimmed(outcome.trimmed, out)
 }
 
-pub(super) fn of_all(action: Action, set: Set, swept: &Swept, out: &mut dyn Write) -> Result<(), Error> {
+pub(super) fn of_all(mission: &Mission, swept: &Swept, out: &mut dyn Write) -> Result<(), Error> {
+    let Mission { action, set, .. } = mission;
     let Swept { outcome, unfit } = swept;
     let done = outcome.done;
     match action {

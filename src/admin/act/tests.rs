@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::{
+    acts::action::{DeadSetFull, Excess},
     own_redis::OwnRedis,
+    store::operate::DeadSetCaps,
     wire::{QueueName, Realm},
 };
 
@@ -170,7 +172,10 @@ fn all_jobs_of_a_set_or_of_a_name_are_moved_in_batches() {
     fill();
     let caps = DeadSetCaps { jobs_max: 1_000, ..CAPS };
     let error = run(&redis, &every(Action::Kill(caps, Excess::Refuse), Set::Retries, None)).unwrap_err();
-    assert!(matches!(error, Error::DeadSetFull { entries: 0, jobs: 1_203, jobs_max: 1_000 }), "{error}");
+    assert!(
+        matches!(error, Error::DeadSetFull(DeadSetFull { entries: 0, jobs: 1_203, jobs_max: 1_000 })),
+        "{error}"
+    );
     assert_eq!((members(&redis, Set::Dead).len(), members(&redis, Set::Retries).len()), (0, 1_203));
     let said = run(&redis, &every(Action::Kill(caps, Excess::Trim), Set::Retries, None)).unwrap();
     assert_eq!(

@@ -22,7 +22,7 @@ pub(super) struct Defaults {
     pub(super) retries: u32,
 }
 
-/// A member that is none of these is refused: what it asks for would silently not happen.
+/// Any other member is rejected: what it asks for would silently not happen.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with the members of a job")]
 struct Line<'l> {
@@ -55,7 +55,7 @@ impl LineParser {
         Self { last_queue: defaults.queue.clone(), defaults }
     }
 
-    /// Hands the job that a line is, and its queue, to `take`; or says why it is none.
+    /// Hands the job that a line is, and its queue, to `take`; or says why it is not a job.
     pub(super) fn parse(
         &mut self,
         line: &[u8],

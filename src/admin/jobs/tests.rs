@@ -2,7 +2,11 @@
 
 use super::*;
 use crate::{
-    admin::NamePattern, limits::ENTRY_HEAD_BYTES, own_redis::OwnRedis, store::entries::Set, wire::QueueName,
+    limits::ENTRY_HEAD_BYTES,
+    own_redis::OwnRedis,
+    store::entries::Set,
+    view::filter::{Filter, NamePattern},
+    wire::QueueName,
 };
 
 fn query(place: Place) -> Query {

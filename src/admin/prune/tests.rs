@@ -1,7 +1,7 @@
 //! What `prune` deletes of a real Redis, and what it leaves.
 
 use super::*;
-use crate::own_redis::OwnRedis;
+use crate::{own_redis::OwnRedis, store::entries::Set, wire::QueueName};
 
 fn run(redis: &OwnRedis, what: &What) -> String {
     let mut out = Vec::new();
@@ -94,8 +94,7 @@ fn everything_is_what_the_gem_deletes_but_what_runs_and_lives() {
 fn the_question_names_what_is_there() {
     let redis = OwnRedis::start();
     fill(&redis);
-    let mut session = Session::open(&redis.url(), Realm::SHARED).unwrap();
-    let question = find(&mut session, &What::All).unwrap().question();
+    let question = question(&find(&redis.url(), &What::All, &mut None).unwrap());
     for part in ["  2 jobs of queue img\n", "  1 jobs of the dead set\n", "at 3\n", "heartbeats of processes"]
     {
         assert!(question.contains(part), "{question}");

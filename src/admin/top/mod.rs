@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Nothing is polled: the screen is drawn when a message comes. A look costs one bounded round trip
-//! ([`crate::store::fleet`]), whatever Redis holds; in a cluster one for each primary, one after the other. When Redis is
+//! ([`crate::store::survey`]), whatever Redis holds; in a cluster one for each primary, one after the other. When Redis is
 //! away the last state stays and the head says since when and why. `screen` gives the terminal back on every way out: leave,
 //! signal, error, panic.
 //!
@@ -15,7 +15,6 @@
 
 mod reader;
 mod screen;
-mod state;
 mod view;
 
 use std::io::{IsTerminal, Write, stdin, stdout};
@@ -27,12 +26,15 @@ use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifier
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{Error, summary::Format};
+use super::{
+    Error,
+    format::{Format, write_json},
+};
 use crate::limits::{TOP_FIRST_LOOKS_MAX, TOP_MESSAGES_MAX};
 use crate::resp::RedisUrl;
+use crate::view::state::State;
 use reader::Reader;
 use screen::Screen;
-use state::State;
 
 /// What the threads say.
 enum Message {
@@ -51,7 +53,7 @@ enum Message {
 /// Shows the state until it is left. Where there is no terminal, once.
 ///
 /// # Errors
-/// [`Error::Connect`] or [`Error::Inspect`] if the first look fails; [`Error::Output`].
+/// [`Error::Connect`] or [`Error::Survey`] if the first look fails; [`Error::Output`].
 pub(crate) fn live(url: &RedisUrl, interval: Duration, out: &mut dyn Write) -> Result<(), Error> {
     if !stdout().is_terminal() || !stdin().is_terminal() {
         return once(url, interval, Format::Text, out);
@@ -90,10 +92,7 @@ pub(crate) fn once(
     // The second one knows rates.
     let state = first_state(&messages)?;
     match format {
-        Format::Json => {
-            serde_json::to_writer(&mut *out, &state).map_err(std::io::Error::from)?;
-            writeln!(out)?;
-        }
+        Format::Json => write_json(&state, out)?,
         Format::Text => {
             for line in view::head(&state).into_iter().chain(view::body(&state)) {
                 writeln!(out, "{}", line.text.trim_end())?;

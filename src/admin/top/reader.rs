@@ -5,12 +5,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::Message;
-use super::state::{Rates, State};
-use crate::admin::{Error, fleet::look, nodes};
+use crate::admin::{Error, nodes};
 use crate::limits::TOP_PATIENCE;
 use crate::net::blocking::{BlockingConnection, BlockingOptions};
 use crate::resp::RedisUrl;
-use crate::store::fleet::{Scope, Survey};
+use crate::store::survey::{Scope, Server, Survey};
+use crate::view::state::{Rates, State};
 
 /// The thread runs as long as this is kept, and at most one look longer.
 pub(super) struct Reader {
@@ -79,7 +79,7 @@ impl Session {
 
     /// One look at each server.
     fn see(&mut self) -> Result<(), Error> {
-        self.open.iter_mut().try_for_each(|(conn, survey)| look(conn, survey))
+        self.open.iter_mut().try_for_each(|(conn, survey)| nodes::look(conn, survey).map(|_| ()))
     }
 
     /// Connects, and looks until all has been seen, or so often as the first state may take.
@@ -90,12 +90,11 @@ impl Session {
             call_timeout: TOP_PATIENCE,
             ..BlockingOptions::default()
         };
-        let scope = if self.url.is_cluster() { Scope::Node } else { Scope::Everything };
         for server in nodes::each(&self.url, &options)? {
             let mut conn = BlockingConnection::connect_with(&server, &options)?;
-            let mut survey = Survey::new(scope);
+            let mut survey = Survey::again(Scope::Everything, Server::of(&self.url));
             for _look in 0..self.first_looks {
-                look(&mut conn, &mut survey)?;
+                nodes::look(&mut conn, &mut survey)?;
                 if survey.is_complete() {
                     break;
                 }

@@ -1,7 +1,7 @@
 //! The terminal while `top` has it: taken whole, and given back on every way out.
 //!
-//! Raw mode is of the terminal, not of this process, so whoever ends without giving it back leaves a shell that does not
-//! echo. It is given back when the screen is dropped, and by a panic before its text is printed.
+//! Raw mode is of the terminal, not of this process, so a process that ends without giving it back leaves a shell that does
+//! not echo. It is given back when the screen is dropped, and by a panic before its text is printed.
 
 use std::io::{self, Write, stdout};
 use std::panic;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::state::State;
 use crate::admin::{
-    fleet::{RunningJob, span},
     processes,
+    span::span,
     table::{self, Align, printable},
 };
 use crate::limits::{RUNNING_JOBS_SHOWN_MAX, TOP_SHARDS_MAX};
+use crate::view::{member::RunningJob, state::State};
 
 /// How a line is shown where there are colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -193,13 +193,12 @@ fn section(lines: &mut Vec<Line>, empty: &str, columns: &[(&str, Align)], rows: 
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::{CountsShown, Queue};
     use super::*;
+    use crate::{store::survey::Counts, view::state::QueueLength};
 
     #[test]
     fn a_state_of_nothing_says_so_and_one_with_queues_lists_them() {
-        let counts =
-            CountsShown { processed: 7, failures: 1, retry_jobs: 2, scheduled_jobs: 3, dead_jobs: 4 };
+        let counts = Counts { processed: 7, failures: 1, retry_jobs: 2, scheduled_jobs: 3, dead_jobs: 4 };
         let mut state = State {
             at: 0.0,
             redis: "redis://h:6379/0".to_owned(),
@@ -222,7 +221,7 @@ mod tests {
             text(body(&state)),
             "\nno jobs wait in any queue\n\nno process is running\n\nno job is known to run"
         );
-        state.queues = vec![Queue { name: "a\u{1b}[2J".to_owned(), jobs: 12 }];
+        state.queues = vec![QueueLength { name: "a\u{1b}[2J".to_owned(), jobs: 12 }];
         assert!(
             text(body(&state)).starts_with("\nqueue       jobs\na\\u{1b}[2J    12\n"),
             "{}",

@@ -4,15 +4,17 @@ use clap::{ArgMatches, Args, FromArgMatches, builder::ValueParser, error::ErrorK
 
 use super::value::{SetWord, jid, name_pattern, usage};
 use crate::{
+    acts::action::{Action, Excess},
     admin::{
-        Consent, NamePattern,
-        act::{Act, Action, Excess, Target},
+        Consent,
+        act::{Act, Target},
     },
     config::{Config, GivenUrl},
     store::{
         entries::{Place, Set},
         operate::DeadSetCaps,
     },
+    view::filter::NamePattern,
     wire::QueueName,
 };
 
@@ -72,7 +74,7 @@ pub struct ActOrder {
     pub redis_url: Option<GivenUrl>,
 }
 
-/// Which jobs are meant: what the three have in common.
+/// Which jobs: the arguments that the three have in common.
 #[derive(Debug, Args)]
 struct WhichArgs {
     /// The job's id
@@ -158,7 +160,7 @@ impl ActOrder {
 }
 
 impl WhichArgs {
-    /// What is meant; a job is looked for in these sets, unless the arguments name one.
+    /// The target; a single job is searched for in these sets, unless the arguments name one.
     fn target(self, sets: &[Set]) -> Result<Target, clap::Error> {
         match (self.jid, self.all) {
             (Some(jid), None) => {

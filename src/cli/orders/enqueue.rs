@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::value::{job_name, usage, whole};
 use crate::{
-    admin::bulk::Bulk,
+    admin::{bulk::Bulk, enqueue::Options},
     cli::Invocation,
     config::GivenUrl,
     limits::{ENQUEUE_COUNT_MAX, ENQUEUE_DELAY_MAX, PAYLOAD_BYTES_MAX, RETRIES_MAX},
@@ -20,18 +20,8 @@ pub(in crate::cli) const ENQUEUE: &str = "enqueue";
 /// Jobs to push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnqueueOrder {
-    /// Name of the job, as a handler is registered (for Ruby: the class).
-    pub name: String,
-    /// Positional arguments: the text of a JSON array, as the user wrote it but for blanks around it.
-    pub args: String,
-    /// Queue to push into.
-    pub queue: QueueName,
-    /// How many copies, each with its own jid.
-    pub count: u64,
-    /// Delay before the jobs are due; `None`: now.
-    pub delay: Option<Duration>,
-    /// Retries after the first failure.
-    pub retries: u32,
+    /// Which, how many, where and when.
+    pub options: Options,
     /// Where Redis is; `None`: see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
@@ -87,7 +77,8 @@ pub(in crate::cli) fn order(
             Ok(Invocation::EnqueueBulk(BulkOrder { bulk, redis_url }))
         }
         (None, Some(name)) => {
-            Ok(Invocation::Enqueue(EnqueueOrder { name, args, queue, count, delay, retries, redis_url }))
+            let options = Options { name, args, queue, count, delay, retries };
+            Ok(Invocation::Enqueue(EnqueueOrder { options, redis_url }))
         }
         (None, None) => {
             Err(usage(ErrorKind::MissingRequiredArgument, "give the NAME of a job, or --bulk FILE"))
@@ -103,7 +94,7 @@ fn retries() -> ValueParser {
     whole::<u32>(0..=u64::from(RETRIES_MAX))
 }
 
-/// The text itself is kept, not its re-serialised value: integers of any size and floats stay as they were written.
+/// Keeps the text itself, not its re-serialised value, so that integers of any size and floats stay as written.
 fn json_array(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.len() > PAYLOAD_BYTES_MAX {

@@ -4,10 +4,11 @@ use clap::{ArgMatches, Args, FromArgMatches, ValueEnum, builder::ValueParser, er
 
 use super::value::{jid, name_pattern, usage, whole};
 use crate::{
-    admin::{Filter, NamePattern, jobs::Query},
+    acts::look::Query,
     config::GivenUrl,
     limits::{JOBS_EXAMINED, JOBS_EXAMINED_MAX, JOBS_LIMIT, JOBS_LIMIT_MAX},
     store::entries::{Order, Place, Set},
+    view::filter::{Filter, NamePattern},
     wire::QueueName,
 };
 

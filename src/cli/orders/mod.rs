@@ -1,6 +1,6 @@
 //! The subcommands: their arguments, and the checked orders they become.
 //!
-//! Who carries an order out is the caller of `cli`; where Redis is stands in the order.
+//! The caller of `cli` carries an order out; the order says where Redis is.
 
 // Pushing jobs.
 mod enqueue;
@@ -34,7 +34,7 @@ pub use summary::SummaryOrder;
 
 /// The subcommands that look at jobs and act on them, without the options that find Redis.
 pub(super) fn job_commands() -> [Command; 6] {
-    // clap would name the JID alone, as if there were no other way.
+    // clap would show the JID alone, as if there were no alternative.
     let usage = |name: &str| {
         format!("jiggler-uring {name} [OPTIONS] <JID>\n       jiggler-uring {name} [OPTIONS] --all <PLACE>")
     };
@@ -51,7 +51,7 @@ pub(super) fn job_commands() -> [Command; 6] {
     ]
 }
 
-/// The order that the arguments of a subcommand make. clap has refused the names of others.
+/// The order that the arguments of a subcommand make. clap has rejected all other names.
 pub(super) fn invocation(
     name: &str,
     matches: &ArgMatches,

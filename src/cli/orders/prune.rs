@@ -3,12 +3,7 @@
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum, error::ErrorKind};
 
 use super::{act::consent, value::usage};
-use crate::{
-    admin::{Consent, prune::What},
-    config::GivenUrl,
-    store::entries::Set,
-    wire::QueueName,
-};
+use crate::{acts::prune::What, admin::Consent, config::GivenUrl, store::entries::Set, wire::QueueName};
 
 /// Name of the subcommand.
 pub(in crate::cli) const PRUNE: &str = "prune";

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use clap::{ValueEnum, builder::ValueParser, error::ErrorKind};
 
 use crate::{
-    admin::NamePattern,
     limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX},
     store::entries::Set,
+    view::filter::NamePattern,
 };
 
 pub(super) fn jid(text: &str) -> Result<String, String> {
@@ -27,7 +27,7 @@ pub(super) fn job_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Reads a whole number within bounds; what is none is told what would be one.
+/// Reads a whole number within bounds; anything else is told what is accepted.
 pub(super) fn whole<N>(allowed: RangeInclusive<u64>) -> ValueParser
 where
     N: TryFrom<u64> + Clone + Send + Sync + 'static,
@@ -39,7 +39,7 @@ where
     })
 }
 
-/// A set, as it is called on the command line.
+/// A set, by its word on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum SetWord {
     Retries,
@@ -57,12 +57,12 @@ impl From<SetWord> for Set {
     }
 }
 
-/// A name of jobs, or what names begin with.
+/// A job name, or a prefix of job names.
 pub(super) fn name_pattern(text: &str) -> Result<NamePattern, String> {
     job_name(text).map(|text| NamePattern::parse(&text))
 }
 
-/// What clap cannot see by itself is wrong with the arguments.
+/// An error about arguments that clap cannot detect by itself.
 pub(super) fn usage(kind: ErrorKind, text: &str) -> clap::Error {
     clap::Error::raw(kind, format!("{text}\n\nFor more information, try '--help'.\n"))
 }

@@ -47,13 +47,7 @@ pub(super) fn parse(url: &str) -> Result<RedisUrl, UrlError> {
 fn parse_tcp(rest: &str) -> Result<(Place, Parts), UrlError> {
     let (user_part, host_port, tail) = split_authority(rest);
     let (host, port) = parse_host_port(host_port, REDIS_PORT_DEFAULT)?;
-    let (path, query) = split_query(tail)?;
-    let mut parts = Parts::default();
-    parts.take_user_part(user_part)?;
-    if let Some(database) = path.strip_prefix('/').filter(|database| !database.is_empty()) {
-        parts.take_database(database)?;
-    }
-    parts.take_query(query)?;
+    let parts = parts_with_database(user_part, tail)?;
     Ok((Place::Server(Endpoint::Tcp { host, port }), parts))
 }
 
@@ -86,13 +80,7 @@ fn parse_cluster(rest: &str) -> Result<(Place, Parts), UrlError> {
     if hosts.len() > CLUSTER_SEEDS_MAX {
         return Err(UrlError::TooManyNodes { count: hosts.len(), count_max: CLUSTER_SEEDS_MAX });
     }
-    let (path, query) = split_query(tail)?;
-    let mut parts = Parts::default();
-    parts.take_user_part(user_part)?;
-    if let Some(database) = path.strip_prefix('/').filter(|database| !database.is_empty()) {
-        parts.take_database(database)?;
-    }
-    parts.take_query(query)?;
+    let parts = parts_with_database(user_part, tail)?;
     match parts.database {
         None | Some(0) => Ok((Place::Cluster(Box::new(Cluster { hosts, slot: None })), parts)),
         Some(database) => Err(UrlError::DatabaseOfCluster { database }),
@@ -127,6 +115,18 @@ fn parse_unix(rest: &str) -> Result<(Place, Parts), UrlError> {
 }
 
 /// User part, host part, and what follows it.
+/// The parts of a url whose path is the number of a database, or empty.
+fn parts_with_database(user_part: Option<&str>, tail: &str) -> Result<Parts, UrlError> {
+    let (path, query) = split_query(tail)?;
+    let mut parts = Parts::default();
+    parts.take_user_part(user_part)?;
+    if let Some(database) = path.strip_prefix('/').filter(|database| !database.is_empty()) {
+        parts.take_database(database)?;
+    }
+    parts.take_query(query)?;
+    Ok(parts)
+}
+
 fn split_authority(rest: &str) -> (Option<&str>, &str, &str) {
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(authority_end);

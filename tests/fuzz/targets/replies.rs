@@ -7,9 +7,9 @@ use jiggler_uring::internal::net::Handshake;
 use jiggler_uring::internal::resp::decode::Decoder;
 use jiggler_uring::internal::resp::{RedisUrl, Reply, Requests, Value};
 use jiggler_uring::internal::store::entries::{self, Order, Window};
-use jiggler_uring::internal::store::inspect::Inspection;
 use jiggler_uring::internal::store::ruby_lists::{self, Look};
 use jiggler_uring::internal::store::scripts::{LOAD_REPLIES, Scripts};
+use jiggler_uring::internal::store::survey::{Scope, Server, Survey};
 use jiggler_uring::internal::store::turn::TurnReply;
 use jiggler_uring::internal::store::{
     cancel, due, enqueue, flight, lead, operate, process, progress, recovery,
@@ -19,7 +19,7 @@ use jiggler_uring::internal::wire::Realm;
 /// Replies of one case; more say nothing new.
 const REPLIES_MAX: usize = 64;
 
-/// Looks of one inspection: a cursor that never comes round would go on for ever.
+/// Looks of one survey: a cursor that never comes round would go on for ever.
 const ROUNDS_MAX: usize = 16;
 
 /// Reads every reply in the bytes as each command's.
@@ -33,7 +33,7 @@ pub fn run(data: &[u8]) {
     for reply in &replies {
         read_alone(reply);
     }
-    inspect(&replies);
+    survey(&replies);
     look(&replies);
     shake_hands(&replies);
     for from in 0..replies.len() {
@@ -87,24 +87,26 @@ fn read_alone(reply: &Reply) {
     assert!(!operate::read_pruned(reply).is_ok_and(|_| !integer));
 }
 
-/// Answers an inspection with the replies, over and over.
-fn inspect(replies: &[Reply]) {
+/// Answers surveys with the replies, over and over.
+fn survey(replies: &[Reply]) {
     let mut answers = replies.iter().cycle();
-    let mut inspection = Inspection::default();
-    let mut requests = Requests::new();
-    for _ in 0..ROUNDS_MAX {
-        requests.clear();
-        if replies.is_empty() || !inspection.write(&mut requests) {
-            break;
+    let servers = [Server::Whole, Server::ClusterNode];
+    let surveys = servers.map(|server| Survey::once(Scope::Everything, server)).into_iter();
+    for mut survey in surveys.chain([Survey::again(Scope::Everything, Server::Whole)]) {
+        let mut requests = Requests::new();
+        for _ in 0..ROUNDS_MAX {
+            requests.clear();
+            if replies.is_empty() || !survey.write(&mut requests) {
+                break;
+            }
+            let page: Vec<Reply> = answers.by_ref().take(requests.len_commands()).cloned().collect();
+            if let Err(error) = survey.accept(&page) {
+                assert!(!error.to_string().is_empty());
+                break;
+            }
         }
-        let page: Vec<Reply> = answers.by_ref().take(requests.len_commands()).cloned().collect();
-        if let Err(error) = inspection.accept(&page) {
-            assert!(!error.to_string().is_empty());
-            return;
-        }
+        assert!(!format!("{:?}", survey.finish()).is_empty());
     }
-    let summary = inspection.finish();
-    assert!(!format!("{summary:?}").is_empty());
 }
 
 /// Answers a look at the lists of Ruby servers with the replies.

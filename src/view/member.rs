@@ -1,72 +1,77 @@
-//! One process of the fleet as an operator sees it, a Ruby server or one of ours: what `processes`, `quiet`, `stop` and
-//! `top` show.
+//! One process of the fleet as an operator sees it, a Ruby server or one of ours.
 //!
-//! A Ruby server says what it runs in its heartbeat; ours say it in their figures, because the gem's page cannot bear it.
+//! A Ruby server says what it runs in its heartbeat; ours say it in their figures, because the gem's page cannot show it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Error;
 use crate::limits::RUNNING_JOBS_SHOWN_MAX;
-use crate::net::blocking::BlockingConnection;
-use crate::resp::Requests;
-use crate::store::{
-    fleet::{Scope, Survey},
-    inspect::{Heartbeat, Process},
-};
+use crate::store::survey::{Heartbeat, Process, Summary};
 use crate::wire::figures::{ShardFigures, Trouble};
 use crate::wire::keys::Poller;
 
 /// Whose process it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Engine {
+pub(crate) enum Engine {
     Ruby,
     JigglerUring,
 }
 
 /// What is known of a process.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Member {
-    pub(super) uuid: String,
-    pub(super) host: String,
-    pub(super) pid: u32,
-    pub(super) engine: Engine,
+pub(crate) struct Member {
+    pub(crate) uuid: String,
+    pub(crate) host: String,
+    pub(crate) pid: u32,
+    pub(crate) engine: Engine,
     /// Ours say theirs.
-    pub(super) version: Option<String>,
+    pub(crate) version: Option<String>,
     /// `running`, `quiet` or `stopping`. A quiet Ruby server has no heartbeat, so those that are seen run.
-    pub(super) phase: String,
-    pub(super) ok: bool,
-    pub(super) troubles: Vec<Trouble>,
-    pub(super) queues: String,
-    pub(super) concurrency: u64,
-    pub(super) busy: u64,
-    pub(super) timeout_s: u64,
-    pub(super) poller: bool,
-    pub(super) rss_kb: Option<u64>,
+    pub(crate) phase: String,
+    pub(crate) ok: bool,
+    pub(crate) troubles: Vec<Trouble>,
+    pub(crate) queues: String,
+    pub(crate) concurrency: u64,
+    pub(crate) busy: u64,
+    pub(crate) timeout_s: u64,
+    pub(crate) poller: bool,
+    pub(crate) rss_kb: Option<u64>,
     /// Unix seconds.
-    pub(super) started_at: u64,
+    pub(crate) started_at: u64,
     /// Unix seconds.
-    pub(super) heartbeat: Option<f64>,
-    pub(super) shards: Vec<ShardFigures>,
-    pub(super) jobs: Vec<RunningJob>,
+    pub(crate) heartbeat: Option<f64>,
+    pub(crate) shards: Vec<ShardFigures>,
+    pub(crate) jobs: Vec<RunningJob>,
+}
+
+/// The processes. As JSON it is what `processes --json` prints: an object, so that it can grow.
+#[derive(Debug, Serialize)]
+pub(crate) struct Members {
+    pub(crate) processes: Vec<Member>,
+}
+
+impl Members {
+    pub(crate) fn of(summary: &Summary) -> Self {
+        Self { processes: summary.processes.values().map(Member::of).collect() }
+    }
 }
 
 /// A job that runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct RunningJob {
-    pub(super) name: String,
-    pub(super) jid: String,
+pub(crate) struct RunningJob {
+    pub(crate) name: String,
+    pub(crate) jid: String,
     /// Ours only.
-    pub(super) shard: Option<usize>,
+    pub(crate) shard: Option<usize>,
     /// Unix seconds.
-    pub(super) since: Option<f64>,
+    pub(crate) since: Option<f64>,
 }
 
 impl Member {
-    pub(super) fn of(process: &Process) -> Self {
+    pub(crate) fn of(process: &Process) -> Self {
         let number = |field: fn(&Heartbeat) -> &Option<Box<RawValue>>| -> Option<f64> {
             field(process.heartbeat.as_ref()?).as_ref()?.get().parse().ok()
         };
@@ -100,8 +105,9 @@ impl Member {
         }
     }
 
-    /// The first trouble, and how many more there are: a process may have hundreds of shards.
-    pub(super) fn health(&self, now: f64) -> String {
+    /// The first trouble, and how many more there are: a process may have hundreds of shards. A Ruby server says nothing
+    /// about its health.
+    pub(crate) fn health(&self, now: f64) -> String {
         match self.troubles.as_slice() {
             [] if self.engine == Engine::Ruby => "unknown".to_owned(),
             [] => "ok".to_owned(),
@@ -110,8 +116,13 @@ impl Member {
         }
     }
 
+    /// [`Self::health`], or the phase of a process that is well and no longer takes jobs.
+    pub(crate) fn health_or_phase(&self, now: f64) -> String {
+        if self.ok && self.phase != "running" { self.phase.clone() } else { self.health(now) }
+    }
+
     /// `ruby`, or the version of ours.
-    pub(super) fn engine_text(&self) -> String {
+    pub(crate) fn engine_text(&self) -> String {
         match (self.engine, &self.version) {
             (Engine::Ruby, _) => "ruby".to_owned(),
             (Engine::JigglerUring, Some(version)) => format!("uring {version}"),
@@ -155,34 +166,6 @@ impl RunningJob {
     }
 }
 
-/// Looks until everything that is there has been seen.
-pub(super) fn survey(conn: &mut BlockingConnection, scope: Scope) -> Result<Survey, Error> {
-    let mut survey = Survey::new(scope);
-    while !survey.is_complete() {
-        look(conn, &mut survey)?;
-    }
-    Ok(survey)
-}
-
-/// One look: one round trip.
-pub(super) fn look(conn: &mut BlockingConnection, survey: &mut Survey) -> Result<(), Error> {
-    let mut requests = Requests::new();
-    survey.write(&mut requests);
-    let replies = conn.call(&requests)?;
-    Ok(survey.accept(&replies)?)
-}
-
-/// A time span for people: `7 s`, `3 min`, `2 h`, `5 d`.
-pub(super) fn span(seconds: f64) -> String {
-    let seconds = seconds.max(0.0);
-    match seconds {
-        s if s < 120.0 => format!("{s:.0} s"),
-        s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
-        s if s < 172_800.0 => format!("{:.0} h", s / 3_600.0),
-        s => format!("{:.0} d", s / 86_400.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,11 +198,5 @@ mod tests {
         assert_eq!((member.engine, member.busy, &*member.phase), (Engine::JigglerUring, 5, "quiet"));
         assert_eq!((&*member.health(0.0), &*member.engine_text()), ("ok", "uring 0.2.0"));
         assert_eq!((member.jobs[0].shard, member.jobs[0].since), (Some(1), Some(5.5)));
-    }
-
-    #[test]
-    fn spans_are_read_at_a_glance() {
-        let spans = [-1.0, 7.2, 119.0, 180.0, 7_199.0, 9_000.0, 500_000.0].map(span);
-        assert_eq!(spans, ["0 s", "7 s", "119 s", "3 min", "120 min", "2 h", "6 d"]);
     }
 }

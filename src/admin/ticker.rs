@@ -8,13 +8,13 @@ use std::{
 use crate::limits::COMMAND_PROGRESS_PERIOD;
 
 /// The line. It is wiped when dropped, so that what is said next stands alone.
-pub(super) struct Progress {
+pub(super) struct Ticker {
     is_terminal: bool,
     started: Instant,
     shown: Option<Instant>,
 }
 
-impl Progress {
+impl Ticker {
     pub(super) fn new() -> Self {
         Self { is_terminal: io::stderr().is_terminal(), started: Instant::now(), shown: None }
     }
@@ -33,7 +33,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for Ticker {
     fn drop(&mut self) {
         if self.shown.is_some() {
             let _ = write!(io::stderr(), "\r\x1b[K");

@@ -1,11 +1,9 @@
 //! Which jobs are meant: those of a name, or the one of a jid.
 
-use serde_json::value::RawValue;
-
+use super::entry;
 use crate::{
     job::fields,
     job::{Parser, member_of_head},
-    limits::ENTRY_HEAD_BYTES,
     store::entries::Entry,
 };
 
@@ -47,7 +45,7 @@ pub struct Filter {
 
 impl Filter {
     /// The one job of a jid.
-    pub(super) fn jid(jid: &str) -> Self {
+    pub(crate) fn jid(jid: &str) -> Self {
         Self { name: None, jid: Some(jid.to_owned()) }
     }
 
@@ -58,7 +56,7 @@ impl Filter {
     }
 
     /// Whether an entry is meant. Of what is no job, or not read as a whole, as much is looked at as can be read.
-    pub(super) fn matches(&self, parser: &mut Parser, entry: &Entry) -> bool {
+    pub(crate) fn matches(&self, parser: &mut Parser, entry: &Entry) -> bool {
         if self.is_empty() {
             return true;
         }
@@ -74,29 +72,14 @@ impl Filter {
     fn fits(&self, entry: &Entry, name: Option<&str>, jid: Option<&str>) -> bool {
         let name_fits = self.name.as_ref().is_none_or(|wanted| name.is_some_and(|name| wanted.matches(name)));
         let jid_fits = |wanted: &str| {
-            if wanted.starts_with(HANDLE) && wanted == handle(entry) {
-                return true;
-            }
-            jid.map_or_else(|| jid_of(&entry.bytes).as_deref() == Some(wanted), |jid| jid == wanted)
+            entry::is_handle_of(wanted, entry)
+                || jid.map_or_else(
+                    || entry::jid_of(&entry.bytes).as_deref() == Some(wanted),
+                    |jid| jid == wanted,
+                )
         };
         name_fits && self.jid.as_deref().is_none_or(jid_fits)
     }
-}
-
-/// What a [`handle`] begins with.
-const HANDLE: &str = "entry:";
-
-/// The jid of a payload. Others push numbers: they are called by their digits.
-pub(super) fn jid_of(payload: &[u8]) -> Option<String> {
-    let jid = member_of_head::<Box<RawValue>>(payload, fields::JID)?;
-    let is_number = jid.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
-    if is_number { Some(jid.get().to_owned()) } else { serde_json::from_str(jid.get()).ok() }
-}
-
-/// What an entry without a jid is called by: its bytes, as far as they are shown, and its size.
-pub(super) fn handle(entry: &Entry) -> String {
-    let head = &entry.bytes[..entry.bytes.len().min(ENTRY_HEAD_BYTES)];
-    format!("{HANDLE}{:08x}-{}", crc32fast::hash(head), entry.size)
 }
 
 #[cfg(test)]
@@ -137,7 +120,7 @@ mod tests {
         {
             let size = payload.len() as u64;
             let entry = Entry { newer: 0, size, score: None, bytes: payload.as_bytes().to_vec().into() };
-            check(&Filter::jid(&handle(&entry)), payload, true);
+            check(&Filter::jid(&entry::id(&entry)), payload, true);
             check(&Filter::jid("entry:00000000-1"), payload, false);
         }
     }

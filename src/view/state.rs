@@ -1,62 +1,51 @@
-//! What one look showed, cut to what is shown, with the rates since the look before.
+//! The state of all servers at one look, cut to what is shown, with the rates since the look before.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::admin::fleet::Member;
+use super::member::Member;
 use crate::limits::{TOP_PROCESSES_MAX, TOP_QUEUES_MAX};
-use crate::store::fleet::{Counts, Survey};
-use crate::store::inspect::Process;
+use crate::store::survey::{Counts, Process, Survey};
 use crate::time::unix_now;
 
 /// One state. As JSON it is what `top --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct State {
+pub(crate) struct State {
     /// Unix seconds.
-    pub(super) at: f64,
+    pub(crate) at: f64,
     /// Without the password.
-    pub(super) redis: String,
-    pub(super) counts: CountsShown,
+    pub(crate) redis: String,
+    pub(crate) counts: Counts,
     /// `None` at the first look.
-    pub(super) processed_per_s: Option<f64>,
-    pub(super) failures_per_s: Option<f64>,
+    pub(crate) processed_per_s: Option<f64>,
+    pub(crate) failures_per_s: Option<f64>,
     /// The longest, longest first.
-    pub(super) queues: Vec<Queue>,
-    pub(super) queues_count: usize,
-    pub(super) waiting_jobs: u64,
-    pub(super) processes: Vec<Worker>,
-    pub(super) processes_count: usize,
-}
-
-/// The sets and counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) struct CountsShown {
-    pub(super) processed: u64,
-    pub(super) failures: u64,
-    pub(super) retry_jobs: u64,
-    pub(super) scheduled_jobs: u64,
-    pub(super) dead_jobs: u64,
+    pub(crate) queues: Vec<QueueLength>,
+    pub(crate) queues_count: usize,
+    pub(crate) waiting_jobs: u64,
+    pub(crate) processes: Vec<Worker>,
+    pub(crate) processes_count: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Queue {
-    pub(super) name: String,
-    pub(super) jobs: u64,
+pub(crate) struct QueueLength {
+    pub(crate) name: String,
+    pub(crate) jobs: u64,
 }
 
 /// A process, and how fast each of its shards went between its last two heartbeats.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Worker {
+pub(crate) struct Worker {
     #[serde(flatten)]
-    pub(super) member: Member,
-    pub(super) shard_jobs_per_s: Vec<Option<f64>>,
+    pub(crate) member: Member,
+    pub(crate) shard_jobs_per_s: Vec<Option<f64>>,
 }
 
 /// What was seen before, to tell rates by.
 #[derive(Debug, Default)]
-pub(super) struct Rates {
+pub(crate) struct Rates {
     counts: Option<(Instant, Counts)>,
     /// By uuid.
     shards: BTreeMap<String, ShardRates>,
@@ -72,18 +61,18 @@ struct ShardRates {
 
 impl State {
     /// The state of all servers together.
-    pub(super) fn of(surveys: &[&Survey], redis: &str, rates: &mut Rates) -> Self {
+    pub(crate) fn of(surveys: &[&Survey], redis: &str, rates: &mut Rates) -> Self {
         let counts = surveys.iter().fold(Counts::default(), |sum, survey| sum.and(survey.counts()));
         let (processed_per_s, failures_per_s) = rates.of_counts(counts, Instant::now()).unzip();
-        let mut queues: Vec<Queue> = surveys
+        let mut queues: Vec<QueueLength> = surveys
             .iter()
             .flat_map(|survey| survey.queues())
-            .map(|(name, jobs)| Queue { name: name.to_owned(), jobs })
+            .map(|(name, jobs)| QueueLength { name: name.into_owned(), jobs })
             .collect();
         let (queues_count, waiting_jobs) = (queues.len(), queues.iter().map(|queue| queue.jobs).sum());
         queues.sort_by(|one, other| other.jobs.cmp(&one.jobs).then_with(|| one.name.cmp(&other.name)));
         queues.truncate(TOP_QUEUES_MAX);
-        let known: BTreeMap<&str, &Process> = surveys.iter().flat_map(|survey| survey.processes()).collect();
+        let known: BTreeMap<&[u8], &Process> = surveys.iter().flat_map(|survey| survey.processes()).collect();
         let members = known.values().take(TOP_PROCESSES_MAX).map(|process| Member::of(process));
         let processes: Vec<Worker> =
             members.map(|member| Worker { shard_jobs_per_s: rates.of_shards(&member), member }).collect();
@@ -91,13 +80,7 @@ impl State {
         Self {
             at: unix_now(),
             redis: redis.to_owned(),
-            counts: CountsShown {
-                processed: counts.processed,
-                failures: counts.failures,
-                retry_jobs: counts.retry_jobs,
-                scheduled_jobs: counts.scheduled_jobs,
-                dead_jobs: counts.dead_jobs,
-            },
+            counts,
             processed_per_s,
             failures_per_s,
             queues,

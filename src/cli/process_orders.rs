@@ -1,7 +1,7 @@
-//! The subcommands that look at the fleet and steer it, and those about the program itself: `processes`, `top`, `quiet`,
+//! The subcommands that look at processes and steer them, and those about the program itself: `processes`, `top`, `quiet`,
 //! `stop`, `doctor`, `completions`, `man`.
 //!
-//! Arguments and the checked orders they become; who carries them out is the caller of `cli`.
+//! Arguments and the checked orders they become; the caller of `cli` carries them out.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use super::{Error, Invocation, command};
 use crate::{
-    admin::steer::{Patience, Target},
+    acts::steer::Target,
+    admin::steer::Patience,
     config::{Config, GivenUrl, options::OptionId},
     limits::{TOP_INTERVAL_MAX, TOP_INTERVAL_MIN},
     store::steer::Wish,
@@ -17,7 +18,7 @@ use crate::{
 
 /// What was asked for; every value in it is checked.
 #[derive(Debug, Clone, PartialEq)]
-pub enum FleetOrder {
+pub enum ProcessOrder {
     /// List the processes.
     Processes {
         /// One JSON object instead of a table.
@@ -25,7 +26,7 @@ pub enum FleetOrder {
         /// Where Redis is; `None`: see `embedded`.
         redis_url: Option<GivenUrl>,
     },
-    /// Show the state, again and again.
+    /// Show the state and keep it up to date.
     Top {
         /// How.
         view: TopView,
@@ -38,7 +39,7 @@ pub enum FleetOrder {
     Steer {
         /// Which.
         target: Target,
-        /// What they are to do.
+        /// What they shall do.
         wish: Wish,
         /// Whether to wait for them.
         patience: Patience,
@@ -49,7 +50,7 @@ pub enum FleetOrder {
     Doctor {
         /// One JSON object instead of text.
         json: bool,
-        /// The worker that is to run here.
+        /// The configuration of the worker that will run here.
         config: Box<Config>,
     },
     /// Print a completion script.
@@ -61,7 +62,7 @@ pub enum FleetOrder {
 /// How `top` shows the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TopView {
-    /// On the whole terminal, until it is left; once if there is none.
+    /// On the whole terminal, until the user leaves; once if there is no terminal.
     Live,
     /// Once, as text.
     Once,
@@ -175,7 +176,7 @@ impl Name {
 
     fn command(self) -> Command {
         let bare = Command::new(self.as_str());
-        // clap would name the process alone, as if there were no other way.
+        // clap would show the process alone, as if there were no alternative.
         let one_or_all = || {
             let name = self.as_str();
             format!("jiggler-uring {name} [OPTIONS] <PROCESS>\n       jiggler-uring {name} [OPTIONS] --all")
@@ -223,7 +224,7 @@ pub(super) fn parse(matches: &ArgMatches, load: Load<'_>) -> Result<Option<Invoc
     let Some((word, matches)) = matches.subcommand() else { return Ok(None) };
     let Some(name) = Name::ALL.into_iter().find(|name| name.as_str() == word) else { return Ok(None) };
     let order = match name {
-        Name::Processes => FleetOrder::Processes {
+        Name::Processes => ProcessOrder::Processes {
             json: ProcessesArgs::from_arg_matches(matches)?.json,
             redis_url: load(matches)?.redis_url,
         },
@@ -234,7 +235,7 @@ pub(super) fn parse(matches: &ArgMatches, load: Load<'_>) -> Result<Option<Invoc
                 (false, true) => TopView::Once,
                 (false, false) => TopView::Live,
             };
-            FleetOrder::Top { view, interval, redis_url: load(matches)?.redis_url }
+            ProcessOrder::Top { view, interval, redis_url: load(matches)?.redis_url }
         }
         Name::Quiet => {
             let QuietArgs { target } = QuietArgs::from_arg_matches(matches)?;
@@ -245,21 +246,21 @@ pub(super) fn parse(matches: &ArgMatches, load: Load<'_>) -> Result<Option<Invoc
             let wish = if now { Wish::StopNow } else { Wish::Stop };
             steer(target, wish, load(matches)?.redis_url)
         }
-        Name::Doctor => FleetOrder::Doctor {
+        Name::Doctor => ProcessOrder::Doctor {
             json: DoctorArgs::from_arg_matches(matches)?.json,
             config: Box::new(load(matches)?),
         },
-        Name::Completions => FleetOrder::Completions(CompletionsArgs::from_arg_matches(matches)?.shell),
-        Name::Man => FleetOrder::Man(ManArgs::from_arg_matches(matches)?.command),
+        Name::Completions => ProcessOrder::Completions(CompletionsArgs::from_arg_matches(matches)?.shell),
+        Name::Man => ProcessOrder::Man(ManArgs::from_arg_matches(matches)?.command),
     };
-    Ok(Some(Invocation::Fleet(order)))
+    Ok(Some(Invocation::Process(order)))
 }
 
-fn steer(target: TargetArgs, wish: Wish, redis_url: Option<GivenUrl>) -> FleetOrder {
+fn steer(target: TargetArgs, wish: Wish, redis_url: Option<GivenUrl>) -> ProcessOrder {
     let patience = if target.no_wait { Patience::Send } else { Patience::Wait };
-    // Without a process there is --all, or clap would have refused.
+    // clap has made sure that there is a process or --all.
     let target = target.process.map_or(Target::All, Target::One);
-    FleetOrder::Steer { target, wish, patience, redis_url }
+    ProcessOrder::Steer { target, wish, patience, redis_url }
 }
 
 fn uuid(text: &str) -> Result<String, String> {
@@ -351,10 +352,10 @@ mod tests {
 
     use super::*;
 
-    fn order(line: &str) -> Result<FleetOrder, String> {
+    fn order(line: &str) -> Result<ProcessOrder, String> {
         let args = std::iter::once("jiggler-uring").chain(line.split(' ')).map(OsString::from);
         match super::super::parse(args, &|_| None).map_err(|error| error.to_string())? {
-            Invocation::Fleet(order) => Ok(order),
+            Invocation::Process(order) => Ok(order),
             other => panic!("{line} became {other:?}"),
         }
     }
@@ -362,7 +363,7 @@ mod tests {
     #[test]
     fn processes_are_steered_by_uuid_prefix_or_all_together() {
         let steer =
-            |target, wish, patience| Ok(FleetOrder::Steer { target, wish, patience, redis_url: None });
+            |target, wish, patience| Ok(ProcessOrder::Steer { target, wish, patience, redis_url: None });
         let one = Target::One("06c7".to_owned());
         assert_eq!(order("quiet 06C7"), steer(one.clone(), Wish::Quiet, Patience::Wait));
         assert_eq!(order("stop 06c7 --now --no-wait"), steer(one, Wish::StopNow, Patience::Send));
@@ -374,19 +375,19 @@ mod tests {
 
     #[test]
     fn the_others_take_what_they_need_and_no_more() {
-        assert_eq!(order("processes --json"), Ok(FleetOrder::Processes { json: true, redis_url: None }));
+        assert_eq!(order("processes --json"), Ok(ProcessOrder::Processes { json: true, redis_url: None }));
         let top =
-            |view, ms| Ok(FleetOrder::Top { view, interval: Duration::from_millis(ms), redis_url: None });
+            |view, ms| Ok(ProcessOrder::Top { view, interval: Duration::from_millis(ms), redis_url: None });
         assert_eq!(order("top"), top(TopView::Live, 1_000));
         assert_eq!(order("top --once --interval 0.5"), top(TopView::Once, 500));
         assert_eq!(order("top --json"), top(TopView::Json, 1_000));
         assert!(order("top --interval 0").is_err());
-        let Ok(FleetOrder::Doctor { json: false, config }) = order("doctor --cores 3 -q a,b") else {
+        let Ok(ProcessOrder::Doctor { json: false, config }) = order("doctor --cores 3 -q a,b") else {
             panic!()
         };
         assert_eq!((config.cores, config.queues.as_slice().len()), (Some(3), 2));
-        assert_eq!(order("completions zsh"), Ok(FleetOrder::Completions(clap_complete::Shell::Zsh)));
-        assert_eq!(order("man summary"), Ok(FleetOrder::Man(Some("summary".to_owned()))));
+        assert_eq!(order("completions zsh"), Ok(ProcessOrder::Completions(clap_complete::Shell::Zsh)));
+        assert_eq!(order("man summary"), Ok(ProcessOrder::Man(Some("summary".to_owned()))));
         assert!(order("completions cobol").is_err() && order("processes --cores 2").is_err());
     }
 }

@@ -1,0 +1,266 @@
+//! One batch of jobs of a place that are acted on, and what became of them.
+//!
+//! They are acted on by their exact bytes, in one script, as far as they are still there. In a cluster a job to be retried
+//! in another queue than that of its set is copied there and then removed, in two steps: no script reaches both. Whatever
+//! ends in between leaves it in both, to run twice rather than never.
+
+use super::{Error, Steps, To, action::Action, size};
+use crate::{
+    job::{
+        failure::{CLASS_KILLED, ErrorInfo},
+        retry,
+    },
+    resp::{self, RedisErrorKind, Reply, Requests},
+    store::{
+        enqueue,
+        entries::{Entry, Place, Set},
+        operate::{self, Condemned, Requeued},
+        scripts::Scripts,
+    },
+    time::unix_now,
+    wire::{QueueName, keys},
+};
+
+/// What became of a batch, or of several.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Acted on.
+    pub(crate) done: u64,
+    /// No longer there.
+    pub(crate) gone: u64,
+    /// Not retried: the key of their queue is no list.
+    pub(crate) held: u64,
+    /// The key of a queue: of the last job retried, or of one that is held.
+    pub(crate) queue: Option<String>,
+    /// Dead entries trimmed away.
+    pub(crate) trimmed: u64,
+}
+
+/// Jobs that are acted on together.
+#[derive(Debug)]
+pub(super) struct Batch {
+    action: Action,
+    place: Place,
+    /// In a cluster: the queue in whose realm the place is.
+    realm: Option<String>,
+    jobs: Vec<Entry>,
+    stage: Stage,
+    outcome: Outcome,
+}
+
+/// ```text
+/// Room ─► Act ─► Carry: push, remove, push … ─► Over
+/// ```
+#[derive(Debug)]
+enum Stage {
+    /// How many entries has the dead set?
+    Room,
+    Act,
+    /// The job of this number is copied to another queue and then removed, if it is held for that reason.
+    Carry {
+        became: Vec<Requeued>,
+        at: usize,
+        is_pushed: bool,
+    },
+    Over,
+}
+
+impl Batch {
+    pub(super) fn new(action: Action, place: Place, realm: Option<String>, jobs: Vec<Entry>) -> Self {
+        let stage = match (action, &place) {
+            // What waits in a queue runs, or is deleted: there is no other way out of it.
+            (Action::Retry | Action::Kill(..), Place::Queue(_)) => Stage::Over,
+            _ if action.needs_room() => Stage::Room,
+            _ => Stage::Act,
+        };
+        Self { action, place, realm, jobs, stage, outcome: Outcome::default() }
+    }
+
+    /// What became of the jobs, once that is known.
+    pub(super) const fn outcome(&self) -> Option<&Outcome> {
+        match self.stage {
+            Stage::Over => Some(&self.outcome),
+            Stage::Room | Stage::Act | Stage::Carry { .. } => None,
+        }
+    }
+
+    fn write_act(&self, scripts: &Scripts, requests: &mut Requests) {
+        let jobs: Vec<&Entry> = self.jobs.iter().collect();
+        match (self.action, &self.place) {
+            (Action::Retry, Place::Set(set)) => operate::requeue(scripts, *set, &jobs, requests),
+            (Action::Kill(caps, _), Place::Set(set)) => {
+                let caps = (!self.action.needs_room()).then_some(caps);
+                let now = unix_now();
+                let condemned: Vec<Condemned<'_>> =
+                    jobs.iter().map(|entry| condemned(entry, *set, now)).collect();
+                operate::kill(scripts, *set, &condemned, caps, requests);
+            }
+            // Others than deletions of a queue's jobs are over from the start.
+            (_, place) => operate::delete(scripts, place, &jobs, requests),
+        }
+    }
+
+    fn read_act(&mut self, reply: &Reply) -> Result<(), Error> {
+        self.stage = Stage::Over;
+        match self.action {
+            Action::Retry => {
+                let became = operate::read_requeued(reply)?;
+                self.carry_from(became, 0);
+            }
+            Action::Kill(..) => {
+                let killed = operate::read_killed(reply)?;
+                self.outcome = Outcome { trimmed: killed.trimmed, ..Outcome::of_flags(&killed.moved) };
+            }
+            Action::Delete => self.outcome = Outcome::of_flags(&operate::read_deleted(reply)?),
+        }
+        Ok(())
+    }
+
+    /// Goes on to the next job that is to be carried, from this number on.
+    fn carry_from(&mut self, became: Vec<Requeued>, from: usize) {
+        let next = became.iter().zip(&self.jobs).skip(from).position(|(became, job)| {
+            matches!(became, Requeued::Held(key) if job.is_whole() && self.queue_elsewhere(key).is_some())
+        });
+        match next {
+            Some(offset) => self.stage = Stage::Carry { became, at: from + offset, is_pushed: false },
+            None => {
+                self.stage = Stage::Over;
+                self.outcome = Outcome::of(became);
+            }
+        }
+    }
+
+    /// The queue of a key, if it is of another realm than the place.
+    fn queue_elsewhere(&self, key: &str) -> Option<QueueName> {
+        let own = self.realm.as_deref()?;
+        let name = key.strip_prefix(keys::LIST_PREFIX).filter(|name| *name != own)?;
+        QueueName::new(name).ok()
+    }
+
+    /// Where the job of this number is to be carried.
+    fn destination(&self, became: &[Requeued], at: usize) -> Option<QueueName> {
+        match &became[at] {
+            Requeued::Held(key) | Requeued::Moved(key) => self.queue_elsewhere(key),
+            Requeued::Gone => None,
+        }
+    }
+
+    fn read_carry(
+        &mut self,
+        mut became: Vec<Requeued>,
+        at: usize,
+        is_pushed: bool,
+        reply: &Reply,
+    ) -> Result<(), Error> {
+        if is_pushed {
+            operate::read_deleted(reply)?;
+            if let Requeued::Held(key) = &became[at] {
+                became[at] = Requeued::Moved(key.clone());
+            }
+            self.carry_from(became, at + 1);
+            return Ok(());
+        }
+        match enqueue::pushed(reply) {
+            Ok(_) => self.stage = Stage::Carry { became, at, is_pushed: true },
+            // It stays where it is, as at one server.
+            Err(resp::Error::Redis(error)) if error.kind() == RedisErrorKind::WrongType => {
+                self.carry_from(became, at + 1);
+            }
+            Err(cause) => return Err(cause.into()),
+        }
+        Ok(())
+    }
+}
+
+impl Steps for Batch {
+    fn next(&self, scripts: &Scripts, requests: &mut Requests) -> Option<To> {
+        match &self.stage {
+            Stage::Over => return None,
+            Stage::Room => size::write(&Place::Set(Set::Dead), scripts, requests),
+            Stage::Act => self.write_act(scripts, requests),
+            Stage::Carry { at, is_pushed: true, .. } => {
+                operate::delete(scripts, &self.place, &[&self.jobs[*at]], requests);
+            }
+            Stage::Carry { became, at, is_pushed: false } => {
+                let queue = self.destination(became, *at)?;
+                enqueue::push(requests, &queue, &self.jobs[*at].bytes);
+                return Some(To::Queue(queue));
+            }
+        }
+        Some(To::Here)
+    }
+
+    fn read(&mut self, reply: &Reply) -> Result<(), Error> {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Over => Ok(()),
+            Stage::Room => {
+                self.action.check_room(size::read(reply)?, self.jobs.len() as u64)?;
+                self.stage = Stage::Act;
+                Ok(())
+            }
+            Stage::Act => self.read_act(reply),
+            Stage::Carry { became, at, is_pushed } => self.read_carry(became, at, is_pushed, reply),
+        }
+    }
+
+    fn what(&self) -> String {
+        let place = &self.place;
+        match &self.stage {
+            Stage::Room => size::what(&Place::Set(Set::Dead)),
+            Stage::Act | Stage::Over => format!("{} jobs of {place}", self.action.verb()),
+            Stage::Carry { became, at, is_pushed } => {
+                let queue = self.destination(became, *at).map(|queue| queue.to_string()).unwrap_or_default();
+                if *is_pushed {
+                    format!("remove what is in {queue} from {place}")
+                } else {
+                    format!("push to queue {queue}")
+                }
+            }
+        }
+    }
+}
+
+/// Adds the reason for its death, unless it has one or is too large to be read as a whole.
+fn condemned(entry: &Entry, set: Set, now: f64) -> Condemned<'_> {
+    let error = ErrorInfo::new(CLASS_KILLED, format!("killed by an operator while it lay in {set}"));
+    let dead = if entry.is_whole() { retry::killed(&entry.bytes, &error, now) } else { None };
+    Condemned { entry, dead }
+}
+
+impl Outcome {
+    /// What became of jobs of which each was still there, and so moved, or not.
+    fn of_flags(moved: &[bool]) -> Self {
+        let done = moved.iter().filter(|moved| **moved).count() as u64;
+        Self { done, gone: moved.len() as u64 - done, ..Self::default() }
+    }
+
+    fn of(requeued: Vec<Requeued>) -> Self {
+        let mut outcome = Self::default();
+        for job in requeued {
+            match job {
+                Requeued::Moved(key) => {
+                    outcome.done += 1;
+                    if outcome.held == 0 {
+                        outcome.queue = Some(key);
+                    }
+                }
+                Requeued::Gone => outcome.gone += 1,
+                Requeued::Held(key) => {
+                    outcome.held += 1;
+                    outcome.queue = Some(key);
+                }
+            }
+        }
+        outcome
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.done += other.done;
+        self.gone += other.gone;
+        self.trimmed += other.trimmed;
+        if self.held == 0 || other.held > 0 {
+            self.queue.clone_from(&other.queue);
+        }
+        self.held += other.held;
+    }
+}

@@ -1,0 +1,27 @@
+//! What operators do to jobs and processes, step by step and without a connection: retry, kill, delete, prune, look at
+//! jobs, make processes quiet, stop them.
+//!
+//! An act says what is to be asked of Redis next and reads the reply ([`Steps`]); its caller brings the connections, shows
+//! how far it is, and asks people for consent. The command line drives acts over blocking connections (`admin`). Nothing
+//! here prints, waits or ends the process.
+
+// The steps that all have in common.
+mod size;
+mod steps;
+// Looking at jobs.
+pub(crate) mod look;
+// Acting on jobs.
+pub(crate) mod action;
+mod batch;
+pub(crate) mod pick;
+pub(crate) mod prune;
+pub(crate) mod sweep;
+// Processes.
+pub(crate) mod steer;
+
+pub(crate) use batch::Outcome;
+pub(crate) use size::Size;
+pub(crate) use steps::{Error, Progress, Steps, To};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! Acting on all jobs of a set, or on all of a name.
+//!
+//! They are taken from the oldest to the newest, in batches of one script call each, at most as many as there were at the
+//! beginning: what a retried job leaves when it fails again comes last and is not taken for one of them. It may be left
+//! between two batches: what was done is done. With a name, entries that others take away in the meantime may make it pass
+//! over as many: run again it finds these.
+
+use super::{
+    Error, Progress, Steps, To,
+    action::Action,
+    batch::{Batch, Outcome},
+    size,
+};
+use crate::{
+    job::Parser,
+    limits::ACT_JOBS_PER_CALL,
+    resp::{Reply, Requests},
+    store::{
+        entries::{self, Entry, Order, Page, Place, Set, Window},
+        scripts::Scripts,
+    },
+    view::{entry, filter::Filter},
+    wire::Realm,
+};
+
+/// What is done, and with which jobs.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Mission {
+    pub(crate) action: Action,
+    pub(crate) set: Set,
+    pub(crate) filter: Filter,
+}
+
+/// What became of all jobs that were meant.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Swept {
+    pub(crate) outcome: Outcome,
+    /// Entries that hold bytes that are no job, so that they were not retried.
+    pub(crate) unfit: u64,
+}
+
+impl Swept {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.outcome.add(&other.outcome);
+        self.unfit += other.unfit;
+    }
+}
+
+/// The act in one realm, under way. Two round trips for each [`ACT_JOBS_PER_CALL`] entries, or for each
+/// [`ENTRIES_BYTES_PER_CALL`](crate::limits::ENTRIES_BYTES_PER_CALL) bytes; one more for each if the dead set must have
+/// room.
+pub(crate) struct Sweep<'o> {
+    order: &'o Mission,
+    place: Place,
+    realm: Option<String>,
+    /// Entries there were at the beginning.
+    total: u64,
+    parser: Parser,
+    examined: u64,
+    /// What was not acted on: it stays at the old end and is skipped from then on.
+    kept: u64,
+    /// The batch that is acted on, and how many entries were read with it.
+    batch: Option<(Batch, u64)>,
+    swept: Swept,
+}
+
+impl<'o> Sweep<'o> {
+    /// Acts on what is meant among the `total` oldest entries.
+    pub(crate) fn new(order: &'o Mission, realm: &Realm, total: u64) -> Self {
+        Self {
+            order,
+            place: Place::Set(order.set),
+            realm: realm.queue().map(str::to_owned),
+            total,
+            parser: Parser::new(),
+            examined: 0,
+            kept: 0,
+            batch: None,
+            swept: Swept::default(),
+        }
+    }
+
+    /// What became of those acted on so far.
+    pub(crate) const fn swept(&self) -> &Swept {
+        &self.swept
+    }
+
+    pub(crate) const fn progress(&self) -> Progress {
+        Progress { done: self.swept.outcome.done, seen: self.examined, of: self.total }
+    }
+
+    const fn is_over(&self) -> bool {
+        self.examined >= self.total
+    }
+
+    fn window(&self) -> Window {
+        let count = (self.total - self.examined).min(ACT_JOBS_PER_CALL as u64) as usize;
+        Window { skip: self.kept, count, order: Order::Oldest }
+    }
+
+    fn read_page(&mut self, page: Page) {
+        if page.entries.is_empty() {
+            // The place has fewer entries by now.
+            self.examined = self.total;
+            return;
+        }
+        let entries = page.entries.len() as u64;
+        self.examined += entries;
+        let filter = &self.order.filter;
+        let mut jobs: Vec<Entry> =
+            page.entries.into_iter().filter(|entry| filter.matches(&mut self.parser, entry)).collect();
+        let meant = jobs.len();
+        jobs.retain(|entry| self.order.action != Action::Retry || !entry::holds_buried_bytes(entry));
+        self.swept.unfit += (meant - jobs.len()) as u64;
+        if jobs.is_empty() {
+            self.kept += entries;
+        } else {
+            let batch = Batch::new(self.order.action, self.place.clone(), self.realm.clone(), jobs);
+            self.batch = Some((batch, entries));
+        }
+    }
+}
+
+impl Steps for Sweep<'_> {
+    fn next(&self, scripts: &Scripts, requests: &mut Requests) -> Option<To> {
+        if let Some((batch, _)) = &self.batch {
+            return batch.next(scripts, requests);
+        }
+        if self.is_over() {
+            return None;
+        }
+        entries::page(scripts, &self.place, self.window(), requests);
+        Some(To::Here)
+    }
+
+    fn read(&mut self, reply: &Reply) -> Result<(), Error> {
+        let Some((batch, entries)) = &mut self.batch else {
+            self.read_page(entries::read_page(reply, self.window())?);
+            return Ok(());
+        };
+        batch.read(reply)?;
+        if let Some(outcome) = batch.outcome() {
+            self.kept += *entries - outcome.done - outcome.gone;
+            self.swept.outcome.add(outcome);
+            self.batch = None;
+        }
+        Ok(())
+    }
+
+    fn what(&self) -> String {
+        self.batch.as_ref().map_or_else(|| size::what(&self.place), |(batch, _)| batch.what())
+    }
+}

@@ -1,0 +1,310 @@
+//! Finding queues, processes, sets and counters, and reading them, once or again and again, for a bounded price a look.
+//!
+//! There is no registry of queues and processes: the gem finds them by SCAN of the whole database. A [`Survey`] does so a
+//! page a look, and reads what it has found by its key. A look is one round trip: two SCAN pages, one MGET of heartbeats
+//! and one of figures, some LLENs, however large the database is.
+//!
+//! - [`Survey::once`] ends when all has been read ([`Summary`]): what `Jiggler.summary` of the gem shows, but to the end.
+//!   The gem's SCAN stops at the first empty page, so beside other keys it misses processes and queues.
+//! - [`Survey::again`] goes round and round: what appears is seen when the SCAN has come round to it, at the next look in a
+//!   database of less than a page.
+//!
+//! A node of a cluster has the sets and counters of some queues: they are found and read page by page, as queues are.
+
+mod count;
+mod error;
+mod process;
+mod replies;
+mod scan;
+mod summary;
+
+pub use count::Counts;
+pub use error::SurveyError;
+pub use process::{Heartbeat, Process};
+pub use summary::Summary;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use crate::limits::{SURVEY_HEARTBEATS_PER_CALL, SURVEY_QUEUES_PER_CALL};
+use crate::resp::{RedisUrl, Requests};
+use crate::wire::{
+    keys,
+    realm::{Realm, RealmKey, parse_realm_key},
+};
+use count::{KeySize, SHARED_COUNTS};
+use error::at;
+use scan::{Kind, Scan};
+
+/// What a survey looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Processes alone.
+    Processes,
+    /// Queues, sets and counters too.
+    Everything,
+}
+
+/// What kind of server is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// One that has all keys.
+    Whole,
+    /// A node of a cluster: it has the sets and counters of some queues, and no command may name keys of two slots.
+    ClusterNode,
+}
+
+impl Server {
+    /// The kind of the server, or servers, of a url.
+    #[must_use]
+    pub fn of(url: &RedisUrl) -> Self {
+        if url.is_cluster() { Self::ClusterNode } else { Self::Whole }
+    }
+}
+
+/// When a survey ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// When everything has been read once.
+    Once,
+    /// Never: it goes round and round.
+    Again,
+}
+
+/// A survey under way. Look after look: send what [`Self::write`] appends, hand the replies to [`Self::accept`].
+#[derive(Debug)]
+pub struct Survey {
+    scope: Scope,
+    server: Server,
+    pace: Pace,
+    /// Whether a look was written.
+    begun: bool,
+    scans: Vec<Scan>,
+    /// What each command written last asks for, in order.
+    asked: Vec<Asked>,
+    /// Those of a whole server.
+    counts: Counts,
+    /// By heartbeat key; `None`: found and not read yet. The keys are those of Redis, which need not be UTF-8.
+    processes: BTreeMap<Vec<u8>, Option<Process>>,
+    /// By the key of the list; `None`: found and not read yet.
+    queues: BTreeMap<Vec<u8>, Option<u64>>,
+    /// The sets and counters of a node, by key.
+    sizes: BTreeMap<String, KeySize>,
+    /// Keys that look like heartbeats but are not. Only a survey that ends keeps them.
+    unreadable: BTreeSet<String>,
+    /// Where the last page of each ended.
+    last_process: Vec<u8>,
+    last_queue: Vec<u8>,
+    last_size: String,
+}
+
+#[derive(Debug)]
+enum Asked {
+    /// A set or counter of a whole server, by its key.
+    Count(&'static str, RealmKey),
+    /// A page of the scan of this number.
+    Page(usize),
+    /// The heartbeats of these keys.
+    Heartbeats(Vec<Vec<u8>>),
+    /// The figures of these keys.
+    Figures(Vec<Vec<u8>>),
+    /// The same of one process of a node.
+    Heartbeat(Vec<u8>),
+    FiguresOf(Vec<u8>),
+    /// The length of the list of this key.
+    Length(Vec<u8>),
+    /// A set or counter of a node, by its key.
+    Size(String),
+}
+
+impl Survey {
+    /// A survey that ends when all that was there at its start has been read.
+    ///
+    /// Round trips: one for each page of [`SCAN_PAGE_KEYS`](crate::limits::SCAN_PAGE_KEYS) keys of the whole database;
+    /// more if there are more pages of processes ([`SURVEY_HEARTBEATS_PER_CALL`]) or queues
+    /// ([`SURVEY_QUEUES_PER_CALL`]). Nothing is atomic between them.
+    #[must_use]
+    pub fn once(scope: Scope, server: Server) -> Self {
+        Self::new(scope, server, Pace::Once)
+    }
+
+    /// A survey that goes round and round.
+    #[must_use]
+    pub fn again(scope: Scope, server: Server) -> Self {
+        Self::new(scope, server, Pace::Again)
+    }
+
+    fn new(scope: Scope, server: Server, pace: Pace) -> Self {
+        Self {
+            scope,
+            server,
+            pace,
+            begun: false,
+            scans: Kind::of(scope, server).iter().copied().map(Scan::new).collect(),
+            asked: Vec::new(),
+            counts: Counts::default(),
+            processes: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            sizes: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
+            last_process: Vec::new(),
+            last_queue: Vec::new(),
+            last_size: String::new(),
+        }
+    }
+
+    /// Whether everything that was there at the start has been seen.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.scans.iter().all(Scan::came_round)
+            && self.processes.values().all(Option::is_some)
+            && self.queues.values().all(Option::is_some)
+            && self.sizes.values().all(|size| size.size.is_some())
+    }
+
+    /// The sets and counters, as they were last read.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        match self.server {
+            Server::Whole => self.counts,
+            Server::ClusterNode => count::sum(self.sizes.values()),
+        }
+    }
+
+    /// The processes that are known, by heartbeat key.
+    pub fn processes(&self) -> impl Iterator<Item = (&[u8], &Process)> {
+        self.processes.iter().filter_map(|(key, process)| Some((key.as_slice(), process.as_ref()?)))
+    }
+
+    /// The names of the queues that are known and hold jobs, with their lengths as they were last read.
+    pub fn queues(&self) -> impl Iterator<Item = (Cow<'_, str>, u64)> {
+        self.queues.iter().filter_map(|(key, jobs)| Some((queue_name(key), (*jobs)?)))
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn finish(self) -> Summary {
+        let text = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
+        let realm = |key: &String| Some(parse_realm_key(key)?.0.to_owned());
+        Summary {
+            counts: self.counts(),
+            queues: self.queues().map(|(name, jobs)| (name.into_owned(), jobs)).collect(),
+            realms: self.sizes.keys().filter_map(realm).collect(),
+            processes: self
+                .processes
+                .into_iter()
+                .filter_map(|(key, process)| Some((text(&key), process?)))
+                .collect(),
+            unreadable_keys: self.unreadable,
+        }
+    }
+
+    /// Appends the commands of the next look: one round trip. `false`: everything has been read, so there is nothing to ask.
+    pub fn write(&mut self, requests: &mut Requests) -> bool {
+        self.asked.clear();
+        if self.pace == Pace::Once && self.is_complete() {
+            return false;
+        }
+        if self.scope == Scope::Everything
+            && self.server == Server::Whole
+            && (self.pace == Pace::Again || !self.begun)
+        {
+            for (key, what) in SHARED_COUNTS {
+                requests.command(&[count::command(what), key.as_bytes()]);
+                self.asked.push(Asked::Count(key, what));
+            }
+        }
+        self.begun = true;
+        for (number, scan) in self.scans.iter().enumerate() {
+            if self.pace == Pace::Again || !scan.came_round() {
+                scan.write(requests);
+                self.asked.push(Asked::Page(number));
+            }
+        }
+        self.write_processes(requests);
+        self.write_queues(requests);
+        true
+    }
+
+    fn write_processes(&mut self, requests: &mut Requests) {
+        let wanted = |process: &Option<Process>| self.pace == Pace::Again || process.is_none();
+        let page = page(&self.processes, &mut self.last_process, wanted, SURVEY_HEARTBEATS_PER_CALL);
+        if self.server == Server::ClusterNode {
+            page.into_iter().for_each(|key| self.write_process(key, requests));
+        } else if !page.is_empty() {
+            write_mget(requests, &page);
+            // A key that is not UTF-8 is not ours, so it has no figures.
+            let texts = page.iter().filter_map(|key| std::str::from_utf8(key).ok());
+            let uuids: Vec<&str> = texts.filter_map(keys::server_uuid).collect();
+            let named: Vec<Vec<u8>> =
+                page.iter().filter(|key| std::str::from_utf8(key).is_ok()).cloned().collect();
+            if !uuids.is_empty() {
+                write_mget(requests, &uuids.into_iter().map(keys::process).collect::<Vec<_>>());
+            }
+            self.asked.push(Asked::Heartbeats(page));
+            if !named.is_empty() {
+                self.asked.push(Asked::Figures(named));
+            }
+        }
+    }
+
+    /// One process of a node: a command for each key.
+    fn write_process(&mut self, key: Vec<u8>, requests: &mut Requests) {
+        requests.command(&[b"GET", &key]);
+        self.asked.push(Asked::Heartbeat(key.clone()));
+        if let Ok(text) = std::str::from_utf8(&key)
+            && let Some(uuid) = keys::server_uuid(text)
+        {
+            requests.command(&[b"GET", Realm::figures(text, uuid, true).as_bytes()]);
+            self.asked.push(Asked::FiguresOf(key));
+        }
+    }
+
+    /// The next page of queues, and of the sets and counters of a node.
+    fn write_queues(&mut self, requests: &mut Requests) {
+        let wanted = |jobs: &Option<u64>| self.pace == Pace::Again || jobs.is_none();
+        for key in page(&self.queues, &mut self.last_queue, wanted, SURVEY_QUEUES_PER_CALL) {
+            requests.command(&[b"LLEN", &key]);
+            self.asked.push(Asked::Length(key));
+        }
+        let wanted = |size: &KeySize| self.pace == Pace::Again || size.size.is_none();
+        for key in page(&self.sizes, &mut self.last_size, wanted, SURVEY_QUEUES_PER_CALL) {
+            let Some(size) = self.sizes.get(&key) else { continue };
+            requests.command(&[count::command(size.what), key.as_bytes()]);
+            self.asked.push(Asked::Size(key));
+        }
+    }
+}
+
+/// The next keys after the last page whose values are wanted, beginning anew at the end.
+fn page<K: Ord + Clone, V>(
+    map: &BTreeMap<K, V>,
+    last: &mut K,
+    wanted: impl Fn(&V) -> bool,
+    count: usize,
+) -> Vec<K> {
+    let after = map.range::<K, _>((Bound::Excluded(&*last), Bound::Unbounded));
+    let before = map.range::<K, _>(..=&*last);
+    let wanted = after.chain(before).filter(|(_, value)| wanted(value));
+    let page: Vec<K> = wanted.take(count).map(|(key, _)| key.clone()).collect();
+    if let Some(end) = page.last() {
+        last.clone_from(end);
+    }
+    page
+}
+
+fn queue_name(key: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(key.strip_prefix(keys::LIST_PREFIX.as_bytes()).unwrap_or(key))
+}
+
+fn write_mget<K: AsRef<[u8]>>(requests: &mut Requests, keys: &[K]) {
+    let mut command = requests.begin(1 + keys.len());
+    command.arg(b"MGET");
+    for key in keys {
+        command.arg(key.as_ref());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! What a survey makes of the replies to what it asked.
+
+use super::count::{self, KeySize};
+use super::scan::Kind;
+use super::{Asked, Pace, Process, Survey, SurveyError, at};
+use crate::limits::SURVEY_KEYS_MAX;
+use crate::resp::{RedisErrorKind, Reply, Value};
+use crate::wire::{
+    figures,
+    keys::{self, ListKey},
+    realm::parse_realm_key,
+};
+
+impl Survey {
+    /// Takes the replies to what [`Self::write`] appended last, all of them, in order.
+    ///
+    /// # Errors
+    /// [`SurveyError`]; the survey must be begun anew.
+    pub fn accept(&mut self, replies: &[Reply]) -> Result<(), SurveyError> {
+        let asked = std::mem::take(&mut self.asked);
+        if asked.len() != replies.len() {
+            return Err(SurveyError::WrongReplies { commands: asked.len(), replies: replies.len() });
+        }
+        asked.into_iter().zip(replies).try_for_each(|(asked, reply)| self.accept_one(asked, reply))
+    }
+
+    fn accept_one(&mut self, asked: Asked, reply: &Reply) -> Result<(), SurveyError> {
+        match asked {
+            Asked::Count(key, what) => {
+                *self.counts.of(what) = count::read(what, key, reply)?.unwrap_or(0);
+            }
+            Asked::Page(number) => self.accept_page(number, reply)?,
+            Asked::Heartbeats(page) => {
+                let values = reply.as_array().map_err(at(keys::SERVER_PREFIX))?;
+                for (key, value) in page.into_iter().zip(values) {
+                    self.accept_heartbeat(key, &value)?;
+                }
+            }
+            Asked::Heartbeat(key) => self.accept_heartbeat(key, &reply.value())?,
+            Asked::Figures(page) => {
+                let values = reply.as_array().map_err(at(keys::PROCESS_PREFIX))?;
+                for (key, value) in page.iter().zip(values) {
+                    self.accept_figures(key, &value);
+                }
+            }
+            Asked::FiguresOf(key) => self.accept_figures(&key, &reply.value()),
+            Asked::Length(key) => self.accept_length(key, reply)?,
+            Asked::Size(key) => self.accept_size(&key, reply)?,
+        }
+        Ok(())
+    }
+
+    fn accept_heartbeat(&mut self, key: Vec<u8>, value: &Value<'_>) -> Result<(), SurveyError> {
+        let text = String::from_utf8_lossy(&key);
+        // Nil: it expired, or its process left.
+        let value = value.as_nil_or_bulk().map_err(at(&text))?;
+        match value.and_then(|value| Process::read(&text, value)) {
+            Some(process) => _ = self.processes.insert(key, Some(process)),
+            None => _ = self.processes.remove(&key),
+        }
+        Ok(())
+    }
+
+    /// Whatever else may lie under that key says nothing.
+    fn accept_figures(&mut self, key: &[u8], value: &Value<'_>) {
+        if let (Value::Bulk(json), Some(Some(process))) = (value, self.processes.get_mut(key)) {
+            process.figures = figures::parse(json).ok();
+        }
+    }
+
+    /// An empty queue is no key any more; one that comes back is found anew.
+    fn accept_length(&mut self, key: Vec<u8>, reply: &Reply) -> Result<(), SurveyError> {
+        let jobs = match reply.value() {
+            // The list went and something else took its name.
+            Value::Error(error) if error.kind() == RedisErrorKind::WrongType => None,
+            _ => count::size(&String::from_utf8_lossy(&key), reply)?,
+        };
+        match jobs {
+            Some(jobs) => _ = self.queues.insert(key, Some(jobs)),
+            None => _ = self.queues.remove(&key),
+        }
+        Ok(())
+    }
+
+    fn accept_size(&mut self, key: &str, reply: &Reply) -> Result<(), SurveyError> {
+        let Some(size) = self.sizes.get_mut(key) else { return Ok(()) };
+        match count::read(size.what, key, reply)? {
+            read @ Some(_) => size.size = read,
+            None => _ = self.sizes.remove(key),
+        }
+        Ok(())
+    }
+
+    fn accept_page(&mut self, number: usize, reply: &Reply) -> Result<(), SurveyError> {
+        let scan = &mut self.scans[number];
+        let kind = scan.kind();
+        for key in scan.accept(reply)? {
+            let key = key.as_bulk().map_err(at(&kind.pattern()))?;
+            let text = String::from_utf8_lossy(key);
+            match kind {
+                Kind::Heartbeats if keys::parse_heartbeat(&text).is_some() => {
+                    self.processes.entry(key.to_vec()).or_default();
+                }
+                // For the operator. In a survey without end they would pile up.
+                Kind::Heartbeats if self.pace == Pace::Once => _ = self.unreadable.insert(text.into_owned()),
+                Kind::Heartbeats => {}
+                Kind::Lists => {
+                    if let Some(ListKey::Queue { .. }) = keys::parse_list(&text) {
+                        self.queues.entry(key.to_vec()).or_default();
+                    }
+                }
+                Kind::InFlight => {
+                    if let Some((_, what)) = parse_realm_key(&text) {
+                        self.sizes.entry(text.into_owned()).or_insert(KeySize { what, size: None });
+                    }
+                }
+            }
+        }
+        let found = [self.processes.len() + self.unreadable.len(), self.queues.len(), self.sizes.len()];
+        if found.iter().any(|keys| *keys > SURVEY_KEYS_MAX) {
+            return Err(SurveyError::TooManyKeys { pattern: kind.pattern() });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! One SCAN of a survey, page by page, and round again.
+
+use super::{Scope, Server, SurveyError, at};
+use crate::limits::SCAN_PAGE_KEYS;
+use crate::resp::{Elements, Reply, Requests};
+use crate::wire::keys;
+
+/// What kind of keys is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Heartbeats of processes.
+    Heartbeats,
+    /// Lists of queues.
+    Lists,
+    /// Sets and counters of the queues of a cluster: they stand beside what is in flight.
+    InFlight,
+}
+
+impl Kind {
+    /// What is to be scanned for.
+    pub(super) const fn of(scope: Scope, server: Server) -> &'static [Self] {
+        match (scope, server) {
+            (Scope::Processes, _) => &[Self::Heartbeats],
+            (Scope::Everything, Server::Whole) => &[Self::Heartbeats, Self::Lists],
+            (Scope::Everything, Server::ClusterNode) => &[Self::Heartbeats, Self::Lists, Self::InFlight],
+        }
+    }
+
+    pub(super) fn pattern(self) -> String {
+        match self {
+            Self::Heartbeats => [keys::SERVER_PREFIX, "*"].concat(),
+            Self::Lists => [keys::LIST_PREFIX, "*"].concat(),
+            Self::InFlight => keys::IN_FLIGHT_PATTERN.to_owned(),
+        }
+    }
+
+    /// The Redis type: a key of another type under the gem's prefixes must not make the whole look fail.
+    const fn redis_type(self) -> Option<&'static str> {
+        match self {
+            Self::Heartbeats => Some("string"),
+            Self::Lists => Some("list"),
+            Self::InFlight => None,
+        }
+    }
+}
+
+/// A SCAN under way.
+#[derive(Debug)]
+pub(super) struct Scan {
+    kind: Kind,
+    cursor: Vec<u8>,
+    came_round: bool,
+}
+
+impl Scan {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self { kind, cursor: b"0".to_vec(), came_round: false }
+    }
+
+    pub(super) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) const fn came_round(&self) -> bool {
+        self.came_round
+    }
+
+    /// Appends the question for the next page.
+    pub(super) fn write(&self, requests: &mut Requests) {
+        let redis_type = self.kind.redis_type();
+        let mut command = requests.begin(if redis_type.is_some() { 8 } else { 6 });
+        command.arg(b"SCAN").arg(&self.cursor).arg(b"MATCH").arg(self.kind.pattern().as_bytes());
+        command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS);
+        if let Some(redis_type) = redis_type {
+            command.arg(b"TYPE").arg(redis_type.as_bytes());
+        }
+    }
+
+    /// Takes one page: the cursor to go on with, and some keys, perhaps none. SCAN may give a key twice.
+    pub(super) fn accept<'r>(&mut self, reply: &'r Reply) -> Result<Elements<'r>, SurveyError> {
+        let pattern = &self.kind.pattern();
+        let mut parts = reply.as_array().map_err(at(pattern))?;
+        let (Some(cursor), Some(page)) = (parts.next(), parts.next()) else {
+            return Err(at(pattern)(reply.value().instead_of("a cursor and a page of keys")));
+        };
+        self.cursor = cursor.as_bulk().map_err(at(pattern))?.to_vec();
+        self.came_round |= self.cursor == b"0";
+        page.as_array().map_err(at(pattern))
+    }
+}

@@ -1,0 +1,31 @@
+//! What a survey that has come to its end has found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Counts, Process};
+
+/// The state at one moment, or nearly: it is read in several round trips, and jobs move meanwhile.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Sizes of the sets, and the counters.
+    pub counts: Counts,
+    /// Waiting jobs by queue name.
+    pub queues: BTreeMap<String, u64>,
+    /// Living processes, by their whole heartbeat key.
+    pub processes: BTreeMap<String, Process>,
+    /// Keys that look like heartbeats but are not: an operator wants to find who wrote them.
+    pub unreadable_keys: BTreeSet<String>,
+    /// Queues of a cluster that have sets or counters, with jobs or without.
+    pub realms: BTreeSet<String>,
+}
+
+impl Summary {
+    /// Adds what another node has.
+    pub fn add(&mut self, other: Self) {
+        self.counts = self.counts.and(other.counts);
+        self.queues.extend(other.queues);
+        self.processes.extend(other.processes);
+        self.unreadable_keys.extend(other.unreadable_keys);
+        self.realms.extend(other.realms);
+    }
+}

@@ -1,0 +1,219 @@
+//! One entry of a queue or a set as people and programs see it.
+//!
+//! What it says of itself is read when it is asked for: a page of large payloads is shown without reading each of them
+//! several times. As JSON it carries the payload as it is, or bytes that are no job in base64.
+
+use std::io::{self, Write};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::value::RawValue;
+
+use crate::{
+    foreign::Foreign,
+    job::{BadPayload, Parser, bad, fields, member, member_of_head},
+    limits::{ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX, ROW_TEXT_CHARS_MAX},
+    store::entries::{Entry, Place},
+    wire::DEFAULT_QUEUE,
+};
+
+/// An entry of a place.
+#[derive(Debug)]
+pub(crate) struct JobEntry<'e> {
+    place: &'e Place,
+    entry: &'e Entry,
+    /// Why it is not a job; `None` if it is one.
+    trouble: Option<BadPayload>,
+}
+
+impl<'e> JobEntry<'e> {
+    pub(crate) fn new(place: &'e Place, entry: &'e Entry, parser: &mut Parser) -> Self {
+        let trouble = if entry.is_whole() {
+            parser.parse(&entry.bytes).err()
+        } else {
+            let bytes = usize::try_from(entry.size).unwrap_or(usize::MAX);
+            Some(BadPayload::TooLarge { bytes, max: PAYLOAD_BYTES_MAX })
+        };
+        Self { place, entry, trouble }
+    }
+
+    /// Why it is not a job; `None` if it is one.
+    pub(crate) const fn trouble(&self) -> Option<&BadPayload> {
+        self.trouble.as_ref()
+    }
+
+    /// Its bytes, or the first of them if it is larger than a job may be.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.entry.bytes
+    }
+
+    /// How `jobs` names it, and how the commands that act on a job find it: by its jid, or by a handle if it has no jid.
+    pub(crate) fn id(&self) -> String {
+        id(self.entry)
+    }
+
+    pub(crate) fn name(&self) -> Option<String> {
+        name_of(&self.entry.bytes)
+    }
+
+    /// Where it lies, or where the poller would put it.
+    pub(crate) fn queue(&self) -> String {
+        match self.place {
+            Place::Queue(queue) => queue.to_string(),
+            Place::Set(_) => queue_of(&self.entry.bytes),
+        }
+    }
+
+    /// In a set: when it is due, or died. Unix seconds.
+    pub(crate) const fn score(&self) -> Option<f64> {
+        self.entry.score
+    }
+
+    /// Failed attempts so far.
+    pub(crate) fn attempt(&self) -> u64 {
+        member(&self.entry.bytes, fields::ATTEMPT).unwrap_or(0)
+    }
+
+    pub(crate) fn retries(&self) -> u64 {
+        member(&self.entry.bytes, fields::RETRIES).unwrap_or(0)
+    }
+
+    /// The text of its arguments.
+    pub(crate) fn args(&self) -> String {
+        let args = member::<Box<RawValue>>(&self.entry.bytes, fields::ARGS);
+        args.map_or_else(|| "[]".to_owned(), |args| args.get().to_owned())
+    }
+
+    /// Why it failed last: class and message.
+    pub(crate) fn error(&self) -> String {
+        error_of(&self.entry.bytes)
+    }
+
+    /// Of an entry that is too large to be read as a whole: how many bytes that were no job it holds, if it does. The
+    /// base64 comes last in it, and is filled up to four characters for each three bytes.
+    pub(crate) fn buried_bytes(&self) -> Option<u64> {
+        if self.entry.is_whole() || !holds_buried_bytes(self.entry) {
+            return None;
+        }
+        let begin = format!("\"{}\":\"", bad::RAW_BASE64);
+        let at = self.entry.bytes.windows(begin.len()).position(|bytes| bytes == begin.as_bytes())?;
+        let around = (at + begin.len() + "\"}".len()) as u64;
+        Some(self.entry.size.saturating_sub(around) / 4 * 3)
+    }
+
+    /// Writes it as a JSON object, piece by piece: a payload may be large, and stays as it is.
+    pub(crate) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { place, entry, .. } = self;
+        write!(out, "{{\"queue\":{},\"bytes\":{}", serde_json::to_string(&self.queue())?, entry.size)?;
+        if let Place::Set(_) = place {
+            write!(out, ",\"score\":{}", serde_json::to_string(&entry.score)?)?;
+        }
+        match &self.trouble {
+            None => {
+                out.write_all(b",\"job\":")?;
+                out.write_all(&entry.bytes)?;
+            }
+            Some(trouble) => {
+                let whole = entry.is_whole();
+                let buried = self.buried_bytes().map(|_| self.error());
+                let why = buried.unwrap_or_else(|| trouble.to_string());
+                write!(out, ",\"no_job\":{},\"whole\":{whole}", serde_json::to_string(&why)?)?;
+                write!(out, ",\"base64\":\"{}\"", STANDARD.encode(&entry.bytes))?;
+            }
+        }
+        out.write_all(b"}")
+    }
+}
+
+/// What a [`handle`] begins with.
+const HANDLE: &str = "entry:";
+
+/// What an entry is called by.
+pub(crate) fn id(entry: &Entry) -> String {
+    jid_of(&entry.bytes).unwrap_or_else(|| handle(entry))
+}
+
+/// Whether that is the handle of this entry.
+pub(crate) fn is_handle_of(text: &str, entry: &Entry) -> bool {
+    text.starts_with(HANDLE) && text == handle(entry)
+}
+
+/// The entry in one line, for people: what it is called, and its name.
+pub(crate) fn title(entry: &Entry) -> String {
+    let text = |text: &str| Foreign::cell(&shortened(text)).to_string();
+    match (jid_of(&entry.bytes), name_of(&entry.bytes)) {
+        (Some(jid), Some(name)) => format!("{} ({})", text(&jid), text(&name)),
+        (Some(jid), None) => text(&jid),
+        (None, Some(name)) => format!("{} ({})", handle(entry), text(&name)),
+        (None, None) => format!("{} of {} bytes", handle(entry), entry.size),
+    }
+}
+
+/// Whether it holds bytes that were no job, buried in a well-formed entry.
+pub(crate) fn holds_buried_bytes(entry: &Entry) -> bool {
+    name_of(&entry.bytes).as_deref() == Some(bad::NAME)
+        && (!entry.is_whole() || bad::exhume(&entry.bytes).is_some())
+}
+
+/// The jid of a payload. Others push numbers: they are called by their digits.
+pub(crate) fn jid_of(payload: &[u8]) -> Option<String> {
+    let jid = member_of_head::<Box<RawValue>>(payload, fields::JID)?;
+    let is_number = jid.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    if is_number { Some(jid.get().to_owned()) } else { serde_json::from_str(jid.get()).ok() }
+}
+
+/// The text, cut at [`ROW_TEXT_CHARS_MAX`] characters.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(ROW_TEXT_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// What an entry without a jid is called by: its bytes, as far as they are shown, and its size.
+fn handle(entry: &Entry) -> String {
+    let head = &entry.bytes[..entry.bytes.len().min(ENTRY_HEAD_BYTES)];
+    format!("{HANDLE}{:08x}-{}", crc32fast::hash(head), entry.size)
+}
+
+fn name_of(payload: &[u8]) -> Option<String> {
+    member_of_head(payload, fields::NAME)
+}
+
+/// Where the poller would put it.
+fn queue_of(payload: &[u8]) -> String {
+    let named = member_of_head::<String>(payload, fields::QUEUE).filter(|queue| !queue.is_empty());
+    named.unwrap_or_else(|| DEFAULT_QUEUE.to_owned())
+}
+
+fn error_of(payload: &[u8]) -> String {
+    let class = member_of_head::<String>(payload, fields::ERROR_CLASS).unwrap_or_default();
+    match member_of_head::<String>(payload, fields::ERROR_MESSAGE) {
+        Some(message) => format!("{class}: {message}"),
+        None => class,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{store::entries::Set, wire::QueueName};
+
+    fn entry(payload: &[u8], score: f64) -> Entry {
+        Entry { newer: 0, size: payload.len() as u64, score: Some(score), bytes: payload.to_vec().into() }
+    }
+
+    #[test]
+    fn json_carries_payloads_as_they_are_and_other_bytes_in_base64() {
+        let json = |place: &Place, bytes: &[u8]| {
+            let mut out = Vec::new();
+            JobEntry::new(place, &entry(bytes, 1.5), &mut Parser::new()).write_json(&mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let payload = r#"{"name":"N","args":[1.0e+21],"jid":"j","other":12345678901234567890123}"#;
+        let expected = format!(r#"{{"queue":"default","bytes":71,"score":1.5,"job":{payload}}}"#);
+        assert_eq!(json(&Place::Set(Set::Dead), payload.as_bytes()), expected);
+        let queue = Place::Queue(QueueName::new("img").unwrap());
+        let expected = r#"{"queue":"img","bytes":2,"no_job":"payload is not valid UTF-8 from byte 0 on","whole":true,"base64":"/wA="}"#;
+        assert_eq!(json(&queue, b"\xff\0"), expected);
+    }
+}

@@ -1,0 +1,100 @@
+//! The summary in the shape of the gem's `Jiggler.summary`.
+//!
+//! The JSON has the gem's keys, with numbers of a process as strings where the gem has strings; a process of ours has one
+//! more, `health`. A heartbeat that is no JSON gives null for its three fields, where the gem raises.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    store::survey::{Process, Summary},
+    wire::{
+        figures::{Figures, Trouble},
+        keys::{self, Poller},
+    },
+};
+
+/// The gem's shape, in the gem's order.
+#[derive(Serialize)]
+pub(crate) struct GemSummary<'a> {
+    retry_jobs_count: u64,
+    dead_jobs_count: u64,
+    scheduled_jobs_count: u64,
+    failures_count: u64,
+    processed_count: u64,
+    processes: BTreeMap<&'a str, GemProcess<'a>>,
+    queues: &'a BTreeMap<String, u64>,
+}
+
+impl<'a> GemSummary<'a> {
+    pub(crate) fn of(summary: &'a Summary) -> Self {
+        let counts = summary.counts;
+        let processes =
+            summary.processes.iter().map(|(key, process)| (key.as_str(), GemProcess::of(process)));
+        Self {
+            retry_jobs_count: counts.retry_jobs,
+            dead_jobs_count: counts.dead_jobs,
+            scheduled_jobs_count: counts.scheduled_jobs,
+            failures_count: counts.failures,
+            processed_count: counts.processed,
+            processes: processes.collect(),
+            queues: &summary.queues,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct GemProcess<'a> {
+    heartbeat: Option<&'a RawValue>,
+    rss: Option<&'a RawValue>,
+    current_jobs: Option<&'a RawValue>,
+    /// The first three parts of the key.
+    name: String,
+    concurrency: String,
+    timeout: String,
+    queues: &'a str,
+    poller_enabled: bool,
+    started_at: String,
+    pid: String,
+    hostname: &'a str,
+    /// Not the gem's, so only where there is one: of our own processes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<Health<'a>>,
+}
+
+/// Whether a process is well, by its own account.
+#[derive(Serialize)]
+struct Health<'a> {
+    ok: bool,
+    phase: &'a str,
+    troubles: &'a [Trouble],
+}
+
+impl<'a> Health<'a> {
+    fn of(figures: &'a Figures) -> Self {
+        let Figures { phase, troubles, .. } = figures;
+        Self { ok: troubles.is_empty(), phase, troubles }
+    }
+}
+
+impl<'a> GemProcess<'a> {
+    fn of(process: &'a Process) -> Self {
+        let said = process.heartbeat.as_ref();
+        Self {
+            heartbeat: said.and_then(|said| said.heartbeat.as_deref()),
+            rss: said.and_then(|said| said.rss.as_deref()),
+            current_jobs: said.and_then(|said| said.current_jobs.as_deref()),
+            name: format!("{}{}", keys::SERVER_PREFIX, process.uuid),
+            concurrency: process.concurrency.to_string(),
+            timeout: process.timeout_s.to_string(),
+            queues: &process.queues,
+            poller_enabled: process.poller == Poller::Enabled,
+            started_at: process.started_at.to_string(),
+            pid: process.pid.to_string(),
+            hostname: &process.hostname,
+            health: process.figures.as_ref().map(Health::of),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The queues, how many jobs wait in each, and how many processes serve it.
+//!
+//! A queue with jobs that nobody serves is what an operator looks for, so queues that are served and empty are named too.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{store::survey::Summary, wire::keys};
+
+/// A queue.
+#[derive(Debug, Default, Serialize, PartialEq, Eq)]
+pub(crate) struct Queue<'s> {
+    pub(crate) name: &'s str,
+    /// Waiting ones.
+    pub(crate) jobs: u64,
+    /// That serve it.
+    pub(crate) processes: u64,
+}
+
+/// All queues, by name. As JSON it is what `queues --json` prints.
+#[derive(Debug, Serialize)]
+pub(crate) struct Queues<'s> {
+    pub(crate) queues: Vec<Queue<'s>>,
+}
+
+impl<'s> Queues<'s> {
+    pub(crate) fn of(summary: &'s Summary) -> Self {
+        let mut queues: BTreeMap<&str, Queue<'_>> = BTreeMap::new();
+        for (name, jobs) in &summary.queues {
+            queues.entry(name).or_default().jobs = *jobs;
+        }
+        for process in summary.processes.values() {
+            for served in keys::split_queues(&process.queues) {
+                queues.entry(served.name).or_default().processes += 1;
+            }
+        }
+        let queues = queues.into_iter().map(|(name, queue)| Queue { name, ..queue }).collect();
+        Self { queues }
+    }
+}
