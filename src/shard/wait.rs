@@ -41,10 +41,7 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
     let mut conn: Option<WaitConn> = None;
     // What a lost connection was asked may still be carried out: until its block would have timed out.
     let mut stray_until: Option<Instant> = None;
-    loop {
-        if waiter.is_ended() {
-            return;
-        }
+    while !waiter.is_ended() {
         if stray_until.is_some_and(|until| until <= Instant::now()) {
             stray_until = None;
             waiter.distrust();
@@ -90,12 +87,7 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
                 }
             }
             Err(error) => {
-                let queue = &*shard.queue(waiter.queue()).name;
-                tracing::debug!(shard = shard.options().shard, queue, %error, "waiting failed");
-                if is_denial(&error) {
-                    // Turns still look for jobs, though by asking again and again: nobody would notice.
-                    shard.complain(waiter.queue(), &error.to_string());
-                }
+                say(&shard, waiter, &error);
                 let lost = !matches!(error, Error::Redis(_));
                 if lost || serves_no_more(&error) || !look_for_strays(&shard, waiter, open).await {
                     conn = None;
@@ -114,7 +106,17 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
     }
 }
 
-/// Whether Redis answers, and this server is none to wait at: it became a replica, for example, and the address leads to
+/// Logs that waiting failed.
+fn say(shard: &Shard, waiter: &Waiter, error: &Error) {
+    let queue = &*shard.queue(waiter.queue()).name;
+    tracing::debug!(shard = shard.options().shard, queue, %error, "waiting failed");
+    if is_denial(error) {
+        // Turns still look for jobs, though by asking again and again: nobody would notice.
+        shard.complain(waiter.queue(), &error.to_string());
+    }
+}
+
+/// Whether Redis answers, but this is not a server to wait at: it became a replica, for example, and the address leads to
 /// another one by now. Over the old connection it would go on refusing for ever.
 fn serves_no_more(error: &Error) -> bool {
     let Error::Redis(error) = error else { return false };
