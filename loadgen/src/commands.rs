@@ -127,6 +127,7 @@ impl Commands {
 mod tests {
     use jiggler_uring::internal::resp::decode::{Decoder, ReplyLimits};
     use jiggler_uring::internal::store::scripts::LOAD_REPLIES;
+    use jiggler_uring::internal::wire::Realm;
 
     use super::*;
 

@@ -4,6 +4,7 @@
 //! comes of it is [`Settings`]; that other options need a restart is the server's to say.
 
 use super::notify;
+use super::service_manager::Notifier;
 use super::settings::Settings;
 use super::state::Control;
 use crate::mesh::ToShard;
@@ -24,7 +25,7 @@ pub(super) async fn reload(control: &Control) -> bool {
     if let Some(settings) = settings {
         put_in_force(control, settings).await;
     }
-    if control.notifier.as_ref().is_some_and(|notifier| notifier.end_reload()) {
+    if control.notifier.as_ref().is_some_and(Notifier::end_reload) {
         notify::tell(control);
     }
     true

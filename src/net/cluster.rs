@@ -1,4 +1,4 @@
-//! What to ask a node of a Redis Cluster, and what it answers: which of them has a slot. [`super::find`] is the search.
+//! What to ask a node of a Redis Cluster, and what it answers: which of them has a slot. `find` is the search.
 //!
 //! A connection is bound to one slot.
 

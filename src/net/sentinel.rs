@@ -1,4 +1,4 @@
-//! What to ask a sentinel, and what it answers: where the primary is. [`super::find`] is the search.
+//! What to ask a sentinel, and what it answers: where the primary is. `find` is the search.
 
 mod error;
 

@@ -16,7 +16,7 @@
 //!
 //! A password is never shown. Display gives scheme, host, port and database, and a user only beside a password, which is
 //! `***`: what stands alone in the user's place is often a password. An error quotes nothing of the url, and words that may
-//! hold one go through [`masked`].
+//! hold one go through `masked`.
 
 mod error;
 mod mask;

@@ -55,7 +55,7 @@ fn tables_show_names_of_any_length_and_kind() {
         json(&text);
     }
     let jobs = output_of(&["jobs", "dead", "--json", "--redis-url", &redis.url()]);
-    let jobs = json(&String::from_utf8(jobs.stdout).unwrap());
+    let jobs = json(String::from_utf8(jobs.stdout).unwrap());
     assert_eq!(jobs["jobs"][0]["job"]["name"], EVIL, "JSON is exact");
 }
 
@@ -86,7 +86,7 @@ fn a_large_dead_entry_shows_its_reason_and_the_size_of_what_it_holds() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("not JSON") && text.contains("about 1300000"), "{text}");
     let output = output_of(&["jobs", "dead", "--json", "--redis-url", &redis.url()]);
-    let found = json(&String::from_utf8(output.stdout).unwrap());
+    let found = json(String::from_utf8(output.stdout).unwrap());
     let why = found["jobs"][0]["no_job"].as_str().unwrap();
     assert!(why.contains("not JSON"), "{why}");
 }

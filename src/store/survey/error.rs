@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::limits::SURVEY_KEYS_MAX;
 use crate::resp;
 
-/// The state could not be read. [`resp::Error::may_heal`] of the cause says whether to try again.
+/// The state could not be read. A look that failed for the server's state may succeed later.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SurveyError {
