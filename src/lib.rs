@@ -82,6 +82,34 @@
 //! | 1 formats | `job` `wire` `resp` | bytes in, values out: no socket, no clock |
 //! | 0 base | `limits` `time` `ids` `stats` `shutdown` `event` `foreign` `small_file` | |
 //!
+//! # Words
+//!
+//! One word a thing. What every job system has keeps its usual name (queue, retry set, dead set, heartbeat); these are ours:
+//!
+//! | word | what it means |
+//! |---|---|
+//! | shard | what one core runs: an executor, a connection, slots, handlers |
+//! | control | the executor that runs no job; its tasks are actors: upkeep, poller, reaper, listener, … |
+//! | slot | room for one job that waits at an await point; all slots together are the concurrency |
+//! | turn | the one call of a busy shard: report what was settled, fetch what is next |
+//! | batch | jobs that one turn brought; they share a list in Redis until each is settled |
+//! | settle, report | decide what becomes of a job that ended; tell Redis |
+//! | ledger, settlement | what is settled and not reported yet; the same as one turn carries it |
+//! | ack | the part of a report that says "gone": always last |
+//! | hand, read-ahead | jobs that a shard has and has not started; how many it may have (P8) |
+//! | rota | the order in which a turn serves the queues |
+//! | waiter | the connection that blocks in Redis for one queue while its shard is idle |
+//! | lease, fence, reaper | a process's claim to its jobs; the mark that ends it; who puts the jobs of the dead back |
+//! | lead | the right of one process of a fleet to do what only one should |
+//! | realm | keys that live together: all of one Redis, or in a cluster those of one queue |
+//! | lane, crew | in a cluster a shard for one queue; the lanes of one core |
+//! | duty | what control does in one realm |
+//! | held | what waits because one key is spoilt, while all else goes on |
+//! | figures | what a process publishes about itself, besides the heartbeat that Ruby reads |
+//! | survey | one look at all keys of a fleet; `view` has its models |
+//! | act | what an operator does, as steps that need no connection (`acts`) |
+//! | poison | a job that was in flight at four deaths |
+//!
 //! # Promises
 //!
 //! The code names them by these numbers. Behind each: the plainest of the tests that fail without it, under `tests/`.

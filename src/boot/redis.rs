@@ -10,7 +10,7 @@ use crate::limits::REDIS_MIN;
 use crate::net::blocking::BlockingConnection;
 use crate::net::{self, error::HandshakeError};
 use crate::resp::error::DecodeError;
-use crate::resp::{self, RedisUrl, Requests};
+use crate::resp::{self, RedisError, RedisUrl, Requests};
 use crate::store::denied::user_of;
 use crate::store::process;
 use crate::store::rights::{self, Role};
@@ -109,7 +109,7 @@ fn explain(address: &str, error: impl Into<net::Error>) -> Error {
             lost(io::ErrorKind::UnexpectedEof, "it speaks TLS".to_owned())
         }
         net::Error::Timeout { .. } => lost(io::ErrorKind::TimedOut, error.to_string()),
-        net::Error::Redis(reply) => explain_reply(address, &reply.to_string()),
+        net::Error::Redis(reply) => explain_reply(address, &words(&reply)),
         net::Error::Handshake(refused) => explain_handshake(address, refused),
         other => lost(io::ErrorKind::InvalidData, other.to_string()),
     }
@@ -123,9 +123,14 @@ fn explain_handshake(address: &str, refused: HandshakeError) -> Error {
         }
         HandshakeError::PasswordRequired => Error::RedisPasswordMissing { address },
         HandshakeError::NoSuchDatabase { .. } => Error::RedisNoSuchDatabase { address },
-        HandshakeError::Refused { cause, .. } => explain_reply(&address, &cause.to_string()),
+        HandshakeError::Refused { cause, .. } => explain_reply(&address, &words(&cause)),
         other => Error::RedisRefuses { address, reply: other.to_string() },
     }
+}
+
+/// The reply as the server wrote it, its code first.
+fn words(reply: &RedisError) -> String {
+    format!("{} {}", reply.code(), reply.message())
 }
 
 /// What an error reply to the handshake (AUTH, SELECT, INFO) means. `reply` has no leading `-`.

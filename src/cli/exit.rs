@@ -282,7 +282,7 @@ mod tests {
             writeln!(out, "deleted one of two")?;
             Err(io::Error::from(io::ErrorKind::ConnectionReset).into())
         };
-        let (exit, err) = end("prog prune stats --yes", &mut Refusing(io::ErrorKind::BrokenPipe), perform);
+        let (exit, err) = end("prog prune all --yes", &mut Refusing(io::ErrorKind::BrokenPipe), perform);
         assert_eq!((exit, err.as_str()), (Exit::Failed, "prog: connection reset\n"));
     }
 }

@@ -45,6 +45,8 @@ pub struct Config {
     pub mode: Mode,
     /// Where Redis is; `None`: see `embedded`.
     pub redis_url: Option<GivenUrl>,
+    /// Whether a private Redis may be started though the environment is production.
+    pub private_redis: bool,
     /// Warnings about secrets of Redis that others on this machine can see.
     pub redis_notes: Vec<String>,
     /// How much is logged.

@@ -35,7 +35,8 @@ impl Raw {
         Ok(raw)
     }
 
-    /// What the environment says. An empty variable counts as not set, as process files write it.
+    /// What the environment says. An empty variable counts as not set, as process files write it, but for an empty url: what
+    /// was to be there is missing, and the jobs would go to another server.
     ///
     /// # Errors
     /// [`Error::NotUnicode`], or [`Error::BadValue`] with the variable's name.
@@ -43,7 +44,15 @@ impl Raw {
         let mut raw = Self::default();
         for spec in OPTIONS {
             let Some(name) = spec.variable else { continue };
-            let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
+            let Some(value) = variable(name) else { continue };
+            if value.is_empty() && spec.id == OptionId::RedisUrl {
+                let reason =
+                    "it is set, but empty: give it a url such as redis://host:6379, or unset it".to_owned();
+                return Err(Error::BadValue { origin: Origin::Variable(name), reason });
+            }
+            if value.is_empty() {
+                continue;
+            }
             let text = value
                 .into_string()
                 .map_err(|_| Error::NotUnicode { place: Origin::Variable(name).to_string() })?;
@@ -172,6 +181,7 @@ mod tests {
             OptionId::RedisUrl => ("redis://h", |raw| {
                 raw.redis_url.as_ref().is_some_and(|given| given.url.to_string() == "redis://h:6379/0")
             }),
+            OptionId::PrivateRedis => ("true", |raw| raw.private_redis == Some(true)),
             OptionId::RedisPasswordFile => ("/p", |raw| raw.redis.password_file.is_some()),
             OptionId::RedisCaFile => ("/ca", |raw| raw.redis.ca_file.is_some()),
             OptionId::RedisCertFile => ("/cert", |raw| raw.redis.cert_file.is_some()),

@@ -131,6 +131,8 @@ settings! {
         LogFormat => log_format: LogFormat = word;
         /// Heartbeat period.
         StatsInterval => stats_interval: Duration = |spec, value| value.seconds(spec);
+        /// Whether a private Redis may be started in production.
+        PrivateRedis => private_redis: bool = |spec, value| value.switch(spec);
         /// Whether this process polls the retry and scheduled sets.
         PollerEnabled => poller_enabled: bool = |spec, value| value.switch(spec);
         /// Mean period of that poller.

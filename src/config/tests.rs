@@ -79,9 +79,11 @@ fn the_section_is_chosen_by_the_environment_that_won() {
 }
 
 #[test]
-fn an_empty_variable_counts_as_not_set_and_a_bad_one_is_named() {
-    let config = load(Raw::default(), &[("REDIS_URL", ""), ("APP_ENV", "")]).unwrap();
+fn an_empty_variable_counts_as_not_set_but_for_the_url_and_a_bad_one_is_named() {
+    let config = load(Raw::default(), &[("APP_ENV", "")]).unwrap();
     assert_eq!((config.redis_url, config.environment.as_str()), (None, "development"));
+    let error = load(Raw::default(), &[("REDIS_URL", "")]).unwrap_err().to_string();
+    assert!(error.starts_with("environment variable REDIS_URL: it is set, but empty"), "{error}");
     let error = load(Raw::default(), &[("APP_ENV", "a b")]).unwrap_err().to_string();
     assert!(error.starts_with("environment variable APP_ENV: `a b`"), "{error}");
     let bytes = |name: &str| (name == "REDIS_URL").then(|| OsString::from_vec(b"redis://\xff".to_vec()));
@@ -128,7 +130,7 @@ fn texts_that_repeat_a_limit_repeat_the_limit_in_force() {
 fn a_reload_changes_what_the_table_says_and_names_the_rest() {
     let text = "concurrency: 3\nqueues: a:2\ntimeout: 9\nmode: at-most-once\nverbose: true\nlog_format: json\n\
                 stats_interval: 3\npoller_enabled: false\npoll_interval: 7\nmax_dead_jobs: 5\ndead_timeout: 60\n\
-                cores: 1\nredis_url: redis://h\nenvironment: staging\n";
+                cores: 1\nredis_url: redis://h\nprivate_redis: true\nenvironment: staging\n";
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let mut flags = Raw::default();

@@ -26,7 +26,7 @@ pub(crate) use paths::StateDir;
 pub(crate) use server::Embedded;
 
 use crate::{
-    config::{GivenUrl, Variables},
+    config::{Config, GivenUrl, Variables},
     limits::{
         EMBEDDED_START_TIMEOUT, EMBEDDED_STOP_TIMEOUT, LOCAL_PROBE_TIMEOUT, UNIX_SOCKET_PATH_BYTES_MAX,
     },
@@ -35,6 +35,9 @@ use crate::{
 
 /// The port a Redis listens on when nobody says otherwise.
 const REDIS_PORT: u16 = 6379;
+
+/// The environment in which no private server is started unasked.
+const PRODUCTION: &str = "production";
 
 /// Why there is no Redis to use. None heals by itself.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +67,12 @@ pub enum Error {
              on PATH: install one (apt-get install redis-server), or name a server with --redis-url or REDIS_URL"
     )]
     NoProgram,
+    /// In production jobs must not go to a server that nobody else knows of.
+    #[error(
+        "no redis is given and none listens on 127.0.0.1:{REDIS_PORT}, and in production no private one is started: name a \
+         server with --redis-url or REDIS_URL, or give --private-redis"
+    )]
+    Production,
     /// The program cannot be started.
     #[error("failed to start {}", program.display())]
     Spawn {
@@ -179,18 +188,40 @@ impl fmt::Display for Found {
     }
 }
 
+/// Whether a worker may start a private server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Private {
+    /// Where there is no other.
+    Allowed,
+    /// The environment is production, and nobody has asked for one.
+    Refused,
+}
+
+impl Private {
+    /// What a configuration says.
+    pub(crate) fn of(config: &Config) -> Self {
+        if config.private_redis || config.environment != PRODUCTION { Self::Allowed } else { Self::Refused }
+    }
+}
+
 /// The Redis a worker uses; starts a private one if there is no other.
 ///
 /// # Errors
 /// [`Error`], when a private one is needed and cannot be had.
-pub(crate) fn for_worker(given: Option<GivenUrl>, variables: Variables<'_>) -> Result<Found, Error> {
-    for_worker_beside(REDIS_PORT, given, variables)
+pub(crate) fn for_worker(config: &Config, variables: Variables<'_>) -> Result<Found, Error> {
+    for_worker_beside(REDIS_PORT, config.redis_url.clone(), Private::of(config), variables)
 }
 
-fn for_worker_beside(port: u16, given: Option<GivenUrl>, variables: Variables<'_>) -> Result<Found, Error> {
+fn for_worker_beside(
+    port: u16,
+    given: Option<GivenUrl>,
+    private: Private,
+    variables: Variables<'_>,
+) -> Result<Found, Error> {
     match given {
         Some(url) => Ok(Found::Given(url)),
         None if local_listens(port) => Ok(Found::Local),
+        None if private == Private::Refused => Err(Error::Production),
         None => {
             let program = server::program(variables).ok_or(Error::NoProgram)?;
             Embedded::acquire(&StateDir::locate(variables)?, &program).map(Found::Private)
@@ -239,7 +270,8 @@ mod tests {
     fn a_given_url_is_used_as_it_is_and_its_password_is_not_shown() {
         let url = RedisUrl::parse("redis://:s3cret@db:7000/2").unwrap();
         let given = GivenUrl { url: url.clone(), origin: Origin::Flag("redis-url") };
-        for found in [for_worker(Some(given.clone()), &|_| None), for_command(Some(given), &|_| None)] {
+        let worker = for_worker_beside(NO_PORT, Some(given.clone()), Private::Refused, &|_| None);
+        for found in [worker, for_command(Some(given), &|_| None)] {
             let found = found.unwrap();
             assert_eq!(found.url(), url);
             assert!(!format!("{found} {found:?}").contains("s3cret"), "{found:?}");
@@ -267,7 +299,7 @@ mod tests {
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert!(matches!(for_worker_beside(port, None, &variables), Ok(Found::Local)));
+        assert!(matches!(for_worker_beside(port, None, Private::Refused, &variables), Ok(Found::Local)));
         assert!(matches!(for_command_beside(port, None, &variables), Ok(Found::Local)));
 
         let error = for_command_beside(NO_PORT, None, &variables).unwrap_err();
@@ -276,7 +308,11 @@ mod tests {
             "{error}"
         );
 
-        let worker = for_worker_beside(NO_PORT, None, &variables).unwrap();
+        let error = for_worker_beside(NO_PORT, None, Private::Refused, &variables).unwrap_err();
+        assert!(matches!(error, Error::Production), "{error}");
+        assert!(error.to_string().contains("--private-redis"), "{error}");
+
+        let worker = for_worker_beside(NO_PORT, None, Private::Allowed, &variables).unwrap();
         assert!(worker.to_string().contains("started a private one"), "{worker}");
         let command = for_command_beside(NO_PORT, None, &variables).unwrap();
         assert!(matches!(command, Found::Borrowed { .. }));
@@ -287,7 +323,7 @@ mod tests {
         assert!(matches!(gone, Error::NothingRuns { .. }), "{gone:?}");
 
         let without_path = |name: &str| (name != "PATH").then(|| root.path().into());
-        let error = for_worker_beside(NO_PORT, None, &without_path).unwrap_err();
+        let error = for_worker_beside(NO_PORT, None, Private::Allowed, &without_path).unwrap_err();
         assert!(matches!(&error, Error::NoProgram) && error.to_string().contains("apt-get"), "{error}");
     }
 }

@@ -122,8 +122,7 @@ where
     let placement = placement::place(config.cores, config.concurrency).map_err(Failure::usage)?;
     boot::check_machine(placement.cpus.len() + 1).map_err(Failure::usage)?;
     boot::files::ensure(boot::files::needed(config, placement.cpus.len())).map_err(Failure::usage)?;
-    let found = embedded::for_worker(config.redis_url.clone(), &|name| std::env::var_os(name))
-        .map_err(Failure::usage)?;
+    let found = embedded::for_worker(config, &|name| std::env::var_os(name)).map_err(Failure::usage)?;
     tracing::info!("{found}");
     let url = found.url();
     let server = boot::check_redis(&url).map_err(redis_failure)?;

@@ -32,7 +32,7 @@
 //! | `abroad`, `held`, `burials`, `complaints` | what waits for another realm, a spoilt key, a burial; what was said |
 //!
 //! The other files act on these parts and keep nothing. No file imports one that imports it, however far around:
-//! `tests/tidy.rs` holds that.
+//! `tests/tidy` holds that.
 //!
 //! # What it costs
 //!

@@ -7,6 +7,7 @@
 mod circles;
 mod commit;
 mod packaging;
+mod public_api;
 mod rights;
 mod rules_see;
 mod source;

@@ -129,6 +129,15 @@ pub const OPTIONS: &[OptionSpec] = &[
                use the variable, or a password file",
         ..BASE
     },
+    OptionSpec {
+        id: OptionId::PrivateRedis,
+        key: "private_redis",
+        flag: Some("private-redis"),
+        default: DefaultValue::Switch(false),
+        allowed: Allowed::Switch,
+        help: "Start a private Redis in production too, where no server is named and none listens on 127.0.0.1:6379",
+        ..BASE
+    },
     redis_file(
         OptionId::RedisPasswordFile,
         ("redis_password_file", "redis-password-file"),

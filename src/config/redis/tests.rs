@@ -41,10 +41,12 @@ fn files_and_names_are_laid_over_the_url() {
     ];
     let config = load(&given).unwrap();
     let url = config.redis_url.unwrap().url;
-    assert_eq!(
-        url.to_string(),
-        "rediss://worker:***@db:6380/1?ca_file=/etc/new.pem&cert_file=/etc/cert.pem&key_file=/etc/key.pem&server_name=old"
-    );
+    assert_eq!(url.to_string(), "rediss://worker:***@db:6380/1");
+    let tls = url.tls().unwrap();
+    let files =
+        [&tls.ca_file, &tls.cert_file, &tls.key_file].map(|file| file.as_deref().unwrap().to_str().unwrap());
+    assert_eq!(files, ["/etc/new.pem", "/etc/cert.pem", "/etc/key.pem"]);
+    assert_eq!(tls.server_name.as_deref(), Some("old"));
     assert_eq!(url.credentials().unwrap().password, "s3cr:t@");
     assert_eq!(config.redis_notes, [""; 0]);
     let sentinel = [

@@ -14,10 +14,11 @@ pub(crate) fn masked(text: &str) -> Cow<'_, str> {
         let (before, url) = rest.split_at(at + MARK.len());
         masked.push_str(before);
         // A blank or a quotation mark ends it: where such a character is part of a password, it is not percent-encoded, and
-        // the last @ of the line may still be the one behind it.
+        // the last @ of the line, or before the next url, may still be the one behind it.
         let line = url.split('\n').next().unwrap_or_default();
         let end = url.find(|c: char| c.is_whitespace() || "'\"`<>".contains(c)).unwrap_or(url.len());
-        let secret = line.rfind('@').filter(|at| *at < end || !line[end..*at].contains(MARK));
+        let before_next = line.split(MARK).next().unwrap_or_default();
+        let secret = url[..end].rfind('@').max(before_next.rfind('@'));
         let shown = secret.map_or(0, |at| at + 1);
         if secret.is_some() {
             masked.push_str("***@");
@@ -49,6 +50,7 @@ mod tests {
                 "`redis://***@h` and rediss://***@b?***",
             ),
             ("'redis://:s3cret s3cret'x@h'\nmail a@b", "'redis://***@h'\nmail a@b"),
+            ("redis://:s3://cret@h and redis://:s3 c@ret@h", "redis://***@h and redis://***@h"),
             ("unix:///s?user=me&password=s3cret", "unix:///s?***"),
         ] {
             assert_eq!(masked(text), left);
