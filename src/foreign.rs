@@ -1,4 +1,5 @@
-//! Text of outside origin, made fit to be shown: bounded, and with nothing in it that steers a terminal or deceives a reader.
+//! Text of outside origin, made fit to be shown: bounded, and with nothing in it that steers a terminal or deceives a
+//! reader.
 //!
 //! Whoever can push a job chooses names, arguments and error messages; whoever runs a server or a proxy chooses the words of
 //! its errors. Every table cell, error text and log value of such an origin goes through here. What is not visible is

@@ -161,8 +161,8 @@
 //!   own requeuer.
 //! - A fail-over to a replica that lags: at most once, a job may start twice; and the jobs of a process whose lease was lost
 //!   with it, and that dies before its next renewal (5 s), wait for two to four minutes instead of P3's 30 s.
-//! - A handler that prints by itself waits for whoever reads that, and its shard with it. The log's own bounds (lines dropped,
-//!   floods summed up) are of no use to a program that has installed a log of its own.
+//! - A handler that prints by itself waits for whoever reads that, and its shard with it. The log's own bounds (lines
+//!   dropped, floods summed up) are of no use to a program that has installed a log of its own.
 //! - A payload between 384 MB and Redis's 512 MB cannot be buried (its base64 is too large) and stays in flight.
 //! - A primary that is cut off from its sentinels, but not from a worker, is used until it hears that it is none any more;
 //!   `min-replicas-to-write` bounds what it takes meanwhile.

@@ -209,11 +209,18 @@ pub const UNBLOCK_TRIES_MAX: usize = 50;
 /// Pause between two of these.
 pub const UNBLOCK_PAUSE: Duration = Duration::from_millis(1);
 
-/// How long a stopping shard goes on trying to reach Redis after its deadline, to hand back and to ack.
-pub const STOP_GRACE: Duration = Duration::from_secs(5);
+/// How long a stopping shard goes on trying to reach Redis after its deadline, to hand back and to ack. With
+/// [`FAREWELL_LIMIT_LATE`] a stop takes no more than 2 s beyond `--timeout`, whatever Redis does: hosts kill after 30 s, and
+/// the default timeout is 25.
+pub const STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// How long a process whose shards have ended tries to take its heartbeat and its lease away, and its poller to resign.
+pub const FAREWELL_LIMIT: Duration = Duration::from_millis(1_900);
+
+/// The same where a shard could not reach Redis either: the stop is late already.
+pub const FAREWELL_LIMIT_LATE: Duration = Duration::from_millis(800);
 
 /// How long a process that is asked to stop waits for any one answer, or for a first connection if it owes Redis nothing.
-/// Twice in [`STOP_GRACE`]: a connection that died unnoticed leaves time for another.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Largest payload, with its envelope, that is read to be buried: what Redis itself allows in one string. Its base64 must
@@ -391,9 +398,6 @@ pub const LEAD_POLLS: u32 = 4;
 
 /// What the lead outlasts two renewals by: a call that is slow.
 pub const LEAD_SLACK: Duration = Duration::from_secs(1);
-
-/// How long the end of a process waits for its poller to give up the lead; the lead ends by itself a little later.
-pub const RESIGN_WAIT: Duration = Duration::from_secs(1);
 
 /// When a due job whose queue's key is no list is due again. Longer than any usual poll interval, so that thousands of
 /// such jobs do not take the turns of the others; short enough for whoever mends the key.

@@ -2,7 +2,8 @@
 //!
 //! A kind of line is a place in the sources. Of each kind some lines pass in a span of time; those behind them are counted,
 //! and one line says at the end of the span how many there were. So a broken producer, whose every payload is no job, costs
-//! some lines and not a disk. It is held here, where all lines come by, and not at the places that log: none can be forgotten.
+//! some lines and not a disk. It is held here, where all lines come by, and not at the places that log, of which one could
+//! be forgotten.
 //!
 //! Debug lines pass: whoever asks for one a job wants one a job. So do the lines of other crates, of a program's jobs, and
 //! what has a target of its own, as the answer to a signal.

@@ -1,7 +1,7 @@
 //! Control from start to end: which actor starts and stops when, and why in this order.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::actor::Actor;
 use super::options::{ControlOptions, Outcome};
@@ -9,7 +9,7 @@ use super::settings::Reload;
 use super::shards::Shards;
 use super::state::Control;
 use super::{health, listener, notify, poller, reaper, ruby_lists, stalls, steering, upkeep};
-use crate::limits::RESIGN_WAIT;
+use crate::limits::FAREWELL_LIMIT;
 use crate::mesh::{ControlEnd, Ending};
 use crate::timeout::within;
 
@@ -102,6 +102,7 @@ impl Actors {
         // Not before the shards: their jobs are ours as long as the lease stands. The farewell takes the heartbeat away, and
         // the lease if nothing is left in flight.
         control.note_end(endings.iter().all(|(_, how)| *how == Ending::Clean));
+        let until = Instant::now() + FAREWELL_LIMIT;
         for upkeep in self.upkeeps {
             upkeep.end().await;
         }
@@ -111,7 +112,7 @@ impl Actors {
                 poller.end().await;
             }
         };
-        let _in_time = within(RESIGN_WAIT, resigned).await;
+        let _in_time = within(until.saturating_duration_since(Instant::now()), resigned).await;
         // Last: until here the manager hears that the end makes progress.
         self.notify.stop().await;
     }

@@ -13,7 +13,7 @@ use super::actor::Actor;
 use super::duty::Duty;
 use super::link::{ControlLink, way_out};
 use super::state::Control;
-use crate::limits::{LEASE, STOP_GRACE, STOP_PATIENCE};
+use crate::limits::{FAREWELL_LIMIT, FAREWELL_LIMIT_LATE, LEASE};
 use crate::mesh::ToShard;
 use crate::net::{Backoff, Error};
 use crate::resp::{RedisErrorKind, RedisUrl};
@@ -247,14 +247,16 @@ impl Upkeep {
     /// Takes the heartbeat and the figures away, and the lease if nothing is left in flight. Where the shards could not
     /// reach Redis either, once is enough.
     async fn farewell(&mut self) {
-        let deadline = Instant::now() + STOP_GRACE;
+        let was_told = self.control.ended() != Some(false);
+        let limit = if was_told { FAREWELL_LIMIT } else { FAREWELL_LIMIT_LATE };
+        let deadline = Instant::now() + limit;
         loop {
-            let said = within(STOP_PATIENCE, self.try_farewell()).await;
-            let late =
-                || Err(Error::Timeout { what: "remove the heartbeat".to_owned(), after: STOP_PATIENCE });
+            let left = deadline.saturating_duration_since(Instant::now());
+            let said = within(left, self.try_farewell()).await;
+            let late = || Err(Error::Timeout { what: "remove the heartbeat".to_owned(), after: limit });
             let Err(error) = said.unwrap_or_else(late) else { return };
             self.link = None;
-            if self.control.ended() == Some(false) || Instant::now() >= deadline {
+            if !was_told || Instant::now() >= deadline {
                 tracing::warn!(%error, "the heartbeat could not be removed; it expires by itself");
                 return;
             }

@@ -111,12 +111,11 @@ impl Attempt {
 
     fn last_moment(self, shard: &Shard) -> Option<Instant> {
         let Phase::Stopping { deadline } = shard.phases().now() else { return None };
-        // While Redis answers there is nothing to give up, and when it ceases to, the call is late within STOP_PATIENCE.
-        if !self.again || shard.options().stats.outage_since.age().is_none() {
-            return None;
-        }
         let last = deadline + STOP_GRACE;
-        if self.reports || shard.owes() {
+        // While Redis answers there is nothing to give up before, and when it ceases to, the call is late within
+        // STOP_PATIENCE.
+        let answers = !self.again || shard.options().stats.outage_since.age().is_none();
+        if answers || self.reports || shard.owes() {
             return Some(last);
         }
         let asked = shard.phases().stop_asked_at().unwrap_or(self.began);
@@ -129,7 +128,7 @@ impl Attempt {
         if self.again && !self.reports && !shard.owes() {
             return Some(Ending::Unheard);
         }
-        let over = self.again && Instant::now() >= deadline + STOP_GRACE;
+        let over = Instant::now() >= deadline + STOP_GRACE;
         over.then(|| Ending::LeftBehind { jobs: unreported(shard, turns) })
     }
 }

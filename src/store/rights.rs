@@ -236,8 +236,8 @@ pub fn missing(role: Role, reply: &Reply) -> Result<Option<Missing>, Error> {
     Ok((!rules.is_empty()).then_some(Missing { rules }))
 }
 
-/// The commands of the role that the server does not know, from the reply to [`ask`]: somebody has renamed them away, or a proxy
-/// withholds them. No right helps then.
+/// The commands of the role that the server does not know, from the reply to [`ask`]: somebody has renamed them away, or a
+/// proxy withholds them. No right helps then.
 ///
 /// # Errors
 /// As [`missing`], and if the user may not ask.

@@ -54,9 +54,14 @@ fn a_redis_that_loads_its_data_after_a_restart_is_waited_for() {
     worker.stop();
     Account::of(&redis).assert_each_ran_once(JOBS);
     Account::assert_none_ran_twice(&worker);
-    for (text, lines) in [("redis is gone; trying", 2), ("redis is back shard", 2), ("for the heartbeat", 2)]
-    {
-        assert_eq!(worker.lines(text).len(), lines, "{text}: once for each shard, begin and end");
+    let once_each = [
+        ("redis is gone; trying", 2),
+        ("redis is back shard", 2),
+        ("heartbeat: lost the connection", 1),
+        ("heartbeat: connected to redis again", 1),
+    ];
+    for (text, lines) in once_each {
+        assert_eq!(worker.lines(text).len(), lines, "{text}: once for each shard, and for control");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use jiggler_uring::internal::limits::{CALL_TIMEOUT, STOP_GRACE};
+use jiggler_uring::internal::limits::CALL_TIMEOUT;
 
 use crate::harness::account::lists_in_flight;
 use crate::harness::redis::DEAD;
@@ -11,6 +11,9 @@ use crate::harness::{Account, Redis, Worker};
 
 /// Far above what a stop with a timeout of 1 s takes, far below the 25 s of the default and the sleep of the jobs.
 const SOON: Duration = Duration::from_secs(8);
+
+/// What a stop may take beyond its timeout, whatever Redis does.
+const BEYOND_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn sleeper(number: usize, seconds: f64) -> String {
     format!(r#"{{"name":"Sleep", "args":[{seconds}],"jid":"{number:08}","x":"kept as it came"}}"#)
@@ -242,7 +245,24 @@ fn a_stop_of_a_busy_worker_while_redis_hangs_ends_with_its_grace_and_says_what_i
     assert_eq!(status.code(), Some(1));
     let said = worker.lines("left in flight");
     assert!(said.len() == 1 && said[0].contains("2 jobs of shard 0"), "{said:?}");
-    assert!(took < Duration::from_secs(1) + 2 * STOP_GRACE, "it took {took:?}");
+    assert!(took < Duration::from_secs(1) + BEYOND_TIMEOUT, "it took {took:?}");
+}
+
+/// Orchestrators kill what takes longer than they allow, and count on the timeout that they were told.
+#[test]
+fn a_stop_of_a_busy_worker_while_redis_is_down_ends_two_seconds_after_its_timeout_at_the_latest() {
+    let mut redis = Redis::start();
+    redis.push("default", &[sleeper(0, 1.5), sleeper(1, 60.0)]);
+    let mut worker = Worker::start(&redis, &["-c", "2", "-t", "3"]);
+    wait_until("two jobs run", || redis.queue("default").is_empty());
+    redis.kill();
+    let asked = Instant::now();
+    worker.signal("TERM");
+    let status = worker.wait_for_end();
+    let took = asked.elapsed();
+    assert_eq!(status.code(), Some(1));
+    assert!(took >= Duration::from_secs(3), "the first job's end is still to be told, so it waits: {took:?}");
+    assert!(took < Duration::from_secs(3) + BEYOND_TIMEOUT, "it took {took:?}");
 }
 
 #[test]

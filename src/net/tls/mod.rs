@@ -1,8 +1,8 @@
 //! TLS to Redis, without a socket: bytes that came in, bytes to send out, and whom to trust.
 //!
 //! `Session` is one connection; `config_for` reads what a url's [`TlsFiles`](crate::resp::url::TlsFiles) name and keeps it
-//! for the thread. Files are read again when they have changed, so a certificate that is renewed on disk is used from the next
-//! connect on, and no process has to be started anew for it.
+//! for the thread. Files are read again when they have changed, so a certificate that is renewed on disk is used from the
+//! next connect on, and no process has to be started anew for it.
 //!
 //! Each thread has its own settings, and with them its own memory of past sessions: cores share no lock over them.
 //!
