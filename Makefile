@@ -70,7 +70,8 @@ test: deps
 	@cargo clippy --locked --quiet -- -D warnings
 	@cargo clippy --no-default-features --locked --quiet -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --lib --locked --quiet
-	@cargo test --workspace --all-features --locked --quiet --no-fail-fast
+# Most tests of the whole program wait for processes, so more of them run at once than there are cores.
+	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test --workspace --all-features --locked --quiet --no-fail-fast
 
 # What takes its time: everything built once more as a release is, to count what the hot paths cost.
 .PHONY: test-all

@@ -14,6 +14,7 @@ mod operate;
 mod redis;
 mod ruby;
 mod start;
+mod stop;
 
 pub use clients::*;
 pub use fleet::*;
@@ -23,6 +24,7 @@ pub use operate::*;
 pub use redis::*;
 pub use ruby::*;
 pub use start::*;
+pub use stop::*;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Payloads
@@ -208,20 +210,6 @@ pub const UNBLOCK_TRIES_MAX: usize = 50;
 
 /// Pause between two of these.
 pub const UNBLOCK_PAUSE: Duration = Duration::from_millis(1);
-
-/// How long a stopping shard goes on trying to reach Redis after its deadline, to hand back and to ack. With
-/// [`FAREWELL_LIMIT_LATE`] a stop takes no more than 2 s beyond `--timeout`, whatever Redis does: hosts kill after 30 s, and
-/// the default timeout is 25.
-pub const STOP_GRACE: Duration = Duration::from_secs(1);
-
-/// How long a process whose shards have ended tries to take its heartbeat and its lease away, and its poller to resign.
-pub const FAREWELL_LIMIT: Duration = Duration::from_millis(1_900);
-
-/// The same where a shard could not reach Redis either: the stop is late already.
-pub const FAREWELL_LIMIT_LATE: Duration = Duration::from_millis(800);
-
-/// How long a process that is asked to stop waits for any one answer, or for a first connection if it owes Redis nothing.
-pub const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Largest payload, with its envelope, that is read to be buried: what Redis itself allows in one string. Its base64 must
 /// fit there too, so above 384 MB a payload cannot be buried and stays in flight.

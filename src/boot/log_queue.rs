@@ -5,8 +5,8 @@
 //! queue has no room for is dropped and counted, and the count is told when the reader reads again.
 //!
 //! It holds the lock of `std::io::Stderr` for each batch, so that what a handler prints by `eprintln!`, in pieces, is not
-//! torn by a line of the log. Such a handler waits for the same reader, lock or no lock. What the Rust runtime itself says at an
-//! abort goes past the queue.
+//! torn by a line of the log. Such a handler waits for the same reader, lock or no lock. What the Rust runtime
+//! itself says at an abort goes past the queue.
 
 use std::io::{self, StderrLock, Write};
 use std::sync::Arc;

@@ -147,8 +147,9 @@ impl Client {
     }
 
     /// Ends the job of this jid if it runs now, in the database of the url, and says how many processes were told. Where
-    /// it runs it is dropped at its next await point and goes to the dead set with class `JigglerUring::Cancelled`; it is not retried. A job that waits
-    /// in a queue or a set is left alone, and a job that has ended meanwhile cannot be cancelled. One round trip.
+    /// it runs it is dropped at its next await point and goes to the dead set with class
+    /// `JigglerUring::Cancelled`; it is not retried. A job that waits in a queue or a set is left alone, and a job that has
+    /// ended meanwhile cannot be cancelled. One round trip.
     ///
     /// # Errors
     /// [`Error::Connect`], [`Error::Redis`], [`Error::Lost`].
