@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// How long a stopping shard goes on trying to reach Redis after its deadline, to hand back and to ack. With
-/// [`FAREWELL_LIMIT_LATE`] a stop takes no more than 2 s beyond `--timeout`, whatever Redis does: hosts kill after 30 s, and
-/// the default timeout is 25.
-pub const STOP_GRACE: Duration = Duration::from_secs(1);
+/// How long a stopping shard goes on trying to reach Redis after its deadline, to hand back and to ack. Longer than
+/// [`STOP_PATIENCE`]: a connection that died unnoticed leaves time for another. With [`FAREWELL_LIMIT_LATE`] a stop takes
+/// less than 4 s beyond `--timeout`, whatever Redis does: hosts kill after 30 s, and the default timeout is 25.
+pub const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// How long a process whose shards have ended tries to take its heartbeat and its lease away, and its poller to resign.
 pub const FAREWELL_LIMIT: Duration = Duration::from_millis(1_900);
