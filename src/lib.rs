@@ -73,9 +73,9 @@
 //!
 //! | layer | modules | what for |
 //! |---|---|---|
-//! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] `server` | command line to exit code |
+//! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] `server` [`testing`] | command line to exit code |
 //! | 5 runtime | `shard` `control`, `admin` | running jobs; keeping the process known; operators at the command line |
-//! | 4 api | `handler` [`client`] `mesh` | what users write; pushing jobs; what control and shards say |
+//! | 4 api | `handler` [`client`] [`io`] `mesh` | what users write and call; pushing jobs; what control and shards say |
 //! | 4 operators | `view` `acts` | what they see and what they do: models and steps, without text or connection |
 //! | 3 store | `store` | every Redis command and script |
 //! | 2 transport | `net`: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster; `timeout` | sockets; limited waits |

@@ -29,7 +29,7 @@ impl Source {
         Self { path: path.to_owned(), text: text.to_owned(), code, literals }
     }
 
-    /// Whether the whole file is test code: outside of src, a test module, or a helper of those (`test_redis.rs`).
+    /// Whether the whole file is test code: outside of src, a test module, or a helper of those (`own_redis.rs`).
     pub(crate) fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         !self.path.starts_with("src/") || name == "tests.rs" || name.starts_with("test_")
