@@ -1,4 +1,4 @@
-//! How many parameters a handler may have: none, or up to seven arguments and a last one, which may be left out of a job.
+//! How many parameters a handler may have: none, or up to seven arguments plus a last one that a job may leave out.
 
 /// Calls a macro with the parameters of each handler: those before the last, and the last.
 macro_rules! for_each_arity {

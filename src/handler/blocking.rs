@@ -1,4 +1,4 @@
-//! Handlers that hold their thread: plain functions on the companion threads of the core.
+//! Handlers that block their thread: plain functions that run on the core's companion threads.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::limits::io::COMPANION_THREADS_MAX;
 /// A function that can run a job on a companion thread.
 ///
 /// Implemented for every `Fn(A1, …, An) -> R + Send + Sync` with n from 0 to 8, and for the same with a leading
-/// [`SendCtx`]. Parameters and results are those of a [`Handler`](super::Handler), and `Send`.
+/// [`SendCtx`]. Parameters and results are those of a [`Handler`](super::Handler), and must be `Send`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no blocking job handler",
+    message = "`{Self}` is not a blocking job handler",
     label = "not a function of 0 to 8 deserializable arguments that are `Send` (after an optional `SendCtx`)",
-    note = "it is no `async fn`: those are registered by `job`; what it captures must be `Send + Sync`",
+    note = "an `async fn` is registered with `job`; what a function captures must be `Send + Sync`",
     note = "the result must be `()` or `Result<(), E>` where `E` is an error or `JobError`"
 )]
 pub trait BlockingHandler<S, Marker>: Send + Sync + 'static {
@@ -28,8 +28,8 @@ pub trait BlockingHandler<S, Marker>: Send + Sync + 'static {
 }
 
 impl<S: 'static> Registry<S> {
-    /// Registers a plain function that computes, or calls a library that blocks its thread. It runs on a companion thread
-    /// of the core, so the shard goes on with its I/O and its other jobs meanwhile.
+    /// Registers a plain function that computes, or calls a library that blocks its thread. It runs on a companion
+    /// thread of the core, so the shard continues with its I/O and its other jobs meanwhile.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -57,20 +57,20 @@ impl<S: 'static> Registry<S> {
     /// let registry = Registry::new(())
     ///     .companion_threads(2)
     ///     .blocking("Checksum", checksum)
-    ///     // State is what the function captures. Cores and threads share it, unlike that of an async handler.
+    ///     // State is what the function captures. Unlike an async handler's state, it is shared by cores and threads.
     ///     .blocking("Scale", move |number: u64| println!("{}", number * table.factor));
     /// # drop(registry);
     /// ```
     ///
-    /// The arguments are decoded on the shard. The job holds its slot from its start to its end, as any other; beyond
-    /// [`companion_threads`](Self::companion_threads) such jobs wait for a thread, in order.
+    /// The arguments are decoded on the shard. Like any other job, it holds its slot from start to end; once
+    /// [`companion_threads`](Self::companion_threads) such jobs are running, further ones wait in order for a thread.
     ///
-    /// A thread cannot be interrupted. When a stopping process has waited for its `--timeout`, a job that still runs is
-    /// handed back, so that another process runs it again, while this one's run may come to its end until the process is
-    /// gone a moment later: as after a crash, such a job may have run twice.
+    /// A thread cannot be interrupted. When a stopping process has waited for its `--timeout`, a job that is still
+    /// running is handed back so that another process runs it again. The original run may still finish before the
+    /// process exits a moment later: as after a crash, such a job may have run twice.
     ///
     /// # Panics
-    /// If the name is taken.
+    /// If the name is already taken.
     #[must_use]
     pub fn blocking<M, H>(self, name: &str, handler: H) -> Self
     where
@@ -79,8 +79,8 @@ impl<S: 'static> Registry<S> {
         handler.register(name, self)
     }
 
-    /// How many companion threads a core may have for [`blocking`](Self::blocking) jobs: 4 unless this says otherwise. Jobs
-    /// that compute gain nothing from more than one; jobs that mostly wait, in a library that blocks, may use as many as the
+    /// How many companion threads a core may have for [`blocking`](Self::blocking) jobs; the default is 4. Jobs that
+    /// compute gain nothing from more than one; jobs that mostly wait in a blocking library may use as many as the
     /// core has slots. A thread is started when it is first needed.
     ///
     /// # Panics
@@ -93,7 +93,8 @@ impl<S: 'static> Registry<S> {
         self
     }
 
-    /// How the kernel weighs the companion threads against the shard: they have what it leaves, unless this says otherwise.
+    /// How the kernel weighs the companion threads against the shard. By default they get the CPU time the shard
+    /// leaves over.
     #[must_use]
     pub fn companion_priority(self, priority: CompanionPriority) -> Self {
         self.companions.set_priority(priority);

@@ -16,7 +16,7 @@ use crate::job::args::ArgsError;
 /// elements are `None` for an `Option`, an error otherwise; too many are an error, unless the last parameter is a
 /// [`Rest`]. `Marker` tells the shapes apart and is always inferred.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no job handler",
+    message = "`{Self}` is not a job handler",
     label = "not an async function of 0 to 8 deserializable arguments (after an optional `Ctx<{S}>`)",
     note = "every parameter must own its data and implement `serde::Deserialize`: `String`, not `&str`",
     note = "only the last parameter may be a `Rest<T>`, and only the first a `Ctx` of this registry's state",
@@ -24,10 +24,10 @@ use crate::job::args::ArgsError;
             or `JobError`"
 )]
 pub trait Handler<S, Marker>: 'static {
-    /// What calling the function gives.
+    /// The future that calling the function returns.
     type Future: Future<Output: IntoJobResult> + 'static;
 
-    /// Decodes the arguments and calls the function. `ctx` is asked for only if the function wants it.
+    /// Decodes the arguments and calls the function. `ctx` is called only if the function takes a context.
     ///
     /// # Errors
     /// An error that names the position, what was expected and what was found.
@@ -59,8 +59,8 @@ impl<E: Into<JobError>> IntoJobResult for Result<(), E> {
     }
 }
 
-/// The last parameter of a handler that takes any number of arguments: all that the parameters before it left, as Ruby's
-/// `perform(subject, *addresses)`.
+/// The last parameter of a handler that takes any number of arguments: everything the parameters before it left over,
+/// like Ruby's `perform(subject, *addresses)`.
 ///
 /// ```
 /// use jiggler_uring::{Registry, Rest};
@@ -78,7 +78,7 @@ pub struct Rest<T>(pub Vec<T>);
 /// The last parameter of a handler: one argument, or the [`Rest`].
 #[doc(hidden)]
 pub trait LastParameter: Sized {
-    /// Decodes it.
+    /// Decodes the argument, or the rest.
     ///
     /// # Errors
     /// As [`Args::take`].

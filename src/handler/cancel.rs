@@ -1,7 +1,7 @@
-//! How what a job has started elsewhere learns that the job is over before its end.
+//! How work that a job has started elsewhere learns that the job has ended early.
 //!
-//! A job that is cancelled, timed out or handed back at a stop is dropped at its await point; it needs no word of that.
-//! Tasks it has spawned and threads it has set to work do: they look at the flag, or wait for it.
+//! A job that is cancelled, timed out or handed back at a stop is dropped at its await point, so the job itself need
+//! not be notified. Tasks it has spawned and threads it has started do: they check the flag, or wait for it.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::{Future, poll_fn};
@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 
-/// Set once its job is over before its end. For another thread that works for the job: it is cheap to look at.
+/// Set once its job has ended early. For another thread that works for the job; checking it is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct CancelFlag(Arc<AtomicBool>);
 
 impl CancelFlag {
-    /// Whether nobody waits for the work any more.
+    /// Whether nobody is waiting for the work any longer.
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -25,13 +25,13 @@ impl CancelFlag {
 #[derive(Debug, Default)]
 pub(crate) struct CancelState {
     raised: Cell<bool>,
-    /// Made when somebody asks for it: no other core is told of a job that keeps to its own.
+    /// Created on demand: a job that stays on its own core shares nothing with another.
     flag: OnceCell<CancelFlag>,
     waiters: RefCell<Vec<Waker>>,
 }
 
 impl CancelState {
-    /// The job is over before its end.
+    /// The job has ended early.
     pub(crate) fn raise(&self) {
         self.raised.set(true);
         if let Some(flag) = self.flag.get() {
@@ -51,7 +51,7 @@ impl CancelState {
         flag
     }
 
-    /// Ends once it is raised.
+    /// Resolves once it is raised.
     ///
     /// # Cancel-safety
     /// Safe.
@@ -61,7 +61,7 @@ impl CancelState {
                 return Poll::Ready(());
             }
             let mut waiters = self.waiters.borrow_mut();
-            // One entry a task, however often it is polled.
+            // One entry per task, however often it is polled.
             if !waiters.iter().any(|waiter| waiter.will_wake(ctx.waker())) {
                 waiters.push(ctx.waker().clone());
             }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_woken_once_it_is_raised() {
+    fn waiters_are_woken_once_it_is_raised() {
         block_on(async {
             let state = CancelState::default();
             assert!(poll_once(state.wait()).await.is_none());

@@ -1,18 +1,18 @@
-//! The companion threads of a core: they run what would hold the shard.
+//! The companion threads of a core: they run work that would block the shard.
 //!
 //! ```text
 //!  shard ── bounded channel ──► companion 1 … n   on the shard's CPU, run only when the shard does not
 //!        ◄── one result each, which wakes the shard through its ring ──┘
 //! ```
 //!
-//! The channel is between a shard and its own companions; nothing is shared with another core. A thread is started when a
-//! job finds none free, up to the number that was set, and waits for the next job without a timeout: a program without
-//! such jobs has no such thread.
+//! The channel is between a shard and its own companions; nothing is shared with another core. A thread is started
+//! when a job finds none free, up to the configured number, and then waits for the next job without a timeout. A
+//! program without such jobs has no such threads.
 //!
-//! Companions inherit the shard's CPU: `--cores 2` stays two cores, and jobs are spread over the cores by the shards as all
-//! others are. In the kernel's class `SCHED_IDLE` they never delay the shard: a shard that wakes preempts them at once
-//! (a thread of lower weight but of the normal class would end its slice of some milliseconds first). The other side of it:
-//! a shard that is busy all the time leaves them next to nothing (1% of the CPU was measured), see
+//! Companions inherit the shard's CPU: `--cores 2` stays two cores, and the shards spread these jobs over the cores
+//! like all others. In the kernel's class `SCHED_IDLE` they never delay the shard: a shard that wakes preempts them
+//! at once (a thread of lower weight in the normal class would first finish its slice of a few milliseconds). The
+//! downside: a shard that is always busy leaves them next to nothing (1% of the CPU was measured), see
 //! [`CompanionPriority::Equal`].
 
 use std::cell::{Cell, OnceCell};
@@ -37,16 +37,16 @@ use crate::limits::io::{COMPANION_QUEUE_JOBS_MAX, COMPANION_THREADS, COMPANION_W
 /// How the kernel weighs a core's companion threads against its shard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CompanionPriority {
-    /// They have what the shard leaves (`SCHED_IDLE`): no job on the shard starts later because of them, and while the
-    /// shard is busy all the time they hardly move.
+    /// They get what the shard leaves (`SCHED_IDLE`): they never delay a job on the shard, and while the shard is
+    /// always busy they make hardly any progress.
     #[default]
     Leftover,
-    /// They share the CPU with the shard as two processes would: neither stands still, and a job on the shard may start
-    /// some milliseconds later.
+    /// They share the CPU with the shard as two processes would: neither is starved, and a job on the shard may start
+    /// a few milliseconds later.
     Equal,
 }
 
-/// What one companion does at a time.
+/// A unit of work for one companion.
 type Work = Box<dyn FnOnce() + Send>;
 
 /// The companions of one core.
@@ -84,15 +84,15 @@ impl Companions {
         self.priority.set(priority);
     }
 
-    /// Has a companion do this work, and gives its result; a panic is an error. Work that has not begun when the future is
-    /// dropped is not begun at all; work that has goes on, its result unseen.
+    /// Runs this work on a companion and returns its result; a panic is an error. If the future is dropped, work that
+    /// has not started never starts; work that has started continues, and its result is discarded.
     pub(super) async fn run(self: Rc<Self>, work: impl FnOnce() -> JobResult + Send + 'static) -> JobResult {
         let _permit = self.permits.take().await.map_err(|error| busy(error.0))?;
         let (sender, result) = oneshot::channel();
         self.hand_over(Box::new(move || {
             if !sender.is_canceled() {
                 let result = caught(work).and_then(|result| result);
-                // Nobody may wait any more, which is nothing to tell anyone.
+                // Nobody may be waiting any longer, and that is fine.
                 let _unseen = sender.send(result);
             }
         }))?;
@@ -102,11 +102,13 @@ impl Companions {
     fn hand_over(&self, work: Work) -> JobResult {
         let (sender, receiver) = self.channel.get_or_init(|| bounded(COMPANION_QUEUE_JOBS_MAX));
         sender.try_send(work).map_err(|error| match error {
-            // What was given up unbegun takes room until a companion comes past it.
+            // Work that was abandoned before it started takes room until a companion gets to it.
             TrySendError::Full(_) => busy(COMPANION_QUEUE_JOBS_MAX),
-            TrySendError::Disconnected(_) => JobError::new(CLASS_COMPANION, "no companion thread takes jobs"),
+            TrySendError::Disconnected(_) => {
+                JobError::new(CLASS_COMPANION, "no companion thread is accepting jobs")
+            }
         })?;
-        // A companion that has finished and not yet said so costs a thread at most.
+        // A companion that has finished and not yet said so costs one extra thread at most.
         let all_busy = self.idle.load(Ordering::Relaxed) < sender.len();
         if all_busy && self.threads.get() < self.threads_max.get() {
             self.start_thread(receiver.clone())?;
@@ -123,23 +125,28 @@ impl Companions {
             .spawn(move || companion(&work, &idle, priority));
         match started {
             Ok(_handle) => self.threads.set(number + 1),
-            // Those that there are will come to it.
-            Err(error) if number > 0 => tracing::warn!(shard, error = %error, "no further companion thread"),
+            // The existing companions will get to it.
+            Err(error) if number > 0 => {
+                tracing::warn!(shard, error = %error, "failed to start another companion thread")
+            }
             Err(error) => {
-                return Err(JobError::new(CLASS_COMPANION, format!("no companion thread: {error}")));
+                return Err(JobError::new(
+                    CLASS_COMPANION,
+                    format!("failed to start a companion thread: {error}"),
+                ));
             }
         }
         Ok(())
     }
 }
 
-/// A thread's life. It ends with the shard that feeds it.
+/// The life of one thread. It ends with the shard that feeds it.
 fn companion(work: &Receiver<Work>, idle: &AtomicUsize, priority: CompanionPriority) {
     if priority == CompanionPriority::Leftover {
         let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
         if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy) {
-            // Lowering one's own is always allowed, short of a sandbox; the work is done all the same.
-            tracing::warn!(error = ?error, "a companion thread could not step back behind its shard");
+            // A thread may always lower its own priority, except in a sandbox; the work gets done either way.
+            tracing::warn!(error = ?error, "could not lower the priority of a companion thread below its shard's");
         }
     }
     loop {
@@ -147,15 +154,21 @@ fn companion(work: &Receiver<Work>, idle: &AtomicUsize, priority: CompanionPrior
         let next = work.recv();
         idle.fetch_sub(1, Ordering::Relaxed);
         let Ok(work) = next else { return };
-        // The job's own panic is its result already; this one is of a value that panics when it is dropped.
+        // The job's own panic is already its result; this one comes from dropping a value.
         if let Err(panic) = caught(work) {
-            tracing::error!(panic = panic.message(), "what a blocking job left behind panicked");
+            tracing::error!(
+                panic = panic.message(),
+                "a value left by a blocking job panicked when it was dropped"
+            );
         }
     }
 }
 
 fn busy(jobs: usize) -> JobError {
-    JobError::new(CLASS_COMPANION, format!("{jobs} jobs wait for the companion threads of this core already"))
+    JobError::new(
+        CLASS_COMPANION,
+        format!("{jobs} jobs are already waiting for the companion threads of this core"),
+    )
 }
 
 #[cfg(test)]
@@ -212,7 +225,7 @@ mod tests {
                     let (gone, tell) = (Arc::clone(&gone), tell.clone());
                     let wait = move || {
                         tell.send(thread_schedule_policy().unwrap()).unwrap();
-                        // A closed channel is what they wait for.
+                        // They wait for a closed channel.
                         let _closed = gone.lock().unwrap().recv();
                         Ok(())
                     };
@@ -252,7 +265,7 @@ mod tests {
                 let tell = tell.clone();
                 move || {
                     tell.send("begun").unwrap();
-                    // A closed channel is what it waits for.
+                    // It waits for a closed channel.
                     let _closed = gone.recv();
                     tell.send("ended").unwrap();
                     Ok(())

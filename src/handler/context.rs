@@ -1,4 +1,4 @@
-//! What a handler may ask of its job and of its core.
+//! What a handler can learn about its job and ask of its core.
 
 use std::cell::{Cell, OnceCell};
 use std::future::Future;
@@ -14,7 +14,7 @@ use crate::client::{self, LocalClient, NewJob, Progress, Push};
 use crate::job::{TraceContext, fields, member};
 use crate::limits::PROGRESS_INTERVAL;
 
-/// What is known of the job that runs.
+/// What is known about the running job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JobInfo {
@@ -31,7 +31,7 @@ pub struct JobInfo {
 }
 
 impl JobInfo {
-    /// A job of this name of which nothing else is known, for a context of a test's own.
+    /// A job with this name and nothing else known, for a context built in a test.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
@@ -56,13 +56,13 @@ pub(crate) struct Run {
     // Changed by the job and by the owner of its future.
     pub(super) cancel: CancelState,
     pub(super) trace: OnceCell<Option<TraceContext>>,
-    /// When progress was last sent on.
+    /// When progress was last sent.
     pub(super) reported: Cell<Option<Instant>>,
 }
 
 impl<S> Ctx<S> {
-    /// A context of your own making, for calling a handler in a test. What it enqueues stays in memory:
-    /// [`LocalClient::pushed`] of [`client`](Self::client) tells.
+    /// A context of your own, for calling a handler in a test. What it enqueues stays in memory: read it with
+    /// [`LocalClient::pushed`] on [`client`](Self::client).
     pub fn new(state: Rc<S>, job: JobInfo) -> Self {
         let run = Run {
             job,
@@ -85,7 +85,7 @@ impl<S> Ctx<S> {
         &self.state
     }
 
-    /// The job that runs.
+    /// The running job.
     pub fn job(&self) -> &JobInfo {
         &self.run.job
     }
@@ -95,23 +95,23 @@ impl<S> Ctx<S> {
         self.run.services.shard()
     }
 
-    /// When its timeout ends it; `None` if it has none.
+    /// The deadline set by its timeout; `None` if it has none.
     pub fn deadline(&self) -> Option<Instant> {
         self.run.deadline
     }
 
-    /// How long it may still run; `None` if it has no timeout.
+    /// How much longer it may run; `None` if it has no timeout.
     pub fn time_left(&self) -> Option<Duration> {
         self.run.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether the job is over before its end: cancelled, timed out, or handed back at a stop. Its own future is dropped
-    /// then, at its await point; this is for tasks it has spawned.
+    /// Whether the job has ended early: cancelled, timed out, or handed back at a stop. Its own future is dropped at
+    /// its await point when that happens; this is for tasks it has spawned.
     pub fn is_cancelled(&self) -> bool {
         self.run.cancel.is_raised()
     }
 
-    /// Ends when the job is over before its end; see [`is_cancelled`](Self::is_cancelled). For a task that works for the
+    /// Resolves when the job has ended early; see [`is_cancelled`](Self::is_cancelled). For a task that works for the
     /// job: `or(work, ctx.cancelled())`.
     ///
     /// # Cancel-safety
@@ -120,30 +120,30 @@ impl<S> Ctx<S> {
         self.run.cancel.wait()
     }
 
-    /// The same as a flag that another thread can look at.
+    /// The same, as a flag that another thread can check.
     pub fn cancel_flag(&self) -> CancelFlag {
         self.run.cancel.flag()
     }
 
-    /// Whether the process is asked to stop. A long job may note how far it came and ask to run again
+    /// Whether the process has been asked to stop. A long job may record how far it got and ask to run again
     /// ([`JobError::snooze`](super::JobError::snooze)) before it is handed back.
     pub fn is_stopping(&self) -> bool {
         self.run.services.is_stopping()
     }
 
-    /// A member of the payload beyond the usual ones, such as a tenant that a producer notes; `None` if there is none of
-    /// that name or it is no `T`. Of duplicates the last counts.
+    /// A member of the payload beyond the usual ones, such as a tenant recorded by the producer; `None` if there is
+    /// no such member or it is not a `T`. The last of duplicates wins.
     pub fn member<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         member(&self.run.payload, name)
     }
 
-    /// When the job was pushed, Unix time in seconds, if its producer noted it as `enqueued_at`. The gem's client and ours
-    /// do not.
+    /// When the job was pushed, Unix time in seconds, if its producer set `enqueued_at`. Neither the gem's client nor
+    /// ours does.
     pub fn enqueued_at(&self) -> Option<f64> {
         self.member(fields::ENQUEUED_AT)
     }
 
-    /// When the job failed for the first time, Unix time in seconds.
+    /// When the job first failed, Unix time in seconds.
     pub fn first_failed_at(&self) -> Option<f64> {
         self.member(fields::STARTED_AT)
     }
@@ -153,13 +153,13 @@ impl<S> Ctx<S> {
         self.member(fields::RETRY_AT)
     }
 
-    /// Class and message of the last failure, if there was one.
+    /// Class and message of the last failure, if any.
     pub fn last_error(&self) -> Option<(String, String)> {
         Some((self.member(fields::ERROR_CLASS)?, self.member(fields::ERROR_MESSAGE)?))
     }
 
-    /// The trace this run belongs to, if the payload carries one: the trace's id, and an id of this run's own, which what
-    /// it enqueues names as its cause.
+    /// The trace this run belongs to, if the payload carries one: the trace's id and an id for this run, which jobs
+    /// it enqueues name as their cause.
     pub fn trace(&self) -> Option<TraceContext> {
         *self.run.trace.get_or_init(|| {
             let text: String = self.member(fields::TRACEPARENT)?;
@@ -167,21 +167,24 @@ impl<S> Ctx<S> {
         })
     }
 
-    /// The client of this core: pushes jobs without leaving it. For bulks; see [`enqueue`](Self::enqueue).
+    /// The client of this core: pushes jobs without leaving it. Use it for bulk pushes; see
+    /// [`enqueue`](Self::enqueue).
     pub fn client(&self) -> &LocalClient {
         self.run.services.client()
     }
 
-    /// Pushes a job to be run as soon as a worker is free, and gives its jid. It belongs to the trace of this one.
+    /// Pushes a job to be run as soon as a worker is free, and returns its jid. It belongs to the same trace as this
+    /// job.
     ///
-    /// Over the core's own connection for this, which is opened at the first push; pushes of one moment travel together.
+    /// Uses a dedicated connection of the core, opened at the first push; pushes made at the same time travel
+    /// together.
     ///
     /// # Errors
-    /// As [`Client::enqueue`](client::Client::enqueue). A job that fails for it is retried, and pushes again what it had
-    /// pushed before: give such jobs a jid of their own, or make them bear it.
+    /// As [`Client::enqueue`](client::Client::enqueue). A job that fails because of such an error is retried and
+    /// repeats its earlier pushes: give those jobs fixed jids, or make them idempotent.
     ///
     /// # Cancel-safety
-    /// Safe: a push that is dropped has been made, will be made, or is not made.
+    /// Safe: a dropped push may or may not have been made, or may still be made.
     pub async fn enqueue<J: Push + ?Sized>(&self, job: &J) -> Result<String, client::Error> {
         self.client().enqueue(&self.traced(job)?).await
     }
@@ -214,12 +217,12 @@ impl<S> Ctx<S> {
         })
     }
 
-    /// Notes how far the job is, for [`Client::progress`](client::Client::progress) to read: `done`
-    /// of `total`, and a few words.
+    /// Records the job's progress for [`Client::progress`](client::Client::progress) to read: `done` of `total`, and
+    /// a few words.
     ///
-    /// Cheap enough for a loop: at most one note a second and job is sent on, others are dropped, but not one that says
-    /// all is done; nothing waits for Redis. The note is kept an hour, whatever becomes of the job. Jobs without a jid
-    /// have no progress.
+    /// Cheap enough for a loop: at most one note per second and job is sent, the others are dropped, except one that
+    /// reports completion; nothing waits for Redis. The note is kept for an hour, whatever happens to the job. Jobs
+    /// without a jid have no progress.
     pub fn progress(&self, done: u64, total: u64, note: &str) {
         let now = Instant::now();
         let recently = |at: Instant| now.duration_since(at) < PROGRESS_INTERVAL;

@@ -1,4 +1,4 @@
-//! One registered job: its handler with the type of its state forgotten, its options, and how a run of it begins.
+//! One registered job: its handler with the state type erased, its options, and how a run of it starts.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -19,19 +19,19 @@ use crate::job::failure::CLASS_BAD_ARGUMENTS;
 /// One registered job.
 pub(crate) struct Entry {
     pub(super) handler: Box<dyn AnyHandler>,
-    /// Its place in the alphabetical order of the names.
+    /// Its position in the alphabetical order of the names.
     pub(crate) number: u32,
-    /// Where its retries go; if no queue is named, the one it came from.
+    /// The queue for its retries; if unset, the one it came from.
     pub(crate) retry_queue: Option<Box<str>>,
-    /// When they run.
+    /// When retries run.
     pub(crate) policy: RetryPolicy,
-    /// How many there are if the payload does not say.
+    /// The number of retries if the payload does not say.
     pub(crate) retries: u32,
     /// How long a run may take.
     pub(crate) timeout: Option<Duration>,
 }
 
-/// What a handler is given of a job, nothing of it copied yet.
+/// What a handler receives about a job; none of it has been copied yet.
 pub(crate) struct Call<'a, 'p> {
     pub(crate) name: &'a str,
     pub(crate) jid: &'a str,
@@ -39,7 +39,7 @@ pub(crate) struct Call<'a, 'p> {
     pub(crate) attempt: u32,
     pub(crate) retries: u32,
     pub(crate) payload: &'a Bytes,
-    /// When it starts.
+    /// When the run starts.
     pub(crate) now: Instant,
     pub(crate) args: Args<'p>,
 }
@@ -49,7 +49,7 @@ impl Entry {
         Self { handler, number: 0, retry_queue: None, policy: RetryPolicy::gem(), retries: 0, timeout: None }
     }
 
-    /// Decodes the arguments, calls the handler and polls its future once; nothing of it panics.
+    /// Decodes the arguments, calls the handler and polls its future once; never panics.
     pub(crate) fn start(&self, call: Call<'_, '_>) -> Started {
         self.handler.start(call, self.timeout)
     }
@@ -63,7 +63,7 @@ pub(super) trait AnyHandler {
 pub(super) struct Home<S> {
     pub(super) state: Rc<S>,
     pub(super) services: Rc<Services>,
-    /// Around every job, the outermost first.
+    /// Middleware around every job, outermost first.
     pub(super) layers: RefCell<Vec<Layer<S>>>,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Home<S> {
 pub(super) struct Bound<S, H: Handler<S, M>, M> {
     pub(super) home: Rc<Home<S>>,
     pub(super) handler: H,
-    /// Around this job alone, within those of all jobs.
+    /// Middleware around this job alone, inside that of all jobs.
     pub(super) layers: Rc<RefCell<Vec<Layer<S>>>>,
     pub(super) pool: FuturePool<H::Future>,
     pub(super) layered: FuturePool<Next>,
@@ -80,7 +80,7 @@ pub(super) struct Bound<S, H: Handler<S, M>, M> {
 impl<S: 'static, M, H: Handler<S, M>> AnyHandler for Bound<S, H, M> {
     fn start(&self, mut call: Call<'_, '_>, timeout: Option<Duration>) -> Started {
         let Call { name, jid, queue, attempt, retries, payload, now, ref mut args } = call;
-        // Made when somebody asks for the context.
+        // Created when the context is requested.
         let run: OnceCell<Rc<Run>> = OnceCell::new();
         let ctx = || {
             let run = run.get_or_init(|| {

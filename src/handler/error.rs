@@ -1,4 +1,4 @@
-//! What a handler answers when a job failed.
+//! What a handler returns when a job fails.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -10,13 +10,13 @@ use crate::job::failure::CLASS_SNOOZED;
 /// What a handler returns: nothing, or why the job failed.
 pub type JobResult = Result<(), JobError>;
 
-/// Why a job failed, as it is stored with the job: `error_class` and `error_message` of the gem's wire format.
+/// Why a job failed, as stored with the job: `error_class` and `error_message` of the gem's wire format.
 ///
-/// Any [`std::error::Error`] becomes one by `?`: its class is the name of its type (`std::io::Error` is stored as
-/// `std::io::error::Error`), its message the error's text followed by those of its sources. The type itself is
-/// deliberately no `std::error::Error`, which is what makes that conversion possible.
+/// Any [`std::error::Error`] converts with `?`: the class is the name of its type (`std::io::Error` is stored as
+/// `std::io::error::Error`), the message its text followed by those of its sources. This type deliberately does not
+/// implement `std::error::Error`, which is what makes that conversion possible.
 ///
-/// What follows is the job's [`RetryPolicy`](super::RetryPolicy), unless the handler knows better:
+/// The job's [`RetryPolicy`](super::RetryPolicy) decides what follows, unless the handler knows better:
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,57 +42,57 @@ pub struct JobError {
     verdict: Verdict,
 }
 
-/// What a handler asks for together with its error.
+/// What a handler asks for along with its error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// What the job's retry policy says.
+    /// Whatever the job's retry policy says.
     #[default]
     ByPolicy,
-    /// Another attempt after this pause, if one is left; else the dead set.
+    /// Another attempt after this pause, if any are left; otherwise the dead set.
     RetryIn(Duration),
-    /// Another run after this pause, without using an attempt.
+    /// Another run after this pause, without using up an attempt.
     Snooze(Duration),
     /// Nothing more: the job is acked.
     Discard,
-    /// The dead set, whatever attempts are left.
+    /// The dead set, however many attempts are left.
     Dead,
 }
 
 impl JobError {
-    /// An error of a class of your own, for example `JobError::new("BadAddress", "no @ in it")`.
+    /// An error with a class of your own, for example `JobError::new("BadAddress", "no @ in it")`.
     pub fn new(class: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self { class: class.into(), message: message.into(), verdict: Verdict::ByPolicy }
     }
 
-    /// A failure whose next attempt comes after this pause, in place of the policy's, and without jitter. It uses an
-    /// attempt: a job that has none left goes to the dead set. `error` is any error, or one of [`JobError::new`].
+    /// A failure whose next attempt comes after this pause, without jitter, in place of the policy's. It uses up an
+    /// attempt: a job with none left goes to the dead set. `error` is any error, or one made by [`JobError::new`].
     pub fn retry_in(pause: Duration, error: impl Into<Self>) -> Self {
         Self { verdict: Verdict::RetryIn(pause), ..error.into() }
     }
 
-    /// A failure that no other attempt can heal: the job goes to the dead set at once, where a person finds it.
+    /// A failure that no further attempt can fix: the job goes straight to the dead set, where a person will find it.
     pub fn dead(error: impl Into<Self>) -> Self {
         Self { verdict: Verdict::Dead, ..error.into() }
     }
 
-    /// The job has become pointless, its subject is gone for example: it is acked and counts as processed, not as failed.
-    /// The error is in the log at level debug and nowhere else.
+    /// The job has become pointless, for example because its subject is gone: it is acked and counts as processed,
+    /// not as failed. The error is logged at level debug and appears nowhere else.
     pub fn discard(error: impl Into<Self>) -> Self {
         Self { verdict: Verdict::Discard, ..error.into() }
     }
 
     /// Not now: the job runs again after this pause, from the queue it came from, as if it had not run: no attempt is
-    /// used, nothing is counted. There is no bound on how often: a job that snoozes itself forever is never done.
+    /// used, nothing is counted. There is no limit: a job that keeps snoozing itself is never done.
     ///
-    /// Until then it is in the retry set, its payload as it came but for `retry_at` and `queue`. The poller of some
-    /// process takes it from there: as late as `poll_interval` after it is due, if it is due sooner than that.
+    /// Until then it is in the retry set, with its payload unchanged except for `retry_at` and `queue`. The poller of
+    /// some process takes it from there: as late as `poll_interval` after it is due, if it is due sooner than that.
     pub fn snooze(pause: Duration) -> Self {
         let message = format!("runs again in {pause:?}");
         Self { verdict: Verdict::Snooze(pause), ..Self::new(CLASS_SNOOZED, message) }
     }
 
-    /// What it asks for.
+    /// What the handler asks for.
     pub fn verdict(&self) -> Verdict {
         self.verdict
     }
@@ -113,7 +113,7 @@ impl<E: StdError + 'static> From<E> for JobError {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
-            // Many errors print their source themselves; it is not said twice.
+            // Many errors print their source themselves; do not repeat it.
             let text = cause.to_string();
             if !message.contains(&text) {
                 message.push_str(": ");

@@ -1,4 +1,4 @@
-//! Fairness between the jobs of one core: giving way, so that others run and the ring is looked at.
+//! Fairness between the jobs of one core: yielding, so that other jobs run and the ring is checked.
 
 use std::cell::{Cell, RefCell};
 use std::os::unix::net::UnixDatagram;
@@ -10,15 +10,15 @@ use glommio::io::PollableFd;
 use crate::limits::RUN_SLICE;
 
 thread_local! {
-    /// When a job of this core last gave way here.
+    /// When a job of this core last yielded here.
     static GAVE_WAY: Cell<Option<Instant>> = const { Cell::new(None) };
 
     /// A socket that is always writable; nothing is ever written to it.
     static DOOR: RefCell<Option<Rc<PollableFd<UnixDatagram>>>> = const { RefCell::new(None) };
 }
 
-/// Lets the other jobs of the core run, and its shard talk to Redis, if none has had the chance for 10 ms
-/// ([`RUN_SLICE`]). Costs one reading of the clock otherwise, so a loop may call it in every round.
+/// Lets the core's other jobs run, and its shard talk to Redis, if they have had no chance for 10 ms
+/// ([`RUN_SLICE`]). Otherwise it costs one reading of the clock, so a loop may call it in every iteration.
 ///
 /// ```
 /// use jiggler_uring::{JobResult, yield_if_needed};
@@ -35,8 +35,8 @@ thread_local! {
 /// # drop(checksum(Vec::new()));
 /// ```
 ///
-/// A job that computes for longer than some milliseconds without a look at this holds its whole core up, and shows as a
-/// stall in the log once that lasts a second.
+/// A job that computes for longer than a few milliseconds without calling this holds up its whole core, and is logged
+/// as a stall once that lasts a second.
 pub async fn yield_if_needed() {
     let now = Instant::now();
     if GAVE_WAY.get().is_some_and(|last| now.duration_since(last) < RUN_SLICE) {
@@ -47,21 +47,21 @@ pub async fn yield_if_needed() {
     GAVE_WAY.set(Some(Instant::now()));
 }
 
-/// Ends once every task that could run has run and the ring was looked at, or later.
+/// Resolves once every task that could run has run and the ring was checked, or later.
 ///
-/// By way of the ring: it asks whether a socket is writable that always is. A task that merely wakes itself comes back
-/// before the ring is looked at, and glommio's timer of no time, or of one that has passed when it is first polled, is
-/// ready without waiting at all.
+/// Goes through the ring by asking whether a socket that is always writable can be written. A task that merely wakes
+/// itself runs again before the ring is checked. glommio's timer, if its time is zero or has passed when it is first
+/// polled, is ready without waiting at all.
 pub(crate) async fn give_way() {
     match door() {
         Some(door) => {
             if door.writable().await.is_err() {
-                // Of an executor that has ended; the next call makes one of this executor.
+                // It belonged to an executor that has ended; the next call creates one for this executor.
                 DOOR.take();
                 futures_lite::future::yield_now().await;
             }
         }
-        // No descriptor is left. The tasks at least get their turn.
+        // Out of file descriptors. At least the other tasks get a turn.
         None => futures_lite::future::yield_now().await,
     }
 }
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// Computes in rounds, giving way in between, until a timer of another task has fired. How many rounds it took.
+    /// Computes in rounds, yielding in between, until another task's timer has fired. Returns the number of rounds.
     async fn rounds_until_a_timer_fires() -> u64 {
         let fired = Rc::new(Cell::new(false));
         let other = glommio::spawn_local({
@@ -99,7 +99,7 @@ mod tests {
             give_way().await;
             rounds += 1;
         }
-        assert!(fired.get(), "the timer was never looked at");
+        assert!(fired.get(), "the timer was never checked");
         other.await;
         rounds
     }

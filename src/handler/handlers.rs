@@ -1,4 +1,4 @@
-//! The handlers of one core, found by name, as its shard uses them.
+//! The handlers of one core by name, as its shard uses them.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -16,20 +16,20 @@ use crate::job::DeadJob;
 use crate::limits::TEAR_DOWN_TIMEOUT;
 use crate::timeout::within;
 
-/// The handlers of one core, the type of their state forgotten.
+/// The handlers of one core, with the state type erased.
 pub(crate) struct Handlers {
     pub(super) by_name: HashMap<Box<str>, Entry, RandomState>,
     pub(super) on_death: Vec<Box<DeathHook>>,
     pub(super) on_stop: Vec<StopHook>,
     pub(super) default_timeout: Option<Duration>,
     services: Rc<Services>,
-    /// That of jobs no handler is registered for.
+    /// The policy for jobs without a registered handler.
     unknown: RetryPolicy,
 }
 
 type DeathHook = dyn Fn(&DeadJob);
 
-/// Begins the tear-down of the state.
+/// Starts tearing down the state.
 pub(super) type StopHook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = JobResult>>>>;
 
 impl Handlers {
@@ -44,7 +44,7 @@ impl Handlers {
         }
     }
 
-    /// Nothing more will be registered.
+    /// Finishes registration.
     pub(super) fn complete(mut self) -> Self {
         let mut entries: Vec<_> = self.by_name.iter_mut().collect();
         entries.sort_unstable_by_key(|(name, _)| &***name);
@@ -55,7 +55,7 @@ impl Handlers {
         self
     }
 
-    /// The names in alphabetical order: that of the entries' numbers.
+    /// The names in alphabetical order, which is the order of the entries' numbers.
     pub(crate) fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.by_name.keys().map(|name| &**name).collect();
         names.sort_unstable();
@@ -76,12 +76,12 @@ impl Handlers {
         entry.map_or(&self.unknown, |entry| &entry.policy)
     }
 
-    /// Whether anybody wants to be told of dead jobs.
+    /// Whether any hook wants to be called for dead jobs.
     pub(crate) fn hear_of_deaths(&self) -> bool {
         !self.on_death.is_empty()
     }
 
-    /// Tells of a job that is in the dead set; nothing of it panics.
+    /// Calls the hooks for a job in the dead set; never panics.
     pub(crate) fn tell_of_death(&self, job: &DeadJob) {
         for hook in &self.on_death {
             if let Err(panic) = caught(|| hook(job)) {
@@ -91,18 +91,18 @@ impl Handlers {
         }
     }
 
-    /// Takes what is to be done when the last job of this core has run.
+    /// Takes the work to do after the last job of this core has run.
     pub(crate) fn take_tear_down(&mut self) -> TearDown {
         TearDown(std::mem::take(&mut self.on_stop))
     }
 }
 
-/// What is to be done on a core after its last job.
+/// The work to do on a core after its last job.
 #[derive(Default)]
 pub(crate) struct TearDown(Vec<StopHook>);
 
 impl TearDown {
-    /// Does it, one after the other, within [`TEAR_DOWN_TIMEOUT`] altogether; nothing of it panics.
+    /// Does it in order, within [`TEAR_DOWN_TIMEOUT`] in total; never panics.
     pub(crate) async fn run(self, shard: usize) {
         if self.0.is_empty() {
             return;
@@ -114,13 +114,13 @@ impl TearDown {
                     Err(panic) => Err(panic),
                 };
                 if let Err(error) = ended {
-                    tracing::error!(shard, %error, "the state of a core was not torn down as it should");
+                    tracing::error!(shard, %error, "tearing down the state of a core failed");
                 }
             }
         };
         if within(TEAR_DOWN_TIMEOUT, work).await.is_none() {
             let error = JobError::new("Late", format!("it took longer than {TEAR_DOWN_TIMEOUT:?}"));
-            tracing::error!(shard, %error, "the state of a core was not torn down as it should");
+            tracing::error!(shard, %error, "tearing down the state of a core failed");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Code around the running of jobs: it sees the job, may end it before it begins, and sees how it ended.
+//! Code around the running of jobs: it sees a job, may end it before it starts, and sees how it ended.
 //!
-//! Handlers without middleware cost nothing for it; with it, one box a layer and job.
+//! Handlers without middleware pay nothing for it; with it, each layer costs one box per job.
 
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -12,20 +12,20 @@ use super::{Ctx, IntoJobResult, JobError, JobResult};
 
 type BoxedRun = Pin<Box<dyn Future<Output = JobResult>>>;
 
-/// The rest of a job's run: the middleware further in, and innermost the handler. Await it to run it; drop it to leave it
-/// out.
+/// The rest of a job's run: the inner middleware and, innermost, the handler. Await it to run it; drop it to skip it.
 ///
-/// It never panics: a panic further in is its error, as it will be stored with the job. So are arguments that do not fit.
+/// It never panics: a panic further in becomes its error, as it will be stored with the job. So do arguments that do
+/// not fit.
 #[must_use = "a job whose run is dropped does not run"]
 pub struct Next {
-    /// `None` once it has ended.
+    /// `None` once the run has ended.
     run: Option<BoxedRun>,
 }
 
 /// One piece of middleware.
 pub(super) type Layer<S> = Rc<dyn Fn(Ctx<S>, Next) -> BoxedRun>;
 
-/// Makes a layer of a user's function.
+/// Makes a layer from a user's function.
 pub(super) fn layer<S, F, Fut>(function: F) -> Layer<S>
 where
     F: Fn(Ctx<S>, Next) -> Fut + 'static,
@@ -49,7 +49,7 @@ impl Next {
         Self { run: Some(Box::pin(ready(Err(error)))) }
     }
 
-    /// The same with a layer around it.
+    /// The same, wrapped in a layer.
     pub(super) fn within<S>(self, layer: &Layer<S>, ctx: Ctx<S>) -> Self {
         match caught(|| layer(ctx, self)) {
             Ok(run) => Self { run: Some(run) },
@@ -105,7 +105,7 @@ mod tests {
         Ok(())
     }
 
-    /// A layer that notes when it begins, and how what is within it ended.
+    /// A layer that records when it starts and how what is inside it ended.
     fn noting(name: &'static str) -> impl Fn(Ctx<Log>, Next) -> BoxedRun {
         move |ctx, next| {
             Box::pin(async move {

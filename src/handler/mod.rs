@@ -1,7 +1,8 @@
 //! The handler API: what a job's code looks like, and how a shard starts it.
 //!
-//! A handler is a plain async function with positional arguments, as Ruby's `perform(id, width)`, registered by name.
-//! It need not be `Send`: it never leaves the core it started on. State is built once per core and shared by `Rc`.
+//! A handler is a plain async function with positional arguments, like Ruby's `perform(id, width)`, registered by
+//! name. It need not be `Send`: it never leaves the core it started on. State is built once per core and shared
+//! through `Rc`.
 //!
 //! ```
 //! use std::cell::Cell;
@@ -25,18 +26,18 @@
 //! assert_eq!(registry.names().collect::<Vec<_>>(), ["SendMail"]);
 //! ```
 //!
-//! What becomes of a job that fails is for its [`RetryPolicy`] to say, or for the handler itself:
+//! A failed job's [`RetryPolicy`] decides what happens to it, unless the handler does:
 //!
 //! | a handler returns | the job | `processed` | `failures` |
 //! |---|---|---|---|
-//! | an error | retry set while it has retries, after its policy's pause; else dead set | + 1 | + 1 |
-//! | [`JobError::retry_in`] | retry set while it has retries, after this pause; else dead set | + 1 | + 1 |
+//! | an error | retry set while it has retries, after its policy's pause; otherwise dead set | + 1 | + 1 |
+//! | [`JobError::retry_in`] | retry set while it has retries, after this pause; otherwise dead set | + 1 | + 1 |
 //! | [`JobError::dead`] | dead set at once | + 1 | + 1 |
 //! | [`JobError::discard`] | acked: gone | + 1 | |
 //! | [`JobError::snooze`] | retry set, to run again as if it had not run | | |
 //!
-//! Cost of a job that never waits: one parse, one look-up, its arguments, one poll; the future's memory is kept by the
-//! handler and used again ([`pool`]). A job that waits becomes a task of the shard.
+//! Cost of a job that never waits: one parse, one lookup, its arguments, one poll. The handler keeps the future's
+//! memory and reuses it ([`pool`]). A job that waits becomes a task of the shard.
 //!
 //! Not here: fetching, acks and retries ([`crate::shard`]), enqueueing ([`crate::client`]).
 

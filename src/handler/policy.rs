@@ -1,7 +1,7 @@
-//! How long a failed job pauses before its next attempt, and what a handler's verdict makes of that.
+//! How long a failed job pauses before its next attempt, and how a handler's verdict changes that.
 //!
-//! Pure but for functions that users give: the random number comes in, a course goes out, and `job::retry` turns it into
-//! bytes. Payloads stay the gem's whatever the policy: a Ruby server may run the retry.
+//! Pure except for functions that users provide: the random number comes in, a course goes out, and `job::retry`
+//! turns it into bytes. Payloads stay in the gem's format whatever the policy: a Ruby server may run the retry.
 
 use std::fmt;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use crate::job::retry::{gem_delay, next_attempt};
 use crate::job::{Course, History};
 use crate::limits::{RETRY_DELAY_MAX, RETRY_JITTER};
 
-/// When a failed job runs again, as long as its payload's `retries` allow it. Given to a job by
+/// When a failed job runs again, while its payload's `retries` allow it. Set for a job with
 /// [`Registry::retry_policy`](super::Registry::retry_policy).
 ///
 /// ```
@@ -38,10 +38,10 @@ use crate::limits::{RETRY_DELAY_MAX, RETRY_JITTER};
 /// # drop(registry);
 /// ```
 ///
-/// Jitter spreads the retries of jobs that failed together, say in an outage of what they all need: each pause is
-/// longer by a random part of at most a fraction of it, never shorter. [`gem`](Self::gem) and
-/// [`exponential`](Self::exponential) come with a tenth, [`fixed`](Self::fixed) and [`by`](Self::by) mean what they say;
-/// [`jitter`](Self::jitter) changes either. No pause is longer than ten years
+/// Jitter spreads the retries of jobs that failed together, say in an outage of something they all need: each pause
+/// is lengthened by a random part of at most a given fraction, never shortened. [`gem`](Self::gem) and
+/// [`exponential`](Self::exponential) use a tenth, [`fixed`](Self::fixed) and [`by`](Self::by) none;
+/// [`jitter`](Self::jitter) changes any of them. No pause is longer than ten years
 /// ([`RETRY_DELAY_MAX`](crate::limits::RETRY_DELAY_MAX)).
 #[derive(Clone)]
 pub struct RetryPolicy {
@@ -54,7 +54,7 @@ pub struct RetryPolicy {
 pub struct Exponential {
     /// The pause before the first retry.
     pub base: Duration,
-    /// What each pause is longer than the one before; at least 1.
+    /// The factor from one pause to the next; at least 1.
     pub factor: f64,
     /// The longest pause, before jitter.
     pub max: Duration,
@@ -71,8 +71,8 @@ enum Pauses {
 }
 
 impl RetryPolicy {
-    /// The gem's: n⁴ + 15 seconds before retry n, the default of every job. With a jitter of a tenth, so that the gem's
-    /// pause is the shortest.
+    /// The gem's: n⁴ + 15 seconds before retry n, the default of every job. With a jitter of a tenth, so the gem's
+    /// own pause is the shortest.
     #[must_use]
     pub const fn gem() -> Self {
         Self { pauses: Pauses::Gem, jitter: RETRY_JITTER }
@@ -87,7 +87,7 @@ impl RetryPolicy {
     /// Growing pauses, with a jitter of a tenth.
     ///
     /// # Panics
-    /// If the factor is below 1 or no number.
+    /// If the factor is below 1 or not a number.
     #[must_use]
     pub fn exponential(pauses: Exponential) -> Self {
         let factor = pauses.factor;
@@ -95,17 +95,17 @@ impl RetryPolicy {
         Self { pauses: Pauses::Exponential(pauses), jitter: RETRY_JITTER }
     }
 
-    /// What a function says, without jitter: it is told the number of the retry, from 1, and why the job failed, and
-    /// answers with the pause, or with `None` for no more retries: the job dies.
+    /// Calls a function for each pause, without jitter. It receives the number of the retry, from 1, and why the job
+    /// failed, and returns the pause, or `None` for no more retries: the job dies.
     ///
-    /// It runs on the shard and must be quick. It is not asked if the job has no retry left. If it panics, that is
-    /// logged and the gem's pause taken.
+    /// It runs on the shard and must be quick. It is not called if the job has no retries left. If it panics, that is
+    /// logged and the gem's pause is used.
     #[must_use]
     pub fn by(pause: impl Fn(u32, &JobError) -> Option<Duration> + 'static) -> Self {
         Self { pauses: Pauses::By(Rc::new(pause)), jitter: 0.0 }
     }
 
-    /// The same policy with pauses that are longer by a random part, at most this fraction of each: 0.0 for none, 1.0
+    /// The same policy with each pause lengthened by a random part, at most this fraction of it: 0.0 for none, 1.0
     /// for up to twice the pause.
     ///
     /// # Panics
@@ -117,7 +117,7 @@ impl RetryPolicy {
         self
     }
 
-    /// The pause before retry `attempt`; `None`: no retry. `random` is between 0 and 1.
+    /// The pause before retry `attempt`; `None` for no retry. `random` is between 0 and 1.
     fn pause(&self, attempt: u32, error: &JobError, random: f64) -> Option<Duration> {
         let pause = match &self.pauses {
             Pauses::Gem => gem_delay(attempt),
@@ -125,7 +125,7 @@ impl RetryPolicy {
             Pauses::Exponential(pauses) => pauses.pause(attempt),
             Pauses::By(pause) => caught(|| pause(attempt, error)).unwrap_or_else(|panic| {
                 let panic = panic.message();
-                tracing::error!(attempt, %error, panic, "a retry policy panicked; the gem's pause is taken");
+                tracing::error!(attempt, %error, panic, "a retry policy panicked; using the gem's pause");
                 Some(gem_delay(attempt))
             })?,
         };
@@ -139,7 +139,7 @@ impl Exponential {
     fn pause(&self, attempt: u32) -> Duration {
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let seconds = self.base.as_secs_f64() * self.factor.powi(exponent);
-        // Beyond what a duration holds, it is beyond the longest pause; and nothing times infinity is nothing.
+        // What a duration cannot hold is longer than the longest pause; and zero times infinity is zero.
         if seconds.is_nan() {
             return Duration::ZERO;
         }
@@ -165,7 +165,7 @@ impl fmt::Debug for RetryPolicy {
     }
 }
 
-/// What follows a job's error: its verdict, or what the policy says if it has none. `random` is between 0 and 1.
+/// What follows a job's error: its verdict, or the policy's answer if there is none. `random` is between 0 and 1.
 pub(crate) fn course(policy: &RetryPolicy, error: &JobError, history: History, random: f64) -> Course {
     let attempt = next_attempt(history);
     match error.verdict() {
@@ -203,7 +203,7 @@ mod tests {
         RetryPolicy::exponential(Exponential { base: secs(base), factor, max: secs(max) })
     }
 
-    /// The pauses before retries 1 to 5, at the lower and at the upper end of the jitter.
+    /// The pauses before retries 1 to 5, at the lower and the upper end of the jitter.
     #[track_caller]
     fn check(policy: &RetryPolicy, shortest: [u64; 5], longest: [u64; 5]) {
         for (random, expected) in [(0.0, shortest), (1.0, longest)] {
@@ -288,7 +288,7 @@ mod tests {
             (error(), 1, 1, die),
             (error(), 4, 5, retry(5)),
             (JobError::new("Fatal", "m"), 0, 5, die),
-            // Whether one is left is for `job::retry` to say.
+            // `job::retry` decides whether one is left.
             (JobError::retry_in(secs(3), error()), 0, 5, retry(3)),
             (JobError::retry_in(Duration::MAX, error()), 0, 5, retry(YEARS_10)),
             (JobError::dead(error()), 0, 5, die),

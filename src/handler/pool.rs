@@ -1,7 +1,7 @@
-//! Where the futures of one handler live: polled once on the spot, their memory used again.
+//! Where the futures of one handler live: polled once on the spot, their memory reused.
 //!
-//! Most short jobs are ready at their first poll. Such a job costs no task and, once warm, no allocation: its future is
-//! put into a box that an earlier one left behind. A job that waits keeps its box and moves, with it, into a task.
+//! Most short jobs are ready at their first poll. Such a job costs no task and, once warm, no allocation: its future
+//! goes into a box that an earlier one left behind. A job that waits keeps its box, which moves into a task.
 //!
 //! Panics end here: in decoding, in any poll, in the drop of a future (P7).
 
@@ -17,15 +17,15 @@ use super::{IntoJobResult, JobError, JobResult};
 use crate::job::failure::CLASS_PANIC;
 use crate::limits::IDLE_FUTURES_MAX;
 
-/// A job that was started.
+/// A job that has been started.
 pub(crate) enum Started {
-    /// It ran to its end at the first poll.
+    /// It finished at the first poll.
     Done(JobResult),
-    /// It waits. The first poll had no waker of its own, so the future must be polled again at once.
+    /// It waits. The first poll used no waker of its own, so the future must be polled again at once.
     Waiting(JobFuture),
 }
 
-/// A job's future, panics caught.
+/// A job's future, with panics caught.
 pub(crate) type JobFuture = Pin<Box<dyn Future<Output = JobResult>>>;
 
 type Slot<F> = Pin<Box<Option<F>>>;
@@ -46,8 +46,8 @@ where
 
     /// Builds a future and polls it once.
     ///
-    /// An `Err` of `build` is the job's result; a panic in it, too. Of a job that waits, `run` gives what is to hear of it
-    /// when the job is over before its end.
+    /// An `Err` from `build` is the job's result, and so is a panic in it. If the job waits, `run` returns what
+    /// to notify when the job ends early.
     pub(crate) fn start(
         &self,
         build: impl FnOnce() -> Result<F, JobError>,
@@ -73,7 +73,7 @@ where
     }
 }
 
-/// A future that outlived its first poll; it gives its box back when it ends.
+/// A future that outlived its first poll; it returns its box when it ends.
 struct Waiting<F> {
     slot: Option<Slot<F>>,
     run: Option<Rc<Run>>,
@@ -100,7 +100,7 @@ where
 }
 
 impl<F> Drop for Waiting<F> {
-    /// A job that is cancelled ends in its destructors, where no executor could catch a panic: glommio aborts.
+    /// A cancelled job ends in its destructors, where no executor could catch a panic: glommio aborts.
     fn drop(&mut self) {
         if let Some(mut slot) = self.slot.take() {
             // First, so that the job's own destructors see it.
@@ -112,7 +112,7 @@ impl<F> Drop for Waiting<F> {
     }
 }
 
-/// Polls the future in `slot` and empties the slot when it is ready or panicked.
+/// Polls the future in `slot`, and empties the slot when the future is ready or has panicked.
 fn poll_slot<F>(slot: &mut Slot<F>, ctx: &mut Context<'_>) -> Poll<JobResult>
 where
     F: Future,
@@ -127,7 +127,7 @@ where
         Ok(Poll::Ready(result)) => result,
         Err(panic) => Err(panic),
     };
-    // The future's own destructor is the handler's code too.
+    // The future's destructor is handler code too.
     match caught(|| slot.set(None)) {
         Ok(()) => Poll::Ready(result),
         Err(panic) => Poll::Ready(Err(panic)),
@@ -141,17 +141,17 @@ fn give_back<F>(idle: &RefCell<Vec<Slot<F>>>, slot: Slot<F>) {
     }
 }
 
-/// Runs a piece of a user's code; a panic becomes an error.
+/// Runs a piece of user code; a panic becomes an error.
 pub(super) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, JobError> {
-    // What the code leaves half-done is its own: the future is dropped and never polled again, and state that handlers
-    // share has the same exposure as under a panicking thread.
+    // State the code leaves half-done is its own problem: the future is dropped and never polled again, and state
+    // shared by handlers is exposed just as it is when a thread panics.
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
         let message = payload
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
             .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "the panic carried no text".to_owned());
-        // Dropping a panic payload may panic in turn; such a payload is leaked rather than let loose.
+            .unwrap_or_else(|| "the panic carried no message".to_owned());
+        // Dropping a panic payload may itself panic; such a payload is leaked instead.
         std::mem::forget(payload);
         JobError::new(CLASS_PANIC, message)
     })

@@ -21,18 +21,18 @@ use crate::limits::RETRIES_MAX;
 
 /// The handlers of one core, by job name, around the state they share.
 ///
-/// Options of one job ([`retry_queue`](Self::retry_queue), [`retry_policy`](Self::retry_policy),
-/// [`retries`](Self::retries), [`timeout`](Self::timeout), [`job_middleware`](Self::job_middleware)) are those of the job
-/// registered last.
+/// Options for one job ([`retry_queue`](Self::retry_queue), [`retry_policy`](Self::retry_policy),
+/// [`retries`](Self::retries), [`timeout`](Self::timeout), [`job_middleware`](Self::job_middleware)) apply to the
+/// most recently registered job.
 pub struct Registry<S = ()> {
     home: Rc<Home<S>>,
     handlers: Handlers,
     last: String,
-    /// Middleware of the job registered last.
+    /// Middleware of the most recently registered job.
     last_layers: Option<Rc<RefCell<Vec<Layer<S>>>>>,
     /// The threads of blocking handlers.
     pub(super) companions: Rc<Companions>,
-    /// The program's own runtime, if it has said so.
+    /// The program's own runtime, if it has supplied one.
     #[cfg(feature = "tokio")]
     pub(super) tokio: Option<tokio::runtime::Handle>,
 }
@@ -56,7 +56,7 @@ impl<S: 'static> Registry<S> {
     /// Registers `handler` under `name`: the job's class name on the Ruby side, for example `Billing::Charge`.
     ///
     /// # Panics
-    /// If the name is taken: two handlers for one name are a mistake in the program.
+    /// If the name is taken: two handlers for one name are a bug in the program.
     #[must_use]
     pub fn job<M, H>(mut self, name: &str, handler: H) -> Self
     where
@@ -75,7 +75,8 @@ impl<S: 'static> Registry<S> {
         self.add(name, Box::new(bound))
     }
 
-    /// Registers the handler of a job that is a struct, under the name of its type and with its options: see [`Job`].
+    /// Registers the handler of a job that is a struct, under the name of its type and with that type's options: see
+    /// [`Job`].
     ///
     /// # Panics
     /// If the name is taken, or the type asks for more than [`RETRIES_MAX`] retries.
@@ -100,7 +101,8 @@ impl<S: 'static> Registry<S> {
         self
     }
 
-    /// Sends the retries of the job registered last to this queue, as `retry_queue` of the gem's class options does.
+    /// Sends the retries of the most recently registered job to this queue, like `retry_queue` in the gem's class
+    /// options.
     ///
     /// # Panics
     /// If no job is registered yet.
@@ -110,7 +112,7 @@ impl<S: 'static> Registry<S> {
         self
     }
 
-    /// Retries the job registered last by this policy in place of [`RetryPolicy::gem`].
+    /// Retries the most recently registered job by this policy instead of [`RetryPolicy::gem`].
     ///
     /// # Panics
     /// If no job is registered yet.
@@ -120,8 +122,9 @@ impl<S: 'static> Registry<S> {
         self
     }
 
-    /// How many retries a payload of the job registered last has if it names none. Ruby and our own clients always name
-    /// a number, 0 by default, and that stands; this is for other producers. A Ruby server does not know of it.
+    /// How many retries a payload of the most recently registered job gets if it names none. Ruby and our own clients
+    /// always name a number, 0 by default, and that takes precedence; this is for other producers. A Ruby server
+    /// ignores it.
     ///
     /// # Panics
     /// If no job is registered yet, or for more than [`RETRIES_MAX`] retries.
@@ -132,11 +135,11 @@ impl<S: 'static> Registry<S> {
         self
     }
 
-    /// Ends a run of the job registered last that takes longer than this: its future is dropped at its await point, and the
-    /// job has failed with class `JigglerUring::Timeout`, to be retried as its policy says. In place of
-    /// [`default_timeout`](Self::default_timeout); without either a job may run for ever.
+    /// Ends a run of the most recently registered job that takes longer than this: its future is dropped at its await
+    /// point, and the job has failed with class `JigglerUring::Timeout`, to be retried by its policy. Overrides
+    /// [`default_timeout`](Self::default_timeout); without either, a job may run forever.
     ///
-    /// A job that never awaits cannot be ended; it shows as a stall in the log.
+    /// A job that never awaits cannot be ended; it is logged as a stall.
     ///
     /// # Panics
     /// If no job is registered yet.
@@ -146,16 +149,16 @@ impl<S: 'static> Registry<S> {
         self
     }
 
-    /// The timeout of every job of this registry that has none of its own; see [`timeout`](Self::timeout).
+    /// The timeout of every job in this registry without one of its own; see [`timeout`](Self::timeout).
     #[must_use]
     pub fn default_timeout(mut self, timeout: Duration) -> Self {
         self.handlers.default_timeout = Some(timeout);
         self
     }
 
-    /// Puts `function` around the running of every job of this registry, whether registered before or after. It is given
-    /// the job's context and the rest of the run, which it awaits, or drops to leave the job out; what it returns is what
-    /// the job returns. The first one given is the outermost.
+    /// Wraps `function` around every job of this registry, whether registered before or after. It receives the job's
+    /// context and the rest of the run, which it awaits, or drops to skip the job; what it returns is what the job
+    /// returns. The first one added is the outermost.
     ///
     /// ```
     /// use std::time::Instant;
@@ -173,9 +176,9 @@ impl<S: 'static> Registry<S> {
     /// # drop(registry);
     /// ```
     ///
-    /// It sees failures of every kind but two: a job nobody handles has nothing to put it around, and a run that is ended
-    /// from outside (timeout, cancellation, stop) is dropped together with it. The handler's arguments have been decoded
-    /// and its function called by then; an `async fn` does nothing before it is awaited.
+    /// It sees every kind of failure except two: a job without a handler has nothing to wrap, and a run that is ended
+    /// from outside (timeout, cancellation, stop) is dropped together with it. By then the handler's arguments have
+    /// been decoded and its function called; an `async fn` does nothing until it is awaited.
     #[must_use]
     pub fn middleware<F, Fut>(self, function: F) -> Self
     where
@@ -186,7 +189,8 @@ impl<S: 'static> Registry<S> {
         self
     }
 
-    /// As [`middleware`](Self::middleware), around the job registered last alone, within that of all jobs.
+    /// Like [`middleware`](Self::middleware), but only around the most recently registered job, inside that of all
+    /// jobs.
     ///
     /// # Panics
     /// If no job is registered yet.
@@ -203,7 +207,7 @@ impl<S: 'static> Registry<S> {
         self
     }
 
-    /// Has every job that a handler pushes ([`Ctx::enqueue`]) go through `hook` first, which may change it or refuse it
+    /// Passes every job that a handler pushes ([`Ctx::enqueue`]) through `hook` first, which may change or refuse it
     /// ([`InvalidJob::refused`]). [`Client::on_enqueue`](crate::Client::on_enqueue) does the same for other programs.
     #[must_use]
     pub fn on_enqueue(self, hook: impl Fn(NewJob) -> Result<NewJob, InvalidJob> + 'static) -> Self {
@@ -212,8 +216,8 @@ impl<S: 'static> Registry<S> {
     }
 
     /// Runs `function` on each core after its last job, to flush or close what the state holds. It has
-    /// [`TEAR_DOWN_TIMEOUT`](crate::limits::TEAR_DOWN_TIMEOUT) for that. An error, a panic and lateness are logged. Several
-    /// are run in the order in which they were given.
+    /// [`TEAR_DOWN_TIMEOUT`](crate::limits::TEAR_DOWN_TIMEOUT) for that. Errors, panics and overruns are logged.
+    /// Several functions run in the order they were added.
     #[must_use]
     pub fn on_stop<F, Fut>(mut self, function: F) -> Self
     where
@@ -228,9 +232,9 @@ impl<S: 'static> Registry<S> {
         self
     }
 
-    /// Calls `hook` for each job of this core that went to the dead set: its retries were used up, it had none, or its
-    /// handler said [`JobError::dead`](super::JobError::dead). Jobs without a handler are among them; bytes that are no
-    /// job are not. Several hooks are called in the order in which they were given.
+    /// Calls `hook` for each job of this core that went to the dead set: its retries were used up, it had none, or
+    /// its handler returned [`JobError::dead`](super::JobError::dead). That includes jobs without a handler, but not
+    /// bytes that are not a job. Several hooks are called in the order they were added.
     ///
     /// ```
     /// use jiggler_uring::{JobError, JobResult, Registry};
@@ -245,11 +249,12 @@ impl<S: 'static> Registry<S> {
     /// # drop(registry);
     /// ```
     ///
-    /// It is called once Redis has said that the job is in the dead set, on the core's own thread between two batches:
-    /// it must be quick; to do more, start a task or push a job. A panic in it is logged and changes nothing.
+    /// It is called once Redis has confirmed that the job is in the dead set, on the core's own thread between two
+    /// batches: it must be quick; to do more, start a task or push a job. A panic in it is logged and has no other
+    /// effect.
     ///
-    /// The dead set is the truth, the hook a message: jobs run at least once, so a job that ran twice may die twice and
-    /// be told of twice, and a process that is killed right after Redis's answer tells of nothing.
+    /// The dead set is the truth, the hook a notification: jobs run at least once, so a job that ran twice may die
+    /// twice and be reported twice, and a process killed right after Redis's answer reports nothing.
     #[must_use]
     pub fn on_death(mut self, hook: impl Fn(&DeadJob) + 'static) -> Self {
         self.handlers.on_death.push(Box::new(hook));
@@ -264,7 +269,7 @@ impl<S: 'static> Registry<S> {
         }
     }
 
-    /// The names that are registered, in alphabetical order.
+    /// The registered names, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let mut names: Vec<&str> = self.handlers.by_name.keys().map(|name| &**name).collect();
         names.sort_unstable();

@@ -1,12 +1,12 @@
-//! What a handler off its shard's thread may ask of its job.
+//! What a handler off its shard's thread can learn about its job.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{CancelFlag, Ctx, JobInfo};
 
-/// The optional first parameter of a [`blocking`](super::Registry::blocking) handler, and of one on the tokio runtime: the
-/// job it runs. Unlike [`Ctx`] it goes from thread to thread, and so knows nothing of the core's state.
+/// The optional first parameter of a [`blocking`](super::Registry::blocking) handler, and of one on the tokio
+/// runtime: the job it runs. Unlike [`Ctx`] it moves between threads, and so has no access to the core's state.
 #[derive(Clone, Debug)]
 pub struct SendCtx {
     job: Arc<JobInfo>,
@@ -15,7 +15,7 @@ pub struct SendCtx {
 }
 
 impl SendCtx {
-    /// A context of your own making, for calling a handler in a test.
+    /// A context of your own, for calling a handler in a test.
     pub fn new(job: JobInfo) -> Self {
         Self { job: Arc::new(job), deadline: None, cancel: CancelFlag::default() }
     }
@@ -24,23 +24,24 @@ impl SendCtx {
         Self { job: Arc::new(ctx.job().clone()), deadline: ctx.deadline(), cancel: ctx.cancel_flag() }
     }
 
-    /// The job that runs.
+    /// The running job.
     pub fn job(&self) -> &JobInfo {
         &self.job
     }
 
-    /// When its timeout ends it; `None` if it has none.
+    /// The deadline set by its timeout; `None` if it has none.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// How long it may still run; `None` if it has no timeout.
+    /// How much longer it may run; `None` if it has no timeout.
     pub fn time_left(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether nobody waits for the result any more: the job was cancelled, timed out, or handed back at a stop, so that it
-    /// runs again elsewhere. A thread cannot be interrupted, so long work should look from time to time, and return.
+    /// Whether nobody is waiting for the result any longer: the job was cancelled, timed out, or handed back at a
+    /// stop to run again elsewhere. A thread cannot be interrupted, so long work should check this from time to time,
+    /// and return.
     pub fn is_cancelled(&self) -> bool {
         self.cancel.is_set()
     }

@@ -1,7 +1,7 @@
-//! What the handlers of one core share besides their state: the core's client, its number, whether it stops.
+//! What the handlers of one core share besides their state: the core's client, its number, whether it is stopping.
 //!
-//! Made with the registry, before anything is known of Redis; the server fills it in before the first job runs. In a test
-//! nobody does, and what is enqueued stays in memory.
+//! Created with the registry, before anything is known about Redis; the server fills it in before the first job runs.
+//! In a test nothing does, and what is enqueued stays in memory.
 
 use std::cell::{Cell, OnceCell, RefCell};
 
@@ -18,14 +18,14 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Gives the core its number and the client its jobs push with, which is returned with the hooks it got. Once, when the
-    /// shard starts.
+    /// Gives the core its number and the client its jobs push with, and returns that client with its hooks installed.
+    /// Called once, when the shard starts.
     pub(crate) fn attach(&self, shard: usize, client: LocalClient) -> LocalClient {
         self.shard.set(shard);
         self.client.get_or_init(|| client.hooked(self.hooks.take())).clone()
     }
 
-    /// Puts a hook around what jobs enqueue.
+    /// Adds a hook around what jobs enqueue.
     pub(super) fn hook(&self, hook: LocalHook) {
         self.hooks.borrow_mut().push(hook);
     }

@@ -1,8 +1,8 @@
-//! Handlers whose libraries need tokio: async functions on a runtime beside the shards.
+//! Handlers whose libraries need tokio: async functions on a runtime alongside the shards.
 //!
-//! One runtime a process, made when the first such job is registered: a worker thread for each CPU the process may use, not
-//! pinned, so that the kernel puts them where there is room. Between a shard and a task there is what tokio's own join
-//! handle does; nothing of it is shared with other shards but the runtime itself.
+//! One runtime per process, created when the first such job is registered: a worker thread for each CPU the process
+//! may use, not pinned, so that the kernel puts them where there is room. Between a shard and a task there is only
+//! tokio's own join handle; shards share nothing here but the runtime itself.
 
 use std::future::Future;
 use std::io;
@@ -27,7 +27,7 @@ use crate::job::failure::CLASS_COMPANION;
 /// Implemented for every `Fn(A1, …, An) -> impl Future + Send` with n from 0 to 8, and for the same with a leading
 /// [`SendCtx`]. Parameters and results are those of a [`Handler`](super::Handler), and `Send`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no job handler for tokio",
+    message = "`{Self}` is not a job handler for tokio",
     label = "not an async function of 0 to 8 deserializable arguments that are `Send` (after an optional `SendCtx`)",
     note = "its future and what it captures must be `Send`; the result must be `()` or `Result<(), E>` where `E` is an \
             error or `JobError`"
@@ -39,8 +39,8 @@ pub trait TokioHandler<S, Marker>: Send + Sync + 'static {
 }
 
 impl<S: 'static> Registry<S> {
-    /// Registers an async function that runs on a tokio runtime beside the shards, for libraries that need one: reqwest,
-    /// sqlx, the SDKs. What runs there is unchanged tokio code.
+    /// Registers an async function that runs on a tokio runtime alongside the shards, for libraries that need one:
+    /// reqwest, sqlx, the SDKs. The code running there is ordinary tokio code.
     ///
     /// ```
     /// use std::time::Duration;
@@ -57,12 +57,13 @@ impl<S: 'static> Registry<S> {
     /// # drop(registry);
     /// ```
     ///
-    /// The arguments are decoded on the shard, and the job holds its slot from its start to its end. Two threads hand it to
-    /// and fro, some microseconds each: what the ring can do itself ([`crate::io`]) is cheaper there. State is what the
-    /// function captures. When the job is dropped (a stop, a timeout) its task is aborted at its await point.
+    /// The arguments are decoded on the shard, and the job holds its slot from start to end. Handing it between two
+    /// threads costs a few microseconds each way, so what the ring can do itself ([`crate::io`]) is cheaper there.
+    /// State is what the function captures. When the job is dropped (a stop, a timeout) its task is aborted at its
+    /// await point.
     ///
     /// # Panics
-    /// If the name is taken, or no runtime can be made.
+    /// If the name is taken, or no runtime can be created.
     #[must_use]
     pub fn tokio<M, H>(self, name: &str, handler: H) -> Self
     where
@@ -71,7 +72,7 @@ impl<S: 'static> Registry<S> {
         handler.register(name, self)
     }
 
-    /// Runs the [`tokio`](Self::tokio) jobs registered from now on on a runtime of your own.
+    /// Runs the [`tokio`](Self::tokio) jobs registered after this on a runtime of your own.
     #[must_use]
     pub fn tokio_runtime(mut self, runtime: Handle) -> Self {
         self.tokio = Some(runtime);
@@ -79,19 +80,19 @@ impl<S: 'static> Registry<S> {
     }
 }
 
-/// The runtime of a registry: its own, or that of the process.
+/// The runtime of a registry: its own, or the process's.
 #[expect(clippy::panic, reason = "a machine that gives no threads, found when the program starts")]
 fn runtime<S>(registry: &Registry<S>) -> Handle {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     if let Some(runtime) = &registry.tokio {
         return runtime.clone();
     }
-    let made = || make_runtime().unwrap_or_else(|error| panic!("no tokio runtime can be made: {error}"));
+    let made = || make_runtime().unwrap_or_else(|error| panic!("cannot create a tokio runtime: {error}"));
     RUNTIME.get_or_init(made).handle().clone()
 }
 
 fn make_runtime() -> io::Result<Runtime> {
-    // Of the main thread: this one is pinned to its shard's CPU, which its threads would inherit.
+    // The main thread's CPUs: this thread is pinned to its shard's CPU, and the runtime's threads would inherit that.
     let cpus = sched_getaffinity(Some(rustix::process::getpid()))?;
     Builder::new_multi_thread()
         .worker_threads(cpus.count().max(1) as usize)
@@ -103,7 +104,7 @@ fn make_runtime() -> io::Result<Runtime> {
 
 fn spread(cpus: &CpuSet) {
     if let Err(error) = sched_setaffinity(None, cpus) {
-        tracing::warn!(error = %error, "a thread of the tokio runtime stays on the cpu of a shard");
+        tracing::warn!(error = %error, "a thread of the tokio runtime stays pinned to a shard's cpu");
     }
 }
 
@@ -145,7 +146,7 @@ macro_rules! tokio_handlers {
                 let (function, runtime) = (Arc::new(self), runtime(&registry));
                 registry.job::<fn($($arg,)* $($last)?), _>(name, move |$($arg: $arg,)* $($last: $last)?| {
                     let function = Arc::clone(&function);
-                    // Called on the runtime too: what needs one may need it before its first await.
+                    // Called on the runtime too: a library may need it before its first await.
                     let job = async move { function($($arg,)* $($last)?).await.into_job_result() };
                     TokioTask(runtime.spawn(job))
                 })
@@ -222,7 +223,7 @@ mod tests {
     #[test]
     fn jobs_run_on_the_runtime_and_their_results_come_back() {
         async fn check(ctx: SendCtx, number: u64, note: Option<String>) -> JobResult {
-            // What needs a runtime finds one, also before the first await.
+            // A library that needs a runtime finds one, also before the first await.
             let timer = tokio::time::sleep(Duration::from_millis(1));
             timer.await;
             assert_eq!(std::thread::current().name(), Some("tokio-jobs"), "panics are results too");

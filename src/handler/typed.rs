@@ -13,12 +13,12 @@ use crate::job::args::ArgsError;
 
 /// An async function of a [`Job`], after an optional [`Ctx`]. `Marker` tells the shapes apart and is always inferred.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no handler of a job that is a struct",
+    message = "`{Self}` is not a handler of a job that is a struct",
     label = "not an async function of one struct (after an optional `Ctx<{S}>`)",
     note = "the struct must implement `Job` and `serde::Deserialize`; for plain arguments use `Registry::job`"
 )]
 pub trait JobHandler<S, J, Marker>: 'static {
-    /// What calling the function gives.
+    /// The future that calling the function returns.
     type Future: Future<Output: IntoJobResult> + 'static;
 
     /// Calls the function.

@@ -1,5 +1,5 @@
 //! More parameters than a handler may have.
-//~ is no job handler
+//~ is not a job handler
 //~ not an async function of 0 to 8 deserializable arguments
 
 use jiggler_uring::Registry;

@@ -1,5 +1,5 @@
 //! A function that returns no future.
-//~ is no job handler
+//~ is not a job handler
 //~ it must be an `async fn`, or return a future
 
 use jiggler_uring::Registry;

@@ -1,5 +1,5 @@
 //! A result that says neither done nor failed.
-//~ is no job handler
+//~ is not a job handler
 //~ whose output is `()` or `Result<(), E>` where `E` is an error or `JobError`
 
 use jiggler_uring::Registry;

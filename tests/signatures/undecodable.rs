@@ -1,5 +1,5 @@
 //! A parameter that no argument can be decoded into.
-//~ is no job handler
+//~ is not a job handler
 //~ every parameter must own its data and implement `serde::Deserialize`: `String`, not `&str`
 
 use std::rc::Rc;
