@@ -1,9 +1,9 @@
-//! Moments that futures of one core wait for, kept in one set behind one timer of its executor.
+//! Points in time that futures of one core wait for, kept in one set behind a single timer of its executor.
 //!
-//! glommio looks through all of its timers at every turn of its ring for the next that is due, and a timer takes another
-//! place there whenever it is polled, of which only the last is given back: ten thousand requests, each with a timeout, cost
-//! tens of microseconds a turn, and kept the memory of their tasks until the timeout was over. Here a wait has one place,
-//! given back when it ends, and a task that sleeps until the first of them; there is no such task while nobody waits.
+//! On every turn of its ring, glommio searches all of its timers for the next one due. Each poll of a timer takes
+//! another entry there, of which only the last is released: ten thousand requests, each with a timeout, cost tens of
+//! microseconds per turn and kept the memory of their tasks until the timeout expired. Here a wait has one entry,
+//! released when it ends, and one task sleeps until the earliest of them; that task exists only while someone waits.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,33 +19,33 @@ thread_local! {
     static ALARMS: RefCell<Alarms> = RefCell::default();
 }
 
-/// A future that is ready from a moment on.
+/// A future that becomes ready at a given time.
 ///
 /// # Cancel-safety
-/// Safe: dropping it gives its place back.
+/// Safe: dropping it gives up its place.
 pub(super) struct Alarm {
-    /// `None`: never, for it is beyond what the clock can show.
+    /// `None` for never, because the time is beyond what the clock can represent.
     at: Option<Instant>,
-    /// Its number among those that wait, once it was polled in vain.
+    /// Its number among the waiting alarms, once it has been polled and was not ready.
     place: Option<u64>,
 }
 
-/// Those of one executor that wait.
+/// The waiting alarms of one executor.
 #[derive(Default)]
 struct Alarms {
-    /// Whose they are. A thread may run one executor after the other, and the tasks of the first end with it.
+    /// The executor they belong to. A thread may run several executors in turn, and an executor's tasks end with it.
     executor: Option<usize>,
-    /// By time and number. As many as futures wait, at most.
+    /// By time and number. At most as many as there are waiting futures.
     waiting: BTreeMap<(Instant, u64), Waker>,
     last_place: u64,
-    /// What the keeper sleeps for; `None` if there is no keeper.
+    /// The time the keeper sleeps until; `None` if there is no keeper.
     keeper_wakes_at: Option<Instant>,
-    /// Wakes it before.
+    /// Wakes the keeper early.
     keeper: Option<Waker>,
 }
 
 impl Alarm {
-    /// Goes off after so long.
+    /// Goes off after this time.
     pub(super) fn after(time: Duration) -> Self {
         Self { at: Instant::now().checked_add(time), place: None }
     }
@@ -62,14 +62,14 @@ impl Future for Alarm {
             return Poll::Ready(());
         }
         let executor = glommio::executor().id();
-        // The last handle of a task may be among what is dropped, and drop an alarm with it: not while this is borrowed.
+        // Dropping these may drop the last handle of a task, and an alarm with it: not while this is borrowed.
         let _left_behind = ALARMS.with_borrow_mut(|alarms| alarms.belong_to(executor));
         let (keeper_is_missing, _replaced) = ALARMS.with_borrow_mut(|alarms| {
             let place = *self.place.get_or_insert_with(|| alarms.next_place());
             let replaced = alarms.wait(at, place, ctx.waker());
             (alarms.need_keeper_at(at), replaced)
         });
-        // A new task runs at once, so this is not borrowed here either.
+        // A new task runs at once, so do not borrow this here either.
         if keeper_is_missing {
             glommio::spawn_local(keep()).detach();
         }
@@ -80,7 +80,7 @@ impl Future for Alarm {
 impl Alarm {
     fn give_up_place(&mut self) {
         if let (Some(at), Some(place)) = (self.at, self.place.take()) {
-            // The set itself may be gone when a thread ends with tasks left.
+            // The set may already be gone when a thread ends with tasks left.
             let _waker = ALARMS.try_with(|alarms| alarms.borrow_mut().waiting.remove(&(at, place)));
         }
     }
@@ -93,7 +93,7 @@ impl Drop for Alarm {
 }
 
 impl Alarms {
-    /// Takes out what another executor of this thread left.
+    /// Takes out what another executor of this thread left behind.
     fn belong_to(&mut self, executor: usize) -> Option<Self> {
         if self.executor == Some(executor) {
             return None;
@@ -107,7 +107,7 @@ impl Alarms {
         self.last_place
     }
 
-    /// Has `waker` woken at this moment, instead of the one that is given back.
+    /// Registers `waker` for this time, and returns the one it replaces.
     fn wait(&mut self, at: Instant, place: u64, waker: &Waker) -> Option<Waker> {
         match self.waiting.entry((at, place)) {
             Entry::Vacant(empty) => {
@@ -119,7 +119,7 @@ impl Alarms {
         }
     }
 
-    /// Sees to it that the keeper wakes then. Whether there is none.
+    /// Makes sure that the keeper wakes by then. Returns whether a keeper has to be started.
     fn need_keeper_at(&mut self, at: Instant) -> bool {
         match self.keeper_wakes_at.replace(at) {
             None => true,
@@ -136,7 +136,7 @@ impl Alarms {
         }
     }
 
-    /// Takes what is due. What it sleeps for next is the first that is not.
+    /// Takes what is due. The keeper next sleeps until the first that is not.
     fn take_due(&mut self, now: Instant) -> Vec<Waker> {
         let due = self.waiting.extract_if(..=(now, u64::MAX), |_, _| true).map(|(_, waker)| waker).collect();
         self.keeper_wakes_at = self.waiting.first_key_value().map(|((at, _), _)| *at);
@@ -144,7 +144,7 @@ impl Alarms {
     }
 }
 
-/// Wakes who is due, until nobody waits.
+/// Wakes what is due, until nothing waits.
 async fn keep() {
     loop {
         for waker in ALARMS.with_borrow_mut(|alarms| alarms.take_due(Instant::now())) {

@@ -1,4 +1,4 @@
-//! Connections between two uses: bounded, the last used first, closed when idle for too long.
+//! Connections between two uses: bounded, most recently used first, closed when idle for too long.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 use glommio::timer::Timer;
 
-/// Bounds of what is kept.
+/// Limits on what is kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct IdleOptions {
     pub(super) per_key_max: usize,
@@ -18,17 +18,17 @@ pub(super) struct IdleOptions {
     pub(super) timeout: Duration,
 }
 
-/// Connections with the moment since when they are idle, in that order.
+/// Connections with the time since which they have been idle, in that order.
 type List<T> = VecDeque<(T, Instant)>;
 
-/// Idle connections, by what they lead to.
+/// Idle connections, by destination.
 pub(super) struct Idle<K, T> {
     options: IdleOptions,
-    /// An empty one goes when old connections are looked for.
+    /// An empty list is removed when old connections are swept.
     lists: RefCell<HashMap<K, List<T>, RandomState>>,
     /// Invariant: how many connections those lists hold.
     count: Cell<usize>,
-    /// Whether the task that closes old connections was started.
+    /// Whether the task that closes old connections has been started.
     swept: Cell<bool>,
 }
 
@@ -37,7 +37,7 @@ impl<K: Hash + Eq + Clone + 'static, T: 'static> Idle<K, T> {
         Rc::new(Self { options, lists: RefCell::default(), count: Cell::new(0), swept: Cell::new(false) })
     }
 
-    /// The connection that was used last, which is the least likely to have been closed.
+    /// The most recently used connection, which is the least likely to have been closed.
     pub(super) fn take(&self, key: &K) -> Option<T> {
         let mut lists = self.lists.borrow_mut();
         let (conn, _) = lists.get_mut(key)?.pop_back()?;
@@ -45,7 +45,7 @@ impl<K: Hash + Eq + Clone + 'static, T: 'static> Idle<K, T> {
         Some(conn)
     }
 
-    /// Closes old connections from now on, as long as this lives. Only on an executor, unlike [`keep`](Self::keep).
+    /// Closes old connections from now on, while this lives. Needs an executor, unlike [`keep`](Self::keep).
     pub(super) fn sweep(self: &Rc<Self>) {
         if !self.options.timeout.is_zero() && !self.swept.replace(true) {
             glommio::spawn_local(sweep(Rc::downgrade(self), self.options.timeout)).detach();
@@ -60,7 +60,7 @@ impl<K: Hash + Eq + Clone + 'static, T: 'static> Idle<K, T> {
         let now = Instant::now();
         let mut lists = self.lists.borrow_mut();
         match lists.get_mut(key) {
-            // Refused without being dropped here, where the lists are borrowed.
+            // Refused, but not dropped here, where the lists are borrowed.
             Some(list) if list.len() >= self.options.per_key_max => {
                 drop(lists);
                 return;
@@ -77,12 +77,12 @@ impl<K: Hash + Eq + Clone + 'static, T: 'static> Idle<K, T> {
         self.count.set(self.count.get() + 1);
     }
 
-    /// How many are kept of one kind.
+    /// How many are kept for this key.
     pub(super) fn count(&self, key: &K) -> usize {
         self.lists.borrow().get(key).map_or(0, VecDeque::len)
     }
 
-    /// Takes out what has been idle for too long, and says how long until the next is, unless nothing is left.
+    /// Takes out what has been idle for too long, and returns the time until the next one expires, if any are left.
     fn take_old(&self, old: &mut Vec<T>) -> Option<Duration> {
         let now = Instant::now();
         let timeout = self.options.timeout;
@@ -100,12 +100,13 @@ impl<K: Hash + Eq + Clone + 'static, T: 'static> Idle<K, T> {
     }
 }
 
-/// Closes connections as they become old. While there is none it looks once in their time, which costs nothing to speak of.
+/// Closes connections as they become old. While there are none it checks once per timeout, which costs next to
+/// nothing.
 async fn sweep<K: Hash + Eq + Clone + 'static, T: 'static>(idle: Weak<Idle<K, T>>, timeout: Duration) {
     loop {
         let mut old = Vec::new();
         let Some(pause) = idle.upgrade().map(|idle| idle.take_old(&mut old)) else { return };
-        // Here, where no cell is borrowed: what a connection does when it is dropped is its own.
+        // Here no cell is borrowed: dropping a connection may run any code.
         drop(old);
         Timer::new(pause.unwrap_or(timeout)).await;
     }

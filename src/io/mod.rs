@@ -1,4 +1,4 @@
-//! I/O for handlers over the ring of their core: what a job waits for never holds the core.
+//! I/O for handlers over their core's ring: a job that waits never blocks the core.
 //!
 //! | module | what | cargo feature |
 //! |---|---|---|
@@ -8,13 +8,13 @@
 #![cfg_attr(feature = "postgres", doc = "| [`postgres`] | a pool of PostgreSQL connections | `postgres` |")]
 #![cfg_attr(feature = "tls", doc = "| [`tls`] | which servers are trusted | `tls` |")]
 //!
-//! Everything here belongs to the core it was made on (it is not `Send`): a client or pool is part of the state that the
-//! factory builds for each core, so handlers share it without a lock. A future may be dropped at any await; what that
-//! leaves behind is said at each place. Libraries that block a thread, or need a runtime of their own, are run beside the
-//! shard instead: [`Registry::blocking`](crate::Registry::blocking).
+//! Everything here belongs to the core it was created on (it is not `Send`): a client or pool is part of the state
+//! that the factory builds for each core, so handlers share it without a lock. A future may be dropped at any await;
+//! each function documents what that leaves behind. Libraries that block a thread, or need a runtime of their own,
+//! run alongside the shard instead: [`Registry::blocking`](crate::Registry::blocking).
 //!
-//! Sockets are read when they have something and written when there is room; that is learned from one epoll set a core that
-//! the ring waits for, so that thousands of connections that wait cost the ring one entry.
+//! Sockets are read when they have data and written when there is room. One epoll set per core, which the ring waits
+//! for, reports both, so thousands of waiting connections cost the ring one entry.
 //!
 //! Not here: Redis, which the engine speaks itself (`resp` and `net`); pushing jobs ([`crate::client`]).
 

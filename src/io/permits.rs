@@ -13,25 +13,25 @@ pub(crate) struct Permits(Rc<Shared>);
 /// One permit; given back when dropped.
 pub(crate) struct Permit(Rc<Shared>);
 
-/// So many wait that no more may.
+/// The maximum number of tasks is already waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManyWait(pub(crate) usize);
 
 struct Shared {
     waiting_max: usize,
     free: Cell<usize>,
-    /// In the order in which they asked. One whose owner is gone stays until its turn or until the list is full.
+    /// In the order in which they asked. An entry whose owner is gone stays until its turn or until the list is full.
     waiting: RefCell<VecDeque<Weak<Place>>>,
 }
 
 /// A place in the line.
 struct Place {
-    /// Whether a permit was handed over, which is then no longer among the free ones.
+    /// Whether a permit was handed over; it no longer counts as free then.
     given: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
-/// Stands in the line; leaves it, or passes on what it was given, when dropped.
+/// Waits in line; when dropped, leaves the line, or passes on the permit it was given.
 struct Waiting<'a> {
     shared: &'a Rc<Shared>,
     place: Rc<Place>,
@@ -45,10 +45,10 @@ impl Permits {
     /// Takes a permit, in order.
     ///
     /// # Errors
-    /// [`TooManyWait`] names the bound that is reached.
+    /// [`TooManyWait`] carries the limit that was reached.
     ///
     /// # Cancel-safety
-    /// Safe: the place in the line is left, and a permit that was already given goes to the next.
+    /// Safe: the place in the line is given up, and a permit already handed over goes to the next in line.
     pub(crate) async fn take(&self) -> Result<Permit, TooManyWait> {
         if let Some(permit) = self.try_take() {
             return Ok(permit);
@@ -66,15 +66,15 @@ impl Permits {
         .await
     }
 
-    /// How many nobody has.
+    /// The number of free permits.
     #[cfg(feature = "postgres")]
     pub(crate) fn free(&self) -> usize {
         self.0.free.get()
     }
 
-    /// Takes a permit if one is free and nobody waits.
+    /// Takes a permit if one is free and nobody is waiting.
     pub(crate) fn try_take(&self) -> Option<Permit> {
-        // While somebody waits nothing is free: what comes back is handed over.
+        // While anyone is waiting nothing is free: a returned permit is handed over.
         let free = self.0.free.get().checked_sub(1)?;
         self.0.free.set(free);
         Some(Permit(Rc::clone(&self.0)))
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_the_line_loses_no_permit() {
+    fn leaving_the_line_loses_no_permit() {
         block_on(async {
             let permits = Permits::new(1, 8);
             let first = permits.take().await.unwrap();

@@ -1,14 +1,15 @@
-//! Which sockets of a core can be read or written, told by one epoll set that its ring waits for.
+//! Which sockets of a core can be read or written, reported by one epoll set that its ring waits for.
 //!
-//! A poll of the ring for each wait takes an allocation of some hundred bytes, two entries of the ring and, when the other
-//! end is on another CPU, an interrupt for each; and the socket is asked in vain before. With ten thousand connections that
-//! was a third of the CPU time. So each socket is registered once, edge-triggered; what was told is remembered until a call
-//! finds it used up, and a socket that is known to be empty is not asked. The ring polls the set alone.
+//! Polling through the ring for each wait takes an allocation of a few hundred bytes, two ring entries and, when the
+//! other end is on another CPU, an interrupt for each; and the socket is first tried in vain. With ten thousand
+//! connections that was a third of the CPU time. So each socket is registered once, edge-triggered; what epoll
+//! reported is remembered until a call finds it used up, and a socket known to be empty is not read. The ring polls
+//! only the set.
 //!
 //! ```text
 //! kernel: socket has data ─► epoll set ─► ring ─► gather: up to N events ─► flag of the socket, waker of who waits
 //! ```
-//! Nothing here reads or writes: no byte is ever on its way when a future is dropped.
+//! Nothing here reads or writes: no byte is ever in flight when a future is dropped.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -43,15 +44,16 @@ pub(super) struct Watched<S> {
 pub(super) enum Fresh {
     /// It is connected: a write may be tried.
     Connected,
-    /// It connects: it can be written when it has, or has failed to.
+    /// It is connecting: it becomes writable when that has succeeded or failed.
     Connecting,
 }
 
-/// What is known of one socket, and who wants to know more.
+/// What is known about one socket, and who wants to know more.
 struct Told {
     readable: Cell<bool>,
     writable: Cell<bool>,
-    /// The peer sends no more, or the connection broke: it stays readable, for the end can be read any number of times.
+    /// The peer sends no more, or the connection broke: it stays readable, because the end can be read any number of
+    /// times.
     ended: Cell<bool>,
     reader: Cell<Option<Waker>>,
     writer: Cell<Option<Waker>>,
@@ -59,13 +61,13 @@ struct Told {
 
 /// The set of one executor.
 struct Set {
-    /// Whose it is: a thread may run one executor after the other.
+    /// The executor it belongs to: a thread may run several executors in turn.
     executor: usize,
     epoll: PollableFd<OwnedFd>,
     places: RefCell<Places>,
 }
 
-/// The sockets in the set. As many as are open, at most.
+/// The sockets in the set. At most as many as are open.
 #[derive(Default)]
 struct Places {
     all: Vec<Place>,
@@ -74,7 +76,7 @@ struct Places {
 
 #[derive(Default)]
 struct Place {
-    /// How many sockets had it before: an event of an earlier one may be among those that were just taken.
+    /// How many sockets had this place before: an event for an earlier one may be among those just taken.
     round: u32,
     told: Option<Rc<Told>>,
 }
@@ -83,11 +85,11 @@ impl<S: AsFd> Watched<S> {
     /// Registers a socket with the set of this executor.
     ///
     /// # Errors
-    /// The kernel has no memory for another, or `fs.epoll.max_user_watches` is reached.
+    /// The kernel has no memory for another, or `fs.epoll.max_user_watches` has been reached.
     pub(super) fn new(socket: S, fresh: Fresh) -> io::Result<Self> {
         let set = Set::of_executor()?;
         let told = Rc::new(Told {
-            // What is there already is told at once.
+            // What is already there is reported at once.
             readable: Cell::new(false),
             writable: Cell::new(fresh == Fresh::Connected),
             ended: Cell::new(false),
@@ -108,28 +110,28 @@ impl<S> Watched<S> {
         &self.socket
     }
 
-    /// Ready when a read may bring something.
+    /// Ready when a read may return something.
     pub(super) fn poll_readable(&self, ctx: &mut Context<'_>) -> Poll<()> {
         poll(&self.told.readable, &self.told.reader, ctx)
     }
 
-    /// Ready when a write may bring something away.
+    /// Ready when a write may make progress.
     pub(super) fn poll_writable(&self, ctx: &mut Context<'_>) -> Poll<()> {
         poll(&self.told.writable, &self.told.writer, ctx)
     }
 
-    /// A read found less than it had room for, or nothing: there is no more before the kernel says so.
+    /// A read returned less than it had room for, or nothing: there is no more until the kernel says so.
     pub(super) fn is_drained(&self) {
         self.told.readable.set(self.told.ended.get());
     }
 
-    /// What the kernel has to tell may not have been heard yet: a read is to be tried.
+    /// The kernel's news may not have arrived yet: a read should be tried.
     #[cfg(feature = "http")]
     pub(super) fn may_have_more(&self) {
         self.told.readable.set(true);
     }
 
-    /// A write found no room: there is none before the kernel says so.
+    /// A write found no room: there is none until the kernel says so.
     pub(super) fn is_full(&self) {
         self.told.writable.set(self.told.ended.get());
     }
@@ -137,7 +139,7 @@ impl<S> Watched<S> {
 
 impl<S> Drop for Watched<S> {
     fn drop(&mut self) {
-        // The kernel takes it out of the set when it is closed, which is now: nothing else holds it.
+        // The kernel removes it from the set when it is closed, which happens now: nothing else holds it.
         let _told = self.set.places.borrow_mut().give_back(self.place);
     }
 }
@@ -177,7 +179,7 @@ impl Told {
 }
 
 impl Set {
-    /// That of the running executor, made for its first socket. It lives as long as the executor.
+    /// The set of the running executor, created for its first socket. It lives as long as the executor.
     fn of_executor() -> io::Result<Rc<Self>> {
         let executor = glommio::executor().id();
         if let Some(set) = SET.with_borrow(|set| set.as_ref().filter(|set| set.executor == executor).cloned())
@@ -186,13 +188,13 @@ impl Set {
         }
         let epoll = PollableFd::new(epoll::create(CreateFlags::CLOEXEC)?)?;
         let set = Rc::new(Self { executor, epoll, places: RefCell::default() });
-        // What another executor of this thread left is dropped here, where nothing is borrowed.
+        // What another executor of this thread left behind is dropped here, where nothing is borrowed.
         let _left_behind = SET.with_borrow_mut(|kept| kept.replace(Rc::clone(&set)));
         glommio::spawn_local(gather(Rc::clone(&set))).detach();
         Ok(set)
     }
 
-    /// Takes what the kernel has to tell, and tells who waits for it.
+    /// Takes the kernel's events and wakes the tasks waiting for them.
     fn take_events(&self, events: &mut Vec<Event>) -> io::Result<()> {
         match epoll::wait(self.epoll.get_ref(), spare_capacity(events), Some(&Timespec::default())) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -209,7 +211,7 @@ impl Set {
     }
 }
 
-/// Has events taken as they come, a bounded number in each turn of the ring.
+/// Takes events as they come, a bounded number on each turn of the ring.
 async fn gather(set: Rc<Set>) {
     let mut events = Vec::with_capacity(READINESS_EVENTS_MAX);
     loop {
@@ -218,7 +220,7 @@ async fn gather(set: Rc<Set>) {
             Err(error) => Err(error.into()),
         };
         if let Err(error) = told {
-            tracing::error!(%error, "the readiness of sockets cannot be learned; trying again");
+            tracing::error!(%error, "failed to poll sockets for readiness; trying again");
             Timer::new(READINESS_PAUSE).await;
         }
     }
@@ -307,7 +309,7 @@ mod tests {
                 sent += count;
             }
             ours.is_full();
-            // What was told before it was full may still be on its way; after that there is silence.
+            // Events from before it was full may still be on their way; after that there are none.
             readable_or_nothing(&ours).await;
             let mut taken = vec![0; sent];
             theirs.read_exact(&mut taken).unwrap();
@@ -316,7 +318,7 @@ mod tests {
         });
     }
 
-    /// Gives what was told a turn of the ring to arrive.
+    /// Gives events one turn of the ring to arrive.
     async fn readable_or_nothing(socket: &Watched<UnixStream>) {
         glommio::executor().yield_task_queue_now().await;
         assert!(poll_once(readable(socket)).await.is_none());

@@ -1,7 +1,7 @@
-//! From a host's name to its addresses.
+//! From a host name to its addresses.
 //!
-//! The system's resolver blocks, so it runs on the executor's helper thread, one look-up after the other; what it says is
-//! remembered for a while by each core. An address needs no look-up.
+//! The system's resolver blocks, so it runs on the executor's helper thread, one lookup after the other; each core
+//! caches the results for a while. An address needs no lookup.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -23,10 +23,10 @@ struct Resolved {
 /// The addresses of `host`, which may be a name, an address, or an IPv6 address in brackets.
 ///
 /// # Errors
-/// What the system's resolver says, with the name.
+/// The resolver's error, with the name.
 ///
 /// # Cancel-safety
-/// Safe: a look-up that was dropped ends on its own.
+/// Safe: a dropped lookup finishes on its own.
 pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = bare.parse() {

@@ -1,7 +1,7 @@
 //! A byte stream over the ring, with tokio's stream traits, which the protocols and TLS are written against.
 //!
-//! A non-blocking socket that is read and written when it can be ([`super::readiness`]): no read is ever in flight, so no
-//! dropped future can swallow bytes, and a socket that has nothing is not asked.
+//! A non-blocking socket that is read and written only when it is ready ([`super::readiness`]): no read is ever in
+//! flight, so no dropped future can swallow bytes, and a socket without data is not read.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -23,8 +23,8 @@ use crate::limits::KEEPALIVE_IDLE;
 use crate::limits::io::STREAM_CHUNK_BYTES;
 
 thread_local! {
-    /// What every read of this core goes into first, so that a buffer that waits for its first byte is memory nobody
-    /// touched: with ten thousand connections that wait it is most of what they would take.
+    /// Every read of this core goes here first, so that a buffer waiting for its first byte is untouched memory: with
+    /// ten thousand waiting connections, those buffers would be most of the memory they take.
     static CHUNK: RefCell<Box<[u8]>> = RefCell::new(vec![0; STREAM_CHUNK_BYTES].into());
 }
 
@@ -32,10 +32,10 @@ thread_local! {
 pub(super) struct Stream(Watched<Socket>);
 
 impl Stream {
-    /// Connects to the first address of a name that accepts. How long that may take is for the caller to bound.
+    /// Connects to the first of a name's addresses that accepts. Bounding the time is up to the caller.
     ///
     /// # Errors
-    /// That of the last address.
+    /// The error of the last address.
     ///
     /// # Cancel-safety
     /// Dropping the future closes the socket.
@@ -57,7 +57,7 @@ impl Stream {
         socket.set_tcp_keepalive(&keepalive)?;
         let connecting = match socket.connect(&address.into()) {
             Ok(()) => false,
-            // Over loopback it is connected by now, and the ring need not be asked.
+            // Over loopback it is already connected, and the ring need not be asked.
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => socket.peer_addr().is_err(),
             Err(error) => return Err(error),
         };
@@ -72,7 +72,7 @@ impl Stream {
         Ok(stream)
     }
 
-    /// Connects to a unix socket, which it does at once or not at all.
+    /// Connects to a unix socket, which succeeds or fails at once.
     #[cfg(feature = "postgres")]
     pub(super) fn connect_unix(path: &Path) -> io::Result<Self> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
@@ -80,19 +80,19 @@ impl Stream {
         Ok(Self(Watched::new(socket, Fresh::Connected)?))
     }
 
-    /// Ready when a read may bring something.
+    /// Ready when a read may return something.
     #[cfg(feature = "http")]
     pub(super) fn poll_readable(&self, ctx: &mut Context<'_>) -> Poll<()> {
         self.0.poll_readable(ctx)
     }
 
-    /// Has the next read ask the kernel: what it has to tell may not have been heard yet.
+    /// Makes the next read ask the kernel, because its news may not have arrived yet.
     #[cfg(feature = "http")]
     pub(super) fn ask_again(&self) {
         self.0.may_have_more();
     }
 
-    /// Reads what is there, `room` bytes at most, and gives it to `take`: how many bytes it was.
+    /// Reads what is there, at most `room` bytes, and passes it to `take`; returns how many bytes it was.
     pub(super) fn poll_receive(
         &mut self,
         ctx: &mut Context<'_>,
@@ -104,7 +104,7 @@ impl Stream {
             let read = CHUNK.with_borrow_mut(|chunk| {
                 let room = room.min(chunk.len());
                 let count = self.0.socket().read(&mut chunk[..room])?;
-                // At the end of the stream there is nothing to wait for.
+                // There is nothing to wait for at the end of the stream.
                 if count > 0 && count < room {
                     self.0.is_drained();
                 }
@@ -152,7 +152,7 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.0.socket().shutdown(Shutdown::Write) {
-            // The peer is gone already.
+            // The peer is already gone.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             result => Poll::Ready(result),
         }

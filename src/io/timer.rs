@@ -1,4 +1,4 @@
-//! Sleeping, bounding a wait, and ticking: any number of waits, for one timer of the core's executor.
+//! Sleeping, bounding a wait, and ticking: any number of waits on one timer of the core's executor.
 //!
 //! ```
 //! use std::time::Duration;
@@ -31,7 +31,7 @@ use thiserror::Error;
 
 use super::alarm::Alarm;
 
-/// The time given to [`timeout`] passed first.
+/// The time given to [`timeout`] ran out first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("no result within {after:?}")]
 pub struct Elapsed {
@@ -39,7 +39,7 @@ pub struct Elapsed {
     pub after: Duration,
 }
 
-/// Waits without holding the core. The time is at least kept, as exactly as the core is free.
+/// Waits without blocking the core. Never wakes early; how late depends on how busy the core is.
 ///
 /// # Cancel-safety
 /// Safe: dropping it ends the wait.
@@ -47,10 +47,10 @@ pub async fn sleep(time: Duration) {
     Alarm::after(time).await;
 }
 
-/// Runs a future for at most `limit`. A result that is there when the time ends is given.
+/// Runs a future for at most `limit`. A result that is ready when the time runs out is still returned.
 ///
 /// # Errors
-/// [`Elapsed`] if the time ended first; the future is dropped at its await point then.
+/// [`Elapsed`] if the time ran out first; the future is dropped at its await point then.
 ///
 /// # Cancel-safety
 /// As the future's own.
@@ -66,7 +66,7 @@ pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output,
     .await
 }
 
-/// Ticks at even distances; made by [`interval`].
+/// Ticks at regular intervals; created by [`interval`].
 #[derive(Debug)]
 pub struct Interval {
     period: Duration,
@@ -83,10 +83,10 @@ pub fn interval(period: Duration) -> Interval {
 }
 
 impl Interval {
-    /// Waits for the next tick. Ticks that passed while nobody waited are left out, and the rhythm is kept.
+    /// Waits for the next tick. Ticks missed while nobody was waiting are skipped, and the rhythm is kept.
     ///
     /// # Cancel-safety
-    /// Safe: a tick that was not waited for to its end comes again.
+    /// Safe: a tick whose wait was dropped comes again.
     pub async fn tick(&mut self) {
         let pause = self.next.saturating_duration_since(Instant::now());
         if !pause.is_zero() {
@@ -113,7 +113,7 @@ mod tests {
     fn a_result_in_time_is_given_and_a_late_one_is_not() {
         LocalExecutor::default().run(async {
             assert_eq!(timeout(Duration::from_secs(60), async { 7 }).await, Ok(7));
-            // Ready at its first poll, so it is given though no time is left.
+            // Ready at its first poll, so it is returned even though no time is left.
             assert_eq!(timeout(Duration::ZERO, async { 7 }).await, Ok(7));
             let limit = Duration::from_millis(2);
             assert_eq!(timeout(limit, future::pending::<()>()).await, Err(Elapsed { after: limit }));

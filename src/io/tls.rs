@@ -1,7 +1,7 @@
 //! TLS for the streams of handlers: rustls, and which servers are trusted.
 //!
-//! A server must show a certificate for its name that leads to a trusted root. Those are the system's, and those of a
-//! file that is named in addition, for a company's own. There is no way to trust every server.
+//! A server must present a certificate for its name that chains to a trusted root. Those are the system's roots, plus
+//! those in an optional extra file, for a company's own. There is no way to trust every server.
 
 use std::io;
 use std::path::PathBuf;
@@ -25,11 +25,11 @@ pub struct TlsOptions {
     pub system_roots: bool,
 }
 
-/// Trust cannot be set up as asked. Another try does not heal it.
+/// Trust cannot be set up as requested. Another attempt does not fix it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The file of roots cannot be read, or holds something that is no certificate.
+    /// The file of roots cannot be read, or contains something that is not a certificate.
     #[error("read the certificates in {}: {reason}", path.display())]
     CaFile {
         /// The file.
@@ -67,7 +67,7 @@ impl Default for TlsOptions {
 pub(super) struct Connector(TlsConnector);
 
 impl Connector {
-    /// Reads the roots, which takes some milliseconds of the core: once per client.
+    /// Reads the roots, which takes a few milliseconds of the core: once per client.
     pub(super) fn new(options: &TlsOptions) -> Result<Self, TlsError> {
         let trusted = roots(options.ca_file.as_deref(), options.system_roots)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -81,14 +81,15 @@ impl Connector {
     /// Encrypts a stream to the server of this name.
     ///
     /// # Errors
-    /// Of kind `InvalidData` if the server is not to be trusted.
+    /// Of kind `InvalidData` if the server is not trusted.
     ///
     /// # Cancel-safety
     /// Dropping the future closes the stream.
     pub(super) async fn connect(&self, host: &str, stream: Stream) -> io::Result<TlsStream<Stream>> {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let name = ServerName::try_from(bare.to_owned())
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("no server name: {host}")))?;
+        let name = ServerName::try_from(bare.to_owned()).map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("invalid server name: {host}"))
+        })?;
         self.0.connect(name, stream).await
     }
 }

@@ -1,17 +1,17 @@
-//! Doing one thing a number of times, some of them at one time: opening connections before they are needed.
+//! Doing one thing a number of times, several at once: opening connections before they are needed.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use glommio::Task;
 
-/// Runs `open` `count` times, at most `at_once` of them side by side.
+/// Runs `open` `count` times, at most `at_once` of them concurrently.
 ///
 /// # Errors
-/// The first of theirs; what was not begun by then is not.
+/// The first error; runs not yet started by then do not start.
 ///
 /// # Cancel-safety
-/// Dropping the future drops what is under way.
+/// Dropping the future drops what is in progress.
 pub(super) async fn open_all<E: 'static>(
     count: usize,
     at_once: usize,
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_failure_is_told_and_ends_it() {
+    fn the_first_failure_is_returned_and_ends_it() {
         LocalExecutor::default().run(async {
             let begun = Rc::new(Cell::new(0));
             let open = {

@@ -34,7 +34,7 @@ macro_rules! either {
 
 #[cfg(feature = "http")]
 impl Wire {
-    /// Reads what is there, `room` bytes at most, and gives it to `take`.
+    /// Reads what is there, at most `room` bytes, and passes it to `take`.
     pub(super) fn poll_receive(
         &mut self,
         ctx: &mut Context<'_>,
@@ -54,17 +54,17 @@ impl Wire {
         }
     }
 
-    /// Ready when an answer begins, or the connection ends: a read says which.
+    /// Ready when an answer begins, or the connection ends: a read tells which.
     pub(super) fn poll_answer(&mut self, ctx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Plain(stream) => stream.poll_readable(ctx),
-            // What TLS says to itself is no answer.
+            // TLS's own messages are not an answer.
             #[cfg(feature = "tls")]
             Self::Tls(stream) => Pin::new(stream).poll_fill_buf(ctx).map(drop),
         }
     }
 
-    /// Has the next read ask the kernel, whatever it told before.
+    /// Makes the next read ask the kernel, whatever it reported before.
     pub(super) fn ask_again(&self) {
         match self {
             Self::Plain(stream) => stream.ask_again(),

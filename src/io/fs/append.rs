@@ -1,4 +1,4 @@
-//! A file that many jobs append to: what they append at one time goes out in one write.
+//! A file that many jobs append to: appends made at the same time go out in one write.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -12,33 +12,33 @@ use glommio::io::BufferedFile;
 use super::{Error, append_options, kernels_word, write_all};
 use crate::limits::io::APPEND_BATCH_BYTES_MAX;
 
-/// When an append has happened.
+/// When an append counts as done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// The kernel has it: it survives the end of this process however it comes, and the kernel writes it out within some
-    /// thirty seconds. A loss of power before takes it.
+    /// The kernel has it: it survives the end of this process, however that comes about, and the kernel writes it out
+    /// within about thirty seconds. A power failure before then loses it.
     #[default]
     Written,
-    /// The device has said that it has it (`fdatasync`, once for all that was appended together): it survives the loss of
-    /// power.
+    /// The device has confirmed that it has it (`fdatasync`, once for everything appended together): it survives a
+    /// power failure.
     Synced,
 }
 
-/// A file that is open for appending. Cloning gives a handle to the same one.
+/// A file opened for appending. Cloning gives a handle to the same one.
 ///
-/// While one write is under way, what else is appended is gathered, and goes out as the next single write: a thousand jobs
-/// that append a line each cost a few writes. Guaranteed are:
+/// While one write is in progress, further appends are collected and go out as the next single write: a thousand jobs
+/// that append a line each cost a few writes. The guarantees are:
 ///
-/// - [`append`](Self::append) answers when its bytes are as durable as was asked for;
-/// - the bytes of one append stand together, after all that was in the file before, whoever else appends to it, other cores
-///   and processes included;
-/// - two appends of one job, one awaited after the other, stand in this order.
+/// - [`append`](Self::append) returns when its bytes are as durable as requested;
+/// - the bytes of one append are contiguous and come after everything that was in the file before, no matter who else
+///   appends to it, including other cores and processes;
+/// - two appends of one job, one awaited after the other, are in this order.
 ///
-/// Appends of several jobs at one time have no order among them. A job that fails or is killed after its append runs
-/// again, and appends again: write something that tells a repeated line. If the disk runs full in the middle, those whose
-/// bytes are not complete in the file fail, and a torn line remains.
+/// Concurrent appends of several jobs have no order among them. A job that fails or is killed after its append runs
+/// again, and appends again: write something that identifies a repeated line. If the disk fills up midway, the
+/// appends whose bytes are not complete in the file fail, and a torn line remains.
 ///
-/// The file stays the one that was opened: after a rotation by renaming, open it anew.
+/// The file stays the one that was opened: after a rotation by renaming, reopen it.
 #[derive(Clone)]
 pub struct AppendFile {
     shared: Rc<Shared>,
@@ -50,7 +50,7 @@ struct Shared {
     durability: Durability,
     /// What goes out with the next write.
     batch: RefCell<Batch>,
-    /// Whether the task that writes is alive.
+    /// Whether the writing task is alive.
     writing: Cell<bool>,
 }
 
@@ -60,22 +60,22 @@ struct Batch {
     outcome: Rc<Outcome>,
 }
 
-/// What became of one batch.
+/// The outcome of one batch.
 #[derive(Default)]
 struct Outcome {
     result: RefCell<Option<Written>>,
     waiting: RefCell<Vec<Waker>>,
 }
 
-/// How far a batch came.
+/// How far a batch got.
 struct Written {
     bytes: usize,
-    /// What stopped it, which applies to appends that end beyond `bytes`.
+    /// What stopped it; applies to appends that end beyond `bytes`.
     stopped: Option<(&'static str, io::Error)>,
 }
 
 impl AppendFile {
-    /// Opens a file for appending, or makes it, with [`Durability::Written`].
+    /// Opens a file for appending, creating it if needed, with [`Durability::Written`].
     ///
     /// # Errors
     /// [`Error`](struct@Error) with the action `open`.
@@ -86,7 +86,7 @@ impl AppendFile {
         Self::open_with(path, Durability::default()).await
     }
 
-    /// Opens a file for appending, or makes it.
+    /// Opens a file for appending, creating it if needed.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -102,13 +102,13 @@ impl AppendFile {
         Ok(Self { shared: Rc::new(shared) })
     }
 
-    /// Appends bytes; waits while a full batch waits to be written.
+    /// Appends bytes; waits while a full batch is waiting to be written.
     ///
     /// # Errors
-    /// [`Error`](struct@Error) with the action `append to` or `sync`, and what the kernel said.
+    /// [`Error`](struct@Error) with the action `append to` or `sync`, and the kernel's error.
     ///
     /// # Cancel-safety
-    /// Dropped once it was polled, the bytes may be written or not.
+    /// If dropped after it was polled, the bytes may or may not be written.
     pub async fn append(&self, bytes: &[u8]) -> Result<(), Error> {
         if bytes.is_empty() {
             return Ok(());
@@ -133,14 +133,15 @@ impl AppendFile {
         outcome.of_append_to(end).map_err(|(action, source)| Error::new(action, &shared.path, source))
     }
 
-    /// The file.
+    /// The file's path.
     pub fn path(&self) -> &Path {
         &self.shared.path
     }
 }
 
 impl Shared {
-    /// Writes until nothing is left to write. A task of its own, so that no job's end can break off a write.
+    /// Writes until nothing is left to write. It is a task of its own, so that the end of a job cannot interrupt a
+    /// write.
     async fn write_batches(self: Rc<Self>) {
         loop {
             let batch = self.batch.take();
@@ -183,7 +184,7 @@ impl Outcome {
         .await;
     }
 
-    /// What became of the append whose bytes end here.
+    /// The outcome of the append whose bytes end here.
     fn of_append_to(&self, end: usize) -> Result<(), (&'static str, io::Error)> {
         match &*self.result.borrow() {
             Some(Written { bytes, stopped: Some((action, error)) }) if end > *bytes => {
@@ -194,7 +195,7 @@ impl Outcome {
     }
 }
 
-/// One error for several appends.
+/// Copies one error for several appends.
 fn again(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),

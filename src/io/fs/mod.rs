@@ -21,8 +21,8 @@
 //! # drop((record, convert));
 //! ```
 //!
-//! Reads and writes go through the page cache. A call that has answered is in the kernel's hands: it survives the end of
-//! this process, not the loss of power; [`Durability::Synced`] says otherwise for appends.
+//! Reads and writes go through the page cache. Once a call has returned, its data is in the kernel's hands: it
+//! survives the end of this process, but not a power failure, unless an append asks for [`Durability::Synced`].
 //!
 //! Not here: locks, directories, watching files.
 
@@ -38,16 +38,16 @@ use thiserror::Error;
 pub use self::append::{AppendFile, Durability};
 use crate::limits::io::{FILE_BYTES_MAX, FILE_PIECE_BYTES};
 
-/// A file could not be used. What was wrong may pass (a full disk) or not (no such directory).
+/// A file could not be used. The cause may pass (a full disk) or not (no such directory).
 #[derive(Debug, Error)]
 #[error("{action} {}", path.display())]
 #[non_exhaustive]
 pub struct Error {
-    /// What was tried: `open`, `read`, `write`, `append to`, `sync` or `close`.
+    /// What was attempted: `open`, `read`, `write`, `append to`, `sync` or `close`.
     pub action: &'static str,
     /// The file.
     pub path: PathBuf,
-    /// What the kernel said.
+    /// The kernel's error.
     #[source]
     pub source: io::Error,
 }
@@ -84,7 +84,7 @@ pub async fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, Error> {
             break;
         }
         if bytes.len() + more.len() > FILE_BYTES_MAX {
-            let what = format!("it has more than the {FILE_BYTES_MAX} bytes that are read as a whole");
+            let what = format!("it is larger than the {FILE_BYTES_MAX} bytes that can be read at once");
             return Err(Error::new("read", path, io::Error::new(io::ErrorKind::FileTooLarge, what)));
         }
         bytes.extend_from_slice(&more);
@@ -93,14 +93,14 @@ pub async fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// Writes a whole file: it is made, or emptied first. Others see it grow; whoever must not see half of it writes another
-/// file and renames that.
+/// Writes a whole file, which is created or truncated first. Others see it grow; to avoid showing a partial file,
+/// write another file and rename that.
 ///
 /// # Errors
-/// [`Error`](struct@Error); a part may have been written.
+/// [`Error`](struct@Error); part of the file may have been written.
 ///
 /// # Cancel-safety
-/// A dropped write may have written a part.
+/// A dropped write may have written part of the file.
 pub async fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
     let path = path.as_ref();
     let mut options = OpenOptions::new();
@@ -108,16 +108,16 @@ pub async fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()
     put(path, &options, "write", bytes.as_ref(), FILE_PIECE_BYTES).await
 }
 
-/// Appends to a file, which is made if it is not there. One look-up, one write and one close: [`AppendFile`] is for doing
-/// it often.
+/// Appends to a file, which is created if it does not exist. It costs one lookup, one write and one close: to append
+/// often, use [`AppendFile`].
 ///
-/// The bytes come after all that was in the file, whoever else appends to it, and stand together.
+/// The bytes are contiguous and come after everything that was in the file, no matter who else appends to it.
 ///
 /// # Errors
-/// [`Error`](struct@Error); a part may have been written if the disk is full.
+/// [`Error`](struct@Error); part may have been written if the disk is full.
 ///
 /// # Cancel-safety
-/// A dropped append may have been done or not.
+/// A dropped append may or may not have happened.
 pub async fn append(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
     let path = path.as_ref();
     put(path, &append_options(), "append to", bytes.as_ref(), usize::MAX).await
@@ -133,7 +133,7 @@ async fn put(
     let file = options.buffered_open(path).await.map_err(|error| Error::of_glommio("open", path, error))?;
     let (_, result) = write_all(&file, bytes, piece_bytes_max).await;
     result.map_err(|error| Error::new(action, path, error))?;
-    // A network file system may say only here that it has no room.
+    // A network file system may report only here that it has no room.
     file.close().await.map_err(|error| Error::of_glommio("close", path, error))
 }
 
@@ -143,13 +143,13 @@ fn append_options() -> OpenOptions {
     options
 }
 
-/// Writes all bytes in pieces of at most `piece_bytes_max`, from the start of the file, or behind its end if it was opened
-/// for appending. How many were written, whatever came in between.
+/// Writes all bytes in pieces of at most `piece_bytes_max`, from the start of the file, or after its end if it was
+/// opened for appending. Returns how many were written, whatever happened on the way.
 async fn write_all(file: &BufferedFile, bytes: &[u8], piece_bytes_max: usize) -> (usize, io::Result<()>) {
     let mut written = 0;
     while written < bytes.len() {
         let length = (bytes.len() - written).min(piece_bytes_max);
-        // A copy, for the kernel owns the bytes while it writes them.
+        // A copy, because the kernel owns the bytes while it writes them.
         let piece = bytes[written..written + length].to_vec();
         match file.write_at(piece, written as u64).await {
             Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),

@@ -27,7 +27,7 @@ pub struct Client {
 
 struct Shared {
     options: ClientOptions,
-    /// The header `user-agent`; `None` if it cannot be one.
+    /// The header `user-agent`; `None` if the configured value is invalid.
     agent: Option<HeaderValue>,
     permits: Permits,
     idle: Rc<Idle<Origin, Conn>>,
@@ -36,18 +36,18 @@ struct Shared {
     connector: std::cell::OnceCell<Connector>,
 }
 
-/// All of a request that its course needs.
+/// Everything about a request that sending it needs.
 pub(super) struct Order {
     pub(super) what: Rc<What>,
-    /// It says that the connection is to be closed.
+    /// It asks for the connection to be closed.
     pub(super) closes: bool,
-    /// Its first bytes, all of them if `body` is empty.
+    /// The first bytes, or all of them if `body` is empty.
     pub(super) head: Vec<u8>,
     pub(super) body: Bytes,
     pub(super) timeout: Duration,
 }
 
-/// A connection in use, with its place among those a client may have.
+/// A connection in use, holding one of the client's permits.
 pub(super) struct Held {
     pub(super) answering: Answering,
     what: Rc<What>,
@@ -59,7 +59,7 @@ pub(super) struct Held {
 enum Failed {
     /// Nothing was sent over it.
     Unsent,
-    /// It ended, or what came is no answer.
+    /// It ended, or what came is not a valid answer.
     Broken(hyper::Error),
 }
 
@@ -69,7 +69,7 @@ impl Client {
         Self::with_options(ClientOptions::default())
     }
 
-    /// A client with options of your own.
+    /// A client with your own options.
     pub fn with_options(options: ClientOptions) -> Self {
         let idle = Idle::new(IdleOptions {
             per_key_max: options.idle_per_origin_max,
@@ -99,7 +99,7 @@ impl Client {
         self.request(Method::POST, url)
     }
 
-    /// A request of any method. What is wrong with the url is said by [`Request::send`].
+    /// A request with any method. An invalid url is reported by [`Request::send`].
     pub fn request(&self, method: Method, url: &str) -> Request {
         Request::new(self.clone(), method, url)
     }
@@ -108,15 +108,16 @@ impl Client {
         &self.shared.options
     }
 
-    /// Opens connections to the server of `url` until `count` of them lie idle: how many were opened. For the set-up of a
-    /// worker, so that the first jobs do not wait for connections; such a connection is closed like any other when it was
-    /// idle for too long.
+    /// Opens connections to the server of `url` until `count` of them are idle, and returns how many it opened. Use
+    /// it when a worker sets up, so that the first jobs do not wait for connections; such a connection is closed like
+    /// any other when it has been idle for too long.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::Invalid`] if the client would not keep so many. What was opened before stays.
+    /// See [`Error`]; [`Error::Invalid`] if the client would not keep that many. Connections already opened stay
+    /// open.
     ///
     /// # Cancel-safety
-    /// Safe: what was opened stays.
+    /// Safe: connections already opened stay open.
     pub async fn warm_up(&self, url: &str, count: usize) -> Result<usize, Error> {
         let what = Rc::new(What { method: Method::GET, target: Target::parse(url)? });
         let ClientOptions { idle_per_origin_max, idle_max, connections_max, idle_timeout, .. } =
@@ -125,7 +126,7 @@ impl Client {
             if idle_timeout.is_zero() { 0 } else { idle_per_origin_max.min(idle_max).min(connections_max) };
         if count > most {
             let reason = format!(
-                "{count} idle connections to one origin are more than the {most} that the client keeps; raise \
+                "{count} idle connections to one origin are more than the {most} the client keeps; raise \
                  idle_per_origin_max, idle_max, connections_max or idle_timeout"
             );
             return Err(Error::Invalid { what: what.to_string(), reason });
@@ -143,11 +144,11 @@ impl Client {
 
     /// The header `user-agent`, or what is wrong with it.
     pub(super) fn agent(&self) -> Result<&HeaderValue, String> {
-        let reason = || "the user_agent of the client is no header value".to_owned();
+        let reason = || "the user_agent of the client is not a valid header value".to_owned();
         self.shared.agent.as_ref().ok_or_else(reason)
     }
 
-    /// Sends a request within its time and awaits the head of the answer.
+    /// Sends a request within its timeout and awaits the head of the answer.
     pub(super) async fn send(self, order: Order) -> Result<Response, Error> {
         let deadline = Instant::now().checked_add(order.timeout);
         let exchange = pin!(self.exchange(&order));
@@ -186,7 +187,8 @@ impl Client {
         }
     }
 
-    /// A kept connection, if one of them is still good. What may be sent again is not worth asking the kernel first.
+    /// A kept connection, if one is still good. For a request that may be sent again, asking the kernel first is not
+    /// worth it.
     fn idle(&self, origin: &Origin, method: &Method) -> Option<Conn> {
         loop {
             let mut conn = self.shared.idle.take(origin)?;
@@ -203,7 +205,7 @@ impl Client {
         let origin = &what.target.origin;
         let connector = if origin.tls { Some(self.connector(what)?) } else { None };
         let after = self.shared.options.connect_timeout;
-        // In a box, for few requests open a connection and all would carry the room for it.
+        // Boxed, because few requests open a connection and every one would carry the space for it.
         let opening = Box::pin(timer::timeout(after, wire::open(origin, connector)));
         let wire = opening
             .await
@@ -236,7 +238,7 @@ impl Default for Client {
     }
 }
 
-/// Asks over a connection, and waits until hyper has something to read.
+/// Sends a request over a connection, and waits until hyper has something to read.
 async fn ask(mut conn: Conn, order: &Order) -> Result<(Answering, ::http::Response<Incoming>), Failed> {
     let sent = conn.send(&order.head, &order.body).await;
     if sent == Sent::Nothing {
@@ -244,7 +246,7 @@ async fn ask(mut conn: Conn, order: &Order) -> Result<(Answering, ::http::Respon
     }
     conn.answered().await;
     let asked = Asked { method: order.what.method.clone(), closes: order.closes, sent };
-    // In a box, for it lives as long as an answer's bytes take to come, and a request waits much longer before.
+    // Boxed, because it lives only while an answer's bytes arrive, and a request waits much longer before that.
     Box::pin(conn.head(&asked)).await.map_err(Failed::Broken)
 }
 
@@ -256,7 +258,7 @@ impl Shared {
 }
 
 impl Held {
-    /// Keeps the connection for the next request if the server does.
+    /// Keeps the connection for the next request if the server does too.
     pub(super) fn release(self) {
         let Self { answering, what, shared, _permit } = self;
         if let Some(conn) = answering.into_rest() {

@@ -1,15 +1,16 @@
-//! One connection to a server, driven by the request that uses it: sent over, waited on, handed to hyper for the answer.
+//! One connection to a server, driven by the request that uses it: written to, waited on, handed to hyper for the
+//! answer.
 //!
-//! A connection of hyper's reserves 26 KB before a byte has come (two buffers of 8 KB and a channel of 32 requests), of
-//! which each first use touches more. With thousands of requests that wait for a server that is nearly all the memory there
-//! is, and it is never in the caches when it is needed. So hyper has a connection from the first byte of an answer to the
-//! last: what it takes then has just been given back by the answer before.
+//! A hyper connection reserves 26 KB before a byte has arrived (two buffers of 8 KB and a channel of 32 requests),
+//! and each first use touches more. With thousands of requests waiting for a server, that would be nearly all the
+//! memory in use, and never in the caches when it is needed. So hyper has a connection only from the first byte of an
+//! answer to the last: the memory it takes then has just been released by the previous answer.
 //!
 //! ```text
 //! Conn (idle) ─ send ─► Conn (waits) ─ first byte ─► Answering (hyper) ─ last byte ─► Conn (idle)
 //! ```
-//! The request itself is written by [`super::head`]. hyper is asked for the same request, which [`HyperWire`] swallows, so
-//! that it knows what it reads the answer to.
+//! The request itself is written by [`super::head`]. hyper is given the same request, which [`HyperWire`] swallows,
+//! so that it knows which request the answer belongs to.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -28,11 +29,11 @@ use super::wire::HyperWire;
 use crate::io::wire::Wire;
 use crate::limits::io::HTTP_HEAD_BYTES_MAX;
 
-/// How often a connection is polled to come to rest after an answer: once for hyper to see the end of the body, once to
-/// turn to the next request, once more to be sure.
+/// How often a connection is polled to come to rest after an answer: once for hyper to see the end of the body, once
+/// to move on to the next request, once more to be sure.
 const REST_POLLS_MAX: usize = 3;
 
-/// An open connection that carries no answer now.
+/// An open connection that is not carrying an answer.
 pub(super) struct Conn {
     wire: Wire,
 }
@@ -42,24 +43,25 @@ pub(super) struct Conn {
 pub(super) enum Sent {
     /// All of it.
     Whole,
-    /// The server answered before it had all, or takes no more: what it says is to be read, and it is asked nothing else.
+    /// The server answered before it had all of it, or accepts no more: its answer is read, and the connection is not
+    /// reused.
     Part,
     /// Not a byte.
     Nothing,
 }
 
-/// What hyper has to know of a request to read its answer.
+/// What hyper has to know about a request to read its answer.
 pub(super) struct Asked {
     pub(super) method: Method,
-    /// It said that the connection is to be closed.
+    /// The request asks for the connection to be closed.
     pub(super) closes: bool,
     pub(super) sent: Sent,
 }
 
-/// A connection over which an answer comes.
+/// A connection over which an answer is arriving.
 pub(super) struct Answering {
     sender: SendRequest<Empty<Bytes>>,
-    /// What reads; `None` once it has ended.
+    /// Reads the answer; `None` once it has ended.
     driver: Option<Box<Connection<HyperWire, Empty<Bytes>>>>,
     /// Whether another request may follow.
     reusable: bool,
@@ -70,14 +72,15 @@ impl Conn {
         Self { wire }
     }
 
-    /// Has [`is_at_rest`](Self::is_at_rest) ask the kernel, for what it has to tell may not have been heard yet.
+    /// Makes [`is_at_rest`](Self::is_at_rest) ask the kernel, because its news may not have arrived yet.
     pub(super) fn ask_again(&self) {
         self.wire.ask_again();
     }
 
-    /// Whether a request may be sent: as far as is known, the server has neither closed nor said anything unasked.
+    /// Whether a request may be sent: as far as is known, the server has neither closed nor sent anything
+    /// unrequested.
     pub(super) fn is_at_rest(&mut self) -> bool {
-        // Nobody is to be woken, and a connection that lies idle shall hold no task.
+        // Nobody needs waking, and an idle connection must not keep a task alive.
         let mut ctx = Context::from_waker(Waker::noop());
         self.wire.poll_receive(&mut ctx, 1, |_| {}).is_pending()
     }
@@ -92,7 +95,7 @@ impl Conn {
         match sent {
             Ok(sent) => sent,
             Err(_) if count == 0 => Sent::Nothing,
-            // Why it takes no more is for the answer to say, or for the lack of one.
+            // The answer will say why it accepts no more, or there will be none.
             Err(_) => Sent::Part,
         }
     }
@@ -122,7 +125,7 @@ impl Conn {
         }
     }
 
-    /// Awaits the first byte of an answer, or the end of the connection.
+    /// Waits for the first byte of an answer, or the end of the connection.
     ///
     /// # Cancel-safety
     /// Safe.
@@ -163,14 +166,14 @@ impl Answering {
         .await
     }
 
-    /// Reads on in the body of the answer; `None` is its end. Trailers are left out.
+    /// Reads the next piece of the answer's body; `None` at its end. Trailers are skipped.
     ///
     /// # Cancel-safety
-    /// Safe: what came is kept for the next call.
+    /// Safe: what arrived is kept for the next call.
     pub(super) async fn chunk(&mut self, body: &mut Incoming) -> Option<Result<Bytes, hyper::Error>> {
         poll_fn(|ctx| {
             loop {
-                // What hyper has read already need not be asked for.
+                // What hyper has already read does not need another read.
                 let frame = match Pin::new(&mut *body).poll_frame(ctx) {
                     Poll::Pending => {
                         drive(&mut self.driver, ctx);
@@ -191,8 +194,8 @@ impl Answering {
         .await
     }
 
-    /// The connection, if another request may follow: the answer is over, and the server has not said or shown that it
-    /// closes.
+    /// The connection, if another request may follow: the answer is complete, and the server has neither announced
+    /// nor begun closing.
     pub(super) fn into_rest(mut self) -> Option<Conn> {
         let mut ctx = Context::from_waker(Waker::noop());
         for _ in 0..REST_POLLS_MAX {
@@ -211,7 +214,7 @@ impl Answering {
     }
 }
 
-/// Lets hyper do what it can. What ends the connection reaches the request or the body through hyper's channels.
+/// Lets hyper do what it can. Whatever ends the connection reaches the request or the body through hyper's channels.
 fn drive(driver: &mut Option<Box<Connection<HyperWire, Empty<Bytes>>>>, ctx: &mut Context<'_>) {
     if let Some(running) = driver
         && Pin::new(&mut **running).poll(ctx).is_ready()

@@ -6,17 +6,17 @@ use std::time::Duration;
 use ::http::StatusCode;
 use thiserror::Error;
 
-/// Why a request gave no answer, or not the one that was asked for. `what` is the method and the url without its query,
-/// which may hold secrets.
+/// Why a request got no answer, or not the expected one. `what` is the method and the url without its query, which
+/// may hold secrets.
 ///
-/// Another try may heal all but [`Url`](Self::Url), [`Invalid`](Self::Invalid), [`NoTls`](Self::NoTls) and
-/// [`Json`](Self::Json); whether it may be made is for the job to know: what the server did with the request is unknown
-/// after [`Timeout`](Self::Timeout) and [`Broken`](Self::Broken).
+/// Another attempt may fix all but [`Url`](Self::Url), [`Invalid`](Self::Invalid), [`NoTls`](Self::NoTls) and
+/// [`Json`](Self::Json). Whether to make it is for the job to decide: after [`Timeout`](Self::Timeout) and
+/// [`Broken`](Self::Broken) it is unknown what the server did with the request.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// This client cannot ask such a url.
-    #[error("no url for a request: {reason}")]
+    /// This client cannot request such a url.
+    #[error("invalid request url: {reason}")]
     Url {
         /// What is wrong with it.
         reason: String,
@@ -30,21 +30,21 @@ pub enum Error {
         reason: String,
     },
     /// An https url without the cargo feature `tls`, or TLS could not be set up.
-    #[error("{what}: no https: {reason}")]
+    #[error("{what}: cannot use https: {reason}")]
     NoTls {
         /// The request.
         what: String,
         /// Why not.
         reason: String,
     },
-    /// So many requests wait for a connection that no more may.
+    /// The maximum number of requests is already waiting for a connection.
     #[error(
-        "{what}: {waiting_max} requests wait for a connection already; raise connections_max or make fewer"
+        "{what}: {waiting_max} requests are already waiting for a connection; raise connections_max or make fewer"
     )]
     TooManyWait {
         /// The request.
         what: String,
-        /// The bound that is reached.
+        /// The bound that was reached.
         waiting_max: usize,
     },
     /// No connection could be opened. Nothing was sent.
@@ -55,7 +55,7 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
-    /// No connection was open in time. Nothing was sent.
+    /// No connection was opened in time. Nothing was sent.
     #[error("{what}: no connection within {after:?}")]
     ConnectTimeout {
         /// The request.
@@ -71,25 +71,25 @@ pub enum Error {
         /// The time it had.
         after: Duration,
     },
-    /// The connection ended before the answer did, or the answer is no HTTP.
+    /// The connection ended before the answer did, or the answer is not HTTP.
     #[error("{what}: the answer broke off")]
     Broken {
         /// The request.
         what: String,
-        /// What hyper says.
+        /// hyper's error.
         source: hyper::Error,
     },
     /// The body is larger than the client accepts.
     #[error(
-        "{what}: the body of the answer has more than {bytes_max} bytes; raise body_bytes_max or read it in chunks"
+        "{what}: the body of the answer is larger than {bytes_max} bytes; raise body_bytes_max or read it in chunks"
     )]
     BodyTooLarge {
         /// The request.
         what: String,
-        /// The bound that it broke.
+        /// The bound it exceeded.
         bytes_max: usize,
     },
-    /// The body is not the JSON that was expected.
+    /// The body is not the expected JSON.
     #[error("{what}: the body is not the expected json")]
     Json {
         /// The request.
@@ -97,7 +97,8 @@ pub enum Error {
         /// What is wrong with it, and where.
         source: serde_json::Error,
     },
-    /// The server answered, and not with success; see [`error_for_status`](super::Response::error_for_status).
+    /// The server answered with a status other than success; see
+    /// [`error_for_status`](super::Response::error_for_status).
     #[error("{what}: answered {status}")]
     Status {
         /// The request.

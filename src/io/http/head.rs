@@ -1,13 +1,13 @@
 //! The bytes of a request: its line, its headers, and how long its body is.
 //!
-//! What stands in them is of the types of the crate `http`, which hold no byte that could end a line.
+//! Their parts have types of the crate `http`, which hold no byte that could end a line.
 
 use ::http::header::{CONTENT_LENGTH, HOST, USER_AGENT};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::target::What;
 
-/// Bytes that the line and the usual headers take beside the path and what the user adds.
+/// Bytes taken by the request line and the usual headers, apart from the path and what the user adds.
 const USUAL_BYTES: usize = 128;
 
 /// Bodies up to this size are sent with the head, in one write.
@@ -17,11 +17,11 @@ const SMALL_BODY_BYTES: usize = 4 * 1024;
 pub(super) struct Message {
     /// The head, and the body if it is small.
     pub(super) head: Vec<u8>,
-    /// Whether the body is among those bytes.
+    /// Whether the body is included in those bytes.
     pub(super) is_whole: bool,
 }
 
-/// Writes a request. Of the headers that the client sets, the user's go before its own, but for the length of the body.
+/// Writes a request. Headers set by the user override the client's own, except for the length of the body.
 pub(super) fn write(what: &What, headers: &HeaderMap, agent: &HeaderValue, body: &[u8]) -> Message {
     let What { method, target } = what;
     let is_whole = body.len() <= SMALL_BODY_BYTES;
@@ -55,7 +55,7 @@ fn line(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     head.extend_from_slice(b"\r\n");
 }
 
-/// Whether an empty body has to be said: RFC 9110, section 8.6.
+/// Whether an empty body has to be declared: RFC 9110, section 8.6.
 fn has_body_by_nature(method: &Method) -> bool {
     [Method::POST, Method::PUT, Method::PATCH].contains(method)
 }

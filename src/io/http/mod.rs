@@ -40,16 +40,18 @@
 //! # drop(registry);
 //! ```
 //!
-//! Bounds, all with a default and all in [`ClientOptions`] or the request: the time to connect, the time of a request up to
-//! the last byte of its body, the size of a body, connections in all, idle ones, and how long those are kept.
+//! Limits, all with a default and all in [`ClientOptions`] or the request: the time to connect, the time from the
+//! start of a request to the last byte of the answer's body, the size of a body, connections in total, idle
+//! connections, and how long those are kept.
 //!
-//! No task runs per connection: a connection is driven by the request that uses it, so dropping a request (its job was
-//! cancelled, its time is over) closes its connection, and nothing else notices. A request that found its kept-alive
-//! connection closed is sent again over a new one, once, if nothing of it was sent or its method is idempotent.
+//! No task runs per connection: a connection is driven by the request that uses it, so dropping a request (its job
+//! was cancelled, or it timed out) closes its connection and affects nothing else. A request that finds its
+//! kept-alive connection closed is sent again over a new one, once, if none of it was sent or its method is
+//! idempotent.
 //!
-//! A request that waits takes some 2 KB in all, the job's own task included, and no system call but the write before and
-//! the read after: hyper has its connection only while the answer comes. Opening a connection costs far more than using one;
-//! [`Client::warm_up`] opens them in the set-up of a worker, before it takes its first job:
+//! A waiting request takes about 2 KB in all, including the job's own task, and no system calls except the write
+//! before and the read after: hyper has its connection only while the answer arrives. Opening a connection costs far
+//! more than using one; [`Client::warm_up`] opens them when a worker sets up, before it takes its first job:
 //!
 //! ```
 //! # use jiggler_uring::io::http;
@@ -62,8 +64,8 @@
 //! # drop(open);
 //! ```
 //!
-//! What it does not do: follow redirects, speak HTTP/2, go through proxies, decompress, keep cookies, stream a request's
-//! body. A job that needs those uses reqwest on the companion runtime (feature `tokio`).
+//! What it does not do: follow redirects, speak HTTP/2, go through proxies, decompress, keep cookies, stream a
+//! request's body. A job that needs any of these can use reqwest on the companion runtime (feature `tokio`).
 
 mod client;
 mod conn;

@@ -11,16 +11,16 @@ use crate::limits::io as limits;
 pub struct ClientOptions {
     /// How long a connection may take to open, TLS included. 10 s by default.
     pub connect_timeout: Duration,
-    /// How long a request may take, from its start to the last byte of its body. 30 s by default.
+    /// How long a request may take, from its start to the last byte of the answer's body. 30 s by default.
     pub timeout: Duration,
-    /// Largest body of an answer, in bytes, that [`Response::bytes`](super::Response::bytes) and its like accept.
-    /// 16 MB by default.
+    /// The largest body of an answer, in bytes, that [`Response::bytes`](super::Response::bytes) and similar methods
+    /// accept. 16 MB by default.
     pub body_bytes_max: usize,
-    /// Most connections; further requests wait for one in order. 16,384 by default.
+    /// The most connections in total; further requests wait in order. 16,384 by default.
     pub connections_max: usize,
-    /// Most idle connections to one origin. 256 by default.
+    /// The most idle connections to one origin. 256 by default.
     pub idle_per_origin_max: usize,
-    /// Most idle connections in all. 1,024 by default.
+    /// The most idle connections in total. 1,024 by default.
     pub idle_max: usize,
     /// How long an idle connection is kept; zero keeps none. 30 s by default.
     pub idle_timeout: Duration,

@@ -1,4 +1,4 @@
-//! A request that is being put together.
+//! A request under construction.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use super::head::{self, Message};
 use super::target::{Target, What};
 use super::{Client, Error, Response};
 
-/// A request; made by [`Client::get`] and its like, sent by [`send`](Self::send).
+/// A request; created by [`Client::get`] and similar methods, sent by [`send`](Self::send).
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request {
     client: Client,
@@ -23,7 +23,7 @@ pub struct Request {
     headers: HeaderMap,
     body: Bytes,
     timeout: Duration,
-    /// The first thing that was wrong with it.
+    /// The first error in it.
     invalid: Option<String>,
 }
 
@@ -35,21 +35,22 @@ impl Request {
         Self { client, method, target, headers, body, timeout, invalid: None }
     }
 
-    /// Sets a header; one of this name that is there already is replaced. `content-length` is always that of the body, and
-    /// `transfer-encoding` cannot be set, since bodies are sent whole.
+    /// Sets a header, replacing an existing one with this name. `content-length` is always that of the body, and
+    /// `transfer-encoding` cannot be set, because bodies are sent whole.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
             (Ok(TRANSFER_ENCODING), _) => {
                 self.note("header transfer-encoding cannot be set: bodies are sent whole".to_owned());
             }
             (Ok(name), Ok(mut value)) => {
-                // What may be a secret is shown by no Debug.
+                // Keeps possible secrets out of `Debug` output.
                 value.set_sensitive(name == ::http::header::AUTHORIZATION || name == ::http::header::COOKIE);
                 self.headers.insert(name, value);
             }
-            (Err(_), _) => self.note(format!("{name:?} is no header name")),
+            (Err(_), _) => self.note(format!("{name:?} is not a header name")),
             // The value is not shown: it may be a secret.
-            (_, Err(_)) => self.note(format!("the value of header {name} has bytes that no header may have")),
+            (_, Err(_)) => self
+                .note(format!("the value of header {name} contains bytes that are not allowed in a header")),
         }
         self
     }
@@ -60,11 +61,11 @@ impl Request {
         self
     }
 
-    /// Sets the body to this value as JSON, and `content-type` and `accept` to match unless they are set.
+    /// Sets the body to this value as JSON, and `content-type` and `accept` to match unless they are already set.
     pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
         match serde_json::to_vec(value) {
             Ok(bytes) => self.body = bytes.into(),
-            Err(error) => self.note(format!("its json cannot be written: {error}")),
+            Err(error) => self.note(format!("cannot serialise its json body: {error}")),
         }
         let json = HeaderValue::from_static("application/json");
         self.headers.entry(CONTENT_TYPE).or_insert_with(|| json.clone());
@@ -72,26 +73,27 @@ impl Request {
         self
     }
 
-    /// How long it may take, from now to the last byte of the body of its answer, in place of the client's timeout.
+    /// How long it may take, from now to the last byte of the answer's body, instead of the client's timeout.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sends it and awaits the head of the answer. Any status is an answer, see [`Response::error_for_status`].
+    /// Sends it and awaits the head of the answer. Any status counts as an answer, see
+    /// [`Response::error_for_status`].
     ///
     /// # Errors
     /// See [`Error`].
     ///
     /// # Cancel-safety
-    /// Dropping the future closes the connection; what the server does with what was sent is unknown.
+    /// Dropping the future closes the connection; it is unknown what the server does with what was sent.
     pub fn send(self) -> impl Future<Output = Result<Response, Error>> + use<> {
-        // In a box, so that the future of a handler that waits for it stays small.
+        // Boxed, so that the future of a handler waiting for it stays small.
         let sending = self.into_order().map(|(client, order)| Box::pin(client.send(order)));
         async move { sending?.await }
     }
 
-    /// What is to be sent, or what is wrong with it.
+    /// What to send, or what is wrong with it.
     fn into_order(self) -> Result<(Client, Order), Error> {
         let Self { client, method, target, headers, body, timeout, invalid } = self;
         let what = Rc::new(What { method, target: target? });

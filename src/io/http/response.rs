@@ -1,4 +1,4 @@
-//! The answer to a request: its head, and its body as it comes.
+//! The answer to a request: its head, and its body as it arrives.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -14,11 +14,11 @@ use super::client::{Held, Order};
 use super::target::What;
 use crate::io::timer;
 
-/// An answer whose head has come. Its connection is kept for the next request once the body was read to its end, and
-/// closed if the answer is dropped before.
+/// An answer whose head has arrived. Its connection is kept for the next request once the body has been read to its
+/// end, and closed if the answer is dropped before that.
 pub struct Response(Box<Answer>);
 
-/// In a box of its own: an answer is handed on several times, and a handler that waits for one has room for it all along.
+/// Boxed: an answer is passed on several times, and a handler that waits for one reserves space for it throughout.
 struct Answer {
     what: Rc<What>,
     status: StatusCode,
@@ -27,7 +27,7 @@ struct Answer {
     /// `None` once the body has ended or failed.
     held: Option<Held>,
     timeout: Duration,
-    /// When that is over; `None`: never.
+    /// When its time is up; `None` for never.
     deadline: Option<Instant>,
     bytes_max: usize,
 }
@@ -63,12 +63,12 @@ impl Response {
         &self.0.headers
     }
 
-    /// The value of a header, if it is there and is text.
+    /// The value of a header, if it is present and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.0.headers.get(name)?.to_str().ok()
     }
 
-    /// Makes an answer of status 4xx or 5xx an error.
+    /// Turns an answer with status 4xx or 5xx into an error.
     ///
     /// # Errors
     /// [`Error::Status`].
@@ -79,18 +79,18 @@ impl Response {
         Ok(self)
     }
 
-    /// The next piece of the body, as large as it came; `None` at its end. The bound on bodies does not hold here, the
+    /// The next piece of the body, as it arrived; `None` at its end. The limit on bodies does not apply here, the
     /// timeout does.
     ///
     /// # Errors
-    /// [`Error::Timeout`], [`Error::Broken`]; there is nothing more to read after one.
+    /// [`Error::Timeout`], [`Error::Broken`]; after an error there is nothing more to read.
     ///
     /// # Cancel-safety
-    /// Safe: what came is kept for the next call.
+    /// Safe: what arrived is kept for the next call.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let Answer { held: place, body, deadline, .. } = &mut *self.0;
         let Some(held) = place else { return Ok(None) };
-        // Most bodies came with their heads: those need no clock.
+        // Most bodies arrive with their heads and need no timer.
         let next = match poll_once(held.answering.chunk(body)).await {
             Some(next) => Ok(next),
             None => {
@@ -136,7 +136,7 @@ impl Response {
         Ok(all.freeze())
     }
 
-    /// The whole body as text; bytes that are no UTF-8 become U+FFFD.
+    /// The whole body as text; invalid UTF-8 becomes U+FFFD.
     ///
     /// # Errors
     /// As [`bytes`](Self::bytes).
@@ -148,7 +148,7 @@ impl Response {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The whole body, decoded from JSON. The status is not looked at.
+    /// The whole body, decoded from JSON. The status is not checked.
     ///
     /// # Errors
     /// As [`bytes`](Self::bytes), and [`Error::Json`].
@@ -161,7 +161,7 @@ impl Response {
         serde_json::from_slice(&bytes).map_err(|source| Error::Json { what: what.to_string(), source })
     }
 
-    /// Another piece, of which `before` bytes have come already.
+    /// Another piece, after `before` bytes have already arrived.
     async fn bounded_chunk(&mut self, before: usize) -> Result<Option<Bytes>, Error> {
         let chunk = self.chunk().await?;
         if before + chunk.as_ref().map_or(0, Bytes::len) > self.0.bytes_max {

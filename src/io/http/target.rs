@@ -7,7 +7,7 @@ use ::http::{Method, Uri};
 
 use super::Error;
 
-/// A server, by which connections are kept.
+/// A server; connections are kept per origin.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     pub(super) tls: bool,
@@ -19,12 +19,12 @@ pub(super) struct Origin {
 /// One url, taken apart.
 pub(super) struct Target {
     pub(super) origin: Origin,
-    /// What the header `host` says.
+    /// The value of the header `host`.
     pub(super) authority: Authority,
     pub(super) path: PathAndQuery,
 }
 
-/// What is asked, as errors name it: without the query, which may hold secrets.
+/// What is requested, as errors name it: without the query, which may hold secrets.
 pub(super) struct What {
     pub(super) method: Method,
     pub(super) target: Target,
@@ -33,7 +33,7 @@ pub(super) struct What {
 impl Target {
     pub(super) fn parse(url: &str) -> Result<Self, Error> {
         let refused = |reason: String| Error::Url { reason };
-        // What does not parse is not shown: it may hold a password.
+        // A url that does not parse is not shown: it may hold a password.
         let uri: Uri = url.parse().map_err(|error| refused(format!("it does not parse: {error}")))?;
         let uri = uri.into_parts();
         let tls = match uri.scheme {
@@ -42,14 +42,14 @@ impl Target {
             Some(scheme) => return Err(refused(format!("its scheme is {scheme}, not http or https"))),
             None => return Err(refused("it does not begin with http:// or https://".to_owned())),
         };
-        let authority = uri.authority.ok_or_else(|| refused("it names no host".to_owned()))?;
+        let authority = uri.authority.ok_or_else(|| refused("it has no host".to_owned()))?;
         if authority.as_str().contains('@') {
-            let reason = "it holds a user name; set the header authorization instead";
+            let reason = "it contains a user name; set the header authorization instead";
             return Err(refused(reason.to_owned()));
         }
         let host = authority.host().to_ascii_lowercase();
         if host.is_empty() {
-            return Err(refused("it names no host".to_owned()));
+            return Err(refused("it has no host".to_owned()));
         }
         let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let path = uri.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
@@ -96,7 +96,7 @@ mod tests {
         {
             let error = Target::parse(url).err().unwrap().to_string();
             assert!(
-                error.starts_with("no url for a request: ") && !error.contains("secret"),
+                error.starts_with("invalid request url: ") && !error.contains("secret"),
                 "{url}: {error}"
             );
         }

@@ -1,4 +1,4 @@
-//! A stream as hyper wants it, over which the request has been sent already.
+//! A stream as hyper expects it, over which the request has already been sent.
 
 use std::io;
 use std::pin::Pin;
@@ -11,11 +11,11 @@ use super::target::Origin;
 use crate::io::stream::Stream;
 use crate::io::wire::Wire;
 
-/// A stream with hyper's traits. What hyper writes is swallowed: it is the request, which was sent before hyper had the
-/// stream.
+/// A stream with hyper's traits. What hyper writes is swallowed: it is the request, which was sent before hyper got
+/// the stream.
 pub(super) struct HyperWire {
     wire: Wire,
-    /// hyper has written the request. Before, an answer would surprise it.
+    /// hyper has written the request. Before that, an answer would surprise it.
     asked: bool,
 }
 
@@ -59,7 +59,7 @@ impl Read for HyperWire {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.asked {
-            // The task that drives hyper goes on with it.
+            // The task that drives hyper polls it again.
             return Poll::Pending;
         }
         let room = buffer.remaining();

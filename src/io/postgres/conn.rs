@@ -1,4 +1,4 @@
-//! A connection that a job has for a while.
+//! A connection that a job holds for a while.
 
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
@@ -10,10 +10,10 @@ use super::pool::Shared;
 use crate::io::permits::Permit;
 use crate::limits::io::POSTGRES_STATEMENTS_MAX;
 
-/// A connection to PostgreSQL: a [`tokio_postgres::Client`] that goes back to its pool when dropped. Made by
+/// A connection to PostgreSQL: a [`tokio_postgres::Client`] that returns to its pool when dropped. Obtained from
 /// [`Pool::get`](super::Pool::get).
 pub struct Conn {
-    /// Invariant: there until it is dropped.
+    /// Invariant: present until it is dropped.
     opened: Option<Opened>,
     pool: Rc<Shared>,
     permit: Option<Permit>,
@@ -24,11 +24,11 @@ impl Conn {
         Self { opened: Some(opened), pool, permit: Some(permit) }
     }
 
-    /// A prepared statement, kept with the connection for the jobs that follow: a query with it costs one round trip, where
-    /// one with its text costs two.
+    /// A prepared statement, kept with the connection for the jobs that follow: a query using it costs one round
+    /// trip, where one by text costs two.
     ///
     /// # Errors
-    /// What the server says to the statement.
+    /// The server's error for the statement.
     ///
     /// # Cancel-safety
     /// Safe.
@@ -41,7 +41,7 @@ impl Conn {
         if let Some(kept) = kept {
             let mut kept = kept.borrow_mut();
             if kept.len() >= POSTGRES_STATEMENTS_MAX {
-                // A program that makes up its statements gains nothing from keeping them.
+                // A program that generates its statements gains nothing from keeping them.
                 kept.clear();
             }
             kept.insert(query.to_owned(), statement.clone());
@@ -53,16 +53,16 @@ impl Conn {
 impl Deref for Conn {
     type Target = Client;
 
-    #[expect(clippy::expect_used, reason = "only the destructor takes it out")]
+    #[expect(clippy::expect_used, reason = "only the destructor removes it")]
     fn deref(&self) -> &Client {
-        &self.opened.as_ref().expect("a connection until it is dropped").client
+        &self.opened.as_ref().expect("the connection is present until it is dropped").client
     }
 }
 
 impl DerefMut for Conn {
-    #[expect(clippy::expect_used, reason = "only the destructor takes it out")]
+    #[expect(clippy::expect_used, reason = "only the destructor removes it")]
     fn deref_mut(&mut self) -> &mut Client {
-        &mut self.opened.as_mut().expect("a connection until it is dropped").client
+        &mut self.opened.as_mut().expect("the connection is present until it is dropped").client
     }
 }
 

@@ -1,26 +1,26 @@
-//! What can go wrong on the way to a connection. What goes wrong with a query is [`tokio_postgres::Error`].
+//! What can go wrong while connecting. What goes wrong with a query is a [`tokio_postgres::Error`].
 
 use std::io;
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why there is no connection. `server` is its address. Another try may heal all but [`Config`](Self::Config).
+/// Why there is no connection. `server` is its address. Another attempt may fix all but [`Config`](Self::Config).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The configuration makes no sense; it is not shown, for it may hold a password.
-    #[error("the configuration of the postgres pool is wrong: {reason}")]
+    /// The configuration is invalid; it is not shown, because it may hold a password.
+    #[error("the configuration of the postgres pool is invalid: {reason}")]
     Config {
         /// What is wrong with it.
         reason: String,
     },
-    /// So many jobs wait for a connection that no more may.
+    /// The maximum number of jobs is already waiting for a connection.
     #[error(
-        "{waiting_max} jobs wait for a connection to postgres already; raise connections_max or run fewer"
+        "{waiting_max} jobs are already waiting for a connection to postgres; raise connections_max or run fewer"
     )]
     TooManyWait {
-        /// The bound that is reached.
+        /// The bound that was reached.
         waiting_max: usize,
     },
     /// Every connection of the pool was in use for too long.
@@ -28,7 +28,7 @@ pub enum Error {
         "none of {connections_max} connections to postgres was free within {after:?}; raise connections_max"
     )]
     WaitTimeout {
-        /// How many there are.
+        /// The size of the pool.
         connections_max: usize,
         /// The time the job waited.
         after: Duration,
@@ -41,7 +41,7 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
-    /// The server did not let us in within the time.
+    /// The server did not accept our login in time.
     #[error("connect to postgres at {server}: not done within {after:?}")]
     ConnectTimeout {
         /// The server.
@@ -54,7 +54,7 @@ pub enum Error {
     Login {
         /// The server.
         server: String,
-        /// What was said.
+        /// The underlying error.
         source: tokio_postgres::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! From a configuration to a client that is logged in: which server, TLS or not, and the task that drives it.
+//! From a configuration to a logged-in client: which server, TLS or not, and the task that drives it.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ use crate::io::timer;
 use crate::io::tls::Connector;
 use crate::io::wire::Wire;
 
-/// The port of a server whose configuration names none. PostgreSQL's own.
+/// The port of a server whose configuration names none; PostgreSQL's default.
 const PORT: u16 = 5432;
 
 /// One server of the configuration.
@@ -27,7 +27,7 @@ const PORT: u16 = 5432;
 pub(super) struct Server {
     place: Place,
     port: u16,
-    /// The name its certificate must bear.
+    /// The name its certificate must carry.
     name: Option<String>,
 }
 
@@ -38,9 +38,9 @@ enum Place {
     Unix(PathBuf),
 }
 
-/// Where a pool's connections lead.
+/// Where a pool's connections go.
 pub(super) struct Link {
-    /// Invariant: it asks for no TLS, which is done here.
+    /// Invariant: it does not ask for TLS, which is done here.
     config: Config,
     servers: Vec<Server>,
     ssl_mode: SslMode,
@@ -49,13 +49,13 @@ pub(super) struct Link {
     connector: Option<Connector>,
 }
 
-/// A client that is logged in, and whether its connection is at rest.
+/// A logged-in client, and whether its connection is at rest.
 pub(super) struct Opened {
     pub(super) client: Client,
     pub(super) rest: Rc<Rest>,
     /// Its index among the servers.
     pub(super) server: usize,
-    /// What was prepared on it, by its text.
+    /// Statements prepared on it, by text.
     pub(super) statements: RefCell<HashMap<String, Statement>>,
 }
 
@@ -79,7 +79,7 @@ impl Link {
             SslMode::Disable => None,
             _ => match Connector::new(tls) {
                 Ok(connector) => Some(connector),
-                // A machine without certificates can still speak to a server in the clear if that is allowed.
+                // A machine without certificates can still talk to a server in plain text if that is allowed.
                 Err(_) if ssl_mode == SslMode::Prefer && tls.ca_file.is_none() => None,
                 Err(error) => return Err(wrong(&error.to_string())),
             },
@@ -96,15 +96,15 @@ impl Link {
         })
     }
 
-    /// Logs in to the first server that lets us in and is what was asked for.
+    /// Logs in to the first server that accepts us and is of the requested kind.
     ///
     /// # Errors
-    /// That of the last server.
+    /// The error of the last server.
     ///
     /// # Cancel-safety
     /// Dropping the future closes the connection.
     pub(super) async fn open(&self) -> Result<Opened, Error> {
-        let mut last = wrong("it names no host");
+        let mut last = wrong("it has no host");
         for (index, server) in self.servers.iter().enumerate() {
             let timeout = || Error::ConnectTimeout { server: server.to_string(), after: self.timeout };
             match timer::timeout(self.timeout, self.log_in(index, server)).await {
@@ -116,7 +116,7 @@ impl Link {
         Err(last)
     }
 
-    /// Asks a server to break off what this client runs there.
+    /// Asks a server to cancel what this client is running there.
     pub(super) async fn cancel(&self, client: &Client, server: usize) -> Result<(), Error> {
         let Some(server) = self.servers.get(server) else { return Ok(()) };
         let failed = |source| Error::Connect { server: server.to_string(), source };
@@ -132,7 +132,7 @@ impl Link {
         let (observed, rest) = Observed::new(wire);
         let (client, conn) = self.config.connect_raw(observed, NoTls).await.map_err(failed)?;
         glommio::spawn_local(async move {
-            // The client tells whoever waits for an answer; an idle connection is found closed.
+            // The client notifies anyone waiting for an answer; an idle connection is found closed.
             if let Err(error) = conn.await {
                 tracing::debug!(error = %error, "a connection to postgres ended");
             }
@@ -147,7 +147,7 @@ impl Link {
             let rows = client.simple_query("SHOW transaction_read_only").await.map_err(failed)?;
             let is = |row: &SimpleQueryMessage| matches!(row, SimpleQueryMessage::Row(row) if row.get(0) == Some(wanted));
             if !rows.iter().any(is) {
-                let source = io::Error::other(format!("its transaction_read_only is not {wanted}"));
+                let source = io::Error::other(format!("transaction_read_only is not {wanted}"));
                 return Err(Error::Connect { server: server.to_string(), source });
             }
         }
@@ -179,13 +179,13 @@ fn servers(config: &Config) -> Result<Vec<Server>, Error> {
     let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
     let count = hosts.len().max(addresses.len());
     if count == 0 {
-        return Err(wrong("it names no host"));
+        return Err(wrong("it has no host"));
     }
     if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
-        return Err(wrong("it names other numbers of host and hostaddr"));
+        return Err(wrong("the numbers of hosts and hostaddrs differ"));
     }
     if ports.len() > 1 && ports.len() != count {
-        return Err(wrong("it names other numbers of hosts and ports"));
+        return Err(wrong("the numbers of hosts and ports differ"));
     }
     let server = |index: usize| {
         let port = ports.get(index).or(ports.first()).copied().unwrap_or(PORT);

@@ -24,14 +24,14 @@
 //! # }
 //! ```
 //!
-//! [`Conn`] is a [`tokio_postgres::Client`]; its queries are written as there. A job waits for a connection in the order of
-//! asking. Connections are opened when they are needed, or ahead of time in the set-up of a worker ([`Pool::warm_up`]); they
-//! are kept for as long as they are used, and thrown away when they break.
+//! [`Conn`] is a [`tokio_postgres::Client`], and queries are written the same way. Jobs get connections in the order
+//! they ask. Connections are opened on demand, or ahead of time when a worker sets up ([`Pool::warm_up`]); they are
+//! kept while they are in use, and thrown away when they break.
 //!
-//! A connection goes to the next job only at rest: every answer has come, and no transaction is open, by the server's own
-//! word. One whose job was dropped in the middle of a query is given a moment to end what it does and closed otherwise, so
-//! no job sees another's transaction or waits behind its query. What a job has *set* on it (`SET`, temporary tables,
-//! advisory locks of the session, listening) stays: use `SET LOCAL` and locks of the transaction.
+//! A connection goes to the next job only at rest: every answer has arrived and no transaction is open, according to
+//! the server itself. If its job was dropped in the middle of a query, it is given a moment to finish and is closed
+//! otherwise, so no job sees another's transaction or waits behind its query. What a job has *set* on it (`SET`,
+//! temporary tables, session-level advisory locks, listening) stays: use `SET LOCAL` and transaction-level locks.
 
 mod conn;
 mod error;

@@ -21,11 +21,11 @@ use crate::limits::io as limits;
 /// What a pool may use and how long it waits.
 #[derive(Debug, Clone)]
 pub struct PoolOptions {
-    /// Most connections of this pool, that is of one core. 10 by default.
+    /// The most connections in this pool, which serves one core. 10 by default.
     pub connections_max: usize,
-    /// How long a job waits for a connection that others use. 30 s by default.
+    /// How long a job waits for a connection that others are using. 30 s by default.
     pub wait_timeout: Duration,
-    /// How long a connection to one server may take to open, the login included, unless the configuration says
+    /// How long opening a connection to one server may take, including the login, unless the configuration sets
     /// `connect_timeout`. 10 s by default.
     pub connect_timeout: Duration,
     /// How long an idle connection is kept; zero keeps none. 600 s by default.
@@ -62,14 +62,14 @@ pub(super) struct Shared {
     /// Connections that are not at rest, for the task that waits for this event.
     unsettled: RefCell<Vec<(Opened, Permit)>>,
     work: Rc<Event>,
-    /// Whether the pool's tasks were started.
+    /// Whether the pool's tasks have been started.
     attended: Cell<bool>,
 }
 
 impl Pool {
     /// A pool with the default options. `config` is a libpq connection string or url:
-    /// `host=db.example user=app password=… dbname=ledger`, `postgresql://app@%2Frun%2Fpostgresql/ledger`. Nothing is
-    /// opened yet.
+    /// `host=db.example user=app password=… dbname=ledger`, `postgresql://app@%2Frun%2Fpostgresql/ledger`. No
+    /// connection is opened yet.
     ///
     /// # Errors
     /// [`Error::Config`].
@@ -81,7 +81,7 @@ impl Pool {
         Self::with_options(config, PoolOptions::default())
     }
 
-    /// A pool with options of your own.
+    /// A pool with your own options.
     ///
     /// # Errors
     /// [`Error::Config`].
@@ -113,22 +113,22 @@ impl Pool {
         Ok(Self { shared: Rc::new(shared) })
     }
 
-    /// Opens connections until `count` of them are there, those that jobs use included: how many were opened. For the
-    /// set-up of a worker, so that the first jobs do not wait for the server to start processes; such a connection is closed
-    /// like any other when it was idle for too long.
+    /// Opens connections until there are `count`, including those that jobs are using, and returns how many it
+    /// opened. Use it when a worker sets up, so that the first jobs do not wait for the server to start processes;
+    /// such a connection is closed like any other when it has been idle for too long.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::Config`] if the pool would not keep so many. What was opened before stays.
+    /// See [`Error`]; [`Error::Config`] if the pool would not keep that many. Connections already opened stay open.
     ///
     /// # Cancel-safety
-    /// Safe: what was opened stays.
+    /// Safe: connections already opened stay open.
     pub async fn warm_up(&self, count: usize) -> Result<usize, Error> {
         let shared = &self.shared;
         let PoolOptions { connections_max, idle_timeout, .. } = shared.options;
         let most = if idle_timeout.is_zero() { 0 } else { connections_max };
         if count > most {
             let reason = format!(
-                "{count} connections are more than the {most} that the pool keeps; raise connections_max or \
+                "{count} connections are more than the {most} the pool keeps; raise connections_max or \
                  idle_timeout"
             );
             return Err(Error::Config { reason });
@@ -139,7 +139,7 @@ impl Pool {
         let opened = Rc::new(Cell::new(0));
         let (pool, count) = (Rc::clone(shared), Rc::clone(&opened));
         let open = async move || {
-            // A job that comes meanwhile may have taken the place.
+            // A job that arrived meanwhile may have taken the place.
             let Some(_permit) = pool.permits.try_take() else { return Ok(()) };
             let conn = Box::pin(pool.link.open()).await?;
             pool.keep(conn);
@@ -150,16 +150,16 @@ impl Pool {
         Ok(opened.get())
     }
 
-    /// A connection for this job alone, until it is dropped. Jobs that wait for one get it in the order of asking.
+    /// A connection for this job alone, until it is dropped. Waiting jobs get one in the order they asked.
     ///
-    /// An idle connection is given without asking the server whether it is still there: one that broke unnoticed fails
-    /// with the first query.
+    /// An idle connection is handed out without checking with the server: one that broke unnoticed fails at the first
+    /// query.
     ///
     /// # Errors
     /// See [`Error`].
     ///
     /// # Cancel-safety
-    /// Safe: the place in the line is left.
+    /// Safe: the place in the line is given up.
     pub async fn get(&self) -> Result<Conn, Error> {
         let shared = &self.shared;
         shared.attend();
@@ -208,7 +208,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Nobody is left to wait for.
+        // Nobody is left to wait.
         self.work.raise();
     }
 }

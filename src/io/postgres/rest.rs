@@ -1,9 +1,11 @@
-//! Knows, from the messages that pass, whether a connection is at rest: every answer has come and no transaction is open.
+//! Works out from the passing messages whether a connection is at rest: every answer has arrived, no transaction is
+//! open.
 //!
-//! A client that was dropped in the middle of a query looks like any other from above. What the server says at the end of
-//! each exchange (`ReadyForQuery`, with the state of the transaction) does not lie, so it is counted against what was asked.
-//! Format: PostgreSQL's manual, "Message Formats": one byte of type, four of length that count themselves, the rest. The
-//! very first message of the client has no type.
+//! From above, a client that was dropped in the middle of a query looks like any other. But what the server sends at
+//! the end of each exchange (`ReadyForQuery`, with the transaction state) is reliable, so these are counted against
+//! the requests.
+//! Format: PostgreSQL's manual, "Message Formats": one byte of type, four of length (which include themselves), the
+//! rest. The client's very first message has no type.
 
 use std::cell::Cell;
 use std::io;
@@ -13,28 +15,28 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// `ReadyForQuery`: what ends the answer to a `Query`, a `Sync` or a `FunctionCall`.
+/// `ReadyForQuery`: ends the answer to a `Query`, a `Sync` or a `FunctionCall`.
 const READY: u8 = b'Z';
 
-/// Bytes of a message's length, itself included.
+/// Bytes of a message's length field, which counts itself.
 const LENGTH_BYTES: u32 = 4;
 
-/// What the passing messages tell. Exchanges are counted from the start-up, which is the first.
+/// What the passing messages show. Exchanges are counted from the start-up, which is the first.
 pub(super) struct Rest {
-    /// The number of the exchange that was begun last.
+    /// The number of the most recently started exchange.
     begun: Cell<u64>,
-    /// The number of the last one that was more than the closing of statements, which the client does by itself, late, and
-    /// which is nobody's business.
+    /// The number of the last one that did more than close statements, which the client does on its own, late, and
+    /// which does not matter to anyone.
     work_begun: Cell<u64>,
-    /// Whether what was sent since is more than that.
+    /// Whether anything sent since then does more than that.
     work_sent: Cell<bool>,
     /// How many have ended.
     ended: Cell<u64>,
-    /// The state of the transaction at the end of the last one: `I` if there is none.
+    /// The transaction state at the end of the last one: `I` if none is open.
     state: Cell<u8>,
 }
 
-/// A stream whose messages are looked at.
+/// A stream whose messages are observed.
 pub(super) struct Observed<S> {
     stream: S,
     sent: Frames,
@@ -42,13 +44,13 @@ pub(super) struct Observed<S> {
     rest: Rc<Rest>,
 }
 
-/// Where in a row of messages one direction stands.
+/// Where one direction is within a sequence of messages.
 struct Frames {
     kind: u8,
-    /// Bytes of the length that have passed, and what they say.
+    /// Bytes of the length seen so far, and their value.
     length_seen: u32,
     length: u32,
-    /// Bytes of the message that are to come behind its length.
+    /// Bytes of the message still to come after its length.
     left: u32,
     part: Part,
 }
@@ -109,8 +111,8 @@ impl Frames {
         Self { kind: 0, length_seen: 0, length: 0, left: 0, part }
     }
 
-    /// Looks at bytes that pass; `begun` is told of each message's type when its length is known, and `ended` of the type
-    /// and last byte of each message.
+    /// Scans passing bytes; calls `begun` with each message's type once its length is known, and `ended` with the
+    /// type and last byte of each message.
     fn pass(&mut self, mut bytes: &[u8], mut begun: impl FnMut(u8), mut ended: impl FnMut(u8, u8)) {
         while let Some((&first, others)) = bytes.split_first() {
             match self.part {
@@ -209,7 +211,7 @@ mod tests {
     #[test]
     fn rest_is_when_all_has_been_answered_outside_of_a_transaction() {
         futures_lite::future::block_on(async {
-            // What the server sends is read from the one, what the client sends goes to the other.
+            // The server's bytes are read from one stream, the client's go to the other.
             let mut received = message(b'R', &[0; 4]);
             received.extend(message(READY, b"I"));
             let begun = message(READY, b"T");
@@ -218,7 +220,7 @@ mod tests {
                 (&message(b'Q', b"BEGIN\0"), &[], false),
                 (&[], &begun, false),
                 (&message(b'Q', b"COMMIT\0"), &received, true),
-                // A statement that is used: half of it, all of it, its answer; and the closing of a statement.
+                // A statement in use: half of it, all of it, its answer; and the closing of a statement.
                 (&message(b'B', b"..."), &[], false),
                 (&message(b'S', b""), &[], false),
                 (&[], &received, true),
@@ -241,7 +243,7 @@ mod tests {
         });
     }
 
-    /// A line that gives what lies in it and takes everything.
+    /// A stream that yields its contents and accepts everything.
     #[derive(Default)]
     struct Line {
         coming: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What becomes of a connection whose job left it in the middle of something.
+//! What happens to a connection whose job left it in the middle of something.
 
 use std::rc::{Rc, Weak};
 
@@ -9,7 +9,7 @@ use crate::io::permits::Permit;
 use crate::io::timer;
 use crate::limits::io::POSTGRES_SETTLE_TIMEOUT;
 
-/// Waits for such connections as long as their pool lives.
+/// Waits for such connections while their pool lives.
 pub(super) async fn settle_all(pool: Weak<Shared>, work: Rc<Event>) {
     loop {
         {
@@ -22,20 +22,20 @@ pub(super) async fn settle_all(pool: Weak<Shared>, work: Rc<Event>) {
     }
 }
 
-/// Lets a connection end what its job left undone, or closes it. It keeps its place among the pool's connections until
-/// then, so that a server never has more of them than was said.
+/// Lets a connection finish what its job left undone, or closes it. Until then it keeps its place among the pool's
+/// connections, so that a server never has more of them than configured.
 async fn settle(opened: Opened, pool: Rc<Shared>, permit: Permit) {
-    // Answered after all that was sent before, a dropped transaction's rollback included.
+    // Answered after everything sent before, including a dropped transaction's rollback.
     let settled = timer::timeout(POSTGRES_SETTLE_TIMEOUT, opened.client.simple_query("")).await;
     match settled {
         Ok(Ok(_)) if opened.rest.is_at_rest() => pool.keep(opened),
-        // An open transaction that nobody will end, or a connection that broke: closing it is what helps.
+        // An open transaction that nobody will end, or a broken connection: closing it is the remedy.
         Ok(_) => {}
         Err(_) => {
-            tracing::warn!(after = ?POSTGRES_SETTLE_TIMEOUT, "a query that its job has left is cancelled");
+            tracing::warn!(after = ?POSTGRES_SETTLE_TIMEOUT, "cancelling a query abandoned by its job");
             let cancel = pool.link.cancel(&opened.client, opened.server);
             if let Ok(Err(error)) = timer::timeout(POSTGRES_SETTLE_TIMEOUT, cancel).await {
-                tracing::warn!(error = %error, "a query that its job has left could not be cancelled");
+                tracing::warn!(error = %error, "failed to cancel a query abandoned by its job");
             }
         }
     }

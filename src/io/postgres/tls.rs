@@ -12,8 +12,8 @@ use crate::io::wire::Wire;
 /// `SSLRequest`: its length, and the code 80877103 in place of a version.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
-/// Encrypts a fresh stream if the server can, or fails if it must and cannot. Its certificate is always looked at: a mode
-/// that encrypts to whomever protects from nothing that can come between.
+/// Encrypts a fresh stream if the server can, or fails if it must but cannot. The server's certificate is always
+/// verified: encrypting to an unknown peer gives no protection from a man in the middle.
 ///
 /// # Cancel-safety
 /// Dropping the future closes the stream.
@@ -27,11 +27,11 @@ pub(super) async fn negotiate(
     let answer = stream.read_u8().await?;
     if answer != b'S' {
         if mode == SslMode::Require {
-            return Err(io::Error::other("the server does not speak tls, and sslmode=require wants it"));
+            return Err(io::Error::other("the server does not speak tls, and sslmode=require needs it"));
         }
         return Ok(Wire::Plain(stream));
     }
     let name =
-        name.ok_or_else(|| io::Error::other("a hostaddr without a host has no name to check for tls"))?;
+        name.ok_or_else(|| io::Error::other("a hostaddr without a host has no name to verify for tls"))?;
     Ok(Wire::Tls(Box::new(connector.connect(name, stream).await?)))
 }
