@@ -1,4 +1,4 @@
-//! What can go wrong when a job is made or pushed.
+//! What can go wrong when a job is created or pushed.
 
 use std::{io, time::Duration};
 
@@ -13,8 +13,8 @@ use crate::{
     wire::QueueNameError,
 };
 
-/// A call of a client failed. No client pushes again by itself; two questions decide whether the caller should, and have an
-/// answer for each variant:
+/// A call of a client failed. No client retries a push on its own. Two questions decide whether the caller should,
+/// and each variant answers them:
 ///
 /// | variant | [`may_heal`](Self::may_heal) | [`may_have_pushed`](Self::may_have_pushed) |
 /// |---|---|---|
@@ -25,81 +25,81 @@ use crate::{
 /// | `PoolBusy`, `NotSent` | yes | no |
 /// | `Stopped` | no: make a new client | as its field says |
 /// | `OutboxFull` | yes, once Redis is back | as its field says |
-/// | `Outbox` | no: a person has to look at the file or disk | as its field says |
-/// | `Bulk` | as its cause | yes, if any was or is in doubt |
+/// | `Outbox` | no: someone has to look at the file or disk | as its field says |
+/// | `Bulk` | as its cause | yes, if any was or may have been |
 ///
-/// To push again after a `Lost` may run the job twice. What must not be lost and not run twice is for an
-/// [`Outbox`](super::Outbox), or for a handler that does nothing the second time.
+/// Pushing again after a `Lost` may run the job twice. If a job must neither be lost nor run twice, use an
+/// [`Outbox`](super::Outbox), or a handler that does nothing the second time.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The url makes no sense. Never heals.
+    /// The url is invalid. Never heals.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// The job makes no sense; nothing was sent. Never heals.
+    /// The job is invalid; nothing was sent. Never heals.
     #[error(transparent)]
     Job(#[from] InvalidJob),
-    /// No connection came about; nothing was sent.
+    /// No connection could be made; nothing was sent.
     #[error("nothing was sent: {0}")]
     Connect(net::Error),
-    /// Redis refused it; nothing was pushed. [`net::Error::may_heal`] says whether trying later may go better.
+    /// Redis refused it; nothing was pushed. [`net::Error::may_heal`] says whether a later attempt may succeed.
     #[error(transparent)]
     Redis(net::Error),
-    /// The connection failed after the job was sent and before Redis had answered: it is not known whether it was pushed.
+    /// The connection failed after the job was sent and before Redis answered: it is not known whether it was pushed.
     #[error("it is not known whether the job was pushed: {0}")]
     Lost(net::Error),
     /// A time that is infinite or undefined; nothing was sent.
     #[error("a job cannot be due at {due_at}; give Unix time in seconds")]
     BadTime {
-        /// The time given.
+        /// The given time.
         due_at: f64,
     },
-    /// All connections of a pool were in use for as long as a caller waits; nothing was sent.
+    /// All connections of a pool stayed in use for the whole wait; nothing was sent.
     #[error(
         "nothing was sent: all {connections_max} connections of the pool were in use for {after:?}; raise connections_max or \
          wait_timeout, or give connections back sooner"
     )]
     PoolBusy {
-        /// How many the pool may have.
+        /// The most connections the pool may have.
         connections_max: usize,
-        /// How long was waited.
+        /// How long the caller waited.
         after: Duration,
     },
-    /// A call waited for its turn for as long as a call may take, and was withdrawn; nothing was sent.
+    /// A call waited for its turn for the maximum time and was withdrawn; nothing was sent.
     #[error(
-        "nothing was sent: its turn did not come within {after:?}; redis is slow or away, or too much is pushed at once"
+        "nothing was sent: its turn did not come within {after:?}; redis is slow or away, or too much is being pushed at once"
     )]
     NotSent {
-        /// How long was waited.
+        /// How long the call waited.
         after: Duration,
     },
-    /// What drives the client has ended, with the runtime that it was made on.
-    #[error("the client's runtime has ended{}; make a new client on the one that runs", perhaps(*may_have_pushed))]
+    /// The task that drives the client has ended, along with the runtime it was created on.
+    #[error("the client's runtime has ended{}; make a new client on a running one", perhaps(*may_have_pushed))]
     Stopped {
-        /// Whether the job may have been pushed: it had been sent.
+        /// Whether the job may have been pushed, because it had already been sent.
         may_have_pushed: bool,
     },
-    /// Redis is away and the journal of the outbox is full; nothing was kept.
+    /// Redis is away and the outbox's journal is full; nothing was kept.
     #[error(
-        "redis is away and the outbox is full{}: it holds {jobs} jobs in {bytes} bytes, and may hold {jobs_max} in \
+        "redis is away and the outbox is full{}: it holds {jobs} jobs in {bytes} bytes and may hold {jobs_max} in \
          {bytes_max}; push later, or raise jobs_max or bytes_max", perhaps(*may_have_pushed)
     )]
     OutboxFull {
-        /// Whether the job may have been pushed all the same: its first attempt was lost with a connection.
+        /// Whether the job may have been pushed anyway, because its first attempt was lost with a connection.
         may_have_pushed: bool,
-        /// Jobs that wait.
+        /// Waiting jobs.
         jobs: u64,
-        /// Bytes of the journal.
+        /// Size of the journal in bytes.
         bytes: u64,
-        /// Most jobs.
+        /// The most jobs it may hold.
         jobs_max: u64,
-        /// Most bytes.
+        /// The most bytes it may hold.
         bytes_max: u64,
     },
     /// The outbox could not keep the job.
     #[error("the job was not kept in the outbox{}: {cause}", perhaps(*may_have_pushed))]
     Outbox {
-        /// Whether the job may have been pushed all the same: its first attempt was lost with a connection.
+        /// Whether the job may have been pushed anyway, because its first attempt was lost with a connection.
         may_have_pushed: bool,
         /// What is wrong with the journal.
         cause: JournalError,
@@ -110,11 +110,11 @@ pub enum Error {
     Bulk {
         /// Jobs that were certainly pushed (for an outbox: pushed or kept).
         enqueued: u64,
-        /// How many of them, from the first job on, stand before any that was not, or perhaps not, pushed. Fewer than
-        /// `enqueued` if Redis refused some and took others that were on their way behind them: those of another queue, or
-        /// after memory was freed.
+        /// How many of them, counted from the first job, come before any that was not pushed, or may not have been.
+        /// Fewer than `enqueued` if Redis refused some and accepted others sent after them: those of another queue,
+        /// or after memory was freed.
         leading: u64,
-        /// Jobs that may have been pushed: those on their way when the connection was lost. At most
+        /// Jobs that may have been pushed: those in flight when the connection was lost. At most
         /// [`BULK_BATCHES_IN_FLIGHT_MAX`](crate::limits::BULK_BATCHES_IN_FLIGHT_MAX) batches of
         /// [`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX). No others were.
         in_doubt: u64,
@@ -123,11 +123,11 @@ pub enum Error {
     },
 }
 
-/// What a bulk has to say beyond how many jobs were pushed.
+/// What a bulk's error adds to the number of jobs pushed.
 fn beyond(enqueued: u64, leading: u64, in_doubt: u64) -> String {
     let mut text = String::new();
     if leading < enqueued {
-        text.push_str(&format!(", of which the first {leading} stand before one that was not pushed"));
+        text.push_str(&format!(", of which the first {leading} precede one that was not pushed"));
     }
     if in_doubt > 0 {
         text.push_str(&format!(" and perhaps {in_doubt} more"));
@@ -144,27 +144,28 @@ fn perhaps(may_have_pushed: bool) -> &'static str {
 }
 
 impl Error {
-    /// Of a call to the nodes of a cluster.
+    /// The error of a call to the nodes of a cluster.
     pub(super) fn of_router(failure: Failure) -> Self {
         match failure {
             Failure::NotSent(error) => Self::Connect(error),
-            // Of several nodes one may have run what was sent to it, whatever befell the other.
+            // With several nodes, one may have run its commands, whatever happened to another.
             Failure::Lost(error) => Self::Lost(error),
         }
     }
 
-    /// Of a call that was sent: what Redis answered, or that it did not.
+    /// The error of a call that was sent: Redis's error, or its missing answer.
     pub(super) fn of_call(error: impl Into<net::Error>) -> Self {
         let error = error.into();
         match error {
             net::Error::Redis(_) | net::Error::PipelineFull { .. } => Self::Redis(error),
-            // Nothing was sent over a connection that had failed before.
+            // Nothing was sent over a connection that had already failed.
             net::Error::Broken => Self::Connect(error),
             _ => Self::Lost(error),
         }
     }
 
-    /// Of a call that was sent already: a connection that failed since, whatever with, takes the answer with it.
+    /// The error of a call that was already sent: a connection that has failed since, for any reason, loses the
+    /// answer.
     pub(super) fn of_sent(error: Self) -> Self {
         match error {
             Self::Connect(cause) => Self::Lost(cause),
@@ -172,8 +173,8 @@ impl Error {
         }
     }
 
-    /// Whether the same call may go better later without anyone changing anything. It does not say whether it is safe to
-    /// make it: see [`may_have_pushed`](Self::may_have_pushed).
+    /// Whether the same call may succeed later without anyone changing anything. It does not say whether repeating it
+    /// is safe: see [`may_have_pushed`](Self::may_have_pushed).
     #[must_use]
     pub fn may_heal(&self) -> bool {
         match self {
@@ -188,7 +189,7 @@ impl Error {
         }
     }
 
-    /// Whether a job may have been pushed although the call failed. If not, to push it again cannot run it twice.
+    /// Whether a job may have been pushed although the call failed. If not, pushing it again cannot run it twice.
     #[must_use]
     pub fn may_have_pushed(&self) -> bool {
         match self {
@@ -210,7 +211,7 @@ impl Error {
     }
 }
 
-/// A copy of a failure of the connection, for the next of the callers that shared it.
+/// Copies a connection failure for the next of the callers that shared it.
 pub(super) fn same(error: &net::Error) -> net::Error {
     match error {
         net::Error::Io { what, cause } => {
@@ -233,26 +234,26 @@ pub(super) fn same(error: &net::Error) -> net::Error {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum InvalidJob {
-    /// Without a name no worker knows what to run.
+    /// Without a name, no worker knows what to run.
     #[error("a job needs a name")]
     NoName,
     /// The name is too long.
-    #[error("a job name has {bytes} bytes, more than the {JOB_NAME_BYTES_MAX} allowed")]
+    #[error("the job name is {bytes} bytes long; at most {JOB_NAME_BYTES_MAX} are allowed")]
     NameTooLong {
         /// Its length.
         bytes: usize,
     },
-    /// The name holds a control character.
-    #[error("the job name {name:?} holds a control character")]
+    /// The name contains a control character.
+    #[error("the job name {name:?} contains a control character")]
     BadName {
-        /// The name given.
+        /// The given name.
         name: String,
     },
-    /// The queue's name makes no sense.
+    /// The queue's name is invalid.
     #[error(transparent)]
     Queue(#[from] QueueNameError),
-    /// The arguments are no JSON.
-    #[error("the arguments are no JSON: {0}; write an array such as [1, \"two\"]")]
+    /// The arguments are not JSON.
+    #[error("the arguments are not valid JSON: {0}; write an array such as [1, \"two\"]")]
     BadArgs(serde_json::Error),
     /// The arguments are JSON, but not an array.
     #[error(
@@ -262,22 +263,24 @@ pub enum InvalidJob {
         /// What they are: "an object", "a string" …
         got: &'static str,
     },
-    /// The arguments nest too deep.
-    #[error("the arguments nest deeper than a payload may ({PAYLOAD_DEPTH_MAX} levels, itself included)")]
+    /// The arguments are nested too deeply.
+    #[error(
+        "the arguments are nested deeper than a payload allows ({PAYLOAD_DEPTH_MAX} levels, including the payload itself)"
+    )]
     TooDeep,
     /// Too many retries.
     #[error("{retries} retries are more than the {RETRIES_MAX} allowed")]
     TooManyRetries {
-        /// The number given.
+        /// The given number.
         retries: u32,
     },
-    /// A jid that is empty, too long, or holds a control character.
+    /// A jid that is empty, too long, or contains a control character.
     #[error("the jid {jid:?} must have 1 to {JID_BYTES_MAX} bytes and no control character")]
     BadJid {
-        /// The jid given, cut at the bound.
+        /// The given jid, truncated at the limit.
         jid: String,
     },
-    /// A member that cannot stand in a payload beside the usual ones.
+    /// A member that is not allowed in a payload in addition to the usual ones.
     #[error("a job cannot have the member {name:?}: {reason}; choose another name")]
     BadMember {
         /// Its name.
@@ -288,12 +291,12 @@ pub enum InvalidJob {
     /// A hook refused it.
     #[error("the job was refused: {reason}")]
     Refused {
-        /// What the hook said.
+        /// The hook's reason.
         reason: String,
     },
     /// The payload is too large.
     #[error(
-        "the payload has {bytes} bytes, more than the {PAYLOAD_BYTES_MAX} allowed; store the data and pass its key"
+        "the payload is {bytes} bytes long; at most {PAYLOAD_BYTES_MAX} are allowed: store the data and pass its key"
     )]
     PayloadTooLarge {
         /// Its size.
@@ -302,14 +305,14 @@ pub enum InvalidJob {
 }
 
 impl InvalidJob {
-    /// What a hook answers that will not have a job pushed.
+    /// What a hook returns to refuse a job.
     #[must_use]
     pub fn refused(reason: impl Into<String>) -> Self {
         Self::Refused { reason: reason.into() }
     }
 }
 
-// By hand, because `#[from]` would make the cause a `source()` as well, and so be told twice.
+// Written by hand, because `#[from]` would also make the cause a `source()`, and it would be printed twice.
 impl From<serde_json::Error> for InvalidJob {
     fn from(cause: serde_json::Error) -> Self {
         Self::BadArgs(cause)

@@ -1,6 +1,6 @@
-//! Writes a struct as the JSON array of its fields: a serde serializer around serde_json's.
+//! Serialises a struct as the JSON array of its fields: a serde serializer on top of serde_json's.
 //!
-//! Responsible for the outermost value only; what the fields hold is serde_json's business.
+//! Responsible for the outermost value only; serde_json handles what the fields hold.
 
 use std::fmt::Display;
 use std::io;
@@ -38,7 +38,7 @@ impl<'a, W: io::Write, F: Formatter> Serializer for FieldsInOrder<'a, W, F> {
     type SerializeStructVariant = Impossible<(), Error>;
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Fields<'a, W, F>, Error> {
-        // Of no stated length: fields that are skipped may become nulls after all.
+        // Without a stated length: skipped fields may become nulls after all.
         Ok(Fields { array: self.0.serialize_seq(None)?, skipped: 0 })
     }
 
@@ -143,7 +143,7 @@ impl<'a, W: io::Write, F: Formatter> Serializer for FieldsInOrder<'a, W, F> {
 /// The fields of a struct on their way into an array.
 pub(super) struct Fields<'a, W: io::Write, F: Formatter> {
     array: <Inner<'a, W, F> as Serializer>::SerializeSeq,
-    /// Fields that were left out and have no field behind them yet.
+    /// Skipped fields with no later field so far.
     skipped: usize,
 }
 
@@ -152,7 +152,7 @@ impl<W: io::Write, F: Formatter> SerializeStruct for Fields<'_, W, F> {
     type Error = Error;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, _: &'static str, value: &T) -> Result<(), Error> {
-        // The place counts, so what was left out before it is there as null.
+        // Positions matter, so fields skipped before this one become null.
         for _ in 0..std::mem::take(&mut self.skipped) {
             self.array.serialize_element(&())?;
         }

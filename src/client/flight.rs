@@ -1,8 +1,8 @@
-//! The batches of a bulk that are on their way: one is written while Redis works on those before it.
+//! The batches of a bulk in flight: one is written while Redis works on those before it.
 //!
-//! Client and Redis so work at the same time and not in turn, which a batch a round trip would make them do. Batches are
-//! sent and answered in their order. After the first failure no more are sent; those on their way are heard to their end, so
-//! that what is said of the bulk is exact.
+//! This lets client and Redis work at the same time; with one round trip per batch they would take turns. Batches are
+//! sent and answered in order. After the first failure no more are sent, but the answers to those in flight are still
+//! read, so that the result of the bulk is exact.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use super::waiting::Waiting;
 use crate::limits::BULK_BATCHES_IN_FLIGHT_MAX;
 use crate::resp::Requests;
 
-/// One bulk over one connection, whose owner fills batches and sends them.
+/// One bulk over one connection; its owner fills and sends the batches.
 pub(crate) struct Flight<'l> {
     link: &'l mut Link,
     requests: &'l mut Requests,
@@ -21,7 +21,7 @@ pub(crate) struct Flight<'l> {
     /// Oldest first.
     /// Invariant: at most [`BULK_BATCHES_IN_FLIGHT_MAX`].
     sent: VecDeque<Waiting>,
-    /// Batches whose memory can be used again.
+    /// Batches whose memory can be reused.
     spare: Vec<Waiting>,
     tally: Tally,
 }
@@ -36,7 +36,7 @@ impl<'l> Flight<'l> {
         self.spare.pop().unwrap_or_default()
     }
 
-    /// Sends a batch, once there is room on the way. `false`: this one or one before it failed, and no more are to be sent.
+    /// Sends a batch once there is room in flight. `false` if it or an earlier one failed and no more may be sent.
     pub(crate) fn send(&mut self, mut batch: Waiting) -> bool {
         if batch.is_empty() {
             self.spare.push(batch);
@@ -50,12 +50,12 @@ impl<'l> Flight<'l> {
         }
         self.requests.clear();
         batch.write(self.when, self.link.url().is_cluster(), self.requests);
-        // Only while nothing is owed: a connection that is replaced takes what is owed with it.
+        // Only while no replies are owed: replacing the connection would lose them.
         let opened = if self.sent.is_empty() { self.link.open() } else { Ok(()) };
         match opened.and_then(|()| self.link.send(self.requests)) {
             Ok(()) => self.sent.push_back(batch),
             Err(error) => {
-                // In their order: what is on its way came before.
+                // In order: what is in flight came before.
                 self.hear_all();
                 batch.fail(error, &mut self.tally);
             }
@@ -63,24 +63,24 @@ impl<'l> Flight<'l> {
         !self.tally.has_failed()
     }
 
-    /// Notes that the bulk ends here, though not for want of jobs.
+    /// Records that the bulk ends here, and not for lack of jobs.
     pub(super) fn stop(&mut self, cause: super::Error) {
         self.hear_all();
         self.tally.stopped(cause);
     }
 
-    /// Hears what Redis says to all that is on its way. `false`: something failed, and no more are to be sent.
+    /// Reads Redis's answers to everything in flight. `false` if something failed and no more may be sent.
     pub(crate) fn settle(&mut self) -> bool {
         self.hear_all();
         !self.tally.has_failed()
     }
 
-    /// Jobs that Redis has said to have.
+    /// Jobs that Redis has confirmed.
     pub(crate) fn enqueued(&self) -> u64 {
         self.tally.enqueued()
     }
 
-    /// Hears what Redis says to all that is on its way, and says how the bulk went.
+    /// Reads Redis's answers to everything in flight, and returns the result of the bulk.
     pub(crate) fn end(mut self) -> Result<u64, super::Error> {
         self.hear_all();
         self.tally.end()

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::{InvalidJob, NewJob};
 
-/// Of a [`Client`](super::Client), which may go from thread to thread.
+/// A hook of a [`Client`](super::Client), which may move between threads.
 pub(super) type ClientHook = Box<dyn Fn(NewJob) -> Result<NewJob, InvalidJob> + Send>;
 
-/// Of a client that many threads share. Each handle has its own list, which its clones take over.
+/// The hooks of a client that many threads share. Each handle has its own list, which its clones copy.
 #[derive(Clone, Default)]
 pub(super) struct SharedHooks(Vec<Arc<SharedHook>>);
 
@@ -30,7 +30,7 @@ impl SharedHooks {
         self.0.iter().try_fold(job.into_owned(), |job, hook| hook(job)).map(Cow::Owned)
     }
 
-    /// The same hooks for a client of one thread.
+    /// The same hooks for a single-threaded client.
     pub(super) fn boxed(&self) -> Vec<ClientHook> {
         let boxed = |hook: &Arc<SharedHook>| {
             let hook = Arc::clone(hook);
@@ -44,7 +44,7 @@ impl SharedHooks {
     }
 }
 
-/// Of a [`LocalClient`](super::LocalClient).
+/// A hook of a [`LocalClient`](super::LocalClient).
 pub(crate) type LocalHook = Box<dyn Fn(NewJob) -> Result<NewJob, InvalidJob>>;
 
 #[cfg(test)]

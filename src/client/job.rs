@@ -1,8 +1,8 @@
-//! A job to be pushed, and its payload as the gem 0.1.0 writes it.
+//! A job to be pushed, and its payload as written by the gem 0.1.0.
 //!
-//! `{"name":…,"args":[…],"retries":n,"jid":"16 hex digits"}`: this order, no spaces, no queue (the list it lies in is
-//! its queue). A scheduled job has lost its list, so `"queue"` follows after `jid` unless it is `default`: the gem's
-//! poller honours it, though the gem's client never writes it.
+//! `{"name":…,"args":[…],"retries":n,"jid":"16 hex digits"}`: in this order, no spaces, no queue (the list it is in
+//! is its queue). A scheduled job is no longer in its list, so `"queue"` follows `jid` unless it is `default`: the
+//! gem's poller honours it, though the gem's client never writes it.
 
 use std::io::{self, Write as _};
 
@@ -33,12 +33,13 @@ use crate::{
     wire::QueueName,
 };
 
-/// What to run, with what, from which queue. Valid by construction; each push of it is a job of its own.
+/// What to run, with which arguments, from which queue. Valid by construction; each push of it creates a separate
+/// job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
     /// Invariant: not empty, at most [`JOB_NAME_BYTES_MAX`](crate::limits::JOB_NAME_BYTES_MAX) bytes, no control character.
     name: String,
-    /// Invariant: a JSON array without white space, at most [`PAYLOAD_DEPTH_MAX`] levels deep, the payload included.
+    /// Invariant: a JSON array without white space, at most [`PAYLOAD_DEPTH_MAX`] levels deep, including the payload.
     args: String,
     queue: QueueName,
     /// Invariant: at most [`RETRIES_MAX`](crate::limits::RETRIES_MAX).
@@ -46,7 +47,7 @@ pub struct NewJob {
     jid: Option<String>,
     retry_queue: Option<QueueName>,
     trace: Option<TraceContext>,
-    /// Members beyond the usual ones: names, none of which has a meaning or comes twice, and JSON.
+    /// Members beyond the usual ones: names, each without a predefined meaning and unique, and JSON.
     members: Vec<(String, String)>,
 }
 
@@ -63,8 +64,8 @@ pub struct NewJob {
 /// # Ok::<_, jiggler_uring::client::InvalidJob>(())
 /// ```
 impl NewJob {
-    /// A job in the queue `default` without retries. `args` are the positional arguments: a tuple, an array, a
-    /// slice, or `()`-like nothing as `&[(); 0]`. Floats are written as Ruby writes them.
+    /// A job in the queue `default` without retries. `args` are the positional arguments: a tuple, an array, a slice,
+    /// or `&[(); 0]` for none. Floats are written the way Ruby writes them.
     ///
     /// # Errors
     /// [`InvalidJob`], if the name is invalid or `args` do not serialise to an array.
@@ -74,10 +75,10 @@ impl NewJob {
         Self::serialized(name, json)
     }
 
-    /// The job that a struct is, with the queue and the retries of its type.
+    /// The job described by a struct, with the queue and retries of its type.
     ///
     /// # Errors
-    /// [`InvalidJob`], if the struct has no fields in order, or what the trait says makes no sense.
+    /// [`InvalidJob`], if the struct's fields have no order, or the trait's values are invalid.
     pub fn of<J: Job + Serialize + ?Sized>(job: &J) -> Result<Self, InvalidJob> {
         let mut json = Vec::new();
         job.serialize(FieldsInOrder(&mut Serializer::with_formatter(&mut json, RubyFormatter)))?;
@@ -85,13 +86,13 @@ impl NewJob {
     }
 
     fn serialized(name: &str, json: Vec<u8>) -> Result<Self, InvalidJob> {
-        // Serialised text is UTF-8 by construction, and the check costs little; so no fault passes here.
+        // Serialised text is UTF-8 by construction; the check is cheap and lets no bug pass.
         let json = String::from_utf8(json).map_err(serde::ser::Error::custom).map_err(InvalidJob::BadArgs)?;
         Self::checked(name, json)
     }
 
-    /// A job whose arguments are JSON text: the raw form, for jobs of which only a Ruby program knows what they are. Numbers
-    /// stay as they are written, however large; white space goes.
+    /// A job whose arguments are JSON text: the raw form, for jobs whose arguments only a Ruby program knows. Numbers
+    /// stay as written, however large; white space is removed.
     ///
     /// # Errors
     /// [`InvalidJob`], if the name is invalid or the text is not a JSON array.
@@ -122,15 +123,15 @@ impl NewJob {
         self
     }
 
-    /// The same job for the queue of this name.
+    /// The same job for the queue with this name.
     ///
     /// # Errors
-    /// [`InvalidJob::Queue`], if it is no queue name.
+    /// [`InvalidJob::Queue`], if it is not a valid queue name.
     pub fn queue_named(self, name: &str) -> Result<Self, InvalidJob> {
         Ok(self.in_queue(QueueName::new(name)?))
     }
 
-    /// The same job with so many retries after its first failure.
+    /// The same job with this many retries after its first failure.
     ///
     /// # Errors
     /// [`InvalidJob::TooManyRetries`], beyond [`RETRIES_MAX`](crate::limits::RETRIES_MAX).
@@ -140,46 +141,47 @@ impl NewJob {
         Ok(self)
     }
 
-    /// The same job with a jid of one's own. Without it each push draws a new one. Jobs that share all bytes, the jid
-    /// included, cannot be told apart by anyone.
+    /// The same job with a jid of your own. Without it, each push draws a new one. Jobs whose bytes are all
+    /// identical, including the jid, cannot be told apart.
     ///
     /// # Errors
-    /// [`InvalidJob::BadJid`], if it is empty, longer than [`JID_BYTES_MAX`](crate::limits::JID_BYTES_MAX) or holds a
-    /// control character.
+    /// [`InvalidJob::BadJid`], if it is empty, longer than [`JID_BYTES_MAX`](crate::limits::JID_BYTES_MAX) or
+    /// contains a control character.
     pub fn jid(mut self, jid: &str) -> Result<Self, InvalidJob> {
         check_jid(jid)?;
         self.jid = Some(jid.to_owned());
         Ok(self)
     }
 
-    /// The same job, whose retries go to the queue of this name: for this one job, instead of that of its class or handler.
+    /// The same job, with its retries going to the queue with this name, for this one job, instead of that of its
+    /// class or handler.
     ///
-    /// The gem knows no such option for one job: it is a member `retry_queue` of the payload, which workers of this crate
-    /// follow. A Ruby server keeps to the `retry_queue` of the class, and hands the member on untouched.
+    /// The gem has no such option for a single job. It is a member `retry_queue` of the payload, which workers of
+    /// this crate follow; a Ruby server uses the `retry_queue` of the class and passes the member on unchanged.
     ///
     /// # Errors
-    /// [`InvalidJob::Queue`], if it is no queue name.
+    /// [`InvalidJob::Queue`], if it is not a valid queue name.
     pub fn retry_queue(mut self, name: &str) -> Result<Self, InvalidJob> {
         self.retry_queue = Some(QueueName::new(name)?);
         Ok(self)
     }
 
-    /// The same job with one more member in its payload, beside its arguments: a tenant, a locale. A handler reads it with
-    /// [`Ctx::member`](crate::Ctx::member); a Ruby server hands it on untouched.
+    /// The same job with an additional member in its payload, next to its arguments: a tenant, a locale. A handler
+    /// reads it with [`Ctx::member`](crate::Ctx::member); a Ruby server passes it on unchanged.
     ///
     /// # Errors
-    /// [`InvalidJob::BadMember`], if the name is empty, has a meaning already or was given before; [`InvalidJob::BadArgs`],
-    /// if the value cannot be written as JSON.
+    /// [`InvalidJob::BadMember`], if the name is empty, already has a meaning or was already given;
+    /// [`InvalidJob::BadArgs`], if the value cannot be written as JSON.
     pub fn member<V: Serialize + ?Sized>(mut self, name: &str, value: &V) -> Result<Self, InvalidJob> {
         let refused = |reason| InvalidJob::BadMember { name: name.to_owned(), reason };
         if name.is_empty() {
             return Err(refused("it is empty"));
         }
         if fields::RESERVED.contains(&name) {
-            return Err(refused("it has a meaning already"));
+            return Err(refused("it already has a meaning"));
         }
         if self.members.iter().any(|(other, _)| other == name) {
-            return Err(refused("it was given before"));
+            return Err(refused("it was already given"));
         }
         let mut json = Vec::new();
         value.serialize(&mut Serializer::with_formatter(&mut json, RubyFormatter))?;
@@ -192,7 +194,7 @@ impl NewJob {
         Ok(self)
     }
 
-    /// The same job as part of a trace: its payload carries a `traceparent`, which a Ruby server hands on untouched.
+    /// The same job as part of a trace: its payload carries a `traceparent`, which a Ruby server passes on unchanged.
     #[must_use]
     pub fn in_trace(mut self, trace: TraceContext) -> Self {
         self.trace = Some(trace);
@@ -223,7 +225,7 @@ impl NewJob {
         &self.queue
     }
 
-    /// Appends the payload of one push, under the chosen jid or a new one, and gives that.
+    /// Appends the payload of one push, with the given jid or a new one, and returns that jid.
     pub(super) fn write_for(&self, when: When, payload: &mut Vec<u8>) -> Result<String, InvalidJob> {
         let jid = self.jid.clone().unwrap_or_else(|| ids::jid().to_string());
         self.write_as(&jid, when, payload)?;
@@ -299,7 +301,7 @@ impl Formatter for RubyFormatter {
     }
 
     fn write_f32<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f32) -> io::Result<()> {
-        // 0.1_f32 is meant as 0.1, not as the 0.10000000149011612 that its bits are as a double.
+        // 0.1_f32 means 0.1, not the 0.10000000149011612 that its bits are as a double.
         match value.to_string().parse() {
             Ok(value) => self.write_f64(writer, value),
             Err(_) => CompactFormatter.write_f32(writer, value),
@@ -347,7 +349,7 @@ mod tests {
             (true, false, (1, [2]), map, "é ✓ 😀", "line\nbreak \"q\" \\ / <b>&", "\u{2028}\u{1}"),
         );
         let text = payload(&NewJob::new("PlainJob", &typed).unwrap());
-        // Two tuples, because serde's end at sixteen; without the seam they are the same text.
+        // Two tuples, because serde stops at sixteen; apart from the seam they are the same text.
         assert_eq!(
             text.replacen("[[", "[", 1).replacen("],[true", ",true", 1).replacen("]],\"re", "],\"re", 1),
             stored

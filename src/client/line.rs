@@ -1,8 +1,9 @@
 //! The connection over which the jobs of one core push: opened at the first push, used by one task, shared by all.
 //!
-//! Whoever pushes leaves an order and awaits its receipt; a task takes all orders that wait, sends them at once and reads
-//! their replies; it ends when none waits. So a dropped push drops no read, and an idle core has an idle connection and no
-//! task. Nothing is sent twice: after a failure it is not known whether Redis ran what was sent.
+//! A caller that pushes leaves an order and awaits its receipt. A task takes all waiting orders, sends them at once
+//! and reads their replies; it ends when none are waiting. So a dropped push drops no read, and an idle core has an
+//! idle connection and no task. Nothing is sent twice: after a failure it is not known whether Redis ran what was
+//! sent.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -22,15 +23,15 @@ use crate::store::enqueue::{self, Push, When};
 use crate::store::progress;
 use crate::wire::QueueName;
 
-/// What Redis is to be told.
+/// What to send to Redis.
 pub(super) enum Order {
-    /// A job of a queue.
+    /// A job for a queue.
     Push { queue: QueueName, when: When, payload: Vec<u8> },
-    /// How far a job is.
+    /// A job's progress.
     Report { jid: String, json: String },
 }
 
-/// A connection, or none yet, and what waits for it.
+/// A connection, if already opened, and what waits for it.
 pub(super) struct Line(Rc<State>);
 
 struct State {
@@ -40,13 +41,13 @@ struct State {
     /// Invariant: at most [`PUSH_JOBS_MAX`].
     waiting: RefCell<VecDeque<(Order, Option<Rc<Arrival>>)>>,
     waiting_bytes: Cell<usize>,
-    /// Who waits for room in it.
+    /// Tasks waiting for room in the queue.
     crowd: RefCell<Vec<Waker>>,
-    /// The connection while no task uses it, and since when.
+    /// The connection while no task is using it, and since when.
     conn: RefCell<Option<(Connection, Instant)>>,
-    /// In a cluster, those to its nodes in place of the one.
+    /// In a cluster, the connections to its nodes, used instead of that one.
     router: RefCell<Option<Router<Connection>>>,
-    /// Whether a task is at work.
+    /// Whether a task is running.
     at_work: Cell<bool>,
 }
 
@@ -62,14 +63,14 @@ impl Wire for Connection {
     }
 }
 
-/// What became of an order.
+/// The outcome of an order.
 #[derive(Default)]
 struct Arrival {
     result: Cell<Option<Result<(), Error>>>,
     waker: Cell<Option<Waker>>,
 }
 
-/// Ends when Redis has answered.
+/// Resolves when Redis has answered.
 pub(super) struct Receipt(Rc<Arrival>);
 
 impl Future for Receipt {
@@ -148,7 +149,7 @@ impl Line {
         Receipt(arrival)
     }
 
-    /// Leaves an order nobody waits for, if there is room.
+    /// Leaves an order that nobody waits for, if there is room.
     pub(super) fn offer(&self, order: Order) {
         if self.0.has_room() {
             self.leave(order, None);
@@ -165,7 +166,7 @@ impl Line {
     }
 }
 
-/// Sends what waits, again and again, until nothing waits.
+/// Sends what is waiting, until nothing is.
 async fn work(state: Rc<State>) {
     loop {
         let orders = state.take_waiting();
@@ -189,7 +190,7 @@ impl State {
         orders
     }
 
-    /// One round trip for all of the orders; each hears of its own reply, or of the failure.
+    /// One round trip for all orders; each receives its own reply, or the failure.
     async fn exchange(&self, orders: VecDeque<(Order, Option<Rc<Arrival>>)>) {
         if self.url.is_cluster() {
             return self.exchange_in_cluster(orders).await;
@@ -220,9 +221,9 @@ impl State {
         }
     }
 
-    /// The same over the connections to the nodes that are concerned.
+    /// The same over the connections to the nodes involved.
     async fn exchange_in_cluster(&self, orders: VecDeque<(Order, Option<Rc<Arrival>>)>) {
-        // Kept by this call, of which there is one at a time.
+        // Kept by this call; there is only one at a time.
         let kept = self.router.take();
         let mut router = kept.unwrap_or_else(|| Router::new(self.url.clone(), self.options()));
         let mut requests = Requests::new();
@@ -247,8 +248,8 @@ impl State {
         }
     }
 
-    /// The connection at hand, or a new one. One that was idle for long is asked first whether it still stands: what is
-    /// sent over a dead one could not be sent again.
+    /// The current connection, or a new one. One that has been idle for long is checked first: what is sent over a
+    /// dead connection could not be sent again.
     async fn usable_conn(&self) -> Result<Connection, net::Error> {
         let kept = self.conn.take();
         if let Some((mut conn, since)) = kept {
@@ -272,7 +273,7 @@ fn tell_all(orders: VecDeque<(Order, Option<Rc<Arrival>>)>, error: impl Fn() -> 
 fn tell(arrival: Option<Rc<Arrival>>, result: Result<(), Error>) {
     match (arrival, result) {
         (Some(arrival), result) => arrival.note(result),
-        (None, Err(error)) => tracing::debug!(%error, "the progress of a job could not be noted"),
+        (None, Err(error)) => tracing::debug!(%error, "failed to record the progress of a job"),
         (None, Ok(())) => {}
     }
 }

@@ -1,7 +1,7 @@
-//! A blocking connection that is opened when it is needed, and replaced when it failed.
+//! A blocking connection that is opened when it is needed, and replaced when it has failed.
 //!
-//! It sends nothing twice. A connection that was idle for long is asked first whether it still stands: what is sent over a
-//! dead one could not be sent again.
+//! It sends nothing twice. A connection that has been idle for long is checked first: what is sent over a dead one
+//! could not be sent again.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::net::blocking::{BlockingConnection, BlockingOptions};
 use crate::resp::{Reply, Requests, url::RedisUrl};
 use crate::store::enqueue;
 
-/// Where to connect to, and the connection once there is one.
+/// Where to connect, and the connection once there is one.
 #[derive(Debug)]
 pub(super) struct Link {
     // Fixed at construction.
@@ -25,10 +25,10 @@ pub(super) struct Link {
     // Changed by calls only.
     /// The connection and when it last answered.
     conn: Option<(BlockingConnection, Instant)>,
-    /// In a cluster, those to its nodes in place of the one.
+    /// In a cluster, the connections to its nodes, used instead of that one.
     router: Option<Router<BlockingConnection>>,
-    /// In a cluster, replies that were not received yet. Each batch is a round trip there: which node a command ends up at
-    /// is known from the reply alone, and the order of a queue is kept.
+    /// In a cluster, replies not yet received. There, each batch is a round trip: only the reply shows which node a
+    /// command ended up at, and a queue's order must be kept.
     heard: VecDeque<Reply>,
 }
 
@@ -63,7 +63,7 @@ impl Link {
         self.conn.as_ref().is_none_or(|(conn, _)| conn.is_broken())
     }
 
-    /// Sees to it that there is a connection which stands, as far as that can be known.
+    /// Makes sure there is a working connection, as far as that can be known.
     pub(super) fn open(&mut self) -> Result<(), Error> {
         match &mut self.router {
             None => self.opened().map(drop),
@@ -95,7 +95,7 @@ impl Link {
         Ok(&mut self.conn.insert((conn, Instant::now())).0)
     }
 
-    /// Sends the commands in one write and gives their replies, errors among them.
+    /// Sends the commands in one write and returns their replies, including errors.
     pub(super) fn call(&mut self, requests: &Requests) -> Result<Vec<Reply>, Error> {
         if let Some(router) = &mut self.router {
             return block_on(router.call(requests)).map_err(Error::of_router);
@@ -107,8 +107,8 @@ impl Link {
         Ok(replies)
     }
 
-    /// Sends commands behind those whose replies are owed, and leaves theirs for [`Self::receive`]. It does not connect:
-    /// [`Self::open`] comes before the first of them.
+    /// Sends commands after those whose replies are still owed, and leaves theirs for [`Self::receive`]. It does not
+    /// connect: call [`Self::open`] before the first of them.
     pub(super) fn send(&mut self, requests: &Requests) -> Result<(), Error> {
         if let Some(router) = &mut self.router {
             self.heard.extend(block_on(router.call(requests)).map_err(Error::of_router)?);
@@ -120,7 +120,7 @@ impl Link {
         }
     }
 
-    /// The replies to the oldest `count` commands that were sent, errors among them.
+    /// The replies to the oldest `count` commands sent, including errors.
     pub(super) fn receive(&mut self, count: usize) -> Result<Vec<Reply>, Error> {
         if self.router.is_some() {
             let count = count.min(self.heard.len());
@@ -134,10 +134,10 @@ impl Link {
         Ok(replies)
     }
 
-    /// Sends one command and gives its reply, unless that is an error.
+    /// Sends one command and returns its reply, unless that is an error.
     pub(super) fn call_one(&mut self, requests: &Requests) -> Result<Reply, Error> {
         debug_assert_eq!(requests.len_commands(), 1, "one command");
-        // As many replies as commands, or an error.
+        // There are as many replies as commands, or an error.
         let only = self.call(requests)?.pop().ok_or(Error::Lost(net::Error::Closed))?;
         only.into_result().map_err(Error::of_call)
     }

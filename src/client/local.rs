@@ -1,7 +1,7 @@
 //! The client of one core, for jobs that push jobs.
 //!
-//! It never leaves its core and needs no lock. In a worker it pushes over a connection of its own ([`super::line`]); in a
-//! test it keeps what is pushed in memory, where the test finds it.
+//! It never leaves its core and needs no lock. In a worker it pushes over its own connection ([`super::line`]); in a
+//! test it keeps what is pushed in memory, where the test can read it.
 
 use std::borrow::Borrow;
 use std::cell::RefCell;
@@ -19,7 +19,7 @@ use crate::limits::{JID_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::RedisUrl;
 use crate::time;
 
-/// Pushes jobs from a core of a worker, or into memory in a test. Cheap to clone.
+/// Pushes jobs from a worker's core, or into memory in a test. Cheap to clone.
 ///
 /// ```
 /// use jiggler_uring::{LocalClient, NewJob};
@@ -59,16 +59,16 @@ pub struct Pushed {
     pub name: String,
     /// Its jid.
     pub jid: String,
-    /// The queue it would have been pushed into, or been moved to once it is due.
+    /// The queue it would have been pushed into, or moved to once due.
     pub queue: String,
-    /// When it is due, Unix time in seconds; `None`: now.
+    /// When it is due, Unix time in seconds; `None` for now.
     pub due_at: Option<f64>,
     /// The bytes that would be in Redis.
     pub payload: Vec<u8>,
 }
 
 impl Pushed {
-    /// Its arguments as a tuple or a `Vec`; `None` if they are no `T`.
+    /// Its arguments as a tuple or a `Vec`; `None` if they are not a `T`.
     #[must_use]
     pub fn args<T: DeserializeOwned>(&self) -> Option<T> {
         member(&self.payload, crate::job::fields::ARGS)
@@ -76,14 +76,14 @@ impl Pushed {
 }
 
 impl LocalClient {
-    /// A client that will connect to this server when it first pushes; `name` is what `CLIENT LIST` will show. It must be
-    /// used on an executor of this crate: in a handler, or in what a factory builds for handlers.
+    /// A client that connects to this server at its first push; `name` is shown by `CLIENT LIST`. It must be used on
+    /// an executor of this crate: in a handler, or in what a factory builds for handlers.
     #[must_use]
     pub fn connecting(url: RedisUrl, name: impl Into<String>) -> Self {
         Self::with(Target::Redis(Line::new(url, name.into())), Vec::new())
     }
 
-    /// A client that keeps what is pushed, for tests.
+    /// A client that keeps what is pushed in memory, for tests.
     #[must_use]
     pub fn in_memory() -> Self {
         Self::with(Target::Memory(RefCell::default()), Vec::new())
@@ -93,7 +93,7 @@ impl LocalClient {
         Self(Rc::new(Shared { hooks, target }))
     }
 
-    /// The same client with hooks, if nobody else holds it; it is then as new.
+    /// The same client with hooks, if nothing else holds it; otherwise it is unchanged.
     pub(crate) fn hooked(self, hooks: Vec<LocalHook>) -> Self {
         match Rc::try_unwrap(self.0) {
             Ok(shared) => Self::with(shared.target, hooks),
@@ -101,19 +101,19 @@ impl LocalClient {
         }
     }
 
-    /// Pushes a job to be run as soon as a worker is free, and gives its jid. One round trip, which pushes of the same
-    /// moment share; atomic. Waits while [`PUSH_JOBS_MAX`] others wait to be sent.
+    /// Pushes a job to be run as soon as a worker is free, and returns its jid. One round trip, shared by
+    /// simultaneous pushes; atomic. Waits while [`PUSH_JOBS_MAX`] others are waiting to be sent.
     ///
     /// # Errors
-    /// As [`Client::enqueue`](super::Client::enqueue). Nothing is tried twice.
+    /// As [`Client::enqueue`](super::Client::enqueue). Nothing is retried.
     ///
     /// # Cancel-safety
-    /// Safe: a push that is dropped has been made, will be made, or is not made.
+    /// Safe: a dropped push may or may not have been made, or may still be made.
     pub async fn enqueue<J: Push + ?Sized>(&self, job: &J) -> Result<String, Error> {
         self.submit(When::Now, &*job.to_push()?).await?.done().await
     }
 
-    /// Schedules a job to be run `delay` from now by this machine's clock, and gives its jid.
+    /// Schedules a job to be run `delay` from now by this machine's clock, and returns its jid.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
@@ -121,7 +121,7 @@ impl LocalClient {
         self.enqueue_at(time::unix_now() + delay.as_secs_f64(), job).await
     }
 
-    /// Schedules a job to be run at `due_at`, Unix time in seconds, and gives its jid.
+    /// Schedules a job to be run at `due_at`, Unix time in seconds, and returns its jid.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue), and [`Error::BadTime`] for a time that is not finite.
@@ -129,7 +129,7 @@ impl LocalClient {
         self.submit(When::at(due_at)?, &*job.to_push()?).await?.done().await
     }
 
-    /// Pushes many jobs in their order, and says how many. Each is a command of its own; up to [`PUSH_JOBS_MAX`] share a
+    /// Pushes many jobs in order, and returns how many. Each is a separate command; up to [`PUSH_JOBS_MAX`] share a
     /// round trip.
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl LocalClient {
         }
     }
 
-    /// What was pushed into memory, oldest first; nothing of a client that connects.
+    /// What was pushed into memory, oldest first; empty for a client that connects.
     #[must_use]
     pub fn pushed(&self) -> Vec<Pushed> {
         self.memory().map(|memory| memory.borrow().pushed.clone()).unwrap_or_default()
@@ -181,7 +181,7 @@ impl LocalClient {
         self.memory().map(|memory| std::mem::take(&mut memory.borrow_mut().pushed)).unwrap_or_default()
     }
 
-    /// What jobs said in memory of how far they are, with their jids, oldest first.
+    /// The progress that jobs reported in memory, with their jids, oldest first.
     #[must_use]
     pub fn progress(&self) -> Vec<(String, Progress)> {
         self.memory().map(|memory| memory.borrow().progress.clone()).unwrap_or_default()
@@ -194,7 +194,7 @@ impl LocalClient {
         }
     }
 
-    /// Sends a job's progress on without waiting; it is dropped while too much else waits.
+    /// Sends a job's progress without waiting; it is dropped while too much else is waiting.
     pub(crate) fn report(&self, jid: &str, progress: &Progress) {
         if jid.is_empty() || jid.len() > JID_BYTES_MAX {
             return;
@@ -239,10 +239,10 @@ impl LocalClient {
     }
 }
 
-/// A push on its way.
+/// A push in flight.
 struct Pending {
     jid: String,
-    /// `None`: it has arrived.
+    /// `None` once it has arrived.
     receipt: Option<Receipt>,
 }
 

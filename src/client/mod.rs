@@ -1,12 +1,12 @@
-//! Pushing jobs from Rust programs and the command line, as the gem's client does from Ruby.
+//! Pushing jobs from Rust programs and the command line, like the gem's client does from Ruby.
 //!
 //! Responsible for making payloads and for the connections that carry them. Nothing is sent twice: after some failures it
 //! is not known whether the job was pushed ([`Error`] says which), and pushing again might run it twice.
 //!
-//! Which client for whom: a program with threads takes a [`ClientPool`], one with a single thread may do with a [`Client`],
-//! a program on tokio takes the `TokioClient` (feature `tokio`), a job that pushes jobs has
-//! [`Ctx::enqueue`](crate::Ctx::enqueue). Whoever must not lose a push while Redis is away, nor make it twice, takes an
-//! [`Outbox`]. All of them write the same bytes.
+//! Which client to use: a program with threads takes a [`ClientPool`], a single-threaded one can do with a
+//! [`Client`], a program on tokio takes the `TokioClient` (feature `tokio`), and a job that pushes jobs has
+//! [`Ctx::enqueue`](crate::Ctx::enqueue). If a push must neither be lost while Redis is away nor be made twice, use
+//! an [`Outbox`]. All of them write the same bytes.
 
 mod error;
 mod job;
@@ -92,15 +92,15 @@ impl Client {
     /// Connects to the server of a url such as `redis://:password@host:6379/0` or `unix:///path/to.sock?db=0`.
     ///
     /// # Errors
-    /// [`Error::Url`], or [`Error::Connect`] if no connection comes about.
+    /// [`Error::Url`], or [`Error::Connect`] if no connection could be made.
     pub fn connect(url: &str) -> Result<Self, Error> {
         Self::connect_with(&RedisUrl::parse(url)?, BlockingOptions::default())
     }
 
-    /// Connects with a parsed url and time-outs of one's own.
+    /// Connects with a parsed url and your own time-outs.
     ///
     /// # Errors
-    /// [`Error::Connect`] if no connection comes about.
+    /// [`Error::Connect`] if no connection could be made.
     pub fn connect_with(url: &RedisUrl, options: BlockingOptions) -> Result<Self, Error> {
         let mut client = Self::lazy(url, options);
         client.link.open()?;
@@ -127,8 +127,8 @@ impl Client {
         self.link.is_down()
     }
 
-    /// Has every job that is pushed go through `hook` first, which may change it or refuse it
-    /// ([`InvalidJob::refused`]). Several are called in the order in which they were given.
+    /// Passes every job that is pushed through `hook` first, which may change or refuse it ([`InvalidJob::refused`]).
+    /// Several hooks are called in the order they were added.
     ///
     /// ```no_run
     /// use jiggler_uring::Client;
@@ -146,10 +146,10 @@ impl Client {
         self
     }
 
-    /// Ends the job of this jid if it runs now, in the database of the url, and says how many processes were told. Where
-    /// it runs it is dropped at its next await point and goes to the dead set with class
-    /// `JigglerUring::Cancelled`; it is not retried. A job that waits in a queue or a set is left alone, and a job that has
-    /// ended meanwhile cannot be cancelled. One round trip.
+    /// Ends the job with this jid if it is running now, in the database of the url, and returns how many processes
+    /// were notified. Where it runs, it is dropped at its next await point and goes to the dead set with class
+    /// `JigglerUring::Cancelled`; it is not retried. A job waiting in a queue or a set is left alone, and one that
+    /// has ended in the meantime cannot be cancelled. One round trip.
     ///
     /// # Errors
     /// [`Error::Connect`], [`Error::Redis`], [`Error::Lost`].
@@ -159,7 +159,7 @@ impl Client {
         cancel::told(&self.link.call_one(&self.requests)?).map_err(Error::of_call)
     }
 
-    /// What a job last said of how far it is; `None` if it has said nothing for an hour. One round trip.
+    /// The last progress a job reported; `None` if it has reported none for an hour. One round trip.
     ///
     /// # Errors
     /// [`Error::Connect`], [`Error::Redis`], [`Error::Lost`].
@@ -170,16 +170,17 @@ impl Client {
         Progress::reported(&reply)
     }
 
-    /// Pushes a job to be run as soon as a worker is free, and gives its jid. One round trip, atomic.
+    /// Pushes a job to be run as soon as a worker is free, and returns its jid. One round trip, atomic.
     ///
     /// # Errors
-    /// [`Error`] says of each variant whether the job may have been pushed and whether trying later may go better; after a
-    /// lost connection the next call connects anew.
+    /// Each variant of [`Error`] documents whether the job may have been pushed and whether a later attempt may
+    /// succeed; after a lost connection the next call reconnects.
     pub fn enqueue<J: Push + ?Sized>(&mut self, job: &J) -> Result<String, Error> {
         self.one(When::Now, &*job.to_push()?)
     }
 
-    /// Schedules a job to be run `delay` from now by this machine's clock, and gives its jid. One round trip, atomic.
+    /// Schedules a job to be run `delay` from now by this machine's clock, and returns its jid. One round trip,
+    /// atomic.
     ///
     /// # Errors
     /// As [`Self::enqueue`].
@@ -187,8 +188,8 @@ impl Client {
         self.enqueue_at(time::unix_now() + delay.as_secs_f64(), job)
     }
 
-    /// Schedules a job to be run at `due_at`, Unix time in seconds, and gives its jid. One round trip, atomic. A time
-    /// in the past means as soon as a poller looks.
+    /// Schedules a job to be run at `due_at`, Unix time in seconds, and returns its jid. One round trip, atomic. A
+    /// time in the past means as soon as a poller checks.
     ///
     /// # Errors
     /// As [`Self::enqueue`], and [`Error::BadTime`] for a time that is not finite.
@@ -205,10 +206,10 @@ impl Client {
         Ok(jid)
     }
 
-    /// Pushes many jobs, into their queues in their order, and says how many. They go in batches of
-    /// [`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX) jobs or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes of
-    /// payloads, of which [`BULK_BATCHES_IN_FLIGHT_MAX`](crate::limits::BULK_BATCHES_IN_FLIGHT_MAX) are on their way at
-    /// once; atomic within one queue and batch only.
+    /// Pushes many jobs into their queues, in order, and returns how many. They go in batches of
+    /// [`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX) jobs or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX)
+    /// bytes of payloads, of which [`BULK_BATCHES_IN_FLIGHT_MAX`](crate::limits::BULK_BATCHES_IN_FLIGHT_MAX) are in
+    /// flight at once; atomic only within one queue and batch.
     ///
     /// # Errors
     /// [`Error::Bulk`] says how many jobs were certainly pushed, how many may have been, and why it ended there.
@@ -219,7 +220,7 @@ impl Client {
         self.bulk(When::Now, jobs)
     }
 
-    /// Schedules many jobs for the same time, and says how many. Batches and atomicity are those of
+    /// Schedules many jobs for the same time, and returns how many. Batches and atomicity are as for
     /// [`Self::enqueue_bulk`].
     ///
     /// # Errors
@@ -250,7 +251,7 @@ impl Client {
             let added = hooked(hooks, job.borrow())
                 .and_then(|job| batch.add(job.queue(), |payload| job.write_one(when, payload)));
             if let Err(error) = added {
-                // What was accepted before a bad job is pushed all the same: the count says where it ended.
+                // Jobs accepted before a bad one are still pushed: the count says where it ended.
                 flight.send(batch);
                 flight.stop(error.into());
                 return flight.end();
@@ -266,7 +267,7 @@ impl Client {
         flight.end()
     }
 
-    /// Writes the payload; gives its jid, and its queue, which hooks may have changed.
+    /// Writes the payload; returns its jid, and its queue, which hooks may have changed.
     fn write_payload<'j>(
         &mut self,
         job: &'j NewJob,

@@ -1,7 +1,7 @@
-//! The bytes of a payload, written from parts that are borrowed: in order, without spaces, as the gem writes them.
+//! The bytes of a payload, written from borrowed parts: in order, without spaces, the way the gem writes them.
 //!
-//! Responsible too for what a name, a jid and arguments may be: whoever writes a payload asks here. The parts that only
-//! some jobs have stand in [`super::job`].
+//! Also responsible for what a name, a jid and arguments may be: everything that writes a payload checks here. The
+//! parts that only some jobs have are in [`super::job`].
 
 use std::ops::ControlFlow;
 
@@ -10,7 +10,7 @@ use crate::ids;
 use crate::limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX, RETRIES_MAX};
 use crate::wire::{DEFAULT_QUEUE, QueueName};
 
-/// A job as it stands in a text: many of them are checked and written without any of them being copied before.
+/// A job as it appears in a text: many of them are checked and written without copying any of them first.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct JobText<'t> {
     /// Its name.
@@ -19,14 +19,14 @@ pub(crate) struct JobText<'t> {
     pub(crate) args: &'t str,
     /// Retries after the first failure.
     pub(crate) retries: u32,
-    /// Its jid; `None`: a new one.
+    /// Its jid; `None` for a new one.
     pub(crate) jid: Option<&'t str>,
-    /// The arguments are known to be an array without white space, no deeper than a payload may be.
+    /// The arguments are known to be an array without white space, no deeper than a payload allows.
     pub(crate) is_compact: bool,
 }
 
 impl JobText<'_> {
-    /// Appends the payload, with the queue in it if it is to go to the scheduled set.
+    /// Appends the payload, including the queue if it goes to the scheduled set.
     pub(super) fn write(&self, queue: Option<&QueueName>, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
         check_name(self.name)?;
         check_retries(self.retries)?;
@@ -39,8 +39,8 @@ impl JobText<'_> {
         }
     }
 
-    /// The same under this jid, for a job whose parts were checked before. `more` appends the members that only some jobs
-    /// have, each with a comma before it.
+    /// The same under this jid, for a job whose parts have already been checked. `more` appends the members that only
+    /// some jobs have, each preceded by a comma.
     pub(super) fn write_checked(
         &self,
         jid: &str,
@@ -96,7 +96,7 @@ fn check_size(bytes: usize) -> Result<(), InvalidJob> {
     Ok(())
 }
 
-/// Whether arguments, in valid JSON without white space before them, are an array of bounded depth.
+/// Whether arguments, in valid JSON without leading white space, are an array of bounded depth.
 pub(super) fn check_args(args: &str) -> Result<(), InvalidJob> {
     if !args.starts_with('[') {
         return Err(InvalidJob::ArgsNotArray { got: kind(args) });
@@ -115,10 +115,10 @@ fn write_head(name: &str, payload: &mut Vec<u8>) {
     payload.extend_from_slice(b",\"args\":");
 }
 
-/// What follows the arguments, but for the brace that ends the payload and for what only some jobs have before it.
+/// What follows the arguments, except for the members that only some jobs have and the closing brace.
 fn write_tail(retries: u32, jid: &str, queue: Option<&QueueName>, payload: &mut Vec<u8>) {
     payload.extend_from_slice(b",\"retries\":");
-    // A number always is JSON, and a vector takes it.
+    // A number is always valid JSON, and a vector accepts it.
     let _written = serde_json::to_writer(&mut *payload, &retries);
     payload.extend_from_slice(b",\"jid\":");
     write_text(jid, payload);
@@ -128,7 +128,7 @@ fn write_tail(retries: u32, jid: &str, queue: Option<&QueueName>, payload: &mut 
     }
 }
 
-/// Appends a JSON string. Nearly no name or jid needs an escape.
+/// Appends a JSON string. Hardly any name or jid needs an escape.
 pub(super) fn write_text(text: &str, payload: &mut Vec<u8>) {
     if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
         payload.push(b'"');
@@ -168,14 +168,14 @@ fn write_args(args: &str, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
 }
 
 fn has_control(text: &str) -> bool {
-    // One byte says it of ASCII, which nearly all names are.
+    // For ASCII, as nearly all names are, one byte is enough to tell.
     if text.is_ascii() {
         return text.bytes().any(|byte| byte.is_ascii_control());
     }
     text.chars().any(char::is_control)
 }
 
-/// What a JSON value other than an array is, by its first byte.
+/// What a JSON value other than an array is, judging by its first byte.
 fn kind(json: &str) -> &'static str {
     match json.as_bytes().first() {
         Some(b'{') => "an object",
@@ -186,7 +186,7 @@ fn kind(json: &str) -> &'static str {
     }
 }
 
-/// Walks valid JSON, giving each byte that is not inside a string to `visit`, until it says break.
+/// Walks valid JSON, passing each byte that is not inside a string to `visit`, until it returns break.
 fn outside_strings(json: &str, mut visit: impl FnMut(usize, u8) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut in_string = false;
     let mut escaped = false;
@@ -216,7 +216,7 @@ pub(super) fn without_white_space(json: &str) -> String {
     compact
 }
 
-/// The greatest nesting of arrays and objects in valid JSON.
+/// The maximum nesting of arrays and objects in valid JSON.
 pub(super) fn depth(json: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let _whole = outside_strings(json, |_, byte| {

@@ -1,8 +1,8 @@
-//! Connections that the threads of a program share.
+//! Connections that a program's threads share.
 //!
-//! Of our own rather than the crate `r2d2`: its last release, 0.8.10, is years old, and it keeps threads of its own for what
-//! a mutex and a condition variable do here without any. Nothing runs between calls: what is idle for too long is closed
-//! by the next call, whatever it wants.
+//! Our own rather than the crate `r2d2`: its last release, 0.8.10, is years old, and it runs threads for what a mutex
+//! and a condition variable do here without any. Nothing runs between calls: connections idle for too long are closed
+//! by the next call, whatever it does.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::resp::url::RedisUrl;
 /// How a pool behaves.
 #[derive(Clone, Debug)]
 pub struct PoolOptions {
-    /// Most connections, in use and idle; at least 1. Default: [`POOL_CONNECTIONS`].
+    /// The most connections, in use and idle; at least 1. Default: [`POOL_CONNECTIONS`].
     pub connections_max: usize,
     /// How long a caller waits for one while all are in use. Default: [`POOL_WAIT_TIMEOUT`].
     pub wait_timeout: Duration,
@@ -40,7 +40,7 @@ impl Default for PoolOptions {
     }
 }
 
-/// A producer for programs with many threads. Cheap to clone; each call takes a connection for itself.
+/// A producer for multi-threaded programs. Cheap to clone; each call takes a connection for itself.
 ///
 /// ```no_run
 /// use jiggler_uring::{ClientPool, NewJob};
@@ -60,8 +60,8 @@ impl Default for PoolOptions {
 /// # }
 /// ```
 ///
-/// There are as many connections as calls at once, at most [`PoolOptions::connections_max`]; whoever comes then waits. One
-/// that a call broke is closed and counts no more. After an idle time each is asked whether it still stands before it
+/// There are as many connections as simultaneous calls, at most [`PoolOptions::connections_max`]; further callers
+/// wait. A connection that a call broke is closed and no longer counts. After being idle, each is checked before it
 /// carries a job. A pool never pushes a job twice: see [`Error::may_have_pushed`].
 #[derive(Clone)]
 pub struct ClientPool {
@@ -75,23 +75,23 @@ struct Shared {
     options: PoolOptions,
     // Changed under the lock.
     state: Mutex<State>,
-    /// Told when a connection, or the right to open one, is given back.
+    /// Notified when a connection, or the right to open one, is returned.
     given_back: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// The one used last is on top and is used next, so that those not needed grow old.
+    /// The most recently used one is on top and is used next, so that unneeded ones age.
     idle: Vec<(Client, Instant)>,
-    /// Invariant: with the idle ones at most `connections_max`.
+    /// Invariant: together with the idle ones at most `connections_max`.
     in_use: usize,
 }
 
 impl ClientPool {
-    /// Connects to the server of a url, once: the pool opens others when they are needed.
+    /// Connects once to the server of a url; the pool opens further connections when they are needed.
     ///
     /// # Errors
-    /// [`Error::Url`], or [`Error::Connect`] if no connection comes about.
+    /// [`Error::Url`], or [`Error::Connect`] if no connection could be made.
     pub fn connect(url: &str) -> Result<Self, Error> {
         let pool = Self::lazy(&RedisUrl::parse(url)?, PoolOptions::default());
         pool.client()?.connect_now()?;
@@ -107,8 +107,7 @@ impl ClientPool {
         Self { shared: Arc::new(shared), hooks: SharedHooks::default() }
     }
 
-    /// Has every job that this handle, or one cloned from it, pushes go through `hook` first; see
-    /// [`Client::on_enqueue`].
+    /// Passes every job that this handle, or a clone of it, pushes through `hook` first; see [`Client::on_enqueue`].
     #[must_use]
     pub fn on_enqueue(
         mut self,
@@ -118,10 +117,10 @@ impl ClientPool {
         self
     }
 
-    /// Takes a connection for several calls. It goes back when dropped.
+    /// Takes a connection for several calls. It is returned when dropped.
     ///
     /// # Errors
-    /// [`Error::PoolBusy`], if none is given back in time. It connects only when it is used.
+    /// [`Error::PoolBusy`], if none is returned in time. It connects only when it is used.
     pub fn client(&self) -> Result<PooledClient, Error> {
         let mut client = self.shared.take()?;
         client.set_hooks(self.hooks.boxed());
@@ -152,7 +151,7 @@ impl ClientPool {
         self.client()?.enqueue_at(due_at, job)
     }
 
-    /// See [`Client::enqueue_bulk`]. It has one connection until it ends.
+    /// See [`Client::enqueue_bulk`]. Holds one connection until it ends.
     ///
     /// # Errors
     /// As there, and [`Error::PoolBusy`].
@@ -160,7 +159,7 @@ impl ClientPool {
         self.client()?.enqueue_bulk(jobs)
     }
 
-    /// See [`Client::enqueue_bulk_at`]. It has one connection until it ends.
+    /// See [`Client::enqueue_bulk_at`]. Holds one connection until it ends.
     ///
     /// # Errors
     /// As there, and [`Error::PoolBusy`].
@@ -188,7 +187,7 @@ impl ClientPool {
         self.client()?.progress(jid)
     }
 
-    /// How many connections there are: in use, and idle.
+    /// The number of connections in use, and idle.
     #[must_use]
     pub fn connections(&self) -> (usize, usize) {
         let state = self.shared.lock();
@@ -209,7 +208,7 @@ impl Shared {
         state.in_use += 1;
         let kept = state.idle.pop();
         drop(state);
-        // Closing sockets is a matter of system calls: not under the lock.
+        // Closing sockets takes system calls: not under the lock.
         drop(old);
         Ok(match kept {
             Some((client, _)) => client,
@@ -231,7 +230,7 @@ impl Shared {
         self.given_back.notify_one();
     }
 
-    /// The connections that were idle for too long.
+    /// The connections that have been idle for too long.
     fn take_old(&self, state: &mut State) -> Vec<(Client, Instant)> {
         let young = state.idle.partition_point(|(_, since)| since.elapsed() >= self.options.idle_timeout);
         state.idle.drain(..young).collect()
@@ -243,9 +242,9 @@ impl Shared {
     }
 }
 
-/// A [`Client`] that goes back to its pool when dropped.
+/// A [`Client`] that returns to its pool when dropped.
 pub struct PooledClient {
-    /// `None` only while it is dropped.
+    /// `None` only while it is being dropped.
     client: Option<Client>,
     shared: Arc<Shared>,
 }
@@ -253,16 +252,16 @@ pub struct PooledClient {
 impl Deref for PooledClient {
     type Target = Client;
 
-    #[expect(clippy::expect_used, reason = "only drop takes it out")]
+    #[expect(clippy::expect_used, reason = "only drop removes it")]
     fn deref(&self) -> &Client {
-        self.client.as_ref().expect("a client until it is dropped")
+        self.client.as_ref().expect("the client is present until it is dropped")
     }
 }
 
 impl DerefMut for PooledClient {
-    #[expect(clippy::expect_used, reason = "only drop takes it out")]
+    #[expect(clippy::expect_used, reason = "only drop removes it")]
     fn deref_mut(&mut self) -> &mut Client {
-        self.client.as_mut().expect("a client until it is dropped")
+        self.client.as_mut().expect("the client is present until it is dropped")
     }
 }
 

@@ -1,4 +1,4 @@
-//! How far a job says it is.
+//! A job's progress, as it reports it.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::resp::Reply;
 use crate::store::progress;
 use crate::time;
 
-/// What a job last said with [`Ctx::progress`](crate::Ctx::progress). Stored as JSON with these members.
+/// The last progress a job reported with [`Ctx::progress`](crate::Ctx::progress). Stored as JSON with these members.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Progress {
@@ -19,7 +19,7 @@ pub struct Progress {
     /// A few words; at most [`PROGRESS_NOTE_CHARS_MAX`] characters.
     #[serde(default)]
     pub note: String,
-    /// When it was said: Unix time in seconds.
+    /// When it was reported: Unix time in seconds.
     pub at: f64,
 }
 
@@ -32,7 +32,7 @@ impl Progress {
     /// Reads the reply to [`progress::ask`].
     pub(super) fn reported(reply: &Reply) -> Result<Option<Self>, Error> {
         let json = progress::reported(reply).map_err(Error::of_call)?;
-        // What others wrote under our key says nothing.
+        // What others wrote under our key is ignored.
         Ok(json.and_then(|json| serde_json::from_slice(json).ok()))
     }
 
@@ -44,7 +44,7 @@ impl Progress {
 
     /// As it is stored.
     pub(super) fn to_json(&self) -> String {
-        // Numbers and text always are JSON.
+        // Numbers and text are always valid JSON.
         serde_json::to_string(self).unwrap_or_default()
     }
 }

@@ -1,11 +1,12 @@
-//! The connections of a client to the nodes of a Redis Cluster: each command goes to the node that has the slot of its key.
+//! A client's connections to the nodes of a Redis Cluster: each command goes to the node that has the slot of its
+//! key.
 //!
-//! A connection for each node that was needed, and a map of the slots, which is asked for anew when a node says that it is
-//! out of date (`MOVED`) or cannot be reached. A command that was sent elsewhere (`MOVED`, `ASK`) has not run, so it is
-//! sent once more, to where it belongs; if that too is refused the caller hears of it. All connections are opened before
+//! A connection for each node that was needed, and a map of the slots, which is fetched again when a node says it is
+//! out of date (`MOVED`) or cannot be reached. A redirected command (`MOVED`, `ASK`) has not run, so it is sent once
+//! more, to the right node; if that is refused too, the caller gets the refusal. All connections are opened before
 //! anything is sent, so that a node that is away leaves nothing half done; nothing that may have run is sent twice.
 //!
-//! The same for all three kinds of sockets; the blocking one never waits in a future.
+//! The same for all three kinds of sockets; the blocking one never actually suspends.
 
 use std::time::Instant;
 
@@ -18,17 +19,17 @@ use crate::store::enqueue;
 
 /// A kind of connection.
 pub(super) trait Wire: Sized {
-    /// How to open one.
+    /// Options for opening one.
     type Options;
 
     /// Opens one to the server of a url.
     async fn open(url: &RedisUrl, options: &Self::Options) -> Result<Self, Error>;
 
-    /// Sends commands and gives their replies, errors among them.
+    /// Sends commands and returns their replies, including errors.
     async fn exchange(&mut self, requests: &Requests) -> Result<Vec<Reply>, Error>;
 }
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// Nothing was sent.
@@ -45,11 +46,11 @@ pub(super) struct Router<W: Wire> {
     options: W::Options,
     // Changed by calls only.
     map: Vec<SlotRange>,
-    /// At most one for each node of the cluster, with when it last answered.
+    /// At most one per node of the cluster, with the time it last answered.
     nodes: Vec<(Endpoint, W, Instant)>,
 }
 
-/// Commands for one node, and their places among all.
+/// Commands for one node, and their positions among all.
 struct Share {
     endpoint: Endpoint,
     requests: Requests,
@@ -66,13 +67,13 @@ impl<W: Wire> Router<W> {
         self.nodes.is_empty()
     }
 
-    /// Sees to it that there is a connection to every node that these commands need.
+    /// Makes sure there is a connection to every node that these commands need.
     pub(super) async fn prepare(&mut self, requests: &Requests) -> Result<(), Error> {
         self.shares(requests).await.map(drop)
     }
 
-    /// Sends each command to its node and gives the replies in the order of the commands, errors among them. One round trip
-    /// a node, and one for each command that was sent elsewhere.
+    /// Sends each command to its node and returns the replies in the order of the commands, including errors. One
+    /// round trip per node, plus one for each redirected command.
     pub(super) async fn call(&mut self, requests: &Requests) -> Result<Vec<Reply>, Failure> {
         let (commands, shares) = self.shares(requests).await.map_err(Failure::NotSent)?;
         let mut replies: Vec<Option<Reply>> = vec![None; commands.len()];
@@ -87,7 +88,7 @@ impl<W: Wire> Router<W> {
             }
         }
         if astray.iter().any(|(_, redirect)| *redirect == Redirect::Moved) {
-            // If nobody can be asked the replies that are there say so.
+            // If nobody can be asked, the existing replies say so.
             let _map_stays = self.learn().await;
         }
         for (place, redirect) in astray {
@@ -95,11 +96,12 @@ impl<W: Wire> Router<W> {
                 replies[place] = Some(reply);
             }
         }
-        // Each command was in one share.
+        // Each command was in exactly one share.
         Ok(replies.into_iter().flatten().collect())
     }
 
-    /// Sends a command that has not run to where it belongs; `None`: that cannot be reached, and it has still not run.
+    /// Sends a command that has not run to the right node; `None` if that cannot be reached, and it still has not
+    /// run.
     async fn again(
         &mut self,
         requests: &Requests,
@@ -122,7 +124,8 @@ impl<W: Wire> Router<W> {
         Ok(self.exchange(&endpoint, &once).await.map_err(Failure::Lost)?.pop())
     }
 
-    /// The commands, by node, each with an open connection. A map that leads to a node that is away is asked for anew, once.
+    /// The commands, by node, each with an open connection. If the map points to a node that is away, it is fetched
+    /// again, once.
     async fn shares(&mut self, requests: &Requests) -> Result<(Vec<Routed>, Vec<Share>), Error> {
         let commands = route::commands(requests);
         let mut is_new = self.map.is_empty();
@@ -149,7 +152,7 @@ impl<W: Wire> Router<W> {
         let mut shares: Vec<Share> = Vec::new();
         for (place, command) in commands.iter().enumerate() {
             let Some(endpoint) = route::node_of(&self.map, command.slot) else {
-                let (slot, reasons) = (i32::from(command.slot), "no node has it".to_owned());
+                let (slot, reasons) = (i32::from(command.slot), "no node serves it".to_owned());
                 return Err(Error::NoNode(ClusterError::NoPrimary { slot, reasons, heals: true }));
             };
             let at = shares.iter().position(|share| share.endpoint == *endpoint).unwrap_or_else(|| {
@@ -170,7 +173,7 @@ impl<W: Wire> Router<W> {
         Ok(())
     }
 
-    /// A connection that stands, as far as that can be known: one that was idle for long is asked.
+    /// A working connection, as far as that can be known: one that has been idle for long is checked.
     async fn open(&mut self, endpoint: &Endpoint) -> Result<(), Error> {
         if let Some(at) = self.nodes.iter().position(|(node, ..)| node == endpoint) {
             let (_, wire, answered_at) = &mut self.nodes[at];
@@ -193,14 +196,14 @@ impl<W: Wire> Router<W> {
     /// One round trip over an open connection, which is closed if it fails.
     async fn exchange(&mut self, endpoint: &Endpoint, requests: &Requests) -> Result<Vec<Reply>, Error> {
         let at = self.nodes.iter().position(|(node, ..)| node == endpoint).ok_or(Error::Closed)?;
-        // Whoever drops this call in the middle has no connection left with replies that are owed.
+        // If this call is dropped midway, no connection with owed replies remains.
         let (endpoint, mut wire, _) = self.nodes.swap_remove(at);
         let replies = wire.exchange(requests).await?;
         self.nodes.push((endpoint, wire, Instant::now()));
         Ok(replies)
     }
 
-    /// Asks the nodes of the url, then those that are known, for the map.
+    /// Asks the nodes of the url, then the known nodes, for the map.
     async fn learn(&mut self) -> Result<(), Error> {
         let Place::Cluster(cluster) = self.url.place() else { return Ok(()) };
         let mut nodes = cluster.hosts().to_vec();

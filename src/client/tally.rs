@@ -1,27 +1,27 @@
-//! What became of the jobs of a bulk.
+//! The outcome of a bulk's jobs.
 
 use super::Error;
 
-/// Told of each batch in the order in which they were sent, says in the end how the bulk went.
+/// Told about each batch in the order they were sent; returns the result of the bulk at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Jobs of the batches that are done with.
+    /// Jobs of the batches that are finished.
     settled: u64,
     pushed: u64,
     in_doubt: u64,
-    /// The place of the first job that is not known to be pushed.
+    /// The position of the first job that is not known to be pushed.
     first_missed: Option<u64>,
-    /// What went wrong first.
+    /// The first error.
     cause: Option<Error>,
 }
 
 impl Tally {
-    /// So many jobs of this batch were pushed.
+    /// This many jobs of this batch were pushed.
     pub(super) fn pushed(&mut self, jobs: usize) {
         self.pushed += jobs as u64;
     }
 
-    /// So many jobs of this batch, of which the first stands at `first`, were not, or perhaps not.
+    /// This many jobs of this batch, starting at position `first`, were not pushed, or perhaps not.
     pub(super) fn missed(&mut self, first: usize, jobs: usize, cause: Error) {
         if cause.may_have_pushed() {
             self.in_doubt += jobs as u64;
@@ -31,7 +31,7 @@ impl Tally {
         self.cause.get_or_insert(cause);
     }
 
-    /// Nothing more is said of a batch of so many jobs.
+    /// A batch of this many jobs is finished.
     pub(super) fn end_of_batch(&mut self, jobs: usize) {
         self.settled += jobs as u64;
     }

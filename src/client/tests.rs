@@ -1,4 +1,4 @@
-//! Proves against a real server that what the client pushes is there, in order, once, and that a lost connection
+//! Proves against a real server that what the client pushes arrives in order, once, and that a lost connection
 //! neither repeats nor stops anything.
 
 use super::*;
@@ -130,7 +130,7 @@ fn urls_that_lead_nowhere_are_said_so() {
     assert!(matches!(Client::connect("unix:///nonexistent/redis.sock"), Err(Error::Connect(_))));
 }
 
-/// Jobs of several batches, more than may be on their way at once, of which one cannot be pushed.
+/// Jobs of several batches, more than may be in flight at once, one of which cannot be pushed.
 fn many_with_a_bad_one(batches: usize, bad: usize) -> impl Iterator<Item = NewJob> {
     (0..batches * PUSH_JOBS_MAX).map(move |number| match number == bad {
         true => job(number).queue_named("bad").unwrap(),
@@ -145,11 +145,11 @@ fn what_is_on_its_way_behind_a_refused_job_is_heard_of_and_nothing_more_is_sent(
     let bad = PUSH_JOBS_MAX + 500;
     let error = client(&redis).enqueue_bulk(many_with_a_bad_one(20, bad)).unwrap_err();
     let Error::Bulk { enqueued, leading, in_doubt, cause } = &error else { panic!("{error}") };
-    // It is refused in the second batch, while as many as may be are on their way.
+    // It is refused in the second batch, while the maximum is in flight.
     let sent = ((1 + BULK_BATCHES_IN_FLIGHT_MAX) * PUSH_JOBS_MAX) as u64;
     assert_eq!((*enqueued, *leading, *in_doubt), (sent - 1, bad as u64, 0), "{error}");
     assert!(matches!(**cause, Error::Redis(_)), "{error}");
-    assert!(error.to_string().contains("the first 1500 stand before one that was not pushed"), "{error}");
+    assert!(error.to_string().contains("the first 1500 precede one that was not pushed"), "{error}");
     assert_eq!(waiting(&redis, "default").len() as u64, *enqueued);
 }
 
@@ -184,6 +184,6 @@ fn a_bulk_whose_jobs_panic_leaves_no_reply_for_the_next_call() {
     });
     let bulk = std::panic::AssertUnwindSafe(|| client.enqueue_bulk(jobs));
     assert!(std::panic::catch_unwind(bulk).is_err());
-    // A reply to the bulk would be a number, which is no answer here.
+    // A reply to the bulk would be a number, which is not a valid answer here.
     assert_eq!(client.progress("j").unwrap(), None);
 }

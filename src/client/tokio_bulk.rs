@@ -1,7 +1,7 @@
-//! Bulks of a [`TokioClient`](super::TokioClient): a batch is made while Redis works on those before it.
+//! Bulks of a [`TokioClient`](super::TokioClient): a batch is prepared while Redis works on those before it.
 //!
-//! The driver takes all batches that wait and sends them at once; the bulk hears of them in their order. After the first
-//! failure no more are left to it, and those that were not sent yet are taken back.
+//! The driver takes all waiting batches and sends them at once; the bulk gets their results in order. After the first
+//! failure it submits no more, and those not yet sent are withdrawn.
 
 use std::borrow::{Borrow, Cow};
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use super::{Error, NewJob, When};
 use crate::limits::BULK_BATCHES_IN_FLIGHT_MAX;
 use crate::resp::Requests;
 
-/// Pushes many jobs, now or at one time.
+/// Pushes many jobs, now or for one time.
 pub(super) async fn bulk<J: Borrow<NewJob>>(
     client: &TokioClient,
     when: When,
@@ -24,7 +24,7 @@ pub(super) async fn bulk<J: Borrow<NewJob>>(
     let mut jobs = jobs.into_iter();
     loop {
         let mut batch = flight.spare.pop().unwrap_or_default();
-        // What was accepted before a bad job is pushed all the same: the count says where it ended.
+        // Jobs accepted before a bad one are still pushed: the count says where it ended.
         let filled = fill(client, when, &mut jobs, &mut batch);
         let ended = batch.is_empty();
         if !ended {
@@ -51,20 +51,20 @@ fn fill<J: Borrow<NewJob>>(
     Ok(())
 }
 
-/// The batches on their way.
+/// The batches in flight.
 struct Flight<'c> {
     client: &'c TokioClient,
     when: When,
     /// Oldest first.
     /// Invariant: at most [`BULK_BATCHES_IN_FLIGHT_MAX`].
     sent: VecDeque<(Waiting, Receipt)>,
-    /// Batches whose memory can be used again.
+    /// Batches whose memory can be reused.
     spare: Vec<Waiting>,
     tally: Tally,
 }
 
 impl Flight<'_> {
-    /// Leaves a batch to be sent, once there is room on the way and unless one before it failed.
+    /// Submits a batch, once there is room in flight and unless an earlier one failed.
     async fn send(&mut self, mut batch: Waiting) {
         if self.sent.len() >= BULK_BATCHES_IN_FLIGHT_MAX {
             self.hear_one().await;
@@ -77,7 +77,7 @@ impl Flight<'_> {
         match self.client.submit(requests).await {
             Ok(receipt) => self.sent.push_back((batch, receipt)),
             Err(error) => {
-                // In their order: what is on its way came before.
+                // In order: what is in flight came before.
                 self.hear_all().await;
                 batch.fail(error, &mut self.tally);
             }

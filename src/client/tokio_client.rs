@@ -1,8 +1,9 @@
-//! The client of programs that run on tokio.
+//! The client for programs that run on tokio.
 //!
-//! Of our own rather than the crate `redis`: that one is kept well, but its errors do not say whether a command was sent, it
-//! has urls, time-outs and commands of its own, and whatever the other clients learn (TLS, sentinels) would have to be done
-//! twice. What is shared with them (handshake, pipeline, commands) leaves a socket and a task to write.
+//! Our own rather than the crate `redis`: that crate is well maintained, but its errors do not say whether a command
+//! was sent, it has its own urls, time-outs and commands, and whatever the other clients learn (TLS, sentinels) would
+//! have to be done twice. Given what is shared with them (handshake, pipeline, commands), only a socket and a task
+//! remain to be written.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -26,10 +27,10 @@ use crate::time;
 /// How a client on tokio behaves.
 #[derive(Clone, Debug)]
 pub struct TokioOptions {
-    /// How long a call takes at most, from its first poll: waiting for its turn, connecting and the answer together.
+    /// The most time a call may take, from its first poll: waiting for its turn, connecting and the answer together.
     /// Default: [`CALL_TIMEOUT`].
     pub call_timeout: Duration,
-    /// How to connect, and how long Redis may take to answer what was sent before the connection is given up.
+    /// How to connect, and how long Redis may take to answer before the connection is given up.
     pub connection: BlockingOptions,
 }
 
@@ -39,7 +40,7 @@ impl Default for TokioOptions {
     }
 }
 
-/// A producer for programs on tokio: one connection, which all clones share. `Send`, `Sync`, cheap to clone.
+/// A producer for programs on tokio: one connection shared by all clones. `Send`, `Sync`, cheap to clone.
 ///
 /// ```no_run
 /// use jiggler_uring::{NewJob, TokioClient};
@@ -52,17 +53,18 @@ impl Default for TokioOptions {
 /// # }
 /// ```
 ///
-/// A task has the connection; whatever is pushed while it waits for Redis goes out together in the next write, so that many
-/// requests of a web server cost few round trips. The task belongs to the runtime on which the client was made and ends with
-/// it; it also ends with the last clone.
+/// A task owns the connection; whatever is pushed while it waits for Redis goes out together in the next write, so
+/// that many requests of a web server cost few round trips. The task belongs to the runtime on which the client was
+/// created and ends with it; it also ends with the last clone.
 ///
-/// Nothing is sent twice. A call that fails before it was sent says so ([`Error::Connect`], [`Error::NotSent`]); after that
-/// [`Error::Lost`] says that it is not known. While Redis is away each call fails once an attempt to connect has failed;
-/// between two attempts are up to [`RECONNECT_PAUSE_MAX`](crate::limits::RECONNECT_PAUSE_MAX). To push nevertheless is
-/// for an [`Outbox`](super::Outbox).
+/// Nothing is sent twice. A call that fails before it was sent says so ([`Error::Connect`], [`Error::NotSent`]);
+/// after that, [`Error::Lost`] says that the outcome is unknown. While Redis is away, each call fails once an attempt
+/// to connect has failed; attempts are up to [`RECONNECT_PAUSE_MAX`](crate::limits::RECONNECT_PAUSE_MAX) apart. To
+/// push anyway, use an [`Outbox`](super::Outbox).
 ///
 /// # Cancel-safety
-/// Each method is safe: one that is dropped has been done, will be done, or is not done, and others do not notice.
+/// Every method is safe: a dropped call may or may not have been made, or may still be made, and others are
+/// unaffected.
 #[derive(Clone)]
 pub struct TokioClient {
     // Fixed at construction.
@@ -79,7 +81,7 @@ impl TokioClient {
     /// Connects to the server of a url.
     ///
     /// # Errors
-    /// [`Error::Url`], or [`Error::Connect`] if no connection comes about.
+    /// [`Error::Url`], or [`Error::Connect`] if no connection could be made.
     pub async fn connect(url: &str) -> Result<Self, Error> {
         let client = Self::lazy(&RedisUrl::parse(url)?, TokioOptions::default());
         let mut requests = Requests::new();
@@ -105,7 +107,7 @@ impl TokioClient {
         }
     }
 
-    /// Has every job that this handle, or one cloned from it, pushes go through `hook` first; see
+    /// Passes every job that this handle, or a clone of it, pushes through `hook` first; see
     /// [`Client::on_enqueue`](super::Client::on_enqueue).
     #[must_use]
     pub fn on_enqueue(
@@ -116,15 +118,17 @@ impl TokioClient {
         self
     }
 
-    /// Pushes a job to be run as soon as a worker is free, and gives its jid. One round trip, shared with others; atomic.
+    /// Pushes a job to be run as soon as a worker is free, and returns its jid. One round trip, shared with others;
+    /// atomic.
     ///
     /// # Errors
-    /// [`Error`] says of each variant whether the job may have been pushed and whether trying later may go better.
+    /// Each variant of [`Error`] documents whether the job may have been pushed and whether a later attempt may
+    /// succeed.
     pub async fn enqueue<J: Push + ?Sized>(&self, job: &J) -> Result<String, Error> {
         self.one(When::Now, job).await
     }
 
-    /// Schedules a job to be run `delay` from now by this machine's clock, and gives its jid.
+    /// Schedules a job to be run `delay` from now by this machine's clock, and returns its jid.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
@@ -132,7 +136,7 @@ impl TokioClient {
         self.enqueue_at(time::unix_now() + delay.as_secs_f64(), job).await
     }
 
-    /// Schedules a job to be run at `due_at`, Unix time in seconds, and gives its jid.
+    /// Schedules a job to be run at `due_at`, Unix time in seconds, and returns its jid.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue), and [`Error::BadTime`] for a time that is not finite.
@@ -154,9 +158,9 @@ impl TokioClient {
         Ok(jid)
     }
 
-    /// Pushes many jobs, into their queues in their order, and says how many. They go in batches of [`PUSH_JOBS_MAX`] jobs
-    /// or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes of payloads, one made while others are on their way;
-    /// atomic within one queue and batch only.
+    /// Pushes many jobs into their queues, in order, and returns how many. They go in batches of [`PUSH_JOBS_MAX`]
+    /// jobs or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes of payloads, one prepared while others are in
+    /// flight; atomic only within one queue and batch.
     ///
     /// # Errors
     /// [`Error::Bulk`] says how many jobs were certainly pushed, how many may have been, and why it ended there.
@@ -167,7 +171,7 @@ impl TokioClient {
         bulk(self, When::Now, jobs).await
     }
 
-    /// Schedules many jobs for the same time, and says how many.
+    /// Schedules many jobs for the same time, and returns how many.
     ///
     /// # Errors
     /// As [`enqueue_bulk`](Self::enqueue_bulk), and [`Error::BadTime`] for a time that is not finite.
@@ -179,7 +183,7 @@ impl TokioClient {
         bulk(self, When::at(due_at)?, jobs).await
     }
 
-    /// Ends the job of this jid if it runs now, and says how many processes were told; see
+    /// Ends the job with this jid if it is running now, and returns how many processes were notified; see
     /// [`Client::cancel`](super::Client::cancel).
     ///
     /// # Errors
@@ -190,7 +194,7 @@ impl TokioClient {
         cancel::told(&self.call_one(requests).await?).map_err(Error::of_call)
     }
 
-    /// What a job last said of how far it is; see [`Client::progress`](super::Client::progress).
+    /// The last progress a job reported; see [`Client::progress`](super::Client::progress).
     ///
     /// # Errors
     /// [`Error`].
@@ -201,21 +205,21 @@ impl TokioClient {
     }
 
     async fn call_one(&self, requests: Requests) -> Result<Reply, Error> {
-        // As many replies as commands, or an error.
+        // There are as many replies as commands, or an error.
         let only = self.call(requests).await?.pop().ok_or(Error::Lost(net::Error::Closed))?;
         only.into_result().map_err(Error::of_call)
     }
 
-    /// Sends commands in their turn and gives their replies, errors among them.
+    /// Sends commands in their turn and returns their replies, including errors.
     async fn call(&self, requests: Requests) -> Result<Vec<Reply>, Error> {
         self.submit(requests).await?.replies().await
     }
 
-    /// Leaves commands to be sent in their turn, once there is room for them.
+    /// Submits commands to be sent in their turn, once there is room for them.
     pub(super) async fn submit(&self, requests: Requests) -> Result<Receipt, Error> {
         let deadline = Instant::now() + self.call_timeout;
         let ticket = Ticket::default();
-        // Withdrawn too when this future is dropped.
+        // Also withdrawn when this future is dropped.
         let withdrawing = Withdrawing(ticket.clone());
         let (answer, receiver) = oneshot::channel();
         let submit = async {
@@ -254,7 +258,7 @@ impl TokioClient {
     }
 }
 
-/// Commands that were left to be sent. Dropped, they are withdrawn if they were not sent yet.
+/// Submitted commands. When dropped, they are withdrawn if not yet sent.
 pub(super) struct Receipt {
     deadline: Instant,
     after: Duration,
@@ -264,12 +268,12 @@ pub(super) struct Receipt {
 }
 
 impl Receipt {
-    /// Takes the commands back; `false`: they were sent.
+    /// Withdraws the commands; `false` if they were already sent.
     pub(super) fn withdraw(&self) -> bool {
         self.withdrawing.0.withdraw()
     }
 
-    /// Their replies, errors among them.
+    /// Their replies, including errors.
     pub(super) async fn replies(self) -> Result<Vec<Reply>, Error> {
         let Self { deadline, after, url, withdrawing, receiver } = self;
         match timeout_at(deadline, receiver).await {
@@ -284,12 +288,12 @@ impl Receipt {
     }
 }
 
-/// Withdraws an order, if it was not sent, when its caller does not wait any more.
+/// Withdraws an order that has not been sent when its caller stops waiting.
 struct Withdrawing(Ticket);
 
 impl Drop for Withdrawing {
     fn drop(&mut self) {
-        // One that was sent, or answered, is not to be withdrawn.
+        // An order that was sent or answered must not be withdrawn.
         let _sent = self.0.withdraw();
     }
 }

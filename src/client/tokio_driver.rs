@@ -1,8 +1,8 @@
-//! The task that has the connection of a [`TokioClient`](super::TokioClient).
+//! The task that owns the connection of a [`TokioClient`](super::TokioClient).
 //!
-//! It takes all orders that wait, sends them in one write and reads their replies, so that pushes of the same moment share a
-//! round trip. A dropped push drops no read. Nothing is sent twice; what was not sent when its caller stopped waiting is not
-//! sent at all.
+//! It takes all waiting orders, sends them in one write and reads their replies, so that simultaneous pushes share a
+//! round trip. A dropped push drops no read. Nothing is sent twice; an order whose caller stops waiting before it was
+//! sent is never sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -27,11 +27,12 @@ pub(super) struct Order {
     pub(super) requests: Requests,
     pub(super) ticket: Ticket,
     pub(super) answer: oneshot::Sender<Result<Vec<Reply>, Error>>,
-    /// Its share of the bytes that may wait, given back when it is answered.
+    /// Its share of the bytes that may wait, released when it is answered.
     pub(super) _room: OwnedSemaphorePermit,
 }
 
-/// Whether an order was sent: who comes first, its caller who stops waiting or the driver, decides for both.
+/// Whether an order was sent. Whichever comes first decides for both: the caller when it stops waiting, or the
+/// driver.
 #[derive(Clone, Default)]
 pub(super) struct Ticket(Arc<AtomicU8>);
 
@@ -40,12 +41,12 @@ const SENT: u8 = 1;
 const WITHDRAWN: u8 = 2;
 
 impl Ticket {
-    /// By the driver, right before it is sent; `false`: it was withdrawn.
+    /// Called by the driver right before it is sent; `false` if it was withdrawn.
     fn send(&self) -> bool {
         self.turn_to(SENT)
     }
 
-    /// By the caller; `false`: it was sent.
+    /// Called by the caller; `false` if it was already sent.
     pub(super) fn withdraw(&self) -> bool {
         self.turn_to(WITHDRAWN)
     }
@@ -55,7 +56,7 @@ impl Ticket {
     }
 }
 
-/// Sends what comes until nobody can send any more.
+/// Sends orders as they arrive until nobody can send any longer.
 pub(super) async fn drive(url: RedisUrl, options: BlockingOptions, mut inbox: Receiver<Order>) {
     let router = url.is_cluster().then(|| Router::new(url.clone(), options.clone()));
     let backoff = Backoff::new(fastrand::u64(..));
@@ -72,10 +73,10 @@ struct Line {
     options: BlockingOptions,
     /// The connection, and when it last answered.
     conn: Option<(TokioConnection, Instant)>,
-    /// In a cluster, those to its nodes in place of the one.
+    /// In a cluster, the connections to its nodes, used instead of that one.
     router: Option<Router<TokioConnection>>,
     backoff: Backoff,
-    /// When the next attempt to connect may begin.
+    /// When the next attempt to connect may start.
     not_before: Option<Instant>,
 }
 
@@ -92,7 +93,7 @@ impl Wire for TokioConnection {
 }
 
 impl Line {
-    /// One round trip for all of the orders; each hears of its own replies, or of the failure.
+    /// One round trip for all orders; each receives its own replies, or the failure.
     async fn exchange(&mut self, orders: &mut Vec<Order>) {
         if let Some(router) = self.router.take() {
             return self.exchange_in_cluster(router, orders).await;
@@ -109,7 +110,7 @@ impl Line {
         answer(orders, result.map_err(|error| move || Error::of_call(same(&error))));
     }
 
-    /// The same over the connections to the nodes that are concerned.
+    /// The same over the connections to the nodes involved.
     async fn exchange_in_cluster(&mut self, mut router: Router<TokioConnection>, orders: &mut Vec<Order>) {
         if let Some(not_before) = self.not_before.take() {
             sleep_until(not_before).await;
@@ -138,8 +139,9 @@ impl Line {
         answer(orders, result.map_err(told));
     }
 
-    /// The connection at hand, or a new one. One that was idle for long is asked first whether it still stands: what is sent
-    /// over a dead one could not be sent again. After a failed attempt the next one waits a little, and orders with it.
+    /// The current connection, or a new one. One that has been idle for long is checked first: what is sent over a
+    /// dead connection could not be sent again. After a failed attempt, the next one waits a little, and orders wait
+    /// with it.
     async fn usable_conn(&mut self) -> Result<TokioConnection, crate::net::Error> {
         if let Some((mut conn, answered_at)) = self.conn.take() {
             if answered_at.elapsed() < LOCAL_PROBE_IDLE {
@@ -168,7 +170,7 @@ impl Line {
     }
 }
 
-/// What is to be sent: the commands of all orders but those that were withdrawn, which are dropped.
+/// What to send: the commands of all orders except withdrawn ones, which are dropped.
 fn sent(orders: &mut Vec<Order>) -> Requests {
     let mut requests = Requests::new();
     orders.retain(|order| {
@@ -193,7 +195,7 @@ fn answer(orders: &mut Vec<Order>, result: Result<Vec<Reply>, impl Fn() -> Error
             None => Ok(replies.by_ref().take(requests.len_commands()).collect()),
             Some(failure) => Err(failure()),
         };
-        // A caller that no longer waits need not be told.
+        // A caller that has stopped waiting needs no answer.
         let _dropped = answer.send(answered);
     }
 }

@@ -1,8 +1,8 @@
-//! Jobs as structs: the fields in order are the positional arguments, the trait says name, queue and retries.
+//! Jobs as structs: the fields in order are the positional arguments, the trait gives name, queue and retries.
 //!
 //! One struct serves both ends: a client pushes it, a handler registered with
-//! [`Registry::handle`](crate::Registry::handle) receives it. On the wire it is what `SendMail.enqueue(to, subject)` of
-//! a Ruby program is, so either end may be Ruby. Not here: how fields become an array ([`super::fields`]).
+//! [`Registry::handle`](crate::Registry::handle) receives it. On the wire it is the same as `SendMail.enqueue(to, subject)`
+//! in a Ruby program, so either end may be Ruby. Not here: how fields become an array ([`super::fields`]).
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{InvalidJob, NewJob};
 use crate::wire::DEFAULT_QUEUE;
 
-/// A struct that is a job: its fields, in the order in which they are declared, are the arguments.
+/// A struct that is a job: its fields, in declaration order, are the arguments.
 ///
 /// ```
 /// use jiggler_uring::{Ctx, Job, JobResult, NewJob, Registry};
@@ -45,23 +45,23 @@ use crate::wire::DEFAULT_QUEUE;
 /// # Ok::<_, jiggler_uring::client::InvalidJob>(())
 /// ```
 ///
-/// Fields may be added at the end, as an `Option` or with `#[serde(default)]`: jobs that were pushed before still decode.
-/// Renaming a field changes nothing, changing the order everything. A field that `#[serde(skip_serializing_if)]` leaves
-/// out is `null` if others follow. A unit struct has no arguments. What is no struct (an enum, a map, a struct with
-/// `#[serde(flatten)]`) cannot be pushed.
+/// Fields may be added at the end, as an `Option` or with `#[serde(default)]`: jobs pushed earlier still decode.
+/// Renaming a field changes nothing, reordering fields changes everything. A field skipped by
+/// `#[serde(skip_serializing_if)]` is `null` if others follow. A unit struct has no arguments. Anything that is not a
+/// struct (an enum, a map, a struct with `#[serde(flatten)]`) cannot be pushed.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no job",
+    message = "`{Self}` is not a job",
     label = "does not implement `Job`",
-    note = "say its name: `impl Job for {Self} {{ const NAME: &'static str = \"…\"; }}`"
+    note = "give it a name: `impl Job for {Self} {{ const NAME: &'static str = \"…\"; }}`"
 )]
 pub trait Job {
-    /// The name under which workers know it: in Ruby the name of the class.
+    /// The name under which workers know it: in Ruby, the class name.
     const NAME: &'static str;
     /// The queue it is pushed into.
     const QUEUE: &'static str = DEFAULT_QUEUE;
     /// How often it is retried after its first failure.
     const RETRIES: u32 = 0;
-    /// The queue its retries go to; that from which it was taken if there is none.
+    /// The queue its retries go to; if `None`, the one it was taken from.
     const RETRY_QUEUE: Option<&'static str> = None;
 }
 

@@ -1,4 +1,4 @@
-//! Jobs of a bulk that wait to be sent, and what Redis says to them.
+//! Jobs of a bulk that are waiting to be sent, and Redis's replies to them.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::resp::{Reply, Requests};
 use crate::store::enqueue::{Batch, Push};
 use crate::wire::QueueName;
 
-/// Jobs of a bulk that wait to be sent, by queue. The bounds of one [`Batch`] hold for all of them together.
+/// Jobs of a bulk waiting to be sent, by queue. The bounds of one [`Batch`] apply to all of them together.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     lots: BTreeMap<QueueName, Lot>,
@@ -18,19 +18,19 @@ pub(crate) struct Waiting {
     payload_bytes: usize,
 }
 
-/// Those for one queue.
+/// The jobs for one queue.
 #[derive(Debug, Default)]
 struct Lot {
     batch: Batch,
-    /// The place of the first of them among all that wait.
+    /// The position of the first of them among all that are waiting.
     first: usize,
 }
 
 impl Waiting {
-    /// Adds a job that stands in a text.
+    /// Adds a job given as text.
     ///
     /// # Errors
-    /// [`InvalidJob`]: nothing is added.
+    /// [`InvalidJob`]; nothing is added in that case.
     pub(crate) fn add_text(
         &mut self,
         queue: &QueueName,
@@ -40,18 +40,18 @@ impl Waiting {
         self.add(queue, |payload| job.write(Some(queue).filter(|_| later), payload))
     }
 
-    /// How many jobs wait.
+    /// How many jobs are waiting.
     pub(crate) fn len(&self) -> usize {
         self.jobs
     }
 
-    /// Adds the job whose payload `write` appends; nothing is added if it fails.
+    /// Adds the job whose payload `write` appends; adds nothing if that fails.
     pub(super) fn add<E>(
         &mut self,
         queue: &QueueName,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
-        // Most bulks have one queue, and most have it at hand: an entry would clone the name each time.
+        // Most bulks use one queue, which is then already there: an entry would clone the name each time.
         let lot = match self.lots.get_mut(queue) {
             Some(lot) => lot,
             None => self.lots.entry(queue.clone()).or_default(),
@@ -77,7 +77,7 @@ impl Waiting {
         self.lots.values().filter(|lot| !lot.batch.is_empty()).count()
     }
 
-    /// Keeps the memory of the queues' batches, unless there are so many queues that most were used once.
+    /// Keeps the memory of the queues' batches, unless there are so many queues that most were used only once.
     pub(super) fn clear(&mut self) {
         if self.lots.len() > PUSH_JOBS_MAX {
             self.lots.clear();
@@ -94,12 +94,12 @@ impl Waiting {
         }
     }
 
-    /// Notes what Redis says to the commands that [`Self::write`] wrote, and forgets the jobs.
+    /// Records Redis's replies to the commands that [`Self::write`] wrote, and forgets the jobs.
     pub(super) fn settle(&mut self, when: When, replies: &[Reply], tally: &mut Tally) {
         let lots = self.lots.values().filter(|lot| !lot.batch.is_empty());
         for (lot, reply) in lots.zip(replies) {
             match when.read(reply) {
-                // The other queues' jobs count though one is refused, since they were pushed.
+                // The other queues' jobs count even if one queue refuses, since they were pushed.
                 Ok(_) => tally.pushed(lot.batch.len()),
                 Err(error) => tally.missed(lot.first, lot.batch.len(), Error::of_call(error)),
             }
@@ -108,7 +108,7 @@ impl Waiting {
         self.clear();
     }
 
-    /// Notes that what wrote [`Self::write`] was sent in vain or is in doubt, as `error` says, and forgets the jobs.
+    /// Records that sending what [`Self::write`] wrote failed or is in doubt, as `error` says, and forgets the jobs.
     pub(super) fn fail(&mut self, error: Error, tally: &mut Tally) {
         tally.missed(0, self.jobs, error);
         tally.end_of_batch(self.jobs);

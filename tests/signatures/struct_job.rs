@@ -1,6 +1,6 @@
-//! A struct that is no job.
-//~ `Mail` is no job
-//~ say its name: `impl Job for Mail { const NAME: &'static str = "…"; }`
+//! A struct that is not a job.
+//~ `Mail` is not a job
+//~ give it a name: `impl Job for Mail { const NAME: &'static str = "…"; }`
 
 use jiggler_uring::Registry;
 

@@ -1,5 +1,5 @@
-//! Proves against a real server that what a core's client pushes is there, in order, once, over one connection, and that
-//! a lost connection fails what was under way and nothing after it.
+//! Proves against a real server that what a core's client pushes arrives in order, once, over one connection, and
+//! that a lost connection fails what was in progress and nothing after it.
 
 use std::rc::Rc;
 
@@ -57,7 +57,7 @@ fn a_scheduled_job_stands_under_its_time_and_progress_under_its_jid() {
         for jid in ["", "j", &"x".repeat(JID_BYTES_MAX + 1)] {
             client.report(jid, &Progress::new(1, 2, &"é".repeat(1_000)));
         }
-        // Sent in order, so this comes behind it.
+        // Sent in order, so this comes after it.
         client.enqueue(&job(4)).await.unwrap();
     });
     let scores = redis.strings(&[b"ZRANGE", b"jiggler:set:scheduled", b"0", b"-1", b"WITHSCORES"]);
@@ -75,14 +75,14 @@ fn a_push_that_nobody_waits_for_any_more_disturbs_no_other() {
     let redis = OwnRedis::start();
     run(&redis, async |client| {
         for _ in 0..20 {
-            // Whether Redis has answered by then is for the machine to say.
+            // Whether Redis has answered by then depends on the machine.
             let _maybe = poll_once(client.enqueue(&job(1))).await;
             client.enqueue(&job(2)).await.unwrap();
         }
     });
     let pushed = numbers(&redis, b"jiggler:list:default");
     assert_eq!(pushed.iter().filter(|number| **number == 2).count(), 20);
-    assert_eq!(pushed.len(), 40, "a push that has begun is made");
+    assert_eq!(pushed.len(), 40, "a push that has started is made");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_lost_connection_fails_what_is_under_way_and_nothing_after_it() {
     run(&redis, async |client| {
         client.enqueue(&job(1)).await.unwrap();
         redis.run(&[b"CLIENT", b"KILL", b"TYPE", b"normal"]);
-        // It was used a moment ago, so nothing asks whether it still stands.
+        // It was used a moment ago, so nothing checks whether it still works.
         let error = client.enqueue(&job(2)).await.unwrap_err();
         assert!(matches!(&error, Error::Lost(_)) && error.may_heal(), "{error}");
         client.enqueue(&job(3)).await.unwrap();

@@ -1,33 +1,33 @@
-//! What can be wrong with the journal of an outbox.
+//! What can be wrong with an outbox's journal.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// The journal cannot be used. None heals by itself: a person has to look at the file, or at the disk.
+/// The journal cannot be used. None of these errors heals: someone has to look at the file or at the disk.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum JournalError {
-    /// The system refused. What was to be appended is not in the file.
+    /// The system call failed. What was to be appended is not in the file.
     #[error("{what} {}: {cause}", path.display())]
     Io {
-        /// What was tried.
+        /// What was attempted.
         what: &'static str,
-        /// With which file.
+        /// On which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
-    /// Another process, or another outbox of this one, has it open.
+    /// Another process, or another outbox in this one, has it open.
     #[error("the outbox {} is in use by another process; give each process a journal of its own", path.display())]
     InUse {
         /// The journal.
         path: PathBuf,
     },
-    /// A line is damaged and whole ones follow: no crash leaves that. Nothing was changed.
+    /// A damaged line is followed by whole ones, which no crash leaves behind. Nothing was changed.
     #[error(
-        "the outbox {} is damaged at byte {offset}, with whole jobs behind it; move the file away, and push again what can be \
+        "the outbox {} is damaged at byte {offset}, with whole jobs after it; move the file away, and push again what can be \
          read of it", path.display()
     )]
     Damaged {
@@ -36,9 +36,9 @@ pub enum JournalError {
         /// Where the damaged line begins.
         offset: u64,
     },
-    /// A write failed before and could not be undone, so nothing more is written. It goes on once all that waits has been
-    /// pushed, or when the outbox is opened anew.
-    #[error("the outbox {} takes nothing more since a failed write could not be undone", path.display())]
+    /// An earlier write failed and could not be undone, so nothing more is written. Writing resumes once all waiting
+    /// jobs have been pushed, or when the outbox is reopened.
+    #[error("the outbox {} accepts no more jobs because a failed write could not be undone", path.display())]
     Broken {
         /// The journal.
         path: PathBuf,
@@ -50,7 +50,7 @@ impl JournalError {
         Self::Io { what, path: path.to_owned(), cause }
     }
 
-    /// A copy for the next of the callers that shared a write.
+    /// Copies the error for the next of the callers that shared a write.
     pub(super) fn again(&self) -> Self {
         match self {
             Self::Io { what, path, cause } => {

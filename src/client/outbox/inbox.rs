@@ -1,6 +1,6 @@
-//! What waits for the thread of an outbox: orders of those who push, and the answer of Redis.
+//! What waits for the thread of an outbox: orders from callers, and Redis's answers.
 //!
-//! Bounded in jobs and bytes: whoever comes when it is full waits, on any runtime or none.
+//! Bounded in jobs and bytes: when it is full, callers wait, on any runtime or none.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -16,19 +16,19 @@ use super::{OutboxStatus, Place};
 use crate::limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX, WAITING_BYTES_MAX};
 use crate::resp::Reply;
 
-/// Jobs that belong together, and who waits for what becomes of them.
+/// Jobs that belong together, and the caller waiting for their outcome.
 pub(in crate::client) struct Order {
     pub(in crate::client) jobs: Vec<Job>,
     pub(in crate::client) answer: Sender<Answer>,
 }
 
-/// What became of an order.
+/// The outcome of an order.
 pub(in crate::client) struct Answer {
     /// Jobs that were pushed or kept.
     pub(in crate::client) accepted: u64,
-    /// Where they are: in the journal, if any is there.
+    /// Where they are: in the journal, if any of them is.
     pub(in crate::client) place: Place,
-    /// Why others were not, if any.
+    /// Why the others were not, if any.
     pub(in crate::client) failure: Option<Error>,
 }
 
@@ -41,38 +41,38 @@ impl Order {
 #[derive(Default)]
 pub(super) struct Inbox {
     state: Mutex<State>,
-    /// Told when something comes for the thread.
+    /// Notified when something arrives for the thread.
     came: Condvar,
-    /// Told when the journal has become empty.
+    /// Notified when the journal has become empty.
     emptied: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Invariant: at most [`PUSH_JOBS_MAX`] jobs and [`WAITING_BYTES_MAX`] bytes, the last order excepted.
+    /// Invariant: at most [`PUSH_JOBS_MAX`] jobs and [`WAITING_BYTES_MAX`] bytes, not counting the last order.
     orders: VecDeque<Order>,
     jobs: usize,
     bytes: usize,
-    /// Who waits for room.
+    /// Tasks waiting for room.
     crowd: Vec<Waker>,
-    /// What Redis answered to the one batch that is under way.
+    /// Redis's answer to the one batch in flight.
     returned: Option<Result<Vec<Reply>, Error>>,
-    /// Nobody will push any more.
+    /// Nobody will push any longer.
     closing: bool,
-    /// The thread has ended, in whatever way.
+    /// The thread has ended, for whatever reason.
     ended: bool,
     status: OutboxStatus,
 }
 
-/// What the thread is to do next.
+/// What the thread should do next.
 pub(super) enum Event {
     /// Redis has answered, or the connection failed.
     Returned(Result<Vec<Reply>, Error>),
     /// As many orders as one batch takes.
     Orders(Vec<Order>),
-    /// The time has come that was asked for.
+    /// The requested time has come.
     Due,
-    /// Nobody will push any more, and no order waits.
+    /// Nobody will push any longer, and no order is waiting.
     Closed,
 }
 
@@ -91,7 +91,7 @@ impl Inbox {
     /// [`Error::Stopped`], if the thread has ended.
     ///
     /// # Cancel-safety
-    /// Safe: it has left the order or it has not.
+    /// Safe: either it has left the order or it has not.
     pub(super) async fn submit(&self, order: Order) -> Result<(), Error> {
         let mut order = Some(order);
         poll_fn(|ctx| {
@@ -114,13 +114,13 @@ impl Inbox {
         .await
     }
 
-    /// Hands the answer of Redis over.
+    /// Hands over Redis's answer.
     pub(super) fn give_back(&self, result: Result<Vec<Reply>, Error>) {
         self.lock().returned = Some(result);
         self.came.notify_one();
     }
 
-    /// Nobody will push any more.
+    /// Nobody will push any longer.
     pub(super) fn close(&self) {
         self.lock().closing = true;
         self.came.notify_one();
@@ -130,7 +130,7 @@ impl Inbox {
         self.lock().closing
     }
 
-    /// The thread ends; who still waits for it is told.
+    /// The thread is ending; callers still waiting for it are notified.
     pub(super) fn end(&self) {
         let mut state = self.lock();
         state.ended = true;
@@ -141,7 +141,7 @@ impl Inbox {
         self.emptied.notify_all();
     }
 
-    /// Waits for one of the events that are wanted; an answer always is.
+    /// Waits for one of the wanted events; an answer is always wanted.
     pub(super) fn next(&self, wanted: Wanted) -> Event {
         let mut state = self.lock();
         loop {

@@ -1,10 +1,10 @@
 //! The file in which an outbox keeps jobs while Redis is away.
 //!
-//! Append-only: a header, then lines ([`super::record`]). Jobs are done in their order, and a line says how many are; when
-//! all are, the file is cut back to its header. It knows nothing of Redis, and is used by one thread.
+//! Append-only: a header, then lines ([`super::record`]). Jobs are done in order, and a line records how many are;
+//! when all are, the file is truncated to its header. It knows nothing about Redis, and is used by one thread.
 //!
-//! What a crash can leave is a torn line at the end: it was never acknowledged and is cut off at the next opening. A line
-//! that is damaged with whole ones behind it is no trace of a crash, and is refused rather than cut.
+//! A crash can leave a torn line at the end: it was never acknowledged and is cut off when the journal is next
+//! opened. A damaged line followed by whole ones was not left by a crash, and is rejected rather than cut.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
@@ -18,10 +18,10 @@ use super::record::{self, Parsed, Record};
 use super::{Durability, OutboxOptions};
 use crate::limits::{OUTBOX_COMPACT_BYTES, PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 
-/// What a journal begins with; another version would have another number.
+/// What a journal starts with; another version would have another number.
 pub(super) const HEADER: &[u8] = b"jiggler-uring outbox 1\n";
 
-/// Only its owner may read what is in jobs.
+/// Only its owner may read what jobs contain.
 const MODE: u32 = 0o600;
 
 /// An open journal.
@@ -32,17 +32,18 @@ pub(super) struct Journal {
     durability: Durability,
     jobs_max: u64,
     bytes_max: u64,
-    /// Held as long as the journal is open.
+    /// Held while the journal is open.
     _lock: Lock,
     // Changed by calls only.
     file: File,
-    /// Jobs in the file, and how many of them, the first ones, are done.
+    /// Jobs in the file, and how many of them, from the start, are done.
     jobs: u64,
     done: u64,
-    /// Where the first job lies that is not done, and where the file ends.
+    /// Where the first job not yet done starts, and where the file ends.
     head: u64,
     tail: u64,
-    /// Set when a write failed and could not be undone: nothing is appended any more, since what stands there is unknown.
+    /// Set when a write failed and could not be undone: nothing is appended any longer, because the file's contents
+    /// are unknown.
     is_broken: bool,
 }
 
@@ -55,7 +56,8 @@ pub(super) struct Page {
 }
 
 impl Journal {
-    /// Opens the journal at a path, or makes it. Two processes, or two outboxes of one, cannot have it open at once.
+    /// Opens the journal at a path, creating it if needed. Two processes, or two outboxes of one, cannot have it open
+    /// at once.
     pub(super) fn open(path: &Path, options: &OutboxOptions) -> Result<Self, JournalError> {
         let lock = lock(path)?;
         let file = open_private(path).map_err(|cause| JournalError::io("open", path, cause))?;
@@ -80,7 +82,7 @@ impl Journal {
         &self.path
     }
 
-    /// Jobs that wait.
+    /// Waiting jobs.
     pub(super) const fn len(&self) -> u64 {
         self.jobs - self.done
     }
@@ -89,12 +91,12 @@ impl Journal {
         self.jobs == self.done
     }
 
-    /// Bytes from the first job that waits to the end.
+    /// Bytes from the first waiting job to the end.
     pub(super) const fn bytes(&self) -> u64 {
         self.tail - self.head
     }
 
-    /// Whether so much more is allowed.
+    /// Whether there is room for this much more.
     pub(super) const fn has_room(&self, jobs: u64, bytes: u64) -> bool {
         self.len() + jobs <= self.jobs_max && self.bytes() + bytes <= self.bytes_max
     }
@@ -103,8 +105,8 @@ impl Journal {
         (self.jobs_max, self.bytes_max)
     }
 
-    /// Appends the lines of so many jobs, and makes them as durable as was asked for. All of them are there afterwards, or
-    /// none.
+    /// Appends the lines of this many jobs, and makes them as durable as requested. Afterwards, either all of them
+    /// are there or none.
     pub(super) fn append(&mut self, lines: &[u8], jobs: u64) -> Result<(), JournalError> {
         self.write(lines, self.durability)?;
         self.jobs += jobs;
@@ -131,8 +133,8 @@ impl Journal {
         Ok(page)
     }
 
-    /// Notes that Redis has the jobs of a page. Should the note be lost, they are sent again and found to be there: so it is
-    /// not forced to the disk.
+    /// Records that Redis has the jobs of a page. If the record is lost, they are sent again and Redis recognises
+    /// them, so it is not forced to disk.
     pub(super) fn done(&mut self, page: &Page) -> Result<(), JournalError> {
         self.done += page.records.len() as u64;
         self.head = page.end;
@@ -152,7 +154,7 @@ impl Journal {
         let end = HEADER.len() as u64;
         self.file.set_len(end).map_err(|cause| JournalError::io("cut", &self.path, cause))?;
         (self.jobs, self.done, self.head, self.tail) = (0, 0, end, end);
-        // Whatever stood behind the last line that is known is gone.
+        // Anything after the last known line is gone.
         self.is_broken = false;
         Ok(())
     }
@@ -166,7 +168,7 @@ impl Journal {
             Durability::ProcessCrash => Ok(()),
         });
         if let Err(cause) = written {
-            // Nobody may find later what was said to have failed.
+            // Nobody may later find what was reported as failed.
             self.is_broken = self.file.set_len(self.tail).and_then(|()| self.file.sync_data()).is_err();
             return Err(JournalError::io("write", &self.path, cause));
         }
@@ -174,11 +176,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes what waits into a new file, and puts that in the place of the old one.
+    /// Writes what is waiting to a new file, and replaces the old one with it.
     fn compact(&mut self) -> Result<(), JournalError> {
         let path = with_suffix(&self.path, "new");
         let failed = |cause| JournalError::io("rewrite", &path, cause);
-        // One of an earlier attempt that crashed.
+        // Left by an earlier attempt that crashed.
         remove_if_there(&path).map_err(failed)?;
         let file = open_private(&path).map_err(failed)?;
         let mut out = BufWriter::new(&file);
@@ -206,7 +208,7 @@ impl Journal {
         sync_directory(&self.path).map_err(failed)
     }
 
-    /// Finds out what waits, and cuts a torn end off.
+    /// Finds out what is waiting, and cuts off a torn end.
     fn recover(&mut self) -> Result<(), JournalError> {
         let path = self.path.clone();
         let unreadable = |cause| JournalError::io("read", &path, cause);
@@ -215,7 +217,7 @@ impl Journal {
             return sync_directory(&path).map_err(|cause| JournalError::io("make", &path, cause));
         }
         let mut lines = Lines::new(&self.file, HEADER.len() as u64, length);
-        // Where the jobs begin that are not done.
+        // Where the jobs not yet done begin.
         let mut waiting = VecDeque::new();
         loop {
             let offset = lines.offset();
@@ -240,7 +242,7 @@ impl Journal {
                 return Err(self.damaged(self.tail));
             }
             let bytes = length - self.tail;
-            tracing::warn!(path = %path.display(), bytes, "an outbox ends in a line that was never finished: cut off");
+            tracing::warn!(path = %path.display(), bytes, "an outbox ended in an unfinished line, which was cut off");
             let cut = self.file.set_len(self.tail).and_then(|()| self.file.sync_data());
             cut.map_err(|cause| JournalError::io("cut", &path, cause))?;
         }
@@ -248,7 +250,7 @@ impl Journal {
         if self.is_empty() { self.cut_back() } else { Ok(()) }
     }
 
-    /// Whether the file is new, or was torn while it was made; it then has its header now.
+    /// Whether the file is new, or was torn while it was being created; it has its header now.
     fn recover_header(&self, length: u64) -> io::Result<bool> {
         let mut start = vec![0; HEADER.len().min(length as usize)];
         self.file.read_exact_at(&mut start, 0)?;
@@ -256,7 +258,7 @@ impl Journal {
             return Ok(false);
         }
         if !HEADER.starts_with(&start) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is no journal of an outbox"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is not an outbox journal"));
         }
         self.file.write_all_at(HEADER, 0)?;
         self.file.sync_all()?;
@@ -274,7 +276,8 @@ struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing is not enough: a child that is just being started has the file open, too, until it runs its program.
+        // Closing is not enough: a child process that is just starting also has the file open until it runs its
+        // program.
         let _gone_with_the_file = self.0.unlock();
     }
 }
@@ -312,7 +315,7 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A file that is new in its directory is there after a loss of power only if the directory is written too.
+/// A file that is new in its directory survives a power failure only if the directory is synced too.
 fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()

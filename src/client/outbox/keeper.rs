@@ -1,4 +1,4 @@
-//! The thread of an outbox: it alone has the journal, numbers the jobs and decides where each goes.
+//! The thread of an outbox: it alone owns the journal, numbers the jobs and decides where each goes.
 //!
 //! ```text
 //!            journal empty                            journal not empty
@@ -7,8 +7,8 @@
 //!                                                                           refused for good ─► moved aside, done
 //! ```
 //!
-//! So what is pushed later never overtakes what waits. While a batch is under way to Redis the orders that come wait for
-//! the next one: one round trip, or one write to the disk, for all of them.
+//! So a later push never overtakes waiting jobs. While a batch is in flight to Redis, new orders wait for the next
+//! one: one round trip, or one write to the disk, for all of them.
 
 use std::mem;
 use std::sync::Arc;
@@ -34,9 +34,9 @@ use crate::resp::{RedisErrorKind, Reply, Requests};
 pub(super) struct Keeper {
     // Fixed at construction.
     inbox: Arc<Inbox>,
-    /// Marks the numbers that are given from now on: those of earlier openings are theirs.
+    /// Marks the numbers assigned from now on: earlier openings have their own.
     opening: String,
-    /// To the thread that has the connection.
+    /// To the thread that owns the connection.
     courier: Option<Sender<Requests>>,
     courier_thread: Option<JoinHandle<()>>,
     // Changed by this thread only.
@@ -45,16 +45,16 @@ pub(super) struct Keeper {
     next_number: u64,
     flight: Flight,
     backoff: Backoff,
-    /// When the first page is tried again; now, if none.
+    /// When the first page is retried; at once if `None`.
     retry_at: Option<Instant>,
     /// Why the journal is not empty.
     trouble: Option<String>,
 }
 
-/// What is under way to Redis.
+/// What is in flight to Redis.
 enum Flight {
     None,
-    /// Orders that nothing waits before.
+    /// Orders with nothing waiting before them.
     Orders {
         orders: Vec<Order>,
         first_number: u64,
@@ -67,15 +67,15 @@ enum Flight {
     },
 }
 
-/// What befell one job of a batch.
+/// What happened to one job of a batch.
 enum Fate<'e> {
     Pushed,
-    /// To be kept.
+    /// To be kept in the journal.
     Away,
     Refused(&'e Error),
 }
 
-/// Whoever waits for the thread is told when it ends, in whatever way.
+/// Notifies everyone waiting for the thread when it ends, for whatever reason.
 struct End(Arc<Inbox>);
 
 impl Drop for End {
@@ -104,12 +104,12 @@ impl Keeper {
             retry_at: None,
             trouble: None,
         };
-        // Whoever asks right after the opening sees what waits from before.
+        // A caller that asks right after opening sees what was already waiting.
         keeper.publish();
         keeper
     }
 
-    /// Until nobody pushes any more. What is in the journal then stays there for the next opening.
+    /// Runs until nobody pushes any longer. What is in the journal then stays there for the next opening.
     pub(super) fn run(mut self) {
         let _end = End(Arc::clone(&self.inbox));
         loop {
@@ -132,7 +132,7 @@ impl Keeper {
         // Without orders the courier ends.
         self.courier = None;
         if let Some(thread) = self.courier_thread.take() {
-            // It panics no more than this thread does; there is nobody to tell.
+            // It is no more likely to panic than this thread; there is nobody to report to.
             let _ended = thread.join();
         }
     }
@@ -156,7 +156,7 @@ impl Keeper {
     fn send(&self, requests: Requests) {
         let sent = self.courier.as_ref().is_some_and(|courier| courier.send(requests).is_ok());
         if !sent {
-            // It has died of a panic.
+            // It died of a panic.
             self.inbox.give_back(Err(Error::Stopped { may_have_pushed: false }));
         }
     }
@@ -198,14 +198,14 @@ impl Keeper {
         self.settle(orders, first_number, fates, lost);
     }
 
-    /// Behind what waits.
+    /// Puts orders behind what is already waiting.
     fn keep_orders(&mut self, orders: Vec<Order>) {
         let first_number = self.next_number;
         self.next_number += orders.iter().map(|order| order.jobs.len() as u64).sum::<u64>();
         self.settle(orders, first_number, std::iter::repeat_with(|| Fate::Away), false);
     }
 
-    /// Keeps what is to be kept, in one write, and answers everyone.
+    /// Keeps what has to be kept, in one write, and answers everyone.
     fn settle<'e>(
         &mut self,
         orders: Vec<Order>,
@@ -242,7 +242,7 @@ impl Keeper {
             answers.push((order.answer, answer, own_kept));
         }
         let written = if kept > 0 { self.journal.append(&lines, kept) } else { Ok(()) };
-        // Whoever hears that a job is kept finds it in the status.
+        // A caller that learns a job was kept finds it in the status.
         self.publish();
         for (sender, mut answer, own_kept) in answers {
             match &written {
@@ -255,7 +255,7 @@ impl Keeper {
             if own_kept > 0 {
                 answer.place = Place::Journal;
             }
-            // A caller that no longer waits need not be told.
+            // A caller that has stopped waiting needs no answer.
             let _dropped = sender.send(answer);
         }
     }
@@ -269,7 +269,7 @@ impl Keeper {
     fn send_page_if_due(&mut self) {
         let due = self.retry_at.is_none_or(|at| at <= Instant::now());
         let idle = matches!(self.flight, Flight::None);
-        // At the end of the program the rest waits for the next opening, however long it is.
+        // When the program ends, the rest waits for the next opening, however long it is.
         if !due || !idle || self.journal.is_empty() || self.inbox.is_closing() {
             return;
         }
@@ -285,7 +285,7 @@ impl Keeper {
     }
 
     fn cannot_read(&mut self, error: &JournalError) {
-        tracing::error!(%error, "the jobs of an outbox cannot be read and wait");
+        tracing::error!(%error, "cannot read the jobs of an outbox; they stay in its journal");
         self.trouble = Some(error.to_string());
         self.retry_at = Some(Instant::now() + OUTBOX_REFUSED_PAUSE);
     }
@@ -295,7 +295,7 @@ impl Keeper {
             Ok(replies) => parcel.read(&replies),
             Err(error) => (vec![Some(0); parcel.len()], vec![error]),
         };
-        // One that does not heal by itself is what a person should see.
+        // An error that does not heal is the one a person should see.
         let waits = |error: &&Error| !is_of_the_job(error);
         if let Some(error) =
             errors.iter().filter(waits).find(|error| !error.may_heal()).or(errors.iter().find(waits))
@@ -314,24 +314,24 @@ impl Keeper {
         self.backoff.reset();
         self.retry_at = None;
         if let Err(error) = self.journal.done(page) {
-            tracing::warn!(%error, "an outbox cannot note what is pushed; markers in redis keep it from twice");
+            tracing::warn!(%error, "cannot record what was pushed in an outbox; markers in redis prevent duplicates");
         }
         if self.journal.is_empty() {
             self.trouble = None;
             let path = self.journal.path().display();
-            tracing::info!(%path, "an outbox is empty again: what it kept is in redis");
+            tracing::info!(%path, "an outbox is empty again: everything it kept is in redis");
         }
     }
 
-    /// Keeps what Redis refused of a page in the file for that. Should the note be lost that the page is done, they are
-    /// refused again, and stand there twice. `false`: they cannot be kept there, and wait.
+    /// Puts the jobs of a page that Redis refused into the file of rejected jobs. If the record that the page is done
+    /// is lost, they are refused again and appear there twice. `false` if they cannot be kept there, and wait.
     fn move_aside(&mut self, page: &Page, fates: &[Option<usize>], error: &Error) -> bool {
         let refused = page.records.iter().zip(fates).filter(|(_, fate)| fate.is_some());
         let refused: Vec<&Record> = refused.map(|(record, _)| record).collect();
         match self.rejected.add(&refused) {
             Ok(true) => {
                 let (path, jobs) = (self.rejected.path().display(), refused.len());
-                tracing::error!(%path, jobs, %error, "redis refuses jobs of an outbox for good; they are moved aside");
+                tracing::error!(%path, jobs, %error, "redis permanently refuses jobs of an outbox; moved them aside");
                 true
             }
             Ok(false) => {
@@ -347,33 +347,32 @@ impl Keeper {
         }
     }
 
-    /// One line when it begins, and one when the reason is another.
+    /// Logs once when the trouble starts, and again when the reason changes.
     fn note_trouble(&mut self, error: &Error) {
         let (text, path) = (error.to_string(), self.journal.path().display());
         if self.trouble.is_none() {
-            tracing::warn!(%path, error = %text, "jobs are kept in the outbox until redis takes them");
+            tracing::warn!(%path, error = %text, "keeping jobs in the outbox until redis accepts them");
         } else if !error.may_heal() && self.trouble.as_ref() != Some(&text) {
-            tracing::error!(%path, error = %text, "redis refuses the first jobs of an outbox; all behind them wait");
+            tracing::error!(%path, error = %text, "redis refuses the first jobs of an outbox; all jobs after them wait");
         }
         self.trouble = Some(text);
     }
 }
 
-/// Whether an error concerns only the jobs it was returned for: the key of their queue is of another type. All else,
-/// a missing right
-/// for example, would affect every job, and ends when someone fixes it.
+/// Whether an error concerns only the jobs it was returned for: their queue's key is of another type. Any other
+/// error, for example a missing right, would affect every job, and ends when someone fixes it.
 fn is_of_the_job(error: &Error) -> bool {
     matches!(error, Error::Redis(net::Error::Redis(error)) if error.kind() == RedisErrorKind::WrongType)
 }
 
-/// A copy of the error, for the next caller whose job it concerns.
+/// Copies the error for the next caller whose job it concerns.
 fn refused(error: &Error) -> Error {
     match error {
         Error::Connect(cause) => Error::Connect(same(cause)),
         Error::Redis(cause) => Error::Redis(same(cause)),
         Error::Stopped { may_have_pushed } => Error::Stopped { may_have_pushed: *may_have_pushed },
         Error::Lost(cause) => Error::Lost(same(cause)),
-        // No other comes from a call.
+        // A call returns no others.
         other => {
             Error::Lost(net::Error::Io { what: other.to_string(), cause: std::io::ErrorKind::Other.into() })
         }

@@ -1,4 +1,4 @@
-//! Reads the lines of a journal one after the other, in bounded memory.
+//! Reads the lines of a journal one by one, in bounded memory.
 
 use std::fs::File;
 use std::io;
@@ -7,13 +7,13 @@ use std::os::unix::fs::FileExt;
 use super::record::{self, Parsed};
 use crate::limits::{OUTBOX_CHUNK_BYTES, OUTBOX_RECORD_BYTES_MAX};
 
-/// A walk over a part of a file.
+/// A walk over part of a file.
 pub(super) struct Lines<'f> {
     // Fixed at construction.
     file: &'f File,
     end: u64,
     // Changed by calls only.
-    /// What was read, from `offset` on but for the first `used` bytes.
+    /// What was read, starting at `offset` except for the first `used` bytes.
     buffer: Vec<u8>,
     used: usize,
     /// Where the next line begins.
@@ -21,7 +21,7 @@ pub(super) struct Lines<'f> {
 }
 
 impl<'f> Lines<'f> {
-    /// From an offset at which a line begins up to `end`.
+    /// From an offset where a line begins, up to `end`.
     pub(super) fn new(file: &'f File, start: u64, end: u64) -> Self {
         Self { file, end, buffer: Vec::new(), used: 0, offset: start }
     }
@@ -31,8 +31,8 @@ impl<'f> Lines<'f> {
         self.offset
     }
 
-    /// The next line. [`Parsed::Incomplete`]: the rest, nothing at all perhaps, is none; the walk stays before it, as it
-    /// does before a bad one.
+    /// The next line. [`Parsed::Incomplete`] means that the rest, perhaps nothing at all, is not a whole line; the
+    /// walk stays before it, as it does before a bad one.
     pub(super) fn next(&mut self) -> io::Result<Parsed> {
         loop {
             let parsed = record::parse(&self.buffer[self.used..]);
@@ -48,7 +48,7 @@ impl<'f> Lines<'f> {
         }
     }
 
-    /// Whether a whole line begins behind the one that cannot be read. Looked for as far as one damaged line can reach.
+    /// Whether a whole line begins after the unreadable one. Searches as far as one damaged line can reach.
     pub(super) fn whole_line_follows(&mut self) -> io::Result<bool> {
         while self.buffer.len() - self.used < 2 * OUTBOX_RECORD_BYTES_MAX && self.read_more()? {}
         let rest = &self.buffer[self.used..];

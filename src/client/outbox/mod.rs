@@ -1,8 +1,8 @@
-//! Pushes that outlast an outage of Redis: a journal on the disk of the producer.
+//! Pushes that survive an outage of Redis: a journal on the producer's disk.
 //!
-//! Reading order: `record` and `lines` are the format, `journal` the file, `rejected` the one for what Redis
-//! refuses, `inbox` what comes, `parcel` what goes to Redis, `keeper` the thread between them. A second thread has
-//! the connection, so that a Redis that hangs holds up no write to the journal.
+//! Reading order: `record` and `lines` are the format, `journal` the file, `rejected` the file for what Redis
+//! refuses, `inbox` what arrives, `parcel` what goes to Redis, `keeper` the thread between them. A second thread owns
+//! the connection, so that a hanging Redis does not hold up writes to the journal.
 
 mod error;
 mod inbox;
@@ -40,7 +40,7 @@ use crate::resp::url::RedisUrl;
 use crate::store::outbox::Target;
 use crate::time;
 
-/// A producer that accepts jobs while Redis is away. Cheap to clone; for threads and for tasks of any runtime.
+/// A producer that accepts jobs while Redis is away. Cheap to clone; for threads and for tasks on any runtime.
 ///
 /// ```no_run
 /// use jiggler_uring::{NewJob, Outbox};
@@ -53,39 +53,39 @@ use crate::time;
 /// # }
 /// ```
 ///
-/// While Redis answers, pushes go to it. When it does not, they go to a journal, a file beside the program; a thread brings
-/// them to Redis in their order once it is back. As long as jobs wait there, later ones go behind them, so that none
+/// While Redis answers, pushes go to it. When it does not, they go to a journal, a local file; a thread sends them to
+/// Redis in order once it is back. While jobs are waiting there, later ones queue up behind them, so that none
 /// overtakes another.
 ///
 /// # What it promises
 ///
-/// - A job that was accepted is in Redis or in the journal, and survives what [`Durability`] says. A program that was
-///   killed brings it to Redis when it opens the journal again.
-/// - It is pushed **once**, also if the answer to its first attempt was lost: every push goes with a number, and Redis keeps
-///   the last one beside the queue, changed in one step with it (`{jiggler:list:<queue>}:outbox:<id>`). Redis forgets it
-///   [`OUTBOX_MEMORY`](crate::limits::OUTBOX_MEMORY) (30 days) after the last push: a program that went down between a push
-///   and its note of it, and comes back later than that, makes that push again. So it does if somebody deletes these keys,
-///   or lets Redis evict them.
-/// - What Redis refuses for a reason that does not go by itself (`WRONGTYPE`, a wrong password) is no outage: the push
-///   fails and nothing is kept. Of the jobs of the journal, those whose queue's key is no list are moved aside, so that they
-///   do not hold up the others: into a file beside the journal, its name with `.rejected`, which is a journal too. To push
-///   them once the key is mended, open that one as an outbox while this one is closed. It may have as many jobs and bytes as
-///   the journal; beyond that, and after any other refusal (a right that is missing), they wait, with all behind them.
-///   [`status`](Self::status) and the log say which, how many and why. One whose first attempt was answered, but not heard
-///   of, before the key went wrong, may be pushed twice in that way.
-/// - When the journal is full a push fails with [`Error::OutboxFull`].
-/// - Of a push that failed, [`Error::may_have_pushed`] says whether Redis may have it all the same.
+/// - An accepted job is in Redis or in the journal, and survives what [`Durability`] says. A killed program pushes it
+///   to Redis when it opens the journal again.
+/// - It is pushed **once**, even if the answer to its first attempt was lost: every push carries a number, and Redis
+///   keeps the last one alongside the queue, changed in one step with it (`{jiggler:list:<queue>}:outbox:<id>`).
+///   Redis forgets it [`OUTBOX_MEMORY`](crate::limits::OUTBOX_MEMORY) (30 days) after the last push: a program that
+///   went down between a push and recording it, and comes back later than that, repeats that push. So it does if
+///   somebody deletes these keys, or lets Redis evict them.
+/// - A refusal by Redis that does not pass by itself (`WRONGTYPE`, a wrong password) is not an outage: the push fails
+///   and nothing is kept. Jobs in the journal whose queue's key is not a list are moved aside so that they do not
+///   hold up the others: into a file next to the journal, with `.rejected` added to its name, which is also a
+///   journal. To push them once the key is fixed, open that file as an outbox while this one is closed. It may hold
+///   as many jobs and bytes as the journal; beyond that, and after any other refusal (a missing right), they wait,
+///   along with everything after them. [`status`](Self::status) and the log say which, how many and why. A job whose
+///   first attempt was answered, but whose answer was lost before the key went wrong, may be pushed twice this way.
+/// - When the journal is full, a push fails with [`Error::OutboxFull`].
+/// - If a push fails, [`Error::may_have_pushed`] says whether Redis may have it anyway.
 ///
-/// A push waits [`OUTBOX_PATIENCE`](crate::limits::OUTBOX_PATIENCE) for a connection and as long for an answer, once; from
-/// then on those that come are kept at once, until Redis is back. Each process needs a journal of its own, on a local file
-/// system: a second one is refused. It costs two threads, which sleep while nothing is pushed.
+/// A push waits [`OUTBOX_PATIENCE`](crate::limits::OUTBOX_PATIENCE) for a connection and as long for an answer, once;
+/// from then on new pushes are kept at once, until Redis is back. Each process needs its own journal, on a local file
+/// system: a second process is refused. It costs two threads, which sleep while nothing is pushed.
 #[derive(Clone)]
 pub struct Outbox {
     handle: Arc<Handle>,
     hooks: SharedHooks,
 }
 
-/// What all clones share; the last one ends the thread.
+/// What all clones share; dropping the last one ends the thread.
 struct Handle {
     inbox: Arc<Inbox>,
     path: PathBuf,
@@ -94,11 +94,11 @@ struct Handle {
 }
 
 impl Outbox {
-    /// Opens the journal at a path, or makes it, for the server of a url; beside it comes a file of that name with `.lock`.
-    /// It does not connect yet, unless jobs wait from before.
+    /// Opens the journal at a path, creating it if needed, for the server of a url; next to it, a file of that name
+    /// with `.lock` is created. It does not connect yet, unless jobs are already waiting.
     ///
     /// # Errors
-    /// [`Error::Url`]; [`Error::Outbox`]: the journal cannot be opened, is damaged, or is in use.
+    /// [`Error::Url`]; [`Error::Outbox`] if the journal cannot be opened, is damaged, or is in use.
     pub fn open(path: impl AsRef<Path>, url: &str) -> Result<Self, Error> {
         Self::open_with(path, &RedisUrl::parse(url)?, OutboxOptions::default())
     }
@@ -127,7 +127,7 @@ impl Outbox {
         Ok(Self { handle: Arc::new(handle), hooks: SharedHooks::default() })
     }
 
-    /// Has every job that this handle, or one cloned from it, pushes go through `hook` first; see
+    /// Passes every job that this handle, or a clone of it, pushes through `hook` first; see
     /// [`Client::on_enqueue`](super::Client::on_enqueue).
     #[must_use]
     pub fn on_enqueue(
@@ -141,12 +141,13 @@ impl Outbox {
     /// Pushes a job, or keeps it until it can be pushed.
     ///
     /// # Errors
-    /// [`Error::Job`]; what Redis refuses; [`Error::OutboxFull`]; [`Error::Outbox`]: the journal cannot be written.
+    /// [`Error::Job`]; an error from Redis; [`Error::OutboxFull`]; [`Error::Outbox`] if the journal cannot be
+    /// written.
     pub fn enqueue<J: Push + ?Sized>(&self, job: &J) -> Result<Accepted, Error> {
         block_on(self.enqueue_async(job))
     }
 
-    /// Schedules a job to be run `delay` from now by this machine's clock, whenever it comes to Redis.
+    /// Schedules a job to be run `delay` from now by this machine's clock, whenever it reaches Redis.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
@@ -154,7 +155,8 @@ impl Outbox {
         block_on(self.enqueue_in_async(delay, job))
     }
 
-    /// Schedules a job to be run at `due_at`, Unix time in seconds. One that comes to Redis later is due at once.
+    /// Schedules a job to be run at `due_at`, Unix time in seconds. If it reaches Redis later than that, it is due at
+    /// once.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue), and [`Error::BadTime`] for a time that is not finite.
@@ -162,7 +164,7 @@ impl Outbox {
         block_on(self.enqueue_at_async(due_at, job))
     }
 
-    /// Pushes many jobs in their order, and says how many were accepted; up to [`PUSH_JOBS_MAX`] share a round trip, or
+    /// Pushes many jobs in order, and returns how many were accepted; up to [`PUSH_JOBS_MAX`] share a round trip, or
     /// a write to the journal.
     ///
     /// # Errors
@@ -189,7 +191,7 @@ impl Outbox {
     /// As there.
     ///
     /// # Cancel-safety
-    /// Safe: a push that is dropped has been accepted, will be, or is not made.
+    /// Safe: a dropped push may or may not have been accepted, or may still be.
     pub async fn enqueue_async<J: Push + ?Sized>(&self, job: &J) -> Result<Accepted, Error> {
         self.one(When::Now, job.to_push()?).await
     }
@@ -237,14 +239,14 @@ impl Outbox {
         self.many(When::at(due_at)?, jobs).await
     }
 
-    /// How many jobs wait in the journal, and why.
+    /// How many jobs are waiting in the journal, and why.
     #[must_use]
     pub fn status(&self) -> OutboxStatus {
         self.handle.inbox.status()
     }
 
-    /// Waits until no job waits in the journal, before a program ends for example; `false` if that takes longer than
-    /// `timeout`. Nothing is lost then: the next opening goes on.
+    /// Waits until the journal is empty, for example before a program ends; `false` if that takes longer than
+    /// `timeout`. Nothing is lost in that case: the next opening continues.
     #[must_use]
     pub fn flush(&self, timeout: Duration) -> bool {
         self.handle.inbox.wait_emptied(timeout)
@@ -323,22 +325,22 @@ impl Outbox {
     async fn submit(&self, jobs: Vec<Job>) -> Result<Answer, Error> {
         let (answer, receipt) = oneshot::channel();
         self.handle.inbox.submit(Order { jobs, answer }).await?;
-        // The thread answers everything it takes, unless it dies of a fault.
+        // The thread answers everything it takes, unless it dies of a bug.
         receipt.await.map_err(|_| Error::Stopped { may_have_pushed: true })
     }
 }
 
-/// Of the jobs of a chunk that were not all accepted it is not known which were: only those of the chunks before lead.
+/// If not all jobs of a chunk were accepted, it is not known which were: only earlier chunks count as leading.
 fn ended_early(enqueued: u64, leading: u64, in_doubt: u64, cause: Error) -> Error {
     Error::Bulk { enqueued, leading, in_doubt, cause: Box::new(cause) }
 }
 
 impl Drop for Handle {
-    /// Waits until what was ordered is settled: as long as one attempt at Redis may take.
+    /// Waits until outstanding orders are settled: as long as one attempt at Redis may take.
     fn drop(&mut self) {
         self.inbox.close();
         if let Some(thread) = self.thread.take() {
-            // It told all who waited, if it died.
+            // If it died, it has notified everyone who was waiting.
             let _ended = thread.join();
         }
     }

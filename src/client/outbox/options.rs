@@ -1,4 +1,4 @@
-//! How an outbox behaves, and what it says of itself.
+//! How an outbox behaves, and what it reports about itself.
 
 use crate::limits::{OUTBOX_BYTES, OUTBOX_JOBS, OUTBOX_PATIENCE};
 use crate::net::blocking::BlockingOptions;
@@ -6,12 +6,12 @@ use crate::net::blocking::BlockingOptions;
 /// How an outbox behaves.
 #[derive(Clone, Debug)]
 pub struct OutboxOptions {
-    /// Most jobs that wait. Default: [`OUTBOX_JOBS`].
+    /// The most jobs that may wait. Default: [`OUTBOX_JOBS`].
     pub jobs_max: u64,
-    /// Most bytes that they take in the journal. The file may have twice as many, and 16 MB, before what is done is cut
-    /// out of it. Default: [`OUTBOX_BYTES`].
+    /// The most bytes they may take in the journal. The file may grow to twice that, plus 16 MB, before finished jobs
+    /// are cut out of it. Default: [`OUTBOX_BYTES`].
     pub bytes_max: u64,
-    /// What a job that was accepted survives. Default: [`Durability::PowerLoss`].
+    /// What an accepted job survives. Default: [`Durability::PowerLoss`].
     pub durability: Durability,
     /// How to connect, and how long Redis may take to answer before it counts as away. Default: [`OUTBOX_PATIENCE`] each.
     pub connection: BlockingOptions,
@@ -35,15 +35,15 @@ impl Default for OutboxOptions {
 /// What a job in the journal survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// The end of the machine: each write is forced to the disk (`fdatasync`) before a push returns. Pushes of the same
-    /// moment share one.
+    /// The machine going down: each write is forced to the disk (`fdatasync`) before a push returns. Simultaneous
+    /// pushes share one.
     #[default]
     PowerLoss,
-    /// The end of the program, however sudden: a write goes to the system, which brings it to the disk when it likes.
+    /// The program ending, however suddenly: a write goes to the system, which writes it to the disk when it likes.
     ProcessCrash,
 }
 
-/// A job that an outbox has taken.
+/// A job that an outbox has accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Accepted {
@@ -58,20 +58,20 @@ pub struct Accepted {
 pub enum Place {
     /// In Redis.
     Redis,
-    /// In the journal, from where it goes to Redis when that is back.
+    /// In the journal, from which it goes to Redis when Redis is back.
     Journal,
 }
 
-/// How an outbox is.
+/// The state of an outbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutboxStatus {
-    /// Jobs that wait in the journal.
+    /// Jobs waiting in the journal.
     pub jobs: u64,
     /// Bytes they take there.
     pub bytes: u64,
     /// Why they wait.
     pub trouble: Option<String>,
-    /// Jobs that Redis refused for good, in the file beside the journal.
+    /// Jobs that Redis permanently refused, in the file next to the journal.
     pub rejected: u64,
 }

@@ -10,14 +10,14 @@ use crate::store::outbox::{self, Numbered, Target};
 /// Which jobs each command carries.
 #[derive(Debug)]
 pub(super) struct Parcel {
-    /// Places in the list of jobs, for each command.
+    /// Positions in the list of jobs, for each command.
     groups: Vec<Vec<usize>>,
     jobs: usize,
 }
 
 impl Parcel {
-    /// Writes the commands for jobs, each with the opening that numbered it and its number. Within one target and opening
-    /// they keep their order; a target's openings follow each other as they came.
+    /// Writes the commands for jobs, each with the opening that numbered it and its number. Within one target and
+    /// opening they keep their order; a target's openings stay in the order they came.
     pub(super) fn write<'j>(
         jobs: impl IntoIterator<Item = (&'j str, u64, &'j Job)>,
         requests: &mut Requests,
@@ -47,7 +47,7 @@ impl Parcel {
         self.jobs
     }
 
-    /// For each job, which of the errors befell it; none: Redis has it.
+    /// For each job, which of the errors affected it; `None` if Redis has it.
     pub(super) fn read(&self, replies: &[Reply]) -> (Vec<Option<usize>>, Vec<Error>) {
         let mut fates = vec![None; self.jobs];
         let mut errors = Vec::new();

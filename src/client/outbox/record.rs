@@ -5,8 +5,8 @@
 //! <crc32> done <count>
 //! ```
 //!
-//! One tab between two parts, a line feed behind the last. The checksum (8 hex digits) is that of what follows its tab. The
-//! length makes a payload safe whatever is in it; that it is text lets a person read a journal, and push what is in it by
+//! A tab separates the parts, a line feed ends the line. The checksum (8 hex digits) covers everything after its tab.
+//! The length makes a payload safe whatever it contains; text form lets a person read a journal, and push its jobs by
 //! hand. Pure: bytes in, values out.
 
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use crate::wire::QueueName;
 /// Bytes of a checksum and its tab.
 const SUM_BYTES: usize = 9;
 
-/// A job that waits.
+/// A waiting job.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Record {
     /// Which opening of the journal numbered it.
@@ -28,7 +28,7 @@ pub(super) struct Record {
     pub(super) job: Job,
 }
 
-/// What is to be pushed.
+/// What to push.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::client) struct Job {
     pub(in crate::client) target: Target,
@@ -37,16 +37,16 @@ pub(in crate::client) struct Job {
     pub(in crate::client) payload: Vec<u8>,
 }
 
-/// What stands at the start of some bytes.
+/// What is at the start of some bytes.
 #[derive(Debug, PartialEq)]
 pub(super) enum Parsed {
-    /// A job, and how many bytes its line has.
+    /// A job, and the length of its line in bytes.
     Job(Record, usize),
-    /// So many of the journal's jobs are done; and how many bytes the line has.
+    /// How many of the journal's jobs are done, and the length of the line in bytes.
     Done(u64, usize),
     /// The beginning of a line, as far as can be seen.
     Incomplete,
-    /// No line of a journal.
+    /// Not a line of a journal.
     Bad,
 }
 
@@ -63,7 +63,7 @@ impl Record {
     }
 }
 
-/// Appends the line which says that the first `count` jobs are done.
+/// Appends the line recording that the first `count` jobs are done.
 pub(super) fn write_done(count: u64, out: &mut Vec<u8>) {
     write_line(&[format!("done\t{count}").as_bytes()], out);
 }
@@ -126,7 +126,7 @@ fn parse_done(body: &[u8], sum: u32) -> Parsed {
     }
 }
 
-/// A record without its payload, and how many bytes that has.
+/// A record without its payload, and the payload's length in bytes.
 fn parse_head(head: &[u8]) -> Option<(Record, usize)> {
     let mut parts = str::from_utf8(head).ok()?.split('\t');
     if parts.next()? != "job" {
@@ -195,7 +195,7 @@ mod tests {
             for at in 0..line.len() {
                 let mut changed = line.clone();
                 changed[at] ^= 0x01;
-                // A longer length wants more bytes than there are.
+                // A larger length needs more bytes than there are.
                 assert!(matches!(parse(&changed), Parsed::Bad | Parsed::Incomplete), "byte {at}");
             }
         }

@@ -1,7 +1,7 @@
-//! Jobs that Redis refuses for good: moved aside, so that they hold up nobody.
+//! Jobs that Redis permanently refuses: moved aside, so that they hold up nothing else.
 //!
-//! A journal of its own beside the other, in the same form: whoever has mended what was wrong opens it as an outbox, and it
-//! pushes what is in it. It is made when the first job comes.
+//! A separate journal next to the other, in the same format: once the problem is fixed, it can be opened as an
+//! outbox, which pushes what is in it. It is created when the first job arrives.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub(super) struct Rejected {
 }
 
 impl Rejected {
-    /// What lies beside the journal at `path`, if anything does.
+    /// Opens the one next to the journal at `path`, if there is one.
     pub(super) fn open(path: &Path, options: &OutboxOptions) -> Result<Self, JournalError> {
         let mut name = path.as_os_str().to_owned();
         name.push(SUFFIX);
@@ -41,8 +41,8 @@ impl Rejected {
         self.journal.as_ref().map_or(0, Journal::len)
     }
 
-    /// Adds jobs, all or none; `false`: they find no room. They get new numbers: the old ones lie before the markers of what
-    /// was pushed since, and a push by them would be taken for one that was made before.
+    /// Adds jobs, all or none; `false` if there is no room. They get new numbers: the old ones are lower than the
+    /// markers of later pushes, so pushing them under those would count as already done.
     pub(super) fn add(&mut self, records: &[&Record]) -> Result<bool, JournalError> {
         let journal = match &mut self.journal {
             Some(journal) => journal,

@@ -121,7 +121,7 @@ fn what_is_kept_waits_for_the_next_opening_and_then_goes_out_in_order_and_once()
     let back = open(&directory, &redis.url_text(), OutboxOptions::default());
     assert!(back.flush(Duration::from_secs(60)), "{:?}", back.status());
     let payloads = waiting(&redis, "default");
-    assert_eq!(payloads.len(), 2_003, "the flush waits for what was there when it was opened");
+    assert_eq!(payloads.len(), 2_003, "the flush waits for what was already there when it was opened");
     assert!(payloads.iter().enumerate().all(|(at, payload)| payload.contains(&format!("\"args\":[{at}]"))));
     assert_eq!(redis.run(&[b"ZCARD", b"jiggler:set:scheduled"]).as_integer().unwrap(), 1);
     assert_eq!(back.enqueue(&job(1)).unwrap().place, Place::Redis);
@@ -167,7 +167,7 @@ fn jobs_that_redis_refuses_for_good_are_moved_aside_and_hold_up_nobody() {
     assert_eq!(waiting(&redis, "good").len(), 2);
     assert_eq!(back.enqueue(&job(4)).unwrap().place, Place::Redis);
     drop(back);
-    // Known to the next opening too.
+    // The next opening sees them too.
     let back = open(&directory, &redis.url_text(), OutboxOptions::default());
     assert_eq!(back.status().rejected, 2);
     redis.run(&[b"DEL", b"jiggler:list:bad"]);
@@ -187,7 +187,7 @@ fn jobs_that_redis_refuses_for_good_are_moved_aside_and_hold_up_nobody() {
     assert_eq!(open(&directory, NOWHERE, OutboxOptions::default()).status().rejected, 0);
 }
 
-/// A right that is missing befalls all, and so does a file for the rejected that is full: then they wait.
+/// A missing right affects all jobs, and so does a full file of rejected jobs: then they wait.
 #[test]
 fn what_befalls_all_jobs_or_finds_no_room_aside_waits() {
     let (redis, directory) = (OwnRedis::start(), tempfile::tempdir().unwrap());

@@ -1,5 +1,5 @@
-//! Proves against a real server that threads share a bounded number of connections, that a broken one is replaced, and that
-//! whoever finds none waits for one and no longer than asked.
+//! Proves against a real server that threads share a bounded number of connections, that a broken one is replaced,
+//! and that a caller who finds none waits for one, no longer than requested.
 
 use std::thread;
 
@@ -50,7 +50,7 @@ fn many_threads_share_few_connections() {
 }
 
 #[test]
-fn whoever_finds_all_in_use_waits_and_says_so_when_it_was_in_vain() {
+fn a_caller_that_finds_all_in_use_waits_and_reports_a_vain_wait() {
     let redis = OwnRedis::start();
     let mut options = PoolOptions { connections_max: 2, ..PoolOptions::default() };
     options.wait_timeout = Duration::from_millis(20);

@@ -1,5 +1,5 @@
-//! Proves against a real server that callers share one connection and its round trips, that a dropped call disturbs nobody,
-//! and that nothing is sent after its caller stopped waiting.
+//! Proves against a real server that callers share one connection and its round trips, that a dropped call disturbs
+//! no other, and that nothing is sent after its caller stopped waiting.
 
 use std::future::Future;
 use std::pin::pin;
@@ -123,7 +123,7 @@ fn pushes_of_one_moment_share_a_connection_and_a_round_trip() {
         before
     });
     assert_eq!(numbers(&redis, "default"), (0..900).collect::<Vec<_>>(), "in the order of their calls");
-    // A read takes 16 KB, and each question of this test is some reads too.
+    // A read takes 16 KB, and each INFO call of this test costs a few reads too.
     let reads = info(&redis, "total_reads_processed") - before;
     assert!(reads < 100, "{reads} reads for 900 pushes");
 }
@@ -153,7 +153,7 @@ fn a_call_dropped_while_redis_works_on_it_leaves_the_connection_whole() {
         for number in 0..50 {
             let job = job(number);
             let mut call = Box::pin(client.enqueue(&job));
-            // Each time a little later.
+            // A little later each time.
             for _ in 0..number % 5 {
                 if poll_once(call.as_mut()).await.is_some() {
                     break;
@@ -212,7 +212,7 @@ fn where_nobody_listens_nothing_was_pushed_and_where_the_runtime_ended_it_says_s
 fn an_order_is_sent_or_withdrawn_and_never_both() {
     let ticket = Ticket::default();
     assert!(ticket.withdraw() && !ticket.withdraw());
-    // A future that was never polled has no order.
+    // A future that was never polled has submitted no order.
     let redis = OwnRedis::start();
     run(&redis, async |client| {
         let job = job(1);

@@ -1,4 +1,5 @@
-//! What a crash can leave of a journal, at every byte; what must not be taken for that; bounds, locks and rights.
+//! What a crash can leave of a journal, at every byte; what must not be mistaken for that; bounds, locks and
+//! permissions.
 
 use tempfile::TempDir;
 
@@ -91,7 +92,7 @@ fn a_torn_end_is_cut_at_every_byte_and_what_stands_before_it_stays() {
         fs::write(place.path(), &whole[..end]).unwrap();
         let mut journal = place.open().unwrap();
         let jobs = numbers(&journal);
-        // Whole lines count, the others are gone; once the line is whole that two are done, they are.
+        // Whole lines count, the others are gone; once the line recording that two are done is whole, they are.
         let lines = whole[..end].iter().filter(|byte| **byte == b'\n').count();
         let expected: &[u64] = match lines {
             0 | 1 => &[],
@@ -140,7 +141,7 @@ fn a_file_of_another_kind_is_left_alone() {
     let place = Place::new();
     fs::write(place.path(), "my only copy\n").unwrap();
     let error = place.open().unwrap_err();
-    assert!(error.to_string().contains("no journal of an outbox"), "{error}");
+    assert!(error.to_string().contains("not an outbox journal"), "{error}");
     assert_eq!(place.bytes(), b"my only copy\n");
 }
 
