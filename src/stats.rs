@@ -1,6 +1,7 @@
-//! What each shard publishes of itself: plain counters on cache lines of its own, read by the control executor.
+//! What each shard publishes about itself: plain counters on its own cache lines, read by the control executor.
 //!
-//! One shard writes, one control reads; a reader may see two counters a few jobs apart, never one going backwards.
+//! One shard writes, one control reads; a reader may see two counters a few jobs apart, but never one going
+//! backwards.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +18,7 @@ pub(crate) use current::{CurrentJob, JobMark, Polled};
 pub(crate) struct ShardStats {
     /// Jobs that ran to an end, failed ones included.
     pub processed: Counter,
-    /// Jobs that failed, and payloads that were no job.
+    /// Jobs that failed, and payloads that were not a job.
     pub failed: Counter,
     /// Jobs taken from a queue.
     pub fetched: Counter,
@@ -35,11 +36,11 @@ pub(crate) struct ShardStats {
     pub turned_at: Moment,
     /// When Redis last answered it: a turn or a blocking wait.
     pub answered_at: Moment,
-    /// Since when it has been without Redis; never, while it has it.
+    /// Since when it has been without Redis; unset while it has it.
     pub outage_since: Moment,
-    /// Cancellations control has told of that were heard.
+    /// Cancellations sent by control that the shard has received.
     pub cancels_heard: Counter,
-    /// The job that is polled now.
+    /// The job being polled now.
     pub current: CurrentJob,
 }
 
@@ -48,13 +49,13 @@ pub(crate) struct ShardStats {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds, by the one writer.
+    /// Adds; only the one writer may call it.
     pub(crate) fn add(&self, count: u64) {
         // A load and a store, not a locked addition: there is one writer.
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
     }
 
-    /// Sets a gauge, by the one writer.
+    /// Sets a gauge; only the one writer may call it.
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
@@ -65,29 +66,29 @@ impl Counter {
     }
 }
 
-/// A point in time that one thread notes and others read, to the millisecond.
+/// A point in time that one thread records and others read, to the millisecond.
 #[derive(Debug, Default)]
 pub(crate) struct Moment {
-    /// Milliseconds from [`ZERO`], and one more; 0 is never.
+    /// Milliseconds since [`ZERO`], plus one; 0 is never.
     noted: Counter,
 }
 
-/// What moments of this process are counted from.
+/// The time from which moments of this process are counted.
 static ZERO: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Moment {
-    /// Notes the present.
+    /// Records the current time.
     pub(crate) fn mark(&self) {
         let ms = ZERO.elapsed().as_millis();
         self.noted.set(u64::try_from(ms).unwrap_or(u64::MAX).saturating_add(1));
     }
 
-    /// Forgets what was noted.
+    /// Clears it.
     pub(crate) fn clear(&self) {
         self.noted.set(0);
     }
 
-    /// How long ago it was; `None` if nothing is noted.
+    /// How long ago it was; `None` if nothing is recorded.
     pub(crate) fn age(&self) -> Option<Duration> {
         let ms = self.noted.get().checked_sub(1)?;
         Some(ZERO.elapsed().saturating_sub(Duration::from_millis(ms)))

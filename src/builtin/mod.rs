@@ -1,9 +1,9 @@
-//! The jobs of the stock program: harmless ones, for a first look and for load tests.
+//! The jobs of the stock program: harmless ones, for a first try and for load tests.
 //!
 //! | job | arguments | what it does |
 //! |---|---|---|
 //! | `Noop` | any | nothing |
-//! | `Sleep` | seconds | waits, without holding its core |
+//! | `Sleep` | seconds | waits, without blocking its core |
 //! | `Fib` | n ≤ 45 | computes the n-th Fibonacci number the slow way, on a companion thread |
 //! | `Fail` | message | fails with that message |
 
@@ -26,7 +26,7 @@ pub async fn registry(_core: Core) -> Result<Registry, Infallible> {
     Ok(Registry::new(()).job("Noop", noop).job("Sleep", sleep).blocking("Fib", fib).job("Fail", fail))
 }
 
-/// Arguments nobody looks at, up to the number a handler may have.
+/// Ignored arguments, up to the number a handler may have.
 type Ignored = Option<Anything>;
 
 /// Any JSON value, not kept.
@@ -62,7 +62,7 @@ async fn fail(message: Option<String>) -> JobResult {
     Err(JobError::new("JobFailed", message.unwrap_or_else(|| "asked to fail".to_owned())))
 }
 
-/// As the published benchmark computes it: fib(0) = fib(1) = 1, by double recursion.
+/// Like the published benchmark: fib(0) = fib(1) = 1, by double recursion.
 fn slow_fib(n: u64) -> u64 {
     if n <= 1 { 1 } else { slow_fib(n - 1) + slow_fib(n - 2) }
 }

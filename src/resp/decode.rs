@@ -12,18 +12,18 @@ pub use super::scan::{DecodeError, Protocol, ReplyLimits};
 use super::{reply::Reply, resp3, scan::Scanner};
 use crate::limits::REPLY_BUFFER_KEEP_BYTES;
 
-/// Collects bytes and gives replies.
+/// Collects bytes and returns replies.
 ///
-/// A usual reply costs one allocation (its list of element ranges): the buffer is taken over again once all
-/// replies cut from it are dropped. A reply, or a slice of one, that is kept pins the whole buffer it was read into.
+/// A usual reply costs one allocation (its list of element ranges): the buffer is reused once all replies cut from it
+/// have been dropped. A reply, or a slice of one, that is kept pins the whole buffer it was read into.
 #[derive(Default)]
 pub struct Decoder {
     limits: ReplyLimits,
     scanner: Scanner,
     buffer: BytesMut,
-    /// The most bytes the present buffer ever held; what it may keep alive.
+    /// The most bytes the current buffer has ever held; what it may keep alive.
     buffered_bytes_peak: usize,
-    /// Once the stream is broken it stays so: the place where the next reply begins is lost.
+    /// A broken stream stays broken: the place where the next reply begins is lost.
     failure: Option<DecodeError>,
 }
 
@@ -34,7 +34,7 @@ impl Decoder {
         Self { limits, ..Self::default() }
     }
 
-    /// From now on replies may be of RESP3.
+    /// From now on replies may be RESP3.
     pub fn speak_resp3(&mut self) {
         self.scanner.protocol = Protocol::Resp3;
     }
@@ -51,7 +51,7 @@ impl Decoder {
         self.buffered_bytes_peak = self.buffered_bytes_peak.max(self.buffer.len());
     }
 
-    /// Whether no byte waits, not even of an unfinished reply.
+    /// Whether no bytes are waiting, not even those of an unfinished reply.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
@@ -60,7 +60,7 @@ impl Decoder {
     /// The next whole reply; `None` if more bytes are needed.
     ///
     /// # Errors
-    /// The stream is not of this protocol, or a reply is beyond the limits. Every later call gives the same error.
+    /// The stream is not of this protocol, or a reply exceeds the limits. Every later call returns the same error.
     pub fn next_reply(&mut self) -> Result<Option<Reply>, DecodeError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
@@ -85,19 +85,19 @@ impl Decoder {
         if self.scanner.protocol == Protocol::Resp3 {
             return match resp3::frame(&bytes) {
                 Some(frame) => Ok(Some(Reply::new(bytes, frame))),
-                None => Err(refused("it is not what it was taken for".to_owned())),
+                None => Err(refused("it is not a valid frame".to_owned())),
             };
         }
         match decode_range(&bytes) {
             Ok(Some((frame, used))) if used == length => Ok(Some(Reply::new(bytes, frame))),
-            Ok(Some((_, used))) => Err(refused(format!("it used {used} bytes of them"))),
-            Ok(None) => Err(refused("it waits for more".to_owned())),
+            Ok(Some((_, used))) => Err(refused(format!("it used only {used} of them"))),
+            Ok(None) => Err(refused("it needs more bytes".to_owned())),
             Err(error) => Err(refused(error.to_string())),
         }
     }
 
-    /// An empty buffer still owns the allocation its last replies were cut from. Letting go of a large one leaves it
-    /// to those replies, and to the allocator when they are dropped.
+    /// An empty buffer still owns the allocation its last replies were cut from. Releasing a large one leaves it to
+    /// those replies, and to the allocator when they are dropped.
     fn give_back_memory(&mut self) {
         if self.buffered_bytes_peak > REPLY_BUFFER_KEEP_BYTES {
             self.buffer = BytesMut::new();
@@ -140,7 +140,7 @@ mod tests {
             }
         }
         match (&at_once, &bytewise) {
-            // Byte by byte the text of a bad number, or the size so far, is shorter.
+            // Byte by byte, the text of a bad number, or the size so far, is shorter.
             (Err(left), Err(right)) => {
                 assert_eq!(std::mem::discriminant(left), std::mem::discriminant(right), "{left} | {right}");
             }
@@ -185,7 +185,7 @@ mod tests {
         check_whole(b"*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n");
         check_whole(b"*5\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n");
         check_error(b"*6\r\n", &DecodeError::TooManyElements { elements: 6, elements_max: 5 });
-        // All arrays count together, else nesting would multiply the bound.
+        // All arrays count together; otherwise nesting would multiply the bound.
         check_whole(b"*2\r\n*3\r\n:1\r\n:1\r\n:1\r\n*0\r\n");
         check_error(b"*2\r\n*4\r\n", &DecodeError::TooManyElements { elements: 6, elements_max: 5 });
     }
@@ -230,7 +230,7 @@ mod tests {
         check_error(b"?what\r\n", &DecodeError::UnknownKind { byte: b'?' });
         check_error(b"*1\r\n\r\n", &DecodeError::UnknownKind { byte: b'\r' });
         check_error(b"$2\r\nabcd", &DecodeError::BadTerminator { bytes: 2 });
-        // A number without end is not searched for as long as a text line.
+        // An endless number is not searched for as long as a text line.
         let endless = [b":".to_vec(), vec![b'1'; 1000]].concat();
         assert!(matches!(decode(SMALL, &endless), Err(DecodeError::BadNumber { kind: ':', text })
             if text.len() == REPLY_NUMBER_BYTES_MAX));
@@ -242,7 +242,7 @@ mod tests {
             for after in [b'x', b'\r', 0xf3] {
                 let bytes = [kind, b'1', b'\r', after];
                 check_error(&bytes, &DecodeError::BareReturn { byte: after });
-                assert_eq!(decode(SMALL, &bytes[..3]), Ok(None), "the line feed may be yet to come");
+                assert_eq!(decode(SMALL, &bytes[..3]), Ok(None), "the line feed may still arrive");
             }
         }
         check_error(b"+1234567890\rx", &DecodeError::BareReturn { byte: b'x' });

@@ -1,14 +1,14 @@
 //! Writes commands as RESP2 arrays of bulk strings into one growing buffer.
 //!
-//! Not responsible for what the commands mean, nor for bounds on how many may wait: see [`super::pipeline`].
+//! Not responsible for what the commands mean, nor for limits on how many may wait: see [`super::pipeline`].
 
 use std::{fmt, io::Write};
 
 use crate::limits::{REQUEST_BUFFER_KEEP_BYTES, REQUEST_NUMBER_BYTES_MAX};
 
-/// Encoded commands that will be sent in one write, and how many they are.
+/// Encoded commands to be sent in one write, and their number.
 ///
-/// Append-only: what is in it can only be sent or thrown away whole.
+/// Append-only: its contents can only be sent or discarded as a whole.
 #[derive(Clone, Default)]
 pub struct Requests {
     /// Invariant: exactly `commands` whole commands, unless a [`Command`] is being written.
@@ -23,7 +23,7 @@ impl Requests {
         Self { bytes: Vec::new(), commands: 0 }
     }
 
-    /// Appends one command whose arguments, the command's name being the first, are at hand.
+    /// Appends one command whose arguments, starting with the command's name, are available.
     pub fn command(&mut self, args: &[&[u8]]) {
         let mut command = self.begin(args.len());
         for arg in args {
@@ -31,13 +31,13 @@ impl Requests {
         }
     }
 
-    /// Begins a command of `argc` arguments, the command's name included; exactly that many must follow.
+    /// Begins a command of `argc` arguments, including the command's name; exactly that many must follow.
     ///
-    /// The count stands before the arguments on the wire, so a wrong one would shift every later command. Debug
-    /// builds assert it when the [`Command`] is dropped.
+    /// On the wire the count comes before the arguments, so a wrong one would shift every later command. Debug builds
+    /// assert it when the [`Command`] is dropped.
     #[must_use = "a command without its arguments breaks the stream"]
     pub fn begin(&mut self, argc: usize) -> Command<'_> {
-        debug_assert!(argc > 0, "a command has at least a name");
+        debug_assert!(argc > 0, "a command needs at least a name");
         self.push_header(b'*', argc as u64);
         self.commands += 1;
         Command { requests: self, args_left: argc }
@@ -49,13 +49,13 @@ impl Requests {
         self.commands += other.commands;
     }
 
-    /// Appends one whole command, encoded before.
+    /// Appends one whole command that is already encoded.
     pub(crate) fn push_encoded(&mut self, command: &[u8]) {
         self.bytes.extend_from_slice(command);
         self.commands += 1;
     }
 
-    /// How many commands, and so how many replies will come.
+    /// The number of commands, and so of replies to come.
     #[must_use]
     pub const fn len_commands(&self) -> usize {
         self.commands
@@ -73,15 +73,15 @@ impl Requests {
         self.commands == 0
     }
 
-    /// Forgets all commands and keeps the memory for the next ones, up to
-    /// [`REQUEST_BUFFER_KEEP_BYTES`]: one large batch must not stay in the resident size for ever.
+    /// Forgets all commands and keeps the memory for later ones, up to [`REQUEST_BUFFER_KEEP_BYTES`]: one large batch
+    /// must not stay in the resident size forever.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.shrink_to(REQUEST_BUFFER_KEEP_BYTES);
         self.commands = 0;
     }
 
-    /// A line of `kind` and a number, as arrays (`*`) and bulk strings (`$`) begin with.
+    /// A line of `kind` and a number, with which arrays (`*`) and bulk strings (`$`) begin.
     fn push_header(&mut self, kind: u8, number: u64) {
         self.bytes.push(kind);
         self.bytes.extend_from_slice(Digits::of(number).as_bytes());
@@ -96,7 +96,7 @@ impl Requests {
 }
 
 impl fmt::Debug for Requests {
-    /// Sizes, not bytes: among the commands may be an AUTH with its password.
+    /// Sizes, not bytes: the commands may include an AUTH with its password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Requests")
             .field("commands", &self.commands)
@@ -105,7 +105,7 @@ impl fmt::Debug for Requests {
     }
 }
 
-/// One command being written; made by [`Requests::begin`].
+/// One command being written; created by [`Requests::begin`].
 #[derive(Debug)]
 pub struct Command<'a> {
     requests: &'a mut Requests,
@@ -115,7 +115,7 @@ pub struct Command<'a> {
 impl Command<'_> {
     /// Appends one argument, binary safe.
     pub fn arg(&mut self, arg: &[u8]) -> &mut Self {
-        debug_assert!(self.args_left > 0, "more arguments than begin() was told");
+        debug_assert!(self.args_left > 0, "more arguments than were passed to begin()");
         self.args_left = self.args_left.saturating_sub(1);
         self.requests.push_bulk(arg);
         self
@@ -128,13 +128,13 @@ impl Command<'_> {
 
     /// Appends a float in the shortest form that reads back as the same float, without allocating.
     ///
-    /// Infinities are written `inf` and `-inf`, which Redis reads as such. It refuses NaN, so debug builds assert
-    /// that there is none.
+    /// Infinities are written as `inf` and `-inf`, which Redis understands. It refuses NaN, so debug builds assert
+    /// that the number is not one.
     pub fn arg_f64(&mut self, number: f64) -> &mut Self {
-        debug_assert!(!number.is_nan(), "Redis takes no NaN");
+        debug_assert!(!number.is_nan(), "Redis does not accept NaN");
         let mut text = [0_u8; REQUEST_NUMBER_BYTES_MAX];
         let mut rest = text.as_mut_slice();
-        // Debug is the shortest form and, unlike Display, turns to an exponent instead of hundreds of zeros.
+        // Debug is the shortest form and, unlike Display, switches to an exponent instead of hundreds of zeros.
         let fitted = write!(rest, "{number:?}").is_ok();
         debug_assert!(fitted, "the longest float has 24 characters");
         let length = REQUEST_NUMBER_BYTES_MAX - rest.len();
@@ -146,7 +146,7 @@ impl Drop for Command<'_> {
     fn drop(&mut self) {
         // A second panic during unwinding would abort and hide the first.
         if !std::thread::panicking() {
-            debug_assert_eq!(self.args_left, 0, "fewer arguments than begin() was told");
+            debug_assert_eq!(self.args_left, 0, "fewer arguments than were passed to begin()");
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The formats of RESP: commands to bytes, bytes to replies, urls to addresses. No socket, no clock.
 //!
-//! It does not know what a command means: commands are named in `store` only. Sockets are in [`crate::net`].
+//! It does not know what a command means: only `store` names commands. Sockets are in [`crate::net`].
 //!
-//! Reading order: [`encode`] writes commands, [`scan`] finds where a reply ends, [`decode`] gives whole replies as
+//! Reading order: [`encode`] writes commands, [`scan`] finds where a reply ends, [`decode`] returns whole replies as
 //! [`reply::Reply`], [`pipeline`] is the state of one connection without its socket, [`url`] says where Redis is.
 //!
-//! RESP2 rather than RESP3, for every Redis and proxy speaks it. The exception is a connection that is to be told of
-//! changes: only RESP3 has pushes, replies that answer no command
+//! RESP2 rather than RESP3, because every Redis and proxy speaks it. The exception is a connection that must be
+//! notified of changes: only RESP3 has pushes, replies that answer no command
 //! ([`Connection::speak_resp3`](crate::net::Connection::speak_resp3)).
 
 pub mod encode;
@@ -16,7 +16,7 @@ pub mod reply;
 
 mod resp3;
 pub mod scan;
-// Decoding stands on these and `reply`.
+// Decoding builds on these and `reply`.
 pub mod decode;
 pub mod pipeline;
 

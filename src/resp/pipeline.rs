@@ -1,9 +1,10 @@
-//! The state of one connection without its socket: what waits to be written, and which replies are still to come.
+//! The state of one connection without its socket: what is waiting to be written, and which replies are still to
+//! come.
 //!
-//! Replies come in the order of the commands, so counting is all the matching there is. Pushes of RESP3 come between
-//! them and are counted apart; their content is dropped, because whoever waits for pushes looks again anyway. Not
-//! responsible
-//! for what to do when the connection fails: the owner of the socket drops the pipeline with it, and all that waited.
+//! Replies come in the order of the commands, so counting is all the matching needed. Pushes of RESP3 come between
+//! them and are counted separately; their content is dropped, because whatever waits for pushes checks for itself
+//! anyway. Not responsible for what to do when the connection fails: the owner of the socket drops the pipeline with
+//! it, and everything that was waiting.
 
 use std::fmt;
 
@@ -19,26 +20,27 @@ use crate::limits::{PIPELINE_COMMANDS_MAX, REQUEST_BUFFER_KEEP_BYTES};
 #[derive(Default)]
 pub struct Pipeline {
     output: Vec<u8>,
-    /// How much of `output` the socket has taken.
+    /// How much of `output` the socket has accepted.
     written: usize,
-    /// Commands pushed and not answered yet.
+    /// Commands pushed and not yet answered.
     pending: usize,
-    /// Pushes that came and were not taken.
+    /// Pushes that arrived and were not yet counted.
     pushes: usize,
     decoder: Decoder,
 }
 
 impl Pipeline {
-    /// A pipeline whose replies must keep within `limits`.
+    /// A pipeline whose replies must stay within `limits`.
     #[must_use]
     pub fn new(limits: ReplyLimits) -> Self {
         Self { decoder: Decoder::new(limits), ..Self::default() }
     }
 
-    /// Appends commands to what waits to be written.
+    /// Appends commands to what is waiting to be written.
     ///
     /// # Errors
-    /// [`Error::PipelineFull`] if more than [`PIPELINE_COMMANDS_MAX`] would wait for replies; nothing is appended.
+    /// [`Error::PipelineFull`] if more than [`PIPELINE_COMMANDS_MAX`] would be waiting for replies; nothing is
+    /// appended.
     pub fn push(&mut self, requests: &Requests) -> Result<(), Error> {
         let more = requests.len_commands();
         if self.pending + more > PIPELINE_COMMANDS_MAX {
@@ -49,15 +51,15 @@ impl Pipeline {
         Ok(())
     }
 
-    /// What waits to be written.
+    /// What is waiting to be written.
     #[must_use]
     pub fn output(&self) -> &[u8] {
         &self.output[self.written..]
     }
 
-    /// Notes that the socket has taken the first `bytes` of [`Self::output`].
+    /// Records that the socket has accepted the first `bytes` of [`Self::output`].
     pub fn wrote(&mut self, bytes: usize) {
-        debug_assert!(bytes <= self.output().len(), "the socket took more than there was");
+        debug_assert!(bytes <= self.output().len(), "the socket accepted more than there was");
         self.written = self.output.len().min(self.written + bytes);
         if self.written == self.output.len() {
             self.output.clear();
@@ -71,22 +73,22 @@ impl Pipeline {
         self.decoder.feed(bytes);
     }
 
-    /// From now on replies may be of RESP3, and pushes may come between them.
+    /// From now on replies may be RESP3, and pushes may come between them.
     pub fn speak_resp3(&mut self) {
         self.decoder.speak_resp3();
     }
 
-    /// How many pushes came since this was last asked, as far as [`next_reply`](Self::next_reply) has passed them.
+    /// The number of pushes since the last call, as far as [`next_reply`](Self::next_reply) has passed them.
     pub fn take_pushes(&mut self) -> usize {
         std::mem::take(&mut self.pushes)
     }
 
-    /// The next reply; `None` if more bytes are needed. It belongs to the oldest command that has none yet. Pushes before it
-    /// are passed, also while no command waits.
+    /// The next reply; `None` if more bytes are needed. It belongs to the oldest command that has none yet. Pushes
+    /// before it are skipped, even while no command is waiting.
     ///
     /// # Errors
-    /// [`Error::Decode`], or [`Error::Unrequested`] if bytes came although no command waits. The connection is of
-    /// no use after either.
+    /// [`Error::Decode`], or [`Error::Unrequested`] if bytes came although no command is waiting. The connection is
+    /// unusable after either.
     pub fn next_reply(&mut self) -> Result<Option<Reply>, Error> {
         if self.pending == 0 {
             return self.expect_no_reply();
@@ -115,8 +117,8 @@ impl Pipeline {
         Ok(None)
     }
 
-    /// Counts a message that no command asks for by itself: one of a subscription, which [`next_reply`](Self::next_reply)
-    /// then gives as if it were a reply.
+    /// Counts a message that no command asked for directly: one of a subscription, which
+    /// [`next_reply`](Self::next_reply) then returns as if it were a reply.
     pub fn expect_message(&mut self) {
         if self.pending == 0 {
             self.pending = 1;
@@ -131,7 +133,7 @@ impl Pipeline {
 }
 
 impl fmt::Debug for Pipeline {
-    /// Sizes, not bytes: what waits may be an AUTH with its password.
+    /// Sizes, not bytes: what is waiting may be an AUTH with its password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pipeline")
             .field("output_bytes", &self.output().len())

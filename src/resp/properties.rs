@@ -1,5 +1,5 @@
-//! Proves of the codec: any split of the bytes of any replies gives the same replies; what is encoded reads back;
-//! and no bytes, however wrong, make it panic or disagree with itself.
+//! Proves of the codec: any split of the bytes of any replies gives the same replies; what is encoded reads back; and
+//! no bytes, however wrong, make it panic or disagree with itself.
 
 use proptest::{collection::vec, prelude::*};
 
@@ -60,7 +60,7 @@ impl Tree {
     }
 }
 
-/// Text of a line: anything but what line ends are made of. A lone line feed is let through, a lone carriage return not.
+/// Text of a line: anything but line ends. A lone line feed is let through, a lone carriage return is not.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 0..40).prop_map(|mut text| {
         text.retain(|byte| !matches!(byte, b'\r' | b'\n'));
@@ -80,7 +80,7 @@ fn tree() -> impl Strategy<Value = Tree> {
     leaf.prop_recursive(6, 40, 8, |inner| vec(inner, 0..8).prop_map(Tree::Array))
 }
 
-/// All replies that `bytes`, cut at `cuts`, give, and the error that ends them.
+/// All replies that `bytes`, cut at `cuts`, yield, and the error that ends them.
 fn decode(bytes: &[u8], cuts: &[usize]) -> (Vec<Reply>, Option<DecodeError>) {
     let mut cuts: Vec<usize> =
         cuts.iter().map(|cut| cut % (bytes.len() + 1)).chain([0, bytes.len()]).collect();
@@ -146,7 +146,7 @@ proptest! {
         let (replies, error) = decode(&bytes, &[]);
         let (split_replies, split_error) = decode(&bytes, &cuts);
         prop_assert_eq!(replies, split_replies);
-        // The error may quote less when less had come.
+        // The error may quote less if less had arrived.
         prop_assert_eq!(error.map(|e| std::mem::discriminant(&e)), split_error.map(|e| std::mem::discriminant(&e)));
     }
 
@@ -185,7 +185,7 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         let (replies, error) = decode(&bytes, &[at]);
-        // Shown, because Debug and the accessors walk every range of a reply.
+        // Formatted, because Debug and the accessors walk every range of a reply.
         let shown = format!("{replies:?}");
         prop_assert!(!shown.is_empty());
         prop_assert!(!matches!(error, Some(DecodeError::Refused { .. })), "{:?}", error);

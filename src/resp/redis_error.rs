@@ -1,4 +1,4 @@
-//! Errors that Redis answers with: their words, and the kinds that something is done about.
+//! Errors that Redis answers with: their words, and the kinds the code acts on.
 //!
 //! Not responsible for failures of the connection: see [`super::error`].
 
@@ -13,7 +13,7 @@ pub struct ErrorReply<'a> {
 }
 
 impl<'a> ErrorReply<'a> {
-    /// `line` is what stands between the `-` and the line end.
+    /// `line` is the text between the `-` and the line end.
     pub(super) const fn new(line: &'a [u8]) -> Self {
         Self { line }
     }
@@ -53,7 +53,7 @@ impl RedisError {
         Self { kind: RedisErrorKind::of(line), code: code.to_owned(), message: message.to_owned() }
     }
 
-    /// The first word, `WRONGTYPE` for example; `ERR` says nothing in particular.
+    /// The first word, for example `WRONGTYPE`; `ERR` means nothing in particular.
     #[must_use]
     pub fn code(&self) -> &str {
         &self.code
@@ -65,14 +65,14 @@ impl RedisError {
         &self.message
     }
 
-    /// What kind of error it is, as far as anyone acts on it.
+    /// The kind of error, as far as any code acts on it.
     #[must_use]
     pub const fn kind(&self) -> RedisErrorKind {
         self.kind
     }
 
-    /// The same error with each occurrence of `secret` in its words replaced: some servers repeat the arguments of a
-    /// command they do not know.
+    /// The same error with each occurrence of `secret` in its words replaced: some servers repeat the arguments of an
+    /// unknown command.
     #[must_use]
     pub(crate) fn without(mut self, secret: &str) -> Self {
         if !secret.is_empty() {
@@ -90,13 +90,13 @@ impl RedisError {
 fn hint(kind: RedisErrorKind) -> &'static str {
     match kind {
         RedisErrorKind::Moved => {
-            " (another node of its cluster has this key, and only a redis+cluster:// url follows it there)"
+            " (another node of its cluster has this key; only a redis+cluster:// url follows it there)"
         }
         _ => "",
     }
 }
 
-/// Kinds of errors that something is done about.
+/// Kinds of errors that the code acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RedisErrorKind {
@@ -104,17 +104,17 @@ pub enum RedisErrorKind {
     Noscript,
     /// This server is a replica, or became one in a failover.
     Readonly,
-    /// The server reads its data from disk.
+    /// The server is reading its data from disk.
     Loading,
-    /// A script runs and does not end.
+    /// A script is running and does not end.
     Busy,
-    /// The server's memory limit is reached and the command would take more.
+    /// The server's memory limit has been reached and the command would need more.
     Oom,
-    /// The server cannot write its data to disk and takes no more.
+    /// The server cannot write its data to disk and accepts no more.
     Misconf,
     /// A replica has lost its primary.
     MasterDown,
-    /// The cluster does not serve this slot now.
+    /// The cluster is not serving this slot now.
     ClusterDown,
     /// The cluster is moving this slot.
     TryAgain,
@@ -122,13 +122,13 @@ pub enum RedisErrorKind {
     Moved,
     /// Another node has this slot, for this command.
     Ask,
-    /// The server takes no more connections.
+    /// The server accepts no more connections.
     MaxClients,
     /// A blocking command was ended from outside, because the server became a replica or by `CLIENT UNBLOCK`.
     Unblocked,
     /// A password is needed and none was given.
     NoAuth,
-    /// The password, or the user, is wrong.
+    /// The password or the user is wrong.
     WrongPass,
     /// The user may not do this.
     NoPerm,
@@ -165,7 +165,7 @@ impl RedisErrorKind {
         }
     }
 
-    /// Whether waiting, and for some a new connection, may heal it: the server, not the request, is at fault.
+    /// Whether waiting, and for some a new connection, may fix it: the server, not the request, is at fault.
     #[must_use]
     pub const fn may_heal(self) -> bool {
         match self {
@@ -191,8 +191,8 @@ impl RedisErrorKind {
     }
 }
 
-/// The error inside `ERR Error running script (call to f_…): @user_script:3: -READONLY You can't …`: before Redis 7
-/// the error of a command in a script is wrapped so. `None` if there is no wrapping.
+/// The error inside `ERR Error running script (call to f_…): @user_script:3: -READONLY You can't …`: this is how
+/// Redis before 7 wraps the error of a command in a script. `None` if it is not wrapped.
 fn cause_in_script(line: &[u8]) -> Option<&[u8]> {
     const MARK: &[u8] = b"@user_script";
     if !line.starts_with(b"ERR Error ") {
@@ -202,7 +202,7 @@ fn cause_in_script(line: &[u8]) -> Option<&[u8]> {
     let rest = &line[mark + MARK.len()..];
     let start = rest.iter().position(u8::is_ascii_alphabetic)?;
     let cause = &rest[start..];
-    // An error that calls itself ERR again would go round in a circle.
+    // An error that calls itself ERR again would recurse.
     (first_word(cause) != b"ERR").then_some(cause)
 }
 
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_script_may_not_call_is_told_by_its_words() {
+    fn what_a_script_may_not_call_is_recognised_by_the_words() {
         let words = "The user executing the script can't run this command or subcommand";
         check_kind(&format!("ERR {words} script: 6b1b, on @user_script:22."), RedisErrorKind::NoPerm);
         check_kind(&format!("@user_script: 22: {words}"), RedisErrorKind::NoPerm);

@@ -1,4 +1,4 @@
-//! One whole reply, and typed looks into it.
+//! One whole reply, and typed access to it.
 //!
 //! Not responsible for reading it off the wire: see [`super::decode`].
 
@@ -10,9 +10,9 @@ use redis_protocol::resp2::types::RangeFrame;
 use super::{error::Error, redis_error::ErrorReply};
 use crate::limits::DEBUG_BYTES_MAX;
 
-/// A whole reply: its bytes and where in them each value lies.
+/// A whole reply: its bytes and where each value is in them.
 ///
-/// Owns its bytes by a share of the buffer they were read into, so it is cheap to make and pins that buffer.
+/// Owns its bytes as a share of the buffer they were read into, so it is cheap to create and pins that buffer.
 #[derive(Clone)]
 pub struct Reply {
     bytes: Bytes,
@@ -26,14 +26,14 @@ impl Reply {
         Self { bytes, frame }
     }
 
-    /// What the reply says, borrowed.
+    /// The value of the reply, borrowed.
     #[must_use]
     pub fn value(&self) -> Value<'_> {
         Value::of(&self.bytes, &self.frame)
     }
 
     /// Keeps a part of this reply (a payload, say) without copying it. The part pins the buffer it was read into,
-    /// which may be some hundred kilobytes: what is kept for long should be copied instead.
+    /// which may be a few hundred kilobytes: what is kept for long should be copied instead.
     ///
     /// # Panics
     /// If `part` was not borrowed from this reply.
@@ -42,7 +42,7 @@ impl Reply {
         self.bytes.slice_ref(part)
     }
 
-    /// Whether it is a push of RESP3: it answers no command. Its value is an array.
+    /// Whether it is a RESP3 push: it answers no command. Its value is an array.
     #[must_use]
     pub fn is_push(&self) -> bool {
         self.bytes.first() == Some(&b'>')
@@ -121,20 +121,20 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// What a reply, or an element of one, says.
+/// The value of a reply, or of one of its elements.
 #[derive(Clone)]
 pub enum Value<'a> {
-    /// No value: `$-1` or `*-1`; `_` of RESP3.
+    /// No value: `$-1` or `*-1`; `_` in RESP3.
     Nil,
     /// A status such as `OK`.
     Simple(&'a [u8]),
-    /// Redis refused; an element may be an error although the reply around it is not.
+    /// Redis refused; an element may be an error even though the reply around it is not.
     Error(ErrorReply<'a>),
     /// A signed number.
     Integer(i64),
-    /// A binary safe string.
+    /// A binary-safe string.
     Bulk(&'a [u8]),
-    /// A list of values; a map of RESP3 is a list of keys and values in turn.
+    /// A list of values; a RESP3 map is a list of alternating keys and values.
     Array(Elements<'a>),
 }
 
@@ -164,7 +164,7 @@ impl<'a> Value<'a> {
     /// The bytes of the string.
     ///
     /// # Errors
-    /// [`Error::Redis`] if the value is an error, [`Error::Unexpected`] if it is anything else, nil too.
+    /// [`Error::Redis`] if the value is an error, [`Error::Unexpected`] if it is anything else, including nil.
     pub fn as_bulk(&self) -> Result<&'a [u8], Error> {
         match self {
             Self::Bulk(bytes) => Ok(bytes),
@@ -187,7 +187,7 @@ impl<'a> Value<'a> {
     /// The elements of the array.
     ///
     /// # Errors
-    /// [`Error::Redis`] if the value is an error, [`Error::Unexpected`] if it is anything else, nil too.
+    /// [`Error::Redis`] if the value is an error, [`Error::Unexpected`] if it is anything else, including nil.
     pub fn as_array(&self) -> Result<Elements<'a>, Error> {
         match self {
             Self::Array(elements) => Ok(elements.clone()),
@@ -195,7 +195,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// That the value is the status `OK`.
+    /// Checks that the value is the status `OK`.
     ///
     /// # Errors
     /// [`Error::Redis`] if the value is an error, [`Error::Unexpected`] if it is anything else.
@@ -206,12 +206,12 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The error for a value where `expected` was to stand: Redis's own if the value is one.
+    /// The error for a value found where `expected` should be: Redis's own if the value is an error.
     #[must_use]
     pub fn instead_of(&self, expected: &'static str) -> Error {
         match self {
             Self::Error(error) => Error::Redis(error.to_owned()),
-            // Kind and size only: a payload has no place in an error message.
+            // Kind and size only: a payload does not belong in an error message.
             Self::Nil => Error::Unexpected { expected, got: "nil".to_owned() },
             Self::Simple(text) => {
                 let shown = &text[..text.len().min(DEBUG_BYTES_MAX)];

@@ -1,8 +1,8 @@
-//! The frame of one whole reply of RESP3, in the shape in which RESP2 frames come: a map is the array of its keys and
-//! values in turn, a push an array, a null a nil.
+//! The frame of one whole RESP3 reply, in the shape RESP2 frames have: a map is the array of its alternating keys and
+//! values, a push an array, a null a nil.
 //!
-//! So everything above looks at one kind of value. Not responsible for where a reply ends, nor for what it may cost:
-//! [`super::scan`] has passed the bytes.
+//! So everything above sees one kind of value. Not responsible for where a reply ends, nor for what it may cost:
+//! [`super::scan`] has checked the bytes.
 
 use redis_protocol::resp2::types::RangeFrame;
 
@@ -37,7 +37,7 @@ impl Cursor<'_> {
             b'$' => {
                 let (start, end) = (self.at, self.at.checked_add(usize::try_from(number()?).ok()?)?);
                 self.at = end + 2;
-                // So that a range that is given out lies within the bytes.
+                // So that a returned range lies within the bytes.
                 self.bytes.get(start..self.at)?;
                 RangeFrame::BulkString((start, end))
             }
@@ -48,7 +48,7 @@ impl Cursor<'_> {
     }
 
     fn array(&mut self, elements: usize) -> Option<RangeFrame> {
-        // Each element takes three bytes at least: what is reserved is no more than what is there.
+        // Each element takes at least three bytes: no more is reserved than is there.
         let mut frames = Vec::with_capacity(elements.min(self.bytes.len() / 3));
         for _ in 0..elements {
             frames.push(self.value()?);
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(reply.wire_bytes(), bytes.len());
     }
 
-    /// As Redis 7.0.15 answers `HELLO 3`.
+    /// The answer of Redis 7.0.15 to `HELLO 3`.
     const HELLO: &[u8] = b"%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:3\r\n\
         $4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n";
 
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_push_is_told_from_a_reply() {
+    fn a_push_is_distinguished_from_a_reply() {
         for (bytes, expected) in [
             (&b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\ns\r\n"[..], r#"[$"invalidate", [$"s"]]"#),
             (b">2\r\n$10\r\ninvalidate\r\n_\r\n", r#"[$"invalidate", nil]"#),
@@ -141,7 +141,7 @@ mod tests {
         ));
         let bomb = b"%1\r\n".repeat(100_000);
         assert_eq!(read(&bomb), Err(DecodeError::TooDeep { depth_max: REPLY_DEPTH_MAX }));
-        // Kinds that nobody asks for, and a push within a reply.
+        // Kinds that nothing asks for, and a push within a reply.
         for (bytes, byte) in [(&b",1.5\r\n"[..], b','), (b"#t\r\n", b'#'), (b"*1\r\n>0\r\n", b'>')] {
             assert_eq!(read(bytes), Err(DecodeError::UnknownKind { byte }));
         }

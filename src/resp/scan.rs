@@ -1,8 +1,8 @@
-//! Finds where a reply ends, over any split of the bytes, and refuses what breaks a bound before it is buffered.
+//! Finds where a reply ends, for any split of the bytes, and refuses what exceeds a limit before it is buffered.
 //!
-//! redis-protocol starts again at the first byte each time more has come, recurses without a bound and believes
-//! every length. So this scanner, which remembers its place and looks at each byte once, decides when one reply is
-//! whole and sane; only then is that one frame decoded. It builds no values.
+//! redis-protocol starts over at the first byte each time more has arrived, recurses without a bound and trusts every
+//! length. So this scanner, which remembers its place and looks at each byte once, decides when one reply is whole
+//! and sane; only then is that one frame decoded. It builds no values.
 
 use thiserror::Error;
 
@@ -10,14 +10,14 @@ use crate::limits::{
     REPLY_BYTES_MAX, REPLY_DEPTH_MAX, REPLY_ELEMENTS_MAX, REPLY_LINE_BYTES_MAX, REPLY_NUMBER_BYTES_MAX,
 };
 
-/// What a reply may cost. All bounds are inclusive.
+/// What a reply may cost. All limits are inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyLimits {
     /// Whole reply, in bytes on the wire.
     pub bytes_max: usize,
-    /// Arrays within arrays; a reply that is no array has depth 0.
+    /// Nesting of arrays; a reply that is not an array has depth 0.
     pub depth_max: usize,
-    /// Elements of all arrays of the reply together.
+    /// Elements of all arrays in the reply together.
     pub elements_max: usize,
     /// One simple string or error, in bytes without its line end.
     pub line_bytes_max: usize,
@@ -34,23 +34,23 @@ impl Default for ReplyLimits {
     }
 }
 
-/// The bytes are no reply of the connection's protocol, or one beyond the limits.
+/// The bytes are not a reply in the connection's protocol, or exceed the limits.
 ///
 /// None of these heals on the same connection: the place where the next reply begins is lost. A new connection may
-/// heal those a broken peer or proxy caused; a reply beyond a limit comes again for the same command.
+/// fix those caused by a broken peer or proxy; a reply that exceeds a limit comes again for the same command.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// A value begins with a byte that the connection's protocol does not know, or not there.
+    /// A value begins with a byte that is unknown to the connection's protocol, or not allowed there.
     #[error("a reply begins with byte 0x{byte:02x}, which is not one of + - : $ *; is this a Redis server?")]
     UnknownKind {
         /// The byte found.
         byte: u8,
     },
-    /// A length or integer is not a decimal number, or out of range.
-    #[error("a reply holds {text:?} where a number must stand after {kind:?}")]
+    /// A length or integer is not a decimal number, or is out of range.
+    #[error("a reply has {text:?} after {kind:?} instead of a number")]
     BadNumber {
-        /// The kind byte before it: `:`, `$` or `*`; of RESP3 `%`, `>` or `_`.
+        /// The kind byte before it: `:`, `$` or `*`; in RESP3 `%`, `>` or `_`.
         kind: char,
         /// The text found, at most as long as a number may be.
         text: String,
@@ -58,7 +58,7 @@ pub enum DecodeError {
     /// A bulk string is not followed by a line end.
     #[error("a bulk string of {bytes} bytes is not followed by a line end")]
     BadTerminator {
-        /// The length the string announced.
+        /// The announced length of the string.
         bytes: usize,
     },
     /// A carriage return in a line is not followed by a line feed: no server writes that.
@@ -78,7 +78,7 @@ pub enum DecodeError {
         "a reply takes at least {bytes} bytes, more than the {bytes_max} allowed; ask for smaller batches"
     )]
     ReplyTooLarge {
-        /// What it takes, as far as it is known.
+        /// What it takes, as far as is known.
         bytes: usize,
         /// [`ReplyLimits::bytes_max`].
         bytes_max: usize,
@@ -88,29 +88,29 @@ pub enum DecodeError {
         "a reply has at least {elements} elements, more than the {elements_max} allowed; ask for smaller batches"
     )]
     TooManyElements {
-        /// What it has, as far as it is known.
+        /// What it has, as far as is known.
         elements: usize,
         /// [`ReplyLimits::elements_max`].
         elements_max: usize,
     },
-    /// Arrays stand too deep within arrays.
+    /// Arrays are nested too deeply.
     #[error("a reply nests arrays deeper than {depth_max} levels")]
     TooDeep {
         /// [`ReplyLimits::depth_max`].
         depth_max: usize,
     },
-    /// redis-protocol refused, or measured differently, a frame that the scanner passed: a fault of ours or theirs.
+    /// redis-protocol refused, or measured differently, a frame that the scanner passed: a bug of ours or theirs.
     #[error("the decoder refused a complete reply of {bytes} bytes: {details}")]
     Refused {
         /// Size of the frame.
         bytes: usize,
-        /// What the decoder said.
+        /// The decoder's error.
         details: String,
     },
 }
 
 impl DecodeError {
-    /// Whether a new connection may go better: a reply beyond a limit comes again for the same command.
+    /// Whether a new connection may help: a reply that exceeds a limit comes again for the same command.
     #[must_use]
     pub const fn may_heal(&self) -> bool {
         !matches!(
@@ -129,36 +129,36 @@ pub enum Protocol {
     /// RESP2: statuses, errors, integers, bulk strings, arrays.
     #[default]
     Resp2,
-    /// Besides, what RESP3 answers to the commands the engine sends: nulls (`_`), maps (`%`), pushes (`>`). Its other
-    /// kinds (floats, booleans, sets, …) are refused as unknown: nobody asks for them.
+    /// In addition, what RESP3 answers to the commands the engine sends: nulls (`_`), maps (`%`), pushes (`>`). Its
+    /// other kinds (floats, booleans, sets, …) are refused as unknown: nothing asks for them.
     Resp3,
 }
 
-/// Where in the unfinished first reply of a buffer the scan stands.
+/// Where the scan is in the unfinished first reply of a buffer.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
     /// Set before the first reply of another protocol is scanned.
     pub(super) protocol: Protocol,
-    /// Start of the value under work. Invariant: everything before it is understood and within the limits.
+    /// Start of the current value. Invariant: everything before it is understood and within the limits.
     at: usize,
-    /// Where the search for this value's line end goes on; only meaningful beyond `at`.
+    /// Where the search for this value's line end resumes; only meaningful beyond `at`.
     line_from: usize,
-    /// End of the bulk string under work, its line end included, once its length is known.
+    /// End of the current bulk string, including its line end, once its length is known.
     bulk_end: Option<usize>,
-    /// How many elements each open array still waits for, outermost first. Invariant: none is 0.
+    /// How many elements each open array still needs, outermost first. Invariant: none is 0.
     open: Vec<usize>,
     /// Elements announced so far, in all arrays.
     elements: usize,
 }
 
 impl Scanner {
-    /// Looks at what is new in `buffer`, which must be the bytes of the last call with more appended.
+    /// Scans what is new in `buffer`, which must be the bytes of the last call with more appended.
     ///
-    /// `Some(length)`: the first reply is whole and takes so many bytes; the scanner is ready for the next one,
-    /// with those bytes removed. `None`: more bytes are needed.
+    /// `Some(length)`: the first reply is whole and this many bytes long; the scanner is ready for the next one, with
+    /// those bytes removed. `None`: more bytes are needed.
     ///
     /// # Errors
-    /// The reply is malformed or beyond `limits`. The scan must not go on after that.
+    /// The reply is malformed or exceeds `limits`. Scanning must not continue after that.
     pub(super) fn scan(&mut self, buffer: &[u8], limits: &ReplyLimits) -> Result<Option<usize>, DecodeError> {
         loop {
             let Some(value_is_whole) = self.step(buffer, limits)? else { return Ok(None) };
@@ -185,7 +185,7 @@ impl Scanner {
             b'+' | b'-' => limits.line_bytes_max,
             b':' | b'$' | b'*' => REPLY_NUMBER_BYTES_MAX,
             b'_' | b'%' if self.protocol == Protocol::Resp3 => REPLY_NUMBER_BYTES_MAX,
-            // A push stands between replies, never within one.
+            // A push comes between replies, never within one.
             b'>' if self.protocol == Protocol::Resp3 && self.open.is_empty() => REPLY_NUMBER_BYTES_MAX,
             byte => return Err(DecodeError::UnknownKind { byte }),
         };
@@ -205,7 +205,7 @@ impl Scanner {
                 return self.open_array(elements, limits).map(Some);
             }
             b'%' | b'>' => {
-                // A map announces pairs. RESP3 writes no nil as an array.
+                // A map announces pairs. RESP3 never writes nil as an array.
                 let announced = length(kind, line)?.ok_or_else(|| bad_number(kind, line))?;
                 self.at = next;
                 let elements = announced.saturating_mul(if kind == b'%' { 2 } else { 1 });
@@ -221,7 +221,7 @@ impl Scanner {
         Ok(Some(true))
     }
 
-    /// Index of the carriage return that ends the line of the value under work.
+    /// Index of the carriage return that ends the line of the current value.
     fn find_line_end(
         &mut self,
         buffer: &[u8],
@@ -231,11 +231,12 @@ impl Scanner {
     ) -> Result<Option<usize>, DecodeError> {
         let start = self.at + 1;
         let from = self.line_from.max(start);
-        // No further than a line may reach, so that a line without end costs no more than a line.
+        // No further than a line may reach, so that an endless line costs no more than a line.
         let to = buffer.len().min(start.saturating_add(line_bytes_max).saturating_add(2));
         let found = buffer.get(from..to).and_then(|rest| rest.iter().position(|byte| *byte == b'\r'));
-        // The last byte may be the first half of a line end; any other must be followed by the second at once, or what
-        // breaks the stream between the two would look like a line that is not over yet until the call is late.
+        // The last byte may be the first half of a line end. Any other carriage return must be followed by the second
+        // half at once; otherwise a break in the stream between the two would look like an unfinished line until the
+        // call times out.
         if let Some((offset, after)) =
             found.and_then(|at| Some((from + at, *buffer[..to].get(from + at + 1)?)))
         {
@@ -284,7 +285,7 @@ impl Scanner {
         Ok(Some(true))
     }
 
-    /// Whether the array, having no elements (or being nil), is whole already.
+    /// Whether the array, having no elements (or being nil), is already whole.
     fn open_array(&mut self, elements: Option<usize>, limits: &ReplyLimits) -> Result<bool, DecodeError> {
         let Some(elements) = elements else { return Ok(true) };
         if self.open.len() >= limits.depth_max {
@@ -304,7 +305,7 @@ impl Scanner {
         Ok(false)
     }
 
-    /// Counts a whole value into the array around it; whether no array is open any more.
+    /// Counts a whole value into the array around it; returns whether no array is open any longer.
     fn close_arrays(&mut self) -> bool {
         while let Some(missing) = self.open.last_mut() {
             *missing -= 1;
@@ -317,8 +318,9 @@ impl Scanner {
     }
 }
 
-/// Length of the header and of the string, for a bulk string written as all servers write it: one to nine digits and
-/// a line end, all there. It halves the time of scanning a batch of payloads; `None` says nothing about the bytes.
+/// Length of the header and of the string, for a bulk string written the way all servers write it: one to nine digits
+/// and a line end, all present. It halves the time of scanning a batch of payloads; `None` says nothing about the
+/// bytes.
 fn plain_bulk_header(value: &[u8]) -> Option<(usize, usize)> {
     let digits = value.strip_prefix(b"$")?;
     let mut length = 0;

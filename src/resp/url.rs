@@ -1,22 +1,23 @@
-//! Where a Redis server is, who we are to it and how it is reached, read from a url.
+//! Where a Redis server is, who we are to it and how it is reached, parsed from a url.
 //!
 //! | form | |
 //! |---|---|
 //! | `redis://[user[:password]@]host[:port][/database]` | over TCP |
 //! | `rediss://…` the same | over TCP with TLS |
 //! | `unix://[user[:password]@]/path/to.sock[?db=n]` | over a unix socket |
-//! | `redis+sentinel://[user[:password]@]host[:port],host[:port]/primary[/database]` | the primary that sentinels name |
+//! | `redis+sentinel://[user[:password]@]host[:port],host[:port]/primary[/database]` | the primary named by sentinels |
 //! | `rediss+sentinel://…` the same | TLS to the sentinels and to the primary |
 //! | `redis+cluster://[user[:password]@]host[:port],host[:port]` | a Redis Cluster, by some of its nodes; database 0 |
 //! | `rediss+cluster://…` the same | TLS to each node |
 //!
-//! All take the query parameters `db`, `user` and `password` where the other part does not give them; those with TLS also
-//! `ca_file`, `cert_file`, `key_file` and `server_name` ([`TlsFiles`]); those with sentinels also `sentinel_user` and
-//! `sentinel_password`. Every part is percent-decoded. Not responsible for connecting, nor for reading files.
+//! All accept the query parameters `db`, `user` and `password` where the rest of the url does not give them; those
+//! with TLS also `ca_file`, `cert_file`, `key_file` and `server_name` ([`TlsFiles`]); those with sentinels also
+//! `sentinel_user` and `sentinel_password`. Every part is percent-decoded. Not responsible for connecting, nor for
+//! reading files.
 //!
-//! A password is never shown. Display gives scheme, host, port and database, and a user only beside a password, which is
-//! `***`: what stands alone in the user's place is often a password. An error quotes nothing of the url, and words that may
-//! hold one go through `masked`.
+//! A password is never shown. Display shows scheme, host, port and database, and a user only together with a
+//! password, which becomes `***`: a lone value in the user's place is often a password. Errors quote nothing of the
+//! url, and text that may contain one goes through `masked`.
 
 mod error;
 mod mask;
@@ -34,29 +35,30 @@ use redis_protocol::redis_keyslot;
 
 use crate::foreign::Foreign;
 
-/// A parsed url. Display gives what of it may be shown, in a normal form.
+/// A parsed url. Display gives the part of it that may be shown, in a normal form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisUrl {
     place: Place,
     credentials: Option<Credentials>,
     database: u32,
     tls: Option<Box<TlsFiles>>,
-    /// Whether the server was named by a sentinel or a node, whose word may be old: it is asked for its role.
+    /// Whether the server was named by a sentinel or a node, whose information may be stale: it is asked for its
+    /// role.
     must_be_primary: bool,
 }
 
 impl RedisUrl {
-    /// A server that asks for no password, with database 0; for a child of our own.
+    /// A server that requires no password, with database 0; for our own child process.
     #[must_use]
     pub const fn new(endpoint: Endpoint) -> Self {
         let place = Place::Server(endpoint);
         Self { place, credentials: None, database: 0, tls: None, must_be_primary: false }
     }
 
-    /// Reads a url; see the module for its forms.
+    /// Parses a url; see the module for its forms.
     ///
     /// # Errors
-    /// [`UrlError`] names the part that makes no sense.
+    /// [`UrlError`] names the invalid part.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         parse::parse(url)
     }
@@ -85,13 +87,13 @@ impl RedisUrl {
         self.tls.as_deref()
     }
 
-    /// Whether the server must call itself a primary before it is used.
+    /// Whether the server must report itself as a primary before it is used.
     #[must_use]
     pub const fn must_be_primary(&self) -> bool {
         self.must_be_primary
     }
 
-    /// The same with files and names for TLS laid over its own. Of no effect on a url without TLS.
+    /// The same url with these TLS files and names overriding its own. No effect on a url without TLS.
     #[must_use]
     pub fn with_tls(mut self, over: TlsFiles) -> Self {
         if let Some(own) = self.tls.take() {
@@ -105,7 +107,7 @@ impl RedisUrl {
         self
     }
 
-    /// The same with a password; the user stays.
+    /// The same url with this password; the user stays.
     #[must_use]
     pub fn with_password(mut self, password: String) -> Self {
         let username = self.credentials.take().and_then(|credentials| credentials.username);
@@ -113,7 +115,7 @@ impl RedisUrl {
         self
     }
 
-    /// The same with a password for its sentinels. Of no effect on a url without any.
+    /// The same url with this password for its sentinels. No effect on a url without sentinels.
     #[must_use]
     pub fn with_sentinel_password(mut self, password: String) -> Self {
         if let Place::Sentinels(sentinels) = &mut self.place {
@@ -129,8 +131,8 @@ impl RedisUrl {
         matches!(self.place, Place::Cluster(_))
     }
 
-    /// The same, bound to the slot of a key: each connection that is opened by it leads to the primary of that slot. Of no
-    /// effect on a url that leads to no cluster.
+    /// The same url, bound to the slot of a key: each connection opened with it leads to the primary of that slot. No
+    /// effect on a url that does not lead to a cluster.
     #[must_use]
     pub fn at_key(&self, key: &[u8]) -> Self {
         let mut url = self.clone();
@@ -140,19 +142,19 @@ impl RedisUrl {
         url
     }
 
-    /// A node of the cluster, as a server of its own.
+    /// A node of the cluster, as a separate server.
     #[must_use]
     pub(crate) fn node_at(&self, endpoint: Endpoint) -> Self {
         Self { place: Place::Server(endpoint), must_be_primary: false, ..self.clone() }
     }
 
-    /// The server that a sentinel, or a node of a cluster, named: user, database and TLS are those of this url.
+    /// The server named by a sentinel or a cluster node: user, database and TLS are those of this url.
     #[must_use]
     pub(crate) fn primary_at(&self, endpoint: Endpoint) -> Self {
         Self { place: Place::Server(endpoint), must_be_primary: true, ..self.clone() }
     }
 
-    /// One of the sentinels of this url, as a server of its own: TLS is that of this url, the user is not.
+    /// One of the sentinels of this url, as a separate server: TLS is that of this url, the user is not.
     #[must_use]
     pub(crate) fn sentinel_at(&self, endpoint: &Endpoint, credentials: Option<&Credentials>) -> Self {
         Self { credentials: credentials.cloned(), tls: self.tls.clone(), ..Self::new(endpoint.clone()) }

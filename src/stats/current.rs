@@ -1,55 +1,55 @@
-//! Which job a shard is polling at this moment, for control to name when the shard does not come back from it.
+//! Which job a shard is polling at this moment, so that control can name it when the shard does not return from it.
 //!
-//! A shard that is stuck in a handler can say nothing, so it must have said it before: what it is about to poll, and when
-//! it began. That is nine plain stores a poll, on lines of its own (some 3 ns); control reads them once a second. A
-//! version around the stores tells a reader whether it read one job or the halves of two.
+//! A shard stuck in a handler cannot report anything, so it must have reported beforehand: what it is about to poll,
+//! and when the poll started. That is nine plain stores per poll, on its own cache lines (about 3 ns); control reads
+//! them once a second. A version around the stores tells a reader whether it read one job or halves of two.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::{Duration, Instant};
 
-/// Bytes of a jid that are published: those of the gem have 16, those of Sidekiq 24.
+/// Bytes of a jid that are published: the gem's have 16, Sidekiq's 24.
 pub(super) const JID_SHOWN_BYTES: usize = 32;
 
 /// Words of a jid.
 const WORDS: usize = JID_SHOWN_BYTES / 8;
 
-/// Bits of a word that hold the number of the name; the length of the jid stands above them.
+/// Bits of a word that hold the number of the name; the length of the jid is above them.
 const NUMBER_BITS: u32 = 32;
 
 /// What one shard is polling. One thread writes, any may read.
 #[derive(Debug)]
 pub(crate) struct CurrentJob {
-    /// What times are counted from.
+    /// The time from which others are counted.
     epoch: Instant,
     /// The jobs' names, by number.
     names: OnceLock<Box<[Box<str>]>>,
     /// Odd while the words below change.
     version: AtomicU64,
-    /// When the poll began, in nanoseconds after the epoch, plus 1; 0: nothing is polled.
+    /// When the poll started, in nanoseconds after the epoch, plus 1; 0 if nothing is being polled.
     began_ns: AtomicU64,
     /// Number of the name, and length of the jid.
     job: AtomicU64,
     jid: [AtomicU64; WORDS],
 }
 
-/// A job as it is published, made once a run.
+/// A job as it is published, created once per run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct JobMark {
     job: u64,
     jid: [u64; WORDS],
 }
 
-/// What a shard is polling, as a reader found it.
+/// What a shard is polling, as seen by a reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Polled {
-    /// Tells one poll from the next.
+    /// Distinguishes one poll from the next.
     pub version: u64,
     /// The job's name.
     pub name: String,
     /// The first 32 bytes of its jid.
     pub jid: String,
-    /// For how long.
+    /// How long it has been polled.
     pub time: Duration,
 }
 
@@ -60,7 +60,7 @@ impl JobMark {
         let jid = jid.as_bytes();
         let len = jid.len().min(JID_SHOWN_BYTES);
         let mut words = [0; WORDS];
-        // The usual length is two moves; any other goes through a buffer.
+        // The usual length takes two moves; any other goes through a buffer.
         if let Some(([first, second], [])) = jid.split_first_chunk::<16>().map(|(id, rest)| {
             let (first, second) = id.split_at(8);
             ([word(first), word(second)], rest)
@@ -79,7 +79,7 @@ impl JobMark {
 
     /// The number of the job's name.
     fn number(&self) -> usize {
-        // Of 32 bits, so it fits.
+        // Only 32 bits, so it fits.
         usize::try_from(self.job & ((1 << NUMBER_BITS) - 1)).unwrap_or(usize::MAX)
     }
 
@@ -92,18 +92,18 @@ impl JobMark {
     }
 }
 
-/// Eight bytes as a word; others are none.
+/// Eight bytes as a word; 0 for any other length.
 fn word(bytes: &[u8]) -> u64 {
     bytes.try_into().map_or(0, u64::from_le_bytes)
 }
 
 impl CurrentJob {
-    /// Says what the jobs' numbers mean, once, by the one writer.
+    /// Sets what the jobs' numbers mean, once; only the one writer may call it.
     pub(crate) fn name_jobs<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
         self.names.get_or_init(|| names.into_iter().map(Box::from).collect());
     }
 
-    /// A poll begins, by the one writer.
+    /// A poll starts; only the one writer may call it.
     pub(crate) fn begin(&self, mark: &JobMark, now: Instant) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
@@ -118,12 +118,12 @@ impl CurrentJob {
         self.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
-    /// The poll is over, by the one writer.
+    /// The poll is over; only the one writer may call it.
     pub(crate) fn end(&self) {
         self.began_ns.store(0, Ordering::Relaxed);
     }
 
-    /// What is polled now; `None` if nothing is, or if it changes at this moment.
+    /// What is being polled now; `None` if nothing is, or if it is just changing.
     #[must_use]
     pub(crate) fn polled(&self, now: Instant) -> Option<Polled> {
         let version = self.version.load(Ordering::Acquire);

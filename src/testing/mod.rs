@@ -1,4 +1,4 @@
-//! For the tests of your own jobs: run them in the test's thread, without Redis, and look at what came of it.
+//! For testing your own jobs: run them in the test's thread, without Redis, and check the outcome.
 //!
 //! ```
 //! use jiggler_uring::testing::{self, TestWorker};
@@ -41,8 +41,8 @@
 //! });
 //! ```
 //!
-//! A handler alone can be called as what it is, a function: with [`Ctx::new`](crate::Ctx::new) if it wants a context.
-//! Programs that push jobs can be tested against a real server of the test's own: [`PrivateRedis`].
+//! A handler can also be called directly, as a function: with [`Ctx::new`](crate::Ctx::new) if it takes a context.
+//! Programs that push jobs can be tested against a real server, private to the test: [`PrivateRedis`].
 
 mod redis;
 mod worker;
@@ -56,17 +56,17 @@ use crate::limits::EXECUTOR_IO_BYTES;
 pub use redis::{PrivateRedis, StartError};
 pub use worker::{Outcome, Run, TestWorker};
 
-/// Runs a future on an executor of the kind that handlers run on, in this thread, to its end: files, sockets, timers and
-/// [`LocalClient`](crate::LocalClient)s work in it.
+/// Runs a future to completion in this thread, on the kind of executor that handlers run on: files, sockets, timers
+/// and [`LocalClient`](crate::LocalClient)s work in it.
 ///
 /// # Panics
-/// If the kernel gives no io_uring, or this thread is inside of such an executor already.
+/// If the kernel provides no io_uring, or this thread is already inside such an executor.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let builder =
         LocalExecutorBuilder::new(Placement::Unbound).name("test").io_memory(EXECUTOR_IO_BYTES).make();
     match builder {
         Ok(executor) => executor.run(future),
-        #[expect(clippy::panic, reason = "made for tests, which it fails")]
-        Err(error) => panic!("no executor can be started here: {error}"),
+        #[expect(clippy::panic, reason = "for tests only, which it makes fail")]
+        Err(error) => panic!("cannot start an executor here: {error}"),
     }
 }

@@ -1,4 +1,4 @@
-//! A Redis of a test's own.
+//! A Redis private to a test.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::embedded::{Embedded, StateDir, server};
 use crate::ids;
 use crate::resp::{Endpoint, RedisUrl};
 
-/// A redis-server (or valkey-server) on a unix socket in a directory of its own, empty, ended and removed when it is
+/// A redis-server (or valkey-server) on a unix socket in its own directory, initially empty; stopped and removed when
 /// dropped.
 ///
 /// ```no_run
@@ -21,7 +21,7 @@ use crate::resp::{Endpoint, RedisUrl};
 /// ```
 #[derive(Debug)]
 pub struct PrivateRedis {
-    /// `None` once it is let go.
+    /// `None` once it has been released.
     server: Option<Embedded>,
     directory: PathBuf,
 }
@@ -30,7 +30,7 @@ impl PrivateRedis {
     /// Starts one and waits until it answers.
     ///
     /// # Errors
-    /// [`StartError::NoProgram`] if none is installed; those of its start.
+    /// [`StartError::NoProgram`] if none is installed; other errors of its start.
     pub fn start() -> Result<Self, StartError> {
         let program = server::program(&|name| std::env::var_os(name)).ok_or(StartError::NoProgram)?;
         let name = format!("jiggler-uring-test-{}-{}", std::process::id(), ids::jid());
@@ -54,7 +54,8 @@ impl PrivateRedis {
 
 impl Drop for PrivateRedis {
     fn drop(&mut self) {
-        // It ends with its last user, which is this test; a server that does not is shown by the processes of the machine.
+        // It ends with its last user, which is this test; a server that does not shows up in the machine's process
+        // list.
         let _released = self.server.take().map(Embedded::release);
         let _removed = std::fs::remove_dir_all(&self.directory);
     }

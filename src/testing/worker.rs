@@ -1,4 +1,4 @@
-//! A worker without Redis: jobs run one after the other where the test stands, and what they push stays in memory.
+//! A worker without Redis: jobs run one by one inside the test, and what they push stays in memory.
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,10 @@ use crate::job::{Course, History, Parser};
 use crate::limits::DRAIN_JOBS_MAX;
 use crate::timeout::within;
 
-/// Runs jobs with the handlers of a registry, each once: payload, look-up, arguments, middleware, timeout, panics and the
-/// verdict on a failure are those of a real worker. Retries are told of, not made.
+/// Runs jobs with the handlers of a registry, once each: payload, lookup, arguments, middleware, timeout, panics and
+/// the verdict on a failure are those of a real worker. Retries are reported, not made.
 ///
-/// To be used inside of [`block_on`](super::block_on).
+/// Use it inside [`block_on`](super::block_on).
 pub struct TestWorker {
     handlers: Handlers,
     client: LocalClient,
@@ -26,17 +26,17 @@ pub struct TestWorker {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Run {
-    /// The job's name; empty if the payload is no job.
+    /// The job's name; empty if the payload is not a job.
     pub name: String,
     /// The job's id; empty if the payload carries none.
     pub jid: String,
     /// The queue it was taken from.
     pub queue: String,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What a real worker would have made of a run.
+/// What a real worker would have done after a run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -98,7 +98,7 @@ impl TestWorker {
         Self { handlers, client }
     }
 
-    /// Runs a job as if it had been pushed and taken.
+    /// Runs a job as if it had been pushed and fetched.
     ///
     /// # Panics
     /// If it cannot be pushed at all.
@@ -113,7 +113,7 @@ impl TestWorker {
         }
     }
 
-    /// Runs a job of this name and these arguments, from the queue `default` and without retries.
+    /// Runs a job with this name and these arguments, from the queue `default` and without retries.
     ///
     /// # Panics
     /// If it cannot be pushed at all.
@@ -124,7 +124,7 @@ impl TestWorker {
         }
     }
 
-    /// Runs a payload as it would lie in a queue, from a Ruby program for example.
+    /// Runs a payload as it would be in a queue, for example from a Ruby program.
     pub async fn run_payload(&self, queue: &str, payload: &[u8]) -> Run {
         let payload = Bytes::copy_from_slice(payload);
         let mut run =
@@ -165,11 +165,11 @@ impl TestWorker {
         run
     }
 
-    /// Runs all that jobs have pushed, oldest first, whatever its queue and whenever it is due, and what that pushes, until
-    /// nothing is left.
+    /// Runs everything that jobs have pushed, oldest first, whatever the queue and the due time, and what that pushes
+    /// in turn, until nothing is left.
     ///
     /// # Panics
-    /// After [`DRAIN_JOBS_MAX`] jobs: something pushes itself for ever.
+    /// After [`DRAIN_JOBS_MAX`] jobs: something keeps pushing itself forever.
     pub async fn drain(&self) -> Vec<Run> {
         let mut runs = Vec::new();
         loop {
@@ -190,13 +190,13 @@ impl TestWorker {
         self.client.pushed()
     }
 
-    /// The client that the handlers push with: to push from the test, or to see the progress jobs told of.
+    /// The client that the handlers push with: to push from the test, or to read the progress that jobs reported.
     #[must_use]
     pub fn client(&self) -> &LocalClient {
         &self.client
     }
 
-    /// Tears the state down, as after the last job of a core: see [`Registry::on_stop`].
+    /// Tears down the state, as after the last job of a core: see [`Registry::on_stop`].
     pub async fn stop(mut self) {
         self.handlers.take_tear_down().run(0).await;
     }
@@ -217,7 +217,7 @@ fn expired(timeout: Duration) -> JobResult {
     Err(JobError::new(CLASS_TIMEOUT, format!("it ran for longer than its timeout of {timeout:?}")))
 }
 
-#[expect(clippy::panic, reason = "made for tests, which it fails")]
+#[expect(clippy::panic, reason = "for tests only, which it makes fail")]
 fn cannot_be_pushed(why: &dyn std::fmt::Display) -> ! {
     panic!("the job cannot be pushed: {why}")
 }
@@ -312,7 +312,7 @@ mod tests {
             );
             ctx.state().borrow_mut().push(ctx.cancel_flag());
             if waits {
-                // As a task would that the job has spawned.
+                // Like a task that the job has spawned.
                 let other = ctx.clone();
                 let waiting = glommio::spawn_local(async move { other.cancelled().await });
                 ctx.state().borrow_mut().push(ctx.cancel_flag());
@@ -333,7 +333,7 @@ mod tests {
             worker.stop().await;
             let flags = seen.take().unwrap();
             let set: Vec<bool> = flags.borrow().iter().map(CancelFlag::is_set).collect();
-            assert_eq!(set, [false, true, true], "only a job that is dropped before its end is cancelled");
+            assert_eq!(set, [false, true, true], "only a job that is dropped early is cancelled");
         });
     }
 

@@ -1,8 +1,8 @@
-//! Urls in the words of others: the text of a wrong command line, of a file that makes no sense.
+//! Urls in foreign text: a wrong command line, an invalid file.
 
 use std::borrow::Cow;
 
-/// The text with user part and query of each url in it as `***`.
+/// The text with the user part and query of each url in it replaced by `***`.
 pub(crate) fn masked(text: &str) -> Cow<'_, str> {
     const MARK: &str = "://";
     if !text.contains(MARK) {
@@ -13,8 +13,9 @@ pub(crate) fn masked(text: &str) -> Cow<'_, str> {
     while let Some(at) = rest.find(MARK) {
         let (before, url) = rest.split_at(at + MARK.len());
         masked.push_str(before);
-        // A blank or a quotation mark ends it: where such a character is part of a password, it is not percent-encoded, and
-        // the last @ of the line, or before the next url, may still be the one behind it.
+        // A blank or a quotation mark ends the url. If such a character is part of a password, it is not
+        // percent-encoded, and the last @ of the line, or before the next url, may still be the one after the
+        // password.
         let line = url.split('\n').next().unwrap_or_default();
         let end = url.find(|c: char| c.is_whitespace() || "'\"`<>".contains(c)).unwrap_or(url.len());
         let before_next = line.split(MARK).next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the parts of a url say besides where: user, password, database, TLS; and percent-encoding.
+//! What the parts of a url say apart from where: user, password, database, TLS; and percent-encoding.
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
 
@@ -7,7 +7,7 @@ use super::{
     place::{Credentials, Place, TlsFiles},
 };
 
-/// What user part, path and query say together.
+/// What the user part, path and query say together.
 #[derive(Default)]
 pub(super) struct Parts {
     pub(super) username: Option<String>,
@@ -32,7 +32,7 @@ impl Parts {
     }
 
     pub(super) fn take_database(&mut self, text: &str) -> Result<(), UrlError> {
-        // Digits only: `parse` alone would take a sign.
+        // Digits only: `parse` alone would accept a sign.
         let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
         let number = number.ok_or(UrlError::BadDatabase)?;
         set_once(&mut self.database, number, "database")
@@ -67,7 +67,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Refuses what has no meaning for this url.
+    /// Rejects what has no meaning for this url.
     pub(super) fn check(&self, place: &Place, encrypts: bool, scheme: &'static str) -> Result<(), UrlError> {
         if !encrypts && let Some(part) = self.tls.parameters().next() {
             return Err(UrlError::NotEncrypted { part, scheme });
@@ -80,7 +80,7 @@ impl Parts {
     }
 }
 
-/// `None` if nothing was said.
+/// `None` if neither was given.
 pub(super) fn credentials(username: Option<String>, password: Option<String>) -> Option<Credentials> {
     match (username, password) {
         (None, None) => None,

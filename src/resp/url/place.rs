@@ -1,4 +1,4 @@
-//! Where a server is to be found, and who we are to it.
+//! Where a server can be found, and who we are to it.
 
 use std::{fmt, path::PathBuf};
 
@@ -52,7 +52,7 @@ impl fmt::Display for Place {
 
 /// Sentinels, and the name under which they watch a primary.
 ///
-/// Invariant: 1 to [`SENTINELS_MAX`](crate::limits::SENTINELS_MAX) hosts, all of [`Endpoint::Tcp`].
+/// Invariant: 1 to [`SENTINELS_MAX`](crate::limits::SENTINELS_MAX) hosts, all [`Endpoint::Tcp`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sentinels {
     pub(super) hosts: Vec<Endpoint>,
@@ -61,7 +61,7 @@ pub struct Sentinels {
 }
 
 impl Sentinels {
-    /// Where they listen, in the order in which they are asked.
+    /// Where they listen, in the order they are asked.
     #[must_use]
     pub fn hosts(&self) -> &[Endpoint] {
         &self.hosts
@@ -73,7 +73,7 @@ impl Sentinels {
         &self.primary
     }
 
-    /// Who we are to them, which need not be who we are to the primary.
+    /// Who we are to them, which may differ from who we are to the primary.
     #[must_use]
     pub const fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
@@ -86,9 +86,9 @@ impl fmt::Display for Sentinels {
     }
 }
 
-/// Nodes of a Redis Cluster, and the slot that is wanted of it.
+/// Nodes of a Redis Cluster, and the wanted slot.
 ///
-/// Invariant: 1 to [`CLUSTER_SEEDS_MAX`](crate::limits::CLUSTER_SEEDS_MAX) hosts, all of [`Endpoint::Tcp`]; a slot below
+/// Invariant: 1 to [`CLUSTER_SEEDS_MAX`](crate::limits::CLUSTER_SEEDS_MAX) hosts, all [`Endpoint::Tcp`]; a slot below
 /// [`CLUSTER_SLOTS`](crate::limits::CLUSTER_SLOTS).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
@@ -103,7 +103,7 @@ impl Cluster {
         &self.hosts
     }
 
-    /// The slot that is wanted; `None`: any node will do.
+    /// The wanted slot; `None` if any node will do.
     #[must_use]
     pub const fn slot(&self) -> Option<u16> {
         self.slot
@@ -128,12 +128,12 @@ fn write_hosts(hosts: &[Endpoint], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 pub struct Credentials {
     /// An ACL user; `None` for Redis's `default`.
     pub username: Option<String>,
-    /// May be empty when there is a user, for users that need none.
+    /// May be empty if there is a user, for users that need no password.
     pub password: String,
 }
 
 impl Credentials {
-    /// The user, if it may be shown: a name without a password may be a password in its place.
+    /// The user, if it may be shown: a name without a password may itself be a password.
     #[must_use]
     pub fn shown_user(&self) -> Option<&str> {
         self.username.as_deref().filter(|_| !self.password.is_empty())
@@ -153,22 +153,22 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What makes TLS of a connection: files and names, read when a connection is opened and not before. Unset: the system's
-/// roots are trusted, no certificate is shown, and the server must have one for the host of its url.
+/// The TLS settings of a connection: files and names, read only when a connection is opened. If unset: the system's
+/// roots are trusted, no certificate is presented, and the server must have one for the host in its url.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Certificates in PEM form that are trusted as roots, in place of the system's.
+    /// Certificates in PEM form that are trusted as roots, instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// The certificate we show, in PEM form, with what leads from it to a root the server trusts.
+    /// The certificate we present, in PEM form, with the chain to a root the server trusts.
     pub cert_file: Option<PathBuf>,
     /// Its private key, in PEM form.
     pub key_file: Option<PathBuf>,
-    /// The name the server's certificate must be for, where it is not the host of the url.
+    /// The name the server's certificate must be for, if it is not the host in the url.
     pub server_name: Option<String>,
 }
 
 impl TlsFiles {
-    /// The query parameters that are given.
+    /// The query parameters that are set.
     pub(super) fn parameters(&self) -> impl Iterator<Item = &'static str> {
         let parameters = [
             ("ca_file", self.ca_file.is_some()),

@@ -1,4 +1,4 @@
-//! Tables of urls and what becomes of them, and that no password is ever shown.
+//! Tables of urls and their results, and proof that no password is ever shown.
 
 use super::*;
 use crate::limits::{
@@ -45,7 +45,7 @@ fn unix_urls_with_their_defaults() {
 }
 
 #[test]
-fn credentials_are_decoded_and_may_stand_in_the_query() {
+fn credentials_are_decoded_and_may_be_in_the_query() {
     let some = |user: &str, password: &str| (Some(user.to_owned()), password.to_owned());
     assert_eq!(credentials("redis://:pw@h"), (None, "pw".to_owned()));
     assert_eq!(credentials("redis://me:p%40s%2Fs%3A%C3%A9@h"), some("me", "p@s/s:é"));
@@ -57,7 +57,7 @@ fn credentials_are_decoded_and_may_stand_in_the_query() {
 }
 
 #[test]
-fn what_makes_no_sense_is_named() {
+fn invalid_parts_are_named() {
     check_error("localhost:6379", &UrlError::NoScheme);
     check_error("", &UrlError::NoScheme);
     check_error("http://h", &UrlError::UnknownScheme { scheme: "http".to_owned() });
@@ -126,7 +126,7 @@ fn cluster_urls_have_database_0_and_are_bound_to_the_slot_of_a_key() {
     let url = RedisUrl::parse("redis+cluster://a").unwrap();
     let Place::Cluster(cluster) = url.place() else { panic!("{url}") };
     assert_eq!(cluster.slot(), None);
-    // The example of the cluster's specification.
+    // The example from the cluster specification.
     let bound = url.at_key(b"123456789");
     let Place::Cluster(cluster) = bound.place() else { panic!("{bound}") };
     assert_eq!(cluster.slot(), Some(12_739));
@@ -184,7 +184,7 @@ fn neither_debug_nor_display_nor_an_error_shows_a_password() {
         let shown = format!("{parsed} {parsed:?}");
         assert!(!shown.contains("hunter2") && shown.contains("***"), "{shown}");
     }
-    // What is alone in the user's place, in a port's, a database's or a parameter's may be a password.
+    // A lone value in the place of the user, a port, a database or a parameter may be a password.
     check("redis://hunter2@h", "redis://***@h:6379/0");
     check("redis://hunter2:@h", "redis://***@h:6379/0");
     check("unix:///s?user=hunter2", "unix://***@/s?db=0");
