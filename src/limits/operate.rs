@@ -1,62 +1,63 @@
-//! Bounds of what operators ask from the command line: pages of jobs, searches, acting on many jobs, pushing files.
+//! Limits on what operators ask for on the command line: pages of jobs, searches, acting on many jobs, pushing files.
 
 use std::time::Duration;
 
 use super::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX};
 
-/// Jobs on one page of `jobs` when nobody says otherwise: what fits on a screen.
+/// Default number of jobs on one page of `jobs`: what fits on a screen.
 pub const JOBS_LIMIT: usize = 25;
 
-/// Most jobs on one page: at a hundred bytes a row, what a person may still look through.
+/// The most jobs on one page: at a hundred bytes a row, what a person can still look through.
 pub const JOBS_LIMIT_MAX: usize = 1_000;
 
-/// Entries that one call of `jobs` with a filter examines when nobody says otherwise: well under a second, also with
-/// payloads of a kilobyte.
+/// Default number of entries that one call of `jobs` with a filter examines: well under a second, even with payloads
+/// of a kilobyte.
 pub const JOBS_EXAMINED: u64 = 100_000;
 
-/// Most entries it may be told to examine: some seconds of the time of Redis, shared with others call by call.
+/// The most entries it may be told to examine: a few seconds of Redis's time, shared with others call by call.
 pub const JOBS_EXAMINED_MAX: u64 = 100_000_000;
 
-/// Entries that one script call reads: some 1 ms of Redis's time with short payloads.
+/// Entries that one script call reads: about 1 ms of Redis's time with short payloads.
 pub const ENTRIES_PER_CALL: usize = 500;
 
-/// Jobs that one script call acts on: some 2 ms of Redis's time, as each is looked up, moved and taken away.
+/// Jobs that one script call acts on: about 2 ms of Redis's time, as each is looked up, moved and removed.
 pub const ACT_JOBS_PER_CALL: usize = 200;
 
-/// Bytes of entries after which such a call stops reading, a single larger entry excepted: some 5 ms of Redis's time,
-/// as each byte is copied into the script and out of it, and again where jobs are acted on.
+/// Bytes of entries after which such a call stops reading, except for a single larger entry: about 5 ms of Redis's
+/// time, as each byte is copied into the script and out of it, and again where jobs are acted on.
 pub const ENTRIES_BYTES_PER_CALL: usize = BATCH_BYTES_MAX;
 
-/// Most entries it reads at once. It begins with one and reads as many more as those were small: how large entries
-/// are is known only once they are read.
+/// The most entries it reads at once. It starts with one and reads as many more as those were small: how large
+/// entries are is known only once they have been read.
 pub const ENTRIES_READ_STEP: usize = 50;
 
-/// Bytes that are read of an entry that is larger than a job may be: its first members are there.
+/// Bytes read of an entry that is larger than a job may be: its first members are there.
 pub const ENTRY_HEAD_BYTES: usize = 4 * 1024;
 
 /// Characters of arguments, and of an error, that a row of `jobs` shows.
 pub const ROW_TEXT_CHARS_MAX: usize = 60;
 
-/// Longest line of a bulk in bytes: a payload of the largest size, and as much again for white space and escapes.
+/// Longest line of a bulk in bytes: a payload of the maximum size, and as much again for white space and escapes.
 pub const BULK_LINE_BYTES_MAX: usize = 2 * PAYLOAD_BYTES_MAX;
 
 /// Bytes that a bulk reads from its file at once.
 pub const BULK_READ_BYTES: usize = 256 * 1024;
 
-/// Chunks of parsed jobs that may wait while Redis takes another: with one the reading never waits for nothing.
+/// Chunks of parsed jobs that may be waiting while Redis takes another: with one, the reader never waits
+/// unnecessarily.
 pub const BULK_CHUNKS_MAX: usize = 2;
 
-/// How often the progress of a long command is shown, at most.
+/// Minimum time between two updates of a long command's progress display.
 pub const COMMAND_PROGRESS_PERIOD: Duration = Duration::from_millis(200);
 
-/// A heartbeat key lives for its interval and 180 s after each heartbeat. One with less than this left is late by 30 s,
+/// A heartbeat key lives for its interval plus 180 s after each heartbeat. One with less than this left is 30 s late,
 /// whatever the interval: its process is gone, or hangs.
 pub const HEARTBEAT_LIFE_LEFT_MIN: Duration = Duration::from_secs(150);
 
-/// Bytes of what a command has done and could not write to standard output that its final error repeats.
+/// Bytes of output that a command could not write to standard output and repeats in its final error.
 pub const UNTOLD_BYTES_MAX: usize = 4 * 1024;
 
-/// Characters of a text of others that one cell of a table shows: any valid name, as long as it may be, fits.
+/// Characters of foreign text shown in one cell of a table: any valid name of maximum length fits.
 pub const FOREIGN_CELL_CHARS_MAX: usize = 200;
 
 /// Characters of such a text that an error or a value in the log shows.

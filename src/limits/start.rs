@@ -1,4 +1,4 @@
-//! Bounds and defaults of what happens before the first job: options, checks at boot, the private Redis.
+//! Limits and defaults of what happens before the first job: options, checks at boot, the private Redis.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use std::time::Duration;
 // Options
 // ---------------------------------------------------------------------------------------------------------------
 
-/// Most cores one process may be asked to use: the size of the kernel's own CPU mask (`cpu_set_t`).
+/// The most cores one process may be asked to use: the size of the kernel's own CPU mask (`cpu_set_t`).
 pub const CORES_MAX: usize = 1_024;
 
 /// Jobs in flight per core when `--concurrency` is not given. The gem's default for its one core.
 pub const CONCURRENCY_PER_CORE: usize = 10;
 
-/// Most jobs in flight per process. Each holds its payload and a task: 100,000 small ones are some 100 MB.
+/// The most jobs in flight per process. Each holds its payload and a task: 100,000 small ones take about 100 MB.
 pub const CONCURRENCY_MAX: usize = 100_000;
 
 /// How long a stop waits for running jobs. The gem's default; below the 30 s after which container runtimes kill.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Longest stop that may be asked for: a day. What runs longer should be split or handed back.
+/// Longest stop timeout that may be set: a day. What runs longer should be split or handed back.
 pub const STOP_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Period of the heartbeat. The gem's default; its page calls a process outdated after twice this period.
+/// Period of the heartbeat. The gem's default; its page considers a process outdated after twice this period.
 pub const STATS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Longest heartbeat period: the key lives 180 s longer, so a dead process is listed for an hour at most.
@@ -33,25 +33,26 @@ pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Longest period of the poller: a due job should not wait longer than an hour.
 pub const POLL_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 
-/// Most entries the dead set may be asked to keep: at 1 KB each this is 10 GB of Redis memory.
+/// The most entries the dead set may be configured to keep: at 1 KB each this is 10 GB of Redis memory.
 pub const DEAD_JOBS_CONFIGURED_MAX: u64 = 10_000_000;
 
-/// Longest time the dead set may be asked to keep an entry: ten years.
+/// Longest time the dead set may be configured to keep an entry: ten years.
 pub const DEAD_TIMEOUT_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// Largest configuration file in bytes. A real one has some hundred bytes; this refuses a wrong path early.
+/// Largest configuration file in bytes. A real one has a few hundred bytes; this rejects a wrong path early.
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Deepest nesting of lists and mappings in it: the YAML loader recurses once a level, and a real file has four.
+/// Deepest nesting of lists and mappings in it: the YAML loader recurses once per level, and a real file has four.
 pub const CONFIG_DEPTH_MAX: usize = 32;
 
-/// Longest name of an environment (`--environment`) in bytes: it is part of log lines.
+/// Longest name of an environment (`--environment`) in bytes: it appears in log lines.
 pub const ENVIRONMENT_BYTES_MAX: usize = 64;
 
-/// Most copies of one job that a single `enqueue --count` may push: ten million small jobs are some 2 GB in Redis.
+/// The most copies of one job that a single `enqueue --count` may push: ten million small jobs take about 2 GB in
+/// Redis.
 pub const ENQUEUE_COUNT_MAX: u64 = 10_000_000;
 
-/// Longest job name in bytes that `enqueue` accepts: names are part of log lines and of metrics.
+/// Longest job name in bytes that `enqueue` accepts: names appear in log lines and in metrics.
 pub const JOB_NAME_BYTES_MAX: usize = 256;
 
 /// Longest delay that `enqueue --in` accepts: ten years. Redis scores are exact to the microsecond far beyond it.
@@ -67,7 +68,7 @@ pub const KERNEL_MIN: (u32, u32) = (5, 8);
 /// First kernel that charges rings to the process's memory instead of to its locked memory.
 pub const KERNEL_WITHOUT_MEMLOCK: (u32, u32) = (5, 12);
 
-/// Locked memory glommio asks for before it makes an executor, on any kernel.
+/// Locked memory glommio requests before it creates an executor, on any kernel.
 pub const MEMLOCK_BYTES_MIN: u64 = 512 * 1024;
 
 /// Oldest Redis, as (major, minor): `LMOVE` and `BLMOVE` came with 6.2.
@@ -77,16 +78,16 @@ pub const REDIS_MIN: (u32, u32) = (6, 2);
 // The private Redis
 // ---------------------------------------------------------------------------------------------------------------
 
-/// How long a private Redis may take from its start, or from its last word that it is loading, to its first answer.
+/// How long a private Redis may take from its start, or from the last time it reported loading, to its first answer.
 pub const EMBEDDED_START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a private Redis may take to write its append-only file out and end.
+/// How long a private Redis may take to write out its append-only file and exit.
 pub const EMBEDDED_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pause between two looks at a private Redis that starts or ends.
+/// Pause between two checks of a private Redis that is starting or exiting.
 pub const EMBEDDED_POLL_PAUSE: Duration = Duration::from_millis(10);
 
-/// How long the look at 127.0.0.1:6379 may take; loopback answers or refuses within microseconds.
+/// How long checking 127.0.0.1:6379 may take; loopback answers or refuses within microseconds.
 pub const LOCAL_PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Lines of the private server's log that an error shows.
@@ -96,30 +97,32 @@ pub const LOG_TAIL_LINES: usize = 8;
 // The log
 // ---------------------------------------------------------------------------------------------------------------
 
-/// Lines that wait for the reader of standard error. More are dropped and counted: a log must not hold up a shard.
+/// Lines waiting for the reader of standard error. Further ones are dropped and counted: a log must not hold up a
+/// shard.
 pub const LOG_QUEUE_LINES: usize = 16 * 1024;
 
-/// Bytes of the lines that wait: a start in debug with hundreds of failing jobs fits many times over.
+/// Bytes of the waiting lines: a start in debug with hundreds of failing jobs fits many times over.
 pub const LOG_QUEUE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Bytes that are written by one call: what a pipe holds by default.
+/// Bytes written by one call: what a pipe holds by default.
 pub const LOG_BATCH_BYTES: usize = 64 * 1024;
 
-/// How often a flood that goes on says how many lines were dropped.
+/// How often an ongoing flood reports how many lines were dropped.
 pub const LOG_DROPS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long the end of a process waits for its last lines to be written. It comes on top of the time of a stop.
+/// How long a process waits at its end for its last lines to be written. This adds to the time of a stop.
 pub const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(900);
 
-/// How long it waits for one more line after that was in vain.
+/// How long it waits for one more line after that wait was in vain.
 pub const LOG_FLUSH_AGAIN_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Span in which a kind of log line may come so often as below, and after which is said how many more there were.
+/// Time span in which a kind of log line may come as often as given below; after it, the number of further ones is
+/// reported.
 pub const LOG_FLOOD_SPAN: Duration = Duration::from_secs(10);
 
-/// Lines of a kind that are logged in a span. Enough to see what they have in common; all shards that say at once that
-/// Redis is gone are heard one by one on any usual machine.
+/// Lines of one kind that are logged in a span. Enough to see what they have in common; on any usual machine, if all
+/// shards report at once that Redis is gone, each one's line is logged.
 pub const LOG_SAMPLE_LINES: u32 = 20;
 
-/// Most kinds of lines that are watched: far more places than there are that log.
+/// The most kinds of lines that are tracked: far more than there are places that log.
 pub const LOG_KINDS_MAX: usize = 1_024;
