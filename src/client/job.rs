@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_payload_says_beyond_the_gems_members_stands_behind_them() {
+    fn members_beyond_the_gems_come_after_them() {
         let job = NewJob::new("A", &[1]).unwrap().member("tenant", "acme").unwrap();
         let job = job.retry_queue("slow").unwrap().member("rate", &1e21).unwrap();
         let expected = r#"{"name":"A","args":[1],"retries":0,"jid":"0d655a187e214821","retry_queue":"slow","tenant":"acme","rate":1.0e+21}"#;

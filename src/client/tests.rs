@@ -37,7 +37,7 @@ fn an_enqueued_job_is_in_its_queue_under_its_jid() {
 }
 
 #[test]
-fn a_scheduled_job_stands_under_its_time_with_its_queue() {
+fn a_scheduled_job_is_stored_under_its_time_with_its_queue() {
     let redis = OwnRedis::start();
     let mut client = client(&redis);
     let before = time::unix_now();
@@ -125,7 +125,7 @@ fn after_a_lost_connection_the_next_call_connects_anew() {
 }
 
 #[test]
-fn urls_that_lead_nowhere_are_said_so() {
+fn urls_that_lead_nowhere_are_reported() {
     assert!(matches!(Client::connect("localhost"), Err(Error::Url(_))));
     assert!(matches!(Client::connect("unix:///nonexistent/redis.sock"), Err(Error::Connect(_))));
 }
@@ -139,7 +139,7 @@ fn many_with_a_bad_one(batches: usize, bad: usize) -> impl Iterator<Item = NewJo
 }
 
 #[test]
-fn what_is_on_its_way_behind_a_refused_job_is_heard_of_and_nothing_more_is_sent() {
+fn batches_in_flight_after_a_refused_job_are_counted_and_no_more_are_sent() {
     let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
     let bad = PUSH_JOBS_MAX + 500;
@@ -154,7 +154,7 @@ fn what_is_on_its_way_behind_a_refused_job_is_heard_of_and_nothing_more_is_sent(
 }
 
 #[test]
-fn a_connection_lost_under_a_bulk_leaves_in_doubt_what_was_on_its_way_and_no_more() {
+fn a_connection_lost_during_a_bulk_leaves_in_doubt_only_what_was_in_flight() {
     let redis = OwnRedis::start();
     let mut client = client(&redis);
     let jobs = (0..20 * PUSH_JOBS_MAX).map(|number| {

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_are_started_as_needed_up_to_their_number_and_stand_behind_the_shard() {
+    fn threads_are_started_as_needed_up_to_their_number_and_yield_to_the_shard() {
         LocalExecutor::default().run(async {
             let companions = companions(3);
             assert_eq!(companions.threads.get(), 0);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn work_that_nobody_waits_for_is_not_begun_and_what_was_begun_goes_on() {
+    fn abandoned_work_is_not_started_and_started_work_continues() {
         LocalExecutor::default().run(async {
             let companions = companions(1);
             let (tell, told) = channel();

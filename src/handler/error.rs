@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_told_once() {
+    fn sources_are_named_once() {
         #[derive(Debug, thiserror::Error)]
         #[error("cannot open the ledger")]
         struct Outer(#[source] fmt::Error);

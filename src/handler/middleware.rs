@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn layers_stand_around_a_job_in_their_order_and_see_how_it_ended() {
+    fn layers_wrap_a_job_in_their_order_and_see_how_it_ended() {
         for (kind, ended) in [("", "done"), ("wait", "done"), ("fail", "Failed: as asked")] {
             let line = |name: &str| format!("{name} {ended}");
             let after = [line("own"), line("inner"), line("outer")];

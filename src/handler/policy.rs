@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_told_the_retry_and_the_error_and_only_if_one_is_left() {
+    fn a_function_gets_the_retry_and_the_error_and_only_if_one_is_left() {
         let asked = Rc::new(Cell::new(0));
         let policy = RetryPolicy::by({
             let asked = Rc::clone(&asked);

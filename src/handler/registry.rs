@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn every_death_hook_hears_of_a_death_though_one_panics() {
+    fn every_death_hook_is_called_even_if_one_panics() {
         let heard: Rc<RefCell<Vec<String>>> = Rc::default();
         let hook = |name: &'static str| {
             let heard = Rc::clone(&heard);

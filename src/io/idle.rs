@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_old_is_closed_though_nobody_asks() {
+    fn old_connections_are_closed_without_being_asked_for() {
         LocalExecutor::default().run(async {
             let idle = Idle::new(options(Duration::from_millis(3)));
             let conn = Rc::new(());

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_is_told_once_and_the_end_for_ever() {
+    fn arrivals_are_reported_once_and_the_end_forever() {
         LocalExecutor::default().run(async {
             let (ours, mut theirs) = pair();
             assert!(poll_once(readable(&ours)).await.is_none());

@@ -48,7 +48,7 @@ fn pushes_arrive_in_their_order_over_one_connection_opened_at_the_first() {
 }
 
 #[test]
-fn a_scheduled_job_stands_under_its_time_and_progress_under_its_jid() {
+fn a_scheduled_job_is_stored_under_its_time_and_progress_under_its_jid() {
     let redis = OwnRedis::start();
     run(&redis, async |client| {
         client.enqueue_at(1e10, &job(1).queue_named("img").unwrap()).await.unwrap();
@@ -71,7 +71,7 @@ fn a_scheduled_job_stands_under_its_time_and_progress_under_its_jid() {
 }
 
 #[test]
-fn a_push_that_nobody_waits_for_any_more_disturbs_no_other() {
+fn an_abandoned_push_disturbs_no_other() {
     let redis = OwnRedis::start();
     run(&redis, async |client| {
         for _ in 0..20 {
@@ -120,7 +120,7 @@ fn a_server_that_is_away_fails_every_push_and_is_found_when_it_is_back() {
 }
 
 #[test]
-fn in_memory_nothing_is_sent_and_all_is_told() {
+fn in_memory_nothing_is_sent_and_everything_is_recorded() {
     let client = LocalClient::in_memory();
     let seen = Rc::new(std::cell::Cell::new(0));
     let client = client.hooked(vec![Box::new({

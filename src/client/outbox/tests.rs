@@ -71,7 +71,7 @@ fn many_threads_and_tasks_push_at_once() {
 }
 
 #[test]
-fn what_redis_refuses_for_good_is_told_and_not_kept() {
+fn permanent_refusals_are_reported_and_not_kept() {
     let (redis, directory) = (OwnRedis::start(), tempfile::tempdir().unwrap());
     redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
     let outbox = open(&directory, &redis.url_text(), OutboxOptions::default());
@@ -189,7 +189,7 @@ fn jobs_that_redis_refuses_for_good_are_moved_aside_and_hold_up_nobody() {
 
 /// A missing right affects all jobs, and so does a full file of rejected jobs: then they wait.
 #[test]
-fn what_befalls_all_jobs_or_finds_no_room_aside_waits() {
+fn errors_that_affect_all_jobs_or_find_no_room_aside_wait() {
     let (redis, directory) = (OwnRedis::start(), tempfile::tempdir().unwrap());
     redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
     let options = || OutboxOptions { jobs_max: 2, ..OutboxOptions::default() };

@@ -92,7 +92,7 @@ fn a_bulk_that_ends_early_says_how_many_jobs_were_pushed() {
 }
 
 #[test]
-fn what_is_on_its_way_behind_a_refused_job_is_heard_of_or_taken_back() {
+fn batches_in_flight_after_a_refused_job_are_counted_or_withdrawn() {
     let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:list:bad", b"no list"]);
     let (count, bad) = (20 * PUSH_JOBS_MAX, PUSH_JOBS_MAX + 500);
@@ -194,7 +194,7 @@ fn a_payload_larger_than_all_the_room_is_sent_too() {
 }
 
 #[test]
-fn where_nobody_listens_nothing_was_pushed_and_where_the_runtime_ended_it_says_so() {
+fn without_a_listener_nothing_is_pushed_and_an_ended_runtime_is_reported() {
     let url = "unix:///nonexistent/redis.sock";
     let client = runtime().block_on(async {
         let error = TokioClient::connect(url).await.unwrap_err();

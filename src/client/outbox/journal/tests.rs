@@ -78,7 +78,7 @@ fn what_is_appended_is_there_at_the_next_opening_until_it_is_done() {
 }
 
 #[test]
-fn a_torn_end_is_cut_at_every_byte_and_what_stands_before_it_stays() {
+fn a_torn_end_is_cut_at_every_byte_and_what_precedes_it_stays() {
     let place = Place::new();
     let mut journal = place.open().unwrap();
     (1..=2).for_each(|number| append(&mut journal, number));
@@ -146,7 +146,7 @@ fn a_file_of_another_kind_is_left_alone() {
 }
 
 #[test]
-fn a_journal_has_one_owner_at_a_time_whom_alone_it_can_be_read_by() {
+fn a_journal_has_one_owner_at_a_time_who_alone_can_read_it() {
     let place = Place::new();
     fs::write(place.path(), "").unwrap();
     fs::set_permissions(place.path(), Permissions::from_mode(0o644)).unwrap();
