@@ -34,6 +34,8 @@ mod producer;
 mod report;
 #[path = "../engine/chaos/round.rs"]
 mod round;
+#[path = "../engine/chaos/site.rs"]
+mod site;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::plan::{Plan, Role, WorkerPlan};
+use super::plan::{Plan, Role, Step, WorkerPlan};
 use super::producer::POISONED_QUEUE;
+use super::site::Site;
 use crate::fault_proxy::FaultProxy;
 use crate::harness::Worker;
 
@@ -16,8 +17,10 @@ pub(crate) struct Life {
     pub(crate) place: usize,
     pub(crate) role: Role,
     pub(crate) worker: Worker,
-    /// Outlives the worker: what it holds may arrive later.
-    pub(crate) proxy: FaultProxy,
+    /// Outlives the worker: what it holds may arrive later. `None`: in a cluster, whose nodes name each other's ports.
+    line: Option<FaultProxy>,
+    /// Its log stood still once: if it was killed then, lines of it are missing.
+    pub(crate) log_stopped: bool,
     /// Ended by SIGKILL, or by a job.
     pub(crate) killed: bool,
     /// Ended by a job.
@@ -36,21 +39,54 @@ pub(crate) struct Run {
 }
 
 impl Life {
-    pub(crate) fn start(plan: &Plan, place: usize, redis: &Path, config: &str, number: u64) -> Self {
+    pub(crate) fn start(plan: &Plan, place: usize, site: &Site, config: &str, number: u64) -> Self {
         let WorkerPlan { role, cores, concurrency, tcp } = plan.workers[place];
-        let proxy = FaultProxy::start(redis, tcp, plan.seed.wrapping_mul(31).wrapping_add(number));
+        let seed = plan.seed.wrapping_mul(31).wrapping_add(number);
+        let line = (!site.is_cluster()).then(|| FaultProxy::start(&site.nodes()[0].socket(), tcp, seed));
         let mode = if plan.at_least_once { "at-least-once" } else { "at-most-once" };
         let (program, queues) = match role {
-            Role::Plain => (
-                PathBuf::from(env!("CARGO_BIN_EXE_jiggler-uring")),
-                ["default", "default,img"][plan.queues - 1],
-            ),
-            Role::Poisoned => (example("misbehaving_jobs"), POISONED_QUEUE),
+            Role::Plain => (PathBuf::from(env!("CARGO_BIN_EXE_jiggler-uring")), site.queues.join(",")),
+            Role::Poisoned => (example("misbehaving_jobs"), POISONED_QUEUE.to_owned()),
         };
         let (cores, concurrency) = (cores.to_string(), concurrency.to_string());
-        let args = ["--cores", &cores, "-c", &concurrency, "--mode", mode, "-q", queues, "-C", config, "-v"];
-        let worker = Worker::launch_program(&program, proxy.url(), &args);
-        Self { place, role, worker, proxy, killed: false, poisoned: false, asked: false, exit: None }
+        let args = ["--cores", &cores, "-c", &concurrency, "--mode", mode, "-q", &queues, "-C", config, "-v"];
+        let url = site.worker_url(line.as_ref().map(FaultProxy::url));
+        let worker = Worker::launch_through_pipe(&program, &url, &args);
+        let (killed, poisoned, asked, log_stopped) = (false, false, false, false);
+        Self { place, role, worker, line, log_stopped, killed, poisoned, asked, exit: None }
+    }
+
+    /// From now on nobody reads its log.
+    pub(crate) fn stop_log(&mut self) {
+        self.log_stopped = true;
+        self.worker.stop_log();
+    }
+
+    /// Changes the weather on its line, if it has one.
+    pub(crate) fn on_line(&self, step: Step) {
+        let Some(line) = &self.line else { return };
+        match step {
+            Step::Delay(_, delay) => line.delay(delay),
+            Step::Split(_, pieces) => line.split(pieces),
+            Step::Hold(_) => line.hold(),
+            Step::Refuse(_) => line.refuse(),
+            Step::Clear(_) => line.clear(),
+            Step::Forget(_) => {
+                line.forget();
+                line.clear();
+            }
+            Step::Cut(_) => line.cut(),
+            Step::After(_, way, bytes, then) => line.after(way, bytes, then),
+            _ => {}
+        }
+    }
+
+    /// Its line is whole, and its log is read.
+    pub(crate) fn end_faults(&self) {
+        if let Some(line) = &self.line {
+            line.clear();
+        }
+        self.worker.read_log();
     }
 
     /// Whether it has come so far as to work. Without Redis a process ends at its start.

@@ -8,6 +8,7 @@ mod oracle;
 mod plan;
 mod producer;
 mod round;
+mod site;
 
 use crate::fault_proxy::{FaultProxy, Then, Way};
 use crate::harness::wait::wait_until;

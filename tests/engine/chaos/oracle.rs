@@ -22,6 +22,7 @@ use super::fleet::{Life, Run};
 use super::plan::Plan;
 use super::producer::{Jobs, Kind};
 use super::round::Tally;
+use super::site::Site;
 use crate::harness::redis::{DEAD, RETRIES, Redis, SCHEDULED};
 
 /// Silence from which on a process may be taken for dead: the lease, less what may pass before and after.
@@ -45,7 +46,7 @@ const STARTS_MAX: usize = 1 + RECOVERIES_MAX as usize;
 const NAMED: usize = 10;
 
 /// What lies in Redis.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Census {
     /// Lists and sets that hold jobs that should run, with their lengths.
     pub(crate) open: BTreeMap<String, i64>,
@@ -58,46 +59,73 @@ pub(crate) struct Census {
 }
 
 impl Census {
-    pub(crate) fn of(redis: &Redis) -> Self {
-        let patterns = ["jiggler:list:*", "{jiggler:list:*}:inflight:*", RETRIES, SCHEDULED];
-        let mut ask = vec!["EVAL", OPEN, "0"];
-        ask.extend(patterns);
-        let open = redis.list(&ask).into_iter().map(|line| {
-            let line = String::from_utf8(line).unwrap();
-            let (key, length) = line.rsplit_once(' ').unwrap();
-            (key.to_owned(), length.parse().unwrap())
-        });
-        let open = open.collect();
-        let mut census =
-            Self { open, dead: BTreeMap::new(), poison: BTreeSet::new(), processed: 0, failures: 0 };
+    pub(crate) fn of(site: &Site) -> Self {
+        let mut census = Self::default();
+        for node in site.nodes() {
+            census.add_open(node);
+        }
         if !census.open.is_empty() {
             return census;
         }
-        for (payload, _) in redis.set(DEAD) {
+        for node in site.nodes() {
+            if site.is_cluster() {
+                // Each queue has sets and counters of its own.
+                node.keys("{jiggler:list:*}:dead").iter().for_each(|set| census.add_dead(node, set));
+                let sum = |what: &str| {
+                    let keys = node.keys(&format!("{{jiggler:list:*}}:{what}"));
+                    keys.iter().map(|key| node.text(key).map_or(0, |text| text.parse().unwrap())).sum::<u64>()
+                };
+                census.processed += sum("processed");
+                census.failures += sum("failures");
+            } else {
+                census.add_dead(node, DEAD);
+                census.processed += node.processed();
+                census.failures += node.failures();
+            }
+        }
+        census
+    }
+
+    fn add_open(&mut self, node: &Redis) {
+        let of_queues = ["{jiggler:list:*}:retries", "{jiggler:list:*}:scheduled"];
+        let patterns = ["jiggler:list:*", "{jiggler:list:*}:inflight:*", RETRIES, SCHEDULED];
+        let ask = [&["EVAL", OPEN, "0"][..], &patterns, &of_queues].concat();
+        self.open.extend(node.list(&ask).into_iter().map(|line| {
+            let line = String::from_utf8(line).unwrap();
+            let (key, length) = line.rsplit_once(' ').unwrap();
+            (key.to_owned(), length.parse::<i64>().unwrap())
+        }));
+    }
+
+    fn add_dead(&mut self, node: &Redis, set: &str) {
+        for (payload, _) in node.set(set) {
             let job = serde_json::from_str::<serde_json::Value>(&payload).unwrap_or_default();
             let jid = job["jid"].as_str().map_or(payload, str::to_owned);
             if job["error_class"] == CLASS_POISON {
-                census.poison.insert(jid.clone());
+                self.poison.insert(jid.clone());
             }
-            *census.dead.entry(jid).or_default() += 1;
+            *self.dead.entry(jid).or_default() += 1;
         }
-        (census.processed, census.failures) = (redis.processed(), redis.failures());
-        census
     }
 }
 
 /// Gives each life's reason, if there is one, why a job it ran may run again.
-fn excuses(lives: &[Life]) -> Vec<Option<&'static str>> {
+fn excuses(plan: &Plan, lives: &[Life]) -> Vec<Option<&'static str>> {
     let reaped: BTreeSet<String> = lives.iter().flat_map(Life::reaped).collect();
+    let was_reaped = |life: &Life| life.uuids().iter().any(|uuid| reaped.contains(uuid));
     let excuse = |life: &Life| {
-        if !life.has_worked() {
-            None
-        } else if life.killed {
+        if life.killed {
+            // First, because the line that says that it worked may be missing.
             Some("killed")
+        } else if !life.has_worked() {
+            None
         } else if life.exit == Some(0) && life.left_without_redis() {
             // It had nothing to report, so it did not wait for Redis; its lease stays until a reaper finds nothing.
             Some("left without Redis")
-        } else if life.was_fenced() || life.uuids().iter().any(|uuid| reaped.contains(uuid)) {
+        } else if plan.withdraws_rights() && life.exit == Some(0) && !life.was_fenced() && was_reaped(life) {
+            // It could hand back what it held, but not take its lease with it.
+            Some("left without its rights")
+        } else if life.was_fenced() || was_reaped(life) {
             Some("taken for dead")
         } else {
             (life.exit != Some(0)).then_some("ended without Redis")
@@ -107,12 +135,19 @@ fn excuses(lives: &[Life]) -> Vec<Option<&'static str>> {
 }
 
 pub(crate) fn judge(plan: &Plan, jobs: &Jobs, lives: &[Life], census: &Census) -> Result<Tally, String> {
-    let excuses = excuses(lives);
+    let excuses = excuses(plan, lives);
     for (life, excuse) in lives.iter().zip(&excuses) {
         if !life.oddities().is_empty() {
             return Err(format!("worker {} panicked: {:?}", life.place, life.oddities()));
         }
-        let explained = |excuse| excuse == "killed" || excuse == "left without Redis";
+        // What could not tell Redis at its end need not have been taken for dead: a short outage, or a right that it had
+        // not, is enough.
+        let troubled = plan.silence[life.place] > Duration::ZERO;
+        let explained = |excuse| match excuse {
+            "killed" | "left without Redis" | "left without its rights" => true,
+            "ended without Redis" => troubled,
+            _ => false,
+        };
         if excuse.is_some_and(|excuse| !explained(excuse)) && plan.silence[life.place] < SILENCE_MIN {
             return Err(format!("worker {} was {excuse:?} though it could reach Redis", life.place));
         }
@@ -123,7 +158,8 @@ pub(crate) fn judge(plan: &Plan, jobs: &Jobs, lives: &[Life], census: &Census) -
     }
     check_strangers(jobs, census, &runs)?;
     let repeated = check_repeated(plan, &excuses, &runs)?;
-    let lost = check_lost(plan, jobs, census, &runs)?;
+    let has_all_lines = !lives.iter().any(|life| life.killed && life.log_stopped);
+    let lost = check_lost(plan, jobs, census, has_all_lines.then_some(&runs))?;
     let poisoned = check_poison(jobs, lives, census)?;
     if plan.at_least_once {
         check_counters(jobs, census, excuses.iter().all(Option::is_none))?;
@@ -168,12 +204,12 @@ fn check_repeated(
     Ok(repeated)
 }
 
-/// How many were lost, which is none at least once.
+/// How many were lost, which is none at least once. `runs`: if the logs have all of them.
 fn check_lost(
     plan: &Plan,
     jobs: &Jobs,
     census: &Census,
-    runs: &BTreeMap<Run, Vec<usize>>,
+    runs: Option<&BTreeMap<Run, Vec<usize>>>,
 ) -> Result<usize, String> {
     complain("these died more than once", census.dead.iter().filter(|(_, n)| **n > 1).map(|(jid, _)| jid))?;
     let traced = jobs.iter().filter(|(_, job)| job.kind != Kind::Sleep);
@@ -182,10 +218,12 @@ fn check_lost(
     if plan.at_least_once || !plan.may_lose_at_most_once() {
         complain("these are lost", lost.iter().copied())?;
     }
-    let ran: BTreeSet<&String> = runs.keys().map(|run| &run.jid).collect();
-    // A poison job ends its process before that could say anything.
-    let unrun = census.dead.keys().filter(|jid| !ran.contains(jid) && !census.poison.contains(*jid));
-    complain("these died and never ran", unrun)?;
+    if let Some(runs) = runs {
+        let ran: BTreeSet<&String> = runs.keys().map(|run| &run.jid).collect();
+        // A poison job ends its process before that could say anything.
+        let unrun = census.dead.keys().filter(|jid| !ran.contains(jid) && !census.poison.contains(*jid));
+        complain("these died and never ran", unrun)?;
+    }
     Ok(lost.len())
 }
 

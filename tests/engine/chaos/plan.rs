@@ -8,6 +8,15 @@ use jiggler_uring::internal::limits::CALL_TIMEOUT;
 
 use crate::fault_proxy::{Pieces, Then, Way};
 
+/// Nodes of the cluster in the rounds that have one.
+const CLUSTER_NODES: usize = 3;
+
+/// Nodes agree again some time after one of them is back.
+const AGREE_TIME: Duration = Duration::from_secs(3);
+
+/// A queue moves to another node within this time on a quiet machine.
+const MOVE_TIME: Duration = Duration::from_millis(500);
+
 /// How bad a round is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Severity {
@@ -58,14 +67,29 @@ pub(crate) enum Step {
     Forget(usize),
     Cut(usize),
     After(usize, Way, usize, Then),
-    KillRedis,
-    StopRedis,
-    StartRedis,
-    PauseRedis,
-    ResumeRedis,
-    FlushScripts,
-    KillClients,
+    /// Nobody reads its log.
+    StopLog(usize),
+    ReadLog(usize),
+    // From here on the number is that of a node: 0, but in a cluster.
+    KillRedis(usize),
+    StopRedis(usize),
+    StartRedis(usize),
+    PauseRedis(usize),
+    ResumeRedis(usize),
+    FlushScripts(usize),
+    KillClients(usize),
+    /// A command that workers may not run any more.
+    Withdraw(&'static str),
+    GiveBack(&'static str),
+    /// The queue of this number, with all it has, goes to another node.
+    MoveQueue(usize),
 }
+
+/// Rights that are withdrawn: calls of the engine itself, and those that its scripts make half-way.
+const RIGHTS: &[&str] = &[
+    "evalsha", "blmove", "lmove", "lpush", "rpush", "del", "lrem", "ltrim", "hset", "hdel", "zadd", "zrem",
+    "incrby",
+];
 
 /// A round.
 #[derive(Debug, Clone)]
@@ -73,7 +97,11 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) severity: Severity,
     pub(crate) at_least_once: bool,
+    /// Nodes of a cluster; 0: one Redis.
+    pub(crate) nodes: usize,
     pub(crate) queues: usize,
+    /// Jobs of up to 8 MB are among the others.
+    pub(crate) large: bool,
     pub(crate) workers: Vec<WorkerPlan>,
     pub(crate) steps: Vec<(Duration, Step)>,
     /// How long jobs are pushed.
@@ -94,10 +122,16 @@ impl Plan {
         let at_least_once = random.u8(0..4) > 0;
         // At most once such a job does no more than it does at its first run.
         let poison = at_least_once && random.u8(0..3) == 0;
-        Self::with(seed, severity, at_least_once, poison)
+        let nodes = if !poison && random.u8(0..5) == 0 { CLUSTER_NODES } else { 0 };
+        Self { large: random.u8(0..3) == 0, ..Self::on(nodes, seed, severity, at_least_once, poison) }
     }
 
+    /// A round on one Redis, without large jobs.
     pub(crate) fn with(seed: u64, severity: Severity, at_least_once: bool, poison: bool) -> Self {
+        Self::on(0, seed, severity, at_least_once, poison)
+    }
+
+    fn on(nodes: usize, seed: u64, severity: Severity, at_least_once: bool, poison: bool) -> Self {
         let mut random = Rng::with_seed(seed.wrapping_add(1));
         let count = if severity == Severity::Short { 2 } else { random.usize(2..=3) };
         let worker = |random: &mut Rng, role: Role| WorkerPlan {
@@ -118,7 +152,9 @@ impl Plan {
             seed,
             severity,
             at_least_once,
-            queues: random.usize(1..=2),
+            nodes,
+            queues: if nodes > 0 { nodes } else { random.usize(1..=2) },
+            large: false,
             workers,
             steps: Vec::new(),
             length: Duration::from_secs(seconds),
@@ -133,10 +169,12 @@ impl Plan {
     pub(crate) fn summary(&self) -> String {
         let mode = if self.at_least_once { "at-least-once" } else { "at-most-once" };
         format!(
-            "seed={} mode={mode} severity={:?} poison={} workers={} queues={} faults={}",
+            "seed={} mode={mode} severity={:?} poison={} large={} nodes={} workers={} queues={} faults={}",
             self.seed,
             self.severity,
             self.has_poison(),
+            self.large,
+            self.nodes.max(1),
             self.workers.len(),
             self.queues,
             self.steps.len()
@@ -168,14 +206,20 @@ impl Plan {
             if at >= self.length {
                 continue;
             }
-            let end = if lane == count { self.redis_fault(random, at) } else { self.fault(random, lane, at) };
+            let end = match (lane == count, self.nodes > 0) {
+                (true, false) => self.redis_fault(random, at),
+                (true, true) => self.node_fault(random, at),
+                (false, false) => self.fault(random, lane, at),
+                (false, true) => self.process_fault(random, lane, at),
+            };
             let quiet = if lane == count { 500..4_000 } else { 100..2_500 };
             lanes[lane] = end + millis(random, quiet);
         }
     }
 
     fn long_silence(&mut self, random: &mut Rng, place: usize, at: Duration) -> Duration {
-        let (begin, ends) = if random.bool() {
+        // Lines to the nodes of a cluster have no proxy that could hold them.
+        let (begin, ends) = if random.bool() || self.nodes > 0 {
             (Step::Pause(place), &[Step::Resume(place)][..])
         } else {
             (Step::Hold(place), &[Step::Clear(place), Step::Forget(place)][..])
@@ -204,15 +248,16 @@ impl Plan {
         at + length
     }
 
-    fn fault(&mut self, random: &mut Rng, place: usize, at: Duration) -> Duration {
+    /// A fault of a process, wherever its Redis is.
+    fn process_fault(&mut self, random: &mut Rng, place: usize, at: Duration) -> Duration {
         let rough = matches!(self.severity, Severity::Rough | Severity::Long);
         let one = place..place + 1;
-        match random.u8(0..20) {
+        match random.u8(0..10) {
             0..4 if rough => {
                 let away = millis(random, 50..1_500);
                 self.lasting(one, at, Step::Kill(place), away, Step::Start(place))
             }
-            4..6 => {
+            0..6 => {
                 let away = millis(random, 300..2_000);
                 self.lasting(one, at, Step::Terminate(place), away, Step::Start(place))
             }
@@ -221,6 +266,21 @@ impl Plan {
                 let length = millis(random, 50..most);
                 self.lasting(one, at, Step::Pause(place), length, Step::Resume(place))
             }
+            _ => {
+                // The log has a queue and a thread of its own, so this silences nobody.
+                let end = at + millis(random, 300..4_000);
+                self.steps.push((at, Step::StopLog(place)));
+                self.steps.push((end, Step::ReadLog(place)));
+                end
+            }
+        }
+    }
+
+    /// A fault of a process or of its line.
+    fn fault(&mut self, random: &mut Rng, place: usize, at: Duration) -> Duration {
+        let one = place..place + 1;
+        match random.u8(0..20) {
+            0..8 => self.process_fault(random, place, at),
             8..10 if self.severity != Severity::Short => {
                 let end = if random.bool() { Step::Clear(place) } else { Step::Forget(place) };
                 let length = millis(random, 200..8_000);
@@ -262,36 +322,77 @@ impl Plan {
 
     fn redis_fault(&mut self, random: &mut Rng, at: Duration) -> Duration {
         let all = 0..self.workers.len();
-        match random.u8(0..8) {
+        match random.u8(0..10) {
             kind @ (0 | 1) => {
-                let begin = if kind == 0 { Step::KillRedis } else { Step::StopRedis };
+                let begin = if kind == 0 { Step::KillRedis(0) } else { Step::StopRedis(0) };
                 let most = if self.severity == Severity::Short { 500 } else { 3_000 };
                 let away = millis(random, 20..most);
-                self.lasting(all, at, begin, away, Step::StartRedis)
+                self.lasting(all, at, begin, away, Step::StartRedis(0))
             }
             2 if self.severity != Severity::Short => {
                 let length = millis(random, 100..4_000);
-                self.lasting(all, at, Step::PauseRedis, length, Step::ResumeRedis)
+                self.lasting(all, at, Step::PauseRedis(0), length, Step::ResumeRedis(0))
             }
             3..6 => {
-                self.steps.push((at, Step::FlushScripts));
+                self.steps.push((at, Step::FlushScripts(0)));
                 at
             }
+            6..8 if self.severity != Severity::Short => {
+                let right = RIGHTS[random.usize(..RIGHTS.len())];
+                let length = millis(random, 100..3_000);
+                self.lasting(all, at, Step::Withdraw(right), length, Step::GiveBack(right))
+            }
             _ => {
-                self.steps.push((at, Step::KillClients));
+                self.steps.push((at, Step::KillClients(0)));
                 at
             }
         }
+    }
+
+    /// A fault of the cluster or of one of its nodes.
+    fn node_fault(&mut self, random: &mut Rng, at: Duration) -> Duration {
+        let all = 0..self.workers.len();
+        let node = random.usize(..self.nodes);
+        let length = millis(random, 50..3_000);
+        let end = match random.u8(0..10) {
+            kind @ (0 | 1) => {
+                let begin = if kind == 0 { Step::KillRedis(node) } else { Step::StopRedis(node) };
+                self.lasting(all.clone(), at, begin, length, Step::StartRedis(node))
+            }
+            2 => self.lasting(all.clone(), at, Step::PauseRedis(node), length, Step::ResumeRedis(node)),
+            3 => {
+                self.steps.push((at, Step::FlushScripts(node)));
+                return at;
+            }
+            4..7 => {
+                self.steps.push((at, Step::MoveQueue(random.usize(..self.queues))));
+                // It takes its time, and nothing else happens to the nodes meanwhile.
+                return at + MOVE_TIME;
+            }
+            _ => {
+                self.steps.push((at, Step::KillClients(node)));
+                return at;
+            }
+        };
+        // The others have missed the node and serve nothing until they have heard of it again.
+        for silence in &mut self.silence[all] {
+            *silence += AGREE_TIME;
+        }
+        end + AGREE_TIME
+    }
+
+    /// Whether workers may not run some command for a while.
+    pub(crate) fn withdraws_rights(&self) -> bool {
+        self.steps.iter().any(|(_, step)| matches!(step, Step::Withdraw(_)))
     }
 
     /// Whether a job may be lost at most once: some connection or process ended in disorder.
     pub(crate) fn may_lose_at_most_once(&self) -> bool {
         let harmless = |step: &Step| {
             use Step::{Clear, Delay, FlushScripts, Pause, PauseRedis, Resume, ResumeRedis, Split, Start};
-            matches!(
-                step,
-                Start(_) | Pause(_) | Resume(_) | Delay(..) | Split(..) | Clear(_) | PauseRedis | ResumeRedis
-            ) || matches!(step, FlushScripts | Step::Terminate(_))
+            matches!(step, Start(_) | Pause(_) | Resume(_) | Delay(..) | Split(..) | Clear(_))
+                || matches!(step, PauseRedis(_) | ResumeRedis(_) | FlushScripts(_))
+                || matches!(step, Step::Terminate(_) | Step::StopLog(_) | Step::ReadLog(_))
         };
         !self.steps.iter().all(|(_, step)| harmless(step))
     }
@@ -306,8 +407,12 @@ impl fmt::Display for Plan {
         let mode = if self.at_least_once { "at least once" } else { "at most once" };
         write!(
             f,
-            "CHAOS_SEED={} {:?}, {mode}, {} queues, {:?}",
-            self.seed, self.severity, self.queues, self.length
+            "CHAOS_SEED={} {:?}, {mode}, {} nodes, {} queues, {:?}",
+            self.seed,
+            self.severity,
+            self.nodes.max(1),
+            self.queues,
+            self.length
         )?;
         for (place, worker) in self.workers.iter().enumerate() {
             write!(f, "\n  worker {place}: {worker:?}")?;

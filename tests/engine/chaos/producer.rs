@@ -12,6 +12,7 @@ use jiggler_uring::internal::net::blocking::BlockingOptions;
 use jiggler_uring::internal::resp::RedisUrl;
 
 use super::plan::{Plan, Severity};
+use super::site::Site;
 use crate::harness::wait::measure_over;
 
 /// What becomes of a job when all is well.
@@ -49,6 +50,12 @@ pub(crate) struct Producer {
 /// Where poison is pushed, and what is to survive it.
 pub(crate) const POISONED_QUEUE: &str = "poisoned";
 
+/// Large jobs of a round that has some.
+const LARGE_JOBS: usize = 6;
+
+/// The largest of them.
+const LARGE_BYTES_MAX: usize = 8_000_000;
+
 /// Between two pushes.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -56,12 +63,13 @@ const TICK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Producer {
-    pub(crate) fn start(url: &str, plan: &Plan) -> Self {
+    pub(crate) fn start(site: &Site, plan: &Plan) -> Self {
         let over = Arc::new(AtomicBool::new(false));
-        let url = RedisUrl::parse(url).unwrap();
+        let url = RedisUrl::parse(&site.producer_url()).unwrap();
         let mut mix = Mix {
             random: Rng::with_seed(plan.seed),
-            queues: plan.queues,
+            queues: site.queues.clone(),
+            large: if plan.large { LARGE_JOBS } else { 0 },
             retries: plan.severity != Severity::Short,
             poison: plan.has_poison(),
         };
@@ -81,7 +89,9 @@ impl Producer {
 /// What is pushed, by chance.
 struct Mix {
     random: Rng,
-    queues: usize,
+    queues: Vec<String>,
+    /// Large jobs still to be pushed.
+    large: usize,
     retries: bool,
     /// Neighbours are pushed, and poison until it is sure that Redis has one.
     poison: bool,
@@ -107,7 +117,8 @@ fn push_until(over: &AtomicBool, url: &RedisUrl, mix: &mut Mix) -> Jobs {
         let mut pushed = Vec::with_capacity(kinds.len());
         for kind in kinds {
             let jid = format!("{:08}", jobs.len() + pushed.len());
-            batch.push(mix.job(kind).jid(&jid).unwrap().queue_named(mix.queue(kind)).unwrap());
+            let queue = mix.queue(kind);
+            batch.push(mix.job(kind).jid(&jid).unwrap().queue_named(&queue).unwrap());
             pushed.push((jid, kind));
         }
         let scheduled = batch.len() < 8 && mix.random.u8(0..10) == 0;
@@ -153,22 +164,26 @@ impl Mix {
         (0..count).map(|_| kind(random)).collect()
     }
 
-    fn queue(&mut self, kind: Kind) -> &'static str {
+    fn queue(&mut self, kind: Kind) -> String {
         match kind {
-            Kind::Neighbour | Kind::Poison => POISONED_QUEUE,
+            Kind::Neighbour | Kind::Poison => POISONED_QUEUE.to_owned(),
             Kind::Fail | Kind::Retry | Kind::Sleep => {
-                if self.random.usize(0..self.queues) == 0 {
-                    "default"
-                } else {
-                    "img"
-                }
+                self.queues[self.random.usize(..self.queues.len())].clone()
             }
         }
     }
 
     fn job(&mut self, kind: Kind) -> NewJob {
         match kind {
-            Kind::Fail => NewJob::new("Fail", &["traced"]).unwrap(),
+            Kind::Fail => {
+                let job = NewJob::new("Fail", &["traced"]).unwrap();
+                if self.large == 0 || self.random.u8(0..30) > 0 {
+                    return job;
+                }
+                self.large -= 1;
+                let bytes = LARGE_BYTES_MAX >> self.random.u32(0..8);
+                job.member("padding", &"x".repeat(bytes)).unwrap()
+            }
             Kind::Retry => NewJob::new("Fail", &["traced twice"]).unwrap().retries(1).unwrap(),
             Kind::Sleep => NewJob::new("Sleep", &[0.01 + self.random.f64() * 0.15]).unwrap(),
             Kind::Neighbour => NewJob::new("Count", &(1, "traced")).unwrap(),

@@ -10,8 +10,9 @@ use super::fleet::Life;
 use super::oracle::{self, Census};
 use super::plan::{Plan, Step};
 use super::producer::{Jobs, Producer};
+use super::site::Site;
+use crate::harness::config_file;
 use crate::harness::wait::{look_again, measure_over};
-use crate::harness::{Redis, config_file};
 
 /// How long it may take after the last fault until every job has run: a lease, as long again until a reaper trusts its own
 /// connection, a renewal, a retry; and a machine that has other things to do.
@@ -63,9 +64,7 @@ impl fmt::Display for Tally {
 
 struct Round {
     plan: Plan,
-    redis: Redis,
-    redis_up: bool,
-    redis_pid: u32,
+    site: Site,
     lives: Vec<Life>,
     /// The life at each place, if one is meant to be there.
     places: Vec<Option<usize>>,
@@ -78,12 +77,9 @@ struct Round {
 /// If a job was lost, or ran twice without a reason; with the plan, the logs and what is in Redis.
 pub(crate) fn run(plan: &Plan) -> Tally {
     let config = config_file("max_dead_jobs: 1000000\n");
-    let redis = Redis::start_durable();
     let mut round = Round {
         plan: plan.clone(),
-        redis_pid: pid_of(&redis),
-        redis,
-        redis_up: true,
+        site: Site::start(plan.nodes, plan.queues),
         lives: Vec::new(),
         places: vec![None; plan.workers.len()],
         config: config.path(),
@@ -109,7 +105,7 @@ pub(crate) fn run(plan: &Plan) -> Tally {
 
 impl Round {
     fn drive(&mut self) -> Result<Tally, String> {
-        let producer = Producer::start(&self.redis.tcp_url(), &self.plan);
+        let producer = Producer::start(&self.site, &self.plan);
         for place in 0..self.plan.workers.len() {
             self.start(place);
         }
@@ -125,7 +121,7 @@ impl Round {
         self.rest()?;
         let rest = rested.elapsed();
         self.stop_all()?;
-        if !Census::of(&self.redis).open.is_empty() {
+        if !Census::of(&self.site).open.is_empty() {
             // A process that could not reach Redis at its end leaves its jobs to the others.
             (0..self.places.len()).for_each(|place| self.start(place));
             self.rest()?;
@@ -136,7 +132,7 @@ impl Round {
 
     fn start(&mut self, place: usize) {
         let number = self.lives.len();
-        let life = Life::start(&self.plan, place, &self.redis.socket(), &self.config, number as u64);
+        let life = Life::start(&self.plan, place, &self.site, &self.config, number as u64);
         self.lives.push(life);
         self.places[place] = Some(number);
     }
@@ -156,7 +152,7 @@ impl Round {
             if life.has_worked() && !life.asked && !life.poisoned {
                 return Err(format!("worker {place} ended by itself"));
             }
-            if self.redis_up {
+            if self.site.is_up() {
                 self.start(place);
             }
         }
@@ -173,7 +169,10 @@ impl Round {
 
     fn take(&mut self, step: Step) -> Result<(), String> {
         self.mind_places()?;
-        let Some(place) = place_of(step) else { return self.take_redis(step) };
+        let Some(place) = place_of(step) else {
+            self.take_redis(step);
+            return Ok(());
+        };
         if let Step::Start(place) = step {
             if self.places[place].is_none() {
                 self.start(place);
@@ -195,56 +194,37 @@ impl Round {
             Step::Terminate(place) => self.end_place(place),
             Step::Pause(_) => signal(life.worker.pid(), "STOP"),
             Step::Resume(_) => signal(life.worker.pid(), "CONT"),
-            Step::Delay(_, delay) => life.proxy.delay(delay),
-            Step::Split(_, pieces) => life.proxy.split(pieces),
-            Step::Hold(_) => life.proxy.hold(),
-            Step::Refuse(_) => life.proxy.refuse(),
-            Step::Clear(_) => life.proxy.clear(),
-            Step::Forget(_) => {
-                life.proxy.forget();
-                life.proxy.clear();
-            }
-            Step::Cut(_) => life.proxy.cut(),
-            Step::After(_, way, bytes, then) => life.proxy.after(way, bytes, then),
-            _ => {}
+            Step::StopLog(_) => life.stop_log(),
+            Step::ReadLog(_) => life.worker.read_log(),
+            _ => life.on_line(step),
         }
         Ok(())
     }
 
-    fn take_redis(&mut self, step: Step) -> Result<(), String> {
+    fn take_redis(&mut self, step: Step) {
         match step {
-            Step::KillRedis => {
-                self.redis_up = false;
-                self.redis.kill();
+            Step::KillRedis(node) => self.site.kill(node),
+            Step::StopRedis(node) => self.site.shut_down(node),
+            Step::StartRedis(node) => self.site.start_again(node),
+            Step::PauseRedis(node) => self.site.pause(node),
+            Step::ResumeRedis(node) => self.site.resume(node),
+            Step::FlushScripts(node) => {
+                self.site.nodes()[node].run(&["SCRIPT", "FLUSH"]);
             }
-            Step::StopRedis => {
-                self.redis_up = false;
-                self.redis.shut_down();
+            Step::KillClients(node) => {
+                self.site.nodes()[node].run(&["CLIENT", "KILL", "TYPE", "normal"]);
             }
-            Step::StartRedis => {
-                self.redis.start_again();
-                self.redis_pid = pid_of(&self.redis);
-                self.redis_up = true;
-            }
-            Step::PauseRedis | Step::ResumeRedis => {
-                let name = if step == Step::PauseRedis { "STOP" } else { "CONT" };
-                signal(self.redis_pid, name);
-            }
-            Step::FlushScripts => {
-                self.redis.run(&["SCRIPT", "FLUSH"]);
-            }
-            Step::KillClients => {
-                self.redis.run(&["CLIENT", "KILL", "TYPE", "normal"]);
-            }
+            Step::Withdraw(command) => self.site.allow(command, false),
+            Step::GiveBack(command) => self.site.allow(command, true),
+            Step::MoveQueue(queue) => self.site.move_queue(queue),
             _ => {}
         }
-        Ok(())
     }
 
     /// Every fault has an end in the plan, but the plan may be left early.
     fn end_faults(&mut self) {
         for life in &mut self.lives {
-            life.proxy.clear();
+            life.end_faults();
         }
         for place in 0..self.places.len() {
             if self.places[place].is_none() {
@@ -260,7 +240,7 @@ impl Round {
         loop {
             self.mind_places()?;
             self.end_leases_of_the_poisoned();
-            let open = Census::of(&self.redis).open;
+            let open = Census::of(&self.site).open;
             if open.is_empty() {
                 return Ok(());
             }
@@ -278,9 +258,11 @@ impl Round {
         if dead.is_empty() {
             return;
         }
-        for (member, _) in self.redis.set(LEASES) {
+        // Rounds with poison are on one Redis.
+        let redis = &self.site.nodes()[0];
+        for (member, _) in redis.set(LEASES) {
             if member.split(':').next().is_some_and(|uuid| dead.contains(uuid)) {
-                self.redis.run(&["ZADD", LEASES, "XX", "1000", &member]);
+                redis.run(&["ZADD", LEASES, "XX", "1000", &member]);
             }
         }
     }
@@ -303,7 +285,7 @@ impl Round {
     }
 
     fn judge(&self, jobs: &Jobs, rest: Duration) -> Result<Tally, String> {
-        let census = Census::of(&self.redis);
+        let census = Census::of(&self.site);
         let mut tally = oracle::judge(&self.plan, jobs, &self.lives, &census)?;
         tally.rest = rest;
         Ok(tally)
@@ -324,16 +306,15 @@ fn place_of(step: Step) -> Option<usize> {
         | Step::Clear(place)
         | Step::Forget(place)
         | Step::Cut(place)
-        | Step::After(place, ..) => Some(place),
+        | Step::After(place, ..)
+        | Step::StopLog(place)
+        | Step::ReadLog(place) => Some(place),
         _ => None,
     }
 }
 
-fn pid_of(redis: &Redis) -> u32 {
-    u32::try_from(redis.info("server", "process_id")).unwrap()
-}
-
-fn signal(pid: u32, name: &str) {
+/// Sends a signal to a process.
+pub(crate) fn signal(pid: u32, name: &str) {
     let order = format!("kill -s {name} {pid}");
     assert!(Command::new("sh").args(["-c", &order]).status().unwrap().success(), "{order}");
 }

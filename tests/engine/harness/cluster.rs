@@ -30,7 +30,14 @@ impl Cluster {
     /// So many primaries, which share the slots evenly.
     #[track_caller]
     pub(crate) fn start(primaries: usize) -> Self {
-        let (primaries, buses) = nodes(primaries);
+        Self::start_with(primaries, &[])
+    }
+
+    /// The same, with more flags of a server for each.
+    #[track_caller]
+    pub(crate) fn start_with(primaries: usize, flags: &[&str]) -> Self {
+        let start = |more: &[&str]| Redis::start_with(&[flags, more].concat());
+        let (primaries, buses) = (0..primaries).map(|_| node(&start)).unzip();
         let cluster = Self { primaries, replicas: Vec::new(), buses };
         cluster.meet();
         cluster

@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod cluster;
 mod config;
 pub(crate) mod gem;
+mod log_pipe;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod sentinels;

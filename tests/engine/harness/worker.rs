@@ -7,6 +7,7 @@ use std::sync::{Mutex, mpsc};
 
 use tempfile::NamedTempFile;
 
+use super::log_pipe::LogPipe;
 use super::redis::Redis;
 use super::wait::{PATIENCE, wait_for, wait_until};
 
@@ -15,6 +16,8 @@ pub(crate) struct Worker {
     child: Child,
     command: String,
     log: Log,
+    /// What carries its log to the file, where it does not write there itself.
+    pipe: Option<LogPipe>,
 }
 
 /// What the program has written to its standard error: a file, so that what it said before it did something is there to be
@@ -62,7 +65,7 @@ impl Worker {
         let text = format!("{command:?}");
         let child = command.stderr(log).spawn().unwrap();
         let log = Log { file: NamedTempFile::new().unwrap(), lines: Mutex::default() };
-        Self { child, command: text, log }
+        Self { child, command: text, log, pipe: None }
     }
 
     #[track_caller]
@@ -83,7 +86,28 @@ impl Worker {
         // A handle of its own, which appends: the place where the test reads is none of the program's.
         let stderr = std::fs::File::options().append(true).open(file.path()).unwrap();
         let child = command.stderr(stderr).spawn().unwrap();
-        Self { child, command: text, log: Log { file, lines: Mutex::default() } }
+        Self { child, command: text, log: Log { file, lines: Mutex::default() }, pipe: None }
+    }
+
+    /// As [`Self::launch_program`], with a log whose reader can be stopped.
+    #[track_caller]
+    pub(crate) fn launch_through_pipe(program: &Path, url: &str, args: &[&str]) -> Self {
+        let mut command = with_args(program, url, args);
+        let text = format!("{command:?}");
+        let file = NamedTempFile::new().unwrap();
+        let (pipe, writer) = LogPipe::into_file(file.reopen().unwrap());
+        let child = command.stderr(writer).spawn().unwrap();
+        Self { child, command: text, log: Log { file, lines: Mutex::default() }, pipe: Some(pipe) }
+    }
+
+    /// Nobody reads its log, if it goes through a pipe.
+    pub(crate) fn stop_log(&self) {
+        self.pipe.iter().for_each(LogPipe::stop);
+    }
+
+    /// Its log is read again.
+    pub(crate) fn read_log(&self) {
+        self.pipe.iter().for_each(LogPipe::read);
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -116,7 +140,9 @@ impl Worker {
 
     #[track_caller]
     pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
-        wait_for("the worker ends", || self.child.try_wait().unwrap())
+        let status = wait_for("the worker ends", || self.child.try_wait().unwrap());
+        self.pipe.iter_mut().for_each(LogPipe::finish);
+        status
     }
 
     /// Asks it to stop and checks that it ended well.
@@ -159,6 +185,7 @@ impl Drop for Worker {
         // Nothing to do about either failure: the process is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.pipe.iter_mut().for_each(LogPipe::finish);
         if std::thread::panicking() {
             eprintln!("{}", self.command);
             for line in self.log.lines("") {
