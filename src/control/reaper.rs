@@ -27,7 +27,7 @@ use crate::limits::{LEASE_SHARDS_MAX, QUEUES_MAX};
 use crate::net::Error;
 use crate::store::recovery::{self, Reaped, ReapedJobs};
 use crate::store::turn::QueueKeys;
-use crate::wire::keys::{self, Lease};
+use crate::wire::lease::{self, Lease};
 
 /// Starts the reaper of a duty.
 pub(super) fn spawn(control: &Rc<Control>, duty: usize) -> Actor {
@@ -74,7 +74,7 @@ async fn reap(
     link: &mut Option<ControlLink>,
     member: &str,
 ) -> Result<Option<Remains>, Error> {
-    let Some(lease) = keys::parse_lease_member(member).filter(is_sane) else {
+    let Some(lease) = lease::parse_lease_member(member).filter(is_sane) else {
         control.duties[duty].dead.complain(member.as_bytes());
         return Ok(None);
     };

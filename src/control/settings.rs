@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use crate::wire::keys::{self, Poller};
+use crate::wire::heartbeat_key::{self, Poller};
 
 /// The settings in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +79,13 @@ impl LiveSettings {
 
 /// The heartbeat key of the same process with these settings.
 fn rekeyed(key: &str, settings: &Settings) -> String {
-    let Some(parts) = keys::parse_heartbeat(key) else { return key.to_owned() };
+    let Some(parts) = heartbeat_key::parse_heartbeat(key) else { return key.to_owned() };
     let poller = if settings.poll_interval.is_some() { Poller::Enabled } else { Poller::Disabled };
-    keys::heartbeat(&keys::Heartbeat { timeout_s: settings.timeout.as_secs(), poller, ..parts })
+    heartbeat_key::heartbeat(&heartbeat_key::Heartbeat {
+        timeout_s: settings.timeout.as_secs(),
+        poller,
+        ..parts
+    })
 }
 
 #[cfg(test)]

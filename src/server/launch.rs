@@ -27,7 +27,7 @@ use crate::shard::{self, ShardOptions};
 use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
 use crate::time::unix_now;
-use crate::wire::{DEFAULT_QUEUE, Realm, client_name, keys};
+use crate::wire::{DEFAULT_QUEUE, Realm, client_name, heartbeat_key, keys, lease};
 
 /// The process ran and did not end as it should.
 #[derive(Debug, Error)]
@@ -222,22 +222,26 @@ fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
 fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
     let Life { uuid, config, settings, placement, url } = life;
     let show_priorities = config.queues.any_explicit();
-    let served: Vec<keys::ServedQueue<'_>> = config
+    let served: Vec<heartbeat_key::ServedQueue<'_>> = config
         .queues
         .as_slice()
         .iter()
-        .map(|queue| keys::ServedQueue {
+        .map(|queue| heartbeat_key::ServedQueue {
             name: queue.name.as_str(),
             priority: show_priorities.then(|| u64::try_from(queue.priority).unwrap_or(0)),
         })
         .collect();
     let hostname = hostname();
-    let heartbeat_key = keys::heartbeat(&keys::Heartbeat {
+    let heartbeat_key = heartbeat_key::heartbeat(&heartbeat_key::Heartbeat {
         uuid,
         concurrency: placement.slots.iter().sum::<usize>() as u64,
         timeout_s: settings.timeout.as_secs(),
-        queues: &keys::join_queues(&served),
-        poller: if settings.poll_interval.is_some() { keys::Poller::Enabled } else { keys::Poller::Disabled },
+        queues: &heartbeat_key::join_queues(&served),
+        poller: if settings.poll_interval.is_some() {
+            heartbeat_key::Poller::Enabled
+        } else {
+            heartbeat_key::Poller::Disabled
+        },
         started_at: unix_now() as u64,
         pid: std::process::id(),
         hostname: &hostname,
@@ -267,7 +271,7 @@ fn duties(life: &Life<'_>, shards: usize, queues: &[&str]) -> Vec<DutyOptions> {
         DutyOptions {
             realm: Realm::of(first, url.is_cluster()),
             url: url.at_key(keys::queue(first).as_bytes()),
-            lease_member: keys::lease_member(uuid, shards, queues),
+            lease_member: lease::lease_member(uuid, shards, queues),
             home: QueueKeys::new(first, uuid, 0),
         }
     };

@@ -7,7 +7,7 @@ use super::scripts::{Script, Scripts};
 use super::turn::{BatchName, QueueKeys};
 use crate::limits::LEFT_FENCE;
 use crate::resp::{Error, Reply, Requests};
-use crate::wire::keys;
+use crate::wire::in_flight;
 
 /// Appends a blocking move of one job from the queue's right end into the shard's wait list; it waits up to
 /// `timeout_s` seconds. The reply is the payload, or nil.
@@ -79,7 +79,7 @@ pub fn reconcile(
     command.arg(&queue.list).arg(&queue.index).arg(&queue.batch(batch)).arg(&home.index);
     match batch {
         BatchName::Turn(number) => command.arg_u64(number),
-        BatchName::Wait => command.arg(keys::WAIT_LIST_BATCH.as_bytes()),
+        BatchName::Wait => command.arg(in_flight::WAIT_LIST_BATCH.as_bytes()),
     };
     command.arg_u64(number);
     for payloads in [&known.keep, &known.settled] {

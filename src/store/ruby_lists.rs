@@ -19,6 +19,7 @@ use crate::limits::{
 use crate::net;
 use crate::resp::{self, Reply, Requests};
 use crate::wire::keys::{self, InFlightKey, ListKey};
+use crate::wire::{heartbeat_key, in_flight, lease};
 
 /// Length of a server's uuid: lower-case hex digits.
 const UUID_BYTES: usize = 12;
@@ -135,7 +136,7 @@ impl Look {
                 for member in reply.as_array()? {
                     // Of another form it is none of ours.
                     let member = std::str::from_utf8(member.as_bulk()?).ok();
-                    if let Some(lease) = member.and_then(keys::parse_lease_member) {
+                    if let Some(lease) = member.and_then(lease::parse_lease_member) {
                         self.seen.living.entry(lease.uuid.to_owned()).or_default();
                     }
                 }
@@ -173,8 +174,8 @@ impl Look {
 
 impl Seen {
     fn take_in(&mut self, key: &str) {
-        if let Some(uuid) = keys::server_uuid(key) {
-            let stop = keys::parse_heartbeat(key).map(|parts| Duration::from_secs(parts.timeout_s));
+        if let Some(uuid) = heartbeat_key::server_uuid(key) {
+            let stop = heartbeat_key::parse_heartbeat(key).map(|parts| Duration::from_secs(parts.timeout_s));
             self.living.insert(uuid.to_owned(), stop);
         } else if let Some(ListKey::InProgress { queue, uuid }) = keys::parse_list(key)
             && is_gems(queue, uuid)
@@ -187,7 +188,7 @@ impl Seen {
             of_process.queues.insert(found.queue.to_owned());
             of_process.shards = of_process.shards.max(found.shard + 1);
             // A list of a turn is a list for sure, and a better witness than a wait list.
-            let witness = found.batch.is_some_and(|batch| batch != keys::WAIT_LIST_BATCH);
+            let witness = found.batch.is_some_and(|batch| batch != in_flight::WAIT_LIST_BATCH);
             if witness || (found.batch.is_some() && of_process.list.is_none()) {
                 of_process.list = Some(key.to_owned());
             }
@@ -263,7 +264,7 @@ pub fn adopt(uuid: &str, found: &InFlight, requests: &mut Requests) -> Option<()
         return None;
     }
     let queues: Vec<&str> = found.queues.iter().map(String::as_str).collect();
-    let member = keys::lease_member(uuid, found.shards, &queues);
+    let member = lease::lease_member(uuid, found.shards, &queues);
     let mut command = requests.begin(6);
     command.arg(b"EVAL").arg(include_bytes!("scripts/adopt.lua")).arg_u64(2);
     command.arg(keys::LEASES.as_bytes()).arg(list.as_bytes()).arg(member.as_bytes());

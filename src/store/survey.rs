@@ -30,7 +30,7 @@ use std::ops::Bound;
 use crate::limits::{SURVEY_HEARTBEATS_PER_CALL, SURVEY_QUEUES_PER_CALL};
 use crate::resp::{RedisUrl, Requests};
 use crate::wire::{
-    keys,
+    heartbeat_key, keys,
     realm::{Realm, RealmKey, parse_realm_key},
 };
 use count::{KeySize, SHARED_COUNTS};
@@ -236,7 +236,7 @@ impl Survey {
             write_mget(requests, &page);
             // A key that is not UTF-8 is not ours, so it has no figures.
             let texts = page.iter().filter_map(|key| std::str::from_utf8(key).ok());
-            let uuids: Vec<&str> = texts.filter_map(keys::server_uuid).collect();
+            let uuids: Vec<&str> = texts.filter_map(heartbeat_key::server_uuid).collect();
             let named: Vec<Vec<u8>> =
                 page.iter().filter(|key| std::str::from_utf8(key).is_ok()).cloned().collect();
             if !uuids.is_empty() {
@@ -254,7 +254,7 @@ impl Survey {
         requests.command(&[b"GET", &key]);
         self.asked.push(Asked::Heartbeat(key.clone()));
         if let Ok(text) = std::str::from_utf8(&key)
-            && let Some(uuid) = keys::server_uuid(text)
+            && let Some(uuid) = heartbeat_key::server_uuid(text)
         {
             requests.command(&[b"GET", Realm::figures(text, uuid, true).as_bytes()]);
             self.asked.push(Asked::FiguresOf(key));

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use super::scripts::{Script, Scripts};
 use crate::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
 use crate::resp::{Elements, Error, RedisError, Reply, Requests, Value};
-use crate::wire::keys;
+use crate::wire::in_flight;
 
 pub use held::Held;
 pub use queue_keys::{BatchName, QueueKeys};
@@ -221,7 +221,7 @@ fn arg_effects(command: &mut crate::resp::Command<'_>, settled: &Settlement) {
 fn arg_batch(command: &mut crate::resp::Command<'_>, batch: BatchName) {
     match batch {
         BatchName::Turn(number) => command.arg_u64(number),
-        BatchName::Wait => command.arg(keys::WAIT_LIST_BATCH.as_bytes()),
+        BatchName::Wait => command.arg(in_flight::WAIT_LIST_BATCH.as_bytes()),
     };
 }
 

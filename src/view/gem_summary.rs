@@ -12,7 +12,7 @@ use crate::{
     store::survey::{Process, Summary},
     wire::{
         figures::{Figures, Trouble},
-        keys::{self, Poller},
+        heartbeat_key::{self, Poller},
     },
 };
 
@@ -86,7 +86,7 @@ impl<'a> GemProcess<'a> {
             heartbeat: said.and_then(|said| said.heartbeat.as_deref()),
             rss: said.and_then(|said| said.rss.as_deref()),
             current_jobs: said.and_then(|said| said.current_jobs.as_deref()),
-            name: format!("{}{}", keys::SERVER_PREFIX, process.uuid),
+            name: format!("{}{}", heartbeat_key::SERVER_PREFIX, process.uuid),
             concurrency: process.concurrency.to_string(),
             timeout: process.timeout_s.to_string(),
             queues: &process.queues,

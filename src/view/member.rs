@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::limits::RUNNING_JOBS_SHOWN_MAX;
 use crate::store::survey::{Heartbeat, Process, Summary};
 use crate::wire::figures::{ShardFigures, Trouble};
-use crate::wire::keys::Poller;
+use crate::wire::heartbeat_key::Poller;
 
 /// Whose process it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

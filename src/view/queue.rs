@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{store::survey::Summary, wire::keys};
+use crate::{store::survey::Summary, wire::heartbeat_key};
 
 /// A queue.
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl<'s> Queues<'s> {
             queues.entry(name).or_default().jobs = *jobs;
         }
         for process in summary.processes.values() {
-            for served in keys::split_queues(&process.queues) {
+            for served in heartbeat_key::split_queues(&process.queues) {
                 queues.entry(served.name).or_default().processes += 1;
             }
         }

@@ -1,6 +1,6 @@
 //! What lies under a heartbeat key: the JSON the gem's summary and web page read.
 //!
-//! Responsible for its form. Not for when it is written, nor for the key ([`crate::wire::keys::Heartbeat`]).
+//! Responsible for its form. Not for when it is written, nor for the key ([`crate::wire::heartbeat_key::Heartbeat`]).
 
 use crate::time::RubyFloat;
 

@@ -3,10 +3,8 @@
 //! Responsible for the names the gem `jiggler` 0.1.0 uses (byte for byte, so that its client, summary, web page and
 //! servers see us) and for our own additive ones. Not for what lies under a key, nor for the commands.
 //!
-//! Invariant: none of our own keys starts with [`LIST_PREFIX`] or [`SERVER_PREFIX`] (the gem takes whatever it finds
+//! Invariant: none of our own keys starts with [`LIST_PREFIX`] or [`SERVER_PREFIX`](super::heartbeat_key::SERVER_PREFIX) (the gem takes whatever it finds
 //! there for a queue or a process) or contains [`IN_PROGRESS`] (the gem's requeuer would empty it for ever).
-
-use std::fmt;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Shared with the gem
@@ -14,9 +12,6 @@ use std::fmt;
 
 /// What every queue's key starts with. There is no registry of queues: the gem finds them by `SCAN`.
 pub const LIST_PREFIX: &str = "jiggler:list:";
-
-/// What every heartbeat key starts with. There is no registry of processes: the gem finds them by `SCAN`.
-pub const SERVER_PREFIX: &str = "jiggler:svr:";
 
 /// The part of a key by which the gem's requeuer recognises the lists of jobs its servers took.
 pub const IN_PROGRESS: &str = "in_progress";
@@ -54,13 +49,6 @@ pub const GEM_PATTERN: &str = "jiggler:*";
 /// The pattern of every key that a search for lists of dead servers must look at: the gem's, and those of jobs in flight,
 /// which begin with a brace.
 pub const SERVERS_PATTERN: &str = "*jiggler:*";
-
-/// The uuid in a key under [`SERVER_PREFIX`], whatever stands behind it: a server whose key is of another form than
-/// [`parse_heartbeat`] knows lives all the same. `None` when it is no such key.
-#[must_use]
-pub fn server_uuid(key: &str) -> Option<&str> {
-    key.strip_prefix(SERVER_PREFIX)?.split(':').next()
-}
 
 /// What a key found under [`LIST_PREFIX`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,18 +113,6 @@ pub const LEAD: &str = "jiggler:uring:poller";
 /// Which process looks after the lists of dead Ruby servers (string: its uuid), for a while at a time.
 pub const RUBY_LISTS_LEADER: &str = "jiggler:uring:ruby_lists_leader";
 
-/// The batch name of a shard's wait list.
-pub const WAIT_LIST_BATCH: &str = "w";
-
-/// The batch name of a shard's oversize list.
-pub const OVERSIZE_BATCH: &str = "o";
-
-/// The batch name of the suspects of a dead shard: jobs recovered before, let go one by one.
-pub const SUSPECTS_BATCH: &str = "s";
-
-/// The batch name of the poison of a dead shard: jobs recovered too often, to be buried.
-pub const POISON_BATCH: &str = "p";
-
 /// Begins the key of what one of our processes publishes about itself and its shards.
 pub const PROCESS_PREFIX: &str = "jiggler:uring:process:";
 
@@ -184,36 +160,6 @@ pub fn parse_in_flight(key: &str) -> Option<InFlightKey<'_>> {
 /// The pattern of every key that hashes with its queue: what is in flight, and how often a job was recovered.
 pub const IN_FLIGHT_PATTERN: &str = "{jiggler:list:*";
 
-/// The list of the jobs of one batch, named by its sequence number.
-#[must_use]
-pub fn batch(index: &str, sequence: u64) -> String {
-    format!("{index}:{sequence}")
-}
-
-/// The list into which an idle shard's blocking move puts the job that wakes it.
-#[must_use]
-pub fn wait_list(index: &str) -> String {
-    [index, ":", WAIT_LIST_BATCH].concat()
-}
-
-/// The list of the payloads that are too large for one shard to fetch, until they are buried.
-#[must_use]
-pub fn oversize_list(index: &str) -> String {
-    [index, ":", OVERSIZE_BATCH].concat()
-}
-
-/// The list of the jobs of a dead shard that were recovered before.
-#[must_use]
-pub fn suspects(index: &str) -> String {
-    [index, ":", SUSPECTS_BATCH].concat()
-}
-
-/// The list of the jobs of a dead shard that were recovered too often.
-#[must_use]
-pub fn poison(index: &str) -> String {
-    [index, ":", POISON_BATCH].concat()
-}
-
 /// How often a job of a queue was recovered (hash: `n`, and `of`, the process that died last with it). `reap.lua` spells it
 /// too. The braces keep it with its queue.
 #[must_use]
@@ -232,150 +178,10 @@ pub fn outbox_marker(target: &str, opening: &str) -> String {
     format!("{{{target}}}:outbox:{opening}")
 }
 
-/// The member of [`LEASES`] by which a process is known: `<uuid>:<shards>:<queue>,<queue>,…`. It tells a reaper every
-/// in-flight key the process may have.
-#[must_use]
-pub fn lease_member(uuid: &str, shards: usize, queues: &[&str]) -> String {
-    format!("{uuid}:{shards}:{}", queues.join(","))
-}
-
-/// What a member of [`LEASES`] says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lease<'k> {
-    /// The process: 12 hex digits.
-    pub uuid: &'k str,
-    /// How many shards it has.
-    pub shards: usize,
-    /// The queues it serves, as it was told.
-    pub queues: Vec<&'k str>,
-}
-
-/// Reads a member that [`lease_member`] wrote; `None` if it is of another form.
-#[must_use]
-pub fn parse_lease_member(member: &str) -> Option<Lease<'_>> {
-    let mut parts = member.splitn(3, ':');
-    let (uuid, shards, queues) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
-    let queues: Vec<&str> = queues.split(',').collect();
-    let sane = !uuid.is_empty() && queues.iter().all(|queue| !queue.is_empty());
-    sane.then_some(Lease { uuid, shards, queues })
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// Heartbeat key
-// ---------------------------------------------------------------------------------------------------------------
-
-/// The ten parts of a heartbeat key, `jiggler:svr:<uuid>:<concurrency>:<timeout>:<queues>:<poller>:<started_at>:
-/// <pid>:<hostname>`. [`fmt::Display`] writes the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heartbeat<'k> {
-    /// The process: 12 hex digits.
-    pub uuid: &'k str,
-    /// Jobs the process runs at once.
-    pub concurrency: u64,
-    /// Seconds a stopping process waits for its jobs.
-    pub timeout_s: u64,
-    /// Queue names joined by commas; with explicit priorities the numbers are interleaved: `low,0,mid,1`.
-    pub queues: &'k str,
-    /// Whether the process moves due jobs.
-    pub poller: Poller,
-    /// Unix time of the start, in seconds.
-    pub started_at: u64,
-    /// Process id.
-    pub pid: u32,
-    /// Host name: the only part that may contain colons.
-    pub hostname: &'k str,
-}
-
-/// Whether a process moves due jobs from the retry and scheduled sets to their queues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Poller {
-    /// It does: `1` in the key.
-    Enabled,
-    /// It does not: `0` in the key.
-    Disabled,
-}
-
-impl fmt::Display for Heartbeat<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug_assert!(!self.uuid.contains(':'), "a colon would shift the parts: {}", self.uuid);
-        debug_assert!(!self.queues.contains(':'), "a colon would shift the parts: {}", self.queues);
-        let poller = match self.poller {
-            Poller::Enabled => 1,
-            Poller::Disabled => 0,
-        };
-        write!(f, "{SERVER_PREFIX}{}:{}:{}:{}", self.uuid, self.concurrency, self.timeout_s, self.queues)?;
-        write!(f, ":{poller}:{}:{}:{}", self.started_at, self.pid, self.hostname)
-    }
-}
-
-/// The heartbeat key of a process.
-#[must_use]
-pub fn heartbeat(parts: &Heartbeat<'_>) -> String {
-    parts.to_string()
-}
-
-/// Reads a heartbeat key, a Ruby server's or ours; `None` when it is none.
-#[must_use]
-pub fn parse_heartbeat(key: &str) -> Option<Heartbeat<'_>> {
-    let mut parts = key.strip_prefix(SERVER_PREFIX)?.splitn(8, ':');
-    Some(Heartbeat {
-        uuid: parts.next()?,
-        concurrency: parts.next()?.parse().ok()?,
-        timeout_s: parts.next()?.parse().ok()?,
-        queues: parts.next()?,
-        poller: match parts.next()? {
-            "1" => Poller::Enabled,
-            "0" => Poller::Disabled,
-            _ => return None,
-        },
-        started_at: parts.next()?.parse().ok()?,
-        pid: parts.next()?.parse().ok()?,
-        hostname: parts.next()?,
-    })
-}
-
-/// A queue name, with its priority where the heartbeat key carries one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServedQueue<'k> {
-    /// The queue's name.
-    pub name: &'k str,
-    /// Its priority: a higher number is served first.
-    pub priority: Option<u64>,
-}
-
-/// Writes the `queues` part of a heartbeat key.
-#[must_use]
-pub fn join_queues(queues: &[ServedQueue<'_>]) -> String {
-    let parts: Vec<String> = queues
-        .iter()
-        .map(|queue| match queue.priority {
-            Some(priority) => format!("{},{priority}", queue.name),
-            None => queue.name.to_owned(),
-        })
-        .collect();
-    parts.join(",")
-}
-
-/// Reads the `queues` part of a heartbeat key. The gem interleaves either all priorities or none, so every second
-/// part being a number means priorities; a plain list whose every second queue is *named* by a number reads wrongly.
-#[must_use]
-pub fn split_queues(queues: &str) -> Vec<ServedQueue<'_>> {
-    let parts: Vec<&str> = queues.split(',').filter(|part| !part.is_empty()).collect();
-    let priorities: Option<Vec<u64>> =
-        parts.iter().skip(1).step_by(2).map(|part| part.parse().ok()).collect();
-    match priorities {
-        Some(priorities) if !parts.is_empty() && parts.len().is_multiple_of(2) => parts
-            .iter()
-            .step_by(2)
-            .zip(priorities)
-            .map(|(name, priority)| ServedQueue { name, priority: Some(priority) })
-            .collect(),
-        _ => parts.iter().map(|name| ServedQueue { name, priority: None }).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::heartbeat_key::SERVER_PREFIX;
+    use super::super::in_flight::{batch, oversize_list, poison, suspects, wait_list};
     use super::*;
 
     /// The part of a key that a Redis Cluster hashes: what stands in the first braces, else the whole key.
@@ -429,16 +235,6 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_names_what_a_reaper_needs() {
-        let member = lease_member("06c7221317f9", 2, &["img", "default"]);
-        let lease = Lease { uuid: "06c7221317f9", shards: 2, queues: vec!["img", "default"] };
-        assert_eq!(parse_lease_member(&member), Some(lease));
-        for other in ["", "06c7221317f9", "06c7221317f9:x:img", "06c7221317f9:2:", ":2:img", "a:1:b,,c"] {
-            assert_eq!(parse_lease_member(other), None, "{other}");
-        }
-    }
-
-    #[test]
     fn in_flight_keys_hash_with_their_queue() {
         let index = in_flight_index("img", "06c7221317f9", 0);
         assert_eq!(index, "{jiggler:list:img}:inflight:06c7221317f9:0");
@@ -484,64 +280,5 @@ mod tests {
             Some(ListKey::Queue { queue: "my_in_progress_jobs" })
         );
         assert_eq!(parse_list("jiggler:svr:x"), None);
-    }
-
-    #[test]
-    fn heartbeat_keys_of_the_gem_round_trip() {
-        for key in [
-            "jiggler:svr:d8625f8721eb:3:25:default,custom,custom_retries:1:1795299901:8066:vm",
-            "jiggler:svr:aaaaaaaaaaaa:10:25:default:1:1700000000:1:host:with:colons",
-            "jiggler:svr:c08ba406f627:3:25:low,0,mid,1:0:1795300285:15055:vm",
-        ] {
-            let parts = parse_heartbeat(key).unwrap();
-            assert_eq!(heartbeat(&parts), key);
-        }
-        let parts = parse_heartbeat("jiggler:svr:aaaaaaaaaaaa:10:25:default:1:1700000000:1:host:with:colons")
-            .unwrap();
-        assert_eq!(parts.uuid, "aaaaaaaaaaaa");
-        assert_eq!((parts.concurrency, parts.timeout_s, parts.queues), (10, 25, "default"));
-        assert_eq!((parts.poller, parts.started_at, parts.pid), (Poller::Enabled, 1_700_000_000, 1));
-        assert_eq!(parts.hostname, "host:with:colons");
-    }
-
-    #[test]
-    fn a_server_is_known_by_its_uuid_whatever_else_its_key_says() {
-        for (key, uuid) in [
-            ("jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm", Some("d8625f8721eb")),
-            ("jiggler:svr:d8625f8721eb:of another version", Some("d8625f8721eb")),
-            ("jiggler:svr:d8625f8721eb", Some("d8625f8721eb")),
-            ("jiggler:list:default", None),
-        ] {
-            assert_eq!(server_uuid(key), uuid, "{key}");
-        }
-    }
-
-    #[test]
-    fn keys_that_are_no_heartbeat_are_refused() {
-        for key in [
-            "",
-            "jiggler:svr:",
-            "jiggler:list:default",
-            "jiggler:svr:a:1:25:q:2:1:1:h",
-            "jiggler:svr:a:1:25:q:1:1:1",
-        ] {
-            assert_eq!(parse_heartbeat(key), None, "{key}");
-        }
-    }
-
-    #[test]
-    fn queues_carry_priorities_only_when_they_are_interleaved() {
-        let plain = split_queues("default,custom,custom_retries");
-        assert_eq!(
-            plain.iter().map(|queue| queue.name).collect::<Vec<_>>(),
-            ["default", "custom", "custom_retries"]
-        );
-        assert!(plain.iter().all(|queue| queue.priority.is_none()));
-        let ranked =
-            [ServedQueue { name: "low", priority: Some(0) }, ServedQueue { name: "mid", priority: Some(1) }];
-        assert_eq!(split_queues("low,0,mid,1"), ranked);
-        assert_eq!(join_queues(&ranked), "low,0,mid,1");
-        assert_eq!(join_queues(&plain), "default,custom,custom_retries");
-        assert_eq!(split_queues(""), []);
     }
 }

@@ -6,7 +6,10 @@
 mod client_name;
 pub mod figures;
 pub mod heartbeat;
+pub mod heartbeat_key;
+pub mod in_flight;
 pub mod keys;
+pub mod lease;
 pub mod queue_name;
 pub mod realm;
 

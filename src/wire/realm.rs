@@ -134,6 +134,7 @@ pub fn parse_realm_key(key: &str) -> Option<(&str, RealmKey)> {
 mod tests {
     use redis_protocol::redis_keyslot;
 
+    use super::super::in_flight;
     use super::*;
 
     fn all(realm: &Realm) -> [&str; 7] {
@@ -147,8 +148,8 @@ mod tests {
             let realm = Realm::of_queue(name);
             let index = keys::in_flight_index(name, "0123456789ab", 3);
             let more = [
-                keys::batch(&index, 7),
-                keys::wait_list(&index),
+                in_flight::batch(&index, 7),
+                in_flight::wait_list(&index),
                 keys::recoveries(name, "j"),
                 keys::outbox_marker(&keys::queue(name), "o"),
                 keys::outbox_marker(&realm.scheduled, "o"),

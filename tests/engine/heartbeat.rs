@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 
 use jiggler_uring::internal::limits::{LEASE, PAYLOAD_BYTES_MAX};
-use jiggler_uring::internal::wire::keys::{Poller, parse_heartbeat};
+use jiggler_uring::internal::wire::heartbeat_key::{Poller, parse_heartbeat};
 use serde_json::Value;
 
 use crate::harness::wait::wait_until;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiggler_uring::internal::wire::keys::parse_heartbeat;
+use jiggler_uring::internal::wire::heartbeat_key::parse_heartbeat;
 use jiggler_uring::{Client, NewJob};
 
 use crate::harness::account::lists_in_flight;

@@ -13,6 +13,7 @@ use jiggler_uring::internal::job::retry::{
 };
 use jiggler_uring::internal::time::RubyFloat;
 use jiggler_uring::internal::wire::heartbeat::HeartbeatValue;
+use jiggler_uring::internal::wire::heartbeat_key;
 use jiggler_uring::internal::wire::keys::{self, ListKey};
 use serde::Deserialize;
 
@@ -252,8 +253,8 @@ fn every_key_of_the_gem_is_known() {
     let (mut servers, mut queues, mut taken) = (0, 0, 0);
     for (stage, capture) in captures() {
         for Key { key, .. } in capture.keys {
-            if let Some(parts) = keys::parse_heartbeat(&key) {
-                assert_eq!(keys::heartbeat(&parts), key, "{stage}");
+            if let Some(parts) = heartbeat_key::parse_heartbeat(&key) {
+                assert_eq!(heartbeat_key::heartbeat(&parts), key, "{stage}");
                 assert_eq!((parts.concurrency, parts.timeout_s, parts.hostname), (3, 25, "vm"), "{stage}");
                 servers += 1;
             } else if let Some(list) = keys::parse_list(&key) {
@@ -290,7 +291,7 @@ fn heartbeats_are_read_and_idle_ones_written_as_the_gem_does() {
     let (mut idle, mut busy) = (0, 0);
     for (stage, capture) in captures() {
         for Key { key, value, .. } in capture.keys {
-            if !key.starts_with(keys::SERVER_PREFIX) {
+            if !key.starts_with(heartbeat_key::SERVER_PREFIX) {
                 continue;
             }
             let json = value.as_str().unwrap();

@@ -7,7 +7,7 @@ use jiggler_uring::internal::resp::{Reply, Requests};
 use jiggler_uring::internal::store::recovery::{self, Reaped, ReapedJobs};
 use jiggler_uring::internal::store::scripts::Scripts;
 use jiggler_uring::internal::store::turn::QueueKeys;
-use jiggler_uring::internal::wire::keys;
+use jiggler_uring::internal::wire::{in_flight, keys, lease};
 
 struct Setup {
     _redis: OwnRedis,
@@ -42,12 +42,12 @@ impl Setup {
     /// A process that died with these jobs of queue `a` in one batch.
     fn dead(&mut self, uuid: &str, jobs: &[&str]) -> Dead {
         let queues = ["a", "b"].map(|queue| QueueKeys::new(queue, uuid, 0));
-        let member = keys::lease_member(uuid, 1, &["a", "b"]);
+        let member = lease::lease_member(uuid, 1, &["a", "b"]);
         self.run(&[b"ZADD", keys::LEASES.as_bytes(), b"1000", member.as_bytes()]);
         let index = keys::in_flight_index("a", uuid, 0);
         self.run(&[b"HSET", index.as_bytes(), b"7", b"1", b"t", b"7"]);
         for job in jobs {
-            self.run(&[b"RPUSH", keys::batch(&index, 7).as_bytes(), job.as_bytes()]);
+            self.run(&[b"RPUSH", in_flight::batch(&index, 7).as_bytes(), job.as_bytes()]);
         }
         Dead { member, queues }
     }

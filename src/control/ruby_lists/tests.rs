@@ -16,7 +16,7 @@ use crate::mesh::{self, Ending, ShardEnd, ToControl};
 use crate::own_redis::OwnRedis;
 use crate::store::turn::QueueKeys;
 use crate::wait::{PATIENCE, wait_for, wait_until};
-use crate::wire::{Realm, keys};
+use crate::wire::{Realm, heartbeat_key, in_flight, keys, lease};
 
 /// In a hurry, but for the lead, which must outlast a loaded machine.
 const FAST: RubyListTimes = RubyListTimes {
@@ -41,11 +41,11 @@ impl Process {
         let options = ControlOptions {
             uuid: uuid.to_owned(),
             url: redis.url(),
-            heartbeat_key: format!("{}{uuid}:1:1:default:0:1:1:vm", keys::SERVER_PREFIX),
+            heartbeat_key: format!("{}{uuid}:1:1:default:0:1:1:vm", heartbeat_key::SERVER_PREFIX),
             duties: vec![DutyOptions {
                 realm: Realm::SHARED,
                 url: redis.url(),
-                lease_member: keys::lease_member(uuid, 1, &["default"]),
+                lease_member: lease::lease_member(uuid, 1, &["default"]),
                 home: QueueKeys::new("default", uuid, 0),
             }],
             settings: Settings {
@@ -112,7 +112,7 @@ fn hold(redis: &OwnRedis, queue: &str, uuid: &str, jobs: &[&str]) -> String {
 }
 
 fn beat(redis: &OwnRedis, uuid: &str) {
-    let key = format!("{}{uuid}:3:25:default:1:1795299901:8066:vm", keys::SERVER_PREFIX);
+    let key = format!("{}{uuid}:3:25:default:1:1795299901:8066:vm", heartbeat_key::SERVER_PREFIX);
     redis.run(&[b"SET", key.as_bytes(), b"{}"]);
 }
 
@@ -209,7 +209,7 @@ fn a_process_of_ours_that_no_lease_names_is_named_to_the_reapers_at_the_second_l
     }
     redis.run(&[b"ZADD", keys::LEASES.as_bytes(), b"99999999999999", b"0a5f00000002:2:img"]);
     let left = keys::in_flight_index("img", "0a5f00000003", 0);
-    for key in [left.clone(), keys::wait_list(&left)] {
+    for key in [left.clone(), in_flight::wait_list(&left)] {
         redis.run(&[b"SET", key.as_bytes(), b"left"]);
     }
     let mut monitor = Monitor::start(&redis);

@@ -153,12 +153,12 @@ fn who_has_jobs_in_flight_and_no_lease_is_given_one_that_has_ended() {
 fn fences_are_no_jobs_in_flight() {
     let redis = OwnRedis::start();
     let index = keys::in_flight_index("img", OURS, 0);
-    for key in [index.clone(), keys::wait_list(&index)] {
+    for key in [index.clone(), in_flight::wait_list(&index)] {
         redis.run(&[b"SET", key.as_bytes(), b"left"]);
     }
     let found = look(&mut redis.connect()).in_flight.remove(OURS).unwrap();
     assert!(!read_adopted(&call(&redis, |requests| adopt(OURS, &found, requests).unwrap())).unwrap());
-    redis.run(&[b"DEL", keys::wait_list(&index).as_bytes()]);
+    redis.run(&[b"DEL", in_flight::wait_list(&index).as_bytes()]);
     let found = look(&mut redis.connect()).in_flight.remove(OURS).unwrap();
     assert!(adopt(OURS, &found, &mut Requests::new()).is_none());
 }

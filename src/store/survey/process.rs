@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::wire::{
     figures::Figures,
-    keys::{self, Poller},
+    heartbeat_key::{self, Poller},
 };
 
 /// One living process.
@@ -49,7 +49,7 @@ impl Process {
     /// The process that a heartbeat key and the value under it tell of, without its figures; `None` if it is no such key.
     #[must_use]
     pub fn read(key: &str, value: &[u8]) -> Option<Self> {
-        let parts = keys::parse_heartbeat(key)?;
+        let parts = heartbeat_key::parse_heartbeat(key)?;
         Some(Self {
             uuid: parts.uuid.to_owned(),
             concurrency: parts.concurrency,

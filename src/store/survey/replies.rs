@@ -6,7 +6,7 @@ use super::{Asked, Pace, Process, Survey, SurveyError, at};
 use crate::limits::SURVEY_KEYS_MAX;
 use crate::resp::{RedisErrorKind, Reply, Value};
 use crate::wire::{
-    figures,
+    figures, heartbeat_key,
     keys::{self, ListKey},
     realm::parse_realm_key,
 };
@@ -31,7 +31,7 @@ impl Survey {
             }
             Asked::Page(number) => self.accept_page(number, reply)?,
             Asked::Heartbeats(page) => {
-                let values = reply.as_array().map_err(at(keys::SERVER_PREFIX))?;
+                let values = reply.as_array().map_err(at(heartbeat_key::SERVER_PREFIX))?;
                 for (key, value) in page.into_iter().zip(values) {
                     self.accept_heartbeat(key, &value)?;
                 }
@@ -98,7 +98,7 @@ impl Survey {
             let key = key.as_bulk().map_err(at(&kind.pattern()))?;
             let text = String::from_utf8_lossy(key);
             match kind {
-                Kind::Heartbeats if keys::parse_heartbeat(&text).is_some() => {
+                Kind::Heartbeats if heartbeat_key::parse_heartbeat(&text).is_some() => {
                     self.processes.entry(key.to_vec()).or_default();
                 }
                 // For the operator. In a survey without end they would pile up.

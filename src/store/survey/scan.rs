@@ -3,7 +3,7 @@
 use super::{Scope, Server, SurveyError, at};
 use crate::limits::SCAN_PAGE_KEYS;
 use crate::resp::{Elements, Reply, Requests};
-use crate::wire::keys;
+use crate::wire::{heartbeat_key, keys};
 
 /// What kind of keys is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Kind {
 
     pub(super) fn pattern(self) -> String {
         match self {
-            Self::Heartbeats => [keys::SERVER_PREFIX, "*"].concat(),
+            Self::Heartbeats => [heartbeat_key::SERVER_PREFIX, "*"].concat(),
             Self::Lists => [keys::LIST_PREFIX, "*"].concat(),
             Self::InFlight => keys::IN_FLIGHT_PATTERN.to_owned(),
         }

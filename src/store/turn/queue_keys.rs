@@ -1,6 +1,6 @@
 //! The keys of one queue as one shard uses them, and the names of its batches.
 
-use crate::wire::keys;
+use crate::wire::{in_flight, keys};
 
 /// The name of a batch within its in-flight index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,10 +39,10 @@ impl QueueKeys {
         Self {
             name: name.into(),
             list: keys::queue(name).into_bytes().into(),
-            wait_list: keys::wait_list(&index).into_bytes().into(),
-            oversize: keys::oversize_list(&index).into_bytes().into(),
-            suspects: keys::suspects(&index).into_bytes().into(),
-            poison: keys::poison(&index).into_bytes().into(),
+            wait_list: in_flight::wait_list(&index).into_bytes().into(),
+            oversize: in_flight::oversize_list(&index).into_bytes().into(),
+            suspects: in_flight::suspects(&index).into_bytes().into(),
+            poison: in_flight::poison(&index).into_bytes().into(),
             index: index.as_bytes().into(),
             index_name: index.into(),
         }
@@ -52,7 +52,7 @@ impl QueueKeys {
     pub fn batch(&self, batch: BatchName) -> Vec<u8> {
         match batch {
             BatchName::Wait => self.wait_list.to_vec(),
-            BatchName::Turn(turn) => keys::batch(&self.index_name, turn).into_bytes(),
+            BatchName::Turn(turn) => in_flight::batch(&self.index_name, turn).into_bytes(),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Keys, queue names and heartbeats as others wrote them: what is read can be written again and reads the same.
 
 use jiggler_uring::internal::limits::QUEUE_NAME_BYTES_MAX;
-use jiggler_uring::internal::wire::QueueName;
 use jiggler_uring::internal::wire::keys::{self, ListKey};
+use jiggler_uring::internal::wire::{QueueName, heartbeat_key, lease};
 
 /// Checks one text, as a key of each kind and as a part of one.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    for prefix in ["", keys::LIST_PREFIX, keys::SERVER_PREFIX] {
+    for prefix in ["", keys::LIST_PREFIX, heartbeat_key::SERVER_PREFIX] {
         let key = [prefix, text].concat();
         check_list(&key);
         check_heartbeat(&key);
@@ -28,18 +28,18 @@ fn check_list(key: &str) {
 }
 
 fn check_heartbeat(key: &str) {
-    let Some(parts) = keys::parse_heartbeat(key) else { return };
-    assert_eq!(keys::server_uuid(key), Some(parts.uuid));
+    let Some(parts) = heartbeat_key::parse_heartbeat(key) else { return };
+    assert_eq!(heartbeat_key::server_uuid(key), Some(parts.uuid));
     // Not always the same text: a number may be written in more than one way.
-    assert_eq!(keys::parse_heartbeat(&keys::heartbeat(&parts)), Some(parts));
-    let queues = keys::split_queues(parts.queues);
-    assert_eq!(keys::split_queues(&keys::join_queues(&queues)), queues);
+    assert_eq!(heartbeat_key::parse_heartbeat(&heartbeat_key::heartbeat(&parts)), Some(parts));
+    let queues = heartbeat_key::split_queues(parts.queues);
+    assert_eq!(heartbeat_key::split_queues(&heartbeat_key::join_queues(&queues)), queues);
 }
 
 fn check_lease(member: &str) {
-    let Some(lease) = keys::parse_lease_member(member) else { return };
-    let again = keys::lease_member(lease.uuid, lease.shards, &lease.queues);
-    assert_eq!(keys::parse_lease_member(&again), Some(lease));
+    let Some(lease) = lease::parse_lease_member(member) else { return };
+    let again = lease::lease_member(lease.uuid, lease.shards, &lease.queues);
+    assert_eq!(lease::parse_lease_member(&again), Some(lease));
 }
 
 /// A name that is taken survives the journey through every key that holds it.
@@ -51,9 +51,9 @@ fn check_queue_name(text: &str) {
     let uuid = "06c7221317f9";
     let in_progress = keys::gem_in_progress(queue, uuid);
     assert_eq!(keys::parse_list(&in_progress), Some(ListKey::InProgress { queue, uuid }));
-    let member = keys::lease_member(uuid, 3, &[queue, "b"]);
-    let lease = keys::parse_lease_member(&member).unwrap();
+    let member = lease::lease_member(uuid, 3, &[queue, "b"]);
+    let lease = lease::parse_lease_member(&member).unwrap();
     assert_eq!((lease.uuid, lease.shards, lease.queues), (uuid, 3, vec![queue, "b"]));
-    let served = [keys::ServedQueue { name: queue, priority: Some(7) }];
-    assert_eq!(keys::split_queues(&keys::join_queues(&served)), served);
+    let served = [heartbeat_key::ServedQueue { name: queue, priority: Some(7) }];
+    assert_eq!(heartbeat_key::split_queues(&heartbeat_key::join_queues(&served)), served);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiggler_uring::internal::store::turn::Destination;
-use jiggler_uring::internal::wire::keys;
+use jiggler_uring::internal::wire::{in_flight, keys};
 
 use super::state::{Content, Database};
 use super::world::{Verdict, World, ensure};
@@ -56,7 +56,7 @@ fn in_flight(world: &World<'_>, db: &Database) -> Verdict {
         })?;
         let (index, batch) = key.rsplit_once(':').ok_or_else(|| format!("{key} is no batch"))?;
         let fenced = matches!(db.0.get(index), Some(Content::Text(_)));
-        let findable = batch == keys::WAIT_LIST_BATCH || fenced || db.index_has(index, batch);
+        let findable = batch == in_flight::WAIT_LIST_BATCH || fenced || db.index_has(index, batch);
         ensure(findable, || format!("{key} is not in the index, so a lost reply would strand it"))?;
     }
     ensure(expected.is_empty(), || format!("in-flight lists are gone: {:?}", expected.keys()))

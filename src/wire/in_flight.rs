@@ -1,0 +1,44 @@
+//! The keys of what one shard has in flight of one queue: they begin with its in-flight index
+//! ([`keys::in_flight_index`](super::keys::in_flight_index)) and end with the name of a batch.
+
+/// The batch name of a shard's wait list.
+pub const WAIT_LIST_BATCH: &str = "w";
+
+/// The batch name of a shard's oversize list.
+pub const OVERSIZE_BATCH: &str = "o";
+
+/// The batch name of the suspects of a dead shard: jobs recovered before, let go one by one.
+pub const SUSPECTS_BATCH: &str = "s";
+
+/// The batch name of the poison of a dead shard: jobs recovered too often, to be buried.
+pub const POISON_BATCH: &str = "p";
+
+/// The list of the jobs of one batch, named by its sequence number.
+#[must_use]
+pub fn batch(index: &str, sequence: u64) -> String {
+    format!("{index}:{sequence}")
+}
+
+/// The list into which an idle shard's blocking move puts the job that wakes it.
+#[must_use]
+pub fn wait_list(index: &str) -> String {
+    [index, ":", WAIT_LIST_BATCH].concat()
+}
+
+/// The list of the payloads that are too large for one shard to fetch, until they are buried.
+#[must_use]
+pub fn oversize_list(index: &str) -> String {
+    [index, ":", OVERSIZE_BATCH].concat()
+}
+
+/// The list of the jobs of a dead shard that were recovered before.
+#[must_use]
+pub fn suspects(index: &str) -> String {
+    [index, ":", SUSPECTS_BATCH].concat()
+}
+
+/// The list of the jobs of a dead shard that were recovered too often.
+#[must_use]
+pub fn poison(index: &str) -> String {
+    [index, ":", POISON_BATCH].concat()
+}
