@@ -11,7 +11,7 @@ use jiggler_uring::internal::Dispatch;
 use jiggler_uring::internal::resp::{Pipeline, Reply, ReplyLimits, Requests};
 use jiggler_uring::internal::store::scripts::{LOAD_REPLIES, Scripts};
 use jiggler_uring::internal::store::turn::{QueueKeys, Turn, TurnContext};
-use jiggler_uring::internal::wire::Realm;
+use jiggler_uring::internal::wire::keys::JIGGLER;
 use jiggler_uring::{JobError, JobResult, Registry};
 
 /// Jobs of one batch.
@@ -38,12 +38,12 @@ fn scripts() -> Scripts {
         pipeline.feed(format!("$40\r\n{}\r\n", "0123456789".repeat(4)).as_bytes());
         pipeline.next_reply().unwrap().unwrap()
     };
-    Scripts::read(Realm::SHARED, &(0..LOAD_REPLIES).map(|_| hash()).collect::<Vec<_>>()).unwrap()
+    Scripts::read(JIGGLER.shared_realm(), &(0..LOAD_REPLIES).map(|_| hash()).collect::<Vec<_>>()).unwrap()
 }
 
 fn settle(criterion: &mut Criterion) {
     let scripts = scripts();
-    let queues: Rc<[QueueKeys]> = Rc::new([QueueKeys::new("default", "0123456789ab", 0)]);
+    let queues: Rc<[QueueKeys]> = Rc::new([QueueKeys::new(JIGGLER, "default", "0123456789ab", 0)]);
     let context = TurnContext {
         queues,
         keep_in_flight: true,

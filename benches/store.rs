@@ -13,7 +13,7 @@ use jiggler_uring::internal::store::scripts::{LOAD_REPLIES, Scripts};
 use jiggler_uring::internal::store::turn::{
     BatchName, Destination, Move, QueueKeys, Settlement, Turn, TurnContext, TurnReply,
 };
-use jiggler_uring::internal::wire::Realm;
+use jiggler_uring::internal::wire::keys::JIGGLER;
 
 const PAYLOAD: &[u8] =
     br#"{"name":"Noop","args":[],"jid":"0db89b3e2a1cde66","retries":0,"attempt":0,"queue":"default"}"#;
@@ -30,7 +30,7 @@ fn reply(wire: &[u8]) -> Reply {
 
 fn scripts() -> Scripts {
     let hash = reply(format!("$40\r\n{}\r\n", "0123456789".repeat(4)).as_bytes());
-    Scripts::read(Realm::SHARED, &vec![hash; LOAD_REPLIES]).unwrap()
+    Scripts::read(JIGGLER.shared_realm(), &vec![hash; LOAD_REPLIES]).unwrap()
 }
 
 fn settlements() -> [(&'static str, Settlement); 3] {
@@ -60,7 +60,7 @@ fn settlements() -> [(&'static str, Settlement); 3] {
 
 fn encode(criterion: &mut Criterion) {
     let scripts = scripts();
-    let queues: Rc<[QueueKeys]> = Rc::new([QueueKeys::new("default", "0123456789ab", 0)]);
+    let queues: Rc<[QueueKeys]> = Rc::new([QueueKeys::new(JIGGLER, "default", "0123456789ab", 0)]);
     let context = TurnContext {
         queues,
         keep_in_flight: true,

@@ -70,7 +70,7 @@ impl Commands {
     /// Calls of `design` for `jobs` jobs, `batch_jobs` at a time, with the scripts as the server knows them.
     pub(crate) fn new(design: Design, batch_jobs: u64, jobs: u64, scripts: &Scripts) -> Self {
         let shard = TurnContext {
-            queues: Rc::from([QueueKeys::new(keys::QUEUE_NAME, UUID, SHARD)]),
+            queues: Rc::from([QueueKeys::new(JIGGLER, keys::QUEUE_NAME, UUID, SHARD)]),
             keep_in_flight: design == Design::AtLeastOnce,
             dead_jobs_max: DEAD_JOBS_MAX.into(),
             dead_timeout_s: DEAD_TIMEOUT.as_secs_f64().into(),
@@ -127,7 +127,7 @@ impl Commands {
 mod tests {
     use jiggler_uring::internal::resp::decode::{Decoder, ReplyLimits};
     use jiggler_uring::internal::store::scripts::LOAD_REPLIES;
-    use jiggler_uring::internal::wire::Realm;
+    use jiggler_uring::internal::wire::keys::JIGGLER;
 
     use super::*;
 
@@ -135,7 +135,7 @@ mod tests {
         let mut decoder = Decoder::new(ReplyLimits::default());
         decoder.feed(&b"$6\r\ndigest\r\n".repeat(LOAD_REPLIES));
         let replies: Vec<_> = (0..LOAD_REPLIES).map(|_| decoder.next_reply().unwrap().unwrap()).collect();
-        Scripts::read(Realm::SHARED, &replies).unwrap()
+        Scripts::read(JIGGLER.shared_realm(), &replies).unwrap()
     }
 
     fn calls(design: Design, batch_jobs: u64, jobs: u64) -> Vec<String> {

@@ -14,14 +14,14 @@ pub(crate) const HEARTBEAT_PATTERN: &str = "jiggler:svr:*";
 
 #[cfg(test)]
 mod tests {
-    use jiggler_uring::internal::wire::{heartbeat_key, keys};
+    use jiggler_uring::internal::wire::{heartbeat_key, keys::JIGGLER};
 
     use super::*;
 
     #[test]
     fn the_library_spells_them_the_same() {
-        assert_eq!(keys::queue(QUEUE_NAME), QUEUE);
-        assert_eq!(keys::in_flight_index("*", "*", 0).replace("*:0", "*"), IN_FLIGHT_PATTERN);
+        assert_eq!(JIGGLER.queue(QUEUE_NAME), QUEUE);
+        assert_eq!(JIGGLER.in_flight_index("*", "*", 0).replace("*:0", "*"), IN_FLIGHT_PATTERN);
         assert_eq!(format!("{}*", heartbeat_key::SERVER_PREFIX), HEARTBEAT_PATTERN);
     }
 }

@@ -10,8 +10,7 @@ use jiggler_uring::internal::resp::encode::Requests;
 use jiggler_uring::internal::resp::reply::{Reply, Value};
 use jiggler_uring::internal::resp::url::RedisUrl;
 use jiggler_uring::internal::store::scripts::{self, Scripts};
-use jiggler_uring::internal::wire::Realm;
-use jiggler_uring::internal::wire::keys::PROCESSED;
+use jiggler_uring::internal::wire::keys::JIGGLER;
 use jiggler_uring::internal::{net, resp};
 
 use crate::keys;
@@ -137,8 +136,8 @@ impl Client {
     /// The connection, or the server takes no scripts.
     pub(crate) fn load_scripts(&mut self) -> Result<Scripts, RedisError> {
         let mut requests = Requests::new();
-        scripts::load(&Realm::SHARED, &mut requests);
-        Scripts::read(Realm::SHARED, &self.conn.call(&requests)?).map_err(RedisError::Scripts)
+        scripts::load(&JIGGLER.shared_realm(), &mut requests);
+        Scripts::read(JIGGLER.shared_realm(), &self.conn.call(&requests)?).map_err(RedisError::Scripts)
     }
 
     /// How far the jobs are: one round trip, two commands.
@@ -147,7 +146,7 @@ impl Client {
     /// The connection, an error reply, or another type.
     pub(crate) fn backlog(&mut self) -> Result<Backlog, RedisError> {
         self.requests.clear();
-        let commands = [["GET", PROCESSED], ["LLEN", keys::QUEUE]];
+        let commands = [["GET", JIGGLER.names().processed], ["LLEN", keys::QUEUE]];
         for command in &commands {
             self.append(command);
         }

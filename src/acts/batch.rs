@@ -4,6 +4,8 @@
 //! in another queue than that of its set is copied there and then removed, in two steps: no script reaches both. Whatever
 //! ends in between leaves it in both, to run twice rather than never.
 
+use std::rc::Rc;
+
 use super::{Error, Steps, To, action::Action, size};
 use crate::{
     job::{
@@ -12,13 +14,13 @@ use crate::{
     },
     resp::{self, RedisErrorKind, Reply, Requests},
     store::{
-        enqueue,
+        enqueue::{self, Push, When},
         entries::{Entry, Place, Set},
         operate::{self, Condemned, Requeued},
         scripts::Scripts,
     },
     time::unix_now,
-    wire::{QueueName, keys},
+    wire::{QueueName, Realm},
 };
 
 /// What became of a batch, or of several.
@@ -41,8 +43,8 @@ pub(crate) struct Outcome {
 pub(super) struct Batch {
     action: Action,
     place: Place,
-    /// In a cluster: the queue in whose realm the place is.
-    realm: Option<String>,
+    /// That of the place.
+    realm: Rc<Realm>,
     jobs: Vec<Entry>,
     stage: Stage,
     outcome: Outcome,
@@ -66,7 +68,7 @@ enum Stage {
 }
 
 impl Batch {
-    pub(super) fn new(action: Action, place: Place, realm: Option<String>, jobs: Vec<Entry>) -> Self {
+    pub(super) fn new(action: Action, place: Place, realm: Rc<Realm>, jobs: Vec<Entry>) -> Self {
         let stage = match (action, &place) {
             // What waits in a queue runs, or is deleted: there is no other way out of it.
             (Action::Retry | Action::Kill(..), Place::Queue(_)) => Stage::Over,
@@ -132,8 +134,8 @@ impl Batch {
 
     /// The queue of a key, if it is of another realm than the place.
     fn queue_elsewhere(&self, key: &str) -> Option<QueueName> {
-        let own = self.realm.as_deref()?;
-        let name = key.strip_prefix(keys::LIST_PREFIX).filter(|name| *name != own)?;
+        let own = self.realm.queue()?;
+        let name = self.realm.keys().queue_name(key).filter(|name| *name != own)?;
         QueueName::new(name).ok()
     }
 
@@ -183,7 +185,8 @@ impl Steps for Batch {
             }
             Stage::Carry { became, at, is_pushed: false } => {
                 let queue = self.destination(became, *at)?;
-                enqueue::push(requests, &queue, &self.jobs[*at].bytes);
+                let push = Push { keys: self.realm.keys(), queue: &queue, when: When::Now };
+                push.one(&self.jobs[*at].bytes, requests);
                 return Some(To::Queue(queue));
             }
         }

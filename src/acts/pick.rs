@@ -4,6 +4,8 @@
 //! where the walk is and takes old ones behind it, so a job that stays in its place meanwhile is found. A running job is in
 //! no set and no queue and is never touched: to be cancelled is another act.
 
+use std::rc::Rc;
+
 use super::{
     Error, Progress, Steps, To,
     action::Action,
@@ -28,7 +30,7 @@ pub(crate) struct Pick<'o> {
     filter: Filter,
     /// Where to look, in this order.
     places: &'o [Place],
-    realm: Option<String>,
+    realm: Rc<Realm>,
     parser: Parser,
     /// The number of the place that is looked at.
     at: usize,
@@ -81,7 +83,7 @@ impl<'o> Pick<'o> {
             action,
             filter: Filter::jid(jid),
             places,
-            realm: realm.queue().map(str::to_owned),
+            realm: Rc::new(realm.clone()),
             parser: Parser::new(),
             at: 0,
             progress: Progress::default(),
@@ -104,7 +106,10 @@ impl<'o> Pick<'o> {
             Stage::Found(entry) => {
                 let title = entry::title(&entry);
                 let place = self.places[self.at].clone();
-                Stage::Act { title, batch: Batch::new(self.action, place, self.realm.clone(), vec![entry]) }
+                Stage::Act {
+                    title,
+                    batch: Batch::new(self.action, place, Rc::clone(&self.realm), vec![entry]),
+                }
             }
             other => other,
         };

@@ -20,9 +20,9 @@ use crate::{
         entries::{Place, Set},
         operate::{self, Pruned},
         scripts::Scripts,
-        survey::{Server, Summary},
+        survey::Summary,
     },
-    wire::{QueueName, Realm},
+    wire::{Keyspace, QueueName, Realm},
 };
 
 /// What to delete.
@@ -134,16 +134,12 @@ pub(crate) struct Prune<'f> {
 
 impl<'f> Prune<'f> {
     /// Deletes what was found at such servers.
-    pub(crate) fn new(found: &'f Found, server: Server) -> Self {
-        let mut tasks = match server {
-            Server::Whole => found.tasks_of_one_server(),
-            Server::ClusterNode => found.tasks_of_cluster(),
-        };
+    pub(crate) fn new(found: &'f Found, keys: Keyspace) -> Self {
+        let mut tasks =
+            if keys.is_cluster() { found.tasks_of_cluster(keys) } else { found.tasks_of_one_server(keys) };
         for (number, key) in found.heartbeats.iter().enumerate() {
-            let site = match server {
-                Server::Whole => Site::Realm(Realm::SHARED),
-                Server::ClusterNode => Site::Key(key.clone()),
-            };
+            let site =
+                if keys.is_cluster() { Site::Key(key.clone()) } else { Site::Realm(keys.shared_realm()) };
             tasks.push(Task { site, deed: Deed::Forget(number) });
         }
         Self { found, tasks, next: 0, counts: vec![None; found.keys.len()], forgotten: 0 }
@@ -172,13 +168,13 @@ impl<'f> Prune<'f> {
 }
 
 impl Found {
-    fn tasks_of_one_server(&self) -> Vec<Task> {
-        let task = |number| Task { site: Site::Realm(Realm::SHARED), deed: Deed::Delete(number) };
+    fn tasks_of_one_server(&self, keys: Keyspace) -> Vec<Task> {
+        let task = |number| Task { site: Site::Realm(keys.shared_realm()), deed: Deed::Delete(number) };
         (0..self.keys.len()).map(task).collect()
     }
 
     /// In each realm that has any of it. What is of no one queue is in all of them.
-    fn tasks_of_cluster(&self) -> Vec<Task> {
+    fn tasks_of_cluster(&self, keys: Keyspace) -> Vec<Task> {
         let mut of_queue: BTreeMap<&str, usize> = BTreeMap::new();
         let mut of_all = Vec::new();
         for (number, (pruned, _)) in self.keys.iter().enumerate() {
@@ -192,7 +188,7 @@ impl Found {
             names.extend(self.realms.iter().map(String::as_str));
         }
         let of_realm = |name: &&str| {
-            let site = Site::Realm(Realm::of_queue(name));
+            let site = Site::Realm(keys.queue_realm(name));
             let numbers: Vec<usize> = of_queue.get(name).into_iter().chain(&of_all).copied().collect();
             numbers.into_iter().map(move |number| Task { site: site.clone(), deed: Deed::Delete(number) })
         };
@@ -245,6 +241,7 @@ pub(crate) fn named(pruned: &Pruned) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Dialect;
 
     #[test]
     fn in_a_cluster_each_realm_is_pruned_of_what_it_may_have() {
@@ -255,8 +252,8 @@ mod tests {
             ..Summary::default()
         };
         let found = Found::of(&summary, &What::All);
-        let sites = |server| -> Vec<(Option<String>, String)> {
-            let mut prune = Prune::new(&found, server);
+        let sites = |is_cluster| -> Vec<(Option<String>, String)> {
+            let mut prune = Prune::new(&found, Dialect::Jiggler.keys(is_cluster));
             let mut sites = Vec::new();
             while let Some(Site::Realm(realm)) = prune.site() {
                 sites.push((realm.queue().map(str::to_owned), prune.what()));
@@ -265,9 +262,9 @@ mod tests {
             sites
         };
         let at = |realm: Option<&str>, what: &str| (realm.map(str::to_owned), what.to_owned());
-        assert_eq!(sites(Server::Whole), [at(None, "prune queue a"), at(None, "prune the dead set")]);
+        assert_eq!(sites(false), [at(None, "prune queue a"), at(None, "prune the dead set")]);
         assert_eq!(
-            sites(Server::ClusterNode),
+            sites(true),
             [
                 at(Some("a"), "prune queue a"),
                 at(Some("a"), "prune the dead set"),

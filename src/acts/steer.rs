@@ -14,6 +14,7 @@ use crate::{
         survey::Summary,
     },
     view::member::Member,
+    wire::Keyspace,
 };
 
 /// Which processes.
@@ -84,9 +85,9 @@ impl Steering {
     }
 
     /// Appends what is wanted of each. One round trip.
-    pub(crate) fn write_wish(&self, database: u32, requests: &mut Requests) {
+    pub(crate) fn write_wish(&self, keys: Keyspace, database: u32, requests: &mut Requests) {
         for member in &self.members {
-            steer::publish(database, &member.uuid, self.wish, requests);
+            steer::publish(keys, database, &member.uuid, self.wish, requests);
         }
     }
 
@@ -126,9 +127,9 @@ impl Steering {
     }
 
     /// Appends the question what each that is waited for says of itself. One round trip; not for a cluster.
-    pub(crate) fn write_question(&self, requests: &mut Requests) {
+    pub(crate) fn write_question(&self, keys: Keyspace, requests: &mut Requests) {
         let uuids: Vec<&str> = self.waiting().map(|member| member.uuid.as_str()).collect();
-        steer::ask_phases(&uuids, requests);
+        steer::ask_phases(keys, &uuids, requests);
     }
 
     /// The phases in the reply to [`Self::write_question`]; `None`: its figures are gone, and so is it.

@@ -5,6 +5,8 @@
 //! between two batches: what was done is done. With a name, entries that others take away in the meantime may make it pass
 //! over as many: run again it finds these.
 
+use std::rc::Rc;
+
 use super::{
     Error, Progress, Steps, To,
     action::Action,
@@ -52,7 +54,7 @@ impl Swept {
 pub(crate) struct Sweep<'o> {
     order: &'o Mission,
     place: Place,
-    realm: Option<String>,
+    realm: Rc<Realm>,
     /// Entries there were at the beginning.
     total: u64,
     parser: Parser,
@@ -70,7 +72,7 @@ impl<'o> Sweep<'o> {
         Self {
             order,
             place: Place::Set(order.set),
-            realm: realm.queue().map(str::to_owned),
+            realm: Rc::new(realm.clone()),
             total,
             parser: Parser::new(),
             examined: 0,
@@ -115,7 +117,7 @@ impl<'o> Sweep<'o> {
         if jobs.is_empty() {
             self.kept += entries;
         } else {
-            let batch = Batch::new(self.order.action, self.place.clone(), self.realm.clone(), jobs);
+            let batch = Batch::new(self.order.action, self.place.clone(), Rc::clone(&self.realm), jobs);
             self.batch = Some((batch, entries));
         }
     }

@@ -8,7 +8,7 @@ mod said;
 use std::io::Write;
 
 use super::{
-    Error,
+    Database, Error,
     confirm::Consent,
     nodes,
     session::Session,
@@ -21,7 +21,6 @@ use crate::{
         pick::{End, Pick},
         sweep::{Mission, Sweep, Swept},
     },
-    resp::url::RedisUrl,
     store::{
         entries::{Entry, Place, Set},
         survey::Scope,
@@ -85,15 +84,15 @@ impl Act {
 /// # Errors
 /// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::NotFound`] and the other errors about
 /// the job; [`Error::Connect`], [`Error::Script`]; [`Error::Output`].
-pub(crate) fn act(url: &RedisUrl, act: &Act, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn act(db: &Database, act: &Act, out: &mut dyn Write) -> Result<(), Error> {
     act.check()?;
     let places = match &act.target {
         Target::Job { places, .. } => places.clone(),
         Target::All { set, .. } => vec![Place::Set(*set)],
     };
-    let mut sessions = Session::open_each(url, &places)?;
+    let mut sessions = Session::open_each(db, &places)?;
     let action = match act.action {
-        kill @ Action::Kill(..) => kill.with_caps_of(&nodes::survey(url, Scope::Processes)?),
+        kill @ Action::Kill(..) => kill.with_caps_of(&nodes::survey(db, Scope::Processes)?),
         action @ (Action::Retry | Action::Delete) => action,
     };
     let order = Order { action, consent: act.needed_consent() };
@@ -136,7 +135,7 @@ fn one(
         drop(ticker);
         match pick.end() {
             Some(End::Done { title, place, outcome }) => {
-                return said::of_one(order.action, title, place, outcome, out);
+                return said::of_one(order.action, session.realm().keys(), title, place, outcome, out);
             }
             Some(End::Held(key)) => return Err(Error::Held { jobs: 1, key: printable(key) }),
             Some(End::NoJob) => return Err(Error::NoJobToRetry { jid: jid.to_owned() }),

@@ -25,14 +25,12 @@ use self::{
     source::{Chunk, Event, Lines},
 };
 use super::{
-    Error,
+    Database, Error,
     ticker::{Ticker, rate},
 };
 use crate::{
-    client::{self, Client, Flight, Waiting},
+    client::{self, Flight, Waiting},
     limits::{BULK_BATCHES_IN_FLIGHT_MAX, BULK_CHUNKS_MAX},
-    net::blocking::BlockingOptions,
-    resp::url::RedisUrl,
     time,
     wire::QueueName,
 };
@@ -57,13 +55,13 @@ pub struct Bulk {
 /// # Errors
 /// [`Error::BulkOpen`], [`Error::BulkRead`], [`Error::BulkLine`], [`Error::BulkPush`], [`Error::Connect`],
 /// [`Error::Output`].
-pub(crate) fn bulk(url: &RedisUrl, bulk: &Bulk, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn bulk(db: &Database, bulk: &Bulk, out: &mut dyn Write) -> Result<(), Error> {
     let file =
         bulk.file.as_ref().map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
     let lines =
         Lines::open(bulk.file.as_deref()).map_err(|cause| Error::BulkOpen { file: file.clone(), cause })?;
     let size = lines.size();
-    let mut client = match Client::connect_with(url, BlockingOptions::default()) {
+    let mut client = match db.client() {
         Err(client::Error::Redis(error)) => return Err(Error::Connect(error)),
         other => other.map_err(|cause| Error::BulkPush {
             file: file.clone(),

@@ -2,21 +2,17 @@
 
 use std::io::Write;
 
-use super::Error;
-use crate::{
-    client::{self, Client},
-    net::blocking::BlockingOptions,
-    resp::url::RedisUrl,
-};
+use super::{Database, Error};
+use crate::client;
 
 /// Asks every worker to end the job of this jid, and says how many were asked. Whether one of them runs it shows in its log
 /// and in the dead set. One round trip.
 ///
 /// # Errors
 /// [`Error::NobodyListens`]; [`Error::Connect`]; [`Error::Cancel`]; [`Error::Output`].
-pub(crate) fn cancel(url: &RedisUrl, jid: &str, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn cancel(db: &Database, jid: &str, out: &mut dyn Write) -> Result<(), Error> {
     let failed = |cause| Error::Cancel { jid: jid.to_owned(), cause };
-    let mut client = match Client::connect_with(url, BlockingOptions::default()) {
+    let mut client = match db.client() {
         Err(client::Error::Connect(error)) => return Err(Error::Connect(error)),
         other => other.map_err(failed)?,
     };
@@ -30,14 +26,15 @@ pub(crate) fn cancel(url: &RedisUrl, jid: &str, out: &mut dyn Write) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::database::{database, nowhere};
     use crate::own_redis::OwnRedis;
 
     #[test]
     fn that_nobody_listens_is_an_error_and_no_misuse() {
         let redis = OwnRedis::start();
-        let error = cancel(&redis.url(), "j", &mut Vec::new()).unwrap_err();
+        let error = cancel(&database(&redis), "j", &mut Vec::new()).unwrap_err();
         assert!(matches!(&error, Error::NobodyListens { jid } if jid == "j") && !error.is_usage(), "{error}");
-        let nowhere = RedisUrl::parse("unix:///nonexistent/redis.sock").unwrap();
+        let nowhere = nowhere();
         assert!(matches!(cancel(&nowhere, "j", &mut Vec::new()), Err(Error::Connect(_))));
     }
 }

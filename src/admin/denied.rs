@@ -1,26 +1,27 @@
 //! A command that Redis denied its user: which right is missing, and the line that gives it.
 
-use super::Error;
+use super::{Database, Error};
 use crate::{
     client,
     net::{self, blocking::BlockingConnection, error::HandshakeError},
-    resp::{self, RedisError, RedisErrorKind, RedisUrl},
+    resp::{self, RedisError, RedisErrorKind},
     store::{denied, rights::Role, survey::SurveyError},
 };
 
 /// The same error, with the way out if it is a denial. Asks once more, what the user lacks of its role; may it not ask
 /// either, the words of the denial must do.
 #[must_use]
-pub(crate) fn explained(url: &RedisUrl, role: Role, error: Error) -> Error {
+pub(crate) fn explained(db: &Database, role: Role, error: Error) -> Error {
     let Some(denial) = denial(&error) else { return error };
     let words = denial.message().to_owned();
-    let line = lacking(url, role).ok().flatten().unwrap_or_else(|| denied::by_words(url, role, &words));
+    let line =
+        lacking(db, role).ok().flatten().unwrap_or_else(|| denied::by_words(&db.url, role, db.keys, &words));
     Error::Denied { cause: Box::new(error), line }
 }
 
-fn lacking(url: &RedisUrl, role: Role) -> Result<Option<String>, net::Error> {
-    let reply = BlockingConnection::connect(url)?.call_one(&denied::question(role))?;
-    Ok(denied::lacking(url, role, &reply)?)
+fn lacking(db: &Database, role: Role) -> Result<Option<String>, net::Error> {
+    let reply = BlockingConnection::connect(&db.url)?.call_one(&denied::question(role, db.keys))?;
+    Ok(denied::lacking(&db.url, role, db.keys, &reply)?)
 }
 
 /// What Redis said, if that was that the user may not.

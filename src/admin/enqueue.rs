@@ -2,11 +2,9 @@
 
 use std::{io::Write, iter, time::Duration};
 
-use super::Error;
+use super::{Database, Error};
 use crate::{
     client::{self, Client, InvalidJob, NewJob},
-    net::blocking::BlockingOptions,
-    resp::url::RedisUrl,
     time,
     wire::QueueName,
 };
@@ -35,10 +33,10 @@ pub struct Options {
 ///
 /// # Errors
 /// [`Error::Enqueue`], which says how many of a bulk were pushed; [`Error::Connect`]; [`Error::Output`].
-pub(crate) fn enqueue(url: &RedisUrl, options: &Options, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn enqueue(db: &Database, options: &Options, out: &mut dyn Write) -> Result<(), Error> {
     let failed = |cause| Error::Enqueue { name: options.name.clone(), cause };
     let job = job(options).map_err(|error| failed(error.into()))?;
-    let mut client = match Client::connect_with(url, BlockingOptions::default()) {
+    let mut client = match db.client() {
         Err(client::Error::Connect(error)) => return Err(Error::Connect(error)),
         other => other.map_err(failed)?,
     };
@@ -86,6 +84,7 @@ fn push(client: &mut Client, options: &Options, job: &NewJob) -> Result<Pushed, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::database::{database, nowhere};
     use crate::own_redis::OwnRedis;
 
     fn options(count: u64) -> Options {
@@ -101,7 +100,7 @@ mod tests {
 
     fn run(redis: &OwnRedis, options: &Options) -> String {
         let mut out = Vec::new();
-        enqueue(&redis.url(), options, &mut out).unwrap();
+        enqueue(&database(&redis), options, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -134,12 +133,12 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused_before_a_connection_is_opened() {
-        let url = RedisUrl::parse("unix:///nonexistent/redis.sock").unwrap();
+        let nowhere = nowhere();
         let bad = Options { args: "{}".to_owned(), ..options(1) };
-        let error = enqueue(&url, &bad, &mut Vec::new()).unwrap_err();
+        let error = enqueue(&nowhere, &bad, &mut Vec::new()).unwrap_err();
         assert!(error.is_usage(), "{error}");
         assert!(error.to_string().starts_with("enqueue Sleep: the arguments are an object"), "{error}");
-        let error = enqueue(&url, &options(1), &mut Vec::new()).unwrap_err();
+        let error = enqueue(&nowhere, &options(1), &mut Vec::new()).unwrap_err();
         assert!(!error.is_usage() && matches!(error, Error::Connect(_)), "{error}");
     }
 }

@@ -9,11 +9,10 @@
 
 use std::io::Write;
 
-use super::{Error, format::Format, job_rows, session::Session, table, ticker::Ticker};
+use super::{Database, Error, format::Format, job_rows, session::Session, table, ticker::Ticker};
 use crate::{
     acts::look::{Look, Query, Reached},
     job::Parser,
-    resp::url::RedisUrl,
     store::entries::{Entry, Order, Place},
     time,
     view::entry::JobEntry,
@@ -23,8 +22,8 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Script`], [`Error::Output`].
-pub(crate) fn jobs(url: &RedisUrl, query: &Query, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let mut sessions = Session::open_each(url, std::slice::from_ref(&query.place))?;
+pub(crate) fn jobs(db: &Database, query: &Query, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+    let mut sessions = Session::open_each(db, std::slice::from_ref(&query.place))?;
     let mut look = Look::new(query, sessions.len());
     match format {
         Format::Text => text(&mut sessions, &mut look, query, out),

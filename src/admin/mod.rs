@@ -21,6 +21,7 @@ pub(crate) mod steer;
 
 // What they share.
 mod confirm;
+mod database;
 mod denied;
 mod format;
 mod job_rows;
@@ -31,6 +32,7 @@ mod table;
 mod ticker;
 
 pub(crate) use confirm::Consent;
+pub(crate) use database::Database;
 pub(crate) use denied::explained;
 pub(crate) use format::Format;
 

@@ -1,6 +1,6 @@
 //! Looking at every server there is: the one of a url, or in a Redis Cluster each primary, one after the other.
 
-use super::Error;
+use super::{Database, Error};
 use crate::{
     limits::CLUSTER_PRIMARIES_MAX,
     net::{
@@ -9,7 +9,7 @@ use crate::{
         cluster::{question, read_slots},
     },
     resp::{Place, encode::Requests, url::RedisUrl},
-    store::survey::{Scope, Server, Summary, Survey},
+    store::survey::{Scope, Summary, Survey},
 };
 
 /// A url for each server: primaries in the order of their slots. A cluster is asked in one round trip.
@@ -44,11 +44,11 @@ pub(super) fn each(url: &RedisUrl, options: &BlockingOptions) -> Result<Vec<Redi
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Survey`].
-pub(super) fn survey(url: &RedisUrl, scope: Scope) -> Result<Summary, Error> {
+pub(super) fn survey(db: &Database, scope: Scope) -> Result<Summary, Error> {
     let mut whole = Summary::default();
-    for node in each(url, &BlockingOptions::default())? {
+    for node in each(&db.url, &BlockingOptions::default())? {
         let mut conn = BlockingConnection::connect(&node)?;
-        whole.add(read(&mut conn, Survey::once(scope, Server::of(url)))?);
+        whole.add(read(&mut conn, Survey::once(scope, db.keys))?);
     }
     Ok(whole)
 }

@@ -6,13 +6,12 @@
 use std::io::Write;
 
 use super::{
-    Error,
+    Database, Error,
     format::{Format, write_json},
     nodes,
     span::span,
     table::{self, Align},
 };
-use crate::resp::RedisUrl;
 use crate::store::survey::Scope;
 use crate::time::unix_now;
 use crate::view::member::{Member, Members};
@@ -21,8 +20,8 @@ use crate::view::member::{Member, Members};
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
-pub(crate) fn processes(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let members = Members::of(&nodes::survey(url, Scope::Processes)?);
+pub(crate) fn processes(db: &Database, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+    let members = Members::of(&nodes::survey(db, Scope::Processes)?);
     match format {
         Format::Text => write_text(&members.processes, unix_now(), out),
         Format::Json => write_json(&members, out),

@@ -6,16 +6,10 @@
 
 use std::io::Write;
 
-use super::{Error, confirm::Consent, nodes, session::Session, table::printable, ticker::Ticker};
+use super::{Database, Error, confirm::Consent, nodes, session::Session, table::printable, ticker::Ticker};
 use crate::{
     acts::prune::{Found, Prune, Site, What, named},
-    resp::url::RedisUrl,
-    store::{
-        entries::Place,
-        operate::Pruned,
-        survey::{Scope, Server},
-    },
-    wire::Realm,
+    store::{entries::Place, operate::Pruned, survey::Scope},
 };
 
 /// Deletes it and says what was deleted.
@@ -23,15 +17,15 @@ use crate::{
 /// # Errors
 /// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::Connect`],
 /// [`Error::Survey`], [`Error::Script`]; [`Error::Output`].
-pub(crate) fn prune(url: &RedisUrl, what: &What, consent: Consent, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn prune(db: &Database, what: &What, consent: Consent, out: &mut dyn Write) -> Result<(), Error> {
     consent.check("prune")?;
     let mut open = None;
-    let found = find(url, what, &mut open)?;
+    let found = find(db, what, &mut open)?;
     if !is_agreed(&found, consent, out)? {
         return Ok(());
     }
-    let mut prune = Prune::new(&found, Server::of(url));
-    let ended = drive(url, &mut prune, open);
+    let mut prune = Prune::new(&found, db.keys);
+    let ended = drive(db, &mut prune, open);
     for (pruned, count) in prune.deleted() {
         writeln!(out, "deleted {}", told(pruned, count))?;
     }
@@ -41,28 +35,28 @@ pub(crate) fn prune(url: &RedisUrl, what: &What, consent: Consent, out: &mut dyn
 
 /// What there is to delete. One round trip for a single queue, or a set that is in one place; else those of a summary.
 /// The connection it took is left open for what follows.
-fn find(url: &RedisUrl, what: &What, open: &mut Option<(Site, Session)>) -> Result<Found, Error> {
+fn find(db: &Database, what: &What, open: &mut Option<(Site, Session)>) -> Result<Found, Error> {
     let (place, realm) = match what {
-        What::Queue(queue) => (Place::Queue(queue.clone()), Realm::of(queue.as_str(), url.is_cluster())),
-        What::Set(set) if !url.is_cluster() => (Place::Set(*set), Realm::SHARED),
-        _ => return Ok(Found::of(&nodes::survey(url, Scope::Everything)?, what)),
+        What::Queue(queue) => (Place::Queue(queue.clone()), db.keys.realm(queue.as_str())),
+        What::Set(set) if !db.keys.is_cluster() => (Place::Set(*set), db.keys.shared_realm()),
+        _ => return Ok(Found::of(&nodes::survey(db, Scope::Everything)?, what)),
     };
-    let mut session = Session::open(url, realm.clone())?;
+    let mut session = Session::open(db, realm.clone())?;
     let jobs = session.size(&place)?;
     *open = Some((Site::Realm(realm), session));
     Ok(Found::in_place(place, jobs))
 }
 
 /// Drives it to its end, over one connection after the other.
-fn drive(url: &RedisUrl, prune: &mut Prune<'_>, mut open: Option<(Site, Session)>) -> Result<(), Error> {
+fn drive(db: &Database, prune: &mut Prune<'_>, mut open: Option<(Site, Session)>) -> Result<(), Error> {
     let mut ticker = Ticker::new();
     while let Some(site) = prune.site().cloned() {
         let session = match &mut open {
             Some((at, session)) if *at == site => session,
             other => {
                 let session = match &site {
-                    Site::Realm(realm) => Session::open(url, realm.clone())?,
-                    Site::Key(key) => Session::open_at_key(url, key)?,
+                    Site::Realm(realm) => Session::open(db, realm.clone())?,
+                    Site::Key(key) => Session::open_at_key(db, key)?,
                 };
                 &mut other.insert((site, session)).1
             }

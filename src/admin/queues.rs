@@ -5,13 +5,12 @@
 use std::io::Write;
 
 use super::{
-    Error,
+    Database, Error,
     format::{Format, write_json},
     nodes,
     table::{self, Align},
 };
 use crate::{
-    resp::url::RedisUrl,
     store::survey::Scope,
     view::queue::{Queue, Queues},
 };
@@ -20,8 +19,8 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
-pub(crate) fn queues(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let summary = nodes::survey(url, Scope::Everything)?;
+pub(crate) fn queues(db: &Database, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+    let summary = nodes::survey(db, Scope::Everything)?;
     let shown = Queues::of(&summary);
     let queues = &shown.queues;
     if format == Format::Json {
@@ -48,6 +47,7 @@ fn row(queue: &Queue<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::database::database;
     use crate::own_redis::OwnRedis;
 
     #[test]
@@ -55,7 +55,7 @@ mod tests {
         let redis = OwnRedis::start();
         let show = |format| {
             let mut out = Vec::new();
-            queues(&redis.url(), format, &mut out).unwrap();
+            queues(&database(&redis), format, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
         assert_eq!(show(Format::Text), "no jobs wait in any queue, and no process serves one\n");

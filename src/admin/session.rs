@@ -1,21 +1,21 @@
 //! A connection on which scripts can be called: what acts are driven over.
 
-use super::{Error, nodes};
+use super::{Database, Error, nodes};
 use crate::{
     acts::{self, Size, Steps, To},
     net::{self, blocking::BlockingConnection},
-    resp::{RedisErrorKind, RedisUrl, Reply, Requests, Value},
+    resp::{RedisErrorKind, Reply, Requests, Value},
     store::{
         entries::Place,
         scripts::{self, Scripts},
         survey::Scope,
     },
-    wire::{Realm, keys},
+    wire::Realm,
 };
 
 /// A connection that knows the scripts.
 pub(super) struct Session {
-    url: RedisUrl,
+    db: Database,
     conn: BlockingConnection,
     scripts: Scripts,
     requests: Requests,
@@ -23,35 +23,35 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects to the node of a realm, if it is a queue's, and loads its scripts: two round trips.
-    pub(super) fn open(url: &RedisUrl, realm: Realm) -> Result<Self, Error> {
-        match realm.queue().map(keys::queue) {
-            Some(key) => Self::open_at(&url.at_key(key.as_bytes()), realm),
-            None => Self::open_at(url, realm),
+    pub(super) fn open(db: &Database, realm: Realm) -> Result<Self, Error> {
+        match realm.queue().map(|queue| db.keys.queue(queue)) {
+            Some(key) => Self::open_at(db.at_key(&key), realm),
+            None => Self::open_at(db.clone(), realm),
         }
     }
 
     /// For one key that is in no realm: in a cluster, at the node that has it.
-    pub(super) fn open_at_key(url: &RedisUrl, key: &str) -> Result<Self, Error> {
-        Self::open_at(&url.at_key(key.as_bytes()), Realm::SHARED)
+    pub(super) fn open_at_key(db: &Database, key: &str) -> Result<Self, Error> {
+        Self::open_at(db.at_key(key), db.keys.shared_realm())
     }
 
     /// A session for each realm in which such a place is: one, but for the sets of a cluster, where it is one for each
     /// queue, in the order of their names, and besides as many round trips as a summary.
-    pub(super) fn open_each(url: &RedisUrl, places: &[Place]) -> Result<Vec<Self>, Error> {
+    pub(super) fn open_each(db: &Database, places: &[Place]) -> Result<Vec<Self>, Error> {
         match places {
-            [Place::Queue(queue)] => Ok(vec![Self::open(url, Realm::of(queue.as_str(), url.is_cluster()))?]),
-            _ if !url.is_cluster() => Ok(vec![Self::open(url, Realm::SHARED)?]),
+            [Place::Queue(queue)] => Ok(vec![Self::open(db, db.keys.realm(queue.as_str()))?]),
+            _ if !db.keys.is_cluster() => Ok(vec![Self::open(db, db.keys.shared_realm())?]),
             _ => {
-                let realms = nodes::survey(url, Scope::Everything)?.realms;
-                realms.iter().map(|queue| Self::open(url, Realm::of_queue(queue))).collect()
+                let realms = nodes::survey(db, Scope::Everything)?.realms;
+                realms.iter().map(|queue| Self::open(db, db.keys.queue_realm(queue))).collect()
             }
         }
     }
 
-    fn open_at(url: &RedisUrl, realm: Realm) -> Result<Self, Error> {
-        let mut conn = BlockingConnection::connect(url)?;
+    fn open_at(db: Database, realm: Realm) -> Result<Self, Error> {
+        let mut conn = BlockingConnection::connect(&db.url)?;
         let scripts = load(&mut conn, realm)?;
-        Ok(Self { url: url.clone(), conn, scripts, requests: Requests::new() })
+        Ok(Self { db, conn, scripts, requests: Requests::new() })
     }
 
     /// One call of an act and its reply: one round trip, or three if it goes to another node. `false`: the act is at its
@@ -66,8 +66,8 @@ impl Session {
         let mut reply = match &to {
             To::Here => only(&mut self.conn, &self.requests).map_err(failed)?,
             To::Queue(queue) => {
-                let key = keys::queue(queue.as_str());
-                let mut conn = BlockingConnection::connect(&self.url.at_key(key.as_bytes()))?;
+                let key = self.db.keys.queue(queue.as_str());
+                let mut conn = BlockingConnection::connect(&self.db.at_key(&key).url)?;
                 only(&mut conn, &self.requests).map_err(failed)?
             }
         };

@@ -7,13 +7,13 @@
 use std::io::Write;
 use std::time::Instant;
 
-use super::{Error, nodes, table::printable};
+use super::{Database, Error, nodes, table::printable};
 use crate::acts::steer::{Seen, Steering, Target, Unclear, meant};
 use crate::limits::STEER_LOOK;
 use crate::net::blocking::BlockingConnection;
-use crate::resp::{RedisUrl, Requests};
+use crate::resp::Requests;
 use crate::store::steer::{self, Wish};
-use crate::store::survey::{Scope, Server, Summary, Survey};
+use crate::store::survey::{Scope, Summary, Survey};
 use crate::view::member::{Engine, Member, Members};
 
 /// Whether to wait until it has happened.
@@ -31,21 +31,21 @@ pub enum Patience {
 /// [`Error::NoProcess`], [`Error::ManyProcesses`]; [`Error::Unsteered`] if one of them did not hear or has not done it in
 /// time; [`Error::Connect`]; [`Error::Survey`]; [`Error::Output`].
 pub(crate) fn steer(
-    url: &RedisUrl,
+    db: &Database,
     target: &Target,
     wish: Wish,
     patience: Patience,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let mut conn = BlockingConnection::connect(&steer::url(url))?;
-    let found = if url.is_cluster() {
-        nodes::survey(url, Scope::Processes)?
+    let mut conn = BlockingConnection::connect(&steer::url(&db.url, db.keys))?;
+    let found = if db.keys.is_cluster() {
+        nodes::survey(db, Scope::Processes)?
     } else {
-        nodes::read(&mut conn, Survey::once(Scope::Processes, Server::Whole))?
+        nodes::read(&mut conn, Survey::once(Scope::Processes, db.keys))?
     };
     let mut steering = Steering::new(wish, members(&found, target)?);
     let mut requests = Requests::new();
-    steering.write_wish(url.database(), &mut requests);
+    steering.write_wish(db.keys, db.url.database(), &mut requests);
     steering.read_heard(&conn.call(&requests)?)?;
     for member in steering.deaf() {
         writeln!(out, "{}", unheard(member, wish))?;
@@ -55,7 +55,7 @@ pub(crate) fn steer(
     }
     out.flush()?;
     if patience == Patience::Wait {
-        wait(url, &mut conn, &mut steering, out)?;
+        wait(db, &mut conn, &mut steering, out)?;
     }
     match steering.failed() {
         0 => Ok(()),
@@ -105,14 +105,14 @@ fn unheard(member: &Member, wish: Wish) -> String {
 
 /// Waits for all of them together, a look every [`STEER_LOOK`].
 fn wait(
-    url: &RedisUrl,
+    db: &Database,
     conn: &mut BlockingConnection,
     steering: &mut Steering,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let begun = Instant::now();
     while steering.is_waiting() {
-        let phases = phases(url, conn, steering)?;
+        let phases = phases(db, conn, steering)?;
         for seen in steering.look(phases, begun.elapsed()) {
             match seen {
                 Seen::Done(member, text) => writeln!(out, "{} {text}", printable(&member.uuid))?,
@@ -132,21 +132,22 @@ fn wait(
 
 /// What each that is waited for says of itself now. One round trip; in a cluster those of a survey.
 fn phases(
-    url: &RedisUrl,
+    db: &Database,
     conn: &mut BlockingConnection,
     steering: &Steering,
 ) -> Result<Vec<Option<String>>, Error> {
-    if url.is_cluster() {
-        return Ok(steering.phases_of(&nodes::survey(url, Scope::Processes)?));
+    if db.keys.is_cluster() {
+        return Ok(steering.phases_of(&nodes::survey(db, Scope::Processes)?));
     }
     let mut requests = Requests::new();
-    steering.write_question(&mut requests);
+    steering.write_question(db.keys, &mut requests);
     Ok(Steering::read_phases(&conn.call_one(&requests)?)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::database::database;
     use crate::own_redis::OwnRedis;
 
     fn run(redis: &OwnRedis, command: &[&str]) {
@@ -161,7 +162,7 @@ mod tests {
         let steer = |target: &str| {
             let target = if target == "*" { Target::All } else { Target::One(target.to_owned()) };
             let mut out = Vec::new();
-            let result = steer(&redis.url(), &target, Wish::Quiet, Patience::Wait, &mut out);
+            let result = steer(&database(&redis), &target, Wish::Quiet, Patience::Wait, &mut out);
             (result.unwrap_err(), String::from_utf8(out).unwrap())
         };
         assert!(matches!(steer("d862").0, Error::NoProcess { .. }));

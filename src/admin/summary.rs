@@ -3,13 +3,12 @@
 use std::io::Write;
 
 use super::{
-    Error,
+    Database, Error,
     format::{Format, write_json},
     nodes,
     table::{self, Align, printable},
 };
 use crate::{
-    resp::url::RedisUrl,
     store::survey::{Scope, Summary},
     time,
     view::{
@@ -22,8 +21,8 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
-pub(crate) fn summary(url: &RedisUrl, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let summary = nodes::survey(url, Scope::Everything)?;
+pub(crate) fn summary(db: &Database, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+    let summary = nodes::survey(db, Scope::Everything)?;
     match format {
         Format::Text => write_text(&summary, time::unix_now(), out),
         Format::Json => write_json(&GemSummary::of(&summary), out),

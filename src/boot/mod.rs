@@ -20,6 +20,7 @@ pub(crate) use redis::{RedisServer, check as check_redis};
 use crate::limits::{KERNEL_MIN, REDIS_MIN};
 use crate::net::error::{ClusterError, SentinelError, TlsError};
 use crate::store::rights;
+use crate::wire::Dialect;
 
 /// Why this machine, or this Redis, cannot run the engine. Only [`Error::RedisBusy`] heals by itself, and
 /// [`Error::RedisUnreachable`], [`Error::RedisNoPrimary`] and [`Error::RedisNoNode`] may; the caller that connects retries
@@ -221,7 +222,7 @@ pub(crate) enum Error {
     /// The user may not do what the engine does.
     #[error(
         "redis at {address} denies the user a command ({reply}): a worker's user needs the ACL rules {}",
-        rights::acl_line(rights::Reach::of(.address))
+        rights::acl_line(Dialect::default().keys(false), rights::Reach::of(.address))
     )]
     RedisPermission {
         /// Address without password.

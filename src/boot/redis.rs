@@ -14,6 +14,7 @@ use crate::resp::{self, RedisError, RedisUrl, Requests};
 use crate::store::denied::user_of;
 use crate::store::process;
 use crate::store::rights::{self, Role};
+use crate::wire::Dialect;
 
 /// A server that is new enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,14 +57,14 @@ impl RedisServer {
 /// # Errors
 /// Why the engine cannot work with it, and what to do.
 pub(crate) fn check(url: &RedisUrl) -> Result<RedisServer, Error> {
-    let address = url.to_string();
+    let (address, keys) = (url.to_string(), Dialect::default().keys(url.is_cluster()));
     let mut conn = BlockingConnection::connect(url).map_err(|error| explain(&address, error))?;
     let mut requests = Requests::new();
     process::ask_server_info(&mut requests);
-    rights::ask(Role::Worker, &mut requests);
+    rights::ask(Role::Worker, keys, &mut requests);
     let replies = conn.call(&requests).map_err(|error| explain(&address, error))?;
     let [info, rights] = replies.as_slice() else { return Err(Error::NotRedis { address }) };
-    match rights::missing(Role::Worker, rights) {
+    match rights::missing(Role::Worker, keys, rights) {
         Ok(None) => {
             // What says so has answered with positions.
             let commands = rights::unknown(Role::Worker, rights).unwrap_or_default();

@@ -49,7 +49,7 @@ impl<'l> Flight<'l> {
             return false;
         }
         self.requests.clear();
-        batch.write(self.when, self.link.url().is_cluster(), self.requests);
+        batch.write(self.when, self.link.keys(), self.requests);
         // Only while no replies are owed: replacing the connection would lose them.
         let opened = if self.sent.is_empty() { self.link.open() } else { Ok(()) };
         match opened.and_then(|()| self.link.send(self.requests)) {

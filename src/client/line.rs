@@ -21,7 +21,7 @@ use crate::net::{self, ConnOptions, Connection};
 use crate::resp::{self, RedisUrl, Reply, ReplyLimits, Requests};
 use crate::store::enqueue::{self, Push, When};
 use crate::store::progress;
-use crate::wire::QueueName;
+use crate::wire::{Keyspace, QueueName};
 
 /// What to send to Redis.
 pub(super) enum Order {
@@ -35,6 +35,7 @@ pub(super) enum Order {
 pub(super) struct Line(Rc<State>);
 
 struct State {
+    keys: Keyspace,
     url: RedisUrl,
     name: String,
     /// What waits to be sent, oldest first.
@@ -102,12 +103,12 @@ impl Order {
         }
     }
 
-    fn write(&self, is_cluster: bool, requests: &mut Requests) {
+    fn write(&self, keys: Keyspace, requests: &mut Requests) {
         match self {
             Self::Push { queue, when, payload } => {
-                Push { queue, when: *when, is_cluster }.one(payload, requests);
+                Push { keys, queue, when: *when }.one(payload, requests);
             }
-            Self::Report { jid, json } => progress::report(jid, json, requests),
+            Self::Report { jid, json } => progress::report(keys, jid, json, requests),
         }
     }
 
@@ -120,8 +121,9 @@ impl Order {
 }
 
 impl Line {
-    pub(super) fn new(url: RedisUrl, name: String) -> Self {
+    pub(super) fn new(keys: Keyspace, url: RedisUrl, name: String) -> Self {
         Self(Rc::new(State {
+            keys,
             url,
             name,
             waiting: RefCell::default(),
@@ -200,7 +202,7 @@ impl State {
             Err(error) => return tell_all(orders, || Error::Connect(same(&error))),
         };
         let mut requests = Requests::new();
-        orders.iter().for_each(|(order, _)| order.write(false, &mut requests));
+        orders.iter().for_each(|(order, _)| order.write(self.keys, &mut requests));
         let mut failure = conn.send(&requests).await.err();
         for (order, arrival) in orders {
             let result = match &failure {
@@ -227,7 +229,7 @@ impl State {
         let kept = self.router.take();
         let mut router = kept.unwrap_or_else(|| Router::new(self.url.clone(), self.options()));
         let mut requests = Requests::new();
-        orders.iter().for_each(|(order, _)| order.write(true, &mut requests));
+        orders.iter().for_each(|(order, _)| order.write(self.keys, &mut requests));
         match router.call(&requests).await {
             Ok(replies) => {
                 for ((order, arrival), reply) in orders.into_iter().zip(replies) {

@@ -15,11 +15,13 @@ use crate::net;
 use crate::net::blocking::{BlockingConnection, BlockingOptions};
 use crate::resp::{Reply, Requests, url::RedisUrl};
 use crate::store::enqueue;
+use crate::wire::Keyspace;
 
 /// Where to connect, and the connection once there is one.
 #[derive(Debug)]
 pub(super) struct Link {
     // Fixed at construction.
+    keys: Keyspace,
     url: RedisUrl,
     options: BlockingOptions,
     // Changed by calls only.
@@ -46,9 +48,14 @@ impl Wire for BlockingConnection {
 
 impl Link {
     /// Connects at the first call.
-    pub(super) fn new(url: RedisUrl, options: BlockingOptions) -> Self {
+    pub(super) fn new(keys: Keyspace, url: RedisUrl, options: BlockingOptions) -> Self {
         let router = url.is_cluster().then(|| Router::new(url.clone(), options.clone()));
-        Self { url, options, conn: None, router, heard: VecDeque::new() }
+        Self { keys, url, options, conn: None, router, heard: VecDeque::new() }
+    }
+
+    /// How keys are spelt there.
+    pub(super) const fn keys(&self) -> Keyspace {
+        self.keys
     }
 
     pub(super) const fn url(&self) -> &RedisUrl {
@@ -147,11 +154,12 @@ impl Link {
 mod tests {
     use super::*;
     use crate::own_redis::OwnRedis;
+    use crate::wire::keys::JIGGLER;
 
     #[test]
     fn a_connection_that_died_while_idle_is_replaced_before_anything_is_sent() {
         let redis = OwnRedis::start();
-        let mut link = Link::new(redis.url(), BlockingOptions::default());
+        let mut link = Link::new(JIGGLER, redis.url(), BlockingOptions::default());
         assert!(link.is_down());
         let mut requests = Requests::new();
         enqueue::probe(&mut requests);

@@ -18,6 +18,7 @@ use crate::job::member;
 use crate::limits::{JID_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::RedisUrl;
 use crate::time;
+use crate::wire::Keyspace;
 
 /// Pushes jobs from a worker's core, or into memory in a test. Cheap to clone.
 ///
@@ -80,7 +81,12 @@ impl LocalClient {
     /// an executor of this crate: in a handler, or in what a factory builds for handlers.
     #[must_use]
     pub fn connecting(url: RedisUrl, name: impl Into<String>) -> Self {
-        Self::with(Target::Redis(Line::new(url, name.into())), Vec::new())
+        Self::connecting_in(super::keys(&url), url, name.into())
+    }
+
+    /// The same where keys are spelt so.
+    pub(crate) fn connecting_in(keys: Keyspace, url: RedisUrl, name: String) -> Self {
+        Self::with(Target::Redis(Line::new(keys, url, name)), Vec::new())
     }
 
     /// A client that keeps what is pushed in memory, for tests.

@@ -62,7 +62,7 @@ use crate::{
     store::enqueue::{self, When},
     store::{cancel, progress as reports},
     time,
-    wire::QueueName,
+    wire::{Dialect, Keyspace, QueueName},
 };
 use hooks::ClientHook;
 use link::Link;
@@ -110,11 +110,20 @@ impl Client {
     /// A client that connects at its first call, for a program that must start while Redis is away.
     #[must_use]
     pub fn lazy(url: &RedisUrl, options: BlockingOptions) -> Self {
-        let link = Link::new(url.clone(), options);
+        Self::lazy_in(keys(url), url, options)
+    }
+
+    /// The same where keys are spelt so.
+    pub(crate) fn lazy_in(keys: Keyspace, url: &RedisUrl, options: BlockingOptions) -> Self {
+        let link = Link::new(keys, url.clone(), options);
         Self { hooks: Vec::new(), link, requests: Requests::new(), payload: Vec::new() }
     }
 
-    fn connect_now(&mut self) -> Result<(), Error> {
+    /// Connects, for a client that has not yet.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] if no connection comes about.
+    pub(crate) fn connect_now(&mut self) -> Result<(), Error> {
         self.link.open()
     }
 
@@ -155,7 +164,7 @@ impl Client {
     /// [`Error::Connect`], [`Error::Redis`], [`Error::Lost`].
     pub fn cancel(&mut self, jid: &str) -> Result<u64, Error> {
         self.requests.clear();
-        cancel::publish(self.link.url().database(), jid, &mut self.requests);
+        cancel::publish(self.link.keys(), self.link.url().database(), jid, &mut self.requests);
         cancel::told(&self.link.call_one(&self.requests)?).map_err(Error::of_call)
     }
 
@@ -165,7 +174,7 @@ impl Client {
     /// [`Error::Connect`], [`Error::Redis`], [`Error::Lost`].
     pub fn progress(&mut self, jid: &str) -> Result<Option<Progress>, Error> {
         self.requests.clear();
-        reports::ask(jid, &mut self.requests);
+        reports::ask(self.link.keys(), jid, &mut self.requests);
         let reply = self.link.call_one(&self.requests)?;
         Progress::reported(&reply)
     }
@@ -199,7 +208,7 @@ impl Client {
 
     fn one(&mut self, when: When, job: &NewJob) -> Result<String, Error> {
         let (jid, queue) = self.write_payload(job, when)?;
-        let push = enqueue::Push { queue: &queue, when, is_cluster: self.link.url().is_cluster() };
+        let push = enqueue::Push { keys: self.link.keys(), queue: &queue, when };
         self.requests.clear();
         push.one(&self.payload, &mut self.requests);
         when.read(&self.link.call_one(&self.requests)?).map_err(Error::of_call)?;
@@ -282,6 +291,11 @@ impl Client {
         };
         Ok((jid, queue))
     }
+}
+
+/// How keys are spelt at the server of a url, for clients that are not told otherwise.
+fn keys(url: &RedisUrl) -> Keyspace {
+    Dialect::default().keys(url.is_cluster())
 }
 
 /// The job as the hooks leave it.

@@ -5,7 +5,7 @@ use super::*;
 use crate::{
     limits::{BULK_BATCHES_IN_FLIGHT_MAX, PAYLOAD_BYTES_MAX, PUSH_BYTES_MAX, PUSH_JOBS_MAX},
     own_redis::OwnRedis,
-    wire::keys::{self, SCHEDULED},
+    wire::keys::JIGGLER,
 };
 
 fn client(redis: &OwnRedis) -> Client {
@@ -18,7 +18,7 @@ fn job(args: impl serde::Serialize) -> NewJob {
 
 /// The payloads of a queue in the order workers take them.
 fn waiting(redis: &OwnRedis, queue: &str) -> Vec<serde_json::Value> {
-    let mut payloads = redis.strings(&[b"LRANGE", keys::queue(queue).as_bytes(), b"0", b"-1"]);
+    let mut payloads = redis.strings(&[b"LRANGE", JIGGLER.queue(queue).as_bytes(), b"0", b"-1"]);
     payloads.reverse();
     payloads.iter().map(|payload| serde_json::from_str(payload).unwrap()).collect()
 }
@@ -43,7 +43,8 @@ fn a_scheduled_job_is_stored_under_its_time_with_its_queue() {
     let before = time::unix_now();
     let jid = client.enqueue_in(Duration::from_secs(100), &job(1).queue_named("img").unwrap()).unwrap();
     let after = time::unix_now();
-    let stored = redis.strings(&[b"ZRANGE", SCHEDULED.as_bytes(), b"0", b"-1", b"WITHSCORES"]);
+    let stored =
+        redis.strings(&[b"ZRANGE", JIGGLER.names().scheduled.as_bytes(), b"0", b"-1", b"WITHSCORES"]);
     assert_eq!(stored[0], format!(r#"{{"name":"Noop","args":[1],"retries":0,"jid":"{jid}","queue":"img"}}"#));
     let due_at: f64 = stored[1].parse().unwrap();
     assert!((before + 100.0..=after + 100.0).contains(&due_at), "{due_at}");
@@ -77,7 +78,7 @@ fn the_same_job_repeated_is_as_many_jobs_each_with_its_jid() {
     jids.sort();
     jids.dedup();
     assert_eq!(jids.len(), 2_500);
-    assert_eq!(redis.run(&[b"ZCARD", SCHEDULED.as_bytes()]).as_integer().unwrap(), 1_500);
+    assert_eq!(redis.run(&[b"ZCARD", JIGGLER.names().scheduled.as_bytes()]).as_integer().unwrap(), 1_500);
 }
 
 #[test]

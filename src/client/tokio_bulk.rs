@@ -73,7 +73,7 @@ impl Flight<'_> {
             return;
         }
         let mut requests = Requests::new();
-        batch.write(self.when, self.client.is_cluster(), &mut requests);
+        batch.write(self.when, self.client.keys(), &mut requests);
         match self.client.submit(requests).await {
             Ok(receipt) => self.sent.push_back((batch, receipt)),
             Err(error) => {

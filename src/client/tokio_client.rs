@@ -16,13 +16,14 @@ use tokio::time::{Instant, timeout_at};
 use super::hooks::SharedHooks;
 use super::tokio_bulk::bulk;
 use super::tokio_driver::{Order, Ticket, drive};
-use super::{Error, InvalidJob, NewJob, Progress, Push, When};
+use super::{Error, InvalidJob, NewJob, Progress, Push, When, keys};
 use crate::limits::{CALL_TIMEOUT, PUSH_JOBS_MAX, WAITING_BYTES_MAX};
 use crate::net::{self, blocking::BlockingOptions};
 use crate::resp::url::RedisUrl;
 use crate::resp::{Reply, Requests};
 use crate::store::{cancel, enqueue, progress as reports};
 use crate::time;
+use crate::wire::Keyspace;
 
 /// How a client on tokio behaves.
 #[derive(Clone, Debug)]
@@ -68,6 +69,7 @@ impl Default for TokioOptions {
 #[derive(Clone)]
 pub struct TokioClient {
     // Fixed at construction.
+    keys: Keyspace,
     url: Arc<RedisUrl>,
     call_timeout: Duration,
     hooks: SharedHooks,
@@ -99,6 +101,7 @@ impl TokioClient {
         let (orders, inbox) = mpsc::channel(PUSH_JOBS_MAX);
         tokio::spawn(drive(url.clone(), options.connection, inbox));
         Self {
+            keys: keys(url),
             url: Arc::new(url.clone()),
             call_timeout: options.call_timeout,
             hooks: SharedHooks::default(),
@@ -150,7 +153,7 @@ impl TokioClient {
             let job = self.hooks.apply(job.to_push()?)?;
             let mut payload = Vec::new();
             let jid = job.write_for(when, &mut payload)?;
-            let push = enqueue::Push { queue: job.queue(), when, is_cluster: self.url.is_cluster() };
+            let push = enqueue::Push { keys: self.keys, queue: job.queue(), when };
             push.one(&payload, &mut requests);
             jid
         };
@@ -190,7 +193,7 @@ impl TokioClient {
     /// [`Error`].
     pub async fn cancel(&self, jid: &str) -> Result<u64, Error> {
         let mut requests = Requests::new();
-        cancel::publish(self.url.database(), jid, &mut requests);
+        cancel::publish(self.keys, self.url.database(), jid, &mut requests);
         cancel::told(&self.call_one(requests).await?).map_err(Error::of_call)
     }
 
@@ -200,7 +203,7 @@ impl TokioClient {
     /// [`Error`].
     pub async fn progress(&self, jid: &str) -> Result<Option<Progress>, Error> {
         let mut requests = Requests::new();
-        reports::ask(jid, &mut requests);
+        reports::ask(self.keys, jid, &mut requests);
         Progress::reported(&self.call_one(requests).await?)
     }
 
@@ -249,8 +252,8 @@ impl TokioClient {
         &self.hooks
     }
 
-    pub(super) fn is_cluster(&self) -> bool {
-        self.url.is_cluster()
+    pub(super) fn keys(&self) -> Keyspace {
+        self.keys
     }
 
     pub(super) fn not_sent(&self) -> Error {

@@ -8,7 +8,7 @@ use super::{Error, InvalidJob, When};
 use crate::limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::{Reply, Requests};
 use crate::store::enqueue::{Batch, Push};
-use crate::wire::QueueName;
+use crate::wire::{Keyspace, QueueName};
 
 /// Jobs of a bulk waiting to be sent, by queue. The bounds of one [`Batch`] apply to all of them together.
 #[derive(Debug, Default)]
@@ -88,9 +88,9 @@ impl Waiting {
     }
 
     /// Appends one command for each queue.
-    pub(super) fn write(&self, when: When, is_cluster: bool, requests: &mut Requests) {
+    pub(super) fn write(&self, when: When, keys: Keyspace, requests: &mut Requests) {
         for (queue, lot) in &self.lots {
-            Push { queue, when, is_cluster }.all(&lot.batch, requests);
+            Push { keys, queue, when }.all(&lot.batch, requests);
         }
     }
 

@@ -88,14 +88,15 @@ pub(super) async fn way_out(control: &Control, url: &RedisUrl, error: &Error) ->
         return None;
     }
     let line = lacking(control, url).await.ok().flatten();
-    Some(line.unwrap_or_else(|| denied::all(url, Role::Worker)))
+    Some(line.unwrap_or_else(|| denied::all(url, Role::Worker, control.options.keys)))
 }
 
 async fn lacking(control: &Control, url: &RedisUrl) -> Result<Option<String>, Error> {
     let options = ControlLink::options(control, "rights");
     let mut conn = Connection::open(url, &options).await?;
-    let replies = conn.call(&denied::question(Role::Worker)).await?;
-    Ok(denied::lacking(url, Role::Worker, replies.first().ok_or(Error::Closed)?)?)
+    let replies = conn.call(&denied::question(Role::Worker, control.options.keys)).await?;
+    let reply = replies.first().ok_or(Error::Closed)?;
+    Ok(denied::lacking(url, Role::Worker, control.options.keys, reply)?)
 }
 
 async fn load(conn: &mut Connection, realm: Realm) -> Result<Scripts, Error> {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use glommio::timer::Timer;
 
 use super::actor::Actor;
+use super::options::ControlOptions;
 use super::state::Control;
 use super::steering;
 use crate::limits::{
@@ -54,12 +55,13 @@ async fn listen(control: &Control, backoff: &mut Backoff, told: &mut [u64]) -> E
         Err(error) => return error,
     };
     backoff.reset();
+    let ControlOptions { url, keys, uuid, .. } = &control.options;
     loop {
         let message = match conn.message(CANCEL_SILENCE_MAX).await {
             Ok(message) => message,
             Err(error) => return error,
         };
-        match steer::message(&message, control.options.url.database(), &control.options.uuid) {
+        match steer::message(&message, *keys, url.database(), uuid) {
             Ok(None) => {}
             Ok(Some(text)) => {
                 steer(control, text).await;
@@ -81,13 +83,13 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
         limits: ReplyLimits::default(),
         chunk_bytes: CONTROL_CHUNK_BYTES,
     };
-    let mut conn = Connection::open(&steer::url(&control.options.url), &options).await?;
+    let ControlOptions { url, keys, uuid, .. } = &control.options;
+    let mut conn = Connection::open(&steer::url(url, *keys), &options).await?;
     // It never notices an outage by itself, so it ends with upkeep's: a server that is gone, or has been demoted, is silent.
     control.note_listening(conn.stopper());
     let mut requests = Requests::new();
-    let database = control.options.url.database();
-    cancel::subscribe(database, &mut requests);
-    steer::subscribe(database, &control.options.uuid, &mut requests);
+    cancel::subscribe(*keys, url.database(), &mut requests);
+    steer::subscribe(*keys, url.database(), uuid, &mut requests);
     let mut confirmed = conn.call(&requests).await?.into_iter().map(Reply::into_result);
     confirmed.next().transpose()?;
     match confirmed.next().transpose() {

@@ -12,6 +12,7 @@ use crate::limits::{
 use crate::mesh::Ending;
 use crate::resp::RedisUrl;
 use crate::stats::ShardStats;
+use crate::wire::Keyspace;
 
 /// What control is told before it starts.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub(crate) struct ControlOptions {
     pub(crate) uuid: String,
     /// Where Redis is.
     pub(crate) url: RedisUrl,
+    /// How keys are spelt.
+    pub(crate) keys: Keyspace,
     /// The key under which the gem's readers find this process, at the start.
     pub(crate) heartbeat_key: String,
     /// One for each realm whose queues the process serves.

@@ -137,6 +137,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
+    use crate::wire::keys::JIGGLER;
 
     #[test]
     fn suspects_are_apart_but_however_many_they_are_all_free_in_time() {
@@ -153,7 +154,7 @@ mod tests {
     #[test]
     fn poison_is_buried_as_a_job_that_failed_for_good_with_its_bytes() {
         let raw = br#"{"name":"N","args":[1.0e+21],"retries":5,"jid":"j","attempt":2,"x":1}"#;
-        let queue = QueueKeys::new("q", "0123456789ab", 0);
+        let queue = QueueKeys::new(JIGGLER, "q", "0123456789ab", 0);
         let (entry, dead) = entry(&mut Parser::new(), raw, &queue, 7.5);
         let text = std::str::from_utf8(&entry).unwrap();
         assert!(
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_job_are_buried_with_their_reason() {
-        let queue = QueueKeys::new("q", "0123456789ab", 0);
+        let queue = QueueKeys::new(JIGGLER, "q", "0123456789ab", 0);
         let (entry, _) = entry(&mut Parser::new(), b"no json", &queue, 7.5);
         assert_eq!(crate::job::bad::exhume(&entry).unwrap(), b"no json");
     }

@@ -86,8 +86,11 @@ async fn reap(
         jobs: ReapedJobs::default(),
     };
     for shard in 0..lease.shards {
-        let queues: Vec<QueueKeys> =
-            lease.queues.iter().map(|queue| QueueKeys::new(queue, lease.uuid, shard)).collect();
+        let queues: Vec<QueueKeys> = lease
+            .queues
+            .iter()
+            .map(|queue| QueueKeys::new(control.options.keys, queue, lease.uuid, shard))
+            .collect();
         let replies =
             link.call(|scripts, requests| recovery::reap(scripts, member, &queues, requests)).await?;
         match replies.first().map(recovery::read_reaped).transpose()? {

@@ -36,7 +36,7 @@ use crate::net::{ConnOptions, Connection, Error};
 use crate::resp::{Reply, ReplyLimits, Requests};
 use crate::store::lead;
 use crate::store::ruby_lists::{self, InFlight, InProgress, Look, LookError, Rescued, Seen};
-use crate::wire::{client_name, keys};
+use crate::wire::{Keyspace, client_name};
 
 mod absence;
 
@@ -99,6 +99,7 @@ struct Task {
 /// The connection over which this process leads.
 struct Leader {
     conn: Connection,
+    keys: Keyspace,
     uuid: String,
     times: RubyListTimes,
     lead: Lead,
@@ -165,7 +166,8 @@ impl Leader {
         let conn = Connection::open(&control.options.url, &options).await?;
         let (uuid, times) = (control.options.uuid.clone(), control.options.ruby_lists);
         let lead = Lead::new("ruby lists", terms(times), Instant::now());
-        let mut leader = Self { conn, uuid, times, lead };
+        let keys = control.options.keys;
+        let mut leader = Self { conn, keys, uuid, times, lead };
         leader.ask().await?;
         Ok(leader)
     }
@@ -174,7 +176,7 @@ impl Leader {
     async fn ask(&mut self) -> Result<(), Over> {
         let (sent_at, lasts) = (Instant::now(), self.lead.terms().lasts);
         let mut requests = Requests::new();
-        lead::take(keys::RUBY_LISTS_LEADER, &self.uuid, lasts, &mut requests);
+        lead::take(self.keys.names().ruby_lists_leader, &self.uuid, lasts, &mut requests);
         let reply = self.call(&requests).await?;
         self.lead.answered(lead::read_taken(&reply)?, sent_at);
         if self.lead.leads() { Ok(()) } else { Err(Over::Followed) }
@@ -215,7 +217,7 @@ impl Leader {
     }
 
     async fn look(&mut self) -> Result<Seen, Over> {
-        let mut look = Look::default();
+        let mut look = Look::new(self.keys);
         let mut requests = Requests::new();
         while look.write(&mut requests) {
             let reply = self.conn.call(&requests).await?.pop().ok_or(Error::Closed)?;
@@ -229,7 +231,7 @@ impl Leader {
     /// Gives a process of ours that has no lease one that has ended.
     async fn adopt(&mut self, uuid: &str, found: &InFlight) -> Result<(), Over> {
         let mut requests = Requests::new();
-        if ruby_lists::adopt(uuid, found, &mut requests).is_none() {
+        if ruby_lists::adopt(self.keys, uuid, found, &mut requests).is_none() {
             // Fences of a process that was reaped or left, or keys that no process of ours has written.
             return Ok(());
         }
@@ -247,7 +249,7 @@ impl Leader {
         let (mut jobs, mut all) = (0, None);
         loop {
             let mut requests = Requests::new();
-            ruby_lists::rescue(list, &mut requests);
+            ruby_lists::rescue(self.keys, list, &mut requests);
             let reply = self.call(&requests).await?;
             let (moved, left) = match ruby_lists::read_rescued(&reply)? {
                 Rescued::Jobs { moved, left } => (moved, left),

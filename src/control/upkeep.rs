@@ -19,7 +19,6 @@ use crate::net::{Backoff, Error};
 use crate::resp::{RedisErrorKind, RedisUrl};
 use crate::store::process::{self, Renewal};
 use crate::timeout::within;
-use crate::wire::Realm;
 
 mod beat;
 mod renewals;
@@ -295,7 +294,10 @@ impl Upkeep {
         let control = &self.control;
         match self.duty {
             Some(duty) => ControlLink::open(control, duty, "control").await,
-            None => ControlLink::open_in(control, &self.url(), Realm::SHARED, "control").await,
+            None => {
+                ControlLink::open_in(control, &self.url(), control.options.keys.shared_realm(), "control")
+                    .await
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use crate::resp::{Reply, Requests};
 use crate::store::server::{self, Info};
 use crate::store::steer;
 use crate::time::unix_now;
+use crate::wire::Dialect;
 
 /// Every check of the server that a worker of this configuration would use.
 pub(crate) fn checks(config: &Config, variables: Variables<'_>) -> Vec<Check> {
@@ -40,7 +41,9 @@ pub(crate) fn checks(config: &Config, variables: Variables<'_>) -> Vec<Check> {
         Err(error) => return vec![Check::refused("redis", &error)],
     };
     // In a cluster one of its primaries stands for all.
-    match BlockingConnection::connect(&steer::url(&url)).and_then(|mut conn| examine(&mut conn, config)) {
+    let keys = Dialect::default().keys(url.is_cluster());
+    match BlockingConnection::connect(&steer::url(&url, keys)).and_then(|mut conn| examine(&mut conn, config))
+    {
         Ok(more) => checks.extend(more),
         Err(error) => checks.push(Check::refused("redis", &error)),
     }

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use crate::admin::Format;
+use crate::admin::{Database, Format};
 use crate::cli::{Failure, Invocation};
 use crate::config::GivenUrl;
-use crate::resp::RedisUrl;
 use crate::store::rights::Role;
+use crate::wire::Dialect;
 use crate::{admin, embedded};
 
 use super::process_orders;
@@ -17,43 +17,43 @@ pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Fa
         // The caller works: it has the handlers.
         Invocation::Work(_) => Ok(()),
         Invocation::Enqueue(order) => {
-            let url = redis(order.redis_url)?;
-            admin::enqueue::enqueue(&url, &order.options, out).map_err(failure_of(&url, Role::Producer))
+            let db = redis(order.redis_url)?;
+            admin::enqueue::enqueue(&db, &order.options, out).map_err(failure_of(&db, Role::Producer))
         }
         Invocation::EnqueueBulk(order) => {
-            let url = redis(order.redis_url)?;
-            admin::bulk::bulk(&url, &order.bulk, out).map_err(failure_of(&url, Role::Producer))
+            let db = redis(order.redis_url)?;
+            admin::bulk::bulk(&db, &order.bulk, out).map_err(failure_of(&db, Role::Producer))
         }
         Invocation::Cancel(order) => {
-            let url = redis(order.redis_url)?;
-            admin::cancel::cancel(&url, &order.jid, out).map_err(failure_of(&url, Role::Canceller))
+            let db = redis(order.redis_url)?;
+            admin::cancel::cancel(&db, &order.jid, out).map_err(failure_of(&db, Role::Canceller))
         }
         Invocation::Summary(order) => {
-            let url = redis(order.redis_url)?;
+            let db = redis(order.redis_url)?;
             let format = format(order.json);
-            admin::summary::summary(&url, format, out).map_err(failure_of(&url, Role::Summary))
+            admin::summary::summary(&db, format, out).map_err(failure_of(&db, Role::Summary))
         }
         Invocation::Queues(order) => {
-            let url = redis(order.redis_url)?;
+            let db = redis(order.redis_url)?;
             let format = format(order.json);
-            admin::queues::queues(&url, format, out).map_err(failure_of(&url, Role::Operator))
+            admin::queues::queues(&db, format, out).map_err(failure_of(&db, Role::Operator))
         }
         Invocation::Jobs(order) => {
-            let url = redis(order.redis_url)?;
+            let db = redis(order.redis_url)?;
             let format = format(order.json);
-            admin::jobs::jobs(&url, &order.query, format, out).map_err(failure_of(&url, Role::Operator))
+            admin::jobs::jobs(&db, &order.query, format, out).map_err(failure_of(&db, Role::Operator))
         }
         Invocation::Act(order) => {
             order.act.check().map_err(failure)?;
-            let url = redis(order.redis_url)?;
-            admin::act::act(&url, &order.act, out).map_err(failure_of(&url, Role::Operator))
+            let db = redis(order.redis_url)?;
+            admin::act::act(&db, &order.act, out).map_err(failure_of(&db, Role::Operator))
         }
         Invocation::Process(order) => process_orders::carry_out(order, out),
         Invocation::Prune(order) => {
             order.consent.check("prune").map_err(failure)?;
-            let url = redis(order.redis_url)?;
-            let done = admin::prune::prune(&url, &order.what, order.consent, out);
-            done.map_err(failure_of(&url, Role::Operator))
+            let db = redis(order.redis_url)?;
+            let done = admin::prune::prune(&db, &order.what, order.consent, out);
+            done.map_err(failure_of(&db, Role::Operator))
         }
     }
 }
@@ -63,8 +63,8 @@ fn format(json: bool) -> Format {
 }
 
 /// As [`failure`], with the way out if Redis denies the user of `url` a right that its role needs.
-pub(super) fn failure_of(url: &RedisUrl, role: Role) -> impl FnOnce(admin::Error) -> Failure + '_ {
-    move |error| failure(admin::explained(url, role, error))
+pub(super) fn failure_of(db: &Database, role: Role) -> impl FnOnce(admin::Error) -> Failure + '_ {
+    move |error| failure(admin::explained(db, role, error))
 }
 
 /// A mistake in the order is a usage error; everything else failed while running.
@@ -72,9 +72,9 @@ fn failure(error: admin::Error) -> Failure {
     if error.is_usage() { Failure::usage(error) } else { Failure::from(error) }
 }
 
-pub(super) fn redis(given: Option<GivenUrl>) -> Result<RedisUrl, Failure> {
+pub(super) fn redis(given: Option<GivenUrl>) -> Result<Database, Failure> {
     match embedded::for_command(given, &|name| std::env::var_os(name)) {
-        Ok(found) => Ok(found.url()),
+        Ok(found) => Ok(Database::new(found.url(), Dialect::default())),
         // A server may be there next time; the user must correct the rest.
         Err(error @ embedded::Error::NothingRuns { .. }) => Err(Failure::from(error)),
         Err(error) => Err(Failure::usage(error)),

@@ -27,7 +27,7 @@ use crate::shard::{self, ShardOptions};
 use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
 use crate::time::unix_now;
-use crate::wire::{DEFAULT_QUEUE, Realm, client_name, heartbeat_key, keys, lease};
+use crate::wire::{DEFAULT_QUEUE, Dialect, Keyspace, client_name, heartbeat_key, lease};
 
 /// The process ran and did not end as it should.
 #[derive(Debug, Error)]
@@ -73,8 +73,9 @@ where
         .map_err(|error| LaunchError::Executor { what: "signals".to_owned(), reason: error.to_string() })?;
     let mut reload = reload::reload(source, config);
     let mut settings = settings(config);
+    let keys = Dialect::default().keys(url.is_cluster());
     loop {
-        let life = Life { uuid: process_uuid().as_ref().to_owned(), config, settings, placement, url };
+        let life = Life { uuid: process_uuid().as_ref().to_owned(), keys, config, settings, placement, url };
         let outcome;
         (outcome, reload) = run_as(&life, reload, factory)?;
         settings = outcome.settings;
@@ -101,6 +102,7 @@ pub(super) fn settings(config: &Config) -> Settings {
 /// What one identity of the process is made of.
 struct Life<'l> {
     uuid: String,
+    keys: Keyspace,
     config: &'l Config,
     settings: Settings,
     placement: &'l Placement,
@@ -176,7 +178,7 @@ where
             pulse::start(Some(&options.stats));
             let tear_down = RefCell::new(TearDown::default());
             let name = client_name(&options.uuid, Some(shard), "client");
-            let client = LocalClient::connecting(options.url.clone(), name);
+            let client = LocalClient::connecting_in(options.realm.keys(), options.url.clone(), name);
             let handlers = async {
                 let registry = factory(core).await.map_err(|error| error.to_string())?;
                 let mut handlers = registry.into_handlers();
@@ -198,7 +200,7 @@ fn executor(name: &str, cpu: usize) -> LocalExecutorBuilder {
 }
 
 fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
-    let Life { uuid, config, settings, placement, url } = life;
+    let Life { uuid, keys, config, settings, placement, url } = life;
     let queues = config.queues.by_priority();
     let waiters = placement.slots.len() * if config.mode == Mode::AtLeastOnce { queues.len() } else { 1 };
     let block_time =
@@ -207,7 +209,7 @@ fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
         shard,
         uuid: uuid.clone(),
         url: RedisUrl::clone(url),
-        realm: Realm::SHARED,
+        realm: keys.shared_realm(),
         queues: queues.iter().map(|queue| (queue.name.as_str().to_owned(), queue.priority)).collect(),
         slots,
         at_least_once: config.mode == Mode::AtLeastOnce,
@@ -220,7 +222,7 @@ fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
 }
 
 fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
-    let Life { uuid, config, settings, placement, url } = life;
+    let Life { uuid, keys, config, settings, placement, url } = life;
     let show_priorities = config.queues.any_explicit();
     let served: Vec<heartbeat_key::ServedQueue<'_>> = config
         .queues
@@ -250,6 +252,7 @@ fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
     ControlOptions {
         uuid: uuid.clone(),
         url: RedisUrl::clone(url),
+        keys: *keys,
         heartbeat_key,
         duties: duties(life, shards.len(), &names),
         settings: *settings,
@@ -265,14 +268,14 @@ fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
 
 /// One duty for each realm: one of all queues, or in a cluster one a queue.
 fn duties(life: &Life<'_>, shards: usize, queues: &[&str]) -> Vec<DutyOptions> {
-    let Life { uuid, url, .. } = life;
+    let Life { uuid, keys, url, .. } = life;
     let duty = |queues: &[&str]| {
         let first = queues.first().copied().unwrap_or(DEFAULT_QUEUE);
         DutyOptions {
-            realm: Realm::of(first, url.is_cluster()),
-            url: url.at_key(keys::queue(first).as_bytes()),
+            realm: keys.realm(first),
+            url: url.at_key(keys.queue(first).as_bytes()),
             lease_member: lease::lease_member(uuid, shards, queues),
-            home: QueueKeys::new(first, uuid, 0),
+            home: QueueKeys::new(*keys, first, uuid, 0),
         }
     };
     if url.is_cluster() { queues.chunks(1).map(duty).collect() } else { vec![duty(queues)] }

@@ -13,22 +13,22 @@ use crate::store::rights::Role;
 pub(super) fn carry_out(order: ProcessOrder, out: &mut dyn Write) -> Result<(), Failure> {
     match order {
         ProcessOrder::Processes { json, redis_url } => {
-            let url = redis(redis_url)?;
+            let db = redis(redis_url)?;
             let format = if json { Format::Json } else { Format::Text };
-            admin::processes::processes(&url, format, out).map_err(failure_of(&url, Role::Operator))
+            admin::processes::processes(&db, format, out).map_err(failure_of(&db, Role::Operator))
         }
         ProcessOrder::Top { view, interval, redis_url } => {
-            let url = redis(redis_url)?;
+            let db = redis(redis_url)?;
             match view {
-                TopView::Live => top::live(&url, interval, out),
-                TopView::Once => top::once(&url, interval, Format::Text, out),
-                TopView::Json => top::once(&url, interval, Format::Json, out),
+                TopView::Live => top::live(&db, interval, out),
+                TopView::Once => top::once(&db, interval, Format::Text, out),
+                TopView::Json => top::once(&db, interval, Format::Json, out),
             }
-            .map_err(failure_of(&url, Role::Operator))
+            .map_err(failure_of(&db, Role::Operator))
         }
         ProcessOrder::Steer { target, wish, patience, redis_url } => {
-            let url = redis(redis_url)?;
-            admin::steer::steer(&url, &target, wish, patience, out).map_err(failure_of(&url, Role::Operator))
+            let db = redis(redis_url)?;
+            admin::steer::steer(&db, &target, wish, patience, out).map_err(failure_of(&db, Role::Operator))
         }
         ProcessOrder::Doctor { json, config } => {
             let format = if json { Format::Json } else { Format::Text };

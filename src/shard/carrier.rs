@@ -12,7 +12,7 @@ use crate::limits::LOCAL_CHUNK_BYTES;
 use crate::net::{Backoff, ConnOptions, Connection, Error};
 use crate::resp::{ReplyLimits, Requests};
 use crate::store::enqueue;
-use crate::wire::{Realm, client_name, keys};
+use crate::wire::client_name;
 
 /// Sends what comes until it is dropped.
 pub(super) async fn carry(shard: Rc<Shard>) {
@@ -38,8 +38,9 @@ async fn carry_to(shard: &Shard, queue: &str) -> Result<(), Error> {
         limits: ReplyLimits::default(),
         chunk_bytes: LOCAL_CHUNK_BYTES,
     };
-    let realm = Realm::of_queue(queue);
-    let url = shard.options().url.at_key(keys::queue(queue).as_bytes());
+    let keys = shard.options().realm.keys();
+    let realm = keys.queue_realm(queue);
+    let url = shard.options().url.at_key(keys.queue(queue).as_bytes());
     let mut conn = Connection::open(&url, &options).await?;
     loop {
         let jobs = shard.abroad().bound_for(queue);

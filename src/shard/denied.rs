@@ -23,7 +23,7 @@ pub(super) async fn named(options: &ShardOptions, error: LinkError) -> LinkError
     };
     // Whoever cannot be asked is described in full.
     let line = lacking(options).await.unwrap_or_default();
-    let line = line.unwrap_or_else(|| denied::all(&options.url, Role::Worker));
+    let line = line.unwrap_or_else(|| denied::all(&options.url, Role::Worker, options.realm.keys()));
     LinkError::Denied { denial: denial.to_string(), line }
 }
 
@@ -44,6 +44,7 @@ async fn ask(options: &ShardOptions) -> Result<Option<String>, Error> {
         chunk_bytes: CONTROL_CHUNK_BYTES,
     };
     let mut conn = Connection::open(&options.url, &conn_options).await?;
-    let replies = conn.call(&denied::question(Role::Worker)).await?;
-    Ok(denied::lacking(&options.url, Role::Worker, replies.first().ok_or(Error::Closed)?)?)
+    let keys = options.realm.keys();
+    let replies = conn.call(&denied::question(Role::Worker, keys)).await?;
+    Ok(denied::lacking(&options.url, Role::Worker, keys, replies.first().ok_or(Error::Closed)?)?)
 }

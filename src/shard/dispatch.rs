@@ -23,7 +23,7 @@ use crate::limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT, WAIT_TIME_MIN};
 use crate::resp::RedisUrl;
 use crate::stats::ShardStats;
 use crate::store::turn::{BatchName, Settlement};
-use crate::wire::Realm;
+use crate::wire::Dialect;
 
 /// A shard that has no connection: what it would tell Redis is dropped.
 #[doc(hidden)]
@@ -42,7 +42,7 @@ impl Dispatch {
             shard: 0,
             uuid: "000000000000".to_owned(),
             url: RedisUrl::parse("unix:///nonexistent/redis.sock")?,
-            realm: Realm::SHARED,
+            realm: Dialect::Jiggler.keys(false).shared_realm(),
             queues: vec![("default".to_owned(), 0)],
             slots,
             at_least_once: true,

@@ -37,9 +37,11 @@ pub(super) async fn report_as_another(shard: &Shard) {
 /// One turn of a shard that has never been, and its end. One round trip besides a new connection.
 async fn report(shard: &Shard, last: &Report) -> Result<(), LinkError> {
     let uuid = process_uuid();
-    let queues = shard.options().queues.iter();
+    let (queues, keys) = (shard.options().queues.iter(), shard.options().realm.keys());
     let context = TurnContext {
-        queues: queues.map(|(name, _)| QueueKeys::new(name, uuid.as_ref(), shard.options().shard)).collect(),
+        queues: queues
+            .map(|(name, _)| QueueKeys::new(keys, name, uuid.as_ref(), shard.options().shard))
+            .collect(),
         ..shard.turn_context().clone()
     };
     let order: Vec<usize> = (0..context.queues.len()).collect();

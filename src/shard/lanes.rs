@@ -7,7 +7,6 @@ use super::options::ShardOptions;
 use super::slots::Share;
 use super::state::Shard;
 use crate::handler::Handlers;
-use crate::wire::{Realm, keys};
 
 /// The lanes of a shard with these options.
 pub(super) fn lanes(options: ShardOptions, handlers: Handlers) -> Rc<[Rc<Shard>]> {
@@ -17,10 +16,11 @@ pub(super) fn lanes(options: ShardOptions, handlers: Handlers) -> Rc<[Rc<Shard>]
     }
     let seats = options.queues.iter().map(|(_, rank)| Seat::new(*rank, options.at_least_once));
     let crew = Rc::new(Crew::new(options.slots, seats.collect()));
+    let keys = options.realm.keys();
     let lane = |(at, queue): (usize, &(String, i32))| {
         let options = ShardOptions {
-            url: options.url.at_key(keys::queue(&queue.0).as_bytes()),
-            realm: Realm::of_queue(&queue.0),
+            url: options.url.at_key(keys.queue(&queue.0).as_bytes()),
+            realm: keys.queue_realm(&queue.0),
             queues: vec![queue.clone()],
             ..options.clone()
         };

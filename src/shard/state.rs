@@ -51,8 +51,9 @@ pub(super) struct Shard {
 impl Shard {
     /// A shard; in a cluster the lane of this place.
     pub(super) fn new(options: ShardOptions, handlers: Rc<Handlers>, share: Option<Share>) -> Self {
-        let keys = |name: &String| QueueKeys::new(name, &options.uuid, options.shard);
-        let queues: Rc<[QueueKeys]> = options.queues.iter().map(|(name, _)| keys(name)).collect();
+        let keys = options.realm.keys();
+        let of_queue = |name: &String| QueueKeys::new(keys, name, &options.uuid, options.shard);
+        let queues: Rc<[QueueKeys]> = options.queues.iter().map(|(name, _)| of_queue(name)).collect();
         let ranks: Vec<i32> = options.queues.iter().map(|(_, rank)| *rank).collect();
         let seat = share.as_ref().map(|share| share.crew().seat(share.lane()).clone());
         Self {

@@ -4,11 +4,11 @@
 //! cancelled later.
 
 use crate::resp::{Error, Reply, Requests, Value};
-use crate::wire::keys;
+use crate::wire::Keyspace;
 
 /// Appends the wish that the job of this jid ends, wherever it runs in this database: one PUBLISH, read by [`told`].
-pub fn publish(database: u32, jid: &str, requests: &mut Requests) {
-    requests.command(&[b"PUBLISH", keys::cancel_channel(database).as_bytes(), jid.as_bytes()]);
+pub fn publish(keys: Keyspace, database: u32, jid: &str, requests: &mut Requests) {
+    requests.command(&[b"PUBLISH", keys.cancel_channel(database).as_bytes(), jid.as_bytes()]);
 }
 
 /// How many processes were told, from the reply to [`publish`].
@@ -24,8 +24,8 @@ pub fn told(reply: &Reply) -> Result<u64, Error> {
 }
 
 /// Appends the subscription. One array confirms it; from then on each message is an array ([`wanted`]).
-pub fn subscribe(database: u32, requests: &mut Requests) {
-    requests.command(&[b"SUBSCRIBE", keys::cancel_channel(database).as_bytes()]);
+pub fn subscribe(keys: Keyspace, database: u32, requests: &mut Requests) {
+    requests.command(&[b"SUBSCRIBE", keys.cancel_channel(database).as_bytes()]);
 }
 
 /// The jid in a message; `None` if it is no message, or holds no text.

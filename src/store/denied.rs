@@ -7,7 +7,7 @@
 use super::rights::{self, Reach, Role};
 use crate::net;
 use crate::resp::{Error, RedisErrorKind, RedisUrl, Reply, Requests};
-use crate::wire::keys;
+use crate::wire::Keyspace;
 
 /// The user that a url names, if it may be shown.
 #[must_use]
@@ -27,9 +27,9 @@ pub fn is_denial(error: &net::Error) -> bool {
 
 /// The question which rights of a role are missing; [`lacking`] reads its only reply.
 #[must_use]
-pub fn question(role: Role) -> Requests {
+pub fn question(role: Role, keys: Keyspace) -> Requests {
     let mut requests = Requests::new();
-    rights::ask(role, &mut requests);
+    rights::ask(role, keys, &mut requests);
     requests
 }
 
@@ -37,28 +37,28 @@ pub fn question(role: Role) -> Requests {
 ///
 /// # Errors
 /// As [`rights::missing`].
-pub fn lacking(url: &RedisUrl, role: Role, reply: &Reply) -> Result<Option<String>, Error> {
-    Ok(rights::missing(role, reply)?.map(|missing| set_user(url, &missing.rules.join(" "))))
+pub fn lacking(url: &RedisUrl, role: Role, keys: Keyspace, reply: &Reply) -> Result<Option<String>, Error> {
+    Ok(rights::missing(role, keys, reply)?.map(|missing| set_user(url, &missing.rules.join(" "))))
 }
 
 /// The line that gives the user of `url` all that its role needs.
 #[must_use]
-pub fn all(url: &RedisUrl, role: Role) -> String {
-    set_user(url, &rights::acl_line_of(role, Reach::to(url)))
+pub fn all(url: &RedisUrl, role: Role, keys: Keyspace) -> String {
+    set_user(url, &rights::acl_line_of(role, keys, Reach::to(url)))
 }
 
 /// The line that gives what the words of a denial ask for: the command or the keys they name, and if they name none,
 /// everything.
 #[must_use]
-pub fn by_words(url: &RedisUrl, role: Role, words: &str) -> String {
+pub fn by_words(url: &RedisUrl, role: Role, keys: Keyspace, words: &str) -> String {
     if let Some(command) = quoted_before(words, "command") {
         return set_user(url, &format!("+{command}"));
     }
     if words.contains("key") {
-        let patterns = [keys::GEM_PATTERN, keys::IN_FLIGHT_PATTERN].map(|pattern| format!("~{pattern}"));
+        let patterns = rights::key_patterns(keys).map(|pattern| format!("~{pattern}"));
         return set_user(url, &patterns.join(" "));
     }
-    all(url, role)
+    all(url, role, keys)
 }
 
 fn set_user(url: &RedisUrl, rules: &str) -> String {
@@ -78,12 +78,13 @@ fn quoted_before<'a>(words: &'a str, noun: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
     use crate::own_redis::OwnRedis;
+    use crate::wire::keys::JIGGLER;
 
     #[test]
     fn the_words_of_a_denial_lead_to_a_rule() {
         let url = RedisUrl::parse("redis://shop:pw@localhost").unwrap();
         let check = |words: &str, line: &str| {
-            assert_eq!(by_words(&url, Role::Producer, words), format!("ACL SETUSER shop {line}"));
+            assert_eq!(by_words(&url, Role::Producer, JIGGLER, words), format!("ACL SETUSER shop {line}"));
         };
         let keys = "~jiggler:* ~{jiggler:list:*";
         check("NOPERM this user has no permissions to run the 'lpush' command or its subcommand", "+lpush");
@@ -106,10 +107,10 @@ mod tests {
             let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
             redis.run(&words).as_ok().unwrap();
             let mut conn = net::blocking::BlockingConnection::connect(&url).unwrap();
-            lacking(&url, role, &conn.call(&question(role)).unwrap()[0]).unwrap()
+            lacking(&url, role, JIGGLER, &conn.call(&question(role, JIGGLER)).unwrap()[0]).unwrap()
         };
         for role in [Role::Worker, Role::Producer, Role::Canceller, Role::Summary, Role::Operator] {
-            assert_eq!(lacks(role, &rights::acl_line_of(role, Reach::Directly)), None, "{role:?}");
+            assert_eq!(lacks(role, &rights::acl_line_of(role, JIGGLER, Reach::Directly)), None, "{role:?}");
         }
         let line = |rules: &str| Some(format!("ACL SETUSER u {rules}"));
         assert_eq!(lacks(Role::Producer, "+ping +zadd ~jiggler:* ~{jiggler:list:*"), line("+lpush"));

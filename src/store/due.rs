@@ -12,7 +12,7 @@ use super::lead;
 use super::scripts::{Script, Scripts};
 use crate::limits::{DUE_AGAIN, DUE_BYTES_MAX, DUE_JOBS_MAX, DUE_PAGE_JOBS};
 use crate::resp::{Error, Reply, Requests};
-use crate::wire::{DEFAULT_QUEUE, keys};
+use crate::wire::DEFAULT_QUEUE;
 
 /// Who looks.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,8 @@ pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
     let realm = scripts.realm();
     command.arg(realm.lead.as_bytes()).arg(realm.retries.as_bytes()).arg(realm.scheduled.as_bytes());
     let default = realm.queue().unwrap_or(DEFAULT_QUEUE);
-    command.arg_u64(DUE_JOBS_MAX as u64).arg(default.as_bytes()).arg(keys::LIST_PREFIX.as_bytes());
+    let prefix = realm.keys().names().list_prefix;
+    command.arg_u64(DUE_JOBS_MAX as u64).arg(default.as_bytes()).arg(prefix.as_bytes());
     command.arg_u64(DUE_BYTES_MAX as u64).arg_u64(DUE_AGAIN.as_secs()).arg_u64(DUE_PAGE_JOBS as u64);
     command.arg(look.uuid.as_bytes()).arg_u64(lead::millis(look.lead)).arg_u64(u64::from(look.may_lead));
 }

@@ -4,7 +4,7 @@
 
 use crate::{
     resp::{Error, encode::Requests, reply::Reply},
-    wire::{QueueName, Realm, keys},
+    wire::{Keyspace, QueueName, Realm},
 };
 
 /// When jobs are to run, and so where they go.
@@ -30,60 +30,56 @@ impl When {
 }
 
 /// The push of jobs of one queue, for now or for later: one command, one reply ([`When::read`]), atomic.
+///
+/// New jobs enter a queue at the head and workers take from the tail, so it is first in, first out. A job for later goes to
+/// the scheduled set, in a cluster that of its queue; its payload's `queue` says where the poller will put it.
 #[derive(Clone, Copy, Debug)]
 pub struct Push<'p> {
+    /// How keys are spelt.
+    pub keys: Keyspace,
     /// Their queue.
     pub queue: &'p QueueName,
     /// When they are to run.
     pub when: When,
-    /// Whether the server is a cluster, where each queue has its own scheduled set.
-    pub is_cluster: bool,
 }
 
 impl Push<'_> {
-    /// Appends the push of one job.
+    /// Appends the push of one job, as the gem's `enqueue` and `enqueue_in` do it.
     pub fn one(&self, payload: &[u8], requests: &mut Requests) {
-        match self.when {
-            When::Now => push(requests, self.queue, payload),
-            When::At(due_at) => schedule(&self.realm(), requests, due_at, payload),
-        }
+        self.write(1, std::iter::once(payload), requests);
     }
 
-    /// Appends the push of all jobs of a batch; nothing for an empty one.
+    /// Appends the push of all jobs of a batch; nothing for an empty one. The job added first will be taken first.
     pub fn all(&self, batch: &Batch, requests: &mut Requests) {
-        match self.when {
-            When::Now => batch.push(requests, self.queue),
-            When::At(due_at) => batch.schedule(&self.realm(), requests, due_at),
+        if !batch.is_empty() {
+            self.write(batch.len(), batch.payloads(), requests);
         }
     }
 
-    fn realm(&self) -> Realm {
-        Realm::of(self.queue.as_str(), self.is_cluster)
+    fn write<'j>(&self, jobs: usize, payloads: impl Iterator<Item = &'j [u8]>, requests: &mut Requests) {
+        let queue = self.queue.as_str();
+        match self.when {
+            When::Now => {
+                let mut command = requests.begin(2 + jobs);
+                command.arg(b"LPUSH").arg(self.keys.queue(queue).as_bytes());
+                for payload in payloads {
+                    command.arg(payload);
+                }
+            }
+            When::At(due_at) => {
+                let mut command = requests.begin(2 + 2 * jobs);
+                command.arg(b"ZADD").arg(self.keys.realm(queue).scheduled.as_bytes());
+                for payload in payloads {
+                    command.arg_f64(due_at).arg(payload);
+                }
+            }
+        }
     }
-}
-
-/// Appends the push of one job, as the gem's `enqueue` does it: one LPUSH, one reply ([`pushed`]), atomic.
-///
-/// New jobs enter at the head and workers take from the tail, so a queue is first in, first out.
-pub fn push(requests: &mut Requests, queue: &QueueName, payload: &[u8]) {
-    let key = keys::queue(queue.as_str());
-    requests.command(&[b"LPUSH", key.as_bytes(), payload]);
-}
-
-/// Appends the scheduling of one job, as the gem's `enqueue_in` does it: one ZADD, one reply ([`scheduled`]), atomic.
-/// `due_at` is Unix time in seconds. The payload's `queue` says where the poller will put the job; in a cluster the set is
-/// that of the job's queue.
-pub fn schedule(realm: &Realm, requests: &mut Requests, due_at: f64, payload: &[u8]) {
-    add(&realm.scheduled, requests, due_at, payload);
 }
 
 /// Appends a job that failed to the retry set of a realm: one ZADD, one reply ([`scheduled`]), atomic, and safe to repeat.
 pub fn retry_in(realm: &Realm, requests: &mut Requests, due_at: f64, payload: &[u8]) {
-    add(&realm.retries, requests, due_at, payload);
-}
-
-fn add(set: &str, requests: &mut Requests, due_at: f64, payload: &[u8]) {
-    requests.begin(4).arg(b"ZADD").arg(set.as_bytes()).arg_f64(due_at).arg(payload);
+    requests.begin(4).arg(b"ZADD").arg(realm.retries.as_bytes()).arg_f64(due_at).arg(payload);
 }
 
 /// Appends the question whether the server still answers: one PING, one reply.
@@ -91,7 +87,7 @@ pub fn probe(requests: &mut Requests) {
     requests.command(&[b"PING"]);
 }
 
-/// Reads the reply to [`push`] or [`Batch::push`]: how many jobs now wait in the queue.
+/// Reads the reply to a [`Push`] for now: how many jobs now wait in the queue.
 ///
 /// # Errors
 /// [`Error::Redis`]: nothing was pushed; [`Error::Unexpected`].
@@ -99,7 +95,7 @@ pub fn pushed(reply: &Reply) -> Result<u64, Error> {
     count(reply, "the length of a queue")
 }
 
-/// Reads the reply to [`schedule`] or [`Batch::schedule`]: how many jobs are new in the set. A payload that is there
+/// Reads the reply to a [`Push`] for later, or to [`retry_in`]: how many jobs are new in the set. A payload that is there
 /// already, byte for byte, only gets the new time.
 ///
 /// # Errors
@@ -161,33 +157,6 @@ impl Batch {
         self.ends.clear();
     }
 
-    /// Appends the push of all jobs into one queue: one LPUSH, one reply ([`pushed`]), atomic. The job added first
-    /// will be taken first. Nothing is appended for an empty batch.
-    pub fn push(&self, requests: &mut Requests, queue: &QueueName) {
-        if self.is_empty() {
-            return;
-        }
-        let key = keys::queue(queue.as_str());
-        let mut command = requests.begin(2 + self.len());
-        command.arg(b"LPUSH").arg(key.as_bytes());
-        for payload in self.payloads() {
-            command.arg(payload);
-        }
-    }
-
-    /// Appends the scheduling of all jobs for the same time: one ZADD, one reply ([`scheduled`]), atomic. Nothing is
-    /// appended for an empty batch.
-    pub fn schedule(&self, realm: &Realm, requests: &mut Requests, due_at: f64) {
-        if self.is_empty() {
-            return;
-        }
-        let mut command = requests.begin(2 + 2 * self.len());
-        command.arg(b"ZADD").arg(realm.scheduled.as_bytes());
-        for payload in self.payloads() {
-            command.arg_f64(due_at).arg(payload);
-        }
-    }
-
     fn payloads(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
@@ -198,6 +167,7 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::own_redis::OwnRedis;
+    use crate::wire::keys::JIGGLER;
 
     fn batch(payloads: &[&str]) -> Batch {
         let mut batch = Batch::default();
@@ -211,6 +181,10 @@ mod tests {
         batch
     }
 
+    fn push(queue: &QueueName, when: When) -> Push<'_> {
+        Push { keys: JIGGLER, queue, when }
+    }
+
     fn call(redis: &OwnRedis, write: impl FnOnce(&mut Requests)) -> Reply {
         let mut requests = Requests::new();
         write(&mut requests);
@@ -221,9 +195,12 @@ mod tests {
     fn jobs_are_taken_in_the_order_they_were_pushed() {
         let redis = OwnRedis::start();
         let queue = QueueName::new("img").unwrap();
-        assert_eq!(pushed(&call(&redis, |r| push(r, &queue, b"a"))).unwrap(), 1);
-        assert_eq!(pushed(&call(&redis, |r| batch(&["b", "c", "d"]).push(r, &queue))).unwrap(), 4);
-        assert_eq!(pushed(&call(&redis, |r| push(r, &queue, b"e"))).unwrap(), 5);
+        assert_eq!(pushed(&call(&redis, |r| push(&queue, When::Now).one(b"a", r))).unwrap(), 1);
+        assert_eq!(
+            pushed(&call(&redis, |r| push(&queue, When::Now).all(&batch(&["b", "c", "d"]), r))).unwrap(),
+            4
+        );
+        assert_eq!(pushed(&call(&redis, |r| push(&queue, When::Now).one(b"e", r))).unwrap(), 5);
         let taken: Vec<_> =
             (0..5).flat_map(|_| redis.strings(&[b"RPOP", b"jiggler:list:img", b"1"])).collect();
         assert_eq!(taken, ["a", "b", "c", "d", "e"]);
@@ -233,12 +210,10 @@ mod tests {
     fn scheduled_jobs_stand_under_their_time() {
         let redis = OwnRedis::start();
         let due_at = 1_795_299_801.126_563_5;
-        assert_eq!(scheduled(&call(&redis, |r| schedule(&Realm::SHARED, r, due_at, b"a"))).unwrap(), 1);
-        assert_eq!(
-            scheduled(&call(&redis, |r| batch(&["a", "b"]).schedule(&Realm::SHARED, r, due_at + 1.0)))
-                .unwrap(),
-            1
-        );
+        let queue = QueueName::default();
+        let later = |due_at| push(&queue, When::At(due_at));
+        assert_eq!(scheduled(&call(&redis, |r| later(due_at).one(b"a", r))).unwrap(), 1);
+        assert_eq!(scheduled(&call(&redis, |r| later(due_at + 1.0).all(&batch(&["a", "b"]), r))).unwrap(), 1);
         assert_eq!(
             redis.strings(&[b"ZRANGE", b"jiggler:set:scheduled", b"0", b"-1", b"WITHSCORES"]),
             ["a", "1795299802.1265635", "b", "1795299802.1265635"]
@@ -250,7 +225,7 @@ mod tests {
         let redis = OwnRedis::start();
         redis.run(&[b"SET", b"jiggler:list:default", b"no list"]);
         let mut requests = Requests::new();
-        push(&mut requests, &QueueName::default(), b"a");
+        push(&QueueName::default(), When::Now).one(b"a", &mut requests);
         let replies = redis.connect().call(&requests).unwrap();
         assert!(matches!(pushed(&replies[0]), Err(Error::Redis(error)) if error.code() == "WRONGTYPE"));
     }
@@ -258,8 +233,9 @@ mod tests {
     #[test]
     fn an_empty_batch_sends_nothing() {
         let mut requests = Requests::new();
-        Batch::default().push(&mut requests, &QueueName::default());
-        Batch::default().schedule(&Realm::SHARED, &mut requests, 1.0);
+        let queue = QueueName::default();
+        push(&queue, When::Now).all(&Batch::default(), &mut requests);
+        push(&queue, When::At(1.0)).all(&Batch::default(), &mut requests);
         assert!(requests.is_empty());
     }
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::scripts::{Script, Scripts};
 use crate::limits::{ENTRIES_BYTES_PER_CALL, ENTRIES_READ_STEP, ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX};
 use crate::resp::{Error, Reply, Requests, Value};
-use crate::wire::{QueueName, Realm, keys};
+use crate::wire::{QueueName, Realm};
 
 /// A set of jobs that wait for a time, or for an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,16 +28,6 @@ pub enum Set {
 impl Set {
     /// All of them, in the order in which a job is looked for.
     pub const ALL: [Self; 3] = [Self::Retries, Self::Scheduled, Self::Dead];
-
-    /// Its key.
-    #[must_use]
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Retries => keys::RETRIES,
-            Self::Scheduled => keys::SCHEDULED,
-            Self::Dead => keys::DEAD,
-        }
-    }
 
     /// Its key in a realm.
     #[must_use]
@@ -84,7 +74,7 @@ impl Place {
     #[must_use]
     pub fn key_in(&self, realm: &Realm) -> String {
         match self {
-            Self::Queue(queue) => keys::queue(queue.as_str()),
+            Self::Queue(queue) => realm.keys().queue(queue.as_str()),
             Self::Set(set) => set.key_in(realm).to_owned(),
         }
     }

@@ -9,7 +9,7 @@ use super::entries::{Entry, Place, Set, natural};
 use super::scripts::{Script, Scripts};
 use crate::limits::HEARTBEAT_LIFE_LEFT_MIN;
 use crate::resp::{Command, Error, Reply, Requests};
-use crate::wire::{DEFAULT_QUEUE, keys};
+use crate::wire::DEFAULT_QUEUE;
 
 /// What became of a job on its way to its queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,8 @@ pub fn requeue(scripts: &Scripts, set: Set, jobs: &[&Entry], requests: &mut Requ
     let mut command = scripts.begin(Script::Requeue, 1, 2 + 3 * jobs.len(), requests);
     let realm = scripts.realm();
     let default = realm.queue().unwrap_or(DEFAULT_QUEUE);
-    command.arg(set.key_in(realm).as_bytes()).arg(default.as_bytes()).arg(keys::LIST_PREFIX.as_bytes());
+    command.arg(set.key_in(realm).as_bytes()).arg(default.as_bytes());
+    command.arg(realm.keys().names().list_prefix.as_bytes());
     name_jobs(&mut command, jobs);
 }
 

@@ -6,7 +6,7 @@
 
 use crate::limits::OUTBOX_MEMORY;
 use crate::resp::{Error, Reply, Requests};
-use crate::wire::{QueueName, Realm, keys};
+use crate::wire::{Keyspace, QueueName, keys::outbox_marker};
 
 /// The Lua source.
 const PUSH: &str = include_str!("scripts/outbox.lua");
@@ -23,11 +23,11 @@ pub enum Target {
 }
 
 impl Target {
-    fn key(&self) -> String {
+    fn key(&self, keys: Keyspace) -> String {
         match self {
-            Self::Queue(queue) => keys::queue(queue.as_str()),
-            Self::Scheduled => keys::SCHEDULED.to_owned(),
-            Self::ScheduledFor(queue) => Realm::of_queue(queue.as_str()).scheduled.into_owned(),
+            Self::Queue(queue) => keys.queue(queue.as_str()),
+            Self::Scheduled => keys.names().scheduled.to_owned(),
+            Self::ScheduledFor(queue) => keys.queue_realm(queue.as_str()).scheduled.into_owned(),
         }
     }
 }
@@ -45,9 +45,9 @@ pub struct Numbered<'j> {
 
 /// Appends the push of jobs in the order of their numbers, all for one target, from one opening of an outbox: one EVAL, one
 /// reply ([`pushed`]), atomic. At most [`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX): Lua can unpack some 8,000 values.
-pub fn push(requests: &mut Requests, target: &Target, opening: &str, jobs: &[Numbered<'_>]) {
-    let key = target.key();
-    let marker = keys::outbox_marker(&key, opening);
+pub fn push(requests: &mut Requests, keys: Keyspace, target: &Target, opening: &str, jobs: &[Numbered<'_>]) {
+    let key = target.key(keys);
+    let marker = outbox_marker(&key, opening);
     let mut command = requests.begin(6 + 3 * jobs.len());
     command.arg(b"EVAL").arg(PUSH.as_bytes()).arg_u64(2).arg(key.as_bytes()).arg(marker.as_bytes());
     command.arg_u64(OUTBOX_MEMORY.as_secs());
@@ -77,6 +77,7 @@ mod tests {
     use crate::limits::PUSH_JOBS_MAX;
     use crate::net;
     use crate::own_redis::OwnRedis;
+    use crate::wire::keys::JIGGLER;
 
     fn call(
         redis: &OwnRedis,
@@ -85,7 +86,7 @@ mod tests {
         jobs: &[Numbered<'_>],
     ) -> Result<u64, net::Error> {
         let mut requests = Requests::new();
-        push(&mut requests, target, opening, jobs);
+        push(&mut requests, JIGGLER, target, opening, jobs);
         Ok(pushed(&redis.connect().call_one(&requests)?)?)
     }
 

@@ -2,18 +2,18 @@
 
 use crate::limits::PROGRESS_TTL;
 use crate::resp::{Error, Reply, Requests};
-use crate::wire::keys;
+use crate::wire::Keyspace;
 
 /// Appends what the job of this jid says: one SET with a time to live. The reply is `OK`.
-pub fn report(jid: &str, json: &str, requests: &mut Requests) {
-    let key = keys::progress(jid);
+pub fn report(keys: Keyspace, jid: &str, json: &str, requests: &mut Requests) {
+    let key = keys.progress(jid);
     let mut command = requests.begin(5);
     command.arg(b"SET").arg(key.as_bytes()).arg(json.as_bytes()).arg(b"EX").arg_u64(PROGRESS_TTL.as_secs());
 }
 
 /// Appends the question what the job of this jid last said: one GET, read by [`reported`].
-pub fn ask(jid: &str, requests: &mut Requests) {
-    requests.command(&[b"GET", keys::progress(jid).as_bytes()]);
+pub fn ask(keys: Keyspace, jid: &str, requests: &mut Requests) {
+    requests.command(&[b"GET", keys.progress(jid).as_bytes()]);
 }
 
 /// What [`report`] wrote, if the job said anything lately.

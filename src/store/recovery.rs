@@ -7,7 +7,6 @@ use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
 use crate::limits::{FENCE, RECOVERIES_MAX, RECOVERIES_MEMORY, SUSPECT_RECOVERIES};
 use crate::resp::{Error, Reply, Requests, Value};
-use crate::wire::keys;
 
 /// How reaping one shard ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +106,6 @@ pub fn release(scripts: &Scripts, member: &str, uuid: &str, requests: &mut Reque
     let mut command = scripts.begin(Script::Release, 2, 1, requests);
     let realm = scripts.realm();
     // In a cluster the figures are elsewhere, and expire by themselves: nothing of the guard's name is there to be removed.
-    let figures = realm.guard().map_or_else(|| keys::process(uuid), str::to_owned);
+    let figures = realm.guard().map_or_else(|| realm.keys().process(uuid), str::to_owned);
     command.arg(realm.leases.as_bytes()).arg(figures.as_bytes()).arg(member.as_bytes());
 }

@@ -20,7 +20,7 @@
 //! interval, and one without the channels of steering hears no `quiet` and `stop` of the command line.
 
 use crate::resp::{Error, Place, RedisErrorKind, RedisUrl, Reply, Requests, Value};
-use crate::wire::{DEFAULT_QUEUE, keys};
+use crate::wire::{DEFAULT_QUEUE, Keyspace};
 
 /// Stands for a key in a call.
 const KEY: &str = "KEY";
@@ -176,8 +176,15 @@ impl Reach {
     }
 }
 
-/// The keys and the channel a worker uses, as patterns of an ACL.
-const KEY_PATTERNS: [&str; 2] = [keys::GEM_PATTERN, keys::IN_FLIGHT_PATTERN];
+/// The keys a worker uses, as patterns of an ACL.
+pub(super) const fn key_patterns(keys: Keyspace) -> [&'static str; 2] {
+    [keys.names().pattern, keys.names().in_flight_pattern]
+}
+
+/// The channels of cancelled jobs, and of steering.
+fn channel_patterns(keys: Keyspace) -> [String; 2] {
+    [keys.names().cancel_prefix, keys.names().steer_prefix].map(|prefix| format!("&{prefix}*"))
+}
 
 /// Rights that a user lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,32 +195,32 @@ pub struct Missing {
 
 /// The rules of a worker's user, for `ACL SETUSER name on >password` and the like.
 #[must_use]
-pub fn acl_line(reach: Reach) -> String {
-    acl_line_of(Role::Worker, reach)
+pub fn acl_line(keys: Keyspace, reach: Reach) -> String {
+    acl_line_of(Role::Worker, keys, reach)
 }
 
 /// The same of another user.
 #[must_use]
-pub fn acl_line_of(role: Role, reach: Reach) -> String {
+pub fn acl_line_of(role: Role, keys: Keyspace, reach: Reach) -> String {
     let names: Vec<&str> =
         role.calls().into_iter().map(name).chain(role.optional().iter().copied()).collect();
     let asked = (reach != Reach::Directly).then_some(ROLE);
     let in_cluster = IN_CLUSTER.into_iter().filter(|_| reach == Reach::InCluster);
     let names = names.into_iter().chain(asked).chain(in_cluster);
     let mut rules: Vec<String> = names.map(|name| format!("+{name}")).collect();
-    rules.extend(KEY_PATTERNS.map(|pattern| format!("~{pattern}")));
+    rules.extend(key_patterns(keys).map(|pattern| format!("~{pattern}")));
     let channels = match role {
-        Role::Worker | Role::Operator => &[keys::CANCEL_PATTERN, keys::STEER_PATTERN][..],
-        Role::Canceller => &[keys::CANCEL_PATTERN],
-        Role::Producer | Role::Summary => &[],
+        Role::Worker | Role::Operator => 2,
+        Role::Canceller => 1,
+        Role::Producer | Role::Summary => 0,
     };
-    rules.extend(channels.iter().map(|channel| format!("&{channel}")));
+    rules.extend(channel_patterns(keys).into_iter().take(channels));
     rules.join(" ")
 }
 
 /// Appends the question which of the role's calls the user may not make: one EVAL, read by [`missing`].
-pub fn ask(role: Role, requests: &mut Requests) {
-    let calls = questions(&role.calls());
+pub fn ask(role: Role, keys: Keyspace, requests: &mut Requests) {
+    let calls = questions(&role.calls(), keys);
     let mut command = requests.begin(3 + calls.len());
     command.arg(b"EVAL").arg(include_bytes!("scripts/rights.lua")).arg_u64(0);
     for call in &calls {
@@ -225,14 +232,14 @@ pub fn ask(role: Role, requests: &mut Requests) {
 ///
 /// # Errors
 /// If the reply is an error, but that the user may not ask, or no array of numbers.
-pub fn missing(role: Role, reply: &Reply) -> Result<Option<Missing>, Error> {
+pub fn missing(role: Role, keys: Keyspace, reply: &Reply) -> Result<Option<Missing>, Error> {
     if let Value::Error(error) = reply.value()
         && error.kind() == RedisErrorKind::NoPerm
     {
         return Ok(Some(Missing { rules: vec!["+eval".to_owned()] }));
     }
     let refused = positions(reply)?.0;
-    let rules = rules(&role.calls(), &|call| refused.contains(&(call + 1)));
+    let rules = rules(&role.calls(), keys, &|call| refused.contains(&(call + 1)));
     Ok((!rules.is_empty()).then_some(Missing { rules }))
 }
 
@@ -266,8 +273,8 @@ fn positions(reply: &Reply) -> Result<(Vec<usize>, Vec<usize>), Error> {
 }
 
 /// The calls in question: for each key each of `calls`, and [`KEY_PROBE`].
-fn questions(calls: &[&str]) -> Vec<String> {
-    let channel = keys::cancel_channel(0);
+fn questions(calls: &[&str], keys: Keyspace) -> Vec<String> {
+    let channel = keys.cancel_channel(0);
     let words = |call: &str, key: &str| {
         let words = call.split([' ', '|']).map(|word| match word {
             KEY => key,
@@ -277,20 +284,22 @@ fn questions(calls: &[&str]) -> Vec<String> {
         words.collect::<Vec<_>>().join("\n")
     };
     let calls = || calls.iter().chain([&KEY_PROBE]);
-    sample_keys().iter().flat_map(|key| calls().map(|call| words(call, key))).collect()
+    sample_keys(keys).iter().flat_map(|key| calls().map(|call| words(call, key))).collect()
 }
 
-/// One key for each of [`KEY_PATTERNS`].
-fn sample_keys() -> [String; 2] {
-    [keys::queue(DEFAULT_QUEUE), keys::in_flight_index(DEFAULT_QUEUE, "x", 0)]
+/// One key for each of [`key_patterns`].
+fn sample_keys(keys: Keyspace) -> [String; 2] {
+    [keys.queue(DEFAULT_QUEUE), keys.in_flight_index(DEFAULT_QUEUE, "x", 0)]
 }
 
 /// From which calls are refused to what is missing. A call is missing that may not touch a key that is not missing itself.
-fn rules(calls: &[&'static str], is_refused: &dyn Fn(usize) -> bool) -> Vec<String> {
+fn rules(calls: &[&'static str], keys: Keyspace, is_refused: &dyn Fn(usize) -> bool) -> Vec<String> {
+    let [cancel_rule, _] = channel_patterns(keys);
+    let patterns = key_patterns(keys);
     let refused = |key: usize, call: usize| is_refused(key * (calls.len() + 1) + call);
     let with_key: Vec<usize> = (0..calls.len()).filter(|call| calls[*call].contains(KEY)).collect();
     let is_missing = |key: &usize| !with_key.is_empty() && refused(*key, calls.len());
-    let (missing_keys, good_keys): (Vec<usize>, Vec<usize>) = (0..KEY_PATTERNS.len()).partition(is_missing);
+    let (missing_keys, good_keys): (Vec<usize>, Vec<usize>) = (0..patterns.len()).partition(is_missing);
     let mut rules = Vec::new();
     for (at, call) in calls.iter().enumerate() {
         let lacks = match with_key.contains(&at) {
@@ -301,10 +310,10 @@ fn rules(calls: &[&'static str], is_refused: &dyn Fn(usize) -> bool) -> Vec<Stri
             rules.push(format!("+{}", name(call)));
         }
         if lacks && call.contains(CHANNEL) {
-            rules.push(format!("&{}", keys::CANCEL_PATTERN));
+            rules.push(cancel_rule.clone());
         }
     }
-    rules.extend(missing_keys.into_iter().map(|key| format!("~{}", KEY_PATTERNS[key])));
+    rules.extend(missing_keys.into_iter().map(|key| format!("~{}", patterns[key])));
     rules.dedup();
     rules
 }
@@ -317,6 +326,7 @@ fn name(call: &'static str) -> &'static str {
 mod tests {
     use super::*;
     use crate::own_redis::OwnRedis;
+    use crate::wire::keys::JIGGLER;
 
     /// What a user with these rules is told to lack.
     fn lacks(redis: &OwnRedis, rules: &str) -> Vec<String> {
@@ -328,9 +338,9 @@ mod tests {
         let url = RedisUrl::parse(&url).unwrap();
         let mut conn = crate::net::blocking::BlockingConnection::connect(&url).unwrap();
         let mut requests = Requests::new();
-        ask(Role::Worker, &mut requests);
+        ask(Role::Worker, JIGGLER, &mut requests);
         let replies = conn.call(&requests).unwrap();
-        missing(Role::Worker, &replies[0]).unwrap().map(|missing| missing.rules).unwrap_or_default()
+        missing(Role::Worker, JIGGLER, &replies[0]).unwrap().map(|missing| missing.rules).unwrap_or_default()
     }
 
     #[test]
@@ -338,10 +348,10 @@ mod tests {
         let flags = ["--rename-command", "BLMOVE", "", "--rename-command", "SCRIPT", "HIDDEN"];
         let redis = OwnRedis::start_with(&flags);
         let mut requests = Requests::new();
-        ask(Role::Worker, &mut requests);
+        ask(Role::Worker, JIGGLER, &mut requests);
         let replies = redis.connect().call(&requests).unwrap();
         assert_eq!(unknown(Role::Worker, &replies[0]).unwrap(), ["SCRIPT LOAD", "BLMOVE"]);
-        assert_eq!(missing(Role::Worker, &replies[0]).unwrap(), None);
+        assert_eq!(missing(Role::Worker, JIGGLER, &replies[0]).unwrap(), None);
         let replies = OwnRedis::start().connect().call(&requests).unwrap();
         assert_eq!(unknown(Role::Worker, &replies[0]).unwrap(), [""; 0]);
     }
@@ -349,18 +359,19 @@ mod tests {
     #[test]
     fn each_right_that_is_missing_is_named_and_no_other() {
         let redis = OwnRedis::start();
-        let line = acl_line(Reach::Directly);
+        let line = acl_line(JIGGLER, Reach::Directly);
         assert_eq!(lacks(&redis, &line), [""; 0]);
+        let [cancel, steer] = channel_patterns(JIGGLER);
         for call in WORKER {
             let rule = format!("+{}", name(call));
             let without: Vec<&str> = line.split(' ').filter(|other| *other != rule).collect();
             let mut expected = vec![rule.clone()];
             if call.contains(CHANNEL) {
-                expected.push(format!("&{}", keys::CANCEL_PATTERN));
+                expected.push(cancel.clone());
             }
             assert_eq!(lacks(&redis, &without.join(" ")), expected, "without {rule}");
         }
-        for pattern in KEY_PATTERNS {
+        for pattern in key_patterns(JIGGLER) {
             let rule = format!("~{pattern}");
             let without: Vec<&str> = line.split(' ').filter(|other| **other != rule).collect();
             assert_eq!(lacks(&redis, &without.join(" ")), [rule]);
@@ -369,10 +380,10 @@ mod tests {
             let without = line.replace(&format!("+{pattern}"), "");
             assert_eq!(lacks(&redis, &without), [""; 0]);
         }
-        let without_steering = line.replace(&format!("&{}", keys::STEER_PATTERN), "");
+        let without_steering = line.replace(&steer, "");
         assert_eq!(lacks(&redis, &without_steering), [""; 0]);
-        let without_channel = line.replace(&format!("&{}", keys::CANCEL_PATTERN), "");
-        assert!(lacks(&redis, &without_channel).contains(&format!("&{}", keys::CANCEL_PATTERN)));
+        let without_channel = line.replace(&cancel, "");
+        assert!(lacks(&redis, &without_channel).contains(&cancel));
         assert!(lacks(&redis, "+@all ~other:*").len() > 2);
         assert_eq!(lacks(&redis, "+@all allkeys allchannels"), [""; 0]);
     }

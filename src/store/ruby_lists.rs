@@ -18,8 +18,8 @@ use crate::limits::{
 };
 use crate::net;
 use crate::resp::{self, Reply, Requests};
-use crate::wire::keys::{self, InFlightKey, ListKey};
-use crate::wire::{heartbeat_key, in_flight, lease};
+use crate::wire::keys::{InFlightKey, ListKey};
+use crate::wire::{Keyspace, heartbeat_key, in_flight, lease};
 
 /// Length of a server's uuid: lower-case hex digits.
 const UUID_BYTES: usize = 12;
@@ -34,10 +34,12 @@ pub enum LookError {
     /// More heartbeats, leases and lists than any fleet has: without all of them none can be called dead.
     #[error(
         "more than {RUBY_KEYS_MAX} heartbeats, leases and lists of jobs in progress or in flight; \
-         stale ones are found with SCAN 0 MATCH {}",
-        keys::SERVERS_PATTERN
+         stale ones are found with SCAN 0 MATCH {pattern}"
     )]
-    TooManyKeys,
+    TooManyKeys {
+        /// What was looked for.
+        pattern: &'static str,
+    },
 }
 
 impl From<resp::Error> for LookError {
@@ -84,8 +86,9 @@ pub struct Seen {
 ///
 /// One round trip for each [`SCAN_PAGE_KEYS`] keys of the whole database, and one for the leases. Nothing is atomic between
 /// them; a key that is there all the time is found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Look {
+    keys: Keyspace,
     step: Step,
     seen: Seen,
 }
@@ -108,17 +111,25 @@ impl Default for Step {
 }
 
 impl Look {
+    /// A walk over the keys of a database that are spelt so.
+    #[must_use]
+    pub fn new(keys: Keyspace) -> Self {
+        Self { keys, step: Step::default(), seen: Seen::default() }
+    }
+
     /// Appends the next command; `false` if there is none and [`Self::finish`] may be called.
     pub fn write(&self, requests: &mut Requests) -> bool {
         match &self.step {
             Step::Scan { cursor } => {
                 let mut command = requests.begin(6);
-                command.arg(b"SCAN").arg(cursor).arg(b"MATCH").arg(keys::SERVERS_PATTERN.as_bytes());
+                command.arg(b"SCAN").arg(cursor).arg(b"MATCH");
+                command.arg(self.keys.names().servers_pattern.as_bytes());
                 command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS);
             }
             Step::Leases => {
                 let mut command = requests.begin(4);
-                command.arg(b"ZRANGE").arg(keys::LEASES.as_bytes()).arg_u64(0).arg_u64(RUBY_KEYS_MAX as u64);
+                command.arg(b"ZRANGE").arg(self.keys.names().leases.as_bytes());
+                command.arg_u64(0).arg_u64(RUBY_KEYS_MAX as u64);
             }
             Step::Done => return false,
         }
@@ -146,7 +157,10 @@ impl Look {
         }
         let Seen { living, lists, in_flight } = &self.seen;
         let held = living.len() + lists.len() + in_flight.values().map(|of| of.queues.len()).sum::<usize>();
-        if held > RUBY_KEYS_MAX { Err(LookError::TooManyKeys) } else { Ok(()) }
+        if held > RUBY_KEYS_MAX {
+            return Err(LookError::TooManyKeys { pattern: self.keys.names().servers_pattern });
+        }
+        Ok(())
     }
 
     fn accept_page(&mut self, reply: &Reply) -> Result<(), LookError> {
@@ -157,7 +171,7 @@ impl Look {
         for key in page.as_array()? {
             // Neither the gem nor we write keys that are no text.
             if let Ok(key) = std::str::from_utf8(key.as_bulk()?) {
-                self.seen.take_in(key);
+                self.seen.take_in(self.keys, key);
             }
         }
         let cursor = cursor.as_bulk()?;
@@ -173,15 +187,15 @@ impl Look {
 }
 
 impl Seen {
-    fn take_in(&mut self, key: &str) {
+    fn take_in(&mut self, keys: Keyspace, key: &str) {
         if let Some(uuid) = heartbeat_key::server_uuid(key) {
             let stop = heartbeat_key::parse_heartbeat(key).map(|parts| Duration::from_secs(parts.timeout_s));
             self.living.insert(uuid.to_owned(), stop);
-        } else if let Some(ListKey::InProgress { queue, uuid }) = keys::parse_list(key)
+        } else if let Some(ListKey::InProgress { queue, uuid }) = keys.parse_list(key)
             && is_gems(queue, uuid)
         {
             self.lists.insert(InProgress { queue: queue.to_owned(), uuid: uuid.to_owned() });
-        } else if let Some(found) = keys::parse_in_flight(key)
+        } else if let Some(found) = keys.parse_in_flight(key)
             && is_ours(&found)
         {
             let of_process = self.in_flight.entry(found.uuid.to_owned()).or_default();
@@ -230,11 +244,11 @@ pub enum Rescued {
 /// Appends the move of some jobs of a dead server back to their queue, in their old order: at most
 /// [`RUBY_RESCUE_JOBS_MAX`], and none after [`BATCH_BYTES_MAX`] bytes of payload. [`read_rescued`] reads the reply. Atomic:
 /// there is no moment in which a job is nowhere.
-pub fn rescue(list: &InProgress, requests: &mut Requests) {
+pub fn rescue(keys: Keyspace, list: &InProgress, requests: &mut Requests) {
     let mut command = requests.begin(7);
     command.arg(b"EVAL").arg(include_bytes!("scripts/ruby_rescue.lua")).arg_u64(2);
-    command.arg(keys::gem_in_progress(&list.queue, &list.uuid).as_bytes());
-    command.arg(keys::queue(&list.queue).as_bytes());
+    command.arg(keys.gem_in_progress(&list.queue, &list.uuid).as_bytes());
+    command.arg(keys.queue(&list.queue).as_bytes());
     command.arg_u64(RUBY_RESCUE_JOBS_MAX as u64).arg_u64(BATCH_BYTES_MAX as u64);
 }
 
@@ -258,7 +272,7 @@ pub fn read_rescued(reply: &Reply) -> Result<Rescued, resp::Error> {
 
 /// Appends the order to give a process without a lease one that has ended, so that a reaper takes its jobs: `None` if its
 /// keys tell of no list, or of more queues than a lease may name. [`read_adopted`] reads the reply. Atomic.
-pub fn adopt(uuid: &str, found: &InFlight, requests: &mut Requests) -> Option<()> {
+pub fn adopt(keys: Keyspace, uuid: &str, found: &InFlight, requests: &mut Requests) -> Option<()> {
     let list = found.list.as_ref()?;
     if found.queues.len() > QUEUES_MAX {
         return None;
@@ -267,7 +281,7 @@ pub fn adopt(uuid: &str, found: &InFlight, requests: &mut Requests) -> Option<()
     let member = lease::lease_member(uuid, found.shards, &queues);
     let mut command = requests.begin(6);
     command.arg(b"EVAL").arg(include_bytes!("scripts/adopt.lua")).arg_u64(2);
-    command.arg(keys::LEASES.as_bytes()).arg(list.as_bytes()).arg(member.as_bytes());
+    command.arg(keys.names().leases.as_bytes()).arg(list.as_bytes()).arg(member.as_bytes());
     Some(())
 }
 

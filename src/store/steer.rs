@@ -5,7 +5,7 @@
 
 use super::cancel;
 use crate::resp::{Error, RedisUrl, Reply, Requests, Value};
-use crate::wire::{figures, keys};
+use crate::wire::{Keyspace, figures};
 
 /// What a process is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,8 @@ impl Wish {
 }
 
 /// Appends a wish for the process `uuid` of this database: one PUBLISH. [`heard`] reads the reply.
-pub fn publish(database: u32, uuid: &str, wish: Wish, requests: &mut Requests) {
-    requests.command(&[b"PUBLISH", keys::steer_channel(database, uuid).as_bytes(), wish.as_str().as_bytes()]);
+pub fn publish(keys: Keyspace, database: u32, uuid: &str, wish: Wish, requests: &mut Requests) {
+    requests.command(&[b"PUBLISH", keys.steer_channel(database, uuid).as_bytes(), wish.as_str().as_bytes()]);
 }
 
 /// Whether the process listens, from the reply to [`publish`].
@@ -50,22 +50,27 @@ pub fn heard(reply: &Reply) -> Result<bool, Error> {
 }
 
 /// Appends the subscription of the process `uuid`. One array confirms it; from then on each message is an array.
-pub fn subscribe(database: u32, uuid: &str, requests: &mut Requests) {
-    requests.command(&[b"SUBSCRIBE", keys::steer_channel(database, uuid).as_bytes()]);
+pub fn subscribe(keys: Keyspace, database: u32, uuid: &str, requests: &mut Requests) {
+    requests.command(&[b"SUBSCRIBE", keys.steer_channel(database, uuid).as_bytes()]);
 }
 
 /// The text of a message to the process `uuid`; `None` if it came on another channel, or is no message, or no text.
 ///
 /// # Errors
 /// If it is an error, or no array.
-pub fn message<'m>(message: &'m Reply, database: u32, uuid: &str) -> Result<Option<&'m str>, Error> {
+pub fn message<'m>(
+    message: &'m Reply,
+    keys: Keyspace,
+    database: u32,
+    uuid: &str,
+) -> Result<Option<&'m str>, Error> {
     let mut parts = message.as_array()?;
     let (Some(Value::Bulk(b"message")), Some(Value::Bulk(channel)), Some(Value::Bulk(text))) =
         (parts.next(), parts.next(), parts.next())
     else {
         return Ok(None);
     };
-    let ours = channel == keys::steer_channel(database, uuid).as_bytes();
+    let ours = channel == keys.steer_channel(database, uuid).as_bytes();
     Ok(ours.then(|| std::str::from_utf8(text).unwrap_or("no text")))
 }
 
@@ -73,16 +78,16 @@ pub fn message<'m>(message: &'m Reply, database: u32, uuid: &str) -> Result<Opti
 /// from any node to all others, but tells the publisher only about the listeners at its own node: so all meet at the node
 /// that has the slot of one channel's name.
 #[must_use]
-pub fn url(url: &RedisUrl) -> RedisUrl {
-    url.at_key(keys::cancel_channel(url.database()).as_bytes())
+pub fn url(url: &RedisUrl, keys: Keyspace) -> RedisUrl {
+    url.at_key(keys.cancel_channel(url.database()).as_bytes())
 }
 
 /// Appends the question in which phase these processes are: one MGET of their figures. [`phases`] reads the reply.
-pub fn ask_phases(uuids: &[&str], requests: &mut Requests) {
+pub fn ask_phases(keys: Keyspace, uuids: &[&str], requests: &mut Requests) {
     let mut command = requests.begin(1 + uuids.len());
     command.arg(b"MGET");
     for uuid in uuids {
-        command.arg(keys::process(uuid).as_bytes());
+        command.arg(keys.process(uuid).as_bytes());
     }
 }
 

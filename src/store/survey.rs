@@ -28,12 +28,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::limits::{SURVEY_HEARTBEATS_PER_CALL, SURVEY_QUEUES_PER_CALL};
-use crate::resp::{RedisUrl, Requests};
+use crate::resp::Requests;
 use crate::wire::{
-    heartbeat_key, keys,
-    realm::{Realm, RealmKey, parse_realm_key},
+    Keyspace, heartbeat_key,
+    realm::{RealmKey, parse_realm_key},
 };
-use count::{KeySize, SHARED_COUNTS};
+use count::KeySize;
 use error::at;
 use scan::{Kind, Scan};
 
@@ -44,23 +44,6 @@ pub enum Scope {
     Processes,
     /// Queues, sets and counters too.
     Everything,
-}
-
-/// What kind of server is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Server {
-    /// One that has all keys.
-    Whole,
-    /// A node of a cluster: it has the sets and counters of some queues, and no command may name keys of two slots.
-    ClusterNode,
-}
-
-impl Server {
-    /// The kind of the server, or servers, of a url.
-    #[must_use]
-    pub fn of(url: &RedisUrl) -> Self {
-        if url.is_cluster() { Self::ClusterNode } else { Self::Whole }
-    }
 }
 
 /// When a survey ends.
@@ -76,7 +59,9 @@ enum Pace {
 #[derive(Debug)]
 pub struct Survey {
     scope: Scope,
-    server: Server,
+    /// In a cluster the server is a node: it has the sets and counters of some queues, and no command may name keys of two
+    /// slots.
+    keys: Keyspace,
     pace: Pace,
     /// Whether a look was written.
     begun: bool,
@@ -125,23 +110,23 @@ impl Survey {
     /// more if there are more pages of processes ([`SURVEY_HEARTBEATS_PER_CALL`]) or queues
     /// ([`SURVEY_QUEUES_PER_CALL`]). Nothing is atomic between them.
     #[must_use]
-    pub fn once(scope: Scope, server: Server) -> Self {
-        Self::new(scope, server, Pace::Once)
+    pub fn once(scope: Scope, keys: Keyspace) -> Self {
+        Self::new(scope, keys, Pace::Once)
     }
 
     /// A survey that goes round and round.
     #[must_use]
-    pub fn again(scope: Scope, server: Server) -> Self {
-        Self::new(scope, server, Pace::Again)
+    pub fn again(scope: Scope, keys: Keyspace) -> Self {
+        Self::new(scope, keys, Pace::Again)
     }
 
-    fn new(scope: Scope, server: Server, pace: Pace) -> Self {
+    fn new(scope: Scope, keys: Keyspace, pace: Pace) -> Self {
         Self {
             scope,
-            server,
+            keys,
             pace,
             begun: false,
-            scans: Kind::of(scope, server).iter().copied().map(Scan::new).collect(),
+            scans: Kind::of(scope, keys).iter().copied().map(|kind| Scan::new(kind, keys)).collect(),
             asked: Vec::new(),
             counts: Counts::default(),
             processes: BTreeMap::new(),
@@ -166,10 +151,7 @@ impl Survey {
     /// The sets and counters, as they were last read.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        match self.server {
-            Server::Whole => self.counts,
-            Server::ClusterNode => count::sum(self.sizes.values()),
-        }
+        if self.keys.is_cluster() { count::sum(self.sizes.values()) } else { self.counts }
     }
 
     /// The processes that are known, by heartbeat key.
@@ -179,14 +161,14 @@ impl Survey {
 
     /// The names of the queues that are known and hold jobs, with their lengths as they were last read.
     pub fn queues(&self) -> impl Iterator<Item = (Cow<'_, str>, u64)> {
-        self.queues.iter().filter_map(|(key, jobs)| Some((queue_name(key), (*jobs)?)))
+        self.queues.iter().filter_map(|(key, jobs)| Some((queue_name(self.keys, key), (*jobs)?)))
     }
 
     /// What was found.
     #[must_use]
     pub fn finish(self) -> Summary {
         let text = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
-        let realm = |key: &String| Some(parse_realm_key(key)?.0.to_owned());
+        let realm = |key: &String| Some(parse_realm_key(self.keys, key)?.0.to_owned());
         Summary {
             counts: self.counts(),
             queues: self.queues().map(|(name, jobs)| (name.into_owned(), jobs)).collect(),
@@ -207,10 +189,10 @@ impl Survey {
             return false;
         }
         if self.scope == Scope::Everything
-            && self.server == Server::Whole
+            && !self.keys.is_cluster()
             && (self.pace == Pace::Again || !self.begun)
         {
-            for (key, what) in SHARED_COUNTS {
+            for (key, what) in count::shared(self.keys) {
                 requests.command(&[count::command(what), key.as_bytes()]);
                 self.asked.push(Asked::Count(key, what));
             }
@@ -230,7 +212,7 @@ impl Survey {
     fn write_processes(&mut self, requests: &mut Requests) {
         let wanted = |process: &Option<Process>| self.pace == Pace::Again || process.is_none();
         let page = page(&self.processes, &mut self.last_process, wanted, SURVEY_HEARTBEATS_PER_CALL);
-        if self.server == Server::ClusterNode {
+        if self.keys.is_cluster() {
             page.into_iter().for_each(|key| self.write_process(key, requests));
         } else if !page.is_empty() {
             write_mget(requests, &page);
@@ -240,7 +222,10 @@ impl Survey {
             let named: Vec<Vec<u8>> =
                 page.iter().filter(|key| std::str::from_utf8(key).is_ok()).cloned().collect();
             if !uuids.is_empty() {
-                write_mget(requests, &uuids.into_iter().map(keys::process).collect::<Vec<_>>());
+                write_mget(
+                    requests,
+                    &uuids.into_iter().map(|uuid| self.keys.process(uuid)).collect::<Vec<_>>(),
+                );
             }
             self.asked.push(Asked::Heartbeats(page));
             if !named.is_empty() {
@@ -256,7 +241,7 @@ impl Survey {
         if let Ok(text) = std::str::from_utf8(&key)
             && let Some(uuid) = heartbeat_key::server_uuid(text)
         {
-            requests.command(&[b"GET", Realm::figures(text, uuid, true).as_bytes()]);
+            requests.command(&[b"GET", self.keys.figures(text, uuid).as_bytes()]);
             self.asked.push(Asked::FiguresOf(key));
         }
     }
@@ -294,8 +279,8 @@ fn page<K: Ord + Clone, V>(
     page
 }
 
-fn queue_name(key: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(key.strip_prefix(keys::LIST_PREFIX.as_bytes()).unwrap_or(key))
+fn queue_name(keys: Keyspace, key: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(key.strip_prefix(keys.names().list_prefix.as_bytes()).unwrap_or(key))
 }
 
 fn write_mget<K: AsRef<[u8]>>(requests: &mut Requests, keys: &[K]) {

@@ -1,56 +1,245 @@
-//! Every Redis key, spelt here and nowhere else.
+//! Every Redis key, spelt here and nowhere else: a [`Keyspace`] is chosen at boot and handed down to all who need a key.
 //!
 //! Responsible for the names the gem `jiggler` 0.1.0 uses (byte for byte, so that its client, summary, web page and
 //! servers see us) and for our own additive ones. Not for what lies under a key, nor for the commands.
 //!
-//! Invariant: none of our own keys starts with [`LIST_PREFIX`] or [`SERVER_PREFIX`](super::heartbeat_key::SERVER_PREFIX) (the gem takes whatever it finds
+//! Invariant: none of our own keys starts with [`Names::list_prefix`] or [`SERVER_PREFIX`] (the gem takes whatever it finds
 //! there for a queue or a process) or contains [`IN_PROGRESS`] (the gem's requeuer would empty it for ever).
+//!
+//! [`SERVER_PREFIX`]: super::heartbeat_key::SERVER_PREFIX
 
-// ---------------------------------------------------------------------------------------------------------------
-// Shared with the gem
-// ---------------------------------------------------------------------------------------------------------------
-
-/// What every queue's key starts with. There is no registry of queues: the gem finds them by `SCAN`.
-pub const LIST_PREFIX: &str = "jiggler:list:";
+use super::realm::Realm;
 
 /// The part of a key by which the gem's requeuer recognises the lists of jobs its servers took.
 pub const IN_PROGRESS: &str = "in_progress";
 
-/// Retry set (zset): failed jobs, score: Unix time in seconds of the next attempt.
-pub const RETRIES: &str = "jiggler:set:retries";
-
-/// Scheduled set (zset): jobs for later, score: Unix time in seconds at which they are due.
-pub const SCHEDULED: &str = "jiggler:set:scheduled";
-
-/// Dead set (zset): jobs that exhausted their retries, score: Unix time in seconds of death.
-pub const DEAD: &str = "jiggler:set:dead";
-
-/// Counter (decimal integer): jobs run, failed ones included.
-pub const PROCESSED: &str = "jiggler:stats:processed_counter";
-
-/// Counter (decimal integer): jobs that failed.
-pub const FAILURES: &str = "jiggler:stats:failures_counter";
-
-/// The list of a queue's waiting jobs: new ones enter at the head, workers take from the tail.
-#[must_use]
-pub fn queue(name: &str) -> String {
-    [LIST_PREFIX, name].concat()
+/// The names of one dialect. Those of sets, counters, leases and lead are of a Redis that is no cluster: there all queues
+/// share them. See [`Realm`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Names {
+    // Shared with the gem.
+    /// What every queue's key starts with. There is no registry of queues: the gem finds them by `SCAN`.
+    pub list_prefix: &'static str,
+    /// The pattern of every key of the gem, and of ours that hash by themselves.
+    pub pattern: &'static str,
+    /// Retry set (zset): failed jobs, score: Unix time in seconds of the next attempt.
+    pub retries: &'static str,
+    /// Scheduled set (zset): jobs for later, score: Unix time in seconds at which they are due.
+    pub scheduled: &'static str,
+    /// Dead set (zset): jobs that exhausted their retries, score: Unix time in seconds of death.
+    pub dead: &'static str,
+    /// Counter (decimal integer): jobs run, failed ones included.
+    pub processed: &'static str,
+    /// Counter (decimal integer): jobs that failed.
+    pub failures: &'static str,
+    // Ours.
+    /// The pattern of every key that hashes with its queue: what is in flight, and how often a job was recovered.
+    pub in_flight_pattern: &'static str,
+    /// The pattern of every key that a search for lists of dead servers must look at: the gem's, and those of jobs in
+    /// flight, which begin with a brace.
+    pub servers_pattern: &'static str,
+    /// Leases (zset): member: [`super::lease`], score: end of the lease by the clock of Redis.
+    pub leases: &'static str,
+    /// Lead of the pollers (string with a time to live): the uuid of the process whose poller wakes for each due job.
+    pub lead: &'static str,
+    /// Which process looks after the lists of dead Ruby servers (string: its uuid), for a while at a time.
+    pub ruby_lists_leader: &'static str,
+    /// Begins the key of what one of our processes publishes about itself and its shards.
+    pub process_prefix: &'static str,
+    /// Begins the key of what a job last said of how far it is.
+    pub progress_prefix: &'static str,
+    /// Begins every channel of [`Keyspace::cancel_channel`].
+    pub cancel_prefix: &'static str,
+    /// Begins every channel of [`Keyspace::steer_channel`].
+    pub steer_prefix: &'static str,
 }
 
-/// The list into which the Ruby server `uuid` moves the jobs it takes from a queue; ours to rescue once it is dead.
-#[must_use]
-pub fn gem_in_progress(queue_name: &str, uuid: &str) -> String {
-    format!("{LIST_PREFIX}{queue_name}:{IN_PROGRESS}:{uuid}")
+/// The keyspace of the gem `jiggler`, and ours beside it, on a Redis that is no cluster.
+pub const JIGGLER: Keyspace = Keyspace {
+    names: &Names {
+        list_prefix: "jiggler:list:",
+        pattern: "jiggler:*",
+        retries: "jiggler:set:retries",
+        scheduled: "jiggler:set:scheduled",
+        dead: "jiggler:set:dead",
+        processed: "jiggler:stats:processed_counter",
+        failures: "jiggler:stats:failures_counter",
+        in_flight_pattern: "{jiggler:list:*",
+        servers_pattern: "*jiggler:*",
+        leases: "jiggler:uring:leases",
+        lead: "jiggler:uring:poller",
+        ruby_lists_leader: "jiggler:uring:ruby_lists_leader",
+        process_prefix: "jiggler:uring:process:",
+        progress_prefix: "jiggler:uring:progress:",
+        cancel_prefix: "jiggler:uring:cancel:",
+        steer_prefix: "jiggler:uring:steer:",
+    },
+    is_cluster: false,
+};
+
+/// How the keys of one database are spelt. A small value, chosen once ([`super::Dialect::keys`]) and copied to where keys are
+/// built: those of a shard and its queues at its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keyspace {
+    names: &'static Names,
+    is_cluster: bool,
 }
 
-/// The pattern of every key of the gem, and of ours that hash by themselves.
-pub const GEM_PATTERN: &str = "jiggler:*";
+impl Keyspace {
+    /// The same names in a Redis Cluster, or on a Redis that is none.
+    #[must_use]
+    pub(super) const fn with_cluster(self, is_cluster: bool) -> Self {
+        Self { is_cluster, ..self }
+    }
 
-/// The pattern of every key that a search for lists of dead servers must look at: the gem's, and those of jobs in flight,
-/// which begin with a brace.
-pub const SERVERS_PATTERN: &str = "*jiggler:*";
+    /// Whether it is of a Redis Cluster, where each queue has sets and counters of its own.
+    #[must_use]
+    pub const fn is_cluster(self) -> bool {
+        self.is_cluster
+    }
 
-/// What a key found under [`LIST_PREFIX`] is.
+    /// The names of its dialect.
+    #[must_use]
+    pub const fn names(self) -> &'static Names {
+        self.names
+    }
+
+    /// The one realm of a Redis that is no cluster.
+    #[must_use]
+    pub const fn shared_realm(self) -> Realm {
+        Realm::shared(self)
+    }
+
+    /// The realm of one queue of a cluster.
+    #[must_use]
+    pub fn queue_realm(self, queue: &str) -> Realm {
+        Realm::of_queue(self, queue)
+    }
+
+    /// The realm that a queue belongs to here.
+    #[must_use]
+    pub fn realm(self, queue: &str) -> Realm {
+        if self.is_cluster { self.queue_realm(queue) } else { self.shared_realm() }
+    }
+
+    /// The list of a queue's waiting jobs: new ones enter at the head, workers take from the tail.
+    #[must_use]
+    pub fn queue(self, name: &str) -> String {
+        [self.names.list_prefix, name].concat()
+    }
+
+    /// The name of the queue of a key that [`Self::queue`] has made; `None` if it is of another form.
+    #[must_use]
+    pub fn queue_name(self, key: &str) -> Option<&str> {
+        key.strip_prefix(self.names.list_prefix)
+    }
+
+    /// The list into which the Ruby server `uuid` moves the jobs it takes from a queue; ours to rescue once it is dead.
+    #[must_use]
+    pub fn gem_in_progress(self, queue: &str, uuid: &str) -> String {
+        format!("{}{queue}:{IN_PROGRESS}:{uuid}", self.names.list_prefix)
+    }
+
+    /// Reads a key that a `SCAN` over [`Names::list_prefix`] found; `None` when it is no such key.
+    #[must_use]
+    pub fn parse_list(self, key: &str) -> Option<ListKey<'_>> {
+        let rest = self.queue_name(key)?;
+        let marker = rest.find(IN_PROGRESS).filter(|at| {
+            // The gem's form is `<queue>:in_progress:<uuid>`; the word inside a queue's own name marks nothing.
+            rest[..*at].ends_with(':') && rest[at + IN_PROGRESS.len()..].starts_with(':')
+        });
+        Some(match marker {
+            Some(at) => {
+                ListKey::InProgress { queue: &rest[..at - 1], uuid: &rest[at + IN_PROGRESS.len() + 1..] }
+            }
+            None => ListKey::Queue { queue: rest },
+        })
+    }
+
+    /// The channel on which the processes of a database listen for the jids of running jobs that are to end. Channels belong
+    /// to the whole server, whatever database a connection has selected, so its number is part of their names.
+    #[must_use]
+    pub fn cancel_channel(self, database: u32) -> String {
+        format!("{}{database}", self.names.cancel_prefix)
+    }
+
+    /// The channel on which one process listens for what an operator wants of it: `quiet`, `stop` or `stop now`.
+    #[must_use]
+    pub fn steer_channel(self, database: u32, uuid: &str) -> String {
+        format!("{}{database}:{uuid}", self.names.steer_prefix)
+    }
+
+    /// What one of our processes publishes about itself and its shards: [`crate::wire::figures`].
+    #[must_use]
+    pub fn process(self, uuid: &str) -> String {
+        [self.names.process_prefix, uuid].concat()
+    }
+
+    /// The same, where its heartbeat stands under that key. In a cluster it hashes with the heartbeat, so that who finds the
+    /// one finds the other on the same node.
+    #[must_use]
+    pub fn figures(self, heartbeat_key: &str, uuid: &str) -> String {
+        if self.is_cluster {
+            format!("{}{{{heartbeat_key}}}", self.names.process_prefix)
+        } else {
+            self.process(uuid)
+        }
+    }
+
+    /// What the job of this jid last said of how far it is.
+    #[must_use]
+    pub fn progress(self, jid: &str) -> String {
+        [self.names.progress_prefix, jid].concat()
+    }
+
+    /// A key that hashes with a queue in a Redis Cluster, because of the braces: one script may touch both together.
+    #[must_use]
+    pub(super) fn beside_queue(self, queue: &str, what: &str) -> String {
+        format!("{{{}{queue}}}:{what}", self.names.list_prefix)
+    }
+
+    /// The queue of a key that [`Self::beside_queue`] has made, and what it is; `None` if it is of another form.
+    pub(super) fn parse_beside_queue(self, key: &str) -> Option<(&str, &str)> {
+        let (queue, what) = key.strip_prefix('{')?.strip_prefix(self.names.list_prefix)?.split_once("}:")?;
+        (!queue.is_empty()).then_some((queue, what))
+    }
+
+    /// The index of the batches that one shard has taken from one queue. It, and all that is derived from it
+    /// ([`super::in_flight`]), hashes with the queue.
+    #[must_use]
+    pub fn in_flight_index(self, queue: &str, uuid: &str, shard: usize) -> String {
+        self.beside_queue(queue, &format!("inflight:{uuid}:{shard}"))
+    }
+
+    /// Reads a key that [`Self::in_flight_index`] or what derives from it has made; `None` if it is of another form.
+    #[must_use]
+    pub fn parse_in_flight(self, key: &str) -> Option<InFlightKey<'_>> {
+        let (queue, rest) = self.parse_beside_queue(key)?;
+        let mut parts = rest.strip_prefix("inflight:")?.splitn(3, ':');
+        let (uuid, shard) = (parts.next()?, parts.next()?.parse().ok()?);
+        (!uuid.is_empty()).then_some(InFlightKey { queue, uuid, shard, batch: parts.next() })
+    }
+
+    /// What the keys begin with under which is counted how often a job of a queue was recovered (hash: `n`, and `of`, the
+    /// process that died last with it). Behind it stands the jid, or a hash of the payload.
+    #[must_use]
+    pub fn recoveries_prefix(self, queue: &str) -> String {
+        self.beside_queue(queue, "recoveries:")
+    }
+}
+
+/// Which jobs of one opening of an outbox a queue, or the scheduled set, has got (string: the number of the last one; it
+/// expires). The braces keep it with its target, so that one script may touch both in a Redis Cluster; a target that has
+/// braces of its own lends them.
+#[must_use]
+pub fn outbox_marker(target: &str, opening: &str) -> String {
+    if target.starts_with('{') {
+        return format!("{target}:outbox:{opening}");
+    }
+    format!("{{{target}}}:outbox:{opening}")
+}
+
+/// What a key found under [`Names::list_prefix`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListKey<'k> {
     /// A queue.
@@ -67,74 +256,6 @@ pub enum ListKey<'k> {
     },
 }
 
-/// Reads a key that a `SCAN` over `jiggler:list:*` found; `None` when it is no such key.
-#[must_use]
-pub fn parse_list(key: &str) -> Option<ListKey<'_>> {
-    let rest = key.strip_prefix(LIST_PREFIX)?;
-    let marker = rest.find(IN_PROGRESS).filter(|at| {
-        // The gem's form is `<queue>:in_progress:<uuid>`; the word inside a queue's own name marks nothing.
-        rest[..*at].ends_with(':') && rest[at + IN_PROGRESS.len()..].starts_with(':')
-    });
-    Some(match marker {
-        Some(at) => ListKey::InProgress { queue: &rest[..at - 1], uuid: &rest[at + IN_PROGRESS.len() + 1..] },
-        None => ListKey::Queue { queue: rest },
-    })
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// Ours
-// ---------------------------------------------------------------------------------------------------------------
-
-/// Leases (zset): member: process uuid, score: end of its lease by the clock of Redis.
-pub const LEASES: &str = "jiggler:uring:leases";
-
-/// The pattern of all channels of [`cancel_channel`].
-pub const CANCEL_PATTERN: &str = "jiggler:uring:cancel:*";
-
-/// The channel on which the processes of a database listen for the jids of running jobs that are to end. Channels belong to
-/// the whole server, whatever database a connection has selected, so its number is part of their names.
-#[must_use]
-pub fn cancel_channel(database: u32) -> String {
-    format!("jiggler:uring:cancel:{database}")
-}
-
-/// The pattern of all channels of [`steer_channel`].
-pub const STEER_PATTERN: &str = "jiggler:uring:steer:*";
-
-/// The channel on which one process listens for what an operator wants of it: `quiet`, `stop` or `stop now`.
-#[must_use]
-pub fn steer_channel(database: u32, uuid: &str) -> String {
-    format!("jiggler:uring:steer:{database}:{uuid}")
-}
-
-/// Lead of the pollers (string with a time to live): the uuid of the process whose poller wakes for each due job.
-pub const LEAD: &str = "jiggler:uring:poller";
-
-/// Which process looks after the lists of dead Ruby servers (string: its uuid), for a while at a time.
-pub const RUBY_LISTS_LEADER: &str = "jiggler:uring:ruby_lists_leader";
-
-/// Begins the key of what one of our processes publishes about itself and its shards.
-pub const PROCESS_PREFIX: &str = "jiggler:uring:process:";
-
-/// What one of our processes publishes about itself and its shards: [`crate::wire::figures`].
-#[must_use]
-pub fn process(uuid: &str) -> String {
-    [PROCESS_PREFIX, uuid].concat()
-}
-
-/// What the job of this jid last said of how far it is.
-#[must_use]
-pub fn progress(jid: &str) -> String {
-    ["jiggler:uring:progress:", jid].concat()
-}
-
-/// The index of the batches that one shard has taken from one queue. The braces make a Redis Cluster hash it, and
-/// all that is derived from it, with the queue itself, so that one script may touch them together.
-#[must_use]
-pub fn in_flight_index(queue_name: &str, uuid: &str, shard: usize) -> String {
-    format!("{{{LIST_PREFIX}{queue_name}}}:inflight:{uuid}:{shard}")
-}
-
 /// What a key in which one of our processes has jobs in flight says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InFlightKey<'k> {
@@ -146,36 +267,6 @@ pub struct InFlightKey<'k> {
     pub shard: usize,
     /// Which list; `None`: it is the index of them all.
     pub batch: Option<&'k str>,
-}
-
-/// Reads a key that [`in_flight_index`] or what derives from it has made; `None` if it is of another form.
-#[must_use]
-pub fn parse_in_flight(key: &str) -> Option<InFlightKey<'_>> {
-    let (queue, rest) = key.strip_prefix('{')?.strip_prefix(LIST_PREFIX)?.split_once("}:inflight:")?;
-    let mut parts = rest.splitn(3, ':');
-    let (uuid, shard) = (parts.next()?, parts.next()?.parse().ok()?);
-    let sane = !queue.is_empty() && !uuid.is_empty();
-    sane.then_some(InFlightKey { queue, uuid, shard, batch: parts.next() })
-}
-/// The pattern of every key that hashes with its queue: what is in flight, and how often a job was recovered.
-pub const IN_FLIGHT_PATTERN: &str = "{jiggler:list:*";
-
-/// How often a job of a queue was recovered (hash: `n`, and `of`, the process that died last with it). `reap.lua` spells it
-/// too. The braces keep it with its queue.
-#[must_use]
-pub fn recoveries(queue_name: &str, jid: &str) -> String {
-    format!("{{{LIST_PREFIX}{queue_name}}}:recoveries:{jid}")
-}
-
-/// Which jobs of one opening of an outbox a queue, or the scheduled set, has got (string: the number of the last one; it
-/// expires). The braces keep it with its target, so that one script may touch both in a Redis Cluster; a target that has
-/// braces of its own lends them.
-#[must_use]
-pub fn outbox_marker(target: &str, opening: &str) -> String {
-    if target.starts_with('{') {
-        return format!("{target}:outbox:{opening}");
-    }
-    format!("{{{target}}}:outbox:{opening}")
 }
 
 #[cfg(test)]
@@ -195,40 +286,40 @@ mod tests {
 
     #[test]
     fn shared_keys_are_spelt_as_the_gem_spells_them() {
-        assert_eq!(queue("default"), "jiggler:list:default");
+        assert_eq!(JIGGLER.queue("default"), "jiggler:list:default");
         assert_eq!(
-            gem_in_progress("default", "06c7221317f9"),
+            JIGGLER.gem_in_progress("default", "06c7221317f9"),
             "jiggler:list:default:in_progress:06c7221317f9"
         );
-        assert_eq!(RETRIES, "jiggler:set:retries");
-        assert_eq!(SCHEDULED, "jiggler:set:scheduled");
-        assert_eq!(DEAD, "jiggler:set:dead");
-        assert_eq!(PROCESSED, "jiggler:stats:processed_counter");
-        assert_eq!(FAILURES, "jiggler:stats:failures_counter");
+        assert_eq!(JIGGLER.names().retries, "jiggler:set:retries");
+        assert_eq!(JIGGLER.names().scheduled, "jiggler:set:scheduled");
+        assert_eq!(JIGGLER.names().dead, "jiggler:set:dead");
+        assert_eq!(JIGGLER.names().processed, "jiggler:stats:processed_counter");
+        assert_eq!(JIGGLER.names().failures, "jiggler:stats:failures_counter");
     }
 
     #[test]
     fn none_of_our_keys_can_be_taken_for_one_of_the_gems() {
-        let index = in_flight_index("default", "06c7221317f9", 3);
+        let index = JIGGLER.in_flight_index("default", "06c7221317f9", 3);
         let ours = [
-            LEASES.to_owned(),
-            LEAD.to_owned(),
-            RUBY_LISTS_LEADER.to_owned(),
-            process("06c7221317f9"),
-            cancel_channel(3),
-            steer_channel(3, "06c7221317f9"),
+            JIGGLER.names().leases.to_owned(),
+            JIGGLER.names().lead.to_owned(),
+            JIGGLER.names().ruby_lists_leader.to_owned(),
+            JIGGLER.process("06c7221317f9"),
+            JIGGLER.cancel_channel(3),
+            JIGGLER.steer_channel(3, "06c7221317f9"),
             batch(&index, 7),
             wait_list(&index),
             oversize_list(&index),
             suspects(&index),
             poison(&index),
-            recoveries("default", "0d655a187e214821"),
-            outbox_marker(&queue("default"), "0d655a187e214821"),
-            outbox_marker(SCHEDULED, "0d655a187e214821"),
+            JIGGLER.recoveries_prefix("default"),
+            outbox_marker(&JIGGLER.queue("default"), "0d655a187e214821"),
+            outbox_marker(JIGGLER.names().scheduled, "0d655a187e214821"),
             index,
         ];
         for key in ours {
-            assert!(!key.starts_with(LIST_PREFIX), "{key}");
+            assert!(!key.starts_with(JIGGLER.names().list_prefix), "{key}");
             assert!(!key.starts_with(SERVER_PREFIX), "{key}");
             assert!(!key.contains(IN_PROGRESS), "{key}");
         }
@@ -236,25 +327,28 @@ mod tests {
 
     #[test]
     fn in_flight_keys_hash_with_their_queue() {
-        let index = in_flight_index("img", "06c7221317f9", 0);
+        let index = JIGGLER.in_flight_index("img", "06c7221317f9", 0);
         assert_eq!(index, "{jiggler:list:img}:inflight:06c7221317f9:0");
         assert_eq!(batch(&index, 12), "{jiggler:list:img}:inflight:06c7221317f9:0:12");
         assert_eq!(wait_list(&index), "{jiggler:list:img}:inflight:06c7221317f9:0:w");
-        let marker = outbox_marker(&queue("img"), "0d655a187e214821");
+        let marker = outbox_marker(&JIGGLER.queue("img"), "0d655a187e214821");
         assert_eq!(marker, "{jiggler:list:img}:outbox:0d655a187e214821");
         for key in [&index, &batch(&index, 12), &wait_list(&index), &marker] {
-            assert_eq!(hashed(key), queue("img"));
+            assert_eq!(hashed(key), JIGGLER.queue("img"));
         }
-        assert_eq!(hashed(&outbox_marker(SCHEDULED, "0d655a187e214821")), SCHEDULED);
+        assert_eq!(
+            hashed(&outbox_marker(JIGGLER.names().scheduled, "0d655a187e214821")),
+            JIGGLER.names().scheduled
+        );
     }
 
     #[test]
     fn in_flight_keys_tell_whose_they_are() {
-        let index = in_flight_index("img", "06c7221317f9", 3);
+        let index = JIGGLER.in_flight_index("img", "06c7221317f9", 3);
         let told = |batch| Some(InFlightKey { queue: "img", uuid: "06c7221317f9", shard: 3, batch });
-        assert_eq!(parse_in_flight(&index), told(None));
-        assert_eq!(parse_in_flight(&batch(&index, 12)), told(Some("12")));
-        assert_eq!(parse_in_flight(&wait_list(&index)), told(Some("w")));
+        assert_eq!(JIGGLER.parse_in_flight(&index), told(None));
+        assert_eq!(JIGGLER.parse_in_flight(&batch(&index, 12)), told(Some("12")));
+        assert_eq!(JIGGLER.parse_in_flight(&wait_list(&index)), told(Some("w")));
         for other in [
             "jiggler:list:img",
             "{jiggler:list:}:inflight:06c7221317f9:3",
@@ -263,22 +357,25 @@ mod tests {
             "{jiggler:list:img}:inflight:06c7221317f9:w",
             "{jiggler:list:img}:recoveries:06c7221317f9",
         ] {
-            assert_eq!(parse_in_flight(other), None, "{other}");
+            assert_eq!(JIGGLER.parse_in_flight(other), None, "{other}");
         }
     }
 
     #[test]
     fn list_keys_tell_queues_from_lists_in_progress() {
-        assert_eq!(parse_list("jiggler:list:default"), Some(ListKey::Queue { queue: "default" }));
+        assert_eq!(JIGGLER.parse_list("jiggler:list:default"), Some(ListKey::Queue { queue: "default" }));
         assert_eq!(
-            parse_list("jiggler:list:default:in_progress:33c754465483"),
+            JIGGLER.parse_list("jiggler:list:default:in_progress:33c754465483"),
             Some(ListKey::InProgress { queue: "default", uuid: "33c754465483" })
         );
-        assert_eq!(parse_list("jiggler:list:in_progress"), Some(ListKey::Queue { queue: "in_progress" }));
         assert_eq!(
-            parse_list("jiggler:list:my_in_progress_jobs"),
+            JIGGLER.parse_list("jiggler:list:in_progress"),
+            Some(ListKey::Queue { queue: "in_progress" })
+        );
+        assert_eq!(
+            JIGGLER.parse_list("jiggler:list:my_in_progress_jobs"),
             Some(ListKey::Queue { queue: "my_in_progress_jobs" })
         );
-        assert_eq!(parse_list("jiggler:svr:x"), None);
+        assert_eq!(JIGGLER.parse_list("jiggler:svr:x"), None);
     }
 }

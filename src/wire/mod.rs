@@ -4,6 +4,7 @@
 //! Not for job payloads (`job`), nor for the commands that touch the keys (`store`).
 
 mod client_name;
+mod dialect;
 pub mod figures;
 pub mod heartbeat;
 pub mod heartbeat_key;
@@ -14,5 +15,7 @@ pub mod queue_name;
 pub mod realm;
 
 pub use client_name::client_name;
+pub use dialect::Dialect;
+pub use keys::Keyspace;
 pub use queue_name::{DEFAULT_QUEUE, QueueName, QueueNameError};
 pub use realm::Realm;

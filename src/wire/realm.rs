@@ -8,11 +8,12 @@
 
 use std::borrow::Cow;
 
-use super::keys::{self, LIST_PREFIX};
+use super::keys::Keyspace;
 
 /// The keys of one realm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Realm {
+    keys: Keyspace,
     /// The one queue it is of; `None`: all of them share it.
     queue: Option<Box<str>>,
     guard: Option<Box<str>>,
@@ -40,25 +41,29 @@ const PROCESSED: &str = "processed";
 const FAILURES: &str = "failures";
 
 impl Realm {
-    /// The one realm of a Redis that is no cluster.
-    pub const SHARED: Self = Self {
-        queue: None,
-        guard: None,
-        retries: Cow::Borrowed(keys::RETRIES),
-        scheduled: Cow::Borrowed(keys::SCHEDULED),
-        dead: Cow::Borrowed(keys::DEAD),
-        processed: Cow::Borrowed(keys::PROCESSED),
-        failures: Cow::Borrowed(keys::FAILURES),
-        leases: Cow::Borrowed(keys::LEASES),
-        lead: Cow::Borrowed(keys::LEAD),
-    };
-
-    /// The realm of one queue of a cluster.
-    #[must_use]
-    pub fn of_queue(name: &str) -> Self {
-        let key = |what: &str| format!("{{{LIST_PREFIX}{name}}}:{what}");
+    /// See [`Keyspace::shared_realm`].
+    pub(super) const fn shared(keys: Keyspace) -> Self {
+        let names = keys.names();
         Self {
-            queue: Some(name.into()),
+            keys,
+            queue: None,
+            guard: None,
+            retries: Cow::Borrowed(names.retries),
+            scheduled: Cow::Borrowed(names.scheduled),
+            dead: Cow::Borrowed(names.dead),
+            processed: Cow::Borrowed(names.processed),
+            failures: Cow::Borrowed(names.failures),
+            leases: Cow::Borrowed(names.leases),
+            lead: Cow::Borrowed(names.lead),
+        }
+    }
+
+    /// See [`Keyspace::queue_realm`].
+    pub(super) fn of_queue(keys: Keyspace, queue: &str) -> Self {
+        let key = |what: &str| keys.beside_queue(queue, what);
+        Self {
+            keys,
+            queue: Some(queue.into()),
             guard: Some(key("guard").into()),
             retries: key(RETRIES).into(),
             scheduled: key(SCHEDULED).into(),
@@ -70,10 +75,10 @@ impl Realm {
         }
     }
 
-    /// The realm that a queue belongs to.
+    /// How keys are spelt where it is.
     #[must_use]
-    pub fn of(queue: &str, is_cluster: bool) -> Self {
-        if is_cluster { Self::of_queue(queue) } else { Self::SHARED }
+    pub const fn keys(&self) -> Keyspace {
+        self.keys
     }
 
     /// The one queue it is of; `None`: all of them share it.
@@ -89,13 +94,6 @@ impl Realm {
     #[must_use]
     pub fn guard(&self) -> Option<&str> {
         self.guard.as_deref()
-    }
-
-    /// What a process publishes about itself and its shards, where its heartbeat stands under that key. In a cluster it
-    /// hashes with the heartbeat, so that who finds the one finds the other on the same node.
-    #[must_use]
-    pub fn figures(heartbeat_key: &str, uuid: &str, is_cluster: bool) -> String {
-        if is_cluster { format!("{}{{{heartbeat_key}}}", keys::PROCESS_PREFIX) } else { keys::process(uuid) }
     }
 }
 
@@ -117,8 +115,8 @@ pub enum RealmKey {
 /// Reads a key that a search for those of all realms has found: its queue and what it is; `None` if it is none that is
 /// counted.
 #[must_use]
-pub fn parse_realm_key(key: &str) -> Option<(&str, RealmKey)> {
-    let (queue, rest) = key.strip_prefix('{')?.strip_prefix(LIST_PREFIX)?.split_once("}:")?;
+pub fn parse_realm_key(keys: Keyspace, key: &str) -> Option<(&str, RealmKey)> {
+    let (queue, rest) = keys.parse_beside_queue(key)?;
     let what = match rest {
         RETRIES => RealmKey::Retries,
         SCHEDULED => RealmKey::Scheduled,
@@ -127,7 +125,7 @@ pub fn parse_realm_key(key: &str) -> Option<(&str, RealmKey)> {
         FAILURES => RealmKey::Failures,
         _ => return None,
     };
-    (!queue.is_empty()).then_some((queue, what))
+    Some((queue, what))
 }
 
 #[cfg(test)]
@@ -135,6 +133,7 @@ mod tests {
     use redis_protocol::redis_keyslot;
 
     use super::super::in_flight;
+    use super::super::keys::{IN_PROGRESS, JIGGLER, outbox_marker};
     use super::*;
 
     fn all(realm: &Realm) -> [&str; 7] {
@@ -145,18 +144,18 @@ mod tests {
     #[test]
     fn every_key_of_a_queue_hashes_with_its_list() {
         for name in ["default", "a.b-c_1", "mails"] {
-            let realm = Realm::of_queue(name);
-            let index = keys::in_flight_index(name, "0123456789ab", 3);
+            let realm = JIGGLER.queue_realm(name);
+            let index = JIGGLER.in_flight_index(name, "0123456789ab", 3);
             let more = [
                 in_flight::batch(&index, 7),
                 in_flight::wait_list(&index),
-                keys::recoveries(name, "j"),
-                keys::outbox_marker(&keys::queue(name), "o"),
-                keys::outbox_marker(&realm.scheduled, "o"),
+                JIGGLER.recoveries_prefix(name) + "j",
+                outbox_marker(&JIGGLER.queue(name), "o"),
+                outbox_marker(&realm.scheduled, "o"),
                 realm.guard().unwrap().to_owned(),
                 index,
             ];
-            let own = redis_keyslot(keys::queue(name).as_bytes());
+            let own = redis_keyslot(JIGGLER.queue(name).as_bytes());
             for key in all(&realm).into_iter().map(str::to_owned).chain(more) {
                 assert_eq!(redis_keyslot(key.as_bytes()), own, "{key}");
             }
@@ -165,30 +164,30 @@ mod tests {
 
     #[test]
     fn the_shared_realm_has_the_keys_of_the_gem() {
-        assert_eq!(Realm::SHARED.retries, "jiggler:set:retries");
-        assert_eq!(Realm::SHARED.guard(), None);
-        assert_eq!(Realm::of("q", false), Realm::SHARED);
-        assert_eq!(Realm::of("q", true).queue(), Some("q"));
+        assert_eq!(JIGGLER.shared_realm().retries, "jiggler:set:retries");
+        assert_eq!(JIGGLER.shared_realm().guard(), None);
+        assert_eq!(JIGGLER.realm("q"), JIGGLER.shared_realm());
+        assert_eq!(JIGGLER.with_cluster(true).realm("q").queue(), Some("q"));
     }
 
     #[test]
     fn figures_hash_with_the_heartbeat_in_a_cluster() {
         let heartbeat = "jiggler:svr:0123456789ab:10:25:default,mails:1:1700000000:7:host";
-        let figures = Realm::figures(heartbeat, "0123456789ab", true);
+        let figures = JIGGLER.with_cluster(true).figures(heartbeat, "0123456789ab");
         assert_eq!(redis_keyslot(figures.as_bytes()), redis_keyslot(heartbeat.as_bytes()));
-        assert_eq!(Realm::figures(heartbeat, "0123456789ab", false), "jiggler:uring:process:0123456789ab");
+        assert_eq!(JIGGLER.figures(heartbeat, "0123456789ab"), "jiggler:uring:process:0123456789ab");
     }
 
     #[test]
     fn keys_of_a_realm_are_known_again_and_no_others() {
-        let realm = Realm::of_queue("a:b");
-        assert_eq!(parse_realm_key(&realm.dead), Some(("a:b", RealmKey::Dead)));
-        assert_eq!(parse_realm_key(&realm.processed), Some(("a:b", RealmKey::Processed)));
+        let realm = JIGGLER.queue_realm("a:b");
+        assert_eq!(parse_realm_key(JIGGLER, &realm.dead), Some(("a:b", RealmKey::Dead)));
+        assert_eq!(parse_realm_key(JIGGLER, &realm.processed), Some(("a:b", RealmKey::Processed)));
         for key in [&*realm.leases, "{jiggler:list:}:dead", "jiggler:set:dead", "{jiggler:list:a}:dead:x"] {
-            assert_eq!(parse_realm_key(key), None, "{key}");
+            assert_eq!(parse_realm_key(JIGGLER, key), None, "{key}");
         }
         for key in all(&realm) {
-            assert!(!key.starts_with(LIST_PREFIX) && !key.contains(keys::IN_PROGRESS));
+            assert!(!key.starts_with(JIGGLER.names().list_prefix) && !key.contains(IN_PROGRESS));
         }
     }
 }

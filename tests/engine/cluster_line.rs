@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiggler_uring::internal::store::rights::{self, Reach, Role};
+use jiggler_uring::internal::wire::keys::JIGGLER;
 use jiggler_uring::{Client, NewJob};
 
 use crate::certificates::Certificates;
@@ -43,9 +44,11 @@ fn launch(url: &str, queues: &[String], args: &[&str]) -> Worker {
 fn everything_works_under_the_rights_of_the_table_and_nothing_is_denied() {
     let cluster = Cluster::start(2);
     let queues = cluster.queues();
-    let url = url_of_user(&cluster, "worker", &rights::acl_line(Reach::InCluster));
-    let producer = url_of_user(&cluster, "producer", &rights::acl_line_of(Role::Producer, Reach::InCluster));
-    let operator = url_of_user(&cluster, "operator", &rights::acl_line_of(Role::Operator, Reach::InCluster));
+    let url = url_of_user(&cluster, "worker", &rights::acl_line(JIGGLER, Reach::InCluster));
+    let producer =
+        url_of_user(&cluster, "producer", &rights::acl_line_of(Role::Producer, JIGGLER, Reach::InCluster));
+    let operator =
+        url_of_user(&cluster, "operator", &rights::acl_line_of(Role::Operator, JIGGLER, Reach::InCluster));
     let run = |url: &str, command: &[&str]| {
         let output = output_of(&[command, &["--redis-url", url]].concat());
         let error = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -14,7 +14,7 @@ use jiggler_uring::internal::resp::{RedisUrl, Requests};
 use jiggler_uring::internal::store::recovery::{self, Reaped, ReapedJobs};
 use jiggler_uring::internal::store::scripts::{self, Scripts};
 use jiggler_uring::internal::store::turn::QueueKeys;
-use jiggler_uring::internal::wire::Realm;
+use jiggler_uring::internal::wire::keys::JIGGLER;
 
 use crate::fleet::{
     LEASES, Process, REAPED, assert_fenced, assert_forgotten, assert_new_identity, end_lease, jobs_put_back,
@@ -191,12 +191,12 @@ fn a_lease_that_was_renewed_after_it_was_found_over_protects_its_jobs() {
     let redis = Redis::start();
     let mut conn = BlockingConnection::connect(&RedisUrl::parse(&redis.url()).unwrap()).unwrap();
     let mut requests = Requests::new();
-    scripts::load(&Realm::SHARED, &mut requests);
-    let scripts = Scripts::read(Realm::SHARED, &conn.call(&requests).unwrap()).unwrap();
+    scripts::load(&JIGGLER.shared_realm(), &mut requests);
+    let scripts = Scripts::read(JIGGLER.shared_realm(), &conn.call(&requests).unwrap()).unwrap();
     let process = Process::with_lease(&redis, "aaaaaaaaaaaa", 1, "q", 99_999_999_999_999);
     process.holds("q", 0, "1", &[sleeper(0, 1.0)]);
     process.holds("q", 0, "w", &[sleeper(1, 1.0)]);
-    let queues = [QueueKeys::new("q", process.uuid, 0)];
+    let queues = [QueueKeys::new(JIGGLER, "q", process.uuid, 0)];
     let before = redis.keys("*");
     let mut reap = |member: &str| {
         let mut requests = Requests::new();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiggler_uring::internal::store::rights;
+use jiggler_uring::internal::wire::keys::JIGGLER;
 
 use crate::harness::account::lists_in_flight;
 use crate::harness::redis::{DEAD, RETRIES};
@@ -29,7 +30,7 @@ fn denied(redis: &Redis) -> Vec<String> {
 #[test]
 fn everything_works_under_the_rights_of_the_table_and_nothing_is_denied() {
     let redis = Redis::start();
-    let url = url_of_user(&redis, &rights::acl_line(rights::Reach::Directly));
+    let url = url_of_user(&redis, &rights::acl_line(JIGGLER, rights::Reach::Directly));
     let run = |command: &[&str]| {
         let output = output_of(&[command, &["--redis-url", &url]].concat());
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -74,7 +75,7 @@ fn everything_works_under_the_rights_of_the_table_and_nothing_is_denied() {
 #[test]
 fn a_right_that_is_missing_ends_the_boot_with_the_line_to_add() {
     let redis = Redis::start();
-    let line = rights::acl_line(rights::Reach::Directly);
+    let line = rights::acl_line(JIGGLER, rights::Reach::Directly);
     let check = |without: &[&str], says: &str| {
         let rules: Vec<&str> = line.split(' ').filter(|rule| !without.contains(rule)).collect();
         let url = url_of_user(&redis, &rules.join(" "));
@@ -96,7 +97,7 @@ fn a_right_that_is_missing_ends_the_boot_with_the_line_to_add() {
 fn a_right_taken_away_is_an_outage_that_names_it_and_no_fence() {
     for cut_off in [false, true] {
         let redis = Redis::start();
-        let url = url_of_user(&redis, &rights::acl_line(rights::Reach::Directly));
+        let url = url_of_user(&redis, &rights::acl_line(JIGGLER, rights::Reach::Directly));
         let mut worker = Worker::launch(&url, &["-v"]);
         worker.wait_for_line(" working ");
         let uuid = redis.uuid();
@@ -120,7 +121,7 @@ fn a_right_taken_away_is_an_outage_that_names_it_and_no_fence() {
 #[test]
 fn a_turn_that_is_denied_half_of_what_it_does_is_not_tried_over_and_over() {
     let redis = Redis::start();
-    let url = url_of_user(&redis, &rights::acl_line(rights::Reach::Directly));
+    let url = url_of_user(&redis, &rights::acl_line(JIGGLER, rights::Reach::Directly));
     let mut worker = Worker::launch(&url, &["-v"]);
     worker.wait_for_line(" working ");
     wait_until("it waits", || redis.waiting() == 1);
@@ -139,7 +140,7 @@ fn a_turn_that_is_denied_half_of_what_it_does_is_not_tried_over_and_over() {
 #[test]
 fn a_stop_without_a_right_ends_all_the_same() {
     let redis = Redis::start();
-    let url = url_of_user(&redis, &rights::acl_line(rights::Reach::Directly));
+    let url = url_of_user(&redis, &rights::acl_line(JIGGLER, rights::Reach::Directly));
     let mut worker = Worker::launch(&url, &["-v"]);
     worker.wait_for_line(" working ");
     wait_until("it waits", || redis.waiting() == 1);
@@ -169,7 +170,7 @@ fn a_command_that_is_denied_says_which_right_to_give() {
     check(&format!("+eval +ping {keys}"), &["enqueue", "Noop"], "+lpush +zadd");
     check(&format!("+scan +zcard +mget +llen {keys}"), &["summary"], "+get");
     check(&format!("+ping {keys}"), &["cancel", "j"], "+publish");
-    let operator = rights::acl_line_of(rights::Role::Operator, rights::Reach::Directly);
+    let operator = rights::acl_line_of(rights::Role::Operator, JIGGLER, rights::Reach::Directly);
     let without = |rule: &str| operator.replace(&format!("{rule} "), "");
     check(&without("+script|load"), &["jobs", "dead"], "+script|load");
     check(&without("+zcard"), &["jobs", "dead"], "+zcard");

@@ -1,7 +1,7 @@
 //! A key that is spoilt, a right that is withdrawn, a full memory: what is lost for it (nothing), and what stops (only what
 //! needs that key).
 
-use jiggler_uring::internal::wire::keys;
+use jiggler_uring::internal::wire::keys::JIGGLER;
 
 use crate::harness::account::lists_in_flight;
 use crate::harness::redis::{DEAD, RETRIES};
@@ -34,7 +34,7 @@ fn a_stop_leaves_jobs_in_flight_whose_queue_is_no_list_and_says_so() {
     let status = worker.wait_for_end();
     assert_ne!(status.code(), Some(0), "jobs were left behind");
     assert_eq!(in_flight(&redis), JOBS);
-    assert_eq!(redis.integer(&["ZCARD", keys::LEASES]), 1, "a reaper finds them by the lease");
+    assert_eq!(redis.integer(&["ZCARD", JIGGLER.names().leases]), 1, "a reaper finds them by the lease");
     let told = worker.lines("jiggler:list:default");
     assert!(told.iter().any(|line| line.contains("ERROR")), "{told:?}");
 }
@@ -65,16 +65,16 @@ fn a_stop_hands_its_jobs_back_though_the_memory_is_full() {
 #[test]
 fn counters_that_are_none_stop_no_job_and_are_made_up_for() {
     let redis = Redis::start();
-    for counter in [keys::PROCESSED, keys::FAILURES] {
+    for counter in [JIGGLER.names().processed, JIGGLER.names().failures] {
         redis.run(&["SET", counter, "12.5"]);
     }
     let worker = Worker::start(&redis, &[]);
     redis.push("default", &[r#"{"name":"Noop","jid":"a"}"#, r#"{"name":"Fail","args":["x"],"jid":"b"}"#]);
     wait_until("the failed one is dead", || redis.count(DEAD) == 1);
     wait_until("nothing is in flight", || lists_in_flight(&redis).is_empty());
-    worker.wait_for_line(keys::PROCESSED);
-    worker.wait_for_line(keys::FAILURES);
-    redis.run(&["DEL", keys::PROCESSED, keys::FAILURES]);
+    worker.wait_for_line(JIGGLER.names().processed);
+    worker.wait_for_line(JIGGLER.names().failures);
+    redis.run(&["DEL", JIGGLER.names().processed, JIGGLER.names().failures]);
     wait_until("both are counted", || (redis.processed(), redis.failures()) == (2, 1));
 }
 
@@ -108,12 +108,12 @@ fn a_stop_gives_back_what_waits_for_a_set_that_is_none() {
 #[test]
 fn leases_and_sets_that_are_none_stop_no_job_and_are_named() {
     let redis = Redis::start();
-    redis.run(&["SET", keys::LEASES, "x"]);
-    redis.run(&["SET", keys::SCHEDULED, "x"]);
+    redis.run(&["SET", JIGGLER.names().leases, "x"]);
+    redis.run(&["SET", JIGGLER.names().scheduled, "x"]);
     let worker = Worker::start(&redis, &[]);
     redis.run(&["ZADD", RETRIES, "1", r#"{"name":"Noop","jid":"due"}"#]);
     redis.push("default", &[r#"{"name":"Noop","jid":"a"}"#]);
     wait_until("a job and a retry have run", || redis.processed() == 2);
-    worker.wait_for_line(keys::LEASES);
-    worker.wait_for_line(keys::SCHEDULED);
+    worker.wait_for_line(JIGGLER.names().leases);
+    worker.wait_for_line(JIGGLER.names().scheduled);
 }

@@ -14,7 +14,7 @@ use jiggler_uring::internal::job::retry::{
 use jiggler_uring::internal::time::RubyFloat;
 use jiggler_uring::internal::wire::heartbeat::HeartbeatValue;
 use jiggler_uring::internal::wire::heartbeat_key;
-use jiggler_uring::internal::wire::keys::{self, ListKey};
+use jiggler_uring::internal::wire::keys::{JIGGLER, ListKey};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -257,14 +257,14 @@ fn every_key_of_the_gem_is_known() {
                 assert_eq!(heartbeat_key::heartbeat(&parts), key, "{stage}");
                 assert_eq!((parts.concurrency, parts.timeout_s, parts.hostname), (3, 25, "vm"), "{stage}");
                 servers += 1;
-            } else if let Some(list) = keys::parse_list(&key) {
+            } else if let Some(list) = JIGGLER.parse_list(&key) {
                 match list {
                     ListKey::Queue { queue } => {
-                        assert_eq!(keys::queue(queue), key, "{stage}");
+                        assert_eq!(JIGGLER.queue(queue), key, "{stage}");
                         queues += 1;
                     }
                     ListKey::InProgress { queue, uuid } => {
-                        assert_eq!(keys::gem_in_progress(queue, uuid), key, "{stage}");
+                        assert_eq!(JIGGLER.gem_in_progress(queue, uuid), key, "{stage}");
                         assert_eq!(uuid.len(), 12, "{stage}");
                         taken += 1;
                     }
@@ -272,11 +272,11 @@ fn every_key_of_the_gem_is_known() {
             } else {
                 // The last one stood for another program's keys.
                 let known = [
-                    keys::RETRIES,
-                    keys::SCHEDULED,
-                    keys::DEAD,
-                    keys::PROCESSED,
-                    keys::FAILURES,
+                    JIGGLER.names().retries,
+                    JIGGLER.names().scheduled,
+                    JIGGLER.names().dead,
+                    JIGGLER.names().processed,
+                    JIGGLER.names().failures,
                     "unrelated",
                 ];
                 assert!(known.contains(&key.as_str()), "{stage}: {key}");

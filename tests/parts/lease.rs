@@ -7,7 +7,7 @@ use jiggler_uring::internal::resp::{Reply, Requests};
 use jiggler_uring::internal::store::process::{self, Holder, LeaseTimes, Renewal};
 use jiggler_uring::internal::store::scripts::Scripts;
 use jiggler_uring::internal::store::turn::QueueKeys;
-use jiggler_uring::internal::wire::keys;
+use jiggler_uring::internal::wire::keys::JIGGLER;
 
 const LENGTH_MS: u64 = 20_000;
 
@@ -23,7 +23,7 @@ struct Setup {
 impl Setup {
     fn new() -> Self {
         let (redis, conn, scripts) = OwnRedis::with_scripts();
-        Self { _redis: redis, conn, scripts, index: QueueKeys::new("a", "me", 0) }
+        Self { _redis: redis, conn, scripts, index: QueueKeys::new(JIGGLER, "a", "me", 0) }
     }
 
     fn run(&mut self, args: &[&[u8]]) -> Reply {
@@ -40,7 +40,12 @@ impl Setup {
     }
 
     fn lease(&mut self, member: &str, ends_ms: u64) {
-        self.run(&[b"ZADD", keys::LEASES.as_bytes(), ends_ms.to_string().as_bytes(), member.as_bytes()]);
+        self.run(&[
+            b"ZADD",
+            JIGGLER.names().leases.as_bytes(),
+            ends_ms.to_string().as_bytes(),
+            member.as_bytes(),
+        ]);
     }
 
     fn fence(&mut self) {
@@ -49,7 +54,7 @@ impl Setup {
     }
 
     fn holds_a_lease(&mut self) -> bool {
-        let reply = self.run(&[b"ZSCORE", keys::LEASES.as_bytes(), b"me"]);
+        let reply = self.run(&[b"ZSCORE", JIGGLER.names().leases.as_bytes(), b"me"]);
         reply.as_nil_or_bulk().unwrap().is_some()
     }
 }

@@ -7,7 +7,7 @@ use jiggler_uring::internal::resp::{Reply, Requests};
 use jiggler_uring::internal::store::recovery::{self, Reaped, ReapedJobs};
 use jiggler_uring::internal::store::scripts::Scripts;
 use jiggler_uring::internal::store::turn::QueueKeys;
-use jiggler_uring::internal::wire::{in_flight, keys, lease};
+use jiggler_uring::internal::wire::{in_flight, keys::JIGGLER, lease};
 
 struct Setup {
     _redis: OwnRedis,
@@ -41,10 +41,10 @@ impl Setup {
 
     /// A process that died with these jobs of queue `a` in one batch.
     fn dead(&mut self, uuid: &str, jobs: &[&str]) -> Dead {
-        let queues = ["a", "b"].map(|queue| QueueKeys::new(queue, uuid, 0));
+        let queues = ["a", "b"].map(|queue| QueueKeys::new(JIGGLER, queue, uuid, 0));
         let member = lease::lease_member(uuid, 1, &["a", "b"]);
-        self.run(&[b"ZADD", keys::LEASES.as_bytes(), b"1000", member.as_bytes()]);
-        let index = keys::in_flight_index("a", uuid, 0);
+        self.run(&[b"ZADD", JIGGLER.names().leases.as_bytes(), b"1000", member.as_bytes()]);
+        let index = JIGGLER.in_flight_index("a", uuid, 0);
         self.run(&[b"HSET", index.as_bytes(), b"7", b"1", b"t", b"7"]);
         for job in jobs {
             self.run(&[b"RPUSH", in_flight::batch(&index, 7).as_bytes(), job.as_bytes()]);
@@ -74,7 +74,7 @@ const OTHER: &str = r#"{"name":"N","args":[],"jid":"fedcba9876543210"}"#;
 #[test]
 fn a_job_goes_back_at_its_first_recovery_is_a_suspect_then_and_poison_in_the_end() {
     let mut setup = Setup::new();
-    let queue = keys::queue("a");
+    let queue = JIGGLER.queue("a");
     for death in 1..=4_u64 {
         let dead = setup.dead(&format!("00000000000{death}"), &[JOB]);
         let reaped = setup.reap(&dead);
@@ -92,7 +92,7 @@ fn a_job_goes_back_at_its_first_recovery_is_a_suspect_then_and_poison_in_the_end
         }
         setup.run(&[b"DEL", queue.as_bytes()]);
     }
-    let key = keys::recoveries("a", "0123456789abcdef");
+    let key = JIGGLER.recoveries_prefix("a") + "0123456789abcdef";
     let ttl_s = setup.run(&[b"TTL", key.as_bytes()]).as_integer().unwrap();
     assert!(ttl_s > 0, "the count is not kept for ever: {ttl_s}");
 }
@@ -119,14 +119,14 @@ fn suspects_go_back_oldest_first_and_bytes_that_are_no_json_are_counted_too() {
         let dead = setup.dead(&format!("00000000000{death}"), &[JOB, "no json", OTHER]);
         let reaped = setup.reap(&dead);
         if death == 1 {
-            assert_eq!(setup.list(keys::queue("a").as_bytes()), [OTHER, "no json", JOB]);
-            setup.run(&[b"DEL", keys::queue("a").as_bytes()]);
+            assert_eq!(setup.list(JIGGLER.queue("a").as_bytes()), [OTHER, "no json", JOB]);
+            setup.run(&[b"DEL", JIGGLER.queue("a").as_bytes()]);
             continue;
         }
         assert_eq!(reaped.suspects, 3);
         assert_eq!(setup.free(&dead, 2), Some(2));
-        assert_eq!(setup.list(keys::queue("a").as_bytes()), [JOB, "no json"]);
-        setup.run(&[b"DEL", keys::queue("a").as_bytes()]);
+        assert_eq!(setup.list(JIGGLER.queue("a").as_bytes()), [JOB, "no json"]);
+        setup.run(&[b"DEL", JIGGLER.queue("a").as_bytes()]);
         assert_eq!((setup.free(&dead, 2), setup.free(&dead, 2)), (Some(1), None));
     }
 }
@@ -137,13 +137,13 @@ fn a_queue_that_is_no_list_keeps_its_jobs_in_flight_and_the_others_go_back() {
     let mut setup = Setup::new();
     let dead = setup.dead("000000000001", &[JOB]);
     setup.run(&[b"RPUSH", &dead.queues[1].wait_list, OTHER.as_bytes()]);
-    setup.run(&[b"SET", keys::queue("a").as_bytes(), b"no list"]);
-    let broken = keys::queue("a");
+    setup.run(&[b"SET", JIGGLER.queue("a").as_bytes(), b"no list"]);
+    let broken = JIGGLER.queue("a");
     assert_eq!(setup.reap(&dead), ReapedJobs { back: 1, broken, ..ReapedJobs::default() });
-    assert_eq!(setup.list(keys::queue("b").as_bytes()), [OTHER]);
-    setup.run(&[b"DEL", keys::queue("a").as_bytes()]);
+    assert_eq!(setup.list(JIGGLER.queue("b").as_bytes()), [OTHER]);
+    setup.run(&[b"DEL", JIGGLER.queue("a").as_bytes()]);
     assert_eq!(setup.reap(&dead), ReapedJobs { back: 1, ..ReapedJobs::default() });
-    assert_eq!(setup.list(keys::queue("a").as_bytes()), [JOB]);
+    assert_eq!(setup.list(JIGGLER.queue("a").as_bytes()), [JOB]);
 }
 
 #[test]

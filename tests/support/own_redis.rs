@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::internal::net::blocking::BlockingConnection;
 use crate::internal::resp::{RedisUrl, Reply, Requests, Value};
 use crate::internal::store::scripts::{self, Scripts};
-use crate::internal::wire::Realm;
+use crate::internal::wire::keys::JIGGLER;
 use crate::redis_server::RedisServer;
 
 /// The server, and the crate's own client for it.
@@ -54,8 +54,8 @@ impl OwnRedis {
         let redis = Self::start();
         let mut conn = redis.connect();
         let mut requests = Requests::new();
-        scripts::load(&Realm::SHARED, &mut requests);
-        let scripts = Scripts::read(Realm::SHARED, &conn.call(&requests).unwrap()).unwrap();
+        scripts::load(&JIGGLER.shared_realm(), &mut requests);
+        let scripts = Scripts::read(JIGGLER.shared_realm(), &conn.call(&requests).unwrap()).unwrap();
         (redis, conn, scripts)
     }
 

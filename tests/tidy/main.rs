@@ -6,6 +6,7 @@
 
 mod circles;
 mod commit;
+mod keys;
 mod packaging;
 mod public_api;
 mod rights;
@@ -238,28 +239,6 @@ fn broken_commands(source: &Source) -> Vec<String> {
 #[test]
 fn redis_commands_are_named_in_the_store_alone() {
     report(src().iter().filter(|source| !source.is_test()).flat_map(broken_commands));
-}
-
-fn broken_keys(source: &Source) -> Vec<String> {
-    let literals = source.product_literals().filter(|(_, text)| text.contains("jiggler:"));
-    let literals = literals.filter(|_| !source.path.starts_with("src/wire/"));
-    literals
-        .map(|(line, _)| format!("{}:{line}: a Redis key is spelt here: use src/wire/keys.rs", source.path))
-        .collect()
-}
-
-#[test]
-fn keys_are_spelt_in_the_wire_layer_alone() {
-    let mut broken: Vec<String> =
-        src().iter().filter(|source| !source.is_test()).flat_map(broken_keys).collect();
-    for script in source::files(root(), "src", "lua") {
-        for (index, line) in script.text.lines().enumerate() {
-            if line.split("--").next().is_some_and(|code| code.contains("jiggler:")) {
-                broken.push(format!("{}:{}: a script spells a key: pass it in KEYS", script.path, index + 1));
-            }
-        }
-    }
-    report(broken);
 }
 
 /// Lines of code outside of tests that hold `word` as a word of its own.

@@ -1,6 +1,7 @@
 //! The rules themselves: each finds the mistake it is for, at its line, and lets the like of it in tests pass.
 
 use super::circles::{broken_circle, broken_fields};
+use super::keys::broken_keys;
 use super::*;
 
 fn check(broken: &[String], expected: &[&str]) {
@@ -60,6 +61,15 @@ fn commands_and_keys_outside_their_layer() {
     check(&broken_keys(&source), &["src/admin/mod.rs:4"]);
     check(&broken_commands(&Source::new("src/store/queue.rs", text)), &[]);
     check(&broken_commands(&Source::new("src/embedded/probe.rs", "const A: &[u8] = b\"PING\\r\\n\";")), &[]);
+}
+
+#[test]
+fn a_dialect_that_is_chosen_where_it_should_be_handed_down() {
+    let text = "use crate::wire::{Dialect, keys::JIGGLER};\n// Dialect\nfn f(dialects: &[Keyspace]) {}\n";
+    let places = ["src/control/poller.rs:1: `Dialect`", "src/control/poller.rs:1: `JIGGLER`"];
+    check(&broken_keys(&Source::new("src/control/poller.rs", &format!("{text}{TESTS}"))), &places);
+    check(&broken_keys(&Source::new("src/server/launch.rs", text)), &["src/server/launch.rs:1: `JIGGLER`"]);
+    check(&broken_keys(&Source::new("src/wire/keys.rs", text)), &[]);
 }
 
 #[test]

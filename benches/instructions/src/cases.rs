@@ -11,7 +11,7 @@ use jiggler_uring::internal::job::parse::Parser;
 use jiggler_uring::internal::resp::{Pipeline, Reply, ReplyLimits, Requests};
 use jiggler_uring::internal::store::scripts::{LOAD_REPLIES, Scripts};
 use jiggler_uring::internal::store::turn::{QueueKeys, Settlement, Turn, TurnContext, TurnReply};
-use jiggler_uring::internal::wire::Realm;
+use jiggler_uring::internal::wire::keys::JIGGLER;
 use jiggler_uring::{Ctx, JobError, Registry};
 
 /// Jobs of a batch.
@@ -195,9 +195,9 @@ impl Turns {
         let hash = format!("$40\r\n{}\r\n", "0123456789".repeat(4));
         let loaded: Vec<Reply> =
             (0..LOAD_REPLIES).filter_map(|_| reply(&mut pipeline, &ask, hash.as_bytes())).collect();
-        let queues: Rc<[QueueKeys]> = Rc::new([QueueKeys::new("default", "0123456789ab", 0)]);
+        let queues: Rc<[QueueKeys]> = Rc::new([QueueKeys::new(JIGGLER, "default", "0123456789ab", 0)]);
         Self {
-            scripts: Scripts::read(Realm::SHARED, &loaded).expect("hashes of 40 characters"),
+            scripts: Scripts::read(JIGGLER.shared_realm(), &loaded).expect("hashes of 40 characters"),
             context: TurnContext {
                 queues,
                 keep_in_flight: true,

@@ -10,7 +10,7 @@ use crate::{
     },
     admin::{Error, table::printable},
     store::entries::Place,
-    wire::keys,
+    wire::Keyspace,
 };
 
 pub(super) fn question(mission: &Mission, total: u64) -> String {
@@ -32,6 +32,7 @@ pub(super) fn question(mission: &Mission, total: u64) -> String {
 
 pub(super) fn of_one(
     action: Action,
+    keys: Keyspace,
     title: &str,
     place: &Place,
     outcome: &Outcome,
@@ -40,7 +41,7 @@ pub(super) fn of_one(
     match action {
         Action::Retry => {
             let key = outcome.queue.as_deref().unwrap_or_default();
-            let queue = key.strip_prefix(keys::LIST_PREFIX).unwrap_or(key);
+            let queue = keys.queue_name(key).unwrap_or(key);
             writeln!(out, "moved job {title} from {place} to queue {}", printable(queue))?;
         }
         Action::Kill(..) => writeln!(out, "moved job {title} from {place} to the dead set")?,

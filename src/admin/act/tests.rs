@@ -1,11 +1,12 @@
 //! What `retry`, `kill` and `delete` do to a real Redis and say of it. The golden ones act on what the Ruby gem wrote.
 
 use super::*;
+use crate::admin::database::database;
 use crate::{
     acts::action::{DeadSetFull, Excess},
     own_redis::OwnRedis,
     store::operate::DeadSetCaps,
-    wire::{QueueName, Realm},
+    wire::{QueueName, keys::JIGGLER},
 };
 
 const CAPS: DeadSetCaps = DeadSetCaps { jobs_max: 10_000, timeout_s: 1_000_000 };
@@ -26,16 +27,21 @@ fn sets() -> Vec<Place> {
 
 fn run(redis: &OwnRedis, order: &Act) -> Result<String, Error> {
     let mut out = Vec::new();
-    act(&redis.url(), order, &mut out)?;
+    act(&database(&redis), order, &mut out)?;
     Ok(String::from_utf8(out).unwrap())
 }
 
 fn add(redis: &OwnRedis, set: Set, score: usize, payload: &str) {
-    redis.run(&[b"ZADD", set.key().as_bytes(), score.to_string().as_bytes(), payload.as_bytes()]);
+    redis.run(&[
+        b"ZADD",
+        set.key_in(&JIGGLER.shared_realm()).as_bytes(),
+        score.to_string().as_bytes(),
+        payload.as_bytes(),
+    ]);
 }
 
 fn members(redis: &OwnRedis, set: Set) -> Vec<String> {
-    redis.strings(&[b"ZRANGE", set.key().as_bytes(), b"0", b"-1"])
+    redis.strings(&[b"ZRANGE", set.key_in(&JIGGLER.shared_realm()).as_bytes(), b"0", b"-1"])
 }
 
 fn queue(redis: &OwnRedis, name: &str) -> Vec<String> {
@@ -46,7 +52,7 @@ fn queue(redis: &OwnRedis, name: &str) -> Vec<String> {
 fn captured(text: &str, set: Set) -> Vec<String> {
     let capture: serde_json::Value = serde_json::from_str(text).unwrap();
     let keys = capture["keys"].as_array().unwrap();
-    let key = keys.iter().find(|key| key["key"] == set.key()).unwrap();
+    let key = keys.iter().find(|key| key["key"] == set.key_in(&JIGGLER.shared_realm())).unwrap();
     let member = |entry: &serde_json::Value| entry["member"].as_str().unwrap().to_owned();
     key["value"].as_array().unwrap().iter().map(member).collect()
 }
@@ -199,7 +205,7 @@ fn what_cannot_be_retried_stays_and_is_told() {
     let error = run(&redis, &jid(Action::Retry, "held", &sets())).unwrap_err().to_string();
     assert!(error.contains("jiggler:list:broken") && error.contains("no list"), "{error}");
     let mut out = Vec::new();
-    let error = act(&redis.url(), &every(Action::Retry, Set::Dead, None), &mut out).unwrap_err();
+    let error = act(&database(&redis), &every(Action::Retry, Set::Dead, None), &mut out).unwrap_err();
     assert!(matches!(error, Error::Held { jobs: 1, .. }), "{error}");
     let said = String::from_utf8(out).unwrap();
     assert_eq!(
@@ -227,7 +233,7 @@ fn an_entry_larger_than_a_job_can_be_deleted() {
 #[test]
 fn scripts_that_redis_forgot_are_loaded_again() {
     let redis = OwnRedis::start();
-    let mut session = Session::open(&redis.url(), Realm::SHARED).unwrap();
+    let mut session = Session::open(&database(&redis), JIGGLER.shared_realm()).unwrap();
     redis.run(&[b"SCRIPT", b"FLUSH"]);
     assert_eq!(session.size(&Place::Set(Set::Dead)).unwrap(), 0);
 }

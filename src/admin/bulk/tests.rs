@@ -5,6 +5,7 @@ use std::io::Write as _;
 use tempfile::NamedTempFile;
 
 use super::*;
+use crate::admin::database::database;
 use crate::{limits::PUSH_JOBS_MAX, own_redis::OwnRedis};
 
 fn order(file: &NamedTempFile) -> Bulk {
@@ -25,7 +26,7 @@ fn file(text: &str) -> NamedTempFile {
 
 fn run(redis: &OwnRedis, order: &Bulk) -> Result<String, Error> {
     let mut out = Vec::new();
-    bulk(&redis.url(), order, &mut out)?;
+    bulk(&database(&redis), order, &mut out)?;
     Ok(String::from_utf8(out).unwrap())
 }
 

@@ -1,6 +1,7 @@
 //! What `jobs` shows of a real Redis, and how far it looks.
 
 use super::*;
+use crate::admin::database::database;
 use crate::{
     limits::ENTRY_HEAD_BYTES,
     own_redis::OwnRedis,
@@ -19,7 +20,7 @@ fn img() -> Place {
 
 fn show(redis: &OwnRedis, query: &Query, format: Format) -> String {
     let mut out = Vec::new();
-    jobs(&redis.url(), query, format, &mut out).unwrap();
+    jobs(&database(&redis), query, format, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

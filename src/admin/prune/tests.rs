@@ -1,11 +1,16 @@
 //! What `prune` deletes of a real Redis, and what it leaves.
 
 use super::*;
-use crate::{own_redis::OwnRedis, store::entries::Set, wire::QueueName};
+use crate::admin::database::database;
+use crate::{
+    own_redis::OwnRedis,
+    store::entries::Set,
+    wire::{QueueName, keys::JIGGLER},
+};
 
 fn run(redis: &OwnRedis, what: &What) -> String {
     let mut out = Vec::new();
-    prune(&redis.url(), what, Consent::Given, &mut out).unwrap();
+    prune(&database(&redis), what, Consent::Given, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -19,7 +24,7 @@ fn fill(redis: &OwnRedis) {
         redis.run(&[b"RPUSH", key.as_bytes(), b"a", b"b"]);
     }
     for set in Set::ALL {
-        redis.run(&[b"ZADD", set.key().as_bytes(), b"1", b"a"]);
+        redis.run(&[b"ZADD", set.key_in(&JIGGLER.shared_realm()).as_bytes(), b"1", b"a"]);
     }
     redis.run(&[b"SET", b"jiggler:stats:failures_counter", b"3"]);
     redis.run(&[b"SET", b"jiggler:stats:processed_counter", b"9"]);
@@ -94,7 +99,7 @@ fn everything_is_what_the_gem_deletes_but_what_runs_and_lives() {
 fn the_question_names_what_is_there() {
     let redis = OwnRedis::start();
     fill(&redis);
-    let question = question(&find(&redis.url(), &What::All, &mut None).unwrap());
+    let question = question(&find(&database(&redis), &What::All, &mut None).unwrap());
     for part in ["  2 jobs of queue img\n", "  1 jobs of the dead set\n", "at 3\n", "heartbeats of processes"]
     {
         assert!(question.contains(part), "{question}");

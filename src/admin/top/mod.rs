@@ -27,11 +27,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::{
-    Error,
+    Database, Error,
     format::{Format, write_json},
 };
 use crate::limits::{TOP_FIRST_LOOKS_MAX, TOP_MESSAGES_MAX};
-use crate::resp::RedisUrl;
 use crate::view::state::State;
 use reader::Reader;
 use screen::Screen;
@@ -54,13 +53,13 @@ enum Message {
 ///
 /// # Errors
 /// [`Error::Connect`] or [`Error::Survey`] if the first look fails; [`Error::Output`].
-pub(crate) fn live(url: &RedisUrl, interval: Duration, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn live(db: &Database, interval: Duration, out: &mut dyn Write) -> Result<(), Error> {
     if !stdout().is_terminal() || !stdin().is_terminal() {
-        return once(url, interval, Format::Text, out);
+        return once(db, interval, Format::Text, out);
     }
     let (sender, messages) = sync_channel(TOP_MESSAGES_MAX);
     // It must last until the end: the reader goes with it.
-    let _reader = Reader::start(url, interval, TOP_FIRST_LOOKS_MAX, sender.clone());
+    let _reader = Reader::start(db, interval, TOP_FIRST_LOOKS_MAX, sender.clone());
     let first = first_state(&messages)?;
     let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT])?;
     let quitter = sender.clone();
@@ -81,13 +80,13 @@ pub(crate) fn live(url: &RedisUrl, interval: Duration, out: &mut dyn Write) -> R
 /// # Errors
 /// As [`live`].
 pub(crate) fn once(
-    url: &RedisUrl,
+    db: &Database,
     interval: Duration,
     format: Format,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let (sender, messages) = sync_channel(TOP_MESSAGES_MAX);
-    let _reader = Reader::start(url, interval, usize::MAX, sender);
+    let _reader = Reader::start(db, interval, usize::MAX, sender);
     first_state(&messages)?;
     // The second one knows rates.
     let state = first_state(&messages)?;
@@ -205,6 +204,7 @@ fn scrolled(scroll: usize, key: KeyCode, rows: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::database::{database, nowhere};
     use crate::own_redis::OwnRedis;
 
     #[test]
@@ -223,14 +223,14 @@ mod tests {
         let redis = OwnRedis::start();
         let shown = |format| {
             let mut out = Vec::new();
-            once(&redis.url(), Duration::from_millis(100), format, &mut out).unwrap();
+            once(&database(&redis), Duration::from_millis(100), format, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
         let text = shown(Format::Text);
         assert!(text.contains("processed 0 (0/s)") && text.contains("no process is running"), "{text}");
         let json: serde_json::Value = serde_json::from_str(&shown(Format::Json)).unwrap();
         assert_eq!((&json["counts"]["processed"], &json["processes"]), (&0.into(), &serde_json::json!([])));
-        let nowhere = RedisUrl::parse("unix:///nonexistent/redis.sock").unwrap();
+        let nowhere = nowhere();
         let error = once(&nowhere, Duration::from_millis(100), Format::Text, &mut Vec::new()).unwrap_err();
         assert!(matches!(error, Error::Connect(_)), "{error}");
     }

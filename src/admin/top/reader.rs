@@ -5,11 +5,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::Message;
-use crate::admin::{Error, nodes};
+use crate::admin::{Database, Error, nodes};
 use crate::limits::TOP_PATIENCE;
 use crate::net::blocking::{BlockingConnection, BlockingOptions};
-use crate::resp::RedisUrl;
-use crate::store::survey::{Scope, Server, Survey};
+use crate::store::survey::{Scope, Survey};
 use crate::view::state::{Rates, State};
 
 /// The thread runs as long as this is kept, and at most one look longer.
@@ -20,16 +19,16 @@ pub(super) struct Reader {
 impl Reader {
     /// Starts it. The first state is sent when all has been seen, or after so many looks.
     pub(super) fn start(
-        url: &RedisUrl,
+        db: &Database,
         interval: Duration,
         first_looks: usize,
         out: SyncSender<Message>,
     ) -> Self {
         let (kept, dropped) = channel();
-        let url = url.clone();
+        let db = db.clone();
         thread::spawn(move || {
             let mut session =
-                Session { url, interval, first_looks, rates: Rates::default(), open: Vec::new() };
+                Session { db, interval, first_looks, rates: Rates::default(), open: Vec::new() };
             session.run(&out, &dropped);
         });
         Self { _kept: kept }
@@ -37,7 +36,7 @@ impl Reader {
 }
 
 struct Session {
-    url: RedisUrl,
+    db: Database,
     interval: Duration,
     first_looks: usize,
     rates: Rates,
@@ -74,7 +73,7 @@ impl Session {
             self.open()?;
         }
         let surveys: Vec<&Survey> = self.open.iter().map(|(_, survey)| survey).collect();
-        Ok(State::of(&surveys, &self.url.to_string(), &mut self.rates))
+        Ok(State::of(&surveys, &self.db.url.to_string(), &mut self.rates))
     }
 
     /// One look at each server.
@@ -90,9 +89,9 @@ impl Session {
             call_timeout: TOP_PATIENCE,
             ..BlockingOptions::default()
         };
-        for server in nodes::each(&self.url, &options)? {
+        for server in nodes::each(&self.db.url, &options)? {
             let mut conn = BlockingConnection::connect_with(&server, &options)?;
-            let mut survey = Survey::again(Scope::Everything, Server::of(&self.url));
+            let mut survey = Survey::again(Scope::Everything, self.db.keys);
             for _look in 0..self.first_looks {
                 nodes::look(&mut conn, &mut survey)?;
                 if survey.is_complete() {

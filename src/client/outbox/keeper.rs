@@ -30,10 +30,12 @@ use crate::ids;
 use crate::limits::OUTBOX_REFUSED_PAUSE;
 use crate::net::{self, Backoff};
 use crate::resp::{RedisErrorKind, Reply, Requests};
+use crate::wire::Keyspace;
 
 pub(super) struct Keeper {
     // Fixed at construction.
     inbox: Arc<Inbox>,
+    keys: Keyspace,
     /// Marks the numbers assigned from now on: earlier openings have their own.
     opening: String,
     /// To the thread that owns the connection.
@@ -87,12 +89,14 @@ impl Drop for End {
 impl Keeper {
     pub(super) fn new(
         inbox: Arc<Inbox>,
+        keys: Keyspace,
         (journal, rejected): (Journal, Rejected),
         courier: Sender<Requests>,
         courier_thread: JoinHandle<()>,
     ) -> Self {
         let keeper = Self {
             inbox,
+            keys,
             opening: ids::jid().to_string(),
             courier: Some(courier),
             courier_thread: Some(courier_thread),
@@ -166,7 +170,7 @@ impl Keeper {
         let jobs = orders.iter().flat_map(|order| &order.jobs);
         let mut requests = Requests::new();
         let numbered = (first_number..).zip(jobs).map(|(number, job)| (&*self.opening, number, job));
-        let parcel = Parcel::write(numbered, &mut requests);
+        let parcel = Parcel::write(self.keys, numbered, &mut requests);
         self.next_number += orders.iter().map(|order| order.jobs.len() as u64).sum::<u64>();
         self.flight = Flight::Orders { orders, first_number, parcel };
         self.send(requests);
@@ -279,7 +283,7 @@ impl Keeper {
         };
         let mut requests = Requests::new();
         let jobs = page.records.iter().map(|record| (&*record.opening, record.number, &record.job));
-        let parcel = Parcel::write(jobs, &mut requests);
+        let parcel = Parcel::write(self.keys, jobs, &mut requests);
         self.flight = Flight::Page { page, parcel };
         self.send(requests);
     }

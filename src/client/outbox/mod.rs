@@ -33,12 +33,13 @@ use self::record::Job;
 use self::rejected::Rejected;
 use super::hooks::SharedHooks;
 use super::link::Link;
-use super::{Error, InvalidJob, NewJob, Push, When};
+use super::{Error, InvalidJob, NewJob, Push, When, keys};
 use crate::limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::Requests;
 use crate::resp::url::RedisUrl;
 use crate::store::outbox::Target;
 use crate::time;
+use crate::wire::Keyspace;
 
 /// A producer that accepts jobs while Redis is away. Cheap to clone; for threads and for tasks on any runtime.
 ///
@@ -89,7 +90,7 @@ pub struct Outbox {
 struct Handle {
     inbox: Arc<Inbox>,
     path: PathBuf,
-    is_cluster: bool,
+    keys: Keyspace,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -108,7 +109,7 @@ impl Outbox {
     /// # Errors
     /// [`Error::Outbox`].
     pub fn open_with(path: impl AsRef<Path>, url: &RedisUrl, options: OutboxOptions) -> Result<Self, Error> {
-        let path = path.as_ref();
+        let (path, keys) = (path.as_ref(), keys(url));
         let failed = |cause| Error::Outbox { may_have_pushed: false, cause };
         let journal = Journal::open(path, &options).map_err(failed)?;
         let rejected = Rejected::open(path, &options).map_err(failed)?;
@@ -116,14 +117,13 @@ impl Outbox {
         let spawned = |cause| failed(JournalError::io("start a thread for", path, cause));
         let (courier, requests) = crossbeam_channel::bounded::<Requests>(1);
         let courier_thread = Builder::new().name("outbox-redis".to_owned()).spawn({
-            let (inbox, mut link) = (Arc::clone(&inbox), Link::new(url.clone(), options.connection));
+            let (inbox, mut link) = (Arc::clone(&inbox), Link::new(keys, url.clone(), options.connection));
             move || requests.iter().for_each(|requests| inbox.give_back(link.call(&requests)))
         });
         let files = (journal, rejected);
-        let keeper = Keeper::new(Arc::clone(&inbox), files, courier, courier_thread.map_err(spawned)?);
+        let keeper = Keeper::new(Arc::clone(&inbox), keys, files, courier, courier_thread.map_err(spawned)?);
         let thread = Builder::new().name("outbox".to_owned()).spawn(move || keeper.run()).map_err(spawned)?;
-        let is_cluster = url.is_cluster();
-        let handle = Handle { inbox, path: path.to_owned(), is_cluster, thread: Some(thread) };
+        let handle = Handle { inbox, path: path.to_owned(), keys, thread: Some(thread) };
         Ok(Self { handle: Arc::new(handle), hooks: SharedHooks::default() })
     }
 
@@ -314,7 +314,7 @@ impl Outbox {
         let jid = job.write_for(when, &mut payload)?;
         let (target, due_at) = match when {
             When::Now => (Target::Queue(job.queue().clone()), None),
-            When::At(due_at) if self.handle.is_cluster => {
+            When::At(due_at) if self.handle.keys.is_cluster() => {
                 (Target::ScheduledFor(job.queue().clone()), Some(due_at))
             }
             When::At(due_at) => (Target::Scheduled, Some(due_at)),

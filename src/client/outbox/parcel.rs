@@ -6,6 +6,7 @@ use super::super::Error;
 use super::record::Job;
 use crate::resp::{Reply, Requests};
 use crate::store::outbox::{self, Numbered, Target};
+use crate::wire::Keyspace;
 
 /// Which jobs each command carries.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ impl Parcel {
     /// Writes the commands for jobs, each with the opening that numbered it and its number. Within one target and
     /// opening they keep their order; a target's openings stay in the order they came.
     pub(super) fn write<'j>(
+        keys: Keyspace,
         jobs: impl IntoIterator<Item = (&'j str, u64, &'j Job)>,
         requests: &mut Requests,
     ) -> Self {
@@ -37,7 +39,7 @@ impl Parcel {
             parcel.jobs += 1;
         }
         for ((target, opening), share) in &shares {
-            outbox::push(requests, target, opening, share);
+            outbox::push(requests, keys, target, opening, share);
         }
         parcel
     }

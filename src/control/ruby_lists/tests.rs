@@ -16,7 +16,7 @@ use crate::mesh::{self, Ending, ShardEnd, ToControl};
 use crate::own_redis::OwnRedis;
 use crate::store::turn::QueueKeys;
 use crate::wait::{PATIENCE, wait_for, wait_until};
-use crate::wire::{Realm, heartbeat_key, in_flight, keys, lease};
+use crate::wire::{heartbeat_key, in_flight, keys::JIGGLER, lease};
 
 /// In a hurry, but for the lead, which must outlast a loaded machine.
 const FAST: RubyListTimes = RubyListTimes {
@@ -41,12 +41,13 @@ impl Process {
         let options = ControlOptions {
             uuid: uuid.to_owned(),
             url: redis.url(),
+            keys: JIGGLER,
             heartbeat_key: format!("{}{uuid}:1:1:default:0:1:1:vm", heartbeat_key::SERVER_PREFIX),
             duties: vec![DutyOptions {
-                realm: Realm::SHARED,
+                realm: JIGGLER.shared_realm(),
                 url: redis.url(),
                 lease_member: lease::lease_member(uuid, 1, &["default"]),
-                home: QueueKeys::new("default", uuid, 0),
+                home: QueueKeys::new(JIGGLER, "default", uuid, 0),
             }],
             settings: Settings {
                 stats_interval: Duration::from_secs(10),
@@ -104,7 +105,7 @@ async fn stand_in(end: ShardEnd, stop: Arc<AtomicBool>) {
 
 /// Jobs as the gem's server holds them: newest leftmost.
 fn hold(redis: &OwnRedis, queue: &str, uuid: &str, jobs: &[&str]) -> String {
-    let key = keys::gem_in_progress(queue, uuid);
+    let key = JIGGLER.gem_in_progress(queue, uuid);
     for job in jobs {
         redis.run(&[b"LPUSH", key.as_bytes(), job.as_bytes()]);
     }
@@ -121,7 +122,7 @@ fn list(redis: &OwnRedis, key: &str) -> Vec<String> {
 }
 
 fn leader(redis: &OwnRedis) -> Option<String> {
-    let reply = redis.run(&[b"GET", keys::RUBY_LISTS_LEADER.as_bytes()]);
+    let reply = redis.run(&[b"GET", JIGGLER.names().ruby_lists_leader.as_bytes()]);
     reply.as_nil_or_bulk().unwrap().map(|uuid| String::from_utf8_lossy(uuid).into_owned())
 }
 
@@ -165,7 +166,7 @@ fn jobs_of_a_dead_server_come_back_in_order_at_the_second_look_and_nothing_else_
     {
         redis.run(&[b"RPUSH", foreign.as_bytes(), b"not ours"]);
     }
-    let other_type = keys::gem_in_progress("other", DEAD);
+    let other_type = JIGGLER.gem_in_progress("other", DEAD);
     redis.run(&[b"SADD", other_type.as_bytes(), b"member"]);
     let stuck = hold(&redis, "stuck", DEAD, &["5"]);
     redis.run(&[b"SET", b"jiggler:list:stuck", b"no list"]);
@@ -203,22 +204,22 @@ fn a_process_of_ours_that_no_lease_names_is_named_to_the_reapers_at_the_second_l
     let ours = "0a5f00000001";
     // One that lives has a lease, and one that has left has fences; neither is touched.
     for (uuid, batch) in [(ours, "7"), ("0a5f00000002", "w")] {
-        let index = keys::in_flight_index("img", uuid, 1);
+        let index = JIGGLER.in_flight_index("img", uuid, 1);
         redis.run(&[b"HSET", index.as_bytes(), b"7", b"1"]);
         redis.run(&[b"RPUSH", format!("{index}:{batch}").as_bytes(), b"job"]);
     }
-    redis.run(&[b"ZADD", keys::LEASES.as_bytes(), b"99999999999999", b"0a5f00000002:2:img"]);
-    let left = keys::in_flight_index("img", "0a5f00000003", 0);
+    redis.run(&[b"ZADD", JIGGLER.names().leases.as_bytes(), b"99999999999999", b"0a5f00000002:2:img"]);
+    let left = JIGGLER.in_flight_index("img", "0a5f00000003", 0);
     for key in [left.clone(), in_flight::wait_list(&left)] {
         redis.run(&[b"SET", key.as_bytes(), b"left"]);
     }
     let mut monitor = Monitor::start(&redis);
     let mut process = Process::start(&redis, "aaaaaaaaaaaa", FAST);
     let member = format!("{ours}:2:img");
-    assert_eq!(monitor.looks_until(&format!(r#""ZADD" "{}" "0" "{member}""#, keys::LEASES)), 2);
+    assert_eq!(monitor.looks_until(&format!(r#""ZADD" "{}" "0" "{member}""#, JIGGLER.names().leases)), 2);
     monitor.looks_until(r#""SCAN" "0""#);
     monitor.looks_until(r#""SCAN" "0""#);
-    let mut leases = redis.strings(&[b"ZRANGE", keys::LEASES.as_bytes(), b"0", b"-1"]);
+    let mut leases = redis.strings(&[b"ZRANGE", JIGGLER.names().leases.as_bytes(), b"0", b"-1"]);
     leases.retain(|lease| !lease.starts_with("aaaaaaaaaaaa"));
     assert_eq!(leases, [member.as_str(), "0a5f00000002:2:img"]);
     process.stop();
@@ -228,7 +229,7 @@ fn a_process_of_ours_that_no_lease_names_is_named_to_the_reapers_at_the_second_l
 fn a_long_list_comes_back_in_order_by_several_calls() {
     let redis = OwnRedis::start();
     let jobs: Vec<String> = (0..1_700).map(|number| number.to_string()).collect();
-    let key = keys::gem_in_progress("default", DEAD);
+    let key = JIGGLER.gem_in_progress("default", DEAD);
     for job in &jobs {
         redis.run(&[b"LPUSH", key.as_bytes(), job.as_bytes()]);
     }
@@ -267,7 +268,7 @@ fn of_two_processes_one_leads_and_the_other_takes_over() {
     let mut monitor = Monitor::start(&redis);
     // The other one asks meanwhile, and the leader goes on.
     monitor.looks_until(&format!(r#""{}""#, uuids[1 - at]));
-    assert!(monitor.looks_until(&format!(r#""SET" "{}" "{first}""#, keys::RUBY_LISTS_LEADER)) <= 1);
+    assert!(monitor.looks_until(&format!(r#""SET" "{}" "{first}""#, JIGGLER.names().ruby_lists_leader)) <= 1);
     assert_eq!(leader(&redis).as_deref(), Some(first.as_str()));
     processes[at].stop();
     wait_until("the other leads", || leader(&redis).as_deref() == Some(uuids[1 - at]));

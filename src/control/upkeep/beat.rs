@@ -120,7 +120,7 @@ impl Shown {
 
 /// Under which key the figures of this process stand while its heartbeat stands under that.
 pub(super) fn figures_key(control: &Control, heartbeat_key: &str) -> String {
-    Realm::figures(heartbeat_key, &control.options.uuid, control.options.url.is_cluster())
+    control.options.keys.figures(heartbeat_key, &control.options.uuid)
 }
 
 /// Resident memory of this process in kB, from `/proc/self/statm`.

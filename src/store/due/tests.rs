@@ -6,6 +6,7 @@ use super::super::lead;
 use super::*;
 use crate::net::blocking::BlockingConnection;
 use crate::own_redis::OwnRedis;
+use crate::wire::keys::JIGGLER;
 
 const ME: &str = "0123456789ab";
 const OTHER: &str = "ba9876543210";
@@ -35,12 +36,12 @@ impl Setup {
     }
 
     fn leader(&self) -> Option<String> {
-        let reply = self.redis.run(&[b"GET", keys::LEAD.as_bytes()]);
+        let reply = self.redis.run(&[b"GET", JIGGLER.names().lead.as_bytes()]);
         reply.as_nil_or_bulk().unwrap().map(|uuid| String::from_utf8_lossy(uuid).into_owned())
     }
 
     fn lead_ms_left(&self) -> i64 {
-        self.redis.run(&[b"PTTL", keys::LEAD.as_bytes()]).as_integer().unwrap()
+        self.redis.run(&[b"PTTL", JIGGLER.names().lead.as_bytes()]).as_integer().unwrap()
     }
 
     fn commands(&mut self) -> u64 {
@@ -70,10 +71,16 @@ fn the_lead_goes_to_who_asks_first_and_stays_with_it() {
         for (before, may_lead, leads, after) in table {
             setup.redis.run(&[b"FLUSHALL"]);
             if jobs {
-                setup.add(keys::RETRIES, "4000000000", b"later");
+                setup.add(JIGGLER.names().retries, "4000000000", b"later");
             }
             if let Some(uuid) = before {
-                setup.redis.run(&[b"SET", keys::LEAD.as_bytes(), uuid.as_bytes(), b"PX", b"1000000"]);
+                setup.redis.run(&[
+                    b"SET",
+                    JIGGLER.names().lead.as_bytes(),
+                    uuid.as_bytes(),
+                    b"PX",
+                    b"1000000",
+                ]);
             }
             let due = setup.look(may_lead);
             assert_eq!((due.leads, setup.leader().as_deref()), (leads, Some(after)), "{before:?} {may_lead}");
@@ -94,19 +101,26 @@ fn a_lead_is_renewed_and_given_up_by_who_has_it() {
         setup.conn.call_one(&requests).unwrap()
     };
     let renewed = |reply: &Reply| lead::read_renewed(reply, ME).unwrap();
-    assert!(!renewed(&ask(&|_, requests| lead::renew(keys::LEAD, LEAD, requests))), "there is none");
-    setup.redis.run(&[b"SET", keys::LEAD.as_bytes(), OTHER.as_bytes()]);
-    assert!(!renewed(&ask(&|_, requests| lead::renew(keys::LEAD, LEAD, requests))));
+    assert!(
+        !renewed(&ask(&|_, requests| lead::renew(JIGGLER.names().lead, LEAD, requests))),
+        "there is none"
+    );
+    setup.redis.run(&[b"SET", JIGGLER.names().lead.as_bytes(), OTHER.as_bytes()]);
+    assert!(!renewed(&ask(&|_, requests| lead::renew(JIGGLER.names().lead, LEAD, requests))));
     assert_eq!(
-        ask(&|scripts, requests| lead::resign(scripts, keys::LEAD, ME, requests)).as_integer().unwrap(),
+        ask(&|scripts, requests| lead::resign(scripts, JIGGLER.names().lead, ME, requests))
+            .as_integer()
+            .unwrap(),
         0
     );
-    setup.redis.run(&[b"SET", keys::LEAD.as_bytes(), ME.as_bytes()]);
-    assert!(renewed(&ask(&|_, requests| lead::renew(keys::LEAD, LEAD, requests))));
-    let left_ms = setup.redis.run(&[b"PTTL", keys::LEAD.as_bytes()]).as_integer().unwrap();
+    setup.redis.run(&[b"SET", JIGGLER.names().lead.as_bytes(), ME.as_bytes()]);
+    assert!(renewed(&ask(&|_, requests| lead::renew(JIGGLER.names().lead, LEAD, requests))));
+    let left_ms = setup.redis.run(&[b"PTTL", JIGGLER.names().lead.as_bytes()]).as_integer().unwrap();
     assert!((1..=60_000).contains(&left_ms), "{left_ms}");
     assert_eq!(
-        ask(&|scripts, requests| lead::resign(scripts, keys::LEAD, ME, requests)).as_integer().unwrap(),
+        ask(&|scripts, requests| lead::resign(scripts, JIGGLER.names().lead, ME, requests))
+            .as_integer()
+            .unwrap(),
         1
     );
     assert_eq!(setup.leader(), None);
@@ -115,7 +129,7 @@ fn a_lead_is_renewed_and_given_up_by_who_has_it() {
 #[test]
 fn a_look_at_empty_sets_costs_one_command_in_the_script_for_who_does_not_lead() {
     let mut setup = Setup::new();
-    setup.redis.run(&[b"SET", keys::LEAD.as_bytes(), OTHER.as_bytes()]);
+    setup.redis.run(&[b"SET", JIGGLER.names().lead.as_bytes(), OTHER.as_bytes()]);
     let before = setup.commands();
     assert_eq!(setup.look(false).next_ms, None);
     // The EVALSHA, the EXISTS, and the question itself.
@@ -130,10 +144,10 @@ fn the_next_due_job_is_named_in_milliseconds_whichever_set_has_it() {
         time[0].parse::<f64>().unwrap() + time[1].parse::<f64>().unwrap() / 1e6
     };
     let base = now_s();
-    setup.add(keys::RETRIES, "inf", b"never");
-    setup.add(keys::SCHEDULED, "-inf", b"always");
-    setup.add(keys::SCHEDULED, &(base + 300.0).to_string(), b"later");
-    setup.add(keys::RETRIES, &(base + 200.0).to_string(), b"sooner");
+    setup.add(JIGGLER.names().retries, "inf", b"never");
+    setup.add(JIGGLER.names().scheduled, "-inf", b"always");
+    setup.add(JIGGLER.names().scheduled, &(base + 300.0).to_string(), b"later");
+    setup.add(JIGGLER.names().retries, &(base + 200.0).to_string(), b"sooner");
     let due = setup.look(false);
     assert_eq!((due.moved, due.more), (1, false));
     let ms = due.next_ms.unwrap();
@@ -144,12 +158,12 @@ fn the_next_due_job_is_named_in_milliseconds_whichever_set_has_it() {
 fn each_set_has_its_own_share_of_a_call_in_jobs_and_in_bytes() {
     let mut setup = Setup::new();
     for number in 0..=DUE_JOBS_MAX {
-        setup.add(keys::RETRIES, "1", format!("{number}").as_bytes());
+        setup.add(JIGGLER.names().retries, "1", format!("{number}").as_bytes());
     }
     // Two fit and are less than the share; the third is beyond it.
     let large = vec![b'x'; DUE_BYTES_MAX / 2 - 1];
     for number in 0..3 {
-        setup.add(keys::SCHEDULED, "1", &[&large[..], format!("{number}").as_bytes()].concat());
+        setup.add(JIGGLER.names().scheduled, "1", &[&large[..], format!("{number}").as_bytes()].concat());
     }
     let due = setup.look(false);
     assert_eq!((due.moved, due.more), (DUE_JOBS_MAX as u64 + 2, true));
@@ -158,7 +172,7 @@ fn each_set_has_its_own_share_of_a_call_in_jobs_and_in_bytes() {
     // One that is larger than the share goes alone.
     let huge = vec![b'x'; DUE_BYTES_MAX + 1];
     for number in 0..2 {
-        setup.add(keys::RETRIES, "1", &[&huge[..], format!("{number}").as_bytes()].concat());
+        setup.add(JIGGLER.names().retries, "1", &[&huge[..], format!("{number}").as_bytes()].concat());
     }
     let due = setup.look(true);
     assert_eq!((due.moved, due.more), (1, true));
@@ -168,7 +182,7 @@ fn each_set_has_its_own_share_of_a_call_in_jobs_and_in_bytes() {
 fn a_job_that_is_put_off_is_the_next_if_no_other_is() {
     let mut setup = Setup::new();
     setup.redis.run(&[b"SET", b"jiggler:list:broken", b"no list"]);
-    setup.add(keys::RETRIES, "1", br#"{"queue":"broken"}"#);
+    setup.add(JIGGLER.names().retries, "1", br#"{"queue":"broken"}"#);
     let due = setup.look(false);
     assert_eq!((due.moved, due.more, due.held, &*due.broken), (0, false, 1, "jiggler:list:broken"));
     let again_ms = DUE_AGAIN.as_millis() as u64;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::net::{self, blocking::BlockingConnection};
 use crate::own_redis::OwnRedis;
+use crate::wire::keys::JIGGLER;
 
 const QUEUE: &str = "jiggler:list:img";
 
@@ -45,7 +46,7 @@ fn a_window_is_counted_from_the_end_that_was_asked_for() {
     let mut setup = Setup::new();
     for (job, score) in [("a", "1.5"), ("b", "2"), ("c", "3"), ("d", "inf")] {
         setup.redis.run(&[b"LPUSH", QUEUE.as_bytes(), job.as_bytes()]);
-        setup.redis.run(&[b"ZADD", keys::DEAD.as_bytes(), score.as_bytes(), job.as_bytes()]);
+        setup.redis.run(&[b"ZADD", JIGGLER.names().dead.as_bytes(), score.as_bytes(), job.as_bytes()]);
     }
     let dead = Place::Set(Set::Dead);
     // Place, skip, count, order, entries.

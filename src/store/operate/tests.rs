@@ -7,7 +7,7 @@ use super::*;
 use crate::limits::HEARTBEAT_TTL_EXTRA;
 use crate::net::{self, blocking::BlockingConnection};
 use crate::own_redis::OwnRedis;
-use crate::wire::QueueName;
+use crate::wire::{QueueName, keys::JIGGLER};
 
 struct Setup {
     redis: OwnRedis,
@@ -28,11 +28,11 @@ impl Setup {
     }
 
     fn add(&self, set: Set, score: &str, job: &[u8]) {
-        self.redis.run(&[b"ZADD", set.key().as_bytes(), score.as_bytes(), job]);
+        self.redis.run(&[b"ZADD", set.key_in(&JIGGLER.shared_realm()).as_bytes(), score.as_bytes(), job]);
     }
 
     fn set(&self, set: Set) -> Vec<String> {
-        self.redis.strings(&[b"ZRANGE", set.key().as_bytes(), b"0", b"-1"])
+        self.redis.strings(&[b"ZRANGE", set.key_in(&JIGGLER.shared_realm()).as_bytes(), b"0", b"-1"])
     }
 
     fn list(&self, key: &str) -> Vec<String> {
@@ -129,7 +129,7 @@ fn a_killed_job_died_now_and_the_dead_set_keeps_its_caps() {
     assert_eq!(killed, Killed { moved: vec![true, true, false], trimmed: 2 });
     assert_eq!(setup.set(Set::Retries), ["c"]);
     assert_eq!(setup.set(Set::Dead), ["young", "a", "b, killed"]);
-    let score = setup.redis.run(&[b"ZSCORE", Set::Dead.key().as_bytes(), b"a"]);
+    let score = setup.redis.run(&[b"ZSCORE", Set::Dead.key_in(&JIGGLER.shared_realm()).as_bytes(), b"a"]);
     let score: f64 = std::str::from_utf8(score.as_bulk().unwrap()).unwrap().parse().unwrap();
     assert!((before..before + 60.0).contains(&score), "{score}");
 }
@@ -137,7 +137,7 @@ fn a_killed_job_died_now_and_the_dead_set_keeps_its_caps() {
 #[test]
 fn a_dead_set_of_another_type_loses_nothing() {
     let mut setup = Setup::new();
-    setup.redis.run(&[b"SET", keys::DEAD.as_bytes(), b"no set"]);
+    setup.redis.run(&[b"SET", JIGGLER.names().dead.as_bytes(), b"no set"]);
     setup.add(Set::Scheduled, "4000000000", b"a");
     let entry = seen(b"a");
     let error = setup
@@ -159,7 +159,7 @@ fn jobs_are_deleted_by_their_bytes_and_a_copy_stays() {
         assert_eq!(read_deleted(&reply).unwrap(), expected, "{place}");
     }
     assert_eq!(setup.list("jiggler:list:img"), ["b", "a", "c"]);
-    assert!(!setup.exists(keys::DEAD));
+    assert!(!setup.exists(JIGGLER.names().dead));
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_key_is_pruned_whole_unless_it_is_not_what_it_should_be() {
     setup.redis.run(&[b"RPUSH", b"jiggler:list:img", b"a", b"b"]);
     setup.redis.run(&[b"RPUSH", b"jiggler:list:img:in_progress:aaaaaaaaaaaa", b"runs"]);
     setup.add(Set::Dead, "1", b"a");
-    setup.redis.run(&[b"SET", keys::FAILURES.as_bytes(), b"12"]);
+    setup.redis.run(&[b"SET", JIGGLER.names().failures.as_bytes(), b"12"]);
     let mut pruned =
         |what: &Pruned| setup.call(|s, r| prune(s, what, r)).and_then(|reply| Ok(read_pruned(&reply)?));
     assert_eq!(pruned(&queue).unwrap(), 2);

@@ -6,6 +6,7 @@ use crate::limits::PUSH_JOBS_MAX;
 use crate::net::blocking::BlockingConnection;
 use crate::own_redis::OwnRedis;
 use crate::resp::decode::Decoder;
+use crate::wire::keys::JIGGLER;
 
 const DEAD: &str = "33c754465483";
 
@@ -15,7 +16,7 @@ fn list(queue: &str) -> InProgress {
 
 /// Walks to the end over a connection.
 fn look(conn: &mut BlockingConnection) -> Seen {
-    let mut look = Look::default();
+    let mut look = Look::new(JIGGLER);
     loop {
         let mut requests = Requests::new();
         if !look.write(&mut requests) {
@@ -32,7 +33,7 @@ fn call(redis: &OwnRedis, write: impl FnOnce(&mut Requests)) -> Reply {
 }
 
 fn rescue_once(redis: &OwnRedis, list: &InProgress) -> Rescued {
-    read_rescued(&call(redis, |requests| rescue(list, requests))).unwrap()
+    read_rescued(&call(redis, |requests| rescue(JIGGLER, list, requests))).unwrap()
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn page(cursor: &str, keys: &[String]) -> Reply {
 
 #[test]
 fn an_empty_page_is_not_the_end() {
-    let mut look = Look::default();
+    let mut look = Look::new(JIGGLER);
     look.accept(&page("17", &[])).unwrap();
     let mut requests = Requests::new();
     assert!(look.write(&mut requests));
@@ -96,7 +97,7 @@ fn an_empty_page_is_not_the_end() {
 /// Keys of a process of ours: an index for each queue, and lists.
 fn hold(redis: &OwnRedis, uuid: &str, lists: &[(&str, usize, &str)]) {
     for (queue, shard, batch) in lists {
-        let index = keys::in_flight_index(queue, uuid, *shard);
+        let index = JIGGLER.in_flight_index(queue, uuid, *shard);
         redis.run(&[b"HSET", index.as_bytes(), b"t", b"1"]);
         redis.run(&[b"RPUSH", format!("{index}:{batch}").as_bytes(), b"job"]);
     }
@@ -108,7 +109,14 @@ const OURS: &str = "0a5f00000001";
 fn jobs_in_flight_are_seen_with_all_that_their_keys_tell() {
     let redis = OwnRedis::start();
     hold(&redis, OURS, &[("img", 0, "w"), ("default", 2, "17"), ("img", 1, "w")]);
-    redis.run(&[b"ZADD", keys::LEASES.as_bytes(), b"1", b"0a5f00000002:1:img", b"2", b"of another form"]);
+    redis.run(&[
+        b"ZADD",
+        JIGGLER.names().leases.as_bytes(),
+        b"1",
+        b"0a5f00000002:1:img",
+        b"2",
+        b"of another form",
+    ]);
     let seen = look(&mut redis.connect());
     let found = InFlight {
         queues: BTreeSet::from(["default".to_owned(), "img".to_owned()]),
@@ -125,10 +133,11 @@ fn who_has_jobs_in_flight_and_no_lease_is_given_one_that_has_ended() {
     let found = |redis: &OwnRedis| look(&mut redis.connect()).in_flight.remove(OURS).unwrap();
     let adopt_once = |redis: &OwnRedis| {
         let found = found(redis);
-        read_adopted(&call(redis, |requests| adopt(OURS, &found, requests).unwrap())).unwrap()
+        read_adopted(&call(redis, |requests| adopt(JIGGLER, OURS, &found, requests).unwrap())).unwrap()
     };
-    let leases =
-        |redis: &OwnRedis| redis.strings(&[b"ZRANGE", keys::LEASES.as_bytes(), b"0", b"-1", b"WITHSCORES"]);
+    let leases = |redis: &OwnRedis| {
+        redis.strings(&[b"ZRANGE", JIGGLER.names().leases.as_bytes(), b"0", b"-1", b"WITHSCORES"])
+    };
     // (lists, a lease that is there, leases afterwards)
     let member = format!("{OURS}:2:default,img");
     let own = format!("{OURS}:2:img,default,other");
@@ -139,7 +148,7 @@ fn who_has_jobs_in_flight_and_no_lease_is_given_one_that_has_ended() {
         redis.run(&[b"FLUSHALL"]);
         hold(&redis, OURS, &[("img", 0, "5"), ("default", 1, "w")]);
         if let Some(lease) = lease {
-            redis.run(&[b"ZADD", keys::LEASES.as_bytes(), b"7", lease.as_bytes()]);
+            redis.run(&[b"ZADD", JIGGLER.names().leases.as_bytes(), b"7", lease.as_bytes()]);
         }
         assert_eq!(adopt_once(&redis), adopted, "{lease:?}");
         let mut expected = if adopted { vec![member.clone(), "0".to_owned()] } else { Vec::new() };
@@ -152,15 +161,17 @@ fn who_has_jobs_in_flight_and_no_lease_is_given_one_that_has_ended() {
 #[test]
 fn fences_are_no_jobs_in_flight() {
     let redis = OwnRedis::start();
-    let index = keys::in_flight_index("img", OURS, 0);
+    let index = JIGGLER.in_flight_index("img", OURS, 0);
     for key in [index.clone(), in_flight::wait_list(&index)] {
         redis.run(&[b"SET", key.as_bytes(), b"left"]);
     }
     let found = look(&mut redis.connect()).in_flight.remove(OURS).unwrap();
-    assert!(!read_adopted(&call(&redis, |requests| adopt(OURS, &found, requests).unwrap())).unwrap());
+    assert!(
+        !read_adopted(&call(&redis, |requests| adopt(JIGGLER, OURS, &found, requests).unwrap())).unwrap()
+    );
     redis.run(&[b"DEL", in_flight::wait_list(&index).as_bytes()]);
     let found = look(&mut redis.connect()).in_flight.remove(OURS).unwrap();
-    assert!(adopt(OURS, &found, &mut Requests::new()).is_none());
+    assert!(adopt(JIGGLER, OURS, &found, &mut Requests::new()).is_none());
 }
 
 #[test]
@@ -168,10 +179,10 @@ fn as_many_keys_as_allowed_are_taken_and_not_one_more() {
     let keys = |count: usize| -> Vec<String> {
         (0..count).map(|number| format!("jiggler:list:q:in_progress:{number:012x}")).collect()
     };
-    let accept = |count| Look::default().accept(&page("0", &keys(count)));
+    let accept = |count| Look::new(JIGGLER).accept(&page("0", &keys(count)));
     assert!(accept(RUBY_KEYS_MAX - 1).is_ok() && accept(RUBY_KEYS_MAX).is_ok());
     let error = accept(RUBY_KEYS_MAX + 1).unwrap_err();
-    assert!(matches!(error, LookError::TooManyKeys), "{error}");
+    assert!(matches!(error, LookError::TooManyKeys { .. }), "{error}");
 }
 
 #[test]
@@ -179,14 +190,15 @@ fn the_lead_is_kept_by_who_has_it_and_free_when_it_ends() {
     let redis = OwnRedis::start();
     let leads = |uuid| {
         let lasts = Duration::from_secs(60);
-        let reply = call(&redis, |requests| lead::take(keys::RUBY_LISTS_LEADER, uuid, lasts, requests));
+        let reply =
+            call(&redis, |requests| lead::take(JIGGLER.names().ruby_lists_leader, uuid, lasts, requests));
         lead::read_taken(&reply).unwrap()
     };
     assert!(leads("one") && leads("one"));
     assert!(!leads("two"));
-    let left_ms = redis.run(&[b"PTTL", keys::RUBY_LISTS_LEADER.as_bytes()]).as_integer().unwrap();
+    let left_ms = redis.run(&[b"PTTL", JIGGLER.names().ruby_lists_leader.as_bytes()]).as_integer().unwrap();
     assert!((1..=60_000).contains(&left_ms), "{left_ms} ms");
-    redis.run(&[b"PEXPIRE", keys::RUBY_LISTS_LEADER.as_bytes(), b"0"]);
+    redis.run(&[b"PEXPIRE", JIGGLER.names().ruby_lists_leader.as_bytes(), b"0"]);
     assert!(leads("two") && !leads("one"));
 }
 
@@ -197,7 +209,7 @@ fn jobs_go_back_in_their_old_order_to_be_taken_next() {
     for job in ["1", "2", "3", "4"] {
         redis.run(&[b"LPUSH", b"jiggler:list:q", job.as_bytes()]);
     }
-    let key = keys::gem_in_progress("q", DEAD);
+    let key = JIGGLER.gem_in_progress("q", DEAD);
     for _ in 0..3 {
         redis.run(&[b"RPOPLPUSH", b"jiggler:list:q", key.as_bytes()]);
     }
@@ -211,7 +223,7 @@ fn jobs_go_back_in_their_old_order_to_be_taken_next() {
 #[test]
 fn one_call_moves_no_more_than_its_bounds() {
     let redis = OwnRedis::start();
-    let key = keys::gem_in_progress("q", DEAD);
+    let key = JIGGLER.gem_in_progress("q", DEAD);
     let push = |jobs: &[&[u8]]| redis.run(&[&[b"RPUSH", key.as_bytes()], jobs].concat());
     for count in [RUBY_RESCUE_JOBS_MAX - 1, RUBY_RESCUE_JOBS_MAX, RUBY_RESCUE_JOBS_MAX + 1] {
         assert!(count < PUSH_JOBS_MAX);
@@ -233,7 +245,7 @@ fn one_call_moves_no_more_than_its_bounds() {
 #[test]
 fn keys_of_other_types_are_left_alone() {
     let redis = OwnRedis::start();
-    let key = keys::gem_in_progress("q", DEAD);
+    let key = JIGGLER.gem_in_progress("q", DEAD);
     redis.run(&[b"SADD", key.as_bytes(), b"member"]);
     assert_eq!(rescue_once(&redis, &list("q")), Rescued::NotAList);
     redis.run(&[b"DEL", key.as_bytes()]);

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{SurveyError, at};
 use crate::resp::Reply;
-use crate::wire::{keys, realm::RealmKey};
+use crate::wire::{Keyspace, realm::RealmKey};
 
 /// Sizes of the sets, and the counters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -46,13 +46,16 @@ impl Counts {
 }
 
 /// The sets and counters of a server that has all keys.
-pub(super) const SHARED_COUNTS: [(&str, RealmKey); 5] = [
-    (keys::RETRIES, RealmKey::Retries),
-    (keys::DEAD, RealmKey::Dead),
-    (keys::SCHEDULED, RealmKey::Scheduled),
-    (keys::FAILURES, RealmKey::Failures),
-    (keys::PROCESSED, RealmKey::Processed),
-];
+pub(super) const fn shared(keys: Keyspace) -> [(&'static str, RealmKey); 5] {
+    let names = keys.names();
+    [
+        (names.retries, RealmKey::Retries),
+        (names.dead, RealmKey::Dead),
+        (names.scheduled, RealmKey::Scheduled),
+        (names.failures, RealmKey::Failures),
+        (names.processed, RealmKey::Processed),
+    ]
+}
 
 /// The command that reads one.
 pub(super) const fn command(what: RealmKey) -> &'static [u8] {
@@ -102,33 +105,34 @@ pub(super) fn sum<'s>(sizes: impl IntoIterator<Item = &'s KeySize>) -> Counts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Scope, Server, Survey};
+    use super::super::{Scope, Survey};
     use super::*;
     use crate::net::blocking::BlockingConnection;
     use crate::own_redis::OwnRedis;
     use crate::resp::Requests;
-    use crate::wire::realm::Realm;
+    use crate::wire::Dialect;
 
     #[test]
     fn sets_and_counters_of_all_queues_are_added_up_and_figures_are_read_beside_their_heartbeat() {
         let redis = OwnRedis::start();
         let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
+        let keys = Dialect::Jiggler.keys(true);
         let heartbeat = "jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm";
-        let figures = Realm::figures(heartbeat, "d8625f8721eb", true);
+        let figures = keys.figures(heartbeat, "d8625f8721eb");
         redis.run(&[b"SET", heartbeat.as_bytes(), br#"{"heartbeat":1.5,"rss":7,"current_jobs":{}}"#]);
         redis.run(&[b"SET", figures.as_bytes(), br#"{"phase":"quiet","shards":[]}"#]);
         for name in ["a", "b"] {
-            let realm = Realm::of_queue(name);
+            let realm = keys.queue_realm(name);
             redis.run(&[b"ZADD", realm.dead.as_bytes(), b"1", b"x", b"2", b"y"]);
             redis.run(&[b"INCRBY", realm.processed.as_bytes(), b"7"]);
-            redis.run(&[b"RPUSH", keys::in_flight_index(name, "x", 0).as_bytes(), b"x"]);
+            redis.run(&[b"RPUSH", keys.in_flight_index(name, "x", 0).as_bytes(), b"x"]);
         }
         let mut look = |survey: &mut Survey| {
             let mut requests = Requests::new();
             survey.write(&mut requests);
             survey.accept(&conn.call(&requests).unwrap()).unwrap();
         };
-        let mut survey = Survey::again(Scope::Everything, Server::ClusterNode);
+        let mut survey = Survey::again(Scope::Everything, keys);
         look(&mut survey);
         assert!(!survey.is_complete(), "found and not read");
         look(&mut survey);
@@ -136,7 +140,7 @@ mod tests {
         assert_eq!(survey.counts(), Counts { processed: 14, dead_jobs: 4, ..Counts::default() });
         let (_, process) = survey.processes().next().unwrap();
         assert_eq!(process.figures.as_ref().unwrap().phase, "quiet");
-        redis.run(&[b"DEL", Realm::of_queue("a").dead.as_bytes()]);
+        redis.run(&[b"DEL", keys.queue_realm("a").dead.as_bytes()]);
         look(&mut survey);
         assert_eq!(survey.counts(), Counts { processed: 14, dead_jobs: 2, ..Counts::default() });
     }

@@ -5,11 +5,7 @@ use super::scan::Kind;
 use super::{Asked, Pace, Process, Survey, SurveyError, at};
 use crate::limits::SURVEY_KEYS_MAX;
 use crate::resp::{RedisErrorKind, Reply, Value};
-use crate::wire::{
-    figures, heartbeat_key,
-    keys::{self, ListKey},
-    realm::parse_realm_key,
-};
+use crate::wire::{figures, heartbeat_key, keys::ListKey, realm::parse_realm_key};
 
 impl Survey {
     /// Takes the replies to what [`Self::write`] appended last, all of them, in order.
@@ -38,7 +34,7 @@ impl Survey {
             }
             Asked::Heartbeat(key) => self.accept_heartbeat(key, &reply.value())?,
             Asked::Figures(page) => {
-                let values = reply.as_array().map_err(at(keys::PROCESS_PREFIX))?;
+                let values = reply.as_array().map_err(at(self.keys.names().process_prefix))?;
                 for (key, value) in page.iter().zip(values) {
                     self.accept_figures(key, &value);
                 }
@@ -93,9 +89,9 @@ impl Survey {
 
     fn accept_page(&mut self, number: usize, reply: &Reply) -> Result<(), SurveyError> {
         let scan = &mut self.scans[number];
-        let kind = scan.kind();
+        let (kind, pattern) = (scan.kind(), scan.pattern().to_owned());
         for key in scan.accept(reply)? {
-            let key = key.as_bulk().map_err(at(&kind.pattern()))?;
+            let key = key.as_bulk().map_err(at(&pattern))?;
             let text = String::from_utf8_lossy(key);
             match kind {
                 Kind::Heartbeats if heartbeat_key::parse_heartbeat(&text).is_some() => {
@@ -105,12 +101,12 @@ impl Survey {
                 Kind::Heartbeats if self.pace == Pace::Once => _ = self.unreadable.insert(text.into_owned()),
                 Kind::Heartbeats => {}
                 Kind::Lists => {
-                    if let Some(ListKey::Queue { .. }) = keys::parse_list(&text) {
+                    if let Some(ListKey::Queue { .. }) = self.keys.parse_list(&text) {
                         self.queues.entry(key.to_vec()).or_default();
                     }
                 }
                 Kind::InFlight => {
-                    if let Some((_, what)) = parse_realm_key(&text) {
+                    if let Some((_, what)) = parse_realm_key(self.keys, &text) {
                         self.sizes.entry(text.into_owned()).or_insert(KeySize { what, size: None });
                     }
                 }
@@ -118,7 +114,7 @@ impl Survey {
         }
         let found = [self.processes.len() + self.unreadable.len(), self.queues.len(), self.sizes.len()];
         if found.iter().any(|keys| *keys > SURVEY_KEYS_MAX) {
-            return Err(SurveyError::TooManyKeys { pattern: kind.pattern() });
+            return Err(SurveyError::TooManyKeys { pattern });
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! One SCAN of a survey, page by page, and round again.
 
-use super::{Scope, Server, SurveyError, at};
+use super::{Scope, SurveyError, at};
 use crate::limits::SCAN_PAGE_KEYS;
 use crate::resp::{Elements, Reply, Requests};
-use crate::wire::{heartbeat_key, keys};
+use crate::wire::{Keyspace, heartbeat_key};
 
 /// What kind of keys is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,19 +18,19 @@ pub(super) enum Kind {
 
 impl Kind {
     /// What is to be scanned for.
-    pub(super) const fn of(scope: Scope, server: Server) -> &'static [Self] {
-        match (scope, server) {
+    pub(super) const fn of(scope: Scope, keys: Keyspace) -> &'static [Self] {
+        match (scope, keys.is_cluster()) {
             (Scope::Processes, _) => &[Self::Heartbeats],
-            (Scope::Everything, Server::Whole) => &[Self::Heartbeats, Self::Lists],
-            (Scope::Everything, Server::ClusterNode) => &[Self::Heartbeats, Self::Lists, Self::InFlight],
+            (Scope::Everything, false) => &[Self::Heartbeats, Self::Lists],
+            (Scope::Everything, true) => &[Self::Heartbeats, Self::Lists, Self::InFlight],
         }
     }
 
-    pub(super) fn pattern(self) -> String {
+    fn pattern(self, keys: Keyspace) -> String {
         match self {
             Self::Heartbeats => [heartbeat_key::SERVER_PREFIX, "*"].concat(),
-            Self::Lists => [keys::LIST_PREFIX, "*"].concat(),
-            Self::InFlight => keys::IN_FLIGHT_PATTERN.to_owned(),
+            Self::Lists => [keys.names().list_prefix, "*"].concat(),
+            Self::InFlight => keys.names().in_flight_pattern.to_owned(),
         }
     }
 
@@ -48,17 +48,22 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Scan {
     kind: Kind,
+    pattern: String,
     cursor: Vec<u8>,
     came_round: bool,
 }
 
 impl Scan {
-    pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, cursor: b"0".to_vec(), came_round: false }
+    pub(super) fn new(kind: Kind, keys: Keyspace) -> Self {
+        Self { kind, pattern: kind.pattern(keys), cursor: b"0".to_vec(), came_round: false }
     }
 
     pub(super) const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    pub(super) fn pattern(&self) -> &str {
+        &self.pattern
     }
 
     pub(super) const fn came_round(&self) -> bool {
@@ -69,7 +74,7 @@ impl Scan {
     pub(super) fn write(&self, requests: &mut Requests) {
         let redis_type = self.kind.redis_type();
         let mut command = requests.begin(if redis_type.is_some() { 8 } else { 6 });
-        command.arg(b"SCAN").arg(&self.cursor).arg(b"MATCH").arg(self.kind.pattern().as_bytes());
+        command.arg(b"SCAN").arg(&self.cursor).arg(b"MATCH").arg(self.pattern.as_bytes());
         command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS);
         if let Some(redis_type) = redis_type {
             command.arg(b"TYPE").arg(redis_type.as_bytes());
@@ -78,7 +83,7 @@ impl Scan {
 
     /// Takes one page: the cursor to go on with, and some keys, perhaps none. SCAN may give a key twice.
     pub(super) fn accept<'r>(&mut self, reply: &'r Reply) -> Result<Elements<'r>, SurveyError> {
-        let pattern = &self.kind.pattern();
+        let pattern = &self.pattern;
         let mut parts = reply.as_array().map_err(at(pattern))?;
         let (Some(cursor), Some(page)) = (parts.next(), parts.next()) else {
             return Err(at(pattern)(reply.value().instead_of("a cursor and a page of keys")));

@@ -6,6 +6,7 @@ use crate::limits::SURVEY_KEYS_MAX;
 use crate::net::blocking::BlockingConnection;
 use crate::own_redis::OwnRedis;
 use crate::resp::decode::Decoder;
+use crate::wire::keys::JIGGLER;
 
 /// A survey that ends, and the commands it wrote last, answered with wire bytes.
 struct Played {
@@ -15,7 +16,7 @@ struct Played {
 
 impl Played {
     fn start() -> Self {
-        Self { survey: Survey::once(Scope::Everything, Server::Whole), requests: Requests::new() }
+        Self { survey: Survey::once(Scope::Everything, JIGGLER), requests: Requests::new() }
     }
 
     /// Writes the next commands and gives them `answers`.
@@ -129,8 +130,8 @@ fn what_comes_is_found_and_what_goes_is_forgotten() {
     run(&mut conn, &["SET", "jiggler:svr:no heartbeat", "{}"]);
     run(&mut conn, &["RPUSH", "jiggler:list:a", "1", "2"]);
     run(&mut conn, &["RPUSH", "jiggler:list:a:in_progress:d8625f8721eb", "1"]);
-    run(&mut conn, &["INCRBY", keys::PROCESSED, "7"]);
-    let mut survey = Survey::again(Scope::Everything, Server::Whole);
+    run(&mut conn, &["INCRBY", JIGGLER.names().processed, "7"]);
+    let mut survey = Survey::again(Scope::Everything, JIGGLER);
     look(&mut conn, &mut survey);
     assert!(!survey.is_complete(), "found and not read");
     look(&mut conn, &mut survey);
@@ -164,7 +165,7 @@ fn many_processes_are_read_page_by_page() {
         let key = format!("jiggler:svr:{number:012}:3:25:default:1:1795299901:{number}:vm");
         run(&mut conn, &["SET", &key, "{}"]);
     }
-    let mut survey = Survey::again(Scope::Processes, Server::Whole);
+    let mut survey = Survey::again(Scope::Processes, JIGGLER);
     let mut looks = 0;
     while !survey.is_complete() {
         look(&mut conn, &mut survey);

@@ -1,6 +1,6 @@
 //! The keys of one queue as one shard uses them, and the names of its batches.
 
-use crate::wire::{in_flight, keys};
+use crate::wire::{Keyspace, in_flight};
 
 /// The name of a batch within its in-flight index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,7 +16,7 @@ pub enum BatchName {
 pub struct QueueKeys {
     /// The queue's name.
     pub name: Box<str>,
-    /// `jiggler:list:<name>`.
+    /// The list of its waiting jobs.
     pub list: Box<[u8]>,
     /// The shard's in-flight index of that queue.
     pub index: Box<[u8]>,
@@ -34,11 +34,11 @@ pub struct QueueKeys {
 
 impl QueueKeys {
     /// The keys of queue `name` for shard `shard` of process `uuid`.
-    pub fn new(name: &str, uuid: &str, shard: usize) -> Self {
-        let index = keys::in_flight_index(name, uuid, shard);
+    pub fn new(keys: Keyspace, name: &str, uuid: &str, shard: usize) -> Self {
+        let index = keys.in_flight_index(name, uuid, shard);
         Self {
             name: name.into(),
-            list: keys::queue(name).into_bytes().into(),
+            list: keys.queue(name).into_bytes().into(),
             wait_list: in_flight::wait_list(&index).into_bytes().into(),
             oversize: in_flight::oversize_list(&index).into_bytes().into(),
             suspects: in_flight::suspects(&index).into_bytes().into(),

@@ -1,13 +1,13 @@
 //! Keys, queue names and heartbeats as others wrote them: what is read can be written again and reads the same.
 
 use jiggler_uring::internal::limits::QUEUE_NAME_BYTES_MAX;
-use jiggler_uring::internal::wire::keys::{self, ListKey};
+use jiggler_uring::internal::wire::keys::{JIGGLER, ListKey};
 use jiggler_uring::internal::wire::{QueueName, heartbeat_key, lease};
 
 /// Checks one text, as a key of each kind and as a part of one.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    for prefix in ["", keys::LIST_PREFIX, heartbeat_key::SERVER_PREFIX] {
+    for prefix in ["", JIGGLER.names().list_prefix, heartbeat_key::SERVER_PREFIX] {
         let key = [prefix, text].concat();
         check_list(&key);
         check_heartbeat(&key);
@@ -17,12 +17,12 @@ pub fn run(data: &[u8]) {
 }
 
 fn check_list(key: &str) {
-    match keys::parse_list(key) {
-        None => assert!(!key.starts_with(keys::LIST_PREFIX)),
-        Some(ListKey::Queue { queue }) => assert_eq!(keys::queue(queue), key),
+    match JIGGLER.parse_list(key) {
+        None => assert!(!key.starts_with(JIGGLER.names().list_prefix)),
+        Some(ListKey::Queue { queue }) => assert_eq!(JIGGLER.queue(queue), key),
         Some(ListKey::InProgress { queue, uuid }) => {
-            assert_eq!(keys::gem_in_progress(queue, uuid), key);
-            assert_ne!(keys::queue(queue), key, "a list would be moved onto itself");
+            assert_eq!(JIGGLER.gem_in_progress(queue, uuid), key);
+            assert_ne!(JIGGLER.queue(queue), key, "a list would be moved onto itself");
         }
     }
 }
@@ -47,10 +47,10 @@ fn check_queue_name(text: &str) {
     let Ok(name) = QueueName::new(text) else { return };
     let queue = name.as_str();
     assert!(queue == text && queue.len() <= QUEUE_NAME_BYTES_MAX);
-    assert_eq!(keys::parse_list(&keys::queue(queue)), Some(ListKey::Queue { queue }));
+    assert_eq!(JIGGLER.parse_list(&JIGGLER.queue(queue)), Some(ListKey::Queue { queue }));
     let uuid = "06c7221317f9";
-    let in_progress = keys::gem_in_progress(queue, uuid);
-    assert_eq!(keys::parse_list(&in_progress), Some(ListKey::InProgress { queue, uuid }));
+    let in_progress = JIGGLER.gem_in_progress(queue, uuid);
+    assert_eq!(JIGGLER.parse_list(&in_progress), Some(ListKey::InProgress { queue, uuid }));
     let member = lease::lease_member(uuid, 3, &[queue, "b"]);
     let lease = lease::parse_lease_member(&member).unwrap();
     assert_eq!((lease.uuid, lease.shards, lease.queues), (uuid, 3, vec![queue, "b"]));

@@ -9,12 +9,12 @@ use jiggler_uring::internal::resp::{RedisUrl, Reply, Requests, Value};
 use jiggler_uring::internal::store::entries::{self, Order, Window};
 use jiggler_uring::internal::store::ruby_lists::{self, Look};
 use jiggler_uring::internal::store::scripts::{LOAD_REPLIES, Scripts};
-use jiggler_uring::internal::store::survey::{Scope, Server, Survey};
+use jiggler_uring::internal::store::survey::{Scope, Survey};
 use jiggler_uring::internal::store::turn::TurnReply;
 use jiggler_uring::internal::store::{
     cancel, due, enqueue, flight, lead, operate, process, progress, recovery,
 };
-use jiggler_uring::internal::wire::Realm;
+use jiggler_uring::internal::wire::{Dialect, keys::JIGGLER};
 
 /// Replies of one case; more say nothing new.
 const REPLIES_MAX: usize = 64;
@@ -39,7 +39,7 @@ pub fn run(data: &[u8]) {
     for from in 0..replies.len() {
         let hashes = &replies[from..replies.len().min(from + LOAD_REPLIES)];
         let all_bulk = hashes.len() == LOAD_REPLIES && hashes.iter().all(|hash| hash.as_bulk().is_ok());
-        assert_eq!(Scripts::read(Realm::SHARED, hashes).is_ok(), all_bulk);
+        assert_eq!(Scripts::read(JIGGLER.shared_realm(), hashes).is_ok(), all_bulk);
         read_turn(&replies[from..]);
     }
 }
@@ -90,9 +90,9 @@ fn read_alone(reply: &Reply) {
 /// Answers surveys with the replies, over and over.
 fn survey(replies: &[Reply]) {
     let mut answers = replies.iter().cycle();
-    let servers = [Server::Whole, Server::ClusterNode];
-    let surveys = servers.map(|server| Survey::once(Scope::Everything, server)).into_iter();
-    for mut survey in surveys.chain([Survey::again(Scope::Everything, Server::Whole)]) {
+    let spellings = [false, true].map(|is_cluster| Dialect::Jiggler.keys(is_cluster));
+    let surveys = spellings.map(|keys| Survey::once(Scope::Everything, keys)).into_iter();
+    for mut survey in surveys.chain([Survey::again(Scope::Everything, JIGGLER)]) {
         let mut requests = Requests::new();
         for _ in 0..ROUNDS_MAX {
             requests.clear();
@@ -111,7 +111,7 @@ fn survey(replies: &[Reply]) {
 
 /// Answers a look at the lists of Ruby servers with the replies.
 fn look(replies: &[Reply]) {
-    let mut look = Look::default();
+    let mut look = Look::new(JIGGLER);
     let mut requests = Requests::new();
     for reply in replies {
         if !look.write(&mut requests) || look.accept(reply).is_err() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiggler_uring::internal::store::turn::Destination;
-use jiggler_uring::internal::wire::{in_flight, keys};
+use jiggler_uring::internal::wire::{in_flight, keys::JIGGLER};
 
 use super::state::{Content, Database};
 use super::world::{Verdict, World, ensure};
@@ -64,7 +64,9 @@ fn in_flight(world: &World<'_>, db: &Database) -> Verdict {
 
 /// The sets hold every failure once, and nothing else.
 fn failures(world: &World<'_>, db: &Database) -> Verdict {
-    for (set, to) in [(keys::RETRIES, Destination::Retries), (keys::DEAD, Destination::Dead)] {
+    for (set, to) in
+        [(JIGGLER.names().retries, Destination::Retries), (JIGGLER.names().dead, Destination::Dead)]
+    {
         let mut found = db.set(set).to_vec();
         let of_set = world.moved.iter().filter(|(destination, _)| *destination == to);
         let mut wanted: Vec<Vec<u8>> = of_set.map(|(_, payload)| payload.clone()).collect();
@@ -79,7 +81,9 @@ fn failures(world: &World<'_>, db: &Database) -> Verdict {
 
 /// Counters are exact, whatever replies were lost.
 fn counters(world: &World<'_>, db: &Database) -> Verdict {
-    for (key, wanted) in [(keys::PROCESSED, world.processed), (keys::FAILURES, world.failed)] {
+    for (key, wanted) in
+        [(JIGGLER.names().processed, world.processed), (JIGGLER.names().failures, world.failed)]
+    {
         let found = db.counter(key);
         ensure(found == wanted, || format!("{key} is {found}, not {wanted}"))?;
     }
@@ -111,6 +115,6 @@ pub(crate) fn nothing_left(world: &mut World<'_>) -> Verdict {
         let left = living.iter().any(|index| key.as_bytes().starts_with(index));
         ensure(!left, || format!("{key} is left behind\n{db:?}"))?;
     }
-    let queues = db.0.keys().filter(|key| key.starts_with(keys::LIST_PREFIX)).count();
+    let queues = db.0.keys().filter(|key| key.starts_with(JIGGLER.names().list_prefix)).count();
     ensure(queues == 0, || format!("a queue is left\n{db:?}"))
 }

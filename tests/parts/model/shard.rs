@@ -10,6 +10,7 @@ use jiggler_uring::internal::store::flight::Known;
 use jiggler_uring::internal::store::turn::{
     BatchName, Destination, Move, QueueKeys, Settlement, TurnContext,
 };
+use jiggler_uring::internal::wire::keys::JIGGLER;
 
 use super::ops::Outcome;
 
@@ -80,7 +81,7 @@ impl Shard {
     pub(crate) fn new(number: usize, queues: &[String]) -> Self {
         let uuid = format!("{number:012x}");
         let queues: Rc<[QueueKeys]> =
-            queues.iter().map(|name| QueueKeys::new(name, &uuid, number % 2)).collect();
+            queues.iter().map(|name| QueueKeys::new(JIGGLER, name, &uuid, number % 2)).collect();
         let context = TurnContext {
             queues,
             keep_in_flight: true,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiggler_uring::internal::net::blocking::BlockingConnection;
 use jiggler_uring::internal::resp::{Reply, Requests, Value};
-use jiggler_uring::internal::wire::keys;
+use jiggler_uring::internal::wire::keys::JIGGLER;
 
 pub(crate) type Bytes = Vec<u8>;
 
@@ -90,10 +90,15 @@ impl Database {
 
     /// Keys that are no queue, set or counter the gem knows too.
     pub(crate) fn own_keys(&self) -> impl Iterator<Item = (&String, &Content)> {
-        let shared = [keys::RETRIES, keys::DEAD, keys::PROCESSED, keys::FAILURES];
-        self.0
-            .iter()
-            .filter(move |(key, _)| !key.starts_with(keys::LIST_PREFIX) && !shared.contains(&key.as_str()))
+        let shared = [
+            JIGGLER.names().retries,
+            JIGGLER.names().dead,
+            JIGGLER.names().processed,
+            JIGGLER.names().failures,
+        ];
+        self.0.iter().filter(move |(key, _)| {
+            !key.starts_with(JIGGLER.names().list_prefix) && !shared.contains(&key.as_str())
+        })
     }
 }
 

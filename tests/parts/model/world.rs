@@ -11,8 +11,7 @@ use jiggler_uring::internal::resp::{Reply, Requests};
 use jiggler_uring::internal::store::flight::{self, Known};
 use jiggler_uring::internal::store::scripts::{Script, Scripts};
 use jiggler_uring::internal::store::turn::{BatchName, Destination, Turn, TurnReply};
-use jiggler_uring::internal::wire::Realm;
-use jiggler_uring::internal::wire::keys;
+use jiggler_uring::internal::wire::keys::JIGGLER;
 
 use super::ops::{Case, Fate, Step};
 use super::oracle;
@@ -121,7 +120,7 @@ impl<'a> World<'a> {
                 jid
             }
         };
-        let key = keys::queue(&self.queues[queue % self.queues.len()]);
+        let key = JIGGLER.queue(&self.queues[queue % self.queues.len()]);
         for _ in 0..copies {
             one(self.conn, &[b"LPUSH", key.as_bytes(), &self.payloads[at].raw]);
             self.payloads[at].accepted += 1;
@@ -169,7 +168,7 @@ impl<'a> World<'a> {
             ensure(fetched.error.is_none() && fetched.oversize == 0, || format!("{:?}", fetched.error))?;
             let name = BatchName::Turn(sent.number);
             let key = self.shards[at].key(fetched.queue, name);
-            let waiting = before.list(&keys::queue(&self.queues[fetched.queue]));
+            let waiting = before.list(&JIGGLER.queue(&self.queues[fetched.queue]));
             let oldest: Vec<&[u8]> =
                 waiting.iter().rev().take(fetched.payloads.len()).map(Vec::as_slice).collect();
             ensure(oldest == fetched.payloads, || "a turn did not take the oldest jobs in order".to_owned())?;
@@ -243,7 +242,7 @@ impl<'a> World<'a> {
 
     fn reconcile(&mut self, at: usize, queue: usize, name: BatchName, knowledge: &Knowledge) -> Verdict {
         let shard = &mut self.shards[at];
-        let (list, batch) = (keys::queue(&self.queues[queue]), shard.key(queue, name));
+        let (list, batch) = (JIGGLER.queue(&self.queues[queue]), shard.key(queue, name));
         let number = shard.fresh_number();
         let mut requests = Requests::new();
         let keys = (shard.home(), shard.queue(queue));
@@ -278,7 +277,7 @@ impl<'a> World<'a> {
     }
 
     fn wait(&mut self, at: usize, queue: usize, seen: bool) -> Verdict {
-        let key = keys::queue(&self.queues[queue]);
+        let key = JIGGLER.queue(&self.queues[queue]);
         let length = one(self.conn, &[b"LLEN", key.as_bytes()]).as_integer();
         if !length.is_ok_and(|length| length > 0) {
             return Ok(());
@@ -325,7 +324,7 @@ impl<'a> World<'a> {
     pub(crate) fn drain(&mut self) -> Verdict {
         let waiting = |world: &mut Self| {
             let db = Database::read(world.conn);
-            world.queues.iter().any(|name| !db.list(&keys::queue(name)).is_empty())
+            world.queues.iter().any(|name| !db.list(&JIGGLER.queue(name)).is_empty())
         };
         while waiting(self) || self.shards.iter().any(|shard| !shard.live.is_empty()) {
             for at in 0..self.shards.len() {
@@ -363,5 +362,5 @@ fn load(conn: &mut BlockingConnection, mutation: Option<Mutation>) -> Scripts {
         }
         requests.command(&[b"SCRIPT", b"LOAD", source.as_bytes()]);
     }
-    Scripts::read(Realm::SHARED, &conn.call(&requests).unwrap()).unwrap()
+    Scripts::read(JIGGLER.shared_realm(), &conn.call(&requests).unwrap()).unwrap()
 }

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use jiggler_uring::internal::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
 use jiggler_uring::internal::resp::Requests;
 use jiggler_uring::internal::store::turn::{BatchName, QueueKeys, Settlement, Turn, TurnReply};
-use jiggler_uring::internal::wire::keys;
+use jiggler_uring::internal::wire::keys::JIGGLER;
 
 use super::{Setup, is_refused};
 
@@ -39,7 +39,7 @@ fn no_queue_is_served_past_one_whose_payload_does_not_fit_any_more() {
     let mut setup = Setup::new();
     let large = vec![b'x'; BATCH_BYTES_MAX * 2 / 5];
     (0..3).for_each(|_| setup.push(&large));
-    setup.run(&[b"LPUSH", keys::queue("b").as_bytes(), b"small"]);
+    setup.run(&[b"LPUSH", JIGGLER.queue("b").as_bytes(), b"small"]);
     let turn = setup.fetch(1, 10);
     assert_eq!(
         turn.fetched.iter().map(|from| (from.queue, from.payloads.len())).collect::<Vec<_>>(),
@@ -88,21 +88,22 @@ fn a_user_without_the_right_to_sort_or_to_measure_gets_the_same_jobs() {
 #[test]
 fn a_queue_whose_key_is_a_set_is_named_and_left_as_it_is() {
     let mut setup = Setup::new();
-    setup.run(&[b"SADD", keys::queue("a").as_bytes(), b"job"]);
-    setup.run(&[b"LPUSH", keys::queue("b").as_bytes(), b"other"]);
+    setup.run(&[b"SADD", JIGGLER.queue("a").as_bytes(), b"job"]);
+    setup.run(&[b"LPUSH", JIGGLER.queue("b").as_bytes(), b"other"]);
     let turn = setup.fetch(1, 5);
     assert!(turn.fetched[0].error.as_deref().is_some_and(|error| error.contains("WRONGTYPE")));
     assert_eq!(turn.fetched[1].payloads, ["other"]);
-    assert_eq!(setup.number(&[b"SCARD", keys::queue("a").as_bytes()]), 1);
+    assert_eq!(setup.number(&[b"SCARD", JIGGLER.queue("a").as_bytes()]), 1);
 }
 
 #[test]
 fn more_queues_than_are_read_from_lists_come_through_the_script() {
     let mut setup = Setup::new();
     let names: Vec<String> = (0..=QUEUES_READ_FROM_LISTS_MAX).map(|number| format!("q{number}")).collect();
-    setup.context.queues = names.iter().map(|name| QueueKeys::new(name, "0123456789ab", 0)).collect();
+    setup.context.queues =
+        names.iter().map(|name| QueueKeys::new(JIGGLER, name, "0123456789ab", 0)).collect();
     for name in &names {
-        setup.run(&[b"LPUSH", keys::queue(name).as_bytes(), name.as_bytes()]);
+        setup.run(&[b"LPUSH", JIGGLER.queue(name).as_bytes(), name.as_bytes()]);
     }
     let order: Vec<usize> = (0..names.len()).collect();
     let mut requests = Requests::new();

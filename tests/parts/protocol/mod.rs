@@ -18,7 +18,7 @@ use jiggler_uring::internal::store::scripts::Scripts;
 use jiggler_uring::internal::store::turn::{
     self, BatchName, Destination, Effect, Move, QueueKeys, Settlement, Turn, TurnContext, TurnReply,
 };
-use jiggler_uring::internal::wire::keys;
+use jiggler_uring::internal::wire::keys::JIGGLER;
 
 /// One shard of one queue, and its Redis.
 struct Setup {
@@ -33,7 +33,8 @@ struct Setup {
 impl Setup {
     fn new() -> Self {
         let (redis, conn, scripts) = OwnRedis::with_scripts();
-        let queues: Rc<[QueueKeys]> = ["a", "b"].map(|name| QueueKeys::new(name, "0123456789ab", 0)).into();
+        let queues: Rc<[QueueKeys]> =
+            ["a", "b"].map(|name| QueueKeys::new(JIGGLER, name, "0123456789ab", 0)).into();
         let context = TurnContext {
             queues,
             keep_in_flight: true,
@@ -55,7 +56,7 @@ impl Setup {
     }
 
     fn push(&mut self, payload: &[u8]) {
-        self.run(&[b"LPUSH", keys::queue("a").as_bytes(), payload]);
+        self.run(&[b"LPUSH", JIGGLER.queue("a").as_bytes(), payload]);
     }
 
     fn list(&mut self, key: &[u8]) -> Vec<Vec<u8>> {
@@ -143,7 +144,7 @@ fn resume_gives_the_same_answer_when_its_own_reply_was_lost() {
 /// One spoilt key keeps nothing but itself: what cannot be counted or moved is named, and reported again by the next turn.
 #[test]
 fn a_turn_does_all_but_what_a_spoilt_key_is_needed_for() {
-    for spoilt in [keys::RETRIES, keys::PROCESSED, keys::FAILURES] {
+    for spoilt in [JIGGLER.names().retries, JIGGLER.names().processed, JIGGLER.names().failures] {
         let mut setup = Setup::new();
         setup.push(b"job");
         assert_eq!(setup.fetch(1, 1).fetched[0].payloads, [&b"job"[..]]);
@@ -156,8 +157,8 @@ fn a_turn_does_all_but_what_a_spoilt_key_is_needed_for() {
         let parts = (held.moves.as_slice(), held.processed, held.failed);
         let none: &[usize] = &[];
         let expected = match spoilt {
-            keys::RETRIES => (&[0][..], false, false),
-            keys::PROCESSED => (none, true, false),
+            "jiggler:set:retries" => (&[0][..], false, false),
+            "jiggler:stats:processed_counter" => (none, true, false),
             _ => (none, false, true),
         };
         assert_eq!(parts, expected, "{spoilt}");
@@ -171,9 +172,9 @@ fn a_turn_does_all_but_what_a_spoilt_key_is_needed_for() {
         rest.moves.truncate(held.moves.len());
         (rest.processed, rest.failed) = (u64::from(held.processed), u64::from(held.failed));
         assert_eq!(setup.turn(3, 0, &rest).unwrap().held, None, "{spoilt}");
-        assert_eq!(setup.number(&[b"ZCARD", keys::RETRIES.as_bytes()]), 1, "{spoilt}");
+        assert_eq!(setup.number(&[b"ZCARD", JIGGLER.names().retries.as_bytes()]), 1, "{spoilt}");
         assert_eq!(setup.number(&[b"LLEN", &setup.queue().wait_list]), 0, "{spoilt}");
-        for counter in [keys::PROCESSED, keys::FAILURES] {
+        for counter in [JIGGLER.names().processed, JIGGLER.names().failures] {
             assert_eq!(
                 setup.run(&[b"GET", counter.as_bytes()]).as_bulk().unwrap(),
                 b"1",
@@ -186,8 +187,8 @@ fn a_turn_does_all_but_what_a_spoilt_key_is_needed_for() {
 #[test]
 fn a_queue_that_is_no_list_fails_alone() {
     let mut setup = Setup::new();
-    setup.run(&[b"SET", keys::queue("a").as_bytes(), b"no list"]);
-    setup.run(&[b"LPUSH", keys::queue("b").as_bytes(), b"job"]);
+    setup.run(&[b"SET", JIGGLER.queue("a").as_bytes(), b"no list"]);
+    setup.run(&[b"LPUSH", JIGGLER.queue("b").as_bytes(), b"job"]);
     let fetched = setup.fetch(1, 5).fetched;
     assert_eq!((fetched[0].queue, fetched[0].error.as_ref().unwrap().contains("WRONGTYPE")), (0, true));
     assert_eq!((fetched[1].queue, &fetched[1].payloads[..]), (1, &[Bytes::from_static(b"job")][..]));
@@ -218,8 +219,8 @@ fn an_oversize_payload_is_buried_once() {
     assert_eq!(setup.bury(4, b"entry 1"), 0, "buried already");
     assert_eq!(setup.bury(6, b"entry 2"), 1);
     assert_eq!(setup.number(&[b"EXISTS", &oversize]), 0);
-    assert_eq!(setup.number(&[b"ZCARD", keys::DEAD.as_bytes()]), 2);
-    assert_eq!(setup.run(&[b"GET", keys::FAILURES.as_bytes()]).as_bulk().unwrap(), b"2");
+    assert_eq!(setup.number(&[b"ZCARD", JIGGLER.names().dead.as_bytes()]), 2);
+    assert_eq!(setup.run(&[b"GET", JIGGLER.names().failures.as_bytes()]).as_bulk().unwrap(), b"2");
 }
 
 #[test]
@@ -290,14 +291,19 @@ fn a_turn_that_is_refused_a_right_moves_nothing_and_counts_nothing() {
         setup.withdraw(format!("-{right}").as_bytes());
         assert!(setup.turn(2, 0, &settled).is_err(), "{right}");
         setup.withdraw(b"+@all");
-        assert_eq!(setup.number(&[b"EXISTS", keys::RETRIES.as_bytes(), keys::DEAD.as_bytes()]), 0, "{right}");
-        let processed = setup.run(&[b"INCRBY", keys::PROCESSED.as_bytes(), b"0"]).as_integer().unwrap();
+        assert_eq!(
+            setup.number(&[b"EXISTS", JIGGLER.names().retries.as_bytes(), JIGGLER.names().dead.as_bytes()]),
+            0,
+            "{right}"
+        );
+        let processed =
+            setup.run(&[b"INCRBY", JIGGLER.names().processed.as_bytes(), b"0"]).as_integer().unwrap();
         assert_eq!(processed, 0, "{right}");
         assert_eq!(setup.number(&[b"LLEN", &setup.queue().batch(BatchName::Turn(1))]), 2, "{right}");
     }
     setup.turn(3, 0, &settled).unwrap();
-    assert_eq!(setup.number(&[b"ZCARD", keys::RETRIES.as_bytes()]), 1);
-    assert_eq!(setup.number(&[b"ZCARD", keys::DEAD.as_bytes()]), 1);
+    assert_eq!(setup.number(&[b"ZCARD", JIGGLER.names().retries.as_bytes()]), 1);
+    assert_eq!(setup.number(&[b"ZCARD", JIGGLER.names().dead.as_bytes()]), 1);
 }
 
 /// An effect is part of the report: one that cannot be had undoes it.
@@ -309,11 +315,11 @@ fn a_turn_with_an_effect_that_is_not_known_does_nothing() {
     let effect = Effect { op: "none", key: Box::from(b"key".as_slice()), arg: b"arg".to_vec() };
     let settled = Settlement { wholes: vec![(0, 1)], effects: vec![effect; 2], ..failure(1, b"job") };
     assert!(is_refused(setup.turn(2, 0, &settled), "ERR"));
-    assert_eq!(setup.number(&[b"ZCARD", keys::RETRIES.as_bytes()]), 0);
+    assert_eq!(setup.number(&[b"ZCARD", JIGGLER.names().retries.as_bytes()]), 0);
     let batch = setup.queue().batch(BatchName::Turn(1));
     assert_eq!(setup.list(&batch), [b"job"]);
     setup.turn(3, 0, &Settlement { effects: Vec::new(), ..settled }).unwrap();
-    assert_eq!(setup.number(&[b"ZCARD", keys::RETRIES.as_bytes()]), 1);
+    assert_eq!(setup.number(&[b"ZCARD", JIGGLER.names().retries.as_bytes()]), 1);
 }
 
 /// The bar of `resume` must outlive a turn that failed: what was given up stays given up.
@@ -379,7 +385,7 @@ fn a_redis_at_its_memory_limit_can_be_drained() {
     let mut setup = Setup::new();
     (0..100).for_each(|_| setup.push(&[b'x'; 10_000]));
     setup.run(&[b"CONFIG", b"SET", b"maxmemory", b"1"]);
-    let key = keys::queue("a");
+    let key = JIGGLER.queue("a");
     let mut requests = Requests::new();
     requests.command(&[b"LPUSH", key.as_bytes(), b"refused"]);
     assert!(matches!(setup.conn.call_one(&requests), Err(Error::Redis(error)) if error.code() == "OOM"));
@@ -390,5 +396,5 @@ fn a_redis_at_its_memory_limit_can_be_drained() {
         settled = Settlement { processed: 50, wholes: vec![(0, number)], ..Settlement::default() };
     }
     assert!(setup.turn(3, 50, &settled).unwrap().fetched.is_empty());
-    assert_eq!(setup.run(&[b"GET", keys::PROCESSED.as_bytes()]).as_bulk().unwrap(), b"100");
+    assert_eq!(setup.run(&[b"GET", JIGGLER.names().processed.as_bytes()]).as_bulk().unwrap(), b"100");
 }

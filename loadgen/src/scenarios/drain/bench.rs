@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiggler_uring::internal::wire::keys::{DEAD, FAILURES, RETRIES};
+use jiggler_uring::internal::wire::keys::JIGGLER;
 
 use super::{Load, Run};
 use crate::cli::Mode;
@@ -180,9 +180,9 @@ impl<'a> Bench<'a> {
     /// Every job once, none failed.
     fn check_outcome(&mut self, load: Load<'_>) -> Result<(), Error> {
         let processed = self.client.backlog()?.processed;
-        let failures = self.client.number(&["GET", FAILURES])?;
-        let retries = self.client.number(&["ZCARD", RETRIES])?;
-        let dead = self.client.number(&["ZCARD", DEAD])?;
+        let failures = self.client.number(&["GET", JIGGLER.names().failures])?;
+        let retries = self.client.number(&["ZCARD", JIGGLER.names().retries])?;
+        let dead = self.client.number(&["ZCARD", JIGGLER.names().dead])?;
         if (processed, failures, retries, dead) == (load.jobs, 0, 0, 0) {
             return Ok(());
         }

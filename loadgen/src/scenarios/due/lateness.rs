@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiggler_uring::internal::resp::encode::Requests;
-use jiggler_uring::internal::wire::keys::{RETRIES, SCHEDULED};
+use jiggler_uring::internal::wire::keys::JIGGLER;
 
 use crate::cli::Mode;
 use crate::error::Error;
@@ -98,7 +98,7 @@ fn add(tick: Tick, recorded: bool, requests: &mut Requests) {
         r#"{{"name":"Stamp","args":[{stamp},{stamp}],"retries":0,"jid":"{due_ns:016x}","queue":"default"}}"#
     );
     let score = format!("{}.{:06}", due.as_secs(), due.subsec_micros());
-    let set = if tick.number.is_multiple_of(2) { SCHEDULED } else { RETRIES };
+    let set = if tick.number.is_multiple_of(2) { JIGGLER.names().scheduled } else { JIGGLER.names().retries };
     requests.command(&[b"ZADD", set.as_bytes(), score.as_bytes(), payload.as_bytes()]);
 }
 

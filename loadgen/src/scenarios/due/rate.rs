@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiggler_uring::internal::resp::encode::Requests;
-use jiggler_uring::internal::wire::keys::{RETRIES, SCHEDULED};
+use jiggler_uring::internal::wire::keys::JIGGLER;
 use serde::Serialize;
 
 use crate::cli::Mode;
@@ -67,7 +67,8 @@ pub(super) fn run(scene: &Scene, mode: Mode, jobs: u64, session: &Session) -> Re
     let last = wait_for(&mut client, &mut worker, jobs, session)?;
     let (redis_cpu, traffic) = (redis.cpu()? - redis_cpu, traffic.end(&mut client)?);
     worker.stop()?;
-    let left = client.number(&["ZCARD", RETRIES])? + client.number(&["ZCARD", SCHEDULED])?;
+    let left = client.number(&["ZCARD", JIGGLER.names().retries])?
+        + client.number(&["ZCARD", JIGGLER.names().scheduled])?;
     if last.jobs != jobs || left != 0 {
         return Err(Error::WrongOutcome(format!("{} of {jobs} jobs were moved, {left} are left", last.jobs)));
     }
@@ -86,7 +87,11 @@ fn fill(scene: &Scene, jobs: u64, session: &Session) -> Result<(), Error> {
     let window = |requests: &mut Requests| {
         let count = (jobs - next).min(ADD_JOBS);
         // Every other window goes to the other set.
-        let set = if (next / ADD_JOBS).is_multiple_of(2) { RETRIES } else { SCHEDULED };
+        let set = if (next / ADD_JOBS).is_multiple_of(2) {
+            JIGGLER.names().retries
+        } else {
+            JIGGLER.names().scheduled
+        };
         if count == 0 {
             return;
         }

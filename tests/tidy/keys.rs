@@ -1,0 +1,50 @@
+//! Keys are spelt in the wire layer alone, and how they are spelt is chosen in few places.
+
+use super::source::{self, Source};
+use super::{in_places, lines_with, report, root, src};
+
+/// Where the dialect is chosen: where a process, a command or a client begins. All others are handed what follows from it.
+const DIALECT_PLACES: &[&str] = &[
+    "src/wire/",
+    // A process, and what is checked before it begins.
+    "src/server/launch.rs",
+    "src/boot/",
+    "src/doctor/",
+    // A command.
+    "src/server/carry_out.rs",
+    "src/admin/database.rs",
+    // A client that a program makes.
+    "src/client/mod.rs",
+    // A shard for measurements.
+    "src/shard/dispatch.rs",
+];
+
+pub(crate) fn broken_keys(source: &Source) -> Vec<String> {
+    if source.path.starts_with("src/wire/") {
+        return Vec::new();
+    }
+    let literals = source.product_literals().filter(|(_, text)| text.contains("jiggler:"));
+    let spelt = literals
+        .map(|(line, _)| format!("{}:{line}: a Redis key is spelt here: ask the Keyspace", source.path));
+    let chosen = |word, places: &'static [&str]| {
+        let lines = lines_with(source, word).filter(move |_| !in_places(&source.path, places));
+        lines.map(move |line| {
+            format!("{}:{line}: `{word}` is named here: take a Keyspace from above", source.path)
+        })
+    };
+    spelt.chain(chosen("Dialect", DIALECT_PLACES)).chain(chosen("JIGGLER", &[])).collect()
+}
+
+#[test]
+fn keys_are_spelt_in_the_wire_layer_alone() {
+    let mut broken: Vec<String> =
+        src().iter().filter(|source| !source.is_test()).flat_map(broken_keys).collect();
+    for script in source::files(root(), "src", "lua") {
+        for (index, line) in script.text.lines().enumerate() {
+            if line.split("--").next().is_some_and(|code| code.contains("jiggler:")) {
+                broken.push(format!("{}:{}: a script spells a key: pass it in KEYS", script.path, index + 1));
+            }
+        }
+    }
+    report(broken);
+}
