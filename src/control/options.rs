@@ -12,7 +12,7 @@ use crate::limits::{
 use crate::mesh::Ending;
 use crate::resp::RedisUrl;
 use crate::stats::ShardStats;
-use crate::wire::Keyspace;
+use crate::wire::{Keyspace, Presence};
 
 /// What control is told before it starts.
 #[derive(Debug, Clone)]
@@ -23,8 +23,8 @@ pub(crate) struct ControlOptions {
     pub(crate) url: RedisUrl,
     /// How keys are spelt.
     pub(crate) keys: Keyspace,
-    /// The key under which the gem's readers find this process, at the start.
-    pub(crate) heartbeat_key: String,
+    /// How it shows itself to its fleet, at the start.
+    pub(crate) presence: Presence,
     /// One for each realm whose queues the process serves.
     pub(crate) duties: Vec<DutyOptions>,
     /// What may change while it runs, as it is at the start.

@@ -1,12 +1,13 @@
 //! What may change while the process runs, and what follows from it. Everything else of a configuration needs a restart.
 //!
-//! `timeout` and whether there is a poller are part of the heartbeat's key, so that changes too; upkeep writes the new one
-//! before it takes the old one away. How the settings change: see `reload`.
+//! `timeout` and whether there is a poller are part of how the process shows itself, so that changes too; upkeep shows the new
+//! before it takes the old away. How the settings change: see `reload`.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
-use crate::wire::heartbeat_key::{self, Poller};
+use crate::wire::Presence;
 
 /// The settings in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,17 +30,17 @@ pub(crate) type Reload = Box<dyn FnMut() -> Option<Settings> + Send>;
 /// The settings in force, and what follows from them.
 pub(super) struct LiveSettings {
     settings: Cell<Settings>,
-    /// The heartbeat key that goes with them.
-    heartbeat_key: RefCell<String>,
+    /// How the process shows itself with them.
+    presence: RefCell<Rc<Presence>>,
     /// Reads the configuration again; gone while it does.
     reload: Cell<Option<Reload>>,
 }
 
 impl LiveSettings {
-    pub(super) fn new(settings: Settings, heartbeat_key: &str, reload: Option<Reload>) -> Self {
+    pub(super) fn new(settings: Settings, presence: Presence, reload: Option<Reload>) -> Self {
         Self {
             settings: Cell::new(settings),
-            heartbeat_key: RefCell::new(heartbeat_key.to_owned()),
+            presence: RefCell::new(Rc::new(presence)),
             reload: Cell::new(reload),
         }
     }
@@ -49,20 +50,20 @@ impl LiveSettings {
         self.settings.get()
     }
 
-    /// The heartbeat key in force.
-    pub(super) fn heartbeat_key(&self) -> String {
-        self.heartbeat_key.borrow().clone()
+    /// How the process shows itself now.
+    pub(super) fn presence(&self) -> Rc<Presence> {
+        Rc::clone(&self.presence.borrow())
     }
 
-    /// Whether `key` is the heartbeat key in force.
-    pub(super) fn is_heartbeat_key(&self, key: &str) -> bool {
-        *self.heartbeat_key.borrow() == key
+    /// Whether it shows itself so now.
+    pub(super) fn is_present_as(&self, presence: &Presence) -> bool {
+        **self.presence.borrow() == *presence
     }
 
     /// Puts these in force; the ones before.
     pub(super) fn replace(&self, settings: Settings) -> Settings {
-        let key = rekeyed(&self.heartbeat_key.borrow(), &settings);
-        self.heartbeat_key.replace(key);
+        let presence = self.presence().with(settings.timeout, settings.poll_interval.is_some());
+        self.presence.replace(Rc::new(presence));
         self.settings.replace(settings)
     }
 
@@ -74,36 +75,5 @@ impl LiveSettings {
     /// Gives back what [`Self::take_reload`] took.
     pub(super) fn give_back(&self, reload: Reload) {
         self.reload.set(Some(reload));
-    }
-}
-
-/// The heartbeat key of the same process with these settings.
-fn rekeyed(key: &str, settings: &Settings) -> String {
-    let Some(parts) = heartbeat_key::parse_heartbeat(key) else { return key.to_owned() };
-    let poller = if settings.poll_interval.is_some() { Poller::Enabled } else { Poller::Disabled };
-    heartbeat_key::heartbeat(&heartbeat_key::Heartbeat {
-        timeout_s: settings.timeout.as_secs(),
-        poller,
-        ..parts
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_follows_the_settings_that_are_part_of_it() {
-        let settings = Settings {
-            stats_interval: Duration::from_secs(1),
-            poll_interval: None,
-            timeout: Duration::from_secs(9),
-            dead_jobs_max: 1,
-            dead_timeout: Duration::from_secs(1),
-        };
-        let key = "jiggler:svr:d8625f8721eb:3:25:default,custom:1:1795299901:8066:host:with:colons";
-        let expected = "jiggler:svr:d8625f8721eb:3:9:default,custom:0:1795299901:8066:host:with:colons";
-        assert_eq!(rekeyed(key, &settings), expected);
-        assert_eq!(rekeyed("jiggler:svr:odd", &settings), "jiggler:svr:odd");
     }
 }

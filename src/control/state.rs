@@ -42,7 +42,7 @@ pub(super) struct Control {
 impl Control {
     pub(super) fn new(options: ControlOptions, shards: Rc<Shards>, reload: Option<Reload>) -> Self {
         Self {
-            settings: LiveSettings::new(options.settings, &options.heartbeat_key, reload),
+            settings: LiveSettings::new(options.settings, options.presence.clone(), reload),
             duties: options.duties.iter().cloned().map(Duty::new).collect(),
             shards,
             notifier: options.manager.clone().and_then(service_manager::open),

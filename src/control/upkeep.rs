@@ -19,11 +19,12 @@ use crate::net::{Backoff, Error};
 use crate::resp::{RedisErrorKind, RedisUrl};
 use crate::store::process::{self, Renewal};
 use crate::timeout::within;
+use crate::wire::Presence;
 
 mod beat;
 mod renewals;
 
-use beat::{Beat, LeaseBeat, Shown, figures_key};
+use beat::{Beat, LeaseBeat, Shown};
 use renewals::Renewals;
 
 /// Keeps a process known to its fleet.
@@ -211,8 +212,8 @@ impl Upkeep {
         if let Some(heartbeat) = beat.heartbeat {
             self.shown.note(heartbeat, beat.at);
         }
-        if let Some((link, old_key)) = moved_from {
-            drop_heartbeat(&control, link, &old_key).await;
+        if let Some((link, before)) = moved_from {
+            leave(link, &before).await;
         }
         self.first = false;
         Ok(())
@@ -236,11 +237,11 @@ impl Upkeep {
         Some(Beat { at, lease, counters_of, heartbeat })
     }
 
-    /// In a cluster a new heartbeat key may be another node's: the old one is then taken away over the connection that wrote
-    /// it, after the new one is written.
-    fn leave_node(&mut self, beat: &mut Beat<'_>) -> Option<(ControlLink, String)> {
-        let old_key = beat.heartbeat.as_mut()?.old_key.take_if(|_| self.control.options.url.is_cluster())?;
-        Some((self.link.take()?.0, old_key))
+    /// In a cluster a new heartbeat may be another node's: the old one is then taken away over the connection that wrote it,
+    /// after the new one is written.
+    fn leave_node(&mut self, beat: &mut Beat<'_>) -> Option<(ControlLink, Rc<Presence>)> {
+        let before = beat.heartbeat.as_mut()?.before.take_if(|_| self.control.options.url.is_cluster())?;
+        Some((self.link.take()?.0, before))
     }
 
     /// Takes the heartbeat and the figures away, and the lease if nothing is left in flight. Where the shards could not
@@ -265,8 +266,8 @@ impl Upkeep {
 
     async fn try_farewell(&mut self) -> Result<(), Error> {
         let control = Rc::clone(&self.control);
-        let key = control.settings.heartbeat_key();
-        let old_key = self.shown.old_key(&key);
+        let presence = control.settings.presence();
+        let before = self.shown.before(&presence);
         if self.link.is_none() {
             self.link = Some((self.open().await?, Instant::now()));
         }
@@ -276,13 +277,13 @@ impl Upkeep {
         let beats = self.beats;
         link.call(|_, requests| {
             if beats {
-                process::farewell(&key, &figures_key(&control, &key), requests);
+                process::farewell(&presence, requests);
             }
             if let Some(options) = lease {
                 process::give_up_lease(&options.realm, &options.lease_member, requests);
             }
-            if let Some(old_key) = &old_key {
-                process::drop_heartbeat(old_key, requests);
+            if let Some(before) = &before {
+                process::withdraw(before, requests);
             }
         })
         .await?;
@@ -306,7 +307,7 @@ impl Upkeep {
         let control = &self.control;
         match self.duty {
             Some(duty) => control.duties[duty].options.url.clone(),
-            None => control.options.url.at_key(control.settings.heartbeat_key().as_bytes()),
+            None => control.options.url.at_key(control.settings.presence().heartbeat_key().as_bytes()),
         }
     }
 
@@ -327,8 +328,7 @@ async fn act_on(control: &Control, duty: &Duty, renewal: Renewal, stood: Duratio
     }
 }
 
-/// Takes a heartbeat away that is under an old key, over the connection that wrote it. If that fails it expires by itself.
-async fn drop_heartbeat(control: &Control, mut link: ControlLink, old_key: &str) {
-    let figures_key = figures_key(control, old_key);
-    let _gone = link.call(|_, requests| process::farewell(old_key, &figures_key, requests)).await;
+/// Takes away how the process showed itself before, over the connection that wrote it. If that fails it expires by itself.
+async fn leave(mut link: ControlLink, before: &Presence) {
+    let _gone = link.call(|_, requests| process::farewell(before, requests)).await;
 }

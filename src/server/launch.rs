@@ -27,7 +27,8 @@ use crate::shard::{self, ShardOptions};
 use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
 use crate::time::unix_now;
-use crate::wire::{DEFAULT_QUEUE, Dialect, Keyspace, client_name, heartbeat_key, lease};
+use crate::wire::heartbeat_key::{Heartbeat, Poller, ServedQueue, join_queues};
+use crate::wire::{DEFAULT_QUEUE, Dialect, Keyspace, Presence, client_name, lease};
 
 /// The process ran and did not end as it should.
 #[derive(Debug, Error)]
@@ -224,36 +225,32 @@ fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
 fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
     let Life { uuid, keys, config, settings, placement, url } = life;
     let show_priorities = config.queues.any_explicit();
-    let served: Vec<heartbeat_key::ServedQueue<'_>> = config
+    let served: Vec<ServedQueue<'_>> = config
         .queues
         .as_slice()
         .iter()
-        .map(|queue| heartbeat_key::ServedQueue {
+        .map(|queue| ServedQueue {
             name: queue.name.as_str(),
             priority: show_priorities.then(|| u64::try_from(queue.priority).unwrap_or(0)),
         })
         .collect();
     let hostname = hostname();
-    let heartbeat_key = heartbeat_key::heartbeat(&heartbeat_key::Heartbeat {
+    let shown = Heartbeat {
         uuid,
         concurrency: placement.slots.iter().sum::<usize>() as u64,
         timeout_s: settings.timeout.as_secs(),
-        queues: &heartbeat_key::join_queues(&served),
-        poller: if settings.poll_interval.is_some() {
-            heartbeat_key::Poller::Enabled
-        } else {
-            heartbeat_key::Poller::Disabled
-        },
+        queues: &join_queues(&served),
+        poller: if settings.poll_interval.is_some() { Poller::Enabled } else { Poller::Disabled },
         started_at: unix_now() as u64,
         pid: std::process::id(),
         hostname: &hostname,
-    });
+    };
     let names: Vec<&str> = served.iter().map(|queue| queue.name).collect();
     ControlOptions {
         uuid: uuid.clone(),
         url: RedisUrl::clone(url),
         keys: *keys,
-        heartbeat_key,
+        presence: Presence::new(*keys, &shown),
         duties: duties(life, shards.len(), &names),
         settings: *settings,
         ruby_lists: RubyListTimes::default(),

@@ -3,22 +3,51 @@
 use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
 use crate::resp::{Error, Reply, Requests, Value};
-use crate::wire::Realm;
+use crate::wire::{Presence, Realm};
 
 /// Appends the question what the server is: the server section of `INFO`. The reply is its text.
 pub fn ask_server_info(requests: &mut Requests) {
     requests.command(&[b"INFO", b"server"]);
 }
 
-/// Appends the heartbeat: one `SET` with a time to live. The reply is `OK`.
-pub fn heartbeat(key: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
+/// What a process says of itself at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Announcement<'a> {
+    /// As what it shows itself.
+    pub presence: &'a Presence,
+    /// As what it showed itself before, if that goes now.
+    pub before: Option<&'a Presence>,
+    /// Unix time in seconds.
+    pub now: f64,
+    /// Resident memory in kB, where it is known.
+    pub rss_kb: Option<u64>,
+    /// Its figures, if they are to be written.
+    pub figures: Option<&'a str>,
+    /// How long it counts as living from now on, in seconds.
+    pub ttl_s: u64,
+}
+
+/// Appends what a process says of itself: its heartbeat, the end of the one before, its figures. `OK` or an integer answers
+/// each.
+pub fn announce(announcement: &Announcement<'_>, requests: &mut Requests) {
+    let Announcement { presence, before, now, rss_kb, figures, ttl_s } = *announcement;
+    set(presence.heartbeat_key(), &presence.heartbeat(now, rss_kb), ttl_s, requests);
+    if let Some(before) = before {
+        withdraw(before, requests);
+    }
+    if let Some(figures) = figures {
+        set(presence.figures_key(), figures, ttl_s, requests);
+    }
+}
+
+fn set(key: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
     let mut command = requests.begin(5);
     command.arg(b"SET").arg(key.as_bytes()).arg(value.as_bytes()).arg(b"EX").arg_u64(ttl_s);
 }
 
-/// Appends the end of a heartbeat under a key that this process does not use any more. An integer answers.
-pub fn drop_heartbeat(key: &str, requests: &mut Requests) {
-    requests.command(&[b"DEL", key.as_bytes()]);
+/// Appends the end of a heartbeat of a process that shows itself otherwise now; its figures stay. An integer answers.
+pub fn withdraw(presence: &Presence, requests: &mut Requests) {
+    requests.command(&[b"DEL", presence.heartbeat_key().as_bytes()]);
 }
 
 /// Appends what the gem does at its first heartbeat: both counters exist from then on; what lies there already is left
@@ -27,12 +56,6 @@ pub fn touch_counters(realm: &Realm, requests: &mut Requests) {
     for key in [&realm.processed, &realm.failures] {
         requests.command(&[b"SET", key.as_bytes(), b"0", b"NX"]);
     }
-}
-
-/// Appends the figures of this process's shards under our own key ([`Realm::figures`]), with a time to live. The reply is
-/// `OK`.
-pub fn figures(key: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
-    heartbeat(key, value, ttl_s, requests);
 }
 
 /// What earlier renewals over one connection told, by Redis's clock in Unix milliseconds; 0 is not known.
@@ -107,9 +130,9 @@ pub fn read_lease(reply: &Reply) -> Result<Renewal, Error> {
 }
 
 /// Appends the end of a process: its heartbeat and figures go. An integer answers each.
-pub fn farewell(heartbeat_key: &str, figures_key: &str, requests: &mut Requests) {
-    requests.command(&[b"DEL", heartbeat_key.as_bytes()]);
-    requests.command(&[b"DEL", figures_key.as_bytes()]);
+pub fn farewell(presence: &Presence, requests: &mut Requests) {
+    requests.command(&[b"DEL", presence.heartbeat_key().as_bytes()]);
+    requests.command(&[b"DEL", presence.figures_key().as_bytes()]);
 }
 
 /// Appends the end of a lease in a realm: its process holds no job there. An integer answers.

@@ -11,11 +11,13 @@ pub mod heartbeat_key;
 pub mod in_flight;
 pub mod keys;
 pub mod lease;
+mod presence;
 pub mod queue_name;
 pub mod realm;
 
 pub use client_name::client_name;
 pub use dialect::Dialect;
 pub use keys::Keyspace;
+pub use presence::Presence;
 pub use queue_name::{DEFAULT_QUEUE, QueueName, QueueNameError};
 pub use realm::Realm;

@@ -16,7 +16,7 @@ use crate::mesh::{self, Ending, ShardEnd, ToControl};
 use crate::own_redis::OwnRedis;
 use crate::store::turn::QueueKeys;
 use crate::wait::{PATIENCE, wait_for, wait_until};
-use crate::wire::{heartbeat_key, in_flight, keys::JIGGLER, lease};
+use crate::wire::{Presence, heartbeat_key, in_flight, keys::JIGGLER, lease};
 
 /// In a hurry, but for the lead, which must outlast a loaded machine.
 const FAST: RubyListTimes = RubyListTimes {
@@ -36,13 +36,18 @@ struct Process {
     threads: Vec<JoinHandle<()>>,
 }
 
+fn presence(uuid: &str) -> Presence {
+    let key = format!("{}{uuid}:1:1:default:0:1:1:vm", heartbeat_key::SERVER_PREFIX);
+    Presence::new(JIGGLER, &heartbeat_key::parse_heartbeat(&key).unwrap())
+}
+
 impl Process {
     fn start(redis: &OwnRedis, uuid: &str, ruby_lists: RubyListTimes) -> Self {
         let options = ControlOptions {
             uuid: uuid.to_owned(),
             url: redis.url(),
             keys: JIGGLER,
-            heartbeat_key: format!("{}{uuid}:1:1:default:0:1:1:vm", heartbeat_key::SERVER_PREFIX),
+            presence: presence(uuid),
             duties: vec![DutyOptions {
                 realm: JIGGLER.shared_realm(),
                 url: redis.url(),

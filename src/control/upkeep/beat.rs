@@ -1,5 +1,6 @@
 //! One beat: what upkeep writes in one round trip, and what it wrote last.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::super::duty::Duty;
@@ -7,11 +8,10 @@ use super::super::figures::{figures, phase_name};
 use super::super::state::Control;
 use crate::limits::{FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE};
 use crate::resp::Requests;
-use crate::store::process::{self, Holder, LeaseTimes};
+use crate::store::process::{self, Announcement, Holder, LeaseTimes};
 use crate::store::scripts::Scripts;
 use crate::time::unix_now;
-use crate::wire::Realm;
-use crate::wire::heartbeat::HeartbeatValue;
+use crate::wire::{Presence, Realm};
 
 /// What is due at one moment.
 pub(super) struct Beat<'c> {
@@ -34,12 +34,11 @@ pub(super) struct LeaseBeat<'c> {
 
 /// What a process shows of itself.
 pub(super) struct Heartbeat {
-    pub(super) key: String,
+    presence: Rc<Presence>,
     phase: &'static str,
-    /// The key of the one before, which goes; `None`: the same, or another connection sees to it.
-    pub(super) old_key: Option<String>,
+    /// The one before, which goes; `None`: the same, or another connection sees to it.
+    pub(super) before: Option<Rc<Presence>>,
     ttl_s: u64,
-    figures_key: String,
     figures: String,
     /// Whether the figures are written too.
     writes_figures: bool,
@@ -53,18 +52,19 @@ impl Beat<'_> {
             let holder = Holder { member: &duty.options.lease_member, index: &duty.options.home };
             process::renew_lease(scripts, holder, *known, length_ms, duty.dead.names_wanted(), requests);
         }
-        if let Some(Heartbeat { key, old_key, ttl_s, .. }) = &self.heartbeat {
-            let value = HeartbeatValue { heartbeat: unix_now(), rss_kb: resident_kb() };
-            process::heartbeat(key, &value.to_json(), *ttl_s, requests);
-            if let Some(old_key) = old_key {
-                process::drop_heartbeat(old_key, requests);
-            }
+        if let Some(heartbeat) = &self.heartbeat {
+            let announcement = Announcement {
+                presence: &heartbeat.presence,
+                before: heartbeat.before.as_deref(),
+                now: unix_now(),
+                rss_kb: resident_kb(),
+                figures: heartbeat.writes_figures.then_some(heartbeat.figures.as_str()),
+                ttl_s: heartbeat.ttl_s,
+            };
+            process::announce(&announcement, requests);
         }
         if let Some(realm) = self.counters_of {
             process::touch_counters(realm, requests);
-        }
-        if let Some(heartbeat) = self.heartbeat.as_ref().filter(|heartbeat| heartbeat.writes_figures) {
-            process::figures(&heartbeat.figures_key, &heartbeat.figures, heartbeat.ttl_s, requests);
         }
     }
 }
@@ -72,8 +72,8 @@ impl Beat<'_> {
 /// What a process last showed of itself.
 #[derive(Default)]
 pub(super) struct Shown {
-    /// When the last heartbeat was written, under which key, and in which phase.
-    heartbeat: Option<(Instant, String, &'static str)>,
+    /// When the last heartbeat was written, as what, and in which phase.
+    heartbeat: Option<(Instant, Rc<Presence>, &'static str)>,
     /// The figures as last written, and when.
     figures: (String, Option<Instant>),
 }
@@ -81,31 +81,30 @@ pub(super) struct Shown {
 impl Shown {
     /// When the next heartbeat is due. `None`: at once, for what the last one said is not so any more.
     pub(super) fn due_at(&self, control: &Control) -> Option<Instant> {
-        let (at, key, phase) = self.heartbeat.as_ref()?;
-        let holds = control.settings.is_heartbeat_key(key) && *phase == phase_name(control);
+        let (at, presence, phase) = self.heartbeat.as_ref()?;
+        let holds = control.settings.is_present_as(presence) && *phase == phase_name(control);
         holds.then(|| *at + control.settings.get().stats_interval)
     }
 
-    /// The key of the last heartbeat, if it is not this one.
-    pub(super) fn old_key(&self, key: &str) -> Option<String> {
-        self.heartbeat.as_ref().map(|(_, old, _)| old.clone()).filter(|old| old != key)
+    /// How the process showed itself last, if that was not so.
+    pub(super) fn before(&self, presence: &Presence) -> Option<Rc<Presence>> {
+        self.heartbeat.as_ref().map(|(_, before, _)| Rc::clone(before)).filter(|before| **before != *presence)
     }
 
     /// What the next heartbeat says. Figures are written when they have changed, or are old.
     pub(super) async fn next(&self, control: &Control, now: Instant) -> Heartbeat {
         // Taken together, before anything is awaited: a change meanwhile makes another beat due.
-        let (key, phase) = (control.settings.heartbeat_key(), phase_name(control));
+        let (presence, phase) = (control.settings.presence(), phase_name(control));
         let jobs = control.shards.running_jobs(&control.options.stats).await;
         let figures = figures(control, jobs).to_json();
         let stale = self.figures.1.is_none_or(|written| now - written >= FIGURES_INTERVAL_MAX);
         Heartbeat {
             phase,
-            old_key: self.old_key(&key),
+            before: self.before(&presence),
             ttl_s: (control.settings.get().stats_interval + HEARTBEAT_TTL_EXTRA).as_secs(),
-            figures_key: figures_key(control, &key),
             writes_figures: stale || figures != self.figures.0,
             figures,
-            key,
+            presence,
         }
     }
 
@@ -114,13 +113,8 @@ impl Shown {
         if heartbeat.writes_figures {
             self.figures = (heartbeat.figures, Some(at));
         }
-        self.heartbeat = Some((at, heartbeat.key, heartbeat.phase));
+        self.heartbeat = Some((at, heartbeat.presence, heartbeat.phase));
     }
-}
-
-/// Under which key the figures of this process stand while its heartbeat stands under that.
-pub(super) fn figures_key(control: &Control, heartbeat_key: &str) -> String {
-    control.options.keys.figures(heartbeat_key, &control.options.uuid)
 }
 
 /// Resident memory of this process in kB, from `/proc/self/statm`.
