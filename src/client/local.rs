@@ -232,10 +232,7 @@ impl LocalClient {
                 Ok(Pending { jid, receipt: Some(line.submit(order).await) })
             }
             Target::Memory(memory) => {
-                let due_at = match when {
-                    When::Now => None,
-                    When::At(due_at) => Some(due_at),
-                };
+                let due_at = when.due_at();
                 let name = job.name().to_owned();
                 let queue = queue.as_str().to_owned();
                 memory.borrow_mut().pushed.push(Pushed { name, jid: jid.clone(), queue, due_at, payload });

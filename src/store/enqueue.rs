@@ -17,6 +17,15 @@ pub enum When {
 }
 
 impl When {
+    /// The time, Unix time in seconds; `None`: now.
+    #[must_use]
+    pub const fn due_at(self) -> Option<f64> {
+        match self {
+            Self::Now => None,
+            Self::At(due_at) => Some(due_at),
+        }
+    }
+
     /// Reads the reply to a [`Push`] of this time: how many jobs now wait in the queue, or are new in the set.
     ///
     /// # Errors
@@ -68,7 +77,7 @@ impl Push<'_> {
             }
             When::At(due_at) => {
                 let mut command = requests.begin(2 + 2 * jobs);
-                command.arg(b"ZADD").arg(self.keys.realm(queue).scheduled.as_bytes());
+                command.arg(b"ZADD").arg(self.keys.scheduled(queue).as_bytes());
                 for payload in payloads {
                     command.arg_f64(due_at).arg(payload);
                 }

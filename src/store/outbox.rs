@@ -4,6 +4,7 @@
 //! last job it has got. One script pushes what lies beyond the marker and moves it. The script is called by its text: some
 //! 700 bytes a batch, so that no cache of scripts can be empty.
 
+use super::enqueue::When;
 use crate::limits::OUTBOX_MEMORY;
 use crate::resp::{Error, Reply, Requests};
 use crate::wire::{Keyspace, QueueName, keys::outbox_marker};
@@ -23,6 +24,16 @@ pub enum Target {
 }
 
 impl Target {
+    /// Where a [`Push`](super::enqueue::Push) of the same would go.
+    #[must_use]
+    pub fn of(keys: Keyspace, queue: &QueueName, when: When) -> Self {
+        match when {
+            When::Now => Self::Queue(queue.clone()),
+            When::At(_) if keys.is_cluster() => Self::ScheduledFor(queue.clone()),
+            When::At(_) => Self::Scheduled,
+        }
+    }
+
     fn key(&self, keys: Keyspace) -> String {
         match self {
             Self::Queue(queue) => keys.queue(queue.as_str()),

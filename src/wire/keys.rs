@@ -8,7 +8,9 @@
 //!
 //! [`SERVER_PREFIX`]: super::heartbeat_key::SERVER_PREFIX
 
-use super::realm::Realm;
+use std::borrow::Cow;
+
+use super::realm::{self, Realm};
 
 /// The part of a key by which the gem's requeuer recognises the lists of jobs its servers took.
 pub const IN_PROGRESS: &str = "in_progress";
@@ -120,6 +122,12 @@ impl Keyspace {
     #[must_use]
     pub fn realm(self, queue: &str) -> Realm {
         if self.is_cluster { self.queue_realm(queue) } else { self.shared_realm() }
+    }
+
+    /// The scheduled set of the realm that a queue belongs to here.
+    #[must_use]
+    pub fn scheduled(self, queue: &str) -> Cow<'static, str> {
+        if self.is_cluster { realm::scheduled(self, queue).into() } else { self.names.scheduled.into() }
     }
 
     /// The list of a queue's waiting jobs: new ones enter at the head, workers take from the tail.

@@ -66,7 +66,7 @@ impl Realm {
             queue: Some(queue.into()),
             guard: Some(key("guard").into()),
             retries: key(RETRIES).into(),
-            scheduled: key(SCHEDULED).into(),
+            scheduled: scheduled(keys, queue).into(),
             dead: key(DEAD).into(),
             processed: key(PROCESSED).into(),
             failures: key(FAILURES).into(),
@@ -95,6 +95,11 @@ impl Realm {
     pub fn guard(&self) -> Option<&str> {
         self.guard.as_deref()
     }
+}
+
+/// The scheduled set of a queue's realm.
+pub(super) fn scheduled(keys: Keyspace, queue: &str) -> String {
+    keys.beside_queue(queue, SCHEDULED)
 }
 
 /// What a key of a queue's realm is.
@@ -167,7 +172,11 @@ mod tests {
         assert_eq!(JIGGLER.shared_realm().retries, "jiggler:set:retries");
         assert_eq!(JIGGLER.shared_realm().guard(), None);
         assert_eq!(JIGGLER.realm("q"), JIGGLER.shared_realm());
-        assert_eq!(JIGGLER.with_cluster(true).realm("q").queue(), Some("q"));
+        let in_cluster = JIGGLER.with_cluster(true);
+        assert_eq!(in_cluster.realm("q").queue(), Some("q"));
+        for keys in [JIGGLER, in_cluster] {
+            assert_eq!(keys.scheduled("q"), keys.realm("q").scheduled);
+        }
     }
 
     #[test]

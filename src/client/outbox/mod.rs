@@ -312,14 +312,8 @@ impl Outbox {
         let job = self.hooks.apply(job)?;
         let mut payload = Vec::new();
         let jid = job.write_for(when, &mut payload)?;
-        let (target, due_at) = match when {
-            When::Now => (Target::Queue(job.queue().clone()), None),
-            When::At(due_at) if self.handle.keys.is_cluster() => {
-                (Target::ScheduledFor(job.queue().clone()), Some(due_at))
-            }
-            When::At(due_at) => (Target::Scheduled, Some(due_at)),
-        };
-        Ok((jid, Job { target, due_at, payload }))
+        let target = Target::of(self.handle.keys, job.queue(), when);
+        Ok((jid, Job { target, due_at: when.due_at(), payload }))
     }
 
     async fn submit(&self, jobs: Vec<Job>) -> Result<Answer, Error> {
