@@ -19,7 +19,7 @@ pub mod yaml;
 
 pub use error::{Error, Origin};
 pub use raw::Raw;
-pub use types::{GivenUrl, LogFormat, LogLevel, Mode, QueueSpec, Queues};
+pub use types::{GivenUrl, LogFormat, LogLevel, Mode, QueueSpec, Queues, QueuesError};
 
 use options::{Change, OptionId};
 

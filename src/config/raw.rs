@@ -11,7 +11,7 @@ pub use super::settings::Raw;
 use super::{
     error::{Error, Origin},
     options::{DefaultValue, OPTIONS, OptionId, OptionSpec},
-    types::{GivenUrl, QueueSpec, Queues},
+    types::{GivenUrl, QueueSpec, Queues, QueuesError},
     value::Value,
 };
 use crate::{limits::ENVIRONMENT_BYTES_MAX, resp, wire::QueueName};
@@ -136,8 +136,12 @@ fn redis_url(spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<Giv
     }
 }
 
-/// Text with commas, or a list of texts and of the gem's `[name, priority]` pairs.
-pub(super) fn queue_specs(spec: &OptionSpec, value: &Value<'_>) -> Result<Vec<QueueSpec>, String> {
+/// The queues of an option: text with commas, or a list of texts and of the gem's `[name, priority]` pairs.
+pub(super) fn queues(spec: &OptionSpec, value: &Value<'_>) -> Result<Queues, String> {
+    Queues::new(queue_specs(spec, value)?).map_err(|error| error.to_string())
+}
+
+fn queue_specs(spec: &OptionSpec, value: &Value<'_>) -> Result<Vec<QueueSpec>, String> {
     let Value::List(items) = value else { return queue_list(spec, value) };
     let mut specs = Vec::with_capacity(items.len());
     for item in items {
@@ -150,7 +154,7 @@ pub(super) fn queue_specs(spec: &OptionSpec, value: &Value<'_>) -> Result<Vec<Qu
 }
 
 fn queue_list(spec: &OptionSpec, value: &Value<'_>) -> Result<Vec<QueueSpec>, String> {
-    Queues::parse_list(&value.text(spec)?)
+    Queues::parse_list(&value.text(spec)?).map_err(|error| error.to_string())
 }
 
 fn queue_pair(spec: &OptionSpec, pair: &[Value<'_>]) -> Result<QueueSpec, String> {
@@ -158,7 +162,8 @@ fn queue_pair(spec: &OptionSpec, pair: &[Value<'_>]) -> Result<QueueSpec, String
         return Err("a queue given as a list must have two elements: `[name, priority]`".to_owned());
     };
     let name = QueueName::new(&name.text(spec)?).map_err(|error| error.to_string())?;
-    format!("{name}:{}", priority.text(spec)?).parse()
+    let spec: Result<QueueSpec, QueuesError> = format!("{name}:{}", priority.text(spec)?).parse();
+    spec.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

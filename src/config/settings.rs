@@ -9,7 +9,7 @@ use super::{
     Config,
     error::Origin,
     options::OptionSpec,
-    raw::{count, environment, queue_specs, word},
+    raw::{count, environment, queues, word},
     redis::RedisParts,
     types::{GivenUrl, LogFormat, LogLevel, Mode, Queues},
     value::Value,
@@ -118,7 +118,7 @@ settings! {
     // The table has a default for each.
     decided {
         /// Queues to serve, with priorities.
-        Queues => queues: Queues = |spec, value| Queues::new(queue_specs(spec, value)?);
+        Queues => queues: Queues = |spec, value| queues(spec, value);
         /// Seconds a stop waits.
         Timeout => timeout: Duration = |spec, value| value.seconds(spec);
         /// Section of the file, and a label in logs.

@@ -4,8 +4,14 @@
 
 use std::{fmt, str::FromStr};
 
+use thiserror::Error;
+
 use super::{error::Origin, value::shortened};
-use crate::{limits::QUEUES_MAX, resp::RedisUrl, wire::QueueName};
+use crate::{
+    limits::QUEUES_MAX,
+    resp::RedisUrl,
+    wire::{QueueName, QueueNameError},
+};
 
 /// What a crash means for a job that was running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -116,25 +122,56 @@ impl QueueSpec {
     }
 }
 
+/// Why queues cannot be served as they are named. The user must correct it; a retry never helps.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum QueuesError {
+    /// A name that no queue may have.
+    #[error(transparent)]
+    Name(#[from] QueueNameError),
+    /// A priority that is no whole number of its range.
+    #[error(
+        "the priority of queue `{name}` is `{given}`, not a whole number from {} to {}",
+        i32::MIN,
+        i32::MAX
+    )]
+    Priority {
+        /// The queue.
+        name: QueueName,
+        /// The priority as given, shortened.
+        given: String,
+    },
+    /// None at all.
+    #[error("no queue is named; name at least one")]
+    None,
+    /// More than a process serves.
+    #[error("{count} queues are too many for one process: at most {QUEUES_MAX}")]
+    TooMany {
+        /// How many were named.
+        count: usize,
+    },
+    /// One that is named twice.
+    #[error("queue `{name}` is named twice; to prefer it write `{name}:1`")]
+    Twice {
+        /// Which.
+        name: QueueName,
+    },
+}
+
 impl FromStr for QueueSpec {
-    type Err = String;
+    type Err = QueuesError;
 
     /// `name` or `name:priority`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         let Some((name, number)) = text.rsplit_once(':') else {
-            return QueueName::new(text).map(Self::plain).map_err(|error| error.to_string());
+            return Ok(Self::plain(QueueName::new(text)?));
         };
-        let name = QueueName::new(name).map_err(|error| error.to_string())?;
-        let priority = number.parse().map_err(|_| {
-            format!(
-                "the priority of queue `{name}` is `{}`, not a whole number from {} to {}",
-                shortened(number),
-                i32::MIN,
-                i32::MAX
-            )
-        })?;
-        Ok(Self { name, priority, explicit: true })
+        let name = QueueName::new(name)?;
+        match number.parse() {
+            Ok(priority) => Ok(Self { name, priority, explicit: true }),
+            Err(_) => Err(QueuesError::Priority { name, given: shortened(number).into_owned() }),
+        }
     }
 }
 
@@ -157,18 +194,17 @@ impl Queues {
     /// Checks number and names.
     ///
     /// # Errors
-    /// The rule that is broken, as text for the user.
-    pub fn new(specs: Vec<QueueSpec>) -> Result<Self, String> {
+    /// The rule that is broken.
+    pub fn new(specs: Vec<QueueSpec>) -> Result<Self, QueuesError> {
         if specs.is_empty() {
-            return Err("no queue is named; name at least one".to_owned());
+            return Err(QueuesError::None);
         }
         if specs.len() > QUEUES_MAX {
-            return Err(format!("{} queues are too many for one process: at most {QUEUES_MAX}", specs.len()));
+            return Err(QueuesError::TooMany { count: specs.len() });
         }
         for (index, spec) in specs.iter().enumerate() {
             if specs.iter().take(index).any(|earlier| earlier.name == spec.name) {
-                let name = &spec.name;
-                return Err(format!("queue `{name}` is named twice; to prefer it write `{name}:1`"));
+                return Err(QueuesError::Twice { name: spec.name.clone() });
             }
         }
         Ok(Self(specs))
@@ -178,7 +214,7 @@ impl Queues {
     ///
     /// # Errors
     /// As [`Queues::new`], and the first name or priority that is refused.
-    pub fn parse_list(text: &str) -> Result<Vec<QueueSpec>, String> {
+    pub fn parse_list(text: &str) -> Result<Vec<QueueSpec>, QueuesError> {
         text.split(',').map(str::parse).collect()
     }
 
@@ -229,7 +265,7 @@ impl fmt::Display for GivenUrl {
 mod tests {
     use super::*;
 
-    fn queues(text: &str) -> Result<Queues, String> {
+    fn queues(text: &str) -> Result<Queues, QueuesError> {
         Queues::parse_list(text).and_then(Queues::new)
     }
 
@@ -245,7 +281,7 @@ mod tests {
     #[test]
     fn a_wrong_queue_list_says_which_name_and_why() {
         let check = |text: &str, part: &str| {
-            let error = queues(text).unwrap_err();
+            let error = queues(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         };
         check("a,,b", "empty");
