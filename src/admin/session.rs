@@ -4,7 +4,7 @@ use super::{Database, Error, nodes};
 use crate::{
     acts::{self, Size, Steps, To},
     net::{self, blocking::BlockingConnection},
-    resp::{RedisErrorKind, Reply, Requests, Value},
+    resp::{Reply, Requests},
     store::{
         entries::Place,
         scripts::{self, Scripts},
@@ -72,7 +72,7 @@ impl Session {
             }
         };
         // The cache of scripts was flushed since; a script that was not found has done nothing.
-        if matches!(reply.value(), Value::Error(error) if error.kind() == RedisErrorKind::Noscript) {
+        if scripts::forgotten(std::slice::from_ref(&reply)) {
             self.scripts = load(&mut self.conn, self.scripts.realm().clone())?;
             self.requests.clear();
             steps.next(&self.scripts, &mut self.requests);

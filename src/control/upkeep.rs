@@ -16,8 +16,9 @@ use super::state::Control;
 use crate::limits::{FAREWELL_LIMIT, FAREWELL_LIMIT_LATE, LEASE};
 use crate::mesh::ToShard;
 use crate::net::{Backoff, Error};
-use crate::resp::{RedisErrorKind, RedisUrl};
+use crate::resp::RedisUrl;
 use crate::store::process::{self, Renewal};
+use crate::store::scripts;
 use crate::timeout::within;
 use crate::wire::Presence;
 
@@ -127,7 +128,7 @@ impl Upkeep {
     async fn beat_or_pause(&mut self) -> Duration {
         let had_begun = !self.first;
         let mut result = self.beat().await;
-        if matches!(&result, Err(Error::Redis(error)) if error.kind() == RedisErrorKind::Noscript) {
+        if matches!(&result, Err(Error::Redis(error)) if scripts::is_forgotten(error)) {
             // A flushed script cache is no outage: opening anew loads the scripts.
             self.link = None;
             result = self.beat().await;

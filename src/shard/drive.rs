@@ -17,7 +17,8 @@ use super::unblock::{everyone, unblock};
 use super::{hand_back, oversize, second_try, stop};
 use crate::limits::{ACK_DELAY, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD};
 use crate::net::Error;
-use crate::resp::{RedisErrorKind, Reply, Requests};
+use crate::resp::{Reply, Requests};
+use crate::store::scripts;
 use crate::store::turn::{self, BatchName, Turn, TurnReply};
 use crate::time::unix_now;
 
@@ -130,7 +131,7 @@ impl<'a> Driver<'a> {
         let shard = self.shard;
         let replies = self.replies().await?;
         if let Some(refusal) = turn::refusal(&replies) {
-            if refusal.kind() == RedisErrorKind::Noscript {
+            if scripts::is_forgotten(&refusal) {
                 return self.load_again().await;
             }
             let error = LinkError::from(refusal);
@@ -223,7 +224,7 @@ impl<'a> Driver<'a> {
             let replies = self.replies().await?;
             if let Some(refusal) = turn::refusal(&replies) {
                 // SKIPPED: it has not run because the one before it had not; the scripts were loaded again between the two.
-                if refusal.kind() != RedisErrorKind::Noscript && refusal.code() != "SKIPPED" {
+                if !scripts::is_forgotten(&refusal) && refusal.code() != "SKIPPED" {
                     return Err(refusal.into());
                 }
                 self.report_again();

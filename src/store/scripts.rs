@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::resp::{Command, Error, RedisErrorKind, Reply, Requests, Value};
+use crate::resp::{Command, Error, RedisError, RedisErrorKind, Reply, Requests, Value};
 use crate::wire::Realm;
 
 /// The scripts, in the order in which [`load`] loads them.
@@ -129,9 +129,17 @@ pub const LOAD_REPLIES: usize = 17;
 /// Whether the server has forgotten a script that was called. That call has done nothing.
 #[must_use]
 pub fn forgotten(replies: &[Reply]) -> bool {
-    replies
-        .iter()
-        .any(|reply| matches!(reply.value(), Value::Error(error) if error.kind() == RedisErrorKind::Noscript))
+    replies.iter().any(|reply| matches!(reply.value(), Value::Error(error) if is_noscript(error.kind())))
+}
+
+/// Whether that is what an error says.
+#[must_use]
+pub fn is_forgotten(error: &RedisError) -> bool {
+    is_noscript(error.kind())
+}
+
+fn is_noscript(kind: RedisErrorKind) -> bool {
+    kind == RedisErrorKind::Noscript
 }
 
 impl Scripts {
