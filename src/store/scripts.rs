@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use crate::resp::{Command, Error, RedisError, RedisErrorKind, Reply, Requests, Value};
 use crate::wire::Realm;
+use crate::wire::in_flight::names_for_lua;
 
 /// The scripts, in the order in which [`load`] loads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,15 +78,15 @@ impl Script {
             ($($name:literal),+) => { concat!($(include_str!(concat!("scripts/", $name, ".lua"))),+) };
         }
         match self {
-            Self::Turn => lua!("undo", "turn"),
+            Self::Turn => concat!(names_for_lua!(), lua!("undo", "turn")),
             Self::Reconcile => lua!("undo", "reconcile"),
             Self::Resume => lua!("resume"),
             Self::Bury => lua!("undo", "bury"),
             Self::Lease => lua!("undo", "lease"),
-            Self::Reap => lua!("undo", "in_flight", "reap"),
+            Self::Reap => concat!(names_for_lua!(), lua!("undo", "in_flight", "reap")),
             Self::Release => lua!("release"),
-            Self::Free => lua!("undo", "in_flight", "free"),
-            Self::Leave => lua!("undo", "in_flight", "leave"),
+            Self::Free => concat!(names_for_lua!(), lua!("undo", "in_flight", "free")),
+            Self::Leave => concat!(names_for_lua!(), lua!("undo", "in_flight", "leave")),
             Self::Due => concat!("local own_queue\n", lua!("undo", "queue_of", "due")),
             Self::Resign => lua!("resign"),
             Self::Page => lua!("page"),

@@ -13,6 +13,15 @@ pub const SUSPECTS_BATCH: &str = "s";
 /// The batch name of the poison of a dead shard: jobs recovered too often, to be buried.
 pub const POISON_BATCH: &str = "p";
 
+/// The same for scripts, which derive these keys themselves: put before those that do. What counts recoveries stands beside a
+/// queue ([`recoveries_prefix`](super::Keyspace::recoveries_prefix)), whatever its key is.
+macro_rules! names_for_lua {
+    () => {
+        "local WAIT_LIST, OVERSIZE, SUSPECTS, POISON, RECOVERIES = ':w', ':o', ':s', ':p', '{%s}:recoveries:'\n"
+    };
+}
+pub(crate) use names_for_lua;
+
 /// The list of the jobs of one batch, named by its sequence number.
 #[must_use]
 pub fn batch(index: &str, sequence: u64) -> String {
@@ -41,4 +50,21 @@ pub fn suspects(index: &str) -> String {
 #[must_use]
 pub fn poison(index: &str) -> String {
     [index, ":", POISON_BATCH].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::JIGGLER;
+    use super::*;
+
+    #[test]
+    fn scripts_derive_the_same_keys() {
+        let names = [wait_list(""), oversize_list(""), suspects(""), poison("")];
+        let queue = JIGGLER.queue("img");
+        let recoveries = JIGGLER.recoveries_prefix("img").replace(&queue, "%s");
+        let quoted =
+            names.into_iter().chain([recoveries]).map(|name| format!("'{name}'")).collect::<Vec<_>>();
+        let names = "local WAIT_LIST, OVERSIZE, SUSPECTS, POISON, RECOVERIES";
+        assert_eq!(names_for_lua!(), format!("{names} = {}\n", quoted.join(", ")));
+    }
 }

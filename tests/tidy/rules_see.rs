@@ -1,7 +1,7 @@
 //! The rules themselves: each finds the mistake it is for, at its line, and lets the like of it in tests pass.
 
 use super::circles::{broken_circle, broken_fields};
-use super::keys::broken_keys;
+use super::keys::{broken_keys, broken_script};
 use super::*;
 
 fn check(broken: &[String], expected: &[&str]) {
@@ -70,6 +70,14 @@ fn a_dialect_that_is_chosen_where_it_should_be_handed_down() {
     check(&broken_keys(&Source::new("src/control/poller.rs", &format!("{text}{TESTS}"))), &places);
     check(&broken_keys(&Source::new("src/server/launch.rs", text)), &["src/server/launch.rs:1: `JIGGLER`"]);
     check(&broken_keys(&Source::new("src/wire/keys.rs", text)), &[]);
+}
+
+#[test]
+fn keys_that_a_script_spells() {
+    let text = "-- '<index>:s'\nlocal list = index .. ':' .. ARGV[1]\nlocal held = index .. ':s'\n\
+                local count = '{' .. queue .. '}:n:' .. jid\nlocal set = 'jiggler:x'\n";
+    let places = ["src/store/scripts/x.lua:3:", "src/store/scripts/x.lua:4:", "src/store/scripts/x.lua:5:"];
+    check(&broken_script(&Source::new("src/store/scripts/x.lua", text)), &places);
 }
 
 #[test]

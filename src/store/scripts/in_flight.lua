@@ -29,12 +29,12 @@ end
 local function recoveries_key(queue, job)
   if #job > 65536 then
     -- To read all of it would hold Redis up: its size and its ends tell it from others.
-    return '{' .. queue .. '}:recoveries:' .. redis.sha1hex(#job .. string.sub(job, 1, 4096) .. string.sub(job, -4096))
+    return string.format(RECOVERIES, queue) .. redis.sha1hex(#job .. string.sub(job, 1, 4096) .. string.sub(job, -4096))
   end
   local readable, parsed = pcall(cjson.decode, job)
   local jid = readable and type(parsed) == 'table' and parsed.jid
   if type(jid) ~= 'string' or jid == '' or #jid > 256 then jid = redis.sha1hex(job) end
-  return '{' .. queue .. '}:recoveries:' .. jid
+  return string.format(RECOVERIES, queue) .. jid
 end
 
 -- A string where the shard expects a hash or a list: whatever it still tries, a turn or a blocking move, fails on it before

@@ -54,8 +54,8 @@ local function take()
     local kind = count > most and poisonous or count > suspect_after and suspicious or innocent
     kind[#kind + 1] = job
   end
-  push('RPUSH', index .. ':p', poisonous)
-  push('RPUSH', index .. ':s', suspicious)
+  push('RPUSH', index .. POISON, poisonous)
+  push('RPUSH', index .. SUSPECTS, suspicious)
   push('RPUSH', queue, newest_first(innocent))
   drop(list)
   return #innocent
@@ -74,7 +74,7 @@ for at = 2, #KEYS, 4 do
   local lists = in_flight(first)
   if #lists > 0 and not takes_jobs(queue) then
     broken = queue
-  elseif takes_jobs(index .. ':s') and takes_jobs(index .. ':p') then
+  elseif takes_jobs(index .. SUSPECTS) and takes_jobs(index .. POISON) then
     for i = #lists, 1, -1 do
       list = lists[i]
       local moved, refusal = whole(take)
@@ -83,6 +83,6 @@ for at = 2, #KEYS, 4 do
     end
     fence(first, 'fenced', ARGV[2])
   end
-  suspects, poison = suspects + length(index .. ':s'), poison + length(index .. ':p')
+  suspects, poison = suspects + length(index .. SUSPECTS), poison + length(index .. POISON)
 end
 return {back, suspects, poison, broken}

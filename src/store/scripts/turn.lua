@@ -92,9 +92,9 @@ local function report()
       take_out(list, ARGV[at + 2])
       buried = buried or set == KEYS[4]
     else
-      if list ~= index .. ':w' and not once then
-        push('RPUSH', index .. ':w', {ARGV[at + 2]})
-        if not take_out(list, ARGV[at + 2]) then unpush('RPUSH', index .. ':w', {ARGV[at + 2]}, 1, 1) end
+      if list ~= index .. WAIT_LIST and not once then
+        push('RPUSH', index .. WAIT_LIST, {ARGV[at + 2]})
+        if not take_out(list, ARGV[at + 2]) then unpush('RPUSH', index .. WAIT_LIST, {ARGV[at + 2]}, 1, 1) end
       end
       held[#held + 1] = i
     end
@@ -197,7 +197,7 @@ local function take_each(queue, index, batch)
     full = full or #jobs < page or seen_bytes >= budget
     page = math.max(1, math.min(4 * page, math.floor((budget - seen_bytes) * read / (seen_bytes + 1))))
   end
-  push('RPUSH', index .. ':o', large)
+  push('RPUSH', index .. OVERSIZE, large)
   if how ~= 'once' then push('RPUSH', batch, kept) end
   return #kept + #large, bytes, #large, kept
 end
