@@ -26,7 +26,7 @@ pub(crate) fn cancel(db: &Database, jid: &str, out: &mut dyn Write) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::database::{database, nowhere};
+    use crate::admin::test_database::{database, nowhere};
     use crate::own_redis::OwnRedis;
 
     #[test]

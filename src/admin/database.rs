@@ -36,18 +36,3 @@ impl Database {
         Ok(client)
     }
 }
-
-/// None: nobody is there.
-#[cfg(test)]
-pub(super) fn nowhere() -> Database {
-    Database::new(
-        RedisUrl::new(crate::resp::Endpoint::Unix("/nonexistent/redis.sock".into())),
-        Dialect::Jiggler,
-    )
-}
-
-/// The one of a private Redis.
-#[cfg(test)]
-pub(super) fn database(redis: &crate::own_redis::OwnRedis) -> Database {
-    Database::new(redis.url(), Dialect::Jiggler)
-}

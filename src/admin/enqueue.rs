@@ -84,7 +84,7 @@ fn push(client: &mut Client, options: &Options, job: &NewJob) -> Result<Pushed, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::database::{database, nowhere};
+    use crate::admin::test_database::{database, nowhere};
     use crate::own_redis::OwnRedis;
 
     fn options(count: u64) -> Options {

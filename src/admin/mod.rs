@@ -29,6 +29,8 @@ mod nodes;
 mod session;
 mod span;
 mod table;
+#[cfg(test)]
+mod test_database;
 mod ticker;
 
 pub(crate) use confirm::Consent;

@@ -47,7 +47,7 @@ fn row(queue: &Queue<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::database::database;
+    use crate::admin::test_database::database;
     use crate::own_redis::OwnRedis;
 
     #[test]

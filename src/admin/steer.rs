@@ -147,7 +147,7 @@ fn phases(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::database::database;
+    use crate::admin::test_database::database;
     use crate::own_redis::OwnRedis;
 
     fn run(redis: &OwnRedis, command: &[&str]) {

@@ -1,7 +1,7 @@
 //! What may change while the process runs, and what follows from it. Everything else of a configuration needs a restart.
 //!
-//! `timeout` and whether there is a poller are part of how the process shows itself, so that changes too; upkeep shows the new
-//! before it takes the old away. How the settings change: see `reload`.
+//! `timeout` and whether there is a poller are part of how the process shows itself, so that changes too; upkeep shows the
+//! new before it takes the old away. How the settings change: see `reload`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

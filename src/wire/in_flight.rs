@@ -13,8 +13,8 @@ pub const SUSPECTS_BATCH: &str = "s";
 /// The batch name of the poison of a dead shard: jobs recovered too often, to be buried.
 pub const POISON_BATCH: &str = "p";
 
-/// The same for scripts, which derive these keys themselves: put before those that do. What counts recoveries stands beside a
-/// queue ([`recoveries_prefix`](super::Keyspace::recoveries_prefix)), whatever its key is.
+/// The same for scripts, which derive these keys themselves: put before those that do. What counts recoveries stands beside
+/// a queue ([`recoveries_prefix`](super::Keyspace::recoveries_prefix)), whatever its key is.
 macro_rules! names_for_lua {
     () => {
         "local WAIT_LIST, OVERSIZE, SUSPECTS, POISON, RECOVERIES = ':w', ':o', ':s', ':p', '{%s}:recoveries:'\n"

@@ -79,8 +79,8 @@ pub const JIGGLER: Keyspace = Keyspace {
     is_cluster: false,
 };
 
-/// How the keys of one database are spelt. A small value, chosen once ([`super::Dialect::keys`]) and copied to where keys are
-/// built: those of a shard and its queues at its start.
+/// How the keys of one database are spelt. A small value, chosen once ([`super::Dialect::keys`]) and copied to where keys
+/// are built: those of a shard and its queues at its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keyspace {
     names: &'static Names,

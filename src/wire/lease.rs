@@ -2,14 +2,14 @@
 //!
 //! Not for the set itself ([`Realm::leases`](super::Realm)), nor for how long a lease lasts (`limits`).
 
-/// The member of [`LEASES`](super::keys::LEASES) by which a process is known: `<uuid>:<shards>:<queue>,<queue>,…`. It tells a reaper every
+/// The member of the lease set by which a process is known: `<uuid>:<shards>:<queue>,<queue>,…`. It tells a reaper every
 /// in-flight key the process may have.
 #[must_use]
 pub fn lease_member(uuid: &str, shards: usize, queues: &[&str]) -> String {
     format!("{uuid}:{shards}:{}", queues.join(","))
 }
 
-/// What a member of [`LEASES`](super::keys::LEASES) says.
+/// What a member of the lease set says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease<'k> {
     /// The process: 12 hex digits.

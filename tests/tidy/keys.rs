@@ -35,7 +35,7 @@ pub(crate) fn broken_keys(source: &Source) -> Vec<String> {
     spelt.chain(chosen("Dialect", DIALECT_PLACES)).chain(chosen("JIGGLER", &[])).collect()
 }
 
-/// A key in a script, or a part of one that follows a colon, as in `':w'`. The number of a batch alone is put together there.
+/// A key in a script, or a part of one that follows a colon, as in `':w'`. Only the number of a batch is put together there.
 pub(crate) fn broken_script(script: &Source) -> Vec<String> {
     let spells = |code: &str| {
         let part = |(at, _)| code[at + 2..].starts_with(|c: char| c.is_ascii_lowercase());

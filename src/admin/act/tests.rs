@@ -1,7 +1,7 @@
 //! What `retry`, `kill` and `delete` do to a real Redis and say of it. The golden ones act on what the Ruby gem wrote.
 
 use super::*;
-use crate::admin::database::database;
+use crate::admin::test_database::database;
 use crate::{
     acts::action::{DeadSetFull, Excess},
     own_redis::OwnRedis,

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use tempfile::NamedTempFile;
 
 use super::*;
-use crate::admin::database::database;
+use crate::admin::test_database::database;
 use crate::{limits::PUSH_JOBS_MAX, own_redis::OwnRedis};
 
 fn order(file: &NamedTempFile) -> Bulk {

@@ -1,7 +1,7 @@
 //! What `jobs` shows of a real Redis, and how far it looks.
 
 use super::*;
-use crate::admin::database::database;
+use crate::admin::test_database::database;
 use crate::{
     limits::ENTRY_HEAD_BYTES,
     own_redis::OwnRedis,

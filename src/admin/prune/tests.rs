@@ -1,7 +1,7 @@
 //! What `prune` deletes of a real Redis, and what it leaves.
 
 use super::*;
-use crate::admin::database::database;
+use crate::admin::test_database::database;
 use crate::{
     own_redis::OwnRedis,
     store::entries::Set,

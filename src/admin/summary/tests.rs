@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::admin::database::database;
+use crate::admin::test_database::database;
 use crate::own_redis::OwnRedis;
 use crate::resp::Requests;
 

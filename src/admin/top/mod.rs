@@ -204,7 +204,7 @@ fn scrolled(scroll: usize, key: KeyCode, rows: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::database::{database, nowhere};
+    use crate::admin::test_database::{database, nowhere};
     use crate::own_redis::OwnRedis;
 
     #[test]
