@@ -1,8 +1,8 @@
 //! A child process that cannot outlive this one.
 //!
 //! Whatever ends loadgen (return, error, panic, Ctrl-C, SIGKILL) also ends its children: a dropped [`Child`] is
-//! terminated and waited for, and the kernel kills it when this process dies without dropping. Only processes started
-//! here are ever signalled, by their pid. What the children do is not known here.
+//! terminated and waited for, and the kernel kills it when this process dies without dropping it. Only processes
+//! started here are ever signalled, by their pid. This module knows nothing about what the children do.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -19,14 +19,14 @@ use nix::unistd::{Pid, getpid, getppid};
 
 use crate::error::Error;
 
-/// How much of a child's log an error shows.
+/// How much of a child's log an error message shows.
 const LOG_TAIL_BYTES: u64 = 4_000;
 
-/// How long a dropped child may take to end before it is killed: longer than a worker that owes acks goes on trying to reach
-/// a Redis that is away.
+/// How long a dropped child may take to end before it is killed: longer than a worker that owes acks keeps trying to
+/// reach a Redis that is away.
 const DROP_GRACE: Duration = STOP_GRACE.saturating_add(Duration::from_secs(5));
 
-/// Pause between two looks at an ending child.
+/// Pause between two checks of an ending child.
 const EXIT_POLL: Duration = Duration::from_millis(2);
 
 /// A running (or ended, not yet dropped) child process with its output in a file.
@@ -55,7 +55,7 @@ impl Child {
         Ok(Self { name, log: log.to_owned(), process })
     }
 
-    /// The pid, valid until this value is dropped: the child is not reaped by anyone else.
+    /// The pid, valid until this value is dropped: nobody else reaps the child.
     pub(crate) fn pid(&self) -> Pid {
         pid_of(&self.process)
     }
@@ -63,17 +63,17 @@ impl Child {
     /// The exit status if the child has ended.
     ///
     /// # Errors
-    /// The kernel refuses to tell.
+    /// The kernel refuses.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>, Error> {
         self.process
             .try_wait()
             .map_err(|error| Error::system(format!("waiting for the {}", self.name), error))
     }
 
-    /// Sends SIGTERM and waits for the end.
+    /// Sends SIGTERM and waits until the child has ended.
     ///
     /// # Errors
-    /// [`Error::NotStopped`] when `grace` passes; the child has been killed then.
+    /// [`Error::NotStopped`] if `grace` passes first; by then the child has been killed.
     pub(crate) fn terminate(&mut self, grace: Duration) -> Result<ExitStatus, Error> {
         if let Some(status) = self.ended()? {
             return Ok(status);
@@ -91,7 +91,7 @@ impl Child {
         Err(Error::NotStopped { name: self.name, waited: grace })
     }
 
-    /// Sends SIGKILL and waits for the end.
+    /// Sends SIGKILL and waits until the child has ended.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -102,7 +102,7 @@ impl Child {
             .map_err(|error| Error::system(format!("killing the {}", self.name), error))
     }
 
-    /// Sends a signal that does not end it.
+    /// Sends a signal that does not end the child.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -111,7 +111,7 @@ impl Child {
             .map_err(|errno| Error::system(format!("{signal} to the {}", self.name), errno))
     }
 
-    /// The last lines the child wrote, or why they cannot be read: for error messages.
+    /// The last lines the child wrote, or why they cannot be read; for error messages.
     pub(crate) fn log_tail(&self) -> String {
         log_tail(&self.log)
     }
@@ -119,14 +119,14 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // An error here has nobody left to handle it; the kernel's parent-death signal is the second line.
+        // Nobody is left to handle an error here; the kernel's parent-death signal is the second line of defence.
         if let Err(error) = self.terminate(DROP_GRACE) {
             eprintln!("loadgen: {error}");
         }
     }
 }
 
-/// The last lines of a log file, or why they cannot be read: for error messages.
+/// The last lines of a log file, or why they cannot be read; for error messages.
 pub(crate) fn log_tail(path: &Path) -> String {
     match read_tail(path) {
         Ok(text) if text.trim().is_empty() => "(it wrote nothing)".to_owned(),
@@ -145,21 +145,21 @@ fn read_tail(path: &Path) -> io::Result<String> {
 }
 
 fn pid_of(process: &process::Child) -> Pid {
-    // Linux pids are at most 2^22, whatever type std hands them out in.
+    // Linux pids are at most 2^22, whatever type std returns them as.
     Pid::from_raw(process.id().cast_signed())
 }
 
-/// Has the kernel kill the child when the thread that starts it ends: only the main thread starts children.
+/// Has the kernel kill the child when the thread that started it ends: only the main thread starts children.
 fn die_with_parent(command: &mut Command) {
     let parent = getpid();
     let hook = move || {
         prctl::set_pdeathsig(Signal::SIGKILL)?;
-        // The parent may have died between fork and prctl; the signal would never come.
+        // The parent may have died between fork and prctl; then the signal would never come.
         if getppid() == parent { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
     };
-    // SAFETY: between fork and exec the hook makes two system calls and neither allocates, locks nor touches memory
-    // shared with the parent. Neither std nor nix has a safe way to set the signal in a child.
-    #[expect(unsafe_code, reason = "the only door to run code between fork and exec")]
+    // SAFETY: between fork and exec the hook makes two system calls; it neither allocates nor locks nor touches shared
+    // memory. Neither std nor nix has a safe way to set the signal in a child.
+    #[expect(unsafe_code, reason = "the only way to run code between fork and exec")]
     unsafe {
         command.pre_exec(hook);
     }

@@ -1,6 +1,7 @@
-//! The command line: what is common to the scenarios, its bounds and its defaults. Decides nothing about how it is done.
+//! The command line: what the scenarios have in common, with bounds and defaults. Decides nothing about how things are
+//! done.
 //!
-//! A scenario's own options stand beside the scenario.
+//! A scenario's own options are next to the scenario.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,26 +16,26 @@ use crate::tour::TourOptions;
 /// Most jobs of one run: 100 million of them take about 12 GB in Redis.
 const JOBS_MAX: u64 = 100_000_000;
 
-/// Most jobs in flight that make sense for one process.
+/// Most jobs in flight that make sense in one process.
 const CONCURRENCY_MAX: u64 = 100_000;
 
 /// Most repetitions of one row.
 const RUNS_MAX: u64 = 1_000;
 
-/// Most rounds of a row: of 10,000 jobs that wait for 0.2 s they take minutes.
+/// Most rounds of a row: with 10,000 jobs that wait for 0.2 s they take minutes.
 const ROUNDS_MAX: u64 = 1_000;
 
 /// Longest measurement: one day.
 const SECONDS_MAX: u64 = 86_400;
 
-/// Longest delay of a line: half way round the earth and back takes less.
+/// Longest delay of a line: halfway round the earth and back takes less.
 const DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// Load generator of jiggler-uring: measures the real release binary against a private Redis.
 #[derive(Debug, Parser)]
 #[command(name = "loadgen", version, max_term_width = 110)]
 pub(crate) struct Cli {
-    /// What to do; a short tour of all tables when nothing is said.
+    /// What to do; without a subcommand, a short tour of all tables.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     #[command(flatten)]
@@ -47,16 +48,16 @@ pub(crate) enum Command {
     /// Measure one thing.
     #[command(flatten)]
     Measure(Scenario),
-    /// All tables one after the other; the short one is what runs without a subcommand
+    /// All tables, one after the other; without a subcommand, a short form of this runs
     Tour(TourOptions),
-    /// Answer HTTP requests after a while: the server of the scenario http
+    /// Answer HTTP requests after a delay: the server of the scenario http
     #[command(hide = true)]
     DelayServer {
-        /// When to answer.
+        /// When it answers.
         #[arg(long, default_value = "200")]
         milliseconds: u64,
     },
-    /// Be a worker with the jobs that some scenarios need; takes the flags of jiggler-uring
+    /// Run a worker with the jobs that some scenarios need; takes the flags of jiggler-uring
     #[command(disable_help_flag = true)]
     Worker {
         /// Flags of jiggler-uring.
@@ -74,7 +75,7 @@ pub(crate) struct WorkerOptions {
     /// Delivery mode of the worker
     #[arg(long, value_enum, default_value = "at-least-once")]
     pub(crate) mode: Mode,
-    /// Program to measure [default: target/release/jiggler-uring, built by cargo when it is out of date]
+    /// Program to measure [default: target/release/jiggler-uring, which cargo rebuilds when it is out of date]
     #[arg(long, value_name = "PATH")]
     pub(crate) binary: Option<PathBuf>,
 }
@@ -88,7 +89,7 @@ pub(crate) struct RedisOptions {
     /// Redis keeps an append-only file, synced every second
     #[arg(long)]
     pub(crate) appendonly: bool,
-    /// CPU for Redis alone [default: the first allowed one, if enough are left for the worker]
+    /// CPU reserved for Redis [default: the first allowed one, if that leaves enough for the worker]
     #[arg(long, value_name = "CPU")]
     pub(crate) redis_cpu: Option<usize>,
     /// Redis or Valkey server program [default: redis-server or valkey-server from PATH]
@@ -99,24 +100,24 @@ pub(crate) struct RedisOptions {
 /// How far away the private Redis is.
 #[derive(Debug, Clone, Copy, Default, Args, Serialize)]
 pub(crate) struct DistanceOptions {
-    /// How much longer bytes take each way between the worker and Redis, as `1ms` or `200us`: a network between the two
+    /// Delay bytes between the worker and Redis by this much each way, as `1ms` or `200us`: a network between the two
     #[arg(long, value_name = "TIME", value_parser = delay)]
     pub(crate) delay: Option<Duration>,
 }
 
-/// Where results go.
+/// Where the results go.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct OutputOptions {
-    /// Also write the raw numbers as JSON to FILE; `-` prints JSON instead of the table
+    /// Also write the raw numbers to FILE as JSON; `-` prints JSON instead of the table
     #[arg(long, global = true, value_name = "FILE|-", help_heading = "Output")]
     pub(crate) json: Option<PathBuf>,
-    /// Also write the raw numbers as CSV to FILE: one line for each value of each run
+    /// Also write the raw numbers to FILE as CSV: one line for each value of each run
     #[arg(long, global = true, value_name = "FILE", help_heading = "Output")]
     pub(crate) csv: Option<PathBuf>,
     /// Also write a report to the folder DIR: one HTML page, its plots as SVG, tables, JSON and CSV
     #[arg(long, global = true, value_name = "DIR", help_heading = "Output")]
     pub(crate) report: Option<PathBuf>,
-    /// Compare with earlier results: prints the ratio of each figure that FILE, written by --json, has too
+    /// Compare with earlier results: print the ratio of each figure that is also in FILE, written by --json
     #[arg(long, global = true, value_name = "FILE", help_heading = "Output")]
     pub(crate) compare: Option<PathBuf>,
 }
@@ -135,14 +136,14 @@ pub(crate) enum Transport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Mode {
-    /// The default of the worker.
+    /// The worker's default.
     AtLeastOnce,
     /// Nothing is kept in flight.
     AtMostOnce,
 }
 
 impl Mode {
-    /// The spelling of the worker's flag.
+    /// As the worker's flag spells it.
     pub(crate) fn flag(self) -> &'static str {
         match self {
             Self::AtLeastOnce => "at-least-once",
@@ -166,7 +167,7 @@ pub(crate) fn runs(text: &str) -> Result<u64, String> {
     bounded(text, RUNS_MAX)
 }
 
-/// A number of rounds, of which each has as many jobs as are in flight.
+/// A number of rounds, each with as many jobs as are in flight.
 pub(crate) fn rounds(text: &str) -> Result<u64, String> {
     bounded(text, ROUNDS_MAX)
 }

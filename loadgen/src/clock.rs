@@ -1,10 +1,10 @@
-//! The machine's monotonic clock as a number that all processes on it share.
+//! The machine's monotonic clock as a number that all processes on the machine share.
 
 use nix::time::{ClockId, clock_gettime};
 
-/// Nanoseconds since the start of the machine. The same in every process, so that one may stamp what another reads.
+/// Nanoseconds since the machine started. The same in every process, so one can stamp what another reads.
 pub(crate) fn nanoseconds() -> u64 {
-    // The kernel documents no failure for this clock; 0 would show as a latency of the machine's whole uptime.
+    // The kernel documents no failure for this clock; a 0 would show as a latency of the machine's whole uptime.
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(std::time::Duration::ZERO, Into::into);
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }

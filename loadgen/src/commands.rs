@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::drive::{Payloads, Work};
 use crate::keys;
 
-/// Stands in for a worker's process id, of the same length.
+/// Takes the place of a worker's process id; same length.
 const UUID: &str = "0123456789ab";
 
 /// The null client plays one shard.
@@ -21,22 +21,22 @@ const SHARD: usize = 0;
 /// Position of the one queue in the shard's list.
 const ONLY_QUEUE: usize = 0;
 
-/// What is sent again and again.
+/// What is sent over and over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Design {
-    /// The engine at least once: one turn per batch, which settles the batch before.
+    /// The engine at least once: one turn per batch, which settles the previous batch.
     AtLeastOnce,
-    /// The engine at most once: one turn per batch, nothing kept in flight.
+    /// The engine at most once: one turn per batch, with nothing kept in flight.
     AtMostOnce,
-    /// `RPOP q n`: the least that takes jobs, for comparison.
+    /// `RPOP q n`: the least that can take jobs, for comparison.
     Pop,
     /// Enqueue: `LPUSH q job …`.
     Push,
 }
 
 impl Design {
-    /// All of them, in the order of the table.
+    /// All of them, in table order.
     pub(crate) const ALL: [Self; 4] = [Self::AtLeastOnce, Self::AtMostOnce, Self::Pop, Self::Push];
 
     /// The row's title.
@@ -59,7 +59,7 @@ pub(crate) struct Commands {
     scripts: Scripts,
     shard: TurnContext,
     started_at: f64,
-    // Moved on by each call.
+    // Advanced by each call.
     jobs_left: u64,
     turn_number: u64,
     unsettled_jobs: u64,
@@ -67,7 +67,7 @@ pub(crate) struct Commands {
 }
 
 impl Commands {
-    /// Calls of `design` for `jobs` jobs, `batch_jobs` at a time, with the scripts as the server knows them.
+    /// The calls of `design` for `jobs` jobs, `batch_jobs` at a time, with the scripts as the server knows them.
     pub(crate) fn new(design: Design, batch_jobs: u64, jobs: u64, scripts: &Scripts) -> Self {
         let shard = TurnContext {
             queues: Rc::from([QueueKeys::new(JIGGLER, keys::QUEUE_NAME, UUID, SHARD)]),
@@ -89,7 +89,7 @@ impl Commands {
         }
     }
 
-    /// Appends one call; `false` when everything is moved and settled and nothing was appended.
+    /// Appends one call; `false` if everything is moved and settled and nothing was appended.
     pub(crate) fn append_call(&mut self, requests: &mut Requests) -> bool {
         let jobs = self.jobs_left.min(self.batch_jobs);
         if jobs == 0 && self.unsettled_jobs == 0 {
@@ -153,7 +153,7 @@ mod tests {
     /// Turn number and jobs wanted, jobs counted as processed, and the batches acknowledged.
     fn turns(design: Design, batch_jobs: u64, jobs: u64) -> Vec<(u64, u64, u64, Vec<u64>)> {
         let arguments = |call: &String| {
-            // The script's own call, without what reads its lists.
+            // The script's own call, without the part that reads its lists.
             let call = call.strip_prefix("MULTI ").unwrap_or(call).split(" LRANGE ").next().unwrap();
             let all: Vec<&str> = call.split(' ').collect();
             assert_eq!(all[..3], ["EVALSHA", "digest", "7"], "{call}");

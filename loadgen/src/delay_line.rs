@@ -1,8 +1,8 @@
-//! A line to the private Redis that is as long as is asked for: a proxy on loopback that hands on each byte so much later.
+//! A line to the private Redis of any desired length: a proxy on loopback that forwards each byte that much later.
 //!
-//! Each way of a connection has two threads: one notes when bytes came, one hands them on when their time has come, so
-//! that what follows does not wait for what went before. It delays, and does nothing else: no loss, no bound on bandwidth
-//! but its buffers. Its threads run on the CPUs of the worker and cost it some of them.
+//! Each direction of a connection has two threads: one notes when bytes arrived, the other forwards them when their
+//! time has come, so what follows does not wait for what went before. It delays and does nothing else: no loss, no
+//! limit on bandwidth other than its buffers. Its threads run on the worker's CPUs and cost it some CPU time.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,17 +18,18 @@ use nix::sys::prctl;
 use crate::clock;
 use crate::error::Error;
 
-/// Bytes handed on at once: those of a batch of 500 jobs and more.
+/// Bytes forwarded at once: those of a batch of 500 jobs and more.
 const CHUNK_BYTES: usize = 128 * 1024;
 
-/// Chunks under way in one direction; then the sender waits, as at a full socket. 64 MB/s in the smallest chunks that
-/// matter, a batch each millisecond.
+/// Chunks under way in one direction; beyond that the sender waits, as at a full socket. 64 MB/s in the smallest chunks
+/// that matter, one batch each millisecond.
 const CHUNKS_MAX: usize = 1_000;
 
-/// How much later than asked the kernel may wake a thread: its default of 50 µs would be a twentieth of a millisecond.
+/// How much later than requested the kernel may wake a thread: its default of 50 µs would be a twentieth of a
+/// millisecond.
 const TIMER_SLACK_NS: u64 = 1;
 
-/// A line. Dropping it lets nobody in any more; connections end with one of their sides.
+/// A line. Dropping it stops accepting; each connection ends when one of its sides does.
 #[derive(Debug)]
 pub(crate) struct DelayLine {
     url: RedisUrl,
@@ -37,17 +38,17 @@ pub(crate) struct DelayLine {
     listener: Option<JoinHandle<()>>,
 }
 
-/// Bytes, and when they are to be handed on, on the clock of [`crate::clock`].
+/// Bytes, and when to forward them, on the clock of [`crate::clock`].
 struct Chunk {
     bytes: Vec<u8>,
     due_ns: u64,
 }
 
 impl DelayLine {
-    /// A line to the server at `port` of this machine, of which each direction takes `delay`.
+    /// Opens a line to the server at `port` of this machine with a delay of `delay` in each direction.
     ///
     /// # Errors
-    /// No port is free, or no thread can be started.
+    /// No port is free, or a thread cannot be started.
     pub(crate) fn open(port: u16, delay: Duration) -> Result<Self, Error> {
         let failed = |error| Error::system("opening a delayed line on 127.0.0.1", error);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
@@ -59,7 +60,7 @@ impl DelayLine {
                 if accepting.load(Ordering::Relaxed) {
                     return;
                 }
-                // A client that is gone again, or a server that is away: the client sees its connection end.
+                // The client has gone again, or the server is away: the client sees its connection end.
                 let _failed = client.and_then(|client| connect(client, port, delay));
             }
         };
@@ -69,12 +70,12 @@ impl DelayLine {
         Ok(Self { url, address, closing, listener: Some(listener) })
     }
 
-    /// The port on 127.0.0.1 at which it begins.
+    /// The port on 127.0.0.1 where it starts.
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Where it begins.
+    /// Where it starts.
     pub(crate) fn url(&self) -> &RedisUrl {
         &self.url
     }
@@ -83,7 +84,7 @@ impl DelayLine {
 impl Drop for DelayLine {
     fn drop(&mut self) {
         self.closing.store(true, Ordering::Relaxed);
-        // Wakes the listener. If that fails it has ended already.
+        // Wakes the listener. If that fails, it has already ended.
         let _woken = TcpStream::connect(self.address);
         if let Some(listener) = self.listener.take() {
             let _ended = listener.join();
@@ -100,7 +101,7 @@ fn connect(client: TcpStream, port: u16, delay: Duration) -> io::Result<()> {
     one_way(back.0, back.1, delay)
 }
 
-/// Two threads that end when `from` ends or `to` takes no more.
+/// Two threads that end when `from` ends or `to` accepts no more.
 fn one_way(from: TcpStream, to: TcpStream, delay: Duration) -> io::Result<()> {
     let (sender, receiver) = sync_channel(CHUNKS_MAX);
     let builder = || thread::Builder::new().name("delay-line".to_owned());
@@ -128,7 +129,7 @@ fn note(mut from: TcpStream, delay: Duration, sender: &SyncSender<Chunk>) {
 }
 
 fn hand_on(mut to: TcpStream, receiver: &Receiver<Chunk>) {
-    // Without it a chunk is some microseconds later; no reason to hand on none.
+    // Without it a chunk is a few microseconds late; no reason to forward none at all.
     let _coarser = prctl::set_timerslack(TIMER_SLACK_NS);
     for Chunk { bytes, due_ns } in receiver {
         let left_ns = due_ns.saturating_sub(clock::nanoseconds());
@@ -139,7 +140,7 @@ fn hand_on(mut to: TcpStream, receiver: &Receiver<Chunk>) {
             break;
         }
     }
-    // Whoever reads there sees the end, and whoever notes what comes from there ends.
+    // The reader on that side sees the end, and so does the thread that notes what arrives from there.
     let _ended = to.shutdown(Shutdown::Both);
 }
 
@@ -149,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that sends back what it gets, for one connection.
+    /// A server that echoes what it receives, for one connection.
     fn echo() -> u16 {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -1,8 +1,8 @@
-//! `loadgen delay-server`: an HTTP server that answers every request after the same time, as the published one does.
+//! `loadgen delay-server`: an HTTP server that answers every request after the same delay, as the published one does.
 //!
-//! One thread, epoll, no task and no buffer a connection: beside 10,000 of them it must not be what bounds the client. It
-//! reads requests without a body and keeps connections alive. Sockets stay blocking, for what is read is there and an answer
-//! always fits. Not a server for anything else.
+//! One thread, epoll, no task and no buffer per connection: with 10,000 of them it must not be the client's bottleneck.
+//! It reads requests without a body and keeps connections alive. Sockets stay blocking because whatever is read is
+//! already there and an answer always fits. Not a server for anything else.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
@@ -17,7 +17,7 @@ use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 
 use crate::error::Error;
 
-/// Says where the server listens; the port follows.
+/// Announces where the server listens; the port follows.
 pub(crate) const LISTENING: &str = "listening on port ";
 
 /// Ends a request without a body.
@@ -29,15 +29,15 @@ const REQUEST_BYTES_MAX: usize = 4_096;
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 12\r\n\r\nHello World!";
 
-/// Events taken from the kernel at once, and connections accepted before others are looked at.
+/// Events taken from the kernel at once, and connections accepted before anything else is looked at.
 const EVENTS_PER_LOOK: usize = 256;
 
-/// What the kernel says events are of: the listener, the timer, and from here on connections.
+/// What kernel events refer to: the listener, the timer, and from here on connections.
 const LISTENER: u64 = 0;
 const TIMER: u64 = 1;
 const FIRST_CONNECTION: u64 = 2;
 
-/// Serves until the process is ended.
+/// Serves until the process is killed.
 ///
 /// # Errors
 /// No free port, or the kernel refuses.
@@ -57,15 +57,15 @@ struct Server {
     events: Vec<EpollEvent>,
     connections: HashMap<u64, Connection>,
     last: u64,
-    /// Answers that wait, the next one first: all wait for the same time.
+    /// Pending answers, the next one first: all wait for the same time.
     due: VecDeque<(Instant, u64)>,
-    /// For which of them the timer is set.
+    /// Which of them the timer is set for.
     set_for: Option<Instant>,
 }
 
 struct Connection {
     stream: TcpStream,
-    /// A request that came in part.
+    /// A request that arrived in part.
     begun: Vec<u8>,
 }
 
@@ -80,7 +80,8 @@ impl Server {
     fn start(delay: Duration) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
-        // More than std asks for: thousands of jobs connect in the same moment, and one that finds no room waits for 1 s.
+        // More than std asks for: thousands of jobs connect at the same moment, and one that finds no room waits for 1
+        // s.
         listen(&listener, Backlog::MAXCONN)?;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK)?;
         let epoll = Epoll::new(EpollCreateFlags::empty())?;
@@ -111,7 +112,7 @@ impl Server {
             match self.events[at].data() {
                 LISTENER => self.accept()?,
                 TIMER => {
-                    // It says how often it went off, or that another look has read that already.
+                    // The read returns how often it went off, or that an earlier read has already seen that.
                     let _times = self.timer.wait();
                     self.set_for = None;
                 }
@@ -140,7 +141,7 @@ impl Server {
         Ok(())
     }
 
-    /// Reads what is there; a client that goes away, or sends something else, loses its connection.
+    /// Reads what is there; a client that goes away or sends anything else loses its connection.
     fn read(&mut self, id: u64) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         match connection.read() {
@@ -171,7 +172,7 @@ impl Server {
         if let Some(at) = next
             && next != self.set_for
         {
-            // A timer set to nothing never goes off.
+            // A timer set to zero never goes off.
             let left = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
             let once = Expiration::OneShot(TimeSpec::from_duration(left));
             self.timer.set(once, TimerSetTimeFlags::empty())?;

@@ -9,13 +9,13 @@ use crate::keys;
 use crate::null_client::NullClient;
 use crate::progress::Progress;
 
-/// Jobs of one LPUSH: large enough that Redis's cost per call vanishes.
+/// Jobs of one LPUSH: large enough to make Redis's cost per call vanish.
 const PUSH_JOBS: u64 = 1_000;
 
-/// LPUSHes between two looks at interrupt and progress bar.
+/// LPUSHes between two checks for an interrupt and updates of the progress bar.
 const PUSHES_PER_WINDOW: u64 = 10;
 
-/// Odd, so that multiplication by it maps different numbers to different ids; of no obvious pattern, so that ids look
+/// Odd, so that multiplying by it maps different numbers to different ids; without an obvious pattern, so that ids look
 /// like the random ones of real producers.
 const ID_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -27,14 +27,14 @@ const ID_DIGITS: usize = 16;
 pub(crate) enum Arguments {
     /// The same for each job: a JSON array.
     Same(String),
-    /// This JSON value, then the job's number.
+    /// This JSON value, followed by the job's number.
     Numbered(String),
 }
 
 /// What each job of a scenario is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Work {
-    /// The job's name; no character of it needs an escape in JSON.
+    /// The job's name; none of its characters needs escaping in JSON.
     pub(crate) name: &'static str,
     /// Its arguments.
     pub(crate) arguments: Arguments,
@@ -47,13 +47,13 @@ impl Work {
     }
 }
 
-/// Jobs with an id of their own each, as the gem writes them.
+/// Jobs, each with its own id, as the gem writes them.
 #[derive(Debug)]
 pub(crate) struct Payloads {
     // Fixed at construction.
     start: String,
     numbered: bool,
-    // Moved on by each job.
+    // Advanced by each job.
     next_number: u64,
     text: Vec<u8>,
 }
@@ -119,7 +119,7 @@ pub(crate) fn enqueue(
     Feeder::connect(url, work)?.push(jobs, interrupt, |done| progress.set(done))
 }
 
-/// Puts jobs into the queue again and again, no two with the same id.
+/// Puts jobs into the queue repeatedly, no two with the same id.
 #[derive(Debug)]
 pub(crate) struct Feeder {
     client: NullClient,
@@ -135,7 +135,7 @@ impl Feeder {
         Ok(Self { client: NullClient::connect(url)?, payloads: Payloads::new(work) })
     }
 
-    /// Puts the next `jobs` jobs into the queue and tells `progress` how many are.
+    /// Puts the next `jobs` jobs into the queue and reports the count to `progress`.
     ///
     /// # Errors
     /// The connection breaks, or an interrupt.

@@ -1,7 +1,7 @@
-//! What can go wrong while load is made, each with the way out.
+//! What can go wrong while generating load, each with the way out.
 //!
-//! None of these heals by a retry: a benchmark that had to retry is not a measurement. The exit code is decided in
-//! `main`, not here.
+//! A retry heals none of these: a benchmark that had to retry is not a measurement. `main` decides the exit code, not
+//! this module.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,25 +16,25 @@ use crate::redis::RedisError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Error {
-    /// No server program to start a private Redis from.
+    /// No server program to start as the private Redis.
     #[error(
         "neither redis-server nor valkey-server is in PATH: install one (Debian and Ubuntu: apt install \
          redis-server; Fedora: dnf install valkey; Arch: pacman -S valkey) or name it with --redis-server"
     )]
     RedisServerMissing,
 
-    /// The private Redis did not come up.
+    /// The private Redis did not start.
     #[error("{program} did not answer within {waited:?}; the end of its log:\n{log}")]
     RedisServerStart {
         /// The program that was started.
         program: PathBuf,
-        /// How long it was waited for.
+        /// How long loadgen waited for it.
         waited: Duration,
         /// The last lines it wrote.
         log: String,
     },
 
-    /// No PostgreSQL to start a private one from, or no user to run it as.
+    /// No PostgreSQL to start as the private one, or no user to run it as.
     #[error(
         "PostgreSQL is missing (initdb and postgres in PATH or below /usr/lib/postgresql, and the user postgres when \
          this runs as root): install it (Debian and Ubuntu: apt install postgresql) or name its programs' folder with \
@@ -42,7 +42,7 @@ pub(crate) enum Error {
     )]
     PostgresMissing,
 
-    /// A server that a scenario needs did not come up.
+    /// A server that a scenario needs did not start.
     #[error("the {name} did not start; the end of its log:\n{log}")]
     HelperStart {
         /// Which one.
@@ -51,8 +51,8 @@ pub(crate) enum Error {
         log: String,
     },
 
-    /// A worker of this program was started with a variable it cannot read.
-    #[error("{variable} is {value:?}, not a number of connections, a space, and where they lead")]
+    /// A worker run by this program was started with a variable it cannot parse.
+    #[error("{variable} is {value:?}; expected a number of connections, a space, and their target")]
     BadVariable {
         /// Its name.
         variable: &'static str,
@@ -60,14 +60,14 @@ pub(crate) enum Error {
         value: String,
     },
 
-    /// The connections that a scenario wants to be there before the first job could not be opened.
+    /// The connections that a scenario wants open before the first job could not be opened.
     #[error("the worker could not open its connections ahead of time: {reason}")]
     WarmUp {
         /// Why not.
         reason: String,
     },
 
-    /// A peer ended by itself.
+    /// A peer ended on its own.
     #[error("the peer ended with {status} before its work was done; the end of its log:\n{log}")]
     PeerFailed {
         /// How it ended.
@@ -76,10 +76,10 @@ pub(crate) enum Error {
         log: String,
     },
 
-    /// A peer lives, but does not get on.
-    #[error("the peer did not do its work within {waited:?}; the end of its log:\n{log}")]
+    /// A peer is alive but gets nowhere.
+    #[error("the peer did not finish its work within {waited:?}; the end of its log:\n{log}")]
     PeerStalled {
-        /// How long it was waited for.
+        /// How long loadgen waited for it.
         waited: Duration,
         /// The last lines it wrote.
         log: String,
@@ -99,11 +99,11 @@ pub(crate) enum Error {
     #[error("cargo named no executable jiggler-uring after its build; name one with --binary")]
     WorkerNotNamed,
 
-    /// The program given by the user is not there.
-    #[error("no such program: {0}; build it or leave --binary out")]
+    /// The program the user named does not exist.
+    #[error("no such program: {0}; build it or omit --binary")]
     ProgramMissing(PathBuf),
 
-    /// The worker ended by itself while it should have worked.
+    /// The worker ended on its own while it should have been working.
     #[error("the worker ended with {status} before its work was done; the end of its log:\n{log}")]
     WorkerEnded {
         /// How it ended.
@@ -112,7 +112,7 @@ pub(crate) enum Error {
         log: String,
     },
 
-    /// The worker lives, but nothing moves.
+    /// The worker is alive, but nothing moves.
     #[error("no progress for {waited:?}: {state}; the end of the worker's log:\n{log}")]
     WorkerStalled {
         /// How long nothing moved.
@@ -137,16 +137,16 @@ pub(crate) enum Error {
     NotStopped {
         /// Which child.
         name: &'static str,
-        /// How long it was waited for.
+        /// How long loadgen waited for it.
         waited: Duration,
     },
 
-    /// The run ended, but not every job was processed exactly once and well.
-    #[error("the run is no measurement: {0}")]
+    /// The run ended, but not every job was processed successfully exactly once.
+    #[error("the run is not a measurement: {0}")]
     WrongOutcome(String),
 
     /// The null client got error replies or left jobs behind.
-    #[error("the null client's commands went wrong: {0}")]
+    #[error("the null client's commands failed: {0}")]
     WrongReply(String),
 
     /// A file, a process or a kernel interface.
@@ -170,47 +170,47 @@ pub(crate) enum Error {
     /// A CPU number outside the allowed set.
     #[error("CPU {cpu} is not among the CPUs this process may use ({allowed}); choose one of them")]
     CpuNotAllowed {
-        /// The one asked for.
+        /// The one requested.
         cpu: usize,
-        /// The ones there are.
+        /// The ones available.
         allowed: String,
     },
 
-    /// The worker's histograms could not be made, written or read.
+    /// The worker's histograms could not be created, written or read.
     #[error("latencies: {0}")]
     Latencies(String),
 
-    /// Figures could not be written as CSV.
-    #[error("results as CSV: {0}")]
+    /// The figures could not be written as CSV.
+    #[error("writing results as CSV: {0}")]
     Csv(String),
 
     /// A plot could not be drawn.
     #[error("drawing a plot: {0}")]
     Plot(String),
 
-    /// The file of `--compare` is something else.
-    #[error("{path} holds no results of loadgen ({error}); give a file written by --json or --report")]
+    /// The file given to `--compare` is something else.
+    #[error("{path} holds no loadgen results ({error}); give a file written by --json or --report")]
     OldResults {
         /// The file.
         path: PathBuf,
-        /// What the parser says.
+        /// The parser's message.
         error: serde_json::Error,
     },
 
-    /// Scenarios of a tour that failed; the others are shown and written.
-    #[error("left out, for the reasons above: {0}")]
+    /// Scenarios of a tour that failed; the others are printed and written.
+    #[error("left out for the reasons above: {0}")]
     LeftOut(String),
 
     /// The library's client could not push.
     #[error("pushing jobs: {0}")]
     Client(#[from] client::Error),
 
-    /// The library refuses a job.
+    /// The library rejects a job.
     #[error("making a job: {0}")]
     Job(#[from] client::InvalidJob),
 
-    /// Results could not be written as JSON.
-    #[error("results as JSON: {0}")]
+    /// The results could not be written as JSON.
+    #[error("writing results as JSON: {0}")]
     Json(#[from] serde_json::Error),
 
     /// Ctrl-C or SIGTERM.

@@ -13,7 +13,7 @@ use crate::error::Error;
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Takes over SIGINT and SIGTERM of this process.
+    /// Takes over SIGINT and SIGTERM for this process.
     ///
     /// # Errors
     /// The kernel refuses the handlers.
@@ -26,10 +26,10 @@ impl Interrupt {
         Ok(Self(raised))
     }
 
-    /// To be called in every loop that waits or works for long.
+    /// Call this in every loop that waits or works for long.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] once a signal came.
+    /// [`Error::Interrupted`] once a signal has come.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.0.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
     }

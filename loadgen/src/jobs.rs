@@ -1,5 +1,5 @@
-//! The jobs of `loadgen worker`: a worker with the whole command line of the stock program, and with jobs that leave
-//! traces for the scenarios to read.
+//! The jobs of `loadgen worker`: a worker with the whole command line of the stock program, whose jobs leave traces for
+//! the scenarios to read.
 //!
 //! | job | arguments | what it does |
 //! |---|---|---|
@@ -9,9 +9,9 @@
 //! | `Hold` | file, seconds | appends its pid and jid to the file, then waits |
 //! | `Append` | file, number | appends the number and a line end, opening and closing the file |
 //! | `Journal` | file, number | the same, to a file that its core keeps open |
-//! | `HttpGet` | url | asks for it and reads the answer |
-//! | `PgSleep` | connection string, connections | `SELECT pg_sleep(0.1)` over a pool of as many connections |
-//! | `Stamp` | intended, sent | records how long ago that was, see [`crate::latencies`] |
+//! | `HttpGet` | url | fetches it and reads the answer |
+//! | `PgSleep` | connection string, connections | `SELECT pg_sleep(0.1)` over a pool of that many connections |
+//! | `Stamp` | intended, sent | records how long ago those were, see [`crate::latencies`] |
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -37,10 +37,10 @@ use crate::error::Error;
 use crate::latencies::Recorder;
 use crate::warm_up::{HTTP_VARIABLE, POSTGRES_VARIABLE, WarmUp};
 
-/// How the worker names itself in its messages.
+/// The worker's name in its messages.
 const PROGRAM: &str = "loadgen worker";
 
-/// What a job shares with the others of its core.
+/// What a job shares with the others on its core.
 struct State {
     recorder: Recorder,
     http: Client,
@@ -77,7 +77,7 @@ async fn registry(core: Core) -> Result<Registry<State>, Error> {
         .job("Stamp", stamp))
 }
 
-/// There is one origin, and each of its connections is used again: so many jobs are in flight.
+/// There is one origin, and each connection to it is reused, so this many jobs are in flight.
 fn all_kept_alive() -> ClientOptions {
     let ClientOptions { connections_max, .. } = ClientOptions::default();
     ClientOptions {
@@ -98,7 +98,7 @@ fn fib(n: u64) {
     std::hint::black_box(slow_fib(n));
 }
 
-/// The line is written before anything is waited for: it stands in the file though the process be killed.
+/// The line is written before the job waits for anything: it is in the file even if the process is killed.
 async fn hold(ctx: Ctx<State>, file: String, seconds: f64) -> JobResult {
     let failed = |error: std::io::Error| JobError::new("NotLogged", format!("{file}: {error}"));
     let pause = checked(seconds)?;
@@ -118,7 +118,7 @@ async fn journal(ctx: Ctx<State>, file: String, number: u64) -> JobResult {
     let journal = match open {
         Some(journal) => journal,
         None => {
-            // Another job may have opened it in the meantime; the one that is kept does not matter.
+            // Another job may have opened it in the meantime; it does not matter which one is kept.
             let journal = Rc::new(AppendFile::open(&file).await?);
             ctx.state().journals.borrow_mut().insert(file, Rc::clone(&journal));
             journal
@@ -139,7 +139,7 @@ async fn pg_sleep(ctx: Ctx<State>, config: String, connections: usize) -> JobRes
 }
 
 impl State {
-    /// Opens the connections that the scenario wants to be there before the first job.
+    /// Opens the connections that the scenario wants before the first job.
     async fn warm_up(&self) -> Result<(), Error> {
         if let Some(WarmUp { count, target }) = WarmUp::asked(HTTP_VARIABLE)? {
             let opened = self.http.warm_up(&target, count).await;
@@ -172,7 +172,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-/// Jobs of a warm-up say 0 and are not recorded.
+/// Warm-up jobs pass 0 and are not recorded.
 async fn stamp(ctx: Ctx<State>, intended: u64, sent: u64) -> JobResult {
     let now = clock::nanoseconds();
     if intended > 0 {

@@ -1,4 +1,4 @@
-//! The queue loadgen uses and the patterns it looks for; single keys are spelt by the library.
+//! The queue loadgen uses and the patterns it looks for; the library spells single keys.
 
 /// The queue all scenarios use.
 pub(crate) const QUEUE_NAME: &str = "default";

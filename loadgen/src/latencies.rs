@@ -1,7 +1,7 @@
 //! Latencies on their way from the worker's cores to the scenario: histograms in files.
 //!
-//! Each core of `loadgen worker` keeps two histograms and writes them when its worker ends; the scenario reads the files
-//! of all cores and checks that every job is in them. Nothing is written while jobs run.
+//! Each core of `loadgen worker` keeps two histograms and writes them when its worker ends; the scenario reads the
+//! files of all cores and checks that they contain every job. Nothing is written while jobs run.
 
 use std::cell::RefCell;
 use std::env;
@@ -12,13 +12,13 @@ use hdrhistogram::Histogram;
 
 use crate::error::Error;
 
-/// Names the directory the files go to. Without it nothing is written.
+/// Names the directory for the files. Without it nothing is written.
 pub(crate) const DIRECTORY_VARIABLE: &str = "LOADGEN_LATENCIES";
 
-/// Longest latency that is told apart from a longer one: an hour, in nanoseconds.
+/// Longest latency that is distinguished from a longer one: an hour, in nanoseconds.
 const LONGEST_NS: u64 = 3_600_000_000_000;
 
-/// Digits kept of each latency: an error of at most a thousandth.
+/// Digits kept of each latency: an error of at most one thousandth.
 const DIGITS: u8 = 3;
 
 const FROM_INTENDED: &str = "intended";
@@ -32,20 +32,20 @@ pub(crate) struct Recorder {
     latencies: RefCell<Latencies>,
 }
 
-/// How long jobs took from their enqueueing to their start, in nanoseconds.
+/// How long jobs took from enqueueing to start, in nanoseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Latencies {
-    /// From the time by the schedule: a producer that was late does not hide a wait (no coordinated omission).
+    /// From the scheduled time: a late producer does not hide a wait (no coordinated omission).
     pub(crate) from_intended: Histogram<u64>,
-    /// From the moment the producer really sent it.
+    /// From the moment the producer actually sent it.
     pub(crate) from_sent: Histogram<u64>,
 }
 
 impl Latencies {
-    /// None yet.
+    /// Empty histograms.
     ///
     /// # Errors
-    /// The bounds make no histogram.
+    /// The bounds are not valid for a histogram.
     pub(crate) fn new() -> Result<Self, Error> {
         let empty = || {
             Histogram::new_with_bounds(1, LONGEST_NS, DIGITS)
@@ -54,10 +54,10 @@ impl Latencies {
         Ok(Self { from_intended: empty()?, from_sent: empty()? })
     }
 
-    /// Reads what all cores wrote to `directory`.
+    /// Reads what all cores have written to `directory`.
     ///
     /// # Errors
-    /// A file cannot be read or is no histogram.
+    /// A file cannot be read or is not a histogram.
     pub(crate) fn read(directory: &Path) -> Result<Self, Error> {
         let mut all = Self::new()?;
         let failed = |error| Error::system(format!("reading {}", directory.display()), error);
@@ -98,10 +98,10 @@ fn parse(line: &str) -> Option<(u64, u64)> {
 }
 
 impl Recorder {
-    /// A recorder for one core, for the directory that the environment names.
+    /// A recorder for one core, for the directory named by the environment.
     ///
     /// # Errors
-    /// The bounds make no histogram.
+    /// The bounds are not valid for a histogram.
     pub(crate) fn open(core: usize) -> Result<Self, Error> {
         let directory = env::var_os(DIRECTORY_VARIABLE).map(PathBuf::from);
         Ok(Self { directory, core, latencies: RefCell::new(Latencies::new()?) })
@@ -116,7 +116,7 @@ impl Recorder {
 }
 
 impl Drop for Recorder {
-    /// The core's work is over. A file that is missing is noticed by the scenario, which counts the jobs.
+    /// The core's work is over. The scenario counts the jobs, so it notices a missing file.
     fn drop(&mut self) {
         let Some(directory) = &self.directory else { return };
         if let Err(error) = self.latencies.borrow().write(directory, self.core) {

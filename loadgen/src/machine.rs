@@ -1,4 +1,4 @@
-//! What a measurement was made on: without it a number means nothing.
+//! What a measurement was made on: without this a number means nothing.
 
 use std::fs;
 use std::process::Command;
@@ -11,33 +11,33 @@ use crate::placement::Placement;
 use crate::redis::Client;
 use crate::worker::{self, Program};
 
-/// Machine and versions of one run of loadgen. What cannot be found out says so.
+/// The machine and the versions of one run of loadgen. What cannot be found out is marked as such.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Machine {
     /// Model name of the first CPU.
     pub(crate) cpu: String,
     /// CPUs the machine shows.
     pub(crate) cpus: usize,
-    /// Runnable processes over the minute before the run; above about 0.3 someone else was at work.
+    /// Runnable processes over the minute before the run; above about 0.3 something else was running.
     pub(crate) load_average: Option<f64>,
     /// Kernel release.
     pub(crate) kernel: String,
     /// Server name and version.
     pub(crate) redis: String,
-    /// What the worker's `--version` says; none for scenarios without a worker.
+    /// What the worker's `--version` prints; none in scenarios without a worker.
     pub(crate) worker: Option<String>,
-    /// Commit of the workspace, with `-dirty` when files differ from it.
+    /// Commit of the workspace, with `-dirty` if files differ from it.
     pub(crate) commit: String,
     /// Whether loadgen itself was built with optimisation; the null client needs it.
     pub(crate) loadgen_optimized: bool,
     /// Which CPUs were used for what.
     pub(crate) placement: Placement,
-    /// When the run began, in seconds since 1970.
+    /// When the run started, in seconds since 1970.
     pub(crate) unix_time_seconds: u64,
 }
 
 impl Machine {
-    /// Looks around.
+    /// Collects all of it.
     ///
     /// # Errors
     /// Redis does not answer.
@@ -49,7 +49,7 @@ impl Machine {
         let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         Ok(Self {
             cpu: cpu_model(&cpu_info),
-            // Not std's available parallelism: loadgen has pinned itself by now.
+            // Not std's available parallelism: by now loadgen has pinned itself.
             cpus: cpu_info.lines().filter(|line| line.starts_with("processor")).count(),
             load_average: load_average(&fs::read_to_string("/proc/loadavg").unwrap_or_default()),
             kernel: first_line(&fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default()),
@@ -68,7 +68,7 @@ impl Machine {
         })
     }
 
-    /// A machine for the tests of the outputs.
+    /// A machine for tests of the outputs.
     #[cfg(test)]
     pub(crate) fn made_up() -> Self {
         Self {
@@ -122,7 +122,7 @@ fn redis_version(info: &str) -> String {
     }
 }
 
-/// The first line a program prints, if it ends well.
+/// The first line a program prints, if it succeeds.
 fn output_line(command: &mut Command) -> String {
     let output = command.output().ok().filter(|output| output.status.success());
     first_line(&output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default())

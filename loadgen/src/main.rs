@@ -22,11 +22,11 @@ mod placement;
 mod postgres_server;
 mod redis_server;
 mod worker;
-// … its jobs and their traces …
+// … its jobs and the traces they leave …
 mod clock;
 mod jobs;
 mod latencies;
-// … and what is said to Redis …
+// … and what is sent to Redis …
 mod commands;
 mod drive;
 mod keys;
@@ -99,7 +99,9 @@ fn tour(options: TourOptions, output: &OutputOptions) -> Result<(), Error> {
 
 fn begin() -> Result<Session, Error> {
     if cfg!(debug_assertions) {
-        eprintln!("loadgen: built without full optimisation; for figures use cargo run --release -p loadgen");
+        eprintln!(
+            "loadgen: built without full optimisation; for real figures use cargo run --release -p loadgen"
+        );
     }
     Session::begin()
 }

@@ -1,4 +1,4 @@
-//! Readings from the outside: a process's CPU clock and memory, Redis's own counters. Computes differences, no rates.
+//! Readings from outside: a process's CPU clock and memory, Redis's own counters. Computes differences, no rates.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,28 +28,28 @@ pub(crate) struct Memory {
 }
 
 impl ProcessMeter {
-    /// A meter for the process `pid`, which must be a child that is not reaped yet.
+    /// A meter for the process `pid`, which must be a child that has not been reaped yet.
     pub(crate) fn new(pid: Pid) -> Self {
         Self { pid }
     }
 
     /// User and system time of all threads, ended ones included, since the start of the process.
     ///
-    /// The kernel's CPU clock of the process: the sum of utime and stime of `/proc/<pid>/stat` in nanoseconds instead of
-    /// ticks of 10 ms, which would be 4 % of a run of 100,000 jobs.
+    /// The kernel's CPU clock of the process: the sum of utime and stime of `/proc/<pid>/stat`, but in nanoseconds
+    /// instead of ticks of 10 ms, which would be 4 % of a run of 100,000 jobs.
     ///
     /// # Errors
-    /// There is no such process any more.
+    /// The process no longer exists.
     pub(crate) fn cpu(self) -> Result<Duration, Error> {
         let failed = |errno| Error::system(format!("CPU clock of process {}", self.pid), errno);
         let clock = ClockId::pid_cpu_clock_id(self.pid).map_err(failed)?;
         Ok(duration(clock.now().map_err(failed)?))
     }
 
-    /// Resident memory now and at most.
+    /// Resident memory, now and peak.
     ///
     /// # Errors
-    /// There is no such process any more.
+    /// The process no longer exists.
     pub(crate) fn memory(self) -> Result<Memory, Error> {
         let file = format!("/proc/{}/status", self.pid);
         let status = fs::read_to_string(&file).map_err(|error| Error::system(file.clone(), error))?;
@@ -70,16 +70,16 @@ fn kilobytes(status: &str, name: &str) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
-/// Counters of Redis since its start.
+/// Redis's counters since its start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct RedisCounters {
-    /// Commands run, those called by scripts included.
+    /// Commands run, including those called by scripts.
     pub(crate) commands: u64,
     /// Reads from sockets: about one per round trip of a client.
     pub(crate) reads: u64,
-    /// Error replies, those inside scripts included.
+    /// Error replies, including those inside scripts.
     pub(crate) errors: u64,
-    /// Calls of each command, those by scripts included.
+    /// Calls of each command, including those by scripts.
     pub(crate) calls: BTreeMap<String, u64>,
 }
 
@@ -116,7 +116,7 @@ impl RedisCounters {
         }
     }
 
-    /// Takes away what loadgen itself sent in the meantime.
+    /// Subtracts what loadgen itself sent in the meantime.
     fn without_own(mut self, own: &Sent) -> Self {
         self.commands = self.commands.saturating_sub(own.calls.values().sum());
         self.reads = self.reads.saturating_sub(own.writes);
@@ -130,7 +130,7 @@ impl RedisCounters {
     }
 }
 
-/// Reads what Redis did for others than `client` in a span of time.
+/// Reads what Redis did for clients other than `client` in a span of time.
 #[derive(Debug)]
 pub(crate) struct TrafficMeter {
     sent: Sent,
@@ -138,13 +138,13 @@ pub(crate) struct TrafficMeter {
 }
 
 impl TrafficMeter {
-    /// The span begins.
+    /// Starts the span.
     ///
     /// # Errors
     /// Redis does not answer, or lacks a field.
     pub(crate) fn begin(client: &mut Client) -> Result<Self, Error> {
-        // An INFO does not count itself, but the next one counts it: so the span holds as many of ours as are sent
-        // from the beginning of the first reading to the beginning of the second.
+        // An INFO does not count itself, but the next one counts it: so the span includes as many of our commands as
+        // are sent from the start of the first reading to the start of the second.
         let sent = client.sent().clone();
         Ok(Self { sent, counters: RedisCounters::read(client)? })
     }

@@ -1,8 +1,8 @@
-//! A client that sends commands and throws the replies away, so that Redis is the only one at work.
+//! A client that sends commands and throws the replies away, so that only Redis does any work.
 //!
-//! One blocking socket and deep pipelining. Commands go out in windows, each closed by an ECHO of a marker; replies
-//! are not parsed, only searched for the marker, so that a window costs one pass of memory search. Whether the
-//! replies were right is asked of Redis afterwards (its error counter, what it holds), see the scenarios.
+//! One blocking socket and deep pipelining. Commands go out in windows, each closed by an ECHO of a marker; replies are
+//! not parsed, only searched for the marker, so a window costs one pass of memory search. Whether the replies were
+//! right is checked in Redis afterwards (its error counter, what it holds); see the scenarios.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -19,13 +19,13 @@ use crate::interrupt::Interrupt;
 /// Closes a window. No payload and no key contains it.
 const MARKER: &[u8] = b"loadgen:end-of-window\r\n";
 
-/// The marker as it is sent, without its line end.
+/// The marker as sent, without its line end.
 const MARKER_ARGUMENT: &[u8] = MARKER.split_at(MARKER.len() - 2).0;
 
 /// Bytes read at once: a few system calls per window even with fat batches.
 const READ_BYTES: usize = 256 * 1024;
 
-/// Windows that may be under way: while one's replies are read, Redis works on the next.
+/// Windows that may be under way: while the replies to one are read, Redis works on the next.
 const WINDOWS_IN_FLIGHT: usize = 2;
 
 /// Longest silence of Redis; the longest window takes far less.
@@ -37,8 +37,8 @@ pub(crate) struct NullClient {
     stream: Stream,
     finder: Finder<'static>,
     buffer: Vec<u8>,
-    /// Bytes at the start of `buffer` that were read and not searched to the end: part of a marker, or replies of the
-    /// next window.
+    /// Bytes at the start of `buffer` that were read and not fully searched: part of a marker, or replies of the next
+    /// window.
     pending: usize,
 }
 
@@ -61,7 +61,7 @@ impl NullClient {
 
     /// Sends windows until `fill` adds no more commands, and waits for the replies to all of them.
     ///
-    /// `fill` appends the next window's commands; `answered` is told after each window how many are answered.
+    /// `fill` appends the next window's commands; `answered` is called after each window with the number answered.
     ///
     /// # Errors
     /// The connection breaks, Redis stays silent, or an interrupt.
@@ -85,7 +85,7 @@ impl NullClient {
                 }
             }
             if done < sent {
-                self.skip_window().map_err(|error| Error::system("reading replies of Redis", error))?;
+                self.skip_window().map_err(|error| Error::system("reading replies from Redis", error))?;
                 done += 1;
                 answered(done);
             }
@@ -93,7 +93,7 @@ impl NullClient {
         Ok(())
     }
 
-    /// Asks for no replies from now on; only [`Self::write`] may be used then.
+    /// Requests no replies from now on; after that only [`Self::write`] may be used.
     ///
     /// # Errors
     /// The connection breaks.
@@ -103,7 +103,7 @@ impl NullClient {
         self.write(&off)
     }
 
-    /// Sends commands and waits for nothing.
+    /// Sends commands without waiting for anything.
     ///
     /// # Errors
     /// The connection breaks.
@@ -126,7 +126,7 @@ impl NullClient {
                 self.pending -= start + MARKER.len();
                 return Ok(());
             }
-            // All but a possible beginning of a marker has been searched in vain.
+            // Everything except a possible start of a marker has been searched in vain.
             let keep = self.pending.min(MARKER.len() - 1);
             self.buffer.copy_within(self.pending - keep..self.pending, 0);
             self.pending = keep;
@@ -170,7 +170,7 @@ impl Stream {
         }
     }
 
-    /// Reads, once more when a signal came first: the caller looks at the interrupt between windows.
+    /// Reads, and again if a signal came first: the caller checks for an interrupt between windows.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let read = match self {
@@ -191,7 +191,7 @@ mod tests {
 
     use super::*;
 
-    /// Whatever pieces the replies come in, each marker ends exactly one window.
+    /// However the replies are split, each marker ends exactly one window.
     #[test]
     fn markers_are_found_at_every_split_of_the_bytes() {
         let replies = [b"+OK\r\n$21\r\n".as_slice(), MARKER, b":1\r\nloadgen:end-of-", MARKER].concat();

@@ -1,8 +1,8 @@
-//! A producer that keeps to a schedule, whatever becomes of its jobs: an open loop.
+//! A producer that keeps to a schedule, whatever happens to its jobs: an open loop.
 //!
 //! Each job has an intended time. A producer that waited for replies would send fewer jobs while Redis or the worker is
-//! slow, and so leave out the very waits that matter (coordinated omission); this one asks for no replies, and a job
-//! it sends late still counts from its intended time.
+//! slow, and so omit exactly the waits that matter (coordinated omission); this one requests no replies, and a job it
+//! sends late still counts from its intended time.
 
 use jiggler_uring::internal::resp::encode::Requests;
 use jiggler_uring::internal::resp::url::RedisUrl;
@@ -18,10 +18,11 @@ use crate::keys;
 use crate::null_client::NullClient;
 use crate::progress::Progress;
 
-/// How much later than asked the kernel may wake the producer: its default of 50 µs would be a third of the latency.
+/// How much later than requested the kernel may wake the producer: its default of 50 µs would be a third of the
+/// latency.
 const TIMER_SLACK_NS: u64 = 1;
 
-/// Between connecting and the first intended time.
+/// Time between connecting and the first intended time.
 const LEAD_NS: u64 = 10_000_000;
 
 /// Redraws of the progress bar.
@@ -43,7 +44,7 @@ pub(crate) struct Tick {
     pub(crate) number: u64,
     /// When it should have been sent.
     pub(crate) intended_ns: u64,
-    /// When it is.
+    /// When it actually is.
     pub(crate) sent_ns: u64,
 }
 
@@ -54,8 +55,8 @@ impl Schedule {
     }
 }
 
-/// Sends the jobs that `write` appends for each tick, in one write a tick, and says how late the latest one was, in
-/// nanoseconds.
+/// For each tick sends the jobs that `write` appends, in one write per tick, and returns how late the latest one was,
+/// in nanoseconds.
 ///
 /// # Errors
 /// The connection breaks, or an interrupt.
@@ -100,7 +101,7 @@ fn wait_until(time_ns: u64, interrupt: &Interrupt) -> Result<(), Error> {
         }
         let until = TimeSpec::from_duration(std::time::Duration::from_nanos(time_ns));
         match clock_nanosleep(ClockId::CLOCK_MONOTONIC, ClockNanosleepFlags::TIMER_ABSTIME, &until) {
-            // A signal: the interrupt is looked at again.
+            // A signal: check for the interrupt again.
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::system("waiting for the next job's time", errno)),
         }

@@ -1,7 +1,7 @@
-//! Which CPU Redis gets and which the worker gets.
+//! Which CPU Redis gets and which ones the worker gets.
 //!
-//! Redis runs commands on one thread; when it shares that thread's CPU with the worker, a run measures the scheduler.
-//! So Redis gets a CPU of its own wherever there are enough, and loadgen and the worker share the others.
+//! Redis runs commands on one thread; if that thread shares its CPU with the worker, a run measures the scheduler. So
+//! Redis gets its own CPU wherever there are enough, and loadgen and the worker share the others.
 
 use std::sync::OnceLock;
 
@@ -17,7 +17,7 @@ const THIS_THREAD: Pid = Pid::from_raw(0);
 /// The CPUs of one scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Placement {
-    /// The CPUs Redis may use: one of its own, or all when there are too few.
+    /// The CPUs Redis may use: its own one, or all of them if there are too few.
     pub(crate) redis_cpus: Vec<usize>,
     /// The CPUs of the worker and of loadgen itself.
     pub(crate) worker_cpus: Vec<usize>,
@@ -53,7 +53,7 @@ impl Placement {
         self.redis_cpus.iter().any(|cpu| self.worker_cpus.contains(cpu))
     }
 
-    /// Pins the calling thread, and with it every child it starts from now on, to Redis's CPUs.
+    /// Pins the calling thread, and every child it starts from now on, to Redis's CPUs.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -61,7 +61,7 @@ impl Placement {
         pin(&self.redis_cpus)
     }
 
-    /// Pins the calling thread, and with it every child it starts from now on, to the worker's CPUs.
+    /// Pins the calling thread, and every child it starts from now on, to the worker's CPUs.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -72,7 +72,7 @@ impl Placement {
     /// One line for the report.
     pub(crate) fn describe(&self) -> String {
         let list = |cpus: &[usize]| cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let note = if self.shared() { " (shared: too few CPUs for one of its own)" } else { "" };
+        let note = if self.shared() { " (shared: too few CPUs to reserve one)" } else { "" };
         format!(
             "Redis on CPU {}{note}, worker and loadgen on CPU {}",
             list(&self.redis_cpus),
@@ -81,8 +81,8 @@ impl Placement {
     }
 }
 
-/// The CPUs this process was started on, in rising order: read before it pins itself, since what it may use afterwards is
-/// what the last scenario left to it.
+/// The CPUs this process was started on, in ascending order: read before it pins itself, since afterwards it may only
+/// use what the last scenario left to it.
 fn allowed_cpus() -> Result<Vec<usize>, Error> {
     static ALLOWED: OnceLock<Vec<usize>> = OnceLock::new();
     if let Some(allowed) = ALLOWED.get() {

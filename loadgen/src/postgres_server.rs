@@ -1,4 +1,4 @@
-//! A PostgreSQL of our own: temporary directory, free port on loopback, never the user's.
+//! A PostgreSQL of our own: temporary directory, free port on loopback; never the user's.
 
 use std::env;
 use std::fs;
@@ -18,22 +18,22 @@ use crate::interrupt::Interrupt;
 use crate::placement::Placement;
 use crate::redis_server::free_port;
 
-/// Where Debian keeps the programs, a folder for each version.
+/// Where Debian keeps the programs, one folder per version.
 const DEBIAN_FOLDER: &str = "/usr/lib/postgresql";
 
-/// PostgreSQL refuses to run as root; its package brings this user.
+/// PostgreSQL refuses to run as root; its package creates this user.
 const USER: &str = "postgres";
 
-/// Connections beside those of the jobs: its own and a few to spare.
+/// Connections on top of those of the jobs: its own and a few to spare.
 const SPARE_CONNECTIONS: u64 = 20;
 
-/// How long the server may take until it accepts connections.
+/// How long the server may take to accept connections.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long it may take to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Pause between two looks at a starting server.
+/// Pause between two checks of a starting server.
 const START_POLL: Duration = Duration::from_millis(50);
 
 /// In the log of a server that accepts connections.
@@ -41,10 +41,10 @@ const READY: &str = "database system is ready to accept connections";
 
 const LOG: &str = "postgres.log";
 
-/// A running private PostgreSQL. Dropping it ends the server and removes its directory.
+/// A running private PostgreSQL. Dropping it stops the server and removes its directory.
 #[derive(Debug)]
 pub(crate) struct PostgresServer {
-    // Invariant: stands before `directory`, so that the server ends before its files go.
+    // Invariant: declared before `directory`, so that the server ends before its files are removed.
     child: Child,
     port: u16,
     version: String,
@@ -52,7 +52,7 @@ pub(crate) struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Starts a server for so many connections on Redis's CPUs.
+    /// Starts a server for that many connections on Redis's CPUs.
     ///
     /// # Errors
     /// PostgreSQL is missing or does not start, or an interrupt.
@@ -125,7 +125,7 @@ impl PostgresServer {
         &self.version
     }
 
-    /// Ends the server in order.
+    /// Shuts the server down cleanly.
     ///
     /// # Errors
     /// It did not end in time and was killed.
@@ -134,7 +134,7 @@ impl PostgresServer {
     }
 }
 
-/// Makes the files of an empty server and says which version made them.
+/// Creates the files of an empty server and returns the version that created them.
 fn make_cluster(mut initdb: Command, data: &Path) -> Result<String, Error> {
     let output = initdb
         .args([
@@ -163,7 +163,7 @@ fn make_cluster(mut initdb: Command, data: &Path) -> Result<String, Error> {
     Ok(format!("PostgreSQL {}", version.trim()))
 }
 
-/// The user to become, when this process is root.
+/// The user to switch to if this process is root.
 fn owner() -> Result<Option<User>, Error> {
     if !geteuid().is_root() {
         return Ok(None);

@@ -2,10 +2,10 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Redraws per second: seen as smooth, unseen by the measurement.
+/// Redraws per second: looks smooth and does not disturb the measurement.
 const REDRAWS_PER_SECOND: u8 = 5;
 
-/// One bar that is reused for all steps of a scenario.
+/// One bar, reused for all steps of a scenario.
 #[derive(Debug)]
 pub(crate) struct Progress(ProgressBar);
 
@@ -13,14 +13,14 @@ impl Progress {
     /// A bar without a task yet.
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND));
-        // The template is a constant; a spelling mistake in it falls back to indicatif's own look.
+        // The template is a constant; if it has a spelling mistake, indicatif's own style is used.
         if let Ok(style) = ProgressStyle::with_template("{msg:48} {wide_bar} {human_pos}/{human_len}") {
             bar.set_style(style);
         }
         Self(bar)
     }
 
-    /// Begins a step of `length` units.
+    /// Starts a step of `length` units.
     pub(crate) fn step(&self, message: String, length: u64) {
         self.0.reset();
         self.0.set_length(length);
@@ -32,7 +32,7 @@ impl Progress {
         self.0.set_position(done);
     }
 
-    /// Takes the bar away, so that what is printed next stands alone.
+    /// Removes the bar, so that what is printed next is on its own line.
     pub(crate) fn clear(&self) {
         self.0.finish_and_clear();
     }

@@ -1,9 +1,9 @@
-//! The figures published by the gem's author, to stand beside ours.
+//! The figures published by the gem's author, to show alongside ours.
 //!
 //! From the README of jiggler 0.1.0: Ubuntu 22.04, Intel Core i7-6700HQ at 2.60 GHz, Ruby 3.2.0, Redis 7.0.7. Other
-//! hardware: they say in which order of magnitude the Ruby processors are, not how much faster ours is.
+//! hardware: they show the order of magnitude of the Ruby processors, not how much faster ours is.
 
-/// Where the figures come from, for the foot of a table.
+/// Where the figures come from, for the footer of a table.
 pub(crate) const SOURCE: &str = "published: README of jiggler 0.1.0, measured on other hardware (Intel Core \
      i7-6700HQ, Ruby 3.2.0, Redis 7.0.7); jobs/s is jobs by time";
 
@@ -22,7 +22,7 @@ pub(crate) struct Published {
     pub(crate) start_rss_kb: u64,
     /// Resident at the end, in kB.
     pub(crate) finish_rss_kb: u64,
-    /// CPU over the run, where it was published.
+    /// CPU over the run, if it was published.
     pub(crate) cpu_percent: Option<f64>,
 }
 

@@ -1,7 +1,7 @@
 //! loadgen's own few commands: a thin typed layer over the library's blocking connection.
 //!
-//! Counts what it sends, so that a measurement can take it away again. The load itself, which must cost nothing
-//! beside Redis, is sent by [`crate::null_client`].
+//! Counts what it sends, so that a measurement can subtract it again. The load itself, which must cost nothing outside
+//! Redis, is sent by [`crate::null_client`].
 
 use std::collections::BTreeMap;
 
@@ -18,20 +18,20 @@ use crate::keys;
 /// The connection's name in `CLIENT LIST`.
 const CLIENT_NAME: &str = "loadgen";
 
-/// Keys looked at per SCAN; a private Redis holds a handful.
+/// Keys examined per SCAN; a private Redis holds a handful.
 const SCAN_COUNT: &str = "1000";
 
-/// What can go wrong on the way to the private Redis and back.
+/// What can go wrong between loadgen and the private Redis.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum RedisError {
     /// The connection, or an error reply.
     #[error("private Redis: {0}")]
     Connection(#[from] net::Error),
-    /// The server does not take the engine's scripts.
-    #[error("private Redis does not take the engine's scripts: {0}")]
+    /// The server does not accept the engine's scripts.
+    #[error("private Redis does not accept the engine's scripts: {0}")]
     Scripts(resp::Error),
-    /// A reply of another type than the command gives.
+    /// A reply of a type that the command does not give.
     #[error("private Redis answered {command} with {reply}, expected {expected}")]
     Unexpected {
         /// What was sent.
@@ -52,13 +52,13 @@ impl From<resp::Error> for RedisError {
 /// What was sent on one connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sent {
-    /// How often each command, by its name in INFO commandstats.
+    /// How often each command was sent, by its name in INFO commandstats.
     pub(crate) calls: BTreeMap<String, u64>,
     /// Writes to the socket, each of which Redis reads at once.
     pub(crate) writes: u64,
 }
 
-/// How far the jobs are.
+/// How many jobs are done and how many wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Backlog {
     /// The processed counter.
@@ -76,7 +76,7 @@ pub(crate) struct Client {
 }
 
 impl Sent {
-    /// What was sent since `earlier`, on the same connection.
+    /// What was sent on the same connection since `earlier`.
     pub(crate) fn since(&self, earlier: &Self) -> Self {
         let calls = self.calls.iter().map(|(name, calls)| {
             (name.clone(), calls.saturating_sub(earlier.calls.get(name).copied().unwrap_or(0)))
@@ -96,12 +96,12 @@ impl Client {
         Ok(Self { conn, requests: Requests::new(), sent: Sent::default() })
     }
 
-    /// What was sent on this connection, its introduction left out.
+    /// What was sent on this connection, except its handshake.
     pub(crate) fn sent(&self) -> &Sent {
         &self.sent
     }
 
-    /// A command that answers with text.
+    /// Runs a command that answers with text.
     ///
     /// # Errors
     /// The connection, an error reply, or another type.
@@ -113,7 +113,7 @@ impl Client {
         }
     }
 
-    /// A command that answers with a number that is not negative; nil is 0.
+    /// Runs a command that answers with a non-negative number; nil is 0.
     ///
     /// # Errors
     /// The connection, an error reply, or another type.
@@ -133,14 +133,14 @@ impl Client {
     /// Loads the engine's scripts.
     ///
     /// # Errors
-    /// The connection, or the server takes no scripts.
+    /// The connection, or the server accepts no scripts.
     pub(crate) fn load_scripts(&mut self) -> Result<Scripts, RedisError> {
         let mut requests = Requests::new();
         scripts::load(&JIGGLER.shared_realm(), &mut requests);
         Scripts::read(JIGGLER.shared_realm(), &self.conn.call(&requests)?).map_err(RedisError::Scripts)
     }
 
-    /// How far the jobs are: one round trip, two commands.
+    /// How many jobs are done and how many wait: one round trip, two commands.
     ///
     /// # Errors
     /// The connection, an error reply, or another type.
@@ -159,7 +159,7 @@ impl Client {
         Ok(Backlog { processed: number(0)?, waiting: number(1)? })
     }
 
-    /// All keys of a pattern.
+    /// All keys that match a pattern.
     ///
     /// # Errors
     /// The connection, an error reply, or another type.
@@ -180,7 +180,7 @@ impl Client {
     }
 
     /// The in-flight lists that hold jobs. Redis removes empty lists, so one that exists has content; a shard's index
-    /// beside them is bookkeeping and may stay. One round trip for the scan and one for each key.
+    /// next to them is bookkeeping and may stay. One round trip for the scan and one for each key.
     ///
     /// # Errors
     /// The connection, an error reply, or another type.

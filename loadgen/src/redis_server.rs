@@ -23,7 +23,7 @@ use crate::redis::Client;
 /// Programs that speak the protocol, in order of preference.
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
 
-/// How long a server may take until it answers.
+/// How long a server may take to answer.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a server may take to end: with an append-only file it syncs first.
@@ -32,16 +32,16 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause between two attempts to reach a starting server.
 const START_POLL: Duration = Duration::from_millis(5);
 
-/// A free port may be taken by another program before the server binds it; then the next one is tried.
+/// Another program may take a free port before the server binds it; then the next one is tried.
 const START_ATTEMPTS: u32 = 5;
 
 /// Name of the unix socket in the server's directory.
 const SOCKET_FILE: &str = "redis.sock";
 
-/// A running private Redis. Dropping it ends the server and removes its directory.
+/// A running private Redis. Dropping it stops the server and removes its directory.
 #[derive(Debug)]
 pub(crate) struct RedisServer {
-    // Invariant: stands before `directory`, so that the server ends before its files go.
+    // Invariant: declared before `directory`, so that the server ends before its files are removed.
     child: Child,
     url: RedisUrl,
     directory: TempDir,
@@ -55,7 +55,7 @@ impl RedisServer {
     /// Starts a server on the CPUs of `placement` and leaves this thread on the worker's CPUs.
     ///
     /// # Errors
-    /// No server program, none of the attempts answered, or an interrupt.
+    /// There is no server program, no attempt was answered, or an interrupt.
     pub(crate) fn start(
         options: &RedisOptions,
         placement: &Placement,
@@ -125,7 +125,7 @@ impl RedisServer {
         self.child.kill().map(drop)
     }
 
-    /// Starts the server again after its end: same address, same files. Returns when it answers.
+    /// Starts the server again after it ended: same address, same files. Returns when it answers.
     ///
     /// # Errors
     /// It does not answer in time, or an interrupt.
@@ -141,7 +141,7 @@ impl RedisServer {
         Err(Error::RedisServerStart { program, waited: START_TIMEOUT, log })
     }
 
-    /// Stops the server's process without ending it: connections stand, and nothing is answered.
+    /// Stops the server's process without ending it: connections stay open, and nothing is answered.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -149,7 +149,7 @@ impl RedisServer {
         self.child.signal(Signal::SIGSTOP)
     }
 
-    /// Lets a stopped server go on.
+    /// Continues a stopped server.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -157,7 +157,7 @@ impl RedisServer {
         self.child.signal(Signal::SIGCONT)
     }
 
-    /// Whether the server answers in time; `false` when it ended by itself or stayed silent.
+    /// Whether the server answers in time; `false` if it ended on its own or stayed silent.
     fn wait_until_ready(&mut self, interrupt: &Interrupt) -> Result<bool, Error> {
         let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline {
@@ -200,12 +200,12 @@ impl RedisServer {
         self.child.pid()
     }
 
-    /// A directory for files of the same lifetime, such as the worker's log.
+    /// A directory for files with the same lifetime, such as the worker's log.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Ends the server in order.
+    /// Shuts the server down cleanly.
     ///
     /// # Errors
     /// It did not end in time and was killed.
@@ -226,7 +226,7 @@ fn find_program(chosen: Option<&Path>) -> Result<PathBuf, Error> {
     find_in_path(&path, &PROGRAMS).ok_or(Error::RedisServerMissing)
 }
 
-/// The server is started in its own directory, so a relative path would no longer lead to it.
+/// The server is started in its own directory, where a relative path would no longer point to it.
 fn absolute(program: &Path) -> Result<PathBuf, Error> {
     program.canonicalize().map_err(|error| Error::system(format!("resolving {}", program.display()), error))
 }
@@ -237,7 +237,7 @@ fn find_in_path(path: &OsStr, programs: &[&str]) -> Option<PathBuf> {
     })
 }
 
-/// A port that nobody listens on now.
+/// A port that nobody is listening on.
 ///
 /// # Errors
 /// The kernel refuses.

@@ -1,8 +1,8 @@
-//! Median, least and most of repeated measurements.
+//! Median, minimum and maximum of repeated measurements.
 
 use serde::Serialize;
 
-/// How repeated measurements of one quantity lie.
+/// How repeated measurements of one quantity are distributed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Spread {
     /// The middle one, or the mean of the two in the middle.
@@ -14,7 +14,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// `None` when there are no values.
+    /// `None` if there are no values.
     pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         sorted.sort_by(f64::total_cmp);

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::report::{self, Heading, Outcome};
 use crate::scenarios::{Scenario, Session};
 
-/// A few minutes: small sizes, one run a row.
+/// A few minutes: small sizes, one run per row.
 const SHORT: &[&str] = &[
     "noop -c 5,10,50,100 -j 100_000 -r 1",
     "noop -c 10 -j 100_000 -r 1 --mode at-most-once",
@@ -29,7 +29,7 @@ const SHORT: &[&str] = &[
     "soak -j 1_000_000",
 ];
 
-/// What a claim is made with: medians of 5, the published sizes where they take seconds; about a quarter of an hour.
+/// The basis for claims: medians of 5, the published sizes where they take seconds; about a quarter of an hour.
 const OFFICIAL: &[&str] = &[
     "noop -c 5,10,50,100 -j 100_000,1_000_000 -r 5",
     "noop -c 10,100 -j 1_000_000 -r 5 --mode at-most-once",
@@ -55,10 +55,10 @@ const OFFICIAL: &[&str] = &[
 /// Options of `tour`.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct TourOptions {
-    /// How much of each table
+    /// How much of each table to run
     #[arg(long, value_enum, default_value = "short")]
     pub(crate) length: Length,
-    /// Also run other engines with the no-op jobs, those whose runtime is there
+    /// Also run other engines with the no-op jobs, those whose runtime is installed
     #[arg(long)]
     pub(crate) peers: bool,
 }
@@ -66,7 +66,7 @@ pub(crate) struct TourOptions {
 /// How much of each table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Length {
-    /// Small sizes, one run a row: a few minutes
+    /// Small sizes, one run per row: a few minutes
     #[default]
     Short,
     /// Full sizes, medians of 5: about a quarter of an hour
@@ -82,10 +82,10 @@ impl Length {
     }
 }
 
-/// All outcomes of a tour, each shown as soon as it is there. A scenario that fails is named and left out.
+/// All outcomes of a tour, each shown as soon as it is ready. A scenario that fails is named and left out.
 ///
 /// # Errors
-/// An interrupt; or a failed scenario, after all others.
+/// An interrupt; or a failed scenario, after all others have run.
 pub(crate) fn run(options: TourOptions, session: &Session, output: &OutputOptions) -> Result<(), Error> {
     let (mut outcomes, mut failed) = (Vec::<Outcome>::new(), Vec::new());
     let plan = options.length.plan();

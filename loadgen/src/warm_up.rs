@@ -1,6 +1,6 @@
-//! How a scenario tells a worker of this program to open connections before it takes its first job.
+//! How a scenario makes a worker of this program open connections before it takes its first job.
 //!
-//! By environment variable, for the worker's flags are those of the stock program.
+//! By environment variable, because the worker's flags are those of the stock program.
 
 use std::env;
 
@@ -12,10 +12,10 @@ pub(crate) const HTTP_VARIABLE: &str = "LOADGEN_WARM_UP_HTTP";
 /// For the pool of PostgreSQL connections.
 pub(crate) const POSTGRES_VARIABLE: &str = "LOADGEN_WARM_UP_POSTGRES";
 
-/// How many connections each core opens, and to what.
+/// How many connections each core opens, and to where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WarmUp {
-    /// Of one core.
+    /// Per core.
     pub(crate) count: usize,
     /// A url or connection string.
     pub(crate) target: String,
@@ -30,7 +30,7 @@ impl WarmUp {
     /// What the scenario asked for, if anything.
     ///
     /// # Errors
-    /// The value is none of [`value`](Self::value).
+    /// The value does not have the form of [`value`](Self::value).
     pub(crate) fn asked(variable: &'static str) -> Result<Option<Self>, Error> {
         let Ok(value) = env::var(variable) else { return Ok(None) };
         Self::parse(&value).map(Some).ok_or(Error::BadVariable { variable, value })

@@ -1,7 +1,7 @@
 //! The worker under measurement: the real release binary as a child process.
 //!
-//! Finds or builds it, starts it as a user would, stops it with SIGTERM. What it does with jobs is watched through
-//! Redis by the scenarios, never by asking the worker.
+//! Finds or builds it, starts it as a user would, stops it with SIGTERM. The scenarios watch what it does with jobs
+//! through Redis, never by asking the worker.
 
 use std::env;
 use std::ffi::OsStr;
@@ -22,7 +22,7 @@ use crate::measure::ProcessMeter;
 /// The binary's name, as cargo knows it.
 const NAME: &str = "jiggler-uring";
 
-/// The subcommand of this program that is a worker with more jobs than the stock program's.
+/// The subcommand of this program that is a worker with more jobs than the stock program.
 pub(crate) const OWN_WORKER: &str = "worker";
 
 /// The subcommand of this program that answers HTTP requests.
@@ -35,7 +35,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Program {
     path: PathBuf,
-    /// Stands before the worker's flags.
+    /// Precede the worker's flags.
     subcommand: Option<&'static str>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) url: &'a RedisUrl,
     /// Where its output goes.
     pub(crate) log: &'a Path,
-    /// Environment variables beside those of loadgen.
+    /// Environment variables in addition to those of loadgen.
     pub(crate) variables: &'a [(&'a str, &'a OsStr)],
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts the worker on the CPUs of the calling thread. `REDIS_URL` and `APP_ENV` of the user do not reach it.
+    /// Starts the worker on the CPUs of the calling thread. The user's `REDIS_URL` and `APP_ENV` do not reach it.
     ///
     /// # Errors
     /// The program cannot be started.
@@ -83,7 +83,7 @@ impl Worker {
         Ok(Self { child: Child::spawn("worker", command, launch.log)? })
     }
 
-    /// Fails when the worker has ended by itself.
+    /// Fails if the worker has ended on its own.
     ///
     /// # Errors
     /// [`Error::WorkerEnded`] with the end of its log.
@@ -99,7 +99,7 @@ impl Worker {
         ProcessMeter::new(self.pid())
     }
 
-    /// Its process, as it calls itself.
+    /// Its process id, as it reports it.
     pub(crate) fn id(&self) -> u32 {
         self.pid().as_raw().cast_unsigned()
     }
@@ -113,7 +113,7 @@ impl Worker {
         self.child.log_tail()
     }
 
-    /// SIGKILL: nothing of it goes on.
+    /// SIGKILL: nothing of it keeps running.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -121,10 +121,10 @@ impl Worker {
         self.child.kill().map(drop)
     }
 
-    /// SIGTERM, and exit code 0 expected.
+    /// SIGTERM; expects exit code 0.
     ///
     /// # Errors
-    /// Another exit code, a signal, or no end in time.
+    /// Another exit code, a signal, or it did not end in time.
     pub(crate) fn stop(mut self) -> Result<(), Error> {
         let status = self.child.terminate(STOP_TIMEOUT)?;
         if status.success() { Ok(()) } else { Err(Error::WorkerStop { status, log: self.child.log_tail() }) }
@@ -152,7 +152,7 @@ impl Program {
         Ok(Self { path, subcommand: Some(OWN_WORKER) })
     }
 
-    /// The server of the HTTP scenario, which this program is, too.
+    /// The server of the HTTP scenario, which is also this program.
     ///
     /// # Errors
     /// This program cannot be found.
@@ -162,7 +162,7 @@ impl Program {
         Ok(command)
     }
 
-    /// The program without a flag.
+    /// The program without any flag.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         command.args(self.subcommand);
@@ -177,7 +177,7 @@ fn absolute(program: &Path) -> Result<PathBuf, Error> {
     program.canonicalize().map_err(|error| Error::system(format!("resolving {}", program.display()), error))
 }
 
-/// Cargo knows best whether the binary is older than its sources and where it lies.
+/// Cargo knows best whether the binary is older than its sources, and where it is.
 fn build() -> Result<PathBuf, Error> {
     let output = Command::new("cargo")
         .args(["build", "--release", "--bin", NAME, "--message-format", "json-render-diagnostics"])

@@ -1,4 +1,4 @@
-//! Two runs of loadgen side by side: for each figure both have, the ratio of the medians.
+//! Compares two runs of loadgen: for each figure both have, the ratio of the medians.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,12 +10,12 @@ use super::figure::{Better, Figure};
 use super::{Outcome, Table};
 use crate::error::Error;
 
-/// Ratios nearer to 1 than this say nothing on a machine that others use too; only larger ones are called a change.
+/// Ratios closer to 1 than this mean nothing on a machine that others use too; only larger ones are called a change.
 const NOISE: f64 = 0.1;
 
 const HEADER: [&str; 7] = ["Scenario", "Row", "Quantity", "Old", "New", "New by old", "Verdict"];
 
-/// What is read of a document written earlier.
+/// What is read of an earlier document.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct OldDocument {
     scenario: String,
@@ -48,12 +48,12 @@ fn parse(text: &str) -> Result<Vec<OldDocument>, serde_json::Error> {
     })
 }
 
-/// What both runs have.
+/// What both runs have in common.
 #[derive(Debug)]
 pub(super) struct Comparison {
-    /// A row a figure; `None` without a common one.
+    /// One row per figure; `None` if they have none in common.
     pub(super) table: Option<Table>,
-    /// What it is of.
+    /// What it describes.
     pub(super) note: String,
 }
 
@@ -65,7 +65,7 @@ impl Comparison {
     }
 }
 
-/// Holds the figures of a run against those of an earlier one.
+/// Compares the figures of a run with those of an earlier one.
 pub(super) fn compare(old: &[OldDocument], new: &[Outcome]) -> Comparison {
     let named =
         |scenario: &str, figure: &Figure| (scenario.to_owned(), figure.row.clone(), figure.quantity.clone());
@@ -125,7 +125,7 @@ fn verdict(better: Better, ratio: f64) -> &'static str {
     }
 }
 
-/// Three digits or the whole number.
+/// Three digits, or the whole number.
 fn plain(number: f64) -> String {
     if number.abs() >= 1_000.0 { format!("{number:.0}") } else { format!("{number:.3}") }
 }

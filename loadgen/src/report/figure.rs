@@ -1,21 +1,21 @@
-//! Single measured quantities with a name: what two runs of loadgen are compared by.
+//! Single measured quantities with a name, by which two runs of loadgen are compared.
 
 use serde::{Deserialize, Serialize};
 
 use crate::spread::Spread;
 
-/// Which way is good.
+/// Which direction is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Better {
-    /// As jobs a second.
+    /// Such as jobs per second.
     Higher,
-    /// As microseconds a job.
+    /// Such as microseconds per job.
     Lower,
 }
 
 impl Better {
-    /// As it is written in files.
+    /// The spelling in files.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Higher => "higher",
@@ -27,13 +27,13 @@ impl Better {
 /// One quantity of one row, with the value of each run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figure {
-    /// What was measured: processor and parameters. With `quantity` it is the name, the same from run to run.
+    /// What was measured: processor and parameters. Together with `quantity` it is the name, the same from run to run.
     pub(crate) row: String,
     /// The column and its unit, for example `jobs/s`.
     pub(crate) quantity: String,
-    /// Which way is good.
+    /// Which direction is better.
     pub(crate) better: Better,
-    /// One value a run; not empty.
+    /// One value per run; not empty.
     pub(crate) values: Vec<f64>,
 }
 
@@ -50,7 +50,7 @@ impl Figure {
         (!values.is_empty()).then_some(Self { row, quantity, better, values })
     }
 
-    /// The middle of the values; `None` when a file that was read holds none.
+    /// The middle value; `None` if the file that was read holds none.
     pub(crate) fn median(&self) -> Option<f64> {
         Spread::of(self.values.iter().copied()).map(|spread| spread.median)
     }

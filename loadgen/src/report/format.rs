@@ -1,4 +1,4 @@
-//! How single values look in a table: as in the published tables.
+//! How single values look in a table: like those in the published tables.
 
 /// What a cell shows when there is nothing to show.
 pub(crate) const NOTHING: &str = "-";
@@ -21,9 +21,9 @@ pub(crate) fn counted(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// [`grouped`], of a measured value.
+/// [`grouped`], for a measured value.
 pub(crate) fn rounded(number: f64) -> String {
-    // Saturates, and a negative rate does not exist.
+    // Saturates; there are no negative rates.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -37,7 +37,7 @@ pub(crate) fn kilobytes(number: u64) -> String {
     format!("{} kb", grouped(number))
 }
 
-/// `14.53 sec`; one digit more below a second, where two would hide differences.
+/// `14.53 sec`; one more digit below a second, where two would hide differences.
 pub(crate) fn seconds(number: f64) -> String {
     if number < 1.0 { format!("{number:.3} sec") } else { format!("{number:.2} sec") }
 }

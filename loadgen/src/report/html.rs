@@ -1,9 +1,9 @@
-//! The report as one HTML page: tables, plots and notes of every outcome, nothing loaded from elsewhere.
+//! The report as one HTML page: tables, plots and notes of every outcome, with nothing loaded from elsewhere.
 
 use super::compare::Comparison;
 use super::{Names, Outcome, Table};
 
-/// Light or dark as the reader has it; the plots' black becomes the text's colour.
+/// Light or dark, as the reader's system is set; the plots' black becomes the text's colour.
 const STYLE: &str = "\
      :root{color-scheme:light dark;--text:#222;--faint:#666;--line:#ccc;--head:#f3f3f3;--good:#00704a;--bad:#b23c00}\
      @media(prefers-color-scheme:dark){\
@@ -16,7 +16,7 @@ const STYLE: &str = "\
      tr.published td,ul{color:var(--faint)}ul{font-size:13px}svg{max-width:100%;height:auto;display:block;margin:1em 0}\
      .wide{overflow-x:auto}td.better{color:var(--good)}td.worse{color:var(--bad)}";
 
-/// The whole page; `plots` are the pictures of each outcome, in its order.
+/// The whole page; `plots` are the pictures of each outcome, in the same order.
 pub(super) fn page(outcomes: &[Outcome], plots: &[Vec<String>], comparison: Option<&Comparison>) -> String {
     let mut body = String::new();
     let mut names = Names::default();
@@ -72,7 +72,7 @@ fn row(cells: &[String]) -> String {
     format!("<tr{class}>{cells}</tr>\n")
 }
 
-/// What stands between backticks as code.
+/// Marks text between backticks as code.
 fn code(text: &str) -> String {
     let mut parts = text.split('`');
     let first = parts.next().unwrap_or_default().to_owned();

@@ -1,6 +1,6 @@
-//! How results are written: Markdown for people, JSON and CSV for programs, SVG and HTML for a look at the whole.
+//! How results are written: Markdown for people, JSON and CSV for programs, SVG and HTML for an overview.
 
-// What a scenario hands back …
+// What a scenario returns …
 pub(crate) mod figure;
 pub(crate) mod format;
 mod outcome;
@@ -22,28 +22,28 @@ pub(crate) use self::table::Table;
 use crate::cli::OutputOptions;
 use crate::error::Error;
 
-/// Stands for stdout in `--json`.
+/// Means stdout in `--json`.
 const STDOUT: &str = "-";
 
-/// What the report's folder holds beside the plots.
+/// What the report's folder holds in addition to the plots.
 const PAGE_FILE: &str = "index.html";
 const JSON_FILE: &str = "results.json";
 const CSV_FILE: &str = "results.csv";
 const TABLES_FILE: &str = "tables.md";
 
-/// Whether a text stands alone or among others.
+/// Whether a text is shown alone or with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heading {
     /// Alone: no heading.
     None,
-    /// Among others: with the title of the scenario.
+    /// With others: headed by the title of the scenario.
     Title,
 }
 
-/// Shows one outcome on stdout, unless JSON goes there.
+/// Prints one outcome to stdout, unless JSON goes there.
 ///
 /// # Errors
-/// Stdout cannot be written.
+/// Stdout cannot be written to.
 pub(crate) fn show(outcome: &Outcome, heading: Heading, output: &OutputOptions) -> Result<(), Error> {
     if output.json.as_deref() == Some(Path::new(STDOUT)) {
         return Ok(());
@@ -51,10 +51,10 @@ pub(crate) fn show(outcome: &Outcome, heading: Heading, output: &OutputOptions) 
     print(&text(outcome, heading))
 }
 
-/// Writes all that was asked for, except what [`show`] shows; the earlier results are read before they may be replaced.
+/// Writes everything requested except what [`show`] prints; the earlier results are read before they may be replaced.
 ///
 /// # Errors
-/// A file or stdout cannot be written, or the file to compare with cannot be read.
+/// A file or stdout cannot be written to, or the file to compare with cannot be read.
 pub(crate) fn write(outcomes: &[Outcome], output: &OutputOptions) -> Result<(), Error> {
     let comparison = match &output.compare {
         Some(old) => Some(compare::compare(&compare::read(old)?, outcomes)),
@@ -72,7 +72,7 @@ pub(crate) fn write(outcomes: &[Outcome], output: &OutputOptions) -> Result<(), 
     if let Some(folder) = &output.report {
         write_report(folder, outcomes, &json, comparison.as_ref())?;
     }
-    // Beside JSON on stdout nothing else may stand there.
+    // Nothing else may be printed alongside JSON on stdout.
     match comparison.map(|comparison| comparison.markdown()) {
         Some(text) if output.json.as_deref() == Some(Path::new(STDOUT)) => eprint_text(&text),
         Some(text) => print(&format!("\n{text}")),
@@ -125,12 +125,12 @@ fn write_report(
     write_file(&folder.join(TABLES_FILE), &tables)
 }
 
-/// Names of which none is given twice: a tour may run one scenario several times.
+/// Makes names unique: a tour may run one scenario several times.
 #[derive(Debug, Default)]
 struct Names(HashMap<String, u32>);
 
 impl Names {
-    /// The name; from the second time on with a number.
+    /// Returns the name; from its second use on, with a number.
     fn distinct(&mut self, name: &str) -> String {
         let times = self.0.entry(name.to_owned()).or_insert(0);
         *times += 1;
@@ -138,7 +138,7 @@ impl Names {
     }
 }
 
-/// A picture that stands alone, where nobody gives it a ground.
+/// A picture for use on its own, where nothing gives it a background.
 fn on_white(svg: &str) -> String {
     svg.replacen('>', "><rect width=\"100%\" height=\"100%\" fill=\"white\"/>", 1)
 }

@@ -1,4 +1,4 @@
-//! What a scenario hands back: finished tables for people, numbers for everything else.
+//! What a scenario returns: finished tables for people, numbers for everything else.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -16,7 +16,7 @@ pub(crate) struct Outcome {
     pub(crate) scenario: &'static str,
     /// What the tables show, in a few words.
     pub(crate) title: &'static str,
-    /// What people read first.
+    /// People read these first.
     pub(crate) tables: Vec<Table>,
     /// One sentence below the tables, for example how many runs a median is of.
     pub(crate) remark: String,
@@ -24,15 +24,15 @@ pub(crate) struct Outcome {
     pub(crate) definitions: Vec<String>,
     /// Where other people's numbers come from.
     pub(crate) sources: Vec<String>,
-    /// What it was measured on.
+    /// The machine it was measured on.
     pub(crate) machine: Machine,
-    /// The options after defaults.
+    /// The options, with defaults filled in.
     pub(crate) options: Value,
     /// The raw numbers.
     pub(crate) results: Value,
-    /// What two outcomes are compared by.
+    /// The figures by which two outcomes are compared.
     pub(crate) figures: Vec<Figure>,
-    /// Pictures of the same.
+    /// Pictures of those.
     pub(crate) plots: Vec<Plot>,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Document<'a> {
 }
 
 impl Outcome {
-    /// An outcome with its raw numbers and nothing to show yet.
+    /// An outcome with its raw numbers and nothing to print yet.
     ///
     /// # Errors
     /// Options or results cannot be written as JSON.
@@ -75,14 +75,14 @@ impl Outcome {
         })
     }
 
-    /// An outcome on a made-up machine, for the tests of the outputs.
+    /// An outcome on a made-up machine, for tests of the outputs.
     #[cfg(test)]
     pub(super) fn of_figures(scenario: &'static str, figures: Vec<Figure>) -> Self {
         let outcome = Self::new(scenario, "A title", Machine::made_up(), &(), &());
         Self { figures, ..outcome.unwrap() }
     }
 
-    /// With what these columns mean, too.
+    /// Adds what these columns mean.
     pub(crate) fn defined_by(mut self, definitions: &[&str]) -> Self {
         self.definitions.extend(definitions.iter().map(|line| (*line).to_owned()));
         self

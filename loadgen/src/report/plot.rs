@@ -1,6 +1,6 @@
-//! Plots as SVG: lines of points over two axes, each plain or logarithmic.
+//! Plots as SVG: lines of points over two axes, each linear or logarithmic.
 //!
-//! A logarithmic axis is drawn as a plain one of the logarithms, with labels of the numbers themselves.
+//! A logarithmic axis is drawn as a linear one of the logarithms, labelled with the numbers themselves.
 
 use std::ops::Range;
 
@@ -16,16 +16,16 @@ const SIZE: (u32, u32) = (960, 460);
 /// Height of one line of the legend.
 const LEGEND_LINE: u32 = 22;
 
-/// Where the legend's lines begin: below the left end of the axis.
+/// Where the legend's lines start: below the left end of the axis.
 const LEGEND_LEFT: i32 = 84;
 
-/// Room of an axis beyond its first and last point, as a part of its length.
+/// Room on an axis beyond its first and last point, as a fraction of its length.
 const MARGIN: f64 = 0.05;
 
-/// Ticks of an axis are as many or fewer.
+/// The most ticks on an axis.
 const TICKS_MAX: usize = 10;
 
-/// Told apart by people who see no red or green, and seen on white and on black.
+/// Distinguishable without seeing red or green, and visible on white and on black.
 const COLORS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -54,18 +54,18 @@ pub(crate) struct Plot {
 /// One axis.
 #[derive(Debug, Clone)]
 pub(crate) struct Axis {
-    /// Title with unit.
+    /// Title, with unit.
     pub(crate) title: &'static str,
-    /// How numbers lie on it.
+    /// How numbers are placed on it.
     pub(crate) scale: Scale,
 }
 
-/// How numbers lie on an axis.
+/// How numbers are placed on an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scale {
     /// Evenly, from zero.
     FromZero,
-    /// The same, for what is counted: only whole numbers are named.
+    /// The same for counts: only whole numbers are labelled.
     Whole,
     /// By their logarithms; only numbers above zero are drawn.
     Logarithmic,
@@ -76,14 +76,14 @@ pub(crate) enum Scale {
 /// Points in drawing order.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
-    /// What the legend says.
+    /// Its text in the legend.
     pub(crate) name: String,
     /// Numbers on both axes.
     pub(crate) points: Vec<(f64, f64)>,
 }
 
 impl Scale {
-    /// Where a number lies; `None` when it has no place.
+    /// Where a number is placed; `None` if it has no place.
     fn place(self, number: f64) -> Option<f64> {
         let place = match self {
             Self::FromZero | Self::Whole => number,
@@ -93,7 +93,7 @@ impl Scale {
         place.is_finite().then_some(place)
     }
 
-    /// What lies there.
+    /// The number at a place.
     fn label(self, place: f64) -> String {
         let number = match self {
             Self::FromZero | Self::Whole => place,
@@ -117,7 +117,7 @@ impl Scale {
         (first, last + room)
     }
 
-    /// The places that are named: round numbers, not the round places of a plain axis.
+    /// The places that are labelled: round numbers, not the round places of a linear axis.
     fn ticks(self, range: (f64, f64)) -> Vec<f64> {
         match self {
             Self::FromZero => even_ticks(range.1, 0.0),
@@ -148,11 +148,11 @@ fn even_ticks(last: f64, least: f64) -> Vec<f64> {
         .collect()
 }
 
-/// Logarithms of 1, 2 and 5 times the powers of ten in the range; where these are too many, of the powers alone, or of each
-/// third.
+/// Logarithms of 1, 2 and 5 times the powers of ten in the range; if these are too many, of the powers alone, or of
+/// every third one.
 fn logarithmic_ticks((first, last): (f64, f64)) -> Vec<f64> {
     let within = |factors: &[f64], every: i32| -> Vec<f64> {
-        // Powers of ten beyond these are no jobs, seconds or bytes.
+        // Nothing beyond these powers of ten is a number of jobs, seconds or bytes.
         let powers = (-12..=15).filter(|power| power % every == 0).map(f64::from);
         let all = powers.flat_map(|power| factors.iter().map(move |factor| power + factor.log10()));
         all.filter(|tick| (first..=last).contains(tick)).collect()
@@ -173,8 +173,8 @@ fn short(number: f64) -> String {
 }
 
 impl Plot {
-    /// The picture, on no ground: black lines and texts are the reader's to recolour. `None` when no point has a place on
-    /// both axes.
+    /// The picture, without a background: the reader may recolour its black lines and texts. `None` if no point has a
+    /// place on both axes.
     ///
     /// # Errors
     /// The drawing library refuses.
@@ -206,7 +206,7 @@ impl Plot {
         let entries = u32::try_from(lines.len())?;
         let whole =
             SVGBackend::with_string(svg, (SIZE.0, SIZE.1 + entries * LEGEND_LINE + 8)).into_drawing_area();
-        // Below the axes: whatever the lines do, the legend covers none.
+        // Below the axes: wherever the lines go, the legend covers none of them.
         let (area, legend) = whole.split_vertically(SIZE.1);
         let axis = |scale: Scale, range: (f64, f64)| Ticked {
             places: (range.0..range.1).into(),
@@ -241,7 +241,7 @@ impl Plot {
     }
 }
 
-/// A plain axis that names the places it is told, which plotters' own of that kind does not offer for such numbers.
+/// A linear axis that labels the places it is given; plotters' own of that kind cannot do that for such numbers.
 struct Ticked {
     places: RangedCoordf64,
     ticks: Vec<f64>,

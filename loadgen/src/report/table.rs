@@ -3,22 +3,22 @@
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{ContentArrangement, Table as TextTable};
 
-/// A table as it is shown, whatever the output.
+/// A table as shown, whatever the output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Table {
-    /// Titles of the columns.
+    /// Column titles.
     pub(crate) header: Vec<String>,
-    /// Rows of as many cells.
+    /// Rows, each with that many cells.
     pub(crate) rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// A table of these columns and rows.
+    /// A table with these columns and rows.
     pub(crate) fn new(header: &[&str], rows: Vec<Vec<String>>) -> Self {
         Self { header: header.iter().map(|title| (*title).to_owned()).collect(), rows }
     }
 
-    /// As Markdown, never wrapped: it is pasted into documents.
+    /// As Markdown, never wrapped: it gets pasted into documents.
     pub(crate) fn markdown(&self) -> String {
         let mut table = TextTable::new();
         table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled).force_no_tty();

@@ -1,7 +1,7 @@
 //! `loadgen cpu`: Fibonacci numbers computed the slow way, on one core and on two.
 //!
-//! Two sizes: fib(25), as published, which takes about 35 ms in Ruby and some tenths of a millisecond here; and the n
-//! whose computation takes about 35 ms on this machine, so that the time a job keeps its thread is as published.
+//! Two sizes: fib(25), as published, which takes about 35 ms in Ruby and a few tenths of a millisecond here; and the n
+//! that takes about 35 ms to compute on this machine, so that a job keeps its thread as long as the published one does.
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -26,23 +26,23 @@ use crate::worker::Program;
 /// The published number.
 const FIB_PUBLISHED: u64 = 25;
 
-/// How long a job takes in Ruby by the published text.
+/// How long a job takes in Ruby, according to the published text.
 const JOB_TIME: Duration = Duration::from_millis(35);
 
 /// Computed to learn how fast this machine is: a few milliseconds.
 const FIB_PROBE: u64 = 28;
 
-/// Probes, of which the fastest counts.
+/// Number of probes; the fastest counts.
 const PROBES: u32 = 5;
 
 /// The next number takes this much longer: the golden ratio.
 const GROWTH: f64 = 1.618_033_988_749_895;
 
-/// The end of a run is seen to a hundredth: looks cost the worker little beside jobs of this size.
+/// The end of a run is seen to one hundredth: checks cost the worker little next to jobs of this size.
 const LOOKS: u32 = 100;
 
-const TIMES_ONE_CORE: &str = "× 1 core: the time from the first job taken to the last of the row with 1 core and the \
-     same jobs, by this row's";
+const TIMES_ONE_CORE: &str = "× 1 core: the time from the first job taken to the last in the row with 1 core and the \
+     same jobs, divided by this row's";
 
 const LAST_COLUMN: LastColumn = LastColumn { title: "× 1 core", format: |ratio| format!("{ratio:.2}") };
 
@@ -61,7 +61,7 @@ pub(crate) struct Options {
     /// Runs per row: the table shows medians
     #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
     runs: u64,
-    /// Program to measure [default: target/release/jiggler-uring, built by cargo when it is out of date]
+    /// Program to measure [default: target/release/jiggler-uring, which cargo rebuilds when it is out of date]
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
     #[command(flatten)]
@@ -70,7 +70,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, Serialize)]
 struct Results {
-    /// The n of about 35 ms.
+    /// The n that takes about 35 ms.
     fib_sized: u64,
     rows_published: Vec<Row>,
     rows_sized: Vec<Row>,
@@ -79,7 +79,7 @@ struct Results {
 /// The whole scenario.
 ///
 /// # Errors
-/// Redis or the worker cannot be started, a run went wrong, or an interrupt.
+/// Redis or the worker cannot be started, a run failed, or an interrupt.
 pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
     let program = Program::stock(options.binary.as_deref())?;
     let fib_sized = sized();
@@ -141,7 +141,7 @@ fn compare_with_one_core(rows: &mut [Row]) {
     }
 }
 
-/// Rates by cores, one line for each concurrency.
+/// Rates by cores, one line for each level of concurrency.
 fn scaling(fib: u64, rows: &[Row]) -> Plot {
     let mut lines: Vec<Line> = Vec::new();
     for row in rows {
@@ -161,7 +161,7 @@ fn scaling(fib: u64, rows: &[Row]) -> Plot {
     }
 }
 
-/// The n whose Fibonacci number takes nearest to [`JOB_TIME`].
+/// The n whose Fibonacci number takes closest to [`JOB_TIME`] to compute.
 pub(super) fn sized() -> u64 {
     let fastest = (0..PROBES).map(|_| {
         let begin = Instant::now();

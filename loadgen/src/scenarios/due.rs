@@ -1,6 +1,7 @@
-//! `loadgen due`: the poller. How fast one process moves due jobs, and how late a job is that someone else schedules.
+//! `loadgen due`: the poller. How fast one process moves due jobs, and how late a job starts that another client
+//! schedules.
 //!
-//! Responsible for the options, the tables and the JSON. One run each is [`rate`] and [`lateness`].
+//! Responsible for the options, the tables and the JSON. The runs are in [`rate`] and [`lateness`].
 
 mod lateness;
 mod rate;
@@ -21,7 +22,7 @@ use crate::report::{Outcome, Table};
 use crate::spread::Spread;
 use crate::worker::Program;
 
-/// Most jobs a second one producer can schedule by a schedule.
+/// Most jobs per second that one producer can schedule on time.
 const PER_SECOND_MAX: u64 = 100_000;
 
 const DEFINITIONS: [&str; 4] = [
@@ -29,8 +30,8 @@ const DEFINITIONS: [&str; 4] = [
      to a queue that nobody serves. Jobs/s: from the first look that shows some moved to the one that shows all",
     "lateness: another client schedules jobs 200 to 1,000 ms ahead, every second one in the retry set; from the time a \
      job is due to the first line of its handler, so what a queued job waits for its start is in it; by HdrHistogram",
-    "Redis µs/job, Redis commands/job: over the measured time; for lateness all that befalls a job is in it",
-    "the producer shares the worker's CPU; the first tenth of as many jobs is not counted",
+    "Redis µs/job, Redis commands/job: over the measured time; for lateness this includes everything that happens to a job",
+    "the producer shares the worker's CPU; a tenth as many jobs are sent first, as a warm-up, and not counted",
 ];
 
 const RATE_HEADER: [&str; 6] =
@@ -45,7 +46,7 @@ pub(crate) struct Options {
     /// Due jobs to move
     #[arg(short, long, default_value = "200_000", value_name = "N", value_parser = cli::jobs)]
     jobs: u64,
-    /// Jobs scheduled a second, one row each
+    /// Jobs scheduled per second, one row each
     #[arg(long, value_delimiter = ',', default_value = "50", value_name = "N,N", value_parser = per_second)]
     rate: Vec<u64>,
     /// How long to schedule, in seconds
@@ -76,7 +77,7 @@ struct Row {
 /// The whole scenario.
 ///
 /// # Errors
-/// Redis or the worker cannot be started, a run went wrong, or an interrupt.
+/// Redis or the worker cannot be started, a run failed, or an interrupt.
 pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
     let program = Program::own(options.worker.binary.as_deref())?;
     let scene = Scene::set(program, options.worker.cores, &options.redis, session)?;

@@ -25,17 +25,17 @@ use crate::spread::Spread;
 /// A producer is one thread.
 const PRODUCER_CORES: usize = 1;
 
-/// Most threads or tasks that push at once.
+/// Most threads or tasks that push concurrently.
 const PRODUCERS_MAX: u64 = 10_000;
 
 const DEFINITIONS: [&str; 4] = [
-    "single: one `Client::enqueue` and its reply after the other; bulk: `Client::enqueue_bulk`, the same job again and \
+    "single: one `Client::enqueue` at a time, each with its reply; bulk: `Client::enqueue_bulk`, the same job again and \
      again, each push with a jid of its own; bulk, each its own: a `NewJob` made for each job, with two arguments",
     "pool: threads that share a `ClientPool`, one job a call; tokio: tasks of one thread that share a `TokioClient`; outbox: \
      threads that share an `Outbox`, whose jobs are pushed once whatever happens; Redis away: they go to its journal, which \
      is on the disk before a call returns (fdatasync, in the directory for temporary files)",
     "Time: from the first call to the return of the last; client µs/job: CPU time of the producer's process, by jobs",
-    "Redis commands/job: commands Redis ran, loadgen's own questions left out",
+    "Redis commands/job: commands Redis ran, excluding loadgen's own",
 ];
 
 const HEADER: [&str; 7] =
@@ -142,7 +142,7 @@ fn once(
     let traffic = traffic.end(&mut own)?;
     let waiting = if way.reaches_redis() { own.number(&["LLEN", keys::QUEUE])? } else { producer.kept() };
     if waiting != jobs {
-        return Err(Error::WrongOutcome(format!("{waiting} jobs are in the queue, {jobs} were pushed")));
+        return Err(Error::WrongOutcome(format!("{waiting} jobs are in the queue, but {jobs} were pushed")));
     }
     let of_jobs = |total: f64| total / jobs as f64;
     Ok(Run {

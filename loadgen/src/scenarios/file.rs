@@ -17,7 +17,7 @@ use crate::report::Outcome;
 use crate::report::format::counted;
 use crate::worker::Program;
 
-/// The end of a run is seen to a fiftieth.
+/// The end of a run is seen to one fiftieth.
 const LOOKS: u32 = 50;
 
 const THE_JOB: &str = "opened each time: the job opens the file, appends its number and a line end, and closes it, all \
@@ -30,12 +30,12 @@ const THE_JOB: &str = "opened each time: the job opens the file, appends its num
 enum Way {
     /// As published.
     OpenedEachTime,
-    /// As a journal.
+    /// Like a journal.
     KeptOpen,
 }
 
 impl Way {
-    /// The job's name, and what its rows are called behind the worker's name.
+    /// The job's name, and what follows the worker's name in its rows.
     fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::OpenedEachTime => ("Append", ", opened each time"),
@@ -66,7 +66,7 @@ pub(crate) struct Options {
     /// Runs per row: the table shows medians
     #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
     runs: u64,
-    /// Where the file is made [default: beside the private Redis, in the temporary directory]
+    /// Where the file is created [default: next to the private Redis, in the temporary directory]
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
     #[command(flatten)]
@@ -83,7 +83,7 @@ struct Results {
 /// The whole scenario.
 ///
 /// # Errors
-/// Redis or the worker cannot be started, a line is missing, a run went wrong, or an interrupt.
+/// Redis or the worker cannot be started, a line is missing, a run failed, or an interrupt.
 pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
     let program = Program::own(options.worker.binary.as_deref())?;
     let scene = Scene::set(program, options.worker.cores, &options.redis, session)?;
@@ -125,5 +125,5 @@ fn check_lines(file: &Path, expected: u64) -> Result<(), Error> {
     if lines == expected {
         return Ok(());
     }
-    Err(Error::WrongOutcome(format!("the file holds {lines} lines, {expected} were appended")))
+    Err(Error::WrongOutcome(format!("the file holds {lines} lines, but {expected} were appended")))
 }

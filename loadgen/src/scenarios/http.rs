@@ -22,19 +22,19 @@ use crate::report::format::counted;
 use crate::warm_up::{HTTP_VARIABLE, WarmUp};
 use crate::worker::Program;
 
-/// When the server answers, as published.
+/// The server's delay, as published.
 const ANSWER_AFTER: Duration = Duration::from_millis(200);
 
-/// How long the server may take until it listens.
+/// How long the server may take to start listening.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pause between two looks whether it does.
+/// Pause between two checks whether it does.
 const START_POLL: Duration = Duration::from_millis(10);
 
-/// So many jobs in flight are measured over several rounds, too, and over connections that were there before.
+/// From this many jobs in flight on, there are also rows of several rounds and of connections opened beforehand.
 const MANY: u64 = 1_000;
 
-const THE_JOB: &str = "the job makes one GET over the engine's HTTP client (connections kept alive, one client a core) \
+const THE_JOB: &str = "the job makes one GET over the engine's HTTP client (connections kept alive, one client per core) \
      to a server of one thread on Redis's CPU that answers after 0.2 s; with more jobs in flight than --jobs, as many \
      jobs are run";
 
@@ -43,7 +43,7 @@ const THE_ROWS: &str = "from 1,000 jobs in flight on there are more rows: one ro
      job, with the client's warm_up (the time of that is in Time and in worker µs/job, not in jobs/s and × ideal); the \
      others open them for the first jobs";
 
-/// What distinguishes the rows of connections that were there before.
+/// What distinguishes the rows with connections opened beforehand.
 const WARMED_UP: &str = ", warmed up";
 
 /// Options of `http`.
@@ -56,7 +56,7 @@ pub(crate) struct Options {
     /// Jobs per run, at least as many as are in flight
     #[arg(short, long, default_value = "1_000", value_name = "N", value_parser = cli::jobs)]
     jobs: u64,
-    /// Rounds of the longer rows, which there are from 1,000 jobs in flight on
+    /// Rounds of the longer rows, which start at 1,000 jobs in flight
     #[arg(long, default_value = "20", value_name = "N", value_parser = cli::rounds)]
     rounds: u64,
     /// Runs per row: the table shows medians
@@ -97,7 +97,7 @@ impl Options {
 /// The whole scenario.
 ///
 /// # Errors
-/// Redis, the server or the worker cannot be started, a run went wrong, or an interrupt.
+/// Redis, the server or the worker cannot be started, a run failed, or an interrupt.
 pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
     raise_file_limit()?;
     let program = Program::own(options.worker.binary.as_deref())?;
@@ -142,7 +142,7 @@ fn start_server(scene: &Scene, session: &Session) -> Result<Child, Error> {
     server
 }
 
-/// What the server writes.
+/// What the server prints.
 const LOG: &str = "delay-server.log";
 
 fn wait_for_port(scene: &Scene, server: &mut Child, session: &Session) -> Result<u16, Error> {
@@ -163,7 +163,7 @@ fn wait_for_port(scene: &Scene, server: &mut Child, session: &Session) -> Result
     }
 }
 
-/// Each job in flight holds a connection, in the worker and in the server, which inherit this limit.
+/// Each job in flight holds a connection, in the worker and in the server; both inherit this limit.
 fn raise_file_limit() -> Result<(), Error> {
     rlimit::increase_nofile_limit(u64::MAX)
         .map(drop)

@@ -1,4 +1,4 @@
-//! `loadgen idle`: what a worker costs that has nothing to do.
+//! `loadgen idle`: what a worker with nothing to do costs.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,16 +20,16 @@ use crate::report::format::{NOTHING, grouped, kilobytes};
 use crate::report::{Outcome, Table};
 use crate::worker::{Launch, Program, Worker};
 
-/// From the heartbeat to the first reading: what a start costs is not idle cost.
+/// From the heartbeat to the first reading: the cost of starting is not idle cost.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Pause between two looks at the worker and the progress bar.
+/// Pause between two checks of the worker and updates of the progress bar.
 const WATCH_POLL: Duration = Duration::from_millis(200);
 
 const DEFINITIONS: [&str; 3] = [
     "Start RSS: VmRSS when the heartbeat appears; Finish RSS: at the end",
-    "%CPU: user and system time of the worker's process by the time watched, which begins 2 s after the heartbeat",
-    "Redis commands/s: commands Redis ran in that time, those called by scripts included, loadgen's own left out",
+    "%CPU: user and system time of the worker's process divided by the time watched, which starts 2 s after the heartbeat",
+    "Redis commands/s: commands Redis ran in that time, including those called by scripts, excluding loadgen's own",
 ];
 
 const HEADER: [&str; 7] =
@@ -41,7 +41,7 @@ pub(crate) struct Options {
     /// How long to watch, in seconds
     #[arg(short, long, default_value = "180", value_name = "N", value_parser = cli::seconds)]
     seconds: u64,
-    /// Jobs in flight the worker would allow, one row each
+    /// Jobs the worker would allow in flight, one row each
     #[arg(short, long, value_delimiter = ',', default_value = "10", value_name = "N,N", value_parser = cli::concurrency)]
     concurrency: Vec<u64>,
     /// Shards of the worker
@@ -50,7 +50,7 @@ pub(crate) struct Options {
     /// Delivery mode of the worker
     #[arg(long, value_enum, default_value = "at-least-once")]
     mode: Mode,
-    /// Program to measure [default: target/release/jiggler-uring, built by cargo when it is out of date]
+    /// Program to measure [default: target/release/jiggler-uring, which cargo rebuilds when it is out of date]
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
     #[command(flatten)]
@@ -94,7 +94,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let results = Results { rows };
     let mut outcome = Outcome::new("idle", "Idle", machine, options, &results)?.defined_by(&DEFINITIONS);
     outcome.tables.push(table(&title, &results.rows));
-    outcome.remark = format!("Watched for {} s; the published ones for 3 minutes.", options.seconds);
+    outcome.remark = format!("Watched for {} s; the published ones, for 3 minutes.", options.seconds);
     outcome.sources.push(published::SOURCE.to_owned());
     outcome.figures = results.rows.iter().flat_map(|row| row.figures(&key)).collect();
     Ok(outcome)
@@ -143,7 +143,7 @@ fn watch(
     })
 }
 
-/// Time passes, with looks at the worker and at Ctrl-C.
+/// Lets the time pass, checking the worker and for Ctrl-C.
 fn pass(
     span: Duration,
     worker: &mut Worker,

@@ -1,6 +1,6 @@
-//! `loadgen latency`: how long a job waits from its enqueueing to its start, at given rates.
+//! `loadgen latency`: how long a job waits from enqueueing to start, at given rates.
 //!
-//! Beside the worker stands a client that does nothing but wait in Redis: what this machine allows.
+//! For comparison, a client that does nothing but wait in Redis: what this machine allows.
 
 mod floor;
 
@@ -20,17 +20,17 @@ use crate::report::{Outcome, Table};
 use crate::spread::Spread;
 use crate::worker::Program;
 
-/// Most jobs a second one producer can send by a schedule.
+/// Most jobs per second that one producer can send on schedule.
 const RATE_MAX: u64 = 100_000;
 
 pub(super) const DEFINITIONS: [&str; 4] = [
-    "p50 … max: milliseconds from a job's intended time by an open-loop schedule to the first line of its handler, by \
+    "p50 … max: milliseconds from a job's intended time in an open-loop schedule to the first line of its handler, by \
      HdrHistogram (3 digits); a job that was sent late counts from when it should have been sent, so no wait is left \
      out (coordinated omission)",
     "from sending: the same from the moment the job was written to the socket; late: by how much the latest job was \
      sent after its time",
-    "worker µs/job, Redis µs/job, Redis commands/job: over the measured time, idle waits between the jobs included",
-    "the producer shares the worker's CPU; the first tenth of as many jobs is not counted",
+    "worker µs/job, Redis µs/job, Redis commands/job: over the measured time, including idle waits between the jobs",
+    "the producer shares the worker's CPU; a tenth as many jobs are sent first, as a warm-up, and not counted",
 ];
 
 const FLOOR: &str = "bare client: one thread that blocks in `BLMOVE` and takes the time of the reply, on the worker's CPUs: \
@@ -57,19 +57,19 @@ const HEADER: [&str; 13] = [
 /// Options of `latency`.
 #[derive(Debug, Clone, Args, Serialize)]
 pub(crate) struct Options {
-    /// Jobs a second, one row each
+    /// Jobs per second, one row each
     #[arg(long, value_delimiter = ',', default_value = "200,1_000,10_000", value_name = "N,N", value_parser = rate)]
     rate: Vec<u64>,
     /// How long to send, in seconds
     #[arg(short, long, default_value = "10", value_name = "N", value_parser = cli::seconds)]
     seconds: u64,
-    /// Jobs in flight of the worker
+    /// Jobs the worker may have in flight
     #[arg(short, long, default_value = "10", value_name = "N", value_parser = cli::concurrency)]
     concurrency: u64,
     /// Runs per row: the table shows medians
     #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
     runs: u64,
-    /// Leave out the bare client
+    /// Omit the bare client
     #[arg(long)]
     no_floor: bool,
     #[command(flatten)]
@@ -96,7 +96,7 @@ struct Row {
 /// The whole scenario.
 ///
 /// # Errors
-/// Redis or the worker cannot be started, a run went wrong, or an interrupt.
+/// Redis or the worker cannot be started, a run failed, or an interrupt.
 pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
     let program = Program::own(options.worker.binary.as_deref())?;
     let scene = Scene::set(program, options.worker.cores, &options.redis, session)?.at(options.distance)?;
@@ -144,7 +144,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     Ok(outcome)
 }
 
-/// A number of jobs a second.
+/// A number of jobs per second.
 pub(super) fn rate(text: &str) -> Result<u64, String> {
     cli::bounded(text, RATE_MAX)
 }
@@ -155,7 +155,7 @@ impl Row {
     }
 }
 
-/// What two outcomes are compared by.
+/// The figures by which two outcomes are compared.
 pub(super) fn figures(name: &str, runs: &[Run]) -> Vec<Figure> {
     let figure =
         |quantity, value: fn(&Run) -> f64| Figure::new(name, quantity, Better::Lower, runs.iter().map(value));
@@ -199,7 +199,7 @@ pub(super) fn jobs_of(runs: &[Run]) -> u64 {
     runs.first().map_or(0, |run| run.from_intended.jobs)
 }
 
-/// The cells from `p50` on, behind the given ones.
+/// The cells from `p50` on, after the given ones.
 pub(super) fn cells(mut leading: Vec<String>, runs: &[Run]) -> Vec<String> {
     let median = |value: fn(&Run) -> f64| Spread::of(runs.iter().map(value)).map(|spread| spread.median);
     let times: [fn(&Run) -> f64; 8] = [

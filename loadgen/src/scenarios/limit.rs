@@ -1,6 +1,6 @@
 //! `loadgen limit`: what this Redis serves to a client that sends the engine's commands and does nothing else.
 //!
-//! No worker can be faster than this, so a worker's rate is best read as a part of it, measured in the same run.
+//! No worker can be faster, so a worker's rate is best read as a fraction of this one, measured in the same run.
 
 use std::time::{Duration, Instant};
 
@@ -32,16 +32,16 @@ const NULL_CLIENT_CORES: usize = 1;
 /// Jobs a window may move: replies in Redis's buffers stay within its CPU's cache, and the marker's cost vanishes.
 const WINDOW_JOBS: u64 = 2_000;
 
-/// Calls a window may hold, when batches are large.
+/// Calls a window may hold if batches are large.
 const WINDOW_CALLS_MIN: u64 = 8;
 
 const DEFINITIONS: [&str; 2] = [
-    "jobs/s: jobs by the time from the first command sent to the last reply received, median of the runs; one \
+    "jobs/s: jobs divided by the time from the first command sent to the last reply received, median of the runs; one \
      connection, deep pipelining, replies not parsed; payloads of 64 bytes",
-    "Redis µs/job: CPU time of the Redis process over the same time, by jobs",
+    "Redis µs/job: CPU time of the Redis process over the same time, divided by jobs",
 ];
 
-/// Most jobs in one call: Lua hands about 8,000 arguments to a command at most.
+/// Most jobs in one call: Lua passes at most about 8,000 arguments to a command.
 const BATCH_JOBS_MAX: u64 = 5_000;
 
 /// Options of `limit`.
@@ -74,7 +74,7 @@ pub(crate) struct LimitRow {
     pub(crate) design: Design,
     /// Jobs per call.
     pub(crate) batch_jobs: u64,
-    /// How far away Redis was, as the row says it.
+    /// How far away Redis was, in the words of the row.
     pub(crate) away: String,
     /// The rate.
     pub(crate) jobs_per_second: Spread,
@@ -89,9 +89,9 @@ pub(crate) struct LimitRow {
 pub(crate) struct LimitRun {
     /// First command to last reply.
     pub(crate) seconds: f64,
-    /// Jobs by `seconds`.
+    /// Jobs divided by `seconds`.
     pub(crate) jobs_per_second: f64,
-    /// CPU time of Redis by jobs.
+    /// CPU time of Redis divided by jobs.
     pub(crate) redis_us_per_job: f64,
 }
 
@@ -138,7 +138,7 @@ fn batch(text: &str) -> Result<u64, String> {
     cli::bounded(text, BATCH_JOBS_MAX)
 }
 
-/// All rows of a plan on a running server, whose data is thrown away; the null client finds it at `url`, so far away.
+/// All rows of a plan on a running server, whose data is discarded; the null client reaches it at `url`, that far away.
 ///
 /// # Errors
 /// As [`run`].
@@ -220,7 +220,7 @@ fn run_once(
     })
 }
 
-/// Replies were not read, so Redis is asked whether all jobs went where they should.
+/// Replies were not read, so loadgen asks Redis whether all jobs went where they should.
 fn check_outcome(client: &mut Client, load: Load, errors: u64) -> Result<(), Error> {
     let backlog = client.backlog()?;
     let in_flight = client.in_flight()?;
@@ -251,7 +251,7 @@ fn summarize(
 }
 
 impl LimitRow {
-    /// What two outcomes are compared by.
+    /// The figures by which two outcomes are compared.
     pub(crate) fn figures(&self) -> Vec<Figure> {
         let name = format!("null client, {} by {}{}", self.design.describe(), self.batch_jobs, self.away);
         let rate =

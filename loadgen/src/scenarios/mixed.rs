@@ -1,7 +1,8 @@
-//! `loadgen mixed`: short jobs beside long ones; shows whether a short job waits behind a long one though a slot is free.
+//! `loadgen mixed`: short jobs alongside long ones; shows whether a short job waits behind a long one although a slot
+//! is free.
 //!
-//! Short jobs arrive by a schedule and record how long they waited. In the first row they are alone; in the second, long
-//! jobs that sleep hold half of the slots; in the third, jobs that compute use a part of the worker's CPU.
+//! Short jobs arrive on a schedule and record how long they waited. In the first row they are alone; in the second,
+//! long jobs that sleep hold half of the slots; in the third, jobs that compute use part of the worker's CPU.
 
 use clap::{Args, ValueEnum};
 use jiggler_uring::internal::resp::encode::Requests;
@@ -19,7 +20,7 @@ use crate::report::format::{counted, grouped};
 use crate::report::{Outcome, Table};
 use crate::worker::Program;
 
-/// Computing jobs a second: at about 35 ms each, a third of a core.
+/// Computing jobs per second: at about 35 ms each, a third of a core.
 const COMPUTING_PER_SECOND: u64 = 10;
 
 const LONG_JOBS: &str = "beside sleeping: jobs that sleep for 1 s, as many a second as half of the slots, so that half \
@@ -46,10 +47,10 @@ const HEADER: [&str; 14] = [
 /// Options of `mixed`.
 #[derive(Debug, Clone, Args, Serialize)]
 pub(crate) struct Options {
-    /// Short jobs a second
+    /// Short jobs per second
     #[arg(long, default_value = "1_000", value_name = "N", value_parser = latency::rate)]
     rate: u64,
-    /// What runs beside them, one row each
+    /// What runs alongside them, one row each
     #[arg(
         long,
         value_enum,
@@ -61,7 +62,7 @@ pub(crate) struct Options {
     /// How long to send, in seconds
     #[arg(short, long, default_value = "10", value_name = "N", value_parser = cli::seconds)]
     seconds: u64,
-    /// Jobs in flight of the worker
+    /// Jobs the worker may have in flight
     #[arg(short, long, default_value = "10", value_name = "N", value_parser = cli::concurrency)]
     concurrency: u64,
     /// Runs per row: the table shows medians
@@ -73,7 +74,7 @@ pub(crate) struct Options {
     redis: RedisOptions,
 }
 
-/// What runs beside the short jobs.
+/// What runs alongside the short jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Beside {
@@ -99,7 +100,7 @@ struct Row {
 /// The whole scenario.
 ///
 /// # Errors
-/// Redis or the worker cannot be started, a run went wrong, or an interrupt.
+/// Redis or the worker cannot be started, a run failed, or an interrupt.
 pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
     let program = Program::own(options.worker.binary.as_deref())?;
     let scene = Scene::set(program, options.worker.cores, &options.redis, session)?;
@@ -151,7 +152,7 @@ impl Beside {
         }
     }
 
-    /// Appends the long job that is due with a tick, if one is.
+    /// Appends the long job that is due with a tick, if there is one.
     fn push(self, options: &Options, fib: u64, number: u64, requests: &mut Requests) -> u64 {
         let (name, argument, per_second) = match self {
             Self::Alone => return 0,

@@ -1,4 +1,4 @@
-//! The scenarios: each starts a private Redis, measures one thing, and hands back one outcome.
+//! The scenarios: each starts a private Redis, measures one thing, and returns one outcome.
 //!
 //! To add one: a file with its `Options` (a clap `Args`) and `run`, its `mod` line, and its line in the list below.
 
@@ -9,15 +9,15 @@ mod peers;
 mod scene;
 // No-op jobs through the real worker: the published table.
 pub(crate) mod noop;
-// What Redis can serve at most with the same commands.
+// The most Redis can serve with the same commands.
 pub(crate) mod limit;
-// What a worker costs that has nothing to do.
+// What a worker with nothing to do costs.
 pub(crate) mod idle;
 // Jobs that compute.
 pub(crate) mod cpu;
-// How long jobs wait for their start.
+// How long jobs wait to start.
 pub(crate) mod latency;
-// The same beside long jobs.
+// The same alongside long jobs.
 pub(crate) mod mixed;
 // Pushing with the library's client.
 pub(crate) mod enqueue;
@@ -25,13 +25,13 @@ pub(crate) mod enqueue;
 pub(crate) mod file;
 // Jobs that make HTTP requests.
 pub(crate) mod http;
-// Jobs that ask PostgreSQL.
+// Jobs that query PostgreSQL.
 pub(crate) mod pg;
 // Memory over many jobs.
 pub(crate) mod soak;
-// Jobs for later: how fast they are moved, how late they start.
+// Scheduled jobs: how fast they are moved, how late they start.
 pub(crate) mod due;
-// What becomes of a killed worker's jobs.
+// What happens to a killed worker's jobs.
 pub(crate) mod recovery;
 // How soon jobs run again after Redis was away.
 pub(crate) mod outage;
@@ -49,13 +49,13 @@ use crate::redis::Client;
 use crate::report::Outcome;
 use crate::worker::Worker;
 
-/// How long a worker may take until its heartbeat.
+/// How long a worker may take to publish its heartbeat.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Pause between two looks for the heartbeat.
+/// Pause between two checks for the heartbeat.
 const HEARTBEAT_POLL: Duration = Duration::from_millis(20);
 
-/// Makes of the list the subcommands and what runs them.
+/// Turns the list into the subcommands and what runs them.
 macro_rules! scenarios {
     ($($(#[$about:meta])* $variant:ident in $module:ident;)*) => {
         /// The scenarios.
@@ -68,7 +68,7 @@ macro_rules! scenarios {
             /// Measures.
             ///
             /// # Errors
-            /// Redis or a worker cannot be started, a run went wrong, or an interrupt.
+            /// Redis or a worker cannot be started, a run failed, or an interrupt.
             pub(crate) fn run(&self, session: &Session) -> Result<Outcome, Error> {
                 match self {
                     $(Self::$variant(options) => $module::run(options, session),)*
@@ -79,7 +79,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    /// Drain no-op jobs with the real worker: the published table, and the rate beside Redis's limit
+    /// Drain no-op jobs with the real worker: the published table, and the rate compared with Redis's limit
     Noop in noop;
     /// What this Redis serves to a client that sends the engine's commands and does nothing else
     Limit in limit;
@@ -99,9 +99,9 @@ scenarios! {
     Soak in soak;
     /// Enqueue to start at given rates: p50, p90, p99, p99.9, max, corrected for coordinated omission
     Latency in latency;
-    /// Short jobs beside long ones: whether one waits behind the other
+    /// Short jobs alongside long ones: whether one waits behind the other
     Mixed in mixed;
-    /// Move due jobs, and start jobs that others schedule: jobs a second, and how late
+    /// Move due jobs, and start jobs that others schedule: jobs per second, and how late
     Due in due;
     /// Kill a worker with jobs in flight: seconds until another has started them again, lost, duplicated
     Recovery in recovery;
@@ -128,10 +128,10 @@ impl Session {
     }
 }
 
-/// Waits until as many workers have published their heartbeat.
+/// Waits until this many workers have published their heartbeat.
 ///
 /// # Errors
-/// They do not in time, Redis does not answer, or an interrupt.
+/// They did not in time, Redis does not answer, or an interrupt.
 fn wait_for_heartbeats(
     client: &mut Client,
     workers: &mut [&mut Worker],

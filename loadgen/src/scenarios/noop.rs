@@ -1,6 +1,6 @@
 //! `loadgen noop`: no-op jobs through the real worker, one row per number of cores, jobs and concurrency.
 //!
-//! Beside the rates stands what the null client reaches with the same commands on the same Redis.
+//! For comparison with the rates: what the null client reaches with the same commands on the same Redis.
 
 use std::path::PathBuf;
 
@@ -22,22 +22,22 @@ use crate::report::Outcome;
 use crate::report::format::counted;
 use crate::worker::Program;
 
-/// Batch sizes of the null client that the worker's rate is held against; the best of them counts.
+/// Batch sizes of the null client that the worker's rate is compared with; the best of them counts.
 const LIMIT_BATCHES: [u64; 3] = [10, 100, 500];
 
 /// Jobs per run of the null client.
 const LIMIT_JOBS: u64 = 500_000;
 
-/// The end of a run is seen to a twentieth: more looks would cost the worker, which uses all of its CPU.
+/// The end of a run is seen to one twentieth: more checks would cost the worker, which uses all of its CPU.
 const LOOKS: u32 = 20;
 
-const OF_LIMIT: &str = "of limit: jobs/s by the best rate of the null client";
+const OF_LIMIT: &str = "of limit: jobs/s divided by the best rate of the null client";
 
 const LAST_COLUMN: LastColumn =
     LastColumn { title: "of limit", format: |ratio| format!("{:.0} %", ratio * 100.0) };
 
-const SHARED: &str = "cores: a worker with as many shards as there are CPUs, or more, shares them with Redis, which has one of \
-     its own otherwise";
+const SHARED: &str = "cores: a worker with as many shards as there are CPUs, or more, shares them with Redis, which otherwise has \
+     its own";
 
 const OURS_BY_THIS: LastColumn =
     LastColumn { title: "ours by this", format: |ratio| format!("{ratio:.1} ×") };
@@ -60,7 +60,7 @@ pub(crate) struct Options {
     /// Runs per row: the table shows medians
     #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
     runs: u64,
-    /// Leave out the null client, and with it the ratio
+    /// Omit the null client, and with it the ratio
     #[arg(long)]
     no_limit: bool,
     /// Also run other engines, all or those named: sidekiq, rusty-sidekiq, apalis-redis, bullmq, dramatiq
@@ -68,7 +68,7 @@ pub(crate) struct Options {
     #[arg(default_missing_value = "sidekiq,rusty-sidekiq,apalis-redis,bullmq,dramatiq")]
     #[arg(value_name = "PEER,PEER", hide_possible_values = true)]
     peers: Vec<Peer>,
-    /// Most jobs in one run of a peer; each has a number of its own that takes some seconds
+    /// Most jobs in one run of a peer; each peer has its own number, which takes a few seconds
     #[arg(long, default_value = "1_000_000", value_name = "N", value_parser = cli::jobs)]
     peer_jobs: u64,
     /// Shards of the worker, one row each
@@ -77,7 +77,7 @@ pub(crate) struct Options {
     /// Delivery mode of the worker
     #[arg(long, value_enum, default_value = "at-least-once")]
     mode: Mode,
-    /// Program to measure [default: target/release/jiggler-uring, built by cargo when it is out of date]
+    /// Program to measure [default: target/release/jiggler-uring, which cargo rebuilds when it is out of date]
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
     #[command(flatten)]
@@ -96,7 +96,7 @@ struct Results {
 /// The whole scenario.
 ///
 /// # Errors
-/// Redis or the worker cannot be started, a run went wrong, or an interrupt.
+/// Redis or the worker cannot be started, a run failed, or an interrupt.
 pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
     let (mut results, machine) = measure_all(options, session)?;
     let best = results.limit.iter().map(|row| row.jobs_per_second.median).max_by(f64::total_cmp);
@@ -132,13 +132,13 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     Ok(outcome)
 }
 
-/// Everything on a Redis of its own for each number of cores, whose place depends on it.
+/// Everything on a separate Redis for each number of cores, since its placement depends on that.
 fn measure_all(options: &Options, session: &Session) -> Result<(Results, Machine), Error> {
     let program = Program::stock(options.binary.as_deref())?;
     let (mut results, mut described) = (Results::default(), None);
     for cores in &options.cores {
         let scene = Scene::set(program.clone(), *cores, &options.redis, session)?.at(options.distance)?;
-        // Null client and peers do not depend on the worker's cores: once, beside the first.
+        // Null client and peers do not depend on the worker's cores: they run once, with the first.
         let first = described.is_none();
         if first && !options.no_limit {
             results.limit = measure_limit(&scene, options, session)?;
@@ -154,7 +154,7 @@ fn measure_all(options: &Options, session: &Session) -> Result<(Results, Machine
     Ok((results, machine))
 }
 
-/// Sets each peer's ratio to our best rate by its own.
+/// Sets for each peer the ratio of our best rate to its own.
 fn compare_with_peers(ours: &[Row], peers: &mut [Row]) {
     let rates = ours.iter().filter_map(|row| row.jobs_per_second);
     let best = rates.map(|rate| rate.median).max_by(f64::total_cmp);

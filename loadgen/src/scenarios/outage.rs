@@ -1,8 +1,8 @@
 //! `loadgen outage`: how soon jobs run again after Redis was away.
 //!
 //! The private Redis is ended and started again with what it held, or stopped and continued by signals, while a worker
-//! waits for a job or works on a backlog. From its return (it answers loadgen; or the signal that continues it) until the
-//! counter of processed jobs goes up, which loadgen asks every millisecond.
+//! waits for a job or works on a backlog. Measured from its return (it answers loadgen; or the signal that continues
+//! it) until the counter of processed jobs rises, which loadgen checks every millisecond.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,22 +24,22 @@ use crate::report::{Outcome, Table};
 use crate::spread::Spread;
 use crate::worker::{Launch, Program, Worker};
 
-/// How long the worker may take to come so far that Redis may go away, and to come back.
+/// How long the worker may take to get ready for Redis to go away, and to come back.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Pause between two looks at the counter.
+/// Pause between two checks of the counter.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Pause between two looks for an interrupt while Redis is away.
+/// Pause between two checks for an interrupt while Redis is away.
 const AWAY_LOOK: Duration = Duration::from_millis(100);
 
-/// Jobs in flight of the worker: the backlog's jobs wait, so this and their length make its rate.
+/// The worker's jobs in flight: the backlog's jobs wait, so this and their length determine its rate.
 const CONCURRENCY: u64 = 10;
 
-/// One job of the backlog: 50 ms, so 200 of them a second run, and there is never a moment when none ends.
+/// One job of the backlog: 50 ms, so 200 of them run each second, and there is never a moment when none ends.
 const BACKLOG_JOB: &str = r#"{"name":"Sleep","args":[0.05],"retries":0,"jid":"0123456789abcdef"}"#;
 
-/// A backlog for more than a minute.
+/// A backlog that lasts for more than a minute.
 const BACKLOG_JOBS: usize = 20_000;
 
 /// Jobs of one LPUSH.
@@ -48,8 +48,8 @@ const PUSH_JOBS: usize = 1_000;
 const WAITING_JOB: &str = r#"{"name":"Noop","args":[],"retries":0,"jid":"0123456789abcdef"}"#;
 
 const DEFINITIONS: [&str; 3] = [
-    "restarted: killed, and started again with its append-only file; its return is its first answer to loadgen",
-    "paused: stopped and continued by signals; its return is the signal",
+    "restarted: killed, and started again with its append-only file; it has returned when it first answers loadgen",
+    "paused: stopped and continued by signals; it has returned at the signal",
     "back after: seconds from the return of Redis until the worker has counted a job, or, of a backlog, more jobs than it had \
      in flight; median (least to most) of the runs",
 ];
@@ -79,11 +79,11 @@ enum Kind {
     Paused,
 }
 
-/// What the worker does when it happens.
+/// What the worker is doing when it happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum State {
-    /// It waits in Redis; a job is pushed at the return.
+    /// It waits in Redis; a job is pushed on the return.
     Waiting,
     /// It works on a backlog of short waiting jobs.
     Working,
@@ -95,7 +95,7 @@ struct Results {
     rows: Vec<OutageRow>,
 }
 
-/// One kind of outage, several times.
+/// One kind of outage, repeated.
 #[derive(Debug, Serialize)]
 struct OutageRow {
     kind: Kind,
@@ -109,8 +109,8 @@ struct Stage<'a> {
     options: &'a Options,
     session: &'a Session,
     placement: &'a Placement,
-    // Invariant: stands before `server`. When a step fails or is interrupted the worker ends while Redis is there to be
-    // told; one that owes Redis acks waits for it longer than a dropped child is given.
+    // Invariant: declared before `server`. When a step fails or is interrupted, the worker ends while Redis is there to
+    // receive its acks; a worker that owes Redis acks waits for it longer than a dropped child is given.
     worker: Worker,
     server: RedisServer,
 }
@@ -228,7 +228,7 @@ impl Stage<'_> {
             self.session.interrupt.check()?;
             self.worker.check_alive()?;
             if Instant::now() > deadline {
-                let state = format!("{before} jobs processed, and no more");
+                let state = format!("stuck at {before} jobs processed");
                 return Err(Error::WorkerStalled { waited: PATIENCE, state, log: self.worker.log_tail() });
             }
             thread::sleep(LOOK);
@@ -236,7 +236,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Lets the time pass for which Redis is away.
+    /// Lets the time of the outage pass.
     fn away(&mut self) -> Result<(), Error> {
         let (begin, span) = (Instant::now(), Duration::from_secs(self.options.seconds));
         while let Some(left) = span.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) {

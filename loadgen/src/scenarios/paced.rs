@@ -1,4 +1,4 @@
-//! One run of jobs that arrive by a schedule while the worker runs: how long each waited for its start.
+//! One run of jobs that arrive on a schedule while the worker runs: how long each waited to start.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,10 +23,10 @@ use crate::worker::{Launch, Worker};
 /// How long the last jobs may take after the last one was sent.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Pause between two looks whether all jobs are processed.
+/// Pause between two checks whether all jobs are processed.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 
-/// Part of the jobs sent first and not counted, so that nothing measured is a first time.
+/// Fraction of the jobs that are sent first and not counted, so that nothing measured happens for the first time.
 const WARM_UP: u64 = 10;
 
 /// What arrives.
@@ -35,7 +35,7 @@ pub(super) struct Arrivals<'a> {
     pub(super) concurrency: u64,
     /// When.
     pub(super) schedule: Schedule,
-    /// Appends what is pushed beside the measured job of a tick, and says how many jobs that is.
+    /// Appends what is pushed alongside the measured job of a tick, and returns how many jobs that is.
     pub(super) beside: &'a dyn Fn(u64, &mut Requests) -> u64,
 }
 
@@ -148,7 +148,7 @@ pub(super) fn run(
     Err(Error::WrongOutcome(format!("{} latencies of {jobs} jobs were recorded", run.from_intended.jobs)))
 }
 
-/// A job that records its latency; one of the warm-up, which has no tick, records none.
+/// A job that records its latency; a warm-up job, which has no tick, records none.
 pub(super) fn push_stamp(recorded: Option<Tick>, tick: Tick, requests: &mut Requests) {
     let (intended, sent) = recorded.map_or((0, 0), |tick| (tick.intended_ns, tick.sent_ns));
     let payload = format!(
@@ -158,7 +158,7 @@ pub(super) fn push_stamp(recorded: Option<Tick>, tick: Tick, requests: &mut Requ
     paced::append_push(requests, payload.as_bytes());
 }
 
-/// Waits until so many jobs are processed in all, and says how many are.
+/// Waits until this many jobs are processed in total, and returns how many are.
 pub(super) fn wait_for(
     client: &mut Client,
     worker: &mut Worker,
@@ -181,7 +181,7 @@ pub(super) fn wait_for(
     }
 }
 
-/// A folder for the worker's histograms, without those of the run before.
+/// A folder for the worker's histograms, without those of the previous run.
 pub(super) fn empty_folder(scene: &Scene) -> Result<PathBuf, Error> {
     let folder = scene.server.directory().join("latencies");
     let failed = |error| Error::system(folder.display().to_string(), error);

@@ -1,4 +1,4 @@
-//! `loadgen pg`: each job asks a real PostgreSQL for `SELECT pg_sleep(0.1)`, as published.
+//! `loadgen pg`: each job runs `SELECT pg_sleep(0.1)` on a real PostgreSQL, as published.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use crate::report::format::counted;
 use crate::warm_up::{POSTGRES_VARIABLE, WarmUp};
 use crate::worker::Program;
 
-/// What the query takes.
+/// How long the query takes.
 const QUERY_TIME: Duration = Duration::from_millis(100);
 
 const THE_JOB: &str = "the job runs SELECT pg_sleep(0.1) over the engine's pool, which has as many connections as \
@@ -58,7 +58,7 @@ struct Results {
 /// The whole scenario.
 ///
 /// # Errors
-/// Redis, PostgreSQL or the worker cannot be started, a run went wrong, or an interrupt.
+/// Redis, PostgreSQL or the worker cannot be started, a run failed, or an interrupt.
 pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
     let program = Program::own(options.worker.binary.as_deref())?;
     let scene = Scene::set(program, options.worker.cores, &options.redis, session)?;

@@ -1,7 +1,7 @@
 //! `loadgen recovery`: a worker is killed with jobs in flight; how long until another one has started all of them again.
 //!
-//! Each job writes its process and its jid to a file when it starts, so that every start is accounted for by jid: lost
-//! is a jid that did not start again, duplicated one that started more than once after the kill.
+//! Each job writes its process and its jid to a file when it starts, so that every start is accounted for by jid: a jid
+//! that did not start again is lost, one that started more than once after the kill is duplicated.
 
 mod account;
 
@@ -25,13 +25,13 @@ use crate::report::{Outcome, Table};
 use crate::spread::Spread;
 use crate::worker::{Launch, Program, Worker};
 
-/// Pause between two looks at the file: the resolution of the result.
+/// Pause between two checks of the file: the resolution of the result.
 const POLL: Duration = Duration::from_millis(20);
 
 /// How long a worker may take to start all jobs at first.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long jobs may stay away after the kill before they count as lost: ten times the lease.
+/// How long jobs may be missing after the kill before they count as lost: ten times the lease.
 const LOST_AFTER: Duration = Duration::from_secs(200);
 
 /// How long a job holds its slot: longer than all of the above.
@@ -63,10 +63,10 @@ pub(crate) struct Options {
     /// Runs per row: the table shows medians
     #[arg(short, long, default_value = "1", value_name = "N", value_parser = cli::runs)]
     runs: u64,
-    /// How long to go on looking for duplicates after all jobs have started again, in seconds
+    /// How long to keep looking for duplicates after all jobs have started again, in seconds
     #[arg(long, default_value = "5", value_name = "N", value_parser = cli::seconds)]
     watch: u64,
-    /// Program to measure; it must have the jobs of `loadgen worker` [default: that]
+    /// Program to measure; it must have the jobs of `loadgen worker` [default: that program]
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
     #[command(flatten)]
@@ -99,9 +99,9 @@ struct Row {
 
 #[derive(Debug, Serialize)]
 struct Run {
-    /// None when no job came back.
+    /// `None` if no job came back.
     first_again_seconds: Option<f64>,
-    /// None when not all jobs came back.
+    /// `None` if not all jobs came back.
     all_again_seconds: Option<f64>,
     lost: usize,
     duplicated: usize,
@@ -110,7 +110,7 @@ struct Run {
 /// The whole scenario.
 ///
 /// # Errors
-/// Redis or a worker cannot be started, a worker ended by itself, or an interrupt.
+/// Redis or a worker cannot be started, a worker ended on its own, or an interrupt.
 pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
     let program = Program::own(options.binary.as_deref())?;
     let scene = Scene::set(program, 1, &options.redis, session)?;
@@ -183,7 +183,7 @@ fn once(
     Ok(run)
 }
 
-/// Looks until all jobs have started again and the watch for duplicates is over.
+/// Checks until all jobs have started again and the watch for duplicates is over.
 fn watch(
     file: &Path,
     options: &Options,

@@ -1,4 +1,4 @@
-//! What most scenarios set up alike: a place for Redis and one for the worker, a running Redis, and their description.
+//! What most scenarios set up alike: CPUs for Redis and for the worker, a running Redis, and their description.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpStream};
@@ -17,12 +17,12 @@ use crate::redis_server::RedisServer;
 use crate::report::format::counted;
 use crate::worker::Program;
 
-/// A private Redis and a program to run beside it. Dropping it ends Redis.
+/// A private Redis and a program to run with it. Dropping it ends Redis.
 #[derive(Debug)]
 pub(super) struct Scene {
     /// The program.
     pub(super) program: Program,
-    /// Shards it is placed for.
+    /// The number of shards it is placed for.
     pub(super) cores: u64,
     /// Between the worker and Redis, if Redis is to be further away.
     line: Option<(DelayLine, Duration)>,
@@ -35,14 +35,14 @@ pub(super) struct Scene {
 /// The names of a worker's setting.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Processor {
-    /// As a table shows it, with version.
+    /// As a table shows it, with the version.
     pub(super) title: String,
-    /// As two runs of loadgen are compared by it: the same from version to version.
+    /// As used to compare two runs of loadgen: the same from version to version.
     pub(super) key: String,
 }
 
 impl Scene {
-    /// Places for a worker with `cores` shards, and starts Redis.
+    /// Picks CPUs for a worker with `cores` shards, and starts Redis.
     ///
     /// # Errors
     /// Redis does not start, or an interrupt.
@@ -58,7 +58,7 @@ impl Scene {
         Ok(Self { program, cores, line: None, server, machine })
     }
 
-    /// Moves Redis away from the worker, if that is asked for.
+    /// Moves Redis away from the worker, if requested.
     ///
     /// # Errors
     /// The line cannot be opened.
@@ -69,10 +69,10 @@ impl Scene {
         Ok(self)
     }
 
-    /// A bare connection to where the worker finds Redis, over TCP whatever the transport.
+    /// A bare connection to the address where the worker finds Redis, over TCP whatever the transport.
     ///
     /// # Errors
-    /// Nobody listens.
+    /// Nobody is listening.
     pub(super) fn worker_stream(&self) -> io::Result<TcpStream> {
         let port = self.line.as_ref().map_or_else(|| self.server.port(), |(line, _)| line.port());
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
@@ -85,14 +85,14 @@ impl Scene {
         self.line.as_ref().map_or_else(|| self.server.url(), |(line, _)| line.url())
     }
 
-    /// What the program in this setting is called.
+    /// The name of the program in this setting.
     pub(super) fn processor(&self, mode: Mode) -> Processor {
         let away = away(self.line.as_ref().map(|(_, delay)| *delay));
         let key = format!("{}, {}{away}", counted(self.cores, "core"), mode.flag());
         Processor { title: format!("{}, {key}", self.machine.worker.as_deref().unwrap_or("worker")), key }
     }
 
-    /// Ends Redis in order.
+    /// Shuts Redis down cleanly.
     ///
     /// # Errors
     /// It did not end in time.
@@ -103,10 +103,10 @@ impl Scene {
 }
 
 /// What that means.
-pub(super) const AWAY: &str = "away: bytes between the worker, or the null client, and Redis take so much longer each way, by \
+pub(super) const AWAY: &str = "away: bytes between the worker, or the null client, and Redis take this much longer each way, through \
      a proxy on the worker's CPUs; what fills the queue is not delayed";
 
-/// What a row with Redis so far away says of it, behind its name.
+/// What a row adds to its name when Redis is that far away.
 pub(super) fn away(delay: Option<Duration>) -> String {
     match delay {
         None => String::new(),

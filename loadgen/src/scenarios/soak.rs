@@ -21,22 +21,22 @@ use crate::report::plot::{Axis, Line, Plot, Scale};
 use crate::report::{Outcome, Table};
 use crate::worker::{Launch, Program, Worker};
 
-/// The queue is topped up when fewer jobs wait.
+/// The queue is topped up when fewer jobs than this wait.
 const WAITING_MIN: u64 = 200_000;
 
-/// Jobs of one topping up.
+/// Jobs added by one top-up.
 const TOP_UP: u64 = 100_000;
 
 /// Time between two samples.
 const SAMPLE_EVERY: Duration = Duration::from_millis(200);
 
-/// Pause between two looks at the queue.
+/// Pause between two checks of the queue.
 const POLL: Duration = Duration::from_millis(10);
 
-/// A worker that moves nothing for this long will not.
+/// A worker that moves nothing for this long never will.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Part of the jobs after which memory counts as settled.
+/// Fraction of the jobs after which memory counts as settled.
 const SETTLED_AFTER: u64 = 10;
 
 const DEFINITIONS: [&str; 2] = [
@@ -61,10 +61,10 @@ const HEADER: [&str; 10] = [
 /// Options of `soak`.
 #[derive(Debug, Clone, Args, Serialize)]
 pub(crate) struct Options {
-    /// Jobs in all
+    /// Total number of jobs
     #[arg(short, long, default_value = "10_000_000", value_name = "N", value_parser = cli::jobs)]
     jobs: u64,
-    /// Jobs in flight of the worker
+    /// Jobs the worker may have in flight
     #[arg(short, long, default_value = "10", value_name = "N", value_parser = cli::concurrency)]
     concurrency: u64,
     #[command(flatten)]
@@ -215,7 +215,7 @@ fn summarize(jobs: u64, samples: Vec<Sample>, cpu: Duration, redis_cpu: Duration
 }
 
 impl Results {
-    /// Below zero when memory was given back.
+    /// Below zero if memory was given back.
     fn growth_kb(&self) -> f64 {
         self.finish_rss_kb as f64 - self.settled_rss_kb as f64
     }

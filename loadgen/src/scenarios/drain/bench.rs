@@ -1,4 +1,4 @@
-//! One run: fill the queue, start the worker, watch until everything is processed, stop it.
+//! One run: fill the queue, start the worker, watch until everything is processed, stop the worker.
 //!
 //! The worker is watched through Redis with two cheap commands at most every 20 ms, and through `/proc`.
 
@@ -17,16 +17,16 @@ use crate::scenarios::Session;
 use crate::scenarios::scene::{Processor, Scene};
 use crate::worker::{Launch, Worker};
 
-/// Pause between two looks until the first job is taken: the resolution of the start.
+/// Pause between two checks until the first job is taken: the resolution of the start.
 const START_POLL: Duration = Duration::from_millis(2);
 
-/// Longest pause between two looks: 50 times two commands a second do not disturb Redis.
+/// Longest pause between two checks: two commands 50 times a second do not disturb Redis.
 const POLL_MAX: Duration = Duration::from_millis(20);
 
 /// Shortest pause, used when the end is near: the resolution of the end.
 const POLL_MIN: Duration = Duration::from_millis(1);
 
-/// A worker that moves nothing for this long will not.
+/// A worker that moves nothing for this long never will.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What stays the same for all runs.
@@ -54,7 +54,7 @@ struct End {
 }
 
 impl<'a> Bench<'a> {
-    /// A bench on a running server, whose data is thrown away before each run.
+    /// A bench on a running server, whose data is discarded before each run.
     ///
     /// # Errors
     /// The server does not accept a connection.
@@ -66,7 +66,7 @@ impl<'a> Bench<'a> {
         Ok(Self { scene, mode, session, client: scene.server.client()? })
     }
 
-    /// What its rows are called, and how many shards they are of.
+    /// The name of its rows, and the number of their shards.
     pub(super) fn processor(&self) -> (Processor, u64) {
         (self.scene.processor(self.mode), self.scene.cores)
     }
@@ -156,7 +156,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Whether nothing waits, everything is counted and nothing is in flight; the scan is made only at the end.
+    /// Whether nothing waits, everything is counted and nothing is in flight; the scan runs only at the end.
     fn is_done(&mut self, load: Load<'_>, backlog: Backlog) -> Result<bool, Error> {
         if backlog.waiting > 0 || backlog.processed < load.jobs {
             return Ok(false);
@@ -203,7 +203,7 @@ fn next_pause(load: Load<'_>, before: Backlog, now: Backlog, elapsed: Duration) 
     (elapsed.mul_f64(left as f64 / done as f64) / 2).clamp(POLL_MIN, POLL_MAX)
 }
 
-/// A pause never exceeds this part of the run so far, so that a short run is not seen too coarsely.
+/// A pause never exceeds this fraction of the run so far, so that a short run is not measured too coarsely.
 fn pause_max(elapsed: Duration, looks: u32) -> Duration {
     (elapsed / looks).clamp(POLL_MIN, POLL_MAX)
 }

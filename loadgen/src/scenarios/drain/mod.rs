@@ -1,7 +1,7 @@
 //! Jobs that are all in the queue before the worker starts, run to the last: the form of the published tables.
 //!
-//! Responsible for the plan of the runs and their medians. One run is [`bench`], the table is [`table`]; which jobs and
-//! which rows is for the scenarios to say.
+//! Responsible for the plan of the runs and their medians. One run is [`bench`], the table is [`table`]; the scenarios
+//! decide which jobs and which rows.
 
 mod bench;
 mod table;
@@ -29,23 +29,24 @@ pub(super) struct Load<'a> {
     pub(super) jobs: u64,
     /// Jobs in flight.
     pub(super) concurrency: u64,
-    /// What distinguishes the row from others of the same worker, behind its name.
+    /// What distinguishes the row from others of the same worker; follows the worker's name.
     pub(super) variant: &'static str,
-    /// The end of a run is seen to this part of it, for example a twentieth: the finer, the more the looks disturb.
+    /// The end of a run is seen to this fraction of it, for example a twentieth: the finer, the more the checks
+    /// disturb.
     pub(super) looks: u32,
     /// Environment variables of the worker.
     pub(super) variables: &'a [(&'a str, &'a OsStr)],
 }
 
-/// The end of a run of jobs that wait is seen to a hundredth: looks cost little beside them.
+/// The end of a run of waiting jobs is seen to one hundredth: checks cost little next to them.
 pub(super) const LOOKS_AT_WAITS: u32 = 100;
 
-/// The last column of jobs that wait for a known time.
+/// The last column for jobs that wait for a known time.
 pub(super) const TIMES_IDEAL: LastColumn =
     LastColumn { title: "× ideal", format: |ratio| format!("{ratio:.3}") };
 
 /// What it means.
-pub(super) const TIMES_IDEAL_MEANS: &str = "× ideal: the time from the first look that found a job taken to the last \
+pub(super) const TIMES_IDEAL_MEANS: &str = "× ideal: the time from the first check that found a job taken to the last \
      job, by jobs / concurrency (rounded up) times what a job waits";
 
 /// One line of the table.
@@ -56,11 +57,11 @@ pub(super) struct Row {
     pub(super) jobs: u64,
     pub(super) concurrency: u64,
     pub(super) seconds: Spread,
-    /// From the first look that found a job taken to the last job.
+    /// From the first check that found a job taken to the last job.
     pub(super) draining_seconds: Spread,
-    /// None when the jobs were gone before they were first looked at.
+    /// `None` if the jobs were gone before the first check.
     pub(super) jobs_per_second: Option<Spread>,
-    /// What the scenario says of it beside the common columns.
+    /// What the scenario adds about it to the common columns.
     pub(super) ratio: Option<f64>,
     pub(super) start_rss_kb: Spread,
     pub(super) finish_rss_kb: Spread,
@@ -92,16 +93,16 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// From the first look that found a job taken to the last job.
+    /// From the first check that found a job taken to the last job.
     fn draining_seconds(&self) -> f64 {
         self.seconds - self.seconds_to_first_job
     }
 }
 
-/// As many runs of one load, and their row.
+/// Does this many runs of one load, and returns their row.
 ///
 /// # Errors
-/// A run went wrong, or an interrupt.
+/// A run failed, or an interrupt.
 pub(super) fn measure(bench: &mut Bench<'_>, load: Load<'_>, runs: u64) -> Result<Option<Row>, Error> {
     let mut done = Vec::new();
     for number in 1..=runs {
@@ -110,7 +111,7 @@ pub(super) fn measure(bench: &mut Bench<'_>, load: Load<'_>, runs: u64) -> Resul
     Ok(Row::of(bench.processor(), load, done))
 }
 
-/// Sets each row's ratio to its time by the least it could be with jobs that wait for `job`.
+/// Sets each row's ratio of its time to the least possible for jobs that wait for `job`.
 pub(super) fn compare_with_ideal(rows: &mut [Row], job: Duration) {
     for row in rows {
         let ideal = row.jobs.div_ceil(row.concurrency) as f64 * job.as_secs_f64();
@@ -146,7 +147,7 @@ impl Row {
         })
     }
 
-    /// What two outcomes are compared by; `what` stands before the row's name.
+    /// The figures by which two outcomes are compared; `what` precedes the row's name.
     pub(super) fn figures(&self, what: &str) -> Vec<Figure> {
         let name = format!("{what}{}, c={}, {} jobs", self.processor.key, self.concurrency, self.jobs);
         let figure = |quantity, better, value: fn(&Run) -> Option<f64>| {

@@ -1,4 +1,4 @@
-//! The table of drained jobs: the published columns, ours beside them, and what each means.
+//! The table of drained jobs: the published columns, ours alongside them, and what each means.
 
 use super::Row;
 use crate::published::Published;
@@ -10,12 +10,12 @@ use crate::report::plot::{Axis, Line, Plot, Scale};
 pub(in crate::scenarios) const DEFINITIONS: [&str; 5] = [
     "Time: from the start of the worker's process to the last job processed (queue empty, nothing in flight, counter \
      at the number of jobs), seen within the run's `resolution_seconds`, 1 to 20 ms",
-    "jobs/s: jobs processed between the first look that found a job taken (looks every 2 ms) and the last job, by that \
+    "jobs/s: jobs processed between the first check that found a job taken (checks every 2 ms) and the last job, by that \
      time; the start of the process is left out",
-    "Start RSS: VmRSS at that first look; Finish RSS: VmRSS when the last job was processed",
-    "%CPU: user and system time of the worker's process by Time; worker µs/job and Redis µs/job: CPU time of each \
+    "Start RSS: VmRSS at that first check; Finish RSS: VmRSS when the last job was processed",
+    "%CPU: user and system time of the worker's process divided by Time; worker µs/job and Redis µs/job: CPU time of each \
      process from start to last job, by jobs",
-    "Redis commands/job: commands Redis ran, those called by scripts included, loadgen's own left out",
+    "Redis commands/job: commands Redis ran, including those called by scripts, excluding loadgen's own",
 ];
 
 const HEADER: [&str; 11] = [
@@ -41,7 +41,7 @@ pub(in crate::scenarios) struct LastColumn {
     pub(in crate::scenarios) format: fn(f64) -> String,
 }
 
-/// Rows with the published ones of the same concurrency and jobs before the first of ours.
+/// Rows, with the published ones of the same concurrency and number of jobs before the first of ours.
 pub(in crate::scenarios) fn table(rows: &[Row], published: &[Published], last: Option<LastColumn>) -> Table {
     let header: Vec<&str> = HEADER.into_iter().chain(last.map(|last| last.title)).collect();
     let mut cells = Vec::new();
@@ -92,7 +92,7 @@ fn published_cells(row: &Published, columns: usize) -> Vec<String> {
     cells
 }
 
-/// Rates by concurrency: a line for each processor and number of jobs, the published ones of the same numbers beside.
+/// Rates by concurrency: a line for each processor and number of jobs, with the published ones of the same numbers.
 pub(in crate::scenarios) fn plot(name: &str, title: &str, rows: &[Row], published: &[Published]) -> Plot {
     let mut lines: Vec<Line> = Vec::new();
     let mut add = |name: String, point: (f64, f64)| match lines.iter_mut().find(|line| line.name == name) {

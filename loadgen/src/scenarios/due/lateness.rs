@@ -18,17 +18,18 @@ use crate::worker::{Launch, Worker};
 /// Jobs in flight: light load.
 const CONCURRENCY: u64 = 10;
 
-/// How far ahead jobs are scheduled: from the least to the most, in whole milliseconds.
+/// How far ahead jobs are scheduled: least and most, in whole milliseconds.
 const AHEAD_MIN_MS: u64 = 200;
 const AHEAD_MAX_MS: u64 = 1_000;
 
-/// Odd and far from a divisor of the range: neighbours are due in no order, and each run in the same one.
+/// Odd and far from a divisor of the range: neighbours fall due in no particular order, and in each run in the same
+/// one.
 const AHEAD_STEP: u64 = 7_919;
 
-/// Part of the jobs scheduled first and not counted.
+/// Fraction of the jobs that are scheduled first and not counted.
 const WARM_UP: u64 = 10;
 
-/// Starts a worker, schedules the jobs, stops it and reads what it recorded.
+/// Starts a worker, schedules the jobs, stops the worker and reads what it recorded.
 ///
 /// # Errors
 /// The worker ended or left a job behind, or an interrupt.
@@ -87,8 +88,8 @@ pub(super) fn run(
     Err(Error::WrongOutcome(format!("{found} latencies of {jobs} jobs were recorded")))
 }
 
-/// A job that records how long after its time it starts. The same moment by two clocks: Redis's, which is this machine's
-/// wall clock, and the one that loadgen and worker share.
+/// A job that records how long after its time it starts. The same moment by two clocks: Redis's, which is this
+/// machine's wall clock, and the one that loadgen and the worker share.
 fn add(tick: Tick, recorded: bool, requests: &mut Requests) {
     let ahead = Duration::from_millis(ahead_ms(tick.number));
     let due = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + ahead;

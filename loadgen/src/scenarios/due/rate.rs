@@ -1,4 +1,4 @@
-//! One run of due jobs: both sets are filled, then a worker starts, and Redis is asked how many it has moved.
+//! One run of due jobs: both sets are filled, then a worker starts, and loadgen asks Redis how many it has moved.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,10 +22,10 @@ const UNSERVED: &str = "jiggler:list:unserved";
 /// Jobs of one ZADD.
 const ADD_JOBS: u64 = 1_000;
 
-/// Pause between two looks at what is moved.
+/// Pause between two checks of what has been moved.
 const POLL: Duration = Duration::from_millis(2);
 
-/// A worker that moves nothing for this long will not: several poll intervals.
+/// A worker that moves nothing for this long never will: several poll intervals.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The raw numbers of one run.
@@ -37,14 +37,14 @@ pub(super) struct Run {
     pub(super) redis_commands_per_job: f64,
 }
 
-/// How many were moved at a moment.
+/// How many had been moved at a given moment.
 #[derive(Debug, Clone, Copy)]
 struct Moved {
     at: Instant,
     jobs: u64,
 }
 
-/// Fills both sets, has a worker move it all, and stops it.
+/// Fills both sets, has a worker move everything, and stops it.
 ///
 /// # Errors
 /// The worker ended or stalled, jobs were lost, or an interrupt.
@@ -70,7 +70,7 @@ pub(super) fn run(scene: &Scene, mode: Mode, jobs: u64, session: &Session) -> Re
     let left = client.number(&["ZCARD", JIGGLER.names().retries])?
         + client.number(&["ZCARD", JIGGLER.names().scheduled])?;
     if last.jobs != jobs || left != 0 {
-        return Err(Error::WrongOutcome(format!("{} of {jobs} jobs were moved, {left} are left", last.jobs)));
+        return Err(Error::WrongOutcome(format!("{} of {jobs} jobs were moved, {left} remain", last.jobs)));
     }
     let elapsed = last.at.duration_since(first.at).as_secs_f64();
     Ok(Run {
@@ -108,7 +108,7 @@ fn fill(scene: &Scene, jobs: u64, session: &Session) -> Result<(), Error> {
     NullClient::connect(scene.server.url())?.drive(&session.interrupt, window, |_| ())
 }
 
-/// Looks until at least so many are moved.
+/// Checks until at least this many are moved.
 fn wait_for(client: &mut Client, worker: &mut Worker, jobs: u64, session: &Session) -> Result<Moved, Error> {
     let (mut changed, mut before) = (Instant::now(), 0);
     loop {

@@ -18,21 +18,21 @@ use crate::error::Error;
 use crate::redis_server::RedisServer;
 use crate::scenarios::Session;
 
-/// Single enqueues between two looks at interrupt and progress bar.
+/// Single enqueues between two checks for an interrupt and updates of the progress bar.
 const SINGLE_CHUNK: u64 = 500;
 
-/// Jobs of one bulk call: the interrupt is looked at between them.
+/// Jobs of one bulk call: the interrupt is checked between calls.
 const BULK_CHUNK: u64 = 100_000;
 
 /// How jobs are pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Way {
-    /// One connection, one job a call.
+    /// One connection, one job per call.
     Single,
-    /// One connection, the same job again and again.
+    /// One connection, the same job repeatedly.
     Bulk,
-    /// One connection, each job made for itself.
+    /// One connection, each job created separately.
     BulkDistinct,
     /// Threads that share a pool of connections.
     Pool,
@@ -40,9 +40,9 @@ pub(super) enum Way {
     Tokio,
     /// One task, in bulk.
     TokioBulk,
-    /// Threads that share an outbox, and Redis is there.
+    /// Threads that share an outbox, with Redis up.
     Outbox,
-    /// The same while Redis is away: everything goes to the journal.
+    /// The same with Redis away: everything goes to the journal.
     OutboxJournal,
 }
 
@@ -92,7 +92,7 @@ pub(super) enum Producer {
 
 impl Producer {
     /// # Errors
-    /// It cannot connect, or a file or thread of it cannot be made.
+    /// It cannot connect, or cannot create a file or thread.
     pub(super) fn open(way: Way, server: &RedisServer) -> Result<Self, Error> {
         let url = server.url();
         Ok(match way {
@@ -115,7 +115,7 @@ impl Producer {
     }
 
     fn outbox(server: &RedisServer, url: &RedisUrl) -> Result<Self, Error> {
-        // A file each: what one run keeps is none of the next one's business.
+        // One file each: what one run keeps is no business of the next.
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let name = format!("outbox-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let options = OutboxOptions::default();
@@ -161,7 +161,7 @@ impl Producer {
         }
     }
 
-    /// How many jobs it keeps itself.
+    /// How many jobs it still keeps itself.
     pub(super) fn kept(&self) -> u64 {
         match self {
             Self::Outbox(outbox) => outbox.status().jobs,
@@ -174,8 +174,8 @@ fn copies(job: &NewJob, count: u64) -> impl Iterator<Item = &NewJob> {
     iter::repeat_n(job, usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-/// Looks at the interrupt every `chunk` jobs; `push` is given the numbers of the jobs that are left of these, and says how
-/// many it pushed.
+/// Checks for an interrupt every `chunk` jobs; `push` gets the numbers of the jobs that are left of these, and returns
+/// how many it pushed.
 fn in_chunks(
     jobs: u64,
     chunk: u64,
@@ -222,7 +222,7 @@ fn by_threads(
     })
 }
 
-/// The same for tasks of one thread.
+/// The same for tasks on one thread.
 async fn by_tasks(
     client: &TokioClient,
     job: &NewJob,

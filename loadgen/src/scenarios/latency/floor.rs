@@ -1,7 +1,7 @@
-//! The floor of a latency: a client that does nothing but block in `BLMOVE`, in the place of the worker.
+//! The floor of a latency: a client that does nothing but block in `BLMOVE`, in place of the worker.
 //!
-//! One thread, one blocking socket, no executor: what it measures is Redis, the kernel and the wake-ups of this machine. No
-//! worker that waits in Redis can start a job sooner, so a worker's latency is best read beside it.
+//! One thread, one blocking socket, no executor: what it measures is Redis, the kernel and this machine's wake-ups. No
+//! worker that waits in Redis can start a job sooner, so a worker's latency is best read against this.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -21,16 +21,16 @@ use crate::scenarios::Session;
 use crate::scenarios::paced::{Run, Summary, push_stamp};
 use crate::scenarios::scene::Scene;
 
-/// Where it moves jobs to; the worker's is longer.
+/// Where it moves jobs to; the worker's name is longer.
 const TAKEN: &str = "loadgen:taken";
 
-/// More than one reply: there is never a second one under way.
+/// More than one reply: a second one is never under way.
 const REPLY_BYTES: usize = 4 * 1024;
 
 /// Longest silence before the last job.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// One run, as [`crate::scenarios::paced::run`] makes it with a worker.
+/// One run, like that of [`crate::scenarios::paced::run`] with a worker.
 ///
 /// # Errors
 /// Redis does not answer, a job did not arrive, or an interrupt.
@@ -50,7 +50,7 @@ pub(super) fn run(scene: &Scene, schedule: Schedule, title: &str, session: &Sess
             push_stamp(Some(tick), tick, requests);
         });
         if late.is_err() {
-            // It would wait for jobs that do not come.
+            // It would wait for jobs that never come.
             let _ended = ours.shutdown(Shutdown::Both);
         }
         (late, taker.join())
@@ -72,12 +72,12 @@ pub(super) fn run(scene: &Scene, schedule: Schedule, title: &str, session: &Sess
     })
 }
 
-/// Takes so many jobs one by one, and says how long each took to come and what CPU time all of them cost.
+/// Takes this many jobs one by one, and returns how long each took to arrive and the CPU time of all of them.
 fn take(mut stream: TcpStream, jobs: u64) -> Result<(Latencies, Duration), Error> {
     let failed = |error| Error::system("waiting for a job in Redis", error);
     stream.set_read_timeout(Some(SILENCE)).map_err(failed)?;
     let mut wait = Requests::new();
-    // For ever: a time-out would be part of what is measured.
+    // Forever: a time-out would be part of what is measured.
     wait.command(&[b"BLMOVE", keys::QUEUE.as_bytes(), TAKEN.as_bytes(), b"RIGHT", b"LEFT", b"0"]);
     let mut latencies = Latencies::new()?;
     let mut reply = [0; REPLY_BYTES];
@@ -90,7 +90,7 @@ fn take(mut stream: TcpStream, jobs: u64) -> Result<(Latencies, Duration), Error
         }
         let text = String::from_utf8_lossy(&reply[..count]);
         let (intended, sent) =
-            stamps(&text).ok_or_else(|| Error::WrongReply(format!("no job with stamps: {text}")))?;
+            stamps(&text).ok_or_else(|| Error::WrongReply(format!("not a job with stamps: {text}")))?;
         latencies.from_intended.saturating_record(now.saturating_sub(intended));
         latencies.from_sent.saturating_record(now.saturating_sub(sent));
     }

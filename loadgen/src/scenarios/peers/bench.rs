@@ -15,13 +15,13 @@ use crate::measure::{ProcessMeter, TrafficMeter};
 use crate::redis_server::RedisServer;
 use crate::scenarios::drain::Run;
 
-/// Pause between two looks for a mark. The marks carry their own times; this only bounds how long CPU is read too late.
+/// Pause between two checks for a mark. The marks carry their own times; this only bounds how late CPU time is read.
 const POLL: Duration = Duration::from_millis(2);
 
-/// A peer that has not done its work by then will not.
+/// A peer that has not finished its work by then never will.
 const TIMEOUT: Duration = Duration::from_secs(180);
 
-/// How long a peer may take to end; it is killed then, and its figures stand.
+/// How long a peer may take to end; then it is killed, and its figures stand.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Fills the peer's queue and drains it.
@@ -54,7 +54,8 @@ pub(super) fn run(
     let mut peer = Child::spawn("peer", command, &log)?;
     let first = wait_for_mark(&log, "first ", &mut peer, session)?;
     let meter = ProcessMeter::new(peer.pid());
-    // Ruby, Node and Python take seconds of CPU to start, which would drown the jobs: both count from the first job.
+    // Ruby, Node and Python take seconds of CPU to start, which would drown the jobs: both counts start at the first
+    // job.
     let (cpu, redis_cpu, start) = (meter.cpu()?, redis.cpu()?, meter.memory()?);
     let traffic = TrafficMeter::begin(&mut client)?;
     let last = wait_for_mark(&log, "last ", &mut peer, session)?;
@@ -122,7 +123,7 @@ fn time_of(log: &str, mark: &str) -> Option<u64> {
 
 fn stop(mut peer: Child) -> Result<(), Error> {
     match peer.terminate(STOP_TIMEOUT) {
-        // The measurement is over; how a peer ends is its own affair.
+        // The measurement is over; how a peer ends is its own business.
         Ok(_) | Err(Error::NotStopped { .. }) => Ok(()),
         Err(error) => Err(error),
     }

@@ -1,7 +1,7 @@
-//! Other engines, run for real on the same Redis and CPU: which there are, and their rows.
+//! Other engines, run for real on the same Redis and CPU: the list of them, and their rows.
 //!
-//! Each peer is a small program in `loadgen/peers` that fills its queue, runs no-op jobs at its best setting, and prints
-//! when the first began and the last ended. What it needs is built or downloaded into the target directory.
+//! Each peer is a small program in `loadgen/peers` that fills its queue, runs no-op jobs at its best setting, and
+//! prints when the first started and the last ended. What it needs is built in or downloaded into the target directory.
 
 mod bench;
 mod prepare;
@@ -33,13 +33,13 @@ pub(crate) enum Peer {
     Dramatiq,
 }
 
-/// How a peer is run: the setting that was found to be its best for no-op jobs.
+/// How a peer is run: the setting found to be best for no-op jobs.
 #[derive(Debug, Clone, Copy)]
 struct Setting {
     name: &'static str,
     /// Threads, fibers or jobs in flight.
     concurrency: u64,
-    /// Jobs of a run: some seconds' worth.
+    /// Jobs per run: a few seconds' worth.
     jobs: u64,
     /// For the notes below the table.
     words: &'static str,
@@ -84,19 +84,19 @@ impl Peer {
     }
 }
 
-/// What became of the peers that were asked for.
+/// What became of the requested peers.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Peers {
     /// One for each that could be run.
     pub(super) rows: Vec<Row>,
-    /// Settings, and what is missing for the others.
+    /// Settings, and what the others lack.
     pub(super) notes: Vec<String>,
 }
 
 /// Runs the peers one after the other, each at its own setting with at most `jobs_max` jobs.
 ///
 /// # Errors
-/// Redis does not answer, or an interrupt. A peer whose runtime is missing, or that fails, is a note.
+/// Redis does not answer, or an interrupt. A peer whose runtime is missing, or that fails, becomes a note.
 pub(super) fn measure(
     peers: &[Peer],
     server: &RedisServer,

@@ -1,4 +1,4 @@
-//! Finding or making what a peer needs: interpreters from the system, libraries into the target directory.
+//! Finds or builds what a peer needs: interpreters from the system, libraries into the target directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use super::Peer;
 use crate::worker::workspace_root;
 
-/// Characters of a failed command's last line that are shown.
+/// How many characters of a failed command's last line are shown.
 const REASON_CHARS: usize = 300;
 
-/// Extension of the copy of a manifest that was installed.
+/// Extension of the copy of the installed manifest.
 const INSTALLED: &str = "installed";
 
 /// A peer that can be run.
@@ -19,12 +19,12 @@ pub(super) struct Ready {
     /// Name and version.
     pub(super) title: String,
     program: PathBuf,
-    /// Stand before the order.
+    /// Precede the command.
     arguments: Vec<PathBuf>,
 }
 
 impl Ready {
-    /// The program without an order, logging to nowhere but its outputs.
+    /// The program without a command, logging nowhere but to its outputs.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env("NODE_ENV", "production").env("RUST_LOG", "error");
@@ -32,7 +32,7 @@ impl Ready {
     }
 }
 
-/// Makes a peer ready, or says what is missing and how to get it.
+/// Makes a peer ready, or reports what is missing and how to get it.
 pub(super) fn prepare(peer: Peer) -> Result<Ready, String> {
     match peer {
         Peer::Sidekiq => sidekiq(),
@@ -60,7 +60,7 @@ fn rust(binary: &str, peer: Peer) -> Result<Ready, String> {
             .arg("--manifest-path")
             .arg(sources().join("Cargo.toml")),
     )
-    .map_err(|reason| format!("cargo could not build it: is crates.io in reach? ({reason})"))?;
+    .map_err(|reason| format!("cargo could not build it: is crates.io reachable? ({reason})"))?;
     let program = target.join("release").join(binary);
     Ok(Ready { title: format!("{} (Rust)", peer.setting().name), program, arguments: Vec::new() })
 }
@@ -102,12 +102,12 @@ fn sources() -> PathBuf {
     workspace_root().join("loadgen/peers")
 }
 
-/// What is built and downloaded lies in the target directory, which is never committed.
+/// What is built and downloaded goes to the target directory, which is never committed.
 fn cache() -> PathBuf {
     workspace_root().join("target/peers")
 }
 
-/// A folder of the cache with these files of a peer, as they are now.
+/// A folder of the cache with these files of a peer in their present form.
 fn copied(peer: &str, files: &[&str]) -> Result<PathBuf, String> {
     let folder = cache().join(peer);
     let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
@@ -118,7 +118,7 @@ fn copied(peer: &str, files: &[&str]) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Whether what this manifest asks for, as it is now, was fetched before.
+/// Whether what the manifest requests in its present form has already been fetched.
 fn is_installed(manifest: &Path) -> bool {
     let fetched = fs::read(manifest.with_extension(INSTALLED));
     fetched.is_ok_and(|fetched| fs::read(manifest).is_ok_and(|wanted| wanted == fetched))
@@ -130,7 +130,7 @@ fn note_installed(manifest: &Path) -> Result<(), String> {
         .map_err(|error| format!("{}: {error}", manifest.display()))
 }
 
-/// What a program prints, its last line of complaint if it fails.
+/// What a program prints, or the last line of its errors if it fails.
 fn output(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{name}: {error}"))?;

@@ -1,4 +1,4 @@
-//! Which job started in which process, by the lines the jobs wrote.
+//! Which job started in which process, according to the lines the jobs wrote.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -13,15 +13,16 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Reads the file as it is now; a last line that is still being written does not count yet.
+    /// Reads the file in its present state; a last line that is still being written does not count yet.
     ///
     /// # Errors
     /// The file cannot be read or holds something else.
     pub(super) fn read(file: &Path) -> Result<Self, Error> {
         let text = fs::read_to_string(file)
             .map_err(|error| Error::system(format!("reading {}", file.display()), error))?;
-        Self::parse(&text)
-            .ok_or_else(|| Error::WrongOutcome(format!("{} has a line that is no start", file.display())))
+        Self::parse(&text).ok_or_else(|| {
+            Error::WrongOutcome(format!("{} has a line that does not record a start", file.display()))
+        })
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -49,7 +50,7 @@ impl Account {
         self.of(killed).iter().filter(|jid| !after.contains_key(*jid)).count()
     }
 
-    /// Jobs that were started more than once by others than the killed process.
+    /// Jobs that processes other than the killed one started more than once.
     pub(super) fn duplicated(&self, killed: u32) -> usize {
         self.after(killed).values().filter(|starts| **starts > 1).count()
     }
