@@ -1,4 +1,4 @@
-//! A worker whose jobs append to one file, from all cores: each line whole, and there when its job is acked.
+//! A worker whose jobs append to one file, from all cores: each line is whole, and written before its job is acked.
 //!
 //! ```sh
 //! export JOURNAL=/tmp/journal.log
@@ -15,7 +15,7 @@ struct App {
     journal: AppendFile,
 }
 
-/// The jid stands in the line, so that a job that ran twice can be told from two jobs.
+/// The line contains the jid, so that a job that ran twice can be told from two jobs.
 async fn record(ctx: Ctx<App>, event: String, user: u64) -> JobResult {
     let line = format!("{} {user} {event}\n", ctx.job().jid);
     ctx.state().journal.append(line.as_bytes()).await?;
@@ -25,7 +25,7 @@ async fn record(ctx: Ctx<App>, event: String, user: u64) -> JobResult {
 fn main() -> ExitCode {
     jiggler_uring::worker(|_core| async {
         let path = std::env::var("JOURNAL").unwrap_or_else(|_| "journal.log".to_owned());
-        // Written: a power failure may take the last lines. open_with(path, Durability::Synced) bears that too.
+        // Written: a power failure may take the last lines. open_with(path, Durability::Synced) survives that too.
         let app = App { journal: AppendFile::open(path).await? };
         Ok::<_, JobError>(Registry::new(app).job("Record", record))
     })

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 struct SendMail {
     to: String,
     subject: String,
-    /// Send it so many seconds later.
+    /// Send it this many seconds later.
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_s: Option<u32>,
 }
@@ -36,7 +36,7 @@ impl Job for SendMail {
     const RETRIES: u32 = 5;
 }
 
-/// One connection for all requests: what is pushed at one moment shares a round trip.
+/// One connection for all requests: whatever is pushed at the same moment shares a round trip.
 #[derive(Clone)]
 struct App {
     client: TokioClient,
@@ -44,7 +44,7 @@ struct App {
 
 async fn send_mail(State(app): State<App>, Json(mail): Json<SendMail>) -> (StatusCode, String) {
     if !mail.to.contains('@') {
-        return (StatusCode::UNPROCESSABLE_ENTITY, format!("{} is no address\n", mail.to));
+        return (StatusCode::UNPROCESSABLE_ENTITY, format!("{} is not an address\n", mail.to));
     }
     let pushed = match mail.delay_s {
         None => app.client.enqueue(&mail).await,
@@ -53,7 +53,7 @@ async fn send_mail(State(app): State<App>, Json(mail): Json<SendMail>) -> (Statu
     match pushed {
         Ok(jid) => (StatusCode::ACCEPTED, format!("{jid}\n")),
         Err(error @ client::Error::Job(_)) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{error}\n")),
-        // Whoever gets this may try again; if the mail may be on its way already, he should know.
+        // The caller may try again, but should know when the mail may already be on its way.
         Err(error) if error.may_have_pushed() => (StatusCode::GATEWAY_TIMEOUT, format!("{error}\n")),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
     }

@@ -1,5 +1,5 @@
-//! A worker whose jobs compute for seconds, beside jobs that must start at once: the former are registered as `blocking`, so
-//! they run on companion threads, which have what the core's shard leaves.
+//! A worker whose jobs compute for seconds, alongside jobs that must start at once: the former are registered as
+//! `blocking`, so they run on companion threads, which use what the core's shard leaves.
 //!
 //! ```sh
 //! cargo run --release --example cpu_heavy -- --cores 1
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiggler_uring::{Ctx, JobError, JobResult, Registry, SendCtx};
 
-/// How many numbers are looked at between two looks at whether anybody still waits.
+/// How many numbers to try between two checks whether anybody is still waiting.
 const STRIDE: u64 = 10_000;
 
 /// Counts the primes below `limit`, the slow way.
@@ -21,14 +21,14 @@ fn primes(ctx: &SendCtx, total: &AtomicU64, limit: u64) -> JobResult {
     let mut count = 0_u64;
     for number in 2..limit {
         if number % STRIDE == 0 && ctx.is_cancelled() {
-            // The worker stops and has handed the job back: what is computed here is of no use to anybody.
+            // The worker is stopping and has handed the job back: what is computed here is of no use to anybody.
             return Err(JobError::new("Cancelled", format!("at {number} of {limit}")));
         }
         let divisors = (2..).take_while(|divisor| divisor * divisor <= number);
         count += u64::from(divisors.into_iter().all(|divisor| number % divisor != 0));
     }
     let total = total.fetch_add(count, Ordering::Relaxed) + count;
-    eprintln!("{} {count} primes below {limit}, {total} in all", ctx.job().jid);
+    eprintln!("{} {count} primes below {limit}, {total} in total", ctx.job().jid);
     Ok(())
 }
 
@@ -38,7 +38,7 @@ async fn ping(ctx: Ctx<()>, text: String) {
 }
 
 fn main() -> ExitCode {
-    // What a blocking function captures is shared by the companions of all cores.
+    // The companions of all cores share what a blocking function captures.
     let total = Arc::new(AtomicU64::new(0));
     jiggler_uring::worker(move |_core| {
         let total = Arc::clone(&total);

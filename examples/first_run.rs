@@ -1,7 +1,7 @@
 //! What a newcomer sees with `make run`: pushes one job of each built-in kind with the command line, waits until they
-//! are processed, and shows the summary.
+//! are processed, and prints the summary.
 //!
-//! It stands beside the worker that make starts in the foreground, and starts nothing but the command line. It ends
+//! It runs alongside the worker that make starts in the foreground, and starts nothing but the command line. It ends
 //! with that worker.
 
 use std::{
@@ -21,7 +21,7 @@ use serde_json::Value;
 const SAMPLES: &[(&str, &str)] =
     &[("Noop", "[]"), ("Sleep", "[0.1]"), ("Fib", "[20]"), ("Fail", "[\"boom\"]")];
 
-/// The worker may have to start a private server first, and that one to load its file.
+/// The worker may have to start a private server first, which then has to load its file.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The samples take a tenth of a second.
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns the text to show; `worker` is the process that ends this one by ending.
+/// Returns the text to print; `worker` is the process whose end also ends this one.
 fn run(worker: u32) -> Result<String, Box<dyn Error>> {
     let program = program()?;
     let command = |args: &[&str]| Command::new(&program).args(args).output();
@@ -68,8 +68,8 @@ fn run(worker: u32) -> Result<String, Box<dyn Error>> {
     let shown = env::current_dir().ok().and_then(|dir| program.strip_prefix(dir).ok()).unwrap_or(&program);
     let names: Vec<&str> = SAMPLES.iter().map(|(name, _)| *name).collect();
     Ok(format!(
-        "\n{} jobs were processed: {} (Fail fails, on purpose, and lies in the dead set now).\n\n{}\n\
-         The worker goes on; Ctrl-C stops it. In another terminal:\n  \
+        "\n{} jobs were processed: {} (Fail fails, on purpose, and is now in the dead set).\n\n{}\n\
+         The worker keeps running; Ctrl-C stops it. In another terminal:\n  \
          {program} enqueue Sleep '[2]' --count 20\n  {program} summary\n",
         SAMPLES.len(),
         names.join(", "),
@@ -78,15 +78,14 @@ fn run(worker: u32) -> Result<String, Box<dyn Error>> {
     ))
 }
 
-/// The command line program beside this one: examples/ lies in the directory of the binaries.
+/// The command line program next to this one: examples/ is in the directory of the binaries.
 fn program() -> Result<PathBuf, Box<dyn Error>> {
     let own = env::current_exe()?;
-    let dir =
-        own.parent().and_then(|examples| examples.parent()).ok_or("this program lies in no directory")?;
+    let dir = own.parent().and_then(|examples| examples.parent()).ok_or("this program is in no directory")?;
     Ok(dir.join("jiggler-uring"))
 }
 
-/// Asks until there is an answer, the worker has ended, or the time is over.
+/// Asks until there is an answer, the worker has ended, or time is up.
 fn poll<T>(
     worker: u32,
     timeout: Duration,

@@ -1,4 +1,4 @@
-//! A worker whose jobs wait for many HTTP answers at one time, over the ring of their core.
+//! A worker whose jobs wait for many HTTP answers at the same time, over their core's ring.
 //!
 //! ```sh
 //! cargo run --example http_fan_out --features http,tls -- --cores 1 --concurrency 1000
@@ -19,7 +19,7 @@ struct App {
     bytes: Cell<u64>,
 }
 
-/// One request a job. An answer that is no success is a failure of the job.
+/// One request per job. An unsuccessful answer fails the job.
 async fn fetch(ctx: Ctx<App>, url: String) -> JobResult {
     let answer = ctx.state().http.get(&url).send().await?.error_for_status()?;
     let body = answer.bytes().await?;
@@ -27,7 +27,7 @@ async fn fetch(ctx: Ctx<App>, url: String) -> JobResult {
     Ok(())
 }
 
-/// Many requests in one job, all at one time.
+/// Many requests in one job, all at the same time.
 async fn fan_out(ctx: Ctx<App>, urls: Vec<String>) -> JobResult {
     let ask = |url: &String| {
         let request = ctx.state().http.get(url).timeout(Duration::from_secs(10));

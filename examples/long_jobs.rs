@@ -1,5 +1,5 @@
-//! Jobs that take their time: a timeout, progress, further jobs pushed from inside one, cancellation, fairness while
-//! computing, code around every job, and tear-down of a core's state.
+//! Jobs that take their time: a timeout, progress, pushing further jobs from inside one, cancellation, fairness while
+//! computing, code around every job, and teardown of a core's state.
 //!
 //! ```sh
 //! cargo run --example long_jobs -- --cores 2
@@ -34,7 +34,7 @@ impl Job for ImportRow {
     const RETRIES: u32 = 2;
 }
 
-/// Pushes a job for each row and says how far it is.
+/// Pushes a job for each row and reports its progress.
 async fn import(ctx: Ctx<App>, file: String, rows: u64) -> JobResult {
     for row in 0..rows {
         ctx.enqueue(&ImportRow { file: file.clone(), row, note: None }).await?;
@@ -51,7 +51,7 @@ async fn import_row(ctx: Ctx<App>, row: ImportRow) -> JobResult {
     Ok(())
 }
 
-/// Waits, and is ended by its timeout if that is longer than 0.2 s.
+/// Waits; its timeout ends it if that takes longer than 0.2 s.
 async fn fetch(seconds: f64) -> JobResult {
     sleep(Duration::try_from_secs_f64(seconds)?).await;
     Ok(())
@@ -63,7 +63,7 @@ async fn watch(ctx: Ctx<App>) {
     sleep(Duration::from_secs(24 * 3_600)).await;
 }
 
-/// Goes through items until the process is asked to stop; then it gives back the rest of its work in good order.
+/// Works through items until the process is asked to stop; then it hands back the rest of its work in good order.
 async fn crawl(ctx: Ctx<App>, from: u64) -> JobResult {
     for item in from.. {
         if ctx.is_stopping() {
@@ -75,7 +75,7 @@ async fn crawl(ctx: Ctx<App>, from: u64) -> JobResult {
     Ok(())
 }
 
-/// Computes for so long. If it is polite the other jobs of the core run meanwhile; if not, the log names it.
+/// Computes for this long. If it is polite, the other jobs of the core run meanwhile; if not, the log names it.
 async fn compute(seconds: f64, manners: Option<String>) -> JobResult {
     let time = Duration::try_from_secs_f64(seconds)?;
     let began = Instant::now();
@@ -98,7 +98,7 @@ async fn add(ctx: Ctx<App>, Rest(numbers): Rest<u64>) -> JobResult {
     Err(JobError::discard(JobError::new("Sum", format!("{sum} (on core {})", ctx.shard()))))
 }
 
-/// Around every job: counts it, and refuses those of a tenant that has not paid.
+/// Around every job: counts it, and rejects those of a tenant that has not paid.
 async fn around(ctx: Ctx<App>, next: Next) -> JobResult {
     let runs = &ctx.state().runs;
     runs.set(runs.get() + 1);
@@ -127,7 +127,7 @@ fn main() -> ExitCode {
                 tracing::info!(
                     core = core.index,
                     runs = app.runs.get(),
-                    "the state of this core is torn down"
+                    "tearing down the state of this core"
                 );
             });
         Ok::<_, JobError>(registry)

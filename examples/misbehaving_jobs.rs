@@ -1,13 +1,13 @@
-//! A worker whose jobs panic, each in another place, or keep their core to themselves. A panic ends its job, which fails
-//! like any other; the jobs beside it and the state of the core go on. A core that is kept stands still until the job ends,
-//! which the log and `summary` say. One job, `Abort`, takes the whole process down; after the fourth time it goes to the
-//! dead set as poison.
+//! A worker whose jobs panic, each in another place, or hog their core. A panic ends its job, which fails like any
+//! other; the other jobs and the core's state carry on. A hogged core stands still until the job ends; the log and
+//! `summary` report it. One job, `Abort`, takes the whole process down; after the fourth time it goes to the dead set
+//! as poison.
 //!
 //! ```sh
 //! cargo run --example misbehaving_jobs -- --cores 1
 //! jiggler-uring enqueue PanicAfterAwait --retries 3
 //! ```
-#![expect(clippy::panic, reason = "that is what these jobs are for")]
+#![expect(clippy::panic, reason = "panicking is what these jobs are for")]
 
 use std::cell::Cell;
 use std::process::ExitCode;
@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 use jiggler_uring::{Ctx, JobError, JobResult, Registry};
 use serde::{Deserialize, Deserializer};
 
-/// Counts what ran to its end on this core.
+/// Counts the jobs that ran to completion on this core.
 #[derive(Default)]
 struct App {
     finished: Cell<u64>,
 }
 
-/// An argument that cannot be read without a panic.
+/// An argument that cannot be deserialised without a panic.
 struct Trap;
 
 impl<'de> Deserialize<'de> for Trap {
@@ -60,7 +60,7 @@ async fn panic_in_drop() {
     glommio::timer::sleep(Duration::from_millis(1)).await;
 }
 
-/// Computes without awaiting: nothing else runs on its core meanwhile.
+/// Computes without awaiting: meanwhile nothing else runs on its core.
 async fn keep_core(seconds: f64) {
     let until = Instant::now() + Duration::from_secs_f64(seconds);
     while Instant::now() < until {
@@ -73,7 +73,7 @@ fn panic_aside() {
     panic!("on a companion");
 }
 
-/// A job that behaves: `note` may be missing.
+/// A well-behaved job: `note` may be missing.
 async fn count(ctx: Ctx<App>, step: u64, note: Option<String>) -> JobResult {
     let finished = ctx.state().finished.get() + step;
     ctx.state().finished.set(finished);

@@ -1,12 +1,13 @@
-//! A producer that goes on while Redis is away: what it cannot push it keeps in a file, and pushes later, each job once.
+//! A producer that keeps running while Redis is away: what it cannot push it keeps in a file and pushes later, each job
+//! once.
 //!
 //! ```sh
 //! cargo run --example outbox -- /tmp/shop.outbox redis://localhost:6379 10000
-//! redis-cli shutdown nosave     # and some seconds later: redis-server
+//! redis-cli shutdown nosave     # and a few seconds later: redis-server
 //! ```
 //!
-//! It pushes so many jobs named `Noop` with the numbers from the fourth argument on (0), and says of each where it is. If it
-//! is killed, the next run brings what is left in the file to Redis first.
+//! It pushes this many jobs named `Noop`, numbered from the fourth argument on (0 by default), and prints where each
+//! one went. If it is killed, the next run first brings what is left in the file to Redis.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use jiggler_uring::{NewJob, Outbox};
 
-/// How long what is left may take at the end.
+/// How long the rest may take at the end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
@@ -39,7 +40,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout().lock();
     for number in first..first + count {
         let job = NewJob::new("Noop", &[number])?.jid(&format!("number-{number}"))?;
-        // Redis may be away for hours: an error here means a full or broken disk, or a job that makes no sense.
+        // Redis may be away for hours: an error here means a full or broken disk, or an invalid job.
         let accepted = outbox.enqueue(&job)?;
         writeln!(out, "{number} {:?}", accepted.place)?;
     }

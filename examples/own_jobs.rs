@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use jiggler_uring::{Ctx, JobError, JobResult, Registry};
 
-/// What the jobs of one core share. No lock: no other core sees it.
+/// What the jobs of one core share. It needs no lock: no other core sees it.
 struct App {
     tax: f64,
     booked: Cell<u64>,

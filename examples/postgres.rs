@@ -1,5 +1,5 @@
-//! A worker whose jobs write to PostgreSQL over the ring of their core. Running at least once, they are made so that a
-//! second run changes nothing.
+//! A worker whose jobs write to PostgreSQL over their core's ring. They run at least once, so they are written such
+//! that a second run changes nothing.
 //!
 //! ```sh
 //! export DATABASE_URL=postgresql://app@127.0.0.1/ledger
@@ -19,7 +19,7 @@ struct App {
 /// Books an order once, and counts it once, however often the job runs.
 async fn book(ctx: Ctx<App>, order: i64, cents: i64) -> JobResult {
     let mut conn = ctx.state().db.get().await?;
-    // Prepared once a connection.
+    // Prepared once per connection.
     let insert = "INSERT INTO bookings (order_id, cents) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     let insert = conn.prepare_cached(insert).await?;
     let add = conn.prepare_cached("UPDATE totals SET cents = cents + $1").await?;
@@ -37,7 +37,7 @@ async fn app() -> Result<App, JobError> {
     })?;
     let db = Pool::new(&config)?;
     let conn = db.get().await?;
-    // Several cores may do so at one time, which IF NOT EXISTS alone does not bear: one after the other.
+    // Several cores may do this at the same time, which IF NOT EXISTS alone does not survive: one after the other.
     conn.batch_execute(
         "BEGIN; SELECT pg_advisory_xact_lock(4711); \
          CREATE TABLE IF NOT EXISTS bookings (order_id bigint PRIMARY KEY, cents bigint NOT NULL); \

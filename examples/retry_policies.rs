@@ -1,4 +1,4 @@
-//! What becomes of jobs that fail: retry policies, verdicts of handlers, a death hook; in a worker of one's own.
+//! What happens to jobs that fail: retry policies, verdicts of handlers, a death hook; in a custom worker.
 //!
 //! ```text
 //! cargo run --release --example retry_policies
@@ -26,7 +26,7 @@ struct App {
     looks: RefCell<HashMap<String, u32>>,
 }
 
-/// A job for an API that answers with this status, and perhaps says when to come again: what each answer calls for.
+/// A job for an API that answers with this status, and perhaps with when to come back: what to do with each answer.
 async fn call_api(status: u16, retry_after_s: Option<f64>) -> JobResult {
     // `?` on any error: the job fails with it, and its policy decides.
     let pause = Duration::try_from_secs_f64(retry_after_s.unwrap_or(60.0))?;
@@ -34,11 +34,11 @@ async fn call_api(status: u16, retry_after_s: Option<f64>) -> JobResult {
         200..=201 => Ok(()),
         // Accepted, not done yet. Nothing has failed: it runs again later and uses no attempt.
         202 => Err(JobError::snooze(pause)),
-        // The server knows better than any policy when to come again.
+        // The server knows better than any policy when to come back.
         429 => Err(JobError::retry_in(pause, JobError::new("TooManyRequests", "slow down"))),
-        // Nothing to do any more, and nobody needs to know.
+        // There is nothing left to do, and nobody needs to know.
         404 | 410 => Err(JobError::discard(JobError::new("Gone", "deleted meanwhile"))),
-        // No retry heals it, and somebody should look at it.
+        // No retry heals this, and somebody should look at it.
         401 | 403 => Err(JobError::dead(JobError::new("Forbidden", "the key was revoked"))),
         504 => {
             glommio::timer::sleep(pause).await;
@@ -48,7 +48,7 @@ async fn call_api(status: u16, retry_after_s: Option<f64>) -> JobResult {
     }
 }
 
-/// A job that comes again until an export is there, at the look of this number.
+/// A job that comes back until an export is ready, which it is at the look with this number.
 async fn await_export(ctx: Ctx<App>, name: String, ready_at_look: u32) -> JobResult {
     let look = {
         let mut looks = ctx.state().looks.borrow_mut();
@@ -62,7 +62,7 @@ async fn await_export(ctx: Ctx<App>, name: String, ready_at_look: u32) -> JobRes
     Ok(())
 }
 
-/// A job whose policy looks at the error.
+/// A job whose policy depends on the error.
 async fn charge(order: u64, problem: String) -> JobResult {
     Err(JobError::new(problem, format!("order {order}")))
 }
@@ -77,7 +77,8 @@ fn main() -> ExitCode {
     jiggler_uring::worker(move |_core| async move {
         let registry = Registry::new(App::default())
             .job("CallApi", call_api)
-            // 15 s, 45 s, 135 s, … up to an hour; each up to a quarter longer, so that jobs that failed together part.
+            // 15 s, 45 s, 135 s, … up to an hour; each up to a quarter longer, so that jobs that failed together spread
+            // out.
             .retry_policy(RetryPolicy::exponential(growing).jitter(0.25))
             .job("AwaitExport", await_export)
             .job("Charge", charge)
@@ -88,7 +89,7 @@ fn main() -> ExitCode {
             }))
             .job("Sync", sync)
             .retry_policy(RetryPolicy::fixed(Duration::from_secs(30)))
-            // For producers that do not say how often.
+            // For producers that do not set a number.
             .retries(3)
             .on_death(|job| {
                 eprintln!("died: {} {} {}: {}", job.name, job.jid, job.error_class, job.error_message);

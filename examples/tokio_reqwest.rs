@@ -1,4 +1,4 @@
-//! A worker whose jobs use a library that needs tokio, here reqwest, as it is: on a runtime beside the shards.
+//! A worker whose jobs use a library that needs tokio, here unmodified reqwest, on a runtime next to the shards.
 //!
 //! ```sh
 //! cargo run --example tokio_reqwest --features tokio -- --cores 1
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiggler_uring::{JobError, JobResult, Registry, SendCtx};
 
-/// Plain reqwest. What a job shares with others is what its function captures; a reqwest client is made for that.
+/// Plain reqwest. A job shares what its function captures with other jobs; a reqwest client is made for that.
 async fn fetch(ctx: SendCtx, http: reqwest::Client, url: String) -> JobResult {
     let body = http.get(&url).send().await?.error_for_status()?.bytes().await?;
     eprintln!("{} {url}: {} bytes", ctx.job().jid, body.len());

@@ -63,7 +63,7 @@ fn a_request_becomes_a_job_and_a_bad_one_does_not() {
     assert_eq!((&scheduled["jid"], &scheduled["queue"]), (&jid.into(), &"mails".into()));
 
     let (status, said) = app.post(r#"{"to":"nobody","subject":""}"#);
-    assert_eq!((&*status, &*said), ("HTTP/1.1 422 Unprocessable Entity", "nobody is no address"));
+    assert_eq!((&*status, &*said), ("HTTP/1.1 422 Unprocessable Entity", "nobody is not an address"));
     redis.run(&["DEL", "jiggler:list:mails"]);
     redis.run(&["SET", "jiggler:list:mails", "no list"]);
     let (status, said) = app.post(r#"{"to":"a@b","subject":""}"#);
