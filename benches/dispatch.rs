@@ -1,9 +1,9 @@
 //! What a shard itself costs per job: parse, look up, decode the arguments, run, record the end. No Redis, no socket.
 //!
-//! The bound to hold is 600 ns for a job that does nothing. Figures are per batch of 100 jobs and per job
-//! (`thrpt` is jobs per second).
+//! The limit is 600 ns for a job that does nothing. Figures are per batch of 100 jobs and per job (`thrpt` is jobs per
+//! second).
 
-#![expect(clippy::unwrap_used, reason = "a bench that fails shall stop")]
+#![expect(clippy::unwrap_used, reason = "a bench that fails should stop")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
 //! What one job's bytes cost a shard: parsing the payload, decoding its arguments, changing it after a failure.
 //!
-//! The bound to hold is the parse of a payload of 90 bytes: well under 400 ns, without an allocation (which
-//! `tests/parts/allocations.rs` asserts). serde_json into an owned value stands beside it for comparison.
+//! The limit applies to parsing a payload of 90 bytes: well under 400 ns, without an allocation (which
+//! `tests/parts/allocations.rs` asserts). serde_json into an owned value is there for comparison.
 
-#![expect(clippy::unwrap_used, reason = "a bench that fails shall stop")]
+#![expect(clippy::unwrap_used, reason = "a bench that fails should stop")]
 
 use std::hint::black_box;
 
@@ -68,7 +68,7 @@ fn write(criterion: &mut Criterion) {
         bencher.iter(|| decide(black_box(FAILED), history, &plan, &error, times).unwrap());
     });
     let reason = Parser::new().parse(b"this is not json").unwrap_err();
-    criterion.bench_function("bury bytes that are no job", |bencher| {
+    criterion.bench_function("bury bytes that are not a job", |bencher| {
         bencher.iter(|| bury_unparsable(black_box(b"this is not json"), &reason, "default", 1.0));
     });
 }

@@ -1,6 +1,6 @@
 //! The codec alone: commands into bytes, bytes into replies, whole and in reads of a socket's size.
 //! Run: `cargo bench --bench resp`.
-#![expect(clippy::unwrap_used, reason = "a bench that fails shall stop")]
+#![expect(clippy::unwrap_used, reason = "a bench that fails should stop")]
 
 use std::hint::black_box;
 

@@ -1,6 +1,7 @@
-//! What settling a batch costs a shard once its jobs ran: the marks of a batch that is acked whole; of one that failed, the
-//! amended payloads; and the call that tells Redis, without its socket. Run: `cargo bench --bench settle`.
-#![expect(clippy::unwrap_used, reason = "a bench that fails shall stop")]
+//! What it costs a shard to settle a batch once its jobs have run: the marks of a batch that is acked whole; for one
+//! that failed, the amended payloads; and the call that tells Redis, without its socket. Run: `cargo bench --bench
+//! settle`.
+#![expect(clippy::unwrap_used, reason = "a bench that fails should stop")]
 
 use std::hint::black_box;
 use std::rc::Rc;

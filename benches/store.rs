@@ -1,6 +1,6 @@
 //! A turn at full load without its socket: the call that acks one batch, whole and job by job, and the reply that
 //! brings the next. Run: `cargo bench --bench store`.
-#![expect(clippy::unwrap_used, reason = "a bench that fails shall stop")]
+#![expect(clippy::unwrap_used, reason = "a bench that fails should stop")]
 
 use std::hint::black_box;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Notes which compiler builds the counted code: another one's counts are another's.
+//! Records which compiler builds the counted code: another compiler gives other counts.
 
 use std::env;
 use std::process::Command;

@@ -1,6 +1,6 @@
-//! The hot paths: what is run, and what one count is of.
+//! The hot paths: what is run, and what a count refers to.
 //!
-//! Each runs on one thread without executor, socket or wait, so that it does the same however long it takes.
+//! Each runs on one thread without executor, socket or wait, so that it does the same work however long it takes.
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use jiggler_uring::{Ctx, JobError, Registry};
 /// Jobs of a batch.
 const JOBS: u64 = 100;
 
-/// Jobs a turn asks for, in the cases of turns.
+/// Jobs requested by a turn, in the cases of turns.
 const WANTED: usize = 100;
 
 /// Slots of the shard: as many as a process has by default.
@@ -28,11 +28,11 @@ const NOW: f64 = 1_795_299_919.812;
 
 /// One hot path.
 pub(crate) struct Case {
-    /// What one count is of.
+    /// What a count refers to.
     pub(crate) name: &'static str,
     /// How many of these a round does.
     pub(crate) units: u64,
-    /// Sets up and does so many rounds.
+    /// Sets up and does this many rounds.
     pub(crate) run: fn(u64),
 }
 
@@ -134,7 +134,7 @@ fn settle_successes(rounds: u64) {
     }
 }
 
-/// With what it costs to tell Redis: each failed job travels.
+/// Including what it costs to tell Redis: each failed job is sent.
 fn settle_failures(rounds: u64) {
     let (shard, batch) = (shard(), payloads("Noop"));
     let mut turns = Turns::new();
@@ -179,7 +179,7 @@ fn shard() -> Dispatch {
     Dispatch::new(registry, SLOTS).expect("a shard without a connection")
 }
 
-/// What writes turns.
+/// Writes turns.
 struct Turns {
     scripts: Scripts,
     context: TurnContext,

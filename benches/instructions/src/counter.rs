@@ -1,7 +1,7 @@
 //! Runs a case under callgrind and reads how many instructions it took.
 //!
-//! A case is run twice, with few rounds and with many: the difference has neither start nor warm-up nor end in it, and
-//! needs no names of functions, which a compiler may mangle or inline.
+//! Each case is run twice, with few rounds and with many: the difference excludes start, warm-up and end, and needs no
+//! function names, which a compiler may mangle or inline.
 
 use std::env;
 use std::fs;
@@ -11,16 +11,16 @@ use std::process::{Command, Stdio};
 use crate::cases::Case;
 use crate::error::Error;
 
-/// Rounds of the shorter run: tables have grown and buffers are warm by then.
+/// Rounds of the shorter run: by then tables have grown and buffers are warm.
 const ROUNDS_FEW: u64 = 20;
 
 /// Rounds of the longer run: a second or two each under valgrind.
 const ROUNDS_MANY: u64 = 100;
 
-/// Lines of a failed case that are shown.
+/// How many lines of a failed case are shown.
 const LOG_LINES: usize = 20;
 
-/// A valgrind that works, and where its files go.
+/// A working valgrind, and where its files go.
 #[derive(Debug)]
 pub(crate) struct Counter {
     program: PathBuf,
@@ -32,11 +32,11 @@ impl Counter {
     /// Looks for valgrind.
     ///
     /// # Errors
-    /// It is not there, or no folder can be made for its files.
+    /// It is not there, or no folder can be created for its files.
     pub(crate) fn find() -> Result<Self, Error> {
         let output = Command::new("valgrind").arg("--version").output().map_err(Error::ValgrindMissing)?;
         let program = env::current_exe().map_err(|error| Error::system("finding this program", error))?;
-        // Beside the program, so in the target directory: callgrind_annotate reads them.
+        // Next to the program, so in the target directory: callgrind_annotate reads them.
         let folder = program.with_file_name("callgrind");
         fs::create_dir_all(&folder)
             .map_err(|error| Error::system(format!("creating {}", folder.display()), error))?;
@@ -72,7 +72,7 @@ impl Counter {
             .arg(format!("--callgrind-out-file={}", file.display()))
             .arg(&self.program)
             .args(["run", case.name, &rounds.to_string()])
-            // Log settings, allocator settings and the like of the user are not counted.
+            // The user's settings for logging, allocators and the like are not counted.
             .env_clear()
             .envs(env::var_os("PATH").map(|path| ("PATH", path)))
             .stdin(Stdio::null())

@@ -1,20 +1,18 @@
-//! What can go wrong while instructions are counted, each with the way out.
+//! What can go wrong while counting instructions, each with the way out.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Everything that ends a count early, and its verdict.
+/// Everything that ends a count early, and the verdict.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Error {
     /// It is not installed.
-    #[error(
-        "valgrind cannot be started ({0}): make deps installs it (Debian and Ubuntu: apt install valgrind)"
-    )]
+    #[error("cannot start valgrind ({0}): make deps installs it (Debian and Ubuntu: apt install valgrind)")]
     ValgrindMissing(io::Error),
 
-    /// A case did not end well under valgrind.
-    #[error("case {case} failed under valgrind; the end of what it said:\n{log}")]
+    /// A case failed under valgrind.
+    #[error("case {case} failed under valgrind; the end of its output:\n{log}")]
     CaseFailed {
         /// Its name.
         case: &'static str,
@@ -22,7 +20,7 @@ pub(crate) enum Error {
         log: String,
     },
 
-    /// Callgrind's file is not as expected.
+    /// Callgrind's file has an unexpected form.
     #[error("callgrind wrote no line `summary: NUMBER` into {0}")]
     NoSummary(PathBuf),
 
@@ -57,7 +55,7 @@ pub(crate) enum Error {
     },
 
     /// The stored counts cannot be read.
-    #[error("{path}: {error}; mend it, or have it written anew: git checkout the file, or make instructions")]
+    #[error("{path}: {error}; fix it or have it rewritten: git checkout the file, or make instructions")]
     Stored {
         /// The file.
         path: PathBuf,
@@ -68,7 +66,7 @@ pub(crate) enum Error {
     /// More instructions than allowed.
     #[error(
         "a hot path takes more instructions than stored in benches/instructions/counts.json:\n{0}\n\
-         make it cheaper again; or, if the cost is meant, accept the new counts with `make instructions`, commit the file \
+         make it cheaper again; or, if the cost is intended, accept the new counts with `make instructions`, commit the file \
          and give the reason there"
     )]
     Regressions(String),

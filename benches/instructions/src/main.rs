@@ -1,12 +1,13 @@
-//! How many instructions the pure hot paths take per job, counted by valgrind's callgrind and compared with those stored.
+//! How many instructions the pure hot paths take per job, counted by valgrind's callgrind and compared with stored
+//! counts.
 //!
-//! Times on a machine that others use, too, differ by a tenth from run to run; counts do not, so a regression of a few
-//! percent is seen. They say nothing of caches and system calls: that is for `cargo bench` and loadgen.
+//! Times on a machine that others also use differ by a tenth from run to run; counts do not, so a regression of a few
+//! percent shows. They say nothing about caches and system calls: those are for `cargo bench` and loadgen.
 //!
 //! ```text
-//! main ──► cases        the hot paths, each run for so many rounds
+//! main ──► cases        the hot paths, each run for a given number of rounds
 //!   │        ▲ itself, as the child of valgrind: `instructions run CASE ROUNDS`
-//!   ├──► counter        two runs of a case, and from their difference the instructions of a round
+//!   ├──► counter        two runs of a case, and from their difference the instructions per round
 //!   └──► stored         counts.json, the tolerance, the verdicts
 //! ```
 
@@ -35,14 +36,14 @@ struct Cli {
 enum Order {
     /// Count, and fail when a case takes more than what is stored in benches/instructions/counts.json
     Check,
-    /// Count, and store it
+    /// Count, and store the counts
     Accept,
-    /// Run one case: what is counted
+    /// Run one case: this is what gets counted
     #[command(hide = true)]
     Run {
         /// Its name.
         case: String,
-        /// How often.
+        /// How many rounds.
         rounds: u64,
     },
 }

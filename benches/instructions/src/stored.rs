@@ -1,4 +1,4 @@
-//! The stored counts: the file, which of them hold for this machine, and what a difference means.
+//! The stored counts: the file, which of them apply to this machine, and what a difference means.
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
@@ -10,31 +10,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// What a count may exceed the stored one by. Two runs of one program differ by a few instructions in ten thousand (hash
-/// seeds, digits of the time); another release of the C library, whose allocator and copying are counted with, by a
-/// few in a hundred.
+/// By how much a count may exceed the stored one. Two runs of one program differ by a few instructions in ten thousand
+/// (hash seeds, digits of the time); another release of the C library, whose allocator and copying are counted too, by
+/// a few in a hundred.
 const TOLERANCE: f64 = 0.05;
 
-/// The same when another compiler built the program: inlining moves, so only what is gross counts.
+/// The same if another compiler built the program: inlining moves, so only gross differences count.
 const TOLERANCE_OTHER_COMPILER: f64 = 0.3;
 
-/// Name of the file, beside the sources of this package.
+/// Name of the file, next to the sources of this package.
 const FILE: &str = "counts.json";
 
-/// What runs other code for the same source: the architecture, and whether the vector instructions are there for which the
-/// JSON parser and the C library have code of their own. Valgrind shows every processor that has AVX2 to the program as
-/// one and the same model, and hides what is newer.
+/// What makes the same source run different code: the architecture, and whether it has the vector instructions for
+/// which the JSON parser and the C library have special code. Valgrind presents every processor with AVX2 to the
+/// program as one and the same model, and hides anything newer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Kind(String);
 
-/// What was counted at once.
+/// One set of counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Counts {
-    /// What built the program.
+    /// The compiler that built the program.
     pub(crate) compiler: String,
-    /// What counted.
+    /// The valgrind that counted.
     pub(crate) valgrind: String,
-    /// Instructions of each case, by its name.
+    /// Instructions of each case, by name.
     pub(crate) instructions: BTreeMap<String, u64>,
 }
 
@@ -45,17 +45,17 @@ pub(crate) struct Stored {
     kinds: BTreeMap<Kind, Counts>,
 }
 
-/// What the comparison says.
+/// The result of the comparison.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// For people: a line a case, or why nothing is compared.
+    /// For people: one line per case, or why nothing is compared.
     pub(crate) text: String,
-    /// A line for each case beyond the tolerance.
+    /// One line for each case beyond the tolerance.
     pub(crate) regressions: Vec<String>,
 }
 
 impl Kind {
-    /// That of the processor this runs on.
+    /// The kind of processor this runs on.
     pub(crate) fn of_this_machine() -> Self {
         Self(format!("{ARCH}{}", vectors()))
     }
@@ -72,10 +72,10 @@ fn vectors() -> &'static str {
 }
 
 impl Stored {
-    /// Reads the file; none is an empty one.
+    /// Reads the file; a missing one is empty.
     ///
     /// # Errors
-    /// It cannot be read, or is not as this program writes it.
+    /// It cannot be read, or does not have the form this program writes.
     pub(crate) fn read() -> Result<Self, Error> {
         let path = path();
         let text = match fs::read_to_string(&path) {
@@ -98,12 +98,12 @@ impl Stored {
             .map_err(|error| Error::system(format!("writing {}", path.display()), error))
     }
 
-    /// Puts these counts in the place of those of the same kind.
+    /// Replaces the counts of the same kind with these.
     pub(crate) fn replace(&mut self, kind: &Kind, counts: Counts) {
         self.kinds.insert(kind.clone(), counts);
     }
 
-    /// Holds measured counts against the stored ones.
+    /// Compares measured counts with the stored ones.
     pub(crate) fn compare(&self, kind: &Kind, measured: &Counts) -> Report {
         let mut report = Report { text: String::new(), regressions: Vec::new() };
         let Some(stored) = self.kinds.get(kind) else {
@@ -118,7 +118,7 @@ impl Stored {
         let tolerance = if same { TOLERANCE } else { TOLERANCE_OTHER_COMPILER };
         if !same {
             report.line(format!(
-                "the stored counts are of {}, these of {}: up to {:.0} % more is allowed instead of {:.0} %",
+                "the stored counts are from {}, these from {}: up to {:.0} % more is allowed instead of {:.0} %",
                 stored.compiler,
                 measured.compiler,
                 tolerance * 100.0,
@@ -130,7 +130,7 @@ impl Stored {
         }
         let gone = stored.instructions.keys().filter(|case| !measured.instructions.contains_key(*case));
         report.regressions.extend(gone.map(|case| {
-            format!("{case}: is stored and is no case any more: rename or remove it with make instructions")
+            format!("{case}: stored, but no longer a case: rename or remove it with make instructions")
         }));
         report
     }
