@@ -1,17 +1,17 @@
 //! Tells the program which commit it is built from, for `--version`.
 //!
-//! Known from, in this order: the variable `JIGGLER_URING_COMMIT`, for builders without a repository (a container, a
+//! It comes from, in this order: the variable `JIGGLER_URING_COMMIT`, for builders without a repository (a container, a
 //! distribution); the file that `cargo package` leaves in a published crate; git. A build without any of these works and
-//! names no commit. A debug build names none either: each commit would compile everything anew for whoever works on it.
+//! names no commit. Nor does a debug build: otherwise each commit would recompile everything for developers.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// Digits of a commit that are shown: enough to be the only one.
+/// Digits of a commit that are shown: enough to be unique.
 const DIGITS: usize = 12;
 
-/// What sets the commit from outside.
+/// Sets the commit from outside.
 const VARIABLE: &str = "JIGGLER_URING_COMMIT";
 
 fn main() {
@@ -47,15 +47,15 @@ pub(crate) fn packaged(root: &Path) -> Option<String> {
     commit.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| commit.to_owned())
 }
 
-/// The commit that is checked out, if `root` is the top of a repository and does not merely lie in one.
+/// The commit that is checked out, if `root` is the top of a repository and not just a directory inside one.
 pub(crate) fn checked_out(root: &Path) -> Option<String> {
     let top = git(root, &["rev-parse", "--show-toplevel"])?;
     let same = fs::canonicalize(top).ok()? == fs::canonicalize(root).ok()?;
     same.then(|| git(root, &["rev-parse", "HEAD"])).flatten()
 }
 
-/// Files of the repository of which one changes when another commit is checked out or made. Only those that are there: cargo
-/// builds anew each time for one that is missing.
+/// Files of the repository, at least one of which changes when another commit is checked out or made. Only existing ones:
+/// cargo would rebuild every time for a missing one.
 pub(crate) fn moves_with_head(root: &Path) -> Vec<PathBuf> {
     let mut names = vec!["HEAD".to_owned(), "logs/HEAD".to_owned(), "packed-refs".to_owned()];
     names.extend(git(root, &["symbolic-ref", "--quiet", "HEAD"]));
@@ -63,7 +63,7 @@ pub(crate) fn moves_with_head(root: &Path) -> Vec<PathBuf> {
     paths.map(|path| root.join(path)).filter(|path| path.exists()).collect()
 }
 
-/// One line of what git says; nothing where there is no git, no repository, or one that it does not trust.
+/// One line of git's output; `None` if there is no git, no repository, or one that git does not trust.
 fn git(root: &Path, args: &[&str]) -> Option<String> {
     let output = Command::new("git").current_dir(root).args(args).output().ok()?;
     let line = String::from_utf8(output.stdout).ok()?.trim().to_owned();
