@@ -1,7 +1,7 @@
-//! `jiggler-uring retry|kill|delete`: what an operator does with a job, or with all of a set.
+//! `jiggler-uring retry|kill|delete`: what an operator does with a job, or with all jobs of a set.
 //!
-//! How jobs are found and acted on is `acts::pick` and `acts::sweep`; here they are driven over connections, one for each
-//! realm, people are asked and told. Ending the command between two steps is safe: what was done is done.
+//! How jobs are found and acted on is in `acts::pick` and `acts::sweep`; this module drives those over connections, one for
+//! each realm, asks people and reports to them. Ending the command between two steps is safe: what was done is done.
 
 mod said;
 
@@ -34,14 +34,14 @@ use crate::{
 /// Which jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// The one of a jid, in the first of these places that has it.
+    /// The job with this jid, in the first of these places that has it.
     Job {
         /// Its id.
         jid: String,
         /// Where to look.
         places: Vec<Place>,
     },
-    /// All jobs of a set, or all of a name.
+    /// All jobs of a set, or all with a name.
     All {
         /// The set.
         set: Set,
@@ -55,14 +55,14 @@ pub enum Target {
 pub struct Act {
     /// What is done.
     pub action: Action,
-    /// With which jobs.
+    /// To which jobs.
     pub target: Target,
-    /// Whether to ask first, where it cannot be undone.
+    /// Whether to ask first if it cannot be undone.
     pub consent: Consent,
 }
 
 impl Act {
-    /// Refuses before anything is tried if someone is to be asked and no one is there.
+    /// Refuses, before anything is tried, if someone must be asked and nobody is there.
     ///
     /// # Errors
     /// [`Error::NobodyToAsk`].
@@ -70,7 +70,7 @@ impl Act {
         self.needed_consent().check(self.action.verb())
     }
 
-    /// A job that is moved can be moved back; many may push others out of the dead set.
+    /// A job that is moved can be moved back, but many may push others out of the dead set.
     fn needed_consent(&self) -> Consent {
         match (self.action, &self.target) {
             (Action::Delete, _) | (Action::Kill(..), Target::All { .. }) => self.consent,
@@ -79,7 +79,7 @@ impl Act {
     }
 }
 
-/// Does it and says what was done.
+/// Does it and reports what was done.
 ///
 /// # Errors
 /// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::NotFound`] and the other errors about
@@ -158,7 +158,7 @@ impl Order {
     }
 }
 
-/// Acts on all jobs that are meant, in one realm after the other.
+/// Acts on all selected jobs, one realm after the other.
 fn all(
     sessions: &mut [Session],
     mission: &Mission,
@@ -170,7 +170,7 @@ fn all(
         sessions.iter_mut().map(|session| session.size(&place)).collect::<Result<_, _>>()?;
     let total: u64 = totals.iter().sum();
     if mission.filter.is_empty() && mission.action.needs_room() {
-        // Nothing is moved unless all can be. Of a name it is not known how many there are.
+        // Nothing is moved unless all can be. For a name, the number of jobs is not known.
         for (session, jobs) in sessions.iter_mut().zip(&totals) {
             mission.action.check_room(session.size(&Place::Set(Set::Dead))?, *jobs)?;
         }
@@ -189,7 +189,7 @@ fn all(
     }
 }
 
-/// Acts on what is meant in one realm, and adds it to what was `swept` in the others.
+/// Acts on the selected jobs in one realm, and adds the outcome to `swept` from the others.
 fn sweep(session: &mut Session, mission: &Mission, total: u64, swept: &mut Swept) -> Result<(), Error> {
     let mut sweep = Sweep::new(mission, &session.realm().clone(), total);
     let mut ticker = Ticker::new();

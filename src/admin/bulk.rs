@@ -1,12 +1,12 @@
-//! `jiggler-uring enqueue --bulk FILE|-`: pushes jobs that stand in a file, one JSON value a line.
+//! `jiggler-uring enqueue --bulk FILE|-`: pushes the jobs in a file, one JSON value per line.
 //!
-//! One thread reads and checks lines and writes payloads, another sends them, some batches ahead of what Redis has answered,
-//! so that reading, sending and Redis do not wait for each other; two chunks may wait between the threads. A chunk is one
+//! One thread reads and checks lines and writes payloads; another sends them, a few batches ahead of Redis's answers, so
+//! that reading, sending and Redis do not wait for each other; two chunks may wait between the threads. A chunk is one
 //! batch ([`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX) jobs or [`PUSH_BYTES_MAX`](crate::limits::PUSH_BYTES_MAX) bytes),
-//! or what has come when the input pauses, so that a slow producer's lines do not wait for more.
+//! or whatever has arrived when the input pauses, so that a slow producer's lines do not wait for more.
 //!
-//! It stops at the first line that is no job; all lines before it are pushed. Lines are pushed once: after a lost connection
-//! it says which lines are in doubt and does not send them again.
+//! It stops at the first line that is not a job; all lines before it are pushed. Each line is pushed once: after a lost
+//! connection it reports which lines are in doubt and does not send them again.
 
 mod line;
 mod scan;
@@ -38,19 +38,19 @@ use crate::{
 /// A file of jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bulk {
-    /// Where it is; `None`: standard input.
+    /// Where it is; `None` is standard input.
     pub file: Option<PathBuf>,
-    /// The name for jobs whose line has no name. Such a line may be an array of arguments.
+    /// The name for jobs whose line has none. Such a line may be an array of arguments.
     pub name: Option<String>,
-    /// The queue for jobs whose line names no queue.
+    /// The queue for jobs whose line names none.
     pub queue: QueueName,
-    /// The retries for jobs whose line does not say.
+    /// The retries for jobs whose line does not set them.
     pub retries: u32,
-    /// Delay before they are due; `None`: now.
+    /// Delay until they are due; `None` is now.
     pub delay: Option<Duration>,
 }
 
-/// Pushes all jobs of a file and says how many.
+/// Pushes all jobs of a file and reports how many.
 ///
 /// # Errors
 /// [`Error::BulkOpen`], [`Error::BulkRead`], [`Error::BulkLine`], [`Error::BulkPush`], [`Error::Connect`],
@@ -76,7 +76,8 @@ pub(crate) fn bulk(db: &Database, bulk: &Bulk, out: &mut dyn Write) -> Result<()
     let parser = LineParser::new(defaults);
     let (sender, chunks) = mpsc::sync_channel(BULK_CHUNKS_MAX);
     let (spender, spent) = mpsc::sync_channel(BULK_CHUNKS_MAX);
-    // It ends with its input, or at the next line once nobody listens; nobody waits for it, since it may wait for a person.
+    // It ends with its input, or at the next line once nobody is listening; nobody waits for it, since it may be waiting
+    // for a person.
     let _reader = std::thread::spawn(move || source::read(lines, parser, due_at.is_some(), &sender, &spent));
     let flight = client.flight(due_at).map_err(|cause| Error::BulkPush {
         file: file.clone(),
@@ -97,7 +98,7 @@ pub(crate) fn bulk(db: &Database, bulk: &Bulk, out: &mut dyn Write) -> Result<()
 /// The sending side.
 struct Pushing<'c> {
     flight: Flight<'c>,
-    /// Brings chunks back to the reading side.
+    /// Returns chunks to the reading side for reuse.
     spender: SyncSender<Waiting>,
     places: Places,
     file: String,
@@ -108,7 +109,7 @@ struct Pushing<'c> {
 impl Pushing<'_> {
     fn run(mut self, chunks: &Receiver<Event>) -> Result<u64, Error> {
         loop {
-            // While the input makes a pause Redis is heard to the end: what goes wrong is said at once.
+            // While the input pauses, all answers from Redis are read, so that errors are reported at once.
             let event = match chunks.try_recv() {
                 Err(TryRecvError::Empty) if self.flight.settle() => chunks.recv().ok(),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
@@ -131,19 +132,19 @@ impl Pushing<'_> {
                 }
                 None => {
                     let (file, pushed) = self.end()?;
-                    // It sends how it ended before it ends, so this is a fault of the program.
-                    let cause = io::Error::other("the reading thread ended without a word");
+                    // It reports its outcome before it ends, so this is a bug in the program.
+                    let cause = io::Error::other("the reading thread ended without reporting its outcome");
                     return Err(Error::BulkRead { file, pushed, cause });
                 }
             }
         }
     }
 
-    /// `false`: it failed, or one before it.
+    /// `false` if this chunk or an earlier one failed.
     fn send(&mut self, chunk: Chunk) -> bool {
         self.places.add(&chunk);
         let goes_on = self.flight.send(chunk.jobs);
-        // If the reading side has enough of them, or has ended, this one goes.
+        // If the reading side has enough of them, or has ended, this one is dropped.
         let _enough = self.spender.try_send(self.flight.batch());
         let (pushed, size) = (self.flight.enqueued(), self.size);
         self.ticker.tell(|elapsed| {
@@ -154,7 +155,7 @@ impl Pushing<'_> {
         goes_on
     }
 
-    /// Hears Redis to the end; gives the file back, and how many jobs it has.
+    /// Reads all answers from Redis; returns the file, and how many jobs it has.
     fn end(self) -> Result<(String, u64), Error> {
         let Self { flight, places, file, .. } = self;
         match flight.end() {
@@ -171,11 +172,11 @@ impl Pushing<'_> {
     }
 }
 
-/// Where the jobs stand in the file that were sent last.
+/// Where in the file the most recently sent jobs are.
 #[derive(Default)]
 struct Places {
-    /// Of each chunk the number of its first job, from 0, and its first and last line.
-    /// Invariant: those that may be on their way, the one that failed to be sent and one before them.
+    /// For each chunk, the number of its first job, counted from 0, and its first and last line. Invariant: holds the
+    /// chunks that may be on their way, the one that failed to be sent and one before them.
     chunks: VecDeque<(u64, u64, u64)>,
     jobs: u64,
 }
@@ -189,7 +190,7 @@ impl Places {
         self.jobs += chunk.jobs.len() as u64;
     }
 
-    /// The lines from the job of this number on: exactly, or from the start of its chunk if that has lines without a job.
+    /// The lines from the job with this number on: exactly, or from the start of its chunk if that has lines without a job.
     fn from(&self, job: u64) -> (u64, u64) {
         let last = self.chunks.back().map_or(1, |chunk| chunk.2);
         let ends = self.chunks.iter().skip(1).map(|chunk| chunk.0).chain([self.jobs]);

@@ -5,8 +5,8 @@ use std::io::Write;
 use super::{Database, Error};
 use crate::client;
 
-/// Asks every worker to end the job of this jid, and says how many were asked. Whether one of them runs it shows in its log
-/// and in the dead set. One round trip.
+/// Asks every worker to end the job with this jid, and reports how many were asked. Whether one of them runs it shows in
+/// its log and in the dead set. One round trip.
 ///
 /// # Errors
 /// [`Error::NobodyListens`]; [`Error::Connect`]; [`Error::Cancel`]; [`Error::Output`].
@@ -30,7 +30,7 @@ mod tests {
     use crate::own_redis::OwnRedis;
 
     #[test]
-    fn that_nobody_listens_is_an_error_and_no_misuse() {
+    fn that_nobody_listens_is_an_error_but_not_misuse() {
         let redis = OwnRedis::start();
         let error = cancel(&database(&redis), "j", &mut Vec::new()).unwrap_err();
         assert!(matches!(&error, Error::NobodyListens { jid } if jid == "j") && !error.is_usage(), "{error}");

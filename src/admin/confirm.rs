@@ -1,15 +1,15 @@
-//! Asks before something is done that cannot be undone.
+//! Asks before doing something that cannot be undone.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use super::Error;
 
-/// Whether the user has agreed already.
+/// Whether the user has already agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consent {
     /// `--yes` was given.
     Given,
-    /// A person at the terminal is to be asked.
+    /// A person at the terminal must be asked.
     Ask,
 }
 
@@ -20,7 +20,7 @@ const AGREED: &str = "yes";
 const ANSWER_BYTES_MAX: u64 = 64;
 
 impl Consent {
-    /// Refuses before anything is tried if someone is to be asked and no one is there.
+    /// Refuses, before anything is tried, if someone must be asked and nobody is there.
     ///
     /// # Errors
     /// [`Error::NobodyToAsk`].
@@ -33,7 +33,7 @@ impl Consent {
         }
     }
 
-    /// Asks, unless the user has agreed already.
+    /// Asks, unless the user has already agreed.
     ///
     /// # Errors
     /// [`Error::NotConfirmed`] for any answer but `yes`.
@@ -46,7 +46,7 @@ impl Consent {
 }
 
 fn ask(question: &str, input: &mut dyn BufRead, output: &mut dyn Write) -> io::Result<bool> {
-    write!(output, "{question}\ntype {AGREED} to go on: ")?;
+    write!(output, "{question}\ntype {AGREED} to continue: ")?;
     output.flush()?;
     let mut answer = String::new();
     input.take(ANSWER_BYTES_MAX).read_line(&mut answer)?;
@@ -71,7 +71,7 @@ mod tests {
             let mut shown = Vec::new();
             let input = &mut answer.as_bytes();
             assert_eq!(ask("delete 3 jobs?", input, &mut shown).unwrap(), agreed, "{answer:?}");
-            assert_eq!(String::from_utf8(shown).unwrap(), "delete 3 jobs?\ntype yes to go on: ");
+            assert_eq!(String::from_utf8(shown).unwrap(), "delete 3 jobs?\ntype yes to continue: ");
         }
         assert!(Consent::Given.check("delete").is_ok() && Consent::Given.obtain("?").is_ok());
     }

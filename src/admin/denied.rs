@@ -1,4 +1,4 @@
-//! A command that Redis denied its user: which right is missing, and the line that gives it.
+//! A command that Redis denied its user: which right is missing, and the line that grants it.
 
 use super::{Database, Error};
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
     store::{denied, rights::Role, survey::SurveyError},
 };
 
-/// The same error, with the way out if it is a denial. Asks once more, what the user lacks of its role; may it not ask
-/// either, the words of the denial must do.
+/// The same error, with the way out if it is a denial. Asks Redis once more which of the role's rights the user lacks; if
+/// the user may not ask that either, the text of the denial has to do.
 #[must_use]
 pub(crate) fn explained(db: &Database, role: Role, error: Error) -> Error {
     let Some(denial) = denial(&error) else { return error };
@@ -24,7 +24,7 @@ fn lacking(db: &Database, role: Role) -> Result<Option<String>, net::Error> {
     Ok(denied::lacking(&db.url, role, db.keys, &reply)?)
 }
 
-/// What Redis said, if that was that the user may not.
+/// Redis's words, if it denied the user something.
 fn denial(error: &Error) -> Option<&RedisError> {
     match error {
         Error::Enqueue { cause, .. } | Error::Cancel { cause, .. } => of_client(cause),

@@ -12,24 +12,24 @@ use crate::{
 /// What to push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Name of the job, as a handler is registered (for Ruby: the class).
+    /// Name of the job, as its handler is registered (for Ruby: the class).
     pub name: String,
-    /// Positional arguments: the text of a JSON array, as the user wrote it but for blanks around it.
+    /// Positional arguments: the text of a JSON array, as the user wrote it except for surrounding blanks.
     pub args: String,
     /// Queue to push into; for a delayed job, where it will go when it is due.
     pub queue: QueueName,
     /// How many copies, each with its own jid.
     pub count: u64,
-    /// Delay before they are due; `None`: now.
+    /// Delay until they are due; `None` is now.
     pub delay: Option<Duration>,
     /// Retries after the first failure.
     pub retries: u32,
 }
 
-/// Pushes the jobs and says in one line what, how many and where; the jid too if it is one.
+/// Pushes the jobs and reports in one line what, how many and where; also the jid if there is one job.
 ///
-/// A single job takes one round trip; more are a bulk, see [`Client::enqueue_bulk`]. The connection is opened only
-/// for a job that makes sense.
+/// A single job takes one round trip; more are a bulk, see [`Client::enqueue_bulk`]. The connection is opened only for a
+/// valid job.
 ///
 /// # Errors
 /// [`Error::Enqueue`], which says how many of a bulk were pushed; [`Error::Connect`]; [`Error::Output`].

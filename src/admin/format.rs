@@ -1,4 +1,4 @@
-//! In which form something is shown.
+//! The form in which something is shown.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Error;
 
-/// In which form the state is shown.
+/// The form in which the state is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// Aligned text for people.

@@ -1,6 +1,6 @@
 //! One entry of a queue or a set as a row of text.
 //!
-//! Text is shortened here and neutralised by the table: what others put into Redis must not steer the terminal.
+//! Text is shortened here and escaped by the table: what others put into Redis must not control the terminal.
 
 use super::{span::moment, table::Align};
 use crate::{
@@ -52,7 +52,7 @@ pub(super) fn row(place: &Place, job: &JobEntry<'_>, now: f64) -> Vec<String> {
     };
     if let Some(buried) = job.buried_bytes() {
         let mut row = cells(place, job, now, "[]".to_owned(), None);
-        row[1] = format!("{} (about {buried} bytes that are no job)", bad::NAME);
+        row[1] = format!("{} (about {buried} bytes that are not a job)", bad::NAME);
         return row;
     }
     let start = &job.bytes()[..job.bytes().len().min(4 * ROW_TEXT_CHARS_MAX)];
@@ -64,7 +64,7 @@ pub(super) fn row(place: &Place, job: &JobEntry<'_>, now: f64) -> Vec<String> {
 }
 
 fn cells(place: &Place, job: &JobEntry<'_>, now: f64, args: String, name: Option<String>) -> Vec<String> {
-    // The names and jids that others choose have no bound.
+    // Names and jids chosen by others have no bound.
     let name = name.map_or_else(|| "-".to_owned(), |name| shortened(&name));
     let mut cells = vec![shortened(&job.id()), name];
     let Place::Set(set) = place else {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_job_is_shown_as_such() {
+    fn what_is_not_a_job_is_shown_as_such() {
         let queue = Place::Queue(QueueName::default());
         let not_utf8 = "(no job: payload is not valid UTF-8 from byte 0 on)";
         check(&queue, b"\xff\x1b[2J", 0.0, &["entry:90cedda1-5", not_utf8, "\u{fffd}\u{1b}[2J"]);

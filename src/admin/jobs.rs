@@ -1,11 +1,13 @@
 //! `jiggler-uring jobs PLACE`: the jobs of a queue or a set, page by page.
 //!
 //! A page costs what is on it, however many jobs there are. With a filter the entries are examined one part after the
-//! other, at most as many as allowed; then it says how far it came and where to go on. How they are read: `acts::look`.
+//! other, at most as many as allowed; then it reports how far it got and where to continue. How they are read:
+//! `acts::look`.
 //!
 //! As JSON one object is written: `place`, `queue`, `total` (entries there), `skip`, `examined`, `jobs` (objects with
-//! `queue`, `bytes`, in a set `score`, and `job`, the payload as it is, or `no_job`, why it is none, with `base64`), and
-//! `next_skip`: where to go on, or null at the end. Each job is written as it is read, so that large payloads do not gather.
+//! `queue`, `bytes`, in a set `score`, and `job`, the payload unchanged, or `no_job`, why it is not a job, with `base64`),
+//! and `next_skip`: where to continue, or null at the end. Each job is written as it is read, so that large payloads do not
+//! accumulate.
 
 use std::io::Write;
 
@@ -92,7 +94,7 @@ fn write_json_head(query: &Query, total: u64, out: &mut dyn Write) -> Result<(),
     Ok(())
 }
 
-/// Drives the look to its end, and hands each job that is found, with the number of all entries, to `show`.
+/// Runs the look to its end, and passes each job found, with the number of all entries, to `show`.
 fn drive(
     sessions: &mut [Session],
     look: &mut Look<'_>,
@@ -110,7 +112,7 @@ fn drive(
     Ok(())
 }
 
-/// What the last line says: how many, of how many, and where to go on.
+/// The last line: how many, of how many, and where to continue.
 fn said(query: &Query, look: &Look<'_>) -> String {
     let Reached { total, examined, shown, .. } = look.reached();
     let place = &query.place;
@@ -128,7 +130,7 @@ fn said(query: &Query, look: &Look<'_>) -> String {
         format!("{shown} found in {examined} examined of {total} in {place}, {order}")
     };
     if let Some(skip) = look.next_skip() {
-        said.push_str(&format!("; go on with --skip {skip}"));
+        said.push_str(&format!("; continue with --skip {skip}"));
     }
     said
 }

@@ -1,8 +1,8 @@
-//! What an operator asks from the command line: push jobs, show the state, the jobs and the processes, act on jobs, steer
-//! processes.
+//! What an operator requests on the command line: push jobs, show the state, the jobs and the processes, act on jobs,
+//! control processes.
 //!
-//! Functions over a blocking connection and a writer. Reading flags and choosing exit codes is the command line's
-//! business, reading Redis is the store's.
+//! Functions over a blocking connection and a writer. Parsing flags and choosing exit codes is the command line's business,
+//! reading Redis the store's.
 
 // Pushing.
 pub(crate) mod bulk;
@@ -44,13 +44,13 @@ use thiserror::Error;
 
 use crate::{acts::action::DeadSetFull, client, net, resp, store::survey::SurveyError};
 
-/// An order could not be carried out.
+/// Why an order could not be carried out.
 ///
-/// [`Error::is_usage`] tells mistakes of the user from failures that may pass.
+/// [`Error::is_usage`] distinguishes mistakes of the user from failures that may pass.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A job makes no sense, or could not be pushed.
+    /// A job is invalid, or could not be pushed.
     #[error("enqueue {name}: {cause}")]
     Enqueue {
         /// The job's name.
@@ -66,7 +66,7 @@ pub enum Error {
         /// Why.
         cause: client::Error,
     },
-    /// Nobody listens for cancellations.
+    /// Nobody is listening for cancellations.
     #[error("cancel {jid}: no worker listens; is one running on this redis?")]
     NobodyListens {
         /// The job's id.
@@ -77,22 +77,22 @@ pub enum Error {
     BulkOpen {
         /// The file.
         file: String,
-        /// What the system says.
+        /// The system's error.
         cause: io::Error,
     },
-    /// A bulk's file cannot be read further.
+    /// Reading a bulk's file failed part-way.
     #[error("read {file}: {cause}; {pushed} jobs were pushed")]
     BulkRead {
         /// The file.
         file: String,
-        /// Jobs pushed before.
+        /// Jobs pushed before that.
         pushed: u64,
-        /// What the system says.
+        /// The system's error.
         cause: io::Error,
     },
     /// A line of a bulk is not a job.
     #[error(
-        "{file}: line {line}: {reason}; {pushed} jobs were pushed, all that stand before this line and no other"
+        "{file}: line {line}: {reason}; {pushed} jobs were pushed: all those before this line and no others"
     )]
     BulkLine {
         /// The file.
@@ -101,7 +101,7 @@ pub enum Error {
         line: u64,
         /// What is wrong with it.
         reason: String,
-        /// Jobs pushed before.
+        /// Jobs pushed before that.
         pushed: u64,
     },
     /// Jobs of a bulk could not be pushed.
@@ -122,7 +122,7 @@ pub enum Error {
         cause: Box<client::Error>,
     },
     /// The order cannot be undone and needs consent, but there is no terminal to ask at.
-    #[error("{what} cannot be undone, and there is no terminal to ask at: say --yes")]
+    #[error("{what} cannot be undone, and there is no terminal to ask at: use --yes")]
     NobodyToAsk {
         /// The order.
         what: String,
@@ -130,7 +130,7 @@ pub enum Error {
     /// The answer was not `yes`.
     #[error("not confirmed: nothing was changed")]
     NotConfirmed,
-    /// A script could not be loaded or run, or answered nonsense.
+    /// A script could not be loaded or run, or its answer made no sense.
     #[error("{what}: {cause}")]
     Script {
         /// What was to be done.
@@ -141,15 +141,15 @@ pub enum Error {
     /// The Redis user lacks a right that the order needs.
     #[error("{cause}; let an administrator run {line}")]
     Denied {
-        /// What failed, with the words of Redis.
+        /// What failed, in Redis's words.
         cause: Box<Error>,
-        /// What gives the user the right.
+        /// The command that grants the right.
         line: String,
     },
     /// No job with this jid is in the places searched.
     #[error(
-        "no job has the jid {jid}; searched: {searched}. A job in a queue is found by `delete {jid} --queue NAME`, and one \
-         that runs is ended by `cancel {jid}`"
+        "no job has the jid {jid}; searched: {searched}. For a job in a queue use `delete {jid} --queue NAME`, \
+         for a running one `cancel {jid}`"
     )]
     NotFound {
         /// The job's id.
@@ -159,14 +159,14 @@ pub enum Error {
     },
     /// The entry holds bytes that no worker can run.
     #[error(
-        "{jid} holds bytes that are no job (raw_base64), so it cannot be retried: push a mended job, and delete it"
+        "{jid} holds bytes that are not a job (raw_base64), so it cannot be retried: push a fixed job, and delete this one"
     )]
     NoJobToRetry {
         /// The entry's jid.
         jid: String,
     },
     /// Jobs could not be retried.
-    #[error("{jobs} jobs stay where they are: the key {key} of their queue is no list; mend or remove it")]
+    #[error("{jobs} jobs stay where they are: the key {key} of their queue is not a list; fix or remove it")]
     Held {
         /// How many.
         jobs: u64,
@@ -176,24 +176,24 @@ pub enum Error {
     /// The dead set has no room.
     #[error(transparent)]
     DeadSetFull(#[from] DeadSetFull),
-    /// There is no process to steer.
-    #[error("{}; `jiggler-uring processes` lists those that are", no_process(.wanted.as_deref()))]
+    /// There is no process to control.
+    #[error("{}; `jiggler-uring processes` lists those that do", no_process(.wanted.as_deref()))]
     NoProcess {
-        /// How the uuid was to begin; `None`: any would have done.
+        /// How the uuid had to begin; `None` if any would have done.
         wanted: Option<String>,
     },
-    /// The prefix fits more than one process.
-    #[error("process `{prefix}` could be any of {uuids}; write more of it")]
+    /// The prefix matches more than one process.
+    #[error("process `{prefix}` matches {uuids}; give more of it")]
     ManyProcesses {
-        /// How the uuid was to begin.
+        /// How the uuid had to begin.
         prefix: String,
         /// Those that do.
         uuids: String,
     },
-    /// Not every process did what it was asked to; the output says what each did.
-    #[error("{wish}: {failed} of {of} processes did not hear it or have not done it")]
+    /// Not every process did as requested; the output says what each did.
+    #[error("{wish}: {failed} of {of} processes did not receive the request or have not carried it out")]
     Unsteered {
-        /// What was wanted.
+        /// What was requested.
         wish: &'static str,
         /// How many did not.
         failed: usize,
@@ -206,7 +206,7 @@ pub enum Error {
     /// The state could not be read.
     #[error(transparent)]
     Survey(#[from] SurveyError),
-    /// The text could not be written, to a closed pipe for example.
+    /// The output could not be written, to a closed pipe for example.
     #[error("write the output: {0}")]
     Output(io::Error),
 }
@@ -251,7 +251,7 @@ fn no_process(wanted: Option<&str>) -> String {
     }
 }
 
-// By hand, because `#[from]` would make the cause a `source()` as well, and so be told twice.
+// By hand, because `#[from]` would also make the cause a `source()`, which would then be printed twice.
 impl From<resp::Error> for Error {
     fn from(cause: resp::Error) -> Self {
         Self::Connect(cause.into())

@@ -1,4 +1,4 @@
-//! Looking at every server there is: the one of a url, or in a Redis Cluster each primary, one after the other.
+//! Visits every server there is: the one of a url, or in a Redis Cluster each primary, one after the other.
 
 use super::{Database, Error};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     store::survey::{Scope, Summary, Survey},
 };
 
-/// A url for each server: primaries in the order of their slots. A cluster is asked in one round trip.
+/// A url for each server: primaries in the order of their slots. A cluster is queried in one round trip.
 ///
 /// # Errors
 /// [`Error::Connect`]
@@ -39,8 +39,7 @@ pub(super) fn each(url: &RedisUrl, options: &BlockingOptions) -> Result<Vec<Redi
     Err(last.into())
 }
 
-/// What all servers together have, each looked at over a connection of its own. Round trips for each: see
-/// [`Survey::once`].
+/// What all servers together hold, each surveyed over a separate connection. Round trips for each: see [`Survey::once`].
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Survey`].
@@ -53,13 +52,13 @@ pub(super) fn survey(db: &Database, scope: Scope) -> Result<Summary, Error> {
     Ok(whole)
 }
 
-/// Looks at one server until all has been read.
+/// Surveys one server until everything has been read.
 pub(super) fn read(conn: &mut BlockingConnection, mut survey: Survey) -> Result<Summary, Error> {
     while look(conn, &mut survey)? {}
     Ok(survey.finish())
 }
 
-/// One look: one round trip. `false`: all has been read, and nothing was asked.
+/// One look: one round trip. `false` if everything has been read, and nothing was sent.
 pub(super) fn look(conn: &mut BlockingConnection, survey: &mut Survey) -> Result<bool, Error> {
     let mut requests = Requests::new();
     if !survey.write(&mut requests) {

@@ -1,7 +1,7 @@
-//! `jiggler-uring processes [--json]`: who works on this Redis, and how each is.
+//! `jiggler-uring processes [--json]`: which processes work on this Redis, and the state of each.
 //!
 //! As many round trips as the SCAN for heartbeats takes pages, and two commands for each hundred processes; queues are not
-//! looked at. The JSON is one object whose `processes` is a list, so that it can grow.
+//! examined. The JSON is one object whose `processes` is a list, so that it can grow.
 
 use std::io::Write;
 

@@ -1,8 +1,8 @@
 //! `jiggler-uring prune WHAT`: deletes whole queues, sets, counters and process data.
 //!
-//! What goes and what stays, and why: `acts::prune`. Here it is found, people are asked and told, and the act is driven over
-//! a connection to each server that has something of it. If one is away in between, what went until then is told before the
-//! error.
+//! What goes and what stays, and why, is in `acts::prune`. This module finds it, asks people and reports to them, and
+//! drives the act over a connection to each server that has some of it. If one is away in between, what was deleted until
+//! then is reported before the error.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ use crate::{
     store::{entries::Place, operate::Pruned, survey::Scope},
 };
 
-/// Deletes it and says what was deleted.
+/// Deletes it and reports what was deleted.
 ///
 /// # Errors
 /// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::Connect`],
@@ -33,8 +33,8 @@ pub(crate) fn prune(db: &Database, what: &What, consent: Consent, out: &mut dyn 
     tell_forgotten(&found, prune.forgotten(), out)
 }
 
-/// What there is to delete. One round trip for a single queue, or a set that is in one place; else those of a summary.
-/// The connection it took is left open for what follows.
+/// What there is to delete. One round trip for a single queue, or a set that is in one place; otherwise those of a summary.
+/// The connection it used stays open for what follows.
 fn find(db: &Database, what: &What, open: &mut Option<(Site, Session)>) -> Result<Found, Error> {
     let (place, realm) = match what {
         What::Queue(queue) => (Place::Queue(queue.clone()), db.keys.realm(queue.as_str())),
@@ -68,10 +68,10 @@ fn drive(db: &Database, prune: &mut Prune<'_>, mut open: Option<(Site, Session)>
     Ok(())
 }
 
-/// Says what is left alone, and asks; `false` if there is nothing to be deleted.
+/// Reports what is left alone, and asks; `false` if there is nothing to delete.
 fn is_agreed(found: &Found, consent: Consent, out: &mut dyn Write) -> Result<bool, Error> {
     for name in &found.foreign {
-        writeln!(out, "left queue {}: it has a name that no queue may have", printable(name))?;
+        writeln!(out, "left queue {}: its name is not valid for a queue", printable(name))?;
     }
     if found.is_empty() {
         writeln!(out, "nothing to prune")?;
@@ -81,13 +81,13 @@ fn is_agreed(found: &Found, consent: Consent, out: &mut dyn Write) -> Result<boo
     Ok(true)
 }
 
-/// Says how many heartbeats went, if there were any.
+/// Reports how many heartbeats were deleted, if there were any.
 fn tell_forgotten(found: &Found, forgotten: u64, out: &mut dyn Write) -> Result<(), Error> {
     if !found.heartbeats.is_empty() {
         let living = found.heartbeats.len() as u64 - forgotten;
         writeln!(
             out,
-            "deleted {forgotten} heartbeats of processes that are gone, left {living} of living ones"
+            "deleted {forgotten} heartbeats of processes that are gone, left {living} of live ones"
         )?;
     }
     Ok(())

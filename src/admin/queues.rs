@@ -51,7 +51,7 @@ mod tests {
     use crate::own_redis::OwnRedis;
 
     #[test]
-    fn waiting_jobs_and_who_serves_them_stand_side_by_side() {
+    fn waiting_jobs_and_who_serves_them_are_side_by_side() {
         let redis = OwnRedis::start();
         let show = |format| {
             let mut out = Vec::new();

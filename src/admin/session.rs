@@ -1,4 +1,4 @@
-//! A connection on which scripts can be called: what acts are driven over.
+//! A connection on which scripts can be called; acts are driven over it.
 
 use super::{Database, Error, nodes};
 use crate::{
@@ -35,8 +35,8 @@ impl Session {
         Self::open_at(db.at_key(key), db.keys.shared_realm())
     }
 
-    /// A session for each realm in which such a place is: one, but for the sets of a cluster, where it is one for each
-    /// queue, in the order of their names, and besides as many round trips as a summary.
+    /// A session for each realm that contains such a place: one, except for the sets of a cluster, where it is one for each
+    /// queue, in the order of their names, plus as many round trips as a summary.
     pub(super) fn open_each(db: &Database, places: &[Place]) -> Result<Vec<Self>, Error> {
         match places {
             [Place::Queue(queue)] => Ok(vec![Self::open(db, db.keys.realm(queue.as_str()))?]),
@@ -54,7 +54,7 @@ impl Session {
         Ok(Self { db, conn, scripts, requests: Requests::new() })
     }
 
-    /// One call of an act and its reply: one round trip, or three if it goes to another node. `false`: the act is at its
+    /// One call of an act and its reply: one round trip, or three if it goes to another node. `false` if the act is at its
     /// end, or waits for consent.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Session {
                 only(&mut conn, &self.requests).map_err(failed)?
             }
         };
-        // The cache of scripts was flushed since; a script that was not found has done nothing.
+        // The script cache has been flushed since; a script that was not found has done nothing.
         if scripts::forgotten(std::slice::from_ref(&reply)) {
             self.scripts = load(&mut self.conn, self.scripts.realm().clone())?;
             self.requests.clear();
@@ -93,7 +93,7 @@ impl Session {
         Ok(size.entries())
     }
 
-    /// Whose scripts it has.
+    /// The owner of its scripts.
     pub(super) const fn realm(&self) -> &Realm {
         self.scripts.realm()
     }

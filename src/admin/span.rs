@@ -11,7 +11,7 @@ pub(super) fn span(seconds: f64) -> String {
     }
 }
 
-/// A moment, so many seconds from now: "in 12 s", "3 d ago".
+/// A moment, this many seconds from now: "in 12 s", "3 d ago".
 pub(super) fn moment(seconds: f64) -> String {
     let span = span(seconds.abs());
     if seconds < 0.0 { format!("{span} ago") } else { format!("in {span}") }

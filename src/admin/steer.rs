@@ -1,8 +1,8 @@
 //! `jiggler-uring quiet PROCESS` and `stop PROCESS`, from any host that reaches Redis.
 //!
-//! How a process is told and watched is `acts::steer`; here it is driven over a connection, with a look every
-//! [`STEER_LOOK`], and told. For a Ruby server, and for one of ours whose listening connection is away at the moment, the
-//! signal and the host to send it on are named.
+//! How a process is notified and watched is in `acts::steer`; this module drives that over a connection, with a look every
+//! [`STEER_LOOK`], and reports. For a Ruby server, and for one of ours whose listening connection is away at the moment, it
+//! prints the signal and the host to send it on.
 
 use std::io::Write;
 use std::time::Instant;
@@ -19,17 +19,16 @@ use crate::view::member::{Engine, Member, Members};
 /// Whether to wait until it has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// Until it shows, for as long as it may take at most.
+    /// Until it shows, but at most as long as it may take.
     Wait,
-    /// It is enough to have been heard.
+    /// It is enough that the request was received.
     Send,
 }
 
-/// Tells the processes, and waits for them.
+/// Notifies the processes, and waits for them.
 ///
-/// # Errors
-/// [`Error::NoProcess`], [`Error::ManyProcesses`]; [`Error::Unsteered`] if one of them did not hear or has not done it in
-/// time; [`Error::Connect`]; [`Error::Survey`]; [`Error::Output`].
+/// [`Error::NoProcess`], [`Error::ManyProcesses`]; [`Error::Unsteered`] if one of them did not receive the request or has
+/// not carried it out in time; [`Error::Connect`]; [`Error::Survey`]; [`Error::Output`].
 pub(crate) fn steer(
     db: &Database,
     target: &Target,
@@ -63,7 +62,7 @@ pub(crate) fn steer(
     }
 }
 
-/// The processes that are meant.
+/// The processes selected.
 fn members(found: &Summary, target: &Target) -> Result<Vec<Member>, Error> {
     let wanted = match target {
         Target::One(prefix) => Some(prefix.clone()),
@@ -97,13 +96,13 @@ fn unheard(member: &Member, wish: Wish) -> String {
     let (uuid, host) = (printable(uuid), printable(host));
     let signal = if wish == Wish::Quiet { "TSTP" } else { "TERM" };
     let why = match member.engine {
-        Engine::Ruby => "is a ruby server, which hears signals only",
-        Engine::JigglerUring => "does not listen at this moment, or is of an older version",
+        Engine::Ruby => "is a ruby server, which only responds to signals",
+        Engine::JigglerUring => "is not listening at the moment, or is an older version",
     };
     format!("{uuid} {why}: run `kill -{signal} {pid}` on {host}")
 }
 
-/// Waits for all of them together, a look every [`STEER_LOOK`].
+/// Waits for all of them together, with a look every [`STEER_LOOK`].
 fn wait(
     db: &Database,
     conn: &mut BlockingConnection,
@@ -118,7 +117,11 @@ fn wait(
                 Seen::Done(member, text) => writeln!(out, "{} {text}", printable(&member.uuid))?,
                 Seen::Late { member, phase, limit } => {
                     let (uuid, phase) = (printable(&member.uuid), printable(&phase));
-                    writeln!(out, "{uuid} heard it, and is {phase} still after {} s", limit.as_secs())?;
+                    writeln!(
+                        out,
+                        "{uuid} received the request, but is still {phase} after {} s",
+                        limit.as_secs()
+                    )?;
                 }
             }
         }
@@ -130,7 +133,7 @@ fn wait(
     Ok(())
 }
 
-/// What each that is waited for says of itself now. One round trip; in a cluster those of a survey.
+/// The current state of each that is waited for, as it reports it. One round trip; in a cluster those of a survey.
 fn phases(
     db: &Database,
     conn: &mut BlockingConnection,
@@ -157,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_not_there_or_not_the_only_one_is_not_steered() {
+    fn a_process_that_is_missing_or_ambiguous_is_not_steered() {
         let redis = OwnRedis::start();
         let steer = |target: &str| {
             let target = if target == "*" { Target::All } else { Target::One(target.to_owned()) };

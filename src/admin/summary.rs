@@ -62,7 +62,7 @@ pub(crate) fn write_text(summary: &Summary, now: f64, out: &mut dyn Write) -> Re
         table::write(out, PROCESS_COLUMNS, &rows)?;
     }
     for key in &summary.unreadable_keys {
-        writeln!(out, "\nkey {} looks like a heartbeat and is none", printable(key))?;
+        writeln!(out, "\nkey {} looks like a heartbeat but is not one", printable(key))?;
     }
     Ok(())
 }

@@ -11,9 +11,9 @@ pub(super) enum Align {
     Right,
 }
 
-/// Writes a header and rows, each column as wide as its widest cell, two blanks between columns.
+/// Writes a header and rows, each column as wide as its widest cell, with two blanks between columns.
 ///
-/// A cell is bounded and has nothing in it that is not visible: what others put into Redis must not steer the terminal.
+/// A cell is bounded and contains only visible characters: what others put into Redis must not control the terminal.
 pub(super) fn write(out: &mut dyn Write, columns: &[(&str, Align)], rows: &[Vec<String>]) -> io::Result<()> {
     let header: Vec<String> = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(&header)
@@ -34,7 +34,7 @@ pub(super) fn write(out: &mut dyn Write, columns: &[(&str, Align)], rows: &[Vec<
     Ok(())
 }
 
-/// The text as it may stand in a cell or a line.
+/// The text as it may appear in a cell or a line.
 pub(super) fn printable(text: &str) -> String {
     Foreign::cell(text).to_string()
 }
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_of_others_is_bounded_and_steers_no_terminal() {
+    fn a_foreign_cell_is_bounded_and_controls_no_terminal() {
         let rows = [vec!["x".repeat(70_000), "\u{1b}[2J\u{202e}\n".to_owned()]];
         let mut out = Vec::new();
         write(&mut out, &[("queue", Align::Left), ("jobs", Align::Right)], &rows).unwrap();

@@ -1,4 +1,4 @@
-//! How far a long command is: one line on standard error that is written over, if that is a terminal.
+//! The progress of a long command: one line on standard error that is overwritten, if that is a terminal.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -7,7 +7,7 @@ use std::{
 
 use crate::limits::COMMAND_PROGRESS_PERIOD;
 
-/// The line. It is wiped when dropped, so that what is said next stands alone.
+/// The line. It is wiped when dropped, so that what is printed next is on its own line.
 pub(super) struct Ticker {
     is_terminal: bool,
     started: Instant,
@@ -19,7 +19,7 @@ impl Ticker {
         Self { is_terminal: io::stderr().is_terminal(), started: Instant::now(), shown: None }
     }
 
-    /// Shows how far it is, unless it was shown just now. A command that is done at once shows nothing.
+    /// Shows the progress, unless it was shown just now. A command that finishes at once shows nothing.
     pub(super) fn tell(&mut self, text: impl FnOnce(Duration) -> String) {
         let last = self.shown.unwrap_or(self.started);
         if !self.is_terminal || last.elapsed() < COMMAND_PROGRESS_PERIOD {
@@ -27,7 +27,7 @@ impl Ticker {
         }
         self.shown = Some(Instant::now());
         let mut stderr = io::stderr().lock();
-        // A terminal that is gone ends no command.
+        // A terminal that is gone does not end a command.
         let _ = write!(stderr, "\r\x1b[K{}", text(self.started.elapsed()));
         let _ = stderr.flush();
     }
@@ -41,7 +41,7 @@ impl Drop for Ticker {
     }
 }
 
-/// Jobs a second, as text.
+/// Jobs per second, as text.
 pub(super) fn rate(jobs: u64, elapsed: Duration) -> String {
     format!("{:.0} jobs/s", jobs as f64 / elapsed.as_secs_f64().max(0.001))
 }

@@ -224,12 +224,9 @@ fn prune_all_leaves_what_runs_and_lives() {
     let late = fill(&cluster, &queues);
     let output = output_of(&["prune", "all", "--redis-url", &cluster.url()]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(2) && error.contains("say --yes"), "{error}");
+    assert!(output.status.code() == Some(2) && error.contains("use --yes"), "{error}");
     let said = said(&cluster, &["prune", "all", "--yes"]);
-    assert!(
-        said.contains("deleted 3 heartbeats of processes that are gone, left 1 of living ones"),
-        "{said}"
-    );
+    assert!(said.contains("deleted 3 heartbeats of processes that are gone, left 1 of live ones"), "{said}");
     assert_eq!(said.lines().filter(|line| line.starts_with("deleted ")).count(), 3 + 5 + 1, "{said}");
     let left = keys();
     assert!(left.iter().any(|key| key.contains("}:inflight:")), "{left:?}");

@@ -1,4 +1,4 @@
-//! What an act asks and says.
+//! What an act asks and reports.
 
 use std::io::Write;
 
@@ -23,7 +23,7 @@ pub(super) fn question(mission: &Mission, total: u64) -> String {
     match mission.action {
         Action::Kill(_, Excess::Refuse) => format!("this moves {which} of {set} to the dead set"),
         Action::Kill(caps, Excess::Trim) => format!(
-            "this moves {which} of {set} to the dead set, which keeps {} and loses the oldest beyond",
+            "this moves {which} of {set} to the dead set, which keeps {} and drops the oldest beyond that",
             caps.jobs_max
         ),
         Action::Delete | Action::Retry => format!("this deletes {which} of {set} for good"),
@@ -60,7 +60,7 @@ pub(super) fn of_all(mission: &Mission, swept: &Swept, out: &mut dyn Write) -> R
         Action::Delete => writeln!(out, "deleted {done} jobs from {set}")?,
     }
     if *unfit > 0 {
-        writeln!(out, "left {unfit} entries that hold bytes that are no job")?;
+        writeln!(out, "left {unfit} entries whose bytes are not a job")?;
     }
     if outcome.gone > 0 {
         writeln!(out, "{} were taken by others in the meantime", outcome.gone)?;

@@ -1,4 +1,4 @@
-//! What `retry`, `kill` and `delete` do to a real Redis and say of it. The golden ones act on what the Ruby gem wrote.
+//! What `retry`, `kill` and `delete` do to a real Redis and report. The golden ones act on what the Ruby gem wrote.
 
 use super::*;
 use crate::admin::test_database::database;
@@ -117,7 +117,7 @@ fn a_job_that_has_not_failed_is_given_a_reason_to_be_dead() {
 }
 
 #[test]
-fn a_job_is_deleted_from_where_it_lies_and_from_a_queue_only_if_asked() {
+fn a_job_is_deleted_from_where_it_is_and_from_a_queue_only_if_asked() {
     let redis = OwnRedis::start();
     add(&redis, Set::Scheduled, 5, r#"{"name":"N","jid":"s"}"#);
     redis.run(&[b"RPUSH", b"jiggler:list:img", br#"{"name":"N","jid":"a"}"#, br#"{"name":"N","jid":"b"}"#]);
@@ -140,7 +140,7 @@ fn a_job_is_deleted_from_where_it_lies_and_from_a_queue_only_if_asked() {
 }
 
 #[test]
-fn a_jid_is_found_wherever_it_stands_in_a_large_set() {
+fn a_jid_is_found_anywhere_in_a_large_set() {
     let redis = OwnRedis::start();
     for number in 0..1_100 {
         add(&redis, Set::Dead, number, &format!(r#"{{"name":"N","jid":"j{number}","args":["j0"]}}"#));
@@ -192,7 +192,7 @@ fn all_jobs_of_a_set_or_of_a_name_are_moved_in_batches() {
 }
 
 #[test]
-fn what_cannot_be_retried_stays_and_is_told() {
+fn what_cannot_be_retried_stays_and_is_reported() {
     let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:list:broken", b"no list"]);
     let buried = r#"{"name":"InvalidPayload","args":[],"jid":"bad","raw_base64":"AAAA"}"#;
@@ -210,7 +210,7 @@ fn what_cannot_be_retried_stays_and_is_told() {
     let said = String::from_utf8(out).unwrap();
     assert_eq!(
         said,
-        "moved 1 jobs from the dead set to their queues\nleft 1 entries that hold bytes that are no job\n"
+        "moved 1 jobs from the dead set to their queues\nleft 1 entries whose bytes are not a job\n"
     );
     assert_eq!(members(&redis, Set::Dead), [buried, held]);
     assert!(run(&redis, &jid(Action::Delete, "bad", &sets())).is_ok());

@@ -1,7 +1,7 @@
-//! One line of a bulk: an object with `name`, `args`, and perhaps `queue`, `retries`, `jid`; or an array of arguments.
+//! One line of a bulk: an object with `name`, `args`, and optionally `queue`, `retries`, `jid`; or an array of arguments.
 //!
-//! A line is checked and its parts are borrowed from it: no tree of values is made, and nothing is copied but into the
-//! payload. The usual one is taken apart by [`super::scan`], any other by serde_json.
+//! A line is checked and its parts are borrowed from it: no tree of values is built, and nothing is copied except into the
+//! payload. [`super::scan`] takes the usual kind apart, serde_json any other.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::{
     wire::QueueName,
 };
 
-/// What a line need not say.
+/// What a line may leave out.
 #[derive(Debug, Clone)]
 pub(super) struct Defaults {
     pub(super) name: Option<String>,
@@ -22,7 +22,7 @@ pub(super) struct Defaults {
     pub(super) retries: u32,
 }
 
-/// Any other member is rejected: what it asks for would silently not happen.
+/// Any other member is rejected: otherwise its request would be silently ignored.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with the members of a job")]
 struct Line<'l> {
@@ -38,7 +38,7 @@ struct Line<'l> {
     jid: Option<Text<'l>>,
 }
 
-/// A text of its own type is borrowed where it has no escapes; in an option, serde would copy it.
+/// A separate text type, so that text without escapes is borrowed; inside an option, serde would copy it.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Text<'l>(#[serde(borrow)] Cow<'l, str>);
@@ -55,7 +55,7 @@ impl LineParser {
         Self { last_queue: defaults.queue.clone(), defaults }
     }
 
-    /// Hands the job that a line is, and its queue, to `take`; or says why it is not a job.
+    /// Passes the job in a line, and its queue, to `take`; or returns why it is not a job.
     pub(super) fn parse(
         &mut self,
         line: &[u8],
@@ -129,7 +129,7 @@ impl LineParser {
     }
 }
 
-/// What serde_json says, with the column only: it takes each line for the first.
+/// serde_json's message, with the column only: it takes each line for the first.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(" at line ") {
@@ -147,7 +147,7 @@ mod tests {
         Defaults { name: name.map(str::to_owned), queue: QueueName::new("img").unwrap(), retries: 3 }
     }
 
-    /// Queue, name, arguments, retries and jid of the job that a line is.
+    /// Queue, name, arguments, retries and jid of the job in a line.
     fn parsed(parser: &mut LineParser, line: &[u8]) -> Result<String, String> {
         let mut taken = String::new();
         parser.parse(line, |queue, job| {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_what_it_wants_and_the_rest_is_as_on_the_command_line() {
+    fn a_line_sets_what_it_wants_and_the_command_line_sets_the_rest() {
         check(r#"{"name":"A::B"}"#, None, Ok("img A::B [] 3 -"));
         check(r#" {"args":[1, 1.0e+21] ,"name":"N"} "#, Some("Other"), Ok("img N [1, 1.0e+21] 3 -"));
         check("{}", Some("N"), Ok("img N [] 3 -"));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_job_says_what_is_allowed() {
+    fn what_is_not_a_job_is_told_what_is_allowed() {
         check("hello", None, Err("expected value at column"));
         check("hello", None, Err("write it like {\"name\""));
         check("{", None, Err("EOF"));

@@ -1,15 +1,16 @@
-//! The usual line of a bulk, taken apart in one pass over its bytes.
+//! The usual kind of bulk line, taken apart in one pass over its bytes.
 //!
-//! It knows less than JSON is: no escapes, no `null`, no deep nesting. Whatever it is not sure of it leaves to the parser,
-//! which also says what is wrong with a line. What it does take, the parser takes for the same; a test holds it to that.
+//! It does not know all of JSON: no escapes, no `null`, no deep nesting. It leaves anything it is not sure of to the
+//! parser, which also reports what is wrong with a line. What it does accept, the parser reads the same way; a test checks
+//! that.
 
-/// How deep arguments may nest here: what nests deeper is rare, and the parser's.
+/// How deep arguments may nest here: deeper nesting is rare, and left to the parser.
 const DEPTH_MAX: usize = 16;
 
 /// Digits of `retries` that are read here: more than are allowed.
 const DIGITS_MAX: usize = 6;
 
-/// What a line says, borrowed from it.
+/// The contents of a line, borrowed from it.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Parts<'l> {
     pub(super) name: Option<&'l str>,
@@ -18,7 +19,7 @@ pub(super) struct Parts<'l> {
     pub(super) queue: Option<&'l str>,
     pub(super) retries: Option<u32>,
     pub(super) jid: Option<&'l str>,
-    /// The arguments are known to be an array without white space, no deeper than any payload may be.
+    /// Whether the arguments are known to be an array without white space, no deeper than any payload may be.
     pub(super) are_compact: bool,
 }
 
@@ -34,7 +35,7 @@ pub(super) fn object(line: &str) -> Option<Parts<'_>> {
         scan.white_space();
         scan.expect(b':')?;
         scan.white_space();
-        // What comes twice is an error, and the parser's to name.
+        // A repeated member is an error, which the parser reports.
         match key {
             "name" => once(&mut parts.name, scan.string()?)?,
             "queue" => once(&mut parts.queue, scan.string()?)?,
@@ -77,7 +78,7 @@ fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
 struct Scan<'l> {
     text: &'l str,
     at: usize,
-    /// White space that was passed.
+    /// White space that was skipped.
     spaces: usize,
 }
 
@@ -126,7 +127,7 @@ impl<'l> Scan<'l> {
         if plain { digits.parse().ok() } else { None }
     }
 
-    /// An array, and whether there is no white space in it.
+    /// An array, and whether it contains no white space.
     fn array(&mut self) -> Option<(&'l str, bool)> {
         let (start, spaces) = (self.at, self.spaces);
         if self.peek()? != b'[' {
@@ -154,7 +155,7 @@ impl<'l> Scan<'l> {
         }
     }
 
-    /// From an opening bracket to the closing one; `key` takes what stands before each value.
+    /// From an opening bracket to the closing one; `key` consumes what precedes each value.
     fn members(&mut self, depth_left: usize, close: u8, key: impl Fn(&mut Self) -> Option<()>) -> Option<()> {
         self.at += 1;
         self.white_space();
@@ -263,7 +264,7 @@ mod tests {
         assert!(arguments(&deep).is_none() && arguments(&deep[1..deep.len() - 1]).is_some());
     }
 
-    /// Text that is nearly JSON: pieces of it in any order.
+    /// Text that is almost JSON: pieces of it in any order.
     fn nearly_json() -> impl Strategy<Value = String> {
         let pieces = prop::sample::select(vec![
             "{",

@@ -1,4 +1,4 @@
-//! Reading a bulk: lines from a file or standard input, checked and gathered into chunks.
+//! Reads a bulk: lines from a file or standard input, checked and gathered into chunks.
 
 use std::{
     fs::File,
@@ -21,15 +21,15 @@ pub(super) struct Chunk {
     /// Number of the first job's line; the first line of a file is 1.
     pub(super) first_line: u64,
     pub(super) last_line: u64,
-    /// Bytes of the file that were read up to here.
+    /// Bytes of the file read up to this point.
     pub(super) read_bytes: u64,
 }
 
-/// What the reading thread has to say. After anything but jobs it has ended.
+/// What the reading thread reports. After anything but jobs it has ended.
 #[derive(Debug)]
 pub(super) enum Event {
     Jobs(Chunk),
-    /// A line that is no job.
+    /// A line that is not a job.
     Bad {
         line: u64,
         reason: String,
@@ -82,8 +82,8 @@ impl Lines {
     }
 }
 
-/// Reads to the end, or to the first line that is no job, or until nobody listens. `spent` brings chunks back whose memory
-/// can be used again.
+/// Reads to the end, or to the first line that is not a job, or until nobody is listening. `spent` returns chunks whose
+/// memory can be reused.
 pub(super) fn read(
     mut lines: Lines,
     mut parser: LineParser,
@@ -109,7 +109,7 @@ pub(super) fn read(
             line.drain(..line.len() - small_file::without_mark(&line).len());
         }
         if line.len() > BULK_LINE_BYTES_MAX {
-            let reason = format!("it is longer than the {BULK_LINE_BYTES_MAX} bytes that are allowed");
+            let reason = format!("it is longer than the allowed {BULK_LINE_BYTES_MAX} bytes");
             break Event::Bad { line: gathering.line, reason };
         }
         if !line.iter().all(u8::is_ascii_whitespace) {
@@ -125,12 +125,13 @@ pub(super) fn read(
         }
     };
     if gathering.send(sender, spent) {
-        // Nobody listens any more only if there is nothing more to say.
+        // Nobody stops listening unless there is nothing more to report.
         let _ = sender.send(end);
     }
 }
 
-/// Appends the next line without its line end, or as much of it as shows that it is too long. How many bytes it had.
+/// Appends the next line without its line end, or as much of it as shows that it is too long. Returns how many bytes it
+/// had.
 fn next_line(reader: &mut BufReader<Input>, line: &mut Vec<u8>) -> io::Result<usize> {
     let bytes = reader.by_ref().take(BULK_LINE_BYTES_MAX as u64 + 2).read_until(b'\n', line)?;
     if line.last() == Some(&b'\n') {
@@ -147,7 +148,7 @@ struct Gathering {
 }
 
 impl Gathering {
-    /// The line that was read last is the chunk's last job.
+    /// The most recently read line is the chunk's last job.
     fn added(&mut self) {
         if self.chunk.jobs.len() == 1 {
             self.chunk.first_line = self.line;
@@ -155,7 +156,7 @@ impl Gathering {
         self.chunk.last_line = self.line;
     }
 
-    /// Sends what is gathered; `false` if nobody listens.
+    /// Sends what has been gathered; `false` if nobody is listening.
     fn send(&mut self, sender: &SyncSender<Event>, spent: &Receiver<Waiting>) -> bool {
         if self.chunk.jobs.is_empty() {
             return true;

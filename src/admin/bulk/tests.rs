@@ -1,4 +1,4 @@
-//! Files of jobs against a real Redis: what is pushed, and what is said when a file ends badly.
+//! Files of jobs against a real Redis: what is pushed, and what is reported when a file ends badly.
 
 use std::io::Write as _;
 
@@ -93,7 +93,7 @@ fn a_bad_line_is_named_and_all_before_it_are_pushed() {
 }
 
 #[test]
-fn what_redis_refuses_says_which_lines_are_in_doubt() {
+fn a_refusal_by_redis_names_the_lines_in_doubt() {
     let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:list:broken", b"no list"]);
     let file = file("{\"name\":\"A\"}\n{\"name\":\"B\",\"queue\":\"broken\"}\n{\"name\":\"C\"}\n");

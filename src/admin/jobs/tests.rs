@@ -32,7 +32,7 @@ fn json(redis: &OwnRedis, query: &Query) -> serde_json::Value {
     serde_json::from_str(&show(redis, query, Format::Json)).unwrap()
 }
 
-/// `count` jobs, of which every tenth is named `Rare`; the first pushed is number 0.
+/// `count` jobs, every tenth of them named `Rare`; the first pushed is number 0.
 fn fill(redis: &OwnRedis, count: usize) {
     for number in 0..count {
         let name = if number % 10 == 0 { "Rare" } else { "Common" };
@@ -49,7 +49,7 @@ fn pages_follow_one_another_from_the_newest_to_the_oldest_and_back() {
     let page = |skip, order| Query { skip, limit: 2, order, ..query(img()) };
     assert_eq!(
         text(&redis, &page(0, Order::Newest)),
-        "jid  job     args\nj4   Common  [4]\nj3   Common  [3]\n\n1 to 2 of 5 in queue img, newest first; go on with --skip 2\n"
+        "jid  job     args\nj4   Common  [4]\nj3   Common  [3]\n\n1 to 2 of 5 in queue img, newest first; continue with --skip 2\n"
     );
     assert_eq!(
         text(&redis, &page(4, Order::Newest)),
@@ -61,7 +61,7 @@ fn pages_follow_one_another_from_the_newest_to_the_oldest_and_back() {
 }
 
 #[test]
-fn a_filter_examines_as_much_as_it_may_and_says_where_to_go_on() {
+fn a_filter_examines_as_much_as_it_may_and_says_where_to_continue() {
     let redis = OwnRedis::start();
     fill(&redis, 1_200);
     let rare = Filter { name: Some(NamePattern::parse("Rare")), jid: None };
@@ -70,7 +70,7 @@ fn a_filter_examines_as_much_as_it_may_and_says_where_to_go_on() {
     let last = |query: &Query| text(&redis, query).lines().last().unwrap().to_owned();
     assert_eq!(
         last(&search(0, 500, 1_000)),
-        "100 found in 1000 examined of 1200 in queue img, newest first; go on with --skip 1000"
+        "100 found in 1000 examined of 1200 in queue img, newest first; continue with --skip 1000"
     );
     assert_eq!(
         last(&search(1_000, 500, 1_000)),
@@ -78,7 +78,7 @@ fn a_filter_examines_as_much_as_it_may_and_says_where_to_go_on() {
     );
     assert_eq!(
         last(&search(0, 3, 1_000)),
-        "3 found in 30 examined of 1200 in queue img, newest first; go on with --skip 30"
+        "3 found in 30 examined of 1200 in queue img, newest first; continue with --skip 30"
     );
     let jid = Query { filter: Filter::jid("j0"), examine_max: 5_000, ..query(img()) };
     assert_eq!(last(&jid), "1 found in 1200 examined of 1200 in queue img, newest first");
@@ -88,7 +88,7 @@ fn a_filter_examines_as_much_as_it_may_and_says_where_to_go_on() {
 }
 
 #[test]
-fn json_is_one_object_with_the_payloads_as_they_are() {
+fn json_is_one_object_with_the_payloads_unchanged() {
     let redis = OwnRedis::start();
     let empty = serde_json::json!({
         "place": "dead", "queue": null, "total": 0, "skip": 0, "jobs": [], "examined": 0, "next_skip": null
@@ -129,7 +129,7 @@ fn a_page_of_large_payloads_is_read_part_by_part() {
     redis.run(&[b"LPUSH", b"jiggler:list:img", buried.as_bytes()]);
     let said = text(&redis, &query(img()));
     assert!(said.contains("1 to 7 of 7") && said.contains("j-L0") && said.contains("j-L5"), "{said}");
-    assert!(said.contains("InvalidPayload (about 13369344 bytes that are no job)"), "{said}");
+    assert!(said.contains("InvalidPayload (about 13369344 bytes that are not a job)"), "{said}");
     assert!(said.lines().all(|line| line.chars().count() < 300), "{said}");
     let said = json(&redis, &Query { limit: 1, ..query(img()) });
     assert_eq!((&said["jobs"][0]["whole"], &said["jobs"][0]["bytes"]), (&false.into(), &buried.len().into()));

@@ -1,4 +1,4 @@
-//! What `prune` deletes of a real Redis, and what it leaves.
+//! What `prune` deletes from a real Redis, and what it leaves.
 
 use super::*;
 use crate::admin::test_database::database;
@@ -65,11 +65,7 @@ fn each_word_deletes_what_it_names_and_nothing_else() {
             &["jiggler:stats:processed_counter"],
             "deleted the counter of processed jobs, which was at 9\n",
         ),
-        (
-            What::Processes,
-            &[GONE],
-            "deleted 1 heartbeats of processes that are gone, left 1 of living ones\n",
-        ),
+        (What::Processes, &[GONE], "deleted 1 heartbeats of processes that are gone, left 1 of live ones\n"),
     ];
     for (what, deleted, said) in table {
         let redis = OwnRedis::start();
@@ -89,7 +85,7 @@ fn everything_is_what_the_gem_deletes_but_what_runs_and_lives() {
     redis.run(&[b"RPUSH", b"jiggler:list:a:b", b"x"]);
     let said = run(&redis, &What::All);
     assert_eq!(said.lines().filter(|line| line.starts_with("deleted ")).count(), 8, "{said}");
-    assert!(said.contains("left queue a:b: it has a name that no queue may have"), "{said}");
+    assert!(said.contains("left queue a:b: its name is not valid for a queue"), "{said}");
     let mut left = [LIVING, RUNS, IN_FLIGHT, "foreign", "jiggler:list:a:b"];
     left.sort_unstable();
     assert_eq!(keys(&redis), left);

@@ -1,5 +1,5 @@
-//! Proves that our summary of a state is the one the Ruby gem made of the same state, that it sees all of a database
-//! full of other keys, and that nothing strange in there makes it fail.
+//! Proves that our summary of a state is the one the Ruby gem made of the same state, that it sees all of a database full
+//! of other keys, and that nothing strange in there makes it fail.
 
 use std::{fs, path::Path};
 
@@ -71,7 +71,7 @@ fn every_captured_state_gives_the_summary_that_ruby_gave() {
 }
 
 #[test]
-fn members_stand_in_the_gems_order() {
+fn members_are_in_the_gems_order() {
     let redis = OwnRedis::start();
     redis.run(&[
         b"SET",
@@ -118,7 +118,7 @@ fn all_queues_and_processes_are_found_among_thousands_of_other_keys() {
 }
 
 #[test]
-fn keys_of_other_types_and_of_no_meaning_do_not_make_it_fail() {
+fn keys_of_other_types_and_without_meaning_do_not_make_it_fail() {
     let redis = OwnRedis::start();
     for command in [
         &[&b"SET"[..], b"jiggler:list:no-list", b"x"][..],
@@ -138,7 +138,7 @@ fn keys_of_other_types_and_of_no_meaning_do_not_make_it_fail() {
     assert_eq!(processes["jiggler:svr:bb:3:25:default:1:100:7:vm"]["heartbeat"], Value::Null);
     let text = our_text(&redis, 0.0);
     assert!(text.contains("unreadable"), "{text}");
-    assert!(text.contains("key jiggler:svr:too:short looks like a heartbeat and is none"), "{text}");
+    assert!(text.contains("key jiggler:svr:too:short looks like a heartbeat but is not one"), "{text}");
 }
 
 #[test]
@@ -205,7 +205,7 @@ process         pid  host       concurrency  queues          rss MB  heartbeat  
     assert_eq!(our_text(&redis, 1_795_299_735.2), expected);
 }
 
-/// The members of a process whose figures are these.
+/// The members of a process with these figures.
 fn with_figures(redis: &OwnRedis, figures: &[u8]) -> Value {
     redis.run(&[b"SET", b"jiggler:svr:aa:3:25:default:1:100:7:vm", br#"{"heartbeat":2.5}"#]);
     redis.run(&[b"SET", b"jiggler:uring:process:aa", figures]);
@@ -213,7 +213,7 @@ fn with_figures(redis: &OwnRedis, figures: &[u8]) -> Value {
 }
 
 #[test]
-fn a_process_of_ours_has_its_health_beside_the_gems_members() {
+fn a_process_of_ours_has_its_health_next_to_the_gems_members() {
     let redis = OwnRedis::start();
     let well = with_figures(&redis, br#"{"phase":"quiet","troubles":[],"shards":[{"processed":3}]}"#);
     assert_eq!(well["health"], json!({"ok": true, "phase": "quiet", "troubles": []}));

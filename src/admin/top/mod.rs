@@ -6,12 +6,12 @@
 //! signals thread ─ TERM, HUP, INT ─────────┘
 //! ```
 //!
-//! Nothing is polled: the screen is drawn when a message comes. A look costs one bounded round trip
-//! ([`crate::store::survey`]), whatever Redis holds; in a cluster one for each primary, one after the other. When Redis is
-//! away the last state stays and the head says since when and why. `screen` gives the terminal back on every way out: leave,
-//! signal, error, panic.
+//! Nothing is polled: the screen is drawn when a message arrives. A look costs one bounded round trip
+//! ([`crate::store::survey`]), whatever Redis holds; in a cluster one for each primary, one after the other. While Redis is
+//! away the last state stays on screen and the head says since when and why. `screen` restores the terminal on every way
+//! out: quitting, signal, error, panic.
 //!
-//! Without a terminal, and with `--once` or `--json`, one snapshot is printed: two looks an interval apart, for the rates.
+//! Without a terminal, or with `--once` or `--json`, one snapshot is printed: two looks an interval apart, for the rates.
 
 mod reader;
 mod screen;
@@ -35,7 +35,7 @@ use crate::view::state::State;
 use reader::Reader;
 use screen::Screen;
 
-/// What the threads say.
+/// What the threads report.
 enum Message {
     /// A look.
     State(Box<State>),
@@ -45,11 +45,11 @@ enum Message {
     Key(KeyEvent),
     /// The terminal has another size.
     Resize,
-    /// A signal, or a terminal that is gone.
+    /// A signal, or the terminal is gone.
     Quit,
 }
 
-/// Shows the state until it is left. Where there is no terminal, once.
+/// Shows the state until the user quits. Without a terminal, prints it once.
 ///
 /// # Errors
 /// [`Error::Connect`] or [`Error::Survey`] if the first look fails; [`Error::Output`].
@@ -58,7 +58,7 @@ pub(crate) fn live(db: &Database, interval: Duration, out: &mut dyn Write) -> Re
         return once(db, interval, Format::Text, out);
     }
     let (sender, messages) = sync_channel(TOP_MESSAGES_MAX);
-    // It must last until the end: the reader goes with it.
+    // It must last until the end: the reader ends with it.
     let _reader = Reader::start(db, interval, TOP_FIRST_LOOKS_MAX, sender.clone());
     let first = first_state(&messages)?;
     let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT])?;
@@ -88,7 +88,7 @@ pub(crate) fn once(
     let (sender, messages) = sync_channel(TOP_MESSAGES_MAX);
     let _reader = Reader::start(db, interval, usize::MAX, sender);
     first_state(&messages)?;
-    // The second one knows rates.
+    // Only the second one has rates.
     let state = first_state(&messages)?;
     match format {
         Format::Json => write_json(&state, out)?,
@@ -101,7 +101,7 @@ pub(crate) fn once(
     Ok(())
 }
 
-/// Waits for a state; a look that fails ends it.
+/// Waits for a state; a failed look ends it.
 fn first_state(messages: &Receiver<Message>) -> Result<State, Error> {
     loop {
         match messages.recv() {
@@ -115,7 +115,7 @@ fn first_state(messages: &Receiver<Message>) -> Result<State, Error> {
     }
 }
 
-/// Reads keys until nobody wants them. It ends with the process at last: a read of the terminal cannot be called back.
+/// Reads keys until nobody wants them. In the end it dies with the process: a read of the terminal cannot be cancelled.
 fn pass_keys(sender: &SyncSender<Message>) {
     loop {
         let message = match event::read() {
@@ -134,9 +134,9 @@ fn pass_keys(sender: &SyncSender<Message>) {
 /// What is on the screen.
 struct Shown {
     state: State,
-    /// Since when Redis is away, and why.
+    /// Since when Redis has been away, and why.
     away: Option<(Instant, String)>,
-    /// Lines of the body above the first that is shown.
+    /// Lines of the body above the first one shown.
     scroll: usize,
 }
 
@@ -165,7 +165,7 @@ impl Shown {
         }
     }
 
-    /// The head stays, the body scrolls under it, the last row says how to leave.
+    /// The head stays, the body scrolls under it, the last row says how to quit.
     fn draw(&mut self, screen: &mut Screen<'_>) -> Result<(), Error> {
         let mut lines = view::head(&self.state);
         if let Some((since, why)) = &self.away {

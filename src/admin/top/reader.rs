@@ -1,4 +1,4 @@
-//! The thread that looks at Redis, so that keys are heard while Redis is slow or away.
+//! The thread that looks at Redis, so that keys still work while Redis is slow or away.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel};
 use std::thread;
@@ -11,13 +11,13 @@ use crate::net::blocking::{BlockingConnection, BlockingOptions};
 use crate::store::survey::{Scope, Survey};
 use crate::view::state::{Rates, State};
 
-/// The thread runs as long as this is kept, and at most one look longer.
+/// The thread runs while this is kept, and at most one look longer.
 pub(super) struct Reader {
     _kept: std::sync::mpsc::Sender<()>,
 }
 
 impl Reader {
-    /// Starts it. The first state is sent when all has been seen, or after so many looks.
+    /// Starts it. The first state is sent when everything has been seen, or after this many looks.
     pub(super) fn start(
         db: &Database,
         interval: Duration,
@@ -40,7 +40,7 @@ struct Session {
     interval: Duration,
     first_looks: usize,
     rates: Rates,
-    /// Each server there is: in a cluster its primaries.
+    /// Each server: in a cluster, its primaries.
     open: Vec<(BlockingConnection, Survey)>,
 }
 
@@ -65,7 +65,7 @@ impl Session {
     }
 
     fn look(&mut self) -> Result<State, Error> {
-        // A slot has moved, or a replica leads now: the nodes are asked for anew.
+        // A slot has moved, or a replica has taken over: query the nodes again.
         if !self.open.is_empty() && self.see().is_err() {
             self.open.clear();
         }
@@ -81,7 +81,7 @@ impl Session {
         self.open.iter_mut().try_for_each(|(conn, survey)| nodes::look(conn, survey).map(|_| ()))
     }
 
-    /// Connects, and looks until all has been seen, or so often as the first state may take.
+    /// Connects, and looks until everything has been seen, or as often as allowed for the first state.
     fn open(&mut self) -> Result<(), Error> {
         let options = BlockingOptions {
             client_name: "jiggler-uring:top".to_owned(),

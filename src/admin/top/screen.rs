@@ -1,7 +1,7 @@
-//! The terminal while `top` has it: taken whole, and given back on every way out.
+//! The terminal while `top` owns it: taken over whole, and restored on every way out.
 //!
-//! Raw mode is of the terminal, not of this process, so a process that ends without giving it back leaves a shell that does
-//! not echo. It is given back when the screen is dropped, and by a panic before its text is printed.
+//! Raw mode belongs to the terminal, not to this process, so a process that ends without restoring it leaves a shell that
+//! does not echo. It is restored when the screen is dropped, and by a panic before its text is printed.
 
 use std::io::{self, Write, stdout};
 use std::panic;
@@ -21,7 +21,7 @@ pub(super) struct Screen<'o> {
     out: Out<'o>,
 }
 
-/// The writer, as crossterm's macros want it: they take no trait object.
+/// The writer, as crossterm's macros want it: they do not accept a trait object.
 struct Out<'o>(&'o mut dyn Write);
 
 impl Write for Out<'_> {
@@ -42,13 +42,13 @@ impl<'o> Screen<'o> {
             told(what);
         }));
         enable_raw_mode()?;
-        // From here on the drop gives back what was taken so far.
+        // From here on, dropping it restores whatever has been taken over so far.
         let mut screen = Self { out: Out(out) };
         execute!(screen.out, EnterAlternateScreen, DisableLineWrap, Hide)?;
         Ok(screen)
     }
 
-    /// Rows there are now.
+    /// The current number of rows.
     pub(super) fn rows(&self) -> usize {
         size().map_or(24, |(_, rows)| usize::from(rows))
     }
@@ -78,7 +78,7 @@ impl Drop for Screen<'_> {
     }
 }
 
-/// A terminal that is gone cannot be given back.
+/// A terminal that is gone cannot be restored.
 fn give_back(out: &mut impl Write) {
     let _gone = execute!(out, Show, EnableLineWrap, LeaveAlternateScreen);
     let _gone = disable_raw_mode();

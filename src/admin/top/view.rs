@@ -10,7 +10,7 @@ use crate::admin::{
 use crate::limits::{RUNNING_JOBS_SHOWN_MAX, TOP_SHARDS_MAX};
 use crate::view::{member::RunningJob, state::State};
 
-/// How a line is shown where there are colours.
+/// How a line is shown where colours are available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Tone {
     #[default]
@@ -19,7 +19,7 @@ pub(super) enum Tone {
     Title,
     /// The head of a table.
     Head,
-    /// What should not be so.
+    /// Something that should not be so.
     Alarm,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn head(state: &State) -> Vec<Line> {
 /// The line of an outage.
 pub(super) fn away(since: Duration, why: &str) -> Line {
     let text = format!(
-        "redis is away for {}, this is the state before: {}",
+        "redis has been away for {}, showing the last state: {}",
         span(since.as_secs_f64()),
         printable(why)
     );
@@ -87,18 +87,18 @@ pub(super) fn body(state: &State) -> Vec<Line> {
     let rows: Vec<_> = members.clone().map(|member| processes::row(member, state.at)).collect();
     let before = lines.len();
     section(&mut lines, "no process is running", processes::COLUMNS, &rows);
-    // The table stands below a blank line and its head.
+    // The table comes after a blank line and its head.
     for (line, member) in lines[before..].iter_mut().skip(2).zip(members) {
         if !member.ok {
             line.tone = Tone::Alarm;
         }
     }
     section(&mut lines, "", SHARD_COLUMNS, &shard_rows(state));
-    section(&mut lines, "no job is known to run", JOB_COLUMNS, &job_rows(state));
+    section(&mut lines, "no job is known to be running", JOB_COLUMNS, &job_rows(state));
     lines
 }
 
-/// The last line: which part is shown, and how to leave.
+/// The last line: which part is shown, and how to quit.
 pub(super) fn foot(scroll: usize, room: usize, lines: usize) -> Line {
     let part = if lines > room {
         format!("  lines {} to {} of {lines}", scroll + 1, (scroll + room).min(lines))
@@ -174,7 +174,7 @@ fn job_rows(state: &State) -> Vec<Vec<String>> {
     jobs.into_iter().map(row).collect()
 }
 
-/// Appends a blank line and a table, or what there is to say if it is empty.
+/// Appends a blank line and a table, or the given text if it is empty.
 fn section(lines: &mut Vec<Line>, empty: &str, columns: &[(&str, Align)], rows: &[Vec<String>]) {
     if rows.is_empty() {
         if !empty.is_empty() {
@@ -183,7 +183,7 @@ fn section(lines: &mut Vec<Line>, empty: &str, columns: &[(&str, Align)], rows: 
         return;
     }
     let mut text = Vec::new();
-    // Writing to memory does not fail, and what does not fit there would not fit a screen.
+    // Writing to memory does not fail, and what does not fit there would not fit on a screen.
     let _written = table::write(&mut text, columns, rows);
     lines.push(Line::default());
     let text = String::from_utf8_lossy(&text);
@@ -219,7 +219,7 @@ mod tests {
         );
         assert_eq!(
             text(body(&state)),
-            "\nno jobs wait in any queue\n\nno process is running\n\nno job is known to run"
+            "\nno jobs wait in any queue\n\nno process is running\n\nno job is known to be running"
         );
         state.queues = vec![QueueLength { name: "a\u{1b}[2J".to_owned(), jobs: 12 }];
         assert!(
