@@ -1,6 +1,6 @@
 //! The clap command: worker flags from the option table, subcommands, examples and exit codes in the help.
 //!
-//! Values are only text here; `config` parses them, so that a flag and a file refuse a value with the same words.
+//! Values are only text here; `config` parses them, so that a flag and a file reject a value with the same words.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, builder::ValueParser, parser::ValueSource};
 
@@ -24,16 +24,16 @@ Examples:
   jiggler-uring summary
   jiggler-uring jobs retries
 
-Without --redis-url and REDIS_URL the server at 127.0.0.1:6379 is used. If nothing listens there, \
-a private redis-server (or valkey-server) is started on a unix socket in ~/.local/state/jiggler-uring and ended \
+Without --redis-url and REDIS_URL, the worker uses the server at 127.0.0.1:6379. If nothing listens there, it starts \
+a private redis-server (or valkey-server) on a unix socket in ~/.local/state/jiggler-uring, which ends \
 with the last worker that uses it.
 
 Signals:
   TERM, INT   Stop: wait up to --timeout for running jobs, hand back the rest
               (a second one: hand back at once)
-  TSTP        Quiet: take no new job, stay
-  HUP         Read the configuration file again (without one: stop)
-  USR1        Log how the process is: also where Redis, and with it `summary`, is away
+  TSTP        Quiet: take no new jobs, but keep running
+  HUP         Reread the configuration file (without one: stop)
+  USR1        Log the state of the process, even while Redis, and with it `summary`, is away
 
 Exit status: 0 done, 1 failed while running, 2 wrong usage or configuration";
 
@@ -46,10 +46,10 @@ Examples:
   jiggler-uring enqueue --bulk jobs.jsonl
   seq 1000 | sed 's/.*/[&]/' | jiggler-uring enqueue Resize --bulk - --queue img
 
-A bulk stops at the first line that is no job, with all lines before it pushed, and says which line that is.
+A bulk stops at the first line that is not a job, with all lines before it pushed, and reports which line that is.
 
-Exit status: 0 pushed, 1 Redis refused or is away, or a line of a bulk is no job and others were pushed, \
-2 wrong usage or configuration, or the first line of a bulk is no job";
+Exit status: 0 pushed, 1 Redis refused or is away, or a line of a bulk is not a job and others were pushed, \
+2 wrong usage or configuration, or the first line of a bulk is not a job";
 
 const SUMMARY_HELP: &str = "\
 Examples:
@@ -60,14 +60,14 @@ Exit status: 0 shown, 1 Redis refused or is away, 2 wrong usage or configuration
 
 const CANCEL_HELP: &str = "\
 The job is dropped at its next await point and goes to the dead set with class JigglerUring::Cancelled; it is \
-not retried. A job that does not run now is left alone.
+not retried. A job that is not running is left alone.
 
 Examples:
   jiggler-uring cancel 0d655a187e214821
 
-Exit status: 0 said, 1 no worker listens, or Redis refused or is away, 2 wrong usage or configuration";
+Exit status: 0 sent, 1 no worker is listening, or Redis refused or is away, 2 wrong usage or configuration";
 
-/// The version, with the commit it was built from if that is known (`packaging/build.rs`).
+/// The version, with the commit it was built from if known (`packaging/build.rs`).
 pub(crate) const VERSION: &str = env!("JIGGLER_URING_VERSION");
 
 /// The options a subcommand needs to find Redis.
@@ -105,7 +105,7 @@ fn take_negative(arg: Arg) -> Arg {
     if takes_value { arg.allow_negative_numbers(true) } else { arg }
 }
 
-/// What the flags of one command say. A command without a flag says nothing about it.
+/// What the flags of one command set. A command without a flag leaves it unset.
 pub(super) fn flags(matches: &ArgMatches) -> Result<Raw, Error> {
     let mut raw = Raw::default();
     for spec in OPTIONS {
@@ -132,7 +132,7 @@ fn with_redis(command: Command) -> Command {
     with_flags(command, FIND_REDIS)
 }
 
-/// The command with these of the worker's flags.
+/// The command with these flags of the worker.
 pub(super) fn with_flags(command: Command, ids: &[OptionId]) -> Command {
     let rows = OPTIONS.iter().filter(|spec| ids.contains(&spec.id));
     command.args(rows.filter_map(flag))
@@ -146,7 +146,7 @@ fn flag(spec: &'static OptionSpec) -> Option<Arg> {
         (OptionId::Queues, _) => ArgAction::Append,
         _ => ArgAction::Set,
     };
-    // The key, not the flag, is clap's id: `enqueue` has a `--queue` of its own.
+    // The key, not the flag, is clap's id: `enqueue` has its own `--queue`.
     let mut arg = Arg::new(spec.key).long(flag).value_name(spec.value_name).help(help(spec)).action(action);
     if !matches!(spec.allowed, Allowed::Switch) {
         arg = arg.value_parser(ValueParser::string());
@@ -180,7 +180,7 @@ mod tests {
         command().debug_assert();
     }
 
-    /// Every row with a flag is in the help with its default and variable, and no flag exists beside the table.
+    /// Every row with a flag is in the help with its default and variable, and no flag exists outside the table.
     #[test]
     fn the_help_shows_the_whole_table_and_nothing_else() {
         let command = command();

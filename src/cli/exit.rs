@@ -2,7 +2,7 @@
 //!
 //! The only place that decides exit codes and that writes a final error to the terminal. A reader that goes away
 //! (`jiggler-uring summary | head -1`) is success: nothing failed, nobody wants the rest. An order that changes something
-//! is carried out to its end whatever becomes of its words; those that could not be written are in the final error.
+//! is carried out to its end whatever happens to its output; what could not be written is in the final error.
 
 use std::{
     borrow::Cow,
@@ -21,20 +21,20 @@ use crate::resp::url::masked;
 
 const PROGRAM: &str = "jiggler-uring";
 
-/// Why an invocation was not carried out, and so which exit code follows.
+/// Why an invocation was not carried out, which determines the exit code.
 ///
-/// Any error becomes [`Failure::Run`] with `?`; what the user must mend before trying again is named
-/// [`Failure::Usage`] at the place that knows it.
+/// With `?` any error becomes [`Failure::Run`]; what the user must fix before trying again is marked [`Failure::Usage`] at
+/// the place that knows it.
 #[derive(Debug)]
 pub enum Failure {
     /// The command line, the configuration or the machine's set-up is wrong (exit code 2).
     Usage(Box<dyn StdError + Send + Sync>),
-    /// It began and failed (exit code 1).
+    /// It started and failed (exit code 1).
     Run(Box<dyn StdError + Send + Sync>),
 }
 
 impl Failure {
-    /// A failure the user must mend before trying again.
+    /// A failure the user must fix before trying again.
     pub fn usage(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Usage(error.into())
     }
@@ -64,8 +64,8 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Reads the command line in `args` (the program's path first) and the environment, has `perform` carry it out and
-/// returns what `main` returns. `perform` writes its results, if any, to the writer; errors are printed here.
+/// Reads the command line in `args` (the program's path first) and the environment, has `perform` carry it out, and returns
+/// what `main` returns. `perform` writes its results, if any, to the writer; errors are printed here.
 pub fn run<A, F>(args: A, perform: F) -> ExitCode
 where
     A: IntoIterator<Item = OsString>,
@@ -74,7 +74,7 @@ where
     let variables = |name: &str| std::env::var_os(name);
     let mut err = Stderr;
     let exit = run_with(args.into_iter().collect(), &variables, &mut io::stdout(), &mut err, perform);
-    // A reader that stands still takes nothing from the exit code, and no more than a second.
+    // A reader that stops reading does not affect the exit code, and costs at most a second.
     let _written = err.flush();
     exit.into()
 }
@@ -102,8 +102,8 @@ where
             perform(invocation, &mut out)
         }
         Err(Error::Arguments(error)) if error.use_stderr() => {
-            // The text is clap's, complete with usage line, and quotes what it does not know, which may be a url. That the
-            // terminal is gone changes no exit code.
+            // The text is clap's, complete with usage line, and quotes what it does not recognise, which may be a url. That
+            // the terminal is gone does not change the exit code.
             let _ = err.write_all(neutral(&masked(&error.render().to_string())).as_bytes());
             return Exit::Usage;
         }
@@ -123,12 +123,12 @@ where
     if let Some(error) = error {
         words.push_str(&format!("{program}: {}\n", neutral(&Chain(&*error).to_string())));
     }
-    // In one piece: other processes may write to the same terminal.
+    // In one piece: other processes may be writing to the same terminal.
     let _ = err.write_all(words.as_bytes());
     exit
 }
 
-/// Whether what it writes tells of what it has done, which must not end half-way because nobody hears of it.
+/// Whether the output reports what the order has done, which must not end half-way because nobody reads it.
 fn changes_something(invocation: &Invocation) -> bool {
     match invocation {
         Invocation::Enqueue(_)
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_carried_out_though_its_words_cannot_be_written_and_the_error_says_what_was_done() {
+    fn an_order_is_carried_out_though_its_output_cannot_be_written_and_the_error_says_what_was_done() {
         let mut steps = 0;
         let mut enqueue = |out: &mut dyn Write| {
             for number in 0..3 {

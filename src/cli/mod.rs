@@ -1,8 +1,8 @@
-//! The command line: what the user asked for, as one [`Invocation`], and the exit code of what came of it.
+//! The command line: what the user asked for, as one [`Invocation`], and the exit code that results.
 //!
-//! It belongs to the library so that a program with its own handlers has all of it. It runs nothing itself: [`run`]
-//! hands the invocation to the caller's function. Worker flags come out of the table in `config::options`; the
-//! subcommands are in [`orders`]; exit codes are decided in [`exit`] and nowhere else.
+//! It is part of the library so that a program with its own handlers has all of it. It runs nothing itself: [`run`] passes
+//! the invocation to the caller's function. Worker flags come from the table in `config::options`; the subcommands are in
+//! [`orders`]; exit codes are decided in [`exit`] and nowhere else.
 
 mod command;
 pub mod exit;
@@ -44,7 +44,7 @@ pub enum Invocation {
     Act(ActOrder),
     /// Delete whole queues, sets or counters and exit.
     Prune(PruneOrder),
-    /// Show processes, steer them, or tell about the program itself, and exit.
+    /// Show or steer processes, or report on the program itself, and exit.
     Process(process_orders::ProcessOrder),
 }
 
@@ -55,7 +55,7 @@ pub enum Error {
     /// Help or version was asked for, or the arguments do not fit; the text is ready for the terminal.
     #[error(transparent)]
     Arguments(#[from] clap::Error),
-    /// A value from a flag, a variable or the file was refused.
+    /// A value from a flag, a variable or the file was rejected.
     #[error(transparent)]
     Config(#[from] config::Error),
 }
@@ -71,7 +71,8 @@ where
     parse_with_notes(args, variables).map(|(invocation, _)| invocation)
 }
 
-/// As [`parse`], with what a command says of secrets that others can see. A worker has it in its configuration.
+/// Like [`parse`], but also returns a command's notes about secrets that others can see. A worker has them in its
+/// configuration.
 fn parse_with_notes<A>(args: A, variables: Variables<'_>) -> Result<(Invocation, Vec<String>), Error>
 where
     A: IntoIterator<Item = OsString>,
@@ -93,7 +94,7 @@ where
     Ok((invocation, notes))
 }
 
-/// Reads the configuration of a worker again, from its own command line, environment and file.
+/// Rereads the configuration of a worker from its own command line, environment and file.
 pub(crate) fn worker_config() -> Result<Config, Error> {
     let matches = command::command().try_get_matches_from(std::env::args_os())?;
     Ok(Config::load(command::flags(&matches)?, &|name| std::env::var_os(name))?)

@@ -1,21 +1,21 @@
-//! Standard output of a command: who reads it may go away, its disk may be full, and it may be a terminal.
+//! Standard output of a command: its reader may go away, its disk may be full, and it may be a terminal.
 
 use std::io::{self, Write};
 
 use crate::foreign::{escape_json, neutral};
 use crate::limits::UNTOLD_BYTES_MAX;
 
-/// Standard output that remembers whether its reader went away, so that a broken Redis connection is not taken for it.
+/// Standard output that remembers whether its reader went away, so that a broken Redis connection is not mistaken for that.
 ///
-/// A report goes out line by line and never fails: the deed goes on, and what could not be written is told at the end.
+/// A report goes out line by line and never fails: the work continues, and the end reports what could not be written.
 ///
-/// Characters that are not visible go out as JSON's escapes. In a text there are none, so they are in the strings of JSON,
-/// which means the same with them.
+/// Invisible characters go out as JSON escapes. Plain text contains none, so they are in JSON strings, which mean the same
+/// with escapes.
 pub(super) struct Output<'a> {
     inner: &'a mut dyn Write,
-    /// Whether it tells of what was done.
+    /// Whether the output reports what was done.
     pub(super) is_report: bool,
-    /// Bytes of a character that has not come to its end.
+    /// Bytes of a character that is not complete yet.
     partial: Vec<u8>,
     pub(super) broken: bool,
     /// The line of a report that is being written.
@@ -23,7 +23,7 @@ pub(super) struct Output<'a> {
     pub(super) untold: Option<Untold>,
 }
 
-/// What a report could not say, and why.
+/// What a report could not print, and why.
 pub(super) struct Untold {
     cause: io::Error,
     lines: Vec<u8>,
@@ -53,7 +53,7 @@ impl<'a> Output<'a> {
         let written = self.inner.write_all(&line).and_then(|()| self.inner.flush());
         match written {
             Ok(()) => {}
-            // Nobody wants to hear it.
+            // Nobody wants to read it.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             Err(cause) => {
                 let untold = self.untold.get_or_insert(Untold { cause, lines: Vec::new() });
@@ -66,7 +66,7 @@ impl<'a> Output<'a> {
 }
 
 impl Output<'_> {
-    /// Writes the whole characters among these bytes, and keeps the begun one at their end.
+    /// Writes the complete characters among these bytes, and keeps an incomplete one at their end.
     fn write_neutral(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.partial.is_empty() && bytes.iter().all(|byte| *byte < 0x7f) {
             return self.inner.write_all(bytes);
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_that_are_not_visible_are_escaped_however_the_bytes_come() {
+    fn invisible_characters_are_escaped_however_the_bytes_arrive() {
         let text = "{\"a\":\"x\u{202e}y é \u{e0041}\"}\n";
         for size in 1..text.len() {
             let mut bytes = Vec::new();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_pass() {
+    fn bytes_that_are_not_text_pass() {
         let mut bytes = Vec::new();
         let mut out = Output::new(&mut bytes);
         for part in [&b"\xff\xe2\x80"[..], b"x\xc3", b"\n"] {

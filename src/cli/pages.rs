@@ -1,5 +1,5 @@
-//! What packages of the program carry beside it: completion scripts and manual pages, out of the same clap command and the
-//! same table of options as `--help`.
+//! What packages of the program ship with it: completion scripts and manual pages, generated from the same clap command and
+//! the same table of options as `--help`.
 
 use std::io::{self, Write};
 
@@ -12,7 +12,7 @@ use clap_mangen::{
 use super::{Failure, command};
 use crate::config::{options::OptionId, table};
 
-/// Writes the completion script of a shell, for a program of that name.
+/// Writes the completion script of a shell for a program with this name.
 ///
 /// # Errors
 /// [`Failure::Run`] if it cannot be written.
@@ -33,7 +33,7 @@ pub fn man(subcommand: Option<&str>, out: &mut dyn Write) -> Result<(), Failure>
     let Some(name) = subcommand else { return Ok(main_page(root, out)?) };
     let known: Vec<&str> = root.get_subcommands().map(clap::Command::get_name).collect();
     let Some(found) = root.find_subcommand(name) else {
-        let text = format!("there is no subcommand `{name}`; there are {}", known.join(", "));
+        let text = format!("there is no subcommand `{name}`; the subcommands are {}", known.join(", "));
         return Err(Failure::usage(text));
     };
     Ok(Man::new(found.clone()).render(&mut &mut *out)?)
@@ -52,14 +52,14 @@ fn main_page(root: clap::Command, mut out: &mut dyn Write) -> io::Result<()> {
     man.render_version_section(&mut out)
 }
 
-/// The whole table, for much of it has no flag.
+/// The whole table, because much of it has no flag.
 fn configuration() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["CONFIGURATION FILE"]);
     roff.text([roman(
         "Keys of the YAML file, at the top or in the section of an environment. Flags win over the environment, the \
-         environment over the file, the file over defaults. What is marked SIGHUP is read again at that signal; the \
-         rest at a restart.",
+         environment over the file, the file over defaults. Options marked SIGHUP are reread at that signal; the \
+         others need a restart.",
     )]);
     // A file does not name itself.
     for spec in table::rows().filter(|spec| spec.id != OptionId::ConfigFile) {

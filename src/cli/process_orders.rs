@@ -1,7 +1,7 @@
 //! The subcommands that look at processes and steer them, and those about the program itself: `processes`, `top`, `quiet`,
 //! `stop`, `doctor`, `completions`, `man`.
 //!
-//! Arguments and the checked orders they become; the caller of `cli` carries them out.
+//! Arguments and the checked orders they turn into; the caller of `cli` carries them out.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub enum ProcessOrder {
     Processes {
         /// One JSON object instead of a table.
         json: bool,
-        /// Where Redis is; `None`: see `embedded`.
+        /// Where Redis is; for `None` see `embedded`.
         redis_url: Option<GivenUrl>,
     },
     /// Show the state and keep it up to date.
@@ -32,18 +32,18 @@ pub enum ProcessOrder {
         view: TopView,
         /// Time between two looks.
         interval: Duration,
-        /// Where Redis is; `None`: see `embedded`.
+        /// Where Redis is; for `None` see `embedded`.
         redis_url: Option<GivenUrl>,
     },
     /// Make processes quiet or stop them.
     Steer {
         /// Which.
         target: Target,
-        /// What they shall do.
+        /// What they should do.
         wish: Wish,
         /// Whether to wait for them.
         patience: Patience,
-        /// Where Redis is; `None`: see `embedded`.
+        /// Where Redis is; for `None` see `embedded`.
         redis_url: Option<GivenUrl>,
     },
     /// Check machine and Redis.
@@ -62,7 +62,7 @@ pub enum ProcessOrder {
 /// How `top` shows the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TopView {
-    /// On the whole terminal, until the user leaves; once if there is no terminal.
+    /// On the whole terminal, until the user quits; once if there is no terminal.
     Live,
     /// Once, as text.
     Once,
@@ -84,15 +84,15 @@ struct TopArgs {
     /// Seconds between two looks
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
     interval: Duration,
-    /// Print one snapshot and end; also what happens where there is no terminal
+    /// Print one snapshot and exit; the default without a terminal
     #[arg(long)]
     once: bool,
-    /// Print one snapshot as a JSON object and end
+    /// Print one snapshot as a JSON object and exit
     #[arg(long)]
     json: bool,
 }
 
-/// Have a process take no more jobs, from any host
+/// Make a process take no more jobs, from any host
 #[derive(Debug, Args)]
 struct QuietArgs {
     #[command(flatten)]
@@ -111,7 +111,7 @@ struct StopArgs {
 
 #[derive(Debug, Args)]
 struct TargetArgs {
-    /// The process's uuid, or as much of its beginning as no other shares
+    /// The process's uuid, or enough of its beginning to be unique
     #[arg(value_name = "PROCESS", required_unless_present = "all", conflicts_with = "all", value_parser = uuid)]
     process: Option<String>,
     /// Every process that has a heartbeat
@@ -176,7 +176,7 @@ impl Name {
 
     fn command(self) -> Command {
         let bare = Command::new(self.as_str());
-        // clap would show the process alone, as if there were no alternative.
+        // clap would show only the process, as if there were no alternative.
         let one_or_all = || {
             let name = self.as_str();
             format!("jiggler-uring {name} [OPTIONS] <PROCESS>\n       jiggler-uring {name} [OPTIONS] --all")
@@ -258,7 +258,7 @@ pub(super) fn parse(matches: &ArgMatches, load: Load<'_>) -> Result<Option<Invoc
 
 fn steer(target: TargetArgs, wish: Wish, redis_url: Option<GivenUrl>) -> ProcessOrder {
     let patience = if target.no_wait { Patience::Send } else { Patience::Wait };
-    // clap has made sure that there is a process or --all.
+    // clap has ensured that there is a process or --all.
     let target = target.process.map_or(Target::All, Target::One);
     ProcessOrder::Steer { target, wish, patience, redis_url }
 }
@@ -267,7 +267,7 @@ fn uuid(text: &str) -> Result<String, String> {
     let text = text.to_ascii_lowercase();
     let hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if text.is_empty() || text.len() > 12 || !hexadecimal {
-        return Err("a process is named by its uuid, of 12 hex digits, or the beginning of it".to_owned());
+        return Err("a process is named by its uuid, of 12 hex digits, or a prefix of it".to_owned());
     }
     Ok(text)
 }
@@ -285,32 +285,32 @@ Examples:
   jiggler-uring processes
   jiggler-uring processes --json | jq -r '.processes[] | select(.ok | not) | .uuid'
 
-What a process runs, and how it is, is as old as its heartbeat (stats_interval, 10 s by default). A quiet Ruby server \
-takes its heartbeat away, so it is not listed.
+The jobs and the state of a process are as old as its heartbeat (stats_interval, 10 s by default). A quiet Ruby server \
+removes its heartbeat, so it is not listed.
 
 Exit status: 0 shown, 1 Redis refused or is away, 2 wrong usage or configuration";
 
 const TOP_HELP: &str = "\
-Keys: q, Esc or Ctrl-C leave; arrows, Page Up, Page Down, Home scroll.
+Keys: q, Esc or Ctrl-C quit; arrows, Page Up, Page Down, Home scroll.
 
-Counters, rates and queues are of this moment; what a process says of itself, its shards and its running jobs is as \
-old as its heartbeat. When Redis is away the last state stays and the head says so.
+Counters, rates and queues are current; what a process reports about itself, its shards and its running jobs is as \
+old as its heartbeat. While Redis is away the last state stays on screen and the head says so.
 
-Exit status: 0 left or shown, 1 Redis refused or is away, 2 wrong usage or configuration";
+Exit status: 0 quit or shown, 1 Redis refused or is away, 2 wrong usage or configuration";
 
 const QUIET_HELP: &str = "\
-The process takes no more jobs and ends those it runs, as at SIGTSTP. There is no way back but a restart.
+The process takes no more jobs and finishes those it runs, as at SIGTSTP. The only way back is a restart.
 
 Examples:
   jiggler-uring quiet 06c7221317f9
   jiggler-uring quiet 06c7 --no-wait
   jiggler-uring quiet --all
 
-Exit status: 0 every process is quiet (with --no-wait: has heard it), 1 one did not hear or did not become quiet in \
-time, there is none, or Redis refused or is away, 2 wrong usage or configuration";
+Exit status: 0 every process is quiet (with --no-wait: has received the request), 1 one did not receive it or did not \
+become quiet in time, there is none, or Redis refused or is away, 2 wrong usage or configuration";
 
 const STOP_HELP: &str = "\
-The process stops as at SIGTERM: it takes no more jobs, waits for those it runs for its own --timeout, hands back the \
+The process stops as at SIGTERM: it takes no more jobs, waits up to its own --timeout for those it runs, hands back the \
 rest and ends.
 
 Examples:
@@ -318,12 +318,12 @@ Examples:
   jiggler-uring stop 06c7 --now
   jiggler-uring stop --all --no-wait
 
-Exit status: 0 every process has left (with --no-wait: has heard it), 1 one did not hear or did not leave in time, \
-there is none, or Redis refused or is away, 2 wrong usage or configuration";
+Exit status: 0 every process has gone (with --no-wait: has received the request), 1 one did not receive it or did not go \
+in time, there is none, or Redis refused or is away, 2 wrong usage or configuration";
 
 const DOCTOR_HELP: &str = "\
-Give it the flags of the worker that is to run here, and run it as the same user, in the same container or unit. \
-Without Redis the other checks are made all the same.
+Give it the flags of the worker that will run here, and run it as the same user, in the same container or unit. \
+Without Redis it still makes the other checks.
 
 Examples:
   jiggler-uring doctor

@@ -1,4 +1,4 @@
-//! Command lines as users type them, and the orders they become.
+//! Command lines as users type them, and the orders they turn into.
 
 use std::time::Duration;
 
@@ -152,7 +152,7 @@ fn cancel_names_one_job() {
     }
 }
 
-/// Each of these lines is refused, with a text that contains the part.
+/// Each of these lines is rejected, with a text that contains the part.
 fn check_refused(lines: &[(&[&str], &str)]) {
     for (line, part) in lines {
         let error = parse_line(line).unwrap_err().to_string();
@@ -161,7 +161,7 @@ fn check_refused(lines: &[(&[&str], &str)]) {
 }
 
 #[test]
-fn a_bulk_is_a_file_or_standard_input_and_what_its_lines_need_not_say() {
+fn a_bulk_is_a_file_or_standard_input_and_defaults_for_its_lines() {
     let bulk = |line: &[&str]| match parse_line(&[&["enqueue"], line].concat()).unwrap() {
         Invocation::EnqueueBulk(order) => order.bulk,
         other => panic!("{line:?} became {other:?}"),
@@ -255,7 +255,7 @@ fn an_act_names_one_job_or_all_of_a_set() {
 }
 
 #[test]
-fn prune_names_what_is_to_go() {
+fn prune_names_what_to_delete() {
     let prune = |line: &[&str]| match parse_line(&[&["prune"], line].concat()).unwrap() {
         Invocation::Prune(order) => (order.what, order.consent),
         other => panic!("{line:?} became {other:?}"),
@@ -271,7 +271,7 @@ fn prune_names_what_is_to_go() {
     ]);
 }
 
-/// A minus before digits is no option.
+/// A minus before digits is not an option.
 #[test]
 fn a_negative_number_is_refused_as_a_number() {
     let check = |line: &[&str], part: &str| {

@@ -105,7 +105,7 @@ pub(super) fn foot(scroll: usize, room: usize, lines: usize) -> Line {
     } else {
         String::new()
     };
-    Line::new(Tone::Head, format!("q leave  arrows, page up and down scroll{part}"))
+    Line::new(Tone::Head, format!("q quit  arrows, page up and down scroll{part}"))
 }
 
 const SHARD_COLUMNS: &[(&str, Align)] = &[

@@ -29,9 +29,9 @@ pub(in crate::cli) const DELETE: &str = "delete";
 
 /// What follows the options of `retry` in the help.
 pub(in crate::cli) const RETRY_HELP: &str = "\
-The job goes to the queue that its payload names, or to `default`, and runs as soon as a worker is free; its payload stays \
-as it is, so a dead job has no retries left. --all acts on the jobs that are there at the beginning, in batches; it may be \
-ended at any time, and what was done is done. A job that runs now is not touched.
+The job goes to the queue that its payload names, or to `default`, and runs as soon as a worker is free; its payload is \
+unchanged, so a dead job has no retries left. --all acts in batches on the jobs that are there at the start; you may end it \
+at any time, and what was done is done. A job that is running is not touched.
 
 Examples:
   jiggler-uring retry 0d655a187e214821
@@ -42,9 +42,9 @@ Exit status: 0 done, 1 no such job, or Redis refused or is away, 2 wrong usage o
 /// What follows the options of `kill` in the help.
 pub(in crate::cli) const KILL_HELP: &str = "\
 The job goes to the dead set, where it stays until it is retried, deleted or trimmed by a worker: the set keeps as many \
-entries as the workers' max_dead_jobs says (if none runs, 10000, or what the configuration file says). What it has no room \
-for is not moved, unless --trim says that the oldest entries may go. One that has not failed yet gets the error \
-JigglerUring::Killed. A job that runs now is not touched: `cancel` ends it.
+entries as the workers' max_dead_jobs says (if none is running, 10000, or what the configuration file says). Jobs it has no \
+room for are not moved, unless --trim says that the oldest entries may go. A job that has not failed yet gets the error \
+JigglerUring::Killed. A job that is running is not touched: `cancel` ends it.
 
 Examples:
   jiggler-uring kill 0d655a187e214821
@@ -55,8 +55,8 @@ Exit status: 0 done, 1 no such job, not confirmed, or Redis refused or is away, 
 
 /// What follows the options of `delete` in the help.
 pub(in crate::cli) const DELETE_HELP: &str = "\
-The job is gone for good. Without --yes it asks first, and refuses where there is no terminal to ask at. A job in a queue \
-is looked for only where --queue says so. A job that runs now is not touched: `cancel` ends it.
+The job is gone for good. Without --yes the command asks first, and refuses if there is no terminal to ask at. Queues are \
+searched only with --queue. A job that is running is not touched: `cancel` ends it.
 
 Examples:
   jiggler-uring delete 0d655a187e214821
@@ -65,12 +65,12 @@ Examples:
 
 Exit status: 0 done, 1 no such job, not confirmed, or Redis refused or is away, 2 wrong usage or configuration";
 
-/// Something to be done with jobs.
+/// Something to do with jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActOrder {
     /// What, and with which jobs.
     pub act: Act,
-    /// Where Redis is; `None`: see `embedded`.
+    /// Where Redis is; for `None` see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
 
@@ -86,7 +86,7 @@ struct WhichArgs {
     /// All jobs of this set
     #[arg(long, value_name = "PLACE", value_enum)]
     all: Option<SetWord>,
-    /// Of these only the jobs of this name; with an asterisk at the end, of names that begin so
+    /// Only the jobs of that set with this name; with an asterisk at the end, names that start with it
     #[arg(long, value_name = "NAME", value_parser = names(), requires = "all", conflicts_with = "jid")]
     name: Option<NamePattern>,
 }
@@ -122,7 +122,7 @@ pub(in crate::cli) struct DeleteArgs {
     /// Look for it in this queue
     #[arg(long, value_name = "QUEUE", conflicts_with_all = ["all", "from"])]
     queue: Option<QueueName>,
-    /// Do not ask before it is deleted
+    /// Do not ask before deleting
     #[arg(long)]
     yes: bool,
 }

@@ -13,14 +13,14 @@ pub(in crate::cli) const CANCEL: &str = "cancel";
 pub struct CancelOrder {
     /// Its jid.
     pub jid: String,
-    /// Where Redis is; `None`: see `embedded`.
+    /// Where Redis is; for `None` see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
 
 /// End a running job: it goes to the dead set
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CancelArgs {
-    /// The job's id, as `enqueue` shows it
+    /// The job's id, as printed by `enqueue`
     #[arg(value_name = "JID", value_parser = jid)]
     jid: String,
 }

@@ -1,4 +1,4 @@
-//! `enqueue`: jobs to push, one that the command line names or all of a file.
+//! `enqueue`: jobs to push, one given on the command line or all of a file.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -22,16 +22,16 @@ pub(in crate::cli) const ENQUEUE: &str = "enqueue";
 pub struct EnqueueOrder {
     /// Which, how many, where and when.
     pub options: Options,
-    /// Where Redis is; `None`: see `embedded`.
+    /// Where Redis is; for `None` see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
 
 /// A file of jobs to push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BulkOrder {
-    /// The file, and what its lines need not say.
+    /// The file, and defaults for what its lines leave out.
     pub bulk: Bulk,
-    /// Where Redis is; `None`: see `embedded`.
+    /// Where Redis is; for `None` see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
 
@@ -44,9 +44,9 @@ pub(in crate::cli) struct EnqueueArgs {
     /// Positional arguments as a JSON array
     #[arg(value_name = "ARGS_JSON", default_value = "[]", value_parser = json_array)]
     args: String,
-    /// Push the jobs of a file (-: standard input), one JSON object a line:
-    /// {"name":"Resize","args":[1],"queue":"img","retries":3,"jid":"…"}; NAME, --queue and --retries stand for what a
-    /// line does not say, and with NAME a line may be the array of arguments alone
+    /// Push the jobs of a file (-: standard input), one JSON object per line:
+    /// {"name":"Resize","args":[1],"queue":"img","retries":3,"jid":"…"}; NAME, --queue and --retries apply where a line
+    /// does not set them, and with NAME a line may be just the array of arguments
     #[arg(long, value_name = "FILE", conflicts_with_all = ["args", "count"])]
     bulk: Option<PathBuf>,
     /// Queue to push into
@@ -63,7 +63,7 @@ pub(in crate::cli) struct EnqueueArgs {
     retries: u32,
 }
 
-/// The order that the arguments make.
+/// The order that the arguments describe.
 pub(in crate::cli) fn order(
     matches: &ArgMatches,
     redis_url: Option<GivenUrl>,
@@ -101,7 +101,7 @@ fn json_array(text: &str) -> Result<String, String> {
         return Err(format!("{} bytes of arguments are too many: at most {PAYLOAD_BYTES_MAX}", text.len()));
     }
     if !text.starts_with('[') {
-        return Err("the arguments of a job are a JSON array, such as '[1, \"two\"]'".to_owned());
+        return Err("the arguments of a job must be a JSON array, such as '[1, \"two\"]'".to_owned());
     }
     match serde_json::from_str::<&RawValue>(text) {
         Ok(_) => Ok(text.to_owned()),

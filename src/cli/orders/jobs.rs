@@ -18,13 +18,13 @@ pub(in crate::cli) const JOBS: &str = "jobs";
 /// What follows its options in the help.
 pub(in crate::cli) const HELP: &str = "\
 A page costs what is on it, however many jobs there are. With --name or --jid the entries are examined one after the \
-other, at most --examine of them; the last line says how far it came and with which --skip to go on. Jobs that come or go \
+other, at most --examine of them; the last line says how far it got and with which --skip to continue. Jobs that come or go \
 between two pages shift what follows. An entry without a jid is called entry:…, a name that --jid, `retry`, `kill` and \
-`delete` take.
+`delete` accept.
 
 With --json one JSON object is printed: place, queue, total, skip, jobs, examined, next_skip (null at the end). Each of \
-jobs has queue, bytes, in a set score (Unix seconds), and job: the payload as it is; or no_job: why the bytes are none, \
-with base64.
+jobs has queue, bytes, in a set score (Unix seconds), and job: the payload, unchanged; or no_job: why the bytes are not a \
+job, with base64.
 
 Examples:
   jiggler-uring jobs retries
@@ -44,7 +44,7 @@ pub struct JobsOrder {
     pub query: Query,
     /// One JSON object instead of a table.
     pub json: bool,
-    /// Where Redis is; `None`: see `embedded`.
+    /// Where Redis is; for `None` see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
 
@@ -59,7 +59,7 @@ enum PlaceWord {
 /// Show the jobs of a queue or a set, page by page
 #[derive(Debug, Args)]
 pub(in crate::cli) struct JobsArgs {
-    /// Where the jobs lie
+    /// Where the jobs are
     #[arg(value_name = "PLACE", value_enum)]
     place: PlaceWord,
     /// Name of the queue
@@ -71,13 +71,13 @@ pub(in crate::cli) struct JobsArgs {
     /// Most jobs to show
     #[arg(long, value_name = "N", default_value_t = JOBS_LIMIT as u64, value_parser = limit())]
     limit: u64,
-    /// Oldest first: what is taken, due or trimmed next; else newest first
+    /// Oldest first: what is taken, due or trimmed next; otherwise newest first
     #[arg(long)]
     oldest: bool,
-    /// Show only jobs of this name; with an asterisk at the end, of names that begin so
+    /// Show only jobs with this name; with an asterisk at the end, names that start with it
     #[arg(long, value_name = "NAME", value_parser = ValueParser::new(name_pattern))]
     name: Option<NamePattern>,
-    /// Show only the job of this id
+    /// Show only the job with this id
     #[arg(long, value_name = "JID", value_parser = jid)]
     jid: Option<String>,
     /// Entries to skip first

@@ -1,6 +1,6 @@
-//! The subcommands: their arguments, and the checked orders they become.
+//! The subcommands: their arguments, and the checked orders they turn into.
 //!
-//! The caller of `cli` carries an order out; the order says where Redis is.
+//! The caller of `cli` carries out an order; the order says where Redis is.
 
 // Pushing jobs.
 mod enqueue;
@@ -34,7 +34,7 @@ pub use summary::SummaryOrder;
 
 /// The subcommands that look at jobs and act on them, without the options that find Redis.
 pub(super) fn job_commands() -> [Command; 6] {
-    // clap would show the JID alone, as if there were no alternative.
+    // clap would show only the JID, as if there were no alternative.
     let usage = |name: &str| {
         format!("jiggler-uring {name} [OPTIONS] <JID>\n       jiggler-uring {name} [OPTIONS] --all <PLACE>")
     };
@@ -51,7 +51,7 @@ pub(super) fn job_commands() -> [Command; 6] {
     ]
 }
 
-/// The order that the arguments of a subcommand make. clap has rejected all other names.
+/// The order described by the arguments of a subcommand. clap has rejected all other names.
 pub(super) fn invocation(
     name: &str,
     matches: &ArgMatches,
@@ -67,7 +67,7 @@ pub(super) fn invocation(
         act::KILL => ActOrder::kill(matches, config).map(Invocation::Act),
         act::DELETE => ActOrder::delete(matches, config).map(Invocation::Act),
         prune::PRUNE => PruneOrder::from_matches(matches, redis_url).map(Invocation::Prune),
-        // The only other one.
+        // The only one left.
         _ => SummaryOrder::from_matches(matches, redis_url).map(Invocation::Summary),
     }
 }

@@ -1,4 +1,4 @@
-//! `prune`: what is to be deleted as a whole.
+//! `prune`: what to delete as a whole.
 
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum, error::ErrorKind};
 
@@ -10,10 +10,11 @@ pub(in crate::cli) const PRUNE: &str = "prune";
 
 /// What follows its options in the help.
 pub(in crate::cli) const HELP: &str = "\
-Without --yes it says what is there and asks, and refuses where there is no terminal to ask at.
+Without --yes it shows what is there and asks, and refuses if there is no terminal to ask at.
 
-Jobs that are taken already are left alone, those of Ruby servers too: what a living process runs goes on (`cancel` ends \
-it), and what a dead one held comes back to its queue and can be pruned then. Heartbeats of living processes stay.
+Jobs that have already been taken are left alone, including those of Ruby servers: what a live process runs keeps running \
+(`cancel` ends it), and what a dead one held comes back to its queue and can be pruned then. Heartbeats of live processes \
+stay.
 
 Examples:
   jiggler-uring prune queue img
@@ -22,14 +23,14 @@ Examples:
 
 Exit status: 0 done, 1 not confirmed, or Redis refused or is away, 2 wrong usage or configuration";
 
-/// Something to be deleted as a whole.
+/// Something to delete as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PruneOrder {
     /// What.
     pub what: What,
     /// Whether to ask first.
     pub consent: Consent,
-    /// Where Redis is; `None`: see `embedded`.
+    /// Where Redis is; for `None` see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
 
@@ -64,7 +65,7 @@ pub(in crate::cli) struct PruneArgs {
     /// Name of the queue
     #[arg(value_name = "QUEUE", required_if_eq("what", "queue"))]
     queue: Option<QueueName>,
-    /// Do not ask before it is deleted
+    /// Do not ask before deleting
     #[arg(long)]
     yes: bool,
 }

@@ -20,7 +20,7 @@ Exit status: 0 shown, 1 Redis refused or is away, 2 wrong usage or configuration
 pub struct QueuesOrder {
     /// One JSON object instead of a table.
     pub json: bool,
-    /// Where Redis is; `None`: see `embedded`.
+    /// Where Redis is; for `None` see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
 

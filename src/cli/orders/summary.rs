@@ -12,7 +12,7 @@ pub(in crate::cli) const SUMMARY: &str = "summary";
 pub struct SummaryOrder {
     /// One JSON object with the gem's keys instead of a table.
     pub json: bool,
-    /// Where Redis is; `None`: see `embedded`.
+    /// Where Redis is; for `None` see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
 

@@ -1,4 +1,4 @@
-//! Values that several subcommands take, checked as they are read.
+//! Values that several subcommands take, checked while parsing.
 
 use std::ops::RangeInclusive;
 
@@ -27,7 +27,7 @@ pub(super) fn job_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Reads a whole number within bounds; anything else is told what is accepted.
+/// Parses a whole number within bounds; the error says what is accepted.
 pub(super) fn whole<N>(allowed: RangeInclusive<u64>) -> ValueParser
 where
     N: TryFrom<u64> + Clone + Send + Sync + 'static,
@@ -62,7 +62,7 @@ pub(super) fn name_pattern(text: &str) -> Result<NamePattern, String> {
     job_name(text).map(|text| NamePattern::parse(&text))
 }
 
-/// An error about arguments that clap cannot detect by itself.
+/// An error about arguments that clap cannot detect itself.
 pub(super) fn usage(kind: ErrorKind, text: &str) -> clap::Error {
     clap::Error::raw(kind, format!("{text}\n\nFor more information, try '--help'.\n"))
 }
