@@ -1,6 +1,6 @@
-//! What can be wrong with the options, said so that the user can fix it: where it stands, what is allowed.
+//! What can be wrong with the options, reported so that the user can fix it: where it is and what is allowed.
 //!
-//! None of these heals by itself: the process refuses to start (exit code 2).
+//! None of these heals on its own: the process refuses to start (exit code 2).
 
 use std::{fmt, io, path::PathBuf};
 
@@ -9,7 +9,7 @@ use crate::limits::{CONFIG_DEPTH_MAX, CONFIG_FILE_BYTES_MAX};
 /// Where a value was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// A flag; the text has no dashes.
+    /// A flag; the text does not include the dashes.
     Flag(&'static str),
     /// An environment variable.
     Variable(&'static str),
@@ -41,12 +41,12 @@ impl fmt::Display for Origin {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A value that its option does not take.
+    /// A value that its option does not accept.
     #[error("{origin}: {reason}")]
     BadValue {
         /// Where it was given.
         origin: Origin,
-        /// The value and what is allowed instead. Never holds a Redis URL.
+        /// The value and what is allowed instead. Never contains a Redis URL.
         reason: String,
     },
     /// A key the file may not have.
@@ -58,7 +58,7 @@ pub enum Error {
         line: usize,
         /// The key as the file spells it.
         key: String,
-        /// The known key that differs least, if one is near.
+        /// The closest known key, if one is near.
         nearest: Option<&'static str>,
         /// All keys that have an effect.
         allowed: String,
@@ -73,7 +73,7 @@ pub enum Error {
         /// The key as the file spells it the second time.
         key: String,
     },
-    /// The file is no YAML.
+    /// The file is not YAML.
     #[error("{} line {line}, column {column}: not valid YAML: {reason}", path.display())]
     Syntax {
         /// Path of the file.
@@ -82,10 +82,10 @@ pub enum Error {
         line: usize,
         /// Column, from 1.
         column: usize,
-        /// What the parser says.
+        /// The parser's message.
         reason: String,
     },
-    /// The file holds an ERB tag, which only Ruby can run.
+    /// The file contains an ERB tag, which only Ruby can run.
     #[error("{} line {line}: `<%` is Ruby (ERB), which is not run here; write the value itself, or use the \
              environment variables REDIS_URL and APP_ENV", path.display())]
     Erb {
@@ -101,10 +101,10 @@ pub enum Error {
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// What was found and what is wanted.
+        /// What was found and what is expected.
         reason: &'static str,
     },
-    /// Lists and mappings stand too deep within each other.
+    /// Lists and mappings are nested too deeply.
     #[error("{} line {line}: nested deeper than {CONFIG_DEPTH_MAX} levels; a configuration needs four", path.display())]
     TooDeep {
         /// Path of the file.
@@ -117,7 +117,7 @@ pub enum Error {
     Read {
         /// Path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The file is far larger than any configuration.

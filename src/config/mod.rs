@@ -1,9 +1,9 @@
 //! Configuration: from flags, environment, file and defaults to one [`Config`] in which everything is decided.
 //!
-//! The order is default < file < environment < flag. [`options`] is the table of what there is, `settings` the
-//! fields it fills, [`value`] and [`types`] parse, [`raw`] holds what one source says, [`yaml`] reads the file. Only
-//! `cli` and `yaml` know where text
-//! comes from; the rest of the crate sees [`Config`]. What a machine can do (cores, kernel, Redis) is `boot`'s.
+//! The order is default < file < environment < flag. [`options`] is the table of all options, `settings` the fields it
+//! fills, [`value`] and [`types`] parse, [`raw`] holds the values of one source, [`yaml`] reads the file. Only `cli` and
+//! `yaml` know where text comes from; the rest of the crate sees [`Config`]. What a machine can do (cores, kernel, Redis)
+//! is up to `boot`.
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -31,7 +31,7 @@ pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 /// Every option of a worker process, decided.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Shards asked for; `None`: as many as cores this process may use. May be more than there are.
+    /// Shards requested; `None`: as many as cores this process may use. May be more than there are.
     pub cores: Option<usize>,
     /// Jobs in flight per process; `None`: [`CONCURRENCY_PER_CORE`] for each core in use.
     pub concurrency: Option<usize>,
@@ -43,11 +43,11 @@ pub struct Config {
     pub environment: String,
     /// What a crash means for a running job.
     pub mode: Mode,
-    /// Where Redis is; `None`: see `embedded`.
+    /// Where Redis is; for `None` see `embedded`.
     pub redis_url: Option<GivenUrl>,
-    /// Whether a private Redis may be started though the environment is production.
+    /// Whether a private Redis may be started even though the environment is production.
     pub private_redis: bool,
-    /// Warnings about secrets of Redis that others on this machine can see.
+    /// Warnings about Redis secrets that others on this machine can see.
     pub redis_notes: Vec<String>,
     /// How much is logged.
     pub log_level: LogLevel,
@@ -63,17 +63,17 @@ pub struct Config {
     pub max_dead_jobs: u64,
     /// How long an entry stays in the dead set.
     pub dead_timeout: Duration,
-    /// The file some of this came from, if one was named.
+    /// The file that some of this came from, if one was named.
     pub config_file: Option<PathBuf>,
-    /// Places of settings that were accepted for the gem's sake and have no effect.
+    /// Places of settings that are accepted only for compatibility with the gem and have no effect.
     pub unused: Vec<Origin>,
 }
 
 impl Config {
-    /// Lays `flags` over the environment, the file that either names, and the defaults.
+    /// Lays `flags` over the environment, the file that either of them names, and the defaults.
     ///
     /// # Errors
-    /// [`Error`]: the first value or key that is refused, with its place and what is allowed.
+    /// [`Error`]: the first value or key that is rejected, with its place and what is allowed.
     pub fn load(flags: Raw, variables: Variables<'_>) -> Result<Self, Error> {
         let defaults = Raw::defaults()?;
         let above = flags.over(Raw::from_environment(variables)?);
@@ -85,7 +85,7 @@ impl Config {
         Self::decide(above.over(document.for_environment(&environment)).over(defaults))
     }
 
-    /// Decides what [`Raw::defaults`] lies under.
+    /// Turns a source with [`Raw::defaults`] underneath into a configuration.
     fn decide(mut raw: Raw) -> Result<Self, Error> {
         let redis = std::mem::take(&mut raw.redis);
         let redis_notes = redis.notes(raw.redis_url.as_ref());
@@ -102,11 +102,12 @@ impl Config {
 
     fn differs_apart(&self, other: &Self, id: OptionId) -> bool {
         let url = |config: &Self| config.redis_url.as_ref().map(|given| given.url.clone());
-        // What files say about Redis, the url has taken up; the file of options is named by the command line, which stays.
+        // What files say about Redis is already part of the url; the file of options is named by the command line, which
+        // stays.
         id == OptionId::RedisUrl && url(self) != url(other)
     }
 
-    /// These options where they may change while the process runs, else those of `running`.
+    /// Takes these options where they may change while the process runs, and otherwise those of `running`.
     #[must_use]
     pub fn reloaded_into(self, running: &Self) -> Self {
         let mut reloaded = running.clone();
@@ -131,7 +132,7 @@ impl Config {
 }
 
 impl Default for Config {
-    /// What a process gets that nobody tells anything.
+    /// What a process gets if nothing is configured.
     fn default() -> Self {
         let defaults = Raw::defaults();
         debug_assert!(defaults.is_ok(), "the table's own test passes its defaults through their parsers");

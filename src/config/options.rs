@@ -1,7 +1,7 @@
 //! The table of all options: one row names an option's flag, YAML key, variable, default, bounds and help.
 //!
-//! The command line, the file reader, the help text and the tests walk this table; none of them knows an option by
-//! itself. What a value becomes is decided in `settings`.
+//! The command line, the file reader, the help text and the tests walk this table; none of them knows any single option.
+//! What a value becomes is decided in `settings`.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub const MODE_WORDS: &[&str] = &["at-least-once", "at-most-once"];
 /// The words of `--log-format`.
 pub const LOG_FORMAT_WORDS: &[&str] = &["text", "json"];
 
-/// What an option has when nobody sets it.
+/// An option's value when nobody sets it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum DefaultValue {
     /// Decided later, when the machine is known; the text says how.
@@ -52,7 +52,7 @@ pub enum Allowed {
     Switch,
     /// One of a few words.
     Words(&'static [&'static str]),
-    /// Anything the text describes.
+    /// Anything that the text describes.
     Text(&'static str),
 }
 
@@ -61,7 +61,7 @@ pub enum Allowed {
 pub enum Change {
     /// At the next start of the process.
     Restart,
-    /// At SIGHUP, which reads the configuration file again.
+    /// At SIGHUP, which rereads the configuration file.
     Hangup,
 }
 
@@ -82,16 +82,16 @@ pub struct OptionSpec {
     pub value_name: &'static str,
     /// Value when nobody gives one.
     pub default: DefaultValue,
-    /// Values that are taken.
+    /// Accepted values.
     pub allowed: Allowed,
     /// One sentence for `--help`, without full stop.
     pub help: &'static str,
-    /// When a change of it takes effect.
+    /// When a change to it takes effect.
     pub change: Change,
 }
 
 impl OptionSpec {
-    /// The row of an option. `Unused` has many rows and is not asked for.
+    /// The row of an option. `Unused` has many rows and is never requested.
     #[must_use]
     pub fn of(id: OptionId) -> Option<&'static Self> {
         OPTIONS.iter().find(|spec| spec.id == id)

@@ -1,7 +1,7 @@
-//! Options of one source (file, environment or flags), each given or not: the middle between text and [`Config`].
+//! Options of one source (file, environment or flags), each set or not: the stage between text and [`Config`].
 //!
-//! [`Raw::set`] is the one place that turns a value into an option; `settings` lists the fields. Laying sources over each
-//! other is [`Raw::over`]; filling the gaps is `Config`'s.
+//! [`Raw::set`] is the only place that turns a value into an option; `settings` lists the fields. [`Raw::over`] lays
+//! sources over each other; filling the gaps is up to `Config`.
 //!
 //! [`Config`]: super::Config
 
@@ -20,7 +20,7 @@ impl Raw {
     /// The defaults of the table, through the same parser as everything else.
     ///
     /// # Errors
-    /// None, as long as the table's own test passes.
+    /// None, provided the table's own test passes.
     pub fn defaults() -> Result<Self, Error> {
         let mut raw = Self::default();
         for spec in OPTIONS {
@@ -35,8 +35,8 @@ impl Raw {
         Ok(raw)
     }
 
-    /// What the environment says. An empty variable counts as not set, as process files write it, but for an empty url: what
-    /// was to be there is missing, and the jobs would go to another server.
+    /// The values from the environment. An empty variable counts as unset, because process files write it that way, except
+    /// for an empty url: something is missing there, and the jobs would go to another server.
     ///
     /// # Errors
     /// [`Error::NotUnicode`], or [`Error::BadValue`] with the variable's name.
@@ -70,7 +70,7 @@ impl Raw {
         self.parse(spec, value, origin).map_err(|reason| Error::BadValue { origin: place, reason })
     }
 
-    /// The options that `settings` gives no field of their own.
+    /// The options that have no field of their own in `settings`.
     pub(super) fn parse_apart(
         &mut self,
         spec: &OptionSpec,
@@ -78,7 +78,7 @@ impl Raw {
         origin: Origin,
     ) -> Result<(), String> {
         match spec.id {
-            // A file that names a file is the gem's; ours is already being read.
+            // A file that names a file is a feature of the gem; ours is already being read.
             OptionId::ConfigFile if matches!(origin, Origin::File { .. }) => self.unused.push(origin),
             OptionId::ConfigFile => self.config_file = Some(value.text(spec)?.into()),
             OptionId::RedisUrl => self.redis_url = Some(redis_url(spec, value, origin)?),
@@ -96,7 +96,7 @@ impl Raw {
     }
 }
 
-/// The table bounds every count far below `u32::MAX`; a `usize` here has 64 bits.
+/// The table bounds every count far below `u32::MAX`; a `usize` has 64 bits here.
 pub(super) fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
@@ -125,7 +125,7 @@ fn file(spec: &OptionSpec, value: &Value<'_>) -> Result<PathBuf, String> {
     not_empty(spec, value).map(PathBuf::from)
 }
 
-/// The parser's errors hold no password.
+/// The parser's errors contain no password.
 fn redis_url(spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<GivenUrl, String> {
     match value {
         Value::Text(text) if !text.trim().is_empty() => {
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
     use crate::config::{LogFormat, LogLevel, Mode};
 
-    /// A value other than the default for each option, as the user would write it, and whether it was kept.
+    /// A non-default value for each option, as the user would write it, and whether it was kept.
     fn sample(id: OptionId) -> (&'static str, fn(&Raw) -> bool) {
         match id {
             OptionId::Cores => ("3", |raw| raw.cores == Some(3)),

@@ -1,6 +1,7 @@
-//! What is said about Redis besides its url: files and names for TLS, passwords in files. Laid over the url here.
+//! What is configured about Redis in addition to its url: files and names for TLS, passwords in files. Laid over the url
+//! here.
 //!
-//! A secret is read from its file and goes into the url, which shows none; errors and notes name the file.
+//! A secret is read from its file and put into the url, which never shows it; errors and notes name the file.
 
 use std::{
     fs::Metadata,
@@ -18,7 +19,7 @@ use crate::{
     small_file,
 };
 
-/// Whether every user of the machine may read a file.
+/// Whether every user on the machine may read a file.
 const READABLE_BY_ALL: u32 = 0o004;
 
 /// Whether its group may.
@@ -27,7 +28,7 @@ const READABLE_BY_GROUP: u32 = 0o040;
 /// A value and the place that gave it.
 type Given<T> = Option<(T, Origin)>;
 
-/// The options of one source, each given or not.
+/// The options of one source, each set or not.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct RedisParts {
     pub(super) password_file: Given<PathBuf>,
@@ -39,7 +40,7 @@ pub(super) struct RedisParts {
 }
 
 impl RedisParts {
-    /// These where they are given, else those of `lower`.
+    /// These where they are set, otherwise those of `lower`.
     pub(super) fn over(self, lower: Self) -> Self {
         Self {
             password_file: self.password_file.or(lower.password_file),
@@ -54,15 +55,13 @@ impl RedisParts {
     /// The url with all of this in it.
     ///
     /// # Errors
-    /// [`Error::BadValue`] for what has no meaning for this url, for a password given twice, and for a file that cannot
-    /// be read or holds no password.
+    /// [`Error::BadValue`] for anything without meaning for this url, for a password given twice, and for a file that
+    /// cannot be read or contains no password.
     pub(super) fn lay_over(self, given: Option<GivenUrl>) -> Result<Option<GivenUrl>, Error> {
         let Some(GivenUrl { mut url, origin }) = given else {
             return match self.first() {
                 None => Ok(None),
-                Some(part) => {
-                    refused(part, "no redis url is given that it could be for; give --redis-url or REDIS_URL")
-                }
+                Some(part) => refused(part, "no redis url to use it with; give --redis-url or REDIS_URL"),
             };
         };
         if url.tls().is_none()
@@ -120,7 +119,7 @@ impl RedisParts {
             own("key file", &self.key_file).or_else(|| key_of_url.map(|path| ("key file", path.clone()))),
         ];
         for (what, path) in files.into_iter().flatten() {
-            // One that cannot be looked at is named by whoever reads it.
+            // A file that cannot be examined is reported by the code that reads it.
             if let Some(readers) = std::fs::metadata(&path).ok().and_then(|data| other_readers(&data)) {
                 notes.push(format!("the {what} {0} can be read by {readers}: chmod 600 {0}", path.display()));
             }
@@ -140,8 +139,8 @@ impl RedisParts {
     }
 }
 
-/// Who may read a file besides its owner, if that is one too many. That root lets a group read it is how service managers
-/// and containers hand a secret to a process.
+/// Who may read a file in addition to its owner, if that is too many. Root giving a group read access is how service
+/// managers and containers pass a secret to a process.
 fn other_readers(data: &Metadata) -> Option<&'static str> {
     match data.mode() {
         mode if mode & READABLE_BY_ALL != 0 => Some("every user of this machine"),
@@ -165,7 +164,7 @@ fn refused<T>(origin: &Origin, reason: &str) -> Result<T, Error> {
     Err(Error::BadValue { origin: origin.clone(), reason: reason.to_owned() })
 }
 
-/// The password in a file: its text without the line end that editors leave.
+/// The password in a file: its text without the line end that editors add.
 fn secret(path: &Path, origin: &Origin) -> Result<String, Error> {
     let failed = |reason: String| Error::BadValue {
         origin: origin.clone(),
@@ -181,10 +180,10 @@ fn secret(path: &Path, origin: &Origin) -> Result<String, Error> {
         return Err(failed("it is UTF-16; save it as UTF-8".to_owned()));
     }
     let text = std::str::from_utf8(small_file::without_mark(&bytes))
-        .map_err(|_| failed("it is no valid UTF-8".to_owned()))?;
+        .map_err(|_| failed("it is not valid UTF-8".to_owned()))?;
     let password = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     if password.is_empty() || password.contains(['\n', '\r']) {
-        return Err(failed("it must hold one line, the password".to_owned()));
+        return Err(failed("it must contain one line, the password".to_owned()));
     }
     Ok(password.to_owned())
 }

@@ -1,7 +1,7 @@
-//! The options as code: of which row each is, its field in [`Raw`] and in [`Config`], and how its value is read.
+//! The options in code: which row each belongs to, its field in [`Raw`] and in [`Config`], and how its value is parsed.
 //!
-//! An option is spelt three times: its row in `options::rows`, its line here, its field in [`Config`]. Its default stands
-//! in the row only.
+//! An option is spelt three times: its row in `options::rows`, its line here, its field in [`Config`]. Its default is in
+//! the row only.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -15,7 +15,7 @@ use super::{
     value::Value,
 };
 
-/// How a value of an option is read; the error says what is allowed.
+/// How an option's value is parsed; the error says what is allowed.
 type Parse<T> = fn(&OptionSpec, &Value<'_>) -> Result<T, String>;
 
 macro_rules! settings {
@@ -32,7 +32,7 @@ macro_rules! settings {
             $($(#[$apart_doc])* $apart,)*
         }
 
-        /// What one source says; `None` where it says nothing.
+        /// The values of one source; `None` where it sets none.
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct Raw {
             $(pub(super) $field: Option<$type>,)*
@@ -65,7 +65,7 @@ macro_rules! settings {
                 Ok(())
             }
 
-            /// These options where they are given, else those of `lower`.
+            /// These options where they are set, otherwise those of `lower`.
             #[must_use]
             pub fn over(self, lower: Self) -> Self {
                 Self {
@@ -80,7 +80,7 @@ macro_rules! settings {
         }
 
         impl Config {
-            /// What a source says that has the defaults of the table under it, so that a value which must be decided is
+            /// The values of a source that has the table's defaults underneath, so that a value which must be decided is
             /// there.
             pub(super) fn of(raw: Raw) -> Self {
                 Self {
@@ -102,7 +102,7 @@ macro_rules! settings {
                 }
             }
 
-            /// Takes the value of an option over, if it has a field of its own.
+            /// Takes over the value of an option, if it has its own field.
             pub(super) fn adopt(&mut self, id: OptionId, from: &Self) {
                 match id {
                     $(OptionId::$id => self.$field = from.$field.clone(),)*
@@ -115,7 +115,7 @@ macro_rules! settings {
 }
 
 settings! {
-    // The table has a default for each.
+    // The table has a default for each of these.
     decided {
         /// Queues to serve, with priorities.
         Queues => queues: Queues = |spec, value| queues(spec, value);
@@ -149,7 +149,7 @@ settings! {
         /// Jobs in flight per process.
         Concurrency => concurrency: usize = |spec, value| value.number(spec).map(count);
     }
-    // Without a field of their own: the place counts too, or several make one value.
+    // Without their own field: the place matters too, or several make up one value.
     apart {
         /// The YAML file itself.
         ConfigFile;
@@ -159,7 +159,7 @@ settings! {
         RedisPasswordFile;
         /// A file of authorities to trust.
         RedisCaFile;
-        /// The certificate to show it.
+        /// The certificate to present to it.
         RedisCertFile;
         /// The key of that certificate.
         RedisKeyFile;

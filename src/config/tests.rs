@@ -1,4 +1,4 @@
-//! Whole loads: which source wins, what is decided when nobody speaks.
+//! Whole loads: which source wins, what is decided when nothing is set.
 
 use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStringExt, path::Path, time::Duration};
 
@@ -33,7 +33,7 @@ fn file(text: &str) -> (tempfile::TempDir, String) {
 }
 
 #[test]
-fn nobody_speaks_and_the_defaults_of_limits_rule() {
+fn nothing_is_set_and_the_defaults_of_limits_apply() {
     let config = load(Raw::default(), &[]).unwrap();
     assert_eq!(config, Config::default());
     assert_eq!(config.timeout, STOP_TIMEOUT);
@@ -79,7 +79,7 @@ fn the_section_is_chosen_by_the_environment_that_won() {
 }
 
 #[test]
-fn an_empty_variable_counts_as_not_set_but_for_the_url_and_a_bad_one_is_named() {
+fn an_empty_variable_counts_as_unset_except_for_the_url_and_a_bad_one_is_named() {
     let config = load(Raw::default(), &[("APP_ENV", "")]).unwrap();
     assert_eq!((config.redis_url, config.environment.as_str()), (None, "development"));
     let error = load(Raw::default(), &[("REDIS_URL", "")]).unwrap_err().to_string();
@@ -125,7 +125,7 @@ fn texts_that_repeat_a_limit_repeat_the_limit_in_force() {
     assert!(text.contains(&format!("1 to {} bytes", crate::limits::ENVIRONMENT_BYTES_MAX)));
 }
 
-/// What a reload takes over is what the table says may change, and nothing else.
+/// A reload takes over exactly what the table says may change.
 #[test]
 fn a_reload_changes_what_the_table_says_and_names_the_rest() {
     let text = "concurrency: 3\nqueues: a:2\ntimeout: 9\nmode: at-most-once\nverbose: true\nlog_format: json\n\
@@ -139,7 +139,7 @@ fn a_reload_changes_what_the_table_says_and_names_the_rest() {
     flags.set(spec, &path, Origin::Flag("config")).unwrap();
     let running = Config::default();
     let read = Config::load(flags, &|_| None).unwrap();
-    // The file is named by the command line, and what files for the connection say is part of the url.
+    // The file is named by the command line, and what files say about the connection is part of the url.
     let shows = |id: &OptionId| {
         *id == OptionId::RedisUrl || (*id != OptionId::ConfigFile && !format!("{id:?}").starts_with("Redis"))
     };

@@ -1,6 +1,6 @@
-//! The values options decide: queues with priorities, mode, log format, the Redis URL with its secret.
+//! The values that options decide: queues with priorities, mode, log format, the Redis URL with its secret.
 //!
-//! Each parses itself from text or refuses with the rule; where a value came from is the caller's business.
+//! Each parses itself from text or rejects it with the rule; where a value came from is the caller's business.
 
 use std::{fmt, str::FromStr};
 
@@ -43,12 +43,12 @@ impl fmt::Display for Mode {
 impl FromStr for Mode {
     type Err = String;
 
-    /// Takes the gem's spellings too: `at_least_once`, `:at_least_once`.
+    /// Also accepts the gem's spellings: `at_least_once`, `:at_least_once`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix(':').unwrap_or(text).replace('_', "-").as_str() {
             "at-least-once" => Ok(Self::AtLeastOnce),
             "at-most-once" => Ok(Self::AtMostOnce),
-            _ => Err(format!("`{text}` is no mode")),
+            _ => Err(format!("`{text}` is not a mode")),
         }
     }
 }
@@ -81,7 +81,7 @@ impl FromStr for LogFormat {
         match text {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => Err(format!("`{text}` is no log format")),
+            _ => Err(format!("`{text}` is not a log format")),
         }
     }
 }
@@ -97,7 +97,7 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// That of the switch `verbose`.
+    /// The level for the switch `verbose`.
     pub(super) const fn of_verbose(verbose: bool) -> Self {
         if verbose { Self::Debug } else { Self::Info }
     }
@@ -191,7 +191,7 @@ impl fmt::Display for QueueSpec {
 pub struct Queues(Vec<QueueSpec>);
 
 impl Queues {
-    /// Checks number and names.
+    /// Checks the number of queues and their names.
     ///
     /// # Errors
     /// The rule that is broken.
@@ -213,7 +213,7 @@ impl Queues {
     /// Comma-separated specs: `critical:2,default`.
     ///
     /// # Errors
-    /// As [`Queues::new`], and the first name or priority that is refused.
+    /// Like [`Queues::new`], and the first name or priority that is rejected.
     pub fn parse_list(text: &str) -> Result<Vec<QueueSpec>, QueuesError> {
         text.split(',').map(str::parse).collect()
     }
@@ -240,13 +240,13 @@ impl Queues {
 }
 
 impl Default for Queues {
-    /// The gem's default queue alone.
+    /// Just the gem's default queue.
     fn default() -> Self {
         Self(vec![QueueSpec::plain(QueueName::default())])
     }
 }
 
-/// A Redis URL and the place that gave it. Its texts hide the password.
+/// A Redis URL and where it came from. Its texts hide the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GivenUrl {
     /// Where Redis is.

@@ -1,13 +1,13 @@
-//! Values as they come from outside, and the checks that bounds of the option table ask for.
+//! Values as they come from outside, and the checks that the option table's bounds require.
 //!
-//! Text from a flag or variable and typed scalars of a YAML file meet here, so that an option is parsed once.
+//! Text from a flag or variable and typed scalars of a YAML file meet here, so that each option is parsed in one place.
 
 use std::{borrow::Cow, time::Duration};
 
 use super::options::{Allowed, OptionSpec};
 use crate::limits::DEBUG_BYTES_MAX;
 
-/// A text as errors show it: a foreign file may hold any amount of it.
+/// A text as errors show it: a foreign file may contain any amount of it.
 pub(super) fn shortened(text: &str) -> Cow<'_, str> {
     match text.floor_char_boundary(DEBUG_BYTES_MAX) {
         end if end < text.len() => format!("{}…", &text[..end]).into(),
@@ -28,7 +28,7 @@ pub enum Value<'a> {
     Switch(bool),
     /// A YAML sequence, or a flag given more than once.
     List(Vec<Value<'a>>),
-    /// Anything else YAML has; the text names it.
+    /// Any other YAML value; the text names it.
     Other(&'static str),
 }
 
@@ -45,7 +45,7 @@ impl Value<'_> {
         }
     }
 
-    /// "this is not what may stand here", with what may.
+    /// "X is not allowed here", with what is.
     pub(super) fn refused(&self, spec: &OptionSpec) -> String {
         format!("{} is not allowed; give {}", self.shown(), spec.allowed)
     }
@@ -100,7 +100,7 @@ impl Value<'_> {
         }
     }
 
-    /// Text as it is; a number that YAML read from unquoted text counts as text.
+    /// Text unchanged; a number that YAML read from unquoted text counts as text.
     pub(super) fn text(&self, spec: &OptionSpec) -> Result<String, String> {
         match self {
             Self::Text(text) => Ok(text.clone().into_owned()),

@@ -1,9 +1,9 @@
 //! The YAML file: the gem's keys, our own, and sections per environment, each value with its line.
 //!
-//! A top-level key that is no option and holds a mapping (or nothing, unless it looks like an option) is the section of
-//! an environment, as in the gem (lib/jiggler/cli.rb, `parse_config`): the section of the environment in use is laid
-//! over the top level. All sections are checked, so that production's typo shows in development. Ruby's symbol spelling
-//! (`:timeout: 9`, `mode: :at_most_once`) and merge keys (`<<: *base`) are read; ERB is not run.
+//! A top-level key that is not an option and holds a mapping (or nothing, unless it looks like an option) is the section of
+//! an environment, as in the gem (lib/jiggler/cli.rb, `parse_config`): the section of the environment in use is laid over
+//! the top level. All sections are checked, so that production's typo shows in development. Ruby's symbol spelling
+//! (`:timeout: 9`, `mode: :at_most_once`) and merge keys (`<<: *base`) are supported; ERB is not run.
 
 use std::{
     collections::HashSet,
@@ -22,10 +22,10 @@ use super::{
 use crate::limits::{CONFIG_DEPTH_MAX, CONFIG_FILE_BYTES_MAX};
 use crate::small_file;
 
-/// Names this similar (Jaro-Winkler, 0 to 1) are offered as what was meant.
+/// Names this similar (Jaro-Winkler, 0 to 1) are suggested as what was meant.
 const SIMILARITY_MIN: f64 = 0.8;
 
-/// A file that was read and whose every key is known.
+/// A file that has been read and whose every key is known.
 #[derive(Debug, Default, PartialEq)]
 pub struct Document {
     base: Raw,
@@ -35,7 +35,7 @@ pub struct Document {
 impl Document {
     /// Reads and checks the file at `path`.
     ///
-    /// # Errors
+    /// [`Error`], each with the path and, if there is one, the line.
     /// [`Error`], each with the path and, where there is one, the line.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Read { path: path.to_owned(), source };
@@ -52,7 +52,7 @@ impl Document {
     /// Checks `text`, naming `path` in errors.
     ///
     /// # Errors
-    /// As [`Document::read`], without reading.
+    /// Like [`Document::read`], without the reading.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         if let Some(index) =
             text.lines().position(|line| line.contains("<%") && !line.trim_start().starts_with('#'))
@@ -73,17 +73,17 @@ impl Document {
             [] => Ok(Self::default()),
             [root] if is_null(root) => Ok(Self::default()),
             [root] => reader.document(root),
-            [_, second, ..] => Err(reader.shape(second, "a second document begins here; only one is read")),
+            [_, second, ..] => Err(reader.shape(second, "a second document starts here; only one is read")),
         }
     }
 
-    /// The environment the file itself asks for.
+    /// The environment that the file itself requests.
     #[must_use]
     pub fn environment(&self) -> Option<&str> {
         self.base.environment.as_deref()
     }
 
-    /// Top level and section of `environment`, the section above.
+    /// Top level and section of `environment`, with the section on top.
     #[must_use]
     pub fn for_environment(mut self, environment: &str) -> Raw {
         match self.sections.iter().position(|(name, _)| name == environment) {
@@ -93,7 +93,7 @@ impl Document {
     }
 }
 
-/// Where in a file we are, for errors.
+/// The current place in a file, for errors.
 struct Reader<'a> {
     path: &'a Path,
 }
@@ -103,7 +103,7 @@ impl Reader<'_> {
         let mut document = Document::default();
         let mut options = Vec::new();
         for entry in self.entries(root)? {
-            // A mapping is never the value of an option, so it is a section, unless it stands under an option's key.
+            // A mapping is never the value of an option, so it is a section, unless it is under an option's key.
             let known = OptionSpec::of_key(&entry.name).is_some();
             if !known && entry.value.data.is_mapping() {
                 let section = self.options(&self.entries(entry.value)?)?;
@@ -118,10 +118,10 @@ impl Reader<'_> {
         Ok(document)
     }
 
-    /// The entries of a mapping, merge keys resolved: its own entries win over merged ones, earlier ones over later.
+    /// The entries of a mapping, with merge keys resolved: its own entries win over merged ones, earlier ones over later.
     fn entries<'n, 'i>(&self, node: &'n MarkedYaml<'i>) -> Result<Vec<Entry<'n, 'i>>, Error> {
         let YamlData::Mapping(mapping) = &node.data else {
-            return Err(self.shape(node, "a mapping of `key: value` lines is wanted here"));
+            return Err(self.shape(node, "a mapping of `key: value` lines is expected here"));
         };
         let mut entries: Vec<Entry<'n, 'i>> = Vec::new();
         let mut names = HashSet::new();
@@ -159,7 +159,7 @@ impl Reader<'_> {
         let mut raw = Raw::default();
         for entry in entries {
             let Some(spec) = OptionSpec::of_key(&entry.name) else { return Err(self.unknown(entry)) };
-            // `timeout:` with nothing behind it is how YAML leaves a key out.
+            // `timeout:` with nothing after it is how YAML omits a key.
             if is_null(entry.value) {
                 continue;
             }
@@ -188,11 +188,11 @@ impl Reader<'_> {
     }
 }
 
-/// The line at which a file nests deeper than is allowed. The loader below recurses level by level without a bound of its
-/// own; its parser, asked event by event, does not.
+/// The line at which a file nests deeper than allowed. The loader below recurses level by level without its own bound; its
+/// parser, driven event by event, does not.
 fn too_deep(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
-    // What is no YAML ends both this and the loader at one place.
+    // Invalid YAML ends both this and the loader at the same place.
     for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
         match event {
             Event::SequenceStart(..) | Event::MappingStart(..) if depth == CONFIG_DEPTH_MAX => {
@@ -267,7 +267,7 @@ mod tests {
         }
     }
 
-    /// A file as the gem's users have it: symbols as keys, anchors, sections, keys only Ruby needs.
+    /// A file as the gem's users write it: symbols as keys, anchors, sections, keys only Ruby needs.
     const RUBY: &str = "\
 :concurrency: 12
 :timeout: 9
@@ -365,7 +365,7 @@ test:
 
     #[test]
     fn errors_stay_short_however_long_a_word_is() {
-        // YAML itself allows a key no more than 1,024 characters.
+        // YAML itself limits a key to 1,024 characters.
         let long = "x".repeat(1_000);
         for text in [
             format!("{long}: 1"),

@@ -1,4 +1,4 @@
-//! Carries out every order of the command line except to work.
+//! Carries out every order of the command line except running the worker.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ use super::process_orders;
 /// Carries an order out. Its results go to `out`.
 pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Failure> {
     match order {
-        // The caller works: it has the handlers.
+        // The caller runs the worker: it has the handlers.
         Invocation::Work(_) => Ok(()),
         Invocation::Enqueue(order) => {
             let db = redis(order.redis_url)?;
@@ -62,7 +62,7 @@ fn format(json: bool) -> Format {
     if json { Format::Json } else { Format::Text }
 }
 
-/// As [`failure`], with the way out if Redis denies the user of `url` a right that its role needs.
+/// Like [`failure`], with the way out if Redis denies the user of `url` a right that its role needs.
 pub(super) fn failure_of(db: &Database, role: Role) -> impl FnOnce(admin::Error) -> Failure + '_ {
     move |error| failure(admin::explained(db, role, error))
 }

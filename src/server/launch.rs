@@ -1,4 +1,4 @@
-//! Starting the executors and waiting for their end.
+//! Starts the executors and waits until they end.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -30,10 +30,10 @@ use crate::time::unix_now;
 use crate::wire::heartbeat_key::{Heartbeat, Poller, ServedQueue, join_queues};
 use crate::wire::{DEFAULT_QUEUE, Dialect, Keyspace, Presence, client_name, lease};
 
-/// The process ran and did not end as it should.
+/// Why a process ran and did not end as it should.
 #[derive(Debug, Error)]
 enum LaunchError {
-    /// glommio refused.
+    /// glommio refused to start it.
     #[error("the executor of {what} cannot be started: {reason}")]
     Executor { what: String, reason: String },
     /// The control thread panicked.
@@ -46,15 +46,15 @@ enum LaunchError {
         "{jobs} jobs of shard {shard} are left in flight (redis could not be reached); they are recovered when the lease ends"
     )]
     LeftBehind { shard: usize, jobs: usize },
-    /// A shard was taken for dead.
-    #[error("shard {shard} was taken for dead and its jobs run elsewhere")]
+    /// A shard was declared dead.
+    #[error("shard {shard} was declared dead and its jobs run elsewhere")]
     Fenced { shard: usize },
     /// The factory failed.
     #[error("the handlers of shard {shard} could not be built; the log says why")]
     NoState { shard: usize },
 }
 
-/// Runs shards and control to their end. If other processes took this one for dead (it was paused for longer than its
+/// Runs shards and control to their end. If other processes declared this one dead (it was paused for longer than its
 /// lease), it starts over under a new identity.
 pub(super) fn run<F, Fut, S, E>(
     config: &Config,
@@ -69,7 +69,7 @@ where
     S: 'static,
     E: Display,
 {
-    // From here on no signal has its default effect; control hears them.
+    // From here on no signal has its default effect; control receives them.
     glommio::signal::block(&control::SIGNALS)
         .map_err(|error| LaunchError::Executor { what: "signals".to_owned(), reason: error.to_string() })?;
     let mut reload = reload::reload(source, config);
@@ -85,11 +85,11 @@ where
             tracing::info!("stopped");
             return Ok(judge(&outcome.endings)?);
         }
-        tracing::warn!("this process was taken for dead; it goes on under a new identity");
+        tracing::warn!("this process was declared dead; it continues under a new identity");
     }
 }
 
-/// What may change while a process runs, as a configuration has it.
+/// The settings of a configuration that may change while a process runs.
 pub(super) fn settings(config: &Config) -> Settings {
     Settings {
         stats_interval: config.stats_interval,
@@ -100,7 +100,7 @@ pub(super) fn settings(config: &Config) -> Settings {
     }
 }
 
-/// What one identity of the process is made of.
+/// What one identity of the process consists of.
 struct Life<'l> {
     uuid: String,
     keys: Keyspace,
@@ -153,7 +153,7 @@ where
         .map_err(|error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() })?;
     let outcome = control.join().map_err(|_| LaunchError::ControlLost)?;
     for shard in running {
-        // Its ending is known; a panic of its thread was logged and counts as jobs left behind.
+        // Its outcome is known; a panic of its thread was logged and counts as jobs left behind.
         let _ended = shard.join();
     }
     Ok(outcome)
@@ -263,7 +263,7 @@ fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
     }
 }
 
-/// One duty for each realm: one of all queues, or in a cluster one a queue.
+/// One duty for each realm: one for all queues, or in a cluster one per queue.
 fn duties(life: &Life<'_>, shards: usize, queues: &[&str]) -> Vec<DutyOptions> {
     let Life { uuid, keys, url, .. } = life;
     let duty = |queues: &[&str]| {
@@ -278,7 +278,7 @@ fn duties(life: &Life<'_>, shards: usize, queues: &[&str]) -> Vec<DutyOptions> {
     if url.is_cluster() { queues.chunks(1).map(duty).collect() } else { vec![duty(queues)] }
 }
 
-/// As in the gem: the variable DYNO, or the name of the host.
+/// As in the gem: the variable DYNO, or the host name.
 fn hostname() -> String {
     std::env::var("DYNO")
         .ok()
@@ -289,7 +289,7 @@ fn hostname() -> String {
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// The worst ending decides.
+/// The worst outcome decides.
 fn judge(endings: &[(usize, Ending)]) -> Result<(), LaunchError> {
     for &(shard, how) in endings {
         match how {

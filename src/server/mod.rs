@@ -1,8 +1,8 @@
 //! A worker process from its command line to its exit code.
 //!
-//! Start, in this order, because each step stands on the one before: logging; cores; machine checks; a Redis (given, local
-//! or private); Redis checks; signals blocked, so that every thread made from here on has them blocked; executors. The end
-//! is the reverse: shards, control, private Redis.
+//! Start, in this order, because each step builds on the previous one: logging; cores; machine checks; a Redis (given,
+//! local or private); Redis checks; signals blocked, so that they are blocked in every thread created from here on;
+//! executors. The end is the reverse: shards, control, private Redis.
 
 mod carry_out;
 mod launch;
@@ -26,15 +26,15 @@ use carry_out::carry_out;
 pub use placement::Core;
 use reload::Source;
 
-/// A worker program, ready to run; made by [`worker`].
+/// A worker program, ready to run; created by [`worker`].
 pub struct Worker<F> {
     factory: F,
 }
 
 /// A worker program with your own jobs.
 ///
-/// `factory` is called once on each core that runs jobs, on that core, and builds its [`Registry`] around its state,
-/// which other cores never see. It must not need another core to make progress.
+/// `factory` is called once on each core that runs jobs, on that core, and builds its [`Registry`] around its state, which
+/// other cores never see. It must not depend on another core to make progress.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -66,8 +66,8 @@ where
     S: 'static,
     E: Display,
 {
-    /// Reads the program's arguments and does what they say: work, `enqueue`, `jobs`, `--help`. This is the whole command
-    /// line of the stock program, with its exit codes.
+    /// Reads the program's arguments and carries them out: run the worker, `enqueue`, `jobs`, `--help`. This is the whole
+    /// command line of the stock program, with its exit codes.
     pub fn run(self) -> ExitCode {
         let factory = self.factory;
         cli::run(std::env::args_os(), move |invocation, out| match invocation {
@@ -79,17 +79,17 @@ where
         })
     }
 
-    /// Works with a configuration of your own making, until a signal ends it.
+    /// Runs the worker with a configuration that you provide, until a signal ends it.
     ///
     /// # Errors
-    /// [`Failure::Usage`] if the machine, Redis or the configuration must be changed first; [`Failure::Run`] if the
-    /// process could not end as it should.
+    /// [`Failure::Usage`] if the machine, Redis or the configuration must be changed first; [`Failure::Run`] if the process
+    /// could not end as it should.
     pub fn run_with(self, config: &Config) -> Result<(), Failure> {
         work(config, None, &self.factory)
     }
 }
 
-/// A Redis that is down or busy may be back at the next try, which a process manager makes after exit code 1.
+/// A Redis that is down or busy may be back at the next attempt, which a process manager makes after exit code 1.
 fn redis_failure(error: boot::Error) -> Failure {
     match error {
         boot::Error::RedisUnreachable { .. } | boot::Error::RedisBusy { .. } => Failure::from(error),
@@ -106,9 +106,9 @@ where
     S: 'static,
     E: Display,
 {
-    // Before any thread exists this takes no time; later it would wait for every core.
+    // This takes no time before any thread exists; later it would wait for every core.
     glommio::early_init();
-    // A program that has installed its own keeps it.
+    // A program that has installed its own logger keeps it.
     let _whose = boot::logging::install(config.log_level, config.log_format, keep_signals_off)
         .map_err(|error| io::Error::new(error.kind(), format!("failed to start the log: {error}")))?;
     let _written = LogEnd;
@@ -128,18 +128,18 @@ where
     let server = boot::check_redis(&url).map_err(redis_failure)?;
     tracing::info!(redis = %url, server = server.name, version = server.version, "redis answers");
     let result = launch::run(config, source, &placement, &url, factory);
-    // Whatever the shards could not report is in flight in it, so a private Redis is ended in order, not abandoned.
+    // Whatever the shards could not report is in flight in it, so a private Redis is shut down cleanly, not abandoned.
     found.release()?;
     result
 }
 
-/// Signals are for control. The log's thread is made before they are blocked in every thread to come.
+/// Signals are for control. The log's thread is created before they are blocked in every thread to come.
 fn keep_signals_off() {
-    // Where they cannot be blocked, the same call ends the process before its first job.
+    // If they cannot be blocked, the same call ends the process before its first job.
     let _blocked = glommio::signal::block(&SIGNALS);
 }
 
-/// Brings the last lines of the log out, whatever way the work ends.
+/// Flushes the last lines of the log, however the work ends.
 struct LogEnd;
 
 impl Drop for LogEnd {
@@ -148,7 +148,7 @@ impl Drop for LogEnd {
     }
 }
 
-/// A panic becomes a log line like any other. Those of jobs end the job only and are stored with it.
+/// A panic becomes a log line like any other. A job's panic ends only the job and is stored with it.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();

@@ -8,7 +8,7 @@ use crate::limits::CONCURRENCY_PER_CORE;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Core {
-    /// Its number among the cores that run jobs, from 0.
+    /// Its index among the cores that run jobs, from 0.
     pub index: usize,
     /// How many cores run jobs.
     pub count: usize,
@@ -23,18 +23,18 @@ pub(super) struct Placement {
     pub(super) slots: Vec<usize>,
 }
 
-/// No placement is possible.
+/// Why no placement is possible.
 #[derive(Debug, Error)]
 pub(super) enum PlacementError {
-    /// The kernel does not say which CPUs this process may use.
+    /// The kernel does not report which CPUs this process may use.
     #[error(
         "the cpus this process may use cannot be read (sched_getaffinity); is /sys or the cpu set restricted?"
     )]
     NoCpus,
 }
 
-/// Places shards on the CPUs this process may use: `cores` of them, or all. More than there are becomes as many as there
-/// are, with a warning. No more shards than jobs may run at once.
+/// Places shards on the CPUs this process may use: `cores` of them, or all. If there are fewer, it uses those there are,
+/// with a warning. There are no more shards than jobs that may run at once.
 pub(super) fn place(cores: Option<usize>, concurrency: Option<usize>) -> Result<Placement, PlacementError> {
     let available = core_affinity::get_core_ids().unwrap_or_default();
     let cpus: Vec<usize> = available.into_iter().map(|core| core.id).collect();
@@ -47,7 +47,7 @@ pub(super) fn place(cores: Option<usize>, concurrency: Option<usize>) -> Result<
         tracing::warn!(
             asked = cores,
             available = cpus.len(),
-            "fewer cores are available than asked for; using these"
+            "fewer cores are available than requested; using these"
         );
     }
     Ok(split(&cpus, cores.unwrap_or(cpus.len()), concurrency))

@@ -1,4 +1,4 @@
-//! Carrying out what the command line asks about processes and about the program itself.
+//! Carries out what the command line requests about processes and about the program itself.
 
 use std::io::Write;
 use std::path::Path;
@@ -39,7 +39,7 @@ pub(super) fn carry_out(order: ProcessOrder, out: &mut dyn Write) -> Result<(), 
     }
 }
 
-/// The name this program was called by: a worker with jobs of its own has its own.
+/// The name this program was called by: a custom worker has its own name.
 fn program() -> String {
     let path = std::env::args_os().next();
     let name = path.as_ref().and_then(|path| Path::new(path).file_name());

@@ -1,7 +1,7 @@
-//! Reading the configuration again, at SIGHUP: from the same command line, environment and file as at the start.
+//! Rereads the configuration at SIGHUP: from the same command line, environment and file as at the start.
 //!
 //! Options that may change while the process runs take effect; others that have changed are named and wait for a restart. A
-//! configuration that is refused changes nothing.
+//! configuration that is rejected changes nothing.
 
 use super::launch::settings;
 use crate::boot::logging;
@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::config::options::{Change, OPTIONS, OptionId};
 use crate::control::Reload;
 
-/// How to read the configuration again. `None`: the program made it itself, or there is no file.
+/// How to reread the configuration. `None` if the program made it itself, or there is no file.
 pub(super) type Source = Option<fn() -> Result<Config, cli::Error>>;
 
 /// What control calls at SIGHUP; `running` is the configuration in force.
@@ -21,7 +21,7 @@ pub(super) fn reload(source: Source, running: &Config) -> Option<Reload> {
         let config = match read() {
             Ok(config) => config,
             Err(error) => {
-                tracing::error!(%error, "the configuration cannot be read again; the old one stays in force");
+                tracing::error!(%error, "the configuration cannot be reread; the old one stays in force");
                 return None;
             }
         };
@@ -29,7 +29,7 @@ pub(super) fn reload(source: Source, running: &Config) -> Option<Reload> {
         let before = running.log_level;
         running = config.reloaded_into(&running);
         if running.log_level != before && !logging::set_level(running.log_level) {
-            tracing::warn!("this program writes its own log, so the new log level has no effect");
+            tracing::warn!("this program sets up its own log, so the new log level has no effect");
         }
         Some(settings(&running))
     }))
@@ -42,8 +42,8 @@ fn tell(differences: &[OptionId]) {
     };
     let (changed, waits) = (names(Change::Hangup), names(Change::Restart));
     let shown = if changed.is_empty() { "nothing" } else { &changed };
-    tracing::info!(changed = shown, "the configuration was read again");
+    tracing::info!(changed = shown, "configuration reread");
     if !waits.is_empty() {
-        tracing::warn!(options = waits, "these options have changed too and need a restart");
+        tracing::warn!(options = waits, "options that need a restart have changed too");
     }
 }

@@ -108,7 +108,7 @@ pub(crate) fn assert_new_identity(redis: &Redis, worker: &Worker, old: &str) {
     });
     assert_eq!(redis.keys(&format!("jiggler:svr:{old}:*")), [""; 0]);
     assert_eq!(redis.text(&format!("jiggler:uring:process:{old}")), None);
-    assert_eq!(worker.lines("it goes on under a new identity").len(), 1);
+    assert_eq!(worker.lines("it continues under a new identity").len(), 1);
 }
 
 /// When a lease ends, in Unix milliseconds.

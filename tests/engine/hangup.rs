@@ -29,8 +29,8 @@ fn what_may_change_changes_and_the_rest_is_named() {
     )
     .unwrap();
     worker.signal("HUP");
-    worker.wait_for_line("the configuration was read again");
-    let line = worker.lines("the configuration was read again").remove(0);
+    worker.wait_for_line("configuration reread");
+    let line = worker.lines("configuration reread").remove(0);
     for option in ["stats_interval", "poller_enabled", "poll_interval", "max_dead_jobs", "verbose"] {
         assert!(line.contains(option), "{option} is missing in: {line}");
     }
@@ -58,13 +58,13 @@ fn a_file_that_is_refused_changes_nothing_and_is_said_once() {
     let mut worker = Worker::start(&redis, &["-C", &config.path()]);
     fs::write(config.path(), "stats_interval: soon\n").unwrap();
     worker.signal("HUP");
-    worker.wait_for_line("the configuration cannot be read again");
-    let line = worker.lines("cannot be read again");
+    worker.wait_for_line("the configuration cannot be reread");
+    let line = worker.lines("cannot be reread");
     assert!(line.len() == 1 && line[0].contains("soon") && line[0].contains(&config.path()), "{line:?}");
     // It goes on, and can be mended.
     fs::write(config.path(), "stats_interval: 2\n").unwrap();
     worker.signal("HUP");
-    worker.wait_for_line("the configuration was read again");
+    worker.wait_for_line("configuration reread");
     redis.push("default", &[r#"{"name":"Noop"}"#]);
     wait_until("it works", || redis.processed() == 1);
     worker.stop();

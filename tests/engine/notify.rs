@@ -171,7 +171,7 @@ fn a_reload_is_told_with_its_time_and_so_is_its_end_whether_the_file_is_taken_or
         let heard = manager.hear_until(&["READY=1\n"]);
         assert!(heard.iter().all(|message| !message.contains("starting")), "{heard:?}");
     }
-    worker.wait_for_line("the configuration cannot be read again");
+    worker.wait_for_line("the configuration cannot be reread");
     worker.stop();
     manager.hear_until(&["STOPPING=1\n"]);
 }

@@ -24,7 +24,7 @@ const fn unused(key: &'static str) -> OptionSpec {
     OptionSpec { key, ..BASE }
 }
 
-/// A file about the connection to Redis: YAML key and flag, and what it is.
+/// A file about the connection to Redis: YAML key and flag, and what it is for.
 const fn redis_file(
     id: OptionId,
     (key, flag): (&'static str, &'static str),
@@ -238,7 +238,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         change: Change::Hangup,
         ..BASE
     },
-    // Ruby's `jiggler -r app.rb` is often the first thing a team's process file says.
+    // Ruby's `jiggler -r app.rb` is often the first entry in a team's process file.
     OptionSpec { key: "require", flag: Some("require"), short: Some('r'), value_name: "PATH", ..BASE },
     unused("in_process_interval"),
     unused("fetchers_concurrency"),

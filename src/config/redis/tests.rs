@@ -1,4 +1,4 @@
-//! Whole loads: what lies over a url, what is refused, and that no secret is shown.
+//! Whole loads: what lies over a url, what is rejected, and that no secret is shown.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
