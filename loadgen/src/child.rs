@@ -39,7 +39,7 @@ pub(crate) struct Child {
 
 impl Child {
     /// Starts `command` with both outputs going to the file `log`, in a process group of its own, so that a Ctrl-C
-    /// reaches loadgen alone, which then ends the children in order.
+    /// reaches loadgen alone, which then ends the children cleanly.
     ///
     /// # Errors
     /// The log cannot be created or the program cannot be started.

@@ -45,7 +45,7 @@ fn key(spec: &OptionSpec) -> String {
     if spec.id == OptionId::ConfigFile { String::new() } else { format!("`{}`", spec.key) }
 }
 
-/// What the option takes; the words of text are in its meaning already.
+/// The values the option accepts; those of a text are described in its meaning already.
 #[must_use]
 pub fn values(spec: &OptionSpec) -> String {
     match spec.allowed {
@@ -57,7 +57,7 @@ pub fn values(spec: &OptionSpec) -> String {
     }
 }
 
-/// What it is when nobody says.
+/// Its value when nobody sets it.
 #[must_use]
 pub fn default(spec: &OptionSpec) -> String {
     match spec.default {
@@ -69,7 +69,7 @@ pub fn default(spec: &OptionSpec) -> String {
     }
 }
 
-/// When a change of it takes effect, in a word.
+/// When a change to it takes effect, in a word.
 #[must_use]
 pub fn change(spec: &OptionSpec) -> &'static str {
     match spec.change {
@@ -82,11 +82,11 @@ pub fn change(spec: &OptionSpec) -> &'static str {
 mod tests {
     use super::*;
 
-    /// Whoever changes the table copies what this prints into README.md, section Options.
+    /// After a change to the table, copy what this prints into README.md, section Options.
     #[test]
     fn the_readme_has_the_whole_table() {
         let readme = include_str!("../../README.md");
         let table = markdown();
-        assert!(readme.contains(&table), "README.md, section Options, must hold exactly:\n\n{table}");
+        assert!(readme.contains(&table), "README.md, section Options, must contain exactly:\n\n{table}");
     }
 }
