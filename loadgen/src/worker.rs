@@ -35,7 +35,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Program {
     path: PathBuf,
-    /// Precede the worker's flags.
+    /// Precedes the worker's flags.
     subcommand: Option<&'static str>,
 }
 

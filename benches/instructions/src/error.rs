@@ -66,8 +66,8 @@ pub(crate) enum Error {
     /// More instructions than allowed.
     #[error(
         "a hot path takes more instructions than stored in benches/instructions/counts.json:\n{0}\n\
-         make it cheaper again; or, if the cost is intended, accept the new counts with `make instructions`, commit the file \
-         and give the reason there"
+         make it cheaper again; or, if the cost is intended, accept the new counts with `make instructions`, commit the \
+         file and give the reason there"
     )]
     Regressions(String),
 }

@@ -103,8 +103,8 @@ impl Scene {
 }
 
 /// What that means.
-pub(super) const AWAY: &str = "away: bytes between the worker, or the null client, and Redis take this much longer each way, through \
-     a proxy on the worker's CPUs; what fills the queue is not delayed";
+pub(super) const AWAY: &str = "away: bytes between the worker, or the null client, and Redis take this much longer each \
+     way, through a proxy on the worker's CPUs; what fills the queue is not delayed";
 
 /// What a row adds to its name when Redis is that far away.
 pub(super) fn away(delay: Option<Duration>) -> String {
