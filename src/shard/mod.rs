@@ -72,6 +72,7 @@ mod numbers;
 mod phases;
 mod slots;
 mod state;
+mod strays;
 mod turns;
 mod waiters;
 

@@ -7,8 +7,9 @@
 //! [`super::drive`] arms the waiters when a fetch found nothing, and disarms them (`CLIENT UNBLOCK`) on quiet, on stop,
 //! and while every slot is taken. A waiter only waits: whatever else is to be done to its list is done by `drive`.
 //!
-//! After any answer that is no job the waiter counts what lies in its list: a middle box may have answered in place
-//! of Redis.
+//! A middle box may answer in place of Redis, whose block goes on. So after any answer that is no job the waiter counts what
+//! lies in its list, and what Redis itself would not have answered, at that time or at all, ends the connection like a loss.
+//! What may still come over one that was given up is looked for every few seconds ([`super::strays`]).
 //!
 //! Armed or parked, a waiter that lost its connection does not block again before `drive` has swept: has looked for what
 //! the lost one may have moved. A backlog, in which nobody is armed, must not keep such a job waiting.
@@ -20,8 +21,9 @@ use glommio::timer::Timer;
 
 use super::state::Shard;
 use super::steps::accept_batch;
+use super::strays::Strays;
 use super::waiters::Waiter;
-use crate::limits::{CALL_TIMEOUT, WAIT_CHUNK_BYTES, WAIT_EARLY, WAIT_ERROR_PAUSE};
+use crate::limits::{CALL_TIMEOUT, WAIT_CHUNK_BYTES, WAIT_EARLY, WAIT_EARLY_PART, WAIT_ERROR_PAUSE};
 use crate::net::{Backoff, ConnOptions, Connection, Error};
 use crate::resp::{self, RedisErrorKind, Reply, ReplyLimits, Requests, Value};
 use crate::store::denied::is_denial;
@@ -34,16 +36,28 @@ struct WaitConn {
     id: u64,
 }
 
+/// How a block ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// With a job.
+    Job,
+    /// By Redis: without a job, or with an error of its own.
+    Empty,
+    /// By Redis, which is no server to wait at any more.
+    Refused,
+    /// The connection is lost, or the answer is not Redis's: it may block on.
+    Lost,
+}
+
 /// Runs one waiter until it is ended.
 pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
     let waiter = shard.waiters().get(which);
     let mut backoff = Backoff::new(shard.options().shard as u64 * 1_000 + which as u64);
     let mut conn: Option<WaitConn> = None;
-    // What a lost connection was asked may still be carried out: until its block would have timed out.
-    let mut stray_until: Option<Instant> = None;
+    let mut strays = Strays::default();
     while !waiter.is_ended() {
-        if stray_until.is_some_and(|until| until <= Instant::now()) {
-            stray_until = None;
+        if strays.are_due(Instant::now()) {
+            strays.looked(Instant::now());
             waiter.distrust();
         }
         if waiter.is_unswept() {
@@ -52,7 +66,7 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
             continue;
         }
         if !waiter.is_armed() {
-            rest(waiter, stray_until).await;
+            rest(waiter, &strays).await;
             continue;
         }
         let Some(open) = conn.as_mut() else {
@@ -70,40 +84,52 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
             }
             continue;
         };
-        let (began, time) = (Instant::now(), block_time(&shard, stray_until));
-        match block(&shard, waiter, open, time).await {
-            Ok(delivered) => {
-                if !delivered && waiter.is_armed() && began.elapsed() + WAIT_EARLY < time {
-                    // Not Redis's own answer, and what it was asked may still be carried out.
-                    stray_until = Some(began + time + CALL_TIMEOUT);
-                }
-                if !delivered && !look_for_strays(&shard, waiter, open).await {
-                    conn = None;
-                    shard.numbers().lose_connection();
-                }
-                if delivered || !waiter.is_armed() {
-                    waiter.park();
-                    shard.work().raise();
-                }
-            }
-            Err(error) => {
-                say(&shard, waiter, &error);
-                let lost = !matches!(error, Error::Redis(_));
-                if lost || serves_no_more(&error) || !look_for_strays(&shard, waiter, open).await {
-                    conn = None;
-                    shard.numbers().lose_connection();
-                }
-                // A key that is no list answers at once, each time: without a pause this would spin. And the server, if it
-                // is there, has noticed meanwhile that the connection is gone.
-                Timer::new(WAIT_ERROR_PAUSE.max(backoff.pause())).await;
-                if lost && shard.options().at_least_once {
-                    waiter.distrust();
-                    stray_until = Some(Instant::now() + shard.options().block_time + CALL_TIMEOUT);
-                }
-                shard.look_for_jobs();
+        let time = block_time(&shard, &strays);
+        let (ended, failed) = wait_once(&shard, waiter, open, time).await;
+        match ended {
+            Ended::Job => {}
+            Ended::Empty => strays.looked(Instant::now()),
+            Ended::Refused | Ended::Lost => {
+                conn = None;
+                shard.numbers().lose_connection();
             }
         }
+        if ended == Ended::Lost || failed {
+            // A key that is no list answers at once, each time: without a pause this would spin. And the server, if it
+            // is there, has noticed meanwhile that the connection is gone.
+            Timer::new(WAIT_ERROR_PAUSE.max(backoff.pause())).await;
+            if ended == Ended::Lost && shard.options().at_least_once {
+                waiter.distrust();
+                strays.expect(Instant::now(), time + CALL_TIMEOUT);
+            }
+            shard.look_for_jobs();
+        } else if ended == Ended::Job || !waiter.is_armed() {
+            waiter.park();
+            shard.work().raise();
+        }
     }
+}
+
+/// Blocks once and, if no job came, looks whether the list has one all the same. How the block ended, and whether with an
+/// error.
+async fn wait_once(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Duration) -> (Ended, bool) {
+    let began = Instant::now();
+    let result = block(shard, waiter, open, time).await;
+    if let Err(error) = &result {
+        say(shard, waiter, error);
+    }
+    let took = began.elapsed() + WAIT_EARLY + time / WAIT_EARLY_PART;
+    let ended = match &result {
+        Ok(true) => Ended::Job,
+        // Nobody has told Redis to end it: see `unblock`.
+        Ok(false) if waiter.is_armed() && took < time => Ended::Lost,
+        Ok(false) => Ended::Empty,
+        Err(error) => ended_by(error),
+    };
+    if ended == Ended::Empty && !look_for_strays(shard, waiter, open).await {
+        return (Ended::Lost, result.is_err());
+    }
+    (ended, result.is_err())
 }
 
 /// Logs that waiting failed.
@@ -116,35 +142,36 @@ fn say(shard: &Shard, waiter: &Waiter, error: &Error) {
     }
 }
 
-/// Whether Redis answers, but this is not a server to wait at: it became a replica, for example, and the address leads to
-/// another one by now. Over the old connection it would go on refusing for ever.
-fn serves_no_more(error: &Error) -> bool {
-    let Error::Redis(error) = error else { return false };
-    matches!(
-        error.kind(),
+/// What an error says of the connection. A server that became a replica, for example, would go on refusing for ever, and the
+/// address leads to another one by now. An error without a name of its own may be anybody's.
+fn ended_by(error: &Error) -> Ended {
+    let Error::Redis(error) = error else { return Ended::Lost };
+    match error.kind() {
         RedisErrorKind::Readonly
-            | RedisErrorKind::Unblocked
-            | RedisErrorKind::Loading
-            | RedisErrorKind::MasterDown
-            | RedisErrorKind::ClusterDown
-            | RedisErrorKind::Moved
-            | RedisErrorKind::NoAuth
-    )
+        | RedisErrorKind::Unblocked
+        | RedisErrorKind::Loading
+        | RedisErrorKind::MasterDown
+        | RedisErrorKind::ClusterDown
+        | RedisErrorKind::Moved
+        | RedisErrorKind::NoAuth => Ended::Refused,
+        RedisErrorKind::Other => Ended::Lost,
+        _ => Ended::Empty,
+    }
 }
 
 /// Waits for a change of state, or until what may have strayed is to be looked for.
-async fn rest(waiter: &Waiter, stray_until: Option<Instant>) {
-    let Some(until) = stray_until else { return waiter.change().await };
+async fn rest(waiter: &Waiter, strays: &Strays) {
+    let Some(look_at) = strays.look_at() else { return waiter.change().await };
     let timer = async {
-        Timer::new(until.saturating_duration_since(Instant::now())).await;
+        Timer::new(look_at.saturating_duration_since(Instant::now())).await;
     };
     futures_lite::future::or(waiter.change(), timer).await;
 }
 
 /// How long to block: not beyond the moment when what may have strayed is to be looked for. In whole seconds, and never
 /// none, which Redis takes for ever.
-fn block_time(shard: &Shard, stray_until: Option<Instant>) -> Duration {
-    let until = stray_until.map(|until| until.saturating_duration_since(Instant::now()).as_secs() + 1);
+fn block_time(shard: &Shard, strays: &Strays) -> Duration {
+    let until = strays.look_at().map(|at| at.saturating_duration_since(Instant::now()).as_secs() + 1);
     shard.options().block_time.min(Duration::from_secs(until.unwrap_or(u64::MAX)))
 }
 

@@ -192,3 +192,50 @@ fn a_job_whose_blocking_move_was_answered_by_another_is_run_within_seconds() {
         wait_until("nothing is in flight", || lists_in_flight(&redis).is_empty());
     }
 }
+
+/// The same, but the balancer answers first and Redis makes the move later, over a connection that the balancer keeps though
+/// the worker has closed its own.
+#[test]
+fn a_job_that_is_moved_only_after_the_false_answer_is_run_within_seconds() {
+    for answer in [&b"$-1\r\n"[..], b"-ERR upstream timed out\r\n"] {
+        let redis = Redis::start();
+        let first = AtomicBool::new(true);
+        let proxy = Proxy::start(redis.socket(), move |bytes| {
+            if contains(bytes, "BLMOVE") && first.swap(false, Ordering::SeqCst) {
+                return Fate::AnswerAtOnce(answer);
+            }
+            Fate::Arrive
+        });
+        let _worker = Worker::launch(&proxy.url(), &[]);
+        // Whoever has waited longest gets the next job: the block that nobody waits for.
+        wait_until("the worker waits beside it", || redis.waiting() == 2);
+        redis.push("default", &[r#"{"name":"Noop","jid":"strayed"}"#]);
+        wait_until("the job is moved", || redis.queue("default").is_empty());
+        wait_within(Duration::from_secs(8), "the job has run", || (redis.processed() == 1).then_some(()));
+        wait_until("nothing is in flight", || lists_in_flight(&redis).is_empty());
+    }
+}
+
+#[test]
+fn a_job_that_is_moved_after_the_false_answer_goes_back_while_no_slot_is_free() {
+    let redis = Redis::start();
+    let first = AtomicBool::new(true);
+    let proxy = Proxy::start(redis.socket(), move |bytes| {
+        let waits_at_a = contains(bytes, "BLMOVE") && contains(bytes, "\r\njiggler:list:a\r\n");
+        if waits_at_a && first.swap(false, Ordering::SeqCst) {
+            return Fate::AnswerAtOnce(b"$-1\r\n");
+        }
+        Fate::Arrive
+    });
+    let mut worker = Worker::launch(&proxy.url(), &["-c", "1", "-q", "a,b"]);
+    wait_until("it waits at both queues beside it", || redis.waiting() == 3);
+    redis.push("b", &[r#"{"name":"Sleep","args":[600],"jid":"long"}"#]);
+    wait_until("it waits for nothing while its slot is taken", || redis.waiting() == 1);
+    let strayed = r#"{"name":"Noop","jid":"strayed"}"#;
+    redis.push("a", &[strayed]);
+    assert!(redis.queue("a").is_empty(), "the block that nobody waits for has moved it");
+    wait_within(Duration::from_secs(8), "it is back in its queue", || {
+        (redis.queue("a") == [strayed]).then_some(())
+    });
+    worker.kill();
+}

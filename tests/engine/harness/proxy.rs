@@ -22,6 +22,9 @@ pub(crate) enum Fate {
     LoseReply,
     /// It arrives; in place of its reply these bytes are the answer.
     Answer(&'static [u8]),
+    /// It arrives, and these bytes are the answer at once; its reply, whenever it comes, goes nowhere. The connection to the
+    /// server stays, whatever the client does, as one of a balancer's own.
+    AnswerAtOnce(&'static [u8]),
 }
 
 /// Decides the fate of each piece; asked by one connection at a time.
@@ -68,6 +71,13 @@ fn serve(mut client: UnixStream, mut server: UnixStream, plan: &Plan) {
         if fate == Fate::LoseRequest || server.write_all(&chunk[..bytes]).is_err() {
             break;
         }
+        if let Fate::AnswerAtOnce(answer) = fate {
+            // The client's next word is not passed on, if there is one: it would wait behind what blocks.
+            let _ = client.write_all(answer).and_then(|()| client.read(&mut chunk));
+            let _ = client.shutdown(Shutdown::Both);
+            let _ = copier.join();
+            return;
+        }
     }
     // Nothing to do if one side is gone already.
     let _ = client.shutdown(Shutdown::Both);
@@ -82,6 +92,7 @@ fn copy_replies(mut server: UnixStream, mut client: UnixStream, muted: &Mutex<Fa
         let fate = *muted.lock().unwrap();
         let answer = match fate {
             Fate::LoseReply => break,
+            Fate::AnswerAtOnce(_) => continue,
             Fate::Answer(answer) => answer,
             Fate::Arrive | Fate::LoseRequest => &chunk[..bytes],
         };
