@@ -7,7 +7,7 @@
 //!                           └──────────────────────────────────────► Unknown ────────────────────────────────►
 //! ```
 //!
-//! A lead has a name, which the log shows, and a key in Redis ([`crate::store::lead`]). Two stand today: that of the
+//! A lead has a name, which the log shows, and Redis tells who has it ([`crate::store::lead`]). Two stand today: that of the
 //! pollers, and that of the lists of Ruby servers. What is done under a lead must be safe to do twice, for a leader that is
 //! paused learns late that it no longer leads.
 

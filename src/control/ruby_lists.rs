@@ -2,8 +2,8 @@
 //!
 //! A Ruby server that dies leaves its jobs in `…:in_progress:<uuid>`; without another Ruby server, or beside many other
 //! keys, they would lie there for ever. Every minute or two each process asks, with one command, whether it may lead, and
-//! leaves it at that if another does. The leader keeps the lead, and its connection, and each time walks over
-//! the keys with pauses between the pages, so that neither Redis nor this process feels a large database.
+//! leaves it at that if another does: the first by name of those with a lease leads. The leader keeps its connection, and each
+//! time walks over the keys with pauses between the pages, so that neither Redis nor this process feels a large database.
 //!
 //! A list is put back when its server has been missed in two looks in a row, a whole period apart, over one connection
 //! ([`absence`]): after an outage the heartbeats of the living have expired too, and need an interval to come back. So
@@ -174,11 +174,11 @@ impl Leader {
 
     /// Asks for the lead, or to go on having it.
     async fn ask(&mut self) -> Result<(), Over> {
-        let (sent_at, lasts) = (Instant::now(), self.lead.terms().lasts);
+        let sent_at = Instant::now();
         let mut requests = Requests::new();
-        lead::take(self.keys.names().ruby_lists_leader, &self.uuid, lasts, &mut requests);
+        lead::ask_first(self.keys.names().leases, &self.uuid, &mut requests);
         let reply = self.call(&requests).await?;
-        self.lead.answered(lead::read_taken(&reply)?, sent_at);
+        self.lead.answered(lead::read_first(&reply)?, sent_at);
         if self.lead.leads() { Ok(()) } else { Err(Over::Followed) }
     }
 

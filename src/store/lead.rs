@@ -1,16 +1,17 @@
-//! Leads: some work is for only one process of a fleet. A lead is a key with a time to live that holds the uuid of the
-//! process that does it.
+//! Leads: some work is for only one process of a fleet.
 //!
 //! A lead spares double work and no more: it may lapse while its holder is paused, so what is done under it must be safe to
-//! do twice. When to take, renew and give it up: see `control`.
+//! do twice. When to ask, renew and give it up: see `control`.
 //!
-//! Three steps, each atomic: [`take`], [`renew`] and [`resign`]. The pollers' lead is taken by the script that moves due
-//! jobs ([`due::move_due`](super::due::move_due)), which saves a round trip at each look; it is renewed and given up as any
-//! other.
+//! The pollers' lead is a key with a time to live that holds the uuid of the process that has it. It is taken by the script
+//! that moves due jobs ([`due::move_due`](super::due::move_due)), which saves a round trip at each look; [`renew`] and
+//! [`resign`] are steps of their own, each atomic. Who looks after the lists of Ruby servers needs no key: the first by name
+//! of the processes with a lease ([`ask_first`]).
 
 use std::time::Duration;
 
 use super::scripts::{Script, Scripts};
+use crate::limits::LEASE;
 use crate::resp::{Error, Reply, Requests};
 
 /// How long a lead lasts from now on, as Redis counts it.
@@ -19,21 +20,21 @@ pub fn millis(lasts: Duration) -> u64 {
     u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Appends the request to have the lead under `key`, or to go on having it. [`read_taken`] reads the reply. Atomic.
+/// Appends the question whether the process is the first of those with a lease. [`read_first`] reads the reply. Atomic.
 ///
 /// Called by its text rather than by hash: some calls a minute in a whole fleet are not worth loading it into each
 /// connection of each shard.
-pub fn take(key: &str, uuid: &str, lasts: Duration, requests: &mut Requests) {
+pub fn ask_first(leases: &str, uuid: &str, requests: &mut Requests) {
     let mut command = requests.begin(6);
     command.arg(b"EVAL").arg(include_bytes!("scripts/ruby_lead.lua")).arg_u64(1);
-    command.arg(key.as_bytes()).arg(uuid.as_bytes()).arg_u64(millis(lasts));
+    command.arg(leases.as_bytes()).arg(uuid.as_bytes()).arg_u64(millis(LEASE));
 }
 
 /// Whether the process that asked leads.
 ///
 /// # Errors
-/// If the reply to [`take`] is an error, or no integer.
-pub fn read_taken(reply: &Reply) -> Result<bool, Error> {
+/// If the reply to [`ask_first`] is an error, or no integer.
+pub fn read_first(reply: &Reply) -> Result<bool, Error> {
     Ok(reply.as_integer()? == 1)
 }
 

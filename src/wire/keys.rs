@@ -44,8 +44,6 @@ pub struct Names {
     pub leases: &'static str,
     /// Lead of the pollers (string with a time to live): the uuid of the process whose poller wakes for each due job.
     pub lead: &'static str,
-    /// Which process looks after the lists of dead Ruby servers (string: its uuid), for a while at a time.
-    pub ruby_lists_leader: &'static str,
     /// Begins the key of what one of our processes publishes about itself and its shards.
     pub process_prefix: &'static str,
     /// Begins the key of what a job last said of how far it is.
@@ -70,7 +68,6 @@ pub const JIGGLER: Keyspace = Keyspace {
         servers_pattern: "*jiggler:*",
         leases: "jiggler:uring:leases",
         lead: "jiggler:uring:poller",
-        ruby_lists_leader: "jiggler:uring:ruby_lists_leader",
         process_prefix: "jiggler:uring:process:",
         progress_prefix: "jiggler:uring:progress:",
         cancel_prefix: "jiggler:uring:cancel:",
@@ -312,7 +309,6 @@ mod tests {
         let ours = [
             JIGGLER.names().leases.to_owned(),
             JIGGLER.names().lead.to_owned(),
-            JIGGLER.names().ruby_lists_leader.to_owned(),
             JIGGLER.process("06c7221317f9"),
             JIGGLER.cancel_channel(3),
             JIGGLER.steer_channel(3, "06c7221317f9"),

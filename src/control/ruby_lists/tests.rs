@@ -15,7 +15,7 @@ use crate::control::{self, ControlOptions, DutyOptions, Expected, Settings};
 use crate::mesh::{self, Ending, ShardEnd, ToControl};
 use crate::own_redis::OwnRedis;
 use crate::store::turn::QueueKeys;
-use crate::wait::{PATIENCE, wait_for, wait_until};
+use crate::wait::{PATIENCE, wait_until};
 use crate::wire::{Presence, heartbeat_key, in_flight, keys::JIGGLER, lease};
 
 /// In a hurry, but for the lead, which must outlast a loaded machine.
@@ -124,11 +124,6 @@ fn beat(redis: &OwnRedis, uuid: &str) {
 
 fn list(redis: &OwnRedis, key: &str) -> Vec<String> {
     redis.strings(&[b"LRANGE", key.as_bytes(), b"0", b"-1"])
-}
-
-fn leader(redis: &OwnRedis) -> Option<String> {
-    let reply = redis.run(&[b"GET", JIGGLER.names().ruby_lists_leader.as_bytes()]);
-    reply.as_nil_or_bulk().unwrap().map(|uuid| String::from_utf8_lossy(uuid).into_owned())
 }
 
 /// The commands that Redis runs, scripts' own included.
@@ -265,18 +260,23 @@ fn what_was_missed_over_a_lost_connection_does_not_count() {
 #[test]
 fn of_two_processes_one_leads_and_the_other_takes_over() {
     let redis = OwnRedis::start();
-    let brief = RubyListTimes { lead: Duration::from_secs(3), ..FAST };
     let uuids = ["aaaaaaaaaaaa", "bbbbbbbbbbbb"];
-    let mut processes = uuids.map(|uuid| Process::start(&redis, uuid, brief));
-    let first = wait_for("one leads", || leader(&redis));
-    let at = uuids.iter().position(|uuid| *uuid == first).unwrap();
+    let mut processes = uuids.map(|uuid| Process::start(&redis, uuid, FAST));
+    // Who does not lead closes its connection as soon as it is told.
+    let leads = |uuid: &str| {
+        let clients = redis.run(&[b"CLIENT", b"LIST"]);
+        let clients = String::from_utf8_lossy(clients.as_bulk().unwrap()).into_owned();
+        let stays = |line: &&str| line.contains(":ruby-lists ") && !line.contains(" age=0 ");
+        let leaders: Vec<&str> = clients.lines().filter(stays).collect();
+        !leaders.is_empty() && leaders.iter().all(|line| line.contains(uuid))
+    };
+    wait_until("the first by name leads", || leads(uuids[0]));
     let mut monitor = Monitor::start(&redis);
     // The other one asks meanwhile, and the leader goes on.
-    monitor.looks_until(&format!(r#""{}""#, uuids[1 - at]));
-    assert!(monitor.looks_until(&format!(r#""SET" "{}" "{first}""#, JIGGLER.names().ruby_lists_leader)) <= 1);
-    assert_eq!(leader(&redis).as_deref(), Some(first.as_str()));
-    processes[at].stop();
-    wait_until("the other leads", || leader(&redis).as_deref() == Some(uuids[1 - at]));
+    monitor.looks_until(&format!(r#""1" "{}" "{}" "#, JIGGLER.names().leases, uuids[1]));
+    assert!(leads(uuids[0]));
+    processes[0].stop();
+    wait_until("the other leads", || leads(uuids[1]));
     hold(&redis, "default", DEAD, &["1"]);
     wait_until("and rescues", || list(&redis, "jiggler:list:default") == ["1"]);
 }

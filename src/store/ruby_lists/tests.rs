@@ -6,7 +6,7 @@ use crate::limits::PUSH_JOBS_MAX;
 use crate::net::blocking::BlockingConnection;
 use crate::own_redis::OwnRedis;
 use crate::resp::decode::Decoder;
-use crate::wire::keys::JIGGLER;
+use crate::wire::{keys::JIGGLER, lease};
 
 const DEAD: &str = "33c754465483";
 
@@ -186,20 +186,26 @@ fn as_many_keys_as_allowed_are_taken_and_not_one_more() {
 }
 
 #[test]
-fn the_lead_is_kept_by_who_has_it_and_free_when_it_ends() {
+fn the_first_by_name_of_those_with_a_lease_leads() {
     let redis = OwnRedis::start();
-    let leads = |uuid| {
-        let lasts = Duration::from_secs(60);
-        let reply =
-            call(&redis, |requests| lead::take(JIGGLER.names().ruby_lists_leader, uuid, lasts, requests));
-        lead::read_taken(&reply).unwrap()
+    let leads = |uuid| lead::read_first(&call(&redis, |requests| lead::ask_first(JIGGLER.names().leases, uuid, requests))).unwrap();
+    let lease = |uuid, ends: &str| {
+        let member = lease::lease_member(uuid, 2, &["img", "default"]);
+        redis.run(&[b"ZADD", JIGGLER.names().leases.as_bytes(), ends.as_bytes(), member.as_bytes()]);
     };
-    assert!(leads("one") && leads("one"));
-    assert!(!leads("two"));
-    let left_ms = redis.run(&[b"PTTL", JIGGLER.names().ruby_lists_leader.as_bytes()]).as_integer().unwrap();
-    assert!((1..=60_000).contains(&left_ms), "{left_ms} ms");
-    redis.run(&[b"PEXPIRE", JIGGLER.names().ruby_lists_leader.as_bytes(), b"0"]);
-    assert!(leads("two") && !leads("one"));
+    assert!(!leads("bb"), "it has no lease");
+    let time = redis.strings(&[b"TIME"]);
+    let (ended, lasting) = ("1000", format!("{}", time[0].parse::<u64>().unwrap() * 1_000 + 15_000));
+    lease("cc", &lasting);
+    lease("bb", &lasting);
+    lease("aa", ended);
+    lease("a0", "99999999999999");
+    redis.run(&[b"ZADD", JIGGLER.names().leases.as_bytes(), lasting.as_bytes(), b"a foreign member"]);
+    assert!(!leads("a0"), "so long a lease was not renewed by this clock");
+    assert_eq!(["aa", "bb", "cc"].map(leads), [false, true, false]);
+    lease("bb", ended);
+    assert_eq!(["aa", "bb", "cc"].map(leads), [false, false, true]);
+    assert_eq!(redis.strings(&[b"KEYS", b"*"]), [JIGGLER.names().leases], "it takes no key of its own");
 }
 
 #[test]

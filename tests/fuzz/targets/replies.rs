@@ -65,7 +65,7 @@ fn read_alone(reply: &Reply) {
     assert!(!integer || recovery::read_reaped(reply).is_ok());
     assert!(!enqueue::pushed(reply).is_ok_and(|_| !integer));
     assert!(!enqueue::scheduled(reply).is_ok_and(|_| !integer));
-    assert_eq!(lead::read_taken(reply).is_ok(), integer);
+    assert_eq!(lead::read_first(reply).is_ok(), integer);
     assert!(!cancel::told(reply).is_ok_and(|_| !integer));
     assert!(!lead::read_renewed(reply, "06c7221317f9").is_err_and(|error| error.to_string().is_empty()));
     assert!(!progress::reported(reply).is_err_and(|error| error.to_string().is_empty()));

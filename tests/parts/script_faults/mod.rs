@@ -361,7 +361,12 @@ fn cases() -> Vec<Case> {
                 jobs: &["A1"],
                 ..case
             },
-            "ruby_lead" => Case { keys: "lead", args: "me 1000", ..case },
+            "ruby_lead" => Case {
+                before: &["ZADD leases 99999999999999 me:1:q"],
+                keys: "leases",
+                args: "me 20000",
+                ..case
+            },
             _ => Case {
                 before: &["LPUSH progress A1 A2", "LPUSH qa A9"],
                 keys: "progress qa",
