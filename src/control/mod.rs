@@ -45,6 +45,7 @@ mod poison;
 mod poller;
 mod reaper;
 mod ruby_lists;
+mod ruby_pollers;
 
 pub(crate) use duty::DutyOptions;
 pub(crate) use options::{ControlOptions, Expected, Outcome, RubyListTimes};

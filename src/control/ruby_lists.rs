@@ -1,9 +1,11 @@
 //! The lists of dead Ruby servers: one process of the fleet puts what they had in progress back into the queues.
 //!
 //! A Ruby server that dies leaves its jobs in `…:in_progress:<uuid>`; without another Ruby server, or beside many other
-//! keys, they would lie there for ever. Every minute or two each process asks, with one command, whether it may lead, and
-//! leaves it at that if another does: the first by name of those with a lease leads. The leader keeps its connection, and each
-//! time walks over the keys with pauses between the pages, so that neither Redis nor this process feels a large database.
+//! keys, they would lie there for ever. Half a minute after its start and then every minute or two each process asks, with
+//! one command, whether it may lead, and leaves it at that if another does: the first by name of those with a lease leads.
+//! The leader keeps its connection, and each time walks over the keys with pauses between the pages, so that neither Redis
+//! nor this process feels a large database. Once in its life it warns of Ruby servers with a poller
+//! ([`super::ruby_pollers`]).
 //!
 //! A list is put back when its server has been missed in two looks in a row, a whole period apart, over one connection
 //! ([`absence`]): after an outage the heartbeats of the living have expired too, and need an interval to come back. So
@@ -30,12 +32,14 @@ use glommio::timer::Timer;
 use super::actor::Actor;
 use super::lead::{Due, Lead, Terms};
 use super::options::RubyListTimes;
+use super::ruby_pollers::PollerWarning;
 use super::state::Control;
-use crate::limits::CONTROL_CHUNK_BYTES;
+use crate::limits::{CONTROL_CHUNK_BYTES, RUBY_LISTS_FIRST};
 use crate::net::{ConnOptions, Connection, Error};
 use crate::resp::{Reply, ReplyLimits, Requests};
 use crate::store::lead;
 use crate::store::ruby_lists::{self, InFlight, InProgress, Look, LookError, Rescued, Seen};
+use crate::store::ruby_pollers;
 use crate::wire::{Keyspace, client_name};
 
 mod absence;
@@ -74,9 +78,11 @@ async fn run(control: Rc<Control>) {
     if control.options.url.is_cluster() {
         return;
     }
-    let mut task = Task { control, random: fastrand::Rng::new(), failing_since: None };
+    let warning = PollerWarning::default();
+    let mut task = Task { control, random: fastrand::Rng::new(), failing_since: None, warning };
+    let mut pause = task.period().min(RUBY_LISTS_FIRST.mul_f64(1.0 - 0.5 * task.random.f64()));
     loop {
-        Timer::new(task.period()).await;
+        Timer::new(std::mem::replace(&mut pause, task.period())).await;
         match task.lead().await {
             Over::Followed => task.succeeded(),
             Over::Failed(error) => {
@@ -94,6 +100,7 @@ struct Task {
     random: fastrand::Rng,
     /// Since when nothing has worked; that was logged.
     failing_since: Option<Instant>,
+    warning: PollerWarning,
 }
 
 /// The connection over which this process leads.
@@ -135,6 +142,9 @@ impl Task {
         loop {
             let seen = leader.look().await?;
             refused.retain(|list| seen.lists.contains(list));
+            if self.warning.is_due() {
+                self.warning.give(leader.living_pollers(&seen).await?);
+            }
             let dead = absences.judge(&seen, Instant::now());
             for (uuid, found) in seen.in_flight.iter().filter(|(uuid, _)| dead.contains(*uuid)) {
                 leader.adopt(uuid, found).await?;
@@ -226,6 +236,15 @@ impl Leader {
             self.pause().await?;
         }
         Ok(look.finish())
+    }
+
+    /// How many living Ruby servers have a poller.
+    async fn living_pollers(&mut self, seen: &Seen) -> Result<usize, Over> {
+        let mut requests = Requests::new();
+        if !ruby_pollers::ask_living(seen, &mut requests) {
+            return Ok(0);
+        }
+        Ok(ruby_pollers::count_living(&self.conn.call(&requests).await?)?)
     }
 
     /// Gives a process of ours that has no lease one that has ended.

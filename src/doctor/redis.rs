@@ -1,4 +1,4 @@
-//! What the Redis of a worker is like: version, memory policy, persistence, role, clock, latency, rights.
+//! What the Redis of a worker is like: version, memory policy, persistence, role, clock, latency, rights, Ruby servers.
 //!
 //! What a server does not tell makes a check skipped or a warning, not failed.
 
@@ -12,7 +12,9 @@ use crate::embedded;
 use crate::limits::{DOCTOR_LATENCY_MAX, DOCTOR_MEMORY_FULL, DOCTOR_PINGS, DOCTOR_SKEW_MAX_S};
 use crate::net::Error;
 use crate::net::blocking::BlockingConnection;
-use crate::resp::{Reply, Requests};
+use crate::resp::{RedisUrl, Reply, Requests};
+use crate::store::ruby_lists::Look;
+use crate::store::ruby_pollers;
 use crate::store::server::{self, Info};
 use crate::store::steer;
 use crate::time::unix_now;
@@ -42,7 +44,8 @@ pub(crate) fn checks(config: &Config, variables: Variables<'_>) -> Vec<Check> {
     };
     // In a cluster one of its primaries stands for all.
     let keys = Dialect::default().keys(url.is_cluster());
-    match BlockingConnection::connect(&steer::url(&url, keys)).and_then(|mut conn| examine(&mut conn, config))
+    match BlockingConnection::connect(&steer::url(&url, keys))
+        .and_then(|mut conn| examine(&mut conn, config, &url))
     {
         Ok(more) => checks.extend(more),
         Err(error) => checks.push(Check::refused("redis", &error)),
@@ -54,9 +57,9 @@ fn version(server: &RedisServer, address: &str) -> Check {
     Check::ok("redis", format!("{} {} at {address}", server.name, server.version))
 }
 
-fn examine(conn: &mut BlockingConnection, config: &Config) -> Result<Vec<Check>, Error> {
+fn examine(conn: &mut BlockingConnection, config: &Config, url: &RedisUrl) -> Result<Vec<Check>, Error> {
     let info = Info::read(&one(conn, server::ask_info)?)?;
-    Ok(vec![
+    let mut checks = vec![
         latency(&mut pings(conn)?),
         clock(conn)?,
         role(&info),
@@ -65,7 +68,12 @@ fn examine(conn: &mut BlockingConnection, config: &Config) -> Result<Vec<Check>,
         persistence(&info),
         clients(&info, files::connections(config, shards(config))),
         tracking(conn)?,
-    ])
+    ];
+    // The gem does not speak cluster.
+    if !url.is_cluster() {
+        checks.push(ruby_pollers(conn)?);
+    }
+    Ok(checks)
 }
 
 fn one(conn: &mut BlockingConnection, write: impl Fn(&mut Requests)) -> Result<Reply, Error> {
@@ -233,6 +241,38 @@ fn tracking(conn: &mut BlockingConnection) -> Result<Check, Error> {
         Some(Err(error)) => Check::warning("tracking", error, advice),
         _ => Check::ok("tracking", "redis tells of due jobs as they come"),
     })
+}
+
+/// Whether Ruby servers run what goes wrong beside our keys.
+fn ruby_pollers(conn: &mut BlockingConnection) -> Result<Check, Error> {
+    let name = "ruby servers";
+    let (mut look, mut requests) = (Look::new(Dialect::default().keys(false)), Requests::new());
+    while look.write(&mut requests) {
+        let reply = conn.call_one(&requests)?;
+        if let Err(error) = look.accept(&reply) {
+            return Ok(Check::skipped(name, error));
+        }
+        requests.clear();
+    }
+    let servers = if ruby_pollers::ask_living(&look.finish(), &mut requests) {
+        ruby_pollers::count_living(&conn.call(&requests)?)?
+    } else {
+        0
+    };
+    Ok(pollers_check(name, servers))
+}
+
+fn pollers_check(name: &'static str, servers: usize) -> Check {
+    let found = match servers {
+        0 => return Check::ok(name, "none runs a poller here"),
+        1 => "1 runs a poller here".to_owned(),
+        servers => format!("{servers} run a poller here"),
+    };
+    let price =
+        "beside a worker's keys it may take jobs of living ruby servers for stale, so that they run twice";
+    let advice = "set `poller_enabled: false` in the ruby servers (a worker here does their poller's work), or give the \
+                  two a redis database each";
+    Check::warning(name, format!("{found}: {price}"), advice)
 }
 
 /// What the start of a worker would say of its user's rights. A server before 7.0 cannot tell, and lacks nothing here.

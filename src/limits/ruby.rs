@@ -10,6 +10,14 @@ pub const RUBY_LISTS_PERIOD_MIN: Duration = Duration::from_secs(60);
 /// See [`RUBY_LISTS_PERIOD_MIN`].
 pub const RUBY_LISTS_PERIOD_MAX: Duration = Duration::from_secs(120);
 
+/// Longest time from the start of a process to its first question who leads, and twice the shortest: soon, so that a warning
+/// comes while somebody still reads the log, and not among the first commands of a start.
+pub const RUBY_LISTS_FIRST: Duration = Duration::from_secs(30);
+
+/// Most heartbeats of Ruby servers with a poller that are read to see whether the servers live. One that does is enough for
+/// the warning.
+pub const RUBY_POLLERS_READ_MAX: usize = 100;
+
 /// How long the checking process keeps the lead without a renewal.
 pub const RUBY_LISTS_LEAD: Duration = Duration::from_secs(60);
 

@@ -12,6 +12,7 @@ pub mod lead;
 pub mod process;
 pub mod recovery;
 pub mod ruby_lists;
+pub mod ruby_pollers;
 pub mod turn;
 // Producers and operators.
 pub mod cancel;

@@ -18,6 +18,7 @@ use crate::limits::{
 };
 use crate::net;
 use crate::resp::{self, Reply, Requests};
+use crate::wire::heartbeat_key::Poller;
 use crate::wire::keys::{InFlightKey, ListKey};
 use crate::wire::{Keyspace, heartbeat_key, in_flight, lease};
 
@@ -79,6 +80,9 @@ pub struct Seen {
     pub lists: BTreeSet<InProgress>,
     /// Jobs in flight of all processes of ours, by their uuid.
     pub in_flight: BTreeMap<String, InFlight>,
+    /// The heartbeat keys of servers with a poller and without a lease, by their uuid: Ruby's, or those of killed processes
+    /// of ours.
+    pub pollers: BTreeMap<String, String>,
 }
 
 /// Walks over all keys, page by page: send what [`Self::write`] appends, hand the reply to [`Self::accept`], until `write`
@@ -127,9 +131,13 @@ impl Look {
                 command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS);
             }
             Step::Leases => {
-                let mut command = requests.begin(4);
-                command.arg(b"ZRANGE").arg(self.keys.names().leases.as_bytes());
-                command.arg_u64(0).arg_u64(RUBY_KEYS_MAX as u64);
+                let mut command = requests.begin(7);
+                command
+                    .arg(b"ZRANGEBYSCORE")
+                    .arg(self.keys.names().leases.as_bytes())
+                    .arg(b"-inf")
+                    .arg(b"+inf");
+                command.arg(b"LIMIT").arg_u64(0).arg_u64(RUBY_KEYS_MAX as u64 + 1);
             }
             Step::Done => return false,
         }
@@ -149,13 +157,14 @@ impl Look {
                     let member = std::str::from_utf8(member.as_bulk()?).ok();
                     if let Some(lease) = member.and_then(lease::parse_lease_member) {
                         self.seen.living.entry(lease.uuid.to_owned()).or_default();
+                        self.seen.pollers.remove(lease.uuid);
                     }
                 }
                 self.step = Step::Done;
             }
             Step::Done => {}
         }
-        let Seen { living, lists, in_flight } = &self.seen;
+        let Seen { living, lists, in_flight, .. } = &self.seen;
         let held = living.len() + lists.len() + in_flight.values().map(|of| of.queues.len()).sum::<usize>();
         if held > RUBY_KEYS_MAX {
             return Err(LookError::TooManyKeys { pattern: self.keys.names().servers_pattern });
@@ -189,7 +198,11 @@ impl Look {
 impl Seen {
     fn take_in(&mut self, keys: Keyspace, key: &str) {
         if let Some(uuid) = heartbeat_key::server_uuid(key) {
-            let stop = heartbeat_key::parse_heartbeat(key).map(|parts| Duration::from_secs(parts.timeout_s));
+            let parts = heartbeat_key::parse_heartbeat(key);
+            if parts.is_some_and(|parts| parts.poller == Poller::Enabled) {
+                self.pollers.insert(uuid.to_owned(), key.to_owned());
+            }
+            let stop = parts.map(|parts| Duration::from_secs(parts.timeout_s));
             self.living.insert(uuid.to_owned(), stop);
         } else if let Some(ListKey::InProgress { queue, uuid }) = keys.parse_list(key)
             && is_gems(queue, uuid)

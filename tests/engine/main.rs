@@ -45,6 +45,7 @@ mod health;
 mod heartbeat;
 mod idle;
 mod jobs;
+mod keys;
 mod lead;
 mod loading;
 mod log_reader;

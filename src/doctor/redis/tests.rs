@@ -21,9 +21,18 @@ fn run(redis: &OwnRedis, command: &[&str]) {
 #[test]
 fn a_plain_server_is_well_but_for_its_file() {
     let redis = OwnRedis::start();
-    for name in
-        ["redis", "latency", "clock", "role", "memory policy", "memory", "connections", "tracking", "rights"]
-    {
+    for name in [
+        "redis",
+        "latency",
+        "clock",
+        "role",
+        "memory policy",
+        "memory",
+        "connections",
+        "tracking",
+        "rights",
+        "ruby servers",
+    ] {
         assert_eq!(check(&redis, name).0, Status::Ok, "{name}: {:?}", check(&redis, name));
     }
     assert_eq!(check(&redis, "persistence").0, Status::Warning);

@@ -91,7 +91,7 @@ fn an_empty_page_is_not_the_end() {
     look.accept(&page("0", &[])).unwrap();
     requests.clear();
     assert!(look.write(&mut requests), "the leases come last");
-    assert!(String::from_utf8_lossy(requests.as_bytes()).contains("\r\nZRANGE\r\n"));
+    assert!(String::from_utf8_lossy(requests.as_bytes()).contains("\r\nZRANGEBYSCORE\r\n"));
 }
 
 /// Keys of a process of ours: an index for each queue, and lists.
@@ -188,7 +188,10 @@ fn as_many_keys_as_allowed_are_taken_and_not_one_more() {
 #[test]
 fn the_first_by_name_of_those_with_a_lease_leads() {
     let redis = OwnRedis::start();
-    let leads = |uuid| lead::read_first(&call(&redis, |requests| lead::ask_first(JIGGLER.names().leases, uuid, requests))).unwrap();
+    let leads = |uuid| {
+        lead::read_first(&call(&redis, |requests| lead::ask_first(JIGGLER.names().leases, uuid, requests)))
+            .unwrap()
+    };
     let lease = |uuid, ends: &str| {
         let member = lease::lease_member(uuid, 2, &["img", "default"]);
         redis.run(&[b"ZADD", JIGGLER.names().leases.as_bytes(), ends.as_bytes(), member.as_bytes()]);

@@ -1,0 +1,100 @@
+//! How many keys a process has in Redis: as few as can be, because each key makes the gem's look-ups go wrong more often.
+
+use std::time::Duration;
+
+use crate::harness::redis::Redis;
+use crate::harness::wait::{wait_until, wait_within};
+use crate::harness::{Worker, output_of};
+
+const SHARDS: usize = 2;
+
+/// A process looks for Ruby servers for the first time within half a minute of its start.
+const FIRST_LOOK: Duration = Duration::from_secs(60);
+
+/// All keys but those that the gem makes too, the lease set, and the lead of the pollers, which one process of a fleet has.
+fn own_keys(redis: &Redis) -> Vec<String> {
+    let fleets = ["jiggler:uring:leases", "jiggler:uring:poller"];
+    let counts = |key: &String| !key.starts_with("jiggler:stats:") && !fleets.contains(&&**key);
+    redis.keys("*").into_iter().filter(counts).collect()
+}
+
+fn check_keys(queues: &[&str]) {
+    let redis = Redis::start();
+    let args = ["--cores", "2", "-c", "40", "-q", &queues.join(",")];
+    let mut worker = Worker::start(&redis, &args);
+    let idle = || wait_until("it is idle", || redis.waiting() == SHARDS * queues.len());
+    idle();
+    let own = own_keys(&redis);
+    assert_eq!(own.len(), 2 + SHARDS, "heartbeat, figures and one a shard: {own:?}");
+
+    let mut pushed = 0;
+    for queue in queues {
+        let quick = (0..300).map(|n| format!(r#"{{"name":"Noop","jid":"{queue}{n}"}}"#));
+        let slow = (0..4).map(|n| format!(r#"{{"name":"Sleep","args":[0.05],"jid":"s{queue}{n}"}}"#));
+        let jobs: Vec<String> = quick.chain(slow).collect();
+        pushed += jobs.len() as u64;
+        redis.push(queue, &jobs);
+    }
+    wait_until("all have run", || redis.processed() == pushed);
+    idle();
+    wait_until("what was in flight has left nothing", || own_keys(&redis) == own);
+    worker.stop();
+    assert_eq!(own_keys(&redis), [""; 0]);
+}
+
+#[test]
+fn an_idle_process_has_as_many_keys_as_shards_and_two_whatever_it_serves_and_has_run() {
+    check_keys(&["default"]);
+    check_keys(&["a", "b", "c", "d", "e", "f"]);
+}
+
+#[test]
+fn a_busy_process_has_two_keys_more_at_most_for_each_queue_and_shard_with_one_batch() {
+    let redis = Redis::start();
+    let queues = ["a", "b", "c", "d", "e", "f"];
+    let mut worker = Worker::start(&redis, &["-c", "6", "-q", &queues.join(",")]);
+    wait_until("it is idle", || redis.waiting() == queues.len());
+    let idle = own_keys(&redis).len();
+    for queue in queues {
+        redis.push(queue, &[format!(r#"{{"name":"Sleep","args":[600],"jid":"{queue}"}}"#)]);
+    }
+    wait_until("all run", || redis.job_keys().iter().all(|key| !key.starts_with("jiggler:list:")));
+    let busy = own_keys(&redis);
+    assert!(busy.len() <= idle + 2 * queues.len(), "{busy:?}");
+    worker.kill();
+}
+
+/// What a Ruby server publishes of itself, now.
+fn ruby_beats(redis: &Redis, uuid: &str, poller: u8) {
+    let reply = redis.list(&["TIME"]);
+    let seconds = String::from_utf8(reply[0].clone()).unwrap();
+    let key = format!("jiggler:svr:{uuid}:3:25:default:{poller}:1795300143:13895:vm");
+    let value = format!(r#"{{"heartbeat":{seconds}.5,"rss":35672,"current_jobs":{{}}}}"#);
+    redis.run(&["SET", &key, &value, "EX", "190"]);
+}
+
+#[test]
+fn a_ruby_server_with_a_poller_is_warned_of_once() {
+    const WARNING: &str = "ruby servers run their poller beside this worker";
+    let redis = Redis::start();
+    let doctor = || {
+        let args = ["doctor", "--cores", "1", "--redis-url", &redis.url()];
+        String::from_utf8(output_of(&args).stdout).unwrap()
+    };
+    ruby_beats(&redis, "973d817ae01f", 0);
+    assert!(doctor().contains("ok       ruby servers"), "{}", doctor());
+
+    let mut worker = Worker::start(&redis, &[]);
+    wait_within(FIRST_LOOK, "the worker warns", || {
+        ruby_beats(&redis, "973d817ae01f", 1);
+        (!worker.lines(WARNING).is_empty()).then_some(())
+    });
+    let said = doctor();
+    assert!(said.contains("warning  ruby servers") && said.contains("poller_enabled: false"), "{said}");
+    worker.stop();
+    let lines = worker.lines(WARNING);
+    assert!(
+        lines.len() == 1 && lines[0].contains("WARN") && lines[0].contains("poller_enabled: false"),
+        "{lines:?}"
+    );
+}
