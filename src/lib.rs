@@ -166,8 +166,9 @@
 //! - A payload between 384 MB and Redis's 512 MB cannot be buried (its base64 is too large) and stays in flight.
 //! - A primary that is cut off from its sentinels, but not from a worker, is used until it hears that it is none any more;
 //!   `min-replicas-to-write` bounds what it takes meanwhile.
-//! - The gem's own `Jiggler.summary` and page read the first page of a SCAN: with more than ten keys in Redis, of whomever,
-//!   they may miss processes. `jiggler-uring summary` sees all.
+//! - The gem's own look-ups go wrong beside other keys: its requeuer takes jobs of living Ruby servers for stale, and
+//!   `Jiggler.summary` and the page miss processes. Ruby servers beside ours need `poller_enabled: false` or a database of
+//!   their own; README has the figures.
 //! - In a Redis Cluster: while a queue's slot is being moved nothing of that queue runs, and what ended meanwhile is acked
 //!   after it. `retry` copies a job that names another queue than that of its set and then removes it: ended in between,
 //!   it leaves it in both. `prune` goes from queue to queue, so what ends it half-way has pruned some; `top` sees the queues
