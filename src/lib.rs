@@ -118,8 +118,8 @@
 //!   scheduled or dead set. The ack comes last; nothing is acked that did not run. (parts/model, parts/protocol_model,
 //!   engine/chaos, engine/crash.rs)
 //! - P2: At most once (`--mode at-most-once`): a job starts at most once, crash or not. (engine/crash.rs, engine/chaos)
-//! - P3: A killed process's jobs run again within 30 s. A busy process, or one whose Redis was away, never loses its
-//!   lease. (engine/recovery.rs, heartbeat.rs)
+//! - P3: A killed process's jobs run again within 30 s, if another process of this engine runs. A busy process, or one
+//!   whose Redis was away, never loses its lease. (engine/recovery.rs, heartbeat.rs)
 //! - P4: A job that takes its process down is recovered three times; then it goes to the dead set as poison.
 //!   (engine/poison.rs, parts/reap.rs)
 //! - P5: After any outage of Redis every shard consumes again by itself: one log line when it begins, one when it ends.
