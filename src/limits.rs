@@ -11,6 +11,7 @@ mod handlers;
 mod held;
 pub mod io;
 mod operate;
+mod outage;
 mod redis;
 mod ruby;
 mod start;
@@ -21,6 +22,7 @@ pub use fleet::*;
 pub use handlers::*;
 pub use held::*;
 pub use operate::*;
+pub use outage::*;
 pub use redis::*;
 pub use ruby::*;
 pub use start::*;
@@ -135,12 +137,6 @@ pub const TCP_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long Redis may take to answer a non-blocking call before the connection is given up as hung.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// First pause before a reconnect; it doubles up to [`RECONNECT_PAUSE_MAX`], each time with full jitter.
-pub const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(50);
-
-/// Longest pause before a reconnect: consumption must be back within 2 s of Redis's return.
-pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(1_000);
 
 // ---------------------------------------------------------------------------------------------------------------
 // Shards

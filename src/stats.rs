@@ -32,12 +32,16 @@ pub(crate) struct ShardStats {
     pub unstarted: Counter,
     /// Connections lost since the start.
     pub disconnects: Counter,
+    /// Connections that were closed while idle, which is no outage.
+    pub idle_closes: Counter,
     /// When its executor last turned; written by the pulse of that executor.
     pub turned_at: Moment,
     /// When Redis last answered it: a turn or a blocking wait.
     pub answered_at: Moment,
     /// Since when it has been without Redis; unset while it has it.
     pub outage_since: Moment,
+    /// Why: the number of a [`Cause`](crate::wire::Cause); of no meaning while it has it.
+    pub outage_cause: Counter,
     /// Cancellations sent by control that the shard has received.
     pub cancels_heard: Counter,
     /// The job being polled now.

@@ -8,6 +8,7 @@ use crate::limits::{CALL_TIMEOUT, STALLED_AFTER, WATCH_PERIOD};
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
 use crate::time::unix_now;
+use crate::wire::Cause;
 use crate::wire::figures::{Ailment, Figures, RunningJob, ShardFigures, Trouble};
 
 /// What is wrong with the shards now.
@@ -21,7 +22,8 @@ pub(super) fn troubles(control: &Control) -> Vec<Trouble> {
             // With every slot taken a shard asks nothing of Redis.
             let asks = fetches && stats.running.get() < slots as u64;
             let (what, age) = Ages::of(stats).ailment(asks.then_some(silence_max))?;
-            Some(Trouble { shard, what, since: unix_now() - age.as_secs_f64() })
+            let why = Cause::of_number(stats.outage_cause.get()).filter(|_| what == Ailment::NoRedis);
+            Some(Trouble { shard, what, since: unix_now() - age.as_secs_f64(), why })
         })
         .collect()
 }
@@ -61,7 +63,7 @@ pub(super) fn log_health(control: &Control) {
         target: "health",
         phase = figures.phase,
         health,
-        heartbeat = if control.heartbeat_is_lost() { "redis is gone" } else { "ok" },
+        heartbeat = control.heartbeat_is_lost().map_or("ok", Cause::as_str),
         processed = sum(|shard| shard.processed),
         failed = sum(|shard| shard.failed),
         running = sum(|shard| shard.running),

@@ -4,6 +4,8 @@
 //! ([`crate::stats`]). A task of its own looks every [`WATCH_PERIOD`], because upkeep may itself be waiting for Redis. What
 //! is wrong is logged when it is first and last seen, and stands in the figures of the process.
 //!
+//! It also says, once and at most once an hour after that, that connections are closed while they are idle.
+//!
 //! It says that a shard is held up, not by which job: that is logged by [`super::stalls`], sooner.
 
 use std::rc::Rc;
@@ -14,7 +16,7 @@ use glommio::timer::Timer;
 use super::actor::Actor;
 use super::figures::troubles;
 use super::state::Control;
-use crate::limits::{STALLED_AFTER, WATCH_PERIOD};
+use crate::limits::{IDLE_CLOSES_TOLD, STALLED_AFTER, WATCH_PERIOD};
 use crate::time::unix_now;
 use crate::wire::figures::{Ailment, Trouble};
 
@@ -25,6 +27,7 @@ pub(super) fn spawn(control: &Rc<Control>) -> Actor {
 
 async fn run(control: Rc<Control>) {
     let mut known: Vec<Trouble> = Vec::new();
+    let mut idle = IdleCloses::default();
     loop {
         let due = Instant::now() + WATCH_PERIOD;
         Timer::new(WATCH_PERIOD).await;
@@ -33,6 +36,7 @@ async fn run(control: Rc<Control>) {
             // as old as this timer.
             continue;
         }
+        idle.tell(control.idle_closes(), Instant::now());
         let mut now = troubles(&control);
         // The shards log their outages themselves, and `stalls` the jobs that hold them up.
         let held_up = |shard: usize| control.options.stats[shard].current.polled(Instant::now()).is_some();
@@ -45,6 +49,29 @@ async fn run(control: Rc<Control>) {
         // When a trouble started is derived from its age, so what the first look said is kept.
         let first_seen = |trouble: Trouble| find(&known, &trouble).copied().unwrap_or(trouble);
         known = now.into_iter().map(first_seen).collect();
+    }
+}
+
+/// What was said of connections that were closed while idle.
+#[derive(Default)]
+struct IdleCloses {
+    /// How many, and when.
+    told: Option<(u64, Instant)>,
+}
+
+impl IdleCloses {
+    /// There were so many until now.
+    fn tell(&mut self, count: u64, now: Instant) {
+        let (before, next) = self.told.map_or((0, now), |(told, at)| (told, at + IDLE_CLOSES_TOLD));
+        if count == before || now < next {
+            return;
+        }
+        self.told = Some((count, now));
+        let connections = count - before;
+        tracing::info!(
+            connections,
+            "connections to redis were closed while idle, and others opened in their place: `timeout` of redis, or a balancer,              does this; `doctor` says more"
+        );
     }
 }
 

@@ -97,7 +97,8 @@ mod tests {
         let mut figures =
             Figures { phase: "running".to_owned(), shards: vec![shard(3), shard(4)], ..Figures::default() };
         assert_eq!(status(&figures), "running: 7 processed, 2 failed, 4 running");
-        figures.troubles.push(Trouble { shard: 1, what: Ailment::NoRedis, since: unix_now() });
+        let (shard, what, since) = (1, Ailment::NoRedis, unix_now());
+        figures.troubles.push(Trouble { shard, what, since, why: None });
         assert!(status(&figures).ends_with("4 running; shard 1 without redis for 0.0 s"));
     }
 }

@@ -39,6 +39,7 @@ use crate::net::{Backoff, Error};
 use crate::store::due::{self, Due, Look};
 use crate::store::lead;
 use crate::timeout::within;
+use crate::wire::Causes;
 
 /// Starts the poller of a duty. It ends by itself when the process fetches no more.
 pub(super) fn spawn(control: &Rc<Control>, duty: usize) -> Actor {
@@ -92,6 +93,8 @@ struct Poller {
     // Failures.
     backoff: Backoff,
     outage: Option<Instant>,
+    /// What was said of that.
+    causes: Causes,
     /// Whether it was logged that there is no bell.
     missed_bell: bool,
     /// The key of a set that was logged as spoilt.
@@ -115,6 +118,7 @@ impl Poller {
             look_at: now,
             backoff: Backoff::new(u64::from(std::process::id()) + duty as u64),
             outage: None,
+            causes: Causes::default(),
             missed_bell: false,
             spoilt: String::new(),
             random: fastrand::Rng::new(),
@@ -136,6 +140,7 @@ impl Poller {
         self.act().await?;
         self.backoff.reset();
         if let Some(since) = self.outage.take() {
+            self.causes = Causes::default();
             let seconds = since.elapsed().as_secs_f64();
             tracing::info!(of = self.duty().queue(), seconds, "due jobs are moved to their queues again");
         }
@@ -310,10 +315,16 @@ impl Poller {
 
     async fn fail(&mut self, error: &Error) {
         self.forget_link();
-        if self.outage.is_none() {
-            self.outage = Some(Instant::now());
+        if self.outage.is_none() && error.is_of_idleness() {
+            tracing::debug!(%error, "the poller opens another connection");
+            return self.control.note_idle_close();
+        }
+        self.outage.get_or_insert_with(Instant::now);
+        let cause = error.cause();
+        if self.causes.are_news(cause, Instant::now()) {
             let run = way_out(&self.control, &self.duty().options.url, error).await;
-            tracing::error!(of = self.duty().queue(), %error, run, "due jobs cannot be moved to their queues; trying again");
+            let of = self.duty().queue();
+            tracing::error!(of, %error, run, "due jobs cannot be moved to their queues: {cause}; trying again");
         }
         let pause = self.backoff.pause();
         // There is no connection now, so it cannot fail.

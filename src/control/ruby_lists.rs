@@ -105,6 +105,7 @@ struct Task {
 
 /// The connection over which this process leads.
 struct Leader {
+    control: Rc<Control>,
     conn: Connection,
     keys: Keyspace,
     uuid: String,
@@ -167,17 +168,12 @@ impl Task {
 
 impl Leader {
     /// Opens a connection and asks for the lead.
-    async fn take(control: &Control) -> Result<Self, Over> {
-        let options = ConnOptions {
-            name: client_name(&control.options.uuid, None, "ruby-lists"),
-            limits: ReplyLimits::default(),
-            chunk_bytes: CONTROL_CHUNK_BYTES,
-        };
-        let conn = Connection::open(&control.options.url, &options).await?;
+    async fn take(control: &Rc<Control>) -> Result<Self, Over> {
+        let conn = connect(control).await?;
         let (uuid, times) = (control.options.uuid.clone(), control.options.ruby_lists);
         let lead = Lead::new("ruby lists", terms(times), Instant::now());
-        let keys = control.options.keys;
-        let mut leader = Self { conn, keys, uuid, times, lead };
+        let (control, keys) = (Rc::clone(control), control.options.keys);
+        let mut leader = Self { control, conn, keys, uuid, times, lead };
         leader.ask().await?;
         Ok(leader)
     }
@@ -201,10 +197,21 @@ impl Leader {
         }
     }
 
-    /// Sends one command and awaits its reply. One round trip.
+    /// Sends one command, each of which may be repeated, and awaits its reply. One round trip.
+    ///
+    /// If the connection was closed while it was idle, the same over another: Redis was not away for long, so the heartbeats
+    /// that a look does not find are back by the next, a period later.
     async fn call(&mut self, requests: &Requests) -> Result<Reply, Error> {
-        let reply = self.conn.call(requests).await?.pop().ok_or(Error::Closed)?;
-        Ok(reply.into_result()?)
+        let mut replies = self.conn.call(requests).await;
+        if let Err(error) = &replies
+            && error.is_of_idleness()
+        {
+            tracing::debug!(%error, "the look for jobs of dead ruby servers opens another connection");
+            self.control.note_idle_close();
+            self.conn = connect(&self.control).await?;
+            replies = self.conn.call(requests).await;
+        }
+        Ok(replies?.pop().ok_or(Error::Closed)?.into_result()?)
     }
 
     /// Lets others have their turn, here and in Redis.
@@ -230,7 +237,7 @@ impl Leader {
         let mut look = Look::new(self.keys);
         let mut requests = Requests::new();
         while look.write(&mut requests) {
-            let reply = self.conn.call(&requests).await?.pop().ok_or(Error::Closed)?;
+            let reply = self.call(&requests).await?;
             look.accept(&reply)?;
             requests.clear();
             self.pause().await?;
@@ -287,6 +294,15 @@ impl Leader {
         }
         Ok(true)
     }
+}
+
+async fn connect(control: &Control) -> Result<Connection, Error> {
+    let options = ConnOptions {
+        name: client_name(&control.options.uuid, None, "ruby-lists"),
+        limits: ReplyLimits::default(),
+        chunk_bytes: CONTROL_CHUNK_BYTES,
+    };
+    Connection::open(&control.options.url, &options).await
 }
 
 #[cfg(test)]

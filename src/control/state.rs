@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::mesh::ToShard;
 use crate::net::Stopper;
 use crate::shutdown::Phase;
+use crate::wire::Cause;
 
 /// The state of control.
 pub(super) struct Control {
@@ -31,8 +32,10 @@ pub(super) struct Control {
     asked: Cell<bool>,
     /// Whether the shards have ended, and all of them clean.
     ended: Cell<Option<bool>>,
-    /// Whether the heartbeat's connection is lost now.
-    heartbeat_is_lost: Cell<bool>,
+    /// Why the heartbeat cannot be written now, if it cannot.
+    heartbeat_is_lost: Cell<Option<Cause>>,
+    /// Connections of control that were closed while idle.
+    idle_closes: Cell<u64>,
     /// Ends the connection that hears cancellations.
     listening: RefCell<Option<Stopper>>,
     /// Wakes the upkeep of the heartbeat, when no duty owns it, at a new phase, new settings, or the end of the shards.
@@ -50,7 +53,8 @@ impl Control {
             phase: Cell::new(Phase::Running),
             asked: Cell::new(false),
             ended: Cell::new(None),
-            heartbeat_is_lost: Cell::new(false),
+            heartbeat_is_lost: Cell::new(None),
+            idle_closes: Cell::new(0),
             listening: RefCell::default(),
             changed: Event::default(),
         }
@@ -115,14 +119,25 @@ impl Control {
         duty.map_or(&self.changed, |duty| &self.duties[duty].changed)
     }
 
-    /// Notes whether the heartbeat's connection is lost.
-    pub(super) fn note_heartbeat(&self, lost: bool) {
+    /// Notes why the heartbeat cannot be written; `None`: it can.
+    pub(super) fn note_heartbeat(&self, lost: Option<Cause>) {
         self.heartbeat_is_lost.set(lost);
     }
 
-    /// Whether the heartbeat's connection is lost now.
-    pub(super) fn heartbeat_is_lost(&self) -> bool {
+    /// Why the heartbeat cannot be written now, if it cannot.
+    pub(super) fn heartbeat_is_lost(&self) -> Option<Cause> {
         self.heartbeat_is_lost.get()
+    }
+
+    /// Notes that a connection of control was closed while it was idle.
+    pub(super) fn note_idle_close(&self) {
+        self.idle_closes.set(self.idle_closes.get() + 1);
+    }
+
+    /// How many connections were closed while idle, in all of this process.
+    pub(super) fn idle_closes(&self) -> u64 {
+        let shards = self.options.stats.iter().map(|stats| stats.idle_closes.get());
+        self.idle_closes.get() + shards.sum::<u64>()
     }
 
     /// Notes how to end the connection that hears cancellations.

@@ -20,7 +20,7 @@ use crate::resp::RedisUrl;
 use crate::store::process::{self, Renewal};
 use crate::store::scripts;
 use crate::timeout::within;
-use crate::wire::Presence;
+use crate::wire::{Cause, Causes, Presence};
 
 mod beat;
 mod renewals;
@@ -41,6 +41,8 @@ pub(super) struct Upkeep {
     backoff: Backoff,
     /// Since when Redis is gone.
     outage: Option<Instant>,
+    /// What was said of that.
+    causes: Causes,
     // What was written.
     renewals: Renewals,
     shown: Shown,
@@ -79,6 +81,7 @@ impl Upkeep {
             link: None,
             backoff: Backoff::new(duty.unwrap_or(0) as u64),
             outage: None,
+            causes: Causes::default(),
             renewals: Renewals::new(Instant::now()),
             shown: Shown::default(),
             first: true,
@@ -128,8 +131,7 @@ impl Upkeep {
     async fn beat_or_pause(&mut self) -> Duration {
         let had_begun = !self.first;
         let mut result = self.beat().await;
-        if matches!(&result, Err(Error::Redis(error)) if scripts::is_forgotten(error)) {
-            // A flushed script cache is no outage: opening anew loads the scripts.
+        if result.as_ref().is_err_and(|error| self.is_no_outage(error)) {
             self.link = None;
             result = self.beat().await;
         }
@@ -145,11 +147,23 @@ impl Upkeep {
         }
     }
 
+    /// Whether to open anew is all that is to be done: that loads the scripts after a flush of their cache, and replaces a
+    /// connection that was closed while it was idle.
+    fn is_no_outage(&self, error: &Error) -> bool {
+        if error.is_of_idleness() && self.outage.is_none() {
+            tracing::debug!(%error, "heartbeat: opening another connection");
+            self.control.note_idle_close();
+            return true;
+        }
+        matches!(error, Error::Redis(error) if scripts::is_forgotten(error))
+    }
+
     async fn end_outage(&mut self, had_begun: bool) {
         self.backoff.reset();
         let Some(since) = self.outage.take() else { return };
+        self.causes = Causes::default();
         if self.beats {
-            self.control.note_heartbeat(false);
+            self.control.note_heartbeat(None);
         }
         if had_begun {
             // An idle shard's connections may have died as this one did, and it would not know for as long as it blocks in
@@ -163,15 +177,20 @@ impl Upkeep {
     async fn enter_outage(&mut self, error: &Error) {
         self.link = None;
         self.control.lose_connections(self.duty);
-        if self.outage.is_some() {
+        self.outage.get_or_insert_with(Instant::now);
+        let cause = error.cause();
+        if self.beats {
+            self.control.note_heartbeat(Some(cause));
+        }
+        if !self.causes.are_news(cause, Instant::now()) {
             return;
         }
-        self.outage = Some(Instant::now());
-        if self.beats {
-            self.control.note_heartbeat(true);
-        }
         let run = way_out(&self.control, &self.url(), error).await;
-        tracing::error!(of = self.queue(), %error, run, "heartbeat: lost the connection to redis; trying again");
+        if cause == Cause::Gone {
+            tracing::error!(of = self.queue(), %error, run, "heartbeat: lost the connection to redis; trying again");
+        } else {
+            tracing::error!(of = self.queue(), %error, run, "heartbeat: {cause}; trying again");
+        }
     }
 
     /// How long until something is due.

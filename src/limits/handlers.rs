@@ -22,7 +22,7 @@ pub const LOCAL_CHUNK_BYTES: usize = 4 * 1024;
 
 /// After this long without a push, the client of a core checks with Redis whether the connection still works. Well
 /// below the shortest `timeout` after which servers and proxies are usually configured to close idle connections.
-pub const LOCAL_PROBE_IDLE: Duration = Duration::from_secs(5);
+pub const LOCAL_PROBE_IDLE: Duration = Duration::from_secs(1);
 
 /// Cancellations that one shard may have been sent without receiving them, because a job holds it up. Further ones
 /// are dropped: the caller can ask again. Leaves room for the phases of a process's life.

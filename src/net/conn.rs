@@ -12,7 +12,7 @@ mod watch;
 
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use glommio::io::PollableFd;
 
@@ -24,7 +24,7 @@ use super::find::{self, Dial};
 use super::tls::TlsError;
 use super::transport::{Transport, failed};
 use super::{Error, Handshake};
-use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, SENTINEL_TIMEOUT};
+use crate::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT, IDLE_MIN, SENTINEL_TIMEOUT};
 use crate::resp::{Endpoint, Pipeline, RedisUrl, Reply, ReplyLimits, Requests};
 
 /// How to open a connection.
@@ -44,6 +44,10 @@ pub struct Connection {
     transport: Transport,
     pipeline: Pipeline,
     chunk: Box<[u8]>,
+    /// When something last came.
+    heard_at: Instant,
+    /// How long nothing had come when the commands under way were sent, if long enough to be called idle.
+    rested: Option<Duration>,
     /// Invariant: set by the first error, after which nothing is sent or read.
     broken: bool,
 }
@@ -94,13 +98,60 @@ impl Connection {
         self.usable()?;
         self.broken = true;
         if self.pipeline.pending() == 0 {
+            self.look_after_rest()?;
             // What came beyond all answers would be taken for the answer to this.
             self.pipeline.next_reply()?;
         }
         self.pipeline.push(requests)?;
-        self.write_out().await?;
+        self.write_out().await.map_err(|error| self.if_idle(error))?;
         self.broken = false;
         Ok(())
+    }
+
+    /// Whoever closes idle connections by rule has done so while nobody read this one: nothing is sent then, so that nobody
+    /// has to ask whether it has been run.
+    fn look_after_rest(&mut self) -> Result<(), Error> {
+        let idle = self.heard_at.elapsed();
+        self.rested = (idle >= IDLE_MIN).then_some(idle);
+        if self.rested.is_none() {
+            return Ok(());
+        }
+        // Over TLS a goodbye may come before the end.
+        for _ in 0..2 {
+            match self.transport.receive(self.socket.fd.get_ref(), &mut self.chunk, &mut self.pipeline) {
+                Ok(0) => return Err(self.ended()),
+                Ok(_) => {}
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
+                {
+                    break;
+                }
+                Err(error) => return Err(self.if_idle(failed("read from redis", error))),
+            }
+        }
+        Ok(())
+    }
+
+    /// The peer has ended the connection: for idleness, if it had rested and nothing came since.
+    fn ended(&self) -> Error {
+        match self.rested {
+            // To end it was our own doing.
+            Some(idle) if !self.socket.shut.get() => {
+                Error::ClosedIdle { idle, sent: self.pipeline.pending() > 0 }
+            }
+            _ => Error::Closed,
+        }
+    }
+
+    /// The error of a socket that its peer has closed, as what it is.
+    fn if_idle(&self, error: Error) -> Error {
+        const CLOSED: [io::ErrorKind; 2] = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
+        match error {
+            Error::Io { cause, .. } if self.rested.is_some() && CLOSED.contains(&cause.kind()) => {
+                self.ended()
+            }
+            error => error,
+        }
     }
 
     /// Writes until nothing waits to be written.
@@ -144,7 +195,7 @@ impl Connection {
     /// As [`reply`](Self::reply).
     pub async fn reply_within(&mut self, within: Duration) -> Result<Reply, Error> {
         self.usable()?;
-        let result = self.read_reply(within).await;
+        let result = self.read_reply(within).await.map_err(|error| self.if_idle(error));
         self.broken |= result.is_err();
         result
     }
@@ -177,9 +228,12 @@ impl Connection {
             match self.transport.receive(self.socket.fd.get_ref(), &mut self.chunk, &mut self.pipeline) {
                 Ok(0) => {
                     self.check_late(what, within)?;
-                    return Err(Error::Closed);
+                    return Err(self.ended());
                 }
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    (self.heard_at, self.rested) = (Instant::now(), None);
+                    return Ok(());
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.socket.expect_within(within);
                     let ready = self.socket.fd.readable().await;
@@ -239,7 +293,9 @@ impl Connection {
     pub fn pushes(&mut self) -> Result<usize, Error> {
         self.usable()?;
         debug_assert_eq!(self.pipeline.pending(), 0, "a reply that is owed would be dropped");
-        let result = self.read_pushes();
+        let idle = self.heard_at.elapsed();
+        self.rested = (idle >= IDLE_MIN).then_some(idle);
+        let result = self.read_pushes().map_err(|error| self.if_idle(error));
         self.broken |= result.is_err();
         result
     }
@@ -248,8 +304,8 @@ impl Connection {
         // Some may have come together with the last reply.
         self.pipeline.next_reply()?;
         match self.transport.receive(self.socket.fd.get_ref(), &mut self.chunk, &mut self.pipeline) {
-            Ok(0) => return Err(Error::Closed),
-            Ok(_) => {}
+            Ok(0) => return Err(self.ended()),
+            Ok(_) => self.heard_at = Instant::now(),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(error) => return Err(failed("read from redis", error)),
         }
@@ -290,6 +346,8 @@ impl Dial for Connection {
             transport,
             pipeline: Pipeline::new(options.limits),
             chunk: vec![0; options.chunk_bytes].into_boxed_slice(),
+            heard_at: Instant::now(),
+            rested: None,
             broken: false,
         };
         conn.encrypt(endpoint, within).await?;

@@ -14,7 +14,7 @@ use crate::resp::{self, RedisError, error::DecodeError};
 ///
 /// Each text is complete: what caused it is in the text and in the variant, and is no `source()` on top of that.
 /// [`Error::may_heal`] says which of them a retry may heal. Nothing in `net` retries by itself: after `Io`, `Timeout`,
-/// `Closed`, `Decode`, `Unrequested` or `Broken` the caller opens a new connection, and only the caller knows whether
+/// `Closed`, `ClosedIdle`, `Decode`, `Unrequested` or `Broken` the caller opens a new connection, and only the caller knows whether
 /// the commands may be sent again.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -38,6 +38,15 @@ pub enum Error {
     /// Redis closed the connection. A new one may heal it.
     #[error("redis closed the connection")]
     Closed,
+    /// The connection had been idle, and was found closed: by a rule of the server (`timeout`) or of whoever stands between,
+    /// as far as that can be told. A new connection heals it, unless it turns out that Redis is gone.
+    #[error("the connection was closed after {idle:.1?} without traffic")]
+    ClosedIdle {
+        /// How long nothing had come over it.
+        idle: Duration,
+        /// Whether commands had been sent when that showed: then they may have run.
+        sent: bool,
+    },
     /// The connection failed before and takes no more calls. A new one may heal it.
     #[error("the connection failed before and takes no more calls; open a new one")]
     Broken,
@@ -98,6 +107,12 @@ impl Error {
         )
     }
 
+    /// Whether an idle connection was closed, which is no outage as long as another one can be opened.
+    #[must_use]
+    pub const fn is_of_idleness(&self) -> bool {
+        matches!(self, Self::ClosedIdle { .. })
+    }
+
     /// Whether trying again later, over a new connection, may go better without anyone changing anything.
     #[must_use]
     pub fn may_heal(&self) -> bool {
@@ -109,6 +124,7 @@ impl Error {
             }
             Self::Timeout { .. }
             | Self::Closed
+            | Self::ClosedIdle { .. }
             | Self::Broken
             | Self::Unrequested
             | Self::PipelineFull { .. } => true,

@@ -6,7 +6,8 @@
 //! is, [`cluster`] which node has a slot, `find` asks them; all without a socket. [`conn`] is the connection of the
 //! engine, on a shard's ring; [`blocking`] serves callers without an executor, `tokio_conn` programs that run on tokio.
 
-// What fails with a connection, and who may heal it.
+// What fails with a connection, who may heal it, and what an operator calls it.
+mod cause;
 pub mod error;
 
 // What a new connection says first; sans-IO, shared by every kind of socket.

@@ -134,6 +134,8 @@ pub enum RedisErrorKind {
     NoPerm,
     /// The key is of another type than the command works on.
     WrongType,
+    /// The server does not know the command, or whoever stands before it withholds it.
+    UnknownCommand,
     /// Anything else.
     Other,
 }
@@ -160,6 +162,9 @@ impl RedisErrorKind {
             b"WRONGTYPE" => Self::WrongType,
             b"ERR" if line.starts_with(b"ERR max number of clients reached") => Self::MaxClients,
             _ if is_denied_in_script(line) => Self::NoPerm,
+            b"ERR" if line.starts_with(b"ERR unknown command") || is_unknown_in_script(line) => {
+                Self::UnknownCommand
+            }
             b"ERR" => cause_in_script(line).map_or(Self::Other, Self::of),
             _ => Self::Other,
         }
@@ -186,6 +191,7 @@ impl RedisErrorKind {
             | Self::WrongPass
             | Self::NoPerm
             | Self::WrongType
+            | Self::UnknownCommand
             | Self::Other => false,
         }
     }
@@ -209,6 +215,12 @@ fn cause_in_script(line: &[u8]) -> Option<&[u8]> {
 /// Whether a script called what its user may not: before Redis 7.2 no first word says so.
 fn is_denied_in_script(line: &[u8]) -> bool {
     const WORDS: &[u8] = b"The user executing the script can't";
+    line.windows(WORDS.len()).any(|window| window == WORDS)
+}
+
+/// Whether a script called what the server does not know.
+fn is_unknown_in_script(line: &[u8]) -> bool {
+    const WORDS: &[u8] = b"Unknown Redis command called from script";
     line.windows(WORDS.len()).any(|window| window == WORDS)
 }
 
@@ -236,6 +248,12 @@ mod tests {
         check_kind("MOVED 3999 127.0.0.1:6381", RedisErrorKind::Moved);
         check_kind("ERR max number of clients reached", RedisErrorKind::MaxClients);
         check_kind("ERR syntax error", RedisErrorKind::Other);
+        check_kind(
+            "ERR unknown command 'SCRIPT', with args beginning with: ",
+            RedisErrorKind::UnknownCommand,
+        );
+        let in_script = "Unknown Redis command called from script script: 6b1b, on @user_script:22.";
+        check_kind(&format!("ERR {in_script}"), RedisErrorKind::UnknownCommand);
         check_kind("NOAUTH", RedisErrorKind::NoAuth);
         check_kind("", RedisErrorKind::Other);
     }

@@ -23,8 +23,9 @@ pub(super) async fn named(options: &ShardOptions, error: LinkError) -> LinkError
     };
     // Whoever cannot be asked is described in full.
     let line = lacking(options).await.unwrap_or_default();
+    let is_named = line.is_some();
     let line = line.unwrap_or_else(|| denied::all(&options.url, Role::Worker, options.realm.keys()));
-    LinkError::Denied { denial: denial.to_string(), line }
+    LinkError::Denied { denial: denial.to_string(), line, is_named }
 }
 
 /// The line that gives this worker's user what it lacks; `None` if it lacks nothing, or the server cannot tell. A server

@@ -133,11 +133,13 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             this.given_up(shard).await;
             Err(LinkError::Lost(Error::Closed))
         };
-        let attempt = attempt(shard, &mut turns, &mut outage, &mut backoff);
-        let error = match futures_lite::future::or(attempt, given_up).await {
-            Ok(()) => return Ending::Clean,
-            Err(error) => denied::named(shard.options(), error).await,
+        let attempt = async {
+            match attempt(shard, &mut turns, &mut outage, &mut backoff).await {
+                Err(error) => Err(denied::named(shard.options(), error).await),
+                ended => ended,
+            }
         };
+        let Err(error) = futures_lite::future::or(attempt, given_up).await else { return Ending::Clean };
         if matches!(error, LinkError::Left) {
             // The call that ends this shard arrived, its answer did not.
             return Ending::Clean;
@@ -161,7 +163,10 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
         shard.numbers().lose_connection();
         shard.appetite().expect_nothing();
         shard.slots().wake_starved_lanes();
-        outage.failed(shard, &error);
+        let has_rested = outage.has_merely_rested(shard, &error);
+        if !has_rested {
+            outage.failed(shard, &error);
+        }
         disarm(shard, everyone);
         if let Some(how) = this.ending(shard, &turns) {
             cancel_all(shard).await;
@@ -169,7 +174,9 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
         }
         // Jobs at hand go on: they are in flight in Redis whatever happens to the connection.
         run_ready(shard).await;
-        shard.phases().sleep(backoff.pause()).await;
+        if !has_rested {
+            shard.phases().sleep(backoff.pause().max(outage.pause())).await;
+        }
     }
 }
 
@@ -189,9 +196,11 @@ async fn attempt(
     if shard.options().at_least_once {
         hand_back::given_up(shard, &mut link).await?;
     }
-    if resumed {
+    if resumed || outage.take_rest() {
         // A waiter may still be blocked in a server that has vanished, or that is not ours any more.
         unblock(shard, &mut link, everyone).await?;
+    }
+    if resumed {
         // A reply that was lost may have told of payloads too large to fetch.
         (0..shard.turn_context().queues.len()).for_each(|queue| oversize::bury(shard, queue));
     }

@@ -4,7 +4,7 @@ use crate::limits::READ_CHUNK_BYTES;
 use crate::net::{ConnOptions, Connection, Error, Stopper};
 use crate::resp::{self, RedisError, Reply, ReplyLimits, Requests, Value};
 use crate::store::scripts::{self, Scripts};
-use crate::wire::{Realm, client_name};
+use crate::wire::{Cause, Realm, client_name};
 
 use super::options::ShardOptions;
 
@@ -32,6 +32,8 @@ pub(super) enum LinkError {
         denial: String,
         /// The line, for redis-cli.
         line: String,
+        /// Whether the server could tell what is missing: it can tell when it is there again, too.
+        is_named: bool,
     },
     /// Jobs are to go back to a queue whose key is no list, and stay in flight.
     #[error("{0}")]
@@ -42,6 +44,17 @@ pub(super) enum LinkError {
     /// Another process took this shard's in-flight jobs; nothing heals that.
     #[error("{0}")]
     Fenced(String),
+}
+
+impl LinkError {
+    /// Why Redis cannot be worked with, when this is what came of it.
+    pub(super) fn cause(&self) -> Cause {
+        match self {
+            Self::Lost(error) => error.cause(),
+            Self::Denied { .. } => Cause::Denied,
+            Self::Forgetful | Self::Held(_) | Self::Left | Self::Fenced(_) => Cause::Refused,
+        }
+    }
 }
 
 impl From<resp::Error> for LinkError {

@@ -1,20 +1,21 @@
-//! A shard without Redis: what it says of it, once when it begins and once when it ends, and how long a stop tries.
+//! A shard without Redis: what it says of it, when it begins, when its cause changes and when it ends, and how long a stop
+//! tries.
+//!
+//! A connection that was closed while it was idle is no outage: another is opened at once. If that fails, it is one.
 //!
 //! A stop owes Redis what runs, what is not acked and what is to be handed back; for that it tries until the deadline and
 //! [`STOP_GRACE`] more. A shard that owes nothing ends at the first attempt that fails after the stop was asked for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::denied;
 use super::link::LinkError;
 use super::state::Shard;
 use super::turns::Turns;
-use crate::limits::{STOP_GRACE, STOP_PATIENCE};
+use crate::limits::{DENIED_FORGOTTEN, DENIED_PAUSE_MAX, DENIED_PAUSE_MIN, STOP_GRACE, STOP_PATIENCE};
 use crate::mesh::Ending;
 use crate::shutdown::Phase;
-
-/// What is said where Redis is there, and denies.
-const DENIED: &str = "redis denies this worker's user what a shard does; trying again";
+use crate::wire::Causes;
 
 /// The outage a shard stands in, if any.
 #[derive(Debug, Default)]
@@ -23,6 +24,13 @@ pub(super) struct Outage {
     begun: Option<(Instant, u64)>,
     /// Whether an attempt was denied a right.
     is_denied: bool,
+    /// What was said of it.
+    causes: Causes,
+    /// Whether the connection before was closed while idle, and nothing has failed since.
+    has_rested: bool,
+    /// Denials in a row of which the server cannot tell what is missing, and when the last was. An answered turn does not
+    /// end the row: one that is denied half of what it does is answered now and then.
+    unnamed: Option<(u32, Instant)>,
 }
 
 impl Outage {
@@ -30,28 +38,61 @@ impl Outage {
         self.begun.is_some()
     }
 
+    /// Whether an attempt has ended because its connection was closed while it was idle: then another is to be opened at
+    /// once, and nothing is said.
+    pub(super) fn has_merely_rested(&mut self, shard: &Shard, error: &LinkError) -> bool {
+        let LinkError::Lost(lost) = error else { return false };
+        if self.is_on() || !lost.is_of_idleness() {
+            return false;
+        }
+        tracing::debug!(shard = shard.options().shard, error = %lost, "opening another connection");
+        shard.options().stats.idle_closes.add(1);
+        self.has_rested = true;
+        true
+    }
+
+    /// Whether the connection before ended for idleness; asked once.
+    pub(super) fn take_rest(&mut self) -> bool {
+        std::mem::take(&mut self.has_rested)
+    }
+
     /// An attempt has ended with an error.
     pub(super) fn failed(&mut self, shard: &Shard, error: &LinkError) {
-        let was_denied = self.is_denied;
         self.is_denied |= matches!(error, LinkError::Denied { .. });
-        match &mut self.begun {
-            Some((_, attempts)) => {
-                *attempts += 1;
-                if self.is_denied && !was_denied {
-                    tracing::error!(shard = shard.options().shard, %error, "{DENIED}");
-                }
+        if let LinkError::Denied { is_named: false, .. } = error {
+            self.note_unnamed(Instant::now());
+        }
+        let (number, queue) = (shard.options().shard, shard.options().realm.queue());
+        let cause = error.cause();
+        shard.options().stats.outage_cause.set(cause.number());
+        if let Some((_, attempts)) = &mut self.begun {
+            *attempts += 1;
+        } else {
+            shard.options().stats.disconnects.add(1);
+            match shard.slots().share() {
+                Some(share) => share.crew().outage_begins(&shard.options().stats),
+                None => shard.options().stats.outage_since.mark(),
             }
-            None => {
-                let what = if self.is_denied { DENIED } else { "redis is gone; trying again" };
-                let queue = shard.options().realm.queue();
-                tracing::error!(shard = shard.options().shard, queue, %error, "{what}");
-                shard.options().stats.disconnects.add(1);
-                match shard.slots().share() {
-                    Some(share) => share.crew().outage_begins(&shard.options().stats),
-                    None => shard.options().stats.outage_since.mark(),
-                }
-                self.begun = Some((Instant::now(), 1));
+            self.begun = Some((Instant::now(), 1));
+        }
+        if self.causes.are_news(cause, Instant::now()) {
+            tracing::error!(shard = number, queue, %error, "{cause}; trying again");
+        }
+    }
+
+    fn note_unnamed(&mut self, now: Instant) {
+        let row = self.unnamed.filter(|(_, last)| now.duration_since(*last) < DENIED_FORGOTTEN);
+        self.unnamed = Some((row.map_or(1, |(count, _)| count.saturating_add(1)), now));
+    }
+
+    /// The shortest pause before the next attempt, where the server cannot tell whether the right that it denied is back
+    /// (before Redis 7.0): trying costs what a denied turn leaves half done.
+    pub(super) fn pause(&self) -> Duration {
+        match self.unnamed {
+            Some((count, _)) if self.is_denied => {
+                DENIED_PAUSE_MIN.saturating_mul(1 << (count - 1).min(16)).min(DENIED_PAUSE_MAX)
             }
+            _ => Duration::ZERO,
         }
     }
 
@@ -61,7 +102,10 @@ impl Outage {
             return Ok(());
         }
         match denied::lacking(shard.options()).await? {
-            Some(line) => Err(LinkError::Denied { denial: "rights are still missing".to_owned(), line }),
+            Some(line) => {
+                let denial = "rights are still missing".to_owned();
+                Err(LinkError::Denied { denial, line, is_named: true })
+            }
             None => Ok(()),
         }
     }
@@ -71,6 +115,7 @@ impl Outage {
     pub(super) fn over(&mut self, shard: &Shard) {
         self.is_denied = false;
         if let Some((since, attempts)) = self.begun.take() {
+            self.causes = Causes::default();
             let seconds = since.elapsed().as_secs_f64();
             match shard.slots().share() {
                 Some(share) => share.crew().outage_ends(&shard.options().stats),
@@ -137,4 +182,27 @@ impl Attempt {
 pub(super) fn unreported(shard: &Shard, turns: &Turns) -> usize {
     let ended = shard.ledger().ended() + turns.ended();
     shard.hand().unended() + usize::try_from(ended).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pauses_after_denials_that_nobody_can_name_grow_up_to_a_bound_and_are_forgotten() {
+        let mut outage = Outage { is_denied: true, ..Outage::default() };
+        assert_eq!(outage.pause(), Duration::ZERO);
+        let mut now = Instant::now();
+        let mut expected = DENIED_PAUSE_MIN;
+        for _ in 0..40 {
+            outage.note_unnamed(now);
+            assert_eq!(outage.pause(), expected);
+            now += expected;
+            expected = (expected * 2).min(DENIED_PAUSE_MAX);
+        }
+        outage.note_unnamed(now + DENIED_FORGOTTEN);
+        assert_eq!(outage.pause(), DENIED_PAUSE_MIN);
+        outage.is_denied = false;
+        assert_eq!(outage.pause(), Duration::ZERO);
+    }
 }

@@ -43,6 +43,8 @@ enum Ended {
     Job,
     /// By Redis: without a job, or with an error of its own.
     Empty,
+    /// Before anything was asked: the connection was closed while idle, so nothing strays.
+    Idle,
     /// By Redis, which is no server to wait at any more.
     Refused,
     /// The connection is lost, or the answer is not Redis's: it may block on.
@@ -89,6 +91,10 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
         match ended {
             Ended::Job => {}
             Ended::Empty => strays.looked(Instant::now()),
+            Ended::Idle => {
+                conn = None;
+                shard.options().stats.idle_closes.add(1);
+            }
             Ended::Refused | Ended::Lost => {
                 conn = None;
                 shard.numbers().lose_connection();
@@ -115,6 +121,9 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
 async fn wait_once(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Duration) -> (Ended, bool) {
     let began = Instant::now();
     let result = block(shard, waiter, open, time).await;
+    if matches!(result, Err(Error::ClosedIdle { sent: false, .. })) {
+        return (Ended::Idle, false);
+    }
     if let Err(error) = &result {
         say(shard, waiter, error);
     }

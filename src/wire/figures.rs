@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Cause;
+
 /// What a process says of itself with each heartbeat, as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
@@ -77,6 +79,9 @@ pub struct Trouble {
     pub what: Ailment,
     /// Since when, Unix seconds.
     pub since: f64,
+    /// Why it is without Redis, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Cause>,
 }
 
 /// What can be wrong with a shard.
@@ -113,10 +118,11 @@ pub fn parse(json: &[u8]) -> Result<Figures, serde_json::Error> {
 }
 
 impl Trouble {
-    /// The trouble in words, at the Unix time `now`: "shard 1 stalled for 12.3 s".
+    /// The trouble in words, at the Unix time `now`: "shard 1 stalled for 12.3 s", "shard 0 without redis for 1.0 s (redis is
+    /// gone)".
     #[must_use]
     pub fn at(&self, now: f64) -> impl fmt::Display {
-        let Self { shard, what, since } = *self;
+        let Self { shard, what, since, why } = *self;
         let what = match what {
             Ailment::Stalled => "stalled",
             Ailment::NoRedis => "without redis",
@@ -124,7 +130,8 @@ impl Trouble {
             Ailment::Unknown => "in trouble",
         };
         let seconds = (now - since).max(0.0);
-        format!("shard {shard} {what} for {seconds:.1} s")
+        let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+        format!("shard {shard} {what} for {seconds:.1} s{why}")
     }
 }
 
@@ -134,7 +141,8 @@ mod tests {
 
     #[test]
     fn figures_read_back_and_those_of_other_versions_are_read_too() {
-        let trouble = Trouble { shard: 1, what: Ailment::NoRedis, since: 1_795_299_911.5 };
+        let trouble =
+            Trouble { shard: 1, what: Ailment::NoRedis, since: 1_795_299_911.5, why: Some(Cause::Password) };
         let shards = vec![ShardFigures { running: 3, ..ShardFigures::default() }];
         let jobs = vec![RunningJob { shard: 1, name: "A".to_owned(), jid: "j".to_owned(), since: 1.5 }];
         let version = "0.2.0".to_owned();
@@ -149,7 +157,9 @@ mod tests {
         };
         let json = figures.to_json();
         assert!(
-            json.contains(r#""troubles":[{"shard":1,"what":"no-redis","since":1795299911.5}]"#),
+            json.contains(
+                r#""troubles":[{"shard":1,"what":"no-redis","since":1795299911.5,"why":"password"}]"#
+            ),
             "{json}"
         );
         assert_eq!(parse(json.as_bytes()).unwrap(), figures);
@@ -165,8 +175,11 @@ mod tests {
 
     #[test]
     fn a_trouble_says_shard_what_and_for_how_long() {
-        let trouble = Trouble { shard: 1, what: Ailment::Stalled, since: 100.0 };
+        let trouble = Trouble { shard: 1, what: Ailment::Stalled, since: 100.0, why: None };
         assert_eq!(trouble.at(112.34).to_string(), "shard 1 stalled for 12.3 s");
         assert_eq!(trouble.at(99.0).to_string(), "shard 1 stalled for 0.0 s", "a clock was set back");
+        let without = Trouble { what: Ailment::NoRedis, why: Some(Cause::Full), ..trouble };
+        let words = "shard 1 without redis for 1.0 s (redis takes no more connections)";
+        assert_eq!(without.at(101.0).to_string(), words);
     }
 }

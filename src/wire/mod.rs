@@ -1,8 +1,10 @@
 //! What the Ruby gem `jiggler` and we write into Redis under which key. Pure: no socket, no clock.
 //!
-//! Responsible for the spelling of keys, of queue names, of connection names, of the heartbeat and of a process's figures.
+//! Responsible for the spelling of keys, of queue names, of connection names, of the heartbeat and of a process's figures,
+//! the causes of outages among them.
 //! Not for job payloads (`job`), nor for the commands that touch the keys (`store`).
 
+mod cause;
 mod client_name;
 mod dialect;
 pub mod figures;
@@ -15,6 +17,7 @@ mod presence;
 pub mod queue_name;
 pub mod realm;
 
+pub use cause::{Cause, Causes};
 pub use client_name::client_name;
 pub use dialect::Dialect;
 pub use keys::Keyspace;
