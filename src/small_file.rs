@@ -9,6 +9,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
+use crate::limits::SECRET_FILE_BYTES_MAX;
+
 /// The mark that some editors set before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -31,6 +33,38 @@ pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
 /// Whether the bytes begin as UTF-16 does, which Windows calls Unicode.
 pub(crate) fn is_utf16(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
+}
+
+/// The password in a file: its text without the line end that editors leave.
+///
+/// # Errors
+/// Why it holds none, without a word of what it holds.
+pub(crate) fn secret(path: &Path) -> Result<String, String> {
+    let bytes = read(path, SECRET_FILE_BYTES_MAX).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > SECRET_FILE_BYTES_MAX {
+        return Err(format!("it has more than {SECRET_FILE_BYTES_MAX} bytes, too many for a password"));
+    }
+    if is_utf16(&bytes) {
+        return Err("it is UTF-16; save it as UTF-8".to_owned());
+    }
+    let text =
+        std::str::from_utf8(without_mark(&bytes)).map_err(|_| "it is no valid UTF-8".to_owned())?;
+    let password = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+    if password.is_empty() || password.contains(['\n', '\r']) {
+        return Err("it must hold one line, the password".to_owned());
+    }
+    Ok(password.to_owned())
+}
+
+/// The same of a file that was read before. What a pipe held is gone with the first reading, so only a regular file is read.
+///
+/// # Errors
+/// As [`secret`], and for any other kind of file.
+pub(crate) fn secret_again(path: &Path) -> Result<String, String> {
+    if is_descriptor(path) {
+        return Err("it is read once".to_owned());
+    }
+    secret(path)
 }
 
 fn open(path: &Path) -> io::Result<File> {

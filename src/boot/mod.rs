@@ -187,6 +187,14 @@ pub(crate) enum Error {
         /// Address without password.
         address: String,
     },
+    /// The server refuses the user or the password that stands in a file.
+    #[error("redis at {address} refuses the user name in the URL or the password in {file}")]
+    RedisPasswordFile {
+        /// Address without password.
+        address: String,
+        /// The file.
+        file: String,
+    },
     /// The database number is beyond what the server has.
     #[error(
         "redis at {address} has no such database: use a smaller number at the end of the URL, or raise \

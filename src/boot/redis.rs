@@ -122,6 +122,7 @@ fn explain_handshake(address: &str, refused: HandshakeError) -> Error {
         HandshakeError::WrongPassword { .. } | HandshakeError::PasswordNotSet | HandshakeError::UserAlone => {
             Error::RedisPasswordWrong { address }
         }
+        HandshakeError::WrongPasswordInFile { file, .. } => Error::RedisPasswordFile { address, file },
         HandshakeError::PasswordRequired => Error::RedisPasswordMissing { address },
         HandshakeError::NoSuchDatabase { .. } => Error::RedisNoSuchDatabase { address },
         HandshakeError::Refused { cause, .. } => explain_reply(&address, &words(&cause)),

@@ -1,7 +1,8 @@
 //! What is configured about Redis in addition to its url: files and names for TLS, passwords in files. Laid over the url
 //! here.
 //!
-//! A secret is read from its file and put into the url, which never shows it; errors and notes name the file.
+//! A secret is read from its file and goes into the url, which shows none; errors and notes name the file. It is read again at
+//! each connect (`net`), so that a password may be changed while a program runs.
 
 use std::{
     fs::Metadata,
@@ -14,7 +15,6 @@ use super::{
     types::GivenUrl,
 };
 use crate::{
-    limits::SECRET_FILE_BYTES_MAX,
     resp::{Place, RedisUrl, url::TlsFiles},
     small_file,
 };
@@ -73,7 +73,8 @@ impl RedisParts {
             if url.credentials().is_some_and(|credentials| !credentials.password.is_empty()) {
                 return refused(&place, &format!("the url ({origin}) has a password too; keep one of them"));
             }
-            url = url.with_password(secret(&path, &place)?);
+            let password = secret(&path, &place)?;
+            url = url.with_password_of(path, password);
         }
         if let Some((path, place)) = self.sentinel_password_file {
             match url.place() {
@@ -83,7 +84,10 @@ impl RedisParts {
                     let reason = format!("the url ({origin}) has a sentinel password too; keep one of them");
                     return refused(&place, &reason);
                 }
-                Place::Sentinels(_) => url = url.with_sentinel_password(secret(&path, &place)?),
+                Place::Sentinels(_) => {
+                    let password = secret(&path, &place)?;
+                    url = url.with_sentinel_password_of(path, password);
+                }
                 Place::Server(_) | Place::Cluster(_) => {
                     return refused(&place, &format!("{url} names no sentinels; write redis+sentinel://"));
                 }
@@ -164,28 +168,12 @@ fn refused<T>(origin: &Origin, reason: &str) -> Result<T, Error> {
     Err(Error::BadValue { origin: origin.clone(), reason: reason.to_owned() })
 }
 
-/// The password in a file: its text without the line end that editors add.
+/// The password in a file.
 fn secret(path: &Path, origin: &Origin) -> Result<String, Error> {
-    let failed = |reason: String| Error::BadValue {
+    small_file::secret(path).map_err(|reason| Error::BadValue {
         origin: origin.clone(),
         reason: format!("{}: {reason}", path.display()),
-    };
-    let bytes = small_file::read(path, SECRET_FILE_BYTES_MAX).map_err(|error| failed(error.to_string()))?;
-    if bytes.len() as u64 > SECRET_FILE_BYTES_MAX {
-        return Err(failed(format!(
-            "it has more than {SECRET_FILE_BYTES_MAX} bytes, too many for a password"
-        )));
-    }
-    if small_file::is_utf16(&bytes) {
-        return Err(failed("it is UTF-16; save it as UTF-8".to_owned()));
-    }
-    let text = std::str::from_utf8(small_file::without_mark(&bytes))
-        .map_err(|_| failed("it is not valid UTF-8".to_owned()))?;
-    let password = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
-    if password.is_empty() || password.contains(['\n', '\r']) {
-        return Err(failed("it must contain one line, the password".to_owned()));
-    }
-    Ok(password.to_owned())
+    })
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ impl Error {
 fn of_handshake(error: &HandshakeError) -> Cause {
     match error {
         HandshakeError::WrongPassword { .. }
+        | HandshakeError::WrongPasswordInFile { .. }
         | HandshakeError::UserAlone
         | HandshakeError::PasswordRequired
         | HandshakeError::PasswordNotSet => Cause::Password,

@@ -21,6 +21,7 @@ use super::sentinel::{self, SentinelError};
 use crate::limits::{CLUSTER_NODES_ASKED_MAX, SENTINEL_TIMEOUT};
 use crate::resp::url::{Cluster, Endpoint, Place, RedisUrl, Sentinels};
 use crate::resp::{self, Reply, Requests};
+use crate::small_file;
 
 /// A kind of connection, as far as the search needs it.
 pub(super) trait Dial: Sized {
@@ -49,6 +50,8 @@ pub(super) trait Dial: Sized {
 /// # Cancel-safety
 /// Dropping the future closes what it has opened.
 pub(super) async fn open<D: Dial>(url: &RedisUrl, options: &D::Options) -> Result<D, Error> {
+    // A password that was changed in its file is found at the first connect after that.
+    let url = &*url.renewed(&small_file::secret_again);
     let mut search = match url.place() {
         Place::Server(endpoint) => return D::open_at(endpoint, url, options, None).await,
         Place::Sentinels(sentinels) => Search::of_sentinels(url, sentinels),

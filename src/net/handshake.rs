@@ -14,7 +14,7 @@ use crate::resp::{
     encode::Requests,
     redis_error::{RedisError, RedisErrorKind},
     reply::{Reply, Value},
-    url::{Credentials, RedisUrl},
+    url::{Credentials, PasswordFile, RedisUrl},
 };
 
 /// The opening of one connection.
@@ -26,6 +26,8 @@ pub struct Handshake {
     answered: usize,
     user: User,
     password: Secret,
+    /// Where the password stands, if not in the url.
+    file: Option<PasswordFile>,
 }
 
 /// Who we say we are, as far as it may be shown.
@@ -105,6 +107,7 @@ impl Handshake {
             answered: 0,
             user: credentials.map_or(User::Default, User::of),
             password: Secret(credentials.and_then(Credentials::secret).unwrap_or_default().to_owned()),
+            file: credentials.and_then(|credentials| credentials.file.clone()),
         }
     }
 
@@ -149,12 +152,16 @@ impl Handshake {
             (Step::Authenticate, RedisErrorKind::WrongPass) if self.user == User::Alone => {
                 HandshakeError::UserAlone
             }
-            (Step::Authenticate, RedisErrorKind::WrongPass) => HandshakeError::WrongPassword {
-                user: match &self.user {
+            (Step::Authenticate, RedisErrorKind::WrongPass) => {
+                let user = match &self.user {
                     User::Named(name) => name.clone(),
                     User::Default | User::Alone => "default".to_owned(),
-                },
-            },
+                };
+                match &self.file {
+                    None => HandshakeError::WrongPassword { user },
+                    Some(file) => HandshakeError::WrongPasswordInFile { user, file: file.to_string() },
+                }
+            }
             (_, RedisErrorKind::NoAuth) => HandshakeError::PasswordRequired,
             // Redis: "ERR AUTH <password> called without any password configured for the default user. …"
             (Step::Authenticate, _) if error.message().contains("without any password configured") => {

@@ -38,6 +38,9 @@ pub(super) fn reason(error: &Error) -> String {
         Error::Handshake(HandshakeError::WrongPassword { user }) => {
             format!("it does not accept the sentinel password of user {user:?}")
         }
+        Error::Handshake(HandshakeError::WrongPasswordInFile { user, file }) => {
+            format!("it does not accept the sentinel password of user {user:?} in {file}")
+        }
         Error::Handshake(HandshakeError::UserAlone) => {
             "it does not accept the sentinel user, which has no password; give --redis-sentinel-password-file"
                 .to_owned()

@@ -13,7 +13,7 @@
 //! All accept the query parameters `db`, `user` and `password` where the rest of the url does not give them; those
 //! with TLS also `ca_file`, `cert_file`, `key_file` and `server_name` ([`TlsFiles`]); those with sentinels also
 //! `sentinel_user` and `sentinel_password`. Every part is percent-decoded. Not responsible for connecting, nor for
-//! reading files.
+//! reading files: whoever connects reads the file of a password.
 //!
 //! A password is never shown. Display shows scheme, host, port and database, and a user only together with a
 //! password, which becomes `***`: a lone value in the user's place is often a password. Errors quote nothing of the
@@ -25,10 +25,16 @@ mod parse;
 mod parts;
 mod place;
 
-use std::{fmt, str::FromStr};
+use std::{
+    borrow::Cow,
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 pub use error::UrlError;
 pub(crate) use mask::masked;
+pub(crate) use place::PasswordFile;
 pub use place::{Cluster, Credentials, Endpoint, Place, Sentinels, TlsFiles};
 
 use redis_protocol::redis_keyslot;
@@ -111,8 +117,18 @@ impl RedisUrl {
     #[must_use]
     pub fn with_password(mut self, password: String) -> Self {
         let username = self.credentials.take().and_then(|credentials| credentials.username);
-        self.credentials = Some(Credentials { username, password });
+        self.credentials = Some(Credentials { username, password, file: None });
         self
+    }
+
+    /// The same with the password that this file holds now, to be read again at each connect.
+    #[must_use]
+    pub(crate) fn with_password_of(self, path: PathBuf, password: String) -> Self {
+        let mut url = self.with_password(password);
+        if let Some(credentials) = &mut url.credentials {
+            credentials.file = Some(PasswordFile { path, unreadable: None });
+        }
+        url
     }
 
     /// The same url with this password for its sentinels. No effect on a url without sentinels.
@@ -120,9 +136,43 @@ impl RedisUrl {
     pub fn with_sentinel_password(mut self, password: String) -> Self {
         if let Place::Sentinels(sentinels) = &mut self.place {
             let username = sentinels.credentials.take().and_then(|credentials| credentials.username);
-            sentinels.credentials = Some(Credentials { username, password });
+            sentinels.credentials = Some(Credentials { username, password, file: None });
         }
         self
+    }
+
+    /// As [`Self::with_password_of`], for its sentinels.
+    #[must_use]
+    pub(crate) fn with_sentinel_password_of(self, path: PathBuf, password: String) -> Self {
+        let mut url = self.with_sentinel_password(password);
+        if let Place::Sentinels(sentinels) = &mut url.place
+            && let Some(credentials) = &mut sentinels.credentials
+        {
+            credentials.file = Some(PasswordFile { path, unreadable: None });
+        }
+        url
+    }
+
+    /// The same with the passwords that its files have now; `read` reads one.
+    #[must_use]
+    pub(crate) fn renewed(&self, read: &dyn Fn(&Path) -> Result<String, String>) -> Cow<'_, Self> {
+        let mut url = Cow::Borrowed(self);
+        if let Some(renewed) = self.credentials.as_ref().and_then(|own| own.renewed(read)) {
+            url.to_mut().credentials = Some(renewed);
+        }
+        if let Place::Sentinels(sentinels) = &self.place
+            && let Some(renewed) = sentinels.credentials.as_ref().and_then(|own| own.renewed(read))
+            && let Place::Sentinels(sentinels) = &mut url.to_mut().place
+        {
+            sentinels.credentials = Some(renewed);
+        }
+        url
+    }
+
+    /// The same without the passwords of files: what a configuration says, whatever stands in them now.
+    #[must_use]
+    pub(crate) fn without_file_contents(&self) -> Cow<'_, Self> {
+        self.renewed(&|_| Ok(String::new()))
     }
 
     /// Whether it leads to a Redis Cluster.

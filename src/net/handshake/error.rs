@@ -15,6 +15,14 @@ pub enum HandshakeError {
         /// The user of the url; `default` if it names none.
         user: String,
     },
+    /// The same of a password that stands in a file.
+    #[error("redis does not accept the password of user {user:?} in {file}")]
+    WrongPasswordInFile {
+        /// The user of the url; `default` if it names none.
+        user: String,
+        /// The file, and why it could not be read again, if so.
+        file: String,
+    },
     /// The url has a user alone, which may be a password in the wrong place, so it is not shown.
     #[error(
         "redis does not accept the user of the url, which has no password; write a password redis://:PASSWORD@host or \
@@ -70,6 +78,7 @@ impl HandshakeError {
             Self::NotPrimary { .. } => true,
             Self::Refused { cause, .. } => cause.kind().may_heal(),
             Self::WrongPassword { .. }
+            | Self::WrongPasswordInFile { .. }
             | Self::UserAlone
             | Self::PasswordRequired
             | Self::PasswordNotSet

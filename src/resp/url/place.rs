@@ -1,6 +1,9 @@
 //! Where a server can be found, and who we are to it.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -130,6 +133,27 @@ pub struct Credentials {
     pub username: Option<String>,
     /// May be empty if there is a user, for users that need no password.
     pub password: String,
+    /// Where the password stands, if it is of a file: it is read again at each connect.
+    pub(crate) file: Option<PasswordFile>,
+}
+
+/// A file that holds a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PasswordFile {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Why it could not be read again: the password is the last that was read.
+    pub(crate) unreadable: Option<String>,
+}
+
+impl fmt::Display for PasswordFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.unreadable {
+            None => path.fmt(f),
+            Some(reason) => write!(f, "{path}, read before, for it cannot be read now: {reason}"),
+        }
+    }
 }
 
 impl Credentials {
@@ -137,6 +161,18 @@ impl Credentials {
     #[must_use]
     pub fn shown_user(&self) -> Option<&str> {
         self.username.as_deref().filter(|_| !self.password.is_empty())
+    }
+
+    /// These with the password that their file has now. One that cannot be read leaves the last password: some are removed
+    /// once they are read.
+    pub(super) fn renewed(&self, read: &dyn Fn(&Path) -> Result<String, String>) -> Option<Self> {
+        let path = &self.file.as_ref()?.path;
+        let (password, unreadable) = match read(path) {
+            Ok(password) => (password, None),
+            Err(reason) => (self.password.clone(), Some(reason)),
+        };
+        let file = Some(PasswordFile { path: path.clone(), unreadable });
+        Some(Self { username: self.username.clone(), password, file })
     }
 
     /// What must not be shown: the password, or what may be one.
