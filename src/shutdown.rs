@@ -32,6 +32,14 @@ impl Phase {
         matches!(self, Self::Stopping { .. })
     }
 
+    /// When running jobs are given up.
+    pub(crate) fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Stopping { deadline } => Some(deadline),
+            Self::Running | Self::Quiet => None,
+        }
+    }
+
     /// Whether running jobs are given up now.
     pub(crate) fn is_over(self, now: Instant) -> bool {
         matches!(self, Self::Stopping { deadline } if deadline <= now)

@@ -47,8 +47,7 @@ pub(crate) fn secret(path: &Path) -> Result<String, String> {
     if is_utf16(&bytes) {
         return Err("it is UTF-16; save it as UTF-8".to_owned());
     }
-    let text =
-        std::str::from_utf8(without_mark(&bytes)).map_err(|_| "it is no valid UTF-8".to_owned())?;
+    let text = std::str::from_utf8(without_mark(&bytes)).map_err(|_| "it is no valid UTF-8".to_owned())?;
     let password = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     if password.is_empty() || password.contains(['\n', '\r']) {
         return Err("it must hold one line, the password".to_owned());

@@ -101,7 +101,9 @@ impl Config {
     }
 
     fn differs_apart(&self, other: &Self, id: OptionId) -> bool {
-        let url = |config: &Self| config.redis_url.as_ref().map(|given| given.url.without_file_contents().into_owned());
+        let url = |config: &Self| {
+            config.redis_url.as_ref().map(|given| given.url.without_file_contents().into_owned())
+        };
         // What files say about Redis, the url has taken up; the file of options is named by the command line, which stays.
         id == OptionId::RedisUrl && url(self) != url(other)
     }

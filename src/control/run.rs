@@ -102,7 +102,7 @@ impl Actors {
         // Not before the shards: their jobs are ours as long as the lease stands. The farewell takes the heartbeat away, and
         // the lease if nothing is left in flight.
         control.note_end(endings.iter().all(|(_, how)| *how == Ending::Clean));
-        let until = Instant::now() + FAREWELL_LIMIT;
+        let until = control.farewell_ends(FAREWELL_LIMIT);
         for upkeep in self.upkeeps {
             upkeep.end().await;
         }

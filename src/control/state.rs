@@ -10,6 +10,7 @@ use super::service_manager::{self, Notifier};
 use super::settings::{LiveSettings, Reload};
 use super::shards::Shards;
 use crate::event::Event;
+use crate::limits::{STOP_END, STOP_TIMEOUT_MAX};
 use crate::mesh::ToShard;
 use crate::net::Stopper;
 use crate::shutdown::Phase;
@@ -117,6 +118,23 @@ impl Control {
     /// What wakes the upkeep of a duty, or that of the heartbeat when no duty owns it.
     pub(super) fn upkeep_wakes(&self, duty: Option<usize>) -> &Event {
         duty.map_or(&self.changed, |duty| &self.duties[duty].changed)
+    }
+
+    /// Whether the time of a stop is over: what still runs is given up.
+    pub(super) fn is_over(&self) -> bool {
+        self.phase().is_over(Instant::now())
+    }
+
+    /// How long until the time of a stop is over; without a stop, longer than anyone waits.
+    pub(super) fn until_over(&self) -> Duration {
+        let deadline = self.phase().deadline();
+        deadline.map_or(STOP_TIMEOUT_MAX, |at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// When a farewell that begins now is to have ended: within `limit`, and before the end of the stop.
+    pub(super) fn farewell_ends(&self, limit: Duration) -> Instant {
+        let at_most = Instant::now() + limit;
+        self.phase().deadline().map_or(at_most, |deadline| at_most.min(deadline + STOP_END))
     }
 
     /// Notes why the heartbeat cannot be written; `None`: it can.

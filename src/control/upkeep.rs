@@ -3,6 +3,9 @@
 //! Idle cost with the defaults: a lease renewal every 5 s (a script of two commands, and every 20 s, or as often as another
 //! lease may end, a third), a heartbeat every 10 s, figures every 60 s while nothing changes. A change of the phase or of
 //! the settings shows at once.
+//!
+//! When the time of a stop is over the heartbeat goes, beside the shards that hand back what still runs. The lease stays, and
+//! is renewed, until they have ended.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -13,7 +16,7 @@ use super::actor::Actor;
 use super::duty::Duty;
 use super::link::{ControlLink, way_out};
 use super::state::Control;
-use crate::limits::{FAREWELL_LIMIT, FAREWELL_LIMIT_LATE, LEASE};
+use crate::limits::{FAREWELL_LIMIT, FAREWELL_LIMIT_LATE, FAREWELL_TRY_MIN, LEASE, STOP_END};
 use crate::mesh::ToShard;
 use crate::net::{Backoff, Error};
 use crate::resp::RedisUrl;
@@ -34,7 +37,8 @@ pub(super) struct Upkeep {
     control: Rc<Control>,
     /// The duty whose lease it keeps; `None`: it keeps none.
     duty: Option<usize>,
-    /// Whether it writes the heartbeat.
+    // Changed at the end.
+    /// Whether it writes the heartbeat, or has it to take away.
     beats: bool,
     // The connection, and since when it stands.
     link: Option<(ControlLink, Instant)>,
@@ -99,7 +103,10 @@ impl Upkeep {
 
     async fn run(mut self) {
         while self.control.ended().is_none() {
-            let pause = self.beat_unless(|control| control.ended().is_some()).await;
+            // A beat that is under way when the time is over may hang: the heartbeat is taken away over another connection.
+            let drops = self.beats && !self.control.is_over();
+            let useless = |control: &Control| control.ended().is_some() || (drops && control.is_over());
+            let pause = self.beat_unless(useless).await;
             self.sleep(pause).await;
         }
         self.farewell().await;
@@ -111,7 +118,9 @@ impl Upkeep {
         let (control, duty) = (Rc::clone(&self.control), self.duty);
         let dropped = async {
             while !useless(&control) {
-                control.upkeep_wakes(duty).wait().await;
+                let until_over = control.until_over();
+                let pause = if until_over.is_zero() { STOP_END } else { until_over };
+                control.upkeep_wakes(duty).wait_for(pause).await;
             }
             None
         };
@@ -124,6 +133,8 @@ impl Upkeep {
     }
 
     async fn sleep(&self, pause: Duration) {
+        let until_over = self.control.until_over();
+        let pause = if self.beats && !until_over.is_zero() { pause.min(until_over) } else { pause };
         self.control.upkeep_wakes(self.duty).wait_for(pause).await;
     }
 
@@ -195,21 +206,25 @@ impl Upkeep {
 
     /// How long until something is due.
     fn until_due(&self) -> Duration {
-        let Some(mut due) = self.heartbeat_due_at() else { return Duration::ZERO };
-        if self.duty.is_some() {
-            due = due.min(self.renewals.due_at());
-        }
-        due.saturating_duration_since(Instant::now())
+        let now = Instant::now();
+        let lease = self.duty.map(|_| self.renewals.due_at());
+        let heartbeat = self.beats.then(|| self.heartbeat_due_at().unwrap_or(now));
+        let due = [lease, heartbeat].into_iter().flatten().min();
+        // One that has nothing left to do waits for the end of the shards.
+        due.map_or(LEASE, |due| due.saturating_duration_since(now))
     }
 
     /// When the next heartbeat is due. `None`: at once, for what the last one said of the process is not so any more.
     fn heartbeat_due_at(&self) -> Option<Instant> {
-        if self.beats { self.shown.due_at(&self.control) } else { Some(self.renewals.due_at()) }
+        self.shown.due_at(&self.control).filter(|_| !self.control.is_over())
     }
 
     /// Writes what is due, if anything is: lease, heartbeat and figures in one round trip.
     async fn beat(&mut self) -> Result<(), Error> {
         let control = Rc::clone(&self.control);
+        if self.beats && control.is_over() {
+            return self.try_farewell().await;
+        }
         let Some(mut beat) = self.next_beat(&control).await else { return Ok(()) };
         let moved_from = self.leave_node(&mut beat);
         let (link, since) = match self.link.take() {
@@ -268,11 +283,12 @@ impl Upkeep {
     /// reach Redis either, once is enough.
     async fn farewell(&mut self) {
         let was_told = self.control.ended() != Some(false);
-        let limit = if was_told { FAREWELL_LIMIT } else { FAREWELL_LIMIT_LATE };
-        let deadline = Instant::now() + limit;
+        let deadline =
+            self.control.farewell_ends(if was_told { FAREWELL_LIMIT } else { FAREWELL_LIMIT_LATE });
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let said = within(left, self.try_farewell()).await;
+            let limit = left.min((left / 2).max(FAREWELL_TRY_MIN));
+            let said = within(limit, self.try_farewell()).await;
             let late = || Err(Error::Timeout { what: "remove the heartbeat".to_owned(), after: limit });
             let Err(error) = said.unwrap_or_else(late) else { return };
             self.link = None;
@@ -288,12 +304,16 @@ impl Upkeep {
         let control = Rc::clone(&self.control);
         let presence = control.settings.presence();
         let before = self.shown.before(&presence);
+        let lease = self.duty.filter(|_| control.ended() == Some(true));
+        let lease = lease.map(|duty| &control.duties[duty].options);
+        if !self.beats && lease.is_none() {
+            // The heartbeat is gone, and the lease stays.
+            return Ok(());
+        }
         if self.link.is_none() {
             self.link = Some((self.open().await?, Instant::now()));
         }
         let Some((link, _)) = &mut self.link else { return Err(Error::Closed) };
-        let lease = self.duty.filter(|_| control.ended() == Some(true));
-        let lease = lease.map(|duty| &control.duties[duty].options);
         let beats = self.beats;
         link.call(|_, requests| {
             if beats {
@@ -307,6 +327,7 @@ impl Upkeep {
             }
         })
         .await?;
+        self.beats = false;
         Ok(())
     }
 

@@ -7,9 +7,11 @@
 
 use crate::ids::process_uuid;
 use crate::limits::STOP_PATIENCE;
+use crate::net::Error;
 use crate::store::flight;
 use crate::store::turn::{QueueKeys, Turn, TurnContext};
 use crate::time::unix_now;
+use crate::timeout::within;
 
 use super::ledger::Report;
 use super::link::{Link, LinkError};
@@ -23,7 +25,9 @@ pub(super) async fn report_as_another(shard: &Shard) {
     if shard.options().at_least_once || last.is_empty() {
         return;
     }
-    match report(shard, &last).await {
+    let late =
+        || Err(Error::Timeout { what: "report under another name".to_owned(), after: STOP_PATIENCE }.into());
+    match within(STOP_PATIENCE, report(shard, &last)).await.unwrap_or_else(late) {
         Ok(()) => tell_of_deaths(shard, &last),
         Err(error) => tracing::error!(
             shard = shard.options().shard,

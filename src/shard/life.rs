@@ -115,9 +115,10 @@ async fn work(shard: &Rc<Shard>) -> Ending {
     if let Some(carrier) = carrier {
         carrier.cancel().await;
     }
+    // Their sockets are shut down. One that is about to open another, or pauses, has nothing to lose, and would take its time.
     shard.waiters().end();
     for waiter in waiters {
-        waiter.await;
+        let _ended = waiter.cancel().await;
     }
     how
 }
@@ -175,7 +176,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
         // Jobs at hand go on: they are in flight in Redis whatever happens to the connection.
         run_ready(shard).await;
         if !has_rested {
-            shard.phases().sleep(backoff.pause().max(outage.pause())).await;
+            shard.phases().rest_before_attempt(backoff.pause().max(outage.pause())).await;
         }
     }
 }

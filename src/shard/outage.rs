@@ -14,7 +14,6 @@ use super::state::Shard;
 use super::turns::Turns;
 use crate::limits::{DENIED_FORGOTTEN, DENIED_PAUSE_MAX, DENIED_PAUSE_MIN, STOP_GRACE, STOP_PATIENCE};
 use crate::mesh::Ending;
-use crate::shutdown::Phase;
 use crate::wire::Causes;
 
 /// The outage a shard stands in, if any.
@@ -145,18 +144,24 @@ impl Attempt {
     /// Resolves when this attempt is to be given up, because the shard is stopping and Redis does not answer.
     pub(super) async fn given_up(self, shard: &Shard) {
         loop {
-            let now = Instant::now();
-            match self.last_moment(shard) {
-                None => shard.phases().change().await,
-                Some(at) if at <= now => return,
-                Some(at) => shard.phases().sleep(at - now).await,
+            let (now, deadline) = (Instant::now(), shard.phases().now().deadline());
+            let (Some(last), Some(deadline)) = (self.last_moment(shard), deadline) else {
+                shard.phases().change().await;
+                continue;
+            };
+            if last <= now {
+                return;
             }
+            let late = deadline <= now;
+            if late {
+                shard.phases().hurry();
+            }
+            shard.phases().sleep(if late { last } else { last.min(deadline) } - now).await;
         }
     }
 
     fn last_moment(self, shard: &Shard) -> Option<Instant> {
-        let Phase::Stopping { deadline } = shard.phases().now() else { return None };
-        let last = deadline + STOP_GRACE;
+        let last = shard.phases().now().deadline()? + STOP_GRACE;
         // While Redis answers there is nothing to give up before, and when it ceases to, the call is late within
         // STOP_PATIENCE.
         let answers = !self.again || shard.options().stats.outage_since.age().is_none();
@@ -169,7 +174,7 @@ impl Attempt {
 
     /// How a stopping shard ends after this attempt has failed; `None`: another one is due.
     pub(super) fn ending(self, shard: &Shard, turns: &Turns) -> Option<Ending> {
-        let Phase::Stopping { deadline } = shard.phases().now() else { return None };
+        let deadline = shard.phases().now().deadline()?;
         if self.again && !self.reports && !shard.owes() {
             return Some(Ending::Unheard);
         }

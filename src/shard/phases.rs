@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use glommio::timer::Timer;
 
 use crate::event::Event;
-use crate::limits::STOP_PATIENCE;
+use crate::limits::{STOP_LAST_PATIENCE, STOP_PATIENCE, STOP_RETRY_PAUSE};
 use crate::net::Stopper;
 use crate::shutdown::Phase;
 
@@ -19,6 +19,8 @@ pub(super) struct Phases {
     changed: Event,
     /// Ends the connection that the shard works over.
     link: RefCell<Option<Stopper>>,
+    /// Whether that connection has not answered since a stop was asked for.
+    is_unproved: Cell<bool>,
 }
 
 impl Default for Phases {
@@ -28,6 +30,7 @@ impl Default for Phases {
             stop_asked_at: Cell::new(None),
             changed: Event::default(),
             link: RefCell::default(),
+            is_unproved: Cell::new(false),
         }
     }
 }
@@ -45,20 +48,34 @@ impl Phases {
         if phase.ends() {
             if self.stop_asked_at.get().is_none() {
                 self.stop_asked_at.set(Some(Instant::now()));
+                self.is_unproved.set(true);
             }
-            if let Some(link) = &*self.link.borrow() {
-                link.hurry(STOP_PATIENCE);
-            }
+            self.hurry();
         }
         self.changed.raise();
     }
 
+    /// Has no answer awaited for longer than a stop allows now: less from its deadline on.
+    pub(super) fn hurry(&self) {
+        let late = self.now.get().is_over(Instant::now());
+        if let Some(link) = &*self.link.borrow() {
+            link.hurry(if late { STOP_LAST_PATIENCE } else { STOP_PATIENCE });
+        }
+    }
+
+    /// Whether the connection is to be asked for an answer, because a stop begins: one that died unnoticed is found while
+    /// there is time for another. Asked once.
+    pub(super) fn take_unproved(&self) -> bool {
+        self.is_unproved.take()
+    }
+
     /// Notes the connection that the shard works over from now on.
     pub(super) fn work_over(&self, link: Stopper) {
-        if self.now.get().ends() {
-            link.hurry(STOP_PATIENCE);
-        }
         *self.link.borrow_mut() = Some(link);
+        self.is_unproved.set(false);
+        if self.now.get().ends() {
+            self.hurry();
+        }
     }
 
     /// When a stop was first asked for.
@@ -77,6 +94,11 @@ impl Phases {
     /// Waits for another phase.
     pub(super) async fn change(&self) {
         self.changed.wait().await;
+    }
+
+    /// Sleeps before another attempt to connect, but not beyond a change of phase, and while it stops not for long.
+    pub(super) async fn rest_before_attempt(&self, pause: Duration) {
+        self.sleep(if self.now.get().ends() { pause.min(STOP_RETRY_PAUSE) } else { pause }).await;
     }
 
     /// Sleeps, but not beyond a change of phase.

@@ -8,6 +8,7 @@ use super::link::{Link, LinkError};
 use super::state::Shard;
 use super::sync::note_handed_back;
 use super::unblock::{everyone, unblock};
+use crate::resp::Requests;
 use crate::store::flight;
 
 /// Does what the phase asks for. Whether the shard has nothing left to do.
@@ -15,6 +16,11 @@ pub(super) async fn step(shard: &Rc<Shard>, link: &mut Link) -> Result<bool, Lin
     let phase = shard.phases().now();
     if phase.fetches() {
         return Ok(false);
+    }
+    if phase.ends() && shard.phases().take_unproved() {
+        let mut requests = Requests::new();
+        flight::prove(&mut requests);
+        link.ask(&requests).await?;
     }
     if shard.waiters().are_waiting() {
         unblock(shard, link, everyone).await?;

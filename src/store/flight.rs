@@ -9,6 +9,11 @@ use crate::limits::LEFT_FENCE;
 use crate::resp::{Error, Reply, Requests};
 use crate::wire::in_flight;
 
+/// Appends a question that only shows whether the connection still stands.
+pub fn prove(requests: &mut Requests) {
+    requests.command(&[b"PING"]);
+}
+
 /// Appends a blocking move of one job from the queue's right end into the shard's wait list; it waits up to
 /// `timeout_s` seconds. The reply is the payload, or nil.
 ///

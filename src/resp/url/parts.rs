@@ -84,11 +84,9 @@ impl Parts {
 pub(super) fn credentials(username: Option<String>, password: Option<String>) -> Option<Credentials> {
     match (username, password) {
         (None, None) => None,
-        (username, password) => Some(Credentials {
-            username,
-            password: password.unwrap_or_default(),
-            file: None,
-        }),
+        (username, password) => {
+            Some(Credentials { username, password: password.unwrap_or_default(), file: None })
+        }
     }
 }
 
