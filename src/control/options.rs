@@ -1,7 +1,7 @@
 //! What control is told before it starts, and how it says that its run ended.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::duty::DutyOptions;
 use super::service_manager::ServiceManager;
@@ -83,6 +83,8 @@ const _: () = assert!(
 /// How a run of the shards ended.
 #[derive(Debug)]
 pub(crate) struct Outcome {
+    /// When the time of the stop was over; `None`: none was asked for.
+    pub(crate) deadline: Option<Instant>,
     /// One ending for each shard.
     pub(crate) endings: Vec<(usize, Ending)>,
     /// Whether a signal or a message asked for it.

@@ -33,7 +33,12 @@ pub(crate) async fn run(
     let actors = Actors::spawn(&control, steering, notify, upkeeps);
     let endings = all_ended(&control).await;
     actors.end(&control, &endings).await;
-    let outcome = Outcome { endings, asked: control.was_asked(), settings: control.settings.get() };
+    let outcome = Outcome {
+        deadline: control.phase().deadline(),
+        endings,
+        asked: control.was_asked(),
+        settings: control.settings.get(),
+    };
     (outcome, control.settings.take_reload())
 }
 

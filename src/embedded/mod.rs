@@ -10,8 +10,10 @@
 //! together with the worker, which then cannot hand its jobs back; they are in the file and are recovered at the next
 //! start. A service should name its Redis.
 //!
-//! [`paths`] is where things lie, [`server`] starts, finds and ends the server, [`probe`] asks it whether it answers.
+//! [`paths`] is where things lie, [`server`] starts, finds and ends the server, [`keeper`] starts it again when it dies,
+//! [`probe`] asks it whether it answers.
 
+mod keeper;
 pub(crate) mod paths;
 pub(crate) mod probe;
 pub(crate) mod server;
@@ -20,6 +22,7 @@ use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::PathBuf,
+    time::Instant,
 };
 
 pub(crate) use paths::StateDir;
@@ -162,13 +165,25 @@ impl Found {
         }
     }
 
-    /// Lets a private server go, and ends it if nobody else uses it. Called when the last connection is closed.
+    /// From now on a private server is started again when it dies, if this process started it.
+    ///
+    /// # Errors
+    /// [`Error::Spawn`].
+    pub(crate) fn keep_up(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Private(embedded) => embedded.keep_up(),
+            Self::Given(_) | Self::Local | Self::Borrowed { .. } => Ok(()),
+        }
+    }
+
+    /// Lets a private server go, and ends it if nobody else uses it: its end is waited for until `until` at the latest.
+    /// Called when the last connection is closed.
     ///
     /// # Errors
     /// [`Error::Stop`], [`Error::Lingers`] or [`Error::State`]; the server then stays and is used again next time.
-    pub(crate) fn release(self) -> Result<(), Error> {
+    pub(crate) fn release(self, until: Option<Instant>) -> Result<(), Error> {
         match self {
-            Self::Private(embedded) => embedded.release().map(|_| ()),
+            Self::Private(embedded) => embedded.release(until).map(|_| ()),
             Self::Given(_) | Self::Local | Self::Borrowed { .. } => Ok(()),
         }
     }
@@ -246,7 +261,9 @@ fn for_command_beside(port: u16, given: Option<GivenUrl>, variables: Variables<'
             directory.check_owner()?;
             let socket = directory.socket()?;
             match probe::ask(&socket) {
-                probe::Answer::Ready | probe::Answer::Loading => Ok(Found::Borrowed { socket }),
+                probe::Answer::Ready | probe::Answer::Loading | probe::Answer::Silent => {
+                    Ok(Found::Borrowed { socket })
+                }
                 probe::Answer::Nobody => Err(Error::NothingRuns { socket }),
             }
         }
@@ -275,7 +292,7 @@ mod tests {
             let found = found.unwrap();
             assert_eq!(found.url(), url);
             assert!(!format!("{found} {found:?}").contains("s3cret"), "{found:?}");
-            found.release().unwrap();
+            found.release(None).unwrap();
         }
     }
 
@@ -317,8 +334,8 @@ mod tests {
         let command = for_command_beside(NO_PORT, None, &variables).unwrap();
         assert!(matches!(command, Found::Borrowed { .. }));
         assert_eq!(command.url(), worker.url());
-        command.release().unwrap();
-        worker.release().unwrap();
+        command.release(None).unwrap();
+        worker.release(None).unwrap();
         let gone = for_command_beside(NO_PORT, None, &variables).unwrap_err();
         assert!(matches!(gone, Error::NothingRuns { .. }), "{gone:?}");
 

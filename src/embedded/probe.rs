@@ -6,9 +6,10 @@ use std::{
     io::{self, Read, Write},
     os::unix::net::UnixStream,
     path::Path,
+    time::Duration,
 };
 
-use crate::limits::EMBEDDED_STOP_TIMEOUT;
+use crate::limits::{EMBEDDED_ANSWER_TIMEOUT, EMBEDDED_POLL_PAUSE};
 
 /// What a socket says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +20,15 @@ pub(crate) enum Answer {
     Loading,
     /// No file, no listener, or not a Redis.
     Nobody,
+    /// Somebody listens, and says nothing for a while.
+    Silent,
 }
 
 /// Asks once, without waiting for a server to appear.
 #[must_use]
 pub(crate) fn ask(socket: &Path) -> Answer {
     let ask = || -> io::Result<Answer> {
-        let mut stream = connect(socket)?;
+        let mut stream = connect(socket, EMBEDDED_ANSWER_TIMEOUT)?;
         stream.write_all(b"PING\r\n")?;
         let mut reply = [0; 8];
         stream.read_exact(&mut reply[..5])?;
@@ -35,16 +38,20 @@ pub(crate) fn ask(socket: &Path) -> Answer {
             _ => Answer::Nobody,
         })
     };
-    ask().unwrap_or(Answer::Nobody)
+    ask().unwrap_or_else(|error| match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Answer::Silent,
+        _ => Answer::Nobody,
+    })
 }
 
 /// Tells the server to write its append-only file out and end, as SIGTERM would; no process id is needed, so no other
-/// process can be hit. Returns when the server has closed the connection or refused.
+/// process can be hit. Returns when the server has closed the connection or refused, or after `patience`.
 ///
 /// # Errors
 /// What the socket says; [`io::ErrorKind::Other`] with the server's words if it refuses.
-pub(crate) fn shut_down(socket: &Path) -> io::Result<()> {
-    let mut stream = connect(socket)?;
+pub(crate) fn shut_down(socket: &Path, patience: Duration) -> io::Result<()> {
+    // No time at all is no time-out to a socket.
+    let mut stream = connect(socket, patience.max(EMBEDDED_POLL_PAUSE))?;
     stream.write_all(b"SHUTDOWN\r\n")?;
     let mut reply = Vec::new();
     let mut chunk = [0; 256];
@@ -62,10 +69,10 @@ pub(crate) fn shut_down(socket: &Path) -> io::Result<()> {
     }
 }
 
-fn connect(socket: &Path) -> io::Result<UnixStream> {
+fn connect(socket: &Path, patience: Duration) -> io::Result<UnixStream> {
     let stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(EMBEDDED_STOP_TIMEOUT))?;
-    stream.set_write_timeout(Some(EMBEDDED_STOP_TIMEOUT))?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     Ok(stream)
 }
 
@@ -117,11 +124,11 @@ mod tests {
     #[test]
     fn a_refused_shutdown_carries_the_servers_words() {
         let (_dir, path, server) = served(b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
-        let error = shut_down(&path).unwrap_err();
+        let error = shut_down(&path, EMBEDDED_ANSWER_TIMEOUT).unwrap_err();
         assert!(error.to_string().contains("Check logs"), "{error}");
         server.join().unwrap();
         let (_dir, path, server) = served(b"");
-        shut_down(&path).unwrap();
+        shut_down(&path, EMBEDDED_ANSWER_TIMEOUT).unwrap();
         server.join().unwrap();
     }
 }

@@ -16,11 +16,12 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
     Error, StateDir,
+    keeper::Keeper,
     probe::{self, Answer},
 };
 use crate::{
@@ -38,8 +39,13 @@ pub(crate) struct Embedded {
     dir: StateDir,
     socket: PathBuf,
     users: File,
-    /// The server, if this process started it: its exit status must be collected.
+    program: PathBuf,
+    /// Whether this process started the server, and did not find it running.
+    started_here: bool,
+    /// The server, if this process started it: its exit status must be collected. The keeper has it, if there is one.
     child: Option<Child>,
+    /// Starts it again.
+    keeper: Option<Keeper>,
     /// Whether the share was given back; if not, `Drop` does it.
     released: bool,
 }
@@ -51,6 +57,8 @@ pub(crate) enum Released {
     Ended,
     /// Another process uses it; it goes on.
     InUse,
+    /// It was told to end, and there was no time to wait until it has.
+    Ending,
 }
 
 impl Embedded {
@@ -65,15 +73,28 @@ impl Embedded {
         let users = lock_file(&dir.users(), File::lock_shared)?;
         let child = match probe::ask(&socket) {
             Answer::Ready => None,
-            // Another worker was killed while its server was still loading.
-            Answer::Loading => wait_until_ready(dir, program, &socket, None)?,
+            // Another worker was killed while its server was still loading, or the server is held up.
+            Answer::Loading | Answer::Silent => wait_until_ready(dir, program, &socket, None, &|| false)?,
             Answer::Nobody => {
                 let child = start(dir, program, &socket)?;
-                wait_until_ready(dir, program, &socket, Some(child))?
+                wait_until_ready(dir, program, &socket, Some(child), &|| false)?
             }
         };
         drop(gate);
-        Ok(Self { dir: dir.clone(), socket, users, child, released: false })
+        let (dir, program, started_here) = (dir.clone(), program.to_owned(), child.is_some());
+        Ok(Self { dir, socket, users, program, started_here, child, keeper: None, released: false })
+    }
+
+    /// From now on the server is started again when it dies, if this process has started it.
+    ///
+    /// # Errors
+    /// [`Error::Spawn`] if no thread can be made for that.
+    pub(crate) fn keep_up(&mut self) -> Result<(), Error> {
+        let Some(child) = self.child.take() else { return Ok(()) };
+        let keeper = Keeper::start(self.dir.clone(), self.program.clone(), self.socket.clone(), child);
+        let failed = |source| Error::Spawn { program: self.program.clone(), source };
+        self.keeper = Some(keeper.map_err(failed)?);
+        Ok(())
     }
 
     /// The path of the server's socket.
@@ -85,19 +106,23 @@ impl Embedded {
     /// Whether this process started the server, and did not find it running.
     #[must_use]
     pub(crate) fn started_here(&self) -> bool {
-        self.child.is_some()
+        self.started_here
     }
 
-    /// Lets go of the server and, as the last user, ends it and waits until its append-only file is on disk.
+    /// Lets go of the server and, as the last user, ends it and waits until its append-only file is on disk: until
+    /// `until` at the latest, if that is given.
     ///
     /// # Errors
     /// [`Error::Stop`], [`Error::Lingers`] or [`Error::State`]; the server then stays and is used again next time.
-    pub(crate) fn release(mut self) -> Result<Released, Error> {
-        self.let_go()
+    pub(crate) fn release(mut self, until: Option<Instant>) -> Result<Released, Error> {
+        self.let_go(until)
     }
 
-    fn let_go(&mut self) -> Result<Released, Error> {
+    fn let_go(&mut self, until: Option<Instant>) -> Result<Released, Error> {
         self.released = true;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.stop();
+        }
         let state = |path, source| Error::State { path, source };
         // Others wait at the gate until the server is gone; then they start a new one.
         let _gate = lock_file(&self.dir.gate(), File::lock)?;
@@ -107,27 +132,37 @@ impl Embedded {
             Err(TryLockError::WouldBlock) => return Ok(Released::InUse),
             Err(TryLockError::Error(source)) => return Err(state(self.dir.users(), source)),
         }
-        if probe::ask(&self.socket) != Answer::Nobody {
-            let failed = |source| Error::Stop { socket: self.socket.clone(), source };
-            probe::shut_down(&self.socket).map_err(failed)?;
+        let limit = Instant::now() + EMBEDDED_STOP_TIMEOUT;
+        let deadline = until.map_or(limit, |until| until.min(limit));
+        match probe::shut_down(&self.socket, left(deadline)) {
+            Err(source) if source.kind() == io::ErrorKind::Other => {
+                return Err(Error::Stop { socket: self.socket.clone(), source });
+            }
+            // Whatever else it says, or if nobody is there: whether it is gone is looked at.
+            Err(_) | Ok(()) => {}
         }
-        self.wait_until_gone()?;
-        Ok(Released::Ended)
+        if self.is_gone_by(deadline) {
+            return Ok(Released::Ended);
+        }
+        if deadline < limit {
+            return Ok(Released::Ending);
+        }
+        Err(Error::Lingers { socket: self.socket.clone(), log: self.dir.log() })
     }
 
-    fn wait_until_gone(&mut self) -> Result<(), Error> {
-        let deadline = Instant::now() + EMBEDDED_STOP_TIMEOUT;
+    /// Whether the server is gone: at once, or by then.
+    fn is_gone_by(&mut self, deadline: Instant) -> bool {
+        if let Some(keeper) = &self.keeper {
+            return keeper.has_ended_within(left(deadline));
+        }
         loop {
             let gone = match &mut self.child {
                 // Collects the exit status too, so that no zombie stays.
                 Some(child) => child.try_wait().is_ok_and(|status| status.is_some()),
                 None => probe::ask(&self.socket) == Answer::Nobody,
             };
-            if gone {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err(Error::Lingers { socket: self.socket.clone(), log: self.dir.log() });
+            if gone || Instant::now() >= deadline {
+                return gone;
             }
             thread::sleep(EMBEDDED_POLL_PAUSE);
         }
@@ -138,7 +173,7 @@ impl Drop for Embedded {
     /// The way out of a start that failed half-way. An error leaves the server to the next worker, as a crash does.
     fn drop(&mut self) {
         if !self.released {
-            let _ = self.let_go();
+            let _ = self.let_go(None);
         }
     }
 }
@@ -170,7 +205,11 @@ pub(crate) fn program(variables: Variables<'_>) -> Option<PathBuf> {
     PROGRAMS.iter().find_map(|name| dirs.iter().map(|dir| dir.join(name)).find(executable))
 }
 
-fn lock_file(path: &Path, lock: fn(&File) -> io::Result<()>) -> Result<File, Error> {
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+pub(super) fn lock_file(path: &Path, lock: fn(&File) -> io::Result<()>) -> Result<File, Error> {
     let open = || {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
@@ -181,7 +220,7 @@ fn lock_file(path: &Path, lock: fn(&File) -> io::Result<()>) -> Result<File, Err
 }
 
 /// Starts the server in a process group of its own, so that Ctrl-C in the terminal reaches the worker alone.
-fn start(dir: &StateDir, program: &Path, socket: &Path) -> Result<Child, Error> {
+pub(super) fn start(dir: &StateDir, program: &Path, socket: &Path) -> Result<Child, Error> {
     let log = dir.log();
     let open = || OpenOptions::new().create(true).append(true).mode(0o600).open(&log);
     let output = open().map_err(|source| Error::State { path: log.clone(), source })?;
@@ -200,12 +239,14 @@ fn start(dir: &StateDir, program: &Path, socket: &Path) -> Result<Child, Error> 
     spawned.map_err(|source| Error::Spawn { program: program.to_owned(), source })
 }
 
-/// Waits for the first answer; `child` is watched, so that a server that cannot start is not waited for.
-fn wait_until_ready(
+/// Waits for the first answer; `child` is watched, so that a server that cannot start is not waited for. Nor is any once
+/// `is_stopping`.
+pub(super) fn wait_until_ready(
     dir: &StateDir,
     program: &Path,
     socket: &Path,
     mut child: Option<Child>,
+    is_stopping: &dyn Fn() -> bool,
 ) -> Result<Option<Child>, Error> {
     let mut deadline = Instant::now() + EMBEDDED_START_TIMEOUT;
     let (program, log) = (program.to_owned(), dir.log());
@@ -214,7 +255,10 @@ fn wait_until_ready(
             Answer::Ready => return Ok(child),
             // It is alive and says so; a file of many gigabytes takes its time.
             Answer::Loading => deadline = Instant::now() + EMBEDDED_START_TIMEOUT,
-            Answer::Nobody => {}
+            Answer::Nobody | Answer::Silent => {}
+        }
+        if is_stopping() {
+            return Ok(child);
         }
         if let Some(Ok(Some(status))) = child.as_mut().map(Child::try_wait) {
             return Err(Error::Died { program, status: status.to_string(), tail: tail(&log), log });

@@ -84,6 +84,18 @@ pub const EMBEDDED_START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a private Redis may take to write out its append-only file and exit.
 pub const EMBEDDED_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a private Redis may take to answer one question. One that is paused or swapped out is silent, not gone.
+pub const EMBEDDED_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Pause before a private Redis that has died is started again. It doubles each time, up to [`EMBEDDED_RESTART_PAUSE_MAX`].
+pub const EMBEDDED_RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// Longest pause of this kind: whoever has freed the disk should see jobs run within half a minute.
+pub const EMBEDDED_RESTART_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// A private Redis that ran for so long did not die of its start: the next pause is the shortest again.
+pub const EMBEDDED_STEADY: Duration = Duration::from_secs(60);
+
 /// Pause between two checks of a private Redis that is starting or exiting.
 pub const EMBEDDED_POLL_PAUSE: Duration = Duration::from_millis(10);
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder};
 use thiserror::Error;
@@ -20,7 +20,9 @@ use crate::control::{
 };
 use crate::handler::{Registry, TearDown};
 use crate::ids::process_uuid;
-use crate::limits::{EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
+use crate::limits::{
+    EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, STOP_END, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN,
+};
 use crate::mesh::{self, Ending, ShardEnd};
 use crate::resp::RedisUrl;
 use crate::shard::{self, ShardOptions};
@@ -54,7 +56,14 @@ enum LaunchError {
     NoState { shard: usize },
 }
 
-/// Runs shards and control to their end. If other processes declared this one dead (it was paused for longer than its
+/// How the shards and control have ended.
+pub(super) struct Ended {
+    pub(super) result: Result<(), Failure>,
+    /// When the process must have ended, if a stop has gone on for as long as it may.
+    pub(super) must_end_by: Option<Instant>,
+}
+
+/// Runs shards and control to their end. If other processes took this one for dead (it was paused for longer than its
 /// lease), it starts over under a new identity.
 pub(super) fn run<F, Fut, S, E>(
     config: &Config,
@@ -62,7 +71,30 @@ pub(super) fn run<F, Fut, S, E>(
     placement: &Placement,
     url: &RedisUrl,
     factory: &F,
-) -> Result<(), Failure>
+) -> Ended
+where
+    F: Fn(Core) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
+    S: 'static,
+    E: Display,
+{
+    match try_run(config, source, placement, url, factory) {
+        Ok(outcome) => Ended {
+            result: judge(&outcome.endings).map_err(Failure::from),
+            must_end_by: outcome.deadline.map(|deadline| deadline + STOP_END),
+        },
+        Err(error) => Ended { result: Err(error.into()), must_end_by: None },
+    }
+}
+
+/// One identity after the other, until a stop.
+fn try_run<F, Fut, S, E>(
+    config: &Config,
+    source: Source,
+    placement: &Placement,
+    url: &RedisUrl,
+    factory: &F,
+) -> Result<Outcome, LaunchError>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Result<Registry<S>, E>> + 'static,
@@ -83,7 +115,7 @@ where
         let fenced = outcome.endings.iter().any(|(_, how)| *how == Ending::Fenced);
         if !fenced || outcome.asked {
             tracing::info!("stopped");
-            return Ok(judge(&outcome.endings)?);
+            return Ok(outcome);
         }
         tracing::warn!("this process was declared dead; it continues under a new identity");
     }

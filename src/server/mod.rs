@@ -122,15 +122,18 @@ where
     let placement = placement::place(config.cores, config.concurrency).map_err(Failure::usage)?;
     boot::check_machine(placement.cpus.len() + 1).map_err(Failure::usage)?;
     boot::files::ensure(boot::files::needed(config, placement.cpus.len())).map_err(Failure::usage)?;
-    let found = embedded::for_worker(config, &|name| std::env::var_os(name)).map_err(Failure::usage)?;
+    let mut found = embedded::for_worker(config, &|name| std::env::var_os(name)).map_err(Failure::usage)?;
     tracing::info!("{found}");
     let url = found.url();
     let server = boot::check_redis(&url).map_err(redis_failure)?;
     tracing::info!(redis = %url, server = server.name, version = server.version, "redis answers");
-    let result = launch::run(config, source, &placement, &url, factory);
-    // Whatever the shards could not report is in flight in it, so a private Redis is shut down cleanly, not abandoned.
-    found.release()?;
-    result
+    // What looks after a private Redis is a thread that hears no signal.
+    keep_signals_off();
+    found.keep_up()?;
+    let ended = launch::run(config, source, &placement, &url, factory);
+    // Whatever the shards could not report is in flight in it, so a private Redis is ended in order, not abandoned.
+    found.release(ended.must_end_by)?;
+    ended.result
 }
 
 /// Signals are for control. The log's thread is created before they are blocked in every thread to come.

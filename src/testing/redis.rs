@@ -56,7 +56,7 @@ impl Drop for PrivateRedis {
     fn drop(&mut self) {
         // It ends with its last user, which is this test; a server that does not shows up in the machine's process
         // list.
-        let _released = self.server.take().map(Embedded::release);
+        let _released = self.server.take().map(|server| server.release(None));
         let _removed = std::fs::remove_dir_all(&self.directory);
     }
 }

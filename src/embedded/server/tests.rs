@@ -49,7 +49,7 @@ fn nobody_else_reaches_the_private_server_or_reads_its_files() {
     for file in [place.dir.log(), place.dir.gate(), place.dir.users()] {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
     }
-    server.release().unwrap();
+    server.release(None).unwrap();
 }
 
 #[test]
@@ -72,11 +72,11 @@ fn a_private_server_is_durable_has_no_port_and_ends_with_its_last_user() {
     let second = place.acquire();
     assert!(!second.started_here(), "one server for all");
     assert!(say(first.socket(), "SET job kept").contains("+OK"));
-    assert_eq!(first.release().unwrap(), Released::InUse);
+    assert_eq!(first.release(None).unwrap(), Released::InUse);
     assert!(say(second.socket(), "GET job").contains("kept"));
     let socket = second.socket().to_owned();
     // The starter of the server has lost its Child; the last user ends it through the socket.
-    assert_eq!(second.release().unwrap(), Released::Ended);
+    assert_eq!(second.release(None).unwrap(), Released::Ended);
     assert_eq!(probe::ask(&socket), Answer::Nobody);
 
     let again = place.acquire();
@@ -85,7 +85,7 @@ fn a_private_server_is_durable_has_no_port_and_ends_with_its_last_user() {
         say(again.socket(), "GET job").contains("kept"),
         "the append-only file keeps jobs over a restart"
     );
-    assert_eq!(again.release().unwrap(), Released::Ended);
+    assert_eq!(again.release(None).unwrap(), Released::Ended);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_server_that_outlived_its_starter_is_used_again_and_ended() {
     let next = place.acquire();
     assert!(!next.started_here());
     assert!(say(&socket, "GET job").contains("kept"));
-    assert_eq!(next.release().unwrap(), Released::Ended);
+    assert_eq!(next.release(None).unwrap(), Released::Ended);
     assert!(child.wait().unwrap().success());
 }
 
@@ -121,7 +121,7 @@ fn workers_that_start_together_share_one_server() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(all.iter().filter(|embedded| embedded.started_here()).count(), 1);
-    let ended = all.into_iter().map(|embedded| embedded.release().unwrap());
+    let ended = all.into_iter().map(|embedded| embedded.release(None).unwrap());
     assert_eq!(ended.filter(|released| *released == Released::Ended).count(), 1);
 }
 
@@ -138,7 +138,7 @@ fn the_server_has_a_process_group_of_its_own() {
     let child = embedded.child.as_ref().unwrap().id();
     assert_eq!(group(child), child);
     assert_ne!(group(child), group(std::process::id()));
-    embedded.release().unwrap();
+    embedded.release(None).unwrap();
 }
 
 #[test]
