@@ -14,6 +14,9 @@ use crate::config::Config;
 /// Where the kernel shows control groups.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
+/// Where it shows which CPUs there are.
+const CPUS: &str = "/sys/devices/system/cpu/online";
+
 /// Every check of the machine.
 #[must_use]
 pub(crate) fn checks(config: &Config) -> Vec<Check> {
@@ -24,7 +27,12 @@ pub(crate) fn checks(config: &Config) -> Vec<Check> {
         Err(error) => Check::refused("io_uring", &error),
     });
     checks.push(cores(config.cores, cpus().len()));
-    checks.push(quota(cpu_quota(Path::new(CGROUPS), &own_group()), shards));
+    checks.extend(shown(Path::new(CPUS)));
+    checks.push(if Path::new(CGROUPS).is_dir() {
+        quota(cpu_quota(Path::new(CGROUPS), &own_group()), shards)
+    } else {
+        Check::skipped("cpu quota", format!("{CGROUPS} is not there"))
+    });
     checks.push(match Resource::NOFILE.get() {
         Ok((soft, hard)) => files(soft, hard, open_files::wanted(config, shards)),
         Err(error) => Check::skipped("open files", format!("the limit cannot be read: {error}")),
@@ -37,6 +45,13 @@ pub(super) fn shards(config: &Config) -> usize {
     let available = cpus().len().max(1);
     let cores = config.cores.unwrap_or(available).clamp(1, available);
     config.concurrency.map_or(cores, |concurrency| cores.min(concurrency))
+}
+
+/// A word on a kernel that does not show its CPUs, for they are placed by what it shows.
+fn shown(path: &Path) -> Option<Check> {
+    let error = fs::read_to_string(path).err()?;
+    let found = format!("{} cannot be read: {error}; which cpus share a core is not known", path.display());
+    Some(Check::warning("cpu topology", found, "mount /sys (read-only will do)"))
 }
 
 fn cpus() -> Vec<core_affinity::CoreId> {
@@ -68,7 +83,7 @@ fn cores(asked: Option<usize>, available: usize) -> Check {
         _ if available == 0 => Check::failed(
             "cores",
             "the cpus this process may use cannot be read",
-            "mount /sys, and look at the cpu set of the container",
+            "allow sched_getaffinity in the sandbox (seccomp), and look at the cpu set of the container",
         ),
         Some(asked) if asked > available => Check::warning(
             "cores",
@@ -158,6 +173,16 @@ mod tests {
         assert_eq!(quota(Some(4.0), 4).status, Status::Ok);
         assert!(quota(Some(2.5), 4).advice.unwrap().contains("--cores 2"));
         assert!(quota(Some(0.5), 1).advice.unwrap().contains("--cores 1"));
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_show_its_cpus_is_warned_of() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("online");
+        let check = shown(&path).unwrap();
+        assert!(check.status == Status::Warning && check.found.contains("No such file"), "{check:?}");
+        fs::write(&path, "0-1\n").unwrap();
+        assert_eq!(shown(&path), None);
     }
 
     #[test]

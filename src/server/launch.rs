@@ -6,7 +6,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder};
+use core_affinity::CoreId;
+use glommio::{CpuSet, ExecutorJoinHandle, LocalExecutorBuilder};
 use thiserror::Error;
 
 use super::placement::{Core, Placement};
@@ -104,6 +105,7 @@ where
     // From here on no signal has its default effect; control receives them.
     glommio::signal::block(&control::SIGNALS)
         .map_err(|error| LaunchError::Executor { what: "signals".to_owned(), reason: error.to_string() })?;
+    look_at_cpus();
     let mut reload = reload::reload(source, config);
     let mut settings = settings(config);
     let keys = Dialect::default().keys(url.is_cluster());
@@ -177,8 +179,10 @@ where
         let core = Core { index: options.shard, count: placement.cpus.len() };
         running.push(spawn_shard(options, shard_end, cpu, core, factory.clone())?);
     }
-    let control = executor("control", placement.cpus[0])
+    let cpu = placement.cpus[0];
+    let control = executor("control", cpu)
         .spawn(move || async move {
+            pin(cpu);
             pulse::start(None);
             control::run(control_options, ends, reload).await
         })
@@ -208,6 +212,7 @@ where
     let name = format!("shard-{shard}");
     executor(&name, cpu)
         .spawn(move || async move {
+            pin(cpu);
             pulse::start(Some(&options.stats));
             let tear_down = RefCell::new(TearDown::default());
             let name = client_name(&options.uuid, Some(shard), "client");
@@ -225,11 +230,37 @@ where
         .map_err(|error| LaunchError::Executor { what: name, reason: error.to_string() })
 }
 
+/// An executor on this CPU. Where the kernel does not show its CPUs, glommio cannot place it, and the executor takes its
+/// place itself: [`pin`].
 fn executor(name: &str, cpu: usize) -> LocalExecutorBuilder {
-    LocalExecutorBuilder::new(glommio::Placement::Fixed(cpu))
+    let placement = match CpuSet::online() {
+        Ok(cpus) if !cpus.clone().filter(|location| location.cpu == cpu).is_empty() => {
+            glommio::Placement::Fixed(cpu)
+        }
+        _ => glommio::Placement::Unbound,
+    };
+    LocalExecutorBuilder::new(placement)
         .name(name)
         .io_memory(EXECUTOR_IO_BYTES)
         .preempt_timer(EXECUTOR_PREEMPT)
+}
+
+/// Keeps this thread on its CPU; of no effect where glommio has done so.
+fn pin(cpu: usize) {
+    if !core_affinity::set_for_current(CoreId { id: cpu }) {
+        tracing::warn!(cpu, "a thread cannot be kept on its cpu (sched_setaffinity); it moves between them");
+    }
+}
+
+/// Says what is missing for glommio to know the CPUs.
+fn look_at_cpus() {
+    if let Err(error) = CpuSet::online() {
+        tracing::warn!(
+            %error,
+            "the kernel does not show its cpus (/sys/devices/system/cpu), so threads are kept on theirs without a look at \
+             which share a core; mount /sys to change that"
+        );
+    }
 }
 
 fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {

@@ -28,7 +28,7 @@ pub(super) struct Placement {
 pub(super) enum PlacementError {
     /// The kernel does not report which CPUs this process may use.
     #[error(
-        "the cpus this process may use cannot be read (sched_getaffinity); is /sys or the cpu set restricted?"
+        "the cpus this process may use cannot be read (sched_getaffinity); does a sandbox (seccomp) forbid it?"
     )]
     NoCpus,
 }
