@@ -67,6 +67,7 @@ fn examine(conn: &mut BlockingConnection, config: &Config, url: &RedisUrl) -> Re
         memory(&info),
         persistence(&info),
         clients(&info, files::connections(config, shards(config))),
+        idleness(conn)?,
         tracking(conn)?,
     ];
     // The gem does not speak cluster.
@@ -224,6 +225,30 @@ fn clients(info: &Info, needed: usize) -> Check {
         );
     }
     Check::ok("connections", found)
+}
+
+fn idleness(conn: &mut BlockingConnection) -> Result<Check, Error> {
+    match one(conn, server::ask_idle_timeout) {
+        Ok(reply) => Ok(server::idle_timeout(&reply)
+            .map_or_else(|_| Check::skipped("timeout", "the server does not say"), idleness_check)),
+        Err(Error::Redis(_)) => {
+            Ok(Check::skipped("timeout", "the server does not say: CONFIG GET is refused"))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn idleness_check(seconds: u64) -> Check {
+    if seconds == 0 {
+        return Check::ok("timeout", "0: redis closes no idle connection");
+    }
+    let found = format!(
+        "{seconds}: redis closes what is idle for {seconds} s; a worker opens another when it needs one, which costs the next \
+         job some milliseconds"
+    );
+    let advice = "set `timeout 0` (CONFIG SET, redis.conf, or the parameter group of a hosted redis): `tcp-keepalive` finds \
+                  clients that are gone";
+    Check::warning("timeout", found, advice)
 }
 
 fn tracking(conn: &mut BlockingConnection) -> Result<Check, Error> {

@@ -14,10 +14,11 @@
 //! | in a cluster | all of them also `+role +cluster|slots`, producers also `+asking` |
 //!
 //! [`acl_line`] gives the worker's as one line. `CONFIG`, `KEYS`, `FLUSHALL`, `MONITOR` and all of `@admin` are not among
-//! them. `AUTH` and `HELLO` need no right in Redis. What a worker can do without: a user without `+sort` or
-//! `+memory|usage` costs Redis twice the time a job, for it goes through a script (`turn.lua`); one without
-//! `+client|setname` has connections without names, one without `+client|tracking` may see retries late by the poll
-//! interval, and one without the channels of steering hears no `quiet` and `stop` of the command line.
+//! them; `doctor` asks `CONFIG GET timeout` where it may. `AUTH` and `HELLO` need no right in Redis. What a worker can do
+//! without: a user without `+sort` or `+memory|usage` costs Redis twice the time a job, for it goes through a script
+//! (`turn.lua`); one without `+client|setname` has connections without names, one without `+client|tracking` may see
+//! retries late by the poll interval, and one without the channels of steering hears no `quiet` and `stop` of the command
+//! line.
 
 use crate::resp::{Error, Place, RedisErrorKind, RedisUrl, Reply, Requests, Value};
 use crate::wire::{DEFAULT_QUEUE, Keyspace};

@@ -34,6 +34,21 @@ pub fn clock(reply: &Reply) -> Result<Duration, Error> {
     Ok(Duration::from_secs(seconds) + Duration::from_micros(micros))
 }
 
+/// Appends the question after how long the server closes idle connections. [`idle_timeout`] reads the reply.
+pub fn ask_idle_timeout(requests: &mut Requests) {
+    requests.command(&[b"CONFIG", b"GET", b"timeout"]);
+}
+
+/// After how many seconds the server closes idle connections; 0: never.
+///
+/// # Errors
+/// [`Error::Redis`], where it may not be asked; [`Error::Unexpected`].
+pub fn idle_timeout(reply: &Reply) -> Result<u64, Error> {
+    let value = reply.as_array()?.nth(1).ok_or_else(|| reply.value().instead_of("a name and a number"))?;
+    let text = std::str::from_utf8(value.as_bulk()?).ok();
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| value.instead_of("a decimal number"))
+}
+
 /// Lines of `INFO`, by field.
 #[derive(Debug, Default)]
 pub struct Info(String);
@@ -90,6 +105,7 @@ mod tests {
         let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
         let now = clock(&ask(&mut conn, ask_clock)[0]).unwrap().as_secs_f64();
         assert!((now - crate::time::unix_now()).abs() < 60.0);
+        assert_eq!(idle_timeout(&ask(&mut conn, ask_idle_timeout)[0]).unwrap(), 0);
         let info = Info::read(&ask(&mut conn, ask_info)[0]).unwrap();
         assert_eq!((info.field("role"), info.number("aof_enabled")), (Some("master"), Some(0)));
         assert_eq!((info.field("maxmemory_policy"), info.field("nonsense")), (Some("noeviction"), None));

@@ -9,7 +9,7 @@ use super::{REDIS_COMMANDS, root, source, src};
 
 /// Commands that a user needs no right for, or is asked for one only if it may tell, and words that are also options of
 /// commands.
-const NO_RIGHT: &[&str] = &["AUTH", "HELLO", "CLIENT", "MEMORY", "SCRIPT", "COMMAND"];
+const NO_RIGHT: &[&str] = &["AUTH", "HELLO", "CLIENT", "MEMORY", "SCRIPT", "COMMAND", "CONFIG"];
 
 /// Called for operators alone, by commands whose user is theirs: [`rights`] names them beside the table.
 const OF_OPERATORS: &[&str] = &["PTTL"];

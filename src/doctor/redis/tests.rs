@@ -29,13 +29,23 @@ fn a_plain_server_is_well_but_for_its_file() {
         "memory policy",
         "memory",
         "connections",
+        "timeout",
         "tracking",
         "rights",
-        "ruby servers",
     ] {
         assert_eq!(check(&redis, name).0, Status::Ok, "{name}: {:?}", check(&redis, name));
     }
     assert_eq!(check(&redis, "persistence").0, Status::Warning);
+}
+
+#[test]
+fn a_rule_for_idle_connections_is_named_with_its_value_and_what_to_set() {
+    let redis = OwnRedis::start_with(&["--timeout", "5"]);
+    let (status, found) = check(&redis, "timeout");
+    assert!(status == Status::Warning && found.contains("idle for 5 s"), "{found}");
+    assert!(idleness_check(5).advice.unwrap().contains("`timeout 0`"));
+    let hidden = OwnRedis::start_with(&["--rename-command", "CONFIG", ""]);
+    assert_eq!(check(&hidden, "timeout").0, Status::Skipped);
 }
 
 #[test]
