@@ -1,8 +1,8 @@
 //! What is configured about Redis in addition to its url: files and names for TLS, passwords in files. Laid over the url
 //! here.
 //!
-//! A secret is read from its file and goes into the url, which shows none; errors and notes name the file. It is read again at
-//! each connect (`net`), so that a password may be changed while a program runs.
+//! A secret is read from its file and goes into the url, which shows none; errors and notes name the file. It is read
+//! again at each connect (`net`), so that a password may be changed while a program runs.
 
 use std::{
     fs::Metadata,

@@ -56,14 +56,21 @@ pub(super) fn log_health(control: &Control) {
     let figures = figures(control, Vec::new());
     let now = unix_now();
     let troubles: Vec<String> = figures.troubles.iter().map(|trouble| trouble.at(now).to_string()).collect();
-    let health = if troubles.is_empty() { "ok".to_owned() } else { troubles.join(", ") };
+    let lost = control.heartbeat_is_lost();
+    // Until the first lease is written the shards do not begin, and know of no outage.
+    let begun = control.options.stats.iter().any(|stats| stats.answered_at.age().is_some());
+    let health = match lost.filter(|_| !begun) {
+        _ if !troubles.is_empty() => troubles.join(", "),
+        Some(cause) => format!("no shard has begun: {cause}"),
+        None => "ok".to_owned(),
+    };
     let sum = |field: fn(&ShardFigures) -> u64| figures.shards.iter().map(field).sum::<u64>();
     tracing::info!(
         // Whoever asks again and again is answered as often: it is not one of the lines that are summed up in a flood.
         target: "health",
         phase = figures.phase,
         health,
-        heartbeat = control.heartbeat_is_lost().map_or("ok", Cause::as_str),
+        heartbeat = lost.map_or("ok", Cause::as_str),
         processed = sum(|shard| shard.processed),
         failed = sum(|shard| shard.failed),
         running = sum(|shard| shard.running),

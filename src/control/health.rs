@@ -70,7 +70,8 @@ impl IdleCloses {
         let connections = count - before;
         tracing::info!(
             connections,
-            "connections to redis were closed while idle, and others opened in their place: `timeout` of redis, or a balancer,              does this; `doctor` says more"
+            "connections to redis were closed while idle, and others opened in their place: `timeout` of redis, or a balancer, \
+             does this; `doctor` says more"
         );
     }
 }

@@ -95,6 +95,8 @@ struct Poller {
     outage: Option<Instant>,
     /// What was said of that.
     causes: Causes,
+    /// Whether the connection before was closed while it was idle.
+    has_rested: bool,
     /// Whether it was logged that there is no bell.
     missed_bell: bool,
     /// The key of a set that was logged as spoilt.
@@ -119,6 +121,7 @@ impl Poller {
             backoff: Backoff::new(u64::from(std::process::id()) + duty as u64),
             outage: None,
             causes: Causes::default(),
+            has_rested: false,
             missed_bell: false,
             spoilt: String::new(),
             random: fastrand::Rng::new(),
@@ -139,6 +142,9 @@ impl Poller {
     async fn turn(&mut self) -> Result<(), Error> {
         self.act().await?;
         self.backoff.reset();
+        if std::mem::take(&mut self.has_rested) {
+            self.control.note_idle_close();
+        }
         if let Some(since) = self.outage.take() {
             self.causes = Causes::default();
             let seconds = since.elapsed().as_secs_f64();
@@ -317,14 +323,15 @@ impl Poller {
         self.forget_link();
         if self.outage.is_none() && error.is_of_idleness() {
             tracing::debug!(%error, "the poller opens another connection");
-            return self.control.note_idle_close();
+            self.has_rested = true;
+            return;
         }
         self.outage.get_or_insert_with(Instant::now);
         let cause = error.cause();
         if self.causes.are_news(cause, Instant::now()) {
             let run = way_out(&self.control, &self.duty().options.url, error).await;
             let of = self.duty().queue();
-            tracing::error!(of, %error, run, "due jobs cannot be moved to their queues: {cause}; trying again");
+            tracing::error!(of, %cause, %error, run, "due jobs cannot be moved to their queues; trying again");
         }
         let pause = self.backoff.pause();
         // There is no connection now, so it cannot fail.

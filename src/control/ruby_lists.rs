@@ -207,8 +207,8 @@ impl Leader {
             && error.is_of_idleness()
         {
             tracing::debug!(%error, "the look for jobs of dead ruby servers opens another connection");
-            self.control.note_idle_close();
             self.conn = connect(&self.control).await?;
+            self.control.note_idle_close();
             replies = self.conn.call(requests).await;
         }
         Ok(replies?.pop().ok_or(Error::Closed)?.into_result()?)

@@ -4,8 +4,8 @@
 //! lease may end, a third), a heartbeat every 10 s, figures every 60 s while nothing changes. A change of the phase or of
 //! the settings shows at once.
 //!
-//! When the time of a stop is over the heartbeat goes, beside the shards that hand back what still runs. The lease stays, and
-//! is renewed, until they have ended.
+//! When the time of a stop is over the heartbeat goes, beside the shards that hand back what still runs. The lease stays,
+//! and is renewed, until they have ended.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -142,9 +142,15 @@ impl Upkeep {
     async fn beat_or_pause(&mut self) -> Duration {
         let had_begun = !self.first;
         let mut result = self.beat().await;
-        if result.as_ref().is_err_and(|error| self.is_no_outage(error)) {
+        if let Err(error) = &result
+            && self.is_no_outage(error)
+        {
+            let was_idle = error.is_of_idleness();
             self.link = None;
             result = self.beat().await;
+            if was_idle && result.is_ok() {
+                self.control.note_idle_close();
+            }
         }
         match result {
             Ok(()) => {
@@ -163,7 +169,6 @@ impl Upkeep {
     fn is_no_outage(&self, error: &Error) -> bool {
         if error.is_of_idleness() && self.outage.is_none() {
             tracing::debug!(%error, "heartbeat: opening another connection");
-            self.control.note_idle_close();
             return true;
         }
         matches!(error, Error::Redis(error) if scripts::is_forgotten(error))
@@ -200,7 +205,7 @@ impl Upkeep {
         if cause == Cause::Gone {
             tracing::error!(of = self.queue(), %error, run, "heartbeat: lost the connection to redis; trying again");
         } else {
-            tracing::error!(of = self.queue(), %error, run, "heartbeat: {cause}; trying again");
+            tracing::error!(of = self.queue(), %cause, %error, run, "heartbeat: it cannot be written; trying again");
         }
     }
 

@@ -14,8 +14,8 @@ use crate::resp::{self, RedisError, error::DecodeError};
 ///
 /// Each text is complete: what caused it is in the text and in the variant, and is no `source()` on top of that.
 /// [`Error::may_heal`] says which of them a retry may heal. Nothing in `net` retries by itself: after `Io`, `Timeout`,
-/// `Closed`, `ClosedIdle`, `Decode`, `Unrequested` or `Broken` the caller opens a new connection, and only the caller knows whether
-/// the commands may be sent again.
+/// `Closed`, `ClosedIdle`, `Decode`, `Unrequested` or `Broken` the caller opens a new connection, and only the caller
+/// knows whether the commands may be sent again.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {

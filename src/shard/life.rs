@@ -115,7 +115,8 @@ async fn work(shard: &Rc<Shard>) -> Ending {
     if let Some(carrier) = carrier {
         carrier.cancel().await;
     }
-    // Their sockets are shut down. One that is about to open another, or pauses, has nothing to lose, and would take its time.
+    // Their sockets are shut down. One that is about to open another, or pauses, has nothing to lose, and would take its
+    // time.
     shard.waiters().end();
     for waiter in waiters {
         let _ended = waiter.cancel().await;
@@ -192,12 +193,12 @@ async fn attempt(
     let mut link = Link::open(shard.options()).await?;
     shard.phases().work_over(link.stopper());
     resume(shard, &mut link, turns).await?;
-    let resumed = outage.is_on();
+    let (resumed, has_rested) = (outage.is_on(), outage.take_rest(shard));
     shard.appetite().look();
     if shard.options().at_least_once {
         hand_back::given_up(shard, &mut link).await?;
     }
-    if resumed || outage.take_rest() {
+    if resumed || has_rested {
         // A waiter may still be blocked in a server that has vanished, or that is not ours any more.
         unblock(shard, &mut link, everyone).await?;
     }

@@ -45,14 +45,17 @@ impl Outage {
             return false;
         }
         tracing::debug!(shard = shard.options().shard, error = %lost, "opening another connection");
-        shard.options().stats.idle_closes.add(1);
         self.has_rested = true;
         true
     }
 
-    /// Whether the connection before ended for idleness; asked once.
-    pub(super) fn take_rest(&mut self) -> bool {
-        std::mem::take(&mut self.has_rested)
+    /// Whether the connection before this one ended for idleness; asked once.
+    pub(super) fn take_rest(&mut self, shard: &Shard) -> bool {
+        let has_rested = std::mem::take(&mut self.has_rested);
+        if has_rested {
+            shard.options().stats.idle_closes.add(1);
+        }
+        has_rested
     }
 
     /// An attempt has ended with an error.
@@ -61,6 +64,7 @@ impl Outage {
         if let LinkError::Denied { is_named: false, .. } = error {
             self.note_unnamed(Instant::now());
         }
+        self.has_rested = false;
         let (number, queue) = (shard.options().shard, shard.options().realm.queue());
         let cause = error.cause();
         shard.options().stats.outage_cause.set(cause.number());

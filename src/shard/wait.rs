@@ -93,7 +93,6 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
             Ended::Empty => strays.looked(Instant::now()),
             Ended::Idle => {
                 conn = None;
-                shard.options().stats.idle_closes.add(1);
             }
             Ended::Refused | Ended::Lost => {
                 conn = None;

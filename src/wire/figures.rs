@@ -118,8 +118,8 @@ pub fn parse(json: &[u8]) -> Result<Figures, serde_json::Error> {
 }
 
 impl Trouble {
-    /// The trouble in words, at the Unix time `now`: "shard 1 stalled for 12.3 s", "shard 0 without redis for 1.0 s (redis is
-    /// gone)".
+    /// The trouble in words, at the Unix time `now`: "shard 1 stalled for 12.3 s", "shard 0 without redis for 1.0 s
+    /// (redis is gone)".
     #[must_use]
     pub fn at(&self, now: f64) -> impl fmt::Display {
         let Self { shard, what, since, why } = *self;

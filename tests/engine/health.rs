@@ -1,6 +1,7 @@
 //! A process says how it is: in its figures and `summary`, and, where Redis is away, in its log when it is asked. A shard
 //! that makes no progress is noticed by the others, whatever it is that keeps it.
 
+use crate::harness::proxy::{Fate, Proxy};
 use crate::harness::wait::{wait_for, wait_until};
 use crate::harness::{Redis, Worker, config_file, json, output_of};
 use crate::own_jobs;
@@ -69,6 +70,26 @@ fn a_process_without_redis_says_how_it_is_when_it_is_asked_by_a_signal() {
     redis.start_again();
     ask(r#"health="ok" heartbeat="ok" processed=0 failed=0 running=1 unstarted=0 disconnects=1"#);
     assert_eq!(worker.lines("stopping"), [""; 0]);
+}
+
+/// The first lease comes before all work, so where it cannot be written no shard knows of an outage.
+#[test]
+fn a_process_whose_shards_could_not_begin_is_not_well_and_says_why() {
+    let redis = Redis::start();
+    let of_control = |bytes: &[u8]| bytes.windows(8).any(|word| word == b":control");
+    let proxy =
+        Proxy::start(
+            redis.socket(),
+            move |bytes| {
+                if of_control(bytes) { Fate::LoseRequest } else { Fate::Arrive }
+            },
+        );
+    let worker = Worker::launch(&proxy.url(), &[]);
+    worker.wait_for_line("heartbeat: lost the connection to redis");
+    worker.signal("USR1");
+    worker.wait_for_line("health phase=");
+    let health = worker.lines("health phase=").remove(0);
+    assert!(health.contains(r#"health="no shard has begun: redis is gone""#), "{health}");
 }
 
 /// Redis is there, and refuses what the shard must say: it is connected again and again, and for all that not back.

@@ -49,7 +49,7 @@ fn a_worker_follows_a_fail_over_in_mid_drain_and_loses_no_job() {
     // What the dead primary alone knew is repeated; none is lost.
     let mut old = servers.remove(0);
     old.kill();
-    wait_until("both shards say that redis is gone", || worker.lines("redis is gone; trying").len() == 2);
+    wait_until("both shards say that they are without redis", || worker.shards_without_redis() == 2);
     let new =
         wait_within(FAILED_OVER_WITHIN, "a replica is the primary", || servers.iter().position(Redis::leads));
     let new = &servers[new];

@@ -8,6 +8,7 @@ use crate::config::{
     options::{OptionId, OptionSpec},
     value::Value,
 };
+use crate::limits::SECRET_FILE_BYTES_MAX;
 
 fn load(given: &[(OptionId, &str)]) -> Result<Config, Error> {
     let mut raw = Raw::default();

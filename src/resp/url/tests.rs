@@ -93,8 +93,8 @@ fn tls_urls_with_their_files_and_names() {
     let url = RedisUrl::parse("rediss://h?server_name=db&key_file=/k&cert_file=/c%26a%20b").unwrap();
     assert_eq!(url.to_string(), "rediss://h:6379/0");
     let files = url.tls().unwrap();
-    assert_eq!(files.cert_file.as_deref(), Some(std::path::Path::new("/c&a b")));
-    assert_eq!(files.key_file.as_deref(), Some(std::path::Path::new("/k")));
+    assert_eq!(files.cert_file.as_deref(), Some(Path::new("/c&a b")));
+    assert_eq!(files.key_file.as_deref(), Some(Path::new("/k")));
     assert_eq!((files.server_name.as_deref(), files.ca_file.as_deref()), (Some("db"), None));
     assert_eq!(RedisUrl::parse("redis://h").unwrap().tls(), None);
     check_error("redis://h?ca_file=/x", &UrlError::NotEncrypted { part: "ca_file", scheme: "redis" });

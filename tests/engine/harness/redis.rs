@@ -144,6 +144,11 @@ impl Redis {
         RedisUrl::parse(&format!("redis://{secret}127.0.0.1:{}", self.server.port())).unwrap()
     }
 
+    /// Has the next question asked over a connection of its own: the last one may have been closed meanwhile.
+    pub(crate) fn forget_connection(&self) {
+        self.conn.take();
+    }
+
     /// Runs one command that must not fail.
     #[track_caller]
     pub(crate) fn run<A: AsRef<[u8]>>(&self, args: &[A]) -> Reply {

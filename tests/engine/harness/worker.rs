@@ -119,6 +119,12 @@ impl Worker {
         self.log.lines(text)
     }
 
+    /// How many shards have said that they cannot work with Redis, whatever the cause.
+    pub(crate) fn shards_without_redis(&self) -> usize {
+        let said = self.lines("; trying again shard=");
+        (0..2).filter(|shard| said.iter().any(|line| line.contains(&format!("shard={shard} ")))).count()
+    }
+
     /// Waits until the log has a line with this text.
     #[track_caller]
     pub(crate) fn wait_for_line(&self, text: &str) {
