@@ -122,10 +122,12 @@
 //!   whose Redis was away, never loses its lease. (engine/recovery.rs, heartbeat.rs)
 //! - P4: A job that takes its process down is recovered three times; then it goes to the dead set as poison.
 //!   (engine/poison.rs, parts/reap.rs)
-//! - P5: After any outage of Redis every shard consumes again by itself: one log line when it begins, one when it ends.
-//!   (engine/outage.rs, refusals.rs, failover.rs, loading.rs)
+//! - P5: After any outage of Redis every shard consumes again by itself: one log line when it begins, one when its cause
+//!   changes, one when it ends. A connection that was closed while idle is no outage. (engine/outage.rs, refusals.rs,
+//!   failover.rs, loading.rs, passwords.rs, closed_idle.rs, private_redis.rs)
 //! - P6: SIGTERM and SIGINT: fetch no more, hand back what has not started, wait `--timeout` for the rest, hand back
-//!   what is left, exit 0; a second signal: at once. SIGTSTP: quiet. (engine/stop.rs)
+//!   what is left, exit 0; a second signal: at once. It ends two seconds after its timeout at the latest, whatever Redis
+//!   does. SIGTSTP: quiet. (engine/stop.rs)
 //! - P7: A handler's panic ends its job and nothing else. (engine/own_jobs.rs)
 //! - P8: A job that cannot start within milliseconds is not held unstarted by a shard. (engine/queues.rs, stop.rs)
 //! - P9: What Ruby programs read stays right: summary, heartbeat, retry and dead entries, counters. (parts/golden.rs,
@@ -155,8 +157,9 @@
 //!
 //! - A job that runs for longer than some seconds beside one that kills its process, in the same process, at four deaths, is
 //!   taken for poison too (P4): nothing tells which of the two it was.
-//! - Redis 6.2 cannot tell what its user lacks: a worker from which a right is taken while it runs tries again and again
-//!   there, and what it has in hand may run as often. From 7.0 on it waits until it has the right again.
+//! - Redis 6.2 cannot tell what its user lacks: a worker from which a right is taken while it runs tries again there, after
+//!   pauses that grow to half a minute, and what it has in hand may run as often. From 7.0 on it waits until it has the
+//!   right.
 //! - A quiet Ruby server has no heartbeat: a job that it runs for minutes more is put back and runs twice, as with the gem's
 //!   own requeuer.
 //! - A fail-over to a replica that lags: at most once, a job may start twice; and the jobs of a process whose lease was lost
@@ -173,8 +176,9 @@
 //!   after it. `retry` copies a job that names another queue than that of its set and then removes it: ended in between,
 //!   it leaves it in both. `prune` goes from queue to queue, so what ends it half-way has pruned some; `top` sees the queues
 //!   of a node that joined once a slot moves that it knows. A node that is silent without closing its connections is not
-//!   seen by the watchdog while others answer. A job that is retried in another queue may run in both after a crash. If none
-//!   of the url's nodes is up there is no way in, though the cluster may live: name several.
+//!   seen by the watchdog while others answer, but by the calls to it that end late. A job that is retried in another
+//!   queue may run in both after a crash. If none of the url's nodes is up there is no way in, though the cluster may
+//!   live: name several.
 
 // L0 base
 mod event;
