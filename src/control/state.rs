@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::duty::Duty;
@@ -10,10 +11,11 @@ use super::service_manager::{self, Notifier};
 use super::settings::{LiveSettings, Reload};
 use super::shards::Shards;
 use crate::event::Event;
-use crate::limits::{STOP_END, STOP_TIMEOUT_MAX};
+use crate::limits::{STALLED_AFTER, STOP_END, STOP_TIMEOUT_MAX};
 use crate::mesh::ToShard;
 use crate::net::Stopper;
 use crate::shutdown::Phase;
+use crate::stats::ShardStats;
 use crate::wire::Cause;
 
 /// The state of control.
@@ -123,6 +125,14 @@ impl Control {
     /// Whether the time of a stop is over: what still runs is given up.
     pub(super) fn is_over(&self) -> bool {
         self.phase().is_over(Instant::now())
+    }
+
+    /// Whether the heartbeat is to go: the time of a stop is over, and no shard stands still. A process whose job keeps a
+    /// core beyond that goes on, and should be seen.
+    pub(super) fn parts(&self) -> bool {
+        let stands_still =
+            |stats: &Arc<ShardStats>| stats.turned_at.age().is_some_and(|age| age >= STALLED_AFTER);
+        self.is_over() && !self.options.stats.iter().any(stands_still)
     }
 
     /// How long until the time of a stop is over; without a stop, longer than anyone waits.

@@ -104,8 +104,8 @@ impl Upkeep {
     async fn run(mut self) {
         while self.control.ended().is_none() {
             // A beat that is under way when the time is over may hang: the heartbeat is taken away over another connection.
-            let drops = self.beats && !self.control.is_over();
-            let useless = |control: &Control| control.ended().is_some() || (drops && control.is_over());
+            let drops = self.beats && !self.control.parts();
+            let useless = |control: &Control| control.ended().is_some() || (drops && control.parts());
             let pause = self.beat_unless(useless).await;
             self.sleep(pause).await;
         }
@@ -221,13 +221,13 @@ impl Upkeep {
 
     /// When the next heartbeat is due. `None`: at once, for what the last one said of the process is not so any more.
     fn heartbeat_due_at(&self) -> Option<Instant> {
-        self.shown.due_at(&self.control).filter(|_| !self.control.is_over())
+        self.shown.due_at(&self.control).filter(|_| !self.control.parts())
     }
 
     /// Writes what is due, if anything is: lease, heartbeat and figures in one round trip.
     async fn beat(&mut self) -> Result<(), Error> {
         let control = Rc::clone(&self.control);
-        if self.beats && control.is_over() {
+        if self.beats && control.parts() {
             return self.try_farewell().await;
         }
         let Some(mut beat) = self.next_beat(&control).await else { return Ok(()) };
