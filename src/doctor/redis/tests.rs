@@ -32,6 +32,7 @@ fn a_plain_server_is_well_but_for_its_file() {
         "timeout",
         "tracking",
         "rights",
+        "ruby servers",
     ] {
         assert_eq!(check(&redis, name).0, Status::Ok, "{name}: {:?}", check(&redis, name));
     }
