@@ -1,5 +1,5 @@
-//! The real binary against a real Redis, where it is alone with trouble: taken for dead, not allowed to wait, stopping
-//! with a job it does not know of.
+//! The real binary alone with a real Redis, and in trouble: presumed dead, not allowed to wait, stopping with a job it
+//! does not know about.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -10,10 +10,10 @@ use crate::own_redis::OwnRedis;
 use jiggler_uring::internal::job::bad::exhume;
 use jiggler_uring::internal::limits::PAYLOAD_BYTES_MAX;
 
-/// How long a state may take to come about on a loaded machine.
+/// How long a state may take to be reached on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The binary, its log line by line; killed by its id when dropped.
+/// The binary with its log, line by line; killed by its id when dropped.
 struct Worker {
     child: Child,
     lines: Receiver<String>,
@@ -35,12 +35,12 @@ impl Worker {
             .unwrap();
         let (line, lines) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        // Ends with the pipe, or with the test that no longer listens.
+        // Ends with the pipe, or with the test when it stops reading.
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|text| line.send(text)));
         Self { child, lines, log: Vec::new() }
     }
 
-    /// Looks at `state` with every line of the log, and now and then, until it is there.
+    /// Checks `state` after every line of the log, and now and then, until it holds.
     fn until(&mut self, what: &str, mut state: impl FnMut(&[String]) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !state(&self.log) {
@@ -49,14 +49,14 @@ impl Worker {
         }
     }
 
-    /// Asks it to stop: its exit code.
+    /// Asks it to stop and returns its exit code.
     fn stop(&mut self) -> i32 {
         let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(killed.success());
         self.exit_code()
     }
 
-    /// Waits for the end of the process: its exit code.
+    /// Waits for the process to end and returns its exit code.
     fn exit_code(&mut self) -> i32 {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -65,7 +65,7 @@ impl Worker {
                 return status.code().unwrap();
             }
             if Instant::now() > deadline {
-                panic!("the process goes on:\n{}", self.log.join("\n"));
+                panic!("the process keeps running:\n{}", self.log.join("\n"));
             }
         }
     }
@@ -73,7 +73,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Nothing to do about either failure: the process is gone already.
+        // Neither failure matters: the process is already gone.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -83,13 +83,13 @@ const JOB: &[u8] = br#"{"name":"Noop","args":[],"jid":"0db89b3e2a1cde66","retrie
 
 const QUEUE: &[u8] = b"jiggler:list:default";
 
-/// Whether a connection waits in this command.
+/// Whether a connection is waiting in this command.
 fn blocks(redis: &OwnRedis, command: &str) -> bool {
     let list = redis.run(&[b"CLIENT", b"LIST"]);
     String::from_utf8_lossy(list.as_bulk().unwrap()).contains(&format!("cmd={command} "))
 }
 
-/// The keys under which a shard keeps jobs in flight.
+/// The keys that hold a shard's jobs in flight.
 fn own_keys(redis: &OwnRedis) -> Vec<Vec<u8>> {
     let keys = redis.run(&[b"KEYS", b"*:inflight:*"]);
     keys.as_array().unwrap().map(|key| key.as_bulk().unwrap().to_vec()).collect()
@@ -100,7 +100,7 @@ fn processed(redis: &OwnRedis) -> Option<Vec<u8>> {
     count.as_nil_or_bulk().unwrap().map(<[u8]>::to_vec)
 }
 
-/// An idle shard has no turn whose reply could be lost, so what it asked on a new connection did not know of fences.
+/// An idle shard has no turn whose reply could be lost, so its requests on a new connection ignored fences.
 #[test]
 fn an_idle_shard_that_lost_its_connection_learns_that_it_is_fenced() {
     let redis = OwnRedis::start();
@@ -122,9 +122,9 @@ fn a_shard_that_cannot_wait_in_redis_looks_instead() {
     let url = format!("redis://worker:geheim@127.0.0.1:{}/0", redis.port());
     let mut worker = Worker::start_with(&url, &[]);
     worker.until("idle", |_| blocks(&redis, "blmove"));
-    // At the start the worker would have refused to work without this right.
+    // Without this right at the start, the worker would have refused to start.
     redis.run(&[b"ACL", b"SETUSER", b"worker", b"-blmove"]);
-    // The first one comes by the wait that is under way, or a fetch. By the second the shard cannot wait.
+    // The first one arrives through the wait already under way, or a fetch. By the second the shard cannot wait.
     for count in [&b"1"[..], b"2", b"3"] {
         redis.run(&[b"LPUSH", QUEUE, JOB]);
         worker.until("processed", |_| processed(&redis).as_deref() == Some(count));
@@ -132,9 +132,9 @@ fn a_shard_that_cannot_wait_in_redis_looks_instead() {
     assert_eq!(worker.stop(), 0);
 }
 
-/// What a blocking move brings in while its connection breaks lies in the wait list, and the shard has never seen it.
+/// A job that a blocking move delivers while its connection breaks is in the wait list, and the shard never saw it.
 #[test]
-fn a_stop_hands_back_what_lies_in_the_wait_list_unseen() {
+fn a_stop_hands_back_what_is_in_the_wait_list_unseen() {
     let redis = OwnRedis::start();
     let mut worker = Worker::start(&redis);
     worker.until("idle", |_| blocks(&redis, "blmove"));
@@ -158,7 +158,7 @@ fn a_clean_stop_leaves_no_keys_in_either_mode() {
     }
 }
 
-/// They come in turns of their own, so that the second is there while the first is being buried.
+/// They come in separate turns, so that the second arrives while the first is being buried.
 #[test]
 fn oversize_payloads_of_equal_size_are_each_buried_once() {
     let redis = OwnRedis::start();

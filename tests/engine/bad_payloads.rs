@@ -1,5 +1,5 @@
-//! What becomes of bytes that are no job: the dead set keeps them, exactly, in an entry the gem's page can parse; the jobs
-//! around them run, and nothing spins.
+//! What happens to bytes that are not a job: the dead set keeps them, exactly, in an entry the gem's page can parse;
+//! the jobs around them run, and nothing spins.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::harness::redis::DEAD;
 use crate::harness::wait::{measure_over, wait_until};
 use crate::harness::{Redis, Worker, json};
 
-/// Every kind of payload that is no job.
+/// Every kind of payload that is not a job.
 fn bad_payloads() -> Vec<Vec<u8>> {
     let deep = |levels: usize| {
         let (open, close) = ("[".repeat(levels), "]".repeat(levels));
@@ -72,7 +72,7 @@ fn check_bad_payloads(mode: &str) {
     wait_until("all are settled", || {
         redis.processed() == bad.len() as u64 && redis.failures() == bad.len() as u64
     });
-    // One that comes while the worker waits in Redis takes another way in.
+    // One that comes while the worker waits in Redis arrives by another path.
     wait_until("the worker waits", || redis.waiting() == 1);
     redis.push("default", &["late and bad"]);
     bad.push(b"late and bad".to_vec());
@@ -86,12 +86,12 @@ fn check_bad_payloads(mode: &str) {
 }
 
 #[test]
-fn bytes_that_are_no_job_die_with_their_exact_bytes_and_the_jobs_around_them_run() {
+fn bytes_that_are_not_a_job_die_with_their_exact_bytes_and_the_jobs_around_them_run() {
     check_bad_payloads("at-least-once");
 }
 
 #[test]
-fn bytes_that_are_no_job_die_with_their_exact_bytes_at_most_once_too() {
+fn bytes_that_are_not_a_job_die_with_their_exact_bytes_at_most_once_too() {
     check_bad_payloads("at-most-once");
 }
 
@@ -117,20 +117,20 @@ fn a_payload_above_the_size_limit_dies_with_its_exact_bytes_and_one_at_the_limit
 }
 
 #[test]
-fn payloads_above_the_size_limit_that_come_right_before_a_stop_are_not_left_behind() {
+fn payloads_above_the_size_limit_just_before_a_stop_are_not_left_behind() {
     let redis = Redis::start();
     let too_large = "x".repeat(PAYLOAD_BYTES_MAX + 1);
     redis.push("default", &[&too_large, &too_large, &too_large]);
     let mut worker = Worker::start(&redis, &[]);
     wait_until("they are fetched", || redis.queue("default").is_empty());
     worker.stop();
-    // Where they are, someone will find them.
+    // Wherever they are, someone will find them.
     let orphans = lists_in_flight(&redis);
     let (queued, dead) = (redis.queue("default").len(), usize::try_from(redis.count(DEAD)).unwrap());
     assert_eq!((queued + dead, orphans), (3, Vec::new()));
 }
 
-/// A worker over queues of which one is no list.
+/// A worker with several queues, one of which is not a list.
 fn check_wrong_type(mode: &str) {
     let redis = Redis::start();
     redis.run(&["SET", "jiggler:list:broken", "not a list"]);
@@ -138,28 +138,28 @@ fn check_wrong_type(mode: &str) {
     redis.push("last", &[r#"{"name":"Noop"}"#]);
     let mut worker = Worker::start(&redis, &["-q", "first:2,broken:1,last:0", "--mode", mode]);
     wait_until("both are processed", || redis.processed() == 2);
-    // Idle now, the others are still served.
+    // Idle now, it still serves the others.
     for (round, queue) in ["last", "first", "last"].into_iter().enumerate() {
         redis.push(queue, &[r#"{"name":"Noop"}"#]);
-        wait_until("a job beside the broken queue runs", || redis.processed() == 3 + round as u64);
+        wait_until("a job in another queue runs", || redis.processed() == 3 + round as u64);
     }
     let before = (redis.info("stats", "total_commands_processed"), worker.cpu_seconds());
     measure_over(Duration::from_secs(2));
     let after = (redis.info("stats", "total_commands_processed"), worker.cpu_seconds());
-    // Each look is a turn: a script of some ten commands, and one for the list of each queue.
-    assert!(after.0 - before.0 < 80, "{} commands in 2 s: it spins", after.0 - before.0);
-    assert!(after.1 - before.1 < 0.2, "{} s of processor time in 2 s: it spins", after.1 - before.1);
+    // Each attempt is a turn: a script of about ten commands, and one for the list of each queue.
+    assert!(after.0 - before.0 < 80, "{} commands in 2 s: the worker spins", after.0 - before.0);
+    assert!(after.1 - before.1 < 0.2, "{} s of processor time in 2 s: the worker spins", after.1 - before.1);
     assert_eq!(worker.lines("this queue cannot be read").len(), 1);
     worker.stop();
     assert_eq!(redis.text("jiggler:list:broken").as_deref(), Some("not a list"));
 }
 
 #[test]
-fn a_queue_whose_key_is_no_list_does_not_stop_the_others_nor_spin() {
+fn a_queue_whose_key_is_not_a_list_does_not_stop_the_others_nor_spin() {
     check_wrong_type("at-least-once");
 }
 
 #[test]
-fn a_queue_whose_key_is_no_list_does_not_stop_the_others_at_most_once_either() {
+fn a_queue_whose_key_is_not_a_list_does_not_stop_the_others_at_most_once_either() {
     check_wrong_type("at-most-once");
 }

@@ -1,11 +1,11 @@
-//! Jobs that hold their thread: they run beside the shard, which goes on starting and settling others meanwhile.
+//! Jobs that hold their thread: they run alongside the shard, which meanwhile keeps starting and settling others.
 
 use crate::harness::redis::{DEAD, RETRIES};
 use crate::harness::wait::wait_until;
 use crate::harness::{Redis, Worker, json};
 use crate::own_jobs::example;
 
-/// Computes for longer than any test takes.
+/// Computes for longer than any test runs.
 const ENDLESS: &str = r#"{"name":"Primes","args":[1000000000000],"jid":"endless"}"#;
 
 #[test]
@@ -20,14 +20,14 @@ fn light_jobs_run_while_heavy_ones_hold_every_companion_of_the_only_core() {
         redis.push("default", &[r#"{"name":"Ping","args":["x"]}"#]);
         wait_until("a light job has run", || redis.processed() == round);
     }
-    // None can be interrupted: they are handed back, those that had begun too, and the process ends all the same.
+    // None can be interrupted: all are handed back, even those that had started, and the process still ends.
     worker.stop();
     assert_eq!(redis.queue("default"), [ENDLESS; 4]);
     assert_eq!((redis.processed(), redis.failures(), redis.count(DEAD)), (50, 0, 0));
 }
 
 #[test]
-fn blocking_jobs_fail_and_are_retried_as_others_are() {
+fn blocking_jobs_fail_and_are_retried_like_others() {
     let redis = Redis::start();
     redis.push(
         "default",
@@ -47,7 +47,7 @@ fn blocking_jobs_fail_and_are_retried_as_others_are() {
     let redis = Redis::start();
     redis.push("default", &[r#"{"name":"PanicAside","args":[],"retries":2,"jid":"p"}"#]);
     let mut worker = Worker::launch_program(&example("misbehaving_jobs"), &redis.url(), &[]);
-    wait_until("it waits for its retry", || redis.count(RETRIES) == 1);
+    wait_until("the job waits for its retry", || redis.count(RETRIES) == 1);
     let job = json(&redis.set(RETRIES)[0].0);
     assert_eq!((&job["attempt"], &job["error_class"]), (&1.into(), &"JigglerUring::Panic".into()));
     assert_eq!(job["error_message"], "on a companion");

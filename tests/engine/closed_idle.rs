@@ -1,5 +1,5 @@
-//! Connections that are closed because nothing goes over them, by Redis's `timeout` or by a balancer's rule: others are
-//! opened when they are needed, no job waits, no outage is counted, and the log says it in one line without alarm.
+//! Connections closed for being idle, by Redis's `timeout` or by a load balancer's rule: new ones are opened when needed,
+//! no job waits, no outage is counted, and the log mentions it in one line without alarm.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const AT_ONCE: Duration = Duration::from_secs(10);
 
 const JOB: &str = r#"{"name":"Noop"}"#;
 
-/// Nothing was lost, and nothing was said of it but one line. What the worker says of itself agrees.
+/// Nothing was lost, and only one line was logged. What the worker reports about itself agrees.
 #[track_caller]
 fn assert_no_outage(worker: &Worker) {
     worker.signal("USR1");
@@ -30,7 +30,7 @@ fn assert_no_outage(worker: &Worker) {
 }
 
 #[test]
-fn a_server_that_closes_idle_connections_by_rule_is_no_outage_and_keeps_no_job_waiting() {
+fn a_server_that_closes_idle_connections_by_rule_is_not_an_outage_and_keeps_no_job_waiting() {
     let redis = Redis::start_with(&["--timeout", "2"]);
     let mut worker = Worker::start(&redis, &["-q", "a,b"]);
     wait_until("it waits", || redis.waiting() == 2);
@@ -51,9 +51,9 @@ fn a_server_that_closes_idle_connections_by_rule_is_no_outage_and_keeps_no_job_w
     assert_eq!(redis.job_keys(), [""; 0]);
 }
 
-/// A balancer tells nobody apart: those that wait in Redis for a job and the one that listens are closed too.
+/// A balancer makes no distinction: connections that wait in Redis for a job and the one that listens are closed too.
 #[test]
-fn a_balancer_that_closes_all_idle_connections_at_once_is_no_outage() {
+fn a_balancer_that_closes_all_idle_connections_at_once_is_not_an_outage() {
     let redis = Redis::start();
     let balancer = FaultProxy::start(&redis.socket(), true, 1);
     let mut worker = Worker::launch(balancer.url(), &["--cores", "2", "-q", "a,b"]);
@@ -63,7 +63,7 @@ fn a_balancer_that_closes_all_idle_connections_at_once_is_no_outage() {
     for round in 0..2 {
         let before = lease();
         wait_until("the lease is renewed", || lease() > before);
-        // From here to the next renewal nothing is said.
+        // From here to the next renewal nothing is sent.
         measure_over(IDLE_MIN + (LEASE_RENEWAL - IDLE_MIN) / 4);
         balancer.cut();
         redis.push("b", &[JOB]);
@@ -75,7 +75,7 @@ fn a_balancer_that_closes_all_idle_connections_at_once_is_no_outage() {
     assert_eq!(redis.job_keys(), [""; 0]);
 }
 
-/// The same look tells that Redis is gone, as ever.
+/// The same check still finds that Redis is gone.
 #[test]
 fn a_redis_that_dies_while_all_is_idle_is_an_outage() {
     let mut redis = Redis::start_durable();

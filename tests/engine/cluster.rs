@@ -1,8 +1,8 @@
 //! A Redis Cluster: queues on different nodes, each with all its state in its own slot; nodes that die and slots that move
 //! while jobs run.
 //!
-//! Real nodes, each a process, that have met. What is killed is killed for good, and what moves is moved as an operator's
-//! tool moves it; the cluster agrees on the rest by itself.
+//! Real nodes, each a process, that have met. What is killed stays dead, and slots move the way an operator's tool
+//! moves them; the cluster agrees on the rest without help.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::harness::{Account, Redis, Worker, config_file, output_of};
 
 const JOBS: usize = 6_000;
 
-/// The cluster misses a node and agrees on the next one within some seconds; a loaded machine makes it more.
+/// The cluster misses a node and agrees on the next one within a few seconds; a loaded machine takes longer.
 const FAILED_OVER_WITHIN: Duration = Duration::from_secs(60);
 
 /// A dead process's jobs run again within 30 s, on a machine with nothing else to do.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(60);
 
-/// The traced jobs of these numbers, pushed to a node as a plain producer does.
+/// The traced jobs of these numbers, pushed to a node the way a plain producer does.
 fn push(node: &Redis, queue: &str, numbers: std::ops::Range<usize>) {
     let payloads: Vec<String> = numbers.map(Account::traced).collect();
     node.push(queue, &payloads);
@@ -33,10 +33,10 @@ fn dead(node: &Redis, queue: &str) -> i64 {
     node.integer(&["ZCARD", &format!("{{jiggler:list:{queue}}}:dead")])
 }
 
-/// Waits until a job is in the retry set of a queue, and has it due at once.
+/// Waits until a job is in the retry set of a queue, and makes it due at once.
 fn hasten(node: &Redis, queue: &str) {
     let set = format!("{{jiggler:list:{queue}}}:retries");
-    wait_until("the job is to be retried", || node.count(&set) == 1);
+    wait_until("the job waits for its retry", || node.count(&set) == 1);
     let (job, _) = node.set(&set).remove(0);
     node.run(&["ZADD", &set, "XX", "1000000000", &job]);
 }
@@ -59,9 +59,9 @@ fn queues_on_three_nodes_are_drained_by_one_worker() {
         wait_until("all jobs of the queue have run", || dead(node, queue) == JOBS as i64);
         assert_eq!(processed(node, queue), JOBS as u64);
     }
-    // A job that comes later wakes each lane.
+    // A job that arrives later wakes each lane.
     for (node, queue) in cluster.primaries.iter().zip(&queues) {
-        wait_until("it waits in each queue", || node.waiting() == 2);
+        wait_until("the worker waits on each queue", || node.waiting() == 2);
         node.push(queue, &[r#"{"name":"Noop","args":[],"jid":"late"}"#]);
         wait_until("the late job has run", || processed(node, queue) == JOBS as u64 + 1);
     }
@@ -118,7 +118,7 @@ fn retries_and_scheduled_jobs_come_due_in_the_realm_of_their_queue() {
     hasten(node, queue);
     wait_until("it has failed twice", || dead(node, queue) == 1);
     assert_eq!(processed(node, queue), 3);
-    // One that is to be retried in a queue of another node.
+    // One to be retried in a queue of another node.
     let other = &queues[2];
     let abroad =
         format!(r#"{{"name":"Fail","args":["x"],"jid":"abroad","retries":1,"retry_queue":"{other}"}}"#);
@@ -127,7 +127,7 @@ fn retries_and_scheduled_jobs_come_due_in_the_realm_of_their_queue() {
     hasten(target, other);
     wait_until("it is retried there", || dead(target, other) == 1 && processed(target, other) == 1);
     assert_eq!((dead(node, queue), processed(node, queue)), (1, 4));
-    // One that names a queue of another realm than its set is put off, and keeps no other from coming due.
+    // One that names a queue of another realm than its set is postponed, and keeps no other from coming due.
     let astray = format!(r#"{{"name":"Noop","args":[],"jid":"astray","queue":"{other}"}}"#);
     node.run(&["ZADD", &scheduled, "1000000000", &astray]);
     node.run(&["ZADD", &scheduled, "1000000001", &job]);
@@ -137,7 +137,7 @@ fn retries_and_scheduled_jobs_come_due_in_the_realm_of_their_queue() {
 }
 
 #[test]
-fn a_primary_that_dies_in_mid_drain_is_followed_to_its_replica_and_no_job_is_lost() {
+fn a_worker_follows_a_primary_that_dies_mid_drain_to_its_replica_and_loses_no_job() {
     let mut cluster = Cluster::start_replicated(3);
     let queues = cluster.queues();
     for (at, (node, queue)) in cluster.primaries.iter().zip(&queues).enumerate() {
@@ -153,14 +153,14 @@ fn a_primary_that_dies_in_mid_drain_is_followed_to_its_replica_and_no_job_is_los
     wait_within(FAILED_OVER_WITHIN, "the replica leads", || new.leads().then_some(()));
     let before = new.text_of(&["CLUSTER", "INFO"]);
     for (at, (node, queue)) in [&new].into_iter().chain(&cluster.primaries).zip(&queues).enumerate() {
-        // What the dead primary alone knew is repeated, so some may have died twice; none is lost.
+        // Whatever only the dead primary knew is repeated, so some may have died twice; none is lost.
         wait_within(FAILED_OVER_WITHIN, "all jobs have run", || {
             (node.queue(queue).is_empty() && node.waiting() == 1).then_some(())
         });
         assert!(dead(node, queue) >= JOBS as i64, "queue {at}: {before}");
     }
-    // A cluster with a slot that nobody has answers nobody, so the other lanes may have noticed too.
-    // Each says so, by the cause, and again when that changes: it is gone, then nobody leads to it.
+    // A cluster with an unassigned slot answers nobody, so the other lanes may have noticed too. Each logs the cause, and
+    // again when the cause changes: it is gone, then nobody leads to it.
     let (gone, back) = (worker.lines("; trying again shard=0 queue="), worker.lines("redis is back shard"));
     assert!(!back.is_empty() && gone.len() >= back.len(), "{gone:?} {back:?}");
     worker.stop();
@@ -170,7 +170,7 @@ fn a_primary_that_dies_in_mid_drain_is_followed_to_its_replica_and_no_job_is_los
 }
 
 #[test]
-fn a_slot_that_moves_in_mid_drain_loses_no_job_and_doubles_none() {
+fn a_slot_that_moves_mid_drain_loses_no_job_and_duplicates_none() {
     let cluster = Cluster::start(2);
     let queues = cluster.queues();
     let queue = &queues[0];
@@ -180,7 +180,7 @@ fn a_slot_that_moves_in_mid_drain_loses_no_job_and_doubles_none() {
     let mut worker = launch(&cluster, &queues, &["--cores", "2", "-v", "-t", "20", "-C", &config.path()]);
     worker.wait_for_line(" working ");
     let slot = cluster.slot(queue);
-    // There and back, and there again, so that the slot moves in every state of the drain.
+    // There and back, and there again, so that the slot moves in every phase of the drain.
     for (from, to) in [(0, 1), (1, 0), (0, 1)] {
         push(&cluster.primaries[from], queue, pushed..pushed + JOBS);
         pushed += JOBS;
@@ -189,7 +189,7 @@ fn a_slot_that_moves_in_mid_drain_loses_no_job_and_doubles_none() {
         cluster.migrate(slot, from, to, || {});
         assert!(
             dead(&cluster.primaries[to], queue) < pushed as i64,
-            "it came after the drain, and proved nothing"
+            "the move came after the drain, which proves nothing"
         );
     }
     wait_until("all jobs have run", || dead(target, queue) == pushed as i64);
@@ -230,15 +230,15 @@ fn slots_of_a_core_are_shared_and_a_higher_priority_comes_first() {
     let (low, high) = (&cluster.primaries[0], &cluster.primaries[1]);
     let with_priorities = [format!("{}:1", queues[0]), format!("{}:5", queues[1])];
     let mut worker = launch(&cluster, &with_priorities, &["-c", "3"]);
-    wait_until("the higher one is done", || processed(high, &queues[1]) == 60);
+    wait_until("the higher queue is done", || processed(high, &queues[1]) == 60);
     let early = processed(low, &queues[0]);
-    assert!(early <= 20, "{early} of the lower one ran before");
-    wait_until("the lower one is done", || processed(low, &queues[0]) == 60);
+    assert!(early <= 20, "{early} jobs of the lower queue ran before");
+    wait_until("the lower queue is done", || processed(low, &queues[0]) == 60);
     worker.stop();
 }
 
 #[test]
-fn stopping_hands_back_what_runs_on_every_node() {
+fn stopping_hands_back_running_jobs_on_every_node() {
     let cluster = Cluster::start(2);
     let queues = cluster.queues();
     let mut worker = launch(&cluster, &queues, &["-c", "4", "-t", "1"]);

@@ -1,5 +1,5 @@
-//! Clients and the command line on a Redis Cluster: each job goes to the node of its queue, also while its slot is being
-//! moved, and what an operator asks is asked of every node.
+//! Clients and the command line on a Redis Cluster: each job goes to the node of its queue, even while its slot is
+//! moving, and an operator's question is put to every node.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn scheduled(node: &Redis, queue: &str) -> i64 {
     node.integer(&["ZCARD", &format!("{{jiggler:list:{queue}}}:scheduled")])
 }
 
-/// What the command prints, if it ends well.
+/// What the command prints, if it succeeds.
 #[track_caller]
 fn said(cluster: &Cluster, args: &[&str]) -> String {
     let output = output_of(&[args, &["--redis-url", &cluster.url()]].concat());
@@ -40,7 +40,7 @@ fn every_client_pushes_to_the_node_of_each_queue() {
         outbox.enqueue(&job(queue)).unwrap();
         outbox.enqueue_in(Duration::from_secs(600), &job(queue)).unwrap();
     }
-    // A bulk over all queues, each in its order.
+    // A bulk across all queues, each in its order.
     let all: Vec<NewJob> = (0..30).map(|number| job(&queues[number % 3])).collect();
     assert_eq!(client.enqueue_bulk(&all).unwrap(), 30);
     assert_eq!(client.enqueue_bulk_at(4_000_000_000.0, &all).unwrap(), 30);
@@ -88,7 +88,7 @@ fn a_push_follows_its_slot_while_it_is_moved_and_after() {
 }
 
 #[test]
-fn the_command_line_looks_at_every_node() {
+fn the_command_line_reads_every_node() {
     let cluster = Cluster::start(3);
     let queues = cluster.queues();
     for queue in &queues {
@@ -121,7 +121,7 @@ fn the_command_line_looks_at_every_node() {
     assert_eq!(worker.wait_for_end().code(), Some(0));
 }
 
-/// Two jobs that wait, one of each set, and both counters, on the node of each queue; and a heartbeat that is late.
+/// Two waiting jobs, one in each set, and both counters, on the node of each queue; and an overdue heartbeat.
 fn fill(cluster: &Cluster, queues: &[String]) -> Vec<String> {
     let mut heartbeats = Vec::new();
     for (at, (node, queue)) in cluster.primaries.iter().zip(queues).enumerate() {
@@ -146,7 +146,7 @@ fn fill(cluster: &Cluster, queues: &[String]) -> Vec<String> {
 }
 
 #[test]
-fn top_adds_up_what_every_node_has_and_follows_a_slot_that_moves() {
+fn top_adds_up_all_nodes_and_follows_a_slot_that_moves() {
     let cluster = Cluster::start(3);
     let queues = cluster.queues();
     fill(&cluster, &queues);
@@ -158,13 +158,13 @@ fn top_adds_up_what_every_node_has_and_follows_a_slot_that_moves() {
     assert_eq!((&top["counts"], &top["processes_count"]), (&counts, &3.into()), "{top}");
     let text = said(&cluster, &["top", "--once"]);
     assert!(queues.iter().all(|queue| text.contains(queue)), "{text}");
-    // What it knows of the one node is at another at its second look, and is counted once.
+    // What it remembers of one node is on another at its second look, and is counted once.
     let url = cluster.url();
     let args = ["top", "--once", "--json", "--interval", "5", "--redis-url", &url];
     let later = std::thread::scope(|scope| {
         let watching = scope.spawn(|| output_of(&args));
         let looks = |node: &Redis| !node.clients("jiggler-uring:top").is_empty();
-        wait_until("it has looked at all", || cluster.primaries.iter().all(looks));
+        wait_until("it has read all nodes", || cluster.primaries.iter().all(looks));
         cluster.migrate(cluster.slot(&queues[0]), 0, 1, || {});
         watching.join().unwrap()
     });
@@ -208,7 +208,7 @@ fn prune_deletes_on_every_node_what_it_names_and_nothing_else() {
 }
 
 #[test]
-fn prune_all_leaves_what_runs_and_lives() {
+fn prune_all_leaves_running_jobs_and_live_processes() {
     let cluster = Cluster::start(3);
     let queues = cluster.queues();
     let mut worker = Worker::launch(&cluster.url(), &["-q", &queues[0]]);
@@ -216,7 +216,7 @@ fn prune_all_leaves_what_runs_and_lives() {
     cluster.primaries[0].push(&queues[0], &[r#"{"name":"Sleep","args":[600],"jid":"runs"}"#]);
     wait_until("it runs", || cluster.primaries[0].queue(&queues[0]).is_empty());
     let keys = || -> Vec<String> { cluster.primaries.iter().flat_map(|node| node.keys("*")).collect() };
-    wait_until("it has a heartbeat", || keys().iter().any(|key| key.starts_with("jiggler:svr:")));
+    wait_until("the worker has a heartbeat", || keys().iter().any(|key| key.starts_with("jiggler:svr:")));
     // Paused, so that the jobs stay.
     worker.signal("TSTP");
     worker.wait_for_line("quiet: no more jobs");
@@ -257,7 +257,7 @@ fn a_job_of_another_nodes_queue_is_retried_there() {
     assert!(said(&cluster, &["retry", "one"]).contains(&expected));
     assert!(said(&cluster, &["retry", "--all", "dead"]).contains("moved 1 jobs"));
     assert_eq!((other.queue(&queues[1]), node.count(&dead)), (jobs.to_vec(), 0));
-    // Where it cannot go it stays.
+    // Where it cannot go, it stays.
     let taken = format!("jiggler:list:{}", queues[1]);
     other.run(&["DEL", &taken]);
     other.run(&["SET", &taken, "no list"]);
@@ -276,7 +276,7 @@ fn a_running_job_is_cancelled_from_any_node() {
     for (node, queue) in cluster.primaries.iter().zip(&queues) {
         node.push(queue, &[format!(r#"{{"name":"Sleep","args":[600],"jid":"{queue}"}}"#)]);
         wait_until("it runs", || node.queue(queue).is_empty());
-        wait_until("one worker hears of it", || {
+        wait_until("one worker receives it", || {
             let url = cluster.url();
             output_of(&["cancel", queue, "--redis-url", &url]).status.success()
                 && node.integer(&["ZCARD", &format!("{{jiggler:list:{queue}}}:dead")]) == 1

@@ -1,4 +1,4 @@
-//! A Redis Cluster whose users may do what they need and nothing else, and one that speaks TLS alone.
+//! A Redis Cluster whose users may do what they need and nothing else, and one that speaks only TLS.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn job(queue: &str) -> NewJob {
     NewJob::new("Noop", &[1]).unwrap().queue_named(queue).unwrap()
 }
 
-/// Makes a user of these rules on every node and gives the url of the cluster by it.
+/// Creates a user with these rules on every node and returns the cluster's url for it.
 fn url_of_user(cluster: &Cluster, name: &str, rules: &str) -> String {
     let secret = format!(">{name}-pw");
     let words: Vec<&str> =
@@ -39,7 +39,7 @@ fn launch(url: &str, queues: &[String], args: &[&str]) -> Worker {
     Worker::launch(url, &[&named, args].concat())
 }
 
-/// Deaths, cancelling, a slot that moves, what operators do: nothing is denied.
+/// Deaths, cancellation, a slot that moves, operators' commands: nothing is denied.
 #[test]
 fn everything_works_under_the_rights_of_the_table_and_nothing_is_denied() {
     let cluster = Cluster::start(2);
@@ -91,7 +91,7 @@ fn everything_works_under_the_rights_of_the_table_and_nothing_is_denied() {
     for node in &cluster.primaries {
         let log = node.run(&["ACL", "LOG"]);
         let mut denied: Vec<String> = log.as_array().unwrap().map(|entry| format!("{entry:?}")).collect();
-        // A producer's table does not let it name its connections, so it goes without.
+        // A producer's table does not allow it to name its connections, so it goes without.
         denied.retain(|entry| !(entry.contains("client|setname") && entry.contains("producer")));
         assert_eq!(denied, [""; 0]);
     }
@@ -112,7 +112,7 @@ fn a_worker_and_a_client_speak_tls_to_every_node() {
         let output = output_of(&["enqueue", "Noop", "--queue", queue, "--redis-url", &url]);
         assert!(output.status.success(), "{output:?}");
         wait_until("both have run", || processed(node, queue) == 2);
-        // No one has come in by another way: the plain port is closed, and by the socket come only the test's own.
+        // Nobody got in another way: the plain port is closed, and only the test itself uses the socket.
         assert!(node.clients("jiggler-uring:").iter().all(|line| !line.contains("redis.sock")));
     }
     let output = output_of(&["top", "--once", "--redis-url", &url]);

@@ -1,4 +1,4 @@
-//! The command line on the real binary: what it refuses and how, what it logs, and what it never tells.
+//! The command line on the real binary: what it refuses and how, what it logs, and what it never reveals.
 
 use std::process::Output;
 
@@ -10,9 +10,9 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// The program refuses to begin: exit status 2, nothing on standard output, and these words on standard error.
+/// The program refuses to start: exit status 2, nothing on standard output, and these words on standard error.
 #[track_caller]
-/// The command or the set-up is wrong: someone must change it.
+/// The command or the setup is wrong: someone must change it.
 fn assert_refused(args: &[&str], words: &[&str]) {
     assert_ends_with(2, args, words);
 }
@@ -29,7 +29,7 @@ fn assert_ends_with(status: i32, args: &[&str], words: &[&str]) {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_with_status_2_and_the_way_out() {
+fn nonsense_is_refused_with_status_2_and_the_way_out() {
     assert_refused(&["--nonsense"], &["--nonsense", "--help"]);
     assert_refused(&["--cores", "0"], &["--cores", "`0`", "from 1 to"]);
     assert_refused(&["--cores", "many"], &["--cores", "`many`"]);
@@ -42,7 +42,7 @@ fn what_makes_no_sense_is_refused_with_status_2_and_the_way_out() {
 }
 
 #[test]
-fn a_configuration_file_that_makes_no_sense_is_named_with_its_key() {
+fn an_error_in_a_configuration_file_names_the_file_and_the_key() {
     let file = config_file("concurrency: 4\nconcurency: 5\n");
     assert_refused(&["-C", &file.path()], &[&file.path(), "concurency"]);
     let file = config_file("timeout: soon\n");
@@ -54,7 +54,7 @@ fn a_configuration_file_that_makes_no_sense_is_named_with_its_key() {
 
 #[test]
 fn a_redis_that_cannot_be_used_is_refused_with_what_to_do() {
-    // It may be there at the next try, which a process manager makes after status 1.
+    // It may be there on the next try, which a process manager makes after status 1.
     assert_ends_with(1, &["--redis-url", "redis://127.0.0.1:1"], &["127.0.0.1:1", "cannot be reached"]);
     assert_ends_with(1, &["--redis-url", "unix:///nonexistent/redis.sock"], &["/nonexistent/redis.sock"]);
     let redis = Redis::start();
@@ -67,7 +67,7 @@ fn a_redis_that_cannot_be_used_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn the_password_is_nowhere_to_be_read() {
+fn the_password_appears_nowhere() {
     const PASSWORD: &str = "s3cr3t-of-redis";
     let mut redis = Redis::start_with_password(PASSWORD);
     let url = format!("redis://:{PASSWORD}@127.0.0.1:{}", redis.port());
@@ -90,11 +90,11 @@ fn the_password_is_nowhere_to_be_read() {
     worker.stop();
     told.push_str(&worker.lines("").join("\n"));
     assert!(told.contains(&redis.port().to_string()), "the log names the server");
-    assert!(!told.contains(PASSWORD), "the password is told: {told}");
+    assert!(!told.contains(PASSWORD), "the password is revealed: {told}");
 }
 
 #[test]
-fn more_cores_than_there_are_become_as_many_as_there_are_with_one_warning() {
+fn more_cores_than_the_machine_has_become_all_it_has_with_one_warning() {
     let redis = Redis::start();
     let cpus = std::thread::available_parallelism().unwrap().get();
     redis.push("default", &[r#"{"name":"Noop"}"#]);
@@ -137,7 +137,7 @@ fn a_worker_that_ends_badly_says_why_in_its_log_format() {
 }
 
 #[test]
-fn jobs_pushed_by_the_command_line_run_and_are_counted_by_it() {
+fn the_command_line_pushes_jobs_that_run_and_counts_them() {
     let redis = Redis::start();
     let url = redis.url();
     let enqueue = |args: &[&str]| {

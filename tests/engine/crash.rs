@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use crate::harness::wait::wait_until;
 use crate::harness::{Account, Redis, Worker, config_file};
 
-/// Enough to be in the middle of it when the kill comes.
+/// Enough that the kill comes in the middle.
 const JOBS: usize = 20_000;
 
-/// Most jobs of one shard that are out of their queue and not settled: two batches, one under way, and its slots.
+/// Most jobs of one shard that have left their queue and are not settled: two batches, one under way, and its slots.
 const IN_SHARD_MAX: usize = 2_500;
 
 #[test]
@@ -24,13 +24,13 @@ fn kill_9_while_jobs_run_leaves_every_job_where_it_was() {
     let numbered = |range: std::ops::Range<u32>| range.map(|n| format!("{n:08}")).collect::<BTreeSet<_>>();
     assert_eq!(account.in_flight, numbered(0..5));
     assert_eq!(account.queued, numbered(5..8));
-    assert_eq!(redis.processed(), 0, "nothing is acked that did not run to its end");
-    // What tells a reaper where to look stays until the lease is over.
+    assert_eq!(redis.processed(), 0, "nothing is acked that did not finish");
+    // The record of where a reaper must look stays until the lease expires.
     assert_eq!(redis.count("jiggler:uring:leases"), 1);
 }
 
 #[test]
-fn kill_9_in_mid_drain_loses_no_job_however_often_it_happens() {
+fn kill_9_mid_drain_loses_no_job_however_often_it_happens() {
     let redis = Redis::start();
     let config = config_file("max_dead_jobs: 1000000\n");
     Account::push(&redis, "default", JOBS);
@@ -43,7 +43,7 @@ fn kill_9_in_mid_drain_loses_no_job_however_often_it_happens() {
         account.assert_none_lost(JOBS);
         // Moved to the dead set and counted in one step.
         assert_eq!(account.dead.len() as u64, redis.processed());
-        assert!(!account.queued.is_empty(), "the kill came after the drain, and proved nothing");
+        assert!(!account.queued.is_empty(), "the kill came after the drain, which proves nothing");
         let bound = 2 * IN_SHARD_MAX * usize::try_from(round).unwrap();
         assert!(account.in_flight.len() <= bound, "{} jobs were held in flight", account.in_flight.len());
     }
@@ -52,12 +52,12 @@ fn kill_9_in_mid_drain_loses_no_job_however_often_it_happens() {
     worker.stop();
     let account = Account::of(&redis);
     account.assert_none_lost(JOBS);
-    // What the killed processes held waits for a reaper, everything else has run.
+    // What the killed processes held waits for a reaper; everything else has run.
     assert_eq!(account.dead.len() + account.in_flight.len(), JOBS);
 }
 
 #[test]
-fn kill_9_at_most_once_runs_nothing_twice_and_loses_only_what_was_in_the_process() {
+fn kill_9_at_most_once_runs_nothing_twice_and_loses_only_what_the_process_held() {
     let redis = Redis::start();
     let config = config_file("max_dead_jobs: 1000000\n");
     Account::push(&redis, "default", JOBS);
@@ -68,7 +68,10 @@ fn kill_9_at_most_once_runs_nothing_twice_and_loses_only_what_was_in_the_process
         if end == "kill" {
             wait_until("some jobs have run", || redis.processed() >= 2_000);
             worker.kill();
-            assert!(!redis.queue("default").is_empty(), "the kill came after the drain, and proved nothing");
+            assert!(
+                !redis.queue("default").is_empty(),
+                "the kill came after the drain, which proves nothing"
+            );
         } else {
             wait_until("the queue is empty", || redis.queue("default").is_empty());
             worker.stop();
@@ -80,7 +83,7 @@ fn kill_9_at_most_once_runs_nothing_twice_and_loses_only_what_was_in_the_process
     }
     assert_eq!(all_runs.len(), ran, "a job ran in both processes");
     let account = Account::of(&redis);
-    assert!(account.in_flight.is_empty(), "at most once nothing is kept in flight");
+    assert!(account.in_flight.is_empty(), "at most once, nothing is kept in flight");
     assert!(JOBS - account.dead.len() <= IN_SHARD_MAX, "{} jobs are gone", JOBS - account.dead.len());
     assert!(account.dead.values().all(|times| *times == 1));
 }

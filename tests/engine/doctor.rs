@@ -1,9 +1,9 @@
-//! `doctor` on the real binary: its exit status and its two shapes.
+//! `doctor` on the real binary: its exit status and its two output formats.
 
 use crate::harness::{Redis, json, output_of};
 
 #[test]
-fn a_doctor_finds_a_good_machine_and_says_what_is_wrong_with_a_server() {
+fn doctor_finds_a_good_machine_and_says_what_is_wrong_with_a_server() {
     let redis = Redis::start_durable();
     let output = output_of(&["doctor", "--json", "--cores", "1", "--redis-url", &redis.url()]);
     let report = json(&output.stdout);
@@ -16,5 +16,5 @@ fn a_doctor_finds_a_good_machine_and_says_what_is_wrong_with_a_server() {
     let output = output_of(&["doctor", "--json", "--redis-url", "unix:///nonexistent/redis.sock"]);
     let report = json(&output.stdout);
     assert_eq!(output.status.code(), Some(1));
-    assert!(report["checks"].as_array().unwrap().len() > 5, "the machine is checked all the same: {report}");
+    assert!(report["checks"].as_array().unwrap().len() > 5, "the machine is still checked: {report}");
 }

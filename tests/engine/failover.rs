@@ -1,10 +1,11 @@
-//! A replica takes the place of the primary, and what the worker's address leads to changes under it (P5).
+//! A replica takes the place of the primary, and what is behind the worker's address changes (P5).
 //!
-//! A proxy stands for that address. Handed over in order, nothing is missing on the new primary and each job runs once.
-//! Where the new primary lacks what the old one did last (Redis replicates behind its answers), what it lacks is repeated:
-//! a job that the old one gave out is still queued on the new one, and one whose end the old one was told is still in
-//! flight there; both run again, none is lost. Marks that lag (the number of the last turn) only make turns be reported
-//! again, and a fence that is missing means that the reaping is missing with it, for both are one step.
+//! A proxy stands in for that address. After an orderly handover, nothing is missing on the new primary and each job
+//! runs once. Where the new primary lacks the old one's last writes (Redis replicates after it answers), they are
+//! repeated: a job that the old one gave out is still queued on the new one, and one whose end was reported to the
+//! old one is still in flight there; both run again, none is lost. Marks that lag (the number of the last turn) only
+//! cause turns to be reported again, and if a fence is missing then the reaping is missing with it, because both are
+//! one step.
 
 use std::time::Duration;
 
@@ -15,22 +16,22 @@ use crate::harness::{Account, ConfigFile, Redis, Worker, config_file};
 
 const JOBS: usize = 50_000;
 
-/// How long the address still leads to the old primary after it ceased to be one: several attempts to connect.
+/// How long the address still leads to the old primary after it is demoted: several attempts to connect.
 const LASTS: Duration = Duration::from_millis(1_500);
 
-/// How long each piece takes on its way while a drain must not be over before the fault: two turns of 500 jobs a core are
-/// under way at once, so two cores run some 20,000 jobs a second, whatever the machine could do.
+/// How long each piece is delayed while a drain must not end before the fault: two turns of 500 jobs a core are under
+/// way at once, so two cores run about 20,000 jobs a second, however fast the machine.
 const SLOW: Duration = Duration::from_millis(50);
 
-/// Consumption must be back so soon after the address leads to a primary again.
+/// Consumption must resume this soon after the address leads to a primary again.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 
-/// A lease renewal, its answer that does not come, and that of a turn; the rest is for a loaded machine.
+/// A lease renewal, the wait for its reply, which never comes, and for that of a turn; the rest is for a loaded machine.
 const FOUND_OUT_WITHIN: Duration = Duration::from_secs(45);
 
 const SEED: u64 = 20_261_122;
 
-/// A primary, its replica, and the address that workers know.
+/// A primary, its replica, and the address that workers use.
 struct Pair {
     old: Redis,
     new: Redis,
@@ -57,7 +58,7 @@ impl Pair {
         });
     }
 
-    /// The two change places, and nothing is missing on the new primary.
+    /// The two swap roles, and nothing is missing on the new primary.
     #[track_caller]
     fn hand_over(&self) {
         let port = self.new.port().to_string();
@@ -65,7 +66,7 @@ impl Pair {
         wait_until("the replica is the primary", || self.new.is_primary() && !self.old.is_primary());
     }
 
-    /// The replica becomes a primary by itself: what the old one does from now on is lost.
+    /// The replica becomes a primary on its own: whatever the old one does from now on is lost.
     #[track_caller]
     fn split(&self) {
         self.new.run(&["REPLICAOF", "NO", "ONE"]);
@@ -76,7 +77,7 @@ impl Pair {
         self.address.clear();
     }
 
-    /// A drain that is under way, and slow enough for what is to happen in its middle.
+    /// A drain that is under way, and slow enough for things to happen in the middle of it.
     #[track_caller]
     fn drain(&self, jobs: usize) -> (Worker, ConfigFile) {
         let config = config_file("max_dead_jobs: 1000000\n");
@@ -99,7 +100,7 @@ fn assert_said_once(worker: &Worker) {
         };
         let (begins, ends) = (of_shard("; trying again shard="), of_shard("redis is back "));
         assert_eq!(ends.len(), 1, "{ends:?}");
-        // One for each cause: it is a replica, then it is gone, for example.
+        // One for each cause: first it is a replica, then it is gone, for example.
         let mut causes: Vec<&str> =
             begins.iter().filter_map(|line| line.split("ERROR ").nth(1)?.split(';').next()).collect();
         let said = causes.len();
@@ -110,7 +111,7 @@ fn assert_said_once(worker: &Worker) {
     assert_eq!(worker.lines("panic"), [""; 0]);
 }
 
-/// Waits until the new primary's worker waits for jobs with `waiters` connections, and nobody is left at the old one.
+/// Waits until the worker waits for jobs at the new primary with `waiters` connections, and none is left at the old one.
 #[track_caller]
 fn assert_all_moved(pair: &Pair, waiters: usize) {
     wait_until("the worker waits at the new primary", || pair.new.waiting() == waiters);
@@ -118,12 +119,12 @@ fn assert_all_moved(pair: &Pair, waiters: usize) {
 }
 
 #[test]
-fn a_primary_that_hands_over_in_mid_drain_costs_no_job_and_runs_none_twice() {
+fn a_handover_mid_drain_costs_no_job_and_runs_none_twice() {
     let pair = Pair::start();
     let (mut worker, _config) = pair.drain(JOBS);
     pair.hand_over();
     let at_handover = pair.new.processed();
-    assert!(at_handover < JOBS as u64, "it came after the drain, and proved nothing");
+    assert!(at_handover < JOBS as u64, "the handover came after the drain, which proves nothing");
     wait_until("both shards say that they are without redis", || worker.shards_without_redis() == 2);
     measure_over(LASTS);
     pair.lead_to_new();
@@ -140,7 +141,7 @@ fn a_primary_that_hands_over_in_mid_drain_costs_no_job_and_runs_none_twice() {
 fn a_job_that_runs_through_a_handover_is_acked_by_the_new_primary() {
     let pair = Pair::start();
     let job = |seconds: f64, jid: &str| format!(r#"{{"name":"Sleep","args":[{seconds}],"jid":"{jid}"}}"#);
-    pair.old.push("default", &[job(0.5, "ends while nobody can be told"), job(4.0, "ends afterwards")]);
+    pair.old.push("default", &[job(0.5, "ends while it cannot be reported"), job(4.0, "ends afterwards")]);
     let mut worker = Worker::launch(pair.address.url(), &["-t", "20"]);
     wait_until("both run", || pair.old.queue("default").is_empty() && !worker.lines("working").is_empty());
     pair.hand_over();
@@ -153,7 +154,7 @@ fn a_job_that_runs_through_a_handover_is_acked_by_the_new_primary() {
     assert_eq!((pair.new.processed(), pair.new.job_keys()), (2, Vec::new()));
 }
 
-/// The old primary lives on, as a replica: connections to it work, and say no.
+/// The old primary lives on as a replica: connections to it work, and it refuses.
 #[test]
 fn a_worker_that_waited_when_the_primary_handed_over_waits_at_the_new_one() {
     let pair = Pair::start();
@@ -173,10 +174,10 @@ fn a_worker_that_waited_when_the_primary_handed_over_waits_at_the_new_one() {
     worker.stop();
 }
 
-/// Nobody is told, as when a host vanishes. Each of the six waiting connections would wait for a minute and more; the lease,
-/// which is renewed every few seconds, finds out.
+/// No one is notified, as when a host vanishes. Each of the six waiting connections would wait for a minute and more;
+/// the lease, which is renewed every few seconds, reveals it.
 #[test]
-fn a_worker_that_waited_at_a_primary_that_vanished_waits_at_the_new_one_soon() {
+fn a_worker_that_waited_at_a_vanished_primary_soon_waits_at_the_new_one() {
     let pair = Pair::start();
     let mut worker = Worker::launch(pair.address.url(), &["--cores", "2", "-q", "a,b,c"]);
     wait_until("it waits", || pair.old.waiting() == 6);
@@ -191,7 +192,7 @@ fn a_worker_that_waited_at_a_primary_that_vanished_waits_at_the_new_one_soon() {
 }
 
 #[test]
-fn a_primary_that_dies_in_mid_drain_costs_no_job() {
+fn a_primary_that_dies_mid_drain_costs_no_job() {
     let mut pair = Pair::start();
     let (mut worker, _config) = pair.drain(JOBS);
     pair.catch_up();
@@ -199,7 +200,7 @@ fn a_primary_that_dies_in_mid_drain_costs_no_job() {
     wait_until("both shards say that they are without redis", || worker.shards_without_redis() == 2);
     pair.split();
     let at_death = pair.new.processed();
-    assert!(at_death < JOBS as u64, "it came after the drain, and proved nothing");
+    assert!(at_death < JOBS as u64, "the death came after the drain, which proves nothing");
     pair.lead_to_new();
     wait_within(BACK_WITHIN, "jobs run again", || (pair.new.processed() > at_death).then_some(()));
     wait_until("all jobs have run", || pair.new.queue("default").is_empty() && pair.new.waiting() == 2);
@@ -208,20 +209,20 @@ fn a_primary_that_dies_in_mid_drain_costs_no_job() {
     assert_said_once(&worker);
 }
 
-/// The worst of it, made certain: what the old primary did last, two thousand jobs and the fetch of one that runs, the new
-/// one does not know.
+/// The worst case, made certain: the new primary lacks the old one's last writes, two thousand jobs and the fetch of
+/// one that runs.
 #[test]
-fn jobs_that_the_new_primary_has_not_heard_of_are_repeated_and_none_is_lost() {
+fn jobs_unknown_to_the_new_primary_are_repeated_and_none_is_lost() {
     let mut pair = Pair::start();
     let (mut worker, _config) = pair.drain(JOBS);
     pair.catch_up();
     pair.split();
     let known = pair.new.processed();
     let long = r#"{"name":"Sleep","args":[3],"jid":"long"}"#;
-    // Next to be taken.
+    // Next in line.
     pair.old.run(&["RPUSH", "jiggler:list:default", long]);
     wait_until("the old primary has moved on", || pair.old.processed() > known + 2_000);
-    assert!(!pair.old.queue("default").is_empty(), "it came after the drain");
+    assert!(!pair.old.queue("default").is_empty(), "the death came after the drain");
     pair.old.kill();
     wait_until("both shards say that they are without redis", || worker.shards_without_redis() == 2);
     pair.lead_to_new();
@@ -235,7 +236,7 @@ fn jobs_that_the_new_primary_has_not_heard_of_are_repeated_and_none_is_lost() {
     assert!(repeated >= 1_000 && more == 0, "{repeated} jobs ran twice, {more} more often");
 }
 
-/// Every traced job has run, on whichever primary, and nothing is left behind.
+/// Every traced job has run, on either primary, and nothing is left behind.
 #[track_caller]
 fn assert_all_ran(redis: &Redis, jobs: usize) {
     let account = Account::of(redis);

@@ -1,5 +1,5 @@
-//! Connections that are lost at the worst moments, by a faulty line between worker and Redis: no job is lost, none runs
-//! twice while its process lives, and every shard finds its way back.
+//! Connections lost at the worst moments, through a faulty line between worker and Redis: no job is lost, none runs
+//! twice while its process lives, and every shard recovers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,15 +15,15 @@ fn contains(bytes: &[u8], part: &str) -> bool {
     bytes.windows(part.len()).any(|window| window == part.as_bytes())
 }
 
-/// Whether these bytes begin with the question which turn ran last: a script with one key and one argument.
+/// Whether these bytes begin with the query for the turn that ran last: a script with one key and one argument.
 fn asks_for_last_turn(bytes: &[u8]) -> bool {
     bytes.starts_with(b"*5\r\n$7\r\nEVALSHA\r\n")
 }
 
 #[test]
-fn a_failed_job_is_kept_when_its_turn_and_the_answer_to_whether_it_ran_are_both_lost() {
+fn a_failed_job_is_kept_when_its_turn_and_the_answer_whether_it_ran_are_both_lost() {
     let redis = Redis::start();
-    // One batch: the first goes on running, the second fails and is reported by a turn that never arrives.
+    // One batch: the first keeps running, the second fails and is reported by a turn that never arrives.
     redis.push("default", &[r#"{"name":"Sleep","args":[2.5],"jid":"s"}"#.to_owned(), Account::traced(0)]);
     let step = Arc::new(AtomicU64::new(0));
     let proxy = Proxy::start(redis.socket(), {
@@ -55,7 +55,7 @@ fn a_turn_that_ran_and_was_not_answered_is_neither_repeated_nor_forgotten() {
     let lost = Arc::new(AtomicU64::new(0));
     let proxy = Proxy::start(redis.socket(), {
         let lost = Arc::clone(&lost);
-        // The third turn that brings failures, and each third after it.
+        // The third turn that carries failures, and every third after it.
         let mut turns = 0;
         move |bytes| {
             if !contains(bytes, "error_message") {
@@ -78,7 +78,7 @@ fn a_turn_that_ran_and_was_not_answered_is_neither_repeated_nor_forgotten() {
     assert_eq!(redis.processed(), JOBS as u64);
 }
 
-/// Random faults in any command, the handshake's too, while traced jobs and sleeping ones drain.
+/// Random faults in any command, including the handshake, while traced jobs and sleeping ones drain.
 fn check_random_faults(seed: u64) {
     const JOBS: usize = 3_000;
     let redis = Redis::start();
@@ -104,7 +104,7 @@ fn check_random_faults(seed: u64) {
             fate
         }
     });
-    // It may be refused at its start, like any process; then it is started again.
+    // It may be refused at its start, like any process; then it is restarted.
     let mut worker = loop {
         let mut worker = Worker::launch(&proxy.url(), &["-v", "-c", "40", "-C", &config.path()]);
         wait_until("it works or ends", || !worker.is_running() || !worker.lines(" working ").is_empty());
@@ -115,7 +115,7 @@ fn check_random_faults(seed: u64) {
     };
     wait_until(&format!("all jobs are processed (seed {seed})"), || redis.processed() >= jobs.len() as u64);
     worker.signal("TERM");
-    // Whatever the line let through of the end, it ends.
+    // Whatever the line let through at the end, it ends.
     worker.wait_for_end();
     Account::of(&redis).assert_each_ran_once(JOBS);
     Account::assert_none_ran_twice(&worker);
@@ -150,20 +150,20 @@ fn a_fault_before_a_burial_is_settled_leaves_the_bytes_in_redis() {
     assert_eq!(json(&redis.set(DEAD)[0].0)["name"], "InvalidPayload");
 }
 
-/// At most once nothing in Redis stands for a job that has started: what is not reported is not known to anyone.
+/// At most once, nothing in Redis represents a job that has started: what is not reported is lost.
 #[test]
-fn a_fence_costs_no_result_of_a_job_at_most_once() {
+fn a_fence_at_most_once_costs_no_result_of_a_job() {
     let redis = Redis::start();
     let mut worker = Worker::start(&redis, &["--mode", "at-most-once", "-v"]);
     wait_until("it waits", || redis.waiting() == 1);
     let old = redis.uuid();
     let fence = format!("{{jiggler:list:default}}:inflight:{old}:0");
-    // As a reaper leaves it, of a process that was paused past its lease.
+    // As a reaper leaves it for a process that was paused past its lease.
     redis.run(&["DEL", &fence]);
     redis.run(&["SET", &fence, "fenced"]);
     redis.push("default", &[Account::traced(0)]);
     worker.wait_for_line("this shard was believed dead");
-    wait_until("it goes on under a new identity", || redis.waiting() == 1 && redis.uuid() != old);
+    wait_until("it continues under a new identity", || redis.waiting() == 1 && redis.uuid() != old);
     redis.push("default", &[Account::traced(1)]);
     wait_until("both are processed", || redis.processed() == 2);
     worker.stop();
@@ -172,10 +172,10 @@ fn a_fence_costs_no_result_of_a_job_at_most_once() {
     assert_eq!((redis.failures(), redis.keys("*inflight*")), (2, vec![fence]));
 }
 
-/// A balancer that answers a blocking call by itself: the move is made, and the worker is told that there was nothing, or an
-/// error. The connection lives on, and so does its worker.
+/// A load balancer that answers a blocking call itself: the move is made, and the worker receives an empty reply or
+/// an error. The connection lives on, and so does its worker.
 #[test]
-fn a_job_whose_blocking_move_was_answered_by_another_is_run_within_seconds() {
+fn a_job_whose_blocking_move_was_answered_by_another_runs_within_seconds() {
     for answer in [&b"$-1\r\n"[..], b"-ERR upstream timed out\r\n"] {
         let redis = Redis::start();
         let first = AtomicBool::new(true);
@@ -193,10 +193,10 @@ fn a_job_whose_blocking_move_was_answered_by_another_is_run_within_seconds() {
     }
 }
 
-/// The same, but the balancer answers first and Redis makes the move later, over a connection that the balancer keeps though
-/// the worker has closed its own.
+/// The same, but the balancer answers first and Redis makes the move later, over a connection that the balancer keeps
+/// although the worker has closed its own.
 #[test]
-fn a_job_that_is_moved_only_after_the_false_answer_is_run_within_seconds() {
+fn a_job_that_is_moved_only_after_the_false_answer_runs_within_seconds() {
     for answer in [&b"$-1\r\n"[..], b"-ERR upstream timed out\r\n"] {
         let redis = Redis::start();
         let first = AtomicBool::new(true);
@@ -207,8 +207,8 @@ fn a_job_that_is_moved_only_after_the_false_answer_is_run_within_seconds() {
             Fate::Arrive
         });
         let _worker = Worker::launch(&proxy.url(), &[]);
-        // Whoever has waited longest gets the next job: the block that nobody waits for.
-        wait_until("the worker waits beside it", || redis.waiting() == 2);
+        // The longest-waiting client gets the next job: the abandoned block.
+        wait_until("the worker waits too", || redis.waiting() == 2);
         redis.push("default", &[r#"{"name":"Noop","jid":"strayed"}"#]);
         wait_until("the job is moved", || redis.queue("default").is_empty());
         wait_within(Duration::from_secs(8), "the job has run", || (redis.processed() == 1).then_some(()));
@@ -228,12 +228,12 @@ fn a_job_that_is_moved_after_the_false_answer_goes_back_while_no_slot_is_free() 
         Fate::Arrive
     });
     let mut worker = Worker::launch(&proxy.url(), &["-c", "1", "-q", "a,b"]);
-    wait_until("it waits at both queues beside it", || redis.waiting() == 3);
+    wait_until("the worker waits on both queues too", || redis.waiting() == 3);
     redis.push("b", &[r#"{"name":"Sleep","args":[600],"jid":"long"}"#]);
-    wait_until("it waits for nothing while its slot is taken", || redis.waiting() == 1);
+    wait_until("the worker waits for nothing while its slot is taken", || redis.waiting() == 1);
     let strayed = r#"{"name":"Noop","jid":"strayed"}"#;
     redis.push("a", &[strayed]);
-    assert!(redis.queue("a").is_empty(), "the block that nobody waits for has moved it");
+    assert!(redis.queue("a").is_empty(), "the abandoned block has moved it");
     wait_within(Duration::from_secs(8), "it is back in its queue", || {
         (redis.queue("a") == [strayed]).then_some(())
     });

@@ -1,4 +1,4 @@
-//! Files as editors, shells and installers leave them: marks before the text, pipes, rights that are too wide.
+//! Files as editors, shells and installers leave them: byte-order marks, pipes, permissions that are too wide.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn file(directory: &Path, name: &str, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_a_file() {
+fn a_byte_order_mark_is_not_part_of_a_file() {
     let redis = Redis::start_with_password("s3cret");
     let url = redis.tcp_url();
     let directory = tempfile::tempdir().unwrap();
@@ -38,7 +38,7 @@ fn a_byte_order_mark_is_no_part_of_a_file() {
 }
 
 #[test]
-fn a_named_pipe_for_a_configuration_or_a_password_is_refused_at_once() {
+fn a_named_pipe_as_a_configuration_or_a_password_file_is_refused_at_once() {
     let redis = Redis::start();
     let directory = tempfile::tempdir().unwrap();
     let pipe = directory.path().join("pipe");
@@ -56,7 +56,7 @@ fn a_named_pipe_for_a_configuration_or_a_password_is_refused_at_once() {
 }
 
 #[test]
-fn a_password_from_a_shells_substitution_is_read() {
+fn a_password_from_process_substitution_is_read() {
     let redis = Redis::start_with_password("s3cret");
     let program = env!("CARGO_BIN_EXE_jiggler-uring");
     let order =
@@ -66,7 +66,7 @@ fn a_password_from_a_shells_substitution_is_read() {
 }
 
 #[test]
-fn a_password_file_that_others_may_read_is_warned_of_by_commands_too() {
+fn commands_too_warn_of_a_password_file_that_others_may_read() {
     let redis = Redis::start_with_password("s3cret");
     let directory = tempfile::tempdir().unwrap();
     let password = file(directory.path(), "password", b"s3cret\n");

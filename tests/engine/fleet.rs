@@ -1,4 +1,4 @@
-//! The processes of a fleet as Redis sees them: leases, fences, lists in flight; real ones and some written by hand.
+//! The processes of a fleet as Redis sees them: leases, fences, lists in flight; some real, some written by hand.
 
 use jiggler_uring::internal::limits::FENCE;
 
@@ -7,7 +7,7 @@ use crate::harness::{Redis, Worker};
 
 pub(crate) const LEASES: &str = "jiggler:uring:leases";
 
-/// What a worker says when it has put a dead process's jobs back.
+/// What a worker logs when it has put a dead process's jobs back.
 pub(crate) const REAPED: &str = "a process died; its jobs are back in their queues";
 
 /// A process that exists only in Redis.
@@ -36,7 +36,7 @@ impl<'r> Process<'r> {
         format!("jiggler:uring:process:{}", self.uuid)
     }
 
-    /// Jobs in one list in flight, oldest first, noted in the index as a turn notes them.
+    /// Jobs in one list in flight, oldest first, listed in the index the way a turn lists them.
     pub(crate) fn holds(&self, queue: &str, shard: usize, batch: &str, jobs: &[String]) {
         let list = key(queue, self.uuid, shard, batch);
         let mut push = vec!["RPUSH", &list];
@@ -57,7 +57,7 @@ pub(crate) fn sleeper(number: usize, seconds: f64) -> String {
     format!(r#"{{"name":"Sleep", "args":[{seconds}],"jid":"{number:08}","x":"kept as it came"}}"#)
 }
 
-/// Under which uuid a worker works now.
+/// The uuid a worker currently works under.
 pub(crate) fn uuid_of(worker: &Worker) -> String {
     let line = worker.lines(" working ").pop().unwrap();
     line.split("uuid=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
@@ -74,13 +74,13 @@ pub(crate) fn end_lease(redis: &Redis, uuid: &str) {
     assert_eq!(redis.integer(&["ZADD", LEASES, "XX", "CH", "1000", &member]), 1);
 }
 
-/// How many jobs a worker says it has put back.
+/// How many jobs a worker reports to have put back.
 pub(crate) fn jobs_put_back(worker: &Worker) -> u64 {
     let count = |line: String| line.split("jobs=").nth(1).unwrap().split(' ').next().unwrap().parse::<u64>();
     worker.lines(REAPED).into_iter().map(|line| count(line).unwrap()).sum()
 }
 
-/// Where a shard's turns and blocking moves end up, there is something they fail on, and not for ever.
+/// A shard's turns and blocking moves meet something they fail on, which does not stay forever.
 #[track_caller]
 pub(crate) fn assert_fenced(redis: &Redis, queue: &str, uuid: &str, shard: usize) {
     let wait_list = key(queue, uuid, shard, "w");
@@ -97,7 +97,7 @@ pub(crate) fn assert_forgotten(redis: &Redis, uuid: &str) {
     assert_eq!(redis.text(&format!("jiggler:uring:process:{uuid}")), None);
 }
 
-/// A worker that was taken for dead works under another name, and says so once.
+/// A worker presumed dead works under another name, and logs it once.
 #[track_caller]
 pub(crate) fn assert_new_identity(redis: &Redis, worker: &Worker, old: &str) {
     wait_until("it has a new identity", || uuid_of(worker) != old);
@@ -111,7 +111,7 @@ pub(crate) fn assert_new_identity(redis: &Redis, worker: &Worker, old: &str) {
     assert_eq!(worker.lines("it continues under a new identity").len(), 1);
 }
 
-/// When a lease ends, in Unix milliseconds.
+/// When a lease expires, in Unix milliseconds.
 #[track_caller]
 pub(crate) fn lease_ends_ms(redis: &Redis, member: &str) -> i64 {
     let score = redis.run(&["ZSCORE", LEASES, member]);

@@ -1,10 +1,10 @@
-//! What others put into Redis is shown bounded, and nothing in it reaches a terminal that is not visible.
+//! What others put into Redis is shown within bounds, and nothing invisible in it reaches a terminal.
 
 use crate::harness::redis::DEAD;
 use crate::harness::wait::wait_until;
 use crate::harness::{Redis, Worker, json, output_of};
 
-/// Steers terminals, turns the direction of writing, hides: none of it may come out.
+/// Controls terminals, reverses the writing direction, hides: none of it may get through.
 const EVIL: &str = "a\u{1b}[2J\u{9b}31m\u{202e}\u{2066}\u{200b}\u{feff}\u{e0041}\u{7}z";
 
 #[track_caller]
@@ -45,7 +45,7 @@ fn tables_show_names_of_any_length_and_kind() {
             "{args:?}: {said}"
         );
         assert_visible(&format!("{args:?}"), &(text.clone() + &said));
-        assert!(text.lines().all(|line| line.chars().count() < 2_000), "{args:?}: a line without a bound");
+        assert!(text.lines().all(|line| line.chars().count() < 2_000), "{args:?}: an unbounded line");
     }
     for args in [&["summary", "--json"][..], &["jobs", "dead", "--json"]] {
         let output = output_of(&[args, &["--redis-url", &redis.url()]].concat());
@@ -74,9 +74,9 @@ fn the_log_shows_names_of_any_kind() {
     }
 }
 
-/// A payload so large that its dead entry is beyond what is read as a whole.
+/// A payload so large that its dead entry is more than is read as a whole.
 #[test]
-fn a_large_dead_entry_shows_its_reason_and_the_size_of_what_it_holds() {
+fn a_large_dead_entry_shows_its_reason_and_its_size() {
     let redis = Redis::start();
     redis.push("default", &["x".repeat(13_000_000)]);
     let mut worker = Worker::start(&redis, &[]);

@@ -1,4 +1,4 @@
-//! SIGHUP has the configuration read again: what may change does, what may not is named, what is refused changes nothing.
+//! SIGHUP reloads the configuration: what may change does, what may not is named, a refused file changes nothing.
 
 use std::fs;
 
@@ -36,12 +36,12 @@ fn what_may_change_changes_and_the_rest_is_named() {
     }
     let warned = worker.lines("need a restart");
     assert!(warned.len() == 1 && warned[0].contains("options=\"queues\""), "{warned:?}");
-    // The key says that there is a poller now, and the old one is gone.
+    // The key says that there is a poller now, and the old key is gone.
     wait_until("the key has changed", || heartbeat_key(&redis).contains(":default:1:"));
     let beat = || json(redis.text(&heartbeat_key(&redis)).unwrap())["heartbeat"].as_f64().unwrap();
     let first = beat();
     wait_until("heartbeats come", || beat() > first);
-    // It polls now, and keeps two dead jobs, and logs what it logs at debug level.
+    // Now it polls, keeps two dead jobs, and logs at debug level.
     let due = r#"{"name":"Fail","args":["due"],"jid":"due"}"#;
     redis.run(&["ZADD", "jiggler:set:scheduled", "1", due]);
     wait_until("the due job has died", || redis.failures() == 6);
@@ -52,7 +52,7 @@ fn what_may_change_changes_and_the_rest_is_named() {
 }
 
 #[test]
-fn a_file_that_is_refused_changes_nothing_and_is_said_once() {
+fn a_file_that_is_refused_changes_nothing_and_is_reported_once() {
     let redis = Redis::start();
     let config = config_file("stats_interval: 1\n");
     let mut worker = Worker::start(&redis, &["-C", &config.path()]);
@@ -61,7 +61,7 @@ fn a_file_that_is_refused_changes_nothing_and_is_said_once() {
     worker.wait_for_line("the configuration cannot be reread");
     let line = worker.lines("cannot be reread");
     assert!(line.len() == 1 && line[0].contains("soon") && line[0].contains(&config.path()), "{line:?}");
-    // It goes on, and can be mended.
+    // It keeps running, and the file can be fixed.
     fs::write(config.path(), "stats_interval: 2\n").unwrap();
     worker.signal("HUP");
     worker.wait_for_line("configuration reread");
@@ -71,7 +71,7 @@ fn a_file_that_is_refused_changes_nothing_and_is_said_once() {
 }
 
 #[test]
-fn without_a_file_a_hangup_stops_in_order() {
+fn without_a_file_a_hangup_is_an_orderly_stop() {
     let redis = Redis::start();
     let mut worker = Worker::start(&redis, &[]);
     worker.signal("HUP");

@@ -1,15 +1,15 @@
-//! A process says how it is: in its figures and `summary`, and, where Redis is away, in its log when it is asked. A shard
-//! that makes no progress is noticed by the others, whatever it is that keeps it.
+//! A process reports how it is: in its figures and `summary`, and, while Redis is away, in its log when asked. The
+//! others notice a shard that makes no progress, whatever the cause.
 
 use crate::harness::proxy::{Fate, Proxy};
 use crate::harness::wait::{wait_for, wait_until};
 use crate::harness::{Redis, Worker, config_file, json, output_of};
 use crate::own_jobs;
 
-/// Heartbeats, and the figures with them, come with this period.
+/// Heartbeats, and the figures with them, are published at this interval.
 const BEAT_OFTEN: &str = "stats_interval: 1\n";
 
-/// Long enough for a stall to count as one and for the watchdog to come by, twice over.
+/// Long enough for a stall to count as one and for the watchdog to check, twice over.
 const KEEPS_CORE_S: u64 = 20;
 
 fn health(redis: &Redis) -> serde_json::Value {
@@ -25,7 +25,7 @@ fn health(redis: &Redis) -> serde_json::Value {
 }
 
 #[test]
-fn a_shard_whose_job_keeps_the_core_is_named_until_it_turns_again() {
+fn a_shard_whose_job_holds_the_core_is_named_until_it_turns_again() {
     let redis = Redis::start();
     let config = config_file(BEAT_OFTEN);
     let args = ["--cores", "2", "-C", &config.path(), "-t", "30"];
@@ -41,16 +41,16 @@ fn a_shard_whose_job_keeps_the_core_is_named_until_it_turns_again() {
     worker.wait_for_line("a job holds its core up");
     let text = output_of(&["summary", "--redis-url", &redis.url()]).stdout;
     assert!(String::from_utf8_lossy(&text).contains(&format!("shard {} stalled for ", trouble["shard"])));
-    // The lease and the other shard go on.
+    // The lease and the other shard carry on.
     redis.push("default", &[r#"{"name":"Count","args":[1]}"#]);
     wait_until("the other shard works", || redis.processed() == 1);
     wait_until("the process is well again", || health(&redis)["ok"] == true);
     worker.stop();
-    assert_eq!(worker.lines("ERROR"), [""; 0], "the job is named, which says it all");
+    assert_eq!(worker.lines("ERROR"), [""; 0], "the job is named, which is enough");
 }
 
 #[test]
-fn a_process_without_redis_says_how_it_is_when_it_is_asked_by_a_signal() {
+fn a_process_without_redis_reports_its_state_on_a_signal() {
     let mut redis = Redis::start_durable();
     redis.push("default", &[r#"{"name":"Sleep","args":[60]}"#]);
     let worker = Worker::start(&redis, &[]);
@@ -72,9 +72,9 @@ fn a_process_without_redis_says_how_it_is_when_it_is_asked_by_a_signal() {
     assert_eq!(worker.lines("stopping"), [""; 0]);
 }
 
-/// The first lease comes before all work, so where it cannot be written no shard knows of an outage.
+/// The first lease comes before all work, so if it cannot be written, no shard knows of an outage.
 #[test]
-fn a_process_whose_shards_could_not_begin_is_not_well_and_says_why() {
+fn a_process_whose_shards_could_not_start_is_not_well_and_says_why() {
     let redis = Redis::start();
     let of_control = |bytes: &[u8]| bytes.windows(8).any(|word| word == b":control");
     let proxy =
@@ -92,13 +92,13 @@ fn a_process_whose_shards_could_not_begin_is_not_well_and_says_why() {
     assert!(health.contains(r#"health="no shard has begun: redis is gone""#), "{health}");
 }
 
-/// Redis is there, and refuses what the shard must say: it is connected again and again, and for all that not back.
+/// Redis is there, and refuses what the shard must send: it connects again and again, and still is not back.
 #[test]
-fn a_shard_that_redis_refuses_alone_is_named_and_says_so_once() {
+fn a_single_shard_that_redis_refuses_is_named_and_says_so_once() {
     let redis = Redis::start();
     let config = config_file(BEAT_OFTEN);
     let worker = Worker::start(&redis, &["-C", &config.path()]);
-    wait_until("it waits for jobs", || redis.waiting() == 1);
+    wait_until("the worker waits for jobs", || redis.waiting() == 1);
     redis.run(&["ACL", "SETUSER", "default", "-incrby"]);
     redis.push("default", &[r#"{"name":"Noop"}"#]);
     worker.wait_for_line("redis denies this worker's user");

@@ -1,4 +1,4 @@
-//! What a worker tells of itself: heartbeat, lease and figures, there before its first job and gone with it.
+//! What a worker publishes about itself: heartbeat, lease and figures, present before its first job and gone with it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -46,7 +46,7 @@ fn the_heartbeat_has_the_gems_ten_parts_and_exactly_its_three_members() {
 }
 
 #[test]
-fn a_busy_worker_says_that_it_runs_nothing_for_the_gems_page_cannot_bear_it() {
+fn a_busy_worker_publishes_no_running_jobs_because_the_gems_page_cannot_bear_them() {
     let redis = Redis::start();
     let config = config_file("stats_interval: 1\n");
     redis.push("default", &[r#"{"name":"Sleep","args":[60]}"#]);
@@ -61,7 +61,7 @@ fn a_busy_worker_says_that_it_runs_nothing_for_the_gems_page_cannot_bear_it() {
     });
 }
 
-/// The commands that Redis ran, in their order, until one that matches.
+/// The commands that Redis ran, in order, up to one that matches.
 fn commands_until(monitor: &mut BufReader<UnixStream>, last: fn(&str) -> bool) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
@@ -98,7 +98,7 @@ fn heartbeat_and_lease_are_there_before_the_first_job_is_taken() {
 }
 
 #[test]
-fn the_lease_lasts_its_length_by_the_clock_of_redis_and_is_renewed() {
+fn the_lease_has_its_full_length_by_the_clock_of_redis_and_is_renewed() {
     let redis = Redis::start();
     let (worker, _) = start_seen(&redis, &["-q", "b,a", "--cores", "2"]);
     let now_ms = || {
@@ -111,7 +111,7 @@ fn the_lease_lasts_its_length_by_the_clock_of_redis_and_is_renewed() {
     assert_eq!(member, format!("{}:2:b,a", redis.uuid()));
     let left_ms = ends - now_ms();
     let length_ms = LEASE.as_millis() as f64;
-    assert!(left_ms <= length_ms + 1.0 && left_ms > length_ms / 2.0, "{left_ms} ms are left of it");
+    assert!(left_ms <= length_ms + 1.0 && left_ms > length_ms / 2.0, "{left_ms} ms of it are left");
     wait_until("the lease is renewed", || lease().1 > ends);
     assert_eq!(redis.count("jiggler:uring:leases"), 1);
     assert_eq!(worker.lines("ERROR"), [""; 0]);
@@ -120,7 +120,7 @@ fn the_lease_lasts_its_length_by_the_clock_of_redis_and_is_renewed() {
 #[test]
 fn a_job_that_never_waits_does_not_cost_the_lease() {
     let redis = Redis::start();
-    // The largest payloads there may be hold the shard's core; one after the other, until the lease is renewed.
+    // The largest payloads allowed hold the shard's core, one after the other, until the lease is renewed.
     let frame = r#"{"name":"Noop","args":[""]}"#;
     let job = frame.replace("\"\"", &format!("\"{}\"", "x".repeat(PAYLOAD_BYTES_MAX - frame.len())));
     redis.push("default", &[&job]);

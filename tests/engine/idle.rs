@@ -1,15 +1,15 @@
-//! An idle worker costs next to nothing, and is there at once when a job comes.
+//! An idle worker costs next to nothing, and starts a new job at once.
 
 use std::time::Duration;
 
 use crate::harness::wait::{measure_over, wait_until, wait_within};
 use crate::harness::{Redis, Worker};
 
-/// Long enough for a lease renewal in it and for a loop that spins slowly to show.
+/// Long enough to contain a lease renewal and for a loop that spins slowly to show.
 const SPAN: Duration = Duration::from_secs(5);
 
-/// What lease, heartbeat and poller may send in that time, however their periods fall into it; a loop that asks ten times a
-/// second sends twice as much. How little it is on the average is loadgen's to measure.
+/// What lease, heartbeat and poller may send in that time, however their periods fall within it; a loop that asks ten
+/// times a second sends twice as much. The average is for loadgen to measure.
 const COMMANDS_MAX: u64 = 25;
 
 /// Far below the time for which a waiting connection blocks.
@@ -23,7 +23,7 @@ fn check_idle(queues: &str, waiters: usize, mode: &str) {
     let before = (commands(), worker.cpu_seconds());
     measure_over(SPAN);
     let after = (commands(), worker.cpu_seconds());
-    // One of them is the question itself.
+    // One of them is the query itself.
     let sent = after.0 - before.0 - 1;
     assert!(sent < COMMANDS_MAX, "{sent} commands in {SPAN:?}");
     let used = after.1 - before.1;

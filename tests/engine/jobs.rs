@@ -1,4 +1,4 @@
-//! What becomes of a job that runs: gone, retry set or dead set, in the gem's own words; and counted.
+//! What becomes of a job that runs: gone, retry set or dead set, written as the gem writes it; and counted.
 
 use serde_json::{Value, json as value};
 
@@ -67,14 +67,14 @@ fn a_failed_job_with_retries_waits_in_the_retry_set_as_the_gem_writes_it() {
     assert_eq!((&job["attempt"], &job["queue"], &job["retries"]), (&value!(1), &value!("mail"), &value!(2)));
     assert_eq!(job["retry_at"].as_f64(), Some(score));
     let pause = score - job["started_at"].as_f64().unwrap();
-    // The gem's pause is the shortest; jitter adds a tenth at most.
+    // The pause is the gem's shortest; jitter adds at most a tenth.
     assert!((15.99..=17.61).contains(&pause), "the first retry comes after {pause} s");
     worker.stop();
     assert_eq!(redis.count(RETRIES), 1);
 }
 
 #[test]
-fn a_retry_that_fails_is_planned_anew_and_keeps_the_fields_it_does_not_know() {
+fn a_retry_that_fails_is_scheduled_again_and_keeps_unknown_fields() {
     let redis = Redis::start();
     let job = r#"{"name":"Fail","args":["again"],"retries":2,"jid":"j","x":{"y":[1.0e+21]},"started_at":5.5,"error_message":"m","error_class":"E","retry_at":21.5,"attempt":1,"queue":"default"}"#;
     redis.push("default", &[job]);
@@ -124,7 +124,7 @@ fn an_unknown_job_is_retried_if_it_has_retries_and_dies_otherwise() {
 }
 
 #[test]
-fn arguments_that_do_not_fit_are_a_failure_that_says_which() {
+fn a_bad_argument_is_a_failure_that_names_it() {
     let redis = Redis::start();
     redis
         .push("default", &[r#"{"name":"Sleep","args":["long"],"jid":"t"}"#, r#"{"name":"Sleep","jid":"m"}"#]);

@@ -1,4 +1,4 @@
-//! How many keys a process has in Redis: as few as can be, because each key makes the gem's look-ups go wrong more often.
+//! How many keys a process has in Redis: as few as possible, because each key makes the gem's lookups fail more often.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::harness::{Worker, output_of};
 
 const SHARDS: usize = 2;
 
-/// A process looks for Ruby servers for the first time within half a minute of its start.
+/// A process first looks for Ruby servers within half a minute of its start.
 const FIRST_LOOK: Duration = Duration::from_secs(60);
 
-/// All keys but those that the gem makes too, the lease set, and the lead of the pollers, which one process of a fleet has.
+/// All keys except those that the gem also makes, the lease set, and the pollers' lead, which one process of a fleet has.
 fn own_keys(redis: &Redis) -> Vec<String> {
     let fleets = ["jiggler:uring:leases", "jiggler:uring:poller"];
     let counts = |key: &String| !key.starts_with("jiggler:stats:") && !fleets.contains(&&**key);
@@ -25,7 +25,7 @@ fn check_keys(queues: &[&str]) {
     let idle = || wait_until("it is idle", || redis.waiting() == SHARDS * queues.len());
     idle();
     let own = own_keys(&redis);
-    assert_eq!(own.len(), 2 + SHARDS, "heartbeat, figures and one a shard: {own:?}");
+    assert_eq!(own.len(), 2 + SHARDS, "heartbeat, figures and one per shard: {own:?}");
 
     let mut pushed = 0;
     for queue in queues {
@@ -37,19 +37,19 @@ fn check_keys(queues: &[&str]) {
     }
     wait_until("all have run", || redis.processed() == pushed);
     idle();
-    wait_until("what was in flight has left nothing", || own_keys(&redis) == own);
+    wait_until("the jobs in flight have left nothing", || own_keys(&redis) == own);
     worker.stop();
     assert_eq!(own_keys(&redis), [""; 0]);
 }
 
 #[test]
-fn an_idle_process_has_as_many_keys_as_shards_and_two_whatever_it_serves_and_has_run() {
+fn an_idle_process_has_two_keys_plus_one_per_shard_whatever_it_serves_and_has_run() {
     check_keys(&["default"]);
     check_keys(&["a", "b", "c", "d", "e", "f"]);
 }
 
 #[test]
-fn a_busy_process_has_two_keys_more_at_most_for_each_queue_and_shard_with_one_batch() {
+fn a_busy_process_has_at_most_two_more_keys_for_each_queue_and_shard_with_one_batch() {
     let redis = Redis::start();
     let queues = ["a", "b", "c", "d", "e", "f"];
     let mut worker = Worker::start(&redis, &["-c", "6", "-q", &queues.join(",")]);
@@ -64,7 +64,7 @@ fn a_busy_process_has_two_keys_more_at_most_for_each_queue_and_shard_with_one_ba
     worker.kill();
 }
 
-/// What a Ruby server publishes of itself, now.
+/// What a Ruby server publishes about itself, now.
 fn ruby_beats(redis: &Redis, uuid: &str, poller: u8) {
     let reply = redis.list(&["TIME"]);
     let seconds = String::from_utf8(reply[0].clone()).unwrap();
@@ -74,7 +74,7 @@ fn ruby_beats(redis: &Redis, uuid: &str, poller: u8) {
 }
 
 #[test]
-fn a_ruby_server_with_a_poller_is_warned_of_once() {
+fn a_ruby_server_with_a_poller_causes_one_warning() {
     const WARNING: &str = "ruby servers run their poller beside this worker";
     let redis = Redis::start();
     let doctor = || {

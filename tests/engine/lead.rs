@@ -1,4 +1,4 @@
-//! Who of a fleet's pollers leads, and that the leader hears of jobs that others schedule while it sleeps.
+//! Which of a fleet's pollers leads, and that the leader learns of jobs that others schedule while it sleeps.
 
 use std::path::Path;
 use std::time::Instant;
@@ -13,24 +13,24 @@ use crate::poller::{FAR_AHEAD, add, redis_now};
 
 const LEAD: &str = "jiggler:uring:poller";
 
-/// So long that what is moved in this test was not found by it.
+/// So long that nothing moved in this test was found by it.
 const NEVER: &str = "poll_interval: 3600\n";
 
 /// So short that a lead which is not renewed lapses while a test waits.
 const SOON: &str = "poll_interval: 1\n";
 
-/// The pollers whom Redis tells of changes.
+/// The pollers that Redis notifies of changes.
 fn told(redis: &Redis) -> Vec<String> {
     let is_told = |line: &String| line.split(' ').any(|f| f.starts_with("flags=") && f.contains('t'));
     redis.clients(":poller").into_iter().filter(is_told).collect()
 }
 
-/// Waits until this worker leads and hears what others do.
+/// Waits until this worker leads and is notified of what others do.
 #[track_caller]
 fn wait_for_leader(redis: &Redis, worker: &Worker) {
     let uuid = uuid_of(worker);
     wait_until("it leads", || redis.text(LEAD).as_deref() == Some(&uuid));
-    wait_until("it alone is told of changes", || {
+    wait_until("it alone is notified of changes", || {
         let told = told(redis);
         told.len() == 1 && told[0].contains(&uuid)
     });
@@ -68,7 +68,7 @@ fn jobs_that_others_schedule_while_the_leader_sleeps_run_when_they_are_due() {
     let worker = Worker::start(&redis, &["-C", &config.path()]);
     wait_for_leader(&redis, &worker);
     check_runs_when_due(&redis, 0.3, "first");
-    // Nearer than what it sleeps for, and after the end of a sleep.
+    // Due sooner than the job it sleeps for, and after a sleep has ended.
     schedule(&redis, 3_000.0, "far");
     check_runs_when_due(&redis, 0.5, "nearer");
     check_runs_when_due(&redis, -1.0, "overdue");
@@ -97,7 +97,7 @@ fn a_retry_of_the_workers_own_shard_runs_when_it_is_due() {
 }
 
 #[test]
-fn a_flood_of_changes_costs_few_looks() {
+fn a_flood_of_changes_costs_few_lookups() {
     let redis = Redis::start();
     let config = config_file(NEVER);
     let worker = Worker::start(&redis, &["-C", &config.path()]);
@@ -107,10 +107,10 @@ fn a_flood_of_changes_costs_few_looks() {
         add(&redis, SCHEDULED, FAR_AHEAD, format!("{number}").as_bytes());
     }
     let (calls, elapsed) = (script_calls(&redis) - before, begin.elapsed());
-    // What the shard and the lease may call meanwhile is far less than this allows for.
+    // Whatever the shard and the lease call meanwhile is far less than this allows.
     let looks_max = elapsed.as_millis() / DUE_PAUSE_MIN.as_millis() + 20;
     assert!(u128::from(calls) <= looks_max, "{calls} calls in {elapsed:?}");
-    assert!(calls > 0, "no change was heard");
+    assert!(calls > 0, "no change was noticed");
     check_runs_when_due(&redis, 0.1, "amid");
 }
 
@@ -160,7 +160,7 @@ fn a_leader_that_goes_quiet_or_stops_gives_up_the_lead() {
     wait_until("the lead is free", || redis.text(LEAD).is_none());
     let mut other = Worker::start(&redis, &["-C", &config.path()]);
     wait_for_leader(&redis, &other);
-    // Whoever stops takes no other's lead away.
+    // A process that stops does not take away another's lead.
     worker.stop();
     wait_for_leader(&redis, &other);
     other.stop();
@@ -168,7 +168,7 @@ fn a_leader_that_goes_quiet_or_stops_gives_up_the_lead() {
 }
 
 #[test]
-fn where_tracking_is_refused_jobs_are_found_by_interval_and_it_is_said_once() {
+fn where_tracking_is_refused_jobs_are_found_by_interval_and_one_line_says_so() {
     const SAID: &str = "redis does not tell of new retries and scheduled jobs";
     let redis = Redis::start();
     redis.run(&["ACL", "SETUSER", "default", "-client|tracking"]);
@@ -176,7 +176,7 @@ fn where_tracking_is_refused_jobs_are_found_by_interval_and_it_is_said_once() {
     let mut worker = Worker::start(&redis, &["-C", &config.path()]);
     worker.wait_for_line(SAID);
     check_runs_when_due(&redis, 0.1, "found");
-    // It leads nevertheless, and wakes for what it knows of.
+    // It leads nevertheless, and wakes for the jobs it knows about.
     wait_until("it leads", || redis.text(LEAD) == Some(uuid_of(&worker)));
     let id = || redis.clients(":poller").first().map(|line| line.split(' ').next().unwrap().to_owned());
     let before = id();
@@ -191,7 +191,7 @@ fn where_tracking_is_refused_jobs_are_found_by_interval_and_it_is_said_once() {
 }
 
 #[test]
-fn a_flushed_script_cache_is_no_outage() {
+fn a_flushed_script_cache_is_not_an_outage() {
     let redis = Redis::start();
     let config = config_file(NEVER);
     let mut worker = Worker::start(&redis, &["-C", &config.path()]);
@@ -204,7 +204,7 @@ fn a_flushed_script_cache_is_no_outage() {
     worker.stop();
     assert_eq!(worker.lines("due jobs cannot be moved"), [""; 0]);
     assert_eq!(worker.lines("ERROR"), [""; 0]);
-    // The lead was given up by a script that had to be loaded anew.
+    // The script that gave up the lead had to be loaded again.
     assert_eq!(redis.text(LEAD), None);
 }
 
@@ -219,7 +219,7 @@ fn a_set_of_large_payloads_does_not_keep_the_other_waiting() {
     for number in 0..3 {
         add(&redis, SCHEDULED, "1000000009", format!("small {number}").as_bytes());
     }
-    // Nobody takes them, so the queue shows in which order they came.
+    // Nobody takes them, so the queue shows the order of their arrival.
     let _worker = Worker::start(&redis, &["-q", "elsewhere"]);
     let lengths = || redis.queue("default").iter().map(String::len).collect::<Vec<_>>();
     wait_until("all are moved", || redis.integer(&["LLEN", "jiggler:list:default"]) == 7);
@@ -230,7 +230,7 @@ fn a_set_of_large_payloads_does_not_keep_the_other_waiting() {
 #[test]
 fn a_leader_costs_redis_next_to_nothing_while_nothing_changes() {
     let redis = Redis::start();
-    // Two sets with jobs of the far future.
+    // Two sets with jobs in the far future.
     for set in [RETRIES, SCHEDULED] {
         add(&redis, set, FAR_AHEAD, b"far");
     }
@@ -254,5 +254,5 @@ fn a_leader_costs_redis_next_to_nothing_while_nothing_changes() {
     };
     let before = zranges();
     renewed();
-    assert_eq!(zranges(), before, "a renewal looks at no set");
+    assert_eq!(zranges(), before, "a renewal reads no set");
 }

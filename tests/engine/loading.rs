@@ -1,5 +1,5 @@
-//! A Redis that loads its data: it accepts connections and refuses every command that touches data, until it is done. The
-//! worker says so once, waits, and goes on by itself (P5).
+//! A Redis that loads its data: it accepts connections and refuses every command that touches data, until it is done.
+//! The worker says so once, waits, and continues by itself (P5).
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use crate::harness::{Account, Redis, Worker, config_file};
 
 const JOBS: usize = 8_000;
 
-/// Keys besides the jobs. Each takes [`KEY_LOAD_DELAY_US`] to load: together longer than a worker takes to start.
+/// Keys other than the jobs. Each takes [`KEY_LOAD_DELAY_US`] to load: together longer than a worker takes to start.
 const KEYS: usize = 1_500;
 const KEY_LOAD_DELAY_US: &str = "5000";
 
-/// Consumption must be back so soon after the end of the loading.
+/// Consumption must resume this soon after loading ends.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 
-/// A Redis that loads slowly whatever it is started with, and answers meanwhile.
+/// A Redis that loads slowly however it is started, and answers meanwhile.
 fn start_slow_to_load() -> Redis {
     let redis = Redis::start_with(&[
         "--key-load-delay",
@@ -35,7 +35,7 @@ fn is_loading(redis: &Redis) -> bool {
 }
 
 #[test]
-fn a_redis_that_loads_its_data_after_a_restart_is_waited_for() {
+fn a_worker_waits_for_a_redis_that_loads_its_data_after_a_restart() {
     let mut redis = start_slow_to_load();
     let config = config_file("max_dead_jobs: 1000000\n");
     Account::push(&redis, "default", JOBS);
@@ -45,10 +45,10 @@ fn a_redis_that_loads_its_data_after_a_restart_is_waited_for() {
     wait_until("both shards say that redis is gone", || worker.lines("redis is gone; trying").len() == 2);
     redis.begin_again();
     wait_until("the worker tries while it loads", || redis.clients("jiggler-uring:").len() > 1);
-    assert!(is_loading(&redis), "it had loaded before the worker tried, which proves nothing");
+    assert!(is_loading(&redis), "redis had loaded before the worker tried, which proves nothing");
     wait_until("redis has loaded its data", || redis.serves());
     let before = redis.processed();
-    assert!(before < JOBS as u64, "redis ended after the drain, which proved nothing");
+    assert!(before < JOBS as u64, "redis ended after the drain, which proves nothing");
     wait_within(BACK_WITHIN, "the worker consumes again", || (redis.processed() > before).then_some(()));
     wait_until("all jobs have run", || redis.processed() >= JOBS as u64);
     worker.stop();
@@ -65,14 +65,14 @@ fn a_redis_that_loads_its_data_after_a_restart_is_waited_for() {
 }
 
 #[test]
-fn a_worker_that_starts_while_redis_loads_says_so_once_and_begins_when_it_is_done() {
+fn a_worker_that_starts_while_redis_loads_says_so_once_and_works_when_it_is_done() {
     let mut redis = start_slow_to_load();
     redis.push("default", &[r#"{"name":"Noop"}"#; 20]);
     redis.shut_down_saving();
     redis.begin_again();
     let mut worker = Worker::start(&redis, &["--cores", "2"]);
     worker.wait_for_line("LOADING");
-    assert!(is_loading(&redis), "it had loaded before the worker tried, which proves nothing");
+    assert!(is_loading(&redis), "redis had loaded before the worker tried, which proves nothing");
     wait_until("redis has loaded its data", || redis.serves());
     wait_within(BACK_WITHIN, "the jobs run", || (redis.processed() == 20).then_some(()));
     worker.stop();

@@ -1,6 +1,6 @@
-//! A reader of standard error that stands still: the log waits for it, and nothing else does.
+//! A stalled reader of standard error: the log waits for it, and nothing else does.
 //!
-//! The pipe is full before the worker starts, so that its first line blocks whoever writes it.
+//! The pipe is full before the worker starts, so that its first line blocks the thread that writes it.
 
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::process::{Command, Stdio};
@@ -10,13 +10,13 @@ use crate::harness::redis::DEAD;
 use crate::harness::wait::{wait_for, wait_until};
 use crate::harness::{Account, Redis, Worker};
 
-/// What a pipe holds on Linux.
+/// The capacity of a pipe on Linux.
 const PIPE_BYTES: usize = 64 * 1024;
 
-/// A stop timeout of 1 s, and the second that the last lines have; far below what waiting for the reader takes.
+/// A stop timeout of 1 s, and the second allowed for the last lines; far below what waiting for the reader takes.
 const SOON: Duration = Duration::from_secs(8);
 
-/// A pipe that takes nothing more until it is read.
+/// A pipe that accepts nothing more until it is read.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(&vec![b'\n'; PIPE_BYTES]).unwrap();
@@ -27,7 +27,7 @@ fn worker_into(pipe: PipeWriter, redis: &Redis, args: &[&str]) -> Worker {
     Worker::launch_into(pipe.into(), &redis.url(), args)
 }
 
-/// When the lease ends, by Redis's clock.
+/// When the lease expires, by Redis's clock.
 fn lease_end(redis: &Redis) -> Option<f64> {
     let leases = redis.list(&["ZRANGE", "jiggler:uring:leases", "0", "0", "WITHSCORES"]);
     leases.get(1).map(|score| String::from_utf8_lossy(score).parse().unwrap())
@@ -43,14 +43,14 @@ fn jobs_run_the_lease_is_renewed_and_a_stop_ends_while_nobody_reads_the_log() {
     let first = wait_for("there is a lease", || lease_end(&redis));
     wait_until("it is renewed", || lease_end(&redis).is_some_and(|end| end > first));
     redis.push("default", &[r#"{"name":"Noop"}"#]);
-    wait_until("jobs run still", || redis.processed() > 0);
+    wait_until("jobs still run", || redis.processed() > 0);
     let asked = Instant::now();
     worker.stop();
     assert!(asked.elapsed() < SOON, "the stop took {:?}", asked.elapsed());
 }
 
 #[test]
-fn lines_that_were_dropped_are_counted_and_told_when_the_log_is_read_again() {
+fn dropped_lines_are_counted_and_reported_when_the_log_is_read_again() {
     const JOBS: usize = 30_000;
     let redis = Redis::start();
     let (mut reader, writer) = full_pipe();
@@ -71,7 +71,7 @@ fn lines_that_were_dropped_are_counted_and_told_when_the_log_is_read_again() {
     assert!(dropped > 0 && read > 0, "{dropped} lines were dropped, {read} came through");
     assert!(read + dropped >= JOBS, "{read} lines of jobs came through, {dropped} were dropped");
     assert!(log.contains(" working "), "the first lines are kept");
-    assert!(log.contains("stopped"), "the last lines come out");
+    assert!(log.contains("stopped"), "the last lines are written");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn run_into(stdout: Stdio, redis: &Redis, args: &[&str]) -> (Option<i32>, String
 }
 
 #[test]
-fn a_full_disk_under_the_output_is_an_error_that_says_what_was_done_nonetheless() {
+fn a_full_disk_under_the_output_is_an_error_that_says_what_was_done() {
     let redis = Redis::start();
     let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
     let (status, said) = run_into(full(), &redis, &["enqueue", "Noop"]);
@@ -136,7 +136,7 @@ fn a_reader_of_the_output_that_goes_away_ends_a_command_quietly() {
 }
 
 #[test]
-fn a_flood_of_bad_payloads_costs_some_lines_and_a_sum() {
+fn a_flood_of_bad_payloads_costs_a_few_lines_and_a_total() {
     const BAD: usize = 5_000;
     let redis = Redis::start();
     let payloads: Vec<String> = (0..BAD).map(|number| format!("{{bad {number}")).collect();
@@ -144,8 +144,8 @@ fn a_flood_of_bad_payloads_costs_some_lines_and_a_sum() {
     let mut worker = Worker::start(&redis, &[]);
     wait_until("all are buried", || redis.count(DEAD) == BAD as i64);
     let sums = || worker.lines("a payload is no job and goes to the dead set:");
-    // While the worker runs, within the ten seconds of a span.
-    wait_until("they are summed up", || !sums().is_empty());
+    // While the worker runs, within the ten seconds of one span.
+    wait_until("the rest is summed up", || !sums().is_empty());
     let lines = worker.lines("a payload is no job and goes to the dead set");
     assert!(lines.len() < 50, "{} lines", lines.len());
     let more: usize =

@@ -1,5 +1,5 @@
-//! Jobs that take their time, by `examples/long_jobs.rs`: timeouts, cancellation from outside, stalls, jobs pushed from
-//! inside a job, progress, middleware and tear-down.
+//! Jobs that take their time, with `examples/long_jobs.rs`: timeouts, cancellation from outside, stalls, jobs pushed
+//! from inside a job, progress, middleware and teardown.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::harness::{Redis, Worker, json, output_of};
 
 #[track_caller]
 fn start(redis: &Redis, args: &[&str]) -> Worker {
-    // The examples lie beside the program; `cargo test` builds both.
+    // The examples are next to the program; `cargo test` builds both.
     let example = Path::new(env!("CARGO_BIN_EXE_jiggler-uring")).with_file_name("examples/long_jobs");
     assert!(example.exists(), "{} is not built: cargo build --examples", example.display());
     let worker = Worker::launch_program(&example, &redis.url(), args);
@@ -45,7 +45,7 @@ fn a_job_beyond_its_timeout_is_ended_and_fails_like_any_other() {
             r#"{"name":"Fetch","args":[0.001],"jid":"quick"}"#,
         ],
     );
-    // One slot: a job that kept it would end it all.
+    // One slot: a job that kept it would block everything.
     let mut worker = start(&redis, &["-c", "1"]);
     wait_until("all have ended", || redis.processed() == 3);
     let message = "it ran for longer than its timeout of 200ms";
@@ -81,9 +81,9 @@ fn a_running_job_is_cancelled_by_its_jid_and_no_other() {
     assert_eq!(left, [r#""w1""#, r#""w3""#], "a stop hands the others back");
 }
 
-/// Channels belong to the whole server, whatever database a connection has selected.
+/// Channels belong to the whole server, whichever database a connection has selected.
 #[test]
-fn a_cancellation_and_an_order_reach_the_processes_of_their_database_alone() {
+fn a_cancellation_and_an_order_reach_only_the_processes_of_their_database() {
     let redis = Redis::start();
     let url = format!("{}/1", redis.tcp_url());
     let mut worker = Worker::launch(&url, &[]);
@@ -114,9 +114,9 @@ fn a_job_that_asks_learns_of_a_stop_and_can_run_again_later() {
     assert_eq!((redis.processed(), redis.keys("*list*")), (0, vec![]));
 }
 
-/// A lost connection is made anew; then cancellations are heard again.
+/// A lost connection is replaced; then cancellations are received again.
 #[test]
-fn cancellations_are_heard_again_after_redis_closed_every_connection() {
+fn cancellations_arrive_again_after_redis_closed_every_connection() {
     let redis = Redis::start();
     redis.push("default", &[r#"{"name":"Watch","jid":"w"}"#]);
     let _worker = start(&redis, &[]);
@@ -136,7 +136,7 @@ fn a_job_that_never_yields_is_named_while_the_lease_is_kept() {
     redis.push("default", &[r#"{"name":"Compute","args":[60],"jid":"0d655a187e214821"}"#]);
     let mut worker = start(&redis, &["-c", "2"]);
     let stalls = || worker.lines("a job holds its core up");
-    let line = wait_for("the stall is told of", || stalls().pop());
+    let line = wait_for("the stall is reported", || stalls().pop());
     for part in ["shard=0", "name=\"Compute\"", "jid=\"0d655a187e214821\"", "milliseconds="] {
         assert!(line.contains(part), "{part} is missing in: {line}");
     }
@@ -145,13 +145,13 @@ fn a_job_that_never_yields_is_named_while_the_lease_is_kept() {
     let lease = || redis.set("jiggler:uring:leases")[0].1;
     let before = lease();
     wait_until("the lease is renewed", || lease() > before);
-    wait_until("it is told of again", || stalls().len() > 1);
-    assert_eq!(redis.processed(), 0, "the stall goes on");
+    wait_until("it is reported again", || stalls().len() > 1);
+    assert_eq!(redis.processed(), 0, "the stall continues");
     worker.kill();
 }
 
 #[test]
-fn a_job_that_gives_way_while_it_computes_lets_others_run_and_is_no_stall() {
+fn a_job_that_yields_while_it_computes_lets_others_run_and_is_not_a_stall() {
     let redis = Redis::start();
     redis.push(
         "default",
@@ -168,7 +168,7 @@ fn a_job_that_gives_way_while_it_computes_lets_others_run_and_is_no_stall() {
 }
 
 #[test]
-fn a_job_pushes_jobs_of_its_trace_and_says_how_far_it_is() {
+fn a_job_pushes_jobs_of_its_trace_and_reports_its_progress() {
     let redis = Redis::start();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let import = format!(r#"{{"name":"Import","args":["a.csv",3],"jid":"i","traceparent":"{trace}"}}"#);
@@ -194,36 +194,36 @@ fn a_job_pushes_jobs_of_its_trace_and_says_how_far_it_is() {
         );
         let caused: TraceContext = row["traceparent"].as_str().unwrap().parse().unwrap();
         assert_eq!(caused.trace_id, given.trace_id);
-        assert_ne!(caused.span_id, given.span_id, "the run is a span of its own");
+        assert_ne!(caused.span_id, given.span_id, "the run has its own span");
         assert_eq!(row["traceparent"], traced[0]["traceparent"], "and one span");
     }
     assert!(plain.iter().enumerate().all(|(number, row)| row["args"][1] == number), "in their order");
     assert_eq!(plain[0].get("traceparent"), None);
-    assert_eq!(redis.clients(":client").len(), 1, "one connection a core");
+    assert_eq!(redis.clients(":client").len(), 1, "one connection per core");
     worker.stop();
 
-    // Only now somebody serves them.
+    // Only now does anyone serve them.
     let mut worker = start(&redis, &["-q", "rows"]);
     wait_until("the rows are imported", || redis.processed() == 2005);
     worker.stop();
     assert_eq!((redis.failures(), redis.keys("*list*")), (0, vec![]));
 }
 
-/// What nobody here knows survives a retry, the trace among it.
+/// Members unknown here survive a retry, including the trace.
 #[test]
 fn a_failed_job_stays_in_its_trace() {
     let redis = Redis::start();
     let job = r#"{"name":"ImportRow","args":["",7],"retries":1,"jid":"r","traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"}"#;
     redis.push("default", &[job]);
     let _worker = start(&redis, &[]);
-    wait_until("it waits for its retry", || redis.count(RETRIES) == 1);
+    wait_until("the job waits for its retry", || redis.count(RETRIES) == 1);
     let payload = redis.set(RETRIES).remove(0).0;
     assert!(payload.starts_with(job.strip_suffix('}').unwrap()), "{payload}");
     assert_eq!(json(&payload)["error_message"], "row 7 of nothing");
 }
 
 #[test]
-fn middleware_stands_around_every_job_and_a_state_is_torn_down_once_its_jobs_have_ended() {
+fn middleware_wraps_every_job_and_a_state_is_torn_down_once_its_jobs_have_ended() {
     let redis = Redis::start();
     redis.push(
         "default",
@@ -249,8 +249,8 @@ fn middleware_stands_around_every_job_and_a_state_is_torn_down_once_its_jobs_hav
         ]
     );
     let discarded = |text: &str| worker.lines("job discarded").iter().any(|line| line.contains(text));
-    wait_until("the sums are told", || discarded("Sum: 6 (on core 0)") && discarded("Sum: 0 (on core 0)"));
-    // In the span of the job, and beyond the refused one.
+    wait_until("the sums are logged", || discarded("Sum: 6 (on core 0)") && discarded("Sum: 0 (on core 0)"));
+    // In the job's span, and outside that of the refused one.
     assert_eq!(worker.lines("ran name=\"Fetch\""), [""; 0]);
     let ran = worker.lines("ran name=\"Add\"");
     let spans = ran

@@ -1,15 +1,16 @@
-//! The whole program against a real Redis: each test starts the real binary and a redis-server of its own, does
-//! something to them, and reads from Redis what became of the jobs.
+//! The whole program against a real Redis: each test starts the real binary and its own redis-server, does something
+//! to them, and reads from Redis what became of the jobs.
 //!
-//! A test's name is what it proves. It waits for states, never for guesses. When it fails it prints the worker's command
-//! line and log and everything that lies in Redis.
+//! A test's name is what it proves. It waits for states, never for guesses. When it fails it prints the worker's
+//! command line and log and everything in Redis.
 //!
-//! Each file is one subject; [`harness`] is what they stand on, [`chaos`] fails everything at once and counts the jobs.
+//! Each file is one subject; [`harness`] is what they build on, [`chaos`] fails everything at once and counts the
+//! jobs.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "helpers fail the test they stand in; clippy sees only the functions with #[test]"
+    reason = "helpers fail the test that calls them; clippy sees only the functions with #[test]"
 )]
 
 use harness::redis_server;

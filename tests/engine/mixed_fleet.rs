@@ -1,5 +1,5 @@
-//! Beside Ruby: the gem's producers, servers, summary, cleaner and requeuer on one Redis with ours. The gem is played by a
-//! miniature (`harness/gem.rs`), which is held to what MONITOR saw of the real one.
+//! Alongside Ruby: the gem's producers, servers, summary, cleaner and requeuer on one Redis with ours. A miniature
+//! plays the gem (`harness/gem.rs`); it is checked against what MONITOR saw of the real one.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn words(words: &[&str]) -> Words {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// The commands of one connection in a stage, those that begin with one of these words.
+/// The commands of one connection in a stage that begin with one of these words.
 fn of_conn(stage: &str, conn: &str, verbs: &[&str]) -> Vec<Words> {
     let lines = captured(stage).into_iter().filter(|(by, words)| by == conn && verbs.contains(&&*words[0]));
     lines.map(|(_, words)| words).collect()
@@ -58,7 +58,7 @@ fn the_miniature_sends_what_the_gem_sent() {
     }
     let (mut said, mut sent) =
         (gem.said(), of_conn("enqueue_bulk", "c2", &["ZCARD", "GET", "SCAN", "LLEN", "ZRANGE"]));
-    // Redis lists keys in an order of its own.
+    // Redis lists keys in its own order.
     said[7..9].sort();
     sent[7..9].sort();
     assert_eq!(said, sent);
@@ -70,7 +70,8 @@ fn the_miniature_sends_what_the_gem_sent() {
     assert_eq!(gem.said(), sent[sent.len() - 7..]);
 }
 
-/// What Ruby producers pushed, as the wire saw it; each stage leaves its jobs in the dead set, by name unknown here.
+/// What Ruby producers pushed, as seen on the wire; each stage leaves its jobs, of a name unknown here, in the dead
+/// set.
 #[test]
 fn jobs_of_ruby_producers_are_taken_byte_for_byte() {
     let redis = Redis::start();
@@ -94,7 +95,7 @@ fn jobs_of_ruby_producers_are_taken_byte_for_byte() {
     assert_eq!((kept.len(), redis.count(SCHEDULED)), (pushed.len(), 0));
 }
 
-/// What the gem's client was asked to push, ours pushes with the same bytes into the same lists.
+/// Whatever the gem's client was asked to push, ours pushes with the same bytes into the same lists.
 #[test]
 fn our_client_pushes_what_the_gems_client_pushed() {
     #[derive(serde::Deserialize)]
@@ -133,11 +134,11 @@ fn our_jobs_are_a_ruby_servers_jobs() {
     let payload = gem.take("mails").unwrap();
     let jid = json(&payload)["jid"].as_str().unwrap().to_owned();
     assert!(jid.len() == 16 && jid.bytes().all(|byte| byte.is_ascii_hexdigit()), "{jid}");
-    // Fields and their order are the gem's.
+    // Fields and their order match the gem's.
     assert_eq!(payload, format!(r#"{{"name":"Mail","args":[1,"zwölf"],"retries":3,"jid":"{jid}"}}"#));
     assert_eq!(gem.ack("mails", &payload), 1);
 
-    // The queue of a job for later, which the gem's own client loses, is where its poller puts it.
+    // The queue of a job for later, which the gem's own client loses, is where its poller puts the job.
     let later = NewJob::new("Mail", &(2,)).unwrap().queue_named("mails").unwrap();
     client.enqueue_in(Duration::from_secs(5), &later).unwrap();
     let (member, due) = redis.set(SCHEDULED).remove(0);
@@ -151,7 +152,7 @@ fn a_job_that_failed_here_is_retried_there_and_buried_as_there() {
     let redis = Redis::start();
     redis.push("mails", &[r#"{"name":"Fail","args":["x"],"retries":2,"jid":"0d655a187e214821"}"#]);
     let mut worker = Worker::start(&redis, &["-q", "mails"]);
-    wait_until("it waits for its retry", || redis.count(RETRIES) == 1);
+    wait_until("the job waits for its retry", || redis.count(RETRIES) == 1);
     worker.stop();
     let gem = Gem::new(&redis, RUBY);
     let (member, due) = redis.set(RETRIES).remove(0);
@@ -163,7 +164,7 @@ fn a_job_that_failed_here_is_retried_there_and_buried_as_there() {
     other.beat();
     assert_eq!(other.requeue(), 1);
     let mut worker = Worker::start(&redis, &["-q", "mails"]);
-    wait_until("it waits for its next retry", || redis.count(RETRIES) == 1);
+    wait_until("the job waits for its next retry", || redis.count(RETRIES) == 1);
     worker.stop();
     let job = json(&redis.set(RETRIES)[0].0);
     assert_eq!((&job["attempt"], &job["started_at"]), (&2.into(), &json(&member)["started_at"]));
@@ -171,7 +172,7 @@ fn a_job_that_failed_here_is_retried_there_and_buried_as_there() {
 }
 
 #[test]
-fn summary_and_page_have_all_they_read_of_ours() {
+fn summary_and_page_find_all_they_read_in_our_keys() {
     let redis = Redis::start();
     redis.push(
         "default",
@@ -202,7 +203,7 @@ fn summary_and_page_have_all_they_read_of_ours() {
     ] {
         assert_eq!(summary[count], expected, "{count} in {summary}");
     }
-    // Jobs in flight are in no queue, and no key of ours is taken for one.
+    // Jobs in flight are in no queue, and no key of ours is mistaken for one.
     assert_eq!(summary["queues"], serde_json::json!({"elsewhere": 2}));
     let processes = summary["processes"].as_object().unwrap();
     let (key, process) = processes.iter().next().unwrap();
@@ -231,7 +232,7 @@ fn summary_and_page_have_all_they_read_of_ours() {
 }
 
 #[test]
-fn the_gems_cleaner_leaves_what_runs_here_alone() {
+fn the_gems_cleaner_leaves_alone_what_runs_here() {
     let redis = Redis::start();
     let config = config_file("stats_interval: 1\n");
     redis.push("default", &[LONG, r#"{"name":"Fail","args":["x"]}"#]);
@@ -251,7 +252,7 @@ fn the_gems_cleaner_leaves_what_runs_here_alone() {
     assert!(lease()[0].0.starts_with(&uuid), "{:?}", lease());
     wait_until("the heartbeat is back", || redis.keys("jiggler:svr:*").len() == 1);
     redis.push("default", &[r#"{"name":"Noop"}"#]);
-    wait_until("it works, and counts anew", || redis.processed() == 1);
+    wait_until("it works, and counts from zero", || redis.processed() == 1);
     worker.stop();
     assert_eq!(redis.queue("default"), [LONG], "a stop hands it back");
 }
@@ -273,7 +274,7 @@ fn a_ruby_requeuer_does_not_touch_what_a_killed_worker_held() {
     assert_eq!(gem.said()[0], words(&["SCAN", "0", "MATCH", "*in_progress*"]));
 }
 
-/// Both take from one queue, each acknowledges its own, and what either holds when it is killed is still there.
+/// Both take from one queue, each acknowledges its own, and what either holds when killed is still there.
 #[test]
 fn servers_of_both_kinds_share_a_queue_and_lose_nothing_when_either_is_killed() {
     let redis = Redis::start();

@@ -1,6 +1,6 @@
-//! A machine that shows little of itself, as sandboxes do: without /sys a worker works, and says what it cannot see.
+//! A machine that reveals little about itself, as sandboxes do: without /sys a worker works, and says what it cannot see.
 //!
-//! The test hides /sys from the worker in a mount namespace of its own; where the machine allows none, it hides nothing.
+//! The test hides /sys from the worker in a separate mount namespace; where the machine allows none, it hides nothing.
 
 use std::process::{Command, Stdio};
 
@@ -24,7 +24,7 @@ fn may_hide() -> bool {
 #[test]
 fn a_worker_works_where_sys_is_not_mounted_and_says_what_is_missing() {
     if !may_hide() {
-        eprintln!("no mount namespace may be made here, so nothing is proved");
+        eprintln!("no mount namespace may be created here, so this proves nothing");
         return;
     }
     let redis = Redis::start();

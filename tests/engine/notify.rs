@@ -1,5 +1,5 @@
-//! What a service manager hears of a worker: ready once every shard works, signs of life while there is progress, and that
-//! it stops. The manager is a socket of the test's own, as systemd's is.
+//! What a worker reports to a service manager: ready once every shard works, signs of life while there is progress,
+//! and that it stops. The manager is a socket of the test, like systemd's.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::harness::wait::{PATIENCE, wait_until};
 use crate::harness::{Redis, Worker, config_file};
 use crate::own_jobs;
 
-/// A short watchdog: a shard may stand still for half of it, and the manager is told four times in it.
+/// A short watchdog: a shard may stand still for half of it, and the manager is notified four times in it.
 const WATCHDOG: (&str, &str) = ("WATCHDOG_USEC", "4000000");
 
 /// A sign of life.
@@ -42,11 +42,11 @@ impl Manager {
     #[track_caller]
     fn hear(&self) -> String {
         let mut buffer = [0; 4_096];
-        let bytes = self.socket.recv(&mut buffer).expect("the worker says nothing any more");
+        let bytes = self.socket.recv(&mut buffer).expect("the worker no longer sends anything");
         String::from_utf8(buffer[..bytes].to_vec()).unwrap()
     }
 
-    /// Hears until a message has all of these; those before it and itself.
+    /// Receives until a message has all of these; returns the earlier ones and that one.
     #[track_caller]
     fn hear_until(&self, parts: &[&str]) -> Vec<String> {
         let mut heard = Vec::new();
@@ -70,10 +70,10 @@ fn stock() -> &'static Path {
 fn a_worker_is_ready_when_every_shard_works_and_says_that_it_stops() {
     let redis = Redis::start();
     let open = Arc::new(AtomicBool::new(false));
-    // Control is heard by Redis, shards are not: what they send has the key of their jobs in flight in it.
+    // Control reaches Redis, shards do not: what they send contains the key of their jobs in flight.
     let of_shard = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
-        // Nor the question for the user's rights, which names such a key.
+        // Nor the check of the user's rights, which names such a key.
         text.contains(":inflight:")
             && !text.contains("jiggler:uring:leases")
             && !text.contains("acl_check_cmd")
@@ -89,7 +89,7 @@ fn a_worker_is_ready_when_every_shard_works_and_says_that_it_stops() {
     worker.wait_for_line("redis is gone");
     wait_until("the heartbeat is there", || redis.keys("jiggler:svr:*").len() == 1);
     for _ in 0..5 {
-        assert_eq!(manager.hear(), ALIVE, "it waits for redis, and lives");
+        assert_eq!(manager.hear(), ALIVE, "it waits for redis, and is alive");
     }
     open.store(true, Ordering::Relaxed);
     let heard = manager.hear_until(&["READY=1\n", "STATUS=running: 0 processed, 0 failed, 0 running"]);
@@ -104,14 +104,14 @@ fn a_worker_is_ready_when_every_shard_works_and_says_that_it_stops() {
 }
 
 #[test]
-fn a_shard_that_stands_still_ends_the_signs_of_life_until_it_turns_again() {
+fn a_stalled_shard_ends_the_signs_of_life_until_it_turns_again() {
     let redis = Redis::start();
     let manager = Manager::listen();
     let args = ["--cores", "2", "-t", "30"];
     let mut worker = manager.start(&own_jobs::example("misbehaving_jobs"), &redis.url(), &args);
     manager.hear_until(&["READY=1\n"]);
     redis.push("default", &[r#"{"name":"KeepCore","args":[12]}"#]);
-    // It counts as stalled after 5 s; by then the signs have ended.
+    // It counts as stalled after 5 s; by then the signs have stopped.
     let last = manager.hear_until(&[" stalled for "]).pop().unwrap();
     assert!(!last.contains(ALIVE), "{last}");
     loop {
@@ -126,7 +126,7 @@ fn a_shard_that_stands_still_ends_the_signs_of_life_until_it_turns_again() {
 }
 
 #[test]
-fn an_outage_of_redis_is_told_and_is_no_reason_to_be_restarted() {
+fn an_outage_of_redis_is_reported_and_no_reason_for_a_restart() {
     let mut redis = Redis::start_durable();
     let manager = Manager::listen();
     let mut worker = manager.start(stock(), &redis.url(), &[]);
@@ -147,14 +147,14 @@ fn an_outage_of_redis_is_told_and_is_no_reason_to_be_restarted() {
     worker.stop();
 }
 
-/// Microseconds since the machine was started, not less. It is told in hundredths of a second.
+/// Microseconds since the machine was started, not less. The kernel reports hundredths of a second.
 fn uptime_usec() -> f64 {
     let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
     (uptime.split(' ').next().unwrap().parse::<f64>().unwrap() + 0.01) * 1e6
 }
 
 #[test]
-fn a_reload_is_told_with_its_time_and_so_is_its_end_whether_the_file_is_taken_or_not() {
+fn a_reload_is_reported_with_its_time_and_so_is_its_end_whether_the_file_is_accepted_or_not() {
     let redis = Redis::start();
     let config = config_file("stats_interval: 1\n");
     let manager = Manager::listen();
@@ -167,7 +167,7 @@ fn a_reload_is_told_with_its_time_and_so_is_its_end_whether_the_file_is_taken_or
         let usec = message.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim_end();
         let usec: f64 = usec.parse().unwrap();
         assert!(usec > 0.0 && usec <= uptime_usec(), "{message}");
-        // The status is that of a running process all the while.
+        // The status is that of a running process throughout.
         let heard = manager.hear_until(&["READY=1\n"]);
         assert!(heard.iter().all(|message| !message.contains("starting")), "{heard:?}");
     }
@@ -177,7 +177,7 @@ fn a_reload_is_told_with_its_time_and_so_is_its_end_whether_the_file_is_taken_or
 }
 
 #[test]
-fn a_manager_that_is_not_there_is_said_once_and_the_worker_works() {
+fn a_missing_manager_is_reported_once_and_the_worker_works() {
     let redis = Redis::start();
     let variables = [("NOTIFY_SOCKET", "/nonexistent/notify.sock"), WATCHDOG];
     let mut worker = Worker::launch_with(stock(), &redis.url(), &[], &variables);

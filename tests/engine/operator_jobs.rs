@@ -1,5 +1,5 @@
-//! What an operator does with jobs from the command line, with the real binary: what is shown and to whom, what is moved
-//! and deleted, what is refused and with which exit status.
+//! What an operator does with jobs from the command line, using the real binary: what is shown and to whom, what is
+//! moved and deleted, what is refused and with which exit status.
 
 use std::io::Write;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn run(redis: &Redis, args: &[&str]) -> Output {
     output_of(&[args, &["--redis-url", &redis.url()]].concat())
 }
 
-/// What it prints; it must end well and say nothing else.
+/// What it prints; it must succeed and print nothing else.
 #[track_caller]
 fn said(redis: &Redis, args: &[&str]) -> String {
     let output = run(redis, args);
@@ -23,7 +23,7 @@ fn said(redis: &Redis, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// It ends with this status, prints nothing, and says these words.
+/// It ends with this status, prints nothing, and reports these words.
 #[track_caller]
 fn check_failure(redis: &Redis, args: &[&str], status: i32, words: &[&str]) {
     let output = run(redis, args);
@@ -71,7 +71,7 @@ fn every_command_says_in_its_help_what_it_does_and_how_it_ends() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_with_what_is_allowed() {
+fn nonsense_is_refused_with_what_is_allowed() {
     let redis = Redis::start();
     for (args, words) in [
         (&["jobs"][..], &["<PLACE>"][..]),
@@ -110,7 +110,7 @@ fn what_cannot_be_undone_needs_consent_where_nobody_can_be_asked() {
         check_failure(&redis, args, 2, &["no terminal", "--yes"]);
     }
     assert_eq!((redis.keys("*"), redis.count(DEAD), redis.count(RETRIES)), (before, 1, 1));
-    // Also before Redis is looked for.
+    // Even before it looks for Redis.
     let output = output_of(&["prune", "all", "--redis-url", "unix:///nonexistent/redis.sock"]);
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(said(&redis, &["kill", "r"]), "moved job r (N) from the retry set to the dead set\n");
@@ -121,7 +121,7 @@ fn what_cannot_be_undone_needs_consent_where_nobody_can_be_asked() {
 }
 
 #[test]
-fn a_dead_job_that_is_retried_runs_and_one_that_is_nowhere_is_told() {
+fn a_dead_job_that_is_retried_runs_and_a_missing_one_is_reported() {
     let redis = Redis::start();
     add(&redis, DEAD, "5", payload("Noop", "again", "img").as_bytes());
     add(&redis, SCHEDULED, "4000000000", payload("Noop", "later", "img").as_bytes());
@@ -160,7 +160,7 @@ fn a_running_job_is_left_alone_by_all_of_them() {
     assert!(runs());
     assert_eq!(redis.keys("jiggler:svr:*").len(), 1, "the worker lives");
     worker.stop();
-    assert_eq!(redis.queue("default").len(), 1, "it is handed back");
+    assert_eq!(redis.queue("default").len(), 1, "the job is handed back");
 }
 
 #[test]
@@ -184,13 +184,13 @@ fn json_is_what_a_program_reads() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_success() {
+fn a_reader_that_goes_away_is_not_a_failure() {
     let redis = Redis::start();
     let jobs: Vec<String> = (0..1_000).map(|number| payload("N", &number.to_string(), "img")).collect();
     redis.push("img", &jobs);
     let program = env!("CARGO_BIN_EXE_jiggler-uring");
     for format in ["", "--json"] {
-        // The status of the first program of the pipe, whose reader has gone before it writes.
+        // The status of the first program of the pipe, whose reader is gone before it writes.
         let line = format!(
             "( {program} jobs queue img --limit 1000 {format} --redis-url {}; echo $? >&2 ) | true",
             redis.url()
@@ -245,7 +245,7 @@ fn a_configuration_file_says_how_many_the_dead_set_keeps() {
     assert_eq!(redis.count(DEAD), 3);
 }
 
-/// The command once trimmed by its own defaults: 10,000 entries.
+/// The command used to trim by its own defaults: 10,000 entries.
 #[test]
 fn killing_a_job_deletes_no_entry_that_the_workers_keep() {
     let redis = Redis::start();
@@ -266,7 +266,7 @@ fn killing_a_job_deletes_no_entry_that_the_workers_keep() {
 }
 
 #[test]
-fn a_redis_that_is_away_is_a_failure_and_no_misuse() {
+fn a_redis_that_is_away_is_a_failure_and_not_misuse() {
     let away = "unix:///nonexistent/redis.sock";
     for args in [&["jobs", "dead"][..], &["queues"], &["retry", "j"], &["prune", "all", "--yes"]] {
         let output = output_of(&[args, &["--redis-url", away]].concat());

@@ -1,5 +1,5 @@
-//! Redis goes away and comes back: every shard consumes again by itself, no job is lost, and where Redis lost nothing none
-//! runs twice.
+//! Redis goes away and comes back: every shard consumes again by itself, no job is lost, and where Redis lost
+//! nothing, none runs twice.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::harness::{Account, Redis, Worker, config_file};
 
 const JOBS: usize = 8_000;
 
-/// Consumption must be back so soon after Redis is.
+/// Consumption must resume this soon after Redis is back.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 
-/// Drains [`JOBS`] traced jobs with two shards; in the middle Redis is ended by `end` and started again.
+/// Drains [`JOBS`] traced jobs with two shards; midway `end` ends Redis, and it is started again.
 fn check_restart(end: fn(&mut Redis)) {
     let mut redis = Redis::start_durable();
     let config = config_file("max_dead_jobs: 1000000\n");
@@ -25,15 +25,15 @@ fn check_restart(end: fn(&mut Redis)) {
     wait_until("both shards say that redis is gone", || worker.lines("redis is gone; trying").len() == 2);
     redis.start_again();
     let before = redis.processed();
-    assert!(before < JOBS as u64, "redis ended after the drain, which proved nothing");
+    assert!(before < JOBS as u64, "redis ended after the drain, which proves nothing");
     wait_within(BACK_WITHIN, "the worker consumes again", || (redis.processed() > before).then_some(()));
     wait_until("all jobs have run", || redis.processed() >= JOBS as u64);
     worker.stop();
     Account::of(&redis).assert_each_ran_once(JOBS);
     Account::assert_none_ran_twice(&worker);
     assert_eq!((redis.processed(), redis.failures()), (JOBS as u64, JOBS as u64));
-    assert_eq!(worker.lines("redis is gone; trying").len(), 2, "one line a shard");
-    assert_eq!(worker.lines("redis is back shard").len(), 2, "one line a shard");
+    assert_eq!(worker.lines("redis is gone; trying").len(), 2, "one line per shard");
+    assert_eq!(worker.lines("redis is back shard").len(), 2, "one line per shard");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_job_that_ran_through_an_outage_is_acked_after_it() {
 }
 
 #[test]
-fn connections_that_are_killed_in_mid_drain_cost_no_job_and_run_none_twice() {
+fn connections_killed_mid_drain_cost_no_job_and_run_none_twice() {
     const ROUNDS: usize = 20;
     const PER_ROUND: usize = 1_000;
     let redis = Redis::start();
@@ -88,7 +88,7 @@ fn connections_that_are_killed_in_mid_drain_cost_no_job_and_run_none_twice() {
         let begun = (round * PER_ROUND + PER_ROUND / 10) as u64;
         wait_until("the round has begun", || redis.processed() >= begun);
         for client in redis.clients("jiggler-uring:") {
-            // One may have gone since the list was made, which answers 0.
+            // One may have gone since the list was made; that kill answers 0.
             let id = client.split(' ').find_map(|field| field.strip_prefix("id=")).unwrap();
             redis.integer(&["CLIENT", "KILL", "ID", id]);
         }
@@ -102,7 +102,7 @@ fn connections_that_are_killed_in_mid_drain_cost_no_job_and_run_none_twice() {
 }
 
 #[test]
-fn a_flushed_script_cache_is_no_outage() {
+fn a_flushed_script_cache_is_not_an_outage() {
     const ROUNDS: usize = 10;
     let redis = Redis::start();
     let config = config_file("max_dead_jobs: 1000000\n");
@@ -114,7 +114,7 @@ fn a_flushed_script_cache_is_no_outage() {
         redis.run(&["SCRIPT", "FLUSH"]);
     }
     wait_until("all jobs have run", || redis.processed() >= (ROUNDS * 500) as u64);
-    // The lease too is renewed by a script.
+    // A script renews the lease too.
     redis.run(&["SCRIPT", "FLUSH"]);
     let lease = |redis: &Redis| redis.set("jiggler:uring:leases")[0].1;
     let before = lease(&redis);
@@ -129,9 +129,9 @@ fn a_flushed_script_cache_is_no_outage() {
 /// Each shard has two turns under way: the first is refused, the other shard loads the scripts, and the second would run
 /// without the first.
 #[test]
-fn scripts_that_another_shard_loads_between_two_turns_are_no_outage() {
+fn scripts_that_another_shard_loads_between_two_turns_are_not_an_outage() {
     const JOBS: usize = 60_000;
-    // Again and again without a turn of each shard between would be an outage.
+    // Flushing again and again without a turn of each shard in between would be an outage.
     const BETWEEN: u64 = 5_000;
     let redis = Redis::start();
     let config = config_file("max_dead_jobs: 1000000\n");
@@ -168,7 +168,7 @@ fn a_redis_that_comes_back_empty_is_served_again() {
     worker.stop();
 }
 
-/// What the worker says when it is asked how it is: some numbers of one moment.
+/// What the worker reports when asked how it is: some numbers of one moment.
 #[track_caller]
 fn says<const N: usize>(worker: &Worker, fields: [&str; N]) -> [u64; N] {
     let before = worker.lines("health phase=").len();
@@ -181,7 +181,7 @@ fn says<const N: usize>(worker: &Worker, fields: [&str; N]) -> [u64; N] {
     })
 }
 
-/// Acks cannot be sent, so what has ended is held; nothing is fetched, so that is no more than was in flight.
+/// Acks cannot be sent, so finished jobs are held; nothing is fetched, so no more are held than were in flight.
 #[test]
 fn memory_is_bounded_by_what_was_in_flight_while_acks_cannot_be_sent() {
     const PAYLOAD_BYTES: usize = 20_000;
@@ -194,7 +194,7 @@ fn memory_is_bounded_by_what_was_in_flight_while_acks_cannot_be_sent() {
     let known = redis.processed();
     redis.kill();
     worker.wait_for_line("redis is gone; trying");
-    wait_until("what was in flight has ended", || says(&worker, ["running", "unstarted"]) == [0, 0]);
+    wait_until("everything in flight has ended", || says(&worker, ["running", "unstarted"]) == [0, 0]);
     let ([ended], memory_kb) = (says(&worker, ["processed"]), worker.memory_kb());
     measure_over(Duration::from_secs(3));
     assert_eq!(says(&worker, ["processed"]), [ended], "jobs came from nowhere");
@@ -207,6 +207,6 @@ fn memory_is_bounded_by_what_was_in_flight_while_acks_cannot_be_sent() {
     assert_eq!(
         (redis.processed(), redis.job_keys()),
         (3_000, Vec::new()),
-        "what was held is acked, and not run again"
+        "held jobs are acked, and do not run again"
     );
 }

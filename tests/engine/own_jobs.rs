@@ -1,4 +1,4 @@
-//! A worker program with jobs of its own, started as a process: state per core, optional arguments, and panics, each of
+//! A worker program with its own jobs, started as a process: state per core, optional arguments, and panics, each of
 //! which ends its job and nothing else.
 
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use crate::harness::redis::{DEAD, RETRIES};
 use crate::harness::wait::wait_until;
 use crate::harness::{Redis, Worker, json};
 
-/// An example's program, which cargo builds with the tests.
+/// An example program, which cargo builds with the tests.
 pub(crate) fn example(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().unwrap().parent().unwrap().join("examples").join(name);
@@ -32,7 +32,7 @@ fn a_panic_anywhere_ends_its_job_and_nothing_else() {
             );
         }
     }
-    // One slot: a slot that a panic kept would end it all.
+    // One slot: a slot that a panic kept would block everything.
     let mut worker = Worker::launch_program(&example("misbehaving_jobs"), &redis.url(), &["-c", "1"]);
     wait_until("all have run", || redis.processed() == 30);
     assert_eq!((redis.failures(), redis.count(DEAD)), (15, 15));
@@ -42,9 +42,9 @@ fn a_panic_anywhere_ends_its_job_and_nothing_else() {
         let which = panics.iter().position(|name| job["name"] == *name).unwrap();
         assert!(job["error_message"].as_str().unwrap().contains(texts[which]), "{payload}");
     }
-    // The state of the core has outlived them.
+    // The core's state has outlived them.
     redis.push("default", &[r#"{"name":"Count","args":[0,"so far"],"retries":1}"#]);
-    wait_until("the count is told", || redis.count(RETRIES) == 1);
+    wait_until("the count is reported", || redis.count(RETRIES) == 1);
     assert_eq!(json(&redis.set(RETRIES)[0].0)["error_message"], "so far 15");
     worker.stop();
     assert_eq!(redis.keys("*list*"), [""; 0]);
@@ -55,7 +55,7 @@ fn a_panic_with_retries_left_is_retried() {
     let redis = Redis::start();
     redis.push("default", &[r#"{"name":"PanicAfterAwait","args":[],"retries":2,"jid":"p"}"#]);
     let mut worker = Worker::launch_program(&example("misbehaving_jobs"), &redis.url(), &[]);
-    wait_until("it waits for its retry", || redis.count(RETRIES) == 1);
+    wait_until("the job waits for its retry", || redis.count(RETRIES) == 1);
     let job = json(&redis.set(RETRIES)[0].0);
     assert_eq!((&job["attempt"], &job["error_class"]), (&1.into(), &"JigglerUring::Panic".into()));
     worker.stop();

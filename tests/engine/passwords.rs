@@ -1,5 +1,5 @@
-//! A password that is changed while a worker runs: the log says that it is refused and where it stands, `health` says why
-//! nothing works, and the file is read again, so that nobody has to restart anything.
+//! A password that changes while a worker runs: the log says that it is refused and where it is set, `health` says why
+//! nothing works, and the file is reread, so that nobody has to restart anything.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use jiggler_uring::internal::resp::RedisUrl;
 use crate::harness::wait::{wait_until, wait_within};
 use crate::harness::{Redis, Worker, output_of};
 
-/// Consumption must be back so soon after the password is.
+/// Consumption must resume this soon after the password is right again.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 
 const JOB: &str = r#"{"name":"Noop"}"#;
 
-/// A file that its owner alone may read.
+/// A file that only its owner may read.
 fn file(text: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
@@ -22,7 +22,7 @@ fn file(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
-/// The test's own connections stand, for Redis does not ask them again.
+/// The test's own connections survive, because Redis does not ask them again.
 fn rotate(redis: &Redis, password: &str) {
     redis.run(&["CONFIG", "SET", "requirepass", password]);
     redis.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
@@ -30,7 +30,7 @@ fn rotate(redis: &Redis, password: &str) {
 }
 
 #[test]
-fn a_password_that_is_rotated_in_its_file_is_found_at_the_next_attempt() {
+fn a_password_rotated_in_its_file_is_found_at_the_next_attempt() {
     let redis = Redis::start_with_password("the-first-secret");
     let password = file("the-first-secret\n");
     let path = password.path().to_str().unwrap();
@@ -66,9 +66,9 @@ fn a_password_that_is_rotated_in_its_file_is_found_at_the_next_attempt() {
     assert_eq!(worker.lines("-secret"), [""; 0], "a password is in the log");
 }
 
-/// Some remove a secret once it is read.
+/// Some deployments remove a secret once it is read.
 #[test]
-fn a_password_file_that_is_gone_leaves_the_password_that_was_read() {
+fn without_its_file_the_password_read_before_stays_in_use() {
     let redis = Redis::start_with_password("the-first-secret");
     let password = file("the-first-secret\n");
     let path = password.path().to_str().unwrap().to_owned();
@@ -86,7 +86,7 @@ fn a_password_file_that_is_gone_leaves_the_password_that_was_read() {
     worker.stop();
 }
 
-/// A url's own password is nobody's file.
+/// A password in the url comes from no file.
 #[test]
 fn a_refused_password_of_a_url_is_called_that() {
     let redis = Redis::start_with_password("the-first-secret");

@@ -1,4 +1,5 @@
-//! A job that takes its process down is recovered three times and no more (P4), and those near it do not share its fate.
+//! A job that takes its process down is recovered three times and no more (P4), and its neighbours do not share its
+//! fate.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::harness::wait::wait_within;
 use crate::harness::{Redis, Worker};
 use crate::own_jobs::example;
 
-/// A reaper looks after a whole lease for the first time and every five seconds then; and the machine may be loaded.
+/// A reaper first looks after a whole lease and then every five seconds; and the machine may be loaded.
 const LONG: Duration = Duration::from_secs(240);
 
 #[test]
@@ -40,7 +41,7 @@ fn a_job_that_kills_its_process_is_buried_after_three_recoveries_and_its_neighbo
     assert_eq!(redis.failures(), 1);
     assert_eq!((redis.queue("default").len(), reaper.lines(REAPED).len()), (0, 4));
     assert_eq!(reaper.lines("as poison").len(), 1);
-    wait_within(LONG, "nothing is left of the dead", || {
+    wait_within(LONG, "nothing of the dead process is left", || {
         redis.keys("*:s").is_empty().then_some(()).filter(|()| redis.keys("*:p").is_empty())
     });
 }

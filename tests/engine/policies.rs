@@ -1,5 +1,5 @@
-//! Retry policies, the verdicts of handlers and the death hook, by `examples/retry_policies.rs`: where a job ends, its
-//! bytes there, what is counted, and that nothing stays in flight.
+//! Retry policies, the verdicts of handlers and the death hook, with `examples/retry_policies.rs`: where a job ends
+//! up, its bytes there, what is counted, and that nothing stays in flight.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn start(redis: &Redis, args: &[&str]) -> Worker {
 
 #[track_caller]
 fn start_at(url: &str, args: &[&str]) -> Worker {
-    // The examples lie beside the program; `cargo test` builds both.
+    // The examples are next to the program; `cargo test` builds both.
     let example = Path::new(env!("CARGO_BIN_EXE_jiggler-uring")).with_file_name("examples/retry_policies");
     assert!(example.exists(), "{} is not built: cargo build --examples", example.display());
     let worker = Worker::launch_program(&example, url, &[&["-v"], args].concat());
@@ -34,7 +34,7 @@ fn call(status: u16, pause_s: f64, retries: u32) -> String {
     format!(r#"{{"name":"CallApi","args":[{status},{pause_s:?}],"retries":{retries},"jid":"{status:016}"}}"#)
 }
 
-/// A payload with members behind its last.
+/// A payload with extra members at its end.
 fn with(payload: &str, members: &str) -> String {
     format!("{},{members}}}", &payload[..payload.len() - 1])
 }
@@ -49,12 +49,12 @@ fn number(payload: &str, field: &str) -> f64 {
     json(payload)[field].as_f64().unwrap()
 }
 
-/// What the death hook said.
+/// What the death hook logged.
 fn deaths(worker: &Worker) -> Vec<String> {
     worker.lines("died: ").iter().map(|line| line.trim_start_matches("died: ").to_owned()).collect()
 }
 
-/// Ends the worker and checks that nothing is left in flight or queued.
+/// Stops the worker and checks that nothing is left in flight or queued.
 #[track_caller]
 fn stop_clean(redis: &Redis, worker: &mut Worker) {
     wait_until("nothing is in flight", || lists_in_flight(redis).is_empty());
@@ -66,7 +66,7 @@ fn stop_clean(redis: &Redis, worker: &mut Worker) {
 fn every_verdict_ends_where_it_says_in_both_modes() {
     for mode in ["at-least-once", "at-most-once"] {
         let table = [
-            // status, retries; in the retry set, in the dead set; processed, failed; told of
+            // status, retries; in the retry set, in the dead set; processed, failed; reported
             (200, 3, (0, 0), (1, 0), ""),
             (202, 3, (1, 0), (0, 0), ""),
             (202, 0, (1, 0), (0, 0), ""),
@@ -103,7 +103,7 @@ fn every_verdict_ends_where_it_says_in_both_modes() {
 }
 
 #[test]
-fn a_snoozed_job_waits_as_it_came_and_jobs_of_equal_bytes_stay_as_many() {
+fn a_snoozed_job_keeps_its_bytes_and_equal_jobs_keep_their_number() {
     let redis = Redis::start();
     let fresh = r#"{"name":"CallApi", "args":[202,600.0],"x":[1.0e+21]}"#;
     redis.push("img", &[fresh; 50]);
@@ -118,7 +118,7 @@ fn a_snoozed_job_waits_as_it_came_and_jobs_of_equal_bytes_stay_as_many() {
 }
 
 #[test]
-fn a_snooze_between_two_failures_changes_nothing_but_when_and_where() {
+fn a_snooze_between_two_failures_changes_only_when_and_where() {
     let redis = Redis::start();
     let failed = r#"{"name":"CallApi","args":[202,600.0],"retries":2,"jid":"j","started_at":5.5,"error_message":"m","error_class":"E","retry_at":21.5,"attempt":2,"queue":"elsewhere","retried_at":9.5}"#;
     redis.push("default", &[failed]);
@@ -145,7 +145,7 @@ fn a_snoozed_job_runs_again_as_the_same_attempt_until_it_is_done() {
 }
 
 #[test]
-fn a_retry_a_handler_plans_is_the_gems_but_for_its_time() {
+fn a_retry_that_a_handler_plans_is_the_gems_except_for_its_time() {
     let redis = Redis::start();
     let job = call(429, 600.0, 2);
     redis.push("default", &[&job]);
@@ -162,7 +162,7 @@ fn a_retry_a_handler_plans_is_the_gems_but_for_its_time() {
 }
 
 #[test]
-fn a_job_that_may_be_retried_and_is_dead_dies_at_once_as_the_gem_writes_it() {
+fn a_dead_verdict_buries_a_retryable_job_at_once_as_the_gem_writes_it() {
     let redis = Redis::start();
     let job = call(403, 1.0, 9);
     redis.push("default", &[&job]);
@@ -178,13 +178,13 @@ fn a_job_that_may_be_retried_and_is_dead_dies_at_once_as_the_gem_writes_it() {
 }
 
 #[test]
-fn a_job_goes_through_its_attempts_and_is_told_of_once_when_it_dies() {
+fn a_job_goes_through_its_attempts_and_its_death_is_reported_once() {
     let redis = Redis::start();
     redis.push("default", &[call(429, 0.05, 2)]);
     let config = config_file("poll_interval: 1\n");
     let mut worker = start(&redis, &["-C", &config.path()]);
     wait_until("it is dead", || redis.count(DEAD) == 1);
-    wait_until("it is told of", || !deaths(&worker).is_empty());
+    wait_until("its death is reported", || !deaths(&worker).is_empty());
     let runs = worker.lines("job failed");
     assert_eq!(runs.len(), 3, "{runs:?}");
     for (attempt, line) in runs.iter().enumerate() {
@@ -205,7 +205,7 @@ fn policies_plan_the_pauses_and_queues_they_are_registered_with() {
         (r#"{"name":"CallApi","args":[500],"retries":9"#, 0, 15.0, 18.75, "default"),
         (r#"{"name":"CallApi","args":[500],"retries":9"#, 2, 135.0, 168.75, "default"),
         (r#"{"name":"CallApi","args":[500],"retries":99"#, 50, 3_600.0, 4_500.0, "default"),
-        // An error by `?`.
+        // An error passed on with `?`.
         (r#"{"name":"CallApi","args":[200,-1.0],"retries":9"#, 0, 15.0, 18.75, "default"),
         (r#"{"name":"Charge","args":[7,"Busy"],"retries":9"#, 0, 10.0, 10.0, "charges-again"),
         (r#"{"name":"Charge","args":[7,"Busy"],"retries":9"#, 3, 40.0, 40.0, "charges-again"),
@@ -219,10 +219,10 @@ fn policies_plan_the_pauses_and_queues_they_are_registered_with() {
             "charges-again",
         ),
         (r#"{"name":"Sync","args":[7],"retries":9"#, 5, 30.0, 30.0, "default"),
-        // The payload names no retries: those of the registration.
+        // The payload names no retries, so the registration's apply.
         (r#"{"name":"Sync","args":[7]"#, 2, 30.0, 30.0, "default"),
         (r#"{"name":"Sync","args":[7],"retries":null"#, 0, 30.0, 30.0, "default"),
-        // The gem's, as no other was named, or as nobody knows the job.
+        // The gem's, because no other was named or the job is unknown.
         (r#"{"name":"AwaitExport","args":["x"],"retries":9"#, 0, 16.0, 17.6, "default"),
         (r#"{"name":"Unknown","args":[],"retries":9"#, 1, 31.0, 34.1, "default"),
     ];
@@ -234,7 +234,7 @@ fn policies_plan_the_pauses_and_queues_they_are_registered_with() {
         wait_until(&format!("{job} waits"), || redis.count(RETRIES) == 1);
         let (payload, score) = redis.set(RETRIES).remove(0);
         let payload = json(payload);
-        // The first retry notes no time of its failure but that of the first, which is long ago here.
+        // The first retry records only the time of the first failure, which is long past here.
         if let Some(failed_at) = payload["retried_at"].as_f64() {
             let pause = score - failed_at;
             assert!((least - 1e-5..=most + 1e-5).contains(&pause), "{job}: paused for {pause} s");
@@ -251,19 +251,19 @@ fn policies_plan_the_pauses_and_queues_they_are_registered_with() {
 }
 
 #[test]
-fn what_a_policy_gives_up_dies_and_so_does_what_has_no_retry_left() {
+fn a_job_dies_when_its_policy_gives_up_or_no_retry_is_left() {
     let jobs = [
         r#"{"name":"Charge","args":[7,"CardDeclined"],"retries":9,"jid":"0"}"#,
         r#"{"name":"Sync","args":[7],"retries":0,"jid":"1"}"#,
         r#"{"name":"Sync","args":[7],"attempt":3,"jid":"2"}"#,
         r#"{"name":"Unknown","jid":"3"}"#,
-        "this is no job, and nobody is told of it",
+        "this is not a job, and its death is not reported",
     ];
     let redis = Redis::start();
     redis.push("default", &jobs);
     let mut worker = start(&redis, &[]);
     wait_until("all are dead", || redis.count(DEAD) == 5);
-    wait_until("four are told of", || deaths(&worker).len() == 4);
+    wait_until("four deaths are reported", || deaths(&worker).len() == 4);
     stop_clean(&redis, &mut worker);
     let told = [
         "Charge 0 CardDeclined: order 7",
@@ -276,7 +276,7 @@ fn what_a_policy_gives_up_dies_and_so_does_what_has_no_retry_left() {
 }
 
 #[test]
-fn nobody_is_told_of_a_death_before_redis_has_it() {
+fn a_death_is_not_reported_before_redis_has_it() {
     let mut redis = Redis::start_durable();
     redis.push("default", &[call(504, 1.0, 0)]);
     let mut worker = start(&redis, &[]);
@@ -284,9 +284,9 @@ fn nobody_is_told_of_a_death_before_redis_has_it() {
     redis.kill();
     worker.wait_for_line("redis is gone");
     worker.wait_for_line("job failed");
-    assert_eq!(deaths(&worker), [""; 0], "it is in flight still");
+    assert_eq!(deaths(&worker), [""; 0], "it is still in flight");
     redis.start_again();
-    wait_until("it is told of", || !deaths(&worker).is_empty());
+    wait_until("its death is reported", || !deaths(&worker).is_empty());
     assert_eq!(redis.count(DEAD), 1);
     stop_clean(&redis, &mut worker);
     assert_eq!(deaths(&worker), ["CallApi 0000000000000504 GatewayTimeout: no answer"]);
@@ -294,7 +294,7 @@ fn nobody_is_told_of_a_death_before_redis_has_it() {
 }
 
 #[test]
-fn a_death_is_told_of_once_though_the_turn_that_brings_it_or_its_answer_is_lost() {
+fn a_death_is_reported_once_though_its_turn_or_the_answer_is_lost() {
     for fault in [Fate::LoseRequest, Fate::LoseReply] {
         let redis = Redis::start();
         redis.push("default", &[call(403, 1.0, 0)]);
@@ -307,7 +307,7 @@ fn a_death_is_told_of_once_though_the_turn_that_brings_it_or_its_answer_is_lost(
             }
         });
         let mut worker = start_at(&proxy.url(), &[]);
-        wait_until("it is told of", || !deaths(&worker).is_empty());
+        wait_until("its death is reported", || !deaths(&worker).is_empty());
         assert_eq!(redis.count(DEAD), 1, "{fault:?}");
         stop_clean(&redis, &mut worker);
         let told = "CallApi 0000000000000403 Forbidden: the key was revoked";

@@ -1,4 +1,4 @@
-//! Due jobs of the retry set and the scheduled set reach the queue they name, as the bytes they are, and run.
+//! Due jobs of the retry set and the scheduled set reach the queue they name, byte for byte, and run.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub(crate) fn add(redis: &Redis, set: &str, score: &str, payload: &[u8]) {
     redis.run(&[&b"ZADD"[..], set.as_bytes(), score.as_bytes(), payload]);
 }
 
-/// What time it is for Redis, in Unix seconds.
+/// The time according to Redis, in Unix seconds.
 pub(crate) fn redis_now(redis: &Redis) -> f64 {
     let parts: Vec<f64> = redis
         .list(&["TIME"])
@@ -26,7 +26,7 @@ pub(crate) fn redis_now(redis: &Redis) -> f64 {
     parts[0] + parts[1] / 1e6
 }
 
-/// Payloads and the queue each belongs to.
+/// Payloads and the queue each belongs in.
 fn addressed() -> Vec<(Vec<u8>, &'static str)> {
     let text = |payload: &str, queue| (payload.as_bytes().to_vec(), queue);
     vec![
@@ -62,11 +62,11 @@ fn check_due_jobs_reach_their_queues(set: &str) {
     wait_until("the due jobs are moved", || redis.count(set) == 1);
     for queue in ["img", "mail", "default"] {
         let mut waiting = redis.list(&["LRANGE", &format!("jiggler:list:{queue}"), "0", "-1"]);
-        // Taken from the right: whoever was due first is next.
+        // Taken from the right: the first that was due is next.
         waiting.reverse();
         let expected: Vec<_> =
             jobs.iter().filter(|(_, of)| *of == queue).map(|(payload, _)| payload.clone()).collect();
-        assert!(waiting == expected, "queue {queue} holds other jobs, or in another order");
+        assert!(waiting == expected, "queue {queue} holds other jobs, or the same in another order");
     }
     assert_eq!(redis.keys("jiggler:list:*").len(), 3);
     assert_eq!(redis.list(&["ZRANGE", set, "0", "-1"]), [later.to_vec()]);
@@ -113,7 +113,7 @@ fn a_job_enqueued_for_later_runs_when_it_is_due() {
 #[test]
 fn the_next_due_job_wakes_the_poller_however_long_its_interval_is() {
     let redis = Redis::start();
-    // Whether it is one look that finds it not yet due or, on a slow machine, already due: it runs, and not in an hour.
+    // Whether one look finds it not yet due or, on a slow machine, already due: it runs, and not in an hour.
     let soon = redis_now(&redis) + 2.0;
     add(&redis, SCHEDULED, &soon.to_string(), br#"{"name":"Fail","args":[],"jid":"s"}"#);
     let retried = br#"{"name":"Fail","args":[],"jid":"r","queue":"default"}"#;
@@ -146,7 +146,7 @@ fn thousands_of_due_jobs_of_both_sets_are_moved_and_none_is_lost() {
 }
 
 #[test]
-fn a_worker_told_not_to_poll_says_so_and_leaves_due_jobs_to_others() {
+fn a_worker_that_may_not_poll_says_so_and_leaves_due_jobs_to_others() {
     let redis = Redis::start();
     let due = r#"{"name":"Noop","args":[],"jid":"due"}"#;
     add(&redis, RETRIES, LONG_AGO, due.as_bytes());
@@ -157,9 +157,9 @@ fn a_worker_told_not_to_poll_says_so_and_leaves_due_jobs_to_others() {
         key.split(':').nth(6).unwrap().to_owned()
     };
     let mut worker = Worker::start(&redis, &["-C", &config.path()]);
-    // A whole life, in which a poller would have looked first of all.
+    // A whole life, in which a poller's first act would have been to look.
     redis.push("default", &[r#"{"name":"Noop","args":[]}"#]);
-    wait_until("the job beside them has run", || redis.processed() == 1);
+    wait_until("the job next to them has run", || redis.processed() == 1);
     assert_eq!(poller_part(), "0");
     worker.stop();
     assert_eq!((redis.count(RETRIES), redis.count(SCHEDULED), redis.processed()), (1, 1, 1));
@@ -175,12 +175,13 @@ fn a_failing_job_comes_back_with_its_attempt_and_dies_as_the_gem_writes_it() {
     redis.push("mail", &[job]);
     let config = config_file("poll_interval: 1\n");
     let worker = Worker::start(&redis, &["-v", "-q", "mail", "-C", &config.path()]);
-    wait_until("it waits for its retry", || redis.count(RETRIES) == 1);
+    wait_until("the job waits for its retry", || redis.count(RETRIES) == 1);
     let (retry, _) = redis.set(RETRIES).remove(0);
     add_existing(&redis, LONG_AGO, &retry);
     wait_until("it is dead", || redis.count(DEAD) == 1);
     let (dead, died_at) = redis.set(DEAD).remove(0);
-    // As in the gem's fixture `dead`: an exhausted job is stored as it came, with its last error, which is the same here.
+    // As in the gem's fixture `dead`: an exhausted job is stored as it came, with its last error, which is the same
+    // here.
     assert_eq!(dead, retry);
     assert_eq!((&json(&dead)["attempt"], &json(&dead)["queue"]), (&value!(1), &value!("mail")));
     let started_at = json(&dead)["started_at"].as_f64().unwrap();
@@ -196,7 +197,7 @@ fn add_existing(redis: &Redis, score: &str, payload: &str) {
 }
 
 #[test]
-fn a_due_job_whose_queue_is_no_list_does_not_hold_up_the_others() {
+fn a_due_job_whose_queue_is_not_a_list_does_not_hold_up_the_others() {
     let redis = Redis::start();
     redis.run(&["SET", "jiggler:list:broken", "not a list"]);
     let stuck = r#"{"name":"Noop","args":[],"jid":"stuck","queue":"broken"}"#;

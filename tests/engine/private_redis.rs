@@ -1,8 +1,8 @@
-//! The private Redis of a worker that nobody gave one: when it is killed, the worker that started it starts it again, once,
-//! with all that was in it; others that use it find it; and a stop in between ends as any other.
+//! The private Redis of a worker that was given none: when it is killed, the worker that started it restarts it, once, with
+//! all its data; other workers that use it find it; and a stop in between ends like any other.
 //!
-//! A worker uses the server at the usual local port if there is one. So where something listens there, these run in a
-//! network of their own, in which nothing does.
+//! A worker uses the server at the usual local port if there is one. So where something listens there, these workers run
+//! in a separate network, in which nothing does.
 
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -16,13 +16,13 @@ use jiggler_uring::internal::resp::{RedisUrl, Requests};
 use crate::harness::Worker;
 use crate::harness::wait::{wait_for, wait_until, wait_within};
 
-/// Consumption must be back so soon after the server was killed: one pause, one start, one attempt to connect.
+/// Consumption must resume this soon after the server was killed: one pause, one start, one attempt to connect.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 
 /// Far above what a stop with a timeout of 1 s takes.
 const SOON: Duration = Duration::from_secs(8);
 
-/// A home in which workers find, or make, a private Redis.
+/// A home in which workers find, or create, a private Redis.
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -58,7 +58,7 @@ impl Home {
     }
 
     fn pid(&self) -> u32 {
-        wait_for("the server tells its process", || {
+        wait_for("the server reports its process", || {
             let info = self.try_run(&["INFO", "server"])?;
             info.lines().find_map(|line| line.strip_prefix("process_id:"))?.trim().parse().ok()
         })
@@ -82,7 +82,7 @@ fn kill(pid: u32) {
 }
 
 #[test]
-fn a_private_redis_that_is_killed_is_started_again_by_its_worker_with_its_jobs() {
+fn a_private_redis_that_is_killed_is_restarted_by_its_worker_with_its_jobs() {
     let home = Home::new();
     let mut owner = home.work();
     let mut other = home.work();
@@ -130,7 +130,7 @@ fn a_stop_while_the_private_redis_is_dead_ends_soon_and_leaves_none_running() {
     worker.wait_for_end();
     assert!(asked.elapsed() < SOON, "it took {:?}", asked.elapsed());
     wait_until("none is left", || UnixStream::connect(home.socket()).is_err());
-    // What it left is there for the next.
+    // What it left is there for the next one.
     let mut next = home.work();
     assert_eq!(next.lines("started a private one").len(), 1);
     let left = home.try_run(&["LINDEX", "jiggler:list:default", "0"]);
@@ -140,7 +140,7 @@ fn a_stop_while_the_private_redis_is_dead_ends_soon_and_leaves_none_running() {
 }
 
 #[test]
-fn a_private_redis_that_dies_again_and_again_is_started_after_longer_pauses() {
+fn a_private_redis_that_keeps_dying_is_restarted_after_longer_pauses() {
     let home = Home::new();
     let mut worker = home.work();
     let mut took = Vec::new();

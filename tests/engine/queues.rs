@@ -7,7 +7,7 @@ use crate::harness::redis::DEAD;
 use crate::harness::wait::{wait_until, wait_within};
 use crate::harness::{Redis, Worker, config_file, json};
 
-/// Below the time after which a wait in Redis ends by itself, 20 s.
+/// Below the time after which a wait in Redis ends on its own, 20 s.
 const WAKE_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A job that leaves the name of its queue and its number in the dead set.
@@ -70,7 +70,7 @@ fn queues_of_equal_priority_share_and_each_keeps_its_order() {
     for (queue, jids) in &by_queue {
         assert!(jids.is_sorted() && jids.len() == EACH, "queue {queue} lost its order");
     }
-    // With turns taken batch by batch, none waits for the others to be empty.
+    // With turns taken batch by batch, none waits for the others to drain.
     let first_half = &died[..died.len() / 2];
     for queue in queues {
         let served = first_half.iter().filter(|jid| jid.starts_with(queue)).count();
@@ -140,7 +140,7 @@ fn a_stop_at_most_once_hands_unstarted_jobs_back_in_their_old_order() {
     wait_until("some jobs have run", || redis.count(DEAD) > 1_000);
     worker.stop();
     let done = usize::try_from(redis.count(DEAD)).unwrap();
-    assert!(done < JOBS, "the stop came after the drain, and proved nothing");
+    assert!(done < JOBS, "the stop came after the drain, which proves nothing");
     let rest: Vec<String> = (done..JOBS).map(|number| marked("default", number)).collect();
     assert!(redis.queue("default") == rest, "the rest of the queue is not as it was");
 }
@@ -169,7 +169,7 @@ fn an_unstarted_job_does_not_wait_behind_slow_ones() {
     redis.push("default", &jobs);
     let busy = Worker::start(&redis, &["-c", "2"]);
     wait_until("the quick ones have run", || redis.processed() == 2_000);
-    // Whatever the busy worker had read ahead is handed back, and another one runs it.
+    // Whatever the busy worker read ahead is handed back, and another worker runs it.
     let _other = Worker::start(&redis, &[]);
     wait_until("the jobs behind the slow ones have run", || redis.processed() == 2_300);
     assert_eq!(busy.lines("panic"), [""; 0]);

@@ -1,7 +1,7 @@
-//! What a dead process held comes back and runs (P3), and a process that was only paused touches nothing of it any more.
+//! What a dead process held comes back and runs (P3), and a process that was only paused no longer touches any of it.
 //!
-//! A reaper must itself have been connected for a whole lease, so each of these cases takes some 25 s, in which little is
-//! computed: they wait side by side, each with a Redis and workers of its own, in one test. A dead process is a real one,
+//! A reaper must itself have been connected for a whole lease, so each of these cases takes about 25 s, mostly
+//! waiting: they run side by side, each with its own Redis and workers, in one test. A dead process is a real one,
 //! killed, or one written by hand: its lease, its index and its lists.
 
 use std::collections::BTreeSet;
@@ -28,22 +28,22 @@ use crate::harness::{Account, Redis, Worker, config_file};
 /// P3 promises 30 s; the rest is for a loaded machine.
 const RECOVERY: Duration = Duration::from_secs(40);
 
-/// Enough to be in the middle of it when the signal comes.
+/// Enough that the signal comes in the middle.
 const JOBS: usize = 30_000;
 
 type Case = (&'static str, fn());
 
 #[test]
-fn what_the_dead_held_comes_back_and_the_paused_touch_nothing_of_it() {
+fn what_the_dead_held_comes_back_and_the_paused_leave_it_alone() {
     let cases: [Case; 8] = [
         ("jobs of a killed process run in another within 30 s", one_of_two_is_killed),
-        ("jobs of a process killed in mid-drain return in order", killed_in_mid_drain),
+        ("jobs of a process killed mid-drain return in order", killed_in_mid_drain),
         ("a lone new process reaps after a whole lease and not earlier", killed_and_started_again),
         ("two reapers put back every list of every shard, each job once", two_reapers),
         ("a paused process acks nothing that others own", paused_with_running_jobs),
         ("a paused process with every slot taken learns of it", paused_with_full_slots),
-        ("a paused process drops its backlog and goes on", paused_in_mid_drain),
-        ("a paused idle process goes on", paused_while_idle),
+        ("a paused process drops its backlog and continues", paused_in_mid_drain),
+        ("a paused idle process continues", paused_while_idle),
     ];
     let running = cases.map(|(name, case)| {
         // The harness prints each failing case with its own thread's name.
@@ -92,7 +92,7 @@ fn killed_in_mid_drain() {
     end_lease(&redis, &uuid_of(&killed));
     wait_within(RECOVERY, "the jobs are back", || (!reaper.lines(REAPED).is_empty()).then_some(()));
     assert!(jobs_put_back(&reaper) > 0, "nothing was in flight, so this proves nothing");
-    // Read ahead, but not started; with the queue's rest they are as they were.
+    // Read ahead, but not started; together with the rest of the queue they are unchanged.
     let done = usize::try_from(redis.count(DEAD)).unwrap();
     let rest: Vec<String> = (done..JOBS).map(Account::traced).collect();
     assert!(redis.queue("default") == rest, "the queue is not as it was");
@@ -139,7 +139,7 @@ fn two_reapers() {
     let job = |n| sleeper(n, 0.0);
     redis.push("a", &[job(99)]);
     let dead = Process::with_lease(&redis, "dead00000001", 2, "a,b", 1_000);
-    // Ten comes after nine, whatever their names' order is.
+    // Ten comes after nine, whatever the order of their names.
     dead.holds("a", 0, "10", &[job(1), job(2)]);
     dead.holds("a", 0, "9", &[job(0)]);
     dead.holds("a", 0, "o", &[job(3)]);
@@ -147,7 +147,8 @@ fn two_reapers() {
     dead.holds("a", 1, "2", &[job(5), job(6), job(6)]);
     dead.holds("b", 0, "w", &[job(7)]);
     dead.holds("b", 1, "3", &[job(8)]);
-    // Longer dead than all others, more than one renewal names, and of forms that no process of ours writes: no text, even.
+    // Dead for longer than all others, more than one renewal names, and of forms that no process of ours writes: not
+    // text, even.
     let unknown: Vec<Vec<u8>> =
         (0..17_u8).map(|n| [&b"made by something else "[..], &[b'a' + n * 9]].concat()).collect();
     for member in &unknown {
@@ -160,7 +161,7 @@ fn two_reapers() {
     let old_order: Vec<String> = [5, 6, 6, 0, 1, 2, 3, 4, 99].into_iter().map(job).collect();
     wait_within(RECOVERY, "the jobs are back", || (redis.queue("a").len() == 9).then_some(()));
     assert_eq!(redis.queue("a"), old_order, "byte for byte, in their old order, next to be taken");
-    wait_until("all of the process is forgotten", || redis.text(&dead.figures()).is_none());
+    wait_until("nothing of the process is left", || redis.text(&dead.figures()).is_none());
     assert_eq!(redis.queue("b"), [job(8), job(7)]);
     for (queue, shard) in [("a", 0), ("a", 1), ("b", 0), ("b", 1)] {
         assert_fenced(&redis, queue, dead.uuid, shard);
@@ -187,7 +188,7 @@ fn two_reapers() {
 }
 
 #[test]
-fn a_lease_that_was_renewed_after_it_was_found_over_protects_its_jobs() {
+fn a_lease_renewed_after_it_was_found_expired_protects_its_jobs() {
     let redis = Redis::start();
     let mut conn = BlockingConnection::connect(&RedisUrl::parse(&redis.url()).unwrap()).unwrap();
     let mut requests = Requests::new();
@@ -208,7 +209,7 @@ fn a_lease_that_was_renewed_after_it_was_found_over_protects_its_jobs() {
     assert_eq!(reap(&process.member), (Reaped::Alive, 0));
     assert_eq!(reap("aaaaaaaaaaaa:1:other"), (Reaped::Gone, 0));
     assert_eq!((redis.keys("*"), redis.queue("q").len()), (before, 0), "nothing was touched");
-    // The other way round: over, it is reaped once, and whoever comes second finds nothing.
+    // The other way round: once expired, it is reaped once, and the second reaper finds nothing.
     redis.run(&["ZADD", LEASES, "1000", &process.member]);
     let reaped = ReapedJobs { back: 2, ..ReapedJobs::default() };
     assert_eq!(reap(&process.member), (Reaped::Jobs(reaped), 1));
@@ -244,11 +245,11 @@ fn paused_with_running_jobs() {
         jobs
     };
     wait_until("they run elsewhere", || owned().len() == 3);
-    // Its own runs of them have ended meanwhile, so that it wants to ack at once.
+    // Its own runs of them have ended meanwhile, so it wants to ack at once.
     paused.signal("CONT");
     paused.wait_for_line("this shard was believed dead");
     assert_eq!(owned(), jobs.iter().map(|job| job.clone().into_bytes()).collect::<Vec<_>>());
-    assert_eq!(redis.processed(), 0, "what it ran is not counted either");
+    assert_eq!(redis.processed(), 0, "the jobs it ran are not counted either");
     assert_new_identity(&redis, &paused, &old);
     redis.push("own", &[r#"{"name":"Noop","args":[]}"#]);
     wait_until("it consumes again", || redis.queue("own").is_empty());
@@ -269,7 +270,7 @@ fn paused_with_full_slots() {
     end_lease(&redis, &old);
     wait_within(RECOVERY, "its jobs are back", || (!reaper.lines(REAPED).is_empty()).then_some(()));
     paused.signal("CONT");
-    // Nothing of the shard's own would ask Redis anything for ten minutes.
+    // Nothing in the shard would contact Redis for ten minutes.
     assert_new_identity(&redis, &paused, &old);
     assert!(redis.set(LEASES).iter().all(|(member, _)| !member.starts_with(&old)), "it took its lease again");
     wait_until("it runs the jobs again", || redis.queue("slow").is_empty());

@@ -1,8 +1,8 @@
-//! A Redis that answers and refuses, or does not answer at all: each shard says once which of these it is, consumes again
+//! A Redis that answers and refuses, or does not answer at all: each shard logs once which of these it is, consumes again
 //! by itself when it is over and says so once; no job is lost, none runs twice, no password is logged (P5).
 //!
-//! Each state begins while two shards are in the middle of a backlog, and ends once both have said that Redis is gone and
-//! have tried again in vain for a while.
+//! Each state begins while two shards are in the middle of a backlog, and ends once both have logged that Redis is
+//! gone and have retried in vain for a while.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,13 @@ use crate::fault_proxy::FaultProxy;
 use crate::harness::wait::{measure_over, wait_until, wait_within};
 use crate::harness::{Account, Redis, Worker, config_file};
 
-/// Enough to be in the middle of it when the state begins, however late the test sees that it has begun.
+/// Enough that the state begins in the middle, however late the test notices that it has begun.
 const JOBS: usize = 30_000;
 
-/// How long a state goes on after both shards have noticed it: several attempts of each.
+/// How long a state continues after both shards have noticed it: several attempts by each.
 const LASTS: Duration = Duration::from_millis(1_200);
 
-/// Consumption must be back so soon after the state is over.
+/// Consumption must resume this soon after the state is over.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 
 const GONE: &str = "redis is gone";
@@ -49,7 +49,7 @@ impl<'r> Drain<'r> {
         Self { redis, worker, cause: None }
     }
 
-    /// Waits until both shards have said that it is this, and a while longer.
+    /// Waits until both shards have logged this cause, and a while longer.
     #[track_caller]
     fn endure(&mut self, cause: &'static str) {
         wait_until("both shards name the cause", || {
@@ -63,7 +63,7 @@ impl<'r> Drain<'r> {
     #[track_caller]
     fn assert_goes_on(&self) {
         let left = self.redis.queue("default").len();
-        assert!(left > 0, "the drain was over before the state began, and proved nothing");
+        assert!(left > 0, "the drain was over before the state began, which proves nothing");
     }
 
     /// The state is over: everything runs.
@@ -77,7 +77,7 @@ impl<'r> Drain<'r> {
     fn run_out(mut self, secrets: &[&str]) {
         let redis = self.redis;
         wait_until("all jobs have run", || redis.processed() == JOBS as u64);
-        // The backlog is done; what comes now finds shards that wait.
+        // The backlog is done; new jobs find shards that wait.
         wait_until("the shards wait for jobs", || redis.waiting() == 2);
         redis.push("default", &[Account::traced(JOBS), Account::traced(JOBS + 1)]);
         wait_until("two more have run", || redis.processed() == JOBS as u64 + 2);
@@ -91,7 +91,7 @@ impl<'r> Drain<'r> {
                 lines
             };
             let (begins, ends) = (of_shard("; trying again shard="), of_shard(ENDS));
-            // It may have been gone first, when its clients were cut off, and is then called something else.
+            // It may first have been gone, when its clients were cut off; then the log names another cause.
             let said = |words: &str| begins.iter().filter(|line| line.contains(words)).count();
             let causes = self.cause.map_or(0, said);
             let expected = (usize::from(self.cause.is_some()), 1);
@@ -107,7 +107,7 @@ impl<'r> Drain<'r> {
 }
 
 #[test]
-fn a_redis_busy_with_a_script_is_outlived() {
+fn a_worker_outlives_a_redis_busy_with_a_script() {
     let redis = Redis::start_with(&["--busy-reply-threshold", "50"]);
     let mut drain = Drain::begin(&redis, &redis.url());
     let url = RedisUrl::parse(&redis.tcp_url()).unwrap();
@@ -119,12 +119,12 @@ fn a_redis_busy_with_a_script_is_outlived() {
         });
         drain.endure("redis cannot serve now");
         redis.run(&["SCRIPT", "KILL"]);
-        assert!(hog.join().unwrap(), "the script ended by itself");
+        assert!(hog.join().unwrap(), "the script ended on its own");
     });
     drain.finish(&[]);
 }
 
-/// Acks are what gives memory back, so they must not be refused for want of it.
+/// Acks are what free memory, so they must not be refused for lack of it.
 #[test]
 fn a_redis_without_memory_is_drained_over_new_connections_too() {
     let redis = Redis::start();
@@ -132,14 +132,14 @@ fn a_redis_without_memory_is_drained_over_new_connections_too() {
     redis.run(&["CONFIG", "SET", "maxmemory", "1"]);
     drain.assert_goes_on();
     redis.run(&["CLIENT", "KILL", "TYPE", "normal"]);
-    // Acks are what gives memory back, so they must not wait for memory.
+    // Acks are what free memory, so they must not wait for it.
     wait_until("all jobs have run", || redis.processed() == JOBS as u64);
     redis.run(&["CONFIG", "SET", "maxmemory", "0"]);
     drain.run_out(&[]);
 }
 
 #[test]
-fn a_redis_that_became_a_read_only_replica_is_outlived() {
+fn a_worker_outlives_a_redis_that_became_a_read_only_replica() {
     let redis = Redis::start();
     // Nothing listens on port 1, so it keeps its data.
     let mut drain = Drain::begin(&redis, &redis.tcp_url());
@@ -150,7 +150,7 @@ fn a_redis_that_became_a_read_only_replica_is_outlived() {
 }
 
 #[test]
-fn a_redis_that_has_no_room_for_clients_is_outlived() {
+fn a_worker_outlives_a_redis_that_has_no_room_for_clients() {
     let redis = Redis::start();
     let mut drain = Drain::begin(&redis, &redis.url());
     redis.run(&["CONFIG", "SET", "maxclients", "1"]);
@@ -161,7 +161,7 @@ fn a_redis_that_has_no_room_for_clients_is_outlived() {
 }
 
 #[test]
-fn a_password_that_changed_for_a_while_is_outlived_and_never_logged() {
+fn a_worker_outlives_a_password_that_changed_for_a_while_and_never_logs_it() {
     let redis = Redis::start_with_password("the-first-secret");
     let url = redis.tcp_url().replace("redis://", "redis://:the-first-secret@");
     let mut drain = Drain::begin(&redis, &url);
@@ -173,7 +173,7 @@ fn a_password_that_changed_for_a_while_is_outlived_and_never_logged() {
 }
 
 #[test]
-fn a_redis_that_is_stopped_for_longer_than_a_call_may_take_is_outlived() {
+fn a_worker_outlives_a_redis_stopped_for_longer_than_a_call_may_take() {
     let redis = Redis::start();
     let mut drain = Drain::begin(&redis, &redis.url());
     let signal = |name: &str| {
@@ -188,15 +188,15 @@ fn a_redis_that_is_stopped_for_longer_than_a_call_may_take_is_outlived() {
     drain.finish(&[]);
 }
 
-/// Not refused, not closed: nothing answers at all, as when the host is gone.
+/// Neither refused nor closed: nothing answers at all, as when the host is gone.
 #[test]
-fn an_address_that_swallows_every_attempt_to_connect_is_outlived() {
+fn a_worker_outlives_an_address_that_swallows_every_attempt_to_connect() {
     let redis = Redis::start();
     let address = FaultProxy::start(&redis.socket(), true, 1);
     let mut drain = Drain::begin(&redis, address.url());
     address.swallow();
     drain.endure(GONE);
-    // Two attempts of each shard have been given up by then, where the kernel would be in the middle of its first.
+    // By then each shard has given up two attempts, where the kernel would be in the middle of its first.
     measure_over(2 * (TCP_CONNECT_TIMEOUT + RECONNECT_PAUSE_MAX));
     drain.assert_goes_on();
     let before = redis.processed();

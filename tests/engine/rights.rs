@@ -10,10 +10,10 @@ use crate::harness::redis::{DEAD, RETRIES};
 use crate::harness::wait::{wait_until, wait_within};
 use crate::harness::{Redis, Worker, output_of};
 
-/// A lease and the look for it, on a loaded machine.
+/// A lease and the check for it, on a loaded machine.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(60);
 
-/// Makes a user of these rules and gives its url.
+/// Creates a user with these rules and returns its url.
 fn url_of_user(redis: &Redis, rules: &str) -> String {
     let mut words = vec!["ACL", "SETUSER", "jiggler", "reset", "on", ">pw"];
     words.extend(rules.split(' '));
@@ -26,7 +26,7 @@ fn denied(redis: &Redis) -> Vec<String> {
     log.as_array().unwrap().map(|entry| format!("{entry:?}")).collect()
 }
 
-/// Retry, dead set, recovery of a killed process, scheduled jobs, cancelling, summary: nothing is denied.
+/// Retry, dead set, recovery of a killed process, scheduled jobs, cancellation, summary: nothing is denied.
 #[test]
 fn everything_works_under_the_rights_of_the_table_and_nothing_is_denied() {
     let redis = Redis::start();
@@ -50,7 +50,7 @@ fn everything_works_under_the_rights_of_the_table_and_nothing_is_denied() {
     run(&["enqueue", "Fail", r#"["later"]"#, "--retries", "1"]);
     run(&["enqueue", "Fail", r#"["never"]"#]);
     wait_until("the scheduled one has run", || redis.processed() >= 203);
-    wait_until("one is to be retried and one is dead", || {
+    wait_until("one waits for its retry and one is dead", || {
         redis.count(RETRIES) == 1 && redis.count(DEAD) == 1
     });
     redis.push("default", &[r#"{"name":"Sleep","args":[600],"jid":"cancelled"}"#]);
@@ -73,7 +73,7 @@ fn everything_works_under_the_rights_of_the_table_and_nothing_is_denied() {
 }
 
 #[test]
-fn a_right_that_is_missing_ends_the_boot_with_the_line_to_add() {
+fn a_missing_right_ends_the_boot_with_the_line_to_add() {
     let redis = Redis::start();
     let line = rights::acl_line(JIGGLER, rights::Reach::Directly);
     let check = |without: &[&str], says: &str| {
@@ -91,10 +91,10 @@ fn a_right_that_is_missing_ends_the_boot_with_the_line_to_add() {
     check(&["+evalsha"], "ACL SETUSER jiggler +evalsha");
 }
 
-/// A right is taken away while a worker runs, with a connection that goes on and with one that must resume: the shard is not
-/// taken for dead, says what is missing, and goes on when it is given again.
+/// A right is revoked while a worker runs, with a connection that stays and with one that must resume: the shard is
+/// not presumed dead, says what is missing, and continues when the right is granted again.
 #[test]
-fn a_right_taken_away_is_an_outage_that_names_it_and_no_fence() {
+fn a_revoked_right_is_an_outage_that_names_it_and_not_a_fence() {
     for cut_off in [false, true] {
         let redis = Redis::start();
         let url = url_of_user(&redis, &rights::acl_line(JIGGLER, rights::Reach::Directly));
@@ -110,8 +110,10 @@ fn a_right_taken_away_is_an_outage_that_names_it_and_no_fence() {
         worker.wait_for_line("let an administrator run ACL SETUSER jiggler +hmget");
         assert_eq!(redis.processed(), 0);
         redis.run(&["ACL", "SETUSER", "jiggler", "+hmget"]);
-        wait_until("its end is told", || redis.processed() == 1 && lists_in_flight(&redis).is_empty());
-        assert_eq!(redis.uuid(), uuid, "the process did not begin anew");
+        wait_until("the job's end is reported", || {
+            redis.processed() == 1 && lists_in_flight(&redis).is_empty()
+        });
+        assert_eq!(redis.uuid(), uuid, "the process did not start over");
         worker.wait_for_line("redis is back");
         assert!(worker.lines("believed dead").is_empty());
         worker.stop();
@@ -119,7 +121,7 @@ fn a_right_taken_away_is_an_outage_that_names_it_and_no_fence() {
 }
 
 #[test]
-fn a_turn_that_is_denied_half_of_what_it_does_is_not_tried_over_and_over() {
+fn a_turn_that_is_denied_halfway_is_not_retried_over_and_over() {
     let redis = Redis::start();
     let url = url_of_user(&redis, &rights::acl_line(JIGGLER, rights::Reach::Directly));
     let mut worker = Worker::launch(&url, &["-v"]);
@@ -138,7 +140,7 @@ fn a_turn_that_is_denied_half_of_what_it_does_is_not_tried_over_and_over() {
 }
 
 #[test]
-fn a_stop_without_a_right_ends_all_the_same() {
+fn a_stop_without_a_right_still_ends() {
     let redis = Redis::start();
     let url = url_of_user(&redis, &rights::acl_line(JIGGLER, rights::Reach::Directly));
     let mut worker = Worker::launch(&url, &["-v"]);
@@ -151,9 +153,9 @@ fn a_stop_without_a_right_ends_all_the_same() {
     assert!(!worker.lines("ACL SETUSER jiggler +hmget").is_empty());
 }
 
-/// Each command names the right that it lacks, and only those of its own: a producer is not told to ask for a worker's.
+/// Each command names the right that it lacks, and only its own: a producer is not asked to grant a worker's.
 #[test]
-fn a_command_that_is_denied_says_which_right_to_give() {
+fn a_denied_command_says_which_right_to_grant() {
     let redis = Redis::start();
     redis.push("default", &[r#"{"name":"Noop","args":[],"jid":"waits"}"#]);
     let keys = "~jiggler:* ~{jiggler:list:*";

@@ -1,5 +1,5 @@
-//! A password is where it must be and nowhere else: not in the list of processes, a log, a heartbeat, a connection's name
-//! or an error.
+//! A password is where it must be and nowhere else: not in the process list, a log, a heartbeat, a connection name or
+//! an error.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -59,7 +59,7 @@ fn a_password_in_a_file_or_a_variable_is_seen_by_nobody() {
 }
 
 #[test]
-fn a_password_in_a_flag_is_warned_of_once_and_not_repeated() {
+fn a_password_in_a_flag_causes_one_warning_and_is_not_repeated() {
     let redis = Redis::start_with_password(SECRET);
     let url = redis.tcp_url().replace("//", &format!("//:{SECRET}@"));
     let mut worker = Worker::launch(&url, &[]);
@@ -69,9 +69,9 @@ fn a_password_in_a_flag_is_warned_of_once_and_not_repeated() {
     worker.stop();
 }
 
-/// The commonest slip: a password alone stands where the user belongs.
+/// The commonest slip: a bare password in the place of the user.
 #[test]
-fn a_password_in_the_users_place_is_not_repeated_and_the_right_form_is_told() {
+fn a_password_in_the_users_place_is_not_repeated_and_the_right_form_is_shown() {
     let redis = Redis::start_with_password(SECRET);
     let host = format!("127.0.0.1:{}", redis.port());
     for url in [
@@ -95,7 +95,7 @@ fn a_password_in_the_users_place_is_not_repeated_and_the_right_form_is_told() {
 }
 
 #[test]
-fn a_wrong_password_is_in_no_error() {
+fn no_error_contains_a_wrong_password() {
     let redis = Redis::start_with_password("another");
     let file = secret_file(SECRET);
     let args = ["--redis-url", &redis.tcp_url(), "--redis-password-file", file.path().to_str().unwrap()];

@@ -1,8 +1,8 @@
-//! Sentinels know the primary: a worker finds it, follows a fail-over in mid-drain, and says what is wrong when there is
+//! Sentinels know the primary: a worker finds it, follows a fail-over mid-drain, and says what is wrong when there is
 //! none.
 //!
-//! Real ones: a primary, two replicas and three sentinels, each a process. The test kills the primary and decides nothing:
-//! the sentinels agree on the next one by themselves.
+//! Real ones: a primary, two replicas and three sentinels, each a process. The test kills the primary and decides
+//! nothing: the sentinels agree on the next one on their own.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::harness::{Account, Redis, Worker, config_file, output_of};
 
 const JOBS: usize = 30_000;
 
-/// The sentinels take a second to miss the primary and some to agree; a loaded machine makes it more.
+/// The sentinels take a second to miss the primary and a few to agree; a loaded machine takes longer.
 const FAILED_OVER_WITHIN: Duration = Duration::from_secs(60);
 
-/// A primary, the first, and its replicas.
+/// A primary, which comes first, and its replicas.
 fn servers(replicas: usize) -> Vec<Redis> {
     let primary = Redis::start_with(&["--repl-diskless-sync-delay", "0"]);
     let port = primary.port().to_string();
@@ -35,7 +35,7 @@ fn servers(replicas: usize) -> Vec<Redis> {
 }
 
 #[test]
-fn a_worker_follows_a_fail_over_in_mid_drain_and_loses_no_job() {
+fn a_worker_follows_a_fail_over_mid_drain_and_loses_no_job() {
     let mut servers = servers(2);
     let sentinels = Sentinels::watch(servers[0].port(), 3, 2);
     sentinels.wait_until_they_know(2);
@@ -46,7 +46,7 @@ fn a_worker_follows_a_fail_over_in_mid_drain_and_loses_no_job() {
     let mut worker = Worker::launch(&url, &["--cores", "2", "-v", "-t", "20", "-C", &path]);
     wait_until("some jobs have run", || servers[0].processed() > 500);
     wait_until("the replicas have the jobs", || servers[0].integer(&["WAIT", "2", "1000"]) == 2);
-    // What the dead primary alone knew is repeated; none is lost.
+    // Whatever only the dead primary knew is repeated; none is lost.
     let mut old = servers.remove(0);
     old.kill();
     wait_until("both shards say that they are without redis", || worker.shards_without_redis() == 2);
@@ -54,12 +54,12 @@ fn a_worker_follows_a_fail_over_in_mid_drain_and_loses_no_job() {
         wait_within(FAILED_OVER_WITHIN, "a replica is the primary", || servers.iter().position(Redis::leads));
     let new = &servers[new];
     let before = new.processed();
-    assert!(before < JOBS as u64, "it came after the drain, and proved nothing");
+    assert!(before < JOBS as u64, "the fail-over came after the drain, which proves nothing");
     wait_within(FAILED_OVER_WITHIN, "jobs run at the new primary", || {
         (new.processed() > before).then_some(())
     });
     wait_until("all jobs have run", || new.queue("default").is_empty() && new.waiting() == 2);
-    // A job pushed by a producer that asks the sentinels too wakes it there.
+    // A job from a producer that also asks the sentinels wakes it there.
     let output = output_of(&["enqueue", "Noop", "--redis-url", &url]);
     assert!(output.status.success(), "{output:?}");
     wait_until("it is woken", || new.queue("default").is_empty() && new.waiting() == 2);
@@ -71,7 +71,7 @@ fn a_worker_follows_a_fail_over_in_mid_drain_and_loses_no_job() {
 }
 
 #[test]
-fn a_sentinel_that_is_away_is_passed_over_and_a_password_of_their_own_is_used() {
+fn a_sentinel_that_is_away_is_skipped_and_the_sentinels_own_password_is_used() {
     let servers = servers(0);
     let sentinels = Sentinels::watch_with(servers[0].port(), 1, 1, &["requirepass sentinel-secret"]);
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -92,7 +92,7 @@ fn a_sentinel_that_is_away_is_passed_over_and_a_password_of_their_own_is_used() 
 }
 
 #[test]
-fn what_is_wrong_with_the_sentinels_is_said() {
+fn an_error_says_what_is_wrong_with_the_sentinels() {
     let servers = servers(0);
     let sentinels = Sentinels::watch(servers[0].port(), 1, 1);
     let check = |url: &str, code: i32, parts: &[&str]| {
@@ -109,7 +109,7 @@ fn what_is_wrong_with_the_sentinels_is_said() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("redis+sentinel://127.0.0.1:{unused}/mymaster");
     check(&url, 1, &["no sentinel leads to the primary \"mymaster\"", "refused"]);
-    // A server that is no sentinel.
+    // A server that is not a sentinel.
     let url = format!("redis+sentinel://127.0.0.1:{}/mymaster", servers[0].port());
     check(&url, 2, &["no sentinel leads", "unknown command 'SENTINEL'"]);
 }

@@ -1,4 +1,4 @@
-//! A key that is spoilt, a right that is withdrawn, a full memory: what is lost for it (nothing), and what stops (only what
+//! A spoilt key, a revoked right, a full memory: what is lost because of it (nothing), and what stops (only what
 //! needs that key).
 
 use jiggler_uring::internal::wire::keys::JIGGLER;
@@ -10,7 +10,7 @@ use crate::harness::{Redis, Worker};
 
 const JOBS: usize = 10;
 
-/// A worker that runs [`JOBS`] jobs which do not end.
+/// A worker that runs [`JOBS`] jobs that never end.
 fn at_work(redis: &Redis, url: &str) -> Worker {
     let jobs: Vec<String> =
         (0..JOBS).map(|n| format!(r#"{{"name":"Sleep","args":[60],"jid":"spoilt-{n}"}}"#)).collect();
@@ -26,7 +26,7 @@ fn in_flight(redis: &Redis) -> usize {
 }
 
 #[test]
-fn a_stop_leaves_jobs_in_flight_whose_queue_is_no_list_and_says_so() {
+fn a_stop_leaves_jobs_in_flight_whose_queue_is_not_a_list_and_says_so() {
     let redis = Redis::start();
     let mut worker = at_work(&redis, &redis.url());
     redis.run(&["SET", "jiggler:list:default", "x"]);
@@ -63,7 +63,7 @@ fn a_stop_hands_its_jobs_back_though_the_memory_is_full() {
 }
 
 #[test]
-fn counters_that_are_none_stop_no_job_and_are_made_up_for() {
+fn spoilt_counters_stop_no_job_and_are_caught_up_later() {
     let redis = Redis::start();
     for counter in [JIGGLER.names().processed, JIGGLER.names().failures] {
         redis.run(&["SET", counter, "12.5"]);
@@ -79,14 +79,14 @@ fn counters_that_are_none_stop_no_job_and_are_made_up_for() {
 }
 
 #[test]
-fn a_dead_set_that_is_none_keeps_the_dead_waiting_and_nobody_else() {
+fn a_spoilt_dead_set_keeps_dead_jobs_waiting_and_nothing_else() {
     let redis = Redis::start();
     redis.run(&["SET", DEAD, "x"]);
     let worker = Worker::start(&redis, &[]);
     redis.push("default", &[r#"{"name":"Fail","args":["x"],"jid":"dies"}"#, "no json"]);
     worker.wait_for_line(DEAD);
     redis.push("default", &[r#"{"name":"Fail","args":["x"],"jid":"retried","retries":3}"#]);
-    wait_until("another job is to be retried", || redis.count(RETRIES) == 1);
+    wait_until("another job waits for its retry", || redis.count(RETRIES) == 1);
     assert_eq!(in_flight(&redis), 2);
     redis.run(&["DEL", DEAD]);
     wait_until("both are dead", || redis.count(DEAD) == 2);
@@ -94,7 +94,7 @@ fn a_dead_set_that_is_none_keeps_the_dead_waiting_and_nobody_else() {
 }
 
 #[test]
-fn a_stop_gives_back_what_waits_for_a_set_that_is_none() {
+fn a_stop_hands_back_what_waits_for_a_spoilt_set() {
     let redis = Redis::start();
     redis.run(&["SET", RETRIES, "x"]);
     let mut worker = Worker::start(&redis, &[]);
@@ -106,7 +106,7 @@ fn a_stop_gives_back_what_waits_for_a_set_that_is_none() {
 }
 
 #[test]
-fn leases_and_sets_that_are_none_stop_no_job_and_are_named() {
+fn spoilt_leases_and_sets_stop_no_job_and_are_named() {
     let redis = Redis::start();
     redis.run(&["SET", JIGGLER.names().leases, "x"]);
     redis.run(&["SET", JIGGLER.names().scheduled, "x"]);

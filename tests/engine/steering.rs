@@ -1,5 +1,5 @@
-//! Processes are listed, made quiet and stopped from outside, through Redis alone; what each was asked and did is said
-//! truthfully.
+//! Processes are listed, made quiet and stopped from outside, through Redis alone; what each was asked and did is
+//! reported truthfully.
 
 use crate::harness::wait::wait_until;
 use crate::harness::{Redis, Worker, config_file, json, output_of};
@@ -10,7 +10,7 @@ fn processes(redis: &Redis) -> Vec<serde_json::Value> {
     json(&output.stdout)["processes"].as_array().unwrap().clone()
 }
 
-/// Runs a command until the process listens: its subscription comes after its first heartbeat.
+/// Runs a command until the process receives it: its subscription comes after its first heartbeat.
 #[track_caller]
 fn steer(redis: &Redis, args: &[&str]) -> (Option<i32>, String) {
     wait_until("the processes listen", || redis.clients(":cancel").len() == processes(redis).len());
@@ -33,7 +33,7 @@ fn a_process_is_listed_with_what_it_runs() {
     assert_eq!((&process["busy"], &process["concurrency"]), (&1.into(), &3.into()));
     assert_eq!((&process["pid"], &process["jobs"][0]["name"]), (&worker.pid().into(), &"Sleep".into()));
     assert_eq!((&process["shards"][0]["slots"], &process["ok"]), (&3.into(), &true.into()));
-    // What runs is not rewritten while it runs on: its start stays what it was.
+    // What runs is not rewritten while it keeps running: its start stays what it was.
     let since = process["jobs"][0]["since"].as_f64().unwrap();
     let beat = process["heartbeat"].as_f64().unwrap();
     wait_until("another heartbeat", || processes(&redis)[0]["heartbeat"].as_f64().unwrap() > beat);
@@ -47,7 +47,7 @@ fn a_process_is_listed_with_what_it_runs() {
 }
 
 #[test]
-fn a_process_becomes_quiet_when_it_is_told_and_says_so() {
+fn a_process_becomes_quiet_when_asked_and_says_so() {
     let redis = Redis::start();
     let mut worker = Worker::start(&redis, &[]);
     let uuid = redis.uuid();
@@ -58,7 +58,7 @@ fn a_process_becomes_quiet_when_it_is_told_and_says_so() {
         "{said}"
     );
     assert_eq!(processes(&redis)[0]["phase"], "quiet");
-    wait_until("it waits for jobs no more", || redis.waiting() == 0);
+    wait_until("it no longer waits for jobs", || redis.waiting() == 0);
     redis.push("default", &[r#"{"name":"Noop"}"#]);
     // A second time changes nothing.
     assert_eq!(steer(&redis, &["quiet", "--all"]).0, Some(0));
@@ -68,7 +68,7 @@ fn a_process_becomes_quiet_when_it_is_told_and_says_so() {
 }
 
 #[test]
-fn a_process_stops_as_at_a_signal_and_hands_its_jobs_back() {
+fn a_process_stops_as_on_a_signal_and_hands_its_jobs_back() {
     let redis = Redis::start();
     redis.push("default", &[r#"{"name":"Sleep","args":[60],"jid":"s"}"#]);
     let mut worker = Worker::start(&redis, &["-t", "1"]);
@@ -81,7 +81,7 @@ fn a_process_stops_as_at_a_signal_and_hands_its_jobs_back() {
 }
 
 #[test]
-fn a_stop_at_once_does_not_wait_and_a_repeated_stop_is_none() {
+fn an_immediate_stop_does_not_wait_and_a_repeated_stop_is_not_immediate() {
     let redis = Redis::start();
     redis.push("default", &[r#"{"name":"Sleep","args":[60]}"#]);
     let mut worker = Worker::start(&redis, &["-t", "3000"]);
@@ -98,7 +98,7 @@ fn a_stop_at_once_does_not_wait_and_a_repeated_stop_is_none() {
 }
 
 #[test]
-fn an_unknown_wish_is_logged_and_a_process_that_hears_nothing_is_named_with_its_signal() {
+fn an_unknown_request_is_logged_and_a_process_that_receives_none_is_named_with_its_signal() {
     let redis = Redis::start();
     let worker = Worker::start(&redis, &[]);
     let uuid = redis.uuid();
@@ -106,7 +106,7 @@ fn an_unknown_wish_is_logged_and_a_process_that_hears_nothing_is_named_with_its_
         redis.integer(&["PUBLISH", &format!("jiggler:uring:steer:0:{uuid}"), "dance"]) == 1
     });
     worker.wait_for_line("unknown request on the steering channel");
-    // A Ruby server beside it.
+    // A Ruby server alongside it.
     let value = r#"{"heartbeat":1.5,"rss":1,"current_jobs":{}}"#;
     redis.run(&["SET", "jiggler:svr:00c0ffee0000:3:25:default:1:1795299901:8066:ruby-host", value]);
     let output = output_of(&["quiet", "--all", "--redis-url", &redis.url()]);

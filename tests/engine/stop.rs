@@ -1,4 +1,5 @@
-//! Quiet and stop: what runs may end, what does not is handed back, and Redis looks as if this process had never been.
+//! Quiet and stop: running jobs may finish, the rest is handed back, and Redis looks as if this process had never
+//! existed.
 
 use std::time::{Duration, Instant};
 
@@ -10,17 +11,17 @@ use crate::harness::redis::DEAD;
 use crate::harness::wait::{measure_over, wait_until};
 use crate::harness::{Account, Redis, Worker};
 
-/// Far above what a stop with a timeout of 1 s takes, far below the 25 s of the default and the sleep of the jobs.
+/// Far above what a stop with a timeout of 1 s takes, far below the default of 25 s and the sleep of the jobs.
 const SOON: Duration = Duration::from_secs(8);
 
-/// What a stop may take beyond its timeout, whatever Redis does: 2 s, and one for a loaded machine.
+/// What a stop may take beyond its timeout, whatever Redis does: 2 s, plus one for a loaded machine.
 const BEYOND_TIMEOUT: Duration = Duration::from_secs(3);
 
 fn sleeper(number: usize, seconds: f64) -> String {
     format!(r#"{{"name":"Sleep", "args":[{seconds}],"jid":"{number:08}","x":"kept as it came"}}"#)
 }
 
-/// Nothing of a process is left: not in flight, no index, no heartbeat, no figures, no lease.
+/// Nothing of a process is left: nothing in flight, no index, no heartbeat, no figures, no lease.
 #[track_caller]
 fn assert_no_trace(redis: &Redis) {
     let left = redis.keys("*").into_iter().filter(|key| {
@@ -40,7 +41,7 @@ fn a_stop_hands_running_jobs_back_byte_for_byte_and_next_to_be_taken() {
     let asked = Instant::now();
     worker.stop();
     assert!(asked.elapsed() < SOON, "the stop took {:?}", asked.elapsed());
-    assert!(asked.elapsed() >= Duration::from_secs(1), "the jobs were not given their second");
+    assert!(asked.elapsed() >= Duration::from_secs(1), "the jobs did not get their second");
     let queue = redis.queue("default");
     let mut first: Vec<&String> = queue[..3].iter().collect();
     first.sort_unstable();
@@ -51,7 +52,7 @@ fn a_stop_hands_running_jobs_back_byte_for_byte_and_next_to_be_taken() {
 }
 
 #[test]
-fn a_stop_in_mid_drain_hands_the_unstarted_jobs_back_in_their_old_order() {
+fn a_stop_mid_drain_hands_the_unstarted_jobs_back_in_their_old_order() {
     const JOBS: usize = 9_000;
     for _ in 0..5 {
         let redis = Redis::start();
@@ -61,7 +62,7 @@ fn a_stop_in_mid_drain_hands_the_unstarted_jobs_back_in_their_old_order() {
         worker.stop();
         Account::of(&redis).assert_none_lost(JOBS);
         let done = usize::try_from(redis.count(DEAD)).unwrap();
-        assert!(done < JOBS, "the stop came after the drain, and proved nothing");
+        assert!(done < JOBS, "the stop came after the drain, which proves nothing");
         let rest: Vec<String> = (done..JOBS).map(Account::traced).collect();
         assert!(redis.queue("default") == rest, "the rest of the queue is not as it was");
         assert_eq!(redis.processed(), done as u64);
@@ -70,7 +71,7 @@ fn a_stop_in_mid_drain_hands_the_unstarted_jobs_back_in_their_old_order() {
 }
 
 #[test]
-fn a_stop_lets_jobs_end_that_end_in_time() {
+fn a_stop_waits_for_jobs_that_end_in_time() {
     let redis = Redis::start();
     let jobs: Vec<String> = (0..4).map(|n| sleeper(n, 1.0)).collect();
     redis.push("default", &jobs);
@@ -99,14 +100,14 @@ fn a_second_signal_ends_the_running_jobs_at_once() {
 }
 
 #[test]
-fn a_quiet_worker_takes_nothing_more_and_ends_what_runs_and_can_be_stopped() {
+fn a_quiet_worker_takes_nothing_more_and_finishes_what_runs_and_can_be_stopped() {
     let redis = Redis::start();
     redis.push("default", &[sleeper(0, 1.5)]);
     let mut worker = Worker::start(&redis, &["-c", "4"]);
     wait_until("the job runs", || redis.queue("default").is_empty());
     worker.signal("TSTP");
     worker.wait_for_line("quiet");
-    wait_until("the worker has ceased to wait for jobs", || redis.waiting() == 0);
+    wait_until("the worker no longer waits for jobs", || redis.waiting() == 0);
     redis.push("default", &[r#"{"name":"Noop","jid":"stays"}"#]);
     // It had free slots all that time.
     wait_until("the running job has ended", || redis.processed() == 1);
@@ -132,7 +133,7 @@ fn a_quiet_worker_hands_back_at_once_what_it_has_not_started() {
     wait_until("nothing is in flight", || lists_in_flight(&redis).is_empty());
     let account = Account::of(&redis);
     account.assert_none_lost(JOBS);
-    assert!(!account.queued.is_empty(), "the signal came after the drain, and proved nothing");
+    assert!(!account.queued.is_empty(), "the signal came after the drain, which proves nothing");
     assert_eq!(account.queued.len() + account.dead.len(), JOBS);
     worker.stop();
     assert_no_trace(&redis);
@@ -155,7 +156,7 @@ fn a_stop_while_the_worker_starts_is_as_good_as_one_later() {
         let redis = Redis::start();
         let jobs: Vec<String> = (0..3).map(|n| sleeper(n, 60.0)).collect();
         redis.push("default", &jobs);
-        // It is told to stop as soon as it hears signals at all, before or after its first fetch.
+        // It is asked to stop as soon as it handles signals at all, before or after its first fetch.
         let mut worker = Worker::start(&redis, &["--cores", "2"]);
         worker.stop();
         let mut queue = redis.queue("default");
@@ -194,12 +195,12 @@ fn a_stop_while_redis_is_down_ends_and_says_how_many_jobs_it_leaves() {
     redis.start_again();
     let account = Account::of(&redis);
     assert_eq!((account.queued.len(), account.in_flight.len()), (1, 2));
-    assert_eq!(redis.count("jiggler:uring:leases"), 1, "whoever finds them needs the lease");
+    assert_eq!(redis.count("jiggler:uring:leases"), 1, "a reaper needs the lease to find them");
 }
 
-/// Nothing runs, nothing is to be acked: there is nothing to wait for.
+/// Nothing runs, nothing needs an ack: there is nothing to wait for.
 #[test]
-fn a_stop_of_an_idle_worker_while_redis_is_down_is_immediate_and_in_order() {
+fn a_stop_of_an_idle_worker_while_redis_is_down_is_immediate_and_orderly() {
     let mut redis = Redis::start_durable();
     let mut worker = Worker::start(&redis, &["--cores", "2", "-q", "a,b", "-t", "50"]);
     wait_until("all wait", || redis.waiting() == 4);
@@ -210,7 +211,7 @@ fn a_stop_of_an_idle_worker_while_redis_is_down_is_immediate_and_in_order() {
     assert!(asked.elapsed() < SOON, "an idle worker took {:?} to stop", asked.elapsed());
     assert_eq!(worker.lines("left in flight"), [""; 0]);
     redis.start_again();
-    assert_eq!(redis.count("jiggler:uring:leases"), 1, "who looks for lost deliveries needs the lease");
+    assert_eq!(redis.count("jiggler:uring:leases"), 1, "a reaper needs the lease to find lost deliveries");
 }
 
 fn signal_server(redis: &Redis, signal: &str) {
@@ -249,7 +250,7 @@ fn a_stop_of_a_busy_worker_while_redis_hangs_ends_with_its_grace_and_says_what_i
     assert!(took < Duration::from_secs(1) + BEYOND_TIMEOUT, "it took {took:?}");
 }
 
-/// Orchestrators kill what takes longer than they allow, and count on the timeout that they were told.
+/// Orchestrators kill what takes longer than they allow, and rely on the timeout they were given.
 #[test]
 fn a_stop_of_a_busy_worker_while_redis_is_down_ends_two_seconds_after_its_timeout_at_the_latest() {
     let mut redis = Redis::start();
@@ -262,12 +263,12 @@ fn a_stop_of_a_busy_worker_while_redis_is_down_ends_two_seconds_after_its_timeou
     let status = worker.wait_for_end();
     let took = asked.elapsed();
     assert_eq!(status.code(), Some(1));
-    assert!(took >= Duration::from_secs(3), "the first job's end is still to be told, so it waits: {took:?}");
+    assert!(took >= Duration::from_secs(3), "the first job's end is not reported yet, so it waits: {took:?}");
     assert!(took < Duration::from_secs(3) + BEYOND_TIMEOUT, "it took {took:?}");
 }
 
-/// A line that swallows everything, and lets new connections through: half of the time after the deadline is for finding
-/// out, half for another connection.
+/// A line that swallows everything, and lets new connections through: half of the time after the deadline is for noticing,
+/// half for another connection.
 fn check_forgotten_line(when: impl Fn(&FaultProxy, &Worker)) {
     let redis = Redis::start();
     let line = FaultProxy::start(&redis.socket(), true, 1);
@@ -279,10 +280,10 @@ fn check_forgotten_line(when: impl Fn(&FaultProxy, &Worker)) {
     when(&line, &worker);
     let status = worker.wait_for_end();
     let took = asked.elapsed();
-    assert_eq!(status.code(), Some(0), "what ran was handed back over another connection");
+    assert_eq!(status.code(), Some(0), "running jobs were handed back over another connection");
     assert!(took < Duration::from_secs(3) + BEYOND_TIMEOUT, "it took {took:?}");
     assert_eq!(redis.queue("default").len(), 3);
-    // The fence stays, for what still lies in the dead connection.
+    // The fence stays, because of what is still in the dead connection.
     assert_eq!(lists_in_flight(&redis), [""; 0]);
     assert_eq!((redis.keys("jiggler:svr:*").len(), redis.count("jiggler:uring:leases")), (0, 0));
 }

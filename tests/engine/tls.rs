@@ -1,5 +1,5 @@
-//! The whole program over TLS: a worker drains, survives a restart, and operators ask, with a client certificate that the
-//! server insists on.
+//! The whole program over TLS: a worker drains and survives a restart, and operators' commands work, with the client
+//! certificate that the server requires.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::harness::{Account, Redis, Worker, config_file, output_of};
 
 const JOBS: usize = 8_000;
 
-/// Consumption must be back so soon after Redis is.
+/// Consumption must resume this soon after Redis is back.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 
-/// A Redis that wants a client certificate, and no plain port; the test itself asks by its unix socket.
+/// A Redis that requires a client certificate and has no plain port; the test itself uses its unix socket.
 fn start(certificates: &Certificates) -> Redis {
     let mut flags = certificates.server_flags("server", "yes");
     flags.extend(["--appendonly", "yes", "--appendfsync", "always"].map(str::to_owned));
@@ -32,9 +32,9 @@ fn url(redis: &Redis) -> String {
     format!("rediss://localhost:{}", redis.port())
 }
 
-/// What `openssl req -x509` makes is an authority's certificate; as a server's it is refused in words.
+/// `openssl req -x509` makes a CA certificate; as a server's it is refused with an explanation.
 #[test]
-fn an_authoritys_own_certificate_is_refused_with_how_to_make_a_servers() {
+fn a_ca_certificate_as_a_servers_is_refused_with_how_to_make_one() {
     let certificates = Certificates::make();
     let flags = certificates.server_flags("ca", "no");
     let redis = Redis::start_by_socket(&flags.iter().map(String::as_str).collect::<Vec<_>>());
@@ -63,10 +63,10 @@ fn a_worker_drains_over_tls_and_survives_a_restart() {
     wait_until("both shards say that redis is gone", || worker.lines("redis is gone; trying").len() == 2);
     redis.start_again();
     let before = redis.processed();
-    assert!(before < JOBS as u64, "redis ended after the drain, which proved nothing");
+    assert!(before < JOBS as u64, "redis ended after the drain, which proves nothing");
     wait_within(BACK_WITHIN, "the worker consumes again", || (redis.processed() > before).then_some(()));
     wait_until("all jobs have run", || redis.processed() >= JOBS as u64);
-    // Two shards' connections, their waits, and those of control: no one has come in by another way.
+    // Two shards' connections, their waits, and those of control: nobody got in another way.
     wait_until("it waits", || redis.waiting() == 2);
     assert!(redis.clients("jiggler-uring:").iter().all(|line| !line.contains("redis.sock")));
     worker.stop();
@@ -102,9 +102,9 @@ fn operators_and_large_payloads_go_over_tls_too() {
     assert_eq!(redis.job_keys(), [""; 0]);
 }
 
-/// What stands in the way is said at once, and the process ends as one that was set up wrongly does.
+/// The obstacle is reported at once, and the process ends as one with a wrong setup does.
 #[test]
-fn a_worker_that_trusts_not_or_is_not_trusted_says_so_and_ends() {
+fn a_worker_that_does_not_trust_or_is_not_trusted_says_so_and_ends() {
     let certificates = Certificates::make();
     let redis = start(&certificates);
     let ca = certificates.path("ca.pem");

@@ -1,5 +1,5 @@
-//! TLS and sentinels by way of the clients, on tokio and without, and both together: `rediss+sentinel://` with real sentinels
-//! and servers that speak TLS alone, through a fail-over. And what is said where one end speaks TLS and the other does not.
+//! TLS and sentinels with the clients, on tokio and without, and both together: `rediss+sentinel://` with real
+//! sentinels and servers that speak only TLS, through a fail-over. And the errors where only one end speaks TLS.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::harness::sentinels::Sentinels;
 use crate::harness::wait::{wait_until, wait_within};
 use crate::harness::{Account, Redis, Worker, config_file, output_of};
 
-/// The sentinels take a second to miss the primary and some to agree; a loaded machine makes it more.
+/// The sentinels take a second to miss the primary and a few to agree; a loaded machine takes longer.
 const FAILED_OVER_WITHIN: Duration = Duration::from_secs(60);
 
 const JOBS: usize = 10_000;
@@ -25,7 +25,7 @@ enum Line {
     Tls,
 }
 
-/// A primary and a replica of it, which has caught up.
+/// A primary and a replica that has caught up with it.
 fn servers(line: Line, certificates: &Certificates) -> [Redis; 2] {
     let mut flags = vec!["--repl-diskless-sync-delay".to_owned(), "0".to_owned()];
     if line == Line::Tls {
@@ -66,7 +66,7 @@ fn job(number: usize) -> NewJob {
 }
 
 #[test]
-fn a_worker_follows_a_fail_over_of_servers_and_sentinels_that_speak_tls_alone() {
+fn a_worker_follows_a_fail_over_of_servers_and_sentinels_that_speak_only_tls() {
     let certificates = Certificates::make();
     let [mut primary, replica] = servers(Line::Tls, &certificates);
     let sentinels = sentinels(Line::Tls, &certificates, &primary);
@@ -79,7 +79,7 @@ fn a_worker_follows_a_fail_over_of_servers_and_sentinels_that_speak_tls_alone() 
     primary.kill();
     wait_within(FAILED_OVER_WITHIN, "the replica is the primary", || replica.leads().then_some(()));
     let before = replica.processed();
-    assert!(before < JOBS as u64, "it came after the drain, and proved nothing");
+    assert!(before < JOBS as u64, "the fail-over came after the drain, which proves nothing");
     wait_within(FAILED_OVER_WITHIN, "jobs run there", || (replica.processed() > before).then_some(()));
     wait_until("all jobs have run", || replica.queue("default").is_empty() && replica.waiting() == 1);
     let output = output_of(&["enqueue", "Noop", "--redis-url", &url]);
@@ -91,7 +91,7 @@ fn a_worker_follows_a_fail_over_of_servers_and_sentinels_that_speak_tls_alone() 
     assert_eq!((account.queued.len(), account.in_flight.len()), (0, 0));
 }
 
-/// Both clients hold a connection to the primary when it dies, and find the next one by themselves.
+/// Both clients hold a connection to the primary when it dies, and find the next one themselves.
 fn clients_follow_a_fail_over(line: Line) {
     let certificates = Certificates::make();
     let [mut primary, replica] = servers(line, &certificates);
@@ -129,7 +129,7 @@ fn clients_follow_a_fail_over_by_sentinels_over_tls() {
 }
 
 #[test]
-fn the_client_on_tokio_speaks_tls_with_payloads_of_any_size_and_a_certificate_of_its_own() {
+fn the_client_on_tokio_speaks_tls_with_payloads_of_any_size_and_its_own_certificate() {
     let certificates = Certificates::make();
     let flags = certificates.server_flags("server", "yes");
     let redis = Redis::start_by_socket(&flags.iter().map(String::as_str).collect::<Vec<_>>());
@@ -150,9 +150,9 @@ fn the_client_on_tokio_speaks_tls_with_payloads_of_any_size_and_a_certificate_of
     }
 }
 
-/// By boot, by short commands and by the clients alike.
+/// At boot, from one-off commands and from the clients alike.
 #[test]
-fn a_url_that_takes_tls_for_plain_or_plain_for_tls_is_told_so() {
+fn a_url_that_takes_tls_for_plain_or_plain_for_tls_gets_an_error_that_says_so() {
     let certificates = Certificates::make();
     let ca = certificates.path("ca.pem");
     let flags = certificates.server_flags("server", "no");

@@ -27,7 +27,7 @@ impl App {
         Self { child, address }
     }
 
-    /// Posts a body: the status line, and what follows the headers.
+    /// Posts a body and returns the status line and what follows the headers.
     fn post(&self, body: &str) -> (String, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let head = "POST /mails HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json";
@@ -41,7 +41,7 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
-        // Nothing to do about either failure: the process is gone already.
+        // Neither failure matters: the process is already gone.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,7 +1,7 @@
 //! The account of every job: where each jid is, and how often it ran.
 //!
-//! The jobs are `Fail` without retries: to run is to leave one's jid in the dead set, so that every job enqueued must be
-//! found in a queue, in flight or there. With `-v` the worker logs each run, so that a job that ran twice shows.
+//! The jobs are `Fail` without retries: each run leaves its jid in the dead set, so every enqueued job must be found
+//! in a queue, in flight or there. With `-v` the worker logs each run, so a job that ran twice shows up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use jiggler_uring::internal::resp::Value;
 use super::redis::{DEAD, RETRIES, Redis};
 use super::worker::Worker;
 
-/// Where the jobs of a Redis are.
+/// Where the jobs in a Redis are.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     /// Jids in queues.
@@ -24,7 +24,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The payload of the traced job of a number.
+    /// The payload of the traced job with this number.
     pub(crate) fn traced(number: usize) -> String {
         format!(r#"{{"name":"Fail","args":["traced"],"jid":"{number:08}"}}"#)
     }
@@ -36,7 +36,7 @@ impl Account {
         redis.push(queue, &payloads);
     }
 
-    /// Reads the account of a Redis at rest.
+    /// Takes the account of a Redis at rest.
     #[track_caller]
     pub(crate) fn of(redis: &Redis) -> Self {
         let mut account = Self::default();
@@ -55,7 +55,7 @@ impl Account {
         account
     }
 
-    /// Reads the account of the nodes of a cluster at rest, where each queue has a dead set and a retry set of its own.
+    /// Takes the account of the nodes of a cluster at rest, where each queue has its own dead set and retry set.
     #[track_caller]
     pub(crate) fn of_nodes<'n>(nodes: impl IntoIterator<Item = &'n Redis>) -> Self {
         let mut account = Self::default();
@@ -96,7 +96,7 @@ impl Account {
         );
     }
 
-    /// Every one of `count` traced jobs has run, and nothing says that one has run twice.
+    /// Every one of `count` traced jobs has run, and nothing suggests that one ran twice.
     #[track_caller]
     pub(crate) fn assert_each_ran_once(&self, count: usize) {
         self.assert_none_lost(count);
@@ -106,7 +106,7 @@ impl Account {
         assert!(self.queued.is_empty() && self.in_flight.is_empty(), "jobs that ran are still there");
     }
 
-    /// How often each jid ran, by the log of a worker started with `-v`.
+    /// How often each jid ran, according to the log of a worker started with `-v`.
     pub(crate) fn runs(worker: &Worker) -> BTreeMap<String, usize> {
         let mut runs = BTreeMap::new();
         for line in worker.lines("job failed") {
@@ -116,7 +116,7 @@ impl Account {
         runs
     }
 
-    /// No job ran twice, by the log of a worker started with `-v`.
+    /// No job ran twice, according to the log of a worker started with `-v`.
     #[track_caller]
     pub(crate) fn assert_none_ran_twice(worker: &Worker) {
         let runs = Self::runs(worker);
@@ -129,7 +129,7 @@ impl Account {
 #[track_caller]
 pub(crate) fn lists_in_flight(redis: &Redis) -> Vec<String> {
     let mut keys = redis.keys("{jiggler:list:*}:inflight:*");
-    // `{jiggler:list:<queue>}:inflight:<uuid>:<shard>` is an index, with one more part it is a list.
+    // `{jiggler:list:<queue>}:inflight:<uuid>:<shard>` is an index; with one more part it is a list.
     keys.retain(|key| key.split("}:inflight:").nth(1).unwrap().split(':').count() == 3);
     keys.retain(|key| matches!(redis.run(&["TYPE", key]).value(), Value::Simple(b"list")));
     keys

@@ -1,4 +1,4 @@
-//! A real Redis Cluster of a test's own: nodes, each a process, that have met and share the slots.
+//! A real Redis Cluster for one test: nodes, each a process, that have met and share the slots.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use jiggler_uring::internal::resp::{Reply, Value};
 use super::redis::Redis;
 use super::wait::{wait_until, wait_within};
 
-/// Slots of any cluster.
+/// The slots of any cluster.
 pub(crate) const SLOTS: u16 = 16_384;
 
 /// How soon a node that is gone is missed.
 const NODE_TIMEOUT_MS: &str = "1500";
 
-/// Meeting takes some seconds, and more on a loaded machine.
+/// Meeting takes a few seconds, and longer on a loaded machine.
 const MET_WITHIN: Duration = Duration::from_secs(60);
 
 /// Its primaries and their replicas.
@@ -22,12 +22,12 @@ pub(crate) struct Cluster {
     pub(crate) primaries: Vec<Redis>,
     /// The replica of each primary, where there are any.
     pub(crate) replicas: Vec<Redis>,
-    /// The port on which each node speaks with the others, primaries first.
+    /// The port on which each node talks to the others, primaries first.
     buses: Vec<String>,
 }
 
 impl Cluster {
-    /// So many primaries, which share the slots evenly.
+    /// This many primaries, which share the slots evenly.
     #[track_caller]
     pub(crate) fn start(primaries: usize) -> Self {
         Self::start_with(primaries, &[])
@@ -43,7 +43,7 @@ impl Cluster {
         cluster
     }
 
-    /// So many that speak TLS alone, to clients and each other: by these flags of a server.
+    /// This many that speak only TLS, to clients and each other, with these server flags.
     #[track_caller]
     pub(crate) fn start_over_tls(primaries: usize, flags: &[String]) -> Self {
         let flags: Vec<&str> = flags
@@ -58,7 +58,7 @@ impl Cluster {
         cluster
     }
 
-    /// The same, and a replica of each.
+    /// The same, with a replica of each.
     #[track_caller]
     pub(crate) fn start_replicated(primaries: usize) -> Self {
         let (mut primaries, buses) = nodes(2 * primaries);
@@ -76,7 +76,7 @@ impl Cluster {
             wait_within(MET_WITHIN, "each primary has a replica that has caught up", || {
                 (primary.info("replication", "connected_slaves") == 1).then_some(())
             });
-            wait_until("it has caught up", || primary.integer(&["WAIT", "1", "1000"]) == 1);
+            wait_until("the replica has caught up", || primary.integer(&["WAIT", "1", "1000"]) == 1);
         }
         cluster
     }
@@ -116,12 +116,12 @@ impl Cluster {
         format!("redis+cluster://{}", hosts.join(","))
     }
 
-    /// The url of one that speaks TLS, by the file of the authority that vouches for its nodes.
+    /// The url of one that speaks TLS, with the CA file that vouches for its nodes.
     pub(crate) fn url_over_tls(&self, ca_file: &str) -> String {
         format!("{}?ca_file={ca_file}", self.url().replace("redis+", "rediss+"))
     }
 
-    /// A queue that each primary has, in their order.
+    /// One queue for each primary, in their order.
     #[track_caller]
     pub(crate) fn queues(&self) -> Vec<String> {
         let named = |at: usize| {
@@ -154,8 +154,8 @@ impl Cluster {
         u16::try_from(self.primaries[0].integer(&["CLUSTER", "KEYSLOT", key])).unwrap()
     }
 
-    /// Moves a slot with all its keys from one primary to another, as an operator's tool does. `step` runs between any two
-    /// of its steps.
+    /// Moves a slot with all its keys from one primary to another, the way an operator's tool does. `step` runs
+    /// between any two of its steps.
     #[track_caller]
     pub(crate) fn migrate(&self, slot: u16, from: usize, to: usize, mut step: impl FnMut()) {
         let (source, target) = (&self.primaries[from], &self.primaries[to]);
@@ -182,13 +182,13 @@ impl Cluster {
     }
 }
 
-/// The id by which the cluster knows a node.
+/// The id the cluster gives a node.
 #[track_caller]
 fn id(node: &Redis) -> String {
     node.text_of(&["CLUSTER", "MYID"])
 }
 
-/// So many nodes, and their ports for each other.
+/// This many nodes, and their ports for each other.
 #[track_caller]
 fn nodes(count: usize) -> (Vec<Redis>, Vec<String>) {
     (0..count).map(|_| node(&Redis::start_with)).unzip()
@@ -205,13 +205,13 @@ fn node(start: &dyn Fn(&[&str]) -> Redis) -> (Redis, String) {
     })
 }
 
-/// A free port for a node's talk with the others: by default it would be its port and 10,000 more, which may be none.
+/// A free port for a node's cluster bus: the default is its port plus 10,000, which may not exist.
 fn bus_port() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
 }
 
 impl Redis {
-    /// Runs a command that answers with a text.
+    /// Runs a command whose reply is a text.
     #[track_caller]
     pub(crate) fn text_of(&self, args: &[&str]) -> String {
         let reply: Reply = self.run(args);

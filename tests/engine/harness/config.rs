@@ -4,7 +4,7 @@ use std::io::Write;
 
 use tempfile::NamedTempFile;
 
-/// A file that lives as long as this.
+/// A file that lives as long as this value.
 pub(crate) struct ConfigFile(NamedTempFile);
 
 impl ConfigFile {

@@ -1,7 +1,8 @@
-//! The Ruby gem in miniature: what its client, server, summary, cleaner and requeuer send to Redis and make of the replies.
+//! The Ruby gem in miniature: what its client, server, summary, cleaner and requeuer send to Redis and make of the
+//! replies.
 //!
-//! It notes what it sends, and a test compares that with what MONITOR saw of the real gem (`tests/data/jiggler`). It has the
-//! gem's oddities too: numbers of a process are strings, and what is not as it expects raises.
+//! It records what it sends, and a test compares that with what MONITOR saw of the real gem (`tests/data/jiggler`).
+//! It has the gem's quirks too: numbers of a process are strings, and anything unexpected raises.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,17 +13,17 @@ use serde_json::json as object;
 
 use super::redis::{DEAD, RETRIES, Redis, SCHEDULED};
 
-/// Where the gem takes a due job from a set, in one step.
+/// How the gem takes a due job from a set, in one step.
 const ZPOPBYSCORE: &str = "local due = redis.call('zrangebyscore', KEYS[1], '-inf', ARGV[1], 'limit', 0, 1)\n\
                            if due[1] then redis.call('zrem', KEYS[1], due[1]) return due[1] end";
 
-/// Moves of one list that a requeuer makes at most; a test's lists have fewer.
+/// Most moves a requeuer makes from one list; a test's lists are shorter.
 const REQUEUE_MOVES_MAX: usize = 1_000;
 
 /// A command.
 pub(crate) type Words = Vec<String>;
 
-/// Client and server of the gem in one: they share a connection, and the uuid is the server's.
+/// The gem's client and server in one: they share a connection, and the uuid is the server's.
 pub(crate) struct Gem<'r> {
     redis: &'r Redis,
     uuid: &'static str,
@@ -58,7 +59,7 @@ impl<'r> Gem<'r> {
         texts.map(|text| String::from_utf8(text.as_bulk().unwrap().to_vec()).unwrap()).collect()
     }
 
-    /// One page of SCAN: the cursor of the next, and keys.
+    /// One page of SCAN: the next cursor, and keys.
     #[track_caller]
     fn scan(&self, cursor: &str, pattern: &str) -> (String, Vec<String>) {
         let reply = self.call(&["SCAN", cursor, "MATCH", pattern]);
@@ -93,8 +94,8 @@ impl<'r> Gem<'r> {
         let counters = ["failures", "processed"]
             .map(|name| counter(name).map_or(0, |text| text.parse::<i64>().unwrap()));
         let mut processes = BTreeMap::new();
-        // The gem looks at the first page alone, and where there are more than ten keys may see no process. What it makes of
-        // those that it sees is what matters here.
+        // The gem reads only the first page, and with more than ten keys may see no process. What matters here is
+        // what it makes of those it sees.
         for key in self.scan_all("jiggler:svr:*") {
             let value = self.text(&["GET", &key]).unwrap();
             processes.insert(key.clone(), process(&key, &value));
@@ -161,7 +162,7 @@ impl<'r> Gem<'r> {
         self.call(&["SET", &key, value, "ex", "190"]);
     }
 
-    /// Takes a job, if there is one within the time that the gem waits.
+    /// Takes a job, if one comes within the time that the gem waits.
     #[track_caller]
     pub(crate) fn take(&self, queue: &str) -> Option<String> {
         let list = format!("jiggler:list:{queue}");
@@ -174,7 +175,7 @@ impl<'r> Gem<'r> {
         self.call(&["LREM", &list, "1", payload]).as_integer().unwrap()
     }
 
-    /// A round of the requeuer. How many jobs it moved.
+    /// One round of the requeuer. Returns how many jobs it moved.
     #[track_caller]
     pub(crate) fn requeue(&self) -> usize {
         let lists = self.scan_all("*in_progress*");
@@ -188,13 +189,13 @@ impl<'r> Gem<'r> {
             }
             while self.text(&["LMOVE", list, parts[0], "RIGHT", "RIGHT"]).is_some() {
                 moved += 1;
-                assert!(moved < REQUEUE_MOVES_MAX, "it would never end");
+                assert!(moved < REQUEUE_MOVES_MAX, "this would never end");
             }
         }
         moved
     }
 
-    /// A round of the poller at a time of its clock. How many jobs it moved.
+    /// One round of the poller at a given time of its clock. Returns how many jobs it moved.
     #[track_caller]
     pub(crate) fn poll(&self, now: f64) -> usize {
         let mut moved = 0;
@@ -209,7 +210,7 @@ impl<'r> Gem<'r> {
     }
 }
 
-/// A process as `summary` shows it: its heartbeat and the parts of its key, numbers as strings.
+/// A process as `summary` shows it: its heartbeat and the parts of its key, with numbers as strings.
 fn process(key: &str, value: &str) -> serde_json::Value {
     let parts: Vec<&str> = key.split(':').collect();
     let mut process: serde_json::Value = serde_json::from_str(value).unwrap();
@@ -236,7 +237,7 @@ pub(crate) fn captured(stage: &str) -> Vec<(String, Words)> {
         .collect()
 }
 
-/// The words of a line of MONITOR: in quotes, with escapes of C.
+/// The words of a line of MONITOR: quoted, with C escapes.
 fn unquote(line: &str) -> Words {
     let mut words = Vec::new();
     let mut bytes = line.bytes();

@@ -1,11 +1,11 @@
-//! A pipe between a worker's log and its file, whose reader can be made to stand still.
+//! A pipe between a worker's log and its file, whose reader can be stalled.
 
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
-/// Bytes that are carried over at once.
+/// Bytes copied at once.
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// The reader of a log.
@@ -33,7 +33,7 @@ impl Gate {
 }
 
 impl LogPipe {
-    /// A pipe into a file; what a process writes to the end that is returned arrives there.
+    /// A pipe into a file; whatever a process writes to the returned end arrives there.
     pub(crate) fn into_file(file: File) -> (Self, PipeWriter) {
         let (reader, writer) = std::io::pipe().unwrap();
         let gate = Arc::new(Gate::default());
@@ -53,7 +53,7 @@ impl LogPipe {
         self.gate.set(false);
     }
 
-    /// Reads what is left of a process that has ended.
+    /// Reads what a process that has ended left in the pipe.
     pub(crate) fn finish(&mut self) {
         self.read();
         if let Some(thread) = self.thread.take() {

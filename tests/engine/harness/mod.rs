@@ -1,4 +1,4 @@
-//! What a test of the whole program stands on: a Redis, a worker process, a faulty line between them, the account of
+//! What a test of the whole program builds on: a Redis, a worker process, a faulty line between them, the account of
 //! every job.
 
 pub(crate) mod account;

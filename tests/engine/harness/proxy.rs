@@ -1,6 +1,8 @@
-//! A faulty line between a worker and its Redis: a proxy on a unix socket that loses connections where a plan says so.
+//! A faulty line between a worker and its Redis: a proxy on a unix socket that drops connections where a plan says
+//! so.
 //!
-//! A connection is lost whole, as real ones are: with a request that never arrived, or with the reply to one that did.
+//! A connection is lost whole, as real ones are: with a request that never arrived, or with the reply to one that
+//! did.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -16,18 +18,18 @@ use tempfile::TempDir;
 pub(crate) enum Fate {
     /// It arrives, and so does its reply.
     Arrive,
-    /// It does not arrive: the connection is lost before.
+    /// It does not arrive: the connection is lost first.
     LoseRequest,
-    /// It arrives; the connection is lost instead of bringing the reply.
+    /// It arrives; the connection is lost instead of delivering the reply.
     LoseReply,
-    /// It arrives; in place of its reply these bytes are the answer.
+    /// It arrives; these bytes take the place of its reply.
     Answer(&'static [u8]),
-    /// It arrives, and these bytes are the answer at once; its reply, whenever it comes, goes nowhere. The connection to the
-    /// server stays, whatever the client does, as one of a balancer's own.
+    /// It arrives, and these bytes are the immediate answer; its reply, whenever it comes, is discarded. The connection to
+    /// the server stays, whatever the client does, like one that a load balancer owns.
     AnswerAtOnce(&'static [u8]),
 }
 
-/// Decides the fate of each piece; asked by one connection at a time.
+/// Decides the fate of each piece; called by one connection at a time.
 type Plan = Arc<Mutex<dyn FnMut(&[u8]) -> Fate + Send>>;
 
 /// Serves until the test ends; its threads end with their connections.
@@ -36,7 +38,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy before the server at `upstream`.
+    /// A proxy in front of the server at `upstream`.
     pub(crate) fn start(upstream: PathBuf, plan: impl FnMut(&[u8]) -> Fate + Send + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join("proxy.sock")).unwrap();
@@ -56,7 +58,7 @@ impl Proxy {
     }
 }
 
-/// One connection: what the client sends goes through the plan, replies are copied by a thread of their own.
+/// One connection: what the client sends goes through the plan; a separate thread copies the replies.
 fn serve(mut client: UnixStream, mut server: UnixStream, plan: &Plan) {
     let replies = (server.try_clone().unwrap(), client.try_clone().unwrap());
     let muted = Arc::new(Mutex::new(Fate::Arrive));
@@ -72,14 +74,14 @@ fn serve(mut client: UnixStream, mut server: UnixStream, plan: &Plan) {
             break;
         }
         if let Fate::AnswerAtOnce(answer) = fate {
-            // The client's next word is not passed on, if there is one: it would wait behind what blocks.
+            // Anything more from the client is not passed on: it would wait behind what blocks.
             let _ = client.write_all(answer).and_then(|()| client.read(&mut chunk));
             let _ = client.shutdown(Shutdown::Both);
             let _ = copier.join();
             return;
         }
     }
-    // Nothing to do if one side is gone already.
+    // Nothing to do if one side is already gone.
     let _ = client.shutdown(Shutdown::Both);
     let _ = server.shutdown(Shutdown::Both);
     let _ = copier.join();

@@ -1,4 +1,4 @@
-//! A redis-server of the test's own, and the questions tests ask it.
+//! A redis-server for one test, and the questions tests ask it.
 
 use std::cell::RefCell;
 
@@ -12,19 +12,19 @@ pub(crate) const RETRIES: &str = "jiggler:set:retries";
 pub(crate) const DEAD: &str = "jiggler:set:dead";
 pub(crate) const SCHEDULED: &str = "jiggler:set:scheduled";
 
-/// Payloads in one push.
+/// Payloads per push.
 const PUSH_JOBS: usize = 1_000;
 
-/// Elements of a key, and bytes of an element, that a failing test shows.
+/// How many elements of a key, and bytes of an element, a failing test shows.
 const SHOWN_ELEMENTS: usize = 20;
 const SHOWN_BYTES: usize = 300;
 
-/// Prints all of its keys when the test fails.
+/// Prints all its keys when the test fails.
 pub(crate) struct Redis {
     server: RedisServer,
     conn: RefCell<Option<BlockingConnection>>,
     password: Option<&'static str>,
-    /// Whether the test itself connects by the unix socket: the port is not a plain one.
+    /// Whether the test itself connects through the unix socket, because the port is not a plain one.
     by_socket: bool,
 }
 
@@ -81,12 +81,12 @@ impl Redis {
         self.server.kill();
     }
 
-    /// Ends it in order.
+    /// Shuts it down.
     pub(crate) fn shut_down(&mut self) {
         self.shut_down_with(&[b"SHUTDOWN"]);
     }
 
-    /// Ends it in order; when it starts again it loads what it held.
+    /// Shuts it down; when it starts again it loads its data.
     pub(crate) fn shut_down_saving(&mut self) {
         self.shut_down_with(&[b"SHUTDOWN", b"SAVE"]);
     }
@@ -100,13 +100,13 @@ impl Redis {
         self.server.wait_for_end();
     }
 
-    /// Starts it again where it was, and waits until it serves.
+    /// Restarts it in place, and waits until it serves.
     pub(crate) fn start_again(&mut self) {
         self.begin_again();
-        wait_until("redis has loaded its file", || self.serves());
+        wait_until("redis has loaded its data", || self.serves());
     }
 
-    /// Starts it again where it was, and waits until it says anything, be it that it is loading.
+    /// Restarts it in place, and waits until it answers anything, even that it is loading.
     pub(crate) fn begin_again(&mut self) {
         self.server.start_again();
     }
@@ -116,7 +116,7 @@ impl Redis {
         self.try_run(&["PING"]).is_some()
     }
 
-    /// Whether it takes writes: no replica of another.
+    /// Whether it accepts writes, so is not a replica.
     #[track_caller]
     pub(crate) fn is_primary(&self) -> bool {
         let reply = self.run(&["ROLE"]);
@@ -124,7 +124,7 @@ impl Redis {
         matches!(role, Some(Value::Bulk(b"master")))
     }
 
-    /// As [`Self::is_primary`], by a connection of its own: who becomes a primary by sentinels cuts its clients off.
+    /// Like [`Self::is_primary`], over a new connection: a server that sentinels promote disconnects its clients.
     pub(crate) fn leads(&self) -> bool {
         let reply = self.try_run(&["ROLE"]);
         let role = reply.as_ref().and_then(|reply| reply.as_array().ok()?.next());
@@ -144,7 +144,7 @@ impl Redis {
         RedisUrl::parse(&format!("redis://{secret}127.0.0.1:{}", self.server.port())).unwrap()
     }
 
-    /// Has the next question asked over a connection of its own: the last one may have been closed meanwhile.
+    /// Makes the next call over a new connection: the last one may have been closed meanwhile.
     pub(crate) fn forget_connection(&self) {
         self.conn.take();
     }
@@ -171,7 +171,7 @@ impl Redis {
         self.run(args).as_integer().unwrap()
     }
 
-    /// Runs one command that answers with a list of strings.
+    /// Runs one command whose reply is a list of strings.
     #[track_caller]
     pub(crate) fn list<A: AsRef<[u8]>>(&self, args: &[A]) -> Vec<Vec<u8>> {
         let reply = self.run(args);
@@ -194,7 +194,7 @@ impl Redis {
         keys
     }
 
-    /// Keys of queues, and of jobs in flight with their indexes; fences are none of these.
+    /// Keys of queues, and of jobs in flight with their indexes, but not fences.
     #[track_caller]
     pub(crate) fn job_keys(&self) -> Vec<String> {
         let mut keys = self.keys("*list*");
@@ -202,7 +202,7 @@ impl Redis {
         keys
     }
 
-    /// Pushes payloads as producers do, the first to be taken first.
+    /// Pushes payloads as producers do; the first is taken first.
     #[track_caller]
     pub(crate) fn push<P: AsRef<[u8]>>(&self, queue: &str, payloads: &[P]) {
         let key = format!("jiggler:list:{queue}");
@@ -213,7 +213,7 @@ impl Redis {
         }
     }
 
-    /// The payloads that wait in a queue, the next to be taken first.
+    /// The payloads waiting in a queue, in the order they will be taken.
     #[track_caller]
     pub(crate) fn queue(&self, queue: &str) -> Vec<String> {
         let mut payloads = self.list(&["LRANGE", &format!("jiggler:list:{queue}"), "0", "-1"]);
@@ -249,7 +249,7 @@ impl Redis {
         self.text(key).map_or(0, |text| text.parse().unwrap())
     }
 
-    /// One number out of INFO.
+    /// One number from INFO.
     #[track_caller]
     pub(crate) fn info(&self, section: &str, field: &str) -> u64 {
         let reply = self.run(&["INFO", section]);
@@ -259,7 +259,7 @@ impl Redis {
         value.unwrap().parse().unwrap()
     }
 
-    /// The lines of CLIENT LIST whose connection has a name that contains a text.
+    /// The lines of CLIENT LIST whose connection name contains a text.
     #[track_caller]
     pub(crate) fn clients(&self, name: &str) -> Vec<String> {
         let reply = self.run(&["CLIENT", "LIST"]);
@@ -293,7 +293,7 @@ impl Redis {
 
     fn show(&self) {
         for key in self.keys("*") {
-            // A node of a cluster may not serve what it holds: a replica, or one whose slot is being moved.
+            // A node of a cluster may refuse to serve what it holds: a replica, or one whose slot is being moved.
             let Some(kind) = self.try_run(&["TYPE", &key]) else {
                 eprintln!("  {key} (not served here)");
                 continue;

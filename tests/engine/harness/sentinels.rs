@@ -1,4 +1,4 @@
-//! Real sentinels of a test's own.
+//! Real sentinels for one test.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -10,16 +10,16 @@ use tempfile::TempDir;
 
 use super::wait::{wait_for, wait_until};
 
-/// How sentinels are spoken to.
+/// How to speak to sentinels.
 #[derive(Default)]
 struct Way {
-    /// The file of the authority that vouches for them: they speak TLS and nothing else.
+    /// The CA file that vouches for them: they speak only TLS.
     ca_file: Option<String>,
     /// More lines of their configuration, in which [`PORT`] stands for the port.
     lines: Vec<String>,
 }
 
-/// The port of a sentinel, which is not known before.
+/// The port of a sentinel, which is not known in advance.
 const PORT: &str = "{port}";
 
 /// Ended, by their ids, when dropped.
@@ -30,21 +30,21 @@ pub(crate) struct Sentinels {
 }
 
 impl Sentinels {
-    /// So many sentinels, of which `quorum` must agree, watch the primary at a port under the name `mymaster`.
+    /// This many sentinels, of which `quorum` must agree, watch the primary at a port under the name `mymaster`.
     #[track_caller]
     pub(crate) fn watch(primary_port: u16, count: usize, quorum: usize) -> Self {
         Self::watch_with(primary_port, count, quorum, &[])
     }
 
-    /// As [`Self::watch`], with more lines of configuration.
+    /// Like [`Self::watch`], with more lines of configuration.
     #[track_caller]
     pub(crate) fn watch_with(primary_port: u16, count: usize, quorum: usize, lines: &[&str]) -> Self {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
         Self::watch_by(Way { ca_file: None, lines }, primary_port, count, quorum)
     }
 
-    /// As [`Self::watch`], with sentinels that speak TLS alone, to clients, each other and the servers: by these flags of a
-    /// server, and the file of the authority that vouches for them.
+    /// Like [`Self::watch`], with sentinels that speak only TLS, to clients, each other and the servers: with these
+    /// server flags, and the CA file that vouches for them.
     #[track_caller]
     pub(crate) fn watch_over_tls(
         flags: &[String],
@@ -67,7 +67,7 @@ impl Sentinels {
         Self { running, way, _directory: directory }
     }
 
-    /// The url of the primary of this name, by all of them.
+    /// The url of the primary with this name, listing all of them.
     pub(crate) fn url(&self, primary: &str) -> String {
         let hosts: Vec<String> = self.running.iter().map(|(_, port)| format!("127.0.0.1:{port}")).collect();
         let url = format!("redis+sentinel://{}/{primary}", hosts.join(","));
@@ -77,7 +77,8 @@ impl Sentinels {
         }
     }
 
-    /// Waits until each of them knows the others and so many replicas: before that they cannot agree on a new primary.
+    /// Waits until each of them knows the others and this many replicas: before that they cannot agree on a new
+    /// primary.
     #[track_caller]
     pub(crate) fn wait_until_they_know(&self, replicas: usize) {
         let others = self.running.len() - 1;
@@ -96,7 +97,7 @@ impl Sentinels {
 impl Drop for Sentinels {
     fn drop(&mut self) {
         for (child, _) in &mut self.running {
-            // Nothing to do about either failure: the process is gone already.
+            // Neither failure matters: the process is already gone.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -107,7 +108,8 @@ impl Drop for Sentinels {
 #[track_caller]
 fn launch(directory: &Path, number: usize, primary_port: u16, quorum: usize, way: &Way) -> (Child, u16) {
     wait_for("a sentinel answers", || {
-        // The port is free now; should another take it before the sentinel does, it ends and we try again.
+        // The port is free now; if something else takes it before the sentinel does, the sentinel ends and we try
+        // again.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let file: PathBuf = directory.join(format!("sentinel-{number}.conf"));
         let text = format!(
@@ -136,7 +138,7 @@ fn launch(directory: &Path, number: usize, primary_port: u16, quorum: usize, way
     })
 }
 
-/// A reply, be it an error: then it answers too. `None` if nobody does.
+/// A reply, even an error: then it answers too. `None` if there is none.
 fn ask(port: u16, way: &Way, args: &[&str]) -> Option<Reply> {
     let url = match &way.ca_file {
         Some(ca_file) => format!("rediss://127.0.0.1:{port}?ca_file={ca_file}"),
@@ -147,7 +149,7 @@ fn ask(port: u16, way: &Way, args: &[&str]) -> Option<Reply> {
     requests.command(&args.iter().map(|arg| arg.as_bytes()).collect::<Vec<_>>());
     match BlockingConnection::connect(&url) {
         Ok(mut conn) => conn.call(&requests).ok()?.pop(),
-        // It wants a password, so it listens.
+        // It asks for a password, so it is listening.
         Err(jiggler_uring::internal::net::Error::Handshake(_)) => Some(nothing()),
         Err(_) => None,
     }

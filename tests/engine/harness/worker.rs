@@ -1,4 +1,4 @@
-//! The real program as a process: started, listened to, signalled, ended.
+//! The real program as a process: started, read, signalled, ended.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -16,19 +16,19 @@ pub(crate) struct Worker {
     child: Child,
     command: String,
     log: Log,
-    /// What carries its log to the file, where it does not write there itself.
+    /// Copies its log to the file if it does not write there itself.
     pipe: Option<LogPipe>,
 }
 
-/// What the program has written to its standard error: a file, so that what it said before it did something is there to be
-/// read when that is seen. A pipe with a reader of its own may be behind.
+/// What the program has written to standard error: a file, so that whatever it wrote before it acted can be read once
+/// the act is seen. A pipe with its own reader may lag behind.
 struct Log {
     file: NamedTempFile,
     lines: Mutex<Vec<String>>,
 }
 
 impl Log {
-    /// Reads what has come since, up to the last whole line, and gives all lines with this text.
+    /// Reads what has arrived since, up to the last whole line, and returns all lines with this text.
     fn lines(&self, text: &str) -> Vec<String> {
         let mut lines = self.lines.lock().unwrap();
         let mut file = self.file.as_file();
@@ -52,13 +52,13 @@ impl Worker {
         worker
     }
 
-    /// As [`Self::start`], with any url, and without waiting.
+    /// Like [`Self::start`], with any url, and without waiting.
     #[track_caller]
     pub(crate) fn launch(url: &str, args: &[&str]) -> Self {
         Self::launch_program(Path::new(env!("CARGO_BIN_EXE_jiggler-uring")), url, args)
     }
 
-    /// As [`Self::launch`], with a log that goes elsewhere.
+    /// Like [`Self::launch`], with a log that goes elsewhere.
     #[track_caller]
     pub(crate) fn launch_into(log: Stdio, url: &str, args: &[&str]) -> Self {
         let mut command = with_args(Path::new(env!("CARGO_BIN_EXE_jiggler-uring")), url, args);
@@ -73,7 +73,7 @@ impl Worker {
         Self::launch_with(program, url, args, &[])
     }
 
-    /// As [`Self::launch_program`], with more variables in its environment.
+    /// Like [`Self::launch_program`], with more environment variables.
     #[track_caller]
     pub(crate) fn launch_with(program: &Path, url: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
         Self::spawn(with_args(program, url, args).envs(variables.iter().copied()))
@@ -83,13 +83,13 @@ impl Worker {
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let text = format!("{command:?}");
         let file = NamedTempFile::new().unwrap();
-        // A handle of its own, which appends: the place where the test reads is none of the program's.
+        // A separate handle, which appends: the test's read position is not the program's.
         let stderr = std::fs::File::options().append(true).open(file.path()).unwrap();
         let child = command.stderr(stderr).spawn().unwrap();
         Self { child, command: text, log: Log { file, lines: Mutex::default() }, pipe: None }
     }
 
-    /// As [`Self::launch_program`], with a log whose reader can be stopped.
+    /// Like [`Self::launch_program`], with a log whose reader can be stopped.
     #[track_caller]
     pub(crate) fn launch_through_pipe(program: &Path, url: &str, args: &[&str]) -> Self {
         let mut command = with_args(program, url, args);
@@ -100,12 +100,12 @@ impl Worker {
         Self { child, command: text, log: Log { file, lines: Mutex::default() }, pipe: Some(pipe) }
     }
 
-    /// Nobody reads its log, if it goes through a pipe.
+    /// Stops reading its log, if it goes through a pipe.
     pub(crate) fn stop_log(&self) {
         self.pipe.iter().for_each(LogPipe::stop);
     }
 
-    /// Its log is read again.
+    /// Reads its log again.
     pub(crate) fn read_log(&self) {
         self.pipe.iter().for_each(LogPipe::read);
     }
@@ -119,7 +119,7 @@ impl Worker {
         self.log.lines(text)
     }
 
-    /// How many shards have said that they cannot work with Redis, whatever the cause.
+    /// How many shards have logged that they cannot work with Redis, whatever the cause.
     pub(crate) fn shards_without_redis(&self) -> usize {
         let said = self.lines("; trying again shard=");
         (0..2).filter(|shard| said.iter().any(|line| line.contains(&format!("shard={shard} ")))).count()
@@ -128,7 +128,7 @@ impl Worker {
     /// Waits until the log has a line with this text.
     #[track_caller]
     pub(crate) fn wait_for_line(&self, text: &str) {
-        wait_until(&format!("the log says: {text}"), || !self.lines(text).is_empty());
+        wait_until(&format!("the log contains: {text}"), || !self.lines(text).is_empty());
     }
 
     /// Sends a signal: `TERM`, `TSTP`, `INT`, `STOP`, `CONT`.
@@ -151,7 +151,7 @@ impl Worker {
         status
     }
 
-    /// Asks it to stop and checks that it ended well.
+    /// Asks it to stop and checks that it ended cleanly.
     #[track_caller]
     pub(crate) fn stop(&mut self) {
         self.signal("TERM");
@@ -176,19 +176,19 @@ impl Worker {
     #[track_caller]
     pub(crate) fn cpu_seconds(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        // The name of the program, in parentheses, may hold blanks.
+        // The name of the program, in parentheses, may contain blanks.
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks: u64 = [fields[11], fields[12]].iter().map(|field| field.parse::<u64>().unwrap()).sum();
         ticks as f64 / TICKS_PER_SECOND
     }
 }
 
-/// What the kernel tells user space on every Linux (`USER_HZ`).
+/// What the kernel reports to user space on every Linux (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Nothing to do about either failure: the process is gone already.
+        // Neither failure matters: the process is already gone.
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.pipe.iter_mut().for_each(LogPipe::finish);
@@ -201,7 +201,7 @@ impl Drop for Worker {
     }
 }
 
-/// The program with nothing of this process's environment that it would read, and never with a Redis but the test's own.
+/// The program, with nothing in its environment that it would read, and never with any Redis but the test's.
 fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     for variable in ["APP_ENV", "RUST_LOG", "DYNO", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
@@ -224,7 +224,7 @@ fn with_args(program: &Path, url: &str, args: &[&str]) -> Command {
     command
 }
 
-/// Runs the program to its end with these arguments and no more.
+/// Runs the program to its end with exactly these arguments.
 #[track_caller]
 pub(crate) fn output_of(args: &[&str]) -> Output {
     let mut command = command(Path::new(env!("CARGO_BIN_EXE_jiggler-uring")));
@@ -241,7 +241,7 @@ pub(crate) fn output_of(args: &[&str]) -> Output {
     output
 }
 
-/// Sends a signal. The shell's own kill: there is no safe call of it in the standard library.
+/// Sends a signal through the shell's `kill`: the standard library has no safe call for it.
 #[track_caller]
 fn send(id: u32, signal: &str) {
     let order = format!("kill -s {signal} {id}");
