@@ -1,4 +1,4 @@
-//! In steady state nothing is allocated for a single job: not by a parser for the envelope, for arguments whose types need
+//! In steady state nothing is allocated per job: not by a parser for the envelope, for arguments whose types need
 //! none or for other payloads of the same kind in between; and not by a shard for running a job that does not wait.
 
 use std::time::Duration;
@@ -35,7 +35,7 @@ async fn resize(id: u64, width: u32, height: Option<u32>) {
     assert!(id > 0 && width > 0 && height.is_none());
 }
 
-/// A batch costs what it costs; how many jobs are in it makes no difference.
+/// A batch has a fixed cost; how many jobs are in it makes no difference.
 #[test]
 fn a_shard_allocates_for_a_batch_and_not_for_its_jobs() {
     let executor = LocalExecutorBuilder::new(Placement::Unbound).make().unwrap();
@@ -48,7 +48,7 @@ fn a_shard_allocates_for_a_batch_and_not_for_its_jobs() {
         let allocations = async |jobs: usize| {
             loop {
                 let mut run = Box::pin(dispatch.run(vec![job.clone(); jobs]));
-                // Nothing in it waits, so it ends at its first poll, unless this thread lost its core for a slice.
+                // Nothing in it waits, so it ends on its first poll, unless this thread lost its core for a slice.
                 let mut ended = None;
                 let counted = measure(|| ended = block_on(poll_once(&mut run)));
                 match ended {

@@ -1,4 +1,4 @@
-//! Files over the ring, on real ones.
+//! Files over the ring, using real ones.
 
 use std::error::Error as _;
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use glommio::spawn_local;
 use jiggler_uring::io::fs::{self, AppendFile, Durability};
 
 #[test]
-fn what_is_written_is_read_whatever_its_size() {
+fn what_is_written_is_read_back_whatever_its_size() {
     on_executor(|| async {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
@@ -19,7 +19,7 @@ fn what_is_written_is_read_whatever_its_size() {
         }
         fs::write(&path, "short").await.unwrap();
         fs::append(&path, "er").await.unwrap();
-        assert_eq!(fs::read(&path).await.unwrap(), b"shorter", "a longer one before is gone");
+        assert_eq!(fs::read(&path).await.unwrap(), b"shorter", "a longer file before it is gone");
     });
 }
 
@@ -56,7 +56,7 @@ fn a_full_disk_fails_appends_and_later_ones_are_tried_again() {
 }
 
 #[test]
-fn lines_of_many_jobs_on_several_cores_stand_whole_and_once() {
+fn lines_of_many_jobs_on_several_cores_are_written_whole_and_once() {
     let (cores, jobs, lines) = (3, 50, 20);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("lines");
@@ -76,7 +76,7 @@ fn lines_of_many_jobs_on_several_cores_stand_whole_and_once() {
                                     let padding = "x".repeat((job * 31 + line * 7) % 300);
                                     let text = format!("{core} {job} {line} {padding}\n");
                                     file.append(text.as_bytes()).await.unwrap();
-                                    // It is there when it is said to be.
+                                    // Once it is reported as written, it is there.
                                     if line == 0 && job % 10 == 0 {
                                         let text = text.into_bytes();
                                         let there = std::fs::read(file.path()).unwrap();
@@ -104,14 +104,14 @@ fn lines_of_many_jobs_on_several_cores_stand_whole_and_once() {
         let numbers: Vec<usize> = fields[..3].iter().map(|field| field.parse().unwrap()).collect();
         let (core, job, line) = (numbers[0], numbers[1], numbers[2]);
         assert_eq!(fields[3].len(), (job * 31 + line * 7) % 300, "a torn line");
-        assert_eq!(seen[core * jobs + job], line, "lines of one job stand in its order, each once");
+        assert_eq!(seen[core * jobs + job], line, "lines of one job are in its order, each once");
         seen[core * jobs + job] += 1;
     }
     assert!(seen.iter().all(|&count| count == lines));
 }
 
 #[test]
-fn more_than_a_batch_at_one_time_and_nothing_at_all() {
+fn more_than_a_batch_at_once_and_nothing_at_all() {
     on_executor(|| async {
         let directory = tempfile::tempdir().unwrap();
         let file = AppendFile::open(directory.path().join("big")).await.unwrap();
@@ -119,7 +119,7 @@ fn more_than_a_batch_at_one_time_and_nothing_at_all() {
         let all: Vec<_> = (0..40_u8)
             .map(|job| {
                 let file = file.clone();
-                // Together four times what is gathered at most; one alone is larger than that.
+                // Together four times the most that is gathered; one alone is larger than that.
                 let size = if job == 7 { 1_500_000 } else { 100_000 };
                 spawn_local(async move { file.append(&vec![job; size]).await.unwrap() })
             })
@@ -130,12 +130,12 @@ fn more_than_a_batch_at_one_time_and_nothing_at_all() {
         let bytes = fs::read(file.path()).await.unwrap();
         assert_eq!(bytes.len(), 39 * 100_000 + 1_500_000);
         let pieces = bytes.chunk_by(|a, b| a == b).count();
-        assert_eq!(pieces, 40, "each stands together");
+        assert_eq!(pieces, 40, "each piece is contiguous");
     });
 }
 
 #[test]
-fn an_append_that_is_given_up_neither_blocks_nor_breaks_the_others() {
+fn an_abandoned_append_neither_blocks_nor_breaks_the_others() {
     on_executor(|| async {
         let directory = tempfile::tempdir().unwrap();
         let file = AppendFile::open(directory.path().join("lines")).await.unwrap();

@@ -1,7 +1,7 @@
 //! Replays what the fuzzers start from and what they have found: each case through the same function that is fuzzed.
 //!
-//! Plain `cargo test` needs neither a fuzzer nor its compiler flags for that. `make fuzz` searches for more; a case that
-//! it finds goes, with a name that says what it is, into `tests/fuzz/found/<target>/` and stays there.
+//! Plain `cargo test` needs neither a fuzzer nor its compiler flags for this. `make fuzz` searches for more; a case
+//! it finds goes, with a descriptive name, into `tests/fuzz/found/<target>/` and stays there.
 
 #[path = "../fuzz/targets/mod.rs"]
 mod targets;
@@ -30,7 +30,7 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz").join(name)
 }
 
-/// Files of a folder, in order; none if there is no such folder.
+/// Files of a folder, in order; none if the folder does not exist.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -46,7 +46,7 @@ fn replay(target: &str) {
     for file in corpus.into_iter().chain(files(&folder("found").join(target))) {
         let data = fs::read(&file).unwrap();
         let result = std::panic::catch_unwind(|| run(&data));
-        assert!(result.is_ok(), "{} fails; the reason stands above", file.display());
+        assert!(result.is_ok(), "{} fails; the reason is above", file.display());
     }
 }
 

@@ -30,7 +30,7 @@ struct Key {
     value: serde_json::Value,
 }
 
-/// A job as it lay in Redis.
+/// A job as stored in Redis.
 struct Member {
     stage: String,
     key: String,
@@ -105,7 +105,7 @@ fn enqueued(payload: &str) -> String {
 }
 
 #[test]
-fn every_job_the_gem_wrote_parses_and_what_is_none_says_why() {
+fn every_job_the_gem_wrote_parses_and_anything_else_says_why() {
     let mut parser = Parser::new();
     let mut bad = 0;
     for Member { stage, key, payload, .. } in members() {
@@ -137,7 +137,7 @@ fn every_job_the_gem_wrote_parses_and_what_is_none_says_why() {
             }
         }
     }
-    assert!(bad > 0, "the captures hold bytes that are no job");
+    assert!(bad > 0, "the captures include bytes that are not a job");
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn every_key_of_the_gem_is_known() {
                     }
                 }
             } else {
-                // The last one stood for another program's keys.
+                // The last one represented another program's keys.
                 let known = [
                     JIGGLER.names().retries,
                     JIGGLER.names().scheduled,

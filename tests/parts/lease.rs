@@ -1,5 +1,5 @@
-//! The renewal of a lease, against a real Redis: who is fenced learns of it, who is dead is named, and what cannot have
-//! happened is not asked for (P3).
+//! The renewal of a lease, against a real Redis: a fenced process learns of it, dead ones are named, and nothing is
+//! asked for that cannot have happened (P3).
 
 use crate::own_redis::OwnRedis;
 use jiggler_uring::internal::net::blocking::BlockingConnection;
@@ -66,7 +66,7 @@ fn renewed(renewal: Renewal) -> (LeaseTimes, Vec<Vec<u8>>) {
 }
 
 #[test]
-fn those_whose_lease_has_ended_are_named_longest_first_and_again_until_they_are_gone() {
+fn processes_with_an_expired_lease_are_named_longest_first_and_again_until_they_are_gone() {
     let mut setup = Setup::new();
     for (member, ends_ms) in [("third", 3_000), ("first", 1_000), ("second", 2_000)] {
         setup.lease(member, ends_ms);
@@ -81,16 +81,16 @@ fn those_whose_lease_has_ended_are_named_longest_first_and_again_until_they_are_
 }
 
 #[test]
-fn nobody_is_asked_for_until_a_lease_can_have_ended() {
+fn no_expired_lease_is_asked_for_until_there_can_be_one() {
     let mut setup = Setup::new();
     let (alone, ended) = renewed(setup.renew(NOTHING_KNOWN));
     assert!(ended.is_empty());
-    assert_eq!(alone.none_ends_until_ms, alone.ends_ms, "who comes after this has a lease at least as long");
+    assert_eq!(alone.none_ends_until_ms, alone.ends_ms, "any later process has a lease at least as long");
     let other_ends = alone.ends_ms - 5_000;
     setup.lease("other", other_ends);
     let (told, _) = renewed(setup.renew(NOTHING_KNOWN));
     assert_eq!(told.none_ends_until_ms, other_ends);
-    // By hand, as no process does it: not asked for now, and named as soon as it is.
+    // Written by hand, as no process does it: not asked for now, and named as soon as it is.
     setup.lease("other", 1_000);
     let (told, ended) = renewed(setup.renew(told));
     assert!(ended.is_empty() && told.none_ends_until_ms == other_ends);
@@ -99,20 +99,20 @@ fn nobody_is_asked_for_until_a_lease_can_have_ended() {
 }
 
 #[test]
-fn who_is_fenced_gets_no_lease() {
+fn a_fenced_process_gets_no_lease() {
     let mut setup = Setup::new();
     setup.fence();
     assert_eq!(setup.renew(NOTHING_KNOWN), Renewal::Fenced, "over a new connection");
     let lapsed = LeaseTimes { ends_ms: 1, none_ends_until_ms: 0 };
     assert_eq!(setup.renew(lapsed), Renewal::Fenced, "after its lease had ended");
-    // Its lease should stand by what it was told, and is gone: someone saw another time on the clock.
+    // By its own reckoning its lease should still hold, yet it is gone: someone saw another time on the clock.
     let far = LeaseTimes { ends_ms: u64::from(u32::MAX) * 1_000, none_ends_until_ms: 0 };
     assert_eq!(setup.renew(far), Renewal::Fenced, "it was released");
     assert!(!setup.holds_a_lease());
 }
 
 #[test]
-fn a_shard_that_ended_in_order_costs_the_others_no_lease() {
+fn a_shard_that_left_cleanly_costs_the_others_no_lease() {
     let mut setup = Setup::new();
     let index = setup.index.index.clone();
     setup.run(&[b"SET", &index, b"left"]);

@@ -1,7 +1,7 @@
-//! The parts of the engine, each against its real counterpart or every history that can happen to it; the whole program is
-//! tested in `tests/engine`.
+//! The parts of the engine, each against its real counterpart or every history it can go through; the whole program
+//! is tested in `tests/engine`.
 //!
-//! One binary for all of them: each further one links the world again. Each file or folder is one subject.
+//! One binary for all of them: each additional one links everything again. Each file or folder is one subject.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,7 +11,7 @@
 
 use jiggler_uring::internal;
 
-// What they stand on.
+// What they build on.
 #[path = "../support/certificates.rs"]
 #[cfg(feature = "tls")]
 mod certificates;
@@ -35,7 +35,7 @@ mod wait;
 mod fuzz_cases;
 mod golden;
 
-// What the engine stands on.
+// What the engine builds on.
 mod conn;
 mod runtime_pins;
 

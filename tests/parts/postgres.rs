@@ -1,5 +1,5 @@
-//! PostgreSQL over the ring, against a server that the test starts: queries, transactions, what a job leaves behind, a
-//! server that goes away, TLS.
+//! PostgreSQL over the ring, against a server that the test starts: queries, transactions, what a job leaves behind,
+//! a server that goes away, TLS.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -43,7 +43,7 @@ fn queries_run_over_tcp_and_a_unix_socket_and_connections_are_kept() {
             assert_eq!(wide.get::<_, String>(0).len(), 3_000_000);
             let error = conn.query_one("SELECT 1/0", &[]).await.unwrap_err();
             assert!(format!("{:?}", error.as_db_error()).contains("division by zero"), "{error:?}");
-            // The only one there may be: another could be opened while this one is made ready for the next job.
+            // The only one allowed: another could be opened while this one is being reset for the next job.
             drop(conn);
             assert_eq!(backend(&pool).await, first, "a failed query breaks no connection");
         });
@@ -51,7 +51,7 @@ fn queries_run_over_tcp_and_a_unix_socket_and_connections_are_kept() {
 }
 
 #[test]
-fn connections_that_were_opened_ahead_of_time_are_the_ones_that_jobs_use() {
+fn jobs_use_the_connections_opened_ahead_of_time() {
     let server = PostgresServer::start();
     let config = server.config();
     on_executor(move || async move {
@@ -109,7 +109,7 @@ fn jobs_wait_their_turn_for_a_bounded_number_of_connections() {
 }
 
 #[test]
-fn what_a_job_left_undone_is_not_the_next_ones_business() {
+fn what_a_job_left_unfinished_does_not_affect_the_next() {
     let server = PostgresServer::start();
     let config = server.config();
     on_executor(move || async move {
@@ -149,13 +149,13 @@ fn what_a_job_left_undone_is_not_the_next_ones_business() {
             .query_one("SELECT pg_backend_pid(), coalesce(string_agg(text, ' '), '') FROM notes", &[])
             .await;
         let row = row.unwrap();
-        // However far the dropped query had come, no answer of it is taken for this one's.
+        // However far the dropped query had come, none of its answers is taken for this one's.
         assert!(["", "slow"].contains(&row.get::<_, &str>(1)), "{}", row.get::<_, &str>(1));
     });
 }
 
 #[test]
-fn a_query_that_nobody_waits_for_any_more_is_cancelled_in_the_end() {
+fn a_query_that_nobody_waits_for_is_eventually_cancelled() {
     let server = PostgresServer::start();
     let config = server.config();
     on_executor(move || async move {
@@ -194,7 +194,7 @@ fn broken_connections_are_replaced_when_the_server_is_back() {
     let test = std::thread::spawn(move || {
         on_executor(move || async move {
             let pool = pool_of(&config, 2);
-            // Open before the other is asked for: which of two logins ends first is the server's affair.
+            // Opened before the other is asked for: which of two logins ends first is up to the server.
             let conn = pool.get().await.unwrap();
             let running = spawn_local(async move { conn.batch_execute("SELECT pg_sleep(3600)").await });
             backend(&pool).await;
@@ -228,7 +228,7 @@ fn broken_connections_are_replaced_when_the_server_is_back() {
 }
 
 #[test]
-fn what_is_wrong_with_a_configuration_is_said_and_no_password_shown() {
+fn an_error_says_what_is_wrong_with_a_configuration_and_shows_no_password() {
     let server = PostgresServer::start();
     let port = server.port();
     on_executor(move || async move {
@@ -246,9 +246,9 @@ fn what_is_wrong_with_a_configuration_is_said_and_no_password_shown() {
             matches!(error, Error::Login { .. }) && !format!("{error:?}").contains("falsch-11"),
             "{error:?}"
         );
-        // The place among the connections is not lost with a failure.
+        // A failure does not lose the place among the connections.
         assert!(matches!(pool.get().await, Err(Error::Login { .. })));
-        // The second host is tried when the first is dead, and when it is not what was asked for.
+        // The second host is tried if the first is dead or is not what was asked for.
         let hosts =
             format!("host=127.0.0.1,127.0.0.1 port=1,{port} user=app password={PASSWORD} dbname=postgres");
         assert!(backend(&pool_of(&hosts, 1)).await > 0);
@@ -259,7 +259,7 @@ fn what_is_wrong_with_a_configuration_is_said_and_no_password_shown() {
 }
 
 #[test]
-fn connections_are_encrypted_to_a_server_that_is_trusted_and_to_no_other() {
+fn connections_are_encrypted_to_a_trusted_server_and_no_other() {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

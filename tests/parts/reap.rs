@@ -1,5 +1,5 @@
-//! The scripts that take a dead shard's jobs away, one promise a test, against a real Redis: counting recoveries (P4), and
-//! what stands in their way.
+//! The scripts that take a dead shard's jobs away, one promise per test, against a real Redis: counting recoveries
+//! (P4), and what gets in their way.
 
 use crate::own_redis::OwnRedis;
 use jiggler_uring::internal::net::blocking::BlockingConnection;
@@ -72,7 +72,7 @@ const JOB: &str = r#"{"name":"N","args":[],"jid":"0123456789abcdef"}"#;
 const OTHER: &str = r#"{"name":"N","args":[],"jid":"fedcba9876543210"}"#;
 
 #[test]
-fn a_job_goes_back_at_its_first_recovery_is_a_suspect_then_and_poison_in_the_end() {
+fn a_job_goes_back_at_its_first_recovery_then_is_a_suspect_and_finally_poison() {
     let mut setup = Setup::new();
     let queue = JIGGLER.queue("a");
     for death in 1..=4_u64 {
@@ -94,10 +94,10 @@ fn a_job_goes_back_at_its_first_recovery_is_a_suspect_then_and_poison_in_the_end
     }
     let key = JIGGLER.recoveries_prefix("a") + "0123456789abcdef";
     let ttl_s = setup.run(&[b"TTL", key.as_bytes()]).as_integer().unwrap();
-    assert!(ttl_s > 0, "the count is not kept for ever: {ttl_s}");
+    assert!(ttl_s > 0, "the count is not kept forever: {ttl_s}");
 }
 
-/// A reaper may die after the first shard, and another do all again; equal payloads may be in flight together.
+/// A reaper may die after the first shard, and another redo everything; equal payloads may be in flight together.
 #[test]
 fn one_death_counts_once_however_often_it_is_seen() {
     let mut setup = Setup::new();
@@ -109,11 +109,11 @@ fn one_death_counts_once_however_often_it_is_seen() {
     assert_eq!(setup.reap(&dead), ReapedJobs { back: 1, ..ReapedJobs::default() });
     let dead = setup.dead("000000000002", &[no_jid]);
     assert_eq!(setup.reap(&dead).suspects, 1, "a payload without a jid is counted too");
-    assert_eq!(setup.reap(&dead).suspects, 1, "it still lies there");
+    assert_eq!(setup.reap(&dead).suspects, 1, "it is still there");
 }
 
 #[test]
-fn suspects_go_back_oldest_first_and_bytes_that_are_no_json_are_counted_too() {
+fn suspects_go_back_oldest_first_and_bytes_that_are_not_json_are_counted_too() {
     let mut setup = Setup::new();
     for death in 1..=2 {
         let dead = setup.dead(&format!("00000000000{death}"), &[JOB, "no json", OTHER]);
@@ -131,9 +131,9 @@ fn suspects_go_back_oldest_first_and_bytes_that_are_no_json_are_counted_too() {
     }
 }
 
-/// One key that somebody overwrote must not keep the jobs of all other queues from coming back, nor lose its own.
+/// One overwritten key must not keep the jobs of all other queues from coming back, nor lose its own.
 #[test]
-fn a_queue_that_is_no_list_keeps_its_jobs_in_flight_and_the_others_go_back() {
+fn a_queue_that_is_not_a_list_keeps_its_jobs_in_flight_and_the_others_go_back() {
     let mut setup = Setup::new();
     let dead = setup.dead("000000000001", &[JOB]);
     setup.run(&[b"RPUSH", &dead.queues[1].wait_list, OTHER.as_bytes()]);
@@ -147,7 +147,7 @@ fn a_queue_that_is_no_list_keeps_its_jobs_in_flight_and_the_others_go_back() {
 }
 
 #[test]
-fn jobs_of_a_dead_process_come_back_though_redis_is_at_its_memory_limit() {
+fn jobs_of_a_dead_process_come_back_even_when_redis_is_at_its_memory_limit() {
     let mut setup = Setup::new();
     let dead = setup.dead("000000000001", &[JOB]);
     setup.run(&[b"CONFIG", b"SET", b"maxmemory", b"1"]);

@@ -1,8 +1,8 @@
-//! What the engine relies on in glommio and cannot see in its types. Each of these must stay: a version of glommio in
-//! which one fails is not taken, or what stands on it changes in the same commit.
+//! What the engine relies on in glommio and cannot see in its types. Each of these must hold: a version of glommio
+//! for which one fails is not adopted, or whatever depends on it changes in the same commit.
 //!
-//! Resident memory needs a process of its own: that test runs itself again as a child, told by a variable of the
-//! environment which part to play. What signals do is in tests/alone/signal.rs.
+//! Resident memory needs a separate process: that test runs itself again as a child; an environment variable says
+//! which part to play. What signals do is in tests/alone/signal.rs.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
@@ -59,7 +59,7 @@ async fn yield_now() {
     glommio::executor().yield_task_queue_now().await;
 }
 
-/// `net::conn` awaits readiness and drops that wait at will; what came meanwhile is read later.
+/// `net::conn` awaits readiness and drops that wait at will; what arrived meanwhile is read later.
 #[test]
 fn a_dropped_wait_for_readiness_swallows_nothing() {
     on_executor(|| async {
@@ -68,7 +68,7 @@ fn a_dropped_wait_for_readiness_swallows_nothing() {
         let ours = PollableFd::new(ours).unwrap();
         for round in 0..100_u8 {
             assert!(poll_once(ours.readable()).await.is_none(), "nothing was written yet");
-            // The kernel has the dropped wait, or its cancellation, by now.
+            // The kernel has received the dropped wait, or its cancellation, by now.
             yield_now().await;
             theirs.write_all(&[round]).unwrap();
             drop(poll_once(ours.readable()).await);
@@ -98,7 +98,7 @@ fn a_shut_down_socket_becomes_readable() {
     });
 }
 
-/// Says when it is dropped.
+/// Records when it is dropped.
 struct Tell(Rc<Cell<bool>>);
 
 impl Drop for Tell {
@@ -107,7 +107,7 @@ impl Drop for Tell {
     }
 }
 
-/// A task that waits for ever; whether its future is gone.
+/// A task that waits forever; returns whether its future is gone.
 fn waiting() -> (glommio::Task<()>, Rc<Cell<bool>>) {
     let gone = Rc::new(Cell::new(false));
     let tell = Tell(Rc::clone(&gone));
@@ -118,9 +118,9 @@ fn waiting() -> (glommio::Task<()>, Rc<Cell<bool>>) {
     (task, gone)
 }
 
-/// `shard::running` forgets a task by detaching it, for dropping its handle would end it.
+/// `shard::running` forgets a task by detaching it, because dropping its handle would end it.
 #[test]
-fn a_dropped_task_is_cancelled_and_a_detached_one_goes_on() {
+fn a_dropped_task_is_cancelled_and_a_detached_one_continues() {
     on_executor(|| async {
         let (task, gone) = waiting();
         yield_now().await;
@@ -144,7 +144,7 @@ fn a_dropped_task_is_cancelled_and_a_detached_one_goes_on() {
     });
 }
 
-/// `shard::hand_back` hands jobs back after cancelling them: by then none of their code may run any more.
+/// `shard::hand_back` hands jobs back after cancelling them: by then none of their code may still run.
 #[test]
 fn cancel_returns_when_the_future_is_dropped() {
     on_executor(|| async {
@@ -154,7 +154,7 @@ fn cancel_returns_when_the_future_is_dropped() {
         assert!(gone.get());
         let ended = glommio::spawn_local(async { 7 });
         yield_now().await;
-        assert_eq!(ended.cancel().await, Some(7), "what had ended keeps its result");
+        assert_eq!(ended.cancel().await, Some(7), "a finished task keeps its result");
     });
 }
 
@@ -186,7 +186,7 @@ fn timers_of_milliseconds_fire_in_order_and_not_early() {
     on_executor(|| async {
         let order: Rc<RefCell<Vec<u64>>> = Rc::default();
         let begin = Instant::now();
-        // Far from each other, whatever else this machine does between the starts of two.
+        // Far apart, whatever else this machine does between the starts of two.
         let tasks: Vec<_> = [1_500, 700, 200, 1]
             .into_iter()
             .map(|millis| {
@@ -205,16 +205,16 @@ fn timers_of_milliseconds_fire_in_order_and_not_early() {
     });
 }
 
-/// A deadline that is over already must not wait for anything.
+/// A deadline that has already passed must not wait for anything.
 #[test]
-fn a_timer_of_no_length_fires() {
+fn a_timer_of_zero_length_fires() {
     on_executor(|| async {
         Timer::new(Duration::ZERO).await;
     });
 }
 
-/// The panic passes through the executor and ends its thread: one bad task is not contained. So whoever spawns a task
-/// from code that may panic must catch it there, as `handler::pool` does for jobs.
+/// The panic passes through the executor and ends its thread: one bad task is not contained. So code that spawns a
+/// task that may panic must catch it there, as `handler::pool` does for jobs.
 #[test]
 fn a_panic_in_a_spawned_task_ends_the_executor() {
     let (reached, was_reached) = mpsc::channel();
@@ -228,7 +228,7 @@ fn a_panic_in_a_spawned_task_ends_the_executor() {
     assert!(was_reached.recv().is_err());
 }
 
-/// A name is looked up on another thread while the shard goes on.
+/// A name is looked up on another thread while the shard carries on.
 #[test]
 fn spawn_blocking_leaves_the_executor_free() {
     let (go_on, may_go_on) = mpsc::channel::<()>();
@@ -245,7 +245,7 @@ fn spawn_blocking_leaves_the_executor_free() {
     assert!(seen);
 }
 
-/// Control tells an idle shard its phase: the message alone must wake it.
+/// Control sends an idle shard its phase: the message alone must wake it.
 #[test]
 fn a_message_wakes_an_idle_executor_of_another_thread() {
     let (to_shard, from_control) = new_bounded::<u32>(4);
@@ -261,7 +261,7 @@ fn a_message_wakes_an_idle_executor_of_another_thread() {
         let (to, from) = (to_shard.connect().await, from_shard.connect().await);
         assert_eq!(from.recv().await, Some(0));
         for number in [1, 10, 100] {
-            // By now the other one has nothing to do but to wait.
+            // By now the other one has nothing to do but wait.
             Timer::new(Duration::from_millis(20)).await;
             to.send(number).await.unwrap();
             assert_eq!(from.recv().await, Some(number + 1));
@@ -270,7 +270,7 @@ fn a_message_wakes_an_idle_executor_of_another_thread() {
     idle.join().unwrap();
 }
 
-/// The promised resident size leaves no room for glommio's default of 10 MiB an executor.
+/// The promised resident size leaves no room for glommio's default of 10 MiB per executor.
 #[test]
 fn executors_with_little_io_memory_are_small() {
     if is_child() {
@@ -308,9 +308,9 @@ fn resident_kb() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// A job's first poll has a waker that wakes nobody (`handler::pool`); the task it moves into polls it again.
+/// A job's first poll has a waker that wakes nothing (`handler::pool`); the task it moves into polls it again.
 #[test]
-fn a_future_polled_once_without_a_waker_goes_on_in_a_task() {
+fn a_future_polled_once_without_a_waker_continues_in_a_task() {
     on_executor(|| async {
         let mut timer = Box::pin(async {
             Timer::new(Duration::from_millis(5)).await;

@@ -1,19 +1,19 @@
-//! What the compiler says of functions that are no handlers: it names the rule, in words of ours.
+//! What the compiler reports for functions that are not handlers: it names the rule, in our words.
 //!
-//! Each file of `tests/signatures/` is compiled against the library as cargo has built it for this test. `//~ ` lines in it
-//! are phrases the compiler's message must hold; a file without them must compile. Whole messages are not compared: they
-//! change with the compiler.
+//! Each file of `tests/signatures/` is compiled against the library that cargo built for this test. Its `//~ ` lines
+//! are phrases the compiler's message must contain; a file without them must compile. Whole messages are not
+//! compared: they change with the compiler.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-/// Where cargo puts what it builds: that of this test itself.
+/// Where cargo puts its output, including this test.
 fn built() -> PathBuf {
     std::env::current_exe().unwrap().parent().unwrap().to_owned()
 }
 
-/// The library as it was built last, which is for this test.
+/// The most recently built library, which is the one for this test.
 fn library() -> PathBuf {
     let made =
         |path: &PathBuf| path.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -25,7 +25,7 @@ fn library() -> PathBuf {
     files.filter(named).max_by_key(made).unwrap()
 }
 
-/// What a compiler says of a file: whether it compiles, and its words, their line breaks gone.
+/// What the compiler reports for a file: whether it compiles, and its message without line breaks.
 fn compile(source: &Path, library: &Path) -> (bool, String) {
     let out = tempfile::tempdir().unwrap();
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
@@ -45,7 +45,7 @@ fn compile(source: &Path, library: &Path) -> (bool, String) {
 }
 
 #[test]
-fn a_wrong_signature_is_explained_in_words_of_ours() {
+fn a_wrong_signature_is_explained_in_our_words() {
     let library = library();
     let mut count = 0;
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/signatures")).unwrap() {

@@ -1,4 +1,4 @@
-//! A parameter that borrows. The compiler chooses implementations without a look at lifetimes, so these words are its own.
+//! A parameter that borrows. The compiler chooses implementations regardless of lifetimes, so the words are its own.
 //~ `&str` must implement
 //~ Deserialize
 

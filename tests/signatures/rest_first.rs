@@ -1,4 +1,4 @@
-//! A rest that leaves nothing for what follows.
+//! A rest that leaves nothing for the parameters after it.
 //~ only the last parameter may be a `Rest<T>`
 
 use jiggler_uring::{Registry, Rest};

@@ -1,4 +1,4 @@
-//! A result that says neither done nor failed.
+//! A result that means neither success nor failure.
 //~ is not a job handler
 //~ whose output is `()` or `Result<(), E>` where `E` is an error or `JobError`
 

@@ -1,5 +1,5 @@
-//! An outbox over a Redis that ends and comes back, and over a line that loses answers or holds everything up: each job is
-//! there once, in the order of the pushes.
+//! An outbox over a Redis that ends and comes back, and over a line that loses answers or holds everything up: each
+//! job is there once, in the order of the pushes.
 
 use std::path::Path;
 use std::thread;
@@ -17,7 +17,7 @@ use super::redis::Redis;
 use super::wait::{PATIENCE, wait_until};
 use super::{job, numbers};
 
-/// After so long a Redis that does not answer counts as away.
+/// A Redis silent for this long counts as away.
 const SHORT: Duration = Duration::from_millis(200);
 
 fn open(directory: &TempDir, url: &str) -> Outbox {
@@ -52,7 +52,7 @@ fn pushes_through_an_outage_are_there_once_and_in_order_after_it() {
     assert_eq!(outbox.enqueue_bulk((20..3_000).map(job)).unwrap(), 2_980);
     assert_eq!(outbox.status().jobs, 2_999);
     redis.start_again();
-    // While the journal goes out, what comes goes behind it.
+    // While the journal is being sent, new pushes go behind it.
     for number in 3_000..3_050 {
         let _journal_or_redis: Place = push(&outbox, number);
     }
@@ -62,7 +62,7 @@ fn pushes_through_an_outage_are_there_once_and_in_order_after_it() {
 }
 
 #[test]
-fn an_answer_that_is_lost_at_any_byte_makes_no_job_two() {
+fn an_answer_that_is_lost_at_any_byte_duplicates_no_job() {
     let (redis, directory) = (Redis::start(), tempfile::tempdir().unwrap());
     let proxy = FaultProxy::start(&redis.socket(), true, 1);
     let outbox = open(&directory, proxy.url());
@@ -87,21 +87,21 @@ fn an_answer_that_is_lost_at_any_byte_makes_no_job_two() {
 }
 
 #[test]
-fn an_attempt_that_arrives_after_it_was_given_up_finds_its_job_pushed() {
+fn an_attempt_that_arrives_after_it_was_abandoned_finds_its_job_pushed() {
     let (redis, directory) = (Redis::start(), tempfile::tempdir().unwrap());
     let proxy = FaultProxy::start(&redis.socket(), true, 1);
     let outbox = open(&directory, proxy.url());
     push(&outbox, 0);
     proxy.hold();
-    assert_eq!(push(&outbox, 1), Place::Journal, "after the patience with Redis");
+    assert_eq!(push(&outbox, 1), Place::Journal, "once out of patience with Redis");
     (2..10).for_each(|number| assert_eq!(push(&outbox, number), Place::Journal));
-    // All that was sent meanwhile arrives now, in any order.
+    // Everything sent meanwhile arrives now, in any order.
     proxy.clear();
     assert_each_once(&redis, &outbox, 10);
 }
 
 #[test]
-fn a_redis_that_takes_no_writes_is_away_and_one_that_wants_a_password_is_a_mistake() {
+fn a_redis_that_refuses_writes_is_away_and_one_that_wants_a_password_is_a_mistake() {
     let (redis, directory) = (Redis::start(), tempfile::tempdir().unwrap());
     let outbox = open(&directory, &redis.url());
     redis.run(&["CONFIG", "SET", "maxmemory", "1"]);

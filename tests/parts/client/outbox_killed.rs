@@ -1,5 +1,5 @@
-//! A producer with an outbox (`examples/outbox.rs`) that is killed at random moments while Redis comes and goes: no job that
-//! it was told is accepted is lost, and none is there twice.
+//! A producer with an outbox (`examples/outbox.rs`) that is killed at random moments while Redis comes and goes: no
+//! job reported to it as accepted is lost, and none is there twice.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -12,13 +12,13 @@ use fastrand::Rng;
 use super::numbers;
 use super::redis::Redis;
 
-/// Jobs of one run, more than it gets to push before it is killed.
+/// Jobs in one run, more than it manages to push before it is killed.
 const JOBS: u64 = 100_000;
 
 /// How often it is killed.
 const ROUNDS: u64 = 12;
 
-/// Most jobs it is let push before it is killed.
+/// The most jobs it may push before it is killed.
 const LINES_MAX: usize = 400;
 
 struct Producer(Child);
@@ -32,14 +32,15 @@ impl Producer {
         Self(command.stdout(Stdio::piped()).spawn().unwrap())
     }
 
-    /// The numbers it says are accepted, up to `lines`; then it is killed, and what it managed to say until then counts too.
+    /// The numbers it reports as accepted, up to `lines`; then it is killed, and whatever it reported until then
+    /// counts too.
     fn kill_after(mut self, lines: usize) -> Vec<u64> {
         let mut output = BufReader::new(self.0.stdout.take().unwrap()).lines().map(Result::unwrap);
         let mut said: Vec<String> = output.by_ref().take(lines).collect();
         self.0.kill().unwrap();
         said.extend(output);
         self.0.wait().unwrap();
-        // A last line may be torn, and then what it says is not said.
+        // A last line may be torn; then what it says does not count.
         said.iter()
             .filter_map(|line| line.strip_suffix(" Redis").or(line.strip_suffix(" Journal"))?.parse().ok())
             .collect()
@@ -58,7 +59,7 @@ fn a_producer_that_is_killed_at_any_moment_loses_nothing_and_pushes_nothing_twic
     for round in 0..ROUNDS {
         let producer = Producer::start(&journal, &redis, JOBS, round * JOBS);
         let lines = random.usize(1..LINES_MAX);
-        // Redis goes and comes at moments that have nothing to do with the producer's.
+        // Redis comes and goes at moments unrelated to the producer's.
         let pushing = thread::spawn(move || producer.kill_after(lines));
         if random.bool() {
             redis.kill();
@@ -73,7 +74,7 @@ fn a_producer_that_is_killed_at_any_moment_loses_nothing_and_pushes_nothing_twic
             accepted.extend(pushing.join().unwrap());
         }
     }
-    // The last one pushes nothing of its own.
+    // The last one pushes no jobs itself.
     let mut last = Producer::start(&journal, &redis, 0, 0);
     assert!(last.0.wait().unwrap().success());
 
@@ -85,6 +86,6 @@ fn a_producer_that_is_killed_at_any_moment_loses_nothing_and_pushes_nothing_twic
     assert!(twice.is_empty(), "pushed twice: {twice:?}");
     let lost: Vec<_> = accepted.iter().filter(|number| !stored.contains_key(number)).collect();
     assert!(lost.is_empty(), "accepted and not there: {lost:?}");
-    // What was under way when it was killed may be there without having been acknowledged: one job a round.
+    // What was under way when it was killed may be there without having been acknowledged: one job per round.
     assert!(stored.len() as u64 <= accepted.len() as u64 + ROUNDS, "{} of {}", stored.len(), accepted.len());
 }

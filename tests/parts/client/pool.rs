@@ -37,7 +37,7 @@ fn an_answer_that_is_cut_at_any_byte_leaves_the_push_unknown_and_the_pool_whole(
 }
 
 #[test]
-fn threads_that_push_through_a_restart_lose_nothing_that_was_said_to_be_pushed() {
+fn threads_that_push_through_a_restart_lose_nothing_reported_as_pushed() {
     let mut redis = Redis::start_durable();
     let pool = pool(&redis.url(), 4);
     pool.enqueue(&job(0)).unwrap();

@@ -1,4 +1,4 @@
-//! The client on tokio over a line that fails or holds, and over a Redis that ends and comes back.
+//! The client on tokio over a line that fails or stalls, and over a Redis that ends and comes back.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use super::redis::Redis;
 use super::wait::wait_until;
 use super::{job, numbers};
 
-/// A time-out that a test waits for.
+/// A timeout that a test waits for.
 const SHORT: Duration = Duration::from_millis(200);
 
 fn run<T>(test: impl Future<Output = T>) -> T {
@@ -40,7 +40,7 @@ fn an_answer_that_is_cut_at_any_byte_leaves_the_push_unknown_and_the_client_whol
 }
 
 #[test]
-fn garbage_is_no_answer_and_pieces_are_one() {
+fn garbage_is_not_an_answer_and_pieces_make_one() {
     let redis = Redis::start();
     let proxy = FaultProxy::start(&redis.socket(), false, 7);
     run(async {
@@ -55,7 +55,7 @@ fn garbage_is_no_answer_and_pieces_are_one() {
 }
 
 #[test]
-fn of_calls_that_time_out_those_that_were_not_sent_are_never_made() {
+fn calls_that_time_out_before_they_are_sent_are_never_made() {
     let redis = Redis::start();
     let proxy = FaultProxy::start(&redis.socket(), true, 1);
     run(async {
@@ -65,7 +65,7 @@ fn of_calls_that_time_out_those_that_were_not_sent_are_never_made() {
         proxy.hold();
         let error = client.enqueue(&job(1)).await.unwrap_err();
         assert!(matches!(error, Error::Lost(_)) && error.may_have_pushed(), "it was sent: {error}");
-        // The task still waits for the answer to the first.
+        // The task is still waiting for the answer to the first.
         let mut calls = JoinSet::new();
         for number in 2..10 {
             let client = client.clone();

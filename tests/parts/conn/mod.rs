@@ -1,7 +1,7 @@
 //! The connection of the engine on a glommio executor: against a real Redis, and against peers that answer in pieces,
 //! late, too much, nonsense, or not at all.
 //!
-//! Peers are threads that wait for what the test tells them, so no test depends on how fast anything is.
+//! Peers are threads that wait for the test's commands, so no test depends on how fast anything is.
 
 mod peer;
 mod pushes;
@@ -28,7 +28,7 @@ const SHORT: Duration = Duration::from_millis(50);
 /// A deadline that no test waits for.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Runs a test on an executor like a shard's, and hands its panic on.
+/// Runs a test on an executor like a shard's, and propagates its panic.
 fn on_executor<F: Future<Output = ()> + 'static>(test: impl FnOnce() -> F + Send + 'static) {
     LocalExecutorBuilder::new(Placement::Unbound)
         .io_memory(EXECUTOR_IO_BYTES)
@@ -118,7 +118,7 @@ fn an_answer_that_comes_byte_by_byte() {
     thread.join().unwrap();
 }
 
-/// The reply is awaited, given up, and awaited again, with the answer cut at every place: no byte is lost.
+/// The reply is awaited, abandoned, and awaited again, with the answer cut in every place: no byte is lost.
 #[test]
 fn a_dropped_reply_future_loses_no_bytes_wherever_the_answer_is_cut() {
     let answer = b"*2\r\n$12\r\nfirst\r\nthird\r\n:4096\r\n";
@@ -143,7 +143,7 @@ fn a_dropped_reply_future_loses_no_bytes_wherever_the_answer_is_cut() {
             for _ in 0..3 {
                 reply = reply.or(poll_once(conn.reply_within(LONG)).await);
             }
-            assert!(reply.is_none() || cut == answer.len(), "a reply came out of {cut} bytes");
+            assert!(reply.is_none() || cut == answer.len(), "{cut} bytes yielded a reply");
             go_on.send(()).unwrap();
             let reply = match reply {
                 Some(reply) => reply.unwrap(),
@@ -156,7 +156,7 @@ fn a_dropped_reply_future_loses_no_bytes_wherever_the_answer_is_cut() {
 }
 
 #[test]
-fn a_peer_that_closes_in_mid_reply() {
+fn a_peer_that_closes_mid_reply() {
     let (url, thread) = peer(|peer| {
         peer.command();
         peer.say(b"$100\r\nonly this");
@@ -171,7 +171,7 @@ fn a_peer_that_closes_in_mid_reply() {
 }
 
 #[test]
-fn a_peer_that_never_answers_is_given_up_at_the_deadline() {
+fn a_peer_that_never_answers_is_abandoned_at_the_deadline() {
     let (url, thread) = peer(Peer::until_closed);
     on_executor(move || async move {
         let mut conn = open(&url).await.unwrap();
@@ -184,7 +184,7 @@ fn a_peer_that_never_answers_is_given_up_at_the_deadline() {
     thread.join().unwrap();
 }
 
-/// The watchdog of the long wait sleeps on; a shorter deadline must not wait for it.
+/// The watchdog of the long wait keeps sleeping; a shorter deadline must not wait for it.
 #[test]
 fn a_short_deadline_after_a_long_one_holds() {
     let (url, thread) = peer(Peer::until_closed);
@@ -198,7 +198,7 @@ fn a_short_deadline_after_a_long_one_holds() {
     thread.join().unwrap();
 }
 
-/// What came before the deadline counts, however late it is read.
+/// Whatever arrived before the deadline counts, however late it is read.
 #[test]
 fn an_answer_read_after_its_deadline_is_not_lost() {
     let (said, was_said) = channel();
@@ -233,7 +233,7 @@ fn a_peer_that_talks_nonsense() {
     thread.join().unwrap();
 }
 
-/// Were the surplus taken for the answer to the next command, each answer after it would be another command's.
+/// If the surplus were taken as the answer to the next command, every later answer would belong to another command.
 #[test]
 fn a_peer_that_answers_more_than_was_asked() {
     let (url, thread) = peer(|peer| {
@@ -284,7 +284,7 @@ fn a_stopper_ends_a_pending_read() {
         glommio::executor().yield_task_queue_now().await;
         stopper.stop();
         reader.await;
-        // The connection is gone with its task: stopping again is of no effect.
+        // The connection is gone with its task: stopping again has no effect.
         stopper.stop();
     });
     thread.join().unwrap();
@@ -314,7 +314,8 @@ fn connections_of_one_executor_do_not_wait_for_each_other() {
     thread.join().unwrap();
 }
 
-/// The peer reads nothing until another task of the executor has run: a send that waits leaves the executor to others.
+/// The peer reads nothing until another task of the executor has run: a send that waits must yield the executor to
+/// others.
 #[test]
 fn eight_megabytes_to_a_peer_that_reads_slowly() {
     let (go_on, may_go_on) = channel();

@@ -1,4 +1,4 @@
-//! A server that plays one connection as a test says: on a thread, over TCP, one command understood at a time.
+//! A server that plays one connection as a test directs: on a thread, over TCP, parsing one command at a time.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,12 +6,12 @@ use std::thread::JoinHandle;
 
 use jiggler_uring::internal::resp::RedisUrl;
 
-/// The server's end of the one connection it takes.
+/// The server's end of the one connection it accepts.
 pub(crate) struct Peer {
     stream: BufReader<TcpStream>,
 }
 
-/// Takes one connection, answers how it introduces itself, and then does as `play` says; the connection closes with it.
+/// Accepts one connection, answers its introduction, and then runs `play`; the connection closes with it.
 pub(crate) fn peer(play: impl FnOnce(&mut Peer) + Send + 'static) -> (RedisUrl, JoinHandle<()>) {
     raw_peer(|peer| {
         assert_eq!(peer.command()[..2], [b"CLIENT".to_vec(), b"SETNAME".to_vec()]);
@@ -53,14 +53,14 @@ impl Peer {
         String::from_utf8_lossy(&line[1..]).trim().parse().unwrap()
     }
 
-    /// Writes bytes out, in one piece.
+    /// Writes bytes, in one piece.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).unwrap();
     }
 
     /// Reads until the other end closes.
     pub(crate) fn until_closed(&mut self) {
-        // Whatever still comes, or how the connection ends, is not what the test is about.
+        // What else arrives, or how the connection ends, does not matter to the test.
         let _ended = std::io::copy(&mut self.stream, &mut std::io::sink());
     }
 }

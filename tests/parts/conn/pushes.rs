@@ -1,4 +1,4 @@
-//! What Redis tells a connection unasked: pushes of RESP3, and what we take for granted of key tracking.
+//! What Redis sends a connection unasked: RESP3 pushes, and what we assume about key tracking.
 
 use jiggler_uring::internal::net::Connection;
 use jiggler_uring::internal::net::Error;
@@ -9,7 +9,7 @@ use crate::own_redis::OwnRedis;
 
 const PUSH: &[u8] = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\nkey\r\n";
 
-/// Waits until something has come, and counts it.
+/// Waits until something has arrived, and counts it.
 async fn heard(conn: &mut Connection) -> usize {
     loop {
         match conn.pushes().unwrap() {
@@ -20,7 +20,7 @@ async fn heard(conn: &mut Connection) -> usize {
 }
 
 #[test]
-fn pushes_that_come_before_with_or_after_a_reply_and_in_pieces_are_heard() {
+fn pushes_before_with_or_after_a_reply_and_in_pieces_are_received() {
     let (url, thread) = peer(|peer| {
         peer.command();
         peer.say(&[PUSH, b":1\r\n", PUSH].concat());
@@ -35,7 +35,7 @@ fn pushes_that_come_before_with_or_after_a_reply_and_in_pieces_are_heard() {
         let mut conn = open(&url).await.unwrap();
         conn.speak_resp3();
         assert_eq!(call(&mut conn, &[b"ASK"]).await.as_integer().unwrap(), 1);
-        // The second may have come in the same read: then no readiness would ever tell of it.
+        // The second may have arrived in the same read: then no readiness would ever report it.
         let mut pushes = heard(&mut conn).await;
         while pushes < 2 {
             pushes += heard(&mut conn).await;
@@ -50,7 +50,7 @@ fn pushes_that_come_before_with_or_after_a_reply_and_in_pieces_are_heard() {
 }
 
 #[test]
-fn a_reply_that_nobody_asked_for_is_no_push() {
+fn a_reply_that_nobody_asked_for_is_not_a_push() {
     let (url, thread) = peer(|peer| {
         peer.say(b":1\r\n");
         peer.until_closed();
@@ -59,7 +59,7 @@ fn a_reply_that_nobody_asked_for_is_no_push() {
         let mut conn = open(&url).await.unwrap();
         conn.speak_resp3();
         let error = loop {
-            // It may have come together with the last reply, or not yet.
+            // It may have arrived together with the last reply, or not yet.
             match conn.pushes() {
                 Ok(_) => conn.readable().await.unwrap(),
                 Err(error) => break error,
@@ -73,7 +73,7 @@ fn a_reply_that_nobody_asked_for_is_no_push() {
 }
 
 #[test]
-fn the_end_of_a_connection_is_heard_while_nothing_is_owed() {
+fn the_end_of_a_connection_is_noticed_while_no_reply_is_due() {
     let (url, thread) = peer(|_| {});
     on_executor(move || async move {
         let mut conn = open(&url).await.unwrap();
@@ -83,9 +83,9 @@ fn the_end_of_a_connection_is_heard_while_nothing_is_owed() {
     thread.join().unwrap();
 }
 
-/// The poller's bell rests on each of these. They are no documented promises of Redis, so they are pinned here.
+/// The poller's bell relies on each of these. Redis does not document them as promises, so they are pinned here.
 #[test]
-fn redis_tells_once_of_a_change_to_any_key_that_a_script_was_given() {
+fn redis_notifies_once_of_a_change_to_any_key_passed_to_a_script() {
     let redis = OwnRedis::start();
     let url = redis.url();
     on_executor(move || async move {
@@ -96,15 +96,15 @@ fn redis_tells_once_of_a_change_to_any_key_that_a_script_was_given() {
         call(&mut conn, &[b"CLIENT", b"TRACKING", b"ON", b"NOLOOP"]).await.as_ok().unwrap();
         let write = b"redis.call('ZADD', KEYS[2], 1, ARGV[1]); return redis.call('EXISTS', KEYS[2])";
         for round in [&b"1"[..], b"2", b"3"] {
-            // It reads only one of the two, and only after a change of its own.
+            // It reads only one of the two, and only after making a change itself.
             call(&mut conn, &[b"EVAL", write, b"2", b"unread", b"read", round]).await.as_integer().unwrap();
             call(&mut other, &[b"ZADD", b"unread", b"1", round]).await.as_integer().unwrap();
             assert_eq!(heard(&mut conn).await, 1);
             call(&mut other, &[b"ZADD", b"unread", b"2", round]).await.as_integer().unwrap();
             assert_eq!(call(&mut conn, &[b"ECHO", round]).await.as_bulk().unwrap(), round);
-            assert_eq!(conn.pushes().unwrap(), 0, "it was told of, and not read again");
+            assert_eq!(conn.pushes().unwrap(), 0, "its change was reported, and it was not read again");
         }
-        // What was told of before a reply stands before that reply.
+        // A change reported before a reply precedes that reply.
         call(&mut conn, &[b"EVAL", write, b"2", b"unread", b"read", b"4"]).await.as_integer().unwrap();
         call(&mut other, &[b"FLUSHALL"]).await.as_ok().unwrap();
         call(&mut conn, &[b"ECHO", b"then"]).await;

@@ -1,5 +1,5 @@
-//! The engine's connection over TLS: against a real Redis, through a line that cuts everything into single bytes, with
-//! values of many records; and what is said when the two ends do not trust each other.
+//! The engine's connection over TLS: against a real Redis, through a line that cuts everything into single bytes,
+//! with values of many records; and the errors when the two ends do not trust each other.
 
 use std::net::TcpListener;
 
@@ -26,7 +26,7 @@ fn url(certificates: &Certificates, port: u16, more: &str) -> RedisUrl {
     RedisUrl::parse(&text).unwrap()
 }
 
-/// What the engine's and the blocking connection say; both say the same.
+/// The errors of the engine's and the blocking connection; both say the same.
 fn refusal(url: RedisUrl) -> String {
     let blocking = BlockingConnection::connect(&url).unwrap_err().to_string();
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -39,10 +39,7 @@ fn refusal(url: RedisUrl) -> String {
 async fn assert_works(conn: &mut Connection, bytes: usize) {
     let value: Vec<u8> = (0..bytes).map(|at| (at * 31 % 251) as u8).collect();
     call(conn, &[b"SET", b"k", &value]).await.as_ok().unwrap();
-    assert!(
-        call(conn, &[b"GET", b"k"]).await.as_bulk().unwrap() == value,
-        "{bytes} bytes came back otherwise"
-    );
+    assert!(call(conn, &[b"GET", b"k"]).await.as_bulk().unwrap() == value, "{bytes} bytes came back changed");
 }
 
 #[test]
@@ -67,7 +64,7 @@ fn commands_and_payloads_of_any_size_go_through_tls() {
 
 /// Handshake, records and replies are cut everywhere: between any two bytes the reader finds nothing and waits.
 #[test]
-fn a_line_that_brings_single_bytes_changes_nothing() {
+fn a_line_that_delivers_single_bytes_changes_nothing() {
     let certificates = Certificates::make();
     let redis = serve(&certificates, "server", "no");
     let line = FaultProxy::start_before_port(redis.port(), SEED);
@@ -114,7 +111,7 @@ fn a_push_comes_through_tls_and_a_stopper_ends_a_read() {
 }
 
 #[test]
-fn a_client_certificate_lets_in_who_has_one() {
+fn a_client_certificate_admits_its_holder() {
     let certificates = Certificates::make();
     let redis = serve(&certificates, "server", "yes");
     let file = |name: &str| certificates.path(name);
@@ -137,7 +134,7 @@ fn a_client_certificate_lets_in_who_has_one() {
 }
 
 #[test]
-fn a_server_that_is_not_to_be_trusted_is_told_nothing_and_the_error_says_why() {
+fn an_untrusted_server_is_sent_nothing_and_the_error_says_why() {
     let certificates = Certificates::make();
     let check = |certificate: &str, ca: &str, more: &str, part: &str| {
         let redis = serve(&certificates, certificate, "no");
@@ -155,9 +152,9 @@ fn a_server_that_is_not_to_be_trusted_is_told_nothing_and_the_error_says_why() {
     BlockingConnection::connect(&url(&certificates, redis.port(), "&server_name=redis.elsewhere")).unwrap();
 }
 
-/// Without a file of authorities the system's count, and none of them has signed this.
+/// Without a CA file the system's authorities count, and none of them has signed this.
 #[test]
-fn the_systems_authorities_are_trusted_unless_a_file_takes_their_place() {
+fn the_systems_authorities_are_trusted_unless_a_file_replaces_them() {
     let certificates = Certificates::make();
     let redis = serve(&certificates, "server", "no");
     let error = refusal(RedisUrl::parse(&format!("rediss://localhost:{}", redis.port())).unwrap());
@@ -165,18 +162,19 @@ fn the_systems_authorities_are_trusted_unless_a_file_takes_their_place() {
 }
 
 #[test]
-fn a_peer_that_speaks_no_tls_is_named() {
+fn a_peer_that_does_not_speak_tls_is_named() {
     let certificates = Certificates::make();
     for (answer, part) in
         [(&b"-ERR unknown command\r\n"[..], "does not speak TLS"), (b"", "during the TLS handshake")]
     {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        // For as long as this program runs: whoever suspects a server without TLS asks it over a second connection.
+        // For as long as this program runs: a client that suspects a server without TLS asks it over a second
+        // connection.
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                // The greeting is read first: a socket closed with bytes unread would be reset.
+                // The greeting is read first: closing a socket with unread bytes would reset it.
                 std::io::Read::read(&mut stream, &mut [0; 4096]).unwrap();
                 std::io::Write::write_all(&mut stream, answer).unwrap();
             }
@@ -186,7 +184,7 @@ fn a_peer_that_speaks_no_tls_is_named() {
     }
 }
 
-/// What a certificate was renewed to is used from the next connect on.
+/// A renewed certificate is used from the next connect on.
 #[test]
 fn files_that_change_are_read_again() {
     let certificates = Certificates::make();

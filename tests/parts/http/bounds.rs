@@ -1,4 +1,4 @@
-//! What an HTTP client may use, and for how long.
+//! What an HTTP client may consume, and for how long.
 
 use std::rc::Rc;
 use std::sync::mpsc::channel;
@@ -44,7 +44,7 @@ fn a_body_beyond_the_bound_is_refused_whether_announced_or_not() {
 }
 
 #[test]
-fn a_request_has_its_time_and_no_more() {
+fn a_request_gets_its_time_and_no_more() {
     let server = Server::start(|peer| {
         if peer.asked().unwrap().head.starts_with("GET /body") {
             peer.say("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345");
@@ -63,7 +63,7 @@ fn a_request_has_its_time_and_no_more() {
 }
 
 #[test]
-fn no_more_connections_than_allowed_and_the_others_wait_their_turn() {
+fn no_more_connections_than_allowed_and_other_requests_wait_their_turn() {
     let server = Server::start(|peer| {
         while peer.asked().is_some() {
             peer.answer("x");
@@ -108,7 +108,7 @@ fn idle_connections_are_closed_in_time() {
 }
 
 #[test]
-fn two_hundred_requests_wait_at_one_time_on_one_core() {
+fn two_hundred_requests_wait_at_once_on_one_core() {
     // The first answer goes out when the last request has come.
     let gate = Arc::new((Mutex::new(0_usize), Condvar::new()));
     let count = 200;

@@ -1,7 +1,7 @@
-//! The HTTP client on an executor like a shard's, against servers that answer as a test says: in pieces, late, too much,
-//! half, or not at all, in the clear and encrypted.
+//! The HTTP client on an executor like a shard's, against servers that answer as a test directs: in pieces, late, too
+//! much, half, or not at all, in the clear and encrypted.
 //!
-//! Servers are threads that wait for what comes; what must be late never comes, so no test depends on speed.
+//! Servers are threads that wait for what arrives; what must be late never comes, so no test depends on speed.
 
 mod bounds;
 mod peer;
@@ -24,7 +24,7 @@ struct Point {
 }
 
 #[test]
-fn requests_carry_what_they_were_given_and_answers_give_it_back() {
+fn requests_carry_what_they_were_given_and_answers_return_it() {
     let (tell, told) = channel();
     let server = Server::start(move |peer| {
         while let Some(asked) = peer.asked() {
@@ -37,11 +37,11 @@ fn requests_carry_what_they_were_given_and_answers_give_it_back() {
     on_executor(move || async move {
         let client = Client::new();
         let point = Point { x: -3, y: 2.5 };
-        // One byte of the answer is left over, so this server's connections are good for one request each.
+        // One byte of the answer is left over, so this server's connections serve only one request each.
         let answer = client.post(&url).header("x-key", "k1").json(&point).send().await.unwrap();
         assert_eq!((answer.status(), answer.header("x-note")), (StatusCode::CREATED, Some("a b")));
         assert_eq!(answer.header("none"), None);
-        assert!(answer.json::<Point>().await.is_err(), "15 bytes of 16 are no json");
+        assert!(answer.json::<Point>().await.is_err(), "15 bytes of 16 are not json");
         let answer =
             client.request(Method::PUT, &url).body("raw").header("user-agent", "me").send().await.unwrap();
         assert_eq!(answer.text().await.unwrap(), "{\"x\":-3,\"y\":2.5");
@@ -79,7 +79,7 @@ fn connections_are_kept_and_used_again() {
         // An answer whose body nobody reads closes its connection.
         drop(client.get(&url).send().await.unwrap());
         assert_eq!(client.get(&url).send().await.unwrap().text().await.unwrap(), "1");
-        // Several at one time need several; they are kept for the next several.
+        // Several at once need several; they are kept for the next several.
         for _ in 0..3 {
             let asks = (0..4).map(|_| spawn_local(client.get(&url).send()));
             let asks: Vec<_> = asks.collect();
@@ -118,7 +118,7 @@ fn a_server_that_closes_idle_connections_costs_nothing_but_a_new_one() {
 
 #[test]
 fn a_request_lost_with_its_kept_connection_is_sent_again_if_it_may_be() {
-    // The first connection answers once and breaks off at the second request, which it has read.
+    // The first connection answers once and breaks off after reading the second request.
     let server = Server::start(|peer| {
         let mut asked = 0;
         while peer.asked().is_some() {
@@ -239,7 +239,7 @@ fn a_dropped_request_closes_its_connection_and_nothing_else() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_said_before_anything_is() {
+fn what_cannot_be_sent_is_refused_before_anything_is_sent() {
     on_executor(|| async {
         let client = Client::new();
         let error = client.get("ftp://127.0.0.1/").send().await.err().unwrap();

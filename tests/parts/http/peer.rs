@@ -1,4 +1,4 @@
-//! An HTTP server that does as a test says: one thread a connection, bytes written as given.
+//! An HTTP server that does as a test directs: one thread per connection, bytes written as given.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// One connection, of which the test plays the server's side.
+/// One connection, with the test playing the server's side.
 pub(crate) struct Peer<S> {
     stream: BufReader<S>,
     /// Which connection it is, from 0.
     pub(crate) number: usize,
 }
 
-/// A request that came.
+/// A request that arrived.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) head: String,
@@ -27,7 +27,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Plays every connection by `play`, which returns when the connection is to be closed.
+    /// Handles every connection with `play`, which returns when the connection is to be closed.
     pub(crate) fn start(play: impl Fn(&mut Peer<TcpStream>) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -44,7 +44,7 @@ impl Server {
         Self { url, accepted }
     }
 
-    /// How many connections have come.
+    /// How many connections have been accepted.
     pub(crate) fn connections(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
@@ -59,7 +59,7 @@ impl<S: Read + Write> Peer<S> {
         Self { stream: BufReader::new(stream), number }
     }
 
-    /// The next request, or nothing if the client has closed.
+    /// The next request, or `None` if the client has closed.
     pub(crate) fn asked(&mut self) -> Option<Asked> {
         let mut head = String::new();
         loop {
@@ -77,7 +77,7 @@ impl<S: Read + Write> Peer<S> {
         Some(Asked { head, body })
     }
 
-    /// Writes bytes; whether the client takes them is not the test's concern.
+    /// Writes bytes; whether the client accepts them is not the test's concern.
     pub(crate) fn say(&mut self, text: impl AsRef<[u8]>) {
         let _gone = self.stream.get_mut().write_all(text.as_ref());
         let _gone = self.stream.get_mut().flush();

@@ -1,5 +1,5 @@
-//! How requests are sent: over connections that were opened before, with bodies of any size, to servers that do not listen
-//! to the end.
+//! How requests are sent: over connections opened in advance, with bodies of any size, to servers that stop reading
+//! early.
 
 use std::thread;
 
@@ -10,7 +10,7 @@ use super::peer::{Peer, Server};
 use crate::executor::on_executor;
 
 #[test]
-fn connections_that_were_opened_ahead_of_time_are_the_ones_that_requests_use() {
+fn requests_use_the_connections_opened_ahead_of_time() {
     let server = Server::start(|peer| {
         while peer.asked().is_some() {
             let number = peer.number.to_string();
@@ -36,7 +36,7 @@ fn connections_that_were_opened_ahead_of_time_are_the_ones_that_requests_use() {
 }
 
 #[test]
-fn more_connections_than_are_kept_are_not_opened_ahead_of_time() {
+fn no_more_connections_are_opened_ahead_of_time_than_are_kept() {
     let server = Server::start(Peer::until_closed);
     let url = server.url("/");
     on_executor(move || async move {
@@ -91,7 +91,7 @@ fn an_answer_before_the_end_of_the_body_is_read_and_ends_the_connection() {
 }
 
 #[test]
-fn a_head_without_a_body_and_a_close_that_was_asked_for_are_understood() {
+fn a_head_without_a_body_and_a_requested_close_are_understood() {
     let server = Server::start(|peer| {
         while let Some(asked) = peer.asked() {
             if asked.head.starts_with("HEAD ") {
@@ -108,7 +108,7 @@ fn a_head_without_a_body_and_a_close_that_was_asked_for_are_understood() {
         let head = client.request(Method::HEAD, &url).send().await.unwrap();
         assert_eq!(head.header("content-length"), Some("1000"));
         assert_eq!(head.bytes().await.unwrap().len(), 0);
-        // The server would keep it; the request said that it shall not be.
+        // The server would keep it; the request asked for it to be closed.
         for expected in ["0", "1"] {
             let answer = client.get(&url).header("connection", "close").send().await.unwrap();
             assert_eq!(answer.text().await.unwrap(), expected);

@@ -1,4 +1,4 @@
-//! The same server behind TLS, with certificates of an authority that only the test trusts; and tests of https.
+//! The same server behind TLS, with certificates from an authority that only the test trusts; and tests of https.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::peer::Peer;
 use crate::executor::on_executor;
 
-/// A server with a certificate for `localhost`, and the file of the authority that signed it.
+/// A server with a certificate for `localhost`, and the CA file of the authority that signed it.
 struct TlsServer {
     port: u16,
     ca_file: PathBuf,
@@ -82,11 +82,11 @@ fn an_untrusted_server_gets_no_request() {
     on_executor(move || async move {
         let other = start();
         let url = format!("https://localhost:{}/", server.port);
-        // Of another authority; and of none that there is.
+        // From another authority; and from one that does not exist.
         let tls = TlsOptions { ca_file: Some(other.ca_file.clone()), system_roots: false };
         let error = client(tls).get(&url).send().await.err().unwrap();
         assert!(matches!(error, Error::Connect { .. }), "{error}");
-        // The right authority, and another name than the certificate's.
+        // The right authority, but another name than the certificate's.
         let tls = TlsOptions { ca_file: Some(server.ca_file.clone()), system_roots: false };
         let error = client(tls).get(&url.replace("localhost", "127.0.0.1")).send().await.err().unwrap();
         let source = std::error::Error::source(&error).unwrap().to_string();
@@ -95,7 +95,7 @@ fn an_untrusted_server_gets_no_request() {
 }
 
 #[test]
-fn trust_that_cannot_be_set_up_is_an_error_with_the_file() {
+fn trust_that_cannot_be_set_up_is_an_error_that_names_the_file() {
     on_executor(|| async {
         let directory = tempfile::tempdir().unwrap();
         let (missing, empty) = (directory.path().join("missing.pem"), directory.path().join("empty.pem"));

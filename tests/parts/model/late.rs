@@ -1,5 +1,5 @@
-//! Calls that come when nobody waits for them any more: delayed in a connection that was given up, or of a shard that was
-//! taken for dead. Each must be refused and change nothing.
+//! Calls that arrive when nobody waits for them any longer: delayed in an abandoned connection, or from a shard that
+//! was presumed dead. Each must be refused and change nothing.
 
 use jiggler_uring::internal::resp::{Requests, Value};
 use jiggler_uring::internal::store::flight::{self, Known};
@@ -26,7 +26,7 @@ impl World<'_> {
         ensure(before == after, || format!("refused with {code}, it changed\n{before:?}to\n{after:?}"))
     }
 
-    /// A connection is lost with calls in it, which Redis gets when the shard has resumed over another.
+    /// A connection is lost with calls in it, which reach Redis when the shard has resumed over another.
     pub(super) fn reconnect(&mut self, at: usize) -> Verdict {
         let shard = &mut self.shards[at];
         let number = shard.fresh_number();
@@ -41,7 +41,7 @@ impl World<'_> {
         self.refused(&late, "STALE")
     }
 
-    /// A reaper takes the home index away and leaves a mark: from then on nothing the shard says changes anything.
+    /// A reaper takes the home index away and leaves a mark: from then on nothing the shard sends changes anything.
     pub(super) fn fence(&mut self, at: usize) -> Verdict {
         let home = self.shards[at].home().index.clone();
         one(self.conn, &[b"DEL", &home]);

@@ -1,8 +1,8 @@
 //! P1 as a property: whatever is lost on the way, no job is lost, acked before it ran, or in two places.
 //!
-//! Proptest draws fleets and what befalls them (`ops.rs`), the world plays them against a real Redis with the
-//! library's own calls (`world.rs`), and after every step the oracle reads every key (`oracle.rs`). A
-//! failure prints the smallest case it was reduced to. `MODEL_CASES=20000 cargo test --test parts model` looks longer.
+//! Proptest draws fleets and what happens to them (`ops.rs`), the world plays them against a real Redis with the
+//! library's own calls (`world.rs`), and after every step the oracle reads every key (`oracle.rs`). A failure prints
+//! the smallest case it was reduced to. `MODEL_CASES=20000 cargo test --test parts model` searches longer.
 //!
 //! Mutants prove that the oracle has teeth: a script with one change must make the property fail.
 
@@ -21,7 +21,7 @@ use crate::own_redis::OwnRedis;
 use ops::Case;
 use world::{Mutation, Verdict, World};
 
-/// Cases of an ordinary run; `MODEL_CASES` sets another number.
+/// Cases in an ordinary run; `MODEL_CASES` sets another number.
 const CASES: u32 = 800;
 
 /// Cases within which a mutant must be caught.
@@ -43,7 +43,7 @@ fn check(runner: &mut TestRunner, mutation: Option<Mutation>) -> Result<(), Test
 }
 
 #[test]
-fn no_job_is_lost_acked_unrun_or_doubled_whatever_gets_lost() {
+fn no_job_is_lost_acked_unrun_or_duplicated_whatever_gets_lost() {
     let cases = std::env::var("MODEL_CASES").map_or(CASES, |text| text.parse().unwrap());
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     if let Err(error) = check(&mut TestRunner::new(config), None) {
@@ -51,7 +51,7 @@ fn no_job_is_lost_acked_unrun_or_doubled_whatever_gets_lost() {
     }
 }
 
-/// The property must fail with this change of a script, and for this reason.
+/// The property must fail with this change to a script, and for this reason.
 fn caught(mutation: Mutation, reason: &str) {
     let config =
         Config { cases: MUTANT_CASES, failure_persistence: None, max_shrink_iters: 0, ..Config::default() };
@@ -69,23 +69,23 @@ fn a_turn_that_keeps_nothing_in_flight_is_caught() {
     let text = "redis.call('LTRIM', queue, 0, -(count + 1))";
     caught(
         (Script::Turn, text, "redis.call('LTRIM', queue, 0, -(count + 1)) redis.call('UNLINK', batch)"),
-        "jobs left are there",
+        "remaining jobs are there",
     );
 }
 
 #[test]
 fn a_turn_that_looks_at_each_job_and_keeps_none_is_caught() {
-    caught((Script::Turn, "push('RPUSH', batch, kept)", ""), "jobs left are there");
+    caught((Script::Turn, "push('RPUSH', batch, kept)", ""), "remaining jobs are there");
 }
 
 #[test]
 fn a_turn_that_takes_one_more_from_the_queue_than_it_keeps_is_caught() {
-    caught((Script::Turn, "-(count + 1)", "-(count + 2)"), "jobs left are there");
+    caught((Script::Turn, "-(count + 1)", "-(count + 2)"), "remaining jobs are there");
 }
 
 #[test]
 fn a_turn_that_leaves_in_the_queue_what_it_takes_is_caught() {
-    caught((Script::Turn, "redis.call('LTRIM', queue, 0, -(count + 1))", ""), "jobs left are there");
+    caught((Script::Turn, "redis.call('LTRIM', queue, 0, -(count + 1))", ""), "remaining jobs are there");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_turn_that_does_not_note_its_batch_is_caught() {
 fn a_turn_that_acks_equal_payloads_together_is_caught() {
     caught(
         (Script::Turn, "redis.call('LREM', list, 1, job) == 1", "redis.call('LREM', list, 0, job) > 0"),
-        "jobs left are there",
+        "remaining jobs are there",
     );
 }
 
@@ -122,7 +122,7 @@ fn a_turn_that_moves_without_counting_is_caught() {
 
 #[test]
 fn a_reconcile_that_drops_instead_of_handing_back_is_caught() {
-    caught((Script::Reconcile, "back[#back + 1] = job", ""), "were to be handed back");
+    caught((Script::Reconcile, "back[#back + 1] = job", ""), "should be handed back");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_shard_that_leaves_no_fence_is_caught() {
 }
 
 #[test]
-fn a_resume_that_says_otherwise_when_asked_again_is_caught() {
+fn a_resume_that_answers_differently_when_asked_again_is_caught() {
     let bar = "redis.call('HSET', KEYS[1], 'b', ARGV[1])";
     caught(
         (Script::Resume, bar, "redis.call('HSET', KEYS[1], 't', ARGV[1])"),

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-/// One case: a fleet and what befalls it.
+/// One case: a fleet and what happens to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub(crate) queues: usize,
@@ -10,22 +10,22 @@ pub(crate) struct Case {
     pub(crate) steps: Vec<Step>,
 }
 
-/// Positions are taken modulo what there is.
+/// Positions are taken modulo what exists.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     /// A producer pushes `copies` of one payload: a new one, or one that was pushed before, byte for byte.
     Push { queue: usize, copies: usize, like: Option<usize>, bytes: usize },
     /// A shard runs jobs, reports what is settled and fetches.
     Turn { shard: usize, wanted: usize, first: usize, outcomes: Vec<Outcome>, stragglers: bool, fate: Fate },
-    /// A shard's blocking move brings in one job, if one waits.
+    /// A shard's blocking move delivers one job, if one waits.
     Wait { shard: usize, queue: usize, seen: bool },
     /// A shard hands back what it has not run.
     HandBack { shard: usize },
-    /// A shard loses its connection, with calls in it that Redis gets later.
+    /// A shard loses its connection, with calls in it that reach Redis later.
     Reconnect { shard: usize },
     /// A process is killed; what it had in flight stays there. Another takes its place.
     Crash { shard: usize },
-    /// A reaper takes the shard for dead: its home index becomes a mark.
+    /// A reaper presumes the shard dead: its home index becomes a mark.
     Fence { shard: usize },
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum Fate {
     ReplyLost,
     /// It never arrives.
     NeverSent,
-    /// It arrives when its shard has given it up and resumed over another connection.
+    /// It arrives when its shard has abandoned it and resumed over another connection.
     Late,
     /// Redis has lost its scripts.
     Noscript,
@@ -72,7 +72,7 @@ fn fate() -> impl Strategy<Value = Fate> {
     ]
 }
 
-/// Mostly small; now and then so large that a batch is cut by its bytes, or is one job alone.
+/// Mostly small; now and then so large that a batch is cut by its bytes, or consists of one job.
 fn payload_bytes() -> impl Strategy<Value = usize> {
     prop_oneof![200 => 0_usize..200, 1 => Just(1_800_000_usize), 1 => Just(4_500_000_usize)]
 }

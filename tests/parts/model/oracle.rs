@@ -1,4 +1,4 @@
-//! The promises, checked against all that lies in Redis.
+//! The promises, checked against everything in Redis.
 
 use std::collections::BTreeMap;
 
@@ -31,15 +31,15 @@ fn conserved(world: &World<'_>, db: &Database) -> Verdict {
         let expected = payload.accepted - payload.ended;
         ensure(found == expected, || {
             format!(
-                "{found} of {expected} jobs left are there: {}",
+                "{found} of {expected} remaining jobs are there: {}",
                 payload.raw[..60.min(payload.raw.len())].escape_ascii()
             )
         })?;
     }
-    ensure(there.is_empty(), || "a list holds what nobody pushed".to_owned())
+    ensure(there.is_empty(), || "a list holds a job that nobody pushed".to_owned())
 }
 
-/// Every in-flight list holds what was taken and has not ended, no more, and a lost shard could find it.
+/// Every in-flight list holds exactly what was taken and has not ended, and a lost shard could find it.
 fn in_flight(world: &World<'_>, db: &Database) -> Verdict {
     let mut expected: BTreeMap<&str, Vec<&[u8]>> = BTreeMap::new();
     for stay in world.stays.iter().filter(|stay| !stay.ended) {
@@ -54,7 +54,7 @@ fn in_flight(world: &World<'_>, db: &Database) -> Verdict {
         ensure(found == wanted, || {
             format!("{key} holds {} jobs, not {}, or others", found.len(), wanted.len())
         })?;
-        let (index, batch) = key.rsplit_once(':').ok_or_else(|| format!("{key} is no batch"))?;
+        let (index, batch) = key.rsplit_once(':').ok_or_else(|| format!("{key} is not a batch"))?;
         let fenced = matches!(db.0.get(index), Some(Content::Text(_)));
         let findable = batch == in_flight::WAIT_LIST_BATCH || fenced || db.index_has(index, batch);
         ensure(findable, || format!("{key} is not in the index, so a lost reply would strand it"))?;
@@ -90,7 +90,7 @@ fn counters(world: &World<'_>, db: &Database) -> Verdict {
     Ok(())
 }
 
-/// What came back to the queue stands right of what waited, and is taken oldest first. Lists as they were before.
+/// What came back to the queue is to the right of what waited, and is taken oldest first. Lists as they were before.
 pub(crate) fn handed_back_in_order(queue: &[Vec<u8>], batch: &[Vec<u8>], after: &[Vec<u8>]) -> Verdict {
     ensure(after.len() >= queue.len() && after[..queue.len()] == *queue, || {
         "handing back disturbed what waited".to_owned()
@@ -103,7 +103,7 @@ pub(crate) fn handed_back_in_order(queue: &[Vec<u8>], batch: &[Vec<u8>], after: 
     Ok(())
 }
 
-/// A drained system holds sets, counters, fences, and what crashed or fenced shards left; no more.
+/// A drained system holds sets, counters, fences, and what crashed or fenced shards left; nothing more.
 pub(crate) fn nothing_left(world: &mut World<'_>) -> Verdict {
     let db = Database::read(world.conn);
     let living: Vec<&[u8]> =

@@ -1,7 +1,7 @@
 //! What one shard knows: its batches, how far each job is, and what its next turn will report.
 //!
-//! The knowledge of a real shard, without its executor: jobs "run" when a step says so. A tenure is the oracle's number
-//! for one stay of one job in one in-flight list.
+//! The knowledge of a real shard, without its executor: jobs "run" when a step says so. A tenure is the oracle's
+//! number for one stay of one job in one in-flight list.
 
 use std::rc::Rc;
 
@@ -24,7 +24,7 @@ pub(crate) struct Shard {
     next_number: u64,
 }
 
-/// Jobs that came together. A batch of the wait list is one job of it.
+/// Jobs that came together. A batch from the wait list is one of its jobs.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) queue: usize,
@@ -43,13 +43,13 @@ pub(crate) struct Job {
 pub(crate) enum State {
     /// Unstarted or running.
     Open,
-    /// It succeeded; nothing says so yet.
+    /// It succeeded; nothing reports that yet.
     Owed,
     /// The report, or one that was executed, says how it ended.
     Reported,
 }
 
-/// A settlement, and which tenures it ends how.
+/// A settlement, and which tenures it ends and how.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) settlement: Settlement,
@@ -110,7 +110,7 @@ impl Shard {
         self.next_number
     }
 
-    /// The highest number given out.
+    /// The highest number issued.
     pub(crate) fn last_number(&self) -> u64 {
         self.next_number
     }
@@ -123,7 +123,7 @@ impl Shard {
         }
     }
 
-    /// Ends open jobs as `outcomes` say, one after the other; jobs beyond them go on.
+    /// Ends open jobs as `outcomes` say, one after the other; jobs beyond them keep running.
     pub(crate) fn run(&mut self, outcomes: &[Outcome]) {
         let mut outcomes = outcomes.iter();
         for batch in &mut self.live {
@@ -145,7 +145,7 @@ impl Shard {
         }
     }
 
-    /// Puts the acks that are due into the report: of batches that are through, and of single jobs if `stragglers`.
+    /// Puts the acks that are due into the report: of completed batches, and of single jobs if `stragglers`.
     pub(crate) fn close(&mut self, stragglers: bool) {
         for mut batch in std::mem::take(&mut self.live) {
             let through = batch.jobs.iter().all(|job| job.state != State::Open);
@@ -206,7 +206,7 @@ impl Shard {
         batches
     }
 
-    /// Whether it knows the batch, be it only that it is to be removed.
+    /// Whether it knows the batch, even if only as one to be removed.
     pub(crate) fn knows(&self, queue: usize, number: u64) -> bool {
         self.batches().contains(&(queue, BatchName::Turn(number)))
             || self.report.settlement.wholes.contains(&(queue, number))
@@ -235,7 +235,7 @@ impl Report {
         self.settlement.moves.push(Move { from, raw, to, score: 1e9, payload });
     }
 
-    /// Puts a report that was not executed before what has gathered since.
+    /// Puts a report that was not executed ahead of what has accumulated since.
     pub(crate) fn again(&mut self, mut unsent: Self) {
         let since = std::mem::take(self);
         unsent.settlement.processed += since.settlement.processed;

@@ -1,4 +1,4 @@
-//! The whole database as one value: what the oracle looks at, and what "nothing was changed" compares.
+//! The whole database as one value: what the oracle checks, and what "nothing was changed" compares.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use jiggler_uring::internal::wire::keys::JIGGLER;
 
 pub(crate) type Bytes = Vec<u8>;
 
-/// What lies under a key.
+/// The value of a key.
 #[derive(Clone, PartialEq)]
 pub(crate) enum Content {
     List(Vec<Bytes>),
@@ -18,12 +18,12 @@ pub(crate) enum Content {
     Text(Bytes),
 }
 
-/// Every key and what lies under it.
+/// Every key and its value.
 #[derive(Clone, PartialEq, Default)]
 pub(crate) struct Database(pub(crate) BTreeMap<String, Content>);
 
 impl Database {
-    /// Reads all there is. Three round trips.
+    /// Reads everything. Three round trips.
     pub(crate) fn read(conn: &mut BlockingConnection) -> Self {
         let names: Vec<String> = strings(&one(conn, &[b"KEYS", b"*"]))
             .into_iter()
@@ -59,7 +59,7 @@ impl Database {
         Self(names.into_iter().zip(types.iter().zip(&contents).map(content)).collect())
     }
 
-    /// The elements of a list, left to right; none if there is no such key.
+    /// The elements of a list, left to right; empty if there is no such key.
     pub(crate) fn list(&self, key: &str) -> &[Bytes] {
         match self.0.get(key) {
             Some(Content::List(elements)) => elements,
@@ -88,7 +88,7 @@ impl Database {
         matches!(self.0.get(index), Some(Content::Hash(fields)) if fields.contains_key(batch.as_bytes()))
     }
 
-    /// Keys that are no queue, set or counter the gem knows too.
+    /// Keys other than the queues, sets and counters that the gem knows too.
     pub(crate) fn own_keys(&self) -> impl Iterator<Item = (&String, &Content)> {
         let shared = [
             JIGGLER.names().retries,

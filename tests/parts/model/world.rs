@@ -1,7 +1,7 @@
 //! Redis, the shards, and the truth about every job, step by step.
 //!
-//! A step is played against Redis with the library's own calls. The world sees every reply, the shards only those that
-//! are not lost; what the world holds true must be what lies in Redis ([`super::oracle`]).
+//! A step is played against Redis with the library's own calls. The world sees every reply, the shards only those
+//! that are not lost; what the world believes must be what is in Redis ([`super::oracle`]).
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use super::oracle;
 use super::shard::{End, Knowledge, Report, Shard, State, Stay};
 use super::state::{Database, one};
 
-/// A change of a script's text: which, what, by what.
+/// A change to a script's text: which script, what, by what.
 pub(crate) type Mutation = (Script, &'static str, &'static str);
 
 /// Why a case fails.
@@ -83,7 +83,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Plays one step and looks at everything.
+    /// Plays one step and checks everything.
     pub(crate) fn step(&mut self, step: &Step) -> Verdict {
         let shards = self.shards.len();
         match step {
@@ -184,9 +184,9 @@ impl<'a> World<'a> {
         ensure(count <= 1 || bytes <= budget, || format!("a batch of {count} jobs has {bytes} bytes"))
     }
 
-    /// A new connection after a loss: as `shard::sync::resume` does it, each call twice, as if its reply were lost.
+    /// A new connection after a loss: as in `shard::sync::resume`, but each call twice, as if its reply were lost.
     pub(super) fn resume(&mut self, at: usize, lost: Option<(u64, bool, Report)>) -> Verdict {
-        // Twice: its own reply may be lost too, and must then not change the answer.
+        // Twice: its own reply may be lost too, which must not change the answer.
         for _ in 0..2 {
             let mut requests = Requests::new();
             let shard = &self.shards[at];
@@ -222,7 +222,7 @@ impl<'a> World<'a> {
         self.sync(at, false)
     }
 
-    /// Makes Redis agree with what the shard knows of its batches, `with_wait` those of the wait lists too.
+    /// Makes Redis agree with what the shard knows of its batches, with `with_wait` those of the wait lists too.
     fn sync(&mut self, at: usize, with_wait: bool) -> Verdict {
         for (queue, name) in self.shards[at].batches() {
             if with_wait || name != BatchName::Wait {
@@ -266,7 +266,7 @@ impl<'a> World<'a> {
             }
         }
         ensure(reply.as_integer().is_ok_and(|count| count == back), || {
-            format!("reconcile of {batch} answered {reply:?}, {back} jobs were to be handed back")
+            format!("reconcile of {batch} answered {reply:?}, {back} jobs should be handed back")
         })?;
         oracle::handed_back_in_order(before.list(&list), before.list(&batch), after.list(&list))?;
         let again = self.conn.call_one(&requests).and_then(|reply| Ok(reply.as_integer()?));
@@ -320,7 +320,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Runs everything that the living shards can reach, to the end, and stops them.
+    /// Runs everything the living shards can reach, to the end, and stops them.
     pub(crate) fn drain(&mut self) -> Verdict {
         let waiting = |world: &mut Self| {
             let db = Database::read(world.conn);
@@ -357,7 +357,7 @@ fn load(conn: &mut BlockingConnection, mutation: Option<Mutation>) -> Scripts {
         if let Some((mutated, text, by)) = mutation
             && mutated == script
         {
-            assert!(source.contains(text), "the script no longer says {text}");
+            assert!(source.contains(text), "the script no longer contains {text}");
             source = source.replace(text, by);
         }
         requests.command(&[b"SCRIPT", b"LOAD", source.as_bytes()]);

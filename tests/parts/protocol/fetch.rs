@@ -1,4 +1,4 @@
-//! What a turn takes from its queues, and how payloads come: from the batch lists, or through the script.
+//! What a turn takes from its queues, and how payloads arrive: from the batch lists, or through the script.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,14 +10,14 @@ use jiggler_uring::internal::wire::keys::JIGGLER;
 
 use super::{Setup, is_refused};
 
-/// What lies in flight of turn `number`, and what the turn brought: the same.
+/// What is in flight for turn `number`, and what the turn brought: the same.
 fn in_flight_and_fetched(setup: &mut Setup, number: u64, wanted: usize) -> (Vec<Vec<u8>>, TurnReply) {
     let turn = setup.fetch(number, wanted);
     (setup.list(&setup.queue().batch(BatchName::Turn(number))), turn)
 }
 
 #[test]
-fn payloads_too_many_for_one_turn_stay_in_the_queue_and_those_too_large_for_any_go_aside() {
+fn payloads_beyond_one_turn_stay_in_the_queue_and_those_too_large_for_any_go_aside() {
     let mut setup = Setup::new();
     let large = vec![b'x'; BATCH_BYTES_MAX * 2 / 5];
     (0..3).for_each(|_| setup.push(&large));
@@ -33,9 +33,9 @@ fn payloads_too_many_for_one_turn_stay_in_the_queue_and_those_too_large_for_any_
     assert!(setup.list(&setup.queue().list.clone()).is_empty());
 }
 
-/// The queue in front waits for the next turn rather than be overtaken.
+/// The first queue waits for the next turn rather than being overtaken.
 #[test]
-fn no_queue_is_served_past_one_whose_payload_does_not_fit_any_more() {
+fn no_queue_is_served_past_one_whose_payload_no_longer_fits() {
     let mut setup = Setup::new();
     let large = vec![b'x'; BATCH_BYTES_MAX * 2 / 5];
     (0..3).for_each(|_| setup.push(&large));
@@ -52,9 +52,9 @@ fn no_queue_is_served_past_one_whose_payload_does_not_fit_any_more() {
     );
 }
 
-/// Compressed nodes hide how large the payloads in them are: from Redis 7.2 on also those of a list that SORT stores.
+/// Compressed nodes hide how large the payloads in them are: since Redis 7.2 also those of a list that SORT stores.
 #[test]
-fn a_server_that_compresses_its_lists_is_found_out_if_it_tells_too_few_bytes() {
+fn a_server_that_compresses_its_lists_is_detected_if_it_reports_too_few_bytes() {
     let mut setup = Setup::new();
     setup.run(&[b"CONFIG", b"SET", b"list-compress-depth", b"1"]);
     let payload = vec![b'x'; 6_000];
@@ -84,9 +84,9 @@ fn a_user_without_the_right_to_sort_or_to_measure_gets_the_same_jobs() {
     }
 }
 
-/// `SORT` reads sets too, which are no queues.
+/// `SORT` reads sets too, which are not queues.
 #[test]
-fn a_queue_whose_key_is_a_set_is_named_and_left_as_it_is() {
+fn a_queue_whose_key_is_a_set_is_named_and_left_alone() {
     let mut setup = Setup::new();
     setup.run(&[b"SADD", JIGGLER.queue("a").as_bytes(), b"job"]);
     setup.run(&[b"LPUSH", JIGGLER.queue("b").as_bytes(), b"other"]);
@@ -119,16 +119,16 @@ fn more_queues_than_are_read_from_lists_come_through_the_script() {
     assert_eq!(turn.fetched.len(), names.len());
 }
 
-/// At most once the lists in which jobs come are gone when their payloads are read, or the jobs were never taken.
+/// At most once, the lists in which jobs arrive are gone when their payloads are read, or the jobs were never taken.
 #[test]
-fn at_most_once_jobs_come_by_lists_that_go_in_the_same_transaction() {
+fn at_most_once_jobs_arrive_in_lists_that_go_in_the_same_transaction() {
     let mut setup = Setup::new();
     setup.context.keep_in_flight = false;
     (0..3_u8).for_each(|number| setup.push(&[b'0' + number]));
     let (batch, turn) = in_flight_and_fetched(&mut setup, 1, 2);
     assert_eq!(turn.fetched[0].payloads, ["0", "1"]);
     assert!(batch.is_empty());
-    assert_eq!(setup.number(&[b"HLEN", &setup.queue().index]), 1, "no batch is noted, but the turn");
+    assert_eq!(setup.number(&[b"HLEN", &setup.queue().index]), 1, "the turn is noted, and no batch");
     assert!(is_refused(setup.turn(1, 5, &Settlement::default()), "STALE"));
     assert_eq!(setup.list(&setup.queue().list.clone()), [b"2"]);
     let mut turn = setup.fetch(2, 5);

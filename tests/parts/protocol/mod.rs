@@ -1,7 +1,7 @@
-//! The scripts of the fetch and ack protocol, one promise a test, against a real Redis.
+//! The scripts of the fetch and ack protocol, one promise per test, against a real Redis.
 //!
 //! What random histories cannot reach cheaply: payloads of the largest sizes, keys of a wrong type, a Redis without
-//! memory. Each test's name is what it proves; what once went wrong is among them.
+//! memory. Each test's name is what it proves; past bugs are among them.
 
 mod fetch;
 
@@ -26,7 +26,7 @@ struct Setup {
     conn: BlockingConnection,
     scripts: Scripts,
     context: TurnContext,
-    /// What turns name as the turn before.
+    /// The turn that calls name as the one before.
     after: u64,
 }
 
@@ -68,7 +68,7 @@ impl Setup {
         self.run(args).as_integer().unwrap()
     }
 
-    /// Changes the rights of the user that all calls are made by.
+    /// Changes the rights of the user that makes all calls.
     fn withdraw(&mut self, rule: &[u8]) {
         self.run(&[b"ACL", b"SETUSER", b"default", rule]);
     }
@@ -116,7 +116,7 @@ impl Setup {
     }
 }
 
-/// A failed job of the batch that turn `batch` fetched.
+/// A failed job from the batch that turn `batch` fetched.
 fn failure(batch: u64, raw: &'static [u8]) -> Settlement {
     let job = Move {
         from: (0, BatchName::Turn(batch)),
@@ -128,8 +128,8 @@ fn failure(batch: u64, raw: &'static [u8]) -> Settlement {
     Settlement { processed: 1, failed: 1, moves: vec![job], ..Settlement::default() }
 }
 
-/// The first answer may be lost with its connection. Were the second another, a settlement that was never made would
-/// count as made: failed jobs would be lost, finished ones would run again.
+/// The first answer may be lost with its connection. If the second were different, a settlement that was never made
+/// would count as made: failed jobs would be lost, finished ones would run again.
 #[test]
 fn resume_gives_the_same_answer_when_its_own_reply_was_lost() {
     let mut setup = Setup::new();
@@ -138,19 +138,19 @@ fn resume_gives_the_same_answer_when_its_own_reply_was_lost() {
     assert!(setup.turn(4, 1, &Settlement::default()).is_err(), "a refused turn may not run later");
     setup.fetch(5, 1);
     assert_eq!((setup.resume(5).unwrap(), setup.resume(5).unwrap()), (5, 5));
-    assert_eq!(setup.resume(0).unwrap(), 5, "asked of none, it names the last");
+    assert_eq!(setup.resume(0).unwrap(), 5, "asked about no turn, it names the last");
 }
 
-/// One spoilt key keeps nothing but itself: what cannot be counted or moved is named, and reported again by the next turn.
+/// A spoilt key holds back only itself: what cannot be counted or moved is named, and the next turn reports it again.
 #[test]
-fn a_turn_does_all_but_what_a_spoilt_key_is_needed_for() {
+fn a_turn_does_everything_that_does_not_need_a_spoilt_key() {
     for spoilt in [JIGGLER.names().retries, JIGGLER.names().processed, JIGGLER.names().failures] {
         let mut setup = Setup::new();
         setup.push(b"job");
         assert_eq!(setup.fetch(1, 1).fetched[0].payloads, [&b"job"[..]]);
         setup.run(&[b"SET", spoilt.as_bytes(), b"no such thing"]);
         let mut settled = failure(1, b"job");
-        // The whole batch with it: the job that is held is not in it any more.
+        // The whole batch with it: the job that is held is no longer in it.
         settled.wholes.push((0, 1));
         let held = setup.turn(2, 1, &settled).unwrap().held.unwrap();
         assert_eq!(held.keys, [spoilt]);
@@ -185,7 +185,7 @@ fn a_turn_does_all_but_what_a_spoilt_key_is_needed_for() {
 }
 
 #[test]
-fn a_queue_that_is_no_list_fails_alone() {
+fn a_queue_that_is_not_a_list_fails_alone() {
     let mut setup = Setup::new();
     setup.run(&[b"SET", JIGGLER.queue("a").as_bytes(), b"no list"]);
     setup.run(&[b"LPUSH", JIGGLER.queue("b").as_bytes(), b"job"]);
@@ -243,9 +243,9 @@ fn is_refused<T>(result: Result<T, Error>, code: &str) -> bool {
     matches!(result, Err(Error::Redis(error)) if error.code() == code)
 }
 
-/// A call that was delayed in a dead connection knows nothing of the job that came to the wait list since, and runs.
+/// A call delayed in a dead connection does not know of the job that has since reached the wait list, and runs.
 #[test]
-fn a_reconcile_that_comes_late_hands_back_nothing() {
+fn a_late_reconcile_hands_back_nothing() {
     for turn_between in [false, true] {
         let mut setup = Setup::new();
         setup.push(b"job");
@@ -264,7 +264,7 @@ fn a_reconcile_that_comes_late_hands_back_nothing() {
     }
 }
 
-/// Its number would say that the one before had run, too, and what that one reported would be forgotten.
+/// Its number would imply that the one before had run too, and what that one reported would be forgotten.
 #[test]
 fn a_turn_does_not_run_if_the_one_sent_before_it_failed() {
     let mut setup = Setup::new();
@@ -277,9 +277,9 @@ fn a_turn_does_not_run_if_the_one_sent_before_it_failed() {
     assert_eq!(setup.resume(3).unwrap(), 1);
 }
 
-/// A job that had been moved by then could be due, and run again, before the turn is reported again and moves it once more.
+/// A job already moved by then could be due, and run again, before the turn is reported again and moves it once more.
 #[test]
-fn a_turn_that_is_refused_a_right_moves_nothing_and_counts_nothing() {
+fn a_turn_that_is_denied_a_right_moves_nothing_and_counts_nothing() {
     let mut setup = Setup::new();
     [b"1", b"2"].iter().for_each(|job| setup.push(*job));
     setup.fetch(1, 2);
@@ -306,9 +306,9 @@ fn a_turn_that_is_refused_a_right_moves_nothing_and_counts_nothing() {
     assert_eq!(setup.number(&[b"ZCARD", JIGGLER.names().dead.as_bytes()]), 1);
 }
 
-/// An effect is part of the report: one that cannot be had undoes it.
+/// An effect is part of the report: an unknown one undoes all of it.
 #[test]
-fn a_turn_with_an_effect_that_is_not_known_does_nothing() {
+fn a_turn_with_an_unknown_effect_does_nothing() {
     let mut setup = Setup::new();
     setup.push(b"job");
     setup.fetch(1, 1);
@@ -322,7 +322,7 @@ fn a_turn_with_an_effect_that_is_not_known_does_nothing() {
     assert_eq!(setup.number(&[b"ZCARD", JIGGLER.names().retries.as_bytes()]), 1);
 }
 
-/// The bar of `resume` must outlive a turn that failed: what was given up stays given up.
+/// The bar of `resume` must outlive a turn that failed: what was abandoned stays abandoned.
 #[test]
 fn a_turn_that_fails_leaves_the_bar_for_earlier_ones() {
     let mut setup = Setup::new();
@@ -335,9 +335,9 @@ fn a_turn_that_fails_leaves_the_bar_for_earlier_ones() {
     assert!(is_refused(setup.turn(5, 1, &Settlement::default()), "STALE"));
 }
 
-/// Its lease goes with its process: a call that comes later must find no place where it could put a job.
+/// Its lease goes with its process: a later call must find no place to put a job.
 #[test]
-fn a_shard_that_left_takes_no_job_though_a_call_of_it_comes_late() {
+fn a_shard_that_left_takes_no_job_even_if_one_of_its_calls_comes_late() {
     let mut setup = Setup::new();
     let queue = setup.queue();
     [b"1", b"2"].iter().for_each(|job| setup.push(*job));
@@ -354,7 +354,7 @@ fn a_shard_that_left_takes_no_job_though_a_call_of_it_comes_late() {
 }
 
 #[test]
-fn a_shard_does_not_leave_jobs_behind_whose_queue_is_no_list() {
+fn a_shard_leaves_no_jobs_behind_whose_queue_is_not_a_list() {
     let mut setup = Setup::new();
     let queue = setup.queue();
     setup.run(&[b"RPUSH", &queue.wait_list, b"job"]);
@@ -379,7 +379,7 @@ fn equal_payloads_count_once_each_in_a_reconcile() {
     assert_eq!(setup.number(&[b"HEXISTS", &setup.queue().index, b"1"]), 0);
 }
 
-/// A Redis that is full of jobs gets room by running them: acks and fetches must pass where pushes are refused.
+/// A Redis full of jobs gets room by running them: acks and fetches must pass where pushes are refused.
 #[test]
 fn a_redis_at_its_memory_limit_can_be_drained() {
     let mut setup = Setup::new();

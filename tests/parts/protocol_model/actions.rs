@@ -35,23 +35,23 @@ pub(crate) enum Action {
     /// A blocking move ends without a job.
     Unblock(u8),
     Sweep(u8),
-    /// A stray move cannot come any more.
+    /// A stray move can no longer come.
     StrayTimeOver(u8),
     HandBack(u8),
-    /// The time of a stopping shard is over: running jobs are broken off.
+    /// A stopping shard's time is up: running jobs are aborted.
     BreakOff(u8),
     Leave(u8),
     // A process.
     Renew(u8),
-    /// A process learns that the lease of another is over.
+    /// A process learns that another's lease has expired.
     Name(u8, u8),
-    /// A process without a lease, of which jobs are in flight, is given one that is over.
+    /// A process without a lease that has jobs in flight is given an expired one.
     Adopt(u8),
     Reap(u8),
     /// Every shard has ended.
     Farewell(u8),
     Launch(u8),
-    // What befalls them.
+    // What happens to them.
     LoseLink(u8),
     LoseWait(u8),
     /// A poison job takes its process down.
@@ -77,8 +77,8 @@ pub(crate) enum Outcome {
 impl World {
     /// What can happen next, as far as it must be told apart.
     ///
-    /// A step that concerns nobody but its shard is taken at once: taken later, after steps of others, it leads to the same
-    /// worlds. Only what would undo it is tried besides: the loss of the reply it takes in.
+    /// A step that concerns only its shard is taken at once: taken later, after steps of others, it leads to the same
+    /// worlds. The only alternative tried is what would undo it: the loss of the reply it takes in.
     pub(crate) fn actions(&self, scenario: &Scenario, actions: &mut Vec<Action>) {
         for shard in 0..scenario.shards() {
             if let Some((action, loss)) = self.urgent(scenario, shard) {
@@ -132,7 +132,7 @@ impl World {
             if matches!(stray, Stray::Calls { .. }) || !self.redis.queue.is_empty() {
                 actions.push(Action::ExecuteStray(at));
             }
-            // Else it is as if it came never.
+            // Otherwise it is as if it never came.
             let gone = self.process(scenario.process_of(stray.shard())).life == Life::Gone;
             if gone || (matches!(stray, Stray::Move { .. }) && self.shard(stray.shard()).waiter.strayed) {
                 actions.push(Action::DropStray(at));
@@ -212,7 +212,7 @@ impl World {
         let stopping = self.process(scenario.process_of(at)).stopping;
         match waiter.wire {
             Wire::Quiet if waiter.may_ask() => actions.push(Action::Ask(at)),
-            // The block ends early when there will be a stray move to be looked for.
+            // The block ends early when there will be a stray move to look for.
             Wire::Asked if !waiter.armed || waiter.strayed => actions.push(Action::Unblock(at)),
             Wire::Moved(_) | Wire::Refused => actions.push(Action::ReceiveMoved(at)),
             Wire::Quiet | Wire::Asked => {}
@@ -298,8 +298,9 @@ impl World {
         }
     }
 
-    /// Whether a search for jobs in flight without a lease finds this process: it has to be missed for a minute, in which a
-    /// process at work would have renewed its lease. Nothing but a forgotten lease may rely on it: P3 has no minutes.
+    /// Whether a search for jobs in flight without a lease finds this process: it has to be missing for a minute, in
+    /// which a process at work would have renewed its lease. Only a forgotten lease may rely on it: P3 does not allow
+    /// minutes.
     fn may_be_adopted(&self, scenario: &Scenario, at: u8) -> bool {
         let holds = |shard: u8| {
             let home = &self.redis.homes[usize::from(shard)];
@@ -312,9 +313,9 @@ impl World {
             && scenario.shards_of(at).any(holds)
     }
 
-    /// Whether a suspect that was let go is still to be taken or to come to its end in a process that lives, or a turn may
-    /// still come late and take one for a dead process. The pauses that a reaper makes between suspects are taken to be long
-    /// enough for that.
+    /// Whether a suspect that was let go has yet to be taken or to come to its end in a process that lives, or a turn
+    /// may still come late and take one for a dead process. The pauses that a reaper makes between suspects are
+    /// assumed to be long enough for that.
     fn has_free_suspect(&self, scenario: &Scenario) -> bool {
         let lives = |shard: &u8| self.process(scenario.process_of(*shard)).life != Life::Gone;
         let turns = |stray: &Stray| match stray {
@@ -324,7 +325,7 @@ impl World {
         self.redis.has_free_suspect((0..scenario.shards()).filter(lives)) || self.strays.iter().any(turns)
     }
 
-    /// Whether a renewal would change anything: the lease, or that it is refused though it must not be.
+    /// Whether a renewal would change anything: the lease, or that it is refused when it must not be.
     fn may_renew(&self, scenario: &Scenario, process: u8) -> bool {
         let mut shards = scenario.shards_of(process);
         let fence = self.redis.homes[usize::from(shards.start)].fence;

@@ -39,7 +39,7 @@ impl World {
         world
     }
 
-    /// The shards of which the step may leave numbers that are not the smallest.
+    /// The shards in which the step may leave numbers that are not the smallest.
     fn touched(&self, scenario: &Scenario, action: Action) -> std::ops::Range<u8> {
         match action {
             Action::ExecuteStray(at) | Action::DropStray(at) => {
@@ -256,7 +256,7 @@ impl World {
                 self.past.broken = Some(Broken::PoisonStarts);
             }
         }
-        // What a shard runs whose jobs were given to others is run again there.
+        // If a shard's jobs were given to others, what it runs is run again there.
         if self.past.reaped & (1 << at) == 0 {
             if self.past.begun & payload.bit() != 0 {
                 self.past.broken = Some(Broken::RunAgain);
@@ -274,7 +274,7 @@ impl World {
                 if refusal == Refusal::Stale {
                     self.past.broken = Some(Broken::StaleAlive);
                 }
-                // Its jobs are cancelled; the process ends and would begin anew under another identity.
+                // Its jobs are cancelled; the process ends and would start over under another identity.
                 self.leave_strays(at);
                 *self.shard_mut(at) = Shard { ended: Some(End::Fenced), ..Shard::default() };
                 self.processes[usize::from(scenario.process_of(at))].stopping = true;

@@ -1,14 +1,14 @@
-//! What a shard knows of its jobs: batches and what is settled, as `src/shard/{batch,settle}.rs` have them.
+//! What a shard knows of its jobs: batches and what is settled, as in `src/shard/{batch,settle}.rs`.
 
 use super::scenario::Payload;
 use super::wire::{Name, Number};
 
-/// Jobs that came together. Each of a wait list is a batch of its own.
+/// Jobs that came together. Each one from a wait list is its own batch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Batch {
     pub(crate) name: Name,
     pub(crate) jobs: Vec<(Payload, State)>,
-    /// Jobs were given up and Redis has not been told.
+    /// Jobs were given up and Redis has not been informed.
     pub(crate) returning: bool,
 }
 
@@ -16,7 +16,7 @@ pub(crate) struct Batch {
 pub(crate) enum State {
     Unstarted,
     Running,
-    /// It succeeded; nothing says so yet.
+    /// It succeeded; nothing reports that yet.
     Owed,
     /// It succeeded, and Redis is being told to drop it.
     Dropping,
@@ -32,7 +32,7 @@ pub(crate) enum State {
 pub(crate) struct Move {
     pub(crate) from: Name,
     pub(crate) raw: Payload,
-    /// To the retry set; else to the dead set.
+    /// To the retry set; otherwise to the dead set.
     pub(crate) retried: bool,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Settlement {
     pub(crate) wholes: Vec<Number>,
 }
 
-/// What Redis is told of one list.
+/// What is reported to Redis about one list.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Known {
     pub(crate) keep: Vec<Payload>,
@@ -74,7 +74,7 @@ impl Batch {
         .collect()
     }
 
-    /// Gives up what is in that state. Which.
+    /// Gives up the jobs in that state. Returns which.
     pub(crate) fn give_up(&mut self, state: State) -> Vec<Payload> {
         let given_up = self.replace(state, State::GivenUp);
         self.returning |= !given_up.is_empty();
@@ -105,7 +105,7 @@ impl Settlement {
         self.moves.is_empty() && self.singles.is_empty() && self.wholes.is_empty()
     }
 
-    /// Puts one that did not arrive before this.
+    /// Puts one that did not arrive ahead of this.
     pub(crate) fn report_again(&mut self, mut unsent: Self) {
         unsent.moves.append(&mut self.moves);
         unsent.singles.append(&mut self.singles);

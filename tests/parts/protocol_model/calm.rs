@@ -1,4 +1,4 @@
-//! Calm weather: no fault strikes any more, and what can happen happens in one order. Every job must come to its end.
+//! Calm weather: no more faults strike, and what can happen happens in one order. Every job must come to its end.
 
 use super::actions::{Action, Outcome};
 use super::redis::Lease;
@@ -6,7 +6,7 @@ use super::scenario::Scenario;
 use super::world::{Life, World};
 
 impl World {
-    /// What happens next once no fault strikes any more. `None`: nothing does.
+    /// What happens next once no more faults strike. `None`: nothing does.
     pub(crate) fn calm(&self, scenario: &Scenario) -> Option<Action> {
         let mut actions = Vec::new();
         self.all_actions(scenario, &mut actions);
@@ -15,7 +15,7 @@ impl World {
         first.min_by_key(|(rank, _)| *rank).map(|(_, action)| action).or_else(|| self.launch_helper(scenario))
     }
 
-    /// In calm weather the things of a lower rank happen first; those without never.
+    /// In calm weather, events of a lower rank happen first; those without a rank never do.
     fn rank(&self, action: Action) -> Option<u8> {
         Some(match action {
             Action::Unpause(_) => 0,
@@ -23,7 +23,7 @@ impl World {
             Action::Execute(_, Outcome::Runs) | Action::Receive(_) | Action::ReceiveMoved(_) => 2,
             Action::Unblock(_) | Action::StrayTimeOver(_) | Action::Farewell(_) => 3,
             Action::Connect(_) | Action::Sweep(_) => 4,
-            // Who lives keeps its lease, and the dead are taken care of.
+            // The living keep their lease, and the dead are taken care of.
             Action::Renew(at) if self.lease(at) != Lease::Valid => 5,
             Action::Lapse(at) if self.process(at).life == Life::Gone => 6,
             Action::Reap(_) | Action::Name(..) | Action::Adopt(_) => 7,
@@ -46,7 +46,7 @@ impl World {
         self.processes[usize::from(shard) / per_process].stopping
     }
 
-    /// Somebody starts a process if none is there that works.
+    /// Starts a process if none is working.
     fn launch_helper(&self, scenario: &Scenario) -> Option<Action> {
         let works = |process: &u8| self.works(scenario, *process) && !self.process(*process).stopping;
         if self.is_done(scenario) || (0..scenario.processes).any(|process| works(&process)) {

@@ -1,4 +1,4 @@
-//! What a shard does with a reply, as `src/shard/{link,drive}.rs` have it.
+//! How a shard handles a reply, as in `src/shard/{link,drive}.rs`.
 
 use super::batch::Batch;
 use super::scenario::{Mutant, Scenario};
@@ -60,7 +60,7 @@ impl Shard {
         }
     }
 
-    /// A turn of a lost reply has run, or it is reported again.
+    /// A turn whose reply was lost has run, or it is reported again.
     fn resume(&mut self, scenario: &Scenario, last: Number) {
         while let Some(turn) = self.sent.pop() {
             let again = turn.number > last || scenario.lacks(Mutant::AlwaysReportedAgain);

@@ -1,14 +1,15 @@
 //! P1, P3, P4 and P6 searched: every interleaving of a small world in which processes fetch, run, ack, lose connections,
 //! die and reap each other.
 //!
-//! The scripts are modelled as atomic steps (`redis.rs`), the shard as what it knows and does
-//! (`batch.rs`, `shard.rs`, `link.rs`), and everything that can happen next is tried (`actions.rs`, `apply.rs`,
-//! `processes.rs`). A connection carries out commands in their order, or dies: replies are lost then, and what had not
-//! arrived arrives late or never. `tests/parts/model` is the complement: long random histories of one process with the
-//! real scripts on a real Redis.
+//! The scripts are modelled as atomic steps (`redis.rs`), the shard as what it knows and does (`batch.rs`,
+//! `shard.rs`, `link.rs`), and everything that can happen next is tried (`actions.rs`, `apply.rs`, `processes.rs`). A
+//! connection carries out commands in order, or dies: then replies are lost, and what had not arrived arrives late or
+//! never. `tests/parts/model` is the complement: long random histories of one process with the real scripts on a real
+//! Redis.
 //!
 //! In every world (`world.rs`):
-//! - a job is in exactly one place, or in none after it succeeded: nothing is lost, doubled, or acked before it ran;
+//! - a job is in exactly one place, or in none after it succeeded: nothing is lost, duplicated, or acked before it
+//! ran;
 //! - a job starts once each time it is put into the queue for a reason: when it was pushed or is due, when its running was
 //!   broken off at the end of a stop, when it is reaped after its process died or was silent for a lease. What a silent
 //!   process still runs after that does not count. So without a crash, a silence or such a stop, no job starts twice;
@@ -16,24 +17,26 @@
 //! - a living connection never answers STALE, a living process that can reach Redis is never refused its lease;
 //! - a poison job starts at most four times;
 //! - if no more faults strike, every job comes to its end: success, or the dead set if it failed for good or is poison,
-//!   and none else.
+//!   and no other.
 //!
 //! Bounds: two or three jobs, one queue, two processes at work and those that replace them, one or two shards, one or
 //! two turns in flight; faults as in `scenarios.rs`. Left out: oversize payloads, trimming, counters, several queues,
 //! equal payloads (`tests/parts/model` has these); that fences and recovery counts expire; at most once. Taken for
 //! granted: a stray blocking move does not come after the time its shard waits for it, and the pauses between suspects
-//! are long enough for each. Steps that concern one shard only are not interleaved with those of others (`actions.rs`
+//! are long enough for each. Steps that concern only one shard are not interleaved with those of others (`actions.rs`
 //! says why that loses nothing).
 //!
-//! Each mutant leaves one rule out; the search must find a history that breaks a property, and that property.
+//! Each mutant leaves one rule out; the search must find a history that breaks a property, and break the expected
+//! one.
 //!
-//! Some of these rules are there because the search has found a history without them: that a turn does not run if the one
-//! sent before it has not, that a turn which would fail half-way makes no move at all, that the fence of a shard which left
-//! keeps neither its process from renewing its lease nor looks like a reaper's.
+//! Some of these rules exist because the search found a history without them: that a turn does not run if the one
+//! sent before it has not, that a turn which would fail halfway makes no move at all, that the fence of a shard which
+//! left neither keeps its process from renewing its lease nor looks like a reaper's.
 //!
-//! Own search, not a crate: stateright (0.31, July 2025, nothing since) keeps the whole path with every world that
-//! waits, and cannot say "from every world the calm schedule ends well": its `eventually` gives wrong answers where
-//! histories meet. `cargo test --test parts protocol_model -- --nocapture` prints how many worlds each search saw.
+//! Our own search, not a crate: stateright (0.31, July 2025, nothing since) keeps the whole path with every waiting
+//! world, and cannot express "from every world the calm schedule ends well": its `eventually` gives wrong answers
+//! where histories meet. `cargo test --test parts protocol_model -- --nocapture` prints how many worlds each search
+//! saw.
 
 mod scenario;
 mod scenarios;
@@ -60,7 +63,7 @@ use scenarios::{
 };
 use world::Broken;
 
-/// More worlds than any search here sees: each waits with half a kilobyte.
+/// More worlds than any search here sees: each takes half a kilobyte while it waits.
 const WORLDS_MAX: usize = 1_500_000;
 
 fn holds(what: &str, scenario: &Scenario) {
@@ -82,12 +85,12 @@ fn caught(mutant: Mutant, scenario: &Scenario, reasons: &[Broken]) {
 }
 
 #[test]
-fn connections_that_are_lost_lose_and_double_nothing() {
+fn lost_connections_lose_and_duplicate_nothing() {
     holds("lost connections", &LINES);
 }
 
 #[test]
-fn turns_that_are_refused_or_fail_lose_and_double_nothing() {
+fn turns_that_are_refused_or_fail_lose_and_duplicate_nothing() {
     holds("a refused turn", &REFUSED);
     holds("forgotten scripts", &FORGOTTEN);
     holds("a failing move", &FAILING);
@@ -120,13 +123,13 @@ fn the_jobs_of_a_process_whose_lease_is_forgotten_run_again() {
 }
 
 #[test]
-fn a_process_that_was_taken_for_dead_touches_nothing() {
+fn a_process_that_was_presumed_dead_touches_nothing() {
     holds("a pause", &PAUSE);
     holds("a silence", &LAPSE);
 }
 
 #[test]
-fn a_poison_job_starts_four_times_and_takes_no_other_along() {
+fn a_poison_job_starts_four_times_and_takes_no_other_job_with_it() {
     holds("poison", &POISON);
     holds("poison and a neighbour", &NEIGHBOURS);
 }
@@ -142,16 +145,16 @@ fn a_batch_that_the_index_does_not_name_is_caught() {
 }
 
 #[test]
-fn turns_that_come_late_and_run_are_caught() {
-    // The batch that a late turn fetches is nobody's.
+fn late_turns_that_run_are_caught() {
+    // The batch that a late turn fetches belongs to no one.
     caught(Mutant::TurnNotStale, &LINES, &[Broken::Stuck]);
     caught(Mutant::ResumeBarsNothing, &LINES, &[Broken::Stuck]);
     caught(Mutant::BarRemovedFirst, &FAILING, &[Broken::TwoPlaces, Broken::Stuck]);
 }
 
 #[test]
-fn a_turn_that_runs_though_the_one_before_was_refused_is_caught() {
-    // Its ack of a whole batch takes along the job that the refused turn was to move.
+fn a_turn_that_runs_although_the_one_before_was_refused_is_caught() {
+    // Its ack of a whole batch takes with it the job that the refused turn was to move.
     caught(Mutant::TurnsNotChained, &REFUSED, &[Broken::Lost]);
     caught(Mutant::TurnsNotChained, &FORGOTTEN, &[Broken::RunAgain, Broken::Lost]);
 }
@@ -162,7 +165,7 @@ fn a_turn_that_fails_halfway_is_caught() {
 }
 
 #[test]
-fn what_a_lost_turn_said_is_neither_forgotten_nor_said_twice() {
+fn what_a_lost_turn_reported_is_neither_forgotten_nor_reported_twice() {
     caught(Mutant::AlwaysReportedAgain, &LINES, &[Broken::TwoPlaces]);
     caught(Mutant::NeverReportedAgain, &LINES, &[Broken::RunAgain]);
 }
@@ -173,12 +176,12 @@ fn batches_of_lost_replies_that_stay_are_caught() {
 }
 
 #[test]
-fn a_reconcile_that_comes_late_is_caught() {
+fn a_late_reconcile_is_caught() {
     caught(Mutant::ReconcileNotNumbered, &LINES, &[Broken::RunAgain]);
 }
 
 #[test]
-fn wait_lists_that_nobody_looks_through_are_caught() {
+fn unchecked_wait_lists_are_caught() {
     caught(Mutant::NotSwept, &LINES, &[Broken::Stuck]);
     caught(Mutant::SweptOnce, &LINES, &[Broken::Stuck]);
     caught(Mutant::WaitListNotReaped, &CRASH, &[Broken::Lost]);
@@ -191,7 +194,7 @@ fn handing_back_under_a_blocking_move_is_caught() {
 }
 
 #[test]
-fn ends_that_are_not_fenced_or_not_told_apart_are_caught() {
+fn unfenced_or_indistinguishable_ends_are_caught() {
     caught(Mutant::LeavesNoFence, &STOP, &[Broken::Stuck]);
     caught(Mutant::FencesLookAlike, &LAST_WORDS, &[Broken::Stuck]);
     caught(Mutant::LeftIsNotRenewed, &SHARDS_STOP, &[Broken::LeaseRefused]);
@@ -208,7 +211,7 @@ fn a_late_owner_without_a_fence_is_caught() {
 }
 
 #[test]
-fn leases_that_go_too_early_are_caught() {
+fn leases_removed_too_early_are_caught() {
     caught(Mutant::ReleasedFirst, &CRASH, &[Broken::Stuck]);
     caught(Mutant::ReleasedEarly, &SHARDS, &[Broken::Stuck]);
     caught(Mutant::ReleasedBeforeBurial, &POISON, &[Broken::Stuck]);
@@ -221,7 +224,7 @@ fn recoveries_that_are_not_counted_in_the_same_step_are_caught() {
 }
 
 #[test]
-fn poison_that_only_the_reaper_knows_of_is_caught() {
+fn poison_that_only_the_reaper_knows_about_is_caught() {
     caught(Mutant::PoisonNotKept, &POISON, &[Broken::Lost]);
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of processes: their lease, their end, and what a reaper does for them.
+//! Processes: their lease, their end, and what a reaper does for them.
 
 use super::redis::{Fence, Jobs, Lease, Reaped};
 use super::scenario::{Mutant, Scenario};
@@ -88,7 +88,7 @@ impl World {
         self.processes[usize::from(at)].reaping = next.map(|step| Reaping { member, step });
     }
 
-    /// A reaper turns to a process whose lease is over.
+    /// A reaper turns to a process whose lease has expired.
     pub(crate) fn begin_to_reap(&mut self, scenario: &Scenario, at: u8, member: u8) {
         let first = scenario.shards_of(member).start;
         let early = scenario.lacks(Mutant::ReleasedFirst);

@@ -1,4 +1,4 @@
-//! The keys of the protocol and its scripts, each atomic, as `src/store/scripts/*.lua` have them.
+//! The keys of the protocol and its scripts, each atomic, as in `src/store/scripts/*.lua`.
 //!
 //! One queue. Oversize lists, counters and the trimming of the dead set are left out: `tests/parts/model` has them.
 
@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::scenario::{Mutant, Payload, Scenario};
 use super::wire::{Name, Number, Refusal, TurnCall};
 
-/// After so many recoveries a job is a suspect, put back apart from others.
+/// After this many recoveries a job is a suspect, put back apart from others.
 const SUSPECT_RECOVERIES: u8 = 1;
 
 /// Most recoveries of a job; at the next death it is poison.
@@ -17,7 +17,7 @@ const RECOVERIES_MAX: u8 = 3;
 pub(crate) struct Redis {
     /// The last one is taken next.
     pub(crate) queue: Vec<Payload>,
-    /// Also the jobs that are scheduled, or not pushed yet.
+    /// Including jobs that are scheduled, or not pushed yet.
     pub(crate) retries: Vec<Payload>,
     pub(crate) dead: Vec<Payload>,
     /// By shard.
@@ -35,7 +35,7 @@ pub(crate) struct Home {
     pub(crate) fence: Option<Fence>,
     /// `t`: the last turn that ran.
     pub(crate) ran: Number,
-    /// `b`: calls up to this one never will.
+    /// `b`: calls up to this one never will run.
     pub(crate) barred: Number,
     /// Batches that the index names.
     pub(crate) noted: Vec<Number>,
@@ -47,7 +47,7 @@ pub(crate) struct Home {
     pub(crate) poison: Vec<Payload>,
 }
 
-/// Why nothing of a shard changes anything any more.
+/// Why nothing a shard does changes anything any longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Fence {
     /// It has left.
@@ -79,7 +79,7 @@ pub(crate) struct Jobs {
 }
 
 impl Home {
-    /// What every numbered call asks first.
+    /// What every numbered call checks first.
     fn check(&self, scenario: &Scenario) -> Result<(), Refusal> {
         match self.fence {
             None => Ok(()),
@@ -98,7 +98,7 @@ impl Home {
         }
     }
 
-    /// As `LREM ... 1`: takes one occurrence out; an empty list is no key.
+    /// Like `LREM ... 1`: takes one occurrence out; an empty list is not a key.
     fn remove(&mut self, name: Name, payload: Payload) {
         if let Some(list) = self.list_mut(name)
             && let Some(at) = list.iter().position(|found| *found == payload)
@@ -196,7 +196,7 @@ impl Redis {
         Ok(jobs)
     }
 
-    /// `resume.lua`: the last turn that ran.
+    /// `resume.lua`: returns the last turn that ran.
     pub(crate) fn resume(
         &mut self,
         scenario: &Scenario,
@@ -211,7 +211,7 @@ impl Redis {
         Ok(home.ran)
     }
 
-    /// `reconcile.lua`: how many were handed back.
+    /// `reconcile.lua`: returns how many were handed back.
     pub(crate) fn reconcile(
         &mut self,
         scenario: &Scenario,
@@ -321,7 +321,7 @@ impl Redis {
         Reaped::Jobs(reaped)
     }
 
-    /// `free.lua`, for one job of these shards. Whether there is one.
+    /// `free.lua`, for one job of these shards. Returns whether there is one.
     pub(crate) fn free(&mut self, mut shards: std::ops::Range<u8>) -> bool {
         shards.any(|shard| {
             let home = Rc::make_mut(&mut self.homes[usize::from(shard)]);
@@ -375,7 +375,7 @@ impl Home {
     fn set_fence(&mut self, fence: Fence) {
         (self.fence, self.ran, self.barred) = (Some(fence), 0, 0);
         self.noted.clear();
-        // A list of the same key is gone with it.
+        // A list under the same key is gone with it.
         self.wait.clear();
     }
 }

@@ -1,4 +1,5 @@
-//! What a search explores: how large the world is, which faults may befall it, and which rule of the protocol is left out.
+//! What a search explores: how large the world is, which faults may strike it, and which rule of the protocol is left
+//! out.
 
 /// What a job does when it runs, which Redis cannot know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,20 +10,20 @@ pub(crate) enum Kind {
     Flaky,
     /// Fails and has no retries.
     Bad,
-    /// Takes its process down with it, each time.
+    /// Takes its process down with it, every time.
     Poison,
 }
 
 /// How often each fault may strike in one history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Faults {
-    /// A connection is lost: of a shard, or one that waits.
+    /// A connection is lost: a shard's, or one that waits.
     pub(crate) losses: u8,
-    /// A process is killed. What a poison job kills is not counted.
+    /// A process is killed. Deaths caused by a poison job do not count.
     pub(crate) crashes: u8,
-    /// A process is stopped by a signal and may go on later. Its lease may end meanwhile.
+    /// A process is stopped by a signal and may continue later. Its lease may expire meanwhile.
     pub(crate) pauses: u8,
-    /// The lease of a process ends though it lives: it could not reach Redis.
+    /// The lease of a process expires while it lives: it could not reach Redis.
     pub(crate) lapses: u8,
     /// The lease of a process is gone, as after a fail-over to a replica that lagged.
     pub(crate) forgotten_leases: u8,
@@ -32,22 +33,22 @@ pub(crate) struct Faults {
     pub(crate) hand_backs: u8,
     /// A turn is refused before it changes anything (`OOM`, `BUSY`, `MISCONF` and the like).
     pub(crate) refusals: u8,
-    /// A turn is refused because the server has forgotten the scripts.
+    /// A turn is refused because the server has lost the scripts.
     pub(crate) flushes: u8,
-    /// A turn fails at one of its moves: a set's key is of another type.
+    /// A turn fails at one of its moves: a set's key has another type.
     pub(crate) failures: u8,
 }
 
-/// A rule that is left out. Each must be seen: the search finds a history that breaks a property.
+/// A rule that is left out. Each omission must be noticed: the search finds a history that breaks a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mutant {
     /// A job is acked when it starts.
     AckBeforeRun,
     /// A fetched batch is not noted in the index.
     BatchNotNoted,
-    /// `turn.lua` does not look at the numbers of turns that ran or were barred.
+    /// `turn.lua` does not check the numbers of turns that ran or were barred.
     TurnNotStale,
-    /// A turn runs though the one sent before it has not.
+    /// A turn runs although the one sent before it has not.
     TurnsNotChained,
     /// A turn removes the bar before its moves.
     BarRemovedFirst,
@@ -61,25 +62,25 @@ pub(crate) enum Mutant {
     NeverReportedAgain,
     /// Batches of lost replies are left where they are.
     UnknownLeft,
-    /// `reconcile.lua` does not look at numbers.
+    /// `reconcile.lua` does not check numbers.
     ReconcileNotNumbered,
     /// A shard that lost a connection leaves no fence when it leaves.
     LeavesNoFence,
-    /// A shard that leaves takes a reaper's fence for its own.
+    /// A shard that leaves mistakes a reaper's fence for its own.
     FencesLookAlike,
-    /// The lease of a process is not renewed when a shard of it has left.
+    /// The lease of a process is not renewed once one of its shards has left.
     LeftIsNotRenewed,
-    /// A wait list is not looked through after its connection was lost.
+    /// A wait list is not checked after its connection was lost.
     NotSwept,
-    /// It is, but not again when a stray move cannot come any more.
+    /// It is, but not again when a stray move can no longer come.
     SweptOnce,
     /// Jobs are handed back while the waiter of their list blocks.
     HandsBackWhileWaiting,
-    /// `reap.lua` does not look at the lease again.
+    /// `reap.lua` does not check the lease again.
     ReapsTheLiving,
     /// `reap.lua` leaves no fence.
     NoFence,
-    /// `reap.lua` does not look at the wait list.
+    /// `reap.lua` does not check the wait list.
     WaitListNotReaped,
     /// The lease of a dead process goes first.
     ReleasedFirst,
@@ -89,7 +90,7 @@ pub(crate) enum Mutant {
     NeverAdopted,
     /// Nothing counts recoveries.
     NotCounted,
-    /// Recoveries are counted by a call of its own after the jobs were put back.
+    /// Recoveries are counted by a separate call after the jobs were put back.
     CountedLater,
     /// Suspects are put back with all the others.
     SuspectsTogether,
@@ -104,12 +105,12 @@ pub(crate) enum Mutant {
 pub(crate) struct Scenario {
     /// The jobs.
     pub(crate) jobs: &'static [Kind],
-    /// How many of them are in the queue at first; the others come at any time.
+    /// How many of them are in the queue at the start; the others come at any time.
     pub(crate) queued: u8,
     /// How often each job was recovered before.
     pub(crate) recovered: u8,
-    /// Identities, each with a lease. The first `started` live at first; a later one begins when another ended. The last
-    /// begins only when everything has calmed down.
+    /// Identities, each with a lease. The first `started` are alive at the start; a later one begins when another
+    /// ended. The last begins only when everything has calmed down.
     pub(crate) processes: u8,
     pub(crate) started: u8,
     /// Processes that only reap, as bits.
@@ -119,9 +120,9 @@ pub(crate) struct Scenario {
     /// Processes that other faults may strike, as bits.
     pub(crate) victims: u8,
     pub(crate) shards_per_process: u8,
-    /// Jobs a shard may run side by side.
+    /// Jobs a shard may run concurrently.
     pub(crate) slots: u8,
-    /// Jobs it may hold unstarted besides.
+    /// Jobs it may also hold unstarted.
     pub(crate) read_ahead: u8,
     /// Turns it may have under way.
     pub(crate) turns_in_flight: u8,

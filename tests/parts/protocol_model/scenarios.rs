@@ -1,4 +1,5 @@
-//! The worlds that are searched: each small enough to be seen whole, each with the faults that belong together.
+//! The worlds that are searched: each small enough to be explored completely, each with the faults that belong
+//! together.
 
 use super::scenario::{Faults, Kind, Scenario};
 
@@ -43,7 +44,7 @@ pub(crate) const REFUSED: Scenario = Scenario {
     ..LINES
 };
 
-/// Redis has forgotten the scripts, and a connection is lost.
+/// Redis has lost the scripts, and a connection is lost.
 pub(crate) const FORGOTTEN: Scenario =
     Scenario { read_ahead: 2, faults: Faults { flushes: 1, losses: 1, ..NONE }, ..LINES };
 
@@ -59,11 +60,11 @@ pub(crate) const FAILING: Scenario = Scenario {
 pub(crate) const STOP: Scenario =
     Scenario { jobs: &[Kind::Good, Kind::Flaky], faults: Faults { stops: 1, losses: 1, ..NONE }, ..LINES };
 
-/// The same with jobs that come one by one, so that blocking moves bring them.
+/// The same with jobs that come one by one, so that blocking moves deliver them.
 pub(crate) const TRICKLE: Scenario =
     Scenario { jobs: &[Kind::Good, Kind::Good], queued: 0, slots: 2, ..STOP };
 
-/// More jobs than slots: a batch is handed back in part.
+/// More jobs than slots: a batch is partly handed back.
 pub(crate) const FULL: Scenario = Scenario {
     jobs: &[Kind::Good, Kind::Good, Kind::Good],
     queued: 3,
@@ -76,7 +77,7 @@ pub(crate) const FULL: Scenario = Scenario {
 pub(crate) const CRASH: Scenario =
     Scenario { processes: 3, started: 2, faults: Faults { crashes: 1, losses: 1, ..NONE }, ..LINES };
 
-/// A process is paused beyond its lease and goes on, with a connection lost.
+/// A process is paused past its lease and continues, with a connection lost.
 pub(crate) const PAUSE: Scenario = Scenario {
     jobs: &[Kind::Bad, Kind::Good],
     only_reap: 0b10,
@@ -85,7 +86,8 @@ pub(crate) const PAUSE: Scenario = Scenario {
     ..CRASH
 };
 
-/// The lease of a process ends while it works: its renewals did not reach Redis. Its jobs run in another meanwhile.
+/// The lease of a process expires while it works: its renewals did not reach Redis. Meanwhile its jobs run in
+/// another.
 pub(crate) const LAPSE: Scenario =
     Scenario { read_ahead: 0, turns_in_flight: 1, faults: Faults { lapses: 1, losses: 1, ..NONE }, ..CRASH };
 
@@ -117,7 +119,7 @@ pub(crate) const LAST_WORDS: Scenario = Scenario {
     ..LATE_STOP
 };
 
-/// A job that kills every process that runs it, and a process that only reaps and may be killed at it.
+/// A job that kills every process that runs it, and a process that only reaps and may be killed while it does.
 pub(crate) const POISON: Scenario = Scenario {
     jobs: &[Kind::Poison, Kind::Good],
     processes: 4,

@@ -1,6 +1,6 @@
-//! The search: every history of a scenario, breadth first, so that what is found is as short as can be.
+//! The search: every history of a scenario, breadth first, so that what is found is as short as possible.
 //!
-//! Worlds that were seen are known by 64 bits of hash: with the millions searched here the chance that two share one is
+//! Visited worlds are identified by a 64-bit hash: with the millions searched here the chance that two share one is
 //! below one in a million. From each world the calm schedule ([`World::calm`]) must bring every job to its end.
 
 use std::collections::HashSet;
@@ -13,14 +13,15 @@ use super::actions::Action;
 use super::scenario::Scenario;
 use super::world::{Broken, World};
 
-/// Steps within which a calm world must come to rest: some thirty for each job, and as many for each process that dies.
+/// Steps within which a calm world must come to rest: about thirty for each job, and as many for each process that
+/// dies.
 const CALM_STEPS_MAX: usize = 400;
 
 /// What a search found.
 #[derive(Debug)]
 pub(crate) struct Searched {
     pub(crate) worlds: usize,
-    /// Steps of the longest shortest history.
+    /// The number of steps of the longest shortest history.
     pub(crate) depth: usize,
     pub(crate) found: Option<Found>,
 }
@@ -59,7 +60,8 @@ fn fingerprint(world: &World) -> u64 {
     FixedState::with_seed(7).hash_one(world)
 }
 
-/// Searches until a property is broken, or everything was seen. More than `worlds_max` worlds are a mistake in the bounds.
+/// Searches until a property is broken, or everything was visited. More than `worlds_max` worlds are a mistake in the
+/// bounds.
 pub(crate) fn search(scenario: &Scenario, worlds_max: usize) -> Searched {
     let start = World::new(scenario);
     let mut seen = Seen::default();
@@ -91,7 +93,7 @@ pub(crate) fn search(scenario: &Scenario, worlds_max: usize) -> Searched {
         }
         assert!(
             seen.len() <= worlds_max,
-            "more than {worlds_max} worlds at depth {depth}: set closer bounds"
+            "more than {worlds_max} worlds at depth {depth}: set tighter bounds"
         );
         depth += usize::from(!next.is_empty());
         level = next;
@@ -99,7 +101,7 @@ pub(crate) fn search(scenario: &Scenario, worlds_max: usize) -> Searched {
     Searched { worlds: seen.len(), depth, found: None }
 }
 
-/// Follows the calm schedule until a world that is known to end well. What is wrong otherwise.
+/// Follows the calm schedule until a world that is known to end well. Returns what goes wrong instead.
 fn calm_down(scenario: &Scenario, world: &World, calmed: &mut Seen) -> Option<(Broken, Vec<Action>)> {
     let mut passed = vec![fingerprint(world)];
     let mut taken = Vec::new();

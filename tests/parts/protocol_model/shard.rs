@@ -1,4 +1,4 @@
-//! One shard: what it knows, and what it does by itself, as `src/shard/{state,drive,wait,stop}.rs` have it.
+//! One shard: what it knows, and what it does by itself, as in `src/shard/{state,drive,wait,stop}.rs`.
 
 use super::batch::{Batch, Known, Move, Settlement, State};
 use super::scenario::{Kind, Mutant, Payload, Scenario};
@@ -10,21 +10,21 @@ pub(crate) struct Shard {
     pub(crate) issued: Number,
     pub(crate) live: Vec<Batch>,
     pub(crate) settlement: Settlement,
-    /// Turns whose replies are owed.
+    /// Turns whose replies are due.
     pub(crate) sent: Vec<TurnCall>,
     pub(crate) link: Link,
     /// On their way to Redis, and back.
     pub(crate) out: Vec<Request>,
     pub(crate) replies: Vec<Reply>,
-    /// Lists that Redis is told of just now, and what was taken out of the settlement for it.
+    /// Lists being reported to Redis right now, and what was taken out of the settlement for it.
     pub(crate) syncing: (Vec<Name>, Vec<(Name, Payload)>),
     pub(crate) idle: bool,
-    /// Calls may lie in a connection that was given up.
+    /// Calls may be left in a connection that was given up.
     pub(crate) lost: bool,
     /// It has asked Redis to end it.
     pub(crate) leaving: bool,
     pub(crate) waiter: Waiter,
-    /// It has ended, with nothing left in flight or not.
+    /// It has ended, whether or not anything is left in flight.
     pub(crate) ended: Option<End>,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Waiter {
     pub(crate) wire: Wire,
     /// A connection was lost that may have moved a job.
     pub(crate) unswept: bool,
-    /// What it was asked may still be carried out.
+    /// Its request may still be carried out.
     pub(crate) strayed: bool,
 }
 
@@ -95,7 +95,7 @@ impl Shard {
         self.live.iter().any(|batch| batch.returning)
     }
 
-    /// Whether nothing of its own is under way over its connection.
+    /// Whether nothing of its own is in transit over its connection.
     pub(crate) fn is_free(&self) -> bool {
         self.link == Link::Up && self.sent.is_empty()
     }
@@ -155,7 +155,7 @@ impl Shard {
         *payload
     }
 
-    /// A running job comes to its end. Whether it succeeded.
+    /// A running job comes to its end. Returns whether it succeeded.
     pub(crate) fn end(&mut self, scenario: &Scenario, (batch, job): (usize, usize)) -> bool {
         let found = &mut self.live[batch];
         let raw = found.jobs[job].0;
@@ -173,7 +173,7 @@ impl Shard {
         !failed
     }
 
-    /// Every job of the batch is settled: what is left is its ack.
+    /// Every job of the batch is settled: only its ack is left.
     pub(crate) fn close(&mut self, mut batch: Batch) {
         match batch.name {
             Name::Turn(number) => {
@@ -188,7 +188,7 @@ impl Shard {
         }
     }
 
-    /// The acks that wait for the rest of their batch go alone.
+    /// The acks that wait for the rest of their batch are sent alone.
     pub(crate) fn ack_stragglers(&mut self) {
         for batch in self.live.iter_mut().filter(|batch| !batch.is_settled()) {
             let owed = batch.replace(State::Owed, State::Acked);
@@ -196,7 +196,7 @@ impl Shard {
         }
     }
 
-    /// Hands back what has not started, and what runs if the shard's time is over. Which jobs were broken off.
+    /// Hands back what has not started, and what runs if the shard's time is up. Returns which jobs were aborted.
     pub(crate) fn hand_back(&mut self, running: bool) -> Vec<Payload> {
         let mut broken_off = Vec::new();
         for batch in &mut self.live {
@@ -212,7 +212,7 @@ impl Shard {
         broken_off
     }
 
-    /// Tells Redis what is known of these lists.
+    /// Reports to Redis what is known of these lists.
     pub(crate) fn sync(&mut self, stage: Stage, names: Vec<Name>) {
         let mut requests = Vec::new();
         for &name in &names {
@@ -241,7 +241,7 @@ impl Shard {
         self.out = requests;
     }
 
-    /// The connection is gone. What had not reached Redis.
+    /// The connection is gone. Returns what had not reached Redis.
     pub(crate) fn lose_link(&mut self) -> Vec<Request> {
         for batch in &mut self.live {
             batch.replace(State::Dropping, State::Owed);
@@ -253,7 +253,7 @@ impl Shard {
         std::mem::take(&mut self.out)
     }
 
-    /// The waiting connection is gone. Whether what it was asked may still be carried out.
+    /// The waiting connection is gone. Returns whether its request may still be carried out.
     pub(crate) fn lose_wait(&mut self, scenario: &Scenario) -> bool {
         let asked = self.waiter.wire == Wire::Asked;
         self.waiter.wire = Wire::Quiet;

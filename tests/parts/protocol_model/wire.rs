@@ -21,11 +21,11 @@ impl Name {
     }
 }
 
-/// What a turn says.
+/// What a turn reports.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct TurnCall {
     pub(crate) number: Number,
-    /// The turn sent before, if its reply was not there yet; else 0.
+    /// The turn sent before, if its reply had not arrived yet; otherwise 0.
     pub(crate) after: Number,
     pub(crate) wanted: u8,
     pub(crate) settled: Settlement,
@@ -76,7 +76,7 @@ pub(crate) enum Reply {
     Refused(Refusal),
 }
 
-/// What may still come out of a dead connection, in its order, or never.
+/// What may still come out of a dead connection, in order, or never.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Stray {
     Calls {

@@ -1,4 +1,4 @@
-//! The whole world at one moment, and what happened so far as far as the properties need to know.
+//! The whole world at one moment, and as much of its past as the properties need to know.
 
 use std::rc::Rc;
 
@@ -91,7 +91,7 @@ pub(crate) enum Broken {
     Stuck,
 }
 
-/// A poison job may be started so often: once, and after each of three recoveries.
+/// How often a poison job may be started: once, and after each of three recoveries.
 pub(crate) const STARTS_MAX: u8 = 4;
 
 impl World {
@@ -138,7 +138,7 @@ impl World {
         self.redis.leases[usize::from(process)] = lease;
     }
 
-    /// Begins an identity: it has a lease before it fetches anything.
+    /// Starts an identity: it has a lease before it fetches anything.
     pub(crate) fn launch(&mut self, scenario: &Scenario, process: u8) {
         self.processes[usize::from(process)] =
             Process { life: Life::Running, stopping: false, reaping: None };
@@ -150,8 +150,8 @@ impl World {
         }
     }
 
-    /// Whether nothing is left of an identity but perhaps its lease, so that its place in this model may be given to a new
-    /// one.
+    /// Whether nothing is left of an identity except perhaps its lease, so that its place in this model may be given
+    /// to a new one.
     pub(crate) fn is_forgotten(&self, scenario: &Scenario, process: u8) -> bool {
         let life = self.process(process).life;
         let mut shards = scenario.shards_of(process);
@@ -196,7 +196,7 @@ impl World {
         self.redis.dead.iter().any(|payload| innocent(payload.job)).then_some(Broken::InnocentDead)
     }
 
-    /// Numbers of calls only matter by their order: the smallest ones of the same order make equal worlds equal.
+    /// Only the order of call numbers matters: renumbering from the smallest makes equal worlds equal.
     pub(crate) fn renumber(&mut self, shard: u8) {
         let mut numbers: Vec<Number> = Vec::with_capacity(16);
         self.numbers(shard, &mut |number| numbers.push(*number));

@@ -1,4 +1,4 @@
-//! What is refused to a script, and the lines that refuse it.
+//! What a script is refused, and the lines that refuse it.
 
 /// What is refused.
 #[derive(Debug, Clone)]
@@ -9,7 +9,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Stands before a script. Calls are counted under `calls`, the commands are listed under `commands`.
+    /// Precedes a script. Calls are counted under `calls`, the commands are listed under `commands`.
     pub(crate) fn prelude(&self) -> String {
         let refuses = match self {
             Self::None => "false".to_owned(),

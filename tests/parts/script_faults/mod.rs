@@ -1,11 +1,11 @@
-//! Every script of ours, and every call in it refused: what is left behind, and what a repeat makes of it.
+//! Each of our scripts with each call in it refused: what is left behind, and what a repeat makes of it.
 //!
-//! The real scripts run on a real Redis, behind a few lines that stand in for `redis.call` and `redis.pcall` and
-//! refuse: the n-th call, or every call of one command, as where a right is withdrawn or a command renamed away.
-//! After one such call, and after another: each job that was not settled is in at least one key, and no job is in a
-//! queue twice. After a call that is not refused all keys are as one faultless call leaves them.
+//! The real scripts run on a real Redis, after a few lines that replace `redis.call` and `redis.pcall` and refuse:
+//! the n-th call, or every call of one command, as when a right is revoked or a command renamed. After one such call,
+//! and after another: each job that was not settled is in at least one key, and no job is in a queue twice. After a
+//! call that is not refused all keys are as one faultless call leaves them.
 //!
-//! Not for what callers make of refusals: `tests/engine`.
+//! How callers handle refusals is tested in `tests/engine`.
 
 mod fault;
 
@@ -21,7 +21,7 @@ use jiggler_uring::internal::store::scripts::Script;
 struct Case {
     name: &'static str,
     source: String,
-    /// Commands that make the keys, words divided by spaces.
+    /// Commands that make the keys, words separated by spaces.
     before: &'static [&'static str],
     keys: &'static str,
     args: &'static str,
@@ -88,19 +88,20 @@ impl Lab {
         let reply = self.conn.call(&requests).unwrap();
         if let (Value::Error(error), Fault::None) = (reply[0].value(), fault) {
             let error = error.to_owned().to_string();
-            // That it has run before is an answer, too.
+            // That it has already run is an answer too.
             assert!(error.contains("STALE ") || error.contains("LEFT "), "{}: {error}", case.name);
         }
     }
 
-    /// All keys but those of the prelude. Scores are left out, being times; batches are one list, whatever their numbers.
+    /// All keys except the prelude's. Scores are left out, because they are times; batches are one list, whatever
+    /// their numbers.
     fn state(&mut self) -> State {
         let mut state = State::new();
         let mut names = self.strings(&["KEYS", "*"]);
         names.sort_unstable();
         for key in names.iter().filter(|key| !["calls", "commands"].contains(&key.as_str())) {
             let kind = self.run(&["TYPE", key]);
-            let Value::Simple(kind) = kind.value() else { panic!("TYPE answers no word") };
+            let Value::Simple(kind) = kind.value() else { panic!("TYPE did not answer with a word") };
             let values = match kind {
                 b"list" => self.strings(&["LRANGE", key, "0", "-1"]),
                 b"zset" => self.strings(&["ZRANGE", key, "0", "-1"]),
@@ -134,7 +135,7 @@ impl Lab {
                 let copies =
                     queues.flat_map(|(_, values)| values).filter(|value| value.contains(job)).count();
                 if copies > 1 || !state.values().flatten().any(|value| value.contains(job)) {
-                    return Err(format!("{} {fault:?} loses or doubles {job}: {state:?}", case.name));
+                    return Err(format!("{} {fault:?} loses or duplicates {job}: {state:?}", case.name));
                 }
             }
         }
@@ -146,7 +147,7 @@ impl Lab {
         }
     }
 
-    /// All faults, and what is wrong after them.
+    /// Every fault, and what is wrong after it.
     fn try_all(&mut self, case: &Case) -> Vec<String> {
         self.prepare(case);
         self.call(case, case.args, &Fault::None);
@@ -170,7 +171,7 @@ fn cases() -> Vec<Case> {
                 "RPUSH qa:i:w A4 A5",
             ],
             keys: "processed failed retries dead qa:i qa qa:i",
-            // Two moves, two singles of which one is in the wait list, one whole batch.
+            // Two moves, two singles, one of them in the wait list, one whole batch.
             args: "5 0 4000 100 4 2 0 10 here 0 2 1 3 A1 r 7 A1-failed 1 3 A2 d 8 A2-died 2 1 3 A3 1 w A4 1 1 4",
             jobs: &["A1", "A2", "A5"],
             ..Case::of(Script::Turn, "turn: report")
@@ -380,7 +381,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn whatever_call_of_a_script_is_refused_no_job_is_lost_or_doubled_and_a_repeat_heals_it() {
+fn whichever_call_of_a_script_is_refused_no_job_is_lost_or_duplicated_and_a_repeat_heals_it() {
     let mut lab = Lab::new();
     let cases = cases();
     for script in Script::ALL {
