@@ -11,14 +11,14 @@ use std::path::PathBuf;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 
-/// The files; they go with this.
+/// The files; they are removed with this.
 pub(crate) struct Certificates {
     directory: TempDir,
 }
 
 impl Certificates {
-    /// `ca`, an authority, which has signed `server` (for localhost and 127.0.0.1), `client`, `other` (for another name) and
-    /// `expired`; and `stranger`, another authority. Each a `NAME.pem` and a `NAME.key`.
+    /// `ca`, an authority, which has signed `server` (for localhost and 127.0.0.1), `client`, `other` (for another
+    /// name) and `expired`; and `stranger`, another authority. Each is a `NAME.pem` and a `NAME.key`.
     pub(crate) fn make() -> Self {
         let made = Self { directory: tempfile::tempdir().unwrap() };
         let (params, key) = made.authority("ca");
@@ -31,12 +31,12 @@ impl Certificates {
         made
     }
 
-    /// Where a file is, by its name.
+    /// The path of a file, by its name.
     pub(crate) fn path(&self, file: &str) -> String {
         self.file(file).to_str().unwrap().to_owned()
     }
 
-    /// The flags of a redis-server that speaks TLS and nothing else over TCP.
+    /// The flags of a redis-server that speaks only TLS over TCP.
     pub(crate) fn server_flags(&self, certificate: &str, clients: &str) -> Vec<String> {
         let flags = [
             ("--port", "0".to_owned()),

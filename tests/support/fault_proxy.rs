@@ -1,8 +1,8 @@
-//! A faulty line to a redis-server: a proxy on a unix socket or a TCP port that delays, holds, splits, cuts and garbles
-//! what goes through it, as a test orders.
+//! A faulty line to a redis-server: a proxy on a unix socket or a TCP port that delays, holds, splits, cuts and
+//! garbles what goes through it, as a test directs.
 //!
-//! What it does is what networks do. Held bytes arrive later and in order, even when their sender has closed meanwhile;
-//! a forgotten connection stays open towards the server with nobody at its other end. Only garbage is beyond TCP.
+//! It does what networks do. Held bytes arrive later and in order, even if their sender has closed meanwhile; a
+//! forgotten connection stays open towards the server with nobody at its other end. Only garbage is beyond TCP.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -28,7 +28,7 @@ use socket::{Socket, Upstream};
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// How what goes through is cut into pieces, each with a write of its own.
+/// How what goes through is cut into pieces, each with its own write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pieces {
     Whole,
@@ -52,7 +52,7 @@ const CLEAR: Weather =
 /// How long a connection over loopback may take before it counts as swallowed.
 const SWALLOWED_AFTER: Duration = Duration::from_millis(300);
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     /// From the client to the server.
@@ -61,12 +61,12 @@ pub(crate) enum Way {
     Replies,
 }
 
-/// What happens when so many bytes more have passed.
+/// What happens when this many more bytes have passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
     /// The connection ends on both sides.
     Cut,
-    /// Bytes that are part of no reply come between, and the rest follows.
+    /// Bytes that are part of no reply are inserted, and the rest follows.
     Garble,
 }
 
@@ -82,7 +82,7 @@ pub(crate) struct FaultProxy {
     _directory: TempDir,
 }
 
-/// What an own connection to the listener takes.
+/// How to connect to the proxy's own listener.
 enum Wake {
     Unix(PathBuf),
     Tcp(u16),
@@ -104,18 +104,18 @@ struct Wire {
     server: Socket,
     /// One for each [`Way`].
     fuses: Mutex<[Option<(usize, Then)>; 2]>,
-    /// Nothing passes any more, and nobody is told.
+    /// Nothing passes any longer, and neither side is notified.
     forgotten: AtomicBool,
     garbled: AtomicBool,
 }
 
 impl FaultProxy {
-    /// A proxy before the server at the socket `upstream`.
+    /// A proxy in front of the server at the socket `upstream`.
     pub(crate) fn start(upstream: &Path, tcp: bool, seed: u64) -> Self {
         Self::before(Upstream::Unix(upstream.to_owned()), tcp, seed)
     }
 
-    /// A proxy over TCP before the server at a port of this machine.
+    /// A proxy over TCP in front of the server at a port of this machine.
     pub(crate) fn start_before_port(port: u16, seed: u64) -> Self {
         Self::before(Upstream::Tcp(port), true, seed)
     }
@@ -156,13 +156,13 @@ impl FaultProxy {
         &self.url
     }
 
-    /// No delay, no splitting; connections are accepted; what is held goes on.
+    /// No delay, no splitting; connections are accepted; held bytes move on.
     pub(crate) fn clear(&self) {
         self.fillers.lock().unwrap().clear();
         self.line.change(|weather| *weather = CLEAR);
     }
 
-    /// Holds back each piece for so long.
+    /// Holds back each piece for this long.
     pub(crate) fn delay(&self, delay: Duration) {
         self.line.change(|weather| weather.delay = delay);
     }
@@ -181,11 +181,11 @@ impl FaultProxy {
         self.line.change(|weather| weather.refuses = true);
     }
 
-    /// Cuts all connections and answers no attempt to connect, not even with a refusal, until [`clear`](Self::clear): the
-    /// backlog is full, so the kernel drops every SYN. Only over TCP.
+    /// Cuts all connections and answers no attempt to connect, not even with a refusal, until [`clear`](Self::clear):
+    /// the backlog is full, so the kernel drops every SYN. Only over TCP.
     pub(crate) fn swallow(&self) {
         let Wake::Tcp(port) = self.wake else { return };
-        // Held meanwhile, so that nothing goes on behind the test's back until the backlog is full.
+        // Held meanwhile, so that nothing passes behind the test's back until the backlog is full.
         self.line.change(|weather| (weather.swallows, weather.holds) = (true, true));
         let address = (Ipv4Addr::LOCALHOST, port).into();
         let mut fillers = self.fillers.lock().unwrap();
@@ -195,12 +195,12 @@ impl FaultProxy {
         self.cut();
     }
 
-    /// From now on connections lead to another server. Those there are stay where they are.
+    /// From now on new connections lead to another server. Existing ones stay where they are.
     pub(crate) fn lead_to(&self, upstream: &Path) {
         *self.line.upstream.lock().unwrap() = Upstream::Unix(upstream.to_owned());
     }
 
-    /// Forgets all connections there are, with what is held of them: both sides wait for ever.
+    /// Forgets all existing connections, with what is held of them: both sides wait forever.
     pub(crate) fn forget(&self) {
         for wire in &*self.line.wires.lock().unwrap() {
             wire.forgotten.store(true, Ordering::SeqCst);
@@ -208,14 +208,14 @@ impl FaultProxy {
         self.line.changed.notify_all();
     }
 
-    /// Ends all connections there are.
+    /// Ends all existing connections.
     pub(crate) fn cut(&self) {
         for wire in &*self.line.wires.lock().unwrap() {
             wire.cut();
         }
     }
 
-    /// On each connection there is, does something once `after` more bytes have gone that way.
+    /// On each existing connection, does something once `after` more bytes have gone that way.
     pub(crate) fn after(&self, way: Way, after: usize, then: Then) {
         for wire in &*self.line.wires.lock().unwrap() {
             wire.fuses.lock().unwrap()[way as usize] = Some((after, then));
@@ -268,7 +268,7 @@ impl Line {
             });
             {
                 let mut wires = self.wires.lock().unwrap();
-                // Those that nobody pumps have ended.
+                // Those that nothing pumps any longer have ended.
                 wires.retain(|wire| Arc::strong_count(wire) > 1 || wire.forgotten.load(Ordering::SeqCst));
                 wires.push(Arc::clone(&wire));
             }
@@ -279,7 +279,7 @@ impl Line {
         }
     }
 
-    /// Carries the bytes of one way until the connection ends.
+    /// Carries the bytes in one direction until the connection ends.
     fn pump(&self, wire: &Wire, way: Way) {
         let mut random = fastrand::Rng::with_seed(self.seed.fetch_add(1, Ordering::SeqCst) as u64);
         let (from, to) = match way {
@@ -307,7 +307,7 @@ impl Line {
         }
     }
 
-    /// Waits until what was read may go on.
+    /// Waits until what was read may move on.
     fn pass(&self, wire: &Wire) -> Pieces {
         let came_at = Instant::now();
         let mut weather = self.weather.lock().unwrap();

@@ -1,5 +1,5 @@
-//! A real redis-server for one test, with the library's own client around it: for tests of the library's parts, inside the
-//! crate and beside it. Tests of the whole program have `engine/harness/redis.rs`, which knows what lies in it.
+//! A real redis-server for one test, with the library's own client: for tests of the library's parts, inside the
+//! crate and outside. Tests of the whole program have `engine/harness/redis.rs`, which understands the keys in it.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -59,14 +59,14 @@ impl OwnRedis {
         (redis, conn, scripts)
     }
 
-    /// Runs one command over a connection of its own.
+    /// Runs one command over a new connection.
     pub(crate) fn run(&self, args: &[&[u8]]) -> Reply {
         let mut requests = Requests::new();
         requests.command(args);
         self.connect().call_one(&requests).unwrap()
     }
 
-    /// Runs one command that answers with a list of strings.
+    /// Runs one command whose reply is a list of strings.
     pub(crate) fn strings(&self, args: &[&[u8]]) -> Vec<String> {
         let reply = self.run(args);
         let text = |value: Value<'_>| String::from_utf8(value.as_bulk().unwrap().to_vec()).unwrap();

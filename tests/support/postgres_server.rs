@@ -1,7 +1,7 @@
 //! A real PostgreSQL for one test: own directory, own port, ended with the test.
 //!
-//! Its programs are where Debian and others put them (`/usr/lib/postgresql/*/bin`) or on the PATH. It refuses to run as
-//! root, so then it runs as the user `postgres` that its package makes.
+//! Its programs are where Debian and others put them (`/usr/lib/postgresql/*/bin`) or on the PATH. It refuses to run
+//! as root, so then it runs as the user `postgres` that its package creates.
 #![allow(
     dead_code,
     clippy::expect_used,
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use super::wait::look_again;
 
-/// How long making and starting a server may take on a loaded machine.
+/// How long creating and starting a server may take on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The database's user and password.
@@ -69,7 +69,7 @@ impl PostgresServer {
         Self { child, directory, port, flags, bin }
     }
 
-    /// The configuration of a client, over TCP.
+    /// A client's configuration, over TCP.
     pub(crate) fn config(&self) -> String {
         format!("host=127.0.0.1 port={} user=app password={PASSWORD} dbname=postgres", self.port)
     }
@@ -89,7 +89,7 @@ impl PostgresServer {
         self.directory.path()
     }
 
-    /// Starts it again with TLS, by this certificate and key.
+    /// Restarts it with TLS, using this certificate and key.
     pub(crate) fn encrypt(&mut self, certificate: &str, key: &str) {
         self.kill();
         for (name, text) in [("server.crt", certificate), ("server.key", key)] {
@@ -111,7 +111,7 @@ impl PostgresServer {
         self.child.wait().unwrap();
     }
 
-    /// Starts it again on the same port and files, after its end.
+    /// Restarts it on the same port and files, after its end.
     pub(crate) fn start_again(&mut self) {
         (self.child, self.port) = launch(&self.bin, self.directory.path(), &self.flags, Some(self.port));
     }
@@ -125,11 +125,11 @@ impl Drop for PostgresServer {
     }
 }
 
-/// Starts it on a port that is free, or on this one, until it takes connections.
+/// Starts it on a free port, or on this one, and waits until it accepts connections.
 fn launch(bin: &Path, directory: &Path, settings: &[String], port: Option<u16>) -> (Child, u16) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        // Should another take a free port before the server does, the server ends and we try again.
+        // If something else takes a free port before the server does, the server ends and we try again.
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let port = port.unwrap_or_else(free);
         let log = std::fs::File::create(directory.join("log")).unwrap();

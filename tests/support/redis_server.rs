@@ -1,7 +1,7 @@
 //! A real redis-server for one test: own directory, own unix socket and port, ended with the test.
 //!
-//! Only the process. Not how it is talked to: the crate's own tests and the tests of the whole program each have a
-//! client around it.
+//! Only the process, not how to talk to it: the crate's own tests and the tests of the whole program each have their
+//! own client around it.
 #![allow(
     dead_code,
     clippy::expect_used,
@@ -26,7 +26,7 @@ use super::wait::look_again;
 /// How long a server may take to listen on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Among the flags: the server's port, which is not known before. For a port of another kind than the plain one.
+/// Among the flags: the server's port, which is not known in advance. For a port of another kind than the plain one.
 pub(crate) const PORT: &str = "{port}";
 
 /// Ended, by its id, when dropped.
@@ -45,7 +45,8 @@ impl RedisServer {
         let flags: Vec<OsString> = flags.iter().map(OsString::from).collect();
         let deadline = Instant::now() + PATIENCE;
         loop {
-            // The port is free now; should another take it before the server does, the server ends and we try again.
+            // The port is free now; if something else takes it before the server does, the server ends and we try
+            // again.
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             if let Some(child) = launch(directory.path(), port, &flags, deadline) {
                 return Self { child, directory, port, flags };
@@ -71,12 +72,12 @@ impl RedisServer {
         self.child.wait().unwrap();
     }
 
-    /// Waits for an end that was asked for.
+    /// Waits for an end that was requested.
     pub(crate) fn wait_for_end(&mut self) {
         self.child.wait().unwrap();
     }
 
-    /// Starts it again on the same socket, port and files, after its end.
+    /// Restarts it on the same socket, port and files, after its end.
     pub(crate) fn start_again(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         self.child = loop {
@@ -89,7 +90,7 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        // Nothing to do about either failure: the process is gone already.
+        // Neither failure matters: the process is already gone.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -125,8 +126,7 @@ fn socket_in(directory: &Path) -> PathBuf {
     directory.join("redis.sock")
 }
 
-/// Whether a server says anything to a PING, an error included: one that listens may still fail over its
-/// configuration.
+/// Whether a server answers a PING, even with an error: one that listens may still fail because of its configuration.
 fn answers(socket: &Path) -> bool {
     let mut answer = [0];
     UnixStream::connect(socket)

@@ -1,13 +1,13 @@
-//! Inside these folders imports go one way, and nobody else writes to a file's state.
+//! Inside these folders imports go one way, and no other file writes to a file's state.
 
 use std::collections::BTreeMap;
 
 use super::{Source, report, src};
 
-/// Folders of one room each: no file imports one that imports it, however far around.
+/// Folders of one room each: no file imports one that imports it, directly or indirectly.
 const FOLDERS: &[&str] = &["control", "shard"];
 
-/// Those in which no field that changes is open.
+/// Folders in which no mutable field is open.
 const OWNED: &[&str] = &["shard"];
 
 /// What each file of a folder imports of it, by name, with the line of the first such import.
@@ -22,7 +22,7 @@ fn file<'a>(source: &'a Source, folder: &str) -> Option<&'a str> {
 fn imports<'a>(sources: &'a [Source], folder: &str) -> Imports<'a> {
     let files: Vec<&str> = sources.iter().filter_map(|source| file(source, folder)).collect();
     let mut imports: Imports<'_> = files.iter().map(|file| (*file, BTreeMap::new())).collect();
-    // The folder's own file names every other, so who imports it closes a circle.
+    // The folder's own file names every other, so a file that imports it closes a circle.
     imports.insert("mod", files.iter().filter(|file| **file != "mod").map(|file| (*file, 1)).collect());
     for source in sources {
         let Some(own) = file(source, folder) else { continue };
@@ -43,7 +43,8 @@ fn imports<'a>(sources: &'a [Source], folder: &str) -> Imports<'a> {
 /// A circle of imports inside a folder, if there is any.
 pub(crate) fn broken_circle(sources: &[Source], folder: &str) -> Option<String> {
     let mut imports = imports(sources, folder);
-    // What imports nothing that is left is in no circle. At the end each file imports another one that is left.
+    // A file that imports none of the remaining ones is in no circle. In the end each file left imports another one
+    // left.
     loop {
         let before = imports.len();
         let left: Vec<&str> = imports.keys().copied().collect();

@@ -1,4 +1,4 @@
-//! What `packaging/build.rs` finds out of the commit: in a repository, in a published crate, in neither.
+//! What `packaging/build.rs` learns about the commit: in a repository, in a published crate, in neither.
 #![expect(clippy::unwrap_used, reason = "part of a test")]
 
 use std::fs;
@@ -30,9 +30,9 @@ fn a_repository_names_its_commit_and_what_changes_with_it() {
     let contents = || watched.iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>();
     let before = contents();
     git(root, &["commit", "--quiet", "--allow-empty", "--message", "two"]);
-    assert_ne!(contents(), before, "nothing that is watched has changed");
+    assert_ne!(contents(), before, "no watched file has changed");
     assert_ne!(build::checked_out(root).unwrap(), commit);
-    // A crate that was unpacked inside of some other repository.
+    // A crate that was unpacked inside some other repository.
     let inner = root.join("vendor/jiggler-uring");
     fs::create_dir_all(&inner).unwrap();
     assert_eq!(build::checked_out(&inner), None);

@@ -1,19 +1,19 @@
-//! Keys are spelt in the wire layer alone, and how they are spelt is chosen in few places.
+//! Only the wire layer spells keys, and few places choose how.
 
 use super::source::{self, Source};
 use super::{in_places, lines_with, report, root, src};
 
-/// Where the dialect is chosen: where a process, a command or a client begins. All others are handed what follows from it.
+/// Where the dialect is chosen: where a process, a command or a client starts. Everything else receives the result.
 const DIALECT_PLACES: &[&str] = &[
     "src/wire/",
-    // A process, and what is checked before it begins.
+    // A process, and what is checked before it starts.
     "src/server/launch.rs",
     "src/boot/",
     "src/doctor/",
     // A command.
     "src/server/carry_out.rs",
     "src/admin/database.rs",
-    // A client that a program makes.
+    // A client that a program creates.
     "src/client/mod.rs",
     // A shard for measurements.
     "src/shard/dispatch.rs",
@@ -35,7 +35,7 @@ pub(crate) fn broken_keys(source: &Source) -> Vec<String> {
     spelt.chain(chosen("Dialect", DIALECT_PLACES)).chain(chosen("JIGGLER", &[])).collect()
 }
 
-/// A key in a script, or a part of one that follows a colon, as in `':w'`. Only the number of a batch is put together there.
+/// A key in a script, or a part of one that follows a colon, as in `':w'`. Scripts may only append the number of a batch.
 pub(crate) fn broken_script(script: &Source) -> Vec<String> {
     let spells = |code: &str| {
         let part = |(at, _)| code[at + 2..].starts_with(|c: char| c.is_ascii_lowercase());
@@ -48,7 +48,7 @@ pub(crate) fn broken_script(script: &Source) -> Vec<String> {
 }
 
 #[test]
-fn keys_are_spelt_in_the_wire_layer_alone() {
+fn keys_are_spelt_only_in_the_wire_layer() {
     let sources = src();
     let sources = sources.iter().filter(|source| !source.is_test());
     let scripts = source::files(root(), "src", "lua");

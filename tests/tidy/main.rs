@@ -1,8 +1,8 @@
 //! The rules of this repository that a compiler cannot check, each as a test over the sources.
 //!
-//! The layers of the design, where Redis commands, keys, glommio, sleeps and `unsafe` may stand, the size and the head
-//! of files. A failure says file, line and what to do. Tables at the top of this file are the rules: a new edge or an
-//! exception moves its table in the same commit, where a reviewer sees it.
+//! The layers of the design, where Redis commands, keys, glommio, sleeps and `unsafe` may appear, the size and the
+//! head of files. A failure names file, line and remedy. The tables at the top of this file are the rules: a new edge
+//! or an exception changes its table in the same commit, where a reviewer sees it.
 
 mod circles;
 mod commit;
@@ -73,7 +73,7 @@ const REDIS_COMMANDS: &str = "\
     UNLINK WAIT WATCH XADD XREADGROUP ZADD ZCARD ZPOPMIN ZRANGE ZRANGEBYSCORE ZREM ZREMRANGEBYRANK \
     ZREMRANGEBYSCORE ZSCORE";
 
-/// Where commands may be named besides `store`, and which: what opens a connection, and what needs none.
+/// Where commands may be named outside `store`, and which: those that open a connection, and those that need none.
 const COMMAND_PLACES: &[(&str, &[&str])] = &[
     ("src/net/handshake.rs", &["AUTH", "CLIENT", "HELLO", "INFO", "PING", "ROLE", "SELECT"]),
     ("src/net/sentinel.rs", &["SENTINEL"]),
@@ -87,7 +87,7 @@ const COMMAND_PLACES: &[(&str, &[&str])] = &[
     ("src/web/", &["GET"]),
 ];
 
-/// Where glommio may be named: its successor, or the raw ring, must stay a small change.
+/// Where glommio may be named: replacing it, or using the raw ring, must stay a small change.
 const GLOMMIO_PLACES: &[&str] = &[
     "src/net/conn.rs",
     "src/net/conn/",
@@ -111,7 +111,7 @@ const SLEEP_PLACES: &[&str] = &[
     "src/embedded/server.rs",
     // A command that waits until another process has become quiet or left.
     "src/admin/steer.rs",
-    // Asks the command line for the worker's state, beside the worker.
+    // Reads the worker's state through the command line, alongside the worker.
     "examples/first_run.rs",
     // The one helper that polls for a state with a deadline, in tests; and the tool that measures from outside.
     "tests/support/wait.rs",
@@ -120,15 +120,15 @@ const SLEEP_PLACES: &[&str] = &[
 
 /// Files that may hold `unsafe`, each block with a SAFETY line.
 const UNSAFE_PLACES: &[&str] = &[
-    // A child that dies with its parent: only code between fork and exec can ask the kernel for it.
+    // A child that dies with its parent: only code between fork and exec can ask the kernel for that.
     "loadgen/src/child.rs",
 ];
 
-/// Most lines of a file without its inline tests. Split before.
+/// Most lines of a file without its inline tests. Split it before that.
 const LINES_MAX: usize = 400;
 
-/// Most characters of a line: the formatter breaks code at 110 and leaves comments alone. A line that is long by its one
-/// long literal is let through: broken, it could not be searched for.
+/// Most characters of a line: the formatter breaks code at 110 and leaves comments alone. A line that is long because
+/// of its one long literal is let through: broken, it could not be searched for.
 const COLUMNS_MAX: usize = 125;
 
 /// A literal of this many characters may make its line too long.
@@ -174,7 +174,7 @@ fn layer(path: &[String]) -> Option<(u8, &'static str)> {
 fn broken_layers(source: &Source) -> Vec<String> {
     let module = source.module();
     let Some((own, own_name)) = layer(&module) else {
-        // lib.rs and main.rs stand above all layers.
+        // lib.rs and main.rs are above all layers.
         let known = module.is_empty();
         let text =
             format!("{}:1: module `{}` has no layer: add it to LAYERS", source.path, module.join("::"));
@@ -186,7 +186,7 @@ fn broken_layers(source: &Source) -> Vec<String> {
         let Some(first) = target.first() else { continue };
         let Some((other, other_name)) = layer(&target) else {
             broken.push(format!(
-                "{place}: `{first}` is no module with a layer: import from the module that defines it"
+                "{place}: `{first}` is not a module with a layer: import from the module that defines it"
             ));
             continue;
         };
@@ -237,11 +237,11 @@ fn broken_commands(source: &Source) -> Vec<String> {
 }
 
 #[test]
-fn redis_commands_are_named_in_the_store_alone() {
+fn redis_commands_are_named_only_in_the_store() {
     report(src().iter().filter(|source| !source.is_test()).flat_map(broken_commands));
 }
 
-/// Lines of code outside of tests that hold `word` as a word of its own.
+/// Lines of code outside of tests that contain `word` as a separate word.
 fn lines_with<'a>(source: &'a Source, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
     let holds = move |line: &str| {
@@ -302,7 +302,7 @@ fn broken_unsafe(source: &Source, places: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn unsafe_code_is_rare_and_argued_for() {
+fn unsafe_code_is_rare_and_justified() {
     report(everything().iter().flat_map(|source| broken_unsafe(source, UNSAFE_PLACES)));
 }
 
@@ -312,7 +312,7 @@ fn files_open_with_what_they_are_for_and_stay_short() {
     for source in everything() {
         if !source.text.starts_with("//! ") {
             broken.push(format!(
-                "{}:1: open with `//!`: what the file is responsible for, and what not",
+                "{}:1: open with `//!`: what the file is responsible for, and what it is not",
                 source.path
             ));
         }

@@ -1,4 +1,4 @@
-//! What is delivered fits the program: the unit's times, the profile of containers, the files a package is made of.
+//! What is shipped fits the program: the unit's times, the container profile, the files that packages contain.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "part of a test")]
 
 use std::fs;
@@ -27,7 +27,7 @@ fn the_unit_waits_longer_than_the_program() {
     let unit = read("packaging/jiggler-uring.service");
     let seconds = |name: &str| Duration::from_secs(setting(&unit, name).parse().unwrap());
     assert!(seconds("TimeoutStopSec") > STOP_TIMEOUT);
-    // Half of it is how long a shard may stand still; a stall is named long before.
+    // Half of it is how long a shard may stand still; a stall is logged long before.
     assert!(seconds("WatchdogSec") / 2 > 2 * STALLED_AFTER);
     assert_eq!(setting(&unit, "Type"), "notify");
     assert!(RING_CALLS.iter().all(|call| setting(&unit, "SystemCallFilter").contains(call)));
@@ -38,7 +38,7 @@ fn the_unit_waits_longer_than_the_program() {
     for path in
         [setting(&unit, "EnvironmentFile"), setting(&unit, "ExecStart").split(' ').nth(2).unwrap().to_owned()]
     {
-        assert!(installed.contains(&&path[1..]), "{path} is in no package");
+        assert!(installed.contains(&&path[1..]), "{path} is not in any package");
         assert!(
             deb["conf-files"].as_array().unwrap().iter().any(|file| file.as_str() == Some(&path)),
             "{path}"
@@ -51,14 +51,14 @@ fn files_of_the_package_exist_and_the_secret_is_for_root() {
     let ours: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
     for asset in ours["package"]["metadata"]["deb"]["assets"].as_array().unwrap() {
         let [from, to, mode] = [0, 1, 2].map(|at| asset[at].as_str().unwrap());
-        // What the build makes is not there yet.
+        // Build outputs do not exist yet.
         assert!(from.starts_with("target/") || root().join(from).is_file(), "{from}");
         assert_eq!(mode == "600", to == "etc/jiggler-uring/environment", "{to}");
     }
 }
 
 #[test]
-fn containers_may_make_rings_and_no_namespaces() {
+fn containers_may_create_rings_but_no_namespaces() {
     let profile: serde_json::Value = serde_json::from_str(&read("packaging/seccomp.json")).unwrap();
     assert_eq!(profile["defaultAction"], "SCMP_ACT_ERRNO");
     let rules = profile["syscalls"].as_array().unwrap();

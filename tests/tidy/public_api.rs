@@ -1,8 +1,8 @@
 //! What the library offers, name by name, against `tests/data/public-api.txt`: nothing becomes public, or stops being so,
 //! without a reviewer seeing the line.
 //!
-//! Read from what `cargo doc` writes: the list of all items, and the anchors of methods, variants and fields on their pages.
-//! `UPDATE_PUBLIC_API=1 cargo test --test tidy public_api` writes the file anew.
+//! Read from the output of `cargo doc`: the list of all items, and the anchors of methods, variants and fields on
+//! their pages. `UPDATE_PUBLIC_API=1 cargo test --test tidy public_api` rewrites the file.
 #![expect(clippy::unwrap_used, reason = "a test: what fails, fails it")]
 
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ const ANCHORS: &[(&str, &str)] = &[
     ("associatedtype.", "::"),
 ];
 
-/// The folder of the documentation, written by cargo for all features.
+/// The folder of the documentation, written by cargo with all features.
 fn documentation() -> PathBuf {
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
@@ -35,7 +35,7 @@ fn documentation() -> PathBuf {
     target.join("doc/jiggler_uring")
 }
 
-/// The values of an attribute in a page, in their order.
+/// The values of an attribute in a page, in order.
 fn values<'a>(page: &'a str, attribute: &str) -> Vec<&'a str> {
     let start = format!("{attribute}=\"");
     page.split(&start).skip(1).filter_map(|rest| rest.split('"').next()).collect()
@@ -51,7 +51,7 @@ fn path_of(link: &str) -> Option<(String, String)> {
     Some((kind.to_owned(), path))
 }
 
-/// One line for each item, and for each of its own members; those of blanket implementations are the language's.
+/// One line for each item, and for each of its own members; those of blanket implementations belong to the language.
 fn listing(folder: &Path) -> BTreeSet<String> {
     let all = std::fs::read_to_string(folder.join("all.html")).unwrap();
     let index = std::fs::read_to_string(folder.join("index.html")).unwrap();
@@ -76,7 +76,7 @@ fn listing(folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_public_api_is_the_one_that_was_agreed_on() {
+fn the_public_api_is_the_one_agreed_on() {
     let file = root().join("tests/data/public-api.txt");
     let found = listing(&documentation());
     assert!(
@@ -93,7 +93,7 @@ fn the_public_api_is_the_one_that_was_agreed_on() {
     let gone: Vec<_> = agreed.difference(&found).collect();
     assert!(
         new.is_empty() && gone.is_empty(),
-        "the public API has changed; new: {new:#?}, gone: {gone:#?}\nif that is meant: UPDATE_PUBLIC_API=1 cargo test --test tidy \
+        "the public API has changed; new: {new:#?}, gone: {gone:#?}\nif intended: UPDATE_PUBLIC_API=1 cargo test --test tidy \
          public_api, and a line in CHANGELOG.md"
     );
 }

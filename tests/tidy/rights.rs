@@ -1,5 +1,5 @@
-//! The table of Redis rights is what the store calls, no more and no less: a right that nothing needs is one too many, and
-//! one that is missing ends a worker of a careful administrator.
+//! The table of Redis rights is exactly what the store calls: a right that nothing needs is one too many, and a
+//! missing one stops a careful administrator's worker.
 
 use std::collections::BTreeSet;
 
@@ -7,14 +7,14 @@ use jiggler_uring::internal::store::rights;
 
 use super::{REDIS_COMMANDS, root, source, src};
 
-/// Commands that a user needs no right for, or is asked for one only if it may tell, and words that are also options of
+/// Commands for which a user needs no right, or which it calls only if it may, and words that are also options of
 /// commands.
 const NO_RIGHT: &[&str] = &["AUTH", "HELLO", "CLIENT", "MEMORY", "SCRIPT", "COMMAND", "CONFIG"];
 
-/// Called for operators alone, by commands whose user is theirs: [`rights`] names them beside the table.
+/// Called only for operators, by commands that run as their user: [`rights`] names them next to the table.
 const OF_OPERATORS: &[&str] = &["PTTL"];
 
-/// Named by the connection layer or by subcommand, so that the words below do not find them.
+/// Named by the connection layer or by subcommand, so the word search below does not find them.
 const BY_OTHER_WORDS: &[&str] =
     &["SCRIPT|LOAD", "CLIENT|ID", "CLIENT|UNBLOCK", "CLIENT|SETNAME", "CLIENT|TRACKING", "MEMORY|USAGE"];
 

@@ -1,4 +1,4 @@
-//! The rules themselves: each finds the mistake it is for, at its line, and lets the like of it in tests pass.
+//! The rules themselves: each finds the mistake it is for, at its line, and lets the same in tests pass.
 
 use super::circles::{broken_circle, broken_fields};
 use super::keys::{broken_keys, broken_script};
@@ -46,7 +46,7 @@ fn layers_of_modules_inside_a_folder() {
 fn modules_and_names_without_a_layer() {
     check(&broken_layers(&Source::new("src/new.rs", "")), &["src/new.rs:1: module `new` has no layer"]);
     let source = Source::new("src/server/mod.rs", "use crate::Registry;\n");
-    check(&broken_layers(&source), &["src/server/mod.rs:1: `Registry` is no module"]);
+    check(&broken_layers(&source), &["src/server/mod.rs:1: `Registry` is not a module"]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn circles_of_imports_inside_a_folder_and_open_cells() {
     ];
     let found: Vec<String> = broken_circle(&around, "shard").into_iter().collect();
     check(&found, &["src/shard/c.rs:1: a circle of imports: `a` -> `b` -> `c` -> `a`"]);
-    // Whoever imports from the folder's own file is in a circle with it: it names every file.
+    // A file that imports from the folder's own file is in a circle with it: that one names every file.
     let found: Vec<String> =
         broken_circle(&[file("mod", ""), file("a", "use super::A;\n")], "shard").into_iter().collect();
     check(&found, &["src/shard/mod.rs:1: a circle of imports: `a` -> `mod` -> `a`"]);

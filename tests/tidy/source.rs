@@ -1,7 +1,8 @@
 //! Rust sources as the rules of `tidy` see them: code without comments and strings, string literals with their lines,
 //! paths into the crate.
 //!
-//! A scanner, not a parser: it knows comments, string and character literals, `use` trees and module paths, no more.
+//! A scanner, not a parser: it knows comments, string and character literals, `use` trees and module paths, nothing
+//! more.
 #![expect(clippy::unwrap_used, reason = "part of a test: a source that cannot be read fails it")]
 
 use std::{
@@ -14,16 +15,16 @@ use std::{
 pub(crate) struct Source {
     /// Path from the root of the repository, with `/`.
     pub(crate) path: String,
-    /// The text as it is.
+    /// The text, unchanged.
     pub(crate) text: String,
     /// The text with the inside of comments and literals blanked; lines and columns are the same.
     pub(crate) code: String,
-    /// String literals: line from 1, and what stands between the quotes.
+    /// String literals: line from 1, and what is between the quotes.
     pub(crate) literals: Vec<(usize, String)>,
 }
 
 impl Source {
-    /// A file of this path and text.
+    /// A file with this path and text.
     pub(crate) fn new(path: &str, text: &str) -> Self {
         let (code, literals) = Scanner::new(text).run();
         Self { path: path.to_owned(), text: text.to_owned(), code, literals }
@@ -92,7 +93,7 @@ impl Source {
     }
 }
 
-/// Collects the paths of a `use` tree (or a plain path) that begins with `text`, and returns what is behind it.
+/// Collects the paths of a `use` tree (or a plain path) that begins with `text`, and returns what follows it.
 fn expand<'a>(
     text: &'a str,
     prefix: &[String],
@@ -109,7 +110,7 @@ fn expand<'a>(
             let behind = expand(rest, prefix, found, line).trim_start();
             let behind = behind.strip_prefix(',').unwrap_or(behind);
             if behind.len() == rest.len() {
-                return behind; // Not a tree after all: stop instead of turning for ever.
+                return behind; // Not a tree after all: stop instead of looping forever.
             }
             rest = behind;
         }
@@ -129,7 +130,7 @@ fn expand<'a>(
     alias.map_or(rest, |alias| alias.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
-/// Every file below `dir` with one of the endings, sorted by path. A directory that is not there has no files.
+/// Every file below `dir` with one of the endings, sorted by path. A missing directory has no files.
 pub(crate) fn files(root: &Path, dir: &str, ending: &str) -> Vec<Source> {
     let mut paths = Vec::new();
     collect(&root.join(dir), ending, &mut paths);

@@ -1,7 +1,7 @@
 //! What this program is made of: licences, banned crates, second versions and sources, by the rules of `.deny.toml`.
 //!
-//! cargo-deny checks the same with the same file, and advisories besides (`make deny`). It takes minutes to build, which
-//! this does not; what is new to it here is only who reads the file.
+//! cargo-deny checks the same with the same file, as well as advisories (`make deny`). It takes minutes to build,
+//! which this does not; the only difference is who reads the file.
 #![expect(clippy::unwrap_used, reason = "part of a test: what cannot be read fails it")]
 
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ struct Bans {
     skip: Vec<Ban>,
 }
 
-/// A crate, or a version of it (`syn@2`), and why it stands in its list.
+/// A crate, or a version of it (`syn@2`), and why it is in its list.
 #[derive(Deserialize)]
 struct Ban {
     #[serde(rename = "crate")]
@@ -58,7 +58,7 @@ struct Sources {
     allow_registry: Vec<String>,
 }
 
-/// What `cargo metadata` says, as far as it matters here.
+/// What `cargo metadata` reports, as far as it matters here.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -73,7 +73,7 @@ struct Package {
 }
 
 impl Ban {
-    /// Whether it means this package: the name, and of the version as much as it says.
+    /// Whether it means this package: the same name, and as much of the version as it gives.
     fn means(&self, package: &Package) -> bool {
         match self.spec.split_once('@') {
             None => self.spec == package.name,
@@ -111,10 +111,10 @@ fn packages(rules: &Rules) -> Vec<Package> {
 
 fn broken_licences(rules: &Licenses, package: &Package) -> Option<String> {
     let Some(text) = &package.license else {
-        return Some(format!("{}: says no licence: look into its files, or do without it", package.shown()));
+        return Some(format!("{}: names no licence: look into its files, or do without it", package.shown()));
     };
     let Ok(expression) = Expression::parse_mode(text, ParseMode::LAX) else {
-        return Some(format!("{}: `{text}` is no licence in the words of SPDX", package.shown()));
+        return Some(format!("{}: `{text}` is not an SPDX licence", package.shown()));
     };
     let exceptions = rules.exceptions.iter().filter(|exception| exception.name == package.name);
     let allowed = rules.allow.iter().chain(exceptions.flat_map(|exception| &exception.allow));
@@ -138,7 +138,7 @@ fn broken_versions(rules: &Bans, packages: &[Package]) -> Vec<String> {
             && packages.iter().filter(|package| package.name == name).count() > 1
     };
     let idle = rules.skip.iter().filter(|skip| !in_use(skip));
-    let idle = idle.map(|skip| format!("{}: no second version is left: take it off `skip`", skip.spec));
+    let idle = idle.map(|skip| format!("{}: no second version is left: remove it from `skip`", skip.spec));
     twice.chain(idle).collect()
 }
 

@@ -1,4 +1,4 @@
-//! libFuzzer's way into the target `amend`.
+//! libFuzzer's entry point for the target `amend`.
 #![no_main]
 
 use jiggler_uring_fuzz::amend;

@@ -1,4 +1,4 @@
-//! libFuzzer's way into the target `config`.
+//! libFuzzer's entry point for the target `config`.
 #![no_main]
 
 use jiggler_uring_fuzz::config;

@@ -1,4 +1,4 @@
-//! libFuzzer's way into the target `keys`.
+//! libFuzzer's entry point for the target `keys`.
 #![no_main]
 
 use jiggler_uring_fuzz::keys;

@@ -1,4 +1,4 @@
-//! libFuzzer's way into the target `payload`.
+//! libFuzzer's entry point for the target `payload`.
 #![no_main]
 
 use jiggler_uring_fuzz::payload;

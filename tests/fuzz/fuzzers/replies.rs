@@ -1,4 +1,4 @@
-//! libFuzzer's way into the target `replies`.
+//! libFuzzer's entry point for the target `replies`.
 #![no_main]
 
 use jiggler_uring_fuzz::replies;

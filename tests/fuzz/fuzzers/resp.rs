@@ -1,4 +1,4 @@
-//! libFuzzer's way into the target `resp`.
+//! libFuzzer's entry point for the target `resp`.
 #![no_main]
 
 use jiggler_uring_fuzz::resp;

@@ -1,4 +1,4 @@
-//! libFuzzer's way into the target `url`.
+//! libFuzzer's entry point for the target `url`.
 #![no_main]
 
 use jiggler_uring_fuzz::url;

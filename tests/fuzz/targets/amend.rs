@@ -1,6 +1,6 @@
-//! What is written into payloads: amended, retried, buried ones keep every byte that nothing was to change.
+//! Writing into payloads: amended, retried and buried ones keep every byte that should not change.
 //!
-//! The first byte of a case chooses what befalls the job, the rest is its payload. Not here: reading (`payload`).
+//! The first byte of a case chooses what happens to the job, the rest is its payload. Not here: reading (`payload`).
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Texts of all kinds, a piece of the payload among them.
+/// Texts of all kinds, including a piece of the payload.
 fn text(choice: u8, payload: &[u8]) -> String {
     match choice % 4 {
         0 => String::new(),
@@ -49,7 +49,7 @@ fn check_amend(choice: u8, payload: &[u8]) {
     let fields = &all[..usize::from(choice >> 2) % 5];
     let amended = amend(payload, fields);
     let Some(before) = members(payload) else {
-        // Bytes that only look like an object may be amended; they never were a job, and nothing of them is lost.
+        // Bytes that only look like an object may be amended; they never were a job, and nothing in them is lost.
         if let (Ok(amended), true) = (amended, fields.is_empty()) {
             assert_eq!(amended, payload);
         }
@@ -57,9 +57,9 @@ fn check_amend(choice: u8, payload: &[u8]) {
     };
     let amended = amended.expect("an object can be amended");
     assert_eq!(amended, spliced(payload, &before, fields), "not what was to change, or more than that");
-    let after = members(&amended).expect("an object stays one");
+    let after = members(&amended).expect("an object stays an object");
     for (name, value) in fields {
-        let member = last(&after, name).expect("it is there now");
+        let member = last(&after, name).expect("the member is there now");
         let read: Value = serde_json::from_str(member.value.get()).unwrap();
         match value {
             FieldValue::Text(text) => assert_eq!(read.as_str(), Some(*text)),
@@ -69,7 +69,7 @@ fn check_amend(choice: u8, payload: &[u8]) {
     }
 }
 
-/// The payload with each field's members replaced where they stand, and the others behind the last value.
+/// The payload with each field's members replaced in place, and the others appended after the last value.
 fn spliced(payload: &[u8], before: &[Member<'_>], fields: &[(&str, FieldValue<'_>)]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut copied = 0;
@@ -99,7 +99,7 @@ fn spliced(payload: &[u8], before: &[Member<'_>], fields: &[(&str, FieldValue<'_
 
 fn written(value: FieldValue<'_>) -> Vec<u8> {
     match value {
-        // serde_json escapes what the gem escapes, and writes all else raw.
+        // serde_json escapes what the gem escapes, and writes everything else raw.
         FieldValue::Text(text) => serde_json::to_vec(text).unwrap(),
         FieldValue::Count(count) => count.to_string().into_bytes(),
         FieldValue::Float(float) if float.is_finite() => float.to_string().into_bytes(),
@@ -133,7 +133,7 @@ fn check_fate(choice: u8, payload: &[u8], history: History) {
     check_stored(payload, history, &fate, stored, queue);
 }
 
-/// A stored job runs again as what it was.
+/// A stored job runs again unchanged.
 fn check_stored(payload: &[u8], history: History, fate: &Fate, stored: &[u8], queue: Option<&str>) {
     let (mut parser, mut stored_parser) = (Parser::new(), Parser::new());
     let (job, again) = (parser.parse(payload).unwrap(), stored_parser.parse(stored).unwrap());
@@ -157,7 +157,7 @@ fn check_stored(payload: &[u8], history: History, fate: &Fate, stored: &[u8], qu
     }
 }
 
-/// Bytes that are no job come back exactly, out of an entry that is one.
+/// Bytes that are not a job come back exactly, from an entry that is one.
 fn check_burial(payload: &[u8], bad: &BadPayload) {
     let entry = bury_unparsable(payload, bad, "q", NOW);
     let mut parser = Parser::new();

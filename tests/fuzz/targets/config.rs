@@ -1,7 +1,7 @@
-//! The configuration file: any bytes are read or refused with their line, and what is taken means the same again when
-//! it is written plainly.
+//! The configuration file: any bytes are read or refused with their line, and what is accepted means the same when it
+//! is written out plainly and read again.
 //!
-//! The file goes through the whole load, as a worker's would. Not here: the url in it (`url`).
+//! The file goes through the whole load, like a worker's. Not here: the url in it (`url`).
 
 use std::cell::OnceCell;
 use std::fmt::Write;
@@ -13,7 +13,7 @@ use jiggler_uring::config::{Config, Error, LogLevel, Origin, Raw};
 use jiggler_uring::internal::limits::QUEUES_MAX;
 use tempfile::{Builder, NamedTempFile};
 
-/// What an error may take: some lines of a terminal.
+/// The most an error may print: a few lines of a terminal.
 const ERROR_BYTES_MAX: usize = 2_000;
 
 thread_local! {
@@ -21,7 +21,7 @@ thread_local! {
     static FILE: OnceCell<NamedTempFile> = const { OnceCell::new() };
 }
 
-/// Checks one file, alone and with an environment named beside it.
+/// Checks one file, alone and together with a named environment.
 pub fn run(data: &[u8]) {
     for environment in [None, Some("production")] {
         match load(data, environment) {
@@ -42,18 +42,18 @@ fn load(data: &[u8], environment: Option<&str>) -> Result<Config, Error> {
     })
 }
 
-/// A file in memory where there is a place for such: a disk would be waited for at each case.
+/// A file in memory where possible: a disk would make each case wait.
 fn in_memory() -> NamedTempFile {
     let mut builder = Builder::new();
     builder.suffix(".yml");
     builder.tempfile_in("/dev/shm").or_else(|_| builder.tempfile()).unwrap()
 }
 
-/// An error says which line of the file is meant, and the file has that line.
+/// An error names a line of the file, and the file has that line.
 fn check_error(data: &[u8], error: &Error) {
     let text = error.to_string();
     assert!(text.contains(".yml"), "an error names the file: {text}");
-    assert!(text.len() <= ERROR_BYTES_MAX, "an error is to be read by people: {text}");
+    assert!(text.len() <= ERROR_BYTES_MAX, "people must be able to read an error: {text}");
     let line = match error {
         Error::BadValue { origin: Origin::File { line, .. }, .. }
         | Error::UnknownKey { line, .. }
@@ -68,12 +68,12 @@ fn check_error(data: &[u8], error: &Error) {
         }
         other => panic!("neither line nor encoding: {other:?}"),
     };
-    // A carriage return alone ends a line of YAML too; the end of the file stands behind the last line.
+    // A lone carriage return ends a line of YAML too; the end of the file is after the last line.
     let lines = 2 + data.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
     assert!((1..=lines).contains(&line), "line {line} of {lines}: {text}");
 }
 
-/// Every value is within the bounds of its option, and the same again when it is written plainly.
+/// Every value is within the bounds of its option, and unchanged when it is written out plainly and read again.
 fn check_config(data: &[u8], config: &Config, environment: Option<&str>) {
     assert!(!format!("{config:?} {:?}", config.unused_note()).is_empty());
     assert!((1..=QUEUES_MAX).contains(&config.queues.as_slice().len()));
@@ -96,7 +96,7 @@ fn check_config(data: &[u8], config: &Config, environment: Option<&str>) {
         let within = |number: f64| (min as f64..=max as f64).contains(&number);
         assert!(number.is_none_or(within), "{id:?}: {number:?}");
     }
-    // Only Ruby runs ERB, so that a plain file cannot say what looks like it.
+    // Only Ruby runs ERB, so a plain file cannot contain what looks like it.
     let plain = plain(config);
     if !plain.contains("<%") {
         let again = load(plain.as_bytes(), environment).unwrap_or_else(|error| panic!("{error} in: {plain}"));
@@ -105,7 +105,7 @@ fn check_config(data: &[u8], config: &Config, environment: Option<&str>) {
     }
 }
 
-/// A file that says what `config` says, but for the url: its password cannot be read back.
+/// A file that means the same as `config`, except for the url: its password cannot be read back.
 fn plain(config: &Config) -> String {
     let mut file = String::new();
     let mut say = |key: &str, value: &dyn std::fmt::Display| writeln!(file, "{key}: {value}").unwrap();

@@ -1,4 +1,4 @@
-//! Keys, queue names and heartbeats as others wrote them: what is read can be written again and reads the same.
+//! Keys, queue names and heartbeats written by others: what is read can be written again and reads the same.
 
 use jiggler_uring::internal::limits::QUEUE_NAME_BYTES_MAX;
 use jiggler_uring::internal::wire::keys::{JIGGLER, ListKey};
@@ -42,7 +42,7 @@ fn check_lease(member: &str) {
     assert_eq!(lease::parse_lease_member(&again), Some(lease));
 }
 
-/// A name that is taken survives the journey through every key that holds it.
+/// An accepted name survives the journey through every key that contains it.
 fn check_queue_name(text: &str) {
     let Ok(name) = QueueName::new(text) else { return };
     let queue = name.as_str();

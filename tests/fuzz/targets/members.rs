@@ -1,4 +1,4 @@
-//! The members of a JSON object by serde_json's reading: keys, and each value's bytes where they lie.
+//! The members of a JSON object as serde_json reads them: keys, and each value's bytes in place.
 //!
 //! A second opinion that shares no line with the engine's own scanner.
 
@@ -12,14 +12,14 @@ use serde_json::value::RawValue;
 /// One member of an object.
 #[derive(Clone, Debug)]
 pub(crate) struct Member<'d> {
-    /// The key as it reads. A lone surrogate, which no text can hold, is in it as three bytes.
+    /// The key as read. A lone surrogate, which no text can hold, takes three bytes of it.
     pub(crate) key: Vec<u8>,
-    /// The value as it is written.
+    /// The value as written.
     pub(crate) value: &'d RawValue,
 }
 
 impl Member<'_> {
-    /// Where the value stands in the text it was read from.
+    /// The value's position in the text it was read from.
     pub(crate) fn span(&self, data: &[u8]) -> Range<usize> {
         let value = self.value.get();
         let start = value.as_ptr() as usize - data.as_ptr() as usize;
@@ -27,15 +27,15 @@ impl Member<'_> {
     }
 }
 
-/// The members of the object that `data` is, duplicates included; `None` if it is none, or no UTF-8.
+/// The members of the object that `data` is, including duplicates; `None` if it is not one, or not UTF-8.
 pub(crate) fn members(data: &[u8]) -> Option<Vec<Member<'_>>> {
     let text = std::str::from_utf8(data).ok()?;
-    // Read as bytes, a key is not looked through for control characters.
+    // Read as bytes, a key is not checked for control characters.
     serde_json::from_str::<IgnoredAny>(text).ok()?;
     serde_json::from_str::<Object<'_>>(text).ok().map(|object| object.0)
 }
 
-/// The last member of a name: the one that counts.
+/// The last member with a name: the one that counts.
 pub(crate) fn last<'m, 'd>(members: &'m [Member<'d>], name: &str) -> Option<&'m Member<'d>> {
     members.iter().rfind(|member| member.key == name.as_bytes())
 }
@@ -66,7 +66,7 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
-/// A key as bytes, which hold what no `str` can.
+/// A key as bytes, which may hold what no `str` can.
 struct Key(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Key {

@@ -1,7 +1,7 @@
-//! What is fuzzed: one module for each target, with a function that takes any bytes and panics if a promise is broken.
+//! The fuzz targets: one module each, with a function that takes any bytes and panics if a promise is broken.
 //!
 //! Two callers share them: the fuzzers, which search for bytes that break one, and `tests/parts/fuzz_cases.rs`, which
-//! replays the corpus and every case that was ever found. They reach the engine by its public names alone.
+//! replays the corpus and every case ever found. They reach the engine only by its public names.
 #![allow(
     unreachable_pub,
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ pub mod keys;
 pub mod replies;
 pub mod resp;
 pub mod url;
-// Payloads: read, and written into.
+// Payloads: reading and writing.
 pub mod amend;
 pub mod payload;
 

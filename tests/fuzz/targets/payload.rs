@@ -1,7 +1,7 @@
-//! The payload parser: what it takes for a job and what it reads in it is what serde_json takes and reads, on the fast
-//! way and on the slow one.
+//! The payload parser: it accepts as a job, and reads in it, what serde_json does, on the fast path and on the slow
+//! one.
 //!
-//! Responsible for reading. Not for what is written into payloads (`amend`).
+//! Covers reading, not writing into payloads (`amend`).
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -24,26 +24,26 @@ pub fn run(data: &[u8]) {
         (Ok(read), Some(expected)) => {
             assert_eq!(read, &expected.read);
             check_args(&mut parser, data, &expected.elements);
-            // The same job with something in it that simd-json cannot hold goes the slow way.
+            // The same job with something in it that simd-json cannot hold takes the slow path.
             for unholdable in [r#","zz":"\ud800"}"#, r#","zz":[-1e999]}"#] {
                 let body = data.trim_ascii_end();
                 let slow = [&body[..body.len() - 1], unholdable.as_bytes()].concat();
                 let slow_read = parser.parse(&slow).map(|job| Read::of(&job));
-                assert_eq!(slow_read.as_ref(), Ok(read), "the slow way reads another job");
+                assert_eq!(slow_read.as_ref(), Ok(read), "the slow path reads another job");
                 check_args(&mut parser, &slow, &expected.elements);
                 compare_types(&mut parser, data, &slow);
             }
         }
         (Err(bad), None) => assert!(!bad.to_string().is_empty()),
-        (Ok(read), None) => panic!("taken for a job: {read:?}"),
+        (Ok(read), None) => panic!("accepted as a job: {read:?}"),
         (Err(bad), Some(expected)) => panic!("refused: {bad}; it is {expected:?}"),
     }
-    // A parser that has met anything at all goes on as new.
+    // A parser that has met anything at all continues like a new one.
     let plain = parser.parse(br#"{"name":"N","args":[1],"jid":"j"}"#).unwrap();
     assert_eq!((plain.name, plain.jid, plain.args.len()), ("N", Some("j"), 1));
 }
 
-/// What a parse gives, but for the arguments' values.
+/// The result of a parse, except for the arguments' values.
 #[derive(Debug, PartialEq)]
 struct Read {
     name: String,
@@ -63,7 +63,7 @@ impl Read {
     }
 }
 
-/// What a payload says by serde_json's reading.
+/// What a payload means as serde_json reads it.
 #[derive(Debug)]
 struct Expected<'d> {
     read: Read,
@@ -71,7 +71,7 @@ struct Expected<'d> {
 }
 
 impl<'d> Expected<'d> {
-    /// `None` if it is no job.
+    /// `None` if it is not a job.
     fn of(data: &'d [u8]) -> Option<Self> {
         let members = members(data)?;
         if depth(data) > PAYLOAD_DEPTH_MAX {
@@ -108,7 +108,7 @@ fn count(member: Option<&Member<'_>>) -> u32 {
             let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
             digits.parse().unwrap_or(0.0)
         }
-        // A number that no float holds is beyond the bound, whichever way it is read.
+        // A number that no float holds is beyond the bound, however it is read.
         _ => member.value.get().parse().unwrap_or(0.0),
     };
     f64::clamp(whole, 0.0, f64::from(RETRIES_MAX)) as u32
@@ -131,7 +131,7 @@ fn depth(json: &[u8]) -> usize {
     deepest
 }
 
-/// Each argument is, byte for byte and by value, the element that stands in its place.
+/// Each argument is, byte for byte and by value, the element in its place.
 fn check_args(parser: &mut Parser, payload: &[u8], elements: &[&RawValue]) {
     let mut job = parser.parse(payload).unwrap();
     for (index, element) in elements.iter().enumerate() {
@@ -154,7 +154,7 @@ fn check_args(parser: &mut Parser, payload: &[u8], elements: &[&RawValue]) {
     }
 }
 
-/// Equal, where a whole number and a float of the same value are too.
+/// Equal, or a whole number and a float of the same value.
 fn alike(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => left == right || left.as_f64() == right.as_f64(),
@@ -169,7 +169,7 @@ fn alike(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// A shape that handlers take.
+/// A shape that handlers accept.
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
@@ -187,8 +187,8 @@ struct Order {
     count: u8,
 }
 
-/// Whatever type a handler wants, both ways give it or both refuse it. Left out is the difference that `job::args` owns
-/// up to: `-0` fits an integer on the fast way alone.
+/// Whatever type a handler wants, both paths yield it or both refuse it. Left out is the difference that `job::args`
+/// documents: `-0` fits an integer only on the fast path.
 fn compare_types(parser: &mut Parser, fast: &[u8], slow: &[u8]) {
     if fast.windows(2).any(|pair| pair == b"-0") {
         return;
@@ -227,5 +227,5 @@ fn compare<T: PartialEq + Debug>(
 ) {
     let on_tape = read(&mut parser.parse(fast).unwrap().args);
     let from_bytes = read(&mut parser.parse(slow).unwrap().args);
-    assert_eq!(on_tape, from_bytes, "the fast and the slow way differ");
+    assert_eq!(on_tape, from_bytes, "the fast and the slow path differ");
 }

@@ -1,7 +1,7 @@
-//! What the commands make of replies: any reply in any place is read or refused, and never panics.
+//! How the commands handle replies: any reply anywhere is read or refused, and never panics.
 //!
-//! Replies come from Redis, so in good order they are of one shape each; a proxy, a server of another kind or a user's
-//! own keys may answer otherwise. Not here: bytes that are no replies (`resp`).
+//! Replies come from Redis, so normally each has one shape; a proxy, a server of another kind or a user's own keys
+//! may answer differently. Not here: bytes that are not replies (`resp`).
 
 use jiggler_uring::internal::net::Handshake;
 use jiggler_uring::internal::resp::decode::Decoder;
@@ -16,13 +16,13 @@ use jiggler_uring::internal::store::{
 };
 use jiggler_uring::internal::wire::{Dialect, keys::JIGGLER};
 
-/// Replies of one case; more say nothing new.
+/// Replies per case; more add nothing new.
 const REPLIES_MAX: usize = 64;
 
-/// Looks of one survey: a cursor that never comes round would go on for ever.
+/// Lookups of one survey: a cursor that never comes round would go on forever.
 const ROUNDS_MAX: usize = 16;
 
-/// Reads every reply in the bytes as each command's.
+/// Reads every reply in the bytes as a reply to each command.
 pub fn run(data: &[u8]) {
     let mut decoder = Decoder::default();
     decoder.feed(data);
@@ -44,7 +44,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Reads the replies as those to a turn, with lists behind it and without.
+/// Reads the replies as those to a turn, with and without lists after it.
 fn read_turn(replies: &[Reply]) {
     for order in [&[][..], &[0], &[2, 0, 1]] {
         for count in [1, 1 + order.len()] {
@@ -109,7 +109,7 @@ fn survey(replies: &[Reply]) {
     }
 }
 
-/// Answers a look at the lists of Ruby servers with the replies.
+/// Answers a lookup of the lists of Ruby servers with the replies.
 fn look(replies: &[Reply]) {
     let mut look = Look::new(JIGGLER);
     let mut requests = Requests::new();

@@ -1,14 +1,14 @@
 //! The RESP decoder and pipeline: any bytes, however split, are judged alike, never panic and never pile up.
 //!
-//! A reference decoder of a few lines, which sees all bytes at once and knows nothing of the real one, says which
-//! replies there are. Not here: what commands make of replies (`replies`).
+//! A reference decoder of a few lines, which sees all bytes at once and shares nothing with the real one, determines
+//! which replies there are. Not here: how commands handle replies (`replies`).
 
 use std::mem::discriminant;
 
 use jiggler_uring::internal::resp::decode::{DecodeError, Decoder, Protocol};
 use jiggler_uring::internal::resp::{Error, Pipeline, Reply, ReplyLimits, Requests, Value};
 
-/// Beyond this nothing new can happen, and feeding byte by byte would take its time.
+/// Beyond this nothing new can happen, and feeding byte by byte would take too long.
 const BYTES_MAX: usize = 16 * 1024;
 
 /// So tight that a fuzzer finds every bound.
@@ -25,7 +25,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// What a connection takes for a reply.
+/// What a connection accepts as a reply.
 #[derive(Clone, Copy)]
 struct Spoken {
     limits: ReplyLimits,
@@ -44,7 +44,7 @@ fn check(spoken: Spoken, data: &[u8]) {
     }
 }
 
-/// What came of a stream.
+/// What became of a stream.
 struct Decoded {
     replies: Vec<Reply>,
     error: Option<DecodeError>,
@@ -82,13 +82,13 @@ fn decode(spoken: Spoken, data: &[u8], cuts: &[usize]) -> Decoded {
             }
         }
         let held = to - used;
-        assert!(held <= bytes_max, "{held} bytes wait for the end of a reply");
+        assert!(held <= bytes_max, "{held} bytes are held for an unfinished reply");
         assert_eq!(decoder.is_empty(), held == 0);
     }
     Decoded { replies, error: None }
 }
 
-/// Walks over every range of a reply.
+/// Visits every range of a reply.
 fn look_at(reply: &Reply) {
     assert!(!format!("{reply:?}").is_empty());
     let typed = [
@@ -105,7 +105,7 @@ fn look_at(reply: &Reply) {
     assert_eq!(reply.clone().into_result().is_err(), is_error);
 }
 
-/// A few cuts that depend on the bytes alone, so that a case is a file and nothing else.
+/// A few cuts that depend only on the bytes, so that a case is a file and nothing else.
 fn cuts_of(data: &[u8]) -> Vec<usize> {
     let mut state = data.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -135,7 +135,7 @@ enum Tree<'d> {
 enum Stop {
     /// The bytes end within a reply.
     Short,
-    /// They are no reply, or one beyond the limits.
+    /// They are not a reply, or one beyond the limits.
     Bad,
 }
 
@@ -224,7 +224,7 @@ fn check_reference(spoken: Spoken, data: &[u8], decoded: &Decoded) {
                 at = reference.at;
             }
             (Err(Stop::Short), None) => {
-                // A line without end, or a length that is announced, may be too much before all of it is there.
+                // An endless line, or an announced length, may exceed the limit before all of it is there.
                 let early = |error: &DecodeError| {
                     matches!(
                         error,
@@ -237,11 +237,11 @@ fn check_reference(spoken: Spoken, data: &[u8], decoded: &Decoded) {
                 return;
             }
             (Err(Stop::Bad), None) => {
-                assert!(decoded.error.is_some(), "waits for the rest of what is wrong already");
+                assert!(decoded.error.is_some(), "waits for the rest of something already wrong");
                 return;
             }
             (Ok(tree), None) => panic!("{tree:?} was not found: {:?}", decoded.error),
-            (Err(_), Some(reply)) => panic!("{reply:?} was found where there is none"),
+            (Err(_), Some(reply)) => panic!("{reply:?} was found where there is no reply"),
         }
     }
 }
@@ -257,7 +257,7 @@ fn tree_of<'d>(value: &Value<'d>) -> Tree<'d> {
     }
 }
 
-/// A pipeline gives as many replies as were asked for, and lets nothing beyond them pass unseen.
+/// A pipeline returns as many replies as were asked for, and lets no surplus go unnoticed.
 fn check_pipeline(protocol: Protocol, data: &[u8]) {
     let asked = data.len() % 4;
     let mut requests = Requests::new();

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use jiggler_uring::internal::resp::url::{Credentials, Endpoint, Place, RedisUrl};
 
-/// Longer than anything that a case is likely to hold by chance.
+/// Longer than anything a case is likely to contain by chance.
 const SECRET: &str = "S3cr3t.v4lue";
 
 /// Checks one text, alone and with a password in it.
@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// What a url shows of itself, where it has no secret and a plain path, is a url of the same meaning.
+/// What a url shows of itself, if it has no secret and a plain path, is a url with the same meaning.
 fn check_shown(url: &RedisUrl) {
     let shown = url.to_string();
     let plain = match url.place() {
@@ -65,7 +65,7 @@ fn is_plain_host(endpoint: &Endpoint) -> bool {
 
 fn check_secret(text: &str) {
     match RedisUrl::parse(text) {
-        // Where a part of the text reads the secret as something else it is no password.
+        // Where a part of the text reads the secret as something else, it is not a password.
         Ok(url) if url.credentials().is_some_and(|who| who.password.contains(SECRET)) => {
             let name_has_it = url.credentials().and_then(|who| who.username.as_ref());
             if name_has_it.is_none_or(|name| !name.contains(SECRET)) {

@@ -46,7 +46,7 @@ impl Socket {
     }
 
     pub(super) fn shut_down(&self, how: Shutdown) {
-        // Fails only if the peer has done it before.
+        // Fails only if the peer has already done it.
         let _ = match self {
             Self::Unix(stream) => stream.shutdown(how),
             Self::Tcp(stream) => stream.shutdown(how),
