@@ -1,9 +1,9 @@
 //! loadgen as a program, against a real Redis it starts itself and a stand-in for the worker.
 //!
-//! Proves that the machinery measures what is there: all jobs drained and counted, tables and JSON complete, failures
-//! exact, nothing left running. Asserts no speed.
+//! Proves that the machinery measures what happens: all jobs drained and counted, tables and JSON complete, failure
+//! counts exact, nothing left running. Asserts no speed.
 
-#![expect(clippy::expect_used, reason = "a test that cannot start its subject has failed")]
+#![expect(clippy::expect_used, reason = "a test that cannot start its subject fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ fn noop_drains_every_job_and_prints_the_published_columns_and_the_raw_numbers() 
         let row = cells(lines[2]);
         assert_eq!(row[..3], ["drain.sh 1.0, 1 core, at-least-once", "5", "1_000"], "{text}");
         assert!(row[3].ends_with(" sec") && row[4].ends_with(" kb") && row[5].ends_with(" kb"), "{text}");
-        assert_eq!(row.last(), Some(&"-"), "no null client, no ratio: {text}");
+        assert_eq!(row.last(), Some(&"-"), "without a null client there is no ratio: {text}");
 
         let document = json(&file);
         assert_eq!(document["scenario"], "noop");
@@ -111,9 +111,9 @@ fn idle_watches_a_worker_without_jobs() {
     assert_eq!(row["redis_calls"].get("info"), None, "loadgen's own commands are left out: {row}");
 }
 
-/// A stand-in that finds its way back: it asks again when Redis does not answer.
+/// A stand-in that recovers: it asks again when Redis does not answer.
 #[test]
-fn outage_takes_redis_away_and_measures_the_way_back() {
+fn outage_takes_redis_away_and_measures_the_recovery() {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("worker.sh");
     let drain = fs::read_to_string(stand_in()).unwrap();
@@ -137,7 +137,7 @@ fn outage_takes_redis_away_and_measures_the_way_back() {
 }
 
 #[test]
-fn enqueue_writes_every_output_and_compares_with_what_it_wrote() {
+fn enqueue_writes_every_output_and_compares_with_an_earlier_run() {
     let folder = tempfile::tempdir().unwrap();
     let old = folder.path().join("old.json");
     let sizes = ["enqueue", "--jobs", "100", "--bulk-jobs", "1_000", "--runs", "2"];
@@ -155,7 +155,7 @@ fn enqueue_writes_every_output_and_compares_with_what_it_wrote() {
 }
 
 #[test]
-fn soak_samples_memory_and_draws_it() {
+fn soak_samples_memory_and_plots_it() {
     let folder = tempfile::tempdir().unwrap();
     let output = run(loadgen(&["soak", "--jobs", "2_000", "--json", "-", "--report"])
         .arg(folder.path())
@@ -188,14 +188,14 @@ fn http_and_file_jobs_do_what_they_should() {
     let http = ["http", "--concurrency", "10", "--jobs", "20", "--json", "-"];
     let document: Value = serde_json::from_slice(&run(&mut loadgen(&http)).stdout).unwrap();
     let row = &document["results"]["rows"][0];
-    // Two waits of 0.2 s, less the 2 ms in which a taken job may not have been seen yet.
+    // Two waits of 0.2 s, less the 2 ms in which a taken job may go unnoticed.
     assert!(row["draining_seconds"]["min"].as_f64().unwrap() > 0.39, "{document}");
-    // The scenario itself counts the lines of the files.
+    // The scenario itself counts the lines in the files.
     run(&mut loadgen(&["file", "--concurrency", "5", "--jobs", "200", "--runs", "2"]));
 }
 
 #[test]
-fn pg_asks_a_postgresql_of_its_own_or_says_how_to_get_one() {
+fn pg_queries_its_own_postgresql_or_says_how_to_get_one() {
     let output = loadgen(&["pg", "--concurrency", "10", "--jobs", "20", "--json", "-"]).output().unwrap();
     if output.status.success() {
         let document: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -208,7 +208,7 @@ fn pg_asks_a_postgresql_of_its_own_or_says_how_to_get_one() {
 }
 
 #[test]
-fn a_worker_that_ends_early_is_reported_with_its_status_and_its_last_words() {
+fn a_worker_that_ends_early_is_reported_with_its_status_and_its_last_output() {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("worker.sh");
     fs::write(&script, "#!/bin/sh\necho cannot open the ring >&2\nexit 3\n").unwrap();
@@ -221,7 +221,7 @@ fn a_worker_that_ends_early_is_reported_with_its_status_and_its_last_words() {
 }
 
 #[test]
-fn a_machine_without_redis_is_told_which_package_to_install() {
+fn without_redis_an_error_names_the_package_to_install() {
     let mut command = loadgen(&["limit", "--jobs", "1"]);
     let output = command.env("PATH", "/nonexistent").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -229,7 +229,7 @@ fn a_machine_without_redis_is_told_which_package_to_install() {
     assert!(errors.contains("apt install redis-server") && errors.contains("--redis-server"), "{errors}");
 }
 
-/// The children's pids are read from `/proc`, so that only they are looked at.
+/// The children's pids are read from `/proc`, so that only they are checked.
 #[test]
 fn sigterm_ends_the_children_and_removes_their_files() {
     let temporary = tempfile::tempdir().unwrap();
@@ -238,7 +238,7 @@ fn sigterm_ends_the_children_and_removes_their_files() {
     let mut process = command.spawn().unwrap();
     let children = format!("/proc/{0}/task/{0}/children", process.id());
     let pids = wait_for("two children, Redis and the worker", || {
-        // The worker's log is made just before the worker; other short-lived children have ended by then.
+        // The worker's log is created just before the worker; other short-lived children have ended by then.
         let folder = fs::read_dir(temporary.path()).unwrap().next()?.unwrap().path();
         let pids: Vec<String> =
             fs::read_to_string(&children).unwrap().split_whitespace().map(ToOwned::to_owned).collect();
