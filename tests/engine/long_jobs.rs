@@ -257,8 +257,8 @@ fn middleware_wraps_every_job_and_a_state_is_torn_down_once_its_jobs_have_ended(
         .iter()
         .filter(|line| line.contains("job{name=\"Add\" jid=\"a\" queue=\"default\" attempt=0 shard=0}"));
     assert_eq!(spans.count(), 1, "{ran:?}");
-    assert_eq!(worker.lines("is torn down"), [""; 0]);
+    assert_eq!(worker.lines("tearing down the state"), [""; 0]);
     worker.stop();
-    let line = worker.lines("is torn down").remove(0);
+    let line = worker.lines("tearing down the state").remove(0);
     assert!(line.contains("core=0 runs=5"), "{line}");
 }
