@@ -36,7 +36,7 @@ help:
 	@echo "make deb    build the Debian package, with man page and completions, into target/debian"
 	@echo "make deny   ask cargo-deny for licences, bans, sources and, where its database can be reached, advisories"
 	@echo "make instructions  count the hot paths' instructions and accept them as what make test-all holds them to"
-	@echo "make deps   install what is missing of: a linker, redis-server (or valkey-server), postgresql, valgrind"
+	@echo "make deps   install what is missing of: a linker, redis-server (or valkey-server), postgresql, valgrind, faketime"
 
 .PHONY: linker
 linker:
@@ -53,6 +53,9 @@ deps: linker
 	@command -v valgrind >/dev/null || { \
 		echo "Installing valgrind"; \
 		$(call install,valgrind,valgrind,valgrind,valgrind); }
+	@command -v faketime >/dev/null || { \
+		echo "Installing faketime"; \
+		$(call install,faketime,libfaketime,libfaketime,libfaketime); }
 
 .PHONY: run
 run: deps

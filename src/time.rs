@@ -1,11 +1,17 @@
-//! Wall-clock time as it stands in Redis: Unix seconds as a float, printed as Ruby prints floats.
+//! Time as it stands in Redis: Unix seconds as a float, printed as Ruby prints floats.
 //!
-//! Responsible for reading the clock and for the text. Not for durations, deadlines or timers.
+//! Responsible for reading clocks, this host's and Redis's ([`RedisClock`]), and for the text. Not for durations, deadlines
+//! or timers.
+
+mod redis_clock;
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Unix time now, in seconds. Before 1970 it is 0.
+pub use redis_clock::{Asked, RedisClock};
+
+/// Unix time now by the clock of this host, in seconds. Before 1970 it is 0. For what stays on this host: what goes to Redis
+/// goes by [`RedisClock`].
 #[must_use]
 pub fn unix_now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())

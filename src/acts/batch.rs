@@ -19,7 +19,6 @@ use crate::{
         operate::{self, Condemned, Requeued},
         scripts::Scripts,
     },
-    time::unix_now,
     wire::{QueueName, Realm},
 };
 
@@ -45,6 +44,8 @@ pub(super) struct Batch {
     place: Place,
     /// That of the place.
     realm: Rc<Realm>,
+    /// Unix time of the act by the clock of Redis: when those died that it kills.
+    now: f64,
     jobs: Vec<Entry>,
     stage: Stage,
     outcome: Outcome,
@@ -68,14 +69,14 @@ enum Stage {
 }
 
 impl Batch {
-    pub(super) fn new(action: Action, place: Place, realm: Rc<Realm>, jobs: Vec<Entry>) -> Self {
+    pub(super) fn new(action: Action, place: Place, realm: Rc<Realm>, now: f64, jobs: Vec<Entry>) -> Self {
         let stage = match (action, &place) {
             // What waits in a queue runs, or is deleted: there is no other way out of it.
             (Action::Retry | Action::Kill(..), Place::Queue(_)) => Stage::Over,
             _ if action.needs_room() => Stage::Room,
             _ => Stage::Act,
         };
-        Self { action, place, realm, jobs, stage, outcome: Outcome::default() }
+        Self { action, place, realm, now, jobs, stage, outcome: Outcome::default() }
     }
 
     /// What became of the jobs, once that is known.
@@ -92,9 +93,8 @@ impl Batch {
             (Action::Retry, Place::Set(set)) => operate::requeue(scripts, *set, &jobs, requests),
             (Action::Kill(caps, _), Place::Set(set)) => {
                 let caps = (!self.action.needs_room()).then_some(caps);
-                let now = unix_now();
                 let condemned: Vec<Condemned<'_>> =
-                    jobs.iter().map(|entry| condemned(entry, *set, now)).collect();
+                    jobs.iter().map(|entry| condemned(entry, *set, self.now)).collect();
                 operate::kill(scripts, *set, &condemned, caps, requests);
             }
             // Others than deletions of a queue's jobs are over from the start.

@@ -31,6 +31,7 @@ pub(crate) struct Pick<'o> {
     /// Where to look, in this order.
     places: &'o [Place],
     realm: Rc<Realm>,
+    now: f64,
     parser: Parser,
     /// The number of the place that is looked at.
     at: usize,
@@ -78,12 +79,14 @@ pub(crate) enum End {
 }
 
 impl<'o> Pick<'o> {
-    pub(crate) fn new(action: Action, jid: &str, places: &'o [Place], realm: &Realm) -> Self {
+    /// The act, at this Unix time of Redis.
+    pub(crate) fn new(action: Action, jid: &str, places: &'o [Place], realm: &Realm, now: f64) -> Self {
         Self {
             action,
             filter: Filter::jid(jid),
             places,
             realm: Rc::new(realm.clone()),
+            now,
             parser: Parser::new(),
             at: 0,
             progress: Progress::default(),
@@ -106,10 +109,8 @@ impl<'o> Pick<'o> {
             Stage::Found(entry) => {
                 let title = entry::title(&entry);
                 let place = self.places[self.at].clone();
-                Stage::Act {
-                    title,
-                    batch: Batch::new(self.action, place, Rc::clone(&self.realm), vec![entry]),
-                }
+                let realm = Rc::clone(&self.realm);
+                Stage::Act { title, batch: Batch::new(self.action, place, realm, self.now, vec![entry]) }
             }
             other => other,
         };

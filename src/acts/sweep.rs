@@ -55,6 +55,7 @@ pub(crate) struct Sweep<'o> {
     order: &'o Mission,
     place: Place,
     realm: Rc<Realm>,
+    now: f64,
     /// Entries there were at the beginning.
     total: u64,
     parser: Parser,
@@ -67,12 +68,13 @@ pub(crate) struct Sweep<'o> {
 }
 
 impl<'o> Sweep<'o> {
-    /// Acts on what is meant among the `total` oldest entries.
-    pub(crate) fn new(order: &'o Mission, realm: &Realm, total: u64) -> Self {
+    /// Acts on what is meant among the `total` oldest entries, at this Unix time of Redis.
+    pub(crate) fn new(order: &'o Mission, realm: &Realm, total: u64, now: f64) -> Self {
         Self {
             order,
             place: Place::Set(order.set),
             realm: Rc::new(realm.clone()),
+            now,
             total,
             parser: Parser::new(),
             examined: 0,
@@ -117,7 +119,8 @@ impl<'o> Sweep<'o> {
         if jobs.is_empty() {
             self.kept += entries;
         } else {
-            let batch = Batch::new(self.order.action, self.place.clone(), Rc::clone(&self.realm), jobs);
+            let (place, realm) = (self.place.clone(), Rc::clone(&self.realm));
+            let batch = Batch::new(self.order.action, place, realm, self.now, jobs);
             self.batch = Some((batch, entries));
         }
     }

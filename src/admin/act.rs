@@ -122,7 +122,7 @@ fn one(
 ) -> Result<(), Error> {
     let mut searched = Vec::new();
     for session in sessions {
-        let mut pick = Pick::new(order.action, jid, places, &session.realm().clone());
+        let mut pick = Pick::new(order.action, jid, places, &session.realm().clone(), session.now());
         let mut ticker = Ticker::new();
         while session.step(&mut pick)? {
             if let Some((entry, place)) = pick.found() {
@@ -191,7 +191,7 @@ fn all(
 
 /// Acts on the selected jobs in one realm, and adds the outcome to `swept` from the others.
 fn sweep(session: &mut Session, mission: &Mission, total: u64, swept: &mut Swept) -> Result<(), Error> {
-    let mut sweep = Sweep::new(mission, &session.realm().clone(), total);
+    let mut sweep = Sweep::new(mission, &session.realm().clone(), total, session.now());
     let mut ticker = Ticker::new();
     let ended = loop {
         match session.step(&mut sweep) {

@@ -31,7 +31,6 @@ use super::{
 use crate::{
     client::{self, Flight, Waiting},
     limits::{BULK_BATCHES_IN_FLIGHT_MAX, BULK_CHUNKS_MAX},
-    time,
     wire::QueueName,
 };
 
@@ -61,17 +60,13 @@ pub(crate) fn bulk(db: &Database, bulk: &Bulk, out: &mut dyn Write) -> Result<()
     let lines =
         Lines::open(bulk.file.as_deref()).map_err(|cause| Error::BulkOpen { file: file.clone(), cause })?;
     let size = lines.size();
+    let failed =
+        |cause| Error::BulkPush { file: file.clone(), first: 1, last: 1, pushed: 0, cause: Box::new(cause) };
     let mut client = match db.client() {
         Err(client::Error::Redis(error)) => return Err(Error::Connect(error)),
-        other => other.map_err(|cause| Error::BulkPush {
-            file: file.clone(),
-            first: 1,
-            last: 1,
-            pushed: 0,
-            cause: Box::new(cause),
-        })?,
+        other => other.map_err(failed)?,
     };
-    let due_at = bulk.delay.map(|delay| time::unix_now() + delay.as_secs_f64());
+    let due_at = bulk.delay.map(|delay| client.due_in(delay)).transpose().map_err(failed)?;
     let defaults = Defaults { name: bulk.name.clone(), queue: bulk.queue.clone(), retries: bulk.retries };
     let parser = LineParser::new(defaults);
     let (sender, chunks) = mpsc::sync_channel(BULK_CHUNKS_MAX);
@@ -79,13 +74,7 @@ pub(crate) fn bulk(db: &Database, bulk: &Bulk, out: &mut dyn Write) -> Result<()
     // It ends with its input, or at the next line once nobody is listening; nobody waits for it, since it may be waiting
     // for a person.
     let _reader = std::thread::spawn(move || source::read(lines, parser, due_at.is_some(), &sender, &spent));
-    let flight = client.flight(due_at).map_err(|cause| Error::BulkPush {
-        file: file.clone(),
-        first: 1,
-        last: 1,
-        pushed: 0,
-        cause: Box::new(cause),
-    })?;
+    let flight = client.flight(due_at).map_err(failed)?;
     let pushing = Pushing { flight, spender, places: Places::default(), file, size, ticker: Ticker::new() };
     let pushed = pushing.run(&chunks)?;
     match bulk.delay {

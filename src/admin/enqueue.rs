@@ -5,7 +5,6 @@ use std::{io::Write, iter, time::Duration};
 use super::{Database, Error};
 use crate::{
     client::{self, Client, InvalidJob, NewJob},
-    time,
     wire::QueueName,
 };
 
@@ -65,7 +64,7 @@ fn job(options: &Options) -> Result<NewJob, InvalidJob> {
 }
 
 fn push(client: &mut Client, options: &Options, job: &NewJob) -> Result<Pushed, client::Error> {
-    let due_at = options.delay.map(|delay| time::unix_now() + delay.as_secs_f64());
+    let due_at = options.delay.map(|delay| client.due_in(delay)).transpose()?;
     if options.count == 1 {
         let jid = match due_at {
             None => client.enqueue(job),

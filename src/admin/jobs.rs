@@ -16,7 +16,7 @@ use crate::{
     acts::look::{Look, Query, Reached},
     job::Parser,
     store::entries::{Entry, Order, Place},
-    time,
+    time::unix_now,
     view::entry::JobEntry,
 };
 
@@ -39,7 +39,7 @@ fn text(
     query: &Query,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let now = time::unix_now();
+    let now = sessions.first().map_or_else(unix_now, Session::now);
     let mut parser = Parser::new();
     let mut rows = Vec::new();
     drive(sessions, look, |_, entry| {

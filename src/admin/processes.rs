@@ -13,7 +13,6 @@ use super::{
     table::{self, Align},
 };
 use crate::store::survey::Scope;
-use crate::time::unix_now;
 use crate::view::member::{Member, Members};
 
 /// Reads the processes and writes them.
@@ -21,9 +20,10 @@ use crate::view::member::{Member, Members};
 /// # Errors
 /// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
 pub(crate) fn processes(db: &Database, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let members = Members::of(&nodes::survey(db, Scope::Processes)?);
+    let summary = nodes::survey(db, Scope::Processes)?;
+    let members = Members::of(&summary);
     match format {
-        Format::Text => write_text(&members.processes, unix_now(), out),
+        Format::Text => write_text(&members.processes, summary.at, out),
         Format::Json => write_json(&members, out),
     }
 }

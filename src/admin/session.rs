@@ -8,8 +8,10 @@ use crate::{
     store::{
         entries::Place,
         scripts::{self, Scripts},
+        server,
         survey::Scope,
     },
+    time::{Asked, RedisClock},
     wire::Realm,
 };
 
@@ -18,6 +20,8 @@ pub(super) struct Session {
     db: Database,
     conn: BlockingConnection,
     scripts: Scripts,
+    /// The server's.
+    clock: RedisClock,
     requests: Requests,
 }
 
@@ -50,8 +54,9 @@ impl Session {
 
     fn open_at(db: Database, realm: Realm) -> Result<Self, Error> {
         let mut conn = BlockingConnection::connect(&db.url)?;
-        let scripts = load(&mut conn, realm)?;
-        Ok(Self { db, conn, scripts, requests: Requests::new() })
+        let clock = RedisClock::default();
+        let scripts = load(&mut conn, realm, &clock)?;
+        Ok(Self { db, conn, scripts, clock, requests: Requests::new() })
     }
 
     /// One call of an act and its reply: one round trip, or three if it goes to another node. `false` if the act is at its
@@ -73,7 +78,7 @@ impl Session {
         };
         // The script cache has been flushed since; a script that was not found has done nothing.
         if scripts::forgotten(std::slice::from_ref(&reply)) {
-            self.scripts = load(&mut self.conn, self.scripts.realm().clone())?;
+            self.scripts = load(&mut self.conn, self.scripts.realm().clone(), &self.clock)?;
             self.requests.clear();
             steps.next(&self.scripts, &mut self.requests);
             reply = only(&mut self.conn, &self.requests).map_err(failed)?;
@@ -93,6 +98,11 @@ impl Session {
         Ok(size.entries())
     }
 
+    /// Unix time by the clock of the server.
+    pub(super) fn now(&self) -> f64 {
+        self.clock.now()
+    }
+
     /// The owner of its scripts.
     pub(super) const fn realm(&self) -> &Realm {
         self.scripts.realm()
@@ -104,10 +114,17 @@ fn only(conn: &mut BlockingConnection, requests: &Requests) -> Result<Reply, net
     conn.call(requests)?.pop().ok_or(net::Error::Closed)
 }
 
-fn load(conn: &mut BlockingConnection, realm: Realm) -> Result<Scripts, Error> {
+/// Loads the scripts and reads the clock, in one round trip.
+fn load(conn: &mut BlockingConnection, realm: Realm, clock: &RedisClock) -> Result<Scripts, Error> {
     let mut requests = Requests::new();
     scripts::load(&realm, &mut requests);
-    let replies = conn.call(&requests)?;
+    server::ask_clock(&mut requests);
+    let asked = Asked::now();
+    let mut replies = conn.call(&requests)?;
+    // A server that does not tell this user is shown ages by the clock of this host.
+    if let Some(told) = replies.pop().and_then(|reply| server::clock(&reply).ok()) {
+        clock.learn(asked, told);
+    }
     let what = || "load the scripts".to_owned();
     Scripts::read(realm, &replies).map_err(|cause| Error::Script { what: what(), cause: cause.into() })
 }

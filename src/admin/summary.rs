@@ -10,7 +10,6 @@ use super::{
 };
 use crate::{
     store::survey::{Scope, Summary},
-    time,
     view::{
         gem_summary::GemSummary,
         member::{Member, Members},
@@ -24,7 +23,7 @@ use crate::{
 pub(crate) fn summary(db: &Database, format: Format, out: &mut dyn Write) -> Result<(), Error> {
     let summary = nodes::survey(db, Scope::Everything)?;
     match format {
-        Format::Text => write_text(&summary, time::unix_now(), out),
+        Format::Text => write_text(&summary, summary.at, out),
         Format::Json => write_json(&GemSummary::of(&summary), out),
     }
 }

@@ -12,8 +12,9 @@ use crate::net::{self, error::HandshakeError};
 use crate::resp::error::DecodeError;
 use crate::resp::{self, RedisError, RedisUrl, Requests};
 use crate::store::denied::user_of;
-use crate::store::process;
 use crate::store::rights::{self, Role};
+use crate::store::{process, server};
+use crate::time::{Asked, RedisClock};
 use crate::wire::Dialect;
 
 /// A server that is new enough.
@@ -51,19 +52,25 @@ impl RedisServer {
     }
 }
 
-/// Connects once and asks the server what it is, and whether we may do there what a worker does. One round trip besides
-/// the connect.
+/// Connects once and asks the server what it is, what time it is there, and whether we may do there what a worker does. One
+/// round trip besides the connect.
 ///
 /// # Errors
 /// Why the engine cannot work with it, and what to do.
-pub(crate) fn check(url: &RedisUrl) -> Result<RedisServer, Error> {
+pub(crate) fn check(url: &RedisUrl, clock: &RedisClock) -> Result<RedisServer, Error> {
     let (address, keys) = (url.to_string(), Dialect::default().keys(url.is_cluster()));
     let mut conn = BlockingConnection::connect(url).map_err(|error| explain(&address, error))?;
     let mut requests = Requests::new();
     process::ask_server_info(&mut requests);
     rights::ask(Role::Worker, keys, &mut requests);
+    server::ask_clock(&mut requests);
+    let asked = Asked::now();
     let replies = conn.call(&requests).map_err(|error| explain(&address, error))?;
-    let [info, rights] = replies.as_slice() else { return Err(Error::NotRedis { address }) };
+    let [info, rights, time] = replies.as_slice() else { return Err(Error::NotRedis { address }) };
+    // A right that is missing shows below; what cannot tell now tells with the first lease.
+    if let Ok(time) = server::clock(time) {
+        clock.learn(asked, time);
+    }
     match rights::missing(Role::Worker, keys, rights) {
         Ok(None) => {
             // What says so has answered with positions.

@@ -10,17 +10,19 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::Error;
 use super::error::same;
 use super::router::{Failure, Router, Wire};
-use crate::limits::{LOCAL_CHUNK_BYTES, LOCAL_PROBE_IDLE, PUSH_BYTES_MAX, PUSH_JOBS_MAX};
+use crate::limits::{CLOCK_KEPT, LOCAL_CHUNK_BYTES, LOCAL_PROBE_IDLE, PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::net::{self, ConnOptions, Connection};
 use crate::resp::{self, RedisUrl, Reply, ReplyLimits, Requests};
 use crate::store::enqueue::{self, Push, When};
-use crate::store::progress;
+use crate::store::{progress, server};
+use crate::time::{Asked, RedisClock};
 use crate::wire::{Keyspace, QueueName};
 
 /// What to send to Redis.
@@ -29,6 +31,16 @@ pub(super) enum Order {
     Push { queue: QueueName, when: When, payload: Vec<u8> },
     /// A job's progress.
     Report { jid: String, json: String },
+    /// It is to tell its time, which this clock is set by; asked when it is sent.
+    Time { clock: Arc<RedisClock>, asked: Cell<Asked> },
+}
+
+/// The clock of the server.
+pub(super) enum Clock {
+    /// Read over this connection.
+    Own(Arc<RedisClock>),
+    /// Kept by others.
+    Kept(Arc<RedisClock>),
 }
 
 /// A connection, if already opened, and what waits for it.
@@ -38,6 +50,7 @@ struct State {
     keys: Keyspace,
     url: RedisUrl,
     name: String,
+    clock: Clock,
     /// What waits to be sent, oldest first.
     /// Invariant: at most [`PUSH_JOBS_MAX`].
     waiting: RefCell<VecDeque<(Order, Option<Rc<Arrival>>)>>,
@@ -100,6 +113,7 @@ impl Order {
         match self {
             Self::Push { payload, .. } => payload.len(),
             Self::Report { json, .. } => json.len(),
+            Self::Time { .. } => 0,
         }
     }
 
@@ -109,6 +123,10 @@ impl Order {
                 Push { keys, queue, when: *when }.one(payload, requests);
             }
             Self::Report { jid, json } => progress::report(keys, jid, json, requests),
+            Self::Time { asked, .. } => {
+                server::ask_clock(requests);
+                asked.set(Asked::now());
+            }
         }
     }
 
@@ -116,16 +134,24 @@ impl Order {
         match self {
             Self::Push { when, .. } => when.read(reply).map(drop),
             Self::Report { .. } => reply.as_ok(),
+            Self::Time { clock, asked } => {
+                match server::clock(reply) {
+                    Ok(told) => _ = clock.learn(asked.get(), told),
+                    Err(_) => clock.note_refused(),
+                }
+                Ok(())
+            }
         }
     }
 }
 
 impl Line {
-    pub(super) fn new(keys: Keyspace, url: RedisUrl, name: String) -> Self {
+    pub(super) fn new(keys: Keyspace, url: RedisUrl, name: String, clock: Clock) -> Self {
         Self(Rc::new(State {
             keys,
             url,
             name,
+            clock,
             waiting: RefCell::default(),
             waiting_bytes: Cell::new(0),
             crowd: RefCell::default(),
@@ -133,6 +159,30 @@ impl Line {
             router: RefCell::default(),
             at_work: Cell::new(false),
         }))
+    }
+
+    /// Unix time by the clock of the server, as far as that is known.
+    pub(super) fn now(&self) -> f64 {
+        match &self.0.clock {
+            Clock::Own(clock) | Clock::Kept(clock) => clock.now(),
+        }
+    }
+
+    /// Reads the clock of the server, if that is its own to do and was not done lately.
+    ///
+    /// # Cancel-safety
+    /// Safe: the question is asked, or not.
+    pub(super) async fn read_clock(&self) -> Result<(), Error> {
+        let Clock::Own(clock) = &self.0.clock else { return Ok(()) };
+        if clock.is_fresh(CLOCK_KEPT) {
+            return Ok(());
+        }
+        let order = Order::Time { clock: Arc::clone(clock), asked: Cell::new(Asked::now()) };
+        match self.submit(order).await.await {
+            // No job was sent.
+            Err(Error::Lost(cause)) => Err(Error::Connect(cause)),
+            answered => answered,
+        }
     }
 
     /// Leaves an order, once there is room.
@@ -263,6 +313,10 @@ impl State {
             if conn.call(&requests).await.is_ok() {
                 return Ok(conn);
             }
+        }
+        if let Clock::Own(clock) = &self.clock {
+            // Another server may answer from now on.
+            clock.mistrust();
         }
         Connection::open(&self.url, &self.options()).await
     }

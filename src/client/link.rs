@@ -4,17 +4,20 @@
 //! could not be sent again.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_lite::future::block_on;
 
 use super::Error;
+use super::reckoning;
 use super::router::{Router, Wire};
 use crate::limits::LOCAL_PROBE_IDLE;
 use crate::net;
 use crate::net::blocking::{BlockingConnection, BlockingOptions};
 use crate::resp::{Reply, Requests, url::RedisUrl};
 use crate::store::enqueue;
+use crate::time::RedisClock;
 use crate::wire::Keyspace;
 
 /// Where to connect, and the connection once there is one.
@@ -32,6 +35,8 @@ pub(super) struct Link {
     /// In a cluster, replies not yet received. There, each batch is a round trip: only the reply shows which node a
     /// command ended up at, and a queue's order must be kept.
     heard: VecDeque<Reply>,
+    /// The server's.
+    clock: Arc<RedisClock>,
 }
 
 impl Wire for BlockingConnection {
@@ -50,7 +55,7 @@ impl Link {
     /// Connects at the first call.
     pub(super) fn new(keys: Keyspace, url: RedisUrl, options: BlockingOptions) -> Self {
         let router = url.is_cluster().then(|| Router::new(url.clone(), options.clone()));
-        Self { keys, url, options, conn: None, router, heard: VecDeque::new() }
+        Self { keys, url, options, conn: None, router, heard: VecDeque::new(), clock: Arc::default() }
     }
 
     /// How keys are spelt there.
@@ -60,6 +65,29 @@ impl Link {
 
     pub(super) const fn url(&self) -> &RedisUrl {
         &self.url
+    }
+
+    /// The clock of the server, as far as it is known.
+    pub(super) const fn clock(&self) -> &Arc<RedisClock> {
+        &self.clock
+    }
+
+    /// Unix time by the clock of the server. Round trips: see [`reckoning`].
+    pub(super) fn now(&mut self) -> Result<f64, Error> {
+        // A new connection may lead to another server.
+        self.open()?;
+        self.read_clock()?;
+        Ok(self.clock.now())
+    }
+
+    /// Reads the clock of the server, unless it was read lately.
+    pub(super) fn read_clock(&mut self) -> Result<(), Error> {
+        let mut requests = Requests::new();
+        let clock = Arc::clone(&self.clock);
+        match reckoning::ask(&clock, &mut requests) {
+            Some(asked) => reckoning::note(&clock, asked, self.call_one(&requests)),
+            None => Ok(()),
+        }
     }
 
     /// Whether the next call must connect first.
@@ -97,7 +125,10 @@ impl Link {
         };
         let conn = match kept {
             Some(conn) => conn,
-            None => BlockingConnection::connect_with(&self.url, &self.options).map_err(Error::Connect)?,
+            None => {
+                self.clock.mistrust();
+                BlockingConnection::connect_with(&self.url, &self.options).map_err(Error::Connect)?
+            }
         };
         Ok(&mut self.conn.insert((conn, Instant::now())).0)
     }

@@ -6,18 +6,19 @@
 use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use super::hooks::LocalHook;
-use super::line::{Line, Order, Receipt};
+use super::line::{Clock, Line, Order, Receipt};
 use super::tally::Tally;
 use super::{Error, NewJob, Progress, Push, When};
 use crate::job::member;
 use crate::limits::{JID_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::RedisUrl;
-use crate::time;
+use crate::time::{RedisClock, unix_now};
 use crate::wire::Keyspace;
 
 /// Pushes jobs from a worker's core, or into memory in a test. Cheap to clone.
@@ -81,12 +82,13 @@ impl LocalClient {
     /// an executor of this crate: in a handler, or in what a factory builds for handlers.
     #[must_use]
     pub fn connecting(url: RedisUrl, name: impl Into<String>) -> Self {
-        Self::connecting_in(super::keys(&url), url, name.into())
+        let (keys, clock) = (super::keys(&url), Clock::Own(Arc::default()));
+        Self::with(Target::Redis(Line::new(keys, url, name.into(), clock)), Vec::new())
     }
 
-    /// The same where keys are spelt so.
-    pub(crate) fn connecting_in(keys: Keyspace, url: RedisUrl, name: String) -> Self {
-        Self::with(Target::Redis(Line::new(keys, url, name)), Vec::new())
+    /// The same where keys are spelt so, for a process that knows the clock of this server.
+    pub(crate) fn reckoning(keys: Keyspace, url: RedisUrl, name: String, clock: Arc<RedisClock>) -> Self {
+        Self::with(Target::Redis(Line::new(keys, url, name, Clock::Kept(clock))), Vec::new())
     }
 
     /// A client that keeps what is pushed in memory, for tests.
@@ -119,12 +121,24 @@ impl LocalClient {
         self.submit(When::Now, &*job.to_push()?).await?.done().await
     }
 
-    /// Schedules a job to be run `delay` from now by this machine's clock, and returns its jid.
+    /// Schedules a job to be run `delay` from now by Redis's clock, and returns its jid. A worker knows that clock; a client
+    /// of one's own asks for it, at its first delay and once a minute.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
     pub async fn enqueue_in<J: Push + ?Sized>(&self, delay: Duration, job: &J) -> Result<String, Error> {
-        self.enqueue_at(time::unix_now() + delay.as_secs_f64(), job).await
+        if let Target::Redis(line) = &self.0.target {
+            line.read_clock().await?;
+        }
+        self.enqueue_at(self.now() + delay.as_secs_f64(), job).await
+    }
+
+    /// Unix time by Redis's clock, as far as that is known.
+    pub(crate) fn now(&self) -> f64 {
+        match &self.0.target {
+            Target::Redis(line) => line.now(),
+            Target::Memory(_) => unix_now(),
+        }
     }
 
     /// Schedules a job to be run at `due_at`, Unix time in seconds, and returns its jid.

@@ -12,6 +12,7 @@ mod error;
 mod job;
 mod link;
 mod payload;
+mod reckoning;
 mod router;
 // Bulks.
 mod flight;
@@ -61,7 +62,6 @@ use crate::{
     resp::{encode::Requests, url::RedisUrl},
     store::enqueue::{self, When},
     store::{cancel, progress as reports},
-    time,
     wire::{Dialect, Keyspace, QueueName},
 };
 use hooks::ClientHook;
@@ -188,13 +188,20 @@ impl Client {
         self.one(When::Now, &*job.to_push()?)
     }
 
-    /// Schedules a job to be run `delay` from now by this machine's clock, and returns its jid. One round trip,
-    /// atomic.
+    /// Schedules a job to be run `delay` from now by Redis's clock, and returns its jid: a clock of this machine that is
+    /// wrong makes it neither late nor early. One round trip, atomic; one more for the first of a connection and of each
+    /// minute, which asks Redis for its time.
     ///
     /// # Errors
     /// As [`Self::enqueue`].
     pub fn enqueue_in<J: Push + ?Sized>(&mut self, delay: Duration, job: &J) -> Result<String, Error> {
-        self.enqueue_at(time::unix_now() + delay.as_secs_f64(), job)
+        let due_at = self.due_in(delay)?;
+        self.enqueue_at(due_at, job)
+    }
+
+    /// Unix time, so much from now by Redis's clock.
+    pub(crate) fn due_in(&mut self, delay: Duration) -> Result<f64, Error> {
+        Ok(self.link.now()? + delay.as_secs_f64())
     }
 
     /// Schedules a job to be run at `due_at`, Unix time in seconds, and returns its jid. One round trip, atomic. A

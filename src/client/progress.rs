@@ -6,7 +6,6 @@ use super::Error;
 use crate::limits::PROGRESS_NOTE_CHARS_MAX;
 use crate::resp::Reply;
 use crate::store::progress;
-use crate::time;
 
 /// The last progress a job reported with [`Ctx::progress`](crate::Ctx::progress). Stored as JSON with these members.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,14 +18,15 @@ pub struct Progress {
     /// A few words; at most [`PROGRESS_NOTE_CHARS_MAX`] characters.
     #[serde(default)]
     pub note: String,
-    /// When it was reported: Unix time in seconds.
+    /// When it was reported: Unix time in seconds, by the clock of Redis.
     pub at: f64,
 }
 
 impl Progress {
-    pub(crate) fn new(done: u64, total: u64, note: &str) -> Self {
+    /// A note of this Unix time.
+    pub(crate) fn new(done: u64, total: u64, note: &str, at: f64) -> Self {
         let note = note.chars().take(PROGRESS_NOTE_CHARS_MAX).collect();
-        Self { done, total, note, at: time::unix_now() }
+        Self { done, total, note, at }
     }
 
     /// Reads the reply to [`progress::ask`].

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::hooks::SharedHooks;
+use super::reckoning;
 use super::tokio_bulk::bulk;
 use super::tokio_driver::{Order, Ticket, drive};
 use super::{Error, InvalidJob, NewJob, Progress, Push, When, keys};
@@ -22,7 +23,7 @@ use crate::net::{self, blocking::BlockingOptions};
 use crate::resp::url::RedisUrl;
 use crate::resp::{Reply, Requests};
 use crate::store::{cancel, enqueue, progress as reports};
-use crate::time;
+use crate::time::RedisClock;
 use crate::wire::Keyspace;
 
 /// How a client on tokio behaves.
@@ -74,6 +75,8 @@ pub struct TokioClient {
     call_timeout: Duration,
     hooks: SharedHooks,
     // Shared with the driver.
+    /// The server's.
+    clock: Arc<RedisClock>,
     orders: mpsc::Sender<Order>,
     /// In bytes.
     room: Arc<Semaphore>,
@@ -99,12 +102,14 @@ impl TokioClient {
     #[must_use]
     pub fn lazy(url: &RedisUrl, options: TokioOptions) -> Self {
         let (orders, inbox) = mpsc::channel(PUSH_JOBS_MAX);
-        tokio::spawn(drive(url.clone(), options.connection, inbox));
+        let clock = Arc::new(RedisClock::default());
+        tokio::spawn(drive(url.clone(), options.connection, Arc::clone(&clock), inbox));
         Self {
             keys: keys(url),
             url: Arc::new(url.clone()),
             call_timeout: options.call_timeout,
             hooks: SharedHooks::default(),
+            clock,
             orders,
             room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
         }
@@ -131,12 +136,17 @@ impl TokioClient {
         self.one(When::Now, job).await
     }
 
-    /// Schedules a job to be run `delay` from now by this machine's clock, and returns its jid.
+    /// Schedules a job to be run `delay` from now by Redis's clock, and returns its jid; see
+    /// [`Client::enqueue_in`](super::Client::enqueue_in).
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
     pub async fn enqueue_in<J: Push + ?Sized>(&self, delay: Duration, job: &J) -> Result<String, Error> {
-        self.enqueue_at(time::unix_now() + delay.as_secs_f64(), job).await
+        let mut requests = Requests::new();
+        if let Some(asked) = reckoning::ask(&self.clock, &mut requests) {
+            reckoning::note(&self.clock, asked, self.call_one(requests).await)?;
+        }
+        self.enqueue_at(self.clock.now() + delay.as_secs_f64(), job).await
     }
 
     /// Schedules a job to be run at `due_at`, Unix time in seconds, and returns its jid.

@@ -21,6 +21,7 @@ use crate::net::tokio_conn::TokioConnection;
 use crate::resp::url::RedisUrl;
 use crate::resp::{Reply, Requests};
 use crate::store::enqueue;
+use crate::time::RedisClock;
 
 /// Commands of one caller.
 pub(super) struct Order {
@@ -57,10 +58,15 @@ impl Ticket {
 }
 
 /// Sends orders as they arrive until nobody can send any longer.
-pub(super) async fn drive(url: RedisUrl, options: BlockingOptions, mut inbox: Receiver<Order>) {
+pub(super) async fn drive(
+    url: RedisUrl,
+    options: BlockingOptions,
+    clock: Arc<RedisClock>,
+    mut inbox: Receiver<Order>,
+) {
     let router = url.is_cluster().then(|| Router::new(url.clone(), options.clone()));
     let backoff = Backoff::new(fastrand::u64(..));
-    let mut line = Line { url, options, conn: None, router, backoff, not_before: None };
+    let mut line = Line { url, options, clock, conn: None, router, backoff, not_before: None };
     let mut orders = Vec::new();
     while inbox.recv_many(&mut orders, PUSH_JOBS_MAX).await > 0 {
         line.exchange(&mut orders).await;
@@ -71,6 +77,7 @@ pub(super) async fn drive(url: RedisUrl, options: BlockingOptions, mut inbox: Re
 struct Line {
     url: RedisUrl,
     options: BlockingOptions,
+    clock: Arc<RedisClock>,
     /// The connection, and when it last answered.
     conn: Option<(TokioConnection, Instant)>,
     /// In a cluster, the connections to its nodes, used instead of that one.
@@ -158,6 +165,8 @@ impl Line {
         }
         match TokioConnection::connect(&self.url, &self.options).await {
             Ok(conn) => {
+                // Another server may answer from now on.
+                self.clock.mistrust();
                 self.backoff.reset();
                 self.not_before = None;
                 Ok(conn)

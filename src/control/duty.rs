@@ -4,11 +4,13 @@
 //! that has its slot, so there is a duty for each.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use super::dead::Dead;
 use crate::event::Event;
 use crate::resp::RedisUrl;
 use crate::store::turn::QueueKeys;
+use crate::time::RedisClock;
 use crate::wire::Realm;
 
 /// Where a duty is, as control is told before it starts.
@@ -22,6 +24,8 @@ pub(crate) struct DutyOptions {
     pub(crate) lease_member: String,
     /// The keys of its first shard and queue, where a reaper would leave a fence.
     pub(crate) home: QueueKeys,
+    /// The clock of the server there. Upkeep sets it with each renewal of the lease; the shards go by it.
+    pub(crate) clock: Arc<RedisClock>,
 }
 
 /// What the tasks of one duty share.

@@ -7,7 +7,6 @@ use super::state::Control;
 use crate::limits::{CALL_TIMEOUT, STALLED_AFTER, WATCH_PERIOD};
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
-use crate::time::unix_now;
 use crate::wire::Cause;
 use crate::wire::figures::{Ailment, Figures, RunningJob, ShardFigures, Trouble};
 
@@ -23,7 +22,7 @@ pub(super) fn troubles(control: &Control) -> Vec<Trouble> {
             let asks = fetches && stats.running.get() < slots as u64;
             let (what, age) = Ages::of(stats).ailment(asks.then_some(silence_max))?;
             let why = Cause::of_number(stats.outage_cause.get()).filter(|_| what == Ailment::NoRedis);
-            Some(Trouble { shard, what, since: unix_now() - age.as_secs_f64(), why })
+            Some(Trouble { shard, what, since: control.now() - age.as_secs_f64(), why })
         })
         .collect()
 }
@@ -48,13 +47,14 @@ pub(super) fn figures(control: &Control, jobs: Vec<RunningJob>) -> Figures {
         jobs,
         dead_jobs_max: control.settings.get().dead_jobs_max,
         dead_timeout_s: control.settings.get().dead_timeout.as_secs(),
+        clock_skew_s: control.clock_skew(),
     }
 }
 
 /// Logs how the process is: a signal asks for it, also when Redis cannot be reached.
 pub(super) fn log_health(control: &Control) {
     let figures = figures(control, Vec::new());
-    let now = unix_now();
+    let now = control.now();
     let troubles: Vec<String> = figures.troubles.iter().map(|trouble| trouble.at(now).to_string()).collect();
     let lost = control.heartbeat_is_lost();
     // Until the first lease is written the shards do not begin, and know of no outage.

@@ -17,7 +17,6 @@ use super::actor::Actor;
 use super::figures::troubles;
 use super::state::Control;
 use crate::limits::{IDLE_CLOSES_TOLD, STALLED_AFTER, WATCH_PERIOD};
-use crate::time::unix_now;
 use crate::wire::figures::{Ailment, Trouble};
 
 /// Starts to look.
@@ -45,7 +44,7 @@ async fn run(control: Rc<Control>) {
             Ailment::Stalled => !held_up(trouble.shard),
             _ => true,
         });
-        tell(&known, &now);
+        tell(&known, &now, control.now());
         // When a trouble started is derived from its age, so what the first look said is kept.
         let first_seen = |trouble: Trouble| find(&known, &trouble).copied().unwrap_or(trouble);
         known = now.into_iter().map(first_seen).collect();
@@ -80,9 +79,8 @@ fn find<'t>(troubles: &'t [Trouble], like: &Trouble) -> Option<&'t Trouble> {
     troubles.iter().find(|trouble| (trouble.shard, trouble.what) == (like.shard, like.what))
 }
 
-/// Logs what started and what ended between two looks.
-fn tell(before: &[Trouble], now: &[Trouble]) {
-    let at = unix_now();
+/// Logs what started and what ended between two looks, the second of which was at this time.
+fn tell(before: &[Trouble], now: &[Trouble], at: f64) {
     for trouble in now.iter().filter(|trouble| find(before, trouble).is_none()) {
         let (shard, seconds) = (trouble.shard, at - trouble.since);
         match trouble.what {

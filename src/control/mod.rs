@@ -25,6 +25,7 @@ mod options;
 mod service_manager;
 mod settings;
 mod shards;
+mod skew;
 mod state;
 // From start to end.
 mod run;

@@ -27,7 +27,6 @@ use super::figures;
 use super::service_manager::Condition;
 use super::state::Control;
 use crate::shutdown::Phase;
-use crate::time::unix_now;
 use crate::wire::figures::{Ailment, Figures, ShardFigures};
 
 /// Starts to tell the manager, if there is one.
@@ -52,7 +51,7 @@ pub(super) fn tell(control: &Control) {
         is_settled: all_answered(control) || control.phase() == Phase::Quiet,
         progresses: notifier.still_max().is_some_and(|still_max| progresses(control, still_max, &figures)),
         ends: control.phase().ends(),
-        status: status(&figures),
+        status: status(&figures, control.now()),
     });
 }
 
@@ -72,7 +71,7 @@ fn progresses(control: &Control, still_max: Duration, figures: &Figures) -> bool
 }
 
 /// The line that `systemctl status` shows. An idle process without troubles has one text, which is sent once.
-fn status(figures: &Figures) -> String {
+fn status(figures: &Figures, now: f64) -> String {
     let sum = |field: fn(&ShardFigures) -> u64| figures.shards.iter().map(field).sum::<u64>();
     let counts = format!(
         "{}: {} processed, {} failed, {} running",
@@ -81,7 +80,6 @@ fn status(figures: &Figures) -> String {
         sum(|shard| shard.failed),
         sum(|shard| shard.running)
     );
-    let now = unix_now();
     let troubles = figures.troubles.iter().map(|trouble| trouble.at(now).to_string());
     [counts].into_iter().chain(troubles).collect::<Vec<_>>().join("; ")
 }
@@ -96,9 +94,8 @@ mod tests {
         let shard = |processed| ShardFigures { processed, failed: 1, running: 2, ..ShardFigures::default() };
         let mut figures =
             Figures { phase: "running".to_owned(), shards: vec![shard(3), shard(4)], ..Figures::default() };
-        assert_eq!(status(&figures), "running: 7 processed, 2 failed, 4 running");
-        let (shard, what, since) = (1, Ailment::NoRedis, unix_now());
-        figures.troubles.push(Trouble { shard, what, since, why: None });
-        assert!(status(&figures).ends_with("4 running; shard 1 without redis for 0.0 s"));
+        assert_eq!(status(&figures, 7.0), "running: 7 processed, 2 failed, 4 running");
+        figures.troubles.push(Trouble { shard: 1, what: Ailment::NoRedis, since: 5.5, why: None });
+        assert!(status(&figures, 7.0).ends_with("4 running; shard 1 without redis for 1.5 s"));
     }
 }

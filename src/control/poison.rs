@@ -21,7 +21,7 @@ use crate::resp::{Reply, Value};
 use crate::store::flight::{self, Burial, Buried};
 use crate::store::recovery;
 use crate::store::turn::QueueKeys;
-use crate::time::unix_now;
+use crate::time::RedisClock;
 
 /// Puts the suspects back into their queues, with pauses between them. Whether that is done; if not, because nobody takes
 /// those that wait, or it takes too long for other dead processes, it continues at the next renewal of the lease.
@@ -55,8 +55,13 @@ fn pace(suspects: u64) -> Option<(usize, Duration)> {
     Some((at_once.min(SUSPECTS_PER_CALL_MAX), tick))
 }
 
-/// Buries what was recovered too often, and tells the death hooks of this process.
-pub(super) async fn bury(control: &Control, link: &mut ControlLink, remains: &Remains) -> Result<(), Error> {
+/// Buries what was recovered too often, at a time of this clock, and tells the death hooks of this process.
+pub(super) async fn bury(
+    control: &Control,
+    clock: &RedisClock,
+    link: &mut ControlLink,
+    remains: &Remains,
+) -> Result<(), Error> {
     if remains.jobs.poison == 0 {
         return Ok(());
     }
@@ -65,7 +70,7 @@ pub(super) async fn bury(control: &Control, link: &mut ControlLink, remains: &Re
         loop {
             let replies = link.call(|_, requests| recovery::read_poison(queue, requests)).await?;
             let Some(Value::Bulk(raw)) = replies.first().map(Reply::value) else { break };
-            let now = unix_now();
+            let now = clock.now();
             let (entry, dead) = entry(&mut parser, raw, queue, now);
             let burial = Burial {
                 bytes: raw.len(),

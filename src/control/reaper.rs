@@ -118,7 +118,7 @@ async fn settle(
 ) -> Result<(), Error> {
     let link = opened(control, duty, link).await?;
     // A dead set that takes nothing is nothing to the suspects.
-    let buried = poison::bury(control, link, remains).await;
+    let buried = poison::bury(control, &control.duties[duty].options.clock, link, remains).await;
     if !poison::free_suspects(link, remains).await? {
         return Ok(());
     }

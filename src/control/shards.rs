@@ -14,7 +14,6 @@ use crate::event::Event;
 use crate::limits::{RUNNING_JOBS_SHOWN_MAX, RUNNING_JOBS_WAIT, STALL_AFTER};
 use crate::mesh::{ControlEnd, Ending, ToControl, ToShard};
 use crate::stats::ShardStats;
-use crate::time::unix_now;
 use crate::timeout::within;
 use crate::wire::figures::RunningJob;
 
@@ -99,7 +98,11 @@ impl Shards {
     ///
     /// # Cancel-safety
     /// Safe: an answer that comes later is dropped by the next question.
-    pub(super) async fn running_jobs(&self, stats: &[Arc<ShardStats>]) -> Vec<RunningJob> {
+    pub(super) async fn running_jobs(
+        &self,
+        stats: &[Arc<ShardStats>],
+        clock: impl Fn() -> f64,
+    ) -> Vec<RunningJob> {
         self.ask_for_jobs(stats);
         let all = async {
             while self.named.iter().any(|named| named.asked.get()) {
@@ -108,7 +111,7 @@ impl Shards {
         };
         // Those who have not answered by then are left out.
         let _in_time = within(RUNNING_JOBS_WAIT, all).await;
-        self.take_jobs(stats)
+        self.take_jobs(stats, clock())
     }
 
     fn ask_for_jobs(&self, stats: &[Arc<ShardStats>]) {
@@ -120,8 +123,8 @@ impl Shards {
         }
     }
 
-    fn take_jobs(&self, stats: &[Arc<ShardStats>]) -> Vec<RunningJob> {
-        let (now, unix) = (Instant::now(), unix_now());
+    fn take_jobs(&self, stats: &[Arc<ShardStats>], unix: f64) -> Vec<RunningJob> {
+        let now = Instant::now();
         let mut jobs = Vec::new();
         for (shard, (named, stats)) in self.named.iter().zip(stats).enumerate() {
             jobs.extend(named.jobs.take().unwrap_or_default());

@@ -10,12 +10,14 @@ use super::options::ControlOptions;
 use super::service_manager::{self, Notifier};
 use super::settings::{LiveSettings, Reload};
 use super::shards::Shards;
+use super::skew::Skew;
 use crate::event::Event;
 use crate::limits::{STALLED_AFTER, STOP_END, STOP_TIMEOUT_MAX};
 use crate::mesh::ToShard;
 use crate::net::Stopper;
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
+use crate::time::unix_now;
 use crate::wire::Cause;
 
 /// The state of control.
@@ -39,6 +41,7 @@ pub(super) struct Control {
     heartbeat_is_lost: Cell<Option<Cause>>,
     /// Connections of control that were closed while idle.
     idle_closes: Cell<u64>,
+    skew: Skew,
     /// Ends the connection that hears cancellations.
     listening: RefCell<Option<Stopper>>,
     /// Wakes the upkeep of the heartbeat, when no duty owns it, at a new phase, new settings, or the end of the shards.
@@ -58,8 +61,27 @@ impl Control {
             ended: Cell::new(None),
             heartbeat_is_lost: Cell::new(None),
             idle_closes: Cell::new(0),
+            skew: Skew::default(),
             listening: RefCell::default(),
             changed: Event::default(),
+        }
+    }
+
+    /// Unix time, by the clock of Redis; in a cluster by that of the node of the first queue.
+    pub(super) fn now(&self) -> f64 {
+        self.duties.first().map_or_else(unix_now, |duty| duty.options.clock.now())
+    }
+
+    /// How far the clock of this host is from Redis's, as it was told; `None`: it is not.
+    pub(super) fn clock_skew(&self) -> Option<f64> {
+        self.skew.told()
+    }
+
+    /// Tells how far the clock of this host is from Redis's, if that is new: one of the clocks has just been read.
+    pub(super) fn note_skew(&self) {
+        let skews = self.duties.iter().filter_map(|duty| duty.options.clock.skew());
+        if let Some(skew) = skews.max_by(|one, other| one.abs().total_cmp(&other.abs())) {
+            self.skew.note(skew);
         }
     }
 

@@ -1,4 +1,5 @@
-//! The lease, the heartbeat and the figures of a process: one task, one connection.
+//! The lease, the heartbeat and the figures of a process: one task, one connection. Each renewal of the lease also reads
+//! Redis's clock, by which control and the shards go until the next.
 //!
 //! Idle cost with the defaults: a lease renewal every 5 s (a script of two commands, and every 20 s, or as often as another
 //! lease may end, a third), a heartbeat every 10 s, figures every 60 s while nothing changes. A change of the phase or of
@@ -16,12 +17,15 @@ use super::actor::Actor;
 use super::duty::Duty;
 use super::link::{ControlLink, way_out};
 use super::state::Control;
-use crate::limits::{FAREWELL_LIMIT, FAREWELL_LIMIT_LATE, FAREWELL_TRY_MIN, LEASE, STOP_END};
+use crate::limits::{
+    CLOCK_SKEW_MAX_S, FAREWELL_LIMIT, FAREWELL_LIMIT_LATE, FAREWELL_TRY_MIN, LEASE, STOP_END,
+};
 use crate::mesh::ToShard;
 use crate::net::{Backoff, Error};
 use crate::resp::RedisUrl;
 use crate::store::process::{self, Renewal};
 use crate::store::scripts;
+use crate::time::Asked;
 use crate::timeout::within;
 use crate::wire::{Cause, Causes, Presence};
 
@@ -243,9 +247,14 @@ impl Upkeep {
             *since = beat.at;
         }
         let stood = beat.at - *since;
-        let replies = link.call(|scripts, requests| beat.write(scripts, requests)).await?;
+        let (asked, now) = (Asked::now(), control.now());
+        let replies = link.call(|scripts, requests| beat.write(now, scripts, requests)).await?;
         if let (Some(LeaseBeat { duty, known }), Some(reply)) = (&beat.lease, replies.first()) {
-            let renewal = process::read_lease(reply)?;
+            let (clock, renewal) = process::read_lease(reply)?;
+            // After a slow answer nobody can say yet how far the clocks are from each other.
+            if duty.options.clock.learn(asked, clock).as_secs_f64() < CLOCK_SKEW_MAX_S / 2.0 {
+                control.note_skew();
+            }
             self.renewals.note(&renewal, *known, beat.at);
             act_on(&control, duty, renewal, stood).await;
         }

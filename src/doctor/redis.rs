@@ -9,7 +9,7 @@ use super::machine::shards;
 use crate::boot::{self, RedisServer, files};
 use crate::config::{Config, Variables};
 use crate::embedded;
-use crate::limits::{DOCTOR_LATENCY_MAX, DOCTOR_MEMORY_FULL, DOCTOR_PINGS, DOCTOR_SKEW_MAX_S};
+use crate::limits::{CLOCK_SKEW_MAX_S, DOCTOR_LATENCY_MAX, DOCTOR_MEMORY_FULL, DOCTOR_PINGS};
 use crate::net::Error;
 use crate::net::blocking::BlockingConnection;
 use crate::resp::{RedisUrl, Reply, Requests};
@@ -17,7 +17,7 @@ use crate::store::ruby_lists::Look;
 use crate::store::ruby_pollers;
 use crate::store::server::{self, Info};
 use crate::store::steer;
-use crate::time::unix_now;
+use crate::time::{RedisClock, unix_now};
 use crate::wire::Dialect;
 
 /// Every check of the server that a worker of this configuration would use.
@@ -37,7 +37,7 @@ pub(crate) fn checks(config: &Config, variables: Variables<'_>) -> Vec<Check> {
         Err(error) => return vec![Check::refused("redis", &error)],
     };
     let url = found.url();
-    let mut checks = match boot::check_redis(&url) {
+    let mut checks = match boot::check_redis(&url, &RedisClock::default()) {
         Ok(server) => vec![version(&server, &url.to_string()), rights(None)],
         Err(error @ boot::Error::RedisRights { .. }) => vec![rights(Some(&error))],
         Err(error) => return vec![Check::refused("redis", &error)],
@@ -125,9 +125,9 @@ fn skew_check(skew: f64, error: f64) -> Check {
     let side = if skew < 0.0 { "behind" } else { "ahead of" };
     let found =
         format!("this host is {:.1} ms {side} redis, give or take {:.1} ms", skew.abs() * 1e3, error * 1e3);
-    if skew.abs() - error > DOCTOR_SKEW_MAX_S {
-        let advice = "run a time service (chrony, systemd-timesyncd) on both hosts: jobs with a delay are late or early \
-                      by this, and heartbeats look old; leases go by the clock of redis and are safe";
+    if skew.abs() - error > CLOCK_SKEW_MAX_S {
+        let advice = "run a time service (chrony, systemd-timesyncd) on both hosts: what Ruby programs on this host \
+                      schedule or retry is late or early by this; our workers and clients go by the clock of redis";
         return Check::warning("clock", found, advice);
     }
     Check::ok("clock", found)
@@ -196,7 +196,8 @@ fn persistence(info: &Info) -> Check {
             "free the disk or memory, and look into the log of redis",
         ),
         Some(0) => {
-            let saved = info.number("rdb_last_save_time").map_or(0.0, |at| (unix_now() - at as f64).max(0.0));
+            let now = info.number("server_time_usec").map_or_else(unix_now, |micros| micros as f64 / 1e6);
+            let saved = info.number("rdb_last_save_time").map_or(0.0, |at| (now - at as f64).max(0.0));
             let changes = info.number("rdb_changes_since_last_save").unwrap_or(0);
             Check::warning(
                 name,

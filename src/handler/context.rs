@@ -230,7 +230,8 @@ impl<S> Ctx<S> {
             return;
         }
         self.run.reported.set(Some(now));
-        self.client().report(&self.run.job.jid, &Progress::new(done, total, note));
+        let client = self.client();
+        client.report(&self.run.job.jid, &Progress::new(done, total, note, client.now()));
     }
 }
 

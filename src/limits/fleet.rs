@@ -9,8 +9,12 @@ pub const RUNNING_JOBS_SHOWN_MAX: usize = 100;
 /// answers after its run slice; one that does not is held up by a job, which its mark names.
 pub const RUNNING_JOBS_WAIT: Duration = Duration::from_millis(100);
 
-/// How far the wall clock may deviate, in seconds, before the times of running jobs are based on it anew.
+/// How far Redis's clock may deviate, in seconds, before the times of running jobs are based on it anew.
 pub const CLOCK_DRIFT_S: f64 = 1.0;
+
+/// From how many seconds on it is told that the clock of a host is not Redis's. Hosts with a time service are within
+/// milliseconds; what is shown in whole seconds is wrong from here on.
+pub const CLOCK_SKEW_MAX_S: f64 = 1.0;
 
 /// Longest message to a process that is examined, in bytes; ours have eight.
 pub const STEER_BYTES_MAX: usize = 64;
@@ -53,10 +57,6 @@ pub const DOCTOR_PINGS: usize = 9;
 
 /// Round trip to Redis above which `doctor` warns: each fetch is one.
 pub const DOCTOR_LATENCY_MAX: Duration = Duration::from_millis(10);
-
-/// Difference between the clocks above which `doctor` warns: heartbeats look old, and jobs are late or early by this
-/// much.
-pub const DOCTOR_SKEW_MAX_S: f64 = 1.0;
 
 /// Fraction of `maxmemory` in use from which `doctor` warns.
 pub const DOCTOR_MEMORY_FULL: f64 = 0.8;

@@ -1,6 +1,7 @@
 //! Starts the executors and waits until they end.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use crate::resp::RedisUrl;
 use crate::shard::{self, ShardOptions};
 use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
-use crate::time::unix_now;
+use crate::time::RedisClock;
 use crate::wire::heartbeat_key::{Heartbeat, Poller, ServedQueue, join_queues};
 use crate::wire::{DEFAULT_QUEUE, Dialect, Keyspace, Presence, client_name, lease};
 
@@ -70,7 +71,7 @@ pub(super) fn run<F, Fut, S, E>(
     config: &Config,
     source: Source,
     placement: &Placement,
-    url: &RedisUrl,
+    at: At<'_>,
     factory: &F,
 ) -> Ended
 where
@@ -79,7 +80,7 @@ where
     S: 'static,
     E: Display,
 {
-    match try_run(config, source, placement, url, factory) {
+    match try_run(config, source, placement, at, factory) {
         Ok(outcome) => Ended {
             result: judge(&outcome.endings).map_err(Failure::from),
             must_end_by: outcome.deadline.map(|deadline| deadline + STOP_END),
@@ -93,7 +94,7 @@ fn try_run<F, Fut, S, E>(
     config: &Config,
     source: Source,
     placement: &Placement,
-    url: &RedisUrl,
+    at: At<'_>,
     factory: &F,
 ) -> Result<Outcome, LaunchError>
 where
@@ -108,9 +109,17 @@ where
     look_at_cpus();
     let mut reload = reload::reload(source, config);
     let mut settings = settings(config);
-    let keys = Dialect::default().keys(url.is_cluster());
+    let keys = Dialect::default().keys(at.url.is_cluster());
     loop {
-        let life = Life { uuid: process_uuid().as_ref().to_owned(), keys, config, settings, placement, url };
+        let life = Life {
+            uuid: process_uuid().as_ref().to_owned(),
+            keys,
+            config,
+            settings,
+            placement,
+            url: at.url,
+            clocks: clocks(config, at),
+        };
         let outcome;
         (outcome, reload) = run_as(&life, reload, factory)?;
         settings = outcome.settings;
@@ -134,6 +143,19 @@ pub(super) fn settings(config: &Config) -> Settings {
     }
 }
 
+/// Where Redis is, and its clock as it was read at the start.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    pub(super) url: &'a RedisUrl,
+    pub(super) clock: &'a Arc<RedisClock>,
+}
+
+/// The clock of the server of each queue, by its name: one and the same, but in a cluster.
+fn clocks(config: &Config, at: At<'_>) -> BTreeMap<String, Arc<RedisClock>> {
+    let clock = || if at.url.is_cluster() { Arc::new(at.clock.copied()) } else { Arc::clone(at.clock) };
+    config.queues.as_slice().iter().map(|queue| (queue.name.as_str().to_owned(), clock())).collect()
+}
+
 /// What one identity of the process consists of.
 struct Life<'l> {
     uuid: String,
@@ -142,6 +164,15 @@ struct Life<'l> {
     settings: Settings,
     placement: &'l Placement,
     url: &'l RedisUrl,
+    /// See [`clocks`].
+    clocks: BTreeMap<String, Arc<RedisClock>>,
+}
+
+impl Life<'_> {
+    /// The clock by which a queue's jobs go.
+    fn clock(&self, queue: &str) -> Arc<RedisClock> {
+        self.clocks.get(queue).cloned().unwrap_or_default()
+    }
 }
 
 /// Runs one identity to its end.
@@ -216,7 +247,8 @@ where
             pulse::start(Some(&options.stats));
             let tear_down = RefCell::new(TearDown::default());
             let name = client_name(&options.uuid, Some(shard), "client");
-            let client = LocalClient::connecting_in(options.realm.keys(), options.url.clone(), name);
+            let clock = options.clock();
+            let client = LocalClient::reckoning(options.realm.keys(), options.url.clone(), name, clock);
             let handlers = async {
                 let registry = factory(core).await.map_err(|error| error.to_string())?;
                 let mut handlers = registry.into_handlers();
@@ -264,7 +296,7 @@ fn look_at_cpus() {
 }
 
 fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
-    let Life { uuid, keys, config, settings, placement, url } = life;
+    let Life { uuid, keys, config, settings, placement, url, .. } = life;
     let queues = config.queues.by_priority();
     let waiters = placement.slots.len() * if config.mode == Mode::AtLeastOnce { queues.len() } else { 1 };
     let block_time =
@@ -275,6 +307,7 @@ fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
         url: RedisUrl::clone(url),
         realm: keys.shared_realm(),
         queues: queues.iter().map(|queue| (queue.name.as_str().to_owned(), queue.priority)).collect(),
+        clocks: queues.iter().map(|queue| life.clock(queue.name.as_str())).collect(),
         slots,
         at_least_once: config.mode == Mode::AtLeastOnce,
         dead_jobs_max: settings.dead_jobs_max,
@@ -286,7 +319,7 @@ fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
 }
 
 fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
-    let Life { uuid, keys, config, settings, placement, url } = life;
+    let Life { uuid, keys, config, settings, placement, url, .. } = life;
     let show_priorities = config.queues.any_explicit();
     let served: Vec<ServedQueue<'_>> = config
         .queues
@@ -298,13 +331,14 @@ fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
         })
         .collect();
     let hostname = hostname();
+    let first = served.first().map_or(DEFAULT_QUEUE, |queue| queue.name);
     let shown = Heartbeat {
         uuid,
         concurrency: placement.slots.iter().sum::<usize>() as u64,
         timeout_s: settings.timeout.as_secs(),
         queues: &join_queues(&served),
         poller: if settings.poll_interval.is_some() { Poller::Enabled } else { Poller::Disabled },
-        started_at: unix_now() as u64,
+        started_at: life.clock(first).now() as u64,
         pid: std::process::id(),
         hostname: &hostname,
     };
@@ -336,6 +370,7 @@ fn duties(life: &Life<'_>, shards: usize, queues: &[&str]) -> Vec<DutyOptions> {
             url: url.at_key(keys.queue(first).as_bytes()),
             lease_member: lease::lease_member(uuid, shards, queues),
             home: QueueKeys::new(*keys, first, uuid, 0),
+            clock: life.clock(first),
         }
     };
     if url.is_cluster() { queues.chunks(1).map(duty).collect() } else { vec![duty(queues)] }

@@ -15,14 +15,17 @@ use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::cli::{self, Failure, Invocation};
 use crate::config::Config;
 use crate::control::SIGNALS;
 use crate::handler::Registry;
+use crate::time::RedisClock;
 use crate::{boot, embedded};
 use carry_out::carry_out;
 
+use launch::At;
 pub use placement::Core;
 use reload::Source;
 
@@ -125,12 +128,13 @@ where
     let mut found = embedded::for_worker(config, &|name| std::env::var_os(name)).map_err(Failure::usage)?;
     tracing::info!("{found}");
     let url = found.url();
-    let server = boot::check_redis(&url).map_err(redis_failure)?;
+    let clock = Arc::new(RedisClock::default());
+    let server = boot::check_redis(&url, &clock).map_err(redis_failure)?;
     tracing::info!(redis = %url, server = server.name, version = server.version, "redis answers");
     // What looks after a private Redis is a thread that hears no signal.
     keep_signals_off();
     found.keep_up()?;
-    let ended = launch::run(config, source, &placement, &url, factory);
+    let ended = launch::run(config, source, &placement, At { url: &url, clock: &clock }, factory);
     // Whatever the shards could not report is in flight in it, so a private Redis is ended in order, not abandoned.
     found.release(ended.must_end_by)?;
     ended.result

@@ -44,6 +44,7 @@ impl Dispatch {
             url: RedisUrl::parse("unix:///nonexistent/redis.sock")?,
             realm: Dialect::Jiggler.keys(false).shared_realm(),
             queues: vec![("default".to_owned(), 0)],
+            clocks: Vec::new(),
             slots,
             at_least_once: true,
             dead_jobs_max: DEAD_JOBS_MAX,

@@ -20,7 +20,6 @@ use crate::net::Error;
 use crate::resp::{Reply, Requests};
 use crate::store::scripts;
 use crate::store::turn::{self, BatchName, Turn, TurnReply};
-use crate::time::unix_now;
 
 /// A shard and its connection while it stands.
 pub(super) struct Driver<'a> {
@@ -116,8 +115,14 @@ impl<'a> Driver<'a> {
         let report = report(shard);
         let mut order = self.turns.spare_order();
         order.extend(shard.rota().next_order());
-        let turn =
-            Turn { number, after, wanted, order: &order, settled: report.settlement(), now: unix_now() };
+        let turn = Turn {
+            number,
+            after,
+            wanted,
+            order: &order,
+            settled: report.settlement(),
+            now: shard.clock().now(),
+        };
         let mut requests = Requests::new();
         let replies = shard.turn_context().write(self.link.scripts(), &turn, &mut requests);
         self.turns.push(SentTurn { number, wanted, replies, order, report });

@@ -10,7 +10,6 @@ use crate::limits::STOP_PATIENCE;
 use crate::net::Error;
 use crate::store::flight;
 use crate::store::turn::{QueueKeys, Turn, TurnContext};
-use crate::time::unix_now;
 use crate::timeout::within;
 
 use super::ledger::Report;
@@ -53,7 +52,7 @@ async fn report(shard: &Shard, last: &Report) -> Result<(), LinkError> {
     link.stopper().hurry(STOP_PATIENCE);
     link.call(|scripts, requests| {
         let settled = last.settlement();
-        let turn = Turn { number: 1, after: 0, wanted: 0, order: &order, settled, now: unix_now() };
+        let turn = Turn { number: 1, after: 0, wanted: 0, order: &order, settled, now: shard.clock().now() };
         context.write(scripts, &turn, requests);
         flight::leave(scripts, 2, &context.queues, false, requests);
     })

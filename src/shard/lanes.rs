@@ -22,6 +22,7 @@ pub(super) fn lanes(options: ShardOptions, handlers: Handlers) -> Rc<[Rc<Shard>]
             url: options.url.at_key(keys.queue(&queue.0).as_bytes()),
             realm: keys.queue_realm(&queue.0),
             queues: vec![queue.clone()],
+            clocks: options.clocks.get(at).cloned().into_iter().collect(),
             ..options.clone()
         };
         Rc::new(Shard::new(options, Rc::clone(&handlers), Some(Share::new(&crew, at))))

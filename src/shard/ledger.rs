@@ -11,7 +11,6 @@ use crate::job::DeadJob;
 use crate::limits::STAMP_STEP_S;
 use crate::store::flight::Known;
 use crate::store::turn::{BatchName, Move, Settlement};
-use crate::time::unix_now;
 
 /// A job that succeeded in a batch that goes on: queue, batch, payload.
 pub(super) type Single = (usize, BatchName, Bytes);
@@ -180,9 +179,10 @@ impl Ledger {
         singles
     }
 
-    /// Unix time now, later than any stamp before: two jobs of equal bytes that fail at one moment stay two members.
-    pub(super) fn stamp(&self) -> f64 {
-        let stamp = next_stamp(self.stamped.get(), unix_now());
+    /// This Unix time, or a later one: later than any stamp before, so that two jobs of equal bytes that fail at one moment
+    /// stay two members.
+    pub(super) fn stamp(&self, now: f64) -> f64 {
+        let stamp = next_stamp(self.stamped.get(), now);
         self.stamped.set(stamp);
         stamp
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::resp::RedisUrl;
 use crate::stats::ShardStats;
+use crate::time::RedisClock;
 use crate::wire::Realm;
 
 /// What one shard is told before it starts.
@@ -20,6 +21,8 @@ pub(crate) struct ShardOptions {
     pub(crate) realm: Realm,
     /// The queues it serves, highest priority first; equal numbers share.
     pub(crate) queues: Vec<(String, i32)>,
+    /// For each queue the clock of the server that has it: one and the same, but in a cluster.
+    pub(crate) clocks: Vec<Arc<RedisClock>>,
     /// Jobs it may run side by side.
     pub(crate) slots: usize,
     /// Whether a job stays in Redis until it is settled.
@@ -32,4 +35,11 @@ pub(crate) struct ShardOptions {
     pub(crate) block_time: Duration,
     /// Its published counters.
     pub(crate) stats: Arc<ShardStats>,
+}
+
+impl ShardOptions {
+    /// The clock by which the shard goes: that of its first queue.
+    pub(crate) fn clock(&self) -> Arc<RedisClock> {
+        self.clocks.first().cloned().unwrap_or_default()
+    }
 }

@@ -11,7 +11,6 @@ use crate::net::{ConnOptions, Connection, Error};
 use crate::resp::{ReplyLimits, Requests, Value};
 use crate::store::flight::{self, Burial, Buried};
 use crate::store::scripts::{self, Scripts};
-use crate::time::unix_now;
 use crate::wire::client_name;
 
 /// Buries what lies in the oversize list of one queue, beside all else. A failure leaves the rest there: it stays in
@@ -54,7 +53,7 @@ async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
         let reason = BadPayload::TooLarge { bytes: raw.len(), max: PAYLOAD_BYTES_MAX };
         let name = &*shard.queue(queue).name;
         tracing::warn!(queue = name, bytes = raw.len(), %reason, "a payload is no job and goes to the dead set");
-        let now = unix_now();
+        let now = shard.clock().now();
         let entry = bury_unparsable(raw, &reason, name, now);
         let burial = Burial {
             bytes: raw.len(),

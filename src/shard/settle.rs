@@ -46,7 +46,7 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
         course: course(shard.handlers().policy(entry), error, history, fastrand::f64()),
     };
     let attempt = history.attempt;
-    match decide(raw, history, &plan, &info, FailureTimes::at(shard.ledger().stamp())) {
+    match decide(raw, history, &plan, &info, FailureTimes::at(shard.ledger().stamp(shard.clock().now()))) {
         Ok(Fate::Retry { at: score, payload }) => {
             tracing::debug!(queue, name, jid, attempt, retried = true, %error, "job failed");
             if leaves_realm(shard, plan.retry_queue) {
@@ -88,7 +88,7 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
 pub(super) fn bad(shard: &Shard, batch: &Batch, at: usize, reason: &BadPayload) {
     let queue = &*shard.queue(batch.queue).name;
     let raw = batch.payload(at);
-    let now = shard.ledger().stamp();
+    let now = shard.ledger().stamp(shard.clock().now());
     tracing::warn!(queue, bytes = raw.len(), %reason, "a payload is no job and goes to the dead set");
     let payload = bury_unparsable(raw, reason, queue, now);
     count_failed(shard);

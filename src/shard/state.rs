@@ -76,7 +76,7 @@ impl Shard {
             held: Held::default(),
             burials: Burials::default(),
             complaints: Complaints::default(),
-            clock: Clock::default(),
+            clock: Clock::new(options.clock()),
             parser: RefCell::new(Parser::new()),
             options,
         }

@@ -1,8 +1,10 @@
 //! What a process publishes of itself: heartbeat, lease, figures of its shards.
 
+use std::time::Duration;
+
 use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
-use crate::resp::{Error, Reply, Requests, Value};
+use crate::resp::{Error, Reply, Requests};
 use crate::wire::{Presence, Realm};
 
 /// Appends the question what the server is: the server section of `INFO`. The reply is its text.
@@ -108,25 +110,29 @@ pub fn renew_lease(
     command.arg_u64(times.ends_ms).arg_u64(times.none_ends_until_ms);
 }
 
-/// Reads the reply to [`renew_lease`].
+/// Reads the reply to [`renew_lease`]: Redis's Unix time, and what the renewal came to.
 ///
 /// # Errors
-/// If the reply is an error, or no array of two numbers and strings.
-pub fn read_lease(reply: &Reply) -> Result<Renewal, Error> {
+/// If the reply is an error, or no array of numbers and strings.
+pub fn read_lease(reply: &Reply) -> Result<(Duration, Renewal), Error> {
     let mut parts = reply.as_array()?;
-    let mut time = || {
-        let part = parts.next().ok_or_else(|| reply.value().instead_of("two times of leases"))?;
-        Ok::<_, Error>(u64::try_from(part.as_integer()?).ok())
+    let mut number = || {
+        let part = parts.next().ok_or_else(|| reply.value().instead_of("a clock and times of leases"))?;
+        part.as_integer()
     };
-    if let Value::Array(mut parts) = reply.value()
-        && matches!(parts.next(), Some(Value::Integer(-2)))
-    {
-        return Ok(Renewal::Spoilt);
-    }
-    let Some(ends_ms) = time()? else { return Ok(Renewal::Fenced) };
-    let times = LeaseTimes { ends_ms, none_ends_until_ms: time()?.unwrap_or(0) };
-    let ended: Result<_, Error> = parts.map(|member| Ok(member.as_bulk()?.to_vec())).collect();
-    Ok(Renewal::Renewed { times, ended: ended? })
+    let clock = Duration::from_micros(u64::try_from(number()?).unwrap_or(0));
+    let renewal = match number()? {
+        -2 => Renewal::Spoilt,
+        ends_ms => match u64::try_from(ends_ms) {
+            Err(_) => Renewal::Fenced,
+            Ok(ends_ms) => {
+                let none_ends_until_ms = u64::try_from(number()?).unwrap_or(0);
+                let ended: Result<_, Error> = parts.map(|member| Ok(member.as_bulk()?.to_vec())).collect();
+                Renewal::Renewed { times: LeaseTimes { ends_ms, none_ends_until_ms }, ended: ended? }
+            }
+        },
+    };
+    Ok((clock, renewal))
 }
 
 /// Appends the end of a process: its heartbeat and figures go. An integer answers each.

@@ -27,8 +27,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use super::server;
 use crate::limits::{SURVEY_HEARTBEATS_PER_CALL, SURVEY_QUEUES_PER_CALL};
 use crate::resp::Requests;
+use crate::time::{self, RedisClock};
 use crate::wire::{
     Keyspace, heartbeat_key,
     realm::{RealmKey, parse_realm_key},
@@ -63,6 +65,8 @@ pub struct Survey {
     /// slots.
     keys: Keyspace,
     pace: Pace,
+    /// The server's.
+    clock: RedisClock,
     /// Whether a look was written.
     begun: bool,
     scans: Vec<Scan>,
@@ -86,6 +90,8 @@ pub struct Survey {
 
 #[derive(Debug)]
 enum Asked {
+    /// The clock, at this moment.
+    Clock(time::Asked),
     /// A set or counter of a whole server, by its key.
     Count(&'static str, RealmKey),
     /// A page of the scan of this number.
@@ -125,6 +131,7 @@ impl Survey {
             scope,
             keys,
             pace,
+            clock: RedisClock::default(),
             begun: false,
             scans: Kind::of(scope, keys).iter().copied().map(|kind| Scan::new(kind, keys)).collect(),
             asked: Vec::new(),
@@ -164,12 +171,19 @@ impl Survey {
         self.queues.iter().filter_map(|(key, jobs)| Some((queue_name(self.keys, key), (*jobs)?)))
     }
 
+    /// Unix time by the clock of the server, as the last look has read it.
+    #[must_use]
+    pub fn now(&self) -> f64 {
+        self.clock.now()
+    }
+
     /// What was found.
     #[must_use]
     pub fn finish(self) -> Summary {
         let text = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
         let realm = |key: &String| Some(parse_realm_key(self.keys, key)?.0.to_owned());
         Summary {
+            at: self.now(),
             counts: self.counts(),
             queues: self.queues().map(|(name, jobs)| (name.into_owned(), jobs)).collect(),
             realms: self.sizes.keys().filter_map(realm).collect(),
@@ -187,6 +201,10 @@ impl Survey {
         self.asked.clear();
         if self.pace == Pace::Once && self.is_complete() {
             return false;
+        }
+        if self.pace == Pace::Again || !self.begun {
+            server::ask_clock(requests);
+            self.asked.push(Asked::Clock(time::Asked::now()));
         }
         if self.scope == Scope::Everything
             && !self.keys.is_cluster()

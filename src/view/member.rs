@@ -43,6 +43,8 @@ pub(crate) struct Member {
     pub(crate) started_at: u64,
     /// Unix seconds.
     pub(crate) heartbeat: Option<f64>,
+    /// By how many seconds the clock of its host is ahead of Redis's, if by more than one; below 0: behind. Ours only.
+    pub(crate) clock_skew_s: Option<f64>,
     pub(crate) shards: Vec<ShardFigures>,
     pub(crate) jobs: Vec<RunningJob>,
 }
@@ -100,14 +102,21 @@ impl Member {
             rss_kb: number(|said| &said.rss).map(|kilobytes| kilobytes as u64),
             started_at: process.started_at,
             heartbeat: number(|said| &said.heartbeat),
+            clock_skew_s: figures.and_then(|figures| figures.clock_skew_s),
             shards: figures.map(|figures| figures.shards.clone()).unwrap_or_default(),
             jobs,
         }
     }
 
-    /// The first trouble, and how many more there are: a process may have hundreds of shards. A Ruby server says nothing
-    /// about its health.
+    /// The first trouble, and how many more there are: a process may have hundreds of shards; then whether the clock of its
+    /// host is wrong. A Ruby server says nothing about its health.
     pub(crate) fn health(&self, now: f64) -> String {
+        let Some(skew) = self.clock_skew_s else { return self.troubled(now) };
+        let side = if skew < 0.0 { "behind" } else { "ahead of" };
+        format!("{}; clock {:.1} s {side} redis", self.troubled(now), skew.abs())
+    }
+
+    fn troubled(&self, now: f64) -> String {
         match self.troubles.as_slice() {
             [] if self.engine == Engine::Ruby => "unknown".to_owned(),
             [] => "ok".to_owned(),
@@ -198,5 +207,7 @@ mod tests {
         assert_eq!((member.engine, member.busy, &*member.phase), (Engine::JigglerUring, 5, "quiet"));
         assert_eq!((&*member.health(0.0), &*member.engine_text()), ("ok", "uring 0.2.0"));
         assert_eq!((member.jobs[0].shard, member.jobs[0].since), (Some(1), Some(5.5)));
+        process.figures.as_mut().unwrap().clock_skew_s = Some(-60.04);
+        assert_eq!(Member::of(&process).health(0.0), "ok; clock 60.0 s behind redis");
     }
 }

@@ -13,7 +13,7 @@ use crate::time::unix_now;
 /// One state. As JSON it is what `top --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct State {
-    /// Unix seconds.
+    /// Unix seconds by the clock of Redis, as all times here.
     pub(crate) at: f64,
     /// Without the password.
     pub(crate) redis: String,
@@ -78,7 +78,7 @@ impl State {
             members.map(|member| Worker { shard_jobs_per_s: rates.of_shards(&member), member }).collect();
         rates.shards.retain(|uuid, _| processes.iter().any(|worker| worker.member.uuid == *uuid));
         Self {
-            at: unix_now(),
+            at: surveys.first().map_or_else(unix_now, |survey| survey.now()),
             redis: redis.to_owned(),
             counts,
             processed_per_s,

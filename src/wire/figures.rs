@@ -31,6 +31,9 @@ pub struct Figures {
     /// Seconds it keeps one.
     #[serde(default)]
     pub dead_timeout_s: u64,
+    /// By how many seconds the clock of its host is ahead of Redis's, if it is more than one; below 0: behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_skew_s: Option<f64>,
 }
 
 /// A job that runs.
@@ -154,6 +157,7 @@ mod tests {
             jobs,
             dead_jobs_max: 10_000,
             dead_timeout_s: 60,
+            clock_skew_s: Some(-60.5),
         };
         let json = figures.to_json();
         assert!(
@@ -166,7 +170,7 @@ mod tests {
 
         let older = parse(br#"{"phase":"quiet","shards":[{"processed":7}]}"#).unwrap();
         assert_eq!((older.troubles.len(), older.shards[0].processed), (0, 7));
-        assert_eq!((older.dead_jobs_max, older.dead_timeout_s), (0, 0));
+        assert_eq!((older.dead_jobs_max, older.dead_timeout_s, older.clock_skew_s), (0, 0, None));
         assert_eq!((older.jobs.len(), older.version.as_str(), older.shards[0].slots), (0, "", 0));
         let newer = json.replace("no-redis", "on-fire").replace("\"running\":3", "\"running\":3,\"new\":1");
         assert_eq!(parse(newer.as_bytes()).unwrap().troubles[0].what, Ailment::Unknown);

@@ -29,6 +29,7 @@ mod alone;
 mod bad_payloads;
 mod beside;
 mod chaos;
+mod clocks;
 mod closed_idle;
 mod cluster;
 mod cluster_clients;

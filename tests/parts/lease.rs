@@ -1,6 +1,8 @@
 //! The renewal of a lease, against a real Redis: a fenced process learns of it, dead ones are named, and nothing is
 //! asked for that cannot have happened (P3).
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use crate::own_redis::OwnRedis;
 use jiggler_uring::internal::net::blocking::BlockingConnection;
 use jiggler_uring::internal::resp::{Reply, Requests};
@@ -36,7 +38,13 @@ impl Setup {
         let mut requests = Requests::new();
         let holder = Holder { member: "me", index: &self.index };
         process::renew_lease(&self.scripts, holder, times, LENGTH_MS, 2, &mut requests);
-        process::read_lease(&self.conn.call_one(&requests).unwrap()).unwrap()
+        let (clock, renewal) = process::read_lease(&self.conn.call_one(&requests).unwrap()).unwrap();
+        let host = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        assert!(
+            host.abs_diff(clock) < Duration::from_secs(60),
+            "whatever it comes to, it tells the time: {clock:?}"
+        );
+        renewal
     }
 
     fn lease(&mut self, member: &str, ends_ms: u64) {

@@ -55,7 +55,7 @@ fn a_scheduled_job_is_stored_under_its_time_and_progress_under_its_jid() {
         client.enqueue_in(Duration::from_secs(60), &job(2)).await.unwrap();
         assert!(matches!(client.enqueue_at(f64::NAN, &job(3)).await, Err(Error::BadTime { .. })));
         for jid in ["", "j", &"x".repeat(JID_BYTES_MAX + 1)] {
-            client.report(jid, &Progress::new(1, 2, &"é".repeat(1_000)));
+            client.report(jid, &Progress::new(1, 2, &"é".repeat(1_000), 5.5));
         }
         // Sent in order, so this comes after it.
         client.enqueue(&job(4)).await.unwrap();
@@ -115,7 +115,7 @@ fn a_server_that_is_away_fails_every_push_and_is_found_when_it_is_back() {
         for error in [first.unwrap_err(), second.unwrap_err()] {
             assert!(error.to_string().contains("/nonexistent/redis.sock"), "{error}");
         }
-        client.report("j", &Progress::new(1, 1, ""));
+        client.report("j", &Progress::new(1, 1, "", 5.5));
     });
 }
 

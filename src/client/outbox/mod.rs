@@ -38,7 +38,7 @@ use crate::limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::Requests;
 use crate::resp::url::RedisUrl;
 use crate::store::outbox::Target;
-use crate::time;
+use crate::time::RedisClock;
 use crate::wire::Keyspace;
 
 /// A producer that accepts jobs while Redis is away. Cheap to clone; for threads and for tasks on any runtime.
@@ -91,6 +91,8 @@ struct Handle {
     inbox: Arc<Inbox>,
     path: PathBuf,
     keys: Keyspace,
+    /// Redis's.
+    clock: Arc<RedisClock>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -116,14 +118,26 @@ impl Outbox {
         let inbox = Arc::new(Inbox::default());
         let spawned = |cause| failed(JournalError::io("start a thread for", path, cause));
         let (courier, requests) = crossbeam_channel::bounded::<Requests>(1);
+        let mut link = Link::new(keys, url.clone(), options.connection);
+        let clock = Arc::clone(link.clock());
         let courier_thread = Builder::new().name("outbox-redis".to_owned()).spawn({
-            let (inbox, mut link) = (Arc::clone(&inbox), Link::new(keys, url.clone(), options.connection));
-            move || requests.iter().for_each(|requests| inbox.give_back(link.call(&requests)))
+            let inbox = Arc::clone(&inbox);
+            move || {
+                for requests in requests {
+                    let replies = link.call(&requests);
+                    let answers = replies.is_ok();
+                    inbox.give_back(replies);
+                    if answers {
+                        // If that fails, so will the next push, and be told.
+                        let _maybe = link.read_clock();
+                    }
+                }
+            }
         });
         let files = (journal, rejected);
         let keeper = Keeper::new(Arc::clone(&inbox), keys, files, courier, courier_thread.map_err(spawned)?);
         let thread = Builder::new().name("outbox".to_owned()).spawn(move || keeper.run()).map_err(spawned)?;
-        let handle = Handle { inbox, path: path.to_owned(), keys, thread: Some(thread) };
+        let handle = Handle { inbox, path: path.to_owned(), keys, clock, thread: Some(thread) };
         Ok(Self { handle: Arc::new(handle), hooks: SharedHooks::default() })
     }
 
@@ -147,7 +161,9 @@ impl Outbox {
         block_on(self.enqueue_async(job))
     }
 
-    /// Schedules a job to be run `delay` from now by this machine's clock, whenever it reaches Redis.
+    /// Schedules a job to be run `delay` from now, whenever it reaches Redis: by Redis's clock as far as it is known, which
+    /// it is once anything was pushed; before that by the clock of this host. Redis is asked for its time behind a push,
+    /// once a minute at most, so that no push waits for it.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
@@ -205,7 +221,7 @@ impl Outbox {
         delay: Duration,
         job: &J,
     ) -> Result<Accepted, Error> {
-        self.enqueue_at_async(time::unix_now() + delay.as_secs_f64(), job).await
+        self.enqueue_at_async(self.handle.clock.now() + delay.as_secs_f64(), job).await
     }
 
     /// As [`enqueue_at`](Self::enqueue_at), for async code on any runtime.

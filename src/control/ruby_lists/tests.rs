@@ -53,6 +53,7 @@ impl Process {
                 url: redis.url(),
                 lease_member: lease::lease_member(uuid, 1, &["default"]),
                 home: QueueKeys::new(JIGGLER, "default", uuid, 0),
+                clock: Arc::default(),
             }],
             settings: Settings {
                 stats_interval: Duration::from_secs(10),

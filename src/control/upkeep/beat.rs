@@ -10,7 +10,6 @@ use crate::limits::{FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE};
 use crate::resp::Requests;
 use crate::store::process::{self, Announcement, Holder, LeaseTimes};
 use crate::store::scripts::Scripts;
-use crate::time::unix_now;
 use crate::wire::{Presence, Realm};
 
 /// What is due at one moment.
@@ -45,8 +44,8 @@ pub(super) struct Heartbeat {
 }
 
 impl Beat<'_> {
-    /// Appends it: the lease first, whose reply is then the first.
-    pub(super) fn write(&self, scripts: &Scripts, requests: &mut Requests) {
+    /// Appends it, at this Unix time of Redis: the lease first, whose reply is then the first.
+    pub(super) fn write(&self, now: f64, scripts: &Scripts, requests: &mut Requests) {
         if let Some(LeaseBeat { duty, known }) = &self.lease {
             let length_ms = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
             let holder = Holder { member: &duty.options.lease_member, index: &duty.options.home };
@@ -56,7 +55,7 @@ impl Beat<'_> {
             let announcement = Announcement {
                 presence: &heartbeat.presence,
                 before: heartbeat.before.as_deref(),
-                now: unix_now(),
+                now,
                 rss_kb: resident_kb(),
                 figures: heartbeat.writes_figures.then_some(heartbeat.figures.as_str()),
                 ttl_s: heartbeat.ttl_s,
@@ -95,7 +94,7 @@ impl Shown {
     pub(super) async fn next(&self, control: &Control, now: Instant) -> Heartbeat {
         // Taken together, before anything is awaited: a change meanwhile makes another beat due.
         let (presence, phase) = (control.settings.presence(), phase_name(control));
-        let jobs = control.shards.running_jobs(&control.options.stats).await;
+        let jobs = control.shards.running_jobs(&control.options.stats, || control.now()).await;
         let figures = figures(control, jobs).to_json();
         let stale = self.figures.1.is_none_or(|written| now - written >= FIGURES_INTERVAL_MAX);
         Heartbeat {

@@ -4,15 +4,16 @@
 -- ARGV  1 member: uuid, shards and queues of the process   2 length of the lease in milliseconds   3 most names wanted
 --       4 the end of the lease as the last renewal told it (0: not known)   5 until when nobody's lease ends, as the last
 --       question told it (0: not known)
--- Returns an array: the end of the lease in Unix milliseconds; until when no lease that is known ends (0: ask again); the
--- members whose lease has ended, longest first. The first is -1 if a reaper has fenced the process: it holds nothing any
--- more, and a lease would only make others reap it again; -2 if the lease set is none. A shard that ended in order leaves another text there, and the
--- others may still run jobs.
+-- Returns an array: Redis's clock, in Unix microseconds; the end of the lease in Unix milliseconds; until when no lease that
+-- is known ends (0: ask again); the members whose lease has ended, longest first. The second is -1, and the last, if a reaper
+-- has fenced the process: it holds nothing any more, and a lease would only make others reap it again; -2 if the lease set is
+-- none. A shard that ended in order leaves another text there, and the others may still run jobs.
 --
 -- What cannot have happened is not asked for. A process is fenced only after its lease has ended; a lease that is not known
 -- yet lasts for its whole length from now on.
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local clock = time[1] * 1000000 + time[2]
+local now = math.floor(clock / 1000)
 local function is_fenced()
   local text = redis.pcall('GET', KEYS[2])
   -- A hash is what lies there if all is well.
@@ -35,9 +36,9 @@ local fenced, refusal = whole(function()
   return 1
 end)
 if not fenced then return refusal end
-if fenced > 0 then return {-fenced} end
-if now <= tonumber(ARGV[5]) then return {ends, tonumber(ARGV[5])} end
-local reply, first_end = {ends, 0}, ends
+if fenced > 0 then return {clock, -fenced} end
+if now <= tonumber(ARGV[5]) then return {clock, ends, tonumber(ARGV[5])} end
+local reply, first_end = {clock, ends, 0}, ends
 local entries = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3] + 1)
 for i = 1, #entries, 2 do
   local score = tonumber(entries[i + 1])
@@ -45,7 +46,7 @@ for i = 1, #entries, 2 do
     first_end = math.min(first_end, score)
     break
   end
-  if #reply < ARGV[3] + 2 then reply[#reply + 1] = entries[i] end
+  if #reply < ARGV[3] + 3 then reply[#reply + 1] = entries[i] end
 end
-if #reply == 2 then reply[2] = first_end end
+if #reply == 3 then reply[3] = first_end end
 return reply

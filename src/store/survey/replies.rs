@@ -1,5 +1,6 @@
 //! What a survey makes of the replies to what it asked.
 
+use super::super::server;
 use super::count::{self, KeySize};
 use super::scan::Kind;
 use super::{Asked, Pace, Process, Survey, SurveyError, at};
@@ -22,6 +23,11 @@ impl Survey {
 
     fn accept_one(&mut self, asked: Asked, reply: &Reply) -> Result<(), SurveyError> {
         match asked {
+            Asked::Clock(asked) => match server::clock(reply) {
+                Ok(told) => _ = self.clock.learn(asked, told),
+                // Ages are then told by the clock of this host.
+                Err(_) => self.clock.note_refused(),
+            },
             Asked::Count(key, what) => {
                 *self.counts.of(what) = count::read(what, key, reply)?.unwrap_or(0);
             }

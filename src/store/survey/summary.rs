@@ -7,6 +7,8 @@ use super::{Counts, Process};
 /// The state at one moment, or nearly: it is read in several round trips, and jobs move meanwhile.
 #[derive(Debug, Default)]
 pub struct Summary {
+    /// When it was finished, Unix time by the clock of Redis; of several nodes that of the first.
+    pub at: f64,
     /// Sizes of the sets, and the counters.
     pub counts: Counts,
     /// Waiting jobs by queue name.
@@ -22,6 +24,9 @@ pub struct Summary {
 impl Summary {
     /// Adds what another node has.
     pub fn add(&mut self, other: Self) {
+        if self.at == 0.0 {
+            self.at = other.at;
+        }
         self.counts = self.counts.and(other.counts);
         self.queues.extend(other.queues);
         self.processes.extend(other.processes);

@@ -202,7 +202,7 @@ impl Drop for Worker {
 }
 
 /// The program, with nothing in its environment that it would read, and never with any Redis but the test's.
-fn command(program: &Path) -> Command {
+pub(crate) fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     for variable in ["APP_ENV", "RUST_LOG", "DYNO", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
         command.env_remove(variable);
@@ -212,7 +212,7 @@ fn command(program: &Path) -> Command {
 }
 
 /// A worker of the program on one core, with a stop timeout of 1 s.
-fn with_args(program: &Path, url: &str, args: &[&str]) -> Command {
+pub(crate) fn with_args(program: &Path, url: &str, args: &[&str]) -> Command {
     let mut command = command(program);
     command.args(["--redis-url", url]);
     for (flag, value) in [("--cores", "1"), ("-t", "1")] {
