@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{PAYLOAD_BYTES_MAX, PUSH_BYTES_MAX};
 
-/// How long a client reckons Redis's clock from one reading of it: one round trip a minute at most, and the clock of a server
-/// that was set is followed within that time. What two good clocks drift apart meanwhile is a few milliseconds.
+/// How long a client reckons Redis's clock from one reading of it: one round trip a minute at most, and a server whose clock
+/// was set is followed within that time. What two good clocks drift apart meanwhile is a few milliseconds.
 pub const CLOCK_KEPT: Duration = Duration::from_secs(60);
 
 // ---------------------------------------------------------------------------------------------------------------

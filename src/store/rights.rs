@@ -18,7 +18,7 @@
 //! without: a user without `+sort` or `+memory|usage` costs Redis twice the time a job, for it goes through a script
 //! (`turn.lua`); one without `+client|setname` has connections without names, one without `+client|tracking` may see
 //! retries late by the poll interval, and one without the channels of steering hears no `quiet` and `stop` of the command
-//! line.
+//! line. A producer, or a reader of the summary, who may not run `+time` has delays and ages by the clock of its own host.
 
 use crate::resp::{Error, Place, RedisErrorKind, RedisUrl, Reply, Requests, Value};
 use crate::wire::{DEFAULT_QUEUE, Keyspace};

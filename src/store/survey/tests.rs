@@ -19,11 +19,13 @@ impl Played {
         Self { survey: Survey::once(Scope::Everything, JIGGLER), requests: Requests::new() }
     }
 
-    /// Writes the next commands and gives them `answers`.
+    /// Writes the next commands and gives them `answers`; the question for the time, which comes first, has its own.
     fn answer(&mut self, answers: &[&str]) -> Result<(), SurveyError> {
         self.requests.clear();
         assert!(self.survey.write(&mut self.requests), "nothing more is asked");
         let mut decoder = Decoder::default();
+        let time = self.sent().contains("\r\nTIME\r\n").then_some(TIME);
+        let answers: Vec<&str> = time.into_iter().chain(answers.iter().copied()).collect();
         answers.iter().for_each(|answer| decoder.feed(answer.as_bytes()));
         let replies: Vec<_> = std::iter::from_fn(|| decoder.next_reply().unwrap()).collect();
         assert_eq!(replies.len(), answers.len());
@@ -42,6 +44,7 @@ fn page(cursor: &str, keys: &[&str]) -> String {
     format!("*2\r\n{}*{count}\r\n{keys}", bulk(cursor))
 }
 
+const TIME: &str = "*2\r\n$4\r\n1000\r\n$6\r\n500000\r\n";
 const NO_COUNTS: [&str; 5] = [":0\r\n", ":0\r\n", ":0\r\n", "$-1\r\n", "$-1\r\n"];
 const PROCESS: &str = "jiggler:svr:aa:3:25:default:1:100:7:vm";
 
@@ -63,6 +66,7 @@ fn an_empty_page_is_not_the_end_and_each_scan_goes_on_by_itself() {
     let summary = played.survey.finish();
     assert_eq!(summary.processes.keys().collect::<Vec<_>>(), [PROCESS]);
     assert_eq!(summary.queues, BTreeMap::from([("a".to_owned(), 4)]));
+    assert!((1_000.0..2_000.0).contains(&summary.at), "by the clock of redis: {}", summary.at);
 }
 
 #[test]
@@ -105,7 +109,7 @@ fn nonsense_is_named_with_its_key() {
         &[":0\r\n", ":0\r\n", ":0\r\n", "$-1\r\n", "$-1\r\n", "*1\r\n$1\r\n0\r\n", &none],
         "read jiggler:svr:*: redis answered an array of 1 elements instead of a cursor and a page of keys",
     );
-    check(&NO_COUNTS, "5 replies were given for 7 commands");
+    check(&NO_COUNTS, "6 replies were given for 8 commands");
 }
 
 fn look(conn: &mut BlockingConnection, survey: &mut Survey) {
