@@ -29,7 +29,7 @@ pub(crate) struct Outcome {
     pub(crate) done: u64,
     /// No longer there.
     pub(crate) gone: u64,
-    /// Not retried: the key of their queue is no list.
+    /// Not retried: the key of their queue is no list, or no worker may be given that queue.
     pub(crate) held: u64,
     /// The key of a queue: of the last job retried, or of one that is held.
     pub(crate) queue: Option<String>,
@@ -143,7 +143,7 @@ impl Batch {
     fn destination(&self, became: &[Requeued], at: usize) -> Option<QueueName> {
         match &became[at] {
             Requeued::Held(key) | Requeued::Moved(key) => self.queue_elsewhere(key),
-            Requeued::Gone => None,
+            Requeued::Gone | Requeued::Unservable(_) => None,
         }
     }
 
@@ -248,7 +248,7 @@ impl Outcome {
                     }
                 }
                 Requeued::Gone => outcome.gone += 1,
-                Requeued::Held(key) => {
+                Requeued::Held(key) | Requeued::Unservable(key) => {
                     outcome.held += 1;
                     outcome.queue = Some(key);
                 }

@@ -29,6 +29,7 @@ use crate::{
         entry,
         filter::{Filter, NamePattern},
     },
+    wire::{Keyspace, QueueName},
 };
 
 /// Which jobs.
@@ -100,7 +101,8 @@ pub(crate) fn act(db: &Database, act: &Act, out: &mut dyn Write) -> Result<(), E
         Target::Job { jid, places } => one(&mut sessions, order, jid, places, out),
         Target::All { set, name } => {
             let filter = Filter { name: name.clone(), jid: None };
-            all(&mut sessions, &Mission { action, set: *set, filter }, order.consent, out)
+            let mission = Mission { action, set: *set, filter };
+            all(db.keys, &mut sessions, &mission, order.consent, out)
         }
     }
 }
@@ -137,7 +139,7 @@ fn one(
             Some(End::Done { title, place, outcome }) => {
                 return said::of_one(order.action, session.realm().keys(), title, place, outcome, out);
             }
-            Some(End::Held(key)) => return Err(Error::Held { jobs: 1, key: printable(key) }),
+            Some(End::Held(key)) => return Err(held(1, session.realm().keys(), key)),
             Some(End::NoJob) => return Err(Error::NoJobToRetry { jid: jid.to_owned() }),
             Some(End::NotFound) | None => {
                 let places = pick.searched().iter();
@@ -160,6 +162,7 @@ impl Order {
 
 /// Acts on all selected jobs, one realm after the other.
 fn all(
+    keys: Keyspace,
     sessions: &mut [Session],
     mission: &Mission,
     consent: Consent,
@@ -184,8 +187,19 @@ fn all(
     said::of_all(mission, &swept, out)?;
     ended?;
     match (swept.outcome.held, swept.outcome.queue) {
-        (jobs @ 1.., Some(key)) => Err(Error::Held { jobs, key: printable(&key) }),
+        (jobs @ 1.., Some(key)) => Err(held(jobs, keys, &key)),
         _ => Ok(()),
+    }
+}
+
+/// Why jobs stay where they are: for the name of their queue, or for what lies under its key.
+fn held(jobs: u64, keys: Keyspace, key: &str) -> Error {
+    let name = keys.queue_name(key).unwrap_or(key);
+    match QueueName::new(name) {
+        // What was not valid UTF-8 is shown with marks in its place.
+        Ok(_) if !name.contains(char::REPLACEMENT_CHARACTER) => Error::Held { jobs, key: printable(key) },
+        Ok(_) => Error::Unservable { jobs, reason: format!("{} is not valid UTF-8", printable(name)) },
+        Err(error) => Error::Unservable { jobs, reason: printable(&error.to_string()) },
     }
 }
 

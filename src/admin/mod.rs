@@ -173,6 +173,17 @@ pub enum Error {
         /// The key of such a queue.
         key: String,
     },
+    /// Jobs could not be retried.
+    #[error(
+        "{jobs} jobs stay where they are: no worker may be given the queue that they name: {reason}; push mended jobs, and \
+         delete these"
+    )]
+    Unservable {
+        /// How many.
+        jobs: u64,
+        /// Why, of one of them.
+        reason: String,
+    },
     /// The dead set has no room.
     #[error(transparent)]
     DeadSetFull(#[from] DeadSetFull),
@@ -232,6 +243,7 @@ impl Error {
             | Self::NotFound { .. }
             | Self::NoJobToRetry { .. }
             | Self::Held { .. }
+            | Self::Unservable { .. }
             | Self::DeadSetFull(_)
             | Self::Cancel { .. }
             | Self::NoProcess { .. }

@@ -47,6 +47,7 @@ mod poller;
 mod reaper;
 mod ruby_lists;
 mod ruby_pollers;
+mod unservable;
 
 pub(crate) use duty::DutyOptions;
 pub(crate) use options::{ControlOptions, Expected, Outcome, RubyListTimes};

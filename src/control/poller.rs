@@ -34,9 +34,11 @@ use super::duty::Duty;
 use super::lead::{Due as LeadDue, Lead, Terms};
 use super::link::{ControlLink, way_out};
 use super::state::Control;
+use super::unservable;
 use crate::limits::{DUE_LOOK_MAX, DUE_PAUSE_MIN, LEAD_POLLS, LEAD_RENEWAL, LEAD_SLACK, POLL_JITTER};
 use crate::net::{Backoff, Error};
-use crate::store::due::{self, Due, Look};
+use crate::resp::RedisErrorKind;
+use crate::store::due::{self, Due, Look, Unservable};
 use crate::store::lead;
 use crate::timeout::within;
 use crate::wire::Causes;
@@ -199,6 +201,9 @@ impl Poller {
             self.spoilt.clone_from(&due.broken);
         }
         self.lead.answered(due.leads, self.looked_at);
+        if !due.unservable.is_empty() {
+            self.bury(&due.unservable).await?;
+        }
         let pause = pause_after(&due, self.look_interval());
         // Redis counted from the moment in which the script ran, which was before now.
         self.look_at = Instant::now() + pause;
@@ -206,6 +211,20 @@ impl Poller {
             self.look_at = self.look_at.max(self.looked_at + DUE_PAUSE_MIN);
         }
         Ok(())
+    }
+
+    /// Buries jobs that name a queue which no worker may be given. Should that fail they are due again later.
+    async fn bury(&mut self, jobs: &[Unservable]) -> Result<(), Error> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        match unservable::bury(&self.control, self.duty, link, jobs).await {
+            // A dead set that is none is nothing to the jobs that can be served.
+            Err(Error::Redis(error)) if error.kind() == RedisErrorKind::WrongType => {
+                let jobs = jobs.len();
+                tracing::error!(jobs, %error, "due jobs that no worker may be given cannot be buried and wait");
+                Ok(())
+            }
+            buried => buried,
+        }
     }
 
     /// Renews the lead without a look. Whether this process still has it.
@@ -379,7 +398,15 @@ mod tests {
     fn it_sleeps_until_the_next_job_is_due_and_never_longer_than_the_interval() {
         let interval = Duration::from_secs(5);
         let pause = |leads, more, next_ms| {
-            let due = Due { moved: 1, more, next_ms, held: 0, broken: String::new(), leads };
+            let due = Due {
+                moved: 1,
+                more,
+                next_ms,
+                held: 0,
+                broken: String::new(),
+                leads,
+                unservable: Vec::new(),
+            };
             pause_after(&due, interval)
         };
         assert_eq!(pause(true, true, Some(3)), Duration::ZERO);

@@ -18,6 +18,7 @@ use super::{Ctx, Handler, IntoJobResult, JobHandler, RetryPolicy};
 use crate::client::{InvalidJob, Job, NewJob};
 use crate::job::DeadJob;
 use crate::limits::RETRIES_MAX;
+use crate::wire::QueueName;
 
 /// The handlers of one core, by job name, around the state they share.
 ///
@@ -105,9 +106,11 @@ impl<S: 'static> Registry<S> {
     /// options.
     ///
     /// # Panics
-    /// If no job is registered yet.
+    /// If no job is registered yet, or no worker may be given a queue of this name: what it holds could never run.
     #[must_use]
     pub fn retry_queue(mut self, queue: &str) -> Self {
+        let checked = QueueName::new(queue).map(drop);
+        assert_eq!(checked, Ok(()), "no worker may be given the retry queue of job {}", self.last);
         self.last_job("retry_queue").retry_queue = Some(queue.into());
         self
     }

@@ -68,6 +68,13 @@ pub enum BadPayload {
         /// What it is.
         got: String,
     },
+    /// A `queue` that no worker may be given. Only a job of a set is refused for it: of one that lies in a queue, it is not
+    /// read.
+    #[error("no worker may be given the queue that the payload names: {detail}")]
+    UnservableQueue {
+        /// Which rule the name breaks.
+        detail: String,
+    },
     /// An `args` that is neither an array nor null nor absent.
     #[error("\"args\" is not an array but {got}")]
     ArgsNotAnArray {

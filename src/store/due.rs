@@ -8,9 +8,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
+use super::entries::{Entry, Set};
 use super::lead;
+use super::operate::{self, Condemned, DeadSetCaps};
 use super::scripts::{Script, Scripts};
-use crate::limits::{DUE_AGAIN, DUE_BYTES_MAX, DUE_JOBS_MAX, DUE_PAGE_JOBS};
+use crate::limits::{DUE_AGAIN, DUE_BYTES_MAX, DUE_JOBS_MAX, DUE_PAGE_JOBS, PAYLOAD_BYTES_MAX};
 use crate::resp::{Error, Reply, Requests};
 use crate::wire::DEFAULT_QUEUE;
 
@@ -41,12 +45,25 @@ pub struct Due {
     pub broken: String,
     /// Whether the process leads the pollers.
     pub leads: bool,
+    /// Jobs that were put off until they are buried: no worker may be given the queue that they name.
+    pub unservable: Vec<Unservable>,
+}
+
+/// A due job that names a queue which no worker may be given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unservable {
+    /// The set in which it lies.
+    pub set: Set,
+    /// The name, of any bytes.
+    pub name: Bytes,
+    /// The job.
+    pub job: Bytes,
 }
 
 /// Appends the move of due jobs, at most [`DUE_JOBS_MAX`] and some [`DUE_BYTES_MAX`] from each set, to their queues.
 /// Atomic: there is no moment in which a job is nowhere. [`read_due`] reads the reply.
 pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Due, 3, 9, requests);
+    let mut command = scripts.begin(Script::Due, 3, 10, requests);
     let realm = scripts.realm();
     command.arg(realm.lead.as_bytes()).arg(realm.retries.as_bytes()).arg(realm.scheduled.as_bytes());
     let default = realm.queue().unwrap_or(DEFAULT_QUEUE);
@@ -54,6 +71,7 @@ pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
     command.arg_u64(DUE_JOBS_MAX as u64).arg(default.as_bytes()).arg(prefix.as_bytes());
     command.arg_u64(DUE_BYTES_MAX as u64).arg_u64(DUE_AGAIN.as_secs()).arg_u64(DUE_PAGE_JOBS as u64);
     command.arg(look.uuid.as_bytes()).arg_u64(lead::millis(look.lead)).arg_u64(u64::from(look.may_lead));
+    command.arg_u64(PAYLOAD_BYTES_MAX as u64);
 }
 
 /// Reads the reply to [`move_due`].
@@ -62,9 +80,21 @@ pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
 /// If the reply is an error, or not of the script's shape.
 pub fn read_due(reply: &Reply) -> Result<Due, Error> {
     let mut parts = reply.as_array()?;
-    let mut part = || parts.next().ok_or_else(|| reply.value().instead_of("six values"));
+    let mut part =
+        || parts.next().ok_or_else(|| reply.value().instead_of("six values, and three for each job"));
     let (moved, more, next_ms) = (part()?, part()?, part()?);
     let (held, broken, leads) = (part()?, part()?, part()?);
+    let mut unservable = Vec::new();
+    while let Some(set) = parts.next() {
+        let mut part = || parts.next().ok_or_else(|| reply.value().instead_of("three values for each job"));
+        let set = if set.as_integer()? == 2 { Set::Retries } else { Set::Scheduled };
+        let (name, job) = (part()?, part()?);
+        unservable.push(Unservable {
+            set,
+            name: reply.slice(name.as_bulk()?),
+            job: reply.slice(job.as_bulk()?),
+        });
+    }
     Ok(Due {
         moved: u64::try_from(moved.as_integer()?).unwrap_or(0),
         more: more.as_bulk()? == b"1",
@@ -72,7 +102,25 @@ pub fn read_due(reply: &Reply) -> Result<Due, Error> {
         held: u64::try_from(held.as_integer()?).unwrap_or(0),
         broken: String::from_utf8_lossy(broken.as_bulk()?).into_owned(),
         leads: leads.as_integer()? == 1,
+        unservable,
     })
+}
+
+/// Appends the move of jobs of one set, each with its dead entry, to the dead set, and its trimming to these caps.
+/// [`operate::read_killed`] reads the reply. Atomic; those that are gone meanwhile are left alone.
+pub fn bury(
+    scripts: &Scripts,
+    set: Set,
+    jobs: Vec<(&Unservable, Vec<u8>)>,
+    caps: DeadSetCaps,
+    requests: &mut Requests,
+) {
+    let entry = |job: &Bytes| Entry { newer: 0, size: job.len() as u64, score: None, bytes: job.clone() };
+    let entries: Vec<(Entry, Vec<u8>)> =
+        jobs.into_iter().map(|(job, dead)| (entry(&job.job), dead)).collect();
+    let condemned: Vec<Condemned<'_>> =
+        entries.iter().map(|(entry, dead)| Condemned { entry, dead: Some(dead.clone()) }).collect();
+    operate::kill(scripts, set, &condemned, Some(caps), requests);
 }
 
 /// Appends the wish to be told of changes to keys that are read on this connection: RESP3, and tracking, also of what this

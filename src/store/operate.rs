@@ -20,6 +20,8 @@ pub enum Requeued {
     Gone,
     /// It is still in the set: the key of its queue, this one, is no list.
     Held(String),
+    /// It is still in the set: no worker may be given the queue of this key.
+    Unservable(String),
 }
 
 /// Appends the move of jobs from a set to their queues, where the poller would put them. [`read_requeued`] reads the reply.
@@ -45,6 +47,7 @@ pub fn read_requeued(reply: &Reply) -> Result<Vec<Requeued>, Error> {
         requeued.push(match done.as_integer()? {
             1 => Requeued::Moved(key),
             0 => Requeued::Gone,
+            -2 => Requeued::Unservable(key),
             _ => Requeued::Held(key),
         });
     }

@@ -216,3 +216,43 @@ fn a_due_job_whose_queue_is_not_a_list_does_not_hold_up_the_others() {
     worker.stop();
     assert_eq!(redis.text("jiggler:list:broken").as_deref(), Some("not a list"));
 }
+
+#[test]
+fn a_due_job_of_a_queue_that_no_worker_may_be_given_is_buried_with_its_bytes_and_the_reason() {
+    let redis = Redis::start();
+    let names: [&[u8]; 6] = [b"a:b", b"a,b", b" a", b"a\\u0000", b"x_in_progress", b"\xff"];
+    let job =
+        |name: &[u8]| [b"{\"name\":\"Noop\",\"args\":[1],\"jid\":\"q\",\"queue\":\"", name, b"\"}"].concat();
+    for (number, name) in names.into_iter().enumerate() {
+        add(&redis, [SCHEDULED, RETRIES][number % 2], LONG_AGO, &job(name));
+    }
+    add(&redis, SCHEDULED, "1000000001", br#"{"name":"Noop","args":[],"jid":"good"}"#);
+    let mut worker = Worker::start(&redis, &[]);
+    wait_until("they are dead", || redis.count(DEAD) == names.len() as i64);
+    wait_until("the other has run", || redis.processed() == 1);
+    let mut buried = BTreeSet::new();
+    for (entry, _) in redis.set(DEAD) {
+        let entry = json(&entry);
+        assert_eq!(
+            (&entry["name"], &entry["error_class"]),
+            (&value!("InvalidPayload"), &value!("JigglerUring::BadPayload"))
+        );
+        assert!(
+            entry["error_message"].as_str().unwrap().starts_with("no worker may be given the queue"),
+            "{entry}"
+        );
+        buried.insert(entry["raw_base64"].as_str().unwrap().to_owned());
+    }
+    let engine = &base64::engine::general_purpose::STANDARD;
+    let expected = names.map(|name| base64::Engine::encode(engine, job(name)));
+    assert_eq!(buried, BTreeSet::from(expected));
+    assert_eq!((redis.count(SCHEDULED), redis.count(RETRIES)), (0, 0));
+    assert_eq!(redis.list(&["KEYS", "jiggler:list:*"]).len(), 0, "nothing lies where nobody looks");
+    worker.stop();
+    let url = redis.url();
+    add(&redis, DEAD, LONG_AGO, &job(b"a:b"));
+    let output = output_of(&["retry", "q", "--redis-url", &url]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("no worker may be given the queue"), "{said}");
+    assert_eq!(redis.list(&["KEYS", "jiggler:list:*"]).len(), 0, "it stays where it is");
+}

@@ -6,6 +6,7 @@ use super::super::lead;
 use super::*;
 use crate::net::blocking::BlockingConnection;
 use crate::own_redis::OwnRedis;
+use crate::wire::QueueName;
 use crate::wire::keys::JIGGLER;
 
 const ME: &str = "0123456789ab";
@@ -187,4 +188,115 @@ fn a_job_that_is_put_off_is_the_next_if_no_other_is() {
     assert_eq!((due.moved, due.more, due.held, &*due.broken), (0, false, 1, "jiggler:list:broken"));
     let again_ms = DUE_AGAIN.as_millis() as u64;
     assert!((1..=again_ms).contains(&due.next_ms.unwrap()), "{due:?}");
+}
+
+/// Payloads that name this as their queue, one that is decoded and one that is large enough to be searched.
+fn naming(value: &str) -> [Vec<u8>; 2] {
+    let small = format!(r#"{{"name":"N","args":[],"queue":{value}}}"#);
+    let large = format!(r#"{{"name":"N","args":["{}"],"queue":{value}}}"#, "x".repeat(70_000));
+    [small.into_bytes(), large.into_bytes()]
+}
+
+#[test]
+fn a_name_is_servable_if_a_worker_may_be_given_a_queue_of_it() {
+    let mut names: Vec<String> = [
+        "default",
+        "a b",
+        "über",
+        "😀",
+        "a:b",
+        "a,b",
+        "{a",
+        "a}",
+        " a",
+        "a ",
+        "\u{a0}a",
+        "a\u{3000}",
+        "a\u{2003}b",
+        "a\nb",
+        "a\0",
+        "\u{7f}",
+        "a\u{85}",
+        "\u{9f}b",
+        "in_progress",
+        "x_in_progress_y",
+        "progress",
+        "\u{2028}",
+        "\u{feff}a",
+    ]
+    .map(str::to_owned)
+    .into();
+    names.extend([127, 128, 129].map(|bytes| "q".repeat(bytes)));
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let near = |random: &mut fastrand::Rng| match random.u8(0..3) {
+        0 => random.char('\0'..='\u{7f}'),
+        1 => random.char('\u{80}'..='\u{3010}'),
+        _ => random.char(..),
+    };
+    names.extend((0..300).map(|_| (0..random.usize(1..4)).map(|_| near(&mut random)).collect::<String>()));
+    let mut setup = Setup::new();
+    for name in names {
+        setup.redis.run(&[b"FLUSHALL"]);
+        for job in naming(&serde_json::to_string(&name).unwrap()) {
+            setup.add(JIGGLER.names().scheduled, "1", &job);
+        }
+        let due = setup.look(false);
+        let is_servable = QueueName::new(&name).is_ok();
+        assert_eq!(due.moved, if is_servable { 2 } else { 0 }, "{name:?}, seed {seed}");
+        assert!(due.unservable.iter().all(|job| job.name == name.as_bytes()), "{name:?}");
+        assert_eq!(due.unservable.len(), if is_servable { 0 } else { 2 }, "{name:?}, seed {seed}");
+    }
+}
+
+#[test]
+fn a_job_that_names_no_queue_by_a_text_goes_to_the_default() {
+    let mut setup = Setup::new();
+    for value in ["null", "false", "true", "\"\"", "5", "[1]", "{\"a\":\"b\"}", "\"a:b\",\"queue\":7"] {
+        setup.redis.run(&[b"FLUSHALL"]);
+        for job in naming(value) {
+            setup.add(JIGGLER.names().retries, "1", &job);
+        }
+        assert_eq!(setup.look(false).unservable, [], "{value}");
+        let waiting = setup.redis.run(&[b"LLEN", b"jiggler:list:default"]).as_integer().unwrap();
+        assert_eq!(waiting, 2, "{value}");
+    }
+}
+
+#[test]
+fn what_no_worker_may_be_given_is_put_off_and_then_buried_whatever_its_bytes() {
+    let mut setup = Setup::new();
+    let jobs: [&[u8]; 2] = [br#"{"name":"N","queue":"a:b"}"#, b"{\"name\":\"N\",\"queue\":\"a\xff\"}"];
+    jobs.iter().for_each(|job| setup.add(JIGGLER.names().scheduled, "1", job));
+    setup.add(JIGGLER.names().scheduled, "2", br#"{"name":"N","queue":"good"}"#);
+    let due = setup.look(false);
+    assert_eq!((due.moved, due.held, due.more, due.unservable.len()), (1, 0, false, 2), "{due:?}");
+    assert_eq!(due.unservable.iter().map(|job| &job.job[..]).collect::<Vec<_>>(), jobs);
+    assert_eq!(setup.look(false).unservable, [], "they are put off");
+    let dead = |number: usize| format!("dead {number}").into_bytes();
+    let condemned = due.unservable.iter().enumerate().map(|(number, job)| (job, dead(number))).collect();
+    let mut requests = Requests::new();
+    let caps = DeadSetCaps { jobs_max: 10, timeout_s: 1_000 };
+    bury(&setup.scripts, Set::Scheduled, condemned, caps, &mut requests);
+    let killed = operate::read_killed(&setup.conn.call_one(&requests).unwrap()).unwrap();
+    assert_eq!(killed.moved, [true, true]);
+    assert_eq!(
+        setup.redis.strings(&[b"ZRANGE", JIGGLER.names().dead.as_bytes(), b"0", b"-1"]),
+        ["dead 0", "dead 1"]
+    );
+    assert_eq!(setup.redis.run(&[b"EXISTS", JIGGLER.names().scheduled.as_bytes()]).as_integer().unwrap(), 0);
+    assert_eq!(setup.redis.strings(&[b"KEYS", b"jiggler:list:*"]), ["jiggler:list:good"]);
+}
+
+#[test]
+fn an_operator_moves_no_job_where_no_worker_may_be() {
+    let mut setup = Setup::new();
+    let job = br#"{"name":"N","queue":"a,b"}"#;
+    setup.add(JIGGLER.names().dead, "1", job);
+    let entry = Entry { newer: 0, size: job.len() as u64, score: None, bytes: Bytes::from_static(job) };
+    let mut requests = Requests::new();
+    operate::requeue(&setup.scripts, Set::Dead, &[&entry], &mut requests);
+    let requeued = operate::read_requeued(&setup.conn.call_one(&requests).unwrap()).unwrap();
+    assert_eq!(requeued, [operate::Requeued::Unservable("jiggler:list:a,b".to_owned())]);
+    assert_eq!(setup.redis.strings(&[b"KEYS", b"jiggler:*"]), [JIGGLER.names().dead]);
 }

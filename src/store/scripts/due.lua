@@ -4,18 +4,23 @@
 -- ARGV  1 most jobs to move from each set   2 queue of a job that names none   3 what the key of a queue begins with
 --       4 most bytes of payload to move from each set, a single larger one excepted   5 seconds until a job that cannot
 --       be moved is due again   6 jobs to read at once   7 uuid of the process   8 milliseconds the lead lasts
---       9 '1' if the process may be leading
+--       9 '1' if the process may be leading   10 size up to which a job that no worker may be given is told
 -- Due is what Redis's own clock says. The payload is read, for its queue, and moved as it is, byte for byte. Each set has
 -- its own share of a call, in jobs and in bytes, so that neither keeps the other waiting.
--- A job whose queue's key is no list stays in its set and is due again later: it must not stand in the way of others.
+-- A job whose queue's key is no list stays in its set and is due again later: it must not stand in the way of others. So
+-- does one that names a queue no worker may be given, and the caller is told, who buries it; but one that is larger than may
+-- be told goes to the default queue, whatever it names: no handler gets it, and the shard that finds it there buries it.
 -- A connection that tracks keys is told of all that changes in either set from this call on: each set is read after the
 -- last change that is made to it here.
 -- In a cluster the realm is that of one queue: a job that names another one is put off like one whose queue is no list.
 --
 -- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none),
--- jobs put off, the key of a queue that is no list or of a set that is none ('': none), 1 if the process leads.
+-- jobs put off, the key of a queue that is no list or of a set that is none ('': none), 1 if the process leads; and for each
+-- job that is to be buried three: the number of its set among the keys, the name of its queue, the job.
 local limit, page = tonumber(ARGV[1]), tonumber(ARGV[6])
 local moved, more, next_ms, held, broken, leads = 0, '0', -1, 0, '', 0
+-- What is to be buried, as it is told.
+local doomed = {}
 
 -- A key that is no string has no leader: then all look, and nobody more often than the poll interval.
 local function leader()
@@ -38,9 +43,10 @@ if there % 3 == 0 then return {moved, more, next_ms, held, broken, leads} end
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 
--- The first due jobs of a set by the key of their queue, and these keys in the order in which they came up. The first
--- is read alone and then as many as those were small: how large payloads are is known only once they are here.
-local function take(set)
+-- The first due jobs of the set of this number by the key of their queue, and these keys in the order in which they came up.
+-- The first is read alone and then as many as those were small: how large payloads are is known only once they are here.
+local function take(number)
+  local set = KEYS[number]
   local queues, order, count, budget, ahead = {}, {}, 0, tonumber(ARGV[4]), 1
   while count < limit and budget > 0 do
     ahead = math.min(ahead, page, limit - count)
@@ -50,13 +56,18 @@ local function take(set)
       if tonumber(entries[i + 1]) > now or (#job > budget and count > 0) then return queues, order end
       budget = budget - #job
       count = count + 1
-      local key = key_of_queue(job, ARGV[2], ARGV[3])
-      if not queues[key] then
-        queues[key] = {}
-        order[#order + 1] = key
+      local name, is_servable = queue_of(job, ARGV[2])
+      if not is_servable and #job <= tonumber(ARGV[10]) then
+        for _, element in ipairs({number, name, job}) do doomed[#doomed + 1] = element end
+      else
+        local key = ARGV[3] .. (is_servable and name or ARGV[2])
+        if not queues[key] then
+          queues[key] = {}
+          order[#order + 1] = key
+        end
+        local list = queues[key]
+        list[#list + 1] = job
       end
-      local list = queues[key]
-      list[#list + 1] = job
     end
     if #entries < 2 * ahead then break end
     local used = tonumber(ARGV[4]) - budget
@@ -65,8 +76,10 @@ local function take(set)
   return queues, order
 end
 
-local function move(set)
-  local queues, order = take(set)
+local function move(number)
+  local set, told = KEYS[number], #doomed
+  local queues, order = take(number)
+  for i = told + 3, #doomed, 3 do redis.call('ZADD', set, 'XX', now + ARGV[5], doomed[i]) end
   for _, key in ipairs(order) do
     local kind = kind_of_queue(key)
     if kind == 'list' or kind == 'none' then
@@ -96,7 +109,7 @@ end
 for i = 2, 3 do
   local head = first_of(KEYS[i])
   if head[2] and tonumber(head[2]) <= now then
-    local refusal = move(KEYS[i])
+    local refusal = move(i)
     if refusal then return refusal end
     head = first_of(KEYS[i])
   end
@@ -109,4 +122,6 @@ for i = 2, 3 do
     end
   end
 end
-return {moved, more, next_ms, held, broken, leads}
+local reply = {moved, more, next_ms, held, broken, leads}
+for _, element in ipairs(doomed) do reply[#reply + 1] = element end
+return reply

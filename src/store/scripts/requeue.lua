@@ -2,19 +2,24 @@
 --
 -- KEYS  1 set
 -- ARGV  1 queue of a job that names none   2 what the key of a queue begins with   3.. for each job three: see seen.lua
--- Payloads are moved as they are, byte for byte. A job whose queue's key is no list stays where it is.
+-- Payloads are moved as they are, byte for byte. A job whose queue's key is no list, or that names a queue no worker may be
+-- given, stays where it is.
 -- In a cluster a job that names another queue than that of the realm stays where it is: -1.
 --
--- Returns an array, for each job two: 1 moved, 0 no longer there, -1 not moved; the key of its queue ('' if it is gone).
+-- Returns an array, for each job two: 1 moved, 0 no longer there, -1 not moved, -2 not moved for its queue's name; the key of
+-- its queue ('' if it is gone).
 local function requeue()
   local reply, kinds = {}, {}
   for first = 3, #ARGV, 3 do
     local job, done, key = seen('zset', first), 0, ''
     if job then
-      key = key_of_queue(job, ARGV[1], ARGV[2])
-      kinds[key] = kinds[key] or kind_of_queue(key)
+      local name, is_servable = queue_of(job, ARGV[1])
+      key = ARGV[2] .. name
+      kinds[key] = kinds[key] or not is_servable and 'unservable' or kind_of_queue(key)
       done = -1
-      if kinds[key] == 'list' or kinds[key] == 'none' then
+      if not is_servable then
+        done = -2
+      elseif kinds[key] == 'list' or kinds[key] == 'none' then
         -- Added before it is taken away, though nobody sees the moment between.
         push('LPUSH', key, {job})
         remove(KEYS[1], redis.call('ZSCORE', KEYS[1], job), job)

@@ -285,7 +285,7 @@ fn cases() -> Vec<Case> {
         Case {
             before: &["ZADD retries 1 A1 2 A2 3 A3", "ZADD scheduled 1 A4", "LPUSH qa A9"],
             keys: "lead retries scheduled",
-            args: "500 a q 100000 60 50 me 1000 1",
+            args: "500 a q 100000 60 50 me 1000 1 1000000",
             jobs: &["A1", "A2", "A3", "A4", "A9"],
             ..Case::of(Script::Due, "due")
         },
