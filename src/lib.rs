@@ -136,6 +136,8 @@
 //! # Invariants
 //!
 //! - Payload bytes are never re-serialised: what is retried or buried keeps its arguments, unknown fields and order.
+//! - Every time that is stored or compared in Redis is Redis's, read with each renewal of the lease: the clock of a host
+//!   counts for nothing but its log. (engine/clocks.rs)
 //! - No lock is shared between cores; no state either, but counters that one core writes (`stats`).
 //! - No job code can delay the lease: control runs none.
 //! - No read on a live connection is raced or dropped; to stop one, its socket is shut down.
@@ -167,6 +169,8 @@
 //! - A handler that prints by itself waits for whoever reads that, and its shard with it. The log's own bounds (lines
 //!   dropped, floods summed up) are of no use to a program that has installed a log of its own.
 //! - A payload between 384 MB and Redis's 512 MB cannot be buried (its base64 is too large) and stays in flight.
+//! - An outbox that has not pushed anything yet counts a delay by the clock of its host; in a cluster all clients count
+//!   delays by the clock of one node.
 //! - A primary that is cut off from its sentinels, but not from a worker, is used until it hears that it is none any more;
 //!   `min-replicas-to-write` bounds what it takes meanwhile.
 //! - The gem's own look-ups go wrong beside other keys: its requeuer takes jobs of living Ruby servers for stale, and
