@@ -121,8 +121,8 @@ impl LocalClient {
         self.submit(When::Now, &*job.to_push()?).await?.done().await
     }
 
-    /// Schedules a job to be run `delay` from now by Redis's clock, and returns its jid. A worker knows that clock; a client
-    /// of one's own asks for it, at its first delay and once a minute.
+    /// Schedules a job to be run `delay` from now by Redis's clock, and returns its jid. A worker knows that clock; a
+    /// client of one's own asks for it, at its first delay and once a minute.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
