@@ -7,6 +7,7 @@ use jiggler_uring::internal::resp::encode::Requests;
 use jiggler_uring::internal::store::scripts::Scripts;
 use jiggler_uring::internal::store::turn::{QueueKeys, Settlement, Turn, TurnContext};
 use jiggler_uring::internal::time::unix_now;
+use jiggler_uring::internal::wire::keys::JIGGLER;
 use serde::Serialize;
 
 use crate::drive::{Payloads, Work};
