@@ -385,7 +385,7 @@ mod tests {
         let job = job.retry_queue("slow").unwrap().member("rate", &1e21).unwrap();
         let expected = r#"{"name":"A","args":[1],"retries":0,"jid":"0d655a187e214821","retry_queue":"slow","tenant":"acme","rate":1.0e+21}"#;
         assert_eq!(payload(&job), expected);
-        for (name, reason) in [("", "empty"), ("args", "meaning"), ("queue", "meaning"), ("tenant", "before")]
+        for (name, reason) in [("", "empty"), ("args", "meaning"), ("queue", "meaning"), ("tenant", "already given")]
         {
             assert!(error(job.clone().member(name, &1)).contains(reason), "{name}");
         }
@@ -406,8 +406,8 @@ mod tests {
         assert!(error(NewJob::new("J", &())).contains("the arguments are null"));
         assert!(error(NewJob::with_raw_args("J", "{\"a\": [1]}")).contains("the arguments are an object"));
         assert!(error(NewJob::with_raw_args("J", " 17")).contains("the arguments are a number"));
-        assert!(error(NewJob::with_raw_args("J", "[1,")).contains("no JSON"));
-        assert!(error(NewJob::with_raw_args("J", "[1] 2")).contains("no JSON"));
+        assert!(error(NewJob::with_raw_args("J", "[1,")).contains("not valid JSON"));
+        assert!(error(NewJob::with_raw_args("J", "[1] 2")).contains("not valid JSON"));
         let job = NewJob::new("J", &[1]).unwrap();
         assert!(error(job.clone().queue_named("a:b")).contains("':'"));
         assert!(error(job.clone().jid("")).contains("1 to 256 bytes"));

@@ -201,9 +201,9 @@ fn what_cannot_be_retried_stays_and_is_reported() {
     add(&redis, Set::Dead, 2, held);
     add(&redis, Set::Dead, 3, r#"{"name":"N","jid":"free"}"#);
     let error = run(&redis, &jid(Action::Retry, "bad", &sets())).unwrap_err().to_string();
-    assert!(error.contains("no job (raw_base64)"), "{error}");
+    assert!(error.contains("not a job (raw_base64)"), "{error}");
     let error = run(&redis, &jid(Action::Retry, "held", &sets())).unwrap_err().to_string();
-    assert!(error.contains("jiggler:list:broken") && error.contains("no list"), "{error}");
+    assert!(error.contains("jiggler:list:broken") && error.contains("not a list"), "{error}");
     let mut out = Vec::new();
     let error = act(&database(&redis), &every(Action::Retry, Set::Dead, None), &mut out).unwrap_err();
     assert!(matches!(error, Error::Held { jobs: 1, .. }), "{error}");

@@ -197,7 +197,7 @@ mod tests {
         check("{", None, Err("EOF"));
         check("17", None, Err("invalid type: integer `17`, expected an object"));
         check("[1]", None, Err("NAME of the job"));
-        check("[1", Some("N"), Err("no JSON"));
+        check("[1", Some("N"), Err("not valid JSON"));
         check("{}", None, Err("a job needs a \"name\""));
         check(r#"{"name":""}"#, None, Err("a job needs a name"));
         check(r#"{"name":"N","args":{}}"#, None, Err("the arguments are an object"));
