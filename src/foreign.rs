@@ -94,6 +94,11 @@ pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// Whether each character of a text is.
+pub(crate) fn is_visible(text: &str) -> bool {
+    text.chars().all(is_neutral)
+}
+
 /// Whether a character is seen as what it is, and nothing else is seen as what it is not.
 fn is_neutral(character: char) -> bool {
     if character.is_ascii() {

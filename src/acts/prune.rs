@@ -22,14 +22,14 @@ use crate::{
         scripts::Scripts,
         survey::Summary,
     },
-    wire::{Keyspace, QueueName, Realm},
+    wire::{Keyspace, ListName, QueueName, Realm},
 };
 
 /// What to delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    /// The waiting jobs of one queue.
-    Queue(QueueName),
+    /// The waiting jobs of one queue, which a worker may be given or not.
+    Queue(ListName),
     /// The waiting jobs of all queues.
     Queues,
     /// All jobs of a set.
@@ -50,7 +50,7 @@ pub(crate) struct Found {
     /// With the number of jobs there, or what the counter says.
     pub(crate) keys: Vec<(Pruned, u64)>,
     pub(crate) heartbeats: Vec<String>,
-    /// Queues whose names are not valid here.
+    /// Queues that no worker may be given.
     pub(crate) foreign: Vec<String>,
     /// The queues of a cluster that have sets or counters.
     realms: BTreeSet<String>,
@@ -70,7 +70,7 @@ impl Found {
         if all || *what == What::Queues {
             for (name, jobs) in &summary.queues {
                 match QueueName::new(name) {
-                    Ok(queue) => found.keys.push((Pruned::Jobs(Place::Queue(queue)), *jobs)),
+                    Ok(queue) => found.keys.push((Pruned::Jobs(Place::Queue(queue.into())), *jobs)),
                     Err(_) => found.foreign.push(name.clone()),
                 }
             }
@@ -102,7 +102,18 @@ pub(crate) enum Site {
     /// The server that has the keys of a realm.
     Realm(Realm),
     /// In a cluster: the node that has this key, which is of no realm.
-    Key(String),
+    Key(Vec<u8>),
+}
+
+impl Site {
+    /// Where a list is.
+    pub(crate) fn of_list(list: &ListName, keys: Keyspace) -> Self {
+        match list.servable() {
+            Some(queue) => Self::Realm(keys.realm(queue.as_str())),
+            None if keys.is_cluster() => Self::Key(keys.list(list)),
+            None => Self::Realm(keys.shared_realm()),
+        }
+    }
 }
 
 /// One call.
@@ -138,8 +149,11 @@ impl<'f> Prune<'f> {
         let mut tasks =
             if keys.is_cluster() { found.tasks_of_cluster(keys) } else { found.tasks_of_one_server(keys) };
         for (number, key) in found.heartbeats.iter().enumerate() {
-            let site =
-                if keys.is_cluster() { Site::Key(key.clone()) } else { Site::Realm(keys.shared_realm()) };
+            let site = if keys.is_cluster() {
+                Site::Key(key.clone().into_bytes())
+            } else {
+                Site::Realm(keys.shared_realm())
+            };
             tasks.push(Task { site, deed: Deed::Forget(number) });
         }
         Self { found, tasks, next: 0, counts: vec![None; found.keys.len()], forgotten: 0 }
@@ -175,24 +189,30 @@ impl Found {
 
     /// In each realm that has any of it. What is of no one queue is in all of them.
     fn tasks_of_cluster(&self, keys: Keyspace) -> Vec<Task> {
-        let mut of_queue: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut of_all = Vec::new();
+        let mut of_queue: BTreeMap<String, usize> = BTreeMap::new();
+        let (mut of_all, mut tasks) = (Vec::new(), Vec::new());
         for (number, (pruned, _)) in self.keys.iter().enumerate() {
             match pruned {
-                Pruned::Jobs(Place::Queue(queue)) => _ = of_queue.insert(queue.as_str(), number),
+                Pruned::Jobs(Place::Queue(list)) => match list.servable() {
+                    Some(queue) => _ = of_queue.insert(queue.as_str().to_owned(), number),
+                    None => {
+                        tasks.push(Task { site: Site::of_list(list, keys), deed: Deed::Delete(number) });
+                    }
+                },
                 Pruned::Jobs(Place::Set(_)) | Pruned::Failures | Pruned::Processed => of_all.push(number),
             }
         }
-        let mut names: BTreeSet<&str> = of_queue.keys().copied().collect();
+        let mut names: BTreeSet<&str> = of_queue.keys().map(String::as_str).collect();
         if !of_all.is_empty() {
             names.extend(self.realms.iter().map(String::as_str));
         }
         let of_realm = |name: &&str| {
             let site = Site::Realm(keys.queue_realm(name));
-            let numbers: Vec<usize> = of_queue.get(name).into_iter().chain(&of_all).copied().collect();
+            let numbers: Vec<usize> = of_queue.get(*name).into_iter().chain(&of_all).copied().collect();
             numbers.into_iter().map(move |number| Task { site: site.clone(), deed: Deed::Delete(number) })
         };
-        names.iter().flat_map(of_realm).collect()
+        tasks.extend(names.iter().flat_map(of_realm));
+        tasks
     }
 }
 

@@ -22,8 +22,8 @@ impl Database {
     }
 
     /// The same at the node that has a key, if it is a cluster.
-    pub(super) fn at_key(&self, key: &str) -> Self {
-        Self { url: self.url.at_key(key.as_bytes()), keys: self.keys }
+    pub(super) fn at_key(&self, key: &[u8]) -> Self {
+        Self { url: self.url.at_key(key), keys: self.keys }
     }
 
     /// A client that is connected to it.

@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn each_place_shows_what_matters_there() {
         let failed = br#"{"name":"A::B","args":[1,"x"],"retries":5,"jid":"j","error_message":"boom","error_class":"E","attempt":2,"queue":"img"}"#;
-        let queue = Place::Queue(QueueName::default());
+        let queue = Place::Queue(QueueName::default().into());
         check(&queue, failed, 0.0, &["j", "A::B", "[1,\"x\"]"]);
         let row = ["j", "A::B", "img", "2/5", "in 31 s", "E: boom", "[1,\"x\"]"];
         check(&Place::Set(Set::Retries), failed, NOW + 31.0, &row);
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_job_is_shown_as_such() {
-        let queue = Place::Queue(QueueName::default());
+        let queue = Place::Queue(QueueName::default().into());
         let not_utf8 = "(no job: payload is not valid UTF-8 from byte 0 on)";
         check(&queue, b"\xff\x1b[2J", 0.0, &["entry:90cedda1-5", not_utf8, "\u{fffd}\u{1b}[2J"]);
         let no_args = r#"N (no job: "args" is not an array but an object)"#;
@@ -137,7 +137,7 @@ mod tests {
     fn a_long_text_is_cut() {
         let args = format!("[\"{}\"]", "é".repeat(100));
         let payload = format!(r#"{{"name":"N","args":{args}}}"#);
-        let (place, entry) = (Place::Queue(QueueName::default()), entry(payload.as_bytes(), 0.0));
+        let (place, entry) = (Place::Queue(QueueName::default().into()), entry(payload.as_bytes(), 0.0));
         let row = row(&place, &JobEntry::new(&place, &entry, &mut Parser::new()), NOW);
         assert_eq!(row[2].chars().count(), ROW_TEXT_CHARS_MAX + 1);
         assert!(row[2].ends_with('…'));

@@ -82,7 +82,7 @@ fn json(
 
 fn write_json_head(query: &Query, total: u64, out: &mut dyn Write) -> Result<(), Error> {
     let (place, queue) = match &query.place {
-        Place::Queue(queue) => ("queue", Some(queue.as_str())),
+        Place::Queue(queue) => ("queue", Some(queue.exact())),
         Place::Set(set) => (set.word(), None),
     };
     let queue = serde_json::to_string(&queue).map_err(std::io::Error::from)?;

@@ -175,7 +175,7 @@ pub enum Error {
     },
     /// Jobs could not be retried.
     #[error(
-        "{jobs} jobs stay where they are: no worker may be given the queue that they name: {reason}; push mended jobs, and \
+        "{jobs} jobs stay where they are: no worker may be given the queue that they name: {reason}; push fixed jobs, and \
          delete these"
     )]
     Unservable {

@@ -10,6 +10,7 @@ use super::{Database, Error, confirm::Consent, nodes, session::Session, table::p
 use crate::{
     acts::prune::{Found, Prune, Site, What, named},
     store::{entries::Place, operate::Pruned, survey::Scope},
+    wire::ListName,
 };
 
 /// Deletes it and reports what was deleted.
@@ -36,14 +37,14 @@ pub(crate) fn prune(db: &Database, what: &What, consent: Consent, out: &mut dyn 
 /// What there is to delete. One round trip for a single queue, or a set that is in one place; otherwise those of a summary.
 /// The connection it used stays open for what follows.
 fn find(db: &Database, what: &What, open: &mut Option<(Site, Session)>) -> Result<Found, Error> {
-    let (place, realm) = match what {
-        What::Queue(queue) => (Place::Queue(queue.clone()), db.keys.realm(queue.as_str())),
-        What::Set(set) if !db.keys.is_cluster() => (Place::Set(*set), db.keys.shared_realm()),
+    let (place, site) = match what {
+        What::Queue(queue) => (Place::Queue(queue.clone()), Site::of_list(queue, db.keys)),
+        What::Set(set) if !db.keys.is_cluster() => (Place::Set(*set), Site::Realm(db.keys.shared_realm())),
         _ => return Ok(Found::of(&nodes::survey(db, Scope::Everything)?, what)),
     };
-    let mut session = Session::open(db, realm.clone())?;
+    let mut session = Session::open_site(db, &site)?;
     let jobs = session.size(&place)?;
-    *open = Some((Site::Realm(realm), session));
+    *open = Some((site, session));
     Ok(Found::in_place(place, jobs))
 }
 
@@ -54,10 +55,7 @@ fn drive(db: &Database, prune: &mut Prune<'_>, mut open: Option<(Site, Session)>
         let session = match &mut open {
             Some((at, session)) if *at == site => session,
             other => {
-                let session = match &site {
-                    Site::Realm(realm) => Session::open(db, realm.clone())?,
-                    Site::Key(key) => Session::open_at_key(db, key)?,
-                };
+                let session = Session::open_site(db, &site)?;
                 &mut other.insert((site, session)).1
             }
         };
@@ -71,7 +69,8 @@ fn drive(db: &Database, prune: &mut Prune<'_>, mut open: Option<(Site, Session)>
 /// Reports what is left alone, and asks; `false` if there is nothing to delete.
 fn is_agreed(found: &Found, consent: Consent, out: &mut dyn Write) -> Result<bool, Error> {
     for name in &found.foreign {
-        writeln!(out, "left queue {}: its name is not valid for a queue", printable(name))?;
+        let name = printable(&ListName::shown(name));
+        writeln!(out, "left queue {name}, which no worker may be given: `prune queue NAME` deletes it")?;
     }
     if found.is_empty() {
         writeln!(out, "nothing to prune")?;

@@ -1,6 +1,7 @@
 //! `jiggler-uring queues [--json]`: the queues, how many jobs wait in each, and how many processes serve it.
 //!
-//! As JSON one object is written: `queues`, a list of `name`, `jobs`, `processes`.
+//! As JSON one object is written: `queues`, a list of `name`, `jobs`, `processes`. A name is written as commands take it
+//! ([`ListName`]); in JSON one that is UTF-8 stays as it is.
 
 use std::io::Write;
 
@@ -13,6 +14,7 @@ use super::{
 use crate::{
     store::survey::Scope,
     view::queue::{Queue, Queues},
+    wire::ListName,
 };
 
 /// Shows the queues. Round trips as for `summary`.
@@ -41,14 +43,25 @@ fn row(queue: &Queue<'_>) -> Vec<String> {
         1 => "1 process".to_owned(),
         more => format!("{more} processes"),
     };
-    vec![queue.name.to_owned(), queue.jobs.to_string(), served]
+    vec![ListName::shown(queue.name), queue.jobs.to_string(), served]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::test_database::database;
-    use crate::own_redis::OwnRedis;
+    use crate::{
+        acts::{action::Action, look::Query, prune::What},
+        admin::{
+            Consent,
+            act::{Act, Target, act},
+            jobs::jobs,
+            prune::prune,
+            test_database::database,
+        },
+        own_redis::OwnRedis,
+        store::entries::{Order, Place},
+        view::filter::Filter,
+    };
 
     #[test]
     fn waiting_jobs_and_who_serves_them_are_side_by_side() {
@@ -73,5 +86,65 @@ mod tests {
         );
         let json: serde_json::Value = serde_json::from_str(&show(Format::Json)).unwrap();
         assert_eq!(json["queues"][2], serde_json::json!({"name": "lonely", "jobs": 2, "processes": 0}));
+    }
+
+    #[test]
+    fn whatever_is_listed_is_reached_by_the_name_it_is_listed_under() {
+        let redis = OwnRedis::start();
+        let db = database(&redis);
+        let names: [&[u8]; 12] = [
+            b"a:b",
+            b"a,b",
+            b" a",
+            b"a ",
+            b"a\x00\n",
+            b"",
+            b"x_in_progress",
+            b"{a}",
+            b"a\xff",
+            b"escaped:a",
+            b"\\x41",
+            "\u{202e}a".as_bytes(),
+        ];
+        for name in names {
+            let key = [b"jiggler:list:", name].concat();
+            for jid in ["one", "two"] {
+                redis.run(&[b"LPUSH", &key, format!(r#"{{"name":"N","jid":"{jid}"}}"#).as_bytes()]);
+            }
+            let shown = |format| {
+                let mut out = Vec::new();
+                queues(&db, format, &mut out).unwrap();
+                String::from_utf8(out).unwrap()
+            };
+            let json: serde_json::Value = serde_json::from_str(&shown(Format::Json)).unwrap();
+            let exact = json["queues"][0]["name"].as_str().unwrap();
+            let text = shown(Format::Text);
+            let cell = text.lines().nth(1).unwrap().split("  ").next().unwrap();
+            for listed in [exact, cell] {
+                assert_eq!(listed.parse::<ListName>().unwrap().as_bytes(), name, "{listed:?}");
+            }
+            let place = Place::Queue(cell.parse().unwrap());
+            let look = |out: &mut Vec<u8>| {
+                let (filter, order) = (Filter::default(), Order::Newest);
+                let query =
+                    Query { place: place.clone(), filter, skip: 0, limit: 25, examine_max: 100, order };
+                jobs(&db, &query, Format::Text, out)
+            };
+            let delete = |out: &mut Vec<u8>| {
+                let target = Target::Job { jid: "one".to_owned(), places: vec![place.clone()] };
+                act(&db, &Act { action: Action::Delete, target, consent: Consent::Given }, out)
+            };
+            let said = |run: &dyn Fn(&mut Vec<u8>) -> Result<(), Error>| {
+                let mut out = Vec::new();
+                run(&mut out).unwrap();
+                String::from_utf8(out).unwrap()
+            };
+            assert!(said(&look).ends_with(&format!("1 to 2 of 2 in queue {cell}, newest first\n")), "{cell}");
+            assert_eq!(said(&delete), format!("deleted job one (N) from queue {cell}\n"));
+            let what = What::Queue(cell.parse().unwrap());
+            let pruned = said(&|out| prune(&db, &what, Consent::Given, out));
+            assert_eq!(pruned, format!("deleted 1 jobs of queue {cell}\n"));
+            assert!(redis.strings(&[b"KEYS", b"*"]).is_empty());
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Database, Error, nodes};
 use crate::{
-    acts::{self, Size, Steps, To},
+    acts::{self, Size, Steps, To, prune::Site},
     net::{self, blocking::BlockingConnection},
     resp::{Reply, Requests},
     store::{
@@ -29,13 +29,21 @@ impl Session {
     /// Connects to the node of a realm, if it is a queue's, and loads its scripts: two round trips.
     pub(super) fn open(db: &Database, realm: Realm) -> Result<Self, Error> {
         match realm.queue().map(|queue| db.keys.queue(queue)) {
-            Some(key) => Self::open_at(db.at_key(&key), realm),
+            Some(key) => Self::open_at(db.at_key(key.as_bytes()), realm),
             None => Self::open_at(db.clone(), realm),
         }
     }
 
+    /// Where one call of an act goes.
+    pub(super) fn open_site(db: &Database, site: &Site) -> Result<Self, Error> {
+        match site {
+            Site::Realm(realm) => Self::open(db, realm.clone()),
+            Site::Key(key) => Self::open_at_key(db, key),
+        }
+    }
+
     /// For one key that is in no realm: in a cluster, at the node that has it.
-    pub(super) fn open_at_key(db: &Database, key: &str) -> Result<Self, Error> {
+    fn open_at_key(db: &Database, key: &[u8]) -> Result<Self, Error> {
         Self::open_at(db.at_key(key), db.keys.shared_realm())
     }
 
@@ -43,7 +51,7 @@ impl Session {
     /// queue, in the order of their names, plus as many round trips as a summary.
     pub(super) fn open_each(db: &Database, places: &[Place]) -> Result<Vec<Self>, Error> {
         match places {
-            [Place::Queue(queue)] => Ok(vec![Self::open(db, db.keys.realm(queue.as_str()))?]),
+            [Place::Queue(queue)] => Ok(vec![Self::open_site(db, &Site::of_list(queue, db.keys))?]),
             _ if !db.keys.is_cluster() => Ok(vec![Self::open(db, db.keys.shared_realm())?]),
             _ => {
                 let realms = nodes::survey(db, Scope::Everything)?.realms;
@@ -72,7 +80,7 @@ impl Session {
             To::Here => only(&mut self.conn, &self.requests).map_err(failed)?,
             To::Queue(queue) => {
                 let key = self.db.keys.queue(queue.as_str());
-                let mut conn = BlockingConnection::connect(&self.db.at_key(&key).url)?;
+                let mut conn = BlockingConnection::connect(&self.db.at_key(key.as_bytes()).url)?;
                 only(&mut conn, &self.requests).map_err(failed)?
             }
         };

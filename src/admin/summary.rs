@@ -14,6 +14,7 @@ use crate::{
         gem_summary::GemSummary,
         member::{Member, Members},
     },
+    wire::ListName,
 };
 
 /// Reads the state and writes it. Round trips: see [`Survey::once`](crate::store::survey::Survey::once).
@@ -48,8 +49,11 @@ pub(crate) fn write_text(summary: &Summary, now: f64, out: &mut dyn Write) -> Re
     if summary.queues.is_empty() {
         writeln!(out, "no jobs wait in any queue")?;
     } else {
-        let rows: Vec<_> =
-            summary.queues.iter().map(|(queue, jobs)| vec![queue.clone(), jobs.to_string()]).collect();
+        let rows: Vec<_> = summary
+            .queues
+            .iter()
+            .map(|(queue, jobs)| vec![ListName::shown(queue), jobs.to_string()])
+            .collect();
         table::write(out, &[("queue", Align::Left), ("jobs", Align::Right)], &rows)?;
     }
     writeln!(out)?;

@@ -196,7 +196,7 @@ fn jobs_names_a_place_and_a_part_of_it() {
     assert_eq!((&plain.query.place, plain.json), (&Place::Set(Set::Retries), false));
     assert_eq!((plain.query.skip, plain.query.limit, plain.query.order), (0, JOBS_LIMIT, Order::Newest));
     let page = jobs(&["--json", "queue", "img", "--page", "3", "--limit", "10", "--oldest"]);
-    assert_eq!(page.query.place, Place::Queue(QueueName::new("img").unwrap()));
+    assert_eq!(page.query.place, Place::Queue("img".parse().unwrap()));
     assert_eq!(
         (page.query.skip, page.query.limit, page.query.order, page.json),
         (20, 10, Order::Oldest, true)
@@ -209,7 +209,8 @@ fn jobs_names_a_place_and_a_part_of_it() {
         (&["jobs"], "<PLACE>"),
         (&["jobs", "retry"], "possible values: queue, retries, scheduled, dead"),
         (&["jobs", "queue"], "<QUEUE>"),
-        (&["jobs", "queue", "a:b"], "':'"),
+        (&["jobs", "queue", "escaped:\\y"], "two hexadecimal digits"),
+        (&["jobs", "queue", "a:in_progress:b"], "a Ruby server runs"),
         (&["jobs", "dead", "img"], "only `jobs queue` takes a name"),
         (&["jobs", "dead", "--page", "0"], "from 1 to"),
         (&["jobs", "dead", "--limit", "1001"], "from 1 to 1000"),
@@ -237,7 +238,7 @@ fn an_act_names_one_job_or_all_of_a_set() {
     let trims = job(Action::Kill(caps, Excess::Trim), &sets[..2], Consent::Ask);
     assert_eq!(act(&["kill", "j", "--trim"]), trims);
     assert_eq!(act(&["delete", "j", "--yes"]), job(Action::Delete, &sets, Consent::Given));
-    let img = [Place::Queue(QueueName::new("img").unwrap())];
+    let img = [Place::Queue("img".parse().unwrap())];
     assert_eq!(act(&["delete", "j", "--queue", "img"]), job(Action::Delete, &img, Consent::Ask));
     let all = act(&["retry", "--all", "dead", "--name", "N"]);
     let name = Some(NamePattern::Exact("N".to_owned()));
@@ -260,7 +261,7 @@ fn prune_names_what_to_delete() {
         Invocation::Prune(order) => (order.what, order.consent),
         other => panic!("{line:?} became {other:?}"),
     };
-    assert_eq!(prune(&["queue", "img"]), (What::Queue(QueueName::new("img").unwrap()), Consent::Ask));
+    assert_eq!(prune(&["queue", "img"]), (What::Queue("img".parse().unwrap()), Consent::Ask));
     assert_eq!(prune(&["dead", "--yes"]), (What::Set(Set::Dead), Consent::Given));
     assert_eq!(prune(&["all"]).0, What::All);
     check_refused(&[

@@ -385,7 +385,8 @@ mod tests {
         let job = job.retry_queue("slow").unwrap().member("rate", &1e21).unwrap();
         let expected = r#"{"name":"A","args":[1],"retries":0,"jid":"0d655a187e214821","retry_queue":"slow","tenant":"acme","rate":1.0e+21}"#;
         assert_eq!(payload(&job), expected);
-        for (name, reason) in [("", "empty"), ("args", "meaning"), ("queue", "meaning"), ("tenant", "already given")]
+        for (name, reason) in
+            [("", "empty"), ("args", "meaning"), ("queue", "meaning"), ("tenant", "already given")]
         {
             assert!(error(job.clone().member(name, &1)).contains(reason), "{name}");
         }

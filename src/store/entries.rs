@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::scripts::{Script, Scripts};
 use crate::limits::{ENTRIES_BYTES_PER_CALL, ENTRIES_READ_STEP, ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX};
 use crate::resp::{Error, Reply, Requests, Value};
-use crate::wire::{QueueName, Realm};
+use crate::wire::{ListName, Realm};
 
 /// A set of jobs that wait for a time, or for an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +63,8 @@ impl fmt::Display for Set {
 /// Where jobs are that do not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// A queue.
-    Queue(QueueName),
+    /// A queue, which a worker may be given or not.
+    Queue(ListName),
     /// A set.
     Set(Set),
 }
@@ -72,10 +72,10 @@ pub enum Place {
 impl Place {
     /// Its key in a realm.
     #[must_use]
-    pub fn key_in(&self, realm: &Realm) -> String {
+    pub fn key_in(&self, realm: &Realm) -> Vec<u8> {
         match self {
-            Self::Queue(queue) => realm.keys().queue(queue.as_str()),
-            Self::Set(set) => set.key_in(realm).to_owned(),
+            Self::Queue(queue) => realm.keys().list(queue),
+            Self::Set(set) => set.key_in(realm).as_bytes().to_vec(),
         }
     }
 
@@ -151,7 +151,7 @@ impl Entry {
 /// Appends the reading of a part of a place; [`read_page`] reads the reply. Changes nothing.
 pub fn page(scripts: &Scripts, place: &Place, window: Window, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Page, 1, 8, requests);
-    command.arg(place.key_in(scripts.realm()).as_bytes()).arg(place.kind().as_bytes());
+    command.arg(&place.key_in(scripts.realm())).arg(place.kind().as_bytes());
     command.arg_u64(window.skip).arg_u64(window.count as u64);
     command.arg(match window.order {
         Order::Newest => b"newest",

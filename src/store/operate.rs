@@ -117,7 +117,7 @@ pub fn read_killed(reply: &Reply) -> Result<Killed, Error> {
 /// Appends the deletion of jobs. [`read_deleted`] reads the reply. Atomic.
 pub fn delete(scripts: &Scripts, place: &Place, jobs: &[&Entry], requests: &mut Requests) {
     let mut command = scripts.begin(Script::Delete, 1, 1 + 3 * jobs.len(), requests);
-    command.arg(place.key_in(scripts.realm()).as_bytes()).arg(place.kind().as_bytes());
+    command.arg(&place.key_in(scripts.realm())).arg(place.kind().as_bytes());
     name_jobs(&mut command, jobs);
 }
 
@@ -151,10 +151,10 @@ pub fn prune(scripts: &Scripts, what: &Pruned, requests: &mut Requests) {
     let realm = scripts.realm();
     let (key, kind) = match what {
         Pruned::Jobs(place) => (place.key_in(realm), place.kind()),
-        Pruned::Failures => (realm.failures.to_string(), "string"),
-        Pruned::Processed => (realm.processed.to_string(), "string"),
+        Pruned::Failures => (realm.failures.as_bytes().to_vec(), "string"),
+        Pruned::Processed => (realm.processed.as_bytes().to_vec(), "string"),
     };
-    scripts.begin(Script::Prune, 1, 1, requests).arg(key.as_bytes()).arg(kind.as_bytes());
+    scripts.begin(Script::Prune, 1, 1, requests).arg(&key).arg(kind.as_bytes());
 }
 
 /// Reads the reply to [`prune`]: how many entries there were, or what the counter said.

@@ -23,7 +23,6 @@ pub use error::SurveyError;
 pub use process::{Heartbeat, Process};
 pub use summary::Summary;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -32,7 +31,7 @@ use crate::limits::{SURVEY_HEARTBEATS_PER_CALL, SURVEY_QUEUES_PER_CALL};
 use crate::resp::Requests;
 use crate::time::{self, RedisClock};
 use crate::wire::{
-    Keyspace, heartbeat_key,
+    Keyspace, ListName, heartbeat_key,
     realm::{RealmKey, parse_realm_key},
 };
 use count::KeySize;
@@ -166,8 +165,8 @@ impl Survey {
         self.processes.iter().filter_map(|(key, process)| Some((key.as_slice(), process.as_ref()?)))
     }
 
-    /// The names of the queues that are known and hold jobs, with their lengths as they were last read.
-    pub fn queues(&self) -> impl Iterator<Item = (Cow<'_, str>, u64)> {
+    /// The names of the queues that are known and hold jobs ([`ListName::exact`]), with their lengths as they were last read.
+    pub fn queues(&self) -> impl Iterator<Item = (String, u64)> {
         self.queues.iter().filter_map(|(key, jobs)| Some((queue_name(self.keys, key), (*jobs)?)))
     }
 
@@ -185,7 +184,7 @@ impl Survey {
         Summary {
             at: self.now(),
             counts: self.counts(),
-            queues: self.queues().map(|(name, jobs)| (name.into_owned(), jobs)).collect(),
+            queues: self.queues().collect(),
             realms: self.sizes.keys().filter_map(realm).collect(),
             processes: self
                 .processes
@@ -297,8 +296,9 @@ fn page<K: Ord + Clone, V>(
     page
 }
 
-fn queue_name(keys: Keyspace, key: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(key.strip_prefix(keys.names().list_prefix.as_bytes()).unwrap_or(key))
+fn queue_name(keys: Keyspace, key: &[u8]) -> String {
+    let name = key.strip_prefix(keys.names().list_prefix.as_bytes()).unwrap_or(key);
+    ListName::of_bytes(name).exact().into_owned()
 }
 
 fn write_mget<K: AsRef<[u8]>>(requests: &mut Requests, keys: &[K]) {

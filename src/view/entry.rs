@@ -58,7 +58,7 @@ impl<'e> JobEntry<'e> {
     /// Where it lies, or where the poller would put it.
     pub(crate) fn queue(&self) -> String {
         match self.place {
-            Place::Queue(queue) => queue.to_string(),
+            Place::Queue(queue) => queue.exact().into_owned(),
             Place::Set(_) => queue_of(&self.entry.bytes),
         }
     }
@@ -196,7 +196,7 @@ fn error_of(payload: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{store::entries::Set, wire::QueueName};
+    use crate::store::entries::Set;
 
     fn entry(payload: &[u8], score: f64) -> Entry {
         Entry { newer: 0, size: payload.len() as u64, score: Some(score), bytes: payload.to_vec().into() }
@@ -212,7 +212,7 @@ mod tests {
         let payload = r#"{"name":"N","args":[1.0e+21],"jid":"j","other":12345678901234567890123}"#;
         let expected = format!(r#"{{"queue":"default","bytes":71,"score":1.5,"job":{payload}}}"#);
         assert_eq!(json(&Place::Set(Set::Dead), payload.as_bytes()), expected);
-        let queue = Place::Queue(QueueName::new("img").unwrap());
+        let queue = Place::Queue("img".parse().unwrap());
         let expected = r#"{"queue":"img","bytes":2,"no_job":"payload is not valid UTF-8 from byte 0 on","whole":true,"base64":"/wA="}"#;
         assert_eq!(json(&queue, b"\xff\0"), expected);
     }

@@ -67,7 +67,7 @@ impl State {
         let mut queues: Vec<QueueLength> = surveys
             .iter()
             .flat_map(|survey| survey.queues())
-            .map(|(name, jobs)| QueueLength { name: name.into_owned(), jobs })
+            .map(|(name, jobs)| QueueLength { name, jobs })
             .collect();
         let (queues_count, waiting_jobs) = (queues.len(), queues.iter().map(|queue| queue.jobs).sum());
         queues.sort_by(|one, other| other.jobs.cmp(&one.jobs).then_with(|| one.name.cmp(&other.name)));

@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 
+use super::ListName;
 use super::realm::{self, Realm};
 
 /// The part of a key by which the gem's requeuer recognises the lists of jobs its servers took.
@@ -133,6 +134,12 @@ impl Keyspace {
         [self.names.list_prefix, name].concat()
     }
 
+    /// The list of waiting jobs of this name, which a worker may be given or not.
+    #[must_use]
+    pub fn list(self, name: &ListName) -> Vec<u8> {
+        [self.names.list_prefix.as_bytes(), name.as_bytes()].concat()
+    }
+
     /// The name of the queue of a key that [`Self::queue`] has made; `None` if it is of another form.
     #[must_use]
     pub fn queue_name(self, key: &str) -> Option<&str> {
@@ -149,11 +156,7 @@ impl Keyspace {
     #[must_use]
     pub fn parse_list(self, key: &str) -> Option<ListKey<'_>> {
         let rest = self.queue_name(key)?;
-        let marker = rest.find(IN_PROGRESS).filter(|at| {
-            // The gem's form is `<queue>:in_progress:<uuid>`; the word inside a queue's own name marks nothing.
-            rest[..*at].ends_with(':') && rest[at + IN_PROGRESS.len()..].starts_with(':')
-        });
-        Some(match marker {
+        Some(match in_progress_marker(rest) {
             Some(at) => {
                 ListKey::InProgress { queue: &rest[..at - 1], uuid: &rest[at + IN_PROGRESS.len() + 1..] }
             }
@@ -231,6 +234,13 @@ impl Keyspace {
     pub fn recoveries_prefix(self, queue: &str) -> String {
         self.beside_queue(queue, "recoveries:")
     }
+}
+
+/// Where what follows [`Names::list_prefix`] says that a Ruby server runs the jobs of a list; `None`: they wait. The gem's
+/// form is `<queue>:in_progress:<uuid>`; the word inside a queue's own name marks nothing.
+pub(super) fn in_progress_marker(rest: &str) -> Option<usize> {
+    rest.find(IN_PROGRESS)
+        .filter(|at| rest[..*at].ends_with(':') && rest[at + IN_PROGRESS.len()..].starts_with(':'))
 }
 
 /// Which jobs of one opening of an outbox a queue, or the scheduled set, has got (string: the number of the last one; it

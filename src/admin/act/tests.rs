@@ -6,7 +6,7 @@ use crate::{
     acts::action::{DeadSetFull, Excess},
     own_redis::OwnRedis,
     store::operate::DeadSetCaps,
-    wire::{QueueName, keys::JIGGLER},
+    wire::keys::JIGGLER,
 };
 
 const CAPS: DeadSetCaps = DeadSetCaps { jobs_max: 10_000, timeout_s: 1_000_000 };
@@ -134,7 +134,7 @@ fn a_job_is_deleted_from_where_it_is_and_from_a_queue_only_if_asked() {
     ] {
         assert!(text.contains(part), "{text}");
     }
-    let img = [Place::Queue(QueueName::new("img").unwrap())];
+    let img = [Place::Queue("img".parse().unwrap())];
     assert_eq!(run(&redis, &jid(Action::Delete, "b", &img)).unwrap(), "deleted job b (N) from queue img\n");
     assert_eq!(queue(&redis, "img"), [r#"{"name":"N","jid":"a"}"#]);
 }

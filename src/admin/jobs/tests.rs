@@ -7,7 +7,6 @@ use crate::{
     own_redis::OwnRedis,
     store::entries::Set,
     view::filter::{Filter, NamePattern},
-    wire::QueueName,
 };
 
 fn query(place: Place) -> Query {
@@ -15,7 +14,7 @@ fn query(place: Place) -> Query {
 }
 
 fn img() -> Place {
-    Place::Queue(QueueName::new("img").unwrap())
+    Place::Queue("img".parse().unwrap())
 }
 
 fn show(redis: &OwnRedis, query: &Query, format: Format) -> String {

@@ -9,6 +9,7 @@ use crate::admin::{
 };
 use crate::limits::{RUNNING_JOBS_SHOWN_MAX, TOP_SHARDS_MAX};
 use crate::view::{member::RunningJob, state::State};
+use crate::wire::ListName;
 
 /// How a line is shown where colours are available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,7 +77,7 @@ pub(super) fn away(since: Duration, why: &str) -> Line {
 pub(super) fn body(state: &State) -> Vec<Line> {
     let mut lines = Vec::new();
     let queues: Vec<_> =
-        state.queues.iter().map(|queue| vec![queue.name.clone(), queue.jobs.to_string()]).collect();
+        state.queues.iter().map(|queue| vec![ListName::shown(&queue.name), queue.jobs.to_string()]).collect();
     section(
         &mut lines,
         "no jobs wait in any queue",

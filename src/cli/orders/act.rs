@@ -15,7 +15,7 @@ use crate::{
         operate::DeadSetCaps,
     },
     view::filter::NamePattern,
-    wire::QueueName,
+    wire::ListName,
 };
 
 /// Name of the subcommand that moves jobs to their queues.
@@ -56,7 +56,7 @@ Exit status: 0 done, 1 no such job, not confirmed, or Redis refused or is away, 
 /// What follows the options of `delete` in the help.
 pub(in crate::cli) const DELETE_HELP: &str = "\
 The job is gone for good. Without --yes the command asks first, and refuses if there is no terminal to ask at. Queues are \
-searched only with --queue. A job that is running is not touched: `cancel` ends it.
+searched only with --queue; each is named as `queues` lists it. A job that is running is not touched: `cancel` ends it.
 
 Examples:
   jiggler-uring delete 0d655a187e214821
@@ -121,7 +121,7 @@ pub(in crate::cli) struct DeleteArgs {
     which: WhichArgs,
     /// Look for it in this queue
     #[arg(long, value_name = "QUEUE", conflicts_with_all = ["all", "from"])]
-    queue: Option<QueueName>,
+    queue: Option<ListName>,
     /// Do not ask before deleting
     #[arg(long)]
     yes: bool,

@@ -9,7 +9,7 @@ use crate::{
     limits::{JOBS_EXAMINED, JOBS_EXAMINED_MAX, JOBS_LIMIT, JOBS_LIMIT_MAX},
     store::entries::{Order, Place, Set},
     view::filter::{Filter, NamePattern},
-    wire::QueueName,
+    wire::ListName,
 };
 
 /// Name of the subcommand.
@@ -21,6 +21,9 @@ A page costs what is on it, however many jobs there are. With --name or --jid th
 other, at most --examine of them; the last line says how far it got and with which --skip to continue. Jobs that come or go \
 between two pages shift what follows. An entry without a jid is called entry:…, a name that --jid, `retry`, `kill` and \
 `delete` accept.
+
+A queue is named as `queues` lists it, whatever its name. What is not plain text is listed, and given, as escaped: and the \
+bytes of the name, with \\xNN for each that is not visible ASCII and two backslashes for one.
 
 With --json one JSON object is printed: place, queue, total, skip, jobs, examined, next_skip (null at the end). Each of \
 jobs has queue, bytes, in a set score (Unix seconds), and job: the payload, unchanged; or no_job: why the bytes are not a \
@@ -64,7 +67,7 @@ pub(in crate::cli) struct JobsArgs {
     place: PlaceWord,
     /// Name of the queue
     #[arg(value_name = "QUEUE", required_if_eq("place", "queue"))]
-    queue: Option<QueueName>,
+    queue: Option<ListName>,
     /// Which page, counted from 1
     #[arg(long, value_name = "N", value_parser = page(), conflicts_with_all = ["skip", "name", "jid"])]
     page: Option<u64>,

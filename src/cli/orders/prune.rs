@@ -3,7 +3,7 @@
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum, error::ErrorKind};
 
 use super::{act::consent, value::usage};
-use crate::{acts::prune::What, admin::Consent, config::GivenUrl, store::entries::Set, wire::QueueName};
+use crate::{acts::prune::What, admin::Consent, config::GivenUrl, store::entries::Set, wire::ListName};
 
 /// Name of the subcommand.
 pub(in crate::cli) const PRUNE: &str = "prune";
@@ -15,6 +15,8 @@ Without --yes it shows what is there and asks, and refuses if there is no termin
 Jobs that have already been taken are left alone, including those of Ruby servers: what a live process runs keeps running \
 (`cancel` ends it), and what a dead one held comes back to its queue and can be pruned then. Heartbeats of live processes \
 stay.
+
+A queue is named as `queues` lists it: `jobs --help` says how. Queues that no worker may be given are deleted only by name.
 
 Examples:
   jiggler-uring prune queue img
@@ -64,7 +66,7 @@ pub(in crate::cli) struct PruneArgs {
     what: WhatWord,
     /// Name of the queue
     #[arg(value_name = "QUEUE", required_if_eq("what", "queue"))]
-    queue: Option<QueueName>,
+    queue: Option<ListName>,
     /// Do not ask before deleting
     #[arg(long)]
     yes: bool,

@@ -38,7 +38,7 @@ impl Setup {
 }
 
 fn queue() -> Place {
-    Place::Queue(QueueName::new("img").unwrap())
+    Place::Queue("img".parse().unwrap())
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::*;
 use crate::limits::HEARTBEAT_TTL_EXTRA;
 use crate::net::{self, blocking::BlockingConnection};
 use crate::own_redis::OwnRedis;
-use crate::wire::{QueueName, keys::JIGGLER};
+use crate::wire::keys::JIGGLER;
 
 struct Setup {
     redis: OwnRedis,
@@ -150,7 +150,7 @@ fn a_dead_set_of_another_type_loses_nothing() {
 #[test]
 fn jobs_are_deleted_by_their_bytes_and_a_copy_stays() {
     let mut setup = Setup::new();
-    let queue = Place::Queue(QueueName::new("img").unwrap());
+    let queue = Place::Queue("img".parse().unwrap());
     setup.redis.run(&[b"RPUSH", b"jiggler:list:img", b"a", b"b", b"a", b"c"]);
     setup.add(Set::Dead, "1", b"a");
     let jobs = [seen(b"a"), seen(b"gone")];
@@ -169,7 +169,7 @@ fn what_was_read_in_part_is_found_at_its_place_and_only_there() {
     for (score, job) in [("1", "first"), ("2", "second"), ("3", "third")] {
         setup.add(Set::Dead, score, job.as_bytes());
     }
-    let queue = Place::Queue(QueueName::new("img").unwrap());
+    let queue = Place::Queue("img".parse().unwrap());
     let dead = Place::Set(Set::Dead);
     let mut deleted = |place: &Place, entry: &Entry| {
         read_deleted(&setup.call(|s, r| delete(s, place, &[entry], r)).unwrap()).unwrap()
@@ -189,7 +189,7 @@ fn what_was_read_in_part_is_found_at_its_place_and_only_there() {
 #[test]
 fn a_key_is_pruned_whole_unless_it_is_not_what_it_should_be() {
     let mut setup = Setup::new();
-    let queue = Pruned::Jobs(Place::Queue(QueueName::new("img").unwrap()));
+    let queue = Pruned::Jobs(Place::Queue("img".parse().unwrap()));
     let dead = Pruned::Jobs(Place::Set(Set::Dead));
     setup.redis.run(&[b"RPUSH", b"jiggler:list:img", b"a", b"b"]);
     setup.redis.run(&[b"RPUSH", b"jiggler:list:img:in_progress:aaaaaaaaaaaa", b"runs"]);

@@ -11,7 +11,7 @@ pub struct Summary {
     pub at: f64,
     /// Sizes of the sets, and the counters.
     pub counts: Counts,
-    /// Waiting jobs by queue name.
+    /// Waiting jobs by queue name, written as [`ListName::exact`](crate::wire::ListName::exact) writes it.
     pub queues: BTreeMap<String, u64>,
     /// Living processes, by their whole heartbeat key.
     pub processes: BTreeMap<String, Process>,

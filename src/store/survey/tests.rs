@@ -141,7 +141,7 @@ fn what_comes_is_found_and_what_goes_is_forgotten() {
     look(&mut conn, &mut survey);
     assert!(survey.is_complete());
     assert_eq!(survey.processes().map(|(_, process)| &*process.uuid).collect::<Vec<_>>(), ["d8625f8721eb"]);
-    assert_eq!(survey.queues().collect::<Vec<_>>(), [("a".into(), 2)]);
+    assert_eq!(survey.queues().collect::<Vec<_>>(), [("a".to_owned(), 2)]);
     assert_eq!(survey.counts(), Counts { processed: 7, ..Counts::default() });
     run(&mut conn, &["SET", "jiggler:uring:process:d8625f8721eb", r#"{"phase":"quiet","shards":[]}"#]);
     look(&mut conn, &mut survey);
