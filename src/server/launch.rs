@@ -65,8 +65,7 @@ pub(super) struct Ended {
     pub(super) must_end_by: Option<Instant>,
 }
 
-/// Runs shards and control to their end. If other processes took this one for dead (it was paused for longer than its
-/// lease), it starts over under a new identity.
+/// Runs shards and control to their end. Starts over under a new identity if others took this process for dead.
 pub(super) fn run<F, Fut, S, E>(
     config: &Config,
     source: Source,

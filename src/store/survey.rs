@@ -165,7 +165,7 @@ impl Survey {
         self.processes.iter().filter_map(|(key, process)| Some((key.as_slice(), process.as_ref()?)))
     }
 
-    /// The names of the queues that are known and hold jobs ([`ListName::exact`]), with their lengths as they were last read.
+    /// The names of the queues that are known and hold jobs ([`ListName::exact`]), with their lengths as last read.
     pub fn queues(&self) -> impl Iterator<Item = (String, u64)> {
         self.queues.iter().filter_map(|(key, jobs)| Some((queue_name(self.keys, key), (*jobs)?)))
     }

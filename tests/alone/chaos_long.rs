@@ -19,6 +19,8 @@
 
 #[path = "../support/fault_proxy.rs"]
 mod fault_proxy;
+#[path = "../engine/chaos/faults.rs"]
+mod faults;
 #[path = "../engine/chaos/fleet.rs"]
 mod fleet;
 #[expect(dead_code, unused_imports, reason = "shared with the tests of the engine, which use all of it")]

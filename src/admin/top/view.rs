@@ -224,7 +224,7 @@ mod tests {
         );
         state.queues = vec![QueueLength { name: "a\u{1b}[2J".to_owned(), jobs: 12 }];
         assert!(
-            text(body(&state)).starts_with("\nqueue       jobs\na\\u{1b}[2J    12\n"),
+            text(body(&state)).starts_with("\nqueue             jobs\nescaped:a\\x1b[2J    12\n"),
             "{}",
             text(body(&state))
         );

@@ -3,6 +3,7 @@
 //! Each round follows from its seed. Here are a short one and single faults; the long run is `alone/chaos_long.rs`
 //! (`make chaos`). What each round proves stands in `oracle.rs`.
 
+mod faults;
 mod fleet;
 mod oracle;
 mod plan;
