@@ -77,7 +77,7 @@ fn nonsense_is_refused_with_what_is_allowed() {
         (&["jobs"][..], &["<PLACE>"][..]),
         (&["jobs", "running"], &["queue, retries, scheduled, dead"]),
         (&["jobs", "queue"], &["<QUEUE>"]),
-        (&["jobs", "queue", "a:b"], &["colons"]),
+        (&["jobs", "queue", "escaped:\\xz"], &["escaped:"]),
         (&["jobs", "dead", "--limit", "0"], &["from 1 to 1000"]),
         (&["jobs", "dead", "other"], &["only `jobs queue` takes a name", "--help"]),
         (&["retry"], &["JID"]),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// How long a state may take to be reached on a loaded machine. Far above what is normal, so that it decides between
 /// late and never.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long to wait before checking again.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
