@@ -1,10 +1,10 @@
-//! A task of control that `run` starts and stops.
+//! A task of control, which `run` starts and stops.
 
 use std::future::Future;
 
 use glommio::Task;
 
-/// One task. Dropping it drops its work where it waits.
+/// One task. Dropping it drops its work wherever it is waiting.
 pub(super) struct Actor(Task<()>);
 
 impl Actor {
@@ -13,7 +13,7 @@ impl Actor {
         Self(glommio::spawn_local(work))
     }
 
-    /// Drops its work where it waits, for one that never ends by itself.
+    /// Drops its work wherever it is waiting, for work that never ends by itself.
     pub(super) async fn stop(self) {
         self.0.cancel().await;
     }

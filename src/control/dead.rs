@@ -1,6 +1,6 @@
-//! Dead processes: those whose lease has ended, as renewals name them, and what is left to do for one that was reaped.
+//! Dead processes: those whose lease has ended, as renewals name them, and what remains to be done for one that was reaped.
 //!
-//! What is done for them stands in `reaper` and `poison`.
+//! `reaper` and `poison` do the work.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
@@ -14,17 +14,17 @@ use crate::store::turn::QueueKeys;
 #[derive(Default)]
 pub(super) struct Dead {
     members: RefCell<VecDeque<String>>,
-    /// Members of another form than ours, at most [`UNKNOWN_LEASES_MAX`]: each was logged.
+    /// Members in a format we do not know, at most [`UNKNOWN_LEASES_MAX`]: each was logged.
     unknown: RefCell<HashSet<Vec<u8>>>,
-    /// Members that were reaped and not released yet, at most [`DEAD_PROCESSES_MAX`]: each was logged.
+    /// Members that were reaped but not yet released, at most [`DEAD_PROCESSES_MAX`]: each was logged.
     unsettled: RefCell<VecDeque<String>>,
-    /// Whether it was logged that the key of the leases is spoilt.
+    /// Whether the spoilt lease key was logged.
     leases_are_spoilt: Cell<bool>,
     pub(super) named: Event,
 }
 
 impl Dead {
-    /// Names dead processes. Those that do not fit, or wait already, are named again by the next renewal.
+    /// Names dead processes. Any that do not fit, or are already waiting, are named again by the next renewal.
     pub(super) fn name(&self, members: Vec<Vec<u8>>) {
         let mut waiting = self.members.borrow_mut();
         for member in members {
@@ -43,7 +43,7 @@ impl Dead {
         self.named.raise();
     }
 
-    /// How many names a renewal should ask for: unknown members stay, and must not take the places of dead processes.
+    /// How many names a renewal should ask for: unknown members stay, and must not crowd out dead processes.
     pub(super) fn names_wanted(&self) -> usize {
         DEAD_PROCESSES_MAX + self.unknown.borrow().len()
     }
@@ -52,7 +52,7 @@ impl Dead {
         self.members.borrow_mut().pop_front()
     }
 
-    /// Whether the process was not reaped before, as far as is remembered.
+    /// Whether the process was not reaped before, as far as we remember.
     pub(super) fn is_new(&self, member: &str) -> bool {
         let mut unsettled = self.unsettled.borrow_mut();
         if unsettled.iter().any(|known| known == member) {
@@ -65,30 +65,31 @@ impl Dead {
         true
     }
 
-    /// Logs that the key of the leases is not a sorted set: once, for it is so at each renewal.
+    /// Logs that the key of the leases is not a sorted set: only once, because every renewal finds it so.
     pub(super) fn complain_of_leases(&self, key: &str) {
         if !self.leases_are_spoilt.replace(true) {
             tracing::error!(
                 key,
-                "a key is spoilt: it is not a set of leases, so jobs of processes that die stay in flight; all else goes on"
+                "a key is spoilt: it is not a set of leases, so jobs of processes that die stay in flight; \
+                 the rest keeps running"
             );
         }
     }
 
-    /// Logs that a member is of an unknown form: once, for each renewal names it again.
+    /// Logs a member in an unknown format: only once, because every renewal names it again.
     pub(super) fn complain(&self, member: &[u8]) {
         let mut unknown = self.unknown.borrow_mut();
         if unknown.len() < UNKNOWN_LEASES_MAX && unknown.insert(member.to_owned()) {
             let member = member[..member.len().min(DEBUG_BYTES_MAX)].escape_ascii();
             tracing::error!(
                 %member,
-                "an unknown kind of member is in the lease set; remove it with ZREM"
+                "the lease set has a member of an unknown kind; remove it with ZREM"
             );
         }
     }
 }
 
-/// A dead process whose shards are fenced: what is left to do for its jobs.
+/// A dead process whose shards are fenced: what remains to be done for its jobs.
 pub(super) struct Remains {
     pub(super) member: String,
     pub(super) uuid: String,

@@ -13,7 +13,7 @@ use crate::store::turn::QueueKeys;
 use crate::time::RedisClock;
 use crate::wire::Realm;
 
-/// Where a duty is, as control is told before it starts.
+/// Where a duty is, as passed to control before it starts.
 #[derive(Debug, Clone)]
 pub(crate) struct DutyOptions {
     /// The keys.
@@ -31,12 +31,12 @@ pub(crate) struct DutyOptions {
 /// What the tasks of one duty share.
 pub(super) struct Duty {
     pub(super) options: DutyOptions,
-    /// How often upkeep lost its connection. A connection older than the last loss is not used again: a server that was
-    /// demoted to a replica goes on answering what only reads.
+    /// How often upkeep has lost its connection. A connection older than the last loss is not used again: a server that was
+    /// demoted to a replica still answers reads.
     pub(super) losses: Cell<u64>,
     /// Processes whose jobs wait to be put back.
     pub(super) dead: Dead,
-    /// Wakes upkeep at a new phase, at new settings, and when the shards have ended.
+    /// Wakes upkeep on a new phase, on new settings, and when the shards have ended.
     pub(super) changed: Event,
     /// Wakes the poller when the phase or its interval changes.
     pub(super) phase_changed: Event,
@@ -53,7 +53,7 @@ impl Duty {
         }
     }
 
-    /// The one queue it is of, in a cluster: for the log.
+    /// The queue it serves, in a cluster: for the log.
     pub(super) fn queue(&self) -> Option<&str> {
         self.options.realm.queue()
     }

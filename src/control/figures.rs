@@ -1,4 +1,4 @@
-//! What this process says of itself: in its figures for the fleet, to the service manager, and in the log.
+//! What this process reports about itself: in its figures for the fleet, to the service manager, and in the log.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) fn troubles(control: &Control) -> Vec<Trouble> {
     let shards = control.options.stats.iter().zip(slots).enumerate();
     shards
         .filter_map(|(shard, (stats, &slots))| {
-            // With every slot taken a shard asks nothing of Redis.
+            // With every slot taken, a shard asks nothing of Redis.
             let asks = fetches && stats.running.get() < slots as u64;
             let (what, age) = Ages::of(stats).ailment(asks.then_some(silence_max))?;
             let why = Cause::of_number(stats.outage_cause.get()).filter(|_| what == Ailment::NoRedis);
@@ -27,7 +27,7 @@ pub(super) fn troubles(control: &Control) -> Vec<Trouble> {
         .collect()
 }
 
-/// The phase as others read it.
+/// The phase as shown to others.
 pub(super) fn phase_name(control: &Control) -> &'static str {
     match control.phase() {
         Phase::Running => "running",
@@ -36,7 +36,7 @@ pub(super) fn phase_name(control: &Control) -> &'static str {
     }
 }
 
-/// The figures of this process; `jobs` are those that run now.
+/// The figures of this process; `jobs` are those running now.
 pub(super) fn figures(control: &Control, jobs: Vec<RunningJob>) -> Figures {
     let shards = control.options.stats.iter().zip(&control.options.expected.slots);
     Figures {
@@ -51,22 +51,22 @@ pub(super) fn figures(control: &Control, jobs: Vec<RunningJob>) -> Figures {
     }
 }
 
-/// Logs how the process is: a signal asks for it, also when Redis cannot be reached.
+/// Logs the health of the process: a signal asks for it, and it works even when Redis cannot be reached.
 pub(super) fn log_health(control: &Control) {
     let figures = figures(control, Vec::new());
     let now = control.now();
     let troubles: Vec<String> = figures.troubles.iter().map(|trouble| trouble.at(now).to_string()).collect();
     let lost = control.heartbeat_is_lost();
-    // Until the first lease is written the shards do not begin, and know of no outage.
+    // Until the first lease is written the shards do not start, and notice no outage.
     let begun = control.options.stats.iter().any(|stats| stats.answered_at.age().is_some());
     let health = match lost.filter(|_| !begun) {
         _ if !troubles.is_empty() => troubles.join(", "),
-        Some(cause) => format!("no shard has begun: {cause}"),
+        Some(cause) => format!("no shard has started: {cause}"),
         None => "ok".to_owned(),
     };
     let sum = |field: fn(&ShardFigures) -> u64| figures.shards.iter().map(field).sum::<u64>();
     tracing::info!(
-        // Whoever asks again and again is answered as often: it is not one of the lines that are summed up in a flood.
+        // Anyone who keeps asking gets an answer each time: this line is not among those summed up in a flood.
         target: "health",
         phase = figures.phase,
         health,
@@ -80,7 +80,7 @@ pub(super) fn log_health(control: &Control) {
     );
 }
 
-/// How long ago each of what a shard publishes was.
+/// How long ago each thing that a shard publishes happened.
 #[derive(Debug, Clone, Copy, Default)]
 struct Ages {
     turned: Option<Duration>,
@@ -97,7 +97,7 @@ impl Ages {
         }
     }
 
-    /// The worst that is wrong with a shard, and for how long. `silence_max`: how long Redis may go without answering it.
+    /// The worst problem of a shard, and how long it has lasted. `silence_max`: how long Redis may go without answering it.
     fn ailment(self, silence_max: Option<Duration>) -> Option<(Ailment, Duration)> {
         if let Some(age) = self.turned.filter(|age| *age >= STALLED_AFTER) {
             return Some((Ailment::Stalled, age));

@@ -1,12 +1,12 @@
-//! The watchdog: whether each shard makes progress, by what it publishes of itself, not by asking it.
+//! The watchdog: whether each shard makes progress, judged by what it publishes about itself, not by asking it.
 //!
 //! A shard publishes when its executor last turned, when Redis last answered it and since when it has been in an outage
-//! ([`crate::stats`]). A task of its own looks every [`WATCH_PERIOD`], because upkeep may itself be waiting for Redis. What
-//! is wrong is logged when it is first and last seen, and stands in the figures of the process.
+//! ([`crate::stats`]). A separate task looks every [`WATCH_PERIOD`], because upkeep may itself be waiting for Redis. A
+//! problem is logged when it is first and last seen, and appears in the figures of the process.
 //!
-//! It also says, once and at most once an hour after that, that connections are closed while they are idle.
+//! It also logs, once and then at most once an hour, that connections are being closed while idle.
 //!
-//! It says that a shard is held up, not by which job: that is logged by [`super::stalls`], sooner.
+//! It reports that a shard is held up, not by which job: [`super::stalls`] logs that, sooner.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -19,7 +19,7 @@ use super::state::Control;
 use crate::limits::{IDLE_CLOSES_TOLD, STALLED_AFTER, WATCH_PERIOD};
 use crate::wire::figures::{Ailment, Trouble};
 
-/// Starts to look.
+/// Starts looking.
 pub(super) fn spawn(control: &Rc<Control>) -> Actor {
     Actor::spawn(run(Rc::clone(control)))
 }
@@ -31,8 +31,8 @@ async fn run(control: Rc<Control>) {
         let due = Instant::now() + WATCH_PERIOD;
         Timer::new(WATCH_PERIOD).await;
         if due.elapsed() >= STALLED_AFTER {
-            // This thread got no time either: the process was paused, or its core is taken. What the shards published is
-            // as old as this timer.
+            // This thread got no time either: the process was paused, or its core is taken. What the shards published is as
+            // old as this timer.
             continue;
         }
         idle.tell(control.idle_closes(), Instant::now());
@@ -51,7 +51,7 @@ async fn run(control: Rc<Control>) {
     }
 }
 
-/// What was said of connections that were closed while idle.
+/// What was logged about connections that were closed while idle.
 #[derive(Default)]
 struct IdleCloses {
     /// How many, and when.
@@ -59,7 +59,7 @@ struct IdleCloses {
 }
 
 impl IdleCloses {
-    /// There were so many until now.
+    /// This many have been closed by now.
     fn tell(&mut self, count: u64, now: Instant) {
         let (before, next) = self.told.map_or((0, now), |(told, at)| (told, at + IDLE_CLOSES_TOLD));
         if count == before || now < next {
@@ -69,8 +69,8 @@ impl IdleCloses {
         let connections = count - before;
         tracing::info!(
             connections,
-            "connections to redis were closed while idle, and others opened in their place: `timeout` of redis, or a balancer, \
-             does this; `doctor` says more"
+            "connections to redis were closed while idle, and new ones were opened in their place: \
+             `timeout` of redis, or a balancer, does this; `doctor` says more"
         );
     }
 }
@@ -87,7 +87,7 @@ fn tell(before: &[Trouble], now: &[Trouble], at: f64) {
             Ailment::Stalled => tracing::error!(
                 shard,
                 seconds,
-                "a shard makes no progress, and no job holds it up; is something else using its core?"
+                "a shard makes no progress, and no job holds it up; is another program using its core?"
             ),
             _ => tracing::error!(
                 shard,

@@ -7,9 +7,9 @@
 //!                           └──────────────────────────────────────► Unknown ────────────────────────────────►
 //! ```
 //!
-//! A lead has a name, which the log shows, and Redis tells who has it ([`crate::store::lead`]). Two stand today: that of the
-//! pollers, and that of the lists of Ruby servers. What is done under a lead must be safe to do twice, for a leader that is
-//! paused learns late that it no longer leads.
+//! A lead has a name, which the log shows, and Redis knows who holds it ([`crate::store::lead`]). There are two today: the
+//! pollers' lead and the lead for the lists of Ruby servers. What is done under a lead must be safe to do twice: a leader
+//! that was paused learns late that it no longer leads.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ pub(super) struct Terms {
     pub(super) lasts: Duration,
     /// Time between two renewals.
     pub(super) renewal: Duration,
-    /// Shortest time after which a process that does not lead asks again.
+    /// Shortest time before a process that does not lead asks again.
     pub(super) ask_min: Duration,
     /// Longest.
     pub(super) ask_max: Duration,
@@ -28,13 +28,13 @@ pub(super) struct Terms {
 
 impl Terms {
     /// When a process that does not lead asks again: after the longest time less a random part of the difference, so that
-    /// the fleet does not ask at once. `random` is between 0 and 1.
+    /// the fleet does not ask all at once. `random` is between 0 and 1.
     pub(super) fn ask_after(&self, random: f64) -> Duration {
         self.ask_max - self.ask_max.saturating_sub(self.ask_min).mul_f64(random)
     }
 }
 
-/// Whether this process leads. See the file's picture.
+/// Whether this process leads. See the diagram at the top of this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Follows,
@@ -42,7 +42,7 @@ enum Standing {
     Unknown,
 }
 
-/// What is to be done about a lead.
+/// What to do about a lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     /// Ask for it: this process does not lead, as far as it knows.
@@ -59,15 +59,15 @@ pub(super) struct Lead {
     // Fixed.
     name: &'static str,
     terms: Terms,
-    // What the answers told.
+    // Learned from the answers.
     standing: Standing,
-    /// When the last request was sent that was granted. Redis counts from a later moment, so the lead lasts at least as long
-    /// from here on.
+    /// When the last granted request was sent. Redis counts from a later moment, so the lead lasts at least this long from
+    /// here on.
     granted_at: Instant,
 }
 
 impl Lead {
-    /// A lead that this process does not have. `name`: what it is of, for the log.
+    /// A lead that this process does not have. `name`: what it is for, as the log shows it.
     pub(super) fn new(name: &'static str, terms: Terms, now: Instant) -> Self {
         Self { name, terms, standing: Standing::Follows, granted_at: now }
     }
@@ -82,13 +82,12 @@ impl Lead {
         self.standing == Standing::Leads
     }
 
-    /// Whether this process may be leading: one that surely is not is spared a question.
+    /// Whether this process may be leading: one that surely does not lead is spared a question.
     pub(super) fn may_lead(&self) -> bool {
         self.standing != Standing::Follows
     }
 
-    /// What is to be done now. A lead whose time has passed is asked for as if it were new: it was free for others
-    /// meanwhile.
+    /// What to do now. A lead whose time has passed is asked for as if it were new, because others could take it meanwhile.
     pub(super) fn due(&self, now: Instant) -> Due {
         match now.saturating_duration_since(self.granted_at) {
             _ if !self.leads() => Due::Ask,
@@ -103,7 +102,7 @@ impl Lead {
         self.leads().then(|| self.granted_at + self.terms.renewal)
     }
 
-    /// Notes the answer to a request that was sent at that moment.
+    /// Notes the answer to a request that was sent at `sent_at`.
     pub(super) fn answered(&mut self, granted: bool, sent_at: Instant) {
         if granted {
             self.granted_at = sent_at;
@@ -120,7 +119,8 @@ impl Lead {
         self.standing = Standing::Unknown;
     }
 
-    /// Gives it up. Whether there was anything to give up, so that Redis is to be told; if that fails, it ends by itself.
+    /// Gives it up. Returns whether there was anything to give up, which Redis must then learn; if that fails, the lead
+    /// lapses.
     pub(super) fn give_up(&mut self) -> bool {
         std::mem::replace(&mut self.standing, Standing::Follows) == Standing::Leads
     }
@@ -139,7 +139,7 @@ mod tests {
 
     #[derive(Debug, Clone, Copy)]
     enum Event {
-        /// The answer to a request of this second.
+        /// The answer to a request sent at this second.
         Granted(u64),
         Refused(u64),
         Lost,
@@ -149,7 +149,7 @@ mod tests {
         Waits,
     }
 
-    /// Second by second: what happens, and then what is due and whether this process may be leading.
+    /// Second by second: what happens, then what is due and whether this process may be leading.
     #[test]
     fn a_lead_is_asked_for_kept_lost_and_given_up() {
         use Event::{GivenUp, Granted, Lost, Refused, Waits};

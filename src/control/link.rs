@@ -1,4 +1,4 @@
-//! A connection of control: opening it, calling scripts over it, hearing what Redis pushes.
+//! A connection of control: opening it, calling scripts over it, receiving what Redis pushes.
 
 use super::state::Control;
 use crate::limits::CONTROL_CHUNK_BYTES;
@@ -9,20 +9,20 @@ use crate::store::rights::Role;
 use crate::store::scripts::{self, Scripts};
 use crate::wire::{Realm, client_name};
 
-/// An open connection whose server knows our scripts. One task owns it; after any error it is dropped and opened anew.
+/// An open connection whose server knows our scripts. One task owns it; after any error it is dropped and reopened.
 pub(super) struct ControlLink {
     conn: Connection,
     scripts: Scripts,
 }
 
 impl ControlLink {
-    /// Opens a connection to where a duty is. `CLIENT LIST` shows it as this process's, in that role.
+    /// Opens a connection to the place of a duty. `CLIENT LIST` shows it as this process's, in that role.
     pub(super) async fn open(control: &Control, duty: usize, role: &str) -> Result<Self, Error> {
         let options = &control.duties[duty].options;
         Self::open_in(control, &options.url, options.realm.clone(), role).await
     }
 
-    /// As [`Self::open`], to a server by this url, for the scripts of this realm.
+    /// Like [`Self::open`], but to the server at this url, for the scripts of this realm.
     pub(super) async fn open_in(
         control: &Control,
         url: &RedisUrl,
@@ -45,10 +45,10 @@ impl ControlLink {
     /// Sends what `write` appends and awaits the replies. One round trip.
     ///
     /// If the server has forgotten the scripts, they are loaded and everything is sent once more. A script that was refused
-    /// has not run; commands beside it must be safe to repeat.
+    /// has not run; commands sent alongside it must be safe to repeat.
     ///
     /// # Errors
-    /// That of the connection, or the first error that Redis answers.
+    /// Those of the connection, and the first error that Redis answers.
     pub(super) async fn call(
         &mut self,
         write: impl Fn(&Scripts, &mut Requests),
@@ -65,24 +65,24 @@ impl ControlLink {
         replies.into_iter().map(|reply| Ok(reply.into_result()?)).collect()
     }
 
-    /// As [`Connection::speak_resp3`].
+    /// See [`Connection::speak_resp3`].
     pub(super) fn speak_resp3(&mut self) {
         self.conn.speak_resp3();
     }
 
-    /// As [`Connection::readable`].
+    /// See [`Connection::readable`].
     pub(super) async fn readable(&self) -> Result<(), Error> {
         self.conn.readable().await
     }
 
-    /// As [`Connection::pushes`].
+    /// See [`Connection::pushes`].
     pub(super) fn pushes(&mut self) -> Result<usize, Error> {
         self.conn.pushes()
     }
 }
 
-/// If an error is a denial: the line that gives this worker's user the rights it lacks, or all of a worker's if the server
-/// cannot tell which are missing.
+/// If an error is a denial: the line that gives this worker's user the rights it lacks, or all of a worker's rights if the
+/// server cannot tell which are missing.
 pub(super) async fn way_out(control: &Control, url: &RedisUrl, error: &Error) -> Option<String> {
     if !denied::is_denial(error) {
         return None;

@@ -1,8 +1,8 @@
-//! Listens for what others want of this process: which running jobs are to end, which the shards are told, and what
+//! Listens for what others want of this process: which running jobs to cancel, which it passes to the shards, and what
 //! operators ask for ([`super::steering`]).
 //!
-//! Each process has one such connection, which listens and never asks: there is no traffic while nobody wants anything. What
-//! is said while it is away is lost; the sender is told how many processes listened.
+//! Each process has one such connection, which listens and never asks: there is no traffic while nobody wants anything.
+//! Messages sent while it is down are lost; the sender learns how many processes listened.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,31 +24,31 @@ use crate::store::cancel;
 use crate::store::steer::{self, Wish};
 use crate::wire::client_name;
 
-/// Starts to listen.
+/// Starts listening.
 pub(super) fn spawn(control: &Rc<Control>) -> Actor {
     Actor::spawn(run(Rc::clone(control)))
 }
 
 async fn run(control: Rc<Control>) {
     let mut backoff = Backoff::new(u64::from(std::process::id()) + 1);
-    // Cancellations each shard was told of.
+    // Cancellations passed to each shard.
     let mut told = vec![0; control.shards.count()];
     loop {
         match listen(&control, &mut backoff, &mut told).await {
             Error::Redis(error) => {
-                tracing::warn!(%error, "this process cannot receive cancellations: redis refuses the subscription; trying again");
+                tracing::warn!(%error, "this process cannot receive cancellations: redis refused the subscription; trying again");
                 Timer::new(CANCEL_REFUSED_PAUSE).await;
             }
             error => {
-                // Those who need Redis more log its outages.
-                tracing::debug!(%error, "lost the connection that receives cancellations; opening another");
+                // Tasks that need Redis more log its outages.
+                tracing::debug!(%error, "lost the connection that receives cancellations; reconnecting");
                 Timer::new(backoff.pause()).await;
             }
         }
     }
 }
 
-/// One connection's life; why it ended.
+/// The life of one connection; returns why it ended.
 async fn listen(control: &Control, backoff: &mut Backoff, told: &mut [u64]) -> Error {
     let mut conn = match subscribe(control).await {
         Ok(conn) => conn,
@@ -85,7 +85,8 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
     };
     let ControlOptions { url, keys, uuid, .. } = &control.options;
     let mut conn = Connection::open(&steer::url(url, *keys), &options).await?;
-    // It never notices an outage by itself, so it ends with upkeep's: a server that is gone, or has been demoted, is silent.
+    // It never notices an outage by itself, so it ends with upkeep's connection: a server that is gone, or was demoted, is
+    // silent.
     control.note_listening(conn.stopper());
     let mut requests = Requests::new();
     cancel::subscribe(*keys, url.database(), &mut requests);
@@ -94,9 +95,9 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
     confirmed.next().transpose()?;
     match confirmed.next().transpose() {
         Ok(_) => Ok(conn),
-        // Its rights were given before there was this channel.
+        // The user's rights were granted before this channel existed.
         Err(resp::Error::Redis(error)) => {
-            tracing::warn!(%error, "this process cannot receive `quiet` and `stop`: redis refuses the subscription; signals work");
+            tracing::warn!(%error, "this process cannot receive `quiet` and `stop`: redis refused it; signals still work");
             Ok(conn)
         }
         Err(error) => Err(error.into()),
@@ -113,13 +114,13 @@ async fn steer(control: &Control, text: &str) {
     }
 }
 
-/// Tells every shard: only they know which of them runs the job, if any does.
+/// Tells every shard: only the shards know which of them runs the job, if any does.
 fn pass_on(control: &Control, jid: &str, told: &mut [u64]) {
     tracing::info!(jid, "asked to cancel a job");
     let jid: Arc<str> = jid.into();
     for (shard, told) in told.iter_mut().enumerate() {
         let unheard = told.saturating_sub(control.options.stats[shard].cancels_heard.get());
-        // A shard that is held up hears nothing, and the phases must find room in its channel.
+        // A shard that is held up reads nothing, and the phases must find room in its channel.
         let room = unheard < CANCELS_UNHEARD_MAX;
         if room && control.shards.try_send(shard, ToShard::Cancel(Arc::clone(&jid))) {
             *told += 1;

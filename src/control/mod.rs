@@ -1,4 +1,5 @@
-//! Control: the executor that runs no job. It keeps the process's lease and heartbeat, hears signals, and ends the shards.
+//! Control: the executor that runs no job. It keeps the process's lease and heartbeat, handles signals, and ends the
+//! shards.
 //!
 //! ```text
 //! signals ────► steering ──► phase ──► every shard        every shard ──► Ended ──► farewell, exit
@@ -11,13 +12,13 @@
 //!          └──► stalls: which job holds up its core ──► log
 //! ```
 //!
-//! Each of these is an actor: a file with `spawn`, whose task `run` starts and stops. They share `state`, and
-//! reach the shards by `shards`. Imports point one way: there is no circle in this folder.
+//! Each of these is an actor: a file with `spawn`, whose task `run` starts and stops. They share `state`, and reach the
+//! shards through `shards`. Imports point one way: this folder has no import cycle.
 //!
 //! Control shares a core with shard 0 but not its thread: however long a job holds its shard, the kernel runs control, so a
-//! busy process never loses its lease (P3). Here too each connection is owned by one task.
+//! busy process never loses its lease (P3). Here, too, each connection is owned by one task.
 
-// What it is told, and what its actors share.
+// What it is given, and what its actors share.
 mod actor;
 mod dead;
 mod duty;

@@ -1,8 +1,9 @@
-//! Tells the service manager (systemd, `Type=notify`) that the process is ready, how it goes, and that there is progress.
+//! Tells the service manager (systemd, `Type=notify`) that the process is ready, how it is doing, and that it makes
+//! progress.
 //!
-//! Ready means that every shard has had an answer of Redis. A sign of life (`WATCHDOG=1`) is given while every shard makes
-//! progress; where one does not, the manager hears nothing and starts the process anew. An outage of Redis is no lack of
-//! progress: a new process would not have it either, and this one comes back by itself (P5). What counts:
+//! Ready means that Redis has answered every shard. A sign of life (`WATCHDOG=1`) is sent while every shard makes progress;
+//! if one does not, the manager hears nothing and restarts the process. An outage of Redis is not a lack of progress: a new
+//! process would be no better off, and this one recovers by itself (P5). What counts:
 //!
 //! | a shard | sign of life |
 //! |---|---|
@@ -11,11 +12,11 @@
 //! | has had no answer of Redis for far too long, and knows of no outage | no |
 //! | has ended, because the process stops | yes: the manager's own timeout bounds the end |
 //!
-//! At SIGHUP the manager is told that the configuration is being read again (`RELOADING=1`), and then that the process is
-//! ready, whether the new configuration was taken or refused: so `systemctl reload` can wait for it (`Type=notify-reload`,
-//! systemd 253 on), and older ones show the unit as reloading meanwhile.
+//! On SIGHUP the manager learns that the configuration is being reloaded (`RELOADING=1`), and then that the process is
+//! ready, whether the new configuration was accepted or refused: so `systemctl reload` can wait for it
+//! (`Type=notify-reload`, from systemd 253 on), and older versions show the unit as reloading meanwhile.
 //!
-//! Nothing is sent, and nothing runs, where no manager asks for it (`NOTIFY_SOCKET`).
+//! Nothing is sent, and nothing runs, unless a manager asks for it (`NOTIFY_SOCKET`).
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use super::state::Control;
 use crate::shutdown::Phase;
 use crate::wire::figures::{Ailment, Figures, ShardFigures};
 
-/// Starts to tell the manager, if there is one.
+/// Starts notifying the manager, if there is one.
 pub(super) fn spawn(control: &Rc<Control>) -> Actor {
     Actor::spawn(run(Rc::clone(control)))
 }
@@ -42,12 +43,12 @@ async fn run(control: Rc<Control>) {
     }
 }
 
-/// Tells the manager how the process is now, if there is one.
+/// Tells the manager how the process is doing, if there is a manager.
 pub(super) fn tell(control: &Control) {
     let Some(notifier) = &control.notifier else { return };
     let figures = figures::figures(control, Vec::new());
     notifier.tell(Condition {
-        // A process that is quiet before it began asks nothing of Redis, and is as it should be.
+        // A process that is quiet before it started asks nothing of Redis, and that is fine.
         is_settled: all_answered(control) || control.phase() == Phase::Quiet,
         progresses: notifier.still_max().is_some_and(|still_max| progresses(control, still_max, &figures)),
         ends: control.phase().ends(),
@@ -60,7 +61,7 @@ fn all_answered(control: &Control) -> bool {
     control.options.stats.iter().all(|stats| stats.answered_at.age().is_some())
 }
 
-/// Whether the process can be expected to go on by itself.
+/// Whether the process can be expected to carry on by itself.
 fn progresses(control: &Control, still_max: Duration, figures: &Figures) -> bool {
     if control.phase().ends() {
         return true;
@@ -70,7 +71,7 @@ fn progresses(control: &Control, still_max: Duration, figures: &Figures) -> bool
     all_turn && figures.troubles.iter().all(|trouble| trouble.what != Ailment::Silent)
 }
 
-/// The line that `systemctl status` shows. An idle process without troubles has one text, which is sent once.
+/// The line that `systemctl status` shows. An idle, healthy process has one text, which is sent once.
 fn status(figures: &Figures, now: f64) -> String {
     let sum = |field: fn(&ShardFigures) -> u64| figures.shards.iter().map(field).sum::<u64>();
     let counts = format!(

@@ -1,4 +1,4 @@
-//! What control is told before it starts, and how it says that its run ended.
+//! What control is given before it starts, and how it reports that its run ended.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,28 +14,28 @@ use crate::resp::RedisUrl;
 use crate::stats::ShardStats;
 use crate::wire::{Keyspace, Presence};
 
-/// What control is told before it starts.
+/// What control is given before it starts.
 #[derive(Debug, Clone)]
 pub(crate) struct ControlOptions {
-    /// The process: 12 hex digits, new at each start.
+    /// The process: 12 hex digits, new on each start.
     pub(crate) uuid: String,
     /// Where Redis is.
     pub(crate) url: RedisUrl,
     /// How keys are spelt.
     pub(crate) keys: Keyspace,
-    /// How it shows itself to its fleet, at the start.
+    /// How it shows itself to its fleet at the start.
     pub(crate) presence: Presence,
     /// One for each realm whose queues the process serves.
     pub(crate) duties: Vec<DutyOptions>,
-    /// What may change while it runs, as it is at the start.
+    /// What may change while it runs, with its initial values.
     pub(crate) settings: Settings,
-    /// How often the lists of dead Ruby servers are looked for.
+    /// How often to look for the lists of dead Ruby servers.
     pub(crate) ruby_lists: RubyListTimes,
     /// The counters of each shard.
     pub(crate) stats: Vec<Arc<ShardStats>>,
     /// What the watchdog expects of them.
     pub(crate) expected: Expected,
-    /// Who is told how the process is.
+    /// Where to report how the process is doing.
     pub(crate) manager: Option<ServiceManager>,
 }
 
@@ -44,14 +44,14 @@ pub(crate) struct ControlOptions {
 pub(crate) struct Expected {
     /// Slots of each shard.
     pub(crate) slots: Vec<usize>,
-    /// How long one blocking call waits in Redis: an idle shard has an answer as often.
+    /// How long one blocking call waits in Redis: an idle shard gets an answer this often.
     pub(crate) block_time: Duration,
 }
 
-/// How often the lists are looked for. The defaults are those of `limits`; tests are in more of a hurry.
+/// How often to look for the lists. The defaults are in `limits`; tests are in more of a hurry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RubyListTimes {
-    /// Shortest time between two looks, or two questions who leads.
+    /// Shortest time between two looks, or between two questions who leads.
     pub(crate) period_min: Duration,
     /// Longest.
     pub(crate) period_max: Duration,
@@ -75,7 +75,7 @@ impl Default for RubyListTimes {
     }
 }
 
-// A renewal that is late by one call that hangs still comes in time.
+// A renewal that one hanging call delays still arrives in time.
 const _: () = assert!(
     RUBY_LISTS_LEAD.as_millis() > RUBY_LISTS_RENEWAL.as_millis() + crate::limits::CALL_TIMEOUT.as_millis()
 );
@@ -83,12 +83,12 @@ const _: () = assert!(
 /// How a run of the shards ended.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// When the time of the stop was over; `None`: none was asked for.
+    /// When the time of the stop was over; `None` if no stop was asked for.
     pub(crate) deadline: Option<Instant>,
     /// One ending for each shard.
     pub(crate) endings: Vec<(usize, Ending)>,
     /// Whether a signal or a message asked for it.
     pub(crate) asked: bool,
-    /// The settings that were in force, for the next identity of this process.
+    /// The settings in force, for the next identity of this process.
     pub(crate) settings: Settings,
 }

@@ -1,7 +1,7 @@
-//! Jobs that were in flight in one dying process after another (P4): suspects are let go one by one, poison is buried.
+//! Jobs that were in flight in one dying process after another (P4): suspects are freed one by one, poison is buried.
 //!
-//! Which is which has been decided in the script that reaped (`reap.lua`), and each lies in a list of its dead shard. Every
-//! step here is atomic, so several reapers may work at the same time.
+//! The script that reaped has decided which is which (`reap.lua`), and each is in a list of its dead shard. Every step here
+//! is atomic, so several reapers may work at the same time.
 
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,9 @@ use crate::store::recovery;
 use crate::store::turn::QueueKeys;
 use crate::time::RedisClock;
 
-/// Puts the suspects back into their queues, with pauses between them. Whether that is done; if not, because nobody takes
-/// those that wait, or it takes too long for other dead processes, it continues at the next renewal of the lease.
+/// Puts the suspects back into their queues, with pauses between them. Returns whether that is done; if not, because nobody
+/// takes those that wait, or because it takes too long for other dead processes, it continues at the next renewal of the
+/// lease.
 pub(super) async fn free_suspects(link: &mut ControlLink, remains: &Remains) -> Result<bool, Error> {
     let Some((at_once, pause)) = pace(remains.jobs.suspects) else { return Ok(true) };
     let begun = Instant::now();
@@ -43,7 +44,7 @@ pub(super) async fn free_suspects(link: &mut ControlLink, remains: &Remains) -> 
     Ok(true)
 }
 
-/// How many suspects are freed at once, and how long the pause after them is. `None`: there are none.
+/// How many suspects are freed at once, and how long the pause after them is. `None` if there are none.
 fn pace(suspects: u64) -> Option<(usize, Duration)> {
     let each =
         SUSPECTS_TIME_MAX.checked_div(u32::try_from(suspects).unwrap_or(u32::MAX))?.min(SUSPECT_PAUSE_MAX);
@@ -55,7 +56,7 @@ fn pace(suspects: u64) -> Option<(usize, Duration)> {
     Some((at_once.min(SUSPECTS_PER_CALL_MAX), tick))
 }
 
-/// Buries what was recovered too often, at a time of this clock, and tells the death hooks of this process.
+/// Buries what was recovered too often, and runs the death hooks of this process.
 pub(super) async fn bury(
     control: &Control,
     clock: &RedisClock,
@@ -90,8 +91,8 @@ pub(super) async fn bury(
     Ok(())
 }
 
-/// The entry of a poisonous job in the dead set: what a job has that died at its last attempt. Bytes that are no job (it
-/// was in flight, so a shard might have parsed it, or not) are buried as such.
+/// The entry of a poisonous job in the dead set: that of a job that died at its last attempt. Bytes that are not a job
+/// (they were in flight, so a shard may or may not have parsed them) are buried as such.
 fn entry(parser: &mut Parser, raw: &[u8], queue: &QueueKeys, now: f64) -> (Vec<u8>, DeadJob) {
     let queue = &*queue.name;
     let message = format!(
@@ -114,7 +115,7 @@ fn entry(parser: &mut Parser, raw: &[u8], queue: &QueueKeys, now: f64) -> (Vec<u
             let plan = Plan { queue, retry_queue: queue, course: Course::Die };
             match decide(raw, parsed.history, &plan, &error, FailureTimes::at(now)) {
                 Ok(Fate::Dead { payload, .. }) => return (payload, dead),
-                // A job that is to die dies; what was parsed can be amended. If not, its bytes are kept nevertheless.
+                // A job that is to die dies; what parsed can be amended. If it cannot, its bytes are kept nevertheless.
                 other => BadPayload::NotJson { detail: format!("{other:?}") },
             }
         }
@@ -123,7 +124,7 @@ fn entry(parser: &mut Parser, raw: &[u8], queue: &QueueKeys, now: f64) -> (Vec<u
     (bury_unparsable(raw, &reason, queue, now), dead)
 }
 
-/// Logs it, and tells the death hooks, which live on the shards.
+/// Logs it, and passes it to the death hooks, which live on the shards.
 fn announce(control: &Control, dead: DeadJob) {
     tracing::error!(
         name = dead.name,
@@ -131,7 +132,7 @@ fn announce(control: &Control, dead: DeadJob) {
         queue = dead.queue,
         "a job goes to the dead set as poison: process after process died while it was in flight"
     );
-    // Not waited for: a shard that does not listen, because a handler holds it, must not hold the reaper.
+    // Not waited for: a shard that does not listen, because a handler holds it, must not hold up the reaper.
     if !control.shards.try_send(0, ToShard::Died(Box::new(dead))) {
         tracing::warn!(shard = 0, "the death hooks did not run for this job; does a job hold up the shard?");
     }

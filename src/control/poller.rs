@@ -1,10 +1,10 @@
 //! The poller: moves due jobs from the retry set and the scheduled set to their queues.
 //!
-//! One script looks at both sets by Redis's clock, moves what is due and says when the next job is. One process of a fleet
-//! leads ([`super::lead`]): it alone sleeps until the next job is due, so that no herd wakes for it. All others look once
-//! per poll interval (or once in the time a lead lasts, if shorter), move what is due nevertheless, and take the lead when
-//! it has lapsed. So a leader that dies costs a poll interval at most, for a while. The script that looks also takes and
-//! keeps the lead: asking for it costs no round trip of its own.
+//! One script looks at both sets by Redis's clock, moves what is due and reports when the next job is. One process of a
+//! fleet leads ([`super::lead`]): it alone sleeps until the next job is due, so that no herd wakes for it. All others look
+//! once per poll interval (or once in the time a lead lasts, if shorter), move what is due nevertheless, and take the lead
+//! when it has lapsed. So a leader that dies costs at most one poll interval of delay, for a while. The script that looks
+//! also takes and keeps the lead: asking for it costs no round trip of its own.
 //!
 //! ```text
 //!          no one leads, at a look                  refused, or it stays silent
@@ -13,14 +13,14 @@
 //!    └────────────────────────────────┘
 //! ```
 //!
-//! Others add jobs while the leader sleeps. Its bell is Redis's key tracking (`CLIENT TRACKING`, RESP3): after a look the
-//! first change of either set, by anyone, brings one push, and the leader looks again; not sooner than [`DUE_PAUSE_MIN`]
+//! Others add jobs while the leader sleeps. Its bell is Redis's key tracking (`CLIENT TRACKING`, RESP3): after a look, the
+//! first change of either set, by anyone, brings one push, and the leader looks again; no sooner than [`DUE_PAUSE_MIN`]
 //! after the last look, so a flood of changes costs that many looks and no more. There is no gap between look and sleep:
 //! the look itself is what Redis tracks. A leader whose bell is silent knows that nothing has changed: it only renews its
-//! lead, one command every [`LEAD_RENEWAL`] at most. Where tracking is refused, or nothing is told after all (the bell is
-//! rung once to see), what others add is found at the next look.
+//! lead, at most one command every [`LEAD_RENEWAL`]. If tracking is refused, or turns out to report nothing (the bell is
+//! rung once to check), the next look finds what others added.
 //!
-//! Idle cost with the defaults: 0.1 commands a second for a leader, 0.45 for another (a script of one command).
+//! Idle cost with the defaults: 0.1 commands a second for the leader, 0.45 for any other process (a script of one command).
 //!
 //! It works while the process fetches; quiet and stopping processes leave due jobs to others.
 
@@ -43,12 +43,12 @@ use crate::store::lead;
 use crate::timeout::within;
 use crate::wire::Causes;
 
-/// Starts the poller of a duty. It ends by itself when the process fetches no more.
+/// Starts the poller of a duty. It ends by itself once the process no longer fetches.
 pub(super) fn spawn(control: &Rc<Control>, duty: usize) -> Actor {
     Actor::spawn(run(Rc::clone(control), duty))
 }
 
-/// Polls until the process fetches no more, then gives up the lead. An interval that changes makes it begin anew.
+/// Polls until the process no longer fetches, then gives up the lead. When the interval changes it starts over.
 async fn run(control: Rc<Control>, duty: usize) {
     while control.phase().fetches() && control.ended().is_none() {
         let Some(poll_interval) = control.settings.get().poll_interval else {
@@ -65,29 +65,29 @@ async fn run(control: Rc<Control>, duty: usize) {
     }
 }
 
-/// Whether Redis tells this connection of changes.
+/// Whether Redis reports changes on this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bell {
     /// It was not asked to.
     Off,
     /// It does.
     On,
-    /// It was asked to, and does not.
+    /// It was asked to, but does not.
     Refused,
 }
 
 struct Poller {
     // Fixed.
     control: Rc<Control>,
-    /// Which of control's.
+    /// Which of control's duties.
     duty: usize,
     poll_interval: Duration,
     // The connection and what is true of it alone.
     link: Option<ControlLink>,
-    /// How often upkeep had lost its own when this one was opened.
+    /// How often upkeep had lost its own connection when this one was opened.
     losses: u64,
     bell: Bell,
-    // What is known of the fleet and the sets.
+    // What is known about the fleet and the sets.
     lead: Lead,
     looked_at: Instant,
     /// When to look next, unless the bell rings.
@@ -95,11 +95,11 @@ struct Poller {
     // Failures.
     backoff: Backoff,
     outage: Option<Instant>,
-    /// What was said of that.
+    /// What was logged about it.
     causes: Causes,
-    /// Whether the connection before was closed while it was idle.
+    /// Whether the previous connection was closed while idle.
     has_rested: bool,
-    /// Whether it was logged that there is no bell.
+    /// Whether the missing bell was logged.
     missed_bell: bool,
     /// The key of a set that was logged as spoilt.
     spoilt: String,
@@ -150,7 +150,7 @@ impl Poller {
         if let Some(since) = self.outage.take() {
             self.causes = Causes::default();
             let seconds = since.elapsed().as_secs_f64();
-            tracing::info!(of = self.duty().queue(), seconds, "due jobs are moved to their queues again");
+            tracing::info!(of = self.duty().queue(), seconds, "due jobs move to their queues again");
         }
         self.rest().await
     }
@@ -189,14 +189,14 @@ impl Poller {
             tracing::error!(
                 jobs,
                 queue,
-                "due jobs are put off: the key of their queue is not a list, or in a cluster belongs to another queue's slot"
+                "due jobs were put off: the key of their queue is not a list, or in a cluster belongs to another queue's slot"
             );
         }
         if due.held == 0 && !due.broken.is_empty() && self.spoilt != due.broken {
             let key = &*due.broken;
             tracing::error!(
                 key,
-                "a key is spoilt: it is not a sorted set of jobs, so its jobs wait; all else goes on"
+                "a key is spoilt: it is not a sorted set of jobs, so its jobs wait; the rest keeps running"
             );
             self.spoilt.clone_from(&due.broken);
         }
@@ -205,7 +205,7 @@ impl Poller {
             self.bury(&due.unservable).await?;
         }
         let pause = pause_after(&due, self.look_interval());
-        // Redis counted from the moment in which the script ran, which was before now.
+        // Redis counted from the moment the script ran, which was earlier.
         self.look_at = Instant::now() + pause;
         if !due.more {
             self.look_at = self.look_at.max(self.looked_at + DUE_PAUSE_MIN);
@@ -248,7 +248,7 @@ impl Poller {
         }
     }
 
-    /// Asks Redis to tell of changes, and has it tell of one: the lead is read by the script and then renewed.
+    /// Asks Redis to report changes, and provokes one to check: the script reads the lead, which is then renewed.
     async fn hang_bell(&mut self) -> Result<(), Error> {
         let Some(link) = &mut self.link else { return Ok(()) };
         link.speak_resp3();
@@ -272,7 +272,7 @@ impl Poller {
             return Ok(());
         }
         self.bell = Bell::On;
-        // What changed before it was told not to tell of our own changes is not to be told apart.
+        // Changes from before it stopped reporting our own cannot be told apart.
         self.look_at = Instant::now();
         Ok(())
     }
@@ -291,13 +291,13 @@ impl Poller {
             tracing::info!(
                 reason,
                 poll_interval_s,
-                "redis does not tell of new retries and scheduled jobs, so they may be late by the poll interval; \
+                "redis does not report new retries and scheduled jobs, so they may be late by the poll interval; \
                  allow this user HELLO and CLIENT TRACKING"
             );
         }
     }
 
-    /// Sleeps until it is time to look or to renew, or the process fetches no more.
+    /// Sleeps until it is time to look or to renew, or until the process no longer fetches.
     async fn rest(&mut self) -> Result<(), Error> {
         while self.goes_on() {
             if let (Bell::On, Some(link)) = (self.bell, &mut self.link)
@@ -315,7 +315,8 @@ impl Poller {
         Ok(())
     }
 
-    /// Waits so long, or until something has come over the connection or the phase has changed. Nothing is read meanwhile.
+    /// Waits this long, or until something has arrived on the connection or the phase has changed. Nothing is read
+    /// meanwhile.
     async fn wait(&self, pause: Duration) -> Result<(), Error> {
         let phase = async {
             self.duty().phase_changed.wait().await;
@@ -330,7 +331,7 @@ impl Poller {
         within(pause, future::or(phase, bell)).await.unwrap_or(Ok(()))
     }
 
-    /// Drops the connection; the next is opened by the next look.
+    /// Drops the connection; the next look opens another.
     fn forget_link(&mut self) {
         self.link = None;
         self.bell = Bell::Off;
@@ -341,7 +342,7 @@ impl Poller {
     async fn fail(&mut self, error: &Error) {
         self.forget_link();
         if self.outage.is_none() && error.is_of_idleness() {
-            tracing::debug!(%error, "the poller opens another connection");
+            tracing::debug!(%error, "the poller is opening another connection");
             self.has_rested = true;
             return;
         }
@@ -353,18 +354,18 @@ impl Poller {
             tracing::error!(of, %cause, %error, run, "due jobs cannot be moved to their queues; trying again");
         }
         let pause = self.backoff.pause();
-        // There is no connection now, so it cannot fail.
+        // There is no connection now, so this cannot fail.
         let _nothing = self.wait(pause).await;
     }
 
-    /// Gives up the lead, so that another process takes it at its next look; if that fails, the lead ends by itself.
+    /// Gives up the lead, so that another process takes it at its next look; if that fails, the lead lapses.
     async fn resign(&mut self) {
         let (true, Some(link)) = (self.lead.give_up(), &mut self.link) else { return };
         let uuid = &*self.control.options.uuid;
         let resigned =
             link.call(|scripts, requests| lead::resign(scripts, &scripts.realm().lead, uuid, requests));
         if let Err(error) = resigned.await {
-            tracing::debug!(%error, "the lead of the pollers could not be given up; it ends by itself");
+            tracing::debug!(%error, "could not give up the pollers' lead; it lapses by itself");
         }
     }
 }
@@ -373,7 +374,7 @@ fn look_of<'c>(control: &'c Control, lead: &Lead) -> Look<'c> {
     Look { uuid: &control.options.uuid, lead: lead.terms().lasts, may_lead: lead.may_lead() }
 }
 
-/// How the lead of the pollers is kept: it outlasts two renewals, and a follower asks for it at each of its looks.
+/// How the pollers' lead is kept: it outlasts two renewals, and a follower asks for it at each of its looks.
 fn terms(poll_interval: Duration) -> Terms {
     let renewal = poll_interval.saturating_mul(LEAD_POLLS).min(LEAD_RENEWAL);
     let lasts = renewal * 2 + LEAD_SLACK;
@@ -413,7 +414,7 @@ mod tests {
         assert_eq!(pause(true, false, Some(120)), Duration::from_millis(120));
         assert_eq!(pause(true, false, Some(60_000)), interval);
         assert_eq!(pause(true, false, None), interval);
-        // Who does not lead leaves the next job to who does, but not what is due already.
+        // A follower leaves the next job to the leader, but not what is due already.
         assert_eq!(pause(false, false, Some(120)), interval);
         assert_eq!(pause(false, true, Some(3)), Duration::ZERO);
     }

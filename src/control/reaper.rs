@@ -1,20 +1,21 @@
 //! The reaper: puts the in-flight jobs of dead processes back into their queues (P3), and poison out of the way (P4).
 //!
-//! Upkeep learns with each renewal whose lease has ended and names them here, once this process has itself been connected
-//! for a whole lease: after an outage all leases have lapsed at once, and the living need that long at most to renew.
-//! Shard by shard, one script each looks again at the lease, moves the jobs and fences the shard. Several reapers may
-//! work at the same time: each step is atomic and finds what is left.
+//! With each renewal upkeep learns whose lease has ended and names those processes here, once this process has itself been
+//! connected for the length of a lease: after an outage all leases have lapsed at once, and the living need up to that long
+//! to renew. Shard by shard, one script each checks the lease again, moves the jobs and fences the shard. Several reapers
+//! may work at the same time: each step is atomic and works on whatever is left.
 //!
 //! ```text
 //!  in flight, process dead ─┬─ 1st recovery ────────► its queue, with all the others
 //!                           ├─ 2nd, 3rd ─► suspects ► its queue, one by one
 //!                           └─ 4th death ─► poison ─► dead set
 //! ```
-//! A job that kills its process is not alone in flight when it does. So that those near it do not share its fate, a job
-//! recovered before is put back apart from the others: they run and are acked before it runs, or come after its crash. Jobs
-//! that run for longer than these pauses beside it, in the same process, at four deaths, are buried with it.
+//! A job that kills its process is not alone in flight when it does. So that its neighbours do not share its fate, a job
+//! that was recovered before is put back apart from the others: they run and are acked before it runs, or come after its
+//! crash. Jobs that run for longer than these pauses alongside it, in the same process, at four deaths, are buried with it.
 //!
-//! Until its last list is empty the dead process keeps its lease: a reaper that dies in between leaves the rest to the next.
+//! Until its last list is empty the dead process keeps its lease: a reaper that dies in between leaves the rest to the
+//! next.
 
 use std::rc::Rc;
 
@@ -34,7 +35,7 @@ pub(super) fn spawn(control: &Rc<Control>, duty: usize) -> Actor {
     Actor::spawn(run(Rc::clone(control), duty))
 }
 
-/// Reaps whenever dead processes are named. Rare, so the connection is opened for it.
+/// Reaps whenever dead processes are named. This is rare, so the connection is opened for it.
 async fn run(control: Rc<Control>, duty: usize) {
     loop {
         control.duties[duty].dead.named.wait().await;
@@ -65,7 +66,7 @@ async fn run(control: Rc<Control>, duty: usize) {
 
 fn complain(member: &str, error: &Error) {
     // The next renewal names the process again.
-    tracing::warn!(process = member, %error, "the jobs of a dead process could not be put back yet; trying again within seconds");
+    tracing::warn!(process = member, %error, "could not put back the jobs of a dead process yet; trying again within seconds");
 }
 
 async fn reap(
@@ -109,7 +110,7 @@ async fn reap(
     Ok(Some(remains))
 }
 
-/// Buries the poison, lets the suspects go, and forgets the process if nothing of it is left.
+/// Buries the poison, frees the suspects, and forgets the process if nothing of it is left.
 async fn settle(
     control: &Control,
     duty: usize,
@@ -117,7 +118,7 @@ async fn settle(
     remains: &Remains,
 ) -> Result<(), Error> {
     let link = opened(control, duty, link).await?;
-    // A dead set that takes nothing is nothing to the suspects.
+    // A dead set that refuses entries does not concern the suspects.
     let buried = poison::bury(control, &control.duties[duty].options.clock, link, remains).await;
     if !poison::free_suspects(link, remains).await? {
         return Ok(());

@@ -1,7 +1,7 @@
-//! SIGHUP: the server reads its configuration again, and this process goes on by it.
+//! SIGHUP: the server reads its configuration again, and this process continues with it.
 //!
-//! The reading is the server's and runs away from this thread: a file on a network drive must not delay the lease. What
-//! comes of it is [`Settings`]; that other options need a restart is the server's to say.
+//! Reading it is the server's task and runs off this thread: a file on a network drive must not delay the lease. The result
+//! is [`Settings`]; it is the server that reports options that need a restart.
 
 use super::notify;
 use super::service_manager::Notifier;
@@ -9,7 +9,7 @@ use super::settings::Settings;
 use super::state::Control;
 use crate::mesh::ToShard;
 
-/// Has the configuration read again, and puts what comes of it in force. Without a way to do so, `false`.
+/// Has the configuration read again, and puts the result in force. `false` if there is no way to read it.
 pub(super) async fn reload(control: &Control) -> bool {
     let Some(mut reload) = control.settings.take_reload() else { return false };
     if let Some(notifier) = &control.notifier {
@@ -36,7 +36,7 @@ async fn put_in_force(control: &Control, settings: Settings) {
     if before == settings {
         return;
     }
-    // Upkeep looks at its interval and its key, the poller at its own interval.
+    // Upkeep checks its interval and its key, the poller its own interval.
     control.wake_upkeep();
     let Settings { dead_jobs_max: jobs_max, dead_timeout: timeout, .. } = settings;
     if (before.dead_jobs_max, before.dead_timeout) != (jobs_max, timeout) {

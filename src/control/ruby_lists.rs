@@ -1,27 +1,28 @@
 //! The lists of dead Ruby servers: one process of the fleet puts what they had in progress back into the queues.
 //!
-//! A Ruby server that dies leaves its jobs in `…:in_progress:<uuid>`; without another Ruby server, or beside many other
-//! keys, they would lie there for ever. Half a minute after its start and then every minute or two each process asks, with
-//! one command, whether it may lead, and leaves it at that if another does: the first by name of those with a lease leads.
-//! The leader keeps its connection, and each time walks over the keys with pauses between the pages, so that neither Redis
-//! nor this process feels a large database. Once in its life it warns of Ruby servers with a poller
+//! A Ruby server that dies leaves its jobs in `…:in_progress:<uuid>`; without another Ruby server, or next to many other
+//! keys, they would stay there for ever. Half a minute after its start and then every minute or two each process asks, with
+//! one command, whether it may lead, and leaves it at that if another does: the first by name among those with a lease
+//! leads. The leader keeps its connection, and each time walks over the keys with pauses between the pages, so that neither
+//! Redis nor this process notices a large database. Once in its life it warns about Ruby servers with a poller
 //! ([`super::ruby_pollers`]).
 //!
-//! A list is put back when its server has been missed in two looks in a row, a whole period apart, over one connection
-//! ([`absence`]): after an outage the heartbeats of the living have expired too, and need an interval to come back. So
-//! a dead server's jobs wait for its heartbeat to expire (190 s) and for two looks.
+//! A list is put back when its server has been missing in two looks in a row, a whole period apart, over one connection
+//! ([`absence`]): after an outage the heartbeats of the living have expired too, and need an interval to return. So a dead
+//! server's jobs wait for its heartbeat to expire (190 s) and for two looks.
 //!
-//! On the same walk it sees jobs in flight of processes of ours. Those of a process that no lease names would never be
-//! reaped: the lease was lost, by a fail-over to a replica that lagged, and its owner died before it renewed it. When it has
-//! been missed as a Ruby server must be, it is given a lease that has ended, and is a case for the reaper.
+//! The same walk sees in-flight jobs of our own processes. Those of a process that no lease names would never be reaped:
+//! the lease was lost in a fail-over to a replica that lagged, and its owner died before renewing it. When such a process
+//! has been missing as a Ruby server must be, it is given a lease that has already ended, which makes it a case for the
+//! reaper.
 //!
-//! It goes on while the process is quiet or stops, as the reaper does: what is put back is for others to fetch.
+//! It keeps running while the process is quiet or stops, as the reaper does: what is put back is for others to fetch.
 //!
 //! Idle cost with the defaults: in most processes a connection and three commands (name, script, and what that reads)
 //! every 60 to 120 s; in the leader three commands every 20 s and a page for each 1,000 keys at each look.
 //!
-//! Known weaknesses: a Ruby server that was told to be quiet (TSTP) has no heartbeat but may run a job for long; like the
-//! gem's own requeuer this one puts that job back, so that it runs twice. Recoveries of Ruby's jobs are not counted.
+//! Known weaknesses: a Ruby server that was made quiet (TSTP) has no heartbeat but may run a job for a long time; like the
+//! gem's own requeuer, this one puts that job back, so that it runs twice. Recoveries of Ruby's jobs are not counted.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -52,7 +53,7 @@ fn terms(times: RubyListTimes) -> Terms {
     Terms { lasts: lead, renewal, ask_min: period_min, ask_max: period_max }
 }
 
-/// Why the lead is over, or never began.
+/// Why the lead is over, or never started.
 enum Over {
     /// Another process leads.
     Followed,
@@ -66,14 +67,14 @@ impl<E: Into<LookError>> From<E> for Over {
     }
 }
 
-/// Starts to ask for the lead.
+/// Starts asking for the lead.
 pub(super) fn spawn(control: &Rc<Control>) -> Actor {
     Actor::spawn(run(Rc::clone(control)))
 }
 
 /// Leads when it may, asks again when it may not, until it is dropped. Each step in Redis is atomic.
 ///
-/// The gem does not speak cluster, so in one there are no such lists.
+/// The gem does not speak cluster, so a cluster has no such lists.
 async fn run(control: Rc<Control>) {
     if control.options.url.is_cluster() {
         return;
@@ -98,7 +99,7 @@ async fn run(control: Rc<Control>) {
 struct Task {
     control: Rc<Control>,
     random: fastrand::Rng,
-    /// Since when nothing has worked; that was logged.
+    /// Since when nothing has worked; this was logged.
     failing_since: Option<Instant>,
     warning: PollerWarning,
 }
@@ -126,7 +127,7 @@ impl Task {
         }
     }
 
-    /// Looks, and rescues, again and again for as long as this process leads.
+    /// Looks and rescues repeatedly while this process leads.
     async fn lead(&mut self) -> Over {
         match self.try_lead().await {
             Ok(never) => match never {},
@@ -178,7 +179,7 @@ impl Leader {
         Ok(leader)
     }
 
-    /// Asks for the lead, or to go on having it.
+    /// Asks for the lead, or to keep it.
     async fn ask(&mut self) -> Result<(), Over> {
         let sent_at = Instant::now();
         let mut requests = Requests::new();
@@ -188,7 +189,8 @@ impl Leader {
         if self.lead.leads() { Ok(()) } else { Err(Over::Followed) }
     }
 
-    /// Renews the lead if that is due. One whose time has passed is over: what was seen under it may be another's by now.
+    /// Renews the lead if that is due. A lead whose time has passed is over: what was seen under it may be another's by
+    /// now.
     async fn keep(&mut self) -> Result<(), Over> {
         match self.lead.due(Instant::now()) {
             Due::Ask => Err(Over::Followed),
@@ -197,16 +199,16 @@ impl Leader {
         }
     }
 
-    /// Sends one command, each of which may be repeated, and awaits its reply. One round trip.
+    /// Sends one command, which must be safe to repeat, and awaits its reply. One round trip.
     ///
-    /// If the connection was closed while it was idle, the same over another: Redis was not away for long, so the heartbeats
-    /// that a look does not find are back by the next, a period later.
+    /// If the connection was closed while idle, does the same over another: Redis was not away for long, so heartbeats that
+    /// a look does not find are back by the next, a period later.
     async fn call(&mut self, requests: &Requests) -> Result<Reply, Error> {
         let mut replies = self.conn.call(requests).await;
         if let Err(error) = &replies
             && error.is_of_idleness()
         {
-            tracing::debug!(%error, "the look for jobs of dead ruby servers opens another connection");
+            tracing::debug!(%error, "looking for jobs of dead ruby servers: opening another connection");
             self.conn = connect(&self.control).await?;
             self.control.note_idle_close();
             replies = self.conn.call(requests).await;
@@ -214,7 +216,7 @@ impl Leader {
         Ok(replies?.pop().ok_or(Error::Closed)?.into_result()?)
     }
 
-    /// Lets others have their turn, here and in Redis.
+    /// Gives others a turn, here and in Redis.
     async fn pause(&mut self) -> Result<(), Over> {
         Timer::new(self.times.pause).await;
         self.keep().await
@@ -254,11 +256,11 @@ impl Leader {
         Ok(ruby_pollers::count_living(&self.conn.call(&requests).await?)?)
     }
 
-    /// Gives a process of ours that has no lease one that has ended.
+    /// Gives a process of ours that has no lease one that has already ended.
     async fn adopt(&mut self, uuid: &str, found: &InFlight) -> Result<(), Over> {
         let mut requests = Requests::new();
         if ruby_lists::adopt(self.keys, uuid, found, &mut requests).is_none() {
-            // Fences of a process that was reaped or left, or keys that no process of ours has written.
+            // Fences of a process that was reaped or has left, or keys that no process of ours has written.
             return Ok(());
         }
         let reply = self.call(&requests).await?;
@@ -269,8 +271,8 @@ impl Leader {
         self.pause().await
     }
 
-    /// Puts the jobs of a list back into their queue: those that are in it now, so that a server that lives after all
-    /// and goes on filling it does not keep this going. `false` if the queue's key is in the way.
+    /// Puts the jobs of a list back into their queue: those that are in it now, so that a server that lives after all and
+    /// keeps filling it does not keep this going. `false` if the queue's key is in the way.
     async fn rescue(&mut self, list: &InProgress) -> Result<bool, Over> {
         let (mut jobs, mut all) = (0, None);
         loop {

@@ -13,8 +13,8 @@ use crate::limits::FAREWELL_LIMIT;
 use crate::mesh::{ControlEnd, Ending};
 use crate::timeout::within;
 
-/// Runs control until every shard has ended. `reload`: how SIGHUP has the configuration read again, if there is any;
-/// given back for the next identity of this process.
+/// Runs control until every shard has ended. `reload`: how SIGHUP has the configuration read again, if there is a way; it
+/// is returned for the next identity of this process.
 pub(crate) async fn run(
     options: ControlOptions,
     ends: Vec<ControlEnd>,
@@ -26,8 +26,8 @@ pub(crate) async fn run(
     let control = Rc::new(Control::new(options, shards, reload));
     let steering = steering::spawn(&control, signals);
     let notify = notify::spawn(&control);
-    // The lease stands before the shards take jobs: what they hold must be found if this process dies. Without Redis this
-    // goes on until a stop is asked for; the shards then end before they begin.
+    // The lease is there before the shards take jobs: what they hold must be found if this process dies. Without Redis this
+    // continues until a stop is asked for; the shards then end before they start.
     let upkeeps = upkeep::begin(&control).await;
     control.tell_all().await;
     let actors = Actors::spawn(&control, steering, notify, upkeeps);
@@ -49,8 +49,8 @@ async fn all_ended(control: &Control) -> Vec<(usize, Ending)> {
         let (shard, how) = control.shards.ending().await;
         endings.push((shard, how));
         if how != Ending::Clean && !control.phase().ends() {
-            // A process with a core missing must not look well. If one shard was taken for dead, so will the others be, and
-            // at once; otherwise the process ends, and whoever watches it starts it anew.
+            // A process with a core missing must not look well. If one shard was taken for dead, the others will be too,
+            // and at once; otherwise the process ends, and its supervisor restarts it.
             tracing::error!(shard, ?how, "a shard ended by itself, so the others are stopped");
             let timeout = control.settings.get().timeout;
             control.stop(if how == Ending::Fenced { Duration::ZERO } else { timeout }).await;
@@ -95,7 +95,7 @@ impl Actors {
     async fn end(self, control: &Control, endings: &[(usize, Ending)]) {
         // There is nothing left for a signal to end.
         self.steering.stop().await;
-        // A shard that has ended makes no progress, and that is no trouble any more.
+        // A shard that has ended makes no progress, and that is no longer a problem.
         self.health.stop().await;
         // Each of their steps is atomic in Redis, so they may be dropped between any two.
         for reaper in self.reapers {
@@ -104,21 +104,21 @@ impl Actors {
         self.ruby_lists.stop().await;
         self.listener.stop().await;
         self.stalls.stop().await;
-        // Not before the shards: their jobs are ours as long as the lease stands. The farewell takes the heartbeat away, and
-        // the lease if nothing is left in flight.
+        // Not before the shards: their jobs are ours while the lease exists. The farewell removes the heartbeat, and the
+        // lease if nothing is left in flight.
         control.note_end(endings.iter().all(|(_, how)| *how == Ending::Clean));
         let until = control.farewell_ends(FAREWELL_LIMIT);
         for upkeep in self.upkeeps {
             upkeep.end().await;
         }
-        // They gave up the lead when the stop began, unless Redis is gone; then they are dropped, as the reapers are.
+        // They gave up the lead when the stop began, unless Redis is gone; then they are dropped, like the reapers.
         let resigned = async {
             for poller in self.pollers {
                 poller.end().await;
             }
         };
         let _in_time = within(until.saturating_duration_since(Instant::now()), resigned).await;
-        // Last: until here the manager hears that the end makes progress.
+        // Last: until here the manager sees that the shutdown makes progress.
         self.notify.stop().await;
     }
 }

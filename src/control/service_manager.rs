@@ -1,7 +1,7 @@
-//! The service manager (systemd, `Type=notify`): where it listens, and what it was told last.
+//! The service manager (systemd, `Type=notify`): where it listens, and what it was last told.
 //!
-//! Sending never blocks: the lease is renewed by this thread, and a manager that hangs must not cost it. That is why this is
-//! a socket of our own and not a library's: those block. When it is told what: see `notify`.
+//! Sending never blocks: this thread renews the lease, and a manager that hangs must not cost us that. That is why this is
+//! our own socket and not a library's: those block. For what is sent when, see `notify`.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{OsStr, OsString};
@@ -15,17 +15,17 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::limits::{NOTIFY_LOOK, NOTIFY_STOP_EXTRA, WATCH_PERIOD};
 
-/// The manager of this process, as it has made itself known.
+/// The manager of this process, as it made itself known.
 #[derive(Debug, Clone)]
 pub(crate) struct ServiceManager {
     address: SocketAddr,
-    /// After how long without a message it restarts the process; `None`: it does not watch.
+    /// The time without a message after which it restarts the process; `None` if it does not watch.
     watchdog: Option<Duration>,
 }
 
-/// How the process is, as far as the manager wants to know.
+/// How the process is, as far as the manager is concerned.
 pub(super) struct Condition {
-    /// Every shard has had an answer of Redis, or is not to ask for one.
+    /// Redis has answered every shard, or no shard is meant to ask.
     pub(super) is_settled: bool,
     /// The process makes progress, or will without help.
     pub(super) progresses: bool,
@@ -41,7 +41,7 @@ pub(super) struct Notifier {
     // Fixed.
     manager: ServiceManager,
     socket: UnixDatagram,
-    // Changed by its own calls.
+    // Changed only by its own methods.
     ready: Cell<bool>,
     /// The configuration is being read again: the process is not ready, and does not become so by itself.
     reloading: Cell<bool>,
@@ -51,15 +51,15 @@ pub(super) struct Notifier {
 }
 
 impl ServiceManager {
-    /// The manager that asks for messages, if one does. `variable` looks into the environment.
+    /// The manager that asks for messages, if one does. `variable` looks up the environment.
     ///
-    /// An invalid address is logged, and there is no manager then: a worker works without one.
+    /// An invalid address is logged and counts as no manager: a worker works without one.
     pub(crate) fn find(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<Self> {
         let name = variable("NOTIFY_SOCKET").filter(|name| !name.is_empty())?;
         let address = match address(&name) {
             Ok(address) => address,
             Err(error) => {
-                tracing::warn!(socket = ?name, %error, "NOTIFY_SOCKET is not a valid address; no service manager is told");
+                tracing::warn!(socket = ?name, %error, "NOTIFY_SOCKET is not a valid address; the service manager is not notified");
                 return None;
             }
         };
@@ -83,12 +83,12 @@ fn address(name: &OsStr) -> io::Result<SocketAddr> {
     }
 }
 
-/// Opens the socket to this manager. Without one the process works all the same.
+/// Opens the socket to this manager. If that fails, the process works all the same.
 pub(super) fn open(manager: ServiceManager) -> Option<Notifier> {
     match Notifier::new(manager) {
         Ok(notifier) => Some(notifier),
         Err(error) => {
-            tracing::warn!(%error, "no socket can be opened for the service manager; it is told nothing");
+            tracing::warn!(%error, "cannot open a socket for the service manager; it is not notified");
             None
         }
     }
@@ -109,7 +109,7 @@ impl Notifier {
         })
     }
 
-    /// Says once that the process stops, and how long that may take: the unit need not repeat `--timeout`.
+    /// Reports once that the process stops, and how long that may take: the unit need not repeat `--timeout`.
     pub(super) fn tell_stop(&self, grace: Duration) {
         if self.stopping.replace(true) {
             return;
@@ -118,8 +118,8 @@ impl Notifier {
         let _heard = self.send(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={most_usec}\n"));
     }
 
-    /// Says that the configuration is being read again, and since when: the manager compares that with the time at which it
-    /// sent the signal, if it did (`Type=notify-reload`).
+    /// Reports that the configuration is being reloaded, and since when: the manager compares that with the time at which
+    /// it sent the signal, if it did (`Type=notify-reload`).
     pub(super) fn tell_reload(&self) {
         if !self.ready.get() || self.stopping.get() {
             return;
@@ -131,18 +131,18 @@ impl Notifier {
         let _heard = self.send(&format!("RELOADING=1\nMONOTONIC_USEC={now_usec}\n"));
     }
 
-    /// Notes that the configuration was read. Whether that is to be told now: the process may be ready again.
+    /// Notes that the configuration was read. Returns whether to report that now: the process may be ready again.
     pub(super) fn end_reload(&self) -> bool {
         self.reloading.replace(false)
     }
 
-    /// After how long without a turn a shard counts as still; `None`: the manager does not watch.
+    /// After how long without a turn a shard counts as stalled; `None` if the manager does not watch.
     pub(super) fn still_max(&self) -> Option<Duration> {
         self.manager.watchdog.map(|watchdog| watchdog / 2)
     }
 
-    /// Tells what has changed, and gives the sign of life that the manager waits for. What it does not take now it is told
-    /// at the next look.
+    /// Reports what has changed, and gives the sign of life that the manager waits for. What the manager does not take now
+    /// is sent at the next look.
     pub(super) fn tell(&self, condition: Condition) {
         let Condition { is_settled, progresses, ends, mut status } = condition;
         let mut message = String::new();
@@ -166,8 +166,8 @@ impl Notifier {
         }
     }
 
-    /// How long until the next look. There are four in the watchdog's time: a shard that turns again just after a look found
-    /// it still is seen long before the time is over.
+    /// How long until the next look. There are four within the watchdog's time: a shard that turns again just after a look
+    /// found it stalled is seen long before the time is over.
     pub(super) fn pause(&self) -> Duration {
         if !self.ready.get() && !self.stopping.get() {
             return NOTIFY_LOOK;
@@ -175,7 +175,7 @@ impl Notifier {
         self.manager.watchdog.map_or(WATCH_PERIOD, |watchdog| (watchdog / 4).clamp(NOTIFY_LOOK, WATCH_PERIOD))
     }
 
-    /// Whether the manager took it. That one does not listen is logged once.
+    /// Whether the manager took it. If it does not listen, that is logged once.
     fn send(&self, message: &str) -> bool {
         match self.socket.send_to_addr(message.as_bytes(), &self.manager.address) {
             Ok(_whole) => {
@@ -184,7 +184,7 @@ impl Notifier {
             }
             Err(error) => {
                 if !self.unheard.replace(true) {
-                    tracing::warn!(%error, "the service manager cannot be told how this process is; trying again");
+                    tracing::warn!(%error, "cannot notify the service manager; trying again");
                 }
                 false
             }
@@ -196,7 +196,7 @@ impl Notifier {
 mod tests {
     use super::*;
 
-    /// What is found where the environment has these variables.
+    /// The result of looking with these variables in the environment.
     fn find(variables: &[(&str, &str)]) -> Option<ServiceManager> {
         ServiceManager::find(&|name| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
@@ -234,7 +234,7 @@ mod tests {
         let socket = UnixDatagram::bind_addr(&manager.address).unwrap();
         let notifier = Notifier::new(manager).unwrap();
         assert!(notifier.send("READY=1\n"));
-        // More than the kernel keeps for it.
+        // More than the kernel buffers for it.
         let heard = (0..10_000).filter(|_| notifier.send("WATCHDOG=1\n")).count();
         assert!(heard < 10_000, "all of {heard} were kept");
         let mut buffer = [0; 64];

@@ -1,7 +1,7 @@
 //! What may change while the process runs, and what follows from it. Everything else of a configuration needs a restart.
 //!
-//! `timeout` and whether there is a poller are part of how the process shows itself, so that changes too; upkeep shows the
-//! new before it takes the old away. How the settings change: see `reload`.
+//! `timeout` and whether there is a poller are part of how the process shows itself, so that changes too; upkeep writes the
+//! new form before it removes the old. How settings change: see `reload`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -16,7 +16,7 @@ pub(crate) struct Settings {
     pub(crate) stats_interval: Duration,
     /// Longest time between two looks at the retry and scheduled sets; `None`: this process leaves them alone.
     pub(crate) poll_interval: Option<Duration>,
-    /// How long running jobs may go on after a stop is asked for.
+    /// How long running jobs may continue after a stop is asked for.
     pub(crate) timeout: Duration,
     /// Entries the dead set keeps.
     pub(crate) dead_jobs_max: u64,
@@ -24,7 +24,7 @@ pub(crate) struct Settings {
     pub(crate) dead_timeout: Duration,
 }
 
-/// Reads the configuration again, logs what came of it, and gives the settings to use; `None`: the old ones stay.
+/// Reads the configuration again, logs the result, and returns the settings to use; `None`: keep the old ones.
 pub(crate) type Reload = Box<dyn FnMut() -> Option<Settings> + Send>;
 
 /// The settings in force, and what follows from them.
@@ -32,7 +32,7 @@ pub(super) struct LiveSettings {
     settings: Cell<Settings>,
     /// How the process shows itself with them.
     presence: RefCell<Rc<Presence>>,
-    /// Reads the configuration again; gone while it does.
+    /// Reads the configuration again; absent while it does.
     reload: Cell<Option<Reload>>,
 }
 
@@ -55,19 +55,19 @@ impl LiveSettings {
         Rc::clone(&self.presence.borrow())
     }
 
-    /// Whether it shows itself so now.
+    /// Whether this is how it shows itself now.
     pub(super) fn is_present_as(&self, presence: &Presence) -> bool {
         **self.presence.borrow() == *presence
     }
 
-    /// Puts these in force; the ones before.
+    /// Puts these in force; returns the previous ones.
     pub(super) fn replace(&self, settings: Settings) -> Settings {
         let presence = self.presence().with(settings.timeout, settings.poll_interval.is_some());
         self.presence.replace(Rc::new(presence));
         self.settings.replace(settings)
     }
 
-    /// What reads the configuration again, unless it is under way or there is none.
+    /// Takes what reads the configuration again, unless a reload is under way or there is no way to read it.
     pub(super) fn take_reload(&self) -> Option<Reload> {
         self.reload.take()
     }

@@ -1,4 +1,4 @@
-//! Control's end of the shards: what they are told, that they have ended, and which jobs they run when they are asked.
+//! Control's end of the shards: what it tells them, that they have ended, and which jobs they report when asked.
 //!
 //! One task for each shard reads its channel at all times, so a shard never waits for control.
 
@@ -20,7 +20,7 @@ use crate::wire::figures::RunningJob;
 /// The shards of this process.
 pub(super) struct Shards {
     links: Vec<ConnectedSender<ToShard>>,
-    /// Those that have ended and were not asked about yet.
+    /// Those that have ended and were not yet asked for.
     endings: RefCell<VecDeque<(usize, Ending)>>,
     ended: Event,
     /// One for each shard.
@@ -39,7 +39,7 @@ struct Named {
 }
 
 impl Shards {
-    /// Binds the channels of all shards to this executor, and reads what comes over them from now on.
+    /// Binds the channels of all shards to this executor, and reads what arrives on them from now on.
     pub(super) async fn connect(ends: Vec<ControlEnd>) -> Rc<Self> {
         let mut links = Vec::with_capacity(ends.len());
         let mut reports = Vec::with_capacity(ends.len());
@@ -66,14 +66,14 @@ impl Shards {
         self.links.len()
     }
 
-    /// Tells every shard, once its channel has room. A shard that is gone needs no telling.
+    /// Tells every shard, once its channel has room. A shard that is gone need not be told.
     pub(super) async fn send_all(&self, message: &ToShard) {
         for link in &self.links {
             let _gone = link.send(message.clone()).await;
         }
     }
 
-    /// Tells one shard, if its channel has room now. Whether it had.
+    /// Tells one shard if its channel has room now. Returns whether it had.
     pub(super) fn try_send(&self, shard: usize, message: ToShard) -> bool {
         self.links.get(shard).is_some_and(|link| link.try_send(message).is_ok())
     }
@@ -93,8 +93,8 @@ impl Shards {
         self.ended.raise();
     }
 
-    /// The jobs that run in this process, the longest-running first, up to the number that is shown. Shards that run nothing
-    /// are not woken for it. `stats`: the counters of each shard.
+    /// The jobs that run in this process, longest-running first, up to the number that is shown. Shards that run nothing
+    /// are not woken. `stats`: the counters of each shard.
     ///
     /// # Cancel-safety
     /// Safe: an answer that comes later is dropped by the next question.
@@ -109,7 +109,7 @@ impl Shards {
                 self.answered.wait().await;
             }
         };
-        // Those who have not answered by then are left out.
+        // Shards that have not answered by then are left out.
         let _in_time = within(RUNNING_JOBS_WAIT, all).await;
         self.take_jobs(stats, clock())
     }
@@ -128,7 +128,7 @@ impl Shards {
         let mut jobs = Vec::new();
         for (shard, (named, stats)) in self.named.iter().zip(stats).enumerate() {
             jobs.extend(named.jobs.take().unwrap_or_default());
-            // The job that holds the core is not among those that wait, and keeps the shard from answering.
+            // The job that holds the core is not among those that wait, and it keeps the shard from answering.
             if let Some(held) = stats.current.polled(now).filter(|held| held.time >= STALL_AFTER) {
                 let since = ((unix - held.time.as_secs_f64()) * 1e3).round() / 1e3;
                 jobs.retain(|job| job.jid != held.jid);
@@ -153,7 +153,7 @@ async fn listen(shards: Rc<Shards>, number: usize, reports: ConnectedReceiver<To
                 }
             }
             Some(ToControl::Ended { shard, how }) => return shards.note((shard, how)),
-            // Its executor is gone without a word: its thread panicked outside of any job.
+            // Its executor is gone without a word: its thread panicked outside any job.
             None => return shards.note((number, Ending::LeftBehind { jobs: 0 })),
         }
     }

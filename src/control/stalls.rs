@@ -1,7 +1,7 @@
 //! Names the jobs that hold up their core: a handler that computes, or blocks, without an await.
 //!
-//! The shard itself is stuck in it, so control looks from outside: at the mark each shard leaves before it polls a job.
-//! A stall is logged when it is seen, again whenever it has lasted twice as long, and when it is over. The lease does not
+//! The shard itself is stuck in it, so control looks from outside: at the mark each shard leaves before it polls a job. A
+//! stall is logged when it is seen, again whenever it has lasted twice as long, and when it is over. The lease does not
 //! depend on shards, so a stalled process keeps its jobs.
 
 use std::rc::Rc;
@@ -22,7 +22,7 @@ struct Stall {
     again: Duration,
 }
 
-/// Starts to look.
+/// Starts looking.
 pub(super) fn spawn(control: &Rc<Control>) -> Actor {
     Actor::spawn(run(Rc::clone(control)))
 }
@@ -45,7 +45,7 @@ fn look(shard: usize, polled: Option<Polled>, stall: &mut Option<Stall>) {
     if !same && let Some(Stall { polled, .. }) = stall.take() {
         let Polled { name, jid, time, .. } = polled;
         let milliseconds = time.as_millis();
-        tracing::info!(shard, name, jid, milliseconds, "the job that held its core up has given way");
+        tracing::info!(shard, name, jid, milliseconds, "the job that held up its core has yielded");
     }
     let Some(polled) = polled else { return };
     let again = stall.as_ref().map_or(Duration::ZERO, |stall| stall.again);
@@ -58,7 +58,7 @@ fn look(shard: usize, polled: Option<Polled>, stall: &mut Option<Stall>) {
             name,
             jid,
             milliseconds,
-            "a job holds its core up: it has not awaited for so long, and nothing else runs there"
+            "a job holds up its core: it has not awaited for this long, and nothing else runs there"
         );
     }
     let again = if due { polled.time * 2 } else { again };
@@ -74,7 +74,7 @@ mod tests {
         Some(Polled { version, name: "N".to_owned(), jid: "j".to_owned(), time })
     }
 
-    /// After each look: the version of the stall that is known, and after how many seconds it is logged again.
+    /// After each look: the version of the known stall, and after how many seconds it is logged again.
     #[test]
     fn a_stall_is_logged_at_doubling_times_until_it_is_over() {
         let steps = [

@@ -1,4 +1,4 @@
-//! What control's tasks share. Whoever changes a part of it does so by its methods, here or in the file of that part.
+//! What control's tasks share. Each part is changed only by its methods, here or in the file of that part.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -22,7 +22,7 @@ use crate::wire::Cause;
 
 /// The state of control.
 pub(super) struct Control {
-    // Fixed, or changed by their own methods alone.
+    // Fixed, or changed only by their own methods.
     pub(super) options: ControlOptions,
     /// What is looked after in each realm.
     pub(super) duties: Vec<Duty>,
@@ -37,14 +37,14 @@ pub(super) struct Control {
     asked: Cell<bool>,
     /// Whether the shards have ended, and all of them clean.
     ended: Cell<Option<bool>>,
-    /// Why the heartbeat cannot be written now, if it cannot.
+    /// Why the heartbeat cannot be written now, if so.
     heartbeat_is_lost: Cell<Option<Cause>>,
     /// Connections of control that were closed while idle.
     idle_closes: Cell<u64>,
     skew: Skew,
     /// Ends the connection that hears cancellations.
     listening: RefCell<Option<Stopper>>,
-    /// Wakes the upkeep of the heartbeat, when no duty owns it, at a new phase, new settings, or the end of the shards.
+    /// Wakes the upkeep of the heartbeat, when no duty owns it, on a new phase, new settings, or the end of the shards.
     changed: Event,
 }
 
@@ -96,19 +96,19 @@ impl Control {
         self.tell_all().await;
     }
 
-    /// Stops the shards because someone asked for it; what runs has that long to end.
+    /// Stops the shards because someone asked for it; running jobs have this long to end.
     pub(super) async fn stop_as_asked(&self, grace: Duration) {
         self.asked.set(true);
         self.stop(grace).await;
     }
 
-    /// Stops the shards; what runs has that long to end.
+    /// Stops the shards; running jobs have this long to end.
     pub(super) async fn stop(&self, grace: Duration) {
         self.phase.set(Phase::Stopping { deadline: Instant::now() + grace });
         self.tell_all().await;
     }
 
-    /// Tells every shard the phase, and wakes those tasks of control that go by it.
+    /// Tells every shard the phase, and wakes those tasks of control that depend on it.
     pub(super) async fn tell_all(&self) {
         self.wake_upkeep();
         self.shards.send_all(&ToShard::Phase(self.phase.get())).await;
@@ -119,7 +119,7 @@ impl Control {
         self.asked.get()
     }
 
-    /// Notes that the shards have ended, all of them clean or not. Upkeep then says farewell.
+    /// Notes that the shards have ended, all cleanly or not. Upkeep then says farewell.
     pub(super) fn note_end(&self, clean: bool) {
         self.ended.set(Some(clean));
         self.wake_upkeep();
@@ -130,7 +130,7 @@ impl Control {
         self.ended.get()
     }
 
-    /// Wakes upkeep and pollers: the phase, or what they go by, has changed.
+    /// Wakes upkeep and pollers: the phase or their settings have changed.
     pub(super) fn wake_upkeep(&self) {
         self.changed.raise();
         for duty in &self.duties {
@@ -149,8 +149,8 @@ impl Control {
         self.phase().is_over(Instant::now())
     }
 
-    /// Whether the heartbeat is to go: the time of a stop is over, and no shard stands still. A process whose job keeps a
-    /// core beyond that goes on, and should be seen.
+    /// Whether the heartbeat should go: the time of a stop is over, and no shard is stalled. A process whose job keeps a
+    /// core beyond that keeps running, and should stay visible.
     pub(super) fn parts(&self) -> bool {
         let stands_still =
             |stats: &Arc<ShardStats>| stats.turned_at.age().is_some_and(|age| age >= STALLED_AFTER);
@@ -163,7 +163,7 @@ impl Control {
         deadline.map_or(STOP_TIMEOUT_MAX, |at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// When a farewell that begins now is to have ended: within `limit`, and before the end of the stop.
+    /// The deadline of a farewell that starts now: within `limit`, and before the end of the stop.
     pub(super) fn farewell_ends(&self, limit: Duration) -> Instant {
         let at_most = Instant::now() + limit;
         self.phase().deadline().map_or(at_most, |deadline| at_most.min(deadline + STOP_END))
@@ -174,29 +174,29 @@ impl Control {
         self.heartbeat_is_lost.set(lost);
     }
 
-    /// Why the heartbeat cannot be written now, if it cannot.
+    /// Why the heartbeat cannot be written now, if so.
     pub(super) fn heartbeat_is_lost(&self) -> Option<Cause> {
         self.heartbeat_is_lost.get()
     }
 
-    /// Notes that a connection of control was closed while it was idle.
+    /// Notes that a connection of control was closed while idle.
     pub(super) fn note_idle_close(&self) {
         self.idle_closes.set(self.idle_closes.get() + 1);
     }
 
-    /// How many connections were closed while idle, in all of this process.
+    /// How many connections of the whole process were closed while idle.
     pub(super) fn idle_closes(&self) -> u64 {
         let shards = self.options.stats.iter().map(|stats| stats.idle_closes.get());
         self.idle_closes.get() + shards.sum::<u64>()
     }
 
-    /// Notes how to end the connection that hears cancellations.
+    /// Notes how to end the connection that receives cancellations.
     pub(super) fn note_listening(&self, stopper: Stopper) {
         self.listening.replace(Some(stopper));
     }
 
     /// Upkeep's connection is lost: that of a duty, or of the heartbeat alone. The other connections to that server may be
-    /// lost too, so they are opened anew.
+    /// lost too, so they are reopened.
     pub(super) fn lose_connections(&self, duty: Option<usize>) {
         if let Some(duty) = duty.and_then(|duty| self.duties.get(duty)) {
             duty.losses.set(duty.losses.get() + 1);

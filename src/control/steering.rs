@@ -1,4 +1,4 @@
-//! What an operator wants of this process: by a signal on its own host, or by a message from any.
+//! What an operator wants of this process: by a signal on its own host, or by a message from any host.
 //!
 //! ```text
 //! TSTP, "quiet"      quiet
@@ -7,9 +7,9 @@
 //! USR1               the log says how the process is
 //! ```
 //!
-//! Unlike a second signal, a repeated "stop" changes nothing: whoever stops a fleet twice wants no job ended early. Messages
-//! come over the connection that hears cancellations ([`super::listener`]), on a channel of this process alone, so that
-//! Redis tells the sender whether anyone listens. What the process then does shows in its figures at once.
+//! Unlike a second signal, a repeated "stop" changes nothing: an operator who stops a fleet twice wants no job ended early.
+//! Messages arrive on the connection that receives cancellations ([`super::listener`]), on a channel of this process alone,
+//! so Redis tells the sender whether anyone listens. What the process then does shows in its figures at once.
 
 use std::io::{self, IsTerminal};
 use std::rc::Rc;
@@ -24,11 +24,11 @@ use super::state::Control;
 use crate::shutdown::Phase;
 use crate::store::steer::Wish;
 
-/// The signals that control hears. They must be blocked in every thread of the process before it starts.
+/// The signals that control handles. They must be blocked in every thread of the process before it starts.
 pub(crate) const SIGNALS: [libc::c_int; 5] =
     [libc::SIGTERM, libc::SIGINT, libc::SIGTSTP, libc::SIGUSR1, libc::SIGHUP];
 
-/// Opens the stream of signals: those that come from now on are heard. If that fails the process works all the same.
+/// Opens the stream of signals: it receives those that arrive from now on. If that fails the process works all the same.
 pub(super) fn signals() -> Option<Signals> {
     match Signals::new(&SIGNALS) {
         Ok(signals) => Some(signals),
@@ -43,7 +43,7 @@ pub(super) fn signals() -> Option<Signals> {
     }
 }
 
-/// Starts to do what signals ask for.
+/// Starts doing what signals ask for.
 pub(super) fn spawn(control: &Rc<Control>, signals: Option<Signals>) -> Actor {
     Actor::spawn(handle_signals(Rc::clone(control), signals))
 }
@@ -55,18 +55,18 @@ async fn handle_signals(control: Rc<Control>, signals: Option<Signals>) {
         let signal = match signals.recv().await {
             Ok(signal) => signal,
             Err(error) => {
-                tracing::error!(%error, "this process cannot receive signals any more; stop it with `jiggler-uring stop`");
+                tracing::error!(%error, "this process can no longer receive signals; stop it with `jiggler-uring stop`");
                 return;
             }
         };
         match signal {
             libc::SIGTSTP => become_quiet(&control).await,
             libc::SIGUSR1 => figures::log_health(&control),
-            // A terminal that was closed says so with the same signal; nobody sees this process any more.
+            // A closed terminal sends the same signal; nobody is watching this process any longer.
             libc::SIGHUP if had_terminal && !io::stderr().is_terminal() => stop(&control).await,
             libc::SIGHUP => {
                 if !reload(&control).await {
-                    tracing::info!("hangup, and there is no configuration file to read again");
+                    tracing::info!("hangup, but there is no configuration file to read again");
                     stop(&control).await;
                 }
             }
@@ -98,7 +98,7 @@ pub(super) async fn carry_out(control: &Control, wish: Wish) {
     }
 }
 
-/// Fetches no more; does nothing if that is so already.
+/// Fetches no more; does nothing if already quiet.
 async fn become_quiet(control: &Control) {
     if control.phase().fetches() {
         tracing::info!("quiet: no more jobs are fetched");
@@ -106,7 +106,7 @@ async fn become_quiet(control: &Control) {
     }
 }
 
-/// Stops with the configured timeout; does nothing if it stops already.
+/// Stops with the configured timeout; does nothing if already stopping.
 async fn stop(control: &Control) {
     if control.phase().ends() {
         return;

@@ -1,11 +1,11 @@
 //! The lease, the heartbeat and the figures of a process: one task, one connection. Each renewal of the lease also reads
 //! Redis's clock, by which control and the shards go until the next.
 //!
-//! Idle cost with the defaults: a lease renewal every 5 s (a script of two commands, and every 20 s, or as often as another
-//! lease may end, a third), a heartbeat every 10 s, figures every 60 s while nothing changes. A change of the phase or of
+//! Idle cost with the defaults: a lease renewal every 5 s (a script of two commands, plus a third every 20 s, or as often
+//! as another lease may end), a heartbeat every 10 s, figures every 60 s while nothing changes. A change of the phase or of
 //! the settings shows at once.
 //!
-//! When the time of a stop is over the heartbeat goes, beside the shards that hand back what still runs. The lease stays,
+//! When the time of a stop is over the heartbeat is removed, while the shards hand back what still runs. The lease stays,
 //! and is renewed, until they have ended.
 
 use std::rc::Rc;
@@ -35,21 +35,21 @@ mod renewals;
 use beat::{Beat, LeaseBeat, Shown};
 use renewals::Renewals;
 
-/// Keeps a process known to its fleet.
+/// Keeps a process visible to its fleet.
 pub(super) struct Upkeep {
     // Fixed.
     control: Rc<Control>,
-    /// The duty whose lease it keeps; `None`: it keeps none.
+    /// The duty whose lease it keeps; `None` if it keeps none.
     duty: Option<usize>,
     // Changed at the end.
-    /// Whether it writes the heartbeat, or has it to take away.
+    /// Whether it writes the heartbeat, or still has to remove it.
     beats: bool,
-    // The connection, and since when it stands.
+    // The connection, and since when it has been open.
     link: Option<(ControlLink, Instant)>,
     backoff: Backoff,
     /// Since when Redis is gone.
     outage: Option<Instant>,
-    /// What was said of that.
+    /// What was logged about it.
     causes: Causes,
     // What was written.
     renewals: Renewals,
@@ -57,9 +57,9 @@ pub(super) struct Upkeep {
     first: bool,
 }
 
-/// Writes the first lease and heartbeat. Goes on until that has worked or a stop is asked for.
+/// Writes the first lease and heartbeat. Keeps trying until that works or a stop is asked for.
 ///
-/// One upkeep keeps lease and heartbeat together. In a cluster these are on nodes of their own, so there is one for the
+/// One upkeep keeps lease and heartbeat together. In a cluster these are on different nodes, so there is one upkeep for the
 /// lease in each realm, and one for the heartbeat.
 pub(super) async fn begin(control: &Rc<Control>) -> Vec<Upkeep> {
     let new = |duty, beats| Upkeep::new(Rc::clone(control), duty, beats);
@@ -75,7 +75,7 @@ pub(super) async fn begin(control: &Rc<Control>) -> Vec<Upkeep> {
     upkeeps
 }
 
-/// Starts to renew. It ends by itself once the shards have ended, with a farewell.
+/// Starts renewing. It ends by itself once the shards have ended, with a farewell.
 pub(super) fn spawn(upkeep: Upkeep) -> Actor {
     Actor::spawn(upkeep.run())
 }
@@ -107,7 +107,7 @@ impl Upkeep {
 
     async fn run(mut self) {
         while self.control.ended().is_none() {
-            // A beat that is under way when the time is over may hang: the heartbeat is taken away over another connection.
+            // A beat under way when the time is over may hang: the heartbeat is removed over another connection.
             let drops = self.beats && !self.control.parts();
             let useless = |control: &Control| control.ended().is_some() || (drops && control.parts());
             let pause = self.beat_unless(useless).await;
@@ -116,8 +116,8 @@ impl Upkeep {
         self.farewell().await;
     }
 
-    /// Does what is due, or drops it with its connection as soon as it is of no use any more: a Redis that hangs must not
-    /// delay the end. How long to sleep.
+    /// Does what is due, or drops it with its connection as soon as it is no longer of use: a Redis that hangs must not
+    /// delay the end. Returns how long to sleep.
     async fn beat_unless(&mut self, useless: impl Fn(&Control) -> bool) -> Duration {
         let (control, duty) = (Rc::clone(&self.control), self.duty);
         let dropped = async {
@@ -142,7 +142,7 @@ impl Upkeep {
         self.control.upkeep_wakes(self.duty).wait_for(pause).await;
     }
 
-    /// Does what is due. How long to sleep.
+    /// Does what is due. Returns how long to sleep.
     async fn beat_or_pause(&mut self) -> Duration {
         let had_begun = !self.first;
         let mut result = self.beat().await;
@@ -168,8 +168,8 @@ impl Upkeep {
         }
     }
 
-    /// Whether to open anew is all that is to be done: that loads the scripts after a flush of their cache, and replaces a
-    /// connection that was closed while it was idle.
+    /// Whether reopening is all that needs doing: that loads the scripts after a flush of their cache, and replaces a
+    /// connection that was closed while idle.
     fn is_no_outage(&self, error: &Error) -> bool {
         if error.is_of_idleness() && self.outage.is_none() {
             tracing::debug!(%error, "heartbeat: opening another connection");
@@ -186,8 +186,8 @@ impl Upkeep {
             self.control.note_heartbeat(None);
         }
         if had_begun {
-            // An idle shard's connections may have died as this one did, and it would not know for as long as it blocks in
-            // Redis, which is the longer the more shards and queues there are.
+            // An idle shard's connections may have died as this one did, and it would not notice while it blocks in Redis,
+            // which takes longer the more shards and queues there are.
             self.control.shards.send_all(&ToShard::LookForFence).await;
         }
         let seconds = since.elapsed().as_secs_f64();
@@ -209,7 +209,7 @@ impl Upkeep {
         if cause == Cause::Gone {
             tracing::error!(of = self.queue(), %error, run, "heartbeat: lost the connection to redis; trying again");
         } else {
-            tracing::error!(of = self.queue(), %cause, %error, run, "heartbeat: it cannot be written; trying again");
+            tracing::error!(of = self.queue(), %cause, %error, run, "heartbeat: cannot write it; trying again");
         }
     }
 
@@ -219,16 +219,16 @@ impl Upkeep {
         let lease = self.duty.map(|_| self.renewals.due_at());
         let heartbeat = self.beats.then(|| self.heartbeat_due_at().unwrap_or(now));
         let due = [lease, heartbeat].into_iter().flatten().min();
-        // One that has nothing left to do waits for the end of the shards.
+        // An upkeep that has nothing left to do waits for the end of the shards.
         due.map_or(LEASE, |due| due.saturating_duration_since(now))
     }
 
-    /// When the next heartbeat is due. `None`: at once, for what the last one said of the process is not so any more.
+    /// When the next heartbeat is due. `None`: at once, because what the last one said of the process no longer holds.
     fn heartbeat_due_at(&self) -> Option<Instant> {
         self.shown.due_at(&self.control).filter(|_| !self.control.parts())
     }
 
-    /// Writes what is due, if anything is: lease, heartbeat and figures in one round trip.
+    /// Writes what is due, if anything: lease, heartbeat and figures in one round trip.
     async fn beat(&mut self) -> Result<(), Error> {
         let control = Rc::clone(&self.control);
         if self.beats && control.parts() {
@@ -268,7 +268,7 @@ impl Upkeep {
         Ok(())
     }
 
-    /// What is due now; `None`: nothing is.
+    /// What is due now; `None` if nothing is.
     async fn next_beat<'c>(&self, control: &'c Control) -> Option<Beat<'c>> {
         let at = Instant::now();
         let lease_is_due = self.renewals.due_at() <= at;
@@ -286,15 +286,15 @@ impl Upkeep {
         Some(Beat { at, lease, counters_of, heartbeat })
     }
 
-    /// In a cluster a new heartbeat may be another node's: the old one is then taken away over the connection that wrote it,
-    /// after the new one is written.
+    /// In a cluster a new heartbeat may belong to another node: the old one is then removed over the connection that wrote
+    /// it, after the new one is written.
     fn leave_node(&mut self, beat: &mut Beat<'_>) -> Option<(ControlLink, Rc<Presence>)> {
         let before = beat.heartbeat.as_mut()?.before.take_if(|_| self.control.options.url.is_cluster())?;
         Some((self.link.take()?.0, before))
     }
 
-    /// Takes the heartbeat and the figures away, and the lease if nothing is left in flight. Where the shards could not
-    /// reach Redis either, once is enough.
+    /// Removes the heartbeat and the figures, and the lease if nothing is left in flight. If the shards could not reach
+    /// Redis either, one attempt is enough.
     async fn farewell(&mut self) {
         let was_told = self.control.ended() != Some(false);
         let deadline =
@@ -321,7 +321,7 @@ impl Upkeep {
         let lease = self.duty.filter(|_| control.ended() == Some(true));
         let lease = lease.map(|duty| &control.duties[duty].options);
         if !self.beats && lease.is_none() {
-            // The heartbeat is gone, and the lease stays.
+            // The heartbeat is gone, but the lease stays.
             return Ok(());
         }
         if self.link.is_none() {
@@ -357,7 +357,7 @@ impl Upkeep {
         }
     }
 
-    /// Where its duty is, else the heartbeat.
+    /// Where its duty is, otherwise where the heartbeat is.
     fn url(&self) -> RedisUrl {
         let control = &self.control;
         match self.duty {
@@ -366,24 +366,24 @@ impl Upkeep {
         }
     }
 
-    /// The one queue its lease is of, in a cluster: for the log.
+    /// The queue its lease is for, in a cluster: for the log.
     fn queue(&self) -> Option<&str> {
         self.control.duties[self.duty?].queue()
     }
 }
 
-/// Acts on what the renewal of a lease told, over a connection that has stood for so long.
+/// Acts on the result of renewing a lease, over a connection that has been open for this long.
 async fn act_on(control: &Control, duty: &Duty, renewal: Renewal, stood: Duration) {
     match renewal {
         Renewal::Renewed { ended, .. } if !ended.is_empty() && stood >= LEASE => duty.dead.name(ended),
         Renewal::Renewed { .. } => {}
         Renewal::Spoilt => duty.dead.complain_of_leases(duty.options.realm.leases.as_ref()),
-        // A shard whose jobs run for long would learn of it only when the first of them ends.
+        // A shard whose jobs run for long would otherwise learn of it only when the first of them ends.
         Renewal::Fenced => control.shards.send_all(&ToShard::LookForFence).await,
     }
 }
 
-/// Takes away how the process showed itself before, over the connection that wrote it. If that fails it expires by itself.
+/// Removes the form in which the process showed itself before, over the connection that wrote it. If that fails it expires.
 async fn leave(mut link: ControlLink, before: &Presence) {
     let _gone = link.call(|_, requests| process::farewell(before, requests)).await;
 }

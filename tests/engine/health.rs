@@ -38,7 +38,7 @@ fn a_shard_whose_job_holds_the_core_is_named_until_it_turns_again() {
         (health["ok"] == false).then(|| health["troubles"][0].clone())
     });
     assert_eq!(trouble["what"], "stalled");
-    worker.wait_for_line("a job holds its core up");
+    worker.wait_for_line("a job holds up its core");
     let text = output_of(&["summary", "--redis-url", &redis.url()]).stdout;
     assert!(String::from_utf8_lossy(&text).contains(&format!("shard {} stalled for ", trouble["shard"])));
     // The lease and the other shard carry on.
@@ -89,7 +89,7 @@ fn a_process_whose_shards_could_not_start_is_not_well_and_says_why() {
     worker.signal("USR1");
     worker.wait_for_line("health phase=");
     let health = worker.lines("health phase=").remove(0);
-    assert!(health.contains(r#"health="no shard has begun: redis is gone""#), "{health}");
+    assert!(health.contains(r#"health="no shard has started: redis is gone""#), "{health}");
 }
 
 /// Redis is there, and refuses what the shard must send: it connects again and again, and still is not back.

@@ -75,7 +75,7 @@ fn ruby_beats(redis: &Redis, uuid: &str, poller: u8) {
 
 #[test]
 fn a_ruby_server_with_a_poller_causes_one_warning() {
-    const WARNING: &str = "ruby servers run their poller beside this worker";
+    const WARNING: &str = "ruby servers run their poller next to this worker";
     let redis = Redis::start();
     let doctor = || {
         let args = ["doctor", "--cores", "1", "--redis-url", &redis.url()];

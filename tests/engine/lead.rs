@@ -169,7 +169,7 @@ fn a_leader_that_goes_quiet_or_stops_gives_up_the_lead() {
 
 #[test]
 fn where_tracking_is_refused_jobs_are_found_by_interval_and_one_line_says_so() {
-    const SAID: &str = "redis does not tell of new retries and scheduled jobs";
+    const SAID: &str = "redis does not report new retries and scheduled jobs";
     let redis = Redis::start();
     redis.run(&["ACL", "SETUSER", "default", "-client|tracking"]);
     let config = config_file(SOON);

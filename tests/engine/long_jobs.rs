@@ -135,7 +135,7 @@ fn a_job_that_never_yields_is_named_while_the_lease_is_kept() {
     let redis = Redis::start();
     redis.push("default", &[r#"{"name":"Compute","args":[60],"jid":"0d655a187e214821"}"#]);
     let mut worker = start(&redis, &["-c", "2"]);
-    let stalls = || worker.lines("a job holds its core up");
+    let stalls = || worker.lines("a job holds up its core");
     let line = wait_for("the stall is reported", || stalls().pop());
     for part in ["shard=0", "name=\"Compute\"", "jid=\"0d655a187e214821\"", "milliseconds="] {
         assert!(line.contains(part), "{part} is missing in: {line}");
@@ -164,7 +164,7 @@ fn a_job_that_yields_while_it_computes_lets_others_run_and_is_not_a_stall() {
     wait_until("the quick one has run", || redis.processed() >= 1);
     assert_eq!(redis.processed(), 1, "while the other computes");
     wait_until("both have run", || redis.processed() == 2);
-    assert_eq!(worker.lines("holds its core up"), [""; 0]);
+    assert_eq!(worker.lines("holds up its core"), [""; 0]);
 }
 
 #[test]

@@ -183,7 +183,7 @@ fn a_missing_manager_is_reported_once_and_the_worker_works() {
     let mut worker = Worker::launch_with(stock(), &redis.url(), &[], &variables);
     redis.push("default", &[r#"{"name":"Noop"}"#]);
     wait_until("the job runs", || redis.processed() == 1);
-    worker.wait_for_line("the service manager cannot be told");
+    worker.wait_for_line("cannot notify the service manager");
     worker.stop();
     assert_eq!(worker.lines("service manager").len(), 1);
 }

@@ -177,7 +177,7 @@ fn two_reapers() {
     let reports: Vec<u64> = workers.iter().map(jobs_put_back).collect();
     assert_eq!(reports.iter().sum::<u64>(), 10, "jobs that each of two reapers put back: {reports:?}");
     for worker in &workers {
-        let said = worker.lines("an unknown kind of member");
+        let said = worker.lines("a member of an unknown kind");
         let distinct: BTreeSet<&str> = said.iter().filter_map(|line| line.split("member=").nth(1)).collect();
         assert_eq!((said.len(), distinct.len()), (17, 17), "each is said once: {said:?}");
     }

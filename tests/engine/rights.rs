@@ -69,7 +69,7 @@ fn everything_works_under_the_rights_of_the_table_and_nothing_is_denied() {
     assert_eq!(denied(&redis), [""; 0]);
     assert!(worker.lines("NOPERM").is_empty() && worker.lines("redis is gone").is_empty());
     assert_eq!(worker.lines("lost the connection to redis"), [""; 0]);
-    assert!(worker.lines("does not tell of new").is_empty());
+    assert!(worker.lines("does not report new").is_empty());
 }
 
 #[test]

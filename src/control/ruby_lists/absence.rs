@@ -1,6 +1,7 @@
-//! Which servers have been missed for long enough to be called dead: Ruby's without a heartbeat, ours without a lease.
+//! Which servers have been missing for long enough to be called dead: Ruby servers without a heartbeat, ours without a
+//! lease.
 //!
-//! Pure: what each look has seen comes in, the dead go out. Not responsible for looking.
+//! Pure: what each look saw goes in, the dead come out. Not responsible for looking.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
@@ -11,11 +12,11 @@ use crate::store::ruby_lists::Seen;
 
 /// What is remembered from one look to the next.
 pub(super) struct Absences {
-    /// How long a server must be missed, at least.
+    /// How long a server must at least be missing.
     missed_min: Duration,
-    /// The servers whose lists were seen in the last look, but not their heartbeat or lease.
+    /// The servers whose lists the last look saw, but not their heartbeat or lease.
     missed: HashMap<String, Missed>,
-    /// How long a stop of each server may take that had a heartbeat in the last look.
+    /// For each server that had a heartbeat in the last look, how long its stop may take.
     stops: HashMap<String, Option<Duration>>,
 }
 
@@ -24,19 +25,19 @@ pub(super) struct Absences {
 struct Missed {
     /// The end of the first look that did not find it.
     since: Instant,
-    /// How long it may be missed and still live.
+    /// How long it may be missing and still live.
     allowed: Duration,
 }
 
 impl Absences {
-    /// Nothing is known yet; a server is dead when it has been missed for `missed_min` and twice.
+    /// Nothing is known yet; a server is dead when it has been missing for `missed_min` and in two looks.
     pub(super) fn new(missed_min: Duration) -> Self {
         Self { missed_min, missed: HashMap::new(), stops: HashMap::new() }
     }
 
-    /// Takes in what a look that has just ended has seen, and gives the dead.
+    /// Takes in what a look that has just ended saw, and returns the dead.
     ///
-    /// A server that stops takes its heartbeat away first and works on for as long as its key said, so one that was seen
+    /// A server that stops removes its heartbeat first and keeps working for as long as its key said, so one that was seen
     /// before is given that time.
     pub(super) fn judge(&mut self, seen: &Seen, now: Instant) -> HashSet<String> {
         let missed_before = mem::take(&mut self.missed);
@@ -66,7 +67,7 @@ mod tests {
 
     const PERIOD: Duration = Duration::from_secs(60);
 
-    /// A look that finds heartbeats, each with the seconds of its stop, and lists in progress.
+    /// A look that finds heartbeats, each with the seconds its stop may take, and lists in progress.
     fn seen(living: &[(&str, u64)], lists: &[(&str, &str)]) -> Seen {
         let living =
             living.iter().map(|(uuid, stop_s)| ((*uuid).to_owned(), Some(Duration::from_secs(*stop_s))));
@@ -78,7 +79,7 @@ mod tests {
         Seen { living: living.collect(), lists, ..Seen::default() }
     }
 
-    /// The dead after each look, the looks a period apart.
+    /// The dead after each look; the looks are a period apart.
     fn judge(looks: Vec<Seen>) -> Vec<Vec<String>> {
         let mut absences = Absences::new(PERIOD);
         let start = Instant::now();
@@ -92,7 +93,7 @@ mod tests {
         let lists = [("a", "dead"), ("b", "dead"), ("a", "live")];
         let look = || seen(&[("live", 25)], &lists);
         let dead = vec!["dead".to_owned()];
-        // What could not be put back is named again.
+        // A list that could not be put back is named again.
         assert_eq!(judge(vec![look(), look(), look()]), [vec![], dead.clone(), dead]);
     }
 
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_between_two_looks_without_one_begins_the_count_anew() {
+    fn a_heartbeat_between_two_looks_without_one_restarts_the_count() {
         let missing = || seen(&[], &[("a", "one")]);
         let beating = || seen(&[("one", 25)], &[("a", "one")]);
         let dead = vec!["one".to_owned()];
@@ -125,7 +126,7 @@ mod tests {
         let missing = || seen(&[], &[("a", "one")]);
         let dead = vec!["one".to_owned()];
         let looks = vec![seen(&[("one", 150)], &[("a", "one")]), missing(), missing(), missing(), missing()];
-        // Missed since the second look; 60 and 120 s are not 150.
+        // Missing since the second look; 60 and 120 s are less than 150.
         assert_eq!(judge(looks), [vec![], vec![], vec![], vec![], dead]);
     }
 

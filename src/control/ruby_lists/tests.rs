@@ -1,6 +1,6 @@
-//! Whole controls against a real Redis, in which Ruby servers have lived and died; their shards are mere stand-ins.
+//! Whole controls against a real Redis in which Ruby servers have lived and died; their shards are mere stand-ins.
 //!
-//! What control sends is read from `MONITOR`, so that nothing depends on how fast it does it.
+//! What control sends is read from `MONITOR`, so nothing depends on how fast control is.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -18,7 +18,7 @@ use crate::store::turn::QueueKeys;
 use crate::wait::{PATIENCE, wait_until};
 use crate::wire::{Presence, heartbeat_key, in_flight, keys::JIGGLER, lease};
 
-/// In a hurry, but for the lead, which must outlast a loaded machine.
+/// In a hurry, except for the lead, which must outlast a loaded machine.
 const FAST: RubyListTimes = RubyListTimes {
     period_min: Duration::from_millis(300),
     period_max: Duration::from_millis(400),
@@ -140,7 +140,7 @@ impl Monitor {
         monitor
     }
 
-    /// How many looks begin before a command with this text runs.
+    /// How many looks start before a command with this text runs.
     fn looks_until(&mut self, text: &str) -> usize {
         let mut looks = 0;
         loop {
@@ -198,7 +198,7 @@ fn jobs_of_a_dead_server_come_back_in_order_at_the_second_look_and_nothing_else_
     process.stop();
 }
 
-/// What is done with it then, tests/engine/recovery.rs and fleet.rs show.
+/// tests/engine/recovery.rs and fleet.rs show what is done with it then.
 #[test]
 fn a_process_of_ours_that_no_lease_names_is_named_to_the_reapers_at_the_second_look() {
     let redis = OwnRedis::start();
@@ -263,7 +263,7 @@ fn of_two_processes_one_leads_and_the_other_takes_over() {
     let redis = OwnRedis::start();
     let uuids = ["aaaaaaaaaaaa", "bbbbbbbbbbbb"];
     let mut processes = uuids.map(|uuid| Process::start(&redis, uuid, FAST));
-    // Who does not lead closes its connection as soon as it is told.
+    // A process that does not lead closes its connection as soon as it learns so.
     let leads = |uuid: &str| {
         let clients = redis.run(&[b"CLIENT", b"LIST"]);
         let clients = String::from_utf8_lossy(clients.as_bulk().unwrap()).into_owned();
@@ -273,7 +273,7 @@ fn of_two_processes_one_leads_and_the_other_takes_over() {
     };
     wait_until("the first by name leads", || leads(uuids[0]));
     let mut monitor = Monitor::start(&redis);
-    // The other one asks meanwhile, and the leader goes on.
+    // The other one asks meanwhile, and the leader keeps its lead.
     monitor.looks_until(&format!(r#""1" "{}" "{}" "#, JIGGLER.names().leases, uuids[1]));
     assert!(leads(uuids[0]));
     processes[0].stop();

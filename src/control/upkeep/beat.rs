@@ -18,7 +18,7 @@ pub(super) struct Beat<'c> {
     pub(super) at: Instant,
     /// The renewal of a lease.
     pub(super) lease: Option<LeaseBeat<'c>>,
-    /// The first beat of a duty also sees to it that the counters are there, in this realm.
+    /// The first beat of a duty also makes sure that the counters exist in this realm.
     pub(super) counters_of: Option<&'c Realm>,
     /// The heartbeat, with or without figures.
     pub(super) heartbeat: Option<Heartbeat>,
@@ -35,7 +35,7 @@ pub(super) struct LeaseBeat<'c> {
 pub(super) struct Heartbeat {
     presence: Rc<Presence>,
     phase: &'static str,
-    /// The one before, which goes; `None`: the same, or another connection sees to it.
+    /// The previous one, which is removed; `None` if it is the same, or if another connection removes it.
     pub(super) before: Option<Rc<Presence>>,
     ttl_s: u64,
     figures: String,
@@ -44,7 +44,7 @@ pub(super) struct Heartbeat {
 }
 
 impl Beat<'_> {
-    /// Appends it, at this Unix time of Redis: the lease first, whose reply is then the first.
+    /// Appends it, lease first, so that its reply comes first.
     pub(super) fn write(&self, now: f64, scripts: &Scripts, requests: &mut Requests) {
         if let Some(LeaseBeat { duty, known }) = &self.lease {
             let length_ms = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
@@ -71,21 +71,21 @@ impl Beat<'_> {
 /// What a process last showed of itself.
 #[derive(Default)]
 pub(super) struct Shown {
-    /// When the last heartbeat was written, as what, and in which phase.
+    /// When the last heartbeat was written, under which name, and in which phase.
     heartbeat: Option<(Instant, Rc<Presence>, &'static str)>,
     /// The figures as last written, and when.
     figures: (String, Option<Instant>),
 }
 
 impl Shown {
-    /// When the next heartbeat is due. `None`: at once, for what the last one said is not so any more.
+    /// When the next heartbeat is due. `None`: at once, because what the last one said no longer holds.
     pub(super) fn due_at(&self, control: &Control) -> Option<Instant> {
         let (at, presence, phase) = self.heartbeat.as_ref()?;
         let holds = control.settings.is_present_as(presence) && *phase == phase_name(control);
         holds.then(|| *at + control.settings.get().stats_interval)
     }
 
-    /// How the process showed itself last, if that was not so.
+    /// How the process showed itself last, if that differs.
     pub(super) fn before(&self, presence: &Presence) -> Option<Rc<Presence>> {
         self.heartbeat.as_ref().map(|(_, before, _)| Rc::clone(before)).filter(|before| **before != *presence)
     }
@@ -123,5 +123,5 @@ fn resident_kb() -> Option<u64> {
     Some(pages * PAGE_KB)
 }
 
-/// Pages of x86-64 and of the usual arm64 kernels.
+/// The page size of x86-64 and of the usual arm64 kernels.
 const PAGE_KB: u64 = 4;

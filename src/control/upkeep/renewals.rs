@@ -12,7 +12,7 @@ pub(super) struct Renewals {
     renewed_at: Option<Instant>,
     /// When one of them last asked whose lease has ended.
     asked_at: Option<Instant>,
-    /// What the last one told.
+    /// What the last one reported.
     times: LeaseTimes,
 }
 
@@ -27,15 +27,15 @@ impl Renewals {
         self.due_at
     }
 
-    /// Whether the lease has ended for want of a renewal: this process was paused, and so, perhaps, was its whole fleet.
+    /// Whether the lease has ended for lack of a renewal: this process was paused, and so, perhaps, was its whole fleet.
     pub(super) fn lapsed(&self, now: Instant) -> bool {
         self.renewed_at.is_some_and(|renewed_at| now - renewed_at >= LEASE)
     }
 
-    /// What a renewal over the same connection as the last may rely on. Over another one it may rely on nothing: what
+    /// What a renewal may rely on over the same connection as the last. Over another one it may rely on nothing: what
     /// happened meanwhile, and to which server, is unknown.
     pub(super) fn known(&self, now: Instant) -> LeaseTimes {
-        // By this clock too: Redis's may be set, and a process that was paused should ask rather than reckon.
+        // By this clock too: Redis's may be adjusted, and a process that was paused should ask rather than guess.
         let lately = |at: Option<Instant>, within: Duration| at.is_some_and(|at| now - at < within);
         let LeaseTimes { ends_ms, none_ends_until_ms } = self.times;
         LeaseTimes {
@@ -44,7 +44,7 @@ impl Renewals {
         }
     }
 
-    /// Notes what a renewal came to that was sent `now` and relied on `known`.
+    /// Notes the result of a renewal that was sent `now` and relied on `known`.
     pub(super) fn note(&mut self, renewal: &Renewal, known: LeaseTimes, now: Instant) {
         if let Renewal::Renewed { times: told, .. } = renewal {
             if told.none_ends_until_ms != known.none_ends_until_ms {
@@ -73,7 +73,7 @@ mod tests {
         let mut renewals = Renewals::new(start);
         assert_eq!((renewals.due_at(), renewals.lapsed(start)), (start, false));
         assert_eq!(renewals.known(start), LeaseTimes::default());
-        // It asked whose lease has ended, for it could rely on nothing.
+        // It asked whose lease has ended, because it could rely on nothing.
         let first = Renewal::Renewed { times: told(20, 15), ended: Vec::new() };
         renewals.note(&first, LeaseTimes::default(), start);
         assert_eq!(renewals.due_at(), start + LEASE_RENEWAL);
@@ -84,7 +84,7 @@ mod tests {
         let second = Renewal::Renewed { times: told(35, 15), ended: Vec::new() };
         renewals.note(&second, told(20, 15), later);
         assert_eq!(renewals.known(later), told(35, 15));
-        assert_eq!(renewals.known(start + LEASE), told(35, 0), "what was asked a lease ago counts no more");
+        assert_eq!(renewals.known(start + LEASE), told(35, 0), "what was asked a lease ago no longer counts");
         assert_eq!(renewals.known(later + 2 * LEASE_RENEWAL), told(0, 0));
         assert!(!renewals.lapsed(start + LEASE) && renewals.lapsed(later + LEASE));
     }
