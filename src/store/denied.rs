@@ -1,8 +1,8 @@
-//! From a call that Redis denied to the line that an administrator is to run.
+//! From a call that Redis denied to the line that an administrator should run.
 //!
-//! The error itself names one command at best, and inside a script not even that before Redis 7.2. So the server is asked,
-//! by one call, which rights of the user's role are missing. Who asks brings the connection, and may be denied that as
-//! well: then the words of the error must do.
+//! The error itself names at best one command, and before Redis 7.2 not even that inside a script. So the server is asked,
+//! in one call, which rights of the user's role are missing. The caller brings the connection, and may be denied that call
+//! as well: then the words of the error must do.
 
 use super::rights::{self, Reach, Role};
 use crate::net;
@@ -19,13 +19,13 @@ pub fn user_of(url: &RedisUrl) -> String {
     user.unwrap_or("default").to_owned()
 }
 
-/// Whether a call failed for want of a right.
+/// Whether a call failed for lack of a right.
 #[must_use]
 pub fn is_denial(error: &net::Error) -> bool {
     matches!(error, net::Error::Redis(error) if error.kind() == RedisErrorKind::NoPerm)
 }
 
-/// The question which rights of a role are missing; [`lacking`] reads its only reply.
+/// The question which of a role's rights are missing; [`lacking`] reads its only reply.
 #[must_use]
 pub fn question(role: Role, keys: Keyspace) -> Requests {
     let mut requests = Requests::new();
@@ -47,8 +47,8 @@ pub fn all(url: &RedisUrl, role: Role, keys: Keyspace) -> String {
     set_user(url, &rights::acl_line_of(role, keys, Reach::to(url)))
 }
 
-/// The line that gives what the words of a denial ask for: the command or the keys they name, and if they name none,
-/// everything.
+/// The line that grants what the words of a denial ask for: the command or the keys they name, or everything if they name
+/// none.
 #[must_use]
 pub fn by_words(url: &RedisUrl, role: Role, keys: Keyspace, words: &str) -> String {
     if let Some(command) = quoted_before(words, "command") {
@@ -65,7 +65,7 @@ fn set_user(url: &RedisUrl, rules: &str) -> String {
     format!("ACL SETUSER {} {rules}", user_of(url))
 }
 
-/// `lpush` in `… the 'lpush' command`, if it looks like the name of one.
+/// `lpush` in `… the 'lpush' command`, if it looks like a command's name.
 fn quoted_before<'a>(words: &'a str, noun: &str) -> Option<&'a str> {
     let end = words.find(&format!("' {noun}"))?;
     let start = words[..end].rfind('\'')? + 1;

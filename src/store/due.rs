@@ -1,10 +1,10 @@
-//! Due jobs: moving them to their queues, and who of the pollers is the one that wakes for each of them.
+//! Due jobs: moving them to their queues, and which of the pollers wakes for each of them.
 //!
-//! The lead is one of [`super::lead`], which a look takes and keeps on the way. Any poller may move due jobs at any time:
+//! The lead is one of [`super::lead`], which a look takes and keeps in passing. Any poller may move due jobs at any time:
 //! each move is atomic, and the lead only spares Redis a herd at each due job.
 //!
-//! The leader is told of what others add: on a connection that tracks keys, a change of a key that was read there brings a
-//! push, once, until the key is read again. Reads inside a script count: they track all keys that the script was given.
+//! The leader learns what others add: on a connection that tracks keys, a change to a key that was read there brings one
+//! push, until the key is read again. Reads inside a script count: they track all keys that were passed to the script.
 
 use std::time::Duration;
 
@@ -18,15 +18,15 @@ use crate::limits::{DUE_AGAIN, DUE_BYTES_MAX, DUE_JOBS_MAX, DUE_PAGE_JOBS, PAYLO
 use crate::resp::{Error, Reply, Requests};
 use crate::wire::DEFAULT_QUEUE;
 
-/// Who looks.
+/// The process that looks.
 #[derive(Debug, Clone, Copy)]
 pub struct Look<'a> {
     /// The process.
     pub uuid: &'a str,
     /// How long it leads from now on, if it does.
     pub lead: Duration,
-    /// Whether it may be leading already. One that surely is not takes the lead only if no one has it, and is spared a
-    /// question.
+    /// Whether it may already be leading. A process that surely does not lead takes the lead only if no one has it, and is
+    /// spared a question.
     pub may_lead: bool,
 }
 
@@ -35,11 +35,11 @@ pub struct Look<'a> {
 pub struct Due {
     /// Jobs moved to their queues.
     pub moved: u64,
-    /// More are due already.
+    /// More are already due.
     pub more: bool,
-    /// Milliseconds until the next job is due; `None`: there is none.
+    /// Milliseconds until the next job is due; `None` if there is no next job.
     pub next_ms: Option<u64>,
-    /// Jobs that were put off, because the key of their queue is no list.
+    /// Jobs that were put off, because the key of their queue is not a list.
     pub held: u64,
     /// The key of such a queue; empty if there is none.
     pub broken: String,
@@ -60,8 +60,8 @@ pub struct Unservable {
     pub job: Bytes,
 }
 
-/// Appends the move of due jobs, at most [`DUE_JOBS_MAX`] and some [`DUE_BYTES_MAX`] from each set, to their queues.
-/// Atomic: there is no moment in which a job is nowhere. [`read_due`] reads the reply.
+/// Appends the move of due jobs, at most [`DUE_JOBS_MAX`] and about [`DUE_BYTES_MAX`] from each set, to their queues.
+/// Atomic: at no moment is a job nowhere. [`read_due`] reads the reply.
 pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Due, 3, 10, requests);
     let realm = scripts.realm();
@@ -76,7 +76,7 @@ pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
 
 /// Reads the reply to [`move_due`].
 ///
-/// # Errors
+/// If the reply is an error, or not of the script's shape.
 /// If the reply is an error, or not of the script's shape.
 pub fn read_due(reply: &Reply) -> Result<Due, Error> {
     let mut parts = reply.as_array()?;
@@ -130,12 +130,12 @@ pub fn listen(requests: &mut Requests) {
     requests.command(&[b"CLIENT", b"TRACKING", b"ON"]);
 }
 
-/// Appends the wish not to be told of what this connection changes itself. The reply is `OK`.
+/// Appends the request not to report what this connection changes itself. The reply is `OK`.
 pub fn ignore_own(requests: &mut Requests) {
     requests.command(&[b"CLIENT", b"TRACKING", b"ON", b"NOLOOP"]);
 }
 
-/// Appends the wish not to be told any more. The reply is `OK`.
+/// Appends the request to report nothing further. The reply is `OK`.
 pub fn stop_listening(requests: &mut Requests) {
     requests.command(&[b"CLIENT", b"TRACKING", b"OFF"]);
 }

@@ -1,13 +1,13 @@
 //! Putting jobs into queues and into the scheduled set.
 //!
-//! Payloads are bytes here; making them is the caller's business.
+//! Payloads are bytes here; creating them is up to the caller.
 
 use crate::{
     resp::{Error, encode::Requests, reply::Reply},
     wire::{Keyspace, QueueName, Realm},
 };
 
-/// When jobs are to run, and so where they go.
+/// When jobs should run, and so where they go.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum When {
     /// As soon as a worker is free: into their queue.
@@ -17,7 +17,7 @@ pub enum When {
 }
 
 impl When {
-    /// The time, Unix time in seconds; `None`: now.
+    /// The Unix time in seconds; `None` if now.
     #[must_use]
     pub const fn due_at(self) -> Option<f64> {
         match self {
@@ -26,7 +26,7 @@ impl When {
         }
     }
 
-    /// Reads the reply to a [`Push`] of this time: how many jobs now wait in the queue, or are new in the set.
+    /// Reads the reply to a [`Push`] for this time: how many jobs now wait in the queue, or are new in the set.
     ///
     /// # Errors
     /// [`Error::Redis`]: nothing was pushed; [`Error::Unexpected`].
@@ -38,17 +38,17 @@ impl When {
     }
 }
 
-/// The push of jobs of one queue, for now or for later: one command, one reply ([`When::read`]), atomic.
+/// The push of jobs to one queue, for now or for later: one command, one reply ([`When::read`]), atomic.
 ///
 /// New jobs enter a queue at the head and workers take from the tail, so it is first in, first out. A job for later goes to
-/// the scheduled set, in a cluster that of its queue; its payload's `queue` says where the poller will put it.
+/// the scheduled set, in a cluster to that of its queue; its payload's `queue` says where the poller will put it.
 #[derive(Clone, Copy, Debug)]
 pub struct Push<'p> {
     /// How keys are spelt.
     pub keys: Keyspace,
     /// Their queue.
     pub queue: &'p QueueName,
-    /// When they are to run.
+    /// When they should run.
     pub when: When,
 }
 
@@ -58,7 +58,7 @@ impl Push<'_> {
         self.write(1, std::iter::once(payload), requests);
     }
 
-    /// Appends the push of all jobs of a batch; nothing for an empty one. The job added first will be taken first.
+    /// Appends the push of all jobs of a batch; nothing for an empty one. The job added first is taken first.
     pub fn all(&self, batch: &Batch, requests: &mut Requests) {
         if !batch.is_empty() {
             self.write(batch.len(), batch.payloads(), requests);
@@ -104,8 +104,8 @@ pub fn pushed(reply: &Reply) -> Result<u64, Error> {
     count(reply, "the length of a queue")
 }
 
-/// Reads the reply to a [`Push`] for later, or to [`retry_in`]: how many jobs are new in the set. A payload that is there
-/// already, byte for byte, only gets the new time.
+/// Reads the reply to a [`Push`] for later, or to [`retry_in`]: how many jobs are new in the set. A payload that is already
+/// there, byte for byte, only gets the new time.
 ///
 /// # Errors
 /// [`Error::Redis`]: nothing was scheduled; [`Error::Unexpected`].
@@ -120,9 +120,9 @@ fn count(reply: &Reply, expected: &'static str) -> Result<u64, Error> {
 
 /// Payloads for one variadic command.
 ///
-/// One command for many jobs costs Redis a third of one for each. It is bounded, because Redis serves nobody else
-/// meanwhile and holds the whole command in memory: the caller sends it once it has [`PUSH_JOBS_MAX`] jobs or
-/// [`PUSH_BYTES_MAX`] bytes.
+/// One command for many jobs costs Redis a third as much per job. It is bounded, because meanwhile Redis serves nobody else
+/// and holds the whole command in memory: the caller sends it once it has [`PUSH_JOBS_MAX`] jobs or [`PUSH_BYTES_MAX`]
+/// bytes.
 ///
 /// [`PUSH_JOBS_MAX`]: crate::limits::PUSH_JOBS_MAX
 /// [`PUSH_BYTES_MAX`]: crate::limits::PUSH_BYTES_MAX
@@ -134,7 +134,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Appends the job whose payload `write` appends, and says how many bytes that has. If it fails, nothing is appended.
+    /// Appends the job whose payload `write` appends, and returns its size in bytes. If `write` fails, nothing is appended.
     ///
     /// # Errors
     /// That of `write`.

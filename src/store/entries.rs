@@ -1,9 +1,9 @@
-//! Looking at the entries of a queue or a set, part by part.
+//! Looking at the entries of a queue or a set, page by page.
 //!
 //! One call reads a bounded number of entries and bytes, so that neither Redis nor the reader holds a whole key, however
-//! large its payloads are. Positions count from the newest entry: the head of a list, the highest score of a set. There the
-//! engine only adds (it takes from a queue's tail, and from a set what is due or trimmed first), so a walk from the newest
-//! entry to the oldest may see an entry twice, but misses none.
+//! large its payloads are. Positions count from the newest entry: the head of a list, the highest score of a set. At that
+//! end the engine only adds (it takes from a queue's tail, and from a set what is due or trimmed first), so a walk from the
+//! newest entry to the oldest may see an entry twice, but misses none.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub enum Set {
 }
 
 impl Set {
-    /// All of them, in the order in which a job is looked for.
+    /// All of them, in the order in which they are searched for a job.
     pub const ALL: [Self; 3] = [Self::Retries, Self::Scheduled, Self::Dead];
 
     /// Its key in a realm.
@@ -39,7 +39,7 @@ impl Set {
         }
     }
 
-    /// The word for it on a command line.
+    /// The word for it on the command line.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl fmt::Display for Set {
     }
 }
 
-/// Where jobs are that do not run.
+/// A place for jobs that are not running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A queue, which a worker may be given or not.
@@ -114,7 +114,7 @@ pub struct Window {
     pub skip: u64,
     /// Most entries in it.
     pub count: usize,
-    /// In which order they are counted and come.
+    /// The order in which they are counted and returned.
     pub order: Order,
 }
 
@@ -123,11 +123,12 @@ pub struct Window {
 pub struct Page {
     /// How many entries the place has.
     pub total: u64,
-    /// Fewer than requested if the place ends or the entries reach [`ENTRIES_BYTES_PER_CALL`]; empty only if the place ends.
+    /// Fewer than requested if the place ends or the entries reach [`ENTRIES_BYTES_PER_CALL`]; empty only if the place
+    /// ends.
     pub entries: Vec<Entry>,
 }
 
-/// One entry as it lies in Redis.
+/// One entry as stored in Redis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// How many newer entries there were.

@@ -1,5 +1,5 @@
-//! What happens to a shard's in-flight jobs besides turns: waiting for one, handing back, finding out after a lost
-//! connection, and burying what is too large.
+//! What happens to a shard's in-flight jobs outside turns: waiting for one, handing back, finding out where things stand
+//! after a lost connection, and burying what is too large.
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use crate::limits::LEFT_FENCE;
 use crate::resp::{Error, Reply, Requests};
 use crate::wire::in_flight;
 
-/// Appends a question that only shows whether the connection still stands.
+/// Appends a question that only shows whether the connection is still alive.
 pub fn prove(requests: &mut Requests) {
     requests.command(&[b"PING"]);
 }
@@ -17,20 +17,20 @@ pub fn prove(requests: &mut Requests) {
 /// Appends a blocking move of one job from the queue's right end into the shard's wait list; it waits up to
 /// `timeout_s` seconds. The reply is the payload, or nil.
 ///
-/// Atomic: Redis moves the job before it answers, so a job whose reply is lost lies in the wait list.
+/// Atomic: Redis moves the job before it answers, so a job whose reply is lost is in the wait list.
 pub fn wait_for_one(queue: &QueueKeys, timeout_s: u64, requests: &mut Requests) {
     let mut command = requests.begin(6);
     command.arg(b"BLMOVE").arg(&queue.list).arg(&queue.wait_list).arg(b"RIGHT").arg(b"RIGHT");
     command.arg_u64(timeout_s);
 }
 
-/// Appends the question how many jobs lie in the shard's wait list of this queue. An integer answers.
+/// Appends the question how many jobs are in the shard's wait list of this queue. The reply is an integer.
 pub fn count_waiting(queue: &QueueKeys, requests: &mut Requests) {
     requests.command(&[b"LLEN", &queue.wait_list]);
 }
 
-/// Appends a blocking pop of one job from the first queue that has one, at most once: nothing keeps the job.
-/// The reply is an array of the list's key and the payload, or nil.
+/// Appends a blocking pop of one job from the first queue that has one, for at most once: nothing keeps the job. The reply
+/// is an array of the list's key and the payload, or nil.
 pub fn wait_for_any<'q>(
     queues: impl ExactSizeIterator<Item = &'q QueueKeys>,
     timeout_s: u64,
@@ -49,14 +49,14 @@ pub fn ask_connection_id(requests: &mut Requests) {
     requests.command(&[b"CLIENT", b"ID"]);
 }
 
-/// Appends the order to end the wait of another connection: its blocking call answers nil. The reply is 1, or 0 if it
-/// was not waiting.
+/// Appends the order to end the wait of another connection: its blocking call answers nil. The reply is 1, or 0 if it was
+/// not waiting.
 pub fn unblock(connection_id: u64, requests: &mut Requests) {
     let mut command = requests.begin(3);
     command.arg(b"CLIENT").arg(b"UNBLOCK").arg_u64(connection_id);
 }
 
-/// What a shard knows of the jobs in one batch.
+/// What a shard knows about the jobs of one batch.
 #[derive(Debug, Default)]
 pub struct Known {
     /// They run, or will be started: they stay in flight.
@@ -68,8 +68,8 @@ pub struct Known {
 /// Appends the call that makes a batch list agree with what its shard knows: `known.keep` stays, `known.settled` goes,
 /// everything else returns to the queue. The reply is the number of jobs handed back. Atomic, and safe to repeat.
 ///
-/// `number` is of the series that numbers turns; the call is refused once a later turn has run, or a new connection has
-/// [`resume`]d: out of date, it would take jobs for unknown that came to a wait list since, and run.
+/// `number` is from the series that numbers turns; the call is refused once a later turn has run, or a new connection has
+/// [`resume`]d: an outdated call would take jobs for unknown that have since come to a wait list, and run.
 pub fn reconcile(
     scripts: &Scripts,
     number: u64,
@@ -95,9 +95,9 @@ pub fn reconcile(
     }
 }
 
-/// Appends the end of a shard that has nothing in flight: what lies unseen in its wait lists and oversize lists returns to
-/// the queues, and its keys go; with `fence` a fence stands in place of them, for calls in connections that were given up.
-/// The reply is the number of jobs handed back. Atomic; `number` as for [`reconcile`].
+/// Appends the end of a shard that has nothing in flight: what is left unseen in its wait lists and oversize lists returns
+/// to the queues, and its keys are removed; with `fence` a fence takes their place, against calls on connections that were
+/// given up. The reply is the number of jobs handed back. Atomic; `number` as for [`reconcile`].
 pub fn leave(scripts: &Scripts, number: u64, queues: &[QueueKeys], fence: bool, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Leave, 1 + 4 * queues.len(), 2, requests);
     command.arg(&queues[0].index);
@@ -107,15 +107,15 @@ pub fn leave(scripts: &Scripts, number: u64, queues: &[QueueKeys], fence: bool, 
     command.arg_u64(number).arg_u64(if fence { LEFT_FENCE.as_secs() } else { 0 });
 }
 
-/// Appends the question which turn has run last. From then on no turn and no other call up to `number` will run, which is
-/// the highest number the shard has given to one: what lies in connections it gave up is void. The reply is the number of
+/// Appends the question which turn ran last. From then on no turn and no other call up to `number` will run, which is the
+/// highest number the shard has given to one: what is still on connections it gave up is void. The reply is the number of
 /// the last turn, 0 if none has run. Atomic.
 pub fn resume(scripts: &Scripts, home: &QueueKeys, number: u64, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Resume, 1, 1, requests);
     command.arg(&home.index).arg_u64(number);
 }
 
-/// Appends the question which batches Redis counts as in flight for this shard and queue; [`read_batches`] reads it.
+/// Appends the question which batches Redis counts as in flight for this shard and queue; [`read_batches`] reads the reply.
 pub fn list_batches(queue: &QueueKeys, requests: &mut Requests) {
     requests.command(&[b"HKEYS", &queue.index]);
 }
@@ -123,7 +123,7 @@ pub fn list_batches(queue: &QueueKeys, requests: &mut Requests) {
 /// The numbers of the batches in the reply to [`list_batches`].
 ///
 /// # Errors
-/// If the reply is no array of names.
+/// If the reply is not an array of names.
 pub fn read_batches(reply: &Reply) -> Result<Vec<u64>, Error> {
     let mut numbers = Vec::new();
     for name in reply.as_array()? {
@@ -136,18 +136,18 @@ pub fn read_batches(reply: &Reply) -> Result<Vec<u64>, Error> {
     Ok(numbers)
 }
 
-/// Appends a push of one payload to the right end of its queue, where it is taken next: how a job that nothing in Redis
-/// holds (at most once) is handed back unstarted.
+/// Appends a push of one payload to the right end of its queue, where it is taken next: this is how a job that nothing in
+/// Redis holds (at most once) is handed back unstarted.
 pub fn push_back(queue: &QueueKeys, payload: &[u8], requests: &mut Requests) {
     requests.command(&[b"RPUSH", &queue.list, payload]);
 }
 
-/// Appends the questions about the oldest payload of an oversize list: its bytes. The reply is a bulk string or nil.
+/// Appends the question for the oldest payload of an oversize list. The reply is its bytes as a bulk string, or nil.
 pub fn read_oversize(queue: &QueueKeys, requests: &mut Requests) {
     requests.command(&[b"LINDEX", &queue.oversize, b"0"]);
 }
 
-/// A payload that is not run, and the entry it gets in the dead set.
+/// A payload that will not be run, and the entry it gets in the dead set.
 #[derive(Debug)]
 pub struct Burial<'a> {
     /// Size of the payload as it was read.
@@ -158,7 +158,7 @@ pub struct Burial<'a> {
     pub now: f64,
     /// Score below which dead entries are trimmed.
     pub cutoff: f64,
-    /// Entries the dead set keeps.
+    /// How many entries the dead set keeps.
     pub dead_jobs_max: u64,
 }
 
@@ -167,16 +167,16 @@ pub struct Burial<'a> {
 pub enum Buried {
     /// The payload is in the dead set, and counted as failed.
     Counted,
-    /// It is in the dead set; the counter of failures is spoilt.
+    /// It is in the dead set, but the failures counter is spoilt.
     Uncounted,
-    /// It was buried already.
+    /// It was already buried.
     Before,
 }
 
 /// Reads the reply to [`bury`].
 ///
 /// # Errors
-/// If the reply is an error, or no integer. Then nothing was changed.
+/// If the reply is an error, or not an integer. Then nothing was changed.
 pub fn read_burial(reply: &Reply) -> Result<Buried, Error> {
     Ok(match reply.as_integer()? {
         1 => Buried::Counted,

@@ -1,12 +1,12 @@
 //! Leads: some work is for only one process of a fleet.
 //!
 //! A lead spares double work and no more: it may lapse while its holder is paused, so what is done under it must be safe to
-//! do twice. When to ask, renew and give it up: see `control`.
+//! do twice. `control` decides when to ask for it, renew it and give it up.
 //!
-//! The pollers' lead is a key with a time to live that holds the uuid of the process that has it. It is taken by the script
+//! The pollers' lead is a key with a time to live that holds the uuid of the process that leads. It is taken by the script
 //! that moves due jobs ([`due::move_due`](super::due::move_due)), which saves a round trip at each look; [`renew`] and
-//! [`resign`] are steps of their own, each atomic. Who looks after the lists of Ruby servers needs no key: the first by name
-//! of the processes with a lease ([`ask_first`]).
+//! [`resign`] are separate steps, each atomic. The lead for the lists of Ruby servers needs no key: the first by name of
+//! the processes with a lease has it ([`ask_first`]).
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub fn millis(lasts: Duration) -> u64 {
 
 /// Appends the question whether the process is the first of those with a lease. [`read_first`] reads the reply. Atomic.
 ///
-/// Called by its text rather than by hash: some calls a minute in a whole fleet are not worth loading it into each
+/// Called by its text rather than by hash: a few calls a minute in a whole fleet do not justify loading it into each
 /// connection of each shard.
 pub fn ask_first(leases: &str, uuid: &str, requests: &mut Requests) {
     let mut command = requests.begin(6);
@@ -33,13 +33,13 @@ pub fn ask_first(leases: &str, uuid: &str, requests: &mut Requests) {
 /// Whether the process that asked leads.
 ///
 /// # Errors
-/// If the reply to [`ask_first`] is an error, or no integer.
+/// If the reply to [`ask_first`] is an error, or not an integer.
 pub fn read_first(reply: &Reply) -> Result<bool, Error> {
     Ok(reply.as_integer()? == 1)
 }
 
-/// Appends the renewal of a lead by the process that has it, as far as it knows: one plain command. [`read_renewed`] reads
-/// the reply. If another has taken the lead meanwhile, it is that one's that is renewed, once.
+/// Appends the renewal of a lead by the process that, as far as it knows, has it: one plain command. [`read_renewed`] reads
+/// the reply. If another has taken the lead meanwhile, it is the other's lead that is renewed, once.
 pub fn renew(key: &str, lasts: Duration, requests: &mut Requests) {
     requests.begin(4).arg(b"GETEX").arg(key.as_bytes()).arg(b"PX").arg_u64(millis(lasts));
 }
@@ -47,7 +47,7 @@ pub fn renew(key: &str, lasts: Duration, requests: &mut Requests) {
 /// Whether the process leads, from the reply to [`renew`].
 ///
 /// # Errors
-/// If the reply is an error, or no string.
+/// If the reply is an error, or not a string.
 pub fn read_renewed(reply: &Reply, uuid: &str) -> Result<bool, Error> {
     Ok(reply.as_nil_or_bulk()? == Some(uuid.as_bytes()))
 }

@@ -24,6 +24,6 @@ pub mod progress;
 pub mod server;
 pub mod steer;
 pub mod survey;
-// What all of the above need leave for.
+// What all of the above need permission for.
 pub mod denied;
 pub mod rights;

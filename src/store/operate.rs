@@ -1,9 +1,9 @@
-//! What an operator does to jobs that lie in queues and sets: move them to their queues, to the dead set, or away.
+//! What an operator does to jobs in queues and sets: move them to their queues or to the dead set, or delete them.
 //!
 //! Each call names entries that [`super::entries`] has read, and acts on those that are still there. It is one script: a
 //! job that moves is in at least one of the two places at every instant (P1), and a job that a poller or a worker took in
-//! the meantime is left alone. Payloads stay as they are, byte for byte, except for the reason that a killed one gets.
-//! Jobs in flight are never touched from here.
+//! the meantime is left alone. Payloads stay unchanged, byte for byte, except for the reason that a killed one gets. Jobs
+//! in flight are never touched from here.
 
 use super::entries::{Entry, Place, Set, natural};
 use super::scripts::{Script, Scripts};
@@ -18,7 +18,7 @@ pub enum Requeued {
     Moved(String),
     /// It was no longer in the set.
     Gone,
-    /// It is still in the set: the key of its queue, this one, is no list.
+    /// It is still in the set: the key of its queue, this one, is not a list.
     Held(String),
     /// It is still in the set: no worker may be given the queue of this key.
     Unservable(String),
@@ -66,9 +66,9 @@ pub struct DeadSetCaps {
 /// What became of jobs on their way to the dead set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Killed {
-    /// For each, whether it was still in its set, and so moved.
+    /// For each, whether it was still in its set, and so was moved.
     pub moved: Vec<bool>,
-    /// Dead entries that were trimmed away, these ones included if they are too many.
+    /// Dead entries that were trimmed, including these if they are too many.
     pub trimmed: u64,
 }
 
@@ -77,12 +77,12 @@ pub struct Killed {
 pub struct Condemned<'e> {
     /// As it is in its set.
     pub entry: &'e Entry,
-    /// What it becomes in the dead set; `None`: it stays as it is.
+    /// What it becomes in the dead set; `None`: it stays unchanged.
     pub dead: Option<Vec<u8>>,
 }
 
-/// Appends the move of jobs from the retry set or the scheduled set to the dead set, and its trimming as after a death, if
-/// there are `caps`. [`read_killed`] reads the reply. Atomic.
+/// Appends the move of jobs from the retry set or the scheduled set to the dead set, which is then trimmed
+/// as after a death if there are `caps`. [`read_killed`] reads the reply. Atomic.
 pub fn kill(
     scripts: &Scripts,
     set: Set,
@@ -157,16 +157,16 @@ pub fn prune(scripts: &Scripts, what: &Pruned, requests: &mut Requests) {
     scripts.begin(Script::Prune, 1, 1, requests).arg(&key).arg(kind.as_bytes());
 }
 
-/// Reads the reply to [`prune`]: how many entries there were, or what the counter said.
+/// Reads the reply to [`prune`]: how many entries there were, or the value of the counter.
 ///
 /// # Errors
-/// If the reply is an error, a key of another type among them, or no integer.
+/// If the reply is an error, also for a key of another type, or not an integer.
 pub fn read_pruned(reply: &Reply) -> Result<u64, Error> {
     natural(&reply.value())
 }
 
-/// Appends the deletion of a heartbeat key, unless its process lives: it has more than [`HEARTBEAT_LIFE_LEFT_MIN`] of its
-/// time to live left. The reply is 1 or 0. Atomic.
+/// Appends the deletion of a heartbeat key, unless its process is alive: its key then has more than
+/// [`HEARTBEAT_LIFE_LEFT_MIN`] left to live. The reply is 1 or 0. Atomic.
 pub fn forget_process(scripts: &Scripts, heartbeat_key: &str, requests: &mut Requests) {
     let left_ms = HEARTBEAT_LIFE_LEFT_MIN.as_millis() as u64;
     scripts.begin(Script::Forget, 1, 1, requests).arg(heartbeat_key.as_bytes()).arg_u64(left_ms);

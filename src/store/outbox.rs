@@ -1,8 +1,8 @@
-//! Pushing jobs of which it is not known whether they were pushed before, once each.
+//! Pushing jobs once each, even if it is unknown whether they were pushed before.
 //!
-//! Each job of an outbox has a number, and each target (a queue, or the scheduled set) a marker beside it: the number of the
-//! last job it has got. One script pushes what lies beyond the marker and moves it. The script is called by its text: some
-//! 700 bytes a batch, so that no cache of scripts can be empty.
+//! Each job of an outbox has a number, and each target (a queue, or the scheduled set) has a marker next to it: the number
+//! of the last job it received. One script pushes what is beyond the marker and moves it. The script is called by its text,
+//! about 700 bytes a batch, so an empty script cache cannot matter.
 
 use super::enqueue::When;
 use crate::limits::OUTBOX_MEMORY;
@@ -24,7 +24,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Where a [`Push`](super::enqueue::Push) of the same would go.
+    /// Where a [`Push`](super::enqueue::Push) with these arguments would go.
     #[must_use]
     pub fn of(keys: Keyspace, queue: &QueueName, when: When) -> Self {
         match when {
@@ -43,10 +43,10 @@ impl Target {
     }
 }
 
-/// A job of an outbox, as the script gets it.
+/// A job of an outbox, as passed to the script.
 #[derive(Clone, Copy, Debug)]
 pub struct Numbered<'j> {
-    /// Its number: each job of one opening of an outbox has a higher one than those before it.
+    /// Its number: each job of one opening of an outbox has a higher number than those before it.
     pub number: u64,
     /// When it is due: Unix time in seconds. `None` goes into a queue, all others into the scheduled set.
     pub due_at: Option<f64>,
@@ -55,7 +55,7 @@ pub struct Numbered<'j> {
 }
 
 /// Appends the push of jobs in the order of their numbers, all for one target, from one opening of an outbox: one EVAL, one
-/// reply ([`pushed`]), atomic. At most [`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX): Lua can unpack some 8,000 values.
+/// reply ([`pushed`]), atomic. At most [`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX): Lua can unpack about 8,000 values.
 pub fn push(requests: &mut Requests, keys: Keyspace, target: &Target, opening: &str, jobs: &[Numbered<'_>]) {
     let key = target.key(keys);
     let marker = outbox_marker(&key, opening);
@@ -72,7 +72,7 @@ pub fn push(requests: &mut Requests, keys: Keyspace, target: &Target, opening: &
     }
 }
 
-/// Reads the reply to [`push`]: how many jobs were pushed now; the others had been before.
+/// Reads the reply to [`push`]: how many jobs were pushed now; the others had been pushed before.
 ///
 /// # Errors
 /// [`Error::Redis`]: nothing was pushed; [`Error::Unexpected`].
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(call(&redis, &queue, "x", &[a]).unwrap(), 1);
         assert_eq!(call(&redis, &queue, "x", &[a, b]).unwrap(), 1, "the overlap of a repeated batch");
         assert_eq!(call(&redis, &queue, "x", &[a, b, c]).unwrap(), 1);
-        assert_eq!(call(&redis, &queue, "x", &[b]).unwrap(), 0, "held up on its way");
+        assert_eq!(call(&redis, &queue, "x", &[b]).unwrap(), 0, "delayed on its way");
         assert_eq!(call(&redis, &queue, "y", &[a]).unwrap(), 1, "another outbox counts for itself");
         assert_eq!(redis.strings(&[b"LRANGE", b"jiggler:list:img", b"0", b"-1"]), ["a", "c", "b", "a"]);
         let ttl = redis.run(&[b"TTL", b"{jiggler:list:img}:outbox:x"]).as_integer().unwrap();

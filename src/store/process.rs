@@ -1,4 +1,4 @@
-//! What a process publishes of itself: heartbeat, lease, figures of its shards.
+//! What a process publishes about itself: heartbeat, lease, figures of its shards.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ pub fn ask_server_info(requests: &mut Requests) {
     requests.command(&[b"INFO", b"server"]);
 }
 
-/// What a process says of itself at one moment.
+/// What a process reports about itself at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Announcement<'a> {
-    /// As what it shows itself.
+    /// How it shows itself.
     pub presence: &'a Presence,
-    /// As what it showed itself before, if that goes now.
+    /// How it showed itself before, if that is to be removed now.
     pub before: Option<&'a Presence>,
     /// Unix time in seconds.
     pub now: f64,
     /// Resident memory in kB, where it is known.
     pub rss_kb: Option<u64>,
-    /// Its figures, if they are to be written.
+    /// Its figures, if they should be written.
     pub figures: Option<&'a str>,
     /// How long it counts as living from now on, in seconds.
     pub ttl_s: u64,
 }
 
-/// Appends what a process says of itself: its heartbeat, the end of the one before, its figures. `OK` or an integer answers
-/// each.
+/// Appends a process's report: its heartbeat, the end of the previous one, its figures. Each is answered by `OK` or an
+/// integer.
 pub fn announce(announcement: &Announcement<'_>, requests: &mut Requests) {
     let Announcement { presence, before, now, rss_kb, figures, ttl_s } = *announcement;
     set(presence.heartbeat_key(), &presence.heartbeat(now, rss_kb), ttl_s, requests);
@@ -47,41 +47,42 @@ fn set(key: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
     command.arg(b"SET").arg(key.as_bytes()).arg(value.as_bytes()).arg(b"EX").arg_u64(ttl_s);
 }
 
-/// Appends the end of a heartbeat of a process that shows itself otherwise now; its figures stay. An integer answers.
+/// Appends the end of the heartbeat of a process that now shows itself differently; its figures stay. The reply is an
+/// integer.
 pub fn withdraw(presence: &Presence, requests: &mut Requests) {
     requests.command(&[b"DEL", presence.heartbeat_key().as_bytes()]);
 }
 
-/// Appends what the gem does at its first heartbeat: both counters exist from then on; what lies there already is left
-/// alone, whatever it is. `OK` or nil answers each.
+/// Appends what the gem does at its first heartbeat: create both counters; what is already there is left alone, whatever it
+/// is. Each is answered by `OK` or nil.
 pub fn touch_counters(realm: &Realm, requests: &mut Requests) {
     for key in [&realm.processed, &realm.failures] {
         requests.command(&[b"SET", key.as_bytes(), b"0", b"NX"]);
     }
 }
 
-/// What earlier renewals over one connection told, by Redis's clock in Unix milliseconds; 0 is not known.
+/// What earlier renewals over one connection reported, by Redis's clock in Unix milliseconds; 0 is unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LeaseTimes {
-    /// When this lease ends. Until then nobody can have fenced the process, and no question is spent on it.
+    /// When this lease ends. Until then nobody can have fenced the process, so there is no need to ask.
     pub ends_ms: u64,
-    /// Until when no other lease ends, so that until then nobody need ask whose has.
+    /// Until when no other lease ends, so that there is no need to ask which have ended.
     pub none_ends_until_ms: u64,
 }
 
 /// How a lease was renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewal {
-    /// It was, and the leases of these members have ended.
+    /// It was renewed, and the leases of these members have ended.
     Renewed {
         /// What the next renewal may rely on.
         times: LeaseTimes,
-        /// The members, longest dead first; of any bytes, for anyone may have written them.
+        /// The members, longest dead first; they may be any bytes, because anyone may have written them.
         ended: Vec<Vec<u8>>,
     },
-    /// It was not: a reaper has taken over the jobs of this process.
+    /// It was not renewed: a reaper has taken over the jobs of this process.
     Fenced,
-    /// The key of the leases is no set. Nobody is known to be dead, and this process would not be.
+    /// The key of the leases is not a set. Nobody is known to be dead, and nobody would notice the death of this process.
     Spoilt,
 }
 
@@ -90,11 +91,11 @@ pub enum Renewal {
 pub struct Holder<'a> {
     /// Its name in the lease set.
     pub member: &'a str,
-    /// An in-flight index of it, where a reaper would have left a fence.
+    /// One of its in-flight indexes, where a reaper would have left a fence.
     pub index: &'a QueueKeys,
 }
 
-/// Appends the renewal of a lease by Redis's clock, and the question whose lease has ended: at most `names_max` of them.
+/// Appends the renewal of a lease by Redis's clock, and the question which leases have ended: at most `names_max` of them.
 /// [`read_lease`] reads the reply.
 pub fn renew_lease(
     scripts: &Scripts,
@@ -113,7 +114,7 @@ pub fn renew_lease(
 /// Reads the reply to [`renew_lease`]: Redis's Unix time, and what the renewal came to.
 ///
 /// # Errors
-/// If the reply is an error, or no array of numbers and strings.
+/// If the reply is an error, or not an array of two numbers and strings.
 pub fn read_lease(reply: &Reply) -> Result<(Duration, Renewal), Error> {
     let mut parts = reply.as_array()?;
     let mut number = || {
@@ -135,13 +136,13 @@ pub fn read_lease(reply: &Reply) -> Result<(Duration, Renewal), Error> {
     Ok((clock, renewal))
 }
 
-/// Appends the end of a process: its heartbeat and figures go. An integer answers each.
+/// Appends the end of a process: its heartbeat and figures are removed. Each is answered by an integer.
 pub fn farewell(presence: &Presence, requests: &mut Requests) {
     requests.command(&[b"DEL", presence.heartbeat_key().as_bytes()]);
     requests.command(&[b"DEL", presence.figures_key().as_bytes()]);
 }
 
-/// Appends the end of a lease in a realm: its process holds no job there. An integer answers.
+/// Appends the end of a lease in a realm: its process holds no job there. The reply is an integer.
 pub fn give_up_lease(realm: &Realm, member: &str, requests: &mut Requests) {
     requests.command(&[b"ZREM", realm.leases.as_bytes(), member.as_bytes()]);
 }

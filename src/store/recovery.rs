@@ -1,4 +1,4 @@
-//! What a living process does for the fleet: put the jobs of dead processes back.
+//! What a living process does for the fleet: it puts the jobs of dead processes back.
 
 use std::ops::AddAssign;
 
@@ -24,11 +24,11 @@ pub enum Reaped {
 pub struct ReapedJobs {
     /// Jobs that are back in their queues.
     pub back: u64,
-    /// Jobs that lie in the suspects lists: [`free_suspects`] lets them go, one by one.
+    /// Jobs in the suspects lists: [`free_suspects`] frees them, one by one.
     pub suspects: u64,
-    /// Jobs that lie in the poison lists, to be buried.
+    /// Jobs in the poison lists, to be buried.
     pub poison: u64,
-    /// The key of a queue that is no list, whose jobs stay in flight; empty if there is none.
+    /// The key of a queue that is not a list, whose jobs stay in flight; empty if there is none.
     pub broken: String,
 }
 
@@ -75,8 +75,8 @@ pub fn read_reaped(reply: &Reply) -> Result<Reaped, Error> {
     }))
 }
 
-/// Appends the move of up to `count` suspects of a dead shard to the right end of their queue, unless one that was put back
-/// before still waits there. [`read_freed`] reads the reply. Atomic.
+/// Appends the move of up to `count` suspects of a dead shard to the right end of their queue, unless a suspect that was
+/// put back earlier still waits there. [`read_freed`] reads the reply. Atomic.
 pub fn free_suspects(scripts: &Scripts, queue: &QueueKeys, count: usize, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Free, 2, 2, requests);
     command.arg(&queue.list).arg(&queue.suspects).arg_u64(count as u64).arg_u64(SUSPECT_RECOVERIES);
@@ -85,7 +85,7 @@ pub fn free_suspects(scripts: &Scripts, queue: &QueueKeys, count: usize, request
 /// The number in the reply to [`free_suspects`]: suspects put back, 0 if there are no more; `None` if one still waits.
 ///
 /// # Errors
-/// If the reply is an error, or no integer.
+/// If the reply is an error, or not an integer.
 pub fn read_freed(reply: &Reply) -> Result<Option<u64>, Error> {
     Ok(u64::try_from(reply.as_integer()?).ok())
 }
@@ -100,12 +100,13 @@ pub fn bury_poison(scripts: &Scripts, queue: &QueueKeys, burial: &Burial<'_>, re
     flight::bury_from(scripts, &queue.poison, burial, requests);
 }
 
-/// Appends the end of a dead process of which every shard was reaped: its lease and its figures go, unless it lives. The
-/// reply is 1 or 0. Atomic.
+/// Appends the end of a dead process whose shards were all reaped: its lease and its figures are removed, unless it lives.
+/// The reply is 1 or 0. Atomic.
 pub fn release(scripts: &Scripts, member: &str, uuid: &str, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Release, 2, 1, requests);
     let realm = scripts.realm();
-    // In a cluster the figures are elsewhere, and expire by themselves: nothing of the guard's name is there to be removed.
+    // In a cluster the figures are elsewhere, and expire by themselves: nothing under the guard's name is there to be
+    // removed.
     let figures = realm.guard().map_or_else(|| realm.keys().process(uuid), str::to_owned);
     command.arg(realm.leases.as_bytes()).arg(figures.as_bytes()).arg(member.as_bytes());
 }

@@ -1,8 +1,8 @@
 //! The rights that a Redis user needs, and asking the server which of them are missing: at boot ([`ask`]), and when a call
 //! was denied ([`super::denied`]).
 //!
-//! The table is all there is: `tests/tidy` compares it with the commands that this folder names, and a test of the
-//! whole program works under a user that has these rights and no other. As rules for `ACL SETUSER`:
+//! The table is complete: `tests/tidy` compares it with the commands that this folder names, and a test of the whole
+//! program works under a user that has these rights and no others. As rules for `ACL SETUSER`:
 //!
 //! | who | rules |
 //! |---|---|
@@ -13,12 +13,12 @@
 //! | with sentinels | all of them also `+role` |
 //! | in a cluster | all of them also `+role +cluster|slots`, producers also `+asking` |
 //!
-//! [`acl_line`] gives the worker's as one line. `CONFIG`, `KEYS`, `FLUSHALL`, `MONITOR` and all of `@admin` are not among
-//! them; `doctor` asks `CONFIG GET timeout` where it may. `AUTH` and `HELLO` need no right in Redis. What a worker can do
-//! without: a user without `+sort` or `+memory|usage` costs Redis twice the time a job, for it goes through a script
-//! (`turn.lua`); one without `+client|setname` has connections without names, one without `+client|tracking` may see
-//! retries late by the poll interval, and one without the channels of steering hears no `quiet` and `stop` of the command
-//! line. A producer, or a reader of the summary, who may not run `+time` has delays and ages by the clock of its own host.
+//! [`acl_line`] gives the worker's as one line. `CONFIG`, `KEYS`, `FLUSHALL`, `MONITOR` and everything in `@admin` are not
+//! among them; `doctor` asks `CONFIG GET timeout` where it may. `AUTH` and `HELLO` need no right in Redis. What a worker
+//! can do without: a user without `+sort` or `+memory|usage` costs Redis twice the time per job, because every job goes
+//! through a script (`turn.lua`); one without `+client|setname` has connections without names, one without
+//! `+client|tracking` may see retries late by the poll interval, and one without the channels of steering does not receive
+//! the command line's `quiet` and `stop`.
 
 use crate::resp::{Error, Place, RedisErrorKind, RedisUrl, Reply, Requests, Value};
 use crate::wire::{DEFAULT_QUEUE, Keyspace};
@@ -29,7 +29,7 @@ const KEY: &str = "KEY";
 /// Stands for the channel of cancelled jobs.
 const CHANNEL: &str = "CHANNEL";
 
-/// What a worker calls, by itself and in scripts: each a call as the server is asked about it.
+/// What a worker calls, directly and in scripts: each as a call that the server can be asked about.
 pub const WORKER: &[&str] = &[
     // Connections.
     "info server",
@@ -84,16 +84,16 @@ pub const WORKER: &[&str] = &[
     "subscribe CHANNEL",
 ];
 
-/// What pushing jobs takes.
+/// What it takes to push jobs.
 const PRODUCER: &[&str] = &["ping", "lpush KEY x", "zadd KEY 0 x"];
 
-/// What cancelling a job takes.
+/// What it takes to cancel a job.
 const CANCELLER: &[&str] = &["ping", "publish CHANNEL x"];
 
-/// What the summary takes.
+/// What it takes to read the summary.
 const SUMMARY: &[&str] = &["scan 0", "zcard KEY", "get KEY", "mget KEY", "llen KEY"];
 
-/// What operators need besides a worker's.
+/// What operators need in addition to a worker's rights.
 const OPERATOR: &[&str] = &["pttl KEY"];
 
 /// What a worker does without, if it must.
@@ -102,10 +102,10 @@ pub const OPTIONAL: &[&str] = &["client|setname", "client|tracking", "memory|usa
 /// What is asked of a user whose server is named by sentinels, or by nodes of a cluster.
 const ROLE: &str = "role";
 
-/// Asked besides, to tell a key that may not be touched from commands that may not be run: who is asked runs this command.
+/// Asked as well, to tell a key that may not be touched from commands that may not be run: the user who is asked runs this.
 const KEY_PROBE: &str = "eval x 1 KEY";
 
-/// What a user is there for.
+/// What a user is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// It runs jobs.
@@ -141,7 +141,7 @@ impl Role {
     }
 }
 
-/// What is asked of a user in a cluster besides: which node has a slot, and a push while that is being moved.
+/// What a user in a cluster needs in addition: to ask which node has a slot, and to push while that slot is being moved.
 const IN_CLUSTER: [&str; 2] = ["cluster|slots", "asking"];
 
 /// How a server is reached.
@@ -200,7 +200,7 @@ pub fn acl_line(keys: Keyspace, reach: Reach) -> String {
     acl_line_of(Role::Worker, keys, reach)
 }
 
-/// The same of another user.
+/// The same for another role.
 #[must_use]
 pub fn acl_line_of(role: Role, keys: Keyspace, reach: Reach) -> String {
     let names: Vec<&str> =
@@ -232,7 +232,7 @@ pub fn ask(role: Role, keys: Keyspace, requests: &mut Requests) {
 /// What the user lacks, from the reply to [`ask`]; `None` if nothing, as far as the server can tell.
 ///
 /// # Errors
-/// If the reply is an error, but that the user may not ask, or no array of numbers.
+/// If the reply is an error, unless the user may not ask, or not an array of numbers.
 pub fn missing(role: Role, keys: Keyspace, reply: &Reply) -> Result<Option<Missing>, Error> {
     if let Value::Error(error) = reply.value()
         && error.kind() == RedisErrorKind::NoPerm
@@ -244,7 +244,7 @@ pub fn missing(role: Role, keys: Keyspace, reply: &Reply) -> Result<Option<Missi
     Ok((!rules.is_empty()).then_some(Missing { rules }))
 }
 
-/// The commands of the role that the server does not know, from the reply to [`ask`]: somebody has renamed them away, or a
+/// The commands of the role that the server does not know, from the reply to [`ask`]: someone has renamed them away, or a
 /// proxy withholds them. No right helps then.
 ///
 /// # Errors
@@ -273,7 +273,7 @@ fn positions(reply: &Reply) -> Result<(Vec<usize>, Vec<usize>), Error> {
     Ok((refused, absent))
 }
 
-/// The calls in question: for each key each of `calls`, and [`KEY_PROBE`].
+/// The calls to ask about: for each key each of `calls`, and [`KEY_PROBE`].
 fn questions(calls: &[&str], keys: Keyspace) -> Vec<String> {
     let channel = keys.cancel_channel(0);
     let words = |call: &str, key: &str| {
@@ -293,7 +293,7 @@ fn sample_keys(keys: Keyspace) -> [String; 2] {
     [keys.queue(DEFAULT_QUEUE), keys.in_flight_index(DEFAULT_QUEUE, "x", 0)]
 }
 
-/// From which calls are refused to what is missing. A call is missing that may not touch a key that is not missing itself.
+/// Turns refused calls into what is missing. A call counts as missing if it may not touch a key that is not missing itself.
 fn rules(calls: &[&'static str], keys: Keyspace, is_refused: &dyn Fn(usize) -> bool) -> Vec<String> {
     let [cancel_rule, _] = channel_patterns(keys);
     let patterns = key_patterns(keys);
@@ -329,7 +329,7 @@ mod tests {
     use crate::own_redis::OwnRedis;
     use crate::wire::keys::JIGGLER;
 
-    /// What a user with these rules is told to lack.
+    /// What a user with these rules is reported to lack.
     fn lacks(redis: &OwnRedis, rules: &str) -> Vec<String> {
         let mut words = vec!["ACL", "SETUSER", "u", "reset", "on", ">pw"];
         words.extend(rules.split(' ').filter(|rule| !rule.is_empty()));

@@ -1,12 +1,12 @@
-//! The lists of jobs that Ruby servers have in progress: finding them, and putting back those of dead servers. On the same
-//! walk, jobs in flight of processes of ours that no lease names: a fail-over has lost it.
+//! The lists of jobs that Ruby servers have in progress: finding them, and putting back those of dead servers. The same
+//! walk finds in-flight jobs of our own processes that no lease names, because a fail-over lost it.
 //!
 //! The gem has no registry of servers or lists, so both are found by walking over the keys. Its own requeuer stops at the
-//! first empty page and so, beside other keys, takes living servers for dead; this one goes to the end. Not responsible
-//! for who is dead (`control`).
+//! first empty page and so, next to other keys, takes living servers for dead; this one goes to the end. Not responsible
+//! for deciding who is dead (`control`).
 //!
-//! The scripts are called by their text rather than by hash: some calls a minute in a whole fleet are not worth
-//! loading them into each connection of each shard.
+//! The scripts are called by their text rather than by hash: a few calls a minute in a whole fleet do not justify loading
+//! them into each connection of each shard.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -25,20 +25,20 @@ use crate::wire::{Keyspace, heartbeat_key, in_flight, lease};
 /// Length of a server's uuid: lower-case hex digits.
 const UUID_BYTES: usize = 12;
 
-/// A look came to no end. [`net::Error::may_heal`] of a source says whether to try again.
+/// A look failed. [`net::Error::may_heal`] of a source says whether to try again.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LookError {
     /// Redis, or the connection.
     #[error(transparent)]
     Redis(#[from] net::Error),
-    /// More heartbeats, leases and lists than any fleet has: without all of them none can be called dead.
+    /// More heartbeats, leases and lists than any fleet has: without seeing all of them, none can be called dead.
     #[error(
         "more than {RUBY_KEYS_MAX} heartbeats, leases and lists of jobs in progress or in flight; \
          stale ones are found with SCAN 0 MATCH {pattern}"
     )]
     TooManyKeys {
-        /// What was looked for.
+        /// The pattern that was searched for.
         pattern: &'static str,
     },
 }
@@ -58,12 +58,12 @@ pub struct InProgress {
     pub uuid: String,
 }
 
-/// The jobs in flight of one process of ours, as far as their keys tell of it.
+/// The jobs in flight of one process of ours, as far as their keys reveal them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InFlight {
     /// Queues that it served.
     pub queues: BTreeSet<String>,
-    /// The highest number of a shard, and one more.
+    /// One more than the highest number of a shard.
     pub shards: usize,
     /// One of its lists, if there is any. A wait list may be a fence.
     pub list: Option<String>,
@@ -72,9 +72,9 @@ pub struct InFlight {
 /// What a look has found.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// The servers (and processes of ours) with a heartbeat, and how long a stop of theirs may take, where their key says
-    /// it: a stopping server takes its heartbeat away first and goes on with its jobs. Also processes with a lease, ended or
-    /// not: those are the reaper's.
+    /// The servers (and processes of ours) with a heartbeat, and how long their stop may take, if their key says so: a
+    /// stopping server removes its heartbeat first and keeps working on its jobs. Also processes with a lease, ended or
+    /// not: those belong to the reaper.
     pub living: HashMap<String, Option<Duration>>,
     /// The lists of all servers, living or dead.
     pub lists: BTreeSet<InProgress>,
@@ -85,7 +85,7 @@ pub struct Seen {
     pub pollers: BTreeMap<String, String>,
 }
 
-/// Walks over all keys, page by page: send what [`Self::write`] appends, hand the reply to [`Self::accept`], until `write`
+/// Walks over all keys, page by page: send what [`Self::write`] appends, pass the reply to [`Self::accept`], until `write`
 /// has nothing more.
 ///
 /// One round trip for each [`SCAN_PAGE_KEYS`] keys of the whole database, and one for the leases. Nothing is atomic between
@@ -99,11 +99,11 @@ pub struct Look {
 
 #[derive(Debug)]
 enum Step {
-    /// Over the keys; where to go on.
+    /// Over the keys; the cursor at which to continue.
     Scan {
         cursor: Vec<u8>,
     },
-    /// Last, so that a process that has begun meanwhile is not without.
+    /// Last, so that a process that has started meanwhile is not missed.
     Leases,
     Done,
 }
@@ -115,7 +115,7 @@ impl Default for Step {
 }
 
 impl Look {
-    /// A walk over the keys of a database that are spelt so.
+    /// A walk over the keys of a database that are spelt this way.
     #[must_use]
     pub fn new(keys: Keyspace) -> Self {
         Self { keys, step: Step::default(), seen: Seen::default() }
@@ -147,13 +147,13 @@ impl Look {
     /// Takes the reply to what [`Self::write`] appended last.
     ///
     /// # Errors
-    /// [`LookError`]; the look must be begun anew.
+    /// [`LookError`]; the look must be started over.
     pub fn accept(&mut self, reply: &Reply) -> Result<(), LookError> {
         match &self.step {
             Step::Scan { .. } => self.accept_page(reply)?,
             Step::Leases => {
                 for member in reply.as_array()? {
-                    // Of another form it is none of ours.
+                    // Any other form is not ours.
                     let member = std::str::from_utf8(member.as_bulk()?).ok();
                     if let Some(lease) = member.and_then(lease::parse_lease_member) {
                         self.seen.living.entry(lease.uuid.to_owned()).or_default();
@@ -178,7 +178,7 @@ impl Look {
             return Err(reply.value().instead_of("a cursor and a page of keys").into());
         };
         for key in page.as_array()? {
-            // Neither the gem nor we write keys that are no text.
+            // Neither the gem nor we write keys that are not text.
             if let Ok(key) = std::str::from_utf8(key.as_bulk()?) {
                 self.seen.take_in(self.keys, key);
             }
@@ -214,7 +214,7 @@ impl Seen {
             let of_process = self.in_flight.entry(found.uuid.to_owned()).or_default();
             of_process.queues.insert(found.queue.to_owned());
             of_process.shards = of_process.shards.max(found.shard + 1);
-            // A list of a turn is a list for sure, and a better witness than a wait list.
+            // A turn's list is certainly a list, and better evidence than a wait list.
             let witness = found.batch.is_some_and(|batch| batch != in_flight::WAIT_LIST_BATCH);
             if witness || (found.batch.is_some() && of_process.list.is_none()) {
                 of_process.list = Some(key.to_owned());
@@ -223,7 +223,7 @@ impl Seen {
     }
 }
 
-/// Whether a Ruby server can have written a list: the gem takes no queue with a colon in its name.
+/// Whether a Ruby server can have written a list: the gem accepts no queue with a colon in its name.
 fn is_gems(queue: &str, uuid: &str) -> bool {
     !queue.is_empty() && !queue.contains(':') && is_uuid(uuid)
 }
@@ -238,7 +238,7 @@ fn is_uuid(uuid: &str) -> bool {
     uuid.len() == UUID_BYTES && uuid.bytes().all(hex)
 }
 
-/// What one call of [`rescue`] has done.
+/// What one call of [`rescue`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rescued {
     /// Jobs went back to their queue.
@@ -256,7 +256,7 @@ pub enum Rescued {
 
 /// Appends the move of some jobs of a dead server back to their queue, in their old order: at most
 /// [`RUBY_RESCUE_JOBS_MAX`], and none after [`BATCH_BYTES_MAX`] bytes of payload. [`read_rescued`] reads the reply. Atomic:
-/// there is no moment in which a job is nowhere.
+/// at no moment is a job nowhere.
 pub fn rescue(keys: Keyspace, list: &InProgress, requests: &mut Requests) {
     let mut command = requests.begin(7);
     command.arg(b"EVAL").arg(include_bytes!("scripts/ruby_rescue.lua")).arg_u64(2);
@@ -283,8 +283,8 @@ pub fn read_rescued(reply: &Reply) -> Result<Rescued, resp::Error> {
     })
 }
 
-/// Appends the order to give a process without a lease one that has ended, so that a reaper takes its jobs: `None` if its
-/// keys tell of no list, or of more queues than a lease may name. [`read_adopted`] reads the reply. Atomic.
+/// Appends the order to give a process without a lease one that has already ended, so that a reaper takes its jobs: `None`
+/// if its keys reveal no list, or more queues than a lease may name. [`read_adopted`] reads the reply. Atomic.
 pub fn adopt(keys: Keyspace, uuid: &str, found: &InFlight, requests: &mut Requests) -> Option<()> {
     let list = found.list.as_ref()?;
     if found.queues.len() > QUEUES_MAX {
@@ -298,10 +298,10 @@ pub fn adopt(keys: Keyspace, uuid: &str, found: &InFlight, requests: &mut Reques
     Some(())
 }
 
-/// Whether the process has a lease now that has ended, because it had none.
+/// Whether the process, because it had none, now has a lease that has ended.
 ///
 /// # Errors
-/// If the reply to [`adopt`] is an error, or no integer.
+/// If the reply to [`adopt`] is an error, or not an integer.
 pub fn read_adopted(reply: &Reply) -> Result<bool, resp::Error> {
     Ok(reply.as_integer()? == 1)
 }

@@ -1,7 +1,7 @@
-//! Ruby servers with a poller beside workers of ours: which of those that a look has found live.
+//! Ruby servers with a poller next to our workers: which of those that a look has found are alive.
 //!
-//! The gem's poller and requeuer read a SCAN up to its first page without a match, so beside other keys they take living
-//! servers for dead. Nothing of this project can mend that; it can only be said.
+//! The gem's poller and requeuer read a SCAN up to its first page without a match, so next to other keys they take living
+//! servers for dead. Nothing in this project can fix that; it can only report it.
 
 use serde::Deserialize;
 
@@ -10,14 +10,14 @@ use super::server;
 use crate::limits::{LEASE, RUBY_POLLERS_READ_MAX};
 use crate::resp::{Error, Reply, Requests};
 
-/// What of a heartbeat tells whether its server lives.
+/// The part of a heartbeat that shows whether its server lives.
 #[derive(Deserialize)]
 struct Beat {
     heartbeat: f64,
 }
 
 /// Appends the questions which of the servers with a poller and without a lease live, at most [`RUBY_POLLERS_READ_MAX`] of
-/// them. [`count_living`] reads the two replies. `false`: there is none to ask about.
+/// them. [`count_living`] reads the two replies. `false` if there are no such servers.
 pub fn ask_living(seen: &Seen, requests: &mut Requests) -> bool {
     if seen.pollers.is_empty() {
         return false;
@@ -32,8 +32,8 @@ pub fn ask_living(seen: &Seen, requests: &mut Requests) -> bool {
     true
 }
 
-/// How many of them have beaten within the length of a lease. Whatever of ours has done so has a lease, also if it was
-/// killed since: so these are Ruby's.
+/// How many of them have sent a heartbeat within the length of a lease. Any process of ours that has done so has a lease,
+/// even if it was killed since: so these are Ruby's.
 ///
 /// # Errors
 /// If a reply is an error, or not of the command's shape.

@@ -1,9 +1,9 @@
 //! The Lua scripts, and calling them by hash.
 //!
-//! Redis runs a script atomically, so each is one step of the protocol; what it reads, writes and returns stands in its
-//! header (`scripts/*.lua`). They are called with the keys of a [`Realm`]. A connection loads the scripts right after its
-//! handshake ([`load`], [`Scripts::read`]), so that `NOSCRIPT` ([`forgotten`]) is seen only after a `SCRIPT FLUSH`: the
-//! caller then loads again and sends its call once more, exactly once.
+//! Redis runs a script atomically, so each is one step of the protocol; its header (`scripts/*.lua`) says what it reads,
+//! writes and returns. Scripts are called with the keys of a [`Realm`]. A connection loads the scripts right after its
+//! handshake ([`load`], [`Scripts::read`]), so `NOSCRIPT` ([`forgotten`]) occurs only after a `SCRIPT FLUSH`: the caller
+//! then loads again and sends its call once more, exactly once.
 
 use std::borrow::Cow;
 
@@ -116,15 +116,15 @@ pub struct Scripts {
     realm: Realm,
 }
 
-/// Appends one `SCRIPT LOAD` for each script of a realm; [`Scripts::read`] reads the replies. Round trips: one, together
-/// with whatever else is sent.
+/// Appends one `SCRIPT LOAD` for each script of a realm; [`Scripts::read`] reads the replies. One round trip, shared with
+/// whatever else is sent.
 pub fn load(realm: &Realm, requests: &mut Requests) {
     for script in Script::ALL {
         requests.command(&[b"SCRIPT", b"LOAD", script.source_in(realm).as_bytes()]);
     }
 }
 
-/// How many replies [`load`] brings.
+/// How many replies [`load`] has.
 pub const LOAD_REPLIES: usize = 17;
 
 /// Whether the server has forgotten a script that was called. That call has done nothing.
@@ -166,7 +166,7 @@ impl Scripts {
         &self.realm
     }
 
-    /// Begins an `EVALSHA` of `script` with `keys` keys and `args` further arguments; exactly these must follow.
+    /// Begins an `EVALSHA` of `script` with `keys` keys and `args` further arguments; exactly this many must follow.
     pub fn begin<'r>(
         &self,
         script: Script,

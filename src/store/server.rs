@@ -1,10 +1,10 @@
-//! What a server says of itself: for `doctor`, never on the way of a job.
+//! What a server reports about itself: for `doctor`, never in the path of a job.
 
 use std::time::Duration;
 
 use crate::resp::{Error, Reply, Requests};
 
-/// Appends the question for everything the server says of itself. The reply is read by [`Info::read`].
+/// Appends the question for everything the server reports about itself. The reply is read by [`Info::read`].
 pub fn ask_info(requests: &mut Requests) {
     requests.command(&[b"INFO"]);
 }
@@ -34,7 +34,7 @@ pub fn clock(reply: &Reply) -> Result<Duration, Error> {
     Ok(Duration::from_secs(seconds) + Duration::from_micros(micros))
 }
 
-/// Appends the question after how long the server closes idle connections. [`idle_timeout`] reads the reply.
+/// Appends the question how soon the server closes idle connections. [`idle_timeout`] reads the reply.
 pub fn ask_idle_timeout(requests: &mut Requests) {
     requests.command(&[b"CONFIG", b"GET", b"timeout"]);
 }
@@ -42,7 +42,7 @@ pub fn ask_idle_timeout(requests: &mut Requests) {
 /// After how many seconds the server closes idle connections; 0: never.
 ///
 /// # Errors
-/// [`Error::Redis`], where it may not be asked; [`Error::Unexpected`].
+/// [`Error::Redis`] if this may not be asked; [`Error::Unexpected`].
 pub fn idle_timeout(reply: &Reply) -> Result<u64, Error> {
     let value = reply.as_array()?.nth(1).ok_or_else(|| reply.value().instead_of("a name and a number"))?;
     let text = std::str::from_utf8(value.as_bulk()?).ok();
@@ -75,13 +75,13 @@ impl Info {
     }
 }
 
-/// Appends the question under which number the server knows this connection.
+/// Appends the question for the server's number of this connection.
 pub fn ask_id(requests: &mut Requests) {
     requests.command(&[b"CLIENT", b"ID"]);
 }
 
-/// Appends a trial of key tracking, whose pushes would go to connection `id` itself, and its end. Two `OK` answer, or why
-/// not.
+/// Appends a trial of key tracking, whose pushes would go to connection `id` itself, and its end. The replies are two `OK`,
+/// or the reasons why not.
 pub fn try_tracking(id: i64, requests: &mut Requests) {
     requests.command(&[b"CLIENT", b"TRACKING", b"ON", b"REDIRECT", id.to_string().as_bytes()]);
     requests.command(&[b"CLIENT", b"TRACKING", b"OFF"]);

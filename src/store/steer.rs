@@ -1,7 +1,7 @@
-//! Telling one process, wherever it runs, to become quiet or to stop: a channel on which it alone listens.
+//! Telling one process, wherever it runs, to become quiet or to stop: a channel on which only it listens.
 //!
 //! A message reaches a process only if it listens at that moment; Redis stores it nowhere and tells the sender whether
-//! anybody heard it. The figures of the process show what came of it.
+//! anybody received it. The figures of the process show the effect.
 
 use super::cancel;
 use crate::resp::{Error, RedisUrl, Reply, Requests, Value};
@@ -12,7 +12,7 @@ use crate::wire::{Keyspace, figures};
 pub enum Wish {
     /// Take no more jobs.
     Quiet,
-    /// Stop as at SIGTERM: running jobs have the process's own timeout.
+    /// Stop as on SIGTERM: running jobs have the process's own timeout.
     Stop,
     /// Stop and hand running jobs back at once.
     StopNow,
@@ -29,14 +29,14 @@ impl Wish {
         }
     }
 
-    /// Reads a message; `None` if this version knows no such wish.
+    /// Reads a message; `None` if this version does not know the request.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Quiet, Self::Stop, Self::StopNow].into_iter().find(|wish| wish.as_str() == text)
     }
 }
 
-/// Appends a wish for the process `uuid` of this database: one PUBLISH. [`heard`] reads the reply.
+/// Appends a request to the process `uuid` of this database: one PUBLISH. [`heard`] reads the reply.
 pub fn publish(keys: Keyspace, database: u32, uuid: &str, wish: Wish, requests: &mut Requests) {
     requests.command(&[b"PUBLISH", keys.steer_channel(database, uuid).as_bytes(), wish.as_str().as_bytes()]);
 }
@@ -49,15 +49,15 @@ pub fn heard(reply: &Reply) -> Result<bool, Error> {
     Ok(cancel::told(reply)? > 0)
 }
 
-/// Appends the subscription of the process `uuid`. One array confirms it; from then on each message is an array.
+/// Appends the subscription of the process `uuid`. One array confirms it; after that each message is an array.
 pub fn subscribe(keys: Keyspace, database: u32, uuid: &str, requests: &mut Requests) {
     requests.command(&[b"SUBSCRIBE", keys.steer_channel(database, uuid).as_bytes()]);
 }
 
-/// The text of a message to the process `uuid`; `None` if it came on another channel, or is no message, or no text.
+/// The text of a message to the process `uuid`; `None` if it came on another channel, or is not a message, or not text.
 ///
 /// # Errors
-/// If it is an error, or no array.
+/// If it is an error, or not an array.
 pub fn message<'m>(
     message: &'m Reply,
     keys: Keyspace,
@@ -75,14 +75,14 @@ pub fn message<'m>(
 }
 
 /// The url at which to publish and to listen on the channels of cancellations and of steering. A cluster forwards a message
-/// from any node to all others, but tells the publisher only about the listeners at its own node: so all meet at the node
-/// that has the slot of one channel's name.
+/// from any node to all others, but tells the publisher only about the listeners at its own node: so everyone meets at the
+/// node that has the slot of one channel's name.
 #[must_use]
 pub fn url(url: &RedisUrl, keys: Keyspace) -> RedisUrl {
     url.at_key(keys.cancel_channel(url.database()).as_bytes())
 }
 
-/// Appends the question in which phase these processes are: one MGET of their figures. [`phases`] reads the reply.
+/// Appends the question which phase these processes are in: one MGET of their figures. [`phases`] reads the reply.
 pub fn ask_phases(keys: Keyspace, uuids: &[&str], requests: &mut Requests) {
     let mut command = requests.begin(1 + uuids.len());
     command.arg(b"MGET");
@@ -91,8 +91,8 @@ pub fn ask_phases(keys: Keyspace, uuids: &[&str], requests: &mut Requests) {
     }
 }
 
-/// The phase of each, in the order they were asked for; `None`: it has no figures any more. What is no JSON is a phase
-/// nobody knows.
+/// The phase of each, in the order they were asked for; `None` if it no longer has figures. Anything but JSON is an unknown
+/// phase.
 ///
 /// # Errors
 /// [`Error::Redis`], [`Error::Unexpected`].
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wishes_read_back_and_others_are_none() {
+    fn wishes_read_back_and_other_words_do_not() {
         for wish in [Wish::Quiet, Wish::Stop, Wish::StopNow] {
             assert_eq!(Wish::parse(wish.as_str()), Some(wish));
         }

@@ -1,13 +1,13 @@
-//! Finding queues, processes, sets and counters, and reading them, once or again and again, for a bounded price a look.
+//! Finding queues, processes, sets and counters, and reading them, once or repeatedly, at a bounded cost per look.
 //!
-//! There is no registry of queues and processes: the gem finds them by SCAN of the whole database. A [`Survey`] does so a
-//! page a look, and reads what it has found by its key. A look is one round trip: two SCAN pages, one MGET of heartbeats
-//! and one of figures, some LLENs, however large the database is.
+//! There is no registry of queues and processes: the gem finds them by a SCAN of the whole database. A [`Survey`] does so
+//! one page per look, and reads what it has found by its key. A look is one round trip: two SCAN pages, one MGET of
+//! heartbeats and one of figures, a few LLENs, however large the database is.
 //!
-//! - [`Survey::once`] ends when all has been read ([`Summary`]): what `Jiggler.summary` of the gem shows, but to the end.
-//!   The gem's SCAN stops at the first empty page, so beside other keys it misses processes and queues.
-//! - [`Survey::again`] goes round and round: what appears is seen when the SCAN has come round to it, at the next look in a
-//!   database of less than a page.
+//! - [`Survey::once`] ends when everything has been read ([`Summary`]): what the gem's `Jiggler.summary` shows, but to the
+//!   end. The gem's SCAN stops at the first empty page, so next to other keys it misses processes and queues.
+//! - [`Survey::again`] keeps going round: what appears is seen when the SCAN has come round to it, which is the next look
+//!   if the database has less than a page.
 //!
 //! A node of a cluster has the sets and counters of some queues: they are found and read page by page, as queues are.
 
@@ -38,7 +38,7 @@ use count::KeySize;
 use error::at;
 use scan::{Kind, Scan};
 
-/// What a survey looks at.
+/// What a survey covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// Processes alone.
@@ -52,11 +52,11 @@ pub enum Scope {
 enum Pace {
     /// When everything has been read once.
     Once,
-    /// Never: it goes round and round.
+    /// Never: it keeps going round.
     Again,
 }
 
-/// A survey under way. Look after look: send what [`Self::write`] appends, hand the replies to [`Self::accept`].
+/// A survey under way. Look after look: send what [`Self::write`] appends, pass the replies to [`Self::accept`].
 #[derive(Debug)]
 pub struct Survey {
     scope: Scope,
@@ -69,13 +69,13 @@ pub struct Survey {
     /// Whether a look was written.
     begun: bool,
     scans: Vec<Scan>,
-    /// What each command written last asks for, in order.
+    /// What each command of the last write asks for, in order.
     asked: Vec<Asked>,
     /// Those of a whole server.
     counts: Counts,
-    /// By heartbeat key; `None`: found and not read yet. The keys are those of Redis, which need not be UTF-8.
+    /// By heartbeat key; `None` if found but not yet read. The keys are Redis's own, which need not be UTF-8.
     processes: BTreeMap<Vec<u8>, Option<Process>>,
-    /// By the key of the list; `None`: found and not read yet.
+    /// By the key of the list; `None` if found but not yet read.
     queues: BTreeMap<Vec<u8>, Option<u64>>,
     /// The sets and counters of a node, by key.
     sizes: BTreeMap<String, KeySize>,
@@ -93,13 +93,13 @@ enum Asked {
     Clock(time::Asked),
     /// A set or counter of a whole server, by its key.
     Count(&'static str, RealmKey),
-    /// A page of the scan of this number.
+    /// A page of the scan with this number.
     Page(usize),
     /// The heartbeats of these keys.
     Heartbeats(Vec<Vec<u8>>),
     /// The figures of these keys.
     Figures(Vec<Vec<u8>>),
-    /// The same of one process of a node.
+    /// The same for one process of a node.
     Heartbeat(Vec<u8>),
     FiguresOf(Vec<u8>),
     /// The length of the list of this key.
@@ -119,7 +119,7 @@ impl Survey {
         Self::new(scope, keys, Pace::Once)
     }
 
-    /// A survey that goes round and round.
+    /// A survey that keeps going round.
     #[must_use]
     pub fn again(scope: Scope, keys: Keyspace) -> Self {
         Self::new(scope, keys, Pace::Again)
@@ -160,12 +160,12 @@ impl Survey {
         if self.keys.is_cluster() { count::sum(self.sizes.values()) } else { self.counts }
     }
 
-    /// The processes that are known, by heartbeat key.
+    /// The known processes, by heartbeat key.
     pub fn processes(&self) -> impl Iterator<Item = (&[u8], &Process)> {
         self.processes.iter().filter_map(|(key, process)| Some((key.as_slice(), process.as_ref()?)))
     }
 
-    /// The names of the queues that are known and hold jobs ([`ListName::exact`]), with their lengths as last read.
+    /// The names of the known queues that hold jobs, with their lengths as last read.
     pub fn queues(&self) -> impl Iterator<Item = (String, u64)> {
         self.queues.iter().filter_map(|(key, jobs)| Some((queue_name(self.keys, key), (*jobs)?)))
     }
@@ -195,7 +195,8 @@ impl Survey {
         }
     }
 
-    /// Appends the commands of the next look: one round trip. `false`: everything has been read, so there is nothing to ask.
+    /// Appends the commands of the next look: one round trip. `false` if everything has been read, so there is nothing to
+    /// ask.
     pub fn write(&mut self, requests: &mut Requests) -> bool {
         self.asked.clear();
         if self.pace == Pace::Once && self.is_complete() {
@@ -279,7 +280,7 @@ impl Survey {
     }
 }
 
-/// The next keys after the last page whose values are wanted, beginning anew at the end.
+/// The next keys after the last page whose values are wanted, starting over at the end.
 fn page<K: Ord + Clone, V>(
     map: &BTreeMap<K, V>,
     last: &mut K,

@@ -1,15 +1,15 @@
 //! The turn: the one call of a busy shard, which settles what ran and fetches the next batch (`scripts/turn.lua`).
 //!
-//! Per turn: one round trip, one `EVALSHA`, and one `LRANGE` a queue that reads what it fetched. Inside Redis: two commands
-//! for the guard; `LLEN`, `SORT … STORE`, `MEMORY USAGE`, `HSET` and `LTRIM` a fetched queue; `UNLINK` and `HDEL` a finished
-//! batch; one `LREM` for each job that is settled alone.
+//! Per turn: one round trip, one `EVALSHA`, and one `LRANGE` per queue that reads what it fetched. Inside Redis: two
+//! commands for the guard; `LLEN`, `SORT … STORE`, `MEMORY USAGE`, `HSET` and `LTRIM` per fetched queue; `UNLINK` and
+//! `HDEL` per finished batch; one `LREM` for each job that is settled alone.
 //!
 //! Payloads do not pass through Lua, which costs Redis as much as all the rest: `SORT queue BY nosort DESC LIMIT 0 n STORE
-//! batch` sorts nothing and copies the oldest n from the end of one list to another, and the `LRANGE` behind the script
-//! reads them. How many bytes they are is told by `MEMORY USAGE`, which counts the few nodes of the batch list. A server
-//! that compresses its lists tells too few; that is noticed by the first such batch, and from then on the script looks at
-//! each job ([`TurnContext::looks_at_each`]), as it does for a batch that has too many bytes and for a user without the
-//! right to `SORT`. At most once all of it is one transaction, `MULTI` to `EXEC`, that ends by removing the lists.
+//! batch` sorts nothing and copies the oldest n from the end of one list to another, and the `LRANGE` after the script
+//! reads them. `MEMORY USAGE`, which counts the few nodes of the batch list, reports how many bytes they are. A server that
+//! compresses its lists reports too few; the first such batch reveals that, and from then on the script looks at each job
+//! ([`TurnContext::looks_at_each`]), as it does for a batch that has too many bytes and for a user without the right to
+//! `SORT`. With at most once all of it is one transaction, `MULTI` to `EXEC`, that ends by removing the lists.
 
 mod held;
 mod queue_keys;
@@ -36,20 +36,21 @@ pub struct TurnContext {
     pub queues: Rc<[QueueKeys]>,
     /// Whether what is fetched stays in flight in Redis until it is settled.
     pub keep_in_flight: bool,
-    /// Entries the dead set keeps.
+    /// How many entries the dead set keeps.
     pub dead_jobs_max: Cell<u64>,
     /// How long an entry stays in the dead set, in seconds.
     pub dead_timeout_s: Cell<f64>,
-    /// Whether the size of a list does not tell the bytes of its payloads here, so that Redis must look at each.
+    /// Whether the size of a list does not reveal the bytes of its payloads here, so that Redis must look at each.
     pub looks_at_each: Cell<bool>,
 }
 
 /// The variable part of one turn.
 #[derive(Debug)]
 pub struct Turn<'a> {
-    /// Its number: larger than that of any turn before.
+    /// Its number: larger than that of any previous turn.
     pub number: u64,
-    /// The number of the turn before, if its reply is still owed; else 0. Should that one fail, this one will not run.
+    /// The number of the previous turn if its reply is still outstanding; else 0. Should that turn fail, this one will not
+    /// run.
     pub after: u64,
     /// How many jobs are wanted; 0 fetches nothing.
     pub wanted: usize,
@@ -57,7 +58,7 @@ pub struct Turn<'a> {
     pub order: &'a [usize],
     /// What is settled.
     pub settled: &'a Settlement,
-    /// Unix seconds now, for trimming the dead set.
+    /// The Unix time now, in seconds, for trimming the dead set.
     pub now: f64,
 }
 
@@ -66,9 +67,9 @@ pub struct Turn<'a> {
 pub struct TurnReply {
     /// What came, queue by queue.
     pub fetched: Vec<Fetched>,
-    /// Redis told fewer bytes than came: its lists are compressed.
+    /// Redis reported fewer bytes than came: its lists are compressed.
     pub understated: bool,
-    /// What of the report is still to be done, because a set or a counter is spoilt.
+    /// What part of the report is still to be done, because a set or a counter is spoilt.
     pub held: Option<Held>,
 }
 
@@ -79,14 +80,14 @@ pub struct Fetched {
     pub queue: usize,
     /// The payloads, oldest first.
     pub payloads: Vec<Bytes>,
-    /// How many payloads were too large; they lie in the oversize list.
+    /// How many payloads were too large; they are in the oversize list.
     pub oversize: usize,
-    /// Why nothing could be taken from this queue, for example that its key is no list.
+    /// Why nothing could be taken from this queue, for example because its key is not a list.
     pub error: Option<String>,
 }
 
 impl TurnContext {
-    /// How the jobs of a turn come: how much it wants, of how many queues, decides.
+    /// How the jobs of a turn arrive: this depends on how many it wants, and from how many queues.
     fn way(&self, turn: &Turn<'_>) -> Way {
         let measures = !self.looks_at_each.get() && turn.order.len() <= QUEUES_READ_FROM_LISTS_MAX;
         match (self.keep_in_flight, measures && turn.wanted > 0) {
@@ -97,7 +98,7 @@ impl TurnContext {
         }
     }
 
-    /// Appends the call of `turn`, and gives the number of replies that it has: at least one.
+    /// Appends the call of `turn`, and returns how many replies it has: at least one.
     pub fn write(&self, scripts: &Scripts, turn: &Turn<'_>, requests: &mut Requests) -> usize {
         let settled = turn.settled;
         let keys_count = 5 + 2 * turn.order.len();
@@ -169,22 +170,22 @@ impl TurnContext {
     }
 }
 
-/// What becomes of the jobs that a turn fetches, and how they come.
+/// What becomes of the jobs that a turn fetches, and how they arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// At least once: they are read from their batch lists.
     List,
     /// At least once: they are in the reply of the script.
     Here,
-    /// At most once: they are read from lists that go again, all in one transaction. Half of it would leave jobs that came
-    /// where a search for forgotten ones finds them.
+    /// At most once: they are read from lists that are then removed, all in one transaction. Half of it would leave jobs
+    /// that arrived where a search for forgotten ones finds them.
     ListOnce,
     /// At most once: they are in the reply of the script alone.
     Once,
 }
 
-/// What a turn's own reply and those of its lists say, each with the reply that it is part of: in a transaction all are part
-/// of the last one. `None`: there is no reply.
+/// What a turn's own reply and those of its lists say, each with the reply that it is part of: in a transaction all are
+/// part of the last one. `None` if there is no reply.
 fn answers(replies: &[Reply]) -> Option<Vec<(&Reply, Value<'_>)>> {
     let (first, last) = (replies.first()?, replies.last()?);
     Some(match (first.value(), last.value()) {
@@ -227,7 +228,7 @@ fn arg_batch(command: &mut crate::resp::Command<'_>, batch: BatchName) {
 
 impl TurnReply {
     /// Reads the replies to a turn that served queues in `order`: its own, and those of the lists if it reads any. A list
-    /// that is gone by then was taken by a reaper: the next turn will be told of the fence.
+    /// that is gone by then was taken by a reaper: the next turn will find the fence.
     ///
     /// # Errors
     /// [`Error::Redis`], and [`Error::Unexpected`] if a reply has another shape: a bug, or not our script.

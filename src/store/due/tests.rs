@@ -56,7 +56,7 @@ impl Setup {
 }
 
 #[test]
-fn the_lead_goes_to_who_asks_first_and_stays_with_it() {
+fn the_lead_goes_to_the_first_to_ask_and_stays_there() {
     // Who leads before, whether we may lead; whether we lead after, and who does.
     let table = [
         (None, false, true, ME),
@@ -64,7 +64,7 @@ fn the_lead_goes_to_who_asks_first_and_stays_with_it() {
         (Some(OTHER), false, false, OTHER),
         (Some(OTHER), true, false, OTHER),
         (Some(ME), true, true, ME),
-        // It does not ask, so it does not learn it.
+        // It does not ask, so it does not find out.
         (Some(ME), false, false, ME),
     ];
     let mut setup = Setup::new();
@@ -94,7 +94,7 @@ fn the_lead_goes_to_who_asks_first_and_stays_with_it() {
 }
 
 #[test]
-fn a_lead_is_renewed_and_given_up_by_who_has_it() {
+fn a_lead_is_renewed_and_given_up_by_its_holder() {
     let mut setup = Setup::new();
     let mut ask = |write: &dyn Fn(&Scripts, &mut Requests)| {
         let mut requests = Requests::new();
@@ -128,7 +128,7 @@ fn a_lead_is_renewed_and_given_up_by_who_has_it() {
 }
 
 #[test]
-fn a_look_at_empty_sets_costs_one_command_in_the_script_for_who_does_not_lead() {
+fn a_look_at_empty_sets_costs_one_command_in_the_script_for_a_follower() {
     let mut setup = Setup::new();
     setup.redis.run(&[b"SET", JIGGLER.names().lead.as_bytes(), OTHER.as_bytes()]);
     let before = setup.commands();
@@ -161,7 +161,7 @@ fn each_set_has_its_own_share_of_a_call_in_jobs_and_in_bytes() {
     for number in 0..=DUE_JOBS_MAX {
         setup.add(JIGGLER.names().retries, "1", format!("{number}").as_bytes());
     }
-    // Two fit and are less than the share; the third is beyond it.
+    // Two fit and are below the share; the third is beyond it.
     let large = vec![b'x'; DUE_BYTES_MAX / 2 - 1];
     for number in 0..3 {
         setup.add(JIGGLER.names().scheduled, "1", &[&large[..], format!("{number}").as_bytes()].concat());
@@ -170,7 +170,7 @@ fn each_set_has_its_own_share_of_a_call_in_jobs_and_in_bytes() {
     assert_eq!((due.moved, due.more), (DUE_JOBS_MAX as u64 + 2, true));
     let due = setup.look(true);
     assert_eq!((due.moved, due.more, due.next_ms), (2, false, None));
-    // One that is larger than the share goes alone.
+    // A job larger than the share goes alone.
     let huge = vec![b'x'; DUE_BYTES_MAX + 1];
     for number in 0..2 {
         setup.add(JIGGLER.names().retries, "1", &[&huge[..], format!("{number}").as_bytes()].concat());

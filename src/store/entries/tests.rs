@@ -1,4 +1,4 @@
-//! Parts of places against a real Redis: what one call reads, in which order, and where it stops.
+//! Pages of places against a real Redis: what one call reads, in which order, and where it stops.
 
 use super::*;
 use crate::net::{self, blocking::BlockingConnection};
@@ -25,7 +25,7 @@ impl Setup {
         Ok(read_page(&self.conn.call_one(&requests)?, window)?)
     }
 
-    /// The number of all, and of each entry how many are newer, its score and its text.
+    /// The total number, and for each entry how many are newer, its score and its text.
     fn read(&mut self, place: &Place, skip: u64, count: usize, order: Order) -> (u64, Vec<String>) {
         let page = self.page(place, Window { skip, count, order }).unwrap();
         let text = |entry: &Entry| {
@@ -104,7 +104,7 @@ fn a_call_stops_at_its_bytes_and_a_single_larger_entry_comes_alone() {
 }
 
 #[test]
-fn of_what_is_larger_than_a_job_only_the_head_is_read() {
+fn only_the_head_is_read_of_what_is_larger_than_a_job() {
     let mut setup = Setup::new();
     for bytes in [PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MAX + 1] {
         setup.redis.run(&[b"LPUSH", QUEUE.as_bytes(), &vec![b'x'; bytes]]);

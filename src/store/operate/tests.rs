@@ -1,5 +1,5 @@
 //! What operators do to jobs, against a real Redis: keys before, one call, keys after. Each call is one script, so there is
-//! no moment between the two: a job that is moved is always in one place at least (P1).
+//! no moment between the two: a job that is moved is always in at least one place (P1).
 
 use bytes::Bytes;
 
@@ -84,7 +84,7 @@ fn jobs_go_to_the_queue_they_name_as_the_bytes_they_are() {
 }
 
 #[test]
-fn a_retried_job_stands_behind_those_that_wait_already() {
+fn a_retried_job_queues_behind_those_already_waiting() {
     let mut setup = Setup::new();
     setup.redis.run(&[b"LPUSH", b"jiggler:list:default", b"waits"]);
     setup.add(Set::Retries, "5", b"a");
@@ -205,7 +205,7 @@ fn a_key_is_pruned_whole_unless_it_is_not_what_it_should_be() {
     assert_eq!(setup.redis.strings(&[b"KEYS", b"*"]), ["jiggler:list:img:in_progress:aaaaaaaaaaaa"]);
     setup.redis.run(&[b"SET", b"jiggler:list:img", b"no list"]);
     let error = setup.call(|s, r| prune(s, &queue, r)).unwrap_err().to_string();
-    assert!(error.contains("is a string and no list, so it was left alone"), "{error}");
+    assert!(error.contains("is a string, not a list, so it was left alone"), "{error}");
     assert!(setup.exists("jiggler:list:img"));
 }
 
@@ -214,7 +214,7 @@ fn a_process_is_forgotten_once_its_heartbeat_is_late() {
     let mut setup = Setup::new();
     let key = "jiggler:svr:aaaaaaaaaaaa:3:25:default:1:1795299901:8066:vm";
     let extra_ms = HEARTBEAT_TTL_EXTRA.as_millis() as u64;
-    // Milliseconds its key has left (none: it never expires), whether it is forgotten.
+    // Milliseconds its key has left (none: it never expires), and whether it is forgotten.
     for (left_ms, forgotten) in
         [(Some(extra_ms + 10_000), 0), (Some(extra_ms), 0), (Some(100_000), 1), (None, 1)]
     {

@@ -1,4 +1,4 @@
-//! The commands against a real Redis, and pages that a real one cannot be made to send at will.
+//! The commands against a real Redis, and pages that a real server cannot be made to send at will.
 
 use super::super::lead;
 use super::*;
@@ -47,7 +47,7 @@ fn a_look_goes_to_the_end_and_takes_in_nothing_that_is_not_the_gems() {
         "jiggler:list:default",
         "jiggler:list:default:in_progress:33c754465483",
         "jiggler:list:img:in_progress:33c754465483",
-        // Not the gem's: no queue, no uuid of its form, a queue with a colon, another prefix, the word alone.
+        // Not the gem's: no queue, a uuid in another format, a queue with a colon, another prefix, the word alone.
         "jiggler:list::in_progress:33c754465483",
         "jiggler:list:a:in_progress:",
         "jiggler:list:a:in_progress:33C754465483",
@@ -128,7 +128,7 @@ fn jobs_in_flight_are_seen_with_all_that_their_keys_tell() {
 }
 
 #[test]
-fn who_has_jobs_in_flight_and_no_lease_is_given_one_that_has_ended() {
+fn a_process_with_jobs_in_flight_and_no_lease_gets_an_ended_one() {
     let redis = OwnRedis::start();
     let found = |redis: &OwnRedis| look(&mut redis.connect()).in_flight.remove(OURS).unwrap();
     let adopt_once = |redis: &OwnRedis| {
@@ -138,7 +138,7 @@ fn who_has_jobs_in_flight_and_no_lease_is_given_one_that_has_ended() {
     let leases = |redis: &OwnRedis| {
         redis.strings(&[b"ZRANGE", JIGGLER.names().leases.as_bytes(), b"0", b"-1", b"WITHSCORES"])
     };
-    // (lists, a lease that is there, leases afterwards)
+    // (lists, an existing lease, leases afterwards)
     let member = format!("{OURS}:2:default,img");
     let own = format!("{OURS}:2:img,default,other");
     let neighbour = format!("{OURS}0:1:img");
@@ -204,7 +204,7 @@ fn the_first_by_name_of_those_with_a_lease_leads() {
     lease("aa", ended);
     lease("a0", "99999999999999");
     redis.run(&[b"ZADD", JIGGLER.names().leases.as_bytes(), lasting.as_bytes(), b"a foreign member"]);
-    assert!(!leads("a0"), "so long a lease was not renewed by this clock");
+    assert!(!leads("a0"), "a lease this long was not renewed by this clock");
     assert_eq!(["aa", "bb", "cc"].map(leads), [false, true, false]);
     lease("bb", ended);
     assert_eq!(["aa", "bb", "cc"].map(leads), [false, false, true]);

@@ -1,10 +1,10 @@
 -- Delete jobs that an operator has seen in a queue or in a set.
 --
 -- KEYS  1 queue list or set
--- ARGV  1 'list' or 'zset'   2.. for each job three: see seen.lua
--- In a queue each costs a walk from the newest entry to it. Of jobs with the same bytes the newest goes.
+-- ARGV  1 'list' or 'zset'   2.. three for each job: see seen.lua
+-- In a queue each costs a walk from the newest entry to it. Of several jobs with the same bytes the newest is deleted.
 --
--- Returns an array, for each job 1, or 0 if it was no longer there; -1 if it was refused though one before it was not.
+-- Returns an array, for each job 1, or 0 if it was no longer there; -1 if it was refused although an earlier one was not.
 local reply = {}
 for first = 2, #ARGV, 3 do
   local job, done = seen(ARGV[1], first), 0
@@ -14,7 +14,7 @@ for first = 2, #ARGV, 3 do
     else
       done = redis.pcall('ZREM', KEYS[1], job)
     end
-    -- What is deleted cannot come back, so it is told even if the next one is refused.
+    -- What is deleted cannot come back, so it is reported even if the next one is refused.
     if is_refused(done) then
       if #reply == 0 then return done end
       done = -1

@@ -4,32 +4,29 @@
 -- ARGV  1 most jobs to move from each set   2 queue of a job that names none   3 what the key of a queue begins with
 --       4 most bytes of payload to move from each set, a single larger one excepted   5 seconds until a job that cannot
 --       be moved is due again   6 jobs to read at once   7 uuid of the process   8 milliseconds the lead lasts
---       9 '1' if the process may be leading   10 size up to which a job that no worker may be given is told
--- Due is what Redis's own clock says. The payload is read, for its queue, and moved as it is, byte for byte. Each set has
--- its own share of a call, in jobs and in bytes, so that neither keeps the other waiting.
--- A job whose queue's key is no list stays in its set and is due again later: it must not stand in the way of others. So
--- does one that names a queue no worker may be given, and the caller is told, who buries it; but one that is larger than may
--- be told goes to the default queue, whatever it names: no handler gets it, and the shard that finds it there buries it.
--- A connection that tracks keys is told of all that changes in either set from this call on: each set is read after the
--- last change that is made to it here.
--- In a cluster the realm is that of one queue: a job that names another one is put off like one whose queue is no list.
+--       9 '1' if the process may be leading
+-- Redis's own clock decides what is due. The payload is read, for its queue, and moved unchanged, byte for byte. Each set
+-- has its own share of a call, in jobs and in bytes, so that neither keeps the other waiting.
+-- A job whose queue's key is not a list stays in its set and is due again later: it must not stand in the way of others.
+-- A connection that tracks keys learns of every change in either set from this call on: each set is read after the last
+-- change made to it here.
+-- In a cluster the realm is that of one queue: a job that names another is put off like one whose queue is not a list.
 --
--- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none),
--- jobs put off, the key of a queue that is no list or of a set that is none ('': none), 1 if the process leads; and for each
--- job that is to be buried three: the number of its set among the keys, the name of its queue, the job.
+-- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none), jobs
+-- put off, the key of a queue that is not a list or of a set that is not a set ('': none), 1 if the process leads.
 local limit, page = tonumber(ARGV[1]), tonumber(ARGV[6])
 local moved, more, next_ms, held, broken, leads = 0, '0', -1, 0, '', 0
 -- What is to be buried, as it is told.
 local doomed = {}
 
--- A key that is no string has no leader: then all look, and nobody more often than the poll interval.
+-- A key that is not a string has no leader: then all look, no more often than the poll interval.
 local function leader()
   local uuid = redis.pcall('GET', KEYS[1])
   if is_refused(uuid) and not is_spoilt(uuid) then error(uuid) end
   return uuid
 end
 
--- EXISTS counts a key as often as it is named: one question tells whether someone leads and how many sets have jobs.
+-- EXISTS counts a key each time it is named: one question shows whether someone leads and how many sets have jobs.
 local there = redis.call('EXISTS', KEYS[1], KEYS[1], KEYS[1], KEYS[2], KEYS[3])
 if there < 3 then
   redis.call('SET', KEYS[1], ARGV[7], 'PX', ARGV[8])
@@ -43,8 +40,8 @@ if there % 3 == 0 then return {moved, more, next_ms, held, broken, leads} end
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 
--- The first due jobs of the set of this number by the key of their queue, and these keys in the order in which they came up.
--- The first is read alone and then as many as those were small: how large payloads are is known only once they are here.
+-- The first due jobs of a set by the key of their queue, and these keys in the order in which they came up. The first is
+-- read alone, then as many as those read were small: how large payloads are is known only once they are here.
 local function take(number)
   local set = KEYS[number]
   local queues, order, count, budget, ahead = {}, {}, 0, tonumber(ARGV[4]), 1
@@ -83,7 +80,7 @@ local function move(number)
   for _, key in ipairs(order) do
     local kind = kind_of_queue(key)
     if kind == 'list' or kind == 'none' then
-      -- Added before they are taken away, though nobody sees the moment between.
+      -- Added before they are removed, though nobody sees the moment between.
       local gone, refusal = whole(function()
         push('LPUSH', key, queues[key])
         return redis.call('ZREM', set, unpack(queues[key]))
@@ -97,7 +94,7 @@ local function move(number)
   end
 end
 
--- The first entry of a set and its score; none if its key is no set: that is nothing to the other set.
+-- The first entry of a set and its score; none if its key is not a set: that does not concern the other set.
 local function first_of(set)
   local head = redis.pcall('ZRANGE', set, 0, 0, 'WITHSCORES')
   if not is_refused(head) then return head end

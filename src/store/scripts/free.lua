@@ -1,5 +1,5 @@
--- Put suspects of a dead shard back into their queue, unless one that was put back before still waits there to be taken: where
--- nobody takes them they would gather, and run side by side again when somebody comes.
+-- Put suspects of a dead shard back into their queue, unless one that was put back earlier still waits there to be taken:
+-- where nobody takes them they would gather, and run side by side again once a worker comes.
 --
 -- KEYS  1 queue list   2 suspects list ('<index>:s')
 -- ARGV  1 how many   2 recoveries after which a job is a suspect
@@ -7,7 +7,7 @@
 -- Returns how many were put back: fewer than wanted if there are no more; -1 if one waits.
 local next = redis.call('LINDEX', KEYS[1], -1)
 if next then
-  -- What is no hash counts nothing: see reap.lua.
+  -- Anything but a hash counts nothing: see reap.lua.
   local recoveries = redis.pcall('HGET', recoveries_key(KEYS[1], next), 'n')
   if is_refused(recoveries) and not is_spoilt(recoveries) then return recoveries end
   if not is_refused(recoveries) and (tonumber(recoveries or 0) or 0) > tonumber(ARGV[2]) then return -1 end

@@ -1,8 +1,8 @@
--- The in-flight jobs of one shard and queue, for the scripts that take all of them away. `store::scripts` puts this before them.
+-- The in-flight jobs of one shard and queue, for the scripts that remove all of them; `store::scripts` prepends this.
 --
 -- KEYS of these scripts, from `first` on: queue list, in-flight index, wait list, oversize list.
 
--- Whether jobs can be pushed to the key: it is a list, or nothing yet.
+-- Whether jobs can be pushed to the key: it is a list, or does not exist yet.
 local function takes_jobs(key)
   local kind = redis.call('TYPE', key).ok
   return kind == 'list' or kind == 'none'
@@ -25,10 +25,10 @@ local function in_flight(first)
   return lists
 end
 
--- Under which key a job's recoveries are counted.
+-- The key under which a job's recoveries are counted.
 local function recoveries_key(queue, job)
   if #job > 65536 then
-    -- To read all of it would hold Redis up: its size and its ends tell it from others.
+    -- Reading all of it would hold Redis up: its size and its ends tell it from others.
     return string.format(RECOVERIES, queue) .. redis.sha1hex(#job .. string.sub(job, 1, 4096) .. string.sub(job, -4096))
   end
   local readable, parsed = pcall(cjson.decode, job)
@@ -37,8 +37,8 @@ local function recoveries_key(queue, job)
   return string.format(RECOVERIES, queue) .. jid
 end
 
--- A string where the shard expects a hash or a list: whatever it still tries, a turn or a blocking move, fails on it before
--- anything has changed.
+-- A string where the shard expects a hash or a list: whatever the shard still tries, a turn or a blocking move, fails on it
+-- before anything has changed.
 local function fence(first, text, seconds)
   redis.call('SET', KEYS[first + 2], text, 'EX', seconds)
   redis.call('SET', KEYS[first + 1], text, 'EX', seconds)

@@ -1,11 +1,11 @@
--- Move jobs that an operator has seen in the retry set or the scheduled set to the dead set, and trim that.
+-- Move jobs that an operator has seen in the retry set or the scheduled set to the dead set, and trim the dead set.
 --
 -- KEYS  1 set   2 dead set
--- ARGV  1 seconds a dead entry is kept   2 dead set size   3.. for each job four: three as in seen.lua, and the dead entry it
---       becomes ('': its own bytes)
--- They died now, by Redis's own clock.
+-- ARGV  1 seconds a dead entry is kept   2 dead set size   3.. four for each job: three as in seen.lua, and the dead entry
+-- it becomes ('': its own bytes)
+-- Their time of death is now, by Redis's own clock.
 --
--- Returns an array: entries that were trimmed away, then for each job 1, or 0 if it was no longer there.
+-- Returns an array: entries that were trimmed, then for each job 1, or 0 if it was no longer there.
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local function kill()
@@ -13,7 +13,7 @@ local function kill()
   for first = 3, #ARGV, 4 do
     local job, done = seen('zset', first), 0
     if job then
-      -- Added before it is taken away, though nobody sees the moment between.
+      -- Added before it is removed, though nobody sees the moment between.
       local entry = ARGV[first + 3] == '' and job or ARGV[first + 3]
       add(KEYS[2], string.format('%.6f', now), entry)
       remove(KEYS[1], redis.call('ZSCORE', KEYS[1], job), job)

@@ -1,22 +1,22 @@
--- Renew the lease of a process by Redis's own clock, and name those whose lease is over.
+-- Renew the lease of a process by Redis's own clock, and name those whose lease has ended.
 --
 -- KEYS  1 lease set   2 an in-flight index of the process: the string 'fenced' if its jobs were taken over
 -- ARGV  1 member: uuid, shards and queues of the process   2 length of the lease in milliseconds   3 most names wanted
 --       4 the end of the lease as the last renewal told it (0: not known)   5 until when nobody's lease ends, as the last
 --       question told it (0: not known)
--- Returns an array: Redis's clock, in Unix microseconds; the end of the lease in Unix milliseconds; until when no lease that
--- is known ends (0: ask again); the members whose lease has ended, longest first. The second is -1, and the last, if a reaper
--- has fenced the process: it holds nothing any more, and a lease would only make others reap it again; -2 if the lease set is
--- none. A shard that ended in order leaves another text there, and the others may still run jobs.
+-- Returns an array: the end of the lease in Unix milliseconds; until when no known lease ends (0: ask again); the members
+-- whose lease has ended, longest first. The first is -1 if a reaper has fenced the process: it no longer holds anything,
+-- and a lease would only make others reap it again; -2 if the lease set is not a set. A shard that ended in order leaves a
+-- different text there, and the others may still run jobs.
 --
--- What cannot have happened is not asked for. A process is fenced only after its lease has ended; a lease that is not known
+-- Nothing is asked that cannot have happened. A process is fenced only after its lease has ended; a lease that is not known
 -- yet lasts for its whole length from now on.
 local time = redis.call('TIME')
 local clock = time[1] * 1000000 + time[2]
 local now = math.floor(clock / 1000)
 local function is_fenced()
   local text = redis.pcall('GET', KEYS[2])
-  -- A hash is what lies there if all is well.
+  -- If all is well a hash is there.
   if type(text) == 'table' and string.sub(text.err, 1, 9) ~= 'WRONGTYPE' then error(text) end
   return text == 'fenced'
 end
@@ -31,7 +31,7 @@ local fenced, refusal = whole(function()
   if added == 0 then return 0 end
   undo[#undo + 1] = function() redis.pcall('ZREM', KEYS[1], ARGV[1]) end
   if ARGV[4] == '0' or not is_fenced() then return 0 end
-  -- Someone took it for ended by another clock than this.
+  -- Someone took it for ended by a different clock.
   redis.call('ZREM', KEYS[1], ARGV[1])
   return 1
 end)

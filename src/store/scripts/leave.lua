@@ -1,19 +1,19 @@
--- The end of a shard that has nothing in flight any more: what lies in lists that no batch stands for goes back to its queue,
--- and its keys go. If it ever gave up a connection it is fenced instead, like a dead one: a turn or a blocking move that is
--- still under way there would take jobs into a place where nobody looks, for the lease of its process goes with it.
+-- The end of a shard that has nothing left in flight: what is in lists without a batch goes back to its queue, and its keys
+-- are removed. If the shard ever gave up a connection it is fenced instead, like a dead one: a turn or a blocking move
+-- still under way there would take jobs to a place where nobody looks, because the lease of its process goes too.
 --
 -- KEYS  1 home index of the shard   2.. for each of its queues: queue list, in-flight index, wait list, oversize list
--- ARGV  1 number of the call, of the same series as those of turns   2 seconds the fence stays; 0: none
+-- ARGV  1 number of the call, from the same series as those of turns   2 seconds the fence stays; 0: no fence
 --
 -- Returns the number of jobs handed back.
--- Errors: 'FENCED ...', 'STALE ...' as for a turn.   'LEFT ...' this has run already
---         'HELD ...' jobs are to go back to a queue whose key is no list: they stay in flight, a reaper will see to it. All
---         others are back, and nothing is fenced.
+-- Errors: 'FENCED ...', 'STALE ...' as for a turn.   'LEFT ...' this has already run
+--         'HELD ...' jobs are to go back to a queue whose key is not a list: they stay in flight, for a reaper to handle.
+--         All others are back, and nothing is fenced.
 local marks = redis.pcall('HMGET', KEYS[1], 't', 'b')
 if marks.err then
   -- Only another type is a fence: see turn.lua.
   if string.sub(marks.err, 1, 9) ~= 'WRONGTYPE' then return marks end
-  if redis.pcall('GET', KEYS[1]) == 'left' then return redis.error_reply('LEFT this shard has ended itself') end
+  if redis.pcall('GET', KEYS[1]) == 'left' then return redis.error_reply('LEFT this shard has already ended') end
   return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
 end
 local last = math.max(tonumber(marks[1] or 0), tonumber(marks[2] or 0))
@@ -21,7 +21,7 @@ if last >= tonumber(ARGV[1]) then
   return redis.error_reply('STALE call ' .. ARGV[1] .. ' comes after ' .. last)
 end
 
--- A field that is never there: see turn.lua.
+-- A field that never exists: see turn.lua.
 redis.call('HDEL', KEYS[1], '-')
 
 -- One list after the other: each is in its queue or where it was.
@@ -44,9 +44,9 @@ for first = 2, #KEYS, 4 do
   end
 end
 if broken then
-  return redis.error_reply('HELD ' .. broken .. ' is no list, so jobs cannot be handed back to it')
+  return redis.error_reply('HELD ' .. broken .. ' is not a list, so jobs cannot be handed back to it')
 end
--- The first queue's is the last: with it this has run.
+-- The first queue's is the last: once it is gone, this has run.
 for first = #KEYS - 3, 2, -4 do
   if ARGV[2] == '0' then
     drop(KEYS[first + 1])

@@ -3,9 +3,8 @@
 -- KEYS  1 queue list, or scheduled set   2 marker: the number of the last job of this outbox that the target has got
 -- ARGV  1 seconds the marker is kept   2.. for each job, in the order of their numbers: number, score ('': KEYS[1] is a
 --       queue), payload
--- A job up to the marker was pushed before: by a call whose answer was lost, or by a later one, which a call that was held
--- up on its way finds when it arrives at last. Job and marker change in one step, so they are lost together too, should the
--- server lose its last writes.
+-- A job up to the marker was pushed before: by a call whose answer was lost, or by a later one, if this call was delayed on
+-- its way. Job and marker change in one step, so they are lost together too, should the server lose its last writes.
 --
 -- Returns how many jobs were pushed now. With an error none was.
 local before = redis.call('GET', KEYS[2]) or '0'
@@ -20,7 +19,7 @@ for i = 2, #ARGV, 3 do
     command[#command + 1] = ARGV[i + 2]
   end
 end
--- The marker first, for it can be put back by the call that was not refused just now.
+-- The marker first, because it can be reset with the call that has just been allowed.
 redis.call('SET', KEYS[2], last, 'EX', ARGV[1])
 if pushed == 0 then return 0 end
 local done = redis.pcall(ARGV[3] == '' and 'LPUSH' or 'ZADD', KEYS[1], unpack(command))

@@ -1,4 +1,4 @@
--- Read a part of a queue or of a set, the newest entries first or the oldest first. Changes nothing.
+-- Read a part of a queue or of a set, newest entries first or oldest first. Changes nothing.
 --
 -- KEYS  1 queue list or set
 -- ARGV  1 'list' or 'zset'   2 entries to skip   3 most entries to return   4 'newest' or 'oldest'
@@ -27,14 +27,14 @@ local function read(first, last)
   return flat
 end
 
--- How large entries are is known only once they are read, so the first is read alone and then as many as those were small.
+-- How large entries are is known only once they are read: the first is read alone, then as many as those read were small.
 local count, bytes, seen = 1, 0, 0
 while left > 0 and budget >= 0 do
   count = math.min(count, step, left)
   local entries = read(skip, skip + count - 1)
   for i = 1, #entries, 2 do
     local entry = entries[i]
-    -- What is cut was read all the same.
+    -- A cut entry was read in full all the same.
     if #entry > budget and #reply > 1 then return reply end
     budget, bytes, seen = budget - #entry, bytes + #entry, seen + 1
     reply[#reply + 1] = #entry

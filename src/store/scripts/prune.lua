@@ -4,11 +4,11 @@
 -- ARGV  1 its type: 'list', 'zset' or 'string'
 -- A key of another type is left alone: it is not what it was taken for.
 --
--- Returns how many entries it had, or what the counter said; 0 if there is none.
+-- Returns how many entries it had, or the value of the counter; 0 if there is none.
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind == 'none' then return 0 end
 if kind ~= ARGV[1] then
-  return redis.error_reply('WRONGTYPE ' .. KEYS[1] .. ' is a ' .. kind .. ' and no ' .. ARGV[1] .. ', so it was left alone')
+  return redis.error_reply('WRONGTYPE ' .. KEYS[1] .. ' is a ' .. kind .. ', not a ' .. ARGV[1] .. ', so it was left alone')
 end
 local count
 if kind == 'list' then

@@ -1,7 +1,7 @@
--- Shared by the scripts that put a job of a set into its queue; no script of its own.
+-- Shared by the scripts that put a job of a set into its queue; not a script on its own.
 
--- The string that a large payload, a JSON object, has as its `queue`; '' if it has none, nil if that cannot be told so. To decode
--- all of it would hold Redis up: what lies in strings is skipped, and what lies deeper is only counted.
+-- The string that a large payload, a JSON object, has as its `queue`; '' if it has none, nil if that cannot be told this
+-- way. Decoding all of it would hold Redis up: the inside of strings is skipped, and what is nested deeper is only counted.
 local function queue_in(job)
   local at, depth, name = 1, 0, ''
   while true do
@@ -88,8 +88,8 @@ local function queue_of(job, default)
   return name, servable[name]
 end
 
--- kind_of_queue(key): what lies under the key of a queue. In a cluster (own_queue, see cluster.lua) any queue but that of the
--- realm is 'elsewhere': its key must not be touched here.
+-- kind_of_queue(key): what is under the key of a queue. In a cluster (own_queue, see cluster.lua) any queue but the realm's
+-- is 'elsewhere': its key must not be touched here.
 local function kind_of_queue(key)
   if own_queue and key ~= own_queue then return 'elsewhere' end
   return redis.call('TYPE', key).ok

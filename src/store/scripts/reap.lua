@@ -1,32 +1,32 @@
--- Take the in-flight jobs of one shard of a dead process away, and fence the shard.
+-- Take away the in-flight jobs of one shard of a dead process, and fence the shard.
 --
 -- KEYS  1 lease set   2.. for each queue of the process, the first one first: queue list, in-flight index, wait list,
 --       oversize list
 -- ARGV  1 member of the process in the lease set   2 seconds the fence stays   3 recoveries after which a job is a suspect
 --       4 most recoveries of a job   5 seconds they are remembered
 --
--- Each job's recoveries are counted under '{<queue list>}:recoveries:<jid>' (a hash: 'n', and 'of', the process that died last
--- with it, so that one death counts once). A payload without a usable jid counts under its SHA-1.
+-- Each job's recoveries are counted under '{<queue list>}:recoveries:<jid>' (a hash: 'n', and 'of', the process that last
+-- died with it, so that one death counts once). A payload without a usable jid counts under its SHA-1.
 -- A job goes to the right end of its queue, in the old order, the oldest to be taken next; a suspect to the list
--- '<index>:s', from where free.lua lets them go one by one; one that was recovered as often as may be to '<index>:p'.
+-- '<index>:s', from which free.lua frees them one by one; one that has used up its recoveries to '<index>:p'.
 -- Oversize payloads did not run: they just go back.
--- A queue whose key is no list keeps its jobs in flight, unfenced, until somebody has mended the key; so does one whose suspects
--- or poison have none.
+-- A queue whose key is not a list keeps its jobs in flight, unfenced, until someone has fixed the key; so does one whose
+-- suspects or poison key is not a list.
 --
 -- Returns -1 if the process lives (its lease was renewed); -2 if its lease is gone (another reaper was here, or the process
--- ended in order); else an array: jobs put back, suspects and poison that lie there now, a key that is spoilt:
--- a queue, suspects or poison that is no list, recoveries that cannot be counted ('': none).
+-- ended in order); else an array: jobs put back, suspects and poison that are there now, a key that is spoilt: a queue,
+-- suspects or poison that is not a list, recoveries that cannot be counted ('': none).
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not ends then return -2 end
 local time = redis.call('TIME')
 if tonumber(ends) >= time[1] * 1000 + math.floor(time[2] / 1000) then return -1 end
--- A member that is never there: see turn.lua.
+-- A member that never exists: see turn.lua.
 redis.call('ZREM', KEYS[1], '')
 
 local suspect_after, most = tonumber(ARGV[3]), tonumber(ARGV[4])
 local back, suspects, poison, broken = 0, 0, 0, ''
 
--- Counted once a death, so that this can be repeated. A count that is spoilt is none: the job goes back as at its first.
+-- Counted once per death, so that this can be repeated. A spoilt count is ignored: the job goes back as at its first.
 local function recoveries(queue, job)
   local key = recoveries_key(queue, job)
   local known = redis.pcall('HMGET', key, 'n', 'of')
@@ -61,7 +61,7 @@ local function take()
   return #innocent
 end
 
--- How many jobs lie in a list, if it is one.
+-- How many jobs are in a list, if it is one.
 local function length(key)
   if takes_jobs(key) then return redis.call('LLEN', key) end
   broken = key

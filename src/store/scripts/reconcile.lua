@@ -1,18 +1,18 @@
 -- Make one batch list agree with what its shard knows: keep what runs, drop what is settled, hand back the rest.
--- Used after a lost connection (a reply or an ack may be missing), on quiet and on stop, and for unstarted jobs that
--- waited too long. Safe to repeat.
+-- Used after a lost connection (a reply or an ack may be missing), on quiet and on stop, and for unstarted jobs that waited
+-- too long. Safe to repeat.
 --
 -- KEYS  1 queue list   2 in-flight index of that queue   3 batch list   4 home index of the shard
--- ARGV  1 batch name   2 number of the call, of the same series as those of turns
+-- ARGV  1 batch name   2 number of the call, from the same series as those of turns
 --       3 count of payloads to keep, then these, then the count of settled payloads, then these
 -- Equal payloads are interchangeable; each occurrence counts once.
 -- What is handed back goes to the right end of the queue in its old order: it is taken next.
 --
 -- Returns the number of jobs handed back.
--- Errors, with which nothing was changed: 'FENCED ...' as for a turn.
---         'HELD ...'   jobs are to go back to a queue whose key is no list: they stay in flight, named by the batch.
---         'STALE ...'  a later turn has run, or its shard has resumed over another connection: what this call knows is out of
---         date, and jobs that came to a wait list since would be handed back while they run.
+-- Errors, on which nothing was changed: 'FENCED ...' as for a turn.
+--         'HELD ...'   jobs are to go back to a queue whose key is not a list: they stay in flight, named by the batch.
+--         'STALE ...'  a later turn has run, or its shard has resumed over another connection: what this call knows is
+--         outdated, and jobs that have since come to a wait list would be handed back while they run.
 local marks = redis.pcall('HMGET', KEYS[4], 't', 'b')
 if marks.err then
   -- Only another type is a fence: see turn.lua.
@@ -51,10 +51,10 @@ end
 if #back > 0 then
   local kind = redis.call('TYPE', KEYS[1]).ok
   if kind ~= 'list' and kind ~= 'none' then
-    return redis.error_reply('HELD ' .. KEYS[1] .. ' is no list but a ' .. kind .. ', so jobs cannot be handed back to it')
+    return redis.error_reply('HELD ' .. KEYS[1] .. ' is not a list but a ' .. kind .. ', so jobs cannot be handed back to it')
   end
 end
--- A field that is never there: see turn.lua.
+-- A field that never exists: see turn.lua.
 redis.call('HDEL', KEYS[4], '-')
 
 local function agree()

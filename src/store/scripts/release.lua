@@ -1,8 +1,8 @@
--- Forget a dead process of which every shard has been reaped.
+-- Forget a dead process whose shards were all reaped.
 --
 -- KEYS  1 lease set   2 figures of the process
 -- ARGV  1 member of the process in the lease set
--- Returns 1, or 0 if the process lives after all or is forgotten already.
+-- Returns 1, or 0 if the process lives after all or is already forgotten.
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not ends then return 0 end
 local time = redis.call('TIME')

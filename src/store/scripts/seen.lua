@@ -1,8 +1,8 @@
--- Shared by the scripts with which an operator acts on entries of KEYS[1] that page.lua has shown; no script of its own.
+-- Shared by the scripts with which an operator acts on entries of KEYS[1] that page.lua has shown; not a script on its own.
 --
 -- An entry is three ARGV: how many newer ones there were, its size, and its bytes: all of them, or the first of a large one.
--- seen(kind, first): the whole entry, if it is still there; else nil. What moved meanwhile is found by all of its bytes, but
--- not by its first ones.
+-- seen(kind, first): the whole entry, if it is still there; else nil. An entry that moved meanwhile is found by all of its
+-- bytes, but not by its first bytes alone.
 local function seen(kind, first)
   local newer, size, bytes = ARGV[first], tonumber(ARGV[first + 1]), ARGV[first + 2]
   local entry

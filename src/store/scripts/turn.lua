@@ -1,35 +1,35 @@
 -- One turn of a shard: report what was settled since the last turn, then fetch the next batch. One round trip.
 --
 -- KEYS  1 processed counter   2 failures counter   3 retry set   4 dead set   5 home index (the shard's first queue's)
---       6.. pairs (queue list, in-flight index), in the order in which they are to be served
+--       6.. pairs (queue list, in-flight index), in the order in which they are served
 -- ARGV  1 turn number   2 jobs wanted (0: none)   3 byte budget of the batch   4 largest payload to be sent
 --       5 processed delta   6 failed delta   7 dead set cutoff score   8 dead set size
 --       9 what becomes of the jobs fetched: 'list': they are in flight, and the caller reads them from the batch lists with
 --         the commands that follow; 'here': they are in flight and in the reply; at most once: 'list-once': the caller reads
 --         them so and removes the lists, all in one transaction; 'once': they are in the reply alone
---       10 number of the turn before, if that is still on its way; else 0
+--       10 number of the previous turn, if that is still on its way; else 0
 --       moves   count, then (pair, batch, raw payload, 'r' or 'd', score, new payload) each
 --       singles count, then (pair, batch, raw payload) each
 --       wholes  count, then (pair, batch) each
 --       effects count, then (op, key, arg) each; nothing at all if there are none
 -- Keys of batch lists are '<index>:<batch>': same hash tag as their queue, so one slot in a cluster.
 --
--- Returns four elements a pair that had something: pair; the payloads, oldest first, or their number if they are read from the
--- list, or a string: the error of that queue alone; how many payloads were larger than the limit (these went to the list
--- '<index>:o'); bytes that the payloads take. Empty: nothing waits.
--- Before them, if a set or a counter is spoilt (of another type, or no number), four elements as well: 0; the positions of the
--- moves that are held, from 1: their jobs lie in the wait list '<index>:w' now, where no whole batch takes them along; 1 if
--- the processed delta was not counted, and 2 more if the failed one was not; the spoilt keys, an array. The caller reports
--- these again, some time. All else was done.
+-- Returns four elements for each pair that had something: pair; the payloads, oldest first, or their number if they are
+-- read from the list, or a string: the error of that queue alone; how many payloads were larger than the limit (these went
+-- to the list '<index>:o'); bytes that the payloads take. Empty: nothing waits.
+-- Before them, if a set or a counter is spoilt (of another type, or not a number), four elements as well: 0; the positions
+-- of the moves that are held, from 1: their jobs are in the wait list '<index>:w' now, where no whole batch takes them
+-- along; 1 if the processed delta was not counted, and 2 more if the failed one was not; the spoilt keys, an array. The
+-- caller reports these again later. Everything else was done.
 -- Errors: 'FENCED ...' a reaper has taken this shard's jobs: nothing was changed.
---         'STALE ...'  a later turn has run already (this one was delayed in a dead connection): nothing was changed.
---         'SKIPPED ...' the turn before failed: nothing was changed. Had this one run, its number would say that one had, too.
---         another      a call was refused. Of the report, everything or nothing is done: 't' tells which (resume.lua). Of the
---         queue that was read then nothing was taken; what was taken of others lies in its batch.
+--         'STALE ...'  a later turn has already run (this one was delayed in a dead connection): nothing was changed.
+--         'SKIPPED ...' the previous turn failed: nothing was changed. Had this one run, its number would say that it had.
+--         other        a call was refused. Of the report, everything or nothing is done: 't' shows which (resume.lua).
+--         Of the queue being read nothing was taken; what was taken of others is in its batch.
 local home = KEYS[5]
 local marks = redis.pcall('HMGET', home, 't', 'b')
 if marks.err then
-  -- A fence is a key of another type. Anything else, a right taken away for example, is no word of a reaper.
+  -- A fence is a key of another type. Any other error, such as a right that was withdrawn, does not come from a reaper.
   if string.sub(marks.err, 1, 9) ~= 'WRONGTYPE' then return marks end
   return redis.error_reply('FENCED the in-flight jobs of this shard were taken over')
 end
@@ -39,10 +39,10 @@ if last >= tonumber(ARGV[1]) then
   return redis.error_reply('STALE turn ' .. ARGV[1] .. ' comes after turn ' .. last)
 end
 if tonumber(ARGV[10]) > tonumber(marks[1] or 0) then
-  return redis.error_reply('SKIPPED turn ' .. ARGV[1] .. ': turn ' .. ARGV[10] .. ' before it has not run')
+  return redis.error_reply('SKIPPED turn ' .. ARGV[1] .. ': turn ' .. ARGV[10] .. ' has not run')
 end
--- A field that is never there: a script that began with a write that needs no memory may go on where `maxmemory` is reached,
--- and acks are what gives memory back.
+-- A field that never exists: a script that began with a write that needs no memory may continue even at `maxmemory`, and
+-- acks are what frees memory.
 redis.call('HDEL', home, '-')
 
 local how = ARGV[9]
@@ -61,7 +61,7 @@ local function is_set(key)
   return sets[key]
 end
 
--- Takes a job out of its batch. One of equal bytes takes its place if this is undone.
+-- Takes a job out of its batch. If this is undone, one with equal bytes takes its place.
 local function take_out(list, job)
   if redis.call('LREM', list, 1, job) == 1 then
     undo[#undo + 1] = function() redis.pcall('RPUSH', list, job) end
@@ -69,7 +69,7 @@ local function take_out(list, job)
   end
 end
 
--- What a turn does besides, by the name of the op: each is given a key of this slot and an argument, and notes what undoes it.
+-- What a turn also does, by the name of the op: each gets a key of this slot and an argument, and notes what undoes it.
 local effects = {}
 
 local function do_effects(at)
@@ -138,8 +138,8 @@ local before = #reply
 
 local wanted, budget, payload_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
--- Whether the oldest and the newest of the jobs in question are so large that a copy of them all would hold Redis up. The caller
--- wants as many as are usual; this is for the first that are not.
+-- Whether the oldest and the newest of the jobs in question are so large that a copy of them all would hold Redis up. The
+-- caller wants as many as usual; this is for the first that are not.
 local function is_large(queue, waiting)
   local count = math.min(wanted, waiting)
   if count < 32 then return false end
@@ -147,9 +147,9 @@ local function is_large(queue, waiting)
   return math.max(#oldest, #newest) * count > 4 * budget
 end
 
--- Copies jobs from end to end inside Redis, so that none of them passes through Lua. Nothing, if that cannot be told to keep
--- within the budget, or if the user may not do so. A batch beyond it is cut to fit, for payloads are mostly of a
--- size; where the cut takes off too much, each is looked at.
+-- Copies jobs from end to end inside Redis, so that none of them passes through Lua. Copies nothing if it is not certain to
+-- keep within the budget, or if the user may not do so. A batch beyond the budget is cut to fit, because payloads are
+-- mostly of one size; where the cut takes off too much, each is looked at.
 local function take_whole(queue, batch)
   local count = redis.pcall('SORT', queue, 'BY', 'nosort', 'DESC', 'LIMIT', 0, wanted, 'STORE', batch)
   if type(count) == 'table' then return end
@@ -174,7 +174,7 @@ end
 local function take_each(queue, index, batch)
   local kept, large, bytes, seen_bytes, read, page = {}, {}, 0, 0, 0, 8
   local full = false
-  -- In pages, for how large payloads are is known only once they are here.
+  -- In pages, because how large payloads are is known only once they are here.
   while read < wanted and not full do
     local jobs = redis.call('LRANGE', queue, -math.min(read + page, wanted), -read - 1)
     for i = #jobs, 1, -1 do
@@ -202,7 +202,7 @@ local function take_each(queue, index, batch)
   return #kept + #large, bytes, #large, kept
 end
 
--- Takes jobs of one queue. What is taken stands in its batch before it leaves the queue: a write that Redis refuses leaves the
+-- Takes jobs of one queue. What is taken is in its batch before it leaves the queue: a write that Redis refuses leaves the
 -- jobs where they were.
 local pair, waiting
 local function take()

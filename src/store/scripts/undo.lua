@@ -1,29 +1,29 @@
--- Shared by the scripts that change more than one thing; no script of its own.
+-- Shared by the scripts that change more than one thing; not a script on its own.
 --
--- Redis undoes nothing when a call in the middle of a script is refused: the right to it is withdrawn, the command renamed
--- away, a key of another type. So what a script changes it changes by `whole`: each change is noted with what undoes it, and
--- is undone when a later one is refused. What undoes a change is no call that may have been the refused one, or has another
--- beside it that does the same.
+-- Redis undoes nothing when a call in the middle of a script is refused: its right was withdrawn, the command was renamed
+-- away, or a key has another type. So a script makes all changes inside `whole`: each is noted with what undoes it, and is
+-- undone when a later one is refused. What undoes a change is not a call that may itself have been refused, or there is
+-- another with the same effect.
 
 -- What undoes the changes made so far, oldest first.
 local undo = {}
 
 local function is_refused(result) return type(result) == 'table' and result.err ~= nil end
 
--- A refusal as a reply, from what `pcall` caught: a table, or before Redis 7 a text that begins with a place.
+-- A refusal as a reply, from what `pcall` caught: a table, or before Redis 7 a text that begins with a position.
 local function refusal_of(caught)
   if type(caught) == 'table' then return caught end
   return redis.error_reply((string.gsub(tostring(caught), '^@?user_script: ?%d+: ', '')))
 end
 
--- Whether a key is no number or of another type: nothing but this key is wrong.
+-- Whether a key is not a number or of another type: nothing but this key is wrong.
 local function is_spoilt(refusal)
   return string.find(refusal.err, 'WRONGTYPE', 1, true) ~= nil
     or string.find(refusal.err, 'not an integer', 1, true) ~= nil
     or string.find(refusal.err, 'overflow', 1, true) ~= nil
 end
 
--- All that `body` does, or nothing of it. Its result; or nil and the refusal.
+-- All that `body` does, or nothing. Returns its result; or nil and the refusal.
 local function whole(body)
   local from = #undo
   local done, result = pcall(body)
@@ -35,7 +35,7 @@ local function whole(body)
   return nil, refusal_of(result)
 end
 
--- Takes the jobs away again that were pushed last to that end of a list.
+-- Removes the jobs again that were last pushed to that end of a list.
 local function unpush(command, list, jobs, first, last)
   local count, left = last - first + 1, command == 'LPUSH'
   local trimmed
@@ -48,7 +48,7 @@ local function unpush(command, list, jobs, first, last)
   for i = first, last do redis.pcall('LREM', list, left and 1 or -1, jobs[i]) end
 end
 
--- Pushes jobs, by RPUSH or LPUSH. Lua can unpack some 8,000 values.
+-- Pushes jobs, by RPUSH or LPUSH. Lua can unpack about 8,000 values.
 local function push(command, list, jobs)
   for first = 1, #jobs, 1000 do
     local last = math.min(first + 999, #jobs)
@@ -57,7 +57,7 @@ local function push(command, list, jobs)
   end
 end
 
--- The oldest job stands at the left of a batch list as of a wait list; of a queue it is the rightmost that is taken next.
+-- The oldest job is at the left of a batch list or a wait list; in a queue the rightmost is taken next.
 local function newest_first(jobs)
   local turned = {}
   for i = #jobs, 1, -1 do turned[#turned + 1] = jobs[i] end
@@ -71,7 +71,7 @@ local function add(set, score, member)
   end
 end
 
--- Takes a member out of a set, of which its score is known. Whether it was there.
+-- Removes a member, whose score is known, from a set. Returns whether it was there.
 local function remove(set, score, member)
   local count = redis.call('ZREM', set, member)
   if count == 1 then
@@ -80,7 +80,7 @@ local function remove(set, score, member)
   return count == 1
 end
 
--- Counts. A counter that is none counts nothing: then this is its key, else nil.
+-- Counts. A spoilt counter counts nothing: then returns its key, else nil.
 local function count(counter, by)
   local counted = redis.pcall('INCRBY', counter, by)
   if is_refused(counted) then
@@ -91,7 +91,7 @@ local function count(counter, by)
   return nil
 end
 
--- Deletes a key whose value is somewhere else by now.
+-- Deletes a key whose value has since been stored elsewhere.
 local function drop(key)
   if is_refused(redis.pcall('UNLINK', key)) then redis.call('DEL', key) end
 end

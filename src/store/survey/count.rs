@@ -1,4 +1,4 @@
-//! Sizes of sets and values of counters: those that one server has of all queues, and those of the queues of a node.
+//! Sizes of sets and values of counters: those that one server has for all queues, and those of the queues of a node.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Of two servers together.
+    /// Adds those of another server.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {
@@ -65,7 +65,7 @@ pub(super) const fn command(what: RealmKey) -> &'static [u8] {
     }
 }
 
-/// Reads the reply to [`command`]; `None`: there is no such key. Redis deletes a set that becomes empty.
+/// Reads the reply to [`command`]; `None` if there is no such key. Redis deletes a set that becomes empty.
 pub(super) fn read(what: RealmKey, key: &str, reply: &Reply) -> Result<Option<u64>, SurveyError> {
     match what {
         RealmKey::Processed | RealmKey::Failures => counter(key, reply),
@@ -86,11 +86,11 @@ fn counter(key: &str, reply: &Reply) -> Result<Option<u64>, SurveyError> {
     number.map(Some).ok_or_else(|| at(key)(reply.value().instead_of("a decimal counter")))
 }
 
-/// A set or counter of a queue of a cluster, and its size as it was last read.
+/// A set or counter of a queue of a cluster, and its size as last read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KeySize {
     pub(super) what: RealmKey,
-    /// `None`: found and not read yet.
+    /// `None` if found but not yet read.
     pub(super) size: Option<u64>,
 }
 

@@ -5,11 +5,11 @@ use thiserror::Error;
 use crate::limits::SURVEY_KEYS_MAX;
 use crate::resp;
 
-/// The state could not be read. A look that failed for the server's state may succeed later.
+/// The state could not be read. A look that failed because of the server's state may succeed later.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SurveyError {
-    /// Redis refused or answered nonsense for one key or pattern.
+    /// Redis refused, or answered nonsense for one key or pattern.
     #[error("read {what}: {cause}")]
     Reply {
         /// The key or pattern.
@@ -17,10 +17,10 @@ pub enum SurveyError {
         /// What was wrong.
         cause: resp::Error,
     },
-    /// Fewer or more replies were given than commands written: a fault of the caller.
+    /// Fewer or more replies were given than commands written: an error of the caller.
     #[error("{replies} replies were given for {commands} commands")]
     WrongReplies {
-        /// Commands written last.
+        /// Commands in the last write.
         commands: usize,
         /// Replies given.
         replies: usize,

@@ -1,4 +1,4 @@
-//! One living process, as its heartbeat key, the heartbeat under it and its figures tell of it.
+//! One living process, as described by its heartbeat key, the heartbeat under it and its figures.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -27,14 +27,14 @@ pub struct Process {
     pub pid: u32,
     /// May contain colons.
     pub hostname: String,
-    /// What it last said of itself; `None` if that is no JSON object.
+    /// What it last reported about itself; `None` if that is not a JSON object.
     pub heartbeat: Option<Heartbeat>,
-    /// What one of ours says beyond that; `None` for a Ruby server.
+    /// What a process of ours reports beyond that; `None` for a Ruby server.
     pub figures: Option<Figures>,
 }
 
-/// The value of a heartbeat key. Each field is the JSON text as it was written, so that numbers of any size and the
-/// order of members survive.
+/// The value of a heartbeat key. Each field is the JSON text as written, so that numbers of any size and the order of
+/// members survive.
 #[derive(Debug, Deserialize)]
 pub struct Heartbeat {
     /// Unix time of the heartbeat in seconds.
@@ -46,7 +46,8 @@ pub struct Heartbeat {
 }
 
 impl Process {
-    /// The process that a heartbeat key and the value under it tell of, without its figures; `None` if it is no such key.
+    /// The process that a heartbeat key and the value under it describe, without its figures; `None` if it is not such a
+    /// key.
     #[must_use]
     pub fn read(key: &str, value: &[u8]) -> Option<Self> {
         let parts = heartbeat_key::parse_heartbeat(key)?;

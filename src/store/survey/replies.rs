@@ -1,4 +1,4 @@
-//! What a survey makes of the replies to what it asked.
+//! What a survey makes of the replies to its questions.
 
 use super::super::server;
 use super::count::{self, KeySize};
@@ -9,10 +9,10 @@ use crate::resp::{RedisErrorKind, Reply, Value};
 use crate::wire::{figures, heartbeat_key, keys::ListKey, realm::parse_realm_key};
 
 impl Survey {
-    /// Takes the replies to what [`Self::write`] appended last, all of them, in order.
+    /// Takes the replies to the last [`Self::write`], all of them, in order.
     ///
     /// # Errors
-    /// [`SurveyError`]; the survey must be begun anew.
+    /// [`SurveyError`]; the survey must be started over.
     pub fn accept(&mut self, replies: &[Reply]) -> Result<(), SurveyError> {
         let asked = std::mem::take(&mut self.asked);
         if asked.len() != replies.len() {
@@ -63,17 +63,17 @@ impl Survey {
         Ok(())
     }
 
-    /// Whatever else may lie under that key says nothing.
+    /// Anything else under that key is ignored.
     fn accept_figures(&mut self, key: &[u8], value: &Value<'_>) {
         if let (Value::Bulk(json), Some(Some(process))) = (value, self.processes.get_mut(key)) {
             process.figures = figures::parse(json).ok();
         }
     }
 
-    /// An empty queue is no key any more; one that comes back is found anew.
+    /// An empty queue is no longer a key; one that returns is found anew.
     fn accept_length(&mut self, key: Vec<u8>, reply: &Reply) -> Result<(), SurveyError> {
         let jobs = match reply.value() {
-            // The list went and something else took its name.
+            // The list is gone and something else took its name.
             Value::Error(error) if error.kind() == RedisErrorKind::WrongType => None,
             _ => count::size(&String::from_utf8_lossy(&key), reply)?,
         };

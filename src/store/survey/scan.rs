@@ -5,19 +5,19 @@ use crate::limits::SCAN_PAGE_KEYS;
 use crate::resp::{Elements, Reply, Requests};
 use crate::wire::{Keyspace, heartbeat_key};
 
-/// What kind of keys is looked for.
+/// The kind of keys to look for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Heartbeats of processes.
     Heartbeats,
     /// Lists of queues.
     Lists,
-    /// Sets and counters of the queues of a cluster: they stand beside what is in flight.
+    /// Sets and counters of the queues of a cluster: they are stored next to what is in flight.
     InFlight,
 }
 
 impl Kind {
-    /// What is to be scanned for.
+    /// What to scan for.
     pub(super) const fn of(scope: Scope, keys: Keyspace) -> &'static [Self] {
         match (scope, keys.is_cluster()) {
             (Scope::Processes, _) => &[Self::Heartbeats],
@@ -81,7 +81,7 @@ impl Scan {
         }
     }
 
-    /// Takes one page: the cursor to go on with, and some keys, perhaps none. SCAN may give a key twice.
+    /// Takes one page: the cursor at which to continue, and some keys, perhaps none. SCAN may return a key twice.
     pub(super) fn accept<'r>(&mut self, reply: &'r Reply) -> Result<Elements<'r>, SurveyError> {
         let pattern = &self.pattern;
         let mut parts = reply.as_array().map_err(at(pattern))?;

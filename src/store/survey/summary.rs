@@ -1,10 +1,10 @@
-//! What a survey that has come to its end has found.
+//! The findings of a survey that has come to its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Counts, Process};
 
-/// The state at one moment, or nearly: it is read in several round trips, and jobs move meanwhile.
+/// The state at one moment, or nearly so: it is read in several round trips, and jobs move meanwhile.
 #[derive(Debug, Default)]
 pub struct Summary {
     /// When it was finished, Unix time by the clock of Redis; of several nodes that of the first.
@@ -15,14 +15,14 @@ pub struct Summary {
     pub queues: BTreeMap<String, u64>,
     /// Living processes, by their whole heartbeat key.
     pub processes: BTreeMap<String, Process>,
-    /// Keys that look like heartbeats but are not: an operator wants to find who wrote them.
+    /// Keys that look like heartbeats but are not: an operator will want to find who wrote them.
     pub unreadable_keys: BTreeSet<String>,
     /// Queues of a cluster that have sets or counters, with jobs or without.
     pub realms: BTreeSet<String>,
 }
 
 impl Summary {
-    /// Adds what another node has.
+    /// Adds the findings of another node.
     pub fn add(&mut self, other: Self) {
         if self.at == 0.0 {
             self.at = other.at;

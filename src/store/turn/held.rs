@@ -1,18 +1,18 @@
-//! What of a turn's report could not be done, because a set or a counter is spoilt.
+//! The part of a turn's report that could not be done, because a set or a counter is spoilt.
 
 use super::unexpected;
 use crate::resp::{Elements, Error, Value};
 
-/// What of a turn's report could not be done. All else was.
+/// The part of a turn's report that could not be done. Everything else was.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// Positions in [`super::Settlement::moves`], rising. Their jobs lie in the wait lists of their queues now.
+    /// Positions in [`super::Settlement::moves`], rising. Their jobs are in the wait lists of their queues now.
     pub moves: Vec<usize>,
     /// Whether [`super::Settlement::processed`] was not counted.
     pub processed: bool,
     /// Whether [`super::Settlement::failed`] was not counted.
     pub failed: bool,
-    /// The keys that are no set, or no counter.
+    /// The keys that are not a set, or not a counter.
     pub keys: Vec<String>,
 }
 

@@ -5,9 +5,9 @@ use crate::wire::{Keyspace, in_flight};
 /// The name of a batch within its in-flight index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BatchName {
-    /// Fetched by the turn of that number.
+    /// Fetched by the turn with that number.
     Turn(u64),
-    /// The shard's wait list: what a blocking move brought in. It is never gone, only empty.
+    /// The shard's wait list: what a blocking move brought in. It never goes away, it is only ever empty.
     Wait,
 }
 
@@ -18,7 +18,7 @@ pub struct QueueKeys {
     pub name: Box<str>,
     /// The list of its waiting jobs.
     pub list: Box<[u8]>,
-    /// The shard's in-flight index of that queue.
+    /// The shard's in-flight index for that queue.
     pub index: Box<[u8]>,
     /// The same, as text.
     index_name: Box<str>,
@@ -26,9 +26,9 @@ pub struct QueueKeys {
     pub wait_list: Box<[u8]>,
     /// Where payloads too large to fetch go.
     pub oversize: Box<[u8]>,
-    /// What a reaper holds back of a dead shard's jobs, because they were recovered before.
+    /// The jobs of a dead shard that a reaper holds back, because they were recovered before.
     pub suspects: Box<[u8]>,
-    /// What a reaper is to bury of a dead shard's jobs.
+    /// The jobs of a dead shard that a reaper is to bury.
     pub poison: Box<[u8]>,
 }
 

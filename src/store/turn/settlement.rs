@@ -1,4 +1,4 @@
-//! What a turn reports: the jobs that have ended since the turn before.
+//! What a turn reports: the jobs that have ended since the previous turn.
 
 use bytes::Bytes;
 
@@ -18,7 +18,7 @@ pub enum Destination {
 pub struct Move {
     /// Which queue (position in the shard's list) and batch it is in.
     pub from: (usize, BatchName),
-    /// The payload as it was fetched.
+    /// The payload as fetched.
     pub raw: Bytes,
     /// Which set it goes to.
     pub to: Destination,
@@ -28,34 +28,34 @@ pub struct Move {
     pub payload: Vec<u8>,
 }
 
-/// What a turn does besides in the same step, for a job that has ended: all of the report, this too, or nothing.
+/// What a turn also does, in the same step, for a job that has ended: all of the report including this, or nothing.
 ///
-/// The script knows no op yet and refuses any: a lock that is given back, a counter of a batch of jobs, a result that is
-/// stored will be its first.
+/// The script knows no op yet and refuses any: releasing a lock, counting down a batch of jobs and storing a result will be
+/// the first.
 #[derive(Debug, Clone)]
 pub struct Effect {
     /// Which one, as the script names it.
     pub op: &'static str,
     /// A key in the slot of the shard's first queue.
     pub key: Box<[u8]>,
-    /// What the op is given.
+    /// What is passed to the op.
     pub arg: Vec<u8>,
 }
 
 /// What a turn reports as settled.
 #[derive(Debug, Default, Clone)]
 pub struct Settlement {
-    /// Jobs that ran to an end, failed ones included.
+    /// Jobs that ran to an end, including failed ones.
     pub processed: u64,
-    /// Jobs that failed, and payloads that were no job.
+    /// Jobs that failed, and payloads that were not a job.
     pub failed: u64,
     /// Jobs that go to a set.
     pub moves: Vec<Move>,
-    /// Jobs that succeeded in a batch that goes on: queue, batch, payload.
+    /// Jobs that succeeded in a batch that continues: queue, batch, payload.
     pub singles: Vec<(usize, BatchName, Bytes)>,
-    /// Batches of which every job is settled: queue, turn.
+    /// Batches whose jobs are all settled: queue, turn.
     pub wholes: Vec<(usize, u64)>,
-    /// What follows from the ends of jobs, besides.
+    /// What else follows from the ends of jobs.
     pub effects: Vec<Effect>,
 }
 
