@@ -1,8 +1,8 @@
-//! Changes members of a payload and keeps every other byte as it came.
+//! Changes members of a payload and keeps every other byte unchanged.
 //!
-//! Responsible for replacing values in place and for appending new members where Ruby's hash would put them: at the
-//! end. Not for which members change (`job::retry`). Arguments are never decoded on the way, so integers of any size,
-//! `1.0e+21`, unknown members and their order survive.
+//! Responsible for replacing values in place and for appending new members where Ruby's hash would put them: at the end.
+//! Not for which members change (`job::retry`). Arguments are never decoded on the way, so integers of any size, `1.0e+21`,
+//! unknown members and their order survive.
 
 use crate::job::scan::{self, Member};
 use crate::time::RubyFloat;
@@ -12,28 +12,28 @@ use crate::time::RubyFloat;
 pub enum FieldValue<'v> {
     /// Text, written as the gem writes it: non-ASCII raw, control characters escaped.
     Text(&'v str),
-    /// A finite float, in Ruby's form. What is not finite is no JSON and is written as null.
+    /// A finite float, in Ruby's form. A non-finite one is not JSON and is written as null.
     Float(f64),
     /// A whole number.
     Count(u64),
 }
 
-/// Why a payload could not be changed: it is no JSON object. Only bytes that `job::parse` refuses meet it.
+/// Why a payload could not be changed: it is not a JSON object. Only bytes that `job::parse` refuses cause it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the payload is not a JSON object: unexpected end or character at byte {offset}")]
 pub struct AmendError {
-    /// The byte at which it could not be read on.
+    /// The byte at which reading stopped.
     pub offset: usize,
 }
 
 /// Sets members of the JSON object `raw` and returns the new bytes.
 ///
-/// A member that is there gets its new value in place; of duplicates every one does, so that readers that take the
-/// first and readers that take the last agree. A member that is not there is appended, in the order of `fields`.
+/// An existing member gets its new value in place; if duplicated, every copy does, so that readers that take the first and
+/// readers that take the last agree. A missing member is appended, in the order of `fields`.
 ///
 /// # Errors
 ///
-/// [`AmendError`] when `raw` is no JSON object.
+/// [`AmendError`] when `raw` is not a JSON object.
 pub fn amend(raw: &[u8], fields: &[(&str, FieldValue<'_>)]) -> Result<Vec<u8>, AmendError> {
     let members = scan::members(raw).map_err(|unexpected| AmendError { offset: unexpected.offset })?;
     let mut amended = Vec::with_capacity(raw.len() + room(fields));
@@ -67,7 +67,7 @@ pub fn amend(raw: &[u8], fields: &[(&str, FieldValue<'_>)]) -> Result<Vec<u8>, A
     Ok(amended)
 }
 
-/// Where the next member goes: behind the last value, or behind the opening brace.
+/// Where the next member goes: after the last value, or after the opening brace.
 fn end_of_members(raw: &[u8], members: &[Member]) -> usize {
     match members.last() {
         Some(last) => last.value.end,
@@ -75,7 +75,7 @@ fn end_of_members(raw: &[u8], members: &[Member]) -> usize {
     }
 }
 
-/// Bytes the fields will take, about: quotes, colon, comma, a number's 24 digits, a few escapes.
+/// Roughly how many bytes the fields will take: quotes, colon, comma, a number's 24 digits, a few escapes.
 fn room(fields: &[(&str, FieldValue<'_>)]) -> usize {
     let text = |value: &FieldValue<'_>| match value {
         FieldValue::Text(text) => text.len(),

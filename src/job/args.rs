@@ -1,12 +1,12 @@
 //! A job's positional arguments, decoded one by one (or all at once) straight from the parsed payload.
 //!
-//! Responsible for turning JSON into a handler's Rust types and for errors that name the argument. Not for handlers
-//! or their arity. Two sources give the same answers: the tape of a payload that simd-json took (no allocation but
-//! what the types themselves hold), and the raw bytes, where serde_json decides what the tape cannot hold: integers
-//! beyond 64 bits, raw JSON.
+//! Responsible for turning JSON into a handler's Rust types and for errors that name the argument. Not for handlers or
+//! their arity. Two sources give the same answers: the tape of a payload that simd-json accepted (no allocation beyond what
+//! the types themselves hold), and the raw bytes, where serde_json decides about what the tape cannot hold: integers beyond
+//! 64 bits, raw JSON.
 //!
-//! Known weakness: the two differ over a number written `-0`, which is an integer on the tape and a float to serde_json,
-//! so that an integer type refuses it in a payload that simd-json could not take. Ruby writes no such integer.
+//! Known weakness: the two differ for a number written `-0`, which is an integer on the tape and a float to serde_json, so
+//! an integer type refuses it in a payload that simd-json could not accept. Ruby writes no such integer.
 
 use std::fmt;
 use std::mem;
@@ -28,8 +28,7 @@ pub(crate) use raw::got;
 
 use raw::RawArray;
 
-/// The arguments of one parsed job. Decoded from the first to the last by [`Args::take`], or at once by
-/// [`Args::deserialize`].
+/// The arguments of one parsed job. Decoded from first to last by [`Args::take`], or at once by [`Args::deserialize`].
 pub struct Args<'p> {
     source: Source<'p>,
     /// How many there are.
@@ -52,9 +51,9 @@ struct OnTape<'p> {
     payload: &'p [u8],
     tape: Tape<'p>,
     home: &'p mut Tape<'static>,
-    /// Where the array's own node stands; `None` when the payload has no arguments.
+    /// Where the array's own node is; `None` when the payload has no arguments.
     array: Option<usize>,
-    /// Where the next argument's first node stands.
+    /// Where the next argument's first node is.
     next: usize,
 }
 
@@ -64,7 +63,7 @@ impl Drop for OnTape<'_> {
     }
 }
 
-/// Returns a tape to its parser, unless a huge payload has made it larger than is worth holding.
+/// Returns a tape to its parser, unless a huge payload has made it larger than is worth keeping.
 pub(crate) fn give_back(home: &mut Tape<'static>, tape: Tape<'_>) {
     if tape.0.capacity() <= PARSER_KEEP_NODES {
         *home = tape.reset();
@@ -72,7 +71,7 @@ pub(crate) fn give_back(home: &mut Tape<'static>, tape: Tape<'_>) {
 }
 
 impl<'p> Args<'p> {
-    /// Arguments on a tape; `array` is where their array's node stands. The emptied tape returns to `home`.
+    /// Arguments on a tape; `array` is the position of their array's node. The emptied tape returns to `home`.
     pub(crate) fn on_tape(
         payload: &'p [u8],
         tape: Tape<'p>,
@@ -111,11 +110,11 @@ impl<'p> Args<'p> {
         self.len.saturating_sub(self.taken)
     }
 
-    /// Decodes the next argument. One that is not there is `None` for an `Option`.
+    /// Decodes the next argument. A missing one is `None` for an `Option`.
     ///
     /// # Errors
     ///
-    /// [`ArgsError::Mismatch`] when it is of another type, [`ArgsError::Missing`] when it is not there and `T` is no
+    /// [`ArgsError::Mismatch`] when it is of another type, [`ArgsError::Missing`] when it is missing and `T` is not an
     /// `Option`.
     pub fn take<T: Deserialize<'p>>(&mut self) -> Result<T, ArgsError> {
         let index = self.taken;
@@ -145,7 +144,7 @@ impl<'p> Args<'p> {
     ///
     /// [`ArgsError::Mismatch`] for the first that is of another type.
     pub fn take_rest<T: Deserialize<'p>>(&mut self) -> Result<Vec<T>, ArgsError> {
-        // Grown as they decode: a payload of a megabyte must not make room for a million large elements at once.
+        // Grown as they decode: a payload of a megabyte must not reserve room for a million large elements at once.
         let mut rest = Vec::new();
         while self.left() > 0 {
             rest.push(self.take()?);
@@ -166,13 +165,13 @@ impl<'p> Args<'p> {
         }
     }
 
-    /// Decodes all arguments at once into the fields, in order, of a struct or tuple, or into a `Vec` or another type
-    /// that reads from an array. Missing trailing fields are `None` for an `Option`, and what `#[serde(default)]` says.
-    /// A newtype struct has one field, a unit struct none; an array of one element is never taken for that element.
+    /// Decodes all arguments at once into the fields, in order, of a struct or tuple, or into a `Vec` or another type that
+    /// reads from an array. Missing trailing fields are `None` for an `Option`, or what `#[serde(default)]` says. A newtype
+    /// struct has one field, a unit struct none; an array of one element is never taken for that element.
     ///
     /// # Errors
     ///
-    /// [`ArgsError::Mismatch`] when an argument is of another type, [`ArgsError::Missing`] when it is not there,
+    /// [`ArgsError::Mismatch`] when an argument is of another type, [`ArgsError::Missing`] when it is missing,
     /// [`ArgsError::TooMany`] when there is no field for it, [`ArgsError::Shape`] when the array as a whole does not fit.
     pub fn deserialize<T: Deserialize<'p>>(&mut self) -> Result<T, ArgsError> {
         self.taken = self.len;
@@ -214,7 +213,7 @@ fn mismatch(index: usize, refusal: Refusal) -> ArgsError {
     ArgsError::Mismatch { position: index + 1, reason: refusal.text }
 }
 
-/// The span of the argument array in a payload that is valid JSON: of several, the last, as in every hash.
+/// The span of the argument array in a payload that is valid JSON: if there are several, the last, as in every hash.
 pub(crate) fn array_span(payload: &[u8]) -> Option<Range<usize>> {
     let members = scan::members(payload).ok()?;
     let last =
@@ -222,7 +221,7 @@ pub(crate) fn array_span(payload: &[u8]) -> Option<Range<usize>> {
     (payload.get(last.value.start) == Some(&b'[')).then_some(last.value)
 }
 
-/// A second opinion on an argument the tape refused: a type such as `u128` or `RawValue` reads only from the bytes.
+/// A second opinion on an argument that the tape refused: a type such as `u128` or `RawValue` reads only from the bytes.
 #[cold]
 fn raw_argument<'p, T: Deserialize<'p>>(payload: &'p [u8], index: usize) -> Option<T> {
     let array = payload.get(array_span(payload)?)?;
@@ -230,7 +229,7 @@ fn raw_argument<'p, T: Deserialize<'p>>(payload: &'p [u8], index: usize) -> Opti
     serde_json::from_slice(array.get(element)?).ok()
 }
 
-/// As [`raw_argument`], for all arguments at once.
+/// Like [`raw_argument`], for all arguments at once.
 #[cold]
 fn raw_arguments<'p, T: Deserialize<'p>>(payload: &'p [u8]) -> Option<T> {
     let array = array_span(payload)?;

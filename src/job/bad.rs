@@ -1,8 +1,8 @@
-//! Bytes that are no job, wrapped into a dead entry the gem's page can show, and taken out of it again.
+//! Bytes that are not a job, wrapped into a dead entry the gem's page can show, and unwrapped from it again.
 //!
 //! Responsible for the form of that entry. Not for what makes bytes bad (`job::parse`).
 //!
-//! The entry is a job payload of class [`NAME`] without arguments; beside the members of every dead job it carries
+//! The entry is a job payload of class [`NAME`] without arguments; in addition to the members of every dead job it carries
 //! `raw_base64`, the exact bytes in standard base64 with padding:
 //!
 //! ```json
@@ -26,8 +26,8 @@ pub const NAME: &str = "InvalidPayload";
 /// The member that holds the exact bytes in base64.
 pub const RAW_BASE64: &str = "raw_base64";
 
-/// Makes the dead entry for bytes that are no job. `queue` is where they lay, `now` Unix time in seconds. Its job id
-/// is new, so that the same bytes buried twice stay two entries.
+/// Makes the dead entry for bytes that are not a job. `queue` is where they were, `now` the Unix time in seconds. Its job
+/// id is new, so that the same bytes buried twice stay two entries.
 #[must_use]
 pub fn bury_unparsable(raw: &[u8], reason: &BadPayload, queue: &str, now: f64) -> Vec<u8> {
     let message = reason.to_string();
@@ -59,14 +59,14 @@ pub fn bury_unparsable(raw: &[u8], reason: &BadPayload, queue: &str, now: f64) -
     entry
 }
 
-/// The exact bytes that [`bury_unparsable`] put into a dead entry; `None` when the entry is another job's.
+/// The exact bytes that [`bury_unparsable`] put into a dead entry; `None` when the entry belongs to another job.
 #[must_use]
 pub fn exhume(entry: &[u8]) -> Option<Vec<u8>> {
     let buried: Buried<'_> = serde_json::from_slice(entry).ok()?;
     (buried.name == NAME).then(|| STANDARD.decode(buried.raw_base64).ok())?
 }
 
-/// The members of a dead entry that tell whether it holds buried bytes.
+/// The members of a dead entry that show whether it holds buried bytes.
 #[derive(Deserialize)]
 struct Buried<'e> {
     name: &'e str,

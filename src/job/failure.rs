@@ -8,22 +8,22 @@ use crate::limits::ERROR_MESSAGE_CHARS_MAX;
 
 /// Class of the error of a job whose handler panicked.
 pub const CLASS_PANIC: &str = "JigglerUring::Panic";
-/// Class of the error of a job whose name no handler is registered under.
+/// Class of the error of a job whose name has no registered handler.
 pub const CLASS_UNKNOWN_JOB: &str = "JigglerUring::UnknownJob";
 /// Class of the error of a job whose arguments do not fit its handler.
 pub const CLASS_BAD_ARGUMENTS: &str = "JigglerUring::BadArguments";
-/// Class of the error of a job that was in flight in process after process that died.
+/// Class of the error of a job that was in flight in one dying process after another.
 pub const CLASS_POISON: &str = "JigglerUring::Poison";
 /// Class of the error of a job that no companion thread or runtime could run.
 pub const CLASS_COMPANION: &str = "JigglerUring::NoCompanion";
-/// Class of the error of bytes that are no job.
+/// Class of the error of bytes that are not a job.
 pub const CLASS_BAD_PAYLOAD: &str = "JigglerUring::BadPayload";
 /// Class of the error of a job that ran for longer than its timeout.
 pub const CLASS_TIMEOUT: &str = "JigglerUring::Timeout";
 /// Class of the error of a job that was cancelled while it ran.
 pub const CLASS_CANCELLED: &str = "JigglerUring::Cancelled";
 
-/// Class of the error of a job that an operator put among the dead.
+/// Class of the error of a job that an operator moved to the dead set.
 pub const CLASS_KILLED: &str = "JigglerUring::Killed";
 
 /// Class of the error of a job that asked to run later. It is never stored: such a job has not failed.
@@ -45,7 +45,7 @@ impl<'e> ErrorInfo<'e> {
         Self { class: class.into(), message: message.into() }
     }
 
-    /// The message as far as it is stored: at most [`ERROR_MESSAGE_CHARS_MAX`] characters, never cut inside one.
+    /// The message in its stored length: at most [`ERROR_MESSAGE_CHARS_MAX`] characters, never cut inside one.
     #[must_use]
     pub fn stored_message(&self) -> &str {
         match self.message.char_indices().nth(ERROR_MESSAGE_CHARS_MAX) {
@@ -55,19 +55,19 @@ impl<'e> ErrorInfo<'e> {
     }
 }
 
-/// A job that went to the dead set, as a death hook is told of it.
+/// A job that went to the dead set, as passed to a death hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadJob {
     /// The job's name, for example `SendMail`.
     pub name: String,
-    /// The job's id; empty if the payload carries none.
+    /// The job's id; empty if the payload has none.
     pub jid: String,
     /// The queue it was taken from when it died.
     pub queue: String,
     /// Class of its last error.
     pub error_class: String,
-    /// Message of its last error, as far as it is stored.
+    /// Message of its last error, in its stored length.
     pub error_message: String,
 }
 

@@ -1,6 +1,6 @@
 //! The members of a job payload, spelt as the gem `jiggler` 0.1.0 spells them.
 //!
-//! Responsible for names only; their types and meaning stand where they are read and written.
+//! Responsible for names only; types and meaning are documented where the members are read and written.
 
 /// Class name: the name under which a handler is registered.
 pub const NAME: &str = "name";
@@ -25,16 +25,16 @@ pub const QUEUE: &str = "queue";
 /// Unix time in seconds of the last failure that was itself a retry.
 pub const RETRIED_AT: &str = "retried_at";
 
-// Not the gem's; a Ruby server hands them on untouched.
+// Not the gem's; a Ruby server passes them on unchanged.
 
-/// The trace a job belongs to, as the header of that name of the W3C (`00-<trace>-<span>-<flags>`).
+/// The trace a job belongs to, as in the W3C header of that name (`00-<trace>-<span>-<flags>`).
 pub const TRACEPARENT: &str = "traceparent";
-/// The queue to which retries of this one job go. Only our workers read it; a Ruby server takes the one of the job's class.
+/// The queue for retries of this one job. Only our workers read it; a Ruby server uses the queue of the job's class.
 pub const RETRY_QUEUE: &str = "retry_queue";
-/// Unix time in seconds of the push, where a producer notes it. Neither the gem's client nor ours does.
+/// Unix time in seconds of the push, if the producer records it. Neither the gem's client nor ours does.
 pub const ENQUEUED_AT: &str = "enqueued_at";
 
-/// The members that a producer cannot choose as it likes: each has a meaning, and is written elsewhere.
+/// The members that a producer cannot choose freely: each has a meaning, and is written elsewhere.
 pub const RESERVED: [&str; 13] = [
     NAME,
     ARGS,

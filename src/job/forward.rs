@@ -1,6 +1,6 @@
 //! What serde calls tuples, tuple structs and structs: all are read as sequences of a known length.
 
-/// Reads them by the method of this name, which takes the length and the visitor.
+/// Reads them with the method of this name, which takes the length and the visitor.
 macro_rules! forward_sequences {
     ($read:ident) => {
         fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Refusal> {

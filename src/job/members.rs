@@ -4,8 +4,8 @@ use serde::de::DeserializeOwned;
 
 use crate::job::scan;
 
-/// The member of this name, decoded; `None` if it is absent or not a `T`. Of duplicates the last counts. It looks
-/// through the payload each time.
+/// The member of this name, decoded; `None` if it is absent or not a `T`. Of duplicates the last counts. Each call scans
+/// the payload.
 #[must_use]
 pub fn member<T: DeserializeOwned>(payload: &[u8], name: &str) -> Option<T> {
     let members = scan::members(payload).ok()?;
@@ -13,7 +13,7 @@ pub fn member<T: DeserializeOwned>(payload: &[u8], name: &str) -> Option<T> {
     serde_json::from_slice(payload.get(last.value)?).ok()
 }
 
-/// As [`member`], of bytes that may be cut off or broken: it reads as far as they can be read. For showing them.
+/// Like [`member`], but for bytes that may be cut off or broken: it reads as far as they can be read. For display.
 #[must_use]
 pub fn member_of_head<T: DeserializeOwned>(head: &[u8], name: &str) -> Option<T> {
     let members = scan::members_of_head(head);

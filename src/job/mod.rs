@@ -1,7 +1,7 @@
-//! One job as bytes: reading a payload, changing it, deciding what a failure makes of it.
+//! One job as bytes: reading a payload, changing it, deciding what follows from a failure.
 //!
-//! Pure: no socket, no clock, no runtime. What must stay as it came (raw arguments, unknown fields, the order of
-//! members) is never re-serialised: reading works on a scratch copy, writing replaces spans of the original bytes.
+//! Pure: no socket, no clock, no runtime. What must stay unchanged (raw arguments, unknown fields, the order of members) is
+//! never re-serialised: reading works on a scratch copy, writing replaces spans of the original bytes.
 
 // Names, then reading, then writing.
 pub mod fields;

@@ -1,8 +1,8 @@
-//! Deserialises straight from the nodes of a parsed tape into Rust types, with errors that say what was wanted and
-//! what was there.
+//! Deserialises straight from the nodes of a parsed tape into Rust types, with errors that say what was wanted and what was
+//! found.
 //!
-//! simd-json's own deserialiser wants to own the tape and says only "expected unsigned"; this one borrows nodes,
-//! leaves every type check to the type's visitor, and never puts an argument's text into an error.
+//! simd-json's own deserialiser wants to own the tape and says only "expected unsigned"; this one borrows nodes, leaves
+//! every type check to the type's visitor, and never puts an argument's text into an error.
 
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Unexpected, Visitor};
@@ -35,17 +35,17 @@ pub(crate) fn kind(node: &Node<'_>) -> &'static str {
     }
 }
 
-/// Deserialises the value whose nodes stand first in `nodes`.
+/// Deserialises the value whose nodes come first in `nodes`.
 #[derive(Clone, Copy)]
 pub(crate) struct Value<'a, 'de> {
     nodes: &'a [Node<'de>],
     missing: Missing,
 }
 
-/// What a tuple longer than its array gets for the elements that are not there.
+/// What a tuple longer than its array gets for the missing elements.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
-    /// Nothing: too short an array is an error. Arrays within arguments.
+    /// Nothing: an array that is too short is an error. Arrays within arguments.
     Refused,
     /// An absent value, which only an `Option` can hold, or the type's own default. The arguments themselves.
     Absent,
@@ -56,7 +56,7 @@ impl<'a, 'de> Value<'a, 'de> {
         Self { nodes, missing: Missing::Refused }
     }
 
-    /// The array of a job's arguments: read as a tuple, missing trailing elements are absent optional ones.
+    /// The array of a job's arguments: read as a tuple, where missing trailing elements are absent optional ones.
     pub(crate) fn arguments(nodes: &'a [Node<'de>]) -> Self {
         Self { nodes, missing: Missing::Absent }
     }
@@ -176,7 +176,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 }
 
-/// The elements of an array, and behind them the absent ones of a tuple that wants more.
+/// The elements of an array, followed by the absent ones of a tuple that wants more.
 struct Elements<'a, 'de> {
     nodes: &'a [Node<'de>],
     index: usize,
@@ -210,7 +210,7 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
         } else {
             return Ok(None);
         };
-        // The outermost array is left last, so its index is the one that stays.
+        // The outermost array is left last, so its index is the one that remains.
         element.map(Some).map_err(|refusal| refusal.at(index))
     }
 

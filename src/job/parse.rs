@@ -1,15 +1,14 @@
 //! Reads a job payload: simd-json in place on a scratch copy, every buffer reused from job to job.
 //!
-//! Responsible for which bytes are a job and for its envelope. Not for what becomes of bytes that are not
-//! (`job::bad`), nor for handlers. The payload itself is never changed: acknowledging and retrying need its bytes.
+//! Responsible for deciding which bytes are a job and for its envelope. Not for what becomes of other bytes (`job::bad`),
+//! nor for handlers. The payload itself is never changed: acknowledging and retrying need its bytes.
 //!
-//! What is tolerated, because foreign producers write it and the gem runs it: unknown members, missing `retries`,
-//! `jid` and `args`, duplicate members (the last counts), a `retries` or `attempt` of another type (read as Ruby's
-//! `to_i` reads it), a `jid` that is no text (taken as absent), white space anywhere JSON allows it,
-//! numbers of any size, lone surrogate escapes outside `name`. A byte order mark is not JSON, nor are NaN, comments
-//! or trailing commas.
+//! What is tolerated, because foreign producers write it and the gem runs it: unknown members, missing `retries`, `jid` and
+//! `args`, duplicate members (the last counts), a `retries` or `attempt` of another type (read as Ruby's `to_i` reads it),
+//! a `jid` that is not text (taken as absent), white space anywhere JSON allows it, numbers of any size, lone surrogate
+//! escapes outside `name`. A byte order mark is not JSON, nor are NaN, comments or trailing commas.
 //!
-//! Sketch: a payload of 90 bytes costs one copy and two passes (structure, tape of some 15 nodes), no allocation.
+//! Sketch: a payload of 90 bytes costs one copy and two passes (structure, tape of about 15 nodes), no allocation.
 
 use std::mem;
 
@@ -23,32 +22,32 @@ mod count;
 mod second_opinion;
 mod tape;
 
-/// Why bytes are no job. No retry heals it: they belong into the dead set, with the reason.
+/// Why bytes are not a job. Retrying does not help: they belong in the dead set, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadPayload {
     /// More bytes than a handler may be given.
-    #[error("payload of {bytes} bytes is larger than the {max} that are allowed")]
+    #[error("payload of {bytes} bytes is larger than the {max} allowed")]
     TooLarge {
         /// Size of the payload.
         bytes: usize,
         /// The bound.
         max: usize,
     },
-    /// Bytes that are no UTF-8.
+    /// The bytes are not UTF-8.
     #[error("payload is not valid UTF-8 from byte {offset} on")]
     NotUtf8 {
-        /// The first byte that fits no character.
+        /// The first byte that does not fit into a character.
         offset: usize,
     },
-    /// Text that is no JSON.
+    /// The text is not JSON.
     #[error("payload is not JSON: {detail}")]
     NotJson {
-        /// What the parser met, and where.
+        /// What the parser found, and where.
         detail: String,
     },
     /// Arrays and objects nested deeper than a handler may be given.
-    #[error("payload nests deeper than the {max} levels that are allowed")]
+    #[error("payload nests deeper than the {max} levels allowed")]
     TooDeep {
         /// The bound; the payload's own object is the first level.
         max: usize,
@@ -62,7 +61,7 @@ pub enum BadPayload {
     /// An object without `name`.
     #[error("payload has no \"name\"")]
     NoName,
-    /// A `name` that is no text.
+    /// A `name` that is not text.
     #[error("\"name\" is not a string but {got}")]
     NameNotAString {
         /// What it is.
@@ -83,7 +82,7 @@ pub enum BadPayload {
     },
 }
 
-/// What a payload says about the failures behind it: all that a failure's consequences depend on.
+/// What a payload says about its previous failures: all that the consequences of another depend on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct History {
     /// How many retries follow the first failure: missing or null is 0, at most
@@ -111,7 +110,7 @@ pub enum FirstFailure {
 pub struct Parsed<'p> {
     /// Class name: the name a handler is registered under.
     pub name: &'p str,
-    /// Job id, where there is one.
+    /// Job id, if there is one.
     pub jid: Option<&'p str>,
     /// Retries and attempts.
     pub history: History,
@@ -121,7 +120,7 @@ pub struct Parsed<'p> {
 
 /// Parses payloads one after the other, reusing its buffers.
 pub struct Parser {
-    /// Copy of the payload, behind it the padding simd-json reads over. Strings are unescaped in place here.
+    /// Copy of the payload, followed by the padding simd-json reads over. Strings are unescaped in place here.
     scratch: Vec<u8>,
     buffers: Buffers,
     /// Invariant: empty between two jobs.
@@ -158,7 +157,7 @@ impl Parser {
     ///
     /// # Errors
     ///
-    /// [`BadPayload`] when the bytes are no job.
+    /// [`BadPayload`] when the bytes are not a job.
     pub fn parse<'p>(&'p mut self, payload: &'p [u8]) -> Result<Parsed<'p>, BadPayload> {
         let bytes = payload.len();
         if bytes > PAYLOAD_BYTES_MAX {
@@ -180,8 +179,8 @@ impl Parser {
         }
     }
 
-    /// Gives back the buffers that a payload of more than [`PARSER_KEEP_BYTES`] has left behind. Parsing a smaller
-    /// payload does it too; a shard that goes idle should not keep them until then.
+    /// Releases the buffers that a payload of more than [`PARSER_KEEP_BYTES`] has left behind. Parsing a smaller payload
+    /// does it too; a shard that goes idle should not keep them until then.
     pub fn release_excess(&mut self) {
         if self.scratch.capacity() > PARSER_KEEP_BYTES + 2 * INPUT_PADDING {
             *self = Self::new();
@@ -189,7 +188,7 @@ impl Parser {
     }
 }
 
-/// The members that matter, as they were met: a later one of the same key replaces an earlier one.
+/// The members that matter, as they were found: a later one with the same key replaces an earlier one.
 struct Envelope<V> {
     name: Option<V>,
     jid: Option<V>,

@@ -1,6 +1,6 @@
 //! Why an argument does not fit a type, in words that never hold the argument's text.
 //!
-//! Responsible for the wording, and for the argument that is not there. Not for which argument it is (`job::args`).
+//! Responsible for the wording, and for missing arguments. Not for which argument it is (`job::args`).
 
 use std::fmt;
 
@@ -14,17 +14,17 @@ pub(crate) struct Refusal {
     pub(crate) text: String,
     /// Index of the outermost array element in which it happened.
     pub(crate) index: Option<usize>,
-    /// Set if there are more arguments than fields: how many fields there are.
+    /// Set if there are more arguments than fields: the number of fields.
     pub(crate) surplus: Option<usize>,
 }
 
 impl Refusal {
-    /// More arguments than the `fields` there are for them.
+    /// There are more arguments than the `fields` for them.
     pub(crate) fn surplus(fields: usize) -> Self {
         Self { surplus: Some(fields), ..de::Error::custom("too many arguments") }
     }
 
-    /// The same, seen from the array around the element of this index.
+    /// The same, seen from the array around the element at this index.
     pub(crate) fn at(self, index: usize) -> Self {
         Self { index: Some(index), ..self }
     }
@@ -56,7 +56,7 @@ impl de::Error for Refusal {
     }
 }
 
-/// Numbers and booleans are shown, texts only named: they may be long or private.
+/// Numbers and booleans are shown, text is only named: it may be long or private.
 struct Described<'u>(Unexpected<'u>);
 
 impl fmt::Display for Described<'_> {
@@ -75,7 +75,7 @@ impl fmt::Display for Described<'_> {
     }
 }
 
-/// An argument that is not there: `None` for an `Option`, an error for everything else.
+/// A missing argument: `None` for an `Option`, an error for everything else.
 #[derive(Clone, Copy)]
 pub(crate) struct Absent;
 

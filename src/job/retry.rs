@@ -1,8 +1,8 @@
 //! What becomes of a job that did not succeed: another attempt, a later run, the dead set, or nothing more.
 //!
-//! Pure: the course that policy and handler chose and the times come in, the job's fate goes out, `settle` acts on it.
-//! A retry or a death is, member for member, what the gem `jiggler` 0.1.0 writes, so that its page and its servers go on
-//! with it. Not here: how long a pause is beyond the gem's own (`handler::policy`).
+//! Pure: the course chosen by policy and handler and the times go in, the job's fate comes out, `settle` acts on it. A
+//! retry or a death is, member for member, what the gem `jiggler` 0.1.0 writes, so that its page and its servers can
+//! continue with it. Not here: how long a pause is beyond the gem's own (`handler::policy`).
 //!
 //! ```text
 //!  Retry, attempts left ──► retry set ── due ──► its retry queue ──► runs again, attempt + 1
@@ -19,15 +19,15 @@ use crate::job::failure::ErrorInfo;
 use crate::job::parse::{FirstFailure, History};
 use crate::job::{fields, scan};
 
-/// What is to follow a run that did not succeed.
+/// What should follow a run that did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
-    /// Another attempt after a pause, if the job has one left; else it dies.
+    /// Another attempt after a pause, if the job has one left; otherwise it dies.
     Retry {
         /// The pause before it.
         after: Duration,
     },
-    /// To the dead set, whatever attempts are left.
+    /// To the dead set, however many attempts are left.
     Die,
     /// Another run after a pause, which counts neither as a failure nor as an attempt.
     Snooze {
@@ -38,7 +38,7 @@ pub enum Course {
     Discard,
 }
 
-/// Where a job that did not succeed goes on, and how.
+/// Where a job that did not succeed continues, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'q> {
     /// The queue it came from: where a snoozed job runs again.
@@ -55,15 +55,15 @@ pub fn gem_delay(attempt: u32) -> Duration {
     Duration::from_secs(u64::from(attempt).saturating_pow(4).saturating_add(15))
 }
 
-/// The readings of the clock that go into a verdict, Unix seconds. Ruby reads its clock anew for each, so its times
-/// differ by microseconds; ours are one reading.
+/// The clock readings that go into a verdict, in Unix seconds. Ruby reads its clock anew for each, so its times differ by
+/// microseconds; ours are one reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FailureTimes {
-    /// When the job failed, as it is noted at its first failure.
+    /// When the job failed, as recorded at its first failure.
     pub failed_at: f64,
-    /// From when on the pause counts.
+    /// When the pause starts.
     pub paused_from: f64,
-    /// When the job failed, as it is noted at the failure of a retry that is retried.
+    /// When the job failed, as recorded when a failed retry is retried.
     pub retried_at: f64,
     /// When it went to the dead set.
     pub died_at: f64,
@@ -77,7 +77,7 @@ impl FailureTimes {
     }
 }
 
-/// What is to be done with a job that did not succeed. Until it is done the job stays in flight.
+/// What to do with a job that did not succeed. Until it is done the job stays in flight.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fate {
     /// It failed and goes to the retry set.
@@ -105,8 +105,8 @@ pub enum Fate {
     Discard,
 }
 
-/// The dead entry of a job that did not run: its bytes and, where a failure would stand, why it is dead, so that readers of
-/// the dead set show a reason. `None`: it says why it failed already, or it is no JSON object; its bytes then stay.
+/// The dead entry of a job that did not run: its bytes and, where a failure would be, why it is dead, so that readers of
+/// the dead set show a reason. `None`: it already says why it failed, or it is not a JSON object; its bytes then stay.
 #[must_use]
 pub fn killed(raw: &[u8], error: &ErrorInfo<'_>, now: f64) -> Option<Vec<u8>> {
     let members = scan::members(raw).ok()?;
@@ -125,17 +125,17 @@ pub fn killed(raw: &[u8], error: &ErrorInfo<'_>, now: f64) -> Option<Vec<u8>> {
     amend(raw, if has(fields::STARTED_AT) { &reason[1..] } else { &reason }).ok()
 }
 
-/// Decides what becomes of a job that did not succeed. `raw` are its bytes as they were fetched, `history` what
-/// [`crate::job::parse`] read from them.
+/// Decides what becomes of a job that did not succeed. `raw` are its bytes as fetched, `history` what [`crate::job::parse`]
+/// read from them.
 ///
-/// At exhaustion only the error is refreshed: `attempt`, `retry_at` and `queue` stay those of the last planned retry,
-/// and a job that dies at its first failure has none of them. A snoozed job keeps its bytes but for `retry_at` and
-/// `queue`, which every member of the retry set has: the poller reads the one, and the other keeps two jobs of equal
-/// bytes two members.
+/// At exhaustion only the error is refreshed: `attempt`, `retry_at` and `queue` stay those of the last planned retry, and a
+/// job that dies at its first failure has none of them. A snoozed job keeps its bytes except for `retry_at` and `queue`,
+/// which every member of the retry set has: the poller reads the latter, and the former keeps two jobs with equal bytes two
+/// members.
 ///
 /// # Errors
 ///
-/// [`AmendError`] when `raw` is no JSON object: such bytes never ran and belong to `job::bad`.
+/// [`AmendError`] when `raw` is not a JSON object: such bytes never ran and belong to `job::bad`.
 pub fn decide(
     raw: &[u8],
     history: History,
@@ -180,8 +180,8 @@ pub fn next_attempt(history: History) -> u32 {
     history.attempt.saturating_add(1)
 }
 
-/// What a job's history is when its handler has a number of retries for payloads that name none (no `retries`, or null).
-/// Ruby and our clients always name one, and it stands.
+/// A job's history when its handler sets a number of retries for payloads that name none (no `retries`, or null). Ruby and
+/// our clients always name one, and it takes precedence.
 #[must_use]
 pub fn with_default_retries(raw: &[u8], history: History, retries: u32) -> History {
     if retries == 0 || history.retries > 0 || names_retries(raw) {

@@ -1,12 +1,12 @@
 //! Finds the spans of members and elements in JSON text, without decoding or copying anything.
 //!
-//! Responsible for where things stand. Not for whether the text is valid: on valid JSON the spans are exact, on
-//! anything else the scan ends with an error or with spans that hold nonsense, but it never panics, recurses or
-//! reads past the end. Callers that need validity ask a parser first.
+//! Responsible for where things are. Not for whether the text is valid: on valid JSON the spans are exact, on anything else
+//! the scan ends with an error or with spans that hold nonsense, but it never panics, recurses or reads past the end.
+//! Callers that need validity ask a parser first.
 
 use std::ops::Range;
 
-/// The byte at which a scan could not go on.
+/// The byte at which a scan could not continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unexpected end or character at byte {offset}")]
 pub(crate) struct Unexpected {
@@ -23,17 +23,17 @@ pub(crate) struct Member {
     pub(crate) value: Range<usize>,
 }
 
-/// The members of the object that `json` is, in order, duplicates included.
+/// The members of the object `json`, in order, duplicates included.
 pub(crate) fn members(json: &[u8]) -> Result<Vec<Member>, Unexpected> {
     let mut found = Vec::new();
     collect_members(json, &mut found)?;
     Ok(found)
 }
 
-/// The same, of bytes that may be cut off: those that end before the place where the scan cannot go on.
+/// The same for bytes that may be cut off: the members that end before the place where the scan cannot continue.
 pub(crate) fn members_of_head(json: &[u8]) -> Vec<Member> {
     let mut found = Vec::new();
-    // What stands behind that place is not asked for.
+    // What comes after that place is not asked for.
     let _end = collect_members(json, &mut found);
     found
 }
@@ -49,7 +49,7 @@ fn collect_members(json: &[u8], found: &mut Vec<Member>) -> Result<(), Unexpecte
     })
 }
 
-/// The elements of the array that `json` is, in order.
+/// The elements of the array `json`, in order.
 pub(crate) fn elements(json: &[u8]) -> Result<Vec<Range<usize>>, Unexpected> {
     let mut found = Vec::new();
     items(json, b'[', b']', |at| {
@@ -93,12 +93,12 @@ pub(crate) fn first_byte(json: &[u8]) -> Option<u8> {
 pub(crate) fn key_is(key: &[u8], name: &str) -> bool {
     match key {
         [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => inner == name.as_bytes(),
-        // A key with escapes is rare, and one that no text can hold (a lone surrogate) equals no name of ours.
+        // A key with escapes is rare, and one that no text can hold (a lone surrogate) equals none of our names.
         _ => serde_json::from_slice::<String>(key).is_ok_and(|decoded| decoded == name),
     }
 }
 
-/// Walks over what stands between `open` and `close`, calling `item` where an item starts; it returns the item's end.
+/// Walks over what is between `open` and `close`, calling `item` where an item starts; it returns the item's end.
 fn items(
     json: &[u8],
     open: u8,
@@ -135,7 +135,7 @@ fn space_end(json: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The end of the string that starts at `at`, behind its closing quote.
+/// The end of the string that starts at `at`, after its closing quote.
 fn string_end(json: &[u8], at: usize) -> Result<usize, Unexpected> {
     let mut at = expect(json, at, b'"')?;
     loop {
@@ -148,7 +148,7 @@ fn string_end(json: &[u8], at: usize) -> Result<usize, Unexpected> {
     }
 }
 
-/// The end of the value that starts at `at`. Brackets are counted, not matched by kind: validity is not asked here.
+/// The end of the value that starts at `at`. Brackets are counted, not matched by kind: validity does not matter here.
 fn value_end(json: &[u8], start: usize) -> Result<usize, Unexpected> {
     let (mut at, mut depth) = (start, 0_usize);
     loop {

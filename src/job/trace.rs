@@ -1,11 +1,11 @@
 //! The trace a job belongs to: the `traceparent` of the W3C's Trace Context, version 00.
 //!
-//! Responsible for its text form. Not for where spans are sent: whoever has a tracing system reads it from the job.
+//! Responsible for its text form. Not for where spans are sent: programs with a tracing system read it from the job.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A trace and the span in it that caused what carries this.
+/// A trace, and the span in it that caused the job or span carrying it.
 ///
 /// ```
 /// use jiggler_uring::TraceContext;
@@ -28,13 +28,13 @@ pub struct TraceContext {
     pub flags: u8,
 }
 
-/// A text that is no `traceparent`.
+/// A text that is not a `traceparent`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no traceparent; it is written 00-<32 hex digits>-<16 hex digits>-<2 hex digits>, no id all zeros"
+    "{text:?} is not a traceparent; the format is 00-<32 hex digits>-<16 hex digits>-<2 hex digits>, no id all zeros"
 )]
 pub struct BadTraceContext {
-    /// The text, as far as a traceparent is long.
+    /// The text, up to the length of a traceparent.
     pub text: String,
 }
 
@@ -48,14 +48,14 @@ impl TraceContext {
         Self { span_id: fastrand::u64(1..), ..self }
     }
 
-    /// Whether the trace is sampled: whoever began it records it.
+    /// Whether the trace is sampled: the caller that started it records it.
     #[must_use]
     pub fn is_sampled(self) -> bool {
         self.flags & 1 == 1
     }
 
     fn read(text: &str) -> Option<Self> {
-        // A later version may go on behind the flags, after another dash.
+        // A later version may continue after the flags, after another dash.
         let whole =
             text.len() == CHARS || (text.as_bytes().get(CHARS) == Some(&b'-') && !text.starts_with("00"));
         if !whole || !text.is_char_boundary(CHARS) || text.starts_with("ff") {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// Why arguments do not fit a handler. No retry heals it: the payload or the handler has to change.
+/// Why arguments do not fit a handler. Retrying does not help: the payload or the handler has to change.
 ///
-/// Arguments are counted from 1, as people do; texts among them are never quoted.
+/// Arguments are counted from 1, as people do; text in them is never quoted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArgsError {
@@ -13,10 +13,10 @@ pub enum ArgsError {
     Mismatch {
         /// Which argument, from 1.
         position: usize,
-        /// What was expected and what was got.
+        /// What was expected and what was found.
         reason: String,
     },
-    /// The job has fewer arguments than the handler must have.
+    /// The job has fewer arguments than the handler requires.
     #[error("argument {position} is missing: {reason}, got {} in all", Arguments(*.got))]
     Missing {
         /// Which argument, from 1.
@@ -34,21 +34,21 @@ pub enum ArgsError {
         /// How many there are.
         got: usize,
     },
-    /// The arguments as a whole do not fit the type they were asked for as.
+    /// The arguments as a whole do not fit the type that was asked for.
     #[error("arguments: {reason}")]
     Shape {
-        /// What was expected and what was got.
+        /// What was expected and what was found.
         reason: String,
     },
 }
 
-/// "no argument", "1 argument", "2 arguments".
+/// "no arguments", "1 argument", "2 arguments".
 struct Arguments(usize);
 
 impl fmt::Display for Arguments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            0 => f.write_str("no argument"),
+            0 => f.write_str("no arguments"),
             1 => f.write_str("1 argument"),
             count => write!(f, "{count} arguments"),
         }

@@ -1,6 +1,6 @@
-//! Arguments from the bytes of the payload, where the parser's tape cannot hold them or a type reads only from bytes.
+//! Arguments from the bytes of the payload, for what the parser's tape cannot hold or for types that read only from bytes.
 //!
-//! serde_json decodes each element; what the array as a whole means is as on the tape (`job::nodes`).
+//! serde_json decodes each element; the array as a whole means what it means on the tape (`job::nodes`).
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -18,7 +18,7 @@ const QUOTED_BYTES_MAX: usize = 40;
 /// The elements of an argument array in a payload that is valid JSON.
 pub(super) struct RawArray<'a, 'de> {
     pub(super) payload: &'de [u8],
-    /// Where they stand in `payload`.
+    /// Their positions in `payload`.
     pub(super) elements: &'a [Range<usize>],
 }
 
@@ -118,8 +118,8 @@ pub(super) fn element<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Re
     serde_json::from_slice(json).map_err(|error| describe(json, &error, T::deserialize(Absent).err()))
 }
 
-/// Puts serde_json's refusal of `json` into the words [`Refusal`] has, without quoting texts. `absent` is how the type
-/// refuses nothing at all.
+/// Puts serde_json's refusal of `json` into the words of [`Refusal`], without quoting text. `absent` is how the type
+/// refuses an absent value.
 fn describe(json: &[u8], error: &serde_json::Error, absent: Option<Refusal>) -> Refusal {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
@@ -127,7 +127,7 @@ fn describe(json: &[u8], error: &serde_json::Error, absent: Option<Refusal>) -> 
     let scalar = !matches!(scan::first_byte(json), Some(b'[' | b'{'));
     de::Error::custom(match (text.rsplit_once(", expected "), absent) {
         (Some((_, expected)), _) => format!("expected {expected}, got {got}"),
-        // Of a number or text that nothing can hold, only the type itself knows what it wanted.
+        // For a number or text that nothing can hold, only the type itself knows what it wanted.
         (None, Some(absent)) if scalar => {
             absent.text.replace(", got nothing", &format!(", got {got} ({text})"))
         }

@@ -1,4 +1,4 @@
-//! Arguments decode into a handler's types or say which one does not; both sources give the same answers.
+//! Arguments decode into a handler's types or the error names the one that does not; both sources give the same answers.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -150,7 +150,7 @@ fn arguments_decode_all_at_once() {
         r#"[7,"seven"]"#,
         "argument 3 is missing: expected u8, got 2 arguments in all",
     );
-    refused::<(u8,)>("[]", "argument 1 is missing: expected u8, got no argument in all");
+    refused::<(u8,)>("[]", "argument 1 is missing: expected u8, got no arguments in all");
     refused::<(String, u8)>("[7]", "argument 1: expected a string, got 7");
     both("[7]", |args| assert_eq!(args.deserialize::<(u8, Option<u8>)>().unwrap(), (7, None)));
     both("null", |args| {
@@ -159,7 +159,7 @@ fn arguments_decode_all_at_once() {
     });
 }
 
-/// A struct's fields are the arguments, whatever their number.
+/// A struct's fields are the arguments, however many there are.
 #[test]
 fn arguments_decode_all_at_once_into_the_fields_of_a_struct() {
     #[derive(Debug, Deserialize, PartialEq)]
@@ -183,7 +183,7 @@ fn arguments_decode_all_at_once_into_the_fields_of_a_struct() {
     });
     both(r#"[8,"n"]"#, |args| assert_eq!(args.deserialize::<Order>().unwrap(), order(Some("n"), &[])));
     both("[8]", |args| assert_eq!(args.deserialize::<Order>().unwrap(), order(None, &[])));
-    refused::<Order>("[]", "argument 1 is missing: expected u64, got no argument in all");
+    refused::<Order>("[]", "argument 1 is missing: expected u64, got no arguments in all");
     refused::<Order>(r#"["x"]"#, "argument 1: expected u64, got a string");
     refused::<Order>("[8,null,[],1]", "too many arguments: expected at most 3, got 4");
     both("[]", |args| {

@@ -44,7 +44,7 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
     }
 }
 
-/// A member's key: text, which maps with numbers as keys read as numbers.
+/// A member's key: text, which maps with numeric keys read as numbers.
 struct Key<'de>(&'de str);
 
 macro_rules! number_keys {

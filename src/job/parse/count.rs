@@ -1,7 +1,7 @@
 //! `retries` and `attempt`, whatever a foreign producer wrote there: read as Ruby's `to_i` reads it.
 //!
-//! Floats lose their fraction, text counts as far as it is a number, null is 0. What has no `to_i` (which ends the
-//! gem's run in an error) is 0 too, as is what is negative. No count exceeds [`RETRIES_MAX`].
+//! Floats lose their fraction, text counts as far as it is a number, null is 0. Anything without a `to_i` (which ends the
+//! gem's run in an error) is 0 too, and so is anything negative. No count exceeds [`RETRIES_MAX`].
 
 use simd_json::{Node, StaticNode};
 

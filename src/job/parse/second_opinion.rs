@@ -1,6 +1,6 @@
 //! The slow way: a second opinion on bytes that simd-json refused.
 //!
-//! Responsible for telling why bytes are no job, and for reading those that are one all the same. Not for speed.
+//! Responsible for saying why bytes are not a job, and for reading those that are one all the same. Not for speed.
 
 use std::ops::Range;
 
@@ -11,8 +11,8 @@ use crate::job::parse::{BadPayload, Envelope, FirstFailure, History, Parsed, Tex
 use crate::job::scan;
 use crate::limits::PAYLOAD_DEPTH_MAX;
 
-/// Decides what bytes are that simd-json refused: no job, for a reason it does not tell apart, or legal JSON with
-/// something in it that it cannot hold (`1e400`, `"\ud800"`), which is an argument's trouble and not the payload's.
+/// Decides what bytes are that simd-json refused: not a job, for a reason it does not distinguish, or legal JSON with
+/// something in it that it cannot hold (`1e400`, `"\ud800"`), which is a problem of an argument and not of the payload.
 #[cold]
 pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Result<Parsed<'p>, BadPayload> {
     let text =
@@ -74,7 +74,7 @@ fn read_spans(payload: &[u8]) -> Result<Envelope<Range<usize>>, BadPayload> {
     Ok(envelope)
 }
 
-/// The scan follows a parser that found the text valid, so this is a last line, not a usual one.
+/// The scan follows a parser that found the text valid, so this is a last resort, not the usual path.
 fn unscannable(error: scan::Unexpected) -> BadPayload {
     BadPayload::NotJson { detail: error.to_string() }
 }

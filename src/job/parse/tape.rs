@@ -41,7 +41,7 @@ pub(super) fn from_tape<'p>(
     }
 }
 
-/// Finds the members on the tape: the name, and where the others' nodes stand.
+/// Finds the members on the tape: the name, and where the nodes of the others are.
 fn read_tape<'p>(tape: &[Node<'p>]) -> Result<(&'p str, Envelope<usize>), BadPayload> {
     let members = match tape.first() {
         Some(Node::Object { len, .. }) => *len,

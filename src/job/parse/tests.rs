@@ -1,5 +1,5 @@
-//! Which bytes are a job, and what is read from them. No bytes at all may make the parser panic, and it takes as JSON
-//! what serde_json takes as JSON.
+//! Which bytes are a job, and what is read from them. No bytes at all may make the parser panic, and it accepts as JSON
+//! what serde_json accepts as JSON.
 
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
@@ -86,7 +86,7 @@ fn counts_are_read_as_ruby_reads_them() {
     ] {
         assert_eq!(history(&format!(r#""retries":{value}"#)).retries, expected, "{value}");
         assert_eq!(history(&format!(r#""attempt":{value}"#)).attempt, expected, "{value}");
-        // The same through the slow way, which the lone surrogate forces.
+        // The same the slow way, which the lone surrogate forces.
         assert_eq!(history(&format!(r#""x":"\ud800","retries":{value}"#)).retries, expected, "{value}");
     }
 }
