@@ -1,19 +1,19 @@
-//! What is done with jobs, and whether there is room for it.
+//! What to do with jobs, and whether there is room for it.
 
 use crate::store::{operate::DeadSetCaps, survey::Summary};
 
-/// What is done with jobs.
+/// What to do with jobs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Action {
     /// Each goes to its queue at once.
     Retry,
-    /// Each goes to the dead set. What that keeps is said by the workers, or by this if none runs.
+    /// Each goes to the dead set. Its limits are those of the workers, or these if none runs.
     Kill(DeadSetCaps, Excess),
     /// Each is gone for good.
     Delete,
 }
 
-/// What becomes of more than the dead set keeps.
+/// What to do with more jobs than the dead set keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excess {
     /// Nothing is moved.
@@ -25,7 +25,7 @@ pub enum Excess {
 /// The dead set has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the dead set has {entries} entries and keeps {jobs_max}, so {jobs} more would push the oldest out: say --trim, or \
+    "the dead set has {entries} entries and keeps {jobs_max}, so {jobs} more would push the oldest out: use --trim, or \
      raise max_dead_jobs of the workers; nothing more was moved"
 )]
 pub struct DeadSetFull {
@@ -46,8 +46,8 @@ impl Action {
         }
     }
 
-    /// The same, with the caps that the workers of the fleet go by: a command that trimmed the dead set by its own would
-    /// delete what nobody has told it to. The largest count if they differ.
+    /// The same, with the caps that the workers of the fleet use: a command that trimmed the dead set by its own caps would
+    /// delete what nobody asked it to delete. The largest count if they differ.
     #[must_use]
     pub(crate) fn with_caps_of(self, fleet: &Summary) -> Self {
         let Self::Kill(own, excess) = self else { return self };
@@ -68,7 +68,7 @@ impl Action {
         matches!(self, Self::Kill(_, Excess::Refuse))
     }
 
-    /// Refuses to move so many jobs to a dead set of so many entries if they are more than it has room for.
+    /// Refuses to move this many jobs to a dead set with this many entries if they exceed the room it has.
     ///
     /// # Errors
     /// [`DeadSetFull`].

@@ -1,8 +1,8 @@
 //! One batch of jobs of a place that are acted on, and what became of them.
 //!
-//! They are acted on by their exact bytes, in one script, as far as they are still there. In a cluster a job to be retried
-//! in another queue than that of its set is copied there and then removed, in two steps: no script reaches both. Whatever
-//! ends in between leaves it in both, to run twice rather than never.
+//! They are acted on by their exact bytes, in one script, if they are still there. In a cluster a job to be retried in a
+//! queue other than its set's is copied there and then removed, in two steps: no script reaches both. An interruption in
+//! between leaves it in both, to run twice rather than never.
 
 use std::rc::Rc;
 
@@ -29,11 +29,11 @@ pub(crate) struct Outcome {
     pub(crate) done: u64,
     /// No longer there.
     pub(crate) gone: u64,
-    /// Not retried: the key of their queue is no list, or no worker may be given that queue.
+    /// Not retried: the key of their queue is not a list.
     pub(crate) held: u64,
     /// The key of a queue: of the last job retried, or of one that is held.
     pub(crate) queue: Option<String>,
-    /// Dead entries trimmed away.
+    /// Dead entries that were trimmed.
     pub(crate) trimmed: u64,
 }
 
@@ -56,10 +56,10 @@ pub(super) struct Batch {
 /// ```
 #[derive(Debug)]
 enum Stage {
-    /// How many entries has the dead set?
+    /// Asks how many entries the dead set has.
     Room,
     Act,
-    /// The job of this number is copied to another queue and then removed, if it is held for that reason.
+    /// The job with this number is copied to another queue and then removed, if it is held for that reason.
     Carry {
         became: Vec<Requeued>,
         at: usize,
@@ -71,7 +71,7 @@ enum Stage {
 impl Batch {
     pub(super) fn new(action: Action, place: Place, realm: Rc<Realm>, now: f64, jobs: Vec<Entry>) -> Self {
         let stage = match (action, &place) {
-            // What waits in a queue runs, or is deleted: there is no other way out of it.
+            // A job that waits in a queue runs, or is deleted: there is no other way out of the queue.
             (Action::Retry | Action::Kill(..), Place::Queue(_)) => Stage::Over,
             _ if action.needs_room() => Stage::Room,
             _ => Stage::Act,
@@ -97,7 +97,7 @@ impl Batch {
                     jobs.iter().map(|entry| condemned(entry, *set, self.now)).collect();
                 operate::kill(scripts, *set, &condemned, caps, requests);
             }
-            // Others than deletions of a queue's jobs are over from the start.
+            // Anything but a deletion of a queue's jobs is over from the start.
             (_, place) => operate::delete(scripts, place, &jobs, requests),
         }
     }
@@ -118,7 +118,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Goes on to the next job that is to be carried, from this number on.
+    /// Moves on to the next job to be carried, from this number on.
     fn carry_from(&mut self, became: Vec<Requeued>, from: usize) {
         let next = became.iter().zip(&self.jobs).skip(from).position(|(became, job)| {
             matches!(became, Requeued::Held(key) if job.is_whole() && self.queue_elsewhere(key).is_some())
@@ -132,14 +132,14 @@ impl Batch {
         }
     }
 
-    /// The queue of a key, if it is of another realm than the place.
+    /// The queue of a key, if it is in another realm than the place.
     fn queue_elsewhere(&self, key: &str) -> Option<QueueName> {
         let own = self.realm.queue()?;
         let name = self.realm.keys().queue_name(key).filter(|name| *name != own)?;
         QueueName::new(name).ok()
     }
 
-    /// Where the job of this number is to be carried.
+    /// Where to carry the job with this number.
     fn destination(&self, became: &[Requeued], at: usize) -> Option<QueueName> {
         match &became[at] {
             Requeued::Held(key) | Requeued::Moved(key) => self.queue_elsewhere(key),
@@ -164,7 +164,7 @@ impl Batch {
         }
         match enqueue::pushed(reply) {
             Ok(_) => self.stage = Stage::Carry { became, at, is_pushed: true },
-            // It stays where it is, as at one server.
+            // It stays where it is, as on a single server.
             Err(resp::Error::Redis(error)) if error.kind() == RedisErrorKind::WrongType => {
                 self.carry_from(became, at + 1);
             }
@@ -225,13 +225,13 @@ impl Steps for Batch {
 
 /// Adds the reason for its death, unless it has one or is too large to be read as a whole.
 fn condemned(entry: &Entry, set: Set, now: f64) -> Condemned<'_> {
-    let error = ErrorInfo::new(CLASS_KILLED, format!("killed by an operator while it lay in {set}"));
+    let error = ErrorInfo::new(CLASS_KILLED, format!("killed by an operator while in {set}"));
     let dead = if entry.is_whole() { retry::killed(&entry.bytes, &error, now) } else { None };
     Condemned { entry, dead }
 }
 
 impl Outcome {
-    /// What became of jobs of which each was still there, and so moved, or not.
+    /// The outcome for jobs, each of which was either still there, and so moved, or not.
     fn of_flags(moved: &[bool]) -> Self {
         let done = moved.iter().filter(|moved| **moved).count() as u64;
         Self { done, gone: moved.len() as u64 - done, ..Self::default() }

@@ -1,7 +1,7 @@
-//! Looking at the jobs of a queue or a set, page by page, at all or at those that are meant.
+//! Looking at the jobs of a queue or a set, page by page, at all of them or only at those that match.
 //!
 //! A page is a part of a place at the moment of each call: jobs that come or go meanwhile shift what follows. In a cluster
-//! a set is that of one queue after the other, in the order of their names.
+//! a set is read one queue after the other, in the order of their names.
 
 use super::{Error, Progress, Steps, To, size};
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 /// Which jobs to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
-    /// Where they lie.
+    /// Where they are.
     pub place: Place,
     /// Which ones.
     pub filter: Filter,
@@ -32,27 +32,28 @@ pub struct Query {
     pub order: Order,
 }
 
-/// How far a look came.
+/// How far a look got.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reached {
     /// Entries of the place.
     pub(crate) total: u64,
     pub(crate) examined: u64,
     pub(crate) shown: usize,
-    /// Whether it came to the end of the place.
+    /// Whether it reached the end of the place.
     pub(crate) is_end: bool,
 }
 
 /// The look under way. One round trip for each [`ENTRIES_PER_CALL`] entries or
 /// [`ENTRIES_BYTES_PER_CALL`](crate::limits::ENTRIES_BYTES_PER_CALL) bytes; if there are several realms, one more for each.
 ///
-/// Between two steps the jobs that were found are to be taken ([`Self::take`]), so that large payloads do not gather.
+/// Between two steps the caller should take the jobs that were found ([`Self::take`]), so that large payloads do not pile
+/// up.
 pub(crate) struct Look<'q> {
     query: &'q Query,
     parser: Parser,
-    /// How many entries each realm has, as it was last seen.
+    /// How many entries each realm has, as last seen.
     sizes: Vec<u64>,
-    /// Realms whose size is known. Of a single one it need not be.
+    /// Realms whose size is known. That of a single one is not needed.
     sized: usize,
     reached: Reached,
     found: Vec<Entry>,
@@ -60,7 +61,7 @@ pub(crate) struct Look<'q> {
 }
 
 impl<'q> Look<'q> {
-    /// A look at the place in so many realms.
+    /// A look at the place in this many realms.
     pub(crate) fn new(query: &'q Query, realms: usize) -> Self {
         let sized = if realms == 1 { 1 } else { 0 };
         Self {
@@ -68,14 +69,14 @@ impl<'q> Look<'q> {
             parser: Parser::new(),
             sizes: vec![u64::MAX; realms],
             sized,
-            // Where there is no realm there is no entry.
+            // Without a realm there are no entries.
             reached: Reached { is_end: realms == 0, ..Reached::default() },
             found: Vec::new(),
             is_over: realms == 0,
         }
     }
 
-    /// The number of the realm that is asked next; `None`: the look is over.
+    /// The number of the realm to ask next; `None`: the look is over.
     pub(crate) fn realm(&self) -> Option<usize> {
         if self.is_over {
             None
@@ -86,7 +87,7 @@ impl<'q> Look<'q> {
         }
     }
 
-    /// The jobs found since the last time.
+    /// The jobs found since the last call.
     pub(crate) fn take(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.found)
     }
@@ -99,7 +100,7 @@ impl<'q> Look<'q> {
         Progress { done: self.reached.shown as u64, seen: self.reached.examined, of: self.reached.total }
     }
 
-    /// How many entries are to be skipped to go on; `None`: it came to the end.
+    /// How many entries to skip in order to continue; `None`: it reached the end.
     pub(crate) fn next_skip(&self) -> Option<u64> {
         (!self.reached.is_end).then_some(self.query.skip + self.reached.examined)
     }

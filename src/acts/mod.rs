@@ -1,11 +1,11 @@
 //! What operators do to jobs and processes, step by step and without a connection: retry, kill, delete, prune, look at
 //! jobs, make processes quiet, stop them.
 //!
-//! An act says what is to be asked of Redis next and reads the reply ([`Steps`]); its caller brings the connections, shows
-//! how far it is, and asks people for consent. The command line drives acts over blocking connections (`admin`). Nothing
-//! here prints, waits or ends the process.
+//! An act says what to ask Redis next and reads the reply ([`Steps`]); its caller brings the connections, shows progress,
+//! and asks people for consent. The command line drives acts over blocking connections (`admin`). Nothing here prints,
+//! waits or ends the process.
 
-// The steps that all have in common.
+// The steps that all acts have in common.
 mod size;
 mod steps;
 // Looking at jobs.

@@ -1,8 +1,8 @@
 //! Acting on one job, by its jid.
 //!
-//! It is found by walking from the newest entry to the oldest, part by part: the engine adds new entries before the place
-//! where the walk is and takes old ones behind it, so a job that stays in its place meanwhile is found. A running job is in
-//! no set and no queue and is never touched: to be cancelled is another act.
+//! It is found by walking from the newest entry to the oldest, page by page: the engine adds new entries before the current
+//! position of the walk and takes old ones after it, so a job that stays in its place meanwhile is found. A running job is
+//! in no set and no queue and is never touched: cancelling is another act.
 
 use std::rc::Rc;
 
@@ -33,7 +33,7 @@ pub(crate) struct Pick<'o> {
     realm: Rc<Realm>,
     now: f64,
     parser: Parser,
-    /// The number of the place that is looked at.
+    /// The number of the current place.
     at: usize,
     /// Of its entries.
     progress: Progress,
@@ -70,7 +70,7 @@ pub(crate) enum End {
         /// One job is done.
         outcome: Outcome,
     },
-    /// It stays where it is: the key of its queue, this one, is no list, or is one that no worker may be given.
+    /// It stays where it is: the key of its queue, this one, is not a list.
     Held(String),
     /// It holds bytes that no worker can run, and was to be retried.
     NoJob,
@@ -95,7 +95,7 @@ impl<'o> Pick<'o> {
         }
     }
 
-    /// The job and its place, once it is found: whether to go on is to be said by [`Self::agree`].
+    /// The job and its place, once it is found: the caller decides with [`Self::agree`] whether to continue.
     pub(crate) fn found(&self) -> Option<(&Entry, &Place)> {
         match &self.stage {
             Stage::Found(entry) => Some((entry, &self.places[self.at])),
@@ -125,12 +125,12 @@ impl<'o> Pick<'o> {
         }
     }
 
-    /// Places that do not have it, and how many entries of them were looked at.
+    /// Places that do not have it, and how many of their entries were looked at.
     pub(crate) fn searched(&self) -> &[(Place, u64)] {
         &self.searched
     }
 
-    /// Entries of the place that is looked at.
+    /// Entries of the current place.
     pub(crate) const fn progress(&self) -> Progress {
         self.progress
     }
@@ -149,12 +149,12 @@ impl<'o> Pick<'o> {
             let is_unfit = self.action == Action::Retry && entry::holds_buried_bytes(&entry);
             self.stage = if is_unfit { Stage::Over(End::NoJob) } else { Stage::Found(entry) };
         } else if entries == 0 || self.progress.seen >= page.total {
-            // Each page goes on by an entry at least, so it ends where the place ends.
+            // Each page advances by at least one entry, so it ends where the place ends.
             self.pass_on();
         }
     }
 
-    /// Goes on with the next place.
+    /// Continues with the next place.
     fn pass_on(&mut self) {
         self.searched.push((self.places[self.at].clone(), self.progress.seen));
         self.at += 1;
@@ -162,7 +162,7 @@ impl<'o> Pick<'o> {
         self.stage = if self.at < self.places.len() { Stage::Look } else { Stage::Over(End::NotFound) };
     }
 
-    /// Goes on if it is known what became of the job.
+    /// Moves on if the outcome for the job is known.
     fn settle_batch(&mut self) {
         let Stage::Act { title, batch } = &self.stage else { return };
         let Some(outcome) = batch.outcome() else { return };
@@ -172,7 +172,7 @@ impl<'o> Pick<'o> {
                 let (title, place) = (title.clone(), self.places[self.at].clone());
                 self.stage = Stage::Over(End::Done { title, place, outcome: outcome.clone() });
             }
-            // Taken by a poller or a worker since it was seen.
+            // A poller or a worker has taken it since it was seen.
             _ => self.pass_on(),
         }
     }

@@ -1,14 +1,14 @@
 //! Deleting whole queues, sets, counters and process data, as the gem's cleaner does.
 //!
-//! Unlike the gem's cleaner it leaves alone what runs or lives:
+//! Unlike the gem's cleaner it leaves alone whatever runs or lives:
 //! - jobs in flight. Those that a living process runs are not its to delete (`cancel` ends one), those of a dead one are
-//!   put back into their queue by a reaper, the Ruby servers' lists among them; then they can be pruned. The gem's
-//!   `prune_all_queues` deletes the lists of its own servers, from under the jobs that run.
+//!   put back into their queue by a reaper, including the Ruby servers' lists; then they can be pruned. The gem's
+//!   `prune_all_queues` deletes the lists of its own servers from under the jobs that run.
 //! - the heartbeats of living processes. Without one a Ruby requeuer takes the jobs that run there for lost. A process
-//!   counts as living until its heartbeat is late by half a minute, by Redis's own clock.
+//!   counts as living until its heartbeat is half a minute late, by Redis's own clock.
 //!
-//! In a cluster it goes from one queue's realm to the next, and each heartbeat lies somewhere. What one realm had is added
-//! to what the others had. It may be left in between, and to run it again is safe.
+//! In a cluster it goes from one queue's realm to the next, and each heartbeat is on some node. What was found in one
+//! realm is added to what was found in the others. It may be interrupted in between, and is safe to run again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,10 +44,10 @@ pub enum What {
     All,
 }
 
-/// What is found to be deleted.
+/// What was found that can be deleted.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    /// With the number of jobs there, or what the counter says.
+    /// With the number of jobs there, or the value of the counter.
     pub(crate) keys: Vec<(Pruned, u64)>,
     pub(crate) heartbeats: Vec<String>,
     /// Queues that no worker may be given.
@@ -57,7 +57,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Of a place that has so many jobs.
+    /// For a place that has this many jobs.
     pub(crate) fn in_place(place: Place, jobs: u64) -> Self {
         let keys = if jobs > 0 { vec![(Pruned::Jobs(place), jobs)] } else { Vec::new() };
         Self { keys, ..Self::default() }
@@ -125,9 +125,9 @@ struct Task {
 
 #[derive(Debug)]
 enum Deed {
-    /// Deletes the key of this number.
+    /// Deletes the key with this number.
     Delete(usize),
-    /// Deletes the heartbeat of this number, unless its process lives.
+    /// Deletes the heartbeat with this number, unless its process lives.
     Forget(usize),
 }
 
@@ -138,13 +138,13 @@ pub(crate) struct Prune<'f> {
     tasks: Vec<Task>,
     /// The number of the next one.
     next: usize,
-    /// Of each key that was found: how much was deleted, once any of its kind is gone.
+    /// For each key that was found: how much was deleted, once any of its kind is gone.
     counts: Vec<Option<u64>>,
     forgotten: u64,
 }
 
 impl<'f> Prune<'f> {
-    /// Deletes what was found at such servers.
+    /// Deletes what was found, on servers with these keys.
     pub(crate) fn new(found: &'f Found, keys: Keyspace) -> Self {
         let mut tasks =
             if keys.is_cluster() { found.tasks_of_cluster(keys) } else { found.tasks_of_one_server(keys) };
@@ -159,12 +159,12 @@ impl<'f> Prune<'f> {
         Self { found, tasks, next: 0, counts: vec![None; found.keys.len()], forgotten: 0 }
     }
 
-    /// Where the next call goes; `None`: it is at its end.
+    /// Where the next call goes; `None`: it is finished.
     pub(crate) fn site(&self) -> Option<&Site> {
         self.tasks.get(self.next).map(|task| &task.site)
     }
 
-    /// What was deleted so far, with the number of jobs there were, or at what the counter was.
+    /// What was deleted so far, with the number of jobs there were, or the value of the counter.
     pub(crate) fn deleted(&self) -> impl Iterator<Item = (&'f Pruned, u64)> {
         let keys = self.found.keys.iter().zip(&self.counts);
         keys.filter_map(|((pruned, _), count)| Some((pruned, (*count)?)))
@@ -187,7 +187,7 @@ impl Found {
         (0..self.keys.len()).map(task).collect()
     }
 
-    /// In each realm that has any of it. What is of no one queue is in all of them.
+    /// In each realm that has any of it. What belongs to no single queue is in all of them.
     fn tasks_of_cluster(&self, keys: Keyspace) -> Vec<Task> {
         let mut of_queue: BTreeMap<String, usize> = BTreeMap::new();
         let (mut of_all, mut tasks) = (Vec::new(), Vec::new());

@@ -1,8 +1,8 @@
 //! Making processes quiet, or stopping them.
 //!
-//! What is wanted is published on a channel on which that process alone listens, so Redis itself says whether it was heard.
-//! Then the process is watched: until its figures say `quiet` (or it has gone), or, for a stop, until its heartbeat has
-//! gone. A process whose figures say `stopping` counts as quiet. A Ruby server listens on no channel.
+//! The request is published on a channel on which that process alone listens, so Redis itself reports whether it was
+//! received. Then the process is watched: until its figures say `quiet` (or it is gone), or, for a stop, until its
+//! heartbeat is gone. A process whose figures say `stopping` counts as quiet. A Ruby server listens on no channel.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::{
 /// Which processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// The one whose uuid begins so.
+    /// The one whose uuid begins with this.
     One(String),
     /// All that have a heartbeat.
     All,
@@ -31,7 +31,7 @@ pub enum Target {
 pub(crate) enum Unclear {
     /// Nobody is there.
     NoProcess,
-    /// These could be meant, by their uuids.
+    /// These could be meant; their uuids.
     ManyProcesses(Vec<String>),
 }
 
@@ -51,13 +51,13 @@ pub(crate) fn meant(mut members: Vec<Member>, target: &Target) -> Result<Vec<Mem
     }
 }
 
-/// The act under way: [`Self::write_wish`] and [`Self::read_heard`], then, as long as [`Self::is_waiting`],
+/// The act under way: [`Self::write_wish`] and [`Self::read_heard`], then, while [`Self::is_waiting`],
 /// [`Self::write_question`] and [`Self::read_phases`] (in a cluster a survey and [`Self::phases_of`]) and [`Self::look`].
 #[derive(Debug)]
 pub(crate) struct Steering {
     wish: Wish,
     members: Vec<Member>,
-    /// The numbers of those that did not hear, and of those that heard and have not done it.
+    /// The numbers of those that did not receive it, and of those that did but have not done it.
     deaf: Vec<usize>,
     waiting: Vec<usize>,
     late: usize,
@@ -72,7 +72,7 @@ pub(crate) enum Seen<'m> {
     Late {
         /// Which.
         member: &'m Member,
-        /// As it says itself.
+        /// As it reports it.
         phase: String,
         /// How long it had.
         limit: Duration,
@@ -84,7 +84,7 @@ impl Steering {
         Self { wish, members, deaf: Vec::new(), waiting: Vec::new(), late: 0 }
     }
 
-    /// Appends what is wanted of each. One round trip.
+    /// Appends the request to each. One round trip.
     pub(crate) fn write_wish(&self, keys: Keyspace, database: u32, requests: &mut Requests) {
         for member in &self.members {
             steer::publish(keys, database, &member.uuid, self.wish, requests);
@@ -103,12 +103,12 @@ impl Steering {
         Ok(())
     }
 
-    /// Those that did not hear.
+    /// Those that did not receive it.
     pub(crate) fn deaf(&self) -> impl Iterator<Item = &Member> {
         self.deaf.iter().filter_map(|number| self.members.get(*number))
     }
 
-    /// Those that heard and have not done it yet.
+    /// Those that received it but have not done it yet.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Member> {
         self.waiting.iter().filter_map(|number| self.members.get(*number))
     }
@@ -117,7 +117,7 @@ impl Steering {
         !self.waiting.is_empty()
     }
 
-    /// How many did not hear or have not done it in time.
+    /// How many did not receive it or have not done it in time.
     pub(crate) const fn failed(&self) -> usize {
         self.deaf.len() + self.late
     }
@@ -126,13 +126,13 @@ impl Steering {
         self.members.len()
     }
 
-    /// Appends the question what each that is waited for says of itself. One round trip; not for a cluster.
+    /// Appends the question what each process that is waited for reports. One round trip; not for a cluster.
     pub(crate) fn write_question(&self, keys: Keyspace, requests: &mut Requests) {
         let uuids: Vec<&str> = self.waiting().map(|member| member.uuid.as_str()).collect();
         steer::ask_phases(keys, &uuids, requests);
     }
 
-    /// The phases in the reply to [`Self::write_question`]; `None`: its figures are gone, and so is it.
+    /// The phases in the reply to [`Self::write_question`]; `None` if the figures are gone, and so the process.
     ///
     /// # Errors
     /// If a reply is an error, or of another shape.
@@ -140,7 +140,7 @@ impl Steering {
         steer::phases(reply)
     }
 
-    /// The same from a survey: in a cluster the figures of each process are beside its heartbeat.
+    /// The same from a survey: in a cluster the figures of each process are next to its heartbeat.
     pub(crate) fn phases_of(&self, found: &Summary) -> Vec<Option<String>> {
         let phase = |member: &Member| {
             let process = found.processes.values().find(|process| process.uuid == member.uuid)?;
@@ -150,7 +150,7 @@ impl Steering {
         self.waiting().map(phase).collect()
     }
 
-    /// What has become of those that are waited for, in these phases, when so much time has passed.
+    /// What has become of those that are waited for, in these phases, after this much time.
     pub(crate) fn look(&mut self, phases: Vec<Option<String>>, elapsed: Duration) -> Vec<Seen<'_>> {
         let mut seen = Vec::new();
         let mut left = Vec::new();

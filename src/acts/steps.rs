@@ -9,9 +9,9 @@ use crate::{
 
 /// An act in steps, each one call and its reply.
 ///
-/// Between two steps it may be left: what was done is done. After [`Error`] it must be.
+/// It may be abandoned between two steps: what was done is done. After [`Error`] it must be.
 pub(crate) trait Steps {
-    /// Appends the next call, and says who is to be asked; `None`: it is at its end, or waits for its caller's consent.
+    /// Appends the next call, and returns whom to ask; `None`: it is finished, or waits for its caller's consent.
     ///
     /// Until the reply is read it appends the same again: a server that forgot its scripts has done nothing.
     fn next(&self, scripts: &Scripts, requests: &mut Requests) -> Option<To>;
@@ -26,7 +26,7 @@ pub(crate) trait Steps {
     fn what(&self) -> String;
 }
 
-/// Who is to be asked.
+/// Whom to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum To {
     /// The server whose scripts were given.
@@ -46,13 +46,13 @@ pub(crate) enum Error {
     DeadSetFull(#[from] DeadSetFull),
 }
 
-/// How far an act is.
+/// How far an act has got.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     /// Jobs acted on, or keys deleted.
     pub(crate) done: u64,
     /// Entries looked at.
     pub(crate) seen: u64,
-    /// Of so many.
+    /// Out of this many.
     pub(crate) of: u64,
 }

@@ -1,9 +1,9 @@
-//! Acting on all jobs of a set, or on all of a name.
+//! Acting on all jobs of a set, or on all with a name.
 //!
 //! They are taken from the oldest to the newest, in batches of one script call each, at most as many as there were at the
-//! beginning: what a retried job leaves when it fails again comes last and is not taken for one of them. It may be left
-//! between two batches: what was done is done. With a name, entries that others take away in the meantime may make it pass
-//! over as many: run again it finds these.
+//! start: what a retried job leaves when it fails again comes last and is not taken for one of them. It may be abandoned
+//! between two batches: what was done is done. With a name, if others take entries away meanwhile, it may miss as many: run
+//! it again to find these.
 
 use std::rc::Rc;
 
@@ -25,7 +25,7 @@ use crate::{
     wire::Realm,
 };
 
-/// What is done, and with which jobs.
+/// What to do, and with which jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Mission {
     pub(crate) action: Action,
@@ -33,11 +33,11 @@ pub(crate) struct Mission {
     pub(crate) filter: Filter,
 }
 
-/// What became of all jobs that were meant.
+/// What became of all the jobs that were meant.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Swept {
     pub(crate) outcome: Outcome,
-    /// Entries that hold bytes that are no job, so that they were not retried.
+    /// Entries whose bytes are not a job, so that they were not retried.
     pub(crate) unfit: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Acts driven without a server: what they ask, of whom, and what they make of the replies. What they do to a real Redis is
+//! Acts driven without a server: what they ask, whom, and what they make of the replies. What they do to a real Redis is
 //! proved in `admin`.
 
 use std::rc::Rc;
@@ -21,7 +21,7 @@ use crate::{
     wire::{QueueName, Realm, keys::JIGGLER},
 };
 
-/// The scripts as a server would know them that names each by its number.
+/// The scripts as known to a server that names each by its number.
 fn scripts(realm: Realm) -> Scripts {
     let hashes: String = (0..LOAD_REPLIES).map(|number| format!("$3\r\n{number:03}\r\n")).collect();
     let mut decoder = Decoder::default();
@@ -30,7 +30,7 @@ fn scripts(realm: Realm) -> Scripts {
     Scripts::read(realm, &replies).unwrap()
 }
 
-/// What is asked next, and of whom.
+/// What is asked next, and whom.
 fn asked(steps: &impl Steps, scripts: &Scripts) -> Option<(To, String)> {
     let ask = || {
         let mut requests = Requests::new();
@@ -57,7 +57,7 @@ fn entry(payload: &str) -> Entry {
     }
 }
 
-/// A page of such payloads of a set, of so many.
+/// A page with these payloads of a set with this many entries.
 fn page(total: u64, payloads: &[&str]) -> String {
     let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.len());
     let entry = |text: &&str| format!(":{}\r\n{}{}", text.len(), bulk("1"), bulk(text));

@@ -111,7 +111,7 @@ fn a_job_that_has_not_failed_is_given_a_reason_to_be_dead() {
         dead[0].starts_with(r#"{"name":"N","args":[1.0e+21],"jid":"s","queue":"img","started_at":"#),
         "{dead:?}"
     );
-    let end = r#","error_message":"killed by an operator while it lay in the scheduled set","error_class":"JigglerUring::Killed"}"#;
+    let end = r#","error_message":"killed by an operator while in the scheduled set","error_class":"JigglerUring::Killed"}"#;
     assert!(dead[0].ends_with(end), "{dead:?}");
     assert!(members(&redis, Set::Scheduled).is_empty());
 }
