@@ -1,7 +1,7 @@
 //! One entry of a queue or a set as people and programs see it.
 //!
-//! What it says of itself is read when it is asked for: a page of large payloads is shown without reading each of them
-//! several times. As JSON it carries the payload as it is, or bytes that are no job in base64.
+//! Its content is read when it is asked for: a page of large payloads is shown without reading each of them several times.
+//! As JSON it carries the payload unchanged, or, if it is not a job, its bytes in base64.
 
 use std::io::{self, Write};
 
@@ -55,7 +55,7 @@ impl<'e> JobEntry<'e> {
         name_of(&self.entry.bytes)
     }
 
-    /// Where it lies, or where the poller would put it.
+    /// Where it is, or where the poller would put it.
     pub(crate) fn queue(&self) -> String {
         match self.place {
             Place::Queue(queue) => queue.exact().into_owned(),
@@ -88,8 +88,8 @@ impl<'e> JobEntry<'e> {
         error_of(&self.entry.bytes)
     }
 
-    /// Of an entry that is too large to be read as a whole: how many bytes that were no job it holds, if it does. The
-    /// base64 comes last in it, and is filled up to four characters for each three bytes.
+    /// For an entry that is too large to be read as a whole: how many bytes that were not a job it holds, if it does. The
+    /// base64 comes last in it, padded to four characters for each three bytes.
     pub(crate) fn buried_bytes(&self) -> Option<u64> {
         if self.entry.is_whole() || !holds_buried_bytes(self.entry) {
             return None;
@@ -100,7 +100,7 @@ impl<'e> JobEntry<'e> {
         Some(self.entry.size.saturating_sub(around) / 4 * 3)
     }
 
-    /// Writes it as a JSON object, piece by piece: a payload may be large, and stays as it is.
+    /// Writes it as a JSON object, piece by piece: a payload may be large, and stays unchanged.
     pub(crate) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self { place, entry, .. } = self;
         write!(out, "{{\"queue\":{},\"bytes\":{}", serde_json::to_string(&self.queue())?, entry.size)?;
@@ -127,7 +127,7 @@ impl<'e> JobEntry<'e> {
 /// What a [`handle`] begins with.
 const HANDLE: &str = "entry:";
 
-/// What an entry is called by.
+/// What an entry is called.
 pub(crate) fn id(entry: &Entry) -> String {
     jid_of(&entry.bytes).unwrap_or_else(|| handle(entry))
 }
@@ -148,13 +148,13 @@ pub(crate) fn title(entry: &Entry) -> String {
     }
 }
 
-/// Whether it holds bytes that were no job, buried in a well-formed entry.
+/// Whether it holds bytes that were not a job, buried in a well-formed entry.
 pub(crate) fn holds_buried_bytes(entry: &Entry) -> bool {
     name_of(&entry.bytes).as_deref() == Some(bad::NAME)
         && (!entry.is_whole() || bad::exhume(&entry.bytes).is_some())
 }
 
-/// The jid of a payload. Others push numbers: they are called by their digits.
+/// The jid of a payload. Other producers push numbers: their digits serve as the jid.
 pub(crate) fn jid_of(payload: &[u8]) -> Option<String> {
     let jid = member_of_head::<Box<RawValue>>(payload, fields::JID)?;
     let is_number = jid.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
@@ -169,7 +169,7 @@ pub(crate) fn shortened(text: &str) -> String {
     }
 }
 
-/// What an entry without a jid is called by: its bytes, as far as they are shown, and its size.
+/// What an entry without a jid is called: its bytes, as far as they are shown, and its size.
 fn handle(entry: &Entry) -> String {
     let head = &entry.bytes[..entry.bytes.len().min(ENTRY_HEAD_BYTES)];
     format!("{HANDLE}{:08x}-{}", crc32fast::hash(head), entry.size)

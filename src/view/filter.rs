@@ -1,4 +1,4 @@
-//! Which jobs are meant: those of a name, or the one of a jid.
+//! Which jobs are meant: those with a name, or the one with a jid.
 
 use super::entry;
 use crate::{
@@ -17,7 +17,7 @@ pub enum NamePattern {
 }
 
 impl NamePattern {
-    /// A text that ends with an asterisk is a beginning.
+    /// A text that ends with an asterisk is a prefix.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         match text.strip_suffix('*') {
@@ -34,7 +34,7 @@ impl NamePattern {
     }
 }
 
-/// What a job must be to be meant. Empty: any, and also what is no job.
+/// What a job must match to be meant. Empty: any job, and also anything that is not a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Its name.
@@ -44,7 +44,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// The one job of a jid.
+    /// The one job with a jid.
     pub(crate) fn jid(jid: &str) -> Self {
         Self { name: None, jid: Some(jid.to_owned()) }
     }
@@ -55,7 +55,7 @@ impl Filter {
         self.name.is_none() && self.jid.is_none()
     }
 
-    /// Whether an entry is meant. Of what is no job, or not read as a whole, as much is looked at as can be read.
+    /// Whether an entry is meant. If it is not a job, or was not read as a whole, as much as can be read is compared.
     pub(crate) fn matches(&self, parser: &mut Parser, entry: &Entry) -> bool {
         if self.is_empty() {
             return true;

@@ -1,7 +1,7 @@
 //! The summary in the shape of the gem's `Jiggler.summary`.
 //!
 //! The JSON has the gem's keys, with numbers of a process as strings where the gem has strings; a process of ours has one
-//! more, `health`. A heartbeat that is no JSON gives null for its three fields, where the gem raises.
+//! key more, `health`. A heartbeat that is not JSON gives null for its three fields, where the gem raises.
 
 use std::collections::BTreeMap;
 
@@ -59,12 +59,12 @@ struct GemProcess<'a> {
     started_at: String,
     pid: String,
     hostname: &'a str,
-    /// Not the gem's, so only where there is one: of our own processes.
+    /// Not the gem's, so only where there is one: for our own processes.
     #[serde(skip_serializing_if = "Option::is_none")]
     health: Option<Health<'a>>,
 }
 
-/// Whether a process is well, by its own account.
+/// Whether a process is well, according to itself.
 #[derive(Serialize)]
 struct Health<'a> {
     ok: bool,

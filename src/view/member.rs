@@ -1,6 +1,6 @@
 //! One process of the fleet as an operator sees it, a Ruby server or one of ours.
 //!
-//! A Ruby server says what it runs in its heartbeat; ours say it in their figures, because the gem's page cannot show it.
+//! A Ruby server lists what it runs in its heartbeat; ours list it in their figures, because the gem's page cannot show it.
 
 use std::collections::BTreeMap;
 
@@ -20,16 +20,16 @@ pub(crate) enum Engine {
     JigglerUring,
 }
 
-/// What is known of a process.
+/// What is known about a process.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Member {
     pub(crate) uuid: String,
     pub(crate) host: String,
     pub(crate) pid: u32,
     pub(crate) engine: Engine,
-    /// Ours say theirs.
+    /// Ours report theirs.
     pub(crate) version: Option<String>,
-    /// `running`, `quiet` or `stopping`. A quiet Ruby server has no heartbeat, so those that are seen run.
+    /// `running`, `quiet` or `stopping`. A quiet Ruby server has no heartbeat, so those that are seen are running.
     pub(crate) phase: String,
     pub(crate) ok: bool,
     pub(crate) troubles: Vec<Trouble>,
@@ -61,7 +61,7 @@ impl Members {
     }
 }
 
-/// A job that runs.
+/// A running job.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct RunningJob {
     pub(crate) name: String,
@@ -95,7 +95,7 @@ impl Member {
             troubles: figures.map(|figures| figures.troubles.clone()).unwrap_or_default(),
             queues: process.queues.clone(),
             concurrency: process.concurrency,
-            // A job that holds its core is named and not counted by its shard.
+            // A job that holds up its core is named but not counted by its shard.
             busy: running.unwrap_or(held).max(held),
             timeout_s: process.timeout_s,
             poller: process.poller == Poller::Enabled,
@@ -108,8 +108,8 @@ impl Member {
         }
     }
 
-    /// The first trouble, and how many more there are: a process may have hundreds of shards; then whether the clock of its
-    /// host is wrong. A Ruby server says nothing about its health.
+    /// The first problem, and how many more there are: a process may have hundreds of shards. A Ruby server reports nothing
+    /// about its health.
     pub(crate) fn health(&self, now: f64) -> String {
         let Some(skew) = self.clock_skew_s else { return self.troubled(now) };
         let side = if skew < 0.0 { "behind" } else { "ahead of" };
@@ -125,7 +125,7 @@ impl Member {
         }
     }
 
-    /// [`Self::health`], or the phase of a process that is well and no longer takes jobs.
+    /// [`Self::health`], or the phase of a process that is well but no longer takes jobs.
     pub(crate) fn health_or_phase(&self, now: f64) -> String {
         if self.ok && self.phase != "running" { self.phase.clone() } else { self.health(now) }
     }
@@ -140,7 +140,7 @@ impl Member {
     }
 }
 
-/// A Ruby server's `current_jobs`, as far as it is looked at.
+/// A Ruby server's `current_jobs`, as far as they are looked at.
 #[derive(Debug, Deserialize)]
 struct RubyJob {
     #[serde(default)]
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn one_of_ours_says_it_in_its_figures() {
+    fn one_of_ours_reports_it_in_its_figures() {
         let mut process = process(r#"{"heartbeat":1795299770.3,"rss":36192,"current_jobs":{}}"#);
         let json = r#"{"phase":"quiet","version":"0.2.0","shards":[{"running":2},{"running":3}],
             "jobs":[{"shard":1,"name":"A","jid":"j","since":5.5}]}"#;

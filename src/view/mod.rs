@@ -1,7 +1,7 @@
 //! What operators see of queues, jobs and processes: models, and their JSON.
 //!
-//! Each is made from what `store` has read and knows nothing of where it is shown: tables are the command line's business
-//! (`admin`), pages a web server's. Nothing here reads Redis, prints or ends the process.
+//! Each is made from what `store` has read and does not know where it is shown: tables are up to the command line
+//! (`admin`), pages to a web server. Nothing here reads Redis, prints or ends the process.
 
 // Processes.
 pub(crate) mod member;

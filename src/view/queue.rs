@@ -1,6 +1,6 @@
 //! The queues, how many jobs wait in each, and how many processes serve it.
 //!
-//! A queue with jobs that nobody serves is what an operator looks for, so queues that are served and empty are named too.
+//! A queue with jobs that nobody serves is what an operator looks for, so queues that are served but empty are named too.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(crate) struct Queue<'s> {
     pub(crate) name: &'s str,
     /// Waiting ones.
     pub(crate) jobs: u64,
-    /// That serve it.
+    /// Processes that serve it.
     pub(crate) processes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The state of all servers at one look, cut to what is shown, with the rates since the look before.
+//! The state of all servers at one look, cut to what is shown, with the rates since the previous look.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -35,7 +35,7 @@ pub(crate) struct QueueLength {
     pub(crate) jobs: u64,
 }
 
-/// A process, and how fast each of its shards went between its last two heartbeats.
+/// A process, and how fast each of its shards was between its last two heartbeats.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Worker {
     #[serde(flatten)]
@@ -43,7 +43,7 @@ pub(crate) struct Worker {
     pub(crate) shard_jobs_per_s: Vec<Option<f64>>,
 }
 
-/// What was seen before, to tell rates by.
+/// What was seen before, for computing rates.
 #[derive(Debug, Default)]
 pub(crate) struct Rates {
     counts: Option<(Instant, Counts)>,
@@ -93,7 +93,7 @@ impl State {
 }
 
 impl Rates {
-    /// Jobs and failures per second since the counters were last seen; a counter that was reset counts as standing.
+    /// Jobs and failures per second since the counters were last seen; a counter that was reset counts as unchanged.
     fn of_counts(&mut self, counts: Counts, now: Instant) -> Option<(f64, f64)> {
         let (then, before) = self.counts.replace((now, counts))?;
         let seconds = now.saturating_duration_since(then).as_secs_f64();
@@ -101,7 +101,7 @@ impl Rates {
         Some((rate(counts.processed, before.processed), rate(counts.failures, before.failures)))
     }
 
-    /// A process says its counters with its heartbeat, so the time between two of these is what counts.
+    /// A process reports its counters with its heartbeat, so the time between two heartbeats is what counts.
     fn of_shards(&mut self, member: &Member) -> Vec<Option<f64>> {
         let Some(heartbeat) = member.heartbeat else { return vec![None; member.shards.len()] };
         let processed: Vec<u64> = member.shards.iter().map(|shard| shard.processed).collect();
@@ -129,7 +129,7 @@ mod tests {
     use crate::wire::figures;
 
     #[test]
-    fn rates_are_told_from_the_look_before() {
+    fn rates_come_from_the_previous_look() {
         let mut rates = Rates::default();
         let now = Instant::now();
         let counts = |processed, failures| Counts { processed, failures, ..Counts::default() };
@@ -151,7 +151,7 @@ mod tests {
         };
         let mut rates = Rates::default();
         assert_eq!(rates.of_shards(&member(10, 100)), [None]);
-        assert_eq!(rates.of_shards(&member(10, 100)), [None], "nothing new was said");
+        assert_eq!(rates.of_shards(&member(10, 100)), [None], "nothing new was reported");
         assert_eq!(rates.of_shards(&member(20, 600)), [Some(50.0)]);
         assert_eq!(rates.of_shards(&member(20, 600)), [Some(50.0)]);
     }
