@@ -1,6 +1,6 @@
-//! Why Redis cannot be worked with, as far as an operator would do something else about it.
+//! Why Redis cannot be used, distinguished as far as an operator would act differently.
 //!
-//! Responsible for the names, and for when a log says them. Which error has which cause, [`crate::net`] knows.
+//! Responsible for the names, and for when a log reports them. [`crate::net`] knows which error has which cause.
 
 use std::fmt;
 use std::time::Instant;
@@ -22,11 +22,11 @@ pub enum Cause {
     Denied,
     /// It loads its data, is busy with a script, has lost its primary, or its cluster is down.
     NotNow,
-    /// It takes no more connections.
+    /// It accepts no more connections.
     Full,
     /// It is a replica.
     Replica,
-    /// It takes no writes: its memory is full, or its disk.
+    /// It accepts no writes: its memory is full, or its disk.
     NoWrites,
     /// It does not know a command.
     NoCommand,
@@ -34,17 +34,17 @@ pub enum Cause {
     NoDatabase,
     /// The connection cannot be encrypted as it should be.
     Tls,
-    /// Nobody who was asked leads to it: sentinels, or nodes of a cluster.
+    /// Nobody who was asked knows where it is: sentinels, or nodes of a cluster.
     NotFound,
-    /// Something else: its own words say it.
+    /// Something else: its own words say what.
     Refused,
-    /// One that this version does not know.
+    /// A cause that this version does not know.
     #[serde(other)]
     Unknown,
 }
 
 impl Cause {
-    /// All but the one that only others have, in the order of their numbers.
+    /// All except [`Self::Unknown`], in the order of their numbers.
     const ALL: [Self; 12] = [
         Self::Gone,
         Self::Password,
@@ -60,14 +60,14 @@ impl Cause {
         Self::Refused,
     ];
 
-    /// Its number, to be published; [`Self::of_number`] reads it.
+    /// Its number, for publishing; [`Self::of_number`] reads it.
     #[must_use]
     pub fn number(self) -> u64 {
         let at = Self::ALL.iter().position(|cause| *cause == self);
         at.map_or(0, |at| at as u64 + 1)
     }
 
-    /// The cause of this number; none has 0.
+    /// The cause with this number; no cause has 0.
     #[must_use]
     pub fn of_number(number: u64) -> Option<Self> {
         let at = usize::try_from(number.checked_sub(1)?).ok()?;
@@ -82,15 +82,15 @@ impl Cause {
             Self::Password => "redis refuses this worker's password",
             Self::Denied => "redis denies this worker's user a right",
             Self::NotNow => "redis cannot serve now",
-            Self::Full => "redis takes no more connections",
-            Self::Replica => "this redis is no primary",
-            Self::NoWrites => "redis takes no writes",
+            Self::Full => "redis accepts no more connections",
+            Self::Replica => "this redis is not a primary",
+            Self::NoWrites => "redis accepts no writes",
             Self::NoCommand => "redis does not know a command",
             Self::NoDatabase => "redis has no such database",
             Self::Tls => "redis cannot be reached over tls",
-            Self::NotFound => "nobody leads to redis",
+            Self::NotFound => "redis cannot be found",
             Self::Refused => "redis refuses",
-            Self::Unknown => "redis is of no use",
+            Self::Unknown => "redis is unusable",
         }
     }
 }
@@ -101,20 +101,20 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What was said of one outage. Sans-IO.
+/// What was logged about one outage. Sans-IO.
 ///
-/// A cause is said when it is new. One that was said before, and comes again after another, is said again only after
-/// [`CAUSE_AGAIN`]: a server that fails now so and now so would else be a line an attempt.
+/// A cause is logged when it is new. A cause that was logged before, and returns after another, is logged again only after
+/// [`CAUSE_AGAIN`]: a server whose failures alternate would otherwise cost a line per attempt.
 #[derive(Debug, Default)]
 pub struct Causes {
-    /// The last that was said, and when.
+    /// The last cause that was logged, and when.
     last: Option<(Cause, Instant)>,
-    /// All that were said, a bit each, by their number.
+    /// All that were logged, one bit each, by number.
     said: u64,
 }
 
 impl Causes {
-    /// Another attempt has failed for this cause: whether that is to be said.
+    /// Notes that another attempt failed for this cause. Returns whether to log it.
     pub fn are_news(&mut self, cause: Cause, now: Instant) -> bool {
         let bit = 1 << cause.number();
         if let Some((last, at)) = self.last

@@ -1,7 +1,7 @@
 //! The names that `CLIENT LIST` shows for the connections of a process: `jiggler-uring:<uuid>[:<shard>][:<role>]`.
 
-/// The name of a connection of the process `uuid`. `shard`: the shard that owns it; `None`: control does. `role`: what it is
-/// for; empty for the connection over which a shard takes its jobs.
+/// The name of a connection of the process `uuid`. `shard`: the shard that owns it, or `None` for control. `role`: what it
+/// is for; empty for the connection over which a shard takes its jobs.
 #[must_use]
 pub fn client_name(uuid: &str, shard: Option<usize>, role: &str) -> String {
     let mut name = format!("jiggler-uring:{uuid}");

@@ -1,7 +1,7 @@
 //! Whose programs share a Redis with us: that decides how keys are spelt there.
 //!
-//! Chosen once, where a process, a command or a client begins. What differs between dialects is a value made from it there
-//! and handed down; nobody below asks for the dialect again.
+//! Chosen once, where a process, a command or a client starts. What differs between dialects is a value made from it there
+//! and passed down; nothing below asks for the dialect again.
 
 use super::keys::{JIGGLER, Keyspace};
 
@@ -14,7 +14,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// How its keys are spelt, in a Redis Cluster or on a Redis that is none.
+    /// How its keys are spelt, in a Redis Cluster or outside one.
     #[must_use]
     pub const fn keys(self, is_cluster: bool) -> Keyspace {
         match self {

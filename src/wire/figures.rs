@@ -1,6 +1,7 @@
-//! What lies under a process's own key ([`crate::wire::keys::process`]): its shards' counters, and what is wrong with it.
+//! What is stored under a process's own key ([`crate::wire::keys::process`]): its shards' counters, and what is wrong with
+//! it.
 //!
-//! Responsible for the form. Not for when it is written, nor for what counts as wrong (`control`).
+//! Responsible for the format. Not for when it is written, nor for what counts as wrong (`control`).
 
 use std::fmt;
 
@@ -8,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Cause;
 
-/// What a process says of itself with each heartbeat, as JSON.
+/// What a process reports about itself with each heartbeat, as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// `running`, `quiet` or `stopping`.
     pub phase: String,
-    /// What is wrong; empty: nothing.
+    /// What is wrong; empty if nothing is.
     #[serde(default)]
     pub troubles: Vec<Trouble>,
     /// One for each shard, in their order.
@@ -25,10 +26,10 @@ pub struct Figures {
     /// [`RUNNING_JOBS_SHOWN_MAX`](crate::limits::RUNNING_JOBS_SHOWN_MAX).
     #[serde(default)]
     pub jobs: Vec<RunningJob>,
-    /// Entries the dead set keeps, by its configuration; 0: it was not said.
+    /// Entries the dead set keeps, by its configuration; 0: not reported.
     #[serde(default)]
     pub dead_jobs_max: u64,
-    /// Seconds it keeps one.
+    /// Seconds it keeps each.
     #[serde(default)]
     pub dead_timeout_s: u64,
     /// By how many seconds the clock of its host is ahead of Redis's, if it is more than one; below 0: behind.
@@ -36,7 +37,7 @@ pub struct Figures {
     pub clock_skew_s: Option<f64>,
 }
 
-/// A job that runs.
+/// A running job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunningJob {
     /// The shard that runs it.
@@ -69,11 +70,11 @@ pub struct ShardFigures {
     pub unstarted: u64,
     /// Connections lost since the start.
     pub disconnects: u64,
-    /// Jobs it may run side by side; 0: it was not said.
+    /// Jobs it may run side by side; 0: not reported.
     pub slots: u64,
 }
 
-/// Something that keeps a shard from its work.
+/// A problem that keeps a shard from working.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Trouble {
     /// The shard.
@@ -96,9 +97,9 @@ pub enum Ailment {
     Stalled,
     /// It has no connection to Redis, or Redis refuses it.
     NoRedis,
-    /// It should have had an answer of Redis by now, and knows of no outage.
+    /// Redis should have answered it by now, and it knows of no outage.
     Silent,
-    /// One that this version does not know.
+    /// A problem that this version does not know.
     #[serde(other)]
     Unknown,
 }
@@ -107,7 +108,7 @@ impl Figures {
     /// The JSON, on one line.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Numbers and texts always are JSON; times are finite.
+        // Numbers and text always are JSON; times are finite.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
@@ -115,21 +116,21 @@ impl Figures {
 /// Reads the value of a process's own key.
 ///
 /// # Errors
-/// What serde_json says when the text is not one.
+/// What serde_json reports when the text is not valid.
 pub fn parse(json: &[u8]) -> Result<Figures, serde_json::Error> {
     serde_json::from_slice(json)
 }
 
 impl Trouble {
-    /// The trouble in words, at the Unix time `now`: "shard 1 stalled for 12.3 s", "shard 0 without redis for 1.0 s
-    /// (redis is gone)".
+    /// The problem in words, at the Unix time `now`: "shard 1 stalled for 12.3 s", "shard 0 without redis for 1.0 s (redis
+    /// is gone)".
     #[must_use]
     pub fn at(&self, now: f64) -> impl fmt::Display {
         let Self { shard, what, since, why } = *self;
         let what = match what {
             Ailment::Stalled => "stalled",
             Ailment::NoRedis => "without redis",
-            Ailment::Silent => "without an answer of redis",
+            Ailment::Silent => "without an answer from redis",
             Ailment::Unknown => "in trouble",
         };
         let seconds = (now - since).max(0.0);
@@ -183,7 +184,7 @@ mod tests {
         assert_eq!(trouble.at(112.34).to_string(), "shard 1 stalled for 12.3 s");
         assert_eq!(trouble.at(99.0).to_string(), "shard 1 stalled for 0.0 s", "a clock was set back");
         let without = Trouble { what: Ailment::NoRedis, why: Some(Cause::Full), ..trouble };
-        let words = "shard 1 without redis for 1.0 s (redis takes no more connections)";
+        let words = "shard 1 without redis for 1.0 s (redis accepts no more connections)";
         assert_eq!(without.at(101.0).to_string(), words);
     }
 }

@@ -1,6 +1,6 @@
-//! What lies under a heartbeat key: the JSON the gem's summary and web page read.
+//! What is stored under a heartbeat key: the JSON the gem's summary and web page read.
 //!
-//! Responsible for its form. Not for when it is written, nor for the key ([`crate::wire::heartbeat_key::Heartbeat`]).
+//! Responsible for its format. Not for when it is written, nor for the key ([`crate::wire::heartbeat_key::Heartbeat`]).
 
 use crate::time::RubyFloat;
 
@@ -14,8 +14,8 @@ pub struct HeartbeatValue {
 }
 
 impl HeartbeatValue {
-    /// The JSON as the gem writes it. `current_jobs` is always empty: the gem's web page raises as soon as any
-    /// heartbeat, whoever wrote it, names a running job, so what runs is published elsewhere.
+    /// The JSON as the gem writes it. `current_jobs` is always empty: the gem's web page raises as soon as any heartbeat,
+    /// no matter whose, names a running job, so what runs is published elsewhere.
     #[must_use]
     pub fn to_json(&self) -> String {
         let heartbeat = RubyFloat(self.heartbeat);

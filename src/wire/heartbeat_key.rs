@@ -1,4 +1,4 @@
-//! The key under which a process of the gem, or ours beside it, is found: it says who the process is, in ten parts.
+//! The key under which a process, the gem's or ours, is found: it says who the process is, in ten parts.
 //!
 //! Not for the value under it ([`super::heartbeat`]).
 
@@ -57,7 +57,7 @@ pub fn heartbeat(parts: &Heartbeat<'_>) -> String {
     parts.to_string()
 }
 
-/// Reads a heartbeat key, a Ruby server's or ours; `None` when it is none.
+/// Reads a heartbeat key, a Ruby server's or ours; `None` when it is not one.
 #[must_use]
 pub fn parse_heartbeat(key: &str) -> Option<Heartbeat<'_>> {
     let mut parts = key.strip_prefix(SERVER_PREFIX)?.splitn(8, ':');
@@ -77,7 +77,7 @@ pub fn parse_heartbeat(key: &str) -> Option<Heartbeat<'_>> {
     })
 }
 
-/// A queue name, with its priority where the heartbeat key carries one.
+/// A queue name, with its priority if the heartbeat key has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServedQueue<'k> {
     /// The queue's name.
@@ -99,8 +99,8 @@ pub fn join_queues(queues: &[ServedQueue<'_>]) -> String {
     parts.join(",")
 }
 
-/// Reads the `queues` part of a heartbeat key. The gem interleaves either all priorities or none, so every second
-/// part being a number means priorities; a plain list whose every second queue is *named* by a number reads wrongly.
+/// Reads the `queues` part of a heartbeat key. The gem interleaves either all priorities or none, so if every second part
+/// is a number these are priorities; a plain list in which every second queue is *named* by a number is misread.
 #[must_use]
 pub fn split_queues(queues: &str) -> Vec<ServedQueue<'_>> {
     let parts: Vec<&str> = queues.split(',').filter(|part| !part.is_empty()).collect();
@@ -117,8 +117,8 @@ pub fn split_queues(queues: &str) -> Vec<ServedQueue<'_>> {
     }
 }
 
-/// The uuid in a key under [`SERVER_PREFIX`], whatever stands behind it: a server whose key is of another form than
-/// [`parse_heartbeat`] knows lives all the same. `None` when it is no such key.
+/// The uuid in a key under [`SERVER_PREFIX`], whatever follows it: a server whose key has a format that [`parse_heartbeat`]
+/// does not know is alive all the same. `None` when it is not such a key.
 #[must_use]
 pub fn server_uuid(key: &str) -> Option<&str> {
     key.strip_prefix(SERVER_PREFIX)?.split(':').next()

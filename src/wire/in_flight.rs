@@ -1,4 +1,4 @@
-//! The keys of what one shard has in flight of one queue: they begin with its in-flight index
+//! The keys of what one shard has in flight from one queue: they begin with its in-flight index
 //! ([`keys::in_flight_index`](super::keys::in_flight_index)) and end with the name of a batch.
 
 /// The batch name of a shard's wait list.
@@ -7,14 +7,14 @@ pub const WAIT_LIST_BATCH: &str = "w";
 /// The batch name of a shard's oversize list.
 pub const OVERSIZE_BATCH: &str = "o";
 
-/// The batch name of the suspects of a dead shard: jobs recovered before, let go one by one.
+/// The batch name of the suspects of a dead shard: jobs recovered before, freed one by one.
 pub const SUSPECTS_BATCH: &str = "s";
 
 /// The batch name of the poison of a dead shard: jobs recovered too often, to be buried.
 pub const POISON_BATCH: &str = "p";
 
-/// The same for scripts, which derive these keys themselves: put before those that do. What counts recoveries stands beside
-/// a queue ([`recoveries_prefix`](super::Keyspace::recoveries_prefix)), whatever its key is.
+/// The same for scripts, which derive these keys themselves: prepended to those that do. The recovery counts are next to a
+/// queue ([`recoveries_prefix`](super::Keyspace::recoveries_prefix)), whatever its key is.
 macro_rules! names_for_lua {
     () => {
         "local WAIT_LIST, OVERSIZE, SUSPECTS, POISON, RECOVERIES = ':w', ':o', ':s', ':p', '{%s}:recoveries:'\n"

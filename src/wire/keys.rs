@@ -1,7 +1,8 @@
-//! Every Redis key, spelt here and nowhere else: a [`Keyspace`] is chosen at boot and handed down to all who need a key.
+//! Every Redis key, spelt here and nowhere else: a [`Keyspace`] is chosen at boot and passed to everything that needs a
+//! key.
 //!
-//! Responsible for the names the gem `jiggler` 0.1.0 uses (byte for byte, so that its client, summary, web page and
-//! servers see us) and for our own additive ones. Not for what lies under a key, nor for the commands.
+//! Responsible for the names the gem `jiggler` 0.1.0 uses (byte for byte, so that its client, summary, web page and servers
+//! see us) and for our own additional ones. Not for what is stored under a key, nor for the commands.
 //!
 //! Invariant: none of our own keys starts with [`Names::list_prefix`] or [`SERVER_PREFIX`] (the gem takes whatever it finds
 //! there for a queue or a process) or contains [`IN_PROGRESS`] (the gem's requeuer would empty it for ever).
@@ -16,14 +17,14 @@ use super::realm::{self, Realm};
 /// The part of a key by which the gem's requeuer recognises the lists of jobs its servers took.
 pub const IN_PROGRESS: &str = "in_progress";
 
-/// The names of one dialect. Those of sets, counters, leases and lead are of a Redis that is no cluster: there all queues
+/// The names of one dialect. Those of sets, counters, leases and lead are for a Redis outside a cluster: there all queues
 /// share them. See [`Realm`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Names {
     // Shared with the gem.
     /// What every queue's key starts with. There is no registry of queues: the gem finds them by `SCAN`.
     pub list_prefix: &'static str,
-    /// The pattern of every key of the gem, and of ours that hash by themselves.
+    /// The pattern of every key of the gem, and of our keys that hash by themselves.
     pub pattern: &'static str,
     /// Retry set (zset): failed jobs, score: Unix time in seconds of the next attempt.
     pub retries: &'static str,
@@ -47,7 +48,7 @@ pub struct Names {
     pub lead: &'static str,
     /// Begins the key of what one of our processes publishes about itself and its shards.
     pub process_prefix: &'static str,
-    /// Begins the key of what a job last said of how far it is.
+    /// Begins the key of the progress a job last reported.
     pub progress_prefix: &'static str,
     /// Begins every channel of [`Keyspace::cancel_channel`].
     pub cancel_prefix: &'static str,
@@ -55,7 +56,7 @@ pub struct Names {
     pub steer_prefix: &'static str,
 }
 
-/// The keyspace of the gem `jiggler`, and ours beside it, on a Redis that is no cluster.
+/// The keyspace of the gem `jiggler`, and ours next to it, on a Redis outside a cluster.
 pub const JIGGLER: Keyspace = Keyspace {
     names: &Names {
         list_prefix: "jiggler:list:",
@@ -78,7 +79,7 @@ pub const JIGGLER: Keyspace = Keyspace {
 };
 
 /// How the keys of one database are spelt. A small value, chosen once ([`super::Dialect::keys`]) and copied to where keys
-/// are built: those of a shard and its queues at its start.
+/// are built: those of a shard and its queues when it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keyspace {
     names: &'static Names,
@@ -86,13 +87,13 @@ pub struct Keyspace {
 }
 
 impl Keyspace {
-    /// The same names in a Redis Cluster, or on a Redis that is none.
+    /// The same names, in a Redis Cluster or outside one.
     #[must_use]
     pub(super) const fn with_cluster(self, is_cluster: bool) -> Self {
         Self { is_cluster, ..self }
     }
 
-    /// Whether it is of a Redis Cluster, where each queue has sets and counters of its own.
+    /// Whether it is for a Redis Cluster, where each queue has sets and counters of its own.
     #[must_use]
     pub const fn is_cluster(self) -> bool {
         self.is_cluster
@@ -104,7 +105,7 @@ impl Keyspace {
         self.names
     }
 
-    /// The one realm of a Redis that is no cluster.
+    /// The one realm of a Redis outside a cluster.
     #[must_use]
     pub const fn shared_realm(self) -> Realm {
         Realm::shared(self)
@@ -152,7 +153,7 @@ impl Keyspace {
         format!("{}{queue}:{IN_PROGRESS}:{uuid}", self.names.list_prefix)
     }
 
-    /// Reads a key that a `SCAN` over [`Names::list_prefix`] found; `None` when it is no such key.
+    /// Reads a key that a `SCAN` over [`Names::list_prefix`] found; `None` when it is not such a key.
     #[must_use]
     pub fn parse_list(self, key: &str) -> Option<ListKey<'_>> {
         let rest = self.queue_name(key)?;
@@ -164,14 +165,14 @@ impl Keyspace {
         })
     }
 
-    /// The channel on which the processes of a database listen for the jids of running jobs that are to end. Channels belong
-    /// to the whole server, whatever database a connection has selected, so its number is part of their names.
+    /// The channel on which the processes of a database listen for the jids of running jobs to cancel. Channels belong to
+    /// the whole server, whatever database a connection has selected, so its number is part of their names.
     #[must_use]
     pub fn cancel_channel(self, database: u32) -> String {
         format!("{}{database}", self.names.cancel_prefix)
     }
 
-    /// The channel on which one process listens for what an operator wants of it: `quiet`, `stop` or `stop now`.
+    /// The channel on which one process listens for an operator's requests: `quiet`, `stop` or `stop now`.
     #[must_use]
     pub fn steer_channel(self, database: u32, uuid: &str) -> String {
         format!("{}{database}:{uuid}", self.names.steer_prefix)
@@ -183,8 +184,8 @@ impl Keyspace {
         [self.names.process_prefix, uuid].concat()
     }
 
-    /// The same, where its heartbeat stands under that key. In a cluster it hashes with the heartbeat, so that who finds the
-    /// one finds the other on the same node.
+    /// The same for the process whose heartbeat is under that key. In a cluster it hashes with the heartbeat, so that
+    /// anyone who finds the one finds the other on the same node.
     #[must_use]
     pub fn figures(self, heartbeat_key: &str, uuid: &str) -> String {
         if self.is_cluster {
@@ -194,7 +195,7 @@ impl Keyspace {
         }
     }
 
-    /// What the job of this jid last said of how far it is.
+    /// The progress that the job with this jid last reported.
     #[must_use]
     pub fn progress(self, jid: &str) -> String {
         [self.names.progress_prefix, jid].concat()
@@ -206,20 +207,20 @@ impl Keyspace {
         format!("{{{}{queue}}}:{what}", self.names.list_prefix)
     }
 
-    /// The queue of a key that [`Self::beside_queue`] has made, and what it is; `None` if it is of another form.
+    /// The queue of a key that [`Self::beside_queue`] has made, and what it is; `None` if it has another form.
     pub(super) fn parse_beside_queue(self, key: &str) -> Option<(&str, &str)> {
         let (queue, what) = key.strip_prefix('{')?.strip_prefix(self.names.list_prefix)?.split_once("}:")?;
         (!queue.is_empty()).then_some((queue, what))
     }
 
-    /// The index of the batches that one shard has taken from one queue. It, and all that is derived from it
+    /// The index of the batches that one shard has taken from one queue. The index, and everything derived from it
     /// ([`super::in_flight`]), hashes with the queue.
     #[must_use]
     pub fn in_flight_index(self, queue: &str, uuid: &str, shard: usize) -> String {
         self.beside_queue(queue, &format!("inflight:{uuid}:{shard}"))
     }
 
-    /// Reads a key that [`Self::in_flight_index`] or what derives from it has made; `None` if it is of another form.
+    /// Reads a key made by [`Self::in_flight_index`] or derived from one; `None` if it has another form.
     #[must_use]
     pub fn parse_in_flight(self, key: &str) -> Option<InFlightKey<'_>> {
         let (queue, rest) = self.parse_beside_queue(key)?;
@@ -228,8 +229,8 @@ impl Keyspace {
         (!uuid.is_empty()).then_some(InFlightKey { queue, uuid, shard, batch: parts.next() })
     }
 
-    /// What the keys begin with under which is counted how often a job of a queue was recovered (hash: `n`, and `of`, the
-    /// process that died last with it). Behind it stands the jid, or a hash of the payload.
+    /// The prefix of the keys that count how often a job of a queue was recovered (hash: `n`, and `of`, the process that
+    /// last died with it). The jid follows, or a hash of the payload.
     #[must_use]
     pub fn recoveries_prefix(self, queue: &str) -> String {
         self.beside_queue(queue, "recoveries:")
@@ -271,7 +272,7 @@ pub enum ListKey<'k> {
     },
 }
 
-/// What a key in which one of our processes has jobs in flight says.
+/// What a key says in which one of our processes has jobs in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InFlightKey<'k> {
     /// The queue they came from.
@@ -290,7 +291,7 @@ mod tests {
     use super::super::in_flight::{batch, oversize_list, poison, suspects, wait_list};
     use super::*;
 
-    /// The part of a key that a Redis Cluster hashes: what stands in the first braces, else the whole key.
+    /// The part of a key that a Redis Cluster hashes: what is in the first braces, or else the whole key.
     fn hashed(key: &str) -> &str {
         let Some((_, rest)) = key.split_once('{') else { return key };
         match rest.split_once('}') {

@@ -1,8 +1,8 @@
-//! The member of the lease set by which a process is known, and its parts.
+//! The member of the lease set that identifies a process, and its parts.
 //!
 //! Not for the set itself ([`Realm::leases`](super::Realm)), nor for how long a lease lasts (`limits`).
 
-/// The member of the lease set by which a process is known: `<uuid>:<shards>:<queue>,<queue>,…`. It tells a reaper every
+/// The member of the lease set that identifies a process: `<uuid>:<shards>:<queue>,<queue>,…`. It gives a reaper every
 /// in-flight key the process may have.
 #[must_use]
 pub fn lease_member(uuid: &str, shards: usize, queues: &[&str]) -> String {
@@ -16,11 +16,11 @@ pub struct Lease<'k> {
     pub uuid: &'k str,
     /// How many shards it has.
     pub shards: usize,
-    /// The queues it serves, as it was told.
+    /// The queues it serves, as configured.
     pub queues: Vec<&'k str>,
 }
 
-/// Reads a member that [`lease_member`] wrote; `None` if it is of another form.
+/// Reads a member that [`lease_member`] wrote; `None` if it has another form.
 #[must_use]
 pub fn parse_lease_member(member: &str) -> Option<Lease<'_>> {
     let mut parts = member.splitn(3, ':');

@@ -1,8 +1,7 @@
-//! What the Ruby gem `jiggler` and we write into Redis under which key. Pure: no socket, no clock.
+//! What the Ruby gem `jiggler` and we write to Redis, and under which keys. Pure: no socket, no clock.
 //!
 //! Responsible for the spelling of keys, of queue names, of connection names, of the heartbeat and of a process's figures,
-//! the causes of outages among them.
-//! Not for job payloads (`job`), nor for the commands that touch the keys (`store`).
+//! including the causes of outages. Not for job payloads (`job`), nor for the commands that touch the keys (`store`).
 
 mod cause;
 mod client_name;

@@ -1,7 +1,7 @@
 //! How a process shows itself to its fleet: under which keys, and what it writes there.
 //!
-//! Readers of the gem find a process by the key of its heartbeat, which says who it is and how it is set; ours find its
-//! figures by its uuid, in a cluster by the heartbeat's key. Not for when anything is written, nor for the commands
+//! The gem's readers find a process by the key of its heartbeat, which says who it is and how it is configured; ours find
+//! its figures by its uuid, in a cluster by the heartbeat's key. Not for when anything is written, nor for the commands
 //! (`store::process`).
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Of the process of these parts.
+    /// For the process with these parts.
     #[must_use]
     pub fn new(keys: Keyspace, parts: &Heartbeat<'_>) -> Self {
         let heartbeat_key = heartbeat_key::heartbeat(parts);

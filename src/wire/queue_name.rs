@@ -1,7 +1,7 @@
 //! The name of a queue, valid by construction.
 //!
-//! What exists as a [`QueueName`] may stand in a Redis key, in the heartbeat key and in a log line as it is. Keys are
-//! built elsewhere; which queues a process serves is configuration.
+//! An existing [`QueueName`] may appear unchanged in a Redis key, in the heartbeat key and in a log line. Keys are built
+//! elsewhere; which queues a process serves is configuration.
 
 use std::{fmt, str::FromStr};
 
@@ -17,10 +17,10 @@ const IN_PROGRESS: &str = "in_progress";
 
 /// A queue name that every reader of the shared keys can take apart again.
 ///
-/// Invariant: 1 to [`QUEUE_NAME_BYTES_MAX`] bytes; no colon (the gem refuses it and cuts at it), no comma (the
-/// heartbeat joins names with it), no braces (they would move the key to another cluster slot than its in-flight
-/// key), no control character, no blank at either end, and not `in_progress` (the gem's requeuer takes any key with
-/// that text for a list of running jobs and rotates it for ever).
+/// Invariant: 1 to [`QUEUE_NAME_BYTES_MAX`] bytes; no colon (the gem refuses it and cuts at it), no comma (the heartbeat
+/// joins names with it), no braces (they would move the key to a different cluster slot from its in-flight key), no control
+/// character, no blank at either end, and not `in_progress` (the gem's requeuer takes any key with that text for a list of
+/// running jobs and rotates it for ever).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueName(Box<str>);
 
@@ -29,17 +29,17 @@ pub struct QueueName(Box<str>);
 #[non_exhaustive]
 pub enum QueueNameError {
     /// Nothing between two commas, or an empty argument.
-    #[error("a queue name may not be empty")]
+    #[error("a queue name must not be empty")]
     Empty,
     /// Longer than [`QUEUE_NAME_BYTES_MAX`].
     #[error("a queue name of {bytes} bytes is too long: at most {QUEUE_NAME_BYTES_MAX}")]
     TooLong {
-        /// Length that was given, in bytes.
+        /// The given length, in bytes.
         bytes: usize,
     },
-    /// A character that keys, the heartbeat or log lines cannot carry.
+    /// A character that keys, the heartbeat or log lines cannot contain.
     #[error(
-        "queue name {name:?} holds {character:?}: colons, commas, braces and control characters are not allowed"
+        "queue name {name:?} contains {character:?}: colons, commas, braces and control characters are not allowed"
     )]
     Character {
         /// The name as given.

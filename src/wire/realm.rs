@@ -1,9 +1,9 @@
-//! The keys that a script takes together with those of a queue: sets, counters, leases, lead.
+//! The keys that a script touches together with those of a queue: sets, counters, leases, lead.
 //!
 //! On one Redis there is one realm for all queues, whose keys are the gem's where it has them. A Redis Cluster keeps the
 //! keys of one hash slot together and no others, so there each queue is a realm of its own: the braces make all of its keys
 //! hash as `jiggler:list:<queue>` does, and every script stays one atomic step. The queue's list keeps the gem's name, so
-//! plain `LPUSH` producers of any language work; the gem's own readers do not speak cluster, so own names for the rest cost
+//! plain `LPUSH` producers in any language work; the gem's own readers do not speak cluster, so new names for the rest cost
 //! them nothing.
 
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ use super::keys::Keyspace;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Realm {
     keys: Keyspace,
-    /// The one queue it is of; `None`: all of them share it.
+    /// The queue it belongs to; `None`: all queues share it.
     queue: Option<Box<str>>,
     guard: Option<Box<str>>,
     /// Retry set.
@@ -33,7 +33,7 @@ pub struct Realm {
     pub lead: Cow<'static, str>,
 }
 
-/// What stands behind the tag in the keys of a queue's realm.
+/// What follows the tag in the keys of a queue's realm.
 const RETRIES: &str = "retries";
 const SCHEDULED: &str = "scheduled";
 const DEAD: &str = "dead";
@@ -75,22 +75,22 @@ impl Realm {
         }
     }
 
-    /// How keys are spelt where it is.
+    /// How keys are spelt there.
     #[must_use]
     pub const fn keys(&self) -> Keyspace {
         self.keys
     }
 
-    /// The one queue it is of; `None`: all of them share it.
+    /// The queue it belongs to; `None`: all queues share it.
     #[must_use]
     pub fn queue(&self) -> Option<&str> {
         self.queue.as_deref()
     }
 
-    /// A key of a queue's realm that is never there. A script is given it among its keys: while its slot is being moved to
+    /// A key of a queue's realm that never exists. A script gets it among its keys: while its slot is being moved to
     /// another node, a node refuses a call with a key that it does not have, before the call begins. Without it a script
-    /// whose keys are all still there would begin, and fail half-way at the first that it creates, or empties and touches
-    /// again.
+    /// whose keys are all still there would begin, and fail half-way at the first key that it creates, or empties and
+    /// touches again.
     #[must_use]
     pub fn guard(&self) -> Option<&str> {
         self.guard.as_deref()
@@ -117,7 +117,7 @@ pub enum RealmKey {
     Failures,
 }
 
-/// Reads a key that a search for those of all realms has found: its queue and what it is; `None` if it is none that is
+/// Reads a key that a search for those of all realms has found: its queue and what it is; `None` if it is not one that is
 /// counted.
 #[must_use]
 pub fn parse_realm_key(keys: Keyspace, key: &str) -> Option<(&str, RealmKey)> {

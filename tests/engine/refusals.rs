@@ -144,7 +144,7 @@ fn a_worker_outlives_a_redis_that_became_a_read_only_replica() {
     // Nothing listens on port 1, so it keeps its data.
     let mut drain = Drain::begin(&redis, &redis.tcp_url());
     redis.run(&["REPLICAOF", "127.0.0.1", "1"]);
-    drain.endure("this redis is no primary");
+    drain.endure("this redis is not a primary");
     redis.run(&["REPLICAOF", "NO", "ONE"]);
     drain.finish(&[]);
 }
@@ -155,7 +155,7 @@ fn a_worker_outlives_a_redis_that_has_no_room_for_clients() {
     let mut drain = Drain::begin(&redis, &redis.url());
     redis.run(&["CONFIG", "SET", "maxclients", "1"]);
     redis.run(&["CLIENT", "KILL", "TYPE", "normal"]);
-    drain.endure("redis takes no more connections");
+    drain.endure("redis accepts no more connections");
     redis.run(&["CONFIG", "SET", "maxclients", "10000"]);
     drain.finish(&[]);
 }
