@@ -29,7 +29,7 @@ pub(crate) struct Outcome {
     pub(crate) done: u64,
     /// No longer there.
     pub(crate) gone: u64,
-    /// Not retried: the key of their queue is not a list.
+    /// Not retried: the key of their queue is not a list, or no worker may be given that queue.
     pub(crate) held: u64,
     /// The key of a queue: of the last job retried, or of one that is held.
     pub(crate) queue: Option<String>,

@@ -70,7 +70,7 @@ pub(crate) enum End {
         /// One job is done.
         outcome: Outcome,
     },
-    /// It stays where it is: the key of its queue, this one, is not a list.
+    /// It stays where it is: the key of its queue, this one, is not a list, or is one that no worker may be given.
     Held(String),
     /// It holds bytes that no worker can run, and was to be retried.
     NoJob,

@@ -56,7 +56,7 @@ fn pace(suspects: u64) -> Option<(usize, Duration)> {
     Some((at_once.min(SUSPECTS_PER_CALL_MAX), tick))
 }
 
-/// Buries what was recovered too often, and runs the death hooks of this process.
+/// Buries what was recovered too often, at a time of this clock, and runs the death hooks of this process.
 pub(super) async fn bury(
     control: &Control,
     clock: &RedisClock,

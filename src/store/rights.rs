@@ -18,7 +18,8 @@
 //! can do without: a user without `+sort` or `+memory|usage` costs Redis twice the time per job, because every job goes
 //! through a script (`turn.lua`); one without `+client|setname` has connections without names, one without
 //! `+client|tracking` may see retries late by the poll interval, and one without the channels of steering does not receive
-//! the command line's `quiet` and `stop`.
+//! the command line's `quiet` and `stop`. A producer, or a reader of the summary, who may not run `+time` has delays and
+//! ages by the clock of its own host.
 
 use crate::resp::{Error, Place, RedisErrorKind, RedisUrl, Reply, Requests, Value};
 use crate::wire::{DEFAULT_QUEUE, Keyspace};

@@ -108,8 +108,8 @@ impl Member {
         }
     }
 
-    /// The first problem, and how many more there are: a process may have hundreds of shards. A Ruby server reports nothing
-    /// about its health.
+    /// The first problem, and how many more there are: a process may have hundreds of shards; then whether the clock of its
+    /// host is wrong. A Ruby server reports nothing about its health.
     pub(crate) fn health(&self, now: f64) -> String {
         let Some(skew) = self.clock_skew_s else { return self.troubled(now) };
         let side = if skew < 0.0 { "behind" } else { "ahead of" };

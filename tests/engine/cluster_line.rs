@@ -93,7 +93,9 @@ fn everything_works_under_the_rights_of_the_table_and_nothing_is_denied() {
         let mut denied: Vec<String> = log.as_array().unwrap().map(|entry| format!("{entry:?}")).collect();
         // A producer's table does not allow it to name its connections or to ask for the time, so it goes without.
         let optional = ["client|setname", "\"time\""];
-        denied.retain(|entry| !(entry.contains("producer") && optional.iter().any(|what| entry.contains(what))));
+        denied.retain(|entry| {
+            !(entry.contains("producer") && optional.iter().any(|what| entry.contains(what)))
+        });
         assert_eq!(denied, [""; 0]);
     }
     assert!(worker.lines("NOPERM").is_empty());

@@ -44,7 +44,7 @@ pub(super) struct Heartbeat {
 }
 
 impl Beat<'_> {
-    /// Appends it, lease first, so that its reply comes first.
+    /// Appends it, at this Unix time of Redis: the lease first, so that its reply comes first.
     pub(super) fn write(&self, now: f64, scripts: &Scripts, requests: &mut Requests) {
         if let Some(LeaseBeat { duty, known }) = &self.lease {
             let length_ms = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);

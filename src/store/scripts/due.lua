@@ -4,16 +4,19 @@
 -- ARGV  1 most jobs to move from each set   2 queue of a job that names none   3 what the key of a queue begins with
 --       4 most bytes of payload to move from each set, a single larger one excepted   5 seconds until a job that cannot
 --       be moved is due again   6 jobs to read at once   7 uuid of the process   8 milliseconds the lead lasts
---       9 '1' if the process may be leading
+--       9 '1' if the process may be leading   10 size up to which a job that no worker may be given is returned
 -- Redis's own clock decides what is due. The payload is read, for its queue, and moved unchanged, byte for byte. Each set
 -- has its own share of a call, in jobs and in bytes, so that neither keeps the other waiting.
--- A job whose queue's key is not a list stays in its set and is due again later: it must not stand in the way of others.
+-- A job whose queue's key is not a list stays in its set and is due again later: it must not stand in the way of others. So
+-- does one that names a queue no worker may be given, which is returned to the caller, who buries it; one that is too large
+-- to be returned goes to the default queue, whatever it names: no handler gets it, and the shard that finds it buries it.
 -- A connection that tracks keys learns of every change in either set from this call on: each set is read after the last
 -- change made to it here.
 -- In a cluster the realm is that of one queue: a job that names another is put off like one whose queue is not a list.
 --
 -- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none), jobs
--- put off, the key of a queue that is not a list or of a set that is not a set ('': none), 1 if the process leads.
+-- put off, the key of a queue that is not a list or of a set that is not a set ('': none), 1 if the process leads; and three
+-- for each job to bury: the number of its set among the keys, the name of its queue, the job.
 local limit, page = tonumber(ARGV[1]), tonumber(ARGV[6])
 local moved, more, next_ms, held, broken, leads = 0, '0', -1, 0, '', 0
 -- What is to be buried, as it is told.

@@ -4,10 +4,10 @@
 -- ARGV  1 member: uuid, shards and queues of the process   2 length of the lease in milliseconds   3 most names wanted
 --       4 the end of the lease as the last renewal told it (0: not known)   5 until when nobody's lease ends, as the last
 --       question told it (0: not known)
--- Returns an array: the end of the lease in Unix milliseconds; until when no known lease ends (0: ask again); the members
--- whose lease has ended, longest first. The first is -1 if a reaper has fenced the process: it no longer holds anything,
--- and a lease would only make others reap it again; -2 if the lease set is not a set. A shard that ended in order leaves a
--- different text there, and the others may still run jobs.
+-- Returns an array: Redis's clock, in Unix microseconds; the end of the lease in Unix milliseconds; until when no known lease
+-- ends (0: ask again); the members whose lease has ended, longest first. The second is -1, and the last, if a reaper has
+-- fenced the process: it no longer holds anything, and a lease would only make others reap it again; -2 if the lease set is
+-- not a set. A shard that ended in order leaves a different text there, and the others may still run jobs.
 --
 -- Nothing is asked that cannot have happened. A process is fenced only after its lease has ended; a lease that is not known
 -- yet lasts for its whole length from now on.

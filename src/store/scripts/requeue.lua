@@ -2,10 +2,12 @@
 --
 -- KEYS  1 set
 -- ARGV  1 queue of a job that names none   2 what the key of a queue begins with   3.. three for each job: see seen.lua
--- Payloads are moved unchanged, byte for byte. A job whose queue's key is not a list stays where it is.
+-- Payloads are moved unchanged, byte for byte. A job whose queue's key is not a list, or that names a queue no worker may be
+-- given, stays where it is.
 -- In a cluster a job that names a queue other than the realm's stays where it is: -1.
 --
--- Returns an array, two for each job: 1 moved, 0 no longer there, -1 not moved; the key of its queue ('' if it is gone).
+-- Returns an array, two for each job: 1 moved, 0 no longer there, -1 not moved, -2 not moved because of
+-- its queue's name; the key of its queue ('' if it is gone).
 local function requeue()
   local reply, kinds = {}, {}
   for first = 3, #ARGV, 3 do
