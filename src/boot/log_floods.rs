@@ -1,14 +1,14 @@
-//! Floods of the log: what says the same again and again is sampled, counted and summed up.
+//! Floods of the log: lines that repeat again and again are sampled, counted and summed up.
 //!
-//! A kind of line is a place in the sources. Of each kind some lines pass in a span of time; those behind them are counted,
-//! and one line says at the end of the span how many there were. So a broken producer, whose every payload is no job, costs
-//! some lines and not a disk. It is held here, where all lines come by, and not at the places that log, of which one could
-//! be forgotten.
+//! A kind of line is a place in the sources. Of each kind a few lines pass in a span of time; the others are counted, and
+//! one line at the end of the span reports how many there were. So a broken producer whose every payload is not a job
+//! costs a few lines and not a disk. This is done here, where all lines pass, and not at the places that log, of which
+//! one could be forgotten.
 //!
-//! Debug lines pass: whoever asks for one a job wants one a job. So do the lines of other crates, of a program's jobs, and
-//! what has a target of its own, as the answer to a signal.
+//! Debug lines pass: anyone who asks for one per job wants one per job. So do the lines of other crates, of a program's
+//! jobs, and those with their own target, such as the answer to a signal.
 //!
-//! Nothing ticks: the last line that passes wakes the log's thread, which then waits for the end of the span.
+//! There is no ticker: the last line that passes wakes the log's thread, which then waits for the end of the span.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -24,14 +24,14 @@ use tracing_subscriber::layer::{Context, Filter};
 
 use crate::limits::{LOG_FLOOD_SPAN, LOG_KINDS_MAX, LOG_SAMPLE_LINES};
 
-/// The target of this crate's lines, and the beginning of those of its modules.
+/// The target of this crate's lines, and the start of those of its modules.
 const OURS: &str = env!("CARGO_CRATE_NAME");
 
 /// All kinds of lines that were logged so far.
 #[derive(Debug)]
 pub(super) struct Floods {
     start: Instant,
-    /// Invariant: at most [`LOG_KINDS_MAX`]. Taken for writing once a kind.
+    /// Invariant: at most [`LOG_KINDS_MAX`]. Locked for writing once per kind.
     kinds: RwLock<HashMap<Identifier, Arc<Kind>>>,
 }
 
@@ -39,9 +39,9 @@ pub(super) struct Floods {
 #[derive(Debug)]
 struct Kind {
     level: Level,
-    /// What its first line said.
+    /// The text of its first line.
     message: String,
-    /// When the span ends, in milliseconds of [`Floods::start`]; 0: there was none yet.
+    /// When the span ends, in milliseconds since [`Floods::start`]; 0 if there was none yet.
     end_ms: AtomicU64,
     /// Lines that came in this span, up to one more than may pass.
     lines: AtomicU32,
@@ -103,7 +103,7 @@ impl Floods {
         self.sums_at(self.now_ms())
     }
 
-    /// What did not pass so far, at the end of the process.
+    /// What did not pass so far, for the end of the process.
     pub(super) fn last_sums(&self) -> Vec<Sum> {
         self.sums_at(u64::MAX)
     }
@@ -124,7 +124,8 @@ impl Kind {
         let end = self.end_ms.load(Ordering::Relaxed);
         if now_ms >= end {
             let next = now_ms.saturating_add(LOG_FLOOD_SPAN.as_millis() as u64);
-            // Of those that see the end at once one begins the new span. A line of the others may count in either.
+            // Of the threads that see the end at the same time, one starts the new span. A line of the others may count
+            // in either.
             if self.end_ms.compare_exchange(end, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                 self.lines.store(0, Ordering::Relaxed);
             }
@@ -142,7 +143,7 @@ impl Kind {
         self.lines.load(Ordering::Relaxed) >= LOG_SAMPLE_LINES || self.held.load(Ordering::Relaxed) > 0
     }
 
-    /// What did not pass; the span is over, so the next line begins a new one.
+    /// What did not pass; the span is over, so the next line starts a new one.
     fn take_sum(&self) -> Option<Sum> {
         self.lines.store(0, Ordering::Relaxed);
         let lines = self.held.swap(0, Ordering::Relaxed);
@@ -193,7 +194,7 @@ mod tests {
     const SPAN_MS: u64 = LOG_FLOOD_SPAN.as_millis() as u64;
 
     fn kind() -> Kind {
-        Kind::new(Level::WARN, "a payload is no job".to_owned())
+        Kind::new(Level::WARN, "a payload is not a job".to_owned())
     }
 
     fn passed(kind: &Kind, lines: u32, now_ms: u64) -> u32 {
@@ -207,7 +208,10 @@ mod tests {
         assert!(kind.may_hold(), "the thread waits for the end from now on");
         assert_eq!(passed(&kind, 4_812, SPAN_MS), 0);
         let sum = kind.take_sum().unwrap();
-        assert_eq!((sum.lines, sum.message.as_str(), sum.level), (4_812, "a payload is no job", Level::WARN));
+        assert_eq!(
+            (sum.lines, sum.message.as_str(), sum.level),
+            (4_812, "a payload is not a job", Level::WARN)
+        );
         assert_eq!(kind.take_sum(), None);
     }
 

@@ -1,10 +1,10 @@
-//! Jobs of a cluster that are to be retried in another queue than their own: its retry set is in another realm, on another
-//! node, so no script reaches both.
+//! Cluster jobs that are to be retried in another queue: that queue's retry set is in another realm, on another node, so
+//! no script reaches both.
 //!
-//! Such a job is copied, then removed: while it is added to the other realm's retry set it still counts as running here, and
-//! only when that is done it is acked. Whoever dies in between leaves it in both, so it may run twice; it is never in none.
-//! What cannot be added is tried again until the stop's deadline, and then handed back like a job that did not end. Here are
-//! those that wait; [`super::carrier`] sends them.
+//! Such a job is copied, then removed: it counts as running here until it has been added to the other realm's retry set,
+//! and only then is it acked. A crash in between leaves it in both, so it may run twice; it is never lost. What cannot be
+//! added is tried again until the stop's deadline, and is then handed back like a job that did not end. This file keeps
+//! the waiting jobs; [`super::carrier`] sends them.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -14,9 +14,9 @@ use super::batch::Batch;
 use crate::event::Event;
 use crate::limits::PUSH_JOBS_MAX;
 
-/// A job that failed, as its retry set is to have it.
+/// A failed job, as it is to be stored in its retry set.
 pub(super) struct Retry {
-    /// The queue it is to be retried in.
+    /// The queue in which it is to be retried.
     pub(super) queue: String,
     /// When, in Unix seconds.
     pub(super) score: f64,
@@ -26,10 +26,10 @@ pub(super) struct Retry {
     pub(super) counts: bool,
 }
 
-/// A job of a batch, by its position there, and how it is to be retried.
+/// A job of a batch, by its position there, with how it is to be retried.
 pub(super) type Waiting = (Rc<Batch>, usize, Rc<Retry>);
 
-/// Those of one lane that wait to be sent.
+/// The jobs of one lane that wait to be sent.
 #[derive(Default)]
 pub(super) struct Abroad {
     /// Invariant: each is running in its batch.
@@ -42,13 +42,13 @@ impl Abroad {
         self.waiting.borrow().is_empty()
     }
 
-    /// One more is to be sent.
+    /// Adds one more to be sent.
     pub(super) fn add(&self, batch: Rc<Batch>, at: usize, retry: Retry) {
         self.waiting.borrow_mut().push_back((batch, at, Rc::new(retry)));
         self.came.raise();
     }
 
-    /// The queue that the one that waits longest goes to; waits for one.
+    /// The target queue of the job that has waited longest; waits until there is one.
     pub(super) async fn next_queue(&self) -> String {
         loop {
             let queue = self.waiting.borrow().front().map(|(_, _, retry)| retry.queue.clone());
@@ -59,7 +59,7 @@ impl Abroad {
         }
     }
 
-    /// Those that go to one queue, as many as are sent at once.
+    /// The jobs for one queue, as many as are sent at once.
     pub(super) fn bound_for(&self, queue: &str) -> Vec<Waiting> {
         let waiting = self.waiting.borrow();
         let meant = waiting.iter().filter(|(_, _, retry)| retry.queue == queue);
@@ -69,8 +69,8 @@ impl Abroad {
             .collect()
     }
 
-    /// One has arrived. Whether it was still waiting: given up meanwhile, it is handed back, and runs again in both
-    /// queues: at least once.
+    /// One has arrived. Returns whether it was still waiting: if it was given up meanwhile, it is handed back and runs
+    /// again in both queues: at least once.
     pub(super) fn arrived(&self, retry: &Rc<Retry>) -> bool {
         let mut waiting = self.waiting.borrow_mut();
         let before = waiting.len();
@@ -78,7 +78,7 @@ impl Abroad {
         waiting.len() < before
     }
 
-    /// Forgets them: their batches hand them back. How many.
+    /// Forgets them: their batches hand them back. Returns how many.
     pub(super) fn give_up(&self) -> usize {
         self.waiting.take().len()
     }

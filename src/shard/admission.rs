@@ -1,11 +1,11 @@
-//! Whether a job that is next may start now.
+//! Whether the next job may start now.
 //!
-//! The one stage between a job at hand and its run: nothing starts that was not admitted here. The slots are the only reason
-//! to say no so far, and it holds for every job alike. This is where a limit of jobs that run side by side (tokens leased in
-//! blocks), the expiry of a job that waited too long and the lock of a unique job belong, each as a variant of
+//! The only stage between a job at hand and its run: nothing starts that was not admitted here. So far a lack of slots is
+//! the only reason to refuse, and it applies to every job alike. A limit on jobs that run side by side (tokens leased in
+//! blocks), the expiry of a job that waited too long and the lock of a unique job belong here, each as a variant of
 //! [`Admission`] that says what becomes of its job.
 
-/// What is decided of the next job.
+/// The decision about the next job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
     /// It starts.
@@ -15,7 +15,7 @@ pub(super) enum Admission {
     NotNow,
 }
 
-/// Admits the next job, with so many slots free.
+/// Decides about the next job, with this many slots free.
 pub(super) fn admit(free_slots: usize) -> Admission {
     if free_slots > 0 { Admission::Start } else { Admission::NotNow }
 }

@@ -1,7 +1,7 @@
 //! What a shard wants from Redis: how many jobs its next turn asks for, whether it expects more, whether it waits.
 //!
-//! What to do next is decided by one pure function, [`plan`]; the cells around it are what it and the other lanes of
-//! the core are told of the shard.
+//! One pure function, [`plan`], decides what to do next; the cells around it hold what it and the other lanes of the core
+//! know about the shard.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -13,45 +13,45 @@ use crate::limits::{ACK_DELAY, BACKLOG_JOBS_MIN};
 #[derive(Debug)]
 pub(super) struct Appetite {
     pace: RefCell<Pace>,
-    /// The last fetch brought all that was asked for: more is likely to wait.
+    /// The last fetch brought everything that was asked for, so more is probably waiting.
     backlog: Cell<bool>,
-    /// The last fetch brought nothing and nothing came since: the shard waits in Redis.
+    /// The last fetch brought nothing and nothing has come since: the shard waits in Redis.
     idle: Cell<bool>,
-    /// Jobs that turns under way have asked for.
+    /// Jobs that the turns under way have asked for.
     coming: Cell<usize>,
-    /// It would ask for jobs, and there was no slot, or another lane's turn to ask.
+    /// It would ask for jobs, but there was no slot, or it was another lane's turn to ask.
     starved: Cell<bool>,
-    /// A turn is to be made though there is nothing to report or to fetch.
+    /// A turn is to be made even if there is nothing to report or to fetch.
     must_turn: Cell<bool>,
 }
 
-/// What [`plan`] decides by, besides the pace of the jobs.
+/// What [`plan`] decides by, apart from the pace of the jobs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Situation {
-    /// The phase lets jobs be fetched.
+    /// The phase allows jobs to be fetched.
     pub(super) fetches: bool,
-    /// Jobs wait for a slot in Redis alone, or no more can be kept here: no turn asks for any.
+    /// Jobs wait for a slot in Redis only, or no more can be kept here: no turn asks for any.
     pub(super) waits: bool,
     /// A lane of higher priority has more jobs than it got.
     pub(super) is_outranked: bool,
     /// Turns are under way.
     pub(super) is_under_way: bool,
-    /// A turn is asked for whatever it carries.
+    /// A turn is requested, whatever it carries.
     pub(super) must_turn: bool,
-    /// Slots to ask jobs for.
+    /// Slots for which jobs may be asked.
     pub(super) free: usize,
-    /// Jobs at hand that have not started, and those that turns under way have asked for.
+    /// Jobs at hand that have not started, and those that the turns under way have asked for.
     pub(super) ahead: usize,
-    /// How long the report has waited; `None`: there is none.
+    /// How long the report has waited; `None` if there is none.
     pub(super) report_waited: Option<Duration>,
 }
 
 /// What a shard does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// A turn is due, and asks for so many jobs.
+    /// A turn is due, and asks for this many jobs.
     pub(super) turn: Option<usize>,
-    /// It would ask for jobs and cannot: when a slot comes free it is to be woken.
+    /// It would ask for jobs but cannot: it is to be woken when a slot comes free.
     pub(super) starves: bool,
 }
 
@@ -65,7 +65,7 @@ fn plan(pace: &Pace, situation: &Situation) -> Plan {
             return Plan { turn: Some(wanted), starves: false };
         }
     }
-    // The acks of a shard that has nothing to ask for wait a moment for a fetch to travel with.
+    // When a shard has nothing to ask for, its acks wait a moment for a fetch to travel with.
     let reports = situation.report_waited.is_some_and(|waited| waited >= ACK_DELAY || !fetches);
     let is_due = !situation.is_under_way && (situation.must_turn || reports);
     Plan { turn: is_due.then_some(0), starves: may_ask }
@@ -83,12 +83,12 @@ impl Appetite {
         }
     }
 
-    /// A job ended that did not wait, so long after the one before.
+    /// A job that did not wait has ended, this long after the one before.
     pub(super) fn observe_run(&self, took: Duration) {
         self.pace.borrow_mut().observe_run(took);
     }
 
-    /// A job that waited took so long, with so many slots beside each other.
+    /// A job that waited took this long, with this many slots side by side.
     pub(super) fn observe_waiting(&self, took: Duration, slots: usize) {
         self.pace.borrow_mut().observe_waiting(took, slots);
     }
@@ -113,23 +113,23 @@ impl Appetite {
         plan.turn
     }
 
-    /// A turn has asked for so many jobs.
+    /// A turn has asked for this many jobs.
     pub(super) fn ask(&self, wanted: usize) {
         self.coming.set(self.coming.get() + wanted);
         self.must_turn.set(false);
     }
 
-    /// The turn that asked for so many jobs is answered, or was refused.
+    /// The turn that asked for this many jobs was answered, or was refused.
     pub(super) fn answered(&self, wanted: usize) {
         self.coming.set(self.coming.get().saturating_sub(wanted));
     }
 
-    /// Jobs that turns under way have asked for.
+    /// Jobs that the turns under way have asked for.
     pub(super) fn coming(&self) -> usize {
         self.coming.get()
     }
 
-    /// Notes what a fetch of so many wanted jobs brought. Whether more is likely to wait.
+    /// Notes what a fetch of `wanted` jobs brought. Returns whether more is likely to wait.
     pub(super) fn expect_more(&self, wanted: usize, brought: usize) -> bool {
         let more = brought >= wanted.min(BACKLOG_JOBS_MIN);
         if more {
@@ -143,12 +143,12 @@ impl Appetite {
         self.backlog.get()
     }
 
-    /// Expects no more than there is. Whether it did.
+    /// Stops expecting more. Returns whether it did expect more.
     pub(super) fn end_backlog(&self) -> bool {
         self.backlog.replace(false)
     }
 
-    /// Nothing comes over a connection that is lost, and nothing is expected.
+    /// A lost connection brings nothing more, so nothing is expected.
     pub(super) fn expect_nothing(&self) {
         self.coming.set(0);
         self.backlog.set(false);
@@ -164,27 +164,27 @@ impl Appetite {
         self.idle.set(true);
     }
 
-    /// The next turn looks for jobs, whether or not anybody waits for them.
+    /// The next turn looks for jobs, whether or not a waiter waits for them.
     pub(super) fn look(&self) {
         self.idle.set(false);
     }
 
-    /// Notes whether the shard would ask for jobs if there were a slot.
+    /// Notes whether the shard would ask for jobs if it had a slot.
     pub(super) fn starve(&self, starved: bool) {
         self.starved.set(starved);
     }
 
-    /// Whether it starved; it is told now.
+    /// Whether it starved; clears the mark.
     pub(super) fn take_starved(&self) -> bool {
         self.starved.take()
     }
 
-    /// Whether a turn is to be made whatever it carries.
+    /// Whether a turn is to be made, whatever it carries.
     pub(super) fn must_turn(&self) -> bool {
         self.must_turn.get()
     }
 
-    /// Has a turn be made whatever it carries.
+    /// Requests a turn, whatever it carries.
     pub(super) fn demand_turn(&self) {
         self.must_turn.set(true);
     }

@@ -1,4 +1,4 @@
-//! Jobs that came together and stay together in Redis until they are settled.
+//! Jobs that arrived together and stay together in Redis until they are settled.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -8,13 +8,13 @@ use bytes::Bytes;
 use crate::store::flight::Known;
 use crate::store::turn::BatchName;
 
-/// Jobs that one fetch brought in, and how far each is.
+/// Jobs that one fetch brought, and how far each has got.
 pub(super) struct Batch {
     /// Names the batch within its shard.
     pub(super) id: u64,
     /// Position of the queue.
     pub(super) queue: usize,
-    /// Its name in Redis. Several batches may be the wait list: each is one job of it.
+    /// Its name in Redis. Several batches may belong to the wait list: each is one job of it.
     pub(super) name: BatchName,
     pub(super) came_at: Instant,
     jobs: Vec<Job>,
@@ -22,9 +22,9 @@ pub(super) struct Batch {
     next: Cell<usize>,
     /// Jobs that are not settled.
     open: Cell<usize>,
-    /// Jobs that succeeded and are not acked: their ack waits for the batch, or for stragglers to take too long.
+    /// Jobs that succeeded and are not acked: their ack waits for the batch, until stragglers take too long.
     owed: Cell<usize>,
-    /// Jobs were given up and Redis has not been told.
+    /// Jobs were given up and Redis does not know yet.
     /// Invariant: while set, the batch list must not be removed whole.
     returning: Cell<bool>,
 }
@@ -34,7 +34,7 @@ struct Job {
     state: Cell<JobState>,
 }
 
-/// How far a job is.
+/// How far a job has got.
 ///
 /// ```text
 /// Unstarted ─► Running ─► Owed ─► Acked      succeeded; acked alone (or dropped at once, by way of Dropping), or with
@@ -52,7 +52,7 @@ pub(super) enum JobState {
     Owed,
     /// It failed; the move to a set is part of the settlement.
     Moving,
-    /// It succeeded, and Redis is being told to drop it.
+    /// It succeeded, and the request that makes Redis drop it is under way.
     Dropping,
     /// It succeeded and its ack is in the settlement, or done.
     Acked,
@@ -86,7 +86,7 @@ impl Batch {
         }
     }
 
-    /// Starts the next job: its position. `None` if all are started.
+    /// Starts the next job and returns its position; `None` if all are started.
     pub(super) fn start_next(&self) -> Option<usize> {
         let at = self.next.get();
         let job = self.jobs.get(at)?;
@@ -103,7 +103,7 @@ impl Batch {
         &self.jobs[at].payload
     }
 
-    /// A job that ran is settled as `state`.
+    /// Settles a job that ran as `state`.
     pub(super) fn settle(&self, at: usize, state: JobState) {
         debug_assert_eq!(self.jobs[at].state.get(), JobState::Running, "only a running job is settled");
         self.jobs[at].state.set(state);
@@ -119,7 +119,7 @@ impl Batch {
     }
 
     /// How many jobs Redis counts as in flight although they have not ended here: those that are not settled, and those
-    /// that were given up while it could not be told.
+    /// that were given up while Redis could not be reached.
     pub(super) fn unended(&self) -> usize {
         let unended = |state: JobState| match state {
             JobState::Unstarted | JobState::Running => true,
@@ -134,12 +134,12 @@ impl Batch {
         self.jobs.len()
     }
 
-    /// How many jobs succeeded and wait for their ack.
+    /// How many jobs succeeded and still wait for their ack.
     pub(super) fn owed(&self) -> usize {
         self.owed.get()
     }
 
-    /// Whether jobs were given up that Redis still counts as in flight.
+    /// Whether there are given-up jobs that Redis still counts as in flight.
     pub(super) fn is_returning(&self) -> bool {
         self.returning.get()
     }
@@ -158,7 +158,7 @@ impl Batch {
     }
 
     /// Gives up the unstarted jobs, and the running ones if `running`: they are to be handed back, which
-    /// [`known`](Self::known) then says by not naming them. How many.
+    /// [`known`](Self::known) then expresses by not naming them. Returns how many.
     pub(super) fn give_up(&self, running: bool) -> usize {
         self.next.set(self.jobs.len());
         let mut count = 0;
@@ -179,10 +179,11 @@ impl Batch {
         self.jobs[self.next.get()..].iter().map(|job| &job.payload)
     }
 
-    /// What of this batch is still in its list in Redis and known to the batch alone, for making Redis agree with it: what
-    /// runs or will, and what succeeded unacked. What is given up is not named, and what the settlement carries neither.
+    /// The part of this batch that is still in its list in Redis and known to the batch alone, for making Redis agree
+    /// with it: what runs or will run, and what succeeded unacked. It names neither what was given up nor what the
+    /// settlement carries.
     ///
-    /// Equal payloads are interchangeable in Redis, so each must be named as often as it is there, and no more.
+    /// Equal payloads are interchangeable in Redis, so each must be named exactly as often as it is there.
     pub(super) fn known(&self, known: &mut Known) {
         for job in &self.jobs {
             match job.state.get() {
@@ -197,7 +198,7 @@ impl Batch {
         }
     }
 
-    /// Redis has heard what was [`known`](Self::known).
+    /// Redis has received what was [`known`](Self::known).
     pub(super) fn heard(&self) {
         self.returning.set(false);
         for job in &self.jobs {
@@ -208,7 +209,7 @@ impl Batch {
         }
     }
 
-    /// Redis may not have heard it: the acks are owed as before.
+    /// Redis may not have received it: the acks are owed as before.
     pub(super) fn unheard(&self) {
         for job in &self.jobs {
             if job.state.get() == JobState::Dropping {

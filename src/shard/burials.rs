@@ -1,14 +1,15 @@
-//! Queues whose oversize payloads are being buried: one task a queue at a time, which looks again if more came meanwhile.
+//! Queues whose oversize payloads are being buried: one task per queue at a time, which looks again if more arrived
+//! meanwhile.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-/// See the module. By queue: whether a payload came since its task has begun to look.
+/// See the module. By queue: whether a payload has arrived since its task began to look.
 #[derive(Debug, Default)]
 pub(super) struct Burials(RefCell<HashMap<usize, bool>>);
 
 impl Burials {
-    /// A payload came. Whether a task must be begun that buries it.
+    /// A payload arrived. Returns whether a task must be started to bury it.
     pub(super) fn came(&self, queue: usize) -> bool {
         self.0.borrow_mut().insert(queue, true).is_none()
     }
@@ -29,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_while_one_is_buried_is_looked_for_by_the_same_task() {
+    fn what_arrives_during_a_burial_is_handled_by_the_same_task() {
         let burials = Burials::default();
         assert!(burials.came(1));
         assert!(burials.look(1));

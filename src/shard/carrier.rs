@@ -1,6 +1,6 @@
 //! The task that sends jobs to retry sets of other realms, until the lane ends. See [`super::abroad`].
 //!
-//! Rare, so the connection is opened for each series and given back.
+//! This is rare, so a connection is opened for each series and closed afterwards.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use crate::resp::{ReplyLimits, Requests};
 use crate::store::enqueue;
 use crate::wire::client_name;
 
-/// Sends what comes until it is dropped.
+/// Sends what arrives until it is dropped.
 pub(super) async fn carry(shard: Rc<Shard>) {
     let mut backoff = Backoff::new(shard.options().shard as u64 + 77);
     loop {
@@ -23,14 +23,14 @@ pub(super) async fn carry(shard: Rc<Shard>) {
             Ok(()) => backoff.reset(),
             Err(error) => {
                 let from = shard.options().realm.queue();
-                tracing::warn!(from, queue, %error, "jobs cannot be retried in another queue yet; trying again");
+                tracing::warn!(from, queue, %error, "cannot move jobs to another queue's retry set yet; trying again");
                 Timer::new(backoff.pause()).await;
             }
         }
     }
 }
 
-/// Sends all that go to one queue, over one connection: one round trip for each
+/// Sends all jobs for one queue over one connection: one round trip for each
 /// [`PUSH_JOBS_MAX`](crate::limits::PUSH_JOBS_MAX).
 async fn carry_to(shard: &Shard, queue: &str) -> Result<(), Error> {
     let options = ConnOptions {

@@ -12,7 +12,7 @@ use crate::time::RedisClock;
 #[derive(Debug)]
 pub(super) struct Clock {
     redis: Arc<RedisClock>,
-    /// A moment and its Unix time, which others are told by.
+    /// A moment and its Unix time, from which the times of other moments are computed.
     known: Cell<(Instant, f64)>,
 }
 
@@ -27,8 +27,8 @@ impl Clock {
         self.redis.now()
     }
 
-    /// The Unix time of a moment, to the millisecond. The same at each question, or the figures of a process whose jobs
-    /// run on would differ for nothing each time; a clock that was set is followed.
+    /// The Unix time of a moment, to the millisecond. It answers the same each time, or the figures of a process whose
+    /// jobs keep running would differ each time for no reason; a clock that was set is followed.
     pub(super) fn unix_time(&self, at: Instant) -> f64 {
         let (mut instant, mut unix) = self.known.get();
         let now = (Instant::now(), self.now());

@@ -1,4 +1,4 @@
-//! What a shard has said in the log and does not say again, because it would be so at each turn.
+//! What a shard has already logged and does not log again, because it would recur at each turn.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -10,12 +10,12 @@ use crate::limits::HELD_KEYS_SAID_MAX;
 pub(super) struct Complaints {
     /// Queues that cannot be read.
     queues: RefCell<HashSet<usize>>,
-    /// Keys that are spoilt.
+    /// Spoilt keys.
     keys: RefCell<HashSet<String>>,
 }
 
 impl Complaints {
-    /// A queue that cannot be read.
+    /// Logs that a queue cannot be read.
     pub(super) fn unreadable(&self, at: usize, queue: &str, error: &str) {
         if self.queues.borrow_mut().insert(at) {
             tracing::error!(
@@ -26,11 +26,11 @@ impl Complaints {
         }
     }
 
-    /// A key that Redis refuses to write to.
+    /// Logs that Redis refuses to write to a key.
     pub(super) fn spoilt(&self, shard: usize, key: &str, reason: &str) {
         let mut said = self.keys.borrow_mut();
         if said.len() < HELD_KEYS_SAID_MAX && said.insert(key.to_owned()) {
-            tracing::error!(shard, key, reason, "a key is spoilt; all else goes on");
+            tracing::error!(shard, key, reason, "a key is spoilt; everything else keeps running");
         }
     }
 }

@@ -1,13 +1,13 @@
-//! The lanes of one core, in a Redis Cluster: one for each queue, each with connections of its own to the node that has the
-//! queue's slot, and all with one core, its handlers and its slots between them.
+//! The lanes of one core, in a Redis Cluster: one for each queue, each with its own connections to the node that has the
+//! queue's slot, all sharing one core, its handlers and its slots.
 //!
-//! A lane is a whole shard of one queue; this is what they share, and what each shows the others of itself ([`Seat`]).
-//! A lane that has nothing to do with its slots leaves them to the others: there is no share of one's own. Where they
-//! are short
+//! A lane is a whole shard of one queue; this is what the lanes share, and what each shows the others ([`Seat`]). A lane
+//! that does not need slots leaves them to the others: no lane has a fixed share. When slots are short
 //!
-//! - a lane asks for no more jobs than there are slots that no job holds, and none that is on its way or waits here;
+//! - a lane asks for no more jobs than there are slots that are neither held nor claimed by jobs on their way or waiting
+//!   here;
 //! - while a lane of higher priority has a backlog, those below ask for nothing;
-//! - when a slot comes free, those that want it are woken by priority, equal ones in turns.
+//! - when a slot comes free, the lanes that want it are woken by priority, equal ones in turn.
 //!
 //! On one Redis a shard has all its queues to itself, and none of this exists.
 
@@ -21,7 +21,7 @@ use crate::event::Event;
 use crate::limits::{READ_AHEAD_AT_MOST_ONCE, READ_AHEAD_HORIZON};
 use crate::stats::ShardStats;
 
-/// What one lane shows the others: what it has at hand, what it wants, and how it is woken.
+/// What one lane shows the others: what it has at hand, what it wants, and how to wake it.
 #[derive(Clone)]
 pub(super) struct Seat {
     /// Its priority.
@@ -42,7 +42,7 @@ pub(super) struct Crew {
     // Changed by the lanes.
     /// Slots that jobs hold.
     used: Cell<usize>,
-    /// Lanes without Redis.
+    /// Lanes that have lost Redis.
     outages: Cell<usize>,
 }
 
@@ -65,14 +65,14 @@ impl Seat {
         &self.work
     }
 
-    /// Slots that its jobs will take: they wait here, or are on their way.
+    /// Slots that its jobs will take: they wait here or are on their way.
     fn claims(&self) -> usize {
         self.hand.unstarted() + self.appetite.coming()
     }
 }
 
 impl Crew {
-    /// A crew with so many slots. `seats`: highest priority first.
+    /// A crew with this many slots. `seats`: highest priority first.
     pub(super) fn new(slots: usize, seats: Box<[Seat]>) -> Self {
         let ranks: Vec<i32> = seats.iter().map(|seat| seat.rank).collect();
         Self { slots, seats, rota: Rota::strict(&ranks), used: Cell::new(0), outages: Cell::new(0) }
@@ -83,7 +83,7 @@ impl Crew {
         &self.seats[lane]
     }
 
-    /// A job begins to wait.
+    /// A job starts to wait.
     pub(super) fn take_slot(&self) {
         self.used.set(self.used.get() + 1);
     }
@@ -99,7 +99,8 @@ impl Crew {
         self.slots.saturating_sub(self.used.get())
     }
 
-    /// Slots that a lane may ask jobs for: the jobs of other lanes that are on their way, or wait here, have a claim on one.
+    /// Slots for which a lane may ask jobs: the jobs of other lanes that are on their way or wait here each have a claim
+    /// on one.
     pub(super) fn free_for(&self, lane: usize) -> usize {
         let claimed: usize = self.others(lane).map(Seat::claims).sum();
         self.free_slots().saturating_sub(claimed)

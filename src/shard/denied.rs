@@ -1,8 +1,8 @@
-//! A Redis that denies this worker's user a right while it runs: naming the right, and waiting until it is given.
+//! Handles a Redis that denies this worker's user a right while it runs: names the right and waits until it is granted.
 //!
-//! A turn that is denied half of what it does has done the other half: over and over, that would run jobs again and again.
-//! So, where the server can tell what is missing (from 7.0 on), a shard that was denied anything does nothing until nothing
-//! is missing any more.
+//! A turn that is denied half of what it does has done the other half: repeated again and again, that would run jobs
+//! again and again. So where the server can tell what is missing (from 7.0 on), a shard that was denied anything does
+//! nothing until nothing is missing.
 
 use glommio::timer::Timer;
 
@@ -15,21 +15,21 @@ use crate::store::denied;
 use crate::store::rights::Role;
 use crate::wire::client_name;
 
-/// The error of an attempt, with the line that heals it if it was a denial.
+/// The error of an attempt, with the line that fixes it if it was a denial.
 pub(super) async fn named(options: &ShardOptions, error: LinkError) -> LinkError {
     let denial = match error {
         LinkError::Lost(denial) if denied::is_denial(&denial) => denial,
         other => return other,
     };
-    // Whoever cannot be asked is described in full.
+    // When the server cannot be asked, the line lists everything a worker needs.
     let line = lacking(options).await.unwrap_or_default();
     let is_named = line.is_some();
     let line = line.unwrap_or_else(|| denied::all(&options.url, Role::Worker, options.realm.keys()));
     LinkError::Denied { denial: denial.to_string(), line, is_named }
 }
 
-/// The line that gives this worker's user what it lacks; `None` if it lacks nothing, or the server cannot tell. A server
-/// that hangs is not waited for: there may be a stop to get on with.
+/// The line that gives this worker's user what it lacks; `None` if it lacks nothing, or the server cannot tell. It does
+/// not wait for a server that hangs: there may be a stop to carry out.
 pub(super) async fn lacking(options: &ShardOptions) -> Result<Option<String>, Error> {
     let late = async {
         Timer::new(STOP_PATIENCE).await;

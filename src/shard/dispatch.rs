@@ -1,4 +1,4 @@
-//! The way of a job through its shard without Redis: taken in, parsed, looked up, decoded, polled, settled.
+//! The path of a job through its shard without Redis: taken in, parsed, looked up, decoded, polled, settled.
 //!
 //! For `benches/` and `tests/parts/allocations.rs`, which measure what a shard itself costs. Not part of the API.
 
@@ -25,7 +25,7 @@ use crate::stats::ShardStats;
 use crate::store::turn::{BatchName, Settlement};
 use crate::wire::Dialect;
 
-/// A shard that has no connection: what it would tell Redis is dropped.
+/// A shard without a connection: what it would report to Redis is dropped.
 #[doc(hidden)]
 pub struct Dispatch {
     shard: Rc<Shard>,
@@ -33,10 +33,10 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// A shard with these handlers and so many slots.
+    /// A shard with these handlers and this many slots.
     ///
     /// # Errors
-    /// Never but for a fault of ours: the url it does not use is one.
+    /// Only through a bug of ours: the url, which it does not use, is valid.
     pub fn new<S: 'static>(registry: Registry<S>, slots: usize) -> Result<Self, crate::resp::url::UrlError> {
         let options = ShardOptions {
             shard: 0,
@@ -58,7 +58,7 @@ impl Dispatch {
         Ok(Self { shard, made_at: Instant::now() })
     }
 
-    /// Runs one batch as a turn would bring it. How many of its jobs have been settled, and how many of these failed.
+    /// Runs one batch as a turn would bring it. Returns how many of its jobs were settled, and how many of these failed.
     /// Must be called on an executor.
     pub async fn run(&self, payloads: Vec<Bytes>) -> (u64, u64) {
         self.bring(payloads);
@@ -67,8 +67,8 @@ impl Dispatch {
         (settled.processed, settled.failed)
     }
 
-    /// The same for jobs that do not wait, one after the other without ever giving way: it needs no executor, and does the
-    /// same however long it takes, which instruction counts rest on.
+    /// The same for jobs that do not wait, one after the other without ever yielding: it needs no executor and does the
+    /// same work however long it takes, which instruction counts rely on.
     pub fn run_through(&self, payloads: Vec<Bytes>) -> (u64, u64) {
         self.bring(payloads);
         let mut began = Instant::now();
@@ -79,7 +79,7 @@ impl Dispatch {
         (settled.processed, settled.failed)
     }
 
-    /// Parses one payload, looks its handler up, decodes the arguments and polls once. Whether that ended well.
+    /// Parses one payload, looks up its handler, decodes the arguments and polls once. Returns whether that ended well.
     pub fn call(&self, payload: &Bytes) -> bool {
         let mut parser = self.shard.parser().borrow_mut();
         let Ok(Parsed { name, jid, history, args, .. }) = parser.parse(payload) else { return false };
@@ -90,7 +90,7 @@ impl Dispatch {
         matches!(entry.start(call), Started::Done(Ok(())))
     }
 
-    /// One batch as a turn would bring it, every job of it started: what is left is to settle them.
+    /// Takes one batch as a turn would bring it and starts every job of it: they only remain to be settled.
     pub fn started(&self, payloads: Vec<Bytes>) -> StartedBatch {
         let mut jobs = Vec::with_capacity(payloads.len());
         self.bring(payloads);
@@ -100,7 +100,7 @@ impl Dispatch {
         StartedBatch(jobs)
     }
 
-    /// Settles each of these jobs by this result: what the next turn would tell Redis.
+    /// Settles each of these jobs by this result, up to what the next turn would report.
     pub fn settle(&self, started: StartedBatch, result: impl Fn() -> JobResult) -> Settlement {
         for (batch, at) in started.0 {
             finish(&self.shard, &batch, at, result());
@@ -131,7 +131,7 @@ impl Dispatch {
         accept_batch(&self.shard, 0, BatchName::Turn(number), payloads);
     }
 
-    /// What is settled since it was last asked; as before a turn, batches that are settled wait no more for stragglers.
+    /// What was settled since the last call; as before a turn, settled batches no longer wait for stragglers.
     fn settled(&self) -> Settlement {
         settle::stragglers(&self.shard, self.made_at);
         report(&self.shard).into_settlement()

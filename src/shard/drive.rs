@@ -1,4 +1,4 @@
-//! The main loop of a shard over one connection: exchange turns, run jobs, wait.
+//! The main loop of a shard over one connection: exchanges turns, runs jobs, waits.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use crate::resp::{Reply, Requests};
 use crate::store::scripts;
 use crate::store::turn::{self, BatchName, Turn, TurnReply};
 
-/// A shard and its connection while it stands.
+/// A shard and its connection while that lasts.
 pub(super) struct Driver<'a> {
     shard: &'a Rc<Shard>,
     link: Link,
@@ -60,8 +60,8 @@ impl<'a> Driver<'a> {
                 second_try::try_again(shard, &mut self.link).await?;
                 self.sweep().await?;
             }
-            // With a backlog the next batches are asked for before this one runs, so that Redis works meanwhile. Without,
-            // a job that came alone is run first, and its ack travels with the fetch.
+            // With a backlog the next batches are asked for before this one runs, so that Redis works meanwhile. Without
+            // one, a job that came alone runs first, and its ack travels with the fetch.
             let backlog = shard.appetite().has_backlog();
             if !backlog {
                 run_ready(shard).await;
@@ -153,8 +153,8 @@ impl<'a> Driver<'a> {
         self.accept(&replies, turn)
     }
 
-    /// Awaits all replies to the oldest turn. A list that cannot be read whole has more bytes than Redis told: from then on
-    /// it looks at each job.
+    /// Awaits all replies to the oldest turn. A list that cannot be read whole has more bytes than Redis reported: from
+    /// then on each of its jobs is checked.
     async fn replies(&mut self) -> Result<Vec<Reply>, LinkError> {
         let count = self.turns.oldest().map_or(0, |turn| turn.replies);
         let replies = self.link.turn_replies(count).await;
@@ -164,7 +164,7 @@ impl<'a> Driver<'a> {
         Ok(replies?)
     }
 
-    /// A turn has done its work: its report has arrived, and what it brings is at hand.
+    /// A turn has done its work: its report has arrived, and what it brought is at hand.
     fn accept(&mut self, replies: &[Reply], sent: SentTurn) -> Result<(), LinkError> {
         let shard = self.shard;
         let turn = TurnReply::read(replies, &sent.order)?;
@@ -208,7 +208,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// The oldest turn has not run: what it reports goes with the next one.
+    /// The oldest turn did not run: its report goes with the next one.
     fn report_again(&mut self) {
         if let Some(turn) = self.turns.take_oldest() {
             self.shard.appetite().answered(turn.wanted);
@@ -217,8 +217,8 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// The server has forgotten the scripts, so the oldest turn has not run. The scripts are loaded once every reply is in.
-    /// Forgotten again at once is an outage.
+    /// The server has forgotten the scripts, so the oldest turn did not run. The scripts are loaded once every reply is
+    /// in. If they are forgotten again at once, it is an outage.
     async fn load_again(&mut self) -> Result<(), LinkError> {
         self.report_again();
         self.forgotten += 1;
@@ -228,7 +228,8 @@ impl<'a> Driver<'a> {
         while !self.turns.is_empty() {
             let replies = self.replies().await?;
             if let Some(refusal) = turn::refusal(&replies) {
-                // SKIPPED: it has not run because the one before it had not; the scripts were loaded again between the two.
+                // SKIPPED: it did not run because the one before it had not; the scripts were loaded again between the
+                // two.
                 if !scripts::is_forgotten(&refusal) && refusal.code() != "SKIPPED" {
                     return Err(refusal.into());
                 }
@@ -253,14 +254,14 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// With every slot taken no job can start: nothing is waited for, and what came in spite of that goes back.
+    /// With every slot taken no job can start: nothing is waited for, and what arrives nevertheless goes back.
     async fn relieve_full_slots(&mut self) -> Result<(), LinkError> {
         let shard = self.shard;
         if !shard.phases().now().fetches() || shard.free_slots() > 0 {
             return Ok(());
         }
-        // Where other lanes have the slots, a lane that waits goes on waiting until something comes: of all that are idle on
-        // this core each would else stop and begin again with each job of the busy one.
+        // Where other lanes have the slots, a waiting lane keeps waiting until something comes: otherwise every idle lane
+        // on this core would stop and start again with each job of the busy one.
         let has_come = shard.hand().unstarted_since().is_some();
         if shard.waiters().are_waiting() && (shard.slots().share().is_none() || has_come) {
             unblock(shard, &mut self.link, everyone).await?;
@@ -273,11 +274,11 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// A turn did all of its report but this, for the sake of spoilt keys.
+/// A turn did its whole report except this, because of spoilt keys.
 fn hold(shard: &Shard, sent: &SentTurn, refused: &turn::Held) {
     shard.held().hold(sent.report.settlement(), refused);
     for key in &refused.keys {
-        let reason = "what is to be stored under this key waits: it is no counter or no set";
+        let reason = "what belongs under this key waits: it is not the counter or the set that it should be";
         shard.complaints().spoilt(shard.options().shard, key, reason);
     }
 }

@@ -1,4 +1,4 @@
-//! The end of jobs that waited: by themselves, by a timeout or a cancellation, or because the shard drops them.
+//! How jobs that waited end: by themselves, by a timeout or a cancellation, or because the shard drops them.
 
 use super::batch::Batch;
 use super::settle::{self, Failed};
@@ -21,7 +21,7 @@ pub(super) fn finish(shard: &Shard, batch: &Batch, at: usize, result: JobResult)
     }
 }
 
-/// Ends a job that waits, from outside: it is dropped at its await point and has failed with this error.
+/// Ends a waiting job from outside: it is dropped at its await point and fails with this error.
 pub(super) fn end_running(shard: &Shard, id: u64, error: JobError) {
     let Some((task, batch, at)) = shard.slots().take(id) else { return };
     // The task is never polled again, so the job is over now, though its future is dropped a moment later.
@@ -31,7 +31,7 @@ pub(super) fn end_running(shard: &Shard, id: u64, error: JobError) {
     shard.work().raise();
 }
 
-/// Cancels every job that waits: its future is dropped at its await point. The jobs stay unsettled. How many.
+/// Cancels every waiting job: its future is dropped at its await point. The jobs stay unsettled. Returns how many.
 pub(super) async fn cancel_all(shard: &Shard) -> usize {
     let tasks = shard.slots().take_all();
     let count = tasks.len();

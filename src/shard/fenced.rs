@@ -1,9 +1,10 @@
 //! What became of the jobs of a shard that was taken for dead, at most once: reported under another name.
 //!
-//! At least once there is nothing to report: the jobs run elsewhere, and what became of them is said there. At most once
-//! nothing in Redis stands for a job that has started, so nobody runs it again: what became of it (a retry, a place in the
-//! dead set, a count) is known here alone, and the shard's own calls fail on its fence. Jobs that still ran are dropped, as
-//! in a crash; so is what a lost connection may have reported already, for to report it twice could start a job twice.
+//! At least once there is nothing to report: the jobs run elsewhere, and their outcome is reported there. At most once
+//! nothing in Redis represents a job that has started, so nobody runs it again: its outcome (a retry, a place in the dead
+//! set, a count) is known only here, and the shard's own calls fail on its fence. Jobs that were still running are
+//! dropped, as in a crash; so is what a lost connection may have reported already, because reporting it twice could start
+//! a job twice.
 
 use crate::ids::process_uuid;
 use crate::limits::STOP_PATIENCE;
@@ -32,12 +33,12 @@ pub(super) async fn report_as_another(shard: &Shard) {
             shard = shard.options().shard,
             jobs = last.ended(),
             %error,
-            "what became of these jobs could not be reported; they are lost (at most once)"
+            "cannot report how these jobs ended; they are lost (at most once)"
         ),
     }
 }
 
-/// One turn of a shard that has never been, and its end. One round trip besides a new connection.
+/// One turn of a shard that never existed, and its end. One round trip, plus a new connection.
 async fn report(shard: &Shard, last: &Report) -> Result<(), LinkError> {
     let uuid = process_uuid();
     let (queues, keys) = (shard.options().queues.iter(), shard.options().realm.keys());

@@ -1,6 +1,6 @@
-//! The batches that a shard has in its hands: which jobs are to start, which are not settled, which acks are owed.
+//! The batches that a shard holds: which jobs are to start, which are not settled, which acks are owed.
 //!
-//! It keeps account of batches; what settling means is [`super::settle`]'s, what Redis is told the [`super::ledger`]'s.
+//! It keeps account of batches; settling them is up to [`super::settle`], reporting to Redis up to the [`super::ledger`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -17,18 +17,18 @@ use crate::store::turn::BatchName;
 /// See the module.
 #[derive(Default)]
 pub(super) struct Hand {
-    /// Batches with unstarted jobs, in the order in which they came.
+    /// Batches with unstarted jobs, in the order in which they arrived.
     ready: RefCell<VecDeque<Rc<Batch>>>,
-    /// Batches that are not settled, or whose jobs are still to go back.
+    /// Batches that are not settled, or whose jobs have yet to go back.
     live: RefCell<HashMap<u64, Rc<Batch>, RandomState>>,
-    /// Unsettled batches of which some jobs succeeded, with the time of the first.
+    /// Unsettled batches of which some jobs succeeded, with the time of the first success.
     owing: RefCell<VecDeque<(Rc<Batch>, Instant)>>,
     /// Invariant: the unstarted jobs of `ready`, counted.
     unstarted: Cell<usize>,
 }
 
 impl Hand {
-    /// Takes a batch of so many jobs: they wait to be admitted from now on.
+    /// Takes a batch of this many jobs: from now on they wait to be admitted.
     pub(super) fn take(&self, batch: Batch, jobs: usize) {
         self.unstarted.set(self.unstarted.get() + jobs);
         let batch = Rc::new(batch);
@@ -36,8 +36,8 @@ impl Hand {
         self.ready.borrow_mut().push_back(batch);
     }
 
-    /// Gives out the next job, if `admit` lets it start: its batch, and its position there. One that is not admitted
-    /// keeps its place. `admit` may not reach back here.
+    /// Hands out the next job if `admit` lets it start: its batch, and its position there. One that is not admitted keeps
+    /// its place. `admit` may not reach back here.
     pub(super) fn next_job(&self, admit: impl Fn(&Batch) -> Admission) -> Option<(Rc<Batch>, usize)> {
         let mut ready = self.ready.borrow_mut();
         loop {
@@ -62,28 +62,28 @@ impl Hand {
         self.unstarted.get()
     }
 
-    /// Since when the job waits that has waited longest for its start.
+    /// Since when the job waits that has waited longest to start.
     pub(super) fn unstarted_since(&self) -> Option<Instant> {
         self.ready.borrow().front().map(|batch| batch.came_at)
     }
 
-    /// Takes the batches with unstarted jobs away, the oldest first: they are to go back.
+    /// Takes away the batches with unstarted jobs, oldest first: they are to go back.
     pub(super) fn take_unstarted(&self) -> Vec<Rc<Batch>> {
         self.unstarted.set(0);
         self.ready.borrow_mut().drain(..).collect()
     }
 
-    /// A live batch, to be kept.
+    /// Adds a live batch.
     pub(super) fn find(&self, batch: &Batch) -> Option<Rc<Batch>> {
         self.live.borrow().get(&batch.id).map(Rc::clone)
     }
 
-    /// The live batches that are meant.
+    /// The live batches that `meant` picks.
     pub(super) fn batches(&self, meant: impl Fn(&Batch) -> bool) -> Vec<Rc<Batch>> {
         self.live.borrow().values().filter(|batch| meant(batch)).map(Rc::clone).collect()
     }
 
-    /// Whether every live batch is as this says; so it is where there is none.
+    /// Whether this holds for every live batch; true if there are none.
     pub(super) fn all(&self, is_so: impl Fn(&Batch) -> bool) -> bool {
         self.live.borrow().values().all(|batch| is_so(batch))
     }
@@ -107,7 +107,7 @@ impl Hand {
             .sum()
     }
 
-    /// Jobs that have not ended as far as Redis is to know.
+    /// Jobs that have not ended as far as Redis is concerned.
     pub(super) fn unended(&self) -> usize {
         self.live.borrow().values().map(|batch| batch.unended()).sum()
     }
@@ -124,7 +124,7 @@ impl Hand {
         self.owing.borrow().front().map(|(_, since)| *since)
     }
 
-    /// Takes the next batch away whose acks have waited too long for the rest of it.
+    /// Takes away the next batch whose acks have waited too long for the rest of it.
     pub(super) fn take_straggler(&self, now: Instant) -> Option<Rc<Batch>> {
         let mut owing = self.owing.borrow_mut();
         loop {
@@ -139,7 +139,7 @@ impl Hand {
         }
     }
 
-    /// A batch is settled: it is forgotten.
+    /// A batch is settled: forgets it.
     pub(super) fn drop_batch(&self, batch: &Batch) {
         self.live.borrow_mut().remove(&batch.id);
     }

@@ -1,5 +1,5 @@
-//! Giving jobs back to their queues that this shard will not run: those that have not started, and at the end of a
-//! stop those that still run.
+//! Gives back to their queues the jobs that this shard will not run: those that have not started, and at the end of a
+//! stop those that are still running.
 
 use std::rc::Rc;
 
@@ -13,8 +13,8 @@ use super::unblock::{everyone, unblock};
 use crate::resp::Requests;
 use crate::store::flight;
 
-/// Hands back what was given up while Redis could not be told: the first thing over a new connection after the shard and
-/// Redis agree on the batches of turns. Wait lists need quiet waiters.
+/// Hands back what was given up while Redis could not be reached: the first thing over a new connection once the shard
+/// and Redis agree on the batches of turns. Wait lists need quiet waiters.
 pub(super) async fn given_up(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
     if shard.hand().all(|batch| !batch.is_returning()) {
         return Ok(());
@@ -24,7 +24,7 @@ pub(super) async fn given_up(shard: &Shard, link: &mut Link) -> Result<(), LinkE
     sync_all(shard, link, &returning).await
 }
 
-/// Hands back every job that was fetched and not started.
+/// Hands back every job that was fetched but not started.
 pub(super) async fn unstarted(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
     let ready = shard.hand().take_unstarted();
     shard.publish();
@@ -47,7 +47,7 @@ async fn sync_all(shard: &Shard, link: &mut Link, batches: &[Rc<Batch>]) -> Resu
     sync(shard, link, &shard.hand().batches(touched)).await
 }
 
-/// At most once nothing in Redis holds the jobs: they are pushed back, newest first, so that the oldest is next.
+/// At most once nothing in Redis holds the jobs: they are pushed back, newest first, so that the oldest comes next.
 async fn push_back(shard: &Shard, link: &mut Link, ready: &[Rc<Batch>]) -> Result<(), LinkError> {
     let mut requests = Requests::new();
     for batch in ready.iter().rev() {
@@ -67,8 +67,8 @@ async fn push_back(shard: &Shard, link: &mut Link, ready: &[Rc<Batch>]) -> Resul
     Ok(())
 }
 
-/// The deadline is over: running jobs are dropped at their await points and handed back. At most once they are lost,
-/// for they have started.
+/// The deadline has passed: running jobs are dropped at their await points and handed back. At most once they are lost,
+/// because they have started.
 pub(super) async fn running(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
     let jobs = cancel_all(shard).await + shard.abroad().give_up();
     let live = shard.hand().batches(|_| true);

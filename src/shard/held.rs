@@ -1,9 +1,9 @@
-//! What Redis refuses for the sake of one spoilt key: a counter that is no number, a dead set that is no set, a queue
-//! that is no list. It waits here and is tried again ([`super::second_try`]); all else goes on.
+//! What Redis refuses because of one spoilt key: a counter that is not a number, a dead set that is not a set, a queue
+//! that is not a list. It waits here and is tried again ([`super::second_try`]); everything else keeps running.
 //!
-//! Jobs that wait for a set lie in the wait list of their queue, jobs that are to go back to a queue in their batch:
-//! they are in flight, where a reaper finds them. So a stop does not wait for an administrator: what waits for a set
-//! goes back to its queue, and what is to go back and cannot stays in flight, with the lease.
+//! Jobs that wait for a set are in the wait list of their queue, jobs that are to go back to a queue in their batch: they
+//! are in flight, where a reaper finds them. So a stop does not wait for an administrator: what waits for a set goes back
+//! to its queue, and what is to go back but cannot stays in flight, with the lease.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use crate::store::turn::{BatchName, Held as Refused, Settlement};
 pub(super) struct Held {
     /// Of settlements. Its moves come from wait lists.
     settlement: RefCell<Settlement>,
-    /// Queues that jobs are to go back to.
+    /// Queues to which jobs are to go back.
     queues: RefCell<BTreeSet<usize>>,
     /// Queues with payloads that are to be buried.
     oversize: RefCell<BTreeSet<usize>>,
@@ -32,14 +32,14 @@ pub(super) struct Held {
 pub(super) struct Again {
     /// To be reported.
     pub(super) settlement: Settlement,
-    /// Queues that jobs are to go back to.
+    /// Queues to which jobs are to go back.
     pub(super) queues: BTreeSet<usize>,
     /// Queues with payloads that are to be buried.
     pub(super) oversize: BTreeSet<usize>,
 }
 
 impl Held {
-    /// A turn did all but this of its report.
+    /// A turn did its whole report except this.
     pub(super) fn hold(&self, settled: &Settlement, refused: &Refused) {
         let mut waiting = self.settlement.borrow_mut();
         if refused.processed {
@@ -56,7 +56,7 @@ impl Held {
         self.wait();
     }
 
-    /// Jobs are to go back to this queue and cannot.
+    /// Jobs are to go back to this queue but cannot.
     pub(super) fn hand_back_later(&self, queue: usize) {
         self.queues.borrow_mut().insert(queue);
         self.wait();
@@ -85,7 +85,7 @@ impl Held {
         self.settlement.borrow().moves.len() >= HELD_JOBS_MAX
     }
 
-    /// How long until it is tried again; `None`: nothing waits.
+    /// How long until it is tried again; `None` if nothing waits.
     pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
         self.again_at.get().map(|at| at.saturating_duration_since(now))
     }
@@ -110,7 +110,7 @@ impl Held {
         })
     }
 
-    /// Takes what is to be reported of it by the last turn of all; nothing, if that was tried.
+    /// Takes what the very last turn is to report of it; nothing, if that was tried already.
     pub(super) fn take_at_last(&self) -> Option<Settlement> {
         if self.tried_at_last.replace(true) {
             return None;

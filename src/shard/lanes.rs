@@ -1,4 +1,4 @@
-//! The lanes that a shard has: itself, or in a Redis Cluster one for each queue, which share the core ([`super::crew`]).
+//! The lanes that a shard has: itself, or in a Redis Cluster one for each queue, sharing the core ([`super::crew`]).
 
 use std::rc::Rc;
 

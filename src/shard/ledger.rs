@@ -1,6 +1,7 @@
-//! What Redis is to be told of jobs that have ended, until a turn takes it along; and again, if that turn did not arrive.
+//! What Redis has yet to learn about jobs that have ended, until a turn takes it along; and again, if that turn did not
+//! arrive.
 //!
-//! Invariant: a job's end stands in one place, this ledger or the report of one turn, so it is never told twice.
+//! Invariant: a job's end is in one place, this ledger or the report of one turn, so it is never reported twice.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -12,41 +13,41 @@ use crate::limits::STAMP_STEP_S;
 use crate::store::flight::Known;
 use crate::store::turn::{BatchName, Move, Settlement};
 
-/// A job that succeeded in a batch that goes on: queue, batch, payload.
+/// A job that succeeded in a batch that is not finished: queue, batch, payload.
 pub(super) type Single = (usize, BatchName, Bytes);
 
-/// What one turn tells Redis, and what the shard keeps of it until Redis has it.
+/// What one turn reports to Redis, and what the shard keeps of it until Redis has it.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     settlement: Settlement,
-    /// Jobs among its moves that do not count as processed: snoozed ones, and payloads that were no job.
+    /// Jobs among its moves that do not count as processed: snoozed ones, and payloads that were not jobs.
     uncounted: u64,
-    /// Jobs among its moves that died, where somebody wants to hear of it once Redis has them.
+    /// Jobs among its moves that died, where a death hook wants to know once Redis has them.
     deaths: Vec<DeadJob>,
 }
 
 impl Report {
-    /// What is sent of it.
+    /// The part of it that is sent.
     pub(super) fn settlement(&self) -> &Settlement {
         &self.settlement
     }
 
-    /// What is sent of it, and nothing else.
+    /// Keeps only what is sent.
     pub(super) fn into_settlement(self) -> Settlement {
         self.settlement
     }
 
-    /// The deaths that Redis has when it has this.
+    /// The deaths that Redis has recorded once it has this.
     pub(super) fn deaths(&self) -> &[DeadJob] {
         &self.deaths
     }
 
-    /// Jobs and payloads whose end it tells.
+    /// Jobs and payloads whose end it reports.
     pub(super) fn ended(&self) -> u64 {
         self.settlement.processed + self.uncounted
     }
 
-    /// Whether there is nothing to tell.
+    /// Whether there is nothing to report.
     pub(super) fn is_empty(&self) -> bool {
         self.settlement.is_empty()
     }
@@ -82,12 +83,12 @@ impl Ledger {
         self.next.borrow_mut().settlement.processed += 1;
     }
 
-    /// A job failed, or a payload was no job.
+    /// A job failed, or a payload was not a job.
     pub(super) fn count_failed(&self) {
         self.next.borrow_mut().settlement.failed += 1;
     }
 
-    /// What moves did not run to an end: a job that was snoozed, a payload that is no job.
+    /// What moves did not run to an end: a snoozed job, or a payload that is not a job.
     pub(super) fn count_no_run(&self) {
         self.next.borrow_mut().uncounted += 1;
     }
@@ -114,7 +115,7 @@ impl Ledger {
         self.next.borrow_mut().settlement.wholes.push((queue, number));
     }
 
-    /// A job that moves is dead, and somebody wants to hear of it.
+    /// A job that moves is dead, and a death hook wants to know.
     pub(super) fn add_death(&self, job: DeadJob) {
         self.next.borrow_mut().deaths.push(job);
     }
@@ -142,12 +143,12 @@ impl Ledger {
         self.next.borrow().ended()
     }
 
-    /// Since when the report waits; `None`: there is none, or it was put back and is due.
+    /// Since when the report waits; `None` if there is none, or if it was put back and is due.
     pub(super) fn since(&self) -> Option<Instant> {
         self.since.get().filter(|_| !self.is_empty())
     }
 
-    /// How long the report has waited; one that was put back has waited long enough. `None`: there is none.
+    /// How long the report has waited; one that was put back has waited long enough. `None` if there is none.
     pub(super) fn waited(&self, now: Instant) -> Option<Duration> {
         if self.is_empty() {
             return None;
@@ -167,8 +168,8 @@ impl Ledger {
         moves + settlement.singles.iter().filter(|single| (single.0, single.1) == (queue, name)).count()
     }
 
-    /// Adds what the report knows of a list: jobs that move in the next turn stay until then, and jobs that it would ack are
-    /// dropped with this call, so they are taken out of it. It gives these back.
+    /// Adds what the report knows about a list: jobs that move in the next turn stay until then; jobs that it would ack
+    /// are dropped by this call, so they are taken out of it and returned.
     pub(super) fn tell_known(&self, queue: usize, name: BatchName, known: &mut Known) -> Vec<Single> {
         let settlement = &mut self.next.borrow_mut().settlement;
         let moves = settlement.moves.iter().filter(|job| job.from == (queue, name));
@@ -179,8 +180,8 @@ impl Ledger {
         singles
     }
 
-    /// This Unix time, or a later one: later than any stamp before, so that two jobs of equal bytes that fail at one moment
-    /// stay two members.
+    /// This Unix time, or a later one: later than any stamp before, so that two jobs of equal bytes that fail at the same
+    /// moment stay two members.
     pub(super) fn stamp(&self, now: f64) -> f64 {
         let stamp = next_stamp(self.stamped.get(), now);
         self.stamped.set(stamp);

@@ -1,4 +1,4 @@
-//! A shard from its start to its end: it connects, is driven, and connects again.
+//! The life of a shard from start to end: it connects, is driven, and connects again.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -27,7 +27,7 @@ use crate::shutdown::Phase;
 
 /// Runs a shard to its end, on its own executor. `build` makes the handlers' state for this core.
 ///
-/// Nothing is fetched before control has said so: the heartbeat is published first.
+/// Nothing is fetched before control allows it: the heartbeat is published first.
 pub(crate) async fn run<F>(options: ShardOptions, mesh: ShardEnd, build: F)
 where
     F: Future<Output = Result<Handlers, String>>,
@@ -55,7 +55,7 @@ where
             how
         }
         Err(error) => {
-            tracing::error!(shard = number, error, "the state of the handlers cannot be built");
+            tracing::error!(shard = number, error, "cannot build the state of the handlers");
             Ending::NoState
         }
     };
@@ -63,8 +63,8 @@ where
     let _control_is_gone = control.send(ToControl::Ended { shard: number, how }).await;
 }
 
-/// Runs all lanes to their end: the worst of their endings. One that is taken for dead ends the others at once, for the
-/// process will go on under a new name.
+/// Runs all lanes to their end and returns the worst of their endings. A lane that is taken for dead ends the others at
+/// once, because the process will continue under a new name.
 async fn work_all(lanes: &Rc<[Rc<Shard>]>) -> Ending {
     if let [shard] = &**lanes {
         return work(shard).await;
@@ -106,7 +106,7 @@ fn worse(one: Ending, other: Ending) -> Ending {
     }
 }
 
-/// Everything between the first connection and the last of one lane.
+/// Everything between the first connection of one lane and the last.
 async fn work(shard: &Rc<Shard>) -> Ending {
     let waiters: Vec<_> =
         (0..shard.waiters().len()).map(|at| glommio::spawn_local(wait(Rc::clone(shard), at))).collect();
@@ -115,8 +115,8 @@ async fn work(shard: &Rc<Shard>) -> Ending {
     if let Some(carrier) = carrier {
         carrier.cancel().await;
     }
-    // Their sockets are shut down. One that is about to open another, or pauses, has nothing to lose, and would take its
-    // time.
+    // Their sockets are shut down. A waiter that is about to open another, or pauses, has nothing to lose, and would take
+    // its time.
     shard.waiters().end();
     for waiter in waiters {
         let _ended = waiter.cancel().await;
@@ -130,7 +130,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
     let mut backoff = Backoff::new(shard.options().shard as u64 + 1);
     loop {
         let this = Attempt::new(&outage, &turns);
-        // Given up at the very end of a stop only; whatever was under way over the connection ends with it.
+        // Given up only at the very end of a stop; whatever was under way over the connection ends with it.
         let given_up = async {
             this.given_up(shard).await;
             Err(LinkError::Lost(Error::Closed))
@@ -143,7 +143,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
         };
         let Err(error) = futures_lite::future::or(attempt, given_up).await else { return Ending::Clean };
         if matches!(error, LinkError::Left) {
-            // The call that ends this shard arrived, its answer did not.
+            // The call that ends this shard arrived, but its reply did not.
             return Ending::Clean;
         }
         if let (LinkError::Held(reason), true) = (&error, shard.phases().now().ends()) {
@@ -174,7 +174,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             cancel_all(shard).await;
             return how;
         }
-        // Jobs at hand go on: they are in flight in Redis whatever happens to the connection.
+        // Jobs at hand keep running: they are in flight in Redis whatever happens to the connection.
         run_ready(shard).await;
         if !has_rested {
             shard.phases().rest_before_attempt(backoff.pause().max(outage.pause())).await;
@@ -182,7 +182,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
     }
 }
 
-/// One connection's life.
+/// The life of one connection.
 async fn attempt(
     shard: &Rc<Shard>,
     turns: &mut Turns,
@@ -199,17 +199,17 @@ async fn attempt(
         hand_back::given_up(shard, &mut link).await?;
     }
     if resumed || has_rested {
-        // A waiter may still be blocked in a server that has vanished, or that is not ours any more.
+        // A waiter may still be blocked in a server that has vanished, or that is no longer ours.
         unblock(shard, &mut link, everyone).await?;
     }
     if resumed {
-        // A reply that was lost may have told of payloads too large to fetch.
+        // A lost reply may have named payloads that are too large to fetch.
         (0..shard.turn_context().queues.len()).for_each(|queue| oversize::bury(shard, queue));
     }
     let mut driver = Driver::new(shard, link, turns, outage);
     let result = driver.serve().await;
     if driver.has_turned() {
-        // It answered: the next series of attempts begins at the shortest pause.
+        // It answered: the next series of attempts starts with the shortest pause.
         backoff.reset();
     }
     result

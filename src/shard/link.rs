@@ -1,4 +1,4 @@
-//! The shard's connection: opening it, sending over it, and why one cannot be gone on with.
+//! The shard's connection: opening it, sending over it, and why one can no longer be used.
 
 use crate::limits::READ_CHUNK_BYTES;
 use crate::net::{ConnOptions, Connection, Error, Stopper};
@@ -14,40 +14,40 @@ pub(super) struct Link {
     scripts: Scripts,
 }
 
-/// Why a shard cannot go on with its connection.
+/// Why a shard can no longer use its connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LinkError {
-    /// A new connection may heal it.
+    /// A new connection may fix it.
     #[error(transparent)]
     Lost(#[from] Error),
-    /// The server forgets its scripts as fast as they are loaded; a new connection may heal it.
+    /// The server forgets its scripts as fast as they are loaded; a new connection may fix it.
     #[error(
         "redis forgets scripts as soon as they are loaded; does something run SCRIPT FLUSH again and again?"
     )]
     Forgetful,
-    /// Redis denies this worker's user what a shard does. Heals when an administrator has run the line.
+    /// Redis denies this worker's user something a shard does. Fixed when an administrator has run the line.
     #[error("{denial}; let an administrator run {line}")]
     Denied {
-        /// What Redis said.
+        /// The reply of Redis.
         denial: String,
-        /// The line, for redis-cli.
+        /// The line for redis-cli.
         line: String,
-        /// Whether the server could tell what is missing: it can tell when it is there again, too.
+        /// Whether the server could tell what is missing: then it can also tell when the right is back.
         is_named: bool,
     },
-    /// Jobs are to go back to a queue whose key is no list, and stay in flight.
+    /// Jobs are to go back to a queue whose key is not a list, and stay in flight.
     #[error("{0}")]
     Held(String),
     /// This shard has ended itself in Redis.
-    #[error("this shard has left already")]
+    #[error("this shard has already left")]
     Left,
-    /// Another process took this shard's in-flight jobs; nothing heals that.
+    /// Another process took this shard's in-flight jobs; nothing fixes that.
     #[error("{0}")]
     Fenced(String),
 }
 
 impl LinkError {
-    /// Why Redis cannot be worked with, when this is what came of it.
+    /// Why Redis cannot be worked with, given this outcome.
     pub(super) fn cause(&self) -> Cause {
         match self {
             Self::Lost(error) => error.cause(),
@@ -86,7 +86,7 @@ impl Link {
         &self.scripts
     }
 
-    /// What ends its connection from outside.
+    /// A handle that ends its connection from outside.
     pub(super) fn stopper(&self) -> Stopper {
         self.conn.stopper()
     }
@@ -96,7 +96,8 @@ impl Link {
         self.conn.send(requests).await
     }
 
-    /// Awaits the replies to one turn: its own first, then those of the lists it reads, which say nothing if it was refused.
+    /// Awaits the replies to one turn: its own first, then those of the lists it reads, which are meaningless if it was
+    /// refused.
     pub(super) async fn turn_replies(&mut self, count: usize) -> Result<Vec<Reply>, Error> {
         let mut replies = Vec::with_capacity(count);
         for _ in 0..count {
@@ -111,7 +112,8 @@ impl Link {
     }
 
     /// Sends calls of scripts and awaits their replies; one call per reply, `write` appends them. If the server has
-    /// forgotten the scripts they are loaded and the calls are sent once more: those refused so have not run.
+    /// forgotten the scripts, they are loaded and the calls are sent once more: calls refused for that reason did not
+    /// run.
     pub(super) async fn call(
         &mut self,
         write: impl Fn(&Scripts, &mut Requests),
@@ -119,7 +121,7 @@ impl Link {
         self.exchange(write).await?.into_iter().map(check).collect()
     }
 
-    /// As [`Self::call`], but each reply may be an error.
+    /// Like [`Self::call`], but each reply may be an error.
     pub(super) async fn exchange(
         &mut self,
         write: impl Fn(&Scripts, &mut Requests),
@@ -143,7 +145,7 @@ async fn load_scripts(conn: &mut Connection, realm: &Realm) -> Result<Scripts, E
     Ok(Scripts::read(realm.clone(), &conn.call(&requests).await?)?)
 }
 
-/// Turns an error reply into the error it is.
+/// Turns an error reply into the error it carries.
 pub(super) fn check(reply: Reply) -> Result<Reply, LinkError> {
     match reply.value() {
         Value::Error(error) => Err(error.to_owned().into()),

@@ -1,4 +1,4 @@
-//! What surrounds each poll of a job: the mark by which control names it if it does not come back, and its span.
+//! What surrounds each poll of a job: its span, and the mark by which control names a job that does not return.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use super::state::Shard;
 use crate::handler::{JobFuture, JobResult};
 use crate::stats::JobMark;
 
-/// What the span of one run says.
+/// The fields of the span of one run.
 pub(super) struct JobSpan<'a> {
     pub(super) name: &'a str,
     pub(super) jid: &'a str,
@@ -22,8 +22,8 @@ pub(super) struct JobSpan<'a> {
 }
 
 impl JobSpan<'_> {
-    /// The span, in which all that the handler logs stands. At level debug, for it costs as much as a short job; where
-    /// nobody listens at that level it is one comparison.
+    /// The span that contains everything the handler logs. It is at level debug, because it costs as much as a short job;
+    /// if nobody listens at that level it is one comparison.
     pub(super) fn open(&self) -> Span {
         let Self { name, jid, queue, attempt, shard } = *self;
         tracing::debug_span!("job", name, jid, queue, attempt, shard)

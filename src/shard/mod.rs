@@ -11,36 +11,36 @@
 //! ```
 //!
 //! Under load [`drive`] makes one round trip per batch and keeps two of them going: it sends a turn, runs the jobs of the
-//! batch before while Redis works, and reads the reply of the turn before. A job that is ready at its first poll is settled
-//! on the spot; one that waits becomes a task and holds a slot. When a fetch comes back empty, the shard waits in Redis
-//! ([`wait`]). The life of one job is [`steps`].
+//! previous batch while Redis works, and reads the reply of the turn before. A job that is ready at its first poll is
+//! settled on the spot; one that waits becomes a task and holds a slot. When a fetch comes back empty, the shard waits in
+//! Redis ([`wait`]). The life of one job is [`steps`].
 //!
 //! # Who owns what
 //!
-//! What a shard keeps is in parts ([`state`]), each a file that alone writes to it:
+//! What a shard keeps is divided into parts ([`state`]), each written only by its own file:
 //!
 //! | part | what it keeps |
 //! |---|---|
 //! | `hand` | the batches that are not settled: which jobs are to start, which acks are owed |
-//! | `ledger` | what Redis is to be told, until a turn takes it along |
+//! | `ledger` | what is to be reported to Redis, until a turn takes it along |
 //! | `slots` | the jobs that wait at an await point, their deadlines, the share of a lane |
 //! | `appetite` | how many jobs to ask for next: the decision is pure, [`appetite`]'s `plan` |
 //! | `rota` | in which order a turn serves the queues; `turns`: the turns under way, each with its order |
 //! | `waiters` | which waiting connections are armed, which block, whose list is to be swept |
-//! | `phases` | what control last said of a stop |
+//! | `phases` | the latest phase of a stop that control has ordered |
 //! | `numbers`, `clock` | numbers of batches and calls; Unix times of moments |
-//! | `abroad`, `held`, `burials`, `complaints` | what waits for another realm, a spoilt key, a burial; what was said |
+//! | `abroad`, `held`, `burials`, `complaints` | what waits for another realm, a spoilt key, a burial; what was logged |
 //!
-//! The other files act on these parts and keep nothing. No file imports one that imports it, however far around:
+//! The other files act on these parts and keep nothing. No file imports one that imports it, directly or indirectly:
 //! `tests/tidy` holds that.
 //!
 //! # What it costs
 //!
-//! Per job on the hot path: one parse on reused buffers, one look-up, one poll, one clock read; no allocation but what
-//! the handler makes, no log line. Per batch: one `send`, one or two `recv`, some vectors.
+//! Per job on the hot path: one parse on reused buffers, one look-up, one poll, one clock read; no allocation except the
+//! handler's own, no log line. Per batch: one `send`, one or two `recv`, a few vectors.
 //!
-//! In a Redis Cluster each queue is on a node of its own, so a core runs one such shard for each queue, a lane, and all
-//! lanes share its slots and handlers ([`crew`]).
+//! In a Redis Cluster each queue is on its own node, so a core runs one such shard for each queue, a lane, and all lanes
+//! share its slots and handlers ([`crew`]).
 //!
 //! # Invariants
 //!
@@ -93,7 +93,7 @@ mod sync;
 mod unblock;
 mod wait;
 
-// The shard's own life, from its start to its end.
+// The shard's own life, from start to end.
 mod drive;
 mod fenced;
 mod hand_back;

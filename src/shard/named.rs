@@ -1,7 +1,7 @@
-//! Which jobs run here: what control asks for when it writes the figures of the process.
+//! Which jobs run here: control asks for them when it writes the figures of the process.
 //!
-//! Only jobs that wait at an await point can be named: one that holds the core keeps this from being asked, and control
-//! names it by its mark instead. Nothing is kept for the question but the mark and the start of each waiting job.
+//! Only jobs that wait at an await point can be named: one that holds the core prevents the question from being answered,
+//! and control names it by its mark instead. Nothing is kept for this except the mark and the start of each waiting job.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use super::state::Shard;
 use crate::limits::RUNNING_JOBS_SHOWN_MAX;
 use crate::wire::figures::RunningJob;
 
-/// The jobs of all lanes that wait, the oldest first, up to the number that is shown.
+/// The waiting jobs of all lanes, oldest first, up to the number that is shown.
 pub(super) fn name_jobs(lanes: &[Rc<Shard>]) -> Vec<RunningJob> {
     if let [shard] = lanes {
         return name_jobs_of(shard);

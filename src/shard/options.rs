@@ -1,4 +1,4 @@
-//! What one shard is told before it starts.
+//! What one shard gets before it starts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::stats::ShardStats;
 use crate::time::RedisClock;
 use crate::wire::Realm;
 
-/// What one shard is told before it starts.
+/// What one shard gets before it starts.
 #[derive(Debug, Clone)]
 pub(crate) struct ShardOptions {
     /// Its number, from 0.

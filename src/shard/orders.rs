@@ -1,4 +1,4 @@
-//! What control tells a shard: its phase, that it may be fenced, what died elsewhere, and jobs that are to end.
+//! What control sends a shard: its phase, that it may be fenced, what died elsewhere, and jobs that are to end.
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use crate::handler::JobError;
 use crate::job::failure::CLASS_CANCELLED;
 use crate::mesh::{ToControl, ToShard};
 
-/// Does what control says. A shard is one lane, but in a cluster.
+/// Carries out what control orders. A shard is one lane, except in a cluster.
 pub(super) fn on_message(lanes: &[Rc<Shard>], message: ToShard, control: &ConnectedSender<ToControl>) {
     let Some(shard) = lanes.first() else { return };
     match message {
@@ -44,10 +44,10 @@ pub(super) fn on_message(lanes: &[Rc<Shard>], message: ToShard, control: &Connec
     }
 }
 
-/// Ends the jobs of this jid that run here: each is dropped at its await point and goes to the dead set. A job that waits
-/// in a queue, or for a slot, is left alone.
+/// Ends the jobs with this jid that run here: each is dropped at its await point and goes to the dead set. A job that
+/// waits in a queue, or for a slot, is left alone.
 fn cancel(shard: &Rc<Shard>, jid: &str) {
-    // Nobody keeps an index of jids for this: it is asked a few times a day, and a parse costs some 200 ns.
+    // There is no index of jids for this: it is asked a few times a day, and a parse costs some 200 ns.
     for (id, batch, at) in shard.slots().payloads() {
         let is_it = {
             let mut parser = shard.parser().borrow_mut();

@@ -1,10 +1,10 @@
-//! A shard without Redis: what it says of it, when it begins, when its cause changes and when it ends, and how long a stop
-//! tries.
+//! A shard without Redis: what it logs when the outage starts, when its cause changes and when it ends, and how long a
+//! stop tries.
 //!
-//! A connection that was closed while it was idle is no outage: another is opened at once. If that fails, it is one.
+//! A connection that was closed while idle is not an outage: another is opened at once. If that fails, it is one.
 //!
-//! A stop owes Redis what runs, what is not acked and what is to be handed back; for that it tries until the deadline and
-//! [`STOP_GRACE`] more. A shard that owes nothing ends at the first attempt that fails after the stop was asked for.
+//! A stop owes Redis what runs, what is not acked and what is to be handed back; it tries until the deadline and
+//! [`STOP_GRACE`] more. A shard that owes nothing ends at the first attempt that fails after the stop was requested.
 
 use std::time::{Duration, Instant};
 
@@ -16,19 +16,19 @@ use crate::limits::{DENIED_FORGOTTEN, DENIED_PAUSE_MAX, DENIED_PAUSE_MIN, STOP_G
 use crate::mesh::Ending;
 use crate::wire::Causes;
 
-/// The outage a shard stands in, if any.
+/// The outage a shard is in, if any.
 #[derive(Debug, Default)]
 pub(super) struct Outage {
     /// Since when, and how many attempts have failed.
     begun: Option<(Instant, u64)>,
     /// Whether an attempt was denied a right.
     is_denied: bool,
-    /// What was said of it.
+    /// What was logged.
     causes: Causes,
-    /// Whether the connection before was closed while idle, and nothing has failed since.
+    /// Whether the previous connection was closed while idle, and nothing has failed since.
     has_rested: bool,
-    /// Denials in a row of which the server cannot tell what is missing, and when the last was. An answered turn does not
-    /// end the row: one that is denied half of what it does is answered now and then.
+    /// Denials in a row for which the server cannot tell what is missing, and the time of the last. An answered turn does
+    /// not end the row, because one that is denied half of what it does is answered now and then.
     unnamed: Option<(u32, Instant)>,
 }
 
@@ -37,8 +37,8 @@ impl Outage {
         self.begun.is_some()
     }
 
-    /// Whether an attempt has ended because its connection was closed while it was idle: then another is to be opened at
-    /// once, and nothing is said.
+    /// Whether an attempt has ended because its connection was closed while idle: then another is to be opened at once,
+    /// and nothing is logged.
     pub(super) fn has_merely_rested(&mut self, shard: &Shard, error: &LinkError) -> bool {
         let LinkError::Lost(lost) = error else { return false };
         if self.is_on() || !lost.is_of_idleness() {
@@ -49,7 +49,7 @@ impl Outage {
         true
     }
 
-    /// Whether the connection before this one ended for idleness; asked once.
+    /// Whether the previous connection ended because it was idle; cleared by the call.
     pub(super) fn take_rest(&mut self, shard: &Shard) -> bool {
         let has_rested = std::mem::take(&mut self.has_rested);
         if has_rested {
@@ -88,8 +88,8 @@ impl Outage {
         self.unnamed = Some((row.map_or(1, |(count, _)| count.saturating_add(1)), now));
     }
 
-    /// The shortest pause before the next attempt, where the server cannot tell whether the right that it denied is back
-    /// (before Redis 7.0): trying costs what a denied turn leaves half done.
+    /// The shortest pause before the next attempt, where the server cannot tell whether the denied right is back (before
+    /// Redis 7.0): trying costs what a denied turn leaves half done.
     pub(super) fn pause(&self) -> Duration {
         match self.unnamed {
             Some((count, _)) if self.is_denied => {
@@ -99,7 +99,8 @@ impl Outage {
         }
     }
 
-    /// Why no attempt is of use yet: a right that was denied is still missing, as far as Redis tells. A stop tries without.
+    /// Why no attempt is useful yet: a denied right is still missing, as far as Redis can tell. A stop tries without
+    /// asking.
     pub(super) async fn denial(&self, shard: &Shard) -> Result<(), LinkError> {
         if !self.is_denied || shard.phases().now().ends() {
             return Ok(());
@@ -113,8 +114,8 @@ impl Outage {
         }
     }
 
-    /// Redis has answered a turn, or nothing is to be said to it. A connection alone does not end an outage: Redis may
-    /// take it and refuse each turn.
+    /// Redis has answered a turn, or there is nothing to send. A connection alone does not end an outage: Redis may
+    /// accept it and refuse each turn.
     pub(super) fn over(&mut self, shard: &Shard) {
         self.is_denied = false;
         if let Some((since, attempts)) = self.begun.take() {
@@ -130,11 +131,11 @@ impl Outage {
     }
 }
 
-/// An attempt to work over a connection, as it was begun.
+/// An attempt to work over a connection, with the state in which it began.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attempt {
     began: Instant,
-    /// Whether it is made in an outage: another failed before it.
+    /// Whether it is made during an outage: another failed before it.
     again: bool,
     /// Whether a turn whose reply was lost carries what ended.
     reports: bool,
@@ -166,7 +167,7 @@ impl Attempt {
 
     fn last_moment(self, shard: &Shard) -> Option<Instant> {
         let last = shard.phases().now().deadline()? + STOP_GRACE;
-        // While Redis answers there is nothing to give up before, and when it ceases to, the call is late within
+        // While Redis answers there is no need to give up earlier, and when it stops answering, the call is late within
         // STOP_PATIENCE.
         let answers = !self.again || shard.options().stats.outage_since.age().is_none();
         if answers || self.reports || shard.owes() {
@@ -176,7 +177,7 @@ impl Attempt {
         Some(last.min(asked.max(self.began) + STOP_PATIENCE))
     }
 
-    /// How a stopping shard ends after this attempt has failed; `None`: another one is due.
+    /// How a stopping shard ends after this attempt has failed; `None` if another one is due.
     pub(super) fn ending(self, shard: &Shard, turns: &Turns) -> Option<Ending> {
         let deadline = shard.phases().now().deadline()?;
         if self.again && !self.reports && !shard.owes() {

@@ -1,6 +1,6 @@
-//! Burying payloads that are too large to be fetched: they came no further than the shard's oversize list.
+//! Burying payloads that are too large to be fetched: they got no further than the shard's oversize list.
 //!
-//! Rare, so it takes a connection of its own, with a bound of its own, and gives it back at once.
+//! This is rare, so it uses its own connection, with its own bound, and closes it at once.
 
 use std::rc::Rc;
 
@@ -13,10 +13,10 @@ use crate::store::flight::{self, Burial, Buried};
 use crate::store::scripts::{self, Scripts};
 use crate::wire::client_name;
 
-/// Buries what lies in the oversize list of one queue, beside all else. A failure leaves the rest there: it stays in
-/// flight, and is tried again when the next one comes, or handed back by a reaper.
+/// Buries what is in the oversize list of one queue, in the background. After a failure the rest stays there, in flight:
+/// it is tried again when the next one arrives, or handed back by a reaper.
 ///
-/// One task a queue: two would read the same payload, and the slower one would take away the next one of that size.
+/// One task per queue: two would read the same payload, and the slower one would take away the next one of that size.
 pub(super) fn bury(shard: &Rc<Shard>, queue: usize) {
     if shard.burials().came(queue) {
         glommio::spawn_local(bury_all(Rc::clone(shard), queue)).detach();
@@ -52,7 +52,7 @@ async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
         let Value::Bulk(raw) = reply.value() else { return Ok(()) };
         let reason = BadPayload::TooLarge { bytes: raw.len(), max: PAYLOAD_BYTES_MAX };
         let name = &*shard.queue(queue).name;
-        tracing::warn!(queue = name, bytes = raw.len(), %reason, "a payload is no job and goes to the dead set");
+        tracing::warn!(queue = name, bytes = raw.len(), %reason, "a payload is not a job and goes to the dead set");
         let now = shard.clock().now();
         let entry = bury_unparsable(raw, &reason, name, now);
         let burial = Burial {

@@ -1,8 +1,8 @@
 //! How many jobs to ask for: free slots, and as many more as will start within milliseconds (P8).
 //!
-//! Pure: it is told what jobs took and how large they were. The estimate of a job's time follows its worst recent sample:
-//! it jumps up with a slow job and comes down over some tens of quick ones, so that the price of guessing wrong is a
-//! smaller batch and not a job that waits behind a slow one.
+//! Pure: its inputs are how long jobs took and how large they were. The estimate of a job's time follows its worst recent
+//! sample: it jumps up with a slow job and comes down over a few dozen quick ones, so that the price of a wrong guess is
+//! a smaller batch and not a job that waits behind a slow one.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl Pace {
         Self { horizon_s: horizon.as_secs_f64(), interval_s: None, payload_bytes: 0.0 }
     }
 
-    /// A job ended, or a group of them: `per_job` after the one before, on the average.
+    /// A job ended, or a group of them, each `per_job` after the one before, on average.
     pub(super) fn observe_run(&mut self, per_job: Duration) {
         let sample = per_job.as_secs_f64();
         self.interval_s = Some(match self.interval_s {

@@ -1,4 +1,5 @@
-//! The phase that control has told a shard, since when a stop is asked for, and the connection that a stop must hurry.
+//! The phase that control has set for a shard, since when a stop has been requested, and the connection that a stop must
+//! hurry.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -13,13 +14,13 @@ use crate::shutdown::Phase;
 /// See the module.
 pub(super) struct Phases {
     now: Cell<Phase>,
-    /// When a stop was first asked for.
+    /// When a stop was first requested.
     stop_asked_at: Cell<Option<Instant>>,
-    /// Wakes who waits without a connection, or for one.
+    /// Wakes tasks that wait without a connection, or for one.
     changed: Event,
     /// Ends the connection that the shard works over.
     link: RefCell<Option<Stopper>>,
-    /// Whether that connection has not answered since a stop was asked for.
+    /// Whether that connection has not answered since a stop was requested.
     is_unproved: Cell<bool>,
 }
 
@@ -36,12 +37,12 @@ impl Default for Phases {
 }
 
 impl Phases {
-    /// The phase as control last said.
+    /// The latest phase from control.
     pub(super) fn now(&self) -> Phase {
         self.now.get()
     }
 
-    /// Takes over a phase. From the moment a stop is asked for no answer is awaited for long: a connection that died
+    /// Enters a phase. From the moment a stop is requested no answer is awaited for long: a connection that died
     /// unnoticed must leave time for another.
     pub(super) fn enter(&self, phase: Phase) {
         self.now.set(phase);
@@ -55,7 +56,7 @@ impl Phases {
         self.changed.raise();
     }
 
-    /// Has no answer awaited for longer than a stop allows now: less from its deadline on.
+    /// Limits the wait for any answer to what a stop allows now: less from its deadline on.
     pub(super) fn hurry(&self) {
         let late = self.now.get().is_over(Instant::now());
         if let Some(link) = &*self.link.borrow() {
@@ -63,8 +64,8 @@ impl Phases {
         }
     }
 
-    /// Whether the connection is to be asked for an answer, because a stop begins: one that died unnoticed is found while
-    /// there is time for another. Asked once.
+    /// Whether the connection is to be probed for an answer, because a stop begins: one that died unnoticed is found
+    /// while there is time for another. True only once.
     pub(super) fn take_unproved(&self) -> bool {
         self.is_unproved.take()
     }
@@ -78,12 +79,12 @@ impl Phases {
         }
     }
 
-    /// When a stop was first asked for.
+    /// When a stop was first requested.
     pub(super) fn stop_asked_at(&self) -> Option<Instant> {
         self.stop_asked_at.get()
     }
 
-    /// How long the shard may sleep before the phase asks for something.
+    /// How long the shard may sleep before the phase requires something.
     pub(super) fn until_deadline(&self, now: Instant) -> Option<Duration> {
         match self.now.get() {
             Phase::Stopping { deadline } => Some(deadline.saturating_duration_since(now)),
@@ -96,7 +97,7 @@ impl Phases {
         self.changed.wait().await;
     }
 
-    /// Sleeps before another attempt to connect, but not beyond a change of phase, and while it stops not for long.
+    /// Sleeps before another attempt to connect, but not beyond a change of phase, and only briefly while stopping.
     pub(super) async fn rest_before_attempt(&self, pause: Duration) {
         self.sleep(if self.now.get().ends() { pause.min(STOP_RETRY_PAUSE) } else { pause }).await;
     }

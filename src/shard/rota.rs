@@ -1,12 +1,12 @@
 //! In which order a turn serves the queues of a shard, and in which order the lanes of a core are woken.
 //!
-//! Pure: it is told what the queues are and asked for one order after the other. An order is asked for once and kept with
-//! the turn that was sent by it, so it may depend on anything that has happened before.
+//! Pure: it gets the queues and returns one order after the other. An order is asked for once and kept with the turn that
+//! was sent with it, so it may depend on anything that happened before.
 //!
-//! Strict priority is the only rule so far. Others come as further variants of [`Rule`]: weighted and assigned queues are
-//! another order of the same numbers. A queue that is paused, or served elsewhere, is left out of [`Rota::served`], so
-//! nobody waits at it; an order still names it, behind the others, because a turn reports of all queues, and says then how
-//! many of its queues are to be fetched from.
+//! Strict priority is the only rule so far. Others will be further variants of [`Rule`]: weighted and assigned queues are
+//! another order of the same numbers. A queue that is paused, or served elsewhere, is left out of [`Rota::served`], so no
+//! waiter waits for it; an order still names it, behind the others, because a turn reports on all queues, and then says
+//! from how many of them to fetch.
 
 use std::cell::Cell;
 
@@ -14,15 +14,15 @@ use std::cell::Cell;
 #[derive(Debug)]
 pub(super) struct Rota {
     rule: Rule,
-    /// Orders given out.
+    /// Orders returned so far.
     given: Cell<usize>,
 }
 
 #[derive(Debug)]
 enum Rule {
-    /// By priority; those of equal priority take turns to be first.
+    /// By priority; queues of equal priority take turns being first.
     Strict {
-        /// For each queue, where those of its priority begin and how many there are.
+        /// For each queue, where its priority begins and how many queues share it.
         equals: Box<[(usize, usize)]>,
     },
 }
@@ -46,7 +46,7 @@ impl Rota {
         equals.iter().enumerate().map(move |(at, &(start, count))| start + (nth % count + at - start) % count)
     }
 
-    /// The queues that are served at all: those at which jobs are waited for.
+    /// The queues that are served at all: those in which jobs are waited for.
     pub(super) fn served(&self) -> std::ops::Range<usize> {
         let Rule::Strict { equals } = &self.rule;
         0..equals.len()

@@ -9,9 +9,9 @@ use super::marked::Marked;
 use super::slots::RunningJob;
 use super::state::Shard;
 
-/// Gives a job that waits a task of its own, and so a slot. `None`: it ended at once.
+/// Gives a waiting job its own task, and so a slot. `None` if it ended at once.
 ///
-/// glommio polls a new task before it gives it out: a job that merely gave way has ended by then.
+/// glommio polls a new task before it returns it: a job that merely yielded has ended by then.
 pub(super) fn hold_slot(
     shard: &Rc<Shard>,
     batch: &Rc<Batch>,

@@ -1,4 +1,4 @@
-//! Trying again what Redis refused for the sake of a spoilt key ([`super::held`]).
+//! Tries again what Redis refused because of a spoilt key ([`super::held`]).
 
 use std::rc::Rc;
 use std::time::Instant;

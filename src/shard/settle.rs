@@ -1,4 +1,4 @@
-//! The one place that turns a job's end into what Redis is told: ack, retry set, dead set.
+//! The one place that turns a job's end into what is reported to Redis: ack, retry set, dead set.
 
 use std::time::Instant;
 
@@ -15,10 +15,10 @@ use crate::job::{
 use crate::store::turn::{BatchName, Destination, Move};
 use crate::wire::QueueName;
 
-/// What settling a job that did not succeed needs to know of it.
+/// What settling a job that did not succeed needs to know about it.
 pub(super) struct Failed<'a> {
     pub(super) history: History,
-    /// How it is registered; `None`: it is not.
+    /// How it is registered; `None` if it is not.
     pub(super) entry: Option<&'a Entry>,
     pub(super) name: &'a str,
     pub(super) jid: &'a str,
@@ -31,7 +31,7 @@ pub(super) fn success(shard: &Shard, batch: &Batch, at: usize) {
     after_settling(shard, batch);
 }
 
-/// The job did not succeed: what its handler asked for, else its policy, decides where it goes.
+/// The job did not succeed: what its handler asked for, or else its policy, decides where it goes.
 pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>, error: &JobError) {
     let queue = &*shard.queue(batch.queue).name;
     let raw = batch.payload(at);
@@ -84,12 +84,12 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
     }
 }
 
-/// The payload is no job: to the dead set with the reason and its bytes.
+/// The payload is not a job: it goes to the dead set with the reason and its bytes.
 pub(super) fn bad(shard: &Shard, batch: &Batch, at: usize, reason: &BadPayload) {
     let queue = &*shard.queue(batch.queue).name;
     let raw = batch.payload(at);
     let now = shard.ledger().stamp(shard.clock().now());
-    tracing::warn!(queue, bytes = raw.len(), %reason, "a payload is no job and goes to the dead set");
+    tracing::warn!(queue, bytes = raw.len(), %reason, "a payload is not a job and goes to the dead set");
     let payload = bury_unparsable(raw, reason, queue, now);
     count_failed(shard);
     shard.ledger().count_no_run();
@@ -108,14 +108,14 @@ pub(super) fn abroad(shard: &Shard, batch: &Batch, at: usize, counts: bool) {
     after_settling(shard, batch);
 }
 
-/// Every job of the batch is settled: what is left is its ack.
+/// Every job of the batch is settled: only its ack is left.
 pub(super) fn close(shard: &Shard, batch: &Batch) {
     shard.hand().drop_batch(batch);
     if !shard.options().at_least_once {
         return;
     }
     match batch.name {
-        // The batch list goes whole, and with it every ack that is owed.
+        // The whole batch list goes, and with it every ack that is owed.
         BatchName::Turn(number) => shard.ledger().add_whole(batch.queue, number),
         // The wait list stays; its jobs are acked one by one.
         BatchName::Wait => ack_singly(shard, batch),
@@ -131,7 +131,7 @@ pub(super) fn stragglers(shard: &Shard, now: Instant) {
     }
 }
 
-/// Redis has this: the death hooks are told of the jobs that it has killed.
+/// Redis has this: the death hooks hear of the jobs that it has killed.
 pub(super) fn tell_of_deaths(shard: &Shard, report: &Report) {
     for job in report.deaths() {
         shard.handlers().tell_of_death(job);
@@ -151,9 +151,9 @@ fn leaves_realm(shard: &Shard, retry_queue: &str) -> bool {
     shard.options().realm.queue().is_some_and(|own| own != retry_queue)
 }
 
-/// Has a job that runs end in the retry set of another realm.
+/// Ends a running job in the retry set of another realm.
 fn send_abroad(shard: &Shard, batch: &Batch, at: usize, retry: Retry) {
-    // A batch with a job that runs is live.
+    // A batch with a running job is live.
     if let Some(batch) = shard.hand().find(batch) {
         shard.abroad().add(batch, at, retry);
     }
@@ -169,7 +169,7 @@ fn count_failed(shard: &Shard) {
     shard.options().stats.failed.add(1);
 }
 
-/// Keeps what the death hooks will be told, until Redis has the job.
+/// Keeps what the death hooks will receive, until Redis has the job.
 fn note_death(shard: &Shard, queue: &str, failed: &Failed<'_>, error: &ErrorInfo<'_>) {
     if shard.handlers().hear_of_deaths() {
         shard.ledger().add_death(DeadJob {
@@ -198,7 +198,7 @@ fn ack_singly(shard: &Shard, batch: &Batch) {
     shard.ledger().add_singles(singles);
 }
 
-/// The queue that the producer of this one job named for its retries, if it is one.
+/// The queue that the producer of this one job named for its retries, if it is a valid one.
 fn retry_queue(raw: &[u8]) -> Option<QueueName> {
     QueueName::new(&member::<String>(raw, fields::RETRY_QUEUE)?).ok()
 }

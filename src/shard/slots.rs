@@ -1,4 +1,4 @@
-//! The slots of a shard, and the jobs that hold them: those that wait at an await point, each in a task of its own.
+//! The slots of a shard, and the jobs that hold them: those that wait at an await point, each in its own task.
 //!
 //! In a cluster the slots are those of the core, which its lanes share ([`super::crew`]).
 
@@ -19,13 +19,13 @@ use crate::stats::JobMark;
 pub(super) struct Slots {
     // Fixed at construction.
     count: usize,
-    /// Where lanes share them.
+    /// Set if lanes share them.
     share: Option<Share>,
-    /// Jobs that wait at an await point, by a number of their own, which rises from start to start.
+    /// Jobs that wait at an await point, by a number that rises from start to start.
     tasks: RefCell<HashMap<u64, RunningJob, RandomState>>,
     /// The last job that ended before it was noted in `tasks`.
     ended_at_once: Cell<u64>,
-    /// When those are over that have a timeout.
+    /// When those that have a timeout are due.
     deadlines: Deadlines,
 }
 
@@ -36,14 +36,14 @@ pub(super) struct Share {
     lane: usize,
 }
 
-/// A job that waits: its task, and where its payload is.
+/// A waiting job: its task, and where its payload is.
 pub(super) struct RunningJob {
     task: Task<()>,
     batch: Rc<Batch>,
     at: usize,
     mark: JobMark,
     started_at: Instant,
-    /// When its time is over.
+    /// When its timeout is due.
     deadline: Option<Instant>,
 }
 
@@ -101,7 +101,7 @@ impl Slots {
         }
     }
 
-    /// Slots that jobs may be asked for.
+    /// Slots for which jobs may be asked.
     pub(super) fn free_to_ask(&self) -> usize {
         self.share.as_ref().map_or_else(|| self.free(), |share| share.crew.free_for(share.lane))
     }
@@ -176,7 +176,7 @@ impl Slots {
         }
     }
 
-    /// Has a job that holds a slot be over at that time. Whether a task must be begun that sleeps for it.
+    /// A job that holds a slot is due at that time. Returns whether a task must be started that sleeps for it.
     pub(super) fn end_at(&self, id: u64, deadline: Instant, timeout: Duration) -> bool {
         match self.tasks.borrow_mut().get_mut(&id) {
             Some(job) => job.deadline = Some(deadline),
@@ -185,17 +185,17 @@ impl Slots {
         self.deadlines.add(id, deadline, timeout)
     }
 
-    /// When those are over that have a timeout.
+    /// When those that have a timeout are due.
     pub(super) fn deadlines(&self) -> &Deadlines {
         &self.deadlines
     }
 
-    /// Where the payloads are of those that hold a slot, by number.
+    /// Where the payloads of the jobs that hold a slot are, by number.
     pub(super) fn payloads(&self) -> Vec<(u64, Rc<Batch>, usize)> {
         self.tasks.borrow().iter().map(|(id, job)| (*id, Rc::clone(&job.batch), job.at)).collect()
     }
 
-    /// The marks of those that hold a slot, and when they started: the oldest first, at most so many.
+    /// The marks of the jobs that hold a slot, and when they started: oldest first, at most this many.
     pub(super) fn oldest(&self, most: usize) -> Vec<(JobMark, Instant)> {
         let tasks = self.tasks.borrow();
         // Numbers are given out in the order of the starts.

@@ -1,5 +1,5 @@
-//! A shard: its parts, each of which owns what it keeps and lets nobody else write to it. `Rc` and `Cell`: it never leaves
-//! its core.
+//! A shard: its parts, each of which owns what it keeps and lets nothing else write to it. `Rc` and `Cell`: it never
+//! leaves its core.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -31,8 +31,8 @@ pub(super) struct Shard {
     options: ShardOptions,
     turn_context: TurnContext,
     handlers: Rc<Handlers>,
-    // What it keeps, each part in a file of its own.
-    /// Its hand, its appetite and its bell, which in a cluster the other lanes of the core see.
+    // What it keeps, each part in its own file.
+    /// Its hand, its appetite and its bell, which the other lanes of the core see in a cluster.
     seat: Seat,
     ledger: Ledger,
     slots: Slots,
@@ -49,7 +49,7 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    /// A shard; in a cluster the lane of this place.
+    /// A shard; in a cluster the lane at this place.
     pub(super) fn new(options: ShardOptions, handlers: Rc<Handlers>, share: Option<Share>) -> Self {
         let keys = options.realm.keys();
         let of_queue = |name: &String| QueueKeys::new(keys, name, &options.uuid, options.shard);
@@ -110,7 +110,7 @@ impl Shard {
         self.seat.work()
     }
 
-    /// What Redis is to be told.
+    /// What is to be reported to Redis.
     pub(super) fn ledger(&self) -> &Ledger {
         &self.ledger
     }
@@ -130,7 +130,7 @@ impl Shard {
         &self.waiters
     }
 
-    /// What control last said.
+    /// The latest phase from control.
     pub(super) fn phases(&self) -> &Phases {
         &self.phases
     }
@@ -145,7 +145,7 @@ impl Shard {
         &self.abroad
     }
 
-    /// What waits for a spoilt key to be mended.
+    /// What waits for a spoilt key to be fixed.
     pub(super) fn held(&self) -> &Held {
         &self.held
     }
@@ -155,12 +155,12 @@ impl Shard {
         &self.burials
     }
 
-    /// What was said in the log.
+    /// What was logged.
     pub(super) fn complaints(&self) -> &Complaints {
         &self.complaints
     }
 
-    /// What the times of running jobs are told by.
+    /// What the times of running jobs are computed from.
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -179,31 +179,31 @@ impl Shard {
         &self.turn_context.queues[0]
     }
 
-    /// Slots that a job may start in; none while too many jobs wait that have ended.
+    /// Slots in which a job may start; 0 while too many ended jobs wait.
     pub(super) fn free_slots(&self) -> usize {
         if self.held.is_full() { 0 } else { self.slots.free() }
     }
 
-    /// Has a phase begin that control has told.
+    /// Begins a phase that control has ordered.
     pub(super) fn enter(&self, phase: Phase) {
         self.phases.enter(phase);
         self.work().raise();
     }
 
-    /// Looks for jobs with the next turn, because nobody may wait for them.
+    /// Looks for jobs with the next turn, because it may be that no waiter waits for them.
     pub(super) fn look_for_jobs(&self) {
         self.appetite().look();
         self.work().raise();
     }
 
-    /// It has got all there was, or cannot ask for more: it keeps no lane below from asking.
+    /// It has got all there was, or cannot ask for more: it does not keep any lower lane from asking.
     pub(super) fn yield_to_lower_lanes(&self) {
         if self.appetite().end_backlog() {
             self.slots.wake_starved_lanes();
         }
     }
 
-    /// How many jobs are in the wait list of a queue at most, as far as the shard knows. Acks on their way are not counted.
+    /// Upper bound of the jobs in the wait list of a queue, as far as the shard knows. Acks on their way are not counted.
     pub(super) fn known_in_wait_list(&self, queue: usize) -> usize {
         let reported = self.ledger.jobs_in(queue, BatchName::Wait);
         self.hand().jobs_in(queue, BatchName::Wait) + reported + self.held.in_wait_list(queue).len()
@@ -214,8 +214,8 @@ impl Shard {
         self.complaints.unreadable(queue, &self.queue(queue).name, error);
     }
 
-    /// Whether Redis is to be told of anything, as far as the shard knows: a job that runs, waits for a slot or has ended.
-    /// A job whose delivery was lost is none of these; a reaper finds it.
+    /// Whether anything is owed to Redis, as far as the shard knows: a job that runs, waits for a slot or has ended. A
+    /// job whose delivery was lost is not among these; a reaper finds it.
     pub(super) fn owes(&self) -> bool {
         !(self.slots.are_free() && self.hand().is_empty() && self.ledger.is_empty())
     }

@@ -27,7 +27,7 @@ use crate::limits::RUN_SLICE;
 use crate::stats::JobMark;
 use crate::store::turn::BatchName;
 
-/// Takes a batch: its jobs wait to be admitted from now on.
+/// Takes a batch: from now on its jobs wait to be admitted.
 pub(super) fn accept_batch(shard: &Shard, queue: usize, name: BatchName, payloads: Vec<Bytes>) {
     let count = payloads.len();
     if count == 0 {
@@ -40,7 +40,7 @@ pub(super) fn accept_batch(shard: &Shard, queue: usize, name: BatchName, payload
     shard.hand().take(batch, count);
 }
 
-/// Starts the jobs at hand while they are admitted. Whether any was started.
+/// Starts the jobs at hand while they are admitted. Returns whether any was started.
 ///
 /// Jobs that do not wait run here, one after the other; the executor's other tasks get their turn in between.
 pub(super) async fn run_ready(shard: &Rc<Shard>) -> bool {
@@ -63,7 +63,7 @@ pub(super) async fn run_ready(shard: &Rc<Shard>) -> bool {
     started > 0
 }
 
-/// Starts the next job if it is admitted: the moment when it had ended, or begun to wait. `None`: none was.
+/// Starts the next job if it is admitted: the moment when it had ended, or begun to wait. `None` if none was admitted.
 pub(super) fn run_next(shard: &Rc<Shard>, began: Instant) -> Option<Instant> {
     let (batch, at) = shard.hand().next_job(|_| admit(shard.free_slots()))?;
     let ended = start(shard, &batch, at, began);
@@ -75,12 +75,12 @@ pub(super) fn run_next(shard: &Rc<Shard>, began: Instant) -> Option<Instant> {
     Some(now)
 }
 
-/// Polls a job for the first time. Whether that ended it, and then it is settled: what one that waits takes is known when it
-/// ends, and its first poll says nothing of when its slot will be free.
+/// Polls a job for the first time. Returns whether that ended it, in which case it is settled: how long a waiting job
+/// takes is known when it ends, and its first poll says nothing about when its slot will be free.
 fn start(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> bool {
     let payload = batch.payload(at);
-    // The parser's buffers are this job's until its first poll is over; that poll cannot reach back here, for jobs start
-    // nowhere else.
+    // The parser's buffers belong to this job until its first poll is over; that poll cannot reach back here, because
+    // jobs start nowhere else.
     let mut parser = shard.parser().borrow_mut();
     let Parsed { name, jid, history, args, .. } = match parser.parse(payload) {
         Ok(parsed) => parsed,
@@ -108,7 +108,7 @@ fn start(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> bool 
             settle::failure(shard, batch, at, &Failed { history, entry: Some(entry), name, jid }, &error);
         }
         Started::Waiting(future) => {
-            // Its next poll is part of the spawn, and may end it, which takes the parser.
+            // Its next poll is part of the spawn, and may end it, which needs the parser.
             drop(parser);
             let id = hold_slot(shard, batch, at, Marked::new(future, mark, span, shard), now);
             if let (Some(id), Some(timeout)) = (id, entry.timeout) {
@@ -120,7 +120,7 @@ fn start(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> bool 
     true
 }
 
-/// Takes what is settled, to be reported by a turn.
+/// Takes what is settled, for a turn to report.
 pub(super) fn report(shard: &Shard) -> Report {
     shard.ledger().take()
 }
@@ -143,7 +143,7 @@ mod tests {
         std::future::pending::<()>().await;
     }
 
-    /// However quick its first poll was, its slot comes free when it ends, which nobody knows.
+    /// However quick its first poll was, its slot comes free only when it ends, and nobody knows when.
     #[test]
     fn nothing_is_read_ahead_of_jobs_that_wait_in_every_slot() {
         let executor = LocalExecutorBuilder::new(Placement::Unbound).make().unwrap();
@@ -156,7 +156,7 @@ mod tests {
         });
     }
 
-    /// glommio polls what is spawned at once, when the shard has not noted yet that the job waits.
+    /// glommio polls a spawned task at once, when the shard has not yet noted that the job waits.
     #[test]
     fn a_job_that_ends_at_its_second_poll_gives_its_slot_back() {
         let executor = LocalExecutorBuilder::new(Placement::Unbound).make().unwrap();
@@ -170,7 +170,7 @@ mod tests {
         });
     }
 
-    /// The third job stays at hand: the slots say not now.
+    /// The third job stays at hand: the slots refuse it for now.
     #[test]
     fn a_job_that_is_not_admitted_keeps_its_place_until_a_slot_is_free() {
         let executor = LocalExecutorBuilder::new(Placement::Unbound).make().unwrap();

@@ -11,7 +11,7 @@ use super::unblock::{everyone, unblock};
 use crate::resp::Requests;
 use crate::store::flight;
 
-/// Does what the phase asks for. Whether the shard has nothing left to do.
+/// Does what the phase requires. Returns whether the shard has nothing left to do.
 pub(super) async fn step(shard: &Rc<Shard>, link: &mut Link) -> Result<bool, LinkError> {
     let phase = shard.phases().now();
     if phase.fetches() {
@@ -40,11 +40,11 @@ pub(super) async fn step(shard: &Rc<Shard>, link: &mut Link) -> Result<bool, Lin
     if let Some(waiting) = shard.held().take_at_last() {
         shard.ledger().put_back(waiting.into());
     }
-    // What cannot go back stays in flight: there is nothing to wait for.
+    // What cannot go back stays in flight: waiting would not help.
     Ok(shard.ledger().is_empty() && shard.hand().all(|batch| batch.is_settled() && batch.is_returning()))
 }
 
-/// Hands back what lies in lists that no batch stands for, and ends this shard in Redis; nothing of ours runs any more.
+/// Hands back what is in lists that no batch accounts for, and ends this shard in Redis; nothing of ours runs any longer.
 ///
 /// The wait list may hold a job whose delivery was lost, the oversize list payloads that were not buried yet. The lease
 /// goes with this process, so nobody would look for them here.

@@ -1,14 +1,14 @@
-//! Moves into a wait list that may still come over connections that were given up, and when to look for them.
+//! Moves into a wait list that may still arrive over abandoned connections, and when to look for them.
 //!
-//! Whoever gives a connection up does not know when Redis learns of it: a middle box may keep its own connection to Redis,
-//! over which the block goes on until its time is over. Nobody sees a job that comes that way, so the list is looked through
-//! every few seconds until then. The looks become rarer with time, because blocks may be long.
+//! When a connection is given up, it is unknown when Redis learns of it: a middle box may keep its own connection to
+//! Redis, on which the block lasts until its time is over. Nobody sees a job that arrives that way, so the list is looked
+//! through every few seconds until then. The looks become rarer with time, because blocks may be long.
 
 use std::time::{Duration, Instant};
 
 use crate::limits::{STRAY_LOOK, STRAY_LOOK_PART};
 
-/// What may still come into one wait list.
+/// What may still arrive in one wait list.
 #[derive(Debug, Default)]
 pub(super) struct Strays(Option<Expected>);
 
@@ -16,19 +16,19 @@ pub(super) struct Strays(Option<Expected>);
 struct Expected {
     /// When a connection was given up last.
     since: Instant,
-    /// Nothing comes after this.
+    /// Nothing arrives after this.
     until: Instant,
     look_at: Instant,
 }
 
 impl Strays {
-    /// A connection was given up, over which a move may be made for so long.
+    /// A connection was given up on which a move may still be made for this long.
     pub(super) fn expect(&mut self, now: Instant, within: Duration) {
         let until = self.0.map_or(now, |expected| expected.until).max(now + within);
         self.0 = Some(Expected { since: now, until, look_at: until.min(now + STRAY_LOOK) });
     }
 
-    /// When to look next; `None`: nothing can come.
+    /// When to look next; `None` if nothing can arrive.
     pub(super) fn look_at(&self) -> Option<Instant> {
         self.0.map(|expected| expected.look_at)
     }
@@ -51,7 +51,7 @@ impl Strays {
 mod tests {
     use super::*;
 
-    /// Looks when it is due, until nothing can come. How long after the start each time.
+    /// Looks when it is due, until nothing can arrive. Returns how long after the start each look was.
     fn looks(strays: &mut Strays, start: Instant) -> Vec<Duration> {
         let mut looks = Vec::new();
         while let Some(at) = strays.look_at() {

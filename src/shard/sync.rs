@@ -1,5 +1,5 @@
-//! Bringing a shard and Redis back into agreement: what was under way when a connection was lost, which batches Redis counts
-//! as in flight, what goes back.
+//! Brings a shard and Redis back into agreement: what was under way when a connection was lost, which batches Redis
+//! counts as in flight, what goes back.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -21,12 +21,12 @@ type List = (usize, BatchName);
 
 /// Brings a shard and Redis back into agreement over a new connection.
 ///
-/// A turn whose reply was lost has either run, and then its settlement is done, or never will, and then it is reported
-/// again. Batches that Redis knows and the shard does not are handed back: the lost reply carried them. For the others
-/// Redis is told what is settled. Round trips: three, and one for each [`RECONCILE_CALLS_MAX`] batches.
+/// A turn whose reply was lost either ran, and then its settlement is done, or never will, and then it is reported again.
+/// Batches that Redis knows and the shard does not are handed back: the lost reply carried them. For the others the shard
+/// reports to Redis what is settled. Round trips: three, and one for each [`RECONCILE_CALLS_MAX`] batches.
 pub(super) async fn resume(shard: &Shard, link: &mut Link, lost: &mut Turns) -> Result<(), LinkError> {
-    // Whatever still lies in connections that were given up, turns or other calls, is void from now on. And a fence is
-    // noticed before anything else is asked.
+    // From now on whatever is still in abandoned connections, turns or other calls, is void. And a fence is noticed
+    // before anything else is asked.
     let newest = shard.numbers().last();
     let replies = link.call(|s, r| flight::resume(s, shard.home(), newest, r)).await?;
     let last_run = replies.first().map(Reply::as_integer).transpose()?.unwrap_or(0);
@@ -36,7 +36,7 @@ pub(super) async fn resume(shard: &Shard, link: &mut Link, lost: &mut Turns) -> 
         if turn.number > last_run {
             shard.ledger().put_back(turn.report);
         } else {
-            // Its reply is lost, and what it would have told.
+            // Its reply is lost, with everything it would have reported.
             settle::tell_of_deaths(shard, &turn.report);
         }
     }
@@ -48,7 +48,7 @@ pub(super) async fn resume(shard: &Shard, link: &mut Link, lost: &mut Turns) -> 
     sync(shard, link, &live).await
 }
 
-/// Hands back the batches that Redis counts as ours and we know nothing of.
+/// Hands back the batches that Redis counts as ours but we do not know.
 pub(super) async fn hand_back_unknown(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
     let replies = link
         .call(|_, requests| {
@@ -72,10 +72,10 @@ pub(super) async fn hand_back_unknown(shard: &Shard, link: &mut Link) -> Result<
     Ok(())
 }
 
-/// Makes Redis agree with what the shard knows of these batches, and closes those that are settled. All batches of a wait
-/// list come together. What goes back goes back in its old order.
+/// Makes Redis agree with what the shard knows about these batches, and closes those that are settled. All batches of a
+/// wait list come together. What goes back goes back in its old order.
 ///
-/// No turn may be on its way, and no blocking move into a wait list that is concerned.
+/// No turn may be on its way, nor any blocking move into one of these wait lists.
 pub(super) async fn sync(shard: &Shard, link: &mut Link, batches: &[Rc<Batch>]) -> Result<(), LinkError> {
     let mut known: HashMap<List, (u64, Known)> = HashMap::new();
     for batch in batches {
@@ -88,7 +88,7 @@ pub(super) async fn sync(shard: &Shard, link: &mut Link, batches: &[Rc<Batch>]) 
         singles.extend(tell_known(shard, *list, known));
     }
     let mut known: Vec<_> = known.into_iter().map(|(list, (newest, known))| (newest, list, known)).collect();
-    // What comes back last is taken next, so the oldest batch is the last.
+    // What goes back last is taken next, so the oldest batch comes last.
     known.sort_unstable_by_key(|(newest, _, _)| Reverse(*newest));
     let result = reconcile_all(shard, link, &known).await;
     let is_held = |list: List| match &result {
@@ -110,8 +110,8 @@ pub(super) async fn sync(shard: &Shard, link: &mut Link, batches: &[Rc<Batch>]) 
     result.map(|_| ())
 }
 
-/// Makes the wait list of one queue agree with what the shard knows: what a lost connection moved there unseen goes
-/// back to the queue. Only while no blocking move can add to it.
+/// Makes the wait list of one queue agree with what the shard knows: what a lost connection moved there unseen goes back
+/// to the queue. Allowed only while no blocking move can add to it.
 pub(super) async fn sync_wait_list(shard: &Shard, link: &mut Link, queue: usize) -> Result<(), LinkError> {
     let list = (queue, BatchName::Wait);
     let batches = shard.hand().batches(|batch| (batch.queue, batch.name) == list);
@@ -127,7 +127,7 @@ pub(super) async fn sync_wait_list(shard: &Shard, link: &mut Link, queue: usize)
     result.map(|_| ())
 }
 
-/// Gives the lists that stay as they are, because jobs are to go back to a queue that is no list.
+/// Returns the lists that stay unchanged, because jobs are to go back to a queue that is not a list.
 async fn reconcile_all(
     shard: &Shard,
     link: &mut Link,
@@ -168,7 +168,7 @@ fn note_reconciled(shard: &Shard, queue: usize, reply: Reply) -> Result<bool, Li
     Ok(true)
 }
 
-/// Counts what the replies say went back to queues, and looks for it.
+/// Counts what went back to queues according to the replies, and looks for it.
 pub(super) fn note_handed_back(shard: &Shard, replies: &[Reply]) -> Result<(), Error> {
     for reply in replies {
         let count = u64::try_from(reply.as_integer()?).unwrap_or(0);
@@ -180,8 +180,8 @@ pub(super) fn note_handed_back(shard: &Shard, replies: &[Reply]) -> Result<(), E
     Ok(())
 }
 
-/// Adds what is known of a list besides its batches: what the report carries, and what waits for a spoilt key. Gives the
-/// acks back that this takes out of the report.
+/// Adds what is known about a list apart from its batches: what the report carries, and what waits for a spoilt key.
+/// Returns the acks that this takes out of the report.
 fn tell_known(shard: &Shard, list: List, known: &mut Known) -> Vec<Single> {
     if list.1 == BatchName::Wait {
         known.keep.extend(shard.held().in_wait_list(list.0));

@@ -1,8 +1,8 @@
-//! Timeouts of the jobs that wait: one timer a shard, whatever their number.
+//! Timeouts of the waiting jobs: one timer per shard, whatever their number.
 //!
-//! A timer each would cost a wheel's place at every poll of a job: glommio's timers take one whenever they are polled, and
-//! give back only the last. So the times stand in a set ([`super::deadlines`]), and a task sleeps until the first; there
-//! is no such task while no job has a timeout.
+//! A timer each would cost a place in the timer wheel at every poll of a job: glommio's timers take one whenever they are
+//! polled, and give back only the last. So the times are in a set ([`super::deadlines`]), and one task sleeps until the
+//! first; there is no such task while no job has a timeout.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -14,9 +14,9 @@ use super::state::Shard;
 use crate::handler::JobError;
 use crate::job::failure::CLASS_TIMEOUT;
 
-/// Has the waiting job of this number end when it has run for so long.
+/// Ends the waiting job of this number once it has run for this long.
 pub(super) fn end_after(shard: &Rc<Shard>, id: u64, began: Instant, timeout: Duration) {
-    // A timeout beyond what the clock can show never comes.
+    // A timeout beyond what the clock can represent never comes.
     let Some(deadline) = began.checked_add(timeout) else { return };
     if shard.slots().end_at(id, deadline, timeout) {
         glommio::spawn_local(keep(Rc::clone(shard))).detach();

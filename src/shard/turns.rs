@@ -1,7 +1,7 @@
-//! The turns of a shard whose replies are owed.
+//! The turns of a shard whose replies are outstanding.
 //!
-//! A turn keeps the order in which it serves the queues: its reply names queues by their place in that order. Orders are
-//! used again when a turn is done, so that a turn allocates none.
+//! A turn keeps the order in which it serves the queues, because its reply names queues by their place in that order.
+//! Orders are reused when a turn is done, so that a turn allocates none.
 
 use std::collections::VecDeque;
 
@@ -26,7 +26,7 @@ pub(super) struct SentTurn {
 pub(super) struct Turns {
     /// The oldest first; at most [`TURNS_IN_FLIGHT_MAX`].
     sent: VecDeque<SentTurn>,
-    /// Orders that no turn uses, for their memory; as many at most.
+    /// Orders that no turn uses, kept for their memory; at most as many as turns.
     spare: Vec<Vec<usize>>,
 }
 
@@ -36,7 +36,7 @@ impl Turns {
         self.spare.pop().unwrap_or_default()
     }
 
-    /// Takes the order of a turn back that is done with.
+    /// Takes back the order of a turn that is done.
     pub(super) fn reuse(&mut self, mut order: Vec<usize>) {
         order.clear();
         if self.spare.len() < TURNS_IN_FLIGHT_MAX {
@@ -69,17 +69,17 @@ impl Turns {
         self.sent.back().map_or(0, |turn| turn.number)
     }
 
-    /// Takes the oldest one away.
+    /// Takes away the oldest one.
     pub(super) fn take_oldest(&mut self) -> Option<SentTurn> {
         self.sent.pop_front()
     }
 
-    /// Takes the newest one away.
+    /// Takes away the newest one.
     pub(super) fn take_newest(&mut self) -> Option<SentTurn> {
         self.sent.pop_back()
     }
 
-    /// Whether one of them reports anything.
+    /// Whether any of them reports anything.
     pub(super) fn report(&self) -> bool {
         self.sent.iter().any(|turn| !turn.report.is_empty())
     }

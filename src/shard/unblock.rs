@@ -1,4 +1,4 @@
-//! Ending the waits of a shard's waiters: all of them, or those of some queues.
+//! Ends the waits of a shard's waiters: all of them, or those of some queues.
 
 use glommio::timer::Timer;
 
@@ -14,14 +14,15 @@ pub(super) fn everyone(_waiter: &Waiter) -> bool {
     true
 }
 
-/// Tells waiters to stop waiting; those that block go on until they are unblocked, or get a job. From then on turns look for
-/// jobs.
+/// Tells waiters to stop waiting; those that block continue until they are unblocked or get a job. From then on turns
+/// look for jobs.
 pub(super) fn disarm(shard: &Shard, whom: impl Fn(&Waiter) -> bool) {
     shard.waiters().iter().filter(|waiter| whom(waiter)).for_each(Waiter::disarm);
     shard.appetite().look();
 }
 
-/// Ends the waits of these waiters. A wait that had not begun when it was to end answers "not waiting", so this is repeated.
+/// Ends the waits of these waiters. A wait that had not begun when it was to end answers "not waiting", so this is
+/// repeated.
 pub(super) async fn unblock(
     shard: &Shard,
     link: &mut Link,
@@ -39,7 +40,7 @@ pub(super) async fn unblock(
         }
         let replies = link.ask(&requests).await?;
         if replies.iter().any(|reply| reply.as_integer().is_err()) {
-            // Not allowed to, for example. The sockets are ours in any case.
+            // This user may not do that, for example. The sockets are ours in any case.
             break;
         }
         Timer::new(UNBLOCK_PAUSE).await;

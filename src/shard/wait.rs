@@ -1,18 +1,19 @@
 //! Waiting for a job without polling: one connection per queue, blocked in Redis.
 //!
 //! At least once, a waiter blocks in a move of one job from its queue into the shard's wait list: fetch and wake-up are
-//! one, exactly one waiter in the fleet wakes, and a job whose delivery is lost lies in a list that the shard (or a
+//! one step, exactly one waiter in the fleet wakes, and a job whose delivery is lost is in a list that the shard (or a
 //! reaper) will look through. At most once, one waiter per shard blocks in a pop over all queues.
 //!
 //! [`super::drive`] arms the waiters when a fetch found nothing, and disarms them (`CLIENT UNBLOCK`) on quiet, on stop,
-//! and while every slot is taken. A waiter only waits: whatever else is to be done to its list is done by `drive`.
+//! and while every slot is taken. A waiter only waits: anything else that must be done to its list is done by `drive`.
 //!
-//! A middle box may answer in place of Redis, whose block goes on. So after any answer that is no job the waiter counts what
-//! lies in its list, and what Redis itself would not have answered, at that time or at all, ends the connection like a loss.
-//! What may still come over one that was given up is looked for every few seconds ([`super::strays`]).
+//! A middle box may answer in place of Redis, whose block continues. So after any answer that is not a job the waiter
+//! counts what is in its list, and an answer that Redis itself would not have given, at that time or at all, ends the
+//! connection like a loss. What may still arrive over an abandoned connection is looked for every few seconds
+//! ([`super::strays`]).
 //!
 //! Armed or parked, a waiter that lost its connection does not block again before `drive` has swept: has looked for what
-//! the lost one may have moved. A backlog, in which nobody is armed, must not keep such a job waiting.
+//! the lost one may have moved. A backlog, in which no waiter is armed, must not keep such a job waiting.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -41,13 +42,13 @@ struct WaitConn {
 enum Ended {
     /// With a job.
     Job,
-    /// By Redis: without a job, or with an error of its own.
+    /// By Redis: without a job, or with one of its own errors.
     Empty,
     /// Before anything was asked: the connection was closed while idle, so nothing strays.
     Idle,
-    /// By Redis, which is no server to wait at any more.
+    /// By Redis, which is no longer a server to wait on.
     Refused,
-    /// The connection is lost, or the answer is not Redis's: it may block on.
+    /// The connection is lost, or the answer did not come from Redis: it may still block.
     Lost,
 }
 
@@ -100,7 +101,7 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
             }
         }
         if ended == Ended::Lost || failed {
-            // A key that is no list answers at once, each time: without a pause this would spin. And the server, if it
+            // A key that is not a list answers at once, each time: without a pause this would spin. And the server, if it
             // is there, has noticed meanwhile that the connection is gone.
             Timer::new(WAIT_ERROR_PAUSE.max(backoff.pause())).await;
             if ended == Ended::Lost && shard.options().at_least_once {
@@ -115,8 +116,8 @@ pub(super) async fn wait(shard: Rc<Shard>, which: usize) {
     }
 }
 
-/// Blocks once and, if no job came, looks whether the list has one all the same. How the block ended, and whether with an
-/// error.
+/// Blocks once and, if no job came, checks whether the list has one all the same. Returns how the block ended, and
+/// whether with an error.
 async fn wait_once(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Duration) -> (Ended, bool) {
     let began = Instant::now();
     let result = block(shard, waiter, open, time).await;
@@ -129,7 +130,7 @@ async fn wait_once(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Du
     let took = began.elapsed() + WAIT_EARLY + time / WAIT_EARLY_PART;
     let ended = match &result {
         Ok(true) => Ended::Job,
-        // Nobody has told Redis to end it: see `unblock`.
+        // Nobody asked Redis to end it: see `unblock`.
         Ok(false) if waiter.is_armed() && took < time => Ended::Lost,
         Ok(false) => Ended::Empty,
         Err(error) => ended_by(error),
@@ -150,8 +151,8 @@ fn say(shard: &Shard, waiter: &Waiter, error: &Error) {
     }
 }
 
-/// What an error says of the connection. A server that became a replica, for example, would go on refusing for ever, and the
-/// address leads to another one by now. An error without a name of its own may be anybody's.
+/// What an error says about the connection. A server that became a replica, for example, would keep refusing for ever,
+/// and the address leads to another one by now. An error without its own code may come from anywhere.
 fn ended_by(error: &Error) -> Ended {
     let Error::Redis(error) = error else { return Ended::Lost };
     match error.kind() {
@@ -167,7 +168,7 @@ fn ended_by(error: &Error) -> Ended {
     }
 }
 
-/// Waits for a change of state, or until what may have strayed is to be looked for.
+/// Waits for a change of state, or until it is time to look for what may have strayed.
 async fn rest(waiter: &Waiter, strays: &Strays) {
     let Some(look_at) = strays.look_at() else { return waiter.change().await };
     let timer = async {
@@ -176,8 +177,8 @@ async fn rest(waiter: &Waiter, strays: &Strays) {
     futures_lite::future::or(waiter.change(), timer).await;
 }
 
-/// How long to block: not beyond the moment when what may have strayed is to be looked for. In whole seconds, and never
-/// none, which Redis takes for ever.
+/// How long to block: not beyond the moment when it is time to look for what may have strayed. In whole seconds, and
+/// never 0, which Redis takes for "for ever".
 fn block_time(shard: &Shard, strays: &Strays) -> Duration {
     let until = strays.look_at().map(|at| at.saturating_duration_since(Instant::now()).as_secs() + 1);
     shard.options().block_time.min(Duration::from_secs(until.unwrap_or(u64::MAX)))
@@ -198,7 +199,7 @@ async fn open_conn(shard: &Shard, which: usize) -> Result<WaitConn, Error> {
     Ok(WaitConn { conn, id })
 }
 
-/// Blocks once. Whether a job came.
+/// Blocks once. Returns whether a job came.
 async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Duration) -> Result<bool, Error> {
     let mut requests = Requests::new();
     if shard.options().at_least_once {
@@ -209,7 +210,7 @@ async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Durati
     waiter.block(Some(open.id));
     let reply = exchange(&mut open.conn, &requests, time + CALL_TIMEOUT).await;
     waiter.block(None);
-    // Whoever disarms waits for this.
+    // The task that disarms waits for this.
     shard.work().raise();
     let reply = reply?.into_result()?;
     shard.options().stats.answered_at.mark();
@@ -219,10 +220,10 @@ async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Durati
     Ok(true)
 }
 
-/// After any answer that is no job: whether the wait list has one all the same, because the answer was another's than
-/// Redis's. Then the list is swept. Whether the connection still stands.
+/// After any answer that is not a job: checks whether the wait list has one all the same, because the answer did not come
+/// from Redis. Then the list is swept. Returns whether the connection still stands.
 ///
-/// What was acked while Redis counted looks like a stray: that costs a look at the list, and no more.
+/// What was acked while Redis counted looks like a stray: that costs one look at the list, no more.
 async fn look_for_strays(shard: &Shard, waiter: &Waiter, open: &mut WaitConn) -> bool {
     if !shard.options().at_least_once {
         return true;

@@ -1,7 +1,8 @@
-//! The waiting connections of a shard, as its other tasks see them: which are to wait, which do, whose list is to be swept.
+//! The waiting connections of a shard, as its other tasks see them: which are to wait, which do, whose list is to be
+//! swept.
 //!
-//! Each is armed and disarmed for itself: a queue that is not served has nobody who waits at it. The task of a waiter is
-//! [`super::wait`].
+//! Each is armed and disarmed on its own: a queue that is not served has no waiter waiting for it. The task of a waiter
+//! is [`super::wait`].
 //!
 //! ```text
 //!            arm                      job, or disarmed
@@ -13,7 +14,7 @@ use std::cell::{Cell, RefCell};
 use crate::event::Event;
 use crate::net::Stopper;
 
-/// All of one shard: one a queue at least once, one for all at most once.
+/// All waiters of one shard: one per queue at least once, one for all at most once.
 pub(super) struct Waiters(Box<[Waiter]>);
 
 /// One waiting connection.
@@ -23,15 +24,15 @@ pub(super) struct Waiter {
     state: Cell<State>,
     /// Wakes the waiter after a change of state.
     go: Event,
-    /// The id of the connection that blocks now.
+    /// The id of the connection that is blocking now.
     blocked_id: Cell<Option<u64>>,
     stopper: RefCell<Option<Stopper>>,
     /// A connection was lost that may have moved jobs into the wait list unseen. While this is set the waiter does not
-    /// block; who has looked through the list unsets it. Never at most once.
+    /// block; it is cleared once the list has been looked through. Never set at most once.
     unswept: Cell<bool>,
 }
 
-/// See the module's picture.
+/// See the diagram in the module docs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Parked,
@@ -57,7 +58,7 @@ impl Waiters {
         &self.0[which]
     }
 
-    /// Lets jobs of these queues be waited for.
+    /// Allows waiting for jobs of these queues.
     pub(super) fn arm(&self, queues: impl IntoIterator<Item = usize>) {
         for queue in queues {
             // At most once the only one waits for all.
@@ -67,7 +68,7 @@ impl Waiters {
         }
     }
 
-    /// Whether a wait list is to be looked through before anything else goes over the connection.
+    /// Whether a wait list must be looked through before anything else goes over the connection.
     pub(super) fn are_unswept(&self) -> bool {
         self.0.iter().any(Waiter::is_unswept)
     }
@@ -115,7 +116,7 @@ impl Waiter {
         }
     }
 
-    /// Tells it to stop waiting; one that blocks must be unblocked besides.
+    /// Tells it to stop waiting; one that blocks must be unblocked as well.
     pub(super) fn disarm(&self) {
         if self.is_armed() {
             self.set(State::Parked);
@@ -164,12 +165,12 @@ impl Waiter {
         }
     }
 
-    /// Whether its wait list is to be looked through before it waits again.
+    /// Whether its wait list must be looked through before it waits again.
     pub(super) fn is_unswept(&self) -> bool {
         self.unswept.get()
     }
 
-    /// Its wait list may hold jobs that nobody knows of.
+    /// Its wait list may hold jobs that nobody knows.
     pub(super) fn distrust(&self) {
         self.unswept.set(true);
     }
@@ -186,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_that_is_not_served_has_nobody_who_waits_at_it() {
+    fn a_queue_that_is_not_served_has_no_armed_waiter() {
         let waiters = Waiters::new(3);
         waiters.arm([0, 2]);
         let armed = || waiters.iter().map(Waiter::is_armed).collect::<Vec<_>>();
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(armed(), [true, false, false]);
         waiters.end();
         waiters.arm(0..3);
-        assert_eq!(armed(), [false; 3], "what has ended waits no more");
+        assert_eq!(armed(), [false; 3], "what has ended no longer waits");
         let for_all = Waiters::new(1);
         for_all.arm(0..3);
         assert!(for_all.get(0).is_armed());

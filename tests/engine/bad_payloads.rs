@@ -81,7 +81,7 @@ fn check_bad_payloads(mode: &str) {
     bad.sort_unstable();
     assert_eq!(exhumed(&redis), bad);
     worker.stop();
-    assert_eq!(worker.lines("a payload is no job").len(), bad.len(), "each is logged once");
+    assert_eq!(worker.lines("a payload is not a job").len(), bad.len(), "each is logged once");
     assert_eq!((redis.job_keys(), worker.lines("panic").len()), (Vec::new(), 0));
 }
 
@@ -111,7 +111,7 @@ fn a_payload_above_the_size_limit_dies_with_its_exact_bytes_and_one_at_the_limit
     assert!(exhume(&entry).unwrap() == too_large.as_bytes(), "other bytes came back");
     let message = json(&entry)["error_message"].as_str().unwrap().to_owned();
     assert!(message.contains(&PAYLOAD_BYTES_MAX.to_string()), "{message}");
-    assert_eq!(worker.lines("a payload is no job").len(), 1);
+    assert_eq!(worker.lines("a payload is not a job").len(), 1);
     worker.stop();
     assert_eq!(redis.job_keys(), [""; 0]);
 }

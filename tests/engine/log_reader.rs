@@ -143,10 +143,10 @@ fn a_flood_of_bad_payloads_costs_a_few_lines_and_a_total() {
     redis.push("default", &payloads);
     let mut worker = Worker::start(&redis, &[]);
     wait_until("all are buried", || redis.count(DEAD) == BAD as i64);
-    let sums = || worker.lines("a payload is no job and goes to the dead set:");
+    let sums = || worker.lines("a payload is not a job and goes to the dead set:");
     // While the worker runs, within the ten seconds of one span.
     wait_until("the rest is summed up", || !sums().is_empty());
-    let lines = worker.lines("a payload is no job and goes to the dead set");
+    let lines = worker.lines("a payload is not a job and goes to the dead set");
     assert!(lines.len() < 50, "{} lines", lines.len());
     let more: usize =
         sums().iter().map(|sum| sum.rsplit_once("lines=").unwrap().1.parse::<usize>().unwrap()).sum();
