@@ -1,6 +1,6 @@
 //! How long to wait before the next attempt to connect: doubling, with full jitter.
 //!
-//! Pure: it gives durations and sleeps for nobody.
+//! Pure: it returns durations and does not sleep.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A series that begins at [`RECONNECT_PAUSE_MIN`]. Each seed jitters in its own way, so that shards that lost their
-    /// connections at one moment do not all come back at one moment.
+    /// A series that starts at [`RECONNECT_PAUSE_MIN`]. Each seed jitters in its own way, so that shards that lost their
+    /// connections at the same moment do not all come back at the same moment.
     pub fn new(seed: u64) -> Self {
         Self { ceiling: RECONNECT_PAUSE_MIN, random: fastrand::Rng::with_seed(seed) }
     }
@@ -28,7 +28,7 @@ impl Backoff {
         ceiling / 2 + (ceiling / 2).mul_f64(self.random.f64())
     }
 
-    /// Ends the series: the connection stands.
+    /// Ends the series: the connection is up.
     pub fn reset(&mut self) {
         self.ceiling = RECONNECT_PAUSE_MIN;
     }

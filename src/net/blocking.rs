@@ -1,9 +1,9 @@
 //! A connection for callers without an executor: command line, tests, producers.
 //!
-//! One call at a time, each with a deadline. Not for shards: see `conn`. It does not reconnect; whether a call may be
-//! sent twice is for the caller to know.
+//! One call at a time, each with a deadline. Not for shards: see `conn`. It does not reconnect, because only the caller
+//! knows whether a call may be sent twice.
 //!
-//! No keepalive is set: a connection is read only while a call waits, and then for no longer than its deadline.
+//! No keepalive is set: a connection is read only while a call waits, and then no longer than its deadline.
 
 mod stream;
 
@@ -35,7 +35,7 @@ use crate::resp::{
 pub struct BlockingOptions {
     /// The connection's name in `CLIENT LIST`.
     pub client_name: String,
-    /// For connecting and the handshake together. Resolving a host name has the system's own time-out.
+    /// For connecting and the handshake together. Resolving a host name is subject to the system's own time-out.
     pub connect_timeout: Duration,
     /// For one call, from its first byte written to its last reply.
     pub call_timeout: Duration,
@@ -65,8 +65,8 @@ pub struct BlockingConnection {
     transport: Transport,
     pipeline: Pipeline,
     chunk: Box<[u8]>,
-    /// Set while a call is under way and cleared when it ends well: what fails in between, in whatever way, leaves
-    /// replies of unknown number on the wire.
+    /// Set while a call is under way and cleared when it ends well: a failure in between, of any kind, leaves an unknown
+    /// number of replies on the wire.
     is_broken: bool,
 }
 
@@ -74,8 +74,8 @@ impl BlockingConnection {
     /// Connects and introduces itself, with the default options.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Timeout`] if no connection comes about; [`Error::Handshake`] if Redis does not let
-    /// us in.
+    /// [`Error::Io`] or [`Error::Timeout`] if no connection can be made; [`Error::Handshake`] if Redis does not let us
+    /// in.
     pub fn connect(url: &RedisUrl) -> Result<Self, Error> {
         Self::connect_with(url, &BlockingOptions::default())
     }
@@ -114,7 +114,7 @@ impl BlockingConnection {
         Ok(conn)
     }
 
-    /// Sends the commands in one write and gives their replies in order, errors among them.
+    /// Sends the commands in one write and returns their replies in order, including errors.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Timeout`], [`Error::Closed`], [`Error::Decode`] or [`Error::Unrequested`]: whether the
@@ -129,10 +129,10 @@ impl BlockingConnection {
         Ok(replies)
     }
 
-    /// Sends one command and gives its reply.
+    /// Sends one command and returns its reply.
     ///
     /// # Errors
-    /// As [`Self::call`], and [`Error::Redis`] if the reply is an error; after that one the connection is still good.
+    /// As [`Self::call`], and [`Error::Redis`] if the reply is an error; after that the connection is still good.
     ///
     /// # Panics
     /// If `requests` is not exactly one command.
@@ -150,11 +150,11 @@ impl BlockingConnection {
         only.ok_or(Error::Closed)
     }
 
-    /// Sends the commands in one write and leaves their replies for [`Self::receive`]. The caller bounds how much is
-    /// owed: while replies are, nothing else may be called.
+    /// Sends the commands in one write and leaves their replies to [`Self::receive`]. The caller bounds how many are
+    /// owed: while replies are owed, nothing else may be called.
     ///
     /// # Errors
-    /// As [`Self::call`], for these commands and all whose replies are owed.
+    /// As [`Self::call`], for these commands and all others whose replies are owed.
     pub fn send(&mut self, requests: &Requests) -> Result<(), Error> {
         if self.is_broken {
             return Err(Error::Broken);
@@ -166,7 +166,7 @@ impl BlockingConnection {
         Ok(())
     }
 
-    /// The replies to the `count` oldest commands that were sent, errors among them; each may take as long as a call may.
+    /// The replies to the `count` oldest commands that were sent, including errors; each may take as long as a call may.
     ///
     /// # Errors
     /// As [`Self::call`], for all commands whose replies are owed.
@@ -191,7 +191,7 @@ impl BlockingConnection {
         Ok(replies)
     }
 
-    /// Whether it refuses further calls. It also does while replies are owed that nobody waits for any more.
+    /// Whether it refuses further calls. It also does while replies are owed that are no longer awaited.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.is_broken || self.owes_replies()
@@ -221,13 +221,13 @@ impl BlockingConnection {
                 None => self.read_some(deadline)?,
             }
         }
-        // Says whether more came than was asked for.
+        // Reports whether more came than was asked for.
         self.pipeline.next_reply()?;
         self.is_broken = false;
         Ok(())
     }
 
-    /// Agrees on TLS, if this is to be. Our last word of it goes out with the first commands.
+    /// Does the TLS handshake, if the url asks for TLS. Its last message from our side goes out with the first commands.
     fn encrypt(&mut self, deadline: Deadline) -> Result<(), Error> {
         while self.transport.is_handshaking() {
             self.write_all(deadline)?;
@@ -236,7 +236,7 @@ impl BlockingConnection {
                     return Err(Error::Tls(TlsError::HungUp { host: self.endpoint.to_string() }));
                 }
                 Err(error) => {
-                    // The server hears why, if it still listens; it changes nothing for us.
+                    // This tells the server why, if it still listens; it changes nothing for us.
                     let _told = self.transport.transmit(&mut self.stream, &mut self.pipeline);
                     return Err(error);
                 }
@@ -306,7 +306,7 @@ impl Dial for BlockingConnection {
     }
 }
 
-/// Whether the server answers in the language that its url does not say.
+/// Asks whether the server answers in the language that its url does not name.
 fn proves(suspicion: Suspicion, endpoint: &Endpoint, within: Duration) -> Result<bool, Error> {
     let deadline = Deadline::after(probe::patience(within));
     let failed = |cause| io_error(format!("ask redis at {endpoint}"), deadline, cause);

@@ -6,7 +6,7 @@ use crate::resp::RedisErrorKind;
 use crate::wire::Cause;
 
 impl Error {
-    /// Why Redis cannot be worked with, when this is what came of it.
+    /// Why Redis cannot be worked with, given this outcome.
     #[must_use]
     pub fn cause(&self) -> Cause {
         match self {

@@ -1,4 +1,4 @@
-//! What to ask a node of a Redis Cluster, and what it answers: which of them has a slot. `find` is the search.
+//! What to ask a node of a Redis Cluster, and what it answers: which node has a slot. `find` is the search.
 //!
 //! A connection is bound to one slot.
 
@@ -13,7 +13,7 @@ use crate::resp::reply::{Elements, Reply, Value};
 use crate::resp::url::Endpoint;
 use crate::resp::{self, Requests};
 
-/// The question which node has which slots; [`read_slots`] reads the reply.
+/// Asks which node has which slots; [`read_slots`] reads the reply.
 #[must_use]
 pub fn question() -> Requests {
     let mut question = Requests::new();
@@ -21,7 +21,7 @@ pub fn question() -> Requests {
     question
 }
 
-/// Slots that one node has, as another says.
+/// Slots that one node has, according to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotRange {
     /// The first of them.
@@ -32,11 +32,11 @@ pub struct SlotRange {
     pub nodes: Vec<Endpoint>,
 }
 
-/// Reads the answer to [`question`] of the node that was reached at `asked`: a node without a host in it is meant to
-/// be at that one's.
+/// Reads the answer to [`question`] from the node that was reached at `asked`: a node without a host in it is at that
+/// one's host.
 ///
 /// # Errors
-/// [`resp::Error::Redis`]; [`resp::Error::Unexpected`] if it is no list of ranges of slots.
+/// [`resp::Error::Redis`]; [`resp::Error::Unexpected`] if it is not a list of ranges of slots.
 pub fn read_slots(reply: &Reply, asked: &Endpoint) -> Result<Vec<SlotRange>, resp::Error> {
     let odd = || resp::Error::Unexpected { expected: "ranges of slots", got: format!("{reply:?}") };
     let mut ranges = Vec::new();
@@ -47,7 +47,7 @@ pub fn read_slots(reply: &Reply, asked: &Endpoint) -> Result<Vec<SlotRange>, res
             _ => None,
         };
         let (Some(first), Some(last)) = (slot(), slot()) else { return Err(odd()) };
-        // A replica whose address the node does not know is of no use; a primary is the first, or missing.
+        // A replica whose address the node does not know is useless; a primary comes first, or is missing.
         let nodes: Vec<Option<Endpoint>> =
             parts.map(|node| Ok(read_node(node.as_array()?, asked))).collect::<Result<_, resp::Error>>()?;
         if first > last {
@@ -68,7 +68,7 @@ fn read_node(mut parts: Elements<'_>, asked: &Endpoint) -> Option<Endpoint> {
     };
     let host = match parts.next()? {
         Value::Nil | Value::Bulk(b"") => own_host()?,
-        // It has a preference for names and does not know this one's.
+        // It prefers names and does not know this node's name.
         Value::Bulk(b"?") => return None,
         Value::Bulk(host) => std::str::from_utf8(host).ok()?.to_owned(),
         _ => return None,
@@ -81,7 +81,7 @@ fn read_node(mut parts: Elements<'_>, asked: &Endpoint) -> Option<Endpoint> {
     }
 }
 
-/// Whether that is how a server refuses to speak of slots that belongs to no cluster.
+/// Whether this is how a server that belongs to no cluster refuses to talk about slots.
 pub(super) fn is_of_no_cluster(error: &Error) -> bool {
     matches!(error, Error::Redis(refused) if refused.message().contains("cluster support disabled"))
 }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_map_and_never_panics() {
+    fn nonsense_is_not_a_map_and_never_panics() {
         let asked = Endpoint::Tcp { host: "a".to_owned(), port: 1 };
         for text in [
             "*1\r\n*0\r\n",

@@ -1,12 +1,12 @@
 //! One connection to Redis on a shard's io_uring: the thin part between the socket and [`Pipeline`].
 //!
-//! TCP and unix sockets alike: a non-blocking socket; reads and writes are tried at once, and when the kernel has nothing,
-//! readiness is awaited on the ring. Cost of a call: one `send`, one `recv`, and one ring poll if the answer is not there
-//! yet. What is awaited is readiness, never a read in flight, so that no future, dropped or not, can swallow bytes.
+//! TCP and unix sockets alike: a non-blocking socket; reads and writes are tried at once, and when the kernel has
+//! nothing, readiness is awaited on the ring. Cost of a call: one `send`, one `recv`, and one ring poll if the answer has
+//! not arrived yet. It awaits readiness, never a read in flight, so that no future, dropped or not, can swallow bytes.
 //!
-//! A connection has one owner, who writes and reads it in turn. To stop it from elsewhere, or because no answer comes, its
-//! socket is shut down ([`Stopper`], and a watchdog that runs only while an answer is awaited): the pending read ends with
-//! an error, and the connection takes no further calls. Reconnecting is the owner's business ([`super::backoff`]).
+//! A connection has one owner, which writes and reads it in turn. To stop it from elsewhere, or because no answer comes,
+//! its socket is shut down ([`Stopper`], and a watchdog that runs only while an answer is awaited): the pending read ends
+//! with an error, and the connection takes no further calls. Reconnecting is up to the owner ([`super::backoff`]).
 
 mod watch;
 
@@ -44,23 +44,23 @@ pub struct Connection {
     transport: Transport,
     pipeline: Pipeline,
     chunk: Box<[u8]>,
-    /// When something last came.
+    /// When something last came in.
     heard_at: Instant,
-    /// How long nothing had come when the commands under way were sent, if long enough to be called idle.
+    /// How long nothing had come in when the commands under way were sent, if that was long enough to count as idle.
     rested: Option<Duration>,
     /// Invariant: set by the first error, after which nothing is sent or read.
     broken: bool,
 }
 
 impl Connection {
-    /// Connects and introduces the connection. One round trip bounded by [`CONNECT_TIMEOUT`], besides the connect,
-    /// which may take [`TCP_CONNECT_TIMEOUT`](crate::limits::TCP_CONNECT_TIMEOUT) for each address of the host; one or
-    /// two more for TLS; and, where sentinels know the server, one connection to each that is asked before.
+    /// Connects and introduces the connection. One round trip bounded by [`CONNECT_TIMEOUT`], plus the connect, which may
+    /// take [`TCP_CONNECT_TIMEOUT`](crate::limits::TCP_CONNECT_TIMEOUT) for each address of the host; one or two more for
+    /// TLS; and, where sentinels know the server, one connection to each that is asked first.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::Timeout`] name the address; [`Error::Handshake`] says what Redis refused;
-    /// [`Error::Tls`] why the server is not trusted; [`Error::NoPrimary`] what the sentinels said, [`Error::NoNode`] the
-    /// nodes of a cluster.
+    /// [`Error::Io`] and [`Error::Timeout`] name the address; [`Error::Handshake`] says what Redis refused,
+    /// [`Error::Tls`] why the server is not trusted, [`Error::NoPrimary`] what the sentinels answered and
+    /// [`Error::NoNode`] what the nodes of a cluster answered.
     ///
     /// # Cancel-safety
     /// Dropping the future closes the socket.
@@ -68,7 +68,7 @@ impl Connection {
         find::open(url, options).await
     }
 
-    /// Agrees on TLS, if this is to be. Our last word of it goes out with the first commands.
+    /// Does the TLS handshake, if the url asks for TLS. Its last message from our side goes out with the first commands.
     async fn encrypt(&mut self, endpoint: &Endpoint, within: Duration) -> Result<(), Error> {
         while self.transport.is_handshaking() {
             self.write_out().await?;
@@ -77,7 +77,7 @@ impl Connection {
                     return Err(Error::Tls(TlsError::HungUp { host: endpoint.to_string() }));
                 }
                 Err(error) => {
-                    // The server hears why, if it still listens; it changes nothing for us.
+                    // This tells the server why, if it still listens; it changes nothing for us.
                     let _told = self.transport.transmit(self.socket.fd.get_ref(), &mut self.pipeline);
                     return Err(error);
                 }
@@ -87,10 +87,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes commands out. Their replies are owed to [`reply`](Self::reply), one each, in order.
+    /// Writes commands out. [`reply`](Self::reply) must then be called for each of their replies, in order.
     ///
     /// # Errors
-    /// The connection is of no use after any error.
+    /// The connection is useless after any error.
     ///
     /// # Cancel-safety
     /// None: a dropped send may have written half a command, so the connection counts as broken.
@@ -108,15 +108,15 @@ impl Connection {
         Ok(())
     }
 
-    /// Whoever closes idle connections by rule has done so while nobody read this one: nothing is sent then, so that nobody
-    /// has to ask whether it has been run.
+    /// A peer that closes idle connections by rule may have done so while nothing read this one: then nothing is sent, so
+    /// that there is no doubt whether it ran.
     fn look_after_rest(&mut self) -> Result<(), Error> {
         let idle = self.heard_at.elapsed();
         self.rested = (idle >= IDLE_MIN).then_some(idle);
         if self.rested.is_none() {
             return Ok(());
         }
-        // Over TLS a goodbye may come before the end.
+        // Over TLS a close_notify may come before the end.
         for _ in 0..2 {
             match self.transport.receive(self.socket.fd.get_ref(), &mut self.chunk, &mut self.pipeline) {
                 Ok(0) => return Err(self.ended()),
@@ -132,10 +132,10 @@ impl Connection {
         Ok(())
     }
 
-    /// The peer has ended the connection: for idleness, if it had rested and nothing came since.
+    /// The peer has ended the connection: because it was idle, if it had rested and nothing has come since.
     fn ended(&self) -> Error {
         match self.rested {
-            // To end it was our own doing.
+            // We ended it ourselves.
             Some(idle) if !self.socket.shut.get() => {
                 Error::ClosedIdle { idle, sent: self.pipeline.pending() > 0 }
             }
@@ -143,7 +143,7 @@ impl Connection {
         }
     }
 
-    /// The error of a socket that its peer has closed, as what it is.
+    /// Classifies the error of a socket that its peer has closed.
     fn if_idle(&self, error: Error) -> Error {
         const CLOSED: [io::ErrorKind; 2] = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
         match error {
@@ -154,14 +154,14 @@ impl Connection {
         }
     }
 
-    /// Writes until nothing waits to be written.
+    /// Writes until nothing is left to write.
     async fn write_out(&mut self) -> Result<(), Error> {
         while self.transport.owes(&self.pipeline) {
             match self.transport.transmit(self.socket.fd.get_ref(), &mut self.pipeline) {
                 Ok(0) => return Err(Error::Closed),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // A peer that takes nothing is as late as one that answers nothing.
+                    // A peer that reads nothing is as late as one that answers nothing.
                     self.socket.expect_within(CALL_TIMEOUT);
                     let ready = self.socket.fd.writable().await;
                     self.socket.deadline.set(None);
@@ -178,15 +178,15 @@ impl Connection {
     /// Awaits the next reply for at most [`CALL_TIMEOUT`].
     ///
     /// # Errors
-    /// The connection is of no use after any error. A reply that is an error of Redis is no error here.
+    /// The connection is useless after any error. An error reply of Redis is not an error here.
     ///
     /// # Cancel-safety
-    /// Safe: bytes that came are kept for the next call.
+    /// Safe: bytes that came in are kept for the next call.
     pub async fn reply(&mut self) -> Result<Reply, Error> {
         self.reply_within(CALL_TIMEOUT).await
     }
 
-    /// As [`reply`](Self::reply), for a call that blocks in Redis: the time it may take, with the usual allowance.
+    /// As [`reply`](Self::reply), for a call that blocks in Redis: for the time it may take, plus the usual allowance.
     ///
     /// # Errors
     /// As [`reply`](Self::reply).
@@ -241,7 +241,8 @@ impl Connection {
                     ready.map_err(|error| failed("wait for redis", error.into()))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Over TLS the peer may say goodbye to a socket that was shut down, which resets it: an end like any other.
+                // Over TLS the peer may send close_notify to a socket that was shut down, which resets it: an end like
+                // any other.
                 Err(_) if self.socket.shut.get() => {
                     self.check_late(what, within)?;
                     return Err(Error::Closed);
@@ -257,7 +258,7 @@ impl Connection {
     /// As [`reply`](Self::reply).
     ///
     /// # Cancel-safety
-    /// None: replies would be left owed. Drop the connection with the future.
+    /// None: replies would remain owed. Drop the connection with the future.
     pub async fn call(&mut self, requests: &Requests) -> Result<Vec<Reply>, Error> {
         self.send(requests).await?;
         let mut replies = Vec::with_capacity(requests.len_commands());
@@ -267,17 +268,17 @@ impl Connection {
         Ok(replies)
     }
 
-    /// From now on replies may be of RESP3, and pushes may come between them. To be called before the command that asks
-    /// for RESP3 is sent.
+    /// From now on replies may be RESP3, and pushes may come between them. Must be called before the command that
+    /// switches to RESP3 is sent.
     pub fn speak_resp3(&mut self) {
         self.pipeline.speak_resp3();
     }
 
-    /// Awaits that something has come, or that the connection has ended: [`pushes`](Self::pushes) then says which. It reads
-    /// nothing. For a connection that is owed no reply; there is no deadline, the caller has one.
+    /// Waits until something has come in, or the connection has ended: [`pushes`](Self::pushes) then says which. It reads
+    /// nothing. For a connection that is owed no reply; it has no deadline, the caller has one.
     ///
     /// # Errors
-    /// The connection is of no use after any error.
+    /// The connection is useless after any error.
     ///
     /// # Cancel-safety
     /// Safe: no read is in flight.
@@ -286,10 +287,10 @@ impl Connection {
         self.socket.fd.readable().await.map_err(|error| failed("wait for redis", error.into()))
     }
 
-    /// How many pushes came since this was last asked, as far as one read at most finds them; it does not wait.
+    /// How many pushes have come in since the last call, as far as one read finds them; it does not wait.
     ///
     /// # Errors
-    /// The connection is of no use after any error: it has ended, or a reply came that no command asked for.
+    /// The connection is useless after any error: it has ended, or a reply came that no command asked for.
     pub fn pushes(&mut self) -> Result<usize, Error> {
         self.usable()?;
         debug_assert_eq!(self.pipeline.pending(), 0, "a reply that is owed would be dropped");
@@ -313,7 +314,7 @@ impl Connection {
         Ok(self.pipeline.take_pushes())
     }
 
-    /// A handle that ends this connection from another task of the same executor, if it still lives.
+    /// A handle that ends this connection from another task of the same executor, if it is still alive.
     pub fn stopper(&self) -> Stopper {
         Stopper::new(&self.socket)
     }

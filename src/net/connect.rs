@@ -1,4 +1,4 @@
-//! Getting a connected socket for a server: names, addresses, time limits, socket options. No byte is sent here.
+//! Getting a connected socket for a server: names, addresses, time limits, socket options. Sends no bytes.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -76,7 +76,7 @@ fn new_socket(domain: Domain) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Calls go out at once, and a peer that vanished without a word is noticed even while a call blocks in it.
+/// Calls go out at once, and a peer that vanished silently is noticed even while a call blocks in it.
 fn prepare_tcp(socket: Socket) -> io::Result<Socket> {
     let options = SockRef::from(&socket);
     options.set_tcp_nodelay(true)?;

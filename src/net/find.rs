@@ -1,17 +1,17 @@
-//! Finding the server of a url that gives no address of it: sentinels know where the primary is, nodes of a cluster which
-//! of them has a slot.
+//! Finding the server of a url that does not contain its address: sentinels know where the primary is, nodes of a cluster
+//! which of them has a slot.
 //!
-//! [`Search`] is sans-IO: it says whom to ask next, takes the answer, and knows when to give up. [`open`] is the loop
-//! around it, once for every kind of connection.
+//! [`Search`] is sans-IO: it says which server to ask next, takes the answer, and knows when to give up. [`open`] is the
+//! loop around it, once for every kind of connection.
 //!
-//! Everyone is asked anew at each connect. Nobody keeps a map or listens for a fail-over: that ends every connection it
-//! concerns (the old primary dies, or cuts its clients off when it becomes a replica, or answers `READONLY`; a slot that
-//! moves answers `MOVED`), and the next connect asks.
+//! All are asked anew at each connect. There is no cached map and no listener for fail-overs: a fail-over ends every
+//! connection it concerns (the old primary dies, or cuts its clients off when it becomes a replica, or answers
+//! `READONLY`; a slot that moves answers `MOVED`), and the next connect asks.
 //!
 //! Known weakness: if the host of the first sentinel or node swallows packets, each connect costs a connect time-out. A
 //! primary that is cut off from its sentinels, but not from us, is used until it learns it has been demoted:
-//! `min-replicas-to-write` in Redis bounds what it takes meanwhile. If none of the url's nodes is up there is no way in,
-//! though the cluster may live: name several.
+//! `min-replicas-to-write` in Redis bounds what it accepts meanwhile. If none of the url's nodes is up there is no way
+//! in, though the cluster may be alive: name several.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) trait Dial: Sized {
     /// How to connect, beyond what the url says.
     type Options;
 
-    /// Connects to this address and introduces itself as the url says, within the time that the options give, or
+    /// Connects to this address and introduces itself as the url says, within the time that the options allow, or
     /// `at_most` if that is shorter.
     async fn open_at(
         endpoint: &Endpoint,
@@ -44,13 +44,13 @@ pub(super) trait Dial: Sized {
 /// Connects to the server of a url, wherever it is.
 ///
 /// # Errors
-/// That of the last attempt where the address is known; [`Error::NoPrimary`], [`Error::NoNode`] if nobody who was asked
+/// That of the last attempt where the address is known; [`Error::NoPrimary`], [`Error::NoNode`] if none of those asked
 /// leads to a server.
 ///
 /// # Cancel-safety
 /// Dropping the future closes what it has opened.
 pub(super) async fn open<D: Dial>(url: &RedisUrl, options: &D::Options) -> Result<D, Error> {
-    // A password that was changed in its file is found at the first connect after that.
+    // A password that was changed in its file is read at the next connect.
     let url = &*url.renewed(&small_file::secret_again);
     let mut search = match url.place() {
         Place::Server(endpoint) => return D::open_at(endpoint, url, options, None).await,
@@ -82,9 +82,9 @@ pub(super) async fn open<D: Dial>(url: &RedisUrl, options: &D::Options) -> Resul
 /// What to do next to find a server.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Ask this one, and hand in what came of it: [`Search::answered`].
+    /// Ask this one, and pass the outcome to [`Search::answered`].
     Ask(Ask),
-    /// Connect to this server. If it cannot be had, hand in why: [`Search::missed`].
+    /// Connect to this server. If that fails, pass the reason to [`Search::missed`].
     Use {
         /// Where it is.
         endpoint: Endpoint,
@@ -95,7 +95,7 @@ pub(super) enum Step {
     UseAsked,
 }
 
-/// Whom to ask, and what.
+/// Which server to ask, and what.
 #[derive(Debug)]
 pub(super) struct Ask {
     /// Where it is.
@@ -113,39 +113,39 @@ pub(super) struct Search<'a> {
     // Fixed at construction.
     url: &'a RedisUrl,
     guides: Guides<'a>,
-    // Changed by what is heard.
-    /// Those to be asked, and those that were.
+    // Changed by the answers.
+    /// Those to ask, and those already asked.
     /// Invariant: at most [`CLUSTER_NODES_ASKED_MAX`], unless the url names more.
     hosts: Vec<Endpoint>,
     next: usize,
     /// What an answer led to.
     found: Option<Step>,
-    /// Servers that were named and could not be had.
+    /// Servers that were named but could not be reached.
     missed: Vec<Endpoint>,
     reasons: Vec<String>,
-    /// How many cannot know of such a server.
+    /// How many know no such server.
     ignorant: usize,
     heals: bool,
 }
 
-/// Who is asked.
+/// Which servers are asked, and about what.
 #[derive(Clone, Copy)]
 enum Guides<'a> {
     Sentinels(&'a Sentinels),
     /// Which of them has this slot.
     Nodes(u16),
-    /// Nobody is asked: the first node that can be had will do.
+    /// Nothing is asked: the first node that can be reached will do.
     AnyNode,
 }
 
 impl<'a> Search<'a> {
-    /// A search among these sentinels of `url`, the first one first.
+    /// A search among these sentinels of `url`, starting with the first.
     pub(super) fn of_sentinels(url: &'a RedisUrl, sentinels: &'a Sentinels) -> Self {
         Self::new(url, Guides::Sentinels(sentinels), sentinels.hosts())
     }
 
-    /// A search among these nodes of `url`, the first one first, and then those that they name: a node that is behind the
-    /// times names a primary that is gone, and the others know better.
+    /// A search among these nodes of `url`, starting with the first, and then among those that they name: a node that is
+    /// out of date names a primary that is gone, and the others know better.
     pub(super) fn of_nodes(url: &'a RedisUrl, cluster: &Cluster) -> Self {
         Self::new(url, cluster.slot().map_or(Guides::AnyNode, Guides::Nodes), cluster.hosts())
     }
@@ -181,7 +181,7 @@ impl<'a> Search<'a> {
                 question: sentinel::question(sentinels.primary()),
                 at_most: Some(SENTINEL_TIMEOUT),
             }),
-            // It may be the server itself, so connecting to it takes as long as to a server.
+            // It may be the server itself, so connecting to it may take as long as to a server.
             Guides::Nodes(_) => Step::Ask(Ask {
                 url: self.url.node_at(endpoint.clone()),
                 endpoint,
@@ -192,7 +192,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Takes what the one that was asked said, or why it said nothing.
+    /// Takes the answer of the one that was asked, or why there was none.
     pub(super) fn answered(&mut self, answer: Result<Reply, Error>) {
         match answer.and_then(|reply| Ok(self.read(&reply.into_result()?)?)) {
             Ok(Some(endpoint)) => self.named(endpoint),
@@ -204,7 +204,7 @@ impl<'a> Search<'a> {
     /// The server that was to be used cannot be: another may be named.
     ///
     /// # Errors
-    /// The same error, if nobody else can name a server that does not fail so.
+    /// The same error, if there is no other that can name a server without this failure.
     pub(super) fn missed(&mut self, error: Error) -> Result<(), Error> {
         match self.guides {
             Guides::AnyNode => self.silent(&error),

@@ -1,4 +1,4 @@
-//! What every connection says first: AUTH, SELECT, CLIENT SETNAME, ROLE, as far as its url asks for them.
+//! What every connection sends first: AUTH, SELECT, CLIENT SETNAME, ROLE, as far as its url asks for them.
 //!
 //! Sans-IO: the commands to send in one write, and a judge for each reply as it comes. Judging one by one matters: a
 //! server that is full answers once and closes, so waiting for all replies would hide the reason.
@@ -26,7 +26,7 @@ pub struct Handshake {
     answered: usize,
     user: User,
     password: Secret,
-    /// Where the password stands, if not in the url.
+    /// The file that holds the password, if it is not in the url.
     file: Option<PasswordFile>,
 }
 
@@ -35,7 +35,7 @@ pub struct Handshake {
 enum User {
     Default,
     Named(String),
-    /// A name without a password, which may be a password in its place.
+    /// A name without a password, which may be a password in the wrong place.
     Alone,
 }
 
@@ -47,11 +47,11 @@ enum Step {
     BePrimary,
 }
 
-/// Kept to be cut out of error texts; Debug does not show it.
+/// Kept so that it can be cut out of error texts; Debug does not show it.
 struct Secret(String);
 
 impl Secret {
-    /// A text of the server without it: some servers repeat what they were told.
+    /// A text from the server without it: some servers repeat what they were sent.
     fn cut_from(&self, text: String) -> String {
         if self.0.is_empty() { text } else { text.replace(&self.0, "***") }
     }
@@ -74,8 +74,8 @@ impl User {
 }
 
 impl Handshake {
-    /// The opening that `url` asks for. The connection is named `client_name` in `CLIENT LIST`; what Redis does not
-    /// take in a name (space, control and non-ASCII characters) is replaced by `-`.
+    /// The opening that `url` asks for. The connection is named `client_name` in `CLIENT LIST`; characters that Redis
+    /// does not accept in a name (space, control and non-ASCII characters) are replaced by `-`.
     #[must_use]
     pub fn new(url: &RedisUrl, client_name: &str) -> Self {
         let mut requests = Requests::new();
@@ -111,7 +111,7 @@ impl Handshake {
         }
     }
 
-    /// The commands to send, all in one write. They hold the password.
+    /// The commands to send, all in one write. They contain the password.
     #[must_use]
     pub fn requests(&self) -> &Requests {
         &self.requests
@@ -125,11 +125,11 @@ impl Handshake {
 
     /// Judges the next reply.
     ///
-    /// A user who may not name connections (`NOPERM` on the last step) is let through: the name only helps whoever
-    /// reads `CLIENT LIST`.
+    /// A user who may not name connections (`NOPERM` on the last step) is let through: the name only helps a reader of
+    /// `CLIENT LIST`.
     ///
     /// # Errors
-    /// [`HandshakeError`]; the connection is of no use after it.
+    /// [`HandshakeError`]; the connection is useless after it.
     pub fn accept(&mut self, reply: &Reply) -> Result<(), HandshakeError> {
         debug_assert!(!self.is_complete(), "more replies than commands");
         let Some(step) = self.steps.get(self.answered).copied() else { return Ok(()) };

@@ -1,18 +1,19 @@
 //! Connections to Redis: finding the server, setting a connection up, and the sockets themselves.
 //!
-//! What is said over them is in [`crate::resp`]; what it means, in `store`.
+//! What is sent over them is in [`crate::resp`]; what it means, in `store`.
 //!
-//! Reading order: [`handshake`] is what every connection says first, [`tls`] ciphers, [`sentinel`] knows where the primary
-//! is, [`cluster`] which node has a slot, `find` asks them; all without a socket. [`conn`] is the connection of the
-//! engine, on a shard's ring; [`blocking`] serves callers without an executor, `tokio_conn` programs that run on tokio.
+//! Reading order: [`handshake`] is what every connection sends first, [`tls`] encrypts, [`sentinel`] knows where the
+//! primary is, [`cluster`] which node has a slot, `find` asks them; all without a socket. [`conn`] is the connection of
+//! the engine, on a shard's ring; [`blocking`] serves callers without an executor, `tokio_conn` programs that run on
+//! tokio.
 
-// What fails with a connection, who may heal it, and what an operator calls it.
+// What can fail in a connection, who may fix it, and what an operator calls it.
 mod cause;
 pub mod error;
 
-// What a new connection says first; sans-IO, shared by every kind of socket.
+// What a new connection sends first; sans-IO, shared by every kind of socket.
 pub mod handshake;
-// Who knows where the primary is, and what may lie between the pipeline and a socket; both without a socket.
+// Who knows where the primary is, and what may be between the pipeline and a socket; both without a socket.
 pub mod cluster;
 mod find;
 pub mod sentinel;

@@ -1,8 +1,9 @@
-//! Plain or TLS: what a port speaks, asked when a connection failed as one does that speaks the other.
+//! Plain or TLS: which of them a port speaks, asked when a connection failed the way one does to a port that speaks the
+//! other.
 //!
-//! A plain Redis takes the greeting of TLS for the start of a command and waits for more; a TLS one resets whoever greets it
-//! in RESP. Neither says why. So a second connection asks in the other language, and only an answer in it counts as
-//! proof that the url is wrong and this is not an outage. Sans-IO, and no secret is sent.
+//! A plain Redis takes a TLS ClientHello for the start of a command and waits for more; a TLS one resets a client that
+//! starts in RESP. Neither says why. So a second connection asks in the other language, and only an answer in that
+//! language counts as proof that the url is wrong and this is not an outage. Sans-IO, and no secret is sent.
 
 use std::io;
 use std::time::Duration;
@@ -13,17 +14,17 @@ use crate::limits::PROBE_TIMEOUT;
 use crate::resp::decode::DecodeError;
 use crate::resp::url::{Endpoint, RedisUrl};
 
-/// What the port may speak, other than its url says.
+/// What the port may speak, contrary to its url.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Suspicion {
-    /// RESP as it is.
+    /// Plain RESP.
     Plain,
     /// TLS.
     Tls,
 }
 
 impl Suspicion {
-    /// What to suspect of a server that failed so; `None`: nothing of this kind.
+    /// What to suspect of a server that failed this way; `None` if nothing of this kind.
     pub(super) fn of(url: &RedisUrl, endpoint: &Endpoint, error: &Error) -> Option<Self> {
         if matches!(endpoint, Endpoint::Unix(_)) {
             return None;
@@ -48,12 +49,12 @@ impl Suspicion {
     pub(super) const fn question(self) -> &'static [u8] {
         match self {
             Self::Plain => b"PING\r\n",
-            // A greeting that is cut short: whoever speaks TLS answers with an alert.
+            // A truncated ClientHello: a server that speaks TLS answers with an alert.
             Self::Tls => b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00",
         }
     }
 
-    /// Whether an answer that begins with this byte is one in the language asked in.
+    /// Whether an answer that begins with this byte is in the language it was asked in.
     pub(super) const fn is_proved_by(self, first: u8) -> bool {
         match self {
             Self::Plain => first == b'+' || first == b'-',
@@ -61,7 +62,7 @@ impl Suspicion {
         }
     }
 
-    /// What is to be said then.
+    /// The error to report then.
     pub(super) fn error(self, endpoint: &Endpoint) -> Error {
         let host = endpoint.to_string();
         Error::Tls(match self {
@@ -71,7 +72,7 @@ impl Suspicion {
     }
 }
 
-/// How long the second connection may take, where the first had so long.
+/// How long the second connection may take, given the time the first one had.
 pub(super) fn patience(connect_timeout: Duration) -> Duration {
     PROBE_TIMEOUT.min(connect_timeout)
 }

@@ -9,7 +9,7 @@ use crate::resp::reply::{Elements, Reply, Value};
 use crate::resp::url::Endpoint;
 use crate::resp::{self, Requests};
 
-/// The question where the primary of this name is; [`read_address`] reads the reply.
+/// Asks where the primary of this name is; [`read_address`] reads the reply.
 pub(super) fn question(primary: &str) -> Requests {
     let mut question = Requests::new();
     question.command(&[b"SENTINEL", b"get-master-addr-by-name", primary.as_bytes()]);
@@ -29,11 +29,11 @@ pub(super) fn read_address(reply: &Reply) -> Result<Option<Endpoint>, resp::Erro
     }
 }
 
-/// Why it says nothing. The errors of a server speak of the url's password, which is not the one a sentinel wants.
+/// Why it refuses. The errors of a server refer to the url's password, which is not the one a sentinel wants.
 pub(super) fn reason(error: &Error) -> String {
     match error {
         Error::Handshake(HandshakeError::PasswordRequired) => {
-            "it wants a password of its own; give --redis-sentinel-password-file".to_owned()
+            "it wants its own password; give --redis-sentinel-password-file".to_owned()
         }
         Error::Handshake(HandshakeError::WrongPassword { user }) => {
             format!("it does not accept the sentinel password of user {user:?}")
@@ -52,7 +52,7 @@ pub(super) fn reason(error: &Error) -> String {
     }
 }
 
-/// The answer of ROLE: that it is a primary.
+/// The answer to ROLE: whether it is a primary.
 pub(super) fn check_role(mut parts: Elements<'_>) -> Result<(), HandshakeError> {
     match parts.next() {
         Some(Value::Bulk(b"master")) => Ok(()),

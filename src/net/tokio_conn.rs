@@ -1,7 +1,7 @@
 //! A connection on a tokio runtime, for producers that run on one.
 //!
-//! As the others a thin socket around [`Pipeline`]: one call at a time, with a deadline. It does not reconnect; whether a
-//! call may be sent twice is for the caller to know.
+//! Like the others, a thin socket around [`Pipeline`]: one call at a time, with a deadline. It does not reconnect,
+//! because only the caller knows whether a call may be sent twice.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -20,8 +20,7 @@ use crate::limits::{READ_CHUNK_BYTES, SENTINEL_TIMEOUT};
 use crate::resp::url::{Endpoint, RedisUrl};
 use crate::resp::{Pipeline, Reply, Requests};
 
-/// A connected socket. It is read and written without waiting; to wait for it there are [`Self::readable`] and
-/// [`Self::writable`].
+/// A connected socket. It is read and written without waiting; [`Self::readable`] and [`Self::writable`] wait for it.
 enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -37,16 +36,18 @@ pub struct TokioConnection {
     transport: Transport,
     pipeline: Pipeline,
     chunk: Box<[u8]>,
-    /// Set while a call is under way and cleared when it ends well: what fails in between, a dropped call too, leaves
-    /// replies of unknown number on the wire.
+    /// Set while a call is under way and cleared when it ends well: a failure in between, or a dropped call, leaves an
+    /// unknown number of replies on the wire.
     is_broken: bool,
 }
 
 impl TokioConnection {
-    /// Connects and introduces itself. The names of the options are those of the blocking connection: they mean the same.
+    /// Connects and introduces itself. The options have the same names as for the blocking connection, and the same
+    /// meaning.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Timeout`] if no connection comes about; [`Error::Handshake`] if Redis does not let us in.
+    /// [`Error::Io`] or [`Error::Timeout`] if no connection can be made; [`Error::Handshake`] if Redis does not let us
+    /// in.
     ///
     /// # Cancel-safety
     /// Safe: the attempt ends with the future.
@@ -76,14 +77,14 @@ impl TokioConnection {
         Ok(conn)
     }
 
-    /// Sends the commands in one write and gives their replies in order, errors among them.
+    /// Sends the commands in one write and returns their replies in order, including errors.
     ///
     /// # Errors
-    /// [`Error::Broken`], [`Error::PipelineFull`]: nothing was sent. Any other: whether the commands ran is unknown, and the
-    /// connection refuses further calls.
+    /// [`Error::Broken`], [`Error::PipelineFull`]: nothing was sent. After any other error it is unknown whether the
+    /// commands ran, and the connection refuses further calls.
     ///
     /// # Cancel-safety
-    /// A call that is dropped leaves the connection broken: whether its commands ran is unknown.
+    /// A dropped call leaves the connection broken: it is unknown whether its commands ran.
     pub async fn call(&mut self, requests: &Requests) -> Result<Vec<Reply>, Error> {
         self.call_within(requests, self.call_timeout).await
     }
@@ -117,13 +118,13 @@ impl TokioConnection {
                 None => self.read_some().await?,
             }
         }
-        // Says whether more came than was asked for.
+        // Reports whether more came than was asked for.
         self.pipeline.next_reply()?;
         self.is_broken = false;
         Ok(())
     }
 
-    /// Agrees on TLS, if this is to be. Our last word of it goes out with the first commands.
+    /// Does the TLS handshake, if the url asks for TLS. Its last message from our side goes out with the first commands.
     async fn encrypt(&mut self) -> Result<(), Error> {
         while self.transport.is_handshaking() {
             self.write_all().await?;
@@ -132,7 +133,7 @@ impl TokioConnection {
                     return Err(Error::Tls(TlsError::HungUp { host: self.endpoint.to_string() }));
                 }
                 Err(error) => {
-                    // The server hears why, if it still listens; it changes nothing for us.
+                    // This tells the server why, if it still listens; it changes nothing for us.
                     let _told = self.transport.transmit(&self.socket, &mut self.pipeline);
                     return Err(error);
                 }
@@ -202,11 +203,11 @@ impl Dial for TokioConnection {
     }
 }
 
-/// Whether the server answers in the language that its url does not say.
+/// Asks whether the server answers in the language that its url does not name.
 async fn proves(suspicion: Suspicion, endpoint: &Endpoint) -> Result<bool, Error> {
     let socket = Socket::connect(endpoint).await?;
     let failed = |cause| Error::Io { what: format!("ask redis at {endpoint}"), cause };
-    // A new connection has room for some bytes.
+    // A new connection has room for a few bytes.
     (&socket).write_all(suspicion.question()).map_err(failed)?;
     let mut first = [0];
     loop {

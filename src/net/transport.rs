@@ -1,7 +1,7 @@
-//! What lies between a connection's commands and replies and its socket: nothing, or TLS.
+//! What is between a connection's commands and replies and its socket: nothing, or TLS.
 //!
-//! Sans-IO but for the one read or write it is asked for: who waits for the socket, and how, is the connection's business.
-//! Plain bytes go from the pipeline to the socket and back without a copy more than before there was TLS.
+//! Sans-IO except for the one read or write it is asked for: how to wait for the socket is up to the connection. Plain
+//! bytes pass between the pipeline and the socket without an extra copy because of TLS.
 
 use std::io::{self, Read, Write};
 
@@ -11,9 +11,9 @@ use crate::resp::{Endpoint, Pipeline, RedisUrl};
 
 /// How the bytes of one connection look on the wire.
 pub(super) enum Transport {
-    /// As they are.
+    /// Unchanged.
     Plain,
-    /// Ciphered.
+    /// Encrypted.
     Tls(Box<Session>),
 }
 
@@ -32,7 +32,7 @@ impl Transport {
         }
     }
 
-    /// Whether both ends must still agree before anything is sent.
+    /// Whether a handshake must finish before anything is sent.
     pub(super) fn is_handshaking(&self) -> bool {
         matches!(self, Self::Tls(session) if session.is_handshaking())
     }
@@ -42,10 +42,10 @@ impl Transport {
         !pipeline.output().is_empty() || matches!(self, Self::Tls(session) if session.wants_write())
     }
 
-    /// Writes once and gives how many bytes the socket took.
+    /// Writes once and returns how many bytes the socket took.
     ///
     /// # Errors
-    /// Those of the socket, `WouldBlock` among them: nothing is lost, and more is written when it is called again.
+    /// Those of the socket, including `WouldBlock`: nothing is lost, and the next call continues writing.
     pub(super) fn transmit(&mut self, mut socket: impl Write, pipeline: &mut Pipeline) -> io::Result<usize> {
         match self {
             Self::Plain => {
@@ -63,7 +63,7 @@ impl Transport {
         }
     }
 
-    /// Reads once, hands what came to the pipeline, and gives how many bytes the socket gave; none: it has ended.
+    /// Reads once, passes what came to the pipeline, and returns how many bytes the socket gave; 0 if it has ended.
     ///
     /// # Errors
     /// Those of the socket, and of kind `InvalidData` with a [`TlsError`] in it.
@@ -84,7 +84,7 @@ impl Transport {
     }
 }
 
-/// The error that a read or write is, with what was tried.
+/// The error for a failed read or write, with what was tried.
 pub(super) fn failed(what: impl Into<String>, error: io::Error) -> Error {
     match error.downcast::<TlsError>() {
         Ok(tls) => Error::Tls(tls),

@@ -1,4 +1,4 @@
-//! The blocking socket of a connection, and the moment by which a call must be over.
+//! The blocking socket of a connection, and the moment by which a call must be done.
 //!
 //! Not responsible for what goes through it: see [`super`].
 
@@ -13,7 +13,7 @@ use crate::net::Error;
 use crate::net::transport;
 use crate::resp::url::Endpoint;
 
-/// One moment that all steps of a call share.
+/// One deadline that all steps of a call share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
     end: Instant,
@@ -25,7 +25,7 @@ impl Deadline {
         Self { end: Instant::now() + after, after }
     }
 
-    /// At least a millisecond: a socket takes zero for "no time-out at all".
+    /// At least a millisecond: to a socket, zero means "no time-out at all".
     pub(super) fn left(self) -> Duration {
         self.end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
     }

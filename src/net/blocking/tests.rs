@@ -28,7 +28,7 @@ fn refusal(url: &str) -> HandshakeError {
     }
 }
 
-/// A server that reads what comes, answers `answer`, and then either closes or says nothing more.
+/// A server that reads what comes, sends `answer`, and then either closes or sends nothing more.
 fn misbehaving(answer: &'static [u8], then_close: bool) -> (String, thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());
@@ -38,7 +38,7 @@ fn misbehaving(answer: &'static [u8], then_close: bool) -> (String, thread::Join
         let _ = stream.read(&mut buffer).unwrap();
         stream.write_all(answer).unwrap();
         if !then_close {
-            // Until the client goes.
+            // Until the client disconnects.
             while matches!(stream.read(&mut buffer), Ok(bytes) if bytes > 0) {}
         }
     });
@@ -156,14 +156,14 @@ fn password_and_acl_user_are_checked() {
 }
 
 #[test]
-fn a_password_for_a_server_without_one_is_said_so() {
+fn a_password_for_a_server_without_one_is_reported() {
     let redis = OwnRedis::start();
     let url = format!("redis://:pw@127.0.0.1:{}", redis.port());
     assert_eq!(refusal(&url), HandshakeError::PasswordNotSet);
 }
 
 #[test]
-fn a_full_server_is_a_refusal_that_may_heal() {
+fn a_full_server_is_a_refusal_that_may_pass() {
     let redis = OwnRedis::start_with(&["--maxclients", "2"]);
     let mut held = Vec::new();
     let error = loop {

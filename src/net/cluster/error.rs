@@ -6,28 +6,28 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterError {
-    /// The servers that were asked belong to no cluster. Heals only if someone changes the url or the servers.
+    /// The servers that were asked belong to no cluster. Only a change of the url or the servers fixes it.
     #[error(
-        "{asked} is no node of a redis cluster; write redis:// or rediss:// in place of redis+cluster://"
+        "{asked} is not a node of a redis cluster; write redis:// or rediss:// in place of redis+cluster://"
     )]
     NoCluster {
-        /// Who said so.
+        /// Which servers reported it.
         asked: String,
     },
-    /// None could be asked, or what they named could not be had.
+    /// None could be asked, or the servers they named could not be reached.
     #[error("no node of the cluster leads to the primary of slot {slot}: {reasons}")]
     NoPrimary {
         /// The slot; -1 for any.
         slot: i32,
-        /// What each that was asked said, or why it could not be asked.
+        /// What each node answered, or why it could not be asked.
         reasons: String,
-        /// Whether trying again may go better: a fail-over takes some seconds.
+        /// Whether trying again may succeed: a fail-over takes a few seconds.
         heals: bool,
     },
 }
 
 impl ClusterError {
-    /// Whether trying again later may go better without anyone changing anything.
+    /// Whether trying again later may succeed without anyone changing anything.
     #[must_use]
     pub const fn may_heal(&self) -> bool {
         match self {

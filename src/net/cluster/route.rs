@@ -1,7 +1,7 @@
-//! Which node each of some commands goes to, and where it was sent instead.
+//! Which node each of several commands goes to, and where it was redirected.
 //!
-//! Sans-IO, for clients that push into queues on different nodes: a shard has a connection for each slot and needs none of
-//! this. Only commands of our own are taken apart: those that [`Requests`] has written.
+//! Sans-IO, for clients that push into queues on different nodes: a shard has a connection for each slot and needs none
+//! of this. It takes apart only our own commands: those that [`Requests`] has written.
 
 use std::ops::Range;
 
@@ -13,9 +13,9 @@ use crate::resp::{RedisErrorKind, Reply, Requests, Value};
 /// One command among others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routed {
-    /// The slot of its key; 0 if it has none, for then any node will do.
+    /// The slot of its key; 0 if it has no key, because then any node will do.
     pub slot: u16,
-    /// Where it stands among the bytes of all.
+    /// Its place among the bytes of all.
     bytes: Range<usize>,
 }
 
@@ -26,7 +26,7 @@ impl Routed {
     }
 }
 
-/// The commands in these requests, in their order.
+/// The commands in these requests, in order.
 #[must_use]
 pub fn commands(requests: &Requests) -> Vec<Routed> {
     let bytes = requests.as_bytes();
@@ -44,7 +44,7 @@ pub fn commands(requests: &Requests) -> Vec<Routed> {
 fn read_command(bytes: &[u8], at: usize) -> Option<(u16, usize)> {
     let (count, mut at) = read_number(bytes, at, b'*')?;
     let mut slot = 0;
-    // Scripts name how many keys they have before the first of them.
+    // Scripts state how many keys they have before the first of them.
     let mut key_at = 1;
     for number in 0..count {
         let (length, start) = read_number(bytes, at, b'$')?;
@@ -68,23 +68,23 @@ fn read_number(bytes: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
     Some((number, at + 1 + end + 2))
 }
 
-/// The node that has a slot, as this map says.
+/// The node that has a slot, according to this map.
 #[must_use]
 pub fn node_of(map: &[SlotRange], slot: u16) -> Option<&Endpoint> {
     map.iter().find(|range| (range.first..=range.last).contains(&slot))?.nodes.first()
 }
 
-/// Where a command is to be sent instead. It has not run.
+/// Where a command is to be sent instead. It did not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redirect {
-    /// The slot is another node's: the map is out of date.
+    /// The slot belongs to another node: the map is out of date.
     Moved,
-    /// The slot is being moved, and the key is not here any more: this once, after `ASKING`, to that node.
+    /// The slot is being moved, and the key is no longer here: send to that node, this once, after `ASKING`.
     Ask(Endpoint),
 }
 
 impl Redirect {
-    /// What a reply of the node at `asked` says of where to go; `None`: it is an answer.
+    /// Where the reply of the node at `asked` redirects to; `None` if it is an answer.
     #[must_use]
     pub fn read(reply: &Reply, asked: &Endpoint) -> Option<Self> {
         let Value::Error(error) = reply.value() else { return None };
@@ -104,7 +104,7 @@ impl Redirect {
     }
 }
 
-/// Appends what lets the next command pass at a node that a slot is being moved to.
+/// Appends what makes a node accept the next command while a slot is being moved to it.
 pub fn asking(requests: &mut Requests) {
     requests.command(&[b"ASKING"]);
 }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn redirects_are_read_and_nothing_else_is_one() {
+    fn only_redirects_are_read_as_redirects() {
         let asked = Endpoint::Tcp { host: "a".to_owned(), port: 1 };
         let read = |text: &str| {
             let mut decoder = Decoder::default();

@@ -1,4 +1,4 @@
-//! The socket of a connection with the moment at which it is given up, and ending it from elsewhere.
+//! The socket of a connection with the moment at which it is given up, and a way to end it from elsewhere.
 
 use std::cell::Cell;
 use std::net::Shutdown;
@@ -33,14 +33,14 @@ impl Stopper {
         Self(Rc::downgrade(socket))
     }
 
-    /// Shuts the socket down: whoever reads it gets [`Error::Closed`](crate::net::Error::Closed).
+    /// Shuts the socket down: its reader gets [`Error::Closed`](crate::net::Error::Closed).
     pub fn stop(&self) {
         if let Some(socket) = self.0.upgrade() {
             socket.shut_down();
         }
     }
 
-    /// From now on no answer is awaited for longer than this, and what is awaited now for no longer from now.
+    /// From now on no answer is awaited for longer than this, including one that is awaited now, counted from now.
     pub fn hurry(&self, patience: Duration) {
         let Some(socket) = self.0.upgrade() else { return };
         socket.patience.set(patience);
@@ -66,7 +66,7 @@ impl Watched {
     pub(super) fn expect_within(self: &Rc<Self>, within: Duration) {
         let deadline = Instant::now() + within.min(self.patience.get());
         self.deadline.set(Some(deadline));
-        // One that sleeps longer is of no help: it ends when it wakes, or goes on as the one there is.
+        // A task that sleeps longer does not help: it ends when it wakes, or continues as the only one.
         if self.guard_wakes.get().is_none_or(|wakes| wakes > deadline) {
             self.guard_wakes.set(Some(deadline));
             glommio::spawn_local(guard(Rc::downgrade(self))).detach();
@@ -82,7 +82,7 @@ impl Watched {
 
 /// Shuts the socket down if its deadline passes; ends when it wakes and nothing is awaited.
 ///
-/// The deadline moves with every call while this sleeps, so a busy connection costs one wake-up per time-out of a call.
+/// The deadline moves with every call while this sleeps, so a busy connection costs one wake-up per call time-out.
 async fn guard(socket: Weak<Watched>) {
     loop {
         let pause = {

@@ -1,4 +1,4 @@
-//! Whole searches: who is asked in which order, what is used, and what is said when all was in vain.
+//! Whole searches: which server is asked in which order, what is used, and what the error says when all was in vain.
 
 use super::super::handshake::HandshakeError;
 use super::*;
@@ -40,7 +40,7 @@ const SENTINELS: &str = "redis+sentinel://me:pw@a,b:7000,c/mymaster/2?sentinel_p
 const AT_1: &str = "*2\r\n$8\r\n10.0.0.1\r\n$4\r\n6379\r\n";
 const AT_2: &str = "*2\r\n$8\r\n10.0.0.2\r\n$4\r\n6380\r\n";
 
-/// Plays a search in which each sentinel answers so, and no server that is named can be had.
+/// Plays a search in which each sentinel gives this answer, and no server that is named can be reached.
 fn sentinels(answers: Vec<Result<&str, Error>>) -> (Vec<String>, String, bool) {
     let url = RedisUrl::parse(SENTINELS).unwrap();
     let mut search = search(&url);
@@ -98,7 +98,7 @@ fn a_server_that_could_not_be_had_is_not_tried_twice_in_one_search() {
 }
 
 #[test]
-fn a_name_that_nobody_knows_is_told_apart_and_does_not_heal() {
+fn a_name_that_no_sentinel_knows_is_distinguished_and_does_not_pass() {
     let (_, error, heals) = sentinels(vec![Ok("*-1\r\n"), Ok("*-1\r\n"), Ok("$-1\r\n")]);
     assert!(!heals && error.contains("none of the sentinels a:26379,b:7000,c:26379 knows"), "{error}");
     let (_, error, heals) = sentinels(vec![Ok("*-1\r\n"), Err(refused()), Ok("*-1\r\n")]);
@@ -106,7 +106,7 @@ fn a_name_that_nobody_knows_is_told_apart_and_does_not_heal() {
 }
 
 #[test]
-fn nonsense_is_no_address_and_a_password_that_is_missing_is_named() {
+fn nonsense_is_not_an_address_and_a_missing_password_is_named() {
     let wants = || Err(Error::Handshake(HandshakeError::PasswordRequired));
     let (_, error, heals) = sentinels(vec![wants(), wants(), Ok("*1\r\n$1\r\nx\r\n")]);
     assert!(
@@ -149,7 +149,7 @@ fn the_primary_of_the_slot_is_found_by_the_first_node_that_answers() {
     search.answered(Ok(ranges()));
     let (endpoint, url) = uses(&mut search);
     assert_eq!((endpoint.as_str(), url.must_be_primary()), ("c:1", true));
-    // What cannot be had is not tried twice, and those that were named are asked too.
+    // A server that cannot be reached is not tried twice, and those that were named are asked too.
     search.missed(refused()).unwrap();
     assert_eq!(asks(&mut search).endpoint.to_string(), "b:7000");
     search.answered(Ok(ranges()));

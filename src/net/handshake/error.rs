@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use crate::resp::RedisError;
 
-/// Redis refused how the connection introduced itself. All but `Refused` need someone to change the url or the
-/// server; none names the password.
+/// Redis refused how the connection introduced itself. All except `Refused` need someone to change the url or the server;
+/// none contains the password.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -15,15 +15,15 @@ pub enum HandshakeError {
         /// The user of the url; `default` if it names none.
         user: String,
     },
-    /// The same of a password that stands in a file.
+    /// The same for a password that is in a file.
     #[error("redis does not accept the password of user {user:?} in {file}")]
     WrongPasswordInFile {
         /// The user of the url; `default` if it names none.
         user: String,
-        /// The file, and why it could not be read again, if so.
+        /// The file, and why it could not be reread, if it could not.
         file: String,
     },
-    /// The url has a user alone, which may be a password in the wrong place, so it is not shown.
+    /// The url has a user but no password; the user may be a misplaced password, so it is not shown.
     #[error(
         "redis does not accept the user of the url, which has no password; write a password redis://:PASSWORD@host or \
          redis://USER:PASSWORD@host"
@@ -45,25 +45,25 @@ pub enum HandshakeError {
         /// The database of the url.
         database: u32,
     },
-    /// A sentinel or a node of a cluster named the server, and it says that it is not a primary: that one has not heard of a
-    /// fail-over yet, or the server has not. Heals.
+    /// A sentinel or a node of a cluster named the server, and it reports that it is not a primary: either the other or
+    /// the server itself has not heard of a fail-over yet. Passes.
     #[error("the server that was named as the primary is a {role}")]
     NotPrimary {
-        /// What it calls itself.
+        /// The role that it reports.
         role: String,
     },
-    /// Another error; it may be one that waiting heals, such as `LOADING`.
+    /// Another error; it may be one that waiting fixes, such as `LOADING`.
     #[error("{step}: {cause}")]
     Refused {
         /// Which step was refused: "authenticate", "select database 3", "name the connection".
         step: String,
-        /// What Redis said, without the password.
+        /// The reply of Redis, without the password.
         cause: RedisError,
     },
     /// Not an error and not OK.
     #[error("{step}: {details}")]
     Nonsense {
-        /// Which step was answered so.
+        /// Which step was answered that way.
         step: String,
         /// What came instead.
         details: String,
@@ -71,7 +71,7 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// Whether trying again later may go better without anyone changing anything.
+    /// Whether trying again later may succeed without anyone changing anything.
     #[must_use]
     pub fn may_heal(&self) -> bool {
         match self {

@@ -6,7 +6,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SentinelError {
-    /// All that answered watch no primary of this name. Heals only if someone changes the url or the sentinels.
+    /// None of those that answered watches a primary of this name. Only a change of the url or the sentinels fixes it.
     #[error("none of the sentinels {asked} knows a primary named {primary:?}; check the name in the url")]
     UnknownPrimary {
         /// The name.
@@ -19,15 +19,15 @@ pub enum SentinelError {
     NoPrimary {
         /// The name.
         primary: String,
-        /// What became of each.
+        /// How each failed.
         reasons: String,
-        /// Whether trying again may go better.
+        /// Whether trying again may succeed.
         heals: bool,
     },
 }
 
 impl SentinelError {
-    /// Whether trying again later may go better without anyone changing anything.
+    /// Whether trying again later may succeed without anyone changing anything.
     #[must_use]
     pub const fn may_heal(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! What stands for a TLS session in a build without TLS: nothing can make one.
+//! A placeholder for a TLS session in a build without TLS: it cannot be constructed.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! From the files of a url to settings of rustls, kept for the thread until a file changes.
+//! From the files of a url to settings of rustls, kept per thread until a file changes.
 
 use std::{
     cell::RefCell,
@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{limits::TLS_CONFIGS_KEPT_MAX, resp::url::TlsFiles};
 
-/// Which contents a file has: device, inode, size, and when it was changed, as far as the file system tells. `None` for a
-/// file that cannot be looked at; what is wrong is said by whoever reads it.
+/// Identifies the contents of a file: device, inode, size, and when it was changed, as far as the file system reports it.
+/// `None` for a file that cannot be inspected; reading it then reports what is wrong.
 type Stamp = Option<(u64, u64, u64, i64, i64)>;
 
 struct Kept {
@@ -32,8 +32,8 @@ thread_local! {
     static KEPT: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The settings for these files. The first call of a thread reads them, and where no file names an authority the system's
-/// roots, which takes some milliseconds; the next ones only look whether a file has changed.
+/// The settings for these files. The first call on a thread reads them and, where no file names an authority, the
+/// system's roots, which takes a few milliseconds; later calls only check whether a file has changed.
 ///
 /// # Errors
 /// [`TlsError`] with the file.
@@ -83,12 +83,12 @@ fn read(files: &TlsFiles) -> Result<ClientConfig, TlsError> {
         certificates(cert_file).map_err(|reason| file("the client certificate", cert_file, reason))?;
     let key = private_key(key_file).map_err(|reason| file("the client key", key_file, reason))?;
     builder.with_client_auth_cert(chain, key).map_err(|error| {
-        let reason = format!("it is no key for the certificate in {} ({error})", cert_file.display());
+        let reason = format!("it is not the key for the certificate in {} ({error})", cert_file.display());
         file("the client key", key_file, reason)
     })
 }
 
-/// What is wrong with a key is said without a byte of it.
+/// Says what is wrong with a key without showing a byte of it.
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let bytes = read_bounded(path).map_err(|error| error.to_string())?;
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {

@@ -1,15 +1,15 @@
-//! Why there is no TLS connection, said so that an administrator can fix it.
+//! Why there is no TLS connection, in words that let an administrator fix it.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// TLS cannot be set up, or the other end is not to be trusted. Trying again heals none of them, unless someone changes
-/// a file, a clock or the server meanwhile; a running worker does try again. None holds a key.
+/// TLS cannot be set up, or the other end is not trusted. Trying again fixes none of these, unless someone changes a
+/// file, a clock or the server meanwhile; a running worker does try again. None contains a key.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The build has no TLS.
+    /// The build lacks TLS.
     #[error("this build was made without TLS; build with the cargo feature `tls`, which is on by default")]
     NotBuilt,
     /// A file of certificates or keys cannot be used.
@@ -27,7 +27,7 @@ pub enum TlsError {
     HalfAnIdentity {
         /// What is given, as the url spells it.
         given: &'static str,
-        /// What is not.
+        /// What is missing.
         missing: &'static str,
     },
     /// Nothing is trusted.
@@ -36,8 +36,8 @@ pub enum TlsError {
          your redis with --redis-ca-file"
     )]
     NoRoots,
-    /// The name cannot be one of a server.
-    #[error("{name:?} is no name or address that a certificate can be for; give --redis-server-name")]
+    /// The name cannot be a server's.
+    #[error("{name:?} is not a name or address that a certificate can be for; give --redis-server-name")]
     BadServerName {
         /// The name.
         name: String,
@@ -51,16 +51,16 @@ pub enum TlsError {
         /// The server.
         host: String,
     },
-    /// The server shows the certificate of an authority, its own as a rule.
+    /// The server presents the certificate of an authority, usually its own.
     #[error(
-        "the certificate of {host} is that of an authority (CA:TRUE), as `openssl req -x509` makes one, and no server's: \
-         make it anew with -addext basicConstraints=critical,CA:FALSE, or have a server's certificate signed by it"
+        "the certificate of {host} is that of an authority (CA:TRUE), as `openssl req -x509` makes one, not that of \
+         a server: make it anew with -addext basicConstraints=critical,CA:FALSE, or have a server's certificate signed by it"
     )]
     AuthorityAsServer {
         /// The server.
         host: String,
     },
-    /// Its time is over, or has not come.
+    /// It has expired, or is not valid yet.
     #[error(
         "the certificate of {host} is not valid at this time ({reason}); renew it, or check the clocks of both machines"
     )]
@@ -81,13 +81,13 @@ pub enum TlsError {
         /// Which names it is for.
         reason: String,
     },
-    /// The server wants to see a certificate.
+    /// The server requires a client certificate.
     #[error("{host} wants a client certificate; give --redis-cert-file and --redis-key-file")]
     CertificateWanted {
         /// The server.
         host: String,
     },
-    /// The server does not like ours.
+    /// The server rejects our certificate.
     #[error("{host} refuses the client certificate ({reason}); is it from the authority that redis trusts?")]
     CertificateRefused {
         /// The server.
@@ -95,7 +95,7 @@ pub enum TlsError {
         /// Its alert.
         reason: String,
     },
-    /// What came is no TLS.
+    /// What came is not TLS.
     #[error(
         "{host} does not speak TLS on this port; use redis:// for a plain port, or the port of `tls-port`"
     )]
@@ -109,7 +109,7 @@ pub enum TlsError {
         /// The server.
         host: String,
     },
-    /// It closed the connection before it was encrypted.
+    /// It closed the connection before encryption was set up.
     #[error("{host} closed the connection during the TLS handshake; is it the port of `tls-port`?")]
     HungUp {
         /// The server.
@@ -120,7 +120,7 @@ pub enum TlsError {
     Failed {
         /// The server.
         host: String,
-        /// What the TLS library says.
+        /// What the TLS library reports.
         reason: String,
     },
 }

@@ -1,12 +1,12 @@
-//! TLS to Redis, without a socket: bytes that came in, bytes to send out, and whom to trust.
+//! TLS to Redis, without a socket: bytes that came in, bytes to send out, and which servers to trust.
 //!
-//! `Session` is one connection; `config_for` reads what a url's [`TlsFiles`](crate::resp::url::TlsFiles) name and keeps it
-//! for the thread. Files are read again when they have changed, so a certificate that is renewed on disk is used from the
-//! next connect on, and no process has to be started anew for it.
+//! `Session` is one connection; `config_for` reads the files that a url's [`TlsFiles`](crate::resp::url::TlsFiles) names
+//! and keeps them per thread. Files are read again when they have changed, so a certificate that is renewed on disk is
+//! used from the next connect on, without restarting a process.
 //!
-//! Each thread has its own settings, and with them its own memory of past sessions: cores share no lock over them.
+//! Each thread has its own settings, and with them its own cache of past sessions: cores share no lock over them.
 //!
-//! In a build without the cargo feature `tls` a session is a type without values; the url parser has refused before.
+//! In a build without the cargo feature `tls` a session is a type without values; the url parser has already refused.
 
 #[cfg(not(feature = "tls"))]
 mod absent;

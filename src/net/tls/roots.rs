@@ -1,4 +1,4 @@
-//! Whom to trust: the certificates of the system, or of a file, or of both.
+//! Which authorities to trust: those of the system, of a file, or both.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::limits::TLS_FILE_BYTES_MAX;
 use crate::small_file;
 
-/// There is nobody to trust.
+/// No authority is trusted.
 #[derive(Debug, Error)]
 pub(crate) enum RootsError {
     #[error("read the certificates in {}: {reason}", path.display())]
@@ -21,7 +21,7 @@ pub(crate) enum RootsError {
     None,
 }
 
-/// The authorities of `ca_file` if there is one, and those of the system if they are asked for.
+/// The authorities of `ca_file` if there is one, and those of the system if requested.
 pub(crate) fn roots(ca_file: Option<&Path>, system: bool) -> Result<RootCertStore, RootsError> {
     let mut roots = RootCertStore::empty();
     if system {
@@ -46,7 +46,7 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     match found {
         Ok(found) if found.is_empty() => Err("it holds no certificate".to_owned()),
         Ok(found) => Ok(found),
-        Err(error) => Err(format!("it is no PEM: {error}")),
+        Err(error) => Err(format!("it is not PEM: {error}")),
     }
 }
 

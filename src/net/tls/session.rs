@@ -1,8 +1,8 @@
 //! One TLS connection without its socket.
 //!
-//! Whatever came in is deciphered at once and handed on, so nothing waits in here unseen: where the socket has nothing to
-//! read, neither has the session. An end without TLS's own goodbye counts as an end like any other: a reply says its length,
-//! so one that was cut short is never taken for a whole one.
+//! Whatever comes in is decrypted at once and passed on, so nothing waits in here unseen: if the socket has nothing to
+//! read, neither has the session. An end without a close_notify counts as an end like any other: a reply states its
+//! length, so a truncated one is never taken for a whole one.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(in crate::net) struct Session {
 }
 
 impl Session {
-    /// A session that is about to begin.
+    /// A session that is about to start.
     ///
     /// # Errors
     /// [`TlsError`] about a file, or the name.
@@ -32,30 +32,30 @@ impl Session {
         Ok(Self { conn, host: host.to_owned() })
     }
 
-    /// Whether the two ends have not agreed yet. What both then say may still be on its way.
+    /// Whether the handshake is still incomplete. Its last messages may still be on their way.
     pub(in crate::net) fn is_handshaking(&self) -> bool {
         self.conn.is_handshaking()
     }
 
-    /// Whether ciphered bytes wait to be written out.
+    /// Whether encrypted bytes are waiting to be written out.
     pub(in crate::net) fn wants_write(&self) -> bool {
         self.conn.wants_write()
     }
 
-    /// Takes plain bytes to be sent, as many as there is room for: [`TLS_SEND_BYTES`].
+    /// Takes plain bytes to send, as many as there is room for: [`TLS_SEND_BYTES`].
     pub(in crate::net) fn encrypt(&mut self, plain: &[u8]) -> io::Result<usize> {
         self.conn.writer().write(plain)
     }
 
-    /// Writes ciphered bytes out, once, and gives how many.
+    /// Writes encrypted bytes out, once, and returns how many.
     pub(in crate::net) fn write_out(&mut self, socket: &mut impl Write) -> io::Result<usize> {
         self.conn.write_tls(socket)
     }
 
-    /// Deciphers what came, split anywhere, and hands on what can be read of it by now.
+    /// Decrypts what came, split anywhere, and passes on what is readable so far.
     ///
     /// # Errors
-    /// [`TlsError`]; the connection is of no use after it.
+    /// [`TlsError`]; the connection is useless after it.
     pub(in crate::net) fn decrypt(
         &mut self,
         mut ciphered: &[u8],
@@ -65,7 +65,7 @@ impl Session {
             let failed =
                 |error: io::Error| TlsError::Failed { host: self.host.clone(), reason: error.to_string() };
             if self.conn.read_tls(&mut ciphered as &mut dyn Read).map_err(failed)? == 0 {
-                // The other end has said goodbye; what follows is nobody's.
+                // The other end has sent close_notify; what follows is ignored.
                 return Ok(());
             }
             self.conn.process_new_packets().map_err(|error| explain(&self.host, error))?;
@@ -94,13 +94,13 @@ fn server_name(files: &TlsFiles, host: &str) -> Result<ServerName<'static>, TlsE
     ServerName::try_from(name.to_owned()).map_err(|_| TlsError::BadServerName { name: name.to_owned() })
 }
 
-/// Whether a server's certificate was refused for being one that signs others. The library's type for it is not ours to
-/// name, so its name is looked for; a test holds it to that.
+/// Whether a server's certificate was refused because it is one that signs others. The library's type for this cannot be
+/// named here, so its name is searched for in the text; a test pins that.
 fn is_of_authority(error: &OtherError) -> bool {
     format!("{:?}", error.0).contains("CaUsedAsEndEntity")
 }
 
-/// What rustls says, in words of someone who runs a Redis.
+/// Rephrases what rustls reports in the words of someone who runs a Redis.
 fn explain(host: &str, error: rustls::Error) -> TlsError {
     let host = host.to_owned();
     let reason = error.to_string();

@@ -126,7 +126,7 @@ fn a_client_certificate_admits_its_holder() {
     };
     check("", "wants a client certificate; give --redis-cert-file and --redis-key-file");
     check(&shows(["stranger.pem", "stranger.key"]), "refuses the client certificate");
-    check(&shows(["client.pem", "server.key"]), "it is no key for the certificate in");
+    check(&shows(["client.pem", "server.key"]), "it is not the key for the certificate in");
     check(&shows(["client.pem", "client.pem"]), "client.pem: it holds no private key in PEM form");
     check(&shows(["client.key", "client.key"]), "client.key: it holds no certificate");
     check(&shows(["missing", "client.key"]), "missing: No such file");
