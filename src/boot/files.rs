@@ -1,6 +1,6 @@
-//! The limit of open files: raised where the process may; else an error, at the start, that says how many it takes.
+//! The limit of open files: raised where the process may; otherwise an error at the start says how many are needed.
 //!
-//! A process that finds it out later dies in the middle of its work: a ring or a connection can no longer be opened.
+//! A process that finds out later dies in the middle of its work, because a ring or a connection can no longer be opened.
 
 use rlimit::Resource;
 
@@ -12,8 +12,8 @@ use crate::limits::{CONTROL_CONNECTIONS, PROCESS_FILES, SHARD_FILES};
 pub(crate) fn connections(config: &Config, shards: usize) -> usize {
     let queues = config.queues.as_slice().len();
     if config.redis_url.as_ref().is_some_and(|given| given.url.is_cluster()) {
-        // Each lane has its own and one that waits, and the client of a core one a node; control has lease, poller and,
-        // while it reaps, a reaper for each queue.
+        // Each lane has its own connection and one that waits, and the client of a core has one per node; control has
+        // lease, poller and, while it reaps, a reaper for each queue.
         return shards * 3 * queues + 3 * queues + CONTROL_CONNECTIONS;
     }
     let waiting = if config.mode == Mode::AtLeastOnce { queues } else { 1 };
@@ -26,7 +26,7 @@ pub(crate) fn needed(config: &Config, shards: usize) -> u64 {
     (connections(config, shards) + shards * SHARD_FILES + PROCESS_FILES) as u64
 }
 
-/// What there may be in all, with one file for each job.
+/// The total, with one file for each job.
 pub(crate) fn wanted(config: &Config, shards: usize) -> u64 {
     needed(config, shards) + config.concurrency_on(shards) as u64
 }
@@ -39,11 +39,11 @@ pub(crate) fn ensure(needed: u64) -> Result<(), Error> {
     let failed = |source| Error::Files { source };
     let (soft, hard) = Resource::NOFILE.get().map_err(failed)?;
     if hard < needed {
-        // Only a privileged process may; whoever is none is told what to do.
+        // Only a privileged process may; any other gets an error that says what to do.
         return Resource::NOFILE.set(needed, needed).map_err(|_| Error::FilesTooFew { needed, hard });
     }
     if soft < hard {
-        // All the way: handlers open files and connections, too.
+        // As high as possible: handlers open files and connections, too.
         Resource::NOFILE.set(hard, hard).map_err(failed)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The kernel's version, out of whatever its vendor wrote, and what follows from it.
+//! The kernel's version, in whatever form its vendor writes it, and what follows from it.
 
 use std::{fmt, fs};
 
@@ -7,7 +7,7 @@ use crate::limits::{KERNEL_MIN, KERNEL_WITHOUT_MEMLOCK, MEMLOCK_BYTES_MIN};
 
 const OSRELEASE: &str = "/proc/sys/kernel/osrelease";
 
-/// The first two numbers of a version: what our bounds are about.
+/// The first two numbers of a version, to which our bounds refer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version {
     /// The first number.
@@ -52,7 +52,7 @@ impl Kernel {
     /// The kernel this process runs on, as `uname -r` names it.
     ///
     /// # Errors
-    /// [`Error::Proc`] if /proc is not there.
+    /// [`Error::Proc`] if /proc is not mounted.
     pub(crate) fn running() -> Result<Self, Error> {
         let release =
             fs::read_to_string(OSRELEASE).map_err(|source| Error::Proc { path: OSRELEASE, source })?;
@@ -86,7 +86,7 @@ impl Kernel {
     }
 
     /// Bytes that must be lockable for `executors` executors. Newer kernels charge rings to the process's memory; there
-    /// glommio's own fixed demand is all that is left.
+    /// only glommio's own fixed demand is left.
     #[must_use]
     pub(crate) fn memlock_bytes(&self, executors: usize) -> u64 {
         match self.version {

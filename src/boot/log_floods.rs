@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_thread_is_told_when_to_sum_up_and_waits_for_nothing_where_nothing_is_held() {
+    fn the_thread_learns_when_to_sum_up_and_does_not_wait_if_nothing_is_held() {
         let floods = Floods::new();
         let kind = Arc::new(kind());
         assert_eq!(floods.next_end_at(0), None);

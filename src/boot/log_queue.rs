@@ -1,12 +1,12 @@
-//! The way of the log's lines to standard error: a bounded queue, and a thread that writes.
+//! The path of the log's lines to standard error: a bounded queue, and a thread that writes.
 //!
-//! A pipe whose reader stands still (a paused journal, `| less`, a stuck sidecar) holds up whoever writes to it, for as
-//! long as it likes. Only the thread here waits like that. Everybody else leaves a line and goes on; a line that the
-//! queue has no room for is dropped and counted, and the count is told when the reader reads again.
+//! A pipe whose reader stands still (a paused journal, `| less`, a stuck sidecar) blocks its writer for as long as that
+//! lasts. Only the thread here waits like that. Every other thread leaves a line and continues; a line that does not fit
+//! into the queue is dropped and counted, and the count is logged when the reader reads again.
 //!
-//! It holds the lock of `std::io::Stderr` for each batch, so that what a handler prints by `eprintln!`, in pieces, is not
-//! torn by a line of the log. Such a handler waits for the same reader, lock or no lock. What the Rust runtime
-//! itself says at an abort goes past the queue.
+//! The thread holds the lock of `std::io::Stderr` for each batch, so that what a handler prints with `eprintln!`, in
+//! pieces, is not torn by a line of the log. Such a handler waits for the same reader, lock or no lock. What the Rust
+//! runtime itself prints at an abort bypasses the queue.
 
 use std::io::{self, StderrLock, Write};
 use std::sync::Arc;
@@ -24,19 +24,19 @@ use crate::limits::{
     LOG_QUEUE_LINES,
 };
 
-/// What the log says of itself.
+/// What the log reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Notice {
-    /// So many lines found no room in the queue.
+    /// This many lines did not fit into the queue.
     Dropped(u64),
-    /// So many lines were like others.
+    /// This many lines were like others.
     More(Sum),
 }
 
 /// Makes a line of it, in the format of the log.
 pub(super) type Teller = Box<dyn Fn(&Notice) -> Vec<u8> + Send>;
 
-/// Where lines are left. It never waits, but in [`Self::flush`].
+/// Where lines are left. It never waits, except in [`Self::flush`].
 #[derive(Debug)]
 pub(super) struct LogQueue {
     lines: Sender<Vec<u8>>,
@@ -46,7 +46,7 @@ pub(super) struct LogQueue {
     is_stuck: AtomicBool,
 }
 
-/// What both ends know.
+/// What both ends share.
 #[derive(Debug, Default)]
 struct Counts {
     /// Bytes of the lines that wait, and of those that are being written.
@@ -59,7 +59,7 @@ impl LogQueue {
     /// A queue to standard error, and its thread, which calls `prepare` before anything else.
     ///
     /// # Errors
-    /// There is no thread to be had.
+    /// No thread can be created.
     pub(super) fn start(
         floods: Arc<Floods>,
         tell: Teller,
@@ -103,8 +103,8 @@ impl LogQueue {
         }
     }
 
-    /// Waits until what was left so far is written, or for a second: at the end of the process the reader decides no more.
-    /// Once that was in vain it waits for a moment only.
+    /// Waits until everything left so far is written, but at most a second: the reader must not hold up the end of the
+    /// process. Once that was in vain, it waits only a moment.
     pub(super) fn flush(&self) {
         let stuck = self.is_stuck.load(Ordering::Relaxed);
         let patience = if stuck { LOG_FLUSH_AGAIN_TIMEOUT } else { LOG_FLUSH_TIMEOUT };
@@ -118,7 +118,7 @@ impl LogQueue {
 
 impl Write for &LogQueue {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Only JSON has such characters still, in its strings.
+        // Only JSON still has such characters, in its strings.
         match std::str::from_utf8(bytes) {
             Ok(line) => self.push(escape_json(line).as_bytes()),
             Err(_) => self.push(bytes),
@@ -144,7 +144,7 @@ struct Writer {
     lines: Receiver<Vec<u8>>,
     flushes: Receiver<Sender<()>>,
     counts: Arc<Counts>,
-    /// Dropped lines that the log speaks of.
+    /// Dropped lines that the log has reported.
     told: u64,
     told_at: Option<Instant>,
 }
@@ -167,7 +167,7 @@ impl Writer {
                         self.write_what_waits();
                         self.tell_drops();
                         self.tell_sums(self.floods.last_sums());
-                        // Whoever asked has given up waiting, or hears it.
+                        // The requester has either given up waiting or receives this.
                         let _heard = done.try_send(());
                     }
                     Err(_) => return,
@@ -177,7 +177,7 @@ impl Writer {
         }
     }
 
-    /// Writes what is in the queue now, and no more: others may go on filling it.
+    /// Writes what is in the queue now, and no more: others may keep filling it.
     fn write_what_waits(&mut self) {
         let mut left = self.lines.len();
         while left > 0 {
@@ -186,7 +186,7 @@ impl Writer {
         }
     }
 
-    /// Writes this line and those behind it, by one call, and gives their number.
+    /// Writes this line and those behind it with one call, and returns how many.
     fn write_batch(&mut self, first: Vec<u8>) -> usize {
         let mut batch = first;
         let mut lines = 1;
@@ -196,14 +196,14 @@ impl Writer {
             lines += 1;
         }
         if self.write(&batch).is_err() {
-            // Nobody reads any more, or the disk is full. The next lines are tried anew.
+            // The reader is gone, or the disk is full. The next lines are tried anew.
             self.counts.drop_lines(lines as u64);
         }
         self.counts.bytes.fetch_sub(batch.len(), Ordering::Relaxed);
         lines
     }
 
-    /// Says what was dropped: behind what was in the queue, or in a flood without end once in a while.
+    /// Reports what was dropped: after what was in the queue, or during an endless flood once in a while.
     fn tell_drops(&mut self) {
         let dropped = self.counts.dropped.load(Ordering::Relaxed);
         let told_lately = self.told_at.is_some_and(|at| at.elapsed() < LOG_DROPS_INTERVAL);
@@ -233,7 +233,7 @@ impl Writer {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => bytes = &bytes[written..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Another process has made the pipe that both have one that does not block.
+                // Another process has made the pipe that both share non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_room(&stderr)?,
                 Err(error) => return Err(error),
             }

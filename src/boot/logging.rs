@@ -1,7 +1,7 @@
 //! The log: lines on standard error, as text for people or JSON for machines.
 //!
-//! Standard output belongs to results. Which events there are is each module's; levels come from the configuration
-//! alone, so that `RUST_LOG` of a surrounding shell changes nothing. Whoever logs never waits for whoever reads
+//! Standard output is for results. Which events there are is up to each module; levels come from the configuration alone,
+//! so that `RUST_LOG` of a surrounding shell changes nothing. Logging never waits for the reader of the log
 //! ([`super::log_queue`]); a handler that prints by itself may.
 
 use std::{
@@ -31,16 +31,16 @@ use crate::config::{LogFormat, LogLevel};
 use crate::foreign::Foreign;
 use crate::limits::LOG_FLOOD_SPAN;
 
-/// Whether a log of ours was installed.
+/// Whether our log was installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Installed {
     /// This call installed it.
     Now,
-    /// The program has installed one before; it stays.
+    /// The program has already installed one; it stays.
     Before,
 }
 
-/// How our own log is changed and brought to its end; there is one log a process.
+/// How our own log is changed and ended; there is one log per process.
 static LOG: OnceLock<Log> = OnceLock::new();
 
 struct Log {
@@ -48,11 +48,11 @@ struct Log {
     queue: Arc<LogQueue>,
 }
 
-/// Sends the events of this process to standard error, by a thread that calls `prepare` first: it may have to block signals,
-/// as it is made before they are blocked for all.
+/// Sends the events of this process to standard error, by a thread that calls `prepare` first: it may have to block
+/// signals, because it is created before they are blocked for all.
 ///
 /// # Errors
-/// There is no thread to be had.
+/// No thread can be created.
 pub(crate) fn install(
     level: LogLevel,
     format: LogFormat,
@@ -66,7 +66,7 @@ pub(crate) fn install(
     let (filter, level) = reload::Layer::new(targets(level));
     Ok(match Registry::default().with(layer.with_filter(filter.and(Sampling(floods)))).try_init() {
         Ok(()) => {
-            // Nobody else sets it: a second log is refused above.
+            // Nothing else sets it: a second log is refused above.
             let _only_once = LOG.set(Log { level, queue });
             Installed::Now
         }
@@ -74,15 +74,15 @@ pub(crate) fn install(
     })
 }
 
-/// Waits until all that was logged is written, or for a second at most.
+/// Waits until everything logged is written, or for a second at most.
 pub(crate) fn flush() {
     if let Some(log) = LOG.get() {
         log.queue.flush();
     }
 }
 
-/// Standard error for whoever has a last word to say: behind the lines of the log, and like these without waiting. Where
-/// no log is installed it is the real one.
+/// Standard error for a last message: behind the lines of the log, and like these without waiting. Where no log is
+/// installed it is the real one.
 #[derive(Debug, Default)]
 pub(crate) struct Stderr;
 
@@ -100,7 +100,7 @@ impl Write for Stderr {
     }
 }
 
-/// The line of a notice, which goes past the queue and the filter.
+/// The line of a notice, which bypasses the queue and the filter.
 fn line_of(notice: &Notice, format: LogFormat, colour: bool) -> Vec<u8> {
     let line = Arc::new(Line::default());
     let layer = layer(format, Arc::clone(&line), colour).with_filter(targets(LogLevel::Info));
@@ -110,7 +110,7 @@ fn line_of(notice: &Notice, format: LogFormat, colour: bool) -> Vec<u8> {
         }
         Notice::More(Sum { level, message, lines }) => {
             let seconds = LOG_FLOOD_SPAN.as_secs();
-            // The level of a place that logs is fixed.
+            // The level of a callsite is fixed.
             match *level {
                 Level::ERROR => tracing::error!(lines, "{message}: {lines} more like it in {seconds} s"),
                 Level::WARN => tracing::warn!(lines, "{message}: {lines} more like it in {seconds} s"),
@@ -141,7 +141,7 @@ impl Write for &Line {
     }
 }
 
-/// Changes how much is logged from now on. `false`: the log is the program's own, and stays as it is.
+/// Changes how much is logged from now on. Returns `false` if the log is the program's own, which stays unchanged.
 pub(crate) fn set_level(level: LogLevel) -> bool {
     LOG.get().is_some_and(|log| log.level.reload(targets(level)).is_ok())
 }
@@ -160,7 +160,7 @@ where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    // What cannot be formatted would be told past the queue.
+    // What cannot be formatted would be reported past the queue.
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     match format {
         LogFormat::Text => {
@@ -171,7 +171,7 @@ where
     }
 }
 
-/// A field as text: bounded, and fit for a terminal, as its value may be of outside origin.
+/// A field as text: bounded, and safe for a terminal, because its value may be of outside origin.
 fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     let text = format!("{value:?}");
     let (name, value) = (field.name(), Foreign::text(&text));
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_log_says_of_itself_is_in_its_format() {
+    fn what_the_log_reports_about_itself_is_in_its_format() {
         let told = |notice, format| String::from_utf8(line_of(notice, format, false)).unwrap();
         let text = told(&Notice::Dropped(7), LogFormat::Text);
         assert!(text.contains(" WARN log lines were dropped") && text.ends_with(" lines=7\n"), "{text}");

@@ -1,4 +1,4 @@
-//! The limit of locked memory: raised where the process may, else an error that says how.
+//! The limit of locked memory: raised where the process may; otherwise an error says how.
 
 use rlimit::Resource;
 
@@ -9,7 +9,7 @@ use super::Error;
 enum Plan {
     /// Nothing.
     Enough,
-    /// Raise the soft limit to this; every process may, up to its hard one.
+    /// Raise the soft limit to this; every process may, up to its hard limit.
     RaiseSoft(u64),
     /// Raise both; only a privileged process may.
     RaiseBoth,
@@ -34,7 +34,7 @@ pub(crate) fn ensure(needed: u64) -> Result<(), Error> {
 fn plan(soft: u64, hard: u64, needed: u64) -> Plan {
     match (soft >= needed, hard >= needed) {
         (true, _) => Plan::Enough,
-        // All the way: handlers and later rings need some too.
+        // As high as possible: handlers and later rings need some too.
         (false, true) => Plan::RaiseSoft(hard),
         (false, false) => Plan::RaiseBoth,
     }

@@ -1,7 +1,8 @@
 //! Checks before anything runs: kernel, io_uring, locked memory, Redis; each error says what to do about it.
 //!
-//! What is read from the machine and what follows from it are apart: the deciding functions are pure. Boot changes
-//! nothing but the soft limit of locked memory. Cores are placement's, the private Redis is `embedded`'s.
+//! Reading the machine and drawing conclusions are separate: the deciding functions are pure. Boot changes nothing except
+//! the soft limits of locked memory and of open files. Cores are the task of placement, the private Redis that of
+//! `embedded`.
 
 pub(crate) mod files;
 pub(crate) mod kernel;
@@ -22,9 +23,9 @@ use crate::net::error::{ClusterError, SentinelError, TlsError};
 use crate::store::rights;
 use crate::wire::Dialect;
 
-/// Why this machine, or this Redis, cannot run the engine. Only [`Error::RedisBusy`] heals by itself, and
-/// [`Error::RedisUnreachable`], [`Error::RedisNoPrimary`] and [`Error::RedisNoNode`] may; the caller that connects retries
-/// those. The others end the process (exit code 2).
+/// Why this machine, or this Redis, cannot run the engine. Only [`Error::RedisBusy`] passes by itself, and
+/// [`Error::RedisUnreachable`], [`Error::RedisNoPrimary`] and [`Error::RedisNoNode`] may; the caller that connects
+/// retries those. The others end the process (exit code 2).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Error {
@@ -35,7 +36,7 @@ pub(crate) enum Error {
         /// The kernel's own name for its version.
         release: String,
     },
-    /// The kernel does not have the system call, or something answers as if.
+    /// The kernel does not have the system call, or something makes it look that way.
     #[error(
         "io_uring is not there: the kernel was built without CONFIG_IO_URING, or a sandbox (gVisor, seccomp) hides \
              it; use another kernel or allow io_uring_setup, io_uring_enter and io_uring_register in the sandbox"
@@ -54,13 +55,13 @@ pub(crate) enum Error {
              (docker run --security-opt seccomp=FILE)"
     )]
     UringForbidden {
-        /// What the system call said.
+        /// The error of the system call.
         cause: io::Error,
     },
     /// Another failure of the system call.
     #[error("failed to set up an io_uring")]
     UringFailed {
-        /// What the system call said.
+        /// The error of the system call.
         source: io::Error,
     },
     /// Too little memory may be locked.
@@ -76,7 +77,7 @@ pub(crate) enum Error {
     /// The limit cannot be read or set.
     #[error("failed to read or raise the limit of locked memory")]
     Memlock {
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// Too few files may be open.
@@ -94,7 +95,7 @@ pub(crate) enum Error {
     /// The limit cannot be read or set.
     #[error("failed to read or raise the limit of open files")]
     Files {
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// Something under /proc that every Linux has.
@@ -102,7 +103,7 @@ pub(crate) enum Error {
     Proc {
         /// Which file.
         path: &'static str,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// No connection.
@@ -110,12 +111,12 @@ pub(crate) enum Error {
     RedisUnreachable {
         /// Address without password.
         address: String,
-        /// What connecting said.
+        /// The error of connecting.
         cause: io::Error,
         /// What to look at.
         advice: &'static str,
     },
-    /// The connection cannot be encrypted, or is to be, or the server is not to be trusted.
+    /// The connection cannot be encrypted, or must be, or the server is not trusted.
     #[error("redis at {address} cannot be reached: {cause}")]
     RedisTls {
         /// Address without password.
@@ -128,18 +129,18 @@ pub(crate) enum Error {
     RedisNoPrimary {
         /// Address without password.
         address: String,
-        /// What they said.
+        /// What they answered.
         cause: SentinelError,
     },
-    /// No node of the cluster can be asked, or it is none.
+    /// No node of the cluster can be asked, or the server is not one.
     #[error("{address}: {cause}")]
     RedisNoNode {
         /// Address without password.
         address: String,
-        /// What they said.
+        /// What they answered.
         cause: ClusterError,
     },
-    /// A node of a cluster under a url for a server of its own, where it would refuse most keys.
+    /// A node of a cluster under a url for a single server, where it would refuse most keys.
     #[error(
         "redis at {address} is a node of a redis cluster: write redis+cluster:// (or rediss+cluster://) in place of \
          redis://, with the addresses of some of its nodes"
@@ -148,13 +149,13 @@ pub(crate) enum Error {
         /// Address without password.
         address: String,
     },
-    /// A server that belongs to no cluster, under the url of one.
+    /// A server that belongs to no cluster, under a cluster url.
     #[error("redis at {address} belongs to no cluster: write redis:// in place of redis+cluster://")]
     RedisNoCluster {
         /// Address without password.
         address: String,
     },
-    /// The server is older than what the engine's commands need.
+    /// The server is too old for the engine's commands.
     #[error("redis at {address} is version {version}, older than {}.{}: upgrade it, or name another server with \
              --redis-url", REDIS_MIN.0, REDIS_MIN.1)]
     RedisTooOld {
@@ -163,7 +164,7 @@ pub(crate) enum Error {
         /// What it reports.
         version: String,
     },
-    /// The server does not say what it is.
+    /// The server does not report what it is.
     #[error("the server at {address} answers, but reports no redis_version: is it a Redis?")]
     NotRedis {
         /// Address without password.
@@ -187,7 +188,7 @@ pub(crate) enum Error {
         /// Address without password.
         address: String,
     },
-    /// The server refuses the user or the password that stands in a file.
+    /// The server refuses the user or the password that is in a file.
     #[error("redis at {address} refuses the user name in the URL or the password in {file}")]
     RedisPasswordFile {
         /// Address without password.
@@ -216,7 +217,7 @@ pub(crate) enum Error {
         /// What is missing, as rules.
         rules: String,
     },
-    /// Commands are not there: renamed away in the server's configuration, or withheld by a proxy before it.
+    /// Commands are missing: renamed away in the server's configuration, or withheld by a proxy in front of it.
     #[error(
         "the server at {address} does not know {commands}, without which no job can run: take `rename-command` for it out \
              of redis.conf, or name the server itself instead of the proxy before it"
@@ -266,15 +267,15 @@ fn sysctl_advice(value: u8) -> &'static str {
     }
 }
 
-/// Checks kernel, io_uring and locked memory for `executors` executors (shards and control), and raises the soft limit
-/// of locked memory where that is all it takes.
+/// Checks kernel, io_uring and locked memory for `executors` executors (shards and control), and raises the soft limit of
+/// locked memory where that is enough.
 ///
 /// # Errors
 /// The first check that fails.
 pub(crate) fn check_machine(executors: usize) -> Result<Kernel, Error> {
     let kernel = Kernel::running()?;
     kernel.check()?;
-    // The limit comes first: old kernels refuse a ring for want of locked memory.
+    // The limit comes first: old kernels refuse a ring if too little memory may be locked.
     memlock::ensure(kernel.memlock_bytes(executors))?;
     uring::check()?;
     Ok(kernel)
@@ -284,7 +285,7 @@ pub(crate) fn check_machine(executors: usize) -> Result<Kernel, Error> {
 mod tests {
     use super::*;
 
-    /// The machine that builds this runs the tests of the engine too, so all checks hold on it.
+    /// The machine that builds this also runs the engine's tests, so all checks pass on it.
     #[test]
     fn this_machine_passes() {
         let kernel = check_machine(2).unwrap();

@@ -27,7 +27,7 @@ pub(crate) struct RedisServer {
 }
 
 impl RedisServer {
-    /// Reads the answer of the server section of `INFO` from the server at `address`.
+    /// Reads the server's answer to `INFO server`; `address` is where it is.
     ///
     /// # Errors
     /// [`Error::RedisTooOld`] below 6.2, [`Error::NotRedis`] if no version can be read.
@@ -35,7 +35,7 @@ impl RedisServer {
         let field = |name: &str| {
             info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
         };
-        // A fork reports the Redis it is compatible with here, and its own name and version beside it.
+        // A fork reports here which Redis it is compatible with, and its own name and version separately.
         let compatible =
             field("redis_version").ok_or_else(|| Error::NotRedis { address: address.to_owned() })?;
         match Version::parse(compatible) {
@@ -52,8 +52,8 @@ impl RedisServer {
     }
 }
 
-/// Connects once and asks the server what it is, what time it is there, and whether we may do there what a worker does. One
-/// round trip besides the connect.
+/// Connects once and asks the server what it is, what time it has, and whether we may do what a worker does there. One
+/// round trip plus the connect.
 ///
 /// # Errors
 /// Why the engine cannot work with it, and what to do.
@@ -67,13 +67,13 @@ pub(crate) fn check(url: &RedisUrl, clock: &RedisClock) -> Result<RedisServer, E
     let asked = Asked::now();
     let replies = conn.call(&requests).map_err(|error| explain(&address, error))?;
     let [info, rights, time] = replies.as_slice() else { return Err(Error::NotRedis { address }) };
-    // A right that is missing shows below; what cannot tell now tells with the first lease.
+    // A missing right shows below; a server that cannot answer now does so with the first lease.
     if let Ok(time) = server::clock(time) {
         clock.learn(asked, time);
     }
     match rights::missing(Role::Worker, keys, rights) {
         Ok(None) => {
-            // What says so has answered with positions.
+            // The rights are complete, so the server has answered with positions.
             let commands = rights::unknown(Role::Worker, rights).unwrap_or_default();
             if !commands.is_empty() {
                 return Err(Error::RedisLacks { address, commands: commands.join(", ") });
@@ -82,7 +82,7 @@ pub(crate) fn check(url: &RedisUrl, clock: &RedisClock) -> Result<RedisServer, E
         Ok(Some(missing)) => {
             return Err(Error::RedisRights { address, user: user_of(url), rules: missing.rules.join(" ") });
         }
-        // It is loading, or busy, and cannot tell now; what is missing then shows when it serves.
+        // It is loading, or busy, and cannot answer now; what is missing shows once it serves.
         Err(resp::Error::Redis(error)) if error.kind().may_heal() => {}
         Err(error) => return Err(explain(&address, error)),
     }
@@ -93,7 +93,7 @@ pub(crate) fn check(url: &RedisUrl, clock: &RedisClock) -> Result<RedisServer, E
     Ok(server)
 }
 
-/// Whether the server and the url agree on what a cluster is.
+/// Whether the server and the url agree about being a cluster.
 fn check_mode(url: &RedisUrl, address: &str, info: &str) -> Result<(), Error> {
     let is_node = info.lines().any(|line| line.trim() == "redis_mode:cluster");
     match (url.is_cluster(), is_node) {
@@ -155,7 +155,7 @@ pub(crate) fn explain_reply(address: &str, reply: &str) -> Error {
         "LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN" => {
             Error::RedisBusy { address, reply: reply.to_owned() }
         }
-        // A password for a server that has none: AUTH with one argument, before ACL users had a code of their own.
+        // A password for a server that has none: AUTH with one argument, from before ACL users had their own code.
         _ if words.contains("invalid password") || words.contains("without any password configured") => {
             Error::RedisPasswordWrong { address }
         }
@@ -172,7 +172,7 @@ pub(crate) fn explain_reply(address: &str, reply: &str) -> Error {
 pub(crate) fn explain_connect(address: &str, cause: io::Error) -> Error {
     let unix = address.starts_with("unix:");
     let advice = match cause.kind() {
-        io::ErrorKind::ConnectionRefused if unix => "no server listens on this socket any more; start it",
+        io::ErrorKind::ConnectionRefused if unix => "no server listens on this socket any longer; start it",
         io::ErrorKind::NotFound => "there is no such socket; check the path, and `unixsocket` in redis.conf",
         io::ErrorKind::PermissionDenied => {
             "this user may not open the socket; check `unixsocketperm` in redis.conf"
@@ -255,7 +255,7 @@ mod tests {
         };
         check(ADDRESS, io::ErrorKind::ConnectionRefused, "nothing listens");
         check("unix:///run/r.sock", io::ErrorKind::NotFound, "no such socket");
-        check("unix:///run/r.sock", io::ErrorKind::ConnectionRefused, "any more");
+        check("unix:///run/r.sock", io::ErrorKind::ConnectionRefused, "any longer");
         check("unix:///run/r.sock", io::ErrorKind::PermissionDenied, "unixsocketperm");
         check(ADDRESS, io::ErrorKind::TimedOut, "firewall");
         check(ADDRESS, io::ErrorKind::UnexpectedEof, "TLS");

@@ -1,4 +1,4 @@
-//! Whether this process may have an io_uring: by making a small one, and if that fails, by finding out who forbids it.
+//! Whether this process may have an io_uring: it creates a small one, and if that fails, finds out what forbids it.
 
 use std::{fs, io};
 
@@ -8,7 +8,7 @@ use super::Error;
 
 const SYSCTL: &str = "/proc/sys/kernel/io_uring_disabled";
 
-/// Makes a ring with one entry and drops it.
+/// Creates a ring with one entry and drops it.
 ///
 /// # Errors
 /// [`Error::UringMissing`], [`Error::UringDisabled`], [`Error::UringForbidden`] or [`Error::UringFailed`].
@@ -23,7 +23,7 @@ pub(crate) fn check() -> Result<(), Error> {
     }
 }
 
-/// Who forbids it: `error` of io_uring_setup(2), `switch` the value of `kernel.io_uring_disabled`.
+/// What forbids it: `error` of io_uring_setup(2), `switch` the value of `kernel.io_uring_disabled`.
 fn diagnose(error: io::Error, switch: u8) -> Error {
     match error.raw_os_error() {
         Some(libc::ENOSYS) => Error::UringMissing,
