@@ -1,6 +1,6 @@
-//! What this process may have of its machine: kernel, io_uring, locked memory, cores, files.
+//! What this process may use of its machine: kernel, io_uring, locked memory, cores, files.
 //!
-//! Each reading is apart from what follows from it.
+//! Readings are separate from what follows from them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ pub(super) fn shards(config: &Config) -> usize {
     config.concurrency.map_or(cores, |concurrency| cores.min(concurrency))
 }
 
-/// A word on a kernel that does not show its CPUs, for they are placed by what it shows.
+/// A warning for a kernel that does not show its CPUs, because shards are placed by what it shows.
 fn shown(path: &Path) -> Option<Check> {
     let error = fs::read_to_string(path).err()?;
     let found = format!("{} cannot be read: {error}; which cpus share a core is not known", path.display());
@@ -87,14 +87,15 @@ fn cores(asked: Option<usize>, available: usize) -> Check {
         ),
         Some(asked) if asked > available => Check::warning(
             "cores",
-            format!("{asked} asked for, {available} in the cpu set of this process"),
+            format!("{asked} requested, {available} in the cpu set of this process"),
             format!("give --cores {available}, or widen the cpu set (AllowedCPUs, --cpuset-cpus, taskset)"),
         ),
         _ => Check::ok("cores", format!("{} of {available}", asked.unwrap_or(available))),
     }
 }
 
-/// The quota of the control group, in cores, against the shards, each of which takes a whole core while there is work.
+/// Compares the quota of the control group, in cores, with the shards, each of which takes a whole core while there is
+/// work.
 fn quota(quota: Option<f64>, shards: usize) -> Check {
     match quota {
         None => Check::ok("cpu quota", "none"),
@@ -103,7 +104,7 @@ fn quota(quota: Option<f64>, shards: usize) -> Check {
             Check::warning(
                 "cpu quota",
                 format!(
-                    "{cores:.2} cores for {shards} shards: the kernel will pause them in turns, in mid job"
+                    "{cores:.2} cores for {shards} shards: the kernel will pause them in turn, in the middle of jobs"
                 ),
                 format!("give --cores {fitting}, or raise the quota (CPUQuota, --cpus, limits.cpu)"),
             )
@@ -123,8 +124,8 @@ fn own_group() -> String {
     groups.lines().find_map(path).unwrap_or_else(|| "/".to_owned())
 }
 
-/// The smallest quota of a group and those above it, in cores. In a container the group's path may be that of the host, so
-/// what is not there is passed over.
+/// The smallest quota of a group and those above it, in cores. In a container the group's path may be that of the host,
+/// so what is missing is skipped.
 fn cpu_quota(root: &Path, group: &str) -> Option<f64> {
     let group = Path::new(group.trim_start_matches('/'));
     let places = [root.to_owned(), root.join("cpu"), root.join("cpu,cpuacct")];
@@ -138,7 +139,7 @@ fn quota_in(directory: &Path) -> Option<f64> {
     let (quota, period) = match read("cpu.max") {
         Some(text) => {
             let (quota, period) = text.trim().split_once(' ')?;
-            // `max`: none.
+            // `max` means no quota.
             (number(quota)?, number(period)?)
         }
         None => (number(&read("cpu.cfs_quota_us")?)?, number(&read("cpu.cfs_period_us")?)?),

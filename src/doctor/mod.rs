@@ -1,10 +1,10 @@
-//! `jiggler-uring doctor [--json]`: whether a worker can run here, and well: each check with what was found and what to do.
+//! `jiggler-uring doctor [--json]`: whether a worker can run here, and run well: each check with its finding and advice.
 //!
-//! It stands on the checks that a worker makes at its start ([`crate::boot`]), and adds what a worker does not refuse to
+//! It builds on the checks that a worker makes at its start ([`crate::boot`]), and adds what a worker would not refuse to
 //! start over but an operator should know. [`machine`] looks at this process's kernel, limits and cores, [`redis`] at the
-//! server. It changes nothing in Redis, and of this process the soft limit of locked memory alone.
+//! server. It changes nothing in Redis, and in this process only the soft limit of locked memory.
 //!
-//! What a worker could not work with has failed; what may cost jobs, time or sleep is a warning.
+//! A check fails if a worker could not work that way; what may cost jobs, time or sleep is a warning.
 
 pub(crate) mod machine;
 pub(crate) mod redis;
@@ -29,7 +29,7 @@ pub(crate) enum Status {
     Skipped,
     /// A worker runs, at a price.
     Warning,
-    /// A worker cannot run so.
+    /// A worker cannot run this way.
     Failed,
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum Status {
 pub(crate) struct Check {
     /// What was looked at.
     pub name: &'static str,
-    /// How it is.
+    /// Its outcome.
     pub status: Status,
     /// What was found.
     pub found: String,
@@ -63,13 +63,13 @@ impl Check {
         Self { name, status: Status::Warning, found, advice }
     }
 
-    /// It cannot stay so.
+    /// It must be changed.
     pub(crate) fn failed(name: &'static str, found: impl Display, advice: impl Display) -> Self {
         let (found, advice) = (found.to_string(), Some(advice.to_string()));
         Self { name, status: Status::Failed, found, advice }
     }
 
-    /// An error of the boot checks, which says what to do itself.
+    /// An error of the boot checks, which itself says what to do.
     fn refused(name: &'static str, error: &dyn std::error::Error) -> Self {
         let mut found = error.to_string();
         let mut source = error.source();
@@ -87,7 +87,7 @@ struct Report<'a> {
     checks: &'a [Check],
 }
 
-/// Makes every check for a worker of this configuration and writes what came of them.
+/// Makes every check for a worker of this configuration and writes the results.
 ///
 /// # Errors
 /// [`Failure::Run`] if a check failed or the output cannot be written.

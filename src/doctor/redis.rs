@@ -1,6 +1,6 @@
 //! What the Redis of a worker is like: version, memory policy, persistence, role, clock, latency, rights, Ruby servers.
 //!
-//! What a server does not tell makes a check skipped or a warning, not failed.
+//! If a server does not report something, its check is skipped or a warning, not failed.
 
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ pub(crate) fn checks(config: &Config, variables: Variables<'_>) -> Vec<Check> {
         Err(error @ boot::Error::RedisRights { .. }) => vec![rights(Some(&error))],
         Err(error) => return vec![Check::refused("redis", &error)],
     };
-    // In a cluster one of its primaries stands for all.
+    // In a cluster one of the primaries represents all.
     let keys = Dialect::default().keys(url.is_cluster());
     match BlockingConnection::connect(&steer::url(&url, keys))
         .and_then(|mut conn| examine(&mut conn, config, &url))
@@ -70,7 +70,7 @@ fn examine(conn: &mut BlockingConnection, config: &Config, url: &RedisUrl) -> Re
         idleness(conn)?,
         tracking(conn)?,
     ];
-    // The gem does not speak cluster.
+    // The gem does not support clusters.
     if !url.is_cluster() {
         checks.push(ruby_pollers(conn)?);
     }
@@ -98,7 +98,7 @@ fn latency(times: &mut [Duration]) -> Check {
     let median = times.get(times.len() / 2).copied().unwrap_or_default();
     let worst = times.last().copied().unwrap_or_default();
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    let found = format!("{:.2} ms, at worst {:.2} ms, of {} pings", ms(median), ms(worst), times.len());
+    let found = format!("{:.2} ms, at worst {:.2} ms, over {} pings", ms(median), ms(worst), times.len());
     if median > DOCTOR_LATENCY_MAX {
         let advice = "each fetch is a round trip: run workers near Redis, or give them a higher concurrency";
         return Check::warning("latency", found, advice);
@@ -106,7 +106,7 @@ fn latency(times: &mut [Duration]) -> Check {
     Check::ok("latency", found)
 }
 
-/// The quickest of some answers says most about the clock: half its round trip is what it may be wrong by.
+/// The quickest of several answers says most about the clock: the error is at most half its round trip.
 fn clock(conn: &mut BlockingConnection) -> Result<Check, Error> {
     let mut best: Option<(Duration, f64)> = None;
     for _ in 0..DOCTOR_PINGS {
@@ -269,7 +269,7 @@ fn tracking(conn: &mut BlockingConnection) -> Result<Check, Error> {
     })
 }
 
-/// Whether Ruby servers run what goes wrong beside our keys.
+/// Whether Ruby servers run what does not work next to our keys.
 fn ruby_pollers(conn: &mut BlockingConnection) -> Result<Check, Error> {
     let name = "ruby servers";
     let (mut look, mut requests) = (Look::new(Dialect::default().keys(false)), Requests::new());
@@ -295,13 +295,14 @@ fn pollers_check(name: &'static str, servers: usize) -> Check {
         servers => format!("{servers} run a poller here"),
     };
     let price =
-        "beside a worker's keys it may take jobs of living ruby servers for stale, so that they run twice";
+        "next to a worker's keys it may take jobs of living ruby servers for stale, so that they run twice";
     let advice = "set `poller_enabled: false` in the ruby servers (a worker here does their poller's work), or give the \
                   two a redis database each";
     Check::warning(name, format!("{found}: {price}"), advice)
 }
 
-/// What the start of a worker would say of its user's rights. A server before 7.0 cannot tell, and lacks nothing here.
+/// What a starting worker would say about its user's rights. A server before 7.0 cannot tell, so nothing is reported
+/// missing.
 fn rights(error: Option<&boot::Error>) -> Check {
     match error {
         None => Check::ok("rights", "the user may do all that a worker needs, as far as the server tells"),

@@ -1,4 +1,4 @@
-//! Starting the private server again when it dies, by the process that started it.
+//! Restarts the private server when it dies, from the process that started it.
 //!
 //! A thread waits for the server's end, which costs nothing while it runs. What is in its append-only file is there again
 //! after a restart; shards and control find it as after any outage, and so do other processes that use it.
@@ -10,10 +10,10 @@
 //!   └── stop ──► Ends ◄── stop ──────┴── another process has started it
 //! ```
 //!
-//! It starts nothing without the gate, nor while anybody answers or is silent at the socket, so there are never two.
+//! It starts nothing without the gate, nor while a server at the socket answers or keeps silent, so there are never two.
 //!
-//! Known weaknesses: a server whose starter is gone is not started again by the others. One that was started again has
-//! inherited that its worker's signals are blocked: TERM does not end it, SHUTDOWN does, which is what the last worker says.
+//! Known weaknesses: the other processes do not restart a server whose starter is gone. A restarted server has inherited
+//! the blocked signals of its worker: TERM does not end it; SHUTDOWN does, and that is what the last worker sends.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -35,11 +35,11 @@ pub(super) struct Keeper {
     is_stopping: Arc<AtomicBool>,
     /// Dropped to wake the thread from a pause.
     wake: Option<Sender<()>>,
-    /// Ends with the thread, whose server has ended then.
+    /// Ends with the thread, whose server has ended by then.
     ended: Receiver<()>,
 }
 
-/// What the thread has.
+/// What the thread owns.
 struct Watch {
     // Fixed.
     dir: StateDir,
@@ -49,7 +49,7 @@ struct Watch {
     woken: Receiver<()>,
     // Changed by each end of the server.
     pause: Duration,
-    /// The failure that was logged last.
+    /// The last failure that was logged.
     told: String,
 }
 
@@ -57,7 +57,7 @@ impl Keeper {
     /// Watches `child`, which serves `socket`.
     ///
     /// # Errors
-    /// That no thread can be made.
+    /// If no thread can be created.
     pub(super) fn start(dir: StateDir, program: PathBuf, socket: PathBuf, child: Child) -> io::Result<Self> {
         let is_stopping = Arc::new(AtomicBool::new(false));
         let (wake, woken) = channel();
@@ -78,13 +78,13 @@ impl Keeper {
         Ok(Self { is_stopping, wake: Some(wake), ended })
     }
 
-    /// From now on the server is not started again.
+    /// From now on the server is not restarted.
     pub(super) fn stop(&mut self) {
         self.is_stopping.store(true, Ordering::Release);
         self.wake = None;
     }
 
-    /// Whether the server has ended within this time; after [`Self::stop`].
+    /// Whether the server has ended within this time; call it after [`Self::stop`].
     pub(super) fn has_ended_within(&self, patience: Duration) -> bool {
         matches!(self.ended.recv_timeout(patience), Err(RecvTimeoutError::Disconnected))
     }
@@ -112,7 +112,7 @@ impl Watch {
         }
     }
 
-    /// Tries until it runs. `None`: it is to stop, or another process has started one.
+    /// Tries until it runs. `None` if it is to stop, or another process has started one.
     fn start_again(&mut self) -> Option<Child> {
         while self.rest() {
             match self.try_start() {
@@ -124,7 +124,7 @@ impl Watch {
                     return Some(child);
                 }
                 Ok(None) => {
-                    tracing::info!("another process has started the private redis, and looks after it");
+                    tracing::info!("another process has started the private redis and looks after it");
                     return None;
                 }
                 Err(error) => self.tell(&error),
@@ -133,7 +133,7 @@ impl Watch {
         None
     }
 
-    /// Pauses, longer each time. Whether to go on.
+    /// Pauses, longer each time. Returns whether to continue.
     fn rest(&mut self) -> bool {
         let pause = self.pause;
         self.pause = (pause * 2).min(EMBEDDED_RESTART_PAUSE_MAX);
@@ -141,7 +141,7 @@ impl Watch {
     }
 
     fn try_start(&self) -> Result<Option<Child>, Failure> {
-        // Whoever has it looks for, starts or ends a server: it is not waited for, or a stop would be.
+        // The holder looks for, starts or ends a server: this does not wait for it, or a stop would have to wait too.
         let _gate = lock_file(&self.dir.gate(), try_lock)?;
         match probe::ask(&self.socket) {
             Answer::Ready | Answer::Loading => return Ok(None),
@@ -153,7 +153,7 @@ impl Watch {
         Ok(server::wait_until_ready(&self.dir, &self.program, &self.socket, Some(child), &stops)?)
     }
 
-    /// Logs a failure once, until another comes or the server runs.
+    /// Logs a failure once, until another occurs or the server runs.
     fn tell(&mut self, failure: &Failure) {
         let text = failure.to_string();
         if self.told != text {
@@ -167,16 +167,16 @@ impl Watch {
     }
 }
 
-/// Why an attempt has failed.
+/// Why an attempt failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("somebody listens at its socket and does not answer")]
+    #[error("something listens on its socket but does not answer")]
     Silent,
     #[error("{}", explained(.0))]
     Start(#[from] Error),
 }
 
-/// An error with what is behind it.
+/// An error with its cause.
 fn explained(error: &Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),

@@ -1,16 +1,16 @@
-//! The Redis a process finds when nobody names one: the local server, else a private one that this program starts.
+//! The Redis a process uses when none is named: the local server, or else a private one that this program starts.
 //!
-//! With a URL given nothing here happens. Without one, a server on 127.0.0.1:6379 is used; if nothing listens there, a
-//! private redis-server (or valkey-server) serves a unix socket in the state directory, with an append-only file and
-//! no TCP port. All workers of one user share it. The last one out ends it; one that is killed with -9 leaves it
+//! If a URL is given, nothing here happens. Without one, a server on 127.0.0.1:6379 is used; if nothing listens there, a
+//! private redis-server (or valkey-server) serves a unix socket in the state directory, with an append-only file and no
+//! TCP port. All workers of one user share it. The last one to exit ends it; one that is killed with -9 leaves it
 //! running, and the next worker uses it again, so no job is lost either way. The commands `enqueue` and `summary` use
 //! what is there and start nothing.
 //!
-//! Known weakness: whoever signals a whole control group (`systemctl stop` with the default KillMode) ends the server
+//! Known weakness: a signal to a whole control group (`systemctl stop` with the default KillMode) ends the server
 //! together with the worker, which then cannot hand its jobs back; they are in the file and are recovered at the next
 //! start. A service should name its Redis.
 //!
-//! [`paths`] is where things lie, [`server`] starts, finds and ends the server, [`keeper`] starts it again when it dies,
+//! [`paths`] says where things are, [`server`] starts, finds and ends the server, [`keeper`] restarts it when it dies,
 //! [`probe`] asks it whether it answers.
 
 mod keeper;
@@ -36,17 +36,17 @@ use crate::{
     resp::{Endpoint, RedisUrl},
 };
 
-/// The port a Redis listens on when nobody says otherwise.
+/// The port a Redis listens on by default.
 const REDIS_PORT: u16 = 6379;
 
-/// The environment in which no private server is started unasked.
+/// The environment in which no private server is started without being asked for.
 const PRODUCTION: &str = "production";
 
-/// Why there is no Redis to use. None heals by itself.
+/// Why there is no Redis to use. None of these passes by itself.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Neither variable that leads to a state directory is set.
+    /// No variable that leads to a state directory is set.
     #[error("no place for a private redis: set HOME or XDG_STATE_HOME, or name a server with --redis-url")]
     NoStateDir,
     /// The socket's path does not fit into a socket address.
@@ -56,12 +56,12 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
-    /// The state directory or a file in it cannot be made, opened or locked.
+    /// The state directory or a file in it cannot be created, opened or locked.
     #[error("failed to prepare {}", path.display())]
     State {
         /// Which path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// No server program is installed.
@@ -70,7 +70,7 @@ pub enum Error {
              on PATH: install one (apt-get install redis-server), or name a server with --redis-url or REDIS_URL"
     )]
     NoProgram,
-    /// In production jobs must not go to a server that nobody else knows of.
+    /// In production jobs must not go to a server that nobody else knows.
     #[error(
         "no redis is given and none listens on 127.0.0.1:{REDIS_PORT}, and in production no private one is started: name a \
          server with --redis-url or REDIS_URL, or give --private-redis"
@@ -81,7 +81,7 @@ pub enum Error {
     Spawn {
         /// Which program.
         program: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// It ended before it answered.
@@ -96,7 +96,7 @@ pub enum Error {
         /// The log's last lines.
         tail: String,
     },
-    /// It runs and does not answer.
+    /// It runs but does not answer.
     #[error("{} did not answer within {} s; its log {} ends with:\n{tail}", program.display(),
             EMBEDDED_START_TIMEOUT.as_secs(), log.display())]
     Silent {
@@ -107,7 +107,7 @@ pub enum Error {
         /// The log's last lines.
         tail: String,
     },
-    /// It was told to end and still runs.
+    /// It was told to end but still runs.
     #[error("the private redis at {} did not end within {} s; its log is {}", socket.display(),
             EMBEDDED_STOP_TIMEOUT.as_secs(), log.display())]
     Lingers {
@@ -121,7 +121,7 @@ pub enum Error {
     Stop {
         /// Path of its socket.
         socket: PathBuf,
-        /// What talking to it said.
+        /// The error of talking to it.
         source: io::Error,
     },
     /// A command that starts no server found none.
@@ -165,7 +165,7 @@ impl Found {
         }
     }
 
-    /// From now on a private server is started again when it dies, if this process started it.
+    /// From now on a private server is restarted when it dies, if this process started it.
     ///
     /// # Errors
     /// [`Error::Spawn`].
@@ -176,7 +176,7 @@ impl Found {
         }
     }
 
-    /// Lets a private server go, and ends it if nobody else uses it: its end is waited for until `until` at the latest.
+    /// Releases a private server, and ends it if no other process uses it: waits for its end until `until` at the latest.
     /// Called when the last connection is closed.
     ///
     /// # Errors
@@ -206,9 +206,9 @@ impl fmt::Display for Found {
 /// Whether a worker may start a private server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Private {
-    /// Where there is no other.
+    /// If there is no other.
     Allowed,
-    /// The environment is production, and nobody has asked for one.
+    /// The environment is production, and none was asked for.
     Refused,
 }
 
@@ -222,7 +222,7 @@ impl Private {
 /// The Redis a worker uses; starts a private one if there is no other.
 ///
 /// # Errors
-/// [`Error`], when a private one is needed and cannot be had.
+/// [`Error`], when a private one is needed but unavailable.
 pub(crate) fn for_worker(config: &Config, variables: Variables<'_>) -> Result<Found, Error> {
     for_worker_beside(REDIS_PORT, config.redis_url.clone(), Private::of(config), variables)
 }
@@ -270,7 +270,7 @@ fn for_command_beside(port: u16, given: Option<GivenUrl>, variables: Variables<'
     }
 }
 
-/// Whether something listens on the local port. What it is shows at the first command.
+/// Whether something listens on the local port. What it is shows with the first command.
 fn local_listens(port: u16) -> bool {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     TcpStream::connect_timeout(&address, LOCAL_PROBE_TIMEOUT).is_ok()
@@ -308,7 +308,7 @@ mod tests {
     const NO_PORT: u16 = 0;
 
     #[test]
-    fn without_a_url_the_local_server_is_taken_and_else_a_private_one_that_commands_find() {
+    fn without_a_url_the_local_server_is_used_or_else_a_private_one_that_commands_find() {
         let root = tempfile::tempdir().unwrap();
         let variables = |name: &str| match name {
             "XDG_STATE_HOME" => Some(root.path().into()),

@@ -1,4 +1,4 @@
-//! Where the private server's files lie, and that only their owner can reach them.
+//! Where the private server's files are, and that only their owner can reach them.
 
 use std::{
     fs::{self, DirBuilder, Permissions},
@@ -20,7 +20,7 @@ const OWNER_ONLY: u32 = 0o700;
 pub(crate) struct StateDir(PathBuf);
 
 impl StateDir {
-    /// `$XDG_STATE_HOME/jiggler-uring`, else `~/.local/state/jiggler-uring`, else for root /var/lib/jiggler-uring.
+    /// `$XDG_STATE_HOME/jiggler-uring`, or else `~/.local/state/jiggler-uring`, or else for root /var/lib/jiggler-uring.
     ///
     /// # Errors
     /// [`Error::NoStateDir`] if none of the three applies.
@@ -38,13 +38,13 @@ impl StateDir {
             .ok_or(Error::NoStateDir)
     }
 
-    /// A directory of the caller's choice.
+    /// A directory chosen by the caller.
     #[must_use]
     pub(crate) fn at(path: PathBuf) -> Self {
         Self(path)
     }
 
-    /// Makes the directory if it is not there, for its owner only.
+    /// Creates the directory if it is missing, for its owner only.
     ///
     /// # Errors
     /// [`Error::State`].
@@ -58,18 +58,18 @@ impl StateDir {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }
-            // Of a directory that was there before.
+            // This is about a directory that was already there.
             fs::set_permissions(&self.0, Permissions::from_mode(OWNER_ONLY))
         };
         create().map_err(|source| Error::State { path: self.0.clone(), source })
     }
 
-    /// Refuses a directory of another user: root could use it as well, and would take what lies there for its own.
+    /// Refuses a directory of another user: root could use it as well, and would trust what is in it.
     ///
     /// # Errors
     /// [`Error::State`].
     pub(crate) fn check_owner(&self) -> Result<(), Error> {
-        // One that is not there is nobody's.
+        // One that is missing belongs to nobody.
         let Ok(data) = fs::metadata(&self.0) else { return Ok(()) };
         let (owner, own) = (data.uid(), rustix::process::geteuid().as_raw());
         if owner == own {
@@ -122,7 +122,7 @@ impl StateDir {
     }
 }
 
-/// Whether this process runs as root: who owns its own entry in /proc.
+/// Whether this process runs as root, that is, whether root owns its entry in /proc.
 fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }

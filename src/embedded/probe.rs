@@ -1,4 +1,4 @@
-//! Two words with the private server before there is any connection layer: does it answer, and please end.
+//! Two messages for the private server before there is any connection layer: "do you answer?" and "please end".
 //!
 //! Plain blocking I/O with a deadline on a unix socket. Everything else goes through `resp` and `store`.
 
@@ -11,16 +11,16 @@ use std::{
 
 use crate::limits::{EMBEDDED_ANSWER_TIMEOUT, EMBEDDED_POLL_PAUSE};
 
-/// What a socket says.
+/// What a socket answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// A server answers.
     Ready,
-    /// A server reads its append-only file.
+    /// A server is reading its append-only file.
     Loading,
     /// No file, no listener, or not a Redis.
     Nobody,
-    /// Somebody listens, and says nothing for a while.
+    /// Something listens, but stays silent for a while.
     Silent,
 }
 
@@ -48,9 +48,9 @@ pub(crate) fn ask(socket: &Path) -> Answer {
 /// process can be hit. Returns when the server has closed the connection or refused, or after `patience`.
 ///
 /// # Errors
-/// What the socket says; [`io::ErrorKind::Other`] with the server's words if it refuses.
+/// The error of the socket; [`io::ErrorKind::Other`] with the server's words if it refuses.
 pub(crate) fn shut_down(socket: &Path, patience: Duration) -> io::Result<()> {
-    // No time at all is no time-out to a socket.
+    // To a socket, zero means no time-out at all.
     let mut stream = connect(socket, patience.max(EMBEDDED_POLL_PAUSE))?;
     stream.write_all(b"SHUTDOWN\r\n")?;
     let mut reply = Vec::new();
@@ -62,7 +62,7 @@ pub(crate) fn shut_down(socket: &Path, patience: Duration) -> io::Result<()> {
             Err(error) => return Err(error),
             Ok(count) => reply.extend_from_slice(&chunk[..count]),
         }
-        // The server closes without a word when it obeys; a whole line is a refusal.
+        // The server closes silently when it obeys; a whole line is a refusal.
         if reply.contains(&b'\n') {
             return Err(io::Error::other(String::from_utf8_lossy(&reply).trim().to_owned()));
         }

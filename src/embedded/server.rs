@@ -1,8 +1,8 @@
-//! The private server's life: found or started under a lock, shared by processes, ended by the last.
+//! The private server's life: found or started under a lock, shared by processes, ended by the last one.
 //!
-//! Two lock files order everything. The gate is held exclusively by whoever looks for, starts or ends a server, so two
-//! workers never start two. The users lock is held shared by each process that uses it; who can have it exclusively at
-//! his end is the last, and ends the server. The kernel frees both at a crash, so a killed worker leaves only a running
+//! Two lock files order everything. The gate is held exclusively to look for, start or end a server, so two workers never
+//! start two. The users lock is held shared by each process that uses the server; a process that gets it exclusively when
+//! it exits is the last, and ends the server. The kernel frees both at a crash, so a killed worker only leaves a running
 //! server, which the next one finds and uses.
 
 use std::{
@@ -34,35 +34,35 @@ const PROGRAMS: &[&str] = &["redis-server", "valkey-server"];
 
 /// This process's share in the private server.
 ///
-/// Invariant: while it exists, this process holds the users lock shared, so nobody else ends the server.
+/// Invariant: while it exists, this process holds the users lock shared, so no other process ends the server.
 pub(crate) struct Embedded {
     dir: StateDir,
     socket: PathBuf,
     users: File,
     program: PathBuf,
-    /// Whether this process started the server, and did not find it running.
+    /// Whether this process started the server rather than found it running.
     started_here: bool,
-    /// The server, if this process started it: its exit status must be collected. The keeper has it, if there is one.
+    /// The server, if this process started it: its exit status must be collected. The keeper owns it, if there is one.
     child: Option<Child>,
-    /// Starts it again.
+    /// Restarts it.
     keeper: Option<Keeper>,
     /// Whether the share was given back; if not, `Drop` does it.
     released: bool,
 }
 
-/// What became of the server when this process let it go.
+/// What became of the server when this process released it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Released {
     /// It wrote its file out and ended.
     Ended,
-    /// Another process uses it; it goes on.
+    /// Another process uses it; it keeps running.
     InUse,
-    /// It was told to end, and there was no time to wait until it has.
+    /// It was told to end, but there was no time to wait until it had.
     Ending,
 }
 
 impl Embedded {
-    /// Joins the living server of `dir`, or starts `program` there and waits until it answers.
+    /// Joins the running server of `dir`, or starts `program` there and waits until it answers.
     ///
     /// # Errors
     /// [`Error`]; the tail of the server's log is in it when the server failed.
@@ -85,10 +85,10 @@ impl Embedded {
         Ok(Self { dir, socket, users, program, started_here, child, keeper: None, released: false })
     }
 
-    /// From now on the server is started again when it dies, if this process has started it.
+    /// From now on the server is restarted when it dies, if this process started it.
     ///
     /// # Errors
-    /// [`Error::Spawn`] if no thread can be made for that.
+    /// [`Error::Spawn`] if no thread can be created for that.
     pub(crate) fn keep_up(&mut self) -> Result<(), Error> {
         let Some(child) = self.child.take() else { return Ok(()) };
         let keeper = Keeper::start(self.dir.clone(), self.program.clone(), self.socket.clone(), child);
@@ -103,14 +103,14 @@ impl Embedded {
         &self.socket
     }
 
-    /// Whether this process started the server, and did not find it running.
+    /// Whether this process started the server rather than found it running.
     #[must_use]
     pub(crate) fn started_here(&self) -> bool {
         self.started_here
     }
 
-    /// Lets go of the server and, as the last user, ends it and waits until its append-only file is on disk: until
-    /// `until` at the latest, if that is given.
+    /// Releases the server and, as the last user, ends it and waits until its append-only file is on disk, at the latest
+    /// until `until` if that is given.
     ///
     /// # Errors
     /// [`Error::Stop`], [`Error::Lingers`] or [`Error::State`]; the server then stays and is used again next time.
@@ -138,7 +138,7 @@ impl Embedded {
             Err(source) if source.kind() == io::ErrorKind::Other => {
                 return Err(Error::Stop { socket: self.socket.clone(), source });
             }
-            // Whatever else it says, or if nobody is there: whether it is gone is looked at.
+            // Whatever else it answers, or if nothing is there: check whether it is gone.
             Err(_) | Ok(()) => {}
         }
         if self.is_gone_by(deadline) {
@@ -157,7 +157,7 @@ impl Embedded {
         }
         loop {
             let gone = match &mut self.child {
-                // Collects the exit status too, so that no zombie stays.
+                // This collects the exit status too, so that no zombie stays.
                 Some(child) => child.try_wait().is_ok_and(|status| status.is_some()),
                 None => probe::ask(&self.socket) == Answer::Nobody,
             };
@@ -195,7 +195,7 @@ impl fmt::Debug for Embedded {
 #[must_use]
 pub(crate) fn program(variables: Variables<'_>) -> Option<PathBuf> {
     let path = variables("PATH")?;
-    // Debian keeps servers where a plain user's PATH may not look.
+    // Debian installs servers where a plain user's PATH may not look.
     let dirs: Vec<PathBuf> =
         std::env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from)).collect();
     let executable = |path: &PathBuf| {
@@ -219,7 +219,7 @@ pub(super) fn lock_file(path: &Path, lock: fn(&File) -> io::Result<()>) -> Resul
     open().map_err(|source| Error::State { path: path.to_owned(), source })
 }
 
-/// Starts the server in a process group of its own, so that Ctrl-C in the terminal reaches the worker alone.
+/// Starts the server in its own process group, so that Ctrl-C in the terminal reaches only the worker.
 pub(super) fn start(dir: &StateDir, program: &Path, socket: &Path) -> Result<Child, Error> {
     let log = dir.log();
     let open = || OpenOptions::new().create(true).append(true).mode(0o600).open(&log);
@@ -239,8 +239,8 @@ pub(super) fn start(dir: &StateDir, program: &Path, socket: &Path) -> Result<Chi
     spawned.map_err(|source| Error::Spawn { program: program.to_owned(), source })
 }
 
-/// Waits for the first answer; `child` is watched, so that a server that cannot start is not waited for. Nor is any once
-/// `is_stopping`.
+/// Waits for the first answer; `child` is watched, so that it does not wait for a server that cannot start. Once
+/// `is_stopping` it waits for none.
 pub(super) fn wait_until_ready(
     dir: &StateDir,
     program: &Path,
@@ -253,7 +253,7 @@ pub(super) fn wait_until_ready(
     loop {
         match probe::ask(socket) {
             Answer::Ready => return Ok(child),
-            // It is alive and says so; a file of many gigabytes takes its time.
+            // It is alive and says so; a file of many gigabytes takes time.
             Answer::Loading => deadline = Instant::now() + EMBEDDED_START_TIMEOUT,
             Answer::Nobody | Answer::Silent => {}
         }
@@ -265,7 +265,8 @@ pub(super) fn wait_until_ready(
         }
         if Instant::now() >= deadline {
             if let Some(child) = &mut child {
-                // It never served anyone; what it may have loaded is on disk as it was. Errors: it is gone already.
+                // It never served any client; what it may have loaded is unchanged on disk. Errors mean it is gone
+                // already.
                 let _ = child.kill();
                 let _ = child.wait();
             }

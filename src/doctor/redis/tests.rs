@@ -1,4 +1,4 @@
-//! Each check against a real server that has what it looks for, and the deciding ones by their values.
+//! Each check against a real server that has what it looks for, and the pure decisions by their values.
 
 use super::*;
 use crate::config::{GivenUrl, Origin};
@@ -66,7 +66,7 @@ fn what_costs_jobs_fails_and_what_costs_less_is_a_warning() {
 }
 
 #[test]
-fn a_user_without_rights_is_told_which() {
+fn a_user_without_rights_sees_which_are_missing() {
     let redis = OwnRedis::start();
     run(&redis, &["ACL", "SETUSER", "default", "-blmove", "-client|tracking"]);
     let (status, found) = check(&redis, "rights");

@@ -1,4 +1,4 @@
-//! A real server, started, shared, abandoned and ended. Each test has a state directory of its own.
+//! A real server, started, shared, abandoned and ended. Each test has its own state directory.
 
 use std::{
     io::{Read, Write},
@@ -15,7 +15,7 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        // The socket must not be reachable before the directory is closed: it does not exist yet.
+        // The socket must not be reachable before the directory is closed to others: it does not exist yet.
         let dir = StateDir::at(root.path().join("state dir"));
         Self { _root: root, dir }
     }
@@ -38,7 +38,7 @@ fn say(socket: &Path, command: &str) -> String {
     reply
 }
 
-/// Socket, log and locks are the owner's, in a directory that is the owner's.
+/// Socket, log and locks belong to the owner, in a directory that belongs to the owner.
 #[test]
 fn nobody_else_reaches_the_private_server_or_reads_its_files() {
     let place = Place::new();
@@ -93,7 +93,7 @@ fn a_server_that_outlived_its_starter_is_used_again_and_ended() {
     let place = Place::new();
     let mut killed = place.acquire();
     assert!(say(killed.socket(), "SET job kept").contains("+OK"));
-    // What kill -9 does to the starter: its locks are freed, nobody tells the server anything.
+    // What kill -9 does to the starter: its locks are freed, and the server is not told anything.
     let (mut child, socket) = (killed.child.take().unwrap(), killed.socket().to_owned());
     killed.released = true;
     drop(killed);
