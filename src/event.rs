@@ -1,4 +1,4 @@
-//! A flag that one task waits for and others of the same executor raise.
+//! A flag that one task waits for and other tasks of the same executor raise.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;

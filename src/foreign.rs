@@ -1,10 +1,10 @@
 //! Text of outside origin, made fit to be shown: bounded, and with nothing in it that steers a terminal or deceives a
 //! reader.
 //!
-//! Whoever can push a job chooses names, arguments and error messages; whoever runs a server or a proxy chooses the words of
-//! its errors. Every table cell, error text and log value of such an origin goes through here. What is not visible is
-//! written as an escape (`\u{202e}`): control characters, marks that turn the direction of writing, characters without
-//! width, tags, private ones. What is too long is cut, and its length told.
+//! Anyone who can push a job chooses names, arguments and error messages; anyone who runs a server or a proxy chooses the
+//! words of its errors. Every table cell, error text and log value of such an origin goes through here. What is not
+//! visible is written as an escape (`\u{202e}`): control characters, marks that change the direction of writing,
+//! characters without width, tags, private ones. What is too long is cut, and its length given.
 //!
 //! JSON stays exact: there the same characters are written as JSON's own escapes ([`escape_json`]).
 
@@ -13,7 +13,7 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use crate::limits::{FOREIGN_CELL_CHARS_MAX, FOREIGN_TEXT_CHARS_MAX};
 
-/// A text as it is shown.
+/// A text in its displayed form.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Foreign<'t> {
     text: &'t str,
@@ -55,7 +55,7 @@ impl Display for Foreign<'_> {
     }
 }
 
-/// The text with what is not visible escaped, however long, and its line breaks kept: for words that ours are among.
+/// The text with what is not visible escaped, however long, and its line breaks kept: for texts that include our own.
 pub(crate) fn neutral(text: &str) -> Cow<'_, str> {
     if text.chars().all(|character| character == '\n' || is_neutral(character)) {
         return Cow::Borrowed(text);
@@ -73,8 +73,8 @@ pub(crate) fn neutral(text: &str) -> Cow<'_, str> {
     Cow::Owned(neutral)
 }
 
-/// JSON with the same characters in its strings as escapes, so that it says the same and is fit for a terminal. What is
-/// below U+007F JSON does not allow raw, so it is none of its strings'.
+/// JSON with the same characters in its strings as escapes, so that it says the same and is safe for a terminal. Below
+/// U+007F nothing needs escaping here: JSON does not allow control characters raw in its strings.
 pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {
     let is_plain = |character: char| character < '\u{7f}' || is_neutral(character);
     if json.chars().all(is_plain) {
@@ -94,12 +94,12 @@ pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Whether each character of a text is.
+/// Whether a text consists only of characters that are seen as what they are.
 pub(crate) fn is_visible(text: &str) -> bool {
     text.chars().all(is_neutral)
 }
 
-/// Whether a character is seen as what it is, and nothing else is seen as what it is not.
+/// Whether a character is seen as what it is, and is not mistaken for anything else.
 fn is_neutral(character: char) -> bool {
     if character.is_ascii() {
         return !character.is_ascii_control();
@@ -107,7 +107,8 @@ fn is_neutral(character: char) -> bool {
     !is_blank(character) && is_printable(character)
 }
 
-/// Letters and marks that show nothing, though they count as printable; those that choose the form of an emoji stay.
+/// Letters and marks that show nothing although they count as printable; variation selectors of emoji are left as they
+/// are.
 fn is_blank(character: char) -> bool {
     matches!(
         character,
@@ -125,8 +126,8 @@ fn is_blank(character: char) -> bool {
     )
 }
 
-/// What the standard library prints as it is in a string's `Debug` behind another character: marks that combine with it too,
-/// which many scripts need.
+/// Whether the standard library prints it unescaped in a string's `Debug` when it follows another character: this
+/// includes combining marks, which many scripts need.
 fn is_printable(character: char) -> bool {
     let mut bytes = [b'x'; 5];
     let end = 1 + character.encode_utf8(&mut bytes[1..]).len();
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_cut_and_its_length_told() {
+    fn what_is_too_long_is_cut_and_its_length_is_given() {
         let fits = "x".repeat(FOREIGN_CELL_CHARS_MAX);
         assert_eq!(Foreign::cell(&fits).to_string(), fits);
         let long = "x".repeat(70_000);

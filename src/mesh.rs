@@ -1,4 +1,4 @@
-//! What control and the shards say to each other: closed sets of messages over bounded channels.
+//! The messages between control and the shards: closed sets over bounded channels.
 //!
 //! Neither side touches the other's state. Counters go another way: see [`crate::stats`].
 
@@ -19,14 +19,14 @@ use crate::wire::figures::RunningJob;
 /// From control to a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ToShard {
-    /// The phase the process is in now. The first one also means: the heartbeat is published, begin.
+    /// The phase the process is in now. The first one also means: the heartbeat is published, start.
     Phase(Phase),
-    /// This process was taken for dead, or control's connection was lost: a shard that asks Redis finds the fence, or that
-    /// its own connection is lost too.
+    /// This process was taken for dead, or control's connection was lost: a shard that asks Redis finds the fence, or
+    /// notices that its own connection is lost too.
     LookForFence,
     /// A job died, but not on a shard: the death hooks are to run for it.
     Died(Box<DeadJob>),
-    /// The job of this jid is to end, if it runs here. At most
+    /// The job with this jid is to end, if it runs here. At most
     /// [`CANCELS_UNHEARD_MAX`](crate::limits::CANCELS_UNHEARD_MAX) of these wait, so that phases always find room.
     Cancel(Arc<str>),
     /// Which jobs run? Answered by [`ToControl::Running`]; one question at a time, so that phases always find room.
@@ -43,14 +43,14 @@ pub(crate) enum ToShard {
 /// From a shard to control.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ToControl {
-    /// The shard has ended and holds nothing any more, or has left its jobs to the reaper.
+    /// The shard has ended and no longer holds anything, or has left its jobs to the reaper.
     Ended {
         /// Which one.
         shard: usize,
         /// How.
         how: Ending,
     },
-    /// The jobs that wait at an await point, the oldest first, at most
+    /// The jobs that wait at an await point, oldest first, at most
     /// [`RUNNING_JOBS_SHOWN_MAX`](crate::limits::RUNNING_JOBS_SHOWN_MAX).
     Running {
         /// Of which shard.

@@ -12,7 +12,7 @@ use std::time::Instant;
 pub(crate) enum Phase {
     /// Fetch and run.
     Running,
-    /// Fetch nothing more; what runs goes on.
+    /// Fetch nothing more; what runs keeps running.
     Quiet,
     /// As quiet; what still runs at the deadline is handed back, and the shard ends.
     Stopping {

@@ -1,8 +1,8 @@
 //! Reading a small file as a whole: configuration, passwords, certificates.
 //!
-//! Only what has an end is read. A named pipe would hold a start or a connect up until somebody writes to it, and a device
-//! for ever, so they are refused at once. What the shell makes of `<(command)`, and standard input, are pipes that somebody
-//! has asked for: they are read.
+//! Only a file with an end is read. A named pipe would block a start or a connect until something is written to it, and a
+//! device for ever, so they are refused at once. What the shell makes of `<(command)`, and standard input, are pipes that
+//! were asked for: they are read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -11,26 +11,26 @@ use std::path::Path;
 
 use crate::limits::SECRET_FILE_BYTES_MAX;
 
-/// The mark that some editors set before UTF-8.
+/// The byte order mark that some editors write at the start of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// All bytes of the file, or one more than `bytes_max` of a larger one.
 ///
 /// # Errors
-/// What the system says, or that it is no regular file.
+/// The system's error, or that it is not a regular file.
 pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    // One byte more than allowed tells a file of just the largest size from a larger one.
+    // One byte more than allowed distinguishes a file of exactly the maximum size from a larger one.
     open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Text without the mark that some editors set before it; what follows says so if it is no UTF-8.
+/// The bytes without the byte order mark that some editors write. Whether they are UTF-8 shows when they are decoded.
 pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
 
-/// Whether the bytes begin as UTF-16 does, which Windows calls Unicode.
+/// Whether the bytes start like UTF-16, which Windows calls Unicode.
 pub(crate) fn is_utf16(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
 }
@@ -38,7 +38,7 @@ pub(crate) fn is_utf16(bytes: &[u8]) -> bool {
 /// The password in a file: its text without the line end that editors leave.
 ///
 /// # Errors
-/// Why it holds none, without a word of what it holds.
+/// Why it contains none, without showing any of the contents.
 pub(crate) fn secret(path: &Path) -> Result<String, String> {
     let bytes = read(path, SECRET_FILE_BYTES_MAX).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > SECRET_FILE_BYTES_MAX {
@@ -47,7 +47,7 @@ pub(crate) fn secret(path: &Path) -> Result<String, String> {
     if is_utf16(&bytes) {
         return Err("it is UTF-16; save it as UTF-8".to_owned());
     }
-    let text = std::str::from_utf8(without_mark(&bytes)).map_err(|_| "it is no valid UTF-8".to_owned())?;
+    let text = std::str::from_utf8(without_mark(&bytes)).map_err(|_| "it is not valid UTF-8".to_owned())?;
     let password = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     if password.is_empty() || password.contains(['\n', '\r']) {
         return Err("it must hold one line, the password".to_owned());
@@ -55,7 +55,8 @@ pub(crate) fn secret(path: &Path) -> Result<String, String> {
     Ok(password.to_owned())
 }
 
-/// The same of a file that was read before. What a pipe held is gone with the first reading, so only a regular file is read.
+/// Like [`secret`], for a file that was read before. A pipe's contents are gone after the first reading, so only a
+/// regular file is read.
 ///
 /// # Errors
 /// As [`secret`], and for any other kind of file.
@@ -70,7 +71,7 @@ fn open(path: &Path) -> io::Result<File> {
     if is_descriptor(path) {
         return File::open(path);
     }
-    // A pipe without a writer would hold up the opening as well.
+    // Opening a pipe without a writer would block as well.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let kind = file.metadata()?.file_type();
     let what = match () {
@@ -86,7 +87,7 @@ fn open(path: &Path) -> io::Result<File> {
     ))
 }
 
-/// A file that this process has open already.
+/// A file that this process already has open.
 fn is_descriptor(path: &Path) -> bool {
     path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd")
 }
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_before_the_text_is_no_part_of_it() {
+    fn a_byte_order_mark_is_not_part_of_the_text() {
         assert_eq!(without_mark("\u{feff}a".as_bytes()), b"a");
         assert_eq!(without_mark(b"a"), b"a");
         assert!(is_utf16(b"\xff\xfea\0") && !is_utf16(b"a"));

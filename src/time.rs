@@ -1,4 +1,4 @@
-//! Time as it stands in Redis: Unix seconds as a float, printed as Ruby prints floats.
+//! Time as it appears in Redis: Unix seconds as a float, printed as Ruby prints floats.
 //!
 //! Responsible for reading clocks, this host's and Redis's ([`RedisClock`]), and for the text. Not for durations, deadlines
 //! or timers.

@@ -9,7 +9,7 @@ use glommio::timer::Timer;
 
 use crate::event::Event;
 
-/// What `work` comes to, or `None` if it takes longer than `limit`: it is then dropped where it waits.
+/// The result of `work`, or `None` if it takes longer than `limit`: it is then dropped at its await point.
 pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let done = async { Some(work.await) };
     let late = async {
@@ -20,7 +20,7 @@ pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = T>) ->
 }
 
 impl Event {
-    /// As [`Event::wait`], for at most `limit`. Whether the flag was raised.
+    /// As [`Event::wait`], for at most `limit`. Returns whether the flag was raised.
     ///
     /// # Cancel-safety
     /// Safe: a flag raised after the drop is seen by the next wait.
@@ -46,7 +46,7 @@ mod tests {
             event.raise();
             assert!(event.wait_for(LONG).await);
             assert!(!event.wait_for(SHORT).await, "it was lowered");
-            // Without a limit to speak of, a flag that is raised still counts.
+            // Even with a limit of almost nothing, a raised flag counts.
             event.raise();
             assert!(event.wait_for(Duration::ZERO).await);
         });

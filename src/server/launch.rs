@@ -61,7 +61,7 @@ enum LaunchError {
 /// How the shards and control have ended.
 pub(super) struct Ended {
     pub(super) result: Result<(), Failure>,
-    /// When the process must have ended, if a stop has gone on for as long as it may.
+    /// When the process must have ended, if a stop takes all the time it may.
     pub(super) must_end_by: Option<Instant>,
 }
 
@@ -261,8 +261,8 @@ where
         .map_err(|error| LaunchError::Executor { what: name, reason: error.to_string() })
 }
 
-/// An executor on this CPU. Where the kernel does not show its CPUs, glommio cannot place it, and the executor takes its
-/// place itself: [`pin`].
+/// An executor on this CPU. Where the kernel does not show its CPUs, glommio cannot place it, and the executor's thread
+/// pins itself: [`pin`].
 fn executor(name: &str, cpu: usize) -> LocalExecutorBuilder {
     let placement = match CpuSet::online() {
         Ok(cpus) if !cpus.clone().filter(|location| location.cpu == cpu).is_empty() => {
@@ -283,7 +283,7 @@ fn pin(cpu: usize) {
     }
 }
 
-/// Says what is missing for glommio to know the CPUs.
+/// Logs what glommio lacks in order to know the CPUs.
 fn look_at_cpus() {
     if let Err(error) = CpuSet::online() {
         tracing::warn!(

@@ -131,7 +131,7 @@ where
     let clock = Arc::new(RedisClock::default());
     let server = boot::check_redis(&url, &clock).map_err(redis_failure)?;
     tracing::info!(redis = %url, server = server.name, version = server.version, "redis answers");
-    // What looks after a private Redis is a thread that hears no signal.
+    // A private Redis is looked after by a thread that receives no signals.
     keep_signals_off();
     found.keep_up()?;
     let ended = launch::run(config, source, &placement, At { url: &url, clock: &clock }, factory);

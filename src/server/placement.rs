@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn more_cores_than_there_are_become_as_many_as_there_are() {
+    fn more_cores_than_available_are_reduced_to_those_available() {
         assert_eq!(split(&[2, 3], 64, None), Placement { cpus: vec![2, 3], slots: vec![10, 10] });
     }
 
