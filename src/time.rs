@@ -10,8 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use redis_clock::{Asked, RedisClock};
 
-/// Unix time now by the clock of this host, in seconds. Before 1970 it is 0. For what stays on this host: what goes to Redis
-/// goes by [`RedisClock`].
+/// Unix time now by the clock of this host, in seconds. Before 1970 it is 0. For times that stay on this host: those that
+/// go to Redis come from [`RedisClock`].
 #[must_use]
 pub fn unix_now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())

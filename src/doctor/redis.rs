@@ -127,7 +127,7 @@ fn skew_check(skew: f64, error: f64) -> Check {
         format!("this host is {:.1} ms {side} redis, give or take {:.1} ms", skew.abs() * 1e3, error * 1e3);
     if skew.abs() - error > CLOCK_SKEW_MAX_S {
         let advice = "run a time service (chrony, systemd-timesyncd) on both hosts: what Ruby programs on this host \
-                      schedule or retry is late or early by this; our workers and clients go by the clock of redis";
+                      schedule or retry is late or early by this; our workers and clients use the clock of redis";
         return Check::warning("clock", found, advice);
     }
     Check::ok("clock", found)

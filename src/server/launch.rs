@@ -149,7 +149,7 @@ pub(super) struct At<'a> {
     pub(super) clock: &'a Arc<RedisClock>,
 }
 
-/// The clock of the server of each queue, by its name: one and the same, but in a cluster.
+/// The clock of the server of each queue, by name: one and the same, except in a cluster.
 fn clocks(config: &Config, at: At<'_>) -> BTreeMap<String, Arc<RedisClock>> {
     let clock = || if at.url.is_cluster() { Arc::new(at.clock.copied()) } else { Arc::clone(at.clock) };
     config.queues.as_slice().iter().map(|queue| (queue.name.as_str().to_owned(), clock())).collect()
@@ -168,7 +168,7 @@ struct Life<'l> {
 }
 
 impl Life<'_> {
-    /// The clock by which a queue's jobs go.
+    /// The clock for the jobs of a queue.
     fn clock(&self, queue: &str) -> Arc<RedisClock> {
         self.clocks.get(queue).cloned().unwrap_or_default()
     }

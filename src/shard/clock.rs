@@ -1,4 +1,4 @@
-//! The time by which a shard goes: Redis's, as control last read it; and Unix times of moments, for the figures that name
+//! The time that a shard uses: Redis's, as control last read it; and Unix times of moments, for the figures that name
 //! running jobs.
 
 use std::cell::Cell;

@@ -21,7 +21,7 @@ pub(crate) struct ShardOptions {
     pub(crate) realm: Realm,
     /// The queues it serves, highest priority first; equal numbers share.
     pub(crate) queues: Vec<(String, i32)>,
-    /// For each queue the clock of the server that has it: one and the same, but in a cluster.
+    /// For each queue the clock of the server that has it: one and the same, except in a cluster.
     pub(crate) clocks: Vec<Arc<RedisClock>>,
     /// Jobs it may run side by side.
     pub(crate) slots: usize,
@@ -38,7 +38,7 @@ pub(crate) struct ShardOptions {
 }
 
 impl ShardOptions {
-    /// The clock by which the shard goes: that of its first queue.
+    /// The clock that the shard uses: that of its first queue.
     pub(crate) fn clock(&self) -> Arc<RedisClock> {
         self.clocks.first().cloned().unwrap_or_default()
     }

@@ -1,11 +1,11 @@
-//! The clock of a Redis server, as this process reckons it between two readings.
+//! The clock of a Redis server, as this process computes it between two readings.
 //!
-//! Whatever is stored or compared in Redis is compared with Redis's own clock: when a retry is due, how old a dead entry
-//! is. The clock of this host may be set wrong, be set while we run, or stand while the host is suspended. So it is not
-//! asked: a reading of Redis's clock tells what time it was at a moment of the kernel's boot clock, which nobody sets and
-//! which counts suspended time too; from then on the boot clock is what is read.
+//! Every time stored in Redis is compared with Redis's own clock: when a retry is due, how old a dead entry is. The clock
+//! of this host may be wrong, be set while we run, or stand still while the host is suspended. So it is not used: a
+//! reading of Redis's clock says what time it was at one moment of the kernel's boot clock, which nobody sets and which
+//! counts suspended time too; from then on only the boot clock is read.
 //!
-//! Responsible for the reckoning. Not for asking Redis, nor for what follows from clocks that differ.
+//! Responsible for the computation. Not for asking Redis, nor for what follows from clocks that differ.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -14,25 +14,25 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::unix_now;
 
-/// The clock of one server. One thread writes it, any may read it: a reading costs one atomic load and the kernel's clock.
+/// The clock of one server. One thread writes it, any may read it, which costs one atomic load and the kernel's clock.
 ///
-/// Before the first reading, and while the server refuses to tell, it is the clock of this host.
+/// Before the first reading, and while the server refuses to answer, it is the clock of this host.
 #[derive(Debug, Default)]
 pub struct RedisClock {
-    /// Redis's Unix time when the boot clock was 0, in nanoseconds; 0: not known.
+    /// Redis's Unix time when the boot clock was 0, in nanoseconds; 0 if unknown.
     zero_ns: AtomicI64,
-    /// When it was last read, by the boot clock; 0: never.
+    /// When it was last read, by the boot clock; 0 if never.
     read_ns: AtomicI64,
 }
 
-/// The moment in which Redis was asked for its time.
+/// The moment at which Redis was asked for its time.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked {
     boot_ns: i64,
 }
 
 impl Asked {
-    /// Right before the question is sent.
+    /// To be called right before the question is sent.
     #[must_use]
     pub fn now() -> Self {
         Self { boot_ns: boot_ns() }
@@ -49,8 +49,7 @@ impl RedisClock {
         }
     }
 
-    /// Notes what Redis has told, of a question whose answer is there now. Returns by how much that may be wrong: half the
-    /// round trip.
+    /// Notes Redis's answer, which has just arrived. Returns by how much it may be wrong: half the round trip.
     pub fn learn(&self, asked: Asked, told: Duration) -> Duration {
         let now_ns = boot_ns();
         let round_trip_ns = (now_ns - asked.boot_ns).max(0);
@@ -61,18 +60,19 @@ impl RedisClock {
         Duration::from_nanos(round_trip_ns.unsigned_abs() / 2)
     }
 
-    /// Notes that the server does not tell: until it is asked again this is the clock of this host.
+    /// Notes that the server refuses to answer: until it is asked again this is the clock of this host.
     pub fn note_refused(&self) {
         self.zero_ns.store(0, Ordering::Relaxed);
         self.read_ns.store(boot_ns().max(1), Ordering::Relaxed);
     }
 
-    /// Forgets when it was read: another server may answer from now on. What is known goes on until that one is asked.
+    /// Forgets when it was read: another server may answer from now on. What is known stays in use until that one is
+    /// asked.
     pub fn mistrust(&self) {
         self.read_ns.store(0, Ordering::Relaxed);
     }
 
-    /// Whether it was read so lately.
+    /// Whether it was read this recently.
     #[must_use]
     pub fn is_fresh(&self, within: Duration) -> bool {
         let read_ns = self.read_ns.load(Ordering::Relaxed);
@@ -80,14 +80,15 @@ impl RedisClock {
         read_ns != 0 && boot_ns() - read_ns < within_ns
     }
 
-    /// By how many seconds the clock of this host is ahead of Redis's; less than 0: behind. `None`: Redis has not told.
+    /// By how many seconds the clock of this host is ahead of Redis's; negative if it is behind. `None` if Redis's is
+    /// unknown.
     #[must_use]
     pub fn skew(&self) -> Option<f64> {
         let is_known = self.zero_ns.load(Ordering::Relaxed) != 0;
         is_known.then(|| unix_now() - self.now())
     }
 
-    /// Another clock that knows what this one does.
+    /// Another clock that knows what this one knows.
     #[must_use]
     pub fn copied(&self) -> Self {
         let copy = |number: &AtomicI64| AtomicI64::new(number.load(Ordering::Relaxed));
@@ -95,8 +96,8 @@ impl RedisClock {
     }
 }
 
-/// Redis's time at the zero of the boot clock, after an answer of a round trip that ends now. The time it told is as old as
-/// that at most; what was reckoned before and does not contradict it stays: a slow answer makes nothing worse.
+/// Redis's time at the zero of the boot clock, after an answer whose round trip ends now. The time in it is at most as old
+/// as that round trip; an earlier result that does not contradict it stays: a slow answer makes nothing worse.
 fn reckon(before_ns: i64, now_ns: i64, told_ns: i64, round_trip_ns: i64) -> i64 {
     let (earliest, latest) = (told_ns - now_ns, told_ns - now_ns + round_trip_ns);
     if (earliest..=latest).contains(&before_ns) { before_ns } else { earliest + round_trip_ns / 2 }
@@ -129,7 +130,7 @@ mod tests {
         let copy = clock.copied();
         clock.mistrust();
         assert!(!clock.is_fresh(Duration::MAX) && copy.is_fresh(Duration::from_secs(60)));
-        assert!((clock.now() - copy.now()).abs() < 1.0, "what is known goes on");
+        assert!((clock.now() - copy.now()).abs() < 1.0, "what is known stays in use");
         clock.note_refused();
         assert!((clock.now() - unix_now()).abs() < 1.0 && clock.is_fresh(Duration::from_secs(60)));
     }
