@@ -126,13 +126,13 @@
 //! - P4: A job that takes its process down is recovered three times; then it goes to the dead set as poison.
 //!   (engine/poison.rs, parts/reap.rs)
 //! - P5: After any outage of Redis every shard consumes again by itself: one log line when it begins, one when its cause
-//!   changes, one when it ends. A connection that was closed while idle is not an outage. (engine/outage.rs, refusals.rs,
-//!   failover.rs, loading.rs, passwords.rs, closed_idle.rs, private_redis.rs)
+//!   changes, one when it ends. A connection that was closed while idle is not an outage. (engine/outage.rs,
+//!   failover.rs, loading.rs, cases/refusals.rs, cases/passwords.rs, cases/closed_idle.rs, cases/private_redis.rs)
 //! - P6: SIGTERM and SIGINT: fetch no more, hand back what has not started, wait `--timeout` for the rest, hand back
 //!   what is left, exit 0; a second signal: at once. The process ends two seconds after its timeout at the latest,
-//!   whatever Redis does. SIGTSTP: quiet. (engine/stop.rs)
+//!   whatever Redis does. SIGTSTP: quiet. (engine/cases/stop.rs)
 //! - P7: A handler's panic ends its job and nothing else. (engine/own_jobs.rs)
-//! - P8: A shard does not hold a job unstarted that cannot start within milliseconds. (engine/queues.rs, stop.rs)
+//! - P8: A shard does not hold a job unstarted that cannot start within milliseconds. (engine/queues.rs, cases/stop.rs)
 //! - P9: What Ruby programs read stays correct: summary, heartbeat, retry and dead entries, counters. (parts/golden.rs,
 //!   engine/heartbeat.rs)
 //!
@@ -140,15 +140,15 @@
 //!
 //! - Payload bytes are never re-serialised: what is retried or buried keeps its arguments, unknown fields and order.
 //! - Every time that is stored or compared in Redis is Redis's time, read with each renewal of the lease: the clock of a
-//!   host matters only for its log. (engine/clocks.rs)
+//!   host matters only for its log. (engine/cases/clocks.rs)
 //! - No lock is shared between cores, and no state except counters that one core writes (`stats`).
 //! - No job code can delay the lease: control runs none.
 //! - No read on a live connection is raced or dropped; to stop one, its socket is shut down.
 //! - Nothing is polled: a wait is a blocking command, a timer or an event.
 //! - Every buffer, batch, queue and reply has a bound in `limits`.
 //! - No log line, error, heartbeat or connection name contains a password; of a url only the destination is shown.
-//! - Neither a shard nor control ever waits for the reader of the log. (engine/log_reader.rs)
-//! - Text of outside origin is shown bounded and escaped, in tables, errors and log lines alike. (engine/foreign.rs)
+//! - Neither a shard nor control ever waits for the reader of the log. (engine/cases/log_reader.rs)
+//! - Text of outside origin is shown bounded and escaped, in tables, errors and log lines alike. (engine/cases/foreign.rs)
 //!
 //! # Security
 //!

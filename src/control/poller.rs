@@ -217,7 +217,7 @@ impl Poller {
     async fn bury(&mut self, jobs: &[Unservable]) -> Result<(), Error> {
         let Some(link) = &mut self.link else { return Ok(()) };
         match unservable::bury(&self.control, self.duty, link, jobs).await {
-            // A dead set that is none is nothing to the jobs that can be served.
+            // A dead set of another type does not concern the jobs that can be served.
             Err(Error::Redis(error)) if error.kind() == RedisErrorKind::WrongType => {
                 let jobs = jobs.len();
                 tracing::error!(jobs, %error, "due jobs that no worker may be given cannot be buried and wait");

@@ -22,7 +22,7 @@ pub const IDLE_CLOSES_TOLD: Duration = Duration::from_secs(3_600);
 /// such denial, up to [`DENIED_PAUSE_MAX`].
 pub const DENIED_PAUSE_MIN: Duration = Duration::from_secs(1);
 
-/// Longest pause of this kind: whoever gives the right back should see jobs run within half a minute.
+/// Longest pause of this kind: the administrator who restores the right should see jobs run within half a minute.
 pub const DENIED_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// How long after the last such denial the next one is the first again. Longer than the longest pause.

@@ -90,7 +90,7 @@ pub const EMBEDDED_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause before a private Redis that has died is started again. It doubles each time, up to [`EMBEDDED_RESTART_PAUSE_MAX`].
 pub const EMBEDDED_RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
 
-/// Longest pause of this kind: whoever has freed the disk should see jobs run within half a minute.
+/// Longest pause of this kind: once the disk has room again, jobs should run within half a minute.
 pub const EMBEDDED_RESTART_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// A private Redis that ran for so long did not die of its start: the next pause is the shortest again.

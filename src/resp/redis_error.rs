@@ -134,7 +134,7 @@ pub enum RedisErrorKind {
     NoPerm,
     /// The key is of another type than the command works on.
     WrongType,
-    /// The server does not know the command, or whoever stands before it withholds it.
+    /// The server does not know the command, or a proxy in front of it withholds it.
     UnknownCommand,
     /// Anything else.
     Other,

@@ -13,7 +13,7 @@
 //! All accept the query parameters `db`, `user` and `password` where the rest of the url does not give them; those
 //! with TLS also `ca_file`, `cert_file`, `key_file` and `server_name` ([`TlsFiles`]); those with sentinels also
 //! `sentinel_user` and `sentinel_password`. Every part is percent-decoded. Not responsible for connecting, nor for
-//! reading files: whoever connects reads the file of a password.
+//! reading files: the code that connects reads the file of a password.
 //!
 //! A password is never shown. Display shows scheme, host, port and database, and a user only together with a
 //! password, which becomes `***`: a lone value in the user's place is often a password. Errors quote nothing of the

@@ -6,6 +6,7 @@
 
 mod circles;
 mod commit;
+mod english;
 mod keys;
 mod packaging;
 mod public_api;

@@ -3,8 +3,7 @@
 //! A run is a line in the log of the process that ran the job; an effect is an entry in the dead set, which is written
 //! in the same step that ends the flight of the job.
 //!
-//! At least once: every job that was surely pushed has one effect, never two: a process whose jobs were given to others can
-//! change nothing any more. A job runs again only if the process that ran it first was killed, was believed dead, or could
+//! At least once: every job that was surely pushed has one effect, never two: a process whose jobs were given to others can no longer change anything. A job runs again only if the process that ran it first was killed, was believed dead, or could
 //! not tell Redis before its end; and none is believed dead that could reach Redis all the time. The counters count each
 //! failure exactly, and each success, unless a run was repeated.
 //!
@@ -204,7 +203,7 @@ fn check_repeated(
     Ok(repeated)
 }
 
-/// How many were lost, which is none at least once. `runs`: if the logs have all of them.
+/// How many were lost: none if the mode is at least once. `runs`: if the logs have all of them.
 fn check_lost(
     plan: &Plan,
     jobs: &Jobs,
