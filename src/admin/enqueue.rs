@@ -99,7 +99,7 @@ mod tests {
 
     fn run(redis: &OwnRedis, options: &Options) -> String {
         let mut out = Vec::new();
-        enqueue(&database(&redis), options, &mut out).unwrap();
+        enqueue(&database(redis), options, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

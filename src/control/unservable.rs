@@ -69,7 +69,7 @@ mod tests {
             let text = reason(&Unservable { set: Set::Scheduled, name, job: Bytes::new() }).to_string();
             assert!(text.contains(part), "{text}");
         };
-        check(b"a:b", "queue name \"a:b\" holds ':'");
+        check(b"a:b", "queue name \"a:b\" contains ':'");
         check(b"in_progress", "reserves");
         check(b"a\xff", "not valid UTF-8");
     }

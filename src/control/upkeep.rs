@@ -203,6 +203,7 @@ impl Upkeep {
             self.control.note_heartbeat(Some(cause));
         }
         if !self.causes.are_news(cause, Instant::now()) {
+            tracing::debug!(of = self.queue(), %error, "heartbeat: another attempt failed");
             return;
         }
         let run = way_out(&self.control, &self.url(), error).await;

@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::harness::redis::SCHEDULED;
+use crate::harness::redis::{DEAD, SCHEDULED};
 use crate::harness::wait::wait_until;
 use crate::harness::{Redis, Worker, config_file, json, output_of};
 
@@ -127,9 +127,9 @@ fn json_log_lines_are_json_from_the_first_to_the_last() {
 #[test]
 fn a_worker_that_ends_badly_says_why_in_its_log_format() {
     let mut redis = Redis::start();
-    redis.push("default", &[r#"{"name":"Sleep","args":[60]}"#]);
+    redis.push("default", &[r#"{"name":"Sleep","args":[60]}"#, r#"{"name":"Fail"}"#]);
     let mut worker = Worker::launch(&redis.url(), &["--log-format", "text"]);
-    wait_until("the job runs", || redis.processed() == 0 && redis.queue("default").is_empty());
+    wait_until("the job before the one that has failed runs", || redis.count(DEAD) == 1);
     redis.kill();
     worker.signal("TERM");
     assert_eq!(worker.wait_for_end().code(), Some(1));

@@ -27,7 +27,7 @@ fn sets() -> Vec<Place> {
 
 fn run(redis: &OwnRedis, order: &Act) -> Result<String, Error> {
     let mut out = Vec::new();
-    act(&database(&redis), order, &mut out)?;
+    act(&database(redis), order, &mut out)?;
     Ok(String::from_utf8(out).unwrap())
 }
 

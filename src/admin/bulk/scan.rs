@@ -309,8 +309,11 @@ mod tests {
             if let Some(parts) = arguments(&text) {
                 let parsed: &RawValue = serde_json::from_str(&text).unwrap();
                 prop_assert_eq!(parts.args, Some(parsed.get()));
-                let compact = serde_json::to_string(&serde_json::from_str::<serde_json::Value>(&text).unwrap());
-                prop_assert!(!parts.are_compact || !text.contains(' ') || compact.unwrap().contains(' '));
+                // A number beyond every float, such as 1e2323, is JSON all the same.
+                if let Ok(value) = serde_json::from_str::<serde_json::Value>(&text) {
+                    let compact = value.to_string();
+                    prop_assert!(!parts.are_compact || !text.contains(' ') || compact.contains(' '));
+                }
             }
         }
 

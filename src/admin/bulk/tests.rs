@@ -26,7 +26,7 @@ fn file(text: &str) -> NamedTempFile {
 
 fn run(redis: &OwnRedis, order: &Bulk) -> Result<String, Error> {
     let mut out = Vec::new();
-    bulk(&database(&redis), order, &mut out)?;
+    bulk(&database(redis), order, &mut out)?;
     Ok(String::from_utf8(out).unwrap())
 }
 

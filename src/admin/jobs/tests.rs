@@ -19,7 +19,7 @@ fn img() -> Place {
 
 fn show(redis: &OwnRedis, query: &Query, format: Format) -> String {
     let mut out = Vec::new();
-    jobs(&database(&redis), query, format, &mut out).unwrap();
+    jobs(&database(redis), query, format, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

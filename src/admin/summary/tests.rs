@@ -12,14 +12,14 @@ use crate::resp::Requests;
 
 fn our_json(redis: &OwnRedis) -> Value {
     let mut out = Vec::new();
-    summary(&database(&redis), Format::Json, &mut out).unwrap();
+    summary(&database(redis), Format::Json, &mut out).unwrap();
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
     serde_json::from_slice(&out).unwrap()
 }
 
 fn our_text(redis: &OwnRedis, now: f64) -> String {
     let mut out = Vec::new();
-    write_text(&nodes::survey(&database(&redis), Scope::Everything).unwrap(), now, &mut out).unwrap();
+    write_text(&nodes::survey(&database(redis), Scope::Everything).unwrap(), now, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -102,7 +102,8 @@ impl Life {
     pub(crate) fn note_end(&mut self) {
         self.exit = self.worker.wait_for_end().code();
         if self.exit.is_none() && self.role == Role::Poisoned {
-            (self.killed, self.poisoned) = (true, true);
+            // Before it works it runs no job: then it was a TERM that ended it, before it listens to signals.
+            (self.killed, self.poisoned) = (true, self.has_worked());
         }
     }
 
