@@ -127,7 +127,7 @@ impl Companions {
             Ok(_handle) => self.threads.set(number + 1),
             // The existing companions will get to it.
             Err(error) if number > 0 => {
-                tracing::warn!(shard, error = %error, "failed to start another companion thread")
+                tracing::warn!(shard, error = %error, "failed to start another companion thread");
             }
             Err(error) => {
                 return Err(JobError::new(

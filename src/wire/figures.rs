@@ -1,4 +1,4 @@
-//! What is stored under a process's own key ([`crate::wire::keys::process`]): its shards' counters, and what is wrong with
+//! What is stored under a process's own key ([`Keyspace::process`](super::Keyspace::process)): its shards' counters, and what is wrong with
 //! it.
 //!
 //! Responsible for the format. Not for when it is written, nor for what counts as wrong (`control`).

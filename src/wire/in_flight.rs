@@ -1,5 +1,5 @@
 //! The keys of what one shard has in flight from one queue: they begin with its in-flight index
-//! ([`keys::in_flight_index`](super::keys::in_flight_index)) and end with the name of a batch.
+//! ([`Keyspace::in_flight_index`](super::Keyspace::in_flight_index)) and end with the name of a batch.
 
 /// The batch name of a shard's wait list.
 pub const WAIT_LIST_BATCH: &str = "w";

@@ -3,7 +3,8 @@
 //! A run is a line in the log of the process that ran the job; an effect is an entry in the dead set, which is written
 //! in the same step that ends the flight of the job.
 //!
-//! At least once: every job that was surely pushed has one effect, never two: a process whose jobs were given to others can no longer change anything. A job runs again only if the process that ran it first was killed, was believed dead, or could
+//! At least once: every job that was surely pushed has one effect, never two: a process whose jobs were given to others can
+//! no longer change anything. A job runs again only if the process that ran it first was killed, was believed dead, or could
 //! not tell Redis before its end; and none is believed dead that could reach Redis all the time. The counters count each
 //! failure exactly, and each success, unless a run was repeated.
 //!

@@ -9,7 +9,7 @@
 //!
 //! In every world (`world.rs`):
 //! - a job is in exactly one place, or in none after it succeeded: nothing is lost, duplicated, or acked before it
-//! ran;
+//!   ran;
 //! - a job starts once each time it is put into the queue for a reason: when it was pushed or is due, when its running was
 //!   broken off at the end of a stop, when it is reaped after its process died or was silent for a lease. What a silent
 //!   process still runs after that does not count. So without a crash, a silence or such a stop, no job starts twice;
