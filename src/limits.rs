@@ -35,9 +35,9 @@ pub use stop::*;
 /// Largest payload, in bytes, passed to a handler; a larger one goes to the dead set with its bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Deepest nesting of arrays and objects in a payload, the payload object itself being level 1. Ruby's own JSON
-/// parser stops at 100 by default; recursion over a value this deep fits any stack.
-pub const PAYLOAD_DEPTH_MAX: usize = 128;
+/// Deepest nesting of arrays and objects in a payload, the payload object itself being level 1. The gem runs payloads this
+/// deep. A type that recurses over one has 4 KB of a 2 MB stack for each level.
+pub const PAYLOAD_DEPTH_MAX: usize = 512;
 
 /// Payload size in bytes up to which a parser keeps its buffers, which take up to six times as much: after a larger
 /// payload they are released rather than held forever.
@@ -210,9 +210,12 @@ pub const UNBLOCK_TRIES_MAX: usize = 50;
 /// Pause between two of these attempts.
 pub const UNBLOCK_PAUSE: Duration = Duration::from_millis(1);
 
-/// Largest payload, including its envelope, that is read to be buried: what Redis itself allows in one string. Its
-/// base64 must also fit, so above 384 MB a payload cannot be buried and stays in flight.
+/// Largest payload, including its envelope, that is read to be buried: what Redis itself allows in one string.
 pub const OVERSIZE_REPLY_BYTES_MAX: usize = 513 * 1024 * 1024;
+
+/// Bytes that one dead entry holds in base64, which must also fit into one Redis string (512 MB): a larger payload is
+/// buried in two entries. Both go in one command, which is below the gigabyte that Redis accepts from a client at once.
+pub const BURIED_PART_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Messages between control and one shard that may be waiting: a handful in a process's life, and cancellations.
 pub const MESH_MESSAGES_MAX: usize = 32;
@@ -359,11 +362,22 @@ pub const LEFT_FENCE: Duration = Duration::from_secs(3_600);
 /// names more was not written by us and is left alone.
 pub const LEASE_SHARDS_MAX: usize = CORES_MAX;
 
+/// Jobs of a dead shard that one call puts back: about 5 ms of Redis's time, as each has its recoveries counted.
+pub const REAP_JOBS_MAX: usize = 500;
+
+/// Bytes of payload it puts back, except for a single larger one: they are copied into the script and out of it, and short
+/// payloads are decoded for their jid, which takes up to 10 ms for this many.
+pub const REAP_BYTES_MAX: usize = 128 * 1024;
+
+/// Bytes of payload that one call hands back, except for a single larger one: about 2 ms of Redis's time.
+pub const HAND_BACK_BYTES_MAX: usize = 256 * 1024;
+
 /// Due jobs moved from each set by one script call: about 2 ms of Redis's time with short payloads.
 pub const DUE_JOBS_MAX: usize = 500;
 
-/// Bytes of payload moved from each set by that call, except for a single larger one: about 5 ms of Redis's time.
-pub const DUE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of payload moved from each set by that call, except for a single larger one: about 2 ms of Redis's time. More in
+/// one call saves nothing, since a call itself costs about 0.03 ms.
+pub const DUE_BYTES_MAX: usize = 256 * 1024;
 
 /// Maximum number of due jobs read at once by that call, which starts with one: this many payloads may be read in
 /// vain, beyond the bytes allowed. Pages of 16 cost Redis a fifth more per job, one of 500 hardly less.

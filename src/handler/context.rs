@@ -131,6 +131,12 @@ impl<S> Ctx<S> {
         self.run.services.is_stopping()
     }
 
+    /// The job's payload, byte for byte as it lay in Redis. For what no type can hold, such as text that is not UTF-8. Empty
+    /// in a context that a test made.
+    pub fn payload(&self) -> &[u8] {
+        &self.run.payload
+    }
+
     /// A member of the payload beyond the usual ones, such as a tenant recorded by the producer; `None` if there is
     /// no such member or it is not a `T`. The last of duplicates wins.
     pub fn member<T: DeserializeOwned>(&self, name: &str) -> Option<T> {

@@ -9,6 +9,8 @@
 //! {"name":"InvalidPayload","args":[],"retries":0,"jid":"…","started_at":1.5,"error_message":"payload is not JSON: …",
 //!  "error_class":"JigglerUring::BadPayload","queue":"default","raw_base64":"…"}
 //! ```
+//!
+//! What is too large for one entry is in several, of which each says by `part` and `parts` which one it is.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -26,11 +28,40 @@ pub const NAME: &str = "InvalidPayload";
 /// The member that holds the exact bytes in base64.
 pub const RAW_BASE64: &str = "raw_base64";
 
-/// Makes the dead entry for bytes that are not a job. `queue` is where they were, `now` the Unix time in seconds. Its job
-/// id is new, so that the same bytes buried twice stay two entries.
+/// The members that say which part of the bytes it is, where one entry cannot hold them all.
+const PART: [&str; 2] = ["part", "parts"];
+
+/// Makes the dead entry for bytes that are no job. `queue` is where they lay, `now` Unix time in seconds. Its job id
+/// is new, so that the same bytes buried twice stay two entries.
 #[must_use]
 pub fn bury_unparsable(raw: &[u8], reason: &BadPayload, queue: &str, now: f64) -> Vec<u8> {
-    let message = reason.to_string();
+    bury_part(raw, (1, 1), &reason.to_string(), queue, now)
+}
+
+/// As [`bury_unparsable`], in as many entries as it takes that none holds more than `part_bytes_max` of the bytes: Redis has a
+/// largest string, which the base64 of all of them may exceed. In their order they are the exact bytes.
+#[must_use]
+pub fn bury_in_parts(
+    raw: &[u8],
+    reason: &BadPayload,
+    queue: &str,
+    now: f64,
+    part_bytes_max: usize,
+) -> Vec<Vec<u8>> {
+    let parts = raw.len().div_ceil(part_bytes_max).max(1);
+    if parts == 1 {
+        return vec![bury_unparsable(raw, reason, queue, now)];
+    }
+    let chunks = raw.chunks(raw.len().div_ceil(parts)).enumerate();
+    chunks
+        .map(|(at, chunk)| {
+            let message = format!("{reason}; part {} of {parts} of its bytes", at + 1);
+            bury_part(chunk, (at + 1, parts), &message, queue, now)
+        })
+        .collect()
+}
+
+fn bury_part(raw: &[u8], (part, parts): (usize, usize), message: &str, queue: &str, now: f64) -> Vec<u8> {
     let error = ErrorInfo::new(CLASS_BAD_PAYLOAD, message);
     let mut entry = Vec::with_capacity(raw.len() * 4 / 3 + 512);
     entry.extend_from_slice(b"{\"name\":");
@@ -44,12 +75,15 @@ pub fn bury_unparsable(raw: &[u8], reason: &BadPayload, queue: &str, now: f64) -
         (fields::ERROR_MESSAGE, FieldValue::Text(error.stored_message())),
         (fields::ERROR_CLASS, FieldValue::Text(&error.class)),
         (fields::QUEUE, FieldValue::Text(queue)),
+        (PART[0], FieldValue::Count(part as u64)),
+        (PART[1], FieldValue::Count(parts as u64)),
     ];
-    for (name, value) in members {
+    let of_one = if parts == 1 { PART.len() } else { 0 };
+    for (name, value) in &members[..members.len() - of_one] {
         entry.push(b',');
         write_text(&mut entry, name);
         entry.push(b':');
-        write_value(&mut entry, value);
+        write_value(&mut entry, *value);
     }
     entry.push(b',');
     write_text(&mut entry, RAW_BASE64);
@@ -59,11 +93,12 @@ pub fn bury_unparsable(raw: &[u8], reason: &BadPayload, queue: &str, now: f64) -
     entry
 }
 
-/// The exact bytes that [`bury_unparsable`] put into a dead entry; `None` when the entry belongs to another job.
+/// The exact bytes that [`bury_unparsable`] put into a dead entry; `None` when the entry is another job's, or has a part of
+/// them only.
 #[must_use]
 pub fn exhume(entry: &[u8]) -> Option<Vec<u8>> {
     let buried: Buried<'_> = serde_json::from_slice(entry).ok()?;
-    (buried.name == NAME).then(|| STANDARD.decode(buried.raw_base64).ok())?
+    (buried.name == NAME && buried.parts.is_none()).then(|| STANDARD.decode(buried.raw_base64).ok())?
 }
 
 /// The members of a dead entry that show whether it holds buried bytes.
@@ -71,6 +106,7 @@ pub fn exhume(entry: &[u8]) -> Option<Vec<u8>> {
 struct Buried<'e> {
     name: &'e str,
     raw_base64: &'e str,
+    parts: Option<u64>,
 }
 
 #[cfg(test)]
@@ -98,6 +134,28 @@ mod tests {
         assert_eq!(read.as_object().unwrap().len(), 9);
         let mut parser = Parser::new();
         assert_eq!(parser.parse(&entry).unwrap().name, NAME);
+    }
+
+    #[test]
+    fn what_one_entry_cannot_hold_is_in_several_that_make_up_the_exact_bytes() {
+        let raw: Vec<u8> = (0..=254).collect();
+        let reason = BadPayload::TooLarge { bytes: raw.len(), max: 9 };
+        for (part_bytes_max, parts) in [(255, 1), (254, 2), (128, 2), (100, 3), (1, 255)] {
+            let entries = bury_in_parts(&raw, &reason, "q", 1.5, part_bytes_max);
+            assert_eq!(entries.len(), parts, "{part_bytes_max}");
+            let mut found = Vec::new();
+            for (at, entry) in entries.iter().enumerate() {
+                let read: Value = serde_json::from_slice(entry).unwrap();
+                let part = STANDARD.decode(read["raw_base64"].as_str().unwrap()).unwrap();
+                assert!(part.len() <= part_bytes_max);
+                found.extend(part);
+                let expected = (parts > 1).then_some((at as u64 + 1, parts as u64));
+                assert_eq!(read["part"].as_u64().zip(read["parts"].as_u64()), expected);
+                assert_eq!(exhume(entry).is_some(), parts == 1, "a part is not taken for all");
+            }
+            assert_eq!(found, raw);
+        }
+        assert_eq!(bury_in_parts(b"", &reason, "q", 1.5, 9).len(), 1);
     }
 
     #[test]

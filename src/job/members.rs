@@ -1,6 +1,9 @@
 //! One member of a payload, for callers that need more than the envelope.
 
-use serde::de::DeserializeOwned;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Visitor};
 
 use crate::job::scan;
 
@@ -21,6 +24,35 @@ pub fn member_of_head<T: DeserializeOwned>(head: &[u8], name: &str) -> Option<T>
     serde_json::from_slice(head.get(last.value)?).ok()
 }
 
+/// The text of a member as bytes, which hold what no `String` can: bytes that are no UTF-8, lone surrogates. As far as
+/// [`member_of_head`] reads.
+#[must_use]
+pub fn text_of_head(head: &[u8], name: &str) -> Option<Vec<u8>> {
+    member_of_head::<TextBytes>(head, name).map(|text| text.0)
+}
+
+struct TextBytes(Vec<u8>);
+
+impl<'de> Deserialize<'de> for TextBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl Visitor<'_> for TextVisitor {
+    type Value = TextBytes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<TextBytes, E> {
+        Ok(TextBytes(bytes.to_vec()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +65,15 @@ mod tests {
         }
         assert_eq!(member_of_head::<String>(&whole[..28], "jid"), None);
         assert_eq!(member_of_head::<String>(b"no json", "jid"), None);
+    }
+
+    #[test]
+    fn a_text_that_no_string_can_hold_is_read_as_bytes() {
+        let payload = b"{\"a\":\"x\xff\\n\",\"b\":\"\\ud800\",\"c\":7,\"d\":[\"x\"]}";
+        assert_eq!(text_of_head(payload, "a").as_deref(), Some(b"x\xff\n".as_slice()));
+        assert_eq!(text_of_head(payload, "b").map(|text| text.len()), Some(3));
+        assert_eq!((text_of_head(payload, "c"), text_of_head(payload, "d")), (None, None));
+        assert_eq!(member_of_head::<String>(payload, "a"), None);
     }
 
     #[test]

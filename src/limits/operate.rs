@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use super::PAYLOAD_BYTES_MAX;
 
 /// Default number of jobs on one page of `jobs`: what fits on a screen.
 pub const JOBS_LIMIT: usize = 25;
@@ -23,16 +23,23 @@ pub const ENTRIES_PER_CALL: usize = 500;
 /// Jobs that one script call acts on: about 2 ms of Redis's time, as each is looked up, moved and removed.
 pub const ACT_JOBS_PER_CALL: usize = 200;
 
-/// Bytes of entries after which such a call stops reading, except for a single larger entry: about 5 ms of Redis's
-/// time, as each byte is copied into the script and out of it, and again where jobs are acted on.
-pub const ENTRIES_BYTES_PER_CALL: usize = BATCH_BYTES_MAX;
+/// Bytes of entries after which such a call stops reading, except for a single larger entry: about 2 ms of Redis's
+/// time, as each byte is copied into the script and out of it, and again, and hashed, where jobs are acted on.
+pub const ENTRIES_BYTES_PER_CALL: usize = 256 * 1024;
 
 /// The most entries it reads at once. It starts with one and reads as many more as those were small: how large
 /// entries are is known only once they have been read.
 pub const ENTRIES_READ_STEP: usize = 50;
 
-/// Bytes read of an entry that is larger than a job may be: its first members are there.
+/// Largest entry that is read whole: a payload of the largest size, buried in base64, with its envelope.
+pub const ENTRY_BYTES_MAX: usize = PAYLOAD_BYTES_MAX / 3 * 4 + 64 * 1024;
+
+/// Bytes read of an entry that is larger: its first members are there.
 pub const ENTRY_HEAD_BYTES: usize = 4 * 1024;
+
+/// Largest entry of a set that is named by all of its bytes to a script that acts on it. A larger one is named by its
+/// position, score, size and ends: sending, copying, hashing and comparing 8 MB takes Redis longer than moving them.
+pub const ENTRY_NAMED_WHOLE_BYTES_MAX: usize = 16 * 1024;
 
 /// Characters of arguments, and of an error, that a row of `jobs` shows.
 pub const ROW_TEXT_CHARS_MAX: usize = 60;

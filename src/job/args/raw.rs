@@ -90,8 +90,7 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
         if let Some(span) = self.array.elements.get(index) {
             self.next += 1;
             let json: &'de [u8] = self.array.payload.get(span.clone()).unwrap_or_default();
-            let mut element = serde_json::Deserializer::from_slice(json);
-            let value = seed.deserialize(&mut element);
+            let value = seed.deserialize(&mut reader(json));
             return value.map(Some).map_err(|error| at(describe(json, &error, None)));
         }
         if index >= self.wanted {
@@ -115,7 +114,20 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
 
 /// Decodes one argument.
 pub(super) fn element<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(json).map_err(|error| describe(json, &error, T::deserialize(Absent).err()))
+    decode(json).map_err(|error| describe(json, &error, T::deserialize(Absent).err()))
+}
+
+pub(super) fn decode<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, serde_json::Error> {
+    let mut reader = reader(json);
+    let value = T::deserialize(&mut reader)?;
+    reader.end().map(|()| value)
+}
+
+/// Reads values as deep as a payload may be: its depth was checked as a whole.
+fn reader(json: &[u8]) -> serde_json::Deserializer<serde_json::de::SliceRead<'_>> {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    reader.disable_recursion_limit();
+    reader
 }
 
 /// Puts serde_json's refusal of `json` into the words of [`Refusal`], without quoting text. `absent` is how the type

@@ -11,15 +11,14 @@ use crate::job::parse::{BadPayload, Envelope, FirstFailure, History, Parsed, Tex
 use crate::job::scan;
 use crate::limits::PAYLOAD_DEPTH_MAX;
 
-/// Decides what bytes are that simd-json refused: not a job, for a reason it does not distinguish, or legal JSON with
-/// something in it that it cannot hold (`1e400`, `"\ud800"`), which is a problem of an argument and not of the payload.
+/// Decides what bytes are that simd-json refused: no job, for a reason it does not tell apart, or JSON with something in
+/// it that it cannot hold (`1e400`, `"\ud800"`, a text that is no UTF-8), which is an argument's trouble and not the
+/// payload's.
 #[cold]
 pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Result<Parsed<'p>, BadPayload> {
-    let text =
-        std::str::from_utf8(payload).map_err(|error| BadPayload::NotUtf8 { offset: error.valid_up_to() })?;
-    // Ignoring a value does not recurse, so no depth of nesting can exhaust the stack.
-    serde_json::from_str::<IgnoredAny>(text)
-        .map_err(|error| BadPayload::NotJson { detail: error.to_string() })?;
+    // Ignoring a value does not recurse, so no depth of nesting can exhaust the stack; nor does it check the bytes of
+    // texts.
+    serde_json::from_slice::<IgnoredAny>(payload).map_err(|error| no_json(payload, &error))?;
     if scan::depth(payload) > PAYLOAD_DEPTH_MAX {
         return Err(BadPayload::TooDeep { max: PAYLOAD_DEPTH_MAX });
     }
@@ -35,6 +34,7 @@ pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Res
         None => return Err(BadPayload::NoName),
         Some(name) => decoded(&envelope.name).ok_or_else(|| BadPayload::NameNotAString {
             got: match name.first() {
+                Some(b'"') if std::str::from_utf8(name).is_err() => "one that is no UTF-8".into(),
                 Some(b'"') => "one with a lone surrogate".into(),
                 _ => args::got(name).into_owned(),
             },
@@ -60,6 +60,13 @@ pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Res
         },
         args: Args::raw(payload, elements),
     })
+}
+
+fn no_json(payload: &[u8], error: &serde_json::Error) -> BadPayload {
+    match std::str::from_utf8(payload) {
+        Ok(_) => BadPayload::NotJson { detail: error.to_string() },
+        Err(error) => BadPayload::NotUtf8 { offset: error.valid_up_to() },
+    }
 }
 
 fn read_spans(payload: &[u8]) -> Result<Envelope<Range<usize>>, BadPayload> {

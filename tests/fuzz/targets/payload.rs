@@ -3,11 +3,12 @@
 //!
 //! Covers reading, not writing into payloads (`amend`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use jiggler_uring::internal::job::parse::{FirstFailure, History, Parsed};
-use jiggler_uring::internal::job::{Args, Parser};
+use jiggler_uring::internal::job::{Args, BadPayload, Parser};
 use jiggler_uring::internal::limits::{PAYLOAD_DEPTH_MAX, RETRIES_MAX};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,9 @@ use super::members::{Member, last, members};
 pub fn run(data: &[u8]) {
     let mut parser = Parser::new();
     let read = parser.parse(data).map(|job| Read::of(&job));
+    if let Cow::Owned(text) = String::from_utf8_lossy(data) {
+        return check_no_utf8(read, &text);
+    }
     match (&read, Expected::of(data)) {
         (Ok(read), Some(expected)) => {
             assert_eq!(read, &expected.read);
@@ -41,6 +45,23 @@ pub fn run(data: &[u8]) {
     // A parser that has met anything at all continues like a new one.
     let plain = parser.parse(br#"{"name":"N","args":[1],"jid":"j"}"#).unwrap();
     assert_eq!((plain.name, plain.jid, plain.args.len()), ("N", Some("j"), 1));
+}
+
+/// Bytes that are not UTF-8 are the job that they are with replacement characters in their place, except that no text of the
+/// envelope can hold them. `text` is that job.
+fn check_no_utf8(read: Result<Read, BadPayload>, text: &str) {
+    match (read, Expected::of(text.as_bytes())) {
+        (Ok(read), Some(Expected { read: expected, .. })) => {
+            assert!(read.jid.is_none() || read.jid == expected.jid, "{read:?} is not {expected:?}");
+            assert_eq!(Read { jid: None, ..read }, Read { jid: None, ..expected });
+        }
+        (Err(bad), Some(expected)) => {
+            assert!(matches!(bad, BadPayload::NameNotAString { .. }), "refused: {bad}; it is {expected:?}");
+            assert!(expected.read.name.contains(char::REPLACEMENT_CHARACTER));
+        }
+        (Err(bad), None) => assert!(!bad.to_string().is_empty()),
+        (Ok(read), None) => panic!("taken for a job: {read:?}"),
+    }
 }
 
 /// The result of a parse, except for the arguments' values.
@@ -146,7 +167,10 @@ fn check_args(parser: &mut Parser, payload: &[u8], elements: &[&RawValue]) {
     drop(job);
     let mut job = parser.parse(payload).unwrap();
     for element in elements {
-        match (job.args.take::<Value>(), serde_json::from_str::<Value>(element.get())) {
+        // What the parser took is not too deep for any stack.
+        let mut reader = serde_json::Deserializer::from_str(element.get());
+        reader.disable_recursion_limit();
+        match (job.args.take::<Value>(), Value::deserialize(&mut reader)) {
             (Ok(got), Ok(wanted)) => assert!(alike(&got, &wanted), "{got} is not {wanted}"),
             (Err(error), Err(_)) => assert!(!error.to_string().is_empty()),
             (got, wanted) => panic!("{got:?} instead of {wanted:?}"),
