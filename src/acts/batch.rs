@@ -1,8 +1,8 @@
 //! One batch of jobs of a place that are acted on, and what became of them.
 //!
-//! They are acted on by their exact bytes, in one script, if they are still there. In a cluster a job to be retried in a
-//! queue other than its set's is copied there and then removed, in two steps: no script reaches both. An interruption in
-//! between leaves it in both, to run twice rather than never.
+//! They are acted on in one script, as far as they are still there. What is retried of an entry that holds buried bytes are
+//! these bytes. In a cluster a job to be retried in another queue than that of its set is copied there and then removed, in
+//! two steps: no script reaches both. Whatever ends in between leaves it in both, to run twice rather than never.
 
 use std::rc::Rc;
 
@@ -19,6 +19,7 @@ use crate::{
         operate::{self, Condemned, Requeued},
         scripts::Scripts,
     },
+    view::entry,
     wire::{QueueName, Realm},
 };
 
@@ -90,7 +91,10 @@ impl Batch {
     fn write_act(&self, scripts: &Scripts, requests: &mut Requests) {
         let jobs: Vec<&Entry> = self.jobs.iter().collect();
         match (self.action, &self.place) {
-            (Action::Retry, Place::Set(set)) => operate::requeue(scripts, *set, &jobs, requests),
+            (Action::Retry, Place::Set(set)) => {
+                let revived: Vec<_> = self.jobs.iter().map(entry::revived).collect();
+                operate::requeue(scripts, *set, &revived, requests);
+            }
             (Action::Kill(caps, _), Place::Set(set)) => {
                 let caps = (!self.action.needs_room()).then_some(caps);
                 let condemned: Vec<Condemned<'_>> =
@@ -186,7 +190,8 @@ impl Steps for Batch {
             Stage::Carry { became, at, is_pushed: false } => {
                 let queue = self.destination(became, *at)?;
                 let push = Push { keys: self.realm.keys(), queue: &queue, when: When::Now };
-                push.one(&self.jobs[*at].bytes, requests);
+                let job = entry::revived(&self.jobs[*at]);
+                push.one(job.exact.as_deref().unwrap_or(&job.entry.bytes), requests);
                 return Some(To::Queue(queue));
             }
         }

@@ -72,7 +72,7 @@ pub(crate) enum End {
     },
     /// It stays where it is: the key of its queue, this one, is not a list, or is one that no worker may be given.
     Held(String),
-    /// It holds bytes that no worker can run, and was to be retried.
+    /// It holds more bytes than a worker runs, and was to be retried.
     NoJob,
     /// No place has it.
     NotFound,
@@ -146,7 +146,7 @@ impl<'o> Pick<'o> {
         let mut entries_of_page = page.entries.into_iter();
         let parser = &mut self.parser;
         if let Some(entry) = entries_of_page.find(|entry| self.filter.matches(parser, entry)) {
-            let is_unfit = self.action == Action::Retry && entry::holds_buried_bytes(&entry);
+            let is_unfit = self.action == Action::Retry && entry::holds_too_much(&entry);
             self.stage = if is_unfit { Stage::Over(End::NoJob) } else { Stage::Found(entry) };
         } else if entries == 0 || self.progress.seen >= page.total {
             // Each page advances by at least one entry, so it ends where the place ends.

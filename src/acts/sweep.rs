@@ -37,7 +37,7 @@ pub(crate) struct Mission {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Swept {
     pub(crate) outcome: Outcome,
-    /// Entries whose bytes are not a job, so that they were not retried.
+    /// Entries that hold more bytes than a worker runs, so that they were not retried.
     pub(crate) unfit: u64,
 }
 
@@ -114,7 +114,7 @@ impl<'o> Sweep<'o> {
         let mut jobs: Vec<Entry> =
             page.entries.into_iter().filter(|entry| filter.matches(&mut self.parser, entry)).collect();
         let meant = jobs.len();
-        jobs.retain(|entry| self.order.action != Action::Retry || !entry::holds_buried_bytes(entry));
+        jobs.retain(|entry| self.order.action != Action::Retry || !entry::holds_too_much(entry));
         self.swept.unfit += (meant - jobs.len()) as u64;
         if jobs.is_empty() {
             self.kept += entries;

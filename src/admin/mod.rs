@@ -157,9 +157,10 @@ pub enum Error {
         /// Where, and in how many entries.
         searched: String,
     },
-    /// The entry holds bytes that no worker can run.
+    /// The entry holds more bytes than a worker runs.
     #[error(
-        "{jid} holds bytes that are not a job (raw_base64), so it cannot be retried: push a fixed job, and delete this one"
+        "{jid} holds a payload (raw_base64) that is larger than any worker runs, so it cannot be retried: push a smaller \
+         job, and delete it"
     )]
     NoJobToRetry {
         /// The entry's jid.

@@ -75,7 +75,7 @@ pub(super) async fn bury(
             let (entry, dead) = entry(&mut parser, raw, queue, now);
             let burial = Burial {
                 bytes: raw.len(),
-                entry: &entry,
+                entries: &[entry],
                 now,
                 cutoff: now - control.settings.get().dead_timeout.as_secs_f64(),
                 dead_jobs_max: control.settings.get().dead_jobs_max,

@@ -92,11 +92,17 @@ async fn reap(
             .iter()
             .map(|queue| QueueKeys::new(control.options.keys, queue, lease.uuid, shard))
             .collect();
-        let replies =
-            link.call(|scripts, requests| recovery::reap(scripts, member, &queues, requests)).await?;
-        match replies.first().map(recovery::read_reaped).transpose()? {
-            Some(Reaped::Jobs(jobs)) => remains.jobs += jobs,
-            Some(Reaped::Alive | Reaped::Gone) | None => return Ok(None),
+        loop {
+            let replies =
+                link.call(|scripts, requests| recovery::reap(scripts, member, &queues, requests)).await?;
+            match replies.first().map(recovery::read_reaped).transpose()? {
+                Some(Reaped::Jobs(jobs)) => remains.jobs += jobs,
+                Some(Reaped::Alive | Reaped::Gone) | None => return Ok(None),
+            }
+            // Each call takes one at least, so it ends.
+            if !remains.jobs.more {
+                break;
+            }
         }
         remains.queues.extend(queues);
     }

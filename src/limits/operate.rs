@@ -37,9 +37,10 @@ pub const ENTRY_BYTES_MAX: usize = PAYLOAD_BYTES_MAX / 3 * 4 + 64 * 1024;
 /// Bytes read of an entry that is larger: its first members are there.
 pub const ENTRY_HEAD_BYTES: usize = 4 * 1024;
 
-/// Largest entry of a set that is named by all of its bytes to a script that acts on it. A larger one is named by its
-/// position, score, size and ends: sending, copying, hashing and comparing 8 MB takes Redis longer than moving them.
-pub const ENTRY_NAMED_WHOLE_BYTES_MAX: usize = 16 * 1024;
+/// Largest entry of a set that is named by all of its bytes to a script that acts on it: what one call acts on at once. A
+/// larger one is named by its position, score, size and ends, which tell it from all but those that differ in the middle
+/// alone: sending, copying, hashing and comparing 8 MB takes Redis longer than moving them.
+pub const ENTRY_NAMED_WHOLE_BYTES_MAX: usize = ENTRIES_BYTES_PER_CALL;
 
 /// Characters of arguments, and of an error, that a row of `jobs` shows.
 pub const ROW_TEXT_CHARS_MAX: usize = 60;

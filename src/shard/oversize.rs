@@ -5,8 +5,8 @@
 use std::rc::Rc;
 
 use super::state::Shard;
-use crate::job::{BadPayload, bury_unparsable};
-use crate::limits::{OVERSIZE_REPLY_BYTES_MAX, PAYLOAD_BYTES_MAX, READ_CHUNK_BYTES};
+use crate::job::{BadPayload, bury_in_parts};
+use crate::limits::{BURIED_PART_BYTES_MAX, OVERSIZE_REPLY_BYTES_MAX, PAYLOAD_BYTES_MAX, READ_CHUNK_BYTES};
 use crate::net::{ConnOptions, Connection, Error};
 use crate::resp::{ReplyLimits, Requests, Value};
 use crate::store::flight::{self, Burial, Buried};
@@ -52,12 +52,13 @@ async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
         let Value::Bulk(raw) = reply.value() else { return Ok(()) };
         let reason = BadPayload::TooLarge { bytes: raw.len(), max: PAYLOAD_BYTES_MAX };
         let name = &*shard.queue(queue).name;
-        tracing::warn!(queue = name, bytes = raw.len(), %reason, "a payload is not a job and goes to the dead set");
         let now = shard.clock().now();
-        let entry = bury_unparsable(raw, &reason, name, now);
+        let entries = bury_in_parts(raw, &reason, name, now, BURIED_PART_BYTES_MAX);
+        let (bytes, entries_made) = (raw.len(), entries.len());
+        tracing::warn!(queue = name, bytes, entries = entries_made, %reason, "a payload is no job and goes to the dead set");
         let burial = Burial {
             bytes: raw.len(),
-            entry: &entry,
+            entries: &entries,
             now,
             cutoff: now - shard.turn_context().dead_timeout_s.get(),
             dead_jobs_max: shard.turn_context().dead_jobs_max.get(),

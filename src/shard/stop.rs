@@ -49,10 +49,14 @@ pub(super) async fn step(shard: &Rc<Shard>, link: &mut Link) -> Result<bool, Lin
 /// The wait list may hold a job whose delivery was lost, the oversize list payloads that were not buried yet. The lease
 /// goes with this process, so nobody would look for them here.
 pub(super) async fn leave(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
-    let (number, fence) = (shard.numbers().fresh(), shard.numbers().may_stray());
     let queues = &shard.turn_context().queues;
-    let replies =
-        link.call(|scripts, requests| flight::leave(scripts, number, queues, fence, requests)).await?;
-    note_handed_back(shard, &replies)?;
-    Ok(())
+    loop {
+        let (number, fence) = (shard.numbers().fresh(), shard.numbers().may_stray());
+        let replies =
+            link.call(|scripts, requests| flight::leave(scripts, number, queues, fence, requests)).await?;
+        // Each call hands one job back at least if it leaves some, so it ends.
+        if !note_handed_back(shard, &replies)? {
+            return Ok(());
+        }
+    }
 }

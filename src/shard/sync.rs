@@ -135,49 +135,69 @@ async fn reconcile_all(
 ) -> Result<HashSet<List>, LinkError> {
     let mut held = HashSet::new();
     for chunk in lists.chunks(RECONCILE_CALLS_MAX) {
-        let number = shard.numbers().fresh();
-        let replies = link
-            .exchange(|scripts, requests| {
-                for (_, (queue, name), known) in chunk {
-                    let keys = (shard.home(), shard.queue(*queue));
-                    flight::reconcile(scripts, number, keys.0, keys.1, *name, known, requests);
+        let mut open: Vec<&(u64, List, Known)> = chunk.iter().collect();
+        // Each call hands one job back at least of a list that stays open, so it ends.
+        while !open.is_empty() {
+            let number = shard.numbers().fresh();
+            let replies = link
+                .exchange(|scripts, requests| {
+                    for (_, (queue, name), known) in &open {
+                        let keys = (shard.home(), shard.queue(*queue));
+                        flight::reconcile(scripts, number, keys.0, keys.1, *name, known, requests);
+                    }
+                })
+                .await?;
+            let mut left = Vec::new();
+            for (list, reply) in open.into_iter().zip(replies) {
+                match note_reconciled(shard, list.1.0, reply)? {
+                    Reconciled::Done => {}
+                    Reconciled::InPart => left.push(list),
+                    Reconciled::Held => _ = held.insert(list.1),
                 }
-            })
-            .await?;
-        for ((_, list, _), reply) in chunk.iter().zip(replies) {
-            if !note_reconciled(shard, list.0, reply)? {
-                held.insert(*list);
             }
+            open = left;
         }
     }
     Ok(held)
 }
 
-/// Whether a list agrees with the shard now; if not, the key of its queue is spoilt.
-fn note_reconciled(shard: &Shard, queue: usize, reply: Reply) -> Result<bool, LinkError> {
+/// How far a list agrees with the shard.
+enum Reconciled {
+    Done,
+    /// More is to go back.
+    InPart,
+    /// The key of its queue is spoilt.
+    Held,
+}
+
+fn note_reconciled(shard: &Shard, queue: usize, reply: Reply) -> Result<Reconciled, LinkError> {
     match check(reply) {
-        Ok(reply) => note_handed_back(shard, &[reply])?,
+        Ok(reply) => match note_handed_back(shard, &[reply])? {
+            true => Ok(Reconciled::InPart),
+            false => Ok(Reconciled::Done),
+        },
         Err(LinkError::Held(refusal)) => {
             shard.held().hand_back_later(queue);
             let key = String::from_utf8_lossy(&shard.queue(queue).list);
             shard.complaints().spoilt(shard.options().shard, &key, &refusal);
-            return Ok(false);
+            Ok(Reconciled::Held)
         }
-        Err(error) => return Err(error),
+        Err(error) => Err(error),
     }
-    Ok(true)
 }
 
-/// Counts what went back to queues according to the replies, and looks for it.
-pub(super) fn note_handed_back(shard: &Shard, replies: &[Reply]) -> Result<(), Error> {
+/// Counts what the replies say went back to queues, and looks for it. Whether more is to go back.
+pub(super) fn note_handed_back(shard: &Shard, replies: &[Reply]) -> Result<bool, Error> {
+    let mut more = false;
     for reply in replies {
-        let count = u64::try_from(reply.as_integer()?).unwrap_or(0);
-        shard.options().stats.handed_back.add(count);
-        if count > 0 {
+        let back = flight::read_handed_back(reply)?;
+        more |= back.more;
+        shard.options().stats.handed_back.add(back.jobs);
+        if back.jobs > 0 {
             shard.appetite().look();
         }
     }
-    Ok(())
+    Ok(more)
 }
 
 /// Adds what is known about a list apart from its batches: what the report carries, and what waits for a spoilt key.

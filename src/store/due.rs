@@ -14,7 +14,10 @@ use super::entries::{Entry, Set};
 use super::lead;
 use super::operate::{self, Condemned, DeadSetCaps};
 use super::scripts::{Script, Scripts};
-use crate::limits::{DUE_AGAIN, DUE_BYTES_MAX, DUE_JOBS_MAX, DUE_PAGE_JOBS, PAYLOAD_BYTES_MAX};
+use crate::job::{fields, text_of_head};
+use crate::limits::{
+    DUE_AGAIN, DUE_BYTES_MAX, DUE_JOBS_MAX, DUE_PAGE_JOBS, ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX,
+};
 use crate::resp::{Error, Reply, Requests};
 use crate::wire::DEFAULT_QUEUE;
 
@@ -28,6 +31,38 @@ pub struct Look<'a> {
     /// Whether it may already be leading. A process that surely does not lead takes the lead only if no one has it, and is
     /// spared a question.
     pub may_lead: bool,
+    /// A job that the script could not read, if its first look was at one ([`Due::unread`]).
+    pub told: Option<&'a Told>,
+}
+
+/// A due job that was read here: to find its queue in megabytes of numbers would hold Redis up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    set: Set,
+    size: u64,
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    queue: Vec<u8>,
+}
+
+impl Told {
+    /// Reads the reply to [`read_first`]; `None`: the set is empty.
+    ///
+    /// # Errors
+    /// If the reply is an error, or no array of bytes.
+    pub fn read(set: Set, reply: &Reply) -> Result<Option<Self>, Error> {
+        let Some(first) = reply.as_array()?.next() else { return Ok(None) };
+        let job = first.as_bulk()?;
+        let end = job.len().min(ENTRY_HEAD_BYTES);
+        let queue = text_of_head(job, fields::QUEUE).filter(|queue| !queue.is_empty());
+        Ok(Some(Self {
+            set,
+            size: job.len() as u64,
+            head: job[..end].to_vec(),
+            tail: job[job.len() - end..].to_vec(),
+            queue: queue.unwrap_or_default(),
+        }))
+    }
 }
 
 /// What one look at the retry set and the scheduled set brought.
@@ -45,6 +80,8 @@ pub struct Due {
     pub broken: String,
     /// Whether the process leads the pollers.
     pub leads: bool,
+    /// The first job of this set is to be read by whoever looks ([`read_first`]), and told at the next look.
+    pub unread: Option<Set>,
     /// Jobs that were put off until they are buried: no worker may be given the queue that they name.
     pub unservable: Vec<Unservable>,
 }
@@ -63,7 +100,7 @@ pub struct Unservable {
 /// Appends the move of due jobs, at most [`DUE_JOBS_MAX`] and about [`DUE_BYTES_MAX`] from each set, to their queues.
 /// Atomic: at no moment is a job nowhere. [`read_due`] reads the reply.
 pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Due, 3, 10, requests);
+    let mut command = scripts.begin(Script::Due, 3, 15, requests);
     let realm = scripts.realm();
     command.arg(realm.lead.as_bytes()).arg(realm.retries.as_bytes()).arg(realm.scheduled.as_bytes());
     let default = realm.queue().unwrap_or(DEFAULT_QUEUE);
@@ -72,6 +109,19 @@ pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
     command.arg_u64(DUE_BYTES_MAX as u64).arg_u64(DUE_AGAIN.as_secs()).arg_u64(DUE_PAGE_JOBS as u64);
     command.arg(look.uuid.as_bytes()).arg_u64(lead::millis(look.lead)).arg_u64(u64::from(look.may_lead));
     command.arg_u64(PAYLOAD_BYTES_MAX as u64);
+    match look.told {
+        None => command.arg_u64(0).arg_u64(0).arg(b"").arg(b"").arg(b""),
+        Some(Told { set, size, head, tail, queue }) => {
+            let queue = if queue.is_empty() { default.as_bytes() } else { queue };
+            command.arg_u64(if *set == Set::Retries { 2 } else { 3 });
+            command.arg_u64(*size).arg(head).arg(tail).arg(queue)
+        }
+    };
+}
+
+/// Appends the reading of the first job of a set. [`Told::read`] reads the reply.
+pub fn read_first(scripts: &Scripts, set: Set, requests: &mut Requests) {
+    requests.command(&[b"ZRANGE", set.key_in(scripts.realm()).as_bytes(), b"0", b"0"]);
 }
 
 /// Reads the reply to [`move_due`].
@@ -81,9 +131,9 @@ pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
 pub fn read_due(reply: &Reply) -> Result<Due, Error> {
     let mut parts = reply.as_array()?;
     let mut part =
-        || parts.next().ok_or_else(|| reply.value().instead_of("six values, and three for each job"));
+        || parts.next().ok_or_else(|| reply.value().instead_of("seven values, and three for each job"));
     let (moved, more, next_ms) = (part()?, part()?, part()?);
-    let (held, broken, leads) = (part()?, part()?, part()?);
+    let (held, broken, leads, unread) = (part()?, part()?, part()?, part()?);
     let mut unservable = Vec::new();
     while let Some(set) = parts.next() {
         let mut part = || parts.next().ok_or_else(|| reply.value().instead_of("three values for each job"));
@@ -102,6 +152,11 @@ pub fn read_due(reply: &Reply) -> Result<Due, Error> {
         held: u64::try_from(held.as_integer()?).unwrap_or(0),
         broken: String::from_utf8_lossy(broken.as_bulk()?).into_owned(),
         leads: leads.as_integer()? == 1,
+        unread: match unread.as_integer()? {
+            2 => Some(Set::Retries),
+            3 => Some(Set::Scheduled),
+            _ => None,
+        },
         unservable,
     })
 }

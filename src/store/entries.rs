@@ -10,7 +10,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::scripts::{Script, Scripts};
-use crate::limits::{ENTRIES_BYTES_PER_CALL, ENTRIES_READ_STEP, ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX};
+use crate::limits::{ENTRIES_BYTES_PER_CALL, ENTRIES_READ_STEP, ENTRY_BYTES_MAX, ENTRY_HEAD_BYTES};
 use crate::resp::{Error, Reply, Requests, Value};
 use crate::wire::{ListName, Realm};
 
@@ -137,7 +137,7 @@ pub struct Entry {
     pub size: u64,
     /// Its score, in a set.
     pub score: Option<f64>,
-    /// All of it, or its first [`ENTRY_HEAD_BYTES`] if it is larger than a job may be ([`PAYLOAD_BYTES_MAX`]).
+    /// All of it, or its first [`ENTRY_HEAD_BYTES`] if it is larger than [`ENTRY_BYTES_MAX`].
     pub bytes: Bytes,
 }
 
@@ -159,7 +159,7 @@ pub fn page(scripts: &Scripts, place: &Place, window: Window, requests: &mut Req
         Order::Oldest => b"oldest",
     });
     command.arg_u64(ENTRIES_BYTES_PER_CALL as u64).arg_u64(ENTRIES_READ_STEP as u64);
-    command.arg_u64(PAYLOAD_BYTES_MAX as u64).arg_u64(ENTRY_HEAD_BYTES as u64);
+    command.arg_u64(ENTRY_BYTES_MAX as u64).arg_u64(ENTRY_HEAD_BYTES as u64);
 }
 
 /// Reads the reply to [`page`] with the same window.

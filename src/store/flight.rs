@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::scripts::{Script, Scripts};
 use super::turn::{BatchName, QueueKeys};
-use crate::limits::LEFT_FENCE;
+use crate::limits::{HAND_BACK_BYTES_MAX, LEFT_FENCE};
 use crate::resp::{Error, Reply, Requests};
 use crate::wire::in_flight;
 
@@ -66,7 +66,7 @@ pub struct Known {
 }
 
 /// Appends the call that makes a batch list agree with what its shard knows: `known.keep` stays, `known.settled` goes,
-/// everything else returns to the queue. The reply is the number of jobs handed back. Atomic, and safe to repeat.
+/// everything else returns to the queue. [`read_handed_back`] reads the reply. Atomic, and safe to repeat.
 ///
 /// `number` is from the series that numbers turns; the call is refused once a later turn has run, or a new connection has
 /// [`resume`]d: an outdated call would take jobs for unknown that have since come to a wait list, and run.
@@ -79,14 +79,14 @@ pub fn reconcile(
     known: &Known,
     requests: &mut Requests,
 ) {
-    let args = 4 + known.keep.len() + known.settled.len();
+    let args = 5 + known.keep.len() + known.settled.len();
     let mut command = scripts.begin(Script::Reconcile, 4, args, requests);
     command.arg(&queue.list).arg(&queue.index).arg(&queue.batch(batch)).arg(&home.index);
     match batch {
         BatchName::Turn(number) => command.arg_u64(number),
         BatchName::Wait => command.arg(in_flight::WAIT_LIST_BATCH.as_bytes()),
     };
-    command.arg_u64(number);
+    command.arg_u64(number).arg_u64(HAND_BACK_BYTES_MAX as u64);
     for payloads in [&known.keep, &known.settled] {
         command.arg_u64(payloads.len() as u64);
         for payload in payloads {
@@ -95,16 +95,35 @@ pub fn reconcile(
     }
 }
 
-/// Appends the end of a shard that has nothing in flight: what is left unseen in its wait lists and oversize lists returns
-/// to the queues, and its keys are removed; with `fence` a fence takes their place, against calls on connections that were
-/// given up. The reply is the number of jobs handed back. Atomic; `number` as for [`reconcile`].
+/// Appends the end of a shard that has nothing in flight: what lies unseen in its wait lists and oversize lists returns to
+/// the queues, and its keys go; with `fence` a fence stands in place of them, for calls in connections that were given up.
+/// [`read_handed_back`] reads the reply. Atomic; `number` as for [`reconcile`].
 pub fn leave(scripts: &Scripts, number: u64, queues: &[QueueKeys], fence: bool, requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Leave, 1 + 4 * queues.len(), 2, requests);
+    let mut command = scripts.begin(Script::Leave, 1 + 4 * queues.len(), 3, requests);
     command.arg(&queues[0].index);
     for queue in queues {
         command.arg(&queue.list).arg(&queue.index).arg(&queue.wait_list).arg(&queue.oversize);
     }
     command.arg_u64(number).arg_u64(if fence { LEFT_FENCE.as_secs() } else { 0 });
+    command.arg_u64(HAND_BACK_BYTES_MAX as u64);
+}
+
+/// Jobs that went back to their queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandedBack {
+    /// How many.
+    pub jobs: u64,
+    /// More are to go back, by another call: they would have taken more than [`HAND_BACK_BYTES_MAX`].
+    pub more: bool,
+}
+
+/// Reads the reply to [`reconcile`] or [`leave`].
+///
+/// # Errors
+/// If the reply is an error, or no integer.
+pub fn read_handed_back(reply: &Reply) -> Result<HandedBack, Error> {
+    let count = reply.as_integer()?;
+    Ok(HandedBack { jobs: count.unsigned_abs(), more: count < 0 })
 }
 
 /// Appends the question which turn ran last. From then on no turn and no other call up to `number` will run, which is the
@@ -152,8 +171,8 @@ pub fn read_oversize(queue: &QueueKeys, requests: &mut Requests) {
 pub struct Burial<'a> {
     /// Size of the payload as it was read.
     pub bytes: usize,
-    /// The dead entry.
-    pub entry: &'a [u8],
+    /// The dead entries: one, or parts of one that would be too large.
+    pub entries: &'a [Vec<u8>],
     /// Time of death, Unix seconds.
     pub now: f64,
     /// Score below which dead entries are trimmed.
@@ -192,9 +211,12 @@ pub fn bury(scripts: &Scripts, queue: &QueueKeys, burial: &Burial<'_>, requests:
 
 /// The same, from another list.
 pub(super) fn bury_from(scripts: &Scripts, list: &[u8], burial: &Burial<'_>, requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Bury, 3, 5, requests);
+    let mut command = scripts.begin(Script::Bury, 3, 4 + burial.entries.len(), requests);
     let realm = scripts.realm();
     command.arg(list).arg(realm.dead.as_bytes()).arg(realm.failures.as_bytes());
-    command.arg_u64(burial.bytes as u64).arg_f64(burial.now).arg(burial.entry);
+    command.arg_u64(burial.bytes as u64).arg_f64(burial.now);
     command.arg_f64(burial.cutoff).arg_u64(burial.dead_jobs_max);
+    for entry in burial.entries {
+        command.arg(entry);
+    }
 }

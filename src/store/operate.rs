@@ -7,7 +7,7 @@
 
 use super::entries::{Entry, Place, Set, natural};
 use super::scripts::{Script, Scripts};
-use crate::limits::HEARTBEAT_LIFE_LEFT_MIN;
+use crate::limits::{ENTRY_HEAD_BYTES, ENTRY_NAMED_WHOLE_BYTES_MAX, HEARTBEAT_LIFE_LEFT_MIN};
 use crate::resp::{Command, Error, Reply, Requests};
 use crate::wire::DEFAULT_QUEUE;
 
@@ -24,15 +24,33 @@ pub enum Requeued {
     Unservable(String),
 }
 
+/// A job on its way to its queue.
+#[derive(Debug, Clone)]
+pub struct Revived<'e> {
+    /// As it is in its set.
+    pub entry: &'e Entry,
+    /// The name of its queue; `None`: nobody here could read it.
+    pub queue: Option<Vec<u8>>,
+    /// What is pushed; `None`: its own bytes.
+    pub exact: Option<Vec<u8>>,
+}
+
 /// Appends the move of jobs from a set to their queues, where the poller would put them. [`read_requeued`] reads the reply.
 /// Atomic.
-pub fn requeue(scripts: &Scripts, set: Set, jobs: &[&Entry], requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Requeue, 1, 2 + 3 * jobs.len(), requests);
+pub fn requeue(scripts: &Scripts, set: Set, jobs: &[Revived<'_>], requests: &mut Requests) {
+    let mut command = scripts.begin(Script::Requeue, 1, 2 + (ENTRY_ARGS + 3) * jobs.len(), requests);
     let realm = scripts.realm();
     let default = realm.queue().unwrap_or(DEFAULT_QUEUE);
     command.arg(set.key_in(realm).as_bytes()).arg(default.as_bytes());
     command.arg(realm.keys().names().list_prefix.as_bytes());
-    name_jobs(&mut command, jobs);
+    for job in jobs {
+        name_entry(&mut command, job.entry);
+        let queue = job.queue.as_deref();
+        command.arg(
+            queue.map_or(b"".as_slice(), |queue| if queue.is_empty() { default.as_bytes() } else { queue }),
+        );
+        command.arg_u64(u64::from(job.exact.is_some())).arg(job.exact.as_deref().unwrap_or_default());
+    }
 }
 
 /// Reads the reply to [`requeue`], one for each job.
@@ -93,12 +111,12 @@ pub fn kill(
     // More entries, and more seconds, than there can be.
     const ALL: DeadSetCaps = DeadSetCaps { jobs_max: 1 << 40, timeout_s: 1 << 40 };
     let caps = caps.unwrap_or(ALL);
-    let mut command = scripts.begin(Script::Kill, 2, 2 + 4 * jobs.len(), requests);
+    let mut command = scripts.begin(Script::Kill, 2, 2 + (ENTRY_ARGS + 1) * jobs.len(), requests);
     let realm = scripts.realm();
     command.arg(set.key_in(realm).as_bytes()).arg(realm.dead.as_bytes());
     command.arg_u64(caps.timeout_s).arg_u64(caps.jobs_max);
     for job in jobs {
-        name_jobs(&mut command, &[job.entry]);
+        name_entry(&mut command, job.entry);
         command.arg(job.dead.as_deref().unwrap_or_default());
     }
 }
@@ -116,9 +134,11 @@ pub fn read_killed(reply: &Reply) -> Result<Killed, Error> {
 
 /// Appends the deletion of jobs. [`read_deleted`] reads the reply. Atomic.
 pub fn delete(scripts: &Scripts, place: &Place, jobs: &[&Entry], requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Delete, 1, 1 + 3 * jobs.len(), requests);
+    let mut command = scripts.begin(Script::Delete, 1, 1 + ENTRY_ARGS * jobs.len(), requests);
     command.arg(&place.key_in(scripts.realm())).arg(place.kind().as_bytes());
-    name_jobs(&mut command, jobs);
+    for job in jobs {
+        name_entry(&mut command, job);
+    }
 }
 
 /// Reads the reply to [`delete`]: for each job whether it was still there.
@@ -129,9 +149,22 @@ pub fn read_deleted(reply: &Reply) -> Result<Vec<bool>, Error> {
     reply.as_array()?.map(|done| Ok(done.as_integer()? == 1)).collect()
 }
 
-fn name_jobs(command: &mut Command<'_>, jobs: &[&Entry]) {
-    for job in jobs {
-        command.arg_u64(job.newer).arg_u64(job.size).arg(&job.bytes);
+/// Arguments that name an entry to a script: see `scripts/seen.lua`.
+const ENTRY_ARGS: usize = 5;
+
+/// A large one of a set by its ends. In a list that would not find it again once others were pushed.
+fn name_entry(command: &mut Command<'_>, entry: &Entry) {
+    let (bytes, len) = (&entry.bytes, entry.bytes.len());
+    command.arg_u64(entry.newer);
+    match entry.score {
+        Some(score) => command.arg_f64(score),
+        None => command.arg(b""),
+    };
+    command.arg_u64(entry.size);
+    if entry.score.is_some() && entry.is_whole() && len > ENTRY_NAMED_WHOLE_BYTES_MAX {
+        command.arg(&bytes[..ENTRY_HEAD_BYTES]).arg(&bytes[len - ENTRY_HEAD_BYTES..]);
+    } else {
+        command.arg(bytes).arg(b"");
     }
 }
 

@@ -5,7 +5,10 @@ use std::ops::AddAssign;
 use super::flight::{self, Burial};
 use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
-use crate::limits::{FENCE, RECOVERIES_MAX, RECOVERIES_MEMORY, SUSPECT_RECOVERIES};
+use crate::limits::{
+    FENCE, HAND_BACK_BYTES_MAX, REAP_BYTES_MAX, REAP_JOBS_MAX, RECOVERIES_MAX, RECOVERIES_MEMORY,
+    SUSPECT_RECOVERIES,
+};
 use crate::resp::{Error, Reply, Requests, Value};
 
 /// How reaping one shard ended.
@@ -30,6 +33,8 @@ pub struct ReapedJobs {
     pub poison: u64,
     /// The key of a queue that is not a list, whose jobs stay in flight; empty if there is none.
     pub broken: String,
+    /// Jobs are left for another call. Until then the shard is not fenced, and its suspects and poison are not counted.
+    pub more: bool,
 }
 
 impl AddAssign for ReapedJobs {
@@ -40,19 +45,21 @@ impl AddAssign for ReapedJobs {
         if !other.broken.is_empty() {
             self.broken = other.broken;
         }
+        self.more = other.more;
     }
 }
 
-/// Appends the reaping of one shard of the process that `member` names. `queues` are the shard's, its first one first.
-/// Atomic. [`read_reaped`] reads the reply.
+/// Appends the reaping of one shard of the process that `member` names, or of a part of it ([`ReapedJobs::more`]). `queues`
+/// are the shard's, its first one first. Atomic. [`read_reaped`] reads the reply.
 pub fn reap(scripts: &Scripts, member: &str, queues: &[QueueKeys], requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Reap, 1 + 4 * queues.len(), 5, requests);
+    let mut command = scripts.begin(Script::Reap, 1 + 4 * queues.len(), 7, requests);
     command.arg(scripts.realm().leases.as_bytes());
     for queue in queues {
         command.arg(&queue.list).arg(&queue.index).arg(&queue.wait_list).arg(&queue.oversize);
     }
     command.arg(member.as_bytes()).arg_u64(FENCE.as_secs());
     command.arg_u64(SUSPECT_RECOVERIES).arg_u64(RECOVERIES_MAX).arg_u64(RECOVERIES_MEMORY.as_secs());
+    command.arg_u64(REAP_JOBS_MAX as u64).arg_u64(REAP_BYTES_MAX as u64);
 }
 
 /// Reads the reply to [`reap`].
@@ -64,22 +71,24 @@ pub fn read_reaped(reply: &Reply) -> Result<Reaped, Error> {
         return Ok(if none == -1 { Reaped::Alive } else { Reaped::Gone });
     }
     let mut parts = reply.as_array()?;
-    let mut part = || parts.next().ok_or_else(|| reply.value().instead_of("four values"));
-    let (back, suspects, poison, broken) = (part()?, part()?, part()?, part()?);
+    let mut part = || parts.next().ok_or_else(|| reply.value().instead_of("five values"));
+    let (back, suspects, poison, broken, more) = (part()?, part()?, part()?, part()?, part()?);
     let count = |value: Value<'_>| Ok::<u64, Error>(u64::try_from(value.as_integer()?).unwrap_or(0));
     Ok(Reaped::Jobs(ReapedJobs {
         back: count(back)?,
         suspects: count(suspects)?,
         poison: count(poison)?,
         broken: String::from_utf8_lossy(broken.as_bulk()?).into_owned(),
+        more: more.as_integer()? == 1,
     }))
 }
 
-/// Appends the move of up to `count` suspects of a dead shard to the right end of their queue, unless a suspect that was
-/// put back earlier still waits there. [`read_freed`] reads the reply. Atomic.
+/// Appends the move of up to `count` suspects, and none after [`HAND_BACK_BYTES_MAX`], of a dead shard to the right end of their queue, unless one that was put back
+/// before still waits there. [`read_freed`] reads the reply. Atomic.
 pub fn free_suspects(scripts: &Scripts, queue: &QueueKeys, count: usize, requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Free, 2, 2, requests);
+    let mut command = scripts.begin(Script::Free, 2, 3, requests);
     command.arg(&queue.list).arg(&queue.suspects).arg_u64(count as u64).arg_u64(SUSPECT_RECOVERIES);
+    command.arg_u64(HAND_BACK_BYTES_MAX as u64);
 }
 
 /// The number in the reply to [`free_suspects`]: suspects put back, 0 if there are no more; `None` if one still waits.

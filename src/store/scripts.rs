@@ -79,20 +79,22 @@ impl Script {
         }
         match self {
             Self::Turn => concat!(names_for_lua!(), lua!("undo", "turn")),
-            Self::Reconcile => lua!("undo", "reconcile"),
+            Self::Reconcile => lua!("undo", "newest", "reconcile"),
             Self::Resume => lua!("resume"),
             Self::Bury => lua!("undo", "bury"),
             Self::Lease => lua!("undo", "lease"),
-            Self::Reap => concat!(names_for_lua!(), lua!("undo", "in_flight", "reap")),
+            Self::Reap => concat!(names_for_lua!(), lua!("undo", "newest", "in_flight", "reap")),
             Self::Release => lua!("release"),
             Self::Free => concat!(names_for_lua!(), lua!("undo", "in_flight", "free")),
-            Self::Leave => concat!(names_for_lua!(), lua!("undo", "in_flight", "leave")),
-            Self::Due => concat!("local own_queue\n", lua!("undo", "queue_of", "due")),
+            Self::Leave => concat!(names_for_lua!(), lua!("undo", "newest", "in_flight", "leave")),
+            Self::Due => concat!("local own_queue\n", lua!("undo", "same", "queue_of", "due")),
             Self::Resign => lua!("resign"),
             Self::Page => lua!("page"),
-            Self::Requeue => concat!("local own_queue\n", lua!("undo", "queue_of", "seen", "requeue")),
-            Self::Kill => lua!("undo", "seen", "kill"),
-            Self::Delete => lua!("undo", "seen", "delete"),
+            Self::Requeue => {
+                concat!("local own_queue\n", lua!("undo", "same", "queue_of", "seen", "requeue"))
+            }
+            Self::Kill => lua!("undo", "same", "seen", "kill"),
+            Self::Delete => lua!("undo", "same", "seen", "delete"),
             Self::Prune => lua!("prune"),
             Self::Forget => lua!("forget"),
         }

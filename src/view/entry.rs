@@ -3,6 +3,7 @@
 //! Its content is read when it is asked for: a page of large payloads is shown without reading each of them several times.
 //! As JSON it carries the payload unchanged, or, if it is not a job, its bytes in base64.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -10,9 +11,10 @@ use serde_json::value::RawValue;
 
 use crate::{
     foreign::Foreign,
-    job::{BadPayload, Parser, bad, fields, member, member_of_head},
+    job::{BadPayload, Parser, bad, fields, member, member_of_head, text_of_head},
     limits::{ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX, ROW_TEXT_CHARS_MAX},
     store::entries::{Entry, Place},
+    store::operate::Revived,
     wire::DEFAULT_QUEUE,
 };
 
@@ -79,7 +81,8 @@ impl<'e> JobEntry<'e> {
 
     /// The text of its arguments.
     pub(crate) fn args(&self) -> String {
-        let args = member::<Box<RawValue>>(&self.entry.bytes, fields::ARGS);
+        let text = String::from_utf8_lossy(&self.entry.bytes);
+        let args = member::<Box<RawValue>>(text.as_bytes(), fields::ARGS);
         args.map_or_else(|| "[]".to_owned(), |args| args.get().to_owned())
     }
 
@@ -109,8 +112,12 @@ impl<'e> JobEntry<'e> {
         }
         match &self.trouble {
             None => {
-                out.write_all(b",\"job\":")?;
-                out.write_all(&entry.bytes)?;
+                let text = String::from_utf8_lossy(&entry.bytes);
+                write!(out, ",\"job\":{text}")?;
+                // JSON is UTF-8. What is none has its exact bytes beside it.
+                if let Cow::Owned(_) = text {
+                    write!(out, ",\"base64\":\"{}\"", STANDARD.encode(&entry.bytes))?;
+                }
             }
             Some(trouble) => {
                 let whole = entry.is_whole();
@@ -154,7 +161,25 @@ pub(crate) fn holds_buried_bytes(entry: &Entry) -> bool {
         && (!entry.is_whole() || bad::exhume(&entry.bytes).is_some())
 }
 
-/// The jid of a payload. Other producers push numbers: their digits serve as the jid.
+/// Whether it holds buried bytes that are not to be had from here: it was too large to be read as a whole, so they are more
+/// than any worker runs.
+pub(crate) fn holds_too_much(entry: &Entry) -> bool {
+    !entry.is_whole() && holds_buried_bytes(entry)
+}
+
+/// The entry as it is retried: the bytes that were buried in it, if it holds such, and the queue it names.
+pub(crate) fn revived(entry: &Entry) -> Revived<'_> {
+    let is_burial = entry.is_whole() && name_of(&entry.bytes).as_deref() == Some(bad::NAME);
+    let queue = entry.is_whole().then(|| match member_of_head::<String>(&entry.bytes, fields::QUEUE) {
+        Some(queue) => queue.into_bytes(),
+        // A queue may be called by bytes that are no UTF-8. A lone surrogate calls none.
+        None if std::str::from_utf8(&entry.bytes).is_ok() => Vec::new(),
+        None => text_of_head(&entry.bytes, fields::QUEUE).unwrap_or_default(),
+    });
+    Revived { entry, queue, exact: if is_burial { bad::exhume(&entry.bytes) } else { None } }
+}
+
+/// The jid of a payload. Others push numbers: they are called by their digits.
 pub(crate) fn jid_of(payload: &[u8]) -> Option<String> {
     let jid = member_of_head::<Box<RawValue>>(payload, fields::JID)?;
     let is_number = jid.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
@@ -176,18 +201,23 @@ fn handle(entry: &Entry) -> String {
 }
 
 fn name_of(payload: &[u8]) -> Option<String> {
-    member_of_head(payload, fields::NAME)
+    text_of(payload, fields::NAME)
+}
+
+/// A text for people: what no string can hold is replaced.
+fn text_of(payload: &[u8], name: &str) -> Option<String> {
+    text_of_head(payload, name).map(|text| String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Where the poller would put it.
 fn queue_of(payload: &[u8]) -> String {
-    let named = member_of_head::<String>(payload, fields::QUEUE).filter(|queue| !queue.is_empty());
+    let named = text_of(payload, fields::QUEUE).filter(|queue| !queue.is_empty());
     named.unwrap_or_else(|| DEFAULT_QUEUE.to_owned())
 }
 
 fn error_of(payload: &[u8]) -> String {
-    let class = member_of_head::<String>(payload, fields::ERROR_CLASS).unwrap_or_default();
-    match member_of_head::<String>(payload, fields::ERROR_MESSAGE) {
+    let class = text_of(payload, fields::ERROR_CLASS).unwrap_or_default();
+    match text_of(payload, fields::ERROR_MESSAGE) {
         Some(message) => format!("{class}: {message}"),
         None => class,
     }
@@ -215,5 +245,33 @@ mod tests {
         let queue = Place::Queue("img".parse().unwrap());
         let expected = r#"{"queue":"img","bytes":2,"no_job":"payload is not valid UTF-8 from byte 0 on","whole":true,"base64":"/wA="}"#;
         assert_eq!(json(&queue, b"\xff\0"), expected);
+        let expected = format!(
+            r#"{{"queue":"img","bytes":25,"job":{{"name":"N","args":["{}"]}},"base64":"{}"}}"#,
+            '\u{fffd}',
+            STANDARD.encode(b"{\"name\":\"N\",\"args\":[\"\xff\"]}")
+        );
+        assert_eq!(json(&queue, b"{\"name\":\"N\",\"args\":[\"\xff\"]}"), expected);
+    }
+
+    #[test]
+    fn an_entry_is_shown_and_retried_whatever_bytes_its_texts_have() {
+        let payload = b"{\"name\":\"N\xff\",\"args\":[\"\xfe\"],\"queue\":\"q\xff\",\"error_class\":\"E\",\"error_message\":\"m\xff\",\"jid\":\"\xff\"}";
+        let shown = entry(payload, 1.0);
+        let place = Place::Set(Set::Dead);
+        let job = JobEntry::new(&place, &shown, &mut Parser::new());
+        assert_eq!(job.name().as_deref(), Some("N\u{fffd}"));
+        assert_eq!(
+            (job.args(), job.error(), job.queue()),
+            ("[\"\u{fffd}\"]".into(), "E: m\u{fffd}".into(), "q\u{fffd}".into())
+        );
+        assert!(job.id().starts_with(HANDLE));
+        assert_eq!(revived(&shown).queue.as_deref(), Some(b"q\xff".as_slice()));
+        let reason = BadPayload::NotJson { detail: "x".to_owned() };
+        let shown = entry(&bad::bury_unparsable(b"\xff\0", &reason, "img", 1.0), 1.0);
+        let Revived { queue, exact, .. } = revived(&shown);
+        assert_eq!(
+            (queue.as_deref(), exact.as_deref()),
+            (Some(b"img".as_slice()), Some(b"\xff\0".as_slice()))
+        );
     }
 }

@@ -2,8 +2,9 @@
 //! (P4), and what gets in their way.
 
 use crate::own_redis::OwnRedis;
+use jiggler_uring::internal::limits::REAP_BYTES_MAX;
 use jiggler_uring::internal::net::blocking::BlockingConnection;
-use jiggler_uring::internal::resp::{Reply, Requests};
+use jiggler_uring::internal::resp::{Reply, Requests, Value};
 use jiggler_uring::internal::store::recovery::{self, Reaped, ReapedJobs};
 use jiggler_uring::internal::store::scripts::Scripts;
 use jiggler_uring::internal::store::turn::QueueKeys;
@@ -110,6 +111,30 @@ fn one_death_counts_once_however_often_it_is_seen() {
     let dead = setup.dead("000000000002", &[no_jid]);
     assert_eq!(setup.reap(&dead).suspects, 1, "a payload without a jid is counted too");
     assert_eq!(setup.reap(&dead).suspects, 1, "it is still there");
+}
+
+#[test]
+fn many_bytes_are_put_back_part_by_part_in_their_order_and_the_fence_comes_last() {
+    let mut setup = Setup::new();
+    let large =
+        |jid: u8| format!(r#"{{"name":"N","args":["{}"],"jid":"{jid}"}}"#, "x".repeat(REAP_BYTES_MAX / 2));
+    let jobs: Vec<String> = (0..5).map(large).collect();
+    let dead = setup.dead("000000000001", &jobs.iter().map(String::as_str).collect::<Vec<_>>());
+    let (mut back, mut calls) = (0, 0);
+    loop {
+        let reaped = setup.reap(&dead);
+        (back, calls) = (back + reaped.back, calls + 1);
+        let is_fenced =
+            matches!(setup.run(&[b"TYPE", &dead.queues[0].index]).value(), Value::Simple(b"string"));
+        assert_eq!(is_fenced, !reaped.more);
+        if !reaped.more {
+            break;
+        }
+    }
+    assert!(calls > 3, "{calls} calls");
+    assert_eq!(back, 5);
+    let queue: Vec<String> = setup.list(JIGGLER.queue("a").as_bytes());
+    assert_eq!(queue, jobs.iter().rev().cloned().collect::<Vec<_>>(), "the oldest is taken next");
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub(super) fn of_all(mission: &Mission, swept: &Swept, out: &mut dyn Write) -> R
         Action::Delete => writeln!(out, "deleted {done} jobs from {set}")?,
     }
     if *unfit > 0 {
-        writeln!(out, "left {unfit} entries whose bytes are not a job")?;
+        writeln!(out, "left {unfit} entries that hold more bytes than a worker runs")?;
     }
     if outcome.gone > 0 {
         writeln!(out, "{} were taken by others in the meantime", outcome.gone)?;

@@ -4,6 +4,8 @@ use super::*;
 use crate::admin::test_database::database;
 use crate::{
     acts::action::{DeadSetFull, Excess},
+    job::{Parser, bury_unparsable},
+    limits::ENTRY_BYTES_MAX,
     own_redis::OwnRedis,
     store::operate::DeadSetCaps,
     wire::keys::JIGGLER,
@@ -195,13 +197,16 @@ fn all_jobs_of_a_set_or_of_a_name_are_moved_in_batches() {
 fn what_cannot_be_retried_stays_and_is_reported() {
     let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:list:broken", b"no list"]);
-    let buried = r#"{"name":"InvalidPayload","args":[],"jid":"bad","raw_base64":"AAAA"}"#;
+    let too_much = format!(
+        r#"{{"name":"InvalidPayload","args":[],"jid":"bad","raw_base64":"{}"}}"#,
+        "A".repeat(ENTRY_BYTES_MAX)
+    );
     let held = r#"{"name":"N","jid":"held","queue":"broken"}"#;
-    add(&redis, Set::Dead, 1, buried);
+    add(&redis, Set::Dead, 1, &too_much);
     add(&redis, Set::Dead, 2, held);
     add(&redis, Set::Dead, 3, r#"{"name":"N","jid":"free"}"#);
     let error = run(&redis, &jid(Action::Retry, "bad", &sets())).unwrap_err().to_string();
-    assert!(error.contains("not a job (raw_base64)"), "{error}");
+    assert!(error.contains("larger than any worker runs"), "{error}");
     let error = run(&redis, &jid(Action::Retry, "held", &sets())).unwrap_err().to_string();
     assert!(error.contains("jiggler:list:broken") && error.contains("not a list"), "{error}");
     let mut out = Vec::new();
@@ -210,10 +215,33 @@ fn what_cannot_be_retried_stays_and_is_reported() {
     let said = String::from_utf8(out).unwrap();
     assert_eq!(
         said,
-        "moved 1 jobs from the dead set to their queues\nleft 1 entries whose bytes are not a job\n"
+        "moved 1 jobs from the dead set to their queues\nleft 1 entries that hold more bytes than a worker runs\n"
     );
-    assert_eq!(members(&redis, Set::Dead), [buried, held]);
+    assert_eq!(members(&redis, Set::Dead), [too_much.as_str(), held]);
     assert!(run(&redis, &jid(Action::Delete, "bad", &sets())).is_ok());
+}
+
+#[test]
+fn what_is_retried_of_buried_bytes_are_these_bytes() {
+    let redis = OwnRedis::start();
+    let pushed = |name: &str| {
+        let reply = redis.run(&[b"LRANGE", format!("jiggler:list:{name}").as_bytes(), b"0", b"-1"]);
+        reply.as_array().unwrap().map(|job| job.as_bulk().unwrap().to_vec()).collect::<Vec<_>>()
+    };
+    let bytes: [&[u8]; 3] = [b"", b"{\"name\":\"N\xff\"}", &[0xff; 300_000]];
+    for (score, raw) in bytes.into_iter().enumerate() {
+        let reason = Parser::new().parse(raw).unwrap_err();
+        let entry = bury_unparsable(raw, &reason, "img", 1.0);
+        redis.run(&[b"ZADD", Set::Dead.key().as_bytes(), score.to_string().as_bytes(), &entry]);
+    }
+    let second = field(&members(&redis, Set::Dead)[1], "jid");
+    let said = run(&redis, &jid(Action::Retry, &second, &sets())).unwrap();
+    assert_eq!(said, format!("moved job {second} (InvalidPayload) from the dead set to queue img\n"));
+    assert_eq!(pushed("img"), [bytes[1]]);
+    let said = run(&redis, &every(Action::Retry, Set::Dead, None)).unwrap();
+    assert_eq!(said, "moved 2 jobs from the dead set to their queues\n");
+    assert_eq!(pushed("img"), [bytes[2], bytes[0], bytes[1]]);
+    assert!(members(&redis, Set::Dead).is_empty());
 }
 
 #[test]
@@ -221,7 +249,7 @@ fn an_entry_larger_than_a_job_can_be_deleted() {
     let redis = OwnRedis::start();
     let buried = format!(
         r#"{{"name":"InvalidPayload","args":[],"jid":"bad","raw_base64":"{}"}}"#,
-        "A".repeat(17 << 20)
+        "A".repeat(ENTRY_BYTES_MAX)
     );
     add(&redis, Set::Dead, 1, &buried);
     add(&redis, Set::Dead, 2, r#"{"name":"N","jid":"j"}"#);

@@ -124,11 +124,11 @@ fn a_page_of_large_payloads_is_read_part_by_part() {
         redis.run(&[b"LPUSH", b"jiggler:list:img", large(&format!("L{number}"), 3 * 1024 * 1024).as_bytes()]);
     }
     let buried =
-        format!(r#"{{"name":"InvalidPayload","args":[],"jid":"b","raw_base64":"{}"}}"#, "A".repeat(17 << 20));
+        format!(r#"{{"name":"InvalidPayload","args":[],"jid":"b","raw_base64":"{}"}}"#, "A".repeat(24 << 20));
     redis.run(&[b"LPUSH", b"jiggler:list:img", buried.as_bytes()]);
     let said = text(&redis, &query(img()));
     assert!(said.contains("1 to 7 of 7") && said.contains("j-L0") && said.contains("j-L5"), "{said}");
-    assert!(said.contains("InvalidPayload (about 13369344 bytes that are not a job)"), "{said}");
+    assert!(said.contains("InvalidPayload (about 18874368 bytes that are not a job)"), "{said}");
     assert!(said.lines().all(|line| line.chars().count() < 300), "{said}");
     let said = json(&redis, &Query { limit: 1, ..query(img()) });
     assert_eq!((&said["jobs"][0]["whole"], &said["jobs"][0]["bytes"]), (&false.into(), &buried.len().into()));

@@ -26,10 +26,29 @@ impl Setup {
     }
 
     fn look(&mut self, may_lead: bool) -> Due {
+        self.look_told(may_lead, None)
+    }
+
+    fn look_told(&mut self, may_lead: bool, told: Option<&Told>) -> Due {
         let mut requests = Requests::new();
-        let look = Look { uuid: ME, lead: LEAD, may_lead };
+        let look = Look { uuid: ME, lead: LEAD, may_lead, told };
         move_due(&self.scripts, look, &mut requests);
         read_due(&self.conn.call_one(&requests).unwrap()).unwrap()
+    }
+
+    /// Looks, and tells what the script could not read, until there is nothing of the kind; what all that brought.
+    fn look_and_read(&mut self) -> Due {
+        let mut due = self.look(false);
+        while let Some(set) = due.unread {
+            let mut requests = Requests::new();
+            read_first(&self.scripts, set, &mut requests);
+            let told = Told::read(set, &self.conn.call_one(&requests).unwrap()).unwrap();
+            let next = self.look_told(false, told.as_ref());
+            due.moved += next.moved;
+            due.unservable.extend(next.unservable);
+            due.unread = next.unread;
+        }
+        due
     }
 
     fn add(&self, set: &str, score: &str, job: &[u8]) {
@@ -161,19 +180,20 @@ fn each_set_has_its_own_share_of_a_call_in_jobs_and_in_bytes() {
     for number in 0..=DUE_JOBS_MAX {
         setup.add(JIGGLER.names().retries, "1", format!("{number}").as_bytes());
     }
-    // Two fit and are below the share; the third is beyond it.
-    let large = vec![b'x'; DUE_BYTES_MAX / 2 - 1];
+    // Two fit and are less than the share; the third is beyond it.
+    let sized = |bytes: usize| format!(r#"{{"name":"{}","n":"#, "x".repeat(bytes)).into_bytes();
+    let large = sized(DUE_BYTES_MAX / 2 - 2_000);
     for number in 0..3 {
-        setup.add(JIGGLER.names().scheduled, "1", &[&large[..], format!("{number}").as_bytes()].concat());
+        setup.add(JIGGLER.names().scheduled, "1", &[&large[..], format!("{number}}}").as_bytes()].concat());
     }
     let due = setup.look(false);
     assert_eq!((due.moved, due.more), (DUE_JOBS_MAX as u64 + 2, true));
     let due = setup.look(true);
     assert_eq!((due.moved, due.more, due.next_ms), (2, false, None));
-    // A job larger than the share goes alone.
-    let huge = vec![b'x'; DUE_BYTES_MAX + 1];
+    // One that is larger than the share goes alone.
+    let huge = sized(DUE_BYTES_MAX);
     for number in 0..2 {
-        setup.add(JIGGLER.names().retries, "1", &[&huge[..], format!("{number}").as_bytes()].concat());
+        setup.add(JIGGLER.names().retries, "1", &[&huge[..], format!("{number}}}").as_bytes()].concat());
     }
     let due = setup.look(true);
     assert_eq!((due.moved, due.more), (1, true));
@@ -241,7 +261,7 @@ fn a_name_is_servable_if_a_worker_may_be_given_a_queue_of_it() {
         for job in naming(&serde_json::to_string(&name).unwrap()) {
             setup.add(JIGGLER.names().scheduled, "1", &job);
         }
-        let due = setup.look(false);
+        let due = setup.look_and_read();
         let is_servable = QueueName::new(&name).is_ok();
         assert_eq!(due.moved, if is_servable { 2 } else { 0 }, "{name:?}, seed {seed}");
         assert!(due.unservable.iter().all(|job| job.name == name.as_bytes()), "{name:?}");
@@ -257,7 +277,7 @@ fn a_job_that_names_no_queue_by_a_text_goes_to_the_default() {
         for job in naming(value) {
             setup.add(JIGGLER.names().retries, "1", &job);
         }
-        assert_eq!(setup.look(false).unservable, [], "{value}");
+        assert_eq!(setup.look_and_read().unservable, [], "{value}");
         let waiting = setup.redis.run(&[b"LLEN", b"jiggler:list:default"]).as_integer().unwrap();
         assert_eq!(waiting, 2, "{value}");
     }
@@ -295,8 +315,55 @@ fn an_operator_moves_no_job_where_no_worker_may_be() {
     setup.add(JIGGLER.names().dead, "1", job);
     let entry = Entry { newer: 0, size: job.len() as u64, score: None, bytes: Bytes::from_static(job) };
     let mut requests = Requests::new();
-    operate::requeue(&setup.scripts, Set::Dead, &[&entry], &mut requests);
-    let requeued = operate::read_requeued(&setup.conn.call_one(&requests).unwrap()).unwrap();
-    assert_eq!(requeued, [operate::Requeued::Unservable("jiggler:list:a,b".to_owned())]);
+    for queue in [None, Some(b"a,b".to_vec())] {
+        requests.clear();
+        let revived = operate::Revived { entry: &entry, queue, exact: None };
+        operate::requeue(&setup.scripts, Set::Dead, &[revived], &mut requests);
+        let requeued = operate::read_requeued(&setup.conn.call_one(&requests).unwrap()).unwrap();
+        assert_eq!(requeued, [operate::Requeued::Unservable("jiggler:list:a,b".to_owned())]);
+    }
     assert_eq!(setup.redis.strings(&[b"KEYS", b"jiggler:*"]), [JIGGLER.names().dead]);
+}
+
+/// Though a script reads it that has just seen the member.
+#[test]
+fn a_text_that_is_called_queue_is_no_member_of_that_name() {
+    let mut setup = Setup::new();
+    for (number, job) in naming("\"a\",\"x\":\"queue\"").iter().enumerate() {
+        setup.add(JIGGLER.names().retries, &number.to_string(), job);
+    }
+    assert_eq!(setup.look(false).moved, 2);
+    assert_eq!(setup.redis.strings(&[b"KEYS", b"jiggler:list:*"]), ["jiggler:list:a"]);
+}
+
+#[test]
+fn a_job_that_the_script_would_read_for_long_is_read_by_the_caller_and_moved_at_the_next_look() {
+    let mut setup = Setup::new();
+    let numbers = "1,".repeat(40_000);
+    let slow = format!(r#"{{"queue":"img","args":[{numbers}1]}}"#);
+    let quick = format!(r#"{{"args":[{numbers}1],"queue":"img"}}"#);
+    setup.add(JIGGLER.names().scheduled, "1", quick.as_bytes());
+    setup.add(JIGGLER.names().scheduled, "2", slow.as_bytes());
+    setup.add(JIGGLER.names().scheduled, "3", br#"{"queue":"img"}"#);
+    let due = setup.look(false);
+    assert_eq!(
+        (due.moved, due.more, due.unread),
+        (1, true, Some(Set::Scheduled)),
+        "those before it are moved"
+    );
+    let mut requests = Requests::new();
+    read_first(&setup.scripts, Set::Scheduled, &mut requests);
+    let told = Told::read(Set::Scheduled, &setup.conn.call_one(&requests).unwrap()).unwrap().unwrap();
+    // Of another set it tells nothing.
+    let other = Told { set: Set::Retries, ..told.clone() };
+    assert_eq!(setup.look_told(true, Some(&other)).unread, Some(Set::Scheduled));
+    let due = setup.look_told(true, Some(&told));
+    assert_eq!((due.moved, due.more, due.unread), (2, false, None));
+    let key = JIGGLER.queue("img");
+    assert_eq!(setup.redis.strings(&[b"LRANGE", key.as_bytes(), b"1", b"2"]), [slow, quick]);
+    // It is put off as any other.
+    setup.redis.run(&[b"SET", key.as_bytes(), b"no list"]);
+    setup.add(JIGGLER.names().scheduled, "1", format!(r#"{{"queue":"img","args":[{numbers}1]}}"#).as_bytes());
+    assert_eq!(setup.look_told(true, Some(&told)).held, 1);
+    assert_eq!(Told::read(Set::Retries, &setup.redis.run(&[b"ZRANGE", b"none", b"0", b"0"])).unwrap(), None);
 }

@@ -104,16 +104,16 @@ fn a_call_stops_at_its_bytes_and_a_single_larger_entry_comes_alone() {
 }
 
 #[test]
-fn only_the_head_is_read_of_what_is_larger_than_a_job() {
+fn of_what_is_larger_than_a_buried_job_only_the_head_is_read() {
     let mut setup = Setup::new();
-    for bytes in [PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MAX + 1] {
+    for bytes in [ENTRY_BYTES_MAX, ENTRY_BYTES_MAX + 1] {
         setup.redis.run(&[b"LPUSH", QUEUE.as_bytes(), &vec![b'x'; bytes]]);
     }
     let mut read = |skip| {
         setup.page(&queue(), Window { skip, count: 1, order: Order::Newest }).unwrap().entries.remove(0)
     };
     let (large, largest) = (read(0), read(1));
-    assert_eq!((large.size, large.bytes.len()), (PAYLOAD_BYTES_MAX as u64 + 1, ENTRY_HEAD_BYTES));
+    assert_eq!((large.size, large.bytes.len()), (ENTRY_BYTES_MAX as u64 + 1, ENTRY_HEAD_BYTES));
     assert!(!large.is_whole() && largest.is_whole());
 }
 

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::limits::HEARTBEAT_TTL_EXTRA;
+use crate::limits::{ENTRY_NAMED_WHOLE_BYTES_MAX, HEARTBEAT_TTL_EXTRA};
 use crate::net::{self, blocking::BlockingConnection};
 use crate::own_redis::OwnRedis;
 use crate::wire::keys::JIGGLER;
@@ -48,6 +48,11 @@ fn seen(job: &[u8]) -> Entry {
     Entry { newer: 0, size: job.len() as u64, score: None, bytes: Bytes::copy_from_slice(job) }
 }
 
+/// A job of which the script tells the queue.
+fn unread(entry: &Entry) -> Revived<'_> {
+    Revived { entry, queue: None, exact: None }
+}
+
 /// An entry of which only the first bytes were read.
 fn seen_in_part(job: &[u8], newer: u64) -> Entry {
     Entry { newer, size: job.len() as u64, score: None, bytes: Bytes::copy_from_slice(&job[..4]) }
@@ -72,12 +77,12 @@ fn jobs_go_to_the_queue_they_name_as_the_bytes_they_are() {
         setup.add(Set::Dead, "5", job);
         setup.add(Set::Dead, "6", b"other");
         let entry = seen(job);
-        let reply = setup.call(|s, r| requeue(s, Set::Dead, &[&entry], r)).unwrap();
+        let reply = setup.call(|s, r| requeue(s, Set::Dead, &[unread(&entry)], r)).unwrap();
         assert_eq!(read_requeued(&reply).unwrap(), [Requeued::Moved((*key).to_owned())]);
         let raw = setup.redis.run(&[b"LRANGE", key.as_bytes(), b"0", b"-1"]);
         assert_eq!(raw.as_array().unwrap().next().unwrap().as_bulk().unwrap(), *job);
         assert_eq!(setup.set(Set::Dead), ["other"]);
-        let reply = setup.call(|s, r| requeue(s, Set::Dead, &[&entry], r)).unwrap();
+        let reply = setup.call(|s, r| requeue(s, Set::Dead, &[unread(&entry)], r)).unwrap();
         assert_eq!(read_requeued(&reply).unwrap(), [Requeued::Gone], "it is moved once");
         setup.redis.run(&[b"FLUSHALL"]);
     }
@@ -90,7 +95,7 @@ fn a_retried_job_queues_behind_those_already_waiting() {
     setup.add(Set::Retries, "5", b"a");
     setup.add(Set::Retries, "6", b"b");
     let jobs = [seen(b"a"), seen(b"b")];
-    setup.call(|s, r| requeue(s, Set::Retries, &[&jobs[0], &jobs[1]], r)).unwrap();
+    setup.call(|s, r| requeue(s, Set::Retries, &[unread(&jobs[0]), unread(&jobs[1])], r)).unwrap();
     assert_eq!(setup.list("jiggler:list:default"), ["b", "a", "waits"], "workers take from the right");
 }
 
@@ -102,7 +107,8 @@ fn a_job_whose_queue_is_no_list_stays_in_its_set_and_the_others_go() {
     setup.add(Set::Retries, "5", held);
     setup.add(Set::Retries, "6", free);
     let jobs = [seen(held), seen(free)];
-    let reply = setup.call(|s, r| requeue(s, Set::Retries, &[&jobs[0], &jobs[1]], r)).unwrap();
+    let reply =
+        setup.call(|s, r| requeue(s, Set::Retries, &[unread(&jobs[0]), unread(&jobs[1])], r)).unwrap();
     let expected =
         [Requeued::Held("jiggler:list:img".to_owned()), Requeued::Moved("jiggler:list:default".to_owned())];
     assert_eq!(read_requeued(&reply).unwrap(), expected);
@@ -181,9 +187,88 @@ fn what_was_read_in_part_is_found_at_its_place_and_only_there() {
     assert_eq!(deleted(&dead, &seen_in_part(b"first", 0)), [false]);
     assert_eq!(deleted(&dead, &seen_in_part(b"first", 2)), [true]);
     assert_eq!(setup.list("jiggler:list:img"), ["first", "third"]);
-    let reply = setup.call(|s, r| requeue(s, Set::Dead, &[&seen_in_part(b"third", 0)], r)).unwrap();
+    let third = seen_in_part(b"third", 0);
+    let reply = setup.call(|s, r| requeue(s, Set::Dead, &[unread(&third)], r)).unwrap();
     assert_eq!(read_requeued(&reply).unwrap(), [Requeued::Moved("jiggler:list:default".to_owned())]);
     assert_eq!(setup.list("jiggler:list:default"), ["third"]);
+}
+
+/// A payload of so many bytes, told from others by its end alone.
+fn large(end: &str) -> Vec<u8> {
+    format!(r#"{{"name":"N","args":["{}"],"jid":"{end}"}}"#, "x".repeat(ENTRY_NAMED_WHOLE_BYTES_MAX))
+        .into_bytes()
+}
+
+#[test]
+fn a_large_entry_of_a_set_is_found_by_score_and_ends_wherever_it_moved_to() {
+    let mut setup = Setup::new();
+    for (score, end) in [("5", "a"), ("7.25", "b"), ("7.25", "c"), ("7.25", "d"), ("9", "e")] {
+        setup.add(Set::Dead, score, &large(end));
+    }
+    let entry = |newer, score, end| Entry { newer, score: Some(score), ..seen(&large(end)) };
+    let dead = Place::Set(Set::Dead);
+    let deleted = |setup: &mut Setup, entry: &Entry| {
+        read_deleted(&setup.call(|s, r| delete(s, &dead, &[entry], r)).unwrap()).unwrap()[0]
+    };
+    assert!(!deleted(&mut setup, &entry(1, 7.0, "c")), "of another score");
+    assert!(!deleted(&mut setup, &entry(1, 7.25, "f")), "of other bytes");
+    assert!(deleted(&mut setup, &entry(2, 7.25, "c")), "where it was");
+    setup.add(Set::Dead, "8", &large("g"));
+    assert!(deleted(&mut setup, &entry(3, 7.25, "b")), "below a new one");
+    assert!(deleted(&mut setup, &entry(0, 7.25, "d")), "above others that went");
+    assert!(!deleted(&mut setup, &entry(0, 7.25, "d")), "once");
+    let ends: Vec<_> =
+        setup.set(Set::Dead).iter().map(|job| job[job.len() - 3..job.len() - 2].to_owned()).collect();
+    assert_eq!(ends, ["a", "g", "e"]);
+    let job = entry(2, 5.0, "a");
+    let revived = Revived { entry: &job, queue: Some(b"img".to_vec()), exact: Some(b"\xff\0".to_vec()) };
+    let reply = setup.call(|s, r| requeue(s, Set::Dead, &[revived], r)).unwrap();
+    assert_eq!(read_requeued(&reply).unwrap(), [Requeued::Moved("jiggler:list:img".to_owned())]);
+    let pushed = setup.redis.run(&[b"RPOP", b"jiggler:list:img"]);
+    assert_eq!(pushed.as_bulk().unwrap(), b"\xff\0", "other bytes are pushed in its place");
+    let job = entry(0, 9.0, "e");
+    let condemned = Condemned { entry: &job, dead: None };
+    setup.redis.run(&[b"RENAME", b"jiggler:set:dead", b"jiggler:set:retries"]);
+    let reply = setup.call(|s, r| kill(s, Set::Retries, &[condemned], None, r)).unwrap();
+    assert_eq!(read_killed(&reply).unwrap(), Killed { moved: vec![true], trimmed: 0 });
+    assert_eq!((setup.set(Set::Dead).len(), setup.set(Set::Retries).len()), (1, 1));
+}
+
+/// The script tells the queue by as little of a payload as it can; whatever it looks at, it is right.
+#[test]
+fn the_queue_is_told_by_the_end_of_a_payload_only_where_that_cannot_be_wrong() {
+    let mut setup = Setup::new();
+    let numbers = "1,".repeat(100_000);
+    let table: &[(&str, &str)] = &[
+        (r#"{"args":[ARGS],"queue":"a","attempt":1,"retried_at":1.0e+21,"x":"y-z","n":null}"#, "a"),
+        (r#"{"args":[ARGS],"queue":"a","queue":"b"}  "#, "b"),
+        (r#"{"queue":"a","args":[ARGS],"x":{"queue":"inner"}}"#, "a"),
+        (r#"{"queue":"a","args":[ARGS],"x":["queue","y"]}"#, "a"),
+        (r#"{"queue":"a","args":[ARGS],"x":"{\"queue\":\"y\"}"}"#, "a"),
+        (r#"{"queue":"a","args":[ARGS],"x":"\\","y":"z"}"#, "a"),
+        (r#"{"args":[ARGS],"queue":"a","queue":7}"#, "default"),
+        (r#"{"args":[ARGS],"queue":"\u0061"}"#, "a"),
+        (r#"{"args":[ARGS],"qu\u0065ue":"a"}"#, "a"),
+        (r#"{"args":[ARGS],"x":"\"queue\":\"y\""}"#, "default"),
+        (r#"{"args":[ARGS]}"#, "default"),
+        (r#"{"args":[ARGS],"queue" : "a"}"#, "a"),
+    ];
+    for (payload, queue) in table {
+        for args in ["", "1,2", &numbers] {
+            let job = payload.replace("ARGS", args.trim_end_matches(','));
+            setup.add(Set::Dead, "5", job.as_bytes());
+            let entry = seen(job.as_bytes());
+            let reply = setup.call(|s, r| requeue(s, Set::Dead, &[unread(&entry)], r)).unwrap();
+            let got = read_requeued(&reply).unwrap().remove(0);
+            // What only a reader of all of it could tell is left to the caller, who was asked for nothing here.
+            let is_left = args.len() > 2 && got == Requeued::Moved("jiggler:list:default".to_owned());
+            let expected = Requeued::Moved(format!("jiggler:list:{}", queue));
+            assert!(got == expected || is_left, "{got:?} for {payload} of {} bytes", job.len());
+            if payload.contains(r#""queue":"a","attempt""#) {
+                assert_eq!(got, expected, "whatever is before it");
+            }
+        }
+    }
 }
 
 #[test]

@@ -4,21 +4,25 @@
 -- ARGV  1 most jobs to move from each set   2 queue of a job that names none   3 what the key of a queue begins with
 --       4 most bytes of payload to move from each set, a single larger one excepted   5 seconds until a job that cannot
 --       be moved is due again   6 jobs to read at once   7 uuid of the process   8 milliseconds the lead lasts
---       9 '1' if the process may be leading   10 size up to which a job that no worker may be given is returned
--- Redis's own clock decides what is due. The payload is read, for its queue, and moved unchanged, byte for byte. Each set
--- has its own share of a call, in jobs and in bytes, so that neither keeps the other waiting.
--- A job whose queue's key is not a list stays in its set and is due again later: it must not stand in the way of others. So
--- does one that names a queue no worker may be given, which is returned to the caller, who buries it; one that is too large
--- to be returned goes to the default queue, whatever it names: no handler gets it, and the shard that finds it buries it.
--- A connection that tracks keys learns of every change in either set from this call on: each set is read after the last
--- change made to it here.
--- In a cluster the realm is that of one queue: a job that names another is put off like one whose queue is not a list.
+--       9 '1' if the process may be leading   10 largest payload that a worker runs
+--       11 the set, 2 or 3, of which the caller has read a job that this could not; else 0   12 its size   13 its first bytes
+--       14 its last bytes   15 its queue
+-- Due is what Redis's own clock says. The payload is looked at, for its queue, and moved as it is, byte for byte; one that
+-- would hold Redis up is for the caller to read, and the set's jobs behind it wait for that. Each set has
+-- its own share of a call, in jobs and in bytes, so that neither keeps the other waiting.
+-- A job whose queue's key is no list stays in its set and is due again later: it must not stand in the way of others. So
+-- does one that names a queue no worker may be given, and the caller is told, who buries it; but one that is larger than may
+-- be told goes to the default queue, whatever it names: no handler gets it, and the shard that finds it there buries it.
+-- A connection that tracks keys is told of all that changes in either set from this call on: each set is read after the
+-- last change that is made to it here.
+-- In a cluster the realm is that of one queue: a job that names another one is put off like one whose queue is no list.
 --
--- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none), jobs
--- put off, the key of a queue that is not a list or of a set that is not a set ('': none), 1 if the process leads; and three
--- for each job to bury: the number of its set among the keys, the name of its queue, the job.
+-- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none),
+-- jobs put off, the key of a queue that is no list or of a set that is none ('': none), 1 if the process leads, the set of
+-- which the caller is to read the first job (0: none); and for each job that is to be buried three: the number of its set among
+-- the keys, the name of its queue, the job.
 local limit, page = tonumber(ARGV[1]), tonumber(ARGV[6])
-local moved, more, next_ms, held, broken, leads = 0, '0', -1, 0, '', 0
+local moved, more, next_ms, held, broken, leads, unread = 0, '0', -1, 0, '', 0, 0
 -- What is to be buried, as it is told.
 local doomed = {}
 
@@ -38,25 +42,52 @@ elseif ARGV[9] == '1' and leader() == ARGV[7] then
   redis.call('PEXPIRE', KEYS[1], ARGV[8])
   leads = 1
 end
-if there % 3 == 0 then return {moved, more, next_ms, held, broken, leads} end
+if there % 3 == 0 then return {moved, more, next_ms, held, broken, leads, unread} end
 
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 
--- The first due jobs of a set by the key of their queue, and these keys in the order in which they came up. The first is
--- read alone, then as many as those read were small: how large payloads are is known only once they are here.
+-- The name of a job's queue, whether a worker may be given it, and what it took to tell; nil if the caller is to read the job.
+local function name_of(number, job)
+  if ARGV[11] == tostring(number) and is_same(job, tonumber(ARGV[12]), ARGV[13], ARGV[14]) then
+    return ARGV[15], serves(ARGV[15]), 0
+  end
+  local name, is_servable, took = queue_of(job, ARGV[2])
+  -- A worker of whatever queue buries what is too large.
+  if not name and #job > tonumber(ARGV[10]) then return ARGV[2], true, took end
+  return name, is_servable, took
+end
+
+-- Entries of a set and their scores; none if its key is no set: that is nothing to the other set.
+local function read(set, first, last)
+  local entries = redis.pcall('ZRANGE', set, first, last, 'WITHSCORES')
+  if not is_refused(entries) then return entries end
+  if not is_spoilt(entries) then error(entries) end
+  broken = set
+  return {}
+end
+
+-- The first due jobs of the set of this number by the key of their queue, and these keys in the order in which they came up;
+-- and when the next one is due, which no further look at it tells: it may be large. The first is read alone and then as many as
+-- those were small: how large payloads are is known only once they are here.
 local function take(number)
   local set = KEYS[number]
   local queues, order, count, budget, ahead = {}, {}, 0, tonumber(ARGV[4]), 1
   while count < limit and budget > 0 do
     ahead = math.min(ahead, page, limit - count)
-    local entries = redis.call('ZRANGE', set, count, count + ahead - 1, 'WITHSCORES')
+    local entries = read(set, count, count + ahead - 1)
     for i = 1, #entries, 2 do
-      local job = entries[i]
-      if tonumber(entries[i + 1]) > now or (#job > budget and count > 0) then return queues, order end
-      budget = budget - #job
+      local job, score = entries[i], tonumber(entries[i + 1])
+      if score > now then return queues, order, score end
+      if #job > budget and count > 0 then return queues, order, now end
+      local name, is_servable, took = name_of(number, job)
+      if not name then
+        -- In turns, if both sets have one.
+        if unread == 0 or ARGV[11] == tostring(unread) then unread = number end
+        return queues, order, now
+      end
+      budget = budget - #job - took
       count = count + 1
-      local name, is_servable = queue_of(job, ARGV[2])
       if not is_servable and #job <= tonumber(ARGV[10]) then
         for _, element in ipairs({number, name, job}) do doomed[#doomed + 1] = element end
       else
@@ -69,17 +100,21 @@ local function take(number)
         list[#list + 1] = job
       end
     end
-    if #entries < 2 * ahead then break end
+    if #entries < 2 * ahead then return queues, order, nil end
     local used = tonumber(ARGV[4]) - budget
     ahead = math.max(1, math.min(4 * ahead, math.floor(budget * count / (used + 1))))
   end
-  return queues, order
+  return queues, order, now
 end
 
+-- Moves what is due of a set. When the next one is due; or nil, and the refusal.
 local function move(number)
   local set, told = KEYS[number], #doomed
-  local queues, order = take(number)
-  for i = told + 3, #doomed, 3 do redis.call('ZADD', set, 'XX', now + ARGV[5], doomed[i]) end
+  local queues, order, next = take(number)
+  for i = told + 3, #doomed, 3 do
+    redis.call('ZADD', set, 'XX', now + ARGV[5], doomed[i])
+    next = math.min(next or math.huge, now + ARGV[5])
+  end
   for _, key in ipairs(order) do
     local kind = kind_of_queue(key)
     if kind == 'list' or kind == 'none' then
@@ -88,33 +123,24 @@ local function move(number)
         push('LPUSH', key, queues[key])
         return redis.call('ZREM', set, unpack(queues[key]))
       end)
-      if not gone then return refusal end
+      if not gone then return nil, refusal end
       moved = moved + #queues[key]
     else
       for _, job in ipairs(queues[key]) do redis.call('ZADD', set, 'XX', now + ARGV[5], job) end
       held, broken = held + #queues[key], key
+      next = math.min(next or math.huge, now + ARGV[5])
     end
   end
-end
-
--- The first entry of a set and its score; none if its key is not a set: that does not concern the other set.
-local function first_of(set)
-  local head = redis.pcall('ZRANGE', set, 0, 0, 'WITHSCORES')
-  if not is_refused(head) then return head end
-  if not is_spoilt(head) then error(head) end
-  broken = set
-  return {}
+  -- Read after the last change: this is what a connection that tracks keys is told of changes from.
+  if #order > 0 or #doomed > told then redis.call('ZCARD', set) end
+  return next
 end
 
 for i = 2, 3 do
-  local head = first_of(KEYS[i])
-  if head[2] and tonumber(head[2]) <= now then
-    local refusal = move(i)
-    if refusal then return refusal end
-    head = first_of(KEYS[i])
-  end
-  if head[2] then
-    local ms = math.ceil((tonumber(head[2]) - now) * 1000)
+  local next, refusal = move(i)
+  if refusal then return refusal end
+  if next then
+    local ms = math.ceil((next - now) * 1000)
     if ms <= 0 then
       more = '1'
     elseif next_ms < 0 or ms < next_ms then
@@ -122,6 +148,6 @@ for i = 2, 3 do
     end
   end
 end
-local reply = {moved, more, next_ms, held, broken, leads}
+local reply = {moved, more, next_ms, held, broken, leads, unread}
 for _, element in ipairs(doomed) do reply[#reply + 1] = element end
 return reply

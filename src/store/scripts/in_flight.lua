@@ -27,8 +27,8 @@ end
 
 -- The key under which a job's recoveries are counted.
 local function recoveries_key(queue, job)
-  if #job > 65536 then
-    -- Reading all of it would hold Redis up: its size and its ends tell it from others.
+  if #job > 4096 then
+    -- To read all of it would hold Redis up: its size and its ends tell it from others.
     return string.format(RECOVERIES, queue) .. redis.sha1hex(#job .. string.sub(job, 1, 4096) .. string.sub(job, -4096))
   end
   local readable, parsed = pcall(cjson.decode, job)

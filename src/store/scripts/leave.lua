@@ -3,12 +3,13 @@
 -- still under way there would take jobs to a place where nobody looks, because the lease of its process goes too.
 --
 -- KEYS  1 home index of the shard   2.. for each of its queues: queue list, in-flight index, wait list, oversize list
--- ARGV  1 number of the call, from the same series as those of turns   2 seconds the fence stays; 0: no fence
+-- ARGV  1 number of the call, of the same series as those of turns   2 seconds the fence stays; 0: none
+--       3 most bytes of payload to hand back, a single larger one excepted
 --
--- Returns the number of jobs handed back.
--- Errors: 'FENCED ...', 'STALE ...' as for a turn.   'LEFT ...' this has already run
---         'HELD ...' jobs are to go back to a queue whose key is not a list: they stay in flight, for a reaper to handle.
---         All others are back, and nothing is fenced.
+-- Returns the number of jobs handed back; below 0, if some are left for the next call: then the shard has not ended yet.
+-- Errors: 'FENCED ...', 'STALE ...' as for a turn.   'LEFT ...' this has run already
+--         'HELD ...' jobs are to go back to a queue whose key is no list: they stay in flight, a reaper will see to it. All
+--         others are back, and nothing is fenced.
 local marks = redis.pcall('HMGET', KEYS[1], 't', 'b')
 if marks.err then
   -- Only another type is a fence: see turn.lua.
@@ -25,21 +26,24 @@ end
 redis.call('HDEL', KEYS[1], '-')
 
 -- One list after the other: each is in its queue or where it was.
-local count, broken = 0, nil
+local count, broken, budget = 0, nil, tonumber(ARGV[3])
 for first = 2, #KEYS, 4 do
   local lists = in_flight(first)
   if #lists > 0 and not takes_jobs(KEYS[first]) then
     broken = KEYS[first]
   else
     for i = #lists, 1, -1 do
-      local moved, refusal = whole(function()
-        local jobs = redis.call('LRANGE', lists[i], 0, -1)
-        push('RPUSH', KEYS[first], newest_first(jobs))
-        drop(lists[i])
-        return #jobs
+      if budget <= 0 then return -count end
+      local are_all, refusal = whole(function()
+        local jobs, are_all = newest(lists[i], 500, budget)
+        push('RPUSH', KEYS[first], jobs)
+        remove_newest(lists[i], jobs, are_all)
+        for _, job in ipairs(jobs) do budget = budget - #job end
+        count = count + #jobs
+        return are_all
       end)
-      if not moved then return refusal end
-      count = count + moved
+      if refusal then return refusal end
+      if not are_all then return -count end
     end
   end
 end

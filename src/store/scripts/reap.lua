@@ -3,19 +3,23 @@
 -- KEYS  1 lease set   2.. for each queue of the process, the first one first: queue list, in-flight index, wait list,
 --       oversize list
 -- ARGV  1 member of the process in the lease set   2 seconds the fence stays   3 recoveries after which a job is a suspect
---       4 most recoveries of a job   5 seconds they are remembered
+--       4 most recoveries of a job   5 seconds they are remembered   6 most jobs to take   7 most bytes of payload to take, a
+--       single larger one excepted
 --
 -- Each job's recoveries are counted under '{<queue list>}:recoveries:<jid>' (a hash: 'n', and 'of', the process that last
 -- died with it, so that one death counts once). A payload without a usable jid counts under its SHA-1.
 -- A job goes to the right end of its queue, in the old order, the oldest to be taken next; a suspect to the list
 -- '<index>:s', from which free.lua frees them one by one; one that has used up its recoveries to '<index>:p'.
 -- Oversize payloads did not run: they just go back.
--- A queue whose key is not a list keeps its jobs in flight, unfenced, until someone has fixed the key; so does one whose
--- suspects or poison key is not a list.
+-- Jobs that are left after so many are for the next call: until there is none the shard is not fenced, and what it still
+-- reports of jobs that were taken finds them no longer.
+-- A queue whose key is no list keeps its jobs in flight, unfenced, until somebody has mended the key; so does one whose suspects
+-- or poison have none.
 --
 -- Returns -1 if the process lives (its lease was renewed); -2 if its lease is gone (another reaper was here, or the process
--- ended in order); else an array: jobs put back, suspects and poison that are there now, a key that is spoilt: a queue,
--- suspects or poison that is not a list, recoveries that cannot be counted ('': none).
+-- ended in order); else an array: jobs put back, suspects and poison that lie there now, a key that is spoilt:
+-- a queue, suspects or poison that is no list, recoveries that cannot be counted ('': none); 1 if jobs are left, and then
+-- suspects and poison are not counted.
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not ends then return -2 end
 local time = redis.call('TIME')
@@ -44,21 +48,26 @@ local function recoveries(queue, job)
   return count
 end
 
--- One list: its jobs are where they belong, or where they were.
+-- Jobs of one list: they are where they belong, or where they were. Whether none is left.
 local list, first
+local jobs_left, bytes_left = tonumber(ARGV[6]), tonumber(ARGV[7])
 local function take()
   local queue, index = KEYS[first], KEYS[first + 1]
-  local jobs, innocent, suspicious, poisonous = redis.call('LRANGE', list, 0, -1), {}, {}, {}
+  local innocent, suspicious, poisonous = {}, {}, {}
+  local jobs, are_all = newest(list, jobs_left, bytes_left)
   for _, job in ipairs(jobs) do
     local count = list == KEYS[first + 3] and 0 or recoveries(queue, job)
     local kind = count > most and poisonous or count > suspect_after and suspicious or innocent
     kind[#kind + 1] = job
+    jobs_left, bytes_left = jobs_left - 1, bytes_left - #job
   end
-  push('RPUSH', index .. POISON, poisonous)
-  push('RPUSH', index .. SUSPECTS, suspicious)
-  push('RPUSH', queue, newest_first(innocent))
-  drop(list)
-  return #innocent
+  -- Each the newest first, so that the oldest is the next to be buried, let go or run.
+  push('LPUSH', index .. POISON, poisonous)
+  push('LPUSH', index .. SUSPECTS, suspicious)
+  push('RPUSH', queue, innocent)
+  remove_newest(list, jobs, are_all)
+  back = back + #innocent
+  return are_all
 end
 
 -- How many jobs are in a list, if it is one.
@@ -76,13 +85,14 @@ for at = 2, #KEYS, 4 do
     broken = queue
   elseif takes_jobs(index .. SUSPECTS) and takes_jobs(index .. POISON) then
     for i = #lists, 1, -1 do
+      local are_all, refusal = false, nil
       list = lists[i]
-      local moved, refusal = whole(take)
-      if not moved then return refusal end
-      back = back + moved
+      if jobs_left > 0 and bytes_left > 0 then are_all, refusal = whole(take) end
+      if refusal then return refusal end
+      if not are_all then return {back, 0, 0, broken, 1} end
     end
     fence(first, 'fenced', ARGV[2])
   end
   suspects, poison = suspects + length(index .. SUSPECTS), poison + length(index .. POISON)
 end
-return {back, suspects, poison, broken}
+return {back, suspects, poison, broken, 0}

@@ -127,7 +127,8 @@ fn a_reconcile_that_drops_instead_of_handing_back_is_caught() {
 
 #[test]
 fn a_reconcile_that_hands_back_in_reverse_is_caught() {
-    caught((Script::Reconcile, "newest_first(back)", "back"), "another order");
+    let text = "push('RPUSH', KEYS[1], jobs)";
+    caught((Script::Reconcile, text, "push('RPUSH', KEYS[1], newest_first(jobs))"), "another order");
 }
 
 #[test]

@@ -243,12 +243,19 @@ impl<'a> World<'a> {
     fn reconcile(&mut self, at: usize, queue: usize, name: BatchName, knowledge: &Knowledge) -> Verdict {
         let shard = &mut self.shards[at];
         let (list, batch) = (JIGGLER.queue(&self.queues[queue]), shard.key(queue, name));
-        let number = shard.fresh_number();
-        let mut requests = Requests::new();
-        let keys = (shard.home(), shard.queue(queue));
-        flight::reconcile(&self.scripts, number, keys.0, keys.1, name, &knowledge.known, &mut requests);
         let before = Database::read(self.conn);
-        let reply = self.conn.call_one(&requests).map_err(|error| format!("reconcile failed: {error}"))?;
+        let mut requests = Requests::new();
+        let (mut handed_back, mut more) = (0, true);
+        // What has many bytes goes back part by part.
+        while more {
+            let number = shard.fresh_number();
+            requests.clear();
+            let keys = (shard.home(), shard.queue(queue));
+            flight::reconcile(&self.scripts, number, keys.0, keys.1, name, &knowledge.known, &mut requests);
+            let reply = self.conn.call_one(&requests).map_err(|error| format!("reconcile failed: {error}"))?;
+            let part = flight::read_handed_back(&reply).map_err(|error| error.to_string())?;
+            (handed_back, more) = (handed_back + part.jobs, part.more);
+        }
         let after = Database::read(self.conn);
 
         let mut back = 0;
@@ -265,8 +272,8 @@ impl<'a> World<'a> {
                 back += 1;
             }
         }
-        ensure(reply.as_integer().is_ok_and(|count| count == back), || {
-            format!("reconcile of {batch} answered {reply:?}, {back} jobs should be handed back")
+        ensure(handed_back == back, || {
+            format!("reconcile of {batch} handed {handed_back} jobs back, {back} should be handed back")
         })?;
         oracle::handed_back_in_order(before.list(&list), before.list(&batch), after.list(&list))?;
         let again = self.conn.call_one(&requests).and_then(|reply| Ok(reply.as_integer()?));

@@ -201,16 +201,31 @@ fn cases() -> Vec<Case> {
         Case {
             before: &["HSET qa:i t 4 3 5", "RPUSH qa:i:3 A1 A2 A3 A4 A4", "LPUSH qa A9"],
             keys: "qa qa:i qa:i:3 qa:i",
-            args: "3 5 2 A2 A4 1 A3",
+            args: "3 5 1000 2 A2 A4 1 A3",
             jobs: &["A1", "A2", "A4", "A9"],
             ..Case::of(Script::Reconcile, "reconcile: some stay")
         },
         Case {
             before: &["HSET qa:i t 4 3 3", "RPUSH qa:i:3 A1 A2 A3", "LPUSH qa A9"],
             keys: "qa qa:i qa:i:3 qa:i",
-            args: "3 5 0 1 A3",
+            args: "3 5 1000 0 1 A3",
             jobs: &["A1", "A2", "A9"],
             ..Case::of(Script::Reconcile, "reconcile: all go")
+        },
+        Case {
+            before: &["HSET qa:i t 4 3 3", "RPUSH qa:i:3 A1 A2 A3", "LPUSH qa A9"],
+            keys: "qa qa:i qa:i:3 qa:i",
+            args: "3 5 1000 0 0",
+            jobs: &["A1", "A2", "A3", "A9"],
+            ..Case::of(Script::Reconcile, "reconcile: all go back")
+        },
+        Case {
+            before: &["HSET qa:i t 4 3 3", "RPUSH qa:i:3 A1 A2 A3", "LPUSH qa A9"],
+            keys: "qa qa:i qa:i:3 qa:i",
+            args: "3 5 3 0 0",
+            again: Some("3 5 1000 0 0"),
+            jobs: &["A1", "A2", "A3", "A9"],
+            ..Case::of(Script::Reconcile, "reconcile: a part goes back")
         },
         Case {
             before: &["HSET qa:i t 4 b 3"],
@@ -221,7 +236,7 @@ fn cases() -> Vec<Case> {
         Case {
             before: &["RPUSH qa:i:o AAAA BBBBB", "ZADD dead 1 old"],
             keys: "qa:i:o dead failed",
-            args: "4 9 AAAA-died 5 10",
+            args: "4 9 5 10 AAAA-died AAAA-rest",
             jobs: &["AAAA", "BBBBB"],
             ..Case::of(Script::Bury, "bury")
         },
@@ -240,7 +255,7 @@ fn cases() -> Vec<Case> {
         Case {
             before: &["RPUSH qa:i:s A1 A2", "LPUSH qa A9"],
             keys: "qa qa:i:s",
-            args: "2 1",
+            args: "2 1 1000",
             jobs: &["A1", "A2", "A9"],
             ..Case::of(Script::Free, "free")
         },
@@ -258,7 +273,7 @@ fn cases() -> Vec<Case> {
                 "LPUSH qa A9",
             ],
             keys: "leases qa qa:i qa:i:w qa:i:o qb qb:i qb:i:w qb:i:o",
-            args: "x:1:q 60 1 3 600",
+            args: "x:1:q 60 1 3 600 500 1000",
             jobs: &["A1", "A2", "A3", "A4", "A5", "A9", "B1"],
             ..Case::of(Script::Reap, "reap")
         },
@@ -271,21 +286,21 @@ fn cases() -> Vec<Case> {
                 "LPUSH qa A9",
             ],
             keys: "qa:i qa qa:i qa:i:w qa:i:o qb qb:i qb:i:w qb:i:o",
-            args: "5 0",
+            args: "5 0 1000",
             jobs: &["A1", "A2", "A3", "A9", "B1"],
             ..Case::of(Script::Leave, "leave")
         },
         Case {
             before: &["HSET qa:i t 4", "RPUSH qa:i:w A3", "RPUSH qb:i:o B1"],
             keys: "qa:i qa qa:i qa:i:w qa:i:o qb qb:i qb:i:w qb:i:o",
-            args: "5 60",
+            args: "5 60 1000",
             jobs: &["A3", "B1"],
             ..Case::of(Script::Leave, "leave with a fence")
         },
         Case {
             before: &["ZADD retries 1 A1 2 A2 3 A3", "ZADD scheduled 1 A4", "LPUSH qa A9"],
             keys: "lead retries scheduled",
-            args: "500 a q 100000 60 50 me 1000 1 1000000",
+            args: "500 a q 100000 60 50 me 1000 1 1000 0 0 '' '' ''",
             jobs: &["A1", "A2", "A3", "A4", "A9"],
             ..Case::of(Script::Due, "due")
         },
@@ -300,28 +315,28 @@ fn cases() -> Vec<Case> {
         Case {
             before: &["ZADD retries 1 A1 2 A2", "LPUSH qa A9"],
             keys: "retries",
-            args: "a q 0 2 A2 0 2 A1",
+            args: "a q 0 2 2 A2 '' a 0 '' 0 1 2 A1 '' '' 0 ''",
             jobs: &["A1", "A2", "A9"],
             ..Case::of(Script::Requeue, "requeue")
         },
         Case {
             before: &["ZADD retries 1 A1 2 A2", "ZADD dead 1 old"],
             keys: "retries dead",
-            args: "600 10 0 2 A2 A2-killed 0 2 A1 ''",
+            args: "600 10 0 2 2 A2 '' A2-killed 0 1 2 A1 '' ''",
             jobs: &["A1", "A2"],
             ..Case::of(Script::Kill, "kill")
         },
         Case {
             before: &["LPUSH qa A1 A2 A3"],
             keys: "qa",
-            args: "list 0 2 A3 0 2 A2",
+            args: "list 0 '' 2 A3 '' 0 '' 2 A2 ''",
             jobs: &["A1"],
             ..Case::of(Script::Delete, "delete in a queue")
         },
         Case {
             before: &["ZADD retries 1 A1 2 A2 3 A3"],
             keys: "retries",
-            args: "zset 0 2 A3 0 2 A2",
+            args: "zset 0 3 2 A3 '' 0 2 2 A2 ''",
             jobs: &["A1"],
             ..Case::of(Script::Delete, "delete in a set")
         },
