@@ -128,7 +128,6 @@ impl Commands {
 mod tests {
     use jiggler_uring::internal::resp::decode::{Decoder, ReplyLimits};
     use jiggler_uring::internal::store::scripts::LOAD_REPLIES;
-    use jiggler_uring::internal::wire::keys::JIGGLER;
 
     use super::*;
 

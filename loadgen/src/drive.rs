@@ -9,8 +9,11 @@ use crate::keys;
 use crate::null_client::NullClient;
 use crate::progress::Progress;
 
-/// Jobs of one LPUSH: large enough to make Redis's cost per call vanish.
+/// Most jobs of one LPUSH: large enough to make Redis's cost per call vanish.
 const PUSH_JOBS: u64 = 1_000;
+
+/// Bytes of one LPUSH, about, if jobs are large.
+const PUSH_BYTES: usize = 1024 * 1024;
 
 /// LPUSHes between two checks for an interrupt and updates of the progress bar.
 const PUSHES_PER_WINDOW: u64 = 10;
@@ -45,6 +48,15 @@ impl Work {
     pub(crate) fn noop() -> Self {
         Self { name: "Noop", arguments: Arguments::Same("[]".to_owned()) }
     }
+
+    /// A job that does nothing, with a payload of so many bytes: its argument is a text, as long as that takes.
+    pub(crate) fn noop_of_bytes(bytes: u64) -> Self {
+        let around = Payloads::new(&Self { name: "Noop", arguments: Arguments::Same("[\"\"]".to_owned()) })
+            .next()
+            .len();
+        let filler = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_sub(around);
+        Self { name: "Noop", arguments: Arguments::Same(format!("[\"{}\"]", "x".repeat(filler))) }
+    }
 }
 
 /// Jobs, each with its own id, as the gem writes them.
@@ -67,6 +79,11 @@ impl Payloads {
             Arguments::Numbered(first) => (format!("{start}[{first},"), true),
         };
         Self { start, numbered, next_number: 1, text: Vec::new() }
+    }
+
+    /// How many of them one LPUSH takes.
+    fn per_push(&self) -> u64 {
+        ((PUSH_BYTES / self.start.len().max(1)) as u64).clamp(1, PUSH_JOBS)
     }
 
     /// The next job's JSON.
@@ -147,9 +164,10 @@ impl Feeder {
     ) -> Result<(), Error> {
         let mut left = jobs;
         let payloads = &mut self.payloads;
+        let per_push = payloads.per_push();
         let fill = |window: &mut Requests| {
             for _ in 0..PUSHES_PER_WINDOW {
-                let chunk = left.min(PUSH_JOBS);
+                let chunk = left.min(per_push);
                 if chunk == 0 {
                     break;
                 }
@@ -157,7 +175,7 @@ impl Feeder {
                 left -= chunk;
             }
         };
-        let answered = |windows: usize| progress((windows as u64 * PUSHES_PER_WINDOW * PUSH_JOBS).min(jobs));
+        let answered = |windows: usize| progress((windows as u64 * PUSHES_PER_WINDOW * per_push).min(jobs));
         self.client.drive(interrupt, fill, answered)
     }
 }
@@ -183,6 +201,16 @@ mod tests {
         let text = String::from_utf8(payloads.next().to_vec()).unwrap();
         let expected = r#"{"name":"Append","args":["/tmp/x",2],"retries":0,"jid":"3c6ef372fe94f82a"}"#;
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_payload_has_the_bytes_that_were_asked_for() {
+        for bytes in [100, 2_000, 200_000] {
+            let mut payloads = Payloads::new(&Work::noop_of_bytes(bytes));
+            assert_eq!(payloads.next().len() as u64, bytes);
+            assert!(payloads.per_push() * bytes <= PUSH_BYTES as u64);
+        }
+        assert!(Payloads::new(&Work::noop_of_bytes(1)).next().len() < 100, "as small as a job can be");
     }
 
     #[test]

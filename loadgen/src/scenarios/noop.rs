@@ -2,11 +2,15 @@
 //!
 //! For comparison with the rates: what the null client reaches with the same commands on the same Redis.
 
+mod payloads;
+
 use std::path::PathBuf;
 
 use clap::Args;
+use jiggler_uring::internal::limits::PAYLOAD_BYTES_MAX;
 use serde::Serialize;
 
+use self::payloads::Popped;
 use super::Session;
 use super::drain::{self, Bench, LastColumn, Load, Row};
 use super::limit::{self, LimitRow, Plan};
@@ -60,6 +64,10 @@ pub(crate) struct Options {
     /// Runs per row: the table shows medians
     #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
     runs: u64,
+    /// Bytes of each payload, one row each, compared with a client that pops the same jobs: as many jobs as `--jobs`
+    /// names first, or as have 512 MB
+    #[arg(long, value_delimiter = ',', value_name = "BYTES,BYTES", value_parser = payload)]
+    payload: Vec<u64>,
     /// Omit the null client, and with it the ratio
     #[arg(long)]
     no_limit: bool,
@@ -90,7 +98,13 @@ pub(crate) struct Options {
 struct Results {
     limit: Vec<LimitRow>,
     rows: Vec<Row>,
+    payloads: Vec<Popped>,
     peers: Peers,
+}
+
+/// Bytes of a payload.
+fn payload(text: &str) -> Result<u64, String> {
+    cli::bounded(text, PAYLOAD_BYTES_MAX as u64)
 }
 
 /// The whole scenario.
@@ -99,15 +113,21 @@ struct Results {
 /// Redis or the worker cannot be started, a run failed, or an interrupt.
 pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
     let (mut results, machine) = measure_all(options, session)?;
+    let by_size = !options.payload.is_empty();
     let best = results.limit.iter().map(|row| row.jobs_per_second.median).max_by(f64::total_cmp);
-    for row in &mut results.rows {
+    for row in results.rows.iter_mut().filter(|_| !by_size) {
         row.ratio = row.jobs_per_second.zip(best).map(|(rate, best)| rate.median / best);
     }
     compare_with_peers(&results.rows, &mut results.peers.rows);
     let mut outcome = Outcome::new("noop", "No-op jobs", machine, options, &results)?
         .defined_by(&drain::DEFINITIONS)
-        .defined_by(&[OF_LIMIT]);
-    outcome.tables.push(drain::table(&results.rows, &published::NOOP, Some(LAST_COLUMN)));
+        .defined_by(&[if by_size { payloads::OF_RPOP_MEANS } else { OF_LIMIT }]);
+    if by_size {
+        outcome.tables.push(drain::table(&results.rows, &[], Some(payloads::OF_RPOP)));
+        outcome.tables.push(payloads::table(&results.payloads));
+    } else {
+        outcome.tables.push(drain::table(&results.rows, &published::NOOP, Some(LAST_COLUMN)));
+    }
     if !results.limit.is_empty() {
         outcome.tables.push(limit::table(&results.limit));
     }
@@ -140,10 +160,17 @@ fn measure_all(options: &Options, session: &Session) -> Result<(Results, Machine
         let scene = Scene::set(program.clone(), *cores, &options.redis, session)?.at(options.distance)?;
         // Null client and peers do not depend on the worker's cores: they run once, with the first.
         let first = described.is_none();
-        if first && !options.no_limit {
+        if first && !options.no_limit && options.payload.is_empty() {
             results.limit = measure_limit(&scene, options, session)?;
         }
-        results.rows.extend(measure(&mut Bench::new(&scene, options.mode, session)?, options)?);
+        let mut bench = Bench::new(&scene, options.mode, session)?;
+        if options.payload.is_empty() {
+            results.rows.extend(measure(&mut bench, options)?);
+        } else {
+            let (rows, popped) = payloads::measure(&scene, &mut bench, options, session)?;
+            results.rows.extend(rows);
+            results.payloads.extend(popped);
+        }
         if first {
             let sizes = (options.runs, options.peer_jobs);
             results.peers = peers::measure(&options.peers, &scene.server, sizes, session)?;

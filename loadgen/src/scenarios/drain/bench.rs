@@ -67,7 +67,7 @@ impl<'a> Bench<'a> {
     }
 
     /// The name of its rows, and the number of their shards.
-    pub(super) fn processor(&self) -> (Processor, u64) {
+    pub(in crate::scenarios) fn processor(&self) -> (Processor, u64) {
         (self.scene.processor(self.mode), self.scene.cores)
     }
 

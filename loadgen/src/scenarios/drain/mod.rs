@@ -30,7 +30,7 @@ pub(super) struct Load<'a> {
     /// Jobs in flight.
     pub(super) concurrency: u64,
     /// What distinguishes the row from others of the same worker; follows the worker's name.
-    pub(super) variant: &'static str,
+    pub(super) variant: &'a str,
     /// The end of a run is seen to this fraction of it, for example a twentieth: the finer, the more the checks
     /// disturb.
     pub(super) looks: u32,
