@@ -12,6 +12,7 @@ mod held;
 pub mod io;
 mod operate;
 mod outage;
+mod put_back;
 mod redis;
 mod ruby;
 mod start;
@@ -23,6 +24,7 @@ pub use handlers::*;
 pub use held::*;
 pub use operate::*;
 pub use outage::*;
+pub use put_back::*;
 pub use redis::*;
 pub use ruby::*;
 pub use start::*;
@@ -210,13 +212,6 @@ pub const UNBLOCK_TRIES_MAX: usize = 50;
 /// Pause between two of these attempts.
 pub const UNBLOCK_PAUSE: Duration = Duration::from_millis(1);
 
-/// Largest payload, including its envelope, that is read to be buried: what Redis itself allows in one string.
-pub const OVERSIZE_REPLY_BYTES_MAX: usize = 513 * 1024 * 1024;
-
-/// Bytes that one dead entry holds in base64, which must also fit into one Redis string (512 MB): a larger payload is
-/// buried in two entries. Both go in one command, which is below the gigabyte that Redis accepts from a client at once.
-pub const BURIED_PART_BYTES_MAX: usize = 256 * 1024 * 1024;
-
 /// Messages between control and one shard that may be waiting: a handful in a process's life, and cancellations.
 pub const MESH_MESSAGES_MAX: usize = 32;
 
@@ -361,16 +356,6 @@ pub const LEFT_FENCE: Duration = Duration::from_secs(3_600);
 /// Shards and queues a lease may name: no process of ours exceeds these ([`CORES_MAX`], [`QUEUES_MAX`]). A lease that
 /// names more was not written by us and is left alone.
 pub const LEASE_SHARDS_MAX: usize = CORES_MAX;
-
-/// Jobs of a dead shard that one call puts back: about 5 ms of Redis's time, as each has its recoveries counted.
-pub const REAP_JOBS_MAX: usize = 500;
-
-/// Bytes of payload it puts back, except for a single larger one: they are copied into the script and out of it, and short
-/// payloads are decoded for their jid, which takes up to 10 ms for this many.
-pub const REAP_BYTES_MAX: usize = 128 * 1024;
-
-/// Bytes of payload that one call hands back, except for a single larger one: about 2 ms of Redis's time.
-pub const HAND_BACK_BYTES_MAX: usize = 256 * 1024;
 
 /// Due jobs moved from each set by one script call: about 2 ms of Redis's time with short payloads.
 pub const DUE_JOBS_MAX: usize = 500;

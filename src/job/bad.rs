@@ -38,8 +38,8 @@ pub fn bury_unparsable(raw: &[u8], reason: &BadPayload, queue: &str, now: f64) -
     bury_part(raw, (1, 1), &reason.to_string(), queue, now)
 }
 
-/// As [`bury_unparsable`], in as many entries as it takes that none holds more than `part_bytes_max` of the bytes: Redis has a
-/// largest string, which the base64 of all of them may exceed. In their order they are the exact bytes.
+/// As [`bury_unparsable`], in as many entries as it takes for none to hold more than `part_bytes_max` of the bytes: their
+/// base64 may exceed the largest string of Redis. In order they are the exact bytes.
 #[must_use]
 pub fn bury_in_parts(
     raw: &[u8],

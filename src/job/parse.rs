@@ -219,3 +219,5 @@ impl<V> Envelope<V> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;

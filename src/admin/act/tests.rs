@@ -232,7 +232,7 @@ fn what_is_retried_of_buried_bytes_are_these_bytes() {
     for (score, raw) in bytes.into_iter().enumerate() {
         let reason = Parser::new().parse(raw).unwrap_err();
         let entry = bury_unparsable(raw, &reason, "img", 1.0);
-        redis.run(&[b"ZADD", Set::Dead.key().as_bytes(), score.to_string().as_bytes(), &entry]);
+        redis.run(&[b"ZADD", JIGGLER.names().dead.as_bytes(), score.to_string().as_bytes(), &entry]);
     }
     let second = field(&members(&redis, Set::Dead)[1], "jid");
     let said = run(&redis, &jid(Action::Retry, &second, &sets())).unwrap();

@@ -252,7 +252,8 @@ impl<'a> World<'a> {
             requests.clear();
             let keys = (shard.home(), shard.queue(queue));
             flight::reconcile(&self.scripts, number, keys.0, keys.1, name, &knowledge.known, &mut requests);
-            let reply = self.conn.call_one(&requests).map_err(|error| format!("reconcile failed: {error}"))?;
+            let reply =
+                self.conn.call_one(&requests).map_err(|error| format!("reconcile failed: {error}"))?;
             let part = flight::read_handed_back(&reply).map_err(|error| error.to_string())?;
             (handed_back, more) = (handed_back + part.jobs, part.more);
         }

@@ -4,12 +4,13 @@
 //! memory. Each test's name is what it proves; past bugs are among them.
 
 mod fetch;
+mod in_parts;
 
 use std::rc::Rc;
 
 use crate::own_redis::OwnRedis;
 use bytes::Bytes;
-use jiggler_uring::internal::limits::{HAND_BACK_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use jiggler_uring::internal::limits::PAYLOAD_BYTES_MAX;
 use jiggler_uring::internal::net::Error;
 use jiggler_uring::internal::net::blocking::BlockingConnection;
 use jiggler_uring::internal::resp::{Reply, Requests};
@@ -60,7 +61,11 @@ impl Setup {
     }
 
     fn list(&mut self, key: &[u8]) -> Vec<Vec<u8>> {
-        let reply = self.run(&[b"LRANGE", key, b"0", b"-1"]);
+        self.strings(&[b"LRANGE", key, b"0", b"-1"])
+    }
+
+    fn strings(&mut self, args: &[&[u8]]) -> Vec<Vec<u8>> {
+        let reply = self.run(args);
         reply.as_array().unwrap().map(|value| value.as_bulk().unwrap().to_vec()).collect()
     }
 
@@ -109,8 +114,12 @@ impl Setup {
     }
 
     fn bury(&mut self, bytes: usize, entry: &[u8]) -> i64 {
+        self.bury_all(bytes, &[entry.to_vec()])
+    }
+
+    fn bury_all(&mut self, bytes: usize, entries: &[Vec<u8>]) -> i64 {
         let mut requests = Requests::new();
-        let burial = Burial { bytes, entries: &[entry.to_vec()], now: 1e9, cutoff: 0.0, dead_jobs_max: 100 };
+        let burial = Burial { bytes, entries, now: 1e9, cutoff: 0.0, dead_jobs_max: 100 };
         flight::bury(&self.scripts, &self.context.queues[0], &burial, &mut requests);
         self.conn.call_one(&requests).unwrap().as_integer().unwrap()
     }
@@ -363,44 +372,6 @@ fn a_shard_leaves_no_jobs_behind_whose_queue_is_not_a_list() {
     assert!(is_refused(setup.reconcile(3, BatchName::Wait, &Known::default()), "HELD"));
     assert_eq!(setup.list(&queue.wait_list), [b"job"]);
     assert_eq!(setup.number(&[b"EXISTS", &queue.index]), 0, "no fence");
-}
-
-#[test]
-fn what_goes_back_goes_part_by_part_in_its_order_if_it_has_many_bytes() {
-    let mut setup = Setup::new();
-    let queue = setup.queue();
-    let jobs: Vec<Vec<u8>> = (0..5).map(|fill| vec![b'a' + fill; HAND_BACK_BYTES_MAX / 2]).collect();
-    let fill = |setup: &mut Setup, list: &[u8]| {
-        for job in &jobs {
-            setup.run(&[b"RPUSH", list, job]);
-        }
-    };
-    let back = |setup: &mut Setup| {
-        let reply = setup.run(&[b"LRANGE", &queue.list, b"0", b"-1"]);
-        let firsts: Vec<u8> = reply.as_array().unwrap().map(|job| job.as_bulk().unwrap()[0]).collect();
-        setup.run(&[b"DEL", &queue.list]);
-        firsts
-    };
-    fill(&mut setup, &queue.batch(BatchName::Turn(1)));
-    setup.run(&[b"HSET", &queue.index, b"1", b"5"]);
-    let mut number = 2;
-    let mut counts = Vec::new();
-    while counts.last().is_none_or(|count| *count < 0) {
-        counts.push(setup.reconcile(number, BatchName::Turn(1), &Known::default()).unwrap());
-        number += 1;
-    }
-    assert_eq!(counts.iter().map(|count| count.abs()).sum::<i64>(), 5, "{counts:?}");
-    assert!(counts.len() > 2, "{counts:?}");
-    assert_eq!(back(&mut setup), b"edcba");
-    fill(&mut setup, &queue.wait_list);
-    let mut counts = Vec::new();
-    while counts.last().is_none_or(|count| *count < 0) {
-        counts.push(setup.leave(number).unwrap());
-        number += 1;
-    }
-    assert_eq!(counts.iter().map(|count| count.abs()).sum::<i64>(), 5, "{counts:?}");
-    assert!(counts.len() > 2, "{counts:?}");
-    assert_eq!(back(&mut setup), b"edcba");
 }
 
 #[test]
