@@ -33,7 +33,7 @@ pub struct ReapedJobs {
     pub poison: u64,
     /// The key of a queue that is not a list, whose jobs stay in flight; empty if there is none.
     pub broken: String,
-    /// Jobs are left for another call. Until then the shard is not fenced, and its suspects and poison are not counted.
+    /// Jobs are left for another call. Until then its suspects and poison are not counted.
     pub more: bool,
 }
 

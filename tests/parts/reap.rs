@@ -4,7 +4,9 @@
 use crate::own_redis::OwnRedis;
 use jiggler_uring::internal::limits::REAP_BYTES_MAX;
 use jiggler_uring::internal::net::blocking::BlockingConnection;
-use jiggler_uring::internal::resp::{Reply, Requests, Value};
+use jiggler_uring::internal::resp::{Reply, Requests};
+use jiggler_uring::internal::store::flight;
+use jiggler_uring::internal::store::process::{self, Holder, LeaseTimes, Renewal};
 use jiggler_uring::internal::store::recovery::{self, Reaped, ReapedJobs};
 use jiggler_uring::internal::store::scripts::Scripts;
 use jiggler_uring::internal::store::turn::QueueKeys;
@@ -51,6 +53,33 @@ impl Setup {
             self.run(&[b"RPUSH", in_flight::batch(&index, 7).as_bytes(), job.as_bytes()]);
         }
         Dead { member, queues }
+    }
+
+    fn text(&mut self, key: &[u8]) -> String {
+        String::from_utf8(self.run(&[b"GET", key]).as_bulk().unwrap().to_vec()).unwrap()
+    }
+
+    /// The error to a command.
+    fn try_run(&mut self, args: &[&[u8]]) -> String {
+        let mut requests = Requests::new();
+        requests.command(args);
+        self.conn.call_one(&requests).unwrap_err().to_string()
+    }
+
+    /// The error to a call of the owner, who woke up.
+    fn turn(&mut self, dead: &Dead) -> String {
+        let mut requests = Requests::new();
+        flight::resume(&self.scripts, &dead.queues[0], 100, &mut requests);
+        self.conn.call_one(&requests).unwrap_err().to_string()
+    }
+
+    /// What the owner's next renewal would be told.
+    fn renew(&mut self, dead: &Dead) -> Renewal {
+        let mut requests = Requests::new();
+        let holder = Holder { member: &dead.member, index: &dead.queues[0] };
+        let times = LeaseTimes { ends_ms: 1, none_ends_until_ms: 0 };
+        process::renew_lease(&self.scripts, holder, times, 20_000, 1, &mut requests);
+        process::read_lease(&self.conn.call_one(&requests).unwrap()).unwrap().1
     }
 
     fn reap(&mut self, dead: &Dead) -> ReapedJobs {
@@ -114,7 +143,7 @@ fn one_death_counts_once_however_often_it_is_seen() {
 }
 
 #[test]
-fn many_bytes_are_put_back_part_by_part_in_their_order_and_the_fence_comes_last() {
+fn many_bytes_are_put_back_part_by_part_in_their_order_behind_a_fence_that_is_there_from_the_first() {
     let mut setup = Setup::new();
     let large =
         |jid: u8| format!(r#"{{"name":"N","args":["{}"],"jid":"{jid}"}}"#, "x".repeat(REAP_BYTES_MAX / 2));
@@ -124,9 +153,12 @@ fn many_bytes_are_put_back_part_by_part_in_their_order_and_the_fence_comes_last(
     loop {
         let reaped = setup.reap(&dead);
         (back, calls) = (back + reaped.back, calls + 1);
-        let is_fenced =
-            matches!(setup.run(&[b"TYPE", &dead.queues[0].index]).value(), Value::Simple(b"string"));
-        assert_eq!(is_fenced, !reaped.more);
+        let fence = if reaped.more { "fenced 7" } else { "fenced" };
+        assert_eq!(setup.text(&dead.queues[0].index), fence);
+        assert_eq!(setup.text(&dead.queues[0].wait_list), "fenced", "it was empty from the first");
+        let ttl_s = setup.run(&[b"TTL", &dead.queues[0].index]).as_integer().unwrap();
+        assert_eq!(ttl_s < 0, reaped.more, "nothing else names the batch: {ttl_s}");
+        assert!(setup.turn(&dead).contains("FENCED"));
         if !reaped.more {
             break;
         }
@@ -135,6 +167,49 @@ fn many_bytes_are_put_back_part_by_part_in_their_order_and_the_fence_comes_last(
     assert_eq!(back, 5);
     let queue: Vec<String> = setup.list(JIGGLER.queue("a").as_bytes());
     assert_eq!(queue, jobs.iter().rev().cloned().collect::<Vec<_>>(), "the oldest is taken next");
+}
+
+/// The lease cannot be renewed once a job is taken; and what a blocking move still brings is taken, too.
+#[test]
+fn a_shard_that_wakes_while_its_jobs_are_taken_away_part_by_part_gets_no_lease_and_keeps_nothing() {
+    let mut setup = Setup::new();
+    let large =
+        |jid: u8| format!(r#"{{"name":"N","args":["{}"],"jid":"{jid}"}}"#, "x".repeat(REAP_BYTES_MAX / 2));
+    let dead = setup.dead("000000000001", &[&large(0), &large(1)]);
+    let wait_list = dead.queues[0].wait_list.clone();
+    for jid in 2..6 {
+        setup.run(&[b"RPUSH", &wait_list, large(jid).as_bytes()]);
+    }
+    assert!(setup.reap(&dead).more);
+    assert_eq!(setup.text(&dead.queues[0].index), "fenced 7");
+    assert!(setup.turn(&dead).contains("FENCED"));
+    assert_eq!(setup.renew(&dead), Renewal::Fenced);
+    let queue = JIGGLER.queue("a");
+    setup.run(&[b"BLMOVE", queue.as_bytes(), &wait_list, b"RIGHT", b"RIGHT", b"1"]);
+    while setup.reap(&dead).more {}
+    let refusal = setup.try_run(&[b"BLMOVE", queue.as_bytes(), &wait_list, b"RIGHT", b"RIGHT", b"1"]);
+    assert!(refusal.contains("WRONGTYPE"), "{refusal}");
+    let mut jobs = setup.list(queue.as_bytes());
+    jobs.sort_unstable();
+    assert_eq!(jobs, (0..6).map(large).collect::<Vec<_>>());
+}
+
+/// The first queue's index is what a shard asks: it is fenced, too, though its own jobs cannot go back.
+#[test]
+fn a_shard_is_fenced_when_only_its_second_queue_takes_jobs_and_the_first_ones_stay_findable() {
+    let mut setup = Setup::new();
+    let dead = setup.dead("000000000001", &[JOB]);
+    let queue = JIGGLER.queue("a");
+    setup.run(&[b"SET", queue.as_bytes(), b"no list"]);
+    setup.run(&[b"RPUSH", &dead.queues[1].wait_list, OTHER.as_bytes()]);
+    let reaped = setup.reap(&dead);
+    assert_eq!((reaped.back, reaped.more, reaped.broken), (1, false, queue.clone()));
+    assert!(setup.turn(&dead).contains("FENCED"));
+    assert_eq!(setup.text(&dead.queues[0].index), "fenced 7");
+    setup.run(&[b"DEL", queue.as_bytes()]);
+    assert_eq!(setup.reap(&dead).back, 1);
+    assert_eq!(setup.list(queue.as_bytes()), [JOB]);
+    assert_eq!(setup.text(&dead.queues[0].index), "fenced");
 }
 
 #[test]

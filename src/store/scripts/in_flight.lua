@@ -8,17 +8,24 @@ local function takes_jobs(key)
   return kind == 'list' or kind == 'none'
 end
 
+-- The numbers of the batches that an index names, oldest first. Where a reaper has begun, the index is a fence, which names
+-- them: 'fenced 3 5'.
+local function batches(index)
+  local kind, numbers = redis.call('TYPE', index).ok, {}
+  if kind == 'hash' then
+    for _, name in ipairs(redis.call('HKEYS', index)) do numbers[#numbers + 1] = tonumber(name) end
+  elseif kind == 'string' then
+    local names = string.match(redis.call('GET', index), '^fenced ([%d ]+)$')
+    for name in string.gmatch(names or '', '%d+') do numbers[#numbers + 1] = tonumber(name) end
+  end
+  table.sort(numbers)
+  return numbers
+end
+
 -- The lists in which jobs are in flight: batch lists, oldest first, then oversize list and wait list.
 local function in_flight(first)
   local index, lists = KEYS[first + 1], {}
-  if redis.call('TYPE', index).ok == 'hash' then
-    local numbers = {}
-    for _, name in ipairs(redis.call('HKEYS', index)) do
-      if tonumber(name) then numbers[#numbers + 1] = tonumber(name) end
-    end
-    table.sort(numbers)
-    for i, number in ipairs(numbers) do lists[i] = string.format('%s:%d', index, number) end
-  end
+  for i, number in ipairs(batches(index)) do lists[i] = string.format('%s:%d', index, number) end
   for _, list in ipairs({KEYS[first + 3], KEYS[first + 2]}) do
     if redis.call('TYPE', list).ok == 'list' then lists[#lists + 1] = list end
   end
@@ -37,8 +44,18 @@ local function recoveries_key(queue, job)
   return string.format(RECOVERIES, queue) .. jid
 end
 
--- A string where the shard expects a hash or a list: whatever the shard still tries, a turn or a blocking move, fails on it
--- before anything has changed.
+-- Before the first job of a shard is taken away: a fence that names the batches, and lasts until all of their jobs are taken,
+-- for nothing else names them.
+local function begin_fence(first)
+  local index = KEYS[first + 1]
+  if redis.call('TYPE', index).ok == 'string' then return end
+  local names = {}
+  for i, number in ipairs(batches(index)) do names[i] = string.format('%d', number) end
+  redis.call('SET', index, 'fenced ' .. table.concat(names, ' '))
+end
+
+-- A string where the shard expects a hash or a list: whatever it still tries, a turn or a blocking move, fails on it before
+-- anything has changed.
 local function fence(first, text, seconds)
   redis.call('SET', KEYS[first + 2], text, 'EX', seconds)
   redis.call('SET', KEYS[first + 1], text, 'EX', seconds)

@@ -1,6 +1,7 @@
 -- Renew the lease of a process by Redis's own clock, and name those whose lease has ended.
 --
--- KEYS  1 lease set   2 an in-flight index of the process: the string 'fenced' if its jobs were taken over
+-- KEYS  1 lease set   2 an in-flight index of the process: a string that begins with 'fenced' if its jobs were, or are being,
+--       taken over
 -- ARGV  1 member: uuid, shards and queues of the process   2 length of the lease in milliseconds   3 most names wanted
 --       4 the end of the lease as the last renewal told it (0: not known)   5 until when nobody's lease ends, as the last
 --       question told it (0: not known)
@@ -18,7 +19,7 @@ local function is_fenced()
   local text = redis.pcall('GET', KEYS[2])
   -- If all is well a hash is there.
   if type(text) == 'table' and string.sub(text.err, 1, 9) ~= 'WRONGTYPE' then error(text) end
-  return text == 'fenced'
+  return type(text) == 'string' and string.sub(text, 1, 6) == 'fenced'
 end
 local ends = now + tonumber(ARGV[2])
 local fenced, refusal = whole(function()

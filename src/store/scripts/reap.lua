@@ -11,10 +11,10 @@
 -- A job goes to the right end of its queue, in the old order, the oldest to be taken next; a suspect to the list
 -- '<index>:s', from which free.lua frees them one by one; one that has used up its recoveries to '<index>:p'.
 -- Oversize payloads did not run: they just go back.
--- Jobs that are left after so many are for the next call: until there is none the shard is not fenced, and what it still
--- reports of jobs that were taken finds them no longer.
--- A queue whose key is no list keeps its jobs in flight, unfenced, until somebody has mended the key; so does one whose suspects
--- or poison have none.
+-- Jobs that are left after so many are for the next call, by whichever reaper. The shard is fenced before the first is taken
+-- (in_flight.lua), so that it goes on with none of those that others may have by now.
+-- A queue whose key is no list keeps its jobs in flight until somebody has mended the key; so does one whose suspects or poison
+-- have none.
 --
 -- Returns -1 if the process lives (its lease was renewed); -2 if its lease is gone (another reaper was here, or the process
 -- ended in order); else an array: jobs put back, suspects and poison that lie there now, a key that is spoilt:
@@ -84,9 +84,20 @@ for at = 2, #KEYS, 4 do
   if #lists > 0 and not takes_jobs(queue) then
     broken = queue
   elseif takes_jobs(index .. SUSPECTS) and takes_jobs(index .. POISON) then
+    if #lists > 0 then
+      -- The first queue's is what the shard asks, whatever the queue.
+      begin_fence(2)
+      begin_fence(first)
+    end
+    local is_closed = false
     for i = #lists, 1, -1 do
       local are_all, refusal = false, nil
       list = lists[i]
+      if not is_closed and list ~= KEYS[first + 2] then
+        -- The wait list comes first. Now that it is empty no blocking move brings anything there any more.
+        redis.call('SET', KEYS[first + 2], 'fenced', 'EX', ARGV[2])
+        is_closed = true
+      end
       if jobs_left > 0 and bytes_left > 0 then are_all, refusal = whole(take) end
       if refusal then return refusal end
       if not are_all then return {back, 0, 0, broken, 1} end

@@ -92,7 +92,7 @@ impl World {
                 self.shard_mut(at).replies.push(reply);
             }
             Action::Move(at) => {
-                let before = self.watched(at);
+                let before = self.watched_move(at);
                 let wire = match self.redis.move_one(at) {
                     Ok(Some(job)) => Wire::Moved(job),
                     Ok(None) => Wire::Asked,
@@ -105,7 +105,7 @@ impl World {
                 Stray::Move { shard } => {
                     let shard = *shard;
                     self.strays.remove(at);
-                    let before = self.watched(shard);
+                    let before = self.watched_move(shard);
                     let _refused = self.redis.move_one(shard);
                     self.note_change(before);
                 }
@@ -165,6 +165,13 @@ impl World {
     /// What Redis holds before a call of a shard whose jobs were given to others.
     fn watched(&self, shard: u8) -> Option<Redis> {
         (self.past.reaped & (1 << shard) != 0).then(|| self.redis.clone())
+    }
+
+    /// The same before a blocking move. Into a wait list that has more than one call of the reaper takes, it may still
+    /// bring a job, which the reaper takes away with the others.
+    fn watched_move(&self, shard: u8) -> Option<Redis> {
+        let home = &self.redis.homes[usize::from(shard)];
+        self.watched(shard).filter(|_| home.is_closed || home.wait.is_empty())
     }
 
     /// Such a call must change nothing.

@@ -13,7 +13,7 @@
 //! - a job starts once each time it is put into the queue for a reason: when it was pushed or is due, when its running was
 //!   broken off at the end of a stop, when it is reaped after its process died or was silent for a lease. What a silent
 //!   process still runs after that does not count. So without a crash, a silence or such a stop, no job starts twice;
-//! - a shard whose jobs were taken over changes nothing;
+//! - a shard of which a job was taken over changes nothing;
 //! - a living connection never answers STALE, a living process that can reach Redis is never refused its lease;
 //! - a poison job starts at most four times;
 //! - if no more faults strike, every job comes to its end: success, or the dead set if it failed for good or is poison,
@@ -58,8 +58,8 @@ use std::time::Instant;
 
 use scenario::{Mutant, Scenario};
 use scenarios::{
-    CRASH, FAILING, FORGOTTEN, FULL, LAPSE, LAST_WORDS, LATE_STOP, LINES, NEIGHBOURS, PAUSE, POISON, REFUSED,
-    SHARDS, SHARDS_STOP, STOP, TRICKLE, UNNAMED,
+    CRASH, FAILING, FORGOTTEN, FULL, LAPSE, LAST_WORDS, LATE_STOP, LINES, NEIGHBOURS, PARTS, PARTS_LAPSE,
+    PAUSE, POISON, REFUSED, SHARDS, SHARDS_STOP, STOP, TRICKLE, UNNAMED,
 };
 use world::Broken;
 
@@ -114,6 +114,13 @@ fn unstarted_jobs_go_back_once() {
 fn the_jobs_of_a_killed_process_run_again() {
     holds("a crash", &CRASH);
     holds("a crash of two shards", &SHARDS);
+}
+
+#[test]
+fn jobs_that_are_taken_away_part_by_part_run_again_and_their_owner_touches_nothing_from_the_first_on() {
+    holds("jobs taken away one by one", &PARTS);
+    holds("the same after a silence", &PARTS_LAPSE);
+    caught(Mutant::FencedLast, &PARTS_LAPSE, &[Broken::FencedChanges]);
 }
 
 #[test]

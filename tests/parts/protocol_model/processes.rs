@@ -44,7 +44,8 @@ impl World {
         let next = match step {
             ReapStep::Shard(shard) => {
                 let legitimate = self.lease(member) == Lease::Over;
-                let Reaped::Jobs(Jobs { back, poison }) = self.redis.reap(scenario, member, shard) else {
+                let Reaped::Jobs(Jobs { back, poison, more }) = self.redis.reap(scenario, member, shard)
+                else {
                     return;
                 };
                 self.past.reaped |= 1 << shard;
@@ -54,6 +55,7 @@ impl World {
                 match scenario.mutant {
                     Some(Mutant::CountedLater) => Some(ReapStep::Count(back)),
                     Some(Mutant::PoisonNotKept) => Some(ReapStep::Bury(poison)),
+                    _ if more => Some(ReapStep::Shard(shard)),
                     _ => Some(self.next_reap_step(scenario, member, shard)),
                 }
             }

@@ -31,13 +31,15 @@ pub(crate) struct Redis {
 /// The keys of one shard.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Home {
-    /// The index and the wait list are strings.
+    /// The index is a string.
     pub(crate) fence: Option<Fence>,
+    /// The wait list is one: no blocking move changes anything.
+    pub(crate) is_closed: bool,
     /// `t`: the last turn that ran.
     pub(crate) ran: Number,
     /// `b`: calls up to this one never will run.
     pub(crate) barred: Number,
-    /// Batches that the index names.
+    /// Batches that the index names, or the fence until all jobs are taken away.
     pub(crate) noted: Vec<Number>,
     pub(crate) lists: Vec<(Number, Vec<Payload>)>,
     pub(crate) wait: Vec<Payload>,
@@ -76,6 +78,8 @@ pub(crate) enum Reaped {
 pub(crate) struct Jobs {
     pub(crate) back: Vec<Payload>,
     pub(crate) poison: Vec<Payload>,
+    /// Jobs are left for another call.
+    pub(crate) more: bool,
 }
 
 impl Home {
@@ -268,7 +272,7 @@ impl Redis {
         if self.queue.is_empty() {
             return Ok(None);
         }
-        if home.fence.is_some() {
+        if home.is_closed {
             return Err(Refusal::Error);
         }
         let job = self.queue.pop();
@@ -284,22 +288,16 @@ impl Redis {
             Lease::Valid | Lease::Over => {}
         }
         let home = Rc::make_mut(&mut self.homes[usize::from(shard)]);
-        let mut jobs = Vec::new();
-        let mut batches = std::mem::take(&mut home.noted);
-        batches.sort_unstable();
-        for number in batches {
-            let list = home.list_mut(Name::Turn(number)).map(std::mem::take).unwrap_or_default();
-            jobs.extend(list);
-            home.unlink(number);
+        let (jobs, more) = home.take_newest(scenario);
+        let has_fence = !scenario.lacks(Mutant::NoFence) && !(more && scenario.lacks(Mutant::FencedLast));
+        match (has_fence, more) {
+            (true, true) => home.begin_fence(),
+            (true, false) => home.set_fence(Fence::Reaped),
+            (false, true) => {}
+            (false, false) => home.noted.clear(),
         }
-        if !scenario.lacks(Mutant::WaitListNotReaped) {
-            jobs.append(&mut home.wait);
-        }
-        if !scenario.lacks(Mutant::NoFence) {
-            home.set_fence(Fence::Reaped);
-        }
-        let mut reaped = Jobs::default();
-        for job in jobs.iter().rev() {
+        let mut reaped = Jobs { more, ..Jobs::default() };
+        for job in &jobs {
             let count = &mut self.recoveries[usize::from(job.job)];
             let nth = *count + 1;
             if !scenario.lacks(Mutant::NotCounted) && !scenario.lacks(Mutant::CountedLater) {
@@ -372,8 +370,37 @@ impl Redis {
 }
 
 impl Home {
+    /// The newest jobs in flight, the newest first, as many as one call takes; and whether others are left.
+    fn take_newest(&mut self, scenario: &Scenario) -> (Vec<Payload>, bool) {
+        let mut names: Vec<Name> = self.noted.iter().copied().map(Name::Turn).collect();
+        names.sort_unstable_by_key(|name| match name {
+            Name::Turn(number) => *number,
+            Name::Wait => Number::MAX,
+        });
+        if !scenario.lacks(Mutant::WaitListNotReaped) {
+            names.push(Name::Wait);
+        }
+        let mut jobs = Vec::new();
+        let mut more = false;
+        for name in names.into_iter().rev() {
+            let Some(list) = self.list_mut(name) else { continue };
+            let fit = (usize::from(scenario.reap_jobs) - jobs.len()).min(list.len());
+            jobs.extend(list.drain(list.len() - fit..).rev());
+            more |= !list.is_empty();
+        }
+        self.lists.retain(|(_, list)| !list.is_empty());
+        (jobs, more)
+    }
+
+    /// Some of the jobs are taken away. The fence names the batches, and the wait list stays one until it is empty.
+    fn begin_fence(&mut self) {
+        (self.fence, self.ran, self.barred) = (Some(Fence::Reaped), 0, 0);
+        self.is_closed |= self.wait.is_empty();
+    }
+
     fn set_fence(&mut self, fence: Fence) {
         (self.fence, self.ran, self.barred) = (Some(fence), 0, 0);
+        self.is_closed = true;
         self.noted.clear();
         // A list under the same key is gone with it.
         self.wait.clear();

@@ -80,6 +80,8 @@ pub(crate) enum Mutant {
     ReapsTheLiving,
     /// `reap.lua` leaves no fence.
     NoFence,
+    /// `reap.lua` leaves a fence only once it has taken the last job away.
+    FencedLast,
     /// `reap.lua` does not check the wait list.
     WaitListNotReaped,
     /// The lease of a dead process goes first.
@@ -128,6 +130,8 @@ pub(crate) struct Scenario {
     pub(crate) turns_in_flight: u8,
     /// Jobs one turn fetches.
     pub(crate) batch: u8,
+    /// Jobs one call of a reaper takes away.
+    pub(crate) reap_jobs: u8,
     pub(crate) faults: Faults,
     pub(crate) mutant: Option<Mutant>,
 }

@@ -32,6 +32,7 @@ pub(crate) const LINES: Scenario = Scenario {
     read_ahead: 1,
     turns_in_flight: 2,
     batch: 2,
+    reap_jobs: u8::MAX,
     faults: Faults { losses: 2, ..NONE },
     mutant: None,
 };
@@ -90,6 +91,19 @@ pub(crate) const PAUSE: Scenario = Scenario {
 /// another.
 pub(crate) const LAPSE: Scenario =
     Scenario { read_ahead: 0, turns_in_flight: 1, faults: Faults { lapses: 1, losses: 1, ..NONE }, ..CRASH };
+
+/// A process is killed, and the one that takes its jobs away one by one, too.
+pub(crate) const PARTS: Scenario = Scenario {
+    killed: 0b11,
+    turns_in_flight: 1,
+    reap_jobs: 1,
+    faults: Faults { crashes: 2, ..NONE },
+    ..CRASH
+};
+
+/// The same with a process whose lease ends while it works.
+pub(crate) const PARTS_LAPSE: Scenario =
+    Scenario { read_ahead: 1, reap_jobs: 1, faults: Faults { lapses: 1, crashes: 1, ..NONE }, ..LAPSE };
 
 /// The lease of a process is forgotten; it may be killed before it renews it, paused for long, or lose a connection.
 pub(crate) const UNNAMED: Scenario = Scenario {

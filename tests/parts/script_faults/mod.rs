@@ -279,6 +279,21 @@ fn cases() -> Vec<Case> {
         },
         Case {
             before: &[
+                "ZADD leases 1 x:1:q",
+                "HSET qa:i 7 2 8 1 t 8",
+                "RPUSH qa:i:7 A1 A2",
+                "RPUSH qa:i:8 A3",
+                "RPUSH qa:i:w A4",
+                "LPUSH qa A9",
+            ],
+            keys: "leases qa qa:i qa:i:w qa:i:o",
+            args: "x:1:q 60 1 3 600 2 1000",
+            again: Some("x:1:q 60 1 3 600 500 1000"),
+            jobs: &["A1", "A2", "A3", "A4", "A9"],
+            ..Case::of(Script::Reap, "reap in parts")
+        },
+        Case {
+            before: &[
                 "HSET qa:i t 4 3 2",
                 "RPUSH qa:i:3 A1 A2",
                 "RPUSH qa:i:w A3",
