@@ -5,6 +5,7 @@
 
 mod fetch;
 mod in_parts;
+mod oversize;
 
 use std::rc::Rc;
 
@@ -201,35 +202,6 @@ fn a_queue_that_is_not_a_list_fails_alone() {
     let fetched = setup.fetch(1, 5).fetched;
     assert_eq!((fetched[0].queue, fetched[0].error.as_ref().unwrap().contains("WRONGTYPE")), (0, true));
     assert_eq!((fetched[1].queue, &fetched[1].payloads[..]), (1, &[Bytes::from_static(b"job")][..]));
-}
-
-#[test]
-fn a_payload_above_the_limit_waits_in_the_oversize_list_and_one_at_the_limit_is_fetched() {
-    let mut setup = Setup::new();
-    let (largest, larger) = (vec![b'x'; PAYLOAD_BYTES_MAX], vec![b'y'; PAYLOAD_BYTES_MAX + 1]);
-    setup.push(&largest);
-    setup.push(&larger);
-    setup.push(b"small");
-    let fetched = setup.fetch(1, 5).fetched;
-    assert_eq!((fetched[0].payloads.len(), fetched[0].oversize), (1, 1));
-    assert!(fetched[0].payloads[0] == largest);
-    assert_eq!(setup.list(&setup.queue().list.clone()), [b"small"], "beyond the budget of a batch");
-    assert!(setup.list(&setup.queue().oversize.clone()) == [larger]);
-    assert_eq!(setup.list(&setup.queue().batch(BatchName::Turn(1))).len(), 1);
-}
-
-#[test]
-fn an_oversize_payload_is_buried_once() {
-    let mut setup = Setup::new();
-    let oversize = setup.queue().oversize;
-    setup.run(&[b"RPUSH", &oversize, b"abcd", b"abcdef"]);
-    assert_eq!(setup.bury(3, b"entry"), 0, "not the payload that was read");
-    assert_eq!(setup.bury(4, b"entry 1"), 1);
-    assert_eq!(setup.bury(4, b"entry 1"), 0, "buried already");
-    assert_eq!(setup.bury(6, b"entry 2"), 1);
-    assert_eq!(setup.number(&[b"EXISTS", &oversize]), 0);
-    assert_eq!(setup.number(&[b"ZCARD", JIGGLER.names().dead.as_bytes()]), 2);
-    assert_eq!(setup.run(&[b"GET", JIGGLER.names().failures.as_bytes()]).as_bulk().unwrap(), b"2");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! P1, P3, P4 and P6 searched: every interleaving of a small world in which processes fetch, run, ack, lose connections,
 //! die and reap each other.
 //!
-//! The scripts are modelled as atomic steps (`redis.rs`), the shard as what it knows and does (`batch.rs`,
+//! The scripts are modelled as atomic steps (`redis.rs`, `reaper.rs`), the shard as what it knows and does (`batch.rs`,
 //! `shard.rs`, `link.rs`), and everything that can happen next is tried (`actions.rs`, `apply.rs`, `processes.rs`). A
 //! connection carries out commands in order, or dies: then replies are lost, and what had not arrived arrives late or
 //! never. `tests/parts/model` is the complement: long random histories of one process with the real scripts on a real
@@ -43,6 +43,7 @@ mod scenarios;
 // The world.
 mod batch;
 mod link;
+mod reaper;
 mod redis;
 mod shard;
 mod wire;

@@ -1,6 +1,7 @@
 //! Processes: their lease, their end, and what a reaper does for them.
 
-use super::redis::{Fence, Jobs, Lease, Reaped};
+use super::reaper::{Jobs, Reaped};
+use super::redis::{Fence, Lease};
 use super::scenario::{Mutant, Scenario};
 use super::shard::{End, Shard};
 use super::world::{Broken, Life, ReapStep, Reaping, World};
