@@ -161,26 +161,25 @@
 //!
 //! # Known weaknesses of this version
 //!
-//! - A job that runs for longer than some seconds beside one that kills its process, in the same process, at four deaths, is
-//!   taken for poison too (P4): nothing tells which of the two it was.
-//! - Redis 6.2 cannot tell what its user lacks: a worker from which a right is taken while it runs tries again there, after
-//!   pauses that grow to half a minute, and what it has in hand may run as often. From 7.0 on it waits until it has the
-//!   right.
-//! - A quiet Ruby server has no heartbeat: a job that it runs for minutes more is put back and runs twice, as with the gem's
-//!   own requeuer.
-//! - A fail-over to a replica that lags: at most once, a job may start twice; and the jobs of a process whose lease was lost
-//!   with it, and that dies before its next renewal (5 s), wait for two to four minutes instead of P3's 30 s.
-//! - A handler that prints by itself waits for whoever reads that, and its shard with it. The log's own bounds (lines
-//!   dropped, floods summed up) are of no use to a program that has installed a log of its own.
-//! - An outbox that has not pushed anything yet counts a delay by the clock of its host; in a cluster all clients count
-//!   delays by the clock of one node.
+//! - A job that runs for more than a few seconds at the same time as one that kills its process, in that process, at four
+//!   deaths, is taken for poison too (P4): nothing shows which of the two it was.
+//! - Redis 6.2 cannot say what its user lacks: a worker that loses a right while it runs tries again there, after pauses
+//!   that grow to half a minute, and what it has in hand may run as often. From 7.0 on it waits until it has the right.
+//! - A quiet Ruby server has no heartbeat: a job that it keeps running for minutes is put back and runs twice, as with the
+//!   gem's own requeuer.
+//! - After a fail-over to a replica that lags, a job may start twice in at-most-once mode; and the jobs of a process whose
+//!   lease was lost that way, and that dies before its next renewal (5 s), wait two to four minutes instead of P3's 30 s.
+//! - A handler that prints by itself waits for the reader of its output, and its shard with it. The log's own bounds (lines
+//!   dropped, floods summed up) do not help a program that has installed its own log.
 //! - Burying a payload of hundreds of megabytes stalls its shard and then Redis for seconds (one of 400 MB took 75 s in a
 //!   debug build on a busy machine): its base64 is made, sent and stored at once.
-//! - A primary that is cut off from its sentinels, but not from a worker, is used until it hears that it is none any more;
-//!   `min-replicas-to-write` bounds what it takes meanwhile.
-//! - The gem's own look-ups go wrong beside other keys: its requeuer takes jobs of living Ruby servers for stale, and
-//!   `Jiggler.summary` and the page miss processes. Ruby servers beside ours need `poller_enabled: false` or a database of
-//!   their own; README has the figures.
+//! - An outbox that has not pushed anything yet counts a delay by the clock of its host; in a cluster all clients count
+//!   delays by the clock of one node.
+//! - A primary that is cut off from its sentinels, but not from a worker, is used until it learns that it has been demoted;
+//!   `min-replicas-to-write` bounds what it accepts meanwhile.
+//! - The gem's own look-ups go wrong when there are other keys: its requeuer takes jobs of living Ruby servers for stale,
+//!   and `Jiggler.summary` and the page miss processes. Ruby servers next to ours need `poller_enabled: false` or their own
+//!   database; README has the figures.
 //! - In a Redis Cluster: while a queue's slot is being moved nothing of that queue runs, and what ended meanwhile is acked
 //!   afterwards. `retry` copies a job that names another queue than that of its set and then removes it; if it is
 //!   interrupted in between, the job is in both. `prune` goes from queue to queue, so an interrupted one has pruned some of

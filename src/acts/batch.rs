@@ -1,8 +1,8 @@
 //! One batch of jobs of a place that are acted on, and what became of them.
 //!
-//! They are acted on in one script, as far as they are still there. What is retried of an entry that holds buried bytes are
-//! these bytes. In a cluster a job to be retried in another queue than that of its set is copied there and then removed, in
-//! two steps: no script reaches both. Whatever ends in between leaves it in both, to run twice rather than never.
+//! They are acted on in one script, if they are still there. An entry that holds buried bytes is retried as these bytes. In
+//! a cluster a job to be retried in a queue other than its set's is copied there and then removed, in two steps: no script
+//! reaches both. An interruption in between leaves it in both, to run twice rather than never.
 
 use std::rc::Rc;
 

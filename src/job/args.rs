@@ -1,10 +1,10 @@
 //! A job's positional arguments, decoded one by one (or all at once) straight from the parsed payload.
 //!
-//! Responsible for turning JSON into a handler's Rust types and for errors that name the argument. Not for handlers
-//! or their arity. Two sources give the same answers: the tape of a payload that simd-json took (no allocation but
-//! what the types themselves hold), and the raw bytes, where serde_json decides what the tape cannot hold: integers
-//! beyond 64 bits, raw JSON, texts with lone surrogates or with bytes that are no UTF-8. A `String` refuses such a text as
-//! it refuses a number; a type that reads bytes (`serde_bytes::ByteBuf`) gets it as it came.
+//! Responsible for turning JSON into a handler's Rust types and for errors that name the argument. Not for handlers or
+//! their arity. Two sources give the same answers: the tape of a payload that simd-json accepted (no allocation beyond what
+//! the types themselves hold), and the raw bytes, where serde_json decides about what the tape cannot hold: integers beyond
+//! 64 bits, raw JSON, texts with lone surrogates or with bytes that are not UTF-8. A `String` refuses such a text like a
+//! number; a type that reads bytes (`serde_bytes::ByteBuf`) gets it as it came.
 //!
 //! Known weakness: the two differ for a number written `-0`, which is an integer on the tape and a float to serde_json, so
 //! an integer type refuses it in a payload that simd-json could not accept. Ruby writes no such integer.

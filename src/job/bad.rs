@@ -31,8 +31,8 @@ pub const RAW_BASE64: &str = "raw_base64";
 /// The members that say which part of the bytes it is, where one entry cannot hold them all.
 const PART: [&str; 2] = ["part", "parts"];
 
-/// Makes the dead entry for bytes that are no job. `queue` is where they lay, `now` Unix time in seconds. Its job id
-/// is new, so that the same bytes buried twice stay two entries.
+/// Makes the dead entry for bytes that are not a job. `queue` is where they were, `now` the Unix time in seconds. Its job
+/// id is new, so that the same bytes buried twice stay two entries.
 #[must_use]
 pub fn bury_unparsable(raw: &[u8], reason: &BadPayload, queue: &str, now: f64) -> Vec<u8> {
     bury_part(raw, (1, 1), &reason.to_string(), queue, now)
@@ -93,8 +93,8 @@ fn bury_part(raw: &[u8], (part, parts): (usize, usize), message: &str, queue: &s
     entry
 }
 
-/// The exact bytes that [`bury_unparsable`] put into a dead entry; `None` when the entry is another job's, or has a part of
-/// them only.
+/// The exact bytes that [`bury_unparsable`] put into a dead entry; `None` when the entry belongs to another job, or has only
+/// a part of them.
 #[must_use]
 pub fn exhume(entry: &[u8]) -> Option<Vec<u8>> {
     let buried: Buried<'_> = serde_json::from_slice(entry).ok()?;

@@ -3,12 +3,12 @@
 //! Responsible for deciding which bytes are a job and for its envelope. Not for what becomes of other bytes (`job::bad`),
 //! nor for handlers. The payload itself is never changed: acknowledging and retrying need its bytes.
 //!
-//! What is tolerated, because foreign producers write it and the gem runs it: unknown members, missing `retries`,
-//! `jid` and `args`, duplicate members (the last counts), a `retries` or `attempt` of another type (read as Ruby's
-//! `to_i` reads it), a `jid` that is no text (taken as absent), white space anywhere JSON allows it,
-//! numbers of any size, lone surrogate escapes and bytes that are no UTF-8 in any text but `name`: such a `jid` is taken as
-//! absent, such an argument is refused by `String` (`job::args`) and can be had as bytes. A byte order mark is not JSON,
-//! nor are NaN, comments or trailing commas.
+//! What is tolerated, because foreign producers write it and the gem runs it: unknown members, missing `retries`, `jid` and
+//! `args`, duplicate members (the last counts), a `retries` or `attempt` of another type (read as Ruby's `to_i` reads it),
+//! a `jid` that is not text (taken as absent), white space anywhere JSON allows it, numbers of any size, lone surrogate
+//! escapes and bytes that are not UTF-8 in any text but `name`: such a `jid` is taken as absent, such an argument is refused
+//! by `String` (`job::args`) and is available as bytes. A byte order mark is not JSON, nor are NaN, comments or trailing
+//! commas.
 //!
 //! Sketch: a payload of 90 bytes costs one copy and two passes (structure, tape of about 15 nodes), no allocation.
 
@@ -36,7 +36,7 @@ pub enum BadPayload {
         /// The bound.
         max: usize,
     },
-    /// Bytes that are no JSON, for they are no UTF-8. Within texts that is not asked for.
+    /// The bytes are not JSON, because they are not UTF-8. Texts need not be.
     #[error("payload is not valid UTF-8 from byte {offset} on")]
     NotUtf8 {
         /// The first byte that does not fit into a character.

@@ -55,7 +55,13 @@ async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
         let now = shard.clock().now();
         let entries = bury_in_parts(raw, &reason, name, now, BURIED_PART_BYTES_MAX);
         let (bytes, entries_made) = (raw.len(), entries.len());
-        tracing::warn!(queue = name, bytes, entries = entries_made, %reason, "a payload is no job and goes to the dead set");
+        tracing::warn!(
+            queue = name,
+            bytes,
+            entries = entries_made,
+            %reason,
+            "a payload is not a job and goes to the dead set"
+        );
         let burial = Burial {
             bytes: raw.len(),
             entries: &entries,

@@ -186,7 +186,7 @@ fn note_reconciled(shard: &Shard, queue: usize, reply: Reply) -> Result<Reconcil
     }
 }
 
-/// Counts what the replies say went back to queues, and looks for it. Whether more is to go back.
+/// Counts what went back to queues according to the replies, and looks for it. Returns whether more is to go back.
 pub(super) fn note_handed_back(shard: &Shard, replies: &[Reply]) -> Result<bool, Error> {
     let mut more = false;
     for reply in replies {

@@ -80,7 +80,7 @@ pub struct Due {
     pub broken: String,
     /// Whether the process leads the pollers.
     pub leads: bool,
-    /// The first job of this set is to be read by whoever looks ([`read_first`]), and told at the next look.
+    /// The first job of this set is to be read by the caller ([`read_first`]), and told at the next look.
     pub unread: Option<Set>,
     /// Jobs that were put off until they are buried: no worker may be given the queue that they name.
     pub unservable: Vec<Unservable>,

@@ -95,9 +95,9 @@ pub fn reconcile(
     }
 }
 
-/// Appends the end of a shard that has nothing in flight: what lies unseen in its wait lists and oversize lists returns to
-/// the queues, and its keys go; with `fence` a fence stands in place of them, for calls in connections that were given up.
-/// [`read_handed_back`] reads the reply. Atomic; `number` as for [`reconcile`].
+/// Appends the end of a shard that has nothing in flight: what is left unseen in its wait lists and oversize lists returns
+/// to the queues, and its keys are removed; with `fence` a fence takes their place, against calls on connections that were
+/// given up. [`read_handed_back`] reads the reply. Atomic; `number` as for [`reconcile`].
 pub fn leave(scripts: &Scripts, number: u64, queues: &[QueueKeys], fence: bool, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Leave, 1 + 4 * queues.len(), 3, requests);
     command.arg(&queues[0].index);

@@ -84,7 +84,7 @@ pub fn read_reaped(reply: &Reply) -> Result<Reaped, Error> {
 }
 
 /// Appends the move of up to `count` suspects, and none after [`HAND_BACK_BYTES_MAX`], of a dead shard to the right end of
-/// their queue, unless one that was put back before still waits there. [`read_freed`] reads the reply. Atomic.
+/// their queue, unless a suspect that was put back earlier still waits there. [`read_freed`] reads the reply. Atomic.
 pub fn free_suspects(scripts: &Scripts, queue: &QueueKeys, count: usize, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Free, 2, 3, requests);
     command.arg(&queue.list).arg(&queue.suspects).arg_u64(count as u64).arg_u64(SUSPECT_RECOVERIES);

@@ -114,7 +114,7 @@ impl<'e> JobEntry<'e> {
             None => {
                 let text = String::from_utf8_lossy(&entry.bytes);
                 write!(out, ",\"job\":{text}")?;
-                // JSON is UTF-8. What is none has its exact bytes beside it.
+                // JSON is UTF-8. Anything else has its exact bytes beside it.
                 if let Cow::Owned(_) = text {
                     write!(out, ",\"base64\":\"{}\"", STANDARD.encode(&entry.bytes))?;
                 }
@@ -179,7 +179,7 @@ pub(crate) fn revived(entry: &Entry) -> Revived<'_> {
     Revived { entry, queue, exact: if is_burial { bad::exhume(&entry.bytes) } else { None } }
 }
 
-/// The jid of a payload. Others push numbers: they are called by their digits.
+/// The jid of a payload. Other producers push numbers: their digits serve as the jid.
 pub(crate) fn jid_of(payload: &[u8]) -> Option<String> {
     let jid = member_of_head::<Box<RawValue>>(payload, fields::JID)?;
     let is_number = jid.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());

@@ -11,9 +11,9 @@ use crate::job::parse::{BadPayload, Envelope, FirstFailure, History, Parsed, Tex
 use crate::job::scan;
 use crate::limits::PAYLOAD_DEPTH_MAX;
 
-/// Decides what bytes are that simd-json refused: no job, for a reason it does not tell apart, or JSON with something in
-/// it that it cannot hold (`1e400`, `"\ud800"`, a text that is no UTF-8), which is an argument's trouble and not the
-/// payload's.
+/// Decides what bytes are that simd-json refused: not a job, for a reason it does not distinguish, or JSON with something in
+/// it that it cannot hold (`1e400`, `"\ud800"`, a text that is not UTF-8), which is a problem of an argument and not of the
+/// payload.
 #[cold]
 pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Result<Parsed<'p>, BadPayload> {
     // Ignoring a value does not recurse, so no depth of nesting can exhaust the stack; nor does it check the bytes of

@@ -180,7 +180,7 @@ fn each_set_has_its_own_share_of_a_call_in_jobs_and_in_bytes() {
     for number in 0..=DUE_JOBS_MAX {
         setup.add(JIGGLER.names().retries, "1", format!("{number}").as_bytes());
     }
-    // Two fit and are less than the share; the third is beyond it.
+    // Two fit and are below the share; the third is beyond it.
     let sized = |bytes: usize| format!(r#"{{"name":"{}","n":"#, "x".repeat(bytes)).into_bytes();
     let large = sized(DUE_BYTES_MAX / 2 - 2_000);
     for number in 0..3 {
@@ -190,7 +190,7 @@ fn each_set_has_its_own_share_of_a_call_in_jobs_and_in_bytes() {
     assert_eq!((due.moved, due.more), (DUE_JOBS_MAX as u64 + 2, true));
     let due = setup.look(true);
     assert_eq!((due.moved, due.more, due.next_ms), (2, false, None));
-    // One that is larger than the share goes alone.
+    // A job larger than the share goes alone.
     let huge = sized(DUE_BYTES_MAX);
     for number in 0..2 {
         setup.add(JIGGLER.names().retries, "1", &[&huge[..], format!("{number}}}").as_bytes()].concat());

@@ -104,7 +104,7 @@ fn a_call_stops_at_its_bytes_and_a_single_larger_entry_comes_alone() {
 }
 
 #[test]
-fn of_what_is_larger_than_a_buried_job_only_the_head_is_read() {
+fn only_the_head_is_read_of_what_is_larger_than_a_buried_job() {
     let mut setup = Setup::new();
     for bytes in [ENTRY_BYTES_MAX, ENTRY_BYTES_MAX + 1] {
         setup.redis.run(&[b"LPUSH", QUEUE.as_bytes(), &vec![b'x'; bytes]]);

@@ -3,8 +3,8 @@
 -- KEYS  1 oversize list ('<index>:o') or poison list ('<index>:p')   2 dead set   3 failures counter
 -- ARGV  1 size of the payload as it was read   2 score   3 dead set cutoff score   4 dead set size   5.. dead entries: one, or
 --       parts of one that would be larger than a string may be
--- Returns 1; 2 if the failures counter is spoilt, so that this one is not counted; 0 if the list's oldest payload is not of that
--- size (it was buried already). With an error nothing was changed, as when the dead set is no set.
+-- Returns 1; 2 if the failures counter is spoilt, so that this one is not counted; 0 if the list's oldest payload does not
+-- have that size (it was already buried). On an error nothing was changed, for example when the dead set is not a set.
 local job = redis.call('LINDEX', KEYS[1], 0)
 if not job or #job ~= tonumber(ARGV[1]) then return 0 end
 job = nil

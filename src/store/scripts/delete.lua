@@ -1,8 +1,8 @@
 -- Delete jobs that an operator has seen in a queue or in a set.
 --
 -- KEYS  1 queue list or set
--- ARGV  1 'list' or 'zset'   2.. for each job five: see seen.lua
--- In a queue each costs a walk from the newest entry to it. Of jobs with the same bytes the newest goes.
+-- ARGV  1 'list' or 'zset'   2.. five for each job: see seen.lua
+-- In a queue each costs a walk from the newest entry to it. Of several jobs with the same bytes the newest is deleted.
 --
 -- Returns an array, for each job 1, or 0 if it was no longer there; -1 if it was refused although an earlier one was not.
 local reply = {}

@@ -7,18 +7,18 @@
 --       9 '1' if the process may be leading   10 largest payload that a worker runs
 --       11 the set, 2 or 3, of which the caller has read a job that this could not; else 0   12 its size   13 its first bytes
 --       14 its last bytes   15 its queue
--- Due is what Redis's own clock says. The payload is looked at, for its queue, and moved as it is, byte for byte; one that
+-- Redis's own clock decides what is due. The payload is looked at, for its queue, and moved as it is, byte for byte; one that
 -- would hold Redis up is for the caller to read, and the set's jobs behind it wait for that. Each set has
 -- its own share of a call, in jobs and in bytes, so that neither keeps the other waiting.
--- A job whose queue's key is no list stays in its set and is due again later: it must not stand in the way of others. So
+-- A job whose queue's key is not a list stays in its set and is due again later: it must not stand in the way of others. So
 -- does one that names a queue no worker may be given, and the caller is told, who buries it; but one that is larger than may
 -- be told goes to the default queue, whatever it names: no handler gets it, and the shard that finds it there buries it.
--- A connection that tracks keys is told of all that changes in either set from this call on: each set is read after the
--- last change that is made to it here.
--- In a cluster the realm is that of one queue: a job that names another one is put off like one whose queue is no list.
+-- A connection that tracks keys learns of every change in either set from this call on: each set is read after the last
+-- change made to it here.
+-- In a cluster the realm is that of one queue: a job that names another is put off like one whose queue is not a list.
 --
 -- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none),
--- jobs put off, the key of a queue that is no list or of a set that is none ('': none), 1 if the process leads, the set of
+-- jobs put off, the key of a queue that is not a list or of a set that is not a set ('': neither), 1 if the process leads, the set of
 -- which the caller is to read the first job (0: none); and for each job that is to be buried three: the number of its set among
 -- the keys, the name of its queue, the job.
 local limit, page = tonumber(ARGV[1]), tonumber(ARGV[6])
@@ -58,7 +58,7 @@ local function name_of(number, job)
   return name, is_servable, took
 end
 
--- Entries of a set and their scores; none if its key is no set: that is nothing to the other set.
+-- Entries of a set and their scores; none if its key is not a set: that does not concern the other set.
 local function read(set, first, last)
   local entries = redis.pcall('ZRANGE', set, first, last, 'WITHSCORES')
   if not is_refused(entries) then return entries end
@@ -131,7 +131,7 @@ local function move(number)
       next = math.min(next or math.huge, now + ARGV[5])
     end
   end
-  -- Read after the last change: this is what a connection that tracks keys is told of changes from.
+  -- Read after the last change: from this read on a connection that tracks keys learns of changes.
   if #order > 0 or #doomed > told then redis.call('ZCARD', set) end
   return next
 end

@@ -35,7 +35,7 @@ end
 -- The key under which a job's recoveries are counted.
 local function recoveries_key(queue, job)
   if #job > 4096 then
-    -- To read all of it would hold Redis up: its size and its ends tell it from others.
+    -- Reading all of it would hold Redis up: its size and its ends tell it from others.
     return string.format(RECOVERIES, queue) .. redis.sha1hex(#job .. string.sub(job, 1, 4096) .. string.sub(job, -4096))
   end
   local readable, parsed = pcall(cjson.decode, job)
@@ -54,8 +54,8 @@ local function begin_fence(first)
   redis.call('SET', index, 'fenced ' .. table.concat(names, ' '))
 end
 
--- A string where the shard expects a hash or a list: whatever it still tries, a turn or a blocking move, fails on it before
--- anything has changed.
+-- A string where the shard expects a hash or a list: whatever the shard still tries, a turn or a blocking move, fails on it
+-- before anything has changed.
 local function fence(first, text, seconds)
   redis.call('SET', KEYS[first + 2], text, 'EX', seconds)
   redis.call('SET', KEYS[first + 1], text, 'EX', seconds)

@@ -3,13 +3,13 @@
 -- still under way there would take jobs to a place where nobody looks, because the lease of its process goes too.
 --
 -- KEYS  1 home index of the shard   2.. for each of its queues: queue list, in-flight index, wait list, oversize list
--- ARGV  1 number of the call, of the same series as those of turns   2 seconds the fence stays; 0: none
+-- ARGV  1 number of the call, from the same series as those of turns   2 seconds the fence stays; 0: no fence
 --       3 most bytes of payload to hand back, a single larger one excepted
 --
 -- Returns the number of jobs handed back; below 0, if some are left for the next call: then the shard has not ended yet.
--- Errors: 'FENCED ...', 'STALE ...' as for a turn.   'LEFT ...' this has run already
---         'HELD ...' jobs are to go back to a queue whose key is no list: they stay in flight, a reaper will see to it. All
---         others are back, and nothing is fenced.
+-- Errors: 'FENCED ...', 'STALE ...' as for a turn.   'LEFT ...' this has already run
+--         'HELD ...' jobs are to go back to a queue whose key is not a list: they stay in flight, for a reaper to handle.
+--         All others are back, and nothing is fenced.
 local marks = redis.pcall('HMGET', KEYS[1], 't', 'b')
 if marks.err then
   -- Only another type is a fence: see turn.lua.

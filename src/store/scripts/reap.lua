@@ -11,14 +11,14 @@
 -- A job goes to the right end of its queue, in the old order, the oldest to be taken next; a suspect to the list
 -- '<index>:s', from which free.lua frees them one by one; one that has used up its recoveries to '<index>:p'.
 -- Oversize payloads did not run: they just go back.
--- Jobs that are left after so many are for the next call, by whichever reaper. The shard is fenced before the first is taken
--- (in_flight.lua), so that it goes on with none of those that others may have by now.
--- A queue whose key is no list keeps its jobs in flight until somebody has mended the key; so does one whose suspects or poison
--- have none.
+-- Jobs that are left after so many are for the next call, by any reaper. The shard is fenced before the first is taken
+-- (in_flight.lua), so that it continues none of those that others may have by now.
+-- A queue whose key is not a list keeps its jobs in flight until someone has fixed the key; so does one whose suspects or
+-- poison key is not a list.
 --
 -- Returns -1 if the process lives (its lease was renewed); -2 if its lease is gone (another reaper was here, or the process
--- ended in order); else an array: jobs put back, suspects and poison that lie there now, a key that is spoilt:
--- a queue, suspects or poison that is no list, recoveries that cannot be counted ('': none); 1 if jobs are left, and then
+-- ended in order); else an array: jobs put back, suspects and poison that are there now, a key that is spoilt:
+-- a queue, suspects or poison that is not a list, recoveries that cannot be counted ('': none); 1 if jobs are left, and then
 -- suspects and poison are not counted.
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not ends then return -2 end

@@ -3,17 +3,17 @@
 -- too long. Safe to repeat.
 --
 -- KEYS  1 queue list   2 in-flight index of that queue   3 batch list   4 home index of the shard
--- ARGV  1 batch name   2 number of the call, of the same series as those of turns
+-- ARGV  1 batch name   2 number of the call, from the same series as those of turns
 --       3 most bytes of payload to hand back, a single larger one excepted, if there is nothing else to do
 --       4 count of payloads to keep, then these, then the count of settled payloads, then these
 -- Equal payloads are interchangeable; each occurrence counts once.
 -- What is handed back goes to the right end of the queue in its old order: it is taken next.
 --
 -- Returns the number of jobs handed back; below 0, if some are left for the next call.
--- Errors, with which nothing was changed: 'FENCED ...' as for a turn.
---         'HELD ...'   jobs are to go back to a queue whose key is no list: they stay in flight, named by the batch.
---         'STALE ...'  a later turn has run, or its shard has resumed over another connection: what this call knows is out of
---         date, and jobs that came to a wait list since would be handed back while they run.
+-- Errors, on which nothing was changed: 'FENCED ...' as for a turn.
+--         'HELD ...'   jobs are to go back to a queue whose key is not a list: they stay in flight, named by the batch.
+--         'STALE ...'  a later turn has run, or its shard has resumed over another connection: what this call knows is
+--         outdated, and jobs that have since come to a wait list would be handed back while they run.
 local marks = redis.pcall('HMGET', KEYS[4], 't', 'b')
 if marks.err then
   -- Only another type is a fence: see turn.lua.
@@ -28,7 +28,7 @@ end
 local function is_held()
   local kind = redis.call('TYPE', KEYS[1]).ok
   if kind == 'list' or kind == 'none' then return nil end
-  return redis.error_reply('HELD ' .. KEYS[1] .. ' is no list but a ' .. kind .. ', so jobs cannot be handed back to it')
+  return redis.error_reply('HELD ' .. KEYS[1] .. ' is not a list but a ' .. kind .. ', so jobs cannot be handed back to it')
 end
 
 local function end_batch(jobs)

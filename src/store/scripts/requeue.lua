@@ -1,9 +1,9 @@
 -- Move jobs that an operator has seen in a set to their queues, at once: as due.lua moves those that are due.
 --
 -- KEYS  1 set
--- ARGV  1 queue of a job that names none   2 what the key of a queue begins with   3.. for each job eight: five as in seen.lua,
+-- ARGV  1 queue of a job that names none   2 what the key of a queue begins with   3.. eight for each job: five as in seen.lua,
 --       its queue ('': what the payload says), '1' if other bytes are pushed in its place, these
--- Payloads are moved as they are, byte for byte. A job whose queue's key is no list, or that names a queue no worker may be
+-- Payloads are moved unchanged, byte for byte. A job whose queue's key is not a list, or that names a queue no worker may be
 -- given, stays where it is.
 -- In a cluster a job that names a queue other than the realm's stays where it is: -1.
 --
