@@ -91,10 +91,10 @@ impl<'e> JobEntry<'e> {
         error_of(&self.entry.bytes)
     }
 
-    /// For an entry that is too large to be read as a whole: how many bytes that were not a job it holds, if it does. The
+    /// For an entry that is larger than a job may be: about how many bytes that were not a job it holds, if it does. The
     /// base64 comes last in it, padded to four characters for each three bytes.
     pub(crate) fn buried_bytes(&self) -> Option<u64> {
-        if self.entry.is_whole() || !holds_buried_bytes(self.entry) {
+        if self.trouble.is_none() || !holds_buried_bytes(self.entry) {
             return None;
         }
         let begin = format!("\"{}\":\"", bad::RAW_BASE64);
