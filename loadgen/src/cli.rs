@@ -43,6 +43,7 @@ pub(crate) struct Cli {
 }
 
 /// What to do.
+#[expect(clippy::large_enum_variant, reason = "there is one, for as long as the program runs")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Measure one thing.

@@ -15,6 +15,9 @@ const PUSH_JOBS: u64 = 1_000;
 /// Bytes of one LPUSH, about, if jobs are large.
 const PUSH_BYTES: usize = 1024 * 1024;
 
+/// What comes behind the part that all payloads share has at most so many bytes: a number, and what closes the JSON.
+const END_BYTES_MAX: usize = 64;
+
 /// LPUSHes between two checks for an interrupt and updates of the progress bar.
 const PUSHES_PER_WINDOW: u64 = 10;
 
@@ -83,7 +86,7 @@ impl Payloads {
 
     /// How many of them one LPUSH takes.
     fn per_push(&self) -> u64 {
-        ((PUSH_BYTES / self.start.len().max(1)) as u64).clamp(1, PUSH_JOBS)
+        ((PUSH_BYTES / (self.start.len() + END_BYTES_MAX)) as u64).clamp(1, PUSH_JOBS)
     }
 
     /// The next job's JSON.

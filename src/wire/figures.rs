@@ -1,5 +1,5 @@
-//! What is stored under a process's own key ([`Keyspace::process`](super::Keyspace::process)): its shards' counters, and what is wrong with
-//! it.
+//! What is stored under a process's own key ([`Keyspace::process`](super::Keyspace::process)): its shards' counters, and
+//! what is wrong with it.
 //!
 //! Responsible for the format. Not for when it is written, nor for what counts as wrong (`control`).
 

@@ -39,7 +39,7 @@ impl Redis {
         }
         let home = Rc::make_mut(&mut self.homes[usize::from(shard)]);
         let (jobs, more) = home.take_newest(scenario);
-        let has_fence = !scenario.lacks(Mutant::NoFence) && !(more && scenario.lacks(Mutant::FencedLast));
+        let has_fence = !(scenario.lacks(Mutant::NoFence) || more && scenario.lacks(Mutant::FencedLast));
         match (has_fence, more) {
             (true, true) => home.begin_fence(),
             (true, false) => home.set_fence(Fence::Reaped),
