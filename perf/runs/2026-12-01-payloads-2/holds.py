@@ -8,6 +8,8 @@ last members; `early-numbers` and `early-objects` with the queue first, so that 
 """
 import json, os, socket, subprocess, sys, tempfile, time
 
+from redis_text import pack, read
+
 scripts = sys.argv[1]
 kinds = (sys.argv[2] if len(sys.argv) > 2 else "string,numbers,early-numbers,early-objects").split(",")
 PORT, BYTES = 7912, 256 << 10
@@ -24,28 +26,9 @@ file = sock.makefile("rb", 1 << 20)
 schedstat = f"/proc/{server.pid}/task/{server.pid}/schedstat"
 
 
-def pack(*words):
-    words = [w if isinstance(w, bytes) else str(w).encode() for w in words]
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
-
-
-def read():
-    line = file.readline()[:-2]
-    kind, rest = line[:1], line[1:]
-    if kind == b":":
-        return int(rest)
-    if kind == b"$":
-        return None if rest == b"-1" else file.read(int(rest) + 2)[:-2]
-    if kind == b"*":
-        return [read() for _ in range(int(rest))]
-    if kind == b"-":
-        raise RuntimeError(line)
-    return rest
-
-
 def run(*words):
     sock.sendall(pack(*words))
-    return read()
+    return read(file)
 
 
 def source(head, *names):
@@ -67,7 +50,7 @@ def held(*words):
     request = pack(*words)
     before, began = processor_ms(), time.monotonic()
     sock.sendall(request)
-    reply = read()
+    reply = read(file)
     wall = time.monotonic() - began
     calls.append((processor_ms() - before, wall * 1000))
     return reply

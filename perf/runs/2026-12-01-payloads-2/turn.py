@@ -6,6 +6,8 @@ connection, two requests on the way, as a shard has them; nothing is done with w
 """
 import os, socket, sys, time
 
+from redis_text import pack, read
+
 port, pid, scripts = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 sock = socket.create_connection(("127.0.0.1", port))
 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
@@ -16,28 +18,9 @@ def processor_us():
     return int(open(f"/proc/{pid}/task/{pid}/schedstat").read().split()[0]) / 1e3
 
 
-def pack(*words):
-    words = [w if isinstance(w, bytes) else str(w).encode() for w in words]
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
-
-
-def read():
-    line = file.readline()[:-2]
-    kind, rest = line[:1], line[1:]
-    if kind == b":":
-        return int(rest)
-    if kind == b"$":
-        return None if rest == b"-1" else file.read(int(rest) + 2)[:-2]
-    if kind == b"*":
-        return [read() for _ in range(int(rest))]
-    if kind == b"-":
-        raise RuntimeError(line)
-    return rest
-
-
 def run(*words):
     sock.sendall(pack(*words))
-    return read()
+    return read(file)
 
 
 def source(*names):
@@ -56,7 +39,7 @@ def fill(size, jobs):
     for first in range(0, jobs, 100):
         sock.sendall(b"".join(pack("LPUSH", "q", b"x" * size) for _ in range(min(100, jobs - first))))
         for _ in range(min(100, jobs - first)):
-            read()
+            read(file)
     run("CONFIG", "RESETSTAT")
     run("SLOWLOG", "RESET")
 
@@ -75,10 +58,10 @@ def drain(size):
             sent.append(number)
             settled = []
         one = sent.pop(0)
-        reply, jobs = read(), read()
+        reply, jobs = read(file), read(file)
         if not jobs:
             for _ in sent:
-                read(), read()
+                read(file), read(file)
             return done
         done += len(jobs)
         batch_jobs[one] = len(jobs)
@@ -101,6 +84,6 @@ for size, jobs in ((2_000, 50_000), (20_000, 8_000), (200_000, 1_000)):
             count = min(step, jobs - first)
             sock.sendall(pack("RPOP", "q") * count)
             for _ in range(count):
-                read()
+                read(file)
         rpop_us = (processor_us() - before) / jobs
         print(size, jobs, f"{turn_us:.1f} {rpop_us:.1f} {rpop_us / turn_us:.2f}", flush=True)
