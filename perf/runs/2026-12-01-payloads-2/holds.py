@@ -69,6 +69,7 @@ due = load("undo", "same", "queue_of", "due", head=OWN)
 page = load("page")
 requeue = load("undo", "same", "queue_of", "seen", "requeue", head=OWN)
 kill = load("undo", "same", "seen", "kill")
+delete, outbox, prune = load("undo", "same", "seen", "delete"), load("outbox"), load("prune")
 NAMES = b"local WAIT_LIST, OVERSIZE, SUSPECTS, POISON, RECOVERIES = ':w', ':o', ':s', ':p', '{%s}:recoveries:'\n"
 reap = load("undo", "newest", "in_flight", "reap", head=NAMES)
 reconcile = load("undo", "newest", "reconcile")
@@ -134,6 +135,27 @@ for kind in kinds:
             held("EVALSHA", kill, 2, "set", "dead", 10**9, 10**6, *words)
         assert run("ZCARD", "dead") == jobs
         tell("kill", kind, size, jobs)
+        fill()
+        for at in range(0, jobs, step):
+            words = [word for entry in entries[at:at + step] for word in named(entry)]
+            held("EVALSHA", delete, 1, "set", "zset", *words)
+        assert run("ZCARD", "set") == 0
+        tell("delete", kind, size, jobs)
+        run("FLUSHALL")
+        for job in payloads:
+            held("LPUSH", "q", job)
+        tell("plain-LPUSH", kind, size, jobs)
+        for _ in payloads:
+            held("RPOP", "q")
+        tell("plain-RPOP", kind, size, jobs)
+        step = max(1, min(1000, (1 << 20) // size))
+        for at in range(0, jobs, step):
+            words = [word for n, job in enumerate(payloads[at:at + step], at + 1) for word in (n, b"", job)]
+            held("EVALSHA", outbox, 2, "q", "marker", 60, *words)
+        assert run("LLEN", "q") == jobs
+        tell("outbox", kind, size, jobs)
+        assert held("EVALSHA", prune, 1, "q", "list") == jobs
+        tell("prune", kind, size, jobs)
         run("FLUSHALL")
         for job in payloads:
             run("RPUSH", "i:w", job)

@@ -5,10 +5,14 @@
 //! and after another: each job that was not settled is in at least one key, and no job is in a queue twice. After a
 //! call that is not refused all keys are as one faultless call leaves them.
 //!
+//! The same is tried with what a server really refuses: each command withdrawn from the user or renamed away, a replica,
+//! full memory, and each key spoilt.
+//!
 //! How callers handle refusals is tested in `tests/engine`.
 
 mod cases;
 mod fault;
+mod real;
 
 use std::collections::BTreeMap;
 
@@ -18,26 +22,55 @@ use fault::Fault;
 use jiggler_uring::internal::net::blocking::BlockingConnection;
 use jiggler_uring::internal::resp::{Reply, Requests, Value};
 use jiggler_uring::internal::store::scripts::Script;
+use real::Refusal;
 
 type State = BTreeMap<String, Vec<String>>;
 
 struct Lab {
     _redis: OwnRedis,
     conn: BlockingConnection,
+    /// Runs the scripts, as a user from whom rights are withdrawn.
+    caller: BlockingConnection,
+    /// A command that the server knows by another name only.
+    renamed: Option<String>,
 }
 
 impl Lab {
     fn new() -> Self {
-        let redis = OwnRedis::start();
-        let conn = redis.connect();
-        Self { _redis: redis, conn }
+        Self::start(None)
+    }
+
+    /// A lab whose server knows a command as `elsewhere-<command>` only.
+    fn start(renamed: Option<String>) -> Self {
+        let redis = match &renamed {
+            Some(command) => {
+                OwnRedis::start_with(&["--rename-command", command, &format!("elsewhere-{command}")])
+            }
+            None => OwnRedis::start(),
+        };
+        let (conn, caller) = (redis.connect(), redis.connect());
+        let mut lab = Self { _redis: redis, conn, caller, renamed };
+        lab.run_ok(&["ACL", "SETUSER", "weak", "on", ">pw", "~*", "&*", "+@all"]);
+        let mut requests = Requests::new();
+        requests.command(&[b"AUTH", b"weak", b"pw"]);
+        lab.caller.call_one(&requests).unwrap();
+        lab
     }
 
     fn run(&mut self, words: &[&str]) -> Reply {
         let mut requests = Requests::new();
-        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        let known = self.renamed.as_ref().filter(|renamed| renamed.eq_ignore_ascii_case(words[0]));
+        let elsewhere = known.map(|name| format!("elsewhere-{name}"));
+        let mut words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        if let Some(name) = &elsewhere {
+            words[0] = name.as_bytes();
+        }
         requests.command(&words);
         self.conn.call_one(&requests).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    fn run_ok(&mut self, words: &[&str]) {
+        self.run(words);
     }
 
     fn strings(&mut self, words: &[&str]) -> Vec<String> {
@@ -55,20 +88,29 @@ impl Lab {
 
     fn call(&mut self, case: &Case, args: &str, fault: &Fault) {
         let source = format!("{}{}", fault.prelude(), case.source);
-        let keys: Vec<&str> = case.keys.split_whitespace().collect();
-        let count = keys.len().to_string();
-        let mut words = vec!["EVAL", &source, &count];
-        words.extend(keys);
-        words.extend(args.split_whitespace().map(|word| if word == "''" { "" } else { word }));
-        let mut requests = Requests::new();
-        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-        requests.command(&words);
-        let reply = self.conn.call(&requests).unwrap();
+        let reply = self.eval(case, &source, args);
         if let (Value::Error(error), Fault::None) = (reply[0].value(), fault) {
             let error = error.to_owned().to_string();
             // That it has already run is an answer too.
             assert!(error.contains("STALE ") || error.contains("LEFT "), "{}: {error}", case.name);
         }
+    }
+
+    /// The script as it is. The server may refuse it.
+    fn call_plainly(&mut self, case: &Case, args: &str) {
+        self.eval(case, &case.source, args);
+    }
+
+    fn eval(&mut self, case: &Case, source: &str, args: &str) -> Vec<Reply> {
+        let keys: Vec<&str> = case.keys.split_whitespace().collect();
+        let count = keys.len().to_string();
+        let mut words = vec!["EVAL", source, &count];
+        words.extend(keys);
+        words.extend(args.split_whitespace().map(|word| if word == "''" { "" } else { word }));
+        let mut requests = Requests::new();
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        requests.command(&words);
+        self.caller.call(&requests).unwrap()
     }
 
     /// All keys except the prelude's. Scores are left out, because they are times; batches are one list, whatever
@@ -103,19 +145,24 @@ impl Lab {
         state
     }
 
+    /// Which of `jobs` is in no key, or in a queue twice.
+    fn account(&mut self, jobs: &[&str]) -> Result<(), String> {
+        let state = self.state();
+        for job in jobs {
+            let queues = state.iter().filter(|(key, _)| key.starts_with('q') && key.len() == 2);
+            let copies = queues.flat_map(|(_, values)| values).filter(|value| value.contains(job)).count();
+            if copies > 1 || !state.values().flatten().any(|value| value.contains(job)) {
+                return Err(format!("loses or duplicates {job}: {state:?}"));
+            }
+        }
+        Ok(())
+    }
+
     fn check(&mut self, case: &Case, fault: &Fault, wanted: &State) -> Result<(), String> {
         self.prepare(case);
         for _ in 0..2 {
             self.call(case, case.args, fault);
-            let state = self.state();
-            for job in case.jobs {
-                let queues = state.iter().filter(|(key, _)| key.starts_with('q') && key.len() == 2);
-                let copies =
-                    queues.flat_map(|(_, values)| values).filter(|value| value.contains(job)).count();
-                if copies > 1 || !state.values().flatten().any(|value| value.contains(job)) {
-                    return Err(format!("{} {fault:?} loses or duplicates {job}: {state:?}", case.name));
-                }
-            }
+            self.account(case.jobs).map_err(|wrong| format!("{} {fault:?} {wrong}", case.name))?;
         }
         self.call(case, case.again.unwrap_or(case.args), &Fault::None);
         let state = self.state();
@@ -125,15 +172,20 @@ impl Lab {
         }
     }
 
-    /// Every fault, and what is wrong after it.
-    fn try_all(&mut self, case: &Case) -> Vec<String> {
+    /// One faultless call, and a repeat: the number of calls the script makes, their commands, and what is left behind.
+    fn faultless(&mut self, case: &Case) -> (usize, Vec<String>, State) {
         self.prepare(case);
         self.call(case, case.args, &Fault::None);
         let calls = self.run(&["GET", "calls"]);
         let calls: usize = std::str::from_utf8(calls.as_bulk().unwrap()).unwrap().parse().unwrap();
         let commands = self.strings(&["SMEMBERS", "commands"]);
         self.call(case, case.again.unwrap_or(case.args), &Fault::None);
-        let wanted = self.state();
+        (calls, commands, self.state())
+    }
+
+    /// Every fault, and what is wrong after it.
+    fn try_all(&mut self, case: &Case) -> Vec<String> {
+        let (calls, commands, wanted) = self.faultless(case);
         let faults = (1..=calls).map(Fault::Call).chain(commands.into_iter().map(Fault::Command));
         faults.filter_map(|fault| self.check(case, &fault, &wanted).err()).collect()
     }
@@ -147,5 +199,46 @@ fn whichever_call_of_a_script_is_refused_no_job_is_lost_or_duplicated_and_a_repe
         assert!(cases.iter().any(|case| case.source == script.source()), "{script:?} has no case");
     }
     let broken: Vec<String> = cases.iter().flat_map(|case| lab.try_all(case)).collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn whatever_a_server_refuses_no_job_is_lost_or_duplicated_and_a_repeat_heals_it() {
+    let mut lab = Lab::new();
+    let mut broken = Vec::new();
+    for case in cases() {
+        let (_, commands, wanted) = lab.faultless(&case);
+        for refusal in Refusal::all(&case, commands) {
+            broken.extend(real::check(&mut lab, &case, &refusal, &wanted).err());
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn whichever_command_a_server_does_not_have_no_job_is_lost_or_duplicated() {
+    let mut lab = Lab::new();
+    let cases = cases();
+    let mut by_command: BTreeMap<String, Vec<&Case>> = BTreeMap::new();
+    for case in &cases {
+        for command in lab.faultless(case).1 {
+            by_command.entry(command).or_default().push(case);
+        }
+    }
+    let mut broken = Vec::new();
+    for (command, cases) in by_command {
+        let mut lab = Lab::start(Some(command.clone()));
+        for case in cases {
+            lab.prepare(case);
+            let before = lab.state();
+            let is_there = |job: &&&str| before.values().flatten().any(|value| value.contains(**job));
+            let jobs: Vec<&str> = case.jobs.iter().filter(is_there).copied().collect();
+            for _ in 0..2 {
+                lab.call_plainly(case, case.args);
+                let wrong = lab.account(&jobs).err();
+                broken.extend(wrong.map(|wrong| format!("{} without {command} {wrong}", case.name)));
+            }
+        }
+    }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
