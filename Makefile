@@ -29,7 +29,7 @@ endef
 help:
 	@echo "make run    build, start a worker (with a private redis if there is none), run sample jobs, keep running"
 	@echo "make test   install what the tests need; format, lints, docs, tidy, unit, integration and doc tests"
-	@echo "make test-all  the same, and what takes its time: the counts of instructions"
+	@echo "make test-all  the same, and what takes its time: lints with fewer features, the counts of instructions"
 	@echo "make chaos  fail workers, lines and Redis at random for CHAOS_SECONDS (300) or CHAOS_ROUNDS; CHAOS_SEED replays;"
 	@echo "            CHAOS_OUT=FILE keeps what it says"
 	@echo "make fuzz   search for bytes that break a parser, FUZZ_SECONDS (60) for each target, or FUZZ_TARGET alone"
@@ -69,16 +69,24 @@ test: deps
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	@cargo fmt --all -- --check
 	@cargo clippy --workspace --all-targets --all-features --locked --quiet -- -D warnings
+	@RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --lib --locked --quiet
+	@$(TESTS) --no-run
+# Tests of the whole program mostly wait for processes: more of them run at once than there are cores, beside those that
+# compute. What they say is shown when they have ended.
+	@log=$$(mktemp); RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} $(TESTS) --test engine >"$$log" 2>&1 & engine=$$!; \
+	trap 'kill $$engine; rm -f "$$log"; exit 130' INT TERM; failed=0; \
+	$(TESTS) --lib --bins --test parts --test signal --test tidy || failed=1; \
+	$(TESTS) --doc || failed=1; \
+	wait $$engine || failed=1; cat "$$log"; rm -f "$$log"; exit $$failed
+
+TESTS := cargo test --workspace --all-features --locked --quiet --no-fail-fast
+
+# What takes its time: fewer features, and everything built once more as a release is, to count what the hot paths cost.
+.PHONY: test-all
+test-all: test
 # As it is built by default, and the engine alone.
 	@cargo clippy --locked --quiet -- -D warnings
 	@cargo clippy --no-default-features --locked --quiet -- -D warnings
-	@RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --lib --locked --quiet
-# Most tests of the whole program wait for processes, so more of them run at once than there are cores.
-	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test --workspace --all-features --locked --quiet --no-fail-fast
-
-# What takes its time: everything built once more as a release is, to count what the hot paths cost.
-.PHONY: test-all
-test-all: test
 	@$(INSTRUCTIONS) check
 
 # Nothing that is linked differently: flags of the user would be counted with.

@@ -71,3 +71,21 @@ fn containers_may_create_rings_but_no_namespaces() {
     }
     assert!(read("packaging/compose.yml").contains("seccomp:./seccomp.json"));
 }
+
+#[test]
+fn make_test_runs_every_test_binary() {
+    let makefile = read("Makefile");
+    let ours: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
+    let told = ours["test"].as_array().unwrap().iter().filter(|test| test.get("test").is_none());
+    let mut names: Vec<String> = told.map(|test| test["name"].as_str().unwrap().to_owned()).collect();
+    for entry in fs::read_dir(root().join("tests")).unwrap() {
+        let folder = entry.unwrap().path();
+        if folder.join("main.rs").is_file() {
+            names.push(folder.file_name().unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    assert!(names.len() > 3, "{names:?}");
+    for name in names {
+        assert!(makefile.contains(&format!("--test {name}")), "make test does not run {name}");
+    }
+}
