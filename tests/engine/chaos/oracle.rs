@@ -125,6 +125,9 @@ fn excuses(plan: &Plan, lives: &[Life]) -> Vec<Option<&'static str>> {
         } else if plan.withdraws_rights() && life.exit == Some(0) && !life.was_fenced() && was_reaped(life) {
             // It could hand back what it held, but not take its lease with it.
             Some("left without its rights")
+        } else if life.exit != Some(0) && life.left_without_redis() && !life.was_fenced() {
+            // Its lease stayed when it ended, and so did its jobs: a reaper came for both.
+            Some("ended without Redis")
         } else if life.was_fenced() || was_reaped(life) {
             Some("taken for dead")
         } else {
