@@ -80,6 +80,7 @@ pub(crate) enum Seen<'m> {
 }
 
 impl Steering {
+    /// Only what lives can be asked: the dead are to be told apart before, by [`Member::died_at`].
     pub(crate) const fn new(wish: Wish, members: Vec<Member>) -> Self {
         Self { wish, members, deaf: Vec::new(), waiting: Vec::new(), late: 0 }
     }

@@ -2,7 +2,7 @@
 //!
 //! How a process is notified and watched is in `acts::steer`; this module drives that over a connection, with a look every
 //! [`STEER_LOOK`], and reports. For a Ruby server, and for one of ours whose listening connection is away at the moment, it
-//! prints the signal and the host to send it on.
+//! prints the signal and the host to send it on. What is dead is said to be, and needs no signal.
 
 use std::io::Write;
 use std::time::Instant;
@@ -42,7 +42,15 @@ pub(crate) fn steer(
     } else {
         nodes::read(&mut conn, Survey::once(Scope::Processes, db.keys))?
     };
-    let mut steering = Steering::new(wish, members(&found, target)?);
+    let (dead, living): (Vec<_>, Vec<_>) =
+        members(&found, target)?.into_iter().partition(|member| member.died_at.is_some());
+    for member in &dead {
+        writeln!(out, "{}", gone(member, found.at))?;
+    }
+    if living.is_empty() {
+        return Ok(());
+    }
+    let mut steering = Steering::new(wish, living);
     let mut requests = Requests::new();
     steering.write_wish(db.keys, db.url.database(), &mut requests);
     steering.read_heard(&conn.call(&requests)?)?;
@@ -89,6 +97,13 @@ fn asked(member: &Member, wish: Wish) -> String {
             format!("{uuid} (pid {pid} on {host}) was asked to stop at once; {jobs} handed back")
         }
     }
+}
+
+fn gone(member: &Member, now: f64) -> String {
+    let Member { uuid, host, pid, .. } = member;
+    let (uuid, host) = (printable(uuid), printable(host));
+    let silence = member.silence(now).unwrap_or_default();
+    format!("{uuid} (pid {pid} on {host}) is dead: silent {silence}; there is nothing to ask of it")
 }
 
 fn unheard(member: &Member, wish: Wish) -> String {

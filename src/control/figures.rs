@@ -48,6 +48,8 @@ pub(super) fn figures(control: &Control, jobs: Vec<RunningJob>) -> Figures {
         dead_jobs_max: control.settings.get().dead_jobs_max,
         dead_timeout_s: control.settings.get().dead_timeout.as_secs(),
         clock_skew_s: control.clock_skew(),
+        heartbeat_s: control.settings.get().stats_interval.as_secs().max(1),
+        heartbeat_key: control.settings.presence().heartbeat_key().to_owned(),
     }
 }
 

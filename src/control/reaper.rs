@@ -116,7 +116,8 @@ async fn reap(
     Ok(Some(remains))
 }
 
-/// Buries the poison, frees the suspects, and forgets the process if nothing of it is left.
+/// Buries the poison, frees the suspects, and forgets the process if nothing of it is left: nobody lists it any more, as a
+/// Ruby server or otherwise.
 async fn settle(
     control: &Control,
     duty: usize,
@@ -136,7 +137,10 @@ async fn settle(
         tracing::error!(key, uuid, "jobs of a dead process stay in flight: this key is spoilt");
         return Ok(());
     }
-    link.call(|scripts, requests| recovery::release(scripts, member, uuid, requests)).await?;
+    let published = link.call(|scripts, requests| recovery::ask_figures(scripts, uuid, requests)).await?;
+    let heartbeat = published.first().and_then(|reply| recovery::read_heartbeat_key(reply, uuid));
+    let heartbeat = heartbeat.as_deref();
+    link.call(|scripts, requests| recovery::release(scripts, member, uuid, heartbeat, requests)).await?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
+use crate::limits::FIGURES_INTERVAL_MAX;
 use crate::resp::{Error, Reply, Requests};
 use crate::wire::{Presence, Realm};
 
@@ -38,7 +39,8 @@ pub fn announce(announcement: &Announcement<'_>, requests: &mut Requests) {
         withdraw(before, requests);
     }
     if let Some(figures) = figures {
-        set(presence.figures_key(), figures, ttl_s, requests);
+        // They are written less often, and tell that the heartbeat is one of ours: without them it looks like Ruby's.
+        set(presence.figures_key(), figures, ttl_s + FIGURES_INTERVAL_MAX.as_secs(), requests);
     }
 }
 

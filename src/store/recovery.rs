@@ -10,6 +10,7 @@ use crate::limits::{
     SUSPECT_RECOVERIES,
 };
 use crate::resp::{Error, Reply, Requests, Value};
+use crate::wire::{figures, heartbeat_key};
 
 /// How reaping one shard ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,13 +110,37 @@ pub fn bury_poison(scripts: &Scripts, queue: &QueueKeys, burial: &Burial<'_>, re
     flight::bury_from(scripts, &queue.poison, burial, requests);
 }
 
-/// Appends the end of a dead process whose shards were all reaped: its lease and its figures are removed, unless it lives.
-/// The reply is 1 or 0. Atomic.
-pub fn release(scripts: &Scripts, member: &str, uuid: &str, requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Release, 2, 1, requests);
+/// Appends the question what a dead process last published. [`read_heartbeat_key`] reads the reply.
+pub fn ask_figures(scripts: &Scripts, uuid: &str, requests: &mut Requests) {
+    requests.command(&[b"GET", figures_key(scripts, uuid).as_bytes()]);
+}
+
+/// The key of the heartbeat of this process, from the reply to [`ask_figures`]; `None` if it does not say.
+#[must_use]
+pub fn read_heartbeat_key(reply: &Reply, uuid: &str) -> Option<String> {
+    let Value::Bulk(json) = reply.value() else { return None };
+    let key = figures::parse(json).ok()?.heartbeat_key;
+    (heartbeat_key::server_uuid(&key) == Some(uuid)).then_some(key)
+}
+
+/// Appends the end of a dead process whose shards were all reaped: its lease, its figures and its heartbeat, if that is
+/// known, are removed, unless it lives. The reply is 1 or 0. Atomic.
+pub fn release(
+    scripts: &Scripts,
+    member: &str,
+    uuid: &str,
+    heartbeat: Option<&str>,
+    requests: &mut Requests,
+) {
+    let figures = figures_key(scripts, uuid);
+    let mut command = scripts.begin(Script::Release, 3, 1, requests);
+    command.arg(scripts.realm().leases.as_bytes()).arg(figures.as_bytes());
+    command.arg(heartbeat.unwrap_or(&figures).as_bytes()).arg(member.as_bytes());
+}
+
+/// In a cluster figures and heartbeat are elsewhere, and expire by themselves: nothing under the guard's name is there to be
+/// removed.
+fn figures_key(scripts: &Scripts, uuid: &str) -> String {
     let realm = scripts.realm();
-    // In a cluster the figures are elsewhere, and expire by themselves: nothing under the guard's name is there to be
-    // removed.
-    let figures = realm.guard().map_or_else(|| realm.keys().process(uuid), str::to_owned);
-    command.arg(realm.leases.as_bytes()).arg(figures.as_bytes()).arg(member.as_bytes());
+    realm.guard().map_or_else(|| realm.keys().process(uuid), str::to_owned)
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::member;
 use crate::{
     store::survey::{Process, Summary},
     wire::{
@@ -64,7 +65,7 @@ struct GemProcess<'a> {
     health: Option<Health<'a>>,
 }
 
-/// Whether a process is well, according to itself.
+/// Whether a process is well, according to itself, or to its silence.
 #[derive(Serialize)]
 struct Health<'a> {
     ok: bool,
@@ -73,9 +74,10 @@ struct Health<'a> {
 }
 
 impl<'a> Health<'a> {
-    fn of(figures: &'a Figures) -> Self {
-        let Figures { phase, troubles, .. } = figures;
-        Self { ok: troubles.is_empty(), phase, troubles }
+    fn of(process: &'a Process, figures: &'a Figures) -> Self {
+        let troubles = &figures.troubles;
+        let ok = process.died_at.is_none() && troubles.is_empty();
+        Self { ok, phase: member::phase(process), troubles }
     }
 }
 
@@ -94,7 +96,7 @@ impl<'a> GemProcess<'a> {
             started_at: process.started_at.to_string(),
             pid: process.pid.to_string(),
             hostname: &process.hostname,
-            health: process.figures.as_ref().map(Health::of),
+            health: process.figures.as_ref().map(|figures| Health::of(process, figures)),
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Member {
     pub(crate) engine: Engine,
     /// Ours report theirs.
     pub(crate) version: Option<String>,
-    /// `running`, `quiet` or `stopping`. A quiet Ruby server has no heartbeat, so those that are seen are running.
+    /// `running`, `quiet`, `stopping` or `dead`. A quiet Ruby server has no heartbeat, so those that are seen are running.
     pub(crate) phase: String,
     pub(crate) ok: bool,
     pub(crate) troubles: Vec<Trouble>,
@@ -47,6 +47,8 @@ pub(crate) struct Member {
     pub(crate) clock_skew_s: Option<f64>,
     pub(crate) shards: Vec<ShardFigures>,
     pub(crate) jobs: Vec<RunningJob>,
+    /// Since when it counts as dead, Unix seconds; `None`: it lives, as far as is known. Ours only.
+    pub(crate) died_at: Option<f64>,
 }
 
 /// The processes. As JSON it is what `processes --json` prints: an object, so that it can grow.
@@ -78,11 +80,16 @@ impl Member {
             field(process.heartbeat.as_ref()?).as_ref()?.get().parse().ok()
         };
         let figures = process.figures.as_ref();
+        let is_dead = process.died_at.is_some();
         let jobs = match figures {
+            // What it ran when it died does not run any more.
+            _ if is_dead => Vec::new(),
             Some(figures) => figures.jobs.iter().map(RunningJob::of_ours).collect(),
             None => RunningJob::of_ruby(process),
         };
-        let running = figures.map(|figures| figures.shards.iter().map(|shard| shard.running).sum());
+        let running = figures
+            .filter(|_| !is_dead)
+            .map(|figures| figures.shards.iter().map(|shard| shard.running).sum());
         let held = jobs.len() as u64;
         Self {
             uuid: process.uuid.clone(),
@@ -90,8 +97,8 @@ impl Member {
             pid: process.pid,
             engine: if figures.is_some() { Engine::JigglerUring } else { Engine::Ruby },
             version: figures.map(|figures| figures.version.clone()).filter(|version| !version.is_empty()),
-            phase: figures.map_or_else(|| "running".to_owned(), |figures| figures.phase.clone()),
-            ok: figures.is_none_or(|figures| figures.troubles.is_empty()),
+            phase: phase(process).to_owned(),
+            ok: !is_dead && figures.is_none_or(|figures| figures.troubles.is_empty()),
             troubles: figures.map(|figures| figures.troubles.clone()).unwrap_or_default(),
             queues: process.queues.clone(),
             concurrency: process.concurrency,
@@ -105,12 +112,22 @@ impl Member {
             clock_skew_s: figures.and_then(|figures| figures.clock_skew_s),
             shards: figures.map(|figures| figures.shards.clone()).unwrap_or_default(),
             jobs,
+            died_at: process.died_at,
         }
+    }
+
+    /// For how long there has been no sign of life from it, if it is dead: "for 34 s".
+    pub(crate) fn silence(&self, now: f64) -> Option<String> {
+        self.died_at?;
+        Some(format!("for {:.0} s", (now - self.heartbeat?).max(0.0)))
     }
 
     /// The first problem, and how many more there are: a process may have hundreds of shards; then whether the clock of its
     /// host is wrong. A Ruby server reports nothing about its health.
     pub(crate) fn health(&self, now: f64) -> String {
+        if let Some(silence) = self.silence(now) {
+            return format!("dead: silent {silence}");
+        }
         let Some(skew) = self.clock_skew_s else { return self.troubled(now) };
         let side = if skew < 0.0 { "behind" } else { "ahead of" };
         format!("{}; clock {:.1} s {side} redis", self.troubled(now), skew.abs())
@@ -138,6 +155,14 @@ impl Member {
             (Engine::JigglerUring, None) => "uring".to_owned(),
         }
     }
+}
+
+/// `running`, `quiet`, `stopping` or `dead`.
+pub(super) fn phase(process: &Process) -> &str {
+    if process.died_at.is_some() {
+        return "dead";
+    }
+    process.figures.as_ref().map_or("running", |figures| &figures.phase)
 }
 
 /// A Ruby server's `current_jobs`, as far as they are looked at.
@@ -207,6 +232,14 @@ mod tests {
         assert_eq!((member.engine, member.busy, &*member.phase), (Engine::JigglerUring, 5, "quiet"));
         assert_eq!((&*member.health(0.0), &*member.engine_text()), ("ok", "uring 0.2.0"));
         assert_eq!((member.jobs[0].shard, member.jobs[0].since), (Some(1), Some(5.5)));
+        process.died_at = Some(1795299790.3);
+        let dead = Member::of(&process);
+        assert_eq!((dead.engine, &*dead.phase, dead.ok), (Engine::JigglerUring, "dead", false));
+        assert_eq!(
+            (dead.busy, dead.jobs.len(), &*dead.health(1795299800.0)),
+            (0, 0, "dead: silent for 30 s")
+        );
+        process.died_at = None;
         process.figures.as_mut().unwrap().clock_skew_s = Some(-60.04);
         assert_eq!(Member::of(&process).health(0.0), "ok; clock 60.0 s behind redis");
     }

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{store::survey::Summary, wire::heartbeat_key};
+use crate::{
+    store::survey::{Process, Summary},
+    wire::heartbeat_key,
+};
 
 /// A queue.
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
@@ -14,7 +17,7 @@ pub(crate) struct Queue<'s> {
     pub(crate) name: &'s str,
     /// Waiting ones.
     pub(crate) jobs: u64,
-    /// Processes that serve it.
+    /// Living processes that serve it.
     pub(crate) processes: u64,
 }
 
@@ -30,7 +33,7 @@ impl<'s> Queues<'s> {
         for (name, jobs) in &summary.queues {
             queues.entry(name).or_default().jobs = *jobs;
         }
-        for process in summary.processes.values() {
+        for process in alive(summary) {
             for served in heartbeat_key::split_queues(&process.queues) {
                 queues.entry(served.name).or_default().processes += 1;
             }
@@ -38,4 +41,8 @@ impl<'s> Queues<'s> {
         let queues = queues.into_iter().map(|(name, queue)| Queue { name, ..queue }).collect();
         Self { queues }
     }
+}
+
+fn alive(summary: &Summary) -> impl Iterator<Item = &Process> {
+    summary.processes.values().filter(|process| process.died_at.is_none())
 }

@@ -35,6 +35,12 @@ pub struct Figures {
     /// By how many seconds the clock of its host is ahead of Redis's, if it is more than one; below 0: behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_skew_s: Option<f64>,
+    /// Seconds between two heartbeats, by its configuration; 0: not reported.
+    #[serde(default)]
+    pub heartbeat_s: u64,
+    /// The key of its heartbeat, for whoever reaps it; empty: not reported.
+    #[serde(default)]
+    pub heartbeat_key: String,
 }
 
 /// A running job.
@@ -159,6 +165,8 @@ mod tests {
             dead_jobs_max: 10_000,
             dead_timeout_s: 60,
             clock_skew_s: Some(-60.5),
+            heartbeat_s: 10,
+            heartbeat_key: "jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm".to_owned(),
         };
         let json = figures.to_json();
         assert!(
@@ -173,6 +181,7 @@ mod tests {
         assert_eq!((older.troubles.len(), older.shards[0].processed), (0, 7));
         assert_eq!((older.dead_jobs_max, older.dead_timeout_s, older.clock_skew_s), (0, 0, None));
         assert_eq!((older.jobs.len(), older.version.as_str(), older.shards[0].slots), (0, "", 0));
+        assert_eq!((older.heartbeat_s, older.heartbeat_key.as_str()), (0, ""));
         let newer = json.replace("no-redis", "on-fire").replace("\"running\":3", "\"running\":3,\"new\":1");
         assert_eq!(parse(newer.as_bytes()).unwrap().troubles[0].what, Ailment::Unknown);
         assert!(parse(b"no json").is_err());

@@ -95,6 +95,7 @@ pub(crate) fn assert_fenced(redis: &Redis, queue: &str, uuid: &str, shard: usize
 pub(crate) fn assert_forgotten(redis: &Redis, uuid: &str) {
     wait_until("the lease is gone", || redis.set(LEASES).iter().all(|(m, _)| !m.starts_with(uuid)));
     assert_eq!(redis.text(&format!("jiggler:uring:process:{uuid}")), None);
+    assert_eq!(redis.keys(&format!("jiggler:svr:{uuid}:*")), [""; 0], "nobody takes it for a living process");
 }
 
 /// A worker presumed dead works under another name, and logs it once.

@@ -202,7 +202,7 @@ fn a_lease_renewed_after_it_was_found_expired_protects_its_jobs() {
     let mut reap = |member: &str| {
         let mut requests = Requests::new();
         recovery::reap(&scripts, member, &queues, &mut requests);
-        recovery::release(&scripts, member, process.uuid, &mut requests);
+        recovery::release(&scripts, member, process.uuid, None, &mut requests);
         let replies = conn.call(&requests).unwrap();
         (recovery::read_reaped(&replies[0]).unwrap(), replies[1].as_integer().unwrap())
     };

@@ -1,14 +1,18 @@
-//! One living process, as described by its heartbeat key, the heartbeat under it and its figures.
+//! One process, as described by its heartbeat key, the heartbeat under it and its figures.
+//!
+//! The key outlives a process that was killed by minutes, as the gem's do. When one of ours died is told by its last
+//! heartbeat: it says in its figures how often it writes one. The lease is renewed by the same task, so it ends then too.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::limits::LEASE;
 use crate::wire::{
     figures::Figures,
     heartbeat_key::{self, Poller},
 };
 
-/// One living process.
+/// One process.
 #[derive(Debug)]
 pub struct Process {
     /// 12 hex digits.
@@ -31,6 +35,8 @@ pub struct Process {
     pub heartbeat: Option<Heartbeat>,
     /// What a process of ours reports beyond that; `None` for a Ruby server.
     pub figures: Option<Figures>,
+    /// Since when it counts as dead, Unix time in seconds; `None`: it lives, or is a Ruby server, whose expiry alone tells.
+    pub died_at: Option<f64>,
 }
 
 /// The value of a heartbeat key. Each field is the JSON text as written, so that numbers of any size and the order of
@@ -62,6 +68,54 @@ impl Process {
             hostname: parts.hostname.to_owned(),
             heartbeat: serde_json::from_slice(value).ok(),
             figures: None,
+            died_at: None,
         })
+    }
+
+    /// Notes whether it is dead at this Unix time of Redis.
+    pub(super) fn note_death(&mut self, now: f64) {
+        self.died_at = self.counts_as_dead_from().filter(|from| *from <= now);
+    }
+
+    /// When it will count as dead, unless another heartbeat comes.
+    fn counts_as_dead_from(&self) -> Option<f64> {
+        let interval_s = self.figures.as_ref()?.heartbeat_s;
+        let last: f64 = self.heartbeat.as_ref()?.heartbeat.as_ref()?.get().parse().ok()?;
+        (interval_s > 0).then(|| last + LEASE.as_secs_f64().max(2.0 * interval_s as f64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(heartbeat_s: u64) -> Process {
+        let key = "jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm";
+        let mut process = Process::read(key, br#"{"heartbeat":1000.5}"#).unwrap();
+        process.figures = Some(Figures { heartbeat_s, ..Figures::default() });
+        process
+    }
+
+    #[test]
+    fn one_of_ours_is_dead_when_its_lease_has_ended_or_two_heartbeats_are_missing() {
+        for (heartbeat_s, dies_at) in [(1, 1020.5), (10, 1020.5), (60, 1120.5)] {
+            let mut process = process(heartbeat_s);
+            process.note_death(dies_at - 0.1);
+            assert_eq!(process.died_at, None, "{heartbeat_s}");
+            process.note_death(dies_at + 7.0);
+            assert_eq!(process.died_at, Some(dies_at), "{heartbeat_s}");
+            process.note_death(dies_at - 0.1);
+            assert_eq!(process.died_at, None, "it wrote another");
+        }
+    }
+
+    #[test]
+    fn of_a_ruby_server_and_of_older_ones_of_ours_it_is_not_known() {
+        let mut process = process(0);
+        process.note_death(1e9);
+        assert_eq!(process.died_at, None);
+        process.figures = None;
+        process.note_death(1e9);
+        assert_eq!(process.died_at, None);
     }
 }

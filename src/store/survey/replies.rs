@@ -18,7 +18,10 @@ impl Survey {
         if asked.len() != replies.len() {
             return Err(SurveyError::WrongReplies { commands: asked.len(), replies: replies.len() });
         }
-        asked.into_iter().zip(replies).try_for_each(|(asked, reply)| self.accept_one(asked, reply))
+        asked.into_iter().zip(replies).try_for_each(|(asked, reply)| self.accept_one(asked, reply))?;
+        let now = self.now();
+        self.processes.values_mut().flatten().for_each(|process| process.note_death(now));
+        Ok(())
     }
 
     fn accept_one(&mut self, asked: Asked, reply: &Reply) -> Result<(), SurveyError> {

@@ -13,7 +13,7 @@ pub struct Summary {
     pub counts: Counts,
     /// Waiting jobs by queue name, written as [`ListName::exact`](crate::wire::ListName::exact) writes it.
     pub queues: BTreeMap<String, u64>,
-    /// Living processes, by their whole heartbeat key.
+    /// Processes that have a heartbeat, by its whole key.
     pub processes: BTreeMap<String, Process>,
     /// Keys that look like heartbeats but are not: an operator will want to find who wrote them.
     pub unreadable_keys: BTreeSet<String>,

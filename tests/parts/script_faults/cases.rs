@@ -112,8 +112,8 @@ pub(super) fn cases() -> Vec<Case> {
             ..Case::of(Script::Lease, "lease")
         },
         Case {
-            before: &["ZADD leases 1 x:1:q", "SET figures 1"],
-            keys: "leases figures",
+            before: &["ZADD leases 1 x:1:q", "SET figures 1", "SET heartbeat 1"],
+            keys: "leases figures heartbeat",
             args: "x:1:q",
             ..Case::of(Script::Release, "release")
         },
