@@ -1,12 +1,13 @@
 //! What to do with jobs, and whether there is room for it.
 
 use crate::store::{operate::DeadSetCaps, survey::Summary};
+use crate::wire::QueueName;
 
 /// What to do with jobs.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Each goes to its queue at once.
-    Retry,
+    /// Each goes to its queue at once, or to this one.
+    Retry(Option<QueueName>),
     /// Each goes to the dead set. Its limits are those of the workers, or these if none runs.
     Kill(DeadSetCaps, Excess),
     /// Each is gone for good.
@@ -38,9 +39,9 @@ pub struct DeadSetFull {
 }
 
 impl Action {
-    pub(crate) const fn verb(self) -> &'static str {
+    pub(crate) const fn verb(&self) -> &'static str {
         match self {
-            Self::Retry => "retry",
+            Self::Retry(_) => "retry",
             Self::Kill(..) => "kill",
             Self::Delete => "delete",
         }
@@ -63,8 +64,13 @@ impl Action {
         Self::Kill(most.unwrap_or(own), excess)
     }
 
+    /// Whether jobs run again.
+    pub(crate) const fn is_retry(&self) -> bool {
+        matches!(self, Self::Retry(_))
+    }
+
     /// Whether the dead set must have room for the jobs: it is not to be trimmed.
-    pub(crate) const fn needs_room(self) -> bool {
+    pub(crate) const fn needs_room(&self) -> bool {
         matches!(self, Self::Kill(_, Excess::Refuse))
     }
 
@@ -72,10 +78,10 @@ impl Action {
     ///
     /// # Errors
     /// [`DeadSetFull`].
-    pub(crate) fn check_room(self, entries: u64, jobs: u64) -> Result<(), DeadSetFull> {
+    pub(crate) fn check_room(&self, entries: u64, jobs: u64) -> Result<(), DeadSetFull> {
         let Self::Kill(DeadSetCaps { jobs_max, .. }, Excess::Refuse) = self else { return Ok(()) };
-        if jobs > 0 && entries.saturating_add(jobs) > jobs_max {
-            return Err(DeadSetFull { entries, jobs, jobs_max });
+        if jobs > 0 && entries.saturating_add(jobs) > *jobs_max {
+            return Err(DeadSetFull { entries, jobs, jobs_max: *jobs_max });
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! a cluster a job to be retried in a queue other than its set's is copied there and then removed, in two steps: no script
 //! reaches both. An interruption in between leaves it in both, to run twice rather than never.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{Error, Steps, To, action::Action, size};
@@ -12,6 +13,7 @@ use crate::{
         failure::{CLASS_KILLED, ErrorInfo},
         retry,
     },
+    limits::RETRIED_QUEUES_MAX,
     resp::{self, RedisErrorKind, Reply, Requests},
     store::{
         enqueue::{self, Push, When},
@@ -32,8 +34,12 @@ pub(crate) struct Outcome {
     pub(crate) gone: u64,
     /// Not retried: the key of their queue is not a list, or no worker may be given that queue.
     pub(crate) held: u64,
-    /// The key of a queue: of the last job retried, or of one that is held.
-    pub(crate) queue: Option<String>,
+    /// Of a job that is held: the key of its queue.
+    pub(crate) held_by: Option<String>,
+    /// Jobs retried, by the key of their queue; those of further queues are in none of them.
+    ///
+    /// Invariant: at most [`RETRIED_QUEUES_MAX`].
+    pub(crate) queues: BTreeMap<String, u64>,
     /// Dead entries that were trimmed.
     pub(crate) trimmed: u64,
 }
@@ -71,9 +77,9 @@ enum Stage {
 
 impl Batch {
     pub(super) fn new(action: Action, place: Place, realm: Rc<Realm>, now: f64, jobs: Vec<Entry>) -> Self {
-        let stage = match (action, &place) {
+        let stage = match (&action, &place) {
             // A job that waits in a queue runs, or is deleted: there is no other way out of the queue.
-            (Action::Retry | Action::Kill(..), Place::Queue(_)) => Stage::Over,
+            (Action::Retry(_) | Action::Kill(..), Place::Queue(_)) => Stage::Over,
             _ if action.needs_room() => Stage::Room,
             _ => Stage::Act,
         };
@@ -90,13 +96,14 @@ impl Batch {
 
     fn write_act(&self, scripts: &Scripts, requests: &mut Requests) {
         let jobs: Vec<&Entry> = self.jobs.iter().collect();
-        match (self.action, &self.place) {
-            (Action::Retry, Place::Set(set)) => {
-                let revived: Vec<_> = self.jobs.iter().map(entry::revived).collect();
+        match (&self.action, &self.place) {
+            (Action::Retry(queue), Place::Set(set)) => {
+                let revive = |job| entry::revived(job, queue.as_ref());
+                let revived: Vec<_> = self.jobs.iter().map(revive).collect();
                 operate::requeue(scripts, *set, &revived, requests);
             }
             (Action::Kill(caps, _), Place::Set(set)) => {
-                let caps = (!self.action.needs_room()).then_some(caps);
+                let caps = (!self.action.needs_room()).then_some(*caps);
                 let condemned: Vec<Condemned<'_>> =
                     jobs.iter().map(|entry| condemned(entry, *set, self.now)).collect();
                 operate::kill(scripts, *set, &condemned, caps, requests);
@@ -109,7 +116,7 @@ impl Batch {
     fn read_act(&mut self, reply: &Reply) -> Result<(), Error> {
         self.stage = Stage::Over;
         match self.action {
-            Action::Retry => {
+            Action::Retry(_) => {
                 let became = operate::read_requeued(reply)?;
                 self.carry_from(became, 0);
             }
@@ -190,7 +197,7 @@ impl Steps for Batch {
             Stage::Carry { became, at, is_pushed: false } => {
                 let queue = self.destination(became, *at)?;
                 let push = Push { keys: self.realm.keys(), queue: &queue, when: When::Now };
-                let job = entry::revived(&self.jobs[*at]);
+                let job = entry::revived(&self.jobs[*at], None);
                 push.one(job.exact.as_deref().unwrap_or(&job.entry.bytes), requests);
                 return Some(To::Queue(queue));
             }
@@ -248,27 +255,36 @@ impl Outcome {
             match job {
                 Requeued::Moved(key) => {
                     outcome.done += 1;
-                    if outcome.held == 0 {
-                        outcome.queue = Some(key);
-                    }
+                    outcome.count(&key, 1);
                 }
                 Requeued::Gone => outcome.gone += 1,
                 Requeued::Held(key) | Requeued::Unservable(key) => {
                     outcome.held += 1;
-                    outcome.queue = Some(key);
+                    outcome.held_by = Some(key);
                 }
             }
         }
         outcome
     }
 
+    fn count(&mut self, key: &str, jobs: u64) {
+        if let Some(count) = self.queues.get_mut(key) {
+            *count += jobs;
+        } else if self.queues.len() < RETRIED_QUEUES_MAX {
+            self.queues.insert(key.to_owned(), jobs);
+        }
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.done += other.done;
         self.gone += other.gone;
         self.trimmed += other.trimmed;
-        if self.held == 0 || other.held > 0 {
-            self.queue.clone_from(&other.queue);
-        }
         self.held += other.held;
+        if other.held_by.is_some() {
+            self.held_by.clone_from(&other.held_by);
+        }
+        for (key, jobs) in &other.queues {
+            self.count(key, *jobs);
+        }
     }
 }

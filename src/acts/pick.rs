@@ -110,7 +110,10 @@ impl<'o> Pick<'o> {
                 let title = entry::title(&entry);
                 let place = self.places[self.at].clone();
                 let realm = Rc::clone(&self.realm);
-                Stage::Act { title, batch: Batch::new(self.action, place, realm, self.now, vec![entry]) }
+                Stage::Act {
+                    title,
+                    batch: Batch::new(self.action.clone(), place, realm, self.now, vec![entry]),
+                }
             }
             other => other,
         };
@@ -146,7 +149,7 @@ impl<'o> Pick<'o> {
         let mut entries_of_page = page.entries.into_iter();
         let parser = &mut self.parser;
         if let Some(entry) = entries_of_page.find(|entry| self.filter.matches(parser, entry)) {
-            let is_unfit = self.action == Action::Retry && entry::holds_too_much(&entry);
+            let is_unfit = self.action.is_retry() && entry::holds_too_much(&entry);
             self.stage = if is_unfit { Stage::Over(End::NoJob) } else { Stage::Found(entry) };
         } else if entries == 0 || self.progress.seen >= page.total {
             // Each page advances by at least one entry, so it ends where the place ends.
@@ -166,9 +169,9 @@ impl<'o> Pick<'o> {
     fn settle_batch(&mut self) {
         let Stage::Act { title, batch } = &self.stage else { return };
         let Some(outcome) = batch.outcome() else { return };
-        match (outcome.held, &outcome.queue, outcome.done) {
-            (1.., Some(key), _) => self.stage = Stage::Over(End::Held(key.clone())),
-            (_, _, 1..) => {
+        match (&outcome.held_by, outcome.done) {
+            (Some(key), _) => self.stage = Stage::Over(End::Held(key.clone())),
+            (None, 1..) => {
                 let (title, place) = (title.clone(), self.places[self.at].clone());
                 self.stage = Stage::Over(End::Done { title, place, outcome: outcome.clone() });
             }

@@ -114,13 +114,13 @@ impl<'o> Sweep<'o> {
         let mut jobs: Vec<Entry> =
             page.entries.into_iter().filter(|entry| filter.matches(&mut self.parser, entry)).collect();
         let meant = jobs.len();
-        jobs.retain(|entry| self.order.action != Action::Retry || !entry::holds_too_much(entry));
+        jobs.retain(|entry| !self.order.action.is_retry() || !entry::holds_too_much(entry));
         self.swept.unfit += (meant - jobs.len()) as u64;
         if jobs.is_empty() {
             self.kept += entries;
         } else {
             let (place, realm) = (self.place.clone(), Rc::clone(&self.realm));
-            let batch = Batch::new(self.order.action, place, realm, self.now, jobs);
+            let batch = Batch::new(self.order.action.clone(), place, realm, self.now, jobs);
             self.batch = Some((batch, entries));
         }
     }

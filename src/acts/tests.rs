@@ -75,7 +75,7 @@ fn a_job_for_a_queue_of_another_realm_is_pushed_there_before_it_is_removed() {
     let requeued = "*4\r\n:1\r\n$14\r\njiggler:list:a\r\n:2\r\n$14\r\njiggler:list:b\r\n";
     let begin = || {
         let mut batch =
-            Batch::new(Action::Retry, set.clone(), Rc::new(JIGGLER.queue_realm("a")), 5.5, jobs());
+            Batch::new(Action::Retry(None), set.clone(), Rc::new(JIGGLER.queue_realm("a")), 5.5, jobs());
         assert!(matches!(asked(&batch, &scripts), Some((To::Here, _))));
         answer(&mut batch, requeued).unwrap();
         assert_eq!(batch.what(), "push to queue b");
@@ -90,7 +90,8 @@ fn a_job_for_a_queue_of_another_realm_is_pushed_there_before_it_is_removed() {
     let (to, delete) = asked(&moved, &scripts).unwrap();
     assert!(to == To::Here && delete.contains(JOB), "{delete}");
     answer(&mut moved, "*1\r\n:1\r\n").unwrap();
-    let expected = Outcome { done: 2, queue: Some("jiggler:list:b".to_owned()), ..Outcome::default() };
+    let queues = ["a", "b"].map(|queue| (format!("jiggler:list:{queue}"), 1)).into();
+    let expected = Outcome { done: 2, queues, ..Outcome::default() };
     assert_eq!(moved.outcome(), Some(&expected));
     assert_eq!(asked(&moved, &scripts), None);
 

@@ -4,8 +4,9 @@
 //! each realm, asks people and reports to them. Ending the command between two steps is safe: what was done is done.
 
 mod said;
+mod unserved;
 
-use std::io::Write;
+use std::{collections::BTreeMap, io::Write};
 
 use super::{
     Database, Error,
@@ -73,9 +74,9 @@ impl Act {
 
     /// A job that is moved can be moved back, but many may push others out of the dead set.
     fn needed_consent(&self) -> Consent {
-        match (self.action, &self.target) {
+        match (&self.action, &self.target) {
             (Action::Delete, _) | (Action::Kill(..), Target::All { .. }) => self.consent,
-            (Action::Retry, _) | (Action::Kill(..), Target::Job { .. }) => Consent::Given,
+            (Action::Retry(_), _) | (Action::Kill(..), Target::Job { .. }) => Consent::Given,
         }
     }
 }
@@ -92,39 +93,45 @@ pub(crate) fn act(db: &Database, act: &Act, out: &mut dyn Write) -> Result<(), E
         Target::All { set, .. } => vec![Place::Set(*set)],
     };
     let mut sessions = Session::open_each(db, &places)?;
-    let action = match act.action {
-        kill @ Action::Kill(..) => kill.with_caps_of(&nodes::survey(db, Scope::Processes)?),
-        action @ (Action::Retry | Action::Delete) => action,
+    let action = match &act.action {
+        kill @ Action::Kill(..) => kill.clone().with_caps_of(&nodes::survey(db, Scope::Processes)?),
+        action @ (Action::Retry(_) | Action::Delete) => action.clone(),
     };
-    let order = Order { action, consent: act.needed_consent() };
-    match &act.target {
-        Target::Job { jid, places } => one(&mut sessions, order, jid, places, out),
+    let consent = act.needed_consent();
+    let mut queues = BTreeMap::new();
+    let ended = match &act.target {
+        Target::Job { jid, places } => {
+            let order = Order { action, consent, queues: &mut queues };
+            one(&mut sessions, order, jid, places, out)
+        }
         Target::All { set, name } => {
             let filter = Filter { name: name.clone(), jid: None };
-            let mission = Mission { action, set: *set, filter };
-            all(db.keys, &mut sessions, &mission, order.consent, out)
+            let order = Order { action: Mission { action, set: *set, filter }, consent, queues: &mut queues };
+            all(db.keys, &mut sessions, order, out)
         }
-    }
+    };
+    unserved::report(db, &queues, out)?;
+    ended
 }
 
-/// What is done, and whether to ask first.
-#[derive(Clone, Copy)]
-struct Order {
-    action: Action,
+/// What is done, whether to ask first, and where jobs were retried: by the key of their queue.
+struct Order<'o, A> {
+    action: A,
     consent: Consent,
+    queues: &'o mut BTreeMap<String, u64>,
 }
 
 /// Acts on a job in the first realm that has it.
 fn one(
     sessions: &mut [Session],
-    order: Order,
+    order: Order<'_, Action>,
     jid: &str,
     places: &[Place],
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let mut searched = Vec::new();
     for session in sessions {
-        let mut pick = Pick::new(order.action, jid, places, &session.realm().clone(), session.now());
+        let mut pick = Pick::new(order.action.clone(), jid, places, &session.realm().clone(), session.now());
         let mut ticker = Ticker::new();
         while session.step(&mut pick)? {
             if let Some((entry, place)) = pick.found() {
@@ -137,7 +144,8 @@ fn one(
         drop(ticker);
         match pick.end() {
             Some(End::Done { title, place, outcome }) => {
-                return said::of_one(order.action, session.realm().keys(), title, place, outcome, out);
+                order.queues.clone_from(&outcome.queues);
+                return said::of_one(&order.action, session.realm().keys(), title, place, outcome, out);
             }
             Some(End::Held(key)) => return Err(held(1, session.realm().keys(), key)),
             Some(End::NoJob) => return Err(Error::NoJobToRetry { jid: jid.to_owned() }),
@@ -150,9 +158,9 @@ fn one(
     Err(Error::NotFound { jid: jid.to_owned(), searched: searched.join(", ") })
 }
 
-impl Order {
+impl Order<'_, Action> {
     /// Asks before a job is deleted.
-    fn agree(self, entry: &Entry, place: &Place) -> Result<(), Error> {
+    fn agree(&self, entry: &Entry, place: &Place) -> Result<(), Error> {
         if self.action != Action::Delete {
             return Ok(());
         }
@@ -164,10 +172,10 @@ impl Order {
 fn all(
     keys: Keyspace,
     sessions: &mut [Session],
-    mission: &Mission,
-    consent: Consent,
+    order: Order<'_, Mission>,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
+    let Order { action: mission, consent, queues } = order;
     let place = Place::Set(mission.set);
     let totals: Vec<u64> =
         sessions.iter_mut().map(|session| session.size(&place)).collect::<Result<_, _>>()?;
@@ -179,16 +187,17 @@ fn all(
         }
     }
     if total > 0 && consent == Consent::Ask {
-        consent.obtain(&said::question(mission, total))?;
+        consent.obtain(&said::question(&mission, total))?;
     }
     let mut swept = Swept::default();
     let mut sweeps = sessions.iter_mut().zip(totals);
-    let ended = sweeps.try_for_each(|(session, total)| sweep(session, mission, total, &mut swept));
-    said::of_all(mission, &swept, out)?;
+    let ended = sweeps.try_for_each(|(session, total)| sweep(session, &mission, total, &mut swept));
+    said::of_all(&mission, keys, &swept, out)?;
+    *queues = swept.outcome.queues;
     ended?;
-    match (swept.outcome.held, swept.outcome.queue) {
-        (jobs @ 1.., Some(key)) => Err(held(jobs, keys, &key)),
-        _ => Ok(()),
+    match swept.outcome.held_by {
+        Some(key) => Err(held(swept.outcome.held, keys, &key)),
+        None => Ok(()),
     }
 }
 

@@ -176,8 +176,8 @@ pub enum Error {
     },
     /// Jobs could not be retried.
     #[error(
-        "{jobs} jobs stay where they are: no worker may be given the queue that they name: {reason}; push fixed jobs, and \
-         delete these"
+        "{jobs} jobs stay where they are: no worker may be given the queue that they name: {reason}; say where \
+         they are to run with --queue NAME, or delete them"
     )]
     Unservable {
         /// How many.

@@ -231,8 +231,10 @@ fn an_act_names_one_job_or_all_of_a_set() {
         consent,
     };
     let sets = Set::ALL.map(Place::Set);
-    assert_eq!(act(&["retry", "j"]), job(Action::Retry, &sets, Consent::Given));
-    assert_eq!(act(&["retry", "j", "--from", "dead"]), job(Action::Retry, &sets[2..], Consent::Given));
+    assert_eq!(act(&["retry", "j"]), job(Action::Retry(None), &sets, Consent::Given));
+    assert_eq!(act(&["retry", "j", "--from", "dead"]), job(Action::Retry(None), &sets[2..], Consent::Given));
+    let live = Action::Retry(Some("live".parse().unwrap()));
+    assert_eq!(act(&["retry", "j", "--queue", "live"]), job(live, &sets, Consent::Given));
     let caps = DeadSetCaps { jobs_max: DEAD_JOBS_MAX, timeout_s: DEAD_TIMEOUT.as_secs() };
     assert_eq!(act(&["kill", "j"]), job(Action::Kill(caps, Excess::Refuse), &sets[..2], Consent::Ask));
     let trims = job(Action::Kill(caps, Excess::Trim), &sets[..2], Consent::Ask);

@@ -1,7 +1,7 @@
 //! Burying due jobs that name a queue which no worker may be given: moved there, they would lie where nobody takes them.
 //!
 //! They go to the dead set as other payloads do that are of no use: inside an entry that tells the reason and carries the
-//! exact bytes. The poller finds them.
+//! exact bytes, and names the queue that they name, as far as it is text. The poller finds them.
 
 use super::link::ControlLink;
 use super::state::Control;
@@ -22,15 +22,18 @@ pub(super) async fn bury(
     let options = &control.duties[duty].options;
     let settings = control.settings.get();
     let caps = DeadSetCaps { jobs_max: settings.dead_jobs_max, timeout_s: settings.dead_timeout.as_secs() };
-    // Where a worker would look for a job that names none.
-    let queue = options.realm.queue().unwrap_or(DEFAULT_QUEUE);
     let now = options.clock.now();
     for set in [Set::Retries, Set::Scheduled] {
         let of_set: Vec<&Unservable> = jobs.iter().filter(|job| job.set == set).collect();
         let Some(first) = of_set.first() else { continue };
         let replies = link
             .call(|scripts, requests| {
-                let entry = |job: &Unservable| bury_unparsable(&job.job, &reason(job), queue, now);
+                // Without a name that is text: where a worker would look for a job that names none.
+                let default = options.realm.queue().unwrap_or(DEFAULT_QUEUE);
+                let queue = |job: &Unservable| {
+                    std::str::from_utf8(&job.name).map_or_else(|_| default.to_owned(), str::to_owned)
+                };
+                let entry = |job: &Unservable| bury_unparsable(&job.job, &reason(job), &queue(job), now);
                 let condemned = of_set.iter().map(|job| (*job, entry(job))).collect();
                 due::bury(scripts, set, condemned, caps, requests);
             })

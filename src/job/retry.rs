@@ -2,7 +2,8 @@
 //!
 //! Pure: the course chosen by policy and handler and the times go in, the job's fate comes out, `settle` acts on it. A
 //! retry or a death is, member for member, what the gem `jiggler` 0.1.0 writes, so that its page and its servers can
-//! continue with it. Not here: how long a pause is beyond the gem's own (`handler::policy`).
+//! continue with it; a job that dies carries its queue as well, which the gem leaves out at a first failure. Not here: how
+//! long a pause is beyond the gem's own (`handler::policy`).
 //!
 //! ```text
 //!  Retry, attempts left ──► retry set ── due ──► its retry queue ──► runs again, attempt + 1
@@ -41,7 +42,7 @@ pub enum Course {
 /// Where a job that did not succeed continues, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'q> {
-    /// The queue it came from: where a snoozed job runs again.
+    /// The queue it came from: where a snoozed job runs again, and a dead one when it is retried by hand.
     pub queue: &'q str,
     /// The queue the poller moves a retry to once it is due.
     pub retry_queue: &'q str,
@@ -109,11 +110,8 @@ pub enum Fate {
 /// the dead set show a reason. `None`: it already says why it failed, or it is not a JSON object; its bytes then stay.
 #[must_use]
 pub fn killed(raw: &[u8], error: &ErrorInfo<'_>, now: f64) -> Option<Vec<u8>> {
-    let members = scan::members(raw).ok()?;
-    let has = |name: &str| {
-        let mut of_name = members.iter().filter(|member| scan::key_is(&raw[member.key.clone()], name));
-        of_name.next_back().is_some_and(|member| &raw[member.value.clone()] != b"null")
-    };
+    scan::members(raw).ok()?;
+    let has = |name: &str| last_value(raw, name).is_some_and(|value| value != b"null");
     if has(fields::ERROR_CLASS) {
         return None;
     }
@@ -128,10 +126,10 @@ pub fn killed(raw: &[u8], error: &ErrorInfo<'_>, now: f64) -> Option<Vec<u8>> {
 /// Decides what becomes of a job that did not succeed. `raw` are its bytes as fetched, `history` what [`crate::job::parse`]
 /// read from them.
 ///
-/// At exhaustion only the error is refreshed: `attempt`, `retry_at` and `queue` stay those of the last planned retry, and a
-/// job that dies at its first failure has none of them. A snoozed job keeps its bytes except for `retry_at` and `queue`,
-/// which every member of the retry set has: the poller reads the latter, and the former keeps two jobs with equal bytes two
-/// members.
+/// At exhaustion only the error is refreshed: `attempt` and `retry_at` stay those of the last planned retry, and a job that
+/// dies at its first failure has neither. Its `queue` is the one it came from, so that an operator who retries it brings it
+/// to those who run such jobs. A snoozed job keeps its bytes except for `retry_at` and `queue`, which every member of the
+/// retry set has: the poller reads the latter, and the former keeps two jobs with equal bytes two members.
 ///
 /// # Errors
 ///
@@ -162,6 +160,7 @@ pub fn decide(
     changes.push((fields::ERROR_MESSAGE, FieldValue::Text(error.stored_message())));
     changes.push((fields::ERROR_CLASS, FieldValue::Text(&error.class)));
     let Some(after) = after.filter(|_| attempt <= history.retries) else {
+        changes.push((fields::QUEUE, FieldValue::Text(plan.queue)));
         return Ok(Fate::Dead { at: times.died_at, payload: amend(raw, &changes)? });
     };
     let at = times.paused_from + after.as_secs_f64();
@@ -191,9 +190,14 @@ pub fn with_default_retries(raw: &[u8], history: History, retries: u32) -> Histo
 }
 
 fn names_retries(raw: &[u8]) -> bool {
+    last_value(raw, fields::RETRIES).is_some_and(|value| value != b"null")
+}
+
+/// The text of a member's value; of duplicates, that of the last.
+fn last_value<'r>(raw: &'r [u8], name: &str) -> Option<&'r [u8]> {
     let members = scan::members(raw).unwrap_or_default();
-    let last = members.into_iter().rfind(|member| scan::key_is(&raw[member.key.clone()], fields::RETRIES));
-    last.is_some_and(|member| &raw[member.value] != b"null")
+    let last = members.into_iter().rfind(|member| scan::key_is(&raw[member.key.clone()], name))?;
+    raw.get(last.value)
 }
 
 #[cfg(test)]
@@ -268,7 +272,7 @@ mod tests {
         assert_eq!(at, 5_000.0);
         assert_eq!(
             text(&payload),
-            r#"{"name":"N","args":[1.0e+21],"retries":3,"x":{"y":[]},"started_at":1000.5,"error_message":"m","error_class":"E","retry_at":3097.5,"attempt":3,"queue":"q","retried_at":3001.5}"#
+            r#"{"name":"N","args":[1.0e+21],"retries":3,"x":{"y":[]},"started_at":1000.5,"error_message":"m","error_class":"E","retry_at":3097.5,"attempt":3,"queue":"own","retried_at":3001.5}"#
         );
     }
 
@@ -296,7 +300,10 @@ mod tests {
         let Fate::Dead { payload, .. } = fail(r#"{"started_at":null,"name":"N"}"#, 2.0) else {
             panic!("no retries")
         };
-        assert_eq!(text(&payload), r#"{"started_at":2.0,"name":"N","error_message":"m","error_class":"E"}"#);
+        assert_eq!(
+            text(&payload),
+            r#"{"started_at":2.0,"name":"N","error_message":"m","error_class":"E","queue":"own"}"#
+        );
     }
 
     #[test]
@@ -323,19 +330,19 @@ mod tests {
                 &last,
                 retry,
                 'd',
-                r#"{"name":"N","retries":2,"started_at":1.5,"error_message":"m","error_class":"E","retry_at":7.0,"attempt":2,"queue":"r"}"#,
+                r#"{"name":"N","retries":2,"started_at":1.5,"error_message":"m","error_class":"E","retry_at":7.0,"attempt":2,"queue":"own"}"#,
             ),
             (
                 fresh,
                 Course::Die,
                 'd',
-                r#"{"name":"N","args":[1.0e+21],"retries":2,"started_at":100.0,"error_message":"m","error_class":"E"}"#,
+                r#"{"name":"N","args":[1.0e+21],"retries":2,"started_at":100.0,"error_message":"m","error_class":"E","queue":"own"}"#,
             ),
             (
                 once,
                 Course::Die,
                 'd',
-                r#"{"name":"N","retries":2,"started_at":1.5,"error_message":"m","error_class":"E","retry_at":7.0,"attempt":1,"queue":"r"}"#,
+                r#"{"name":"N","retries":2,"started_at":1.5,"error_message":"m","error_class":"E","retry_at":7.0,"attempt":1,"queue":"own"}"#,
             ),
             (
                 fresh,

@@ -70,3 +70,9 @@ pub const FOREIGN_CELL_CHARS_MAX: usize = 200;
 
 /// Characters of such a text that an error or a value in the log shows.
 pub const FOREIGN_TEXT_CHARS_MAX: usize = 2_000;
+
+/// Queues whose retried jobs are counted one by one: more than a line can name.
+pub const RETRIED_QUEUES_MAX: usize = 100;
+
+/// Queues that a report names: the others are counted.
+pub const RETRIED_QUEUES_NAMED_MAX: usize = 10;

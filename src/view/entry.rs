@@ -15,7 +15,7 @@ use crate::{
     limits::{ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX, ROW_TEXT_CHARS_MAX},
     store::entries::{Entry, Place},
     store::operate::Revived,
-    wire::DEFAULT_QUEUE,
+    wire::{DEFAULT_QUEUE, QueueName},
 };
 
 /// An entry of a place.
@@ -167,16 +167,35 @@ pub(crate) fn holds_too_much(entry: &Entry) -> bool {
     !entry.is_whole() && holds_buried_bytes(entry)
 }
 
-/// The entry as it is retried: the bytes that were buried in it, if it holds such, and the queue it names.
-pub(crate) fn revived(entry: &Entry) -> Revived<'_> {
+/// The entry as it is retried: the bytes that were buried in it, if it holds such, and the queue `to` which it goes; without
+/// one, the queue it names.
+///
+/// Bytes that were buried because no worker may be given the queue they name keep that queue: whoever retries them must say
+/// where they are to go.
+pub(crate) fn revived<'e>(entry: &'e Entry, to: Option<&QueueName>) -> Revived<'e> {
     let is_burial = entry.is_whole() && name_of(&entry.bytes).as_deref() == Some(bad::NAME);
-    let queue = entry.is_whole().then(|| match member_of_head::<String>(&entry.bytes, fields::QUEUE) {
+    let exact = if is_burial { bad::exhume(&entry.bytes) } else { None };
+    if let Some(to) = to {
+        return Revived { entry, queue: Some(to.as_str().as_bytes().to_vec()), exact };
+    }
+    let named = exact.as_deref().map(queue_named_by).filter(|name| !name.is_empty() && !may_be_given(name));
+    let queue = named.or_else(|| entry.is_whole().then(|| queue_named_by(&entry.bytes)));
+    Revived { entry, queue, exact }
+}
+
+/// The name of the queue that a payload names, which may have bytes that are no UTF-8; empty if it names none.
+fn queue_named_by(payload: &[u8]) -> Vec<u8> {
+    match member_of_head::<String>(payload, fields::QUEUE) {
         Some(queue) => queue.into_bytes(),
-        // A queue may be called by bytes that are no UTF-8. A lone surrogate calls none.
-        None if std::str::from_utf8(&entry.bytes).is_ok() => Vec::new(),
-        None => text_of_head(&entry.bytes, fields::QUEUE).unwrap_or_default(),
-    });
-    Revived { entry, queue, exact: if is_burial { bad::exhume(&entry.bytes) } else { None } }
+        // A lone surrogate calls none.
+        None if std::str::from_utf8(payload).is_ok() => Vec::new(),
+        None => text_of_head(payload, fields::QUEUE).unwrap_or_default(),
+    }
+}
+
+/// Whether a worker may be given a queue of this name.
+fn may_be_given(name: &[u8]) -> bool {
+    std::str::from_utf8(name).is_ok_and(|name| QueueName::new(name).is_ok())
 }
 
 /// The jid of a payload. Other producers push numbers: their digits serve as the jid.
@@ -265,13 +284,31 @@ mod tests {
             ("[\"\u{fffd}\"]".into(), "E: m\u{fffd}".into(), "q\u{fffd}".into())
         );
         assert!(job.id().starts_with(HANDLE));
-        assert_eq!(revived(&shown).queue.as_deref(), Some(b"q\xff".as_slice()));
+        assert_eq!(revived(&shown, None).queue.as_deref(), Some(b"q\xff".as_slice()));
         let reason = BadPayload::NotJson { detail: "x".to_owned() };
         let shown = entry(&bad::bury_unparsable(b"\xff\0", &reason, "img", 1.0), 1.0);
-        let Revived { queue, exact, .. } = revived(&shown);
+        let Revived { queue, exact, .. } = revived(&shown, None);
         assert_eq!(
             (queue.as_deref(), exact.as_deref()),
             (Some(b"img".as_slice()), Some(b"\xff\0".as_slice()))
         );
+    }
+
+    #[test]
+    fn what_was_buried_for_its_queue_goes_only_where_it_is_sent() {
+        let reason = BadPayload::UnservableQueue { detail: "x".to_owned() };
+        let buried = |payload: &[u8]| entry(&bad::bury_unparsable(payload, &reason, "default", 1.0), 1.0);
+        for (payload, queue) in [
+            (br#"{"name":"N","queue":"a:b"}"#.as_slice(), b"a:b".as_slice()),
+            (b"{\"name\":\"N\",\"queue\":\"q\xff\"}", b"q\xff"),
+            (br#"{"name":7,"queue":"img"}"#, b"default"),
+            (br#"{"name":7}"#, b"default"),
+        ] {
+            let entry = buried(payload);
+            assert_eq!(revived(&entry, None).queue.as_deref(), Some(queue));
+            let to = QueueName::new("live").unwrap();
+            let Revived { queue, exact, .. } = revived(&entry, Some(&to));
+            assert_eq!((queue.as_deref(), exact.as_deref()), (Some(b"live".as_slice()), Some(payload)));
+        }
     }
 }

@@ -43,6 +43,14 @@ impl<'s> Queues<'s> {
     }
 }
 
+/// Whether a living process serves the queue of this name.
+pub(crate) fn is_served(summary: &Summary, name: &str) -> bool {
+    let serves = |process: &Process| {
+        heartbeat_key::split_queues(&process.queues).iter().any(|served| served.name == name)
+    };
+    alive(summary).any(serves)
+}
+
 fn alive(summary: &Summary) -> impl Iterator<Item = &Process> {
     summary.processes.values().filter(|process| process.died_at.is_none())
 }

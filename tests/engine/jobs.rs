@@ -100,7 +100,7 @@ fn a_failed_job_without_retries_dies_as_the_gem_writes_it() {
     let (payload, score) = redis.set(DEAD).remove(0);
     assert_eq!(
         members(&payload),
-        ["name", "args", "retries", "jid", "started_at", "error_message", "error_class"]
+        ["name", "args", "retries", "jid", "started_at", "error_message", "error_class", "queue"]
     );
     assert_eq!(json(&payload)["started_at"].as_f64(), Some(score));
     assert_eq!((redis.processed(), redis.failures()), (1, 1));

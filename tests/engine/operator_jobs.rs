@@ -126,6 +126,7 @@ fn a_dead_job_that_is_retried_runs_and_a_missing_one_is_reported() {
     add(&redis, DEAD, "5", payload("Noop", "again", "img").as_bytes());
     add(&redis, SCHEDULED, "4000000000", payload("Noop", "later", "img").as_bytes());
     let mut worker = Worker::start(&redis, &["-q", "img"]);
+    wait_until("it has a heartbeat", || redis.keys("jiggler:svr:*").len() == 1);
     assert_eq!(said(&redis, &["retry", "again"]), "moved job again (Noop) from the dead set to queue img\n");
     assert_eq!(
         said(&redis, &["retry", "later"]),

@@ -162,7 +162,7 @@ fn a_retry_that_a_handler_plans_is_the_gems_except_for_its_time() {
 }
 
 #[test]
-fn a_dead_verdict_buries_a_retryable_job_at_once_as_the_gem_writes_it() {
+fn a_dead_verdict_buries_a_retryable_job_at_once_as_the_gem_writes_it_with_its_queue() {
     let redis = Redis::start();
     let job = call(403, 1.0, 9);
     redis.push("default", &[&job]);
@@ -170,7 +170,7 @@ fn a_dead_verdict_buries_a_retryable_job_at_once_as_the_gem_writes_it() {
     wait_until("it is dead", || redis.count(DEAD) == 1);
     let (payload, score) = redis.set(DEAD).remove(0);
     let members = format!(
-        r#""started_at":{},"error_message":"the key was revoked","error_class":"Forbidden""#,
+        r#""started_at":{},"error_message":"the key was revoked","error_class":"Forbidden","queue":"default""#,
         RubyFloat(score)
     );
     assert_eq!(payload, with(&job, &members));

@@ -82,11 +82,12 @@ fn member(stage: &str, containing: &str) -> Member {
     found.unwrap_or_else(|| panic!("no job with {containing} in {stage}"))
 }
 
-fn fail(payload: &str, retry_queue: &str, times: FailureTimes) -> Fate {
+/// A job of this queue fails, whose class has `custom_retries` for its retries.
+fn fail(payload: &str, queue: &str, times: FailureTimes) -> Fate {
     let history = Parser::new().parse(payload.as_bytes()).unwrap().history;
     let error = ErrorInfo::new("ArgumentError", "boom «é» \"quoted\"");
     let course = Course::Retry { after: gem_delay(next_attempt(history)) };
-    let plan = Plan { queue: "default", retry_queue, course };
+    let plan = Plan { queue, retry_queue: "custom_retries", course };
     decide(payload.as_bytes(), history, &plan, &error, times).unwrap()
 }
 
@@ -186,7 +187,7 @@ fn the_first_failure_makes_the_gems_retry() {
         paused_from: score - 16.0,
         ..FailureTimes::at(f64::NAN)
     };
-    let Fate::Retry { at, payload } = fail(&enqueued(&gem.payload), "custom_retries", times) else {
+    let Fate::Retry { at, payload } = fail(&enqueued(&gem.payload), "default", times) else {
         panic!("two retries are left")
     };
     assert_eq!((at, text_of(&payload)), (score, gem.payload.as_str()));
@@ -220,17 +221,19 @@ fn exhausted_retries_make_the_gems_dead_entry() {
 }
 
 #[test]
-fn a_job_without_retries_makes_the_gems_dead_entry() {
+fn a_job_without_retries_makes_the_gems_dead_entry_and_names_its_queue() {
     let gem = member("dead_without_retries", "no retries");
     let times = FailureTimes {
         failed_at: number(&gem.payload, "started_at"),
         died_at: gem.score.unwrap(),
         ..FailureTimes::at(f64::NAN)
     };
-    let Fate::Dead { at, payload } = fail(&enqueued(&gem.payload), "custom_retries", times) else {
+    let Fate::Dead { at, payload } = fail(&enqueued(&gem.payload), "default", times) else {
         panic!("it asks for no retries")
     };
-    assert_eq!((Some(at), text_of(&payload)), (gem.score, gem.payload.as_str()));
+    // The gem leaves its queue out, and reads an entry that has one: it writes such at the end of all retries.
+    let with_queue = gem.payload.strip_suffix('}').unwrap().to_owned() + r#","queue":"default"}"#;
+    assert_eq!((Some(at), text_of(&payload)), (gem.score, with_queue.as_str()));
 }
 
 #[test]

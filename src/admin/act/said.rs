@@ -1,6 +1,6 @@
 //! What an act asks and reports.
 
-use std::io::Write;
+use std::{cmp::Reverse, io::Write};
 
 use crate::{
     acts::{
@@ -9,6 +9,7 @@ use crate::{
         sweep::{Mission, Swept},
     },
     admin::{Error, table::printable},
+    limits::RETRIED_QUEUES_NAMED_MAX,
     store::entries::Place,
     wire::Keyspace,
 };
@@ -20,18 +21,18 @@ pub(super) fn question(mission: &Mission, total: u64) -> String {
     } else {
         format!("all {total} jobs")
     };
-    match mission.action {
+    match &mission.action {
         Action::Kill(_, Excess::Refuse) => format!("this moves {which} of {set} to the dead set"),
         Action::Kill(caps, Excess::Trim) => format!(
             "this moves {which} of {set} to the dead set, which keeps {} and drops the oldest beyond that",
             caps.jobs_max
         ),
-        Action::Delete | Action::Retry => format!("this deletes {which} of {set} for good"),
+        Action::Delete | Action::Retry(_) => format!("this deletes {which} of {set} for good"),
     }
 }
 
 pub(super) fn of_one(
-    action: Action,
+    action: &Action,
     keys: Keyspace,
     title: &str,
     place: &Place,
@@ -39,10 +40,9 @@ pub(super) fn of_one(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     match action {
-        Action::Retry => {
-            let key = outcome.queue.as_deref().unwrap_or_default();
-            let queue = keys.queue_name(key).unwrap_or(key);
-            writeln!(out, "moved job {title} from {place} to queue {}", printable(queue))?;
+        Action::Retry(_) => {
+            let queue = outcome.queues.keys().next().map_or_else(String::new, |key| queue(keys, key));
+            writeln!(out, "moved job {title} from {place} to queue {queue}")?;
         }
         Action::Kill(..) => writeln!(out, "moved job {title} from {place} to the dead set")?,
         Action::Delete => writeln!(out, "deleted job {title} from {place}")?,
@@ -50,12 +50,19 @@ pub(super) fn of_one(
     of_trimmed(outcome.trimmed, out)
 }
 
-pub(super) fn of_all(mission: &Mission, swept: &Swept, out: &mut dyn Write) -> Result<(), Error> {
+pub(super) fn of_all(
+    mission: &Mission,
+    keys: Keyspace,
+    swept: &Swept,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
     let Mission { action, set, .. } = mission;
     let Swept { outcome, unfit } = swept;
     let done = outcome.done;
     match action {
-        Action::Retry => writeln!(out, "moved {done} jobs from {set} to their queues")?,
+        Action::Retry(_) => {
+            writeln!(out, "moved {done} jobs from {set} to their queues{}", each(keys, outcome))?;
+        }
         Action::Kill(..) => writeln!(out, "moved {done} jobs from {set} to the dead set")?,
         Action::Delete => writeln!(out, "deleted {done} jobs from {set}")?,
     }
@@ -66,6 +73,25 @@ pub(super) fn of_all(mission: &Mission, swept: &Swept, out: &mut dyn Write) -> R
         writeln!(out, "{} were taken by others in the meantime", outcome.gone)?;
     }
     of_trimmed(outcome.trimmed, out)
+}
+
+/// The queues, those with the most jobs first, and how many jobs went to each: ": mails 8, payments 4".
+fn each(keys: Keyspace, outcome: &Outcome) -> String {
+    let mut counts: Vec<_> = outcome.queues.iter().collect();
+    counts.sort_by_key(|(_, jobs)| Reverse(**jobs));
+    counts.truncate(RETRIED_QUEUES_NAMED_MAX);
+    let named: u64 = counts.iter().map(|(_, jobs)| **jobs).sum();
+    let mut parts: Vec<String> =
+        counts.into_iter().map(|(key, jobs)| format!("{} {jobs}", queue(keys, key))).collect();
+    if let Some(more @ 1..) = outcome.done.checked_sub(named) {
+        parts.push(format!("{more} in others"));
+    }
+    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
+}
+
+/// The name of the queue of this key.
+fn queue(keys: Keyspace, key: &str) -> String {
+    printable(keys.queue_name(key).unwrap_or(key))
 }
 
 fn of_trimmed(trimmed: u64, out: &mut dyn Write) -> Result<(), Error> {

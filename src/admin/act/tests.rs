@@ -4,7 +4,7 @@ use super::*;
 use crate::admin::test_database::database;
 use crate::{
     acts::action::{DeadSetFull, Excess},
-    job::{Parser, bury_unparsable},
+    job::{BadPayload, Parser, bury_unparsable},
     limits::ENTRY_BYTES_MAX,
     own_redis::OwnRedis,
     store::operate::DeadSetCaps,
@@ -59,6 +59,11 @@ fn captured(text: &str, set: Set) -> Vec<String> {
     key["value"].as_array().unwrap().iter().map(member).collect()
 }
 
+/// What is said of jobs that went to a queue of a Redis without workers.
+fn unserved(queue: &str, wait: &str) -> String {
+    format!("warning: no living process serves queue {queue}: {wait} until a worker does (-q {queue})\n")
+}
+
 fn field(payload: &str, name: &str) -> String {
     let payload: serde_json::Value = serde_json::from_str(payload).unwrap();
     payload[name].as_str().unwrap_or("default").to_owned()
@@ -76,9 +81,10 @@ fn what_ruby_wrote_goes_byte_for_byte_to_the_queue_that_ruby_reads() {
             let redis = OwnRedis::start();
             add(&redis, set, 1_795_299_800, &payload);
             let (jid_of, queue_of) = (field(&payload, "jid"), field(&payload, "queue"));
-            let said = run(&redis, &jid(Action::Retry, &jid_of, &sets())).unwrap();
+            let said = run(&redis, &jid(Action::Retry(None), &jid_of, &sets())).unwrap();
             let name = field(&payload, "name");
-            assert_eq!(said, format!("moved job {jid_of} ({name}) from {set} to queue {queue_of}\n"));
+            let moved = format!("moved job {jid_of} ({name}) from {set} to queue {queue_of}\n");
+            assert_eq!(said, moved + &unserved(&queue_of, "1 job waits"));
             assert_eq!(queue(&redis, &queue_of), [payload.as_str()]);
             assert_eq!(redis.strings(&[b"KEYS", b"*"]).len(), 1);
         }
@@ -148,10 +154,10 @@ fn a_jid_is_found_anywhere_in_a_large_set() {
         add(&redis, Set::Dead, number, &format!(r#"{{"name":"N","jid":"j{number}","args":["j0"]}}"#));
     }
     for number in [0, 599, 1_099] {
-        run(&redis, &jid(Action::Retry, &format!("j{number}"), &sets())).unwrap();
+        run(&redis, &jid(Action::Retry(None), &format!("j{number}"), &sets())).unwrap();
     }
     assert_eq!(queue(&redis, "default").len(), 3);
-    let error = run(&redis, &jid(Action::Retry, "j0", &sets())).unwrap_err().to_string();
+    let error = run(&redis, &jid(Action::Retry(None), "j0", &sets())).unwrap_err().to_string();
     assert!(error.contains("the dead set (1097 entries)"), "{error}");
 }
 
@@ -170,8 +176,9 @@ fn all_jobs_of_a_set_or_of_a_name_are_moved_in_batches() {
         }
     };
     fill();
-    let said = run(&redis, &every(Action::Retry, Set::Retries, Some("Report::*"))).unwrap();
-    assert_eq!(said, "moved 401 jobs from the retry set to their queues\n");
+    let said = run(&redis, &every(Action::Retry(None), Set::Retries, Some("Report::*"))).unwrap();
+    let moved = "moved 401 jobs from the retry set to their queues: q 401\n";
+    assert_eq!(said, moved.to_owned() + &unserved("q", "401 jobs wait"));
     assert_eq!((members(&redis, Set::Retries).len(), queue(&redis, "q").len()), (802, 401));
     let said = run(&redis, &every(Action::Delete, Set::Retries, Some("Other"))).unwrap();
     assert_eq!(said, "deleted 0 jobs from the retry set\n");
@@ -205,17 +212,20 @@ fn what_cannot_be_retried_stays_and_is_reported() {
     add(&redis, Set::Dead, 1, &too_much);
     add(&redis, Set::Dead, 2, held);
     add(&redis, Set::Dead, 3, r#"{"name":"N","jid":"free"}"#);
-    let error = run(&redis, &jid(Action::Retry, "bad", &sets())).unwrap_err().to_string();
+    let error = run(&redis, &jid(Action::Retry(None), "bad", &sets())).unwrap_err().to_string();
     assert!(error.contains("larger than any worker runs"), "{error}");
-    let error = run(&redis, &jid(Action::Retry, "held", &sets())).unwrap_err().to_string();
+    let error = run(&redis, &jid(Action::Retry(None), "held", &sets())).unwrap_err().to_string();
     assert!(error.contains("jiggler:list:broken") && error.contains("not a list"), "{error}");
     let mut out = Vec::new();
-    let error = act(&database(&redis), &every(Action::Retry, Set::Dead, None), &mut out).unwrap_err();
+    let error = act(&database(&redis), &every(Action::Retry(None), Set::Dead, None), &mut out).unwrap_err();
     assert!(matches!(error, Error::Held { jobs: 1, .. }), "{error}");
     let said = String::from_utf8(out).unwrap();
     assert_eq!(
         said,
-        "moved 1 jobs from the dead set to their queues\nleft 1 entries that hold more bytes than a worker runs\n"
+        "moved 1 jobs from the dead set to their queues: default 1\nleft 1 entries that hold more bytes than a worker \
+         runs\n"
+            .to_owned()
+            + &unserved("default", "1 job waits")
     );
     assert_eq!(members(&redis, Set::Dead), [too_much.as_str(), held]);
     assert!(run(&redis, &jid(Action::Delete, "bad", &sets())).is_ok());
@@ -235,13 +245,65 @@ fn what_is_retried_of_buried_bytes_are_these_bytes() {
         redis.run(&[b"ZADD", JIGGLER.names().dead.as_bytes(), score.to_string().as_bytes(), &entry]);
     }
     let second = field(&members(&redis, Set::Dead)[1], "jid");
-    let said = run(&redis, &jid(Action::Retry, &second, &sets())).unwrap();
-    assert_eq!(said, format!("moved job {second} (InvalidPayload) from the dead set to queue img\n"));
+    let said = run(&redis, &jid(Action::Retry(None), &second, &sets())).unwrap();
+    let moved = format!("moved job {second} (InvalidPayload) from the dead set to queue img\n");
+    assert_eq!(said, moved + &unserved("img", "1 job waits"));
     assert_eq!(pushed("img"), [bytes[1]]);
-    let said = run(&redis, &every(Action::Retry, Set::Dead, None)).unwrap();
-    assert_eq!(said, "moved 2 jobs from the dead set to their queues\n");
+    let said = run(&redis, &every(Action::Retry(None), Set::Dead, None)).unwrap();
+    let moved = "moved 2 jobs from the dead set to their queues: img 2\n";
+    assert_eq!(said, moved.to_owned() + &unserved("img", "2 jobs wait"));
     assert_eq!(pushed("img"), [bytes[2], bytes[0], bytes[1]]);
     assert!(members(&redis, Set::Dead).is_empty());
+}
+
+#[test]
+fn jobs_are_retried_where_they_are_sent_and_each_queue_is_said_with_its_count() {
+    let redis = OwnRedis::start();
+    for (number, queue) in
+        [r#","queue":"img""#, r#","queue":"img""#, r#","queue":"mails""#, ""].iter().enumerate()
+    {
+        add(&redis, Set::Dead, number, &format!(r#"{{"name":"N","jid":"{number}"{queue}}}"#));
+    }
+    let live = || Action::Retry(Some(QueueName::new("live").unwrap()));
+    let heartbeat = b"jiggler:svr:d8625f8721eb:3:25:live,img:1:1795299901:8066:vm";
+    redis.run(&[b"SET", heartbeat, b"{}"]);
+    assert_eq!(
+        run(&redis, &jid(live(), "2", &sets())).unwrap(),
+        "moved job 2 (N) from the dead set to queue live\n"
+    );
+    assert_eq!(
+        queue(&redis, "live"),
+        [r#"{"name":"N","jid":"2","queue":"mails"}"#],
+        "its bytes are what they were"
+    );
+    let said = run(&redis, &every(Action::Retry(None), Set::Dead, None)).unwrap();
+    let moved = "moved 3 jobs from the dead set to their queues: img 2, default 1\n";
+    assert_eq!(said, moved.to_owned() + &unserved("default", "1 job waits"));
+}
+
+#[test]
+fn what_was_buried_for_its_queue_is_refused_unless_a_queue_is_named() {
+    let redis = OwnRedis::start();
+    let payload = br#"{"name":"N","args":[],"queue":"a:b"}"#;
+    let reason = BadPayload::UnservableQueue { detail: "it has a colon".to_owned() };
+    for (score, buried_as) in ["a:b", "default"].iter().enumerate() {
+        let entry = bury_unparsable(payload, &reason, buried_as, 1.0);
+        redis.run(&[b"ZADD", JIGGLER.names().dead.as_bytes(), score.to_string().as_bytes(), &entry]);
+    }
+    for entry in members(&redis, Set::Dead) {
+        let error = run(&redis, &jid(Action::Retry(None), &field(&entry, "jid"), &sets())).unwrap_err();
+        assert!(matches!(error, Error::Unservable { jobs: 1, .. }), "{error}");
+        assert!(
+            error.to_string().contains("contains ':'") && error.to_string().contains("--queue NAME"),
+            "{error}"
+        );
+    }
+    assert_eq!((members(&redis, Set::Dead).len(), queue(&redis, "default").len()), (2, 0));
+    let live = Action::Retry(Some(QueueName::new("live").unwrap()));
+    let said = run(&redis, &every(live, Set::Dead, None)).unwrap();
+    let moved = "moved 2 jobs from the dead set to their queues: live 2\n";
+    assert_eq!(said, moved.to_owned() + &unserved("live", "2 jobs wait"));
+    assert_eq!(queue(&redis, "live"), [str::from_utf8(payload).unwrap(); 2]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::{
         operate::DeadSetCaps,
     },
     view::filter::NamePattern,
-    wire::ListName,
+    wire::{ListName, QueueName},
 };
 
 /// Name of the subcommand that moves jobs to their queues.
@@ -29,12 +29,14 @@ pub(in crate::cli) const DELETE: &str = "delete";
 
 /// What follows the options of `retry` in the help.
 pub(in crate::cli) const RETRY_HELP: &str = "\
-The job goes to the queue that its payload names, or to `default`, and runs as soon as a worker is free; its payload is \
+The job goes to the queue it came from, which its payload names, or, if that names none, to `default`; --queue sends it \
+elsewhere. It runs as soon as a worker is free, and a warning tells if no living process serves that queue. Its payload is \
 unchanged, so a dead job has no retries left. --all acts in batches on the jobs that are there at the start; you may end it \
 at any time, and what was done is done. A job that is running is not touched.
 
 Examples:
   jiggler-uring retry 0d655a187e214821
+  jiggler-uring retry 0d655a187e214821 --queue payments
   jiggler-uring retry --all dead --name 'Report::*'
 
 Exit status: 0 done, 1 no such job, or Redis refused or is away, 2 wrong usage or configuration";
@@ -96,6 +98,9 @@ struct WhichArgs {
 pub(in crate::cli) struct RetryArgs {
     #[command(flatten)]
     which: WhichArgs,
+    /// The queue to run in, whatever the job names
+    #[arg(long, value_name = "QUEUE")]
+    queue: Option<QueueName>,
 }
 
 /// Move a job of the retry or scheduled set to the dead set, or all of them
@@ -129,9 +134,9 @@ pub(in crate::cli) struct DeleteArgs {
 
 impl ActOrder {
     pub(in crate::cli) fn retry(matches: &ArgMatches, config: Config) -> Result<Self, clap::Error> {
-        let RetryArgs { which } = RetryArgs::from_arg_matches(matches)?;
+        let RetryArgs { which, queue } = RetryArgs::from_arg_matches(matches)?;
         let target = which.target(&Set::ALL)?;
-        let act = Act { action: Action::Retry, target, consent: Consent::Given };
+        let act = Act { action: Action::Retry(queue), target, consent: Consent::Given };
         Ok(Self { act, redis_url: config.redis_url })
     }
 
