@@ -1,4 +1,4 @@
-//! What happens to jobs that fail: retry policies, verdicts of handlers, a death hook; in a custom worker.
+//! What happens to jobs that fail: retry policies, verdicts of handlers, hooks for failures and deaths; in a custom worker.
 //!
 //! ```text
 //! cargo run --release --example retry_policies
@@ -91,6 +91,11 @@ fn main() -> ExitCode {
             .retry_policy(RetryPolicy::fixed(Duration::from_secs(30)))
             // For producers that do not set a number.
             .retries(3)
+            .on_failure(|job| {
+                let jiggler_uring::FailedJob { name, jid, attempt, will_be_retried, .. } = job;
+                let error = format!("{}: {}", job.error_class, job.error_message);
+                eprintln!("reported: {name} {jid} attempt {attempt}, retried: {will_be_retried}, {error}");
+            })
             .on_death(|job| {
                 eprintln!("died: {} {} {}: {}", job.name, job.jid, job.error_class, job.error_message);
             });

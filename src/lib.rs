@@ -74,7 +74,7 @@
 //!
 //! | layer | modules | purpose |
 //! |---|---|---|
-//! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] `server` [`testing`] | command line to exit code |
+//! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] [`logging`] `server` [`testing`] | command line to exit code |
 //! | 5 runtime | `shard` `control`, `admin` | running jobs; lease, heartbeat and recovery; operators at the command line |
 //! | 4 api | `handler` [`client`] [`io`] `mesh` | what users write and call; pushing jobs; messages between executors |
 //! | 4 operators | `view` `acts` | what operators see and do: models and steps, without text or connection |
@@ -230,6 +230,7 @@ mod cli;
 pub mod config;
 mod doctor;
 mod embedded;
+pub mod logging;
 mod server;
 pub mod testing;
 
@@ -284,7 +285,7 @@ pub use handler::{
     BlockingHandler, CancelFlag, CompanionPriority, Ctx, Exponential, Handler, IntoJobResult, JobError,
     JobHandler, JobInfo, JobResult, Next, Registry, Rest, RetryPolicy, SendCtx, Verdict, yield_if_needed,
 };
-pub use job::failure::DeadJob;
+pub use job::failure::{DeadJob, FailedJob};
 pub use job::{BadTraceContext, TraceContext};
 pub use resp::url::{RedisUrl, UrlError};
 pub use server::{Core, Worker, worker};

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 mod current;
+pub(crate) mod here;
 
 pub(crate) use current::{CurrentJob, JobMark, Polled};
 

@@ -101,8 +101,8 @@ pub(crate) fn act(db: &Database, act: &Act, out: &mut dyn Write) -> Result<(), E
     let mut queues = BTreeMap::new();
     let ended = match &act.target {
         Target::Job { jid, places } => {
-            let order = Order { action, consent, queues: &mut queues };
-            one(&mut sessions, order, jid, places, out)
+            let mut order = Order { action, consent, queues: &mut queues };
+            one(&mut sessions, &mut order, jid, places, out)
         }
         Target::All { set, name } => {
             let filter = Filter { name: name.clone(), jid: None };
@@ -124,7 +124,7 @@ struct Order<'o, A> {
 /// Acts on a job in the first realm that has it.
 fn one(
     sessions: &mut [Session],
-    order: Order<'_, Action>,
+    order: &mut Order<'_, Action>,
     jid: &str,
     places: &[Place],
     out: &mut dyn Write,

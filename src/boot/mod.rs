@@ -7,6 +7,8 @@
 pub(crate) mod files;
 pub(crate) mod kernel;
 mod log_floods;
+mod log_levels;
+mod log_lines;
 mod log_queue;
 pub(crate) mod logging;
 pub(crate) mod memlock;

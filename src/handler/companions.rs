@@ -33,6 +33,7 @@ use super::{JobError, JobResult};
 use crate::io::permits::Permits;
 use crate::job::failure::CLASS_COMPANION;
 use crate::limits::io::{COMPANION_QUEUE_JOBS_MAX, COMPANION_THREADS, COMPANION_WAITING_MAX};
+use crate::stats::here;
 
 /// How the kernel weighs a core's companion threads against its shard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -89,9 +90,10 @@ impl Companions {
     pub(super) async fn run(self: Rc<Self>, work: impl FnOnce() -> JobResult + Send + 'static) -> JobResult {
         let _permit = self.permits.take().await.map_err(|error| busy(error.0))?;
         let (sender, result) = oneshot::channel();
+        let job = here::job();
         self.hand_over(Box::new(move || {
             if !sender.is_canceled() {
-                let result = caught(work).and_then(|result| result);
+                let result = here::run_for(job.as_ref(), || caught(work)).and_then(|result| result);
                 // Nobody may be waiting any longer, and that is fine.
                 let _unseen = sender.send(result);
             }

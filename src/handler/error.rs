@@ -40,6 +40,7 @@ pub struct JobError {
     class: Cow<'static, str>,
     message: String,
     verdict: Verdict,
+    backtrace: Option<Box<str>>,
 }
 
 /// What a handler asks for along with its error.
@@ -62,7 +63,7 @@ pub enum Verdict {
 impl JobError {
     /// An error with a class of your own, for example `JobError::new("BadAddress", "no @ in it")`.
     pub fn new(class: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { class: class.into(), message: message.into(), verdict: Verdict::ByPolicy }
+        Self { class: class.into(), message: message.into(), verdict: Verdict::ByPolicy, backtrace: None }
     }
 
     /// A failure whose next attempt comes after this pause, without jitter, in place of the policy's. It uses up an
@@ -90,6 +91,18 @@ impl JobError {
     pub fn snooze(pause: Duration) -> Self {
         let message = format!("runs again in {pause:?}");
         Self { verdict: Verdict::Snooze(pause), ..Self::new(CLASS_SNOOZED, message) }
+    }
+
+    /// The same error with the place it comes from, for the hooks of
+    /// [`Registry::on_failure`](super::Registry::on_failure): `error.backtrace().to_string()` of an error that has one.
+    #[must_use]
+    pub fn with_backtrace(self, backtrace: impl Into<Box<str>>) -> Self {
+        Self { backtrace: Some(backtrace.into()), ..self }
+    }
+
+    /// Where it comes from, if that is known.
+    pub fn backtrace(&self) -> Option<&str> {
+        self.backtrace.as_deref()
     }
 
     /// What the handler asks for.

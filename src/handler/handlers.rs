@@ -12,7 +12,7 @@ use super::entry::Entry;
 use super::pool::caught;
 use super::services::Services;
 use super::{JobError, JobResult, Next, RetryPolicy};
-use crate::job::DeadJob;
+use crate::job::{DeadJob, FailedJob};
 use crate::limits::TEAR_DOWN_TIMEOUT;
 use crate::timeout::within;
 
@@ -20,6 +20,7 @@ use crate::timeout::within;
 pub(crate) struct Handlers {
     pub(super) by_name: HashMap<Box<str>, Entry, RandomState>,
     pub(super) on_death: Vec<Box<DeathHook>>,
+    pub(super) on_failure: Vec<Box<FailureHook>>,
     pub(super) on_stop: Vec<StopHook>,
     pub(super) default_timeout: Option<Duration>,
     services: Rc<Services>,
@@ -29,6 +30,8 @@ pub(crate) struct Handlers {
 
 type DeathHook = dyn Fn(&DeadJob);
 
+type FailureHook = dyn Fn(&FailedJob<'_>);
+
 /// Starts tearing down the state.
 pub(super) type StopHook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = JobResult>>>>;
 
@@ -37,6 +40,7 @@ impl Handlers {
         Self {
             by_name: HashMap::default(),
             on_death: Vec::new(),
+            on_failure: Vec::new(),
             on_stop: Vec::new(),
             default_timeout: None,
             services,
@@ -87,6 +91,16 @@ impl Handlers {
             if let Err(panic) = caught(|| hook(job)) {
                 let DeadJob { name, jid, .. } = job;
                 tracing::error!(name, jid, panic = panic.message(), "a death hook panicked");
+            }
+        }
+    }
+
+    /// Calls the hooks for a run that failed; never panics.
+    pub(crate) fn tell_of_failure(&self, job: &FailedJob<'_>) {
+        for hook in &self.on_failure {
+            if let Err(panic) = caught(|| hook(job)) {
+                let FailedJob { name, jid, .. } = job;
+                tracing::error!(name, jid, panic = panic.message(), "a failure hook panicked");
             }
         }
     }

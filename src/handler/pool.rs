@@ -16,6 +16,7 @@ use super::context::Run;
 use super::{IntoJobResult, JobError, JobResult};
 use crate::job::failure::CLASS_PANIC;
 use crate::limits::IDLE_FUTURES_MAX;
+use crate::stats::here;
 
 /// A job that has been started.
 pub(crate) enum Started {
@@ -153,7 +154,11 @@ pub(super) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, JobError> {
             .unwrap_or_else(|| "the panic carried no message".to_owned());
         // Dropping a panic payload may itself panic; such a payload is leaked instead.
         std::mem::forget(payload);
-        JobError::new(CLASS_PANIC, message)
+        let error = JobError::new(CLASS_PANIC, message);
+        match here::take_backtrace() {
+            Some(backtrace) => error.with_backtrace(backtrace),
+            None => error,
+        }
     })
 }
 
@@ -222,6 +227,18 @@ mod tests {
             panic!("it must fail")
         };
         assert_eq!(error.message(), "in build");
+    }
+
+    #[test]
+    fn a_panic_takes_its_backtrace_along_and_leaves_none_for_the_next() {
+        let panics = |backtrace: Option<&str>| {
+            // As the panic hook of a worker does.
+            here::note_backtrace(backtrace.map(str::to_owned));
+            caught(|| panic!("at once")).err().unwrap()
+        };
+        assert_eq!(panics(Some("0: main")).backtrace(), Some("0: main"));
+        assert_eq!(caught(|| panic!("again")).err().unwrap().backtrace(), None);
+        assert_eq!(panics(None).backtrace(), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::pool::FuturePool;
 use super::typed::Whole;
 use super::{Ctx, Handler, IntoJobResult, JobHandler, RetryPolicy};
 use crate::client::{InvalidJob, Job, NewJob};
-use crate::job::DeadJob;
+use crate::job::{DeadJob, FailedJob};
 use crate::limits::RETRIES_MAX;
 use crate::wire::QueueName;
 
@@ -264,6 +264,35 @@ impl<S: 'static> Registry<S> {
         self
     }
 
+    /// Calls `hook` for each run on this core that failed, whether the job will be retried or dies: for error reporters.
+    /// That includes panics, timeouts, cancellations and jobs without a handler; not a job that was snoozed or discarded,
+    /// nor bytes that are not a job. Several hooks are called in the order they were added.
+    ///
+    /// ```
+    /// use jiggler_uring::{JobError, JobResult, Registry};
+    ///
+    /// async fn charge(order: u64) -> JobResult {
+    ///     Err(JobError::new("CardDeclined", format!("order {order}")))
+    /// }
+    ///
+    /// let registry = Registry::new(()).job("Charge", charge).on_failure(|job| {
+    ///     if job.attempt > 0 || !job.will_be_retried {
+    ///         eprintln!("{} {} {}: {}", job.name, job.jid, job.error_class, job.error_message);
+    ///     }
+    /// });
+    /// # drop(registry);
+    /// ```
+    ///
+    /// It is called on the core's own thread when the run has ended, before Redis knows of it: it must be quick; to do
+    /// more, start a task or a thread. A panic in it is logged and has no other effect. After a crash a job may run, and
+    /// fail, once more. What comes here of jobs that die is in the dead set a moment later; [`on_death`](Self::on_death)
+    /// is called then, also for jobs that are buried as poison, of which no run has failed.
+    #[must_use]
+    pub fn on_failure(mut self, hook: impl Fn(&FailedJob<'_>) + 'static) -> Self {
+        self.handlers.on_failure.push(Box::new(hook));
+        self
+    }
+
     fn last_job(&mut self, option: &str) -> &mut Entry {
         let entry = self.handlers.by_name.get_mut(self.last.as_str());
         match entry {
@@ -291,6 +320,7 @@ fn no_job_yet(option: &str) -> ! {
 
 #[cfg(test)]
 mod tests {
+    use super::super::JobError;
     use super::super::pool::caught;
     use super::*;
 
@@ -323,6 +353,35 @@ mod tests {
         assert_eq!(refused(policy), "retry_policy(…) comes before any job");
         let too_many = || Registry::new(()).job("A", nothing).retries(RETRIES_MAX + 1);
         assert_eq!(refused(too_many), "1001 retries are more than the 1000 allowed");
+    }
+
+    #[test]
+    fn every_failure_hook_is_called_even_if_one_panics() {
+        let heard: Rc<RefCell<Vec<String>>> = Rc::default();
+        let hook = |name: &'static str| {
+            let heard = Rc::clone(&heard);
+            move |job: &FailedJob<'_>| {
+                heard.borrow_mut().push(format!("{name} {} {:?}", job.jid, job.backtrace))
+            }
+        };
+        let handlers = Registry::new(())
+            .on_failure(hook("first"))
+            .on_failure(|job| panic!("no {}", job.name))
+            .on_failure(hook("last"))
+            .into_handlers();
+        let error = JobError::new("E", "m").with_backtrace("0: main");
+        handlers.tell_of_failure(&FailedJob {
+            name: "N",
+            jid: "j",
+            queue: "q",
+            attempt: 1,
+            will_be_retried: true,
+            error_class: error.class(),
+            error_message: error.message(),
+            backtrace: error.backtrace(),
+            payload: b"{}",
+        });
+        assert_eq!(*heard.borrow(), [r#"first j Some("0: main")"#, r#"last j Some("0: main")"#]);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use super::call::{LastParameter, WithCtx};
 use super::pool::caught;
 use super::{Ctx, IntoJobResult, JobError, JobResult, Registry, SendCtx};
 use crate::job::failure::CLASS_COMPANION;
+use crate::stats::here::carried;
 
 /// An async function that can run a job on the tokio runtime.
 ///
@@ -118,6 +119,7 @@ impl Future for TokioTask {
         Pin::new(&mut self.0).poll(ctx).map(|ended| match ended {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
+                // It began on another thread, and so did its backtrace.
                 Ok(payload) => caught(|| resume_unwind(payload)).and_then(|result: JobResult| result),
                 Err(error) => Err(JobError::new(CLASS_COMPANION, format!("the tokio runtime: {error}"))),
             },
@@ -148,7 +150,7 @@ macro_rules! tokio_handlers {
                     let function = Arc::clone(&function);
                     // Called on the runtime too: a library may need it before its first await.
                     let job = async move { function($($arg,)* $($last)?).await.into_job_result() };
-                    TokioTask(runtime.spawn(job))
+                    TokioTask(runtime.spawn(carried(job)))
                 })
             }
         }
@@ -167,7 +169,7 @@ macro_rules! tokio_handlers {
                 let handler = move |ctx: Ctx<S>, $($arg: $arg,)* $($last: $last)?| {
                     let (function, ctx) = (Arc::clone(&function), SendCtx::of(&ctx));
                     let job = async move { function(ctx, $($arg,)* $($last)?).await.into_job_result() };
-                    TokioTask(runtime.spawn(job))
+                    TokioTask(runtime.spawn(carried(job)))
                 };
                 registry.job::<WithCtx<fn($($arg,)* $($last)?)>, _>(name, handler)
             }

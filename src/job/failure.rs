@@ -55,6 +55,30 @@ impl<'e> ErrorInfo<'e> {
     }
 }
 
+/// A run of a job that failed, as passed to a failure hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FailedJob<'j> {
+    /// The job's name, for example `SendMail`.
+    pub name: &'j str,
+    /// The job's id; empty if the payload has none.
+    pub jid: &'j str,
+    /// The queue it was taken from.
+    pub queue: &'j str,
+    /// Which run failed: 0 for the first, 1 for the first retry, and so on.
+    pub attempt: u32,
+    /// Whether it will be retried; if not, it goes to the dead set.
+    pub will_be_retried: bool,
+    /// Class of the error.
+    pub error_class: &'j str,
+    /// Message of the error, in its stored length.
+    pub error_message: &'j str,
+    /// Where it comes from: of a panic if `RUST_BACKTRACE` is set, of an error if it was given one.
+    pub backtrace: Option<&'j str>,
+    /// The bytes of the job as they were taken from its queue.
+    pub payload: &'j [u8],
+}
+
 /// A job that went to the dead set, as passed to a death hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

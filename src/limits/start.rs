@@ -138,3 +138,9 @@ pub const LOG_SAMPLE_LINES: u32 = 20;
 
 /// The most kinds of lines that are tracked: far more than there are places that log.
 pub const LOG_KINDS_MAX: usize = 1_024;
+
+/// The most kinds of failed jobs, by name and class, that are told apart in the log; those beyond are of one kind.
+pub const LOG_FAILURE_KINDS_MAX: usize = 256;
+
+/// Bytes of a backtrace that are kept: some hundred frames.
+pub const BACKTRACE_BYTES_MAX: usize = 32 * 1024;

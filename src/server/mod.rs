@@ -11,6 +11,7 @@ mod process_orders;
 mod pulse;
 mod reload;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Display;
 use std::future::Future;
 use std::io;
@@ -21,6 +22,8 @@ use crate::cli::{self, Failure, Invocation};
 use crate::config::Config;
 use crate::control::SIGNALS;
 use crate::handler::Registry;
+use crate::limits::BACKTRACE_BYTES_MAX;
+use crate::stats::here::{self, JobHere};
 use crate::time::RedisClock;
 use crate::{boot, embedded};
 use carry_out::carry_out;
@@ -111,9 +114,11 @@ where
 {
     // This takes no time before any thread exists; later it would wait for every core.
     glommio::early_init();
+    let asked = std::env::var("RUST_LOG").ok();
     // A program that has installed its own logger keeps it.
-    let _whose = boot::logging::install(config.log_level, config.log_format, keep_signals_off)
-        .map_err(|error| io::Error::new(error.kind(), format!("failed to start the log: {error}")))?;
+    let _whose =
+        boot::logging::install(config.log_level, asked.as_deref(), config.log_format, keep_signals_off)
+            .map_err(|error| io::Error::new(error.kind(), format!("failed to start the log: {error}")))?;
     let _written = LogEnd;
     log_panics();
     if let Some(note) = config.unused_note() {
@@ -155,7 +160,8 @@ impl Drop for LogEnd {
     }
 }
 
-/// A panic becomes a log line like any other. A job's panic ends only the job and is stored with it.
+/// A panic becomes a log line like any other, and names the job whose code panicked. That panic ends only the job and is
+/// stored with it. A backtrace is taken if `RUST_BACKTRACE` asks for it.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
@@ -166,6 +172,37 @@ fn log_panics() {
             .copied()
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no text");
-        tracing::error!(thread = thread.name().unwrap_or("unnamed"), place, message, "panic");
+        let thread = thread.name().unwrap_or("unnamed");
+        let backtrace = backtrace();
+        let trace = backtrace.as_deref();
+        match here::job() {
+            Some(job) => {
+                let JobHere { name, jid, queue } = &*job;
+                tracing::error!(
+                    job = name,
+                    jid,
+                    queue,
+                    thread,
+                    place,
+                    panic = message,
+                    backtrace = trace,
+                    "a job panicked"
+                );
+            }
+            None => tracing::error!(thread, place, panic = message, backtrace = trace, "panic"),
+        }
+        here::note_backtrace(backtrace);
     }));
+}
+
+/// The backtrace of this place, if one is asked for.
+fn backtrace() -> Option<String> {
+    let taken = Backtrace::capture();
+    if taken.status() != BacktraceStatus::Captured {
+        return None;
+    }
+    let mut text = taken.to_string();
+    let end = text.floor_char_boundary(BACKTRACE_BYTES_MAX);
+    text.truncate(end);
+    Some(text)
 }

@@ -1,7 +1,8 @@
 //! How jobs that waited end: by themselves, by a timeout or a cancellation, or because the shard drops them.
 
 use super::batch::Batch;
-use super::settle::{self, Failed};
+use super::failures::Failed;
+use super::settle;
 use super::state::Shard;
 use crate::handler::{JobError, JobResult};
 

@@ -24,6 +24,7 @@ use crate::handler::Handlers;
 use crate::mesh::{Ending, ShardEnd, ToControl, ToShard};
 use crate::net::{Backoff, Error};
 use crate::shutdown::Phase;
+use crate::stats::here;
 
 /// Runs a shard to its end, on its own executor. `build` makes the handlers' state for this core.
 ///
@@ -38,6 +39,8 @@ where
     let how = match build.await {
         Ok(handlers) => {
             options.stats.current.name_jobs(handlers.names());
+            options.stats.current.name_queues(options.queues.iter().map(|(name, _)| name.as_str()));
+            here::is_shard(&options.stats);
             let lanes = lanes(options, handlers);
             if let Some(ToShard::Phase(phase)) = commands.recv().await {
                 lanes.iter().for_each(|lane| lane.enter(phase));

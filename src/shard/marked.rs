@@ -11,6 +11,7 @@ use tracing::Span;
 use super::state::Shard;
 use crate::handler::{JobFuture, JobResult};
 use crate::stats::JobMark;
+use crate::stats::here::JOB_SPAN;
 
 /// The fields of the span of one run.
 pub(super) struct JobSpan<'a> {
@@ -22,11 +23,11 @@ pub(super) struct JobSpan<'a> {
 }
 
 impl JobSpan<'_> {
-    /// The span that contains everything the handler logs. It is at level debug, because it costs as much as a short job;
-    /// if nobody listens at that level it is one comparison.
+    /// The span that contains everything the handler logs, for logs other than ours. It is at level debug, because it costs
+    /// as much as a short job; if nobody listens at that level it is one comparison.
     pub(super) fn open(&self) -> Span {
         let Self { name, jid, queue, attempt, shard } = *self;
-        tracing::debug_span!("job", name, jid, queue, attempt, shard)
+        tracing::debug_span!(target: JOB_SPAN, "job", name, jid, queue, attempt, shard)
     }
 }
 

@@ -79,6 +79,7 @@ mod waiters;
 // A job's life, and its end.
 mod carrier;
 mod ending;
+mod failures;
 mod marked;
 mod running;
 mod settle;

@@ -4,25 +4,15 @@ use std::time::Instant;
 
 use super::abroad::Retry;
 use super::batch::{Batch, JobState};
+use super::failures::{self, Failed, Sequel};
 use super::ledger::Report;
 use super::state::Shard;
-use crate::handler::{Entry, JobError, course};
+use crate::handler::{JobError, course};
 use crate::job::fields;
 use crate::job::retry::with_default_retries;
-use crate::job::{
-    BadPayload, DeadJob, ErrorInfo, FailureTimes, Fate, History, Plan, bury_unparsable, decide, member,
-};
+use crate::job::{BadPayload, DeadJob, ErrorInfo, FailureTimes, Fate, Plan, bury_unparsable, decide, member};
 use crate::store::turn::{BatchName, Destination, Move};
 use crate::wire::QueueName;
-
-/// What settling a job that did not succeed needs to know about it.
-pub(super) struct Failed<'a> {
-    pub(super) history: History,
-    /// How it is registered; `None` if it is not.
-    pub(super) entry: Option<&'a Entry>,
-    pub(super) name: &'a str,
-    pub(super) jid: &'a str,
-}
 
 /// The job ran to its end.
 pub(super) fn success(shard: &Shard, batch: &Batch, at: usize) {
@@ -48,7 +38,7 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
     let attempt = history.attempt;
     match decide(raw, history, &plan, &info, FailureTimes::at(shard.ledger().stamp(shard.clock().now()))) {
         Ok(Fate::Retry { at: score, payload }) => {
-            tracing::debug!(queue, name, jid, attempt, retried = true, %error, "job failed");
+            failures::tell(shard, (queue, raw), failed, error, Sequel::Retry);
             if leaves_realm(shard, plan.retry_queue) {
                 let retry = Retry { queue: plan.retry_queue.to_owned(), score, payload, counts: true };
                 return send_abroad(shard, batch, at, retry);
@@ -58,7 +48,7 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
             move_to(shard, batch, at, Destination::Retries, score, payload);
         }
         Ok(Fate::Dead { at: score, payload }) => {
-            tracing::debug!(queue, name, jid, attempt, retried = false, %error, "job failed");
+            failures::tell(shard, (queue, raw), failed, error, Sequel::Death);
             count_processed(shard);
             count_failed(shard);
             note_death(shard, queue, failed, &info);

@@ -174,6 +174,11 @@ impl Shard {
         &self.turn_context.queues[at]
     }
 
+    /// The number of one of its queues among those of the core: a lane has one of them.
+    pub(super) fn queue_number(&self, at: usize) -> usize {
+        self.slots.share().map_or(at, Share::lane)
+    }
+
     /// The shard's first queue, whose index carries the number of the last turn.
     pub(super) fn home(&self) -> &QueueKeys {
         &self.turn_context.queues[0]

@@ -14,10 +14,11 @@ use bytes::Bytes;
 
 use super::admission::admit;
 use super::batch::Batch;
+use super::failures::Failed;
 use super::ledger::Report;
 use super::marked::{JobSpan, Marked};
 use super::running::hold_slot;
-use super::settle::{self, Failed};
+use super::settle;
 use super::state::Shard;
 use super::timeouts::end_after;
 use crate::handler::{Call, JobError, Started, give_way};
@@ -97,7 +98,7 @@ fn start(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> bool 
     };
     let (options, queue, attempt) = (shard.options(), &*shard.queue(batch.queue).name, history.attempt);
     let span = JobSpan { name, jid, queue, attempt, shard: options.shard }.open();
-    let mark = JobMark::new(entry.number, jid);
+    let mark = JobMark::new(entry.number, shard.queue_number(batch.queue), jid);
     let call = Call { name, jid, queue, attempt, retries: history.retries, payload, now, args };
     options.stats.current.begin(&mark, now);
     let started = span.in_scope(|| entry.start(call));

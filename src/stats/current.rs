@@ -1,4 +1,5 @@
-//! Which job a shard is polling at this moment, so that control can name it when the shard does not return from it.
+//! Which job a shard is polling at this moment, so that control can name it when the shard does not return from it, and
+//! the log when the job writes a line.
 //!
 //! A shard stuck in a handler cannot report anything, so it must have reported beforehand: what it is about to poll,
 //! and when the poll started. That is nine plain stores per poll, on its own cache lines (about 3 ns); control reads
@@ -8,14 +9,19 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::{Duration, Instant};
 
+use super::here::JobHere;
+
 /// Bytes of a jid that are published: the gem's have 16, Sidekiq's 24.
 pub(super) const JID_SHOWN_BYTES: usize = 32;
 
 /// Words of a jid.
 const WORDS: usize = JID_SHOWN_BYTES / 8;
 
-/// Bits of a word that hold the number of the name; the length of the jid is above them.
+/// Bits of a word that hold the number of the name. Above them is the length of the jid, and then the number of the queue.
 const NUMBER_BITS: u32 = 32;
+
+/// Bits that hold the length of the jid.
+const LEN_BITS: u32 = 8;
 
 /// What one shard is polling. One thread writes, any may read.
 #[derive(Debug)]
@@ -24,11 +30,13 @@ pub(crate) struct CurrentJob {
     epoch: Instant,
     /// The jobs' names, by number.
     names: OnceLock<Box<[Box<str>]>>,
+    /// The queues' names, by number.
+    queues: OnceLock<Box<[Box<str>]>>,
     /// Odd while the words below change.
     version: AtomicU64,
     /// When the poll started, in nanoseconds after the epoch, plus 1; 0 if nothing is being polled.
     began_ns: AtomicU64,
-    /// Number of the name, and length of the jid.
+    /// Number of the name, length of the jid, number of the queue.
     job: AtomicU64,
     jid: [AtomicU64; WORDS],
 }
@@ -54,9 +62,9 @@ pub(crate) struct Polled {
 }
 
 impl JobMark {
-    /// The mark of a job whose name has this number.
+    /// The mark of a job whose name and whose queue have these numbers.
     #[must_use]
-    pub(crate) fn new(number: u32, jid: &str) -> Self {
+    pub(crate) fn new(number: u32, queue: usize, jid: &str) -> Self {
         let jid = jid.as_bytes();
         let len = jid.len().min(JID_SHOWN_BYTES);
         let mut words = [0; WORDS];
@@ -74,7 +82,8 @@ impl JobMark {
                 *place = word(chunk);
             }
         }
-        Self { job: u64::from(number) | (len as u64) << NUMBER_BITS, jid: words }
+        let (len, queue) = ((len as u64) << NUMBER_BITS, (queue as u64) << (NUMBER_BITS + LEN_BITS));
+        Self { job: u64::from(number) | len | queue, jid: words }
     }
 
     /// The number of the job's name.
@@ -83,11 +92,17 @@ impl JobMark {
         usize::try_from(self.job & ((1 << NUMBER_BITS) - 1)).unwrap_or(usize::MAX)
     }
 
+    /// The number of its queue.
+    fn queue(&self) -> usize {
+        usize::try_from(self.job >> (NUMBER_BITS + LEN_BITS)).unwrap_or(usize::MAX)
+    }
+
     /// The first 32 bytes of its jid.
     #[must_use]
     pub(crate) fn jid(&self) -> String {
         let bytes: Vec<u8> = self.jid.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let len = usize::try_from(self.job >> NUMBER_BITS).map_or(bytes.len(), |len| len.min(bytes.len()));
+        let len = (self.job >> NUMBER_BITS) & ((1 << LEN_BITS) - 1);
+        let len = usize::try_from(len).map_or(bytes.len(), |len| len.min(bytes.len()));
         String::from_utf8_lossy(&bytes[..len]).into_owned()
     }
 }
@@ -101,6 +116,11 @@ impl CurrentJob {
     /// Sets what the jobs' numbers mean, once; only the one writer may call it.
     pub(crate) fn name_jobs<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
         self.names.get_or_init(|| names.into_iter().map(Box::from).collect());
+    }
+
+    /// Sets what the numbers of queues mean, once; only the one writer may call it.
+    pub(crate) fn name_queues<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
+        self.queues.get_or_init(|| names.into_iter().map(Box::from).collect());
     }
 
     /// A poll starts; only the one writer may call it.
@@ -144,6 +164,22 @@ impl CurrentJob {
         })
     }
 
+    /// What is being polled now; `None` if nothing is. Only the one writer may call it: for any other it may be halves of two.
+    #[must_use]
+    pub(crate) fn here(&self) -> Option<JobHere> {
+        if self.began_ns.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let jid = self.jid.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let mark = JobMark { job: self.job.load(Ordering::Relaxed), jid };
+        let queue = self.queues.get().and_then(|names| names.get(mark.queue()));
+        Some(JobHere {
+            name: self.name(&mark).to_owned(),
+            jid: mark.jid(),
+            queue: queue.map_or_else(String::new, ToString::to_string),
+        })
+    }
+
     /// The name of a marked job; empty before [`Self::name_jobs`].
     #[must_use]
     pub(crate) fn name(&self, mark: &JobMark) -> &str {
@@ -156,6 +192,7 @@ impl Default for CurrentJob {
         Self {
             epoch: Instant::now(),
             names: OnceLock::new(),
+            queues: OnceLock::new(),
             version: AtomicU64::new(0),
             began_ns: AtomicU64::new(0),
             job: AtomicU64::new(0),
@@ -177,7 +214,7 @@ mod tests {
         let began = Instant::now();
         let long = "é".repeat(40);
         for jid in ["", "x", "0d655a187e214821", "0d655a187e2148210d655a18", "7 bytes", &*long] {
-            current.begin(&JobMark::new(1, jid), began);
+            current.begin(&JobMark::new(1, 7, jid), began);
             let polled = current.polled(began + Duration::from_millis(1_500)).unwrap();
             assert_eq!((&*polled.name, polled.time), ("Billing::Charge", Duration::from_millis(1_500)));
             assert_eq!(polled.jid, jid.chars().take(if jid == long { 16 } else { 40 }).collect::<String>());
@@ -189,7 +226,7 @@ mod tests {
     #[test]
     fn polls_of_one_job_differ_in_version() {
         let current = CurrentJob::default();
-        let (mark, now) = (JobMark::new(0, "j"), Instant::now());
+        let (mark, now) = (JobMark::new(0, 0, "j"), Instant::now());
         current.begin(&mark, now);
         let first = current.polled(now).unwrap();
         assert_eq!((first.version, &*first.name), (2, ""), "no names are known");
@@ -204,7 +241,7 @@ mod tests {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let marks = [JobMark::new(0, &"0".repeat(32)), JobMark::new(1, &"1".repeat(32))];
+                let marks = [JobMark::new(0, 0, &"0".repeat(32)), JobMark::new(1, 0, &"1".repeat(32))];
                 for round in 0..200_000 {
                     current.begin(&marks[round % 2], Instant::now());
                 }

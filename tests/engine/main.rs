@@ -37,6 +37,7 @@ mod command_line;
 mod crash;
 mod doctor;
 mod failover;
+mod failures;
 mod fleet;
 mod hangup;
 mod health;

@@ -59,6 +59,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("boot", 6),
     ("doctor", 6),
     ("embedded", 6),
+    ("logging", 6),
     ("testing", 6),
 ];
 

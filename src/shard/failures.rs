@@ -1,0 +1,63 @@
+//! Telling of failed runs: a line of the log, bounded by kind there, and the failure hooks.
+
+use super::state::Shard;
+use crate::handler::{Entry, JobError};
+use crate::job::{ErrorInfo, FailedJob, History};
+use crate::stats::here::FAILURES;
+
+/// What settling a job that did not succeed needs to know about it.
+pub(super) struct Failed<'a> {
+    pub(super) history: History,
+    /// How it is registered; `None` if it is not.
+    pub(super) entry: Option<&'a Entry>,
+    pub(super) name: &'a str,
+    pub(super) jid: &'a str,
+}
+
+/// What follows from a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sequel {
+    /// It runs again.
+    Retry,
+    /// It goes to the dead set.
+    Death,
+}
+
+/// Tells of a run that failed. `payload` are the bytes of the job, `queue` is where it came from.
+pub(super) fn tell(
+    shard: &Shard,
+    (queue, payload): (&str, &[u8]),
+    failed: &Failed<'_>,
+    error: &JobError,
+    sequel: Sequel,
+) {
+    let Failed { name, jid, history, .. } = *failed;
+    let attempt = history.attempt;
+    let info = ErrorInfo::new(error.class(), error.message());
+    let (class, message) = (&*info.class, info.stored_message());
+    match sequel {
+        Sequel::Retry => {
+            tracing::warn!(
+                target: FAILURES, job = name, jid, queue, attempt, class, error = message,
+                "a job failed and will be retried"
+            );
+        }
+        Sequel::Death => {
+            tracing::error!(
+                target: FAILURES, job = name, jid, queue, attempt, class, error = message,
+                "a job failed and goes to the dead set"
+            );
+        }
+    }
+    shard.handlers().tell_of_failure(&FailedJob {
+        name,
+        jid,
+        queue,
+        attempt,
+        will_be_retried: sequel == Sequel::Retry,
+        error_class: class,
+        error_message: message,
+        backtrace: error.backtrace(),
+        payload,
+    });
+}
