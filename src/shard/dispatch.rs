@@ -86,7 +86,8 @@ impl Dispatch {
         let (jid, queue) = (jid.unwrap_or_default(), &*self.shard.home().name);
         let Some(entry) = self.shard.handlers().find(name) else { return false };
         let (attempt, retries, now) = (history.attempt, history.retries, self.made_at);
-        let call = Call { name, jid, queue, attempt, retries, payload, now, args };
+        let default_retries = self.shard.handlers().retries(Some(entry));
+        let call = Call { name, jid, queue, attempt, retries, default_retries, payload, now, args };
         matches!(entry.start(call), Started::Done(Ok(())))
     }
 

@@ -36,7 +36,7 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
     let queue = &*shard.queue(batch.queue).name;
     let raw = batch.payload(at);
     let Failed { entry, name, jid, .. } = *failed;
-    let history = with_default_retries(raw, failed.history, entry.map_or(0, |entry| entry.retries));
+    let history = with_default_retries(raw, failed.history, shard.handlers().retries(entry));
     let info = ErrorInfo::new(error.class(), error.message());
     let own_retry_queue = retry_queue(raw);
     let retry_queue = own_retry_queue.as_ref().map(QueueName::as_str);

@@ -98,7 +98,9 @@ fn start(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> bool 
     let (options, queue, attempt) = (shard.options(), &*shard.queue(batch.queue).name, history.attempt);
     let span = JobSpan { name, jid, queue, attempt, shard: options.shard }.open();
     let mark = JobMark::new(entry.number, jid);
-    let call = Call { name, jid, queue, attempt, retries: history.retries, payload, now, args };
+    let retries = history.retries;
+    let default_retries = shard.handlers().retries(Some(entry));
+    let call = Call { name, jid, queue, attempt, retries, default_retries, payload, now, args };
     options.stats.current.begin(&mark, now);
     let started = span.in_scope(|| entry.start(call));
     options.stats.current.end();

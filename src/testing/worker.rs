@@ -146,7 +146,9 @@ impl TestWorker {
             None => Err(JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {name}"))),
             Some(entry) => {
                 let (now, args) = (Instant::now(), parsed.args);
-                let call = Call { name, jid, queue, attempt, retries, payload: &payload, now, args };
+                let default_retries = self.handlers.retries(Some(entry));
+                let call =
+                    Call { name, jid, queue, attempt, retries, default_retries, payload: &payload, now, args };
                 match entry.start(call) {
                     Started::Done(result) => result,
                     Started::Waiting(future) => match entry.timeout {
@@ -157,8 +159,7 @@ impl TestWorker {
             }
         };
         if let Err(error) = result {
-            let default = entry.map_or(0, |entry| entry.retries);
-            let history = with_default_retries(&payload, history, default);
+            let history = with_default_retries(&payload, history, self.handlers.retries(entry));
             let course = course(self.handlers.policy(entry), &error, history, fastrand::f64());
             run.outcome = outcome(course, history, error);
         }
