@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 mod current;
+mod left;
 
 pub(crate) use current::{CurrentJob, JobMark, Polled};
+pub(crate) use left::LeftJobs;
 
 /// The published counters of one shard.
 #[derive(Debug, Default)]
@@ -44,6 +46,8 @@ pub(crate) struct ShardStats {
     pub outage_cause: Counter,
     /// Cancellations sent by control that the shard has received.
     pub cancels_heard: Counter,
+    /// Jobs of unknown names that it has left to others.
+    pub left: LeftJobs,
     /// The job being polled now.
     pub current: CurrentJob,
 }

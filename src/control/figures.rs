@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::left;
 use super::options::Expected;
 use super::state::Control;
 use crate::limits::{CALL_TIMEOUT, STALLED_AFTER, WATCH_PERIOD};
@@ -48,6 +49,7 @@ pub(super) fn figures(control: &Control, jobs: Vec<RunningJob>) -> Figures {
         dead_jobs_max: control.settings.get().dead_jobs_max,
         dead_timeout_s: control.settings.get().dead_timeout.as_secs(),
         clock_skew_s: control.clock_skew(),
+        left: left::names(&control.options.stats),
     }
 }
 

@@ -49,6 +49,8 @@ impl Dispatch {
             at_least_once: true,
             dead_jobs_max: DEAD_JOBS_MAX,
             dead_timeout: DEAD_TIMEOUT,
+            default_retries: None,
+            leave_unknown: None,
             block_time: Duration::from_secs(WAIT_TIME_MIN.as_secs()),
             stats: Arc::new(ShardStats::default()),
         };

@@ -36,7 +36,8 @@ where
     let (commands, control) = mesh.connect().await;
     let control = Rc::new(control);
     let how = match build.await {
-        Ok(handlers) => {
+        Ok(mut handlers) => {
+            handlers.set_default_retries(options.default_retries);
             options.stats.current.name_jobs(handlers.names());
             let lanes = lanes(options, handlers);
             if let Some(ToShard::Phase(phase)) = commands.recv().await {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::{
     store::survey::{Process, Summary},
     wire::{
-        figures::{Figures, Trouble},
+        figures::{Figures, LeftName, Trouble},
         heartbeat_key::{self, Poller},
     },
 };
@@ -70,12 +70,15 @@ struct Health<'a> {
     ok: bool,
     phase: &'a str,
     troubles: &'a [Trouble],
+    /// Names that it does not know, whose jobs it leaves to others.
+    #[serde(skip_serializing_if = "<[LeftName]>::is_empty")]
+    left: &'a [LeftName],
 }
 
 impl<'a> Health<'a> {
     fn of(figures: &'a Figures) -> Self {
-        let Figures { phase, troubles, .. } = figures;
-        Self { ok: troubles.is_empty(), phase, troubles }
+        let Figures { phase, troubles, left, .. } = figures;
+        Self { ok: troubles.is_empty(), phase, troubles, left }
     }
 }
 

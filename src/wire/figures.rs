@@ -35,6 +35,18 @@ pub struct Figures {
     /// By how many seconds the clock of its host is ahead of Redis's, if it is more than one; below 0: behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_skew_s: Option<f64>,
+    /// Names that it does not know, with how often it has left a job of each to other workers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftName>,
+}
+
+/// A name that a process does not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftName {
+    /// The name; empty for all that are not counted one by one.
+    pub name: String,
+    /// How often a job of this name was left to other workers.
+    pub times: u64,
 }
 
 /// A running job.
@@ -159,6 +171,7 @@ mod tests {
             dead_jobs_max: 10_000,
             dead_timeout_s: 60,
             clock_skew_s: Some(-60.5),
+            left: vec![LeftName { name: "B".to_owned(), times: 3 }],
         };
         let json = figures.to_json();
         assert!(
@@ -172,6 +185,7 @@ mod tests {
         let older = parse(br#"{"phase":"quiet","shards":[{"processed":7}]}"#).unwrap();
         assert_eq!((older.troubles.len(), older.shards[0].processed), (0, 7));
         assert_eq!((older.dead_jobs_max, older.dead_timeout_s, older.clock_skew_s), (0, 0, None));
+        assert!(older.left.is_empty());
         assert_eq!((older.jobs.len(), older.version.as_str(), older.shards[0].slots), (0, "", 0));
         let newer = json.replace("no-redis", "on-fire").replace("\"running\":3", "\"running\":3,\"new\":1");
         assert_eq!(parse(newer.as_bytes()).unwrap().troubles[0].what, Ailment::Unknown);
