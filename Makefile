@@ -1,4 +1,4 @@
-# Starts programs; what has logic is Rust (examples/first_run.rs, tests/tidy).
+# Starts programs; what has logic is Rust (packaging/first-run, tests/tidy).
 # Needs Rust; everything else is installed by `deps` with the system's package manager.
 
 SHELL := /bin/sh
@@ -42,11 +42,14 @@ help:
 linker:
 	@command -v cc >/dev/null || { echo "Installing a linker"; $(call install,gcc libc6-dev,gcc,build-base,gcc); }
 
-.PHONY: deps
-deps: linker
+.PHONY: redis
+redis:
 	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { \
 		echo "Installing redis-server"; \
 		$(call install,redis-server,valkey || dnf install -y redis,redis,valkey); }
+
+.PHONY: deps
+deps: linker redis
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
 		echo "Installing postgresql"; \
 		$(call install,postgresql,postgresql-server,postgresql,postgresql); }
@@ -58,10 +61,10 @@ deps: linker
 		$(call install,faketime,libfaketime,libfaketime,libfaketime); }
 
 .PHONY: run
-run: deps
-	@echo "Building (some minutes the first time)"
-	@cargo build --release --locked --quiet --bin jiggler-uring --example first_run
-	@target/release/examples/first_run & exec target/release/jiggler-uring
+run: linker redis
+	@echo "Building to be tried out (a minute or two the first time); cargo build --release builds what is to be used"
+	@cargo build --profile quick --locked -p jiggler-uring -p first-run --bins
+	@target/quick/first-run & exec target/quick/jiggler-uring
 
 .PHONY: test
 test: deps
@@ -139,15 +142,15 @@ deb: linker
 	@command -v dpkg-shlibdeps >/dev/null || { echo "Installing dpkg-dev"; $(call install,dpkg-dev,dpkg-dev,dpkg-dev,dpkg); }
 	@command -v cargo-deb >/dev/null || { echo "Installing cargo-deb"; cargo install cargo-deb --locked --quiet; }
 	@echo "Building (some minutes the first time)"
-	@cargo build --release --locked --quiet --bin jiggler-uring
+	@cargo build --profile packaged --locked --quiet --bin jiggler-uring
 	@mkdir -p target/packaging
-	@target/release/jiggler-uring man >target/packaging/jiggler-uring.1
+	@target/packaged/jiggler-uring man >target/packaging/jiggler-uring.1
 	@for shell in bash zsh fish; do \
-		target/release/jiggler-uring completions $$shell >target/packaging/jiggler-uring.$$shell; done
+		target/packaged/jiggler-uring completions $$shell >target/packaging/jiggler-uring.$$shell; done
 	@version=$$(cargo pkgid | sed 's/.*[#@]//'); date=$$(git log -1 --format=%aD 2>/dev/null || date -R); \
 		printf 'jiggler-uring (%s-1) unstable; urgency=medium\n\n  * Version %s: see changelog.gz.\n\n -- %s  %s\n' \
 		"$$version" "$$version" "$(strip $(DEB_MAINTAINER))" "$$date" >target/packaging/changelog
-	@cargo deb --no-build --locked --quiet --dbgsym --maintainer "$(strip $(DEB_MAINTAINER))" >/dev/null
+	@cargo deb --no-build --profile packaged --locked --quiet --dbgsym --maintainer "$(strip $(DEB_MAINTAINER))" >/dev/null
 	@ls target/debian/*.deb target/debian/*.ddeb
 
 # `make test` checks licences, bans, versions and sources by the same .deny.toml in a second (tests/tidy/supply_chain.rs).

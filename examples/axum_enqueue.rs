@@ -33,7 +33,7 @@ struct SendMail {
 impl Job for SendMail {
     const NAME: &'static str = "SendMail";
     const QUEUE: &'static str = "mails";
-    const RETRIES: u32 = 5;
+    const RETRIES: Option<u32> = Some(5);
 }
 
 /// One connection for all requests: whatever is pushed at the same moment shares a round trip.

@@ -31,7 +31,7 @@ struct ImportRow {
 impl Job for ImportRow {
     const NAME: &'static str = "ImportRow";
     const QUEUE: &'static str = "rows";
-    const RETRIES: u32 = 2;
+    const RETRIES: Option<u32> = Some(2);
 }
 
 /// Pushes a job for each row and reports its progress.

@@ -17,6 +17,7 @@ mod redis;
 mod ruby;
 mod start;
 mod stop;
+mod unknown;
 
 pub use clients::*;
 pub use fleet::*;
@@ -29,6 +30,7 @@ pub use redis::*;
 pub use ruby::*;
 pub use start::*;
 pub use stop::*;
+pub use unknown::*;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Payloads

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 mod current;
 pub(crate) mod here;
+mod left;
 
 pub(crate) use current::{CurrentJob, JobMark, Polled};
+pub(crate) use left::LeftJobs;
 
 /// The published counters of one shard.
 #[derive(Debug, Default)]
@@ -45,6 +47,8 @@ pub(crate) struct ShardStats {
     pub outage_cause: Counter,
     /// Cancellations sent by control that the shard has received.
     pub cancels_heard: Counter,
+    /// Jobs of unknown names that it has left to others.
+    pub left: LeftJobs,
     /// The job being polled now.
     pub current: CurrentJob,
 }

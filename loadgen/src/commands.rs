@@ -100,7 +100,7 @@ impl Commands {
         match self.design {
             Design::AtLeastOnce | Design::AtMostOnce => self.append_turn(requests, jobs),
             Design::Pop => drop(requests.begin(3).arg(b"RPOP").arg(keys::QUEUE.as_bytes()).arg_u64(jobs)),
-            Design::Push => self.payloads.append_push(requests, jobs),
+            Design::Push => self.payloads.append_push(requests, keys::QUEUE, jobs),
         }
         true
     }

@@ -52,6 +52,11 @@ impl Work {
         Self { name: "Noop", arguments: Arguments::Same("[]".to_owned()) }
     }
 
+    /// A job that fails, without a retry.
+    pub(crate) fn failing() -> Self {
+        Self { name: "Fail", arguments: Arguments::Same("[\"measured\"]".to_owned()) }
+    }
+
     /// A job that does nothing, with a payload of so many bytes: its argument is a text, as long as that takes.
     pub(crate) fn noop_of_bytes(bytes: u64) -> Self {
         let around = Payloads::new(&Self { name: "Noop", arguments: Arguments::Same("[\"\"]".to_owned()) })
@@ -105,10 +110,10 @@ impl Payloads {
     }
 
     /// Appends one LPUSH of the next `jobs` jobs.
-    pub(crate) fn append_push(&mut self, requests: &mut Requests, jobs: u64) {
+    pub(crate) fn append_push(&mut self, requests: &mut Requests, queue: &str, jobs: u64) {
         let argc = 2 + usize::try_from(jobs).unwrap_or(usize::MAX - 2);
         let mut push = requests.begin(argc);
-        push.arg(b"LPUSH").arg(keys::QUEUE.as_bytes());
+        push.arg(b"LPUSH").arg(queue.as_bytes());
         for _ in 0..jobs {
             push.arg(self.next());
         }
@@ -136,7 +141,28 @@ pub(crate) fn enqueue(
     interrupt: &Interrupt,
     progress: &Progress,
 ) -> Result<(), Error> {
-    Feeder::connect(url, work)?.push(jobs, interrupt, |done| progress.set(done))
+    enqueue_spread(url, work, (jobs, 1), interrupt, progress)
+}
+
+/// Puts `jobs` jobs into this many queues, as many into each.
+///
+/// # Errors
+/// The connection breaks, or an interrupt.
+pub(crate) fn enqueue_spread(
+    url: &RedisUrl,
+    work: &Work,
+    (jobs, queues): (u64, u64),
+    interrupt: &Interrupt,
+    progress: &Progress,
+) -> Result<(), Error> {
+    let mut feeder = Feeder::connect(url, work)?;
+    let mut before = 0;
+    for at in 0..queues {
+        let share = jobs * (at + 1) / queues - before;
+        feeder.push_into(&keys::queue(at), share, interrupt, |done| progress.set(before + done))?;
+        before += share;
+    }
+    Ok(())
 }
 
 /// Puts jobs into the queue repeatedly, no two with the same id.
@@ -165,6 +191,17 @@ impl Feeder {
         interrupt: &Interrupt,
         progress: impl Fn(u64),
     ) -> Result<(), Error> {
+        self.push_into(keys::QUEUE, jobs, interrupt, progress)
+    }
+
+    /// The same for another list.
+    fn push_into(
+        &mut self,
+        queue: &str,
+        jobs: u64,
+        interrupt: &Interrupt,
+        progress: impl Fn(u64),
+    ) -> Result<(), Error> {
         let mut left = jobs;
         let payloads = &mut self.payloads;
         let per_push = payloads.per_push();
@@ -174,7 +211,7 @@ impl Feeder {
                 if chunk == 0 {
                     break;
                 }
-                payloads.append_push(window, chunk);
+                payloads.append_push(window, queue, chunk);
                 left -= chunk;
             }
         };

@@ -145,18 +145,30 @@ impl Client {
     /// # Errors
     /// The connection, an error reply, or another type.
     pub(crate) fn backlog(&mut self) -> Result<Backlog, RedisError> {
+        self.backlog_of(1)
+    }
+
+    /// The same for several queues: a command more for each.
+    ///
+    /// # Errors
+    /// The connection, an error reply, or another type.
+    pub(crate) fn backlog_of(&mut self, queues: u64) -> Result<Backlog, RedisError> {
         self.requests.clear();
-        let commands = [["GET", JIGGLER.names().processed], ["LLEN", keys::QUEUE]];
+        let lists: Vec<String> = (0..queues).map(keys::queue).collect();
+        let lengths = lists.iter().map(|list| ["LLEN", list]);
+        let commands: Vec<[&str; 2]> =
+            std::iter::once(["GET", JIGGLER.names().processed]).chain(lengths).collect();
         for command in &commands {
             self.append(command);
         }
         self.sent.writes += 1;
         let replies = self.conn.call(&self.requests)?;
-        let number = |position: usize| {
+        let mut numbers = Vec::with_capacity(commands.len());
+        for (position, command) in commands.iter().enumerate() {
             let reply = replies.get(position).ok_or(net::Error::Closed)?.clone().into_result()?;
-            number_in(&reply).ok_or_else(|| unexpected(&commands[position], &reply, "a number"))
-        };
-        Ok(Backlog { processed: number(0)?, waiting: number(1)? })
+            numbers.push(number_in(&reply).ok_or_else(|| unexpected(command, &reply, "a number"))?);
+        }
+        Ok(Backlog { processed: numbers[0], waiting: numbers[1..].iter().sum() })
     }
 
     /// All keys that match a pattern.

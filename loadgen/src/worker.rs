@@ -48,6 +48,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) cores: u64,
     /// `--concurrency`: jobs in flight of the whole process.
     pub(crate) concurrency: u64,
+    /// `--queue`: how many.
+    pub(crate) queues: u64,
     /// `--mode`.
     pub(crate) mode: Mode,
     /// `--redis-url`.
@@ -75,7 +77,7 @@ impl Worker {
             .args(["--redis-url", &launch.url.to_string()])
             .args(["--cores", &launch.cores.to_string()])
             .args(["-c", &launch.concurrency.to_string()])
-            .args(["-q", keys::QUEUE_NAME])
+            .args(["-q", &(0..launch.queues).map(keys::queue_name).collect::<Vec<_>>().join(",")])
             .args(["--mode", launch.mode.flag()])
             .env_remove("REDIS_URL")
             .env_remove("APP_ENV")

@@ -77,6 +77,27 @@ fn noop_drains_every_job_and_prints_the_published_columns_and_the_raw_numbers() 
 }
 
 #[test]
+fn conditions_measure_one_row_each_and_name_what_others_publish() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("conditions.json");
+    let rows = "plain,one,singly,aof,away,queues10,failing";
+    let mut command = loadgen(&["conditions", "--jobs", "200", "--runs", "1", "--rows", rows]);
+    let output = run(command.arg("--binary").arg(stand_in()).arg("--json").arg(&file));
+
+    let text = String::from_utf8(output.stdout).unwrap();
+    for name in ["one by one", "AOF", "1 ms away", "10 queues", "failing", "ChasquiMQ (published)"] {
+        assert!(text.contains(name), "{name}: {text}");
+    }
+    let document = json(&file);
+    let rows = document["results"]["rows"].as_array().unwrap();
+    let concurrency: Vec<_> = rows.iter().map(|row| row["concurrency"].as_u64().unwrap()).collect();
+    assert_eq!(concurrency, [10, 1, 1, 10, 10, 10, 10]);
+    assert!(rows.iter().all(|row| row["jobs"] == 200), "{document}");
+    let pushes = &rows[2]["runs"][0]["redis_calls"]["lpush"];
+    assert!(pushes.is_null() || pushes == 0, "the pusher's own commands are not counted: {pushes}");
+}
+
+#[test]
 fn limit_moves_and_acknowledges_every_job_at_every_batch_size() {
     let output =
         run(&mut loadgen(&["limit", "--jobs", "1001", "--runs", "2", "--batch", "1,10,500", "--json", "-"]));

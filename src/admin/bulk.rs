@@ -43,8 +43,8 @@ pub struct Bulk {
     pub name: Option<String>,
     /// The queue for jobs whose line names none.
     pub queue: QueueName,
-    /// The retries for jobs whose line does not set them.
-    pub retries: u32,
+    /// The retries for jobs whose line does not set them; `None` leaves them to the worker.
+    pub retries: Option<u32>,
     /// Delay until they are due; `None` is now.
     pub delay: Option<Duration>,
 }

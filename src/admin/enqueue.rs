@@ -21,8 +21,8 @@ pub struct Options {
     pub count: u64,
     /// Delay until they are due; `None` is now.
     pub delay: Option<Duration>,
-    /// Retries after the first failure.
-    pub retries: u32,
+    /// Retries after the first failure; `None` leaves them to the worker.
+    pub retries: Option<u32>,
 }
 
 /// Pushes the jobs and reports in one line what, how many and where; also the jid if there is one job.
@@ -58,9 +58,11 @@ enum Pushed {
 }
 
 fn job(options: &Options) -> Result<NewJob, InvalidJob> {
-    NewJob::with_raw_args(&options.name, &options.args)?
-        .in_queue(options.queue.clone())
-        .retries(options.retries)
+    let job = NewJob::with_raw_args(&options.name, &options.args)?.in_queue(options.queue.clone());
+    match options.retries {
+        Some(retries) => job.retries(retries),
+        None => Ok(job),
+    }
 }
 
 fn push(client: &mut Client, options: &Options, job: &NewJob) -> Result<Pushed, client::Error> {
@@ -93,7 +95,7 @@ mod tests {
             queue: QueueName::new("img").unwrap(),
             count,
             delay: None,
-            retries: 2,
+            retries: Some(2),
         }
     }
 

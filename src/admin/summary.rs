@@ -14,7 +14,7 @@ use crate::{
         gem_summary::GemSummary,
         member::{Member, Members},
     },
-    wire::ListName,
+    wire::{ListName, figures::LeftName},
 };
 
 /// Reads the state and writes it. Round trips: see [`Survey::once`](crate::store::survey::Survey::once).
@@ -60,14 +60,34 @@ pub(crate) fn write_text(summary: &Summary, now: f64, out: &mut dyn Write) -> Re
     if summary.processes.is_empty() {
         writeln!(out, "no process is running")?;
     } else {
-        let rows: Vec<_> =
-            Members::of(summary).processes.iter().map(|member| process_row(member, now)).collect();
+        let Members { processes } = Members::of(summary);
+        let rows: Vec<_> = processes.iter().map(|member| process_row(member, now)).collect();
         table::write(out, PROCESS_COLUMNS, &rows)?;
+        write_left(&processes, out)?;
     }
     for key in &summary.unreadable_keys {
         writeln!(out, "\nkey {} looks like a heartbeat but is not one", printable(key))?;
     }
     Ok(())
+}
+
+/// Which names which processes do not know, if there are any.
+fn write_left(processes: &[Member], out: &mut dyn Write) -> Result<(), Error> {
+    for member in processes.iter().filter(|member| !member.left.is_empty()) {
+        let names: Vec<String> = member.left.iter().map(shown_left).collect();
+        let Member { uuid, .. } = member;
+        writeln!(
+            out,
+            "\nprocess {uuid} leaves jobs it does not know to other workers: {}",
+            names.join(", ")
+        )?;
+    }
+    Ok(())
+}
+
+fn shown_left(left: &LeftName) -> String {
+    let name = if left.name.is_empty() { "others".to_owned() } else { printable(&left.name) };
+    format!("{name} ({} times)", left.times)
 }
 
 const PROCESS_COLUMNS: &[(&str, Align)] = &[

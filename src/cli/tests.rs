@@ -94,11 +94,11 @@ fn enqueue_keeps_the_arguments_as_they_were_written() {
     let order = enqueue(&line).unwrap().options;
     assert_eq!(order.args, args);
     assert_eq!((order.name.as_str(), order.queue), ("Resize", QueueName::new("img").unwrap()));
-    assert_eq!((order.count, order.delay, order.retries), (5, Some(Duration::from_millis(1500)), 3));
+    assert_eq!((order.count, order.delay, order.retries), (5, Some(Duration::from_millis(1500)), Some(3)));
 
     let EnqueueOrder { options: plain, redis_url } =
         enqueue(&["Noop", "--redis-url", "redis://flag"]).unwrap();
-    assert_eq!((plain.args.as_str(), plain.count, plain.delay, plain.retries), ("[]", 1, None, 0));
+    assert_eq!((plain.args.as_str(), plain.count, plain.delay, plain.retries), ("[]", 1, None, None));
     assert_eq!(
         (plain.queue, redis_url.unwrap().url.to_string()),
         (QueueName::default(), "redis://flag:6379/0".to_owned())
@@ -168,14 +168,14 @@ fn a_bulk_is_a_file_or_standard_input_and_defaults_for_its_lines() {
     };
     let plain = bulk(&["--bulk", "jobs.jsonl"]);
     let queue = QueueName::default();
-    let expected = Bulk { file: Some("jobs.jsonl".into()), name: None, queue, retries: 0, delay: None };
+    let expected = Bulk { file: Some("jobs.jsonl".into()), name: None, queue, retries: None, delay: None };
     assert_eq!(plain, expected);
     let full = bulk(&["Resize", "--bulk", "-", "--queue", "img", "--retries", "2", "--in", "3"]);
     let expected = Bulk {
         file: None,
         name: Some("Resize".to_owned()),
         queue: QueueName::new("img").unwrap(),
-        retries: 2,
+        retries: Some(2),
         delay: Some(Duration::from_secs(3)),
     };
     assert_eq!(full, expected);

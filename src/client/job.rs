@@ -1,8 +1,9 @@
 //! A job to be pushed, and its payload as written by the gem 0.1.0.
 //!
 //! `{"name":…,"args":[…],"retries":n,"jid":"16 hex digits"}`: in this order, no spaces, no queue (the list it is in
-//! is its queue). A scheduled job is no longer in its list, so `"queue"` follows `jid` unless it is `default`: the
-//! gem's poller honours it, though the gem's client never writes it.
+//! is its queue). Without a number of its own a job has no `retries`, though the gem's client always writes one: a
+//! worker of ours then applies its default, a Ruby server reads 0. A scheduled job is no longer in its list, so
+//! `"queue"` follows `jid` unless it is `default`: the gem's poller honours it, though the gem's client never writes it.
 
 use std::io::{self, Write as _};
 
@@ -43,7 +44,7 @@ pub struct NewJob {
     args: String,
     queue: QueueName,
     /// Invariant: at most [`RETRIES_MAX`](crate::limits::RETRIES_MAX).
-    retries: u32,
+    retries: Option<u32>,
     jid: Option<String>,
     retry_queue: Option<QueueName>,
     trace: Option<TraceContext>,
@@ -64,8 +65,8 @@ pub struct NewJob {
 /// # Ok::<_, jiggler_uring::client::InvalidJob>(())
 /// ```
 impl NewJob {
-    /// A job in the queue `default` without retries. `args` are the positional arguments: a tuple, an array, a slice,
-    /// or `&[(); 0]` for none. Floats are written the way Ruby writes them.
+    /// A job in the queue `default` that leaves its retries to the worker. `args` are the positional arguments: a
+    /// tuple, an array, a slice, or `&[(); 0]` for none. Floats are written the way Ruby writes them.
     ///
     /// # Errors
     /// [`InvalidJob`], if the name is invalid or `args` do not serialise to an array.
@@ -75,14 +76,18 @@ impl NewJob {
         Self::serialized(name, json)
     }
 
-    /// The job described by a struct, with the queue and retries of its type.
+    /// The job described by a struct, with the queue of its type and the retries that it names, if any.
     ///
     /// # Errors
     /// [`InvalidJob`], if the struct's fields have no order, or the trait's values are invalid.
     pub fn of<J: Job + Serialize + ?Sized>(job: &J) -> Result<Self, InvalidJob> {
         let mut json = Vec::new();
         job.serialize(FieldsInOrder(&mut Serializer::with_formatter(&mut json, RubyFormatter)))?;
-        Self::serialized(J::NAME, json)?.queue_named(J::QUEUE)?.retries(J::RETRIES)
+        let job = Self::serialized(J::NAME, json)?.queue_named(J::QUEUE)?;
+        match J::RETRIES {
+            Some(retries) => job.retries(retries),
+            None => Ok(job),
+        }
     }
 
     fn serialized(name: &str, json: Vec<u8>) -> Result<Self, InvalidJob> {
@@ -108,7 +113,7 @@ impl NewJob {
             name: name.to_owned(),
             args,
             queue: QueueName::default(),
-            retries: 0,
+            retries: None,
             jid: None,
             retry_queue: None,
             trace: None,
@@ -131,13 +136,15 @@ impl NewJob {
         Ok(self.in_queue(QueueName::new(name)?))
     }
 
-    /// The same job with this many retries after its first failure.
+    /// The same job with this many retries after its first failure, which takes precedence over whatever a worker is
+    /// told. A job without a number gets that of its handler ([`Registry::retries`](crate::Registry::retries)), or else
+    /// the worker's default (`--default-retries`), which is 0 unless set.
     ///
     /// # Errors
     /// [`InvalidJob::TooManyRetries`], beyond [`RETRIES_MAX`](crate::limits::RETRIES_MAX).
     pub fn retries(mut self, retries: u32) -> Result<Self, InvalidJob> {
         check_retries(retries)?;
-        self.retries = retries;
+        self.retries = Some(retries);
         Ok(self)
     }
 
@@ -341,14 +348,14 @@ mod tests {
             "é ✓ 😀", "line\nbreak \"q\" \\ / <b>&", "#
                 .to_owned()
                 + "\"\u{2028}\\u0001\"\t]";
-        assert_eq!(payload(&NewJob::with_raw_args("PlainJob", &args).unwrap()), stored);
+        assert_eq!(payload(&NewJob::with_raw_args("PlainJob", &args).unwrap().retries(0).unwrap()), stored);
 
         let map = BTreeMap::from([("k", "v")]);
         let typed = (
             (1, -2, "two", 3.5, 1e21, 12_345_678_901_234_567_890_u64, None::<u8>),
             (true, false, (1, [2]), map, "é ✓ 😀", "line\nbreak \"q\" \\ / <b>&", "\u{2028}\u{1}"),
         );
-        let text = payload(&NewJob::new("PlainJob", &typed).unwrap());
+        let text = payload(&NewJob::new("PlainJob", &typed).unwrap().retries(0).unwrap());
         // Two tuples, because serde stops at sixteen; apart from the seam they are the same text.
         assert_eq!(
             text.replacen("[[", "[", 1).replacen("],[true", ",true", 1).replacen("]],\"re", "],\"re", 1),
@@ -374,16 +381,16 @@ mod tests {
             job.write_scheduled("x", &mut payload).unwrap();
             String::from_utf8(payload).unwrap()
         };
-        assert_eq!(scheduled(&job), r#"{"name":"A::B","args":[],"retries":0,"jid":"x"}"#);
+        assert_eq!(scheduled(&job), r#"{"name":"A::B","args":[],"jid":"x"}"#);
         let job = job.queue_named("img").unwrap();
-        assert_eq!(scheduled(&job), r#"{"name":"A::B","args":[],"retries":0,"jid":"x","queue":"img"}"#);
+        assert_eq!(scheduled(&job), r#"{"name":"A::B","args":[],"jid":"x","queue":"img"}"#);
     }
 
     #[test]
     fn members_beyond_the_gems_come_after_them() {
         let job = NewJob::new("A", &[1]).unwrap().member("tenant", "acme").unwrap();
         let job = job.retry_queue("slow").unwrap().member("rate", &1e21).unwrap();
-        let expected = r#"{"name":"A","args":[1],"retries":0,"jid":"0d655a187e214821","retry_queue":"slow","tenant":"acme","rate":1.0e+21}"#;
+        let expected = r#"{"name":"A","args":[1],"jid":"0d655a187e214821","retry_queue":"slow","tenant":"acme","rate":1.0e+21}"#;
         assert_eq!(payload(&job), expected);
         for (name, reason) in
             [("", "empty"), ("args", "meaning"), ("queue", "meaning"), ("tenant", "already given")]

@@ -49,6 +49,8 @@ enum Target {
 
 #[derive(Default)]
 struct Memory {
+    /// Unix time, where a test sets it.
+    now: Option<f64>,
     pushed: Vec<Pushed>,
     progress: Vec<(String, Progress)>,
 }
@@ -137,7 +139,7 @@ impl LocalClient {
     pub(crate) fn now(&self) -> f64 {
         match &self.0.target {
             Target::Redis(line) => line.now(),
-            Target::Memory(_) => unix_now(),
+            Target::Memory(memory) => memory.borrow().now.unwrap_or_else(unix_now),
         }
     }
 
@@ -205,6 +207,13 @@ impl LocalClient {
     #[must_use]
     pub fn progress(&self) -> Vec<(String, Progress)> {
         self.memory().map(|memory| memory.borrow().progress.clone()).unwrap_or_default()
+    }
+
+    /// From now on delays of what is pushed into memory count from this Unix time.
+    pub(crate) fn set_clock(&self, now: f64) {
+        if let Some(memory) = self.memory() {
+            memory.borrow_mut().now = Some(now);
+        }
     }
 
     fn memory(&self) -> Option<&RefCell<Memory>> {

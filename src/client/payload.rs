@@ -17,8 +17,8 @@ pub(crate) struct JobText<'t> {
     pub(crate) name: &'t str,
     /// Its arguments: valid JSON.
     pub(crate) args: &'t str,
-    /// Retries after the first failure.
-    pub(crate) retries: u32,
+    /// Retries after the first failure; `None` leaves the number to the worker.
+    pub(crate) retries: Option<u32>,
     /// Its jid; `None` for a new one.
     pub(crate) jid: Option<&'t str>,
     /// The arguments are known to be an array without white space, no deeper than a payload allows.
@@ -29,7 +29,7 @@ impl JobText<'_> {
     /// Appends the payload, including the queue if it goes to the scheduled set.
     pub(super) fn write(&self, queue: Option<&QueueName>, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
         check_name(self.name)?;
-        check_retries(self.retries)?;
+        self.retries.map_or(Ok(()), check_retries)?;
         match self.jid {
             Some(jid) => {
                 check_jid(jid)?;
@@ -116,10 +116,12 @@ fn write_head(name: &str, payload: &mut Vec<u8>) {
 }
 
 /// What follows the arguments, except for the members that only some jobs have and the closing brace.
-fn write_tail(retries: u32, jid: &str, queue: Option<&QueueName>, payload: &mut Vec<u8>) {
-    payload.extend_from_slice(b",\"retries\":");
-    // A number is always valid JSON, and a vector accepts it.
-    let _written = serde_json::to_writer(&mut *payload, &retries);
+fn write_tail(retries: Option<u32>, jid: &str, queue: Option<&QueueName>, payload: &mut Vec<u8>) {
+    if let Some(retries) = retries {
+        payload.extend_from_slice(b",\"retries\":");
+        // A number is always valid JSON, and a vector accepts it.
+        let _written = serde_json::to_writer(&mut *payload, &retries);
+    }
     payload.extend_from_slice(b",\"jid\":");
     write_text(jid, payload);
     if let Some(queue) = queue.map(QueueName::as_str).filter(|queue| *queue != DEFAULT_QUEUE) {
@@ -254,7 +256,7 @@ mod tests {
         ] {
             let job =
                 NewJob::with_raw_args(name, args).unwrap().retries(3).unwrap().jid("j\u{e9}\"").unwrap();
-            let text = JobText { name, args, retries: 3, jid: Some("j\u{e9}\""), is_compact: false };
+            let text = JobText { name, args, retries: Some(3), jid: Some("j\u{e9}\""), is_compact: false };
             let (mut now, mut later) = (Vec::new(), Vec::new());
             job.write("j\u{e9}\"", &mut now).unwrap();
             job.queue_named("img").unwrap().write_scheduled("j\u{e9}\"", &mut later).unwrap();
@@ -263,7 +265,7 @@ mod tests {
             assert_eq!(written(&text, Some("default")).unwrap().as_bytes(), now, "{name}");
         }
         let drawn =
-            written(&JobText { name: "N", args: "[]", retries: 0, jid: None, is_compact: false }, None)
+            written(&JobText { name: "N", args: "[]", retries: Some(0), jid: None, is_compact: false }, None)
                 .unwrap();
         assert_eq!(
             drawn.len(),
@@ -274,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_no_worker_could_run_is_refused_as_of_a_new_job() {
-        let job = JobText { name: "N", args: "[]", retries: 0, jid: None, is_compact: false };
+        let job = JobText { name: "N", args: "[]", retries: Some(0), jid: None, is_compact: false };
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         let levels_max = PAYLOAD_DEPTH_MAX - 1;
         for levels in [levels_max - 1, levels_max] {
@@ -287,7 +289,7 @@ mod tests {
             (JobText { name: "a\nb", ..job }, "control character"),
             (JobText { args: " {}", ..job }, "the arguments are an object"),
             (JobText { args: &too_deep, ..job }, "deeper"),
-            (JobText { retries: RETRIES_MAX + 1, ..job }, "more than the 1000"),
+            (JobText { retries: Some(RETRIES_MAX + 1), ..job }, "more than the 1000"),
             (JobText { jid: Some(""), ..job }, "1 to 256 bytes"),
         ] {
             assert!(written(&job, None).unwrap_err().contains(reason), "{job:?}");

@@ -27,7 +27,7 @@ use crate::wire::DEFAULT_QUEUE;
 /// impl Job for SendMail {
 ///     const NAME: &'static str = "SendMail";
 ///     const QUEUE: &'static str = "mails";
-///     const RETRIES: u32 = 5;
+///     const RETRIES: Option<u32> = Some(5);
 /// }
 ///
 /// // The worker:
@@ -59,8 +59,8 @@ pub trait Job {
     const NAME: &'static str;
     /// The queue it is pushed into.
     const QUEUE: &'static str = DEFAULT_QUEUE;
-    /// How often it is retried after its first failure.
-    const RETRIES: u32 = 0;
+    /// How often it is retried after its first failure; `None` leaves that to the worker (`--default-retries`).
+    const RETRIES: Option<u32> = None;
     /// The queue its retries go to; if `None`, the one it was taken from.
     const RETRY_QUEUE: Option<&'static str> = None;
 }
@@ -136,7 +136,7 @@ mod tests {
     impl Job for Mail {
         const NAME: &'static str = "Mail";
         const QUEUE: &'static str = "mails";
-        const RETRIES: u32 = 4;
+        const RETRIES: Option<u32> = Some(4);
     }
 
     macro_rules! plain_jobs {
@@ -185,7 +185,11 @@ mod tests {
         let mut payload = Vec::new();
         job.write("j", &mut payload).unwrap();
         assert_eq!(payload, br#"{"name":"Mail","args":["",null,0.5],"retries":4,"jid":"j"}"#);
-        assert_eq!(NewJob::of(&Purge).unwrap().queue().as_str(), "default");
+        let purge = NewJob::of(&Purge).unwrap();
+        assert_eq!(purge.queue().as_str(), "default");
+        payload.clear();
+        purge.write("j", &mut payload).unwrap();
+        assert_eq!(payload, br#"{"name":"Purge","args":[],"jid":"j"}"#, "it names no number of retries");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub mod yaml;
 
 pub use error::{Error, Origin};
 pub use raw::Raw;
-pub use types::{GivenUrl, LogFormat, LogLevel, Mode, QueueSpec, Queues, QueuesError};
+pub use types::{GivenUrl, LogFormat, LogLevel, Mode, QueueSpec, Queues, QueuesError, Unknown};
 
 use options::{Change, OptionId};
 
@@ -43,6 +43,12 @@ pub struct Config {
     pub environment: String,
     /// What a crash means for a running job.
     pub mode: Mode,
+    /// Retries of a job for which neither its payload nor its handler names a number; `None`: the program's default.
+    pub default_retries: Option<u32>,
+    /// What becomes of a job whose name this program does not know.
+    pub unknown: Unknown,
+    /// How long such a job is left to other workers, before it fails.
+    pub unknown_for: Duration,
     /// Where Redis is; for `None` see `embedded`.
     pub redis_url: Option<GivenUrl>,
     /// Whether a private Redis may be started even though the environment is production.

@@ -101,6 +101,11 @@ pub(super) fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+/// The table bounds it far below `u32::MAX`.
+pub(super) fn retries(spec: &OptionSpec, value: &Value<'_>) -> Result<u32, String> {
+    value.number(spec).map(|number| u32::try_from(number).unwrap_or(u32::MAX))
+}
+
 pub(super) fn word<T: std::str::FromStr>(spec: &OptionSpec, value: &Value<'_>) -> Result<T, String> {
     match value {
         Value::Text(text) => text.parse().map_err(|_| value.refused(spec)),
@@ -171,7 +176,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{LogFormat, LogLevel, Mode};
+    use crate::config::{LogFormat, LogLevel, Mode, Unknown};
 
     /// A non-default value for each option, as the user would write it, and whether it was kept.
     fn sample(id: OptionId) -> (&'static str, fn(&Raw) -> bool) {
@@ -183,6 +188,9 @@ mod tests {
             OptionId::Environment => ("staging", |raw| raw.environment.as_deref() == Some("staging")),
             OptionId::ConfigFile => ("x.yml", |raw| raw.config_file == Some("x.yml".into())),
             OptionId::Mode => ("at-most-once", |raw| raw.mode == Some(Mode::AtMostOnce)),
+            OptionId::DefaultRetries => ("5", |raw| raw.default_retries == Some(5)),
+            OptionId::Unknown => ("fail", |raw| raw.unknown == Some(Unknown::Fail)),
+            OptionId::UnknownFor => ("7", |raw| raw.unknown_for == Some(Duration::from_secs(7))),
             OptionId::RedisUrl => ("redis://h", |raw| {
                 raw.redis_url.as_ref().is_some_and(|given| given.url.to_string() == "redis://h:6379/0")
             }),
@@ -239,6 +247,8 @@ mod tests {
         assert!(queues.is_some() && timeout.is_some() && environment.is_some() && log_level.is_some());
         assert!(stats_interval.is_some() && poller_enabled.is_some() && raw.poll_interval.is_some());
         assert!(raw.max_dead_jobs.is_some() && raw.dead_timeout.is_some());
+        assert_eq!((raw.unknown, raw.default_retries), (Some(Unknown::Leave), None));
+        assert!(raw.unknown_for.is_some());
     }
 
     #[test]

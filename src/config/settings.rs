@@ -9,9 +9,9 @@ use super::{
     Config,
     error::Origin,
     options::OptionSpec,
-    raw::{count, environment, queues, word},
+    raw::{count, environment, queues, retries, word},
     redis::RedisParts,
-    types::{GivenUrl, LogFormat, LogLevel, Mode, Queues},
+    types::{GivenUrl, LogFormat, LogLevel, Mode, Queues, Unknown},
     value::Value,
 };
 
@@ -129,6 +129,10 @@ settings! {
         Verbose => log_level: LogLevel = |spec, value| value.switch(spec).map(LogLevel::of_verbose);
         /// Shape of log lines.
         LogFormat => log_format: LogFormat = word;
+        /// What becomes of jobs that no handler here is registered for.
+        Unknown => unknown: Unknown = word;
+        /// How long such jobs are left to others.
+        UnknownFor => unknown_for: Duration = |spec, value| value.seconds(spec);
         /// Heartbeat period.
         StatsInterval => stats_interval: Duration = |spec, value| value.seconds(spec);
         /// Whether a private Redis may be started in production.
@@ -146,6 +150,8 @@ settings! {
     open {
         /// Shards to run.
         Cores => cores: usize = |spec, value| value.number(spec).map(count);
+        /// Retries of jobs that name none.
+        DefaultRetries => default_retries: u32 = retries;
         /// Jobs in flight per process.
         Concurrency => concurrency: usize = |spec, value| value.number(spec).map(count);
     }

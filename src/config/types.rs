@@ -53,6 +53,28 @@ impl FromStr for Mode {
     }
 }
 
+/// What becomes of a job whose name a process does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unknown {
+    /// It is left to workers that know it, for a while.
+    #[default]
+    Leave,
+    /// It fails at once, and is retried if it has retries.
+    Fail,
+}
+
+impl FromStr for Unknown {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "leave" => Ok(Self::Leave),
+            "fail" => Ok(Self::Fail),
+            _ => Err(format!("`{text}` is neither leave nor fail")),
+        }
+    }
+}
+
 /// Shape of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::left;
 use super::options::Expected;
 use super::state::Control;
 use crate::limits::{CALL_TIMEOUT, STALLED_AFTER, WATCH_PERIOD};
@@ -50,6 +51,7 @@ pub(super) fn figures(control: &Control, jobs: Vec<RunningJob>) -> Figures {
         clock_skew_s: control.clock_skew(),
         heartbeat_s: control.settings.get().stats_interval.as_secs().max(1),
         heartbeat_key: control.settings.presence().heartbeat_key().to_owned(),
+        left: left::names(&control.options.stats),
     }
 }
 

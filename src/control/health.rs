@@ -4,7 +4,8 @@
 //! ([`crate::stats`]). A separate task looks every [`WATCH_PERIOD`], because upkeep may itself be waiting for Redis. A
 //! problem is logged when it is first and last seen, and appears in the figures of the process.
 //!
-//! It also logs, once and then at most once an hour, that connections are being closed while idle.
+//! It also logs, once and then at most once an hour, that connections are being closed while idle; and once each, the names
+//! of jobs that no handler has ([`super::left`]).
 //!
 //! It reports that a shard is held up, not by which job: [`super::stalls`] logs that, sooner.
 
@@ -15,6 +16,7 @@ use glommio::timer::Timer;
 
 use super::actor::Actor;
 use super::figures::troubles;
+use super::left::Said;
 use super::state::Control;
 use crate::limits::{IDLE_CLOSES_TOLD, STALLED_AFTER, WATCH_PERIOD};
 use crate::wire::figures::{Ailment, Trouble};
@@ -27,6 +29,7 @@ pub(super) fn spawn(control: &Rc<Control>) -> Actor {
 async fn run(control: Rc<Control>) {
     let mut known: Vec<Trouble> = Vec::new();
     let mut idle = IdleCloses::default();
+    let mut left = Said::default();
     loop {
         let due = Instant::now() + WATCH_PERIOD;
         Timer::new(WATCH_PERIOD).await;
@@ -36,6 +39,7 @@ async fn run(control: Rc<Control>) {
             continue;
         }
         idle.tell(control.idle_closes(), Instant::now());
+        left.tell(&control);
         let mut now = troubles(&control);
         // The shards log their outages themselves, and `stalls` the jobs that hold them up.
         let held_up = |shard: usize| control.options.stats[shard].current.polled(Instant::now()).is_some();

@@ -33,6 +33,7 @@ mod run;
 // The process.
 mod figures;
 mod health;
+mod left;
 mod link;
 mod notify;
 mod reload;

@@ -26,7 +26,7 @@ pub struct JobInfo {
     pub queue: String,
     /// 0 on the first run, 1 on the first retry, and so on.
     pub attempt: u32,
-    /// How many retries its payload asks for.
+    /// How many retries it has: the number in its payload, or else that of its handler or the worker's default.
     pub retries: u32,
 }
 

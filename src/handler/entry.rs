@@ -15,6 +15,7 @@ use super::{Ctx, Handler, JobError, JobInfo, RetryPolicy};
 use crate::job::Args;
 use crate::job::args::ArgsError;
 use crate::job::failure::CLASS_BAD_ARGUMENTS;
+use crate::job::retry::retries_in;
 
 /// One registered job.
 pub(crate) struct Entry {
@@ -23,10 +24,12 @@ pub(crate) struct Entry {
     pub(crate) number: u32,
     /// The queue for its retries; if unset, the one it came from.
     pub(crate) retry_queue: Option<Box<str>>,
+    /// The queue that its type names, if it is registered as one.
+    pub(crate) queue: Option<Box<str>>,
     /// When retries run.
     pub(crate) policy: RetryPolicy,
-    /// The number of retries if the payload does not say.
-    pub(crate) retries: u32,
+    /// The number of retries if the payload does not say; unset: the worker's default.
+    pub(super) retries: Option<u32>,
     /// How long a run may take.
     pub(crate) timeout: Option<Duration>,
 }
@@ -37,7 +40,10 @@ pub(crate) struct Call<'a, 'p> {
     pub(crate) jid: &'a str,
     pub(crate) queue: &'a str,
     pub(crate) attempt: u32,
+    /// As read from the payload.
     pub(crate) retries: u32,
+    /// What applies if the payload names none.
+    pub(crate) default_retries: u32,
     pub(crate) payload: &'a Bytes,
     /// When the run starts.
     pub(crate) now: Instant,
@@ -46,7 +52,15 @@ pub(crate) struct Call<'a, 'p> {
 
 impl Entry {
     pub(super) fn new(handler: Box<dyn AnyHandler>) -> Self {
-        Self { handler, number: 0, retry_queue: None, policy: RetryPolicy::gem(), retries: 0, timeout: None }
+        Self {
+            handler,
+            number: 0,
+            retry_queue: None,
+            queue: None,
+            policy: RetryPolicy::gem(),
+            retries: None,
+            timeout: None,
+        }
     }
 
     /// Decodes the arguments, calls the handler and polls its future once; never panics.
@@ -79,11 +93,12 @@ pub(super) struct Bound<S, H: Handler<S, M>, M> {
 
 impl<S: 'static, M, H: Handler<S, M>> AnyHandler for Bound<S, H, M> {
     fn start(&self, mut call: Call<'_, '_>, timeout: Option<Duration>) -> Started {
-        let Call { name, jid, queue, attempt, retries, payload, now, ref mut args } = call;
+        let Call { name, jid, queue, attempt, retries, default_retries, payload, now, ref mut args } = call;
         // Created when the context is requested.
         let run: OnceCell<Rc<Run>> = OnceCell::new();
         let ctx = || {
             let run = run.get_or_init(|| {
+                let retries = retries_in(payload, retries, default_retries);
                 let job =
                     JobInfo { name: name.into(), jid: jid.into(), queue: queue.into(), attempt, retries };
                 Rc::new(Run {

@@ -23,6 +23,8 @@ pub(crate) struct Handlers {
     pub(super) on_failure: Vec<Box<FailureHook>>,
     pub(super) on_stop: Vec<StopHook>,
     pub(super) default_timeout: Option<Duration>,
+    /// The retries of a job for which neither its payload nor its entry names a number.
+    pub(super) default_retries: u32,
     services: Rc<Services>,
     /// The policy for jobs without a registered handler.
     unknown: RetryPolicy,
@@ -43,6 +45,7 @@ impl Handlers {
             on_failure: Vec::new(),
             on_stop: Vec::new(),
             default_timeout: None,
+            default_retries: 0,
             services,
             unknown: RetryPolicy::gem(),
         }
@@ -73,6 +76,16 @@ impl Handlers {
     /// What the handlers share besides their state.
     pub(crate) fn services(&self) -> &Rc<Services> {
         &self.services
+    }
+
+    /// What the operator has set, which goes before the program's own default.
+    pub(crate) fn set_default_retries(&mut self, configured: Option<u32>) {
+        self.default_retries = configured.unwrap_or(self.default_retries);
+    }
+
+    /// How many retries a job has if its payload names no number.
+    pub(crate) fn retries(&self, entry: Option<&Entry>) -> u32 {
+        entry.and_then(|entry| entry.retries).unwrap_or(self.default_retries)
     }
 
     /// When a failed job runs again.

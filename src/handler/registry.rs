@@ -88,7 +88,11 @@ impl<S: 'static> Registry<S> {
         M: 'static,
         H: JobHandler<S, J, M>,
     {
-        let registry = self.job(J::NAME, Whole { handler, job: PhantomData }).retries(J::RETRIES);
+        let mut registry = self.job(J::NAME, Whole { handler, job: PhantomData });
+        if let Some(retries) = J::RETRIES {
+            registry = registry.retries(retries);
+        }
+        registry.last_job("handle").queue = Some(J::QUEUE.into());
         match J::RETRY_QUEUE {
             Some(queue) => registry.retry_queue(queue),
             None => registry,
@@ -125,16 +129,28 @@ impl<S: 'static> Registry<S> {
         self
     }
 
-    /// How many retries a payload of the most recently registered job gets if it names none. Ruby and our own clients
-    /// always name a number, 0 by default, and that takes precedence; this is for other producers. A Ruby server
-    /// ignores it.
+    /// How many retries a payload of the most recently registered job gets if it names none. A number in the payload
+    /// takes precedence: Ruby's client always names one, 0 by default, ours only if told. A Ruby server ignores this
+    /// and reads a missing number as 0.
     ///
     /// # Panics
     /// If no job is registered yet, or for more than [`RETRIES_MAX`] retries.
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         assert!(retries <= RETRIES_MAX, "{retries} retries are more than the {RETRIES_MAX} allowed");
-        self.last_job("retries").retries = retries;
+        self.last_job("retries").retries = Some(retries);
+        self
+    }
+
+    /// The number of retries of every job in this registry without one of its own, in payload or registry; 0 unless
+    /// set. `--default-retries` overrides it. See [`retries`](Self::retries).
+    ///
+    /// # Panics
+    /// For more than [`RETRIES_MAX`] retries.
+    #[must_use]
+    pub fn default_retries(mut self, retries: u32) -> Self {
+        assert!(retries <= RETRIES_MAX, "{retries} retries are more than the {RETRIES_MAX} allowed");
+        self.handlers.default_retries = retries;
         self
     }
 
@@ -308,6 +324,11 @@ impl<S: 'static> Registry<S> {
         names.into_iter()
     }
 
+    /// The state that its handlers share.
+    pub(crate) fn state(&self) -> Rc<S> {
+        Rc::clone(&self.home.state)
+    }
+
     pub(crate) fn into_handlers(self) -> Handlers {
         self.handlers.complete()
     }
@@ -337,11 +358,25 @@ mod tests {
             .retry_policy(policy());
         let handlers = registry.into_handlers();
         let (a, b) = (handlers.find("A").unwrap(), handlers.find("B").unwrap());
-        assert_eq!((a.retries, b.retries), (RETRIES_MAX, 0));
+        assert_eq!([Some(a), Some(b), None].map(|entry| handlers.retries(entry)), [RETRIES_MAX, 0, 0]);
         assert_eq!((a.retry_queue.as_deref(), b.retry_queue.as_deref()), (None, Some("later")));
         let shown = |entry| format!("{:?}", handlers.policy(entry));
         let (gem, fixed) = (format!("{:?}", RetryPolicy::gem()), format!("{:?}", policy()));
         assert_eq!([shown(Some(a)), shown(Some(b)), shown(None)], [gem.clone(), fixed, gem]);
+    }
+
+    #[test]
+    fn the_job_names_its_retries_before_the_operator_and_the_operator_before_the_program() {
+        let registry =
+            || Registry::new(()).default_retries(4).job("Own", nothing).retries(2).job("Any", nothing);
+        let retries = |configured| {
+            let mut handlers = registry().into_handlers();
+            handlers.set_default_retries(configured);
+            ["Own", "Any", "Unknown"].map(|name| handlers.retries(handlers.find(name)))
+        };
+        assert_eq!(retries(None), [2, 4, 4]);
+        assert_eq!(retries(Some(7)), [2, 7, 7]);
+        assert_eq!(retries(Some(0)), [2, 0, 0]);
     }
 
     #[test]
@@ -351,8 +386,12 @@ mod tests {
         assert_eq!(refused(|| Registry::new(()).retry_queue("q")), "retry_queue(…) comes before any job");
         let policy = || Registry::new(()).retry_policy(RetryPolicy::gem());
         assert_eq!(refused(policy), "retry_policy(…) comes before any job");
-        let too_many = || Registry::new(()).job("A", nothing).retries(RETRIES_MAX + 1);
-        assert_eq!(refused(too_many), "1001 retries are more than the 1000 allowed");
+        for too_many in [
+            || Registry::new(()).job("A", nothing).retries(RETRIES_MAX + 1),
+            || Registry::new(()).default_retries(RETRIES_MAX + 1),
+        ] {
+            assert_eq!(refused(too_many), "1001 retries are more than the 1000 allowed");
+        }
     }
 
     #[test]

@@ -203,6 +203,7 @@ mod tests {
             queue: "q",
             attempt: 4,
             retries: 5,
+            default_retries: 0,
             payload: &payload,
             now: Instant::now(),
             args: parsed.args,

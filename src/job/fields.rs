@@ -31,11 +31,16 @@ pub const RETRIED_AT: &str = "retried_at";
 pub const TRACEPARENT: &str = "traceparent";
 /// The queue for retries of this one job. Only our workers read it; a Ruby server uses the queue of the job's class.
 pub const RETRY_QUEUE: &str = "retry_queue";
+/// Unix time in seconds since when a job is left to workers that know its name.
+pub const LEFT_SINCE: &str = "left_since";
+/// Unix time in seconds until which it is left to them this time: as long as nobody else plans anything for the job, the
+/// same as [`RETRY_AT`].
+pub const LEFT_UNTIL: &str = "left_until";
 /// Unix time in seconds of the push, if the producer records it. Neither the gem's client nor ours does.
 pub const ENQUEUED_AT: &str = "enqueued_at";
 
 /// The members that a producer cannot choose freely: each has a meaning, and is written elsewhere.
-pub const RESERVED: [&str; 13] = [
+pub const RESERVED: [&str; 15] = [
     NAME,
     ARGS,
     RETRIES,
@@ -49,4 +54,6 @@ pub const RESERVED: [&str; 13] = [
     RETRIED_AT,
     TRACEPARENT,
     RETRY_QUEUE,
+    LEFT_SINCE,
+    LEFT_UNTIL,
 ];

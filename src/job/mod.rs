@@ -13,6 +13,7 @@ pub mod trace;
 pub mod amend;
 pub mod bad;
 pub mod failure;
+pub mod left;
 pub mod retry;
 
 mod forward;

@@ -179,14 +179,18 @@ pub fn next_attempt(history: History) -> u32 {
     history.attempt.saturating_add(1)
 }
 
-/// A job's history when its handler sets a number of retries for payloads that name none (no `retries`, or null). Ruby and
-/// our clients always name one, and it takes precedence.
+/// A job's history where a worker sets a number of retries for payloads that name none (no `retries`, or null). A number in
+/// the payload takes precedence: Ruby's client always writes one, ours if told.
 #[must_use]
 pub fn with_default_retries(raw: &[u8], history: History, retries: u32) -> History {
-    if retries == 0 || history.retries > 0 || names_retries(raw) {
-        return history;
-    }
-    History { retries, ..history }
+    History { retries: retries_in(raw, history.retries, retries), ..history }
+}
+
+/// How many retries a job has: `read` is what the parser read from its payload, 0 if that names none, in which case the
+/// worker's `default` applies.
+#[must_use]
+pub fn retries_in(raw: &[u8], read: u32, default: u32) -> u32 {
+    if default == 0 || read > 0 || names_retries(raw) { read } else { default }
 }
 
 fn names_retries(raw: &[u8]) -> bool {

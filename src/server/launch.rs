@@ -1,11 +1,7 @@
 //! Starts the executors and waits until they end.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::future::Future;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{cell::RefCell, collections::BTreeMap, fmt::Display, future::Future};
+use std::{sync::Arc, time::Duration, time::Instant};
 
 use core_affinity::CoreId;
 use glommio::{CpuSet, ExecutorJoinHandle, LocalExecutorBuilder};
@@ -16,7 +12,7 @@ use super::pulse;
 use super::reload::{self, Source};
 use crate::cli::{Failure, VERSION};
 use crate::client::LocalClient;
-use crate::config::{Config, Mode};
+use crate::config::{Config, Mode, Unknown};
 use crate::control::{
     self, ControlOptions, DutyOptions, Expected, Outcome, Reload, RubyListTimes, ServiceManager, Settings,
 };
@@ -311,6 +307,8 @@ fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
         at_least_once: config.mode == Mode::AtLeastOnce,
         dead_jobs_max: settings.dead_jobs_max,
         dead_timeout: settings.dead_timeout,
+        default_retries: config.default_retries,
+        leave_unknown: (config.unknown == Unknown::Leave).then_some(config.unknown_for),
         block_time: Duration::from_secs(block_time.as_secs()),
         stats: Arc::new(ShardStats::default()),
     };

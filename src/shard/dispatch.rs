@@ -49,6 +49,8 @@ impl Dispatch {
             at_least_once: true,
             dead_jobs_max: DEAD_JOBS_MAX,
             dead_timeout: DEAD_TIMEOUT,
+            default_retries: None,
+            leave_unknown: None,
             block_time: Duration::from_secs(WAIT_TIME_MIN.as_secs()),
             stats: Arc::new(ShardStats::default()),
         };
@@ -86,7 +88,8 @@ impl Dispatch {
         let (jid, queue) = (jid.unwrap_or_default(), &*self.shard.home().name);
         let Some(entry) = self.shard.handlers().find(name) else { return false };
         let (attempt, retries, now) = (history.attempt, history.retries, self.made_at);
-        let call = Call { name, jid, queue, attempt, retries, payload, now, args };
+        let default_retries = self.shard.handlers().retries(Some(entry));
+        let call = Call { name, jid, queue, attempt, retries, default_retries, payload, now, args };
         matches!(entry.start(call), Started::Done(Ok(())))
     }
 

@@ -37,7 +37,8 @@ where
     let (commands, control) = mesh.connect().await;
     let control = Rc::new(control);
     let how = match build.await {
-        Ok(handlers) => {
+        Ok(mut handlers) => {
+            handlers.set_default_retries(options.default_retries);
             options.stats.current.name_jobs(handlers.names());
             options.stats.current.name_queues(options.queues.iter().map(|(name, _)| name.as_str()));
             here::is_shard(&options.stats);

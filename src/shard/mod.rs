@@ -30,6 +30,7 @@
 //! | `phases` | the latest phase of a stop that control has ordered |
 //! | `numbers`, `clock` | numbers of batches and calls; Unix times of moments |
 //! | `abroad`, `held`, `burials`, `complaints` | what waits for another realm, a spoilt key, a burial; what was logged |
+//! | `left` | how many jobs of unknown names were left to other workers lately |
 //!
 //! The other files act on these parts and keep nothing. No file imports one that imports it, directly or indirectly:
 //! `tests/tidy` holds that.
@@ -68,6 +69,7 @@ mod deadlines;
 mod hand;
 mod held;
 mod ledger;
+mod left;
 mod numbers;
 mod phases;
 mod slots;

@@ -31,6 +31,10 @@ pub(crate) struct ShardOptions {
     pub(crate) dead_jobs_max: u64,
     /// How long an entry stays in the dead set.
     pub(crate) dead_timeout: Duration,
+    /// Retries of a job for which neither payload nor handler names a number; `None`: the program's default.
+    pub(crate) default_retries: Option<u32>,
+    /// How long a job whose name it does not know is left to other workers; `None`: it fails at once.
+    pub(crate) leave_unknown: Option<Duration>,
     /// How long one blocking call waits in Redis, in whole seconds.
     pub(crate) block_time: Duration,
     /// Its published counters.

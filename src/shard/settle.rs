@@ -1,6 +1,6 @@
 //! The one place that turns a job's end into what is reported to Redis: ack, retry set, dead set.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::abroad::Retry;
 use super::batch::{Batch, JobState};
@@ -8,9 +8,12 @@ use super::failures::{self, Failed, Sequel};
 use super::ledger::Report;
 use super::state::Shard;
 use crate::handler::{JobError, course};
-use crate::job::fields;
+use crate::job::failure::CLASS_UNKNOWN_JOB;
+use crate::job::left::left_since;
 use crate::job::retry::with_default_retries;
-use crate::job::{BadPayload, DeadJob, ErrorInfo, FailureTimes, Fate, Plan, bury_unparsable, decide, member};
+use crate::job::{
+    self, BadPayload, DeadJob, ErrorInfo, FailureTimes, Fate, Plan, bury_unparsable, decide, fields, member,
+};
 use crate::store::turn::{BatchName, Destination, Move};
 use crate::wire::QueueName;
 
@@ -26,7 +29,7 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
     let queue = &*shard.queue(batch.queue).name;
     let raw = batch.payload(at);
     let Failed { entry, name, jid, .. } = *failed;
-    let history = with_default_retries(raw, failed.history, entry.map_or(0, |entry| entry.retries));
+    let history = with_default_retries(raw, failed.history, shard.handlers().retries(entry));
     let info = ErrorInfo::new(error.class(), error.message());
     let own_retry_queue = retry_queue(raw);
     let retry_queue = own_retry_queue.as_ref().map(QueueName::as_str);
@@ -72,6 +75,44 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
             bad(shard, batch, at, &BadPayload::NotJson { detail: reason.to_string() });
         }
     }
+}
+
+/// No handler has the job's name. It is left to workers that know it for a while: it waits in the retry set, then it is
+/// next in its queue. After that it has failed.
+pub(super) fn unknown(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>) {
+    if let Some(within) = shard.options().leave_unknown
+        && leave(shard, batch, at, within, failed)
+    {
+        return;
+    }
+    let error = JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {}", failed.name));
+    failure(shard, batch, at, failed, &error);
+}
+
+/// Leaves a job to other workers. Returns whether it still may be.
+fn leave(shard: &Shard, batch: &Batch, at: usize, within: Duration, failed: &Failed<'_>) -> bool {
+    let Failed { name, jid, .. } = *failed;
+    let queue = &*shard.queue(batch.queue).name;
+    let raw = batch.payload(at);
+    // A new stamp for each, so jobs of equal bytes stay apart.
+    let now = shard.ledger().stamp(shard.clock().now());
+    let since = left_since(raw, now, within).unwrap_or(now);
+    if now - since >= within.as_secs_f64() {
+        return false;
+    }
+    let until = shard.left().until(now, since, fastrand::f64());
+    let Ok(payload) = job::left::leave(raw, since, until, queue) else { return false };
+    tracing::debug!(
+        queue,
+        name,
+        jid,
+        until,
+        "no handler here has this name; the job is left to other workers"
+    );
+    shard.options().stats.left.add(name);
+    shard.ledger().count_no_run();
+    move_to(shard, batch, at, Destination::Retries, until, payload);
+    true
 }
 
 /// The payload is not a job: it goes to the dead set with the reason and its bytes.

@@ -13,6 +13,7 @@ use super::crew::Seat;
 use super::hand::Hand;
 use super::held::Held;
 use super::ledger::Ledger;
+use super::left::Left;
 use super::numbers::Numbers;
 use super::options::ShardOptions;
 use super::phases::Phases;
@@ -43,6 +44,7 @@ pub(super) struct Shard {
     abroad: Abroad,
     held: Held,
     burials: Burials,
+    left: Left,
     complaints: Complaints,
     clock: Clock,
     parser: RefCell<Parser>,
@@ -75,6 +77,7 @@ impl Shard {
             abroad: Abroad::default(),
             held: Held::default(),
             burials: Burials::default(),
+            left: Left::default(),
             complaints: Complaints::default(),
             clock: Clock::new(options.clock()),
             parser: RefCell::new(Parser::new()),
@@ -153,6 +156,11 @@ impl Shard {
     /// Queues whose oversize payloads a task buries.
     pub(super) fn burials(&self) -> &Burials {
         &self.burials
+    }
+
+    /// Jobs of unknown names that were left to other workers.
+    pub(super) fn left(&self) -> &Left {
+        &self.left
     }
 
     /// What was logged.

@@ -21,8 +21,7 @@ use super::running::hold_slot;
 use super::settle;
 use super::state::Shard;
 use super::timeouts::end_after;
-use crate::handler::{Call, JobError, Started, give_way};
-use crate::job::failure::CLASS_UNKNOWN_JOB;
+use crate::handler::{Call, Started, give_way};
 use crate::job::parse::Parsed;
 use crate::limits::RUN_SLICE;
 use crate::stats::JobMark;
@@ -92,14 +91,15 @@ fn start(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> bool 
     };
     let jid = jid.unwrap_or_default();
     let Some(entry) = shard.handlers().find(name) else {
-        let error = JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {name}"));
-        settle::failure(shard, batch, at, &Failed { history, entry: None, name, jid }, &error);
+        settle::unknown(shard, batch, at, &Failed { history, entry: None, name, jid });
         return true;
     };
     let (options, queue, attempt) = (shard.options(), &*shard.queue(batch.queue).name, history.attempt);
     let span = JobSpan { name, jid, queue, attempt, shard: options.shard }.open();
     let mark = JobMark::new(entry.number, shard.queue_number(batch.queue), jid);
-    let call = Call { name, jid, queue, attempt, retries: history.retries, payload, now, args };
+    let retries = history.retries;
+    let default_retries = shard.handlers().retries(Some(entry));
+    let call = Call { name, jid, queue, attempt, retries, default_retries, payload, now, args };
     options.stats.current.begin(&mark, now);
     let started = span.in_scope(|| entry.start(call));
     options.stats.current.end();

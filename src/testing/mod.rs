@@ -41,10 +41,38 @@
 //! });
 //! ```
 //!
+//! Pauses take no time: [`TestWorker::run_to_end`] makes all runs of a job, [`TestWorker::advance`] lets an hour pass and
+//! runs what becomes due. [`TestWorker::state`] is the state that the handlers share, [`Run::pushed`] what a run has pushed.
+//!
+//! ```
+//! use std::cell::Cell;
+//!
+//! use jiggler_uring::testing::{self, TestWorker};
+//! use jiggler_uring::{Ctx, JobError, JobResult, NewJob, Registry};
+//!
+//! async fn import(ctx: Ctx<Cell<u32>>) -> JobResult {
+//!     ctx.state().set(ctx.state().get() + 1);
+//!     if ctx.job().attempt < 2 {
+//!         return Err(JobError::new("Offline", "try again"));
+//!     }
+//!     Ok(())
+//! }
+//!
+//! testing::block_on(async {
+//!     let worker = TestWorker::new(Registry::new(Cell::new(0)).job("Import", import).retries(5));
+//!     let runs = worker.run_to_end(&NewJob::new("Import", &[(); 0]).unwrap()).await;
+//!     assert!(runs.len() == 3 && runs[2].outcome.is_done());
+//!     assert_eq!(worker.state().get(), 3);
+//!     assert!(worker.run_attempt(&NewJob::new("Import", &[(); 0]).unwrap(), 2).await.outcome.is_done());
+//! });
+//! ```
+//!
 //! A handler can also be called directly, as a function: with [`Ctx::new`](crate::Ctx::new) if it takes a context.
-//! Programs that push jobs can be tested against a real server, private to the test: [`PrivateRedis`].
+//! Programs that push jobs can be tested against a real server, private to the test: [`PrivateRedis`]; and jobs on it, with
+//! the same assertions: [`redis::RedisWorker`].
 
-mod redis;
+pub mod redis;
+mod run;
 mod worker;
 
 use std::future::Future;
@@ -54,7 +82,8 @@ use glommio::{LocalExecutorBuilder, Placement};
 use crate::limits::EXECUTOR_IO_BYTES;
 
 pub use redis::{PrivateRedis, StartError};
-pub use worker::{Outcome, Run, TestWorker};
+pub use run::{Outcome, Run};
+pub use worker::{TestWorker, Waiting};
 
 /// Runs a future to completion in this thread, on the kind of executor that handlers run on: files, sockets, timers
 /// and [`LocalClient`](crate::LocalClient)s work in it.

@@ -1,172 +1,184 @@
-//! A worker without Redis: jobs run one by one inside the test, and what they push stays in memory.
+//! A worker without Redis: jobs run one by one inside the test, what they push stays in memory, and time passes when
+//! the test says so.
 
-use std::time::{Duration, Instant};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::client::{LocalClient, NewJob, Push, Pushed};
-use crate::handler::{Call, Handlers, JobError, JobResult, Registry, Started, course};
-use crate::job::failure::{CLASS_BAD_PAYLOAD, CLASS_TIMEOUT, CLASS_UNKNOWN_JOB};
-use crate::job::retry::{next_attempt, with_default_retries};
-use crate::job::{Course, History, Parser};
+use super::run::{Run, Runner, cannot_be_pushed};
+use crate::client::{LocalClient, Push, Pushed};
+use crate::handler::Registry;
+use crate::job::Fate;
+use crate::job::amend::{FieldValue, amend};
+use crate::job::fields;
 use crate::limits::DRAIN_JOBS_MAX;
-use crate::timeout::within;
+use crate::time::unix_now;
 
-/// Runs jobs with the handlers of a registry, once each: payload, lookup, arguments, middleware, timeout, panics and
-/// the verdict on a failure are those of a real worker. Retries are reported, not made.
+/// Runs jobs with the handlers of a registry: payload, lookup, arguments, middleware, timeout, panics and the verdict
+/// on a failure are those of a real worker, with one difference: a name without a handler fails at once.
+///
+/// A run is made once. What is to run again, and what jobs push, waits until the test lets time pass
+/// ([`advance`](Self::advance)), asks for all runs of one job ([`run_to_end`](Self::run_to_end)) or takes what was pushed
+/// ([`drain`](Self::drain)).
 ///
 /// Use it inside [`block_on`](super::block_on).
-pub struct TestWorker {
-    handlers: Handlers,
+pub struct TestWorker<S = ()> {
+    runner: Runner<S>,
     client: LocalClient,
+    /// What would be in the retry set.
+    waiting: RefCell<Vec<Waiting>>,
+    /// Unix time here.
+    now: Cell<f64>,
 }
 
-/// One run of a job.
-#[derive(Debug)]
+/// A job that would be in the retry set.
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Run {
-    /// The job's name; empty if the payload is not a job.
-    pub name: String,
-    /// The job's id; empty if the payload carries none.
-    pub jid: String,
-    /// The queue it was taken from.
+pub struct Waiting {
+    /// When it is due, Unix time in seconds.
+    pub due_at: f64,
+    /// The queue it goes to then.
     pub queue: String,
-    /// The outcome.
-    pub outcome: Outcome,
+    /// The bytes that would be in Redis.
+    pub payload: Vec<u8>,
 }
 
-/// What a real worker would have done after a run.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// Acked: the job is done.
-    Done,
-    /// Into the retry set.
-    Retry {
-        /// When it would run again.
-        after: Duration,
-        /// Why it failed.
-        error: JobError,
-    },
-    /// Into the dead set.
-    Dead {
-        /// Why it failed.
-        error: JobError,
-    },
-    /// Into the retry set, to run again as if it had not run.
-    Snoozed {
-        /// When it would run again.
-        after: Duration,
-    },
-    /// Acked, without having succeeded.
-    Discarded {
-        /// Why.
-        error: JobError,
-    },
-}
-
-impl Outcome {
-    /// Whether the job succeeded.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        matches!(self, Self::Done)
-    }
-
-    /// Whether it would be in the dead set.
-    #[must_use]
-    pub fn is_dead(&self) -> bool {
-        matches!(self, Self::Dead { .. })
-    }
-
-    /// Why it failed or was discarded.
-    #[must_use]
-    pub fn error(&self) -> Option<&JobError> {
-        match self {
-            Self::Retry { error, .. } | Self::Dead { error } | Self::Discarded { error } => Some(error),
-            Self::Done | Self::Snoozed { .. } => None,
-        }
-    }
-}
-
-impl TestWorker {
+impl<S: 'static> TestWorker<S> {
     /// A worker with these handlers, which are those of core 0.
-    pub fn new<S: 'static>(registry: Registry<S>) -> Self {
-        let client = LocalClient::in_memory();
-        let handlers = registry.into_handlers();
-        let client = handlers.services().attach(0, client);
-        Self { handlers, client }
+    pub fn new(registry: Registry<S>) -> Self {
+        let (runner, client) = Runner::new(registry, LocalClient::in_memory());
+        let now = unix_now();
+        client.set_clock(now);
+        Self { runner, client, waiting: RefCell::default(), now: Cell::new(now) }
     }
 
-    /// Runs a job as if it had been pushed and fetched.
+    /// The state that the handlers share.
+    #[must_use]
+    pub fn state(&self) -> &Rc<S> {
+        self.runner.state()
+    }
+
+    /// Runs a job as if it had been pushed and fetched: from its queue, with its retries.
     ///
     /// # Panics
     /// If it cannot be pushed at all.
     pub async fn run<J: Push + ?Sized>(&self, job: &J) -> Run {
-        let queue = LocalClient::in_memory();
-        if let Err(error) = queue.enqueue(job).await {
-            cannot_be_pushed(&error);
-        }
-        match queue.take_pushed().pop() {
-            Some(Pushed { queue, payload, .. }) => self.run_payload(&queue, &payload).await,
-            None => cannot_be_pushed(&"it is nowhere"),
-        }
+        let Pushed { queue, payload, .. } = pushed(job).await;
+        self.run_payload(&queue, &payload).await
     }
 
-    /// Runs a job with this name and these arguments, from the queue `default` and without retries.
+    /// Runs a job with this name and these arguments. Its queue is that of its type, if it is registered with
+    /// [`Registry::handle`], else `default`; its retries are those of its handler or the registry.
     ///
     /// # Panics
     /// If it cannot be pushed at all.
     pub async fn run_named<A: Serialize + ?Sized>(&self, name: &str, args: &A) -> Run {
-        match NewJob::new(name, args) {
-            Ok(job) => self.run(&job).await,
-            Err(error) => cannot_be_pushed(&error),
-        }
+        self.run(&self.runner.named(name, args)).await
+    }
+
+    /// Runs a job as it is after this many failed runs: its retry number `attempt`.
+    ///
+    /// # Panics
+    /// If it cannot be pushed at all.
+    pub async fn run_attempt<J: Push + ?Sized>(&self, job: &J, attempt: u32) -> Run {
+        let Pushed { queue, payload, .. } = pushed(job).await;
+        let history = [
+            (fields::STARTED_AT, FieldValue::Float(self.now.get())),
+            (fields::ATTEMPT, FieldValue::Count(attempt.into())),
+        ];
+        // The client has written an object.
+        let payload = if attempt == 0 { payload } else { amend(&payload, &history).unwrap_or_default() };
+        self.run_payload(&queue, &payload).await
     }
 
     /// Runs a payload as it would be in a queue, for example from a Ruby program.
     pub async fn run_payload(&self, queue: &str, payload: &[u8]) -> Run {
-        let payload = Bytes::copy_from_slice(payload);
-        let mut run =
-            Run { name: String::new(), jid: String::new(), queue: queue.to_owned(), outcome: Outcome::Done };
-        let mut parser = Parser::new();
-        let parsed = match parser.parse(&payload) {
-            Ok(parsed) => parsed,
-            Err(reason) => {
-                run.outcome = Outcome::Dead { error: JobError::new(CLASS_BAD_PAYLOAD, reason.to_string()) };
-                return run;
-            }
-        };
-        let (name, jid, history) = (parsed.name, parsed.jid.unwrap_or_default(), parsed.history);
-        name.clone_into(&mut run.name);
-        jid.clone_into(&mut run.jid);
-        let History { attempt, retries, .. } = history;
-        let entry = self.handlers.find(name);
-        let result = match entry {
-            None => Err(JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {name}"))),
-            Some(entry) => {
-                let (now, args) = (Instant::now(), parsed.args);
-                let call = Call { name, jid, queue, attempt, retries, payload: &payload, now, args };
-                match entry.start(call) {
-                    Started::Done(result) => result,
-                    Started::Waiting(future) => match entry.timeout {
-                        None => future.await,
-                        Some(timeout) => within(timeout, future).await.unwrap_or_else(|| expired(timeout)),
-                    },
-                }
-            }
-        };
-        if let Err(error) = result {
-            let default = entry.map_or(0, |entry| entry.retries);
-            let history = with_default_retries(&payload, history, default);
-            let course = course(self.handlers.policy(entry), &error, history, fastrand::f64());
-            run.outcome = outcome(course, history, error);
+        let before = self.client.pushed().len();
+        let (mut run, fate) = self.runner.run(queue, &Bytes::copy_from_slice(payload), self.now.get()).await;
+        run.pushed = self.client.pushed().split_off(before);
+        if let Some(Fate::Retry { at, payload } | Fate::Snooze { at, payload }) = fate {
+            let queue = crate::job::member(&payload, fields::QUEUE).unwrap_or_else(|| queue.to_owned());
+            self.waiting.borrow_mut().push(Waiting { due_at: at, queue, payload });
         }
         run
     }
 
+    /// Runs a job, and again at the end of each pause that its failures and snoozes ask for, until it is done, dead or
+    /// discarded. The pauses take no time here; the worker's clock moves on by them, and nothing else that is due by
+    /// then runs.
+    ///
+    /// # Panics
+    /// If it cannot be pushed at all, or after [`DRAIN_JOBS_MAX`] runs: it never ends.
+    pub async fn run_to_end<J: Push + ?Sized>(&self, job: &J) -> Vec<Run> {
+        let mut runs = vec![self.run(job).await];
+        while runs.last().is_some_and(|run| run.outcome.runs_again_after().is_some()) {
+            assert!(
+                runs.len() < DRAIN_JOBS_MAX,
+                "the job has run {DRAIN_JOBS_MAX} times and still has not ended"
+            );
+            // What its last run has put there.
+            let next = self.waiting.borrow_mut().pop();
+            let Some(next) = next else { break };
+            self.set_clock(self.now.get().max(next.due_at));
+            runs.push(self.run_payload(&next.queue, &next.payload).await);
+        }
+        runs
+    }
+
+    /// Lets time pass, and runs what becomes due meanwhile, in the order in which it does: retries, snoozed jobs, and
+    /// what jobs push for now or for later. Nothing sleeps.
+    ///
+    /// # Panics
+    /// After [`DRAIN_JOBS_MAX`] jobs: something keeps pushing itself forever.
+    pub async fn advance(&self, by: Duration) -> Vec<Run> {
+        let until = self.now.get() + by.as_secs_f64();
+        let mut runs = Vec::new();
+        while let Some(Waiting { due_at, queue, payload }) = self.take_due(until) {
+            assert!(runs.len() < DRAIN_JOBS_MAX, "{DRAIN_JOBS_MAX} jobs have run and there are more");
+            self.set_clock(self.now.get().max(due_at));
+            runs.push(self.run_payload(&queue, &payload).await);
+        }
+        self.set_clock(until);
+        runs
+    }
+
+    /// Takes the next job that is due by then.
+    fn take_due(&self, until: f64) -> Option<Waiting> {
+        let mut waiting = self.waiting.borrow_mut();
+        let now = self.now.get();
+        waiting.extend(self.client.take_pushed().into_iter().map(|job| Waiting {
+            due_at: job.due_at.unwrap_or(now),
+            queue: job.queue,
+            payload: job.payload,
+        }));
+        let next = waiting.iter().enumerate().min_by(|one, other| one.1.due_at.total_cmp(&other.1.due_at))?;
+        let (at, due_at) = (next.0, next.1.due_at);
+        (due_at <= until).then(|| waiting.remove(at))
+    }
+
+    fn set_clock(&self, now: f64) {
+        self.now.set(now);
+        self.client.set_clock(now);
+    }
+
+    /// Unix time in seconds here: that of its start, and what [`advance`](Self::advance) and
+    /// [`run_to_end`](Self::run_to_end) have added.
+    #[must_use]
+    pub fn now(&self) -> f64 {
+        self.now.get()
+    }
+
+    /// What would be in the retry set: failed and snoozed jobs that have not run again, oldest first.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<Waiting> {
+        self.waiting.borrow().clone()
+    }
+
     /// Runs everything that jobs have pushed, oldest first, whatever the queue and the due time, and what that pushes
-    /// in turn, until nothing is left.
+    /// in turn, until nothing is left. What is to be retried keeps waiting.
     ///
     /// # Panics
     /// After [`DRAIN_JOBS_MAX`] jobs: something keeps pushing itself forever.
@@ -197,38 +209,34 @@ impl TestWorker {
     }
 
     /// Tears down the state, as after the last job of a core: see [`Registry::on_stop`].
-    pub async fn stop(mut self) {
-        self.handlers.take_tear_down().run(0).await;
+    pub async fn stop(self) {
+        self.runner.stop().await;
     }
 }
 
-fn outcome(course: Course, history: History, error: JobError) -> Outcome {
-    match course {
-        Course::Retry { after } if next_attempt(history) <= history.retries => {
-            Outcome::Retry { after, error }
-        }
-        Course::Retry { .. } | Course::Die => Outcome::Dead { error },
-        Course::Snooze { after } => Outcome::Snoozed { after },
-        Course::Discard => Outcome::Discarded { error },
+/// A job as it is in Redis once it is pushed.
+async fn pushed<J: Push + ?Sized>(job: &J) -> Pushed {
+    let queue = LocalClient::in_memory();
+    if let Err(error) = queue.enqueue(job).await {
+        cannot_be_pushed(&error);
     }
-}
-
-fn expired(timeout: Duration) -> JobResult {
-    Err(JobError::new(CLASS_TIMEOUT, format!("it ran for longer than its timeout of {timeout:?}")))
-}
-
-#[expect(clippy::panic, reason = "for tests only, which it makes fail")]
-fn cannot_be_pushed(why: &dyn std::fmt::Display) -> ! {
-    panic!("the job cannot be pushed: {why}")
+    match queue.take_pushed().pop() {
+        Some(pushed) => pushed,
+        None => cannot_be_pushed(&"it is nowhere"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-    use std::rc::Rc;
+    use std::time::Instant;
 
+    use serde::{Deserialize, Serialize};
+
+    use super::super::run::Outcome;
     use super::*;
-    use crate::handler::{CancelFlag, Ctx, RetryPolicy};
+    use crate::client::{Job, NewJob};
+    use crate::handler::{CancelFlag, Ctx, JobError, JobResult, RetryPolicy};
+    use crate::job::failure::{CLASS_TIMEOUT, CLASS_UNKNOWN_JOB};
     use crate::testing::block_on;
 
     async fn fails(kind: String) -> JobResult {
@@ -289,6 +297,86 @@ mod tests {
         });
     }
 
+    #[derive(Serialize, Deserialize)]
+    struct Welcome {
+        user: u64,
+    }
+
+    impl Job for Welcome {
+        const NAME: &'static str = "Welcome";
+        const QUEUE: &'static str = "mails";
+        const RETRIES: Option<u32> = Some(4);
+    }
+
+    /// Notes the attempts; succeeds in the third, after having put off the second.
+    async fn welcome(ctx: Ctx<RefCell<Vec<u32>>>, job: Welcome) -> JobResult {
+        let attempt = ctx.job().attempt;
+        ctx.state().borrow_mut().push(attempt);
+        let runs = ctx.state().borrow().len();
+        match (job.user, runs) {
+            (7, 1) => Err(JobError::new("Early", "")),
+            (7, 2) => Err(JobError::snooze(Duration::from_secs(60))),
+            _ => {
+                ctx.enqueue_in(Duration::from_secs(600), &NewJob::new("Later", &(job.user,))?).await?;
+                Ok(())
+            }
+        }
+    }
+
+    async fn later(ctx: Ctx<RefCell<Vec<u32>>>, user: u64) {
+        ctx.state().borrow_mut().push(u32::try_from(user).unwrap());
+    }
+
+    fn welcoming() -> TestWorker<RefCell<Vec<u32>>> {
+        TestWorker::new(Registry::new(RefCell::default()).handle(welcome).job("Later", later))
+    }
+
+    #[test]
+    fn a_job_runs_in_its_queue_with_its_retries_and_its_state_can_be_read() {
+        block_on(async {
+            let worker = welcoming();
+            for run in [worker.run(&Welcome { user: 1 }).await, worker.run_named("Welcome", &(2,)).await] {
+                assert_eq!((&*run.queue, run.attempt), ("mails", 0));
+                assert!(run.outcome.is_done());
+                let pushed: Vec<&str> = run.pushed.iter().map(|job| &*job.name).collect();
+                assert_eq!(pushed, ["Later"], "what this run pushed, not what the other did");
+            }
+            let run = worker.run_attempt(&Welcome { user: 1 }, 3).await;
+            assert_eq!((run.attempt, run.retries), (3, 4));
+            assert_eq!(*worker.state().borrow(), [0, 0, 3]);
+            // The worker's own number is there for what names none.
+            let worker = TestWorker::new(registry().default_retries(6));
+            assert_eq!(worker.run_named("Fails", &("x",)).await.retries, 6);
+            assert!(worker.run_named("Fails", &("x",)).await.outcome.runs_again_after().is_some());
+        });
+    }
+
+    #[test]
+    fn pauses_pass_when_the_test_says_so() {
+        block_on(async {
+            let worker = welcoming();
+            let began = worker.now();
+            let runs = worker.run_to_end(&Welcome { user: 7 }).await;
+            assert!(runs.len() == 3 && runs[2].outcome.is_done(), "{runs:?}");
+            assert_eq!(*worker.state().borrow(), [0, 1, 1], "a snooze is no attempt");
+            assert!((worker.now() - began - 76.0).abs() < 3.0, "16 s and a minute: {}", worker.now() - began);
+
+            assert!(worker.advance(Duration::from_secs(599)).await.is_empty());
+            let runs = worker.advance(Duration::from_secs(2)).await;
+            assert_eq!(runs.iter().map(|run| &*run.name).collect::<Vec<_>>(), ["Later"]);
+            assert!(worker.waiting().is_empty() && worker.pushed().is_empty());
+
+            // A retry of one job, with time, beside what it pushed.
+            worker.state().borrow_mut().clear();
+            assert!(!worker.run(&Welcome { user: 7 }).await.outcome.is_done());
+            let waiting = worker.waiting();
+            assert_eq!((waiting.len(), &*waiting[0].queue), (1, "mails"));
+            let names: Vec<String> =
+                worker.advance(Duration::from_secs(3_600)).await.into_iter().map(|run| run.name).collect();
+            assert_eq!(names, ["Welcome", "Welcome", "Later"]);
+        });
+    }
+
     #[test]
     fn a_drain_runs_what_jobs_push_until_nothing_is_left() {
         block_on(async {
@@ -305,7 +393,7 @@ mod tests {
 
     #[test]
     fn what_a_job_started_elsewhere_learns_that_the_job_is_over() {
-        type Flags = std::cell::RefCell<Vec<CancelFlag>>;
+        type Flags = RefCell<Vec<CancelFlag>>;
         async fn asks(ctx: Ctx<Flags>, waits: bool) {
             assert!(
                 !ctx.is_cancelled() && ctx.time_left().is_some() && ctx.deadline() > Some(Instant::now())

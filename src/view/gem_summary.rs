@@ -12,7 +12,7 @@ use super::member;
 use crate::{
     store::survey::{Process, Summary},
     wire::{
-        figures::{Figures, Trouble},
+        figures::{Figures, LeftName, Trouble},
         heartbeat_key::{self, Poller},
     },
 };
@@ -71,13 +71,16 @@ struct Health<'a> {
     ok: bool,
     phase: &'a str,
     troubles: &'a [Trouble],
+    /// Names that it does not know, whose jobs it leaves to others.
+    #[serde(skip_serializing_if = "<[LeftName]>::is_empty")]
+    left: &'a [LeftName],
 }
 
 impl<'a> Health<'a> {
     fn of(process: &'a Process, figures: &'a Figures) -> Self {
-        let troubles = &figures.troubles;
+        let Figures { troubles, left, .. } = figures;
         let ok = process.died_at.is_none() && troubles.is_empty();
-        Self { ok, phase: member::phase(process), troubles }
+        Self { ok, phase: member::phase(process), troubles, left }
     }
 }
 

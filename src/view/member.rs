@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::limits::RUNNING_JOBS_SHOWN_MAX;
 use crate::store::survey::{Heartbeat, Process, Summary};
-use crate::wire::figures::{ShardFigures, Trouble};
+use crate::wire::figures::{LeftName, ShardFigures, Trouble};
 use crate::wire::heartbeat_key::Poller;
 
 /// Whose process it is.
@@ -45,6 +45,8 @@ pub(crate) struct Member {
     pub(crate) heartbeat: Option<f64>,
     /// By how many seconds the clock of its host is ahead of Redis's, if by more than one; below 0: behind. Ours only.
     pub(crate) clock_skew_s: Option<f64>,
+    /// Names that it does not know, whose jobs it leaves to other workers. Ours only.
+    pub(crate) left: Vec<LeftName>,
     pub(crate) shards: Vec<ShardFigures>,
     pub(crate) jobs: Vec<RunningJob>,
     /// Since when it counts as dead, Unix seconds; `None`: it lives, as far as is known. Ours only.
@@ -110,6 +112,7 @@ impl Member {
             started_at: process.started_at,
             heartbeat: number(|said| &said.heartbeat),
             clock_skew_s: figures.and_then(|figures| figures.clock_skew_s),
+            left: figures.map(|figures| figures.left.clone()).unwrap_or_default(),
             shards: figures.map(|figures| figures.shards.clone()).unwrap_or_default(),
             jobs,
             died_at: process.died_at,

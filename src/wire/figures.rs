@@ -41,6 +41,18 @@ pub struct Figures {
     /// The key of its heartbeat, for whoever reaps it; empty: not reported.
     #[serde(default)]
     pub heartbeat_key: String,
+    /// Names that it does not know, with how often it has left a job of each to other workers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftName>,
+}
+
+/// A name that a process does not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftName {
+    /// The name; empty for all that are not counted one by one.
+    pub name: String,
+    /// How often a job of this name was left to other workers.
+    pub times: u64,
 }
 
 /// A running job.
@@ -167,6 +179,7 @@ mod tests {
             clock_skew_s: Some(-60.5),
             heartbeat_s: 10,
             heartbeat_key: "jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm".to_owned(),
+            left: vec![LeftName { name: "B".to_owned(), times: 3 }],
         };
         let json = figures.to_json();
         assert!(
@@ -180,6 +193,7 @@ mod tests {
         let older = parse(br#"{"phase":"quiet","shards":[{"processed":7}]}"#).unwrap();
         assert_eq!((older.troubles.len(), older.shards[0].processed), (0, 7));
         assert_eq!((older.dead_jobs_max, older.dead_timeout_s, older.clock_skew_s), (0, 0, None));
+        assert!(older.left.is_empty());
         assert_eq!((older.jobs.len(), older.version.as_str(), older.shards[0].slots), (0, "", 0));
         assert_eq!((older.heartbeat_s, older.heartbeat_key.as_str()), (0, ""));
         let newer = json.replace("no-redis", "on-fire").replace("\"running\":3", "\"running\":3,\"new\":1");

@@ -114,7 +114,7 @@ fn an_unknown_job_is_retried_if_it_has_retries_and_dies_otherwise() {
         r#"{"name":"Misspelt","args":[],"jid":"d"}"#,
     ];
     redis.push("default", &jobs);
-    let _worker = Worker::start(&redis, &[]);
+    let _worker = Worker::start(&redis, &["--unknown", "fail"]);
     wait_until("both are settled", || redis.failures() == 2);
     let (retried, dead) = (json(&redis.set(RETRIES)[0].0), json(&redis.set(DEAD)[0].0));
     assert_eq!((&retried["jid"], &dead["jid"]), (&value!("r"), &value!("d")));

@@ -64,5 +64,6 @@ mod steering;
 mod tls;
 #[cfg(all(feature = "tls", feature = "tokio"))]
 mod tls_clients;
+mod unknown_names;
 #[cfg(feature = "tokio")]
 mod web_app;

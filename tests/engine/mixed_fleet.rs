@@ -83,7 +83,7 @@ fn jobs_of_ruby_producers_are_taken_byte_for_byte() {
         }
     }
     assert!(pushed.len() > 12, "{pushed:?}");
-    let mut worker = Worker::start(&redis, &["-q", "default,custom", "--cores", "2"]);
+    let mut worker = Worker::start(&redis, &["-q", "default,custom", "--cores", "2", "--unknown", "fail"]);
     wait_until("all have failed", || redis.failures() == pushed.len() as u64);
     worker.stop();
     let kept: Vec<String> =
@@ -93,6 +93,36 @@ fn jobs_of_ruby_producers_are_taken_byte_for_byte() {
         assert!(kept.iter().any(|job| job.starts_with(as_pushed)), "{payload} is not in {kept:?}");
     }
     assert_eq!((kept.len(), redis.count(SCHEDULED)), (pushed.len(), 0));
+}
+
+/// The gem's retrier takes a missing number for none, so what our clients push without one dies there at its first failure,
+/// as a job that says 0 does; and a worker of ours gives it what its operator has set.
+#[test]
+fn a_job_without_a_number_of_retries_has_none_in_ruby_and_the_default_with_us() {
+    let redis = Redis::start();
+    let gem = Gem::new(&redis, RUBY);
+    let captured = r#"{"name":"FailJob","args":["no retries"],"retries":0,"jid":"ba4ad011071a3457"}"#;
+    let (set, member) = gem.failed(captured, "ArgumentError", "boom «é» \"quoted\"", 1_795_299_952.329_660_4);
+    let capture = include_str!("../data/jiggler/dead_without_retries-0.1.0.json");
+    let capture: serde_json::Value = serde_json::from_str(capture).unwrap();
+    assert_eq!((set, &*member), (DEAD, capture["keys"][0]["value"][1]["member"].as_str().unwrap()));
+
+    let mut client = Client::connect(&redis.tcp_url()).unwrap();
+    let fail = |text: &str| NewJob::new("Fail", &(text,)).unwrap();
+    client.enqueue(&fail("ours").jid("j").unwrap()).unwrap();
+    let pushed = gem.take("default").unwrap();
+    assert_eq!(pushed, r#"{"name":"Fail","args":["ours"],"jid":"j"}"#);
+    assert_eq!(gem.failed(&pushed, "E", "boom", 1.5).0, DEAD);
+    assert_eq!(gem.failed(&pushed.replace("}", r#","retries":1}"#), "E", "boom", 1.5).0, RETRIES);
+    gem.ack("default", &pushed);
+
+    client.enqueue_bulk([fail("default"), fail("none").retries(0).unwrap()]).unwrap();
+    let mut worker = Worker::start(&redis, &["--default-retries", "2"]);
+    wait_until("both have failed", || redis.count(RETRIES) + redis.count(DEAD) == 2);
+    worker.stop();
+    let (retried, dead) = (json(&redis.set(RETRIES)[0].0), json(&redis.set(DEAD)[0].0));
+    assert_eq!((&retried["args"][0], &dead["args"][0]), (&"default".into(), &"none".into()));
+    assert_eq!(retried["attempt"], 1);
 }
 
 /// Whatever the gem's client was asked to push, ours pushes with the same bytes into the same lists.
@@ -188,7 +218,7 @@ fn summary_and_page_find_all_they_read_in_our_keys() {
     redis.push("elsewhere", &[r#"{"name":"Noop"}"#; 2]);
     let mut client = Client::connect(&redis.tcp_url()).unwrap();
     client.enqueue_in(Duration::from_secs(600), &NewJob::new("Noop", &("later",)).unwrap()).unwrap();
-    let worker = Worker::start(&redis, &["-c", "4", "-t", "9"]);
+    let worker = Worker::start(&redis, &["-c", "4", "-t", "9", "--unknown", "fail"]);
     wait_until("all but the long one are settled", || redis.processed() == 3 && redis.failures() == 4);
     wait_until("the heartbeat is there", || redis.keys("jiggler:svr:*").len() == 1);
 

@@ -227,7 +227,7 @@ fn policies_plan_the_pauses_and_queues_they_are_registered_with() {
         (r#"{"name":"Unknown","args":[],"retries":9"#, 1, 31.0, 34.1, "default"),
     ];
     let redis = Redis::start();
-    let mut worker = start(&redis, &[]);
+    let mut worker = start(&redis, &["--unknown", "fail"]);
     for (job, attempt, least, most, queue) in table {
         redis.run(&["DEL", RETRIES]);
         redis.push("default", &[format!(r#"{job},"jid":"j","attempt":{attempt},"started_at":1.5}}"#)]);
@@ -261,7 +261,7 @@ fn a_job_dies_when_its_policy_gives_up_or_no_retry_is_left() {
     ];
     let redis = Redis::start();
     redis.push("default", &jobs);
-    let mut worker = start(&redis, &[]);
+    let mut worker = start(&redis, &["--unknown", "fail"]);
     wait_until("all are dead", || redis.count(DEAD) == 5);
     wait_until("four deaths are reported", || deaths(&worker).len() == 4);
     stop_clean(&redis, &mut worker);

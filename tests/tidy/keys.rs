@@ -15,6 +15,8 @@ const DIALECT_PLACES: &[&str] = &[
     "src/admin/database.rs",
     // A client that a program creates.
     "src/client/mod.rs",
+    // A worker on a real Redis inside a test.
+    "src/testing/redis/",
     // A shard for measurements.
     "src/shard/dispatch.rs",
 ];

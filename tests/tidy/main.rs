@@ -114,7 +114,7 @@ const SLEEP_PLACES: &[&str] = &[
     // A command that waits until another process has become quiet or left.
     "src/admin/steer.rs",
     // Reads the worker's state through the command line, alongside the worker.
-    "examples/first_run.rs",
+    "packaging/first-run/",
     // The one helper that polls for a state with a deadline, in tests; and the tool that measures from outside.
     "tests/support/wait.rs",
     "loadgen/",

@@ -112,6 +112,7 @@ fn watch(
     let mut worker = Worker::start(&Launch {
         program: &scene.program,
         cores: options.cores,
+        queues: 1,
         concurrency,
         mode: options.mode,
         url: scene.server.url(),

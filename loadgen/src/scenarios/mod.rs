@@ -9,6 +9,8 @@ mod peers;
 mod scene;
 // No-op jobs through the real worker: the published table.
 pub(crate) mod noop;
+// The same under other conditions: persistence, distance, queues, failures.
+pub(crate) mod conditions;
 // The most Redis can serve with the same commands.
 pub(crate) mod limit;
 // What a worker with nothing to do costs.
@@ -81,6 +83,8 @@ macro_rules! scenarios {
 scenarios! {
     /// Drain no-op jobs with the real worker: the published table, and the rate compared with Redis's limit
     Noop in noop;
+    /// The same jobs one at a time, with a disk, a network, many queues, failures, another shard
+    Conditions in conditions;
     /// What this Redis serves to a client that sends the engine's commands and does nothing else
     Limit in limit;
     /// What a worker without jobs costs: CPU, memory, Redis commands

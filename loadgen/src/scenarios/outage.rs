@@ -130,6 +130,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let worker = Worker::start(&Launch {
         program: &program,
         cores: options.worker.cores,
+        queues: 1,
         concurrency: CONCURRENCY,
         mode: options.worker.mode,
         url: server.url(),

@@ -103,6 +103,7 @@ pub(super) fn run(
     let mut worker = Worker::start(&Launch {
         program: &scene.program,
         cores: scene.cores,
+        queues: 1,
         concurrency: arrivals.concurrency,
         mode,
         url: scene.worker_url(),

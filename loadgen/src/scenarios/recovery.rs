@@ -230,6 +230,7 @@ fn start(scene: &Scene, options: &Options, log: &str) -> Result<Worker, Error> {
     Worker::start(&Launch {
         program: &scene.program,
         cores: scene.cores,
+        queues: 1,
         concurrency: options.jobs,
         mode: Mode::AtLeastOnce,
         url: scene.server.url(),

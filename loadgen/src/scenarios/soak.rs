@@ -137,6 +137,7 @@ fn soak(scene: &Scene, options: &Options, session: &Session) -> Result<Results, 
     let mut worker = Worker::start(&Launch {
         program: &scene.program,
         cores: scene.cores,
+        queues: 1,
         concurrency: options.concurrency,
         mode: options.worker.mode,
         url: scene.server.url(),

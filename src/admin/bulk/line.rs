@@ -19,7 +19,7 @@ use crate::{
 pub(super) struct Defaults {
     pub(super) name: Option<String>,
     pub(super) queue: QueueName,
-    pub(super) retries: u32,
+    pub(super) retries: Option<u32>,
 }
 
 /// Any other member is rejected: otherwise its request would be silently ignored.
@@ -97,7 +97,7 @@ impl LineParser {
         let job = JobText {
             name: parts.name.or(self.defaults.name.as_deref()).ok_or("a job needs a \"name\"")?,
             args: parts.args.unwrap_or("[]"),
-            retries: parts.retries.unwrap_or(self.defaults.retries),
+            retries: parts.retries.or(self.defaults.retries),
             jid: parts.jid,
             is_compact: parts.are_compact,
         };
@@ -144,7 +144,7 @@ mod tests {
     use crate::client::Waiting;
 
     fn defaults(name: Option<&str>) -> Defaults {
-        Defaults { name: name.map(str::to_owned), queue: QueueName::new("img").unwrap(), retries: 3 }
+        Defaults { name: name.map(str::to_owned), queue: QueueName::new("img").unwrap(), retries: Some(3) }
     }
 
     /// Queue, name, arguments, retries and jid of the job in a line.
@@ -152,6 +152,7 @@ mod tests {
         let mut taken = String::new();
         parser.parse(line, |queue, job| {
             let JobText { name, args, retries, jid, .. } = job;
+            let retries = retries.map_or_else(|| "-".to_owned(), |retries| retries.to_string());
             taken = format!("{queue} {name} {args} {retries} {}", jid.unwrap_or("-"));
             Waiting::default().add_text(queue, job, false)
         })?;

@@ -13,7 +13,7 @@ fn order(file: &NamedTempFile) -> Bulk {
         file: Some(file.path().to_owned()),
         name: None,
         queue: QueueName::new("img").unwrap(),
-        retries: 0,
+        retries: None,
         delay: None,
     }
 }
@@ -42,12 +42,10 @@ fn lines_become_jobs_in_their_queues_in_their_order() {
     let lines = "{\"name\":\"A\",\"args\":[1, 2],\"jid\":\"1\"}\n\r\n   \n{\"name\":\"B\",\"queue\":\"b\",\"jid\":\"2\"}\r\n\
                  {\"name\":\"C\",\"retries\":2,\"jid\":\"3\"}";
     assert_eq!(run(&redis, &order(&file(lines))).unwrap(), "enqueued 3 jobs\n");
-    let (first, third) = (
-        r#"{"name":"A","args":[1,2],"retries":0,"jid":"1"}"#,
-        r#"{"name":"C","args":[],"retries":2,"jid":"3"}"#,
-    );
+    let (first, third) =
+        (r#"{"name":"A","args":[1,2],"jid":"1"}"#, r#"{"name":"C","args":[],"retries":2,"jid":"3"}"#);
     assert_eq!(queue(&redis, "img"), [first, third]);
-    assert_eq!(queue(&redis, "b"), [r#"{"name":"B","args":[],"retries":0,"jid":"2"}"#]);
+    assert_eq!(queue(&redis, "b"), [r#"{"name":"B","args":[],"jid":"2"}"#]);
     assert_eq!(run(&redis, &order(&file(""))).unwrap(), "enqueued 0 jobs\n");
 }
 
@@ -73,7 +71,7 @@ fn delayed_jobs_go_to_the_scheduled_set_with_their_queue() {
     let order = Bulk { delay: Some(Duration::from_secs(60)), ..order(&file) };
     assert_eq!(run(&redis, &order).unwrap(), "scheduled 1 jobs in 60 s\n");
     let stored = redis.strings(&[b"ZRANGE", b"jiggler:set:scheduled", b"0", b"-1"]);
-    assert_eq!(stored, [r#"{"name":"A","args":[],"retries":0,"jid":"1","queue":"img"}"#]);
+    assert_eq!(stored, [r#"{"name":"A","args":[],"jid":"1","queue":"img"}"#]);
 }
 
 #[test]

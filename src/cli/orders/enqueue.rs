@@ -58,9 +58,9 @@ pub(in crate::cli) struct EnqueueArgs {
     /// Seconds from now at which the jobs are due
     #[arg(long = "in", value_name = "SECONDS", value_parser = delay)]
     delay: Option<Duration>,
-    /// Retries after the first failure
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = retries())]
-    retries: u32,
+    /// Retries after the first failure; without this the worker's own number applies (--default-retries)
+    #[arg(long, value_name = "N", value_parser = retries())]
+    retries: Option<u32>,
 }
 
 /// The order that the arguments describe.

@@ -1,9 +1,12 @@
 //! The rows of the table of options.
 
-use super::{Allowed, Change, DefaultValue, LOG_FORMAT_WORDS, MODE_WORDS, OptionId, OptionSpec};
+use super::{
+    Allowed, Change, DefaultValue, LOG_FORMAT_WORDS, MODE_WORDS, OptionId, OptionSpec, UNKNOWN_WORDS,
+};
 use crate::limits::{
     CONCURRENCY_MAX, CORES_MAX, DEAD_JOBS_CONFIGURED_MAX, DEAD_JOBS_MAX, DEAD_TIMEOUT, DEAD_TIMEOUT_MAX,
-    POLL_INTERVAL, POLL_INTERVAL_MAX, STATS_INTERVAL, STATS_INTERVAL_MAX, STOP_TIMEOUT, STOP_TIMEOUT_MAX,
+    POLL_INTERVAL, POLL_INTERVAL_MAX, RETRIES_MAX, STATS_INTERVAL, STATS_INTERVAL_MAX, STOP_TIMEOUT,
+    STOP_TIMEOUT_MAX, UNKNOWN_FOR, UNKNOWN_FOR_MAX,
 };
 
 const BASE: OptionSpec = OptionSpec {
@@ -111,6 +114,36 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Text("at-least-once"),
         allowed: Allowed::Words(MODE_WORDS),
         help: "What a crash means for a running job: it runs again (at-least-once) or is gone (at-most-once)",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::DefaultRetries,
+        key: "default_retries",
+        flag: Some("default-retries"),
+        value_name: "N",
+        default: DefaultValue::Later("the program's own number, or 0 as in the gem"),
+        allowed: Allowed::Number { min: 0, max: RETRIES_MAX as u64 },
+        help: "Retries of a job whose payload and handler name no number",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Unknown,
+        key: "unknown",
+        flag: Some("unknown"),
+        value_name: "WHAT",
+        default: DefaultValue::Text("leave"),
+        allowed: Allowed::Words(UNKNOWN_WORDS),
+        help: "What becomes of a job whose name this program does not know: leave it to workers that do, or fail it at once",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::UnknownFor,
+        key: "unknown_for",
+        flag: Some("unknown-for"),
+        value_name: "SECONDS",
+        default: DefaultValue::Number(UNKNOWN_FOR.as_secs()),
+        allowed: Allowed::Number { min: 1, max: UNKNOWN_FOR_MAX.as_secs() },
+        help: "How long such a job is left to other workers before it fails",
         ..BASE
     },
     OptionSpec {

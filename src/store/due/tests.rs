@@ -174,6 +174,26 @@ fn the_next_due_job_is_named_in_milliseconds_whichever_set_has_it() {
     assert!((100_000..=200_000).contains(&ms), "{ms}");
 }
 
+/// One that was left to workers that know its name has waited its turn; one that somebody has planned anew has not.
+#[test]
+fn a_job_that_was_left_to_others_is_next_in_its_queue() {
+    let mut setup = Setup::new();
+    let left = r#"{"name":"N","args":["\"left_until\":9.5"],"jid":"l","retry_at":7.25,"queue":"q","left_since":6.5,"left_until":7.25}"#;
+    let failed = r#"{"name":"N","args":[],"retry_at":8.5,"queue":"q","left_since":6.5,"left_until":7.25,"error_class":"E"}"#;
+    let snoozed = r#"{"name":"N","args":[],"retry_at":7.255,"queue":"q","left_since":6.5,"left_until":7.25}"#;
+    for job in [left, failed, snoozed] {
+        setup.add(JIGGLER.names().retries, "1", job.as_bytes());
+    }
+    setup.redis.run(&[b"LPUSH", b"jiggler:list:q", b"old", b"new"]);
+    assert_eq!(setup.look(false).moved, 3);
+    let mut queue = setup.redis.strings(&[b"LRANGE", b"jiggler:list:q", b"0", b"-1"]);
+    assert_eq!(queue.split_off(2), ["new", "old", left], "the rightmost is next");
+    queue.sort();
+    let mut others = [failed, snoozed];
+    others.sort_unstable();
+    assert_eq!(queue, others);
+}
+
 #[test]
 fn each_set_has_its_own_share_of_a_call_in_jobs_and_in_bytes() {
     let mut setup = Setup::new();

@@ -15,6 +15,8 @@
 -- be told goes to the default queue, whatever it names: no handler gets it, and the shard that finds it there buries it.
 -- A connection that tracks keys learns of every change in either set from this call on: each set is read after the last
 -- change made to it here.
+-- A job enters its queue where new ones do, except for one that was left to workers that know its name: that has waited its turn
+-- in the queue, and goes where the next one is taken.
 -- In a cluster the realm is that of one queue: a job that names another is put off like one whose queue is not a list.
 --
 -- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none),
@@ -67,8 +69,15 @@ local function read(set, first, last)
   return {}
 end
 
--- The first due jobs of the set of this number by the key of their queue, and these keys in the order in which they came up;
--- and when the next one is due, which no further look at it tells: it may be large. The first is read alone and then as many as
+-- The end of its queue at which a job goes in: 'R' if it was left to workers that know its name and nobody has planned another
+-- time for it since.
+local function end_for(job)
+  local till = string.match(string.sub(job, -64), ',"left_until":([%d.e+-]+)}%s*$')
+  return till and string.find(job, '"retry_at":' .. till .. ',', 1, true) and 'R' or 'L'
+end
+
+-- The first due jobs of the set of this number by the end and the key of their queue, and these in the order in which they came
+-- up; and when the next one is due, which no further look at it tells: it may be large. The first is read alone and then as many as
 -- those were small: how large payloads are is known only once they are here.
 local function take(number)
   local set = KEYS[number]
@@ -91,12 +100,12 @@ local function take(number)
       if not is_servable and #job <= tonumber(ARGV[10]) then
         for _, element in ipairs({number, name, job}) do doomed[#doomed + 1] = element end
       else
-        local key = ARGV[3] .. (is_servable and name or ARGV[2])
-        if not queues[key] then
-          queues[key] = {}
-          order[#order + 1] = key
+        local place = end_for(job) .. ARGV[3] .. (is_servable and name or ARGV[2])
+        if not queues[place] then
+          queues[place] = {}
+          order[#order + 1] = place
         end
-        local list = queues[key]
+        local list = queues[place]
         list[#list + 1] = job
       end
     end
@@ -115,19 +124,20 @@ local function move(number)
     redis.call('ZADD', set, 'XX', now + ARGV[5], doomed[i])
     next = math.min(next or math.huge, now + ARGV[5])
   end
-  for _, key in ipairs(order) do
+  for _, place in ipairs(order) do
+    local key, jobs = string.sub(place, 2), queues[place]
     local kind = kind_of_queue(key)
     if kind == 'list' or kind == 'none' then
       -- Added before they are removed, though nobody sees the moment between.
       local gone, refusal = whole(function()
-        push('LPUSH', key, queues[key])
-        return redis.call('ZREM', set, unpack(queues[key]))
+        push(string.sub(place, 1, 1) == 'R' and 'RPUSH' or 'LPUSH', key, jobs)
+        return redis.call('ZREM', set, unpack(jobs))
       end)
       if not gone then return nil, refusal end
-      moved = moved + #queues[key]
+      moved = moved + #jobs
     else
-      for _, job in ipairs(queues[key]) do redis.call('ZADD', set, 'XX', now + ARGV[5], job) end
-      held, broken = held + #queues[key], key
+      for _, job in ipairs(jobs) do redis.call('ZADD', set, 'XX', now + ARGV[5], job) end
+      held, broken = held + #jobs, key
       next = math.min(next or math.huge, now + ARGV[5])
     end
   end

@@ -175,6 +175,27 @@ impl<'r> Gem<'r> {
         self.call(&["LREM", &list, "1", payload]).as_integer().unwrap()
     }
 
+    /// What the retrier makes of a job that fails for the first time, at a given time of its clock: the set it goes to, and
+    /// its payload there. Ruby's `to_i` takes a number that is not there for 0.
+    #[track_caller]
+    pub(crate) fn failed(
+        &self,
+        payload: &str,
+        class: &str,
+        message: &str,
+        now: f64,
+    ) -> (&'static str, String) {
+        let job: serde_json::Value = serde_json::from_str(payload).unwrap();
+        let retries = job["retries"].as_i64().unwrap_or(0);
+        let (class, message) = (object!(class), object!(message));
+        let head = payload.strip_suffix('}').unwrap();
+        let failed = format!(r#"{head},"started_at":{now},"error_message":{message},"error_class":{class}"#);
+        if retries < 1 {
+            return (DEAD, failed + "}");
+        }
+        (RETRIES, format!(r#"{failed},"retry_at":{},"attempt":1,"queue":"default"}}"#, now + 16.0))
+    }
+
     /// One round of the requeuer. Returns how many jobs it moved.
     #[track_caller]
     pub(crate) fn requeue(&self) -> usize {

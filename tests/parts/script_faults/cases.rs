@@ -184,6 +184,13 @@ pub(super) fn cases() -> Vec<Case> {
             jobs: &["A1", "A2", "A3", "A4", "A9"],
             ..Case::of(Script::Due, "due")
         },
+        Case {
+            before: &[r#"ZADD retries 1 A1 2 {"name":"A2","retry_at":2.0,"left_until":2.0}"#, "LPUSH qa A9"],
+            keys: "lead retries scheduled",
+            args: "500 a q 100000 60 50 me 1000 1 1000 0 0 '' '' ''",
+            jobs: &["A1", r#"{"name":"A2","retry_at":2.0,"left_until":2.0}"#, "A9"],
+            ..Case::of(Script::Due, "due of one left to others")
+        },
         Case { before: &["SET lead me"], keys: "lead", args: "me", ..Case::of(Script::Resign, "resign") },
         Case {
             before: &["LPUSH qa A1 A2"],

@@ -5,12 +5,14 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiggler_uring::internal::limits::DEAD_JOBS_MAX;
 use jiggler_uring::internal::wire::keys::JIGGLER;
 
 use super::{Load, Run};
 use crate::cli::Mode;
-use crate::drive;
+use crate::drive::{self, Payloads};
 use crate::error::Error;
+use crate::keys;
 use crate::measure::{Memory, ProcessMeter, RedisCounters, TrafficMeter};
 use crate::redis::{Backlog, Client};
 use crate::scenarios::Session;
@@ -36,6 +38,18 @@ pub(in crate::scenarios) struct Bench<'a> {
     mode: Mode,
     session: &'a Session,
     client: Client,
+    /// Over how many queues the jobs are spread.
+    queues: u64,
+    outcome: Expected,
+}
+
+/// What becomes of each job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::scenarios) enum Expected {
+    /// It succeeds.
+    Success,
+    /// It fails and goes to the dead set.
+    Death,
 }
 
 /// The moment when the first job had been taken.
@@ -63,7 +77,18 @@ impl<'a> Bench<'a> {
         mode: Mode,
         session: &'a Session,
     ) -> Result<Self, Error> {
-        Ok(Self { scene, mode, session, client: scene.server.client()? })
+        let client = scene.server.client()?;
+        Ok(Self { scene, mode, session, client, queues: 1, outcome: Expected::Success })
+    }
+
+    /// The same with the jobs spread over several queues, all of which the worker serves.
+    pub(in crate::scenarios) fn with_queues(self, queues: u64) -> Self {
+        Self { queues, ..self }
+    }
+
+    /// The same for jobs that end so.
+    pub(in crate::scenarios) fn expecting(self, outcome: Expected) -> Self {
+        Self { outcome, ..self }
     }
 
     /// The name of its rows, and the number of their shards.
@@ -79,23 +104,15 @@ impl<'a> Bench<'a> {
         let progress = &self.session.progress;
         progress.step(format!("c={}, {title}: enqueue", load.concurrency), load.jobs);
         self.client.flush()?;
-        drive::enqueue(self.scene.server.url(), load.work, load.jobs, &self.session.interrupt, progress)?;
+        let (interrupt, spread) = (&self.session.interrupt, (load.jobs, self.queues));
+        drive::enqueue_spread(self.scene.server.url(), load.work, spread, interrupt, progress)?;
         progress.step(format!("c={}, {title}: drain", load.concurrency), load.jobs);
 
         let redis = ProcessMeter::new(self.scene.server.pid());
         let traffic = TrafficMeter::begin(&mut self.client)?;
         let redis_cpu = redis.cpu()?;
-        let log = self.scene.server.directory().join("worker.log");
         let begin = Instant::now();
-        let mut worker = Worker::start(&Launch {
-            program: &self.scene.program,
-            cores: self.scene.cores,
-            concurrency: load.concurrency,
-            mode: self.mode,
-            url: self.scene.worker_url(),
-            log: &log,
-            variables: load.variables,
-        })?;
+        let mut worker = self.start_worker(load)?;
         let start = self.wait_for_first_job(&mut worker, load)?;
         let end = self.wait_for_last_job(&mut worker, load, &start)?;
         let redis_cpu = redis.cpu()?.saturating_sub(redis_cpu);
@@ -105,10 +122,71 @@ impl<'a> Bench<'a> {
         Ok(figures(load, begin, &start, &end, redis_cpu, traffic))
     }
 
-    fn wait_for_first_job(&mut self, worker: &mut Worker, load: Load<'_>) -> Result<Start, Error> {
+    /// One run of jobs that are pushed one by one, each when the one before is acked.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(in crate::scenarios) fn run_singly(&mut self, load: Load<'_>, title: &str) -> Result<Run, Error> {
+        self.session.progress.step(format!("c={}, {title}: one by one", load.concurrency), load.jobs);
+        self.client.flush()?;
+        let begin = Instant::now();
+        let mut worker = self.start_worker(load)?;
+        super::super::wait_for_heartbeats(&mut self.client, &mut [&mut worker], self.session)?;
+        let redis = ProcessMeter::new(self.scene.server.pid());
+        let (traffic, redis_cpu) = (TrafficMeter::begin(&mut self.client)?, redis.cpu()?);
+        let backlog = Backlog { processed: 0, waiting: 0 };
+        let start = Start { at: Instant::now(), backlog, memory: worker.meter().memory()? };
+        let mut payloads = Payloads::new(load.work);
+        for number in 1..=load.jobs {
+            let payload = String::from_utf8_lossy(payloads.next()).into_owned();
+            self.client.number(&["LPUSH", keys::QUEUE, &payload])?;
+            self.wait_for_ack(&mut worker, number)?;
+            self.session.progress.set(number);
+        }
+        let meter = worker.meter();
+        let (at, resolution) = (Instant::now(), Duration::ZERO);
+        let end = End { at, resolution, cpu: meter.cpu()?, memory: meter.memory()? };
+        let redis_cpu = redis.cpu()?.saturating_sub(redis_cpu);
+        let traffic = traffic.end(&mut self.client)?;
+        self.check_outcome(load)?;
+        worker.stop()?;
+        Ok(figures(load, begin, &start, &end, redis_cpu, traffic))
+    }
+
+    /// Asks without a pause until this many jobs are processed, which the worker counts in the step that acks them.
+    fn wait_for_ack(&mut self, worker: &mut Worker, jobs: u64) -> Result<(), Error> {
         let deadline = Instant::now() + STALL_TIMEOUT;
         loop {
             let backlog = self.client.backlog()?;
+            if backlog.processed >= jobs {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(self.stalled(worker, backlog));
+            }
+            self.session.interrupt.check()?;
+            worker.check_alive()?;
+        }
+    }
+
+    fn start_worker(&self, load: Load<'_>) -> Result<Worker, Error> {
+        let log = self.scene.server.directory().join("worker.log");
+        Worker::start(&Launch {
+            program: &self.scene.program,
+            cores: self.scene.cores,
+            queues: self.queues,
+            concurrency: load.concurrency,
+            mode: self.mode,
+            url: self.scene.worker_url(),
+            log: &log,
+            variables: load.variables,
+        })
+    }
+
+    fn wait_for_first_job(&mut self, worker: &mut Worker, load: Load<'_>) -> Result<Start, Error> {
+        let deadline = Instant::now() + STALL_TIMEOUT;
+        loop {
+            let backlog = self.client.backlog_of(self.queues)?;
             if backlog.waiting < load.jobs {
                 return Ok(Start { at: Instant::now(), backlog, memory: worker.meter().memory()? });
             }
@@ -130,7 +208,7 @@ impl<'a> Bench<'a> {
         let (mut last, mut moved, mut resolution) = (start.backlog, Instant::now(), Duration::ZERO);
         let mut looked = Instant::now();
         loop {
-            let backlog = self.client.backlog()?;
+            let backlog = self.client.backlog_of(self.queues)?;
             if self.is_done(load, backlog)? {
                 let meter = worker.meter();
                 return Ok(End {
@@ -177,13 +255,17 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Every job once, none failed.
+    /// Every job once, and what became of each as it should.
     fn check_outcome(&mut self, load: Load<'_>) -> Result<(), Error> {
         let processed = self.client.backlog()?.processed;
         let failures = self.client.number(&["GET", JIGGLER.names().failures])?;
         let retries = self.client.number(&["ZCARD", JIGGLER.names().retries])?;
         let dead = self.client.number(&["ZCARD", JIGGLER.names().dead])?;
-        if (processed, failures, retries, dead) == (load.jobs, 0, 0, 0) {
+        let (failed, kept) = match self.outcome {
+            Expected::Success => (0, 0),
+            Expected::Death => (load.jobs, load.jobs.min(DEAD_JOBS_MAX)),
+        };
+        if (processed, failures, retries, dead) == (load.jobs, failed, 0, kept) {
             return Ok(());
         }
         Err(Error::WrongOutcome(format!(

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub(super) use self::bench::Bench;
+pub(super) use self::bench::{Bench, Expected};
 pub(super) use self::table::{DEFINITIONS, LastColumn, plot, plot_by_cores, table};
 use super::scene::Processor;
 use crate::drive::Work;

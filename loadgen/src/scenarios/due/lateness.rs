@@ -46,6 +46,7 @@ pub(super) fn run(
     let mut worker = Worker::start(&Launch {
         program: &scene.program,
         cores: scene.cores,
+        queues: 1,
         concurrency: CONCURRENCY,
         mode,
         url: scene.server.url(),

@@ -57,6 +57,7 @@ pub(super) fn run(scene: &Scene, mode: Mode, jobs: u64, session: &Session) -> Re
     let mut worker = Worker::start(&Launch {
         program: &scene.program,
         cores: scene.cores,
+        queues: 1,
         concurrency: 1,
         mode,
         url: scene.server.url(),

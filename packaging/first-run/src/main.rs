@@ -78,11 +78,9 @@ fn run(worker: u32) -> Result<String, Box<dyn Error>> {
     ))
 }
 
-/// The command line program next to this one: examples/ is in the directory of the binaries.
+/// The command line program next to this one.
 fn program() -> Result<PathBuf, Box<dyn Error>> {
-    let own = env::current_exe()?;
-    let dir = own.parent().and_then(|examples| examples.parent()).ok_or("this program is in no directory")?;
-    Ok(dir.join("jiggler-uring"))
+    Ok(env::current_exe()?.with_file_name("jiggler-uring"))
 }
 
 /// Asks until there is an answer, the worker has ended, or time is up.

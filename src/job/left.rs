@@ -1,0 +1,86 @@
+//! A job whose name a process does not know, as it is left to others: it waits in the retry set and then returns to the
+//! consuming end of its queue, so that any worker may take it next.
+//!
+//! Pure: bytes and times. Since when it is left is in the payload, so it is one time for a whole fleet, however many of its
+//! processes do not know the name and however often they start. A Ruby server passes both members on unchanged.
+//!
+//! Invariant: no attempt is used, and nothing but `retry_at`, `queue` and the two members changes.
+
+use std::time::Duration;
+
+use super::amend::{AmendError, FieldValue, amend};
+use super::{fields, member};
+
+/// Since when a job is left to others, in Unix seconds; `None` if it is not, or not any more: it has run since, which plans
+/// another time for it, or the last look at it was longer ago than it may be left at all, as when an operator retries one
+/// that has died.
+#[must_use]
+pub fn left_since(raw: &[u8], now: f64, within: Duration) -> Option<f64> {
+    let time = |name| member::<f64>(raw, name);
+    let (since, until) = (time(fields::LEFT_SINCE)?, time(fields::LEFT_UNTIL)?);
+    let is_planned_so = time(fields::RETRY_AT) == Some(until);
+    (is_planned_so && since <= now && now - until < within.as_secs_f64()).then_some(since)
+}
+
+/// The payload of a job that is left to others until this Unix time.
+///
+/// # Errors
+///
+/// [`AmendError`] when `raw` is not a JSON object: such bytes were never parsed.
+pub fn leave(raw: &[u8], since: f64, until: f64, queue: &str) -> Result<Vec<u8>, AmendError> {
+    // The last member is by which `due.lua` knows such a job.
+    let changes = [
+        (fields::RETRY_AT, FieldValue::Float(until)),
+        (fields::QUEUE, FieldValue::Text(queue)),
+        (fields::LEFT_SINCE, FieldValue::Float(since)),
+        (fields::LEFT_UNTIL, FieldValue::Float(until)),
+    ];
+    amend(raw, &changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Course, ErrorInfo, FailureTimes, Fate, Parser, Plan, decide};
+
+    const WITHIN: Duration = Duration::from_secs(600);
+
+    fn left(raw: &str, since: f64, until: f64) -> String {
+        String::from_utf8(leave(raw.as_bytes(), since, until, "img").unwrap()).unwrap()
+    }
+
+    fn since(raw: &str, now: f64) -> Option<f64> {
+        left_since(raw.as_bytes(), now, WITHIN)
+    }
+
+    #[test]
+    fn the_first_time_counts_however_often_a_job_is_left() {
+        let raw = r#"{"name":"N","args":[1.0e+21],"jid":"j"}"#;
+        assert_eq!(since(raw, 100.0), None);
+        let once = left(raw, 100.5, 101.5);
+        let members = r#","retry_at":101.5,"queue":"img","left_since":100.5,"left_until":101.5}"#;
+        assert_eq!(once, format!("{}{members}", raw.trim_end_matches('}')));
+        assert_eq!(since(&once, 101.75), Some(100.5));
+        let twice = left(&once, 100.5, 103.25);
+        assert_eq!(twice, once.replace("101.5", "103.25"));
+        assert_eq!(since(&twice, 103.5), Some(100.5));
+        let history = Parser::new().parse(twice.as_bytes()).unwrap().history;
+        assert_eq!((history.attempt, history.retries), (0, 0));
+    }
+
+    #[test]
+    fn a_run_or_a_long_rest_begins_the_time_anew() {
+        let once = left(r#"{"name":"N","args":[],"retries":3}"#, 100.5, 101.5);
+        let history = Parser::new().parse(once.as_bytes()).unwrap().history;
+        let course = Course::Retry { after: Duration::from_secs(16) };
+        let plan = Plan { queue: "img", retry_queue: "img", course };
+        let error = ErrorInfo::new("E", "boom");
+        let fate = decide(once.as_bytes(), history, &plan, &error, FailureTimes::at(102.0)).unwrap();
+        let Fate::Retry { payload, .. } = fate else { panic!("{fate:?}") };
+        assert_eq!(since(std::str::from_utf8(&payload).unwrap(), 118.5), None);
+
+        assert_eq!(since(&once, 701.25), Some(100.5));
+        assert_eq!(since(&once, 701.75), None, "an operator retries it");
+        assert_eq!(since(&once, 99.0), None, "a clock went back");
+    }
+}
