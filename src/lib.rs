@@ -74,7 +74,7 @@
 //!
 //! | layer | modules | purpose |
 //! |---|---|---|
-//! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] [`logging`] `server` [`testing`] | command line to exit code |
+//! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] [`logging`] `server` [`testing`] | the program |
 //! | 5 runtime | `shard` `control`, `admin` | running jobs; lease, heartbeat and recovery; operators at the command line |
 //! | 4 api | `handler` [`client`] [`io`] `mesh` | what users write and call; pushing jobs; messages between executors |
 //! | 4 operators | `view` `acts` | what operators see and do: models and steps, without text or connection |

@@ -20,8 +20,8 @@
 //! [`blocking`](crate::Registry::blocking) ones and for those on the tokio runtime; not for tasks and threads that a
 //! handler starts by itself. It costs a job that logs nothing nothing.
 //!
-//! Lines of handlers are never held back. What a handler prints by itself, with `eprintln!`, may make it wait for whoever
-//! reads standard error; the log does not.
+//! Lines of handlers are never held back. What a handler prints by itself, with `eprintln!`, may make it wait for the
+//! reader of standard error; the log does not.
 //!
 //! # Failures
 //!

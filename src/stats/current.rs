@@ -164,7 +164,7 @@ impl CurrentJob {
         })
     }
 
-    /// What is being polled now; `None` if nothing is. Only the one writer may call it: for any other it may be halves of two.
+    /// What is being polled now; `None` if nothing is. Only the one writer may call it: others might see halves of two.
     #[must_use]
     pub(crate) fn here(&self) -> Option<JobHere> {
         if self.began_ns.load(Ordering::Relaxed) == 0 {

@@ -58,7 +58,7 @@ pub(crate) fn job() -> Option<Arc<JobHere>> {
         Here::Shard(stats) => stats.current.here().map(Arc::new),
         Here::Job(job) => Some(Arc::clone(job)),
     };
-    // A thread that ends has none any more.
+    // A thread that ends no longer has one.
     HERE.try_with(look).ok().flatten()
 }
 

@@ -170,8 +170,8 @@ pub(crate) fn holds_too_much(entry: &Entry) -> bool {
 /// The entry as it is retried: the bytes that were buried in it, if it holds such, and the queue `to` which it goes; without
 /// one, the queue it names.
 ///
-/// Bytes that were buried because no worker may be given the queue they name keep that queue: whoever retries them must say
-/// where they are to go.
+/// Bytes that were buried because no worker may be given the queue they name keep that queue: the operator who retries them
+/// must say where they are to go.
 pub(crate) fn revived<'e>(entry: &'e Entry, to: Option<&QueueName>) -> Revived<'e> {
     let is_burial = entry.is_whole() && name_of(&entry.bytes).as_deref() == Some(bad::NAME);
     let exact = if is_burial { bad::exhume(&entry.bytes) } else { None };

@@ -38,7 +38,7 @@ pub struct Figures {
     /// Seconds between two heartbeats, by its configuration; 0: not reported.
     #[serde(default)]
     pub heartbeat_s: u64,
-    /// The key of its heartbeat, for whoever reaps it; empty: not reported.
+    /// The key of its heartbeat, for its reaper; empty: not reported.
     #[serde(default)]
     pub heartbeat_key: String,
     /// Names that it does not know, with how often it has left a job of each to other workers.
