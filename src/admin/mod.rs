@@ -24,6 +24,7 @@ mod confirm;
 mod database;
 mod denied;
 mod format;
+mod hint;
 mod job_rows;
 mod nodes;
 mod session;

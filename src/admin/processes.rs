@@ -66,6 +66,6 @@ pub(super) fn row(member: &Member, now: f64) -> Vec<String> {
         member.rss_kb.map_or_else(unknown, |kilobytes| format!("{:.1}", kilobytes as f64 / 1024.0)),
         span(now - member.started_at as f64),
         member.heartbeat.map_or_else(unknown, |then| format!("{} ago", span(now - then))),
-        member.queues.clone(),
+        member.queues_text(),
     ]
 }

@@ -12,6 +12,7 @@ use crate::{
         Consent,
         act::{Act, Target},
         bulk::Bulk,
+        enqueue::Due,
     },
     config::{Mode, Origin, Queues},
     limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT, ENQUEUE_COUNT_MAX, JOBS_LIMIT, RETRIES_MAX},
@@ -94,15 +95,105 @@ fn enqueue_keeps_the_arguments_as_they_were_written() {
     let order = enqueue(&line).unwrap().options;
     assert_eq!(order.args, args);
     assert_eq!((order.name.as_str(), order.queue), ("Resize", QueueName::new("img").unwrap()));
-    assert_eq!((order.count, order.delay, order.retries), (5, Some(Duration::from_millis(1500)), 3));
+    assert_eq!((order.count, order.due, order.retries), (5, Some(Due::In(Duration::from_millis(1500))), 3));
 
     let EnqueueOrder { options: plain, redis_url } =
         enqueue(&["Noop", "--redis-url", "redis://flag"]).unwrap();
-    assert_eq!((plain.args.as_str(), plain.count, plain.delay, plain.retries), ("[]", 1, None, 0));
+    assert_eq!((plain.args.as_str(), plain.count, plain.due, plain.retries), ("[]", 1, None, 0));
+    assert_eq!((plain.jid, plain.members, plain.ids), (None, Vec::new(), false));
     assert_eq!(
         (plain.queue, redis_url.unwrap().url.to_string()),
         (QueueName::default(), "redis://flag:6379/0".to_owned())
     );
+}
+
+#[test]
+fn enqueue_takes_a_moment_an_id_and_members() {
+    let line = ["N", "--at", "2026-12-24T18:00:00Z", "--jid", "mine", "--member", "tenant=acme"];
+    let more = ["--member", "deep={\"a\":[1.0e+21]}", "--member", "empty=", "--ids"];
+    let options = enqueue(&[&line[..], &more].concat()).unwrap().options;
+    assert_eq!((options.due, options.jid.as_deref()), (Some(Due::At(1_798_135_200.0)), Some("mine")));
+    let members: Vec<(&str, &str)> =
+        options.members.iter().map(|member| (&*member.name, &*member.json)).collect();
+    assert_eq!(members, [("tenant", "\"acme\""), ("deep", "{\"a\":[1.0e+21]}"), ("empty", "\"\"")]);
+    assert!(options.ids);
+    assert_eq!(
+        enqueue(&["N", "--in", "1h30m"]).unwrap().options.due,
+        Some(Due::In(Duration::from_secs(5_400)))
+    );
+    check_refused(&[
+        (&["enqueue", "N", "--in", "5m", "--at", "1795299901"], "cannot be used with"),
+        (&["enqueue", "N", "--jid", "j", "--count", "2"], "cannot be used with"),
+        (&["enqueue", "--bulk", "f", "--member", "a=1"], "cannot be used with"),
+        (&["enqueue", "N", "--member", "tenant"], "NAME=VALUE"),
+        (&["enqueue", "N", "--member", "=1"], "NAME=VALUE"),
+        (&["enqueue", "N", "--in", "5 minutes"], "units such as 90s, 5m"),
+        (&["enqueue", "N", "--at", "tomorrow"], "2026-12-24T18:00:00Z"),
+    ]);
+}
+
+#[test]
+fn the_flags_that_find_redis_stand_before_or_after_the_command() {
+    let url = |line: &[&str]| match parse_line(line).unwrap() {
+        Invocation::Summary(order) => order.redis_url.unwrap().url.to_string(),
+        Invocation::Process(process_orders::ProcessOrder::Doctor { config, .. }) => {
+            config.redis_url.unwrap().url.to_string()
+        }
+        other => panic!("{line:?} became {other:?}"),
+    };
+    assert_eq!(url(&["--redis-url", "redis://flag", "summary"]), "redis://flag:6379/0");
+    assert_eq!(
+        url(&["--redis-url", "redis://first", "summary", "--redis-url", "redis://h"]),
+        "redis://h:6379/0"
+    );
+    assert_eq!(url(&["-e", "staging", "--redis-url=redis://flag", "doctor"]), "redis://flag:6379/0");
+    match parse_line(&["--cores", "3", "doctor", "-c", "7"]).unwrap() {
+        Invocation::Process(process_orders::ProcessOrder::Doctor { config, .. }) => {
+            assert_eq!((config.cores, config.concurrency), (Some(3), Some(7)));
+        }
+        other => panic!("it became {other:?}"),
+    }
+    check_refused(&[
+        (&["--cores", "2", "summary"], "'--cores' cannot be used with 'summary'"),
+        (&["-q", "img", "enqueue", "N"], "'--queue' cannot be used with 'enqueue'"),
+        (&["-v", "jobs", "dead"], "'--verbose' cannot be used with 'jobs'"),
+        (&["--redis-url", "redis://flag", "man"], "cannot be used with 'man'"),
+        (&["--redis-url", "http://h", "summary"], "--redis-url"),
+    ]);
+}
+
+#[test]
+fn every_option_has_a_variable_and_a_flag_wins_over_it() {
+    let variables = |name: &str| {
+        let value = match name {
+            "JIGGLER_CORES" => "2",
+            "JIGGLER_QUEUES" => "payments:3,mails",
+            "JIGGLER_VERBOSE" => "1",
+            "JIGGLER_STATS_INTERVAL" => "3",
+            "JIGGLER_REDIS_URL" => "redis://ours",
+            "REDIS_URL" => "redis://theirs",
+            "JIGGLER_MODE" => "",
+            _ => return None,
+        };
+        Some(value.into())
+    };
+    let load = |line: &[&str]| {
+        let args = std::iter::once("jiggler-uring").chain(line.iter().copied()).map(OsString::from);
+        match parse(args, &variables).unwrap() {
+            Invocation::Work(config) => config,
+            other => panic!("it became {other:?}"),
+        }
+    };
+    let decided = load(&["--cores", "3"]);
+    assert_eq!((decided.cores, decided.queues.as_slice().len()), (Some(3), 2));
+    assert_eq!((decided.stats_interval, decided.mode), (Duration::from_secs(3), Mode::AtLeastOnce));
+    assert_eq!(decided.log_level, config::LogLevel::Debug);
+    let url = decided.redis_url.unwrap();
+    assert_eq!(
+        (url.url.to_string().as_str(), url.origin),
+        ("redis://ours:6379/0", Origin::Variable("JIGGLER_REDIS_URL"))
+    );
+    assert_eq!(load(&[]).cores, Some(2));
 }
 
 #[test]
@@ -168,7 +259,7 @@ fn a_bulk_is_a_file_or_standard_input_and_defaults_for_its_lines() {
     };
     let plain = bulk(&["--bulk", "jobs.jsonl"]);
     let queue = QueueName::default();
-    let expected = Bulk { file: Some("jobs.jsonl".into()), name: None, queue, retries: 0, delay: None };
+    let expected = Bulk { file: Some("jobs.jsonl".into()), name: None, queue, retries: 0, due: None };
     assert_eq!(plain, expected);
     let full = bulk(&["Resize", "--bulk", "-", "--queue", "img", "--retries", "2", "--in", "3"]);
     let expected = Bulk {
@@ -176,7 +267,7 @@ fn a_bulk_is_a_file_or_standard_input_and_defaults_for_its_lines() {
         name: Some("Resize".to_owned()),
         queue: QueueName::new("img").unwrap(),
         retries: 2,
-        delay: Some(Duration::from_secs(3)),
+        due: Some(Due::In(Duration::from_secs(3))),
     };
     assert_eq!(full, expected);
     check_refused(&[

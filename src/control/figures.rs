@@ -50,6 +50,7 @@ pub(super) fn figures(control: &Control, jobs: Vec<RunningJob>) -> Figures {
         clock_skew_s: control.clock_skew(),
         heartbeat_s: control.settings.get().stats_interval.as_secs().max(1),
         heartbeat_key: control.settings.presence().heartbeat_key().to_owned(),
+        names: control.options.names.get().cloned().flatten(),
     }
 }
 

@@ -41,6 +41,10 @@ pub struct Figures {
     /// The key of its heartbeat, for whoever reaps it; empty: not reported.
     #[serde(default)]
     pub heartbeat_key: String,
+    /// Names of the jobs it has handlers for, in alphabetical order; `None`: not reported, or too many, see
+    /// [`JOB_NAMES_BYTES_MAX`](crate::limits::JOB_NAMES_BYTES_MAX).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<String>>,
 }
 
 /// A running job.
@@ -167,6 +171,7 @@ mod tests {
             clock_skew_s: Some(-60.5),
             heartbeat_s: 10,
             heartbeat_key: "jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm".to_owned(),
+            names: Some(vec!["A".to_owned()]),
         };
         let json = figures.to_json();
         assert!(

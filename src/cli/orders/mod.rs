@@ -17,7 +17,7 @@ mod value;
 
 use clap::{ArgMatches, Args, Command};
 
-use super::Invocation;
+use super::{Invocation, words};
 use crate::config::Config;
 
 pub(super) use cancel::{CANCEL, CancelArgs};
@@ -45,9 +45,9 @@ pub(super) fn job_commands() -> [Command; 6] {
         queues::QueuesArgs::augment_args(Command::new(queues::QUEUES)).after_help(queues::HELP),
         jobs::JobsArgs::augment_args(Command::new(jobs::JOBS)).after_help(jobs::HELP),
         retry.after_help(act::RETRY_HELP),
-        kill.after_help(act::KILL_HELP),
-        delete.after_help(act::DELETE_HELP),
-        prune::PruneArgs::augment_args(Command::new(prune::PRUNE)).after_help(prune::HELP),
+        words::beside(kill, act::KILL_HELP),
+        words::beside(delete, act::DELETE_HELP),
+        words::beside(prune::PruneArgs::augment_args(Command::new(prune::PRUNE)), prune::HELP),
     ]
 }
 
