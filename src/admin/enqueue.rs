@@ -1,4 +1,4 @@
-//! `jiggler-uring enqueue NAME [ARGS_JSON] [--queue Q] [--count N] [--in SPAN|--at TIME] [--retries N] [--jid JID]
+//! `jiggler-uring enqueue NAME [ARGS_JSON] [--queue Q] [--count N] [--in SPAN|--at WHEN] [--retries N] [--jid JID]
 //! [--member NAME=VALUE] [--ids]`.
 
 use std::{fmt, io::Write, iter, time::Duration};

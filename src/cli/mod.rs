@@ -20,7 +20,8 @@ use clap::ArgMatches;
 pub(crate) use command::VERSION;
 pub use exit::{Failure, run};
 pub use orders::{
-    ActOrder, BulkOrder, CancelOrder, EnqueueOrder, JobsOrder, PruneOrder, QueuesOrder, SummaryOrder,
+    ActOrder, BulkOrder, CancelOrder, EnqueueOrder, JobsOrder, ProgressOrder, PruneOrder, QueuesOrder,
+    ShowOrder, SummaryOrder,
 };
 
 use crate::config::{self, Config, Variables};
@@ -42,6 +43,10 @@ pub enum Invocation {
     Queues(QueuesOrder),
     /// Show jobs and exit.
     Jobs(JobsOrder),
+    /// Show one job and exit.
+    Show(ShowOrder),
+    /// Show what a job has reported and exit.
+    Progress(ProgressOrder),
     /// Retry, kill or delete jobs and exit.
     Act(ActOrder),
     /// Delete whole queues, sets or counters and exit.

@@ -24,6 +24,8 @@ use crate::{
     wire::QueueName,
 };
 
+mod test_flags;
+
 fn parse_line(line: &[&str]) -> Result<Invocation, Error> {
     let args = std::iter::once("jiggler-uring").chain(line.iter().copied()).map(OsString::from);
     parse(args, &|name| (name == "REDIS_URL").then(|| "redis://variable".into()))
@@ -133,70 +135,6 @@ fn enqueue_takes_a_moment_an_id_and_members() {
 }
 
 #[test]
-fn the_flags_that_find_redis_stand_before_or_after_the_command() {
-    let url = |line: &[&str]| match parse_line(line).unwrap() {
-        Invocation::Summary(order) => order.redis_url.unwrap().url.to_string(),
-        Invocation::Process(process_orders::ProcessOrder::Doctor { config, .. }) => {
-            config.redis_url.unwrap().url.to_string()
-        }
-        other => panic!("{line:?} became {other:?}"),
-    };
-    assert_eq!(url(&["--redis-url", "redis://flag", "summary"]), "redis://flag:6379/0");
-    assert_eq!(
-        url(&["--redis-url", "redis://first", "summary", "--redis-url", "redis://h"]),
-        "redis://h:6379/0"
-    );
-    assert_eq!(url(&["-e", "staging", "--redis-url=redis://flag", "doctor"]), "redis://flag:6379/0");
-    match parse_line(&["--cores", "3", "doctor", "-c", "7"]).unwrap() {
-        Invocation::Process(process_orders::ProcessOrder::Doctor { config, .. }) => {
-            assert_eq!((config.cores, config.concurrency), (Some(3), Some(7)));
-        }
-        other => panic!("it became {other:?}"),
-    }
-    check_refused(&[
-        (&["--cores", "2", "summary"], "'--cores' cannot be used with 'summary'"),
-        (&["-q", "img", "enqueue", "N"], "'--queue' cannot be used with 'enqueue'"),
-        (&["-v", "jobs", "dead"], "'--verbose' cannot be used with 'jobs'"),
-        (&["--redis-url", "redis://flag", "man"], "cannot be used with 'man'"),
-        (&["--redis-url", "http://h", "summary"], "--redis-url"),
-    ]);
-}
-
-#[test]
-fn every_option_has_a_variable_and_a_flag_wins_over_it() {
-    let variables = |name: &str| {
-        let value = match name {
-            "JIGGLER_CORES" => "2",
-            "JIGGLER_QUEUES" => "payments:3,mails",
-            "JIGGLER_VERBOSE" => "1",
-            "JIGGLER_STATS_INTERVAL" => "3",
-            "JIGGLER_REDIS_URL" => "redis://ours",
-            "REDIS_URL" => "redis://theirs",
-            "JIGGLER_MODE" => "",
-            _ => return None,
-        };
-        Some(value.into())
-    };
-    let load = |line: &[&str]| {
-        let args = std::iter::once("jiggler-uring").chain(line.iter().copied()).map(OsString::from);
-        match parse(args, &variables).unwrap() {
-            Invocation::Work(config) => config,
-            other => panic!("it became {other:?}"),
-        }
-    };
-    let decided = load(&["--cores", "3"]);
-    assert_eq!((decided.cores, decided.queues.as_slice().len()), (Some(3), 2));
-    assert_eq!((decided.stats_interval, decided.mode), (Duration::from_secs(3), Mode::AtLeastOnce));
-    assert_eq!(decided.log_level, config::LogLevel::Debug);
-    let url = decided.redis_url.unwrap();
-    assert_eq!(
-        (url.url.to_string().as_str(), url.origin),
-        ("redis://ours:6379/0", Origin::Variable("JIGGLER_REDIS_URL"))
-    );
-    assert_eq!(load(&[]).cores, Some(2));
-}
-
-#[test]
 fn enqueue_refuses_what_would_become_a_bad_job() {
     let check = |line: &[&str], part: &str| {
         let error = enqueue(line).unwrap_err().to_string();
@@ -294,7 +232,7 @@ fn jobs_names_a_place_and_a_part_of_it() {
     );
     let found = jobs(&["dead", "--name", "A::*", "--jid", "j", "--skip", "7", "--examine", "9"]).query;
     let name = Some(NamePattern::Prefix("A::".to_owned()));
-    assert_eq!(found.filter, Filter { name, jid: Some("j".to_owned()) });
+    assert_eq!(found.filter, Filter { name, ..Filter::jid("j") });
     assert_eq!((found.skip, found.examine_max), (7, 9));
     check_refused(&[
         (&["jobs"], "<PLACE>"),

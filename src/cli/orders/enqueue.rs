@@ -63,7 +63,7 @@ pub(in crate::cli) struct EnqueueArgs {
     #[arg(long = "in", value_name = "SPAN", value_parser = span, conflicts_with = "at")]
     delay: Option<Duration>,
     /// When the jobs are due: Unix seconds, or a date and time with its zone such as 2026-12-24T18:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
     at: Option<f64>,
     /// Retries after the first failure
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = retries())]
