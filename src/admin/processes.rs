@@ -28,7 +28,7 @@ pub(crate) fn processes(db: &Database, format: Format, out: &mut dyn Write) -> R
     }
 }
 
-pub(super) const COLUMNS: &[(&str, Align)] = &[
+const COLUMNS: &[(&str, Align)] = &[
     ("process", Align::Left),
     ("host", Align::Left),
     ("pid", Align::Right),
@@ -53,7 +53,7 @@ fn write_text(members: &[Member], now: f64, out: &mut dyn Write) -> Result<(), E
 }
 
 /// One line of the table.
-pub(super) fn row(member: &Member, now: f64) -> Vec<String> {
+fn row(member: &Member, now: f64) -> Vec<String> {
     let unknown = || "?".to_owned();
     vec![
         member.uuid.clone(),
