@@ -1,9 +1,9 @@
-//! `jiggler-uring show JID [--json]`: everything that is known about one job: its payload with every member, where it is, how
-//! it failed, what it has reported, and which process runs it.
+//! `jiggler-uring show JID [--json]`: everything that is known about one job: its payload with every member, where it is,
+//! how it failed, what it has reported, and which process runs it.
 //!
 //! It is searched for in the retry, scheduled and dead sets and then in the queues, or in one queue, entry by entry, at most
 //! as many as allowed; a running job is in none of them, and is known only by what the processes say: the longest-running
-//! of each, as of its last heartbeat.
+//! of each. If it is nowhere, the processes are told that they are watched, and heard once more after [`SHOW_WAIT`].
 //!
 //! As JSON one object is written: `jid`, `place` (null if it is in none), `found` (as one of `jobs` in `jobs --json`),
 //! `progress`, `running` (a list of process, host, pid, shard, name, since).
@@ -26,9 +26,12 @@ use crate::{
     client::Progress,
     foreign::neutral,
     job::{Parser, fields},
-    limits::{RUNNING_JID_BYTES, SHOW_TEXT_CHARS_MAX},
+    limits::{RUNNING_JID_BYTES, SHOW_PLACES_MAX, SHOW_TEXT_CHARS_MAX, SHOW_WAIT, TOP_PROCESSES_MAX},
+    net::blocking::BlockingConnection,
+    resp::Requests,
     store::{
         entries::{Entry, Order, Place, Set},
+        steer,
         survey::{Scope, Summary},
     },
     view::{
@@ -80,14 +83,39 @@ pub(crate) fn show(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn
     let mut searched = Vec::new();
     let found = find(db, wanted, &fleet, &mut searched)?;
     let progress = progress::reported(db, &wanted.jid)?.map(|(progress, _)| progress);
-    let shown = Shown { found, progress, running: running(&fleet, &wanted.jid), now: fleet.at };
+    let mut shown = Shown { found, progress, running: running(&fleet, &wanted.jid), now: fleet.at };
+    if shown.found.is_none() && shown.running.is_empty() && tell_processes(db, &fleet)? {
+        std::thread::sleep(SHOW_WAIT);
+        let fleet = nodes::survey(db, Scope::Processes)?;
+        (shown.running, shown.now) = (running(&fleet, &wanted.jid), fleet.at);
+    }
     if shown.found.is_none() && shown.progress.is_none() && shown.running.is_empty() {
-        return Err(Error::NotShown { jid: printable(&wanted.jid), searched: searched.join(", ") });
+        let more = searched.len().saturating_sub(SHOW_PLACES_MAX);
+        searched.truncate(SHOW_PLACES_MAX);
+        let more = if more > 0 { format!(" and {more} more queues") } else { String::new() };
+        let searched = searched.join(", ") + &more;
+        return Err(Error::NotShown { jid: printable(&wanted.jid), searched });
     }
     match format {
         Format::Text => text(&wanted.jid, &shown, out),
         Format::Json => json(&wanted.jid, &shown, out),
     }
+}
+
+/// Tells our processes that they are watched, so that they report what runs now. Returns whether any was told.
+fn tell_processes(db: &Database, fleet: &Summary) -> Result<bool, Error> {
+    let mut requests = Requests::new();
+    let ours = fleet.processes.values().filter(|process| process.figures.is_some());
+    let ours: Vec<&str> = ours.take(TOP_PROCESSES_MAX).map(|process| process.uuid.as_str()).collect();
+    if ours.is_empty() {
+        return Ok(false);
+    }
+    for uuid in ours {
+        steer::watch(db.keys, db.url.database(), uuid, &mut requests);
+    }
+    let replies = BlockingConnection::connect(&steer::url(&db.url, db.keys))?.call(&requests)?;
+    // A user who may not tell them is shown what they said last.
+    Ok(replies.iter().any(|reply| steer::heard(reply).unwrap_or(false)))
 }
 
 /// The first entry with the jid, and its place. Places that were looked at in vain are noted.

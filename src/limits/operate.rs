@@ -23,6 +23,17 @@ pub const JOBS_GROUPS_MAX: usize = 1_000;
 /// Bytes of a running job's jid that its process publishes.
 pub const RUNNING_JID_BYTES: usize = 32;
 
+/// How long `show` gives processes that it has told so to report what they run: they do so within
+/// [`WATCHED_INTERVAL`](super::WATCHED_INTERVAL) and the time in which shards name their jobs.
+pub const SHOW_WAIT: Duration = Duration::from_millis(1_500);
+
+const _: () = assert!(
+    SHOW_WAIT.as_millis() > super::WATCHED_INTERVAL.as_millis() + 2 * super::RUNNING_JOBS_WAIT.as_millis()
+);
+
+/// Places that `show` names if the job is in none.
+pub const SHOW_PLACES_MAX: usize = 8;
+
 /// Characters of one member of a payload that `show` prints: an error message of the largest stored length is whole.
 pub const SHOW_TEXT_CHARS_MAX: usize = super::ERROR_MESSAGE_CHARS_MAX;
 

@@ -19,8 +19,8 @@ pub(in crate::cli) const PROGRESS: &str = "progress";
 /// What follows the options of `show` in the help.
 pub(in crate::cli) const SHOW_HELP: &str = "\
 The job is searched for in the retry, scheduled and dead sets and then in the queues, entry by entry, at most --examine of \
-them; with --queue only in that queue. A running job is in none of these: where it runs is shown as its process last said, \
-which names its longest-running jobs with each heartbeat.
+them; with --queue only in that queue. A running job is in none of these: where it runs is what its process says, which \
+names up to 100 of its longest-running jobs.
 
 With --json one JSON object is printed: jid, place, found (as one of jobs in `jobs --json`; null if it is in no place), \
 progress, running (a list of process, host, pid, shard, name, since).
