@@ -3,16 +3,18 @@
 //! A page is a part of a place at the moment of each call: jobs that come or go meanwhile shift what follows. In a cluster
 //! a set is read one queue after the other, in the order of their names.
 
+use std::time::Duration;
+
 use super::{Error, Progress, Steps, To, size};
 use crate::{
     job::Parser,
     limits::ENTRIES_PER_CALL,
     resp::{Reply, Requests},
     store::{
-        entries::{self, Entry, Order, Page, Place, Window},
+        entries::{self, Entry, Order, Page, Place, Set, Window},
         scripts::Scripts,
     },
-    view::filter::Filter,
+    view::filter::{Before, Filter, Moment},
 };
 
 /// Which jobs to show.
@@ -26,10 +28,28 @@ pub struct Query {
     pub skip: u64,
     /// Most jobs to show.
     pub limit: usize,
-    /// Most entries to examine, with a filter.
+    /// Most entries to examine.
     pub examine_max: u64,
     /// Which come first.
     pub order: Order,
+    /// Only failed jobs that are older than this.
+    pub older: Option<Duration>,
+    /// Whether they are counted in groups instead of listed.
+    pub groups: bool,
+}
+
+impl Query {
+    /// The same, with its age turned into the latest moment, at this Unix time.
+    #[must_use]
+    pub fn until(&self, now: f64) -> Self {
+        let mut query = self.clone();
+        query.filter.before = self.older.map(|older| {
+            let unix_ms = ((now - older.as_secs_f64()) * 1e3) as i64;
+            let died = self.place == Place::Set(Set::Dead);
+            Before { unix_ms, moment: if died { Moment::Died } else { Moment::FirstFailed } }
+        });
+        query
+    }
 }
 
 /// How far a look got.
@@ -106,7 +126,8 @@ impl<'q> Look<'q> {
     }
 
     fn examine_max(&self) -> u64 {
-        if self.query.filter.is_empty() { self.query.limit as u64 } else { self.query.examine_max }
+        let page = if self.query.filter.is_empty() { self.query.limit as u64 } else { u64::MAX };
+        page.min(self.query.examine_max)
     }
 
     /// The realm of the next entry, and how many entries to skip there.

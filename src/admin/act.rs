@@ -105,7 +105,7 @@ pub(crate) fn act(db: &Database, act: &Act, out: &mut dyn Write) -> Result<(), E
             one(&mut sessions, &mut order, jid, places, out)
         }
         Target::All { set, name } => {
-            let filter = Filter { name: name.clone(), jid: None };
+            let filter = Filter { name: name.clone(), ..Filter::default() };
             let order = Order { action: Mission { action, set: *set, filter }, consent, queues: &mut queues };
             all(db.keys, &mut sessions, order, out)
         }

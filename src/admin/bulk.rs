@@ -17,7 +17,6 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     sync::mpsc::{self, Receiver, SyncSender, TryRecvError},
-    time::Duration,
 };
 
 use self::{
@@ -26,6 +25,7 @@ use self::{
 };
 use super::{
     Database, Error,
+    enqueue::Due,
     ticker::{Ticker, rate},
 };
 use crate::{
@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// A file of jobs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Bulk {
     /// Where it is; `None` is standard input.
     pub file: Option<PathBuf>,
@@ -45,8 +45,8 @@ pub struct Bulk {
     pub queue: QueueName,
     /// The retries for jobs whose line does not set them; `None` leaves them to the worker.
     pub retries: Option<u32>,
-    /// Delay until they are due; `None` is now.
-    pub delay: Option<Duration>,
+    /// When they are due; `None` is now.
+    pub due: Option<Due>,
 }
 
 /// Pushes all jobs of a file and reports how many.
@@ -66,7 +66,7 @@ pub(crate) fn bulk(db: &Database, bulk: &Bulk, out: &mut dyn Write) -> Result<()
         Err(client::Error::Redis(error)) => return Err(Error::Connect(error)),
         other => other.map_err(failed)?,
     };
-    let due_at = bulk.delay.map(|delay| client.due_in(delay)).transpose().map_err(failed)?;
+    let due_at = bulk.due.map(|due| due.unix_time(&mut client)).transpose().map_err(failed)?;
     let defaults = Defaults { name: bulk.name.clone(), queue: bulk.queue.clone(), retries: bulk.retries };
     let parser = LineParser::new(defaults);
     let (sender, chunks) = mpsc::sync_channel(BULK_CHUNKS_MAX);
@@ -77,9 +77,9 @@ pub(crate) fn bulk(db: &Database, bulk: &Bulk, out: &mut dyn Write) -> Result<()
     let flight = client.flight(due_at).map_err(failed)?;
     let pushing = Pushing { flight, spender, places: Places::default(), file, size, ticker: Ticker::new() };
     let pushed = pushing.run(&chunks)?;
-    match bulk.delay {
+    match bulk.due {
         None => writeln!(out, "enqueued {pushed} jobs")?,
-        Some(delay) => writeln!(out, "scheduled {pushed} jobs in {} s", delay.as_secs_f64())?,
+        Some(due) => writeln!(out, "scheduled {pushed} jobs {due}")?,
     }
     Ok(())
 }

@@ -27,7 +27,9 @@ fn lacking(db: &Database, role: Role) -> Result<Option<String>, net::Error> {
 /// Redis's words, if it denied the user something.
 fn denial(error: &Error) -> Option<&RedisError> {
     match error {
-        Error::Enqueue { cause, .. } | Error::Cancel { cause, .. } => of_client(cause),
+        Error::Enqueue { cause, .. } | Error::Cancel { cause, .. } | Error::Progress { cause, .. } => {
+            of_client(cause)
+        }
         Error::BulkPush { cause, .. } => of_client(cause),
         Error::Script { cause, .. } | Error::Connect(cause) => of_call(cause),
         Error::Survey(SurveyError::Reply { cause: resp::Error::Redis(error), .. }) => of_kind(error),

@@ -1,15 +1,20 @@
-//! `jiggler-uring enqueue NAME [ARGS_JSON] [--queue Q] [--count N] [--in S] [--retries N]`.
+//! `jiggler-uring enqueue NAME [ARGS_JSON] [--queue Q] [--count N] [--in SPAN|--at WHEN] [--retries N] [--jid JID]
+//! [--member NAME=VALUE] [--ids]`.
 
-use std::{io::Write, iter, time::Duration};
+use std::{fmt, io::Write, iter, time::Duration};
 
-use super::{Database, Error};
+use serde_json::value::RawValue;
+
+use super::{Database, Error, hint};
 use crate::{
     client::{self, Client, InvalidJob, NewJob},
+    ids,
+    limits::ENQUEUE_IDS_SHOWN_MAX,
     wire::QueueName,
 };
 
 /// What to push.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Name of the job, as its handler is registered (for Ruby: the class).
     pub name: String,
@@ -19,13 +24,56 @@ pub struct Options {
     pub queue: QueueName,
     /// How many copies, each with its own jid.
     pub count: u64,
-    /// Delay until they are due; `None` is now.
-    pub delay: Option<Duration>,
+    /// When they are due; `None` is now.
+    pub due: Option<Due>,
     /// Retries after the first failure; `None` leaves them to the worker.
     pub retries: Option<u32>,
+    /// The jid of a single job; `None`: a new one.
+    pub jid: Option<String>,
+    /// Further members of the payload.
+    pub members: Vec<Member>,
+    /// Whether nothing but the jids is printed.
+    pub ids: bool,
 }
 
-/// Pushes the jobs and reports in one line what, how many and where; also the jid if there is one job.
+/// When jobs are due.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Due {
+    /// So long from now, by the clock of Redis.
+    In(Duration),
+    /// At this Unix time in seconds.
+    At(f64),
+}
+
+impl Due {
+    pub(super) fn unix_time(self, client: &mut Client) -> Result<f64, client::Error> {
+        match self {
+            Self::In(delay) => client.due_in(delay),
+            Self::At(at) => Ok(at),
+        }
+    }
+}
+
+impl fmt::Display for Due {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::In(delay) => write!(f, "in {} s", delay.as_secs_f64()),
+            Self::At(at) => write!(f, "at {at} (Unix seconds)"),
+        }
+    }
+}
+
+/// A member of the payload beyond the usual ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its value: JSON, as the user wrote it.
+    pub json: String,
+}
+
+/// Pushes the jobs and reports in one line what, how many and where, with their jids if they are few; then, if no living
+/// worker could run them, says so.
 ///
 /// A single job takes one round trip; more are a bulk, see [`Client::enqueue_bulk`]. The connection is opened only for a
 /// valid job.
@@ -39,47 +87,92 @@ pub(crate) fn enqueue(db: &Database, options: &Options, out: &mut dyn Write) -> 
         Err(client::Error::Connect(error)) => return Err(Error::Connect(error)),
         other => other.map_err(failed)?,
     };
-    let pushed = push(&mut client, options, &job).map_err(failed)?;
-    let Options { name, queue, .. } = options;
-    let what = match pushed {
-        Pushed::One { jid } => format!("{name} with jid {jid}"),
-        Pushed::Many { count } => format!("{count} {name} jobs"),
-    };
-    match options.delay {
-        None => writeln!(out, "enqueued {what} in queue {queue}")?,
-        Some(delay) => writeln!(out, "scheduled {what} for queue {queue} in {} s", delay.as_secs_f64())?,
+    let mut jids = Vec::new();
+    let pushed = push(&mut client, options, &job, &mut jids);
+    if let Err(client::Error::Bulk { leading, .. }) = &pushed {
+        jids.truncate(usize::try_from(*leading).unwrap_or(usize::MAX));
+    }
+    if options.ids {
+        jids.iter().try_for_each(|jid| writeln!(out, "{jid}"))?;
+        return pushed.map(|_| ()).map_err(failed);
+    }
+    report(options, pushed.map_err(failed)?, &jids, out)?;
+    if let Some(hint) = hint::of(db, &options.name, &options.queue) {
+        writeln!(out, "note: {hint}")?;
     }
     Ok(())
 }
 
-enum Pushed {
-    One { jid: String },
-    Many { count: u64 },
+/// Says what was pushed.
+fn report(options: &Options, count: u64, jids: &[String], out: &mut dyn Write) -> Result<(), Error> {
+    let Options { name, queue, .. } = options;
+    let what = match jids {
+        [jid] if count == 1 => format!("{name} with jid {jid}"),
+        _ => format!("{count} {name} jobs"),
+    };
+    match options.due {
+        None => writeln!(out, "enqueued {what} in queue {queue}")?,
+        Some(due) => writeln!(out, "scheduled {what} for queue {queue} {due}")?,
+    }
+    if count > 1 {
+        jids.iter().try_for_each(|jid| writeln!(out, "  {jid}"))?;
+    }
+    Ok(())
 }
 
 fn job(options: &Options) -> Result<NewJob, InvalidJob> {
-    let job = NewJob::with_raw_args(&options.name, &options.args)?.in_queue(options.queue.clone());
-    match options.retries {
-        Some(retries) => job.retries(retries),
+    let mut job = NewJob::with_raw_args(&options.name, &options.args)?.in_queue(options.queue.clone());
+    if let Some(retries) = options.retries {
+        job = job.retries(retries)?;
+    }
+    for Member { name, json } in &options.members {
+        job = job.member(name, serde_json::from_str::<&RawValue>(json)?)?;
+    }
+    match &options.jid {
+        Some(jid) => job.jid(jid),
         None => Ok(job),
     }
 }
 
-fn push(client: &mut Client, options: &Options, job: &NewJob) -> Result<Pushed, client::Error> {
-    let due_at = options.delay.map(|delay| client.due_in(delay)).transpose()?;
+/// Pushes them and returns how many; notes their jids if they are to be shown, in the order of the pushes.
+fn push(
+    client: &mut Client,
+    options: &Options,
+    job: &NewJob,
+    jids: &mut Vec<String>,
+) -> Result<u64, client::Error> {
+    let due_at = options.due.map(|due| due.unix_time(client)).transpose()?;
     if options.count == 1 {
         let jid = match due_at {
             None => client.enqueue(job),
             Some(due_at) => client.enqueue_at(due_at, job),
         }?;
-        return Ok(Pushed::One { jid });
+        jids.push(jid);
+        return Ok(1);
     }
-    let copies = iter::repeat(job).zip(0..options.count).map(|(job, _)| job);
-    let count = match due_at {
-        None => client.enqueue_bulk(copies),
-        Some(due_at) => client.enqueue_bulk_at(due_at, copies),
-    }?;
-    Ok(Pushed::Many { count })
+    if !options.ids && options.count > ENQUEUE_IDS_SHOWN_MAX {
+        let copies = iter::repeat(job).zip(0..options.count).map(|(job, _)| job);
+        return push_all(client, due_at, copies);
+    }
+    let named = (0..options.count).map_while(|_| {
+        let jid = ids::jid().to_string();
+        // Our own jids are valid.
+        let job = job.clone().jid(&jid).ok()?;
+        jids.push(jid);
+        Some(job)
+    });
+    push_all(client, due_at, named)
+}
+
+fn push_all<J: std::borrow::Borrow<NewJob>>(
+    client: &mut Client,
+    due_at: Option<f64>,
+    jobs: impl IntoIterator<Item = J>,
+) -> Result<u64, client::Error> {
+    match due_at {
+        None => client.enqueue_bulk(jobs),
+        Some(due_at) => client.enqueue_bulk_at(due_at, jobs),
+    }
 }
 
 #[cfg(test)]
@@ -88,14 +181,19 @@ mod tests {
     use crate::admin::test_database::{database, nowhere};
     use crate::own_redis::OwnRedis;
 
+    const NOBODY: &str = "note: no worker is running on this redis: what was pushed waits in queue img\n";
+
     fn options(count: u64) -> Options {
         Options {
             name: "Sleep".to_owned(),
             args: "[ 0.5 ]".to_owned(),
             queue: QueueName::new("img").unwrap(),
             count,
-            delay: None,
+            due: None,
             retries: Some(2),
+            jid: None,
+            members: Vec::new(),
+            ids: false,
         }
     }
 
@@ -110,26 +208,66 @@ mod tests {
         let redis = OwnRedis::start();
         let line = run(&redis, &options(1));
         let stored = redis.strings(&[b"LRANGE", b"jiggler:list:img", b"0", b"-1"]);
-        let jid =
-            line.strip_prefix("enqueued Sleep with jid ").unwrap().strip_suffix(" in queue img\n").unwrap();
+        let jid = line
+            .strip_prefix("enqueued Sleep with jid ")
+            .unwrap()
+            .strip_suffix(&format!(" in queue img\n{NOBODY}"))
+            .unwrap();
         assert_eq!(stored, [format!(r#"{{"name":"Sleep","args":[0.5],"retries":2,"jid":"{jid}"}}"#)]);
     }
 
     #[test]
     fn many_jobs_are_counted() {
         let redis = OwnRedis::start();
-        assert_eq!(run(&redis, &options(5_000)), "enqueued 5000 Sleep jobs in queue img\n");
+        assert_eq!(run(&redis, &options(5_000)), format!("enqueued 5000 Sleep jobs in queue img\n{NOBODY}"));
         assert_eq!(redis.run(&[b"LLEN", b"jiggler:list:img"]).as_integer().unwrap(), 5_000);
-        assert_eq!(run(&redis, &options(0)), "enqueued 0 Sleep jobs in queue img\n");
+        assert_eq!(run(&redis, &options(0)), format!("enqueued 0 Sleep jobs in queue img\n{NOBODY}"));
+    }
+
+    #[test]
+    fn ids_are_printed_and_are_those_of_the_jobs() {
+        let redis = OwnRedis::start();
+        let few = run(&redis, &options(3));
+        let stored = |redis: &OwnRedis| redis.strings(&[b"LRANGE", b"jiggler:list:img", b"0", b"-1"]);
+        let shown: Vec<&str> = few.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+        assert_eq!(shown.len(), 3, "{few}");
+        assert!(stored(&redis).iter().rev().zip(&shown).all(|(job, jid)| job.contains(*jid)), "{few}");
+        redis.run(&[b"DEL", b"jiggler:list:img"]);
+        let only = run(&redis, &Options { ids: true, ..options(2_500) });
+        let jids: Vec<&str> = only.lines().collect();
+        assert_eq!(jids.len(), 2_500);
+        assert!(stored(&redis).iter().rev().zip(&jids).all(|(job, jid)| job.contains(*jid)));
+        let one = Options { ids: true, jid: Some("mine".to_owned()), ..options(1) };
+        assert_eq!(run(&redis, &one), "mine\n");
+    }
+
+    #[test]
+    fn members_and_a_jid_of_ones_own_are_in_the_payload() {
+        let redis = OwnRedis::start();
+        let member = |name: &str, json: &str| Member { name: name.to_owned(), json: json.to_owned() };
+        let members = vec![member("tenant", "\"acme\""), member("rate", "1.0e+21")];
+        let line = run(&redis, &Options { jid: Some("mine".to_owned()), members, ..options(1) });
+        assert!(line.starts_with("enqueued Sleep with jid mine in queue img\n"), "{line}");
+        let stored = redis.strings(&[b"LRANGE", b"jiggler:list:img", b"0", b"-1"]);
+        let expected =
+            r#"{"name":"Sleep","args":[0.5],"retries":2,"jid":"mine","tenant":"acme","rate":1.0e+21}"#;
+        assert_eq!(stored, [expected]);
+        let taken = Options { members: vec![member("args", "1")], ..options(1) };
+        let error = enqueue(&database(&redis), &taken, &mut Vec::new()).unwrap_err();
+        assert!(error.is_usage() && error.to_string().contains("already has a meaning"), "{error}");
     }
 
     #[test]
     fn delayed_jobs_go_to_the_scheduled_set() {
         let redis = OwnRedis::start();
-        let delayed = |count| Options { delay: Some(Duration::from_millis(60_500)), ..options(count) };
-        assert_eq!(run(&redis, &delayed(3)), "scheduled 3 Sleep jobs for queue img in 60.5 s\n");
+        let delayed = |count| Options { due: Some(Due::In(Duration::from_millis(60_500))), ..options(count) };
+        let said = run(&redis, &delayed(3));
+        assert!(said.starts_with("scheduled 3 Sleep jobs for queue img in 60.5 s\n"), "{said}");
         assert!(run(&redis, &delayed(1)).starts_with("scheduled Sleep with jid "));
         assert_eq!(redis.run(&[b"ZCARD", b"jiggler:set:scheduled"]).as_integer().unwrap(), 4);
+        run(&redis, &Options { due: Some(Due::At(99.5)), jid: Some("mine".to_owned()), ..options(1) });
+        let first = redis.strings(&[b"ZRANGE", b"jiggler:set:scheduled", b"0", b"0", b"WITHSCORES"]);
+        assert!(first[0].contains("mine") && first[1] == "99.5", "{first:?}");
     }
 
     #[test]

@@ -9,9 +9,11 @@
 //! and `next_skip`: where to continue, or null at the end. Each job is written as it is read, so that large payloads do not
 //! accumulate.
 
-use std::io::Write;
+use std::{borrow::Cow, io::Write};
 
-use super::{Database, Error, format::Format, job_rows, session::Session, table, ticker::Ticker};
+use serde::Serialize;
+
+use super::{Database, Error, format::Format, groups, job_rows, session::Session, table, ticker::Ticker};
 use crate::{
     acts::look::{Look, Query, Reached},
     job::Parser,
@@ -26,6 +28,11 @@ use crate::{
 /// [`Error::Connect`], [`Error::Script`], [`Error::Output`].
 pub(crate) fn jobs(db: &Database, query: &Query, format: Format, out: &mut dyn Write) -> Result<(), Error> {
     let mut sessions = Session::open_each(db, std::slice::from_ref(&query.place))?;
+    let query = &query.until(sessions.first().map_or_else(unix_now, Session::now));
+    if query.groups {
+        let whole = Query { limit: usize::MAX, ..query.clone() };
+        return groups::groups(&mut sessions, &whole, query.limit, format, out);
+    }
     let mut look = Look::new(query, sessions.len());
     match format {
         Format::Text => text(&mut sessions, &mut look, query, out),
@@ -81,21 +88,32 @@ fn json(
 }
 
 fn write_json_head(query: &Query, total: u64, out: &mut dyn Write) -> Result<(), Error> {
-    let (place, queue) = match &query.place {
-        Place::Queue(queue) => ("queue", Some(queue.exact())),
-        Place::Set(set) => (set.word(), None),
-    };
-    let queue = serde_json::to_string(&queue).map_err(std::io::Error::from)?;
-    write!(
-        out,
-        "{{\"place\":\"{place}\",\"queue\":{queue},\"total\":{total},\"skip\":{},\"jobs\":[",
-        query.skip
-    )?;
+    let head = serde_json::to_string(&Head::of(query, total)).map_err(std::io::Error::from)?;
+    write!(out, "{},\"jobs\":[", head.trim_end_matches('}'))?;
     Ok(())
 }
 
+/// The members with which the JSON of a page begins.
+#[derive(Serialize)]
+pub(super) struct Head<'q> {
+    place: &'static str,
+    queue: Option<Cow<'q, str>>,
+    total: u64,
+    skip: u64,
+}
+
+impl<'q> Head<'q> {
+    pub(super) fn of(query: &'q Query, total: u64) -> Self {
+        let (place, queue) = match &query.place {
+            Place::Queue(queue) => ("queue", Some(queue.exact())),
+            Place::Set(set) => (set.word(), None),
+        };
+        Self { place, queue, total, skip: query.skip }
+    }
+}
+
 /// Runs the look to its end, and passes each job found, with the number of all entries, to `show`.
-fn drive(
+pub(super) fn drive(
     sessions: &mut [Session],
     look: &mut Look<'_>,
     mut show: impl FnMut(u64, &Entry) -> Result<(), Error>,
@@ -113,14 +131,16 @@ fn drive(
 }
 
 /// The last line: how many, of how many, and where to continue.
-fn said(query: &Query, look: &Look<'_>) -> String {
+pub(super) fn said(query: &Query, look: &Look<'_>) -> String {
     let Reached { total, examined, shown, .. } = look.reached();
     let place = &query.place;
     let order = match query.order {
         Order::Newest => "newest first",
         Order::Oldest => "oldest first",
     };
-    let mut said = if total == 0 {
+    let mut said = if query.groups && total > 0 {
+        format!("{shown} jobs of {examined} examined of {total} in {place}")
+    } else if total == 0 {
         format!("no jobs in {place}")
     } else if examined == 0 {
         format!("nothing there: {place} has {total} jobs")

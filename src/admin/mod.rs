@@ -8,9 +8,12 @@
 pub(crate) mod bulk;
 pub(crate) mod enqueue;
 // Looking.
+pub(crate) mod groups;
 pub(crate) mod jobs;
 pub(crate) mod processes;
+pub(crate) mod progress;
 pub(crate) mod queues;
+pub(crate) mod show;
 pub(crate) mod summary;
 pub(crate) mod top;
 // Acting.
@@ -24,6 +27,7 @@ mod confirm;
 mod database;
 mod denied;
 mod format;
+mod hint;
 mod job_rows;
 mod nodes;
 mod session;
@@ -157,6 +161,31 @@ pub enum Error {
         /// Where, and in how many entries.
         searched: String,
     },
+    /// No job with this jid is where `show` looks.
+    #[error(
+        "no job has the jid {jid}: {searched}. It has ended, or is not among the longest-running jobs of its process, or \
+         is beyond the entries examined: --examine N looks at more, --queue NAME only at one queue"
+    )]
+    NotShown {
+        /// The job's id.
+        jid: String,
+        /// Where, and in how many entries.
+        searched: String,
+    },
+    /// The job has reported nothing.
+    #[error("job {jid} has reported no progress in the last hour")]
+    NoProgress {
+        /// The job's id.
+        jid: String,
+    },
+    /// What a job has reported could not be read.
+    #[error("read the progress of {jid}: {cause}")]
+    Progress {
+        /// The job's id.
+        jid: String,
+        /// Why.
+        cause: client::Error,
+    },
     /// The entry holds more bytes than a worker runs.
     #[error(
         "{jid} holds a payload (raw_base64) that is larger than any worker runs, so it cannot be retried: push a smaller \
@@ -242,6 +271,9 @@ impl Error {
             | Self::Script { .. }
             | Self::Denied { .. }
             | Self::NotFound { .. }
+            | Self::NotShown { .. }
+            | Self::NoProgress { .. }
+            | Self::Progress { .. }
             | Self::NoJobToRetry { .. }
             | Self::Held { .. }
             | Self::Unservable { .. }

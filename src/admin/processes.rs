@@ -28,7 +28,7 @@ pub(crate) fn processes(db: &Database, format: Format, out: &mut dyn Write) -> R
     }
 }
 
-pub(super) const COLUMNS: &[(&str, Align)] = &[
+const COLUMNS: &[(&str, Align)] = &[
     ("process", Align::Left),
     ("host", Align::Left),
     ("pid", Align::Right),
@@ -53,7 +53,7 @@ fn write_text(members: &[Member], now: f64, out: &mut dyn Write) -> Result<(), E
 }
 
 /// One line of the table.
-pub(super) fn row(member: &Member, now: f64) -> Vec<String> {
+fn row(member: &Member, now: f64) -> Vec<String> {
     let unknown = || "?".to_owned();
     vec![
         member.uuid.clone(),
@@ -66,6 +66,6 @@ pub(super) fn row(member: &Member, now: f64) -> Vec<String> {
         member.rss_kb.map_or_else(unknown, |kilobytes| format!("{:.1}", kilobytes as f64 / 1024.0)),
         span(now - member.started_at as f64),
         member.heartbeat.map_or_else(unknown, |then| format!("{} ago", span(now - then))),
-        member.queues.clone(),
+        member.queues_text(),
     ]
 }

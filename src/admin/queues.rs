@@ -126,8 +126,9 @@ mod tests {
             let place = Place::Queue(cell.parse().unwrap());
             let look = |out: &mut Vec<u8>| {
                 let (filter, order) = (Filter::default(), Order::Newest);
+                let (place, older, groups) = (place.clone(), None, false);
                 let query =
-                    Query { place: place.clone(), filter, skip: 0, limit: 25, examine_max: 100, order };
+                    Query { place, filter, skip: 0, limit: 25, examine_max: 100, order, older, groups };
                 jobs(&db, &query, Format::Text, out)
             };
             let delete = |out: &mut Vec<u8>| {

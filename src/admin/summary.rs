@@ -109,7 +109,7 @@ fn process_row(member: &Member, now: f64) -> Vec<String> {
         member.pid.to_string(),
         member.host.clone(),
         member.concurrency.to_string(),
-        member.queues.clone(),
+        member.queues_text(),
         rss.unwrap_or_else(|| "?".to_owned()),
         age.unwrap_or_else(|| "unreadable".to_owned()),
         member.health_or_phase(now),

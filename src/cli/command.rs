@@ -2,13 +2,16 @@
 //!
 //! Values are only text here; `config` parses them, so that a flag and a file reject a value with the same words.
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, builder::ValueParser, parser::ValueSource};
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, Command, builder::ValueParser, error::ErrorKind, parser::ValueSource,
+};
 
 use super::orders::{self, CANCEL, CancelArgs, ENQUEUE, EnqueueArgs, SUMMARY, SummaryArgs};
-use super::process_orders;
+use super::{process_orders, words};
 use crate::config::{
     Error, Origin, Raw,
     options::{Allowed, DefaultValue, OPTIONS, OptionId, OptionSpec},
+    table,
     value::Value,
 };
 
@@ -23,6 +26,9 @@ Examples:
   jiggler-uring enqueue Sleep '[0.5]' --count 10
   jiggler-uring summary
   jiggler-uring jobs retries
+
+A flag wins over its variable, the variable over the configuration file, the file over the default. The flags that find \
+Redis, --config and --environment belong to every command, and may stand before or after its name.
 
 Without --redis-url and REDIS_URL, the worker uses the server at 127.0.0.1:6379. If nothing listens there, it starts \
 a private redis-server (or valkey-server) on a unix socket in ~/.local/state/jiggler-uring, which ends \
@@ -42,9 +48,14 @@ Examples:
   jiggler-uring enqueue Noop
   jiggler-uring enqueue Fib '[20]' --count 1000
   jiggler-uring enqueue ResizeImage '[42, 640, \"png\"]' --queue img --retries 5
-  jiggler-uring enqueue Sleep '[0.1]' --in 60
+  jiggler-uring enqueue Sleep '[0.1]' --in 5m
+  jiggler-uring enqueue Report --at 2026-12-24T18:00:00Z --member tenant=acme --jid report-2026
+  jids=$(jiggler-uring enqueue Fib '[20]' --count 3 --ids)
   jiggler-uring enqueue --bulk jobs.jsonl
   seq 1000 | sed 's/.*/[&]/' | jiggler-uring enqueue Resize --bulk - --queue img
+
+If no living worker could run the job, as far as they say what they run, a note says so (not for a Redis user with a name, \
+who need not have the right to look for workers).
 
 A bulk stops at the first line that is not a job, with all lines before it pushed, and reports which line that is.
 
@@ -89,11 +100,11 @@ pub(super) fn command() -> Command {
         .version(VERSION)
         .about(ABOUT)
         .after_help(WORKER_HELP)
-        .args_conflicts_with_subcommands(true)
+        .after_long_help(format!("{WORKER_HELP}\n\n{}\n\n{}", without_flag(), words::TABLE))
         .args(OPTIONS.iter().filter_map(flag));
     let enqueue = EnqueueArgs::augment_args(Command::new(ENQUEUE)).after_help(ENQUEUE_HELP);
     let summary = SummaryArgs::augment_args(Command::new(SUMMARY)).after_help(SUMMARY_HELP);
-    let cancel = CancelArgs::augment_args(Command::new(CANCEL)).after_help(CANCEL_HELP);
+    let cancel = words::beside(CancelArgs::augment_args(Command::new(CANCEL)), CANCEL_HELP);
     let commands = [enqueue, summary, cancel].into_iter().chain(orders::job_commands());
     let whole = process_orders::add_to(worker.subcommands(commands.map(with_redis)));
     whole.mut_args(take_negative).mut_subcommands(|command| command.mut_args(take_negative))
@@ -105,14 +116,37 @@ fn take_negative(arg: Arg) -> Arg {
     if takes_value { arg.allow_negative_numbers(true) } else { arg }
 }
 
+/// Whether a flag of the table was given, before the name of a subcommand or, with its own matches, after it.
+fn is_given(matches: &ArgMatches, spec: &OptionSpec) -> bool {
+    matches.try_contains_id(spec.key).unwrap_or(false)
+        && matches.value_source(spec.key) == Some(ValueSource::CommandLine)
+}
+
+/// Refuses a flag before the name of a subcommand that does not have it.
+///
+/// # Errors
+/// An error of usage that names the flag and the subcommand.
+pub(super) fn check_flags(whole: &ArgMatches) -> Result<(), clap::Error> {
+    let Some((name, own)) = whole.subcommand() else { return Ok(()) };
+    let is_stray = |spec: &&OptionSpec| is_given(whole, spec) && own.try_contains_id(spec.key).is_err();
+    match OPTIONS.iter().find(is_stray).and_then(|spec| spec.flag) {
+        None => Ok(()),
+        Some(flag) => {
+            let text = format!(
+                "the flag '--{flag}' cannot be used with '{name}': only a worker takes it\n\nFor more information, try \
+                 '--help'.\n"
+            );
+            Err(clap::Error::raw(ErrorKind::ArgumentConflict, text))
+        }
+    }
+}
+
 /// What the flags of one command set. A command without a flag leaves it unset.
 pub(super) fn flags(matches: &ArgMatches) -> Result<Raw, Error> {
     let mut raw = Raw::default();
     for spec in OPTIONS {
         let Some(flag) = spec.flag else { continue };
-        let given = matches.try_contains_id(spec.key).unwrap_or(false)
-            && matches.value_source(spec.key) == Some(ValueSource::CommandLine);
-        if !given {
+        if !is_given(matches, spec) {
             continue;
         }
         let value = match spec.allowed {
@@ -154,7 +188,26 @@ fn flag(spec: &'static OptionSpec) -> Option<Arg> {
     if let Some(short) = spec.short {
         arg = arg.short(short);
     }
+    if spec.id == OptionId::PrivateRedis || (FIND_REDIS.contains(&spec.id) && !is_of_file(spec.id)) {
+        arg = arg.help_heading("Redis");
+    }
     Some(arg.hide(spec.id == OptionId::Unused))
+}
+
+/// Whether it is about the configuration file, not about Redis.
+const fn is_of_file(id: OptionId) -> bool {
+    matches!(id, OptionId::ConfigFile | OptionId::Environment)
+}
+
+/// The options that have no flag, with their variables.
+fn without_flag() -> String {
+    let mut text = "Options without a flag, set by a variable or in the configuration file:".to_owned();
+    for spec in table::rows().filter(|spec| spec.flag.is_none()) {
+        let variables: Vec<&str> = spec.variables().collect();
+        let default = table::default(spec).replace('`', "");
+        text.push_str(&format!("\n  {:<24}  {} [default: {default}]", variables.join(", "), spec.help));
+    }
+    text
 }
 
 fn help(spec: &OptionSpec) -> String {
@@ -165,8 +218,10 @@ fn help(spec: &OptionSpec) -> String {
     if !matches!(spec.default, DefaultValue::Nothing | DefaultValue::Switch(false)) {
         help.push_str(&format!(" [default: {}]", spec.default));
     }
-    if let Some(variable) = spec.variable {
-        help.push_str(&format!(" [env: {variable}]"));
+    // The name alone: a variable may hold a password.
+    let variables: Vec<&str> = spec.variables().collect();
+    if !variables.is_empty() {
+        help.push_str(&format!(" [env: {}]", variables.join(", ")));
     }
     help
 }
@@ -194,6 +249,27 @@ mod tests {
         for arg in command.get_arguments() {
             let known = OPTIONS.iter().any(|spec| spec.flag == arg.get_long());
             assert!(known, "{arg} is not in the table");
+        }
+        for spec in table::rows() {
+            let variables: Vec<&str> = spec.variables().collect();
+            assert!(help.contains(&variables.join(", ")), "{}: {help}", spec.key);
+        }
+    }
+
+    #[test]
+    fn every_command_that_reaches_redis_finds_it_by_the_same_flags() {
+        for subcommand in command().get_subcommands() {
+            let name = subcommand.get_name();
+            if ["completions", "man"].contains(&name) {
+                continue;
+            }
+            for id in FIND_REDIS {
+                let spec = OptionSpec::of(*id).unwrap();
+                let arg = subcommand.get_arguments().find(|arg| arg.get_long() == spec.flag);
+                let heading = arg.map(Arg::get_help_heading);
+                let expected = if is_of_file(*id) { None } else { Some("Redis") };
+                assert_eq!(heading, Some(expected), "{name} --{}", spec.flag.unwrap());
+            }
         }
     }
 }

@@ -141,6 +141,8 @@ fn changes_something(invocation: &Invocation) -> bool {
         | Invocation::Summary(_)
         | Invocation::Queues(_)
         | Invocation::Jobs(_)
+        | Invocation::Show(_)
+        | Invocation::Progress(_)
         | Invocation::Process(_) => false,
     }
 }

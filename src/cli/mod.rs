@@ -4,12 +4,14 @@
 //! the invocation to the caller's function. Worker flags come from the table in `config::options`; the subcommands are in
 //! [`orders`]; exit codes are decided in [`exit`] and nowhere else.
 
+mod advice;
 mod command;
 pub mod exit;
 pub mod orders;
 mod output;
 pub mod pages;
 pub mod process_orders;
+mod words;
 
 use std::ffi::OsString;
 
@@ -18,7 +20,8 @@ use clap::ArgMatches;
 pub(crate) use command::VERSION;
 pub use exit::{Failure, run};
 pub use orders::{
-    ActOrder, BulkOrder, CancelOrder, EnqueueOrder, JobsOrder, PruneOrder, QueuesOrder, SummaryOrder,
+    ActOrder, BulkOrder, CancelOrder, EnqueueOrder, JobsOrder, ProgressOrder, PruneOrder, QueuesOrder,
+    ShowOrder, SummaryOrder,
 };
 
 use crate::config::{self, Config, Variables};
@@ -40,6 +43,10 @@ pub enum Invocation {
     Queues(QueuesOrder),
     /// Show jobs and exit.
     Jobs(JobsOrder),
+    /// Show one job and exit.
+    Show(ShowOrder),
+    /// Show what a job has reported and exit.
+    Progress(ProgressOrder),
     /// Retry, kill or delete jobs and exit.
     Act(ActOrder),
     /// Delete whole queues, sets or counters and exit.
@@ -77,10 +84,17 @@ fn parse_with_notes<A>(args: A, variables: Variables<'_>) -> Result<(Invocation,
 where
     A: IntoIterator<Item = OsString>,
 {
-    let matches = command::command().try_get_matches_from(args)?;
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches =
+        command::command().try_get_matches_from(&args).map_err(|error| advice::advised(error, &args))?;
+    command::check_flags(&matches)?;
+    let before = match matches.subcommand() {
+        Some(_) => command::flags(&matches)?,
+        None => config::Raw::default(),
+    };
     let mut notes = Vec::new();
-    let mut load = |matches: &ArgMatches| -> Result<Config, Error> {
-        let config = Config::load(command::flags(matches)?, variables)?;
+    let mut load = |own: &ArgMatches| -> Result<Config, Error> {
+        let config = Config::load(command::flags(own)?.over(before.clone()), variables)?;
         notes.clone_from(&config.redis_notes);
         Ok(config)
     };

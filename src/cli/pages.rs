@@ -68,7 +68,10 @@ fn configuration() -> Roff {
         roff.text([bold(spec.key), roman(" "), italic(takes)]);
         let default = table::default(spec).replace('`', "");
         let default = if default.is_empty() { String::new() } else { format!(" Default: {default}.") };
-        roff.text([roman(format!("{}.{default} Change: {}.", spec.help, table::change(spec)))]);
+        let variables: Vec<&str> = spec.variables().collect();
+        let change = table::change(spec);
+        let (help, variables) = (spec.help, variables.join(", "));
+        roff.text([roman(format!("{help}.{default} Variable: {variables}. Change: {change}."))]);
     }
     roff
 }

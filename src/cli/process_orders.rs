@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::{Error, Invocation, command};
+use super::{Error, Invocation, command, words};
 use crate::{
     acts::steer::Target,
     admin::steer::Patience,
@@ -184,8 +184,10 @@ impl Name {
         match self {
             Self::Processes => ProcessesArgs::augment_args(bare).after_help(PROCESSES_HELP),
             Self::Top => TopArgs::augment_args(bare).after_help(TOP_HELP),
-            Self::Quiet => QuietArgs::augment_args(bare).override_usage(one_or_all()).after_help(QUIET_HELP),
-            Self::Stop => StopArgs::augment_args(bare).override_usage(one_or_all()).after_help(STOP_HELP),
+            Self::Quiet => {
+                words::beside(QuietArgs::augment_args(bare).override_usage(one_or_all()), QUIET_HELP)
+            }
+            Self::Stop => words::beside(StopArgs::augment_args(bare).override_usage(one_or_all()), STOP_HELP),
             Self::Doctor => DoctorArgs::augment_args(bare).after_help(DOCTOR_HELP),
             Self::Completions => CompletionsArgs::augment_args(bare).after_help(COMPLETIONS_HELP),
             Self::Man => ManArgs::augment_args(bare).after_help(MAN_HELP),
@@ -200,9 +202,15 @@ impl Name {
                 OptionId::Cores,
                 OptionId::Concurrency,
                 OptionId::Queues,
-                OptionId::RedisUrl,
                 OptionId::ConfigFile,
                 OptionId::Environment,
+                OptionId::RedisUrl,
+                OptionId::RedisPasswordFile,
+                OptionId::RedisCaFile,
+                OptionId::RedisCertFile,
+                OptionId::RedisKeyFile,
+                OptionId::RedisServerName,
+                OptionId::RedisSentinelPasswordFile,
             ],
             Self::Completions | Self::Man => &[],
         }
@@ -291,10 +299,12 @@ removes its heartbeat, so it is not listed.
 Exit status: 0 shown, 1 Redis refused or is away, 2 wrong usage or configuration";
 
 const TOP_HELP: &str = "\
-Keys: q, Esc or Ctrl-C quit; arrows, Page Up, Page Down, Home scroll.
+Keys: q, Esc or Ctrl-C quit; arrows, Page Up, Page Down, Home, End scroll, sideways too; a shows all queues or only the \
+longest.
 
-Counters, rates and queues are current; what a process reports about itself, its shards and its running jobs is as \
-old as its heartbeat. While Redis is away the last state stays on screen and the head says so.
+Counters, rates and queues are current. A process reports about itself, its shards and its running jobs once a second \
+while a `top` is open, otherwise with each heartbeat; the head says how old the oldest report is. A Ruby server keeps to \
+its heartbeat. While Redis is away the last state stays on screen and the head says so.
 
 Exit status: 0 quit or shown, 1 Redis refused or is away, 2 wrong usage or configuration";
 

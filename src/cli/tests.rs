@@ -12,6 +12,7 @@ use crate::{
         Consent,
         act::{Act, Target},
         bulk::Bulk,
+        enqueue::Due,
     },
     config::{Mode, Origin, Queues},
     limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT, ENQUEUE_COUNT_MAX, JOBS_LIMIT, RETRIES_MAX},
@@ -22,6 +23,8 @@ use crate::{
     view::filter::{Filter, NamePattern},
     wire::QueueName,
 };
+
+mod test_flags;
 
 fn parse_line(line: &[&str]) -> Result<Invocation, Error> {
     let args = std::iter::once("jiggler-uring").chain(line.iter().copied()).map(OsString::from);
@@ -94,15 +97,44 @@ fn enqueue_keeps_the_arguments_as_they_were_written() {
     let order = enqueue(&line).unwrap().options;
     assert_eq!(order.args, args);
     assert_eq!((order.name.as_str(), order.queue), ("Resize", QueueName::new("img").unwrap()));
-    assert_eq!((order.count, order.delay, order.retries), (5, Some(Duration::from_millis(1500)), Some(3)));
+    assert_eq!(
+        (order.count, order.due, order.retries),
+        (5, Some(Due::In(Duration::from_millis(1500))), Some(3))
+    );
 
     let EnqueueOrder { options: plain, redis_url } =
         enqueue(&["Noop", "--redis-url", "redis://flag"]).unwrap();
-    assert_eq!((plain.args.as_str(), plain.count, plain.delay, plain.retries), ("[]", 1, None, None));
+    assert_eq!((plain.args.as_str(), plain.count, plain.due, plain.retries), ("[]", 1, None, None));
+    assert_eq!((plain.jid, plain.members, plain.ids), (None, Vec::new(), false));
     assert_eq!(
         (plain.queue, redis_url.unwrap().url.to_string()),
         (QueueName::default(), "redis://flag:6379/0".to_owned())
     );
+}
+
+#[test]
+fn enqueue_takes_a_moment_an_id_and_members() {
+    let line = ["N", "--at", "2026-12-24T18:00:00Z", "--jid", "mine", "--member", "tenant=acme"];
+    let more = ["--member", "deep={\"a\":[1.0e+21]}", "--member", "empty=", "--ids"];
+    let options = enqueue(&[&line[..], &more].concat()).unwrap().options;
+    assert_eq!((options.due, options.jid.as_deref()), (Some(Due::At(1_798_135_200.0)), Some("mine")));
+    let members: Vec<(&str, &str)> =
+        options.members.iter().map(|member| (&*member.name, &*member.json)).collect();
+    assert_eq!(members, [("tenant", "\"acme\""), ("deep", "{\"a\":[1.0e+21]}"), ("empty", "\"\"")]);
+    assert!(options.ids);
+    assert_eq!(
+        enqueue(&["N", "--in", "1h30m"]).unwrap().options.due,
+        Some(Due::In(Duration::from_secs(5_400)))
+    );
+    check_refused(&[
+        (&["enqueue", "N", "--in", "5m", "--at", "1795299901"], "cannot be used with"),
+        (&["enqueue", "N", "--jid", "j", "--count", "2"], "cannot be used with"),
+        (&["enqueue", "--bulk", "f", "--member", "a=1"], "cannot be used with"),
+        (&["enqueue", "N", "--member", "tenant"], "NAME=VALUE"),
+        (&["enqueue", "N", "--member", "=1"], "NAME=VALUE"),
+        (&["enqueue", "N", "--in", "5 minutes"], "units such as 90s, 5m"),
+        (&["enqueue", "N", "--at", "tomorrow"], "2026-12-24T18:00:00Z"),
+    ]);
 }
 
 #[test]
@@ -168,7 +200,7 @@ fn a_bulk_is_a_file_or_standard_input_and_defaults_for_its_lines() {
     };
     let plain = bulk(&["--bulk", "jobs.jsonl"]);
     let queue = QueueName::default();
-    let expected = Bulk { file: Some("jobs.jsonl".into()), name: None, queue, retries: None, delay: None };
+    let expected = Bulk { file: Some("jobs.jsonl".into()), name: None, queue, retries: None, due: None };
     assert_eq!(plain, expected);
     let full = bulk(&["Resize", "--bulk", "-", "--queue", "img", "--retries", "2", "--in", "3"]);
     let expected = Bulk {
@@ -176,7 +208,7 @@ fn a_bulk_is_a_file_or_standard_input_and_defaults_for_its_lines() {
         name: Some("Resize".to_owned()),
         queue: QueueName::new("img").unwrap(),
         retries: Some(2),
-        delay: Some(Duration::from_secs(3)),
+        due: Some(Due::In(Duration::from_secs(3))),
     };
     assert_eq!(full, expected);
     check_refused(&[
@@ -203,7 +235,7 @@ fn jobs_names_a_place_and_a_part_of_it() {
     );
     let found = jobs(&["dead", "--name", "A::*", "--jid", "j", "--skip", "7", "--examine", "9"]).query;
     let name = Some(NamePattern::Prefix("A::".to_owned()));
-    assert_eq!(found.filter, Filter { name, jid: Some("j".to_owned()) });
+    assert_eq!(found.filter, Filter { name, ..Filter::jid("j") });
     assert_eq!((found.skip, found.examine_max), (7, 9));
     check_refused(&[
         (&["jobs"], "<PLACE>"),

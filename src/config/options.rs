@@ -3,7 +3,7 @@
 //! The command line, the file reader, the help text and the tests walk this table; none of them knows any single option.
 //! What a value becomes is decided in `settings`.
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 mod rows;
 
@@ -79,7 +79,8 @@ pub struct OptionSpec {
     pub flag: Option<&'static str>,
     /// Short flag.
     pub short: Option<char>,
-    /// Environment variable.
+    /// The environment variable under which other programs know it too; each option also has one of its own, see
+    /// [`Self::variables`].
     pub variable: Option<&'static str>,
     /// Name of the value in the help text.
     pub value_name: &'static str,
@@ -98,6 +99,17 @@ impl OptionSpec {
     #[must_use]
     pub fn of(id: OptionId) -> Option<&'static Self> {
         OPTIONS.iter().find(|spec| spec.id == id)
+    }
+
+    /// The environment variables that set it; the first one that is set counts. First comes that of this program,
+    /// `JIGGLER_` and the key in capitals.
+    pub fn variables(&self) -> impl Iterator<Item = &'static str> {
+        static OWN: LazyLock<Vec<(&str, String)>> = LazyLock::new(|| {
+            let rows = OPTIONS.iter().filter(|spec| spec.id != OptionId::Unused);
+            rows.map(|spec| (spec.key, format!("JIGGLER_{}", spec.key.to_ascii_uppercase()))).collect()
+        });
+        let own = OWN.iter().find(|(key, _)| *key == self.key).map(|(_, variable)| variable.as_str());
+        own.into_iter().chain(self.variable)
     }
 
     /// The row of a YAML key.

@@ -43,15 +43,13 @@ impl Raw {
     pub fn from_environment(variable: super::Variables<'_>) -> Result<Self, Error> {
         let mut raw = Self::default();
         for spec in OPTIONS {
-            let Some(name) = spec.variable else { continue };
-            let Some(value) = variable(name) else { continue };
+            let mut found = spec.variables().filter_map(|name| Some((name, variable(name)?)));
+            let given = found.find(|(_, value)| spec.id == OptionId::RedisUrl || !value.is_empty());
+            let Some((name, value)) = given else { continue };
             if value.is_empty() && spec.id == OptionId::RedisUrl {
                 let reason =
                     "it is set, but empty: give it a url such as redis://host:6379, or unset it".to_owned();
                 return Err(Error::BadValue { origin: Origin::Variable(name), reason });
-            }
-            if value.is_empty() {
-                continue;
             }
             let text = value
                 .into_string()
@@ -222,8 +220,9 @@ mod tests {
             {
                 assert!(seen.insert(name.clone()), "{name} twice");
             }
-            for name in [spec.flag.map(|flag| format!("--{flag}")), spec.variable.map(str::to_owned)] {
-                assert!(name.is_none_or(|name| seen.insert(name)), "{} twice", spec.key);
+            let flag = spec.flag.map(|flag| format!("--{flag}"));
+            for name in flag.into_iter().chain(spec.variables().map(str::to_owned)) {
+                assert!(seen.insert(name), "{} twice", spec.key);
             }
             let (text, kept) = sample(spec.id);
             let mut raw = Raw::default();

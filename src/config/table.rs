@@ -14,11 +14,11 @@ pub fn markdown() -> String {
         "| flag | key in the file | variable | values | default | change | meaning |\n|---|---|---|---|---|---|---|\n",
     );
     for spec in rows() {
-        let variable = spec.variable.map_or_else(String::new, |name| format!("`{name}`"));
+        let variables: Vec<String> = spec.variables().map(|name| format!("`{name}`")).collect();
         let cells = [
             flag(spec),
             key(spec),
-            variable,
+            variables.join(", "),
             values(spec),
             default(spec),
             change(spec).to_owned(),

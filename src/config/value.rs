@@ -92,8 +92,8 @@ impl Value<'_> {
         match self {
             Self::Switch(switch) => Ok(*switch),
             Self::Text(text) => match text.to_ascii_lowercase().as_str() {
-                "true" | "yes" | "on" => Ok(true),
-                "false" | "no" | "off" => Ok(false),
+                "true" | "yes" | "on" | "1" => Ok(true),
+                "false" | "no" | "off" | "0" => Ok(false),
                 _ => Err(self.refused(spec)),
             },
             _ => Err(self.refused(spec)),

@@ -52,6 +52,7 @@ pub(super) fn figures(control: &Control, jobs: Vec<RunningJob>) -> Figures {
         heartbeat_s: control.settings.get().stats_interval.as_secs().max(1),
         heartbeat_key: control.settings.presence().heartbeat_key().to_owned(),
         left: left::names(&control.options.stats),
+        names: control.options.names.get().cloned().flatten(),
     }
 }
 

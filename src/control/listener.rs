@@ -1,5 +1,5 @@
-//! Listens for what others want of this process: which running jobs to cancel, which it passes to the shards, and what
-//! operators ask for ([`super::steering`]).
+//! Listens for what others want of this process: which running jobs to cancel, which it passes to the shards, what
+//! operators ask for ([`super::steering`]), and that someone watches it.
 //!
 //! Each process has one such connection, which listens and never asks: there is no traffic while nobody wants anything.
 //! Messages sent while it is down are lost; the sender learns how many processes listened.
@@ -105,6 +105,9 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
 }
 
 async fn steer(control: &Control, text: &str) {
+    if text == steer::WATCH {
+        return control.watch();
+    }
     match Wish::parse(text) {
         Some(wish) => steering::carry_out(control, wish).await,
         None => {

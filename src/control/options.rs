@@ -1,6 +1,6 @@
 //! What control is given before it starts, and how it reports that its run ended.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::duty::DutyOptions;
@@ -35,6 +35,8 @@ pub(crate) struct ControlOptions {
     pub(crate) stats: Vec<Arc<ShardStats>>,
     /// What the watchdog expects of them.
     pub(crate) expected: Expected,
+    /// Names of the jobs it has handlers for, once its first core has built them; `None` in it: too many to publish.
+    pub(crate) names: Arc<OnceLock<Option<Vec<String>>>>,
     /// Where to report how the process is doing.
     pub(crate) manager: Option<ServiceManager>,
 }

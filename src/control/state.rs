@@ -12,7 +12,7 @@ use super::settings::{LiveSettings, Reload};
 use super::shards::Shards;
 use super::skew::Skew;
 use crate::event::Event;
-use crate::limits::{STALLED_AFTER, STOP_END, STOP_TIMEOUT_MAX};
+use crate::limits::{STALLED_AFTER, STOP_END, STOP_TIMEOUT_MAX, WATCHED_FOR};
 use crate::mesh::ToShard;
 use crate::net::Stopper;
 use crate::shutdown::Phase;
@@ -42,6 +42,8 @@ pub(super) struct Control {
     /// Connections of control that were closed while idle.
     idle_closes: Cell<u64>,
     skew: Skew,
+    /// Until when someone watches it, as far as is known.
+    watched_until: Cell<Option<Instant>>,
     /// Ends the connection that hears cancellations.
     listening: RefCell<Option<Stopper>>,
     /// Wakes the upkeep of the heartbeat, when no duty owns it, on a new phase, new settings, or the end of the shards.
@@ -62,6 +64,7 @@ impl Control {
             heartbeat_is_lost: Cell::new(None),
             idle_closes: Cell::new(0),
             skew: Skew::default(),
+            watched_until: Cell::new(None),
             listening: RefCell::default(),
             changed: Event::default(),
         }
@@ -119,6 +122,21 @@ impl Control {
         self.asked.get()
     }
 
+    /// Someone watches this process, and says so about once a second: until a while after the last time it reports about
+    /// itself more often.
+    pub(super) fn watch(&self) {
+        let was_watched = self.is_watched();
+        self.watched_until.set(Some(Instant::now() + WATCHED_FOR));
+        if !was_watched {
+            self.heartbeat_wakes().raise();
+        }
+    }
+
+    /// Whether someone watches it.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched_until.get().is_some_and(|until| Instant::now() < until)
+    }
+
     /// Notes that the shards have ended, all cleanly or not. Upkeep then says farewell.
     pub(super) fn note_end(&self, clean: bool) {
         self.ended.set(Some(clean));
@@ -142,6 +160,11 @@ impl Control {
     /// What wakes the upkeep of a duty, or that of the heartbeat when no duty owns it.
     pub(super) fn upkeep_wakes(&self, duty: Option<usize>) -> &Event {
         duty.map_or(&self.changed, |duty| &self.duties[duty].changed)
+    }
+
+    /// What wakes the upkeep that writes the heartbeat.
+    fn heartbeat_wakes(&self) -> &Event {
+        self.upkeep_wakes(if self.options.url.is_cluster() { None } else { Some(0) })
     }
 
     /// Whether the time of a stop is over: what still runs is given up.

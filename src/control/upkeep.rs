@@ -3,7 +3,7 @@
 //!
 //! Idle cost with the defaults: a lease renewal every 5 s (a script of two commands, plus a third every 20 s, or as often
 //! as another lease may end), a heartbeat every 10 s, figures every 60 s while nothing changes. A change of the phase or of
-//! the settings shows at once.
+//! the settings shows at once. While someone watches the process (`top`), heartbeat and figures come once a second.
 //!
 //! When the time of a stop is over the heartbeat is removed, while the shards hand back what still runs. The lease stays,
 //! and is renewed, until they have ended.

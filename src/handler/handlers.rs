@@ -13,7 +13,7 @@ use super::pool::caught;
 use super::services::Services;
 use super::{JobError, JobResult, Next, RetryPolicy};
 use crate::job::{DeadJob, FailedJob};
-use crate::limits::TEAR_DOWN_TIMEOUT;
+use crate::limits::{JOB_NAMES_BYTES_MAX, JOB_NAMES_MAX, TEAR_DOWN_TIMEOUT};
 use crate::timeout::within;
 
 /// The handlers of one core, with the state type erased.
@@ -67,6 +67,14 @@ impl Handlers {
         let mut names: Vec<&str> = self.by_name.keys().map(|name| &**name).collect();
         names.sort_unstable();
         names
+    }
+
+    /// The names that a process publishes: all of them, or none if they are too many.
+    pub(crate) fn published_names(&self) -> Option<Vec<String>> {
+        let names = self.names();
+        let bytes: usize = names.iter().map(|name| name.len()).sum();
+        let fits = names.len() <= JOB_NAMES_MAX && bytes <= JOB_NAMES_BYTES_MAX;
+        fits.then(|| names.into_iter().map(str::to_owned).collect())
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Entry> {

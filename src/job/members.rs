@@ -1,6 +1,7 @@
 //! One member of a payload, for callers that need more than the envelope.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
@@ -29,6 +30,19 @@ pub fn member_of_head<T: DeserializeOwned>(head: &[u8], name: &str) -> Option<T>
 #[must_use]
 pub fn text_of_head(head: &[u8], name: &str) -> Option<Vec<u8>> {
     member_of_head::<TextBytes>(head, name).map(|text| text.0)
+}
+
+/// All members in their order, names decoded and values as JSON text, as far as [`member_of_head`] reads. For display: what
+/// is not UTF-8 is replaced.
+#[must_use]
+pub fn members_of_head(head: &[u8]) -> Vec<(String, String)> {
+    let text =
+        |range: Range<usize>| String::from_utf8_lossy(head.get(range).unwrap_or_default()).into_owned();
+    let pair = |member: scan::Member| {
+        let key = text(member.key);
+        (serde_json::from_str(&key).unwrap_or(key), text(member.value))
+    };
+    scan::members_of_head(head).into_iter().map(pair).collect()
 }
 
 struct TextBytes(Vec<u8>);
@@ -65,6 +79,13 @@ mod tests {
         }
         assert_eq!(member_of_head::<String>(&whole[..28], "jid"), None);
         assert_eq!(member_of_head::<String>(b"no json", "jid"), None);
+    }
+
+    #[test]
+    fn all_members_are_listed_in_their_order() {
+        let payload = b"{\"b\":[1, 2],\"t\\u0065nant\":\"\xff\",\"cut\":\"of";
+        let expected = [("b", "[1, 2]"), ("tenant", "\"\u{fffd}\"")];
+        assert_eq!(members_of_head(payload), expected.map(|(name, json)| (name.to_owned(), json.to_owned())));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use amend::AmendError;
 pub use args::Args;
 pub use bad::{bury_in_parts, bury_unparsable};
 pub use failure::{DeadJob, ErrorInfo, FailedJob};
-pub use members::{member, member_of_head, text_of_head};
+pub use members::{member, member_of_head, members_of_head, text_of_head};
 pub use parse::{BadPayload, History, Parser};
 pub use retry::{Course, FailureTimes, Fate, Plan, decide};
 pub use trace::{BadTraceContext, TraceContext};

@@ -52,6 +52,27 @@ pub const TOP_MESSAGES_MAX: usize = 16;
 /// How long `top` tries to connect, or waits for an answer, before it reports that Redis is away.
 pub const TOP_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How often a process reports about itself while someone watches it: what a person can follow. It costs Redis two SETs of
+/// some kilobytes a second for each process.
+pub const WATCHED_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often `top` tells the processes that it watches them.
+pub const WATCH_RENEWAL: Duration = Duration::from_millis(900);
+
+/// How long a process believes so after the last message: one may be late or lost.
+pub const WATCHED_FOR: Duration = Duration::from_secs(3);
+
+const _: () = assert!(WATCHED_FOR.as_millis() > 2 * WATCHED_INTERVAL.as_millis());
+const _: () = assert!(WATCH_RENEWAL.as_millis() < WATCHED_FOR.as_millis() / 2);
+
+/// Columns by which one key moves the screen of `top` sideways.
+pub const TOP_SIDE_STEP: usize = 8;
+
+/// Rows of queues that `top` shows at least, and the part of the screen that they take at most, unless all are wanted.
+pub const TOP_QUEUES_MIN: usize = 4;
+/// See [`TOP_QUEUES_MIN`].
+pub const TOP_QUEUES_PART: usize = 4;
+
 /// PINGs whose median `doctor` takes, and time queries of which it takes the fastest.
 pub const DOCTOR_PINGS: usize = 9;
 

@@ -17,6 +17,26 @@ pub const JOBS_EXAMINED: u64 = 100_000;
 /// The most entries it may be told to examine: a few seconds of Redis's time, shared with others call by call.
 pub const JOBS_EXAMINED_MAX: u64 = 100_000_000;
 
+/// Groups that `jobs --group` tells apart: more are not a summary, and their texts take a few hundred kilobytes.
+pub const JOBS_GROUPS_MAX: usize = 1_000;
+
+/// Bytes of a running job's jid that its process publishes.
+pub const RUNNING_JID_BYTES: usize = 32;
+
+/// How long `show` gives processes that it has told so to report what they run: they do so within
+/// [`WATCHED_INTERVAL`](super::WATCHED_INTERVAL) and the time in which shards name their jobs.
+pub const SHOW_WAIT: Duration = Duration::from_millis(1_500);
+
+const _: () = assert!(
+    SHOW_WAIT.as_millis() > super::WATCHED_INTERVAL.as_millis() + 2 * super::RUNNING_JOBS_WAIT.as_millis()
+);
+
+/// Places that `show` names if the job is in none.
+pub const SHOW_PLACES_MAX: usize = 8;
+
+/// Characters of one member of a payload that `show` prints: an error message of the largest stored length is whole.
+pub const SHOW_TEXT_CHARS_MAX: usize = super::ERROR_MESSAGE_CHARS_MAX;
+
 /// Entries that one script call reads: about 1 ms of Redis's time with short payloads.
 pub const ENTRIES_PER_CALL: usize = 500;
 
@@ -44,6 +64,23 @@ pub const ENTRY_NAMED_WHOLE_BYTES_MAX: usize = ENTRIES_BYTES_PER_CALL;
 
 /// Characters of arguments, and of an error, that a row of `jobs` shows.
 pub const ROW_TEXT_CHARS_MAX: usize = 60;
+
+/// Jids that `enqueue --count` prints by itself; `--ids` prints all.
+pub const ENQUEUE_IDS_SHOWN_MAX: u64 = 20;
+
+/// Looks for heartbeats after which `enqueue` gives no hint who could run the job: a page of
+/// [`SCAN_PAGE_KEYS`](super::SCAN_PAGE_KEYS) keys each, so some 10 ms, whatever else Redis holds.
+pub const HINT_LOOKS_MAX: usize = 50;
+
+/// Queues that such a hint names.
+pub const HINT_QUEUES_MAX: usize = 8;
+
+/// Most bytes of job names that a process publishes with its figures, and most names; one that knows more publishes none:
+/// half a list would say that it cannot run the rest.
+pub const JOB_NAMES_BYTES_MAX: usize = 4 * 1024;
+
+/// See [`JOB_NAMES_BYTES_MAX`].
+pub const JOB_NAMES_MAX: usize = 200;
 
 /// Longest line of a bulk in bytes: a payload of the maximum size, and as much again for white space and escapes.
 pub const BULK_LINE_BYTES_MAX: usize = 2 * PAYLOAD_BYTES_MAX;

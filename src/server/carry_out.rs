@@ -43,6 +43,16 @@ pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Fa
             let format = format(order.json);
             admin::jobs::jobs(&db, &order.query, format, out).map_err(failure_of(&db, Role::Operator))
         }
+        Invocation::Show(order) => {
+            let db = redis(order.redis_url)?;
+            let format = format(order.json);
+            admin::show::show(&db, &order.wanted, format, out).map_err(failure_of(&db, Role::Operator))
+        }
+        Invocation::Progress(order) => {
+            let db = redis(order.redis_url)?;
+            let format = format(order.json);
+            admin::progress::progress(&db, &order.jid, format, out).map_err(failure_of(&db, Role::Operator))
+        }
         Invocation::Act(order) => {
             order.act.check().map_err(failure)?;
             let db = redis(order.redis_url)?;

@@ -1,12 +1,12 @@
 //! Starts the executors and waits until they end.
 
 use std::{cell::RefCell, collections::BTreeMap, fmt::Display, future::Future};
-use std::{sync::Arc, time::Duration, time::Instant};
+use std::{sync::Arc, sync::OnceLock, time::Duration, time::Instant};
 
 use core_affinity::CoreId;
 use glommio::{CpuSet, ExecutorJoinHandle, LocalExecutorBuilder};
-use thiserror::Error;
 
+use super::launch_error::{LaunchError, judge};
 use super::placement::{Core, Placement};
 use super::pulse;
 use super::reload::{self, Source};
@@ -29,30 +29,6 @@ use crate::store::turn::QueueKeys;
 use crate::time::RedisClock;
 use crate::wire::heartbeat_key::{Heartbeat, Poller, ServedQueue, join_queues};
 use crate::wire::{DEFAULT_QUEUE, Dialect, Keyspace, Presence, client_name, lease};
-
-/// Why a process ran and did not end as it should.
-#[derive(Debug, Error)]
-enum LaunchError {
-    /// glommio refused to start it.
-    #[error("the executor of {what} cannot be started: {reason}")]
-    Executor { what: String, reason: String },
-    /// The control thread panicked.
-    #[error(
-        "the control thread ended unexpectedly; the jobs of this process are recovered when its lease ends"
-    )]
-    ControlLost,
-    /// A shard left jobs in flight.
-    #[error(
-        "{jobs} jobs of shard {shard} are left in flight (redis could not be reached); they are recovered when the lease ends"
-    )]
-    LeftBehind { shard: usize, jobs: usize },
-    /// A shard was declared dead.
-    #[error("shard {shard} was declared dead and its jobs run elsewhere")]
-    Fenced { shard: usize },
-    /// The factory failed.
-    #[error("the handlers of shard {shard} could not be built; the log says why")]
-    NoState { shard: usize },
-}
 
 /// How the shards and control have ended.
 pub(super) struct Ended {
@@ -203,7 +179,8 @@ where
         let (control_end, shard_end) = mesh::link();
         ends.push(control_end);
         let core = Core { index: options.shard, count: placement.cpus.len() };
-        running.push(spawn_shard(options, shard_end, cpu, core, factory.clone())?);
+        let names = Arc::clone(&control_options.names);
+        running.push(spawn_shard(options, shard_end, Seat { cpu, core, names }, factory.clone())?);
     }
     let cpu = placement.cpus[0];
     let control = executor("control", cpu)
@@ -221,11 +198,17 @@ where
     Ok(outcome)
 }
 
+/// Where a shard runs, and where it says what it can run.
+struct Seat {
+    cpu: usize,
+    core: Core,
+    names: Arc<OnceLock<Option<Vec<String>>>>,
+}
+
 fn spawn_shard<F, Fut, S, E>(
     options: ShardOptions,
     end: ShardEnd,
-    cpu: usize,
-    core: Core,
+    seat: Seat,
     factory: F,
 ) -> Result<ExecutorJoinHandle<()>, LaunchError>
 where
@@ -234,6 +217,7 @@ where
     S: 'static,
     E: Display,
 {
+    let Seat { cpu, core, names } = seat;
     let shard = options.shard;
     let name = format!("shard-{shard}");
     executor(&name, cpu)
@@ -247,6 +231,8 @@ where
             let handlers = async {
                 let registry = factory(core).await.map_err(|error| error.to_string())?;
                 let mut handlers = registry.into_handlers();
+                // All cores have the same.
+                let _by_the_first = names.set(handlers.published_names());
                 let _for_others = handlers.services().attach(shard, client);
                 tear_down.replace(handlers.take_tear_down());
                 Ok(handlers)
@@ -353,6 +339,7 @@ fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
             slots: placement.slots.clone(),
             block_time: shards.first().map_or(WAIT_TIME_MIN, |shard| shard.block_time),
         },
+        names: Arc::default(),
         manager: ServiceManager::find(&|name| std::env::var_os(name)),
     }
 }
@@ -382,17 +369,4 @@ fn hostname() -> String {
             std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned())
         })
         .unwrap_or_else(|| "unknown".to_owned())
-}
-
-/// The worst outcome decides.
-fn judge(endings: &[(usize, Ending)]) -> Result<(), LaunchError> {
-    for &(shard, how) in endings {
-        match how {
-            Ending::Clean | Ending::Unheard => {}
-            Ending::LeftBehind { jobs } => return Err(LaunchError::LeftBehind { shard, jobs }),
-            Ending::Fenced => return Err(LaunchError::Fenced { shard }),
-            Ending::NoState => return Err(LaunchError::NoState { shard }),
-        }
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod carry_out;
 mod launch;
+mod launch_error;
 mod placement;
 mod process_orders;
 mod pulse;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::here::JobHere;
 
 /// Bytes of a jid that are published: the gem's have 16, Sidekiq's 24.
-pub(super) const JID_SHOWN_BYTES: usize = 32;
+pub(super) const JID_SHOWN_BYTES: usize = crate::limits::RUNNING_JID_BYTES;
 
 /// Words of a jid.
 const WORDS: usize = JID_SHOWN_BYTES / 8;

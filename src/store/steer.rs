@@ -36,6 +36,14 @@ impl Wish {
     }
 }
 
+/// The message that asks a process to report about itself once a second for a while: someone is looking at it.
+pub const WATCH: &str = "watch";
+
+/// Appends that message to the process `uuid` of this database: one PUBLISH. [`heard`] reads the reply.
+pub fn watch(keys: Keyspace, database: u32, uuid: &str, requests: &mut Requests) {
+    requests.command(&[b"PUBLISH", keys.steer_channel(database, uuid).as_bytes(), WATCH.as_bytes()]);
+}
+
 /// Appends a request to the process `uuid` of this database: one PUBLISH. [`heard`] reads the reply.
 pub fn publish(keys: Keyspace, database: u32, uuid: &str, wish: Wish, requests: &mut Requests) {
     requests.command(&[b"PUBLISH", keys.steer_channel(database, uuid).as_bytes(), wish.as_str().as_bytes()]);
@@ -114,7 +122,7 @@ mod tests {
         for wish in [Wish::Quiet, Wish::Stop, Wish::StopNow] {
             assert_eq!(Wish::parse(wish.as_str()), Some(wish));
         }
-        for other in ["", "Quiet", "stop  now", "dance"] {
+        for other in ["", "Quiet", "stop  now", "dance", WATCH] {
             assert_eq!(Wish::parse(other), None, "{other}");
         }
     }

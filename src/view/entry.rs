@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     foreign::Foreign,
-    job::{BadPayload, Parser, bad, fields, member, member_of_head, text_of_head},
+    job::{BadPayload, Parser, bad, fields, member, member_of_head, members_of_head, text_of_head},
     limits::{ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX, ROW_TEXT_CHARS_MAX},
     store::entries::{Entry, Place},
     store::operate::Revived,
@@ -84,6 +84,26 @@ impl<'e> JobEntry<'e> {
         let text = String::from_utf8_lossy(&self.entry.bytes);
         let args = member::<Box<RawValue>>(text.as_bytes(), fields::ARGS);
         args.map_or_else(|| "[]".to_owned(), |args| args.get().to_owned())
+    }
+
+    /// The member of this name as text.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        text_of(&self.entry.bytes, name)
+    }
+
+    /// The member of this name as a number.
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+        member_of_head(&self.entry.bytes, name)
+    }
+
+    /// All members as they stand in it, names and JSON, as far as its bytes can be read.
+    pub(crate) fn members(&self) -> Vec<(String, String)> {
+        members_of_head(&self.entry.bytes)
+    }
+
+    /// How many bytes it has.
+    pub(crate) const fn size(&self) -> u64 {
+        self.entry.size
     }
 
     /// Why it failed last: class and message.
@@ -224,7 +244,7 @@ fn name_of(payload: &[u8]) -> Option<String> {
 }
 
 /// A text for people: what no string can hold is replaced.
-fn text_of(payload: &[u8], name: &str) -> Option<String> {
+pub(crate) fn text_of(payload: &[u8], name: &str) -> Option<String> {
     text_of_head(payload, name).map(|text| String::from_utf8_lossy(&text).into_owned())
 }
 

@@ -1,4 +1,4 @@
-//! Which jobs are meant: those with a name, or the one with a jid.
+//! Which jobs are meant: those with a name, an error or an age, or the one with a jid.
 
 use super::entry;
 use crate::{
@@ -41,24 +41,52 @@ pub struct Filter {
     pub name: Option<NamePattern>,
     /// Its jid.
     pub jid: Option<String>,
+    /// Class of its last error.
+    pub class: Option<NamePattern>,
+    /// What the message of its last error contains.
+    pub error: Option<String>,
+    /// When it failed at the latest.
+    pub before: Option<Before>,
+}
+
+/// The latest moment at which a job may have failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    /// Unix time in milliseconds.
+    pub unix_ms: i64,
+    /// Which moment of the job counts.
+    pub moment: Moment,
+}
+
+/// A moment in the life of a failed job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// When it went to the dead set: its score there.
+    Died,
+    /// When it first failed, as its payload says.
+    FirstFailed,
 }
 
 impl Filter {
     /// The one job with a jid.
     pub(crate) fn jid(jid: &str) -> Self {
-        Self { name: None, jid: Some(jid.to_owned()) }
+        Self { jid: Some(jid.to_owned()), ..Self::default() }
     }
 
     /// Whether it lets everything pass.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.name.is_none() && self.jid.is_none()
+        *self == Self::default()
     }
 
     /// Whether an entry is meant. If it is not a job, or was not read as a whole, as much as can be read is compared.
     pub(crate) fn matches(&self, parser: &mut Parser, entry: &Entry) -> bool {
         if self.is_empty() {
             return true;
+        }
+        // The score and a payload's few members at its end cost less than parsing it.
+        if !self.is_old_enough(entry) || !self.failed_so(entry) {
+            return false;
         }
         if entry.is_whole()
             && let Ok(job) = parser.parse(&entry.bytes)
@@ -67,6 +95,23 @@ impl Filter {
         }
         let text = |name| member_of_head::<String>(&entry.bytes, name);
         self.fits(entry, text(fields::NAME).as_deref(), text(fields::JID).as_deref())
+    }
+
+    fn is_old_enough(&self, entry: &Entry) -> bool {
+        let Some(Before { unix_ms, moment }) = self.before else { return true };
+        let at = match moment {
+            Moment::Died => entry.score,
+            Moment::FirstFailed => member_of_head(&entry.bytes, fields::STARTED_AT),
+        };
+        // What does not say when it failed is not known to be old.
+        at.is_some_and(|at: f64| at * 1e3 <= unix_ms as f64)
+    }
+
+    fn failed_so(&self, entry: &Entry) -> bool {
+        let text = |name| entry::text_of(&entry.bytes, name).unwrap_or_default();
+        let class_fits = self.class.as_ref().is_none_or(|wanted| wanted.matches(&text(fields::ERROR_CLASS)));
+        class_fits
+            && self.error.as_ref().is_none_or(|part| text(fields::ERROR_MESSAGE).contains(part.as_str()))
     }
 
     fn fits(&self, entry: &Entry, name: Option<&str>, jid: Option<&str>) -> bool {
@@ -94,7 +139,7 @@ mod tests {
 
     #[test]
     fn names_and_jids_are_compared_as_what_they_read_as() {
-        let named = |text: &str| Filter { name: Some(NamePattern::parse(text)), jid: None };
+        let named = |text: &str| Filter { name: Some(NamePattern::parse(text)), ..Filter::default() };
         let job = r#"{"name":"Report::D\u0061ily","args":["x"],"jid":"0d\u0036"}"#;
         check(&named("Report::Daily"), job, true);
         check(&named("Report::*"), job, true);
@@ -103,10 +148,38 @@ mod tests {
         check(&named("x"), job, false);
         check(&Filter::jid("0d6"), job, true);
         check(&Filter::jid("x"), job, false);
-        check(&Filter { name: Some(NamePattern::parse("Other")), jid: Some("0d6".to_owned()) }, job, false);
+        check(&Filter { name: Some(NamePattern::parse("Other")), ..Filter::jid("0d6") }, job, false);
         check(&Filter::default(), "no job", true);
         check(&named("*"), "no job", false);
         check(&Filter::jid("j"), r#"{"jid":"j","name":7}"#, true);
+    }
+
+    #[test]
+    fn errors_are_compared_by_class_and_by_a_part_of_the_message() {
+        let class = |text: &str| Filter { class: Some(NamePattern::parse(text)), ..Filter::default() };
+        let error = |text: &str| Filter { error: Some(text.to_owned()), ..Filter::default() };
+        let job = r#"{"name":"N","args":["boom"],"error_class":"Net::ReadTimeout","error_message":"host \u0061: timed out"}"#;
+        check(&class("Net::ReadTimeout"), job, true);
+        check(&class("Net::*"), job, true);
+        check(&class("Net"), job, false);
+        check(&error("a: timed"), job, true);
+        check(&error("boom"), job, false);
+        check(&Filter { error: Some("x".to_owned()), ..class("Net::*") }, job, false);
+        check(&class("*"), r#"{"name":"N"}"#, true);
+        check(&error("x"), r#"{"name":"N"}"#, false);
+    }
+
+    #[test]
+    fn a_job_is_old_if_it_says_so() {
+        let before =
+            |moment| Filter { before: Some(Before { unix_ms: 100_500, moment }), ..Filter::default() };
+        for (at, expected) in [("100.5", true), ("100.6", false)] {
+            check(&before(Moment::FirstFailed), &format!(r#"{{"name":"N","started_at":{at}}}"#), expected);
+        }
+        check(&before(Moment::FirstFailed), r#"{"name":"N"}"#, false);
+        let entry = |score| Entry { newer: 0, size: 2, score: Some(score), bytes: b"{}".to_vec().into() };
+        assert!(before(Moment::Died).matches(&mut Parser::new(), &entry(100.5)));
+        assert!(!before(Moment::Died).matches(&mut Parser::new(), &entry(100.501)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::limits::RUNNING_JOBS_SHOWN_MAX;
 use crate::store::survey::{Heartbeat, Process, Summary};
 use crate::wire::figures::{LeftName, ShardFigures, Trouble};
-use crate::wire::heartbeat_key::Poller;
+use crate::wire::heartbeat_key::{Poller, ServedQueue, split_queues};
 
 /// Whose process it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -47,6 +47,8 @@ pub(crate) struct Member {
     pub(crate) clock_skew_s: Option<f64>,
     /// Names that it does not know, whose jobs it leaves to other workers. Ours only.
     pub(crate) left: Vec<LeftName>,
+    /// Names of the jobs it has handlers for; `None`: it does not say.
+    pub(crate) names: Option<Vec<String>>,
     pub(crate) shards: Vec<ShardFigures>,
     pub(crate) jobs: Vec<RunningJob>,
     /// Since when it counts as dead, Unix seconds; `None`: it lives, as far as is known. Ours only.
@@ -113,6 +115,7 @@ impl Member {
             heartbeat: number(|said| &said.heartbeat),
             clock_skew_s: figures.and_then(|figures| figures.clock_skew_s),
             left: figures.map(|figures| figures.left.clone()).unwrap_or_default(),
+            names: figures.and_then(|figures| figures.names.clone()),
             shards: figures.map(|figures| figures.shards.clone()).unwrap_or_default(),
             jobs,
             died_at: process.died_at,
@@ -148,6 +151,15 @@ impl Member {
     /// [`Self::health`], or the phase of a process that is well but no longer takes jobs.
     pub(crate) fn health_or_phase(&self, now: f64) -> String {
         if self.ok && self.phase != "running" { self.phase.clone() } else { self.health(now) }
+    }
+
+    /// Its queues as people write them: `payments:3, mails:2`.
+    pub(crate) fn queues_text(&self) -> String {
+        let text = |queue: ServedQueue<'_>| match queue.priority {
+            Some(priority) => format!("{}:{priority}", queue.name),
+            None => queue.name.to_owned(),
+        };
+        split_queues(&self.queues).into_iter().map(text).collect::<Vec<_>>().join(", ")
     }
 
     /// `ruby`, or the version of ours.
@@ -223,6 +235,9 @@ mod tests {
         assert_eq!((&*member.jobs[0].name, &*member.jobs[0].jid), ("SleepJob", "0d655a187e214821"));
         assert_eq!((member.rss_kb, &*member.health(0.0)), (Some(36192), "unknown"));
         assert_eq!(Member::of(&process("no json")).heartbeat, None);
+        let served = |queues: &str| Member { queues: queues.to_owned(), ..member.clone() }.queues_text();
+        assert_eq!(served("payments,3,mails,2"), "payments:3, mails:2");
+        assert_eq!(served("payments,mails"), "payments, mails");
     }
 
     #[test]

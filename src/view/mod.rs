@@ -10,6 +10,7 @@ pub(crate) mod queue;
 // Jobs.
 pub(crate) mod entry;
 pub(crate) mod filter;
+pub(crate) mod groups;
 // All of it.
 pub(crate) mod gem_summary;
 pub(crate) mod state;

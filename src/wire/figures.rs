@@ -44,6 +44,10 @@ pub struct Figures {
     /// Names that it does not know, with how often it has left a job of each to other workers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<LeftName>,
+    /// Names of the jobs it has handlers for, in alphabetical order; `None`: not reported, or too many, see
+    /// [`JOB_NAMES_BYTES_MAX`](crate::limits::JOB_NAMES_BYTES_MAX).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<String>>,
 }
 
 /// A name that a process does not know.
@@ -180,6 +184,7 @@ mod tests {
             heartbeat_s: 10,
             heartbeat_key: "jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm".to_owned(),
             left: vec![LeftName { name: "B".to_owned(), times: 3 }],
+            names: Some(vec!["A".to_owned()]),
         };
         let json = figures.to_json();
         assert!(

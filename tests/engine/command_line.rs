@@ -4,7 +4,7 @@ use std::process::Output;
 
 use crate::harness::redis::{DEAD, SCHEDULED};
 use crate::harness::wait::wait_until;
-use crate::harness::{Redis, Worker, config_file, json, output_of};
+use crate::harness::{Redis, Worker, config_file, json, output_of, output_with};
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
@@ -194,5 +194,81 @@ fn a_configuration_file_of_the_gem_is_understood() {
     wait_until("the heartbeat is there", || redis.keys("jiggler:svr:*").len() == 1);
     let key = redis.keys("jiggler:svr:*").remove(0);
     assert!(key.contains(":4:2:critical,2,default,0:"), "{key}");
+    worker.stop();
+}
+
+#[test]
+fn redis_is_found_by_flags_before_the_command_and_by_variables() {
+    let redis = Redis::start();
+    let url = redis.url();
+    let succeeds = |output: Output| {
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(succeeds(output_of(&["--redis-url", &url, "summary"])).contains("dead set"));
+    assert!(succeeds(output_with(&[("JIGGLER_REDIS_URL", &url)], &["queues"])).contains("no jobs wait"));
+    // The variable of this program wins over the common one, which the harness sets to nowhere, and the flag over both.
+    let nowhere = [("JIGGLER_REDIS_URL", "unix:///nowhere.sock")];
+    assert_eq!(output_with(&nowhere, &["queues"]).status.code(), Some(1));
+    succeeds(output_with(&nowhere, &["queues", "--redis-url", &url]));
+    assert_refused(&["--cores", "2", "summary"], &["'--cores' cannot be used with 'summary'"]);
+    let doctor = output_of(&["--redis-url", "redis://h", "doctor", "--redis-ca-file", "/ca.pem"]);
+    assert!(stderr(&doctor).contains("--redis-ca-file: redis://h:6379/0 does not encrypt"), "{doctor:?}");
+    let output = output_with(&[("JIGGLER_CORES", "many")], &["summary"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("environment variable JIGGLER_CORES: `many`"), "{output:?}");
+}
+
+#[test]
+fn help_names_variables_but_never_shows_their_values() {
+    let variables = [("JIGGLER_REDIS_URL", "redis://:s3cr3t@h"), ("REDIS_URL", "redis://:s3cr3t@h")];
+    for args in [&["--help"][..], &["-h"], &["summary", "--help"], &["enqueue", "-h"], &["man"]] {
+        let output = output_with(&variables, args);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.contains("s3cr3t"), "{text}");
+        // The manual page escapes nothing in a name of a variable.
+        assert!(text.replace('\\', "").contains("JIGGLER_REDIS_URL, REDIS_URL"), "{args:?}: {text}");
+    }
+    let text = String::from_utf8(output_of(&["--help"]).stdout).unwrap();
+    for part in ["\nRedis:\n", "JIGGLER_STATS_INTERVAL", "What ends, moves or deletes what:"] {
+        assert!(text.contains(part), "`{part}` is missing in: {text}");
+    }
+}
+
+#[test]
+fn what_is_meant_by_another_word_is_told_without_suggesting_to_delete() {
+    let said = stderr(&output_of(&["pause", "payments"]));
+    assert!(said.contains("quiet") && !said.contains("prune"), "{said}");
+    assert_refused(&["-q", "payments,", "mails"], &["needs quotes: 'payments, mails'"]);
+}
+
+#[test]
+fn a_job_that_nobody_knows_is_said_to_wait() {
+    let redis = Redis::start();
+    let url = redis.url();
+    let enqueue = |args: &[&str]| {
+        let output = output_of(&[&["--redis-url", &url, "enqueue"], args].concat());
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(enqueue(&["Noop"]).contains("note: no worker is running on this redis"));
+    let file = config_file("stats_interval: 1\n");
+    let mut worker = Worker::start(&redis, &["-C", &file.path(), "-q", "default,img"]);
+    wait_until("it says what it runs", || {
+        enqueue(&["Noop"]).lines().count() == 1 && {
+            let said = enqueue(&["Nop", "--queue", "img"]);
+            said.contains(
+                "note: no process that takes jobs from queue img has a handler for Nop; did you mean Noop?",
+            )
+        }
+    });
+    let said = enqueue(&["Noop", "--queue", "mails"]);
+    assert!(said.contains("note: no process takes jobs from queue mails; served: default, img"), "{said}");
+    let ids = enqueue(&["Noop", "--count", "3", "--ids", "--queue", "mails"]);
+    let stored = redis.queue("mails");
+    assert!(
+        ids.lines().count() == 3 && ids.lines().all(|jid| stored.iter().any(|job| job.contains(jid))),
+        "{ids}"
+    );
     worker.stop();
 }

@@ -58,7 +58,10 @@ fn every_command_says_in_its_help_what_it_does_and_how_it_ends() {
         ("kill", &["--from", "--all", "--name", "--yes"]),
         ("delete", &["--from", "--queue", "--all", "--name", "--yes"]),
         ("prune", &["--yes", "processes", "failures"]),
-        ("enqueue", &["--bulk"]),
+        ("enqueue", &["--bulk", "--jid", "--at", "--member", "--ids"]),
+        ("jobs", &["--class", "--error", "--older", "--group"]),
+        ("show", &["--queue", "--examine", "--json"]),
+        ("progress", &["--json"]),
     ] {
         let output = output_of(&[command, "--help"]);
         let text = String::from_utf8(output.stdout).unwrap();
@@ -274,4 +277,51 @@ fn a_redis_that_is_away_is_a_failure_and_not_misuse() {
         assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
         assert!(String::from_utf8(output.stderr).unwrap().contains(away.trim_start_matches("unix://")));
     }
+}
+
+#[test]
+fn one_job_is_shown_wherever_it_is_and_failures_are_counted() {
+    let redis = Redis::start();
+    // Without being asked, the process would say what it runs in an hour.
+    let config = config_file("stats_interval: 3600\n");
+    redis.push("default", &[r#"{"name":"Sleep","args":[60],"jid":"runs"}"#]);
+    for number in 0..3 {
+        let job = format!(r#"{{"name":"Fail","args":["item {number}"],"jid":"f{number}","tenant":"acme"}}"#);
+        redis.push("default", &[job]);
+    }
+    redis.push("img", &[r#"{"name":"Noop","jid":"waits"}"#]);
+    let worker = Worker::start(&redis, &["-C", &config.path(), "-c", "4"]);
+    wait_until("all have failed", || redis.count(DEAD) == 3);
+    wait_until("the process says what it runs", || {
+        let output = run(&redis, &["show", "runs"]);
+        String::from_utf8(output.stdout).unwrap().contains("Sleep in process")
+    });
+    let dead = said(&redis, &["show", "f1"]);
+    for part in [
+        "place         the dead set",
+        "args          [\"item 1\"]",
+        "tenant        \"acme\"",
+        "error  ",
+        "died  ",
+    ] {
+        assert!(dead.contains(part), "`{part}` is missing in: {dead}");
+    }
+    let waits = json(said(&redis, &["show", "waits", "--json"]).as_bytes());
+    assert_eq!((&waits["place"], &waits["found"]["queue"]), (&"queue".into(), &"img".into()));
+    check_failure(
+        &redis,
+        &["show", "nobody"],
+        1,
+        &["no job has the jid nobody", "queue img (1 of 1 entries"],
+    );
+    check_failure(&redis, &["progress", "runs"], 1, &["no progress"]);
+    let groups = said(&redis, &["jobs", "dead", "--group"]);
+    assert!(groups.contains("   3  Fail") && groups.contains("item #"), "{groups}");
+    let found = said(&redis, &["jobs", "dead", "--error", "item 2", "--older", "0"]);
+    assert!(
+        found.contains("f2") && !found.contains("f1") && found.contains("1 found in 3 examined"),
+        "{found}"
+    );
+    assert!(said(&redis, &["jobs", "dead", "--older", "1h"]).contains("0 found in 3 examined"));
+    drop(worker);
 }

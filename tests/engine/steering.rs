@@ -46,6 +46,31 @@ fn a_process_is_listed_with_what_it_runs() {
     assert!(top.contains("processes 1  busy 1/3") && top.contains("0d655a187e214821"), "{top}");
 }
 
+/// With an hour between two heartbeats, only being watched makes a process report.
+#[test]
+fn a_process_that_is_watched_reports_every_second_and_no_longer_when_nobody_watches() {
+    let redis = Redis::start();
+    let config = config_file("stats_interval: 3600\n");
+    let mut worker = Worker::start(&redis, &["-C", &config.path(), "-t", "1"]);
+    wait_until("it listens", || redis.clients(":cancel").len() == 1);
+    redis.push("default", &[r#"{"name":"Sleep","args":[60],"jid":"0d655a187e214821"}"#]);
+    wait_until("the job runs", || redis.queue("default").is_empty());
+    assert_eq!(processes(&redis)[0]["jobs"].as_array().unwrap().len(), 0, "nobody watches");
+    let top = || {
+        let output = output_of(&["top", "--once", "--redis-url", &redis.url()]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    wait_until("top shows the job", || {
+        let shown = top();
+        shown.contains("0d655a187e214821") && shown.contains("reports of processes up to ")
+    });
+    let heartbeat = || processes(&redis)[0]["heartbeat"].as_f64().unwrap();
+    let now = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    wait_until("it reports no more", || now() - heartbeat() > 5.0);
+    assert!(worker.lines("unknown request").is_empty());
+    worker.stop();
+}
+
 #[test]
 fn a_process_becomes_quiet_when_asked_and_says_so() {
     let redis = Redis::start();

@@ -113,6 +113,8 @@ const SLEEP_PLACES: &[&str] = &[
     "src/embedded/server.rs",
     // A command that waits until another process has become quiet or left.
     "src/admin/steer.rs",
+    // A command that waits until the processes have said what they run.
+    "src/admin/show.rs",
     // Reads the worker's state through the command line, alongside the worker.
     "packaging/first-run/",
     // The one helper that polls for a state with a deadline, in tests; and the tool that measures from outside.

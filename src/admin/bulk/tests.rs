@@ -1,6 +1,6 @@
 //! Files of jobs against a real Redis: what is pushed, and what is reported when a file ends badly.
 
-use std::io::Write as _;
+use std::{io::Write as _, time::Duration};
 
 use tempfile::NamedTempFile;
 
@@ -14,7 +14,7 @@ fn order(file: &NamedTempFile) -> Bulk {
         name: None,
         queue: QueueName::new("img").unwrap(),
         retries: None,
-        delay: None,
+        due: None,
     }
 }
 
@@ -68,7 +68,7 @@ fn many_lines_are_many_round_trips_and_keep_their_order() {
 fn delayed_jobs_go_to_the_scheduled_set_with_their_queue() {
     let redis = OwnRedis::start();
     let file = file("{\"name\":\"A\",\"jid\":\"1\"}\n");
-    let order = Bulk { delay: Some(Duration::from_secs(60)), ..order(&file) };
+    let order = Bulk { due: Some(Due::In(Duration::from_secs(60))), ..order(&file) };
     assert_eq!(run(&redis, &order).unwrap(), "scheduled 1 jobs in 60 s\n");
     let stored = redis.strings(&[b"ZRANGE", b"jiggler:set:scheduled", b"0", b"-1"]);
     assert_eq!(stored, [r#"{"name":"A","args":[],"jid":"1","queue":"img"}"#]);

@@ -1,5 +1,7 @@
 //! What `jobs` shows of a real Redis, and how far it looks.
 
+use std::time::Duration;
+
 use super::*;
 use crate::admin::test_database::database;
 use crate::{
@@ -10,7 +12,16 @@ use crate::{
 };
 
 fn query(place: Place) -> Query {
-    Query { place, filter: Filter::default(), skip: 0, limit: 25, examine_max: 1_000, order: Order::Newest }
+    Query {
+        place,
+        filter: Filter::default(),
+        skip: 0,
+        limit: 25,
+        examine_max: 1_000,
+        order: Order::Newest,
+        older: None,
+        groups: false,
+    }
 }
 
 fn img() -> Place {
@@ -63,7 +74,7 @@ fn pages_follow_one_another_from_the_newest_to_the_oldest_and_back() {
 fn a_filter_examines_as_much_as_it_may_and_says_where_to_continue() {
     let redis = OwnRedis::start();
     fill(&redis, 1_200);
-    let rare = Filter { name: Some(NamePattern::parse("Rare")), jid: None };
+    let rare = Filter { name: Some(NamePattern::parse("Rare")), ..Filter::default() };
     let search =
         |skip, limit, examine_max| Query { filter: rare.clone(), skip, limit, examine_max, ..query(img()) };
     let last = |query: &Query| text(&redis, query).lines().last().unwrap().to_owned();
@@ -133,4 +144,46 @@ fn a_page_of_large_payloads_is_read_part_by_part() {
     let said = json(&redis, &Query { limit: 1, ..query(img()) });
     assert_eq!((&said["jobs"][0]["whole"], &said["jobs"][0]["bytes"]), (&false.into(), &buried.len().into()));
     assert!(said["jobs"][0]["base64"].as_str().unwrap().len() < 2 * ENTRY_HEAD_BYTES);
+}
+
+#[test]
+fn failed_jobs_are_found_by_class_message_and_age_and_counted_in_groups() {
+    let redis = OwnRedis::start();
+    let now = unix_now();
+    for number in 0..6 {
+        let class = if number < 4 { "Net::ReadTimeout" } else { "E" };
+        let job = format!(
+            r#"{{"name":"Item","args":[],"jid":"j{number}","error_class":"{class}","error_message":"item {number}: late"}}"#
+        );
+        let died = (now - 3_600.0 * f64::from(number)).to_string();
+        redis.run(&[b"ZADD", b"jiggler:set:dead", died.as_bytes(), job.as_bytes()]);
+    }
+    let dead = || query(Place::Set(Set::Dead));
+    let jids = |query: &Query| {
+        let said = json(&redis, query);
+        let jobs = said["jobs"].as_array().unwrap().clone();
+        jobs.iter().map(|job| job["job"]["jid"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let class = Filter { class: Some(NamePattern::parse("Net::*")), ..Filter::default() };
+    assert_eq!(jids(&Query { filter: class.clone(), ..dead() }), ["j0", "j1", "j2", "j3"]);
+    let error = Filter { error: Some("item 4".to_owned()), ..Filter::default() };
+    assert_eq!(jids(&Query { filter: error, ..dead() }), ["j4"]);
+    let older = Some(Duration::from_secs(9_000));
+    assert_eq!(jids(&Query { older, ..dead() }), ["j3", "j4", "j5"]);
+    assert_eq!(jids(&Query { filter: class, older, ..dead() }), ["j3"]);
+
+    let grouped = json(&redis, &Query { groups: true, ..dead() });
+    assert_eq!(
+        (&grouped["place"], &grouped["examined"], &grouped["others"]),
+        (&"dead".into(), &6.into(), &0.into())
+    );
+    let first = &grouped["groups"][0];
+    assert_eq!((&first["jobs"], &first["class"]), (&4.into(), &"Net::ReadTimeout".into()));
+    assert_eq!((&first["error"], &first["name"]), (&"item #: late".into(), &"Item".into()));
+    let shown = text(&redis, &Query { groups: true, limit: 1, ..dead() });
+    assert!(shown.contains("   4  Item  Net::ReadTimeout: item #: late  j"), "{shown}");
+    assert!(
+        shown.contains("and 2 jobs in other groups") && shown.contains("6 jobs of 6 examined of 6"),
+        "{shown}"
+    );
 }

@@ -11,6 +11,9 @@
 //! away the last state stays on screen and the head says since when and why. `screen` restores the terminal on every way
 //! out: quitting, signal, error, panic.
 //!
+//! A process reports about itself with each heartbeat, every ten seconds; while a `top` is open it is told so, and reports
+//! every second. The head says how old the oldest report is.
+//!
 //! Without a terminal, or with `--once` or `--json`, one snapshot is printed: two looks an interval apart, for the rates.
 
 mod reader;
@@ -30,7 +33,7 @@ use super::{
     Database, Error,
     format::{Format, write_json},
 };
-use crate::limits::{TOP_FIRST_LOOKS_MAX, TOP_MESSAGES_MAX};
+use crate::limits::{TOP_FIRST_LOOKS_MAX, TOP_MESSAGES_MAX, TOP_SIDE_STEP};
 use crate::view::state::State;
 use reader::Reader;
 use screen::Screen;
@@ -72,7 +75,7 @@ pub(crate) fn live(db: &Database, interval: Duration, out: &mut dyn Write) -> Re
     });
     let mut screen = Screen::open(out)?;
     thread::spawn(move || pass_keys(&sender));
-    Shown { state: first, away: None, scroll: 0 }.run(&mut screen, &messages)
+    Shown { state: first, away: None, at: Position::default() }.run(&mut screen, &messages)
 }
 
 /// Prints one snapshot.
@@ -93,7 +96,7 @@ pub(crate) fn once(
     match format {
         Format::Json => write_json(&state, out)?,
         Format::Text => {
-            for line in view::head(&state).into_iter().chain(view::body(&state)) {
+            for line in view::head(&state).into_iter().chain(view::body(&state, None)) {
                 writeln!(out, "{}", line.text.trim_end())?;
             }
         }
@@ -136,8 +139,18 @@ struct Shown {
     state: State,
     /// Since when Redis has been away, and why.
     away: Option<(Instant, String)>,
-    /// Lines of the body above the first one shown.
+    at: Position,
+}
+
+/// Which part of the body is on the screen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Position {
+    /// Lines above the first one shown.
     scroll: usize,
+    /// Columns left of the first one shown.
+    left: usize,
+    /// Whether all queues are shown, not only the longest.
+    all: bool,
 }
 
 impl Shown {
@@ -157,7 +170,7 @@ impl Shown {
                     if leaves(key) {
                         return Ok(());
                     }
-                    self.scroll = scrolled(self.scroll, key.code, screen.rows());
+                    self.at = self.at.moved(key.code, screen.rows());
                 }
                 Ok(Message::Resize) => {}
                 Ok(Message::Quit) | Err(_) => return Ok(()),
@@ -171,12 +184,18 @@ impl Shown {
         if let Some((since, why)) = &self.away {
             lines.push(view::away(since.elapsed(), why));
         }
-        let body = view::body(&self.state);
-        let rows = screen.rows();
+        let (rows, columns) = (screen.rows(), screen.columns());
         let room = rows.saturating_sub(lines.len() + 1);
-        self.scroll = self.scroll.min(body.len().saturating_sub(room));
-        let foot = view::foot(self.scroll, room, body.len());
-        lines.extend(body.into_iter().skip(self.scroll).take(room));
+        let body = view::body(&self.state, (!self.at.all).then_some(room));
+        let width = body.iter().map(|line| line.text.trim_end().chars().count()).max().unwrap_or(0);
+        self.at.scroll = self.at.scroll.min(body.len().saturating_sub(room));
+        self.at.left = self.at.left.min(width.saturating_sub(columns));
+        let Position { scroll, left, .. } = self.at;
+        let part = |from: usize, shown: usize, of: usize| {
+            (of > shown).then(|| (from + 1, (from + shown).min(of), of))
+        };
+        let foot = view::foot(part(scroll, room, body.len()), part(left, columns, width));
+        lines.extend(body.into_iter().skip(scroll).take(room).map(|line| line.from(left)));
         lines.resize_with(rows.saturating_sub(1), view::Line::default);
         lines.push(foot);
         Ok(screen.draw(&lines)?)
@@ -189,15 +208,26 @@ fn leaves(key: KeyEvent) -> bool {
         || control && matches!(key.code, KeyCode::Char('c' | 'd'))
 }
 
-fn scrolled(scroll: usize, key: KeyCode, rows: usize) -> usize {
-    match key {
-        KeyCode::Up | KeyCode::Char('k') => scroll.saturating_sub(1),
-        KeyCode::Down | KeyCode::Char('j') => scroll + 1,
-        KeyCode::PageUp => scroll.saturating_sub(rows / 2),
-        KeyCode::PageDown | KeyCode::Char(' ') => scroll + rows / 2,
-        KeyCode::Home => 0,
-        KeyCode::End => usize::MAX,
-        _ => scroll,
+impl Position {
+    /// The part after a key was pressed, on a screen of so many rows. What is beyond the end is cut when it is drawn.
+    fn moved(self, key: KeyCode, rows: usize) -> Self {
+        let Self { scroll, left, all } = self;
+        let scroll = match key {
+            KeyCode::Up | KeyCode::Char('k') => scroll.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => scroll + 1,
+            KeyCode::PageUp => scroll.saturating_sub(rows / 2),
+            KeyCode::PageDown | KeyCode::Char(' ') => scroll + rows / 2,
+            KeyCode::Home => 0,
+            KeyCode::End => usize::MAX,
+            _ => scroll,
+        };
+        let left = match key {
+            KeyCode::Left | KeyCode::Char('h') => left.saturating_sub(TOP_SIDE_STEP),
+            KeyCode::Right | KeyCode::Char('l') => left + TOP_SIDE_STEP,
+            KeyCode::Home => 0,
+            _ => left,
+        };
+        Self { scroll, left, all: all ^ matches!(key, KeyCode::Char('a')) }
     }
 }
 
@@ -213,9 +243,14 @@ mod tests {
         assert!(leaves(key(KeyCode::Char('q'), KeyModifiers::NONE)));
         assert!(leaves(key(KeyCode::Char('c'), KeyModifiers::CONTROL)));
         assert!(!leaves(key(KeyCode::Char('c'), KeyModifiers::NONE)));
-        assert_eq!(scrolled(0, KeyCode::Up, 10), 0);
-        assert_eq!(scrolled(1, KeyCode::PageDown, 10), 6);
-        assert_eq!(scrolled(7, KeyCode::Home, 10), 0);
+        let moved = |at: Position, keys: &[KeyCode]| keys.iter().fold(at, |at, key| at.moved(*key, 10));
+        let start = Position::default();
+        assert_eq!(moved(start, &[KeyCode::Up, KeyCode::Left]), start);
+        assert_eq!(moved(start, &[KeyCode::Down, KeyCode::PageDown]).scroll, 6);
+        let right = moved(start, &[KeyCode::Right, KeyCode::Right, KeyCode::Left]);
+        assert_eq!((right.left, right.scroll), (TOP_SIDE_STEP, 0));
+        assert_eq!(moved(right, &[KeyCode::PageDown, KeyCode::Home]), start);
+        assert!(moved(start, &[KeyCode::Char('a')]).all && !moved(start, &[KeyCode::Char('a'); 2]).all);
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Message;
 use crate::admin::{Database, Error, nodes};
-use crate::limits::TOP_PATIENCE;
+use crate::limits::{TOP_PATIENCE, TOP_PROCESSES_MAX, WATCH_RENEWAL};
 use crate::net::blocking::{BlockingConnection, BlockingOptions};
+use crate::resp::{Requests, Value};
+use crate::store::steer;
 use crate::store::survey::{Scope, Survey};
 use crate::view::state::{Rates, State};
 
@@ -27,8 +29,14 @@ impl Reader {
         let (kept, dropped) = channel();
         let db = db.clone();
         thread::spawn(move || {
-            let mut session =
-                Session { db, interval, first_looks, rates: Rates::default(), open: Vec::new() };
+            let mut session = Session {
+                db,
+                interval,
+                first_looks,
+                rates: Rates::default(),
+                open: Vec::new(),
+                watch: Watch::Since(None),
+            };
             session.run(&out, &dropped);
         });
         Self { _kept: kept }
@@ -42,6 +50,15 @@ struct Session {
     rates: Rates,
     /// Each server: in a cluster, its primaries.
     open: Vec<(BlockingConnection, Survey)>,
+    watch: Watch,
+}
+
+/// Whether the processes are told that they are watched.
+enum Watch {
+    /// They last were at this time.
+    Since(Option<Instant>),
+    /// This user may not tell them: what they report is as old as their heartbeats.
+    Denied,
 }
 
 impl Session {
@@ -72,8 +89,33 @@ impl Session {
         if self.open.is_empty() {
             self.open()?;
         }
+        self.tell_processes()?;
         let surveys: Vec<&Survey> = self.open.iter().map(|(_, survey)| survey).collect();
         Ok(State::of(&surveys, &self.db.url.to_string(), &mut self.rates))
+    }
+
+    /// Tells our processes that they are watched, about once a second, so that they report about themselves as often. In a
+    /// cluster any node passes the messages on.
+    fn tell_processes(&mut self) -> Result<(), Error> {
+        let Watch::Since(last) = self.watch else { return Ok(()) };
+        if last.is_some_and(|last| last.elapsed() < WATCH_RENEWAL) {
+            return Ok(());
+        }
+        let mut requests = Requests::new();
+        let ours = self.open.iter().flat_map(|(_, survey)| survey.processes());
+        let ours = ours.filter(|(_, process)| process.figures.is_some()).take(TOP_PROCESSES_MAX);
+        let mut told = 0;
+        for (_, process) in ours {
+            steer::watch(self.db.keys, self.db.url.database(), &process.uuid, &mut requests);
+            told += 1;
+        }
+        self.watch = Watch::Since(Some(Instant::now()));
+        let Some((conn, _)) = self.open.first_mut().filter(|_| told > 0) else { return Ok(()) };
+        let replies = conn.call(&requests)?;
+        if replies.iter().any(|reply| matches!(reply.value(), Value::Error(_))) {
+            self.watch = Watch::Denied;
+        }
+        Ok(())
     }
 
     /// One look at each server.

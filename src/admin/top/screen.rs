@@ -53,6 +53,11 @@ impl<'o> Screen<'o> {
         size().map_or(24, |(_, rows)| usize::from(rows))
     }
 
+    /// The current number of columns.
+    pub(super) fn columns(&self) -> usize {
+        size().map_or(80, |(columns, _)| usize::from(columns))
+    }
+
     /// Draws these lines from the top, each cut at the right edge.
     pub(super) fn draw(&mut self, lines: &[Line]) -> io::Result<()> {
         let (columns, rows) = size()?;

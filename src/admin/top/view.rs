@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use crate::admin::{
-    processes,
     span::span,
     table::{self, Align, printable},
 };
-use crate::limits::{RUNNING_JOBS_SHOWN_MAX, TOP_SHARDS_MAX};
-use crate::view::{member::RunningJob, state::State};
-use crate::wire::ListName;
+use crate::limits::{RUNNING_JOBS_SHOWN_MAX, TOP_QUEUES_MIN, TOP_QUEUES_PART, TOP_SHARDS_MAX};
+use crate::view::{
+    member::{Member, RunningJob},
+    state::{QueueLength, State, Worker},
+};
+use crate::wire::{ListName, heartbeat_key::split_queues};
 
 /// How a line is shown where colours are available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,6 +33,11 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// The line from this column on.
+    pub(super) fn from(self, left: usize) -> Self {
+        if left == 0 { self } else { Self { text: self.text.chars().skip(left).collect(), ..self } }
+    }
+
     fn new(tone: Tone, text: impl Into<String>) -> Self {
         Self { text: text.into(), tone }
     }
@@ -43,24 +50,29 @@ pub(super) fn head(state: &State) -> Vec<Line> {
     let busy: u64 = state.processes.iter().map(|worker| worker.member.busy).sum();
     let slots: u64 = state.processes.iter().map(|worker| worker.member.concurrency).sum();
     let second = format!(
-        "processed {}{}  failed {}{}  retry set {}  scheduled set {}  dead set {}",
+        "processed {}{}  failed {}{}  processes {}  busy {busy}/{slots}",
         counts.processed,
         rate(state.processed_per_s),
         counts.failures,
         rate(state.failures_per_s),
-        counts.retry_jobs,
-        counts.scheduled_jobs,
-        counts.dead_jobs,
+        state.processes_count,
     );
     let third = format!(
-        "waiting {}  queues {}  processes {}  busy {busy}/{slots}",
-        state.waiting_jobs, state.queues_count, state.processes_count
+        "waiting {} in {} queues  retry set {}  scheduled set {}  dead set {}",
+        state.waiting_jobs, state.queues_count, counts.retry_jobs, counts.scheduled_jobs, counts.dead_jobs,
     );
-    vec![
-        Line::new(Tone::Title, format!("jiggler-uring top  {}", printable(&state.redis))),
-        Line::new(Tone::Plain, second),
-        Line::new(Tone::Plain, third),
-    ]
+    let first = format!("jiggler-uring top  {}  {}", ages(state), printable(&state.redis));
+    vec![Line::new(Tone::Title, first), Line::new(Tone::Plain, second), Line::new(Tone::Plain, third)]
+}
+
+/// When Redis was read, and how old the oldest report of a process is.
+fn ages(state: &State) -> String {
+    let read = clock(state.at);
+    let beats = state.processes.iter().filter_map(|worker| worker.member.heartbeat);
+    match beats.min_by(f64::total_cmp) {
+        Some(oldest) => format!("{read}  reports of processes up to {} old", span(state.at - oldest)),
+        None => read,
+    }
 }
 
 /// The line of an outage.
@@ -73,60 +85,131 @@ pub(super) fn away(since: Duration, why: &str) -> Line {
     Line::new(Tone::Alarm, text)
 }
 
-/// The lines that scroll.
-pub(super) fn body(state: &State) -> Vec<Line> {
+/// The lines that scroll, what matters most on top and to the left. `room`: the rows there are, of which queues take only a
+/// part; `None`: all of them are shown.
+pub(super) fn body(state: &State, room: Option<usize>) -> Vec<Line> {
     let mut lines = Vec::new();
-    let queues: Vec<_> =
-        state.queues.iter().map(|queue| vec![ListName::shown(&queue.name), queue.jobs.to_string()]).collect();
-    section(
-        &mut lines,
-        "no jobs wait in any queue",
-        &[("queue", Align::Left), ("jobs", Align::Right)],
-        &queues,
-    );
+    queue_lines(&mut lines, state, room);
     let members = state.processes.iter().map(|worker| &worker.member);
-    let rows: Vec<_> = members.clone().map(|member| processes::row(member, state.at)).collect();
+    let rows: Vec<_> = members.clone().map(|member| process_row(member, state.at)).collect();
     let before = lines.len();
-    section(&mut lines, "no process is running", processes::COLUMNS, &rows);
+    section(&mut lines, "no process is running", PROCESS_COLUMNS, &rows);
     // The table comes after a blank line and its head.
     for (line, member) in lines[before..].iter_mut().skip(2).zip(members) {
         if !member.ok {
             line.tone = Tone::Alarm;
         }
     }
-    section(&mut lines, "", SHARD_COLUMNS, &shard_rows(state));
     section(&mut lines, "no job is known to be running", JOB_COLUMNS, &job_rows(state));
+    section(&mut lines, "", SHARD_COLUMNS, &shard_rows(state));
     lines
 }
 
-/// The last line: which part is shown, and how to quit.
-pub(super) fn foot(scroll: usize, room: usize, lines: usize) -> Line {
-    let part = if lines > room {
-        format!("  lines {} to {} of {lines}", scroll + 1, (scroll + room).min(lines))
-    } else {
-        String::new()
+/// The longest queues, and who serves each: one that nobody serves stands out.
+fn queue_lines(lines: &mut Vec<Line>, state: &State, room: Option<usize>) {
+    let shown = room.map_or(usize::MAX, |room| (room / TOP_QUEUES_PART).max(TOP_QUEUES_MIN));
+    let served = |queue: &QueueLength| {
+        let serves = |worker: &&Worker| {
+            split_queues(&worker.member.queues).iter().any(|served| served.name == queue.name)
+        };
+        state.processes.iter().filter(serves).count()
     };
-    Line::new(Tone::Head, format!("q quit  arrows, page up and down scroll{part}"))
+    // With more processes than are read, nobody knows.
+    let all_known = state.processes.len() == state.processes_count;
+    let queues: Vec<_> = state.queues.iter().take(shown).map(|queue| (queue, served(queue))).collect();
+    let rows: Vec<_> = queues
+        .iter()
+        .map(|(queue, served)| {
+            let served = match served {
+                0 if all_known => "nobody".to_owned(),
+                0 => "?".to_owned(),
+                count => count.to_string(),
+            };
+            vec![ListName::shown(&queue.name), queue.jobs.to_string(), served]
+        })
+        .collect();
+    let before = lines.len();
+    section(lines, "no jobs wait in any queue", QUEUE_COLUMNS, &rows);
+    for (line, (_, served)) in lines[before..].iter_mut().skip(2).zip(&queues) {
+        if *served == 0 && all_known {
+            line.tone = Tone::Alarm;
+        }
+    }
+    let hidden = state.queues.len().saturating_sub(shown);
+    if hidden > 0 {
+        lines.push(Line::new(Tone::Plain, format!("and {} shorter ones (a: all)", hidden)));
+    }
+}
+
+/// A part of a whole: first, last, of how many.
+type Part = Option<(usize, usize, usize)>;
+
+/// The last line: how to move, and which part is shown.
+pub(super) fn foot(lines: Part, columns: Part) -> Line {
+    let part = |what: &str, part: Part| {
+        part.map_or_else(String::new, |(first, last, of)| format!("  {what} {first}-{last} of {of}"))
+    };
+    let parts = part("lines", lines) + &part("columns", columns);
+    Line::new(Tone::Head, format!("q quit  arrows, pages  a all queues{parts}"))
+}
+
+/// The time of day of a Unix time, UTC.
+fn clock(at: f64) -> String {
+    let seconds = (at as u64) % 86_400;
+    format!("{:02}:{:02}:{:02}Z", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+const QUEUE_COLUMNS: &[(&str, Align)] =
+    &[("queue", Align::Left), ("jobs", Align::Right), ("served by", Align::Right)];
+
+/// What tells whether a process is well comes first, who it is last.
+const PROCESS_COLUMNS: &[(&str, Align)] = &[
+    ("process", Align::Left),
+    ("busy", Align::Right),
+    ("reported", Align::Right),
+    ("health", Align::Left),
+    ("host", Align::Left),
+    ("pid", Align::Right),
+    ("rss MB", Align::Right),
+    ("up", Align::Right),
+    ("engine", Align::Left),
+    ("queues", Align::Left),
+];
+
+fn process_row(member: &Member, now: f64) -> Vec<String> {
+    let unknown = || "?".to_owned();
+    vec![
+        member.uuid.clone(),
+        format!("{}/{}", member.busy, member.concurrency),
+        member.heartbeat.map_or_else(unknown, |then| format!("{} ago", span(now - then))),
+        member.health_or_phase(now),
+        member.host.clone(),
+        member.pid.to_string(),
+        member.rss_kb.map_or_else(unknown, |kilobytes| format!("{:.1}", kilobytes as f64 / 1024.0)),
+        span(now - member.started_at as f64),
+        member.engine_text(),
+        member.queues_text(),
+    ]
 }
 
 const SHARD_COLUMNS: &[(&str, Align)] = &[
     ("process", Align::Left),
     ("shard", Align::Right),
     ("busy", Align::Right),
-    ("unstarted", Align::Right),
     ("jobs/s", Align::Right),
     ("processed", Align::Right),
     ("failed", Align::Right),
+    ("unstarted", Align::Right),
     ("handed back", Align::Right),
     ("disconnects", Align::Right),
 ];
 
 const JOB_COLUMNS: &[(&str, Align)] = &[
     ("running job", Align::Left),
+    ("for", Align::Right),
     ("jid", Align::Left),
     ("process", Align::Left),
     ("shard", Align::Right),
-    ("for", Align::Right),
 ];
 
 fn shard_rows(state: &State) -> Vec<Vec<String>> {
@@ -141,10 +224,10 @@ fn shard_rows(state: &State) -> Vec<Vec<String>> {
                 worker.member.uuid.clone(),
                 number.to_string(),
                 busy,
-                shard.unstarted.to_string(),
                 rate.map_or_else(|| "?".to_owned(), |rate| format!("{rate:.0}")),
                 shard.processed.to_string(),
                 shard.failed.to_string(),
+                shard.unstarted.to_string(),
                 shard.handed_back.to_string(),
                 shard.disconnects.to_string(),
             ]
@@ -166,10 +249,10 @@ fn job_rows(state: &State) -> Vec<Vec<String>> {
     let row = |(uuid, job): (&str, &RunningJob)| {
         vec![
             job.name.clone(),
+            job.since.map_or_else(|| "?".to_owned(), |since| span(state.at - since)),
             job.jid.clone(),
             uuid.to_owned(),
             job.shard.map_or_else(String::new, |shard| shard.to_string()),
-            job.since.map_or_else(|| "?".to_owned(), |since| span(state.at - since)),
         ]
     };
     jobs.into_iter().map(row).collect()
@@ -195,7 +278,10 @@ fn section(lines: &mut Vec<Line>, empty: &str, columns: &[(&str, Align)], rows: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{store::survey::Counts, view::state::QueueLength};
+    use crate::{
+        store::survey::{Counts, Process},
+        wire::figures,
+    };
 
     #[test]
     fn a_state_of_nothing_says_so_and_one_with_queues_lists_them() {
@@ -215,24 +301,79 @@ mod tests {
         let text = |lines: Vec<Line>| lines.into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n");
         assert_eq!(
             text(head(&state)),
-            "jiggler-uring top  redis://h:6379/0\nprocessed 7 (12/s)  failed 1  retry set 2  scheduled set 3  \
-             dead set 4\nwaiting 0  queues 0  processes 0  busy 0/0"
+            "jiggler-uring top  00:00:00Z  redis://h:6379/0\nprocessed 7 (12/s)  failed 1  processes 0  busy 0/0\n\
+             waiting 0 in 0 queues  retry set 2  scheduled set 3  dead set 4"
         );
         assert_eq!(
-            text(body(&state)),
+            text(body(&state, None)),
             "\nno jobs wait in any queue\n\nno process is running\n\nno job is known to be running"
         );
         state.queues = vec![QueueLength { name: "a\u{1b}[2J".to_owned(), jobs: 12 }];
-        assert!(
-            text(body(&state)).starts_with("\nqueue             jobs\nescaped:a\\x1b[2J    12\n"),
-            "{}",
-            text(body(&state))
-        );
+        let shown = text(body(&state, None));
+        let expected = "\nqueue             jobs  served by\nescaped:a\\x1b[2J    12     nobody\n";
+        assert!(shown.starts_with(expected), "{shown}");
+    }
+
+    /// On the smallest usual terminal: whatever is wrong, and what runs, is seen without scrolling.
+    #[test]
+    fn what_matters_fits_into_80_columns_and_24_rows() {
+        let key = "jiggler:svr:d8625f8721eb:10:25:payments,3,mails,2:1:1795299901:8066:worker-7.example.org";
+        let mut process =
+            Process::read(key, br#"{"heartbeat":1795300000.0,"rss":36192,"current_jobs":{}}"#).unwrap();
+        let json = r#"{"phase":"running","shards":[{"running":7,"slots":10}],"version":"0.1.0",
+            "troubles":[{"shard":0,"what":"stalled","since":1795299990.0}],
+            "jobs":[{"shard":0,"name":"Report::Daily","jid":"0d655a187e214821","since":1795300001.5}]}"#;
+        process.figures = figures::parse(json.as_bytes()).ok();
+        let worker = Worker { member: Member::of(&process), shard_jobs_per_s: vec![Some(12.0)] };
+        let counts = Counts {
+            processed: 123_456_789,
+            failures: 123_456,
+            retry_jobs: 12,
+            scheduled_jobs: 3,
+            dead_jobs: 9_999,
+        };
+        let queue = |number: u64| QueueLength { name: format!("queue-{number}"), jobs: 1_000 - number };
+        let state = State {
+            at: 1_795_300_002.0,
+            redis: "redis://redis.example.org:6379/0".to_owned(),
+            counts,
+            processed_per_s: Some(123_456.0),
+            failures_per_s: Some(12.0),
+            queues: (0..20).map(queue).collect(),
+            queues_count: 20,
+            waiting_jobs: 19_000,
+            processes: vec![worker],
+            processes_count: 1,
+        };
+        let head = head(&state);
+        assert!(head[0].text.contains("22:26:42Z  reports of processes up to 2 s old"), "{}", head[0].text);
+        assert!(head[1..].iter().all(|line| line.text.chars().count() <= 80), "{head:?}");
+        let body = body(&state, Some(20));
+        let seen: String =
+            body.iter().take(20).map(|line| line.text.chars().take(80).collect::<String>() + "\n").collect();
+        for part in [
+            "queue-0",
+            "nobody",
+            "and 15 shorter ones",
+            "7/10",
+            "2 s ago",
+            "shard 0 stalled",
+            "Report::Daily",
+        ] {
+            assert!(seen.contains(part), "`{part}` is missing in:\n{seen}");
+        }
+        assert!(body.iter().any(|line| line.tone == Tone::Alarm && line.text.contains("stalled")));
+        let right = Line::new(Tone::Plain, "0123456789").from(8);
+        assert_eq!(right.text, "89");
     }
 
     #[test]
     fn the_foot_says_which_part_is_shown() {
-        assert!(foot(0, 10, 10).text.ends_with("scroll"));
-        assert!(foot(2, 10, 40).text.ends_with("lines 3 to 12 of 40"));
+        assert!(foot(None, None).text.ends_with("all queues"));
+        let text = foot(Some((3, 12, 40)), Some((9, 88, 120))).text;
+        assert!(
+            text.ends_with("  lines 3-12 of 40  columns 9-88 of 120") && text.chars().count() <= 80,
+            "{text}"
+        );
     }
 }

@@ -1,16 +1,20 @@
 //! `enqueue`: jobs to push, one given on the command line or all of a file.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgMatches, Args, FromArgMatches, builder::ValueParser, error::ErrorKind};
 use serde_json::value::RawValue;
 
-use super::value::{job_name, usage, whole};
+use super::value::{jid, job_name, moment, span, usage, whole};
 use crate::{
-    admin::{bulk::Bulk, enqueue::Options},
+    admin::{
+        bulk::Bulk,
+        enqueue::{Due, Member, Options},
+    },
     cli::Invocation,
     config::GivenUrl,
-    limits::{ENQUEUE_COUNT_MAX, ENQUEUE_DELAY_MAX, PAYLOAD_BYTES_MAX, RETRIES_MAX},
+    limits::{ENQUEUE_COUNT_MAX, PAYLOAD_BYTES_MAX, RETRIES_MAX},
     wire::{DEFAULT_QUEUE, QueueName},
 };
 
@@ -18,7 +22,7 @@ use crate::{
 pub(in crate::cli) const ENQUEUE: &str = "enqueue";
 
 /// Jobs to push.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EnqueueOrder {
     /// Which, how many, where and when.
     pub options: Options,
@@ -27,7 +31,7 @@ pub struct EnqueueOrder {
 }
 
 /// A file of jobs to push.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BulkOrder {
     /// The file, and defaults for what its lines leave out.
     pub bulk: Bulk,
@@ -55,12 +59,24 @@ pub(in crate::cli) struct EnqueueArgs {
     /// How many copies to push
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = count())]
     count: u64,
-    /// Seconds from now at which the jobs are due
-    #[arg(long = "in", value_name = "SECONDS", value_parser = delay)]
+    /// When the jobs are due, from now: seconds, or units such as 90s, 5m, 1h30m, 2d
+    #[arg(long = "in", value_name = "SPAN", value_parser = span, conflicts_with = "at")]
     delay: Option<Duration>,
+    /// When the jobs are due: Unix seconds, or a date and time with its zone such as 2026-12-24T18:00:00Z
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    at: Option<f64>,
     /// Retries after the first failure; without this the worker's own number applies (--default-retries)
     #[arg(long, value_name = "N", value_parser = retries())]
     retries: Option<u32>,
+    /// Id of the job, instead of a new one
+    #[arg(long, value_name = "JID", value_parser = jid, conflicts_with_all = ["bulk", "count"])]
+    jid: Option<String>,
+    /// Another member of the payload, such as tenant=acme; what is not JSON counts as text; may be repeated
+    #[arg(long = "member", value_name = "NAME=VALUE", value_parser = member, conflicts_with = "bulk")]
+    members: Vec<Member>,
+    /// Print nothing but the ids of the jobs, one a line
+    #[arg(long, conflicts_with = "bulk")]
+    ids: bool,
 }
 
 /// The order that the arguments describe.
@@ -68,16 +84,17 @@ pub(in crate::cli) fn order(
     matches: &ArgMatches,
     redis_url: Option<GivenUrl>,
 ) -> Result<Invocation, clap::Error> {
-    let EnqueueArgs { name, args, bulk, queue, count, delay, retries } =
+    let EnqueueArgs { name, args, bulk, queue, count, delay, at, retries, jid, members, ids } =
         EnqueueArgs::from_arg_matches(matches)?;
+    let due = delay.map(Due::In).or(at.map(Due::At));
     match (bulk, name) {
         (Some(path), name) => {
             let file = (path.as_os_str() != "-").then_some(path);
-            let bulk = Bulk { file, name, queue, retries, delay };
+            let bulk = Bulk { file, name, queue, retries, due };
             Ok(Invocation::EnqueueBulk(BulkOrder { bulk, redis_url }))
         }
         (None, Some(name)) => {
-            let options = Options { name, args, queue, count, delay, retries };
+            let options = Options { name, args, queue, count, due, retries, jid, members, ids };
             Ok(Invocation::Enqueue(EnqueueOrder { options, redis_url }))
         }
         (None, None) => {
@@ -109,10 +126,14 @@ fn json_array(text: &str) -> Result<String, String> {
     }
 }
 
-fn delay(text: &str) -> Result<Duration, String> {
-    let max = ENQUEUE_DELAY_MAX.as_secs();
-    match text.parse::<f64>() {
-        Ok(seconds) if (0.0..=max as f64).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err(format!("give a number of seconds from 0 to {max}")),
-    }
+/// Keeps the text of a JSON value too.
+fn member(text: &str) -> Result<Member, String> {
+    let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+        return Err("give NAME=VALUE, such as tenant=acme".to_owned());
+    };
+    let json = match serde_json::from_str::<&RawValue>(value) {
+        Ok(json) => json.to_owned(),
+        Err(_) => serde_json::value::to_raw_value(value).map_err(|error| error.to_string())?,
+    };
+    Ok(Member { name: name.to_owned(), json: json.get().to_owned() })
 }

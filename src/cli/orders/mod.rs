@@ -7,6 +7,7 @@ mod enqueue;
 // Looking.
 mod jobs;
 mod queues;
+mod show;
 mod summary;
 // Acting on jobs.
 mod act;
@@ -17,7 +18,7 @@ mod value;
 
 use clap::{ArgMatches, Args, Command};
 
-use super::Invocation;
+use super::{Invocation, words};
 use crate::config::Config;
 
 pub(super) use cancel::{CANCEL, CancelArgs};
@@ -30,10 +31,11 @@ pub use enqueue::{BulkOrder, EnqueueOrder};
 pub use jobs::JobsOrder;
 pub use prune::PruneOrder;
 pub use queues::QueuesOrder;
+pub use show::{ProgressOrder, ShowOrder};
 pub use summary::SummaryOrder;
 
 /// The subcommands that look at jobs and act on them, without the options that find Redis.
-pub(super) fn job_commands() -> [Command; 6] {
+pub(super) fn job_commands() -> [Command; 8] {
     // clap would show only the JID, as if there were no alternative.
     let usage = |name: &str| {
         format!("jiggler-uring {name} [OPTIONS] <JID>\n       jiggler-uring {name} [OPTIONS] --all <PLACE>")
@@ -44,10 +46,12 @@ pub(super) fn job_commands() -> [Command; 6] {
     [
         queues::QueuesArgs::augment_args(Command::new(queues::QUEUES)).after_help(queues::HELP),
         jobs::JobsArgs::augment_args(Command::new(jobs::JOBS)).after_help(jobs::HELP),
+        show::ShowArgs::augment_args(Command::new(show::SHOW)).after_help(show::SHOW_HELP),
+        show::ProgressArgs::augment_args(Command::new(show::PROGRESS)).after_help(show::PROGRESS_HELP),
         retry.after_help(act::RETRY_HELP),
-        kill.after_help(act::KILL_HELP),
-        delete.after_help(act::DELETE_HELP),
-        prune::PruneArgs::augment_args(Command::new(prune::PRUNE)).after_help(prune::HELP),
+        words::beside(kill, act::KILL_HELP),
+        words::beside(delete, act::DELETE_HELP),
+        words::beside(prune::PruneArgs::augment_args(Command::new(prune::PRUNE)), prune::HELP),
     ]
 }
 
@@ -63,6 +67,8 @@ pub(super) fn invocation(
         CANCEL => CancelOrder::from_matches(matches, redis_url).map(Invocation::Cancel),
         queues::QUEUES => QueuesOrder::from_matches(matches, redis_url).map(Invocation::Queues),
         jobs::JOBS => JobsOrder::from_matches(matches, redis_url).map(Invocation::Jobs),
+        show::SHOW => ShowOrder::from_matches(matches, redis_url).map(Invocation::Show),
+        show::PROGRESS => ProgressOrder::from_matches(matches, redis_url).map(Invocation::Progress),
         act::RETRY => ActOrder::retry(matches, config).map(Invocation::Act),
         act::KILL => ActOrder::kill(matches, config).map(Invocation::Act),
         act::DELETE => ActOrder::delete(matches, config).map(Invocation::Act),

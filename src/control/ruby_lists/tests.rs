@@ -65,6 +65,7 @@ impl Process {
             ruby_lists,
             stats: Vec::new(),
             expected: Expected { slots: Vec::new(), block_time: Duration::from_secs(1) },
+            names: Arc::default(),
             manager: None,
         };
         let (control_end, shard_end) = mesh::link();

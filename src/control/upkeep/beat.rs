@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::super::duty::Duty;
 use super::super::figures::{figures, phase_name};
 use super::super::state::Control;
-use crate::limits::{FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE};
+use crate::limits::{FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, WATCHED_INTERVAL};
 use crate::resp::Requests;
 use crate::store::process::{self, Announcement, Holder, LeaseTimes};
 use crate::store::scripts::Scripts;
@@ -82,7 +82,9 @@ impl Shown {
     pub(super) fn due_at(&self, control: &Control) -> Option<Instant> {
         let (at, presence, phase) = self.heartbeat.as_ref()?;
         let holds = control.settings.is_present_as(presence) && *phase == phase_name(control);
-        holds.then(|| *at + control.settings.get().stats_interval)
+        let interval = control.settings.get().stats_interval;
+        let interval = if control.is_watched() { interval.min(WATCHED_INTERVAL) } else { interval };
+        holds.then(|| *at + interval)
     }
 
     /// How the process showed itself last, if that differs.

@@ -19,4 +19,4 @@ pub(crate) mod wait;
 pub(crate) use account::Account;
 pub(crate) use config::{ConfigFile, config_file};
 pub(crate) use redis::{Redis, json};
-pub(crate) use worker::{Worker, command, output_of, with_args};
+pub(crate) use worker::{Worker, command, output_of, output_with, with_args};

@@ -227,7 +227,14 @@ pub(crate) fn with_args(program: &Path, url: &str, args: &[&str]) -> Command {
 /// Runs the program to its end with exactly these arguments.
 #[track_caller]
 pub(crate) fn output_of(args: &[&str]) -> Output {
+    output_with(&[], args)
+}
+
+/// The same with more environment variables.
+#[track_caller]
+pub(crate) fn output_with(variables: &[(&str, &str)], args: &[&str]) -> Output {
     let mut command = command(Path::new(env!("CARGO_BIN_EXE_jiggler-uring")));
+    command.envs(variables.iter().copied());
     command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     let id = child.id();

@@ -1,0 +1,310 @@
+//! `jiggler-uring show JID [--json]`: everything that is known about one job: its payload with every member, where it is,
+//! how it failed, what it has reported, and which process runs it.
+//!
+//! It is searched for in the retry, scheduled and dead sets and then in the queues, or in one queue, entry by entry, at most
+//! as many as allowed; a running job is in none of them, and is known only by what the processes say: the longest-running
+//! of each. If it is nowhere, the processes are told that they are watched, and heard once more after [`SHOW_WAIT`].
+//!
+//! As JSON one object is written: `jid`, `place` (null if it is in none), `found` (as one of `jobs` in `jobs --json`),
+//! `progress`, `running` (a list of process, host, pid, shard, name, since).
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::{
+    Database, Error,
+    format::Format,
+    nodes, progress,
+    session::Session,
+    span::{date, span},
+    table::printable,
+    ticker::Ticker,
+};
+use crate::{
+    acts::look::{Look, Query},
+    client::Progress,
+    foreign::neutral,
+    job::{Parser, fields},
+    limits::{RUNNING_JID_BYTES, SHOW_PLACES_MAX, SHOW_TEXT_CHARS_MAX, SHOW_WAIT, TOP_PROCESSES_MAX},
+    net::blocking::BlockingConnection,
+    resp::Requests,
+    store::{
+        entries::{Entry, Order, Place, Set},
+        steer,
+        survey::{Scope, Summary},
+    },
+    view::{
+        entry::JobEntry,
+        filter::Filter,
+        member::{Member, Members},
+    },
+    wire::ListName,
+};
+
+/// Which job, and where to look for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its id.
+    pub jid: String,
+    /// Only in this queue.
+    pub queue: Option<ListName>,
+    /// Most entries to examine.
+    pub examine_max: u64,
+}
+
+/// Where a job runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Running {
+    process: String,
+    host: String,
+    pid: u32,
+    shard: Option<usize>,
+    name: String,
+    since: Option<f64>,
+}
+
+/// What was found out.
+struct Shown {
+    found: Option<(Place, Entry)>,
+    progress: Option<Progress>,
+    running: Vec<Running>,
+    now: f64,
+}
+
+/// Looks for the job and writes what is known about it. Round trips: those of a summary, those of a
+/// [`Look`] at each place, and two for its progress.
+///
+/// # Errors
+/// [`Error::NotShown`]; [`Error::Connect`], [`Error::Survey`], [`Error::Script`], [`Error::Progress`]; [`Error::Output`].
+pub(crate) fn show(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+    let scope = if wanted.queue.is_some() { Scope::Processes } else { Scope::Everything };
+    let fleet = nodes::survey(db, scope)?;
+    let mut searched = Vec::new();
+    let found = find(db, wanted, &fleet, &mut searched)?;
+    let progress = progress::reported(db, &wanted.jid)?.map(|(progress, _)| progress);
+    let mut shown = Shown { found, progress, running: running(&fleet, &wanted.jid), now: fleet.at };
+    if shown.found.is_none() && shown.running.is_empty() && tell_processes(db, &fleet)? {
+        std::thread::sleep(SHOW_WAIT);
+        let fleet = nodes::survey(db, Scope::Processes)?;
+        (shown.running, shown.now) = (running(&fleet, &wanted.jid), fleet.at);
+    }
+    if shown.found.is_none() && shown.progress.is_none() && shown.running.is_empty() {
+        let more = searched.len().saturating_sub(SHOW_PLACES_MAX);
+        searched.truncate(SHOW_PLACES_MAX);
+        let more = if more > 0 { format!(" and {more} more queues") } else { String::new() };
+        let searched = searched.join(", ") + &more;
+        return Err(Error::NotShown { jid: printable(&wanted.jid), searched });
+    }
+    match format {
+        Format::Text => text(&wanted.jid, &shown, out),
+        Format::Json => json(&wanted.jid, &shown, out),
+    }
+}
+
+/// Tells our processes that they are watched, so that they report what runs now. Returns whether any was told.
+fn tell_processes(db: &Database, fleet: &Summary) -> Result<bool, Error> {
+    let mut requests = Requests::new();
+    let ours = fleet.processes.values().filter(|process| process.figures.is_some());
+    let ours: Vec<&str> = ours.take(TOP_PROCESSES_MAX).map(|process| process.uuid.as_str()).collect();
+    if ours.is_empty() {
+        return Ok(false);
+    }
+    for uuid in ours {
+        steer::watch(db.keys, db.url.database(), uuid, &mut requests);
+    }
+    let replies = BlockingConnection::connect(&steer::url(&db.url, db.keys))?.call(&requests)?;
+    // A user who may not tell them is shown what they said last.
+    Ok(replies.iter().any(|reply| steer::heard(reply).unwrap_or(false)))
+}
+
+/// The first entry with the jid, and its place. Places that were looked at in vain are noted.
+fn find(
+    db: &Database,
+    wanted: &Wanted,
+    fleet: &Summary,
+    searched: &mut Vec<String>,
+) -> Result<Option<(Place, Entry)>, Error> {
+    let mut left = wanted.examine_max;
+    // One Redis is one realm: a connection serves all places.
+    let mut shared =
+        (!db.keys.is_cluster()).then(|| Session::open(db, db.keys.shared_realm())).transpose()?;
+    for place in places(wanted, fleet) {
+        let mut own = Vec::new();
+        let sessions = match &mut shared {
+            Some(session) => std::slice::from_mut(session),
+            None => {
+                own.extend(Session::open_each(db, std::slice::from_ref(&place))?);
+                own.as_mut_slice()
+            }
+        };
+        let query = Query {
+            place: place.clone(),
+            filter: Filter::jid(&wanted.jid),
+            skip: 0,
+            limit: 1,
+            examine_max: left,
+            order: Order::Newest,
+            older: None,
+            groups: false,
+        };
+        let mut look = Look::new(&query, sessions.len());
+        if let Some(entry) = look_at(sessions, &mut look)? {
+            return Ok(Some((place, entry)));
+        }
+        let reached = look.reached();
+        searched.push(format!("{place} ({} of {} entries examined)", reached.examined, reached.total));
+        left -= reached.examined.min(left);
+        if left == 0 {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// Where to look, in this order.
+fn places(wanted: &Wanted, fleet: &Summary) -> Vec<Place> {
+    if let Some(queue) = &wanted.queue {
+        return vec![Place::Queue(queue.clone())];
+    }
+    let queues = fleet.queues.keys().filter_map(|name| name.parse().ok()).map(Place::Queue);
+    Set::ALL.into_iter().map(Place::Set).chain(queues).collect()
+}
+
+fn look_at(sessions: &mut [Session], look: &mut Look<'_>) -> Result<Option<Entry>, Error> {
+    let mut ticker = Ticker::new();
+    while let Some(session) = look.realm().and_then(|realm| sessions.get_mut(realm)) {
+        session.step(look)?;
+        if let Some(entry) = look.take().into_iter().next() {
+            return Ok(Some(entry));
+        }
+        let progress = look.progress();
+        ticker.tell(|_| format!("examined {} of {} entries", progress.seen, progress.of));
+    }
+    Ok(None)
+}
+
+/// The processes that say they run it.
+fn running(fleet: &Summary, jid: &str) -> Vec<Running> {
+    let start = &jid[..jid.floor_char_boundary(RUNNING_JID_BYTES)];
+    let of_one = |member: Member| {
+        let jobs = member.jobs.into_iter().filter(|job| job.jid == jid || job.jid == start);
+        let (process, host, pid) = (member.uuid, member.host, member.pid);
+        let runs = jobs.map(move |job| Running {
+            process: process.clone(),
+            host: host.clone(),
+            pid,
+            shard: job.shard,
+            name: job.name,
+            since: job.since,
+        });
+        runs.collect::<Vec<_>>()
+    };
+    Members::of(fleet).processes.into_iter().flat_map(of_one).collect()
+}
+
+fn json(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
+    let word = shown.found.as_ref().map(|(place, _)| match place {
+        Place::Queue(_) => "queue",
+        Place::Set(set) => set.word(),
+    });
+    write!(out, "{{\"jid\":{},\"place\":{},\"found\":", json_of(&jid)?, json_of(&word)?)?;
+    match &shown.found {
+        Some((place, entry)) => JobEntry::new(place, entry, &mut Parser::new()).write_json(out)?,
+        None => write!(out, "null")?,
+    }
+    writeln!(out, ",\"progress\":{},\"running\":{}}}", json_of(&shown.progress)?, json_of(&shown.running)?)?;
+    Ok(())
+}
+
+fn json_of(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Output(error.into()))
+}
+
+fn text(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
+    if let Some((place, entry)) = &shown.found {
+        entry_text(place, &JobEntry::new(place, entry, &mut Parser::new()), shown.now, out)?;
+    } else {
+        line(out, "jid", jid)?;
+        line(out, "place", "in no queue and no set that was looked at")?;
+    }
+    if let Some(progress) = &shown.progress {
+        line(out, "progress", &progress::text(progress, shown.now))?;
+    }
+    for run in &shown.running {
+        let Running { process, host, pid, shard, name, since } = run;
+        let shard = shard.map_or_else(String::new, |shard| format!(" shard {shard}"));
+        let long = since.map_or_else(String::new, |since| format!(", for {}", span(shown.now - since)));
+        line(out, "runs", &format!("{name} in process {process}{shard} (pid {pid} on {host}){long}"))?;
+    }
+    Ok(())
+}
+
+/// Members that have a line of their own, in another order than in the payload.
+const KNOWN: [&str; 10] = [
+    fields::NAME,
+    fields::JID,
+    fields::QUEUE,
+    fields::ARGS,
+    fields::RETRIES,
+    fields::ATTEMPT,
+    fields::STARTED_AT,
+    fields::RETRIED_AT,
+    fields::ERROR_CLASS,
+    fields::ERROR_MESSAGE,
+];
+
+fn entry_text(place: &Place, job: &JobEntry<'_>, now: f64, out: &mut dyn Write) -> Result<(), Error> {
+    line(out, "job", job.name().as_deref().unwrap_or("-"))?;
+    line(out, "jid", &job.id())?;
+    line(out, "place", &place.to_string())?;
+    line(out, "queue", &ListName::shown(&job.queue()))?;
+    if let (Some(score), Place::Set(set)) = (job.score(), place) {
+        line(out, if *set == Set::Dead { "died" } else { "due" }, &date(score, now))?;
+    }
+    if let Some(trouble) = job.trouble() {
+        line(out, "no job", &trouble.to_string())?;
+    }
+    line(out, "bytes", &job.size().to_string())?;
+    line(out, "retries", &format!("{}, at attempt {}", job.retries(), job.attempt()))?;
+    for (label, member) in [("first failed", fields::STARTED_AT), ("last failed", fields::RETRIED_AT)] {
+        if let Some(at) = job.number(member) {
+            line(out, label, &date(at, now))?;
+        }
+    }
+    for (label, member) in [("error class", fields::ERROR_CLASS), ("error", fields::ERROR_MESSAGE)] {
+        if let Some(text) = job.text(member) {
+            line(out, label, &text)?;
+        }
+    }
+    line(out, "args", &job.args())?;
+    for (name, value) in job.members() {
+        if KNOWN.contains(&name.as_str()) {
+            continue;
+        }
+        match serde_json::from_str::<Vec<String>>(&value) {
+            // A backtrace, for example.
+            Ok(lines) if lines.len() > 1 => line(out, &name, &lines.join("\n"))?,
+            _ => line(out, &name, &value)?,
+        }
+    }
+    Ok(())
+}
+
+/// Columns before the values: the longest label of ours, and two blanks.
+const LABEL_WIDTH: usize = 14;
+
+/// Writes a label and a text, whose further lines are indented. Nothing in it steers a terminal.
+fn line(out: &mut dyn Write, label: &str, text: &str) -> Result<(), Error> {
+    let end = text.char_indices().nth(SHOW_TEXT_CHARS_MAX).map(|(end, _)| end);
+    let shown = neutral(&text[..end.unwrap_or(text.len())]);
+    let indent = format!("\n{:LABEL_WIDTH$}", "");
+    let more =
+        end.map_or_else(String::new, |end| format!("… ({} more bytes: --json has all)", text.len() - end));
+    let label = printable(label);
+    writeln!(out, "{label:<12}  {}{more}", shown.trim_end_matches('\n').replace('\n', &indent))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! What clap advises about a line it cannot read, corrected: it goes by the spelling of words, and knows neither what they
+//! do nor that a blank has split a list of queues.
+
+use std::ffi::OsString;
+
+use clap::{
+    Error,
+    builder::StyledStr,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+/// Commands that cannot be undone: they are only suggested for what is almost certainly meant.
+const FINAL: [&str; 3] = ["prune", "delete", "kill"];
+
+/// Words that other job engines have for it.
+const PAUSES: [&str; 6] = ["pause", "unpause", "resume", "suspend", "unquiet", "hold"];
+
+const NO_PAUSE: &str = "there is no command that pauses a queue; `quiet PROCESS` or `quiet --all` has processes take \
+                        no more jobs until they are restarted, and jobs wait in Redis meanwhile";
+
+/// The error with advice that fits these arguments.
+pub(super) fn advised(mut error: Error, args: &[OsString]) -> Error {
+    let kind = match error.kind() {
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        _ => return error,
+    };
+    let Some(ContextValue::String(word)) = error.get(kind) else { return error };
+    let word = word.clone();
+    if let Some(close) = harmless(&error, &word) {
+        error.remove(ContextKind::SuggestedSubcommand);
+        if !close.is_empty() {
+            error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(close));
+        }
+    }
+    let advice = if PAUSES.contains(&word.as_str()) { Some(NO_PAUSE.to_owned()) } else { split(&word, args) };
+    if let Some(advice) = advice {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(advice)]));
+    }
+    error
+}
+
+/// The subcommands that clap suggests, without those that cannot be undone and are not just misspelt; `None`: it suggests
+/// none.
+fn harmless(error: &Error, word: &str) -> Option<Vec<String>> {
+    let close = match error.get(ContextKind::SuggestedSubcommand)? {
+        ContextValue::String(name) => vec![name.clone()],
+        ContextValue::Strings(names) => names.clone(),
+        _ => return None,
+    };
+    let fits =
+        |name: &String| !FINAL.contains(&name.as_str()) || strsim::damerau_levenshtein(word, name) <= 1;
+    Some(close.into_iter().filter(fits).collect())
+}
+
+/// Advice for a word that an unquoted blank has cut off: of a list of queues, or of the name of one.
+fn split(word: &str, args: &[OsString]) -> Option<String> {
+    let at = args.iter().rposition(|arg| arg.to_str() == Some(word))?;
+    let before = |back: usize| args.get(at.checked_sub(back)?)?.to_str();
+    let value = before(1)?;
+    let is_flag = |text: &str| ["-q", "--queue"].contains(&text);
+    let glued =
+        value.strip_prefix("--queue=").or_else(|| value.strip_prefix("-q")).filter(|rest| !rest.is_empty());
+    let names = match (glued, before(2)) {
+        (Some(names), _) => names,
+        (None, Some(flag)) if is_flag(flag) || flag == "queue" => value,
+        _ => return None,
+    };
+    let (names, word) = (names.trim_matches('\''), word.trim_matches('\''));
+    Some(format!("a queue or a list of queues with a blank needs quotes: '{names} {word}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+
+    fn said(line: &[&str]) -> String {
+        let args = std::iter::once("jiggler-uring").chain(line.iter().copied()).map(OsString::from);
+        parse(args, &|_| None).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_cannot_be_undone_is_suggested_only_for_a_slip_of_the_keys() {
+        let text = said(&["pause", "payments"]);
+        assert!(text.contains("no command that pauses") && text.contains("quiet"), "{text}");
+        for name in FINAL {
+            assert!(!text.contains(&format!("'{name}'")), "{text}");
+        }
+        assert!(said(&["prun", "dead"]).contains("'prune'"));
+        assert!(said(&["sumary"]).contains("'summary'"));
+        assert!(
+            !said(&["skill", "j"]).contains("'kill'") || strsim::damerau_levenshtein("skill", "kill") <= 1
+        );
+    }
+
+    #[test]
+    fn a_queue_with_a_blank_asks_for_quotes() {
+        for line in [
+            &["-q", "payments,", "mails"][..],
+            &["--queue=payments,", "mails"],
+            &["-qpayments,", "mails"],
+            &["--cores", "2", "-q", "payments,", "mails"],
+        ] {
+            assert!(said(line).contains("needs quotes: 'payments, mails'"), "{line:?}: {}", said(line));
+        }
+        for line in [&["jobs", "queue", "my", "queue"][..], &["prune", "queue", "my", "mails"]] {
+            let text = said(line);
+            let last = line[line.len() - 1];
+            assert!(text.contains(&format!("needs quotes: 'my {last}'")), "{text}");
+        }
+        let text = said(&["delete", "j", "--queue", "my", "mails"]);
+        assert!(text.contains("needs quotes: 'my mails'"), "{text}");
+    }
+}

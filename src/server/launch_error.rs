@@ -1,0 +1,42 @@
+//! Why a process ran and did not end as it should, from how its shards ended.
+
+use thiserror::Error;
+
+use crate::mesh::Ending;
+
+/// Why a process ran and did not end as it should.
+#[derive(Debug, Error)]
+pub(super) enum LaunchError {
+    /// glommio refused to start it.
+    #[error("the executor of {what} cannot be started: {reason}")]
+    Executor { what: String, reason: String },
+    /// The control thread panicked.
+    #[error(
+        "the control thread ended unexpectedly; the jobs of this process are recovered when its lease ends"
+    )]
+    ControlLost,
+    /// A shard left jobs in flight.
+    #[error(
+        "{jobs} jobs of shard {shard} are left in flight (redis could not be reached); they are recovered when the lease ends"
+    )]
+    LeftBehind { shard: usize, jobs: usize },
+    /// A shard was declared dead.
+    #[error("shard {shard} was declared dead and its jobs run elsewhere")]
+    Fenced { shard: usize },
+    /// The factory failed.
+    #[error("the handlers of shard {shard} could not be built; the log says why")]
+    NoState { shard: usize },
+}
+
+/// The worst outcome decides.
+pub(super) fn judge(endings: &[(usize, Ending)]) -> Result<(), LaunchError> {
+    for &(shard, how) in endings {
+        match how {
+            Ending::Clean | Ending::Unheard => {}
+            Ending::LeftBehind { jobs } => return Err(LaunchError::LeftBehind { shard, jobs }),
+            Ending::Fenced => return Err(LaunchError::Fenced { shard }),
+            Ending::NoState => return Err(LaunchError::NoState { shard }),
+        }
+    }
+    Ok(())
+}
