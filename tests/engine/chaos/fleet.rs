@@ -112,9 +112,15 @@ impl Life {
         self.worker.lines(" working ").iter().filter_map(|line| field(line, "uuid")).collect()
     }
 
-    /// Identities it has put the jobs of back, being taken for dead.
-    pub(crate) fn reaped(&self) -> BTreeSet<String> {
-        self.worker.lines("a process died").iter().filter_map(|line| field(line, "uuid")).collect()
+    /// Identities it has put the jobs of back, being taken for dead, with the time of its log.
+    pub(crate) fn reaped(&self) -> Vec<(String, String)> {
+        let lines = self.worker.lines("a process died");
+        lines.iter().filter_map(|line| Some((field(line, "uuid")?, time(line)?))).collect()
+    }
+
+    /// The time of the last line of its log, if it ended in order.
+    pub(crate) fn stopped_at(&self) -> Option<String> {
+        self.worker.lines(" INFO stopped").last().and_then(|line| time(line))
     }
 
     /// Whether it found that its jobs had been given to others.
@@ -165,6 +171,11 @@ fn example(name: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_jiggler-uring")).with_file_name("examples").join(name);
     assert!(program.exists(), "{} is missing: cargo build --example {name}", program.display());
     program
+}
+
+/// When a log line was written: a text that sorts as the time does.
+fn time(line: &str) -> Option<String> {
+    line.split_whitespace().next().map(str::to_owned)
 }
 
 /// The value of a field in a log line.

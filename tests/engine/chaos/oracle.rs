@@ -111,8 +111,17 @@ impl Census {
 
 /// Gives each life's reason, if there is one, why a job it ran may run again.
 fn excuses(plan: &Plan, lives: &[Life]) -> Vec<Option<&'static str>> {
-    let reaped: BTreeSet<String> = lives.iter().flat_map(Life::reaped).collect();
-    let was_reaped = |life: &Life| life.uuids().iter().any(|uuid| reaped.contains(uuid));
+    let mut reaped: BTreeMap<String, String> = BTreeMap::new();
+    for (uuid, at) in lives.iter().flat_map(Life::reaped) {
+        let first = reaped.entry(uuid).or_insert_with(|| at.clone());
+        *first = at.min(first.clone());
+    }
+    let was_reaped = |life: &Life| life.uuids().iter().any(|uuid| reaped.contains_key(uuid));
+    // Its lease stayed when it ended, and so did what it could not report: a reaper came for both.
+    let was_reaped_after_its_end = |life: &Life| {
+        let times: Vec<&String> = life.uuids().iter().filter_map(|uuid| reaped.get(uuid)).collect();
+        life.stopped_at().is_some_and(|end| times.iter().all(|at| **at > end))
+    };
     let excuse = |life: &Life| {
         if life.killed {
             // First, because the line that says that it worked may be missing.
@@ -125,8 +134,7 @@ fn excuses(plan: &Plan, lives: &[Life]) -> Vec<Option<&'static str>> {
         } else if plan.withdraws_rights() && life.exit == Some(0) && !life.was_fenced() && was_reaped(life) {
             // It could hand back what it held, but not take its lease with it.
             Some("left without its rights")
-        } else if life.exit != Some(0) && life.left_without_redis() && !life.was_fenced() {
-            // Its lease stayed when it ended, and so did its jobs: a reaper came for both.
+        } else if !life.was_fenced() && was_reaped(life) && was_reaped_after_its_end(life) {
             Some("ended without Redis")
         } else if life.was_fenced() || was_reaped(life) {
             Some("taken for dead")
@@ -174,7 +182,7 @@ pub(crate) fn judge(plan: &Plan, jobs: &Jobs, lives: &[Life], census: &Census) -
         repeated,
         lost,
         processes: lives.len(),
-        recovered: lives.iter().flat_map(Life::reaped).collect::<BTreeSet<String>>().len(),
+        recovered: lives.iter().flat_map(Life::reaped).map(|(uuid, _)| uuid).collect::<BTreeSet<String>>().len(),
         poisoned,
         rest: Duration::ZERO,
     })
