@@ -45,6 +45,7 @@
 mod arity;
 mod blocking;
 mod call;
+mod class;
 mod context;
 mod error;
 mod middleware;

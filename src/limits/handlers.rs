@@ -45,3 +45,6 @@ pub const CANCEL_REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Jobs that one drain of a test worker runs: beyond this, something keeps pushing itself forever.
 pub const DRAIN_JOBS_MAX: usize = 100_000;
+
+/// Longest class read off an error's `Debug` text, in bytes: a column of a table.
+pub const ERROR_CLASS_BYTES_MAX: usize = 64;
