@@ -10,8 +10,8 @@ use std::cell::Cell;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use glommio::timer::sleep;
-use jiggler_uring::{Ctx, Job, JobError, JobResult, Next, Registry, Rest, yield_if_needed};
+use jiggler_uring::io::timer::sleep;
+use jiggler_uring::{Ctx, Job, JobError, JobResult, Next, Registry, Rest, options, yield_if_needed};
 use serde::{Deserialize, Serialize};
 
 /// The state of one core.
@@ -116,8 +116,7 @@ fn main() -> ExitCode {
         let registry = Registry::new(App::default())
             .job("Import", import)
             .handle(import_row)
-            .job("Fetch", fetch)
-            .timeout(Duration::from_millis(200))
+            .job("Fetch", options(fetch).timeout(Duration::from_millis(200)))
             .job("Watch", watch)
             .job("Crawl", crawl)
             .job("Compute", compute)
@@ -130,7 +129,7 @@ fn main() -> ExitCode {
                     "tearing down the state of this core"
                 );
             });
-        Ok::<_, JobError>(registry)
+        registry
     })
     .run()
 }

@@ -188,6 +188,10 @@
 //!   job that is retried in another queue may run in both after a crash. If none of the url's nodes is up there is no way
 //!   in, though the cluster may be alive: name several.
 
+// For `#[derive(Job)]` in the tests inside this crate.
+#[cfg(test)]
+extern crate self as jiggler_uring;
+
 // L0 base
 mod event;
 mod foreign;
@@ -283,9 +287,12 @@ pub use client::{Client, ClientPool, Job, LocalClient, NewJob, Outbox, Progress}
 pub use handler::TokioHandler;
 pub use handler::{
     BlockingHandler, CancelFlag, CompanionPriority, Ctx, Exponential, Handler, IntoJobResult, JobError,
-    JobHandler, JobInfo, JobResult, Next, Registry, Rest, RetryPolicy, SendCtx, Verdict, yield_if_needed,
+    JobHandler, JobInfo, JobResult, Next, Registry, Rest, RetryPolicy, SendCtx, Verdict, WithOptions,
+    options, yield_if_needed,
 };
 pub use job::failure::{DeadJob, FailedJob};
 pub use job::{BadTraceContext, TraceContext};
+/// A struct as a job, by its attributes; see the trait [`Job`](trait@Job).
+pub use jiggler_uring_derive::Job;
 pub use resp::url::{RedisUrl, UrlError};
-pub use server::{Core, Worker, worker};
+pub use server::{Core, IntoRegistry, Worker, worker};

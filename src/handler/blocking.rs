@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::arity::for_each_arity;
 use super::call::{LastParameter, WithCtx};
 use super::companions::CompanionPriority;
+use super::options::JobOptions;
 use super::{Ctx, IntoJobResult, Registry, SendCtx};
 use crate::limits::io::COMPANION_THREADS_MAX;
 
@@ -21,10 +22,11 @@ use crate::limits::io::COMPANION_THREADS_MAX;
     note = "an `async fn` is registered with `job`; what a function captures must be `Send + Sync`",
     note = "the result must be `()` or `Result<(), E>` where `E` is an error or `JobError`"
 )]
-pub trait BlockingHandler<S, Marker>: Send + Sync + 'static {
+pub trait BlockingHandler<S, Marker>: 'static {
     /// Registers itself.
     #[doc(hidden)]
-    fn register(self, name: &str, registry: Registry<S>) -> Registry<S>;
+    #[track_caller]
+    fn register(self, name: &str, options: JobOptions<S>, registry: Registry<S>) -> Registry<S>;
 }
 
 impl<S: 'static> Registry<S> {
@@ -72,11 +74,12 @@ impl<S: 'static> Registry<S> {
     /// # Panics
     /// If the name is already taken.
     #[must_use]
+    #[track_caller]
     pub fn blocking<M, H>(self, name: &str, handler: H) -> Self
     where
         H: BlockingHandler<S, M>,
     {
-        handler.register(name, self)
+        handler.register(name, JobOptions::default(), self)
     }
 
     /// How many companion threads a core may have for [`blocking`](Self::blocking) jobs; the default is 4. Jobs that
@@ -86,6 +89,7 @@ impl<S: 'static> Registry<S> {
     /// # Panics
     /// For 0, and for more than [`COMPANION_THREADS_MAX`].
     #[must_use]
+    #[track_caller]
     pub fn companion_threads(self, threads: usize) -> Self {
         let in_bounds = (1..=COMPANION_THREADS_MAX).contains(&threads);
         assert!(in_bounds, "companion_threads({threads}): it must be 1 to {COMPANION_THREADS_MAX}");
@@ -113,13 +117,15 @@ macro_rules! blocking_handlers {
             $($arg: DeserializeOwned + Send + 'static,)*
             $($last: LastParameter + Send + 'static,)?
         {
-            fn register(self, name: &str, registry: Registry<S>) -> Registry<S> {
+            #[track_caller]
+            fn register(self, name: &str, options: JobOptions<S>, registry: Registry<S>) -> Registry<S> {
                 let (function, companions) = (Arc::new(self), Rc::clone(&registry.companions));
-                registry.job::<fn($($arg,)* $($last)?), _>(name, move |$($arg: $arg,)* $($last: $last)?| {
+                let handler = move |$($arg: $arg,)* $($last: $last)?| {
                     let function = Arc::clone(&function);
                     let work = move || function($($arg,)* $($last)?).into_job_result();
                     Rc::clone(&companions).run(work)
-                })
+                };
+                registry.add::<fn($($arg,)* $($last)?), _>(name, handler, options)
             }
         }
 
@@ -132,14 +138,15 @@ macro_rules! blocking_handlers {
             $($arg: DeserializeOwned + Send + 'static,)*
             $($last: LastParameter + Send + 'static,)?
         {
-            fn register(self, name: &str, registry: Registry<S>) -> Registry<S> {
+            #[track_caller]
+            fn register(self, name: &str, options: JobOptions<S>, registry: Registry<S>) -> Registry<S> {
                 let (function, companions) = (Arc::new(self), Rc::clone(&registry.companions));
                 let handler = move |ctx: Ctx<S>, $($arg: $arg,)* $($last: $last)?| {
                     let (function, ctx) = (Arc::clone(&function), SendCtx::of(&ctx));
                     let work = move || function(ctx, $($arg,)* $($last)?).into_job_result();
                     Rc::clone(&companions).run(work)
                 };
-                registry.job::<WithCtx<fn($($arg,)* $($last)?)>, _>(name, handler)
+                registry.add::<WithCtx<fn($($arg,)* $($last)?)>, _>(name, handler, options)
             }
         }
     )* };

@@ -2,15 +2,16 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
 use glommio::{CpuSet, ExecutorJoinHandle, LocalExecutorBuilder};
 use thiserror::Error;
 
+use super::build::{self, IntoRegistry, Unbuilt};
 use super::placement::{Core, Placement};
 use super::pulse;
 use super::reload::{self, Source};
@@ -20,7 +21,7 @@ use crate::config::{Config, Mode};
 use crate::control::{
     self, ControlOptions, DutyOptions, Expected, Outcome, Reload, RubyListTimes, ServiceManager, Settings,
 };
-use crate::handler::{Registry, TearDown};
+use crate::handler::TearDown;
 use crate::ids::process_uuid;
 use crate::limits::{
     EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, STOP_END, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN,
@@ -53,9 +54,9 @@ enum LaunchError {
     /// A shard was declared dead.
     #[error("shard {shard} was declared dead and its jobs run elsewhere")]
     Fenced { shard: usize },
-    /// The factory failed.
-    #[error("the handlers of shard {shard} could not be built; the log says why")]
-    NoState { shard: usize },
+    /// The factory failed, or made a mistake.
+    #[error(transparent)]
+    Unbuilt(#[from] Unbuilt),
 }
 
 /// How the shards and control have ended.
@@ -66,7 +67,7 @@ pub(super) struct Ended {
 }
 
 /// Runs shards and control to their end. Starts over under a new identity if others took this process for dead.
-pub(super) fn run<F, Fut, S, E>(
+pub(super) fn run<F, Fut>(
     config: &Config,
     source: Source,
     placement: &Placement,
@@ -75,21 +76,23 @@ pub(super) fn run<F, Fut, S, E>(
 ) -> Ended
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
     match try_run(config, source, placement, at, factory) {
         Ok(outcome) => Ended {
             result: judge(&outcome.endings).map_err(Failure::from),
             must_end_by: outcome.deadline.map(|deadline| deadline + STOP_END),
         },
+        // To start it again would not help.
+        Err(LaunchError::Unbuilt(error @ Unbuilt::Mistake { .. })) => {
+            Ended { result: Err(Failure::usage(error)), must_end_by: None }
+        }
         Err(error) => Ended { result: Err(error.into()), must_end_by: None },
     }
 }
 
 /// One identity after the other, until a stop.
-fn try_run<F, Fut, S, E>(
+fn try_run<F, Fut>(
     config: &Config,
     source: Source,
     placement: &Placement,
@@ -98,9 +101,7 @@ fn try_run<F, Fut, S, E>(
 ) -> Result<Outcome, LaunchError>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
     // From here on no signal has its default effect; control receives them.
     glommio::signal::block(&control::SIGNALS)
@@ -175,20 +176,55 @@ impl Life<'_> {
 }
 
 /// Runs one identity to its end.
-fn run_as<F, Fut, S, E>(
+fn run_as<F, Fut>(
     life: &Life<'_>,
     reload: Option<Reload>,
     factory: &F,
 ) -> Result<(Outcome, Option<Reload>), LaunchError>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
-    let Life { uuid, config, placement, .. } = life;
+    let Life { placement, .. } = life;
     let shards = shard_options(life);
     let control_options = control_options(life, &shards);
+    let mut ends = Vec::with_capacity(shards.len());
+    let mut running = Vec::with_capacity(shards.len());
+    let (told, built) = sync_channel(shards.len());
+    for (options, &cpu) in shards.into_iter().zip(&placement.cpus) {
+        let (control_end, shard_end) = mesh::link();
+        ends.push(control_end);
+        let core = Core { index: options.shard, count: placement.cpus.len() };
+        running.push(spawn_shard(options, shard_end, cpu, core, factory.clone(), told.clone())?);
+    }
+    drop(told);
+    let cpu = placement.cpus[0];
+    let control = executor("control", cpu)
+        .spawn(move || async move {
+            pin(cpu);
+            pulse::start(None);
+            control::run(control_options, ends, reload).await
+        })
+        .map_err(|error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() })?;
+    // Control has started: a signal also stops a process whose registries take long to build.
+    let unbuilt = build::first_failure(&built);
+    if unbuilt.is_none() {
+        say_working(life);
+    }
+    let outcome = control.join().map_err(|_| LaunchError::ControlLost)?;
+    for shard in running {
+        // Its outcome is known; a panic of its thread was logged and counts as jobs left behind.
+        let _ended = shard.join();
+    }
+    match unbuilt {
+        Some(unbuilt) => Err(unbuilt.into()),
+        None => Ok(outcome),
+    }
+}
+
+/// The first line of a worker that runs jobs.
+fn say_working(life: &Life<'_>) {
+    let Life { uuid, config, placement, .. } = life;
     tracing::info!(
         version = VERSION,
         pid = std::process::id(),
@@ -201,42 +237,19 @@ where
         environment = config.environment,
         "working"
     );
-    let mut ends = Vec::with_capacity(shards.len());
-    let mut running = Vec::with_capacity(shards.len());
-    for (options, &cpu) in shards.into_iter().zip(&placement.cpus) {
-        let (control_end, shard_end) = mesh::link();
-        ends.push(control_end);
-        let core = Core { index: options.shard, count: placement.cpus.len() };
-        running.push(spawn_shard(options, shard_end, cpu, core, factory.clone())?);
-    }
-    let cpu = placement.cpus[0];
-    let control = executor("control", cpu)
-        .spawn(move || async move {
-            pin(cpu);
-            pulse::start(None);
-            control::run(control_options, ends, reload).await
-        })
-        .map_err(|error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() })?;
-    let outcome = control.join().map_err(|_| LaunchError::ControlLost)?;
-    for shard in running {
-        // Its outcome is known; a panic of its thread was logged and counts as jobs left behind.
-        let _ended = shard.join();
-    }
-    Ok(outcome)
 }
 
-fn spawn_shard<F, Fut, S, E>(
+fn spawn_shard<F, Fut>(
     options: ShardOptions,
     end: ShardEnd,
     cpu: usize,
     core: Core,
     factory: F,
+    told: SyncSender<Result<(), Unbuilt>>,
 ) -> Result<ExecutorJoinHandle<()>, LaunchError>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
     let shard = options.shard;
     let name = format!("shard-{shard}");
@@ -249,11 +262,18 @@ where
             let clock = options.clock();
             let client = LocalClient::reckoning(options.realm.keys(), options.url.clone(), name, clock);
             let handlers = async {
-                let registry = factory(core).await.map_err(|error| error.to_string())?;
-                let mut handlers = registry.into_handlers();
+                let built = build::build(&factory, core).await;
+                // Full or closed only if nobody waits for it any more.
+                let (built, report) = match built {
+                    Ok(handlers) => (Some(handlers), Ok(())),
+                    Err(unbuilt) => (None, Err(unbuilt)),
+                };
+                let _unheard = told.try_send(report);
+                drop(told);
+                let mut handlers = built?;
                 let _for_others = handlers.services().attach(shard, client);
                 tear_down.replace(handlers.take_tear_down());
-                Ok(handlers)
+                Some(handlers)
             };
             shard::run(options, end, handlers).await;
             tear_down.into_inner().run(shard).await;
@@ -390,10 +410,10 @@ fn hostname() -> String {
 fn judge(endings: &[(usize, Ending)]) -> Result<(), LaunchError> {
     for &(shard, how) in endings {
         match how {
-            Ending::Clean | Ending::Unheard => {}
+            // Why it was not built was said where it was built.
+            Ending::Clean | Ending::Unheard | Ending::NoState => {}
             Ending::LeftBehind { jobs } => return Err(LaunchError::LeftBehind { shard, jobs }),
             Ending::Fenced => return Err(LaunchError::Fenced { shard }),
-            Ending::NoState => return Err(LaunchError::NoState { shard }),
         }
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! local or private); Redis checks; signals blocked, so that they are blocked in every thread created from here on;
 //! executors. The end is the reverse: shards, control, private Redis.
 
+mod build;
 mod carry_out;
 mod launch;
 mod placement;
@@ -12,7 +13,6 @@ mod pulse;
 mod reload;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::process::ExitCode;
@@ -21,13 +21,13 @@ use std::sync::Arc;
 use crate::cli::{self, Failure, Invocation};
 use crate::config::Config;
 use crate::control::SIGNALS;
-use crate::handler::Registry;
 use crate::limits::BACKTRACE_BYTES_MAX;
 use crate::stats::here::{self, JobHere};
 use crate::time::RedisClock;
 use crate::{boot, embedded};
 use carry_out::carry_out;
 
+pub use build::IntoRegistry;
 use launch::At;
 pub use placement::Core;
 use reload::Source;
@@ -39,38 +39,38 @@ pub struct Worker<F> {
 
 /// A worker program with your own jobs.
 ///
-/// `factory` is called once on each core that runs jobs, on that core, and builds its [`Registry`] around its state, which
-/// other cores never see. It must not depend on another core to make progress.
+/// `factory` is called once on each core that runs jobs, on that core, and builds its [`Registry`](crate::Registry) around
+/// its state, which other cores never see. It returns the registry, or a `Result` with any error that
+/// [`JobError`](crate::JobError) takes. It must not depend on another core to make progress.
+///
+/// A factory that fails ends the process with exit code 1, before it takes a job: what it needs may be there at the next
+/// attempt. A mistake in the registry, which panics, ends it with exit code 2.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
 ///
-/// use jiggler_uring::{JobError, Registry};
+/// use jiggler_uring::Registry;
 ///
 /// async fn greet(name: String) {
 ///     println!("hello {name}");
 /// }
 ///
 /// fn main() -> ExitCode {
-///     jiggler_uring::worker(|_core| async { Ok::<_, JobError>(Registry::new(()).job("Greet", greet)) }).run()
+///     jiggler_uring::worker(|_core| async { Registry::new(()).job("Greet", greet) }).run()
 /// }
 /// ```
-pub fn worker<F, Fut, S, E>(factory: F) -> Worker<F>
+pub fn worker<F, Fut>(factory: F) -> Worker<F>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
     Worker { factory }
 }
 
-impl<F, Fut, S, E> Worker<F>
+impl<F, Fut> Worker<F>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
     /// Reads the program's arguments and carries them out: run the worker, `enqueue`, `jobs`, `--help`. This is the whole
     /// command line of the stock program, with its exit codes.
@@ -105,12 +105,10 @@ fn redis_failure(error: boot::Error) -> Failure {
     }
 }
 
-fn work<F, Fut, S, E>(config: &Config, source: Source, factory: &F) -> Result<(), Failure>
+fn work<F, Fut>(config: &Config, source: Source, factory: &F) -> Result<(), Failure>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
     // This takes no time before any thread exists; later it would wait for every core.
     glommio::early_init();
@@ -172,6 +170,7 @@ fn log_panics() {
             .copied()
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no text");
+        build::note_panic(&place);
         let thread = thread.name().unwrap_or("unnamed");
         let backtrace = backtrace();
         let trace = backtrace.as_deref();

@@ -51,6 +51,26 @@ fn a_panic_anywhere_ends_its_job_and_nothing_else() {
 }
 
 #[test]
+fn a_registry_with_a_mistake_ends_the_worker_before_it_works_and_the_line_is_named() {
+    let redis = Redis::start();
+    redis.push("default", &[r#"{"name":"Count","args":[1],"jid":"c"}"#]);
+    let table = [
+        ("twice", 2, "has a mistake: job Count is registered twice (examples/misbehaving_jobs.rs:"),
+        ("failure", 1, "cannot be built: RuntimeError: no database"),
+    ];
+    for (mistake, code, text) in table {
+        let variables = [("MISTAKE", mistake)];
+        let mut worker = Worker::launch_with(&example("misbehaving_jobs"), &redis.url(), &[], &variables);
+        assert_eq!(worker.wait_for_end().code(), Some(code), "{mistake}");
+        worker.wait_for_line(text);
+        for other in ["working", "left in flight", "redis could not be reached"] {
+            assert_eq!(worker.lines(other), [""; 0], "{mistake}");
+        }
+        assert_eq!(redis.queue("default").len(), 1);
+    }
+}
+
+#[test]
 fn a_panic_with_retries_left_is_retried() {
     let redis = Redis::start();
     redis.push("default", &[r#"{"name":"PanicAfterAwait","args":[],"retries":2,"jid":"p"}"#]);

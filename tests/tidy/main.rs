@@ -147,7 +147,7 @@ fn src() -> Vec<Source> {
 }
 
 fn everything() -> Vec<Source> {
-    ["src", "tests", "benches", "examples", "loadgen", "packaging"]
+    ["src", "derive", "tests", "benches", "examples", "loadgen", "packaging"]
         .iter()
         .flat_map(|dir| source::files(root(), dir, "rs"))
         .collect()
