@@ -128,7 +128,7 @@
 //! - P5: After any outage of Redis every shard consumes again by itself: one log line when it begins, one when its cause
 //!   changes, one when it ends. A connection that was closed while idle is not an outage. (engine/outage.rs,
 //!   failover.rs, loading.rs, cases/refusals.rs, cases/passwords.rs, cases/closed_idle.rs, cases/private_redis.rs)
-//! - P6: SIGTERM and SIGINT: fetch no more, hand back what has not started, wait `--timeout` for the rest, hand back
+//! - P6: SIGTERM and SIGINT: fetch no more, hand back what has not started, wait `--shutdown-timeout` for the rest, hand back
 //!   what is left, exit 0; a second signal: at once. The process ends two seconds after its timeout at the latest,
 //!   whatever Redis does. SIGTSTP: quiet. (engine/cases/stop.rs)
 //! - P7: A handler's panic ends its job and nothing else. (engine/own_jobs.rs)

@@ -10,6 +10,7 @@ pub mod orders;
 mod output;
 pub mod pages;
 pub mod process_orders;
+mod program;
 
 use std::ffi::OsString;
 
@@ -20,6 +21,7 @@ pub use exit::{Failure, run};
 pub use orders::{
     ActOrder, BulkOrder, CancelOrder, EnqueueOrder, JobsOrder, PruneOrder, QueuesOrder, SummaryOrder,
 };
+pub use program::Program;
 
 use crate::config::{self, Config, Variables};
 

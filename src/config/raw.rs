@@ -181,6 +181,7 @@ mod tests {
             OptionId::Queues => ("a:2,b", |raw| raw.queues.as_ref().is_some_and(|q| q.as_slice().len() == 2)),
             OptionId::Timeout => ("9", |raw| raw.timeout == Some(Duration::from_secs(9))),
             OptionId::Environment => ("staging", |raw| raw.environment.as_deref() == Some("staging")),
+            OptionId::Tag => ("3f2a1c9", |raw| raw.tag.as_deref() == Some("3f2a1c9")),
             OptionId::ConfigFile => ("x.yml", |raw| raw.config_file == Some("x.yml".into())),
             OptionId::Mode => ("at-most-once", |raw| raw.mode == Some(Mode::AtMostOnce)),
             OptionId::RedisUrl => ("redis://h", |raw| {
@@ -214,6 +215,7 @@ mod tests {
             {
                 assert!(seen.insert(name.clone()), "{name} twice");
             }
+            assert!(spec.gem_key.is_none_or(|key| seen.insert(key.to_owned())), "{} twice", spec.key);
             for name in [spec.flag.map(|flag| format!("--{flag}")), spec.variable.map(str::to_owned)] {
                 assert!(name.is_none_or(|name| seen.insert(name)), "{} twice", spec.key);
             }

@@ -67,7 +67,7 @@ impl<S: 'static> Registry<S> {
     /// The arguments are decoded on the shard. Like any other job, it holds its slot from start to end; once
     /// [`companion_threads`](Self::companion_threads) such jobs are running, further ones wait in order for a thread.
     ///
-    /// A thread cannot be interrupted. When a stopping process has waited for its `--timeout`, a job that is still
+    /// A thread cannot be interrupted. When a stopping process has waited for its `--shutdown-timeout`, a job that is still
     /// running is handed back so that another process runs it again. The original run may still finish before the
     /// process exits a moment later: as after a crash, such a job may have run twice.
     ///

@@ -15,7 +15,7 @@ use super::build::{self, IntoRegistry, Unbuilt};
 use super::placement::{Core, Placement};
 use super::pulse;
 use super::reload::{self, Source};
-use crate::cli::{Failure, VERSION};
+use crate::cli::{Failure, Program, VERSION};
 use crate::client::LocalClient;
 use crate::config::{Config, Mode};
 use crate::control::{
@@ -227,6 +227,8 @@ fn say_working(life: &Life<'_>) {
     let Life { uuid, config, placement, .. } = life;
     tracing::info!(
         version = VERSION,
+        program = Program::title(),
+        tag = config.tag,
         pid = std::process::id(),
         uuid,
         cores = placement.cpus.len(),
@@ -365,6 +367,8 @@ fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
     ControlOptions {
         uuid: uuid.clone(),
         url: RedisUrl::clone(url),
+        program: Program::title().unwrap_or_default(),
+        tag: config.tag.clone().unwrap_or_default(),
         keys: *keys,
         presence: Presence::new(*keys, &shown),
         duties: duties(life, shards.len(), &names),

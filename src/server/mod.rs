@@ -18,7 +18,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::cli::{self, Failure, Invocation};
+use crate::cli::{self, Failure, Invocation, Program};
 use crate::config::Config;
 use crate::control::SIGNALS;
 use crate::limits::BACKTRACE_BYTES_MAX;
@@ -35,6 +35,7 @@ use reload::Source;
 /// A worker program, ready to run; created by [`worker`].
 pub struct Worker<F> {
     factory: F,
+    program: Program,
 }
 
 /// A worker program with your own jobs.
@@ -64,7 +65,7 @@ where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output: IntoRegistry> + 'static,
 {
-    Worker { factory }
+    Worker { factory, program: Program::default() }
 }
 
 impl<F, Fut> Worker<F>
@@ -72,10 +73,35 @@ where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output: IntoRegistry> + 'static,
 {
+    /// The version of your program, which `--version`, `processes`, `top` and the log show, each beside that of the engine.
+    ///
+    /// ```no_run
+    /// # use jiggler_uring::Registry;
+    /// jiggler_uring::worker(|_core| async { Registry::new(()) })
+    ///     .name("billing-worker")
+    ///     .version(env!("CARGO_PKG_VERSION"))
+    ///     .run();
+    /// ```
+    ///
+    /// For what differs between two deployments of one version there is `--tag`, such as a git revision.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.program.version = Some(version.into());
+        self
+    }
+
+    /// The name of your program, for the same places and `--help`; without it, the command line takes that of its file.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.program.name = Some(name.into());
+        self
+    }
+
     /// Reads the program's arguments and carries them out: run the worker, `enqueue`, `jobs`, `--help`. This is the whole
     /// command line of the stock program, with its exit codes.
     pub fn run(self) -> ExitCode {
         let factory = self.factory;
+        self.program.enter();
         cli::run(std::env::args_os(), move |invocation, out| match invocation {
             Invocation::Work(config) => {
                 let source = config.config_file.is_some().then_some(cli::worker_config as fn() -> _);
@@ -91,6 +117,7 @@ where
     /// [`Failure::Usage`] if the machine, Redis or the configuration must be changed first; [`Failure::Run`] if the process
     /// could not end as it should.
     pub fn run_with(self, config: &Config) -> Result<(), Failure> {
+        self.program.enter();
         work(config, None, &self.factory)
     }
 }

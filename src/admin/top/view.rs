@@ -138,7 +138,7 @@ fn shard_rows(state: &State) -> Vec<Vec<String>> {
                 slots => format!("{}/{slots}", shard.running),
             };
             vec![
-                worker.member.uuid.clone(),
+                worker.member.name(),
                 number.to_string(),
                 busy,
                 shard.unstarted.to_string(),
