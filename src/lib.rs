@@ -286,8 +286,8 @@ pub use client::{Client, ClientPool, Job, LocalClient, NewJob, Outbox, Progress}
 #[cfg(feature = "tokio")]
 pub use handler::TokioHandler;
 pub use handler::{
-    BlockingHandler, CancelFlag, CompanionPriority, Ctx, Exponential, Handler, IntoJobResult, JobError,
-    JobHandler, JobInfo, JobResult, Next, Registry, Rest, RetryPolicy, SendCtx, Verdict, WithOptions,
+    BlockingHandler, CancelFlag, CompanionPriority, Ctx, Enqueued, Exponential, Handler, IntoJobResult, JobError,
+    JobHandler, JobInfo, JobResult, Next, NotShared, Registry, Rest, RetryPolicy, SendCtx, Verdict, WithOptions,
     options, yield_if_needed,
 };
 pub use job::failure::{DeadJob, FailedJob};

@@ -59,7 +59,8 @@ impl<S: 'static> Registry<S> {
     /// let registry = Registry::new(())
     ///     .companion_threads(2)
     ///     .blocking("Checksum", checksum)
-    ///     // State is what the function captures. Unlike an async handler's state, it is shared by cores and threads.
+    ///     // State is what the function captures, or a part that the registry shares (`SendCtx::part`). Unlike an async
+    ///     // handler's state, it may be used by several threads.
     ///     .blocking("Scale", move |number: u64| println!("{}", number * table.factor));
     /// # drop(registry);
     /// ```

@@ -50,8 +50,8 @@ fn known(error: &(dyn StdError + 'static)) -> Option<Cow<'static, str>> {
 
 /// Whether the error is an `E`, and not what an `E` was turned into: text, or the content of a box.
 ///
-/// An error is boxed as it is. What is none, and can become one, is boxed as something else, which has another size; except
-/// text, which is wrapped in a type of the same size.
+/// An error is boxed as it is. Anything else that can become one is wrapped in another type, of another size; except text,
+/// whose wrapper has the size of the text itself.
 fn is_itself<E>(error: &dyn StdError) -> bool {
     let name = type_name::<E>();
     let is_text_or_box = name == type_name::<String>()
@@ -92,7 +92,7 @@ fn name_in_debug(error: &dyn StdError) -> Option<Cow<'static, str>> {
     }
 }
 
-/// Takes the characters of a name, up to the first that is none.
+/// Takes the characters of a name, up to the first that does not belong to it.
 struct Start(String);
 
 impl Write for Start {

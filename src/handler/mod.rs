@@ -57,6 +57,7 @@ mod tokio_jobs;
 mod typed;
 // What a handler may ask for.
 mod cancel;
+mod desk;
 mod fair;
 mod send_ctx;
 mod services;
@@ -71,6 +72,7 @@ pub use call::{Handler, IntoJobResult, Rest};
 pub use cancel::CancelFlag;
 pub use companions::CompanionPriority;
 pub use context::{Ctx, JobInfo};
+pub use desk::{Enqueued, NotShared};
 pub use error::{JobError, JobResult, Verdict};
 pub(crate) use fair::give_way;
 pub use fair::yield_if_needed;

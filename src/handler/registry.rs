@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -149,6 +150,19 @@ impl<S: 'static> Registry<S> {
     #[must_use]
     pub fn on_enqueue(self, hook: impl Fn(NewJob) -> Result<NewJob, InvalidJob> + 'static) -> Self {
         self.home.services.hook(Box::new(hook));
+        self
+    }
+
+    /// Lets handlers off this core's thread read a part of the state: [`SendCtx::part`](super::SendCtx::part) finds it by its
+    /// type. The same `Arc` may be in the state, for the handlers on the core.
+    ///
+    /// # Panics
+    /// If there is a part of this type already.
+    #[must_use]
+    #[track_caller]
+    pub fn share<T: Send + Sync + 'static>(self, part: Arc<T>) -> Self {
+        let is_first = self.home.services.share(part);
+        assert!(is_first, "a {} is shared twice", std::any::type_name::<T>());
         self
     }
 
