@@ -113,7 +113,7 @@ async fn around(ctx: Ctx<App>, next: Next) -> JobResult {
 
 fn main() -> ExitCode {
     jiggler_uring::worker(|core| async move {
-        let registry = Registry::new(App::default())
+        Registry::new(App::default())
             .job("Import", import)
             .handle(import_row)
             .job("Fetch", options(fetch).timeout(Duration::from_millis(200)))
@@ -128,8 +128,7 @@ fn main() -> ExitCode {
                     runs = app.runs.get(),
                     "tearing down the state of this core"
                 );
-            });
-        registry
+            })
     })
     .run()
 }

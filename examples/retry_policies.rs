@@ -80,7 +80,7 @@ fn main() -> ExitCode {
             "CardDeclined" => None,
             _ => Some(Duration::from_secs(10) * attempt),
         });
-        let registry = Registry::new(App::default())
+        Registry::new(App::default())
             // 15 s, 45 s, 135 s, … up to an hour; each up to a quarter longer, so that jobs that failed together spread
             // out.
             .job("CallApi", options(call_api).retry_policy(RetryPolicy::exponential(growing).jitter(0.25)))
@@ -95,8 +95,7 @@ fn main() -> ExitCode {
             })
             .on_death(|job| {
                 eprintln!("died: {} {} {}: {}", job.name, job.jid, job.error_class, job.error_message);
-            });
-        registry
+            })
     })
     .run()
 }
