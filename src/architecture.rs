@@ -46,7 +46,8 @@
 //!
 //! | layer | modules | purpose |
 //! |---|---|---|
-//! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] [`logging`] `server` [`testing`] `architecture` | command line to exit code |
+//! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] [`logging`] `server` [`testing`] | command line to exit code |
+//! | 6 documents | `architecture` | this page |
 //! | 5 runtime | `shard` `control`, `admin` | running jobs; lease, heartbeat and recovery; operators at the command line |
 //! | 4 api | `handler` [`client`] [`io`] `mesh` | what users write and call; pushing jobs; messages between executors |
 //! | 4 operators | `view` `acts` | what operators see and do: models and steps, without text or connection |
@@ -100,8 +101,8 @@
 //! - P5: After any outage of Redis every shard consumes again by itself: one log line when it begins, one when its cause
 //!   changes, one when it ends. A connection that was closed while idle is not an outage. (engine/outage.rs,
 //!   failover.rs, loading.rs, cases/refusals.rs, cases/passwords.rs, cases/closed_idle.rs, cases/private_redis.rs)
-//! - P6: SIGTERM and SIGINT: fetch no more, hand back what has not started, wait `--shutdown-timeout` for the rest, hand back
-//!   what is left, exit 0; a second signal: at once. The process ends two seconds after its timeout at the latest,
+//! - P6: SIGTERM and SIGINT: fetch no more, hand back what has not started, wait `--shutdown-timeout` for the rest, hand
+//!   back what is left, exit 0; a second signal: at once. The process ends two seconds after its timeout at the latest,
 //!   whatever Redis does. SIGTSTP: quiet. (engine/cases/stop.rs)
 //! - P7: A handler's panic ends its job and nothing else. (engine/own_jobs.rs)
 //! - P8: A shard does not hold a job unstarted that cannot start within milliseconds. (engine/queues.rs, cases/stop.rs)

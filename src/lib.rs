@@ -53,8 +53,8 @@
 //!
 //! # Jobs that are structs
 //!
-//! [`derive(Job)`](trait@Job) turns a struct into a job. Its fields in their order are the arguments, so Ruby and the command
-//! line may push it, too.
+//! [`derive(Job)`](trait@Job) turns a struct into a job. Its fields in their order are the arguments, so Ruby and the
+//! command line may push it, too.
 //!
 //! ```
 //! use jiggler_uring::{Job, JobResult, Registry};
@@ -219,19 +219,19 @@
 //! # Logging
 //!
 //! The worker logs to standard error, as text or as one JSON object a line (`--log-format json`), at level info or, with
-//! `-v`, debug. It uses the crate `tracing`: lines of your handlers appear among its own, and a program that installs its own
-//! subscriber before [`Worker::run`] keeps it. [`logging`] shows the lines, their bounds, and how failures
-//! are reported elsewhere ([`Registry::on_failure`]).
+//! `-v`, debug. It uses the crate `tracing`: lines of your handlers appear among its own, and a program that installs its
+//! own subscriber before [`Worker::run`] keeps it. [`logging`] shows the lines, their bounds, and how failures are
+//! reported elsewhere ([`Registry::on_failure`]).
 //!
 //! # Deploying
 //!
 //! - TERM and INT stop the worker: it takes no more jobs, waits `--shutdown-timeout` for those that run, and hands back the
 //!   rest. A killed worker loses nothing; another one has its jobs back in their queues within 30 seconds.
-//! - [`Worker::name`] and [`Worker::version`] name your program, `--tag` the deployment, such as a git revision: `processes`,
-//!   `top` and the log show them, and tell the old workers from the new.
-//! - A registry with a mistake ends the worker before it takes a job, with exit code 2 and the line in your program; a factory
-//!   that fails, because what it needs is away, with exit code 1, after which a process manager starts it again.
-//! - `doctor` says what kernel, limits and Redis lack. `packaging/README.md` in the repository has systemd, Docker and sizes.
+//! - [`Worker::name`] and [`Worker::version`] name your program, `--tag` the deployment, such as a git revision:
+//!   `processes`, `top` and the log show them, and tell the old workers from the new.
+//! - A registry with a mistake ends the worker before it takes a job, with exit code 2 and the line in your program; a
+//!   factory that fails, because what it needs is away, with exit code 1, after which a process manager starts it again.
+//! - `doctor` says what kernel, limits and Redis lack. `packaging/README.md` in the repository has systemd and Docker.
 //!
 //! # Beside Ruby
 //!

@@ -77,7 +77,9 @@ impl Attributes {
             items.push(quote!(const RETRIES: u32 = #retries;));
         }
         if let Some(queue) = &self.retry_queue {
-            items.push(quote!(const RETRY_QUEUE: ::core::option::Option<&'static str> = ::core::option::Option::Some(#queue);));
+            items.push(quote! {
+                const RETRY_QUEUE: ::core::option::Option<&'static str> = ::core::option::Option::Some(#queue);
+            });
         }
         if let Some(timeout) = &self.timeout {
             let timeout = duration(timeout)?;

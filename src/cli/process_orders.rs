@@ -312,8 +312,8 @@ Exit status: 0 every process is quiet (with --no-wait: has received the request)
 become quiet in time, there is none, or Redis refused or is away, 2 wrong usage or configuration";
 
 const STOP_HELP: &str = "\
-The process stops as at SIGTERM: it takes no more jobs, waits up to its own --shutdown-timeout for those it runs, hands back the \
-rest and ends.
+The process stops as at SIGTERM: it takes no more jobs, waits up to its own --shutdown-timeout for those it runs, \
+hands back the rest and ends.
 
 Examples:
   jiggler-uring stop 06c7221317f9

@@ -26,7 +26,7 @@ pub(super) fn of<E>(error: &(dyn StdError + 'static)) -> Cow<'static, str> {
     if is_itself::<E>(error) { short(type_name::<E>()) } else { of_unknown(error) }
 }
 
-/// The class of an error whose type nobody knows any more, such as that in an `anyhow::Error`: of the first in its chain that
+/// The class of an error whose type is no longer known, such as that in an `anyhow::Error`: of the first in its chain that
 /// has one.
 pub(super) fn of_unknown(error: &(dyn StdError + 'static)) -> Cow<'static, str> {
     let mut next = Some(error);

@@ -49,8 +49,8 @@ impl<S: 'static> Registry<S> {
         }
     }
 
-    /// Registers `handler` under `name`: the job's class name on the Ruby side, for example `Billing::Charge`. For a job that
-    /// is a struct there is [`handle`](Self::handle).
+    /// Registers `handler` under `name`: the job's class name on the Ruby side, for example `Billing::Charge`. For a job
+    /// that is a struct there is [`handle`](Self::handle).
     ///
     /// # Panics
     /// If the name is taken: two handlers for one name are a bug in the program.
@@ -153,8 +153,8 @@ impl<S: 'static> Registry<S> {
         self
     }
 
-    /// Lets handlers off this core's thread read a part of the state: [`SendCtx::part`](super::SendCtx::part) finds it by its
-    /// type. The same `Arc` may be in the state, for the handlers on the core.
+    /// Lets handlers off this core's thread read a part of the state: [`SendCtx::part`](super::SendCtx::part) finds it by
+    /// its type. The same `Arc` may be in the state, for the handlers on the core.
     ///
     /// # Panics
     /// If there is a part of this type already.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use core_affinity::CoreId;
-use glommio::{CpuSet, ExecutorJoinHandle, LocalExecutorBuilder};
+use glommio::ExecutorJoinHandle;
 use thiserror::Error;
 
 use super::build::{self, IntoRegistry, Unbuilt};
+use super::executor::{self, executor, pin};
 use super::placement::{Core, Placement};
 use super::pulse;
 use super::reload::{self, Source};
@@ -23,9 +23,7 @@ use crate::control::{
 };
 use crate::handler::TearDown;
 use crate::ids::process_uuid;
-use crate::limits::{
-    EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, STOP_END, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN,
-};
+use crate::limits::{STOP_END, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
 use crate::mesh::{self, Ending, ShardEnd};
 use crate::resp::RedisUrl;
 use crate::shard::{self, ShardOptions};
@@ -106,7 +104,7 @@ where
     // From here on no signal has its default effect; control receives them.
     glommio::signal::block(&control::SIGNALS)
         .map_err(|error| LaunchError::Executor { what: "signals".to_owned(), reason: error.to_string() })?;
-    look_at_cpus();
+    executor::look_at_cpus();
     let mut reload = reload::reload(source, config);
     let mut settings = settings(config);
     let keys = Dialect::default().keys(at.url.is_cluster());
@@ -281,39 +279,6 @@ where
             tear_down.into_inner().run(shard).await;
         })
         .map_err(|error| LaunchError::Executor { what: name, reason: error.to_string() })
-}
-
-/// An executor on this CPU. Where the kernel does not show its CPUs, glommio cannot place it, and the executor's thread
-/// pins itself: [`pin`].
-fn executor(name: &str, cpu: usize) -> LocalExecutorBuilder {
-    let placement = match CpuSet::online() {
-        Ok(cpus) if !cpus.clone().filter(|location| location.cpu == cpu).is_empty() => {
-            glommio::Placement::Fixed(cpu)
-        }
-        _ => glommio::Placement::Unbound,
-    };
-    LocalExecutorBuilder::new(placement)
-        .name(name)
-        .io_memory(EXECUTOR_IO_BYTES)
-        .preempt_timer(EXECUTOR_PREEMPT)
-}
-
-/// Keeps this thread on its CPU; of no effect where glommio has done so.
-fn pin(cpu: usize) {
-    if !core_affinity::set_for_current(CoreId { id: cpu }) {
-        tracing::warn!(cpu, "a thread cannot be kept on its cpu (sched_setaffinity); it moves between them");
-    }
-}
-
-/// Logs what glommio lacks in order to know the CPUs.
-fn look_at_cpus() {
-    if let Err(error) = CpuSet::online() {
-        tracing::warn!(
-            %error,
-            "the kernel does not show its cpus (/sys/devices/system/cpu), so threads are kept on theirs without a look at \
-             which share a core; mount /sys to change that"
-        );
-    }
 }
 
 fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {

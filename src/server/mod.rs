@@ -6,6 +6,7 @@
 
 mod build;
 mod carry_out;
+mod executor;
 mod launch;
 mod placement;
 mod process_orders;
