@@ -1,5 +1,6 @@
 //! Options of one job, given together with its handler, so that no line put in between can move them to another job.
 
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -93,6 +94,18 @@ impl<H, S: 'static> WithOptions<H, S> {
     {
         self.options.layers.push(layer(function));
         self
+    }
+}
+
+impl<H, S> fmt::Debug for WithOptions<H, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let JobOptions { retry_queue, policy, retries, timeout, .. } = &self.options;
+        f.debug_struct("WithOptions")
+            .field("retry_queue", retry_queue)
+            .field("policy", policy)
+            .field("retries", retries)
+            .field("timeout", timeout)
+            .finish_non_exhaustive()
     }
 }
 
