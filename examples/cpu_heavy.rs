@@ -43,11 +43,10 @@ fn main() -> ExitCode {
     jiggler_uring::worker(move |_core| {
         let total = Arc::clone(&total);
         async move {
-            let registry = Registry::new(())
+            Registry::new(())
                 .companion_threads(2)
                 .blocking("Primes", move |ctx: SendCtx, limit: u64| primes(&ctx, &total, limit))
-                .job("Ping", ping);
-            Ok::<_, JobError>(registry)
+                .job("Ping", ping)
         }
     })
     .run()

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jiggler_uring::io::http::{Client, Error};
+use jiggler_uring::io::spawn;
 use jiggler_uring::{Ctx, JobError, JobResult, Registry};
 
 /// What the jobs of one core share: one client, and so its kept-alive connections.
@@ -31,12 +32,12 @@ async fn fetch(ctx: Ctx<App>, url: String) -> JobResult {
 async fn fan_out(ctx: Ctx<App>, urls: Vec<String>) -> JobResult {
     let ask = |url: &String| {
         let request = ctx.state().http.get(url).timeout(Duration::from_secs(10));
-        glommio::spawn_local(async move { request.send().await?.error_for_status()?.bytes().await })
+        spawn(async move { request.send().await?.error_for_status()?.bytes().await })
     };
     let mut failed = Vec::new();
     // Each is under way once all are spawned; a job that is dropped drops what it has spawned.
     for ask in urls.iter().map(ask).collect::<Vec<_>>() {
-        let result: Result<_, Error> = ask.await;
+        let result: Result<_, Error> = ask.await?;
         failed.extend(result.err().map(|error| error.to_string()));
     }
     match failed.len() {
@@ -48,7 +49,7 @@ async fn fan_out(ctx: Ctx<App>, urls: Vec<String>) -> JobResult {
 fn main() -> ExitCode {
     jiggler_uring::worker(|_core| async {
         let app = App { http: Client::new(), bytes: Cell::new(0) };
-        Ok::<_, JobError>(Registry::new(app).job("Fetch", fetch).job("FanOut", fan_out))
+        Registry::new(app).job("Fetch", fetch).job("FanOut", fan_out)
     })
     .run()
 }

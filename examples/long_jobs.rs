@@ -10,8 +10,8 @@ use std::cell::Cell;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use glommio::timer::sleep;
-use jiggler_uring::{Ctx, Job, JobError, JobResult, Next, Registry, Rest, yield_if_needed};
+use jiggler_uring::io::timer::sleep;
+use jiggler_uring::{Ctx, Job, JobError, JobResult, Next, Registry, Rest, options, yield_if_needed};
 use serde::{Deserialize, Serialize};
 
 /// The state of one core.
@@ -113,11 +113,10 @@ async fn around(ctx: Ctx<App>, next: Next) -> JobResult {
 
 fn main() -> ExitCode {
     jiggler_uring::worker(|core| async move {
-        let registry = Registry::new(App::default())
+        Registry::new(App::default())
             .job("Import", import)
             .handle(import_row)
-            .job("Fetch", fetch)
-            .timeout(Duration::from_millis(200))
+            .job("Fetch", options(fetch).timeout(Duration::from_millis(200)))
             .job("Watch", watch)
             .job("Crawl", crawl)
             .job("Compute", compute)
@@ -129,8 +128,7 @@ fn main() -> ExitCode {
                     runs = app.runs.get(),
                     "tearing down the state of this core"
                 );
-            });
-        Ok::<_, JobError>(registry)
+            })
     })
     .run()
 }

@@ -33,7 +33,8 @@ async fn line_item(ctx: Ctx<App>, id: u64, net: f64, note: Option<String>) -> Jo
 fn main() -> ExitCode {
     jiggler_uring::worker(|_core| async {
         let app = App { tax: 1.19, booked: Cell::new(0) };
-        Ok::<_, JobError>(Registry::new(app).job("LineItem", line_item))
+        Registry::new(app).job("LineItem", line_item)
     })
+    .version(env!("CARGO_PKG_VERSION"))
     .run()
 }

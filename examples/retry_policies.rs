@@ -17,7 +17,8 @@ use std::collections::HashMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use jiggler_uring::{Ctx, Exponential, JobError, JobResult, Registry, RetryPolicy};
+use jiggler_uring::io::timer;
+use jiggler_uring::{Ctx, Exponential, JobError, JobResult, Registry, RetryPolicy, options};
 
 /// The state of one core.
 #[derive(Default)]
@@ -41,7 +42,7 @@ async fn call_api(status: u16, retry_after_s: Option<f64>) -> JobResult {
         // No retry heals this, and somebody should look at it.
         401 | 403 => Err(JobError::dead(JobError::new("Forbidden", "the key was revoked"))),
         504 => {
-            glommio::timer::sleep(pause).await;
+            timer::sleep(pause).await;
             Err(JobError::new("GatewayTimeout", "no answer"))
         }
         _ => Err(JobError::new("ApiError", format!("status {status}"))),
@@ -75,22 +76,18 @@ async fn sync(account: u64) -> JobResult {
 fn main() -> ExitCode {
     let growing = Exponential { base: Duration::from_secs(15), factor: 3.0, max: Duration::from_secs(3_600) };
     jiggler_uring::worker(move |_core| async move {
-        let registry = Registry::new(App::default())
-            .job("CallApi", call_api)
+        let by_error = RetryPolicy::by(|attempt, error| match error.class() {
+            "CardDeclined" => None,
+            _ => Some(Duration::from_secs(10) * attempt),
+        });
+        Registry::new(App::default())
             // 15 s, 45 s, 135 s, … up to an hour; each up to a quarter longer, so that jobs that failed together spread
             // out.
-            .retry_policy(RetryPolicy::exponential(growing).jitter(0.25))
+            .job("CallApi", options(call_api).retry_policy(RetryPolicy::exponential(growing).jitter(0.25)))
             .job("AwaitExport", await_export)
-            .job("Charge", charge)
-            .retry_queue("charges-again")
-            .retry_policy(RetryPolicy::by(|attempt, error| match error.class() {
-                "CardDeclined" => None,
-                _ => Some(Duration::from_secs(10) * attempt),
-            }))
-            .job("Sync", sync)
-            .retry_policy(RetryPolicy::fixed(Duration::from_secs(30)))
-            // For producers that do not set a number.
-            .retries(3)
+            .job("Charge", options(charge).retry_queue("charges-again").retry_policy(by_error))
+            // The number is for producers that do not set one.
+            .job("Sync", options(sync).retry_policy(RetryPolicy::fixed(Duration::from_secs(30))).retries(3))
             .on_failure(|job| {
                 let jiggler_uring::FailedJob { name, jid, attempt, will_be_retried, .. } = job;
                 let error = format!("{}: {}", job.error_class, job.error_message);
@@ -98,8 +95,7 @@ fn main() -> ExitCode {
             })
             .on_death(|job| {
                 eprintln!("died: {} {} {}: {}", job.name, job.jid, job.error_class, job.error_message);
-            });
-        Ok::<_, JobError>(registry)
+            })
     })
     .run()
 }

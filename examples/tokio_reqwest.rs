@@ -8,7 +8,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use jiggler_uring::{JobError, JobResult, Registry, SendCtx};
+use jiggler_uring::{JobResult, Registry, SendCtx};
 
 /// Plain reqwest. A job shares what its function captures with other jobs; a reqwest client is made for that.
 async fn fetch(ctx: SendCtx, http: reqwest::Client, url: String) -> JobResult {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         let http = http.clone();
         async move {
             let fetch = move |ctx: SendCtx, url: String| fetch(ctx, http.clone(), url);
-            Ok::<_, JobError>(Registry::new(()).tokio("Fetch", fetch))
+            Registry::new(()).tokio("Fetch", fetch)
         }
     })
     .run()

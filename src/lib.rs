@@ -2,7 +2,22 @@
 //!
 //! It speaks the wire format of the Ruby gem `jiggler`: Ruby programs push jobs, this engine runs them, and
 //! `Jiggler.summary` still tells the truth. As a program it has a few harmless jobs ([`builtin`]); as a library it runs
-//! yours:
+//! yours. This page is a guide; [`architecture`] says how it works inside.
+//!
+//! | chapter | shows |
+//! |---|---|
+//! | [A first job](#a-first-job) | a worker program, whole |
+//! | [Jobs that are structs](#jobs-that-are-structs) | one type for both ends, with its queue, retries and timeout |
+//! | [Errors and retries](#errors-and-retries) | `?` with any error, pauses, verdicts, what happens to dead jobs |
+//! | [Options and middleware](#options-and-middleware) | what concerns one job, what surrounds all |
+//! | [Waiting and blocking](#waiting-and-blocking) | I/O on the ring, several waits at once, work that holds its thread |
+//! | [Pushing jobs](#pushing-jobs) | from inside a job, from other programs, while Redis is away |
+//! | [Testing](#testing) | jobs in a test, without Redis |
+//! | [Logging](#logging) | what the worker says, and in which shape |
+//! | [Deploying](#deploying) | stopping, upgrading, telling deployments apart |
+//! | [Beside Ruby](#beside-ruby) | sharing queues with Ruby programs |
+//!
+//! # A first job
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -14,179 +29,219 @@
 //! }
 //!
 //! // Runs for `{"name":"Greet","args":["Ada"],"retries":3,"jid":"0d655a187e214821"}`.
-//! async fn greet(ctx: Ctx<App>, name: String) -> JobResult {
+//! async fn greet(ctx: Ctx<App>, name: String, title: Option<String>) -> JobResult {
 //!     if name.is_empty() {
 //!         return Err(JobError::new("NoName", "whom shall I greet?")); // retried, or dead when it has no retries left
 //!     }
-//!     println!("{}, {name}", ctx.state().greeting);
+//!     println!("{}, {} {name}", ctx.state().greeting, title.unwrap_or_default());
 //!     Ok(())
 //! }
 //!
 //! fn main() -> ExitCode {
 //!     jiggler_uring::worker(|_core| async {
 //!         let app = App { greeting: "hello".to_owned() };
-//!         Ok::<_, JobError>(Registry::new(app).job("Greet", greet))
+//!         Registry::new(app).job("Greet", greet)
 //!     })
 //!     .run() // the whole command line: --cores 8, -q mails:2, enqueue, summary, --help
 //! }
 //! ```
 //!
-//! # The life of a job
+//! `cargo run` starts the worker, and `cargo run -- enqueue Greet '["Ada"]'` in a second terminal gives it a job. A handler
+//! is an async function of up to eight arguments, which are decoded by their types; a missing `Option` at the end is `None`.
+//! Wrong arguments and panics fail their job and nothing else. The state (`App`) is built once on each core and needs no
+//! lock, because handlers never leave their core; neither they nor the state need be `Send`.
 //!
-//! ```text
-//!  producer ── LPUSH jiggler:list:<queue> ──► queue
-//!                                              │ turn: one round trip reports what ran and moves up to n jobs, atomically
-//!                                              ▼
-//!                     in flight: {jiggler:list:<queue>}:inflight:<uuid>:<shard>:<turn>, owned by one shard
-//!                                              │ parse ► look up ► decode arguments ► poll, panics caught
-//!                     ┌────────────────────────┼────────────────────────────┐
-//!                 Ok: ack                 Err: retry set, then ack     exhausted or no job: dead set, then ack
-//!                     ▼                        ▼                            ▼
-//!                   gone              poller: due ► queue            inspected, pruned
+//! # Jobs that are structs
+//!
+//! [`derive(Job)`](trait@Job) turns a struct into a job. Its fields in their order are the arguments, so Ruby and the
+//! command line may push it, too.
+//!
+//! ```
+//! use jiggler_uring::{Job, JobResult, Registry};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize, Job)]
+//! #[job(queue = "mails", retries = 5, timeout = 30)]
+//! struct SendMail {
+//!     to: String,
+//!     subject: String,
+//! }
+//!
+//! async fn send_mail(mail: SendMail) -> JobResult {
+//!     println!("{} to {}", mail.subject, mail.to);
+//!     Ok(())
+//! }
+//!
+//! let registry = Registry::new(()).handle(send_mail); // name and options are those of the type
+//! # drop(registry);
+//!
+//! fn welcome(client: &mut jiggler_uring::Client) -> Result<String, jiggler_uring::client::Error> {
+//!     client.enqueue(&SendMail { to: "ada@example.org".to_owned(), subject: "welcome".to_owned() })
+//! }
+//! # let _ = welcome;
 //! ```
 //!
-//! An idle shard does not poll: one connection per queue blocks in a move (`BLMOVE`) of one job into the shard's wait list.
-//! What a killed process held stays in its in-flight lists, under keys that its lease names: when the lease has ended, the
-//! reaper of a living process puts the jobs back into their queues and leaves a fence, in case the dead one wakes up. A job
-//! that was in flight at four deaths is poison and goes to the dead set.
+//! # Errors and retries
 //!
-//! # The process
+//! A handler returns nothing, or a `Result`. Its error may be any error type, text, an `anyhow::Error`: see [`JobError`],
+//! which also says under which class an error is stored. While the job has retries left, it runs again after 16, 31, 96, …
+//! seconds, as with the gem, or by a [`RetryPolicy`]; then it goes to the dead set, where a person finds it (`jobs dead`,
+//! `retry`). A handler that knows better gives a verdict:
 //!
-//! ```text
-//! main ─ config ─ boot checks ─ placement ─┬─ shard 0 … n-1   one pinned executor each: connection, slots, handlers
-//!                                          └─ control         one more executor: lease, heartbeat, signals, poller,
-//!                                                             reaper, steering from outside, service manager
+//! ```
+//! use std::time::Duration;
+//!
+//! use jiggler_uring::{JobError, JobResult};
+//!
+//! async fn import(path: String) -> JobResult {
+//!     let text = std::fs::read_to_string(&path)?; // class `io::Error`
+//!     let rows: u64 = text.trim().parse().map_err(JobError::classed("BadFile"))?;
+//!     match rows {
+//!         0 => Err(JobError::snooze(Duration::from_secs(60))), // not there yet; costs no attempt
+//!         1..1_000_000 => Ok(()),
+//!         _ => Err(JobError::dead(format!("{path} has {rows} rows"))), // no attempt would help
+//!     }
+//! }
+//! # drop(import(String::new()));
 //! ```
 //!
-//! # Redis Cluster
+//! # Options and middleware
 //!
-//! With `redis+cluster://` each queue is its own realm (`wire::realm`): its list, under the gem's name, and all its state
-//! share one hash tag, so every script is still one atomic step on the node that has the slot. A core runs one shard for
-//! each queue, a lane, with its own connections; lanes share the core's slots and handlers. Control keeps lease, poller
-//! and reaper for each realm. A connection is bound to a slot and asks when it is opened which node has it; `MOVED` ends
-//! it. Each script gets an extra key that never exists, which makes a node refuse the script before it begins while its
-//! slot is being moved: no script stops half-way. On a single Redis none of this exists: one realm, one lane, the keys of
-//! the gem. (engine/cluster.rs, cluster_clients.rs)
+//! What concerns one job is given with its handler, by [`options`]; what surrounds every job is
+//! [middleware](Registry::middleware).
 //!
-//! # The map
+//! ```
+//! use std::time::{Duration, Instant};
 //!
-//! A module imports its own folder and lower layers; `tests/tidy` checks that.
+//! use jiggler_uring::{Ctx, JobResult, Next, Registry, RetryPolicy, options};
 //!
-//! | layer | modules | purpose |
-//! |---|---|---|
-//! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] [`logging`] `server` [`testing`] | the program |
-//! | 5 runtime | `shard` `control`, `admin` | running jobs; lease, heartbeat and recovery; operators at the command line |
-//! | 4 api | `handler` [`client`] [`io`] `mesh` | what users write and call; pushing jobs; messages between executors |
-//! | 4 operators | `view` `acts` | what operators see and do: models and steps, without text or connection |
-//! | 3 store | `store` | every Redis command and script |
-//! | 2 transport | `net`: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster; `timeout` | sockets; limited waits |
-//! | 1 formats | `job` `wire` `resp` | bytes in, values out: no socket, no clock |
-//! | 0 base | `limits` `time` `ids` `stats` `shutdown` `event` `foreign` `small_file` | |
+//! async fn sync(account: u64) -> JobResult {
+//!     println!("account {account}");
+//!     Ok(())
+//! }
 //!
-//! # Words
+//! async fn timed(ctx: Ctx<()>, next: Next) -> JobResult {
+//!     let began = Instant::now();
+//!     let result = next.await;
+//!     println!("{} took {:?}", ctx.job().name, began.elapsed());
+//!     result
+//! }
 //!
-//! One word for each thing. What every job system has keeps its usual name (queue, retry set, dead set, heartbeat); these
-//! are ours:
+//! let every_minute = RetryPolicy::fixed(Duration::from_secs(60)).jitter(0.5);
+//! let registry = Registry::new(())
+//!     .job("Sync", options(sync).timeout(Duration::from_secs(30)).retry_policy(every_minute))
+//!     .middleware(timed)
+//!     .on_death(|job| eprintln!("{} {} died: {}", job.name, job.jid, job.error_message));
+//! # drop(registry);
+//! ```
 //!
-//! | word | what it means |
+//! # Waiting and blocking
+//!
+//! A job that waits costs its core nothing: [`io`] has timers, files, and with cargo features an HTTP client and PostgreSQL,
+//! all on the core's own ring. [`io::spawn`] waits for several things at once. A function that computes, or a library that
+//! blocks its thread, is registered by [`Registry::blocking`] and runs beside the core; with the feature `tokio`, so does
+//! anything that needs that runtime (`Registry::tokio`). Both may push jobs, report progress and read what the registry
+//! shares: [`SendCtx`].
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use jiggler_uring::io::{spawn, timer};
+//! use jiggler_uring::{JobResult, Registry, SendCtx};
+//!
+//! async fn both() -> JobResult {
+//!     let other = spawn(timer::sleep(Duration::from_millis(20)));
+//!     timer::sleep(Duration::from_millis(20)).await;
+//!     other.await?; // 20 ms in all
+//!     Ok(())
+//! }
+//!
+//! fn checksum(ctx: SendCtx, path: String) -> JobResult {
+//!     let bytes = std::fs::read(path)?;
+//!     ctx.progress(1, 2, "read");
+//!     println!("{:x}", bytes.iter().fold(0_u64, |sum, byte| sum.rotate_left(5) ^ u64::from(*byte)));
+//!     Ok(())
+//! }
+//!
+//! let registry = Registry::new(()).job("Both", both).blocking("Checksum", checksum);
+//! # drop(registry);
+//! ```
+//!
+//! # Pushing jobs
+//!
+//! | from | with |
 //! |---|---|
-//! | shard | what runs on one core: an executor, a connection, slots, handlers |
-//! | control | the executor that runs no jobs; its tasks are actors: upkeep, poller, reaper, listener, … |
-//! | slot | room for one job that waits at an await point; all slots together are the concurrency |
-//! | turn | the one call a busy shard makes: report what was settled, fetch what is next |
-//! | batch | jobs that one turn brought; they share a list in Redis until each is settled |
-//! | settle, report | decide what becomes of a job that ended; write that to Redis |
-//! | ledger, settlement | what is settled but not reported yet; the part of it that one turn carries |
-//! | ack | the part of a report that says "gone": always last |
-//! | hand, read-ahead | jobs that a shard has and has not started; how many it may have (P8) |
-//! | rota | the order in which a turn serves the queues |
-//! | waiter | the connection that blocks in Redis for one queue while its shard is idle |
-//! | lease, fence, reaper | a process's claim to its jobs; the mark that ends it; what puts the jobs of the dead back |
-//! | lead | the right of one process in a fleet to do what only one should do |
-//! | realm | keys that live together: all those of a single Redis, or in a cluster those of one queue |
-//! | lane, crew | in a cluster a shard for one queue; the lanes of one core |
-//! | duty | what control does in one realm |
-//! | held | what waits because one key is spoilt, while everything else keeps running |
-//! | figures | what a process publishes about itself, in addition to the heartbeat that Ruby reads |
-//! | survey | one look at all keys of a fleet; `view` has its models |
-//! | act | what an operator does, as steps that need no connection (`acts`) |
-//! | poison | a job that was in flight at four deaths |
+//! | a job | [`Ctx::enqueue`], [`SendCtx::enqueue`] |
+//! | a program without a runtime | [`Client`], [`ClientPool`] |
+//! | a program on tokio | `TokioClient` (feature `tokio`) |
+//! | a program that must not wait for Redis | [`Outbox`]: it keeps jobs on disk while Redis is away |
+//! | a terminal | `enqueue`, `enqueue --bulk` |
 //!
-//! # Promises
+//! ```no_run
+//! use std::time::Duration;
 //!
-//! The code refers to them by these numbers. After each are the clearest of the tests that fail without it, under `tests/`.
+//! use jiggler_uring::{Client, NewJob};
 //!
-//! - P1: At least once (the default): at every instant each accepted job is in a queue, in flight, or in the retry,
-//!   scheduled or dead set. The ack comes last; nothing is acked that did not run. (parts/model, parts/protocol_model,
-//!   engine/chaos, engine/crash.rs)
-//! - P2: At most once (`--mode at-most-once`): a job starts at most once, crash or not. (engine/crash.rs, engine/chaos)
-//! - P3: The jobs of a killed process run again within 30 s where another worker of ours is running; otherwise, they run
-//!   when the next one starts. A process that is busy, or whose Redis was away, never loses its lease.
-//!   (engine/recovery.rs, heartbeat.rs)
-//! - P4: A job that takes its process down is recovered three times; then it goes to the dead set as poison.
-//!   (engine/poison.rs, parts/reap.rs)
-//! - P5: After any outage of Redis every shard consumes again by itself: one log line when it begins, one when its cause
-//!   changes, one when it ends. A connection that was closed while idle is not an outage. (engine/outage.rs,
-//!   failover.rs, loading.rs, cases/refusals.rs, cases/passwords.rs, cases/closed_idle.rs, cases/private_redis.rs)
-//! - P6: SIGTERM and SIGINT: fetch no more, hand back what has not started, wait `--timeout` for the rest, hand back
-//!   what is left, exit 0; a second signal: at once. The process ends two seconds after its timeout at the latest,
-//!   whatever Redis does. SIGTSTP: quiet. (engine/cases/stop.rs)
-//! - P7: A handler's panic ends its job and nothing else. (engine/own_jobs.rs)
-//! - P8: A shard does not hold a job unstarted that cannot start within milliseconds. (engine/queues.rs, cases/stop.rs)
-//! - P9: What Ruby programs read stays correct: summary, heartbeat, retry and dead entries, counters. (parts/golden.rs,
-//!   engine/heartbeat.rs)
+//! let mut client = Client::connect("redis://127.0.0.1:6379")?;
+//! client.enqueue(&NewJob::new("Greet", &("Ada",))?.retries(5)?)?;
+//! client.enqueue_in(Duration::from_secs(60), &NewJob::new("Greet", &("Grace",))?.queue_named("mails")?)?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
 //!
-//! # Invariants
+//! No client sends a job twice by itself; each error says whether it may heal and whether the job may be in Redis
+//! ([`client::Error`]). A job runs at least once, and so may run twice after a crash: let it do nothing the second time.
 //!
-//! - Payload bytes are never re-serialised: what is retried or buried keeps its arguments, unknown fields and order.
-//! - Every time that is stored or compared in Redis is Redis's time, read with each renewal of the lease: the clock of a
-//!   host matters only for its log. (engine/cases/clocks.rs)
-//! - No lock is shared between cores, and no state except counters that one core writes (`stats`).
-//! - No job code can delay the lease: control runs none.
-//! - No read on a live connection is raced or dropped; to stop one, its socket is shut down.
-//! - Nothing is polled: a wait is a blocking command, a timer or an event.
-//! - Every buffer, batch, queue and reply has a bound in `limits`.
-//! - No log line, error, heartbeat or connection name contains a password; of a url only the destination is shown.
-//! - Neither a shard nor control ever waits for the reader of the log. (engine/cases/log_reader.rs)
-//! - Text of outside origin is shown bounded and escaped, in tables, errors and log lines alike. (engine/cases/foreign.rs)
+//! # Testing
 //!
-//! # Security
+//! [`testing::TestWorker`] runs jobs in the test's thread as a worker would, with arguments, middleware, time-outs and
+//! verdicts, but without Redis.
 //!
-//! `rediss://` and `rediss+sentinel://` use TLS through rustls (`net::tls`); the server must present a certificate for its
-//! name, and there is no way to trust every server. The ACL rights of a worker, a producer and an operator are in one
-//! table (`store::rights`), which a test compares with the commands in the sources; a worker that lacks one of them exits
-//! at boot and prints the line to add. Passwords come from a variable or a file; one in a flag causes a warning, because
-//! the process list shows it. The private Redis listens on a unix socket in a directory that only its owner can enter
-//! (`embedded`).
+//! ```
+//! use jiggler_uring::testing::{TestWorker, block_on};
+//! use jiggler_uring::{Ctx, JobResult, NewJob, Registry};
 //!
-//! # Known weaknesses of this version
+//! async fn sign_up(ctx: Ctx<()>, user: u64) -> JobResult {
+//!     if user == 0 {
+//!         return Err("user 0 is nobody".into());
+//!     }
+//!     ctx.enqueue(&NewJob::new("Welcome", &(user,))?).await?;
+//!     Ok(())
+//! }
 //!
-//! - A job that runs for more than a few seconds at the same time as one that kills its process, in that process, at four
-//!   deaths, is taken for poison too (P4): nothing shows which of the two it was.
-//! - Redis 6.2 cannot say what its user lacks: a worker that loses a right while it runs tries again there, after pauses
-//!   that grow to half a minute, and what it has in hand may run as often. From 7.0 on it waits until it has the right.
-//! - A quiet Ruby server has no heartbeat: a job that it keeps running for minutes is put back and runs twice, as with the
-//!   gem's own requeuer.
-//! - After a fail-over to a replica that lags, a job may start twice in at-most-once mode; and the jobs of a process whose
-//!   lease was lost that way, and that dies before its next renewal (5 s), wait two to four minutes instead of P3's 30 s.
-//! - A handler that prints by itself waits for the reader of its output, and its shard with it. The log's own bounds (lines
-//!   dropped, floods summed up) do not help a program that has installed its own log.
-//! - Burying a payload of hundreds of megabytes stalls its shard and then Redis for seconds (one of 400 MB took 75 s in a
-//!   debug build on a busy machine): its base64 is made, sent and stored at once.
-//! - An outbox that has not pushed anything yet counts a delay by the clock of its host; in a cluster all clients count
-//!   delays by the clock of one node.
-//! - A primary that is cut off from its sentinels, but not from a worker, is used until it learns that it has been demoted;
-//!   `min-replicas-to-write` bounds what it accepts meanwhile.
-//! - The gem's own look-ups go wrong when there are other keys: its requeuer takes jobs of living Ruby servers for stale,
-//!   and `Jiggler.summary` and the page miss processes. Ruby servers next to ours need `poller_enabled: false` or their own
-//!   database; README has the figures.
-//! - In a Redis Cluster: while a queue's slot is being moved nothing of that queue runs, and what ended meanwhile is acked
-//!   afterwards. `retry` copies a job that names another queue than that of its set and then removes it; if it is
-//!   interrupted in between, the job is in both. `prune` goes from queue to queue, so an interrupted one has pruned some of
-//!   them; `top` sees the queues of a node that joined once a slot that it knows moves. The watchdog does not notice a node
-//!   that is silent without closing its connections while others answer; the calls to that node do, when they are late. A
-//!   job that is retried in another queue may run in both after a crash. If none of the url's nodes is up there is no way
-//!   in, though the cluster may be alive: name several.
+//! block_on(async {
+//!     let worker = TestWorker::new(Registry::new(()).job("SignUp", sign_up));
+//!     assert!(worker.run_named("SignUp", &(7,)).await.outcome.is_done());
+//!     assert_eq!(worker.pushed()[0].name, "Welcome");
+//!     assert!(worker.run_named("SignUp", &(0,)).await.outcome.is_dead());
+//! });
+//! ```
+//!
+//! # Logging
+//!
+//! The worker logs to standard error, as text or as one JSON object a line (`--log-format json`), at level info or, with
+//! `-v`, debug. It uses the crate `tracing`: lines of your handlers appear among its own, and a program that installs its
+//! own subscriber before [`Worker::run`] keeps it. [`logging`] shows the lines, their bounds, and how failures are
+//! reported elsewhere ([`Registry::on_failure`]).
+//!
+//! # Deploying
+//!
+//! - TERM and INT stop the worker: it takes no more jobs, waits `--shutdown-timeout` for those that run, and hands back the
+//!   rest. A killed worker loses nothing; another one has its jobs back in their queues within 30 seconds.
+//! - [`Worker::name`] and [`Worker::version`] name your program, `--tag` the deployment, such as a git revision:
+//!   `processes`, `top` and the log show them, and tell the old workers from the new.
+//! - A registry with a mistake ends the worker before it takes a job, with exit code 2 and the line in your program; a
+//!   factory that fails, because what it needs is away, with exit code 1, after which a process manager starts it again.
+//! - `doctor` says what kernel, limits and Redis lack. `packaging/README.md` in the repository has systemd and Docker.
+//!
+//! # Beside Ruby
+//!
+//! Ruby programs push with `Greet.enqueue("Ada")`, and jobs pushed from here may run in a Ruby server: the payloads are the
+//! gem's, kept byte for byte. Where both kinds of server share a database, set `poller_enabled: false` in the Ruby servers;
+//! README says why.
+
+// For `#[derive(Job)]` in the tests inside this crate.
+#[cfg(test)]
+extern crate self as jiggler_uring;
 
 // L0 base
 mod event;
@@ -224,6 +279,7 @@ mod control;
 mod shard;
 
 // L6 process
+pub mod architecture;
 mod boot;
 pub mod builtin;
 mod cli;
@@ -282,10 +338,18 @@ pub use client::{Client, ClientPool, Job, LocalClient, NewJob, Outbox, Progress}
 #[cfg(feature = "tokio")]
 pub use handler::TokioHandler;
 pub use handler::{
-    BlockingHandler, CancelFlag, CompanionPriority, Ctx, Exponential, Handler, IntoJobResult, JobError,
-    JobHandler, JobInfo, JobResult, Next, Registry, Rest, RetryPolicy, SendCtx, Verdict, yield_if_needed,
+    BlockingHandler, CancelFlag, CompanionPriority, Ctx, Enqueued, Exponential, Handler, IntoJobResult,
+    JobError, JobHandler, JobInfo, JobResult, Next, NotShared, Registry, Rest, RetryPolicy, SendCtx, Verdict,
+    WithOptions, options, yield_if_needed,
 };
+/// A struct as a job, by its attributes; see the trait [`Job`](trait@Job).
+pub use jiggler_uring_derive::Job;
 pub use job::failure::{DeadJob, FailedJob};
 pub use job::{BadTraceContext, TraceContext};
 pub use resp::url::{RedisUrl, UrlError};
-pub use server::{Core, Worker, worker};
+pub use server::{Core, IntoRegistry, Worker, worker};
+
+/// The listings of the README, compiled.
+#[cfg(all(doctest, feature = "http"))]
+#[doc = include_str!("../README.md")]
+pub mod readme {}

@@ -7,7 +7,6 @@
 //! | `Fib` | n ≤ 45 | computes the n-th Fibonacci number the slow way, on a companion thread |
 //! | `Fail` | message | fails with that message |
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -19,11 +18,8 @@ use crate::limits::{FIB_MAX, SLEEP_SECONDS_MAX};
 use crate::server::Core;
 
 /// Builds the stock registry for one core.
-///
-/// # Errors
-/// None.
-pub async fn registry(_core: Core) -> Result<Registry, Infallible> {
-    Ok(Registry::new(()).job("Noop", noop).job("Sleep", sleep).blocking("Fib", fib).job("Fail", fail))
+pub async fn registry(_core: Core) -> Registry {
+    Registry::new(()).job("Noop", noop).job("Sleep", sleep).blocking("Fib", fib).job("Fail", fail)
 }
 
 /// Ignored arguments, up to the number a handler may have.

@@ -7,7 +7,7 @@ use clap::{
 };
 
 use super::orders::{self, CANCEL, CancelArgs, ENQUEUE, EnqueueArgs, SUMMARY, SummaryArgs};
-use super::{process_orders, words};
+use super::{process_orders, program, words};
 use crate::config::{
     Error, Origin, Raw,
     options::{Allowed, DefaultValue, OPTIONS, OptionId, OptionSpec},
@@ -35,7 +35,7 @@ a private redis-server (or valkey-server) on a unix socket in ~/.local/state/jig
 with the last worker that uses it.
 
 Signals:
-  TERM, INT   Stop: wait up to --timeout for running jobs, hand back the rest
+  TERM, INT   Stop: wait up to --shutdown-timeout for running jobs, hand back the rest
               (a second one: hand back at once)
   TSTP        Quiet: take no new jobs, but keep running
   HUP         Reread the configuration file (without one: stop)
@@ -96,8 +96,8 @@ pub(super) const FIND_REDIS: &[OptionId] = &[
 
 /// The whole command line.
 pub(super) fn command() -> Command {
-    let worker = Command::new("jiggler-uring")
-        .version(VERSION)
+    let worker = Command::new(program::name())
+        .version(program::version())
         .about(ABOUT)
         .after_help(WORKER_HELP)
         .after_long_help(format!("{WORKER_HELP}\n\n{}\n\n{}", without_flag(), words::TABLE))
@@ -107,7 +107,16 @@ pub(super) fn command() -> Command {
     let cancel = words::beside(CancelArgs::augment_args(Command::new(CANCEL)), CANCEL_HELP);
     let commands = [enqueue, summary, cancel].into_iter().chain(orders::job_commands());
     let whole = process_orders::add_to(worker.subcommands(commands.map(with_redis)));
-    whole.mut_args(take_negative).mut_subcommands(|command| command.mut_args(take_negative))
+    let whole = whole.mut_args(take_negative).mut_subcommands(|command| command.mut_args(take_negative));
+    speak_of_program(whole).mut_subcommands(speak_of_program)
+}
+
+/// Examples name the program that is asked.
+fn speak_of_program(command: Command) -> Command {
+    match command.get_after_help().map(ToString::to_string) {
+        Some(text) => command.after_help(program::own(&text)),
+        None => command,
+    }
 }
 
 /// `--count -1` is rejected as a bad number, not as an unknown option.
@@ -190,6 +199,9 @@ fn flag(spec: &'static OptionSpec) -> Option<Arg> {
     }
     if spec.id == OptionId::PrivateRedis || (FIND_REDIS.contains(&spec.id) && !is_of_file(spec.id)) {
         arg = arg.help_heading("Redis");
+    }
+    if let Some(gem_key) = spec.gem_key {
+        arg = arg.alias(gem_key);
     }
     Some(arg.hide(spec.id == OptionId::Unused))
 }

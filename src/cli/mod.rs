@@ -11,6 +11,7 @@ pub mod orders;
 mod output;
 pub mod pages;
 pub mod process_orders;
+mod program;
 mod words;
 
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ pub use orders::{
     ActOrder, BulkOrder, CancelOrder, EnqueueOrder, JobsOrder, ProgressOrder, PruneOrder, QueuesOrder,
     ShowOrder, SummaryOrder,
 };
+pub use program::Program;
 
 use crate::config::{self, Config, Variables};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::{Error, Invocation, command, words};
+use super::{Error, Invocation, command, program::own, words};
 use crate::{
     acts::steer::Target,
     admin::steer::Patience,
@@ -179,7 +179,9 @@ impl Name {
         // clap would show only the process, as if there were no alternative.
         let one_or_all = || {
             let name = self.as_str();
-            format!("jiggler-uring {name} [OPTIONS] <PROCESS>\n       jiggler-uring {name} [OPTIONS] --all")
+            own(&format!(
+                "jiggler-uring {name} [OPTIONS] <PROCESS>\n       jiggler-uring {name} [OPTIONS] --all"
+            ))
         };
         match self {
             Self::Processes => ProcessesArgs::augment_args(bare).after_help(PROCESSES_HELP),
@@ -320,8 +322,8 @@ Exit status: 0 every process is quiet (with --no-wait: has received the request)
 become quiet in time, there is none, or Redis refused or is away, 2 wrong usage or configuration";
 
 const STOP_HELP: &str = "\
-The process stops as at SIGTERM: it takes no more jobs, waits up to its own --timeout for those it runs, hands back the \
-rest and ends.
+The process stops as at SIGTERM: it takes no more jobs, waits up to its own --shutdown-timeout for those it runs, \
+hands back the rest and ends.
 
 Examples:
   jiggler-uring stop 06c7221317f9

@@ -78,13 +78,17 @@ fn every_flag_of_the_gem_is_taken() {
             assert_eq!(worker(line), short_line, "{line:?}");
         }
     }
+    assert_eq!(worker(&["--shutdown-timeout", "9"]), worker(&["-t", "9"]));
     for flag in ["-v", "--verbose"] {
         assert_eq!(worker(&[flag]), worker(&["-v"]));
     }
     assert_eq!(worker(&["-q", "a,b", "-q", "c"]).queues, worker(&["-q", "a,b,c"]).queues);
-    for (flag, said) in
-        [("-V", VERSION), ("--version", VERSION), ("-h", "--timeout"), ("--help", "--timeout")]
-    {
+    for (flag, said) in [
+        ("-V", VERSION),
+        ("--version", VERSION),
+        ("-h", "--shutdown-timeout"),
+        ("--help", "--shutdown-timeout"),
+    ] {
         let Err(Error::Arguments(text)) = parse_line(&[flag]) else { panic!("{flag} runs something") };
         assert!(!text.use_stderr() && text.to_string().contains(said), "{flag}: {text}");
     }

@@ -5,10 +5,12 @@
 //! in a Ruby program, so either end may be Ruby. Not here: how fields become an array ([`super::fields`]).
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{InvalidJob, NewJob};
+use crate::handler::RetryPolicy;
 use crate::wire::DEFAULT_QUEUE;
 
 /// A struct that is a job: its fields, in declaration order, are the arguments.
@@ -17,17 +19,12 @@ use crate::wire::DEFAULT_QUEUE;
 /// use jiggler_uring::{Ctx, Job, JobResult, NewJob, Registry};
 /// use serde::{Deserialize, Serialize};
 ///
-/// #[derive(Serialize, Deserialize)]
+/// #[derive(Serialize, Deserialize, Job)]
+/// #[job(queue = "mails", retries = 5, timeout = 30)]
 /// struct SendMail {
 ///     to: String,
 ///     subject: String,
 ///     cc: Option<String>, // may be missing in what others push
-/// }
-///
-/// impl Job for SendMail {
-///     const NAME: &'static str = "SendMail";
-///     const QUEUE: &'static str = "mails";
-///     const RETRIES: Option<u32> = Some(5);
 /// }
 ///
 /// // The worker:
@@ -45,6 +42,19 @@ use crate::wire::DEFAULT_QUEUE;
 /// # Ok::<_, jiggler_uring::client::InvalidJob>(())
 /// ```
 ///
+/// All attributes of `#[job(…)]`, each of which may be left out:
+///
+/// | attribute | is | by default |
+/// |---|---|---|
+/// | `name = "Billing::Charge"` | [`NAME`](Self::NAME) | the name of the type |
+/// | `queue = "mails"` | [`QUEUE`](Self::QUEUE) | `default` |
+/// | `retries = 5` | [`RETRIES`](Self::RETRIES) | 0 |
+/// | `timeout = 30`, `timeout = 0.5`, `timeout = A_DURATION` | [`TIMEOUT`](Self::TIMEOUT), in seconds | none |
+/// | `retry_queue = "later"` | [`RETRY_QUEUE`](Self::RETRY_QUEUE) | the queue it came from |
+/// | `retry_policy = RetryPolicy::fixed(PAUSE)` | [`retry_policy`](Self::retry_policy) | [`RetryPolicy::gem`] |
+///
+/// Without the macro, `impl Job for SendMail { const NAME: &'static str = "SendMail"; }` does the same.
+///
 /// Fields may be added at the end, as an `Option` or with `#[serde(default)]`: jobs pushed earlier still decode.
 /// Renaming a field changes nothing, reordering fields changes everything. A field skipped by
 /// `#[serde(skip_serializing_if)]` is `null` if others follow. A unit struct has no arguments. Anything that is not a
@@ -52,7 +62,7 @@ use crate::wire::DEFAULT_QUEUE;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a job",
     label = "does not implement `Job`",
-    note = "give it a name: `impl Job for {Self} {{ const NAME: &'static str = \"…\"; }}`"
+    note = "derive it: `#[derive(serde::Serialize, serde::Deserialize, jiggler_uring::Job)]`"
 )]
 pub trait Job {
     /// The name under which workers know it: in Ruby, the class name.
@@ -63,6 +73,14 @@ pub trait Job {
     const RETRIES: Option<u32> = None;
     /// The queue its retries go to; if `None`, the one it was taken from.
     const RETRY_QUEUE: Option<&'static str> = None;
+    /// How long a run may take; see [`WithOptions::timeout`](crate::WithOptions::timeout).
+    const TIMEOUT: Option<Duration> = None;
+
+    /// When its retries run.
+    #[must_use]
+    fn retry_policy() -> RetryPolicy {
+        RetryPolicy::gem()
+    }
 }
 
 /// What a client can push: a [`NewJob`], or any struct that is a [`Job`].
@@ -95,9 +113,12 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::Job;
+    use crate::handler::Registry;
     use crate::job::parse::Parser;
 
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[derive(Debug, PartialEq, Serialize, Deserialize, Job)]
+    #[job(queue = "mails", retries = 4)]
     struct Mail {
         to: String,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,7 +134,7 @@ mod tests {
         lines: Vec<u32>,
     }
 
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[derive(Debug, PartialEq, Serialize, Deserialize, Job)]
     struct Purge;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -133,16 +154,10 @@ mod tests {
         pair: Note,
     }
 
-    impl Job for Mail {
-        const NAME: &'static str = "Mail";
-        const QUEUE: &'static str = "mails";
-        const RETRIES: Option<u32> = Some(4);
-    }
-
     macro_rules! plain_jobs {
         ($($name:ident)*) => { $(impl Job for $name { const NAME: &'static str = stringify!($name); })* };
     }
-    plain_jobs!(Purge Sum Pair Choice Flat);
+    plain_jobs!(Sum Pair Choice Flat);
 
     /// Writes the arguments, and reads the struct back from the payload.
     #[track_caller]
@@ -190,6 +205,26 @@ mod tests {
         payload.clear();
         purge.write("j", &mut payload).unwrap();
         assert_eq!(payload, br#"{"name":"Purge","args":[],"jid":"j"}"#, "it names no number of retries");
+    }
+
+    #[derive(Serialize, Deserialize, Job)]
+    #[job(name = "Billing::Charge", retries = 3, retry_queue = "later", timeout = 0.25)]
+    #[job(retry_policy = RetryPolicy::fixed(PAUSE))]
+    struct Charge<T>(T);
+
+    const PAUSE: Duration = Duration::from_secs(9);
+
+    #[test]
+    fn the_derived_options_are_those_of_the_handler() {
+        assert_eq!((Charge::<u8>::NAME, Charge::<u8>::QUEUE), ("Billing::Charge", DEFAULT_QUEUE));
+        let registry = Registry::new(()).handle(async |_: Charge<u64>| {}).handle(async |_: Purge| {});
+        let handlers = registry.into_handlers();
+        let charge = handlers.find("Billing::Charge").unwrap();
+        assert_eq!((handlers.retries(Some(charge)), charge.timeout), (3, Some(Duration::from_millis(250))));
+        assert_eq!(charge.retry_queue.as_deref(), Some("later"));
+        assert_eq!(format!("{:?}", charge.policy), format!("{:?}", RetryPolicy::fixed(PAUSE)));
+        let purge = handlers.find("Purge").unwrap();
+        assert_eq!((handlers.retries(Some(purge)), purge.timeout), (0, None));
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub struct Config {
     pub max_dead_jobs: u64,
     /// How long an entry stays in the dead set.
     pub dead_timeout: Duration,
+    /// What the deployment is called, if it has a name.
+    pub tag: Option<String>,
     /// The file that some of this came from, if one was named.
     pub config_file: Option<PathBuf>,
     /// Places of settings that are accepted only for compatibility with the gem and have no effect.

@@ -73,8 +73,10 @@ pub enum Change {
 pub struct OptionSpec {
     /// Which option.
     pub id: OptionId,
-    /// Name in the YAML file: the gem's spelling where the gem has it.
+    /// Name in the YAML file: the gem's spelling, unless that says too little.
     pub key: &'static str,
+    /// The gem's spelling where it is another: taken as key and as long flag, and not shown.
+    pub gem_key: Option<&'static str>,
     /// Long flag without dashes, if it can be given on the command line.
     pub flag: Option<&'static str>,
     /// Short flag.
@@ -115,7 +117,7 @@ impl OptionSpec {
     /// The row of a YAML key.
     #[must_use]
     pub fn of_key(key: &str) -> Option<&'static Self> {
-        OPTIONS.iter().find(|spec| spec.key == key)
+        OPTIONS.iter().find(|spec| spec.key == key || spec.gem_key == Some(key))
     }
 }
 

@@ -184,6 +184,7 @@ mod tests {
             OptionId::Queues => ("a:2,b", |raw| raw.queues.as_ref().is_some_and(|q| q.as_slice().len() == 2)),
             OptionId::Timeout => ("9", |raw| raw.timeout == Some(Duration::from_secs(9))),
             OptionId::Environment => ("staging", |raw| raw.environment.as_deref() == Some("staging")),
+            OptionId::Tag => ("3f2a1c9", |raw| raw.tag.as_deref() == Some("3f2a1c9")),
             OptionId::ConfigFile => ("x.yml", |raw| raw.config_file == Some("x.yml".into())),
             OptionId::Mode => ("at-most-once", |raw| raw.mode == Some(Mode::AtMostOnce)),
             OptionId::DefaultRetries => ("5", |raw| raw.default_retries == Some(5)),
@@ -220,6 +221,7 @@ mod tests {
             {
                 assert!(seen.insert(name.clone()), "{name} twice");
             }
+            assert!(spec.gem_key.is_none_or(|key| seen.insert(key.to_owned())), "{} twice", spec.key);
             let flag = spec.flag.map(|flag| format!("--{flag}"));
             for name in flag.into_iter().chain(spec.variables().map(str::to_owned)) {
                 assert!(seen.insert(name), "{} twice", spec.key);

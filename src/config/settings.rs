@@ -154,6 +154,8 @@ settings! {
         DefaultRetries => default_retries: u32 = retries;
         /// Jobs in flight per process.
         Concurrency => concurrency: usize = |spec, value| value.number(spec).map(count);
+        /// What the deployment is called.
+        Tag => tag: String = environment;
     }
     // Without their own field: the place matters too, or several make up one value.
     apart {

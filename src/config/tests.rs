@@ -102,6 +102,17 @@ fn settings_without_effect_make_one_line() {
     assert!(!note.contains('\n'));
 }
 
+#[test]
+fn the_gems_name_for_the_shutdown_timeout_is_read_and_two_names_at_once_are_not() {
+    for key in ["timeout", ":timeout", "shutdown_timeout", ":shutdown_timeout"] {
+        let document = yaml::Document::parse(Path::new("x.yml"), &format!("{key}: 7\n")).unwrap();
+        let config = Config::decide(document.for_environment("development").over(Raw::defaults().unwrap()));
+        assert_eq!(config.unwrap().timeout, Duration::from_secs(7), "{key}");
+    }
+    let both = yaml::Document::parse(Path::new("x.yml"), "timeout: 7\nshutdown_timeout: 8\n").unwrap_err();
+    assert!(both.to_string().contains("twice"), "{both}");
+}
+
 /// Every default, written into a file as `--help` shows it, gives the configuration of an empty file.
 #[test]
 fn the_defaults_of_the_table_round_trip_through_a_file() {
@@ -120,9 +131,11 @@ fn the_defaults_of_the_table_round_trip_through_a_file() {
 fn texts_that_repeat_a_limit_repeat_the_limit_in_force() {
     let concurrency = OptionSpec::of(OptionId::Concurrency).unwrap();
     assert_eq!(concurrency.default.to_string(), format!("{CONCURRENCY_PER_CORE} per core"));
-    let environment = OptionSpec::of(OptionId::Environment).unwrap();
-    let Allowed::Text(text) = environment.allowed else { panic!("{environment:?}") };
-    assert!(text.contains(&format!("1 to {} bytes", crate::limits::ENVIRONMENT_BYTES_MAX)));
+    for id in [OptionId::Environment, OptionId::Tag] {
+        let spec = OptionSpec::of(id).unwrap();
+        let Allowed::Text(text) = spec.allowed else { panic!("{spec:?}") };
+        assert!(text.contains(&format!("1 to {} bytes", crate::limits::ENVIRONMENT_BYTES_MAX)));
+    }
 }
 
 /// A reload takes over exactly what the table says may change.
@@ -131,7 +144,7 @@ fn a_reload_changes_what_the_table_says_and_names_the_rest() {
     let text = "concurrency: 3\nqueues: a:2\ntimeout: 9\nmode: at-most-once\ndefault_retries: 2\n\
                 unknown: fail\nunknown_for: 5\nverbose: true\nlog_format: json\n\
                 stats_interval: 3\npoller_enabled: false\npoll_interval: 7\nmax_dead_jobs: 5\ndead_timeout: 60\n\
-                cores: 1\nredis_url: redis://h\nprivate_redis: true\nenvironment: staging\n";
+                cores: 1\nredis_url: redis://h\nprivate_redis: true\nenvironment: staging\ntag: v3\n";
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let mut flags = Raw::default();

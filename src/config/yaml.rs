@@ -137,7 +137,9 @@ impl Reader<'_> {
                 }
                 continue;
             }
-            let name = spelled.strip_prefix(':').unwrap_or(spelled).to_owned();
+            let name = spelled.strip_prefix(':').unwrap_or(spelled);
+            // One name for each option: the gem's is another spelling.
+            let name = OptionSpec::of_key(name).map_or(name, |spec| spec.key).to_owned();
             let entry = Entry { name, spelled, line: key.span.start.line(), value };
             if !names.insert(entry.name.clone()) {
                 let key = shortened(spelled).into_owned();
@@ -220,7 +222,7 @@ struct Entry<'n, 'i> {
 /// The keys that have an effect.
 fn keys_in_use() -> impl Iterator<Item = &'static str> {
     let in_use = |spec: &&OptionSpec| !matches!(spec.id, OptionId::Unused | OptionId::ConfigFile);
-    OPTIONS.iter().filter(in_use).map(|spec| spec.key)
+    OPTIONS.iter().filter(in_use).flat_map(|spec| [Some(spec.key), spec.gem_key].into_iter().flatten())
 }
 
 /// The key that was probably meant.

@@ -45,6 +45,8 @@ pub(super) fn figures(control: &Control, jobs: Vec<RunningJob>) -> Figures {
         troubles: troubles(control),
         shards: shards.map(|(stats, slots)| shard_figures(stats, *slots)).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        program: control.options.program.clone(),
+        tag: control.options.tag.clone(),
         jobs,
         dead_jobs_max: control.settings.get().dead_jobs_max,
         dead_timeout_s: control.settings.get().dead_timeout.as_secs(),

@@ -19,6 +19,10 @@ use crate::wire::{Keyspace, Presence};
 pub(crate) struct ControlOptions {
     /// The process: 12 hex digits, new on each start.
     pub(crate) uuid: String,
+    /// Name and version of the user's program; empty if it has none.
+    pub(crate) program: String,
+    /// What the deployment is called; empty if it is not.
+    pub(crate) tag: String,
     /// Where Redis is.
     pub(crate) url: RedisUrl,
     /// How keys are spelt.

@@ -51,7 +51,9 @@ async fn all_ended(control: &Control) -> Vec<(usize, Ending)> {
         if how != Ending::Clean && !control.phase().ends() {
             // A process with a core missing must not look well. If one shard was taken for dead, the others will be too,
             // and at once; otherwise the process ends, and its supervisor restarts it.
-            tracing::error!(shard, ?how, "a shard ended by itself, so the others are stopped");
+            if how != Ending::NoState {
+                tracing::error!(shard, ?how, "a shard ended by itself, so the others are stopped");
+            }
             let timeout = control.settings.get().timeout;
             control.stop(if how == Ending::Fenced { Duration::ZERO } else { timeout }).await;
         }

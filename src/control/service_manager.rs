@@ -109,7 +109,7 @@ impl Notifier {
         })
     }
 
-    /// Reports once that the process stops, and how long that may take: the unit need not repeat `--timeout`.
+    /// Reports once that the process stops, and how long that may take: the unit need not repeat `--shutdown-timeout`.
     pub(super) fn tell_stop(&self, grace: Duration) {
         if self.stopping.replace(true) {
             return;

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::arity::for_each_arity;
 use super::call::{LastParameter, WithCtx};
 use super::companions::CompanionPriority;
+use super::options::JobOptions;
 use super::{Ctx, IntoJobResult, Registry, SendCtx};
 use crate::limits::io::COMPANION_THREADS_MAX;
 
@@ -21,10 +22,11 @@ use crate::limits::io::COMPANION_THREADS_MAX;
     note = "an `async fn` is registered with `job`; what a function captures must be `Send + Sync`",
     note = "the result must be `()` or `Result<(), E>` where `E` is an error or `JobError`"
 )]
-pub trait BlockingHandler<S, Marker>: Send + Sync + 'static {
+pub trait BlockingHandler<S, Marker>: 'static {
     /// Registers itself.
     #[doc(hidden)]
-    fn register(self, name: &str, registry: Registry<S>) -> Registry<S>;
+    #[track_caller]
+    fn register(self, name: &str, options: JobOptions<S>, registry: Registry<S>) -> Registry<S>;
 }
 
 impl<S: 'static> Registry<S> {
@@ -57,7 +59,8 @@ impl<S: 'static> Registry<S> {
     /// let registry = Registry::new(())
     ///     .companion_threads(2)
     ///     .blocking("Checksum", checksum)
-    ///     // State is what the function captures. Unlike an async handler's state, it is shared by cores and threads.
+    ///     // State is what the function captures, or a part that the registry shares (`SendCtx::part`). Unlike an async
+    ///     // handler's state, it may be used by several threads.
     ///     .blocking("Scale", move |number: u64| println!("{}", number * table.factor));
     /// # drop(registry);
     /// ```
@@ -65,18 +68,19 @@ impl<S: 'static> Registry<S> {
     /// The arguments are decoded on the shard. Like any other job, it holds its slot from start to end; once
     /// [`companion_threads`](Self::companion_threads) such jobs are running, further ones wait in order for a thread.
     ///
-    /// A thread cannot be interrupted. When a stopping process has waited for its `--timeout`, a job that is still
+    /// A thread cannot be interrupted. When a stopping process has waited for its `--shutdown-timeout`, a job that is still
     /// running is handed back so that another process runs it again. The original run may still finish before the
     /// process exits a moment later: as after a crash, such a job may have run twice.
     ///
     /// # Panics
     /// If the name is already taken.
     #[must_use]
+    #[track_caller]
     pub fn blocking<M, H>(self, name: &str, handler: H) -> Self
     where
         H: BlockingHandler<S, M>,
     {
-        handler.register(name, self)
+        handler.register(name, JobOptions::default(), self)
     }
 
     /// How many companion threads a core may have for [`blocking`](Self::blocking) jobs; the default is 4. Jobs that
@@ -86,6 +90,7 @@ impl<S: 'static> Registry<S> {
     /// # Panics
     /// For 0, and for more than [`COMPANION_THREADS_MAX`].
     #[must_use]
+    #[track_caller]
     pub fn companion_threads(self, threads: usize) -> Self {
         let in_bounds = (1..=COMPANION_THREADS_MAX).contains(&threads);
         assert!(in_bounds, "companion_threads({threads}): it must be 1 to {COMPANION_THREADS_MAX}");
@@ -113,13 +118,15 @@ macro_rules! blocking_handlers {
             $($arg: DeserializeOwned + Send + 'static,)*
             $($last: LastParameter + Send + 'static,)?
         {
-            fn register(self, name: &str, registry: Registry<S>) -> Registry<S> {
+            #[track_caller]
+            fn register(self, name: &str, options: JobOptions<S>, registry: Registry<S>) -> Registry<S> {
                 let (function, companions) = (Arc::new(self), Rc::clone(&registry.companions));
-                registry.job::<fn($($arg,)* $($last)?), _>(name, move |$($arg: $arg,)* $($last: $last)?| {
+                let handler = move |$($arg: $arg,)* $($last: $last)?| {
                     let function = Arc::clone(&function);
                     let work = move || function($($arg,)* $($last)?).into_job_result();
                     Rc::clone(&companions).run(work)
-                })
+                };
+                registry.add::<fn($($arg,)* $($last)?), _>(name, handler, options)
             }
         }
 
@@ -132,14 +139,15 @@ macro_rules! blocking_handlers {
             $($arg: DeserializeOwned + Send + 'static,)*
             $($last: LastParameter + Send + 'static,)?
         {
-            fn register(self, name: &str, registry: Registry<S>) -> Registry<S> {
+            #[track_caller]
+            fn register(self, name: &str, options: JobOptions<S>, registry: Registry<S>) -> Registry<S> {
                 let (function, companions) = (Arc::new(self), Rc::clone(&registry.companions));
                 let handler = move |ctx: Ctx<S>, $($arg: $arg,)* $($last: $last)?| {
                     let (function, ctx) = (Arc::clone(&function), SendCtx::of(&ctx));
                     let work = move || function(ctx, $($arg,)* $($last)?).into_job_result();
                     Rc::clone(&companions).run(work)
                 };
-                registry.job::<WithCtx<fn($($arg,)* $($last)?)>, _>(name, handler)
+                registry.add::<WithCtx<fn($($arg,)* $($last)?)>, _>(name, handler, options)
             }
         }
     )* };

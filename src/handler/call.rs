@@ -5,6 +5,7 @@ use std::future::Future;
 use serde::de::DeserializeOwned;
 
 use super::arity::for_each_arity;
+use super::options::JobOptions;
 use super::{Ctx, JobError, JobResult};
 use crate::job::Args;
 use crate::job::args::ArgsError;
@@ -33,6 +34,12 @@ pub trait Handler<S, Marker>: 'static {
     /// An error that names the position, what was expected and what was found.
     #[doc(hidden)]
     fn call(&self, ctx: &dyn Fn() -> Ctx<S>, args: &mut Args<'_>) -> Result<Self::Future, ArgsError>;
+
+    /// The options given with it; called once.
+    #[doc(hidden)]
+    fn take_options(&mut self) -> JobOptions<S> {
+        JobOptions::default()
+    }
 }
 
 /// What a handler may return: `()`, or a `Result` whose error can become a [`JobError`].

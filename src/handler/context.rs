@@ -76,6 +76,11 @@ impl<S> Ctx<S> {
         Self { state, run: Rc::new(run) }
     }
 
+    /// What the handlers of this core share besides their state.
+    pub(super) fn services(&self) -> &Services {
+        &self.run.services
+    }
+
     pub(super) fn of_run(state: Rc<S>, run: Rc<Run>) -> Self {
         Self { state, run }
     }

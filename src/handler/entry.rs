@@ -51,18 +51,6 @@ pub(crate) struct Call<'a, 'p> {
 }
 
 impl Entry {
-    pub(super) fn new(handler: Box<dyn AnyHandler>) -> Self {
-        Self {
-            handler,
-            number: 0,
-            retry_queue: None,
-            queue: None,
-            policy: RetryPolicy::gem(),
-            retries: None,
-            timeout: None,
-        }
-    }
-
     /// Decodes the arguments, calls the handler and polls its future once; never panics.
     pub(crate) fn start(&self, call: Call<'_, '_>) -> Started {
         self.handler.start(call, self.timeout)
@@ -86,7 +74,7 @@ pub(super) struct Bound<S, H: Handler<S, M>, M> {
     pub(super) home: Rc<Home<S>>,
     pub(super) handler: H,
     /// Middleware around this job alone, inside that of all jobs.
-    pub(super) layers: Rc<RefCell<Vec<Layer<S>>>>,
+    pub(super) layers: Vec<Layer<S>>,
     pub(super) pool: FuturePool<H::Future>,
     pub(super) layered: FuturePool<Next>,
 }
@@ -115,9 +103,8 @@ impl<S: 'static, M, H: Handler<S, M>> AnyHandler for Bound<S, H, M> {
         };
         let build = || self.handler.call(&ctx, args).map_err(|misfit| bad_arguments(name, &misfit));
         let around = self.home.layers.borrow();
-        let own = self.layers.borrow();
         let watcher = || run.get().map(Rc::clone);
-        if around.is_empty() && own.is_empty() {
+        if around.is_empty() && self.layers.is_empty() {
             return self.pool.start(build, watcher);
         }
         let layered = || {
@@ -125,7 +112,7 @@ impl<S: 'static, M, H: Handler<S, M>> AnyHandler for Bound<S, H, M> {
                 Ok(Ok(future)) => Next::new(future),
                 Ok(Err(error)) | Err(error) => Next::failed(error),
             };
-            let layers = around.iter().chain(own.iter()).rev();
+            let layers = around.iter().chain(&self.layers).rev();
             Ok(layers.fold(innermost, |next, layer| next.within(layer, ctx())))
         };
         self.layered.start(layered, watcher)

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use super::class;
 use crate::job::failure::CLASS_SNOOZED;
 
 /// What a handler returns: nothing, or why the job failed.
@@ -12,9 +13,42 @@ pub type JobResult = Result<(), JobError>;
 
 /// Why a job failed, as stored with the job: `error_class` and `error_message` of the gem's wire format.
 ///
-/// Any [`std::error::Error`] converts with `?`: the class is the name of its type (`std::io::Error` is stored as
-/// `std::io::error::Error`), the message its text followed by those of its sources. This type deliberately does not
-/// implement `std::error::Error`, which is what makes that conversion possible.
+/// Whatever can become a `Box<dyn Error>` converts with `?`: any [`std::error::Error`], `String`, `&str`,
+/// `Box<dyn Error>`, `anyhow::Error`, `eyre::Report`. The message is its text followed by those of its sources. The class
+/// is the short name of its type:
+///
+/// | an error of type | has the class |
+/// |---|---|
+/// | `app::billing::Declined<T>` | `Declined` |
+/// | `std::io::Error`, `app::billing::Error` | `io::Error`, `billing::Error` |
+/// | `io::http::Error` | `http::Timeout`, `http::Status404`, …: see [`io::http`](crate::io) |
+/// | `anyhow::Error`, `eyre::Report`, `Box<dyn Error>` | the name with which the `Debug` of the error inside begins |
+/// | `String`, `&str`, `anyhow!("text")` | `RuntimeError`, as `raise "text"` in Ruby |
+///
+/// [`with_class`](Self::with_class) and [`classed`](Self::classed) set another one. A `Box<dyn Error + Send + Sync>` takes
+/// one word more, [`from_boxed`](Self::from_boxed). This type deliberately does not implement `std::error::Error`, which is
+/// what makes these conversions possible.
+///
+/// ```
+/// use jiggler_uring::{JobError, JobResult};
+///
+/// async fn import(path: String) -> JobResult {
+///     let text = std::fs::read_to_string(&path)?;
+///     let rows: u64 = text.trim().parse().map_err(JobError::classed("BadImport"))?;
+///     if rows == 0 {
+///         return Err(format!("{path} is empty").into());
+///     }
+///     Ok(())
+/// }
+///
+/// // The whole handler may be one of `anyhow`, too.
+/// async fn charge(order: u64) -> anyhow::Result<()> {
+///     anyhow::ensure!(order > 0, "there is no order {order}");
+///     Ok(())
+/// }
+/// let registry = jiggler_uring::Registry::new(()).job("Import", import).job("Charge", charge);
+/// # drop(registry);
+/// ```
 ///
 /// The job's [`RetryPolicy`](super::RetryPolicy) decides what follows, unless the handler knows better:
 ///
@@ -64,6 +98,25 @@ impl JobError {
     /// An error with a class of your own, for example `JobError::new("BadAddress", "no @ in it")`.
     pub fn new(class: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self { class: class.into(), message: message.into(), verdict: Verdict::ByPolicy, backtrace: None }
+    }
+
+    /// Any error under a class of your own, for `map_err`: `load().map_err(JobError::classed("NoLedger"))?`.
+    pub fn classed<E: Into<Self>>(class: impl Into<Cow<'static, str>>) -> impl FnOnce(E) -> Self {
+        move |error| error.into().with_class(class)
+    }
+
+    /// The same error under another class.
+    #[must_use]
+    pub fn with_class(self, class: impl Into<Cow<'static, str>>) -> Self {
+        Self { class: class.into(), ..self }
+    }
+
+    /// An error out of a box that may cross threads, for `map_err`: `load().map_err(JobError::from_boxed)?`. The standard
+    /// library does not turn such a box into a `Box<dyn Error>`, so `?` alone cannot.
+    #[must_use]
+    pub fn from_boxed(error: Box<dyn StdError + Send + Sync>) -> Self {
+        let error: Box<dyn StdError> = error;
+        error.into()
     }
 
     /// A failure whose next attempt comes after this pause, without jitter, in place of the policy's. It uses up an
@@ -121,21 +174,30 @@ impl JobError {
     }
 }
 
-impl<E: StdError + 'static> From<E> for JobError {
+impl<E> From<E> for JobError
+where
+    E: Into<Box<dyn StdError>>,
+{
     fn from(error: E) -> Self {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            // Many errors print their source themselves; do not repeat it.
-            let text = cause.to_string();
-            if !message.contains(&text) {
-                message.push_str(": ");
-                message.push_str(&text);
-            }
-            source = cause.source();
-        }
-        Self::new(std::any::type_name::<E>(), message)
+        let error = error.into();
+        Self::new(class::of::<E>(&*error), message(&*error))
     }
+}
+
+/// The texts of an error and of its sources.
+fn message(error: &dyn StdError) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        // Many errors print their source themselves; do not repeat it.
+        let text = cause.to_string();
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        source = cause.source();
+    }
+    message
 }
 
 impl fmt::Debug for JobError {
@@ -161,7 +223,7 @@ mod tests {
             Ok(())
         }
         let error = fails().unwrap_err();
-        assert_eq!(error.class(), "std::io::error::Error");
+        assert_eq!(error.class(), "io::Error");
         assert!(error.message().contains("No such file"), "{error}");
     }
 
@@ -190,7 +252,7 @@ mod tests {
             assert_eq!(error.verdict(), verdict);
         }
         let of_any_error = JobError::dead(fmt::Error);
-        assert_eq!((of_any_error.class(), of_any_error.verdict()), ("core::fmt::Error", Verdict::Dead));
+        assert_eq!((of_any_error.class(), of_any_error.verdict()), ("fmt::Error", Verdict::Dead));
         let snoozed = JobError::snooze(pause);
         assert_eq!(snoozed.verdict(), Verdict::Snooze(pause));
         assert_eq!(snoozed.to_string(), "JigglerUring::Snoozed: runs again in 3s");

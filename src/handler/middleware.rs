@@ -89,7 +89,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::handler::Registry;
+    use crate::handler::{Registry, options};
     use crate::testing::{TestWorker, block_on};
 
     type Log = RefCell<Vec<String>>;
@@ -127,10 +127,13 @@ mod tests {
         let keep = Rc::clone(&state);
         let registry = Registry::new(Log::default())
             .middleware(noting("outer"))
-            .job("Other", work)
-            .job_middleware(|_: Ctx<Log>, _next: Next| async { Err(JobError::new("Refused", "not today")) })
-            .job("Work", work)
-            .job_middleware(noting("own"))
+            .job(
+                "Other",
+                options(work).middleware(|_: Ctx<Log>, _next: Next| async {
+                    Err(JobError::new("Refused", "not today"))
+                }),
+            )
+            .job("Work", options(work).middleware(noting("own")))
             .middleware(noting("inner"))
             .on_stop(move |log| async move {
                 *keep.borrow_mut() = Some(log);

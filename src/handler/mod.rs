@@ -45,9 +45,11 @@
 mod arity;
 mod blocking;
 mod call;
+mod class;
 mod context;
 mod error;
 mod middleware;
+mod options;
 mod policy;
 mod registry;
 #[cfg(feature = "tokio")]
@@ -55,6 +57,7 @@ mod tokio_jobs;
 mod typed;
 // What a handler may ask for.
 mod cancel;
+mod desk;
 mod fair;
 mod send_ctx;
 mod services;
@@ -69,10 +72,12 @@ pub use call::{Handler, IntoJobResult, Rest};
 pub use cancel::CancelFlag;
 pub use companions::CompanionPriority;
 pub use context::{Ctx, JobInfo};
+pub use desk::{Enqueued, NotShared};
 pub use error::{JobError, JobResult, Verdict};
 pub(crate) use fair::give_way;
 pub use fair::yield_if_needed;
 pub use middleware::Next;
+pub use options::{WithOptions, options};
 pub use policy::{Exponential, RetryPolicy};
 pub use registry::Registry;
 pub use send_ctx::SendCtx;
@@ -83,4 +88,4 @@ pub use typed::JobHandler;
 pub(crate) use entry::{Call, Entry};
 pub(crate) use handlers::{Handlers, TearDown};
 pub(crate) use policy::course;
-pub(crate) use pool::{JobFuture, Started};
+pub(crate) use pool::{JobFuture, Started, panicked};

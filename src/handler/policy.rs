@@ -14,27 +14,27 @@ use crate::job::{Course, History};
 use crate::limits::{RETRY_DELAY_MAX, RETRY_JITTER};
 
 /// When a failed job runs again, while its payload's `retries` allow it. Set for a job with
-/// [`Registry::retry_policy`](super::Registry::retry_policy).
+/// [`options`](super::options).
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use jiggler_uring::{Exponential, Registry, RetryPolicy};
+/// use jiggler_uring::{Exponential, Registry, RetryPolicy, options};
 ///
 /// async fn charge(_order: u64) {}
 /// async fn sync(_account: u64) {}
 /// async fn import(_file: String) {}
 ///
 /// let growing = Exponential { base: Duration::from_secs(2), factor: 3.0, max: Duration::from_secs(3_600) };
+/// let growing = RetryPolicy::exponential(growing).jitter(0.5);
+/// let by_error = RetryPolicy::by(|attempt, error| match error.class() {
+///     "BadFile" => None, // no pause makes it a good one: to the dead set
+///     _ => Some(Duration::from_secs(10) * attempt),
+/// });
 /// let registry = Registry::new(())
 ///     .job("Charge", charge) // the gem's: 16 s, 31 s, 96 s, 271 s, … and up to a tenth more
-///     .job("Sync", sync)
-///     .retry_policy(RetryPolicy::exponential(growing).jitter(0.5)) // 2 s, 6 s, 18 s, … and up to half more
-///     .job("Import", import)
-///     .retry_policy(RetryPolicy::by(|attempt, error| match error.class() {
-///         "BadFile" => None, // no pause makes it a good one: to the dead set
-///         _ => Some(Duration::from_secs(10) * attempt),
-///     }));
+///     .job("Sync", options(sync).retry_policy(growing)) // 2 s, 6 s, 18 s, … and up to half more
+///     .job("Import", options(import).retry_policy(by_error));
 /// # drop(registry);
 /// ```
 ///

@@ -5,6 +5,7 @@
 //!
 //! Panics end here: in decoding, in any poll, in the drop of a future (P7).
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -146,20 +147,23 @@ fn give_back<F>(idle: &RefCell<Vec<Slot<F>>>, slot: Slot<F>) {
 pub(super) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, JobError> {
     // State the code leaves half-done is its own problem: the future is dropped and never polled again, and state
     // shared by handlers is exposed just as it is when a thread panics.
-    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
-        let message = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "the panic carried no message".to_owned());
-        // Dropping a panic payload may itself panic; such a payload is leaked instead.
-        std::mem::forget(payload);
-        let error = JobError::new(CLASS_PANIC, message);
-        match here::take_backtrace() {
-            Some(backtrace) => error.with_backtrace(backtrace),
-            None => error,
-        }
-    })
+    catch_unwind(AssertUnwindSafe(code)).map_err(panicked)
+}
+
+/// A panic as an error.
+pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> JobError {
+    let message = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "the panic carried no message".to_owned());
+    // Dropping a panic payload may itself panic; such a payload is leaked instead.
+    std::mem::forget(payload);
+    let error = JobError::new(CLASS_PANIC, message);
+    match here::take_backtrace() {
+        Some(backtrace) => error.with_backtrace(backtrace),
+        None => error,
+    }
 }
 
 #[cfg(test)]

@@ -4,33 +4,31 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use super::companions::Companions;
-use super::entry::{AnyHandler, Bound, Entry, Home};
+use super::entry::{Bound, Entry, Home};
 use super::handlers::Handlers;
-use super::middleware::{Layer, Next, layer};
+use super::middleware::{Next, layer};
+use super::options::JobOptions;
 use super::pool::FuturePool;
 use super::typed::Whole;
-use super::{Ctx, Handler, IntoJobResult, JobHandler, RetryPolicy};
+use super::{Ctx, Handler, IntoJobResult, JobHandler};
 use crate::client::{InvalidJob, Job, NewJob};
 use crate::job::{DeadJob, FailedJob};
 use crate::limits::RETRIES_MAX;
-use crate::wire::QueueName;
 
 /// The handlers of one core, by job name, around the state they share.
 ///
-/// Options for one job ([`retry_queue`](Self::retry_queue), [`retry_policy`](Self::retry_policy),
-/// [`retries`](Self::retries), [`timeout`](Self::timeout), [`job_middleware`](Self::job_middleware)) apply to the
-/// most recently registered job.
+/// What concerns one job alone (timeout, retries, middleware) is given with its handler: [`options`](super::options). A
+/// mistake in a registry, such as a name that is taken, ends the worker before it takes its first job, with exit code 2 and
+/// the line at which it was made.
 pub struct Registry<S = ()> {
     home: Rc<Home<S>>,
     handlers: Handlers,
-    last: String,
-    /// Middleware of the most recently registered job.
-    last_layers: Option<Rc<RefCell<Vec<Layer<S>>>>>,
     /// The threads of blocking handlers.
     pub(super) companions: Rc<Companions>,
     /// The program's own runtime, if it has supplied one.
@@ -46,129 +44,83 @@ impl<S: 'static> Registry<S> {
         Self {
             home: Rc::new(home),
             handlers,
-            last: String::new(),
-            last_layers: None,
             companions: Rc::default(),
             #[cfg(feature = "tokio")]
             tokio: None,
         }
     }
 
-    /// Registers `handler` under `name`: the job's class name on the Ruby side, for example `Billing::Charge`.
+    /// Registers `handler` under `name`: the job's class name on the Ruby side, for example `Billing::Charge`. For a job
+    /// that is a struct there is [`handle`](Self::handle).
     ///
     /// # Panics
     /// If the name is taken: two handlers for one name are a bug in the program.
     #[must_use]
-    pub fn job<M, H>(mut self, name: &str, handler: H) -> Self
+    #[track_caller]
+    pub fn job<M, H>(self, name: &str, mut handler: H) -> Self
     where
         M: 'static,
         H: Handler<S, M>,
     {
-        let layers: Rc<RefCell<Vec<Layer<S>>>> = Rc::default();
-        let bound = Bound {
-            home: Rc::clone(&self.home),
-            handler,
-            layers: Rc::clone(&layers),
-            pool: FuturePool::new(),
-            layered: FuturePool::new(),
-        };
-        self.last_layers = Some(layers);
-        self.add(name, Box::new(bound))
+        let options = handler.take_options();
+        self.add(name, handler, options)
     }
 
     /// Registers the handler of a job that is a struct, under the name of its type and with that type's options: see
-    /// [`Job`].
+    /// [`Job`]. Options given with the handler go before those of the type.
     ///
     /// # Panics
-    /// If the name is taken, or the type asks for more than [`RETRIES_MAX`] retries.
+    /// If the name is taken, or the type asks for more than [`RETRIES_MAX`](crate::limits::RETRIES_MAX) retries.
     #[must_use]
-    pub fn handle<J, M, H>(self, handler: H) -> Self
+    #[track_caller]
+    pub fn handle<J, M, H>(self, mut handler: H) -> Self
     where
         J: Job + DeserializeOwned + 'static,
         M: 'static,
         H: JobHandler<S, J, M>,
     {
-        let mut registry = self.job(J::NAME, Whole { handler, job: PhantomData });
-        if let Some(retries) = J::RETRIES {
-            registry = registry.retries(retries);
-        }
-        registry.last_job("handle").queue = Some(J::QUEUE.into());
-        match J::RETRY_QUEUE {
-            Some(queue) => registry.retry_queue(queue),
-            None => registry,
-        }
+        let options = handler.take_options().or(JobOptions::of_type::<J>());
+        self.add(J::NAME, Whole { handler, job: PhantomData }, options)
     }
 
-    fn add(mut self, name: &str, handler: Box<dyn AnyHandler>) -> Self {
-        let earlier = self.handlers.by_name.insert(name.into(), Entry::new(handler));
+    #[track_caller]
+    pub(super) fn add<M, H>(mut self, name: &str, handler: H, options: JobOptions<S>) -> Self
+    where
+        M: 'static,
+        H: Handler<S, M>,
+    {
+        let JobOptions { queue, retry_queue, policy, retries, timeout, layers } = options;
+        let home = Rc::clone(&self.home);
+        let bound = Bound { home, handler, layers, pool: FuturePool::new(), layered: FuturePool::new() };
+        let entry = Entry {
+            handler: Box::new(bound),
+            number: 0,
+            queue,
+            retry_queue,
+            policy: policy.unwrap_or_default(),
+            retries,
+            timeout,
+        };
+        let earlier = self.handlers.by_name.insert(name.into(), entry);
         assert!(earlier.is_none(), "job {name} is registered twice");
-        self.last = name.to_owned();
-        self
-    }
-
-    /// Sends the retries of the most recently registered job to this queue, like `retry_queue` in the gem's class
-    /// options.
-    ///
-    /// # Panics
-    /// If no job is registered yet, or no worker may be given a queue of this name: what it holds could never run.
-    #[must_use]
-    pub fn retry_queue(mut self, queue: &str) -> Self {
-        let checked = QueueName::new(queue).map(drop);
-        assert_eq!(checked, Ok(()), "no worker may be given the retry queue of job {}", self.last);
-        self.last_job("retry_queue").retry_queue = Some(queue.into());
-        self
-    }
-
-    /// Retries the most recently registered job by this policy instead of [`RetryPolicy::gem`].
-    ///
-    /// # Panics
-    /// If no job is registered yet.
-    #[must_use]
-    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
-        self.last_job("retry_policy").policy = policy;
-        self
-    }
-
-    /// How many retries a payload of the most recently registered job gets if it names none. A number in the payload
-    /// takes precedence: Ruby's client always names one, 0 by default, ours only if told. A Ruby server ignores this
-    /// and reads a missing number as 0.
-    ///
-    /// # Panics
-    /// If no job is registered yet, or for more than [`RETRIES_MAX`] retries.
-    #[must_use]
-    pub fn retries(mut self, retries: u32) -> Self {
-        assert!(retries <= RETRIES_MAX, "{retries} retries are more than the {RETRIES_MAX} allowed");
-        self.last_job("retries").retries = Some(retries);
         self
     }
 
     /// The number of retries of every job in this registry without one of its own, in payload or registry; 0 unless
-    /// set. `--default-retries` overrides it. See [`retries`](Self::retries).
+    /// set. `--default-retries` overrides it. See [`WithOptions::retries`](super::WithOptions::retries).
     ///
     /// # Panics
-    /// For more than [`RETRIES_MAX`] retries.
+    /// For more than [`RETRIES_MAX`](crate::limits::RETRIES_MAX) retries.
     #[must_use]
+    #[track_caller]
     pub fn default_retries(mut self, retries: u32) -> Self {
         assert!(retries <= RETRIES_MAX, "{retries} retries are more than the {RETRIES_MAX} allowed");
         self.handlers.default_retries = retries;
         self
     }
 
-    /// Ends a run of the most recently registered job that takes longer than this: its future is dropped at its await
-    /// point, and the job has failed with class `JigglerUring::Timeout`, to be retried by its policy. Overrides
-    /// [`default_timeout`](Self::default_timeout); without either, a job may run forever.
-    ///
-    /// A job that never awaits cannot be ended; it is logged as a stall.
-    ///
-    /// # Panics
-    /// If no job is registered yet.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.last_job("timeout").timeout = Some(timeout);
-        self
-    }
-
-    /// The timeout of every job in this registry without one of its own; see [`timeout`](Self::timeout).
+    /// The timeout of every job in this registry without one of its own; see
+    /// [`WithOptions::timeout`](super::WithOptions::timeout).
     #[must_use]
     pub fn default_timeout(mut self, timeout: Duration) -> Self {
         self.handlers.default_timeout = Some(timeout);
@@ -208,29 +160,24 @@ impl<S: 'static> Registry<S> {
         self
     }
 
-    /// Like [`middleware`](Self::middleware), but only around the most recently registered job, inside that of all
-    /// jobs.
-    ///
-    /// # Panics
-    /// If no job is registered yet.
-    #[must_use]
-    pub fn job_middleware<F, Fut>(self, function: F) -> Self
-    where
-        F: Fn(Ctx<S>, Next) -> Fut + 'static,
-        Fut: Future<Output: IntoJobResult> + 'static,
-    {
-        match &self.last_layers {
-            Some(layers) => layers.borrow_mut().push(layer(function)),
-            None => no_job_yet("job_middleware"),
-        }
-        self
-    }
-
     /// Passes every job that a handler pushes ([`Ctx::enqueue`]) through `hook` first, which may change or refuse it
     /// ([`InvalidJob::refused`]). [`Client::on_enqueue`](crate::Client::on_enqueue) does the same for other programs.
     #[must_use]
     pub fn on_enqueue(self, hook: impl Fn(NewJob) -> Result<NewJob, InvalidJob> + 'static) -> Self {
         self.home.services.hook(Box::new(hook));
+        self
+    }
+
+    /// Lets handlers off this core's thread read a part of the state: [`SendCtx::part`](super::SendCtx::part) finds it by
+    /// its type. The same `Arc` may be in the state, for the handlers on the core.
+    ///
+    /// # Panics
+    /// If there is a part of this type already.
+    #[must_use]
+    #[track_caller]
+    pub fn share<T: Send + Sync + 'static>(self, part: Arc<T>) -> Self {
+        let is_first = self.home.services.share(part);
+        assert!(is_first, "a {} is shared twice", std::any::type_name::<T>());
         self
     }
 
@@ -309,14 +256,6 @@ impl<S: 'static> Registry<S> {
         self
     }
 
-    fn last_job(&mut self, option: &str) -> &mut Entry {
-        let entry = self.handlers.by_name.get_mut(self.last.as_str());
-        match entry {
-            Some(entry) => entry,
-            None => no_job_yet(option),
-        }
-    }
-
     /// The registered names, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let mut names: Vec<&str> = self.handlers.by_name.keys().map(|name| &**name).collect();
@@ -334,43 +273,19 @@ impl<S: 'static> Registry<S> {
     }
 }
 
-#[expect(clippy::panic, reason = "a mistake in the program, found when it starts")]
-fn no_job_yet(option: &str) -> ! {
-    panic!("{option}(…) comes before any job")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::JobError;
+    use super::super::options::options;
     use super::super::pool::caught;
     use super::*;
 
-    async fn nothing() {}
-
-    #[test]
-    fn options_are_those_of_the_job_registered_last() {
-        let policy = || RetryPolicy::fixed(Duration::from_secs(3));
-        let registry = Registry::new(())
-            .job("A", nothing)
-            .retries(RETRIES_MAX)
-            .job("B", nothing)
-            .retry_queue("later")
-            .retry_policy(policy());
-        let handlers = registry.into_handlers();
-        let (a, b) = (handlers.find("A").unwrap(), handlers.find("B").unwrap());
-        assert_eq!([Some(a), Some(b), None].map(|entry| handlers.retries(entry)), [RETRIES_MAX, 0, 0]);
-        assert_eq!((a.retry_queue.as_deref(), b.retry_queue.as_deref()), (None, Some("later")));
-        let shown = |entry| format!("{:?}", handlers.policy(entry));
-        let (gem, fixed) = (format!("{:?}", RetryPolicy::gem()), format!("{:?}", policy()));
-        assert_eq!([shown(Some(a)), shown(Some(b)), shown(None)], [gem.clone(), fixed, gem]);
-    }
-
     #[test]
     fn the_job_names_its_retries_before_the_operator_and_the_operator_before_the_program() {
-        let registry =
-            || Registry::new(()).default_retries(4).job("Own", nothing).retries(2).job("Any", nothing);
         let retries = |configured| {
-            let mut handlers = registry().into_handlers();
+            let registry = Registry::new(()).default_retries(4);
+            let registry = registry.job("Own", options(async || {}).retries(2)).job("Any", async || {});
+            let mut handlers = registry.into_handlers();
             handlers.set_default_retries(configured);
             ["Own", "Any", "Unknown"].map(|name| handlers.retries(handlers.find(name)))
         };
@@ -380,18 +295,11 @@ mod tests {
     }
 
     #[test]
-    fn options_without_a_job_and_too_many_retries_are_refused() {
-        let refused = |build: fn() -> Registry| caught(build).err().unwrap().message().to_owned();
-        assert_eq!(refused(|| Registry::new(()).retries(1)), "retries(…) comes before any job");
-        assert_eq!(refused(|| Registry::new(()).retry_queue("q")), "retry_queue(…) comes before any job");
-        let policy = || Registry::new(()).retry_policy(RetryPolicy::gem());
-        assert_eq!(refused(policy), "retry_policy(…) comes before any job");
-        for too_many in [
-            || Registry::new(()).job("A", nothing).retries(RETRIES_MAX + 1),
-            || Registry::new(()).default_retries(RETRIES_MAX + 1),
-        ] {
-            assert_eq!(refused(too_many), "1001 retries are more than the 1000 allowed");
-        }
+    fn too_many_retries_and_a_name_that_is_taken_are_refused() {
+        let too_many = || Registry::new(()).default_retries(RETRIES_MAX + 1);
+        assert_eq!(caught(too_many).err().unwrap().message(), "1001 retries are more than the 1000 allowed");
+        let twice = || Registry::new(()).job("A", async || {}).blocking("A", || {});
+        assert_eq!(caught(twice).err().unwrap().message(), "job A is registered twice");
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! In a test nothing does, and what is enqueued stays in memory.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::sync::Arc;
 
+use super::desk::{Desk, Parts};
 use crate::client::{LocalClient, LocalHook};
 
 /// One per core.
@@ -13,6 +15,9 @@ pub(crate) struct Services {
     client: OnceCell<LocalClient>,
     /// Until there is a client.
     hooks: RefCell<Vec<LocalHook>>,
+    /// For handlers off this thread; opened by the first.
+    desk: OnceCell<Desk>,
+    parts: RefCell<Arc<Parts>>,
     shard: Cell<usize>,
     stopping: Cell<bool>,
 }
@@ -36,6 +41,19 @@ impl Services {
 
     pub(super) fn client(&self) -> &LocalClient {
         self.client.get_or_init(|| LocalClient::in_memory().hooked(self.hooks.take()))
+    }
+
+    pub(super) fn desk(&self) -> &Desk {
+        self.desk.get_or_init(|| Desk::open(self.client().clone()))
+    }
+
+    /// Lets other threads read this part of the state. Returns whether there was none of its type yet.
+    pub(super) fn share<T: Send + Sync + 'static>(&self, part: Arc<T>) -> bool {
+        Arc::make_mut(&mut self.parts.borrow_mut()).add(part)
+    }
+
+    pub(super) fn parts(&self) -> Arc<Parts> {
+        Arc::clone(&self.parts.borrow())
     }
 
     pub(super) fn shard(&self) -> usize {

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::arity::for_each_arity;
 use super::call::{LastParameter, WithCtx};
+use super::options::JobOptions;
 use super::pool::caught;
 use super::{Ctx, IntoJobResult, JobError, JobResult, Registry, SendCtx};
 use crate::job::failure::CLASS_COMPANION;
@@ -33,10 +34,11 @@ use crate::stats::here::carried;
     note = "its future and what it captures must be `Send`; the result must be `()` or `Result<(), E>` where `E` is an \
             error or `JobError`"
 )]
-pub trait TokioHandler<S, Marker>: Send + Sync + 'static {
+pub trait TokioHandler<S, Marker>: 'static {
     /// Registers itself.
     #[doc(hidden)]
-    fn register(self, name: &str, registry: Registry<S>) -> Registry<S>;
+    #[track_caller]
+    fn register(self, name: &str, options: JobOptions<S>, registry: Registry<S>) -> Registry<S>;
 }
 
 impl<S: 'static> Registry<S> {
@@ -66,11 +68,12 @@ impl<S: 'static> Registry<S> {
     /// # Panics
     /// If the name is taken, or no runtime can be created.
     #[must_use]
+    #[track_caller]
     pub fn tokio<M, H>(self, name: &str, handler: H) -> Self
     where
         H: TokioHandler<S, M>,
     {
-        handler.register(name, self)
+        handler.register(name, JobOptions::default(), self)
     }
 
     /// Runs the [`tokio`](Self::tokio) jobs registered after this on a runtime of your own.
@@ -144,14 +147,16 @@ macro_rules! tokio_handlers {
             $($arg: DeserializeOwned + Send + 'static,)*
             $($last: LastParameter + Send + 'static,)?
         {
-            fn register(self, name: &str, registry: Registry<S>) -> Registry<S> {
+            #[track_caller]
+            fn register(self, name: &str, options: JobOptions<S>, registry: Registry<S>) -> Registry<S> {
                 let (function, runtime) = (Arc::new(self), runtime(&registry));
-                registry.job::<fn($($arg,)* $($last)?), _>(name, move |$($arg: $arg,)* $($last: $last)?| {
+                let handler = move |$($arg: $arg,)* $($last: $last)?| {
                     let function = Arc::clone(&function);
                     // Called on the runtime too: a library may need it before its first await.
                     let job = async move { function($($arg,)* $($last)?).await.into_job_result() };
                     TokioTask(runtime.spawn(carried(job)))
-                })
+                };
+                registry.add::<fn($($arg,)* $($last)?), _>(name, handler, options)
             }
         }
 
@@ -164,14 +169,15 @@ macro_rules! tokio_handlers {
             $($arg: DeserializeOwned + Send + 'static,)*
             $($last: LastParameter + Send + 'static,)?
         {
-            fn register(self, name: &str, registry: Registry<S>) -> Registry<S> {
+            #[track_caller]
+            fn register(self, name: &str, options: JobOptions<S>, registry: Registry<S>) -> Registry<S> {
                 let (function, runtime) = (Arc::new(self), runtime(&registry));
                 let handler = move |ctx: Ctx<S>, $($arg: $arg,)* $($last: $last)?| {
                     let (function, ctx) = (Arc::clone(&function), SendCtx::of(&ctx));
                     let job = async move { function(ctx, $($arg,)* $($last)?).await.into_job_result() };
                     TokioTask(runtime.spawn(carried(job)))
                 };
-                registry.job::<WithCtx<fn($($arg,)* $($last)?)>, _>(name, handler)
+                registry.add::<WithCtx<fn($($arg,)* $($last)?)>, _>(name, handler, options)
             }
         }
     )* };

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 
 use super::call::WithCtx;
+use super::options::JobOptions;
 use super::{Ctx, Handler, IntoJobResult};
 use crate::client::Job;
 use crate::job::Args;
@@ -24,6 +25,12 @@ pub trait JobHandler<S, J, Marker>: 'static {
     /// Calls the function.
     #[doc(hidden)]
     fn call_with(&self, ctx: &dyn Fn() -> Ctx<S>, job: J) -> Self::Future;
+
+    /// The options given with it; called once.
+    #[doc(hidden)]
+    fn take_options(&mut self) -> JobOptions<S> {
+        JobOptions::default()
+    }
 }
 
 impl<S, J, F, Fut> JobHandler<S, J, fn(J)> for F

@@ -3,6 +3,7 @@
 //! | module | what | cargo feature |
 //! |---|---|---|
 //! | [`timer`] | sleeping, bounding a wait, ticking | |
+//! | [`spawn`] | several waits at once, in one job | |
 //! | [`fs`] | reading, writing and appending to files | |
 #![cfg_attr(feature = "http", doc = "| [`http`] | an HTTP/1.1 client with kept-alive connections | `http` |")]
 #![cfg_attr(feature = "postgres", doc = "| [`postgres`] | a pool of PostgreSQL connections | `postgres` |")]
@@ -37,7 +38,10 @@ mod readiness;
 mod resolve;
 #[cfg(any(feature = "http", feature = "postgres"))]
 mod stream;
+mod task;
 #[cfg(any(feature = "http", feature = "postgres"))]
 mod warm_up;
 #[cfg(any(feature = "http", feature = "postgres"))]
 mod wire;
+
+pub use task::{Task, spawn};

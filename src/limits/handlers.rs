@@ -45,3 +45,10 @@ pub const CANCEL_REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Jobs that one drain of a test worker runs: beyond this, something keeps pushing itself forever.
 pub const DRAIN_JOBS_MAX: usize = 100_000;
+
+/// Longest class read off an error's `Debug` text, in bytes: a column of a table.
+pub const ERROR_CLASS_BYTES_MAX: usize = 64;
+
+/// Pushes and notes of handlers off their shard's thread that may wait for it. Each handler waits for its own, so this many
+/// come only of tokio handlers that push side by side.
+pub const DESK_ORDERS_MAX: usize = 4_096;

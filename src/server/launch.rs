@@ -1,26 +1,26 @@
 //! Starts the executors and waits until they end.
 
-use std::{cell::RefCell, collections::BTreeMap, fmt::Display, future::Future};
-use std::{sync::Arc, sync::OnceLock, time::Duration, time::Instant};
+use std::future::Future;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc, sync::OnceLock, time::Duration, time::Instant};
 
-use core_affinity::CoreId;
-use glommio::{CpuSet, ExecutorJoinHandle, LocalExecutorBuilder};
+use glommio::ExecutorJoinHandle;
 
+use super::build::{self, IntoRegistry, Unbuilt};
+use super::executor::{self, executor, pin};
 use super::launch_error::{LaunchError, judge};
 use super::placement::{Core, Placement};
 use super::pulse;
 use super::reload::{self, Source};
-use crate::cli::{Failure, VERSION};
+use crate::cli::{Failure, Program, VERSION};
 use crate::client::LocalClient;
 use crate::config::{Config, Mode, Unknown};
 use crate::control::{
     self, ControlOptions, DutyOptions, Expected, Outcome, Reload, RubyListTimes, ServiceManager, Settings,
 };
-use crate::handler::{Registry, TearDown};
+use crate::handler::TearDown;
 use crate::ids::process_uuid;
-use crate::limits::{
-    EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, STOP_END, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN,
-};
+use crate::limits::{STOP_END, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
 use crate::mesh::{self, Ending, ShardEnd};
 use crate::resp::RedisUrl;
 use crate::shard::{self, ShardOptions};
@@ -38,7 +38,7 @@ pub(super) struct Ended {
 }
 
 /// Runs shards and control to their end. Starts over under a new identity if others took this process for dead.
-pub(super) fn run<F, Fut, S, E>(
+pub(super) fn run<F, Fut>(
     config: &Config,
     source: Source,
     placement: &Placement,
@@ -47,21 +47,23 @@ pub(super) fn run<F, Fut, S, E>(
 ) -> Ended
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
     match try_run(config, source, placement, at, factory) {
         Ok(outcome) => Ended {
             result: judge(&outcome.endings).map_err(Failure::from),
             must_end_by: outcome.deadline.map(|deadline| deadline + STOP_END),
         },
+        // To start it again would not help.
+        Err(LaunchError::Unbuilt(error @ Unbuilt::Mistake { .. })) => {
+            Ended { result: Err(Failure::usage(error)), must_end_by: None }
+        }
         Err(error) => Ended { result: Err(error.into()), must_end_by: None },
     }
 }
 
 /// One identity after the other, until a stop.
-fn try_run<F, Fut, S, E>(
+fn try_run<F, Fut>(
     config: &Config,
     source: Source,
     placement: &Placement,
@@ -70,14 +72,12 @@ fn try_run<F, Fut, S, E>(
 ) -> Result<Outcome, LaunchError>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
     // From here on no signal has its default effect; control receives them.
     glommio::signal::block(&control::SIGNALS)
         .map_err(|error| LaunchError::Executor { what: "signals".to_owned(), reason: error.to_string() })?;
-    look_at_cpus();
+    executor::look_at_cpus();
     let mut reload = reload::reload(source, config);
     let mut settings = settings(config);
     let keys = Dialect::default().keys(at.url.is_cluster());
@@ -147,22 +147,60 @@ impl Life<'_> {
 }
 
 /// Runs one identity to its end.
-fn run_as<F, Fut, S, E>(
+fn run_as<F, Fut>(
     life: &Life<'_>,
     reload: Option<Reload>,
     factory: &F,
 ) -> Result<(Outcome, Option<Reload>), LaunchError>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
-    let Life { uuid, config, placement, .. } = life;
+    let Life { placement, .. } = life;
     let shards = shard_options(life);
     let control_options = control_options(life, &shards);
+    let mut ends = Vec::with_capacity(shards.len());
+    let mut running = Vec::with_capacity(shards.len());
+    let (told, built) = sync_channel(shards.len());
+    for (options, &cpu) in shards.into_iter().zip(&placement.cpus) {
+        let (control_end, shard_end) = mesh::link();
+        ends.push(control_end);
+        let core = Core { index: options.shard, count: placement.cpus.len() };
+        let seat = Seat { cpu, core, names: Arc::clone(&control_options.names) };
+        running.push(spawn_shard(options, shard_end, seat, factory.clone(), told.clone())?);
+    }
+    drop(told);
+    let cpu = placement.cpus[0];
+    let control = executor("control", cpu)
+        .spawn(move || async move {
+            pin(cpu);
+            pulse::start(None);
+            control::run(control_options, ends, reload).await
+        })
+        .map_err(|error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() })?;
+    // Control has started: a signal also stops a process whose registries take long to build.
+    let unbuilt = build::first_failure(&built);
+    if unbuilt.is_none() {
+        say_working(life);
+    }
+    let outcome = control.join().map_err(|_| LaunchError::ControlLost)?;
+    for shard in running {
+        // Its outcome is known; a panic of its thread was logged and counts as jobs left behind.
+        let _ended = shard.join();
+    }
+    match unbuilt {
+        Some(unbuilt) => Err(unbuilt.into()),
+        None => Ok(outcome),
+    }
+}
+
+/// The first line of a worker that runs jobs.
+fn say_working(life: &Life<'_>) {
+    let Life { uuid, config, placement, .. } = life;
     tracing::info!(
         version = VERSION,
+        program = Program::title(),
+        tag = config.tag,
         pid = std::process::id(),
         uuid,
         cores = placement.cpus.len(),
@@ -173,29 +211,6 @@ where
         environment = config.environment,
         "working"
     );
-    let mut ends = Vec::with_capacity(shards.len());
-    let mut running = Vec::with_capacity(shards.len());
-    for (options, &cpu) in shards.into_iter().zip(&placement.cpus) {
-        let (control_end, shard_end) = mesh::link();
-        ends.push(control_end);
-        let core = Core { index: options.shard, count: placement.cpus.len() };
-        let names = Arc::clone(&control_options.names);
-        running.push(spawn_shard(options, shard_end, Seat { cpu, core, names }, factory.clone())?);
-    }
-    let cpu = placement.cpus[0];
-    let control = executor("control", cpu)
-        .spawn(move || async move {
-            pin(cpu);
-            pulse::start(None);
-            control::run(control_options, ends, reload).await
-        })
-        .map_err(|error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() })?;
-    let outcome = control.join().map_err(|_| LaunchError::ControlLost)?;
-    for shard in running {
-        // Its outcome is known; a panic of its thread was logged and counts as jobs left behind.
-        let _ended = shard.join();
-    }
-    Ok(outcome)
 }
 
 /// Where a shard runs, and where it says what it can run.
@@ -205,17 +220,16 @@ struct Seat {
     names: Arc<OnceLock<Option<Vec<String>>>>,
 }
 
-fn spawn_shard<F, Fut, S, E>(
+fn spawn_shard<F, Fut>(
     options: ShardOptions,
     end: ShardEnd,
     seat: Seat,
     factory: F,
+    told: SyncSender<Result<(), Unbuilt>>,
 ) -> Result<ExecutorJoinHandle<()>, LaunchError>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
     let Seat { cpu, core, names } = seat;
     let shard = options.shard;
@@ -229,51 +243,25 @@ where
             let clock = options.clock();
             let client = LocalClient::reckoning(options.realm.keys(), options.url.clone(), name, clock);
             let handlers = async {
-                let registry = factory(core).await.map_err(|error| error.to_string())?;
-                let mut handlers = registry.into_handlers();
+                let built = build::build(&factory, core).await;
+                // Full or closed only if nobody waits for it any more.
+                let (built, report) = match built {
+                    Ok(handlers) => (Some(handlers), Ok(())),
+                    Err(unbuilt) => (None, Err(unbuilt)),
+                };
+                let _unheard = told.try_send(report);
+                drop(told);
+                let mut handlers = built?;
                 // All cores have the same.
                 let _by_the_first = names.set(handlers.published_names());
                 let _for_others = handlers.services().attach(shard, client);
                 tear_down.replace(handlers.take_tear_down());
-                Ok(handlers)
+                Some(handlers)
             };
             shard::run(options, end, handlers).await;
             tear_down.into_inner().run(shard).await;
         })
         .map_err(|error| LaunchError::Executor { what: name, reason: error.to_string() })
-}
-
-/// An executor on this CPU. Where the kernel does not show its CPUs, glommio cannot place it, and the executor's thread
-/// pins itself: [`pin`].
-fn executor(name: &str, cpu: usize) -> LocalExecutorBuilder {
-    let placement = match CpuSet::online() {
-        Ok(cpus) if !cpus.clone().filter(|location| location.cpu == cpu).is_empty() => {
-            glommio::Placement::Fixed(cpu)
-        }
-        _ => glommio::Placement::Unbound,
-    };
-    LocalExecutorBuilder::new(placement)
-        .name(name)
-        .io_memory(EXECUTOR_IO_BYTES)
-        .preempt_timer(EXECUTOR_PREEMPT)
-}
-
-/// Keeps this thread on its CPU; of no effect where glommio has done so.
-fn pin(cpu: usize) {
-    if !core_affinity::set_for_current(CoreId { id: cpu }) {
-        tracing::warn!(cpu, "a thread cannot be kept on its cpu (sched_setaffinity); it moves between them");
-    }
-}
-
-/// Logs what glommio lacks in order to know the CPUs.
-fn look_at_cpus() {
-    if let Err(error) = CpuSet::online() {
-        tracing::warn!(
-            %error,
-            "the kernel does not show its cpus (/sys/devices/system/cpu), so threads are kept on theirs without a look at \
-             which share a core; mount /sys to change that"
-        );
-    }
 }
 
 fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
@@ -329,6 +317,8 @@ fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
     ControlOptions {
         uuid: uuid.clone(),
         url: RedisUrl::clone(url),
+        program: Program::title().unwrap_or_default(),
+        tag: config.tag.clone().unwrap_or_default(),
         keys: *keys,
         presence: Presence::new(*keys, &shown),
         duties: duties(life, shards.len(), &names),

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::build::Unbuilt;
 use crate::mesh::Ending;
 
 /// Why a process ran and did not end as it should.
@@ -23,19 +24,19 @@ pub(super) enum LaunchError {
     /// A shard was declared dead.
     #[error("shard {shard} was declared dead and its jobs run elsewhere")]
     Fenced { shard: usize },
-    /// The factory failed.
-    #[error("the handlers of shard {shard} could not be built; the log says why")]
-    NoState { shard: usize },
+    /// The factory failed, or made a mistake.
+    #[error(transparent)]
+    Unbuilt(#[from] Unbuilt),
 }
 
 /// The worst outcome decides.
 pub(super) fn judge(endings: &[(usize, Ending)]) -> Result<(), LaunchError> {
     for &(shard, how) in endings {
         match how {
-            Ending::Clean | Ending::Unheard => {}
+            // Why it was not built was said where it was built.
+            Ending::Clean | Ending::Unheard | Ending::NoState => {}
             Ending::LeftBehind { jobs } => return Err(LaunchError::LeftBehind { shard, jobs }),
             Ending::Fenced => return Err(LaunchError::Fenced { shard }),
-            Ending::NoState => return Err(LaunchError::NoState { shard }),
         }
     }
     Ok(())

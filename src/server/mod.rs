@@ -4,7 +4,9 @@
 //! local or private); Redis checks; signals blocked, so that they are blocked in every thread created from here on;
 //! executors. The end is the reverse: shards, control, private Redis.
 
+mod build;
 mod carry_out;
+mod executor;
 mod launch;
 mod launch_error;
 mod placement;
@@ -13,22 +15,21 @@ mod pulse;
 mod reload;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::cli::{self, Failure, Invocation};
+use crate::cli::{self, Failure, Invocation, Program};
 use crate::config::Config;
 use crate::control::SIGNALS;
-use crate::handler::Registry;
 use crate::limits::BACKTRACE_BYTES_MAX;
 use crate::stats::here::{self, JobHere};
 use crate::time::RedisClock;
 use crate::{boot, embedded};
 use carry_out::carry_out;
 
+pub use build::IntoRegistry;
 use launch::At;
 pub use placement::Core;
 use reload::Source;
@@ -36,47 +37,73 @@ use reload::Source;
 /// A worker program, ready to run; created by [`worker`].
 pub struct Worker<F> {
     factory: F,
+    program: Program,
 }
 
 /// A worker program with your own jobs.
 ///
-/// `factory` is called once on each core that runs jobs, on that core, and builds its [`Registry`] around its state, which
-/// other cores never see. It must not depend on another core to make progress.
+/// `factory` is called once on each core that runs jobs, on that core, and builds its [`Registry`](crate::Registry) around
+/// its state, which other cores never see. It returns the registry, or a `Result` with any error that
+/// [`JobError`](crate::JobError) takes. It must not depend on another core to make progress.
+///
+/// A factory that fails ends the process with exit code 1, before it takes a job: what it needs may be there at the next
+/// attempt. A mistake in the registry, which panics, ends it with exit code 2.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
 ///
-/// use jiggler_uring::{JobError, Registry};
+/// use jiggler_uring::Registry;
 ///
 /// async fn greet(name: String) {
 ///     println!("hello {name}");
 /// }
 ///
 /// fn main() -> ExitCode {
-///     jiggler_uring::worker(|_core| async { Ok::<_, JobError>(Registry::new(()).job("Greet", greet)) }).run()
+///     jiggler_uring::worker(|_core| async { Registry::new(()).job("Greet", greet) }).run()
 /// }
 /// ```
-pub fn worker<F, Fut, S, E>(factory: F) -> Worker<F>
+pub fn worker<F, Fut>(factory: F) -> Worker<F>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
-    Worker { factory }
+    Worker { factory, program: Program::default() }
 }
 
-impl<F, Fut, S, E> Worker<F>
+impl<F, Fut> Worker<F>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
+    /// The version of your program, which `--version`, `processes`, `top` and the log show, each beside that of the engine.
+    ///
+    /// ```no_run
+    /// # use jiggler_uring::Registry;
+    /// jiggler_uring::worker(|_core| async { Registry::new(()) })
+    ///     .name("billing-worker")
+    ///     .version(env!("CARGO_PKG_VERSION"))
+    ///     .run();
+    /// ```
+    ///
+    /// For what differs between two deployments of one version there is `--tag`, such as a git revision.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.program.version = Some(version.into());
+        self
+    }
+
+    /// The name of your program, for the same places and `--help`; without it, the command line takes that of its file.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.program.name = Some(name.into());
+        self
+    }
+
     /// Reads the program's arguments and carries them out: run the worker, `enqueue`, `jobs`, `--help`. This is the whole
     /// command line of the stock program, with its exit codes.
     pub fn run(self) -> ExitCode {
         let factory = self.factory;
+        self.program.enter();
         cli::run(std::env::args_os(), move |invocation, out| match invocation {
             Invocation::Work(config) => {
                 let source = config.config_file.is_some().then_some(cli::worker_config as fn() -> _);
@@ -92,6 +119,7 @@ where
     /// [`Failure::Usage`] if the machine, Redis or the configuration must be changed first; [`Failure::Run`] if the process
     /// could not end as it should.
     pub fn run_with(self, config: &Config) -> Result<(), Failure> {
+        self.program.enter();
         work(config, None, &self.factory)
     }
 }
@@ -106,12 +134,10 @@ fn redis_failure(error: boot::Error) -> Failure {
     }
 }
 
-fn work<F, Fut, S, E>(config: &Config, source: Source, factory: &F) -> Result<(), Failure>
+fn work<F, Fut>(config: &Config, source: Source, factory: &F) -> Result<(), Failure>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<Registry<S>, E>> + 'static,
-    S: 'static,
-    E: Display,
+    Fut: Future<Output: IntoRegistry> + 'static,
 {
     // This takes no time before any thread exists; later it would wait for every core.
     glommio::early_init();
@@ -173,6 +199,7 @@ fn log_panics() {
             .copied()
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no text");
+        build::note_panic(&place);
         let thread = thread.name().unwrap_or("unnamed");
         let backtrace = backtrace();
         let trace = backtrace.as_deref();

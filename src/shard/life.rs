@@ -26,18 +26,18 @@ use crate::net::{Backoff, Error};
 use crate::shutdown::Phase;
 use crate::stats::here;
 
-/// Runs a shard to its end, on its own executor. `build` makes the handlers' state for this core.
+/// Runs a shard to its end, on its own executor. `build` makes the handlers of this core; without any it ends at once.
 ///
 /// Nothing is fetched before control allows it: the heartbeat is published first.
 pub(crate) async fn run<F>(options: ShardOptions, mesh: ShardEnd, build: F)
 where
-    F: Future<Output = Result<Handlers, String>>,
+    F: Future<Output = Option<Handlers>>,
 {
     let number = options.shard;
     let (commands, control) = mesh.connect().await;
     let control = Rc::new(control);
     let how = match build.await {
-        Ok(mut handlers) => {
+        Some(mut handlers) => {
             handlers.set_default_retries(options.default_retries);
             options.stats.current.name_jobs(handlers.names());
             options.stats.current.name_queues(options.queues.iter().map(|(name, _)| name.as_str()));
@@ -58,10 +58,7 @@ where
             listener.cancel().await;
             how
         }
-        Err(error) => {
-            tracing::error!(shard = number, error, "cannot build the state of the handlers");
-            Ending::NoState
-        }
+        None => Ending::NoState,
     };
     // Refused only if control is gone, and then nobody asks.
     let _control_is_gone = control.send(ToControl::Ended { shard: number, how }).await;

@@ -235,7 +235,7 @@ mod tests {
     use super::super::run::Outcome;
     use super::*;
     use crate::client::{Job, NewJob};
-    use crate::handler::{CancelFlag, Ctx, JobError, JobResult, RetryPolicy};
+    use crate::handler::{CancelFlag, Ctx, JobError, JobResult, RetryPolicy, options};
     use crate::job::failure::{CLASS_TIMEOUT, CLASS_UNKNOWN_JOB};
     use crate::testing::block_on;
 
@@ -263,11 +263,9 @@ mod tests {
 
     fn registry() -> Registry {
         Registry::new(())
-            .job("Fails", fails)
-            .retry_policy(RetryPolicy::fixed(Duration::from_secs(9)))
+            .job("Fails", options(fails).retry_policy(RetryPolicy::fixed(Duration::from_secs(9))))
             .job("Countdown", countdown)
-            .job("Hangs", hangs)
-            .timeout(Duration::from_millis(5))
+            .job("Hangs", options(hangs).timeout(Duration::from_millis(5)))
     }
 
     #[test]
@@ -410,10 +408,11 @@ mod tests {
         block_on(async {
             let seen: Rc<Cell<Option<Rc<Flags>>>> = Rc::default();
             let keep = Rc::clone(&seen);
-            let registry = Registry::new(Flags::default()).job("Asks", asks);
-            let registry = registry.timeout(Duration::from_millis(20)).on_stop(move |flags| async move {
-                keep.set(Some(flags));
-            });
+            let asks = options(asks).timeout(Duration::from_millis(20));
+            let registry =
+                Registry::new(Flags::default()).job("Asks", asks).on_stop(move |flags| async move {
+                    keep.set(Some(flags));
+                });
             let worker = TestWorker::new(registry);
             assert!(worker.run_named("Asks", &(false,)).await.outcome.is_done());
             let late = worker.run_named("Asks", &(true,)).await.outcome;

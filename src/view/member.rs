@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::limits::RUNNING_JOBS_SHOWN_MAX;
 use crate::store::survey::{Heartbeat, Process, Summary};
-use crate::wire::figures::{LeftName, ShardFigures, Trouble};
+use crate::wire::figures::{Figures, LeftName, ShardFigures, Trouble};
 use crate::wire::heartbeat_key::{Poller, ServedQueue, split_queues};
 
 /// Whose process it is.
@@ -29,6 +29,10 @@ pub(crate) struct Member {
     pub(crate) engine: Engine,
     /// Ours report theirs.
     pub(crate) version: Option<String>,
+    /// Name and version of the user's program.
+    pub(crate) program: Option<String>,
+    /// What its deployment is called.
+    pub(crate) tag: Option<String>,
     /// `running`, `quiet`, `stopping` or `dead`. A quiet Ruby server has no heartbeat, so those that are seen are running.
     pub(crate) phase: String,
     pub(crate) ok: bool,
@@ -91,6 +95,8 @@ impl Member {
             Some(figures) => figures.jobs.iter().map(RunningJob::of_ours).collect(),
             None => RunningJob::of_ruby(process),
         };
+        let given =
+            |field: fn(&Figures) -> &String| figures.map(field).filter(|text| !text.is_empty()).cloned();
         let running = figures
             .filter(|_| !is_dead)
             .map(|figures| figures.shards.iter().map(|shard| shard.running).sum());
@@ -100,7 +106,9 @@ impl Member {
             host: process.hostname.clone(),
             pid: process.pid,
             engine: if figures.is_some() { Engine::JigglerUring } else { Engine::Ruby },
-            version: figures.map(|figures| figures.version.clone()).filter(|version| !version.is_empty()),
+            version: given(|figures| &figures.version),
+            program: given(|figures| &figures.program),
+            tag: given(|figures| &figures.tag),
             phase: phase(process).to_owned(),
             ok: !is_dead && figures.is_none_or(|figures| figures.troubles.is_empty()),
             troubles: figures.map(|figures| figures.troubles.clone()).unwrap_or_default(),
@@ -162,12 +170,25 @@ impl Member {
         split_queues(&self.queues).into_iter().map(text).collect::<Vec<_>>().join(", ")
     }
 
-    /// `ruby`, or the version of ours.
+    /// `ruby`; or the user's program, or the version of ours, with what its deployment is called.
     pub(crate) fn engine_text(&self) -> String {
-        match (self.engine, &self.version) {
-            (Engine::Ruby, _) => "ruby".to_owned(),
-            (Engine::JigglerUring, Some(version)) => format!("uring {version}"),
-            (Engine::JigglerUring, None) => "uring".to_owned(),
+        let name = match (self.engine, &self.program, &self.version) {
+            (Engine::Ruby, ..) => "ruby".to_owned(),
+            (_, Some(program), _) => program.clone(),
+            (_, None, Some(version)) => format!("uring {version}"),
+            (_, None, None) => "uring".to_owned(),
+        };
+        match &self.tag {
+            Some(tag) => format!("{name} {tag}"),
+            None => name,
+        }
+    }
+
+    /// The uuid, with what its deployment is called.
+    pub(crate) fn name(&self) -> String {
+        match &self.tag {
+            Some(tag) => format!("{} {tag}", self.uuid),
+            None => self.uuid.clone(),
         }
     }
 }
@@ -258,6 +279,13 @@ mod tests {
             (0, 0, "dead: silent for 30 s")
         );
         process.died_at = None;
+        let figures = process.figures.as_mut().unwrap();
+        (figures.program, figures.tag) = ("billing 1.4.2".to_owned(), "3f2a1c9".to_owned());
+        let member = Member::of(&process);
+        assert_eq!(
+            (&*member.engine_text(), &*member.name()),
+            ("billing 1.4.2 3f2a1c9", "d8625f8721eb 3f2a1c9")
+        );
         process.figures.as_mut().unwrap().clock_skew_s = Some(-60.04);
         assert_eq!(Member::of(&process).health(0.0), "ok; clock 60.0 s behind redis");
     }

@@ -22,6 +22,12 @@ pub struct Figures {
     /// The version of the program's engine; empty before 0.2.
     #[serde(default)]
     pub version: String,
+    /// Name and version of the user's program; empty if it has none of its own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub program: String,
+    /// What its deployment is called; empty if it is not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tag: String,
     /// Jobs that run now, the longest-running first: not all of them, see
     /// [`RUNNING_JOBS_SHOWN_MAX`](crate::limits::RUNNING_JOBS_SHOWN_MAX).
     #[serde(default)]
@@ -177,6 +183,8 @@ mod tests {
             troubles: vec![trouble],
             shards,
             version,
+            program: "billing 1.4.2".to_owned(),
+            tag: "3f2a1c9".to_owned(),
             jobs,
             dead_jobs_max: 10_000,
             dead_timeout_s: 60,

@@ -7,9 +7,9 @@ use allocation_counter::measure;
 use bytes::Bytes;
 use futures_lite::future::{block_on, poll_once};
 use glommio::{LocalExecutorBuilder, Placement};
-use jiggler_uring::Registry;
 use jiggler_uring::internal::Dispatch;
 use jiggler_uring::internal::job::parse::Parser;
+use jiggler_uring::{Registry, options};
 
 #[test]
 fn parsing_and_decoding_allocate_nothing_in_steady_state() {
@@ -40,7 +40,8 @@ async fn resize(id: u64, width: u32, height: Option<u32>) {
 fn a_shard_allocates_for_a_batch_and_not_for_its_jobs() {
     let executor = LocalExecutorBuilder::new(Placement::Unbound).make().unwrap();
     executor.run(async {
-        let registry = Registry::new(()).job("ResizeImageJob", resize).timeout(Duration::from_secs(1));
+        let registry =
+            Registry::new(()).job("ResizeImageJob", options(resize).timeout(Duration::from_secs(1)));
         let dispatch = Dispatch::new(registry, 10).unwrap();
         let job = Bytes::from_static(
             br#"{"name":"ResizeImageJob","args":[8467123,1280],"retries":5,"jid":"0db89b3e2a1cde66"}"#,

@@ -1,6 +1,6 @@
 //! A struct that is not a job.
 //~ `Mail` is not a job
-//~ give it a name: `impl Job for Mail { const NAME: &'static str = "…"; }`
+//~ derive it: `#[derive(serde::Serialize, serde::Deserialize, jiggler_uring::Job)]`
 
 use jiggler_uring::Registry;
 

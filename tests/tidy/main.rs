@@ -6,6 +6,7 @@
 
 mod circles;
 mod commit;
+mod documents;
 mod english;
 mod keys;
 mod packaging;
@@ -58,6 +59,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("builtin", 6),
     ("boot", 6),
     ("doctor", 6),
+    // Documentation only.
+    ("architecture", 6),
     ("embedded", 6),
     ("logging", 6),
     ("testing", 6),
@@ -149,7 +152,7 @@ fn src() -> Vec<Source> {
 }
 
 fn everything() -> Vec<Source> {
-    ["src", "tests", "benches", "examples", "loadgen", "packaging"]
+    ["src", "derive", "tests", "benches", "examples", "loadgen", "packaging"]
         .iter()
         .flat_map(|dir| source::files(root(), dir, "rs"))
         .collect()

@@ -221,7 +221,7 @@ fn shard_rows(state: &State) -> Vec<Vec<String>> {
                 slots => format!("{}/{slots}", shard.running),
             };
             vec![
-                worker.member.uuid.clone(),
+                worker.member.name(),
                 number.to_string(),
                 busy,
                 rate.map_or_else(|| "?".to_owned(), |rate| format!("{rate:.0}")),

@@ -18,6 +18,7 @@ mod value;
 
 use clap::{ArgMatches, Args, Command};
 
+use super::program::own;
 use super::{Invocation, words};
 use crate::config::Config;
 
@@ -38,7 +39,9 @@ pub use summary::SummaryOrder;
 pub(super) fn job_commands() -> [Command; 8] {
     // clap would show only the JID, as if there were no alternative.
     let usage = |name: &str| {
-        format!("jiggler-uring {name} [OPTIONS] <JID>\n       jiggler-uring {name} [OPTIONS] --all <PLACE>")
+        own(&format!(
+            "jiggler-uring {name} [OPTIONS] <JID>\n       jiggler-uring {name} [OPTIONS] --all <PLACE>"
+        ))
     };
     let retry = act::RetryArgs::augment_args(Command::new(act::RETRY)).override_usage(usage(act::RETRY));
     let kill = act::KillArgs::augment_args(Command::new(act::KILL)).override_usage(usage(act::KILL));

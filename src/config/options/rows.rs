@@ -12,6 +12,7 @@ use crate::limits::{
 const BASE: OptionSpec = OptionSpec {
     id: OptionId::Unused,
     key: "",
+    gem_key: None,
     flag: None,
     short: None,
     variable: None,
@@ -73,8 +74,9 @@ pub const OPTIONS: &[OptionSpec] = &[
     },
     OptionSpec {
         id: OptionId::Timeout,
-        key: "timeout",
-        flag: Some("timeout"),
+        key: "shutdown_timeout",
+        gem_key: Some("timeout"),
+        flag: Some("shutdown-timeout"),
         short: Some('t'),
         value_name: "SECONDS",
         default: DefaultValue::Number(STOP_TIMEOUT.as_secs()),
@@ -93,7 +95,17 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Text("development"),
         allowed: Allowed::Text("a name of 1 to 64 bytes without blanks"),
         help: "Section of the configuration file that is laid over its top level",
-        change: Change::Restart,
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Tag,
+        key: "tag",
+        flag: Some("tag"),
+        variable: Some("JIGGLER_TAG"),
+        value_name: "TEXT",
+        allowed: Allowed::Text("a text of 1 to 64 bytes without blanks"),
+        help: "What this deployment is called, such as a git revision; shown by `processes` and `top`, and in the log",
+        ..BASE
     },
     OptionSpec {
         id: OptionId::ConfigFile,

@@ -45,6 +45,8 @@ impl Process {
     fn start(redis: &OwnRedis, uuid: &str, ruby_lists: RubyListTimes) -> Self {
         let options = ControlOptions {
             uuid: uuid.to_owned(),
+            program: String::new(),
+            tag: String::new(),
             url: redis.url(),
             keys: JIGGLER,
             presence: presence(uuid),

@@ -254,7 +254,7 @@ fn failed(why: &dyn std::fmt::Display) -> ! {
 mod tests {
     use super::*;
     use crate::client::NewJob;
-    use crate::handler::{Ctx, JobError, JobResult, RetryPolicy};
+    use crate::handler::{Ctx, JobError, JobResult, RetryPolicy, options};
     use crate::own_redis::OwnRedis;
     use crate::testing::block_on;
 
@@ -277,7 +277,8 @@ mod tests {
         let count = |key: &str| redis.run(&[b"ZCARD", key.as_bytes()]).as_integer().unwrap();
         block_on(async {
             let policy = RetryPolicy::fixed(Duration::from_secs(3_600));
-            let registry = Registry::new(Cell::new(0)).job("Flaky", flaky).retries(2).retry_policy(policy);
+            let registry =
+                Registry::new(Cell::new(0)).job("Flaky", options(flaky).retries(2).retry_policy(policy));
             let mut worker = RedisWorker::new(registry, &redis.url()).await;
 
             let job = NewJob::new("Flaky", &("third",)).unwrap().queue_named("img").unwrap();

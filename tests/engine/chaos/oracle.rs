@@ -182,7 +182,12 @@ pub(crate) fn judge(plan: &Plan, jobs: &Jobs, lives: &[Life], census: &Census) -
         repeated,
         lost,
         processes: lives.len(),
-        recovered: lives.iter().flat_map(Life::reaped).map(|(uuid, _)| uuid).collect::<BTreeSet<String>>().len(),
+        recovered: lives
+            .iter()
+            .flat_map(Life::reaped)
+            .map(|(uuid, _)| uuid)
+            .collect::<BTreeSet<String>>()
+            .len(),
         poisoned,
         rest: Duration::ZERO,
     })
