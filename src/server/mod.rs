@@ -6,6 +6,7 @@
 
 mod carry_out;
 mod launch;
+mod life;
 mod placement;
 mod process_orders;
 mod pulse;
