@@ -5,7 +5,7 @@
 
 use super::{Error, Progress, Steps, To, size};
 use crate::{
-    job::Parser,
+    job::{Parser, Schema},
     limits::ENTRIES_PER_CALL,
     resp::{Reply, Requests},
     store::{
@@ -61,12 +61,17 @@ pub(crate) struct Look<'q> {
 }
 
 impl<'q> Look<'q> {
+    /// A parser of such entries.
+    pub(crate) fn parser(&self) -> Parser {
+        Parser::new(self.parser.schema())
+    }
+
     /// A look at the place in this many realms.
-    pub(crate) fn new(query: &'q Query, realms: usize) -> Self {
+    pub(crate) fn new(query: &'q Query, schema: Schema, realms: usize) -> Self {
         let sized = if realms == 1 { 1 } else { 0 };
         Self {
             query,
-            parser: Parser::new(),
+            parser: Parser::new(schema),
             sizes: vec![u64::MAX; realms],
             sized,
             // Without a realm there are no entries.

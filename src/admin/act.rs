@@ -22,6 +22,7 @@ use crate::{
         pick::{End, Pick},
         sweep::{Mission, Sweep, Swept},
     },
+    job::Schema,
     store::{
         entries::{Entry, Place, Set},
         survey::Scope,
@@ -131,11 +132,11 @@ fn one(
 ) -> Result<(), Error> {
     let mut searched = Vec::new();
     for session in sessions {
-        let mut pick = Pick::new(order.action.clone(), jid, places, &session.realm().clone(), session.now());
+        let mut pick = Pick::new(order.action.clone(), jid, places, session.scene());
         let mut ticker = Ticker::new();
         while session.step(&mut pick)? {
             if let Some((entry, place)) = pick.found() {
-                order.agree(entry, place)?;
+                order.agree(entry, session.schema(), place)?;
                 pick.agree();
             }
             let progress = pick.progress();
@@ -160,11 +161,12 @@ fn one(
 
 impl Order<'_, Action> {
     /// Asks before a job is deleted.
-    fn agree(&self, entry: &Entry, place: &Place) -> Result<(), Error> {
+    fn agree(&self, entry: &Entry, schema: Schema, place: &Place) -> Result<(), Error> {
         if self.action != Action::Delete {
             return Ok(());
         }
-        self.consent.obtain(&format!("this deletes job {} from {place} for good", entry::title(entry)))
+        self.consent
+            .obtain(&format!("this deletes job {} from {place} for good", entry::title(entry, schema)))
     }
 }
 
@@ -214,7 +216,7 @@ fn held(jobs: u64, keys: Keyspace, key: &str) -> Error {
 
 /// Acts on the selected jobs in one realm, and adds the outcome to `swept` from the others.
 fn sweep(session: &mut Session, mission: &Mission, total: u64, swept: &mut Swept) -> Result<(), Error> {
-    let mut sweep = Sweep::new(mission, &session.realm().clone(), total, session.now());
+    let mut sweep = Sweep::new(mission, session.scene(), total);
     let mut ticker = Ticker::new();
     let ended = loop {
         match session.step(&mut sweep) {

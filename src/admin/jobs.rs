@@ -14,7 +14,6 @@ use std::io::Write;
 use super::{Database, Error, format::Format, job_rows, session::Session, table, ticker::Ticker};
 use crate::{
     acts::look::{Look, Query, Reached},
-    job::Parser,
     store::entries::{Entry, Order, Place},
     time::unix_now,
     view::entry::JobEntry,
@@ -26,7 +25,7 @@ use crate::{
 /// [`Error::Connect`], [`Error::Script`], [`Error::Output`].
 pub(crate) fn jobs(db: &Database, query: &Query, format: Format, out: &mut dyn Write) -> Result<(), Error> {
     let mut sessions = Session::open_each(db, std::slice::from_ref(&query.place))?;
-    let mut look = Look::new(query, sessions.len());
+    let mut look = Look::new(query, db.schema, sessions.len());
     match format {
         Format::Text => text(&mut sessions, &mut look, query, out),
         Format::Json => json(&mut sessions, &mut look, query, out),
@@ -40,7 +39,7 @@ fn text(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let now = sessions.first().map_or_else(unix_now, Session::now);
-    let mut parser = Parser::new();
+    let mut parser = look.parser();
     let mut rows = Vec::new();
     drive(sessions, look, |_, entry| {
         rows.push(job_rows::row(&query.place, &JobEntry::new(&query.place, entry, &mut parser), now));
@@ -60,7 +59,7 @@ fn json(
     query: &Query,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let mut parser = Parser::new();
+    let mut parser = look.parser();
     let mut began = false;
     drive(sessions, look, |total, entry| {
         if began {

@@ -95,7 +95,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::job::parse::Parser;
+    use crate::job::{Parser, Schema};
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Mail {
@@ -153,8 +153,8 @@ mod tests {
         let pushed = job.to_push().unwrap();
         assert_eq!((pushed.name(), pushed.args()), (J::NAME, args));
         let mut payload = Vec::new();
-        pushed.write("j", &mut payload).unwrap();
-        let mut parser = Parser::new();
+        pushed.write(Schema::Jiggler, "j", &mut payload).unwrap();
+        let mut parser = Parser::default();
         let read: J = parser.parse(&payload).unwrap().args.deserialize().unwrap();
         assert_eq!(read, *job);
     }
@@ -183,7 +183,7 @@ mod tests {
         let job = NewJob::of(&mail).unwrap();
         assert_eq!(job.queue().as_str(), "mails");
         let mut payload = Vec::new();
-        job.write("j", &mut payload).unwrap();
+        job.write(Schema::Jiggler, "j", &mut payload).unwrap();
         assert_eq!(payload, br#"{"name":"Mail","args":["",null,0.5],"retries":4,"jid":"j"}"#);
         assert_eq!(NewJob::of(&Purge).unwrap().queue().as_str(), "default");
     }

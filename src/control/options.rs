@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::duty::DutyOptions;
 use super::service_manager::ServiceManager;
 use super::settings::Settings;
+use crate::job::Schema;
 use crate::limits::{
     RUBY_LISTS_LEAD, RUBY_LISTS_PAUSE, RUBY_LISTS_PERIOD_MAX, RUBY_LISTS_PERIOD_MIN, RUBY_LISTS_RENEWAL,
 };
@@ -23,6 +24,8 @@ pub(crate) struct ControlOptions {
     pub(crate) url: RedisUrl,
     /// How keys are spelt.
     pub(crate) keys: Keyspace,
+    /// How payloads are written.
+    pub(crate) schema: Schema,
     /// How it shows itself to its fleet at the start.
     pub(crate) presence: Presence,
     /// One for each realm whose queues the process serves.

@@ -189,7 +189,7 @@ impl Poller {
         self.told = None;
         if let Some(set) = due.unread {
             let replies = link.call(|scripts, requests| due::read_first(scripts, set, requests)).await?;
-            self.told = Told::read(set, replies.first().ok_or(Error::Closed)?)?;
+            self.told = Told::read(self.control.options.schema, set, replies.first().ok_or(Error::Closed)?)?;
         }
         if due.held > 0 {
             let (jobs, queue) = (due.held, &*due.broken);

@@ -16,7 +16,7 @@ use super::placement::{Core, Placement};
 use super::pulse;
 use super::reload::{self, Source};
 use crate::cli::{Failure, VERSION};
-use crate::client::LocalClient;
+use crate::client::{LocalClient, Spelling};
 use crate::config::Config;
 use crate::control::{self, Outcome, Reload, Settings};
 use crate::handler::{Registry, TearDown};
@@ -102,11 +102,11 @@ where
     look_at_cpus();
     let mut reload = reload::reload(source, config);
     let mut settings = settings(config);
-    let keys = Dialect::default().keys(at.url.is_cluster());
+    let spelling = Spelling::of(Dialect::default(), at.url);
     loop {
         let life = Life {
             uuid: process_uuid().as_ref().to_owned(),
-            keys,
+            spelling,
             config,
             settings,
             placement,
@@ -222,7 +222,7 @@ where
             let tear_down = RefCell::new(TearDown::default());
             let name = client_name(&options.uuid, Some(shard), "client");
             let clock = options.clock();
-            let client = LocalClient::reckoning(options.realm.keys(), options.url.clone(), name, clock);
+            let client = LocalClient::reckoning(options.spelling(), options.url.clone(), name, clock);
             let handlers = async {
                 let registry = factory(core).await.map_err(|error| error.to_string())?;
                 let mut handlers = registry.into_handlers();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::placement::Placement;
+use crate::client::Spelling;
 use crate::config::{Config, Mode};
 use crate::control::{ControlOptions, DutyOptions, Expected, RubyListTimes, ServiceManager, Settings};
 use crate::limits::{WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
@@ -14,12 +15,12 @@ use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
 use crate::time::RedisClock;
 use crate::wire::heartbeat_key::{Heartbeat, Poller, ServedQueue, join_queues};
-use crate::wire::{DEFAULT_QUEUE, Keyspace, Presence, lease};
+use crate::wire::{DEFAULT_QUEUE, Presence, lease};
 
 /// What one identity of the process consists of.
 pub(super) struct Life<'l> {
     pub(super) uuid: String,
-    pub(super) keys: Keyspace,
+    pub(super) spelling: Spelling,
     pub(super) config: &'l Config,
     pub(super) settings: Settings,
     pub(super) placement: &'l Placement,
@@ -37,7 +38,7 @@ impl Life<'_> {
 
 /// What each of its shards gets.
 pub(super) fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
-    let Life { uuid, keys, config, settings, placement, url, .. } = life;
+    let Life { uuid, spelling: Spelling { keys, schema }, config, settings, placement, url, .. } = life;
     let queues = config.queues.by_priority();
     let waiters = placement.slots.len() * if config.mode == Mode::AtLeastOnce { queues.len() } else { 1 };
     let block_time =
@@ -47,6 +48,7 @@ pub(super) fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
         uuid: uuid.clone(),
         url: RedisUrl::clone(url),
         realm: keys.shared_realm(),
+        schema: *schema,
         queues: queues.iter().map(|queue| (queue.name.as_str().to_owned(), queue.priority)).collect(),
         clocks: queues.iter().map(|queue| life.clock(queue.name.as_str())).collect(),
         slots,
@@ -61,7 +63,7 @@ pub(super) fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
 
 /// What control gets beside these shards.
 pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
-    let Life { uuid, keys, config, settings, placement, url, .. } = life;
+    let Life { uuid, spelling: Spelling { keys, schema }, config, settings, placement, url, .. } = life;
     let show_priorities = config.queues.any_explicit();
     let served: Vec<ServedQueue<'_>> = config
         .queues
@@ -89,6 +91,7 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
         uuid: uuid.clone(),
         url: RedisUrl::clone(url),
         keys: *keys,
+        schema: *schema,
         presence: Presence::new(*keys, &shown),
         duties: duties(life, shards.len(), &names),
         settings: *settings,
@@ -104,7 +107,7 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
 
 /// One duty for each realm: one for all queues, or in a cluster one per queue.
 fn duties(life: &Life<'_>, shards: usize, queues: &[&str]) -> Vec<DutyOptions> {
-    let Life { uuid, keys, url, .. } = life;
+    let Life { uuid, spelling: Spelling { keys, .. }, url, .. } = life;
     let duty = |queues: &[&str]| {
         let first = queues.first().copied().unwrap_or(DEFAULT_QUEUE);
         DutyOptions {

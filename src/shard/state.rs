@@ -77,7 +77,7 @@ impl Shard {
             burials: Burials::default(),
             complaints: Complaints::default(),
             clock: Clock::new(options.clock()),
-            parser: RefCell::new(Parser::new()),
+            parser: RefCell::new(Parser::new(options.schema)),
             options,
         }
     }

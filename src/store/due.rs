@@ -14,7 +14,7 @@ use super::entries::{Entry, Set};
 use super::lead;
 use super::operate::{self, Condemned, DeadSetCaps};
 use super::scripts::{Script, Scripts};
-use crate::job::{fields, text_of_head};
+use crate::job::{Schema, text_of_head};
 use crate::limits::{
     DUE_AGAIN, DUE_BYTES_MAX, DUE_JOBS_MAX, DUE_PAGE_JOBS, ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX,
 };
@@ -50,11 +50,11 @@ impl Told {
     ///
     /// # Errors
     /// If the reply is an error, or no array of bytes.
-    pub fn read(set: Set, reply: &Reply) -> Result<Option<Self>, Error> {
+    pub fn read(schema: Schema, set: Set, reply: &Reply) -> Result<Option<Self>, Error> {
         let Some(first) = reply.as_array()?.next() else { return Ok(None) };
         let job = first.as_bulk()?;
         let end = job.len().min(ENTRY_HEAD_BYTES);
-        let queue = text_of_head(job, fields::QUEUE).filter(|queue| !queue.is_empty());
+        let queue = text_of_head(job, schema.names().queue).filter(|queue| !queue.is_empty());
         Ok(Some(Self {
             set,
             size: job.len() as u64,

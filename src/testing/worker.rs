@@ -9,7 +9,7 @@ use crate::client::{LocalClient, NewJob, Push, Pushed};
 use crate::handler::{Call, Handlers, JobError, JobResult, Registry, Started, course};
 use crate::job::failure::{CLASS_BAD_PAYLOAD, CLASS_TIMEOUT, CLASS_UNKNOWN_JOB};
 use crate::job::retry::{next_attempt, with_default_retries};
-use crate::job::{Course, History, Parser};
+use crate::job::{Course, History, Parser, Schema};
 use crate::limits::DRAIN_JOBS_MAX;
 use crate::timeout::within;
 
@@ -129,7 +129,8 @@ impl TestWorker {
         let payload = Bytes::copy_from_slice(payload);
         let mut run =
             Run { name: String::new(), jid: String::new(), queue: queue.to_owned(), outcome: Outcome::Done };
-        let mut parser = Parser::new();
+        let schema = Schema::default();
+        let mut parser = Parser::new(schema);
         let parsed = match parser.parse(&payload) {
             Ok(parsed) => parsed,
             Err(reason) => {
@@ -158,7 +159,7 @@ impl TestWorker {
         };
         if let Err(error) = result {
             let default = entry.map_or(0, |entry| entry.retries);
-            let history = with_default_retries(&payload, history, default);
+            let history = with_default_retries(schema, &payload, history, default);
             let course = course(self.handlers.policy(entry), &error, history, fastrand::f64());
             run.outcome = outcome(course, history, error);
         }

@@ -2,8 +2,7 @@
 
 use super::entry;
 use crate::{
-    job::fields,
-    job::{Parser, member_of_head},
+    job::{Parser, Schema, member_of_head},
     store::entries::Entry,
 };
 
@@ -60,21 +59,23 @@ impl Filter {
         if self.is_empty() {
             return true;
         }
+        let schema = parser.schema();
         if entry.is_whole()
             && let Ok(job) = parser.parse(&entry.bytes)
         {
-            return self.fits(entry, Some(job.name), job.jid);
+            return self.fits(entry, schema, Some(job.name), job.jid);
         }
         let text = |name| member_of_head::<String>(&entry.bytes, name);
-        self.fits(entry, text(fields::NAME).as_deref(), text(fields::JID).as_deref())
+        let names = schema.names();
+        self.fits(entry, schema, text(names.name).as_deref(), text(names.jid).as_deref())
     }
 
-    fn fits(&self, entry: &Entry, name: Option<&str>, jid: Option<&str>) -> bool {
+    fn fits(&self, entry: &Entry, schema: Schema, name: Option<&str>, jid: Option<&str>) -> bool {
         let name_fits = self.name.as_ref().is_none_or(|wanted| name.is_some_and(|name| wanted.matches(name)));
         let jid_fits = |wanted: &str| {
             entry::is_handle_of(wanted, entry)
                 || jid.map_or_else(
-                    || entry::jid_of(&entry.bytes).as_deref() == Some(wanted),
+                    || entry::jid_of(&entry.bytes, schema).as_deref() == Some(wanted),
                     |jid| jid == wanted,
                 )
         };
@@ -89,7 +90,7 @@ mod tests {
     fn check(filter: &Filter, payload: &str, expected: bool) {
         let size = payload.len() as u64;
         let entry = Entry { newer: 0, size, score: None, bytes: payload.as_bytes().to_vec().into() };
-        assert_eq!(filter.matches(&mut Parser::new(), &entry), expected, "{filter:?} {payload}");
+        assert_eq!(filter.matches(&mut Parser::default(), &entry), expected, "{filter:?} {payload}");
     }
 
     #[test]
@@ -120,7 +121,7 @@ mod tests {
         {
             let size = payload.len() as u64;
             let entry = Entry { newer: 0, size, score: None, bytes: payload.as_bytes().to_vec().into() };
-            check(&Filter::jid(&entry::id(&entry)), payload, true);
+            check(&Filter::jid(&entry::id(&entry, Schema::Jiggler)), payload, true);
             check(&Filter::jid("entry:00000000-1"), payload, false);
         }
     }

@@ -8,6 +8,7 @@ mod circles;
 mod commit;
 mod english;
 mod keys;
+mod members;
 mod packaging;
 mod public_api;
 mod rights;

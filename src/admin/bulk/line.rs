@@ -142,6 +142,7 @@ fn without_place(error: &serde_json::Error) -> String {
 mod tests {
     use super::*;
     use crate::client::Waiting;
+    use crate::job::Schema;
 
     fn defaults(name: Option<&str>) -> Defaults {
         Defaults { name: name.map(str::to_owned), queue: QueueName::new("img").unwrap(), retries: 3 }
@@ -153,7 +154,7 @@ mod tests {
         parser.parse(line, |queue, job| {
             let JobText { name, args, retries, jid, .. } = job;
             taken = format!("{queue} {name} {args} {retries} {}", jid.unwrap_or("-"));
-            Waiting::default().add_text(queue, job, false)
+            Waiting::default().add_text(Schema::Jiggler, queue, job, false)
         })?;
         Ok(taken)
     }

@@ -42,7 +42,7 @@ impl Setup {
         while let Some(set) = due.unread {
             let mut requests = Requests::new();
             read_first(&self.scripts, set, &mut requests);
-            let told = Told::read(set, &self.conn.call_one(&requests).unwrap()).unwrap();
+            let told = Told::read(Schema::Jiggler, set, &self.conn.call_one(&requests).unwrap()).unwrap();
             let next = self.look_told(false, told.as_ref());
             due.moved += next.moved;
             due.unservable.extend(next.unservable);
@@ -353,7 +353,9 @@ fn a_job_that_the_script_would_read_for_long_is_read_by_the_caller_and_moved_at_
     );
     let mut requests = Requests::new();
     read_first(&setup.scripts, Set::Scheduled, &mut requests);
-    let told = Told::read(Set::Scheduled, &setup.conn.call_one(&requests).unwrap()).unwrap().unwrap();
+    let told = Told::read(Schema::Jiggler, Set::Scheduled, &setup.conn.call_one(&requests).unwrap())
+        .unwrap()
+        .unwrap();
     // Of another set it tells nothing.
     let other = Told { set: Set::Retries, ..told.clone() };
     assert_eq!(setup.look_told(true, Some(&other)).unread, Some(Set::Scheduled));
@@ -365,5 +367,9 @@ fn a_job_that_the_script_would_read_for_long_is_read_by_the_caller_and_moved_at_
     setup.redis.run(&[b"SET", key.as_bytes(), b"no list"]);
     setup.add(JIGGLER.names().scheduled, "1", format!(r#"{{"queue":"img","args":[{numbers}1]}}"#).as_bytes());
     assert_eq!(setup.look_told(true, Some(&told)).held, 1);
-    assert_eq!(Told::read(Set::Retries, &setup.redis.run(&[b"ZRANGE", b"none", b"0", b"0"])).unwrap(), None);
+    assert_eq!(
+        Told::read(Schema::Jiggler, Set::Retries, &setup.redis.run(&[b"ZRANGE", b"none", b"0", b"0"]))
+            .unwrap(),
+        None
+    );
 }
