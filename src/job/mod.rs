@@ -29,5 +29,5 @@ pub use members::{member, member_of_head, text_of_head};
 pub use parse::{BadPayload, History, Parser};
 pub use retry::{Course, FailureTimes, Fate, Plan, decide};
 pub(crate) use schema::is_reserved;
-pub use schema::{Names, RAW_BASE64, Schema};
+pub use schema::{MemberNames, RAW_BASE64, Schema};
 pub use trace::{BadTraceContext, TraceContext};

@@ -17,7 +17,7 @@ use std::mem;
 use simd_json::{Buffers, INPUT_PADDING, Tape, fill_tape_padded};
 
 use crate::job::args::{self, Args};
-use crate::job::schema::{Part, Schema};
+use crate::job::schema::{EnvelopePart, Schema};
 use crate::limits::{PARSER_KEEP_BYTES, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX};
 
 mod count;
@@ -219,14 +219,14 @@ impl<V> Envelope<V> {
     const EMPTY: Self =
         Self { name: None, jid: None, retries: None, attempt: None, first_failed_at: None, args: None };
 
-    fn slot(&mut self, part: Part) -> &mut Option<V> {
+    fn slot(&mut self, part: EnvelopePart) -> &mut Option<V> {
         match part {
-            Part::Name => &mut self.name,
-            Part::Args => &mut self.args,
-            Part::Retries => &mut self.retries,
-            Part::Jid => &mut self.jid,
-            Part::Attempt => &mut self.attempt,
-            Part::FirstFailedAt => &mut self.first_failed_at,
+            EnvelopePart::Name => &mut self.name,
+            EnvelopePart::Args => &mut self.args,
+            EnvelopePart::Retries => &mut self.retries,
+            EnvelopePart::Jid => &mut self.jid,
+            EnvelopePart::Attempt => &mut self.attempt,
+            EnvelopePart::FirstFailedAt => &mut self.first_failed_at,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::job::amend::{AmendError, amend};
 use crate::job::failure::ErrorInfo;
 use crate::job::parse::{FirstFailure, History};
 use crate::job::scan;
-use crate::job::schema::{self, Schema};
+use crate::job::schema::{PlannedRetry, Schema};
 
 /// What should follow a run that did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +160,7 @@ pub fn decide(
     };
     let at = times.paused_from + after.as_secs_f64();
     let retried_at = (attempt > 1).then_some(times.retried_at);
-    schema.retry(schema::Retry { at, attempt, queue: plan.retry_queue, retried_at }, &mut changes);
+    schema.retry(PlannedRetry { at, attempt, queue: plan.retry_queue, retried_at }, &mut changes);
     Ok(Fate::Retry { at, payload: amend(raw, &changes)? })
 }
 

@@ -32,7 +32,7 @@ pub enum Schema {
 
 /// The names of a payload's members.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Names {
+pub struct MemberNames {
     /// Class name: the name under which a handler is registered.
     pub name: &'static str,
     /// Positional arguments, an array.
@@ -66,7 +66,7 @@ pub struct Names {
 
 /// What stands before the value of each member that a push writes, in their order.
 #[derive(Debug)]
-pub(crate) struct Written {
+pub(crate) struct PushText {
     pub(crate) name: &'static str,
     pub(crate) args: &'static str,
     pub(crate) retries: &'static str,
@@ -78,7 +78,7 @@ pub(crate) struct Written {
 
 /// A member that is read each time a job runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum EnvelopePart {
     Name,
     Args,
     Retries,
@@ -88,11 +88,11 @@ pub(super) enum Part {
 }
 
 /// A member and its new value.
-pub(super) type Change<'v> = (&'static str, FieldValue<'v>);
+pub(super) type MemberChange<'v> = (&'static str, FieldValue<'v>);
 
 /// A retry that is planned.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Retry<'q> {
+pub(super) struct PlannedRetry<'q> {
     /// When it is due, Unix seconds.
     pub(super) at: f64,
     /// Its number, from 1.
@@ -114,7 +114,7 @@ impl Schema {
 
     /// The names of members.
     #[must_use]
-    pub const fn names(self) -> &'static Names {
+    pub const fn names(self) -> &'static MemberNames {
         match self {
             Self::Jiggler => &jiggler::NAMES,
         }
@@ -122,7 +122,7 @@ impl Schema {
 
     /// What stands before the values of a payload that is pushed.
     #[must_use]
-    pub(crate) const fn written(self) -> &'static Written {
+    pub(crate) const fn written(self) -> &'static PushText {
         match self {
             Self::Jiggler => &jiggler::WRITTEN,
         }
@@ -130,7 +130,7 @@ impl Schema {
 
     /// Which part of the envelope a key is.
     #[inline]
-    pub(super) fn part(self, key: &str) -> Option<Part> {
+    pub(super) fn part(self, key: &str) -> Option<EnvelopePart> {
         match self {
             Self::Jiggler => jiggler::part(key),
         }
@@ -159,7 +159,7 @@ impl Schema {
     }
 
     /// What a failure writes, whatever follows from it. The first failure has its time.
-    pub(super) fn failure<'e>(self, first_at: Option<f64>, error: &'e ErrorInfo<'_>) -> Vec<Change<'e>> {
+    pub(super) fn failure<'e>(self, first_at: Option<f64>, error: &'e ErrorInfo<'_>) -> Vec<MemberChange<'e>> {
         let names = self.names();
         let mut changes = Vec::with_capacity(7);
         if let Some(at) = first_at {
@@ -171,12 +171,12 @@ impl Schema {
     }
 
     /// What a death writes, after [`Self::failure`]: the queue it came from.
-    pub(super) fn death<'q>(self, queue: &'q str, changes: &mut Vec<Change<'q>>) {
+    pub(super) fn death<'q>(self, queue: &'q str, changes: &mut Vec<MemberChange<'q>>) {
         changes.push((self.names().queue, FieldValue::Text(queue)));
     }
 
     /// What a retry that is planned writes, after [`Self::failure`].
-    pub(super) fn retry<'q>(self, retry: Retry<'q>, changes: &mut Vec<Change<'q>>) {
+    pub(super) fn retry<'q>(self, retry: PlannedRetry<'q>, changes: &mut Vec<MemberChange<'q>>) {
         let names = self.names();
         changes.push((names.retry_at, self.time(retry.at)));
         changes.push((names.attempt, FieldValue::Count(retry.attempt.into())));
@@ -187,7 +187,7 @@ impl Schema {
     }
 
     /// What a later run writes that is no retry.
-    pub(super) const fn snooze(self, at: f64, queue: &str) -> [Change<'_>; 2] {
+    pub(super) const fn snooze(self, at: f64, queue: &str) -> [MemberChange<'_>; 2] {
         let names = self.names();
         [(names.retry_at, self.time(at)), (names.queue, FieldValue::Text(queue))]
     }

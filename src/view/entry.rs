@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     foreign::Foreign,
-    job::{BadPayload, Names, Parser, RAW_BASE64, Schema, bad, member, member_of_head, text_of_head},
+    job::{BadPayload, MemberNames, Parser, RAW_BASE64, Schema, bad, member, member_of_head, text_of_head},
     limits::{ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX, ROW_TEXT_CHARS_MAX},
     store::entries::{Entry, Place},
     store::operate::Revived,
@@ -39,7 +39,7 @@ impl<'e> JobEntry<'e> {
         Self { place, entry, trouble, schema: parser.schema() }
     }
 
-    const fn names(&self) -> &'static Names {
+    const fn names(&self) -> &'static MemberNames {
         self.schema.names()
     }
 

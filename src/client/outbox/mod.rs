@@ -38,7 +38,6 @@ use super::{Error, InvalidJob, NewJob, Push, When};
 use crate::limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::Requests;
 use crate::resp::url::RedisUrl;
-use crate::store::outbox::Target;
 use crate::time::RedisClock;
 
 /// A producer that accepts jobs while Redis is away. Cheap to clone; for threads and for tasks on any runtime.
@@ -329,8 +328,9 @@ impl Outbox {
         let job = self.hooks.apply(job)?;
         let mut payload = Vec::new();
         let jid = job.write_for(self.handle.spelling.schema, when, &mut payload)?;
-        let target = Target::of(self.handle.spelling.keys, job.queue(), when);
-        Ok((jid, Job { target, due_at: when.due_at(), payload }))
+        let is_needed = when == When::Now || self.handle.spelling.keys.is_cluster();
+        let queue = is_needed.then(|| job.queue().clone());
+        Ok((jid, Job { queue, due_at: when.due_at(), payload }))
     }
 
     async fn submit(&self, jobs: Vec<Job>) -> Result<Answer, Error> {

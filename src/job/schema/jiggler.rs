@@ -1,6 +1,6 @@
 //! The members of a job payload, spelt as the gem `jiggler` 0.1.0 spells them, and ours beside them.
 
-use super::{Names, Part, Written};
+use super::{EnvelopePart, MemberNames, PushText};
 
 const NAME: &str = "name";
 const ARGS: &str = "args";
@@ -9,7 +9,7 @@ const JID: &str = "jid";
 const STARTED_AT: &str = "started_at";
 const ATTEMPT: &str = "attempt";
 
-pub(super) const NAMES: Names = Names {
+pub(super) const NAMES: MemberNames = MemberNames {
     name: NAME,
     args: ARGS,
     retries: RETRIES,
@@ -27,7 +27,7 @@ pub(super) const NAMES: Names = Names {
     enqueued_at: "enqueued_at",
 };
 
-pub(super) const WRITTEN: Written = Written {
+pub(super) const WRITTEN: PushText = PushText {
     name: "{\"name\":",
     args: ",\"args\":",
     retries: ",\"retries\":",
@@ -56,14 +56,14 @@ pub(super) const RESERVED: [&str; 13] = [
 
 /// Which part of the envelope a key is.
 #[inline]
-pub(super) fn part(key: &str) -> Option<Part> {
+pub(super) fn part(key: &str) -> Option<EnvelopePart> {
     Some(match key {
-        NAME => Part::Name,
-        ARGS => Part::Args,
-        RETRIES => Part::Retries,
-        JID => Part::Jid,
-        ATTEMPT => Part::Attempt,
-        STARTED_AT => Part::FirstFailedAt,
+        NAME => EnvelopePart::Name,
+        ARGS => EnvelopePart::Args,
+        RETRIES => EnvelopePart::Retries,
+        JID => EnvelopePart::Jid,
+        ATTEMPT => EnvelopePart::Attempt,
+        STARTED_AT => EnvelopePart::FirstFailedAt,
         _ => return None,
     })
 }
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn what_is_written_before_a_value_spells_the_name_of_its_member() {
-        let Names { name, args, retries, jid, queue, traceparent, retry_queue, .. } = NAMES;
+        let MemberNames { name, args, retries, jid, queue, traceparent, retry_queue, .. } = NAMES;
         assert_eq!(WRITTEN.name, format!("{{\"{name}\":"));
         for (written, member) in [
             (WRITTEN.args, args),
