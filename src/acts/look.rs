@@ -3,7 +3,7 @@
 //! A page is a part of a place at the moment of each call: jobs that come or go meanwhile shift what follows. In a cluster
 //! a set is read one queue after the other, in the order of their names.
 
-use super::{Error, Progress, Steps, To, size};
+use super::{ActProgress, Error, Steps, To, size};
 use crate::{
     job::{Parser, Schema},
     limits::ENTRIES_PER_CALL,
@@ -101,8 +101,8 @@ impl<'q> Look<'q> {
         self.reached
     }
 
-    pub(crate) const fn progress(&self) -> Progress {
-        Progress { done: self.reached.shown as u64, seen: self.reached.examined, of: self.reached.total }
+    pub(crate) const fn progress(&self) -> ActProgress {
+        ActProgress { done: self.reached.shown as u64, seen: self.reached.examined, of: self.reached.total }
     }
 
     /// How many entries to skip in order to continue; `None`: it reached the end.

@@ -5,7 +5,7 @@
 //! in no set and no queue and is never touched: cancelling is another act.
 
 use super::{
-    Error, Progress, Steps, To,
+    ActProgress, Error, Steps, To,
     action::Action,
     batch::{Batch, Outcome},
     scene::Scene,
@@ -33,7 +33,7 @@ pub(crate) struct Pick<'o> {
     /// The number of the current place.
     at: usize,
     /// Of its entries.
-    progress: Progress,
+    progress: ActProgress,
     stage: Stage,
     /// Places that do not have it, and how many entries they have.
     searched: Vec<(Place, u64)>,
@@ -85,7 +85,7 @@ impl<'o> Pick<'o> {
             parser: Parser::new(scene.schema),
             scene,
             at: 0,
-            progress: Progress::default(),
+            progress: ActProgress::default(),
             stage: if places.is_empty() { Stage::Over(End::NotFound) } else { Stage::Look },
             searched: Vec::new(),
         }
@@ -127,7 +127,7 @@ impl<'o> Pick<'o> {
     }
 
     /// Entries of the current place.
-    pub(crate) const fn progress(&self) -> Progress {
+    pub(crate) const fn progress(&self) -> ActProgress {
         self.progress
     }
 
@@ -154,7 +154,7 @@ impl<'o> Pick<'o> {
     fn pass_on(&mut self) {
         self.searched.push((self.places[self.at].clone(), self.progress.seen));
         self.at += 1;
-        self.progress = Progress::default();
+        self.progress = ActProgress::default();
         self.stage = if self.at < self.places.len() { Stage::Look } else { Stage::Over(End::NotFound) };
     }
 

@@ -6,7 +6,7 @@
 //! it again to find these.
 
 use super::{
-    Error, Progress, Steps, To,
+    ActProgress, Error, Steps, To,
     action::Action,
     batch::{Batch, Outcome},
     scene::Scene,
@@ -85,8 +85,8 @@ impl<'o> Sweep<'o> {
         &self.swept
     }
 
-    pub(crate) const fn progress(&self) -> Progress {
-        Progress { done: self.swept.outcome.done, seen: self.examined, of: self.total }
+    pub(crate) const fn progress(&self) -> ActProgress {
+        ActProgress { done: self.swept.outcome.done, seen: self.examined, of: self.total }
     }
 
     const fn is_over(&self) -> bool {

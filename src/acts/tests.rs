@@ -132,7 +132,7 @@ fn a_sweep_asks_for_room_before_each_batch_and_may_be_left_after_any() {
     answer(&mut sweep, &page(0, &[])).unwrap();
     assert_eq!(sweep.what(), "kill jobs of the retry set");
     answer(&mut sweep, "*3\r\n:0\r\n:1\r\n:0\r\n").unwrap();
-    assert_eq!(sweep.progress(), Progress { done: 1, seen: 2, of: 3 });
+    assert_eq!(sweep.progress(), ActProgress { done: 1, seen: 2, of: 3 });
     answer(&mut sweep, &page(1, &[JOB])).unwrap();
     let error = answer(&mut sweep, &page(2, &[])).unwrap_err();
     assert!(matches!(error, Error::DeadSetFull(_)), "{error}");

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, io::Write};
 
 use super::{
     Database, Error,
-    confirm::Consent,
+    confirm::Confirmation,
     nodes,
     session::Session,
     table::printable,
@@ -61,7 +61,7 @@ pub struct Act {
     /// To which jobs.
     pub target: Target,
     /// Whether to ask first if it cannot be undone.
-    pub consent: Consent,
+    pub confirmation: Confirmation,
 }
 
 impl Act {
@@ -70,14 +70,14 @@ impl Act {
     /// # Errors
     /// [`Error::NobodyToAsk`].
     pub fn check(&self) -> Result<(), Error> {
-        self.needed_consent().check(self.action.verb())
+        self.needed_confirmation().check(self.action.verb())
     }
 
     /// A job that is moved can be moved back, but many may push others out of the dead set.
-    fn needed_consent(&self) -> Consent {
+    fn needed_confirmation(&self) -> Confirmation {
         match (&self.action, &self.target) {
-            (Action::Delete, _) | (Action::Kill(..), Target::All { .. }) => self.consent,
-            (Action::Retry(_), _) | (Action::Kill(..), Target::Job { .. }) => Consent::Given,
+            (Action::Delete, _) | (Action::Kill(..), Target::All { .. }) => self.confirmation,
+            (Action::Retry(_), _) | (Action::Kill(..), Target::Job { .. }) => Confirmation::Given,
         }
     }
 }
@@ -98,16 +98,17 @@ pub(crate) fn act(db: &Database, act: &Act, out: &mut dyn Write) -> Result<(), E
         kill @ Action::Kill(..) => kill.clone().with_caps_of(&nodes::survey(db, Scope::Processes)?),
         action @ (Action::Retry(_) | Action::Delete) => action.clone(),
     };
-    let consent = act.needed_consent();
+    let confirmation = act.needed_confirmation();
     let mut queues = BTreeMap::new();
     let ended = match &act.target {
         Target::Job { jid, places } => {
-            let mut order = Order { action, consent, queues: &mut queues };
+            let mut order = Order { action, confirmation, queues: &mut queues };
             one(&mut sessions, &mut order, jid, places, out)
         }
         Target::All { set, name } => {
             let filter = Filter { name: name.clone(), jid: None };
-            let order = Order { action: Mission { action, set: *set, filter }, consent, queues: &mut queues };
+            let order =
+                Order { action: Mission { action, set: *set, filter }, confirmation, queues: &mut queues };
             all(db.keys, &mut sessions, order, out)
         }
     };
@@ -118,7 +119,7 @@ pub(crate) fn act(db: &Database, act: &Act, out: &mut dyn Write) -> Result<(), E
 /// What is done, whether to ask first, and where jobs were retried: by the key of their queue.
 struct Order<'o, A> {
     action: A,
-    consent: Consent,
+    confirmation: Confirmation,
     queues: &'o mut BTreeMap<String, u64>,
 }
 
@@ -165,7 +166,7 @@ impl Order<'_, Action> {
         if self.action != Action::Delete {
             return Ok(());
         }
-        self.consent
+        self.confirmation
             .obtain(&format!("this deletes job {} from {place} for good", entry::title(entry, schema)))
     }
 }
@@ -177,7 +178,7 @@ fn all(
     order: Order<'_, Mission>,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let Order { action: mission, consent, queues } = order;
+    let Order { action: mission, confirmation, queues } = order;
     let place = Place::Set(mission.set);
     let totals: Vec<u64> =
         sessions.iter_mut().map(|session| session.size(&place)).collect::<Result<_, _>>()?;
@@ -188,8 +189,8 @@ fn all(
             mission.action.check_room(session.size(&Place::Set(Set::Dead))?, *jobs)?;
         }
     }
-    if total > 0 && consent == Consent::Ask {
-        consent.obtain(&said::question(&mission, total))?;
+    if total > 0 && confirmation == Confirmation::Ask {
+        confirmation.obtain(&said::question(&mission, total))?;
     }
     let mut swept = Swept::default();
     let mut sweeps = sessions.iter_mut().zip(totals);

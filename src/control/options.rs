@@ -85,7 +85,7 @@ const _: () = assert!(
 
 /// How a run of the shards ended.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub(crate) struct RunOutcome {
     /// When the time of the stop was over; `None` if no stop was asked for.
     pub(crate) deadline: Option<Instant>,
     /// One ending for each shard.

@@ -159,7 +159,11 @@ impl Schema {
     }
 
     /// What a failure writes, whatever follows from it. The first failure has its time.
-    pub(super) fn failure<'e>(self, first_at: Option<f64>, error: &'e ErrorInfo<'_>) -> Vec<MemberChange<'e>> {
+    pub(super) fn failure<'e>(
+        self,
+        first_at: Option<f64>,
+        error: &'e ErrorInfo<'_>,
+    ) -> Vec<MemberChange<'e>> {
         let names = self.names();
         let mut changes = Vec::with_capacity(7);
         if let Some(at) = first_at {

@@ -18,7 +18,7 @@ use super::reload::{self, Source};
 use crate::cli::{Failure, VERSION};
 use crate::client::{LocalClient, Spelling};
 use crate::config::Config;
-use crate::control::{self, Outcome, Reload, Settings};
+use crate::control::{self, Reload, RunOutcome, Settings};
 use crate::handler::{Registry, TearDown};
 use crate::ids::process_uuid;
 use crate::limits::{EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, STOP_END};
@@ -89,7 +89,7 @@ fn try_run<F, Fut, S, E>(
     placement: &Placement,
     at: At<'_>,
     factory: &F,
-) -> Result<Outcome, LaunchError>
+) -> Result<RunOutcome, LaunchError>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Result<Registry<S>, E>> + 'static,
@@ -154,7 +154,7 @@ fn run_as<F, Fut, S, E>(
     life: &Life<'_>,
     reload: Option<Reload>,
     factory: &F,
-) -> Result<(Outcome, Option<Reload>), LaunchError>
+) -> Result<(RunOutcome, Option<Reload>), LaunchError>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Result<Registry<S>, E>> + 'static,

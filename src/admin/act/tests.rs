@@ -15,12 +15,12 @@ const CAPS: DeadSetCaps = DeadSetCaps { jobs_max: 10_000, timeout_s: 1_000_000 }
 
 fn jid(action: Action, jid: &str, places: &[Place]) -> Act {
     let target = Target::Job { jid: jid.to_owned(), places: places.to_vec() };
-    Act { action, target, consent: Consent::Given }
+    Act { action, target, confirmation: Confirmation::Given }
 }
 
 fn every(action: Action, set: Set, name: Option<&str>) -> Act {
     let target = Target::All { set, name: name.map(NamePattern::parse) };
-    Act { action, target, consent: Consent::Given }
+    Act { action, target, confirmation: Confirmation::Given }
 }
 
 fn sets() -> Vec<Place> {
