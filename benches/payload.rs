@@ -8,6 +8,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use jiggler_uring::internal::job::Schema;
 use jiggler_uring::internal::job::bad::bury_unparsable;
 use jiggler_uring::internal::job::failure::ErrorInfo;
 use jiggler_uring::internal::job::parse::Parser;
@@ -36,7 +37,7 @@ fn parse(criterion: &mut Criterion) {
         ("10 kB text", large.as_bytes()),
         ("second opinion", huge_number.as_bytes()),
     ] {
-        let mut parser = Parser::new();
+        let mut parser = Parser::default();
         group.throughput(Throughput::Bytes(payload.len() as u64));
         group.bench_function(name, |bencher| {
             bencher.iter(|| parser.parse(black_box(payload)).unwrap().history);
@@ -49,7 +50,7 @@ fn parse(criterion: &mut Criterion) {
 }
 
 fn decode(criterion: &mut Criterion) {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     criterion.bench_function("parse small and decode (u64, u32)", |bencher| {
         bencher.iter(|| {
             let mut args = parser.parse(black_box(SMALL)).unwrap().args;
@@ -59,17 +60,19 @@ fn decode(criterion: &mut Criterion) {
 }
 
 fn write(criterion: &mut Criterion) {
-    let history = Parser::new().parse(FAILED).unwrap().history;
+    let history = Parser::default().parse(FAILED).unwrap().history;
     let error = ErrorInfo::new("ArgumentError", "boom");
     let course = Course::Retry { after: gem_delay(1) };
-    let plan = Plan { queue: "default", retry_queue: "custom_retries", course };
+    let plan = Plan { schema: Schema::Jiggler, queue: "default", retry_queue: "custom_retries", course };
     let times = FailureTimes::at(1_795_299_919.812_253_5);
     criterion.bench_function("decide on a failure", |bencher| {
         bencher.iter(|| decide(black_box(FAILED), history, &plan, &error, times).unwrap());
     });
-    let reason = Parser::new().parse(b"this is not json").unwrap_err();
+    let reason = Parser::default().parse(b"this is not json").unwrap_err();
     criterion.bench_function("bury bytes that are not a job", |bencher| {
-        bencher.iter(|| bury_unparsable(black_box(b"this is not json"), &reason, "default", 1.0));
+        bencher.iter(|| {
+            bury_unparsable(Schema::Jiggler, black_box(b"this is not json"), &reason, "default", 1.0)
+        });
     });
 }
 

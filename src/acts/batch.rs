@@ -5,9 +5,8 @@
 //! reaches both. An interruption in between leaves it in both, to run twice rather than never.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
-use super::{Error, Steps, To, action::Action, size};
+use super::{Error, Steps, To, action::Action, scene::Scene, size};
 use crate::{
     job::{
         failure::{CLASS_KILLED, ErrorInfo},
@@ -22,7 +21,7 @@ use crate::{
         scripts::Scripts,
     },
     view::entry,
-    wire::{QueueName, Realm},
+    wire::QueueName,
 };
 
 /// What became of a batch, or of several.
@@ -50,9 +49,7 @@ pub(super) struct Batch {
     action: Action,
     place: Place,
     /// That of the place.
-    realm: Rc<Realm>,
-    /// Unix time of the act by the clock of Redis: when those died that it kills.
-    now: f64,
+    scene: Scene,
     jobs: Vec<Entry>,
     stage: Stage,
     outcome: Outcome,
@@ -76,14 +73,14 @@ enum Stage {
 }
 
 impl Batch {
-    pub(super) fn new(action: Action, place: Place, realm: Rc<Realm>, now: f64, jobs: Vec<Entry>) -> Self {
+    pub(super) fn new(action: Action, place: Place, scene: Scene, jobs: Vec<Entry>) -> Self {
         let stage = match (&action, &place) {
             // A job that waits in a queue runs, or is deleted: there is no other way out of the queue.
             (Action::Retry(_) | Action::Kill(..), Place::Queue(_)) => Stage::Over,
             _ if action.needs_room() => Stage::Room,
             _ => Stage::Act,
         };
-        Self { action, place, realm, now, jobs, stage, outcome: Outcome::default() }
+        Self { action, place, scene, jobs, stage, outcome: Outcome::default() }
     }
 
     /// What became of the jobs, once that is known.
@@ -98,14 +95,14 @@ impl Batch {
         let jobs: Vec<&Entry> = self.jobs.iter().collect();
         match (&self.action, &self.place) {
             (Action::Retry(queue), Place::Set(set)) => {
-                let revive = |job| entry::revived(job, queue.as_ref());
+                let revive = |job| entry::revived(job, self.scene.schema, queue.as_ref());
                 let revived: Vec<_> = self.jobs.iter().map(revive).collect();
                 operate::requeue(scripts, *set, &revived, requests);
             }
             (Action::Kill(caps, _), Place::Set(set)) => {
                 let caps = (!self.action.needs_room()).then_some(*caps);
                 let condemned: Vec<Condemned<'_>> =
-                    jobs.iter().map(|entry| condemned(entry, *set, self.now)).collect();
+                    jobs.iter().map(|entry| condemned(entry, *set, &self.scene)).collect();
                 operate::kill(scripts, *set, &condemned, caps, requests);
             }
             // Anything but a deletion of a queue's jobs is over from the start.
@@ -145,8 +142,8 @@ impl Batch {
 
     /// The queue of a key, if it is in another realm than the place.
     fn queue_elsewhere(&self, key: &str) -> Option<QueueName> {
-        let own = self.realm.queue()?;
-        let name = self.realm.keys().queue_name(key).filter(|name| *name != own)?;
+        let own = self.scene.realm.queue()?;
+        let name = self.scene.realm.keys().queue_name(key).filter(|name| *name != own)?;
         QueueName::new(name).ok()
     }
 
@@ -196,8 +193,8 @@ impl Steps for Batch {
             }
             Stage::Carry { became, at, is_pushed: false } => {
                 let queue = self.destination(became, *at)?;
-                let push = Push { keys: self.realm.keys(), queue: &queue, when: When::Now };
-                let job = entry::revived(&self.jobs[*at], None);
+                let push = Push { keys: self.scene.realm.keys(), queue: &queue, when: When::Now };
+                let job = entry::revived(&self.jobs[*at], self.scene.schema, None);
                 push.one(job.exact.as_deref().unwrap_or(&job.entry.bytes), requests);
                 return Some(To::Queue(queue));
             }
@@ -236,9 +233,10 @@ impl Steps for Batch {
 }
 
 /// Adds the reason for its death, unless it has one or is too large to be read as a whole.
-fn condemned(entry: &Entry, set: Set, now: f64) -> Condemned<'_> {
+fn condemned<'e>(entry: &'e Entry, set: Set, scene: &Scene) -> Condemned<'e> {
     let error = ErrorInfo::new(CLASS_KILLED, format!("killed by an operator while in {set}"));
-    let dead = if entry.is_whole() { retry::killed(&entry.bytes, &error, now) } else { None };
+    let killed = || retry::killed(scene.schema, &entry.bytes, &error, scene.now);
+    let dead = if entry.is_whole() { killed() } else { None };
     Condemned { entry, dead }
 }
 

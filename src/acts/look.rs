@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::{Error, Progress, Steps, To, size};
+use super::{ActProgress, Error, Steps, To, size};
 use crate::{
-    job::Parser,
+    job::{Parser, Schema},
     limits::ENTRIES_PER_CALL,
     resp::{Reply, Requests},
     store::{
@@ -81,12 +81,17 @@ pub(crate) struct Look<'q> {
 }
 
 impl<'q> Look<'q> {
+    /// A parser of such entries.
+    pub(crate) fn parser(&self) -> Parser {
+        Parser::new(self.parser.schema())
+    }
+
     /// A look at the place in this many realms.
-    pub(crate) fn new(query: &'q Query, realms: usize) -> Self {
+    pub(crate) fn new(query: &'q Query, schema: Schema, realms: usize) -> Self {
         let sized = if realms == 1 { 1 } else { 0 };
         Self {
             query,
-            parser: Parser::new(),
+            parser: Parser::new(schema),
             sizes: vec![u64::MAX; realms],
             sized,
             // Without a realm there are no entries.
@@ -116,8 +121,8 @@ impl<'q> Look<'q> {
         self.reached
     }
 
-    pub(crate) const fn progress(&self) -> Progress {
-        Progress { done: self.reached.shown as u64, seen: self.reached.examined, of: self.reached.total }
+    pub(crate) const fn progress(&self) -> ActProgress {
+        ActProgress { done: self.reached.shown as u64, seen: self.reached.examined, of: self.reached.total }
     }
 
     /// How many entries to skip in order to continue; `None`: it reached the end.

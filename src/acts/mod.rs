@@ -15,13 +15,15 @@ pub(crate) mod action;
 mod batch;
 pub(crate) mod pick;
 pub(crate) mod prune;
+mod scene;
 pub(crate) mod sweep;
 // Processes.
 pub(crate) mod steer;
 
 pub(crate) use batch::Outcome;
+pub(crate) use scene::Scene;
 pub(crate) use size::Size;
-pub(crate) use steps::{Error, Progress, Steps, To};
+pub(crate) use steps::{ActProgress, Error, Steps, To};
 
 #[cfg(test)]
 mod tests;

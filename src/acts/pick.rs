@@ -4,12 +4,11 @@
 //! position of the walk and takes old ones after it, so a job that stays in its place meanwhile is found. A running job is
 //! in no set and no queue and is never touched: cancelling is another act.
 
-use std::rc::Rc;
-
 use super::{
-    Error, Progress, Steps, To,
+    ActProgress, Error, Steps, To,
     action::Action,
     batch::{Batch, Outcome},
+    scene::Scene,
     size,
 };
 use crate::{
@@ -21,7 +20,6 @@ use crate::{
         scripts::Scripts,
     },
     view::{entry, filter::Filter},
-    wire::Realm,
 };
 
 /// The act in one realm, under way. One round trip for each [`ENTRIES_PER_CALL`] entries, then one or two more.
@@ -30,13 +28,12 @@ pub(crate) struct Pick<'o> {
     filter: Filter,
     /// Where to look, in this order.
     places: &'o [Place],
-    realm: Rc<Realm>,
-    now: f64,
+    scene: Scene,
     parser: Parser,
     /// The number of the current place.
     at: usize,
     /// Of its entries.
-    progress: Progress,
+    progress: ActProgress,
     stage: Stage,
     /// Places that do not have it, and how many entries they have.
     searched: Vec<(Place, u64)>,
@@ -79,17 +76,16 @@ pub(crate) enum End {
 }
 
 impl<'o> Pick<'o> {
-    /// The act, at this Unix time of Redis.
-    pub(crate) fn new(action: Action, jid: &str, places: &'o [Place], realm: &Realm, now: f64) -> Self {
+    /// The act.
+    pub(crate) fn new(action: Action, jid: &str, places: &'o [Place], scene: Scene) -> Self {
         Self {
             action,
             filter: Filter::jid(jid),
             places,
-            realm: Rc::new(realm.clone()),
-            now,
-            parser: Parser::new(),
+            parser: Parser::new(scene.schema),
+            scene,
             at: 0,
-            progress: Progress::default(),
+            progress: ActProgress::default(),
             stage: if places.is_empty() { Stage::Over(End::NotFound) } else { Stage::Look },
             searched: Vec::new(),
         }
@@ -107,13 +103,10 @@ impl<'o> Pick<'o> {
     pub(crate) fn agree(&mut self) {
         self.stage = match std::mem::replace(&mut self.stage, Stage::Look) {
             Stage::Found(entry) => {
-                let title = entry::title(&entry);
+                let (scene, schema) = (self.scene.clone(), self.scene.schema);
+                let title = entry::title(&entry, schema);
                 let place = self.places[self.at].clone();
-                let realm = Rc::clone(&self.realm);
-                Stage::Act {
-                    title,
-                    batch: Batch::new(self.action.clone(), place, realm, self.now, vec![entry]),
-                }
+                Stage::Act { title, batch: Batch::new(self.action.clone(), place, scene, vec![entry]) }
             }
             other => other,
         };
@@ -134,7 +127,7 @@ impl<'o> Pick<'o> {
     }
 
     /// Entries of the current place.
-    pub(crate) const fn progress(&self) -> Progress {
+    pub(crate) const fn progress(&self) -> ActProgress {
         self.progress
     }
 
@@ -149,7 +142,7 @@ impl<'o> Pick<'o> {
         let mut entries_of_page = page.entries.into_iter();
         let parser = &mut self.parser;
         if let Some(entry) = entries_of_page.find(|entry| self.filter.matches(parser, entry)) {
-            let is_unfit = self.action.is_retry() && entry::holds_too_much(&entry);
+            let is_unfit = self.action.is_retry() && entry::holds_too_much(&entry, self.scene.schema);
             self.stage = if is_unfit { Stage::Over(End::NoJob) } else { Stage::Found(entry) };
         } else if entries == 0 || self.progress.seen >= page.total {
             // Each page advances by at least one entry, so it ends where the place ends.
@@ -161,7 +154,7 @@ impl<'o> Pick<'o> {
     fn pass_on(&mut self) {
         self.searched.push((self.places[self.at].clone(), self.progress.seen));
         self.at += 1;
-        self.progress = Progress::default();
+        self.progress = ActProgress::default();
         self.stage = if self.at < self.places.len() { Stage::Look } else { Stage::Over(End::NotFound) };
     }
 

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Error, Progress, Steps, To};
+use super::{ActProgress, Error, Steps, To};
 use crate::{
     foreign::Foreign,
     resp::{Reply, Requests},
@@ -175,9 +175,9 @@ impl<'f> Prune<'f> {
         self.forgotten
     }
 
-    pub(crate) const fn progress(&self) -> Progress {
+    pub(crate) const fn progress(&self) -> ActProgress {
         let (next, of) = (self.next as u64, self.tasks.len() as u64);
-        Progress { done: next, seen: next, of }
+        ActProgress { done: next, seen: next, of }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     limits::{QUIET_WAIT, STOP_WAIT_EXTRA},
     resp::{self, Reply, Requests},
     store::{
-        steer::{self, Wish},
+        steer::{self, SteerRequest},
         survey::Summary,
     },
     view::member::Member,
@@ -51,11 +51,11 @@ pub(crate) fn meant(mut members: Vec<Member>, target: &Target) -> Result<Vec<Mem
     }
 }
 
-/// The act under way: [`Self::write_wish`] and [`Self::read_heard`], then, while [`Self::is_waiting`],
+/// The act under way: [`Self::write_request`] and [`Self::read_heard`], then, while [`Self::is_waiting`],
 /// [`Self::write_question`] and [`Self::read_phases`] (in a cluster a survey and [`Self::phases_of`]) and [`Self::look`].
 #[derive(Debug)]
 pub(crate) struct Steering {
-    wish: Wish,
+    request: SteerRequest,
     members: Vec<Member>,
     /// The numbers of those that did not receive it, and of those that did but have not done it.
     deaf: Vec<usize>,
@@ -81,18 +81,18 @@ pub(crate) enum Seen<'m> {
 
 impl Steering {
     /// Only what lives can be asked: the dead are to be told apart before, by [`Member::died_at`].
-    pub(crate) const fn new(wish: Wish, members: Vec<Member>) -> Self {
-        Self { wish, members, deaf: Vec::new(), waiting: Vec::new(), late: 0 }
+    pub(crate) const fn new(request: SteerRequest, members: Vec<Member>) -> Self {
+        Self { request, members, deaf: Vec::new(), waiting: Vec::new(), late: 0 }
     }
 
     /// Appends the request to each. One round trip.
-    pub(crate) fn write_wish(&self, keys: Keyspace, database: u32, requests: &mut Requests) {
+    pub(crate) fn write_request(&self, keys: Keyspace, database: u32, requests: &mut Requests) {
         for member in &self.members {
-            steer::publish(keys, database, &member.uuid, self.wish, requests);
+            steer::publish(keys, database, &member.uuid, self.request, requests);
         }
     }
 
-    /// Reads the replies to [`Self::write_wish`].
+    /// Reads the replies to [`Self::write_request`].
     ///
     /// # Errors
     /// If a reply is an error, or of another shape.
@@ -157,8 +157,8 @@ impl Steering {
         let mut left = Vec::new();
         for (number, phase) in std::mem::take(&mut self.waiting).into_iter().zip(phases) {
             let member = &self.members[number];
-            let limit = self.wish_limit(member);
-            match done(self.wish, phase.as_deref()) {
+            let limit = self.request_limit(member);
+            match done(self.request, phase.as_deref()) {
                 Some(text) => seen.push(Seen::Done(member, text)),
                 None if elapsed >= limit => {
                     seen.push(Seen::Late { member, phase: phase.unwrap_or_default(), limit });
@@ -171,21 +171,21 @@ impl Steering {
         seen
     }
 
-    const fn wish_limit(&self, member: &Member) -> Duration {
-        match self.wish {
-            Wish::Quiet => QUIET_WAIT,
-            Wish::Stop => Duration::from_secs(member.timeout_s).saturating_add(STOP_WAIT_EXTRA),
-            Wish::StopNow => STOP_WAIT_EXTRA,
+    const fn request_limit(&self, member: &Member) -> Duration {
+        match self.request {
+            SteerRequest::Quiet => QUIET_WAIT,
+            SteerRequest::Stop => Duration::from_secs(member.timeout_s).saturating_add(STOP_WAIT_EXTRA),
+            SteerRequest::StopNow => STOP_WAIT_EXTRA,
         }
     }
 }
 
 /// What has happened, if it is what was wanted.
-fn done(wish: Wish, phase: Option<&str>) -> Option<&'static str> {
-    match (wish, phase) {
+fn done(request: SteerRequest, phase: Option<&str>) -> Option<&'static str> {
+    match (request, phase) {
         (_, None) => Some("has left"),
-        (Wish::Quiet, Some("quiet")) => Some("is quiet"),
-        (Wish::Quiet, Some("stopping")) => Some("is stopping"),
+        (SteerRequest::Quiet, Some("quiet")) => Some("is quiet"),
+        (SteerRequest::Quiet, Some("stopping")) => Some("is stopping"),
         _ => None,
     }
 }
@@ -195,10 +195,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wish_is_done_when_the_process_says_so_or_is_gone() {
-        assert_eq!(done(Wish::Quiet, Some("running")), None);
-        assert_eq!(done(Wish::Quiet, Some("quiet")), Some("is quiet"));
-        assert_eq!(done(Wish::Stop, Some("stopping")), None);
-        assert_eq!(done(Wish::Stop, None), Some("has left"));
+    fn a_request_is_done_when_the_process_says_so_or_is_gone() {
+        assert_eq!(done(SteerRequest::Quiet, Some("running")), None);
+        assert_eq!(done(SteerRequest::Quiet, Some("quiet")), Some("is quiet"));
+        assert_eq!(done(SteerRequest::Stop, Some("stopping")), None);
+        assert_eq!(done(SteerRequest::Stop, None), Some("has left"));
     }
 }

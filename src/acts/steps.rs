@@ -48,7 +48,7 @@ pub(crate) enum Error {
 
 /// How far an act has got.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
+pub(crate) struct ActProgress {
     /// Jobs acted on, or keys deleted.
     pub(crate) done: u64,
     /// Entries looked at.

@@ -5,12 +5,11 @@
 //! between two batches: what was done is done. With a name, if others take entries away meanwhile, it may miss as many: run
 //! it again to find these.
 
-use std::rc::Rc;
-
 use super::{
-    Error, Progress, Steps, To,
+    ActProgress, Error, Steps, To,
     action::Action,
     batch::{Batch, Outcome},
+    scene::Scene,
     size,
 };
 use crate::{
@@ -22,7 +21,6 @@ use crate::{
         scripts::Scripts,
     },
     view::{entry, filter::Filter},
-    wire::Realm,
 };
 
 /// What to do, and with which jobs.
@@ -54,8 +52,7 @@ impl Swept {
 pub(crate) struct Sweep<'o> {
     order: &'o Mission,
     place: Place,
-    realm: Rc<Realm>,
-    now: f64,
+    scene: Scene,
     /// Entries there were at the beginning.
     total: u64,
     parser: Parser,
@@ -68,15 +65,14 @@ pub(crate) struct Sweep<'o> {
 }
 
 impl<'o> Sweep<'o> {
-    /// Acts on what is meant among the `total` oldest entries, at this Unix time of Redis.
-    pub(crate) fn new(order: &'o Mission, realm: &Realm, total: u64, now: f64) -> Self {
+    /// Acts on what is meant among the `total` oldest entries.
+    pub(crate) fn new(order: &'o Mission, scene: Scene, total: u64) -> Self {
         Self {
             order,
             place: Place::Set(order.set),
-            realm: Rc::new(realm.clone()),
-            now,
+            parser: Parser::new(scene.schema),
+            scene,
             total,
-            parser: Parser::new(),
             examined: 0,
             kept: 0,
             batch: None,
@@ -89,8 +85,8 @@ impl<'o> Sweep<'o> {
         &self.swept
     }
 
-    pub(crate) const fn progress(&self) -> Progress {
-        Progress { done: self.swept.outcome.done, seen: self.examined, of: self.total }
+    pub(crate) const fn progress(&self) -> ActProgress {
+        ActProgress { done: self.swept.outcome.done, seen: self.examined, of: self.total }
     }
 
     const fn is_over(&self) -> bool {
@@ -113,14 +109,14 @@ impl<'o> Sweep<'o> {
         let filter = &self.order.filter;
         let mut jobs: Vec<Entry> =
             page.entries.into_iter().filter(|entry| filter.matches(&mut self.parser, entry)).collect();
-        let meant = jobs.len();
-        jobs.retain(|entry| !self.order.action.is_retry() || !entry::holds_too_much(entry));
+        let (meant, schema) = (jobs.len(), self.scene.schema);
+        jobs.retain(|entry| !self.order.action.is_retry() || !entry::holds_too_much(entry, schema));
         self.swept.unfit += (meant - jobs.len()) as u64;
         if jobs.is_empty() {
             self.kept += entries;
         } else {
-            let (place, realm) = (self.place.clone(), Rc::clone(&self.realm));
-            let batch = Batch::new(self.order.action.clone(), place, realm, self.now, jobs);
+            let (place, scene) = (self.place.clone(), self.scene.clone());
+            let batch = Batch::new(self.order.action.clone(), place, scene, jobs);
             self.batch = Some((batch, entries));
         }
     }

@@ -11,6 +11,7 @@ use super::{
     *,
 };
 use crate::{
+    job::Schema,
     resp::{Requests, decode::Decoder},
     store::{
         entries::{Entry, Place, Set},
@@ -22,6 +23,10 @@ use crate::{
 };
 
 /// The scripts as known to a server that names each by its number.
+fn scene(realm: Realm) -> Scene {
+    Scene { realm: Rc::new(realm), schema: Schema::Jiggler, now: 5.5 }
+}
+
 fn scripts(realm: Realm) -> Scripts {
     let hashes: String = (0..LOAD_REPLIES).map(|number| format!("$3\r\n{number:03}\r\n")).collect();
     let mut decoder = Decoder::default();
@@ -74,8 +79,7 @@ fn a_job_for_a_queue_of_another_realm_is_pushed_there_before_it_is_removed() {
     let jobs = || vec![entry(r#"{"name":"N","jid":"i"}"#), entry(JOB)];
     let requeued = "*4\r\n:1\r\n$14\r\njiggler:list:a\r\n:2\r\n$14\r\njiggler:list:b\r\n";
     let begin = || {
-        let mut batch =
-            Batch::new(Action::Retry(None), set.clone(), Rc::new(JIGGLER.queue_realm("a")), 5.5, jobs());
+        let mut batch = Batch::new(Action::Retry(None), set.clone(), scene(JIGGLER.queue_realm("a")), jobs());
         assert!(matches!(asked(&batch, &scripts), Some((To::Here, _))));
         answer(&mut batch, requeued).unwrap();
         assert_eq!(batch.what(), "push to queue b");
@@ -105,7 +109,7 @@ fn a_job_for_a_queue_of_another_realm_is_pushed_there_before_it_is_removed() {
 fn a_job_that_is_found_is_not_touched_without_consent() {
     let scripts = scripts(JIGGLER.shared_realm());
     let places = [Place::Set(Set::Retries), Place::Set(Set::Dead)];
-    let mut pick = Pick::new(Action::Delete, "j", &places, &JIGGLER.shared_realm(), 5.5);
+    let mut pick = Pick::new(Action::Delete, "j", &places, scene(JIGGLER.shared_realm()));
     answer(&mut pick, &page(0, &[])).unwrap();
     assert_eq!(pick.searched(), [(places[0].clone(), 0)]);
     answer(&mut pick, &page(1, &[JOB])).unwrap();
@@ -122,13 +126,13 @@ fn a_sweep_asks_for_room_before_each_batch_and_may_be_left_after_any() {
     let scripts = scripts(JIGGLER.shared_realm());
     let kill = Action::Kill(DeadSetCaps { jobs_max: 2, timeout_s: 60 }, Excess::Refuse);
     let mission = Mission { action: kill, set: Set::Retries, filter: Filter::default() };
-    let mut sweep = Sweep::new(&mission, &JIGGLER.shared_realm(), 3, 5.5);
+    let mut sweep = Sweep::new(&mission, scene(JIGGLER.shared_realm()), 3);
     answer(&mut sweep, &page(3, &[JOB, "no job"])).unwrap();
     assert_eq!(sweep.what(), "read the dead set");
     answer(&mut sweep, &page(0, &[])).unwrap();
     assert_eq!(sweep.what(), "kill jobs of the retry set");
     answer(&mut sweep, "*3\r\n:0\r\n:1\r\n:0\r\n").unwrap();
-    assert_eq!(sweep.progress(), Progress { done: 1, seen: 2, of: 3 });
+    assert_eq!(sweep.progress(), ActProgress { done: 1, seen: 2, of: 3 });
     answer(&mut sweep, &page(1, &[JOB])).unwrap();
     let error = answer(&mut sweep, &page(2, &[])).unwrap_err();
     assert!(matches!(error, Error::DeadSetFull(_)), "{error}");

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, io::Write};
 
 use super::{
     Database, Error,
-    confirm::Consent,
+    confirm::Confirmation,
     nodes,
     session::Session,
     table::printable,
@@ -22,6 +22,7 @@ use crate::{
         pick::{End, Pick},
         sweep::{Mission, Sweep, Swept},
     },
+    job::Schema,
     store::{
         entries::{Entry, Place, Set},
         survey::Scope,
@@ -60,7 +61,7 @@ pub struct Act {
     /// To which jobs.
     pub target: Target,
     /// Whether to ask first if it cannot be undone.
-    pub consent: Consent,
+    pub confirmation: Confirmation,
 }
 
 impl Act {
@@ -69,14 +70,14 @@ impl Act {
     /// # Errors
     /// [`Error::NobodyToAsk`].
     pub fn check(&self) -> Result<(), Error> {
-        self.needed_consent().check(self.action.verb())
+        self.needed_confirmation().check(self.action.verb())
     }
 
     /// A job that is moved can be moved back, but many may push others out of the dead set.
-    fn needed_consent(&self) -> Consent {
+    fn needed_confirmation(&self) -> Confirmation {
         match (&self.action, &self.target) {
-            (Action::Delete, _) | (Action::Kill(..), Target::All { .. }) => self.consent,
-            (Action::Retry(_), _) | (Action::Kill(..), Target::Job { .. }) => Consent::Given,
+            (Action::Delete, _) | (Action::Kill(..), Target::All { .. }) => self.confirmation,
+            (Action::Retry(_), _) | (Action::Kill(..), Target::Job { .. }) => Confirmation::Given,
         }
     }
 }
@@ -97,16 +98,17 @@ pub(crate) fn act(db: &Database, act: &Act, out: &mut dyn Write) -> Result<(), E
         kill @ Action::Kill(..) => kill.clone().with_caps_of(&nodes::survey(db, Scope::Processes)?),
         action @ (Action::Retry(_) | Action::Delete) => action.clone(),
     };
-    let consent = act.needed_consent();
+    let confirmation = act.needed_confirmation();
     let mut queues = BTreeMap::new();
     let ended = match &act.target {
         Target::Job { jid, places } => {
-            let mut order = Order { action, consent, queues: &mut queues };
+            let mut order = Order { action, confirmation, queues: &mut queues };
             one(&mut sessions, &mut order, jid, places, out)
         }
         Target::All { set, name } => {
             let filter = Filter { name: name.clone(), ..Filter::default() };
-            let order = Order { action: Mission { action, set: *set, filter }, consent, queues: &mut queues };
+            let order =
+                Order { action: Mission { action, set: *set, filter }, confirmation, queues: &mut queues };
             all(db.keys, &mut sessions, order, out)
         }
     };
@@ -117,7 +119,7 @@ pub(crate) fn act(db: &Database, act: &Act, out: &mut dyn Write) -> Result<(), E
 /// What is done, whether to ask first, and where jobs were retried: by the key of their queue.
 struct Order<'o, A> {
     action: A,
-    consent: Consent,
+    confirmation: Confirmation,
     queues: &'o mut BTreeMap<String, u64>,
 }
 
@@ -131,11 +133,11 @@ fn one(
 ) -> Result<(), Error> {
     let mut searched = Vec::new();
     for session in sessions {
-        let mut pick = Pick::new(order.action.clone(), jid, places, &session.realm().clone(), session.now());
+        let mut pick = Pick::new(order.action.clone(), jid, places, session.scene());
         let mut ticker = Ticker::new();
         while session.step(&mut pick)? {
             if let Some((entry, place)) = pick.found() {
-                order.agree(entry, place)?;
+                order.agree(entry, session.schema(), place)?;
                 pick.agree();
             }
             let progress = pick.progress();
@@ -160,11 +162,12 @@ fn one(
 
 impl Order<'_, Action> {
     /// Asks before a job is deleted.
-    fn agree(&self, entry: &Entry, place: &Place) -> Result<(), Error> {
+    fn agree(&self, entry: &Entry, schema: Schema, place: &Place) -> Result<(), Error> {
         if self.action != Action::Delete {
             return Ok(());
         }
-        self.consent.obtain(&format!("this deletes job {} from {place} for good", entry::title(entry)))
+        self.confirmation
+            .obtain(&format!("this deletes job {} from {place} for good", entry::title(entry, schema)))
     }
 }
 
@@ -175,7 +178,7 @@ fn all(
     order: Order<'_, Mission>,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let Order { action: mission, consent, queues } = order;
+    let Order { action: mission, confirmation, queues } = order;
     let place = Place::Set(mission.set);
     let totals: Vec<u64> =
         sessions.iter_mut().map(|session| session.size(&place)).collect::<Result<_, _>>()?;
@@ -186,8 +189,8 @@ fn all(
             mission.action.check_room(session.size(&Place::Set(Set::Dead))?, *jobs)?;
         }
     }
-    if total > 0 && consent == Consent::Ask {
-        consent.obtain(&said::question(&mission, total))?;
+    if total > 0 && confirmation == Confirmation::Ask {
+        confirmation.obtain(&said::question(&mission, total))?;
     }
     let mut swept = Swept::default();
     let mut sweeps = sessions.iter_mut().zip(totals);
@@ -214,7 +217,7 @@ fn held(jobs: u64, keys: Keyspace, key: &str) -> Error {
 
 /// Acts on the selected jobs in one realm, and adds the outcome to `swept` from the others.
 fn sweep(session: &mut Session, mission: &Mission, total: u64, swept: &mut Swept) -> Result<(), Error> {
-    let mut sweep = Sweep::new(mission, &session.realm().clone(), total, session.now());
+    let mut sweep = Sweep::new(mission, session.scene(), total);
     let mut ticker = Ticker::new();
     let ended = loop {
         match session.step(&mut sweep) {

@@ -68,12 +68,13 @@ pub(crate) fn bulk(db: &Database, bulk: &Bulk, out: &mut dyn Write) -> Result<()
     };
     let due_at = bulk.due.map(|due| due.unix_time(&mut client)).transpose().map_err(failed)?;
     let defaults = Defaults { name: bulk.name.clone(), queue: bulk.queue.clone(), retries: bulk.retries };
-    let parser = LineParser::new(defaults);
+    let (parser, schema) = (LineParser::new(defaults), db.schema);
     let (sender, chunks) = mpsc::sync_channel(BULK_CHUNKS_MAX);
     let (spender, spent) = mpsc::sync_channel(BULK_CHUNKS_MAX);
     // It ends with its input, or at the next line once nobody is listening; nobody waits for it, since it may be waiting
     // for a person.
-    let _reader = std::thread::spawn(move || source::read(lines, parser, due_at.is_some(), &sender, &spent));
+    let _reader =
+        std::thread::spawn(move || source::read(lines, (parser, schema), due_at.is_some(), &sender, &spent));
     let flight = client.flight(due_at).map_err(failed)?;
     let pushing = Pushing { flight, spender, places: Places::default(), file, size, ticker: Ticker::new() };
     let pushed = pushing.run(&chunks)?;

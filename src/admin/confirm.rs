@@ -6,7 +6,7 @@ use super::Error;
 
 /// Whether the user has already agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consent {
+pub enum Confirmation {
     /// `--yes` was given.
     Given,
     /// A person at the terminal must be asked.
@@ -19,7 +19,7 @@ const AGREED: &str = "yes";
 /// Longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64;
 
-impl Consent {
+impl Confirmation {
     /// Refuses, before anything is tried, if someone must be asked and nobody is there.
     ///
     /// # Errors
@@ -73,6 +73,6 @@ mod tests {
             assert_eq!(ask("delete 3 jobs?", input, &mut shown).unwrap(), agreed, "{answer:?}");
             assert_eq!(String::from_utf8(shown).unwrap(), "delete 3 jobs?\ntype yes to continue: ");
         }
-        assert!(Consent::Given.check("delete").is_ok() && Consent::Given.obtain("?").is_ok());
+        assert!(Confirmation::Given.check("delete").is_ok() && Confirmation::Given.obtain("?").is_ok());
     }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     acts::look::{Look, Query},
-    job::Parser,
+    job::{Parser, Schema},
     store::entries::{Place, Set},
     time::unix_now,
     view::{
@@ -33,8 +33,9 @@ pub(super) fn groups(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let now = sessions.first().map_or_else(unix_now, Session::now);
-    let mut look = Look::new(query, sessions.len());
-    let mut parser = Parser::new();
+    let schema = sessions.first().map_or_else(Schema::default, Session::schema);
+    let mut look = Look::new(query, schema, sessions.len());
+    let mut parser = Parser::new(schema);
     let mut groups = Groups::default();
     jobs::drive(sessions, &mut look, |_, entry| {
         groups.add(&JobEntry::new(&query.place, entry, &mut parser));

@@ -98,7 +98,7 @@ mod tests {
 
     fn check(place: &Place, payload: &[u8], score: f64, expected: &[&str]) {
         let entry = entry(payload, score);
-        assert_eq!(row(place, &JobEntry::new(place, &entry, &mut Parser::new()), NOW), expected);
+        assert_eq!(row(place, &JobEntry::new(place, &entry, &mut Parser::default()), NOW), expected);
         assert_eq!(columns(place).len(), expected.len());
     }
 
@@ -138,7 +138,7 @@ mod tests {
         let args = format!("[\"{}\"]", "é".repeat(100));
         let payload = format!(r#"{{"name":"N","args":{args}}}"#);
         let (place, entry) = (Place::Queue(QueueName::default().into()), entry(payload.as_bytes(), 0.0));
-        let row = row(&place, &JobEntry::new(&place, &entry, &mut Parser::new()), NOW);
+        let row = row(&place, &JobEntry::new(&place, &entry, &mut Parser::default()), NOW);
         assert_eq!(row[2].chars().count(), ROW_TEXT_CHARS_MAX + 1);
         assert!(row[2].ends_with('…'));
     }

@@ -16,7 +16,6 @@ use serde::Serialize;
 use super::{Database, Error, format::Format, groups, job_rows, session::Session, table, ticker::Ticker};
 use crate::{
     acts::look::{Look, Query, Reached},
-    job::Parser,
     store::entries::{Entry, Order, Place},
     time::unix_now,
     view::entry::JobEntry,
@@ -33,7 +32,7 @@ pub(crate) fn jobs(db: &Database, query: &Query, format: Format, out: &mut dyn W
         let whole = Query { limit: usize::MAX, ..query.clone() };
         return groups::groups(&mut sessions, &whole, query.limit, format, out);
     }
-    let mut look = Look::new(query, sessions.len());
+    let mut look = Look::new(query, db.schema, sessions.len());
     match format {
         Format::Text => text(&mut sessions, &mut look, query, out),
         Format::Json => json(&mut sessions, &mut look, query, out),
@@ -47,7 +46,7 @@ fn text(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let now = sessions.first().map_or_else(unix_now, Session::now);
-    let mut parser = Parser::new();
+    let mut parser = look.parser();
     let mut rows = Vec::new();
     drive(sessions, look, |_, entry| {
         rows.push(job_rows::row(&query.place, &JobEntry::new(&query.place, entry, &mut parser), now));
@@ -67,7 +66,7 @@ fn json(
     query: &Query,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let mut parser = Parser::new();
+    let mut parser = look.parser();
     let mut began = false;
     drive(sessions, look, |total, entry| {
         if began {

@@ -37,7 +37,7 @@ mod table;
 mod test_database;
 mod ticker;
 
-pub(crate) use confirm::Consent;
+pub(crate) use confirm::Confirmation;
 pub(crate) use database::Database;
 pub(crate) use denied::explained;
 pub(crate) use format::Format;
@@ -232,10 +232,10 @@ pub enum Error {
         uuids: String,
     },
     /// Not every process did as requested; the output says what each did.
-    #[error("{wish}: {failed} of {of} processes did not receive the request or have not carried it out")]
+    #[error("{request}: {failed} of {of} processes did not receive the request or have not carried it out")]
     Unsteered {
         /// What was requested.
-        wish: &'static str,
+        request: &'static str,
         /// How many did not.
         failed: usize,
         /// Of how many.

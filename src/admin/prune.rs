@@ -6,7 +6,9 @@
 
 use std::io::Write;
 
-use super::{Database, Error, confirm::Consent, nodes, session::Session, table::printable, ticker::Ticker};
+use super::{
+    Database, Error, confirm::Confirmation, nodes, session::Session, table::printable, ticker::Ticker,
+};
 use crate::{
     acts::prune::{Found, Prune, Site, What, named},
     store::{entries::Place, operate::Pruned, survey::Scope},
@@ -18,11 +20,16 @@ use crate::{
 /// # Errors
 /// [`Error::NobodyToAsk`] before anything is tried; [`Error::NotConfirmed`]; [`Error::Connect`],
 /// [`Error::Survey`], [`Error::Script`]; [`Error::Output`].
-pub(crate) fn prune(db: &Database, what: &What, consent: Consent, out: &mut dyn Write) -> Result<(), Error> {
-    consent.check("prune")?;
+pub(crate) fn prune(
+    db: &Database,
+    what: &What,
+    confirmation: Confirmation,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    confirmation.check("prune")?;
     let mut open = None;
     let found = find(db, what, &mut open)?;
-    if !is_agreed(&found, consent, out)? {
+    if !is_agreed(&found, confirmation, out)? {
         return Ok(());
     }
     let mut prune = Prune::new(&found, db.keys);
@@ -67,7 +74,7 @@ fn drive(db: &Database, prune: &mut Prune<'_>, mut open: Option<(Site, Session)>
 }
 
 /// Reports what is left alone, and asks; `false` if there is nothing to delete.
-fn is_agreed(found: &Found, consent: Consent, out: &mut dyn Write) -> Result<bool, Error> {
+fn is_agreed(found: &Found, confirmation: Confirmation, out: &mut dyn Write) -> Result<bool, Error> {
     for name in &found.foreign {
         let name = printable(&ListName::shown(name));
         writeln!(out, "left queue {name}, which no worker may be given: `prune queue NAME` deletes it")?;
@@ -76,7 +83,7 @@ fn is_agreed(found: &Found, consent: Consent, out: &mut dyn Write) -> Result<boo
         writeln!(out, "nothing to prune")?;
         return Ok(false);
     }
-    consent.obtain(&question(found))?;
+    confirmation.obtain(&question(found))?;
     Ok(true)
 }
 

@@ -52,7 +52,7 @@ mod tests {
     use crate::{
         acts::{action::Action, look::Query, prune::What},
         admin::{
-            Consent,
+            Confirmation,
             act::{Act, Target, act},
             jobs::jobs,
             prune::prune,
@@ -133,7 +133,7 @@ mod tests {
             };
             let delete = |out: &mut Vec<u8>| {
                 let target = Target::Job { jid: "one".to_owned(), places: vec![place.clone()] };
-                act(&db, &Act { action: Action::Delete, target, consent: Consent::Given }, out)
+                act(&db, &Act { action: Action::Delete, target, confirmation: Confirmation::Given }, out)
             };
             let said = |run: &dyn Fn(&mut Vec<u8>) -> Result<(), Error>| {
                 let mut out = Vec::new();
@@ -143,7 +143,7 @@ mod tests {
             assert!(said(&look).ends_with(&format!("1 to 2 of 2 in queue {cell}, newest first\n")), "{cell}");
             assert_eq!(said(&delete), format!("deleted job one (N) from queue {cell}\n"));
             let what = What::Queue(cell.parse().unwrap());
-            let pruned = said(&|out| prune(&db, &what, Consent::Given, out));
+            let pruned = said(&|out| prune(&db, &what, Confirmation::Given, out));
             assert_eq!(pruned, format!("deleted 1 jobs of queue {cell}\n"));
             assert!(redis.strings(&[b"KEYS", b"*"]).is_empty());
         }

@@ -1,8 +1,11 @@
 //! A connection on which scripts can be called; acts are driven over it.
 
+use std::rc::Rc;
+
 use super::{Database, Error, nodes};
 use crate::{
-    acts::{self, Size, Steps, To, prune::Site},
+    acts::{self, Scene, Size, Steps, To, prune::Site},
+    job::Schema,
     net::{self, blocking::BlockingConnection},
     resp::{Reply, Requests},
     store::{
@@ -109,6 +112,16 @@ impl Session {
     /// Unix time by the clock of the server.
     pub(super) fn now(&self) -> f64 {
         self.clock.now()
+    }
+
+    /// How payloads are written there.
+    pub(super) const fn schema(&self) -> Schema {
+        self.db.schema
+    }
+
+    /// What an act is told.
+    pub(super) fn scene(&self) -> Scene {
+        Scene { realm: Rc::new(self.realm().clone()), schema: self.schema(), now: self.now() }
     }
 
     /// The owner of its scripts.

@@ -25,7 +25,7 @@ use crate::{
     acts::look::{Look, Query},
     client::Progress,
     foreign::neutral,
-    job::{Parser, fields},
+    job::{MemberNames, Parser, Schema},
     limits::{RUNNING_JID_BYTES, SHOW_PLACES_MAX, SHOW_TEXT_CHARS_MAX, SHOW_WAIT, TOP_PROCESSES_MAX},
     net::blocking::BlockingConnection,
     resp::Requests,
@@ -66,6 +66,7 @@ struct Running {
 
 /// What was found out.
 struct Shown {
+    schema: Schema,
     found: Option<(Place, Entry)>,
     progress: Option<Progress>,
     running: Vec<Running>,
@@ -83,7 +84,8 @@ pub(crate) fn show(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn
     let mut searched = Vec::new();
     let found = find(db, wanted, &fleet, &mut searched)?;
     let progress = progress::reported(db, &wanted.jid)?.map(|(progress, _)| progress);
-    let mut shown = Shown { found, progress, running: running(&fleet, &wanted.jid), now: fleet.at };
+    let running_now = running(&fleet, &wanted.jid);
+    let mut shown = Shown { schema: db.schema, found, progress, running: running_now, now: fleet.at };
     if shown.found.is_none() && shown.running.is_empty() && tell_processes(db, &fleet)? {
         std::thread::sleep(SHOW_WAIT);
         let fleet = nodes::survey(db, Scope::Processes)?;
@@ -148,7 +150,7 @@ fn find(
             older: None,
             groups: false,
         };
-        let mut look = Look::new(&query, sessions.len());
+        let mut look = Look::new(&query, db.schema, sessions.len());
         if let Some(entry) = look_at(sessions, &mut look)? {
             return Ok(Some((place, entry)));
         }
@@ -210,7 +212,9 @@ fn json(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
     });
     write!(out, "{{\"jid\":{},\"place\":{},\"found\":", json_of(&jid)?, json_of(&word)?)?;
     match &shown.found {
-        Some((place, entry)) => JobEntry::new(place, entry, &mut Parser::new()).write_json(out)?,
+        Some((place, entry)) => {
+            JobEntry::new(place, entry, &mut Parser::new(shown.schema)).write_json(out)?
+        }
         None => write!(out, "null")?,
     }
     writeln!(out, ",\"progress\":{},\"running\":{}}}", json_of(&shown.progress)?, json_of(&shown.running)?)?;
@@ -223,7 +227,7 @@ fn json_of(value: &impl Serialize) -> Result<String, Error> {
 
 fn text(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
     if let Some((place, entry)) = &shown.found {
-        entry_text(place, &JobEntry::new(place, entry, &mut Parser::new()), shown.now, out)?;
+        entry_text(place, &JobEntry::new(place, entry, &mut Parser::new(shown.schema)), shown.now, out)?;
     } else {
         line(out, "jid", jid)?;
         line(out, "place", "in no queue and no set that was looked at")?;
@@ -241,20 +245,23 @@ fn text(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
 }
 
 /// Members that have a line of their own, in another order than in the payload.
-const KNOWN: [&str; 10] = [
-    fields::NAME,
-    fields::JID,
-    fields::QUEUE,
-    fields::ARGS,
-    fields::RETRIES,
-    fields::ATTEMPT,
-    fields::STARTED_AT,
-    fields::RETRIED_AT,
-    fields::ERROR_CLASS,
-    fields::ERROR_MESSAGE,
-];
+fn known(names: &MemberNames) -> [&'static str; 10] {
+    [
+        names.name,
+        names.jid,
+        names.queue,
+        names.args,
+        names.retries,
+        names.attempt,
+        names.first_failed_at,
+        names.retried_at,
+        names.error_class,
+        names.error_message,
+    ]
+}
 
 fn entry_text(place: &Place, job: &JobEntry<'_>, now: f64, out: &mut dyn Write) -> Result<(), Error> {
+    let names = job.names();
     line(out, "job", job.name().as_deref().unwrap_or("-"))?;
     line(out, "jid", &job.id())?;
     line(out, "place", &place.to_string())?;
@@ -267,19 +274,20 @@ fn entry_text(place: &Place, job: &JobEntry<'_>, now: f64, out: &mut dyn Write) 
     }
     line(out, "bytes", &job.size().to_string())?;
     line(out, "retries", &format!("{}, at attempt {}", job.retries(), job.attempt()))?;
-    for (label, member) in [("first failed", fields::STARTED_AT), ("last failed", fields::RETRIED_AT)] {
+    for (label, member) in [("first failed", names.first_failed_at), ("last failed", names.retried_at)] {
         if let Some(at) = job.number(member) {
             line(out, label, &date(at, now))?;
         }
     }
-    for (label, member) in [("error class", fields::ERROR_CLASS), ("error", fields::ERROR_MESSAGE)] {
+    for (label, member) in [("error class", names.error_class), ("error", names.error_message)] {
         if let Some(text) = job.text(member) {
             line(out, label, &text)?;
         }
     }
     line(out, "args", &job.args())?;
+    let known = known(names);
     for (name, value) in job.members() {
-        if KNOWN.contains(&name.as_str()) {
+        if known.contains(&name.as_str()) {
             continue;
         }
         match serde_json::from_str::<Vec<String>>(&value) {

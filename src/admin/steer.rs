@@ -12,7 +12,7 @@ use crate::acts::steer::{Seen, Steering, Target, Unclear, meant};
 use crate::limits::STEER_LOOK;
 use crate::net::blocking::BlockingConnection;
 use crate::resp::Requests;
-use crate::store::steer::{self, Wish};
+use crate::store::steer::{self, SteerRequest};
 use crate::store::survey::{Scope, Summary, Survey};
 use crate::view::member::{Engine, Member, Members};
 
@@ -32,7 +32,7 @@ pub enum Patience {
 pub(crate) fn steer(
     db: &Database,
     target: &Target,
-    wish: Wish,
+    request: SteerRequest,
     patience: Patience,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
@@ -50,15 +50,15 @@ pub(crate) fn steer(
     if living.is_empty() {
         return Ok(());
     }
-    let mut steering = Steering::new(wish, living);
+    let mut steering = Steering::new(request, living);
     let mut requests = Requests::new();
-    steering.write_wish(db.keys, db.url.database(), &mut requests);
+    steering.write_request(db.keys, db.url.database(), &mut requests);
     steering.read_heard(&conn.call(&requests)?)?;
     for member in steering.deaf() {
-        writeln!(out, "{}", unheard(member, wish))?;
+        writeln!(out, "{}", unheard(member, request))?;
     }
     for member in steering.waiting() {
-        writeln!(out, "{}", asked(member, wish))?;
+        writeln!(out, "{}", asked(member, request))?;
     }
     out.flush()?;
     if patience == Patience::Wait {
@@ -66,7 +66,7 @@ pub(crate) fn steer(
     }
     match steering.failed() {
         0 => Ok(()),
-        failed => Err(Error::Unsteered { wish: wish.as_str(), failed, of: steering.members() }),
+        failed => Err(Error::Unsteered { request: request.as_str(), failed, of: steering.members() }),
     }
 }
 
@@ -84,16 +84,16 @@ fn members(found: &Summary, target: &Target) -> Result<Vec<Member>, Error> {
     })
 }
 
-fn asked(member: &Member, wish: Wish) -> String {
+fn asked(member: &Member, request: SteerRequest) -> String {
     let Member { uuid, host, pid, busy, timeout_s, .. } = member;
     let (uuid, host) = (printable(uuid), printable(host));
     let jobs = if *busy == 1 { "1 job".to_owned() } else { format!("{busy} jobs") };
-    match wish {
-        Wish::Quiet => format!("{uuid} (pid {pid} on {host}) was asked to take no more jobs"),
-        Wish::Stop => {
+    match request {
+        SteerRequest::Quiet => format!("{uuid} (pid {pid} on {host}) was asked to take no more jobs"),
+        SteerRequest::Stop => {
             format!("{uuid} (pid {pid} on {host}) was asked to stop; it waits up to {timeout_s} s for {jobs}")
         }
-        Wish::StopNow => {
+        SteerRequest::StopNow => {
             format!("{uuid} (pid {pid} on {host}) was asked to stop at once; {jobs} handed back")
         }
     }
@@ -106,10 +106,10 @@ fn gone(member: &Member, now: f64) -> String {
     format!("{uuid} (pid {pid} on {host}) is dead: silent {silence}; there is nothing to ask of it")
 }
 
-fn unheard(member: &Member, wish: Wish) -> String {
+fn unheard(member: &Member, request: SteerRequest) -> String {
     let Member { uuid, host, pid, .. } = member;
     let (uuid, host) = (printable(uuid), printable(host));
-    let signal = if wish == Wish::Quiet { "TSTP" } else { "TERM" };
+    let signal = if request == SteerRequest::Quiet { "TSTP" } else { "TERM" };
     let why = match member.engine {
         Engine::Ruby => "is a ruby server, which only responds to signals",
         Engine::JigglerUring => "is not listening at the moment, or is an older version",
@@ -180,7 +180,7 @@ mod tests {
         let steer = |target: &str| {
             let target = if target == "*" { Target::All } else { Target::One(target.to_owned()) };
             let mut out = Vec::new();
-            let result = steer(&database(&redis), &target, Wish::Quiet, Patience::Wait, &mut out);
+            let result = steer(&database(&redis), &target, SteerRequest::Quiet, Patience::Wait, &mut out);
             (result.unwrap_err(), String::from_utf8(out).unwrap())
         };
         assert!(matches!(steer("d862").0, Error::NoProcess { .. }));

@@ -13,7 +13,7 @@ use crate::{
     admin::steer::Patience,
     config::{Config, GivenUrl, options::OptionId},
     limits::{TOP_INTERVAL_MAX, TOP_INTERVAL_MIN},
-    store::steer::Wish,
+    store::steer::SteerRequest,
 };
 
 /// What was asked for; every value in it is checked.
@@ -40,7 +40,7 @@ pub enum ProcessOrder {
         /// Which.
         target: Target,
         /// What they should do.
-        wish: Wish,
+        request: SteerRequest,
         /// Whether to wait for them.
         patience: Patience,
         /// Where Redis is; for `None` see `embedded`.
@@ -249,12 +249,12 @@ pub(super) fn parse(matches: &ArgMatches, load: Load<'_>) -> Result<Option<Invoc
         }
         Name::Quiet => {
             let QuietArgs { target } = QuietArgs::from_arg_matches(matches)?;
-            steer(target, Wish::Quiet, load(matches)?.redis_url)
+            steer(target, SteerRequest::Quiet, load(matches)?.redis_url)
         }
         Name::Stop => {
             let StopArgs { target, now } = StopArgs::from_arg_matches(matches)?;
-            let wish = if now { Wish::StopNow } else { Wish::Stop };
-            steer(target, wish, load(matches)?.redis_url)
+            let request = if now { SteerRequest::StopNow } else { SteerRequest::Stop };
+            steer(target, request, load(matches)?.redis_url)
         }
         Name::Doctor => ProcessOrder::Doctor {
             json: DoctorArgs::from_arg_matches(matches)?.json,
@@ -266,11 +266,11 @@ pub(super) fn parse(matches: &ArgMatches, load: Load<'_>) -> Result<Option<Invoc
     Ok(Some(Invocation::Process(order)))
 }
 
-fn steer(target: TargetArgs, wish: Wish, redis_url: Option<GivenUrl>) -> ProcessOrder {
+fn steer(target: TargetArgs, request: SteerRequest, redis_url: Option<GivenUrl>) -> ProcessOrder {
     let patience = if target.no_wait { Patience::Send } else { Patience::Wait };
     // clap has ensured that there is a process or --all.
     let target = target.process.map_or(Target::All, Target::One);
-    ProcessOrder::Steer { target, wish, patience, redis_url }
+    ProcessOrder::Steer { target, request, patience, redis_url }
 }
 
 fn uuid(text: &str) -> Result<String, String> {
@@ -374,12 +374,13 @@ mod tests {
 
     #[test]
     fn processes_are_steered_by_uuid_prefix_or_all_together() {
-        let steer =
-            |target, wish, patience| Ok(ProcessOrder::Steer { target, wish, patience, redis_url: None });
+        let steer = |target, request, patience| {
+            Ok(ProcessOrder::Steer { target, request, patience, redis_url: None })
+        };
         let one = Target::One("06c7".to_owned());
-        assert_eq!(order("quiet 06C7"), steer(one.clone(), Wish::Quiet, Patience::Wait));
-        assert_eq!(order("stop 06c7 --now --no-wait"), steer(one, Wish::StopNow, Patience::Send));
-        assert_eq!(order("stop --all"), steer(Target::All, Wish::Stop, Patience::Wait));
+        assert_eq!(order("quiet 06C7"), steer(one.clone(), SteerRequest::Quiet, Patience::Wait));
+        assert_eq!(order("stop 06c7 --now --no-wait"), steer(one, SteerRequest::StopNow, Patience::Send));
+        assert_eq!(order("stop --all"), steer(Target::All, SteerRequest::Stop, Patience::Wait));
         for line in ["quiet", "quiet 06c7 --all", "quiet --now 06c7", "stop host:1", "stop 06c7221317f90"] {
             assert!(order(line).is_err(), "{line}");
         }

@@ -9,7 +9,7 @@ use crate::{
         prune::What,
     },
     admin::{
-        Consent,
+        Confirmation,
         act::{Act, Target},
         bulk::Bulk,
         enqueue::Due,
@@ -261,23 +261,26 @@ fn an_act_names_one_job_or_all_of_a_set() {
         Invocation::Act(order) => order.act,
         other => panic!("{line:?} became {other:?}"),
     };
-    let job = |action, places: &[Place], consent| Act {
+    let job = |action, places: &[Place], confirmation| Act {
         action,
         target: Target::Job { jid: "j".to_owned(), places: places.to_vec() },
-        consent,
+        confirmation,
     };
     let sets = Set::ALL.map(Place::Set);
-    assert_eq!(act(&["retry", "j"]), job(Action::Retry(None), &sets, Consent::Given));
-    assert_eq!(act(&["retry", "j", "--from", "dead"]), job(Action::Retry(None), &sets[2..], Consent::Given));
+    assert_eq!(act(&["retry", "j"]), job(Action::Retry(None), &sets, Confirmation::Given));
+    assert_eq!(
+        act(&["retry", "j", "--from", "dead"]),
+        job(Action::Retry(None), &sets[2..], Confirmation::Given)
+    );
     let live = Action::Retry(Some("live".parse().unwrap()));
-    assert_eq!(act(&["retry", "j", "--queue", "live"]), job(live, &sets, Consent::Given));
+    assert_eq!(act(&["retry", "j", "--queue", "live"]), job(live, &sets, Confirmation::Given));
     let caps = DeadSetCaps { jobs_max: DEAD_JOBS_MAX, timeout_s: DEAD_TIMEOUT.as_secs() };
-    assert_eq!(act(&["kill", "j"]), job(Action::Kill(caps, Excess::Refuse), &sets[..2], Consent::Ask));
-    let trims = job(Action::Kill(caps, Excess::Trim), &sets[..2], Consent::Ask);
+    assert_eq!(act(&["kill", "j"]), job(Action::Kill(caps, Excess::Refuse), &sets[..2], Confirmation::Ask));
+    let trims = job(Action::Kill(caps, Excess::Trim), &sets[..2], Confirmation::Ask);
     assert_eq!(act(&["kill", "j", "--trim"]), trims);
-    assert_eq!(act(&["delete", "j", "--yes"]), job(Action::Delete, &sets, Consent::Given));
+    assert_eq!(act(&["delete", "j", "--yes"]), job(Action::Delete, &sets, Confirmation::Given));
     let img = [Place::Queue("img".parse().unwrap())];
-    assert_eq!(act(&["delete", "j", "--queue", "img"]), job(Action::Delete, &img, Consent::Ask));
+    assert_eq!(act(&["delete", "j", "--queue", "img"]), job(Action::Delete, &img, Confirmation::Ask));
     let all = act(&["retry", "--all", "dead", "--name", "N"]);
     let name = Some(NamePattern::Exact("N".to_owned()));
     assert_eq!(all.target, Target::All { set: Set::Dead, name });
@@ -296,11 +299,11 @@ fn an_act_names_one_job_or_all_of_a_set() {
 #[test]
 fn prune_names_what_to_delete() {
     let prune = |line: &[&str]| match parse_line(&[&["prune"], line].concat()).unwrap() {
-        Invocation::Prune(order) => (order.what, order.consent),
+        Invocation::Prune(order) => (order.what, order.confirmation),
         other => panic!("{line:?} became {other:?}"),
     };
-    assert_eq!(prune(&["queue", "img"]), (What::Queue("img".parse().unwrap()), Consent::Ask));
-    assert_eq!(prune(&["dead", "--yes"]), (What::Set(Set::Dead), Consent::Given));
+    assert_eq!(prune(&["queue", "img"]), (What::Queue("img".parse().unwrap()), Confirmation::Ask));
+    assert_eq!(prune(&["dead", "--yes"]), (What::Set(Set::Dead), Confirmation::Given));
     assert_eq!(prune(&["all"]).0, What::All);
     check_refused(&[
         (&["prune"], "<WHAT>"),

@@ -24,11 +24,7 @@ use super::{
     typed::Job,
 };
 use crate::{
-    ids,
-    job::{
-        TraceContext,
-        fields::{self, RETRY_QUEUE, TRACEPARENT},
-    },
+    job::{Schema, TraceContext, is_reserved},
     limits::PAYLOAD_DEPTH_MAX,
     time::RubyFloat,
     wire::QueueName,
@@ -184,7 +180,7 @@ impl NewJob {
         if name.is_empty() {
             return Err(refused("it is empty"));
         }
-        if fields::RESERVED.contains(&name) {
+        if is_reserved(name) {
             return Err(refused("it already has a meaning"));
         }
         if self.members.iter().any(|(other, _)| other == name) {
@@ -233,39 +229,61 @@ impl NewJob {
     }
 
     /// Appends the payload of one push, with the given jid or a new one, and returns that jid.
-    pub(super) fn write_for(&self, when: When, payload: &mut Vec<u8>) -> Result<String, InvalidJob> {
-        let jid = self.jid.clone().unwrap_or_else(|| ids::jid().to_string());
-        self.write_as(&jid, when, payload)?;
+    pub(super) fn write_for(
+        &self,
+        schema: Schema,
+        when: When,
+        payload: &mut Vec<u8>,
+    ) -> Result<String, InvalidJob> {
+        let jid = self.jid.clone().unwrap_or_else(|| schema.new_jid().to_string());
+        self.write_as(schema, &jid, when, payload)?;
         Ok(jid)
     }
 
     /// The same, for a caller that does not need the jid.
-    pub(super) fn write_one(&self, when: When, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+    pub(super) fn write_one(
+        &self,
+        schema: Schema,
+        when: When,
+        payload: &mut Vec<u8>,
+    ) -> Result<(), InvalidJob> {
         match &self.jid {
-            Some(jid) => self.write_as(jid, when, payload),
-            None => self.write_as(ids::jid().as_str(), when, payload),
+            Some(jid) => self.write_as(schema, jid, when, payload),
+            None => self.write_as(schema, schema.new_jid().as_str(), when, payload),
         }
     }
 
-    fn write_as(&self, jid: &str, when: When, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+    fn write_as(
+        &self,
+        schema: Schema,
+        jid: &str,
+        when: When,
+        payload: &mut Vec<u8>,
+    ) -> Result<(), InvalidJob> {
         match when {
-            When::Now => self.write(jid, payload),
-            When::At(_) => self.write_scheduled(jid, payload),
+            When::Now => self.write(schema, jid, payload),
+            When::At(_) => self.write_scheduled(schema, jid, payload),
         }
     }
 
     /// Appends the payload for a queue.
-    pub(super) fn write(&self, jid: &str, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
-        self.write_with(jid, None, payload)
+    pub(super) fn write(&self, schema: Schema, jid: &str, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+        self.write_with(schema, jid, None, payload)
     }
 
     /// Appends the payload for the scheduled set.
-    pub(super) fn write_scheduled(&self, jid: &str, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
-        self.write_with(jid, Some(&self.queue), payload)
+    pub(super) fn write_scheduled(
+        &self,
+        schema: Schema,
+        jid: &str,
+        payload: &mut Vec<u8>,
+    ) -> Result<(), InvalidJob> {
+        self.write_with(schema, jid, Some(&self.queue), payload)
     }
 
     fn write_with(
         &self,
+        schema: Schema,
         jid: &str,
         queue: Option<&QueueName>,
         payload: &mut Vec<u8>,
@@ -277,16 +295,17 @@ impl NewJob {
             jid: Some(jid),
             is_compact: true,
         };
-        text.write_checked(jid, queue, payload, |payload| self.write_members(payload))
+        text.write_checked(schema, jid, queue, payload, |payload| self.write_members(schema, payload))
     }
 
     /// The members that only some jobs have.
-    fn write_members(&self, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+    fn write_members(&self, schema: Schema, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+        let written = schema.written();
         if let Some(trace) = self.trace {
-            write!(payload, ",\"{TRACEPARENT}\":\"{trace}\"").map_err(serde_json::Error::io)?;
+            write!(payload, "{}\"{trace}\"", written.traceparent).map_err(serde_json::Error::io)?;
         }
         if let Some(queue) = &self.retry_queue {
-            write!(payload, ",\"{RETRY_QUEUE}\":").map_err(serde_json::Error::io)?;
+            payload.extend_from_slice(written.retry_queue.as_bytes());
             write_text(queue.as_str(), payload);
         }
         for (name, json) in &self.members {
@@ -325,7 +344,7 @@ mod tests {
 
     fn payload(job: &NewJob) -> String {
         let mut payload = Vec::new();
-        job.write("0d655a187e214821", &mut payload).unwrap();
+        job.write(Schema::Jiggler, "0d655a187e214821", &mut payload).unwrap();
         String::from_utf8(payload).unwrap()
     }
 
@@ -378,7 +397,7 @@ mod tests {
         let job = NewJob::new("A::B", &[(); 0]).unwrap();
         let scheduled = |job: &NewJob| {
             let mut payload = Vec::new();
-            job.write_scheduled("x", &mut payload).unwrap();
+            job.write_scheduled(Schema::Jiggler, "x", &mut payload).unwrap();
             String::from_utf8(payload).unwrap()
         };
         assert_eq!(scheduled(&job), r#"{"name":"A::B","args":[],"jid":"x"}"#);
@@ -446,7 +465,7 @@ mod tests {
         let frame = payload(&NewJob::new("J", &[""]).unwrap()).len();
         let size = |bytes: usize| {
             let job = NewJob::new("J", &["x".repeat(bytes - frame)]).unwrap();
-            job.write("0d655a187e214821", &mut Vec::new()).is_ok()
+            job.write(Schema::Jiggler, "0d655a187e214821", &mut Vec::new()).is_ok()
         };
         assert_eq!(
             [PAYLOAD_BYTES_MAX - 1, PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MAX + 1].map(size),

@@ -17,6 +17,8 @@ use std::time::Instant;
 use super::Error;
 use super::error::same;
 use super::router::{Failure, Router, Wire};
+use super::spelling::Spelling;
+use crate::job::Schema;
 use crate::limits::{CLOCK_KEPT, LOCAL_CHUNK_BYTES, LOCAL_PROBE_IDLE, PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::net::{self, ConnOptions, Connection};
 use crate::resp::{self, RedisUrl, Reply, ReplyLimits, Requests};
@@ -47,7 +49,7 @@ pub(super) enum Clock {
 pub(super) struct Line(Rc<State>);
 
 struct State {
-    keys: Keyspace,
+    spelling: Spelling,
     url: RedisUrl,
     name: String,
     clock: Clock,
@@ -146,9 +148,9 @@ impl Order {
 }
 
 impl Line {
-    pub(super) fn new(keys: Keyspace, url: RedisUrl, name: String, clock: Clock) -> Self {
+    pub(super) fn new(spelling: Spelling, url: RedisUrl, name: String, clock: Clock) -> Self {
         Self(Rc::new(State {
-            keys,
+            spelling,
             url,
             name,
             clock,
@@ -159,6 +161,11 @@ impl Line {
             router: RefCell::default(),
             at_work: Cell::new(false),
         }))
+    }
+
+    /// How payloads are written there.
+    pub(super) fn schema(&self) -> Schema {
+        self.0.spelling.schema
     }
 
     /// Unix time by the clock of the server, as far as that is known.
@@ -252,7 +259,7 @@ impl State {
             Err(error) => return tell_all(orders, || Error::Connect(same(&error))),
         };
         let mut requests = Requests::new();
-        orders.iter().for_each(|(order, _)| order.write(self.keys, &mut requests));
+        orders.iter().for_each(|(order, _)| order.write(self.spelling.keys, &mut requests));
         let mut failure = conn.send(&requests).await.err();
         for (order, arrival) in orders {
             let result = match &failure {
@@ -279,7 +286,7 @@ impl State {
         let kept = self.router.take();
         let mut router = kept.unwrap_or_else(|| Router::new(self.url.clone(), self.options()));
         let mut requests = Requests::new();
-        orders.iter().for_each(|(order, _)| order.write(self.keys, &mut requests));
+        orders.iter().for_each(|(order, _)| order.write(self.spelling.keys, &mut requests));
         match router.call(&requests).await {
             Ok(replies) => {
                 for ((order, arrival), reply) in orders.into_iter().zip(replies) {

@@ -12,6 +12,8 @@ use futures_lite::future::block_on;
 use super::Error;
 use super::reckoning;
 use super::router::{Router, Wire};
+use super::spelling::Spelling;
+use crate::job::Schema;
 use crate::limits::LOCAL_PROBE_IDLE;
 use crate::net;
 use crate::net::blocking::{BlockingConnection, BlockingOptions};
@@ -24,7 +26,7 @@ use crate::wire::Keyspace;
 #[derive(Debug)]
 pub(super) struct Link {
     // Fixed at construction.
-    keys: Keyspace,
+    spelling: Spelling,
     url: RedisUrl,
     options: BlockingOptions,
     // Changed by calls only.
@@ -53,14 +55,19 @@ impl Wire for BlockingConnection {
 
 impl Link {
     /// Connects at the first call.
-    pub(super) fn new(keys: Keyspace, url: RedisUrl, options: BlockingOptions) -> Self {
+    pub(super) fn new(spelling: Spelling, url: RedisUrl, options: BlockingOptions) -> Self {
         let router = url.is_cluster().then(|| Router::new(url.clone(), options.clone()));
-        Self { keys, url, options, conn: None, router, heard: VecDeque::new(), clock: Arc::default() }
+        Self { spelling, url, options, conn: None, router, heard: VecDeque::new(), clock: Arc::default() }
     }
 
     /// How keys are spelt there.
     pub(super) const fn keys(&self) -> Keyspace {
-        self.keys
+        self.spelling.keys
+    }
+
+    /// How payloads are written there.
+    pub(super) const fn schema(&self) -> Schema {
+        self.spelling.schema
     }
 
     pub(super) const fn url(&self) -> &RedisUrl {
@@ -185,12 +192,11 @@ impl Link {
 mod tests {
     use super::*;
     use crate::own_redis::OwnRedis;
-    use crate::wire::keys::JIGGLER;
 
     #[test]
     fn a_connection_that_died_while_idle_is_replaced_before_anything_is_sent() {
         let redis = OwnRedis::start();
-        let mut link = Link::new(JIGGLER, redis.url(), BlockingOptions::default());
+        let mut link = Link::new(Spelling::usual(&redis.url()), redis.url(), BlockingOptions::default());
         assert!(link.is_down());
         let mut requests = Requests::new();
         enqueue::probe(&mut requests);

@@ -13,13 +13,13 @@ use serde::de::DeserializeOwned;
 
 use super::hooks::LocalHook;
 use super::line::{Clock, Line, Order, Receipt};
+use super::spelling::Spelling;
 use super::tally::Tally;
 use super::{Error, NewJob, Progress, Push, When};
-use crate::job::member;
+use crate::job::{Schema, member};
 use crate::limits::{JID_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::RedisUrl;
 use crate::time::{RedisClock, unix_now};
-use crate::wire::Keyspace;
 
 /// Pushes jobs from a worker's core, or into memory in a test. Cheap to clone.
 ///
@@ -75,7 +75,7 @@ impl Pushed {
     /// Its arguments as a tuple or a `Vec`; `None` if they are not a `T`.
     #[must_use]
     pub fn args<T: DeserializeOwned>(&self) -> Option<T> {
-        member(&self.payload, crate::job::fields::ARGS)
+        member(&self.payload, Schema::default().names().args)
     }
 }
 
@@ -84,13 +84,13 @@ impl LocalClient {
     /// an executor of this crate: in a handler, or in what a factory builds for handlers.
     #[must_use]
     pub fn connecting(url: RedisUrl, name: impl Into<String>) -> Self {
-        let (keys, clock) = (super::keys(&url), Clock::Own(Arc::default()));
-        Self::with(Target::Redis(Line::new(keys, url, name.into(), clock)), Vec::new())
+        let (spelling, clock) = (Spelling::usual(&url), Clock::Own(Arc::default()));
+        Self::with(Target::Redis(Line::new(spelling, url, name.into(), clock)), Vec::new())
     }
 
-    /// The same where keys are spelt so, for a process that knows the clock of this server.
-    pub(crate) fn reckoning(keys: Keyspace, url: RedisUrl, name: String, clock: Arc<RedisClock>) -> Self {
-        Self::with(Target::Redis(Line::new(keys, url, name, Clock::Kept(clock))), Vec::new())
+    /// The same where it is written so, for a process that knows the clock of this server.
+    pub(crate) fn reckoning(spelling: Spelling, url: RedisUrl, name: String, clock: Arc<RedisClock>) -> Self {
+        Self::with(Target::Redis(Line::new(spelling, url, name, Clock::Kept(clock))), Vec::new())
     }
 
     /// A client that keeps what is pushed in memory, for tests.
@@ -133,6 +133,14 @@ impl LocalClient {
             line.read_clock().await?;
         }
         self.enqueue_at(self.now() + delay.as_secs_f64(), job).await
+    }
+
+    /// How payloads are written here.
+    pub(crate) fn schema(&self) -> Schema {
+        match &self.0.target {
+            Target::Redis(line) => line.schema(),
+            Target::Memory(_) => Schema::default(),
+        }
     }
 
     /// Unix time by Redis's clock, as far as that is known.
@@ -247,7 +255,7 @@ impl LocalClient {
             &hooked
         };
         let mut payload = Vec::new();
-        let jid = job.write_for(when, &mut payload)?;
+        let jid = job.write_for(self.schema(), when, &mut payload)?;
         let queue = job.queue().clone();
         match &self.0.target {
             Target::Redis(line) => {

@@ -16,6 +16,7 @@ mod reckoning;
 mod router;
 // Bulks.
 mod flight;
+mod spelling;
 mod tally;
 mod waiting;
 // Jobs as structs.
@@ -55,6 +56,7 @@ pub use self::{
     typed::{Job, Push},
 };
 pub(crate) use hooks::LocalHook;
+pub(crate) use spelling::Spelling;
 pub(crate) use {flight::Flight, payload::JobText, waiting::Waiting};
 
 use crate::{
@@ -62,7 +64,7 @@ use crate::{
     resp::{encode::Requests, url::RedisUrl},
     store::enqueue::{self, When},
     store::{cancel, progress as reports},
-    wire::{Dialect, Keyspace, QueueName},
+    wire::QueueName,
 };
 use hooks::ClientHook;
 use link::Link;
@@ -110,12 +112,12 @@ impl Client {
     /// A client that connects at its first call, for a program that must start while Redis is away.
     #[must_use]
     pub fn lazy(url: &RedisUrl, options: BlockingOptions) -> Self {
-        Self::lazy_in(keys(url), url, options)
+        Self::lazy_in(Spelling::usual(url), url, options)
     }
 
-    /// The same where keys are spelt so.
-    pub(crate) fn lazy_in(keys: Keyspace, url: &RedisUrl, options: BlockingOptions) -> Self {
-        let link = Link::new(keys, url.clone(), options);
+    /// The same where it is written so.
+    pub(crate) fn lazy_in(spelling: Spelling, url: &RedisUrl, options: BlockingOptions) -> Self {
+        let link = Link::new(spelling, url.clone(), options);
         Self { hooks: Vec::new(), link, requests: Requests::new(), payload: Vec::new() }
     }
 
@@ -261,11 +263,12 @@ impl Client {
         jobs: impl IntoIterator<Item = J>,
     ) -> Result<u64, Error> {
         let Self { hooks, link, requests, .. } = self;
+        let schema = link.schema();
         let mut flight = Flight::new(link, requests, when);
         let mut batch = flight.batch();
         for job in jobs {
             let added = hooked(hooks, job.borrow())
-                .and_then(|job| batch.add(job.queue(), |payload| job.write_one(when, payload)));
+                .and_then(|job| batch.add(job.queue(), |payload| job.write_one(schema, when, payload)));
             if let Err(error) = added {
                 // Jobs accepted before a bad one are still pushed: the count says where it ended.
                 flight.send(batch);
@@ -291,18 +294,13 @@ impl Client {
     ) -> Result<(String, Cow<'j, QueueName>), Error> {
         self.payload.clear();
         let job = hooked(&self.hooks, job)?;
-        let jid = job.write_for(when, &mut self.payload)?;
+        let jid = job.write_for(self.link.schema(), when, &mut self.payload)?;
         let queue = match job {
             Cow::Borrowed(job) => Cow::Borrowed(job.queue()),
             Cow::Owned(job) => Cow::Owned(job.queue().clone()),
         };
         Ok((jid, queue))
     }
-}
-
-/// How keys are spelt at the server of a url, for clients that are not told otherwise.
-fn keys(url: &RedisUrl) -> Keyspace {
-    Dialect::default().keys(url.is_cluster())
 }
 
 /// The job as the hooks leave it.

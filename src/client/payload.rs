@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use super::error::InvalidJob;
-use crate::ids;
+use crate::job::Schema;
 use crate::limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX, RETRIES_MAX};
 use crate::wire::{DEFAULT_QUEUE, QueueName};
 
@@ -27,15 +27,20 @@ pub(crate) struct JobText<'t> {
 
 impl JobText<'_> {
     /// Appends the payload, including the queue if it goes to the scheduled set.
-    pub(super) fn write(&self, queue: Option<&QueueName>, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
+    pub(super) fn write(
+        &self,
+        schema: Schema,
+        queue: Option<&QueueName>,
+        payload: &mut Vec<u8>,
+    ) -> Result<(), InvalidJob> {
         check_name(self.name)?;
         self.retries.map_or(Ok(()), check_retries)?;
         match self.jid {
             Some(jid) => {
                 check_jid(jid)?;
-                self.write_checked(jid, queue, payload, |_| Ok(()))
+                self.write_checked(schema, jid, queue, payload, |_| Ok(()))
             }
-            None => self.write_checked(ids::jid().as_str(), queue, payload, |_| Ok(())),
+            None => self.write_checked(schema, schema.new_jid().as_str(), queue, payload, |_| Ok(())),
         }
     }
 
@@ -43,19 +48,32 @@ impl JobText<'_> {
     /// some jobs have, each preceded by a comma.
     pub(super) fn write_checked(
         &self,
+        schema: Schema,
         jid: &str,
         queue: Option<&QueueName>,
         payload: &mut Vec<u8>,
         more: impl FnOnce(&mut Vec<u8>) -> Result<(), InvalidJob>,
     ) -> Result<(), InvalidJob> {
-        let start = payload.len();
-        write_head(self.name, payload);
+        let (start, written) = (payload.len(), schema.written());
+        payload.extend_from_slice(written.name.as_bytes());
+        write_text(self.name, payload);
+        payload.extend_from_slice(written.args.as_bytes());
         if self.is_compact {
             payload.extend_from_slice(self.args.as_bytes());
         } else {
             write_args(self.args, payload)?;
         }
-        write_tail(self.retries, jid, queue, payload);
+        if let Some(retries) = self.retries {
+            payload.extend_from_slice(written.retries.as_bytes());
+            // A number is always valid JSON, and a vector accepts it.
+            let _written = serde_json::to_writer(&mut *payload, &retries);
+        }
+        payload.extend_from_slice(written.jid.as_bytes());
+        write_text(jid, payload);
+        if let Some(queue) = queue.map(QueueName::as_str).filter(|queue| *queue != DEFAULT_QUEUE) {
+            payload.extend_from_slice(written.queue.as_bytes());
+            write_text(queue, payload);
+        }
         more(payload)?;
         payload.push(b'}');
         check_size(payload.len() - start)
@@ -106,28 +124,6 @@ pub(super) fn check_args(args: &str) -> Result<(), InvalidJob> {
         return Err(InvalidJob::TooDeep);
     }
     Ok(())
-}
-
-/// The payload up to its arguments.
-fn write_head(name: &str, payload: &mut Vec<u8>) {
-    payload.extend_from_slice(b"{\"name\":");
-    write_text(name, payload);
-    payload.extend_from_slice(b",\"args\":");
-}
-
-/// What follows the arguments, except for the members that only some jobs have and the closing brace.
-fn write_tail(retries: Option<u32>, jid: &str, queue: Option<&QueueName>, payload: &mut Vec<u8>) {
-    if let Some(retries) = retries {
-        payload.extend_from_slice(b",\"retries\":");
-        // A number is always valid JSON, and a vector accepts it.
-        let _written = serde_json::to_writer(&mut *payload, &retries);
-    }
-    payload.extend_from_slice(b",\"jid\":");
-    write_text(jid, payload);
-    if let Some(queue) = queue.map(QueueName::as_str).filter(|queue| *queue != DEFAULT_QUEUE) {
-        payload.extend_from_slice(b",\"queue\":");
-        write_text(queue, payload);
-    }
 }
 
 /// Appends a JSON string. Hardly any name or jid needs an escape.
@@ -243,7 +239,7 @@ mod tests {
     fn written(job: &JobText<'_>, queue: Option<&str>) -> Result<String, String> {
         let mut payload = Vec::new();
         let queue = queue.map(|name| QueueName::new(name).unwrap());
-        job.write(queue.as_ref(), &mut payload).map_err(|error| error.to_string())?;
+        job.write(Schema::Jiggler, queue.as_ref(), &mut payload).map_err(|error| error.to_string())?;
         Ok(String::from_utf8(payload).unwrap())
     }
 
@@ -258,8 +254,11 @@ mod tests {
                 NewJob::with_raw_args(name, args).unwrap().retries(3).unwrap().jid("j\u{e9}\"").unwrap();
             let text = JobText { name, args, retries: Some(3), jid: Some("j\u{e9}\""), is_compact: false };
             let (mut now, mut later) = (Vec::new(), Vec::new());
-            job.write("j\u{e9}\"", &mut now).unwrap();
-            job.queue_named("img").unwrap().write_scheduled("j\u{e9}\"", &mut later).unwrap();
+            job.write(Schema::Jiggler, "j\u{e9}\"", &mut now).unwrap();
+            job.queue_named("img")
+                .unwrap()
+                .write_scheduled(Schema::Jiggler, "j\u{e9}\"", &mut later)
+                .unwrap();
             assert_eq!(written(&text, None).unwrap().as_bytes(), now, "{name}");
             assert_eq!(written(&text, Some("img")).unwrap().as_bytes(), later, "{name}");
             assert_eq!(written(&text, Some("default")).unwrap().as_bytes(), now, "{name}");

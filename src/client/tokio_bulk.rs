@@ -43,10 +43,11 @@ fn fill<J: Borrow<NewJob>>(
     jobs: &mut impl Iterator<Item = J>,
     batch: &mut Waiting,
 ) -> Result<(), Error> {
+    let schema = client.spelling().schema;
     while !batch.is_full() {
         let Some(job) = jobs.next() else { break };
         let job = client.hooks().apply(Cow::Borrowed(job.borrow()))?;
-        batch.add(job.queue(), |payload| job.write_one(when, payload))?;
+        batch.add(job.queue(), |payload| job.write_one(schema, when, payload))?;
     }
     Ok(())
 }
@@ -73,7 +74,7 @@ impl Flight<'_> {
             return;
         }
         let mut requests = Requests::new();
-        batch.write(self.when, self.client.keys(), &mut requests);
+        batch.write(self.when, self.client.spelling().keys, &mut requests);
         match self.client.submit(requests).await {
             Ok(receipt) => self.sent.push_back((batch, receipt)),
             Err(error) => {

@@ -15,16 +15,16 @@ use tokio::time::{Instant, timeout_at};
 
 use super::hooks::SharedHooks;
 use super::reckoning;
+use super::spelling::Spelling;
 use super::tokio_bulk::bulk;
 use super::tokio_driver::{Order, Ticket, drive};
-use super::{Error, InvalidJob, NewJob, Progress, Push, When, keys};
+use super::{Error, InvalidJob, NewJob, Progress, Push, When};
 use crate::limits::{CALL_TIMEOUT, PUSH_JOBS_MAX, WAITING_BYTES_MAX};
 use crate::net::{self, blocking::BlockingOptions};
 use crate::resp::url::RedisUrl;
 use crate::resp::{Reply, Requests};
 use crate::store::{cancel, enqueue, progress as reports};
 use crate::time::RedisClock;
-use crate::wire::Keyspace;
 
 /// How a client on tokio behaves.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ impl Default for TokioOptions {
 #[derive(Clone)]
 pub struct TokioClient {
     // Fixed at construction.
-    keys: Keyspace,
+    spelling: Spelling,
     url: Arc<RedisUrl>,
     call_timeout: Duration,
     hooks: SharedHooks,
@@ -105,7 +105,7 @@ impl TokioClient {
         let clock = Arc::new(RedisClock::default());
         tokio::spawn(drive(url.clone(), options.connection, Arc::clone(&clock), inbox));
         Self {
-            keys: keys(url),
+            spelling: Spelling::usual(url),
             url: Arc::new(url.clone()),
             call_timeout: options.call_timeout,
             hooks: SharedHooks::default(),
@@ -162,8 +162,8 @@ impl TokioClient {
         let jid = {
             let job = self.hooks.apply(job.to_push()?)?;
             let mut payload = Vec::new();
-            let jid = job.write_for(when, &mut payload)?;
-            let push = enqueue::Push { keys: self.keys, queue: job.queue(), when };
+            let jid = job.write_for(self.spelling.schema, when, &mut payload)?;
+            let push = enqueue::Push { keys: self.spelling.keys, queue: job.queue(), when };
             push.one(&payload, &mut requests);
             jid
         };
@@ -203,7 +203,7 @@ impl TokioClient {
     /// [`Error`].
     pub async fn cancel(&self, jid: &str) -> Result<u64, Error> {
         let mut requests = Requests::new();
-        cancel::publish(self.keys, self.url.database(), jid, &mut requests);
+        cancel::publish(self.spelling.keys, self.url.database(), jid, &mut requests);
         cancel::told(&self.call_one(requests).await?).map_err(Error::of_call)
     }
 
@@ -213,7 +213,7 @@ impl TokioClient {
     /// [`Error`].
     pub async fn progress(&self, jid: &str) -> Result<Option<Progress>, Error> {
         let mut requests = Requests::new();
-        reports::ask(self.keys, jid, &mut requests);
+        reports::ask(self.spelling.keys, jid, &mut requests);
         Progress::reported(&self.call_one(requests).await?)
     }
 
@@ -262,8 +262,8 @@ impl TokioClient {
         &self.hooks
     }
 
-    pub(super) fn keys(&self) -> Keyspace {
-        self.keys
+    pub(super) fn spelling(&self) -> Spelling {
+        self.spelling
     }
 
     pub(super) fn not_sent(&self) -> Error {

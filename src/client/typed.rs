@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::Job;
     use crate::handler::Registry;
-    use crate::job::parse::Parser;
+    use crate::job::{Parser, Schema};
 
     #[derive(Debug, PartialEq, Serialize, Deserialize, Job)]
     #[job(queue = "mails", retries = 4)]
@@ -168,8 +168,8 @@ mod tests {
         let pushed = job.to_push().unwrap();
         assert_eq!((pushed.name(), pushed.args()), (J::NAME, args));
         let mut payload = Vec::new();
-        pushed.write("j", &mut payload).unwrap();
-        let mut parser = Parser::new();
+        pushed.write(Schema::Jiggler, "j", &mut payload).unwrap();
+        let mut parser = Parser::default();
         let read: J = parser.parse(&payload).unwrap().args.deserialize().unwrap();
         assert_eq!(read, *job);
     }
@@ -198,12 +198,12 @@ mod tests {
         let job = NewJob::of(&mail).unwrap();
         assert_eq!(job.queue().as_str(), "mails");
         let mut payload = Vec::new();
-        job.write("j", &mut payload).unwrap();
+        job.write(Schema::Jiggler, "j", &mut payload).unwrap();
         assert_eq!(payload, br#"{"name":"Mail","args":["",null,0.5],"retries":4,"jid":"j"}"#);
         let purge = NewJob::of(&Purge).unwrap();
         assert_eq!(purge.queue().as_str(), "default");
         payload.clear();
-        purge.write("j", &mut payload).unwrap();
+        purge.write(Schema::Jiggler, "j", &mut payload).unwrap();
         assert_eq!(payload, br#"{"name":"Purge","args":[],"jid":"j"}"#, "it names no number of retries");
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::payload::JobText;
 use super::tally::Tally;
 use super::{Error, InvalidJob, When};
+use crate::job::Schema;
 use crate::limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::{Reply, Requests};
 use crate::store::enqueue::{Batch, Push};
@@ -33,11 +34,12 @@ impl Waiting {
     /// [`InvalidJob`]; nothing is added in that case.
     pub(crate) fn add_text(
         &mut self,
+        schema: Schema,
         queue: &QueueName,
         job: &JobText<'_>,
         later: bool,
     ) -> Result<(), InvalidJob> {
-        self.add(queue, |payload| job.write(Some(queue).filter(|_| later), payload))
+        self.add(queue, |payload| job.write(schema, Some(queue).filter(|_| later), payload))
     }
 
     /// How many jobs are waiting.

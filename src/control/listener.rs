@@ -21,7 +21,7 @@ use crate::mesh::ToShard;
 use crate::net::{Backoff, ConnOptions, Connection, Error};
 use crate::resp::{self, Reply, ReplyLimits, Requests};
 use crate::store::cancel;
-use crate::store::steer::{self, Wish};
+use crate::store::steer::{self, SteerRequest};
 use crate::wire::client_name;
 
 /// Starts listening.
@@ -108,8 +108,8 @@ async fn steer(control: &Control, text: &str) {
     if text == steer::WATCH {
         return control.watch();
     }
-    match Wish::parse(text) {
-        Some(wish) => steering::carry_out(control, wish).await,
+    match SteerRequest::parse(text) {
+        Some(request) => steering::carry_out(control, request).await,
         None => {
             let end = text.floor_char_boundary(STEER_BYTES_MAX);
             tracing::warn!(message = &text[..end], "ignored an unknown request on the steering channel");

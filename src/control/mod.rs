@@ -52,7 +52,7 @@ mod ruby_pollers;
 mod unservable;
 
 pub(crate) use duty::DutyOptions;
-pub(crate) use options::{ControlOptions, Expected, Outcome, RubyListTimes};
+pub(crate) use options::{ControlOptions, Expected, RubyListTimes, RunOutcome};
 pub(crate) use run::run;
 pub(crate) use service_manager::ServiceManager;
 pub(crate) use settings::{Reload, Settings};

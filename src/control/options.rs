@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::duty::DutyOptions;
 use super::service_manager::ServiceManager;
 use super::settings::Settings;
+use crate::job::Schema;
 use crate::limits::{
     RUBY_LISTS_LEAD, RUBY_LISTS_PAUSE, RUBY_LISTS_PERIOD_MAX, RUBY_LISTS_PERIOD_MIN, RUBY_LISTS_RENEWAL,
 };
@@ -27,6 +28,8 @@ pub(crate) struct ControlOptions {
     pub(crate) url: RedisUrl,
     /// How keys are spelt.
     pub(crate) keys: Keyspace,
+    /// How payloads are written.
+    pub(crate) schema: Schema,
     /// How it shows itself to its fleet at the start.
     pub(crate) presence: Presence,
     /// One for each realm whose queues the process serves.
@@ -88,7 +91,7 @@ const _: () = assert!(
 
 /// How a run of the shards ended.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub(crate) struct RunOutcome {
     /// When the time of the stop was over; `None` if no stop was asked for.
     pub(crate) deadline: Option<Instant>,
     /// One ending for each shard.

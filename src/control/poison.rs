@@ -66,7 +66,7 @@ pub(super) async fn bury(
     if remains.jobs.poison == 0 {
         return Ok(());
     }
-    let mut parser = Parser::new();
+    let mut parser = Parser::new(control.options.schema);
     for queue in &remains.queues {
         loop {
             let replies = link.call(|_, requests| recovery::read_poison(queue, requests)).await?;
@@ -94,7 +94,7 @@ pub(super) async fn bury(
 /// The entry of a poisonous job in the dead set: that of a job that died at its last attempt. Bytes that are not a job
 /// (they were in flight, so a shard may or may not have parsed them) are buried as such.
 fn entry(parser: &mut Parser, raw: &[u8], queue: &QueueKeys, now: f64) -> (Vec<u8>, DeadJob) {
-    let queue = &*queue.name;
+    let (queue, schema) = (&*queue.name, parser.schema());
     let message = format!(
         "in flight when its process died, {} times within 3 days: not recovered again; retry it by hand once \
          it cannot harm",
@@ -112,7 +112,7 @@ fn entry(parser: &mut Parser, raw: &[u8], queue: &QueueKeys, now: f64) -> (Vec<u
         Ok(parsed) => {
             parsed.name.clone_into(&mut dead.name);
             parsed.jid.unwrap_or_default().clone_into(&mut dead.jid);
-            let plan = Plan { queue, retry_queue: queue, course: Course::Die };
+            let plan = Plan { schema, queue, retry_queue: queue, course: Course::Die };
             match decide(raw, parsed.history, &plan, &error, FailureTimes::at(now)) {
                 Ok(Fate::Dead { payload, .. }) => return (payload, dead),
                 // A job that is to die dies; what parsed can be amended. If it cannot, its bytes are kept nevertheless.
@@ -121,7 +121,7 @@ fn entry(parser: &mut Parser, raw: &[u8], queue: &QueueKeys, now: f64) -> (Vec<u
         }
         Err(reason) => reason,
     };
-    (bury_unparsable(raw, &reason, queue, now), dead)
+    (bury_unparsable(schema, raw, &reason, queue, now), dead)
 }
 
 /// Logs it, and passes it to the death hooks, which live on the shards.
@@ -143,6 +143,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
+    use crate::job::Schema;
     use crate::wire::keys::JIGGLER;
 
     #[test]
@@ -161,7 +162,7 @@ mod tests {
     fn poison_is_buried_as_a_job_that_failed_for_good_with_its_bytes() {
         let raw = br#"{"name":"N","args":[1.0e+21],"retries":5,"jid":"j","attempt":2,"x":1}"#;
         let queue = QueueKeys::new(JIGGLER, "q", "0123456789ab", 0);
-        let (entry, dead) = entry(&mut Parser::new(), raw, &queue, 7.5);
+        let (entry, dead) = entry(&mut Parser::default(), raw, &queue, 7.5);
         let text = std::str::from_utf8(&entry).unwrap();
         assert!(
             text.starts_with(r#"{"name":"N","args":[1.0e+21],"retries":5,"jid":"j","attempt":2,"x":1,"#),
@@ -176,7 +177,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_job_are_buried_with_their_reason() {
         let queue = QueueKeys::new(JIGGLER, "q", "0123456789ab", 0);
-        let (entry, _) = entry(&mut Parser::new(), b"no json", &queue, 7.5);
-        assert_eq!(crate::job::bad::exhume(&entry).unwrap(), b"no json");
+        let (entry, _) = entry(&mut Parser::default(), b"no json", &queue, 7.5);
+        assert_eq!(crate::job::bad::exhume(Schema::Jiggler, &entry).unwrap(), b"no json");
     }
 }

@@ -29,15 +29,13 @@ use std::time::{Duration, Instant};
 
 use futures_lite::future;
 
-use super::actor::Actor;
-use super::duty::Duty;
 use super::lead::{Due as LeadDue, Lead, Terms};
 use super::link::{ControlLink, way_out};
-use super::{state::Control, unservable};
+use super::{actor::Actor, duty::Duty, state::Control, unservable};
 use crate::limits::{DUE_LOOK_MAX, DUE_PAUSE_MIN, LEAD_POLLS, LEAD_RENEWAL, LEAD_SLACK, POLL_JITTER};
 use crate::net::{Backoff, Error};
 use crate::resp::RedisErrorKind;
-use crate::store::due::{self, Due, Look, Told, Unservable};
+use crate::store::due::{self, Due, DueLook, FirstJob, Unservable};
 use crate::store::lead;
 use crate::timeout::within;
 use crate::wire::Causes;
@@ -103,7 +101,7 @@ struct Poller {
     /// The key of a set that was logged as spoilt.
     spoilt: String,
     /// A due job that the script could not read: the next look tells of it.
-    told: Option<Told>,
+    told: Option<FirstJob>,
     random: fastrand::Rng,
 }
 
@@ -183,13 +181,14 @@ impl Poller {
             }
         };
         self.looked_at = Instant::now();
-        let look = Look { told: self.told.as_ref(), ..look_of(&self.control, &self.lead) };
+        let look = DueLook { told: self.told.as_ref(), ..look_of(&self.control, &self.lead) };
         let replies = link.call(|scripts, requests| due::move_due(scripts, look, requests)).await?;
         let due = due::read_due(replies.first().ok_or(Error::Closed)?)?;
         self.told = None;
         if let Some(set) = due.unread {
             let replies = link.call(|scripts, requests| due::read_first(scripts, set, requests)).await?;
-            self.told = Told::read(set, replies.first().ok_or(Error::Closed)?)?;
+            self.told =
+                FirstJob::read(self.control.options.schema, set, replies.first().ok_or(Error::Closed)?)?;
         }
         if due.held > 0 {
             let (jobs, queue) = (due.held, &*due.broken);
@@ -377,8 +376,8 @@ impl Poller {
     }
 }
 
-fn look_of<'c>(control: &'c Control, lead: &Lead) -> Look<'c> {
-    Look { uuid: &control.options.uuid, lead: lead.terms().lasts, may_lead: lead.may_lead(), told: None }
+fn look_of<'c>(control: &'c Control, lead: &Lead) -> DueLook<'c> {
+    DueLook { uuid: &control.options.uuid, lead: lead.terms().lasts, may_lead: lead.may_lead(), told: None }
 }
 
 /// How the pollers' lead is kept: it outlasts two renewals, and a follower asks for it at each of its looks.

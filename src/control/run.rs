@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::actor::Actor;
-use super::options::{ControlOptions, Outcome};
+use super::options::{ControlOptions, RunOutcome};
 use super::settings::Reload;
 use super::shards::Shards;
 use super::state::Control;
@@ -19,7 +19,7 @@ pub(crate) async fn run(
     options: ControlOptions,
     ends: Vec<ControlEnd>,
     reload: Option<Reload>,
-) -> (Outcome, Option<Reload>) {
+) -> (RunOutcome, Option<Reload>) {
     // First, so that a signal also stops a process that is still starting.
     let signals = steering::signals();
     let shards = Shards::connect(ends).await;
@@ -33,7 +33,7 @@ pub(crate) async fn run(
     let actors = Actors::spawn(&control, steering, notify, upkeeps);
     let endings = all_ended(&control).await;
     actors.end(&control, &endings).await;
-    let outcome = Outcome {
+    let outcome = RunOutcome {
         deadline: control.phase().deadline(),
         endings,
         asked: control.was_asked(),

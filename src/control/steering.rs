@@ -22,7 +22,7 @@ use super::figures;
 use super::reload::reload;
 use super::state::Control;
 use crate::shutdown::Phase;
-use crate::store::steer::Wish;
+use crate::store::steer::SteerRequest;
 
 /// The signals that control handles. They must be blocked in every thread of the process before it starts.
 pub(crate) const SIGNALS: [libc::c_int; 5] =
@@ -80,21 +80,21 @@ async fn handle_signals(control: Rc<Control>, signals: Option<Signals>) {
 }
 
 /// Does what a message asks for.
-pub(super) async fn carry_out(control: &Control, wish: Wish) {
-    match (wish, control.phase()) {
-        (Wish::Quiet, Phase::Running) => {
+pub(super) async fn carry_out(control: &Control, request: SteerRequest) {
+    match (request, control.phase()) {
+        (SteerRequest::Quiet, Phase::Running) => {
             tracing::info!("asked from outside to become quiet");
             become_quiet(control).await;
         }
-        (Wish::Stop, Phase::Running | Phase::Quiet) => {
+        (SteerRequest::Stop, Phase::Running | Phase::Quiet) => {
             tracing::info!("asked from outside to stop");
             stop(control).await;
         }
-        (Wish::StopNow, _) => {
+        (SteerRequest::StopNow, _) => {
             tracing::warn!("asked from outside to stop at once: running jobs are handed back now");
             control.stop_as_asked(Duration::ZERO).await;
         }
-        (Wish::Quiet | Wish::Stop, _) => {}
+        (SteerRequest::Quiet | SteerRequest::Stop, _) => {}
     }
 }
 

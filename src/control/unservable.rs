@@ -19,7 +19,7 @@ pub(super) async fn bury(
     link: &mut ControlLink,
     jobs: &[Unservable],
 ) -> Result<(), Error> {
-    let options = &control.duties[duty].options;
+    let (options, schema) = (&control.duties[duty].options, control.options.schema);
     let settings = control.settings.get();
     let caps = DeadSetCaps { jobs_max: settings.dead_jobs_max, timeout_s: settings.dead_timeout.as_secs() };
     let now = options.clock.now();
@@ -33,7 +33,8 @@ pub(super) async fn bury(
                 let queue = |job: &Unservable| {
                     std::str::from_utf8(&job.name).map_or_else(|_| default.to_owned(), str::to_owned)
                 };
-                let entry = |job: &Unservable| bury_unparsable(&job.job, &reason(job), &queue(job), now);
+                let entry =
+                    |job: &Unservable| bury_unparsable(schema, &job.job, &reason(job), &queue(job), now);
                 let condemned = of_set.iter().map(|job| (*job, entry(job))).collect();
                 due::bury(scripts, set, condemned, caps, requests);
             })

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::cancel::{CancelFlag, CancelState};
 use super::services::Services;
 use crate::client::{self, LocalClient, NewJob, Progress, Push};
-use crate::job::{TraceContext, fields, member};
+use crate::job::{Schema, TraceContext, member};
 use crate::limits::PROGRESS_INTERVAL;
 
 /// What is known about the running job.
@@ -151,29 +151,30 @@ impl<S> Ctx<S> {
     /// When the job was pushed, Unix time in seconds, if its producer set `enqueued_at`. Neither the gem's client nor
     /// ours does.
     pub fn enqueued_at(&self) -> Option<f64> {
-        self.member(fields::ENQUEUED_AT)
+        self.time(self.schema().names().enqueued_at)
     }
 
     /// When the job first failed, Unix time in seconds.
     pub fn first_failed_at(&self) -> Option<f64> {
-        self.member(fields::STARTED_AT)
+        self.time(self.schema().names().first_failed_at)
     }
 
     /// When this attempt was due, Unix time in seconds, if it is a retry or was snoozed.
     pub fn due_at(&self) -> Option<f64> {
-        self.member(fields::RETRY_AT)
+        self.time(self.schema().names().retry_at)
     }
 
     /// Class and message of the last failure, if any.
     pub fn last_error(&self) -> Option<(String, String)> {
-        Some((self.member(fields::ERROR_CLASS)?, self.member(fields::ERROR_MESSAGE)?))
+        let names = self.schema().names();
+        Some((self.member(names.error_class)?, self.member(names.error_message)?))
     }
 
     /// The trace this run belongs to, if the payload carries one: the trace's id and an id for this run, which jobs
     /// it enqueues name as their cause.
     pub fn trace(&self) -> Option<TraceContext> {
         *self.run.trace.get_or_init(|| {
-            let text: String = self.member(fields::TRACEPARENT)?;
+            let text: String = self.member(self.schema().names().traceparent)?;
             Some(text.parse::<TraceContext>().ok()?.child())
         })
     }
@@ -218,6 +219,15 @@ impl<S> Ctx<S> {
     /// As [`enqueue`](Self::enqueue), and [`client::Error::BadTime`].
     pub async fn enqueue_at<J: Push + ?Sized>(&self, due_at: f64, job: &J) -> Result<String, client::Error> {
         self.client().enqueue_at(due_at, &self.traced(job)?).await
+    }
+
+    /// How its payload is written.
+    fn schema(&self) -> Schema {
+        self.client().schema()
+    }
+
+    fn time(&self, name: &str) -> Option<f64> {
+        self.schema().time_of(&self.run.payload, name)
     }
 
     fn traced<J: Push + ?Sized>(&self, job: &J) -> Result<NewJob, client::Error> {

@@ -86,7 +86,8 @@ impl<S: 'static, M, H: Handler<S, M>> AnyHandler for Bound<S, H, M> {
         let run: OnceCell<Rc<Run>> = OnceCell::new();
         let ctx = || {
             let run = run.get_or_init(|| {
-                let retries = retries_in(payload, retries, default_retries);
+                let schema = self.home.services.client().schema();
+                let retries = retries_in(schema, payload, retries, default_retries);
                 let job =
                     JobInfo { name: name.into(), jid: jid.into(), queue: queue.into(), attempt, retries };
                 Rc::new(Run {

@@ -200,7 +200,7 @@ mod tests {
     use crate::job::failure::{CLASS_BAD_ARGUMENTS, CLASS_PANIC};
 
     fn start(handlers: &Handlers, payload: &'static str) -> Started {
-        let (mut parser, payload) = (Parser::new(), Bytes::from_static(payload.as_bytes()));
+        let (mut parser, payload) = (Parser::default(), Bytes::from_static(payload.as_bytes()));
         let parsed = parser.parse(&payload).unwrap();
         let entry = handlers.find(parsed.name).unwrap();
         let call = Call {

@@ -18,7 +18,8 @@ use simd_json::{Node, Tape};
 
 use crate::job::nodes::{self, Value};
 use crate::job::refusal::{Absent, Refusal};
-use crate::job::{fields, scan};
+use crate::job::scan;
+use crate::job::schema::Schema;
 use crate::limits::PARSER_KEEP_NODES;
 
 mod error;
@@ -49,6 +50,7 @@ enum Source<'p> {
 
 /// Arguments on the parser's tape, which goes back to the parser when they are dropped.
 struct OnTape<'p> {
+    schema: Schema,
     payload: &'p [u8],
     tape: Tape<'p>,
     home: &'p mut Tape<'static>,
@@ -74,6 +76,7 @@ pub(crate) fn give_back(home: &mut Tape<'static>, tape: Tape<'_>) {
 impl<'p> Args<'p> {
     /// Arguments on a tape; `array` is the position of their array's node. The emptied tape returns to `home`.
     pub(crate) fn on_tape(
+        schema: Schema,
         payload: &'p [u8],
         tape: Tape<'p>,
         home: &'p mut Tape<'static>,
@@ -84,7 +87,7 @@ impl<'p> Args<'p> {
             _ => 0,
         };
         let next = array.map_or(0, |at| at + 1);
-        Self { source: Source::Tape(OnTape { payload, tape, home, array, next }), len, taken: 0 }
+        Self { source: Source::Tape(OnTape { schema, payload, tape, home, array, next }), len, taken: 0 }
     }
 
     /// Arguments as spans of a payload that is valid JSON.
@@ -129,7 +132,9 @@ impl<'p> Args<'p> {
                 args.next += nodes.first().map_or(0, nodes::span);
                 match T::deserialize(Value::new(nodes)) {
                     Ok(value) => Ok(value),
-                    Err(refusal) => raw_argument(args.payload, index).ok_or(mismatch(index, refusal)),
+                    Err(refusal) => {
+                        raw_argument(args.schema, args.payload, index).ok_or(mismatch(index, refusal))
+                    }
                 }
             }
             Source::Raw { payload, elements } => {
@@ -181,7 +186,7 @@ impl<'p> Args<'p> {
                 const NONE: [Node<'static>; 1] = [Node::Array { len: 0, count: 0 }];
                 let nodes = args.array.and_then(|at| args.tape.0.get(at..)).unwrap_or(&NONE);
                 T::deserialize(Value::arguments(nodes))
-                    .or_else(|refusal| raw_arguments(args.payload).ok_or(refusal))
+                    .or_else(|refusal| raw_arguments(args.schema, args.payload).ok_or(refusal))
             }
             Source::Raw { payload, elements } => T::deserialize(RawArray { payload, elements }),
         };
@@ -215,25 +220,25 @@ fn mismatch(index: usize, refusal: Refusal) -> ArgsError {
 }
 
 /// The span of the argument array in a payload that is valid JSON: if there are several, the last, as in every hash.
-pub(crate) fn array_span(payload: &[u8]) -> Option<Range<usize>> {
+pub(crate) fn array_span(schema: Schema, payload: &[u8]) -> Option<Range<usize>> {
     let members = scan::members(payload).ok()?;
-    let last =
-        members.into_iter().rfind(|member| scan::key_is(&payload[member.key.clone()], fields::ARGS))?;
+    let name = schema.names().args;
+    let last = members.into_iter().rfind(|member| scan::key_is(&payload[member.key.clone()], name))?;
     (payload.get(last.value.start) == Some(&b'[')).then_some(last.value)
 }
 
 /// A second opinion on an argument that the tape refused: a type such as `u128` or `RawValue` reads only from the bytes.
 #[cold]
-fn raw_argument<'p, T: Deserialize<'p>>(payload: &'p [u8], index: usize) -> Option<T> {
-    let array = payload.get(array_span(payload)?)?;
+fn raw_argument<'p, T: Deserialize<'p>>(schema: Schema, payload: &'p [u8], index: usize) -> Option<T> {
+    let array = payload.get(array_span(schema, payload)?)?;
     let element = scan::elements(array).ok()?.into_iter().nth(index)?;
     raw::decode(array.get(element)?).ok()
 }
 
 /// Like [`raw_argument`], for all arguments at once.
 #[cold]
-fn raw_arguments<'p, T: Deserialize<'p>>(payload: &'p [u8]) -> Option<T> {
-    let array = array_span(payload)?;
+fn raw_arguments<'p, T: Deserialize<'p>>(schema: Schema, payload: &'p [u8]) -> Option<T> {
+    let array = array_span(schema, payload)?;
     let elements = scan::elements(payload.get(array.clone())?).ok()?;
     let elements: Vec<_> =
         elements.into_iter().map(|span| span.start + array.start..span.end + array.start).collect();

@@ -14,34 +14,29 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use crate::ids;
 use crate::job::amend::{FieldValue, write_text, write_value};
 use crate::job::failure::{CLASS_BAD_PAYLOAD, ErrorInfo};
-use crate::job::fields;
+use crate::job::members::member;
 use crate::job::parse::BadPayload;
+use crate::job::schema::{PART, RAW_BASE64, Schema};
 
 /// The class name of the entry. No handler may be registered under it, so that a retry from a page finds none.
 pub const NAME: &str = "InvalidPayload";
 
-/// The member that holds the exact bytes in base64.
-pub const RAW_BASE64: &str = "raw_base64";
-
-/// The members that say which part of the bytes it is, where one entry cannot hold them all.
-const PART: [&str; 2] = ["part", "parts"];
-
 /// Makes the dead entry for bytes that are not a job. `queue` is where they were, `now` the Unix time in seconds. Its job
 /// id is new, so that the same bytes buried twice stay two entries.
 #[must_use]
-pub fn bury_unparsable(raw: &[u8], reason: &BadPayload, queue: &str, now: f64) -> Vec<u8> {
-    bury_part(raw, (1, 1), &reason.to_string(), queue, now)
+pub fn bury_unparsable(schema: Schema, raw: &[u8], reason: &BadPayload, queue: &str, now: f64) -> Vec<u8> {
+    bury_part(schema, raw, (1, 1), &reason.to_string(), queue, now)
 }
 
 /// As [`bury_unparsable`], in as many entries as it takes for none to hold more than `part_bytes_max` of the bytes: their
 /// base64 may exceed the largest string of Redis. In order they are the exact bytes.
 #[must_use]
 pub fn bury_in_parts(
+    schema: Schema,
     raw: &[u8],
     reason: &BadPayload,
     queue: &str,
@@ -50,36 +45,42 @@ pub fn bury_in_parts(
 ) -> Vec<Vec<u8>> {
     let parts = raw.len().div_ceil(part_bytes_max).max(1);
     if parts == 1 {
-        return vec![bury_unparsable(raw, reason, queue, now)];
+        return vec![bury_unparsable(schema, raw, reason, queue, now)];
     }
     let chunks = raw.chunks(raw.len().div_ceil(parts)).enumerate();
     chunks
         .map(|(at, chunk)| {
             let message = format!("{reason}; part {} of {parts} of its bytes", at + 1);
-            bury_part(chunk, (at + 1, parts), &message, queue, now)
+            bury_part(schema, chunk, (at + 1, parts), &message, queue, now)
         })
         .collect()
 }
 
-fn bury_part(raw: &[u8], (part, parts): (usize, usize), message: &str, queue: &str, now: f64) -> Vec<u8> {
+fn bury_part(
+    schema: Schema,
+    raw: &[u8],
+    (part, parts): (usize, usize),
+    message: &str,
+    queue: &str,
+    now: f64,
+) -> Vec<u8> {
+    let (names, written) = (schema.names(), schema.written());
     let error = ErrorInfo::new(CLASS_BAD_PAYLOAD, message);
     let mut entry = Vec::with_capacity(raw.len() * 4 / 3 + 512);
-    entry.extend_from_slice(b"{\"name\":");
+    entry.extend_from_slice(written.name.as_bytes());
     write_text(&mut entry, NAME);
-    entry.extend_from_slice(b",\"args\":[]");
-    let jid = ids::jid();
-    let members = [
-        (fields::RETRIES, FieldValue::Count(0)),
-        (fields::JID, FieldValue::Text(jid.as_str())),
-        (fields::STARTED_AT, FieldValue::Float(now)),
-        (fields::ERROR_MESSAGE, FieldValue::Text(error.stored_message())),
-        (fields::ERROR_CLASS, FieldValue::Text(&error.class)),
-        (fields::QUEUE, FieldValue::Text(queue)),
-        (PART[0], FieldValue::Count(part as u64)),
-        (PART[1], FieldValue::Count(parts as u64)),
-    ];
-    let of_one = if parts == 1 { PART.len() } else { 0 };
-    for (name, value) in &members[..members.len() - of_one] {
+    entry.extend_from_slice(written.args.as_bytes());
+    entry.extend_from_slice(b"[]");
+    let jid = schema.new_jid();
+    let mut members =
+        vec![(names.retries, FieldValue::Count(0)), (names.jid, FieldValue::Text(jid.as_str()))];
+    members.extend(schema.failure(Some(now), &error));
+    members.push((names.queue, FieldValue::Text(queue)));
+    if parts > 1 {
+        members
+            .extend([(PART[0], FieldValue::Count(part as u64)), (PART[1], FieldValue::Count(parts as u64))]);
+    }
+    for (name, value) in &members {
         entry.push(b',');
         write_text(&mut entry, name);
         entry.push(b':');
@@ -96,17 +97,11 @@ fn bury_part(raw: &[u8], (part, parts): (usize, usize), message: &str, queue: &s
 /// The exact bytes that [`bury_unparsable`] put into a dead entry; `None` when the entry belongs to another job, or has only
 /// a part of them.
 #[must_use]
-pub fn exhume(entry: &[u8]) -> Option<Vec<u8>> {
-    let buried: Buried<'_> = serde_json::from_slice(entry).ok()?;
-    (buried.name == NAME && buried.parts.is_none()).then(|| STANDARD.decode(buried.raw_base64).ok())?
-}
-
-/// The members of a dead entry that show whether it holds buried bytes.
-#[derive(Deserialize)]
-struct Buried<'e> {
-    name: &'e str,
-    raw_base64: &'e str,
-    parts: Option<u64>,
+pub fn exhume(schema: Schema, entry: &[u8]) -> Option<Vec<u8>> {
+    if member::<&str>(entry, schema.names().name)? != NAME || member::<IgnoredAny>(entry, PART[1]).is_some() {
+        return None;
+    }
+    STANDARD.decode(member::<&str>(entry, RAW_BASE64)?).ok()
 }
 
 #[cfg(test)]
@@ -119,8 +114,9 @@ mod tests {
 
     #[test]
     fn the_entry_is_a_dead_job_the_gems_page_can_show() {
-        let reason = Parser::new().parse(b"this is not json").unwrap_err();
-        let entry = bury_unparsable(b"this is not json", &reason, "default", 1_795_299_980.5);
+        let reason = Parser::default().parse(b"this is not json").unwrap_err();
+        let entry =
+            bury_unparsable(Schema::Jiggler, b"this is not json", &reason, "default", 1_795_299_980.5);
         let read: Value = serde_json::from_slice(&entry).unwrap();
         assert_eq!(read["name"], "InvalidPayload");
         assert_eq!(read["args"], serde_json::json!([]));
@@ -132,7 +128,7 @@ mod tests {
         assert_eq!(read["queue"], "default");
         assert_eq!(read["raw_base64"], "dGhpcyBpcyBub3QganNvbg==");
         assert_eq!(read.as_object().unwrap().len(), 9);
-        let mut parser = Parser::new();
+        let mut parser = Parser::default();
         assert_eq!(parser.parse(&entry).unwrap().name, NAME);
     }
 
@@ -141,7 +137,7 @@ mod tests {
         let raw: Vec<u8> = (0..=254).collect();
         let reason = BadPayload::TooLarge { bytes: raw.len(), max: 9 };
         for (part_bytes_max, parts) in [(255, 1), (254, 2), (128, 2), (100, 3), (1, 255)] {
-            let entries = bury_in_parts(&raw, &reason, "q", 1.5, part_bytes_max);
+            let entries = bury_in_parts(Schema::Jiggler, &raw, &reason, "q", 1.5, part_bytes_max);
             assert_eq!(entries.len(), parts, "{part_bytes_max}");
             let mut found = Vec::new();
             for (at, entry) in entries.iter().enumerate() {
@@ -151,11 +147,15 @@ mod tests {
                 found.extend(part);
                 let expected = (parts > 1).then_some((at as u64 + 1, parts as u64));
                 assert_eq!(read["part"].as_u64().zip(read["parts"].as_u64()), expected);
-                assert_eq!(exhume(entry).is_some(), parts == 1, "a part is not taken for all");
+                assert_eq!(
+                    exhume(Schema::Jiggler, entry).is_some(),
+                    parts == 1,
+                    "a part is not taken for all"
+                );
             }
             assert_eq!(found, raw);
         }
-        assert_eq!(bury_in_parts(b"", &reason, "q", 1.5, 9).len(), 1);
+        assert_eq!(bury_in_parts(Schema::Jiggler, b"", &reason, "q", 1.5, 9).len(), 1);
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
             "",
             r#"{"name":"InvalidPayload","raw_base64":"?"}"#,
         ] {
-            assert_eq!(exhume(entry.as_bytes()), None, "{entry}");
+            assert_eq!(exhume(Schema::Jiggler, entry.as_bytes()), None, "{entry}");
         }
     }
 
@@ -178,10 +178,10 @@ mod tests {
             queue in "[a-z]{1,8}",
             now in 0.0..4e9,
         ) {
-            let mut parser = Parser::new();
+            let mut parser = Parser::default();
             let Err(reason) = parser.parse(&raw) else { return Ok(()) };
-            let entry = bury_unparsable(&raw, &reason, &queue, now);
-            prop_assert_eq!(exhume(&entry), Some(raw));
+            let entry = bury_unparsable(Schema::Jiggler, &raw, &reason, &queue, now);
+            prop_assert_eq!(exhume(Schema::Jiggler, &entry), Some(raw));
             let read: Value = serde_json::from_slice(&entry).unwrap();
             prop_assert_eq!(read["queue"].as_str(), Some(queue.as_str()));
         }

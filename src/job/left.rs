@@ -8,17 +8,18 @@
 
 use std::time::Duration;
 
+use super::Schema;
 use super::amend::{AmendError, FieldValue, amend};
-use super::{fields, member};
 
 /// Since when a job is left to others, in Unix seconds; `None` if it is not, or not any more: it has run since, which plans
 /// another time for it, or the last look at it was longer ago than it may be left at all, as when an operator retries one
 /// that has died.
 #[must_use]
-pub fn left_since(raw: &[u8], now: f64, within: Duration) -> Option<f64> {
-    let time = |name| member::<f64>(raw, name);
-    let (since, until) = (time(fields::LEFT_SINCE)?, time(fields::LEFT_UNTIL)?);
-    let is_planned_so = time(fields::RETRY_AT) == Some(until);
+pub fn left_since(schema: Schema, raw: &[u8], now: f64, within: Duration) -> Option<f64> {
+    let names = schema.names();
+    let time = |name| schema.time_of(raw, name);
+    let (since, until) = (time(names.left_since)?, time(names.left_until)?);
+    let is_planned_so = time(names.retry_at) == Some(until);
     (is_planned_so && since <= now && now - until < within.as_secs_f64()).then_some(since)
 }
 
@@ -27,13 +28,14 @@ pub fn left_since(raw: &[u8], now: f64, within: Duration) -> Option<f64> {
 /// # Errors
 ///
 /// [`AmendError`] when `raw` is not a JSON object: such bytes were never parsed.
-pub fn leave(raw: &[u8], since: f64, until: f64, queue: &str) -> Result<Vec<u8>, AmendError> {
+pub fn leave(schema: Schema, raw: &[u8], since: f64, until: f64, queue: &str) -> Result<Vec<u8>, AmendError> {
+    let names = schema.names();
     // The last member is by which `due.lua` knows such a job.
     let changes = [
-        (fields::RETRY_AT, FieldValue::Float(until)),
-        (fields::QUEUE, FieldValue::Text(queue)),
-        (fields::LEFT_SINCE, FieldValue::Float(since)),
-        (fields::LEFT_UNTIL, FieldValue::Float(until)),
+        (names.retry_at, schema.time(until)),
+        (names.queue, FieldValue::Text(queue)),
+        (names.left_since, schema.time(since)),
+        (names.left_until, schema.time(until)),
     ];
     amend(raw, &changes)
 }
@@ -46,11 +48,11 @@ mod tests {
     const WITHIN: Duration = Duration::from_secs(600);
 
     fn left(raw: &str, since: f64, until: f64) -> String {
-        String::from_utf8(leave(raw.as_bytes(), since, until, "img").unwrap()).unwrap()
+        String::from_utf8(leave(Schema::Jiggler, raw.as_bytes(), since, until, "img").unwrap()).unwrap()
     }
 
     fn since(raw: &str, now: f64) -> Option<f64> {
-        left_since(raw.as_bytes(), now, WITHIN)
+        left_since(Schema::Jiggler, raw.as_bytes(), now, WITHIN)
     }
 
     #[test]
@@ -64,16 +66,16 @@ mod tests {
         let twice = left(&once, 100.5, 103.25);
         assert_eq!(twice, once.replace("101.5", "103.25"));
         assert_eq!(since(&twice, 103.5), Some(100.5));
-        let history = Parser::new().parse(twice.as_bytes()).unwrap().history;
+        let history = Parser::new(Schema::Jiggler).parse(twice.as_bytes()).unwrap().history;
         assert_eq!((history.attempt, history.retries), (0, 0));
     }
 
     #[test]
     fn a_run_or_a_long_rest_begins_the_time_anew() {
         let once = left(r#"{"name":"N","args":[],"retries":3}"#, 100.5, 101.5);
-        let history = Parser::new().parse(once.as_bytes()).unwrap().history;
+        let history = Parser::new(Schema::Jiggler).parse(once.as_bytes()).unwrap().history;
         let course = Course::Retry { after: Duration::from_secs(16) };
-        let plan = Plan { queue: "img", retry_queue: "img", course };
+        let plan = Plan { schema: Schema::Jiggler, queue: "img", retry_queue: "img", course };
         let error = ErrorInfo::new("E", "boom");
         let fate = decide(once.as_bytes(), history, &plan, &error, FailureTimes::at(102.0)).unwrap();
         let Fate::Retry { payload, .. } = fate else { panic!("{fate:?}") };

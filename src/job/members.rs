@@ -11,7 +11,7 @@ use crate::job::scan;
 /// The member of this name, decoded; `None` if it is absent or not a `T`. Of duplicates the last counts. Each call scans
 /// the payload.
 #[must_use]
-pub fn member<T: DeserializeOwned>(payload: &[u8], name: &str) -> Option<T> {
+pub fn member<'p, T: Deserialize<'p>>(payload: &'p [u8], name: &str) -> Option<T> {
     let members = scan::members(payload).ok()?;
     let last = members.into_iter().rfind(|member| scan::key_is(&payload[member.key.clone()], name))?;
     serde_json::from_slice(payload.get(last.value)?).ok()

@@ -3,8 +3,8 @@
 //! Pure: no socket, no clock, no runtime. What must stay unchanged (raw arguments, unknown fields, the order of members) is
 //! never re-serialised: reading works on a scratch copy, writing replaces spans of the original bytes.
 
-// Names, then reading, then writing.
-pub mod fields;
+// How payloads are written, then reading, then writing.
+mod schema;
 
 pub mod args;
 pub mod parse;
@@ -29,4 +29,6 @@ pub use failure::{DeadJob, ErrorInfo, FailedJob};
 pub use members::{member, member_of_head, members_of_head, text_of_head};
 pub use parse::{BadPayload, History, Parser};
 pub use retry::{Course, FailureTimes, Fate, Plan, decide};
+pub(crate) use schema::is_reserved;
+pub use schema::{MemberNames, RAW_BASE64, Schema};
 pub use trace::{BadTraceContext, TraceContext};

@@ -17,7 +17,7 @@ use std::mem;
 use simd_json::{Buffers, INPUT_PADDING, Tape, fill_tape_padded};
 
 use crate::job::args::{self, Args};
-use crate::job::fields;
+use crate::job::schema::{EnvelopePart, Schema};
 use crate::limits::{PARSER_KEEP_BYTES, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX};
 
 mod count;
@@ -60,12 +60,17 @@ pub enum BadPayload {
         /// What it is.
         got: String,
     },
-    /// An object without `name`.
-    #[error("payload has no \"name\"")]
-    NoName,
-    /// A `name` that is not text.
-    #[error("\"name\" is not a string but {got}")]
+    /// An object without a name.
+    #[error("payload has no {member:?}")]
+    NoName {
+        /// Where it would be.
+        member: &'static str,
+    },
+    /// A name that is not text.
+    #[error("{member:?} is not a string but {got}")]
     NameNotAString {
+        /// Where it is.
+        member: &'static str,
         /// What it is.
         got: String,
     },
@@ -76,9 +81,11 @@ pub enum BadPayload {
         /// Which rule the name breaks.
         detail: String,
     },
-    /// An `args` that is neither an array nor null nor absent.
-    #[error("\"args\" is not an array but {got}")]
+    /// Arguments that are neither an array nor null nor absent.
+    #[error("{member:?} is not an array but {got}")]
     ArgsNotAnArray {
+        /// Where they are.
+        member: &'static str,
         /// What it is.
         got: String,
     },
@@ -128,6 +135,7 @@ pub struct Parser {
     /// Invariant: empty between two jobs.
     tape: Tape<'static>,
     texts: Texts,
+    schema: Schema,
 }
 
 /// Texts of a payload that simd-json refused, decoded.
@@ -139,20 +147,27 @@ struct Texts {
 
 impl Default for Parser {
     fn default() -> Self {
-        Self::new()
+        Self::new(Schema::default())
     }
 }
 
 impl Parser {
-    /// A parser with empty buffers.
+    /// A parser with empty buffers, for payloads that are written so.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(schema: Schema) -> Self {
         Self {
             scratch: Vec::new(),
             buffers: Buffers::with_max_depth(0, PAYLOAD_DEPTH_MAX),
             tape: Tape(Vec::new()),
             texts: Texts::default(),
+            schema,
         }
+    }
+
+    /// How the payloads are written that it reads.
+    #[must_use]
+    pub const fn schema(&self) -> Schema {
+        self.schema
     }
 
     /// Parses one payload.
@@ -168,16 +183,16 @@ impl Parser {
         if bytes <= PARSER_KEEP_BYTES {
             self.release_excess();
         }
-        let Self { scratch, buffers, tape: home, texts } = self;
+        let Self { scratch, buffers, tape: home, texts, schema } = self;
         scratch.clear();
         scratch.extend_from_slice(payload);
         scratch.resize(bytes + INPUT_PADDING, b' ');
         let mut tape = mem::replace(home, Tape(Vec::new())).reset();
         if fill_tape_padded(scratch, bytes, buffers, &mut tape).is_ok() {
-            tape::from_tape(payload, tape, home)
+            tape::from_tape(*schema, payload, tape, home)
         } else {
             args::give_back(home, tape);
-            second_opinion::second_opinion(payload, texts)
+            second_opinion::second_opinion(*schema, payload, texts)
         }
     }
 
@@ -185,7 +200,7 @@ impl Parser {
     /// does it too; a shard that goes idle should not keep them until then.
     pub fn release_excess(&mut self) {
         if self.scratch.capacity() > PARSER_KEEP_BYTES + 2 * INPUT_PADDING {
-            *self = Self::new();
+            *self = Self::new(self.schema);
         }
     }
 }
@@ -196,24 +211,23 @@ struct Envelope<V> {
     jid: Option<V>,
     retries: Option<V>,
     attempt: Option<V>,
-    started_at: Option<V>,
+    first_failed_at: Option<V>,
     args: Option<V>,
 }
 
 impl<V> Envelope<V> {
     const EMPTY: Self =
-        Self { name: None, jid: None, retries: None, attempt: None, started_at: None, args: None };
+        Self { name: None, jid: None, retries: None, attempt: None, first_failed_at: None, args: None };
 
-    fn slot(&mut self, key: &str) -> Option<&mut Option<V>> {
-        Some(match key {
-            fields::NAME => &mut self.name,
-            fields::ARGS => &mut self.args,
-            fields::RETRIES => &mut self.retries,
-            fields::JID => &mut self.jid,
-            fields::ATTEMPT => &mut self.attempt,
-            fields::STARTED_AT => &mut self.started_at,
-            _ => return None,
-        })
+    fn slot(&mut self, part: EnvelopePart) -> &mut Option<V> {
+        match part {
+            EnvelopePart::Name => &mut self.name,
+            EnvelopePart::Args => &mut self.args,
+            EnvelopePart::Retries => &mut self.retries,
+            EnvelopePart::Jid => &mut self.jid,
+            EnvelopePart::Attempt => &mut self.attempt,
+            EnvelopePart::FirstFailedAt => &mut self.first_failed_at,
+        }
     }
 }
 

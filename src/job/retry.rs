@@ -15,10 +15,11 @@
 
 use std::time::Duration;
 
-use crate::job::amend::{AmendError, FieldValue, amend};
+use crate::job::amend::{AmendError, amend};
 use crate::job::failure::ErrorInfo;
 use crate::job::parse::{FirstFailure, History};
-use crate::job::{fields, scan};
+use crate::job::scan;
+use crate::job::schema::{PlannedRetry, Schema};
 
 /// What should follow a run that did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub enum Course {
 /// Where a job that did not succeed continues, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'q> {
+    /// How its payload is written.
+    pub schema: Schema,
     /// The queue it came from: where a snoozed job runs again, and a dead one when it is retried by hand.
     pub queue: &'q str,
     /// The queue the poller moves a retry to once it is due.
@@ -109,18 +112,15 @@ pub enum Fate {
 /// The dead entry of a job that did not run: its bytes and, where a failure would be, why it is dead, so that readers of
 /// the dead set show a reason. `None`: it already says why it failed, or it is not a JSON object; its bytes then stay.
 #[must_use]
-pub fn killed(raw: &[u8], error: &ErrorInfo<'_>, now: f64) -> Option<Vec<u8>> {
+pub fn killed(schema: Schema, raw: &[u8], error: &ErrorInfo<'_>, now: f64) -> Option<Vec<u8>> {
     scan::members(raw).ok()?;
     let has = |name: &str| last_value(raw, name).is_some_and(|value| value != b"null");
-    if has(fields::ERROR_CLASS) {
+    let names = schema.names();
+    if has(names.error_class) {
         return None;
     }
-    let reason = [
-        (fields::STARTED_AT, FieldValue::Float(now)),
-        (fields::ERROR_MESSAGE, FieldValue::Text(error.stored_message())),
-        (fields::ERROR_CLASS, FieldValue::Text(&error.class)),
-    ];
-    amend(raw, if has(fields::STARTED_AT) { &reason[1..] } else { &reason }).ok()
+    let first_at = (!has(names.first_failed_at)).then_some(now);
+    amend(raw, &schema.failure(first_at, error)).ok()
 }
 
 /// Decides what becomes of a job that did not succeed. `raw` are its bytes as fetched, `history` what [`crate::job::parse`]
@@ -141,35 +141,26 @@ pub fn decide(
     error: &ErrorInfo<'_>,
     times: FailureTimes,
 ) -> Result<Fate, AmendError> {
+    let schema = plan.schema;
     let after = match plan.course {
         Course::Discard => return Ok(Fate::Discard),
         Course::Snooze { after } => {
             let at = times.paused_from + after.as_secs_f64();
-            let changes =
-                [(fields::RETRY_AT, FieldValue::Float(at)), (fields::QUEUE, FieldValue::Text(plan.queue))];
-            return Ok(Fate::Snooze { at, payload: amend(raw, &changes)? });
+            return Ok(Fate::Snooze { at, payload: amend(raw, &schema.snooze(at, plan.queue))? });
         }
         Course::Retry { after } => Some(after),
         Course::Die => None,
     };
     let attempt = next_attempt(history);
-    let mut changes: Vec<(&str, FieldValue<'_>)> = Vec::with_capacity(7);
-    if history.first_failure == FirstFailure::Unknown {
-        changes.push((fields::STARTED_AT, FieldValue::Float(times.failed_at)));
-    }
-    changes.push((fields::ERROR_MESSAGE, FieldValue::Text(error.stored_message())));
-    changes.push((fields::ERROR_CLASS, FieldValue::Text(&error.class)));
+    let first_at = (history.first_failure == FirstFailure::Unknown).then_some(times.failed_at);
+    let mut changes = schema.failure(first_at, error);
     let Some(after) = after.filter(|_| attempt <= history.retries) else {
-        changes.push((fields::QUEUE, FieldValue::Text(plan.queue)));
+        schema.death(plan.queue, &mut changes);
         return Ok(Fate::Dead { at: times.died_at, payload: amend(raw, &changes)? });
     };
     let at = times.paused_from + after.as_secs_f64();
-    changes.push((fields::RETRY_AT, FieldValue::Float(at)));
-    changes.push((fields::ATTEMPT, FieldValue::Count(attempt.into())));
-    changes.push((fields::QUEUE, FieldValue::Text(plan.retry_queue)));
-    if attempt > 1 {
-        changes.push((fields::RETRIED_AT, FieldValue::Float(times.retried_at)));
-    }
+    let retried_at = (attempt > 1).then_some(times.retried_at);
+    schema.retry(PlannedRetry { at, attempt, queue: plan.retry_queue, retried_at }, &mut changes);
     Ok(Fate::Retry { at, payload: amend(raw, &changes)? })
 }
 
@@ -182,19 +173,19 @@ pub fn next_attempt(history: History) -> u32 {
 /// A job's history where a worker sets a number of retries for payloads that name none (no `retries`, or null). A number in
 /// the payload takes precedence: Ruby's client always writes one, ours if told.
 #[must_use]
-pub fn with_default_retries(raw: &[u8], history: History, retries: u32) -> History {
-    History { retries: retries_in(raw, history.retries, retries), ..history }
+pub fn with_default_retries(schema: Schema, raw: &[u8], history: History, retries: u32) -> History {
+    History { retries: retries_in(schema, raw, history.retries, retries), ..history }
 }
 
 /// How many retries a job has: `read` is what the parser read from its payload, 0 if that names none, in which case the
 /// worker's `default` applies.
 #[must_use]
-pub fn retries_in(raw: &[u8], read: u32, default: u32) -> u32 {
-    if default == 0 || read > 0 || names_retries(raw) { read } else { default }
+pub fn retries_in(schema: Schema, raw: &[u8], read: u32, default: u32) -> u32 {
+    if default == 0 || read > 0 || names_retries(schema, raw) { read } else { default }
 }
 
-fn names_retries(raw: &[u8]) -> bool {
-    last_value(raw, fields::RETRIES).is_some_and(|value| value != b"null")
+fn names_retries(schema: Schema, raw: &[u8]) -> bool {
+    last_value(raw, schema.names().retries).is_some_and(|value| value != b"null")
 }
 
 /// The text of a member's value; of duplicates, that of the last.
@@ -214,7 +205,8 @@ mod tests {
     fn a_killed_job_gets_a_reason_if_it_has_none_and_keeps_its_bytes() {
         let error = ErrorInfo::new("JigglerUring::Killed", "by hand");
         let check = |raw: &str, expected: Option<&str>| {
-            let dead = killed(raw.as_bytes(), &error, 5.5).map(|dead| String::from_utf8(dead).unwrap());
+            let dead = killed(Schema::Jiggler, raw.as_bytes(), &error, 5.5)
+                .map(|dead| String::from_utf8(dead).unwrap());
             assert_eq!(dead.as_deref(), expected, "{raw}");
         };
         check(
@@ -233,11 +225,11 @@ mod tests {
     }
 
     fn history(raw: &str) -> History {
-        Parser::new().parse(raw.as_bytes()).unwrap().history
+        Parser::default().parse(raw.as_bytes()).unwrap().history
     }
 
     fn follow(raw: &str, course: Course, now: f64) -> Fate {
-        let plan = Plan { queue: "own", retry_queue: "q", course };
+        let plan = Plan { schema: Schema::Jiggler, queue: "own", retry_queue: "q", course };
         let error = ErrorInfo::new("E", "m");
         decide(raw.as_bytes(), history(raw), &plan, &error, FailureTimes::at(now)).unwrap()
     }
@@ -395,8 +387,16 @@ mod tests {
             (r#"{"name":"N","retries":9}"#, 9),
             (r#"{"name":"N","args":[{"retries":1}]}"#, 4),
         ] {
-            assert_eq!(with_default_retries(raw.as_bytes(), history(raw), 4).retries, retries, "{raw}");
-            assert_eq!(with_default_retries(raw.as_bytes(), history(raw), 0), history(raw), "{raw}");
+            assert_eq!(
+                with_default_retries(Schema::Jiggler, raw.as_bytes(), history(raw), 4).retries,
+                retries,
+                "{raw}"
+            );
+            assert_eq!(
+                with_default_retries(Schema::Jiggler, raw.as_bytes(), history(raw), 0),
+                history(raw),
+                "{raw}"
+            );
         }
     }
 }

@@ -60,9 +60,9 @@ pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Fa
         }
         Invocation::Process(order) => process_orders::carry_out(order, out),
         Invocation::Prune(order) => {
-            order.consent.check("prune").map_err(failure)?;
+            order.confirmation.check("prune").map_err(failure)?;
             let db = redis(order.redis_url)?;
-            let done = admin::prune::prune(&db, &order.what, order.consent, out);
+            let done = admin::prune::prune(&db, &order.what, order.confirmation, out);
             done.map_err(failure_of(&db, Role::Operator))
         }
     }

@@ -2,33 +2,29 @@
 
 use std::future::Future;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::{cell::RefCell, collections::BTreeMap, sync::Arc, sync::OnceLock, time::Duration, time::Instant};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc, sync::OnceLock, time::Instant};
 
 use glommio::ExecutorJoinHandle;
 
 use super::build::{self, IntoRegistry, Unbuilt};
 use super::executor::{self, executor, pin};
 use super::launch_error::{LaunchError, judge};
+use super::life::{Life, control_options, shard_options};
 use super::placement::{Core, Placement};
 use super::pulse;
 use super::reload::{self, Source};
 use crate::cli::{Failure, Program, VERSION};
-use crate::client::LocalClient;
-use crate::config::{Config, Mode, Unknown};
-use crate::control::{
-    self, ControlOptions, DutyOptions, Expected, Outcome, Reload, RubyListTimes, ServiceManager, Settings,
-};
+use crate::client::{LocalClient, Spelling};
+use crate::config::Config;
+use crate::control::{self, Reload, RunOutcome, Settings};
 use crate::handler::TearDown;
 use crate::ids::process_uuid;
-use crate::limits::{STOP_END, WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
+use crate::limits::STOP_END;
 use crate::mesh::{self, Ending, ShardEnd};
 use crate::resp::RedisUrl;
 use crate::shard::{self, ShardOptions};
-use crate::stats::ShardStats;
-use crate::store::turn::QueueKeys;
 use crate::time::RedisClock;
-use crate::wire::heartbeat_key::{Heartbeat, Poller, ServedQueue, join_queues};
-use crate::wire::{DEFAULT_QUEUE, Dialect, Keyspace, Presence, client_name, lease};
+use crate::wire::{Dialect, client_name};
 
 /// How the shards and control have ended.
 pub(super) struct Ended {
@@ -69,7 +65,7 @@ fn try_run<F, Fut>(
     placement: &Placement,
     at: At<'_>,
     factory: &F,
-) -> Result<Outcome, LaunchError>
+) -> Result<RunOutcome, LaunchError>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output: IntoRegistry> + 'static,
@@ -80,11 +76,11 @@ where
     executor::look_at_cpus();
     let mut reload = reload::reload(source, config);
     let mut settings = settings(config);
-    let keys = Dialect::default().keys(at.url.is_cluster());
+    let spelling = Spelling::of(Dialect::default(), at.url);
     loop {
         let life = Life {
             uuid: process_uuid().as_ref().to_owned(),
-            keys,
+            spelling,
             config,
             settings,
             placement,
@@ -127,31 +123,12 @@ fn clocks(config: &Config, at: At<'_>) -> BTreeMap<String, Arc<RedisClock>> {
     config.queues.as_slice().iter().map(|queue| (queue.name.as_str().to_owned(), clock())).collect()
 }
 
-/// What one identity of the process consists of.
-struct Life<'l> {
-    uuid: String,
-    keys: Keyspace,
-    config: &'l Config,
-    settings: Settings,
-    placement: &'l Placement,
-    url: &'l RedisUrl,
-    /// See [`clocks`].
-    clocks: BTreeMap<String, Arc<RedisClock>>,
-}
-
-impl Life<'_> {
-    /// The clock for the jobs of a queue.
-    fn clock(&self, queue: &str) -> Arc<RedisClock> {
-        self.clocks.get(queue).cloned().unwrap_or_default()
-    }
-}
-
 /// Runs one identity to its end.
 fn run_as<F, Fut>(
     life: &Life<'_>,
     reload: Option<Reload>,
     factory: &F,
-) -> Result<(Outcome, Option<Reload>), LaunchError>
+) -> Result<(RunOutcome, Option<Reload>), LaunchError>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output: IntoRegistry> + 'static,
@@ -241,7 +218,7 @@ where
             let tear_down = RefCell::new(TearDown::default());
             let name = client_name(&options.uuid, Some(shard), "client");
             let clock = options.clock();
-            let client = LocalClient::reckoning(options.realm.keys(), options.url.clone(), name, clock);
+            let client = LocalClient::reckoning(options.spelling(), options.url.clone(), name, clock);
             let handlers = async {
                 let built = build::build(&factory, core).await;
                 // Full or closed only if nobody waits for it any more.
@@ -262,101 +239,4 @@ where
             tear_down.into_inner().run(shard).await;
         })
         .map_err(|error| LaunchError::Executor { what: name, reason: error.to_string() })
-}
-
-fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
-    let Life { uuid, keys, config, settings, placement, url, .. } = life;
-    let queues = config.queues.by_priority();
-    let waiters = placement.slots.len() * if config.mode == Mode::AtLeastOnce { queues.len() } else { 1 };
-    let block_time =
-        Duration::from_secs_f64(waiters as f64 / WAIT_COMMANDS_PER_SECOND_MAX).max(WAIT_TIME_MIN);
-    let options = |(shard, &slots): (usize, &usize)| ShardOptions {
-        shard,
-        uuid: uuid.clone(),
-        url: RedisUrl::clone(url),
-        realm: keys.shared_realm(),
-        queues: queues.iter().map(|queue| (queue.name.as_str().to_owned(), queue.priority)).collect(),
-        clocks: queues.iter().map(|queue| life.clock(queue.name.as_str())).collect(),
-        slots,
-        at_least_once: config.mode == Mode::AtLeastOnce,
-        dead_jobs_max: settings.dead_jobs_max,
-        dead_timeout: settings.dead_timeout,
-        default_retries: config.default_retries,
-        leave_unknown: (config.unknown == Unknown::Leave).then_some(config.unknown_for),
-        block_time: Duration::from_secs(block_time.as_secs()),
-        stats: Arc::new(ShardStats::default()),
-    };
-    placement.slots.iter().enumerate().map(options).collect()
-}
-
-fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
-    let Life { uuid, keys, config, settings, placement, url, .. } = life;
-    let show_priorities = config.queues.any_explicit();
-    let served: Vec<ServedQueue<'_>> = config
-        .queues
-        .as_slice()
-        .iter()
-        .map(|queue| ServedQueue {
-            name: queue.name.as_str(),
-            priority: show_priorities.then(|| u64::try_from(queue.priority).unwrap_or(0)),
-        })
-        .collect();
-    let hostname = hostname();
-    let first = served.first().map_or(DEFAULT_QUEUE, |queue| queue.name);
-    let shown = Heartbeat {
-        uuid,
-        concurrency: placement.slots.iter().sum::<usize>() as u64,
-        timeout_s: settings.timeout.as_secs(),
-        queues: &join_queues(&served),
-        poller: if settings.poll_interval.is_some() { Poller::Enabled } else { Poller::Disabled },
-        started_at: life.clock(first).now() as u64,
-        pid: std::process::id(),
-        hostname: &hostname,
-    };
-    let names: Vec<&str> = served.iter().map(|queue| queue.name).collect();
-    ControlOptions {
-        uuid: uuid.clone(),
-        url: RedisUrl::clone(url),
-        program: Program::title().unwrap_or_default(),
-        tag: config.tag.clone().unwrap_or_default(),
-        keys: *keys,
-        presence: Presence::new(*keys, &shown),
-        duties: duties(life, shards.len(), &names),
-        settings: *settings,
-        ruby_lists: RubyListTimes::default(),
-        stats: shards.iter().map(|shard| Arc::clone(&shard.stats)).collect(),
-        expected: Expected {
-            slots: placement.slots.clone(),
-            block_time: shards.first().map_or(WAIT_TIME_MIN, |shard| shard.block_time),
-        },
-        names: Arc::default(),
-        manager: ServiceManager::find(&|name| std::env::var_os(name)),
-    }
-}
-
-/// One duty for each realm: one for all queues, or in a cluster one per queue.
-fn duties(life: &Life<'_>, shards: usize, queues: &[&str]) -> Vec<DutyOptions> {
-    let Life { uuid, keys, url, .. } = life;
-    let duty = |queues: &[&str]| {
-        let first = queues.first().copied().unwrap_or(DEFAULT_QUEUE);
-        DutyOptions {
-            realm: keys.realm(first),
-            url: url.at_key(keys.queue(first).as_bytes()),
-            lease_member: lease::lease_member(uuid, shards, queues),
-            home: QueueKeys::new(*keys, first, uuid, 0),
-            clock: life.clock(first),
-        }
-    };
-    if url.is_cluster() { queues.chunks(1).map(duty).collect() } else { vec![duty(queues)] }
-}
-
-/// As in the gem: the variable DYNO, or the host name.
-fn hostname() -> String {
-    std::env::var("DYNO")
-        .ok()
-        .filter(|name| !name.is_empty())
-        .or_else(|| {
-            std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned())
-        })
-        .unwrap_or_else(|| "unknown".to_owned())
 }

@@ -9,6 +9,7 @@ mod carry_out;
 mod executor;
 mod launch;
 mod launch_error;
+mod life;
 mod placement;
 mod process_orders;
 mod pulse;

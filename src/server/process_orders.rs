@@ -26,9 +26,9 @@ pub(super) fn carry_out(order: ProcessOrder, out: &mut dyn Write) -> Result<(), 
             }
             .map_err(failure_of(&db, Role::Operator))
         }
-        ProcessOrder::Steer { target, wish, patience, redis_url } => {
+        ProcessOrder::Steer { target, request, patience, redis_url } => {
             let db = redis(redis_url)?;
-            admin::steer::steer(&db, &target, wish, patience, out).map_err(failure_of(&db, Role::Operator))
+            admin::steer::steer(&db, &target, request, patience, out).map_err(failure_of(&db, Role::Operator))
         }
         ProcessOrder::Doctor { json, config } => {
             let format = if json { Format::Json } else { Format::Text };

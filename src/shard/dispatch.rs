@@ -18,6 +18,7 @@ use super::settle;
 use super::state::Shard;
 use super::steps::{accept_batch, report, run_next, run_ready};
 use crate::handler::{Call, JobResult, Registry, Started};
+use crate::job::Schema;
 use crate::job::parse::Parsed;
 use crate::limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT, WAIT_TIME_MIN};
 use crate::resp::RedisUrl;
@@ -43,6 +44,7 @@ impl Dispatch {
             uuid: "000000000000".to_owned(),
             url: RedisUrl::parse("unix:///nonexistent/redis.sock")?,
             realm: Dialect::Jiggler.keys(false).shared_realm(),
+            schema: Schema::of(Dialect::Jiggler),
             queues: vec![("default".to_owned(), 0)],
             clocks: Vec::new(),
             slots,

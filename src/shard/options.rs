@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client::Spelling;
+use crate::job::Schema;
 use crate::resp::RedisUrl;
 use crate::stats::ShardStats;
 use crate::time::RedisClock;
@@ -19,6 +21,8 @@ pub(crate) struct ShardOptions {
     pub(crate) url: RedisUrl,
     /// The keys its queues share.
     pub(crate) realm: Realm,
+    /// How payloads are written.
+    pub(crate) schema: Schema,
     /// The queues it serves, highest priority first; equal numbers share.
     pub(crate) queues: Vec<(String, i32)>,
     /// For each queue the clock of the server that has it: one and the same, except in a cluster.
@@ -42,6 +46,11 @@ pub(crate) struct ShardOptions {
 }
 
 impl ShardOptions {
+    /// How its client writes.
+    pub(crate) fn spelling(&self) -> Spelling {
+        Spelling { keys: self.realm.keys(), schema: self.schema }
+    }
+
     /// The clock that the shard uses: that of its first queue.
     pub(crate) fn clock(&self) -> Arc<RedisClock> {
         self.clocks.first().cloned().unwrap_or_default()

@@ -53,7 +53,7 @@ async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
         let reason = BadPayload::TooLarge { bytes: raw.len(), max: PAYLOAD_BYTES_MAX };
         let name = &*shard.queue(queue).name;
         let now = shard.clock().now();
-        let entries = bury_in_parts(raw, &reason, name, now, BURIED_PART_BYTES_MAX);
+        let entries = bury_in_parts(shard.options().schema, raw, &reason, name, now, BURIED_PART_BYTES_MAX);
         let (bytes, entries_made) = (raw.len(), entries.len());
         tracing::warn!(
             queue = name,

@@ -12,7 +12,7 @@ use crate::job::failure::CLASS_UNKNOWN_JOB;
 use crate::job::left::left_since;
 use crate::job::retry::with_default_retries;
 use crate::job::{
-    self, BadPayload, DeadJob, ErrorInfo, FailureTimes, Fate, Plan, bury_unparsable, decide, fields, member,
+    self, BadPayload, DeadJob, ErrorInfo, FailureTimes, Fate, Plan, Schema, bury_unparsable, decide, member,
 };
 use crate::store::turn::{BatchName, Destination, Move};
 use crate::wire::QueueName;
@@ -26,14 +26,15 @@ pub(super) fn success(shard: &Shard, batch: &Batch, at: usize) {
 
 /// The job did not succeed: what its handler asked for, or else its policy, decides where it goes.
 pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>, error: &JobError) {
-    let queue = &*shard.queue(batch.queue).name;
+    let (queue, schema) = (&*shard.queue(batch.queue).name, shard.options().schema);
     let raw = batch.payload(at);
     let Failed { entry, name, jid, .. } = *failed;
-    let history = with_default_retries(raw, failed.history, shard.handlers().retries(entry));
+    let history = with_default_retries(schema, raw, failed.history, shard.handlers().retries(entry));
     let info = ErrorInfo::new(error.class(), error.message());
-    let own_retry_queue = retry_queue(raw);
+    let own_retry_queue = retry_queue(schema, raw);
     let retry_queue = own_retry_queue.as_ref().map(QueueName::as_str);
     let plan = Plan {
+        schema,
         queue,
         retry_queue: retry_queue.or(entry.and_then(|entry| entry.retry_queue.as_deref())).unwrap_or(queue),
         course: course(shard.handlers().policy(entry), error, history, fastrand::f64()),
@@ -92,16 +93,16 @@ pub(super) fn unknown(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
 /// Leaves a job to other workers. Returns whether it still may be.
 fn leave(shard: &Shard, batch: &Batch, at: usize, within: Duration, failed: &Failed<'_>) -> bool {
     let Failed { name, jid, .. } = *failed;
-    let queue = &*shard.queue(batch.queue).name;
+    let (queue, schema) = (&*shard.queue(batch.queue).name, shard.options().schema);
     let raw = batch.payload(at);
     // A new stamp for each, so jobs of equal bytes stay apart.
     let now = shard.ledger().stamp(shard.clock().now());
-    let since = left_since(raw, now, within).unwrap_or(now);
+    let since = left_since(schema, raw, now, within).unwrap_or(now);
     if now - since >= within.as_secs_f64() {
         return false;
     }
     let until = shard.left().until(now, since, fastrand::f64());
-    let Ok(payload) = job::left::leave(raw, since, until, queue) else { return false };
+    let Ok(payload) = job::left::leave(schema, raw, since, until, queue) else { return false };
     tracing::debug!(
         queue,
         name,
@@ -121,7 +122,7 @@ pub(super) fn bad(shard: &Shard, batch: &Batch, at: usize, reason: &BadPayload) 
     let raw = batch.payload(at);
     let now = shard.ledger().stamp(shard.clock().now());
     tracing::warn!(queue, bytes = raw.len(), %reason, "a payload is not a job and goes to the dead set");
-    let payload = bury_unparsable(raw, reason, queue, now);
+    let payload = bury_unparsable(shard.options().schema, raw, reason, queue, now);
     count_failed(shard);
     shard.ledger().count_no_run();
     move_to(shard, batch, at, Destination::Dead, now, payload);
@@ -230,6 +231,6 @@ fn ack_singly(shard: &Shard, batch: &Batch) {
 }
 
 /// The queue that the producer of this one job named for its retries, if it is a valid one.
-fn retry_queue(raw: &[u8]) -> Option<QueueName> {
-    QueueName::new(&member::<String>(raw, fields::RETRY_QUEUE)?).ok()
+fn retry_queue(schema: Schema, raw: &[u8]) -> Option<QueueName> {
+    QueueName::new(&member::<String>(raw, schema.names().retry_queue)?).ok()
 }

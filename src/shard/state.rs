@@ -80,7 +80,7 @@ impl Shard {
             left: Left::default(),
             complaints: Complaints::default(),
             clock: Clock::new(options.clock()),
-            parser: RefCell::new(Parser::new()),
+            parser: RefCell::new(Parser::new(options.schema)),
             options,
         }
     }

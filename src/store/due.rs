@@ -14,7 +14,7 @@ use super::entries::{Entry, Set};
 use super::lead;
 use super::operate::{self, Condemned, DeadSetCaps};
 use super::scripts::{Script, Scripts};
-use crate::job::{fields, text_of_head};
+use crate::job::{Schema, text_of_head};
 use crate::limits::{
     DUE_AGAIN, DUE_BYTES_MAX, DUE_JOBS_MAX, DUE_PAGE_JOBS, ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX,
 };
@@ -23,7 +23,7 @@ use crate::wire::DEFAULT_QUEUE;
 
 /// The process that looks.
 #[derive(Debug, Clone, Copy)]
-pub struct Look<'a> {
+pub struct DueLook<'a> {
     /// The process.
     pub uuid: &'a str,
     /// How long it leads from now on, if it does.
@@ -32,12 +32,12 @@ pub struct Look<'a> {
     /// spared a question.
     pub may_lead: bool,
     /// A job that the script could not read, if its first look was at one ([`Due::unread`]).
-    pub told: Option<&'a Told>,
+    pub told: Option<&'a FirstJob>,
 }
 
 /// A due job that was read here: to find its queue in megabytes of numbers would hold Redis up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct FirstJob {
     set: Set,
     size: u64,
     head: Vec<u8>,
@@ -45,16 +45,16 @@ pub struct Told {
     queue: Vec<u8>,
 }
 
-impl Told {
+impl FirstJob {
     /// Reads the reply to [`read_first`]; `None`: the set is empty.
     ///
     /// # Errors
     /// If the reply is an error, or no array of bytes.
-    pub fn read(set: Set, reply: &Reply) -> Result<Option<Self>, Error> {
+    pub fn read(schema: Schema, set: Set, reply: &Reply) -> Result<Option<Self>, Error> {
         let Some(first) = reply.as_array()?.next() else { return Ok(None) };
         let job = first.as_bulk()?;
         let end = job.len().min(ENTRY_HEAD_BYTES);
-        let queue = text_of_head(job, fields::QUEUE).filter(|queue| !queue.is_empty());
+        let queue = text_of_head(job, schema.names().queue).filter(|queue| !queue.is_empty());
         Ok(Some(Self {
             set,
             size: job.len() as u64,
@@ -99,7 +99,7 @@ pub struct Unservable {
 
 /// Appends the move of due jobs, at most [`DUE_JOBS_MAX`] and about [`DUE_BYTES_MAX`] from each set, to their queues.
 /// Atomic: at no moment is a job nowhere. [`read_due`] reads the reply.
-pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
+pub fn move_due(scripts: &Scripts, look: DueLook<'_>, requests: &mut Requests) {
     let mut command = scripts.begin(Script::Due, 3, 15, requests);
     let realm = scripts.realm();
     command.arg(realm.lead.as_bytes()).arg(realm.retries.as_bytes()).arg(realm.scheduled.as_bytes());
@@ -111,7 +111,7 @@ pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
     command.arg_u64(PAYLOAD_BYTES_MAX as u64);
     match look.told {
         None => command.arg_u64(0).arg_u64(0).arg(b"").arg(b"").arg(b""),
-        Some(Told { set, size, head, tail, queue }) => {
+        Some(FirstJob { set, size, head, tail, queue }) => {
             let queue = if queue.is_empty() { default.as_bytes() } else { queue };
             command.arg_u64(if *set == Set::Retries { 2 } else { 3 });
             command.arg_u64(*size).arg(head).arg(tail).arg(queue)
@@ -119,7 +119,7 @@ pub fn move_due(scripts: &Scripts, look: Look<'_>, requests: &mut Requests) {
     };
 }
 
-/// Appends the reading of the first job of a set. [`Told::read`] reads the reply.
+/// Appends the reading of the first job of a set. [`FirstJob::read`] reads the reply.
 pub fn read_first(scripts: &Scripts, set: Set, requests: &mut Requests) {
     requests.command(&[b"ZRANGE", set.key_in(scripts.realm()).as_bytes(), b"0", b"0"]);
 }
@@ -178,8 +178,8 @@ pub fn bury(
     operate::kill(scripts, set, &condemned, Some(caps), requests);
 }
 
-/// Appends the wish to be told of changes to keys that are read on this connection: RESP3, and tracking, also of what this
-/// connection changes itself. A map and `OK` answer, or an error each: the user may not, or the server cannot.
+/// Appends the request to be told of changes to keys that are read on this connection: RESP3, and tracking, also of what
+/// this connection changes itself. A map and `OK` answer, or an error each: the user may not, or the server cannot.
 pub fn listen(requests: &mut Requests) {
     requests.command(&[b"HELLO", b"3"]);
     requests.command(&[b"CLIENT", b"TRACKING", b"ON"]);

@@ -2,6 +2,8 @@
 //!
 //! Payloads are bytes here; creating them is up to the caller.
 
+use std::borrow::Cow;
+
 use crate::{
     resp::{Error, encode::Requests, reply::Reply},
     wire::{Keyspace, QueueName, Realm},
@@ -52,7 +54,36 @@ pub struct Push<'p> {
     pub when: When,
 }
 
-impl Push<'_> {
+/// The queue or set that a push goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target<'p> {
+    /// This queue.
+    Queue(&'p QueueName),
+    /// The scheduled set.
+    Scheduled,
+    /// The scheduled set of this queue's realm, in a cluster.
+    ScheduledOf(&'p QueueName),
+}
+
+impl<'p> Push<'p> {
+    /// Where it goes: pushes to one target can share a command.
+    #[must_use]
+    pub const fn target(&self) -> Target<'p> {
+        match self.when {
+            When::Now => Target::Queue(self.queue),
+            When::At(_) if self.keys.is_cluster() => Target::ScheduledOf(self.queue),
+            When::At(_) => Target::Scheduled,
+        }
+    }
+
+    /// The key of its target.
+    pub(super) fn key(&self) -> Cow<'static, str> {
+        match self.when {
+            When::Now => self.keys.queue(self.queue.as_str()).into(),
+            When::At(_) => self.keys.scheduled(self.queue.as_str()),
+        }
+    }
+
     /// Appends the push of one job, as the gem's `enqueue` and `enqueue_in` do it.
     pub fn one(&self, payload: &[u8], requests: &mut Requests) {
         self.write(1, std::iter::once(payload), requests);
@@ -66,18 +97,18 @@ impl Push<'_> {
     }
 
     fn write<'j>(&self, jobs: usize, payloads: impl Iterator<Item = &'j [u8]>, requests: &mut Requests) {
-        let queue = self.queue.as_str();
+        let key = self.key();
         match self.when {
             When::Now => {
                 let mut command = requests.begin(2 + jobs);
-                command.arg(b"LPUSH").arg(self.keys.queue(queue).as_bytes());
+                command.arg(b"LPUSH").arg(key.as_bytes());
                 for payload in payloads {
                     command.arg(payload);
                 }
             }
             When::At(due_at) => {
                 let mut command = requests.begin(2 + 2 * jobs);
-                command.arg(b"ZADD").arg(self.keys.scheduled(queue).as_bytes());
+                command.arg(b"ZADD").arg(key.as_bytes());
                 for payload in payloads {
                     command.arg_f64(due_at).arg(payload);
                 }

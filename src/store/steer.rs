@@ -9,7 +9,7 @@ use crate::wire::{Keyspace, figures};
 
 /// What a process is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum SteerRequest {
     /// Take no more jobs.
     Quiet,
     /// Stop as on SIGTERM: running jobs have the process's own timeout.
@@ -18,7 +18,7 @@ pub enum Wish {
     StopNow,
 }
 
-impl Wish {
+impl SteerRequest {
     /// The word on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -32,7 +32,7 @@ impl Wish {
     /// Reads a message; `None` if this version does not know the request.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Quiet, Self::Stop, Self::StopNow].into_iter().find(|wish| wish.as_str() == text)
+        [Self::Quiet, Self::Stop, Self::StopNow].into_iter().find(|request| request.as_str() == text)
     }
 }
 
@@ -45,8 +45,12 @@ pub fn watch(keys: Keyspace, database: u32, uuid: &str, requests: &mut Requests)
 }
 
 /// Appends a request to the process `uuid` of this database: one PUBLISH. [`heard`] reads the reply.
-pub fn publish(keys: Keyspace, database: u32, uuid: &str, wish: Wish, requests: &mut Requests) {
-    requests.command(&[b"PUBLISH", keys.steer_channel(database, uuid).as_bytes(), wish.as_str().as_bytes()]);
+pub fn publish(keys: Keyspace, database: u32, uuid: &str, request: SteerRequest, requests: &mut Requests) {
+    requests.command(&[
+        b"PUBLISH",
+        keys.steer_channel(database, uuid).as_bytes(),
+        request.as_str().as_bytes(),
+    ]);
 }
 
 /// Whether the process listens, from the reply to [`publish`].
@@ -118,12 +122,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wishes_read_back_and_other_words_do_not() {
-        for wish in [Wish::Quiet, Wish::Stop, Wish::StopNow] {
-            assert_eq!(Wish::parse(wish.as_str()), Some(wish));
+    fn requests_read_back_and_other_words_do_not() {
+        for request in [SteerRequest::Quiet, SteerRequest::Stop, SteerRequest::StopNow] {
+            assert_eq!(SteerRequest::parse(request.as_str()), Some(request));
         }
         for other in ["", "Quiet", "stop  now", "dance", WATCH] {
-            assert_eq!(Wish::parse(other), None, "{other}");
+            assert_eq!(SteerRequest::parse(other), None, "{other}");
         }
     }
 }

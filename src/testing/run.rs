@@ -11,7 +11,7 @@ use crate::handler::{Call, Entry, Handlers, JobError, JobResult, Registry, Start
 use crate::job::failure::{CLASS_BAD_PAYLOAD, CLASS_TIMEOUT, CLASS_UNKNOWN_JOB};
 use crate::job::retry::{next_attempt, with_default_retries};
 use crate::job::{
-    Course, ErrorInfo, FailureTimes, Fate, History, Parser, Plan, bury_unparsable, decide, fields, member,
+    Course, ErrorInfo, FailureTimes, Fate, History, Parser, Plan, Schema, bury_unparsable, decide, member,
 };
 use crate::timeout::within;
 use crate::wire::QueueName;
@@ -150,12 +150,13 @@ impl<S: 'static> Runner<S> {
             outcome: Outcome::Done,
             pushed: Vec::new(),
         };
-        let mut parser = Parser::new();
+        let schema = Schema::default();
+        let mut parser = Parser::new(schema);
         let parsed = match parser.parse(payload) {
             Ok(parsed) => parsed,
             Err(reason) => {
                 run.outcome = Outcome::Dead { error: JobError::new(CLASS_BAD_PAYLOAD, reason.to_string()) };
-                let payload = bury_unparsable(payload, &reason, queue, now);
+                let payload = bury_unparsable(schema, payload, &reason, queue, now);
                 return (run, Some(Fate::Dead { at: now, payload }));
             }
         };
@@ -164,7 +165,7 @@ impl<S: 'static> Runner<S> {
         jid.clone_into(&mut run.jid);
         let entry = self.handlers.find(name);
         let default_retries = self.handlers.retries(entry);
-        let history = with_default_retries(payload, parsed.history, default_retries);
+        let history = with_default_retries(schema, payload, parsed.history, default_retries);
         let History { attempt, retries, .. } = history;
         (run.attempt, run.retries) = (attempt, retries);
         let result = match entry {
@@ -178,9 +179,9 @@ impl<S: 'static> Runner<S> {
         let Err(error) = result else { return (run, None) };
         let course = course(self.handlers.policy(entry), &error, history, fastrand::f64());
         let own_retry_queue =
-            member::<String>(payload, fields::RETRY_QUEUE).filter(|name| QueueName::new(name).is_ok());
+            member::<String>(payload, schema.names().retry_queue).filter(|name| QueueName::new(name).is_ok());
         let retry_queue = own_retry_queue.as_deref().or(entry.and_then(|entry| entry.retry_queue.as_deref()));
-        let plan = Plan { queue, retry_queue: retry_queue.unwrap_or(queue), course };
+        let plan = Plan { schema, queue, retry_queue: retry_queue.unwrap_or(queue), course };
         let info = ErrorInfo::new(error.class(), error.message());
         // A payload that was parsed can be amended.
         let fate = decide(payload, history, &plan, &info, FailureTimes::at(now)).ok();

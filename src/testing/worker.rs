@@ -11,9 +11,8 @@ use serde::Serialize;
 use super::run::{Run, Runner, cannot_be_pushed};
 use crate::client::{LocalClient, Push, Pushed};
 use crate::handler::Registry;
-use crate::job::Fate;
 use crate::job::amend::{FieldValue, amend};
-use crate::job::fields;
+use crate::job::{Fate, Schema};
 use crate::limits::DRAIN_JOBS_MAX;
 use crate::time::unix_now;
 
@@ -85,9 +84,10 @@ impl<S: 'static> TestWorker<S> {
     /// If it cannot be pushed at all.
     pub async fn run_attempt<J: Push + ?Sized>(&self, job: &J, attempt: u32) -> Run {
         let Pushed { queue, payload, .. } = pushed(job).await;
+        let names = Schema::default().names();
         let history = [
-            (fields::STARTED_AT, FieldValue::Float(self.now.get())),
-            (fields::ATTEMPT, FieldValue::Count(attempt.into())),
+            (names.first_failed_at, FieldValue::Float(self.now.get())),
+            (names.attempt, FieldValue::Count(attempt.into())),
         ];
         // The client has written an object.
         let payload = if attempt == 0 { payload } else { amend(&payload, &history).unwrap_or_default() };
@@ -100,7 +100,8 @@ impl<S: 'static> TestWorker<S> {
         let (mut run, fate) = self.runner.run(queue, &Bytes::copy_from_slice(payload), self.now.get()).await;
         run.pushed = self.client.pushed().split_off(before);
         if let Some(Fate::Retry { at, payload } | Fate::Snooze { at, payload }) = fate {
-            let queue = crate::job::member(&payload, fields::QUEUE).unwrap_or_else(|| queue.to_owned());
+            let queue = crate::job::member(&payload, Schema::default().names().queue)
+                .unwrap_or_else(|| queue.to_owned());
             self.waiting.borrow_mut().push(Waiting { due_at: at, queue, payload });
         }
         run

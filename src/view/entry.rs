@@ -11,7 +11,10 @@ use serde_json::value::RawValue;
 
 use crate::{
     foreign::Foreign,
-    job::{BadPayload, Parser, bad, fields, member, member_of_head, members_of_head, text_of_head},
+    job::{
+        BadPayload, MemberNames, Parser, RAW_BASE64, Schema, bad, member, member_of_head, members_of_head,
+        text_of_head,
+    },
     limits::{ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX, ROW_TEXT_CHARS_MAX},
     store::entries::{Entry, Place},
     store::operate::Revived,
@@ -25,6 +28,7 @@ pub(crate) struct JobEntry<'e> {
     entry: &'e Entry,
     /// Why it is not a job; `None` if it is one.
     trouble: Option<BadPayload>,
+    schema: Schema,
 }
 
 impl<'e> JobEntry<'e> {
@@ -35,7 +39,12 @@ impl<'e> JobEntry<'e> {
             let bytes = usize::try_from(entry.size).unwrap_or(usize::MAX);
             Some(BadPayload::TooLarge { bytes, max: PAYLOAD_BYTES_MAX })
         };
-        Self { place, entry, trouble }
+        Self { place, entry, trouble, schema: parser.schema() }
+    }
+
+    /// The names of its members.
+    pub(crate) const fn names(&self) -> &'static MemberNames {
+        self.schema.names()
     }
 
     /// Why it is not a job; `None` if it is one.
@@ -50,18 +59,18 @@ impl<'e> JobEntry<'e> {
 
     /// How `jobs` names it, and how the commands that act on a job find it: by its jid, or by a handle if it has no jid.
     pub(crate) fn id(&self) -> String {
-        id(self.entry)
+        id(self.entry, self.schema)
     }
 
     pub(crate) fn name(&self) -> Option<String> {
-        name_of(&self.entry.bytes)
+        name_of(&self.entry.bytes, self.schema)
     }
 
     /// Where it is, or where the poller would put it.
     pub(crate) fn queue(&self) -> String {
         match self.place {
             Place::Queue(queue) => queue.exact().into_owned(),
-            Place::Set(_) => queue_of(&self.entry.bytes),
+            Place::Set(_) => queue_of(&self.entry.bytes, self.schema),
         }
     }
 
@@ -72,17 +81,17 @@ impl<'e> JobEntry<'e> {
 
     /// Failed attempts so far.
     pub(crate) fn attempt(&self) -> u64 {
-        member(&self.entry.bytes, fields::ATTEMPT).unwrap_or(0)
+        member(&self.entry.bytes, self.names().attempt).unwrap_or(0)
     }
 
     pub(crate) fn retries(&self) -> u64 {
-        member(&self.entry.bytes, fields::RETRIES).unwrap_or(0)
+        member(&self.entry.bytes, self.names().retries).unwrap_or(0)
     }
 
     /// The text of its arguments.
     pub(crate) fn args(&self) -> String {
         let text = String::from_utf8_lossy(&self.entry.bytes);
-        let args = member::<Box<RawValue>>(text.as_bytes(), fields::ARGS);
+        let args = member::<Box<RawValue>>(text.as_bytes(), self.names().args);
         args.map_or_else(|| "[]".to_owned(), |args| args.get().to_owned())
     }
 
@@ -108,16 +117,16 @@ impl<'e> JobEntry<'e> {
 
     /// Why it failed last: class and message.
     pub(crate) fn error(&self) -> String {
-        error_of(&self.entry.bytes)
+        error_of(&self.entry.bytes, self.schema)
     }
 
     /// For an entry that is larger than a job may be: about how many bytes that were not a job it holds, if it does. The
     /// base64 comes last in it, padded to four characters for each three bytes.
     pub(crate) fn buried_bytes(&self) -> Option<u64> {
-        if self.trouble.is_none() || !holds_buried_bytes(self.entry) {
+        if self.trouble.is_none() || !holds_buried_bytes(self.entry, self.schema) {
             return None;
         }
-        let begin = format!("\"{}\":\"", bad::RAW_BASE64);
+        let begin = format!("\"{}\":\"", RAW_BASE64);
         let at = self.entry.bytes.windows(begin.len()).position(|bytes| bytes == begin.as_bytes())?;
         let around = (at + begin.len() + "\"}".len()) as u64;
         Some(self.entry.size.saturating_sub(around) / 4 * 3)
@@ -155,8 +164,8 @@ impl<'e> JobEntry<'e> {
 const HANDLE: &str = "entry:";
 
 /// What an entry is called.
-pub(crate) fn id(entry: &Entry) -> String {
-    jid_of(&entry.bytes).unwrap_or_else(|| handle(entry))
+pub(crate) fn id(entry: &Entry, schema: Schema) -> String {
+    jid_of(&entry.bytes, schema).unwrap_or_else(|| handle(entry))
 }
 
 /// Whether that is the handle of this entry.
@@ -165,9 +174,9 @@ pub(crate) fn is_handle_of(text: &str, entry: &Entry) -> bool {
 }
 
 /// The entry in one line, for people: what it is called, and its name.
-pub(crate) fn title(entry: &Entry) -> String {
+pub(crate) fn title(entry: &Entry, schema: Schema) -> String {
     let text = |text: &str| Foreign::cell(&shortened(text)).to_string();
-    match (jid_of(&entry.bytes), name_of(&entry.bytes)) {
+    match (jid_of(&entry.bytes, schema), name_of(&entry.bytes, schema)) {
         (Some(jid), Some(name)) => format!("{} ({})", text(&jid), text(&name)),
         (Some(jid), None) => text(&jid),
         (None, Some(name)) => format!("{} ({})", handle(entry), text(&name)),
@@ -176,15 +185,15 @@ pub(crate) fn title(entry: &Entry) -> String {
 }
 
 /// Whether it holds bytes that were not a job, buried in a well-formed entry.
-pub(crate) fn holds_buried_bytes(entry: &Entry) -> bool {
-    name_of(&entry.bytes).as_deref() == Some(bad::NAME)
-        && (!entry.is_whole() || bad::exhume(&entry.bytes).is_some())
+pub(crate) fn holds_buried_bytes(entry: &Entry, schema: Schema) -> bool {
+    name_of(&entry.bytes, schema).as_deref() == Some(bad::NAME)
+        && (!entry.is_whole() || bad::exhume(schema, &entry.bytes).is_some())
 }
 
 /// Whether it holds buried bytes that are not to be had from here: it was too large to be read as a whole, so they are more
 /// than any worker runs.
-pub(crate) fn holds_too_much(entry: &Entry) -> bool {
-    !entry.is_whole() && holds_buried_bytes(entry)
+pub(crate) fn holds_too_much(entry: &Entry, schema: Schema) -> bool {
+    !entry.is_whole() && holds_buried_bytes(entry, schema)
 }
 
 /// The entry as it is retried: the bytes that were buried in it, if it holds such, and the queue `to` which it goes; without
@@ -192,24 +201,26 @@ pub(crate) fn holds_too_much(entry: &Entry) -> bool {
 ///
 /// Bytes that were buried because no worker may be given the queue they name keep that queue: the operator who retries them
 /// must say where they are to go.
-pub(crate) fn revived<'e>(entry: &'e Entry, to: Option<&QueueName>) -> Revived<'e> {
-    let is_burial = entry.is_whole() && name_of(&entry.bytes).as_deref() == Some(bad::NAME);
-    let exact = if is_burial { bad::exhume(&entry.bytes) } else { None };
+pub(crate) fn revived<'e>(entry: &'e Entry, schema: Schema, to: Option<&QueueName>) -> Revived<'e> {
+    let is_burial = entry.is_whole() && name_of(&entry.bytes, schema).as_deref() == Some(bad::NAME);
+    let exact = if is_burial { bad::exhume(schema, &entry.bytes) } else { None };
     if let Some(to) = to {
         return Revived { entry, queue: Some(to.as_str().as_bytes().to_vec()), exact };
     }
-    let named = exact.as_deref().map(queue_named_by).filter(|name| !name.is_empty() && !may_be_given(name));
-    let queue = named.or_else(|| entry.is_whole().then(|| queue_named_by(&entry.bytes)));
+    let named = exact.as_deref().map(|exact| queue_named_by(exact, schema));
+    let named = named.filter(|name| !name.is_empty() && !may_be_given(name));
+    let queue = named.or_else(|| entry.is_whole().then(|| queue_named_by(&entry.bytes, schema)));
     Revived { entry, queue, exact }
 }
 
 /// The name of the queue that a payload names, which may have bytes that are no UTF-8; empty if it names none.
-fn queue_named_by(payload: &[u8]) -> Vec<u8> {
-    match member_of_head::<String>(payload, fields::QUEUE) {
+fn queue_named_by(payload: &[u8], schema: Schema) -> Vec<u8> {
+    let name = schema.names().queue;
+    match member_of_head::<String>(payload, name) {
         Some(queue) => queue.into_bytes(),
         // A lone surrogate calls none.
         None if std::str::from_utf8(payload).is_ok() => Vec::new(),
-        None => text_of_head(payload, fields::QUEUE).unwrap_or_default(),
+        None => text_of_head(payload, name).unwrap_or_default(),
     }
 }
 
@@ -219,8 +230,8 @@ fn may_be_given(name: &[u8]) -> bool {
 }
 
 /// The jid of a payload. Other producers push numbers: their digits serve as the jid.
-pub(crate) fn jid_of(payload: &[u8]) -> Option<String> {
-    let jid = member_of_head::<Box<RawValue>>(payload, fields::JID)?;
+pub(crate) fn jid_of(payload: &[u8], schema: Schema) -> Option<String> {
+    let jid = member_of_head::<Box<RawValue>>(payload, schema.names().jid)?;
     let is_number = jid.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
     if is_number { Some(jid.get().to_owned()) } else { serde_json::from_str(jid.get()).ok() }
 }
@@ -239,8 +250,8 @@ fn handle(entry: &Entry) -> String {
     format!("{HANDLE}{:08x}-{}", crc32fast::hash(head), entry.size)
 }
 
-fn name_of(payload: &[u8]) -> Option<String> {
-    text_of(payload, fields::NAME)
+fn name_of(payload: &[u8], schema: Schema) -> Option<String> {
+    text_of(payload, schema.names().name)
 }
 
 /// A text for people: what no string can hold is replaced.
@@ -249,14 +260,15 @@ pub(crate) fn text_of(payload: &[u8], name: &str) -> Option<String> {
 }
 
 /// Where the poller would put it.
-fn queue_of(payload: &[u8]) -> String {
-    let named = text_of(payload, fields::QUEUE).filter(|queue| !queue.is_empty());
+fn queue_of(payload: &[u8], schema: Schema) -> String {
+    let named = text_of(payload, schema.names().queue).filter(|queue| !queue.is_empty());
     named.unwrap_or_else(|| DEFAULT_QUEUE.to_owned())
 }
 
-fn error_of(payload: &[u8]) -> String {
-    let class = text_of(payload, fields::ERROR_CLASS).unwrap_or_default();
-    match text_of(payload, fields::ERROR_MESSAGE) {
+fn error_of(payload: &[u8], schema: Schema) -> String {
+    let names = schema.names();
+    let class = text_of(payload, names.error_class).unwrap_or_default();
+    match text_of(payload, names.error_message) {
         Some(message) => format!("{class}: {message}"),
         None => class,
     }
@@ -275,7 +287,7 @@ mod tests {
     fn json_carries_payloads_as_they_are_and_other_bytes_in_base64() {
         let json = |place: &Place, bytes: &[u8]| {
             let mut out = Vec::new();
-            JobEntry::new(place, &entry(bytes, 1.5), &mut Parser::new()).write_json(&mut out).unwrap();
+            JobEntry::new(place, &entry(bytes, 1.5), &mut Parser::default()).write_json(&mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
         let payload = r#"{"name":"N","args":[1.0e+21],"jid":"j","other":12345678901234567890123}"#;
@@ -297,17 +309,17 @@ mod tests {
         let payload = b"{\"name\":\"N\xff\",\"args\":[\"\xfe\"],\"queue\":\"q\xff\",\"error_class\":\"E\",\"error_message\":\"m\xff\",\"jid\":\"\xff\"}";
         let shown = entry(payload, 1.0);
         let place = Place::Set(Set::Dead);
-        let job = JobEntry::new(&place, &shown, &mut Parser::new());
+        let job = JobEntry::new(&place, &shown, &mut Parser::default());
         assert_eq!(job.name().as_deref(), Some("N\u{fffd}"));
         assert_eq!(
             (job.args(), job.error(), job.queue()),
             ("[\"\u{fffd}\"]".into(), "E: m\u{fffd}".into(), "q\u{fffd}".into())
         );
         assert!(job.id().starts_with(HANDLE));
-        assert_eq!(revived(&shown, None).queue.as_deref(), Some(b"q\xff".as_slice()));
+        assert_eq!(revived(&shown, Schema::Jiggler, None).queue.as_deref(), Some(b"q\xff".as_slice()));
         let reason = BadPayload::NotJson { detail: "x".to_owned() };
-        let shown = entry(&bad::bury_unparsable(b"\xff\0", &reason, "img", 1.0), 1.0);
-        let Revived { queue, exact, .. } = revived(&shown, None);
+        let shown = entry(&bad::bury_unparsable(Schema::Jiggler, b"\xff\0", &reason, "img", 1.0), 1.0);
+        let Revived { queue, exact, .. } = revived(&shown, Schema::Jiggler, None);
         assert_eq!(
             (queue.as_deref(), exact.as_deref()),
             (Some(b"img".as_slice()), Some(b"\xff\0".as_slice()))
@@ -317,7 +329,9 @@ mod tests {
     #[test]
     fn what_was_buried_for_its_queue_goes_only_where_it_is_sent() {
         let reason = BadPayload::UnservableQueue { detail: "x".to_owned() };
-        let buried = |payload: &[u8]| entry(&bad::bury_unparsable(payload, &reason, "default", 1.0), 1.0);
+        let buried = |payload: &[u8]| {
+            entry(&bad::bury_unparsable(Schema::Jiggler, payload, &reason, "default", 1.0), 1.0)
+        };
         for (payload, queue) in [
             (br#"{"name":"N","queue":"a:b"}"#.as_slice(), b"a:b".as_slice()),
             (b"{\"name\":\"N\",\"queue\":\"q\xff\"}", b"q\xff"),
@@ -325,9 +339,9 @@ mod tests {
             (br#"{"name":7}"#, b"default"),
         ] {
             let entry = buried(payload);
-            assert_eq!(revived(&entry, None).queue.as_deref(), Some(queue));
+            assert_eq!(revived(&entry, Schema::Jiggler, None).queue.as_deref(), Some(queue));
             let to = QueueName::new("live").unwrap();
-            let Revived { queue, exact, .. } = revived(&entry, Some(&to));
+            let Revived { queue, exact, .. } = revived(&entry, Schema::Jiggler, Some(&to));
             assert_eq!((queue.as_deref(), exact.as_deref()), (Some(b"live".as_slice()), Some(payload)));
         }
     }

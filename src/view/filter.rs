@@ -2,8 +2,7 @@
 
 use super::entry;
 use crate::{
-    job::fields,
-    job::{Parser, member_of_head},
+    job::{MemberNames, Parser, Schema, member_of_head},
     store::entries::Entry,
 };
 
@@ -84,42 +83,43 @@ impl Filter {
         if self.is_empty() {
             return true;
         }
+        let schema = parser.schema();
         // The score and a payload's few members at its end cost less than parsing it.
-        if !self.is_old_enough(entry) || !self.failed_so(entry) {
+        if !self.is_old_enough(entry, schema.names()) || !self.failed_so(entry, schema.names()) {
             return false;
         }
         if entry.is_whole()
             && let Ok(job) = parser.parse(&entry.bytes)
         {
-            return self.fits(entry, Some(job.name), job.jid);
+            return self.fits(entry, schema, Some(job.name), job.jid);
         }
         let text = |name| member_of_head::<String>(&entry.bytes, name);
-        self.fits(entry, text(fields::NAME).as_deref(), text(fields::JID).as_deref())
+        let names = schema.names();
+        self.fits(entry, schema, text(names.name).as_deref(), text(names.jid).as_deref())
     }
 
-    fn is_old_enough(&self, entry: &Entry) -> bool {
+    fn is_old_enough(&self, entry: &Entry, names: &MemberNames) -> bool {
         let Some(Before { unix_ms, moment }) = self.before else { return true };
         let at = match moment {
             Moment::Died => entry.score,
-            Moment::FirstFailed => member_of_head(&entry.bytes, fields::STARTED_AT),
+            Moment::FirstFailed => member_of_head(&entry.bytes, names.first_failed_at),
         };
         // What does not say when it failed is not known to be old.
         at.is_some_and(|at: f64| at * 1e3 <= unix_ms as f64)
     }
 
-    fn failed_so(&self, entry: &Entry) -> bool {
+    fn failed_so(&self, entry: &Entry, names: &MemberNames) -> bool {
         let text = |name| entry::text_of(&entry.bytes, name).unwrap_or_default();
-        let class_fits = self.class.as_ref().is_none_or(|wanted| wanted.matches(&text(fields::ERROR_CLASS)));
-        class_fits
-            && self.error.as_ref().is_none_or(|part| text(fields::ERROR_MESSAGE).contains(part.as_str()))
+        let class_fits = self.class.as_ref().is_none_or(|wanted| wanted.matches(&text(names.error_class)));
+        class_fits && self.error.as_ref().is_none_or(|part| text(names.error_message).contains(part.as_str()))
     }
 
-    fn fits(&self, entry: &Entry, name: Option<&str>, jid: Option<&str>) -> bool {
+    fn fits(&self, entry: &Entry, schema: Schema, name: Option<&str>, jid: Option<&str>) -> bool {
         let name_fits = self.name.as_ref().is_none_or(|wanted| name.is_some_and(|name| wanted.matches(name)));
         let jid_fits = |wanted: &str| {
             entry::is_handle_of(wanted, entry)
                 || jid.map_or_else(
-                    || entry::jid_of(&entry.bytes).as_deref() == Some(wanted),
+                    || entry::jid_of(&entry.bytes, schema).as_deref() == Some(wanted),
                     |jid| jid == wanted,
                 )
         };
@@ -134,7 +134,7 @@ mod tests {
     fn check(filter: &Filter, payload: &str, expected: bool) {
         let size = payload.len() as u64;
         let entry = Entry { newer: 0, size, score: None, bytes: payload.as_bytes().to_vec().into() };
-        assert_eq!(filter.matches(&mut Parser::new(), &entry), expected, "{filter:?} {payload}");
+        assert_eq!(filter.matches(&mut Parser::default(), &entry), expected, "{filter:?} {payload}");
     }
 
     #[test]
@@ -178,8 +178,8 @@ mod tests {
         }
         check(&before(Moment::FirstFailed), r#"{"name":"N"}"#, false);
         let entry = |score| Entry { newer: 0, size: 2, score: Some(score), bytes: b"{}".to_vec().into() };
-        assert!(before(Moment::Died).matches(&mut Parser::new(), &entry(100.5)));
-        assert!(!before(Moment::Died).matches(&mut Parser::new(), &entry(100.501)));
+        assert!(before(Moment::Died).matches(&mut Parser::new(Schema::Jiggler), &entry(100.5)));
+        assert!(!before(Moment::Died).matches(&mut Parser::new(Schema::Jiggler), &entry(100.501)));
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
         {
             let size = payload.len() as u64;
             let entry = Entry { newer: 0, size, score: None, bytes: payload.as_bytes().to_vec().into() };
-            check(&Filter::jid(&entry::id(&entry)), payload, true);
+            check(&Filter::jid(&entry::id(&entry, Schema::Jiggler)), payload, true);
             check(&Filter::jid("entry:00000000-1"), payload, false);
         }
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::entry::{JobEntry, shortened};
-use crate::{job::fields, limits::JOBS_GROUPS_MAX};
+use crate::limits::JOBS_GROUPS_MAX;
 
 /// Jobs that have the same name and fail in the same way.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,8 +36,8 @@ impl Groups {
     /// Counts a job.
     pub(crate) fn add(&mut self, job: &JobEntry<'_>) {
         let name = job.name().map_or_else(|| "-".to_owned(), |name| shortened(&name));
-        let class = shortened(&job.text(fields::ERROR_CLASS).unwrap_or_default());
-        let error = alike(&job.text(fields::ERROR_MESSAGE).unwrap_or_default());
+        let class = shortened(&job.text(job.names().error_class).unwrap_or_default());
+        let error = alike(&job.text(job.names().error_message).unwrap_or_default());
         let key = (name, class, error);
         if !self.groups.contains_key(&key) && self.groups.len() >= JOBS_GROUPS_MAX {
             self.others += 1;
@@ -89,6 +89,7 @@ fn alike(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Schema;
     use crate::{
         job::Parser,
         store::entries::{Entry, Place, Set},
@@ -102,7 +103,7 @@ mod tests {
             let size = payload.len() as u64;
             let entry =
                 Entry { newer: 0, size, score: Some(score), bytes: payload.as_bytes().to_vec().into() };
-            groups.add(&JobEntry::new(&place, &entry, &mut Parser::new()));
+            groups.add(&JobEntry::new(&place, &entry, &mut Parser::new(Schema::Jiggler)));
         };
         for number in [17, 4, 2_000] {
             let job = format!(

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Cause;
+use super::cause::Cause;
 
 /// What a process reports about itself with each heartbeat, as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -9,16 +9,11 @@
 //!
 //! [`SERVER_PREFIX`]: super::heartbeat_key::SERVER_PREFIX
 
-use std::borrow::Cow;
-
-use super::ListName;
-use super::realm::{self, Realm};
-
-/// The part of a key by which the gem's requeuer recognises the lists of jobs its servers took.
-pub const IN_PROGRESS: &str = "in_progress";
+use super::in_progress::{self, IN_PROGRESS};
+use super::list_name::ListName;
 
 /// The names of one dialect. Those of sets, counters, leases and lead are for a Redis outside a cluster: there all queues
-/// share them. See [`Realm`].
+/// share them. See [`super::Realm`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Names {
     // Shared with the gem.
@@ -105,30 +100,6 @@ impl Keyspace {
         self.names
     }
 
-    /// The one realm of a Redis outside a cluster.
-    #[must_use]
-    pub const fn shared_realm(self) -> Realm {
-        Realm::shared(self)
-    }
-
-    /// The realm of one queue of a cluster.
-    #[must_use]
-    pub fn queue_realm(self, queue: &str) -> Realm {
-        Realm::of_queue(self, queue)
-    }
-
-    /// The realm that a queue belongs to here.
-    #[must_use]
-    pub fn realm(self, queue: &str) -> Realm {
-        if self.is_cluster { self.queue_realm(queue) } else { self.shared_realm() }
-    }
-
-    /// The scheduled set of the realm that a queue belongs to here.
-    #[must_use]
-    pub fn scheduled(self, queue: &str) -> Cow<'static, str> {
-        if self.is_cluster { realm::scheduled(self, queue).into() } else { self.names.scheduled.into() }
-    }
-
     /// The list of a queue's waiting jobs: new ones enter at the head, workers take from the tail.
     #[must_use]
     pub fn queue(self, name: &str) -> String {
@@ -157,7 +128,7 @@ impl Keyspace {
     #[must_use]
     pub fn parse_list(self, key: &str) -> Option<ListKey<'_>> {
         let rest = self.queue_name(key)?;
-        Some(match in_progress_marker(rest) {
+        Some(match in_progress::marker(rest) {
             Some(at) => {
                 ListKey::InProgress { queue: &rest[..at - 1], uuid: &rest[at + IN_PROGRESS.len() + 1..] }
             }
@@ -235,13 +206,6 @@ impl Keyspace {
     pub fn recoveries_prefix(self, queue: &str) -> String {
         self.beside_queue(queue, "recoveries:")
     }
-}
-
-/// Where what follows [`Names::list_prefix`] says that a Ruby server runs the jobs of a list; `None`: they wait. The gem's
-/// form is `<queue>:in_progress:<uuid>`; the word inside a queue's own name marks nothing.
-pub(super) fn in_progress_marker(rest: &str) -> Option<usize> {
-    rest.find(IN_PROGRESS)
-        .filter(|at| rest[..*at].ends_with(':') && rest[at + IN_PROGRESS.len()..].starts_with(':'))
 }
 
 /// Which jobs of one opening of an outbox a queue, or the scheduled set, has got (string: the number of the last one; it

@@ -13,7 +13,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{QueueName, keys::in_progress_marker};
+use super::{in_progress, queue_name::QueueName};
 use crate::foreign::is_visible;
 
 /// Begins the text of a name that is written byte by byte. No worker may be given a queue of such a name.
@@ -99,7 +99,7 @@ impl FromStr for ListName {
             Some(escaped) => unescape(escaped)?,
             None => text.as_bytes().to_vec(),
         };
-        if in_progress_marker(&String::from_utf8_lossy(&name)).is_some() {
+        if in_progress::marker(&String::from_utf8_lossy(&name)).is_some() {
             return Err(ListNameError::Running { name: Self(name.into()).to_string() });
         }
         Ok(Self(name.into()))

@@ -10,6 +10,7 @@ pub mod figures;
 pub mod heartbeat;
 pub mod heartbeat_key;
 pub mod in_flight;
+mod in_progress;
 pub mod keys;
 pub mod lease;
 pub mod list_name;

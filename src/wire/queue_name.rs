@@ -7,13 +7,11 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
+use super::in_progress::IN_PROGRESS;
 use crate::limits::QUEUE_NAME_BYTES_MAX;
 
 /// The gem's default queue: where jobs go whose class names none.
 pub const DEFAULT_QUEUE: &str = "default";
-
-/// The substring by which the gem recognises its own lists of running jobs in any key of the database.
-const IN_PROGRESS: &str = "in_progress";
 
 /// A queue name that every reader of the shared keys can take apart again.
 ///

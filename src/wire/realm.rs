@@ -40,9 +40,38 @@ const DEAD: &str = "dead";
 const PROCESSED: &str = "processed";
 const FAILURES: &str = "failures";
 
+impl Keyspace {
+    /// The one realm of a Redis outside a cluster.
+    #[must_use]
+    pub const fn shared_realm(self) -> Realm {
+        Realm::shared(self)
+    }
+
+    /// The realm of one queue of a cluster.
+    #[must_use]
+    pub fn queue_realm(self, queue: &str) -> Realm {
+        Realm::of_queue(self, queue)
+    }
+
+    /// The realm that a queue belongs to here.
+    #[must_use]
+    pub fn realm(self, queue: &str) -> Realm {
+        if self.is_cluster() { self.queue_realm(queue) } else { self.shared_realm() }
+    }
+
+    /// The scheduled set of the realm that a queue belongs to here.
+    #[must_use]
+    pub fn scheduled(self, queue: &str) -> Cow<'static, str> {
+        if self.is_cluster() {
+            self.beside_queue(queue, SCHEDULED).into()
+        } else {
+            self.names().scheduled.into()
+        }
+    }
+}
+
 impl Realm {
-    /// See [`Keyspace::shared_realm`].
-    pub(super) const fn shared(keys: Keyspace) -> Self {
+    const fn shared(keys: Keyspace) -> Self {
         let names = keys.names();
         Self {
             keys,
@@ -58,15 +87,14 @@ impl Realm {
         }
     }
 
-    /// See [`Keyspace::queue_realm`].
-    pub(super) fn of_queue(keys: Keyspace, queue: &str) -> Self {
+    fn of_queue(keys: Keyspace, queue: &str) -> Self {
         let key = |what: &str| keys.beside_queue(queue, what);
         Self {
             keys,
             queue: Some(queue.into()),
             guard: Some(key("guard").into()),
             retries: key(RETRIES).into(),
-            scheduled: scheduled(keys, queue).into(),
+            scheduled: key(SCHEDULED).into(),
             dead: key(DEAD).into(),
             processed: key(PROCESSED).into(),
             failures: key(FAILURES).into(),
@@ -95,11 +123,6 @@ impl Realm {
     pub fn guard(&self) -> Option<&str> {
         self.guard.as_deref()
     }
-}
-
-/// The scheduled set of a queue's realm.
-pub(super) fn scheduled(keys: Keyspace, queue: &str) -> String {
-    keys.beside_queue(queue, SCHEDULED)
 }
 
 /// What a key of a queue's realm is.
@@ -138,7 +161,8 @@ mod tests {
     use redis_protocol::redis_keyslot;
 
     use super::super::in_flight;
-    use super::super::keys::{IN_PROGRESS, JIGGLER, outbox_marker};
+    use super::super::in_progress::IN_PROGRESS;
+    use super::super::keys::{JIGGLER, outbox_marker};
     use super::*;
 
     fn all(realm: &Realm) -> [&str; 7] {

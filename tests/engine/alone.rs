@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use crate::own_redis::OwnRedis;
+use jiggler_uring::internal::job::Schema;
 use jiggler_uring::internal::job::bad::exhume;
 use jiggler_uring::internal::limits::PAYLOAD_BYTES_MAX;
 
@@ -176,7 +177,7 @@ fn oversize_payloads_of_equal_size_are_each_buried_once() {
     for at in [&b"0"[..], b"1", b"2", b"3"] {
         let entry = redis.run(&[b"ZRANGE", b"jiggler:set:dead", at, at]);
         let entry = entry.as_array().unwrap().next().unwrap().as_bulk().unwrap().to_vec();
-        fills.push(exhume(&entry).unwrap()[0]);
+        fills.push(exhume(Schema::Jiggler, &entry).unwrap()[0]);
     }
     fills.sort_unstable();
     assert_eq!(fills, b"abcd", "one payload was buried twice, another not at all");

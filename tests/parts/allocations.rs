@@ -17,7 +17,7 @@ fn parsing_and_decoding_allocate_nothing_in_steady_state() {
         r#"{"name":"ResizeImageJob","args":[8467123,1280,"png"],"retries":5,"jid":"0db89b3e2a1cde66"}"#,
         r#"{"name":"N","args":[1,2.5,"l\u00e4ng\n"],"retries":0,"jid":"x","attempt":1,"queue":"q","more":{"a":[1,2,[]]}}"#,
     ];
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     let mut run = || {
         for payload in payloads {
             let mut parsed = parser.parse(payload.as_bytes()).unwrap();

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use jiggler_uring::internal::job::Schema;
 use jiggler_uring::internal::job::amend::amend;
 use jiggler_uring::internal::job::bad::{bury_unparsable, exhume};
 use jiggler_uring::internal::job::failure::ErrorInfo;
@@ -84,10 +85,10 @@ fn member(stage: &str, containing: &str) -> Member {
 
 /// A job of this queue fails, whose class has `custom_retries` for its retries.
 fn fail(payload: &str, queue: &str, times: FailureTimes) -> Fate {
-    let history = Parser::new().parse(payload.as_bytes()).unwrap().history;
+    let history = Parser::default().parse(payload.as_bytes()).unwrap().history;
     let error = ErrorInfo::new("ArgumentError", "boom «é» \"quoted\"");
     let course = Course::Retry { after: gem_delay(next_attempt(history)) };
-    let plan = Plan { queue, retry_queue: "custom_retries", course };
+    let plan = Plan { schema: Schema::Jiggler, queue, retry_queue: "custom_retries", course };
     decide(payload.as_bytes(), history, &plan, &error, times).unwrap()
 }
 
@@ -107,7 +108,7 @@ fn enqueued(payload: &str) -> String {
 
 #[test]
 fn every_job_the_gem_wrote_parses_and_anything_else_says_why() {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     let mut bad = 0;
     for Member { stage, key, payload, .. } in members() {
         match parser.parse(payload.as_bytes()) {
@@ -132,8 +133,8 @@ fn every_job_the_gem_wrote_parses_and_anything_else_says_why() {
             Err(reason) => {
                 assert_eq!(payload, "this is not json", "{stage} {key}: {reason}");
                 assert!(matches!(reason, BadPayload::NotJson { .. }), "{reason}");
-                let entry = bury_unparsable(payload.as_bytes(), &reason, "default", 1.0);
-                assert_eq!(exhume(&entry).unwrap(), payload.as_bytes());
+                let entry = bury_unparsable(Schema::Jiggler, payload.as_bytes(), &reason, "default", 1.0);
+                assert_eq!(exhume(Schema::Jiggler, &entry).unwrap(), payload.as_bytes());
                 bad += 1;
             }
         }
@@ -150,7 +151,7 @@ fn changing_nothing_keeps_every_byte() {
 
 #[test]
 fn every_argument_type_of_ruby_decodes() {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     let payload = member("enqueue", "\"two\"").payload;
     let mut args = parser.parse(payload.as_bytes()).unwrap().args;
     assert_eq!((args.take::<u8>().unwrap(), args.take::<i64>().unwrap()), (1, -2));

@@ -6,6 +6,8 @@ use super::{in_places, lines_with, report, root, src};
 /// Where the dialect is chosen: where a process, a command or a client starts. Everything else receives the result.
 const DIALECT_PLACES: &[&str] = &[
     "src/wire/",
+    // What else a dialect decides.
+    "src/job/schema.rs",
     // A process, and what is checked before it starts.
     "src/server/launch.rs",
     "src/boot/",
@@ -14,7 +16,7 @@ const DIALECT_PLACES: &[&str] = &[
     "src/server/carry_out.rs",
     "src/admin/database.rs",
     // A client that a program creates.
-    "src/client/mod.rs",
+    "src/client/spelling.rs",
     // A worker on a real Redis inside a test.
     "src/testing/redis/",
     // A shard for measurements.

@@ -9,6 +9,7 @@ mod commit;
 mod documents;
 mod english;
 mod keys;
+mod members;
 mod packaging;
 mod public_api;
 mod rights;

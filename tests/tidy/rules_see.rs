@@ -2,6 +2,7 @@
 
 use super::circles::{broken_circle, broken_fields};
 use super::keys::{broken_keys, broken_script};
+use super::members::{broken_members, members};
 use super::*;
 
 fn check(broken: &[String], expected: &[&str]) {
@@ -78,6 +79,24 @@ fn keys_that_a_script_spells() {
                 local count = '{' .. queue .. '}:n:' .. jid\nlocal set = 'jiggler:x'\n";
     let places = ["src/store/scripts/x.lua:3:", "src/store/scripts/x.lua:4:", "src/store/scripts/x.lua:5:"];
     check(&broken_script(&Source::new("src/store/scripts/x.lua", text)), &places);
+}
+
+#[test]
+fn members_that_are_spelt_outside_the_schema() {
+    let schema = [Source::new(
+        "src/job/schema/x.rs",
+        "const A: &str = \"jid\";\nconst B: &str = \",\\\"jid\\\":\";\n",
+    )];
+    let known = members(&schema);
+    assert_eq!(known.iter().copied().collect::<Vec<_>>(), ["jid"]);
+    let text = "const A: &str = \"jid\";\nconst B: &str = \"{\\\"jid\\\":1}\";\nconst C: &str = r#\"{\"jid\":1}\"#;\n\
+                const D: &str = \"the jid is\";\nlet e = Parser::default();\n";
+    let checked = |path: &str| broken_members(&Source::new(path, &format!("{text}{TESTS}")), &known);
+    let at = |line: usize| format!("src/acts/x.rs:{line}:");
+    let expected = [at(1), at(2), at(3), at(5)];
+    check(&checked("src/acts/x.rs"), &expected.each_ref().map(String::as_str));
+    check(&checked("src/admin/x.rs"), &["src/admin/x.rs:5:"]);
+    check(&checked("src/job/schema/y.rs"), &[]);
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Source {
     /// Whether the whole file is test code: outside of src, a test module, or a helper of those (`own_redis.rs`).
     pub(crate) fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
-        !self.path.starts_with("src/") || name == "tests.rs" || name.starts_with("test_")
+        !self.path.starts_with("src/") || name.ends_with("tests.rs") || name.starts_with("test_")
     }
 
     /// The line (from 1) at which the inline test module begins; one past the end if there is none.

@@ -80,7 +80,7 @@ fn reply(pipeline: &mut Pipeline, ask: &Requests, wire: &[u8]) -> Option<Reply> 
 
 fn parse(rounds: u64) {
     let batch = payloads("Resize");
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     for _ in 0..rounds {
         for payload in &batch {
             assert!(parser.parse(black_box(payload)).is_ok());
@@ -90,7 +90,7 @@ fn parse(rounds: u64) {
 
 fn decode_arguments(rounds: u64) {
     let batch = payloads("Resize");
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     for _ in 0..rounds {
         for payload in &batch {
             let numbers = parser.parse(black_box(payload)).map(|parsed| {

@@ -4,7 +4,7 @@ use super::*;
 use crate::admin::test_database::database;
 use crate::{
     acts::action::{DeadSetFull, Excess},
-    job::{BadPayload, Parser, bury_unparsable},
+    job::{BadPayload, Parser, Schema, bury_unparsable},
     limits::ENTRY_BYTES_MAX,
     own_redis::OwnRedis,
     store::operate::DeadSetCaps,
@@ -15,12 +15,12 @@ const CAPS: DeadSetCaps = DeadSetCaps { jobs_max: 10_000, timeout_s: 1_000_000 }
 
 fn jid(action: Action, jid: &str, places: &[Place]) -> Act {
     let target = Target::Job { jid: jid.to_owned(), places: places.to_vec() };
-    Act { action, target, consent: Consent::Given }
+    Act { action, target, confirmation: Confirmation::Given }
 }
 
 fn every(action: Action, set: Set, name: Option<&str>) -> Act {
     let target = Target::All { set, name: name.map(NamePattern::parse) };
-    Act { action, target, consent: Consent::Given }
+    Act { action, target, confirmation: Confirmation::Given }
 }
 
 fn sets() -> Vec<Place> {
@@ -240,8 +240,8 @@ fn what_is_retried_of_buried_bytes_are_these_bytes() {
     };
     let bytes: [&[u8]; 3] = [b"", b"{\"name\":\"N\xff\"}", &[0xff; 300_000]];
     for (score, raw) in bytes.into_iter().enumerate() {
-        let reason = Parser::new().parse(raw).unwrap_err();
-        let entry = bury_unparsable(raw, &reason, "img", 1.0);
+        let reason = Parser::default().parse(raw).unwrap_err();
+        let entry = bury_unparsable(Schema::Jiggler, raw, &reason, "img", 1.0);
         redis.run(&[b"ZADD", JIGGLER.names().dead.as_bytes(), score.to_string().as_bytes(), &entry]);
     }
     let second = field(&members(&redis, Set::Dead)[1], "jid");
@@ -287,7 +287,7 @@ fn what_was_buried_for_its_queue_is_refused_unless_a_queue_is_named() {
     let payload = br#"{"name":"N","args":[],"queue":"a:b"}"#;
     let reason = BadPayload::UnservableQueue { detail: "it has a colon".to_owned() };
     for (score, buried_as) in ["a:b", "default"].iter().enumerate() {
-        let entry = bury_unparsable(payload, &reason, buried_as, 1.0);
+        let entry = bury_unparsable(Schema::Jiggler, payload, &reason, buried_as, 1.0);
         redis.run(&[b"ZADD", JIGGLER.names().dead.as_bytes(), score.to_string().as_bytes(), &entry]);
     }
     for entry in members(&redis, Set::Dead) {

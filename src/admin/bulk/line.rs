@@ -142,6 +142,7 @@ fn without_place(error: &serde_json::Error) -> String {
 mod tests {
     use super::*;
     use crate::client::Waiting;
+    use crate::job::Schema;
 
     fn defaults(name: Option<&str>) -> Defaults {
         Defaults { name: name.map(str::to_owned), queue: QueueName::new("img").unwrap(), retries: Some(3) }
@@ -154,7 +155,7 @@ mod tests {
             let JobText { name, args, retries, jid, .. } = job;
             let retries = retries.map_or_else(|| "-".to_owned(), |retries| retries.to_string());
             taken = format!("{queue} {name} {args} {retries} {}", jid.unwrap_or("-"));
-            Waiting::default().add_text(queue, job, false)
+            Waiting::default().add_text(Schema::Jiggler, queue, job, false)
         })?;
         Ok(taken)
     }

@@ -10,6 +10,7 @@ use std::{
 use super::line::LineParser;
 use crate::{
     client::Waiting,
+    job::Schema,
     limits::{BULK_LINE_BYTES_MAX, BULK_READ_BYTES},
     small_file,
 };
@@ -86,7 +87,7 @@ impl Lines {
 /// memory can be reused.
 pub(super) fn read(
     mut lines: Lines,
-    mut parser: LineParser,
+    (mut parser, schema): (LineParser, Schema),
     later: bool,
     sender: &SyncSender<Event>,
     spent: &Receiver<Waiting>,
@@ -114,7 +115,7 @@ pub(super) fn read(
         }
         if !line.iter().all(u8::is_ascii_whitespace) {
             let jobs = &mut gathering.chunk.jobs;
-            if let Err(reason) = parser.parse(&line, |queue, job| jobs.add_text(queue, job, later)) {
+            if let Err(reason) = parser.parse(&line, |queue, job| jobs.add_text(schema, queue, job, later)) {
                 break Event::Bad { line: gathering.line, reason };
             }
             gathering.added();

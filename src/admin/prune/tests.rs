@@ -6,7 +6,7 @@ use crate::{own_redis::OwnRedis, store::entries::Set, wire::keys::JIGGLER};
 
 fn run(redis: &OwnRedis, what: &What) -> String {
     let mut out = Vec::new();
-    prune(&database(redis), what, Consent::Given, &mut out).unwrap();
+    prune(&database(redis), what, Confirmation::Given, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -88,7 +88,7 @@ fn what_is_no_job_is_shown_by_its_handle_and_a_long_text_is_cut() {
     let redis = OwnRedis::start();
     redis.run(&[b"LPUSH", b"jiggler:list:img", b"no job"]);
     let entry = Entry { newer: 0, size: 6, score: None, bytes: b"no job".to_vec().into() };
-    let handle = crate::view::entry::id(&entry);
+    let handle = crate::view::entry::id(&entry, Schema::Jiggler);
     let text = shown(&redis, &wanted(&handle), Format::Text).unwrap();
     assert!(text.contains("no job        ") && text.contains(&handle), "{text}");
     let long = format!(r#"{{"name":"N","jid":"long","args":["{}"]}}"#, "é".repeat(SHOW_TEXT_CHARS_MAX));

@@ -6,7 +6,7 @@ use super::value::{SetWord, jid, name_pattern, usage};
 use crate::{
     acts::action::{Action, Excess},
     admin::{
-        Consent,
+        Confirmation,
         act::{Act, Target},
     },
     config::{Config, GivenUrl},
@@ -136,7 +136,7 @@ impl ActOrder {
     pub(in crate::cli) fn retry(matches: &ArgMatches, config: Config) -> Result<Self, clap::Error> {
         let RetryArgs { which, queue } = RetryArgs::from_arg_matches(matches)?;
         let target = which.target(&Set::ALL)?;
-        let act = Act { action: Action::Retry(queue), target, consent: Consent::Given };
+        let act = Act { action: Action::Retry(queue), target, confirmation: Confirmation::Given };
         Ok(Self { act, redis_url: config.redis_url })
     }
 
@@ -149,7 +149,7 @@ impl ActOrder {
         let target = which.target(&[Set::Retries, Set::Scheduled])?;
         let caps = DeadSetCaps { jobs_max: config.max_dead_jobs, timeout_s: config.dead_timeout.as_secs() };
         let excess = if trim { Excess::Trim } else { Excess::Refuse };
-        let act = Act { action: Action::Kill(caps, excess), target, consent: consent(yes) };
+        let act = Act { action: Action::Kill(caps, excess), target, confirmation: confirmation(yes) };
         Ok(Self { act, redis_url: config.redis_url })
     }
 
@@ -159,7 +159,7 @@ impl ActOrder {
         if let (Target::Job { places, .. }, Some(queue)) = (&mut target, queue) {
             *places = vec![Place::Queue(queue)];
         }
-        let act = Act { action: Action::Delete, target, consent: consent(yes) };
+        let act = Act { action: Action::Delete, target, confirmation: confirmation(yes) };
         Ok(Self { act, redis_url: config.redis_url })
     }
 }
@@ -183,6 +183,6 @@ fn names() -> ValueParser {
     ValueParser::new(name_pattern)
 }
 
-pub(super) fn consent(yes: bool) -> Consent {
-    if yes { Consent::Given } else { Consent::Ask }
+pub(super) fn confirmation(yes: bool) -> Confirmation {
+    if yes { Confirmation::Given } else { Confirmation::Ask }
 }

@@ -2,8 +2,8 @@
 
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum, error::ErrorKind};
 
-use super::{act::consent, value::usage};
-use crate::{acts::prune::What, admin::Consent, config::GivenUrl, store::entries::Set, wire::ListName};
+use super::{act::confirmation, value::usage};
+use crate::{acts::prune::What, admin::Confirmation, config::GivenUrl, store::entries::Set, wire::ListName};
 
 /// Name of the subcommand.
 pub(in crate::cli) const PRUNE: &str = "prune";
@@ -31,7 +31,7 @@ pub struct PruneOrder {
     /// What.
     pub what: What,
     /// Whether to ask first.
-    pub consent: Consent,
+    pub confirmation: Confirmation,
     /// Where Redis is; for `None` see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
@@ -94,6 +94,6 @@ impl PruneOrder {
             (WhatWord::Processes, None) => What::Processes,
             (WhatWord::All, None) => What::All,
         };
-        Ok(Self { what, consent: consent(yes), redis_url })
+        Ok(Self { what, confirmation: confirmation(yes), redis_url })
     }
 }

@@ -70,7 +70,7 @@ enum Flight {
 }
 
 /// What happened to one job of a batch.
-enum Fate<'e> {
+enum PushFate<'e> {
     Pushed,
     /// To be kept in the journal.
     Away,
@@ -188,9 +188,9 @@ impl Keeper {
             Err(error) => (vec![Some(0); parcel.len()], vec![error]),
         };
         let fates = fates.into_iter().map(|fate| match fate {
-            None => Fate::Pushed,
-            Some(at) if errors[at].may_heal() => Fate::Away,
-            Some(at) => Fate::Refused(&errors[at]),
+            None => PushFate::Pushed,
+            Some(at) if errors[at].may_heal() => PushFate::Away,
+            Some(at) => PushFate::Refused(&errors[at]),
         });
         if let Some(error) = errors.iter().find(|error| error.may_heal()) {
             self.note_trouble(error);
@@ -206,7 +206,7 @@ impl Keeper {
     fn keep_orders(&mut self, orders: Vec<Order>) {
         let first_number = self.next_number;
         self.next_number += orders.iter().map(|order| order.jobs.len() as u64).sum::<u64>();
-        self.settle(orders, first_number, std::iter::repeat_with(|| Fate::Away), false);
+        self.settle(orders, first_number, std::iter::repeat_with(|| PushFate::Away), false);
     }
 
     /// Keeps what has to be kept, in one write, and answers everyone.
@@ -214,7 +214,7 @@ impl Keeper {
         &mut self,
         orders: Vec<Order>,
         first_number: u64,
-        fates: impl Iterator<Item = Fate<'e>>,
+        fates: impl Iterator<Item = PushFate<'e>>,
         may_have_pushed: bool,
     ) {
         let mut lines = Vec::new();
@@ -227,12 +227,14 @@ impl Keeper {
             let mut own_kept = 0;
             for (job, (number, fate)) in order.jobs.iter().zip(&mut numbered) {
                 match fate {
-                    Fate::Pushed => answer.accepted += 1,
-                    Fate::Away => {
+                    PushFate::Pushed => answer.accepted += 1,
+                    PushFate::Away => {
                         Record::write(&self.opening, number, job, &mut own_lines);
                         own_kept += 1;
                     }
-                    Fate::Refused(error) => answer.failure = answer.failure.or_else(|| Some(refused(error))),
+                    PushFate::Refused(error) => {
+                        answer.failure = answer.failure.or_else(|| Some(refused(error)))
+                    }
                 }
             }
             let bytes = (lines.len() + own_lines.len()) as u64;

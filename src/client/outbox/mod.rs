@@ -33,13 +33,12 @@ use self::record::Job;
 use self::rejected::Rejected;
 use super::hooks::SharedHooks;
 use super::link::Link;
-use super::{Error, InvalidJob, NewJob, Push, When, keys};
+use super::spelling::Spelling;
+use super::{Error, InvalidJob, NewJob, Push, When};
 use crate::limits::{PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 use crate::resp::Requests;
 use crate::resp::url::RedisUrl;
-use crate::store::outbox::Target;
 use crate::time::RedisClock;
-use crate::wire::Keyspace;
 
 /// A producer that accepts jobs while Redis is away. Cheap to clone; for threads and for tasks on any runtime.
 ///
@@ -90,7 +89,7 @@ pub struct Outbox {
 struct Handle {
     inbox: Arc<Inbox>,
     path: PathBuf,
-    keys: Keyspace,
+    spelling: Spelling,
     /// Redis's.
     clock: Arc<RedisClock>,
     thread: Option<JoinHandle<()>>,
@@ -111,14 +110,14 @@ impl Outbox {
     /// # Errors
     /// [`Error::Outbox`].
     pub fn open_with(path: impl AsRef<Path>, url: &RedisUrl, options: OutboxOptions) -> Result<Self, Error> {
-        let (path, keys) = (path.as_ref(), keys(url));
+        let (path, spelling) = (path.as_ref(), Spelling::usual(url));
         let failed = |cause| Error::Outbox { may_have_pushed: false, cause };
         let journal = Journal::open(path, &options).map_err(failed)?;
         let rejected = Rejected::open(path, &options).map_err(failed)?;
         let inbox = Arc::new(Inbox::default());
         let spawned = |cause| failed(JournalError::io("start a thread for", path, cause));
         let (courier, requests) = crossbeam_channel::bounded::<Requests>(1);
-        let mut link = Link::new(keys, url.clone(), options.connection);
+        let mut link = Link::new(spelling, url.clone(), options.connection);
         let clock = Arc::clone(link.clock());
         let courier_thread = Builder::new().name("outbox-redis".to_owned()).spawn({
             let inbox = Arc::clone(&inbox);
@@ -135,9 +134,10 @@ impl Outbox {
             }
         });
         let files = (journal, rejected);
-        let keeper = Keeper::new(Arc::clone(&inbox), keys, files, courier, courier_thread.map_err(spawned)?);
+        let keeper =
+            Keeper::new(Arc::clone(&inbox), spelling.keys, files, courier, courier_thread.map_err(spawned)?);
         let thread = Builder::new().name("outbox".to_owned()).spawn(move || keeper.run()).map_err(spawned)?;
-        let handle = Handle { inbox, path: path.to_owned(), keys, clock, thread: Some(thread) };
+        let handle = Handle { inbox, path: path.to_owned(), spelling, clock, thread: Some(thread) };
         Ok(Self { handle: Arc::new(handle), hooks: SharedHooks::default() })
     }
 
@@ -327,9 +327,10 @@ impl Outbox {
     fn payload(&self, when: When, job: Cow<'_, NewJob>) -> Result<(String, Job), Error> {
         let job = self.hooks.apply(job)?;
         let mut payload = Vec::new();
-        let jid = job.write_for(when, &mut payload)?;
-        let target = Target::of(self.handle.keys, job.queue(), when);
-        Ok((jid, Job { target, due_at: when.due_at(), payload }))
+        let jid = job.write_for(self.handle.spelling.schema, when, &mut payload)?;
+        let is_needed = when == When::Now || self.handle.spelling.keys.is_cluster();
+        let queue = is_needed.then(|| job.queue().clone());
+        Ok((jid, Job { queue, due_at: when.due_at(), payload }))
     }
 
     async fn submit(&self, jobs: Vec<Job>) -> Result<Answer, Error> {

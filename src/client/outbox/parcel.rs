@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use super::super::Error;
 use super::record::Job;
 use crate::resp::{Reply, Requests};
-use crate::store::outbox::{self, Numbered, Target};
-use crate::wire::Keyspace;
+use crate::store::enqueue::{Push, Target};
+use crate::store::outbox::{self, Numbered};
+use crate::wire::{Keyspace, QueueName};
 
 /// Which jobs each command carries.
 #[derive(Debug)]
@@ -24,22 +25,24 @@ impl Parcel {
         jobs: impl IntoIterator<Item = (&'j str, u64, &'j Job)>,
         requests: &mut Requests,
     ) -> Self {
-        let mut places: HashMap<(&Target, &str), usize> = HashMap::new();
-        let mut shares: Vec<((&Target, &str), Vec<Numbered<'_>>)> = Vec::new();
+        // A scheduled set that all queues share is the same whatever the queue.
+        let usual = QueueName::default();
+        let mut places: HashMap<(Target<'_>, &str), usize> = HashMap::new();
+        let mut shares: Vec<(Push<'_>, &str, Vec<Numbered<'_>>)> = Vec::new();
         let mut parcel = Self { groups: Vec::new(), jobs: 0 };
         for (opening, number, job) in jobs {
-            let to = (&job.target, opening);
-            let at = *places.entry(to).or_insert_with(|| {
-                shares.push((to, Vec::new()));
+            let push = job.push(keys, &usual);
+            let at = *places.entry((push.target(), opening)).or_insert_with(|| {
+                shares.push((push, opening, Vec::new()));
                 parcel.groups.push(Vec::new());
                 shares.len() - 1
             });
-            shares[at].1.push(Numbered { number, due_at: job.due_at, payload: &job.payload });
+            shares[at].2.push(Numbered { number, due_at: job.due_at, payload: &job.payload });
             parcel.groups[at].push(parcel.jobs);
             parcel.jobs += 1;
         }
-        for ((target, opening), share) in &shares {
-            outbox::push(requests, keys, target, opening, share);
+        for (push, opening, share) in &shares {
+            push.guarded_by(opening).write(share, requests);
         }
         parcel
     }

@@ -13,8 +13,8 @@ use std::fmt::Write as _;
 use std::str;
 
 use crate::limits::{OUTBOX_HEAD_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use crate::store::outbox::Target;
-use crate::wire::QueueName;
+use crate::store::enqueue::{Push, When};
+use crate::wire::{Keyspace, QueueName};
 
 /// Bytes of a checksum and its tab.
 const SUM_BYTES: usize = 9;
@@ -31,7 +31,8 @@ pub(super) struct Record {
 /// What to push.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::client) struct Job {
-    pub(in crate::client) target: Target,
+    /// Its queue; `None` where it goes into a scheduled set that all queues share.
+    pub(in crate::client) queue: Option<QueueName>,
     /// When it is due, if it goes into the scheduled set.
     pub(in crate::client) due_at: Option<f64>,
     pub(in crate::client) payload: Vec<u8>,
@@ -50,14 +51,19 @@ pub(super) enum Parsed {
     Bad,
 }
 
+impl Job {
+    /// Its push, of a job for `usual` where it does not say its queue.
+    pub(super) fn push<'j>(&'j self, keys: Keyspace, usual: &'j QueueName) -> Push<'j> {
+        let when = self.due_at.map_or(When::Now, When::At);
+        Push { keys, queue: self.queue.as_ref().unwrap_or(usual), when }
+    }
+}
+
 impl Record {
     /// Appends its line.
     pub(super) fn write(opening: &str, number: u64, job: &Job, out: &mut Vec<u8>) {
         let due_at = job.due_at.map_or_else(|| "-".to_owned(), |due_at| format!("{due_at:?}"));
-        let queue = match &job.target {
-            Target::Queue(queue) | Target::ScheduledFor(queue) => queue.as_str(),
-            Target::Scheduled => "-",
-        };
+        let queue = job.queue.as_ref().map_or("-", QueueName::as_str);
         let head = format!("job\t{opening}\t{number}\t{due_at}\t{queue}\t{}\t", job.payload.len());
         write_line(&[head.as_bytes(), &job.payload], out);
     }
@@ -139,13 +145,12 @@ fn parse_head(head: &[u8]) -> Option<(Record, usize)> {
         text => Some(text.parse().ok().filter(|due_at: &f64| due_at.is_finite())?),
     };
     let queue = parts.next()?;
-    let target = match due_at {
-        None => Target::Queue(QueueName::new(queue).ok()?),
-        Some(_) if queue == "-" => Target::Scheduled,
-        Some(_) => Target::ScheduledFor(QueueName::new(queue).ok()?),
+    let queue = match due_at {
+        Some(_) if queue == "-" => None,
+        _ => Some(QueueName::new(queue).ok()?),
     };
     let bytes = parts.next()?.parse().ok().filter(|bytes| *bytes <= PAYLOAD_BYTES_MAX)?;
-    Some((Record { opening, number, job: Job { target, due_at, payload: Vec::new() } }, bytes))
+    Some((Record { opening, number, job: Job { queue, due_at, payload: Vec::new() } }, bytes))
 }
 
 #[cfg(test)]
@@ -153,7 +158,7 @@ mod tests {
     use super::*;
 
     fn job(queue: &str, payload: &[u8]) -> Job {
-        Job { target: Target::Queue(QueueName::new(queue).unwrap()), due_at: None, payload: payload.to_vec() }
+        Job { queue: Some(QueueName::new(queue).unwrap()), due_at: None, payload: payload.to_vec() }
     }
 
     fn line(number: u64, job: &Job) -> Vec<u8> {
@@ -164,7 +169,7 @@ mod tests {
 
     #[test]
     fn records_come_back_as_they_were_whatever_is_in_them() {
-        let due = Job { target: Target::Scheduled, due_at: Some(1_795_299_801.5), payload: b"{}".to_vec() };
+        let due = Job { queue: None, due_at: Some(1_795_299_801.5), payload: b"{}".to_vec() };
         for job in [job("a queue", b"{\"args\":[\"\n\t\0\xff\"]}"), job("q", b""), due] {
             let line = line(7, &job);
             let record = Record { opening: "0d655a187e214821".to_owned(), number: 7, job };

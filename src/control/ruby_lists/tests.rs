@@ -12,6 +12,7 @@ use glommio::{LocalExecutorBuilder, Placement};
 
 use super::*;
 use crate::control::{self, ControlOptions, DutyOptions, Expected, Settings};
+use crate::job::Schema;
 use crate::mesh::{self, Ending, ShardEnd, ToControl};
 use crate::own_redis::OwnRedis;
 use crate::store::turn::QueueKeys;
@@ -44,6 +45,7 @@ fn presence(uuid: &str) -> Presence {
 impl Process {
     fn start(redis: &OwnRedis, uuid: &str, ruby_lists: RubyListTimes) -> Self {
         let options = ControlOptions {
+            schema: Schema::Jiggler,
             uuid: uuid.to_owned(),
             program: String::new(),
             tag: String::new(),

@@ -10,7 +10,7 @@ use crate::job::parse::Parser;
 
 /// Runs `check` on the arguments once from the tape and once from the raw bytes, which `1e400` forces.
 fn both(args: &str, check: impl Fn(&mut super::Args<'_>)) {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     for slow in ["", r#","x":1e400"#] {
         let payload = format!(r#"{{"name":"N","args":{args}{slow}}}"#);
         let mut parsed = parser.parse(payload.as_bytes()).unwrap();

@@ -9,13 +9,18 @@ use serde::de::IgnoredAny;
 use crate::job::args::{self, Args};
 use crate::job::parse::{BadPayload, Envelope, FirstFailure, History, Parsed, Texts, count};
 use crate::job::scan;
+use crate::job::schema::Schema;
 use crate::limits::PAYLOAD_DEPTH_MAX;
 
 /// Decides what bytes are that simd-json refused: not a job, for a reason it does not distinguish, or JSON with something in
 /// it that it cannot hold (`1e400`, `"\ud800"`, a text that is not UTF-8), which is a problem of an argument and not of the
 /// payload.
 #[cold]
-pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Result<Parsed<'p>, BadPayload> {
+pub(super) fn second_opinion<'p>(
+    schema: Schema,
+    payload: &'p [u8],
+    texts: &'p mut Texts,
+) -> Result<Parsed<'p>, BadPayload> {
     // Ignoring a value does not recurse, so no depth of nesting can exhaust the stack; nor does it check the bytes of
     // texts.
     serde_json::from_slice::<IgnoredAny>(payload).map_err(|error| no_json(payload, &error))?;
@@ -25,14 +30,15 @@ pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Res
     if scan::first_byte(payload) != Some(b'{') {
         return Err(BadPayload::NotAnObject { got: args::got(payload).into_owned() });
     }
-    let envelope = read_spans(payload)?;
+    let (names, envelope) = (schema.names(), read_spans(schema, payload)?);
     let value = |span: &Option<Range<usize>>| span.as_ref().and_then(|span| payload.get(span.clone()));
     let decoded = |span| value(span).and_then(|value| serde_json::from_slice::<String>(value).ok());
 
     texts.jid = decoded(&envelope.jid);
     texts.name = match value(&envelope.name) {
-        None => return Err(BadPayload::NoName),
+        None => return Err(BadPayload::NoName { member: names.name }),
         Some(name) => decoded(&envelope.name).ok_or_else(|| BadPayload::NameNotAString {
+            member: names.name,
             got: match name.first() {
                 Some(b'"') if std::str::from_utf8(name).is_err() => "one that is no UTF-8".into(),
                 Some(b'"') => "one with a lone surrogate".into(),
@@ -43,7 +49,12 @@ pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Res
     let elements = match value(&envelope.args) {
         None | Some(b"null") => Vec::new(),
         Some(array @ [b'[', ..]) => scan::elements(array).map_err(unscannable)?,
-        Some(other) => return Err(BadPayload::ArgsNotAnArray { got: args::got(other).into_owned() }),
+        Some(other) => {
+            return Err(BadPayload::ArgsNotAnArray {
+                member: names.args,
+                got: args::got(other).into_owned(),
+            });
+        }
     };
     let start = envelope.args.as_ref().map_or(0, |span| span.start);
     let elements = elements.into_iter().map(|span| span.start + start..span.end + start).collect();
@@ -53,7 +64,7 @@ pub(super) fn second_opinion<'p>(payload: &'p [u8], texts: &'p mut Texts) -> Res
         history: History {
             retries: value(&envelope.retries).map_or(0, count::from_bytes),
             attempt: value(&envelope.attempt).map_or(0, count::from_bytes),
-            first_failure: match value(&envelope.started_at) {
+            first_failure: match value(&envelope.first_failed_at) {
                 None | Some(b"null" | b"false") => FirstFailure::Unknown,
                 Some(_) => FirstFailure::Recorded,
             },
@@ -69,13 +80,13 @@ fn no_json(payload: &[u8], error: &serde_json::Error) -> BadPayload {
     }
 }
 
-fn read_spans(payload: &[u8]) -> Result<Envelope<Range<usize>>, BadPayload> {
+fn read_spans(schema: Schema, payload: &[u8]) -> Result<Envelope<Range<usize>>, BadPayload> {
     let mut envelope = Envelope::EMPTY;
     for member in scan::members(payload).map_err(unscannable)? {
         // A key that no text can hold is not one of ours.
         let Ok(key) = serde_json::from_slice::<String>(&payload[member.key]) else { continue };
-        if let Some(slot) = envelope.slot(&key) {
-            *slot = Some(member.value);
+        if let Some(part) = schema.part(&key) {
+            *envelope.slot(part) = Some(member.value);
         }
     }
     Ok(envelope)

@@ -7,14 +7,16 @@ use simd_json::{Node, StaticNode, Tape};
 use crate::job::args::{self, Args};
 use crate::job::nodes;
 use crate::job::parse::{BadPayload, Envelope, FirstFailure, History, Parsed, count};
+use crate::job::schema::Schema;
 
 /// Reads a job from its tape, which goes back to `home` when the job is dropped.
 pub(super) fn from_tape<'p>(
+    schema: Schema,
     payload: &'p [u8],
     tape: Tape<'p>,
     home: &'p mut Tape<'static>,
 ) -> Result<Parsed<'p>, BadPayload> {
-    match read_tape(&tape.0) {
+    match read_tape(schema, &tape.0) {
         Ok((name, envelope)) => {
             let node = |at: Option<usize>| at.and_then(|at| tape.0.get(at));
             let text = |at| match node(at) {
@@ -25,14 +27,14 @@ pub(super) fn from_tape<'p>(
             let history = History {
                 retries: count::from_node(node(envelope.retries)),
                 attempt: count::from_node(node(envelope.attempt)),
-                first_failure: match node(envelope.started_at) {
+                first_failure: match node(envelope.first_failed_at) {
                     None | Some(Node::Static(StaticNode::Null | StaticNode::Bool(false))) => {
                         FirstFailure::Unknown
                     }
                     Some(_) => FirstFailure::Recorded,
                 },
             };
-            Ok(Parsed { name, jid, history, args: Args::on_tape(payload, tape, home, envelope.args) })
+            Ok(Parsed { name, jid, history, args: Args::on_tape(schema, payload, tape, home, envelope.args) })
         }
         Err(bad) => {
             args::give_back(home, tape);
@@ -42,7 +44,7 @@ pub(super) fn from_tape<'p>(
 }
 
 /// Finds the members on the tape: the name, and where the nodes of the others are.
-fn read_tape<'p>(tape: &[Node<'p>]) -> Result<(&'p str, Envelope<usize>), BadPayload> {
+fn read_tape<'p>(schema: Schema, tape: &[Node<'p>]) -> Result<(&'p str, Envelope<usize>), BadPayload> {
     let members = match tape.first() {
         Some(Node::Object { len, .. }) => *len,
         Some(other) => return Err(BadPayload::NotAnObject { got: nodes::kind(other).into() }),
@@ -52,21 +54,26 @@ fn read_tape<'p>(tape: &[Node<'p>]) -> Result<(&'p str, Envelope<usize>), BadPay
     let mut at = 1;
     for _ in 0..members {
         let (Some(Node::String(key)), Some(value)) = (tape.get(at), tape.get(at + 1)) else { break };
-        if let Some(slot) = envelope.slot(key) {
-            *slot = Some(at + 1);
+        if let Some(part) = schema.part(key) {
+            *envelope.slot(part) = Some(at + 1);
         }
         at += 1 + nodes::span(value);
     }
+    let names = schema.names();
     let name = match envelope.name.and_then(|at| tape.get(at)) {
         Some(Node::String(name)) => *name,
-        Some(other) => return Err(BadPayload::NameNotAString { got: nodes::kind(other).into() }),
-        None => return Err(BadPayload::NoName),
+        Some(other) => {
+            return Err(BadPayload::NameNotAString { member: names.name, got: nodes::kind(other).into() });
+        }
+        None => return Err(BadPayload::NoName { member: names.name }),
     };
     match envelope.args.and_then(|at| tape.get(at)) {
         // `perform(*nil)` is a call without arguments in Ruby.
         None | Some(Node::Static(StaticNode::Null)) => envelope.args = None,
         Some(Node::Array { .. }) => {}
-        Some(other) => return Err(BadPayload::ArgsNotAnArray { got: nodes::kind(other).into() }),
+        Some(other) => {
+            return Err(BadPayload::ArgsNotAnArray { member: names.args, got: nodes::kind(other).into() });
+        }
     }
     Ok((name, envelope))
 }

@@ -9,12 +9,12 @@ use super::*;
 use crate::limits::{PARSER_KEEP_NODES, RETRIES_MAX};
 
 fn bad(payload: impl AsRef<[u8]>) -> BadPayload {
-    Parser::new().parse(payload.as_ref()).map(|parsed| format!("{parsed:?}")).unwrap_err()
+    Parser::default().parse(payload.as_ref()).map(|parsed| format!("{parsed:?}")).unwrap_err()
 }
 
 fn history(members: &str) -> History {
     let payload = format!(r#"{{"name":"N",{members}}}"#);
-    Parser::new().parse(payload.as_bytes()).unwrap().history
+    Parser::default().parse(payload.as_bytes()).unwrap().history
 }
 
 fn nested(levels: usize, innermost: &str) -> String {
@@ -23,7 +23,7 @@ fn nested(levels: usize, innermost: &str) -> String {
 
 #[test]
 fn a_payload_of_the_gem_is_read_whole() {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     let payload =
         br#"{"name":"Billing::ChargeJob","args":[{"amount":5},7],"retries":10,"jid":"961ab722f4feb021"}"#;
     let mut parsed = parser.parse(payload).unwrap();
@@ -44,7 +44,7 @@ fn a_payload_of_the_gem_is_read_whole() {
 fn the_payload_itself_stays_as_it_came() {
     let payload = br#"{"name":"a\nb","args":["\u00e9\t"]}"#.to_vec();
     let before = payload.clone();
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     let mut parsed = parser.parse(&payload).unwrap();
     assert_eq!(parsed.name, "a\nb");
     assert_eq!(parsed.args.take::<&str>().unwrap(), "é\t");
@@ -54,7 +54,7 @@ fn the_payload_itself_stays_as_it_came() {
 
 #[test]
 fn of_duplicate_members_the_last_counts() {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     let payload = br#"{"name":1,"args":"x","name":"A","args":[1],"retries":9,"n\u0061me":"B","args":[1,2],"retries":4}"#;
     let parsed = parser.parse(payload).unwrap();
     assert_eq!((parsed.name, parsed.args.len(), parsed.history.retries), ("B", 2, 4));
@@ -106,7 +106,7 @@ fn the_time_of_the_first_failure_is_known_unless_null_or_false() {
 
 #[test]
 fn members_of_the_wrong_kind_that_do_not_matter_are_taken_as_absent() {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     for payload in [r#"{"name":"N","jid":7,"queue":null}"#, r#"{"name":"N","jid":7,"queue":null,"x":1e400}"#]
     {
         let parsed = parser.parse(payload.as_bytes()).unwrap();
@@ -116,7 +116,7 @@ fn members_of_the_wrong_kind_that_do_not_matter_are_taken_as_absent() {
 
 #[test]
 fn arguments_that_are_missing_or_null_are_none_at_all() {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     for payload in [r#"{"name":"N"}"#, r#"{"name":"N","args":null}"#, r#"{"name":"N","args":[]}"#] {
         for payload in [payload.to_owned(), payload.replace("\"N\"", "\"N\",\"x\":1e400")] {
             let parsed = parser.parse(payload.as_bytes()).unwrap();
@@ -162,7 +162,7 @@ fn bytes_that_are_no_job_say_why() {
     assert_eq!(bad(b"{\"name\":\xff}"), BadPayload::NotUtf8 { offset: 8 });
     assert_eq!(
         bad(b"{\"name\":\"N\xff\"}"),
-        BadPayload::NameNotAString { got: "one that is no UTF-8".into() }
+        BadPayload::NameNotAString { member: "name", got: "one that is no UTF-8".into() }
     );
     for (payload, got) in [("[]", "an array"), ("\"x\"", "a string"), ("null", "null"), ("true", "a boolean")]
     {
@@ -171,33 +171,33 @@ fn bytes_that_are_no_job_say_why() {
     assert!(matches!(bad("17"), BadPayload::NotAnObject { .. }));
     assert_eq!(bad("[1e400]"), BadPayload::NotAnObject { got: "an array".into() });
     for slow in ["", r#","x":1e400"#] {
-        assert_eq!(bad(format!(r#"{{"args":[]{slow}}}"#)), BadPayload::NoName);
+        assert_eq!(bad(format!(r#"{{"args":[]{slow}}}"#)), BadPayload::NoName { member: "name" });
         assert!(matches!(bad(format!(r#"{{"name":7{slow}}}"#)), BadPayload::NameNotAString { .. }));
         assert_eq!(
             bad(format!(r#"{{"name":null{slow}}}"#)),
-            BadPayload::NameNotAString { got: "null".into() }
+            BadPayload::NameNotAString { member: "name", got: "null".into() }
         );
         for (args, got) in [("{}", "an object"), ("\"x\"", "a string"), ("false", "a boolean")] {
             assert_eq!(
                 bad(format!(r#"{{"name":"N","args":{args}{slow}}}"#)),
-                BadPayload::ArgsNotAnArray { got: got.into() }
+                BadPayload::ArgsNotAnArray { member: "args", got: got.into() }
             );
         }
     }
-    assert_eq!(bad("{}"), BadPayload::NoName);
+    assert_eq!(bad("{}"), BadPayload::NoName { member: "name" });
     assert!(matches!(bad(r#"{"name":"\ud800"}"#), BadPayload::NameNotAString { .. }));
 }
 
 #[test]
 fn white_space_around_a_payload_is_json() {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     let payload = b" \t\r\n{ \"name\" : \"N\" , \"args\" : [ 1 , 2 ] } \n";
     assert_eq!(parser.parse(payload).unwrap().args.len(), 2);
 }
 
 #[test]
 fn size_is_bounded_at_the_limit() {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     let filler = PAYLOAD_BYTES_MAX - r#"{"name":"N","args":[""]}"#.len();
     for (more, fits) in [(0, true), (1, false)] {
         let payload = format!(r#"{{"name":"N","args":["{}"]}}"#, "x".repeat(filler + more));
@@ -214,7 +214,7 @@ fn size_is_bounded_at_the_limit() {
 fn buffers_of_a_large_payload_are_given_back() {
     let small = br#"{"name":"N","args":[1,2,3]}"#;
     let large = format!(r#"{{"name":"N","args":[{}0]}}"#, "1,".repeat(PARSER_KEEP_BYTES));
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     for release in
         [|parser: &mut Parser| parser.release_excess(), |parser: &mut Parser| drop(parser.parse(b"{}"))]
     {
@@ -232,7 +232,7 @@ fn buffers_of_a_large_payload_are_given_back() {
 
 #[test]
 fn depth_is_bounded_at_the_limit_whatever_stands_innermost() {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     for innermost in ["", "1", "1e400", "\"\\ud800\""] {
         for levels in [PAYLOAD_DEPTH_MAX - 1, PAYLOAD_DEPTH_MAX] {
             parser.parse(nested(levels, innermost).as_bytes()).unwrap();
@@ -256,7 +256,7 @@ fn depth_bombs_do_not_exhaust_the_stack() {
 #[test]
 fn numbers_of_any_size_are_json() {
     let digits = "9".repeat(400);
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     for number in
         ["1180591620717411303424", "-1180591620717411303424", "1.0e+21", "1e400", "-1e400", "1e-400", &digits]
     {
@@ -272,7 +272,7 @@ fn numbers_of_any_size_are_json() {
 
 #[test]
 fn an_exact_number_can_be_had_by_a_type_that_holds_it() {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     let payload =
         br#"{"name":"N","args":[1180591620717411303424,[1.0e+21],-170141183460469231731687303715884105728]}"#;
     let mut parsed = parser.parse(payload).unwrap();
@@ -283,7 +283,7 @@ fn an_exact_number_can_be_had_by_a_type_that_holds_it() {
 
 #[test]
 fn a_lone_surrogate_is_an_argument_no_text_can_hold() {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     for escape in [r"\ud800", r"\udc00", r"\ud800\ud800", r"a\ud83d!"] {
         let payload = format!(r#"{{"name":"N","args":[1,"{escape}"],"jid":"{escape}"}}"#);
         let mut parsed = parser.parse(payload.as_bytes()).unwrap();
@@ -327,7 +327,7 @@ fn is_json(bytes: &[u8]) -> bool {
 }
 
 fn agrees_with_serde_json(bytes: &[u8]) -> Result<(), TestCaseError> {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     let parsed = parser.parse(bytes);
     let refused = matches!(parsed, Err(BadPayload::NotJson { .. } | BadPayload::NotUtf8 { .. }));
     prop_assert_eq!(refused, !is_json(bytes), "{:?}: {:?}", String::from_utf8_lossy(bytes), parsed);
@@ -372,7 +372,7 @@ proptest! {
             values.into_iter().map(|value| if is_json(value.as_bytes()) { value } else { "null".into() }).collect();
         let args = format!("[{}]", values.join(","));
         let payload = format!(r#"{{"args":[0],"name":"N","args":{args},"jid":"x"}}"#);
-        let mut parser = Parser::new();
+        let mut parser = Parser::default();
         let mut parsed = parser.parse(payload.as_bytes()).unwrap();
         prop_assert_eq!(parsed.args.len(), values.len());
         for value in &values {
@@ -389,7 +389,7 @@ proptest! {
     #[test]
     fn floats_are_read_exactly(text in "-?[1-9][0-9]{0,24}\\.[0-9]{1,24}(e[+-]?[0-9]{1,3})?") {
         let payload = format!(r#"{{"name":"N","args":[{text}]}}"#);
-        let mut parser = Parser::new();
+        let mut parser = Parser::default();
         let read = parser.parse(payload.as_bytes()).unwrap().args.take::<f64>();
         let exact: f64 = text.parse().unwrap();
         match read {

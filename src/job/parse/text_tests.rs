@@ -34,7 +34,7 @@ impl<'de> Deserialize<'de> for TextBytes {
 
 #[test]
 fn texts_that_are_no_utf8_are_arguments_no_string_can_hold_and_can_be_had_as_bytes() {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     let payload =
         b"{\"x\xff\":\"\xfe\",\"name\":\"N\",\"args\":[1,\"a\xff\\n\",[\"\xc3\"],\"ok\"],\"jid\":\"j\xff\",\
         \"retries\":3,\"queue\":\"\xff\",\"error_message\":\"\xff\"}";
@@ -62,7 +62,7 @@ fn the_deepest_value_is_decoded_both_ways_on_the_smallest_of_our_stacks() {
         let (open, close) = ("[".repeat(levels), "]".repeat(levels));
         let payload = format!(r#"{{"name":"N","args":[{open}1{close}],"x":{other}}}"#);
         let decode = move || {
-            let mut parser = Parser::new();
+            let mut parser = Parser::default();
             let mut parsed = parser.parse(payload.as_bytes()).unwrap();
             let mut value = parsed.args.take::<serde_json::Value>().unwrap();
             let mut found = 0;

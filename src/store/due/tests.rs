@@ -29,9 +29,9 @@ impl Setup {
         self.look_told(may_lead, None)
     }
 
-    fn look_told(&mut self, may_lead: bool, told: Option<&Told>) -> Due {
+    fn look_told(&mut self, may_lead: bool, told: Option<&FirstJob>) -> Due {
         let mut requests = Requests::new();
-        let look = Look { uuid: ME, lead: LEAD, may_lead, told };
+        let look = DueLook { uuid: ME, lead: LEAD, may_lead, told };
         move_due(&self.scripts, look, &mut requests);
         read_due(&self.conn.call_one(&requests).unwrap()).unwrap()
     }
@@ -42,7 +42,7 @@ impl Setup {
         while let Some(set) = due.unread {
             let mut requests = Requests::new();
             read_first(&self.scripts, set, &mut requests);
-            let told = Told::read(set, &self.conn.call_one(&requests).unwrap()).unwrap();
+            let told = FirstJob::read(Schema::Jiggler, set, &self.conn.call_one(&requests).unwrap()).unwrap();
             let next = self.look_told(false, told.as_ref());
             due.moved += next.moved;
             due.unservable.extend(next.unservable);
@@ -373,9 +373,11 @@ fn a_job_that_the_script_would_read_for_long_is_read_by_the_caller_and_moved_at_
     );
     let mut requests = Requests::new();
     read_first(&setup.scripts, Set::Scheduled, &mut requests);
-    let told = Told::read(Set::Scheduled, &setup.conn.call_one(&requests).unwrap()).unwrap().unwrap();
+    let told = FirstJob::read(Schema::Jiggler, Set::Scheduled, &setup.conn.call_one(&requests).unwrap())
+        .unwrap()
+        .unwrap();
     // Of another set it tells nothing.
-    let other = Told { set: Set::Retries, ..told.clone() };
+    let other = FirstJob { set: Set::Retries, ..told.clone() };
     assert_eq!(setup.look_told(true, Some(&other)).unread, Some(Set::Scheduled));
     let due = setup.look_told(true, Some(&told));
     assert_eq!((due.moved, due.more, due.unread), (2, false, None));
@@ -385,5 +387,9 @@ fn a_job_that_the_script_would_read_for_long_is_read_by_the_caller_and_moved_at_
     setup.redis.run(&[b"SET", key.as_bytes(), b"no list"]);
     setup.add(JIGGLER.names().scheduled, "1", format!(r#"{{"queue":"img","args":[{numbers}1]}}"#).as_bytes());
     assert_eq!(setup.look_told(true, Some(&told)).held, 1);
-    assert_eq!(Told::read(Set::Retries, &setup.redis.run(&[b"ZRANGE", b"none", b"0", b"0"])).unwrap(), None);
+    assert_eq!(
+        FirstJob::read(Schema::Jiggler, Set::Retries, &setup.redis.run(&[b"ZRANGE", b"none", b"0", b"0"]))
+            .unwrap(),
+        None
+    );
 }

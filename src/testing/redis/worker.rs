@@ -12,7 +12,7 @@ use super::super::run::{Run, Runner, cannot_be_pushed};
 use crate::client::{LocalClient, Push};
 use crate::handler::Registry;
 use crate::ids::process_uuid;
-use crate::job::{Fate, fields, member};
+use crate::job::{Fate, Schema, member};
 use crate::limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT, DRAIN_JOBS_MAX, READ_CHUNK_BYTES};
 use crate::net::{ConnOptions, Connection};
 use crate::resp::{RedisUrl, Reply, ReplyLimits, Requests};
@@ -129,7 +129,8 @@ impl<S: 'static> RedisWorker<S> {
                 runs.len() < DRAIN_JOBS_MAX,
                 "the job has run {DRAIN_JOBS_MAX} times and still has not ended"
             );
-            let queue: String = member(&payload, fields::QUEUE).unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
+            let queue: String =
+                member(&payload, Schema::default().names().queue).unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
             let jid = runs.last().map(|run| run.jid.clone()).unwrap_or_default();
             self.make_due(&payload).await;
             runs.push(self.run_until(&queue, &jid).await);
@@ -206,7 +207,7 @@ impl<S: 'static> RedisWorker<S> {
     async fn make_due(&mut self, payload: &[u8]) {
         let mut requests = Requests::new();
         enqueue::retry_in(&self.keys.shared_realm(), &mut requests, 0.0, payload);
-        let look = due::Look { uuid: &self.uuid, lead: LEAD, may_lead: false, told: None };
+        let look = due::DueLook { uuid: &self.uuid, lead: LEAD, may_lead: false, told: None };
         due::move_due(&self.scripts, look, &mut requests);
         let replies = self.conn.call(&requests).await.unwrap_or_else(|error| failed(&error));
         for reply in replies {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use jiggler_uring::internal::job::Schema;
 use jiggler_uring::internal::job::bad::exhume;
 use jiggler_uring::internal::limits::{PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX};
 
@@ -54,7 +55,7 @@ fn exhumed(redis: &Redis) -> Vec<Vec<u8>> {
         assert_eq!(job["error_class"], "JigglerUring::BadPayload");
         assert!(!job["error_message"].as_str().unwrap().is_empty());
         assert_eq!(job["started_at"].as_f64(), Some(score));
-        found.push(exhume(entry.as_bytes()).unwrap());
+        found.push(exhume(Schema::Jiggler, entry.as_bytes()).unwrap());
     }
     found.sort_unstable();
     found
@@ -109,7 +110,7 @@ fn a_payload_above_the_size_limit_dies_with_its_exact_bytes_and_one_at_the_limit
     wait_until("all are settled", || (redis.processed(), redis.failures()) == (3, 1));
     wait_until("nothing is in flight", || lists_in_flight(&redis).is_empty());
     let entry = redis.list(&["ZRANGE", DEAD, "0", "-1"]).remove(0);
-    assert!(exhume(&entry).unwrap() == too_large.as_bytes(), "other bytes came back");
+    assert!(exhume(Schema::Jiggler, &entry).unwrap() == too_large.as_bytes(), "other bytes came back");
     let message = json(&entry)["error_message"].as_str().unwrap().to_owned();
     assert!(message.contains(&PAYLOAD_BYTES_MAX.to_string()), "{message}");
     assert_eq!(worker.lines("a payload is not a job").len(), 1);

@@ -8,7 +8,9 @@ use jiggler_uring::internal::job::amend::{FieldValue, amend};
 use jiggler_uring::internal::job::bad::{bury_unparsable, exhume};
 use jiggler_uring::internal::job::parse::{FirstFailure, History};
 use jiggler_uring::internal::job::retry::{gem_delay, next_attempt, with_default_retries};
-use jiggler_uring::internal::job::{BadPayload, Course, ErrorInfo, FailureTimes, Fate, Parser, Plan, decide};
+use jiggler_uring::internal::job::{
+    BadPayload, Course, ErrorInfo, FailureTimes, Fate, Parser, Plan, Schema, decide,
+};
 use jiggler_uring::internal::limits::RETRIES_MAX;
 use serde_json::Value;
 
@@ -21,7 +23,7 @@ const NOW: f64 = 1_795_299_980.25;
 pub fn run(data: &[u8]) {
     let Some((choice, payload)) = data.split_first() else { return };
     check_amend(*choice, payload);
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     match parser.parse(payload).map(|job| job.history) {
         Ok(history) => check_fate(*choice, payload, history),
         Err(bad) => check_burial(payload, &bad),
@@ -116,9 +118,9 @@ fn check_fate(choice: u8, payload: &[u8], history: History) {
         3 => Course::Snooze { after: Duration::from_millis(1_500) },
         _ => Course::Discard,
     };
-    let history = with_default_retries(payload, history, u32::from(choice) % 3);
+    let history = with_default_retries(Schema::Jiggler, payload, history, u32::from(choice) % 3);
     let text = text(choice, payload);
-    let plan = Plan { queue: "own", retry_queue: "again", course };
+    let plan = Plan { schema: Schema::Jiggler, queue: "own", retry_queue: "again", course };
     let error = ErrorInfo::new("E", &text);
     let fate = decide(payload, history, &plan, &error, FailureTimes::at(NOW)).expect("a job can be settled");
     let left = next_attempt(history) <= history.retries;
@@ -135,7 +137,7 @@ fn check_fate(choice: u8, payload: &[u8], history: History) {
 
 /// A stored job runs again unchanged.
 fn check_stored(payload: &[u8], history: History, fate: &Fate, stored: &[u8], queue: Option<&str>) {
-    let (mut parser, mut stored_parser) = (Parser::new(), Parser::new());
+    let (mut parser, mut stored_parser) = (Parser::default(), Parser::default());
     let (job, again) = (parser.parse(payload).unwrap(), stored_parser.parse(stored).unwrap());
     assert_eq!((job.name, job.jid, job.args.len()), (again.name, again.jid, again.args.len()));
     let attempt = match fate {
@@ -167,11 +169,11 @@ fn in_utf8(json: &[u8], readable: bool) -> Vec<u8> {
 
 /// Bytes that are not a job come back exactly, from an entry that is one.
 fn check_burial(payload: &[u8], bad: &BadPayload) {
-    let entry = bury_unparsable(payload, bad, "q", NOW);
-    let mut parser = Parser::new();
+    let entry = bury_unparsable(Schema::Jiggler, payload, bad, "q", NOW);
+    let mut parser = Parser::default();
     let buried = parser.parse(&entry).expect("the entry is a job");
     assert_eq!(buried.history.retries, 0);
     let read: Value = serde_json::from_slice(&entry).unwrap();
     assert_eq!(read["queue"], "q");
-    assert_eq!(exhume(&entry).as_deref(), Some(payload));
+    assert_eq!(exhume(Schema::Jiggler, &entry).as_deref(), Some(payload));
 }

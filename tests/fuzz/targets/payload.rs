@@ -19,7 +19,7 @@ use super::members::{Member, last, members};
 
 /// Checks one payload.
 pub fn run(data: &[u8]) {
-    let mut parser = Parser::new();
+    let mut parser = Parser::default();
     let read = parser.parse(data).map(|job| Read::of(&job));
     if let Cow::Owned(text) = String::from_utf8_lossy(data) {
         return check_no_utf8(read, &text);

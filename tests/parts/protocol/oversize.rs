@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::*;
-use jiggler_uring::internal::job::{BadPayload, bury_in_parts};
+use jiggler_uring::internal::job::{BadPayload, Schema, bury_in_parts};
 
 #[test]
 fn a_payload_above_the_limit_waits_in_the_oversize_list_and_one_at_the_limit_is_fetched() {
@@ -44,7 +44,7 @@ fn a_payload_whose_base64_no_entry_holds_is_buried_in_parts_at_once_and_they_mak
     let raw: Vec<u8> = (0..=255).cycle().take(10_000).collect();
     setup.run(&[b"RPUSH", &queue.oversize, &raw]);
     let reason = BadPayload::TooLarge { bytes: raw.len(), max: 9 };
-    let entries = bury_in_parts(&raw, &reason, "a", 1e9, 6_000);
+    let entries = bury_in_parts(Schema::Jiggler, &raw, &reason, "a", 1e9, 6_000);
     assert_eq!(entries.len(), 2);
     assert_eq!(setup.bury_all(raw.len() + 1, &entries), 0, "not the payload that was read");
     assert_eq!(setup.number(&[b"EXISTS", b"jiggler:set:dead"]), 0);

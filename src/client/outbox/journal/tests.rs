@@ -5,7 +5,6 @@ use tempfile::TempDir;
 
 use super::super::record::Job;
 use super::*;
-use crate::store::outbox::Target;
 use crate::wire::QueueName;
 
 struct Place {
@@ -33,12 +32,12 @@ impl Place {
 }
 
 fn line(number: u64, payload: &[u8]) -> Vec<u8> {
-    let target = Target::Queue(QueueName::new("img").unwrap());
+    let queue = Some(QueueName::new("img").unwrap());
     let mut line = Vec::new();
     Record::write(
         "0d655a187e214821",
         number,
-        &Job { target, due_at: None, payload: payload.to_vec() },
+        &Job { queue, due_at: None, payload: payload.to_vec() },
         &mut line,
     );
     line

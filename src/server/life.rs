@@ -1,0 +1,139 @@
+//! What one identity of a process consists of, and what its shards and control get of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::placement::Placement;
+use crate::cli::Program;
+use crate::client::Spelling;
+use crate::config::{Config, Mode, Unknown};
+use crate::control::{ControlOptions, DutyOptions, Expected, RubyListTimes, ServiceManager, Settings};
+use crate::limits::{WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
+use crate::resp::RedisUrl;
+use crate::shard::ShardOptions;
+use crate::stats::ShardStats;
+use crate::store::turn::QueueKeys;
+use crate::time::RedisClock;
+use crate::wire::heartbeat_key::{Heartbeat, Poller, ServedQueue, join_queues};
+use crate::wire::{DEFAULT_QUEUE, Presence, lease};
+
+/// What one identity of the process consists of.
+pub(super) struct Life<'l> {
+    pub(super) uuid: String,
+    pub(super) spelling: Spelling,
+    pub(super) config: &'l Config,
+    pub(super) settings: Settings,
+    pub(super) placement: &'l Placement,
+    pub(super) url: &'l RedisUrl,
+    /// For each queue that of the server that has it.
+    pub(super) clocks: BTreeMap<String, Arc<RedisClock>>,
+}
+
+impl Life<'_> {
+    /// The clock for the jobs of a queue.
+    fn clock(&self, queue: &str) -> Arc<RedisClock> {
+        self.clocks.get(queue).cloned().unwrap_or_default()
+    }
+}
+
+/// What each of its shards gets.
+pub(super) fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
+    let Life { uuid, spelling: Spelling { keys, schema }, config, settings, placement, url, .. } = life;
+    let queues = config.queues.by_priority();
+    let waiters = placement.slots.len() * if config.mode == Mode::AtLeastOnce { queues.len() } else { 1 };
+    let block_time =
+        Duration::from_secs_f64(waiters as f64 / WAIT_COMMANDS_PER_SECOND_MAX).max(WAIT_TIME_MIN);
+    let options = |(shard, &slots): (usize, &usize)| ShardOptions {
+        shard,
+        uuid: uuid.clone(),
+        url: RedisUrl::clone(url),
+        realm: keys.shared_realm(),
+        schema: *schema,
+        queues: queues.iter().map(|queue| (queue.name.as_str().to_owned(), queue.priority)).collect(),
+        clocks: queues.iter().map(|queue| life.clock(queue.name.as_str())).collect(),
+        slots,
+        at_least_once: config.mode == Mode::AtLeastOnce,
+        dead_jobs_max: settings.dead_jobs_max,
+        dead_timeout: settings.dead_timeout,
+        default_retries: config.default_retries,
+        leave_unknown: (config.unknown == Unknown::Leave).then_some(config.unknown_for),
+        block_time: Duration::from_secs(block_time.as_secs()),
+        stats: Arc::new(ShardStats::default()),
+    };
+    placement.slots.iter().enumerate().map(options).collect()
+}
+
+/// What control gets beside these shards.
+pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> ControlOptions {
+    let Life { uuid, spelling: Spelling { keys, schema }, config, settings, placement, url, .. } = life;
+    let show_priorities = config.queues.any_explicit();
+    let served: Vec<ServedQueue<'_>> = config
+        .queues
+        .as_slice()
+        .iter()
+        .map(|queue| ServedQueue {
+            name: queue.name.as_str(),
+            priority: show_priorities.then(|| u64::try_from(queue.priority).unwrap_or(0)),
+        })
+        .collect();
+    let hostname = hostname();
+    let first = served.first().map_or(DEFAULT_QUEUE, |queue| queue.name);
+    let shown = Heartbeat {
+        uuid,
+        concurrency: placement.slots.iter().sum::<usize>() as u64,
+        timeout_s: settings.timeout.as_secs(),
+        queues: &join_queues(&served),
+        poller: if settings.poll_interval.is_some() { Poller::Enabled } else { Poller::Disabled },
+        started_at: life.clock(first).now() as u64,
+        pid: std::process::id(),
+        hostname: &hostname,
+    };
+    let names: Vec<&str> = served.iter().map(|queue| queue.name).collect();
+    ControlOptions {
+        uuid: uuid.clone(),
+        url: RedisUrl::clone(url),
+        program: Program::title().unwrap_or_default(),
+        tag: config.tag.clone().unwrap_or_default(),
+        keys: *keys,
+        schema: *schema,
+        presence: Presence::new(*keys, &shown),
+        duties: duties(life, shards.len(), &names),
+        settings: *settings,
+        ruby_lists: RubyListTimes::default(),
+        stats: shards.iter().map(|shard| Arc::clone(&shard.stats)).collect(),
+        expected: Expected {
+            slots: placement.slots.clone(),
+            block_time: shards.first().map_or(WAIT_TIME_MIN, |shard| shard.block_time),
+        },
+        names: Arc::default(),
+        manager: ServiceManager::find(&|name| std::env::var_os(name)),
+    }
+}
+
+/// One duty for each realm: one for all queues, or in a cluster one per queue.
+fn duties(life: &Life<'_>, shards: usize, queues: &[&str]) -> Vec<DutyOptions> {
+    let Life { uuid, spelling: Spelling { keys, .. }, url, .. } = life;
+    let duty = |queues: &[&str]| {
+        let first = queues.first().copied().unwrap_or(DEFAULT_QUEUE);
+        DutyOptions {
+            realm: keys.realm(first),
+            url: url.at_key(keys.queue(first).as_bytes()),
+            lease_member: lease::lease_member(uuid, shards, queues),
+            home: QueueKeys::new(*keys, first, uuid, 0),
+            clock: life.clock(first),
+        }
+    };
+    if url.is_cluster() { queues.chunks(1).map(duty).collect() } else { vec![duty(queues)] }
+}
+
+/// As in the gem: the variable DYNO, or the host name.
+fn hostname() -> String {
+    std::env::var("DYNO")
+        .ok()
+        .filter(|name| !name.is_empty())
+        .or_else(|| {
+            std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned())
+        })
+        .unwrap_or_else(|| "unknown".to_owned())
+}
