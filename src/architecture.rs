@@ -46,7 +46,7 @@
 //!
 //! | layer | modules | purpose |
 //! |---|---|---|
-//! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] [`logging`] `server` [`testing`] | command line to exit code |
+//! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] [`logging`] `server` [`testing`] | the program |
 //! | 6 documents | `architecture` | this page |
 //! | 5 runtime | `shard` `control`, `admin` | running jobs; lease, heartbeat and recovery; operators at the command line |
 //! | 4 api | `handler` [`client`] [`io`] `mesh` | what users write and call; pushing jobs; messages between executors |

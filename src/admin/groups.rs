@@ -26,6 +26,7 @@ use crate::{
 
 /// Counts the jobs of a place, as many as the query allows, and shows the largest groups, at most `shown_max`.
 pub(super) fn groups(
+    schema: Schema,
     sessions: &mut [Session],
     query: &Query,
     shown_max: usize,
@@ -33,7 +34,6 @@ pub(super) fn groups(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let now = sessions.first().map_or_else(unix_now, Session::now);
-    let schema = sessions.first().map_or_else(Schema::default, Session::schema);
     let mut look = Look::new(query, schema, sessions.len());
     let mut parser = Parser::new(schema);
     let mut groups = Groups::default();

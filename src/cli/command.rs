@@ -113,8 +113,14 @@ pub(super) fn command() -> Command {
 
 /// Examples name the program that is asked.
 fn speak_of_program(command: Command) -> Command {
-    match command.get_after_help().map(ToString::to_string) {
-        Some(text) => command.after_help(program::own(&text)),
+    let own = |text: Option<&clap::builder::StyledStr>| text.map(|text| program::own(&text.to_string()));
+    let (short, long) = (own(command.get_after_help()), own(command.get_after_long_help()));
+    let command = match short {
+        Some(text) => command.after_help(text),
+        None => command,
+    };
+    match long {
+        Some(text) => command.after_long_help(text),
         None => command,
     }
 }

@@ -56,9 +56,9 @@ impl<H, S: 'static> WithOptions<H, S> {
         self
     }
 
-    /// How many retries a payload of this job gets if it names none. A number in the payload takes precedence: Ruby's client
-    /// always names one, 0 by default, ours only if told. A Ruby server ignores this and reads a missing number as 0. Without
-    /// either, [`Registry::default_retries`] holds.
+    /// How many retries a payload of this job gets if it names none. A number in the payload takes precedence: Ruby's
+    /// client always names one, 0 by default, ours only if told. A Ruby server ignores this and reads a missing number as
+    /// 0. Without either, [`Registry::default_retries`] holds.
     ///
     /// # Panics
     /// For more than [`RETRIES_MAX`] retries.

@@ -158,7 +158,7 @@ fn error_reporters_hear_of_every_failure() {
     };
     redis.push("default", &[call(200, 1), call(202, 1), call(410, 1), call(429, 1), call(403, 1)]);
     redis.push("default", &[r#"{"name":"Unknown","args":[],"jid":"u","retries":1}"#]);
-    let mut worker = Worker::launch_program(&example("retry_policies"), &redis.url(), &[]);
+    let mut worker = Worker::launch_program(&example("retry_policies"), &redis.url(), &["--unknown", "fail"]);
     wait_until("all have ended", || redis.processed() == 5 && redis.count(RETRIES) == 3);
     let mut heard = worker.lines("reported: ");
     heard.sort();

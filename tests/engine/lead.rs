@@ -61,6 +61,11 @@ fn script_calls(redis: &Redis) -> u64 {
     line.split(',').next().unwrap().parse().unwrap()
 }
 
+/// Errors in the log, except for jobs that failed, as these do to leave a trace.
+fn errors(worker: &Worker) -> Vec<String> {
+    worker.lines("ERROR").into_iter().filter(|line| !line.contains("a job failed")).collect()
+}
+
 #[test]
 fn jobs_that_others_schedule_while_the_leader_sleeps_run_when_they_are_due() {
     let redis = Redis::start();
@@ -79,7 +84,7 @@ fn jobs_that_others_schedule_while_the_leader_sleeps_run_when_they_are_due() {
     redis.run(&["FLUSHALL"]);
     wait_for_leader(&redis, &worker);
     check_runs_when_due(&redis, 0.2, "after");
-    assert_eq!(worker.lines("ERROR"), [""; 0]);
+    assert_eq!(errors(&worker), [""; 0]);
 }
 
 #[test]
@@ -203,7 +208,7 @@ fn a_flushed_script_cache_is_not_an_outage() {
     redis.run(&["SCRIPT", "FLUSH"]);
     worker.stop();
     assert_eq!(worker.lines("due jobs cannot be moved"), [""; 0]);
-    assert_eq!(worker.lines("ERROR"), [""; 0]);
+    assert_eq!(errors(&worker), [""; 0]);
     // The script that gave up the lead had to be loaded again.
     assert_eq!(redis.text(LEAD), None);
 }

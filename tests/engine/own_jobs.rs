@@ -85,7 +85,7 @@ fn a_program_speaks_of_itself_and_its_deployment_is_told_apart() {
 
     let redis = Redis::start();
     let mut worker = Worker::launch_program(&example("own_jobs"), &redis.url(), &["--tag", "3f2a1c9"]);
-    worker.wait_for_line("tag=3f2a1c9");
+    worker.wait_for_line("tag=\"3f2a1c9\"");
     assert!(worker.lines("working")[0].contains("own_jobs 0.1.0"));
     let processes = || said(&["processes", "--json", "--redis-url", &redis.url()]);
     wait_until("the process is shown", || json(&processes())["processes"][0]["tag"] == "3f2a1c9");

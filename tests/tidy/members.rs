@@ -20,8 +20,11 @@ const OTHER_WORDS: &[&str] = &[
     // Sets: their words, and the ends of their keys.
     "src/store/entries.rs",
     "src/wire/realm.rs",
-    // The name of a method.
+    // Names of methods, and fields of a Debug form.
     "src/handler/registry.rs",
+    "src/handler/options.rs",
+    // Fields of log lines.
+    "src/boot/log_lines.rs",
 ];
 
 /// Where a schema is chosen: where keys are, and where there is no Redis. Everything else receives the result.

@@ -101,7 +101,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         id: OptionId::Tag,
         key: "tag",
         flag: Some("tag"),
-        variable: Some("JIGGLER_TAG"),
+        variable: None,
         value_name: "TEXT",
         allowed: Allowed::Text("a text of 1 to 64 bytes without blanks"),
         help: "What this deployment is called, such as a git revision; shown by `processes` and `top`, and in the log",

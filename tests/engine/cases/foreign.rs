@@ -67,7 +67,7 @@ fn the_log_shows_names_of_any_kind() {
     for format in ["text", "json"] {
         redis.push("default", &[job.to_string(), EVIL.to_owned()]);
         let failures = redis.failures();
-        let mut worker = Worker::launch(&redis.url(), &["-v", "--log-format", format]);
+        let mut worker = Worker::launch(&redis.url(), &["-v", "--unknown", "fail", "--log-format", format]);
         wait_until("they are settled", || redis.failures() >= failures + 2);
         worker.stop();
         assert_visible(format, &worker.lines("").concat());

@@ -39,7 +39,7 @@ fn a_password_rotated_in_its_file_is_found_at_the_next_attempt() {
     wait_until("it waits", || redis.waiting() == 1);
     rotate(&redis, "the-second-secret");
     worker.wait_for_line("redis refuses this worker's password; trying again shard=0");
-    worker.wait_for_line(&format!(r#"redis does not accept the password of user "default" in {path}"#));
+    worker.wait_for_line(&format!(r#"redis does not accept the password of user \"default\" in {path}"#));
     worker.wait_for_line("heartbeat: cannot write it; trying again");
     worker.signal("USR1");
     worker.wait_for_line("health phase=");
