@@ -26,8 +26,7 @@ use crate::{
 
 /// Counts the jobs of a place, as many as the query allows, and shows the largest groups, at most `shown_max`.
 pub(super) fn groups(
-    schema: Schema,
-    sessions: &mut [Session],
+    (sessions, schema): (&mut [Session], Schema),
     query: &Query,
     shown_max: usize,
     format: Format,

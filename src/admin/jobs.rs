@@ -30,7 +30,7 @@ pub(crate) fn jobs(db: &Database, query: &Query, format: Format, out: &mut dyn W
     let query = &query.until(sessions.first().map_or_else(unix_now, Session::now));
     if query.groups {
         let whole = Query { limit: usize::MAX, ..query.clone() };
-        return groups::groups(db.schema, &mut sessions, &whole, query.limit, format, out);
+        return groups::groups((&mut sessions, db.schema), &whole, query.limit, format, out);
     }
     let mut look = Look::new(query, db.schema, sessions.len());
     match format {

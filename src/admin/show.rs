@@ -213,7 +213,7 @@ fn json(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
     write!(out, "{{\"jid\":{},\"place\":{},\"found\":", json_of(&jid)?, json_of(&word)?)?;
     match &shown.found {
         Some((place, entry)) => {
-            JobEntry::new(place, entry, &mut Parser::new(shown.schema)).write_json(out)?
+            JobEntry::new(place, entry, &mut Parser::new(shown.schema)).write_json(out)?;
         }
         None => write!(out, "null")?,
     }

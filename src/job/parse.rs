@@ -17,7 +17,7 @@ use std::mem;
 use simd_json::{Buffers, INPUT_PADDING, Tape, fill_tape_padded};
 
 use crate::job::args::{self, Args};
-use crate::job::schema::{EnvelopePart, Schema};
+use crate::job::schema::Schema;
 use crate::limits::{PARSER_KEEP_BYTES, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX};
 
 mod count;
@@ -201,32 +201,6 @@ impl Parser {
     pub fn release_excess(&mut self) {
         if self.scratch.capacity() > PARSER_KEEP_BYTES + 2 * INPUT_PADDING {
             *self = Self::new(self.schema);
-        }
-    }
-}
-
-/// The members that matter, as they were found: a later one with the same key replaces an earlier one.
-struct Envelope<V> {
-    name: Option<V>,
-    jid: Option<V>,
-    retries: Option<V>,
-    attempt: Option<V>,
-    first_failed_at: Option<V>,
-    args: Option<V>,
-}
-
-impl<V> Envelope<V> {
-    const EMPTY: Self =
-        Self { name: None, jid: None, retries: None, attempt: None, first_failed_at: None, args: None };
-
-    fn slot(&mut self, part: EnvelopePart) -> &mut Option<V> {
-        match part {
-            EnvelopePart::Name => &mut self.name,
-            EnvelopePart::Args => &mut self.args,
-            EnvelopePart::Retries => &mut self.retries,
-            EnvelopePart::Jid => &mut self.jid,
-            EnvelopePart::Attempt => &mut self.attempt,
-            EnvelopePart::FirstFailedAt => &mut self.first_failed_at,
         }
     }
 }

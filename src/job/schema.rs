@@ -80,15 +80,27 @@ pub(crate) struct PushText {
     pub(crate) retry_queue: &'static str,
 }
 
-/// A member that is read each time a job runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EnvelopePart {
-    Name,
-    Args,
-    Retries,
-    Jid,
-    Attempt,
-    FirstFailedAt,
+/// The members that are read each time a job runs, as they were found: a later one with the same key replaces an earlier
+/// one.
+pub(super) struct Envelope<V> {
+    pub(super) name: Option<V>,
+    pub(super) jid: Option<V>,
+    pub(super) retries: Option<V>,
+    pub(super) attempt: Option<V>,
+    pub(super) first_failed_at: Option<V>,
+    pub(super) args: Option<V>,
+}
+
+impl<V> Envelope<V> {
+    pub(super) const EMPTY: Self =
+        Self { name: None, jid: None, retries: None, attempt: None, first_failed_at: None, args: None };
+
+    /// The place for the member with this key; `None`: another member.
+    pub(super) fn slot(&mut self, schema: Schema, key: &str) -> Option<&mut Option<V>> {
+        match schema {
+            Schema::Jiggler => jiggler::slot(self, key),
+        }
+    }
 }
 
 /// A member and its new value.
@@ -129,14 +141,6 @@ impl Schema {
     pub(crate) const fn written(self) -> &'static PushText {
         match self {
             Self::Jiggler => &jiggler::WRITTEN,
-        }
-    }
-
-    /// Which part of the envelope a key is.
-    #[inline]
-    pub(super) fn part(self, key: &str) -> Option<EnvelopePart> {
-        match self {
-            Self::Jiggler => jiggler::part(key),
         }
     }
 

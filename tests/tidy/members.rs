@@ -12,6 +12,8 @@ const SCHEMA: &[&str] = &["src/job/schema.rs", "src/job/schema/"];
 const OTHER_WORDS: &[&str] = &[
     // Tables and files for people; the latter are in a form of our own, whatever the dialect.
     "src/admin/",
+    // Fields of log lines.
+    "src/boot/",
     // JSON for programs.
     "src/view/entry.rs",
     // Flags, and keys of the configuration.

@@ -233,7 +233,7 @@ impl Keeper {
                         own_kept += 1;
                     }
                     PushFate::Refused(error) => {
-                        answer.failure = answer.failure.or_else(|| Some(refused(error)))
+                        answer.failure = answer.failure.or_else(|| Some(refused(error)));
                     }
                 }
             }

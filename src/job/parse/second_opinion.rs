@@ -7,9 +7,9 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 
 use crate::job::args::{self, Args};
-use crate::job::parse::{BadPayload, Envelope, FirstFailure, History, Parsed, Texts, count};
+use crate::job::parse::{BadPayload, FirstFailure, History, Parsed, Texts, count};
 use crate::job::scan;
-use crate::job::schema::Schema;
+use crate::job::schema::{Envelope, Schema};
 use crate::limits::PAYLOAD_DEPTH_MAX;
 
 /// Decides what bytes are that simd-json refused: not a job, for a reason it does not distinguish, or JSON with something in
@@ -85,8 +85,8 @@ fn read_spans(schema: Schema, payload: &[u8]) -> Result<Envelope<Range<usize>>, 
     for member in scan::members(payload).map_err(unscannable)? {
         // A key that no text can hold is not one of ours.
         let Ok(key) = serde_json::from_slice::<String>(&payload[member.key]) else { continue };
-        if let Some(part) = schema.part(&key) {
-            *envelope.slot(part) = Some(member.value);
+        if let Some(slot) = envelope.slot(schema, &key) {
+            *slot = Some(member.value);
         }
     }
     Ok(envelope)

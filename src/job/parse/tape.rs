@@ -6,8 +6,8 @@ use simd_json::{Node, StaticNode, Tape};
 
 use crate::job::args::{self, Args};
 use crate::job::nodes;
-use crate::job::parse::{BadPayload, Envelope, FirstFailure, History, Parsed, count};
-use crate::job::schema::Schema;
+use crate::job::parse::{BadPayload, FirstFailure, History, Parsed, count};
+use crate::job::schema::{Envelope, Schema};
 
 /// Reads a job from its tape, which goes back to `home` when the job is dropped.
 pub(super) fn from_tape<'p>(
@@ -54,8 +54,8 @@ fn read_tape<'p>(schema: Schema, tape: &[Node<'p>]) -> Result<(&'p str, Envelope
     let mut at = 1;
     for _ in 0..members {
         let (Some(Node::String(key)), Some(value)) = (tape.get(at), tape.get(at + 1)) else { break };
-        if let Some(part) = schema.part(key) {
-            *envelope.slot(part) = Some(at + 1);
+        if let Some(slot) = envelope.slot(schema, key) {
+            *slot = Some(at + 1);
         }
         at += 1 + nodes::span(value);
     }

@@ -1,6 +1,6 @@
 //! The members of a job payload, spelt as the gem `jiggler` 0.1.0 spells them, and ours beside them.
 
-use super::{EnvelopePart, MemberNames, PushText};
+use super::{Envelope, MemberNames, PushText};
 
 const NAME: &str = "name";
 const ARGS: &str = "args";
@@ -58,16 +58,15 @@ pub(super) const RESERVED: [&str; 15] = [
     NAMES.left_until,
 ];
 
-/// Which part of the envelope a key is.
-#[inline]
-pub(super) fn part(key: &str) -> Option<EnvelopePart> {
+/// See [`Envelope::slot`].
+pub(super) fn slot<'e, V>(envelope: &'e mut Envelope<V>, key: &str) -> Option<&'e mut Option<V>> {
     Some(match key {
-        NAME => EnvelopePart::Name,
-        ARGS => EnvelopePart::Args,
-        RETRIES => EnvelopePart::Retries,
-        JID => EnvelopePart::Jid,
-        ATTEMPT => EnvelopePart::Attempt,
-        STARTED_AT => EnvelopePart::FirstFailedAt,
+        NAME => &mut envelope.name,
+        ARGS => &mut envelope.args,
+        RETRIES => &mut envelope.retries,
+        JID => &mut envelope.jid,
+        ATTEMPT => &mut envelope.attempt,
+        STARTED_AT => &mut envelope.first_failed_at,
         _ => return None,
     })
 }
