@@ -128,8 +128,8 @@ fn check_fate(choice: u8, payload: &[u8], history: History) {
         (Fate::Discard, Course::Discard) => return,
         (Fate::Snooze { payload, .. }, Course::Snooze { .. }) => (payload, Some("own")),
         (Fate::Retry { payload, .. }, Course::Retry { .. }) if left => (payload, Some("again")),
-        (Fate::Dead { payload, .. }, Course::Die) => (payload, None),
-        (Fate::Dead { payload, .. }, Course::Retry { .. }) if !left => (payload, None),
+        (Fate::Dead { payload, .. }, Course::Die) => (payload, Some("own")),
+        (Fate::Dead { payload, .. }, Course::Retry { .. }) if !left => (payload, Some("own")),
         (fate, course) => panic!("{course:?} became {fate:?}"),
     };
     check_stored(payload, history, &fate, stored, queue);
