@@ -13,7 +13,7 @@ const KEYS: &str = "name, queue, retries, timeout, retry_queue, retry_policy";
 #[proc_macro_derive(Job, attributes(job))]
 pub fn derive_job(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    expand(&input).unwrap_or_else(|error| error.into_compile_error()).into()
+    expand(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
 /// The attributes of one job.

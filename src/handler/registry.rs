@@ -308,7 +308,7 @@ mod tests {
         let hook = |name: &'static str| {
             let heard = Rc::clone(&heard);
             move |job: &FailedJob<'_>| {
-                heard.borrow_mut().push(format!("{name} {} {:?}", job.jid, job.backtrace))
+                heard.borrow_mut().push(format!("{name} {} {:?}", job.jid, job.backtrace));
             }
         };
         let handlers = Registry::new(())

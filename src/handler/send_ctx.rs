@@ -181,6 +181,7 @@ mod tests {
         euro: u64,
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a handler owns its arguments")]
     fn convert(ctx: SendCtx, amounts: Vec<u64>) -> JobResult {
         let rates = ctx.part::<Rates>()?;
         let total = amounts.len() as u64;

@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn a_panic_ends_the_task_alone_in_a_poll_and_in_a_drop() {
         block_on(async {
-            let error = spawn(async { panic!("in a task") }).await.map(|()| ()).unwrap_err();
+            let ended: Result<(), JobError> = spawn(async { panic!("in a task") }).await;
+            let error = ended.unwrap_err();
             assert_eq!((error.class(), error.message()), (CLASS_PANIC, "in a task"));
             let dropped = Rc::new(Cell::new(0));
             let bomb = Bomb(Rc::clone(&dropped));

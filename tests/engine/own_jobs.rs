@@ -88,8 +88,8 @@ fn a_program_speaks_of_itself_and_its_deployment_is_told_apart() {
     worker.wait_for_line("tag=\"3f2a1c9\"");
     assert!(worker.lines("working")[0].contains("own_jobs 0.1.0"));
     let processes = || said(&["processes", "--json", "--redis-url", &redis.url()]);
-    wait_until("the process is shown", || json(&processes())["processes"][0]["tag"] == "3f2a1c9");
-    assert_eq!(json(&processes())["processes"][0]["program"], "own_jobs 0.1.0");
+    wait_until("the process is shown", || json(processes())["processes"][0]["tag"] == "3f2a1c9");
+    assert_eq!(json(processes())["processes"][0]["program"], "own_jobs 0.1.0");
     assert!(said(&["processes", "--redis-url", &redis.url()]).contains("own_jobs 0.1.0 3f2a1c9"));
     worker.stop();
 }

@@ -1,5 +1,4 @@
 //! What users and newcomers read is right: examples use what a program has, and the map shows every module.
-#![expect(clippy::unwrap_used, reason = "part of a test: what cannot be read fails it")]
 
 use std::fs;
 

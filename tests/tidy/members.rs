@@ -25,8 +25,6 @@ const OTHER_WORDS: &[&str] = &[
     // Names of methods, and fields of a Debug form.
     "src/handler/registry.rs",
     "src/handler/options.rs",
-    // Fields of log lines.
-    "src/boot/log_lines.rs",
 ];
 
 /// Where a schema is chosen: where keys are, and where there is no Redis. Everything else receives the result.

@@ -186,7 +186,8 @@ mod tests {
     #[test]
     fn a_job_fails_with_a_class_to_match_on_however_the_error_is_wrapped() {
         let after = Duration::from_secs(1);
-        let table: [(fn() -> Error, &str); 3] = [
+        type Fails = fn() -> Error;
+        let table: [(Fails, &str); 3] = [
             (|| Error::Status { what: what(), status: StatusCode::NOT_FOUND }, "http::Status404"),
             (
                 || Error::Connect { what: what(), source: io::ErrorKind::ConnectionRefused.into() },
