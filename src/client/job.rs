@@ -133,7 +133,7 @@ impl NewJob {
     }
 
     /// The same job with this many retries after its first failure, which takes precedence over whatever a worker is
-    /// told. A job without a number gets that of its handler ([`Registry::retries`](crate::Registry::retries)), or else
+    /// told. A job without a number gets that of its handler ([`WithOptions::retries`](crate::WithOptions::retries)), or else
     /// the worker's default (`--default-retries`), which is 0 unless set.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ pub struct MemberNames {
     pub args: &'static str,
     /// How many retries follow the first failure.
     pub retries: &'static str,
-    /// Job id ([`Schema::new_jid`]), or whatever the caller passed.
+    /// Job id (`Schema::new_jid`), or whatever the caller passed.
     pub jid: &'static str,
     /// Time of the first failure.
     pub first_failed_at: &'static str,

@@ -48,7 +48,7 @@
 //! use std::cell::Cell;
 //!
 //! use jiggler_uring::testing::{self, TestWorker};
-//! use jiggler_uring::{Ctx, JobError, JobResult, NewJob, Registry};
+//! use jiggler_uring::{Ctx, JobError, JobResult, NewJob, Registry, options};
 //!
 //! async fn import(ctx: Ctx<Cell<u32>>) -> JobResult {
 //!     ctx.state().set(ctx.state().get() + 1);
@@ -59,7 +59,7 @@
 //! }
 //!
 //! testing::block_on(async {
-//!     let worker = TestWorker::new(Registry::new(Cell::new(0)).job("Import", import).retries(5));
+//!     let worker = TestWorker::new(Registry::new(Cell::new(0)).job("Import", options(import).retries(5)));
 //!     let runs = worker.run_to_end(&NewJob::new("Import", &[(); 0]).unwrap()).await;
 //!     assert!(runs.len() == 3 && runs[2].outcome.is_done());
 //!     assert_eq!(worker.state().get(), 3);

@@ -5,7 +5,7 @@
 //! see us) and for our own additional ones. Not for what is stored under a key, nor for the commands.
 //!
 //! Invariant: none of our own keys starts with [`Names::list_prefix`] or [`SERVER_PREFIX`] (the gem takes whatever it finds
-//! there for a queue or a process) or contains [`IN_PROGRESS`] (the gem's requeuer would empty it for ever).
+//! there for a queue or a process) or contains `IN_PROGRESS` (the gem's requeuer would empty it for ever).
 //!
 //! [`SERVER_PREFIX`]: super::heartbeat_key::SERVER_PREFIX
 
