@@ -133,8 +133,8 @@ impl NewJob {
     }
 
     /// The same job with this many retries after its first failure, which takes precedence over whatever a worker is
-    /// told. A job without a number gets that of its handler ([`WithOptions::retries`](crate::WithOptions::retries)), or else
-    /// the worker's default (`--default-retries`), which is 0 unless set.
+    /// told. A job without a number gets that of its handler ([`WithOptions::retries`](crate::WithOptions::retries)), or
+    /// else the worker's default (`--default-retries`), which is 0 unless set.
     ///
     /// # Errors
     /// [`InvalidJob::TooManyRetries`], beyond [`RETRIES_MAX`](crate::limits::RETRIES_MAX).
