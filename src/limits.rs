@@ -18,6 +18,7 @@ mod ruby;
 mod start;
 mod stop;
 mod unknown;
+mod web;
 
 pub use clients::*;
 pub use fleet::*;
@@ -31,6 +32,7 @@ pub use ruby::*;
 pub use start::*;
 pub use stop::*;
 pub use unknown::*;
+pub use web::*;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Payloads
