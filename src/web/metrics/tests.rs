@@ -156,3 +156,24 @@ fn the_readme_has_the_whole_table() {
         "README.md, section Metrics and health, must contain exactly:\n\n{table}"
     );
 }
+
+/// An alert or a graph on a metric that does not exist would never show anything.
+#[test]
+fn the_shipped_alerts_and_graphs_name_metrics_that_exist() {
+    let shipped = [
+        include_str!("../../../packaging/prometheus/alerts.yml"),
+        include_str!("../../../packaging/prometheus/alerts-test.yml"),
+        include_str!("../../../packaging/grafana/jiggler-uring.json"),
+    ];
+    let mut known: BTreeSet<String> = ALL.iter().map(families::Family::written).collect();
+    for family in ALL.iter().filter(|family| family.kind == Kind::Histogram) {
+        known.extend(["_bucket", "_sum", "_count"].map(|end| format!("{}{end}", family.name)));
+    }
+    let mut named = BTreeSet::new();
+    for text in shipped {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        named.extend(words.filter(|word| word.starts_with("jiggler_") || word.starts_with("process_")));
+    }
+    let missing: Vec<&str> = named.iter().copied().filter(|word| !known.contains(*word)).collect();
+    assert!(named.len() > 10 && missing.is_empty(), "{missing:?}");
+}
