@@ -98,7 +98,10 @@ fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -
         return Some(shard.tally().other(batch.queue));
     };
     let row = shard.tally().row(batch.queue, entry.number as usize);
-    row.waited(now.saturating_duration_since(batch.came_at));
+    // Once a batch: for each job it would cost as much as all else that is counted.
+    if batch.unstarted() == 0 {
+        row.waited(now.saturating_duration_since(batch.came_at));
+    }
     let (options, queue, attempt) = (shard.options(), &*shard.queue(batch.queue).name, history.attempt);
     let span = JobSpan { name, jid, queue, attempt, shard: options.shard }.open();
     let mark = JobMark::new(entry.number, shard.queue_number(batch.queue), jid);

@@ -76,7 +76,7 @@ impl LiveRow {
         self.run.add(time);
     }
 
-    /// A job started this long after its shard had received it.
+    /// The last job of a batch started this long after its shard had received it.
     #[inline]
     pub(crate) fn waited(&self, time: Duration) {
         self.wait.add(time);
@@ -98,7 +98,7 @@ pub(crate) struct Row {
     outcomes: [u64; Outcome::ALL.len()],
     /// How long runs took.
     pub(crate) run: Times,
-    /// How long after they had arrived jobs started.
+    /// How long after it had arrived the last job of a batch started.
     pub(crate) wait: Times,
 }
 

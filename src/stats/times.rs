@@ -106,8 +106,11 @@ fn last_bucket_up_to(power: i32) -> usize {
 /// A time in units. It is exact to one unit, and never above what it should be.
 #[inline]
 fn units(time: Duration) -> u64 {
-    // Beyond 272 years it would not fit; they are in the last bucket long before.
-    let nanoseconds = time.as_secs().min(1 << 33) * 1_000_000_000 + u64::from(time.subsec_nanos());
+    let mut nanoseconds = u64::from(time.subsec_nanos());
+    if time.as_secs() > 0 {
+        // Beyond 272 years it would not fit; they are in the last bucket long before.
+        nanoseconds += time.as_secs().min(1 << 33) * 1_000_000_000;
+    }
     nanoseconds + ((u128::from(nanoseconds) * u128::from(NANOSECOND_REST)) >> 64) as u64
 }
 

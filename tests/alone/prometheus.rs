@@ -127,7 +127,6 @@ fn what_prometheus_stores_is_what_ran_and_its_alerts_fire() {
     for (query, expected) in [
         ("sum(jiggler_job_run_seconds_count)", all),
         (r#"sum(jiggler_job_run_seconds_bucket{le="+Inf"})"#, all),
-        ("sum(jiggler_job_wait_seconds_count)", all),
         ("sum(jiggler_fleet_processed_jobs_total)", all),
         ("sum(jiggler_fleet_failed_jobs_total)", ledger["dead"]),
         (r#"jiggler_fleet_set_jobs{set="dead"}"#, ledger["dead"]),

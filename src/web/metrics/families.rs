@@ -74,7 +74,7 @@ families! {
     CONTROL: Gauge "jiggler_control_idle_seconds" [] "Time since control last turned";
     JOBS: Counter "jiggler_jobs" ["queue", "class", "outcome"] "Runs that ended, by how: done, retried, dead, discarded, snoozed, cancelled; and left (of unknown names, to other workers), malformed";
     RUN: Histogram "jiggler_job_run_seconds" ["queue", "class"] "How long runs took";
-    WAIT: Histogram "jiggler_job_wait_seconds" ["queue"] "How long after its worker had fetched it a job started";
+    WAIT: Histogram "jiggler_batch_wait_seconds" ["queue"] "How long after its fetch the last job of a batch started: what fetching ahead costs";
     RECOVERED: Counter "jiggler_recovered_jobs" [] "Jobs of dead processes that this one has put back";
     POISON: Counter "jiggler_poison_jobs" [] "Such jobs that were in flight at too many deaths and went to the dead set";
     SLOTS: Gauge "jiggler_shard_slots" ["shard"] "Jobs that may run at the same time";

@@ -107,7 +107,7 @@ fn jobs_are_written_by_queue_class_and_outcome() {
         r#"jiggler_job_run_seconds_count{queue="default",class="Charge"} 11"#,
         r#"jiggler_job_run_seconds_bucket{queue="default",class="Charge",le="0.00390625"} 5"#,
         r#"jiggler_job_run_seconds_bucket{queue="default",class="Charge",le="+Inf"} 11"#,
-        r#"jiggler_job_wait_seconds_count{queue="default"} 11"#,
+        r#"jiggler_batch_wait_seconds_count{queue="default"} 11"#,
         r#"jiggler_phase{phase="running"} 1.0"#,
         r#"jiggler_phase{phase="quiet"} 0.0"#,
         r#"jiggler_fleet_queue_jobs{queue="img \"x\""} 12.0"#,
