@@ -42,6 +42,14 @@ pub(super) fn cases() -> Vec<Case> {
             ..Case::of(Script::Turn, "turn: report")
         },
         Case {
+            before: &["HSET qa:i t 4 3 2", "RPUSH qa:i:3 A1 A2", "HSET qb:i 4 1", "RPUSH qb:i:4 B1"],
+            keys: "processed failed retries dead qa:i qa qa:i qb qb:i",
+            // The moves take out the last jobs of two batches, which go whole.
+            args: "5 0 4000 100 3 3 0 10 here 0 3 1 3 A1 d 7 A1-died 1 3 A2 r 8 A2-failed 2 4 B1 d 9 B1-died 0 2 1 3 2 4",
+            jobs: &["A1", "A2", "B1"],
+            ..Case::of(Script::Turn, "turn: report of batches that end with moves")
+        },
+        Case {
             before: &["HSET qa:i t 4 3 2", "RPUSH qa:i:3 A1 A2", "SET retries x", "SET processed x"],
             keys: "processed failed retries dead qa:i qa qa:i",
             args: "5 0 4000 100 2 1 0 10 here 0 1 1 3 A1 r 7 A1-failed 0 1 1 3",
@@ -251,7 +259,7 @@ pub(super) fn cases() -> Vec<Case> {
         let case = Case::from(name, source.to_owned());
         cases.push(match name {
             "adopt" => Case {
-                before: &["RPUSH qa:i:3 A1"],
+                before: &["HSET qa:i 3 1", "RPUSH qa:i:3 A1"],
                 keys: "leases qa:i:3",
                 args: "x:1:q",
                 jobs: &["A1"],
