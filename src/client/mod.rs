@@ -10,6 +10,7 @@
 
 mod error;
 mod job;
+mod journal_error;
 mod link;
 mod payload;
 mod reckoning;
