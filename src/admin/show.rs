@@ -13,7 +13,8 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::{
-    Database, Error,
+    database::Database,
+    error::Error,
     format::Format,
     nodes, progress,
     session::Session,
