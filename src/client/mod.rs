@@ -54,7 +54,7 @@ pub use self::{
     outbox::{Outbox, OutboxOptions},
     pool::{ClientPool, PoolOptions, PooledClient},
     progress::Progress,
-    typed::{Job, Push},
+    typed::{Job, JobType, Push},
 };
 pub(crate) use hooks::LocalHook;
 pub(crate) use spelling::Spelling;

@@ -6,15 +6,19 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::call::Handler;
 use super::cancel::CancelState;
-use super::context::Run;
+use super::context::{Ctx, JobInfo, Run};
+use super::error::JobError;
 use super::middleware::{Layer, Next};
+use super::policy::RetryPolicy;
 use super::pool::{FuturePool, Started, caught};
+use super::result::Converted;
 use super::services::Services;
-use super::{Ctx, Handler, JobError, JobInfo, RetryPolicy};
 use crate::job::Args;
 use crate::job::args::ArgsError;
 use crate::job::failure::CLASS_BAD_ARGUMENTS;
+use crate::job::history::Keep;
 use crate::job::retry::retries_in;
 
 /// One registered job.
@@ -32,6 +36,8 @@ pub(crate) struct Entry {
     pub(super) retries: Option<u32>,
     /// How long a run may take.
     pub(crate) timeout: Option<Duration>,
+    /// What its payload keeps of its failures.
+    pub(crate) keep: Keep,
 }
 
 /// What a handler receives about a job; none of it has been copied yet.
@@ -75,8 +81,8 @@ pub(super) struct Bound<S, H: Handler<S, M>, M> {
     pub(super) handler: H,
     /// Middleware around this job alone, inside that of all jobs.
     pub(super) layers: Vec<Layer<S>>,
-    pub(super) pool: FuturePool<H::Future>,
-    pub(super) layered: FuturePool<Next>,
+    pub(super) pool: FuturePool<H::Future, H::Kind>,
+    pub(super) layered: FuturePool<Next, Converted>,
 }
 
 impl<S: 'static, M, H: Handler<S, M>> AnyHandler for Bound<S, H, M> {

@@ -9,6 +9,7 @@ use super::ledger::Report;
 use super::state::Shard;
 use crate::handler::{JobError, course};
 use crate::job::failure::CLASS_UNKNOWN_JOB;
+use crate::job::history::FailedRun;
 use crate::job::left::left_since;
 use crate::job::retry::with_default_retries;
 use crate::job::{
@@ -40,7 +41,10 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
         course: course(shard.handlers().policy(entry), error, history, fastrand::f64()),
     };
     let attempt = history.attempt;
-    match decide(raw, history, &plan, &info, FailureTimes::at(shard.ledger().stamp(shard.clock().now()))) {
+    let now = shard.ledger().stamp(shard.clock().now());
+    let kept = FailedRun { at: now, attempt, error: &info, backtrace: error.backtrace() };
+    let fate = decide(raw, history, &plan, &info, FailureTimes::at(now));
+    match fate.map(|fate| fate.keeping(shard.handlers().keep(entry), &kept)) {
         Ok(Fate::Retry { at: score, payload }) => {
             failures::tell(shard, (queue, raw), failed, error, Sequel::Retry);
             if leaves_realm(shard, plan.retry_queue) {
@@ -86,7 +90,8 @@ pub(super) fn unknown(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
     {
         return;
     }
-    let error = JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {}", failed.name));
+    let error =
+        JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {}", failed.name));
     failure(shard, batch, at, failed, &error);
 }
 
@@ -96,6 +101,7 @@ fn leave(shard: &Shard, batch: &Batch, at: usize, within: Duration, failed: &Fai
     let (queue, schema) = (&*shard.queue(batch.queue).name, shard.options().schema);
     let raw = batch.payload(at);
     // A new stamp for each, so jobs of equal bytes stay apart.
+    let attempt = history.attempt;
     let now = shard.ledger().stamp(shard.clock().now());
     let since = left_since(schema, raw, now, within).unwrap_or(now);
     if now - since >= within.as_secs_f64() {
@@ -120,6 +126,7 @@ fn leave(shard: &Shard, batch: &Batch, at: usize, within: Duration, failed: &Fai
 pub(super) fn bad(shard: &Shard, batch: &Batch, at: usize, reason: &BadPayload) {
     let queue = &*shard.queue(batch.queue).name;
     let raw = batch.payload(at);
+    let attempt = history.attempt;
     let now = shard.ledger().stamp(shard.clock().now());
     tracing::warn!(queue, bytes = raw.len(), %reason, "a payload is not a job and goes to the dead set");
     let payload = bury_unparsable(shard.options().schema, raw, reason, queue, now);
