@@ -40,12 +40,21 @@ pub(crate) struct Entry {
     pub(crate) keep: Keep,
 }
 
+/// Which run of which job: what a span, a failure and a context name. Nothing of it is copied.
+#[derive(Clone, Copy)]
+pub(crate) struct JobRef<'a> {
+    pub(crate) name: &'a str,
+    /// Empty if the payload has none.
+    pub(crate) jid: &'a str,
+    /// The queue it was taken from.
+    pub(crate) queue: &'a str,
+    /// 0 for the first run.
+    pub(crate) attempt: u32,
+}
+
 /// What a handler receives about a job; none of it has been copied yet.
 pub(crate) struct Call<'a, 'p> {
-    pub(crate) name: &'a str,
-    pub(crate) jid: &'a str,
-    pub(crate) queue: &'a str,
-    pub(crate) attempt: u32,
+    pub(crate) job: JobRef<'a>,
     /// As read from the payload.
     pub(crate) retries: u32,
     /// What applies if the payload names none.
@@ -87,7 +96,8 @@ pub(super) struct Bound<S, H: Handler<S, M>, M> {
 
 impl<S: 'static, M, H: Handler<S, M>> AnyHandler for Bound<S, H, M> {
     fn start(&self, mut call: Call<'_, '_>, timeout: Option<Duration>) -> Started {
-        let Call { name, jid, queue, attempt, retries, default_retries, payload, now, ref mut args } = call;
+        let Call { job, retries, default_retries, payload, now, ref mut args } = call;
+        let JobRef { name, jid, queue, attempt } = job;
         // Created when the context is requested.
         let run: OnceCell<Rc<Run>> = OnceCell::new();
         let ctx = || {

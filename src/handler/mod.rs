@@ -91,7 +91,7 @@ pub use send_ctx::SendCtx;
 pub use tokio_jobs::TokioHandler;
 pub use typed::JobHandler;
 
-pub(crate) use entry::{Call, Entry};
+pub(crate) use entry::{Call, Entry, JobRef};
 pub(crate) use handlers::{Handlers, TearDown};
 pub(crate) use policy::course;
 pub(crate) use pool::{JobFuture, Started, panicked};

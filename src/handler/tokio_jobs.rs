@@ -200,7 +200,7 @@ mod tests {
     use glommio::LocalExecutor;
 
     use super::*;
-    use crate::handler::{Call, Handlers, Started};
+    use crate::handler::{Call, Handlers, JobRef, Started};
     use crate::io::timer;
     use crate::job::Parser;
     use crate::job::failure::{CLASS_BAD_ARGUMENTS, CLASS_PANIC};
@@ -210,10 +210,7 @@ mod tests {
         let parsed = parser.parse(&payload).unwrap();
         let entry = handlers.find(parsed.name).unwrap();
         let call = Call {
-            name: parsed.name,
-            jid: "j",
-            queue: "q",
-            attempt: 4,
+            job: JobRef { name: parsed.name, jid: "j", queue: "q", attempt: 4 },
             retries: 5,
             default_retries: 0,
             payload: &payload,

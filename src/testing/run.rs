@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::client::{LocalClient, NewJob, Pushed};
-use crate::handler::{Call, Entry, Handlers, JobError, JobResult, Registry, Started, course};
+use crate::handler::{Call, Entry, Handlers, JobError, JobRef, JobResult, Registry, Started, course};
 use crate::job::failure::{CLASS_BAD_PAYLOAD, CLASS_TIMEOUT, CLASS_UNKNOWN_JOB};
 use crate::job::history::FailedRun;
 use crate::job::retry::{next_attempt, with_default_retries};
@@ -173,7 +173,8 @@ impl<S: 'static> Runner<S> {
             None => Err(JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {name}"))),
             Some(entry) => {
                 let (now, args) = (Instant::now(), parsed.args);
-                let call = Call { name, jid, queue, attempt, retries, default_retries, payload, now, args };
+                let job = JobRef { name, jid, queue, attempt };
+                let call = Call { job, retries, default_retries, payload, now, args };
                 started(entry, call).await
             }
         };
