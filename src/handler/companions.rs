@@ -28,8 +28,8 @@ use thread_priority::unix::{
 };
 use thread_priority::{ThreadPriority, thread_native_id};
 
+use super::error::{JobError, JobResult};
 use super::pool::caught;
-use super::{JobError, JobResult};
 use crate::io::permits::Permits;
 use crate::job::failure::CLASS_COMPANION;
 use crate::limits::io::{COMPANION_QUEUE_JOBS_MAX, COMPANION_THREADS, COMPANION_WAITING_MAX};

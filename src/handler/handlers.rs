@@ -9,9 +9,12 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::entry::Entry;
+use super::error::{JobError, JobResult};
+use super::middleware::Next;
+use super::policy::RetryPolicy;
 use super::pool::caught;
 use super::services::Services;
-use super::{JobError, JobResult, Next, RetryPolicy};
+use crate::job::history::Keep;
 use crate::job::{DeadJob, FailedJob};
 use crate::limits::{JOB_NAMES_BYTES_MAX, JOB_NAMES_MAX, TEAR_DOWN_TIMEOUT};
 use crate::timeout::within;
@@ -23,6 +26,7 @@ pub(crate) struct Handlers {
     pub(super) on_failure: Vec<Box<FailureHook>>,
     pub(super) on_stop: Vec<StopHook>,
     pub(super) default_timeout: Option<Duration>,
+    pub(super) default_keep: Keep,
     /// The retries of a job for which neither its payload nor its entry names a number.
     pub(super) default_retries: u32,
     services: Rc<Services>,
@@ -45,6 +49,7 @@ impl Handlers {
             on_failure: Vec::new(),
             on_stop: Vec::new(),
             default_timeout: None,
+            default_keep: Keep::default(),
             default_retries: 0,
             services,
             unknown: RetryPolicy::gem(),
@@ -58,6 +63,7 @@ impl Handlers {
         for (number, (_, entry)) in (0..).zip(entries) {
             entry.number = number;
             entry.timeout = entry.timeout.or(self.default_timeout);
+            entry.keep = entry.keep.or(self.default_keep);
         }
         self
     }
@@ -94,6 +100,11 @@ impl Handlers {
     /// How many retries a job has if its payload names no number.
     pub(crate) fn retries(&self, entry: Option<&Entry>) -> u32 {
         entry.and_then(|entry| entry.retries).unwrap_or(self.default_retries)
+    }
+
+    /// What is kept of a job's failures.
+    pub(crate) fn keep(&self, entry: Option<&Entry>) -> Keep {
+        entry.map_or(self.default_keep, |entry| entry.keep)
     }
 
     /// When a failed job runs again.
