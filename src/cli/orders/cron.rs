@@ -8,7 +8,6 @@ use super::enqueue::{json_array, retries};
 use super::value::{job_name, moment, span, usage};
 use crate::admin::Format;
 use crate::admin::cron::CronAction;
-use crate::cli::command::{FIND_REDIS, with_flags};
 use crate::client::NewJob;
 use crate::config::GivenUrl;
 use crate::cron::{CatchUp, CronEntry, CronError};
@@ -126,10 +125,9 @@ struct AddArgs {
     replace: bool,
 }
 
-/// The subcommand, whose own subcommands find Redis by the same flags.
+/// The subcommand, with its own subcommands.
 pub(in crate::cli) fn command() -> Command {
-    let cron = CronArgs::augment_args(Command::new(CRON)).after_help(HELP);
-    cron.mut_subcommands(|command| with_flags(command, FIND_REDIS))
+    CronArgs::augment_args(Command::new(CRON)).after_help(HELP)
 }
 
 impl CronOrder {
