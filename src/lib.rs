@@ -268,6 +268,7 @@ mod store;
 // L4 api
 mod acts;
 pub mod client;
+pub mod cron;
 mod handler;
 pub mod io;
 mod mesh;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 mod clients;
+mod cron;
 mod fleet;
 mod handlers;
 mod held;
@@ -20,6 +21,7 @@ mod stop;
 mod unknown;
 
 pub use clients::*;
+pub use cron::*;
 pub use fleet::*;
 pub use handlers::*;
 pub use held::*;

@@ -199,6 +199,26 @@ pub enum Error {
         /// Of how many.
         of: usize,
     },
+    /// A periodic job is not changed.
+    #[error("cron {name}: {cause}")]
+    Cron {
+        /// Its name.
+        name: String,
+        /// Why.
+        cause: String,
+    },
+    /// Others change the entry all the time.
+    #[error("cron {name}: others change it all the time; try again")]
+    CronBusy {
+        /// Its name.
+        name: String,
+    },
+    /// The queue of a periodic job has a key of another type.
+    #[error("cron {name}: the key of its queue is not a list; fix or remove it")]
+    CronHeld {
+        /// Its name.
+        name: String,
+    },
     /// Redis could not be reached.
     #[error(transparent)]
     Connect(#[from] net::Error),
@@ -239,6 +259,9 @@ impl Error {
             | Self::Cancel { .. }
             | Self::NoProcess { .. }
             | Self::Unsteered { .. }
+            | Self::Cron { .. }
+            | Self::CronBusy { .. }
+            | Self::CronHeld { .. }
             | Self::NobodyListens { .. }
             | Self::Connect(_)
             | Self::Survey(_)

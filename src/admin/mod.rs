@@ -19,6 +19,7 @@ pub(crate) mod top;
 // Acting.
 pub(crate) mod act;
 pub(crate) mod cancel;
+pub(crate) mod cron;
 pub(crate) mod prune;
 pub(crate) mod steer;
 

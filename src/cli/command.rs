@@ -179,7 +179,7 @@ pub(super) fn flags(matches: &ArgMatches) -> Result<Raw, Error> {
 
 /// The command with the flags by which it finds Redis.
 pub(super) fn with_redis(command: Command) -> Command {
-    with_flags(command, FIND_REDIS)
+    with_flags(command, FIND_REDIS).mut_subcommands(|command| with_flags(command, FIND_REDIS))
 }
 
 /// The command with these flags of the worker.

@@ -14,6 +14,7 @@ use super::middleware::Next;
 use super::policy::RetryPolicy;
 use super::pool::caught;
 use super::services::Services;
+use crate::cron::CronEntry;
 use crate::job::history::Keep;
 use crate::job::{DeadJob, FailedJob};
 use crate::limits::{JOB_NAMES_BYTES_MAX, JOB_NAMES_MAX, TEAR_DOWN_TIMEOUT};
@@ -29,6 +30,7 @@ pub(crate) struct Handlers {
     pub(super) default_keep: Keep,
     /// The retries of a job for which neither its payload nor its entry names a number.
     pub(super) default_retries: u32,
+    pub(super) periodic: Vec<CronEntry>,
     services: Rc<Services>,
     /// The policy for jobs without a registered handler.
     unknown: RetryPolicy,
@@ -51,6 +53,7 @@ impl Handlers {
             default_timeout: None,
             default_keep: Keep::default(),
             default_retries: 0,
+            periodic: Vec::new(),
             services,
             unknown: RetryPolicy::gem(),
         }
@@ -81,6 +84,11 @@ impl Handlers {
         let bytes: usize = names.iter().map(|name| name.len()).sum();
         let fits = names.len() <= JOB_NAMES_MAX && bytes <= JOB_NAMES_BYTES_MAX;
         fits.then(|| names.into_iter().map(str::to_owned).collect())
+    }
+
+    /// The periodic jobs that it declares.
+    pub(crate) fn periodic(&self) -> &[CronEntry] {
+        &self.periodic
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Entry> {

@@ -17,6 +17,7 @@ use super::middleware::{Next, layer};
 use super::pool::FuturePool;
 use super::result::IntoJobResult;
 use crate::client::{InvalidJob, NewJob};
+use crate::cron::{CronEntry, Origin};
 use crate::job::{DeadJob, FailedJob};
 
 /// The handlers of one core, by job name, around the state they share.
@@ -152,6 +153,54 @@ impl<S: 'static> Registry<S> {
     #[track_caller]
     pub fn default_backtrace(mut self, lines: usize) -> Self {
         self.handlers.default_keep.backtrace_lines = Some(checked_backtrace(lines));
+        self
+    }
+
+    /// Declares a periodic job: `job` is pushed at each tick of the schedule, once in the whole fleet, whichever of its
+    /// processes runs. It is called what its job is called; for another name, and more options, see
+    /// [`periodic`](Self::periodic).
+    ///
+    /// ```
+    /// use jiggler_uring::{NewJob, Registry};
+    ///
+    /// async fn report(kind: String) {
+    ///     println!("{kind}");
+    /// }
+    ///
+    /// let job = NewJob::new("Report", &["daily"])?;
+    /// let registry = Registry::new(()).job("Report", report).cron("0 3 * * *", "Europe/Berlin", job);
+    /// # drop(registry);
+    /// # Ok::<_, jiggler_uring::client::InvalidJob>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the schedule, the zone or the job is refused ([`CronError`](crate::cron::CronError)), or the name is declared
+    /// already.
+    #[must_use]
+    #[track_caller]
+    pub fn cron(self, schedule: &str, zone: &str, job: NewJob) -> Self {
+        let name = job.name().to_owned();
+        let entry = CronEntry::new(&name, schedule, zone, job);
+        let refused = entry.as_ref().err().map(ToString::to_string);
+        assert!(refused.is_none(), "periodic job {name}: {}", refused.unwrap_or_default());
+        match entry {
+            Ok(entry) => self.periodic(entry),
+            Err(_) => self,
+        }
+    }
+
+    /// Declares a periodic job. It is stored when a worker starts and takes the place of the one that the last deployment
+    /// declared under its name, whose next tick it keeps if the schedule is the same. It goes when no process declares it
+    /// any more.
+    ///
+    /// # Panics
+    /// If its name is declared already.
+    #[must_use]
+    #[track_caller]
+    pub fn periodic(mut self, entry: CronEntry) -> Self {
+        let is_new = self.handlers.periodic.iter().all(|other| other.name() != entry.name());
+        assert!(is_new, "periodic job {} is declared twice; give one of them another name", entry.name());
+        self.handlers.periodic.push(entry.with_origin(Origin::Code));
         self
     }
 

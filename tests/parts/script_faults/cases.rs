@@ -1,5 +1,6 @@
 //! Calls of all scripts, each with the keys that it finds.
 
+use jiggler_uring::internal::store::cron;
 use jiggler_uring::internal::store::scripts::Script;
 
 /// One call of a script, and the keys that it finds.
@@ -187,17 +188,43 @@ pub(super) fn cases() -> Vec<Case> {
         },
         Case {
             before: &["ZADD retries 1 A1 2 A2 3 A3", "ZADD scheduled 1 A4", "LPUSH qa A9"],
-            keys: "lead retries scheduled",
+            keys: "lead retries scheduled ticks",
             args: "500 a q 100000 60 50 me 1000 1 1000 0 0 '' '' ''",
             jobs: &["A1", "A2", "A3", "A4", "A9"],
             ..Case::of(Script::Due, "due")
         },
         Case {
             before: &[r#"ZADD retries 1 A1 2 {"name":"A2","retry_at":2.0,"left_until":2.0}"#, "LPUSH qa A9"],
-            keys: "lead retries scheduled",
+            keys: "lead retries scheduled ticks",
             args: "500 a q 100000 60 50 me 1000 1 1000 0 0 '' '' ''",
             jobs: &["A1", r#"{"name":"A2","retry_at":2.0,"left_until":2.0}"#, "A9"],
             ..Case::of(Script::Due, "due of one left to others")
+        },
+        Case {
+            before: &[
+                "HSET entries e {} f {} g {}",
+                "ZADD ticks 1 e 2 f 3 g",
+                "HSET runs e {}",
+                "LPUSH qa A9",
+            ],
+            keys: "ticks entries runs holders leases",
+            // A tick with two jobs, which are nowhere before, an entry that is put aside, and a new one with a holder.
+            args: "100 100 1000 e {} 1 1 '' '' 9 ran '' qa 2 A1 A2 f * 2 '' '' '' - '' '' q 0 \
+                   n '' '' '' '' {\"n\":1} 5 {} me qb 0",
+            jobs: &["A9"],
+            ..Case::from("cron: claim, put aside and declare", cron::source().to_owned())
+        },
+        Case {
+            before: &[
+                "HSET entries e {} f {}",
+                "ZADD ticks 1 e 2 f",
+                "HSET runs e {} f {}",
+                "HSET holders e gone",
+            ],
+            keys: "ticks entries runs holders leases",
+            args: "100 100 1000 e {} 1 1 1 '' 9 ran '' qa 1 A1 f {} * '' '' - '' '' '' q 0",
+            jobs: &[],
+            ..Case::from("cron: forget and remove", cron::source().to_owned())
         },
         Case { before: &["SET lead me"], keys: "lead", args: "me", ..Case::of(Script::Resign, "resign") },
         Case {
