@@ -118,7 +118,7 @@ chaos: deps
 	@cargo build --locked --quiet --example misbehaving_jobs
 	@cargo test --locked --quiet --test chaos_long
 
-FUZZ_TARGETS := resp replies payload amend config url keys
+FUZZ_TARGETS := resp replies payload amend config cron url keys
 FUZZ_TARGET := $(FUZZ_TARGETS)
 FUZZ_SECONDS := 60
 # Inputs beyond this size find nothing that smaller ones do not, and take their time.

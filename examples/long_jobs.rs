@@ -115,7 +115,7 @@ fn main() -> ExitCode {
     jiggler_uring::worker(|core| async move {
         Registry::new(App::default())
             .job("Import", import)
-            .handle(import_row)
+            .job(ImportRow::JOB, import_row)
             .job("Fetch", options(fetch).timeout(Duration::from_millis(200)))
             .job("Watch", watch)
             .job("Crawl", crawl)

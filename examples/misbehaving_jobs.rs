@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use jiggler_uring::io::timer;
-use jiggler_uring::{Ctx, JobError, JobResult, Registry};
+use jiggler_uring::{Ctx, JobError, JobResult, Registry, options};
 use serde::{Deserialize, Deserializer};
 
 /// Counts the jobs that ran to completion on this core.
@@ -93,7 +93,8 @@ fn main() -> ExitCode {
             .job("PanicInDrop", panic_in_drop)
             .job("Abort", abort)
             .job("KeepCore", keep_core)
-            .blocking("PanicAside", panic_aside)
+            // Kept in its payload, for `show JID`.
+            .blocking("PanicAside", options(panic_aside).history(2).backtrace(60))
             .job("Count", count);
         // A worker that cannot be built ends before it takes a job: 2 for a mistake, 1 for what may heal.
         match std::env::var("MISTAKE").as_deref() {

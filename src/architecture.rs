@@ -53,7 +53,7 @@
 //! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] [`logging`] `server` [`testing`] | the program |
 //! | 6 documents | `architecture` | this page |
 //! | 5 runtime | `shard` `control`, `admin` `web` | running jobs; lease, recovery; the command line; metrics, probes |
-//! | 4 api | `handler` [`client`] [`io`] `mesh` | what users write and call; pushing jobs; messages between executors |
+//! | 4 api | `handler` [`client`] [`cron`] [`io`] `mesh` | what users write; pushing jobs; messages between executors |
 //! | 4 operators | `view` `acts` | what operators see and do: models and steps, without text or connection |
 //! | 3 store | `store` | every Redis command and script |
 //! | 2 transport | `net`: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster; `timeout` | sockets; limited waits |
@@ -81,6 +81,8 @@
 //! | waiter | the connection that blocks in Redis for one queue while its shard is idle |
 //! | lease, fence, reaper | a process's claim to its jobs; the mark that ends it; what puts the jobs of the dead back |
 //! | lead | the right of one process in a fleet to do what only one should do |
+//! | entry, tick | a periodic job as it is stored; a time at which it should run (`cron`) |
+//! | holder | a process that declares an entry; the entry goes with the last of them |
 //! | realm | keys that live together: all those of a single Redis, or in a cluster those of one queue |
 //! | lane, crew | in a cluster a shard for one queue; the lanes of one core |
 //! | duty | what control does in one realm |
@@ -113,6 +115,9 @@
 //! - P8: A shard does not hold a job unstarted that cannot start within milliseconds. (engine/queues.rs, cases/stop.rs)
 //! - P9: What Ruby programs read stays correct: summary, heartbeat, retry and dead entries, counters. (parts/golden.rs,
 //!   engine/heartbeat.rs)
+//!
+//! A tick of a periodic job is pushed once, by the script that claims it by Redis's clock; no promise has a number for that.
+//! (parts/cron_fleet.rs, engine/cron.rs)
 //!
 //! # Invariants
 //!
@@ -153,6 +158,10 @@
 //!   might run it at once; if every poller is off it stays there.
 //! - With a `stats_interval` above 10 s a killed worker is called dead only after two of them; in a cluster its heartbeat
 //!   stays until it expires.
+//! - Runs of a periodic job may overlap: nothing holds a tick back while the job of the last one still runs. An entry that
+//!   no living process declares is shown until its next tick. A process that was stopped
+//!   for hours may push one tick late that
+//!   `catch_up: none` would have left out, if nobody else has claimed it. `summary` does not show the entries.
 //! - A script that moves one payload of 8 MB holds Redis up for 50 to 130 ms; a plain `RPOP` of it takes 26.
 //! - Burying a payload of hundreds of megabytes stalls its shard and then Redis for seconds (one of 400 MB took 75 s in a
 //!   debug build on a busy machine): its base64 is made, sent and stored at once.
@@ -176,6 +185,7 @@
 //! [`builtin`]: crate::builtin
 //! [`client`]: crate::client
 //! [`config`]: crate::config
+//! [`cron`]: crate::cron
 //! [`io`]: crate::io
 //! [`logging`]: crate::logging
 //! [`testing`]: crate::testing

@@ -72,7 +72,7 @@
 //!     Ok(())
 //! }
 //!
-//! let registry = Registry::new(()).handle(send_mail); // name and options are those of the type
+//! let registry = Registry::new(()).job(SendMail::JOB, send_mail); // name and options are those of the type
 //! # drop(registry);
 //!
 //! fn welcome(client: &mut jiggler_uring::Client) -> Result<String, jiggler_uring::client::Error> {
@@ -83,10 +83,10 @@
 //!
 //! # Errors and retries
 //!
-//! A handler returns nothing, or a `Result`. Its error may be any error type, text, an `anyhow::Error`: see [`JobError`],
-//! which also says under which class an error is stored. While the job has retries left, it runs again after 16, 31, 96, …
-//! seconds, as with the gem, or by a [`RetryPolicy`]; then it goes to the dead set, where a person finds it (`jobs dead`,
-//! `retry`). A handler that knows better gives a verdict:
+//! A handler returns nothing, or a `Result`. Its error may be any error type, text, a box, an `anyhow::Error`: see
+//! [`JobError`], which also says under which class an error is stored. While the job has retries left, it runs again after
+//! 16, 31, 96, … seconds, as with the gem, or by a [`RetryPolicy`]; then it goes to the dead set, where a person finds it
+//! (`jobs dead`, `retry`). A handler that knows better gives a verdict:
 //!
 //! ```
 //! use std::time::Duration;
@@ -269,6 +269,7 @@ mod store;
 // L4 api
 mod acts;
 pub mod client;
+pub mod cron;
 mod handler;
 pub mod io;
 mod mesh;
@@ -341,13 +342,13 @@ mod wait;
 
 #[cfg(feature = "tokio")]
 pub use client::TokioClient;
-pub use client::{Client, ClientPool, Job, LocalClient, NewJob, Outbox, Progress};
+pub use client::{Client, ClientPool, Job, JobType, LocalClient, NewJob, Outbox, Progress};
 #[cfg(feature = "tokio")]
 pub use handler::TokioHandler;
 pub use handler::{
     BlockingHandler, CancelFlag, CompanionPriority, Ctx, Enqueued, Exponential, Handler, IntoJobResult,
-    JobError, JobHandler, JobInfo, JobResult, Next, NotShared, Registry, Rest, RetryPolicy, SendCtx, Verdict,
-    WithOptions, options, yield_if_needed,
+    JobError, JobHandler, JobInfo, JobKey, JobResult, Next, NotShared, Registry, Rest, RetryPolicy, SendCtx,
+    Verdict, WithOptions, options, yield_if_needed,
 };
 /// A struct as a job, by its attributes; see the trait [`Job`](trait@Job).
 pub use jiggler_uring_derive::Job;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 mod clients;
+mod cron;
 mod fleet;
 mod handlers;
 mod held;
@@ -21,6 +22,7 @@ mod unknown;
 mod web;
 
 pub use clients::*;
+pub use cron::*;
 pub use fleet::*;
 pub use handlers::*;
 pub use held::*;

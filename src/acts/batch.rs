@@ -6,7 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, Steps, To, action::Action, scene::Scene, size};
+use super::{
+    action::Action,
+    scene::Scene,
+    size,
+    steps::{Error, Steps, To},
+};
 use crate::{
     job::{
         failure::{CLASS_KILLED, ErrorInfo},

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use super::{ActProgress, Error, Steps, To, size};
+use super::{
+    size,
+    steps::{ActProgress, Error, Steps, To},
+};
 use crate::{
     job::{Parser, Schema},
     limits::ENTRIES_PER_CALL,

@@ -5,11 +5,11 @@
 //! in no set and no queue and is never touched: cancelling is another act.
 
 use super::{
-    ActProgress, Error, Steps, To,
     action::Action,
     batch::{Batch, Outcome},
     scene::Scene,
     size,
+    steps::{ActProgress, Error, Steps, To},
 };
 use crate::{
     job::Parser,

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ActProgress, Error, Steps, To};
+use super::steps::{ActProgress, Error, Steps, To};
 use crate::{
     foreign::Foreign,
     resp::{Reply, Requests},

@@ -1,6 +1,6 @@
 //! How many entries a place has.
 
-use super::{Error, Steps, To};
+use super::steps::{Error, Steps, To};
 use crate::{
     resp::{Reply, Requests},
     store::{

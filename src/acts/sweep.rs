@@ -6,11 +6,11 @@
 //! it again to find these.
 
 use super::{
-    ActProgress, Error, Steps, To,
     action::Action,
     batch::{Batch, Outcome},
     scene::Scene,
     size,
+    steps::{ActProgress, Error, Steps, To},
 };
 use crate::{
     job::Parser,

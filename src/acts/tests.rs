@@ -7,6 +7,7 @@ use super::{
     action::{Action, Excess},
     batch::Batch,
     pick::{End, Pick},
+    steps::ActProgress,
     sweep::{Mission, Sweep},
     *,
 };

@@ -9,8 +9,9 @@ mod unserved;
 use std::{collections::BTreeMap, io::Write};
 
 use super::{
-    Database, Error,
     confirm::Confirmation,
+    database::Database,
+    error::Error,
     nodes,
     session::Session,
     table::printable,

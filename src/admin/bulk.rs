@@ -24,8 +24,9 @@ use self::{
     source::{Chunk, Event, Lines},
 };
 use super::{
-    Database, Error,
+    database::Database,
     enqueue::Due,
+    error::Error,
     ticker::{Ticker, rate},
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Database, Error};
+use super::{database::Database, error::Error};
 use crate::client;
 
 /// Asks every worker to end the job with this jid, and reports how many were asked. Whether one of them runs it shows in

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use super::Error;
+use super::error::Error;
 
 /// Whether the user has already agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

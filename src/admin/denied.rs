@@ -1,6 +1,6 @@
 //! A command that Redis denied its user: which right is missing, and the line that grants it.
 
-use super::{Database, Error};
+use super::{database::Database, error::Error};
 use crate::{
     client,
     net::{self, blocking::BlockingConnection, error::HandshakeError},

@@ -5,7 +5,7 @@ use std::{fmt, io::Write, iter, time::Duration};
 
 use serde_json::value::RawValue;
 
-use super::{Database, Error, hint};
+use super::{database::Database, error::Error, hint};
 use crate::{
     client::{self, Client, InvalidJob, NewJob},
     ids,

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::Error;
+use super::error::Error;
 
 /// The form in which the state is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

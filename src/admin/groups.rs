@@ -6,9 +6,9 @@
 use std::io::Write;
 
 use super::{
-    Error,
+    error::Error,
     format::{Format, write_json},
-    jobs::{self, Head},
+    page::{Head, drive, said},
     session::Session,
     span::moment,
     table::{self, Align},
@@ -36,7 +36,7 @@ pub(super) fn groups(
     let mut look = Look::new(query, schema, sessions.len());
     let mut parser = Parser::new(schema);
     let mut groups = Groups::default();
-    jobs::drive(sessions, &mut look, |_, entry| {
+    drive(sessions, &mut look, |_, entry| {
         groups.add(&JobEntry::new(&query.place, entry, &mut parser));
         Ok(())
     })?;
@@ -52,7 +52,7 @@ pub(super) fn groups(
             return write_json(&Grouped { head, examined, next_skip, groups, others }, out);
         }
     }
-    writeln!(out, "{}", jobs::said(query, &look))?;
+    writeln!(out, "{}", said(query, &look))?;
     Ok(())
 }
 

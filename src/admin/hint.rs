@@ -5,7 +5,7 @@
 //! none: a producer need not have the right to look for processes, and being denied would show in the log of Redis. Ruby
 //! servers, and processes with very many handlers, do not say what they run.
 
-use super::{Database, Error, nodes};
+use super::{database::Database, error::Error, nodes};
 use crate::{
     foreign::Foreign,
     limits::{HINT_LOOKS_MAX, HINT_QUEUES_MAX},

@@ -9,14 +9,19 @@
 //! and `next_skip`: where to continue, or null at the end. Each job is written as it is read, so that large payloads do not
 //! accumulate.
 
-use std::{borrow::Cow, io::Write};
+use std::io::Write;
 
-use serde::Serialize;
-
-use super::{Database, Error, format::Format, groups, job_rows, session::Session, table, ticker::Ticker};
+use super::{
+    database::Database,
+    error::Error,
+    format::Format,
+    groups, job_rows,
+    page::{Head, drive, said},
+    session::Session,
+    table,
+};
 use crate::{
-    acts::look::{Look, Query, Reached},
-    store::entries::{Entry, Order, Place},
+    acts::look::{Look, Query},
     time::unix_now,
     view::entry::JobEntry,
 };
@@ -90,68 +95,6 @@ fn write_json_head(query: &Query, total: u64, out: &mut dyn Write) -> Result<(),
     let head = serde_json::to_string(&Head::of(query, total)).map_err(std::io::Error::from)?;
     write!(out, "{},\"jobs\":[", head.trim_end_matches('}'))?;
     Ok(())
-}
-
-/// The members with which the JSON of a page begins.
-#[derive(Serialize)]
-pub(super) struct Head<'q> {
-    place: &'static str,
-    queue: Option<Cow<'q, str>>,
-    total: u64,
-    skip: u64,
-}
-
-impl<'q> Head<'q> {
-    pub(super) fn of(query: &'q Query, total: u64) -> Self {
-        let (place, queue) = match &query.place {
-            Place::Queue(queue) => ("queue", Some(queue.exact())),
-            Place::Set(set) => (set.word(), None),
-        };
-        Self { place, queue, total, skip: query.skip }
-    }
-}
-
-/// Runs the look to its end, and passes each job found, with the number of all entries, to `show`.
-pub(super) fn drive(
-    sessions: &mut [Session],
-    look: &mut Look<'_>,
-    mut show: impl FnMut(u64, &Entry) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let mut ticker = Ticker::new();
-    while let Some(session) = look.realm().and_then(|realm| sessions.get_mut(realm)) {
-        session.step(look)?;
-        for entry in look.take() {
-            show(look.reached().total, &entry)?;
-        }
-        let progress = look.progress();
-        ticker.tell(|_| format!("examined {} of {} entries", progress.seen, progress.of));
-    }
-    Ok(())
-}
-
-/// The last line: how many, of how many, and where to continue.
-pub(super) fn said(query: &Query, look: &Look<'_>) -> String {
-    let Reached { total, examined, shown, .. } = look.reached();
-    let place = &query.place;
-    let order = match query.order {
-        Order::Newest => "newest first",
-        Order::Oldest => "oldest first",
-    };
-    let mut said = if query.groups && total > 0 {
-        format!("{shown} jobs of {examined} examined of {total} in {place}")
-    } else if total == 0 {
-        format!("no jobs in {place}")
-    } else if examined == 0 {
-        format!("nothing there: {place} has {total} jobs")
-    } else if query.filter.is_empty() {
-        format!("{} to {} of {total} in {place}, {order}", query.skip + 1, query.skip + examined)
-    } else {
-        format!("{shown} found in {examined} examined of {total} in {place}, {order}")
-    };
-    if let Some(skip) = look.next_skip() {
-        said.push_str(&format!("; continue with --skip {skip}"));
-    }
-    said
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Visits every server there is: the one of a url, or in a Redis Cluster each primary, one after the other.
 
-use super::{Database, Error};
+use super::{database::Database, error::Error};
 use crate::{
     limits::CLUSTER_PRIMARIES_MAX,
     net::{

@@ -6,7 +6,8 @@
 use std::io::Write;
 
 use super::{
-    Database, Error,
+    database::Database,
+    error::Error,
     format::{Format, write_json},
     nodes,
     span::span,

@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use super::{
-    Database, Error,
+    database::Database,
+    error::Error,
     format::{Format, write_json},
     span::span,
     table::printable,

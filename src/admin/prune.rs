@@ -7,7 +7,8 @@
 use std::io::Write;
 
 use super::{
-    Database, Error, confirm::Confirmation, nodes, session::Session, table::printable, ticker::Ticker,
+    confirm::Confirmation, database::Database, error::Error, nodes, session::Session, table::printable,
+    ticker::Ticker,
 };
 use crate::{
     acts::prune::{Found, Prune, Site, What, named},

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Database, Error, nodes};
+use super::{database::Database, error::Error, nodes};
 use crate::{
     acts::{self, Scene, Size, Steps, To, prune::Site},
     job::Schema,

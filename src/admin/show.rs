@@ -13,7 +13,8 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::{
-    Database, Error,
+    database::Database,
+    error::Error,
     format::Format,
     nodes, progress,
     session::Session,
@@ -25,7 +26,10 @@ use crate::{
     acts::look::{Look, Query},
     client::Progress,
     foreign::neutral,
-    job::{MemberNames, Parser, Schema},
+    job::{
+        FAILURE_BACKTRACE, FAILURE_HISTORY, MemberNames, Parser, Schema,
+        history::{KeptFailure, failures},
+    },
     limits::{RUNNING_JID_BYTES, SHOW_PLACES_MAX, SHOW_TEXT_CHARS_MAX, SHOW_WAIT, TOP_PROCESSES_MAX},
     net::blocking::BlockingConnection,
     resp::Requests,
@@ -245,7 +249,7 @@ fn text(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
 }
 
 /// Members that have a line of their own, in another order than in the payload.
-fn known(names: &MemberNames) -> [&'static str; 10] {
+fn known(names: &MemberNames) -> [&'static str; 11] {
     [
         names.name,
         names.jid,
@@ -257,6 +261,7 @@ fn known(names: &MemberNames) -> [&'static str; 10] {
         names.retried_at,
         names.error_class,
         names.error_message,
+        FAILURE_HISTORY,
     ]
 }
 
@@ -284,19 +289,34 @@ fn entry_text(place: &Place, job: &JobEntry<'_>, now: f64, out: &mut dyn Write) 
             line(out, label, &text)?;
         }
     }
+    let members = job.members();
+    if let Some((_, value)) = members.iter().find(|(name, _)| name == FAILURE_HISTORY) {
+        history(value, now, out)?;
+    }
     line(out, "args", &job.args())?;
     let known = known(names);
-    for (name, value) in job.members() {
-        if known.contains(&name.as_str()) {
-            continue;
-        }
-        match serde_json::from_str::<Vec<String>>(&value) {
-            // A backtrace, for example.
-            Ok(lines) if lines.len() > 1 => line(out, &name, &lines.join("\n"))?,
-            _ => line(out, &name, &value)?,
+    for (name, value) in members {
+        match (name.as_str(), serde_json::from_str::<Vec<String>>(&value)) {
+            (name, _) if known.contains(&name) => {}
+            (FAILURE_BACKTRACE, Ok(lines)) => line(out, "backtrace", &lines.join("\n"))?,
+            (FAILURE_BACKTRACE, Err(_)) => {}
+            // A backtrace of Ruby, for example.
+            (name, Ok(lines)) if lines.len() > 1 => line(out, name, &lines.join("\n"))?,
+            (name, _) => line(out, name, &value)?,
         }
     }
     Ok(())
+}
+
+/// The failures that were kept, one a line.
+fn history(value: &str, now: f64, out: &mut dyn Write) -> Result<(), Error> {
+    let of_one = |one: KeptFailure| {
+        let KeptFailure { at, attempt, class, message } = one;
+        let message = message.lines().next().unwrap_or_default();
+        format!("{}, attempt {attempt}: {class}: {message}", date(at, now))
+    };
+    let lines: Vec<String> = failures(value).into_iter().map(of_one).collect();
+    if lines.is_empty() { Ok(()) } else { line(out, "failures", &lines.join("\n")) }
 }
 
 /// Columns before the values: the longest label of ours, and two blanks.

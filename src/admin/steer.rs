@@ -7,7 +7,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use super::{Database, Error, nodes, table::printable};
+use super::{database::Database, error::Error, nodes, table::printable};
 use crate::acts::steer::{Seen, Steering, Target, Unclear, meant};
 use crate::limits::STEER_LOOK;
 use crate::net::blocking::BlockingConnection;

@@ -1,6 +1,6 @@
 //! Databases for the tests of this folder.
 
-use super::Database;
+use super::database::Database;
 use crate::own_redis::OwnRedis;
 use crate::resp::{Endpoint, RedisUrl};
 use crate::wire::Dialect;

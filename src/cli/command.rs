@@ -82,7 +82,7 @@ Exit status: 0 sent, 1 no worker is listening, or Redis refused or is away, 2 wr
 pub(crate) const VERSION: &str = env!("JIGGLER_URING_VERSION");
 
 /// The options a subcommand needs to find Redis.
-pub(super) const FIND_REDIS: &[OptionId] = &[
+const FIND_REDIS: &[OptionId] = &[
     OptionId::RedisUrl,
     OptionId::RedisPasswordFile,
     OptionId::RedisCaFile,
@@ -196,8 +196,9 @@ pub(super) fn flags(matches: &ArgMatches) -> Result<Raw, Error> {
     Ok(raw)
 }
 
-fn with_redis(command: Command) -> Command {
-    with_flags(command, FIND_REDIS)
+/// The command with the flags by which it finds Redis.
+pub(super) fn with_redis(command: Command) -> Command {
+    with_flags(command, FIND_REDIS).mut_subcommands(|command| with_flags(command, FIND_REDIS))
 }
 
 /// The command with these flags of the worker.

@@ -136,6 +136,7 @@ fn changes_something(invocation: &Invocation) -> bool {
         | Invocation::Cancel(_)
         | Invocation::Act(_)
         | Invocation::Prune(_)
+        | Invocation::Cron(_)
         | Invocation::Process(ProcessOrder::Steer { .. }) => true,
         Invocation::Work(_)
         | Invocation::Summary(_)

@@ -21,8 +21,8 @@ use clap::ArgMatches;
 pub(crate) use command::VERSION;
 pub use exit::{Failure, run};
 pub use orders::{
-    ActOrder, BulkOrder, CancelOrder, EnqueueOrder, JobsOrder, ProgressOrder, PruneOrder, QueuesOrder,
-    ShowOrder, SummaryOrder,
+    ActOrder, BulkOrder, CancelOrder, CronOrder, EnqueueOrder, JobsOrder, ProgressOrder, PruneOrder,
+    QueuesOrder, ShowOrder, SummaryOrder,
 };
 pub use program::Program;
 
@@ -53,6 +53,8 @@ pub enum Invocation {
     Act(ActOrder),
     /// Delete whole queues, sets or counters and exit.
     Prune(PruneOrder),
+    /// Show or change the periodic jobs and exit.
+    Cron(CronOrder),
     /// Show or steer processes, or report on the program itself, and exit.
     Process(process_orders::ProcessOrder),
 }
@@ -91,11 +93,14 @@ where
         command::command().try_get_matches_from(&args).map_err(|error| advice::advised(error, &args))?;
     command::check_flags(&matches)?;
     let before = match matches.subcommand() {
+        // A command of commands may have flags before the second name.
+        Some((_, own)) if own.subcommand().is_some() => command::flags(own)?.over(command::flags(&matches)?),
         Some(_) => command::flags(&matches)?,
         None => config::Raw::default(),
     };
     let mut notes = Vec::new();
     let mut load = |own: &ArgMatches| -> Result<Config, Error> {
+        let own = own.subcommand().map_or(own, |(_, own)| own);
         let config = Config::load(command::flags(own)?.over(before.clone()), variables)?;
         notes.clone_from(&config.redis_notes);
         Ok(config)

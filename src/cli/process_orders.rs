@@ -213,35 +213,23 @@ impl Name {
         }
     }
 
-    /// The worker's flags that it takes.
-    const fn flags(self) -> &'static [OptionId] {
+    /// The same with the worker's flags that it takes.
+    fn command_with_flags(self) -> Command {
         match self {
-            Self::Processes | Self::Top | Self::Quiet | Self::Stop => command::FIND_REDIS,
-            Self::Doctor => &[
-                OptionId::Cores,
-                OptionId::Concurrency,
-                OptionId::Queues,
-                OptionId::ConfigFile,
-                OptionId::Environment,
-                OptionId::RedisUrl,
-                OptionId::RedisPasswordFile,
-                OptionId::RedisCaFile,
-                OptionId::RedisCertFile,
-                OptionId::RedisKeyFile,
-                OptionId::RedisServerName,
-                OptionId::RedisSentinelPasswordFile,
-            ],
-            Self::Web => command::SERVE,
-            Self::Completions | Self::Man => &[],
+            Self::Processes | Self::Top | Self::Quiet | Self::Stop => command::with_redis(self.command()),
+            Self::Doctor => {
+                let size = [OptionId::Cores, OptionId::Concurrency, OptionId::Queues];
+                command::with_redis(command::with_flags(self.command(), &size))
+            }
+            Self::Web => command::with_redis(command::with_flags(self.command(), command::SERVE)),
+            Self::Completions | Self::Man => self.command(),
         }
     }
 }
 
 /// Adds the subcommands.
 pub(super) fn add_to(parent: Command) -> Command {
-    Name::ALL
-        .into_iter()
-        .fold(parent, |parent, name| parent.subcommand(command::with_flags(name.command(), name.flags())))
+    parent.subcommands(Name::ALL.map(Name::command_with_flags))
 }
 
 /// Reads the configuration that the flags of a command lead to.

@@ -228,6 +228,23 @@ impl NewJob {
         &self.queue
     }
 
+    /// Its own number of retries, if it has one.
+    pub(crate) const fn own_retries(&self) -> Option<u32> {
+        self.retries
+    }
+
+    /// Whether it is all said with its name, arguments, queue and retries.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.jid.is_none() && self.retry_queue.is_none() && self.trace.is_none() && self.members.is_empty()
+    }
+
+    /// The payload of one push for now, and its jid.
+    pub(crate) fn payload(&self, schema: Schema) -> Result<(String, Vec<u8>), InvalidJob> {
+        let mut payload = Vec::new();
+        let jid = self.write_for(schema, When::Now, &mut payload)?;
+        Ok((jid, payload))
+    }
+
     /// Appends the payload of one push, with the given jid or a new one, and returns that jid.
     pub(super) fn write_for(
         &self,

@@ -10,6 +10,7 @@
 
 mod error;
 mod job;
+mod journal_error;
 mod link;
 mod payload;
 mod reckoning;
@@ -53,7 +54,7 @@ pub use self::{
     outbox::{Outbox, OutboxOptions},
     pool::{ClientPool, PoolOptions, PooledClient},
     progress::Progress,
-    typed::{Job, Push},
+    typed::{Job, JobType, Push},
 };
 pub(crate) use hooks::LocalHook;
 pub(crate) use spelling::Spelling;

@@ -1,10 +1,12 @@
 //! Jobs as structs: the fields in order are the positional arguments, the trait gives name, queue and retries.
 //!
-//! One struct serves both ends: a client pushes it, a handler registered with
-//! [`Registry::handle`](crate::Registry::handle) receives it. On the wire it is the same as `SendMail.enqueue(to, subject)`
+//! One struct serves both ends: a client pushes it, a handler registered for it with
+//! [`Registry::job`](crate::Registry::job) receives it. On the wire it is the same as `SendMail.enqueue(to, subject)`
 //! in a Ruby program, so either end may be Ruby. Not here: how fields become an array ([`super::fields`]).
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -32,7 +34,7 @@ use crate::wire::DEFAULT_QUEUE;
 ///     println!("{} to {}", mail.subject, mail.to);
 ///     Ok(())
 /// }
-/// let registry = Registry::new(()).handle(send_mail);
+/// let registry = Registry::new(()).job(SendMail::JOB, send_mail);
 ///
 /// // The producer; `client.enqueue(&mail)` does the same and pushes it.
 /// let mail = SendMail { to: "ada@example.org".into(), subject: "hello".into(), cc: None };
@@ -75,11 +77,22 @@ pub trait Job {
     const RETRY_QUEUE: Option<&'static str> = None;
     /// How long a run may take; see [`WithOptions::timeout`](crate::WithOptions::timeout).
     const TIMEOUT: Option<Duration> = None;
+    /// The type as a value, to register a handler for it: [`Registry::job`](crate::Registry::job).
+    const JOB: JobType<Self> = JobType(PhantomData);
 
     /// When its retries run.
     #[must_use]
     fn retry_policy() -> RetryPolicy {
         RetryPolicy::gem()
+    }
+}
+
+/// The type of a job, as a value: [`Job::JOB`].
+pub struct JobType<J: ?Sized>(PhantomData<fn(&J)>);
+
+impl<J: Job + ?Sized> fmt::Debug for JobType<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JobType({})", J::NAME)
     }
 }
 
@@ -163,7 +176,7 @@ mod tests {
     #[track_caller]
     fn check<J>(job: &J, args: &str)
     where
-        J: Job + Serialize + for<'de> Deserialize<'de> + std::fmt::Debug + PartialEq,
+        J: Job + Serialize + for<'de> Deserialize<'de> + fmt::Debug + PartialEq,
     {
         let pushed = job.to_push().unwrap();
         assert_eq!((pushed.name(), pushed.args()), (J::NAME, args));
@@ -217,7 +230,9 @@ mod tests {
     #[test]
     fn the_derived_options_are_those_of_the_handler() {
         assert_eq!((Charge::<u8>::NAME, Charge::<u8>::QUEUE), ("Billing::Charge", DEFAULT_QUEUE));
-        let registry = Registry::new(()).handle(async |_: Charge<u64>| {}).handle(async |_: Purge| {});
+        let registry = Registry::new(())
+            .job(Charge::<u64>::JOB, async |_: Charge<u64>| {})
+            .job(Purge::JOB, async |_: Purge| {});
         let handlers = registry.into_handlers();
         let charge = handlers.find("Billing::Charge").unwrap();
         assert_eq!((handlers.retries(Some(charge)), charge.timeout), (3, Some(Duration::from_millis(250))));

@@ -49,6 +49,12 @@ pub enum Error {
         /// The value and what is allowed instead. Never contains a Redis URL.
         reason: String,
     },
+    /// Periodic jobs of the file are refused.
+    #[error("{reasons}; fix them, or start without them by --ignore-bad-cron")]
+    BadCron {
+        /// For each of them file, line, name and reason.
+        reasons: String,
+    },
     /// A key the file may not have.
     #[error("{} line {line}: unknown key `{key}`{}; allowed: {allowed}", path.display(), nearest_hint(*.nearest))]
     UnknownKey {

@@ -9,6 +9,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub mod error;
 pub mod options;
+mod periodic;
 pub mod raw;
 mod redis;
 mod settings;
@@ -18,6 +19,7 @@ pub mod value;
 pub mod yaml;
 
 pub use error::{Error, Origin};
+pub use periodic::PeriodicItem;
 pub use raw::Raw;
 pub use types::{GivenUrl, LogFormat, LogLevel, Mode, QueueSpec, Queues, QueuesError, Unknown};
 
@@ -65,6 +67,10 @@ pub struct Config {
     pub poller_enabled: bool,
     /// Mean period of that poller.
     pub poll_interval: Duration,
+    /// Whether to start although a periodic job of the file is refused.
+    pub ignore_bad_cron: bool,
+    /// The periodic jobs of the file, those that are refused only if that does not keep the process from starting.
+    pub periodic: Vec<PeriodicItem>,
     /// Entries the dead set keeps.
     pub max_dead_jobs: u64,
     /// How long an entry stays in the dead set.
@@ -104,6 +110,15 @@ impl Config {
         let redis = std::mem::take(&mut raw.redis);
         let redis_notes = redis.notes(raw.redis_url.as_ref());
         let redis_url = redis.lay_over(raw.redis_url.take())?;
+        if raw.ignore_bad_cron != Some(true) {
+            let items = raw.periodic.iter().flatten();
+            let refused =
+                |item: &PeriodicItem| Some(format!("{}: {}", item.place, item.entry.as_ref().err()?));
+            let reasons: Vec<String> = items.filter_map(refused).collect();
+            if !reasons.is_empty() {
+                return Err(Error::BadCron { reasons: reasons.join("; ") });
+            }
+        }
         Ok(Self { redis_url, redis_notes, ..Self::of(raw) })
     }
 

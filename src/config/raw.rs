@@ -217,6 +217,7 @@ mod tests {
             OptionId::LogFormat => ("json", |raw| raw.log_format == Some(LogFormat::Json)),
             OptionId::StatsInterval => ("11", |raw| raw.stats_interval == Some(Duration::from_secs(11))),
             OptionId::PollerEnabled => ("false", |raw| raw.poller_enabled == Some(false)),
+            OptionId::IgnoreBadCron => ("true", |raw| raw.ignore_bad_cron == Some(true)),
             OptionId::PollInterval => ("1.5", |raw| raw.poll_interval == Some(Duration::from_millis(1500))),
             OptionId::MaxDeadJobs => ("12", |raw| raw.max_dead_jobs == Some(12)),
             OptionId::DeadTimeout => ("13", |raw| raw.dead_timeout == Some(Duration::from_secs(13))),

@@ -9,6 +9,7 @@ use super::{
     Config,
     error::Origin,
     options::OptionSpec,
+    periodic::PeriodicItem,
     raw::{address, count, environment, file, queues, retries, word},
     redis::RedisParts,
     types::{GivenUrl, LogFormat, LogLevel, Mode, Queues, Unknown},
@@ -40,6 +41,8 @@ macro_rules! settings {
             pub(super) config_file: Option<PathBuf>,
             pub(super) redis_url: Option<GivenUrl>,
             pub(super) redis: RedisParts,
+            /// The periodic jobs of a file.
+            pub(super) periodic: Option<Vec<PeriodicItem>>,
             /// Places of settings that are accepted and have no effect.
             pub(super) unused: Vec<Origin>,
         }
@@ -74,6 +77,7 @@ macro_rules! settings {
                     config_file: self.config_file.or(lower.config_file),
                     redis_url: self.redis_url.or(lower.redis_url),
                     redis: self.redis.over(lower.redis),
+                    periodic: self.periodic.or(lower.periodic),
                     unused: self.unused.into_iter().chain(lower.unused).collect(),
                 }
             }
@@ -88,6 +92,7 @@ macro_rules! settings {
                     $($open: raw.$open,)*
                     redis_url: raw.redis_url,
                     redis_notes: Vec::new(),
+                    periodic: raw.periodic.unwrap_or_default(),
                     config_file: raw.config_file,
                     unused: raw.unused,
                 }
@@ -141,6 +146,8 @@ settings! {
         WebOpen => web_open: bool = |spec, value| value.switch(spec);
         /// Whether this process polls the retry and scheduled sets.
         PollerEnabled => poller_enabled: bool = |spec, value| value.switch(spec);
+        /// Whether to start although a periodic job of the file is refused.
+        IgnoreBadCron => ignore_bad_cron: bool = |spec, value| value.switch(spec);
         /// Mean period of that poller.
         PollInterval => poll_interval: Duration = |spec, value| value.decimal_seconds(spec);
         /// Size of the dead set.

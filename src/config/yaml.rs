@@ -16,6 +16,7 @@ use saphyr_parser::{Event, Parser};
 use super::{
     error::{Error, Origin},
     options::{OPTIONS, OptionId, OptionSpec},
+    periodic,
     raw::Raw,
     value::{Value, shortened},
 };
@@ -104,7 +105,7 @@ impl Reader<'_> {
         let mut options = Vec::new();
         for entry in self.entries(root)? {
             // A mapping is never the value of an option, so it is a section, unless it is under an option's key.
-            let known = OptionSpec::of_key(&entry.name).is_some();
+            let known = OptionSpec::of_key(&entry.name).is_some() || entry.name == periodic::KEY;
             if !known && entry.value.data.is_mapping() {
                 let section = self.options(&self.entries(entry.value)?)?;
                 document.sections.push((entry.name, section));
@@ -160,6 +161,12 @@ impl Reader<'_> {
     fn options(&self, entries: &[Entry<'_, '_>]) -> Result<Raw, Error> {
         let mut raw = Raw::default();
         for entry in entries {
+            if entry.name == periodic::KEY && !is_null(entry.value) {
+                raw.periodic = Some(periodic::read(self.path, entry.value));
+            }
+            if entry.name == periodic::KEY {
+                continue;
+            }
             let Some(spec) = OptionSpec::of_key(&entry.name) else { return Err(self.unknown(entry)) };
             // `timeout:` with nothing after it is how YAML omits a key.
             if is_null(entry.value) {
@@ -222,7 +229,8 @@ struct Entry<'n, 'i> {
 /// The keys that have an effect.
 fn keys_in_use() -> impl Iterator<Item = &'static str> {
     let in_use = |spec: &&OptionSpec| !matches!(spec.id, OptionId::Unused | OptionId::ConfigFile);
-    OPTIONS.iter().filter(in_use).flat_map(|spec| [Some(spec.key), spec.gem_key].into_iter().flatten())
+    let options = OPTIONS.iter().filter(in_use);
+    options.flat_map(|spec| [Some(spec.key), spec.gem_key].into_iter().flatten()).chain([periodic::KEY])
 }
 
 /// The key that was probably meant.

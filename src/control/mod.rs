@@ -43,12 +43,15 @@ mod upkeep;
 mod listener;
 mod stalls;
 // What a process does for its fleet.
+mod declare;
 mod lead;
 mod poison;
+mod poll_times;
 mod poller;
 mod reaper;
 mod ruby_lists;
 mod ruby_pollers;
+mod ticker;
 mod unservable;
 
 pub(crate) use duty::DutyOptions;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::duty::DutyOptions;
 use super::service_manager::ServiceManager;
 use super::settings::Settings;
+use crate::cron::CronEntry;
 use crate::job::Schema;
 use crate::limits::{
     RUBY_LISTS_LEAD, RUBY_LISTS_PAUSE, RUBY_LISTS_PERIOD_MAX, RUBY_LISTS_PERIOD_MIN, RUBY_LISTS_RENEWAL,
@@ -46,6 +47,8 @@ pub(crate) struct ControlOptions {
     pub(crate) expected: Expected,
     /// Names of the jobs it has handlers for, once its first core has built them; `None` in it: too many to publish.
     pub(crate) names: Arc<OnceLock<Option<Vec<String>>>>,
+    /// The periodic jobs that it declares, once its first core has built its registry.
+    pub(crate) periodic: Arc<OnceLock<Vec<CronEntry>>>,
     /// Where to report how the process is doing.
     pub(crate) manager: Option<ServiceManager>,
 }

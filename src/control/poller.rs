@@ -17,8 +17,11 @@
 //! first change of either set, by anyone, brings one push, and the leader looks again; no sooner than [`DUE_PAUSE_MIN`]
 //! after the last look, so a flood of changes costs that many looks and no more. There is no gap between look and sleep:
 //! the look itself is what Redis tracks. A leader whose bell is silent knows that nothing has changed: it only renews its
-//! lead, at most one command every [`LEAD_RENEWAL`]. If tracking is refused, or turns out to report nothing (the bell is
-//! rung once to check), the next look finds what others added.
+//! lead, at most one command every [`LEAD_RENEWAL`](crate::limits::LEAD_RENEWAL). If tracking is refused, or turns out to
+//! report nothing (the bell is rung once to check), the next look finds what others added.
+//!
+//! Periodic jobs ([`super::ticker`]) are due in the same way: a look tells when the first is, the leader sleeps until then,
+//! and a change of their table rings the bell.
 //!
 //! Idle cost with the defaults: 0.1 commands a second for the leader, 0.45 for any other process (a script of one command).
 //!
@@ -29,13 +32,15 @@ use std::time::{Duration, Instant};
 
 use futures_lite::future;
 
-use super::lead::{Due as LeadDue, Lead, Terms};
+use super::lead::{Due as LeadDue, Lead};
 use super::link::{ControlLink, way_out};
+use super::poll_times::{look_of, pause_after, terms};
+use super::ticker::Ticker;
 use super::{actor::Actor, duty::Duty, state::Control, unservable};
-use crate::limits::{DUE_LOOK_MAX, DUE_PAUSE_MIN, LEAD_POLLS, LEAD_RENEWAL, LEAD_SLACK, POLL_JITTER};
+use crate::limits::{DUE_LOOK_MAX, DUE_PAUSE_MIN, POLL_JITTER};
 use crate::net::{Backoff, Error};
 use crate::resp::RedisErrorKind;
-use crate::store::due::{self, Due, DueLook, FirstJob, Unservable};
+use crate::store::due::{self, DueLook, FirstJob, Unservable};
 use crate::store::lead;
 use crate::timeout::within;
 use crate::wire::Causes;
@@ -89,6 +94,8 @@ struct Poller {
     looked_at: Instant,
     /// When to look next, unless the bell rings.
     look_at: Instant,
+    /// Periodic jobs.
+    ticker: Ticker,
     // Failures.
     backoff: Backoff,
     outage: Option<Instant>,
@@ -119,6 +126,7 @@ impl Poller {
             lead: Lead::new("poller", terms(poll_interval), now),
             looked_at: now,
             look_at: now,
+            ticker: Ticker::new(now),
             backoff: Backoff::new(u64::from(std::process::id()) + duty as u64),
             outage: None,
             causes: Causes::default(),
@@ -162,6 +170,9 @@ impl Poller {
         let now = Instant::now();
         if now < self.look_at && self.lead.due(now) == LeadDue::Renew && self.renew().await? {
             return Ok(());
+        }
+        if now < self.look_at && self.ticker.is_due(now) {
+            return self.offer_ticks().await;
         }
         self.look().await?;
         match (self.lead.leads(), self.bell) {
@@ -207,6 +218,7 @@ impl Poller {
             self.spoilt.clone_from(&due.broken);
         }
         self.lead.answered(due.leads, self.looked_at);
+        self.ticker.note(due.tick, due.leads, Instant::now());
         if !due.unservable.is_empty() {
             self.bury(&due.unservable).await?;
         }
@@ -217,6 +229,13 @@ impl Poller {
             self.look_at = self.look_at.max(self.looked_at + DUE_PAUSE_MIN);
         }
         Ok(())
+    }
+
+    /// Pushes the periodic jobs that are due.
+    async fn offer_ticks(&mut self) -> Result<(), Error> {
+        let Some(link) = &mut self.link else { return self.look().await };
+        let duty = &self.control.duties[self.duty];
+        self.ticker.turn(duty, self.control.options.schema, self.lead.leads(), link).await
     }
 
     /// Buries jobs that name a queue which no worker may be given. Should that fail they are due again later.
@@ -311,7 +330,8 @@ impl Poller {
             {
                 self.look_at = self.look_at.min(self.looked_at + DUE_PAUSE_MIN);
             }
-            let wake_at = self.lead.renew_at().map_or(self.look_at, |renew_at| renew_at.min(self.look_at));
+            let others = [self.lead.renew_at(), self.ticker.due_at()].into_iter().flatten();
+            let wake_at = others.fold(self.look_at, Instant::min);
             let pause = wake_at.saturating_duration_since(Instant::now());
             if pause.is_zero() {
                 break;
@@ -341,6 +361,7 @@ impl Poller {
     fn forget_link(&mut self) {
         self.link = None;
         self.bell = Bell::Off;
+        self.ticker.forget();
         self.lead.lost();
         self.look_at = Instant::now();
     }
@@ -372,69 +393,6 @@ impl Poller {
             link.call(|scripts, requests| lead::resign(scripts, &scripts.realm().lead, uuid, requests));
         if let Err(error) = resigned.await {
             tracing::debug!(%error, "could not give up the pollers' lead; it lapses by itself");
-        }
-    }
-}
-
-fn look_of<'c>(control: &'c Control, lead: &Lead) -> DueLook<'c> {
-    DueLook { uuid: &control.options.uuid, lead: lead.terms().lasts, may_lead: lead.may_lead(), told: None }
-}
-
-/// How the pollers' lead is kept: it outlasts two renewals, and a follower asks for it at each of its looks.
-fn terms(poll_interval: Duration) -> Terms {
-    let renewal = poll_interval.saturating_mul(LEAD_POLLS).min(LEAD_RENEWAL);
-    let lasts = renewal * 2 + LEAD_SLACK;
-    let ask_max = poll_interval.min(lasts);
-    Terms { lasts, renewal, ask_min: ask_max.mul_f64(1.0 - POLL_JITTER), ask_max }
-}
-
-/// How long to sleep after a look. Only the leader wakes for the next job.
-fn pause_after(due: &Due, look_interval: Duration) -> Duration {
-    match *due {
-        Due { more: true, .. } => Duration::ZERO,
-        Due { leads: true, next_ms: Some(ms), .. } => Duration::from_millis(ms).min(look_interval),
-        _ => look_interval,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_sleeps_until_the_next_job_is_due_and_never_longer_than_the_interval() {
-        let interval = Duration::from_secs(5);
-        let pause = |leads, more, next_ms| {
-            let due = Due {
-                moved: 1,
-                more,
-                next_ms,
-                held: 0,
-                broken: String::new(),
-                leads,
-                unread: None,
-                unservable: Vec::new(),
-            };
-            pause_after(&due, interval)
-        };
-        assert_eq!(pause(true, true, Some(3)), Duration::ZERO);
-        assert_eq!(pause(true, false, Some(120)), Duration::from_millis(120));
-        assert_eq!(pause(true, false, Some(60_000)), interval);
-        assert_eq!(pause(true, false, None), interval);
-        // A follower leaves the next job to the leader, but not what is due already.
-        assert_eq!(pause(false, false, Some(120)), interval);
-        assert_eq!(pause(false, true, Some(3)), Duration::ZERO);
-    }
-
-    #[test]
-    fn a_lead_outlasts_two_renewals_whatever_the_interval() {
-        for seconds in [1, 5, 60, 3_600] {
-            let interval = Duration::from_secs(seconds);
-            let Terms { lasts, renewal, ask_min, ask_max } = terms(interval);
-            assert!(renewal <= interval * LEAD_POLLS);
-            assert!(lasts > renewal * 2);
-            assert!(lasts <= LEAD_RENEWAL * 2 + LEAD_SLACK);
-            assert!(ask_min < ask_max && ask_max <= interval && ask_max <= lasts);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::options::{ControlOptions, RunOutcome};
 use super::settings::Reload;
 use super::shards::Shards;
 use super::state::Control;
-use super::{health, listener, notify, poller, reaper, ruby_lists, stalls, steering, upkeep};
+use super::{declare, health, listener, notify, poller, reaper, ruby_lists, stalls, steering, upkeep};
 use crate::limits::FAREWELL_LIMIT;
 use crate::mesh::{ControlEnd, Ending};
 use crate::timeout::within;
@@ -74,6 +74,8 @@ struct Actors {
     ruby_lists: Actor,
     /// One for each realm.
     pollers: Vec<Actor>,
+    /// One for each realm.
+    declarations: Vec<Actor>,
     health: Actor,
 }
 
@@ -89,6 +91,7 @@ impl Actors {
             stalls: stalls::spawn(control),
             ruby_lists: ruby_lists::spawn(control),
             pollers: duties().map(|duty| poller::spawn(control, duty)).collect(),
+            declarations: duties().map(|duty| declare::spawn(control, duty)).collect(),
             health: health::spawn(control),
         }
     }
@@ -102,6 +105,9 @@ impl Actors {
         // Each of their steps is atomic in Redis, so they may be dropped between any two.
         for reaper in self.reapers {
             reaper.stop().await;
+        }
+        for declaration in self.declarations {
+            declaration.stop().await;
         }
         self.ruby_lists.stop().await;
         self.listener.stop().await;

@@ -8,8 +8,11 @@ use serde::de::DeserializeOwned;
 use super::arity::for_each_arity;
 use super::call::{LastParameter, WithCtx};
 use super::companions::CompanionPriority;
-use super::options::JobOptions;
-use super::{Ctx, IntoJobResult, Registry, SendCtx};
+use super::context::Ctx;
+use super::job_options::JobOptions;
+use super::registry::Registry;
+use super::result::{Converted, IntoJobResult};
+use super::send_ctx::SendCtx;
 use crate::limits::io::COMPANION_THREADS_MAX;
 
 /// A function that can run a job on a companion thread.
@@ -110,11 +113,12 @@ impl<S: 'static> Registry<S> {
 macro_rules! blocking_handlers {
     ($($($arg:ident)* $(, $last:ident)?;)*) => { $(
         #[allow(non_snake_case, reason = "one name serves as type and value")]
-        impl<S, F, R, $($arg,)* $($last)?> BlockingHandler<S, fn($($arg,)* $($last)?)> for F
+        impl<S, F, R, K, $($arg,)* $($last)?> BlockingHandler<S, fn($($arg,)* $($last)?) -> K> for F
         where
             S: 'static,
             F: Fn($($arg,)* $($last)?) -> R + Send + Sync + 'static,
-            R: IntoJobResult,
+            R: IntoJobResult<K>,
+            K: 'static,
             $($arg: DeserializeOwned + Send + 'static,)*
             $($last: LastParameter + Send + 'static,)?
         {
@@ -126,16 +130,17 @@ macro_rules! blocking_handlers {
                     let work = move || function($($arg,)* $($last)?).into_job_result();
                     Rc::clone(&companions).run(work)
                 };
-                registry.add::<fn($($arg,)* $($last)?), _>(name, handler, options)
+                registry.add::<fn($($arg,)* $($last)?) -> Converted, _>(name, handler, options)
             }
         }
 
         #[allow(non_snake_case, reason = "one name serves as type and value")]
-        impl<S, F, R, $($arg,)* $($last)?> BlockingHandler<S, WithCtx<fn($($arg,)* $($last)?)>> for F
+        impl<S, F, R, K, $($arg,)* $($last)?> BlockingHandler<S, WithCtx<fn($($arg,)* $($last)?) -> K>> for F
         where
             S: 'static,
             F: Fn(SendCtx, $($arg,)* $($last)?) -> R + Send + Sync + 'static,
-            R: IntoJobResult,
+            R: IntoJobResult<K>,
+            K: 'static,
             $($arg: DeserializeOwned + Send + 'static,)*
             $($last: LastParameter + Send + 'static,)?
         {
@@ -147,7 +152,7 @@ macro_rules! blocking_handlers {
                     let work = move || function(ctx, $($arg,)* $($last)?).into_job_result();
                     Rc::clone(&companions).run(work)
                 };
-                registry.add::<WithCtx<fn($($arg,)* $($last)?)>, _>(name, handler, options)
+                registry.add::<WithCtx<fn($($arg,)* $($last)?) -> Converted>, _>(name, handler, options)
             }
         }
     )* };

@@ -5,8 +5,9 @@ use std::future::Future;
 use serde::de::DeserializeOwned;
 
 use super::arity::for_each_arity;
-use super::options::JobOptions;
-use super::{Ctx, JobError, JobResult};
+use super::context::Ctx;
+use super::job_options::JobOptions;
+use super::result::IntoJobResult;
 use crate::job::Args;
 use crate::job::args::ArgsError;
 
@@ -25,8 +26,11 @@ use crate::job::args::ArgsError;
             or `JobError`"
 )]
 pub trait Handler<S, Marker>: 'static {
+    /// How the output of its future becomes the job's result.
+    #[doc(hidden)]
+    type Kind: 'static;
     /// The future that calling the function returns.
-    type Future: Future<Output: IntoJobResult> + 'static;
+    type Future: Future<Output: IntoJobResult<Self::Kind>> + 'static;
 
     /// Decodes the arguments and calls the function. `ctx` is called only if the function takes a context.
     ///
@@ -39,30 +43,6 @@ pub trait Handler<S, Marker>: 'static {
     #[doc(hidden)]
     fn take_options(&mut self) -> JobOptions<S> {
         JobOptions::default()
-    }
-}
-
-/// What a handler may return: `()`, or a `Result` whose error can become a [`JobError`].
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the result of a job",
-    label = "neither done nor failed",
-    note = "return `()`, or a `Result<(), E>` where `E` is an error or `JobError`; results go nowhere, so store them"
-)]
-pub trait IntoJobResult {
-    /// The job's result.
-    #[doc(hidden)]
-    fn into_job_result(self) -> JobResult;
-}
-
-impl IntoJobResult for () {
-    fn into_job_result(self) -> JobResult {
-        Ok(())
-    }
-}
-
-impl<E: Into<JobError>> IntoJobResult for Result<(), E> {
-    fn into_job_result(self) -> JobResult {
-        self.map_err(Into::into)
     }
 }
 
@@ -110,13 +90,15 @@ pub struct WithCtx<F>(F);
 
 macro_rules! handlers {
     ($($($arg:ident)* $(, $last:ident)?;)*) => { $(
-        impl<S, F, Fut, $($arg,)* $($last)?> Handler<S, fn($($arg,)* $($last)?)> for F
+        impl<S, F, Fut, K, $($arg,)* $($last)?> Handler<S, fn($($arg,)* $($last)?) -> K> for F
         where
             F: Fn($($arg,)* $($last)?) -> Fut + 'static,
-            Fut: Future<Output: IntoJobResult> + 'static,
+            Fut: Future<Output: IntoJobResult<K>> + 'static,
+            K: 'static,
             $($arg: DeserializeOwned,)*
             $($last: LastParameter,)?
         {
+            type Kind = K;
             type Future = Fut;
 
             #[allow(non_snake_case, unused_variables, reason = "one name serves as type and value")]
@@ -128,14 +110,16 @@ macro_rules! handlers {
             }
         }
 
-        impl<S, F, Fut, $($arg,)* $($last)?> Handler<S, WithCtx<fn($($arg,)* $($last)?)>> for F
+        impl<S, F, Fut, K, $($arg,)* $($last)?> Handler<S, WithCtx<fn($($arg,)* $($last)?) -> K>> for F
         where
             S: 'static,
             F: Fn(Ctx<S>, $($arg,)* $($last)?) -> Fut + 'static,
-            Fut: Future<Output: IntoJobResult> + 'static,
+            Fut: Future<Output: IntoJobResult<K>> + 'static,
+            K: 'static,
             $($arg: DeserializeOwned,)*
             $($last: LastParameter,)?
         {
+            type Kind = K;
             type Future = Fut;
 
             #[allow(non_snake_case, reason = "one name serves as type and value")]

@@ -28,8 +28,8 @@ use thread_priority::unix::{
 };
 use thread_priority::{ThreadPriority, thread_native_id};
 
+use super::error::{JobError, JobResult};
 use super::pool::caught;
-use super::{JobError, JobResult};
 use crate::io::permits::Permits;
 use crate::job::failure::CLASS_COMPANION;
 use crate::limits::COMPANION_NAME_PART;

@@ -19,13 +19,13 @@ use crate::client::{self, LocalClient, NewJob, Progress};
 use crate::limits::DESK_ORDERS_MAX;
 
 /// What is asked.
-enum Order {
-    Push { job: NewJob, due: Due, answer: oneshot::Sender<Result<String, client::Error>> },
+enum Errand {
+    Push { job: NewJob, due: PushTime, answer: oneshot::Sender<Result<String, client::Error>> },
     Report { jid: Arc<str>, done: u64, total: u64, note: String },
 }
 
 /// When a pushed job is to run.
-pub(super) enum Due {
+pub(super) enum PushTime {
     Now,
     In(Duration),
     At(f64),
@@ -34,7 +34,7 @@ pub(super) enum Due {
 /// The end that handlers hold.
 #[derive(Clone)]
 pub(super) struct Desk {
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<Errand>,
     /// Invariant: at most [`DESK_ORDERS_MAX`], which bounds the channel.
     waiting: Arc<AtomicUsize>,
 }
@@ -55,9 +55,9 @@ impl Desk {
         Self { orders, waiting }
     }
 
-    pub(super) fn push(&self, job: NewJob, due: Due) -> Enqueued {
+    pub(super) fn push(&self, job: NewJob, due: PushTime) -> Enqueued {
         let (answer, result) = oneshot::channel();
-        if self.order(Order::Push { job, due, answer }) {
+        if self.order(Errand::Push { job, due, answer }) {
             Enqueued(Ok(result))
         } else {
             Enqueued(Err(Some(client::Error::NotSent { after: Duration::ZERO })))
@@ -66,11 +66,11 @@ impl Desk {
 
     /// A note that finds no room is dropped.
     pub(super) fn report(&self, jid: Arc<str>, done: u64, total: u64, note: &str) {
-        let _dropped = self.order(Order::Report { jid, done, total, note: note.to_owned() });
+        let _dropped = self.order(Errand::Report { jid, done, total, note: note.to_owned() });
     }
 
     /// Returns whether there was room.
-    fn order(&self, order: Order) -> bool {
+    fn order(&self, order: Errand) -> bool {
         if self.waiting.fetch_add(1, Ordering::Relaxed) < DESK_ORDERS_MAX
             && self.orders.unbounded_send(order).is_ok()
         {
@@ -81,18 +81,18 @@ impl Desk {
     }
 }
 
-async fn serve(client: &LocalClient, order: Order) {
+async fn serve(client: &LocalClient, order: Errand) {
     match order {
-        Order::Push { job, due, answer } => {
+        Errand::Push { job, due, answer } => {
             let pushed = match due {
-                Due::Now => client.enqueue(&job).await,
-                Due::In(delay) => client.enqueue_in(delay, &job).await,
-                Due::At(due_at) => client.enqueue_at(due_at, &job).await,
+                PushTime::Now => client.enqueue(&job).await,
+                PushTime::In(delay) => client.enqueue_in(delay, &job).await,
+                PushTime::At(due_at) => client.enqueue_at(due_at, &job).await,
             };
             // Nobody may be waiting any longer, and that is fine.
             let _unseen = answer.send(pushed);
         }
-        Order::Report { jid, done, total, note } => {
+        Errand::Report { jid, done, total, note } => {
             client.report(&jid, &Progress::new(done, total, &note, client.now()));
         }
     }
@@ -132,9 +132,9 @@ impl Future for Enqueued {
 
 /// The parts of a core's state that other threads may read, by type.
 #[derive(Clone, Default)]
-pub(super) struct Parts(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+pub(super) struct SharedParts(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
 
-impl Parts {
+impl SharedParts {
     /// Returns whether there was none of this type yet.
     pub(super) fn add<T: Send + Sync + 'static>(&mut self, part: Arc<T>) -> bool {
         self.0.insert(TypeId::of::<T>(), part).is_none()

@@ -6,15 +6,19 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::call::Handler;
 use super::cancel::CancelState;
-use super::context::Run;
+use super::context::{Ctx, JobInfo, Run};
+use super::error::JobError;
 use super::middleware::{Layer, Next};
+use super::policy::RetryPolicy;
 use super::pool::{FuturePool, Started, caught};
+use super::result::Converted;
 use super::services::Services;
-use super::{Ctx, Handler, JobError, JobInfo, RetryPolicy};
 use crate::job::Args;
 use crate::job::args::ArgsError;
 use crate::job::failure::CLASS_BAD_ARGUMENTS;
+use crate::job::history::Keep;
 use crate::job::retry::retries_in;
 
 /// One registered job.
@@ -32,14 +36,25 @@ pub(crate) struct Entry {
     pub(super) retries: Option<u32>,
     /// How long a run may take.
     pub(crate) timeout: Option<Duration>,
+    /// What its payload keeps of its failures.
+    pub(crate) keep: Keep,
+}
+
+/// Which run of which job: what a span, a failure and a context name. Nothing of it is copied.
+#[derive(Clone, Copy)]
+pub(crate) struct JobRef<'a> {
+    pub(crate) name: &'a str,
+    /// Empty if the payload has none.
+    pub(crate) jid: &'a str,
+    /// The queue it was taken from.
+    pub(crate) queue: &'a str,
+    /// 0 for the first run.
+    pub(crate) attempt: u32,
 }
 
 /// What a handler receives about a job; none of it has been copied yet.
 pub(crate) struct Call<'a, 'p> {
-    pub(crate) name: &'a str,
-    pub(crate) jid: &'a str,
-    pub(crate) queue: &'a str,
-    pub(crate) attempt: u32,
+    pub(crate) job: JobRef<'a>,
     /// As read from the payload.
     pub(crate) retries: u32,
     /// What applies if the payload names none.
@@ -75,13 +90,14 @@ pub(super) struct Bound<S, H: Handler<S, M>, M> {
     pub(super) handler: H,
     /// Middleware around this job alone, inside that of all jobs.
     pub(super) layers: Vec<Layer<S>>,
-    pub(super) pool: FuturePool<H::Future>,
-    pub(super) layered: FuturePool<Next>,
+    pub(super) pool: FuturePool<H::Future, H::Kind>,
+    pub(super) layered: FuturePool<Next, Converted>,
 }
 
 impl<S: 'static, M, H: Handler<S, M>> AnyHandler for Bound<S, H, M> {
     fn start(&self, mut call: Call<'_, '_>, timeout: Option<Duration>) -> Started {
-        let Call { name, jid, queue, attempt, retries, default_retries, payload, now, ref mut args } = call;
+        let Call { job, retries, default_retries, payload, now, ref mut args } = call;
+        let JobRef { name, jid, queue, attempt } = job;
         // Created when the context is requested.
         let run: OnceCell<Rc<Run>> = OnceCell::new();
         let ctx = || {

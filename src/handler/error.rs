@@ -25,9 +25,12 @@ pub type JobResult = Result<(), JobError>;
 /// | `anyhow::Error`, `eyre::Report`, `Box<dyn Error>` | the name with which the `Debug` of the error inside begins |
 /// | `String`, `&str`, `anyhow!("text")` | `RuntimeError`, as `raise "text"` in Ruby |
 ///
-/// [`with_class`](Self::with_class) and [`classed`](Self::classed) set another one. A `Box<dyn Error + Send + Sync>` takes
-/// one word more, [`from_boxed`](Self::from_boxed). This type deliberately does not implement `std::error::Error`, which is
-/// what makes these conversions possible.
+/// [`with_class`](Self::with_class) and [`classed`](Self::classed) set another one. This type deliberately does not
+/// implement `std::error::Error`, which is what makes these conversions possible.
+///
+/// A `Box<dyn Error + Send + Sync>` is the one that `?` cannot turn into a `JobError`: that takes one word more,
+/// [`from_boxed`](Self::from_boxed). A handler, middleware or factory whose own result is `Result<_, Box<dyn Error + Send +
+/// Sync>>` needs none.
 ///
 /// ```
 /// use jiggler_uring::{JobError, JobResult};
@@ -41,12 +44,18 @@ pub type JobResult = Result<(), JobError>;
 ///     Ok(())
 /// }
 ///
-/// // The whole handler may be one of `anyhow`, too.
+/// // The whole handler may be one of `anyhow`, or of boxed errors, too.
 /// async fn charge(order: u64) -> anyhow::Result<()> {
 ///     anyhow::ensure!(order > 0, "there is no order {order}");
 ///     Ok(())
 /// }
-/// let registry = jiggler_uring::Registry::new(()).job("Import", import).job("Charge", charge);
+/// async fn refund(order: String) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+///     let order: u64 = order.parse()?;
+///     if order == 0 { Err("there is no order 0")? }
+///     Ok(())
+/// }
+/// let registry =
+///     jiggler_uring::Registry::new(()).job("Import", import).job("Charge", charge).job("Refund", refund);
 /// # drop(registry);
 /// ```
 ///
@@ -111,8 +120,9 @@ impl JobError {
         Self { class: class.into(), ..self }
     }
 
-    /// An error out of a box that may cross threads, for `map_err`: `load().map_err(JobError::from_boxed)?`. The standard
-    /// library does not turn such a box into a `Box<dyn Error>`, so `?` alone cannot.
+    /// An error out of a box that may cross threads, for `map_err`: `load().map_err(JobError::from_boxed)?`. `?` alone
+    /// cannot: the standard library does not turn such a box into a `Box<dyn Error>`, and as it might one day, the compiler
+    /// allows no second conversion here.
     #[must_use]
     pub fn from_boxed(error: Box<dyn StdError + Send + Sync>) -> Self {
         let error: Box<dyn StdError> = error;
@@ -174,13 +184,30 @@ impl JobError {
     }
 }
 
-impl<E> From<E> for JobError
-where
-    E: Into<Box<dyn StdError>>,
-{
+/// What `?` turns into a [`JobError`]. A trait of its own, so that the compiler names the way out for anything
+/// else.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not become a `JobError` by itself",
+    // All that is shown of this where `?` stands.
+    label = "not an error, text or `Box<dyn Error>`; a `Box<dyn Error + Send + Sync>` takes \
+             `.map_err(JobError::from_boxed)?`"
+)]
+pub trait AnyError {
+    /// The error of a job.
+    fn into_job_error(self) -> JobError;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<Box<dyn StdError>>> AnyError for E {
+    fn into_job_error(self) -> JobError {
+        let error = self.into();
+        JobError::new(class::of::<E>(&*error), message(&*error))
+    }
+}
+
+impl<E: AnyError> From<E> for JobError {
     fn from(error: E) -> Self {
-        let error = error.into();
-        Self::new(class::of::<E>(&*error), message(&*error))
+        error.into_job_error()
     }
 }
 

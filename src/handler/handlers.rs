@@ -9,9 +9,13 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::entry::Entry;
+use super::error::{JobError, JobResult};
+use super::middleware::Next;
+use super::policy::RetryPolicy;
 use super::pool::caught;
 use super::services::Services;
-use super::{JobError, JobResult, Next, RetryPolicy};
+use crate::cron::CronEntry;
+use crate::job::history::Keep;
 use crate::job::{DeadJob, FailedJob};
 use crate::limits::{JOB_NAMES_BYTES_MAX, JOB_NAMES_MAX, TEAR_DOWN_TIMEOUT};
 use crate::timeout::within;
@@ -23,8 +27,10 @@ pub(crate) struct Handlers {
     pub(super) on_failure: Vec<Box<FailureHook>>,
     pub(super) on_stop: Vec<StopHook>,
     pub(super) default_timeout: Option<Duration>,
+    pub(super) default_keep: Keep,
     /// The retries of a job for which neither its payload nor its entry names a number.
     pub(super) default_retries: u32,
+    pub(super) periodic: Vec<CronEntry>,
     services: Rc<Services>,
     /// The policy for jobs without a registered handler.
     unknown: RetryPolicy,
@@ -45,7 +51,9 @@ impl Handlers {
             on_failure: Vec::new(),
             on_stop: Vec::new(),
             default_timeout: None,
+            default_keep: Keep::default(),
             default_retries: 0,
+            periodic: Vec::new(),
             services,
             unknown: RetryPolicy::gem(),
         }
@@ -58,6 +66,7 @@ impl Handlers {
         for (number, (_, entry)) in (0..).zip(entries) {
             entry.number = number;
             entry.timeout = entry.timeout.or(self.default_timeout);
+            entry.keep = entry.keep.or(self.default_keep);
         }
         self
     }
@@ -82,6 +91,11 @@ impl Handlers {
         fits.then(|| names.into_iter().map(str::to_owned).collect())
     }
 
+    /// The periodic jobs that it declares.
+    pub(crate) fn periodic(&self) -> &[CronEntry] {
+        &self.periodic
+    }
+
     pub(crate) fn find(&self, name: &str) -> Option<&Entry> {
         self.by_name.get(name)
     }
@@ -99,6 +113,11 @@ impl Handlers {
     /// How many retries a job has if its payload names no number.
     pub(crate) fn retries(&self, entry: Option<&Entry>) -> u32 {
         entry.and_then(|entry| entry.retries).unwrap_or(self.default_retries)
+    }
+
+    /// What is kept of a job's failures.
+    pub(crate) fn keep(&self, entry: Option<&Entry>) -> Keep {
+        entry.map_or(self.default_keep, |entry| entry.keep)
     }
 
     /// When a failed job runs again.

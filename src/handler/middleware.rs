@@ -7,8 +7,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use super::context::Ctx;
+use super::error::{JobError, JobResult};
 use super::pool::caught;
-use super::{Ctx, IntoJobResult, JobError, JobResult};
+use super::result::IntoJobResult;
 
 type BoxedRun = Pin<Box<dyn Future<Output = JobResult>>>;
 
@@ -26,10 +28,11 @@ pub struct Next {
 pub(super) type Layer<S> = Rc<dyn Fn(Ctx<S>, Next) -> BoxedRun>;
 
 /// Makes a layer from a user's function.
-pub(super) fn layer<S, F, Fut>(function: F) -> Layer<S>
+pub(super) fn layer<S, F, Fut, K>(function: F) -> Layer<S>
 where
     F: Fn(Ctx<S>, Next) -> Fut + 'static,
-    Fut: Future<Output: IntoJobResult> + 'static,
+    Fut: Future<Output: IntoJobResult<K>> + 'static,
+    K: 'static,
 {
     Rc::new(move |ctx, next| {
         let run = function(ctx, next);
@@ -38,9 +41,10 @@ where
 }
 
 impl Next {
-    pub(super) fn new<F>(future: F) -> Self
+    pub(super) fn new<F, K>(future: F) -> Self
     where
-        F: Future<Output: IntoJobResult> + 'static,
+        F: Future<Output: IntoJobResult<K>> + 'static,
+        K: 'static,
     {
         Self { run: Some(Box::pin(async move { future.await.into_job_result() })) }
     }

@@ -48,10 +48,13 @@ mod call;
 mod class;
 mod context;
 mod error;
+mod job_options;
+mod key;
 mod middleware;
 mod options;
 mod policy;
 mod registry;
+mod result;
 #[cfg(feature = "tokio")]
 mod tokio_jobs;
 mod typed;
@@ -68,7 +71,7 @@ mod handlers;
 mod pool;
 
 pub use blocking::BlockingHandler;
-pub use call::{Handler, IntoJobResult, Rest};
+pub use call::{Handler, Rest};
 pub use cancel::CancelFlag;
 pub use companions::CompanionPriority;
 pub use context::{Ctx, JobInfo};
@@ -76,16 +79,19 @@ pub use desk::{Enqueued, NotShared};
 pub use error::{JobError, JobResult, Verdict};
 pub(crate) use fair::give_way;
 pub use fair::yield_if_needed;
+pub use key::JobKey;
 pub use middleware::Next;
 pub use options::{WithOptions, options};
 pub use policy::{Exponential, RetryPolicy};
 pub use registry::Registry;
+pub use result::IntoJobResult;
+pub(crate) use result::{Boxed, Converted};
 pub use send_ctx::SendCtx;
 #[cfg(feature = "tokio")]
 pub use tokio_jobs::TokioHandler;
 pub use typed::JobHandler;
 
-pub(crate) use entry::{Call, Entry};
+pub(crate) use entry::{Call, Entry, JobRef};
 pub(crate) use handlers::{Handlers, TearDown};
 pub(crate) use policy::course;
 pub(crate) use pool::{JobFuture, Started, panicked};

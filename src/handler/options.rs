@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use super::blocking::BlockingHandler;
 use super::call::Handler;
-use super::middleware::{Layer, Next, layer};
+use super::context::Ctx;
+use super::job_options::{JobOptions, checked_backtrace, checked_history, checked_queue, checked_retries};
+use super::middleware::{Next, layer};
+use super::policy::RetryPolicy;
+use super::registry::Registry;
+use super::result::IntoJobResult;
 #[cfg(feature = "tokio")]
 use super::tokio_jobs::TokioHandler;
 use super::typed::JobHandler;
-use super::{Ctx, IntoJobResult, Registry, RetryPolicy};
-use crate::client::Job;
 use crate::job::Args;
 use crate::job::args::ArgsError;
-use crate::limits::RETRIES_MAX;
-use crate::wire::QueueName;
 
 /// A handler with options, in the place of the handler alone: made by [`options`].
 #[must_use = "it is a handler: register it"]
@@ -61,11 +62,10 @@ impl<H, S: 'static> WithOptions<H, S> {
     /// 0. Without either, [`Registry::default_retries`] holds.
     ///
     /// # Panics
-    /// For more than [`RETRIES_MAX`] retries.
+    /// For more than [`RETRIES_MAX`](crate::limits::RETRIES_MAX) retries.
     #[track_caller]
     pub fn retries(mut self, retries: u32) -> Self {
-        assert!(retries <= RETRIES_MAX, "{retries} retries are more than the {RETRIES_MAX} allowed");
-        self.options.retries = Some(retries);
+        self.options.retries = Some(checked_retries(retries));
         self
     }
 
@@ -81,17 +81,40 @@ impl<H, S: 'static> WithOptions<H, S> {
     /// If no worker may be given a queue of this name: what it holds could never run.
     #[track_caller]
     pub fn retry_queue(mut self, queue: &str) -> Self {
-        let checked = QueueName::new(queue).map(drop);
-        assert_eq!(checked, Ok(()), "no worker may be given the retry queue {queue:?}");
-        self.options.retry_queue = Some(queue.into());
+        self.options.retry_queue = Some(checked_queue(queue));
+        self
+    }
+
+    /// Keeps the last failures of this job in its payload, at most so many, for `show JID`: each with its time, attempt,
+    /// class and the start of its message, as `failure_history`. A Ruby server passes it on unchanged. 0: none, which is the
+    /// default, as with the gem.
+    ///
+    /// # Panics
+    /// For more than [`HISTORY_FAILURES_MAX`](crate::limits::HISTORY_FAILURES_MAX).
+    #[track_caller]
+    pub fn history(mut self, failures: usize) -> Self {
+        self.options.keep.failures = Some(checked_history(failures));
+        self
+    }
+
+    /// Keeps as many lines of the last failure's backtrace in the payload, as `failure_backtrace`, if it has one: a panic if
+    /// `RUST_BACKTRACE` is set, an error that was given one ([`JobError::with_backtrace`](super::JobError::with_backtrace)).
+    /// 0: none, which is the default.
+    ///
+    /// # Panics
+    /// For more than [`HISTORY_BACKTRACE_LINES_MAX`](crate::limits::HISTORY_BACKTRACE_LINES_MAX).
+    #[track_caller]
+    pub fn backtrace(mut self, lines: usize) -> Self {
+        self.options.keep.backtrace_lines = Some(checked_backtrace(lines));
         self
     }
 
     /// Like [`Registry::middleware`], but around this job alone, inside that of all jobs.
-    pub fn middleware<F, Fut>(mut self, function: F) -> Self
+    pub fn middleware<F, Fut, K>(mut self, function: F) -> Self
     where
         F: Fn(Ctx<S>, Next) -> Fut + 'static,
-        Fut: Future<Output: IntoJobResult> + 'static,
+        Fut: Future<Output: IntoJobResult<K>> + 'static,
+        K: 'static,
     {
         self.options.layers.push(layer(function));
         self
@@ -110,64 +133,6 @@ impl<H, S> fmt::Debug for WithOptions<H, S> {
     }
 }
 
-/// The options of one job; what is not set is the registry's or the default.
-#[doc(hidden)]
-pub struct JobOptions<S> {
-    pub(super) queue: Option<Box<str>>,
-    pub(super) retry_queue: Option<Box<str>>,
-    pub(super) policy: Option<RetryPolicy>,
-    pub(super) retries: Option<u32>,
-    pub(super) timeout: Option<Duration>,
-    pub(super) layers: Vec<Layer<S>>,
-}
-
-impl<S> Default for JobOptions<S> {
-    fn default() -> Self {
-        Self {
-            queue: None,
-            retry_queue: None,
-            policy: None,
-            retries: None,
-            timeout: None,
-            layers: Vec::new(),
-        }
-    }
-}
-
-impl<S> JobOptions<S> {
-    /// Those of a job's type.
-    ///
-    /// # Panics
-    /// If the type asks for what no job may have.
-    #[track_caller]
-    pub(super) fn of_type<J: Job>() -> Self
-    where
-        S: 'static,
-    {
-        let mut options = options::<(), S>(()).retry_policy(J::retry_policy());
-        if let Some(retries) = J::RETRIES {
-            options = options.retries(retries);
-        }
-        if let Some(queue) = J::RETRY_QUEUE {
-            options = options.retry_queue(queue);
-        }
-        Self { queue: Some(J::QUEUE.into()), timeout: J::TIMEOUT, ..options.options }
-    }
-
-    /// These, and where they are silent the others.
-    pub(super) fn or(mut self, other: Self) -> Self {
-        self.layers.extend(other.layers);
-        Self {
-            queue: self.queue.or(other.queue),
-            retry_queue: self.retry_queue.or(other.retry_queue),
-            policy: self.policy.or(other.policy),
-            retries: self.retries.or(other.retries),
-            timeout: self.timeout.or(other.timeout),
-            layers: self.layers,
-        }
-    }
-}
-
 /// Marks a handler with options.
 #[doc(hidden)]
 pub struct Configured<M>(M);
@@ -177,6 +142,7 @@ where
     S: 'static,
     H: Handler<S, M>,
 {
+    type Kind = H::Kind;
     type Future = H::Future;
 
     fn call(&self, ctx: &dyn Fn() -> Ctx<S>, args: &mut Args<'_>) -> Result<Self::Future, ArgsError> {
@@ -193,6 +159,7 @@ where
     S: 'static,
     H: JobHandler<S, J, M>,
 {
+    type Kind = H::Kind;
     type Future = H::Future;
 
     fn call_with(&self, ctx: &dyn Fn() -> Ctx<S>, job: J) -> Self::Future {
@@ -231,6 +198,8 @@ where
 mod tests {
     use super::super::pool::caught;
     use super::*;
+    use crate::job::history::Keep;
+    use crate::limits::{HISTORY_BACKTRACE_LINES_MAX, HISTORY_FAILURES_MAX, RETRIES_MAX};
 
     async fn nothing() {}
 
@@ -240,13 +209,20 @@ mod tests {
         let second = Duration::from_secs(1);
         let registry = Registry::new(())
             .default_timeout(2 * second)
-            .job("A", options(nothing).retries(RETRIES_MAX))
-            .blocking("B", options(|| {}).retry_queue("later").retry_policy(policy()).timeout(second));
+            .default_history(3)
+            .default_backtrace(20)
+            .job("A", options(nothing).retries(RETRIES_MAX).backtrace(9))
+            .blocking(
+                "B",
+                options(|| {}).retry_queue("later").retry_policy(policy()).timeout(second).history(0),
+            );
         let handlers = registry.into_handlers();
         let (a, b) = (handlers.find("A").unwrap(), handlers.find("B").unwrap());
         assert_eq!((a.retries, b.retries), (Some(RETRIES_MAX), None));
         assert_eq!((a.retry_queue.as_deref(), b.retry_queue.as_deref()), (None, Some("later")));
         assert_eq!((a.timeout, b.timeout), (Some(2 * second), Some(second)));
+        let kept = |failures, backtrace_lines| Keep { failures, backtrace_lines };
+        assert_eq!((a.keep, b.keep), (kept(Some(3), Some(9)), kept(Some(0), Some(20))));
         let shown = |entry| format!("{:?}", handlers.policy(entry));
         let (gem, fixed) = (format!("{:?}", RetryPolicy::gem()), format!("{:?}", policy()));
         assert_eq!([shown(Some(a)), shown(Some(b)), shown(None)], [gem.clone(), fixed, gem]);
@@ -259,5 +235,10 @@ mod tests {
         assert_eq!(refused(too_many), "1001 retries are more than the 1000 allowed");
         let no_queue = || Registry::new(()).job("A", options(nothing).retry_queue("a:b"));
         assert!(refused(no_queue).contains("no worker may be given the retry queue \"a:b\""));
+        let history = || Registry::new(()).default_history(HISTORY_FAILURES_MAX + 1);
+        assert_eq!(refused(history), "a history of 51 failures is more than the 50 allowed");
+        let lines =
+            || Registry::new(()).job("A", options(nothing).backtrace(HISTORY_BACKTRACE_LINES_MAX + 1));
+        assert_eq!(refused(lines), "a backtrace of 501 lines is more than the 500 allowed");
     }
 }

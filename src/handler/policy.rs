@@ -7,8 +7,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::error::{JobError, Verdict};
 use super::pool::caught;
-use super::{JobError, Verdict};
 use crate::job::retry::{gem_delay, next_attempt};
 use crate::job::{Course, History};
 use crate::limits::{RETRY_DELAY_MAX, RETRY_JITTER};

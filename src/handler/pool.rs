@@ -8,13 +8,15 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::context::Run;
-use super::{IntoJobResult, JobError, JobResult};
+use super::error::{JobError, JobResult};
+use super::result::IntoJobResult;
 use crate::job::failure::CLASS_PANIC;
 use crate::limits::IDLE_FUTURES_MAX;
 use crate::stats::here;
@@ -32,18 +34,20 @@ pub(crate) type JobFuture = Pin<Box<dyn Future<Output = JobResult>>>;
 
 type Slot<F> = Pin<Box<Option<F>>>;
 
-/// The boxes of one handler's futures.
-pub(crate) struct FuturePool<F> {
+/// The boxes of one handler's futures. `K` is the kind of their results.
+pub(crate) struct FuturePool<F, K> {
     idle: Rc<RefCell<Vec<Slot<F>>>>,
+    kind: PhantomData<fn() -> K>,
 }
 
-impl<F> FuturePool<F>
+impl<F, K> FuturePool<F, K>
 where
     F: Future + 'static,
-    F::Output: IntoJobResult,
+    F::Output: IntoJobResult<K>,
+    K: 'static,
 {
     pub(crate) fn new() -> Self {
-        Self { idle: Rc::new(RefCell::new(Vec::new())) }
+        Self { idle: Rc::new(RefCell::new(Vec::new())), kind: PhantomData }
     }
 
     /// Builds a future and polls it once.
@@ -62,30 +66,31 @@ where
         let mut slot = self.idle.borrow_mut().pop().unwrap_or_else(|| Box::pin(None));
         slot.set(Some(future));
         let mut ctx = Context::from_waker(Waker::noop());
-        match poll_slot(&mut slot, &mut ctx) {
+        match poll_slot::<F, K>(&mut slot, &mut ctx) {
             Poll::Ready(result) => {
                 give_back(&self.idle, slot);
                 Started::Done(result)
             }
             Poll::Pending => {
                 let idle = Rc::clone(&self.idle);
-                Started::Waiting(Box::pin(Waiting { slot: Some(slot), run: run(), idle }))
+                Started::Waiting(Box::pin(Waiting { slot: Some(slot), run: run(), idle, kind: self.kind }))
             }
         }
     }
 }
 
 /// A future that outlived its first poll; it returns its box when it ends.
-struct Waiting<F> {
+struct Waiting<F, K> {
     slot: Option<Slot<F>>,
     run: Option<Rc<Run>>,
     idle: Rc<RefCell<Vec<Slot<F>>>>,
+    kind: PhantomData<fn() -> K>,
 }
 
-impl<F> Future for Waiting<F>
+impl<F, K> Future for Waiting<F, K>
 where
     F: Future,
-    F::Output: IntoJobResult,
+    F::Output: IntoJobResult<K>,
 {
     type Output = JobResult;
 
@@ -93,7 +98,7 @@ where
         let Some(slot) = self.slot.as_mut() else {
             return Poll::Ready(Err(JobError::new("Bug", "a finished job was polled again")));
         };
-        let result = std::task::ready!(poll_slot(slot, ctx));
+        let result = std::task::ready!(poll_slot::<F, K>(slot, ctx));
         if let Some(slot) = self.slot.take() {
             give_back(&self.idle, slot);
         }
@@ -101,7 +106,7 @@ where
     }
 }
 
-impl<F> Drop for Waiting<F> {
+impl<F, K> Drop for Waiting<F, K> {
     /// A cancelled job ends in its destructors, where no executor could catch a panic: glommio aborts.
     fn drop(&mut self) {
         if let Some(mut slot) = self.slot.take() {
@@ -115,13 +120,13 @@ impl<F> Drop for Waiting<F> {
 }
 
 /// Polls the future in `slot`, and empties the slot when the future is ready or has panicked.
-fn poll_slot<F>(slot: &mut Slot<F>, ctx: &mut Context<'_>) -> Poll<JobResult>
+fn poll_slot<F, K>(slot: &mut Slot<F>, ctx: &mut Context<'_>) -> Poll<JobResult>
 where
     F: Future,
-    F::Output: IntoJobResult,
+    F::Output: IntoJobResult<K>,
 {
     let polled = caught(|| match slot.as_mut().as_pin_mut() {
-        Some(future) => future.poll(ctx).map(IntoJobResult::into_job_result),
+        Some(future) => future.poll(ctx).map(IntoJobResult::<K>::into_job_result),
         None => Poll::Ready(Err(JobError::new("Bug", "a job without a future was polled"))),
     });
     let result = match polled {
@@ -168,12 +173,14 @@ pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> JobError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::result::Converted;
     use super::*;
 
-    fn start<F>(pool: &FuturePool<F>, future: F) -> Started
+    fn start<F, K>(pool: &FuturePool<F, K>, future: F) -> Started
     where
         F: Future + 'static,
-        F::Output: IntoJobResult,
+        F::Output: IntoJobResult<K>,
+        K: 'static,
     {
         pool.start(|| Ok(future), || None)
     }
@@ -209,7 +216,7 @@ mod tests {
             }
         }
         type Unnamed = Pin<Box<dyn Future<Output = ()>>>;
-        let pool: FuturePool<Unnamed> = FuturePool::new();
+        let pool: FuturePool<Unnamed, Converted> = FuturePool::new();
         let cases: [(Unnamed, &str); 2] = [
             (Box::pin(async { panic!("in poll {}", 1) }), "in poll 1"),
             (

@@ -2,24 +2,23 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-
+use super::call::Handler;
 use super::companions::Companions;
+use super::context::Ctx;
 use super::entry::{Bound, Entry, Home};
 use super::handlers::Handlers;
+use super::job_options::{JobOptions, checked_backtrace, checked_history, checked_retries};
+use super::key::JobKey;
 use super::middleware::{Next, layer};
-use super::options::JobOptions;
 use super::pool::FuturePool;
-use super::typed::Whole;
-use super::{Ctx, Handler, IntoJobResult, JobHandler};
-use crate::client::{InvalidJob, Job, NewJob};
+use super::result::IntoJobResult;
+use crate::client::{InvalidJob, NewJob};
+use crate::cron::{CronEntry, Origin};
 use crate::job::{DeadJob, FailedJob};
-use crate::limits::RETRIES_MAX;
 
 /// The handlers of one core, by job name, around the state they share.
 ///
@@ -50,37 +49,44 @@ impl<S: 'static> Registry<S> {
         }
     }
 
-    /// Registers `handler` under `name`: the job's class name on the Ruby side, for example `Billing::Charge`. For a job
-    /// that is a struct there is [`handle`](Self::handle).
+    /// Registers `handler` under its name, the job's class name on the Ruby side, for example `Billing::Charge`; or, for a
+    /// job that is a struct, under that type, whose name and options it gets: see [`Job`](crate::Job). Options given with
+    /// the handler go before those of the type.
+    ///
+    /// ```
+    /// use jiggler_uring::{Job, Registry};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize, Job)]
+    /// #[job(queue = "images")]
+    /// struct Resize {
+    ///     id: u64,
+    ///     width: u32,
+    /// }
+    ///
+    /// async fn resize(job: Resize) {
+    ///     println!("{} to {}", job.id, job.width);
+    /// }
+    /// async fn purge(id: u64) {
+    ///     println!("{id}");
+    /// }
+    ///
+    /// let registry = Registry::new(()).job(Resize::JOB, resize).job("Purge", purge);
+    /// # drop(registry);
+    /// ```
     ///
     /// # Panics
-    /// If the name is taken: two handlers for one name are a bug in the program.
+    /// If the name is taken: two handlers for one name are a bug in the program. If the type asks for more than
+    /// [`RETRIES_MAX`](crate::limits::RETRIES_MAX) retries.
     #[must_use]
     #[track_caller]
-    pub fn job<M, H>(self, name: &str, mut handler: H) -> Self
+    pub fn job<K, H, M>(self, key: K, handler: H) -> Self
     where
-        M: 'static,
-        H: Handler<S, M>,
+        K: JobKey<S, H, M>,
     {
-        let options = handler.take_options();
-        self.add(name, handler, options)
-    }
-
-    /// Registers the handler of a job that is a struct, under the name of its type and with that type's options: see
-    /// [`Job`]. Options given with the handler go before those of the type.
-    ///
-    /// # Panics
-    /// If the name is taken, or the type asks for more than [`RETRIES_MAX`](crate::limits::RETRIES_MAX) retries.
-    #[must_use]
-    #[track_caller]
-    pub fn handle<J, M, H>(self, mut handler: H) -> Self
-    where
-        J: Job + DeserializeOwned + 'static,
-        M: 'static,
-        H: JobHandler<S, J, M>,
-    {
-        let options = handler.take_options().or(JobOptions::of_type::<J>());
-        self.add(J::NAME, Whole { handler, job: PhantomData }, options)
+        let name = key.name().to_owned();
+        let (handler, options) = key.bind(handler);
+        self.add::<K::Shape, _>(&name, handler, options)
     }
 
     #[track_caller]
@@ -89,7 +95,7 @@ impl<S: 'static> Registry<S> {
         M: 'static,
         H: Handler<S, M>,
     {
-        let JobOptions { queue, retry_queue, policy, retries, timeout, layers } = options;
+        let JobOptions { queue, retry_queue, policy, retries, timeout, keep, layers } = options;
         let home = Rc::clone(&self.home);
         let bound = Bound { home, handler, layers, pool: FuturePool::new(), layered: FuturePool::new() };
         let entry = Entry {
@@ -100,6 +106,7 @@ impl<S: 'static> Registry<S> {
             policy: policy.unwrap_or_default(),
             retries,
             timeout,
+            keep,
         };
         let earlier = self.handlers.by_name.insert(name.into(), entry);
         assert!(earlier.is_none(), "job {name} is registered twice");
@@ -114,8 +121,7 @@ impl<S: 'static> Registry<S> {
     #[must_use]
     #[track_caller]
     pub fn default_retries(mut self, retries: u32) -> Self {
-        assert!(retries <= RETRIES_MAX, "{retries} retries are more than the {RETRIES_MAX} allowed");
-        self.handlers.default_retries = retries;
+        self.handlers.default_retries = checked_retries(retries);
         self
     }
 
@@ -124,6 +130,77 @@ impl<S: 'static> Registry<S> {
     #[must_use]
     pub fn default_timeout(mut self, timeout: Duration) -> Self {
         self.handlers.default_timeout = Some(timeout);
+        self
+    }
+
+    /// How many failures the payloads of this registry's jobs keep; see
+    /// [`WithOptions::history`](super::WithOptions::history).
+    ///
+    /// # Panics
+    /// For more than [`HISTORY_FAILURES_MAX`](crate::limits::HISTORY_FAILURES_MAX).
+    #[must_use]
+    #[track_caller]
+    pub fn default_history(mut self, failures: usize) -> Self {
+        self.handlers.default_keep.failures = Some(checked_history(failures));
+        self
+    }
+
+    /// How many lines of a backtrace they keep; see [`WithOptions::backtrace`](super::WithOptions::backtrace).
+    ///
+    /// # Panics
+    /// For more than [`HISTORY_BACKTRACE_LINES_MAX`](crate::limits::HISTORY_BACKTRACE_LINES_MAX).
+    #[must_use]
+    #[track_caller]
+    pub fn default_backtrace(mut self, lines: usize) -> Self {
+        self.handlers.default_keep.backtrace_lines = Some(checked_backtrace(lines));
+        self
+    }
+
+    /// Declares a periodic job: `job` is pushed at each tick of the schedule, once in the whole fleet, whichever of its
+    /// processes runs. It is called what its job is called; for another name, and more options, see
+    /// [`periodic`](Self::periodic).
+    ///
+    /// ```
+    /// use jiggler_uring::{NewJob, Registry};
+    ///
+    /// async fn report(kind: String) {
+    ///     println!("{kind}");
+    /// }
+    ///
+    /// let job = NewJob::new("Report", &["daily"])?;
+    /// let registry = Registry::new(()).job("Report", report).cron("0 3 * * *", "Europe/Berlin", job);
+    /// # drop(registry);
+    /// # Ok::<_, jiggler_uring::client::InvalidJob>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the schedule, the zone or the job is refused ([`CronError`](crate::cron::CronError)), or the name is declared
+    /// already.
+    #[must_use]
+    #[track_caller]
+    pub fn cron(self, schedule: &str, zone: &str, job: NewJob) -> Self {
+        let name = job.name().to_owned();
+        let entry = CronEntry::new(&name, schedule, zone, job);
+        let refused = entry.as_ref().err().map(ToString::to_string);
+        assert!(refused.is_none(), "periodic job {name}: {}", refused.unwrap_or_default());
+        match entry {
+            Ok(entry) => self.periodic(entry),
+            Err(_) => self,
+        }
+    }
+
+    /// Declares a periodic job. It is stored when a worker starts and takes the place of the one that the last deployment
+    /// declared under its name, whose next tick it keeps if the schedule is the same. It goes when no process declares it
+    /// any more.
+    ///
+    /// # Panics
+    /// If its name is declared already.
+    #[must_use]
+    #[track_caller]
+    pub fn periodic(mut self, entry: CronEntry) -> Self {
+        let is_new = self.handlers.periodic.iter().all(|other| other.name() != entry.name());
+        assert!(is_new, "periodic job {} is declared twice; give one of them another name", entry.name());
+        self.handlers.periodic.push(entry.with_origin(Origin::Code));
         self
     }
 
@@ -151,10 +228,11 @@ impl<S: 'static> Registry<S> {
     /// from outside (timeout, cancellation, stop) is dropped together with it. By then the handler's arguments have
     /// been decoded and its function called; an `async fn` does nothing until it is awaited.
     #[must_use]
-    pub fn middleware<F, Fut>(self, function: F) -> Self
+    pub fn middleware<F, Fut, K>(self, function: F) -> Self
     where
         F: Fn(Ctx<S>, Next) -> Fut + 'static,
-        Fut: Future<Output: IntoJobResult> + 'static,
+        Fut: Future<Output: IntoJobResult<K>> + 'static,
+        K: 'static,
     {
         self.home.layers.borrow_mut().push(layer(function));
         self
@@ -185,10 +263,11 @@ impl<S: 'static> Registry<S> {
     /// [`TEAR_DOWN_TIMEOUT`](crate::limits::TEAR_DOWN_TIMEOUT) for that. Errors, panics and overruns are logged.
     /// Several functions run in the order they were added.
     #[must_use]
-    pub fn on_stop<F, Fut>(mut self, function: F) -> Self
+    pub fn on_stop<F, Fut, K>(mut self, function: F) -> Self
     where
         F: FnOnce(Rc<S>) -> Fut + 'static,
-        Fut: Future<Output: IntoJobResult> + 'static,
+        Fut: Future<Output: IntoJobResult<K>> + 'static,
+        K: 'static,
     {
         let state = Rc::clone(&self.home.state);
         self.handlers.on_stop.push(Box::new(move || {
@@ -279,6 +358,7 @@ mod tests {
     use super::super::options::options;
     use super::super::pool::caught;
     use super::*;
+    use crate::limits::RETRIES_MAX;
 
     #[test]
     fn the_job_names_its_retries_before_the_operator_and_the_operator_before_the_program() {

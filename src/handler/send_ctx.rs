@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::desk::{Desk, Due, Enqueued, NotShared, Parts};
-use super::{CancelFlag, Ctx, JobInfo};
+use super::cancel::CancelFlag;
+use super::context::{Ctx, JobInfo};
+use super::desk::{Desk, Enqueued, NotShared, PushTime, SharedParts};
 use crate::client::{self, NewJob, Push};
 use crate::job::TraceContext;
 use crate::limits::PROGRESS_INTERVAL;
@@ -48,7 +49,7 @@ pub struct SendCtx {
     trace: Option<TraceContext>,
     /// `None` in a context that a test made.
     desk: Option<Desk>,
-    parts: Arc<Parts>,
+    parts: Arc<SharedParts>,
     started: Instant,
     /// Milliseconds after the start at which progress was last sent, plus one; 0: never. Shared by all clones.
     reported: Arc<AtomicU64>,
@@ -87,20 +88,20 @@ impl SendCtx {
     /// In a context that a test made ([`new`](Self::new)) there is no core, and the push fails. Run the handler in a
     /// [`TestWorker`](crate::testing::TestWorker).
     pub fn enqueue<J: Push + ?Sized>(&self, job: &J) -> Enqueued {
-        self.push(job, Due::Now)
+        self.push(job, PushTime::Now)
     }
 
     /// Schedules a job to be run `delay` from now; see [`enqueue`](Self::enqueue).
     pub fn enqueue_in<J: Push + ?Sized>(&self, delay: Duration, job: &J) -> Enqueued {
-        self.push(job, Due::In(delay))
+        self.push(job, PushTime::In(delay))
     }
 
     /// Schedules a job to be run at `due_at`, Unix time in seconds; see [`enqueue`](Self::enqueue).
     pub fn enqueue_at<J: Push + ?Sized>(&self, due_at: f64, job: &J) -> Enqueued {
-        self.push(job, Due::At(due_at))
+        self.push(job, PushTime::At(due_at))
     }
 
-    fn push<J: Push + ?Sized>(&self, job: &J, due: Due) -> Enqueued {
+    fn push<J: Push + ?Sized>(&self, job: &J, due: PushTime) -> Enqueued {
         let Some(desk) = &self.desk else {
             return Enqueued::failed(client::Error::Stopped { may_have_pushed: false });
         };

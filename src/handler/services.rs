@@ -6,7 +6,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
-use super::desk::{Desk, Parts};
+use super::desk::{Desk, SharedParts};
 use crate::client::{LocalClient, LocalHook};
 
 /// One per core.
@@ -17,7 +17,7 @@ pub(crate) struct Services {
     hooks: RefCell<Vec<LocalHook>>,
     /// For handlers off this thread; opened by the first.
     desk: OnceCell<Desk>,
-    parts: RefCell<Arc<Parts>>,
+    parts: RefCell<Arc<SharedParts>>,
     shard: Cell<usize>,
     stopping: Cell<bool>,
 }
@@ -52,7 +52,7 @@ impl Services {
         Arc::make_mut(&mut self.parts.borrow_mut()).add(part)
     }
 
-    pub(super) fn parts(&self) -> Arc<Parts> {
+    pub(super) fn parts(&self) -> Arc<SharedParts> {
         Arc::clone(&self.parts.borrow())
     }
 

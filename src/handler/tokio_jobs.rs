@@ -18,9 +18,13 @@ use tokio::task::JoinHandle;
 
 use super::arity::for_each_arity;
 use super::call::{LastParameter, WithCtx};
-use super::options::JobOptions;
+use super::context::Ctx;
+use super::error::{JobError, JobResult};
+use super::job_options::JobOptions;
 use super::pool::caught;
-use super::{Ctx, IntoJobResult, JobError, JobResult, Registry, SendCtx};
+use super::registry::Registry;
+use super::result::{Converted, IntoJobResult};
+use super::send_ctx::SendCtx;
 use crate::job::failure::CLASS_COMPANION;
 use crate::stats::here::carried;
 
@@ -139,11 +143,12 @@ impl Drop for TokioTask {
 macro_rules! tokio_handlers {
     ($($($arg:ident)* $(, $last:ident)?;)*) => { $(
         #[allow(non_snake_case, reason = "one name serves as type and value")]
-        impl<S, F, Fut, $($arg,)* $($last)?> TokioHandler<S, fn($($arg,)* $($last)?)> for F
+        impl<S, F, Fut, K, $($arg,)* $($last)?> TokioHandler<S, fn($($arg,)* $($last)?) -> K> for F
         where
             S: 'static,
             F: Fn($($arg,)* $($last)?) -> Fut + Send + Sync + 'static,
-            Fut: Future<Output: IntoJobResult> + Send,
+            Fut: Future<Output: IntoJobResult<K>> + Send,
+            K: 'static,
             $($arg: DeserializeOwned + Send + 'static,)*
             $($last: LastParameter + Send + 'static,)?
         {
@@ -156,16 +161,17 @@ macro_rules! tokio_handlers {
                     let job = async move { function($($arg,)* $($last)?).await.into_job_result() };
                     TokioTask(runtime.spawn(carried(job)))
                 };
-                registry.add::<fn($($arg,)* $($last)?), _>(name, handler, options)
+                registry.add::<fn($($arg,)* $($last)?) -> Converted, _>(name, handler, options)
             }
         }
 
         #[allow(non_snake_case, reason = "one name serves as type and value")]
-        impl<S, F, Fut, $($arg,)* $($last)?> TokioHandler<S, WithCtx<fn($($arg,)* $($last)?)>> for F
+        impl<S, F, Fut, K, $($arg,)* $($last)?> TokioHandler<S, WithCtx<fn($($arg,)* $($last)?) -> K>> for F
         where
             S: 'static,
             F: Fn(SendCtx, $($arg,)* $($last)?) -> Fut + Send + Sync + 'static,
-            Fut: Future<Output: IntoJobResult> + Send,
+            Fut: Future<Output: IntoJobResult<K>> + Send,
+            K: 'static,
             $($arg: DeserializeOwned + Send + 'static,)*
             $($last: LastParameter + Send + 'static,)?
         {
@@ -177,7 +183,7 @@ macro_rules! tokio_handlers {
                     let job = async move { function(ctx, $($arg,)* $($last)?).await.into_job_result() };
                     TokioTask(runtime.spawn(carried(job)))
                 };
-                registry.add::<WithCtx<fn($($arg,)* $($last)?)>, _>(name, handler, options)
+                registry.add::<WithCtx<fn($($arg,)* $($last)?) -> Converted>, _>(name, handler, options)
             }
         }
     )* };
@@ -194,7 +200,7 @@ mod tests {
     use glommio::LocalExecutor;
 
     use super::*;
-    use crate::handler::{Call, Handlers, Started};
+    use crate::handler::{Call, Handlers, JobRef, Started};
     use crate::io::timer;
     use crate::job::Parser;
     use crate::job::failure::{CLASS_BAD_ARGUMENTS, CLASS_PANIC};
@@ -204,10 +210,7 @@ mod tests {
         let parsed = parser.parse(&payload).unwrap();
         let entry = handlers.find(parsed.name).unwrap();
         let call = Call {
-            name: parsed.name,
-            jid: "j",
-            queue: "q",
-            attempt: 4,
+            job: JobRef { name: parsed.name, jid: "j", queue: "q", attempt: 4 },
             retries: 5,
             default_retries: 0,
             payload: &payload,

@@ -21,20 +21,20 @@ struct Shared {
     waiting_max: usize,
     free: Cell<usize>,
     /// In the order in which they asked. An entry whose owner is gone stays until its turn or until the list is full.
-    waiting: RefCell<VecDeque<Weak<Place>>>,
+    waiting: RefCell<VecDeque<Weak<Ticket>>>,
 }
 
 /// A place in the line.
-struct Place {
+struct Ticket {
     /// Whether a permit was handed over; it no longer counts as free then.
     given: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
 /// Waits in line; when dropped, leaves the line, or passes on the permit it was given.
-struct Waiting<'a> {
+struct InLine<'a> {
     shared: &'a Rc<Shared>,
-    place: Rc<Place>,
+    place: Rc<Ticket>,
 }
 
 impl Permits {
@@ -53,9 +53,9 @@ impl Permits {
         if let Some(permit) = self.try_take() {
             return Ok(permit);
         }
-        let place = Rc::new(Place { given: Cell::new(false), waker: RefCell::default() });
+        let place = Rc::new(Ticket { given: Cell::new(false), waker: RefCell::default() });
         self.0.stand_in_line(&place)?;
-        let waiting = Waiting { shared: &self.0, place };
+        let waiting = InLine { shared: &self.0, place };
         poll_fn(|ctx| {
             if waiting.place.given.replace(false) {
                 return Poll::Ready(Ok(Permit(Rc::clone(&self.0))));
@@ -82,7 +82,7 @@ impl Permits {
 }
 
 impl Shared {
-    fn stand_in_line(&self, place: &Rc<Place>) -> Result<(), TooManyWait> {
+    fn stand_in_line(&self, place: &Rc<Ticket>) -> Result<(), TooManyWait> {
         let mut waiting = self.waiting.borrow_mut();
         if waiting.len() >= self.waiting_max {
             waiting.retain(|place| place.strong_count() > 0);
@@ -117,7 +117,7 @@ impl Drop for Permit {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for InLine<'_> {
     fn drop(&mut self) {
         if self.place.given.get() {
             self.shared.give_back();

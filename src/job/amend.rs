@@ -16,6 +16,8 @@ pub enum FieldValue<'v> {
     Float(f64),
     /// A whole number.
     Count(u64),
+    /// The text of any JSON value, written as it is.
+    Json(&'v str),
 }
 
 /// Why a payload could not be changed: it is not a JSON object. Only bytes that `job::parse` refuses cause it.
@@ -78,7 +80,7 @@ fn end_of_members(raw: &[u8], members: &[Member]) -> usize {
 /// Roughly how many bytes the fields will take: quotes, colon, comma, a number's 24 digits, a few escapes.
 fn room(fields: &[(&str, FieldValue<'_>)]) -> usize {
     let text = |value: &FieldValue<'_>| match value {
-        FieldValue::Text(text) => text.len(),
+        FieldValue::Text(text) | FieldValue::Json(text) => text.len(),
         FieldValue::Float(_) | FieldValue::Count(_) => 0,
     };
     fields.iter().map(|(name, value)| name.len() + text(value) + 32).sum()
@@ -91,6 +93,7 @@ pub(crate) fn write_value(out: &mut Vec<u8>, value: FieldValue<'_>) {
         FieldValue::Float(float) if float.is_finite() => out.extend(RubyFloat(float).to_string().bytes()),
         FieldValue::Float(_) => out.extend_from_slice(b"null"),
         FieldValue::Count(count) => out.extend(count.to_string().bytes()),
+        FieldValue::Json(json) => out.extend_from_slice(json.as_bytes()),
     }
 }
 

@@ -8,8 +8,8 @@
 
 use std::time::Duration;
 
-use super::Schema;
 use super::amend::{AmendError, FieldValue, amend};
+use super::schema::Schema;
 
 /// Since when a job is left to others, in Unix seconds; `None` if it is not, or not any more: it has run since, which plans
 /// another time for it, or the last look at it was longer ago than it may be left at all, as when an operator retries one

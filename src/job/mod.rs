@@ -13,6 +13,7 @@ pub mod trace;
 pub mod amend;
 pub mod bad;
 pub mod failure;
+pub mod history;
 pub mod left;
 pub mod retry;
 
@@ -30,5 +31,5 @@ pub use members::{member, member_of_head, members_of_head, text_of_head};
 pub use parse::{BadPayload, History, Parser};
 pub use retry::{Course, FailureTimes, Fate, Plan, decide};
 pub(crate) use schema::is_reserved;
-pub use schema::{MemberNames, RAW_BASE64, Schema};
+pub use schema::{FAILURE_BACKTRACE, FAILURE_HISTORY, MemberNames, RAW_BASE64, Schema};
 pub use trace::{BadTraceContext, TraceContext};

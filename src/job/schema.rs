@@ -19,6 +19,11 @@ mod jiggler;
 /// The member of a dead entry that holds the exact bytes, in base64, of what was no job (`job::bad`). In every dialect.
 pub const RAW_BASE64: &str = "raw_base64";
 
+/// The members that hold what is kept of a job's failures (`job::history`). In every dialect, and of no meaning to Ruby.
+pub const FAILURE_HISTORY: &str = "failure_history";
+/// See [`FAILURE_HISTORY`].
+pub const FAILURE_BACKTRACE: &str = "failure_backtrace";
+
 /// The members that say which part of the bytes a dead entry holds, where one cannot hold them all, and of how many.
 pub(super) const PART: [&str; 2] = ["part", "parts"];
 
@@ -208,5 +213,5 @@ impl Schema {
 /// Whether a producer cannot choose the value of this member: it has a meaning, in some dialect.
 #[must_use]
 pub(crate) fn is_reserved(name: &str) -> bool {
-    jiggler::RESERVED.contains(&name)
+    jiggler::RESERVED.contains(&name) || [FAILURE_HISTORY, FAILURE_BACKTRACE].contains(&name)
 }

@@ -46,6 +46,26 @@ pub const CANCEL_REFUSED_PAUSE: Duration = Duration::from_secs(60);
 /// Jobs that one drain of a test worker runs: beyond this, something keeps pushing itself forever.
 pub const DRAIN_JOBS_MAX: usize = 100_000;
 
+/// Most failures of a job that its payload keeps: it is written anew at each, and read by people.
+pub const HISTORY_FAILURES_MAX: usize = 50;
+
+/// Longest message kept of each, in characters: a line or two. The last one is stored in full beside.
+pub const HISTORY_MESSAGE_CHARS_MAX: usize = 200;
+
+/// Longest class kept of each, in characters.
+pub const HISTORY_CLASS_CHARS_MAX: usize = 100;
+
+/// Largest entry that is kept, in bytes; a longer one was written by others. Ours fit, with every character escaped.
+pub const HISTORY_ENTRY_BYTES_MAX: usize = 4 * 1024;
+
+const _: () = assert!(
+    6 * (HISTORY_MESSAGE_CHARS_MAX + HISTORY_CLASS_CHARS_MAX) + 512 <= HISTORY_ENTRY_BYTES_MAX,
+    "an escape has six bytes, a number up to 309"
+);
+
+/// Most lines of a backtrace that a payload keeps.
+pub const HISTORY_BACKTRACE_LINES_MAX: usize = 500;
+
 /// Longest class read off an error's `Debug` text, in bytes: a column of a table.
 pub const ERROR_CLASS_BYTES_MAX: usize = 64;
 

@@ -9,11 +9,10 @@ use std::fmt;
 
 pub use error::HandshakeError;
 
-use super::sentinel::check_role;
 use crate::resp::{
     encode::Requests,
     redis_error::{RedisError, RedisErrorKind},
-    reply::{Reply, Value},
+    reply::{Elements, Reply, Value},
     url::{Credentials, PasswordFile, RedisUrl},
 };
 
@@ -187,6 +186,17 @@ impl fmt::Display for Step {
     }
 }
 
+/// The answer to ROLE: whether it is a primary.
+fn check_role(mut parts: Elements<'_>) -> Result<(), HandshakeError> {
+    match parts.next() {
+        Some(Value::Bulk(b"master")) => Ok(()),
+        Some(Value::Bulk(role)) => Err(HandshakeError::NotPrimary {
+            role: String::from_utf8_lossy(role).replace("slave", "replica"),
+        }),
+        _ => Err(HandshakeError::NotPrimary { role: "server without a role".to_owned() }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +219,21 @@ mod tests {
 
     fn sent(url: &str) -> String {
         String::from_utf8(handshake(url).requests().as_bytes().to_vec()).unwrap().replace("\r\n", " ")
+    }
+
+    #[test]
+    fn only_a_primary_is_one() {
+        let check = |text: &str| {
+            let mut decoder = Decoder::default();
+            decoder.feed(text.as_bytes());
+            check_role(decoder.next_reply().unwrap().unwrap().as_array().unwrap())
+        };
+        assert_eq!(check("*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"), Ok(()));
+        assert_eq!(
+            check("*1\r\n$5\r\nslave\r\n"),
+            Err(HandshakeError::NotPrimary { role: "replica".to_owned() })
+        );
+        assert!(check("*0\r\n").is_err());
     }
 
     #[test]

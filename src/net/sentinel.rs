@@ -5,7 +5,7 @@ mod error;
 pub use error::SentinelError;
 
 use super::{Error, handshake::HandshakeError};
-use crate::resp::reply::{Elements, Reply, Value};
+use crate::resp::reply::{Reply, Value};
 use crate::resp::url::Endpoint;
 use crate::resp::{self, Requests};
 
@@ -49,39 +49,5 @@ pub(super) fn reason(error: &Error) -> String {
             "a sentinel password is given, but it has none set".to_owned()
         }
         other => other.to_string(),
-    }
-}
-
-/// The answer to ROLE: whether it is a primary.
-pub(super) fn check_role(mut parts: Elements<'_>) -> Result<(), HandshakeError> {
-    match parts.next() {
-        Some(Value::Bulk(b"master")) => Ok(()),
-        Some(Value::Bulk(role)) => Err(HandshakeError::NotPrimary {
-            role: String::from_utf8_lossy(role).replace("slave", "replica"),
-        }),
-        _ => Err(HandshakeError::NotPrimary { role: "server without a role".to_owned() }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::resp::decode::Decoder;
-
-    fn reply(text: &str) -> Reply {
-        let mut decoder = Decoder::default();
-        decoder.feed(text.as_bytes());
-        decoder.next_reply().unwrap().unwrap()
-    }
-
-    #[test]
-    fn only_a_primary_is_one() {
-        let role = |text: &str| check_role(reply(text).as_array().unwrap());
-        assert_eq!(role("*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"), Ok(()));
-        assert_eq!(
-            role("*1\r\n$5\r\nslave\r\n"),
-            Err(HandshakeError::NotPrimary { role: "replica".to_owned() })
-        );
-        assert!(role("*0\r\n").is_err());
     }
 }

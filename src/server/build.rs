@@ -1,24 +1,26 @@
 //! The registry of one core: what a factory may return, and what becomes of one that fails.
 
 use std::cell::RefCell;
+use std::error::Error as StdError;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::mpsc::Receiver;
 
 use futures_lite::FutureExt;
 use thiserror::Error;
 
 use super::placement::Core;
-use crate::handler::{Handlers, JobError, Registry, panicked};
+use crate::handler::{Boxed, Converted, Handlers, JobError, Registry, panicked};
 
 /// What the factory of a [`worker`](crate::worker) may return: a [`Registry`], or a `Result` of one whose error a
-/// [`JobError`] can be made of.
+/// [`JobError`] can be made of. `Kind` tells boxed errors from others and is always inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a worker's factory returns",
     label = "neither a `Registry` nor a `Result` of one",
     note = "return the `Registry`, or `Result<Registry<_>, E>` where `E` is an error or `JobError`"
 )]
-pub trait IntoRegistry {
+pub trait IntoRegistry<Kind = Converted> {
     /// The state of a core.
     type State: 'static;
 
@@ -43,6 +45,32 @@ impl<S: 'static, E: Into<JobError>> IntoRegistry for Result<Registry<S>, E> {
 
     fn into_registry(self) -> Result<Registry<S>, JobError> {
         self.map_err(Into::into)
+    }
+}
+
+impl<S: 'static> IntoRegistry<Boxed> for Result<Registry<S>, Box<dyn StdError + Send + Sync>> {
+    type State = S;
+
+    fn into_registry(self) -> Result<Registry<S>, JobError> {
+        self.map_err(JobError::from_boxed)
+    }
+}
+
+/// A registry that is being built.
+pub(super) type Building<S> = Pin<Box<dyn Future<Output = Result<Registry<S>, JobError>>>>;
+
+/// The same factory, with one kind of result.
+pub(super) fn converted<F, Fut, K>(
+    factory: F,
+) -> impl Fn(Core) -> Building<<Fut::Output as IntoRegistry<K>>::State> + Clone + Send + 'static
+where
+    F: Fn(Core) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output: IntoRegistry<K>> + 'static,
+    K: 'static,
+{
+    move |core| {
+        let registry = factory(core);
+        Box::pin(async move { registry.await.into_registry() })
     }
 }
 

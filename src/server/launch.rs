@@ -16,9 +16,10 @@ use super::reload::{self, Source};
 use super::web::{self, Web};
 use crate::cli::{Failure, Program, VERSION};
 use crate::client::{LocalClient, Spelling};
-use crate::config::Config;
+use crate::config::{Config, PeriodicItem};
 use crate::control::{self, Reload, RunOutcome, Settings};
-use crate::handler::TearDown;
+use crate::cron::CronEntry;
+use crate::handler::{Handlers, TearDown};
 use crate::ids::process_uuid;
 use crate::limits::STOP_END;
 use crate::mesh::{self, Ending, ShardEnd};
@@ -142,13 +143,15 @@ where
     let mut ends = Vec::with_capacity(shards.len());
     let mut running = Vec::with_capacity(shards.len());
     let mut counts = Vec::with_capacity(shards.len());
+    let of_file = Arc::new(of_file(life.config));
     let (told, built) = sync_channel(shards.len());
     for (options, &cpu) in shards.into_iter().zip(&placement.cpus) {
         let (control_end, shard_end) = mesh::link();
         ends.push(control_end);
         let shard_end = web::link(life.web, shard_end, &mut counts);
         let core = Core { index: options.shard, count: placement.cpus.len() };
-        let seat = Seat { cpu, core, names: Arc::clone(&control_options.names) };
+        let (names, periodic) = (Arc::clone(&control_options.names), Arc::clone(&control_options.periodic));
+        let seat = Seat { cpu, core, names, periodic, of_file: Arc::clone(&of_file) };
         running.push(spawn_shard(options, shard_end, seat, factory.clone(), told.clone())?);
     }
     drop(told);
@@ -205,6 +208,44 @@ struct Seat {
     cpu: usize,
     core: Core,
     names: Arc<OnceLock<Option<Vec<String>>>>,
+    periodic: Arc<OnceLock<Vec<CronEntry>>>,
+    /// The periodic jobs of the configuration file.
+    of_file: Arc<Vec<PeriodicItem>>,
+}
+
+/// The periodic jobs of the configuration file that are to be declared. Those that are refused are logged.
+fn of_file(config: &Config) -> Vec<PeriodicItem> {
+    for item in &config.periodic {
+        if let Err(reason) = &item.entry {
+            tracing::error!(place = item.place, reason, "a periodic job is refused, and left out");
+        }
+    }
+    config.periodic.iter().filter(|item| item.entry.is_ok()).cloned().collect()
+}
+
+/// All that a core declares, in code and in the file.
+fn declared(handlers: &Handlers, of_file: &[PeriodicItem], core: usize) -> Result<Vec<CronEntry>, Unbuilt> {
+    let mut all = handlers.periodic().to_vec();
+    for item in of_file {
+        let Ok(entry) = &item.entry else { continue };
+        if all.iter().any(|other| other.name() == entry.name()) {
+            let message =
+                format!("periodic job {} is declared in code, too; give one another name", entry.name());
+            return Err(Unbuilt::Mistake { core, message, place: item.place.clone() });
+        }
+        all.push(entry.clone());
+    }
+    for entry in &all {
+        let (name, job) = (entry.name(), entry.job().name());
+        if core == 0 && handlers.find(job).is_none() {
+            tracing::warn!(
+                entry = name,
+                job,
+                "a periodic job is declared whose name no handler here is registered for"
+            );
+        }
+    }
+    Ok(all)
 }
 
 fn spawn_shard<F, Fut>(
@@ -218,7 +259,7 @@ where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output: IntoRegistry> + 'static,
 {
-    let Seat { cpu, core, names } = seat;
+    let Seat { cpu, core, names, periodic, of_file } = seat;
     let shard = options.shard;
     let name = format!("shard-{shard}");
     executor(&name, cpu)
@@ -231,7 +272,12 @@ where
             let clock = options.clock();
             let client = LocalClient::reckoning(options.spelling(), options.url.clone(), name, clock);
             let handlers = async {
-                let built = build::build(&factory, core).await;
+                let built = build::build(&factory, core).await.and_then(|handlers| {
+                    let all = declared(&handlers, &of_file, core.index)?;
+                    // All cores have the same.
+                    let _by_the_first = periodic.set(all);
+                    Ok(handlers)
+                });
                 // Full or closed only if nobody waits for it any more.
                 let (built, report) = match built {
                     Ok(handlers) => (Some(handlers), Ok(())),

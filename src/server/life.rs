@@ -111,6 +111,7 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
             block_time: shards.first().map_or(WAIT_TIME_MIN, |shard| shard.block_time),
         },
         names: Arc::default(),
+        periodic: Arc::default(),
         manager: ServiceManager::find(&|name| std::env::var_os(name)),
     }
 }

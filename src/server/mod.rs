@@ -23,12 +23,14 @@ mod web;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::future::Future;
 use std::io;
+use std::marker::PhantomData;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::cli::{self, Failure, Invocation, Program};
 use crate::config::Config;
 use crate::control::SIGNALS;
+use crate::handler::Converted;
 use crate::limits::BACKTRACE_BYTES_MAX;
 use crate::stats::here::{self, JobHere};
 use crate::time::RedisClock;
@@ -42,9 +44,11 @@ use reload::Source;
 use web::Web;
 
 /// A worker program, ready to run; created by [`worker`].
-pub struct Worker<F> {
+pub struct Worker<F, Kind = Converted> {
     factory: F,
     program: Program,
+    /// How what the factory returns becomes a registry.
+    kind: PhantomData<fn() -> Kind>,
 }
 
 /// A worker program with your own jobs.
@@ -69,18 +73,20 @@ pub struct Worker<F> {
 ///     jiggler_uring::worker(|_core| async { Registry::new(()).job("Greet", greet) }).run()
 /// }
 /// ```
-pub fn worker<F, Fut>(factory: F) -> Worker<F>
+pub fn worker<F, Fut, Kind>(factory: F) -> Worker<F, Kind>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output: IntoRegistry> + 'static,
+    Fut: Future<Output: IntoRegistry<Kind>> + 'static,
+    Kind: 'static,
 {
-    Worker { factory, program: Program::default() }
+    Worker { factory, program: Program::default(), kind: PhantomData }
 }
 
-impl<F, Fut> Worker<F>
+impl<F, Fut, Kind> Worker<F, Kind>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output: IntoRegistry> + 'static,
+    Fut: Future<Output: IntoRegistry<Kind>> + 'static,
+    Kind: 'static,
 {
     /// The version of your program, which `--version`, `processes`, `top` and the log show, each beside that of the engine.
     ///
@@ -109,7 +115,7 @@ where
     /// Reads the program's arguments and carries them out: run the worker, `enqueue`, `jobs`, `--help`. This is the whole
     /// command line of the stock program, with its exit codes.
     pub fn run(self) -> ExitCode {
-        let factory = self.factory;
+        let factory = build::converted(self.factory);
         self.program.enter();
         cli::run(std::env::args_os(), move |invocation, out| match invocation {
             Invocation::Work(config) => {
@@ -127,7 +133,7 @@ where
     /// could not end as it should.
     pub fn run_with(self, config: &Config) -> Result<(), Failure> {
         self.program.enter();
-        work(config, None, &self.factory)
+        work(config, None, &build::converted(self.factory))
     }
 }
 

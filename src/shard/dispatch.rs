@@ -17,7 +17,7 @@ use super::options::ShardOptions;
 use super::settle;
 use super::state::Shard;
 use super::steps::{accept_batch, report, run_next, run_ready};
-use crate::handler::{Call, JobResult, Registry, Started};
+use crate::handler::{Call, JobRef, JobResult, Registry, Started};
 use crate::job::Schema;
 use crate::job::parse::Parsed;
 use crate::limits::{DEAD_JOBS_MAX, DEAD_TIMEOUT, WAIT_TIME_MIN};
@@ -91,7 +91,8 @@ impl Dispatch {
         let Some(entry) = self.shard.handlers().find(name) else { return false };
         let (attempt, retries, now) = (history.attempt, history.retries, self.made_at);
         let default_retries = self.shard.handlers().retries(Some(entry));
-        let call = Call { name, jid, queue, attempt, retries, default_retries, payload, now, args };
+        let job = JobRef { name, jid, queue, attempt };
+        let call = Call { job, retries, default_retries, payload, now, args };
         matches!(entry.start(call), Started::Done(Ok(())))
     }
 

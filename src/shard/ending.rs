@@ -4,7 +4,7 @@ use super::batch::Batch;
 use super::failures::Failed;
 use super::settle;
 use super::state::Shard;
-use crate::handler::{JobError, JobResult};
+use crate::handler::{JobError, JobRef, JobResult};
 
 /// Settles a job that had waited.
 pub(super) fn finish(shard: &Shard, batch: &Batch, at: usize, result: JobResult) {
@@ -12,9 +12,10 @@ pub(super) fn finish(shard: &Shard, batch: &Batch, at: usize, result: JobResult)
     let mut parser = shard.parser().borrow_mut();
     match parser.parse(batch.payload(at)) {
         Ok(parsed) => {
-            let entry = shard.handlers().find(parsed.name);
-            let jid = parsed.jid.unwrap_or_default();
-            let failed = Failed { history: parsed.history, entry, name: parsed.name, jid };
+            let (name, history) = (parsed.name, parsed.history);
+            let (queue, attempt) = (&*shard.queue(batch.queue).name, history.attempt);
+            let job = JobRef { name, jid: parsed.jid.unwrap_or_default(), queue, attempt };
+            let failed = Failed { job, history, entry: shard.handlers().find(name) };
             settle::failure(shard, batch, at, &failed, &error);
         }
         // It parsed when it started, so this is not reached; if it were, the payload would still be kept.

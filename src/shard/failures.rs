@@ -1,17 +1,16 @@
 //! Telling of failed runs: a line of the log, bounded by kind there, and the failure hooks.
 
 use super::state::Shard;
-use crate::handler::{Entry, JobError};
+use crate::handler::{Entry, JobError, JobRef};
 use crate::job::{ErrorInfo, FailedJob, History};
 use crate::stats::here::FAILURES;
 
 /// What settling a job that did not succeed needs to know about it.
 pub(super) struct Failed<'a> {
+    pub(super) job: JobRef<'a>,
     pub(super) history: History,
     /// How it is registered; `None` if it is not.
     pub(super) entry: Option<&'a Entry>,
-    pub(super) name: &'a str,
-    pub(super) jid: &'a str,
 }
 
 /// What follows from a failure.
@@ -23,16 +22,9 @@ pub(super) enum Sequel {
     Death,
 }
 
-/// Tells of a run that failed. `payload` are the bytes of the job, `queue` is where it came from.
-pub(super) fn tell(
-    shard: &Shard,
-    (queue, payload): (&str, &[u8]),
-    failed: &Failed<'_>,
-    error: &JobError,
-    sequel: Sequel,
-) {
-    let Failed { name, jid, history, .. } = *failed;
-    let attempt = history.attempt;
+/// Tells of a run that failed. `payload` are the bytes of the job.
+pub(super) fn tell(shard: &Shard, payload: &[u8], job: JobRef<'_>, error: &JobError, sequel: Sequel) {
+    let JobRef { name, jid, queue, attempt } = job;
     let info = ErrorInfo::new(error.class(), error.message());
     let (class, message) = (&*info.class, info.stored_message());
     match sequel {

@@ -9,26 +9,15 @@ use std::time::Instant;
 use tracing::Span;
 
 use super::state::Shard;
-use crate::handler::{JobFuture, JobResult};
+use crate::handler::{JobFuture, JobRef, JobResult};
 use crate::stats::JobMark;
 use crate::stats::here::JOB_SPAN;
 
-/// The fields of the span of one run.
-pub(super) struct JobSpan<'a> {
-    pub(super) name: &'a str,
-    pub(super) jid: &'a str,
-    pub(super) queue: &'a str,
-    pub(super) attempt: u32,
-    pub(super) shard: usize,
-}
-
-impl JobSpan<'_> {
-    /// The span that contains everything the handler logs, for logs other than ours. It is at level debug, because it costs
-    /// as much as a short job; if nobody listens at that level it is one comparison.
-    pub(super) fn open(&self) -> Span {
-        let Self { name, jid, queue, attempt, shard } = *self;
-        tracing::debug_span!(target: JOB_SPAN, "job", name, jid, queue, attempt, shard)
-    }
+/// The span that contains everything the handler logs in this run, for logs other than ours. It is at level debug, because
+/// it costs as much as a short job; if nobody listens at that level it is one comparison.
+pub(super) fn open_span(job: JobRef<'_>, shard: usize) -> Span {
+    let JobRef { name, jid, queue, attempt } = job;
+    tracing::debug_span!(target: JOB_SPAN, "job", name, jid, queue, attempt, shard)
 }
 
 /// A job that waits, polled under its mark and in its span.

@@ -7,8 +7,9 @@ use super::batch::{Batch, JobState};
 use super::failures::{self, Failed, Sequel};
 use super::ledger::Report;
 use super::state::Shard;
-use crate::handler::{JobError, course};
+use crate::handler::{JobError, JobRef, course};
 use crate::job::failure::{CLASS_CANCELLED, CLASS_UNKNOWN_JOB};
+use crate::job::history::FailedRun;
 use crate::job::left::left_since;
 use crate::job::retry::with_default_retries;
 use crate::job::{
@@ -27,9 +28,9 @@ pub(super) fn success(shard: &Shard, batch: &Batch, at: usize) {
 
 /// The job did not succeed: what its handler asked for, or else its policy, decides where it goes.
 pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>, error: &JobError) {
-    let (queue, schema) = (&*shard.queue(batch.queue).name, shard.options().schema);
-    let raw = batch.payload(at);
-    let Failed { entry, name, jid, .. } = *failed;
+    let (raw, schema) = (batch.payload(at), shard.options().schema);
+    let Failed { job, entry, .. } = *failed;
+    let JobRef { name, jid, queue, attempt } = job;
     let history = with_default_retries(schema, raw, failed.history, shard.handlers().retries(entry));
     let info = ErrorInfo::new(error.class(), error.message());
     let own_retry_queue = retry_queue(schema, raw);
@@ -40,11 +41,13 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
         retry_queue: retry_queue.or(entry.and_then(|entry| entry.retry_queue.as_deref())).unwrap_or(queue),
         course: course(shard.handlers().policy(entry), error, history, fastrand::f64()),
     };
-    let attempt = history.attempt;
     let row = row(shard, batch, failed);
-    match decide(raw, history, &plan, &info, FailureTimes::at(shard.ledger().stamp(shard.clock().now()))) {
+    let now = shard.ledger().stamp(shard.clock().now());
+    let kept = FailedRun { at: now, attempt, error: &info, backtrace: error.backtrace() };
+    let fate = decide(raw, history, &plan, &info, FailureTimes::at(now));
+    match fate.map(|fate| fate.keeping(shard.handlers().keep(entry), &kept)) {
         Ok(Fate::Retry { at: score, payload }) => {
-            failures::tell(shard, (queue, raw), failed, error, Sequel::Retry);
+            failures::tell(shard, raw, job, error, Sequel::Retry);
             row.count(Outcome::Retried);
             if leaves_realm(shard, plan.retry_queue) {
                 let retry = Retry { queue: plan.retry_queue.to_owned(), score, payload, counts: true };
@@ -55,11 +58,11 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
             move_to(shard, batch, at, Destination::Retries, score, payload);
         }
         Ok(Fate::Dead { at: score, payload }) => {
-            failures::tell(shard, (queue, raw), failed, error, Sequel::Death);
+            failures::tell(shard, raw, job, error, Sequel::Death);
             row.count(if error.class() == CLASS_CANCELLED { Outcome::Cancelled } else { Outcome::Dead });
             count_processed(shard);
             count_failed(shard);
-            note_death(shard, queue, failed, &info);
+            note_death(shard, job, &info);
             move_to(shard, batch, at, Destination::Dead, score, payload);
         }
         Ok(Fate::Snooze { at: score, payload }) => {
@@ -92,15 +95,15 @@ pub(super) fn unknown(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
     {
         return;
     }
-    let error = JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {}", failed.name));
+    let error =
+        JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {}", failed.job.name));
     failure(shard, batch, at, failed, &error);
 }
 
 /// Leaves a job to other workers. Returns whether it still may be.
 fn leave(shard: &Shard, batch: &Batch, at: usize, within: Duration, failed: &Failed<'_>) -> bool {
-    let Failed { name, jid, .. } = *failed;
-    let (queue, schema) = (&*shard.queue(batch.queue).name, shard.options().schema);
-    let raw = batch.payload(at);
+    let JobRef { name, jid, queue, .. } = failed.job;
+    let (raw, schema) = (batch.payload(at), shard.options().schema);
     // A new stamp for each, so jobs of equal bytes stay apart.
     let now = shard.ledger().stamp(shard.clock().now());
     let since = left_since(schema, raw, now, within).unwrap_or(now);
@@ -218,12 +221,12 @@ fn count_failed(shard: &Shard) {
 }
 
 /// Keeps what the death hooks will receive, until Redis has the job.
-fn note_death(shard: &Shard, queue: &str, failed: &Failed<'_>, error: &ErrorInfo<'_>) {
+fn note_death(shard: &Shard, job: JobRef<'_>, error: &ErrorInfo<'_>) {
     if shard.handlers().hear_of_deaths() {
         shard.ledger().add_death(DeadJob {
-            name: failed.name.to_owned(),
-            jid: failed.jid.to_owned(),
-            queue: queue.to_owned(),
+            name: job.name.to_owned(),
+            jid: job.jid.to_owned(),
+            queue: job.queue.to_owned(),
             error_class: error.class.clone().into_owned(),
             error_message: error.stored_message().to_owned(),
         });

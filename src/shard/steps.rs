@@ -16,12 +16,12 @@ use super::admission::admit;
 use super::batch::Batch;
 use super::failures::Failed;
 use super::ledger::Report;
-use super::marked::{JobSpan, Marked};
+use super::marked::{Marked, open_span};
 use super::running::hold_slot;
 use super::settle;
 use super::state::Shard;
 use super::timeouts::end_after;
-use crate::handler::{Call, Started, give_way};
+use crate::handler::{Call, JobRef, Started, give_way};
 use crate::job::parse::Parsed;
 use crate::limits::RUN_SLICE;
 use crate::stats::{JobMark, LiveRow, Outcome};
@@ -92,9 +92,10 @@ fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -
             return Some(shard.tally().other(batch.queue));
         }
     };
-    let jid = jid.unwrap_or_default();
+    let (options, queue, attempt) = (shard.options(), &*shard.queue(batch.queue).name, history.attempt);
+    let job = JobRef { name, jid: jid.unwrap_or_default(), queue, attempt };
     let Some(entry) = shard.handlers().find(name) else {
-        settle::unknown(shard, batch, at, &Failed { history, entry: None, name, jid });
+        settle::unknown(shard, batch, at, &Failed { job, history, entry: None });
         return Some(shard.tally().other(batch.queue));
     };
     let row = shard.tally().row(batch.queue, entry.number as usize);
@@ -102,12 +103,11 @@ fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -
     if batch.unstarted() == 0 {
         row.waited(now.saturating_duration_since(batch.came_at));
     }
-    let (options, queue, attempt) = (shard.options(), &*shard.queue(batch.queue).name, history.attempt);
-    let span = JobSpan { name, jid, queue, attempt, shard: options.shard }.open();
-    let mark = JobMark::new(entry.number, shard.queue_number(batch.queue), jid);
+    let span = open_span(job, options.shard);
+    let mark = JobMark::new(entry.number, shard.queue_number(batch.queue), job.jid);
     let retries = history.retries;
     let default_retries = shard.handlers().retries(Some(entry));
-    let call = Call { name, jid, queue, attempt, retries, default_retries, payload, now, args };
+    let call = Call { job, retries, default_retries, payload, now, args };
     options.stats.current.begin(&mark, now);
     let started = span.in_scope(|| entry.start(call));
     options.stats.current.end();
@@ -117,7 +117,7 @@ fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -
             settle::success(shard, batch, at);
         }
         Started::Done(Err(error)) => {
-            settle::failure(shard, batch, at, &Failed { history, entry: Some(entry), name, jid }, &error);
+            settle::failure(shard, batch, at, &Failed { job, history, entry: Some(entry) }, &error);
         }
         Started::Waiting(future) => {
             // Its next poll is part of the spawn, and may end it, which needs the parser.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::cron;
 use super::entries::{Entry, Set};
 use super::lead;
 use super::operate::{self, Condemned, DeadSetCaps};
@@ -82,8 +83,19 @@ pub struct Due {
     pub leads: bool,
     /// The first job of this set is to be read by the caller ([`read_first`]), and told at the next look.
     pub unread: Option<Set>,
+    /// When the first periodic job is due.
+    pub tick: Option<NextTick>,
     /// Jobs that were put off until they are buried: no worker may be given the queue that they name.
     pub unservable: Vec<Unservable>,
+}
+
+/// When the first periodic job is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextTick {
+    /// Unix milliseconds by the clock of Redis.
+    pub at: i64,
+    /// How long until then, at the moment of the look.
+    pub in_ms: u64,
 }
 
 /// A due job that names a queue which no worker may be given.
@@ -100,9 +112,10 @@ pub struct Unservable {
 /// Appends the move of due jobs, at most [`DUE_JOBS_MAX`] and about [`DUE_BYTES_MAX`] from each set, to their queues.
 /// Atomic: at no moment is a job nowhere. [`read_due`] reads the reply.
 pub fn move_due(scripts: &Scripts, look: DueLook<'_>, requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Due, 3, 15, requests);
+    let mut command = scripts.begin(Script::Due, 4, 15, requests);
     let realm = scripts.realm();
     command.arg(realm.lead.as_bytes()).arg(realm.retries.as_bytes()).arg(realm.scheduled.as_bytes());
+    command.arg(realm.cron.ticks.as_bytes());
     let default = realm.queue().unwrap_or(DEFAULT_QUEUE);
     let prefix = realm.keys().names().list_prefix;
     command.arg_u64(DUE_JOBS_MAX as u64).arg(default.as_bytes()).arg(prefix.as_bytes());
@@ -131,9 +144,10 @@ pub fn read_first(scripts: &Scripts, set: Set, requests: &mut Requests) {
 pub fn read_due(reply: &Reply) -> Result<Due, Error> {
     let mut parts = reply.as_array()?;
     let mut part =
-        || parts.next().ok_or_else(|| reply.value().instead_of("seven values, and three for each job"));
+        || parts.next().ok_or_else(|| reply.value().instead_of("nine values, and three for each job"));
     let (moved, more, next_ms) = (part()?, part()?, part()?);
     let (held, broken, leads, unread) = (part()?, part()?, part()?, part()?);
+    let (tick, tick_ms) = (part()?, part()?);
     let mut unservable = Vec::new();
     while let Some(set) = parts.next() {
         let mut part = || parts.next().ok_or_else(|| reply.value().instead_of("three values for each job"));
@@ -157,6 +171,11 @@ pub fn read_due(reply: &Reply) -> Result<Due, Error> {
             3 => Some(Set::Scheduled),
             _ => None,
         },
+        tick: cron::score(tick.as_bulk()?)
+            .map(|at| {
+                Ok::<_, Error>(NextTick { at, in_ms: u64::try_from(tick_ms.as_integer()?).unwrap_or(0) })
+            })
+            .transpose()?,
         unservable,
     })
 }

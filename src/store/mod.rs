@@ -14,6 +14,8 @@ pub mod recovery;
 pub mod ruby_lists;
 pub mod ruby_pollers;
 pub mod turn;
+// Periodic jobs.
+pub mod cron;
 // Producers and operators.
 pub mod cancel;
 pub mod enqueue;

@@ -25,7 +25,7 @@
 //!
 //! // In a #[test]:
 //! testing::block_on(async {
-//!     let worker = TestWorker::new(Registry::new(()).job("SignUp", sign_up).handle(welcome));
+//!     let worker = TestWorker::new(Registry::new(()).job("SignUp", sign_up).job(Welcome::JOB, welcome));
 //!
 //!     let run = worker.run_named("SignUp", &(7,)).await;
 //!     assert!(run.outcome.is_done());

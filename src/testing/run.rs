@@ -7,8 +7,9 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::client::{LocalClient, NewJob, Pushed};
-use crate::handler::{Call, Entry, Handlers, JobError, JobResult, Registry, Started, course};
+use crate::handler::{Call, Entry, Handlers, JobError, JobRef, JobResult, Registry, Started, course};
 use crate::job::failure::{CLASS_BAD_PAYLOAD, CLASS_TIMEOUT, CLASS_UNKNOWN_JOB};
+use crate::job::history::FailedRun;
 use crate::job::retry::{next_attempt, with_default_retries};
 use crate::job::{
     Course, ErrorInfo, FailureTimes, Fate, History, Parser, Plan, Schema, bury_unparsable, decide, member,
@@ -172,7 +173,8 @@ impl<S: 'static> Runner<S> {
             None => Err(JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {name}"))),
             Some(entry) => {
                 let (now, args) = (Instant::now(), parsed.args);
-                let call = Call { name, jid, queue, attempt, retries, default_retries, payload, now, args };
+                let job = JobRef { name, jid, queue, attempt };
+                let call = Call { job, retries, default_retries, payload, now, args };
                 started(entry, call).await
             }
         };
@@ -184,7 +186,9 @@ impl<S: 'static> Runner<S> {
         let plan = Plan { schema, queue, retry_queue: retry_queue.unwrap_or(queue), course };
         let info = ErrorInfo::new(error.class(), error.message());
         // A payload that was parsed can be amended.
+        let kept = FailedRun { at: now, attempt, error: &info, backtrace: error.backtrace() };
         let fate = decide(payload, history, &plan, &info, FailureTimes::at(now)).ok();
+        let fate = fate.map(|fate| fate.keeping(self.handlers.keep(entry), &kept));
         run.outcome = Outcome::of(course, history, error);
         (run, fate)
     }

@@ -69,8 +69,8 @@ impl<S: 'static> TestWorker<S> {
         self.run_payload(&queue, &payload).await
     }
 
-    /// Runs a job with this name and these arguments. Its queue is that of its type, if it is registered with
-    /// [`Registry::handle`], else `default`; its retries are those of its handler or the registry.
+    /// Runs a job with this name and these arguments. Its queue is that of its type, if it is registered for
+    /// [one](crate::Job::JOB), else `default`; its retries are those of its handler or the registry.
     ///
     /// # Panics
     /// If it cannot be pushed at all.
@@ -327,7 +327,7 @@ mod tests {
     }
 
     fn welcoming() -> TestWorker<RefCell<Vec<u32>>> {
-        TestWorker::new(Registry::new(RefCell::default()).handle(welcome).job("Later", later))
+        TestWorker::new(Registry::new(RefCell::default()).job(Welcome::JOB, welcome).job("Later", later))
     }
 
     #[test]

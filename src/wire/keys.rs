@@ -41,6 +41,8 @@ pub struct Names {
     pub leases: &'static str,
     /// Lead of the pollers (string with a time to live): the uuid of the process whose poller wakes for each due job.
     pub lead: &'static str,
+    /// Begins the keys of the table of periodic jobs.
+    pub cron_prefix: &'static str,
     /// Begins the key of what one of our processes publishes about itself and its shards.
     pub process_prefix: &'static str,
     /// Begins the key of the progress a job last reported.
@@ -65,6 +67,7 @@ pub const JIGGLER: Keyspace = Keyspace {
         servers_pattern: "*jiggler:*",
         leases: "jiggler:uring:leases",
         lead: "jiggler:uring:poller",
+        cron_prefix: "jiggler:uring:cron:",
         process_prefix: "jiggler:uring:process:",
         progress_prefix: "jiggler:uring:progress:",
         cancel_prefix: "jiggler:uring:cancel:",
@@ -285,6 +288,10 @@ mod tests {
             JIGGLER.names().leases.to_owned(),
             JIGGLER.names().lead.to_owned(),
             JIGGLER.process("06c7221317f9"),
+            JIGGLER.shared_realm().cron.ticks.clone(),
+            JIGGLER.shared_realm().cron.entries.clone(),
+            JIGGLER.shared_realm().cron.runs.clone(),
+            JIGGLER.shared_realm().cron.holders.clone(),
             JIGGLER.cancel_channel(3),
             JIGGLER.steer_channel(3, "06c7221317f9"),
             batch(&index, 7),

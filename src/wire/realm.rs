@@ -31,6 +31,27 @@ pub struct Realm {
     pub leases: Cow<'static, str>,
     /// Lead of the pollers.
     pub lead: Cow<'static, str>,
+    /// The table of periodic jobs.
+    pub cron: Box<CronKeys>,
+}
+
+/// The keys of the table of periodic jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CronKeys {
+    /// When each entry is pushed next (zset): member: its name, score: Unix milliseconds by the clock of Redis.
+    pub ticks: String,
+    /// The entries (hash): by name, JSON.
+    pub entries: String,
+    /// What they last pushed (hash): by name, JSON.
+    pub runs: String,
+    /// Which processes declare an entry (hash): by name, uuids separated by spaces.
+    pub holders: String,
+}
+
+impl CronKeys {
+    fn new(key: impl Fn(&str) -> String) -> Self {
+        Self { ticks: key("ticks"), entries: key("entries"), runs: key("runs"), holders: key("holders") }
+    }
 }
 
 /// What follows the tag in the keys of a queue's realm.
@@ -43,7 +64,7 @@ const FAILURES: &str = "failures";
 impl Keyspace {
     /// The one realm of a Redis outside a cluster.
     #[must_use]
-    pub const fn shared_realm(self) -> Realm {
+    pub fn shared_realm(self) -> Realm {
         Realm::shared(self)
     }
 
@@ -71,7 +92,7 @@ impl Keyspace {
 }
 
 impl Realm {
-    const fn shared(keys: Keyspace) -> Self {
+    fn shared(keys: Keyspace) -> Self {
         let names = keys.names();
         Self {
             keys,
@@ -84,6 +105,7 @@ impl Realm {
             failures: Cow::Borrowed(names.failures),
             leases: Cow::Borrowed(names.leases),
             lead: Cow::Borrowed(names.lead),
+            cron: Box::new(CronKeys::new(|what| [names.cron_prefix, what].concat())),
         }
     }
 
@@ -100,6 +122,7 @@ impl Realm {
             failures: key(FAILURES).into(),
             leases: key("leases").into(),
             lead: key("poller").into(),
+            cron: Box::new(CronKeys::new(|what| key(&format!("cron:{what}")))),
         }
     }
 
@@ -165,9 +188,10 @@ mod tests {
     use super::super::keys::{JIGGLER, outbox_marker};
     use super::*;
 
-    fn all(realm: &Realm) -> [&str; 7] {
-        let Realm { retries, scheduled, dead, processed, failures, leases, lead, .. } = realm;
-        [retries, scheduled, dead, processed, failures, leases, lead]
+    fn all(realm: &Realm) -> [&str; 11] {
+        let Realm { retries, scheduled, dead, processed, failures, leases, lead, cron, .. } = realm;
+        let CronKeys { ticks, entries, runs, holders } = &**cron;
+        [retries, scheduled, dead, processed, failures, leases, lead, ticks, entries, runs, holders]
     }
 
     #[test]

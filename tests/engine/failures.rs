@@ -148,6 +148,24 @@ fn a_panic_names_its_job_and_shows_where_it_came_from() {
         assert!(told["place"].as_str().unwrap().contains("misbehaving_jobs.rs"), "{told}");
         assert!(told["backtrace"].as_str().unwrap().contains("misbehaving_jobs"), "{told}");
     }
+    for (payload, _) in redis.set(DEAD) {
+        let job = json(&payload);
+        let (history, trace) = (&job["failure_history"], &job["failure_backtrace"]);
+        if job["name"] != "PanicAside" {
+            assert!(history.is_null() && trace.is_null(), "nobody asked for it: {payload}");
+            continue;
+        }
+        let [kept] = &history.as_array().unwrap()[..] else { panic!("{payload}") };
+        assert_eq!((&kept["attempt"], &kept["class"]), (&0.into(), &job["error_class"]), "{payload}");
+        assert_eq!((&kept["message"], &kept["at"]), (&job["error_message"], &job["started_at"]), "{payload}");
+        assert!(
+            trace.as_array().unwrap().len() <= 60 && trace.to_string().contains("panic_aside"),
+            "{trace}"
+        );
+    }
+    let (said, _) = told(&redis, &["show", "PanicAside"]);
+    assert!(said.contains(", attempt 0: JigglerUring::Panic: on a companion"), "{said}");
+    assert!(said.contains("\nbacktrace     "), "{said}");
 }
 
 #[test]

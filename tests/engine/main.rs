@@ -35,6 +35,7 @@ mod cluster_clients;
 mod cluster_line;
 mod command_line;
 mod crash;
+mod cron;
 mod doctor;
 mod failover;
 mod failures;

@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 /// A target and the function that checks its promises.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 8] = [
     ("resp", targets::resp::run),
     ("replies", targets::replies::run),
     ("payload", targets::payload::run),
     ("amend", targets::amend::run),
     ("config", targets::config::run),
+    ("cron", targets::cron::run),
     ("url", targets::url::run),
     ("keys", targets::keys::run),
 ];
@@ -73,6 +74,11 @@ fn amended_payloads_keep_every_other_byte() {
 #[test]
 fn configurations_are_refused_with_their_line_or_mean_the_same_again() {
     replay("config");
+}
+
+#[test]
+fn schedules_of_any_text_are_refused_or_go_forward() {
+    replay("cron");
 }
 
 #[test]

@@ -40,6 +40,7 @@ mod conn;
 mod runtime_pins;
 
 // The protocol: its scripts one by one and with each call in them refused, random histories, every history of a small world.
+mod cron_fleet;
 mod lease;
 mod model;
 mod protocol;

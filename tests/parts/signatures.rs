@@ -59,5 +59,5 @@ fn a_wrong_signature_is_explained_in_our_words() {
         }
         count += 1;
     }
-    assert_eq!(count, 13);
+    assert_eq!(count, 17);
 }

@@ -1,16 +1,20 @@
 //! A struct that is not a job.
-//~ `Mail` is not a job
-//~ derive it: `#[derive(serde::Serialize, serde::Deserialize, jiggler_uring::Job)]`
+//~ no associated item named `JOB` found for struct `Mail`
+//~ `jiggler_uring::Job`
 
-use jiggler_uring::Registry;
+use jiggler_uring::{Job, Registry};
 
 #[derive(Debug)]
-struct Mail;
+pub struct Mail;
 
 async fn send(mail: Mail) {
     drop(mail);
 }
 
 pub fn registry() -> Registry {
-    Registry::new(()).handle(send)
+    Registry::new(()).job(Mail::JOB, send)
+}
+
+pub fn name<J: Job>() -> &'static str {
+    J::NAME
 }

@@ -43,6 +43,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("store", 3),
     // L4 api
     ("client", 4),
+    ("cron", 4),
     ("handler", 4),
     ("io", 4),
     ("mesh", 4),

@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use super::Session;
 use super::drain::{self, Bench, Expected, Load, Row};
+use super::repeat::RepeatOptions;
 use super::scene::{self, Scene};
 use crate::cli::{self, DistanceOptions, Mode, RedisOptions};
 use crate::drive::Work;
 use crate::error::Error;
 use crate::published;
-use crate::report::format::counted;
 use crate::report::{Outcome, Table};
 use crate::worker::Program;
 
@@ -104,9 +104,9 @@ pub(crate) struct Options {
     /// Jobs per run; one by one at most 20,000
     #[arg(short, long, default_value = "500_000", value_name = "N", value_parser = cli::jobs)]
     jobs: u64,
-    /// Runs per row: the table shows medians
-    #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
-    runs: u64,
+    #[command(flatten)]
+    #[serde(flatten)]
+    repeat: RepeatOptions,
     /// Program to measure [default: target/release/jiggler-uring, which cargo rebuilds when it is out of date]
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
@@ -142,7 +142,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
             .defined_by(&[MEANS, SINGLY_MEANS, scene::AWAY]);
     outcome.tables.push(drain::table(&results.rows, &[], None));
     outcome.tables.push(others());
-    outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
+    outcome.remark = options.repeat.remark();
     outcome.sources.push(published::CHASQUIMQ_SOURCE.to_owned());
     outcome.figures.extend(results.rows.iter().flat_map(|row| row.figures("")));
     Ok(outcome)
@@ -170,11 +170,11 @@ fn measure(
     let bench = Bench::new(scene, Mode::AtLeastOnce, session)?;
     let mut bench = bench.with_queues(condition.queues()).expecting(outcome);
     if !singly {
-        return drain::measure(&mut bench, load, options.runs);
+        return drain::measure(&mut bench, load, options.repeat.runs);
     }
     let mut done = Vec::new();
-    for number in 1..=options.runs {
-        done.push(bench.run_singly(load, &format!("run {number} of {}", options.runs))?);
+    for number in 1..=options.repeat.runs {
+        done.push(bench.run_singly(load, &format!("run {number} of {}", options.repeat.runs))?);
     }
     Ok(Row::of(bench.processor(), load, done))
 }

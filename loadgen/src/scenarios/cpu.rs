@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::Session;
 use super::drain::{self, Bench, LastColumn, Load, Row};
+use super::repeat::RepeatOptions;
 use super::scene::Scene;
 use crate::cli::{self, Mode, RedisOptions};
 use crate::drive::{Arguments, Work};
@@ -58,9 +59,9 @@ pub(crate) struct Options {
     /// Shards of the worker, one row each
     #[arg(long, value_delimiter = ',', default_value = "1,2", value_name = "N,N", value_parser = cli::cores)]
     cores: Vec<u64>,
-    /// Runs per row: the table shows medians
-    #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
-    runs: u64,
+    #[command(flatten)]
+    #[serde(flatten)]
+    repeat: RepeatOptions,
     /// Program to measure [default: target/release/jiggler-uring, which cargo rebuilds when it is out of date]
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
@@ -101,7 +102,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
                     looks: LOOKS,
                     variables: &[],
                 };
-                rows.extend(drain::measure(&mut bench, load, options.runs)?);
+                rows.extend(drain::measure(&mut bench, load, options.repeat.runs)?);
             }
         }
         described = described.or(Some(scene.end()?));
@@ -119,7 +120,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
         "The first table is fib({FIB_PUBLISHED}), as published; the second fib({fib_sized}), which keeps a thread for \
          about {} here, as fib({FIB_PUBLISHED}) does in Ruby. Medians of {}.",
         seconds(JOB_TIME.as_secs_f64()),
-        counted(options.runs, "run")
+        counted(options.repeat.runs, "run")
     );
     outcome.sources.push(published::SOURCE.to_owned());
     for (fib, rows) in [(FIB_PUBLISHED, &results.rows_published), (fib_sized, &results.rows_sized)] {

@@ -12,12 +12,13 @@ use serde::Serialize;
 use super::Session;
 use super::latency::{line, plot};
 use super::paced;
+use super::repeat::RepeatOptions;
 use super::scene::{Processor, Scene};
 use crate::cli::{self, RedisOptions, WorkerOptions};
 use crate::error::Error;
 use crate::paced::Schedule;
 use crate::report::figure::{Better, Figure};
-use crate::report::format::{counted, grouped, milliseconds, rounded, seconds};
+use crate::report::format::{grouped, milliseconds, rounded, seconds};
 use crate::report::{Outcome, Table};
 use crate::spread::Spread;
 use crate::worker::Program;
@@ -52,9 +53,9 @@ pub(crate) struct Options {
     /// How long to schedule, in seconds
     #[arg(short, long, default_value = "10", value_name = "N", value_parser = cli::seconds)]
     seconds: u64,
-    /// Runs per row: the tables show medians
-    #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
-    runs: u64,
+    #[command(flatten)]
+    #[serde(flatten)]
+    repeat: RepeatOptions,
     #[command(flatten)]
     worker: WorkerOptions,
     #[command(flatten)]
@@ -83,16 +84,17 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let scene = Scene::set(program, options.worker.cores, &options.redis, session)?;
     let mode = options.worker.mode;
     let mut moving = Vec::new();
-    for number in 1..=options.runs {
-        session.progress.step(format!("due jobs, run {number} of {}", options.runs), options.jobs);
+    for number in 1..=options.repeat.runs {
+        session.progress.step(format!("due jobs, run {number} of {}", options.repeat.runs), options.jobs);
         moving.push(rate::run(&scene, mode, options.jobs, session)?);
     }
     let mut lateness = Vec::new();
     for per_second in &options.rate {
         let schedule = Schedule { per_second: *per_second, jobs: per_second * options.seconds };
         let mut runs = Vec::new();
-        for number in 1..=options.runs {
-            let title = format!("{} scheduled/s, run {number} of {}", grouped(*per_second), options.runs);
+        for number in 1..=options.repeat.runs {
+            let title =
+                format!("{} scheduled/s, run {number} of {}", grouped(*per_second), options.repeat.runs);
             runs.push(lateness::run(&scene, mode, schedule, &title, session)?);
         }
         lateness.push(Row { per_second: *per_second, runs });
@@ -104,7 +106,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     outcome.tables.push(Table::new(&RATE_HEADER, results.rate_cells(&processor).into_iter().collect()));
     let cells = results.lateness.iter().filter_map(|row| row.cells(&processor)).collect();
     outcome.tables.push(Table::new(&LATENESS_HEADER, cells));
-    outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
+    outcome.remark = options.repeat.remark();
     outcome.figures = results.figures(&processor);
     let lines = results.lateness.iter().map(|row| line(format!("{} jobs/s", row.per_second), &row.runs));
     outcome.plots.push(plot("due", "Due to start", lines.collect()));

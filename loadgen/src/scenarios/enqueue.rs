@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use self::ways::{Producer, Way};
 use super::Session;
+use super::repeat::RepeatOptions;
 use crate::cli::{self, RedisOptions};
 use crate::error::Error;
 use crate::keys;
@@ -18,7 +19,7 @@ use crate::measure::{ProcessMeter, TrafficMeter};
 use crate::placement::Placement;
 use crate::redis_server::RedisServer;
 use crate::report::figure::{Better, Figure};
-use crate::report::format::{counted, grouped, rounded, seconds};
+use crate::report::format::{grouped, rounded, seconds};
 use crate::report::{Outcome, Table};
 use crate::spread::Spread;
 
@@ -59,9 +60,9 @@ pub(crate) struct Options {
     /// Tasks on tokio
     #[arg(long, default_value = "100", value_name = "N", value_parser = producers)]
     tasks: u64,
-    /// Runs per row: the table shows medians
-    #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
-    runs: u64,
+    #[command(flatten)]
+    #[serde(flatten)]
+    repeat: RepeatOptions,
     #[command(flatten)]
     redis: RedisOptions,
 }
@@ -102,8 +103,8 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
         let (jobs, title) =
             (if way.is_bulk() { options.bulk_jobs } else { options.jobs }, way.title(options));
         let mut runs = Vec::new();
-        for number in 1..=options.runs {
-            session.progress.step(format!("enqueue {title}, run {number} of {}", options.runs), jobs);
+        for number in 1..=options.repeat.runs {
+            session.progress.step(format!("enqueue {title}, run {number} of {}", options.repeat.runs), jobs);
             runs.push(once(&server, *way, jobs, options, session)?);
         }
         rows.push(Row { way: *way, title, jobs, runs });
@@ -113,7 +114,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let mut outcome =
         Outcome::new("enqueue", "Enqueueing", machine, options, &results)?.defined_by(&DEFINITIONS);
     outcome.tables.push(Table::new(&HEADER, results.rows.iter().filter_map(Row::cells).collect()));
-    outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
+    outcome.remark = options.repeat.remark();
     outcome.figures = results.rows.iter().flat_map(Row::figures).collect();
     Ok(outcome)
 }

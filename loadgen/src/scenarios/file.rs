@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::Session;
 use super::drain::{self, Bench, Load, Row};
+use super::repeat::RepeatOptions;
 use super::scene::Scene;
 use crate::cli::{self, RedisOptions, WorkerOptions};
 use crate::drive::{Arguments, Work};
 use crate::error::Error;
 use crate::published;
 use crate::report::Outcome;
-use crate::report::format::counted;
 use crate::worker::Program;
 
 /// The end of a run is seen to one fiftieth.
@@ -63,9 +63,9 @@ pub(crate) struct Options {
         value_name = "WAY,WAY"
     )]
     way: Vec<Way>,
-    /// Runs per row: the table shows medians
-    #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
-    runs: u64,
+    #[command(flatten)]
+    #[serde(flatten)]
+    repeat: RepeatOptions,
     /// Where the file is created [default: next to the private Redis, in the temporary directory]
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
@@ -100,8 +100,8 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
             let work = Work { name, arguments: Arguments::Numbered(serde_json::to_string(&file)?) };
             let (jobs, concurrency) = (options.jobs, *concurrency);
             let load = Load { work: &work, jobs, concurrency, variant, looks: LOOKS, variables: &[] };
-            rows.extend(drain::measure(&mut bench, load, options.runs)?);
-            check_lines(&file, options.jobs * options.runs)?;
+            rows.extend(drain::measure(&mut bench, load, options.repeat.runs)?);
+            check_lines(&file, options.jobs * options.repeat.runs)?;
         }
     }
     drop(bench);
@@ -111,7 +111,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
         .defined_by(&drain::DEFINITIONS)
         .defined_by(&[THE_JOB]);
     outcome.tables.push(drain::table(&results.rows, &published::FILE, None));
-    outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
+    outcome.remark = options.repeat.remark();
     outcome.sources.push(published::SOURCE.to_owned());
     outcome.figures = results.rows.iter().flat_map(|row| row.figures("")).collect();
     outcome.plots.push(drain::plot("file", "Lines appended", &results.rows, &published::FILE));

@@ -8,13 +8,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Session;
-use super::paced::{self, Arrivals, Run};
+use super::paced::{self, Arrivals, PacedOptions, Run};
 use super::scene::{self, Processor, Scene};
 use crate::cli::{self, DistanceOptions, RedisOptions, WorkerOptions};
 use crate::error::Error;
 use crate::paced::Schedule;
 use crate::report::figure::{Better, Figure};
-use crate::report::format::{counted, grouped, milliseconds};
+use crate::report::format::{grouped, milliseconds};
 use crate::report::plot::{Axis, Line, Plot, Scale};
 use crate::report::{Outcome, Table};
 use crate::spread::Spread;
@@ -38,7 +38,7 @@ const FLOOR: &str = "bare client: one thread that blocks in `BLMOVE` and takes t
 
 const FLOOR_TITLE: &str = "bare client, blocking";
 
-const HEADER: [&str; 13] = [
+pub(super) const HEADER: [&str; 13] = [
     "Job Processor",
     "jobs/s",
     "Jobs",
@@ -60,15 +60,9 @@ pub(crate) struct Options {
     /// Jobs per second, one row each
     #[arg(long, value_delimiter = ',', default_value = "200,1_000,10_000", value_name = "N,N", value_parser = rate)]
     rate: Vec<u64>,
-    /// How long to send, in seconds
-    #[arg(short, long, default_value = "10", value_name = "N", value_parser = cli::seconds)]
-    seconds: u64,
-    /// Jobs the worker may have in flight
-    #[arg(short, long, default_value = "10", value_name = "N", value_parser = cli::concurrency)]
-    concurrency: u64,
-    /// Runs per row: the table shows medians
-    #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
-    runs: u64,
+    #[command(flatten)]
+    #[serde(flatten)]
+    paced: PacedOptions,
     /// Omit the bare client
     #[arg(long)]
     no_floor: bool,
@@ -102,11 +96,12 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let scene = Scene::set(program, options.worker.cores, &options.redis, session)?.at(options.distance)?;
     let (mut rows, mut floor) = (Vec::new(), Vec::new());
     for per_second in &options.rate {
-        let schedule = Schedule { per_second: *per_second, jobs: per_second * options.seconds };
-        let arrivals = Arrivals { concurrency: options.concurrency, schedule, beside: &|_, _| 0 };
+        let schedule = Schedule { per_second: *per_second, jobs: per_second * options.paced.seconds };
+        let arrivals = Arrivals { concurrency: options.paced.concurrency, schedule, beside: &|_, _| 0 };
         let (mut runs, mut floor_runs) = (Vec::new(), Vec::new());
-        for number in 1..=options.runs {
-            let title = format!("{} jobs/s, run {number} of {}", grouped(*per_second), options.runs);
+        for number in 1..=options.paced.repeat.runs {
+            let title =
+                format!("{} jobs/s, run {number} of {}", grouped(*per_second), options.paced.repeat.runs);
             if !options.no_floor {
                 floor_runs.push(floor::run(&scene, schedule, &format!("{title}: bare client"), session)?);
             }
@@ -131,7 +126,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
         cells(leading, &row.runs)
     });
     outcome.tables.push(Table::new(&HEADER, cells.collect()));
-    outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
+    outcome.remark = options.paced.repeat.remark();
     if options.distance.delay.is_some() {
         outcome.definitions.push(scene::AWAY.to_owned());
     }

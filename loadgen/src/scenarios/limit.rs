@@ -9,6 +9,7 @@ use jiggler_uring::internal::resp::encode::Requests;
 use jiggler_uring::internal::resp::url::RedisUrl;
 use serde::Serialize;
 
+use super::repeat::RepeatOptions;
 use super::{Session, scene};
 use crate::cli::{self, DistanceOptions, RedisOptions};
 use crate::commands::{Commands, Design};
@@ -22,7 +23,7 @@ use crate::placement::Placement;
 use crate::redis::Client;
 use crate::redis_server::RedisServer;
 use crate::report::figure::{Better, Figure};
-use crate::report::format::{counted, grouped, rounded};
+use crate::report::format::{grouped, rounded};
 use crate::report::{Outcome, Table};
 use crate::spread::Spread;
 
@@ -53,9 +54,9 @@ pub(crate) struct Options {
     /// Jobs per run
     #[arg(short, long, default_value = "500_000", value_name = "N", value_parser = cli::jobs)]
     jobs: u64,
-    /// Runs per row: the table shows medians
-    #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
-    runs: u64,
+    #[command(flatten)]
+    #[serde(flatten)]
+    repeat: RepeatOptions,
     #[command(flatten)]
     distance: DistanceOptions,
     #[command(flatten)]
@@ -116,8 +117,12 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let placement = Placement::plan(NULL_CLIENT_CORES, options.redis.redis_cpu)?;
     let server = RedisServer::start(&options.redis, &placement, &session.interrupt)?;
     let machine = Machine::describe(&mut server.client()?, &placement, None)?;
-    let plan =
-        Plan { designs: &Design::ALL, batches: &options.batch, jobs: options.jobs, runs: options.runs };
+    let plan = Plan {
+        designs: &Design::ALL,
+        batches: &options.batch,
+        jobs: options.jobs,
+        runs: options.repeat.runs,
+    };
     let delay = options.distance.delay;
     let line = delay.map(|delay| DelayLine::open(server.port(), delay)).transpose()?;
     let url = line.as_ref().map_or_else(|| server.url(), DelayLine::url).clone();
@@ -129,7 +134,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     if delay.is_some() {
         outcome.definitions.push(scene::AWAY.to_owned());
     }
-    outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
+    outcome.remark = options.repeat.remark();
     outcome.figures = results.rows.iter().flat_map(LimitRow::figures).collect();
     Ok(outcome)
 }

@@ -11,12 +11,12 @@ use serde::Serialize;
 use super::Session;
 use super::cpu;
 use super::latency::{self, cells, figures, jobs_of};
-use super::paced::{self, Arrivals, Run};
+use super::paced::{self, Arrivals, PacedOptions, Run};
 use super::scene::Scene;
-use crate::cli::{self, RedisOptions, WorkerOptions};
+use crate::cli::{RedisOptions, WorkerOptions};
 use crate::error::Error;
 use crate::paced::{Schedule, append_push};
-use crate::report::format::{counted, grouped};
+use crate::report::format::grouped;
 use crate::report::{Outcome, Table};
 use crate::worker::Program;
 
@@ -26,23 +26,6 @@ const COMPUTING_PER_SECOND: u64 = 10;
 const LONG_JOBS: &str = "beside sleeping: jobs that sleep for 1 s, as many a second as half of the slots, so that half \
      of them are taken; beside computing: 10 jobs a second that compute for about 35 ms each, registered as `blocking`, so \
      on a companion thread of the one core there is";
-
-const HEADER: [&str; 14] = [
-    "Job Processor",
-    "Short jobs",
-    "jobs/s",
-    "Jobs",
-    "p50",
-    "p90",
-    "p99",
-    "p99.9",
-    "max",
-    "p50 from sending",
-    "p99 from sending",
-    "late",
-    "worker µs/job",
-    "Redis µs/job",
-];
 
 /// Options of `mixed`.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -59,15 +42,9 @@ pub(crate) struct Options {
         value_name = "WHAT,WHAT"
     )]
     beside: Vec<Beside>,
-    /// How long to send, in seconds
-    #[arg(short, long, default_value = "10", value_name = "N", value_parser = cli::seconds)]
-    seconds: u64,
-    /// Jobs the worker may have in flight
-    #[arg(short, long, default_value = "10", value_name = "N", value_parser = cli::concurrency)]
-    concurrency: u64,
-    /// Runs per row: the table shows medians
-    #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
-    runs: u64,
+    #[command(flatten)]
+    #[serde(flatten)]
+    paced: PacedOptions,
     #[command(flatten)]
     worker: WorkerOptions,
     #[command(flatten)]
@@ -104,15 +81,16 @@ struct Row {
 pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error> {
     let program = Program::own(options.worker.binary.as_deref())?;
     let scene = Scene::set(program, options.worker.cores, &options.redis, session)?;
-    let schedule = Schedule { per_second: options.rate, jobs: options.rate * options.seconds };
+    let schedule = Schedule { per_second: options.rate, jobs: options.rate * options.paced.seconds };
     let fib = cpu::sized();
     let mut rows = Vec::new();
     for beside in &options.beside {
         let push = |number: u64, requests: &mut Requests| beside.push(options, fib, number, requests);
-        let arrivals = Arrivals { concurrency: options.concurrency, schedule, beside: &push };
+        let arrivals = Arrivals { concurrency: options.paced.concurrency, schedule, beside: &push };
         let mut runs = Vec::new();
-        for number in 1..=options.runs {
-            let title = format!("short jobs {}, run {number} of {}", beside.title(), options.runs);
+        for number in 1..=options.paced.repeat.runs {
+            let title =
+                format!("short jobs {}, run {number} of {}", beside.title(), options.paced.repeat.runs);
             runs.push(paced::run(&scene, options.worker.mode, &arrivals, &title, session)?);
         }
         rows.push(Row { beside: *beside, runs });
@@ -132,8 +110,10 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
         ];
         cells(leading, &row.runs)
     });
-    outcome.tables.push(Table::new(&HEADER, rows.collect()));
-    outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
+    let [processor_title, columns @ ..] = latency::HEADER;
+    let header = [&[processor_title, "Short jobs"][..], &columns].concat();
+    outcome.tables.push(Table::new(&header, rows.collect()));
+    outcome.remark = options.paced.repeat.remark();
     for row in &results.rows {
         let name = format!("{}, {} jobs/s {}", processor.key, options.rate, row.beside.title());
         outcome.figures.extend(figures(&name, &row.runs));
@@ -156,7 +136,7 @@ impl Beside {
     fn push(self, options: &Options, fib: u64, number: u64, requests: &mut Requests) -> u64 {
         let (name, argument, per_second) = match self {
             Self::Alone => return 0,
-            Self::Sleeping => ("Sleep", 1, (options.concurrency / 2).max(1)),
+            Self::Sleeping => ("Sleep", 1, (options.paced.concurrency / 2).max(1)),
             Self::Computing => ("Fib", fib, COMPUTING_PER_SECOND),
         };
         let every = (options.rate / per_second).max(1);

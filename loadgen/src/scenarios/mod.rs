@@ -6,6 +6,7 @@
 mod drain;
 mod paced;
 mod peers;
+mod repeat;
 mod scene;
 // No-op jobs through the real worker: the published table.
 pub(crate) mod noop;

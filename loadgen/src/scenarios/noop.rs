@@ -15,6 +15,7 @@ use super::Session;
 use super::drain::{self, Bench, LastColumn, Load, Row};
 use super::limit::{self, LimitRow, Plan};
 use super::peers::{self, Peer, Peers};
+use super::repeat::RepeatOptions;
 use super::scene::{self, Scene};
 use crate::cli::{self, DistanceOptions, Mode, RedisOptions};
 use crate::commands::Design;
@@ -23,7 +24,6 @@ use crate::error::Error;
 use crate::machine::Machine;
 use crate::published;
 use crate::report::Outcome;
-use crate::report::format::counted;
 use crate::worker::Program;
 
 /// Batch sizes of the null client that the worker's rate is compared with; the best of them counts.
@@ -61,9 +61,9 @@ pub(crate) struct Options {
     #[arg(short, long, value_delimiter = ',', default_value = "100_000,1_000_000")]
     #[arg(value_name = "N,N", value_parser = cli::jobs)]
     jobs: Vec<u64>,
-    /// Runs per row: the table shows medians
-    #[arg(short, long, default_value = "3", value_name = "N", value_parser = cli::runs)]
-    runs: u64,
+    #[command(flatten)]
+    #[serde(flatten)]
+    repeat: RepeatOptions,
     /// Bytes of each payload, one row each, compared with a client that pops the same jobs: as many jobs as `--jobs`
     /// names first, or as have 512 MB
     #[arg(long, value_delimiter = ',', value_name = "BYTES,BYTES", value_parser = payload)]
@@ -136,7 +136,7 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
         outcome.definitions.push(OURS_BY_THIS_MEANS.to_owned());
     }
     outcome.sources.extend(results.peers.notes.iter().cloned());
-    outcome.remark = format!("Medians of {}.", counted(options.runs, "run"));
+    outcome.remark = options.repeat.remark();
     outcome.sources.push(published::SOURCE.to_owned());
     outcome.figures.extend(results.limit.iter().flat_map(LimitRow::figures));
     outcome.figures.extend(results.rows.iter().flat_map(|row| row.figures("")));
@@ -172,7 +172,7 @@ fn measure_all(options: &Options, session: &Session) -> Result<(Results, Machine
             results.payloads.extend(popped);
         }
         if first {
-            let sizes = (options.runs, options.peer_jobs);
+            let sizes = (options.repeat.runs, options.peer_jobs);
             results.peers = peers::measure(&options.peers, &scene.server, sizes, session)?;
         }
         described = described.or(Some(scene.end()?));
@@ -195,7 +195,8 @@ fn measure_limit(scene: &Scene, options: &Options, session: &Session) -> Result<
         Mode::AtLeastOnce => Design::AtLeastOnce,
         Mode::AtMostOnce => Design::AtMostOnce,
     };
-    let plan = Plan { designs: &[design], batches: &LIMIT_BATCHES, jobs: LIMIT_JOBS, runs: options.runs };
+    let plan =
+        Plan { designs: &[design], batches: &LIMIT_BATCHES, jobs: LIMIT_JOBS, runs: options.repeat.runs };
     limit::measure(&scene.server, (scene.worker_url(), options.distance.delay), plan, session)
 }
 
@@ -212,7 +213,7 @@ fn measure(bench: &mut Bench<'_>, options: &Options) -> Result<Vec<Row>, Error> 
                 looks: LOOKS,
                 variables: &[],
             };
-            rows.extend(drain::measure(bench, load, options.runs)?);
+            rows.extend(drain::measure(bench, load, options.repeat.runs)?);
         }
     }
     Ok(rows)
@@ -233,6 +234,6 @@ mod tests {
         };
         assert_eq!(options.concurrency, [5, 10, 50, 100]);
         assert_eq!(options.jobs, [100_000, 1_000_000]);
-        assert_eq!((options.runs, options.cores), (3, vec![1]));
+        assert_eq!((options.repeat.runs, options.cores), (3, vec![1]));
     }
 }

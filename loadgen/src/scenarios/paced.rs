@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use hdrhistogram::Histogram;
 use jiggler_uring::internal::resp::encode::Requests;
 use serde::Serialize;
 
 use super::Session;
+use super::repeat::RepeatOptions;
 use super::scene::Scene;
-use crate::cli::Mode;
+use crate::cli::{self, Mode};
 use crate::error::Error;
 use crate::latencies::{DIRECTORY_VARIABLE, Latencies};
 use crate::measure::{ProcessMeter, TrafficMeter};
@@ -28,6 +30,20 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 
 /// Fraction of the jobs that are sent first and not counted, so that nothing measured happens for the first time.
 const WARM_UP: u64 = 10;
+
+/// How such runs are made.
+#[derive(Debug, Clone, Copy, Args, Serialize)]
+pub(super) struct PacedOptions {
+    /// How long to send, in seconds
+    #[arg(short, long, default_value = "10", value_name = "N", value_parser = cli::seconds)]
+    pub(super) seconds: u64,
+    /// Jobs the worker may have in flight
+    #[arg(short, long, default_value = "10", value_name = "N", value_parser = cli::concurrency)]
+    pub(super) concurrency: u64,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(super) repeat: RepeatOptions,
+}
 
 /// What arrives.
 pub(super) struct Arrivals<'a> {

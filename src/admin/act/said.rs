@@ -8,7 +8,7 @@ use crate::{
         action::{Action, Excess},
         sweep::{Mission, Swept},
     },
-    admin::{Error, table::printable},
+    admin::{error::Error, table::printable},
     limits::RETRIED_QUEUES_NAMED_MAX,
     store::entries::Place,
     wire::Keyspace,

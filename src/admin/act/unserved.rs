@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::Write};
 
 use crate::{
-    admin::{Database, Error, nodes, table::printable},
+    admin::{database::Database, error::Error, nodes, table::printable},
     limits::RETRIED_QUEUES_NAMED_MAX,
     store::survey::{Scope, Summary},
     view::queue,

@@ -7,7 +7,7 @@ use crate::admin::test_database::database;
 use crate::{
     limits::ENTRY_HEAD_BYTES,
     own_redis::OwnRedis,
-    store::entries::Set,
+    store::entries::{Order, Place, Set},
     view::filter::{Filter, NamePattern},
 };
 

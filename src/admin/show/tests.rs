@@ -46,6 +46,25 @@ fn a_dead_job_is_shown_with_every_member_and_its_error_in_full() {
 }
 
 #[test]
+fn the_failures_that_were_kept_are_shown_one_a_line_and_the_backtrace_below() {
+    let redis = OwnRedis::start();
+    let kept = r#"{"name":"N","args":[],"jid":"j","failure_history":[{"at":1795299766.2,"attempt":0,"class":"E","message":"one\ntwo"},7,{"at":1795299782.0,"attempt":1,"class":"F","message":"\u001b[2J"}],"failure_backtrace":["0: main","1: start"]}"#;
+    redis.run(&[b"ZADD", b"jiggler:set:dead", b"1795299800.5", kept.as_bytes()]);
+    let text = shown(&redis, &wanted("j"), Format::Text).unwrap();
+    let lines: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("failures")).collect();
+    let starts =
+        ["failures      2026-11-21T22:22:46Z, ", "              2026-11-21T22:23:02Z, ", "args          []"];
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(line.starts_with(start), "{text}");
+    }
+    assert!(
+        lines[0].ends_with(", attempt 0: E: one") && lines[1].ends_with(", attempt 1: F: \\u{1b}[2J"),
+        "{text}"
+    );
+    assert!(text.ends_with("backtrace     0: main\n              1: start\n"), "{text}");
+}
+
+#[test]
 fn a_waiting_job_is_found_in_its_queue_and_a_running_one_at_its_process() {
     let redis = OwnRedis::start();
     for number in 0..5 {

@@ -30,7 +30,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::{
-    Database, Error,
+    database::Database,
+    error::Error,
     format::{Format, write_json},
 };
 use crate::limits::{TOP_FIRST_LOOKS_MAX, TOP_MESSAGES_MAX, TOP_SIDE_STEP};

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Message;
-use crate::admin::{Database, Error, nodes};
+use crate::admin::{database::Database, error::Error, nodes};
 use crate::limits::{TOP_PATIENCE, TOP_PROCESSES_MAX, WATCH_RENEWAL};
 use crate::net::blocking::{BlockingConnection, BlockingOptions};
 use crate::resp::{Requests, Value};

@@ -107,12 +107,12 @@ fn count() -> ValueParser {
     whole::<u64>(1..=ENQUEUE_COUNT_MAX)
 }
 
-fn retries() -> ValueParser {
+pub(super) fn retries() -> ValueParser {
     whole::<u32>(0..=u64::from(RETRIES_MAX))
 }
 
 /// Keeps the text itself, not its re-serialised value, so that integers of any size and floats stay as written.
-fn json_array(text: &str) -> Result<String, String> {
+pub(super) fn json_array(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.len() > PAYLOAD_BYTES_MAX {
         return Err(format!("{} bytes of arguments are too many: at most {PAYLOAD_BYTES_MAX}", text.len()));

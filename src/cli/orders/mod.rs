@@ -13,6 +13,8 @@ mod summary;
 mod act;
 mod cancel;
 mod prune;
+// Periodic jobs.
+mod cron;
 
 mod value;
 
@@ -28,6 +30,7 @@ pub(super) use summary::{SUMMARY, SummaryArgs};
 
 pub use act::ActOrder;
 pub use cancel::CancelOrder;
+pub use cron::CronOrder;
 pub use enqueue::{BulkOrder, EnqueueOrder};
 pub use jobs::JobsOrder;
 pub use prune::PruneOrder;
@@ -36,7 +39,7 @@ pub use show::{ProgressOrder, ShowOrder};
 pub use summary::SummaryOrder;
 
 /// The subcommands that look at jobs and act on them, without the options that find Redis.
-pub(super) fn job_commands() -> [Command; 8] {
+pub(super) fn job_commands() -> [Command; 9] {
     // clap would show only the JID, as if there were no alternative.
     let usage = |name: &str| {
         own(&format!(
@@ -55,6 +58,7 @@ pub(super) fn job_commands() -> [Command; 8] {
         words::beside(kill, act::KILL_HELP),
         words::beside(delete, act::DELETE_HELP),
         words::beside(prune::PruneArgs::augment_args(Command::new(prune::PRUNE)), prune::HELP),
+        cron::command(),
     ]
 }
 
@@ -76,6 +80,7 @@ pub(super) fn invocation(
         act::KILL => ActOrder::kill(matches, config).map(Invocation::Act),
         act::DELETE => ActOrder::delete(matches, config).map(Invocation::Act),
         prune::PRUNE => PruneOrder::from_matches(matches, redis_url).map(Invocation::Prune),
+        cron::CRON => CronOrder::from_matches(matches, redis_url).map(Invocation::Cron),
         // The only one left.
         _ => SummaryOrder::from_matches(matches, redis_url).map(Invocation::Summary),
     }

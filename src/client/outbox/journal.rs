@@ -12,10 +12,10 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::error::JournalError;
 use super::lines::Lines;
 use super::record::{self, Parsed, Record};
 use super::{Durability, OutboxOptions};
+use crate::client::journal_error::JournalError;
 use crate::limits::{OUTBOX_COMPACT_BYTES, PUSH_BYTES_MAX, PUSH_JOBS_MAX};
 
 /// What a journal starts with; another version would have another number.

@@ -19,13 +19,13 @@ use crossbeam_channel::Sender;
 
 use super::super::Error;
 use super::super::error::same;
-use super::error::JournalError;
 use super::inbox::{Answer, Event, Inbox, Order, Wanted};
 use super::journal::{Journal, Page};
 use super::parcel::Parcel;
 use super::record::Record;
 use super::rejected::Rejected;
 use super::{OutboxStatus, Place};
+use crate::client::journal_error::JournalError;
 use crate::ids;
 use crate::limits::OUTBOX_REFUSED_PAUSE;
 use crate::net::{self, Backoff};

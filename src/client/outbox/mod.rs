@@ -4,7 +4,6 @@
 //! refuses, `inbox` what arrives, `parcel` what goes to Redis, `keeper` the thread between them. A second thread owns
 //! the connection, so that a hanging Redis does not hold up writes to the journal.
 
-mod error;
 mod inbox;
 mod journal;
 mod keeper;
@@ -24,7 +23,6 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use futures_lite::future::block_on;
 
-pub use self::error::JournalError;
 use self::inbox::{Answer, Inbox, Order};
 use self::journal::Journal;
 use self::keeper::Keeper;
@@ -32,6 +30,7 @@ pub use self::options::{Accepted, Durability, OutboxOptions, OutboxStatus, Place
 use self::record::Job;
 use self::rejected::Rejected;
 use super::hooks::SharedHooks;
+pub use super::journal_error::JournalError;
 use super::link::Link;
 use super::spelling::Spelling;
 use super::{Error, InvalidJob, NewJob, Push, When};

@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use super::OutboxOptions;
-use super::error::JournalError;
 use super::journal::Journal;
 use super::record::Record;
+use crate::client::journal_error::JournalError;
 use crate::ids;
 
 /// Added to the name of the journal.

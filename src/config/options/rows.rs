@@ -294,6 +294,15 @@ pub const OPTIONS: &[OptionSpec] = &[
         ..BASE
     },
     OptionSpec {
+        id: OptionId::IgnoreBadCron,
+        key: "ignore_bad_cron",
+        flag: Some("ignore-bad-cron"),
+        default: DefaultValue::Switch(false),
+        allowed: Allowed::Switch,
+        help: "Start although periodic jobs of the configuration file are refused, without them",
+        ..BASE
+    },
+    OptionSpec {
         id: OptionId::MaxDeadJobs,
         key: "max_dead_jobs",
         default: DefaultValue::Number(DEAD_JOBS_MAX),

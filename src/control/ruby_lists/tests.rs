@@ -71,6 +71,7 @@ impl Process {
             stats: Vec::new(),
             expected: Expected { slots: Vec::new(), block_time: Duration::from_secs(1) },
             names: Arc::default(),
+            periodic: Arc::default(),
             manager: None,
         };
         let (control_end, shard_end) = mesh::link();

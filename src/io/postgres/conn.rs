@@ -6,7 +6,7 @@ use std::rc::Rc;
 use tokio_postgres::{Client, Statement};
 
 use super::link::Opened;
-use super::pool::Shared;
+use super::pool::PoolState;
 use crate::io::permits::Permit;
 use crate::limits::io::POSTGRES_STATEMENTS_MAX;
 
@@ -15,12 +15,12 @@ use crate::limits::io::POSTGRES_STATEMENTS_MAX;
 pub struct Conn {
     /// Invariant: present until it is dropped.
     opened: Option<Opened>,
-    pool: Rc<Shared>,
+    pool: Rc<PoolState>,
     permit: Option<Permit>,
 }
 
 impl Conn {
-    pub(super) fn new(opened: Opened, pool: Rc<Shared>, permit: Permit) -> Self {
+    pub(super) fn new(opened: Opened, pool: Rc<PoolState>, permit: Permit) -> Self {
         Self { opened: Some(opened), pool, permit: Some(permit) }
     }
 

@@ -25,14 +25,14 @@ const PORT: u16 = 5432;
 /// One server of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Server {
-    place: Place,
+    place: ServerAddress,
     port: u16,
     /// The name its certificate must carry.
     name: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum ServerAddress {
     Name(String),
     Address(IpAddr),
     Unix(PathBuf),
@@ -157,9 +157,9 @@ impl Link {
     async fn wire(&self, server: &Server) -> io::Result<Wire> {
         let stream = match &server.place {
             // A server does not speak TLS over a unix socket.
-            Place::Unix(path) => return Stream::connect_unix(path).map(Wire::Plain),
-            Place::Name(host) => Stream::connect(host, server.port).await?,
-            Place::Address(address) => Stream::connect(&address.to_string(), server.port).await?,
+            ServerAddress::Unix(path) => return Stream::connect_unix(path).map(Wire::Plain),
+            ServerAddress::Name(host) => Stream::connect(host, server.port).await?,
+            ServerAddress::Address(address) => Stream::connect(&address.to_string(), server.port).await?,
         };
         #[cfg(feature = "tls")]
         if let Some(connector) = &self.connector {
@@ -194,9 +194,9 @@ fn servers(config: &Config) -> Result<Vec<Server>, Error> {
             _ => None,
         };
         let place = match (addresses.get(index), hosts.get(index)) {
-            (Some(address), _) => Place::Address(*address),
-            (None, Some(Host::Unix(dir))) => Place::Unix(dir.join(format!(".s.PGSQL.{port}"))),
-            (None, _) => Place::Name(name.clone()?),
+            (Some(address), _) => ServerAddress::Address(*address),
+            (None, Some(Host::Unix(dir))) => ServerAddress::Unix(dir.join(format!(".s.PGSQL.{port}"))),
+            (None, _) => ServerAddress::Name(name.clone()?),
         };
         Some(Server { place, port, name })
     };
@@ -206,9 +206,9 @@ fn servers(config: &Config) -> Result<Vec<Server>, Error> {
 impl std::fmt::Display for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.place {
-            Place::Unix(path) => write!(f, "{}", path.display()),
-            Place::Name(name) => write!(f, "{name}:{}", self.port),
-            Place::Address(address) => write!(f, "{address}:{}", self.port),
+            ServerAddress::Unix(path) => write!(f, "{}", path.display()),
+            ServerAddress::Name(name) => write!(f, "{name}:{}", self.port),
+            ServerAddress::Address(address) => write!(f, "{address}:{}", self.port),
         }
     }
 }

@@ -51,10 +51,10 @@ impl Default for PoolOptions {
 /// Connections to one database, of one core. Cloning gives a handle to the same pool.
 #[derive(Clone)]
 pub struct Pool {
-    shared: Rc<Shared>,
+    shared: Rc<PoolState>,
 }
 
-pub(super) struct Shared {
+pub(super) struct PoolState {
     pub(super) link: Link,
     options: PoolOptions,
     permits: Permits,
@@ -101,7 +101,7 @@ impl Pool {
             count_max: connections_max,
             timeout: options.idle_timeout,
         });
-        let shared = Shared {
+        let shared = PoolState {
             link,
             options,
             permits: Permits::new(connections_max, limits::POSTGRES_WAITING_MAX),
@@ -184,7 +184,7 @@ impl Pool {
     }
 }
 
-impl Shared {
+impl PoolState {
     fn attend(self: &Rc<Self>) {
         if !self.attended.replace(true) {
             self.idle.sweep();
@@ -206,7 +206,7 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for PoolState {
     fn drop(&mut self) {
         // Nobody is left to wait.
         self.work.raise();

@@ -3,14 +3,14 @@
 use std::rc::{Rc, Weak};
 
 use super::link::Opened;
-use super::pool::Shared;
+use super::pool::PoolState;
 use crate::event::Event;
 use crate::io::permits::Permit;
 use crate::io::timer;
 use crate::limits::io::POSTGRES_SETTLE_TIMEOUT;
 
 /// Waits for such connections while their pool lives.
-pub(super) async fn settle_all(pool: Weak<Shared>, work: Rc<Event>) {
+pub(super) async fn settle_all(pool: Weak<PoolState>, work: Rc<Event>) {
     loop {
         {
             let Some(pool) = pool.upgrade() else { return };
@@ -24,7 +24,7 @@ pub(super) async fn settle_all(pool: Weak<Shared>, work: Rc<Event>) {
 
 /// Lets a connection finish what its job left undone, or closes it. Until then it keeps its place among the pool's
 /// connections, so that a server never has more of them than configured.
-async fn settle(opened: Opened, pool: Rc<Shared>, permit: Permit) {
+async fn settle(opened: Opened, pool: Rc<PoolState>, permit: Permit) {
     // Answered after everything sent before, including a dropped transaction's rollback.
     let settled = timer::timeout(POSTGRES_SETTLE_TIMEOUT, opened.client.simple_query("")).await;
     match settled {

@@ -1,6 +1,7 @@
--- Move due jobs from the retry set and the scheduled set to their queues, and settle who leads the pollers.
+-- Move due jobs from the retry set and the scheduled set to their queues, settle who leads the pollers, and tell when the next
+-- periodic job is due.
 --
--- KEYS  1 lead of the pollers   2 retry set   3 scheduled set
+-- KEYS  1 lead of the pollers   2 retry set   3 scheduled set   4 ticks of periodic jobs
 -- ARGV  1 most jobs to move from each set   2 queue of a job that names none   3 what the key of a queue begins with
 --       4 most bytes of payload to move from each set, a single larger one excepted   5 seconds until a job that cannot
 --       be moved is due again   6 jobs to read at once   7 uuid of the process   8 milliseconds the lead lasts
@@ -21,10 +22,12 @@
 --
 -- Returns an array: jobs moved, '1' if a set has more that are due, milliseconds until the next job is due (-1: none),
 -- jobs put off, the key of a queue that is not a list or of a set that is not a set ('': neither), 1 if the process leads, the set of
--- which the caller is to read the first job (0: none); and for each job that is to be buried three: the number of its set among
+-- which the caller is to read the first job (0: none), the score of the first tick ('': none), the milliseconds until then; and
+-- for each job that is to be buried three: the number of its set among
 -- the keys, the name of its queue, the job.
 local limit, page = tonumber(ARGV[1]), tonumber(ARGV[6])
 local moved, more, next_ms, held, broken, leads, unread = 0, '0', -1, 0, '', 0, 0
+local tick, tick_ms = '', 0
 -- What is to be buried, as it is told.
 local doomed = {}
 
@@ -35,8 +38,12 @@ local function leader()
   return uuid
 end
 
--- EXISTS counts a key each time it is named: one question shows whether someone leads and how many sets have jobs.
-local there = redis.call('EXISTS', KEYS[1], KEYS[1], KEYS[1], KEYS[2], KEYS[3])
+-- EXISTS counts a key each time it is named: one question shows whether there are ticks, whether someone leads and how many
+-- sets have jobs.
+local ticks = KEYS[4]
+local there = redis.call('EXISTS', KEYS[1], KEYS[1], KEYS[1], KEYS[2], KEYS[3], ticks, ticks, ticks, ticks, ticks, ticks)
+local has_ticks = there > 5
+there = there % 6
 if there < 3 then
   redis.call('SET', KEYS[1], ARGV[7], 'PX', ARGV[8])
   leads = 1
@@ -44,7 +51,9 @@ elseif ARGV[9] == '1' and leader() == ARGV[7] then
   redis.call('PEXPIRE', KEYS[1], ARGV[8])
   leads = 1
 end
-if there % 3 == 0 then return {moved, more, next_ms, held, broken, leads, unread} end
+if there % 3 == 0 and not has_ticks then
+  return {moved, more, next_ms, held, broken, leads, unread, tick, tick_ms}
+end
 
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -158,6 +167,12 @@ for i = 2, 3 do
     end
   end
 end
-local reply = {moved, more, next_ms, held, broken, leads, unread}
+if has_ticks then
+  local first = read(ticks, 0, 0)
+  if first[2] then
+    tick, tick_ms = first[2], math.ceil(tonumber(first[2]) - now * 1000)
+  end
+end
+local reply = {moved, more, next_ms, held, broken, leads, unread, tick, tick_ms}
 for _, element in ipairs(doomed) do reply[#reply + 1] = element end
 return reply

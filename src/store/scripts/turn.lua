@@ -61,10 +61,14 @@ local function is_set(key)
   return sets[key]
 end
 
--- Takes a job out of its batch. If this is undone, one with equal bytes takes its place.
-local function take_out(list, job)
-  if redis.call('LREM', list, 1, job) == 1 then
-    undo[#undo + 1] = function() redis.pcall('RPUSH', list, job) end
+-- Takes a job out of its batch. If this is undone, one with equal bytes takes its place, and the index names the batch, which
+-- may have ended in between: no reaper finds a list that no index names.
+local function take_out(index, batch, job)
+  if redis.call('LREM', index .. ':' .. batch, 1, job) == 1 then
+    undo[#undo + 1] = function()
+      redis.pcall('RPUSH', index .. ':' .. batch, job)
+      if tonumber(batch) then redis.pcall('HSET', index, batch, 1) end
+    end
     return true
   end
 end
@@ -81,20 +85,20 @@ local function do_effects(at)
 end
 
 -- The report, all of it or nothing: half of one could not be told from none. What cannot be undone comes last and can be
--- repeated.
+-- repeated. 't' comes before it, so that what undoes the rest may call HSET.
 local function report()
   local at, buried = 12, false
   for i = 1, tonumber(ARGV[11]) do
     local set, index = KEYS[ARGV[at + 3] == 'd' and 4 or 3], KEYS[5 + 2 * ARGV[at]]
-    local list = index .. ':' .. ARGV[at + 1]
+    local batch = ARGV[at + 1]
     if is_set(set) then
       add(set, ARGV[at + 4], ARGV[at + 5])
-      take_out(list, ARGV[at + 2])
+      take_out(index, batch, ARGV[at + 2])
       buried = buried or set == KEYS[4]
     else
-      if list ~= index .. WAIT_LIST and not once then
+      if ':' .. batch ~= WAIT_LIST and not once then
         push('RPUSH', index .. WAIT_LIST, {ARGV[at + 2]})
-        if not take_out(list, ARGV[at + 2]) then unpush('RPUSH', index .. WAIT_LIST, {ARGV[at + 2]}, 1, 1) end
+        if not take_out(index, batch, ARGV[at + 2]) then unpush('RPUSH', index .. WAIT_LIST, {ARGV[at + 2]}, 1, 1) end
       end
       held[#held + 1] = i
     end
@@ -103,7 +107,7 @@ local function report()
   local singles = tonumber(ARGV[at])
   at = at + 1
   for _ = 1, singles do
-    take_out(KEYS[5 + 2 * ARGV[at]] .. ':' .. ARGV[at + 1], ARGV[at + 2])
+    take_out(KEYS[5 + 2 * ARGV[at]], ARGV[at + 1], ARGV[at + 2])
     at = at + 3
   end
   do_effects(at + 1 + 2 * tonumber(ARGV[at]))
@@ -119,6 +123,10 @@ local function report()
     redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[7])
     redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[8]) + 1))
   end
+  redis.call('HSET', home, 't', ARGV[1])
+  undo[#undo + 1] = function()
+    if marks[1] then redis.pcall('HSET', home, 't', marks[1]) else redis.pcall('HDEL', home, 't') end
+  end
   local wholes = tonumber(ARGV[at])
   at = at + 1
   for _ = 1, wholes do
@@ -127,7 +135,6 @@ local function report()
     redis.call('HDEL', index, ARGV[at + 1])
     at = at + 2
   end
-  redis.call('HSET', home, 't', ARGV[1])
   return true
 end
 

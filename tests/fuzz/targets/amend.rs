@@ -67,6 +67,7 @@ fn check_amend(choice: u8, payload: &[u8]) {
             FieldValue::Text(text) => assert_eq!(read.as_str(), Some(*text)),
             FieldValue::Count(count) => assert_eq!(read.as_u64(), Some(*count)),
             FieldValue::Float(float) => assert_eq!(read.as_f64(), float.is_finite().then_some(*float)),
+            FieldValue::Json(json) => assert_eq!(member.value.get(), *json),
         }
     }
 }
@@ -106,6 +107,7 @@ fn written(value: FieldValue<'_>) -> Vec<u8> {
         FieldValue::Count(count) => count.to_string().into_bytes(),
         FieldValue::Float(float) if float.is_finite() => float.to_string().into_bytes(),
         FieldValue::Float(_) => b"null".to_vec(),
+        FieldValue::Json(json) => json.as_bytes().to_vec(),
     }
 }
 

@@ -11,6 +11,7 @@
 )]
 
 pub mod config;
+pub mod cron;
 pub mod keys;
 pub mod replies;
 pub mod resp;

@@ -121,7 +121,7 @@ impl World {
             Action::DropStray(at) => {
                 self.strays.remove(at);
             }
-            Action::Due => self.redis.due(),
+            Action::Due => self.redis.due(scenario),
             _ => {}
         }
     }
@@ -187,7 +187,8 @@ impl World {
             Action::Start(at) => return self.start(scenario, at),
             Action::End(at, batch, job) => {
                 let payload = self.shard(at).live[batch].jobs[job].0;
-                if self.shard_mut(at).end(scenario, (batch, job)) {
+                let known = scenario.knows(scenario.process_of(at), payload.job);
+                if self.shard_mut(at).end(scenario, (batch, job), known) {
                     self.past.succeeded |= 1 << payload.job;
                 }
                 return;
@@ -263,8 +264,8 @@ impl World {
                 self.past.broken = Some(Broken::PoisonStarts);
             }
         }
-        // If a shard's jobs were given to others, what it runs is run again there.
-        if self.past.reaped & (1 << at) == 0 {
+        // If a shard's jobs were given to others, what it runs is run again there; and what has no handler does not run.
+        if self.past.reaped & (1 << at) == 0 && scenario.knows(scenario.process_of(at), payload.job) {
             if self.past.begun & payload.bit() != 0 {
                 self.past.broken = Some(Broken::RunAgain);
             }

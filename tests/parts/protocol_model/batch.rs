@@ -27,13 +27,22 @@ pub(crate) enum State {
     GivenUp,
 }
 
-/// A job that failed goes to a set.
+/// Where a job goes that did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum To {
+    /// To the retry set, as another attempt.
+    Retry,
+    /// To the retry set, to be looked at by others.
+    Left,
+    Dead,
+}
+
+/// A job that did not succeed goes to a set.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Move {
     pub(crate) from: Name,
     pub(crate) raw: Payload,
-    /// To the retry set; otherwise to the dead set.
-    pub(crate) retried: bool,
+    pub(crate) to: To,
 }
 
 /// What a turn reports.

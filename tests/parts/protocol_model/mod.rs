@@ -16,6 +16,8 @@
 //! - a shard of which a job was taken over changes nothing;
 //! - a living connection never answers STALE, a living process that can reach Redis is never refused its lease;
 //! - a poison job starts at most four times;
+//! - a job whose name a process does not know is left to the others: it dies only after it has been left for long enough,
+//!   and while no fault strikes, it is overtaken by no job that came later;
 //! - if no more faults strike, every job comes to its end: success, or the dead set if it failed for good or is poison,
 //!   and no other.
 //!
@@ -59,8 +61,8 @@ use std::time::Instant;
 
 use scenario::{Mutant, Scenario};
 use scenarios::{
-    CRASH, FAILING, FORGOTTEN, FULL, LAPSE, LAST_WORDS, LATE_STOP, LINES, NEIGHBOURS, PARTS, PARTS_LAPSE,
-    PAUSE, POISON, REFUSED, SHARDS, SHARDS_STOP, STOP, TRICKLE, UNNAMED,
+    CRASH, FAILING, FORGOTTEN, FULL, LAPSE, LAST_WORDS, LATE_STOP, LINES, NAMES, NAMES_CRASH, NEIGHBOURS,
+    NOBODY, PARTS, PARTS_LAPSE, PAUSE, POISON, REFUSED, SHARDS, SHARDS_STOP, STOP, TRICKLE, UNNAMED,
 };
 use world::Broken;
 
@@ -140,6 +142,16 @@ fn a_process_that_was_presumed_dead_touches_nothing() {
 fn a_poison_job_starts_four_times_and_takes_no_other_job_with_it() {
     holds("poison", &POISON);
     holds("poison and a neighbour", &NEIGHBOURS);
+}
+
+#[test]
+fn a_job_of_an_unknown_name_waits_for_those_who_know_it_and_is_not_overtaken() {
+    holds("an unknown name", &NAMES);
+    holds("an unknown name and a crash", &NAMES_CRASH);
+    holds("a name that nobody knows", &NOBODY);
+    caught(Mutant::UnknownFails, &NAMES, &[Broken::InnocentDead]);
+    caught(Mutant::LeftForever, &NOBODY, &[Broken::Stuck]);
+    caught(Mutant::LeftGoesBehind, &NOBODY, &[Broken::Overtaken]);
 }
 
 #[test]

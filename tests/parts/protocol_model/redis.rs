@@ -4,7 +4,8 @@
 
 use std::rc::Rc;
 
-use super::scenario::{Mutant, Payload, Scenario};
+use super::batch::To;
+use super::scenario::{LEFT_MAX, Mutant, Payload, Scenario};
 use super::wire::{Name, Number, Refusal, TurnCall};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -120,7 +121,7 @@ pub(super) fn insert(set: &mut Vec<Payload>, payload: Payload) {
 impl Redis {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         let jobs = 0..u8::try_from(scenario.jobs.len()).unwrap();
-        let payloads: Vec<Payload> = jobs.clone().map(|job| Payload { job, attempt: 0 }).collect();
+        let payloads: Vec<Payload> = jobs.clone().map(|job| Payload { job, attempt: 0, left: 0 }).collect();
         let (queue, retries) = payloads.split_at(usize::from(scenario.queued));
         Self {
             queue: queue.to_vec(),
@@ -159,8 +160,13 @@ impl Redis {
             if fails_at == Some(at) {
                 return Err(Refusal::Error);
             }
-            let (set, attempt) = if job.retried { (&mut *retries, 1) } else { (&mut *dead, job.raw.attempt) };
-            insert(set, Payload { attempt, ..job.raw });
+            let left = (job.raw.left + 1).min(LEFT_MAX);
+            let (set, payload) = match job.to {
+                To::Retry => (&mut *retries, Payload { attempt: 1, ..job.raw }),
+                To::Left => (&mut *retries, Payload { left, ..job.raw }),
+                To::Dead => (&mut *dead, job.raw),
+            };
+            insert(set, payload);
             home.remove(job.from, job.raw);
         }
         home.ran = call.number;
@@ -257,12 +263,22 @@ impl Redis {
         Ok(job)
     }
 
-    /// `due.lua`, for one job.
-    pub(crate) fn due(&mut self) {
-        if !self.retries.is_empty() {
-            let job = self.retries.remove(0);
+    /// `due.lua`, for one job: one that was left to others is taken next.
+    pub(crate) fn due(&mut self, scenario: &Scenario) {
+        if self.retries.is_empty() {
+            return;
+        }
+        let job = self.retries.remove(0);
+        if job.left > 0 && !scenario.lacks(Mutant::LeftGoesBehind) {
+            self.queue.push(job);
+        } else {
             self.queue.insert(0, job);
         }
+    }
+
+    /// Whether a job that was left to others is due, and would be taken after one that was not.
+    pub(crate) fn is_one_overtaken(&self) -> bool {
+        self.queue.iter().skip_while(|job| job.left == 0).any(|job| job.left == 0)
     }
 
     /// Every place of every job.

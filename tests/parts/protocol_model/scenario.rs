@@ -12,6 +12,8 @@ pub(crate) enum Kind {
     Bad,
     /// Takes its process down with it, every time.
     Poison,
+    /// Succeeds in a process that knows its name; others leave it to those.
+    Foreign,
 }
 
 /// How often each fault may strike in one history.
@@ -100,6 +102,12 @@ pub(crate) enum Mutant {
     PoisonNotKept,
     /// The lease goes before poison jobs are buried.
     ReleasedBeforeBurial,
+    /// A job of an unknown name fails at once.
+    UnknownFails,
+    /// It never does.
+    LeftForever,
+    /// It enters its queue where new jobs do, once it has been left for a while.
+    LeftGoesBehind,
 }
 
 /// One search.
@@ -117,6 +125,8 @@ pub(crate) struct Scenario {
     pub(crate) started: u8,
     /// Processes that only reap, as bits.
     pub(crate) only_reap: u8,
+    /// Processes that do not know the names of foreign jobs, as bits.
+    pub(crate) ignorant: u8,
     /// Processes that may be killed, as bits.
     pub(crate) killed: u8,
     /// Processes that other faults may strike, as bits.
@@ -145,6 +155,11 @@ impl Scenario {
         self.victims & (1 << process) != 0
     }
 
+    /// Whether a process has a handler for a job.
+    pub(crate) fn knows(&self, process: u8, job: u8) -> bool {
+        self.jobs[usize::from(job)] != Kind::Foreign || self.ignorant & (1 << process) == 0
+    }
+
     pub(crate) fn shards(&self) -> u8 {
         self.processes * self.shards_per_process
     }
@@ -158,11 +173,15 @@ impl Scenario {
     }
 }
 
-/// A payload: a job and how often it was tried before.
+/// How often a job of an unknown name is left to others until it fails: in Redis, as long as a time allows.
+pub(crate) const LEFT_MAX: u8 = 2;
+
+/// A payload: a job, how often it was tried before, and how often it was left to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Payload {
     pub(crate) job: u8,
     pub(crate) attempt: u8,
+    pub(crate) left: u8,
 }
 
 impl Payload {

@@ -25,6 +25,7 @@ pub(crate) const LINES: Scenario = Scenario {
     processes: 2,
     started: 1,
     only_reap: 0b00,
+    ignorant: 0b000,
     killed: 0b01,
     victims: 0b01,
     shards_per_process: 1,
@@ -172,3 +173,28 @@ pub(crate) const SHARDS: Scenario = Scenario {
 /// A process of two shards is asked to end, and a connection is lost.
 pub(crate) const SHARDS_STOP: Scenario =
     Scenario { faults: Faults { losses: 1, stops: 1, ..NONE }, ..SHARDS };
+
+/// A job whose name only one of two processes knows, and one that both run; a connection of the other is lost.
+pub(crate) const NAMES: Scenario = Scenario {
+    jobs: &[Kind::Foreign, Kind::Good],
+    ignorant: 0b001,
+    read_ahead: 0,
+    turns_in_flight: 1,
+    faults: Faults { losses: 1, ..NONE },
+    ..CRASH
+};
+
+/// The process that does not know the name is killed.
+pub(crate) const NAMES_CRASH: Scenario =
+    Scenario { batch: 1, faults: Faults { crashes: 1, ..NONE }, ..NAMES };
+
+/// Nobody knows the name of the job that is taken first, and others wait behind it.
+pub(crate) const NOBODY: Scenario = Scenario {
+    jobs: &[Kind::Good, Kind::Good, Kind::Foreign],
+    queued: 3,
+    started: 1,
+    processes: 2,
+    ignorant: 0b011,
+    faults: NONE,
+    ..NAMES
+};

@@ -1,7 +1,7 @@
 //! One shard: what it knows, and what it does by itself, as in `src/shard/{state,drive,wait,stop}.rs`.
 
-use super::batch::{Batch, Known, Move, Settlement, State};
-use super::scenario::{Kind, Mutant, Payload, Scenario};
+use super::batch::{Batch, Known, Move, Settlement, State, To};
+use super::scenario::{Kind, LEFT_MAX, Mutant, Payload, Scenario};
 use super::wire::{Name, Number, Reply, Request, TurnCall};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -155,16 +155,20 @@ impl Shard {
         *payload
     }
 
-    /// A running job comes to its end. Returns whether it succeeded.
-    pub(crate) fn end(&mut self, scenario: &Scenario, (batch, job): (usize, usize)) -> bool {
+    /// A running job comes to its end, or one whose name is not known does not run. Returns whether it succeeded.
+    pub(crate) fn end(&mut self, scenario: &Scenario, (batch, job): (usize, usize), known: bool) -> bool {
         let found = &mut self.live[batch];
         let raw = found.jobs[job].0;
-        let kind = scenario.jobs[usize::from(raw.job)];
-        let failed = kind == Kind::Bad || (kind == Kind::Flaky && raw.attempt == 0);
-        if failed {
-            let retried = kind == Kind::Flaky;
-            self.settlement.moves.push(Move { from: found.name, raw, retried });
+        let to = match scenario.jobs[usize::from(raw.job)] {
+            Kind::Flaky if raw.attempt == 0 => Some(To::Retry),
+            Kind::Bad => Some(To::Dead),
+            Kind::Foreign if !known => Some(unknown(scenario, raw)),
+            _ => None,
+        };
+        if let Some(to) = to {
+            self.settlement.moves.push(Move { from: found.name, raw, to });
         }
+        let failed = to.is_some();
         found.jobs[job].1 = if failed { State::Moving } else { State::Owed };
         if found.is_settled() && !found.returning {
             let found = self.live.remove(batch);
@@ -277,4 +281,10 @@ impl Shard {
         self.syncing.0.iter_mut().for_each(|name| name.numbers(visit));
         self.syncing.1.iter_mut().for_each(|single| single.0.numbers(visit));
     }
+}
+
+/// What becomes of a job whose name is not known here: it is left to others, for a while.
+fn unknown(scenario: &Scenario, raw: Payload) -> To {
+    let may_be_left = raw.left < LEFT_MAX || scenario.lacks(Mutant::LeftForever);
+    if may_be_left && !scenario.lacks(Mutant::UnknownFails) { To::Left } else { To::Dead }
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::redis::{Lease, Redis};
-use super::scenario::{Faults, Kind, Payload, Scenario};
+use super::scenario::{Faults, Kind, LEFT_MAX, Payload, Scenario};
 use super::shard::Shard;
 use super::wire::{Number, Stray};
 
@@ -87,6 +87,8 @@ pub(crate) enum Broken {
     LeaseRefused,
     /// A poison job was started more often than it may.
     PoisonStarts,
+    /// A job that others left is behind one that came later.
+    Overtaken,
     /// Everything calmed down, and a job has not come to its end.
     Stuck,
 }
@@ -192,8 +194,17 @@ impl World {
                 return Some(Broken::Lost);
             }
         }
-        let innocent = |job: u8| matches!(scenario.jobs[usize::from(job)], Kind::Good | Kind::Flaky);
-        self.redis.dead.iter().any(|payload| innocent(payload.job)).then_some(Broken::InnocentDead)
+        let innocent = |payload: &Payload| match scenario.jobs[usize::from(payload.job)] {
+            Kind::Good | Kind::Flaky => true,
+            Kind::Foreign => payload.left < LEFT_MAX,
+            Kind::Bad | Kind::Poison => false,
+        };
+        if self.redis.dead.iter().any(innocent) {
+            return Some(Broken::InnocentDead);
+        }
+        // What is handed back, or put back for a process that died, is taken before all others.
+        let in_order = scenario.faults == Faults::default();
+        (in_order && self.redis.is_one_overtaken()).then_some(Broken::Overtaken)
     }
 
     /// Only the order of call numbers matters: renumbering from the smallest makes equal worlds equal.

@@ -1,5 +1,6 @@
 //! Calls of all scripts, each with the keys that it finds.
 
+use jiggler_uring::internal::store::cron;
 use jiggler_uring::internal::store::scripts::Script;
 
 /// One call of a script, and the keys that it finds.
@@ -40,6 +41,14 @@ pub(super) fn cases() -> Vec<Case> {
             args: "5 0 4000 100 4 2 0 10 here 0 2 1 3 A1 r 7 A1-failed 1 3 A2 d 8 A2-died 2 1 3 A3 1 w A4 1 1 4",
             jobs: &["A1", "A2", "A5"],
             ..Case::of(Script::Turn, "turn: report")
+        },
+        Case {
+            before: &["HSET qa:i t 4 3 2", "RPUSH qa:i:3 A1 A2", "HSET qb:i 4 1", "RPUSH qb:i:4 B1"],
+            keys: "processed failed retries dead qa:i qa qa:i qb qb:i",
+            // The moves take out the last jobs of two batches, which go whole.
+            args: "5 0 4000 100 3 3 0 10 here 0 3 1 3 A1 d 7 A1-died 1 3 A2 r 8 A2-failed 2 4 B1 d 9 B1-died 0 2 1 3 2 4",
+            jobs: &["A1", "A2", "B1"],
+            ..Case::of(Script::Turn, "turn: report of batches that end with moves")
         },
         Case {
             before: &["HSET qa:i t 4 3 2", "RPUSH qa:i:3 A1 A2", "SET retries x", "SET processed x"],
@@ -179,17 +188,43 @@ pub(super) fn cases() -> Vec<Case> {
         },
         Case {
             before: &["ZADD retries 1 A1 2 A2 3 A3", "ZADD scheduled 1 A4", "LPUSH qa A9"],
-            keys: "lead retries scheduled",
+            keys: "lead retries scheduled ticks",
             args: "500 a q 100000 60 50 me 1000 1 1000 0 0 '' '' ''",
             jobs: &["A1", "A2", "A3", "A4", "A9"],
             ..Case::of(Script::Due, "due")
         },
         Case {
             before: &[r#"ZADD retries 1 A1 2 {"name":"A2","retry_at":2.0,"left_until":2.0}"#, "LPUSH qa A9"],
-            keys: "lead retries scheduled",
+            keys: "lead retries scheduled ticks",
             args: "500 a q 100000 60 50 me 1000 1 1000 0 0 '' '' ''",
             jobs: &["A1", r#"{"name":"A2","retry_at":2.0,"left_until":2.0}"#, "A9"],
             ..Case::of(Script::Due, "due of one left to others")
+        },
+        Case {
+            before: &[
+                "HSET entries e {} f {} g {}",
+                "ZADD ticks 1 e 2 f 3 g",
+                "HSET runs e {}",
+                "LPUSH qa A9",
+            ],
+            keys: "ticks entries runs holders leases",
+            // A tick with two jobs, which are nowhere before, an entry that is put aside, and a new one with a holder.
+            args: "100 100 1000 e {} 1 1 '' '' 9 ran '' qa 2 A1 A2 f * 2 '' '' '' - '' '' q 0 \
+                   n '' '' '' '' {\"n\":1} 5 {} me qb 0",
+            jobs: &["A9"],
+            ..Case::from("cron: claim, put aside and declare", cron::source().to_owned())
+        },
+        Case {
+            before: &[
+                "HSET entries e {} f {}",
+                "ZADD ticks 1 e 2 f",
+                "HSET runs e {} f {}",
+                "HSET holders e gone",
+            ],
+            keys: "ticks entries runs holders leases",
+            args: "100 100 1000 e {} 1 1 1 '' 9 ran '' qa 1 A1 f {} * '' '' - '' '' '' q 0",
+            jobs: &[],
+            ..Case::from("cron: forget and remove", cron::source().to_owned())
         },
         Case { before: &["SET lead me"], keys: "lead", args: "me", ..Case::of(Script::Resign, "resign") },
         Case {
@@ -251,7 +286,7 @@ pub(super) fn cases() -> Vec<Case> {
         let case = Case::from(name, source.to_owned());
         cases.push(match name {
             "adopt" => Case {
-                before: &["RPUSH qa:i:3 A1"],
+                before: &["HSET qa:i 3 1", "RPUSH qa:i:3 A1"],
                 keys: "leases qa:i:3",
                 args: "x:1:q",
                 jobs: &["A1"],

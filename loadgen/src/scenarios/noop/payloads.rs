@@ -71,7 +71,7 @@ pub(super) fn measure(
                 looks: super::LOOKS,
                 variables: &[],
             };
-            let (row, of_size) = measure_size(scene, bench, (load, *bytes), options.runs, session)?;
+            let (row, of_size) = measure_size(scene, bench, (load, *bytes), options.repeat.runs, session)?;
             rows.extend(row);
             popped.push(of_size);
         }

@@ -46,12 +46,12 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    pub(super) fn io(what: &'static str, path: &Path, cause: io::Error) -> Self {
+    pub(in crate::client) fn io(what: &'static str, path: &Path, cause: io::Error) -> Self {
         Self::Io { what, path: path.to_owned(), cause }
     }
 
     /// Copies the error for the next of the callers that shared a write.
-    pub(super) fn again(&self) -> Self {
+    pub(in crate::client) fn again(&self) -> Self {
         match self {
             Self::Io { what, path, cause } => {
                 Self::Io { what, path: path.clone(), cause: io::Error::new(cause.kind(), cause.to_string()) }

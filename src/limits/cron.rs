@@ -1,0 +1,55 @@
+//! Limits of periodic jobs.
+
+use std::time::Duration;
+
+/// Longest schedule, in bytes: the longest that means anything lists every minute of an hour and every day of a month.
+pub const CRON_SCHEDULE_BYTES_MAX: usize = 512;
+
+/// Years in which a schedule must have a tick, or it is refused: a fifth Monday of February comes every 28 years, and around
+/// 2100, which is no leap year, after 40. So much of the calendar is walked at most for one next tick, in well under a
+/// millisecond.
+pub const CRON_YEARS_SEARCHED: i64 = 44;
+
+/// Shortest period of `@every`: a cron expression cannot be more frequent either.
+pub const CRON_EVERY_MIN: Duration = Duration::from_secs(1);
+
+/// Longest period of `@every`: ten years, like the longest delay of a job.
+pub const CRON_EVERY_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Longest jitter: more would move a tick to another day.
+pub const CRON_JITTER_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Longest name of an entry, in bytes: names are in log lines and tables.
+pub const CRON_NAME_BYTES_MAX: usize = 128;
+
+/// Largest entry as it is stored, in bytes. A batch of [`CRON_BATCH`] of them is read at once.
+pub const CRON_ENTRY_BYTES_MAX: usize = 16 * 1024;
+
+/// Entries whose ticks one call of the script claims, and of which it returns what comes next: Redis is busy for about 1 ms.
+pub const CRON_BATCH: usize = 100;
+
+/// Calls of the script in a row, before due jobs have their turn: 10,000 entries that are due at once.
+pub const CRON_ROUNDS: usize = 100;
+
+/// Jobs that one entry pushes at once after an outage, and the largest `catch_up`: they arrive in one queue in one step.
+pub const CRON_TICKS_MAX: u32 = 100;
+
+/// A tick that is claimed within this time is on time, and is never left out: another process takes the lead of a dead one
+/// sooner. What is later is for `catch_up` to decide.
+pub const CRON_GRACE: Duration = Duration::from_secs(60);
+
+/// Entries read at once by `cron list`.
+pub const CRON_LIST_PAGE: usize = 200;
+
+/// Ticks that `cron list` shows of each entry.
+pub const CRON_TICKS_SHOWN: usize = 5;
+
+/// How often an edit of an entry is tried again because somebody else has changed the entry meanwhile.
+pub const CRON_EDITS_MAX: usize = 20;
+
+/// How often control looks whether the registry has been built while the process starts: it says what to declare.
+pub const CRON_DECLARE_LOOK: Duration = Duration::from_millis(100);
+
+// A leader that dies is followed by another before what it did not claim is late.
+const _: () =
+    assert!(CRON_GRACE.as_millis() > 2 * super::LEAD_RENEWAL.as_millis() + super::LEAD_SLACK.as_millis());

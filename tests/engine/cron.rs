@@ -1,0 +1,163 @@
+//! Periodic jobs: each tick is pushed once, whichever process leads or is killed; what operators add stays, what processes
+//! declare goes with the last of them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::harness::wait::{wait_for, wait_until};
+use crate::harness::{Redis, Worker, config_file, output_of};
+use crate::own_jobs::example;
+
+const TICKS: &str = "jiggler:list:ticks";
+
+#[track_caller]
+fn cron(redis: &Redis, args: &[&str]) -> String {
+    let url = redis.url();
+    let output = output_of(&[&["cron"], args, &["--redis-url", &url]].concat());
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The ticks of the jobs in a queue that nobody serves, in the order in which they were pushed: Unix seconds.
+fn ticks(redis: &Redis, queue: &str) -> Vec<i64> {
+    let mut jobs = redis.list(&["LRANGE", queue, "0", "-1"]);
+    jobs.reverse();
+    jobs.iter().map(|job| tick_of(job)).collect()
+}
+
+fn tick_of(job: &[u8]) -> i64 {
+    let job: Value = serde_json::from_slice(job).unwrap();
+    let tick: jiff::Timestamp = job["cron"]["tick"].as_str().unwrap().parse().unwrap();
+    assert_eq!(job["cron"]["key"], format!("{}@{tick}", job["cron"]["name"].as_str().unwrap()));
+    tick.as_second()
+}
+
+/// The uuid of the process that leads the pollers.
+fn leader(redis: &Redis) -> Option<String> {
+    redis.text("jiggler:uring:poller")
+}
+
+#[track_caller]
+fn check_every_second(ticks: &[i64]) {
+    let expected: Vec<i64> = (0..ticks.len() as i64).map(|after| ticks[0] + after).collect();
+    assert_eq!(ticks, expected, "a tick is missing, doubled or out of order");
+}
+
+#[test]
+fn each_tick_is_pushed_once_although_leaders_are_killed() {
+    let redis = Redis::start();
+    cron(&redis, &["add", "every second", "* * * * * *", "Noop", "--queue", "ticks", "--catch-up", "none"]);
+    let config = config_file("poll_interval: 1\n");
+    let start = || Worker::start(&redis, &["-q", "elsewhere", "-C", &config.path()]);
+    let mut workers: Vec<Worker> = (0..3).map(|_| start()).collect();
+    let uuid_of = |worker: &Worker| {
+        let line = worker.lines(" working ").remove(0);
+        line.split(" uuid=").nth(1).unwrap().split(' ').next().unwrap().trim_matches('"').to_owned()
+    };
+    for _ in 0..3 {
+        let before = ticks(&redis, TICKS).len();
+        wait_until("two more ticks are pushed", || ticks(&redis, TICKS).len() >= before + 2);
+        // Until its lead lapses, that of the last one that was killed is still there.
+        let at = wait_for("a living process leads", || {
+            let leads = leader(&redis)?;
+            workers.iter().position(|worker| uuid_of(worker) == leads)
+        });
+        workers[at].kill();
+        workers[at] = start();
+    }
+    let before = ticks(&redis, TICKS).len();
+    wait_until("ticks go on after the last kill", || ticks(&redis, TICKS).len() >= before + 3);
+    check_every_second(&ticks(&redis, TICKS));
+}
+
+#[test]
+fn an_entry_that_is_added_while_the_leader_sleeps_wakes_it() {
+    let redis = Redis::start();
+    let config = config_file("poll_interval: 60\n");
+    let worker = Worker::start(&redis, &["-q", "elsewhere", "-C", &config.path()]);
+    wait_until("it leads", || leader(&redis).is_some());
+    cron(&redis, &["add", "a", "* * * * * *", "Noop", "--queue", "ticks"]);
+    wait_until("it pushes", || ticks(&redis, TICKS).len() >= 2);
+    check_every_second(&ticks(&redis, TICKS));
+    cron(&redis, &["pause", "a"]);
+    let shown = cron(&redis, &["list"]);
+    assert!(shown.starts_with("a: every second UTC, paused\n"), "{shown}");
+    let paused = redis.integer(&["LLEN", TICKS]);
+    cron(&redis, &["add", "b", "* * * * * *", "Noop", "--queue", "others"]);
+    wait_until("another one goes on", || redis.integer(&["LLEN", "jiggler:list:others"]) >= 2);
+    assert_eq!(redis.integer(&["LLEN", TICKS]), paused, "it is paused");
+    cron(&redis, &["run", "a"]);
+    assert_eq!(redis.integer(&["LLEN", TICKS]), paused + 1);
+    cron(&redis, &["resume", "a"]);
+    wait_until("it goes on", || redis.integer(&["LLEN", TICKS]) > paused + 1);
+    cron(&redis, &["remove", "a"]);
+    cron(&redis, &["remove", "b"]);
+    assert_eq!(redis.keys("jiggler:uring:cron:*"), [""; 0]);
+    assert_eq!(worker.lines("ERROR"), [""; 0]);
+}
+
+#[test]
+fn a_spoilt_entry_is_reported_and_the_others_go_on() {
+    let redis = Redis::start();
+    for (name, entry) in [("broken", "{"), ("never", r#"{"schedule":"0 0 30 2 *","job":"J"}"#)] {
+        redis.run(&["HSET", "jiggler:uring:cron:entries", name, entry]);
+        redis.run(&["ZADD", "jiggler:uring:cron:ticks", "1", name]);
+    }
+    redis.run(&["ZADD", "jiggler:uring:cron:ticks", "1", "orphan"]);
+    cron(&redis, &["add", "good", "* * * * * *", "Noop", "--queue", "ticks"]);
+    let worker = Worker::start(&redis, &["-q", "elsewhere"]);
+    wait_until("the good one is pushed", || ticks(&redis, TICKS).len() >= 2);
+    for name in ["broken", "never", "orphan"] {
+        let said = worker.lines("put aside");
+        assert_eq!(said.iter().filter(|line| line.contains(name)).count(), 1, "{said:?}");
+    }
+    let shown = cron(&redis, &["list"]);
+    assert!(shown.contains("never: spoilt: the schedule `0 0 30 2 *` never comes"), "{shown}");
+}
+
+#[test]
+fn a_declared_entry_runs_in_the_fleet_and_goes_with_its_last_process() {
+    let redis = Redis::start();
+    let program = example("periodic");
+    let launch = || {
+        let worker = Worker::launch_program(&program, &redis.url(), &["-q", "elsewhere"]);
+        worker.wait_for_line("declared periodic jobs");
+        worker
+    };
+    let mut first = launch();
+    let entry = redis.run(&["HGET", "jiggler:uring:cron:entries", "Tick"]);
+    let entry = String::from_utf8(entry.as_bulk().unwrap().to_vec()).unwrap();
+    assert!(entry.contains(r#""origin":"code""#), "{entry}");
+    wait_until("it is pushed", || ticks(&redis, TICKS).len() >= 2);
+    // The next deployment is there before the last one goes.
+    let mut second = launch();
+    first.stop();
+    let before = ticks(&redis, TICKS).len();
+    wait_until("it goes on", || ticks(&redis, TICKS).len() >= before + 2);
+    second.stop();
+    check_every_second(&ticks(&redis, TICKS));
+    let left = redis.integer(&["LLEN", TICKS]);
+    let other = Worker::start(&redis, &["-q", "elsewhere"]);
+    other.wait_for_line("no living process declares it any more");
+    // The other one has not had a tick since.
+    assert_eq!(redis.list(&["HKEYS", "jiggler:uring:cron:entries"]), [b"nightly report"]);
+    assert_eq!(redis.integer(&["LLEN", TICKS]), left);
+}
+
+#[test]
+fn bad_input_is_refused_with_what_is_wrong() {
+    let cases: BTreeMap<&[&str], &str> = BTreeMap::from([
+        (["add", "n", "60 * * * *", "J"].as_slice(), "the minute `60` of a schedule is wrong"),
+        (["add", "n", "0 0 30 2 *", "J"].as_slice(), "never comes"),
+        (["add", "n", "@daily", "J", "--zone", "Mars/Olympus"].as_slice(), "no time zone `Mars/Olympus`"),
+        (["add", "n", "@daily", "J", "{}"].as_slice(), "must be a JSON array"),
+        (["add", "n", "@daily", "J", "--catch-up", "some"].as_slice(), "no way to catch up"),
+        (["add", "", "@daily", "J"].as_slice(), "the name `` of a periodic job is wrong"),
+    ]);
+    for (args, reason) in cases {
+        let output = output_of(&[&["cron"], args].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(reason), "{args:?}: {said}");
+    }
+}
