@@ -61,10 +61,12 @@ deps: linker redis
 		$(call install,faketime,libfaketime,libfaketime,libfaketime); }
 
 .PHONY: run
+# Where it serves metrics and probes.
+RUN_WEB := 127.0.0.1:9394
 run: linker redis
 	@echo "Building to be tried out (a minute or two the first time); cargo build --release builds what is to be used"
 	@cargo build --profile quick --locked -p jiggler-uring -p first-run --bins
-	@target/quick/first-run & exec target/quick/jiggler-uring
+	@target/quick/first-run & exec target/quick/jiggler-uring --web $(RUN_WEB)
 
 .PHONY: test
 test: deps
@@ -84,13 +86,24 @@ test: deps
 
 TESTS := cargo test --workspace --all-features --locked --quiet --no-fail-fast
 
-# What takes its time: fewer features, and everything built once more as a release is, to count what the hot paths cost.
+# Debian's package has both programs.
+.PHONY: prometheus
+prometheus:
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { \
+		echo "Installing prometheus"; \
+		$(call install,prometheus,golang-github-prometheus,prometheus,prometheus); }
+
+# What takes its time: fewer features, everything built once more as a release is, to count what the hot paths cost, and a
+# real Prometheus that scrapes a worker.
 .PHONY: test-all
-test-all: test
+test-all: test prometheus
 # As it is built by default, and the engine alone.
 	@cargo clippy --locked --quiet -- -D warnings
 	@cargo clippy --no-default-features --locked --quiet -- -D warnings
 	@$(INSTRUCTIONS) check
+	@cd packaging/prometheus && promtool check config prometheus.yml >/dev/null && promtool test rules alerts-test.yml
+	@cargo build --locked --quiet --example misbehaving_jobs
+	@cargo test --locked --quiet --test prometheus
 
 # Nothing that is linked differently: flags of the user would be counted with.
 INSTRUCTIONS := env -u RUSTFLAGS cargo run --profile counting --locked --quiet -p instructions --

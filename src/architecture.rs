@@ -26,9 +26,13 @@
 //!
 //! ```text
 //! main ─ config ─ boot checks ─ placement ─┬─ shard 0 … n-1   one pinned executor each: connection, slots, handlers
-//!                                          └─ control         one more executor: lease, heartbeat, signals, poller,
-//!                                                             reaper, steering from outside, service manager
+//!                                          ├─ control         one more executor: lease, heartbeat, signals, poller,
+//!                                          │                  reaper, steering from outside, service manager
+//!                                          └─ web             a third with `--web`, pinned nowhere: metrics and probes
 //! ```
+//!
+//! What a shard counts by queue and class is in its own memory. `web` asks for it over the mesh, and otherwise reads what
+//! shards and control publish in `stats`. It writes nothing, and has a connection to Redis of its own for the fleet.
 //!
 //! # Redis Cluster
 //!
@@ -48,7 +52,7 @@
 //! |---|---|---|
 //! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] [`logging`] `server` [`testing`] | the program |
 //! | 6 documents | `architecture` | this page |
-//! | 5 runtime | `shard` `control`, `admin` | running jobs; lease, heartbeat and recovery; operators at the command line |
+//! | 5 runtime | `shard` `control`, `admin` `web` | running jobs; lease, recovery; the command line; metrics, probes |
 //! | 4 api | `handler` [`client`] [`cron`] [`io`] `mesh` | what users write; pushing jobs; messages between executors |
 //! | 4 operators | `view` `acts` | what operators see and do: models and steps, without text or connection |
 //! | 3 store | `store` | every Redis command and script |
@@ -71,6 +75,7 @@
 //! | settle, report | decide what becomes of a job that ended; write that to Redis |
 //! | ledger, settlement | what is settled but not reported yet; the part of it that one turn carries |
 //! | ack | the part of a report that says "gone": always last |
+//! | tally | what a shard counts by queue and class: outcomes, run times, waits |
 //! | hand, read-ahead | jobs that a shard has and has not started; how many it may have (P8) |
 //! | rota | the order in which a turn serves the queues |
 //! | waiter | the connection that blocks in Redis for one queue while its shard is idle |
@@ -167,6 +172,8 @@
 //! - The gem's own look-ups go wrong when there are other keys: its requeuer takes jobs of living Ruby servers for stale,
 //!   and `Jiggler.summary` and the page miss processes. Ruby servers next to ours need `poller_enabled: false` or their own
 //!   database; README has the figures.
+//! - How long a job waited in its queue is not measured: no payload says when it was pushed. Metrics of the fleet are not
+//!   shown for a Redis Cluster, and find queues and processes by SCAN, page by page.
 //! - In a Redis Cluster: while a queue's slot is being moved nothing of that queue runs, and what ended meanwhile is acked
 //!   afterwards. `retry` copies a job that names another queue than that of its set and then removes it; if it is
 //!   interrupted in between, the job is in both. `prune` goes from queue to queue, so an interrupted one has pruned some of

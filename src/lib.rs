@@ -231,6 +231,7 @@
 //!   `processes`, `top` and the log show them, and tell the old workers from the new.
 //! - A registry with a mistake ends the worker before it takes a job, with exit code 2 and the line in your program; a
 //!   factory that fails, because what it needs is away, with exit code 1, after which a process manager starts it again.
+//! - `--web 127.0.0.1:9394` serves metrics for Prometheus and probes (feature `web`, on by default); README lists them.
 //! - `doctor` says what kernel, limits and Redis lack. `packaging/README.md` in the repository has systemd and Docker.
 //!
 //! # Beside Ruby
@@ -278,6 +279,8 @@ mod view;
 mod admin;
 mod control;
 mod shard;
+#[cfg(feature = "web")]
+mod web;
 
 // L6 process
 pub mod architecture;
@@ -317,6 +320,10 @@ pub mod internal {
     }
     pub mod time {
         pub use crate::time::*;
+    }
+    #[cfg(feature = "web")]
+    pub mod web {
+        pub use crate::web::Scrape;
     }
     pub mod wire {
         pub use crate::wire::*;

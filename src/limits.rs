@@ -19,6 +19,7 @@ mod ruby;
 mod start;
 mod stop;
 mod unknown;
+mod web;
 
 pub use clients::*;
 pub use cron::*;
@@ -33,6 +34,7 @@ pub use ruby::*;
 pub use start::*;
 pub use stop::*;
 pub use unknown::*;
+pub use web::*;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Payloads

@@ -1,6 +1,7 @@
 //! The messages between control and the shards: closed sets over bounded channels.
 //!
-//! Neither side touches the other's state. Counters go another way: see [`crate::stats`].
+//! Neither side touches the other's state. Counters go another way: see [`crate::stats`]. What a shard has counted by queue
+//! and class is in its own memory, and goes over a link of its own ([`counts`]).
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,6 +16,15 @@ use crate::job::DeadJob;
 use crate::limits::{MESH_CONNECT_PAUSE, MESH_MESSAGES_MAX};
 use crate::shutdown::Phase;
 use crate::wire::figures::RunningJob;
+
+#[cfg_attr(not(feature = "web"), allow(dead_code, reason = "nobody asks"))]
+mod counts;
+
+#[cfg(feature = "web")]
+pub(crate) use counts::Asker;
+#[cfg(feature = "web")]
+pub(crate) use counts::counts_link;
+pub(crate) use counts::{CountsEnd, CountsReader};
 
 /// From control to a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +99,8 @@ pub(crate) struct ControlEnd {
 pub(crate) struct ShardEnd {
     from_control: SharedReceiver<ToShard>,
     to_control: SharedSender<ToControl>,
+    /// Who wants to know what it has counted, if anybody does.
+    counts: Option<CountsEnd>,
 }
 
 impl ControlEnd {
@@ -100,9 +112,21 @@ impl ControlEnd {
 }
 
 impl ShardEnd {
+    /// With somebody who wants to know what the shard has counted.
+    #[cfg(feature = "web")]
+    pub(crate) fn counted_for(mut self, counts: CountsEnd) -> Self {
+        self.counts = Some(counts);
+        self
+    }
+
+    /// Who wants to know what the shard has counted.
+    pub(crate) fn take_counts(&mut self) -> Option<CountsEnd> {
+        self.counts.take()
+    }
+
     /// Binds this end to the shard's executor, once control has bound its own.
     pub(crate) async fn connect(self) -> (ConnectedReceiver<ToShard>, ConnectedSender<ToControl>) {
-        let Self { from_control, to_control } = self;
+        let Self { from_control, to_control, counts: _ } = self;
         // In the order in which control connects, or each would wait for the other's second channel.
         awake(async { (from_control.connect().await, to_control.connect().await) }).await
     }
@@ -125,7 +149,7 @@ async fn awake<T>(connecting: impl Future<Output = T>) -> T {
 pub(crate) fn link() -> (ControlEnd, ShardEnd) {
     let (to_shard, from_control) = new_bounded(MESH_MESSAGES_MAX);
     let (to_control, from_shard) = new_bounded(MESH_MESSAGES_MAX);
-    (ControlEnd { to_shard, from_shard }, ShardEnd { from_control, to_control })
+    (ControlEnd { to_shard, from_shard }, ShardEnd { from_control, to_control, counts: None })
 }
 
 #[cfg(test)]

@@ -7,12 +7,24 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+#[cfg_attr(not(feature = "web"), allow(dead_code, reason = "nobody reads what is counted"))]
+mod control;
 mod current;
 pub(crate) mod here;
 mod left;
+#[cfg_attr(not(feature = "web"), allow(dead_code, reason = "nobody reads what is counted"))]
+mod outcomes;
+#[cfg_attr(not(feature = "web"), allow(dead_code, reason = "nobody reads what is counted"))]
+mod times;
 
+pub(crate) use control::{ControlStats, LifePhase};
 pub(crate) use current::{CurrentJob, JobMark, Polled};
 pub(crate) use left::LeftJobs;
+#[cfg(feature = "web")]
+pub(crate) use outcomes::Row;
+pub(crate) use outcomes::{LiveRow, Outcome, ShardRow};
+#[cfg(feature = "web")]
+pub(crate) use times::Times;
 
 /// The published counters of one shard.
 #[derive(Debug, Default)]
@@ -29,6 +41,14 @@ pub(crate) struct ShardStats {
     pub handed_back: Counter,
     /// Turns (round trips that fetch and ack).
     pub turns: Counter,
+    /// Nanoseconds from sending a turn to reading its reply, all answered turns together.
+    pub turn_ns: Counter,
+    /// Turns that were answered.
+    pub turns_answered: Counter,
+    /// Bytes of turns sent to Redis.
+    pub sent_bytes: Counter,
+    /// Bytes of payloads taken from queues.
+    pub fetched_bytes: Counter,
     /// Jobs running now.
     pub running: Counter,
     /// Jobs fetched and not started yet, now.

@@ -6,7 +6,7 @@ use rlimit::Resource;
 
 use super::Error;
 use crate::config::{Config, Mode};
-use crate::limits::{CONTROL_CONNECTIONS, PROCESS_FILES, SHARD_FILES};
+use crate::limits::{CONTROL_CONNECTIONS, PROCESS_FILES, SHARD_FILES, WEB_CONNECTIONS_MAX, WEB_FILES};
 
 /// Connections to Redis that a worker of this configuration has.
 pub(crate) fn connections(config: &Config, shards: usize) -> usize {
@@ -23,7 +23,8 @@ pub(crate) fn connections(config: &Config, shards: usize) -> usize {
 
 /// Files that such a process has open before its jobs open any.
 pub(crate) fn needed(config: &Config, shards: usize) -> u64 {
-    (connections(config, shards) + shards * SHARD_FILES + PROCESS_FILES) as u64
+    let web = if config.web.is_some() { WEB_CONNECTIONS_MAX + WEB_FILES } else { 0 };
+    (connections(config, shards) + shards * SHARD_FILES + PROCESS_FILES + web) as u64
 }
 
 /// The total, with one file for each job.
@@ -52,12 +53,15 @@ pub(crate) fn ensure(needed: u64) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::WEB_ADDRESS;
 
     #[test]
     fn each_job_may_have_a_file_of_its_own_beyond_what_the_process_needs() {
         let config = Config { concurrency: Some(1_000), ..Config::default() };
         assert_eq!(wanted(&config, 2), needed(&config, 2) + 1_000);
         assert!(needed(&config, 4) > needed(&config, 2));
+        let shown = Config { web: Some(WEB_ADDRESS), ..config.clone() };
+        assert!(needed(&shown, 2) >= needed(&config, 2) + WEB_CONNECTIONS_MAX as u64);
     }
 
     #[test]

@@ -94,6 +94,25 @@ const FIND_REDIS: &[OptionId] = &[
     OptionId::Environment,
 ];
 
+/// The options of the subcommand that serves metrics.
+pub(super) const SERVE: &[OptionId] = &[
+    OptionId::Web,
+    OptionId::WebAuth,
+    OptionId::WebOpen,
+    OptionId::Tag,
+    OptionId::Verbose,
+    OptionId::LogFormat,
+    OptionId::RedisUrl,
+    OptionId::RedisPasswordFile,
+    OptionId::RedisCaFile,
+    OptionId::RedisCertFile,
+    OptionId::RedisKeyFile,
+    OptionId::RedisServerName,
+    OptionId::RedisSentinelPasswordFile,
+    OptionId::ConfigFile,
+    OptionId::Environment,
+];
+
 /// The whole command line.
 pub(super) fn command() -> Command {
     let worker = Command::new(program::name())

@@ -1,5 +1,5 @@
 //! The subcommands that look at processes and steer them, and those about the program itself: `processes`, `top`, `quiet`,
-//! `stop`, `doctor`, `completions`, `man`.
+//! `stop`, `doctor`, `web`, `completions`, `man`.
 //!
 //! Arguments and the checked orders they turn into; the caller of `cli` carries them out.
 
@@ -53,6 +53,8 @@ pub enum ProcessOrder {
         /// The configuration of the worker that will run here.
         config: Box<Config>,
     },
+    /// Serve metrics and probes of the fleet, without running jobs.
+    Web(Box<Config>),
     /// Print a completion script.
     Completions(clap_complete::Shell),
     /// Print the manual page of the program, or of a subcommand.
@@ -130,6 +132,10 @@ struct DoctorArgs {
     json: bool,
 }
 
+/// Serve metrics of the whole fleet over HTTP, without running jobs
+#[derive(Debug, Args)]
+struct WebArgs {}
+
 /// Print the completion script of a shell
 #[derive(Debug, Args)]
 struct CompletionsArgs {
@@ -154,13 +160,22 @@ enum Name {
     Quiet,
     Stop,
     Doctor,
+    Web,
     Completions,
     Man,
 }
 
 impl Name {
-    const ALL: [Self; 7] =
-        [Self::Processes, Self::Top, Self::Quiet, Self::Stop, Self::Doctor, Self::Completions, Self::Man];
+    const ALL: [Self; 8] = [
+        Self::Processes,
+        Self::Top,
+        Self::Quiet,
+        Self::Stop,
+        Self::Doctor,
+        Self::Web,
+        Self::Completions,
+        Self::Man,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -169,6 +184,7 @@ impl Name {
             Self::Quiet => "quiet",
             Self::Stop => "stop",
             Self::Doctor => "doctor",
+            Self::Web => "web",
             Self::Completions => "completions",
             Self::Man => "man",
         }
@@ -191,6 +207,7 @@ impl Name {
             }
             Self::Stop => words::beside(StopArgs::augment_args(bare).override_usage(one_or_all()), STOP_HELP),
             Self::Doctor => DoctorArgs::augment_args(bare).after_help(DOCTOR_HELP),
+            Self::Web => WebArgs::augment_args(bare).after_help(WEB_HELP),
             Self::Completions => CompletionsArgs::augment_args(bare).after_help(COMPLETIONS_HELP),
             Self::Man => ManArgs::augment_args(bare).after_help(MAN_HELP),
         }
@@ -204,6 +221,7 @@ impl Name {
                 let size = [OptionId::Cores, OptionId::Concurrency, OptionId::Queues];
                 command::with_redis(command::with_flags(self.command(), &size))
             }
+            Self::Web => command::with_redis(command::with_flags(self.command(), command::SERVE)),
             Self::Completions | Self::Man => self.command(),
         }
     }
@@ -248,6 +266,7 @@ pub(super) fn parse(matches: &ArgMatches, load: Load<'_>) -> Result<Option<Invoc
             json: DoctorArgs::from_arg_matches(matches)?.json,
             config: Box::new(load(matches)?),
         },
+        Name::Web => ProcessOrder::Web(Box::new(load(matches)?)),
         Name::Completions => ProcessOrder::Completions(CompletionsArgs::from_arg_matches(matches)?.shell),
         Name::Man => ProcessOrder::Man(ManArgs::from_arg_matches(matches)?.command),
     };
@@ -331,6 +350,16 @@ Examples:
 
 Exit status: 0 nothing failed (there may be warnings), 1 a check failed, 2 wrong usage or configuration";
 
+const WEB_HELP: &str = "\
+/metrics has the queues, sets and processes of the fleet, for Prometheus; /health/ready fails while Redis does not answer. \
+A worker serves its own metrics with --web.
+
+Examples:
+  jiggler-uring web
+  jiggler-uring web --web 0.0.0.0:9394 --web-auth /etc/jiggler-uring/readers
+
+Exit status: 0 ended by a signal, 1 the address is taken, or no Redis runs here, 2 wrong usage or configuration";
+
 const COMPLETIONS_HELP: &str = "\
 Examples:
   jiggler-uring completions bash > ~/.local/share/bash-completion/completions/jiggler-uring
@@ -387,6 +416,9 @@ mod tests {
             panic!()
         };
         assert_eq!((config.cores, config.queues.as_slice().len()), (Some(3), 2));
+        let Ok(ProcessOrder::Web(config)) = order("web --web 9395 --web-open") else { panic!() };
+        assert_eq!((config.web.map(|address| address.port()), config.web_open), (Some(9395), true));
+        assert!(order("web --cores 2").is_err());
         assert_eq!(order("completions zsh"), Ok(ProcessOrder::Completions(clap_complete::Shell::Zsh)));
         assert_eq!(order("man summary"), Ok(ProcessOrder::Man(Some("summary".to_owned()))));
         assert!(order("completions cobol").is_err() && order("processes --cores 2").is_err());

@@ -5,7 +5,7 @@
 //! `yaml` know where text comes from; the rest of the crate sees [`Config`]. What a machine can do (cores, kernel, Redis)
 //! is up to `boot`.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub mod error;
 pub mod options;
@@ -77,6 +77,12 @@ pub struct Config {
     pub dead_timeout: Duration,
     /// What the deployment is called, if it has a name.
     pub tag: Option<String>,
+    /// Where metrics and probes are served over HTTP; `None`: nowhere.
+    pub web: Option<SocketAddr>,
+    /// The file of those who may read them.
+    pub web_auth: Option<PathBuf>,
+    /// Whether everybody may, on an address that is not loopback.
+    pub web_open: bool,
     /// The file that some of this came from, if one was named.
     pub config_file: Option<PathBuf>,
     /// Places of settings that are accepted only for compatibility with the gem and have no effect.

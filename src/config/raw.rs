@@ -5,6 +5,7 @@
 //!
 //! [`Config`]: super::Config
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 pub use super::settings::Raw;
@@ -119,12 +120,21 @@ pub(super) fn environment(spec: &OptionSpec, value: &Value<'_>) -> Result<String
     if valid { Ok(name) } else { Err(value.refused(spec)) }
 }
 
+/// An address and a port, or a port of 127.0.0.1.
+pub(super) fn address(spec: &OptionSpec, value: &Value<'_>) -> Result<SocketAddr, String> {
+    let text = value.text(spec)?;
+    let loopback = |port: u16| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let port = text.strip_prefix("localhost:").unwrap_or(&text);
+    let parsed = port.parse().map(loopback).ok().or_else(|| text.parse().ok());
+    parsed.ok_or_else(|| value.refused(spec))
+}
+
 fn not_empty(spec: &OptionSpec, value: &Value<'_>) -> Result<String, String> {
     let text = value.text(spec)?;
     if text.trim().is_empty() { Err(value.refused(spec)) } else { Ok(text) }
 }
 
-fn file(spec: &OptionSpec, value: &Value<'_>) -> Result<PathBuf, String> {
+pub(super) fn file(spec: &OptionSpec, value: &Value<'_>) -> Result<PathBuf, String> {
     not_empty(spec, value).map(PathBuf::from)
 }
 
@@ -200,6 +210,9 @@ mod tests {
             OptionId::RedisKeyFile => ("/key", |raw| raw.redis.key_file.is_some()),
             OptionId::RedisServerName => ("db", |raw| raw.redis.server_name.is_some()),
             OptionId::RedisSentinelPasswordFile => ("/s", |raw| raw.redis.sentinel_password_file.is_some()),
+            OptionId::Web => ("9394", |raw| raw.web == Some(SocketAddr::from(([127, 0, 0, 1], 9394)))),
+            OptionId::WebAuth => ("/w", |raw| raw.web_auth == Some("/w".into())),
+            OptionId::WebOpen => ("true", |raw| raw.web_open == Some(true)),
             OptionId::Verbose => ("true", |raw| raw.log_level == Some(LogLevel::Debug)),
             OptionId::LogFormat => ("json", |raw| raw.log_format == Some(LogFormat::Json)),
             OptionId::StatsInterval => ("11", |raw| raw.stats_interval == Some(Duration::from_secs(11))),
@@ -251,6 +264,23 @@ mod tests {
         assert!(raw.max_dead_jobs.is_some() && raw.dead_timeout.is_some());
         assert_eq!((raw.unknown, raw.default_retries), (Some(Unknown::Leave), None));
         assert!(raw.unknown_for.is_some());
+    }
+
+    #[test]
+    fn an_address_may_be_a_port_alone_and_a_name_is_none() {
+        let spec = OptionSpec::of(OptionId::Web).unwrap();
+        let parse = |text: &'static str| address(spec, &Value::Text(text.into()));
+        for (text, expected) in [
+            ("9394", "127.0.0.1:9394"),
+            ("localhost:80", "127.0.0.1:80"),
+            ("0.0.0.0:9394", "0.0.0.0:9394"),
+            ("[::1]:9394", "[::1]:9394"),
+        ] {
+            assert_eq!(parse(text).unwrap().to_string(), expected);
+        }
+        for text in ["", "web.example:80", "127.0.0.1", "::1:80", "70000", ":80"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

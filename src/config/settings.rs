@@ -3,14 +3,14 @@
 //! An option is spelt three times: its row in `options::rows`, its line here, its field in [`Config`]. Its default is in
 //! the row only.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
     Config,
     error::Origin,
     options::OptionSpec,
     periodic::PeriodicItem,
-    raw::{count, environment, queues, retries, word},
+    raw::{address, count, environment, file, queues, retries, word},
     redis::RedisParts,
     types::{GivenUrl, LogFormat, LogLevel, Mode, Queues, Unknown},
     value::Value,
@@ -142,6 +142,8 @@ settings! {
         StatsInterval => stats_interval: Duration = |spec, value| value.seconds(spec);
         /// Whether a private Redis may be started in production.
         PrivateRedis => private_redis: bool = |spec, value| value.switch(spec);
+        /// Whether everybody may read metrics on an address that is not loopback.
+        WebOpen => web_open: bool = |spec, value| value.switch(spec);
         /// Whether this process polls the retry and scheduled sets.
         PollerEnabled => poller_enabled: bool = |spec, value| value.switch(spec);
         /// Whether to start although a periodic job of the file is refused.
@@ -163,6 +165,10 @@ settings! {
         Concurrency => concurrency: usize = |spec, value| value.number(spec).map(count);
         /// What the deployment is called.
         Tag => tag: String = environment;
+        /// Where metrics and probes are served.
+        Web => web: SocketAddr = address;
+        /// A file of those who may read them.
+        WebAuth => web_auth: PathBuf = file;
     }
     // Without their own field: the place matters too, or several make up one value.
     apart {

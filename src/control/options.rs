@@ -13,7 +13,7 @@ use crate::limits::{
 };
 use crate::mesh::Ending;
 use crate::resp::RedisUrl;
-use crate::stats::ShardStats;
+use crate::stats::{ControlStats, ShardStats};
 use crate::wire::{Keyspace, Presence};
 
 /// What control is given before it starts.
@@ -41,6 +41,8 @@ pub(crate) struct ControlOptions {
     pub(crate) ruby_lists: RubyListTimes,
     /// The counters of each shard.
     pub(crate) stats: Vec<Arc<ShardStats>>,
+    /// What it publishes about itself and the process.
+    pub(crate) published: Arc<ControlStats>,
     /// What the watchdog expects of them.
     pub(crate) expected: Expected,
     /// Names of the jobs it has handlers for, once its first core has built them; `None` in it: too many to publish.

@@ -108,6 +108,8 @@ async fn reap(
     }
     let ReapedJobs { back: jobs, suspects, poison, .. } = remains.jobs;
     let uuid = lease.uuid;
+    control.options.published.recovered.add(jobs + suspects);
+    control.options.published.poison.add(poison);
     if control.duties[duty].dead.is_new(member) {
         tracing::warn!(uuid, jobs, suspects, poison, "a process died; its jobs are back in their queues");
     } else {

@@ -16,7 +16,7 @@ use crate::limits::{STALLED_AFTER, STOP_END, STOP_TIMEOUT_MAX, WATCHED_FOR};
 use crate::mesh::ToShard;
 use crate::net::Stopper;
 use crate::shutdown::Phase;
-use crate::stats::ShardStats;
+use crate::stats::{LifePhase, ShardStats};
 use crate::time::unix_now;
 use crate::wire::Cause;
 
@@ -113,6 +113,11 @@ impl Control {
 
     /// Tells every shard the phase, and wakes those tasks of control that depend on it.
     pub(super) async fn tell_all(&self) {
+        self.options.published.enter(match self.phase.get() {
+            Phase::Running => LifePhase::Running,
+            Phase::Quiet => LifePhase::Quiet,
+            Phase::Stopping { .. } => LifePhase::Stopping,
+        });
         self.wake_upkeep();
         self.shards.send_all(&ToShard::Phase(self.phase.get())).await;
     }

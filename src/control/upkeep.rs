@@ -257,6 +257,9 @@ impl Upkeep {
                 control.note_skew();
             }
             self.renewals.note(&renewal, *known, beat.at);
+            if matches!(renewal, Renewal::Renewed { .. }) {
+                control.options.published.leased_at.mark();
+            }
             act_on(&control, duty, renewal, stood).await;
         }
         if let Some(heartbeat) = beat.heartbeat {

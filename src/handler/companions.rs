@@ -32,6 +32,7 @@ use super::error::{JobError, JobResult};
 use super::pool::caught;
 use crate::io::permits::Permits;
 use crate::job::failure::CLASS_COMPANION;
+use crate::limits::COMPANION_NAME_PART;
 use crate::limits::io::{COMPANION_QUEUE_JOBS_MAX, COMPANION_THREADS, COMPANION_WAITING_MAX};
 use crate::stats::here;
 
@@ -123,7 +124,7 @@ impl Companions {
         let shard = thread::current().name().unwrap_or("shard").to_owned();
         let (idle, priority) = (Arc::clone(&self.idle), self.priority.get());
         let started = thread::Builder::new()
-            .name(format!("{shard}-aside-{number}"))
+            .name(format!("{shard}{COMPANION_NAME_PART}-{number}"))
             .spawn(move || companion(&work, &idle, priority));
         match started {
             Ok(_handle) => self.threads.set(number + 1),

@@ -78,6 +78,11 @@ impl Handlers {
         names
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.by_name.len()
+    }
+
     /// The names that a process publishes: all of them, or none if they are too many.
     pub(crate) fn published_names(&self) -> Option<Vec<String>> {
         let names = self.names();

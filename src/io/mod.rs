@@ -31,6 +31,8 @@ pub mod tls;
 mod alarm;
 #[cfg(any(feature = "http", feature = "postgres"))]
 mod idle;
+#[cfg(feature = "web")]
+pub(crate) mod listen;
 pub(crate) mod permits;
 #[cfg(any(feature = "http", feature = "postgres"))]
 mod readiness;

@@ -72,6 +72,12 @@ impl Stream {
         Ok(stream)
     }
 
+    /// A non-blocking socket that a listener has accepted.
+    #[cfg(feature = "web")]
+    pub(super) fn accepted(socket: Socket) -> io::Result<Self> {
+        Ok(Self(Watched::new(socket, Fresh::Connected)?))
+    }
+
     /// Connects to a unix socket, which succeeds or fails at once.
     #[cfg(feature = "postgres")]
     pub(super) fn connect_unix(path: &Path) -> io::Result<Self> {

@@ -72,3 +72,7 @@ pub const ERROR_CLASS_BYTES_MAX: usize = 64;
 /// Pushes and notes of handlers off their shard's thread that may wait for it. Each handler waits for its own, so this many
 /// come only of tokio handlers that push side by side.
 pub const DESK_ORDERS_MAX: usize = 4_096;
+
+/// What the names of companion threads have after that of their shard: metrics count them by it. The kernel keeps 15 bytes
+/// of a name, which are enough for a hundred shards.
+pub const COMPANION_NAME_PART: &str = "-aside";

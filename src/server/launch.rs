@@ -13,6 +13,7 @@ use super::life::{Life, control_options, shard_options};
 use super::placement::{Core, Placement};
 use super::pulse;
 use super::reload::{self, Source};
+use super::web::{self, Web};
 use crate::cli::{Failure, Program, VERSION};
 use crate::client::{LocalClient, Spelling};
 use crate::config::{Config, PeriodicItem};
@@ -86,6 +87,7 @@ where
             settings,
             placement,
             url: at.url,
+            web: at.web,
             clocks: clocks(config, at),
         };
         let outcome;
@@ -116,6 +118,7 @@ pub(super) fn settings(config: &Config) -> Settings {
 pub(super) struct At<'a> {
     pub(super) url: &'a RedisUrl,
     pub(super) clock: &'a Arc<RedisClock>,
+    pub(super) web: Option<&'a Web>,
 }
 
 /// The clock of the server of each queue, by name: one and the same, except in a cluster.
@@ -139,22 +142,26 @@ where
     let control_options = control_options(life, &shards);
     let mut ends = Vec::with_capacity(shards.len());
     let mut running = Vec::with_capacity(shards.len());
+    let mut counts = Vec::with_capacity(shards.len());
     let of_file = Arc::new(of_file(life.config));
     let (told, built) = sync_channel(shards.len());
     for (options, &cpu) in shards.into_iter().zip(&placement.cpus) {
         let (control_end, shard_end) = mesh::link();
         ends.push(control_end);
+        let shard_end = web::link(life.web, shard_end, &mut counts);
         let core = Core { index: options.shard, count: placement.cpus.len() };
         let (names, periodic) = (Arc::clone(&control_options.names), Arc::clone(&control_options.periodic));
         let seat = Seat { cpu, core, names, periodic, of_file: Arc::clone(&of_file) };
         running.push(spawn_shard(options, shard_end, seat, factory.clone(), told.clone())?);
     }
     drop(told);
+    let web = life.web.map(|web| web.start_beside(&control_options, counts)).transpose()?;
     let cpu = placement.cpus[0];
+    let published = Arc::clone(&control_options.published);
     let control = executor("control", cpu)
         .spawn(move || async move {
             pin(cpu);
-            pulse::start(None);
+            pulse::start(move || published.turned_at.mark());
             control::run(control_options, ends, reload).await
         })
         .map_err(|error| LaunchError::Executor { what: "control".to_owned(), reason: error.to_string() })?;
@@ -167,6 +174,9 @@ where
     for shard in running {
         // Its outcome is known; a panic of its thread was logged and counts as jobs left behind.
         let _ended = shard.join();
+    }
+    if let Some(web) = web {
+        web.end();
     }
     match unbuilt {
         Some(unbuilt) => Err(unbuilt.into()),
@@ -255,7 +265,8 @@ where
     executor(&name, cpu)
         .spawn(move || async move {
             pin(cpu);
-            pulse::start(Some(&options.stats));
+            let stats = Arc::clone(&options.stats);
+            pulse::start(move || stats.turned_at.mark());
             let tear_down = RefCell::new(TearDown::default());
             let name = client_name(&options.uuid, Some(shard), "client");
             let clock = options.clock();

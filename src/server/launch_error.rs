@@ -24,6 +24,9 @@ pub(super) enum LaunchError {
     /// A shard was declared dead.
     #[error("shard {shard} was declared dead and its jobs run elsewhere")]
     Fenced { shard: usize },
+    /// The server of metrics cannot take over its socket.
+    #[error("the server of metrics cannot be started: {reason}")]
+    Web { reason: String },
     /// The factory failed, or made a mistake.
     #[error(transparent)]
     Unbuilt(#[from] Unbuilt),

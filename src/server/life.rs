@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::placement::Placement;
+use super::web::Web;
 use crate::cli::Program;
 use crate::client::Spelling;
 use crate::config::{Config, Mode, Unknown};
@@ -26,6 +27,8 @@ pub(super) struct Life<'l> {
     pub(super) settings: Settings,
     pub(super) placement: &'l Placement,
     pub(super) url: &'l RedisUrl,
+    /// What shows it to machines, if anything does.
+    pub(super) web: Option<&'l Web>,
     /// For each queue that of the server that has it.
     pub(super) clocks: BTreeMap<String, Arc<RedisClock>>,
 }
@@ -102,6 +105,7 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
         settings: *settings,
         ruby_lists: RubyListTimes::default(),
         stats: shards.iter().map(|shard| Arc::clone(&shard.stats)).collect(),
+        published: Arc::default(),
         expected: Expected {
             slots: placement.slots.clone(),
             block_time: shards.first().map_or(WAIT_TIME_MIN, |shard| shard.block_time),

@@ -14,6 +14,11 @@ mod placement;
 mod process_orders;
 mod pulse;
 mod reload;
+#[cfg(feature = "web")]
+mod web;
+#[cfg(not(feature = "web"))]
+#[path = "web_absent.rs"]
+mod web;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::future::Future;
@@ -36,6 +41,7 @@ pub use build::IntoRegistry;
 use launch::At;
 pub use placement::Core;
 use reload::Source;
+use web::Web;
 
 /// A worker program, ready to run; created by [`worker`].
 pub struct Worker<F, Kind = Converted> {
@@ -161,8 +167,9 @@ where
     for note in &config.redis_notes {
         tracing::warn!("{note}");
     }
+    let web = Web::bind(config)?;
     let placement = placement::place(config.cores, config.concurrency).map_err(Failure::usage)?;
-    boot::check_machine(placement.cpus.len() + 1).map_err(Failure::usage)?;
+    boot::check_machine(placement.cpus.len() + 1 + usize::from(web.is_some())).map_err(Failure::usage)?;
     boot::files::ensure(boot::files::needed(config, placement.cpus.len())).map_err(Failure::usage)?;
     let mut found = embedded::for_worker(config, &|name| std::env::var_os(name)).map_err(Failure::usage)?;
     tracing::info!("{found}");
@@ -173,7 +180,8 @@ where
     // A private Redis is looked after by a thread that receives no signals.
     keep_signals_off();
     found.keep_up()?;
-    let ended = launch::run(config, source, &placement, At { url: &url, clock: &clock }, factory);
+    let ended =
+        launch::run(config, source, &placement, At { url: &url, clock: &clock, web: web.as_ref() }, factory);
     // Whatever the shards could not report is in flight in it, so a private Redis is ended in order, not abandoned.
     found.release(ended.must_end_by)?;
     ended.result

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::carry_out::{failure_of, redis};
+use super::web;
 use crate::admin::{self, Format, top};
 use crate::cli::process_orders::{ProcessOrder, TopView};
 use crate::cli::{self, Failure};
@@ -34,6 +35,7 @@ pub(super) fn carry_out(order: ProcessOrder, out: &mut dyn Write) -> Result<(), 
             let format = if json { Format::Json } else { Format::Text };
             doctor::examine(&config, &|name| std::env::var_os(name), format, out)
         }
+        ProcessOrder::Web(config) => web::alone(*config),
         ProcessOrder::Completions(shell) => cli::pages::completions(shell, &program(), out),
         ProcessOrder::Man(subcommand) => cli::pages::man(subcommand.as_deref(), out),
     }

@@ -6,24 +6,21 @@
 //! the task that did not run is the only one that could make something happen, it parks forever: the worker logs "working"
 //! and then nothing. That was one start in five on a core with three other busy threads.
 //!
-//! A shard's pulse also publishes that its executor turns, for control's watchdog, which costs no extra wake-up.
+//! A pulse also publishes that its executor turns, for control's watchdog and for probes, which costs no extra wake-up.
 //!
 //! Every pulse is a separate task: if one of them is the task that did not run, the others still come.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use glommio::timer::Timer;
 
 use crate::limits::{EXECUTOR_PULSE, EXECUTOR_PULSES};
-use crate::stats::ShardStats;
 
-/// Starts the pulse of the executor this runs on; it ends with the executor. `stats` are those of the shard that runs
-/// there.
-pub(super) fn start(stats: Option<&Arc<ShardStats>>) {
+/// Starts the pulse of the executor this runs on; it ends with the executor. `note` publishes that it turns.
+pub(super) fn start(note: impl Fn() + Clone + 'static) {
     let begun = Instant::now();
     for number in 0..EXECUTOR_PULSES {
-        let stats = stats.map(Arc::clone);
+        let note = note.clone();
         glommio::spawn_local(async move {
             // Each keeps its own phase of the period; otherwise, after one late wake-up, all would come at once.
             let mut due = begun + EXECUTOR_PULSE * number / EXECUTOR_PULSES;
@@ -32,9 +29,7 @@ pub(super) fn start(stats: Option<&Arc<ShardStats>>) {
                 while due <= now {
                     due += EXECUTOR_PULSE;
                 }
-                if let Some(stats) = &stats {
-                    stats.turned_at.mark();
-                }
+                note();
                 Timer::new(due - now).await;
             }
         })

@@ -125,9 +125,11 @@ impl<'a> Driver<'a> {
         };
         let mut requests = Requests::new();
         let replies = shard.turn_context().write(self.link.scripts(), &turn, &mut requests);
-        self.turns.push(SentTurn { number, wanted, replies, order, report });
+        self.turns.push(SentTurn { number, sent_at: Instant::now(), wanted, replies, order, report });
         shard.appetite().ask(wanted);
-        shard.options().stats.turns.add(1);
+        let stats = &shard.options().stats;
+        stats.turns.add(1);
+        stats.sent_bytes.add(requests.as_bytes().len() as u64);
         Ok(self.link.send_turn(&requests).await?)
     }
 
@@ -146,8 +148,12 @@ impl<'a> Driver<'a> {
         self.forgotten = 0;
         self.answered += 1;
         self.outage.over(shard);
-        shard.options().stats.answered_at.mark();
+        let stats = &shard.options().stats;
+        stats.answered_at.mark();
         let Some(turn) = self.turns.take_oldest() else { return Ok(()) };
+        let took = turn.sent_at.elapsed().as_nanos();
+        stats.turn_ns.add(u64::try_from(took).unwrap_or(u64::MAX));
+        stats.turns_answered.add(1);
         shard.appetite().answered(turn.wanted);
         shard.slots().wake_starved_lanes();
         self.accept(&replies, turn)

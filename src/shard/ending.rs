@@ -25,9 +25,12 @@ pub(super) fn finish(shard: &Shard, batch: &Batch, at: usize, result: JobResult)
 
 /// Ends a waiting job from outside: it is dropped at its await point and fails with this error.
 pub(super) fn end_running(shard: &Shard, id: u64, error: JobError) {
-    let Some((task, batch, at)) = shard.slots().take(id) else { return };
+    let Some(job) = shard.slots().take(id) else { return };
+    let (mark, started_at) = job.mark();
+    let (task, batch, at) = job.into_parts();
     // The task is never polled again, so the job is over now, though its future is dropped a moment later.
     drop(task);
+    shard.tally().row(batch.queue, mark.number()).ran(started_at.elapsed());
     finish(shard, &batch, at, Err(error));
     shard.publish();
     shard.work().raise();

@@ -16,6 +16,7 @@ use super::outage::{Attempt, Outage, unreported};
 use super::state::Shard;
 use super::steps::run_ready;
 use super::sync::resume;
+use super::tell::tell_counts;
 use super::turns::Turns;
 use super::unblock::{disarm, everyone, unblock};
 use super::wait::wait;
@@ -29,11 +30,12 @@ use crate::stats::here;
 /// Runs a shard to its end, on its own executor. `build` makes the handlers of this core; without any it ends at once.
 ///
 /// Nothing is fetched before control allows it: the heartbeat is published first.
-pub(crate) async fn run<F>(options: ShardOptions, mesh: ShardEnd, build: F)
+pub(crate) async fn run<F>(options: ShardOptions, mut mesh: ShardEnd, build: F)
 where
     F: Future<Output = Option<Handlers>>,
 {
     let number = options.shard;
+    let counts = mesh.take_counts();
     let (commands, control) = mesh.connect().await;
     let control = Rc::new(control);
     let how = match build.await {
@@ -43,6 +45,7 @@ where
             options.stats.current.name_queues(options.queues.iter().map(|(name, _)| name.as_str()));
             here::is_shard(&options.stats);
             let lanes = lanes(options, handlers);
+            let telling = counts.map(|counts| glommio::spawn_local(tell_counts(counts, Rc::clone(&lanes))));
             if let Some(ToShard::Phase(phase)) = commands.recv().await {
                 lanes.iter().for_each(|lane| lane.enter(phase));
             }
@@ -56,6 +59,9 @@ where
             });
             let how = work_all(&lanes).await;
             listener.cancel().await;
+            if let Some(telling) = telling {
+                telling.cancel().await;
+            }
             how
         }
         None => Ending::NoState,

@@ -31,6 +31,7 @@
 //! | `numbers`, `clock` | numbers of batches and calls; Unix times of moments |
 //! | `abroad`, `held`, `burials`, `complaints` | what waits for another realm, a spoilt key, a burial; what was logged |
 //! | `left` | how many jobs of unknown names were left to other workers lately |
+//! | `tally` | how jobs ended and how long they took, by queue and class |
 //!
 //! The other files act on these parts and keep nothing. No file imports one that imports it, directly or indirectly:
 //! `tests/tidy` holds that.
@@ -75,6 +76,7 @@ mod phases;
 mod slots;
 mod state;
 mod strays;
+mod tally;
 mod turns;
 mod waiters;
 
@@ -107,6 +109,7 @@ mod orders;
 mod outage;
 mod second_try;
 mod stop;
+mod tell;
 
 // What a shard itself costs, for benches and tests.
 mod dispatch;

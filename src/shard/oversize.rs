@@ -9,6 +9,7 @@ use crate::job::{BadPayload, bury_in_parts};
 use crate::limits::{BURIED_PART_BYTES_MAX, OVERSIZE_REPLY_BYTES_MAX, PAYLOAD_BYTES_MAX, READ_CHUNK_BYTES};
 use crate::net::{ConnOptions, Connection, Error};
 use crate::resp::{ReplyLimits, Requests, Value};
+use crate::stats::Outcome;
 use crate::store::flight::{self, Burial, Buried};
 use crate::store::scripts::{self, Scripts};
 use crate::wire::client_name;
@@ -77,5 +78,6 @@ async fn try_bury_all(shard: &Shard, queue: usize) -> Result<(), Error> {
             shard.held().count_later();
         }
         shard.options().stats.failed.add(1);
+        shard.tally().other(queue).count(Outcome::Malformed);
     }
 }

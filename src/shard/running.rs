@@ -8,6 +8,7 @@ use super::ending::finish;
 use super::marked::Marked;
 use super::slots::RunningJob;
 use super::state::Shard;
+use crate::stats::Outcome;
 
 /// Gives a waiting job its own task, and so a slot. `None` if it ended at once.
 ///
@@ -26,7 +27,13 @@ pub(super) fn hold_slot(
         glommio::spawn_local(async move {
             // The job's future ends with this statement, whichever way it goes.
             let result = job.await;
-            shard.appetite().observe_waiting(started_at.elapsed(), shard.slots().count());
+            let took = started_at.elapsed();
+            shard.appetite().observe_waiting(took, shard.slots().count());
+            let row = shard.tally().row(batch.queue, mark.number());
+            row.ran(took);
+            if result.is_ok() {
+                row.count(Outcome::Done);
+            }
             shard.slots().end_itself(id);
             finish(&shard, &batch, at, result);
             shard.publish();

@@ -8,13 +8,14 @@ use super::failures::{self, Failed, Sequel};
 use super::ledger::Report;
 use super::state::Shard;
 use crate::handler::{JobError, JobRef, course};
-use crate::job::failure::CLASS_UNKNOWN_JOB;
+use crate::job::failure::{CLASS_CANCELLED, CLASS_UNKNOWN_JOB};
 use crate::job::history::FailedRun;
 use crate::job::left::left_since;
 use crate::job::retry::with_default_retries;
 use crate::job::{
     self, BadPayload, DeadJob, ErrorInfo, FailureTimes, Fate, Plan, Schema, bury_unparsable, decide, member,
 };
+use crate::stats::{LiveRow, Outcome};
 use crate::store::turn::{BatchName, Destination, Move};
 use crate::wire::QueueName;
 
@@ -40,12 +41,14 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
         retry_queue: retry_queue.or(entry.and_then(|entry| entry.retry_queue.as_deref())).unwrap_or(queue),
         course: course(shard.handlers().policy(entry), error, history, fastrand::f64()),
     };
+    let row = row(shard, batch, failed);
     let now = shard.ledger().stamp(shard.clock().now());
     let kept = FailedRun { at: now, attempt, error: &info, backtrace: error.backtrace() };
     let fate = decide(raw, history, &plan, &info, FailureTimes::at(now));
     match fate.map(|fate| fate.keeping(shard.handlers().keep(entry), &kept)) {
         Ok(Fate::Retry { at: score, payload }) => {
             failures::tell(shard, raw, job, error, Sequel::Retry);
+            row.count(Outcome::Retried);
             if leaves_realm(shard, plan.retry_queue) {
                 let retry = Retry { queue: plan.retry_queue.to_owned(), score, payload, counts: true };
                 return send_abroad(shard, batch, at, retry);
@@ -56,6 +59,7 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
         }
         Ok(Fate::Dead { at: score, payload }) => {
             failures::tell(shard, raw, job, error, Sequel::Death);
+            row.count(if error.class() == CLASS_CANCELLED { Outcome::Cancelled } else { Outcome::Dead });
             count_processed(shard);
             count_failed(shard);
             note_death(shard, job, &info);
@@ -63,6 +67,7 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
         }
         Ok(Fate::Snooze { at: score, payload }) => {
             tracing::debug!(queue, name, jid, attempt, until = score, "job snoozed");
+            row.count(Outcome::Snoozed);
             if leaves_realm(shard, plan.retry_queue) {
                 let retry = Retry { queue: plan.retry_queue.to_owned(), score, payload, counts: false };
                 return send_abroad(shard, batch, at, retry);
@@ -72,6 +77,7 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
         }
         Ok(Fate::Discard) => {
             tracing::debug!(queue, name, jid, attempt, %error, "job discarded");
+            row.count(Outcome::Discarded);
             success(shard, batch, at);
         }
         // The payload was parsed, so it can be amended; if it could not, its bytes would still be kept.
@@ -114,6 +120,7 @@ fn leave(shard: &Shard, batch: &Batch, at: usize, within: Duration, failed: &Fai
         "no handler here has this name; the job is left to other workers"
     );
     shard.options().stats.left.add(name);
+    shard.tally().other(batch.queue).count(Outcome::Left);
     shard.ledger().count_no_run();
     move_to(shard, batch, at, Destination::Retries, until, payload);
     true
@@ -127,6 +134,7 @@ pub(super) fn bad(shard: &Shard, batch: &Batch, at: usize, reason: &BadPayload) 
     tracing::warn!(queue, bytes = raw.len(), %reason, "a payload is not a job and goes to the dead set");
     let payload = bury_unparsable(shard.options().schema, raw, reason, queue, now);
     count_failed(shard);
+    shard.tally().other(batch.queue).count(Outcome::Malformed);
     shard.ledger().count_no_run();
     move_to(shard, batch, at, Destination::Dead, now, payload);
 }
@@ -191,6 +199,14 @@ fn send_abroad(shard: &Shard, batch: &Batch, at: usize, retry: Retry) {
     // A batch with a running job is live.
     if let Some(batch) = shard.hand().find(batch) {
         shard.abroad().add(batch, at, retry);
+    }
+}
+
+/// Where a job that did not succeed is counted.
+fn row<'s>(shard: &'s Shard, batch: &Batch, failed: &Failed<'_>) -> &'s LiveRow {
+    match failed.entry {
+        Some(entry) => shard.tally().row(batch.queue, entry.number as usize),
+        None => shard.tally().other(batch.queue),
     }
 }
 

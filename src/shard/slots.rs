@@ -70,6 +70,16 @@ impl RunningJob {
     ) -> Self {
         Self { task, batch, at, mark, started_at, deadline: None }
     }
+
+    /// Which job it is, and when it started.
+    pub(super) fn mark(&self) -> (JobMark, Instant) {
+        (self.mark, self.started_at)
+    }
+
+    /// Its task, and where its payload is.
+    pub(super) fn into_parts(self) -> (Task<()>, Rc<Batch>, usize) {
+        (self.task, self.batch, self.at)
+    }
 }
 
 impl Slots {
@@ -155,12 +165,12 @@ impl Slots {
         self.ended_at_once.get() == id
     }
 
-    /// Takes the slot of a job that is ended from outside: its task, and where its payload is.
-    pub(super) fn take(&self, id: u64) -> Option<(Task<()>, Rc<Batch>, usize)> {
+    /// Takes the slot of a job that is ended from outside.
+    pub(super) fn take(&self, id: u64) -> Option<RunningJob> {
         let job = self.tasks.borrow_mut().remove(&id)?;
         self.deadlines.remove(id, job.deadline);
         self.give_back(1);
-        Some((job.task, job.batch, job.at))
+        Some(job)
     }
 
     /// Takes all of them.

@@ -19,6 +19,7 @@ use super::options::ShardOptions;
 use super::phases::Phases;
 use super::rota::Rota;
 use super::slots::{Share, Slots};
+use super::tally::Tally;
 use super::waiters::Waiters;
 use crate::event::Event;
 use crate::handler::Handlers;
@@ -45,6 +46,7 @@ pub(super) struct Shard {
     held: Held,
     burials: Burials,
     left: Left,
+    tally: Tally,
     complaints: Complaints,
     clock: Clock,
     parser: RefCell<Parser>,
@@ -59,6 +61,7 @@ impl Shard {
         let ranks: Vec<i32> = options.queues.iter().map(|(_, rank)| *rank).collect();
         let seat = share.as_ref().map(|share| share.crew().seat(share.lane()).clone());
         Self {
+            tally: Tally::new(queues.len(), handlers.count()),
             waiters: Waiters::new(if options.at_least_once { queues.len() } else { 1 }),
             turn_context: TurnContext {
                 queues,
@@ -161,6 +164,11 @@ impl Shard {
     /// Jobs of unknown names that were left to other workers.
     pub(super) fn left(&self) -> &Left {
         &self.left
+    }
+
+    /// How jobs ended and how long they took.
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// What was logged.

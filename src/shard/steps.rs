@@ -24,7 +24,7 @@ use super::timeouts::end_after;
 use crate::handler::{Call, JobRef, Started, give_way};
 use crate::job::parse::Parsed;
 use crate::limits::RUN_SLICE;
-use crate::stats::JobMark;
+use crate::stats::{JobMark, LiveRow, Outcome};
 use crate::store::turn::BatchName;
 
 /// Takes a batch: from now on its jobs wait to be admitted.
@@ -33,9 +33,10 @@ pub(super) fn accept_batch(shard: &Shard, queue: usize, name: BatchName, payload
     if count == 0 {
         return;
     }
-    let bytes = payloads.iter().map(Bytes::len).sum();
+    let bytes: usize = payloads.iter().map(Bytes::len).sum();
     shard.appetite().observe_batch(count, bytes);
     shard.options().stats.fetched.add(count as u64);
+    shard.options().stats.fetched_bytes.add(bytes as u64);
     let batch = Batch::new(shard.numbers().fresh(), queue, name, payloads, Instant::now());
     shard.hand().take(batch, count);
 }
@@ -69,15 +70,17 @@ pub(super) fn run_next(shard: &Rc<Shard>, began: Instant) -> Option<Instant> {
     let ended = start(shard, &batch, at, began);
     // The end of one job is the start of the next: one clock read a job.
     let now = Instant::now();
-    if ended {
-        shard.appetite().observe_run(now - began);
+    if let Some(row) = ended {
+        let took = now - began;
+        shard.appetite().observe_run(took);
+        row.ran(took);
     }
     Some(now)
 }
 
-/// Polls a job for the first time. Returns whether that ended it, in which case it is settled: how long a waiting job
-/// takes is known when it ends, and its first poll says nothing about when its slot will be free.
-fn start(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> bool {
+/// Polls a job for the first time. Returns where it is counted if that ended it, in which case it is settled: how long a
+/// waiting job takes is known when it ends, and its first poll says nothing about when its slot will be free.
+fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> Option<&'s LiveRow> {
     let payload = batch.payload(at);
     // The parser's buffers belong to this job until its first poll is over; that poll cannot reach back here, because
     // jobs start nowhere else.
@@ -86,15 +89,20 @@ fn start(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> bool 
         Ok(parsed) => parsed,
         Err(reason) => {
             settle::bad(shard, batch, at, &reason);
-            return true;
+            return Some(shard.tally().other(batch.queue));
         }
     };
     let (options, queue, attempt) = (shard.options(), &*shard.queue(batch.queue).name, history.attempt);
     let job = JobRef { name, jid: jid.unwrap_or_default(), queue, attempt };
     let Some(entry) = shard.handlers().find(name) else {
         settle::unknown(shard, batch, at, &Failed { job, history, entry: None });
-        return true;
+        return Some(shard.tally().other(batch.queue));
     };
+    let row = shard.tally().row(batch.queue, entry.number as usize);
+    // Once a batch: for each job it would cost as much as all else that is counted.
+    if batch.unstarted() == 0 {
+        row.waited(now.saturating_duration_since(batch.came_at));
+    }
     let span = open_span(job, options.shard);
     let mark = JobMark::new(entry.number, shard.queue_number(batch.queue), job.jid);
     let retries = history.retries;
@@ -104,7 +112,10 @@ fn start(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> bool 
     let started = span.in_scope(|| entry.start(call));
     options.stats.current.end();
     match started {
-        Started::Done(Ok(())) => settle::success(shard, batch, at),
+        Started::Done(Ok(())) => {
+            row.count(Outcome::Done);
+            settle::success(shard, batch, at);
+        }
         Started::Done(Err(error)) => {
             settle::failure(shard, batch, at, &Failed { job, history, entry: Some(entry) }, &error);
         }
@@ -115,10 +126,10 @@ fn start(shard: &Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> bool 
             if let (Some(id), Some(timeout)) = (id, entry.timeout) {
                 end_after(shard, id, now, timeout);
             }
-            return false;
+            return None;
         }
     }
-    true
+    Some(row)
 }
 
 /// Takes what is settled, for a turn to report.

@@ -4,6 +4,7 @@
 //! Orders are reused when a turn is done, so that a turn allocates none.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::ledger::Report;
 use crate::limits::TURNS_IN_FLIGHT_MAX;
@@ -12,6 +13,8 @@ use crate::limits::TURNS_IN_FLIGHT_MAX;
 #[derive(Debug)]
 pub(super) struct SentTurn {
     pub(super) number: u64,
+    /// When.
+    pub(super) sent_at: Instant,
     pub(super) wanted: usize,
     /// How many replies it has.
     pub(super) replies: usize,

@@ -87,7 +87,7 @@ impl JobMark {
     }
 
     /// The number of the job's name.
-    fn number(&self) -> usize {
+    pub(crate) fn number(&self) -> usize {
         // Only 32 bits, so it fits.
         usize::try_from(self.job & ((1 << NUMBER_BITS) - 1)).unwrap_or(usize::MAX)
     }
@@ -178,6 +178,18 @@ impl CurrentJob {
             jid: mark.jid(),
             queue: queue.map_or_else(String::new, ToString::to_string),
         })
+    }
+
+    /// What the jobs' numbers mean; nothing before [`Self::name_jobs`].
+    #[cfg(feature = "web")]
+    pub(crate) fn job_names(&self) -> &[Box<str>] {
+        self.names.get().map_or(&[], |names| names)
+    }
+
+    /// What the numbers of queues mean; nothing before [`Self::name_queues`].
+    #[cfg(feature = "web")]
+    pub(crate) fn queue_names(&self) -> &[Box<str>] {
+        self.queues.get().map_or(&[], |names| names)
     }
 
     /// The name of a marked job; empty before [`Self::name_jobs`].

@@ -66,5 +66,7 @@ mod tls;
 #[cfg(all(feature = "tls", feature = "tokio"))]
 mod tls_clients;
 mod unknown_names;
+#[cfg(feature = "web")]
+mod web;
 #[cfg(feature = "tokio")]
 mod web_app;

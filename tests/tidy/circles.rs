@@ -6,7 +6,7 @@ use super::{Source, report, src};
 
 /// Folders of one room each: no file imports one that imports it, directly or indirectly.
 const FOLDERS: &[&str] =
-    &["acts", "admin", "control", "handler", "io", "job", "resp", "shard", "store", "view", "wire"];
+    &["acts", "admin", "control", "handler", "io", "job", "resp", "shard", "store", "view", "web", "wire"];
 
 /// Folders in which no mutable field is open.
 const OWNED: &[&str] = &["shard"];

@@ -14,6 +14,7 @@ const DIALECT_PLACES: &[&str] = &[
     "src/doctor/",
     // A command.
     "src/server/carry_out.rs",
+    "src/server/web.rs",
     "src/admin/database.rs",
     // A client that a program creates.
     "src/client/spelling.rs",

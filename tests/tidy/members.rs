@@ -16,6 +16,8 @@ const OTHER_WORDS: &[&str] = &[
     "src/boot/",
     // JSON for programs.
     "src/view/entry.rs",
+    // Labels of metrics.
+    "src/web/metrics/",
     // Flags, and keys of the configuration.
     "src/cli/",
     "src/config/",

@@ -218,6 +218,34 @@ pub const OPTIONS: &[OptionSpec] = &[
         "File whose one line is the password of the sentinels",
     ),
     OptionSpec {
+        id: OptionId::Web,
+        key: "web",
+        flag: Some("web"),
+        value_name: "[ADDRESS:]PORT",
+        default: DefaultValue::Later("no server; `jiggler-uring web`: 127.0.0.1:9394"),
+        allowed: Allowed::Text("an address and a port, or a port of 127.0.0.1"),
+        help: "Where to serve metrics and probes over HTTP; without an address on 127.0.0.1",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::WebAuth,
+        key: "web_auth",
+        flag: Some("web-auth"),
+        value_name: "FILE",
+        allowed: Allowed::Text("the path of a file"),
+        help: "File of those who may read them: lines that `htpasswd -nB NAME` prints, and bearer tokens",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::WebOpen,
+        key: "web_open",
+        flag: Some("web-open"),
+        default: DefaultValue::Switch(false),
+        allowed: Allowed::Switch,
+        help: "Let everybody read them who reaches an address that is not loopback",
+        ..BASE
+    },
+    OptionSpec {
         id: OptionId::Verbose,
         key: "verbose",
         flag: Some("verbose"),

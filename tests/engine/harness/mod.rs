@@ -5,6 +5,8 @@ pub(crate) mod account;
 pub(crate) mod cluster;
 mod config;
 pub(crate) mod gem;
+#[cfg(feature = "web")]
+pub(crate) mod http;
 mod log_pipe;
 pub(crate) mod proxy;
 pub(crate) mod redis;

@@ -1,0 +1,37 @@
+//! The executor that shows machines how the process and its fleet are: metrics and probes over HTTP.
+//!
+//! ```text
+//!  client ──► server (hyper over the ring, bounded) ──► route: host, access, method
+//!                                                        ├─ metrics ◄─ counts ◄─ mesh: each shard, when asked
+//!                                                        │          ◄─ stats: what shards and control publish
+//!                                                        │          ◄─ fleet ◄─ Redis, a connection of its own
+//!                                                        └─ health  ◄─ stats alone: it works whatever Redis does
+//! ```
+//!
+//! It has a thread of its own, pinned nowhere: however slow or greedy its clients are, no job and no lease waits for them.
+//! With shards and control it meets in the mesh and in what they publish; it writes nothing, there or in Redis.
+//!
+//! `jiggler-uring web` runs it without shards: then it shows the fleet alone.
+//!
+//! Not responsible for what is counted (`stats`, `shard::tally`), nor for starting it (`server::web`).
+
+mod access;
+mod counts;
+mod fleet;
+mod health;
+mod host;
+mod kept;
+mod machine;
+mod metrics;
+mod negotiation;
+mod options;
+mod route;
+mod run;
+mod seats;
+mod server;
+mod state;
+
+pub(crate) use access::Access;
+pub use metrics::Scrape;
+pub(crate) use options::{Shown, WebOptions, WorkerSide};
+pub(crate) use run::run;

@@ -1,0 +1,164 @@
+//! From a request to its answer.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use serde::Serialize;
+
+use super::access::Pass;
+use super::health::{Facts, Health, Probe};
+use super::host::is_local;
+use super::metrics;
+use super::negotiation::Format;
+use super::state::State;
+
+type Answer = Response<Full<Bytes>>;
+
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+const INDEX: &str = "\
+jiggler-uring
+
+/metrics          metrics of this process, for Prometheus; /metrics?fleet=1 with those of the fleet
+/health/live      whether it makes progress
+/health/ready     whether it takes jobs and Redis answers
+/health/startup   whether it has started
+";
+
+/// Answers one request. Never fails: what goes wrong is an answer, too.
+pub(super) async fn answer(state: &State, request: &Request<Incoming>) -> Answer {
+    let field = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
+    if state.is_loopback && !is_local(field(header::HOST)) {
+        let said = "the host of this request is not this server: use 127.0.0.1 or localhost\n";
+        return last(text(StatusCode::MISDIRECTED_REQUEST, said));
+    }
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut answer =
+            text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD: this server changes nothing\n");
+        answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return last(answer);
+    }
+    if !request.body().is_end_stream() {
+        return last(text(StatusCode::PAYLOAD_TOO_LARGE, "no body is taken\n"));
+    }
+    let pass = state.access.pass(field(header::AUTHORIZATION));
+    let path = request.uri().path();
+    if let Some(probe) = probe(path) {
+        return health(state, probe, pass).await;
+    }
+    match pass {
+        Pass::Granted => {}
+        Pass::Refused => {
+            let mut answer = text(StatusCode::UNAUTHORIZED, "show a token or a password of --web-auth\n");
+            let schemes = HeaderValue::from_static("Basic realm=\"jiggler-uring\", Bearer");
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, schemes);
+            return answer;
+        }
+        Pass::Later => {
+            let mut answer =
+                text(StatusCode::TOO_MANY_REQUESTS, "a wrong password came just before; try again\n");
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            return answer;
+        }
+    }
+    match path {
+        "/metrics" => {
+            let format = Format::wanted(field(header::ACCEPT));
+            let fleet = state.worker.is_none() || asks_for_fleet(request.uri().query());
+            match metrics::answer(state, format, fleet).await {
+                Some(body) => with_type(StatusCode::OK, format.content_type(), body),
+                None => text(StatusCode::SERVICE_UNAVAILABLE, "too many ask at the same time\n"),
+            }
+        }
+        "/" => text(StatusCode::OK, INDEX),
+        _ => text(StatusCode::NOT_FOUND, INDEX),
+    }
+}
+
+fn probe(path: &str) -> Option<Probe> {
+    Some(match path {
+        "/health/live" => Probe::Live,
+        "/health/ready" => Probe::Ready,
+        "/health/startup" => Probe::Startup,
+        _ => return None,
+    })
+}
+
+fn asks_for_fleet(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|part| part == "fleet=1"))
+}
+
+async fn health(state: &State, probe: Probe, pass: Pass) -> Answer {
+    let health = match &state.worker {
+        Some(worker) => Facts::of(worker, state.awake.time(Instant::now())).answer(probe),
+        // Alone it only needs Redis.
+        None if probe == Probe::Ready => Health::because(
+            state.fleet.look().await.err().map(|error| error.to_string()).into_iter().collect(),
+        ),
+        None => Health::because(Vec::new()),
+    };
+    let status = if health.fails() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    match pass {
+        Pass::Granted => json(status, &health),
+        // A probe of an orchestrator cannot keep a secret; it needs no reasons.
+        Pass::Refused | Pass::Later => json(status, &health.without_reasons()),
+    }
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    // Texts and numbers always are JSON.
+    let mut body = serde_json::to_vec(value).unwrap_or_default();
+    body.push(b'\n');
+    with_type(status, JSON, body.into())
+}
+
+fn text(status: StatusCode, body: &'static str) -> Answer {
+    with_type(status, TEXT, Bytes::from_static(body.as_bytes()))
+}
+
+fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+/// The connection ends with this answer: what the client sends besides is not read.
+fn last(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fleet_is_shown_where_it_is_asked_for() {
+        for (query, expected) in
+            [(None, false), (Some("fleet=1"), true), (Some("a=b&fleet=1"), true), (Some("fleet=0"), false)]
+        {
+            assert_eq!(asks_for_fleet(query), expected, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn probes_have_their_paths() {
+        for (path, expected) in [
+            ("/health/live", Some(Probe::Live)),
+            ("/health/ready", Some(Probe::Ready)),
+            ("/health/startup", Some(Probe::Startup)),
+            ("/health", None),
+        ] {
+            assert_eq!(probe(path), expected, "{path}");
+        }
+    }
+}
