@@ -102,8 +102,7 @@ test-all: test prometheus
 	@cargo clippy --no-default-features --locked --quiet -- -D warnings
 	@$(INSTRUCTIONS) check
 	@cd packaging/prometheus && promtool check config prometheus.yml >/dev/null && promtool test rules alerts-test.yml
-	@cargo build --locked --quiet --example misbehaving_jobs
-	@cargo test --locked --quiet --test prometheus
+	@$(TESTS) --test prometheus
 
 # Nothing that is linked differently: flags of the user would be counted with.
 INSTRUCTIONS := env -u RUSTFLAGS cargo run --profile counting --locked --quiet -p instructions --

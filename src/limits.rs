@@ -381,8 +381,7 @@ pub const POLL_JITTER: f64 = 0.2;
 /// fast others add jobs or the clock jumps. In the worst case a job is moved this much too late.
 pub const DUE_PAUSE_MIN: Duration = Duration::from_millis(10);
 
-/// Longest time between two checks by a leader that is notified of changes: should notification fail in some
-/// unforeseen way, jobs are late by this much (or by the poll interval, if longer), not forever.
+/// Longest time between two checks by a leader that is notified of changes: should that fail, no job is later.
 pub const DUE_LOOK_MAX: Duration = Duration::from_secs(60);
 
 /// Longest time between two renewals of the pollers' lead. The lead lasts for two of them and [`LEAD_SLACK`]: one may

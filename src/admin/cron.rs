@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::format::{Format, write_json};
 use super::table::printable;
-use super::{Database, Error, nodes, span::span};
+use super::{database::Database, error::Error, nodes, span::span};
 use crate::cron::edit::{EditError, Put, entry_of, name_of, pause, put, remove, run_now};
 use crate::cron::{CronEntry, Run, first_tick, tick_text};
 use crate::limits::{CRON_EDITS_MAX, CRON_LIST_PAGE, CRON_TICKS_SHOWN};

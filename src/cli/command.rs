@@ -94,7 +94,7 @@ const FIND_REDIS: &[OptionId] = &[
     OptionId::Environment,
 ];
 
-/// The options of the subcommand that serves metrics.
+/// What the subcommand that serves metrics takes besides `FIND_REDIS`.
 pub(super) const SERVE: &[OptionId] = &[
     OptionId::Web,
     OptionId::WebAuth,
@@ -102,15 +102,6 @@ pub(super) const SERVE: &[OptionId] = &[
     OptionId::Tag,
     OptionId::Verbose,
     OptionId::LogFormat,
-    OptionId::RedisUrl,
-    OptionId::RedisPasswordFile,
-    OptionId::RedisCaFile,
-    OptionId::RedisCertFile,
-    OptionId::RedisKeyFile,
-    OptionId::RedisServerName,
-    OptionId::RedisSentinelPasswordFile,
-    OptionId::ConfigFile,
-    OptionId::Environment,
 ];
 
 /// The whole command line.

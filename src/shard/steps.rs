@@ -99,7 +99,7 @@ fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -
         return Some(shard.tally().other(batch.queue));
     };
     let row = shard.tally().row(batch.queue, entry.number as usize);
-    // Once a batch: for each job it would cost as much as all else that is counted.
+    // Once a batch: for each job it would cost as much as everything else that is counted.
     if batch.unstarted() == 0 {
         row.waited(now.saturating_duration_since(batch.came_at));
     }
