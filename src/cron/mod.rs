@@ -19,7 +19,7 @@
 //!
 //! # Time zones
 //!
-//! A schedule is walked in local time ([`zone`]), and a tick is where the local clock first shows that time:
+//! A schedule is walked in local time (`zone`), and a tick is where the local clock first shows that time:
 //!
 //! - a time that the clock skips runs once, right after the gap: 02:30 on the day on which 02:00 is followed by 03:00 runs
 //!   at 03:00, and so do `*/10 2 * * *` together;

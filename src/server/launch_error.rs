@@ -25,6 +25,7 @@ pub(super) enum LaunchError {
     #[error("shard {shard} was declared dead and its jobs run elsewhere")]
     Fenced { shard: usize },
     /// The server of metrics cannot take over its socket.
+    #[cfg(feature = "web")]
     #[error("the server of metrics cannot be started: {reason}")]
     Web { reason: String },
     /// The factory failed, or made a mistake.
