@@ -64,7 +64,7 @@ deps: linker redis
 # Where it serves metrics and probes.
 RUN_WEB := 127.0.0.1:9394
 run: linker redis
-	@echo "Building to be tried out (a minute or two the first time); cargo build --release builds what is to be used"
+	@echo "Building to be tried out (some minutes the first time); cargo build --release builds what is to be used"
 	@cargo build --profile quick --locked -p jiggler-uring -p first-run --bins
 	@target/quick/first-run & exec target/quick/jiggler-uring --web $(RUN_WEB)
 

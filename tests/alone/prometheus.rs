@@ -22,6 +22,9 @@ use harness::{Redis, Worker, json};
 /// How long jobs run and are scraped, unless `PROMETHEUS_SECONDS` says otherwise.
 const SECONDS: u64 = 120;
 
+/// Entries the dead set keeps: a fast machine buries more.
+const DEAD_MAX: f64 = 10_000.0;
+
 /// Where the shipped files are.
 fn packaged(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/prometheus").join(path)
@@ -129,7 +132,7 @@ fn what_prometheus_stores_is_what_ran_and_its_alerts_fire() {
         (r#"sum(jiggler_job_run_seconds_bucket{le="+Inf"})"#, all),
         ("sum(jiggler_fleet_processed_jobs_total)", all),
         ("sum(jiggler_fleet_failed_jobs_total)", ledger["dead"]),
-        (r#"jiggler_fleet_set_jobs{set="dead"}"#, ledger["dead"]),
+        (r#"jiggler_fleet_set_jobs{set="dead"}"#, ledger["dead"].min(DEAD_MAX)),
         (r#"count(jiggler_phase{phase="running"} == 1)"#, 1.0),
         ("min(up)", 1.0),
     ] {
