@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeLabelSet, NoLabelSet};
 
 use super::families::{self, Family};
 use crate::stats::{LifePhase, Outcome, Row, ShardStats, Times};
@@ -122,7 +122,7 @@ impl Page {
         let about = [("version", *version), ("program", program.as_str()), ("tag", tag.as_str())];
         out.info(&families::BUILD, &about)?;
         out.gauge(&families::START, [(NONE, self.started_at)])?;
-        out.counter_s(&families::CPU, [(NONE, machine.cpu.as_secs_f64())])?;
+        out.counter(&families::CPU, [(NONE, machine.cpu.as_secs_f64())])?;
         let known = |value: Option<u64>| value.map(|value| (NONE, value as f64));
         out.gauge(&families::MEMORY, known(machine.resident_bytes))?;
         out.gauge(&families::FDS, known(machine.open_fds))?;
@@ -196,7 +196,7 @@ impl ProcessPart {
         out.counter(&families::HANDED_BACK, counter(|shard| shard.handed_back))?;
         out.counter(&families::TURNS, counter(|shard| shard.turns))?;
         let turns = self.shards.iter().map(|shard| ([("shard", &*shard.name)], shard.turn_s));
-        out.counter_s(&families::TURN_SECONDS, turns)?;
+        out.counter(&families::TURN_SECONDS, turns)?;
         out.counter(&families::SENT_BYTES, counter(|shard| shard.sent_bytes))?;
         out.counter(&families::OUTAGES, counter(|shard| shard.outages))?;
         out.gauge(&families::OUTAGE, seconds(|shard| shard.outage))?;
@@ -242,27 +242,14 @@ impl Out<'_> {
         Ok(())
     }
 
-    fn counter<L: EncodeLabelSet>(
+    fn counter<L: EncodeLabelSet, V: EncodeCounterValue>(
         &mut self,
         family: &Family,
-        values: impl IntoIterator<Item = (L, u64)>,
+        values: impl IntoIterator<Item = (L, V)>,
     ) -> fmt::Result {
         let mut encoder = self.0.encode_descriptor(family.name, family.help, None, family.metric_type())?;
         for (labels, value) in values {
-            encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
-        }
-        Ok(())
-    }
-
-    /// A counter of seconds.
-    fn counter_s<L: EncodeLabelSet>(
-        &mut self,
-        family: &Family,
-        values: impl IntoIterator<Item = (L, f64)>,
-    ) -> fmt::Result {
-        let mut encoder = self.0.encode_descriptor(family.name, family.help, None, family.metric_type())?;
-        for (labels, value) in values {
-            encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+            encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, V, u64>(&value, None)?;
         }
         Ok(())
     }
