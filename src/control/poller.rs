@@ -286,12 +286,7 @@ impl Poller {
             Err(error) => return Err(error),
         }
         let look = look_of(&self.control, &self.lead);
-        link.call(|scripts, requests| {
-            due::move_due(scripts, look, requests);
-            lead::renew(&scripts.realm().lead, look.lead, requests);
-            due::ignore_own(requests);
-        })
-        .await?;
+        link.call(|scripts, requests| due::ring(scripts, look, requests)).await?;
         if link.pushes()? == 0 {
             self.miss_bell("redis accepts CLIENT TRACKING, but reports no change");
             return Ok(());

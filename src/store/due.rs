@@ -204,8 +204,14 @@ pub fn listen(requests: &mut Requests) {
     requests.command(&[b"CLIENT", b"TRACKING", b"ON"]);
 }
 
-/// Appends the request not to report what this connection changes itself. The reply is `OK`.
-pub fn ignore_own(requests: &mut Requests) {
+/// Appends a look and a change to what it reads, the lead, which is thereby renewed: one that listens hears it, and from then
+/// on not what this connection changes itself. Safe to repeat, as when the script has to be loaded first. Four replies.
+pub fn ring(scripts: &Scripts, look: DueLook<'_>, requests: &mut Requests) {
+    let lasts = look.lead;
+    // Without it a repetition would not hear its own change.
+    requests.command(&[b"CLIENT", b"TRACKING", b"ON"]);
+    move_due(scripts, look, requests);
+    lead::renew(&scripts.realm().lead, lasts, requests);
     requests.command(&[b"CLIENT", b"TRACKING", b"ON", b"NOLOOP"]);
 }
 

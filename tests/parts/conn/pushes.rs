@@ -1,7 +1,12 @@
 //! What Redis sends a connection unasked: RESP3 pushes, and what we assume about key tracking.
 
-use jiggler_uring::internal::net::Connection;
-use jiggler_uring::internal::net::Error;
+use std::time::Duration;
+
+use jiggler_uring::internal::net::{Connection, Error};
+use jiggler_uring::internal::resp::Requests;
+use jiggler_uring::internal::store::due::{self, DueLook};
+use jiggler_uring::internal::store::scripts::{self, Scripts};
+use jiggler_uring::internal::wire::keys::JIGGLER;
 
 use super::peer::peer;
 use super::{call, on_executor, open};
@@ -108,6 +113,36 @@ fn redis_notifies_once_of_a_change_to_any_key_passed_to_a_script() {
         call(&mut conn, &[b"EVAL", write, b"2", b"unread", b"read", b"4"]).await.as_integer().unwrap();
         call(&mut other, &[b"FLUSHALL"]).await.as_ok().unwrap();
         call(&mut conn, &[b"ECHO", b"then"]).await;
+        assert_eq!(conn.pushes().unwrap(), 1);
+    });
+}
+
+/// The whole call is repeated when Redis has forgotten the script, though the rest of it has already run.
+#[test]
+fn a_bell_rings_although_the_script_had_to_be_loaded_in_between() {
+    let redis = OwnRedis::start();
+    let url = redis.url();
+    on_executor(move || async move {
+        let mut conn = open(&url).await.unwrap();
+        let realm = JIGGLER.shared_realm();
+        let mut requests = Requests::new();
+        scripts::load(&realm, &mut requests);
+        let scripts = Scripts::read(realm.clone(), &conn.call(&requests).await.unwrap()).unwrap();
+        conn.speak_resp3();
+        requests.clear();
+        due::listen(&mut requests);
+        conn.call(&requests).await.unwrap();
+        call(&mut conn, &[b"SCRIPT", b"FLUSH"]).await.as_ok().unwrap();
+
+        let mut ring = Requests::new();
+        let look = DueLook { uuid: "me", lead: Duration::from_secs(20), may_lead: true, told: None };
+        due::ring(&scripts, look, &mut ring);
+        assert!(scripts::forgotten(&conn.call(&ring).await.unwrap()));
+        assert_eq!(conn.pushes().unwrap(), 0);
+        requests.clear();
+        scripts::load(&realm, &mut requests);
+        conn.call(&requests).await.unwrap();
+        conn.call(&ring).await.unwrap();
         assert_eq!(conn.pushes().unwrap(), 1);
     });
 }
