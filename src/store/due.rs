@@ -204,8 +204,8 @@ pub fn listen(requests: &mut Requests) {
     requests.command(&[b"CLIENT", b"TRACKING", b"ON"]);
 }
 
-/// Appends a look and a change to what it reads, the lead, which is thereby renewed: one that listens hears it, and from then
-/// on not what this connection changes itself. Safe to repeat, as when the script has to be loaded first. Four replies.
+/// Appends a look and a change to what it reads, the lead, which is thereby renewed: one that listens hears it, and from
+/// then on not what this connection changes itself. Safe to repeat, as when the script has to be loaded first. Four replies.
 pub fn ring(scripts: &Scripts, look: DueLook<'_>, requests: &mut Requests) {
     let lasts = look.lead;
     // Without it a repetition would not hear its own change.
