@@ -157,6 +157,16 @@ async fn reconcile_all(
             }
             open = left;
         }
+        let unheld = chunk.iter().filter(|(_, list, _)| !held.contains(list));
+        let acked: usize = unheld.map(|(_, _, known)| known.settled.len()).sum();
+        if acked > 0 {
+            // The next turn counts them: what ends the process before it leaves them done and uncounted.
+            tracing::debug!(
+                shard = shard.options().shard,
+                acked,
+                "told redis apart from a turn what has ended"
+            );
+        }
     }
     Ok(held)
 }

@@ -133,6 +133,12 @@ impl Life {
         !self.worker.lines("the heartbeat could not be removed").is_empty()
     }
 
+    /// How many ended jobs it acked apart from a turn, which alone counts.
+    pub(crate) fn acked_apart(&self) -> u64 {
+        let lines = self.worker.lines("told redis apart from a turn what has ended");
+        lines.iter().filter_map(|line| field(line, "acked")?.parse::<u64>().ok()).sum()
+    }
+
     /// Each run of a job that leaves a trace.
     pub(crate) fn runs(&self) -> Vec<Run> {
         let lines = self.worker.lines("job failed");
