@@ -63,9 +63,10 @@ deps: linker redis
 .PHONY: run
 # Where it serves metrics and probes.
 RUN_WEB := 127.0.0.1:9394
+# Without TLS, whose crates take a fifth of the time; a Redis anywhere else is for a build that is to be used.
 run: linker redis
 	@echo "Building to be tried out (some minutes the first time); cargo build --release builds what is to be used"
-	@cargo build --profile quick --locked -p jiggler-uring -p first-run --bins
+	@cargo build --profile quick --locked --no-default-features --features web -p jiggler-uring -p first-run --bins
 	@target/quick/first-run & exec target/quick/jiggler-uring --web $(RUN_WEB)
 
 .PHONY: test
@@ -73,17 +74,21 @@ test: deps
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	@cargo fmt --all -- --check
-	@cargo clippy --workspace --all-targets --all-features --locked --quiet -- -D warnings
-	@RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --lib --locked --quiet
 	@$(TESTS) --no-run
-# Tests of the whole program mostly wait for processes: more of them run at once than there are cores, beside those that
-# compute. What they say is shown when they have ended.
+# Tests of the whole program mostly wait for processes: they run beside all that computes. What they say is shown when they
+# have ended. The lints come after the build of the tests, because they need none of it.
 	@log=$$(mktemp); RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} $(TESTS) --test engine >"$$log" 2>&1 & engine=$$!; \
 	trap 'kill $$engine; rm -f "$$log"; exit 130' INT TERM; failed=0; \
+	$(LINTS) || failed=1; \
+	$(DOCS) || failed=1; \
 	$(TESTS) --lib --bins --test parts --test signal --test tidy || failed=1; \
 	$(TESTS) --doc || failed=1; \
 	wait $$engine || failed=1; cat "$$log"; rm -f "$$log"; exit $$failed
 
+# Behind the tests that run beside them, some of which wait with a limit.
+LINTS := nice cargo clippy --workspace --all-targets --all-features --locked --quiet -- -D warnings
+# With an example, dependencies have the features that the lints have checked them with, and are not checked once more.
+DOCS := RUSTDOCFLAGS='-D warnings' nice cargo doc --workspace --no-deps --all-features --lib --example periodic --locked --quiet
 TESTS := cargo test --workspace --all-features --locked --quiet --no-fail-fast
 
 # Debian's package has both programs.
