@@ -6,8 +6,8 @@
 //! At least once: every job that was surely pushed has one effect, never two: a process whose jobs were given to others can
 //! no longer change anything. A job runs again only if the process that ran it first was killed, was believed dead, or could
 //! not tell Redis before its end; and none is believed dead that could reach Redis all the time. The counters count each
-//! failure exactly, and each success, unless a run was repeated; or acked over a new connection by a process that ended before
-//! its next turn, which would have counted it.
+//! failure exactly, and each success, unless a run was repeated, or acked over a new connection by a process that ended
+//! before its next turn, which would have counted it.
 //!
 //! A job that kills its process does so four times at most and is buried as poison, and nothing else is.
 //!
