@@ -65,7 +65,8 @@ fn settle(criterion: &mut Criterion) {
                 let settled = dispatch.settle(started, result);
                 requests.clear();
                 let (number, now) = (18, 1_795_299_919.0);
-                let turn = Turn { number, after: 0, wanted: JOBS, order: &[0], settled: &settled, now };
+                let turn =
+                    Turn { number, after: 0, wanted: JOBS, order: &[0], limits: &[], settled: &settled, now };
                 context.write(&scripts, &turn, &mut requests);
                 black_box(requests.as_bytes().len())
             };

@@ -79,6 +79,7 @@ fn encode(criterion: &mut Criterion) {
                     after: 0,
                     wanted: BATCH_JOBS_MAX,
                     order: &[0],
+                    limits: &[],
                     settled: black_box(&settled),
                     now: 1_795_299_919.0,
                 };

@@ -16,6 +16,7 @@ use crate::job::DeadJob;
 use crate::limits::{MESH_CONNECT_PAUSE, MESH_MESSAGES_MAX};
 use crate::shutdown::Phase;
 use crate::wire::figures::RunningJob;
+use crate::wire::paused::PausedNow;
 
 #[cfg_attr(not(feature = "web"), allow(dead_code, reason = "nobody asks"))]
 mod counts;
@@ -39,6 +40,8 @@ pub(crate) enum ToShard {
     /// The job with this jid is to end, if it runs here. At most
     /// [`CANCELS_UNHEARD_MAX`](crate::limits::CANCELS_UNHEARD_MAX) of these wait, so that phases always find room.
     Cancel(Arc<str>),
+    /// This is paused from now on, and nothing else.
+    Paused(Arc<PausedNow>),
     /// Which jobs run? Answered by [`ToControl::Running`]; one question at a time, so that phases always find room.
     NameJobs,
     /// From now on the dead set is kept within these bounds.

@@ -116,6 +116,7 @@ impl Commands {
             after: 0,
             wanted: usize::try_from(jobs).unwrap_or(usize::MAX),
             order: &[ONLY_QUEUE],
+            limits: &[],
             settled: &settled,
             now: self.started_at,
         };

@@ -219,6 +219,29 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// What is to run again is not paused.
+    #[error("{what} is not paused; `pause --list` shows what is")]
+    NotPaused {
+        /// What it is.
+        what: String,
+    },
+    /// A pause would be over at once.
+    #[error("{what} is not paused: --until was {ago}")]
+    PauseOver {
+        /// What was to be paused.
+        what: String,
+        /// How long ago.
+        ago: String,
+    },
+    /// Too much is paused.
+    #[error("{what} is not paused: {max} queues and classes are, which is the most; resume some", max = crate::limits::PAUSES_MAX)]
+    PausesFull {
+        /// What was to be paused.
+        what: String,
+    },
+    /// Others change what is paused all the time.
+    #[error("others change what is paused all the time; try again")]
+    PauseBusy,
     /// Redis could not be reached.
     #[error(transparent)]
     Connect(#[from] net::Error),
@@ -241,7 +264,10 @@ impl Error {
             Self::Enqueue { cause, .. } => {
                 matches!(cause, client::Error::Job(_) | client::Error::Url(_) | client::Error::BadTime { .. })
             }
-            Self::BulkOpen { .. } | Self::NobodyToAsk { .. } | Self::ManyProcesses { .. } => true,
+            Self::BulkOpen { .. }
+            | Self::NobodyToAsk { .. }
+            | Self::ManyProcesses { .. }
+            | Self::PauseOver { .. } => true,
             Self::BulkLine { pushed, .. } => *pushed == 0,
             Self::BulkRead { .. }
             | Self::BulkPush { .. }
@@ -262,6 +288,9 @@ impl Error {
             | Self::Cron { .. }
             | Self::CronBusy { .. }
             | Self::CronHeld { .. }
+            | Self::NotPaused { .. }
+            | Self::PausesFull { .. }
+            | Self::PauseBusy
             | Self::NobodyListens { .. }
             | Self::Connect(_)
             | Self::Survey(_)

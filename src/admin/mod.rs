@@ -20,6 +20,7 @@ pub(crate) mod top;
 pub(crate) mod act;
 pub(crate) mod cancel;
 pub(crate) mod cron;
+pub(crate) mod pause;
 pub(crate) mod prune;
 pub(crate) mod steer;
 

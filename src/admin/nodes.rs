@@ -1,6 +1,6 @@
 //! Visits every server there is: the one of a url, or in a Redis Cluster each primary, one after the other.
 
-use super::{database::Database, error::Error};
+use super::{database::Database, error::Error, pause};
 use crate::{
     limits::CLUSTER_PRIMARIES_MAX,
     net::{
@@ -47,7 +47,14 @@ pub(super) fn survey(db: &Database, scope: Scope) -> Result<Summary, Error> {
     let mut whole = Summary::default();
     for node in each(&db.url, &BlockingOptions::default())? {
         let mut conn = BlockingConnection::connect(&node)?;
-        whole.add(read(&mut conn, Survey::once(scope, db.keys))?);
+        let found = read(&mut conn, Survey::once(scope, db.keys))?;
+        if !db.keys.is_cluster() {
+            return Ok(found);
+        }
+        whole.add(found);
+    }
+    if scope == Scope::Everything {
+        whole.paused = pause::paused_now(db)?;
     }
     Ok(whole)
 }

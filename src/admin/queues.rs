@@ -1,6 +1,7 @@
 //! `jiggler-uring queues [--json]`: the queues, how many jobs wait in each, and how many processes serve it.
 //!
-//! As JSON one object is written: `queues`, a list of `name`, `jobs`, `processes`. A name is written as commands take it
+//! As JSON one object is written: `queues`, a list of `name`, `jobs`, `processes`, and for one that is paused `paused` (`at`,
+//! `by`, `why`, `until`); and `paused_classes`, if there are any. A name is written as commands take it
 //! ([`ListName`]); in JSON one that is UTF-8 stays as it is.
 
 use std::io::Write;
@@ -10,6 +11,7 @@ use super::{
     error::Error,
     format::{Format, write_json},
     nodes,
+    pause::{told, write_classes},
     table::{self, Align},
 };
 use crate::{
@@ -31,9 +33,18 @@ pub(crate) fn queues(db: &Database, format: Format, out: &mut dyn Write) -> Resu
     } else if queues.is_empty() {
         writeln!(out, "no jobs wait in any queue, and no process serves one")?;
     } else {
-        let columns = [("queue", Align::Left), ("jobs", Align::Right), ("served by", Align::Right)];
-        let rows: Vec<Vec<String>> = queues.iter().map(row).collect();
+        let mut columns = vec![("queue", Align::Left), ("jobs", Align::Right), ("served by", Align::Right)];
+        let mut rows: Vec<Vec<String>> = queues.iter().map(row).collect();
+        if queues.iter().any(|queue| queue.paused.is_some()) {
+            columns.push(("paused", Align::Left));
+            for (row, queue) in rows.iter_mut().zip(queues) {
+                row.push(queue.paused.map_or_else(String::new, |pause| told(pause, summary.at)));
+            }
+        }
         table::write(out, &columns, &rows)?;
+    }
+    if format == Format::Text {
+        write_classes(&summary.paused, summary.at, out)?;
     }
     Ok(())
 }

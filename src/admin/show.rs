@@ -6,7 +6,8 @@
 //! of each. If it is nowhere, the processes are told that they are watched, and heard once more after [`SHOW_WAIT`].
 //!
 //! As JSON one object is written: `jid`, `place` (null if it is in none), `found` (as one of `jobs` in `jobs --json`),
-//! `progress`, `running` (a list of process, host, pid, shard, name, since).
+//! `progress`, `running` (a list of process, host, pid, shard, name, since), and if its queue or its class is paused
+//! `queue_paused`, `class_paused` (at, by, why, until).
 
 use std::io::Write;
 
@@ -16,7 +17,9 @@ use super::{
     database::Database,
     error::Error,
     format::Format,
-    nodes, progress,
+    nodes,
+    pause::{paused_now, told},
+    progress,
     session::Session,
     span::{date, span},
     table::printable,
@@ -43,7 +46,10 @@ use crate::{
         filter::Filter,
         member::{Member, Members},
     },
-    wire::ListName,
+    wire::{
+        ListName,
+        paused::{Pause, Paused},
+    },
 };
 
 /// Which job, and where to look for it.
@@ -74,6 +80,7 @@ struct Shown {
     found: Option<(Place, Entry)>,
     progress: Option<Progress>,
     running: Vec<Running>,
+    paused: Paused,
     now: f64,
 }
 
@@ -89,7 +96,14 @@ pub(crate) fn show(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn
     let found = find(db, wanted, &fleet, &mut searched)?;
     let progress = progress::reported(db, &wanted.jid)?.map(|(progress, _)| progress);
     let running_now = running(&fleet, &wanted.jid);
-    let mut shown = Shown { schema: db.schema, found, progress, running: running_now, now: fleet.at };
+    let mut shown = Shown {
+        schema: db.schema,
+        found,
+        progress,
+        running: running_now,
+        paused: Paused::default(),
+        now: fleet.at,
+    };
     if shown.found.is_none() && shown.running.is_empty() && tell_processes(db, &fleet)? {
         std::thread::sleep(SHOW_WAIT);
         let fleet = nodes::survey(db, Scope::Processes)?;
@@ -102,6 +116,7 @@ pub(crate) fn show(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn
         let searched = searched.join(", ") + &more;
         return Err(Error::NotShown { jid: printable(&wanted.jid), searched });
     }
+    shown.paused = paused_now(db)?;
     match format {
         Format::Text => text(&wanted.jid, &shown, out),
         Format::Json => json(&wanted.jid, &shown, out),
@@ -221,7 +236,11 @@ fn json(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
         }
         None => write!(out, "null")?,
     }
-    writeln!(out, ",\"progress\":{},\"running\":{}}}", json_of(&shown.progress)?, json_of(&shown.running)?)?;
+    write!(out, ",\"progress\":{},\"running\":{}", json_of(&shown.progress)?, json_of(&shown.running)?)?;
+    for (label, pause) in pauses(shown).into_iter().flatten() {
+        write!(out, ",{}:{}", json_of(&label.replace(' ', "_"))?, json_of(pause)?)?;
+    }
+    writeln!(out, "}}")?;
     Ok(())
 }
 
@@ -239,6 +258,9 @@ fn text(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
     if let Some(progress) = &shown.progress {
         line(out, "progress", &progress::text(progress, shown.now))?;
     }
+    for (label, pause) in pauses(shown).into_iter().flatten() {
+        line(out, label, &told(pause, shown.now))?;
+    }
     for run in &shown.running {
         let Running { process, host, pid, shard, name, since } = run;
         let shard = shard.map_or_else(String::new, |shard| format!(" shard {shard}"));
@@ -246,6 +268,15 @@ fn text(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
         line(out, "runs", &format!("{name} in process {process}{shard} (pid {pid} on {host}){long}"))?;
     }
     Ok(())
+}
+
+/// How the queue and the class of the job are paused.
+fn pauses(shown: &Shown) -> [Option<(&'static str, &Pause)>; 2] {
+    let Some((place, entry)) = &shown.found else { return [None, None] };
+    let job = JobEntry::new(place, entry, &mut Parser::new(shown.schema));
+    let queue = shown.paused.queues.get(&job.queue()).map(|pause| ("queue paused", pause));
+    let class = job.name().and_then(|name| shown.paused.classes.get(&name));
+    [queue, class.map(|pause| ("class paused", pause))]
 }
 
 /// Members that have a line of their own, in another order than in the payload.

@@ -7,6 +7,7 @@ use super::{
     error::Error,
     format::{Format, write_json},
     nodes,
+    pause::{told, write_classes},
     table::{self, Align, printable},
 };
 use crate::{
@@ -57,6 +58,10 @@ pub(crate) fn write_text(summary: &Summary, now: f64, out: &mut dyn Write) -> Re
             .collect();
         table::write(out, &[("queue", Align::Left), ("jobs", Align::Right)], &rows)?;
     }
+    for (name, pause) in &summary.paused.queues {
+        writeln!(out, "queue {} is paused {}", ListName::shown(name), told(pause, now))?;
+    }
+    write_classes(&summary.paused, now, out)?;
     writeln!(out)?;
     if summary.processes.is_empty() {
         writeln!(out, "no process is running")?;

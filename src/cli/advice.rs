@@ -13,10 +13,10 @@ use clap::{
 const FINAL: [&str; 3] = ["prune", "delete", "kill"];
 
 /// Words that other job engines have for it.
-const PAUSES: [&str; 6] = ["pause", "unpause", "resume", "suspend", "unquiet", "hold"];
+const PAUSES: [&str; 4] = ["unpause", "suspend", "unquiet", "hold"];
 
-const NO_PAUSE: &str = "there is no command that pauses a queue; `quiet PROCESS` or `quiet --all` has processes take \
-                        no more jobs until they are restarted, and jobs wait in Redis meanwhile";
+const PAUSE: &str = "`pause queue NAME` and `resume queue NAME` stop and start a queue in the whole fleet; `quiet PROCESS` has a \
+                     process take no more jobs until it is restarted";
 
 /// The error with advice that fits these arguments.
 pub(super) fn advised(mut error: Error, args: &[OsString]) -> Error {
@@ -33,7 +33,7 @@ pub(super) fn advised(mut error: Error, args: &[OsString]) -> Error {
             error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(close));
         }
     }
-    let advice = if PAUSES.contains(&word.as_str()) { Some(NO_PAUSE.to_owned()) } else { split(&word, args) };
+    let advice = if PAUSES.contains(&word.as_str()) { Some(PAUSE.to_owned()) } else { split(&word, args) };
     if let Some(advice) = advice {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(advice)]));
     }
@@ -82,8 +82,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_undone_is_suggested_only_for_a_slip_of_the_keys() {
-        let text = said(&["pause", "payments"]);
-        assert!(text.contains("no command that pauses") && text.contains("quiet"), "{text}");
+        let text = said(&["suspend", "payments"]);
+        assert!(text.contains("`pause queue NAME`") && text.contains("quiet"), "{text}");
         for name in FINAL {
             assert!(!text.contains(&format!("'{name}'")), "{text}");
         }

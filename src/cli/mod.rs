@@ -21,8 +21,8 @@ use clap::ArgMatches;
 pub(crate) use command::VERSION;
 pub use exit::{Failure, run};
 pub use orders::{
-    ActOrder, BulkOrder, CancelOrder, CronOrder, EnqueueOrder, JobsOrder, ProgressOrder, PruneOrder,
-    QueuesOrder, ShowOrder, SummaryOrder,
+    ActOrder, BulkOrder, CancelOrder, CronOrder, EnqueueOrder, JobsOrder, PauseOrder, ProgressOrder,
+    PruneOrder, QueuesOrder, ShowOrder, SummaryOrder,
 };
 pub use program::Program;
 
@@ -53,6 +53,8 @@ pub enum Invocation {
     Act(ActOrder),
     /// Delete whole queues, sets or counters and exit.
     Prune(PruneOrder),
+    /// Pause or resume a queue or a class of jobs, or show what is paused, and exit.
+    Pause(PauseOrder),
     /// Show or change the periodic jobs and exit.
     Cron(CronOrder),
     /// Show or steer processes, or report on the program itself, and exit.

@@ -1,5 +1,6 @@
 //! Listens for what others want of this process: which running jobs to cancel, which it passes to the shards, what
-//! operators ask for ([`super::steering`]), and that someone watches it.
+//! operators ask for ([`super::steering`]), that someone watches it, and that what is paused has changed
+//! ([`super::paused`]).
 //!
 //! Each process has one such connection, which listens and never asks: there is no traffic while nobody wants anything.
 //! Messages sent while it is down are lost; the sender learns how many processes listened.
@@ -21,6 +22,7 @@ use crate::mesh::ToShard;
 use crate::net::{Backoff, ConnOptions, Connection, Error};
 use crate::resp::{self, Reply, ReplyLimits, Requests};
 use crate::store::cancel;
+use crate::store::paused;
 use crate::store::steer::{self, SteerRequest};
 use crate::wire::client_name;
 
@@ -55,12 +57,22 @@ async fn listen(control: &Control, backoff: &mut Backoff, told: &mut [u64]) -> E
         Err(error) => return error,
     };
     backoff.reset();
+    // What was said while nobody listened is lost.
+    control.pauses_rang().raise();
     let ControlOptions { url, keys, uuid, .. } = &control.options;
     loop {
         let message = match conn.message(CANCEL_SILENCE_MAX).await {
             Ok(message) => message,
             Err(error) => return error,
         };
+        match paused::is_bell(&message, *keys, url.database()) {
+            Ok(false) => {}
+            Ok(true) => {
+                control.pauses_rang().raise();
+                continue;
+            }
+            Err(error) => return error.into(),
+        }
         match steer::message(&message, *keys, url.database(), uuid) {
             Ok(None) => {}
             Ok(Some(text)) => {
@@ -91,13 +103,14 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
     let mut requests = Requests::new();
     cancel::subscribe(*keys, url.database(), &mut requests);
     steer::subscribe(*keys, url.database(), uuid, &mut requests);
+    paused::subscribe(*keys, url.database(), &mut requests);
     let mut confirmed = conn.call(&requests).await?.into_iter().map(Reply::into_result);
     confirmed.next().transpose()?;
-    match confirmed.next().transpose() {
+    match confirmed.collect::<Result<Vec<_>, _>>() {
         Ok(_) => Ok(conn),
         // The user's rights were granted before this channel existed.
         Err(resp::Error::Redis(error)) => {
-            tracing::warn!(%error, "this process cannot receive `quiet` and `stop`: redis refused it; signals still work");
+            tracing::warn!(%error, "this process cannot receive `quiet`, `stop`, `pause` and `resume`: redis refused it; signals still work");
             Ok(conn)
         }
         Err(error) => Err(error.into()),

@@ -4,6 +4,7 @@
 //! ```text
 //! signals ────► steering ──► phase ──► every shard        every shard ──► Ended ──► farewell, exit
 //! channels ───► listener ──► steering, and every shard (cancellations)
+//!                        └──► paused ──► every shard
 //!               upkeep: lease every 5 s, heartbeat and figures every stats_interval
 //!                 └──► reaper: jobs of processes whose lease has ended ──► poison
 //!               poller: due jobs of the retry and scheduled sets  ┐ one process of the fleet
@@ -41,6 +42,7 @@ mod steering;
 mod upkeep;
 // What it does for running jobs.
 mod listener;
+mod paused;
 mod stalls;
 // What a process does for its fleet.
 mod declare;

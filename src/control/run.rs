@@ -8,7 +8,9 @@ use super::options::{ControlOptions, RunOutcome};
 use super::settings::Reload;
 use super::shards::Shards;
 use super::state::Control;
-use super::{declare, health, listener, notify, poller, reaper, ruby_lists, stalls, steering, upkeep};
+use super::{
+    declare, health, listener, notify, paused, poller, reaper, ruby_lists, stalls, steering, upkeep,
+};
 use crate::limits::FAREWELL_LIMIT;
 use crate::mesh::{ControlEnd, Ending};
 use crate::timeout::within;
@@ -29,8 +31,9 @@ pub(crate) async fn run(
     // The lease is there before the shards take jobs: what they hold must be found if this process dies. Without Redis this
     // continues until a stop is asked for; the shards then end before they start.
     let upkeeps = upkeep::begin(&control).await;
+    let pauses = paused::begin(&control).await;
     control.tell_all().await;
-    let actors = Actors::spawn(&control, steering, notify, upkeeps);
+    let actors = Actors::spawn(&control, steering, notify, upkeeps, pauses);
     let endings = all_ended(&control).await;
     actors.end(&control, &endings).await;
     let outcome = RunOutcome {
@@ -70,6 +73,7 @@ struct Actors {
     /// One for each realm.
     reapers: Vec<Actor>,
     listener: Actor,
+    pauses: Actor,
     stalls: Actor,
     ruby_lists: Actor,
     /// One for each realm.
@@ -80,7 +84,13 @@ struct Actors {
 }
 
 impl Actors {
-    fn spawn(control: &Rc<Control>, steering: Actor, notify: Actor, upkeeps: Vec<upkeep::Upkeep>) -> Self {
+    fn spawn(
+        control: &Rc<Control>,
+        steering: Actor,
+        notify: Actor,
+        upkeeps: Vec<upkeep::Upkeep>,
+        pauses: paused::Pauses,
+    ) -> Self {
         let duties = || 0..control.duties.len();
         Self {
             steering,
@@ -88,6 +98,7 @@ impl Actors {
             upkeeps: upkeeps.into_iter().map(upkeep::spawn).collect(),
             reapers: duties().map(|duty| reaper::spawn(control, duty)).collect(),
             listener: listener::spawn(control),
+            pauses: paused::spawn(pauses),
             stalls: stalls::spawn(control),
             ruby_lists: ruby_lists::spawn(control),
             pollers: duties().map(|duty| poller::spawn(control, duty)).collect(),
@@ -111,6 +122,7 @@ impl Actors {
         }
         self.ruby_lists.stop().await;
         self.listener.stop().await;
+        self.pauses.stop().await;
         self.stalls.stop().await;
         // Not before the shards: their jobs are ours while the lease exists. The farewell removes the heartbeat, and the
         // lease if nothing is left in flight.

@@ -42,6 +42,8 @@ pub(super) struct Control {
     /// Connections of control that were closed while idle.
     idle_closes: Cell<u64>,
     skew: Skew,
+    /// Wakes the task that reads what is paused.
+    pauses_rang: Event,
     /// Until when someone watches it, as far as is known.
     watched_until: Cell<Option<Instant>>,
     /// Ends the connection that hears cancellations.
@@ -64,6 +66,7 @@ impl Control {
             heartbeat_is_lost: Cell::new(None),
             idle_closes: Cell::new(0),
             skew: Skew::default(),
+            pauses_rang: Event::default(),
             watched_until: Cell::new(None),
             listening: RefCell::default(),
             changed: Event::default(),
@@ -146,6 +149,11 @@ impl Control {
     pub(super) fn note_end(&self, clean: bool) {
         self.ended.set(Some(clean));
         self.wake_upkeep();
+    }
+
+    /// Raised when what is paused may have changed.
+    pub(super) fn pauses_rang(&self) -> &Event {
+        &self.pauses_rang
     }
 
     /// Whether the shards have ended, and all of them clean.

@@ -113,3 +113,27 @@ pub const RETRIED_QUEUES_MAX: usize = 100;
 
 /// Queues that a report names: the others are counted.
 pub const RETRIED_QUEUES_NAMED_MAX: usize = 10;
+/// Queues and classes that may be paused at a time: all of it is one text, which every process reads at each change.
+pub const PAUSES_MAX: usize = 500;
+
+/// Bytes of why something is paused, and of who paused it: room for a sentence.
+pub const PAUSE_TEXT_BYTES_MAX: usize = 300;
+
+/// Bytes of that text which are read: more than [`PAUSES_MAX`] of the longest names and reasons take.
+pub const PAUSED_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// How long a start waits to learn what is paused. A process that cannot learn it runs all its queues, rather than none.
+pub const PAUSED_PATIENCE: Duration = Duration::from_secs(10);
+
+/// For how long a job of a paused class waits at a time before it is looked at again: so long it may wait once the class is
+/// resumed. A shard lets no more than [`LEFT_JOBS_PER_SECOND`](super::LEFT_JOBS_PER_SECOND) of them come back in a second.
+pub const PAUSED_CLASS_PAUSE: Duration = Duration::from_secs(5);
+
+/// Attempts to change what is paused while others change it too.
+pub const PAUSE_EDITS_MAX: usize = 20;
+
+/// The longest time for which control relies on its timer for the end of a pause: clocks may step.
+pub const PAUSE_END_LOOK: Duration = Duration::from_secs(60);
+
+// Even if each name were escaped byte by byte in JSON, and the largest allowed.
+const _: () = assert!(PAUSES_MAX * (2 * 6 * PAUSE_TEXT_BYTES_MAX) < PAUSED_BYTES_MAX);

@@ -62,6 +62,10 @@ pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Fa
             let db = redis(order.redis_url)?;
             admin::cron::cron(&db, &order.action, out).map_err(failure_of(&db, Role::Operator))
         }
+        Invocation::Pause(order) => {
+            let db = redis(order.redis_url)?;
+            admin::pause::pause(&db, &order.action, out).map_err(failure_of(&db, Role::Operator))
+        }
         Invocation::Process(order) => process_orders::carry_out(order, out),
         Invocation::Prune(order) => {
             order.confirmation.check("prune").map_err(failure)?;

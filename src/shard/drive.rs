@@ -14,7 +14,7 @@ use super::steps::{accept_batch, report, run_ready};
 use super::sync::sync_wait_list;
 use super::turns::{SentTurn, Turns};
 use super::unblock::{everyone, unblock};
-use super::{hand_back, oversize, second_try, stop};
+use super::{hand_back, oversize, pausing, second_try, stop};
 use crate::limits::{ACK_DELAY, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD};
 use crate::net::Error;
 use crate::resp::{Reply, Requests};
@@ -59,6 +59,7 @@ impl<'a> Driver<'a> {
                 }
                 second_try::try_again(shard, &mut self.link).await?;
                 self.sweep().await?;
+                pausing::heed(shard, &mut self.link).await?;
             }
             // With a backlog the next batches are asked for before this one runs, so that Redis works meanwhile. Without
             // one, a job that came alone runs first, and its ack travels with the fetch.
@@ -71,6 +72,7 @@ impl<'a> Driver<'a> {
             let depth = if backlog { TURNS_IN_FLIGHT_MAX } else { 1 };
             if self.turns.len() < depth
                 && !shard.waiters().are_unswept()
+                && !shard.paused().is_news()
                 && let Some(wanted) = shard.appetite().plan(&self.situation(now))
             {
                 self.send(wanted).await?;
@@ -98,7 +100,7 @@ impl<'a> Driver<'a> {
         let (shard, appetite) = (self.shard, self.shard.appetite());
         Situation {
             fetches: shard.phases().now().fetches(),
-            waits: appetite.is_idle() || shard.held().is_full(),
+            waits: appetite.is_idle() || shard.held().is_full() || !shard.rota().serves_any(),
             is_outranked: shard.slots().is_outranked(),
             is_under_way: !self.turns.is_empty(),
             must_turn: appetite.must_turn(),
@@ -114,12 +116,13 @@ impl<'a> Driver<'a> {
         let (number, after) = (shard.numbers().fresh(), self.turns.newest());
         let report = report(shard);
         let mut order = self.turns.spare_order();
-        order.extend(shard.rota().next_order());
+        shard.rota().write_order(wanted, &mut order);
         let turn = Turn {
             number,
             after,
             wanted,
-            order: &order,
+            order: &order.queues,
+            limits: &order.limits,
             settled: report.settlement(),
             now: shard.clock().now(),
         };
@@ -173,7 +176,7 @@ impl<'a> Driver<'a> {
     /// A turn has done its work: its report has arrived, and what it brought is at hand.
     fn accept(&mut self, replies: &[Reply], sent: SentTurn) -> Result<(), LinkError> {
         let shard = self.shard;
-        let turn = TurnReply::read(replies, &sent.order)?;
+        let turn = TurnReply::read(replies, &sent.order.queues)?;
         if turn.understated {
             shard.turn_context().looks_at_each.set(true);
         }

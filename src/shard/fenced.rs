@@ -53,7 +53,8 @@ async fn report(shard: &Shard, last: &Report) -> Result<(), LinkError> {
     link.stopper().hurry(STOP_PATIENCE);
     link.call(|scripts, requests| {
         let settled = last.settlement();
-        let turn = Turn { number: 1, after: 0, wanted: 0, order: &order, settled, now: shard.clock().now() };
+        let now = shard.clock().now();
+        let turn = Turn { number: 1, after: 0, wanted: 0, order: &order, limits: &[], settled, now };
         context.write(scripts, &turn, requests);
         flight::leave(scripts, 2, &context.queues, false, requests);
     })

@@ -67,10 +67,13 @@ impl Hand {
         self.ready.borrow().front().map(|batch| batch.came_at)
     }
 
-    /// Takes away the batches with unstarted jobs, oldest first: they are to go back.
-    pub(super) fn take_unstarted(&self) -> Vec<Rc<Batch>> {
-        self.unstarted.set(0);
-        self.ready.borrow_mut().drain(..).collect()
+    /// Takes away the batches with unstarted jobs that `meant` picks, oldest first: they are to go back.
+    pub(super) fn take_unstarted(&self, meant: impl Fn(&Batch) -> bool) -> Vec<Rc<Batch>> {
+        let mut ready = self.ready.borrow_mut();
+        let (taken, kept): (Vec<_>, Vec<_>) = ready.drain(..).partition(|batch| meant(batch));
+        *ready = kept.into();
+        self.unstarted.set(ready.iter().map(|batch| batch.unstarted()).sum());
+        taken
     }
 
     /// Adds a live batch.

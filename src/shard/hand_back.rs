@@ -26,7 +26,16 @@ pub(super) async fn given_up(shard: &Shard, link: &mut Link) -> Result<(), LinkE
 
 /// Hands back every job that was fetched but not started.
 pub(super) async fn unstarted(shard: &Shard, link: &mut Link) -> Result<(), LinkError> {
-    let ready = shard.hand().take_unstarted();
+    unstarted_of(shard, link, |_| true).await
+}
+
+/// The same for those of the batches that `meant` picks. Their waiters must not be blocking.
+pub(super) async fn unstarted_of(
+    shard: &Shard,
+    link: &mut Link,
+    meant: impl Fn(&Batch) -> bool,
+) -> Result<(), LinkError> {
+    let ready = shard.hand().take_unstarted(meant);
     shard.publish();
     if ready.is_empty() {
         return Ok(());

@@ -46,8 +46,13 @@ where
             here::is_shard(&options.stats);
             let lanes = lanes(options, handlers);
             let telling = counts.map(|counts| glommio::spawn_local(tell_counts(counts, Rc::clone(&lanes))));
-            if let Some(ToShard::Phase(phase)) = commands.recv().await {
-                lanes.iter().for_each(|lane| lane.enter(phase));
+            // What is paused comes before the phase that starts the work.
+            while let Some(message) = commands.recv().await {
+                let begins = matches!(message, ToShard::Phase(_));
+                on_message(&lanes, message, &control);
+                if begins {
+                    break;
+                }
             }
             let listener = glommio::spawn_local({
                 let (lanes, control) = (Rc::clone(&lanes), Rc::clone(&control));

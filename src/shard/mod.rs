@@ -30,6 +30,7 @@
 //! | `phases` | the latest phase of a stop that control has ordered |
 //! | `numbers`, `clock` | numbers of batches and calls; Unix times of moments |
 //! | `abroad`, `held`, `burials`, `complaints` | what waits for another realm, a spoilt key, a burial; what was logged |
+//! | `paused` | classes that operators have paused; which queues are, is in the rota |
 //! | `left` | how many jobs of unknown names were left to other workers lately |
 //! | `tally` | how jobs ended and how long they took, by queue and class |
 //!
@@ -72,6 +73,7 @@ mod held;
 mod ledger;
 mod left;
 mod numbers;
+mod paused;
 mod phases;
 mod slots;
 mod state;
@@ -107,6 +109,7 @@ mod life;
 mod named;
 mod orders;
 mod outage;
+mod pausing;
 mod second_try;
 mod stop;
 mod tell;

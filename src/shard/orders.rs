@@ -6,6 +6,7 @@ use glommio::channels::shared_channel::ConnectedSender;
 
 use super::ending::end_running;
 use super::named::name_jobs;
+use super::pausing::pause;
 use super::state::Shard;
 use crate::handler::JobError;
 use crate::job::failure::CLASS_CANCELLED;
@@ -30,6 +31,7 @@ pub(super) fn on_message(lanes: &[Rc<Shard>], message: ToShard, control: &Connec
             lanes.iter().for_each(|lane| cancel(lane, &jid));
             shard.options().stats.cancels_heard.add(1);
         }
+        ToShard::Paused(now) => lanes.iter().for_each(|lane| pause(lane, &now)),
         ToShard::NameJobs => {
             let running = ToControl::Running { shard: shard.options().shard, jobs: name_jobs(lanes) };
             // One answer at a time is under way, so there is room; if control is gone nobody asks.

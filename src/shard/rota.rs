@@ -1,12 +1,11 @@
-//! In which order a turn serves the queues of a shard, and in which order the lanes of a core are woken.
+//! In which order a turn serves the queues of a shard, how many jobs it may take from each, and in which order the lanes of
+//! a core are woken.
 //!
 //! Pure: it gets the queues and returns one order after the other. An order is asked for once and kept with the turn that
 //! was sent with it, so it may depend on anything that happened before.
 //!
-//! Strict priority is the only rule so far. Others will be further variants of [`Rule`]: weighted and assigned queues are
-//! another order of the same numbers. A queue that is paused, or served elsewhere, is left out of [`Rota::served`], so no
-//! waiter waits for it; an order still names it, behind the others, because a turn reports on all queues, and then says
-//! from how many of them to fetch.
+//! A queue that is paused is left out of [`Rota::served`], so no waiter waits for it; an order still names it, behind the
+//! others, because a turn reports on all queues, and its limits end before it.
 
 use std::cell::Cell;
 
@@ -16,6 +15,10 @@ pub(super) struct Rota {
     rule: Rule,
     /// Orders returned so far.
     given: Cell<usize>,
+    /// For each queue, whether it is paused.
+    paused: Box<[Cell<bool>]>,
+    /// How many are.
+    paused_count: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -27,6 +30,23 @@ enum Rule {
     },
 }
 
+/// How one turn serves the queues.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    /// Every queue once.
+    pub(super) queues: Vec<usize>,
+    /// The most to take from each of the first queues, none from those behind; empty: no limit for any.
+    pub(super) limits: Vec<usize>,
+}
+
+impl Order {
+    /// Empties it.
+    pub(super) fn clear(&mut self) {
+        self.queues.clear();
+        self.limits.clear();
+    }
+}
+
 impl Rota {
     /// Strict priority. `ranks`: the priority of each queue, highest first.
     pub(super) fn strict(ranks: &[i32]) -> Self {
@@ -35,10 +55,27 @@ impl Rota {
             let start = ranks.iter().position(|&other| other == rank).unwrap_or(0);
             (start, ranks.iter().filter(|&&other| other == rank).count())
         };
-        Self { rule: Rule::Strict { equals: ranks.iter().map(equals).collect() }, given: Cell::new(0) }
+        let rule = Rule::Strict { equals: ranks.iter().map(equals).collect() };
+        Self::of(rule, ranks.len())
     }
 
-    /// The next order: every position once.
+    fn of(rule: Rule, queues: usize) -> Self {
+        let paused = (0..queues).map(|_| Cell::new(false)).collect();
+        Self { rule, given: Cell::new(0), paused, paused_count: Cell::new(0) }
+    }
+
+    /// Writes the next order of a turn that wants this many jobs into an empty one.
+    pub(super) fn write_order(&self, wanted: usize, order: &mut Order) {
+        if self.paused_count.get() == 0 {
+            order.queues.extend(self.next_order());
+            return;
+        }
+        order.queues.extend(self.next_order().filter(|queue| !self.is_paused(*queue)));
+        order.limits.resize(order.queues.len(), wanted);
+        order.queues.extend((0..self.paused.len()).filter(|queue| self.is_paused(*queue)));
+    }
+
+    /// The next order, whatever is paused: every position once.
     pub(super) fn next_order(&self) -> impl Iterator<Item = usize> + '_ {
         let nth = self.given.get();
         self.given.set(nth.wrapping_add(1));
@@ -47,9 +84,30 @@ impl Rota {
     }
 
     /// The queues that are served at all: those in which jobs are waited for.
-    pub(super) fn served(&self) -> std::ops::Range<usize> {
-        let Rule::Strict { equals } = &self.rule;
-        0..equals.len()
+    pub(super) fn served(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
+        let all: Vec<usize> = (0..self.paused.len()).filter(|queue| !self.is_paused(*queue)).collect();
+        all.into_iter()
+    }
+
+    /// Whether any queue is served.
+    pub(super) fn serves_any(&self) -> bool {
+        self.paused_count.get() < self.paused.len()
+    }
+
+    /// Whether this queue is paused.
+    pub(super) fn is_paused(&self, queue: usize) -> bool {
+        self.paused[queue].get()
+    }
+
+    /// From now on the queues that `is_paused` names are paused, and no others. Returns whether that is a change.
+    pub(super) fn pause(&self, is_paused: impl Fn(usize) -> bool) -> bool {
+        let mut has_changed = false;
+        for (queue, paused) in self.paused.iter().enumerate() {
+            let now = is_paused(queue);
+            has_changed |= paused.replace(now) != now;
+        }
+        self.paused_count.set(self.paused.iter().filter(|paused| paused.get()).count());
+        has_changed
     }
 }
 
@@ -60,7 +118,13 @@ mod tests {
     fn check(ranks: &[i32], orders: &[&[usize]]) {
         let rota = Rota::strict(ranks);
         for (nth, expected) in orders.iter().enumerate() {
-            assert_eq!(rota.next_order().collect::<Vec<_>>(), *expected, "order {nth} of {ranks:?}");
+            let mut order = Order::default();
+            rota.write_order(9, &mut order);
+            assert_eq!(
+                (order.queues.as_slice(), order.limits.len()),
+                (*expected, 0),
+                "order {nth} of {ranks:?}"
+            );
         }
         assert_eq!(rota.served().collect::<Vec<_>>(), (0..ranks.len()).collect::<Vec<_>>());
     }
@@ -72,5 +136,23 @@ mod tests {
         check(&[3, 2, 1], &[&[0, 1, 2], &[0, 1, 2]]);
         check(&[1, 1, 1], &[&[0, 1, 2], &[1, 2, 0], &[2, 0, 1], &[0, 1, 2]]);
         check(&[5, 5, 2, 0, 0], &[&[0, 1, 2, 3, 4], &[1, 0, 2, 4, 3], &[0, 1, 2, 3, 4]]);
+    }
+
+    #[test]
+    fn a_paused_queue_is_named_last_without_a_limit_and_is_not_waited_for() {
+        let rota = Rota::strict(&[2, 1, 1]);
+        let next = |rota: &Rota| {
+            let mut order = Order::default();
+            rota.write_order(9, &mut order);
+            (order.queues, order.limits)
+        };
+        assert!(rota.pause(|queue| queue == 0) && !rota.pause(|queue| queue == 0));
+        assert_eq!(next(&rota), (vec![1, 2, 0], vec![9, 9]));
+        assert_eq!(next(&rota), (vec![2, 1, 0], vec![9, 9]));
+        assert_eq!(rota.served().collect::<Vec<_>>(), [1, 2]);
+        assert!(rota.pause(|_| true) && !rota.serves_any());
+        assert_eq!(rota.served().len(), 0);
+        assert!(rota.pause(|_| false) && rota.serves_any());
+        assert_eq!(next(&rota), (vec![0, 1, 2], Vec::new()));
     }
 }

@@ -15,6 +15,7 @@ use crate::job::retry::with_default_retries;
 use crate::job::{
     self, BadPayload, DeadJob, ErrorInfo, FailureTimes, Fate, Plan, Schema, bury_unparsable, decide, member,
 };
+use crate::limits::{LEFT_PAUSE_PART, PAUSED_CLASS_PAUSE};
 use crate::stats::{LiveRow, Outcome};
 use crate::store::turn::{BatchName, Destination, Move};
 use crate::wire::QueueName;
@@ -124,6 +125,25 @@ fn leave(shard: &Shard, batch: &Batch, at: usize, within: Duration, failed: &Fai
     shard.ledger().count_no_run();
     move_to(shard, batch, at, Destination::Retries, until, payload);
     true
+}
+
+/// Its class is paused: it waits in the retry set as a job of an unknown name does, and is then next in its queue. That
+/// time does not count as time for which it was left to others, and no attempt is used.
+pub(super) fn paused(shard: &Shard, batch: &Batch, at: usize, job: JobRef<'_>) {
+    let JobRef { name, jid, queue, .. } = job;
+    let now = shard.ledger().stamp(shard.clock().now());
+    let age = PAUSED_CLASS_PAUSE.as_secs_f64() * LEFT_PAUSE_PART;
+    let until = shard.left().until(now, now - age, fastrand::f64());
+    let payload = job::left::leave(shard.options().schema, batch.payload(at), now, until, queue);
+    // The payload was parsed, so it can be amended; if it could not, its bytes would still be kept.
+    let payload = match payload {
+        Ok(payload) => payload,
+        Err(reason) => return bad(shard, batch, at, &BadPayload::NotJson { detail: reason.to_string() }),
+    };
+    tracing::debug!(queue, name, jid, until, "jobs of this class are paused");
+    shard.tally().other(batch.queue).count(Outcome::Left);
+    shard.ledger().count_no_run();
+    move_to(shard, batch, at, Destination::Retries, until, payload);
 }
 
 /// The payload is not a job: it goes to the dead set with the reason and its bytes.

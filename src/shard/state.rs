@@ -16,6 +16,7 @@ use super::ledger::Ledger;
 use super::left::Left;
 use super::numbers::Numbers;
 use super::options::ShardOptions;
+use super::paused::PausedHere;
 use super::phases::Phases;
 use super::rota::Rota;
 use super::slots::{Share, Slots};
@@ -41,6 +42,7 @@ pub(super) struct Shard {
     rota: Rota,
     waiters: Waiters,
     phases: Phases,
+    paused: PausedHere,
     numbers: Numbers,
     abroad: Abroad,
     held: Held,
@@ -76,6 +78,7 @@ impl Shard {
             slots: Slots::new(options.slots, share),
             rota: Rota::strict(&ranks),
             phases: Phases::default(),
+            paused: PausedHere::default(),
             numbers: Numbers::default(),
             abroad: Abroad::default(),
             held: Held::default(),
@@ -139,6 +142,11 @@ impl Shard {
     /// The latest phase from control.
     pub(super) fn phases(&self) -> &Phases {
         &self.phases
+    }
+
+    /// What operators have paused.
+    pub(super) fn paused(&self) -> &PausedHere {
+        &self.paused
     }
 
     /// The numbers of its batches, tasks and calls.

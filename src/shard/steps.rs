@@ -94,6 +94,10 @@ fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -
     };
     let (options, queue, attempt) = (shard.options(), &*shard.queue(batch.queue).name, history.attempt);
     let job = JobRef { name, jid: jid.unwrap_or_default(), queue, attempt };
+    if shard.paused().stops(name) {
+        settle::paused(shard, batch, at, job);
+        return Some(shard.tally().other(batch.queue));
+    }
     let Some(entry) = shard.handlers().find(name) else {
         settle::unknown(shard, batch, at, &Failed { job, history, entry: None });
         return Some(shard.tally().other(batch.queue));

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::ledger::Report;
+use super::rota::Order;
 use crate::limits::TURNS_IN_FLIGHT_MAX;
 
 /// A turn that was sent, until its reply is read.
@@ -18,8 +19,8 @@ pub(super) struct SentTurn {
     pub(super) wanted: usize,
     /// How many replies it has.
     pub(super) replies: usize,
-    /// The queues in the order in which it serves them.
-    pub(super) order: Vec<usize>,
+    /// How it serves the queues.
+    pub(super) order: Order,
     /// What it reports.
     pub(super) report: Report,
 }
@@ -30,17 +31,17 @@ pub(super) struct Turns {
     /// The oldest first; at most [`TURNS_IN_FLIGHT_MAX`].
     sent: VecDeque<SentTurn>,
     /// Orders that no turn uses, kept for their memory; at most as many as turns.
-    spare: Vec<Vec<usize>>,
+    spare: Vec<Order>,
 }
 
 impl Turns {
     /// An empty order.
-    pub(super) fn spare_order(&mut self) -> Vec<usize> {
+    pub(super) fn spare_order(&mut self) -> Order {
         self.spare.pop().unwrap_or_default()
     }
 
     /// Takes back the order of a turn that is done.
-    pub(super) fn reuse(&mut self, mut order: Vec<usize>) {
+    pub(super) fn reuse(&mut self, mut order: Order) {
         order.clear();
         if self.spare.len() < TURNS_IN_FLIGHT_MAX {
             self.spare.push(order);

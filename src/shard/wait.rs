@@ -205,7 +205,8 @@ async fn block(shard: &Shard, waiter: &Waiter, open: &mut WaitConn, time: Durati
     if shard.options().at_least_once {
         flight::wait_for_one(shard.queue(waiter.queue()), time.as_secs(), &mut requests);
     } else {
-        flight::wait_for_any(shard.turn_context().queues.iter(), time.as_secs(), &mut requests);
+        let served = shard.rota().served().map(|queue| shard.queue(queue));
+        flight::wait_for_any(served, time.as_secs(), &mut requests);
     }
     waiter.block(Some(open.id));
     let reply = exchange(&mut open.conn, &requests, time + CALL_TIMEOUT).await;

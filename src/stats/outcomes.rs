@@ -20,7 +20,7 @@ pub(crate) enum Outcome {
     Snoozed,
     /// It was cancelled while it ran.
     Cancelled,
-    /// Nobody here knows its name: it was left to other workers.
+    /// Nobody here knows its name, so it was left to other workers; or its class is paused.
     Left,
     /// It was not a job.
     Malformed,

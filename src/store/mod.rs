@@ -22,6 +22,7 @@ pub mod enqueue;
 pub mod entries;
 pub mod operate;
 pub mod outbox;
+pub mod paused;
 pub mod progress;
 pub mod server;
 pub mod steer;

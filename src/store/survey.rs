@@ -26,12 +26,13 @@ pub use summary::Summary;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use super::server;
+use super::{paused, server};
 use crate::limits::{SURVEY_HEARTBEATS_PER_CALL, SURVEY_QUEUES_PER_CALL};
 use crate::resp::Requests;
 use crate::time::{self, RedisClock};
 use crate::wire::{
     Keyspace, ListName, heartbeat_key,
+    paused::Paused,
     realm::{RealmKey, parse_realm_key},
 };
 use count::KeySize;
@@ -73,6 +74,8 @@ pub struct Survey {
     asked: Vec<Asked>,
     /// Those of a whole server.
     counts: Counts,
+    /// What is paused, without what is over.
+    paused: Paused,
     /// By heartbeat key; `None` if found but not yet read. The keys are Redis's own, which need not be UTF-8.
     processes: BTreeMap<Vec<u8>, Option<Process>>,
     /// By the key of the list; `None` if found but not yet read.
@@ -91,6 +94,8 @@ pub struct Survey {
 enum Asked {
     /// The clock, at this moment.
     Clock(time::Asked),
+    /// What is paused.
+    Paused,
     /// A set or counter of a whole server, by its key.
     Count(&'static str, RealmKey),
     /// A page of the scan with this number.
@@ -135,6 +140,7 @@ impl Survey {
             scans: Kind::of(scope, keys).iter().copied().map(|kind| Scan::new(kind, keys)).collect(),
             asked: Vec::new(),
             counts: Counts::default(),
+            paused: Paused::default(),
             processes: BTreeMap::new(),
             queues: BTreeMap::new(),
             sizes: BTreeMap::new(),
@@ -158,6 +164,12 @@ impl Survey {
     #[must_use]
     pub fn counts(&self) -> Counts {
         if self.keys.is_cluster() { count::sum(self.sizes.values()) } else { self.counts }
+    }
+
+    /// What is paused, as it was last read; in a cluster nothing, because not each node has it.
+    #[must_use]
+    pub const fn paused(&self) -> &Paused {
+        &self.paused
     }
 
     /// The known processes, by heartbeat key.
@@ -184,6 +196,7 @@ impl Survey {
         Summary {
             at: self.now(),
             counts: self.counts(),
+            paused: self.paused.clone(),
             queues: self.queues().collect(),
             realms: self.sizes.keys().filter_map(realm).collect(),
             processes: self
@@ -214,6 +227,8 @@ impl Survey {
                 requests.command(&[count::command(what), key.as_bytes()]);
                 self.asked.push(Asked::Count(key, what));
             }
+            paused::ask(self.keys, 0, requests);
+            self.asked.push(Asked::Paused);
         }
         self.begun = true;
         for (number, scan) in self.scans.iter().enumerate() {

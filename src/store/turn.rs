@@ -16,6 +16,7 @@ mod queue_keys;
 mod settlement;
 
 use std::cell::Cell;
+use std::fmt::Write as _;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -56,6 +57,9 @@ pub struct Turn<'a> {
     pub wanted: usize,
     /// The order in which queues are served: positions.
     pub order: &'a [usize],
+    /// How many jobs to fetch at most from each queue of that order. Queues behind the last number are not fetched from.
+    /// Empty: from each as many as are wanted.
+    pub limits: &'a [usize],
     /// What is settled.
     pub settled: &'a Settlement,
     /// The Unix time now, in seconds, for trimming the dead set.
@@ -86,10 +90,21 @@ pub struct Fetched {
     pub error: Option<String>,
 }
 
+impl Turn<'_> {
+    /// The queues from which jobs are fetched, in order.
+    fn fetched_from(&self) -> &[usize] {
+        if self.limits.is_empty() {
+            self.order
+        } else {
+            &self.order[..self.limits.len().min(self.order.len())]
+        }
+    }
+}
+
 impl TurnContext {
     /// How the jobs of a turn arrive: this depends on how many it wants, and from how many queues.
     fn way(&self, turn: &Turn<'_>) -> Way {
-        let measures = !self.looks_at_each.get() && turn.order.len() <= QUEUES_READ_FROM_LISTS_MAX;
+        let measures = !self.looks_at_each.get() && turn.fetched_from().len() <= QUEUES_READ_FROM_LISTS_MAX;
         match (self.keep_in_flight, measures && turn.wanted > 0) {
             (true, true) => Way::List,
             (true, false) => Way::Here,
@@ -123,7 +138,8 @@ impl TurnContext {
         for &queue in turn.order {
             command.arg(&self.queues[queue].list).arg(&self.queues[queue].index);
         }
-        command.arg_u64(turn.number).arg_u64(turn.wanted as u64);
+        command.arg_u64(turn.number);
+        arg_wanted(&mut command, turn);
         command.arg_u64(BATCH_BYTES_MAX as u64).arg_u64(PAYLOAD_BYTES_MAX as u64);
         command.arg_u64(settled.processed).arg_u64(settled.failed);
         command.arg_f64(turn.now - self.dead_timeout_s.get()).arg_u64(self.dead_jobs_max.get());
@@ -154,13 +170,13 @@ impl TurnContext {
         arg_effects(&mut command, settled);
         drop(command);
         if matches!(way, Way::List | Way::ListOnce) {
-            for &queue in turn.order {
+            for &queue in turn.fetched_from() {
                 let batch = self.queues[queue].batch(BatchName::Turn(turn.number));
                 requests.command(&[b"LRANGE", &batch, b"0", b"-1"]);
             }
         }
         if way == Way::ListOnce {
-            for &queue in turn.order {
+            for &queue in turn.fetched_from() {
                 let batch = self.queues[queue].batch(BatchName::Turn(turn.number));
                 requests.command(&[b"UNLINK", &batch]);
             }
@@ -217,6 +233,20 @@ fn arg_effects(command: &mut crate::resp::Command<'_>, settled: &Settlement) {
     for effect in &settled.effects {
         command.arg(effect.op.as_bytes()).arg(&effect.key).arg(&effect.arg);
     }
+}
+
+/// How many jobs are wanted, and of which queues how many at most.
+fn arg_wanted(command: &mut crate::resp::Command<'_>, turn: &Turn<'_>) {
+    if turn.limits.is_empty() {
+        command.arg_u64(turn.wanted as u64);
+        return;
+    }
+    let mut words = turn.wanted.to_string();
+    for limit in turn.limits {
+        // A string takes whatever is written to it.
+        let _written = write!(words, ",{limit}");
+    }
+    command.arg(words.as_bytes());
 }
 
 fn arg_batch(command: &mut crate::resp::Command<'_>, batch: BatchName) {

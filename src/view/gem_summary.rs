@@ -1,7 +1,7 @@
 //! The summary in the shape of the gem's `Jiggler.summary`.
 //!
 //! The JSON has the gem's keys, with numbers of a process as strings where the gem has strings; a process of ours has one
-//! key more, `health`. A heartbeat that is not JSON gives null for its three fields, where the gem raises.
+//! key more, `health`, and what is paused is in `paused`. A heartbeat that is not JSON gives null for its three fields, where the gem raises.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,7 @@ use crate::{
     wire::{
         figures::{Figures, LeftName, Trouble},
         heartbeat_key::{self, Poller},
+        paused::Paused,
     },
 };
 
@@ -27,6 +28,9 @@ pub(crate) struct GemSummary<'a> {
     processed_count: u64,
     processes: BTreeMap<&'a str, GemProcess<'a>>,
     queues: &'a BTreeMap<String, u64>,
+    /// Not the gem's, so only if there is anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<&'a Paused>,
 }
 
 impl<'a> GemSummary<'a> {
@@ -42,6 +46,7 @@ impl<'a> GemSummary<'a> {
             processed_count: counts.processed,
             processes: processes.collect(),
             queues: &summary.queues,
+            paused: (summary.paused.count() > 0).then_some(&summary.paused),
         }
     }
 }

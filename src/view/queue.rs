@@ -1,4 +1,4 @@
-//! The queues, how many jobs wait in each, and how many processes serve it.
+//! The queues, how many jobs wait in each, how many processes serve it, and what is paused.
 //!
 //! A queue with jobs that nobody serves is what an operator looks for, so queues that are served but empty are named too.
 
@@ -8,23 +8,28 @@ use serde::Serialize;
 
 use crate::{
     store::survey::{Process, Summary},
-    wire::heartbeat_key,
+    wire::{heartbeat_key, paused::Pause},
 };
 
 /// A queue.
-#[derive(Debug, Default, Serialize, PartialEq, Eq)]
+#[derive(Debug, Default, Serialize, PartialEq)]
 pub(crate) struct Queue<'s> {
     pub(crate) name: &'s str,
     /// Waiting ones.
     pub(crate) jobs: u64,
     /// Living processes that serve it.
     pub(crate) processes: u64,
+    /// How it is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) paused: Option<&'s Pause>,
 }
 
 /// All queues, by name. As JSON it is what `queues --json` prints.
 #[derive(Debug, Serialize)]
 pub(crate) struct Queues<'s> {
     pub(crate) queues: Vec<Queue<'s>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) paused_classes: &'s BTreeMap<String, Pause>,
 }
 
 impl<'s> Queues<'s> {
@@ -38,8 +43,11 @@ impl<'s> Queues<'s> {
                 queues.entry(served.name).or_default().processes += 1;
             }
         }
+        for (name, pause) in &summary.paused.queues {
+            queues.entry(name).or_default().paused = Some(pause);
+        }
         let queues = queues.into_iter().map(|(name, queue)| Queue { name, ..queue }).collect();
-        Self { queues }
+        Self { queues, paused_classes: &summary.paused.classes }
     }
 }
 

@@ -9,6 +9,7 @@ use super::member::Member;
 use crate::limits::{TOP_PROCESSES_MAX, TOP_QUEUES_MAX};
 use crate::store::survey::{Counts, Process, Survey};
 use crate::time::unix_now;
+use crate::wire::paused::Paused;
 
 /// One state. As JSON it is what `top --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,6 +28,13 @@ pub(crate) struct State {
     pub(crate) waiting_jobs: u64,
     pub(crate) processes: Vec<Worker>,
     pub(crate) processes_count: usize,
+    /// In a cluster it is not read.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub(crate) paused: Paused,
+}
+
+fn is_nothing(paused: &Paused) -> bool {
+    paused.count() == 0
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,6 +96,7 @@ impl State {
             waiting_jobs,
             processes,
             processes_count: known.len(),
+            paused: surveys.first().map(|survey| survey.paused().clone()).unwrap_or_default(),
         }
     }
 }

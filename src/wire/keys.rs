@@ -43,6 +43,8 @@ pub struct Names {
     pub lead: &'static str,
     /// Begins the keys of the table of periodic jobs.
     pub cron_prefix: &'static str,
+    /// What is paused (string): JSON of [`super::paused`]. Not there while nothing is.
+    pub paused: &'static str,
     /// Begins the key of what one of our processes publishes about itself and its shards.
     pub process_prefix: &'static str,
     /// Begins the key of the progress a job last reported.
@@ -68,6 +70,7 @@ pub const JIGGLER: Keyspace = Keyspace {
         leases: "jiggler:uring:leases",
         lead: "jiggler:uring:poller",
         cron_prefix: "jiggler:uring:cron:",
+        paused: "jiggler:uring:paused",
         process_prefix: "jiggler:uring:process:",
         progress_prefix: "jiggler:uring:progress:",
         cancel_prefix: "jiggler:uring:cancel:",
@@ -150,6 +153,22 @@ impl Keyspace {
     #[must_use]
     pub fn steer_channel(self, database: u32, uuid: &str) -> String {
         format!("{}{database}:{uuid}", self.names.steer_prefix)
+    }
+
+    /// The channel on which every process of a database listens for changes of what is paused. No uuid follows the number.
+    #[must_use]
+    pub fn fleet_channel(self, database: u32) -> String {
+        format!("{}{database}", self.names.steer_prefix)
+    }
+
+    /// What is paused. In a cluster it hashes with the channel of cancellations, so that it is where everybody listens.
+    #[must_use]
+    pub fn paused(self, database: u32) -> String {
+        if self.is_cluster {
+            format!("{}:{{{}}}", self.names.paused, self.cancel_channel(database))
+        } else {
+            self.names.paused.to_owned()
+        }
     }
 
     /// What one of our processes publishes about itself and its shards: [`crate::wire::figures`].
@@ -292,6 +311,8 @@ mod tests {
             JIGGLER.shared_realm().cron.entries.clone(),
             JIGGLER.shared_realm().cron.runs.clone(),
             JIGGLER.shared_realm().cron.holders.clone(),
+            JIGGLER.paused(3),
+            JIGGLER.fleet_channel(3),
             JIGGLER.cancel_channel(3),
             JIGGLER.steer_channel(3, "06c7221317f9"),
             batch(&index, 7),
@@ -326,6 +347,14 @@ mod tests {
             hashed(&outbox_marker(JIGGLER.names().scheduled, "0d655a187e214821")),
             JIGGLER.names().scheduled
         );
+    }
+
+    #[test]
+    fn what_is_paused_is_where_the_fleet_listens() {
+        let in_cluster = JIGGLER.with_cluster(true);
+        assert_eq!(hashed(&in_cluster.paused(0)), in_cluster.cancel_channel(0));
+        assert_eq!(JIGGLER.paused(0), "jiggler:uring:paused");
+        assert_ne!(JIGGLER.fleet_channel(0), JIGGLER.steer_channel(0, "06c7221317f9"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod in_progress;
 pub mod keys;
 pub mod lease;
 pub mod list_name;
+pub mod paused;
 mod presence;
 pub mod queue_name;
 pub mod realm;

@@ -53,6 +53,7 @@ mod notify;
 mod operator_jobs;
 mod outage;
 mod own_jobs;
+mod pauses;
 mod poison;
 mod policies;
 mod poller;

@@ -211,7 +211,7 @@ impl Turns {
 
     fn write(&mut self, settled: &Settlement) {
         self.requests.clear();
-        let turn = Turn { number: 18, after: 0, wanted: WANTED, order: &[0], settled, now: NOW };
+        let turn = Turn { number: 18, after: 0, wanted: WANTED, order: &[0], limits: &[], settled, now: NOW };
         self.context.write(&self.scripts, &turn, &mut self.requests);
         black_box(self.requests.as_bytes());
     }

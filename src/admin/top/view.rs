@@ -125,7 +125,8 @@ fn queue_lines(lines: &mut Vec<Line>, state: &State, room: Option<usize>) {
                 0 => "?".to_owned(),
                 count => count.to_string(),
             };
-            vec![ListName::shown(&queue.name), queue.jobs.to_string(), served]
+            let paused = if state.paused.queues.contains_key(&queue.name) { ", paused" } else { "" };
+            vec![ListName::shown(&queue.name), queue.jobs.to_string(), served + paused]
         })
         .collect();
     let before = lines.len();
@@ -134,6 +135,10 @@ fn queue_lines(lines: &mut Vec<Line>, state: &State, room: Option<usize>) {
         if *served == 0 && all_known {
             line.tone = Tone::Alarm;
         }
+    }
+    if !state.paused.classes.is_empty() {
+        let names: Vec<String> = state.paused.classes.keys().map(|name| printable(name)).collect();
+        lines.push(Line::new(Tone::Alarm, format!("paused classes: {}", names.join(", "))));
     }
     let hidden = state.queues.len().saturating_sub(shown);
     if hidden > 0 {
@@ -280,7 +285,7 @@ mod tests {
     use super::*;
     use crate::{
         store::survey::{Counts, Process},
-        wire::figures,
+        wire::{figures, paused::Paused},
     };
 
     #[test]
@@ -297,6 +302,7 @@ mod tests {
             waiting_jobs: 0,
             processes: Vec::new(),
             processes_count: 0,
+            paused: Paused::default(),
         };
         let text = |lines: Vec<Line>| lines.into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n");
         assert_eq!(
@@ -344,6 +350,7 @@ mod tests {
             waiting_jobs: 19_000,
             processes: vec![worker],
             processes_count: 1,
+            paused: Paused::default(),
         };
         let head = head(&state);
         assert!(head[0].text.contains("22:26:42Z  reports of processes up to 2 s old"), "{}", head[0].text);

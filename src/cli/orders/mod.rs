@@ -12,6 +12,7 @@ mod summary;
 // Acting on jobs.
 mod act;
 mod cancel;
+mod pause;
 mod prune;
 // Periodic jobs.
 mod cron;
@@ -33,13 +34,14 @@ pub use cancel::CancelOrder;
 pub use cron::CronOrder;
 pub use enqueue::{BulkOrder, EnqueueOrder};
 pub use jobs::JobsOrder;
+pub use pause::PauseOrder;
 pub use prune::PruneOrder;
 pub use queues::QueuesOrder;
 pub use show::{ProgressOrder, ShowOrder};
 pub use summary::SummaryOrder;
 
 /// The subcommands that look at jobs and act on them, without the options that find Redis.
-pub(super) fn job_commands() -> [Command; 9] {
+pub(super) fn job_commands() -> [Command; 11] {
     // clap would show only the JID, as if there were no alternative.
     let usage = |name: &str| {
         own(&format!(
@@ -57,6 +59,8 @@ pub(super) fn job_commands() -> [Command; 9] {
         retry.after_help(act::RETRY_HELP),
         words::beside(kill, act::KILL_HELP),
         words::beside(delete, act::DELETE_HELP),
+        words::beside(pause::PauseArgs::augment_args(Command::new(pause::PAUSE)), pause::PAUSE_HELP),
+        pause::ResumeArgs::augment_args(Command::new(pause::RESUME)).after_help(pause::RESUME_HELP),
         words::beside(prune::PruneArgs::augment_args(Command::new(prune::PRUNE)), prune::HELP),
         cron::command(),
     ]
@@ -79,6 +83,8 @@ pub(super) fn invocation(
         act::RETRY => ActOrder::retry(matches, config).map(Invocation::Act),
         act::KILL => ActOrder::kill(matches, config).map(Invocation::Act),
         act::DELETE => ActOrder::delete(matches, config).map(Invocation::Act),
+        pause::PAUSE => PauseOrder::pause(matches, redis_url).map(Invocation::Pause),
+        pause::RESUME => PauseOrder::resume(matches, redis_url).map(Invocation::Pause),
         prune::PRUNE => PruneOrder::from_matches(matches, redis_url).map(Invocation::Prune),
         cron::CRON => CronOrder::from_matches(matches, redis_url).map(Invocation::Cron),
         // The only one left.

@@ -2,7 +2,9 @@
 --
 -- KEYS  1 processed counter   2 failures counter   3 retry set   4 dead set   5 home index (the shard's first queue's)
 --       6.. pairs (queue list, in-flight index), in the order in which they are served
--- ARGV  1 turn number   2 jobs wanted (0: none)   3 byte budget of the batch   4 largest payload to be sent
+-- ARGV  1 turn number
+--       2 jobs wanted (0: none); where that is not all, the most from each of the first pairs, none from the others: '9,5,4'
+--       3 byte budget of the batch   4 largest payload to be sent
 --       5 processed delta   6 failed delta   7 dead set cutoff score   8 dead set size
 --       9 what becomes of the jobs fetched: 'list': they are in flight, and the caller reads them from the batch lists with
 --         the commands that follow; 'here': they are in flight and in the reply; at most once: 'list-once': the caller reads
@@ -144,11 +146,18 @@ if #spoilt > 0 then reply = {0, held, uncounted, spoilt} end
 local before = #reply
 
 local wanted, budget, payload_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+-- How many jobs may come from each pair, if that is limited; how many may come from the one being read.
+local limits, room
+if not wanted then
+  limits = {}
+  for number in string.gmatch(ARGV[2], '%d+') do limits[#limits + 1] = tonumber(number) end
+  wanted = table.remove(limits, 1)
+end
 
 -- Whether the oldest and the newest of the jobs in question are so large that a copy of them all would hold Redis up. The
 -- caller wants as many as usual; this is for the first that are not.
 local function is_large(queue, waiting)
-  local count = math.min(wanted, waiting)
+  local count = math.min(room, waiting)
   if count < 32 then return false end
   local oldest, newest = redis.call('LINDEX', queue, -1), redis.call('LINDEX', queue, -count)
   return math.max(#oldest, #newest) * count > 4 * budget
@@ -158,7 +167,7 @@ end
 -- keep within the budget, or if the user may not do so. A batch beyond the budget is cut to fit, because payloads are
 -- mostly of one size; where the cut takes off too much, each is looked at.
 local function take_whole(queue, batch)
-  local count = redis.pcall('SORT', queue, 'BY', 'nosort', 'DESC', 'LIMIT', 0, wanted, 'STORE', batch)
+  local count = redis.pcall('SORT', queue, 'BY', 'nosort', 'DESC', 'LIMIT', 0, room, 'STORE', batch)
   if type(count) == 'table' then return end
   undo[#undo + 1] = function() drop(batch) end
   local cut = false
@@ -182,8 +191,8 @@ local function take_each(queue, index, batch)
   local kept, large, bytes, seen_bytes, read, page = {}, {}, 0, 0, 0, 8
   local full = false
   -- In pages, because how large payloads are is known only once they are here.
-  while read < wanted and not full do
-    local jobs = redis.call('LRANGE', queue, -math.min(read + page, wanted), -read - 1)
+  while read < room and not full do
+    local jobs = redis.call('LRANGE', queue, -math.min(read + page, room), -read - 1)
     for i = #jobs, 1, -1 do
       local job = jobs[i]
       -- More bytes than one turn may bring: the rest stays where it is, and no queue behind this one overtakes it.
@@ -230,12 +239,13 @@ local function take()
   return true
 end
 
-for number = 1, (#KEYS - 5) / 2 do
+for number = 1, limits and #limits or (#KEYS - 5) / 2 do
   if wanted <= 0 or budget <= 0 then break end
+  room = math.min(wanted, limits and limits[number] or wanted)
   waiting = redis.pcall('LLEN', KEYS[4 + 2 * number])
   if type(waiting) == 'table' then
     for _, element in ipairs({number, waiting.err, 0, 0}) do reply[#reply + 1] = element end
-  elseif waiting > 0 then
+  elseif waiting > 0 and room > 0 then
     pair = number
     local taken, refused = whole(take)
     if not taken then return refused end

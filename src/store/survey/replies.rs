@@ -1,6 +1,6 @@
 //! What a survey makes of the replies to its questions.
 
-use super::super::server;
+use super::super::{paused, server};
 use super::count::{self, KeySize};
 use super::scan::Kind;
 use super::{Asked, Pace, Process, Survey, SurveyError, at};
@@ -34,6 +34,8 @@ impl Survey {
             Asked::Count(key, what) => {
                 *self.counts.of(what) = count::read(what, key, reply)?.unwrap_or(0);
             }
+            // Whatever else is stored there pauses nothing.
+            Asked::Paused => self.paused = paused::read(reply).unwrap_or_default().still(self.now()),
             Asked::Page(number) => self.accept_page(number, reply)?,
             Asked::Heartbeats(page) => {
                 let values = reply.as_array().map_err(at(heartbeat_key::SERVER_PREFIX))?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Counts, Process};
+use crate::wire::paused::Paused;
 
 /// The state at one moment, or nearly so: it is read in several round trips, and jobs move meanwhile.
 #[derive(Debug, Default)]
@@ -11,6 +12,8 @@ pub struct Summary {
     pub at: f64,
     /// Sizes of the sets, and the counters.
     pub counts: Counts,
+    /// What is paused; in a cluster it is read apart.
+    pub paused: Paused,
     /// Waiting jobs by queue name, written as [`ListName::exact`](crate::wire::ListName::exact) writes it.
     pub queues: BTreeMap<String, u64>,
     /// Processes that have a heartbeat, by its whole key.

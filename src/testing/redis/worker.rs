@@ -193,7 +193,8 @@ impl<S: 'static> RedisWorker<S> {
 
     async fn make_turn(&mut self, context: &TurnContext, wanted: usize, settled: &Settlement) -> Vec<Reply> {
         self.turn += 1;
-        let turn = Turn { number: self.turn, after: 0, wanted, order: ORDER, settled, now: unix_now() };
+        let (number, now) = (self.turn, unix_now());
+        let turn = Turn { number, after: 0, wanted, order: ORDER, limits: &[], settled, now };
         let mut requests = Requests::new();
         context.write(&self.scripts, &turn, &mut requests);
         let replies = self.conn.call(&requests).await.unwrap_or_else(|error| failed(&error));

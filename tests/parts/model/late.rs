@@ -50,7 +50,15 @@ impl World<'_> {
         let (number, report) = (shard.fresh_number(), std::mem::take(&mut shard.report));
         let order: Vec<usize> = (0..self.queues.len()).collect();
         let mut requests = Requests::new();
-        let turn = Turn { number, after: 0, wanted: 5, order: &order, settled: &report.settlement, now: 2e9 };
+        let turn = Turn {
+            number,
+            after: 0,
+            wanted: 5,
+            order: &order,
+            limits: &[],
+            settled: &report.settlement,
+            now: 2e9,
+        };
         shard.context.write(&self.scripts, &turn, &mut requests);
         for asked in [0, 1, number, u64::from(u32::MAX)] {
             flight::resume(&self.scripts, shard.home(), asked, &mut requests);

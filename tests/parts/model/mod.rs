@@ -108,6 +108,13 @@ fn a_turn_that_comes_late_and_is_not_refused_is_caught() {
 }
 
 #[test]
+fn a_turn_that_takes_more_from_a_queue_than_it_may_is_caught() {
+    let text = "room = math.min(wanted, limits and limits[number] or wanted)";
+    caught((Script::Turn, text, "room = wanted"), "from a queue of at most");
+    caught((Script::Turn, "limits and #limits or", "false or"), "from a queue of at most 0");
+}
+
+#[test]
 fn a_turn_that_ignores_the_fence_is_caught() {
     caught(
         (Script::Turn, "if marks.err then", "if marks.err then marks = {} elseif false then"),

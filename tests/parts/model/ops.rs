@@ -16,7 +16,16 @@ pub(crate) enum Step {
     /// A producer pushes `copies` of one payload: a new one, or one that was pushed before, byte for byte.
     Push { queue: usize, copies: usize, like: Option<usize>, bytes: usize },
     /// A shard runs jobs, reports what is settled and fetches.
-    Turn { shard: usize, wanted: usize, first: usize, outcomes: Vec<Outcome>, stragglers: bool, fate: Fate },
+    Turn {
+        shard: usize,
+        wanted: usize,
+        first: usize,
+        /// The most that is fetched from each of the first queues; empty: no limit.
+        limits: Vec<usize>,
+        outcomes: Vec<Outcome>,
+        stragglers: bool,
+        fate: Fate,
+    },
     /// A shard's blocking move delivers one job, if one waits.
     Wait { shard: usize, queue: usize, seen: bool },
     /// A shard hands back what it has not run.
@@ -78,13 +87,14 @@ fn payload_bytes() -> impl Strategy<Value = usize> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let turn =
-        (0..2_usize, 0..7_usize, 0..3_usize, prop::collection::vec(outcome(), 0..8), any::<bool>(), fate());
+    let limits = prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(0..5_usize, 1..4)];
+    let outcomes = prop::collection::vec(outcome(), 0..8);
+    let turn = (0..2_usize, 0..7_usize, 0..3_usize, limits, outcomes, any::<bool>(), fate());
     prop_oneof![
         5 => (0..3_usize, 1..4_usize, prop::option::weighted(0.3, 0..9_usize), payload_bytes())
             .prop_map(|(queue, copies, like, bytes)| Step::Push { queue, copies, like, bytes }),
-        10 => turn.prop_map(|(shard, wanted, first, outcomes, stragglers, fate)| {
-            Step::Turn { shard, wanted, first, outcomes, stragglers, fate }
+        10 => turn.prop_map(|(shard, wanted, first, limits, outcomes, stragglers, fate)| {
+            Step::Turn { shard, wanted, first, limits, outcomes, stragglers, fate }
         }),
         3 => (0..2_usize, 0..3_usize, any::<bool>())
             .prop_map(|(shard, queue, seen)| Step::Wait { shard, queue, seen }),

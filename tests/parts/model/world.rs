@@ -53,6 +53,7 @@ struct Sent {
     number: u64,
     wanted: usize,
     order: Vec<usize>,
+    limits: Vec<usize>,
     report: Report,
     requests: Requests,
 }
@@ -88,11 +89,11 @@ impl<'a> World<'a> {
         let shards = self.shards.len();
         match step {
             Step::Push { queue, copies, like, bytes } => self.push(*queue, *copies, *like, *bytes),
-            Step::Turn { shard, wanted, first, outcomes, stragglers, fate } => {
+            Step::Turn { shard, wanted, first, limits, outcomes, stragglers, fate } => {
                 let shard = shard % shards;
                 self.shards[shard].run(outcomes);
                 self.shards[shard].close(*stragglers);
-                self.turn(shard, *wanted, *first, *fate)?;
+                self.turn(shard, (*wanted, limits), *first, *fate)?;
             }
             Step::Wait { shard, queue, seen } => {
                 self.wait(shard % shards, queue % self.queues.len(), *seen)?;
@@ -127,15 +128,24 @@ impl<'a> World<'a> {
         }
     }
 
-    pub(crate) fn turn(&mut self, at: usize, wanted: usize, first: usize, fate: Fate) -> Verdict {
+    /// `wanted`: in all, and at most from each of the first queues.
+    pub(crate) fn turn(
+        &mut self,
+        at: usize,
+        (wanted, limits): (usize, &[usize]),
+        first: usize,
+        fate: Fate,
+    ) -> Verdict {
         let count = self.queues.len();
+        let limits = limits[..limits.len().min(count)].to_vec();
         let order: Vec<usize> = (0..count).map(|place| (first + place) % count).collect();
         let shard = &mut self.shards[at];
         let (number, report) = (shard.fresh_number(), std::mem::take(&mut shard.report));
         let mut requests = Requests::new();
-        let turn = Turn { number, after: 0, wanted, order: &order, settled: &report.settlement, now: 2e9 };
+        let settled = &report.settlement;
+        let turn = Turn { number, after: 0, wanted, order: &order, limits: &limits, settled, now: 2e9 };
         shard.context.write(&self.scripts, &turn, &mut requests);
-        let mut sent = Sent { number, wanted, order, report, requests };
+        let mut sent = Sent { number, wanted, order, limits, report, requests };
         match fate {
             Fate::Seen => self.executed(at, &mut sent, true),
             Fate::Noscript => {
@@ -172,6 +182,15 @@ impl<'a> World<'a> {
             let oldest: Vec<&[u8]> =
                 waiting.iter().rev().take(fetched.payloads.len()).map(Vec::as_slice).collect();
             ensure(oldest == fetched.payloads, || "a turn did not take the oldest jobs in order".to_owned())?;
+            let place = sent.order.iter().position(|queue| *queue == fetched.queue).unwrap_or(0);
+            let most = if sent.limits.is_empty() {
+                sent.wanted
+            } else {
+                sent.limits.get(place).copied().unwrap_or(0)
+            };
+            ensure(fetched.payloads.len() <= most, || {
+                format!("{} jobs came from a queue of at most {most}", fetched.payloads.len())
+            })?;
             count += fetched.payloads.len();
             bytes += fetched.payloads.iter().map(Bytes::len).sum::<usize>();
             let jobs = fetched.payloads.into_iter().map(|raw| (self.begin_stay(&key, &raw), raw)).collect();
@@ -340,12 +359,12 @@ impl<'a> World<'a> {
                 let open = open.filter(|job| job.state == State::Open).count();
                 self.shards[at].run(&vec![super::ops::Outcome::Succeeds; open]);
                 self.shards[at].close(false);
-                self.turn(at, 50, 0, Fate::Seen)?;
+                self.turn(at, (50, &[]), 0, Fate::Seen)?;
             }
             oracle::check(self)?;
         }
         for at in 0..self.shards.len() {
-            self.turn(at, 0, 0, Fate::Seen)?;
+            self.turn(at, (0, &[]), 0, Fate::Seen)?;
             let mut requests = Requests::new();
             let number = self.shards[at].fresh_number();
             flight::leave(&self.scripts, number, &self.shards[at].context.queues, true, &mut requests);

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use bytes::Bytes;
 use jiggler_uring::internal::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX, QUEUES_READ_FROM_LISTS_MAX};
 use jiggler_uring::internal::resp::Requests;
 use jiggler_uring::internal::store::turn::{BatchName, QueueKeys, Settlement, Turn, TurnReply};
@@ -96,6 +97,34 @@ fn a_queue_whose_key_is_a_set_is_named_and_left_alone() {
     assert_eq!(setup.number(&[b"SCARD", JIGGLER.queue("a").as_bytes()]), 1);
 }
 
+/// Paused queues come last and are not named by a limit; weighted ones have one each.
+#[test]
+fn a_turn_takes_from_each_queue_what_it_may_and_nothing_from_those_behind() {
+    for looks_at_each in [false, true] {
+        let mut setup = Setup::new();
+        setup.context.looks_at_each.set(looks_at_each);
+        for number in 0..5_u8 {
+            for name in ["a", "b"] {
+                setup.run(&[b"LPUSH", JIGGLER.queue(name).as_bytes(), &[name.as_bytes()[0], b'0' + number]]);
+            }
+        }
+        let mut fetch = |number, wanted, limits: &[usize]| {
+            let settled = Settlement::default();
+            let turn = Turn { number, after: 0, wanted, order: &[1, 0], limits, settled: &settled, now: 1e9 };
+            let mut requests = Requests::new();
+            setup.context.write(&setup.scripts, &turn, &mut requests);
+            let turn = TurnReply::read(&setup.conn.call(&requests).unwrap(), &[1, 0]).unwrap();
+            let fetched = turn.fetched.into_iter().map(|from| (from.queue, from.payloads));
+            fetched.collect::<Vec<_>>()
+        };
+        let jobs = |names: &[&'static str]| names.iter().map(|name| (*name).into()).collect::<Vec<Bytes>>();
+        assert_eq!(fetch(1, 9, &[2]), [(1, jobs(&["b0", "b1"]))]);
+        assert_eq!(fetch(2, 9, &[0, 1]), [(0, jobs(&["a0"]))]);
+        assert_eq!(fetch(3, 2, &[1, 5]), [(1, jobs(&["b2"])), (0, jobs(&["a1"]))]);
+        assert_eq!(fetch(4, 9, &[]), [(1, jobs(&["b3", "b4"])), (0, jobs(&["a2", "a3", "a4"]))]);
+    }
+}
+
 #[test]
 fn more_queues_than_are_read_from_lists_come_through_the_script() {
     let mut setup = Setup::new();
@@ -108,7 +137,8 @@ fn more_queues_than_are_read_from_lists_come_through_the_script() {
     let order: Vec<usize> = (0..names.len()).collect();
     let mut requests = Requests::new();
     let settled = Settlement::default();
-    let turn = Turn { number: 1, after: 0, wanted: 100, order: &order, settled: &settled, now: 1e9 };
+    let turn =
+        Turn { number: 1, after: 0, wanted: 100, order: &order, limits: &[], settled: &settled, now: 1e9 };
     assert_eq!(setup.context.write(&setup.scripts, &turn, &mut requests), 1);
     let turn = TurnReply::read(&setup.conn.call(&requests).unwrap(), &order).unwrap();
     for (fetched, name) in turn.fetched.iter().zip(&names) {
@@ -143,7 +173,8 @@ fn at_most_once_a_connection_that_ends_within_the_transaction_takes_no_job() {
     setup.context.keep_in_flight = false;
     setup.push(b"job");
     let settled = Settlement::default();
-    let turn = Turn { number: 1, after: 0, wanted: 5, order: &[0, 1], settled: &settled, now: 1e9 };
+    let turn =
+        Turn { number: 1, after: 0, wanted: 5, order: &[0, 1], limits: &[], settled: &settled, now: 1e9 };
     let mut requests = Requests::new();
     setup.context.write(&setup.scripts, &turn, &mut requests);
     let exec = b"*1\r\n$4\r\nEXEC\r\n";

@@ -81,7 +81,7 @@ impl Setup {
 
     fn turn(&mut self, number: u64, wanted: usize, settled: &Settlement) -> Result<TurnReply, Error> {
         let mut requests = Requests::new();
-        let turn = Turn { number, after: self.after, wanted, order: &[0, 1], settled, now: 1e9 };
+        let turn = Turn { number, after: self.after, wanted, order: &[0, 1], limits: &[], settled, now: 1e9 };
         let count = self.context.write(&self.scripts, &turn, &mut requests);
         let replies = self.conn.call(&requests)?;
         assert_eq!(replies.len(), count);

@@ -1,6 +1,7 @@
 //! Everything that can happen next.
 
 use super::batch::State;
+use super::pauses::Pausing;
 use super::redis::Lease;
 use super::scenario::{Faults, Kind, Mutant, Scenario};
 use super::shard::{Link, Wire};
@@ -51,6 +52,15 @@ pub(crate) enum Action {
     /// Every shard has ended.
     Farewell(u8),
     Launch(u8),
+    // A pause of the queue.
+    PauseQueue,
+    ResumeQueue,
+    /// A process no longer hears the bell.
+    GoDeaf(u8),
+    /// It hears it again.
+    Listen(u8),
+    ReadPauses(u8),
+    Heed(u8),
     // What happens to them.
     LoseLink(u8),
     LoseWait(u8),
@@ -96,8 +106,8 @@ impl World {
         if !self.works(scenario, scenario.process_of(at)) || shard.ended.is_some() {
             return None;
         }
-        let Faults { stops, hand_backs, .. } = scenario.faults;
-        let never_hands_back = stops == 0 && hand_backs == 0;
+        let Faults { stops, hand_backs, holds, .. } = scenario.faults;
+        let never_hands_back = stops == 0 && hand_backs == 0 && holds == 0;
         let waiter = &shard.waiter;
         if !shard.replies.is_empty() {
             Some((Action::Receive(at), Some(Action::LoseLink(at))))
@@ -140,6 +150,9 @@ impl World {
         }
         if !self.redis.retries.is_empty() {
             actions.push(Action::Due);
+        }
+        if scenario.faults.holds > 0 {
+            self.actions_of_pauses(scenario, actions);
         }
     }
 
@@ -222,7 +235,8 @@ impl World {
         {
             actions.push(Action::StrayTimeOver(at));
         }
-        if waiter.armed && (stopping || self.faults.hand_backs > 0) {
+        let held = self.shard(at).pausing == Pausing::Told && !scenario.lacks(Mutant::PausedStaysArmed);
+        if waiter.armed && (stopping || held || self.faults.hand_backs > 0) {
             actions.push(Action::Disarm(at));
         }
     }

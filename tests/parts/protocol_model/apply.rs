@@ -2,6 +2,7 @@
 
 use super::actions::{Action, Outcome};
 use super::link::Heard;
+use super::pauses::Pausing;
 use super::redis::{Lease, Redis};
 use super::scenario::{Kind, Payload, Scenario};
 use super::shard::{End, Link, Shard, Stage, Wire};
@@ -27,6 +28,12 @@ impl World {
             | Action::Lapse(_)
             | Action::ForgetLease(_)
             | Action::Stop(_) => world.apply_fault(scenario, action),
+            Action::PauseQueue
+            | Action::ResumeQueue
+            | Action::GoDeaf(_)
+            | Action::Listen(_)
+            | Action::ReadPauses(_)
+            | Action::Heed(_) => world.apply_pause(scenario, action),
             Action::Renew(at) => world.renew(scenario, at),
             Action::Launch(at) => world.launch(scenario, at),
             Action::Adopt(at) => world.set_lease(at, Lease::Over),
@@ -54,6 +61,11 @@ impl World {
             | Action::ForgetLease(_)
             | Action::Pause(_)
             | Action::Unpause(_)
+            | Action::PauseQueue
+            | Action::ResumeQueue
+            | Action::GoDeaf(_)
+            | Action::Listen(_)
+            | Action::ReadPauses(_)
             | Action::Stop(_) => 0..0,
             Action::Farewell(at) | Action::Launch(at) | Action::PoisonStrikes(at) | Action::Crash(at) => {
                 scenario.shards_of(at)
@@ -77,6 +89,7 @@ impl World {
             | Action::Sweep(at)
             | Action::StrayTimeOver(at)
             | Action::HandBack(at)
+            | Action::Heed(at)
             | Action::BreakOff(at)
             | Action::Leave(at)
             | Action::LoseLink(at)
@@ -256,7 +269,11 @@ impl World {
     fn start(&mut self, scenario: &Scenario, at: u8) {
         let shard = self.shard_mut(at);
         let Some(job) = shard.startable(scenario) else { return };
+        let heeded = shard.pausing == Pausing::Heeded;
         let payload = shard.start(scenario, job);
+        if heeded || self.past.began_paused & (1 << scenario.process_of(at)) != 0 {
+            self.past.broken = Some(Broken::StartsPaused);
+        }
         if scenario.jobs[usize::from(payload.job)] == Kind::Poison {
             let starts = &mut self.past.starts[usize::from(payload.job)];
             *starts += 1;

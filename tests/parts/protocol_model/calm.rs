@@ -1,6 +1,7 @@
 //! Calm weather: no more faults strike, and what can happen happens in one order. Every job must come to its end.
 
 use super::actions::{Action, Outcome};
+use super::pauses::Pausing;
 use super::redis::Lease;
 use super::scenario::Scenario;
 use super::world::{Life, World};
@@ -19,6 +20,7 @@ impl World {
     fn rank(&self, action: Action) -> Option<u8> {
         Some(match action {
             Action::Unpause(_) => 0,
+            Action::ResumeQueue | Action::Listen(_) | Action::ReadPauses(_) => 1,
             Action::DropStray(_) => 1,
             Action::Execute(_, Outcome::Runs) | Action::Receive(_) | Action::ReceiveMoved(_) => 2,
             Action::Unblock(_) | Action::StrayTimeOver(_) | Action::Farewell(_) => 3,
@@ -29,12 +31,13 @@ impl World {
             Action::Reap(_) | Action::Name(..) | Action::Adopt(_) => 7,
             Action::PoisonStrikes(_) => 8,
             Action::End(..) => 9,
+            Action::Heed(_) => 10,
             Action::HandBack(_) if self.faults.hand_backs == 0 => 10,
             Action::Start(_) => 11,
             Action::HandBack(_) => 12,
             Action::SendTurn(_) => 13,
             Action::Due | Action::Move(_) => 14,
-            Action::Disarm(at) if self.shards_stop(at) => 15,
+            Action::Disarm(at) if self.shards_stop(at) || self.shard(at).pausing == Pausing::Told => 15,
             Action::Leave(_) => 16,
             Action::Ask(_) => 17,
             _ => return None,

@@ -1,6 +1,7 @@
 //! How a shard handles a reply, as in `src/shard/{link,drive}.rs`.
 
 use super::batch::Batch;
+use super::pauses::Pausing;
 use super::scenario::{Mutant, Scenario};
 use super::shard::{End, Link, Shard, Stage};
 use super::wire::{Name, Number, Refusal, Reply, Request};
@@ -32,7 +33,7 @@ impl Shard {
             }
             Reply::Jobs(jobs) => {
                 let turn = self.sent.remove(0);
-                if turn.wanted > 0 && jobs.is_empty() && fetching {
+                if turn.wanted > 0 && jobs.is_empty() && fetching && self.pausing == Pausing::Runs {
                     (self.idle, self.waiter.armed) = (true, true);
                 }
                 self.take_in(Name::Turn(turn.number), jobs);

@@ -18,7 +18,8 @@
 //! - a poison job starts at most four times;
 //! - a job whose name a process does not know is left to the others: it dies only after it has been left for long enough,
 //!   and while no fault strikes, it is overtaken by no job that came later;
-//! - if no more faults strike, every job comes to its end: success, or the dead set if it failed for good or is poison,
+//! - no job of a paused queue starts in a shard that has heeded the pause;
+//! - if no more faults strike and the queue is resumed, every job comes to its end: success, or the dead set if it failed for good or is poison,
 //!   and no other.
 //!
 //! Bounds: two or three jobs, one queue, two processes at work and those that replace them, one or two shards, one or
@@ -45,6 +46,7 @@ mod scenarios;
 // The world.
 mod batch;
 mod link;
+mod pauses;
 mod reaper;
 mod redis;
 mod shard;
@@ -61,8 +63,9 @@ use std::time::Instant;
 
 use scenario::{Mutant, Scenario};
 use scenarios::{
-    CRASH, FAILING, FORGOTTEN, FULL, LAPSE, LAST_WORDS, LATE_STOP, LINES, NAMES, NAMES_CRASH, NEIGHBOURS,
-    NOBODY, PARTS, PARTS_LAPSE, PAUSE, POISON, REFUSED, SHARDS, SHARDS_STOP, STOP, TRICKLE, UNNAMED,
+    CRASH, FAILING, FORGOTTEN, FULL, HELD, HELD_CRASH, HELD_TRICKLE, LAPSE, LAST_WORDS, LATE_STOP, LINES,
+    NAMES, NAMES_CRASH, NEIGHBOURS, NOBODY, PARTS, PARTS_LAPSE, PAUSE, POISON, REFUSED, SHARDS, SHARDS_STOP,
+    STOP, TRICKLE, UNNAMED,
 };
 use world::Broken;
 
@@ -152,6 +155,17 @@ fn a_job_of_an_unknown_name_waits_for_those_who_know_it_and_is_not_overtaken() {
     caught(Mutant::UnknownFails, &NAMES, &[Broken::InnocentDead]);
     caught(Mutant::LeftForever, &NOBODY, &[Broken::Stuck]);
     caught(Mutant::LeftGoesBehind, &NOBODY, &[Broken::Overtaken]);
+}
+
+#[test]
+fn a_paused_queue_starts_no_job_once_a_shard_has_heeded_it_and_a_resumed_one_runs() {
+    holds("a pause of the queue", &HELD);
+    holds("a pause between jobs that come one by one", &HELD_TRICKLE);
+    holds("a pause and a crash", &HELD_CRASH);
+    caught(Mutant::PausedStaysArmed, &HELD_TRICKLE, &[Broken::StartsPaused, Broken::RunAgain, Broken::Stuck]);
+    caught(Mutant::PausedIsFetched, &HELD, &[Broken::StartsPaused]);
+    caught(Mutant::ListensWithoutReading, &HELD, &[Broken::Stuck]);
+    caught(Mutant::NotReadAtStart, &HELD_CRASH, &[Broken::StartsPaused]);
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub(crate) struct Redis {
     pub(crate) queue: Vec<Payload>,
     /// Including jobs that are scheduled, or not pushed yet.
     pub(crate) retries: Vec<Payload>,
+    /// What is stored says that the queue is paused.
+    pub(crate) paused: bool,
     pub(crate) dead: Vec<Payload>,
     /// By shard.
     pub(crate) homes: Vec<Rc<Home>>,
@@ -126,6 +128,7 @@ impl Redis {
         Self {
             queue: queue.to_vec(),
             retries: retries.to_vec(),
+            paused: false,
             dead: Vec::new(),
             homes: vec![Rc::default(); usize::from(scenario.shards())],
             leases: vec![Lease::None; usize::from(scenario.processes)],

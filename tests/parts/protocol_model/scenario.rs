@@ -39,6 +39,10 @@ pub(crate) struct Faults {
     pub(crate) flushes: u8,
     /// A turn fails at one of its moves: a set's key has another type.
     pub(crate) failures: u8,
+    /// An operator pauses the queue; it may be resumed at any time.
+    pub(crate) holds: u8,
+    /// A process loses the connection over which it hears of that.
+    pub(crate) deafness: u8,
 }
 
 /// A rule that is left out. Each omission must be noticed: the search finds a history that breaks a property.
@@ -108,6 +112,14 @@ pub(crate) enum Mutant {
     LeftForever,
     /// It enters its queue where new jobs do, once it has been left for a while.
     LeftGoesBehind,
+    /// A waiter goes on waiting for jobs of a paused queue.
+    PausedStaysArmed,
+    /// Turns ask for jobs of a paused queue.
+    PausedIsFetched,
+    /// A process that hears the bell again does not read what it has missed.
+    ListensWithoutReading,
+    /// A process does not read what is paused before it begins.
+    NotReadAtStart,
 }
 
 /// One search.

@@ -15,6 +15,8 @@ const NONE: Faults = Faults {
     refusals: 0,
     flushes: 0,
     failures: 0,
+    holds: 0,
+    deafness: 0,
 };
 
 /// One process whose connections are lost twice: turns, calls and deliveries disappear or come late.
@@ -198,3 +200,17 @@ pub(crate) const NOBODY: Scenario = Scenario {
     faults: NONE,
     ..NAMES
 };
+
+/// The queue is paused, a connection is lost, and the process may not hear of it.
+pub(crate) const HELD: Scenario = Scenario {
+    jobs: &[Kind::Good, Kind::Flaky],
+    faults: Faults { holds: 1, deafness: 1, losses: 1, ..NONE },
+    ..LINES
+};
+
+/// The same with jobs that come one by one, so that blocking moves deliver them.
+pub(crate) const HELD_TRICKLE: Scenario = Scenario { queued: 0, slots: 2, ..HELD };
+
+/// The queue is paused, and a process is killed: another takes its place.
+pub(crate) const HELD_CRASH: Scenario =
+    Scenario { jobs: &[Kind::Good, Kind::Good], faults: Faults { holds: 1, crashes: 1, ..NONE }, ..LINES };

@@ -1,6 +1,7 @@
 //! One shard: what it knows, and what it does by itself, as in `src/shard/{state,drive,wait,stop}.rs`.
 
 use super::batch::{Batch, Known, Move, Settlement, State, To};
+use super::pauses::Pausing;
 use super::scenario::{Kind, LEFT_MAX, Mutant, Payload, Scenario};
 use super::wire::{Name, Number, Reply, Request, TurnCall};
 
@@ -24,6 +25,7 @@ pub(crate) struct Shard {
     /// It has asked Redis to end it.
     pub(crate) leaving: bool,
     pub(crate) waiter: Waiter,
+    pub(crate) pausing: Pausing,
     /// It has ended, whether or not anything is left in flight.
     pub(crate) ended: Option<End>,
 }
@@ -115,7 +117,8 @@ impl Shard {
         if self.link != Link::Up || self.waiter.unswept || self.is_returning() || self.sent.len() >= depth {
             return None;
         }
-        if fetching && !self.idle {
+        let runs = self.pausing == Pausing::Runs || scenario.lacks(Mutant::PausedIsFetched);
+        if fetching && runs && !self.idle {
             let coming: u8 = self.sent.iter().map(|turn| turn.wanted).sum();
             let held = self.count(State::Unstarted) + self.count(State::Running);
             let room = i32::from(scenario.slots + scenario.read_ahead) - i32::from(coming) - held as i32;

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use super::pauses::Bell;
 use super::redis::{Lease, Redis};
-use super::scenario::{Faults, Kind, LEFT_MAX, Payload, Scenario};
+use super::scenario::{Faults, Kind, LEFT_MAX, Mutant, Payload, Scenario};
 use super::shard::Shard;
 use super::wire::{Number, Stray};
 
@@ -23,6 +24,7 @@ pub(crate) struct World {
 pub(crate) struct Process {
     pub(crate) life: Life,
     pub(crate) stopping: bool,
+    pub(crate) bell: Bell,
     pub(crate) reaping: Option<Reaping>,
 }
 
@@ -65,6 +67,8 @@ pub(crate) struct Past {
     pub(crate) starts: Vec<u8>,
     /// Shards whose jobs were given to others, as bits.
     pub(crate) reaped: u8,
+    /// Processes that began while the queue was paused, as bits; none once it is resumed.
+    pub(crate) began_paused: u8,
     pub(crate) broken: Option<Broken>,
 }
 
@@ -87,6 +91,8 @@ pub(crate) enum Broken {
     LeaseRefused,
     /// A poison job was started more often than it may.
     PoisonStarts,
+    /// A job of a paused queue starts in a shard that has heeded the pause, or that began during it.
+    StartsPaused,
     /// A job that others left is behind one that came later.
     Overtaken,
     /// Everything calmed down, and a job has not come to its end.
@@ -98,7 +104,7 @@ pub(crate) const STARTS_MAX: u8 = 4;
 
 impl World {
     pub(crate) fn new(scenario: &Scenario) -> Self {
-        let new = Process { life: Life::New, stopping: false, reaping: None };
+        let new = Process { life: Life::New, stopping: false, bell: Bell::Silent, reaping: None };
         let mut world = Self {
             redis: Redis::new(scenario),
             processes: vec![new; usize::from(scenario.processes)],
@@ -143,11 +149,15 @@ impl World {
     /// Starts an identity: it has a lease before it fetches anything.
     pub(crate) fn launch(&mut self, scenario: &Scenario, process: u8) {
         self.processes[usize::from(process)] =
-            Process { life: Life::Running, stopping: false, reaping: None };
+            Process { life: Life::Running, stopping: false, bell: Bell::Rang, reaping: None };
         self.set_lease(process, Lease::Valid);
+        self.past.began_paused &= !(1 << process);
+        self.past.began_paused |= u8::from(self.redis.paused) << process;
         for shard in scenario.shards_of(process) {
             self.redis.homes[usize::from(shard)] = Rc::default();
             self.shards[usize::from(shard)] = Rc::default();
+            let knows = self.redis.paused && !scenario.lacks(Mutant::NotReadAtStart);
+            self.shard_mut(shard).pause(knows);
             self.past.reaped &= !(1 << shard);
         }
     }

@@ -1,7 +1,7 @@
 //! Calls of all scripts, each with the keys that it finds.
 
-use jiggler_uring::internal::store::cron;
 use jiggler_uring::internal::store::scripts::Script;
+use jiggler_uring::internal::store::{cron, paused};
 
 /// One call of a script, and the keys that it finds.
 pub(super) struct Case {
@@ -71,6 +71,14 @@ pub(super) fn cases() -> Vec<Case> {
             ..Case::of(Script::Turn, name)
         });
     }
+    cases.push(Case {
+        before: &["HSET qa:i t 4", "LPUSH qa A1 A2 A3", "LPUSH qb B1"],
+        keys: "processed failed retries dead qa:i qa qa:i qb qb:i",
+        args: "5 9,2 4000 100 0 0 0 10 list 0 0 0 0",
+        again: Some("6 9 4000 100 0 0 0 10 list 0 0 0 0"),
+        jobs: &["A1", "A2", "A3", "B1"],
+        ..Case::of(Script::Turn, "turn: fetch from some of the queues")
+    });
     cases.extend([
         Case {
             before: &["HSET qa:i t 4 3 5", "RPUSH qa:i:3 A1 A2 A3 A4 A4", "LPUSH qa A9"],
@@ -225,6 +233,18 @@ pub(super) fn cases() -> Vec<Case> {
             args: "100 100 1000 e {} 1 1 1 '' 9 ran '' qa 1 A1 f {} * '' '' - '' '' '' q 0",
             jobs: &[],
             ..Case::from("cron: forget and remove", cron::source().to_owned())
+        },
+        Case {
+            before: &["SET paused before"],
+            keys: "paused",
+            args: "before after bell",
+            ..Case::from("pause", paused::source().to_owned())
+        },
+        Case {
+            before: &["SET paused before"],
+            keys: "paused",
+            args: "before '' bell",
+            ..Case::from("resume the last", paused::source().to_owned())
         },
         Case { before: &["SET lead me"], keys: "lead", args: "me", ..Case::of(Script::Resign, "resign") },
         Case {
