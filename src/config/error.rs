@@ -49,6 +49,9 @@ pub enum Error {
         /// The value and what is allowed instead. Never contains a Redis URL.
         reason: String,
     },
+    /// Queues of a Redis Cluster have no weights.
+    #[error("balance: queues of a Redis Cluster are served by priority, not by weight; leave it at strict")]
+    WeightedInCluster,
     /// Periodic jobs of the file are refused.
     #[error("{reasons}; fix them, or start without them by --ignore-bad-cron")]
     BadCron {

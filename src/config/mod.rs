@@ -21,7 +21,7 @@ pub mod yaml;
 pub use error::{Error, Origin};
 pub use periodic::PeriodicItem;
 pub use raw::Raw;
-pub use types::{GivenUrl, LogFormat, LogLevel, Mode, QueueSpec, Queues, QueuesError, Unknown};
+pub use types::{Balance, GivenUrl, LogFormat, LogLevel, Mode, QueueSpec, Queues, QueuesError, Unknown};
 
 use options::{Change, OptionId};
 
@@ -39,6 +39,8 @@ pub struct Config {
     pub concurrency: Option<usize>,
     /// Queues to serve.
     pub queues: Queues,
+    /// What their numbers mean.
+    pub balance: Balance,
     /// How long a stop waits for running jobs.
     pub timeout: Duration,
     /// Name of the environment.
@@ -119,7 +121,12 @@ impl Config {
                 return Err(Error::BadCron { reasons: reasons.join("; ") });
             }
         }
-        Ok(Self { redis_url, redis_notes, ..Self::of(raw) })
+        let config = Self { redis_url, redis_notes, ..Self::of(raw) };
+        let is_cluster = config.redis_url.as_ref().is_some_and(|given| given.url.is_cluster());
+        if is_cluster && config.balance == Balance::Weighted {
+            return Err(Error::WeightedInCluster);
+        }
+        Ok(config)
     }
 
     /// The options in which two configurations differ, in the order of the table.

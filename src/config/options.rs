@@ -13,6 +13,9 @@ pub use rows::OPTIONS;
 /// The words of `--mode`, the design's promise P1 and P2.
 pub const MODE_WORDS: &[&str] = &["at-least-once", "at-most-once"];
 
+/// The words of `--balance`.
+pub const BALANCE_WORDS: &[&str] = &["strict", "weighted"];
+
 /// The words of `--unknown`.
 pub const UNKNOWN_WORDS: &[&str] = &["leave", "fail"];
 

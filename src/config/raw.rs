@@ -184,7 +184,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{LogFormat, LogLevel, Mode, Unknown};
+    use crate::config::{Balance, LogFormat, LogLevel, Mode, Unknown};
 
     /// A non-default value for each option, as the user would write it, and whether it was kept.
     fn sample(id: OptionId) -> (&'static str, fn(&Raw) -> bool) {
@@ -198,6 +198,7 @@ mod tests {
             OptionId::ConfigFile => ("x.yml", |raw| raw.config_file == Some("x.yml".into())),
             OptionId::Mode => ("at-most-once", |raw| raw.mode == Some(Mode::AtMostOnce)),
             OptionId::DefaultRetries => ("5", |raw| raw.default_retries == Some(5)),
+            OptionId::Balance => ("weighted", |raw| raw.balance == Some(Balance::Weighted)),
             OptionId::Unknown => ("fail", |raw| raw.unknown == Some(Unknown::Fail)),
             OptionId::UnknownFor => ("7", |raw| raw.unknown_for == Some(Duration::from_secs(7))),
             OptionId::RedisUrl => ("redis://h", |raw| {

@@ -12,7 +12,7 @@ use super::{
     periodic::PeriodicItem,
     raw::{address, count, environment, file, queues, retries, word},
     redis::RedisParts,
-    types::{GivenUrl, LogFormat, LogLevel, Mode, Queues, Unknown},
+    types::{Balance, GivenUrl, LogFormat, LogLevel, Mode, Queues, Unknown},
     value::Value,
 };
 
@@ -124,6 +124,8 @@ settings! {
     decided {
         /// Queues to serve, with priorities.
         Queues => queues: Queues = |spec, value| queues(spec, value);
+        /// What their numbers mean.
+        Balance => balance: Balance = word;
         /// Seconds a stop waits.
         Timeout => timeout: Duration = |spec, value| value.seconds(spec);
         /// Section of the file, and a label in logs.

@@ -53,6 +53,28 @@ impl FromStr for Mode {
     }
 }
 
+/// What the numbers of queues mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Balance {
+    /// Priorities: a queue is served only while those with higher numbers are empty.
+    #[default]
+    Strict,
+    /// Weights: queues with jobs are served side by side, each in proportion to its number.
+    Weighted,
+}
+
+impl FromStr for Balance {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "strict" => Ok(Self::Strict),
+            "weighted" => Ok(Self::Weighted),
+            _ => Err(format!("`{text}` is neither strict nor weighted")),
+        }
+    }
+}
+
 /// What becomes of a job whose name a process does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unknown {

@@ -8,11 +8,11 @@ use super::placement::Placement;
 use super::web::Web;
 use crate::cli::Program;
 use crate::client::Spelling;
-use crate::config::{Config, Mode, Unknown};
+use crate::config::{Balance, Config, Mode, Unknown};
 use crate::control::{ControlOptions, DutyOptions, Expected, RubyListTimes, ServiceManager, Settings};
 use crate::limits::{WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
 use crate::resp::RedisUrl;
-use crate::shard::ShardOptions;
+use crate::shard::{self, ShardOptions};
 use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
 use crate::time::RedisClock;
@@ -54,6 +54,10 @@ pub(super) fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
         realm: keys.shared_realm(),
         schema: *schema,
         queues: queues.iter().map(|queue| (queue.name.as_str().to_owned(), queue.priority)).collect(),
+        balance: match config.balance {
+            Balance::Strict => shard::Balance::Strict,
+            Balance::Weighted => shard::Balance::Weighted,
+        },
         clocks: queues.iter().map(|queue| life.clock(queue.name.as_str())).collect(),
         slots,
         at_least_once: config.mode == Mode::AtLeastOnce,

@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use super::appetite::Appetite;
 use super::hand::Hand;
-use super::rota::Rota;
+use super::rota::Priorities;
 use crate::event::Event;
 use crate::limits::{READ_AHEAD_AT_MOST_ONCE, READ_AHEAD_HORIZON};
 use crate::stats::ShardStats;
@@ -38,7 +38,7 @@ pub(super) struct Crew {
     /// Highest priority first.
     seats: Box<[Seat]>,
     /// Which of the lanes that want a slot is woken first.
-    rota: Rota,
+    rota: Priorities,
     // Changed by the lanes.
     /// Slots that jobs hold.
     used: Cell<usize>,
@@ -75,7 +75,7 @@ impl Crew {
     /// A crew with this many slots. `seats`: highest priority first.
     pub(super) fn new(slots: usize, seats: Box<[Seat]>) -> Self {
         let ranks: Vec<i32> = seats.iter().map(|seat| seat.rank).collect();
-        Self { slots, seats, rota: Rota::strict(&ranks), used: Cell::new(0), outages: Cell::new(0) }
+        Self { slots, seats, rota: Priorities::new(&ranks), used: Cell::new(0), outages: Cell::new(0) }
     }
 
     /// The seat of a lane.

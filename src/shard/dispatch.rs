@@ -13,7 +13,7 @@ use super::batch::Batch;
 #[cfg(test)]
 use super::ending::cancel_all;
 use super::ending::finish;
-use super::options::ShardOptions;
+use super::options::{Balance, ShardOptions};
 use super::settle;
 use super::state::Shard;
 use super::steps::{accept_batch, report, run_next, run_ready};
@@ -46,6 +46,7 @@ impl Dispatch {
             realm: Dialect::Jiggler.keys(false).shared_realm(),
             schema: Schema::of(Dialect::Jiggler),
             queues: vec![("default".to_owned(), 0)],
+            balance: Balance::Strict,
             clocks: Vec::new(),
             slots,
             at_least_once: true,

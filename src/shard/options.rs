@@ -10,6 +10,16 @@ use crate::stats::ShardStats;
 use crate::time::RedisClock;
 use crate::wire::Realm;
 
+/// What the numbers of queues mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Balance {
+    /// Priorities: the higher number is served first.
+    #[default]
+    Strict,
+    /// Weights: each queue with jobs gets its share.
+    Weighted,
+}
+
 /// What one shard gets before it starts.
 #[derive(Debug, Clone)]
 pub(crate) struct ShardOptions {
@@ -25,6 +35,8 @@ pub(crate) struct ShardOptions {
     pub(crate) schema: Schema,
     /// The queues it serves, highest priority first; equal numbers share.
     pub(crate) queues: Vec<(String, i32)>,
+    /// What these numbers mean; in a cluster always priorities.
+    pub(crate) balance: Balance,
     /// For each queue the clock of the server that has it: one and the same, except in a cluster.
     pub(crate) clocks: Vec<Arc<RedisClock>>,
     /// Jobs it may run side by side.

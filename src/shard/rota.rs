@@ -9,12 +9,13 @@
 
 use std::cell::Cell;
 
+use super::options::Balance;
+use super::weights::Weights;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Rota {
     rule: Rule,
-    /// Orders returned so far.
-    given: Cell<usize>,
     /// For each queue, whether it is paused.
     paused: Box<[Cell<bool>]>,
     /// How many are.
@@ -23,11 +24,41 @@ pub(super) struct Rota {
 
 #[derive(Debug)]
 enum Rule {
-    /// By priority; queues of equal priority take turns being first.
-    Strict {
-        /// For each queue, where its priority begins and how many queues share it.
-        equals: Box<[(usize, usize)]>,
-    },
+    /// By priority.
+    Strict(Priorities),
+    /// By weight: none waits for another to be empty.
+    Weighted(Weights),
+}
+
+/// The order by priority: queues of equal priority take turns being first. Lanes of a core are woken in it, too.
+#[derive(Debug)]
+pub(super) struct Priorities {
+    /// For each queue, where its priority begins and how many queues share it.
+    equals: Box<[(usize, usize)]>,
+    /// Orders returned so far.
+    given: Cell<usize>,
+}
+
+impl Priorities {
+    /// `ranks`: the priority of each queue, highest first.
+    pub(super) fn new(ranks: &[i32]) -> Self {
+        debug_assert!(ranks.is_sorted_by(|one, next| one >= next), "the highest priority comes first");
+        let equals = |&rank: &i32| {
+            let start = ranks.iter().position(|&other| other == rank).unwrap_or(0);
+            (start, ranks.iter().filter(|&&other| other == rank).count())
+        };
+        Self { equals: ranks.iter().map(equals).collect(), given: Cell::new(0) }
+    }
+
+    /// The next order: every position once.
+    pub(super) fn next_order(&self) -> impl Iterator<Item = usize> + '_ {
+        let nth = self.given.get();
+        self.given.set(nth.wrapping_add(1));
+        self.equals
+            .iter()
+            .enumerate()
+            .map(move |(at, &(start, count))| start + (nth % count + at - start) % count)
+    }
 }
 
 /// How one turn serves the queues.
@@ -37,6 +68,8 @@ pub(super) struct Order {
     pub(super) queues: Vec<usize>,
     /// The most to take from each of the first queues, none from those behind; empty: no limit for any.
     pub(super) limits: Vec<usize>,
+    /// By weight: how many of these each was allotted.
+    pub(super) allotted: Vec<usize>,
 }
 
 impl Order {
@@ -44,43 +77,49 @@ impl Order {
     pub(super) fn clear(&mut self) {
         self.queues.clear();
         self.limits.clear();
+        self.allotted.clear();
     }
 }
 
 impl Rota {
-    /// Strict priority. `ranks`: the priority of each queue, highest first.
-    pub(super) fn strict(ranks: &[i32]) -> Self {
-        debug_assert!(ranks.is_sorted_by(|one, next| one >= next), "the highest priority comes first");
-        let equals = |&rank: &i32| {
-            let start = ranks.iter().position(|&other| other == rank).unwrap_or(0);
-            (start, ranks.iter().filter(|&&other| other == rank).count())
+    /// The rota of queues with these numbers, highest first: priorities or weights.
+    pub(super) fn new(balance: Balance, numbers: &[i32]) -> Self {
+        let rule = match balance {
+            Balance::Strict => Rule::Strict(Priorities::new(numbers)),
+            Balance::Weighted => Rule::Weighted(Weights::new(numbers.iter().copied())),
         };
-        let rule = Rule::Strict { equals: ranks.iter().map(equals).collect() };
-        Self::of(rule, ranks.len())
-    }
-
-    fn of(rule: Rule, queues: usize) -> Self {
-        let paused = (0..queues).map(|_| Cell::new(false)).collect();
-        Self { rule, given: Cell::new(0), paused, paused_count: Cell::new(0) }
+        let paused = numbers.iter().map(|_| Cell::new(false)).collect();
+        Self { rule, paused, paused_count: Cell::new(0) }
     }
 
     /// Writes the next order of a turn that wants this many jobs into an empty one.
     pub(super) fn write_order(&self, wanted: usize, order: &mut Order) {
-        if self.paused_count.get() == 0 {
-            order.queues.extend(self.next_order());
-            return;
+        match &self.rule {
+            Rule::Strict(priorities) if self.paused_count.get() == 0 => {
+                return order.queues.extend(priorities.next_order());
+            }
+            Rule::Strict(priorities) => {
+                order.queues.extend(priorities.next_order().filter(|queue| !self.is_paused(*queue)));
+                order.limits.resize(order.queues.len(), wanted);
+            }
+            Rule::Weighted(_) if wanted == 0 => return order.queues.extend(0..self.paused.len()),
+            Rule::Weighted(weights) => weights.write_order(wanted, self.served(), order),
         }
-        order.queues.extend(self.next_order().filter(|queue| !self.is_paused(*queue)));
-        order.limits.resize(order.queues.len(), wanted);
         order.queues.extend((0..self.paused.len()).filter(|queue| self.is_paused(*queue)));
     }
 
-    /// The next order, whatever is paused: every position once.
-    pub(super) fn next_order(&self) -> impl Iterator<Item = usize> + '_ {
-        let nth = self.given.get();
-        self.given.set(nth.wrapping_add(1));
-        let Rule::Strict { equals } = &self.rule;
-        equals.iter().enumerate().map(move |(at, &(start, count))| start + (nth % count + at - start) % count)
+    /// Notes what a turn with this order has brought: queue and jobs, of those that brought any.
+    pub(super) fn note(
+        &self,
+        wanted: usize,
+        order: &Order,
+        brought: impl Iterator<Item = (usize, usize)> + Clone,
+    ) {
+        if let Rule::Weighted(weights) = &self.rule
+            && wanted > 0
+        {
+            weights.note(wanted, order, brought);
+        }
     }
 
     /// The queues that are served at all: those in which jobs are waited for.
@@ -116,7 +155,7 @@ mod tests {
     use super::*;
 
     fn check(ranks: &[i32], orders: &[&[usize]]) {
-        let rota = Rota::strict(ranks);
+        let rota = Rota::new(Balance::Strict, ranks);
         for (nth, expected) in orders.iter().enumerate() {
             let mut order = Order::default();
             rota.write_order(9, &mut order);
@@ -140,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_paused_queue_is_named_last_without_a_limit_and_is_not_waited_for() {
-        let rota = Rota::strict(&[2, 1, 1]);
+        let rota = Rota::new(Balance::Strict, &[2, 1, 1]);
         let next = |rota: &Rota| {
             let mut order = Order::default();
             rota.write_order(9, &mut order);
@@ -154,5 +193,19 @@ mod tests {
         assert_eq!(rota.served().len(), 0);
         assert!(rota.pause(|_| false) && rota.serves_any());
         assert_eq!(next(&rota), (vec![0, 1, 2], Vec::new()));
+    }
+
+    #[test]
+    fn a_paused_queue_has_no_weight_and_a_turn_that_wants_nothing_has_no_limits() {
+        let rota = Rota::new(Balance::Weighted, &[2, 1, 1]);
+        let next = |wanted| {
+            let mut order = Order::default();
+            rota.write_order(wanted, &mut order);
+            (order.queues, order.limits)
+        };
+        assert_eq!(next(0), (vec![0, 1, 2], Vec::new()));
+        assert_eq!(next(4), (vec![0, 1, 2], vec![2, 1, 1]));
+        rota.pause(|queue| queue == 0);
+        assert_eq!(next(4), (vec![1, 2, 0], vec![2, 2]));
     }
 }

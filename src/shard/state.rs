@@ -76,7 +76,7 @@ impl Shard {
             seat: seat.unwrap_or_else(|| Seat::new(0, options.at_least_once)),
             ledger: Ledger::default(),
             slots: Slots::new(options.slots, share),
-            rota: Rota::strict(&ranks),
+            rota: Rota::new(options.balance, &ranks),
             phases: Phases::default(),
             paused: PausedHere::default(),
             numbers: Numbers::default(),

@@ -83,6 +83,39 @@ fn queues_of_equal_priority_share_and_each_keeps_its_order() {
 }
 
 #[test]
+fn queues_with_weights_share_in_proportion_and_the_lightest_is_served_in_every_round() {
+    const EACH: usize = 12_000;
+    for mode in ["at-least-once", "at-most-once"] {
+        let redis = Redis::start();
+        let config = config_file("max_dead_jobs: 1000000\nbalance: weighted\n");
+        let weights = [("a", 100), ("b", 50), ("c", 1)];
+        for (queue, _) in weights {
+            fill(&redis, queue, EACH);
+        }
+        let mut worker =
+            Worker::start(&redis, &["-q", "a:100,b:50,c:1", "-c", "1", "-C", &config.path(), "--mode", mode]);
+        wait_until("all have run", || redis.processed() == 3 * EACH as u64);
+        worker.stop();
+        let died = died(&redis);
+        assert_eq!(died.len(), 3 * EACH);
+        let first = &died[..10_000];
+        let of =
+            |queue: &str, jids: &[String]| jids.iter().filter(|jid| jid.starts_with(queue)).count() as f64;
+        for (queue, weight) in weights {
+            let (share, due) = (of(queue, first) / first.len() as f64, f64::from(weight) / 151.0);
+            assert!(
+                (share - due).abs() <= 0.05 * due + 0.001,
+                "{mode}: queue {queue} had {share}, not {due}"
+            );
+        }
+        // A turn brings some hundreds of jobs at most: in so many, and a round, it is served at least once.
+        for round in first.chunks(1_000) {
+            assert!(of("c", round) >= 1.0, "{mode}: the lightest queue was not served in 1,000 jobs");
+        }
+    }
+}
+
+#[test]
 fn a_job_in_any_of_ten_queues_wakes_an_idle_worker_in_every_mode() {
     for mode in ["at-least-once", "at-most-once"] {
         let redis = Redis::start();

@@ -1,7 +1,8 @@
 //! The rows of the table of options.
 
 use super::{
-    Allowed, Change, DefaultValue, LOG_FORMAT_WORDS, MODE_WORDS, OptionId, OptionSpec, UNKNOWN_WORDS,
+    Allowed, BALANCE_WORDS, Change, DefaultValue, LOG_FORMAT_WORDS, MODE_WORDS, OptionId, OptionSpec,
+    UNKNOWN_WORDS,
 };
 use crate::limits::{
     CONCURRENCY_MAX, CORES_MAX, DEAD_JOBS_CONFIGURED_MAX, DEAD_JOBS_MAX, DEAD_TIMEOUT, DEAD_TIMEOUT_MAX,
@@ -70,6 +71,17 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Text("default"),
         allowed: Allowed::Text("queue names, each alone or as `name:priority` with a whole number"),
         help: "Queues to serve; the higher number is served first (0 if not given); may be repeated",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Balance,
+        key: "balance",
+        flag: Some("balance"),
+        value_name: "HOW",
+        default: DefaultValue::Text("strict"),
+        allowed: Allowed::Words(BALANCE_WORDS),
+        help: "What the numbers of queues mean: priorities (strict), or weights (weighted; below 1 counts as 1), by which \
+               queues share and none waits for another to be empty; in a Redis Cluster only strict",
         ..BASE
     },
     OptionSpec {
