@@ -16,6 +16,7 @@ pub(crate) mod queues;
 pub(crate) mod show;
 pub(crate) mod summary;
 pub(crate) mod top;
+pub(crate) mod why;
 // Acting.
 pub(crate) mod act;
 pub(crate) mod cancel;

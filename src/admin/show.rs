@@ -65,13 +65,13 @@ pub struct Wanted {
 
 /// Where a job runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Running {
-    process: String,
-    host: String,
-    pid: u32,
-    shard: Option<usize>,
+pub(super) struct Running {
+    pub(super) process: String,
+    pub(super) host: String,
+    pub(super) pid: u32,
+    pub(super) shard: Option<usize>,
     name: String,
-    since: Option<f64>,
+    pub(super) since: Option<f64>,
 }
 
 /// What was found out.
@@ -110,11 +110,7 @@ pub(crate) fn show(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn
         (shown.running, shown.now) = (running(&fleet, &wanted.jid), fleet.at);
     }
     if shown.found.is_none() && shown.progress.is_none() && shown.running.is_empty() {
-        let more = searched.len().saturating_sub(SHOW_PLACES_MAX);
-        searched.truncate(SHOW_PLACES_MAX);
-        let more = if more > 0 { format!(" and {more} more queues") } else { String::new() };
-        let searched = searched.join(", ") + &more;
-        return Err(Error::NotShown { jid: printable(&wanted.jid), searched });
+        return Err(nowhere(&wanted.jid, searched));
     }
     shown.paused = paused_now(db)?;
     match format {
@@ -123,8 +119,16 @@ pub(crate) fn show(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn
     }
 }
 
+/// That it was found in none of these places.
+pub(super) fn nowhere(jid: &str, mut searched: Vec<String>) -> Error {
+    let more = searched.len().saturating_sub(SHOW_PLACES_MAX);
+    searched.truncate(SHOW_PLACES_MAX);
+    let more = if more > 0 { format!(" and {more} more queues") } else { String::new() };
+    Error::NotShown { jid: printable(jid), searched: searched.join(", ") + &more }
+}
+
 /// Tells our processes that they are watched, so that they report what runs now. Returns whether any was told.
-fn tell_processes(db: &Database, fleet: &Summary) -> Result<bool, Error> {
+pub(super) fn tell_processes(db: &Database, fleet: &Summary) -> Result<bool, Error> {
     let mut requests = Requests::new();
     let ours = fleet.processes.values().filter(|process| process.figures.is_some());
     let ours: Vec<&str> = ours.take(TOP_PROCESSES_MAX).map(|process| process.uuid.as_str()).collect();
@@ -140,7 +144,7 @@ fn tell_processes(db: &Database, fleet: &Summary) -> Result<bool, Error> {
 }
 
 /// The first entry with the jid, and its place. Places that were looked at in vain are noted.
-fn find(
+pub(super) fn find(
     db: &Database,
     wanted: &Wanted,
     fleet: &Summary,
@@ -206,7 +210,7 @@ fn look_at(sessions: &mut [Session], look: &mut Look<'_>) -> Result<Option<Entry
 }
 
 /// The processes that say they run it.
-fn running(fleet: &Summary, jid: &str) -> Vec<Running> {
+pub(super) fn running(fleet: &Summary, jid: &str) -> Vec<Running> {
     let start = &jid[..jid.floor_char_boundary(RUNNING_JID_BYTES)];
     let of_one = |member: Member| {
         let jobs = member.jobs.into_iter().filter(|job| job.jid == jid || job.jid == start);

@@ -144,6 +144,7 @@ fn changes_something(invocation: &Invocation) -> bool {
         | Invocation::Queues(_)
         | Invocation::Jobs(_)
         | Invocation::Show(_)
+        | Invocation::Why(_)
         | Invocation::Progress(_)
         | Invocation::Process(_) => false,
     }

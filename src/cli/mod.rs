@@ -22,7 +22,7 @@ pub(crate) use command::VERSION;
 pub use exit::{Failure, run};
 pub use orders::{
     ActOrder, BulkOrder, CancelOrder, CronOrder, EnqueueOrder, JobsOrder, PauseOrder, ProgressOrder,
-    PruneOrder, QueuesOrder, ShowOrder, SummaryOrder,
+    PruneOrder, QueuesOrder, ShowOrder, SummaryOrder, WhyOrder,
 };
 pub use program::Program;
 
@@ -47,6 +47,8 @@ pub enum Invocation {
     Jobs(JobsOrder),
     /// Show one job and exit.
     Show(ShowOrder),
+    /// Tell what a job waits for and exit.
+    Why(WhyOrder),
     /// Show what a job has reported and exit.
     Progress(ProgressOrder),
     /// Retry, kill or delete jobs and exit.

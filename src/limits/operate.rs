@@ -23,6 +23,12 @@ pub const JOBS_GROUPS_MAX: usize = 1_000;
 /// Bytes of a running job's jid that its process publishes.
 pub const RUNNING_JID_BYTES: usize = 32;
 
+/// Entries of a queue, from the end at which workers take, among which `why` looks for a job: one call of some milliseconds.
+pub const WHY_POSITION_MAX: u64 = 100_000;
+
+/// Over how long `why` measures how fast a queue moves.
+pub const WHY_SPAN: Duration = Duration::from_secs(1);
+
 /// How long `show` gives processes that it has told so to report what they run: they do so within
 /// [`WATCHED_INTERVAL`](super::WATCHED_INTERVAL) and the time in which shards name their jobs.
 pub const SHOW_WAIT: Duration = Duration::from_millis(1_500);

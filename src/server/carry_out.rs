@@ -48,6 +48,11 @@ pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Fa
             let format = format(order.json);
             admin::show::show(&db, &order.wanted, format, out).map_err(failure_of(&db, Role::Operator))
         }
+        Invocation::Why(order) => {
+            let db = redis(order.redis_url)?;
+            let format = format(order.json);
+            admin::why::why(&db, &order.wanted, format, out).map_err(failure_of(&db, Role::Operator))
+        }
         Invocation::Progress(order) => {
             let db = redis(order.redis_url)?;
             let format = format(order.json);

@@ -23,6 +23,7 @@ pub mod entries;
 pub mod operate;
 pub mod outbox;
 pub mod paused;
+pub mod position;
 pub mod progress;
 pub mod server;
 pub mod steer;

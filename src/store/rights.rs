@@ -9,7 +9,7 @@
 //! | worker | every command of [`WORKER`], `~jiggler:* ~{jiggler:list:*`, `&jiggler:uring:cancel:* &jiggler:uring:steer:*` |
 //! | producer | `+lpush +zadd +ping`, and to cancel and to ask for progress `+publish +get`; the same keys and channel |
 //! | `summary` | `+scan +zcard +get +mget +llen`; the same keys |
-//! | `jobs`, `show`, `progress`, `retry`, `kill`, `delete`, `prune` | the worker's, and `+pttl` |
+//! | `jobs`, `show`, `why`, `progress`, `retry`, `kill`, `delete`, `prune`, `pause`, `resume` | the worker's, and `+pttl +lpos` |
 //! | `processes`, `top`, `quiet`, `stop` | the same |
 //! | with sentinels | all of them also `+role` |
 //! | in a cluster | all of them also `+role +cluster|slots`, producers also `+asking` |
@@ -96,7 +96,7 @@ const CANCELLER: &[&str] = &["ping", "publish CHANNEL x"];
 const SUMMARY: &[&str] = &["scan 0", "zcard KEY", "get KEY", "mget KEY", "llen KEY"];
 
 /// What operators need in addition to a worker's rights.
-const OPERATOR: &[&str] = &["pttl KEY"];
+const OPERATOR: &[&str] = &["pttl KEY", "lpos KEY x"];
 
 /// What a worker does without, if it must.
 pub const OPTIONAL: &[&str] = &["client|setname", "client|tracking", "memory|usage", "sort"];

@@ -71,3 +71,4 @@ mod unknown_names;
 mod web;
 #[cfg(feature = "tokio")]
 mod web_app;
+mod why;

@@ -9,6 +9,7 @@ mod jobs;
 mod queues;
 mod show;
 mod summary;
+mod why;
 // Acting on jobs.
 mod act;
 mod cancel;
@@ -39,9 +40,10 @@ pub use prune::PruneOrder;
 pub use queues::QueuesOrder;
 pub use show::{ProgressOrder, ShowOrder};
 pub use summary::SummaryOrder;
+pub use why::WhyOrder;
 
 /// The subcommands that look at jobs and act on them, without the options that find Redis.
-pub(super) fn job_commands() -> [Command; 11] {
+pub(super) fn job_commands() -> [Command; 12] {
     // clap would show only the JID, as if there were no alternative.
     let usage = |name: &str| {
         own(&format!(
@@ -55,6 +57,7 @@ pub(super) fn job_commands() -> [Command; 11] {
         queues::QueuesArgs::augment_args(Command::new(queues::QUEUES)).after_help(queues::HELP),
         jobs::JobsArgs::augment_args(Command::new(jobs::JOBS)).after_help(jobs::HELP),
         show::ShowArgs::augment_args(Command::new(show::SHOW)).after_help(show::SHOW_HELP),
+        why::WhyArgs::augment_args(Command::new(why::WHY)).after_help(why::HELP),
         show::ProgressArgs::augment_args(Command::new(show::PROGRESS)).after_help(show::PROGRESS_HELP),
         retry.after_help(act::RETRY_HELP),
         words::beside(kill, act::KILL_HELP),
@@ -79,6 +82,7 @@ pub(super) fn invocation(
         queues::QUEUES => QueuesOrder::from_matches(matches, redis_url).map(Invocation::Queues),
         jobs::JOBS => JobsOrder::from_matches(matches, redis_url).map(Invocation::Jobs),
         show::SHOW => ShowOrder::from_matches(matches, redis_url).map(Invocation::Show),
+        why::WHY => WhyOrder::from_matches(matches, redis_url).map(Invocation::Why),
         show::PROGRESS => ProgressOrder::from_matches(matches, redis_url).map(Invocation::Progress),
         act::RETRY => ActOrder::retry(matches, config).map(Invocation::Act),
         act::KILL => ActOrder::kill(matches, config).map(Invocation::Act),
