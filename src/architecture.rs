@@ -77,7 +77,8 @@
 //! | ack | the part of a report that says "gone": always last |
 //! | tally | what a shard counts by queue and class: outcomes, run times, waits |
 //! | hand, read-ahead | jobs that a shard has and has not started; how many it may have (P8) |
-//! | rota | the order in which a turn serves the queues |
+//! | rota | the order in which a turn serves the queues, and how many jobs it takes of each |
+//! | pause | an operator's order that nothing of a queue, or of a class, starts; one key, and a bell on the fleet's channel |
 //! | waiter | the connection that blocks in Redis for one queue while its shard is idle |
 //! | lease, fence, reaper | a process's claim to its jobs; the mark that ends it; what puts the jobs of the dead back |
 //! | lead | the right of one process in a fleet to do what only one should do |
@@ -162,6 +163,9 @@
 //!   no living process declares is shown until its next tick. A process that was stopped
 //!   for hours may push one tick late that
 //!   `catch_up: none` would have left out, if nobody else has claimed it. `summary` does not show the entries.
+//! - A pause that is deleted by hand, or lost with a fail-over, is noticed by a process when it next connects or hears the
+//!   bell. Jobs of a paused class go round by way of the retry set, some seconds each time, and need a poller. Weights count
+//!   jobs and hold within a core; a cluster knows only priorities.
 //! - A script that moves one payload of 8 MB holds Redis up for 50 to 130 ms; a plain `RPOP` of it takes 26.
 //! - Burying a payload of hundreds of megabytes stalls its shard and then Redis for seconds (one of 400 MB took 75 s in a
 //!   debug build on a busy machine): its base64 is made, sent and stored at once.

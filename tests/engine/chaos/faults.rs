@@ -158,7 +158,7 @@ impl Plan {
 
     fn redis_fault(&mut self, random: &mut Rng, at: Duration) -> Duration {
         let all = 0..self.workers.len();
-        match random.u8(0..10) {
+        match random.u8(0..12) {
             kind @ (0 | 1) => {
                 let begin = if kind == 0 { Step::KillRedis(0) } else { Step::StopRedis(0) };
                 let most = if self.severity == Severity::Short { 500 } else { 3_000 };
@@ -177,6 +177,12 @@ impl Plan {
                 let right = RIGHTS[random.usize(..RIGHTS.len())];
                 let length = millis(random, 100..3_000);
                 self.lasting(all, at, Step::Withdraw(right), length, Step::GiveBack(right))
+            }
+            8 | 9 => {
+                let (queue, end) = (random.usize(..self.queues), at + millis(random, 20..2_000));
+                self.steps.push((at, Step::PauseQueue(queue)));
+                self.steps.push((end, Step::ResumeQueue(queue)));
+                end
             }
             _ => {
                 self.steps.push((at, Step::KillClients(0)));

@@ -74,6 +74,9 @@ pub(crate) enum Step {
     /// A command that workers may not run any more.
     Withdraw(&'static str),
     GiveBack(&'static str),
+    /// An operator pauses the queue of this number.
+    PauseQueue(usize),
+    ResumeQueue(usize),
     /// The queue of this number, with all it has, goes to another node.
     MoveQueue(usize),
 }
@@ -188,6 +191,7 @@ impl Plan {
             matches!(step, Start(_) | Pause(_) | Resume(_) | Delay(..) | Split(..) | Clear(_))
                 || matches!(step, PauseRedis(_) | ResumeRedis(_) | FlushScripts(_))
                 || matches!(step, Step::Terminate(_) | Step::StopLog(_) | Step::ReadLog(_))
+                || matches!(step, Step::PauseQueue(_) | Step::ResumeQueue(_))
         };
         !self.steps.iter().all(|(_, step)| harmless(step))
     }

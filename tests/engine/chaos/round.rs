@@ -216,6 +216,8 @@ impl Round {
             }
             Step::Withdraw(command) => self.site.allow(command, false),
             Step::GiveBack(command) => self.site.allow(command, true),
+            Step::PauseQueue(queue) => self.site.pause_queue(Some(queue)),
+            Step::ResumeQueue(_) => self.site.pause_queue(None),
             Step::MoveQueue(queue) => self.site.move_queue(queue),
             _ => {}
         }
@@ -225,6 +227,9 @@ impl Round {
     fn end_faults(&mut self) {
         for life in &mut self.lives {
             life.end_faults();
+        }
+        if self.plan.nodes == 0 {
+            self.site.pause_queue(None);
         }
         for place in 0..self.places.len() {
             if self.places[place].is_none() {

@@ -131,6 +131,21 @@ impl Site {
         self.nodes()[0].run(&["ACL", "SETUSER", "worker", &rule]);
     }
 
+    /// An operator pauses this queue and no other, or resumes what is paused; on one Redis.
+    pub(crate) fn pause_queue(&self, queue: Option<usize>) {
+        let redis = &self.nodes()[0];
+        match queue {
+            Some(queue) => {
+                let paused = format!(r#"{{"queues":{{"{}":{{"at":1}}}}}}"#, self.queues[queue]);
+                redis.run(&["SET", "jiggler:uring:paused", &paused]);
+            }
+            None => {
+                redis.run(&["DEL", "jiggler:uring:paused"]);
+            }
+        }
+        redis.run(&["PUBLISH", "jiggler:uring:steer:0", "paused"]);
+    }
+
     /// Moves a queue with all it has to the next node of the cluster.
     pub(crate) fn move_queue(&mut self, queue: usize) {
         let Servers::Cluster(cluster) = &self.servers else { return };
