@@ -78,7 +78,7 @@
 //! | tally | what a shard counts by queue and class: outcomes, run times, waits |
 //! | hand, read-ahead | jobs that a shard has and has not started; how many it may have (P8) |
 //! | rota | the order in which a turn serves the queues, and how many jobs it takes of each |
-//! | pause | an operator's order that nothing of a queue, or of a class, starts; one key, and a bell on the fleet's channel |
+//! | pause | an operator's order that nothing of a queue, or of a class, starts: one key, and a bell for the fleet |
 //! | waiter | the connection that blocks in Redis for one queue while its shard is idle |
 //! | lease, fence, reaper | a process's claim to its jobs; the mark that ends it; what puts the jobs of the dead back |
 //! | lead | the right of one process in a fleet to do what only one should do |

@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::{acts::action::DeadSetFull, client, net, resp, store::survey::SurveyError};
+use crate::{acts::action::DeadSetFull, client, limits::PAUSES_MAX, net, resp, store::survey::SurveyError};
 
 /// Why an order could not be carried out.
 ///
@@ -234,7 +234,7 @@ pub enum Error {
         ago: String,
     },
     /// Too much is paused.
-    #[error("{what} is not paused: {max} queues and classes are, which is the most; resume some", max = crate::limits::PAUSES_MAX)]
+    #[error("{what} is not paused: {PAUSES_MAX} queues and classes are, which is the most; resume some")]
     PausesFull {
         /// What was to be paused.
         what: String,

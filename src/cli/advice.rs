@@ -15,8 +15,8 @@ const FINAL: [&str; 3] = ["prune", "delete", "kill"];
 /// Words that other job engines have for it.
 const PAUSES: [&str; 4] = ["unpause", "suspend", "unquiet", "hold"];
 
-const PAUSE: &str = "`pause queue NAME` and `resume queue NAME` stop and start a queue in the whole fleet; `quiet PROCESS` has a \
-                     process take no more jobs until it is restarted";
+const PAUSE: &str = "`pause queue NAME` and `resume queue NAME` stop and start a queue in the whole fleet; \
+                     `quiet PROCESS` has a process take no more jobs until it is restarted";
 
 /// The error with advice that fits these arguments.
 pub(super) fn advised(mut error: Error, args: &[OsString]) -> Error {

@@ -110,7 +110,7 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
         Ok(_) => Ok(conn),
         // The user's rights were granted before this channel existed.
         Err(resp::Error::Redis(error)) => {
-            tracing::warn!(%error, "this process cannot receive `quiet`, `stop`, `pause` and `resume`: redis refused it; signals still work");
+            tracing::warn!(%error, "this process hears no `quiet`, `stop`, `pause` and `resume`: redis refused it; signals still work");
             Ok(conn)
         }
         Err(error) => Err(error.into()),

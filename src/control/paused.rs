@@ -89,8 +89,8 @@ impl Pauses {
         Some(Duration::try_from_secs_f64(left).unwrap_or(PAUSE_END_LOOK).min(PAUSE_END_LOOK))
     }
 
-    /// Reads what is paused, and tells the shards. Returns whether there was an answer: one that cannot be used is logged, and
-    /// what was known stays.
+    /// Reads what is paused, and tells the shards. Returns whether there was an answer: one that cannot be used is logged,
+    /// and what was known stays.
     async fn look(&mut self) -> bool {
         match self.read().await {
             Ok(stored) => {
@@ -99,7 +99,7 @@ impl Pauses {
                 self.tell().await;
                 true
             }
-            Err(Error::Redis(error)) => {
+            Err(Error::Redis(error)) if !error.kind().may_heal() => {
                 tracing::warn!(%error, "cannot read what is paused; what was known stays");
                 true
             }

@@ -25,7 +25,7 @@
 //! | `ledger` | what is to be reported to Redis, until a turn takes it along |
 //! | `slots` | the jobs that wait at an await point, their deadlines, the share of a lane |
 //! | `appetite` | how many jobs to ask for next: the decision is pure, [`appetite`]'s `plan` |
-//! | `rota` | in which order a turn serves the queues, and how many jobs it takes of each; `turns`: the turns under way, each with its order |
+//! | `rota` | in which order a turn serves the queues, how many jobs it takes of each; `turns`: those under way |
 //! | `waiters` | which waiting connections are armed, which block, whose list is to be swept |
 //! | `phases` | the latest phase of a stop that control has ordered |
 //! | `numbers`, `clock` | numbers of batches and calls; Unix times of moments |

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de};
 
 /// Everything that is paused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -59,7 +59,12 @@ impl Paused {
     /// # Errors
     /// If that is not ours.
     pub fn parse(stored: Option<&[u8]>) -> Result<Self, serde_json::Error> {
-        stored.map_or_else(|| Ok(Self::default()), serde_json::from_slice)
+        // An array of the members in order would do for serde.
+        match stored {
+            Some(text) if !text.starts_with(b"{") => Err(de::Error::custom("not an object")),
+            Some(text) => serde_json::from_slice(text),
+            None => Ok(Self::default()),
+        }
     }
 
     /// The text to store; `None`: nothing is paused, so there is no key.

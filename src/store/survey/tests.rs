@@ -45,7 +45,8 @@ fn page(cursor: &str, keys: &[&str]) -> String {
 }
 
 const TIME: &str = "*2\r\n$4\r\n1000\r\n$6\r\n500000\r\n";
-const NO_COUNTS: [&str; 5] = [":0\r\n", ":0\r\n", ":0\r\n", "$-1\r\n", "$-1\r\n"];
+/// Sizes of sets, counters, and what is paused.
+const NO_COUNTS: [&str; 6] = [":0\r\n", ":0\r\n", ":0\r\n", "$-1\r\n", "$-1\r\n", "$-1\r\n"];
 const PROCESS: &str = "jiggler:svr:aa:3:25:default:1:100:7:vm";
 
 fn first(processes: &str, lists: &str) -> Result<Played, SurveyError> {
@@ -98,18 +99,18 @@ fn nonsense_is_named_with_its_key() {
     };
     let none = page("0", &[]);
     check(
-        &[":0\r\n", ":0\r\n", ":0\r\n", "$3\r\nten\r\n", "$-1\r\n", &none, &none],
+        &[":0\r\n", ":0\r\n", ":0\r\n", "$3\r\nten\r\n", "$-1\r\n", "$-1\r\n", &none, &none],
         "read jiggler:stats:failures_counter: redis answered a bulk string of 3 bytes instead of a decimal counter",
     );
     check(
-        &[":0\r\n", ":-1\r\n", ":0\r\n", "$-1\r\n", "$-1\r\n", &none, &none],
+        &[":0\r\n", ":-1\r\n", ":0\r\n", "$-1\r\n", "$-1\r\n", "$-1\r\n", &none, &none],
         "read jiggler:set:dead: redis answered the integer -1 instead of a size",
     );
     check(
-        &[":0\r\n", ":0\r\n", ":0\r\n", "$-1\r\n", "$-1\r\n", "*1\r\n$1\r\n0\r\n", &none],
+        &[":0\r\n", ":0\r\n", ":0\r\n", "$-1\r\n", "$-1\r\n", "$-1\r\n", "*1\r\n$1\r\n0\r\n", &none],
         "read jiggler:svr:*: redis answered an array of 1 elements instead of a cursor and a page of keys",
     );
-    check(&NO_COUNTS, "6 replies were given for 8 commands");
+    check(&NO_COUNTS, "7 replies were given for 9 commands");
 }
 
 fn look(conn: &mut BlockingConnection, survey: &mut Survey) {

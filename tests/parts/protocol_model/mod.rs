@@ -19,8 +19,8 @@
 //! - a job whose name a process does not know is left to the others: it dies only after it has been left for long enough,
 //!   and while no fault strikes, it is overtaken by no job that came later;
 //! - no job of a paused queue starts in a shard that has heeded the pause;
-//! - if no more faults strike and the queue is resumed, every job comes to its end: success, or the dead set if it failed for good or is poison,
-//!   and no other.
+//! - if no more faults strike and the queue is resumed, every job comes to its end: success, or the dead set if it failed
+//!   for good or is poison, and no other.
 //!
 //! Bounds: two or three jobs, one queue, two processes at work and those that replace them, one or two shards, one or
 //! two turns in flight; faults as in `scenarios.rs`. Left out: oversize payloads, trimming, counters, several queues,
