@@ -1,7 +1,7 @@
 //! `jiggler-uring queues [--json]`: the queues, how many jobs wait in each, and how many processes serve it.
 //!
-//! As JSON one object is written: `queues`, a list of `name`, `jobs`, `processes`, and for a paused one `paused` (`at`, `by`,
-//! `why`, `until`); and `paused_classes`, if there are any. A name is written as commands take it
+//! As JSON one object is written: `queues`, a list of `name`, `jobs`, `processes`, and for a paused one `paused` (`at`,
+//! `by`, `why`, `until`); and `paused_classes`, if there are any. A name is written as commands take it
 //! ([`ListName`]); in JSON one that is UTF-8 stays as it is.
 
 use std::io::Write;

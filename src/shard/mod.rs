@@ -57,6 +57,7 @@
 mod admission;
 mod batch;
 mod options;
+mod order;
 mod pace;
 mod rota;
 mod weights;

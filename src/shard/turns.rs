@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::ledger::Report;
-use super::rota::Order;
+use super::order::Order;
 use crate::limits::TURNS_IN_FLIGHT_MAX;
 
 /// A turn that was sent, until its reply is read.

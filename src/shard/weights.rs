@@ -11,7 +11,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::rota::Order;
+use super::order::Order;
 
 /// See the module.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What operators have paused: queues and classes of jobs, as they are stored under one key of the database.
 //!
-//! One text for all, so that whoever reads it has one state and whoever changes it changes that state or nothing. The key is
+//! One text for all, so that every reader has one state, and a change is made to that state or not at all. The key is
 //! not there while nothing is paused. A pause that has a last moment is over by itself then, whether or not the key still
 //! names it; the next change drops it. The gem does not know the key, and a Ruby server does not heed it.
 

@@ -122,7 +122,7 @@ fn what_runs_goes_on_and_what_waits_for_a_slot_goes_back() {
     run(&redis.url(), &["pause", "queue", "a"]);
     wait_until("it has ended", || redis.processed() == 1);
     measure_over(QUIET);
-    assert_eq!(redis.queue("a"), [noop(1), noop(0)]);
+    assert_eq!(redis.queue("a"), [noop(0), noop(1)], "in their old order");
     worker.stop();
 }
 

@@ -120,6 +120,8 @@ const SLEEP_PLACES: &[&str] = &[
     "src/admin/steer.rs",
     // A command that waits until the processes have said what they run.
     "src/admin/show.rs",
+    // Gives the processes the same time, and measures how fast a queue moves.
+    "src/admin/why.rs",
     // Reads the worker's state through the command line, alongside the worker.
     "packaging/first-run/",
     // The one helper that polls for a state with a deadline, in tests; and the tool that measures from outside.

@@ -111,7 +111,7 @@ fn a_turn_that_comes_late_and_is_not_refused_is_caught() {
 fn a_turn_that_takes_more_from_a_queue_than_it_may_is_caught() {
     let text = "room = math.min(wanted, limits and limits[number] or wanted)";
     caught((Script::Turn, text, "room = wanted"), "from a queue of at most");
-    caught((Script::Turn, "limits and #limits or", "false or"), "from a queue of at most 0");
+    caught((Script::Turn, "limits and #limits or", "false or"), "instead of the list of a batch");
 }
 
 #[test]
