@@ -44,6 +44,15 @@
 //! slot is being moved: no script stops half-way. On a single Redis none of this exists: one realm, one lane, the keys of
 //! the gem. (engine/cluster.rs, cluster_clients.rs)
 //!
+//! # Dialects
+//!
+//! Whose programs share the Redis is one value, chosen where a process, a command or a client starts: `wire::Dialect`. What
+//! differs is made from it there: the spelling of keys (`wire::Keyspace`), of payloads (`job::Schema`), and how a process
+//! shows itself (`wire::Presence`). Shard, control and client ask these; scripts get one line of Lua that says whether a
+//! registry of queues is kept. Beside Sidekiq all promises below hold; in flight is under our own names, which no pattern of
+//! Sidekiq's matches. (parts/golden_sidekiq.rs, engine/sidekiq.rs, crash.rs, recovery.rs, cases/stop.rs;
+//! alone/ruby_sidekiq.rs with the real gem)
+//!
 //! # The map
 //!
 //! A module imports its own folder and lower layers; `tests/tidy` checks that.
@@ -169,6 +178,9 @@
 //!   delays by the clock of one node.
 //! - A primary that is cut off from its sentinels, but not from a worker, is used until it learns that it has been demoted;
 //!   `min-replicas-to-write` bounds what it accepts meanwhile.
+//! - Beside Sidekiq, a job that is left to Ruby waits in the schedule for up to half a minute at a time, though a Ruby
+//!   process might run it at once. What a worker has run since its last heartbeat is missing in the counters of the day if
+//!   it is killed. Pages show no metrics of it, and a paused queue (Sidekiq Pro) is served.
 //! - The gem's own look-ups go wrong when there are other keys: its requeuer takes jobs of living Ruby servers for stale,
 //!   and `Jiggler.summary` and the page miss processes. Ruby servers next to ours need `poller_enabled: false` or their own
 //!   database; README has the figures.

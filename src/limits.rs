@@ -16,6 +16,7 @@ mod outage;
 mod put_back;
 mod redis;
 mod ruby;
+mod sidekiq;
 mod start;
 mod stop;
 mod unknown;
@@ -31,6 +32,7 @@ pub use outage::*;
 pub use put_back::*;
 pub use redis::*;
 pub use ruby::*;
+pub use sidekiq::*;
 pub use start::*;
 pub use stop::*;
 pub use unknown::*;
@@ -272,12 +274,6 @@ pub const EXECUTOR_PULSE: Duration = Duration::from_secs(1);
 /// swallowed. Each wake-up costs about 70 µs, in this executor and in two more with two cores: four per second were
 /// most of what an idle process used.
 pub const EXECUTOR_PULSES: u32 = 2;
-
-/// Largest argument of the built-in `Fib`: a few seconds of computing.
-pub const FIB_MAX: u64 = 45;
-
-/// Longest the built-in `Sleep` sleeps: a day.
-pub const SLEEP_SECONDS_MAX: f64 = 24.0 * 3600.0;
 
 /// How often a starting process checks whether all its shards work, to notify its service manager; also the shortest
 /// time between two signs of life, however impatient the manager.

@@ -21,11 +21,16 @@ pub mod yaml;
 pub use error::{Error, Origin};
 pub use periodic::PeriodicItem;
 pub use raw::Raw;
-pub use types::{GivenUrl, LogFormat, LogLevel, Mode, QueueSpec, Queues, QueuesError, Unknown};
+pub use types::{GivenUrl, LogFormat, LogLevel, Mode, QueueOrder, QueueSpec, Queues, QueuesError, Unknown};
 
 use options::{Change, OptionId};
 
 use crate::limits::CONCURRENCY_PER_CORE;
+use crate::resp::RedisUrl;
+use crate::wire::Dialect;
+
+/// What Sidekiq uses without REDIS_URL.
+const USUAL_REDIS: &str = "redis://localhost:6379/0";
 
 /// How to look up an environment variable: the real one in `main`, a table in tests.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -43,6 +48,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Name of the environment.
     pub environment: String,
+    /// Whose programs share the Redis.
+    pub dialect: Dialect,
     /// What a crash means for a running job.
     pub mode: Mode,
     /// Retries of a job for which neither its payload nor its handler names a number; `None`: the program's default.
@@ -119,7 +126,33 @@ impl Config {
                 return Err(Error::BadCron { reasons: reasons.join("; ") });
             }
         }
-        Ok(Self { redis_url, redis_notes, ..Self::of(raw) })
+        Self { redis_url, redis_notes, ..Self::of(raw) }.in_dialect()
+    }
+
+    /// What is decided by the dialect: how queues are read, and where Redis is if nobody says so.
+    fn in_dialect(mut self) -> Result<Self, Error> {
+        let refused = |origin, reason| Error::BadValue { origin, reason };
+        let (dialect, queues) = (self.dialect, std::mem::take(&mut self.queues));
+        let queues = match dialect {
+            Dialect::Jiggler => queues.checked(),
+            Dialect::Sidekiq => queues.read_as_sidekiq(),
+        };
+        self.queues = queues.map_err(|error| refused(Origin::Flag("queue"), error.to_string()))?;
+        if dialect == Dialect::default() {
+            return Ok(self);
+        }
+        // Other programs push there: a private Redis would be empty.
+        let mut given = match self.redis_url.take() {
+            Some(given) => given,
+            None => usual_redis()?,
+        };
+        if given.url.is_cluster() && !dialect.allows_cluster() {
+            let reason = "sidekiq cannot use a redis cluster: its keys have no hash tags".to_owned();
+            return Err(refused(given.origin, reason));
+        }
+        given.dialect = dialect;
+        self.redis_url = Some(given);
+        Ok(self)
     }
 
     /// The options in which two configurations differ, in the order of the table.
@@ -159,6 +192,14 @@ impl Config {
         let places: Vec<String> = self.unused.iter().map(ToString::to_string).collect();
         (!places.is_empty()).then(|| format!("not used by jiggler-uring: {}", places.join("; ")))
     }
+}
+
+/// Where Redis is for the programs of others that are told nothing.
+fn usual_redis() -> Result<GivenUrl, Error> {
+    let origin = Origin::Default("redis_url");
+    let url = RedisUrl::parse(USUAL_REDIS)
+        .map_err(|error| Error::BadValue { origin: origin.clone(), reason: error.to_string() })?;
+    Ok(GivenUrl { url, origin, dialect: Dialect::default() })
 }
 
 impl Default for Config {

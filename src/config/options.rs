@@ -16,6 +16,9 @@ pub const MODE_WORDS: &[&str] = &["at-least-once", "at-most-once"];
 /// The words of `--unknown`.
 pub const UNKNOWN_WORDS: &[&str] = &["leave", "fail"];
 
+/// The words of `--dialect`.
+pub const DIALECT_WORDS: &[&str] = &["jiggler", "sidekiq"];
+
 /// The words of `--log-format`.
 pub const LOG_FORMAT_WORDS: &[&str] = &["text", "json"];
 

@@ -15,7 +15,11 @@ use super::{
     types::{GivenUrl, QueueSpec, Queues, QueuesError},
     value::Value,
 };
-use crate::{limits::ENVIRONMENT_BYTES_MAX, resp, wire::QueueName};
+use crate::{
+    limits::ENVIRONMENT_BYTES_MAX,
+    resp,
+    wire::{Dialect, QueueName},
+};
 
 impl Raw {
     /// The defaults of the table, through the same parser as everything else.
@@ -143,7 +147,7 @@ fn redis_url(spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<Giv
     match value {
         Value::Text(text) if !text.trim().is_empty() => {
             let url = resp::RedisUrl::parse(text.trim()).map_err(|error| error.to_string())?;
-            Ok(GivenUrl { url, origin })
+            Ok(GivenUrl { url, origin, dialect: Dialect::default() })
         }
         _ => Err(format!("this is not a URL; give {}", spec.allowed)),
     }
@@ -151,7 +155,7 @@ fn redis_url(spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<Giv
 
 /// The queues of an option: text with commas, or a list of texts and of the gem's `[name, priority]` pairs.
 pub(super) fn queues(spec: &OptionSpec, value: &Value<'_>) -> Result<Queues, String> {
-    Queues::new(queue_specs(spec, value)?).map_err(|error| error.to_string())
+    Queues::of_source(queue_specs(spec, value)?).map_err(|error| error.to_string())
 }
 
 fn queue_specs(spec: &OptionSpec, value: &Value<'_>) -> Result<Vec<QueueSpec>, String> {
@@ -196,6 +200,7 @@ mod tests {
             OptionId::Environment => ("staging", |raw| raw.environment.as_deref() == Some("staging")),
             OptionId::Tag => ("3f2a1c9", |raw| raw.tag.as_deref() == Some("3f2a1c9")),
             OptionId::ConfigFile => ("x.yml", |raw| raw.config_file == Some("x.yml".into())),
+            OptionId::Dialect => ("sidekiq", |raw| raw.dialect == Some(Dialect::Sidekiq)),
             OptionId::Mode => ("at-most-once", |raw| raw.mode == Some(Mode::AtMostOnce)),
             OptionId::DefaultRetries => ("5", |raw| raw.default_retries == Some(5)),
             OptionId::Unknown => ("fail", |raw| raw.unknown == Some(Unknown::Fail)),

@@ -15,6 +15,7 @@ use super::{
     types::{GivenUrl, LogFormat, LogLevel, Mode, Queues, Unknown},
     value::Value,
 };
+use crate::wire::Dialect;
 
 /// How an option's value is parsed; the error says what is allowed.
 type Parse<T> = fn(&OptionSpec, &Value<'_>) -> Result<T, String>;
@@ -130,6 +131,8 @@ settings! {
         Environment => environment: String = environment;
         /// What a crash means for a running job.
         Mode => mode: Mode = word;
+        /// Whose programs share the Redis.
+        Dialect => dialect: Dialect = word;
         /// Debug log.
         Verbose => log_level: LogLevel = |spec, value| value.switch(spec).map(LogLevel::of_verbose);
         /// Shape of log lines.

@@ -29,7 +29,7 @@ pub(crate) struct Handlers {
     pub(super) default_timeout: Option<Duration>,
     pub(super) default_keep: Keep,
     /// The retries of a job for which neither its payload nor its entry names a number.
-    pub(super) default_retries: u32,
+    pub(super) default_retries: Option<u32>,
     pub(super) periodic: Vec<CronEntry>,
     services: Rc<Services>,
     /// The policy for jobs without a registered handler.
@@ -52,7 +52,7 @@ impl Handlers {
             on_stop: Vec::new(),
             default_timeout: None,
             default_keep: Keep::default(),
-            default_retries: 0,
+            default_retries: None,
             periodic: Vec::new(),
             services,
             unknown: RetryPolicy::gem(),
@@ -105,14 +105,14 @@ impl Handlers {
         &self.services
     }
 
-    /// What the operator has set, which goes before the program's own default.
-    pub(crate) fn set_default_retries(&mut self, configured: Option<u32>) {
-        self.default_retries = configured.unwrap_or(self.default_retries);
+    /// What the operator has set, which goes before the program's own default; and what holds without either.
+    pub(crate) fn set_default_retries(&mut self, configured: Option<u32>, usual: u32) {
+        self.default_retries = configured.or(self.default_retries).or(Some(usual));
     }
 
     /// How many retries a job has if its payload names no number.
     pub(crate) fn retries(&self, entry: Option<&Entry>) -> u32 {
-        entry.and_then(|entry| entry.retries).unwrap_or(self.default_retries)
+        entry.and_then(|entry| entry.retries).or(self.default_retries).unwrap_or(0)
     }
 
     /// What is kept of a job's failures.

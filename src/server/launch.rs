@@ -26,7 +26,7 @@ use crate::mesh::{self, Ending, ShardEnd};
 use crate::resp::RedisUrl;
 use crate::shard::{self, ShardOptions};
 use crate::time::RedisClock;
-use crate::wire::{Dialect, client_name};
+use crate::wire::client_name;
 
 /// How the shards and control have ended.
 pub(super) struct Ended {
@@ -78,7 +78,7 @@ where
     executor::look_at_cpus();
     let mut reload = reload::reload(source, config);
     let mut settings = settings(config);
-    let spelling = Spelling::of(Dialect::default(), at.url);
+    let spelling = Spelling::of(config.dialect, at.url);
     loop {
         let life = Life {
             uuid: process_uuid().as_ref().to_owned(),

@@ -8,7 +8,7 @@ use super::placement::Placement;
 use super::web::Web;
 use crate::cli::Program;
 use crate::client::Spelling;
-use crate::config::{Config, Mode, Unknown};
+use crate::config::{Config, Mode, QueueOrder, Unknown};
 use crate::control::{ControlOptions, DutyOptions, Expected, RubyListTimes, ServiceManager, Settings};
 use crate::limits::{WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
 use crate::resp::RedisUrl;
@@ -54,13 +54,14 @@ pub(super) fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
         realm: keys.shared_realm(),
         schema: *schema,
         queues: queues.iter().map(|queue| (queue.name.as_str().to_owned(), queue.priority)).collect(),
+        weighted: config.queues.order() == QueueOrder::Weight,
         clocks: queues.iter().map(|queue| life.clock(queue.name.as_str())).collect(),
         slots,
         at_least_once: config.mode == Mode::AtLeastOnce,
         dead_jobs_max: settings.dead_jobs_max,
         dead_timeout: settings.dead_timeout,
         default_retries: config.default_retries,
-        leave_unknown: (config.unknown == Unknown::Leave).then_some(config.unknown_for),
+        leave_unknown: (config.unknown == Unknown::Leave).then(|| schema.leave_for(config.unknown_for)),
         block_time: Duration::from_secs(block_time.as_secs()),
         stats: Arc::new(ShardStats::default()),
     };
@@ -100,7 +101,7 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
         tag: config.tag.clone().unwrap_or_default(),
         keys: *keys,
         schema: *schema,
-        presence: Presence::new(*keys, &shown),
+        presence: Presence::new(*keys, &shown, config.tag.as_deref().unwrap_or_default()),
         duties: duties(life, shards.len(), &names),
         settings: *settings,
         ruby_lists: RubyListTimes::default(),

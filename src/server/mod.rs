@@ -175,8 +175,15 @@ where
     tracing::info!("{found}");
     let url = found.url();
     let clock = Arc::new(RedisClock::default());
-    let server = boot::check_redis(&url, &clock).map_err(redis_failure)?;
+    let server = boot::check_redis(&url, config.dialect, &clock).map_err(redis_failure)?;
     tracing::info!(redis = %url, server = server.name, version = server.version, "redis answers");
+    if let Some(found) = server.strangers {
+        let told = config.dialect;
+        tracing::warn!(
+            "this redis has the keys of {found} programs and none of {told}: if theirs are the jobs to run, give \
+             --dialect {found}"
+        );
+    }
     // A private Redis is looked after by a thread that receives no signals.
     keep_signals_off();
     found.keep_up()?;

@@ -46,6 +46,7 @@ impl Dispatch {
             realm: Dialect::Jiggler.keys(false).shared_realm(),
             schema: Schema::of(Dialect::Jiggler),
             queues: vec![("default".to_owned(), 0)],
+            weighted: false,
             clocks: Vec::new(),
             slots,
             at_least_once: true,

@@ -40,7 +40,7 @@ where
     let control = Rc::new(control);
     let how = match build.await {
         Some(mut handlers) => {
-            handlers.set_default_retries(options.default_retries);
+            handlers.set_default_retries(options.default_retries, options.schema.usual_retries());
             options.stats.current.name_jobs(handlers.names());
             options.stats.current.name_queues(options.queues.iter().map(|(name, _)| name.as_str()));
             here::is_shard(&options.stats);

@@ -25,6 +25,8 @@ pub(crate) struct ShardOptions {
     pub(crate) schema: Schema,
     /// The queues it serves, highest priority first; equal numbers share.
     pub(crate) queues: Vec<(String, i32)>,
+    /// Whether these numbers are weights: the chance to be served first is in proportion to them.
+    pub(crate) weighted: bool,
     /// For each queue the clock of the server that has it: one and the same, except in a cluster.
     pub(crate) clocks: Vec<Arc<RedisClock>>,
     /// Jobs it may run side by side.

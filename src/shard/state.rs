@@ -74,7 +74,7 @@ impl Shard {
             seat: seat.unwrap_or_else(|| Seat::new(0, options.at_least_once)),
             ledger: Ledger::default(),
             slots: Slots::new(options.slots, share),
-            rota: Rota::strict(&ranks),
+            rota: if options.weighted { Rota::weighted(&ranks) } else { Rota::strict(&ranks) },
             phases: Phases::default(),
             numbers: Numbers::default(),
             abroad: Abroad::default(),

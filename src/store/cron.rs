@@ -4,11 +4,14 @@
 //! of a whole batch of entries cost one command. It is called by its text, 5 KB, rather than by hash: a few calls a minute
 //! do not justify loading it into each connection of each shard.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::limits::{CRON_BATCH, CRON_ENTRY_BYTES_MAX, DUE_AGAIN};
 use crate::resp::{Error, Reply, Requests, Value};
-use crate::wire::Realm;
+use crate::wire::keys::{NO_REGISTRY_FOR_LUA, no_registry_for_lua};
+use crate::wire::{Keyspace, Realm};
 
 /// What has to be stored of an entry or its tick, or the change does not happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +128,7 @@ pub fn change(realm: &Realm, changes: &[Change<'_>], requests: &mut Requests) {
     let mut command = requests.begin(3 + 5 + usize::from(guard.is_some()) + args);
     command.arg(b"EVAL");
     match guard {
-        None => command.arg(SCRIPT.as_bytes()).arg_u64(5),
+        None => command.arg(source_in(realm.keys()).as_bytes()).arg_u64(5),
         Some(guard) => command.arg(IN_CLUSTER.as_bytes()).arg_u64(6).arg(guard.as_bytes()),
     };
     let keys = &realm.cron;
@@ -176,14 +179,24 @@ fn text(next: &Next<Vec<u8>>) -> &[u8] {
 const AGAIN_MS: u64 = DUE_AGAIN.as_secs() * 1000;
 
 /// The script, as its call needs it.
-const SCRIPT: &str = concat!(include_str!("scripts/undo.lua"), include_str!("scripts/cron.lua"));
+const SCRIPT: &str =
+    concat!(no_registry_for_lua!(), include_str!("scripts/undo.lua"), include_str!("scripts/cron.lua"));
 
 /// The same in a cluster.
 const IN_CLUSTER: &str = concat!(
     include_str!("scripts/cluster.lua"),
+    no_registry_for_lua!(),
     include_str!("scripts/undo.lua"),
     include_str!("scripts/cron.lua")
 );
+
+/// The same where these keys are.
+fn source_in(keys: Keyspace) -> Cow<'static, str> {
+    match (keys.registry_for_lua(), SCRIPT.strip_prefix(NO_REGISTRY_FOR_LUA)) {
+        (Some(registry), Some(rest)) => [&registry, rest].concat().into(),
+        _ => SCRIPT.into(),
+    }
+}
 
 /// The script's source, outside a cluster.
 #[must_use]

@@ -1,7 +1,8 @@
 //! The rows of the table of options.
 
 use super::{
-    Allowed, Change, DefaultValue, LOG_FORMAT_WORDS, MODE_WORDS, OptionId, OptionSpec, UNKNOWN_WORDS,
+    Allowed, Change, DIALECT_WORDS, DefaultValue, LOG_FORMAT_WORDS, MODE_WORDS, OptionId, OptionSpec,
+    UNKNOWN_WORDS,
 };
 use crate::limits::{
     CONCURRENCY_MAX, CORES_MAX, DEAD_JOBS_CONFIGURED_MAX, DEAD_JOBS_MAX, DEAD_TIMEOUT, DEAD_TIMEOUT_MAX,
@@ -119,6 +120,16 @@ pub const OPTIONS: &[OptionSpec] = &[
         ..BASE
     },
     OptionSpec {
+        id: OptionId::Dialect,
+        key: "dialect",
+        flag: Some("dialect"),
+        value_name: "GEM",
+        default: DefaultValue::Text("jiggler"),
+        allowed: Allowed::Words(DIALECT_WORDS),
+        help: "Whose programs share the Redis: those of the gem jiggler, or those of sidekiq",
+        ..BASE
+    },
+    OptionSpec {
         id: OptionId::Mode,
         key: "mode",
         flag: Some("mode"),
@@ -133,7 +144,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         key: "default_retries",
         flag: Some("default-retries"),
         value_name: "N",
-        default: DefaultValue::Later("the program's own number, or 0 as in the gem"),
+        default: DefaultValue::Later("the program's own number, or that of the gem: 0, of sidekiq 25"),
         allowed: Allowed::Number { min: 0, max: RETRIES_MAX as u64 },
         help: "Retries of a job whose payload and handler name no number",
         ..BASE

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::own_redis::OwnRedis;
-use crate::wire::keys::JIGGLER;
+use crate::wire::keys::{JIGGLER, SIDEKIQ};
 
 struct Lab {
     redis: OwnRedis,
@@ -44,6 +44,16 @@ impl Lab {
         let [entries, runs, holders] = keys.map(|key| self.redis.strings(&[b"HKEYS", key.as_bytes()]));
         [ticks, entries, runs, holders]
     }
+}
+
+/// Beside Sidekiq a queue that is not named in the registry is not seen.
+#[test]
+fn a_tick_names_its_queue_where_there_is_a_registry() {
+    let lab = Lab { redis: OwnRedis::start(), realm: SIDEKIQ.shared_realm() };
+    lab.add("a", 1);
+    assert_eq!(lab.change(&[claim("a", 1, 5_000_000_000_000, &["job"])]).changed, [Changed::Done]);
+    assert_eq!(lab.redis.strings(&[b"LRANGE", b"queue:q", b"0", b"-1"]), ["job"]);
+    assert_eq!(lab.redis.strings(&[b"SMEMBERS", b"queues"]), ["q"]);
 }
 
 /// The claim of a tick that pushes these jobs.
