@@ -60,6 +60,7 @@ mod queues;
 mod recovery;
 mod rights;
 mod sentinel;
+mod sidekiq;
 mod steering;
 #[cfg(feature = "tls")]
 mod tls;
