@@ -60,6 +60,14 @@ deps: linker redis
 		echo "Installing faketime"; \
 		$(call install,faketime,libfaketime,libfaketime,libfaketime); }
 
+# The real gem sidekiq, its server and its page, for the tests beside it. Where a distribution has no such package these say
+# so and end.
+.PHONY: ruby
+ruby:
+	@ruby -e 'require "sidekiq"' 2>/dev/null || { \
+		echo "Installing ruby-sidekiq"; \
+		$(call install,ruby-sidekiq ruby-redis ruby-rack puma,ruby rubygem-sidekiq,ruby ruby-sidekiq,ruby) || true; }
+
 .PHONY: run
 # Where it serves metrics and probes.
 RUN_WEB := 127.0.0.1:9394
@@ -101,13 +109,15 @@ prometheus:
 # What takes its time: fewer features, everything built once more as a release is, to count what the hot paths cost, and a
 # real Prometheus that scrapes a worker.
 .PHONY: test-all
-test-all: test prometheus
+test-all: test prometheus ruby
 # As it is built by default, and the engine alone.
 	@cargo clippy --locked --quiet -- -D warnings
 	@cargo clippy --no-default-features --locked --quiet -- -D warnings
 	@$(INSTRUCTIONS) check
 	@cd packaging/prometheus && promtool check config prometheus.yml >/dev/null && promtool test rules alerts-test.yml
 	@$(TESTS) --test prometheus
+# Beside the real sidekiq.
+	@$(TESTS) --test ruby_sidekiq
 
 # Nothing that is linked differently: flags of the user would be counted with.
 INSTRUCTIONS := env -u RUSTFLAGS cargo run --profile counting --locked --quiet -p instructions --
