@@ -142,7 +142,7 @@ impl<'d> Table<'d> {
             match self.send(change)? {
                 Changed::Not => {}
                 Changed::Held => return Err(Error::CronHeld { name: printable(name) }),
-                Changed::Done | Changed::Forgotten => {
+                Changed::Done | Changed::Forgotten | Changed::Skipped => {
                     writeln!(out, "{}: {said}", printable(name))?;
                     return Ok(());
                 }
@@ -198,6 +198,7 @@ struct Shown {
     last: Option<ShownRun>,
     pushed: u64,
     missed: u64,
+    skipped: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -209,6 +210,7 @@ struct ShownEntry {
     args: Box<RawValue>,
     queue: String,
     catch_up: String,
+    overlap: &'static str,
     origin: &'static str,
     paused: bool,
 }
@@ -244,6 +246,7 @@ impl Shown {
             last,
             pushed: run.pushed,
             missed: run.missed,
+            skipped: run.skipped,
         };
         match entry_of(row) {
             Err(error) => shown.spoilt = Some(error.to_string()),
@@ -271,12 +274,12 @@ impl Shown {
         let (job, args) = (printable(&entry.job), printable(entry.args.get()));
         writeln!(
             out,
-            "  job   {job} {args} in {}, from {}, catch up {}",
-            entry.queue, entry.origin, entry.catch_up
+            "  job   {job} {args} in {}, from {}, catch up {}, overlap {}",
+            entry.queue, entry.origin, entry.catch_up, entry.overlap
         )?;
         let next = if self.next.is_empty() { "never again".to_owned() } else { self.next.join(", ") };
         writeln!(out, "  next  {next}")?;
-        let counts = format!("{} pushed, {} left out", self.pushed, self.missed);
+        let counts = format!("{} pushed, {} left out", self.pushed, self.missed + self.skipped);
         match &self.last {
             None => writeln!(out, "  last  never; {counts}")?,
             Some(last) => {
@@ -299,6 +302,7 @@ impl ShownEntry {
             args: RawValue::from_string(entry.job().args().to_owned()).ok()?,
             queue: entry.job().queue().as_str().to_owned(),
             catch_up: entry.catches_up().to_string(),
+            overlap: entry.overlaps().as_str(),
             origin: entry.origin().as_str(),
             paused: entry.is_paused(),
         })
@@ -352,7 +356,10 @@ mod tests {
         assert_eq!(run(&redis, &CronAction::Pause(name())).unwrap(), "nightly: paused\n");
         let text = run(&redis, &CronAction::List(Format::Text)).unwrap();
         assert!(text.starts_with("nightly: every day at 04:00 Europe/Berlin, paused\n"), "{text}");
-        assert!(text.contains("  job   Report [\"x\"] in img, from command, catch up last\n"), "{text}");
+        assert!(
+            text.contains("  job   Report [\"x\"] in img, from command, catch up last, overlap allow\n"),
+            "{text}"
+        );
         assert!(text.contains("  last  never; 0 pushed, 0 left out\n"), "{text}");
         run(&redis, &CronAction::Resume(name())).unwrap();
 

@@ -9,7 +9,7 @@
 //!     args: [daily]
 //! ```
 //!
-//! Besides: `queue`, `retries`, `catch_up`, `jitter`, `from`, `until`, `tick_argument`. An item that is refused is kept with
+//! Besides: `queue`, `retries`, `catch_up`, `overlap`, `jitter`, `from`, `until`, `tick_argument`. An item that is refused is kept with
 //! its reason, so that all of them are named at once, or the others run with `--ignore-bad-cron`.
 
 use std::path::Path;
@@ -82,14 +82,15 @@ struct Said {
     queue: Option<String>,
     retries: Option<String>,
     catch_up: Option<String>,
+    overlap: Option<String>,
     jitter: Option<String>,
     from: Option<String>,
     until: Option<String>,
     tick_argument: Option<String>,
 }
 
-const KEYS: &str =
-    "name, schedule, zone, job, args, queue, retries, catch_up, jitter, from, until, tick_argument";
+const KEYS: &str = "name, schedule, zone, job, args, queue, retries, catch_up, overlap, jitter, from, until, \
+     tick_argument";
 
 fn entry(item: &MarkedYaml<'_>) -> Result<CronEntry, String> {
     let fields = fields(item).ok_or_else(|| format!("a mapping is expected here, of {KEYS}"))?;
@@ -107,6 +108,7 @@ fn entry(item: &MarkedYaml<'_>) -> Result<CronEntry, String> {
             "queue" => &mut said.queue,
             "retries" => &mut said.retries,
             "catch_up" => &mut said.catch_up,
+            "overlap" => &mut said.overlap,
             "jitter" => &mut said.jitter,
             "from" => &mut said.from,
             "until" => &mut said.until,
@@ -137,6 +139,9 @@ impl Said {
         }
         if let Some(catch_up) = self.catch_up {
             entry = entry.catch_up(catch_up.parse().map_err(refused)?).map_err(refused)?;
+        }
+        if let Some(overlap) = self.overlap {
+            entry = entry.overlap(overlap.parse().map_err(refused)?);
         }
         if let Some(jitter) = self.jitter {
             let seconds = span_seconds(&jitter).ok_or("`jitter` is a span such as 90, 30s or 5m")?;
@@ -219,6 +224,7 @@ cron:
     queue: reports
     retries: 3
     catch_up: all:5
+    overlap: skip
     jitter: 1m30s
     from: 2026-12-24T18:00:00Z
     tick_argument: true
@@ -234,7 +240,7 @@ cron:
             json,
             r#"{"schedule":"0 3 * * *","zone":"Europe/Berlin","job":"Report","args":["daily",1,2.5,null,{"a":[true]}],"#
                 .to_owned()
-                + r#""queue":"reports","retries":3,"catch_up":"all:5","jitter_ms":90000,"from_ms":1798135200000,"#
+                + r#""queue":"reports","retries":3,"catch_up":"all:5","overlap":"skip","jitter_ms":90000,"from_ms":1798135200000,"#
                 + r#""tick_argument":true,"origin":"file"}"#
         );
         assert_eq!((entries[1].name(), entries[1].job().args()), ("sweep", "[]"));

@@ -42,6 +42,7 @@ pub struct CronEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Options {
     catch_up: CatchUp,
+    overlap: Overlap,
     jitter: Duration,
     /// Unix milliseconds.
     from: Option<i64>,
@@ -87,6 +88,46 @@ impl FromStr for CatchUp {
                 .and_then(most)
                 .map(Self::All)
                 .ok_or_else(|| CronError::CatchUp { text: shown(text) }),
+        }
+    }
+}
+
+/// What becomes of a tick while the job of the last one still lives: waits in its queue, runs, or waits for a retry.
+///
+/// The script that pushes decides it, by what is in Redis at that instant; so it holds whoever runs the job, Ruby servers
+/// included, and whatever crashes. It does not see a run that is in no key of Redis, because its worker runs it at most once;
+/// one that was retried into another queue, or pushed before the entry got another queue; one that is in the middle of more
+/// than two thousand jobs of the retry or the scheduled set; and a Ruby server's among more than ten thousand other keys.
+/// Such a run counts as ended. One that is in the dead set has ended, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlap {
+    /// It is pushed all the same.
+    #[default]
+    Allow,
+    /// It passes without a push. After an outage at most one tick is caught up with.
+    Skip,
+}
+
+impl Overlap {
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Skip => "skip",
+        }
+    }
+}
+
+impl FromStr for Overlap {
+    type Err = CronError;
+
+    fn from_str(text: &str) -> Result<Self, CronError> {
+        match text {
+            "allow" => Ok(Self::Allow),
+            "skip" => Ok(Self::Skip),
+            _ => Err(CronError::Overlap { text: shown(text) }),
         }
     }
 }
@@ -171,6 +212,12 @@ impl CronEntry {
         Ok(self.with(|options| options.catch_up = catch_up))
     }
 
+    /// What becomes of a tick while its last run lives; [`Overlap::Allow`] unless set.
+    #[must_use]
+    pub fn overlap(self, overlap: Overlap) -> Self {
+        self.with(|options| options.overlap = overlap)
+    }
+
     /// Pushes each tick later by up to this much, always as much for the same tick: entries with one schedule do not all
     /// push at once.
     ///
@@ -240,6 +287,12 @@ impl CronEntry {
         self.options.catch_up
     }
 
+    /// What becomes of a tick while its last run lives.
+    #[must_use]
+    pub const fn overlaps(&self) -> Overlap {
+        self.options.overlap
+    }
+
     /// Whether its ticks pass without a push until it is resumed.
     #[must_use]
     pub const fn is_paused(&self) -> bool {
@@ -302,7 +355,8 @@ impl CronEntry {
     /// # Errors
     /// [`CronError::Json`], which is a bug.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>, CronError> {
-        let Options { catch_up, jitter, from, until, tick_argument, is_paused, origin } = self.options;
+        let Options { catch_up, overlap, jitter, from, until, tick_argument, is_paused, origin } =
+            self.options;
         let args: &RawValue = serde_json::from_str(self.job.args())?;
         let queue = self.job.queue().as_str();
         Ok(serde_json::to_vec(&Stored {
@@ -313,6 +367,7 @@ impl CronEntry {
             queue: (queue != DEFAULT_QUEUE).then(|| queue.into()),
             retries: self.job.own_retries(),
             catch_up: catch_up.to_string(),
+            overlap,
             jitter_ms: millis(jitter),
             from_ms: from,
             until_ms: until,
@@ -341,6 +396,7 @@ impl CronEntry {
         }
         Ok(entry.with(|options| {
             (options.from, options.until) = (stored.from_ms, stored.until_ms);
+            options.overlap = stored.overlap;
             options.tick_argument = stored.tick_argument;
             options.is_paused = stored.paused;
             options.origin = stored.origin;
@@ -387,7 +443,7 @@ mod tests {
         );
         let full = entry().retries(4).unwrap().catch_up(CatchUp::All(7)).unwrap();
         let full = full.jitter(Duration::from_secs(90)).unwrap().between(Some(1.5), Some(2e9)).unwrap();
-        let full = full.tick_argument().with_origin(Origin::File).paused(true);
+        let full = full.tick_argument().overlap(Overlap::Skip).with_origin(Origin::File).paused(true);
         for entry in [plain, full] {
             let json = entry.to_json().unwrap();
             assert_eq!(CronEntry::from_json("nightly", &json).unwrap(), entry);

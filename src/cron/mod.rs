@@ -49,7 +49,7 @@ mod stored;
 mod words;
 mod zone;
 
-pub use entry::{CatchUp, CronEntry, Origin};
+pub use entry::{CatchUp, CronEntry, Origin, Overlap};
 pub use error::CronError;
 pub use plan::{Plan, first_tick, plan, pushed_at};
 pub use run::{LastRun, Run};

@@ -38,6 +38,18 @@ pub const CRON_TICKS_MAX: u32 = 100;
 /// sooner. What is later is for `catch_up` to decide.
 pub const CRON_GRACE: Duration = Duration::from_secs(60);
 
+/// Jobs looked at, at each end of a queue, a set or a list in flight, for the last run of an entry that must not overlap: what
+/// is retried comes back at one end of its queue and is taken at the other. Read once in a call of the script, in a few
+/// milliseconds.
+pub const CRON_LIVES_NEAR: usize = 1000;
+
+/// Jobs at each end of its queue among which that run is looked for by its bytes: it has not been started. Redis compares so
+/// many in about a tenth of a millisecond.
+pub const CRON_LIVES_DEEP: usize = 20_000;
+
+/// Pages of a thousand keys that are searched for lists of Ruby servers meanwhile: about a millisecond.
+pub const CRON_LIVES_PAGES: usize = 10;
+
 /// Entries read at once by `cron list`.
 pub const CRON_LIST_PAGE: usize = 200;
 
