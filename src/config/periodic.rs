@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Besides: `queue`, `retries`, `catch_up`, `overlap`, `jitter`, `from`, `until`, `tick_argument`. An item that is refused is kept with
-//! its reason, so that all of them are named at once, or the others run with `--ignore-bad-cron`.
+//! its reason, so that all of them are named at once, or the others run with `--ignore-bad-cron`. It stops a worker and the `cron` orders; other
+//! orders go on.
 
 use std::path::Path;
 use std::time::Duration;
@@ -211,7 +212,7 @@ mod tests {
     fn config(text: &str) -> Result<Config, String> {
         let document = Document::parse(Path::new("x.yml"), text).map_err(|error| error.to_string())?;
         let raw = document.for_environment("production").over(Raw::defaults().unwrap());
-        Config::decide(raw).map_err(|error| error.to_string())
+        Config::decide(raw).and_then(Config::with_good_cron).map_err(|error| error.to_string())
     }
 
     const GOOD: &str = "

@@ -184,3 +184,22 @@ fn bad_input_is_refused_with_what_is_wrong() {
         assert!(output.status.code() == Some(2) && said.contains(reason), "{args:?}: {said}");
     }
 }
+
+#[test]
+fn a_bad_list_in_the_file_stops_a_worker_and_the_orders_of_periodic_jobs_and_no_others() {
+    let redis = Redis::start();
+    let config = config_file("cron:\n  - {name: a, schedule: '60 * * * *', job: J}\n");
+    let run = |order: &[&str]| {
+        let url = redis.url();
+        let output = output_of(&[order, &["-C", &config.path(), "--redis-url", &url]].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for order in [["summary"].as_slice(), &["queues"], &["enqueue", "Noop"]] {
+        let (code, said) = run(order);
+        assert_eq!(code, Some(0), "{order:?}: {said}");
+    }
+    for order in [[].as_slice(), &["cron", "list"], &["doctor"]] {
+        let (code, said) = run(order);
+        assert!(code == Some(2) && said.contains("line 2, periodic job `a`"), "{order:?}: {code:?} {said}");
+    }
+}
