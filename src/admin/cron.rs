@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::format::{Format, write_json};
 use super::table::printable;
-use super::{database::Database, error::Error, nodes, span::span};
+use super::{database::Database, error::Error, hint, nodes, span::span};
 use crate::cron::edit::{EditError, Put, entry_of, name_of, pause, put, remove, run_now};
 use crate::cron::{CronEntry, Run, first_tick, tick_text};
 use crate::limits::{CRON_EDITS_MAX, CRON_LIST_PAGE, CRON_TICKS_SHOWN};
@@ -42,7 +42,8 @@ pub(crate) enum CronAction {
     Run(String),
 }
 
-/// Carries it out. Round trips: two for a change, one for each [`CRON_LIST_PAGE`] entries shown, and one more.
+/// Carries it out; of an entry that was added, says if no living worker could run its jobs. Round trips: two for a change, one
+/// for each [`CRON_LIST_PAGE`] entries shown, and one more.
 ///
 /// # Errors
 /// [`Error::Cron`], [`Error::CronBusy`]; [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
@@ -51,7 +52,12 @@ pub(crate) fn cron(db: &Database, action: &CronAction, out: &mut dyn Write) -> R
         CronAction::List(format) => list(db, *format, out),
         CronAction::Add { entry, .. } => {
             let mut table = Table::open(db, db.keys.realm(entry.job().queue().as_str()))?;
-            table.act(action, entry.name(), out)
+            table.act(action, entry.name(), out)?;
+            // A worker may come later; the entry is stored all the same.
+            if let Some(hint) = hint::of(db, entry.job().name(), entry.job().queue()) {
+                writeln!(out, "note: {hint}")?;
+            }
+            Ok(())
         }
         CronAction::Remove(name)
         | CronAction::Pause(name)
@@ -348,6 +354,8 @@ mod tests {
         assert_eq!(run(&redis, &CronAction::List(Format::Text)).unwrap(), "there are no periodic jobs\n");
         let said = run(&redis, &add("nightly", "0 3 * * *", false)).unwrap();
         assert!(said.starts_with("nightly: added, every day at 03:00 Europe/Berlin; first 2"), "{said}");
+        let note = "\nnote: no worker is running on this redis: what was pushed waits in queue img\n";
+        assert!(said.ends_with(note), "{said}");
         let taken = run(&redis, &add("nightly", "0 4 * * *", false)).unwrap_err();
         assert_eq!(taken.to_string(), "cron nightly: there is one already, from the command");
         run(&redis, &add("nightly", "0 4 * * *", true)).unwrap();
