@@ -39,15 +39,15 @@ pub const CRON_TICKS_MAX: u32 = 100;
 pub const CRON_GRACE: Duration = Duration::from_secs(60);
 
 /// Jobs looked at, at each end of a queue, a set or a list in flight, for the last run of an entry that must not overlap: what
-/// is retried comes back at one end of its queue and is taken at the other. Read once in a call of the script, in a few
-/// milliseconds.
-pub const CRON_LIVES_NEAR: usize = 1000;
+/// is retried comes back at one end of its queue and is taken at the other. They are read once in a call of the script.
+/// Where all of them are full that held Redis up for 78 ms on a machine with a load of 8 (`perf/runs/2026-12-02-overlap`).
+pub const CRON_LIVES_NEAR: usize = 500;
 
-/// Jobs at each end of its queue among which that run is looked for by its bytes: it has not been started. Redis compares so
-/// many in about a tenth of a millisecond.
-pub const CRON_LIVES_DEEP: usize = 20_000;
+/// Jobs at each end of its queue among which that run is looked for by its bytes: it has not been started. Each entry of a
+/// batch pays for it.
+pub const CRON_LIVES_DEEP: usize = 5000;
 
-/// Pages of a thousand keys that are searched for lists of Ruby servers meanwhile: about a millisecond.
+/// Pages of a thousand keys that are searched for lists of Ruby servers meanwhile.
 pub const CRON_LIVES_PAGES: usize = 10;
 
 /// Entries read at once by `cron list`.

@@ -85,7 +85,10 @@ end
 
 -- Whether a job that was pushed into a queue still lives.
 local function lives(queue, jid, job)
-  return living_jids(queue, {KEYS[6], KEYS[7]}, leases, near, pages)[jid] or waits(queue, job, deep)
+  local text = living_jobs(queue, {KEYS[6], KEYS[7]}, leases, near, pages)
+  -- The jid alone is soon looked for: a quote, which comes before it, is everywhere.
+  if string.find(text, jid, 1, true) and string.find(text, '"jid":"' .. jid .. '"', 1, true) then return true end
+  return waits(queue, job, deep)
 end
 
 -- One change, whose arguments begin here. What became of it.

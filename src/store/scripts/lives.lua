@@ -11,33 +11,37 @@
 -- Of a larger payload only so much at both ends is read: the jid is not far from one of them.
 local LIVES_BYTES = 4096
 
-local function note_jids(found, jobs)
+local function note(found, jobs)
   for _, job in ipairs(jobs) do
     if #job > 2 * LIVES_BYTES then job = string.sub(job, 1, LIVES_BYTES) .. string.sub(job, -LIVES_BYTES) end
-    for jid in string.gmatch(job, '"jid":"([^"]*)"') do found[jid] = true end
+    found[#found + 1] = job
   end
 end
 
 -- Both ends of a list or set; a key of another type holds no jobs.
-local function note_ends(found, key, kind, most)
-  if redis.call('TYPE', key).ok ~= kind then return end
-  local range, length = 'LRANGE', 'LLEN'
-  if kind == 'zset' then range, length = 'ZRANGE', 'ZCARD' end
-  note_jids(found, redis.call(range, key, 0, most - 1))
-  if redis.call(length, key) > most then note_jids(found, redis.call(range, key, -most, -1)) end
+local function note_ends(found, key, command, most)
+  local jobs = redis.pcall(command, key, 0, most - 1)
+  if is_refused(jobs) then
+    if not is_spoilt(jobs) then error(jobs) end
+    return
+  end
+  note(found, jobs)
+  if #jobs == most then note(found, redis.call(command, key, -most, -1)) end
 end
 
--- The lists in which a shard of ours has jobs of a queue. Where a reaper has begun, the index is a text that names the batches.
+-- The lists in which a shard of ours has jobs of a queue, but for those that are too large to run. Where a reaper has begun, the
+-- index is a text that names the batches, and there are suspects and poison.
 local function note_in_flight(found, index, most)
-  local kind, batches = redis.call('TYPE', index).ok, {}
-  if kind == 'hash' then
-    batches = redis.call('HKEYS', index)
-  elseif kind == 'string' then
-    for number in string.gmatch(redis.call('GET', index), '%d+') do batches[#batches + 1] = number end
+  local batches = redis.pcall('HKEYS', index)
+  if is_refused(batches) then
+    if not is_spoilt(batches) then error(batches) end
+    batches = {'s', 'p'}
+    if redis.call('TYPE', index).ok == 'string' then
+      for number in string.gmatch(redis.call('GET', index), '%d+') do batches[#batches + 1] = number end
+    end
   end
-  for _, name in ipairs({'w', 'o', 's', 'p', unpack(batches)}) do
-    note_ends(found, index .. ':' .. name, 'list', most)
-  end
+  note_ends(found, index .. ':w', 'LRANGE', most)
+  for _, name in ipairs(batches) do note_ends(found, index .. ':' .. name, 'LRANGE', most) end
 end
 
 -- The lists of Ruby servers, of all queues, found once in a call.
@@ -55,15 +59,13 @@ local function in_progress(pages)
   return ruby_lists
 end
 
--- The jids of what lives of a queue, by its key, read once in a call.
-local jids_of = {}
-local function living_jids(queue, sets, leases, most, pages)
-  local found = jids_of[queue]
-  if found then return found end
-  found = {}
-  jids_of[queue] = found
-  note_ends(found, queue, 'list', most)
-  for _, set in ipairs(sets) do note_ends(found, set, 'zset', most) end
+-- The jobs that live of a queue, by its key, as one text that is read once in a call.
+local living_of = {}
+local function living_jobs(queue, sets, leases, most, pages)
+  if living_of[queue] then return living_of[queue] end
+  local found = {}
+  note_ends(found, queue, 'LRANGE', most)
+  for _, set in ipairs(sets) do note_ends(found, set, 'ZRANGE', most) end
   for _, member in ipairs(redis.call('ZRANGE', leases, 0, most - 1)) do
     local uuid, shards = string.match(member, '^([^:]+):(%d+)')
     for shard = 0, math.min(tonumber(shards or 0), most) - 1 do
@@ -72,9 +74,10 @@ local function living_jids(queue, sets, leases, most, pages)
   end
   local prefix = queue .. ':in_progress:'
   for _, key in ipairs(in_progress(pages)) do
-    if string.sub(key, 1, #prefix) == prefix then note_ends(found, key, 'list', most) end
+    if string.sub(key, 1, #prefix) == prefix then note_ends(found, key, 'LRANGE', most) end
   end
-  return found
+  living_of[queue] = table.concat(found, '\n')
+  return living_of[queue]
 end
 
 -- Whether a list has this very job among so many at either end.
