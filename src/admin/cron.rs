@@ -42,8 +42,8 @@ pub(crate) enum CronAction {
     Run(String),
 }
 
-/// Carries it out; of an entry that was added, says if no living worker could run its jobs. Round trips: two for a change, one
-/// for each [`CRON_LIST_PAGE`] entries shown, and one more.
+/// Carries it out; of an entry that was added, says if no living worker could run its jobs. Round trips: two for a change,
+/// one for each [`CRON_LIST_PAGE`] entries shown, and one more.
 ///
 /// # Errors
 /// [`Error::Cron`], [`Error::CronBusy`]; [`Error::Connect`], [`Error::Survey`], [`Error::Output`].

@@ -99,7 +99,8 @@ where
         None => config::Raw::default(),
     };
     let mut notes = Vec::new();
-    // Other orders have nothing to do with what is wrong in the list of periodic jobs; `doctor` tells what a worker would meet.
+    // Other orders have nothing to do with what is wrong in the list of periodic jobs; `doctor` says what a worker would
+    // meet.
     let needs_cron = matches!(matches.subcommand_name(), None | Some("cron" | "doctor"));
     let load = if needs_cron { Config::load } else { Config::load_for_order };
     let mut load = |own: &ArgMatches| -> Result<Config, Error> {

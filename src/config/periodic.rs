@@ -9,9 +9,9 @@
 //!     args: [daily]
 //! ```
 //!
-//! Besides: `queue`, `retries`, `catch_up`, `overlap`, `jitter`, `from`, `until`, `tick_argument`. An item that is refused is kept with
-//! its reason, so that all of them are named at once, or the others run with `--ignore-bad-cron`. It stops a worker and the `cron` orders; other
-//! orders go on.
+//! Besides: `queue`, `retries`, `catch_up`, `overlap`, `jitter`, `from`, `until`, `tick_argument`. An item that is refused
+//! is kept with its reason, so that all of them are named at once, or the others run with `--ignore-bad-cron`. It stops a
+//! worker, `doctor` and the `cron` orders; other orders go on.
 
 use std::path::Path;
 use std::time::Duration;

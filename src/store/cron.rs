@@ -11,6 +11,7 @@ use crate::limits::{
 };
 use crate::resp::{Error, Reply, Requests, Value};
 use crate::wire::Realm;
+use crate::wire::in_flight::{names_for_lua, places_for_lua};
 
 /// What has to be stored of an entry or its tick, or the change does not happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,6 +207,8 @@ const AGAIN_MS: u64 = DUE_AGAIN.as_secs() * 1000;
 
 /// The script, as its call needs it.
 const SCRIPT: &str = concat!(
+    names_for_lua!(),
+    places_for_lua!(),
     include_str!("scripts/undo.lua"),
     include_str!("scripts/lives.lua"),
     include_str!("scripts/cron.lua")
@@ -214,6 +217,8 @@ const SCRIPT: &str = concat!(
 /// The same in a cluster.
 const IN_CLUSTER: &str = concat!(
     include_str!("scripts/cluster.lua"),
+    names_for_lua!(),
+    places_for_lua!(),
     include_str!("scripts/undo.lua"),
     include_str!("scripts/lives.lua"),
     include_str!("scripts/cron.lua")

@@ -2,14 +2,15 @@
 --
 -- KEYS  1 ticks   2 entries   3 runs   4 holders   5 leases   6 retry set   7 scheduled set
 -- ARGV  1 most entries to tell of   2 largest entry to tell of, in bytes   3 milliseconds until an entry is due again whose
---       queue is not a list   4 most jobs to look at, at each end of a list or set, for one that may live   5 the same for one
---       whose bytes are known, in its queue   6 most pages of keys to search for lists of Ruby servers
+--       queue is not a list   4 most jobs to look at, at each end of a list or set, for one that may live   5 the same for
+--       one whose bytes are known, in its queue   6 most pages of keys to search for lists of Ruby servers
 --       7.. for each change, fourteen and its payloads:
 --       name   what has to be stored of the entry: its bytes, '' nothing, '*' anything   its score likewise
 --       the time, Unix milliseconds, that must have come; '' none   '1' if some holder of the entry has to live, else ''
 --       the entry from now on: its bytes, '' unchanged, '-' none   its score likewise   its run likewise
 --       the uuid of a process that holds it from now on, '' none   the jid of a job that must not live any more, '' none
---       that job's bytes, '' not known   the run that is stored if it lives   the key of its queue   how many payloads follow
+--       that job's bytes, '' not known   the run that is stored if it lives   the key of its queue   how many payloads
+--       follow
 -- Redis's own clock decides what is due. Each change happens as a whole or not at all, whatever becomes of the others; one
 -- whose entry or tick has changed since the caller read it does not happen. So a tick is pushed once, however
 -- many offer it. A holder lives while it has a lease. An entry that should have a living one and has none is removed.
@@ -19,7 +20,8 @@
 --
 -- Returns an array: Unix milliseconds now; the array of what became of each change: 1 done, 0 something else is stored or
 -- it is not due, 2 the entry was removed because no holder lives, 3 left out because that job lives, -1 put off because its
--- queue is not a list; and for each entry that is due now, or that comes first, four: name, score, entry, run. An entry that is too large is told as ''.
+-- queue is not a list; and for each entry that is due now, or that comes first, four: name, score, entry, run. An entry
+-- that is too large is told as ''.
 local ticks, entries, runs, holders, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local near, deep, pages = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 

@@ -1,7 +1,7 @@
 -- Shared by the script of periodic jobs; not a script on its own. It reads, and changes nothing.
 --
--- Whether a job that was pushed into a queue still lives: it waits there, is in flight at one of our processes or in progress
--- at a Ruby server, or is in the retry or the scheduled set. A job is in at least one of these keys at every instant, and a
+-- Whether a job that was pushed into a queue still lives: it waits there, is in flight at one of our processes or in
+-- progress at a Ruby server, or is in the retry or the scheduled set. A job is in at least one of these keys at every instant, and a
 -- script sees all of them at the same one; so a crash leaves nothing behind that would have to be cleared.
 --
 -- What is looked at is bounded, and read once in a call: of each list and set so many jobs at both ends, and of the keys so
@@ -29,19 +29,19 @@ local function note_ends(found, key, command, most)
   if #jobs == most then note(found, redis.call(command, key, -most, -1)) end
 end
 
--- The lists in which a shard of ours has jobs of a queue, but for those that are too large to run. Where a reaper has begun, the
--- index is a text that names the batches, and there are suspects and poison.
+-- The lists in which a shard of ours has jobs of a queue, but for those that are too large to run. Where a reaper has begun,
+-- the index is a text that names the batches, and there are suspects and poison.
 local function note_in_flight(found, index, most)
-  local batches = redis.pcall('HKEYS', index)
-  if is_refused(batches) then
-    if not is_spoilt(batches) then error(batches) end
-    batches = {'s', 'p'}
+  local names, numbers = {WAIT_LIST}, redis.pcall('HKEYS', index)
+  if is_refused(numbers) then
+    if not is_spoilt(numbers) then error(numbers) end
+    names, numbers = {WAIT_LIST, SUSPECTS, POISON}, {}
     if redis.call('TYPE', index).ok == 'string' then
-      for number in string.gmatch(redis.call('GET', index), '%d+') do batches[#batches + 1] = number end
+      for number in string.gmatch(redis.call('GET', index), '%d+') do numbers[#numbers + 1] = number end
     end
   end
-  note_ends(found, index .. ':w', 'LRANGE', most)
-  for _, name in ipairs(batches) do note_ends(found, index .. ':' .. name, 'LRANGE', most) end
+  for _, number in ipairs(numbers) do names[#names + 1] = ':' .. number end
+  for _, name in ipairs(names) do note_ends(found, index .. name, 'LRANGE', most) end
 end
 
 -- The lists of Ruby servers, of all queues, found once in a call.
@@ -51,7 +51,7 @@ local function in_progress(pages)
   ruby_lists = {}
   local cursor = '0'
   for _ = 1, pages do
-    local page = redis.call('SCAN', cursor, 'MATCH', '*:in_progress:*', 'COUNT', 1000)
+    local page = redis.call('SCAN', cursor, 'MATCH', string.format(IN_PROGRESS, '*', '*'), 'COUNT', 1000)
     for _, key in ipairs(page[2]) do ruby_lists[#ruby_lists + 1] = key end
     cursor = page[1]
     if cursor == '0' then break end
@@ -69,10 +69,10 @@ local function living_jobs(queue, sets, leases, most, pages)
   for _, member in ipairs(redis.call('ZRANGE', leases, 0, most - 1)) do
     local uuid, shards = string.match(member, '^([^:]+):(%d+)')
     for shard = 0, math.min(tonumber(shards or 0), most) - 1 do
-      note_in_flight(found, string.format('{%s}:inflight:%s:%d', queue, uuid, shard), most)
+      note_in_flight(found, string.format(IN_FLIGHT, queue, uuid, shard), most)
     end
   end
-  local prefix = queue .. ':in_progress:'
+  local prefix = string.format(IN_PROGRESS, queue, '')
   for _, key in ipairs(in_progress(pages)) do
     if string.sub(key, 1, #prefix) == prefix then note_ends(found, key, 'LRANGE', most) end
   end
