@@ -167,10 +167,10 @@
 //!   might run it at once; if every poller is off it stays there.
 //! - With a `stats_interval` above 10 s a killed worker is called dead only after two of them; in a cluster its heartbeat
 //!   stays until it expires.
-//! - Runs of a periodic job may overlap: nothing holds a tick back while the job of the last one still runs. An entry that
-//!   no living process declares is shown until its next tick. A process that was stopped
-//!   for hours may push one tick late that
-//!   `catch_up: none` would have left out, if nobody else has claimed it. `summary` does not show the entries.
+//! - With `overlap: skip` a run counts as ended that no key of Redis shows, because its worker runs it at most once, or that
+//!   is out of reach of a bounded look ([`cron::Overlap`]). An entry that no living process declares is shown until its next
+//!   tick. A process that was stopped for hours may push one tick late that `catch_up: none` would have left out, if nobody
+//!   else has claimed it. `summary` does not show the entries.
 //! - A script that moves one payload of 8 MB holds Redis up for 50 to 130 ms; a plain `RPOP` of it takes 26.
 //! - Burying a payload of hundreds of megabytes stalls its shard and then Redis for seconds (one of 400 MB took 75 s in a
 //!   debug build on a busy machine): its base64 is made, sent and stored at once.
@@ -198,6 +198,7 @@
 //! [`client`]: crate::client
 //! [`config`]: crate::config
 //! [`cron`]: crate::cron
+//! [`cron::Overlap`]: crate::cron::Overlap
 //! [`io`]: crate::io
 //! [`logging`]: crate::logging
 //! [`testing`]: crate::testing

@@ -76,7 +76,7 @@ pub struct Config {
     pub poll_interval: Duration,
     /// Whether to start although a periodic job of the file is refused.
     pub ignore_bad_cron: bool,
-    /// The periodic jobs of the file, those that are refused only if that does not keep the process from starting.
+    /// The periodic jobs of the file, those that are refused only where they do not matter.
     pub periodic: Vec<PeriodicItem>,
     /// Entries the dead set keeps.
     pub max_dead_jobs: u64,
@@ -102,6 +102,14 @@ impl Config {
     /// # Errors
     /// [`Error`]: the first value or key that is rejected, with its place and what is allowed.
     pub fn load(flags: Raw, variables: Variables<'_>) -> Result<Self, Error> {
+        Self::load_for_order(flags, variables)?.with_good_cron()
+    }
+
+    /// The same for an order that does nothing about the periodic jobs of the file: those that are refused do not matter.
+    ///
+    /// # Errors
+    /// As [`Self::load`]
+    pub(crate) fn load_for_order(flags: Raw, variables: Variables<'_>) -> Result<Self, Error> {
         let defaults = Raw::defaults()?;
         let above = flags.over(Raw::from_environment(variables)?);
         let Some(path) = &above.config_file else { return Self::decide(above.over(defaults)) };
@@ -117,15 +125,6 @@ impl Config {
         let redis = std::mem::take(&mut raw.redis);
         let redis_notes = redis.notes(raw.redis_url.as_ref());
         let redis_url = redis.lay_over(raw.redis_url.take())?;
-        if raw.ignore_bad_cron != Some(true) {
-            let items = raw.periodic.iter().flatten();
-            let refused =
-                |item: &PeriodicItem| Some(format!("{}: {}", item.place, item.entry.as_ref().err()?));
-            let reasons: Vec<String> = items.filter_map(refused).collect();
-            if !reasons.is_empty() {
-                return Err(Error::BadCron { reasons: reasons.join("; ") });
-            }
-        }
         Self { redis_url, redis_notes, ..Self::of(raw) }.in_dialect()
     }
 
@@ -153,6 +152,16 @@ impl Config {
         given.dialect = dialect;
         self.redis_url = Some(given);
         Ok(self)
+    }
+
+    /// Refuses it because of what is refused in the `cron:` list, unless told to go on without that.
+    fn with_good_cron(self) -> Result<Self, Error> {
+        let refused = |item: &PeriodicItem| Some(format!("{}: {}", item.place, item.entry.as_ref().err()?));
+        let reasons: Vec<String> = self.periodic.iter().filter_map(refused).collect();
+        if self.ignore_bad_cron || reasons.is_empty() {
+            return Ok(self);
+        }
+        Err(Error::BadCron { reasons: reasons.join("; ") })
     }
 
     /// The options in which two configurations differ, in the order of the table.

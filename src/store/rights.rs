@@ -53,6 +53,7 @@ pub const WORKER: &[&str] = &[
     "llen KEY",
     "lmove KEY KEY right left",
     "lpop KEY",
+    "lpos KEY x",
     "lpush KEY x",
     "lrange KEY 0 0",
     "lrem KEY 1 x",
