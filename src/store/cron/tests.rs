@@ -284,7 +284,7 @@ fn a_tick_passes_without_a_push_while_the_last_job_lives_wherever_it_is() {
         let lab = Lab::new();
         for command in commands {
             let words: Vec<String> = command.split(' ').map(|word| word.replace('\u{a0}', " ")).collect();
-            let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+            let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
             lab.redis.run(&words);
         }
         let now = lab.now();

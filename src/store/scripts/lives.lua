@@ -30,16 +30,15 @@ local function note_ends(found, key, command, most)
 end
 
 -- The lists in which a shard of ours has jobs of a queue, but for those that are too large to run. Where a reaper has begun,
--- the index is a text that names the batches, and there are suspects and poison.
+-- the index is a text that names the batches; suspects and poison are left when it is gone.
 local function note_in_flight(found, index, most)
-  local names, numbers = {WAIT_LIST}, redis.pcall('HKEYS', index)
-  if is_refused(numbers) then
-    if not is_spoilt(numbers) then error(numbers) end
-    names, numbers = {WAIT_LIST, SUSPECTS, POISON}, {}
-    if redis.call('TYPE', index).ok == 'string' then
-      for number in string.gmatch(redis.call('GET', index), '%d+') do numbers[#numbers + 1] = number end
-    end
+  local kind, numbers = redis.call('TYPE', index).ok, {}
+  if kind == 'hash' then
+    numbers = redis.call('HKEYS', index)
+  elseif kind == 'string' then
+    for number in string.gmatch(redis.call('GET', index), '%d+') do numbers[#numbers + 1] = number end
   end
+  local names = kind == 'hash' and {WAIT_LIST} or {WAIT_LIST, SUSPECTS, POISON}
   for _, number in ipairs(numbers) do names[#names + 1] = ':' .. number end
   for _, name in ipairs(names) do note_ends(found, index .. name, 'LRANGE', most) end
 end

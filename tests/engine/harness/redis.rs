@@ -199,7 +199,8 @@ impl Redis {
         conn.get_or_insert_with(|| self.connect()).call_one(&requests).unwrap()
     }
 
-    fn try_run(&self, args: &[&str]) -> Option<Reply> {
+    /// `None`: it cannot be reached, or refuses.
+    pub(crate) fn try_run(&self, args: &[&str]) -> Option<Reply> {
         let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
         let mut requests = Requests::new();
         requests.command(&args);
