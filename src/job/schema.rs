@@ -89,6 +89,12 @@ pub(super) struct Envelope<V> {
     pub(super) attempt: Option<V>,
     pub(super) first_failed_at: Option<V>,
     pub(super) args: Option<V>,
+    /// What few payloads have: on the heap, so that the others do not pay for its places.
+    pub(super) rare: Option<Box<Rare<V>>>,
+}
+
+/// The members that few payloads have.
+pub(super) struct Rare<V> {
     /// The name of the job that is wrapped in this one.
     pub(super) wrapped: Option<V>,
     /// What only Ruby code can act on: a batch that the job is part of, locks that it holds, and that its arguments are
@@ -104,9 +110,12 @@ impl<V> Envelope<V> {
         attempt: None,
         first_failed_at: None,
         args: None,
-        wrapped: None,
-        for_ruby: [const { None }; 5],
+        rare: None,
     };
+
+    fn rare(&mut self) -> &mut Rare<V> {
+        self.rare.get_or_insert_with(|| Box::new(Rare { wrapped: None, for_ruby: [const { None }; 5] }))
+    }
 
     /// The place for the member with this key; `None`: another member.
     pub(super) fn slot(&mut self, schema: Schema, key: &str) -> Option<&mut Option<V>> {

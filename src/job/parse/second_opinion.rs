@@ -58,7 +58,8 @@ pub(super) fn second_opinion<'p>(
     };
     let start = envelope.args.as_ref().map_or(0, |span| span.start);
     let mut elements = elements.into_iter().map(|span| span.start + start..span.end + start).collect();
-    if let Some(name) = decoded(&envelope.wrapped)
+    let rare = envelope.rare.as_deref();
+    if let Some(name) = rare.and_then(|rare| decoded(&rare.wrapped))
         && let Some(inner) = wrapped::arguments(schema, payload)
     {
         (texts.name, elements) = (name, inner);
@@ -74,10 +75,9 @@ pub(super) fn second_opinion<'p>(
                 Some(_) => FirstFailure::Recorded,
             },
         },
-        is_for_ruby: envelope
-            .for_ruby
-            .iter()
-            .any(|span| !matches!(value(span), None | Some(b"null" | b"false"))),
+        is_for_ruby: rare.is_some_and(|rare| {
+            rare.for_ruby.iter().any(|span| !matches!(value(span), None | Some(b"null" | b"false")))
+        }),
         args: Args::raw(payload, elements),
     })
 }

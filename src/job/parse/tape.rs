@@ -37,8 +37,9 @@ pub(super) fn from_tape<'p>(
             let is_set = |at| {
                 !matches!(node(at), None | Some(Node::Static(StaticNode::Null | StaticNode::Bool(false))))
             };
-            let is_for_ruby = envelope.for_ruby.into_iter().any(is_set);
-            if let Some(name) = text(envelope.wrapped)
+            let rare = envelope.rare.as_deref();
+            let is_for_ruby = rare.is_some_and(|rare| rare.for_ruby.into_iter().any(is_set));
+            if let Some(name) = rare.and_then(|rare| text(rare.wrapped))
                 && let Some(elements) = wrapped::arguments(schema, payload)
             {
                 args::give_back(home, tape);

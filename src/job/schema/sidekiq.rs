@@ -136,13 +136,13 @@ pub(super) fn slot<'e, V>(envelope: &'e mut Envelope<V>, key: &str) -> Option<&'
         JID => &mut envelope.jid,
         RETRY_COUNT => &mut envelope.attempt,
         FAILED_AT => &mut envelope.first_failed_at,
-        WRAPPED => &mut envelope.wrapped,
+        WRAPPED => &mut envelope.rare().wrapped,
         // Batches of Sidekiq Pro; locks of Sidekiq Enterprise, and of sidekiq-unique-jobs from 7 on and before.
-        "bid" => &mut envelope.for_ruby[0],
-        "unique_for" => &mut envelope.for_ruby[1],
-        "lock_digest" => &mut envelope.for_ruby[2],
-        "unique_digest" => &mut envelope.for_ruby[3],
-        "encrypt" => &mut envelope.for_ruby[4],
+        "bid" => &mut envelope.rare().for_ruby[0],
+        "unique_for" => &mut envelope.rare().for_ruby[1],
+        "lock_digest" => &mut envelope.rare().for_ruby[2],
+        "unique_digest" => &mut envelope.rare().for_ruby[3],
+        "encrypt" => &mut envelope.rare().for_ruby[4],
         _ => return None,
     })
 }
