@@ -16,6 +16,7 @@ mod outage;
 mod put_back;
 mod redis;
 mod ruby;
+pub mod runner;
 mod start;
 mod stop;
 mod unknown;

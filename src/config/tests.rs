@@ -93,10 +93,10 @@ fn an_empty_variable_counts_as_unset_except_for_the_url_and_a_bad_one_is_named()
 
 #[test]
 fn settings_without_effect_make_one_line() {
-    let (_dir, path) = file("require: ./app.rb\nclient_async: true\nconfig_file: other.yml\n");
+    let (_dir, path) = file("strict: true\nclient_async: true\nconfig_file: other.yml\n");
     let note = load(flags(&[(OptionId::ConfigFile, &path)]), &[]).unwrap().unused_note().unwrap();
     assert!(note.starts_with("not used by jiggler-uring: "), "{note}");
-    for key in ["require", "client_async", "config_file"] {
+    for key in ["strict", "client_async", "config_file"] {
         assert!(note.contains(&format!("`{key}`")), "{note}");
     }
     assert!(!note.contains('\n'));

@@ -59,6 +59,8 @@ mod poller;
 mod queues;
 mod recovery;
 mod rights;
+mod runners;
+mod runners_bad;
 mod sentinel;
 mod steering;
 #[cfg(feature = "tls")]

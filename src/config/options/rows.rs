@@ -51,12 +51,22 @@ pub const OPTIONS: &[OptionSpec] = &[
         ..BASE
     },
     OptionSpec {
+        id: OptionId::Require,
+        key: "require",
+        flag: Some("require"),
+        short: Some('r'),
+        value_name: "PATH",
+        allowed: Allowed::Text("a Ruby, Python or Node file, or a directory with one of their applications"),
+        help: "Application in Ruby, Python or Node whose jobs run in child processes, every name",
+        ..BASE
+    },
+    OptionSpec {
         id: OptionId::Concurrency,
         key: "concurrency",
         flag: Some("concurrency"),
         short: Some('c'),
         value_name: "N",
-        default: DefaultValue::Later("10 per core"),
+        default: DefaultValue::Later("10 per core, or the threads of the runners"),
         allowed: Allowed::Number { min: 1, max: CONCURRENCY_MAX as u64 },
         help: "Jobs in flight in this process, split over its cores",
         ..BASE
@@ -320,8 +330,6 @@ pub const OPTIONS: &[OptionSpec] = &[
         change: Change::Hangup,
         ..BASE
     },
-    // Ruby's `jiggler -r app.rb` is often the first entry in a team's process file.
-    OptionSpec { key: "require", flag: Some("require"), short: Some('r'), value_name: "PATH", ..BASE },
     unused("in_process_interval"),
     unused("fetchers_concurrency"),
     unused("server_concurrency"),
