@@ -52,7 +52,7 @@
 //! |---|---|---|
 //! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] [`logging`] `server` [`testing`] | the program |
 //! | 6 documents | `architecture` | this page |
-//! | 5 runtime | `shard` `control` `runner`, `admin` `web` | running jobs, here or in children; lease, recovery; the command line; metrics, probes |
+//! | 5 runtime | `shard` `control` `runner`, `admin` `web` | jobs, here or in children; lease; the command line; metrics |
 //! | 4 api | `handler` [`client`] [`cron`] [`io`] `mesh` | what users write; pushing jobs; messages between executors |
 //! | 4 operators | `view` `acts` | what operators see and do: models and steps, without text or connection |
 //! | 3 store | `store` | every Redis command and script |

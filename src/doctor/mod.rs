@@ -2,7 +2,9 @@
 //!
 //! It builds on the checks that a worker makes at its start ([`crate::boot`]), and adds what a worker would not refuse to
 //! start over but an operator should know. [`machine`] looks at this process's kernel, limits and cores, [`redis`] at the
-//! server, `runners` at the applications of other languages. It changes nothing in Redis, and in this process only the soft limit of locked memory.
+//! server,
+//! `runners` at the applications of other languages. It changes nothing in Redis, and in this
+//! process only the soft limit of locked memory.
 //!
 //! A check fails if a worker could not work that way; what may cost jobs, time or sleep is a warning.
 

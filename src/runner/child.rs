@@ -2,6 +2,8 @@
 //!
 //! Reading awaits readiness and never a read in flight; one task writes all that has gathered.
 
+mod hear;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -16,16 +18,14 @@ use futures_lite::future::or;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
 use super::ending;
-use super::frame::{self, Garbage, Hello, PROTOCOL, Pushed, Said};
+use super::frame::{self, Garbage};
 use super::lane::Lane;
 use super::output::Output;
-use crate::client::NewJob;
 use crate::event::Event;
-use crate::foreign::Foreign;
 use crate::handler::{Ctx, JobError, JobResult, Unrun, give_way};
 use crate::io::readiness::{Fresh, Watched};
 use crate::job::failure::CLASS_CHILD_DIED;
-use crate::limits::runner::{RUNNER_CHUNK_BYTES, RUNNER_LINE_BYTES_MAX, RUNNER_PUSHES_MAX};
+use crate::limits::runner::{RUNNER_CHUNK_BYTES, RUNNER_LINE_BYTES_MAX};
 
 /// See the module.
 pub(super) struct Child {
@@ -124,7 +124,6 @@ impl Child {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// How long it has lived.
     pub(super) fn age(&self) -> Duration {
         self.born.elapsed()
     }
@@ -328,88 +327,6 @@ impl Child {
         }
     }
 
-    fn hear(&self, said: Said) -> Result<(), Garbage> {
-        match said {
-            Said::Hello(Hello { protocol, language }) => {
-                if protocol != PROTOCOL {
-                    return Err(Garbage::Version(protocol));
-                }
-                let language = &*language;
-                tracing::debug!(pid = self.pid(), language = %Foreign::cell(language), "a child is ready");
-                self.is_greeted.set(true);
-                self.greeted.raise();
-                return Ok(());
-            }
-            _ if !self.is_greeted.get() => return Err(Garbage::NoHello),
-            _ => {}
-        }
-        let Some(lane) = self.lane.upgrade() else { return Ok(()) };
-        let this = lane.child(self);
-        match said {
-            Said::Hello(_) => {}
-            Said::Ended(id, result) => {
-                let job = self.jobs.borrow_mut().remove(&id).ok_or(Garbage::NoSuchJob(id))?;
-                // Nobody may be waiting any longer, and that is fine.
-                let _unseen = job.answer.send(result);
-                self.ended_jobs.set(self.ended_jobs.get() + 1);
-                if let Some(this) = this {
-                    if lane.is_worn(self.ended_jobs.get(), self.age()) {
-                        this.retire();
-                    }
-                    this.end_if_idle();
-                }
-                lane.has_free_thread();
-            }
-            Said::Progress { id, done, total, note } => self.ctx(id)?.progress(done, total, &note),
-            Said::Log { id, level, text } => {
-                let jid = id.map(|id| self.ctx(id)).transpose()?.map(|ctx| ctx.job().jid.clone());
-                lane.log(self.pid(), jid.as_deref(), &level, &text);
-            }
-            Said::Enqueue { id, reference, job } => {
-                let ctx = self.ctx(id)?;
-                if let Some(this) = this {
-                    this.push(ctx, reference, job);
-                }
-            }
-            Said::Memory(bytes) => {
-                if let Some(this) = this.filter(|_| lane.is_too_large(bytes)) {
-                    this.retire();
-                }
-            }
-            Said::Bye => {
-                if let Some(this) = this {
-                    this.retire();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn ctx(&self, id: u64) -> Result<Ctx<()>, Garbage> {
-        self.jobs.borrow().get(&id).map(|job| job.ctx.clone()).ok_or(Garbage::NoSuchJob(id))
-    }
-
-    /// Pushes a job for it, and tells it what became of that.
-    fn push(self: &Rc<Self>, ctx: Ctx<()>, reference: u64, job: Pushed) {
-        if self.pushes.get() >= RUNNER_PUSHES_MAX {
-            let why = format!("{RUNNER_PUSHES_MAX} pushes of this child are under way");
-            return self.tell_pushed(reference, &Err(why));
-        }
-        self.pushes.set(self.pushes.get() + 1);
-        let child = Rc::clone(self);
-        glommio::spawn_local(async move {
-            let outcome = push(&ctx, job).await;
-            child.pushes.set(child.pushes.get() - 1);
-            child.tell_pushed(reference, &outcome);
-        })
-        .detach();
-    }
-
-    fn tell_pushed(&self, reference: u64, outcome: &Result<String, String>) {
-        frame::pushed(&mut self.outbox.borrow_mut(), reference, outcome);
-        self.to_write.raise();
-    }
-
     // Writing.
 
     async fn write(&self) -> End {
@@ -434,33 +351,6 @@ impl Child {
             }
         }
     }
-}
-
-async fn push(ctx: &Ctx<()>, pushed: Pushed) -> Result<String, String> {
-    let Pushed { name, args, queue, retries, jid, delay, at } = pushed;
-    let job = || {
-        let mut job = NewJob::with_raw_args(&name, args.get())?;
-        if let Some(queue) = &queue {
-            job = job.queue_named(queue)?;
-        }
-        if let Some(retries) = retries {
-            job = job.retries(retries)?;
-        }
-        if let Some(jid) = &jid {
-            job = job.jid(jid)?;
-        }
-        Ok::<_, crate::client::InvalidJob>(job)
-    };
-    let job = job().map_err(|error| error.to_string())?;
-    let pushed = match (delay, at) {
-        (Some(delay), _) => {
-            let delay = Duration::try_from_secs_f64(delay).map_err(|error| error.to_string())?;
-            ctx.enqueue_in(delay, &job).await
-        }
-        (None, Some(at)) => ctx.enqueue_at(at, &job).await,
-        (None, None) => ctx.enqueue(&job).await,
-    };
-    pushed.map_err(|error| error.to_string())
 }
 
 impl Inbox {

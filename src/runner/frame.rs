@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -166,12 +166,22 @@ fn failed(failure: Failure) -> JobError {
     }
 }
 
+/// What a child is told about a job besides its payload.
+#[derive(Serialize)]
+struct About<'j> {
+    name: &'j str,
+    jid: &'j str,
+    queue: &'j str,
+    attempt: u32,
+    retries: u32,
+}
+
 /// Appends a job.
 pub(super) fn job(out: &mut Vec<u8>, id: u64, info: &JobInfo, payload: &[u8]) {
     let JobInfo { name, jid, queue, attempt, retries } = info;
-    let about = serde_json::json!({
-        "name": name, "jid": jid, "queue": queue, "attempt": attempt, "retries": retries,
-    });
+    let about = About { name, jid, queue, attempt: *attempt, retries: *retries };
+    // Texts and numbers always are JSON.
+    let about = serde_json::to_string(&about).unwrap_or_default();
     out.extend_from_slice(format!("[\"job\",{id},{about},").as_bytes());
     // Between the members of a payload there may be ends of lines; inside of its texts JSON allows none.
     out.extend(payload.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));

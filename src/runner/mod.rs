@@ -56,19 +56,20 @@
 //!
 //! For those who write a runner in another language. The child finds its end of a stream socket under the number in
 //! `JIGGLER_URING_FD`, and in `JIGGLER_URING_THREADS` how many jobs it is given at once. Stdin is empty; stdout and stderr
-//! go to the log; TERM, INT, HUP, TSTP and USR1 are blocked until it unblocks them, because the worker reads its own. Each message is one line: a JSON array in UTF-8 whose first element says what it is.
+//! go to the log; TERM, INT, HUP, TSTP and USR1 are blocked until it unblocks them, because the worker reads its own.
+//! Each message is one line: a JSON array in UTF-8 whose first element says what it is.
 //!
 //! | from the child | |
 //! |---|---|
 //! | `["hello", {"protocol": 1}]` | first of all, when it can run jobs; `"language"` is shown |
 //! | `["done", id]` | the job ran to its end |
-//! | `["failed", id, {"class", "message", "backtrace": [..]}]` | it failed; `"retry": false` buries it, `"retry_in"`: seconds, `"retry_queue"` |
+//! | `["failed", id, {"class", "message", "backtrace": [..]}]` | it failed; also `"retry"`, `"retry_in"`, `"retry_queue"` |
 //! | `["snooze", id, seconds]` | it runs again later, as if it had not run |
 //! | `["discard", id, {"class", "message"}]` | it has become pointless |
 //! | `["dead", id, {"class", "message"}]` | no attempt would help |
 //! | `["progress", id, done, total, "note"]` | for `jiggler-uring progress` |
 //! | `["log", id or null, "info", "text"]` | a line of the log: `debug`, `info`, `warn`, `error` |
-//! | `["enqueue", id, ref, {"name", "args", "queue", "retries", "in", "at"}]` | pushes a job over the engine's connection |
+//! | `["enqueue", id, ref, {"name", "args", "queue", "in", "at"}]` | pushes a job over the engine's connection |
 //! | `["memory", bytes]` | what it takes; beyond the runner's `max_memory` it gets no more jobs |
 //! | `["bye"]` | it takes no more jobs, and ends when it has none |
 //!
@@ -84,7 +85,8 @@
 //! socket means: exit.
 //!
 //! A fork server finds its control socket the same way, and also in `JIGGLER_URING_ROLE` the word `server`. It loads the
-//! application, says `["ready", 1]`, and for each `["fork", n]`, which comes with two descriptors (socket and output), forks
+//! application, says `["ready", 1]`, and for each `["fork", n]`, which comes with two descriptors (socket and output),
+//! forks
 //! and answers `["forked", n, pid]`.
 //!
 //! # Known weaknesses

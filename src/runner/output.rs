@@ -6,7 +6,10 @@ use std::io::{self, PipeReader, Read};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
+use futures_lite::future::or;
+
 use super::child::Child;
+use crate::event::Event;
 use crate::foreign::Foreign;
 use crate::handler::give_way;
 use crate::io::readiness::{Fresh, Watched};
@@ -104,6 +107,8 @@ impl Lines {
 pub(super) struct Output {
     pipe: Watched<PipeReader>,
     lines: RefCell<Lines>,
+    /// Raised when lines were thrown away.
+    dropped: Event,
     chunk: RefCell<Vec<u8>>,
     runner: String,
     pid: i32,
@@ -115,6 +120,7 @@ impl Output {
         Ok(Rc::new(Self {
             pipe: Watched::new(pipe, Fresh::Connecting)?,
             lines: RefCell::default(),
+            dropped: Event::default(),
             chunk: RefCell::new(vec![0; RUNNER_CHUNK_BYTES]),
             runner: runner.to_owned(),
             pid,
@@ -141,6 +147,9 @@ impl Output {
                     self.pipe.is_drained();
                 }
                 self.lines.borrow_mut().take(&chunk[..count], Instant::now(), show);
+                if self.lines.borrow().dropped > 0 {
+                    self.dropped.raise();
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.pipe.is_drained(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -152,11 +161,16 @@ impl Output {
     /// Waits for more. What was thrown away is told at the latest when nothing has come for a second.
     async fn readable(&self) {
         let more = || poll_fn(|ctx| self.pipe.poll_readable(ctx));
-        if self.lines.borrow().dropped > 0 && timeout(SECOND, more()).await.is_err() {
-            let show = |line: &str| say(&self.runner, self.pid, None, line);
-            self.lines.borrow_mut().say_dropped(&mut { show });
+        loop {
+            if self.lines.borrow().dropped > 0 && timeout(SECOND, more()).await.is_err() {
+                let show = |line: &str| say(&self.runner, self.pid, None, line);
+                self.lines.borrow_mut().say_dropped(&mut { show });
+            }
+            or(more(), self.dropped.wait()).await;
+            if self.pipe.is_readable() {
+                return;
+            }
         }
-        more().await;
     }
 
     /// Logs what comes until it ends.

@@ -5,7 +5,7 @@
 //! | probe | fails if |
 //! |---|---|
 //! | live | control or a shard has not turned for [`STALLED_AFTER`]: a new process would be better off |
-//! | ready | it starts, is quiet or stops; Redis is away for [`READY_OUTAGE_MAX`]; the lease is not renewed; a runner is down |
+//! | ready | it starts, is quiet or stops; no Redis for [`READY_OUTAGE_MAX`]; no lease renewed; a runner is down |
 //! | startup | the first lease and heartbeat are not written yet |
 //!
 //! A process that was paused as a whole is not blamed for what its shards could not publish meanwhile.

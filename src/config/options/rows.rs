@@ -51,16 +51,6 @@ pub const OPTIONS: &[OptionSpec] = &[
         ..BASE
     },
     OptionSpec {
-        id: OptionId::Require,
-        key: "require",
-        flag: Some("require"),
-        short: Some('r'),
-        value_name: "PATH",
-        allowed: Allowed::Text("a Ruby, Python or Node file, or a directory with one of their applications"),
-        help: "Application in Ruby, Python or Node whose jobs run in child processes, every name",
-        ..BASE
-    },
-    OptionSpec {
         id: OptionId::Concurrency,
         key: "concurrency",
         flag: Some("concurrency"),
@@ -80,6 +70,16 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Text("default"),
         allowed: Allowed::Text("queue names, each alone or as `name:priority` with a whole number"),
         help: "Queues to serve; the higher number is served first (0 if not given); may be repeated",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Require,
+        key: "require",
+        flag: Some("require"),
+        short: Some('r'),
+        value_name: "PATH",
+        allowed: Allowed::Text("a Ruby, Python or Node file, or a directory with one of their applications"),
+        help: "Application in Ruby, Python or Node whose jobs run in child processes, every name",
         ..BASE
     },
     OptionSpec {
