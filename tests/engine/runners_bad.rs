@@ -115,7 +115,8 @@ fn a_child_that_dies_while_a_fork_of_it_holds_its_socket_is_noticed() {
 #[test]
 fn a_flood_of_output_is_cut_and_harms_nobody() {
     let bad = "well_said = say('hello', {'protocol': 1})\nfor id, *_ in jobs():\n    sys.stderr.write('flood\\n' * 200_000)\n    sys.stderr.flush()\n    say('done', id)";
-    let said = check(bad, "", "more lines, not shown");
+    // The bound of the log itself comes first.
+    let said = check(bad, "", "more like it in");
     assert!(said.len() < 100, "{}", said.len());
 }
 
