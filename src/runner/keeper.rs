@@ -164,7 +164,7 @@ fn keep_server(spec: &RunnerSpec, desk: &Desk) {
         let mut server = match Server::start(spec) {
             Ok(server) => server,
             Err(error) => {
-                say_once(&mut said, runner, format!("its program cannot be started: {error}"));
+                say_once(&mut said, runner, &format!("its program cannot be started: {error}"));
                 desk.pause(pause);
                 pause = (pause * 2).min(RUNNER_PAUSE_MAX);
                 continue;
@@ -185,7 +185,7 @@ fn keep_server(spec: &RunnerSpec, desk: &Desk) {
             Err(reason) => {
                 let status = server.kill();
                 let last = server.last_words();
-                say_once(&mut said, runner, format!("{reason}; {status}{last}"));
+                say_once(&mut said, runner, &format!("{reason}; {status}{last}"));
             }
         }
         if began.elapsed() >= RUNNER_LIVED_WELL {
@@ -197,7 +197,7 @@ fn keep_server(spec: &RunnerSpec, desk: &Desk) {
 }
 
 /// Says why a runner is down, once as long as the reason is the same.
-fn say_once(said: &mut Option<String>, runner: &str, reason: String) {
+fn say_once(said: &mut Option<String>, runner: &str, reason: &str) {
     let reason = neutral(&reason.replace('\n', " ")).into_owned();
     if said.as_ref() == Some(&reason) {
         tracing::debug!(runner, reason, "a runner cannot start yet");

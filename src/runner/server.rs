@@ -155,7 +155,7 @@ impl Server {
         match output.read(&mut chunk) {
             Ok(0) => self.output = None,
             Ok(count) => {
-                self.lines.take(&chunk[..count], Instant::now(), |line| say(runner, pid, None, line))
+                self.lines.take(&chunk[..count], Instant::now(), |line| say(runner, pid, None, line));
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(_) => self.output = None,
