@@ -61,7 +61,7 @@
 //! |---|---|---|
 //! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] [`logging`] `server` [`testing`] | the program |
 //! | 6 documents | `architecture` | this page |
-//! | 5 runtime | `shard` `control`, `admin` `web` | running jobs; lease, recovery; the command line; metrics, probes |
+//! | 5 runtime | `shard` `control` `runner`, `admin` `web` | jobs, here or in children; lease; the command line; metrics |
 //! | 4 api | `handler` [`client`] [`cron`] [`io`] `mesh` | what users write; pushing jobs; messages between executors |
 //! | 4 operators | `view` `acts` | what operators see and do: models and steps, without text or connection |
 //! | 3 store | `store` | every Redis command and script |
@@ -100,6 +100,9 @@
 //! | survey | one look at all keys of a fleet; `view` has its models |
 //! | act | what an operator does, as steps that need no connection (`acts`) |
 //! | poison | a job that was in flight at four deaths |
+//! | runner, child | an application in another language; one of the processes that run its jobs |
+//! | keeper, fork server | the thread that starts a runner's processes; the one that has loaded the application (`runner`) |
+//! | route | jobs that a runner takes by a pattern of their names |
 //!
 //! # Promises
 //!

@@ -16,6 +16,7 @@ mod outage;
 mod put_back;
 mod redis;
 mod ruby;
+pub mod runner;
 mod sidekiq;
 mod start;
 mod stop;
@@ -391,6 +392,5 @@ pub const LEAD_POLLS: u32 = 4;
 /// How much longer than two renewals the lead lasts: one slow call.
 pub const LEAD_SLACK: Duration = Duration::from_secs(1);
 
-/// How soon a due job whose queue's key is not a list is due again. Longer than any usual poll interval, so that
-/// thousands of such jobs do not take the turns of the others; short enough for the person who fixes the key.
+/// How soon a due job whose queue's key is not a list is due again: later than others, so as not to take their turns.
 pub const DUE_AGAIN: Duration = Duration::from_secs(60);

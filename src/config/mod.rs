@@ -12,6 +12,7 @@ pub mod options;
 mod periodic;
 pub mod raw;
 mod redis;
+mod runners;
 mod settings;
 pub mod table;
 pub mod types;
@@ -23,10 +24,14 @@ pub use periodic::PeriodicItem;
 pub use raw::Raw;
 pub use types::{GivenUrl, LogFormat, LogLevel, Mode, QueueOrder, QueueSpec, Queues, QueuesError, Unknown};
 
+pub use crate::handler::Pattern;
+pub use crate::runner::spec::{Language, Program, RunnerSpec};
+
 use options::{Change, OptionId};
 
 use crate::limits::CONCURRENCY_PER_CORE;
 use crate::resp::RedisUrl;
+use crate::runner::spec::threads_of_all;
 use crate::wire::Dialect;
 
 /// What Sidekiq uses without REDIS_URL.
@@ -40,7 +45,7 @@ pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 pub struct Config {
     /// Shards requested; `None`: as many as cores this process may use. May be more than there are.
     pub cores: Option<usize>,
-    /// Jobs in flight per process; `None`: [`CONCURRENCY_PER_CORE`] for each core in use.
+    /// Jobs in flight per process; `None`: [`CONCURRENCY_PER_CORE`] for each core in use, or the threads of its runners.
     pub concurrency: Option<usize>,
     /// Queues to serve.
     pub queues: Queues,
@@ -78,6 +83,8 @@ pub struct Config {
     pub ignore_bad_cron: bool,
     /// The periodic jobs of the file, those that are refused only where they do not matter.
     pub periodic: Vec<PeriodicItem>,
+    /// Programs that run jobs in processes of their own.
+    pub runners: Vec<RunnerSpec>,
     /// Entries the dead set keeps.
     pub max_dead_jobs: u64,
     /// How long an entry stays in the dead set.
@@ -175,6 +182,9 @@ impl Config {
         let url = |config: &Self| {
             config.redis_url.as_ref().map(|given| given.url.without_file_contents().into_owned())
         };
+        if id == OptionId::Require {
+            return self.runners != other.runners;
+        }
         // What files say about Redis, the url has taken up; the file of options is named by the command line, which stays.
         id == OptionId::RedisUrl && url(self) != url(other)
     }
@@ -192,7 +202,11 @@ impl Config {
     /// Jobs in flight in this process when it runs on `cores` cores.
     #[must_use]
     pub fn concurrency_on(&self, cores: usize) -> usize {
-        self.concurrency.unwrap_or(CONCURRENCY_PER_CORE * cores)
+        self.concurrency.unwrap_or_else(|| match &*self.runners {
+            [] => CONCURRENCY_PER_CORE * cores,
+            // Each job in hand has its thread (P8).
+            runners => threads_of_all(runners, cores),
+        })
     }
 
     /// The one info line about settings without effect, if there are any.

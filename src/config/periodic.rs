@@ -66,7 +66,7 @@ fn name_of(item: &MarkedYaml<'_>) -> Option<String> {
 }
 
 /// The fields of a mapping; `None`: it is something else.
-fn fields<'n, 'i>(item: &'n MarkedYaml<'i>) -> Option<Vec<(String, &'n MarkedYaml<'i>)>> {
+pub(super) fn fields<'n, 'i>(item: &'n MarkedYaml<'i>) -> Option<Vec<(String, &'n MarkedYaml<'i>)>> {
     let YamlData::Mapping(mapping) = &item.data else { return None };
     let field = |(key, value): (&'n MarkedYaml<'i>, &'n MarkedYaml<'i>)| Some((text(key)?, value));
     mapping.iter().map(field).collect()
@@ -172,7 +172,7 @@ fn moment(text: Option<String>, key: &str) -> Result<Option<f64>, String> {
 }
 
 /// A scalar as text.
-fn text(node: &MarkedYaml<'_>) -> Option<String> {
+pub(super) fn text(node: &MarkedYaml<'_>) -> Option<String> {
     let YamlData::Value(scalar) = &node.data else { return None };
     match scalar {
         Scalar::String(text) => Some(text.as_ref().to_owned()),

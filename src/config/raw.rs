@@ -18,6 +18,7 @@ use super::{
 use crate::{
     limits::ENVIRONMENT_BYTES_MAX,
     resp,
+    runner::spec::RunnerSpec,
     wire::{Dialect, QueueName},
 };
 
@@ -83,6 +84,9 @@ impl Raw {
         match spec.id {
             // A file that names a file is a feature of the gem; ours is already being read.
             OptionId::ConfigFile if matches!(origin, Origin::File { .. }) => self.unused.push(origin),
+            OptionId::Require => {
+                self.require = Some(RunnerSpec::of_path(&file(spec, value)?)?);
+            }
             OptionId::ConfigFile => self.config_file = Some(value.text(spec)?.into()),
             OptionId::RedisUrl => self.redis_url = Some(redis_url(spec, value, origin)?),
             OptionId::RedisPasswordFile => self.redis.password_file = Some((file(spec, value)?, origin)),
@@ -194,6 +198,7 @@ mod tests {
     fn sample(id: OptionId) -> (&'static str, fn(&Raw) -> bool) {
         match id {
             OptionId::Cores => ("3", |raw| raw.cores == Some(3)),
+            OptionId::Require => ("./app.rb", |raw| raw.require.is_some()),
             OptionId::Concurrency => ("77", |raw| raw.concurrency == Some(77)),
             OptionId::Queues => ("a:2,b", |raw| raw.queues.as_ref().is_some_and(|q| q.as_slice().len() == 2)),
             OptionId::Timeout => ("9", |raw| raw.timeout == Some(Duration::from_secs(9))),

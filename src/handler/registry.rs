@@ -113,6 +113,12 @@ impl<S: 'static> Registry<S> {
         self
     }
 
+    /// Makes way for a runner that takes every name: these jobs are there for want of others.
+    pub(crate) fn yielding(mut self) -> Self {
+        self.handlers.yields = true;
+        self
+    }
+
     /// The number of retries of every job in this registry without one of its own, in payload or registry; 0 unless
     /// set. `--default-retries` overrides it. See [`WithOptions::retries`](super::WithOptions::retries).
     ///

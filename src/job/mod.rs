@@ -15,6 +15,7 @@ pub mod bad;
 pub mod failure;
 pub mod history;
 pub mod left;
+pub mod lost;
 pub mod retry;
 
 mod forward;

@@ -12,6 +12,7 @@ use crate::config::{Config, Mode, QueueOrder, Unknown};
 use crate::control::{ControlOptions, DutyOptions, Expected, RubyListTimes, ServiceManager, Settings};
 use crate::limits::{WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
 use crate::resp::RedisUrl;
+use crate::runner::OnCores;
 use crate::shard::ShardOptions;
 use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
@@ -29,6 +30,8 @@ pub(super) struct Life<'l> {
     pub(super) url: &'l RedisUrl,
     /// What shows it to machines, if anything does.
     pub(super) web: Option<&'l Web>,
+    /// What runs jobs in other processes.
+    pub(super) runners: &'l OnCores,
     /// For each queue that of the server that has it.
     pub(super) clocks: BTreeMap<String, Arc<RedisClock>>,
 }

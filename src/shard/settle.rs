@@ -7,14 +7,16 @@ use super::batch::{Batch, JobState};
 use super::failures::{self, Failed, Sequel};
 use super::ledger::Report;
 use super::state::Shard;
-use crate::handler::{JobError, JobRef, course};
-use crate::job::failure::CLASS_CANCELLED;
+use crate::handler::{JobError, JobRef, Outside, Unrun, course};
+use crate::job::failure::{CLASS_CANCELLED, CLASS_CHILD_DIED, CLASS_POISON};
 use crate::job::history::FailedRun;
 use crate::job::left::left_since;
+use crate::job::lost::{after_death, child_deaths};
 use crate::job::retry::with_default_retries;
 use crate::job::{
     self, BadPayload, DeadJob, ErrorInfo, FailureTimes, Fate, Plan, Schema, bury_unparsable, decide, member,
 };
+use crate::limits::RECOVERIES_MAX;
 use crate::stats::{LiveRow, Outcome};
 use crate::store::turn::{BatchName, Destination, Move};
 
@@ -25,8 +27,16 @@ pub(super) fn success(shard: &Shard, batch: &Batch, at: usize) {
     after_settling(shard, batch);
 }
 
-/// The job did not succeed: what its handler asked for, or else its policy, decides where it goes.
+/// The job did not succeed: what its handler asked for, or else its policy, decides where it goes. A job that a runner gives
+/// back has not failed.
 pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>, error: &JobError) {
+    match error.outside() {
+        Some(Outside { unrun: Some(why), .. }) => unrun(shard, batch, at, failed, (*why, error)),
+        _ => fail(shard, batch, at, failed, error),
+    }
+}
+
+fn fail(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>, error: &JobError) {
     let (raw, schema) = (batch.payload(at), shard.options().schema);
     let Failed { job, entry, .. } = *failed;
     let JobRef { name, jid, queue, attempt } = job;
@@ -37,7 +47,10 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
     let plan = Plan {
         schema,
         queue,
-        retry_queue: retry_queue.or(entry.and_then(|entry| entry.retry_queue.as_deref())).unwrap_or(queue),
+        retry_queue: retry_queue
+            .or(error.outside().and_then(|outside| outside.retry_queue.as_deref()))
+            .or(entry.and_then(|entry| entry.retry_queue.as_deref()))
+            .unwrap_or(queue),
         course: course(schema, shard.handlers().policy(entry), error, history, fastrand::f64()),
         backtrace: error.backtrace(),
     };
@@ -90,6 +103,48 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
         Err(reason) => {
             bad(shard, batch, at, &BadPayload::NotJson { detail: reason.to_string() });
         }
+    }
+}
+
+/// A runner could not run the job, or not to its end. It goes back as if it had not run, and is next in its queue a moment
+/// later; unless child after child died with it, or it has started and may not start twice.
+fn unrun(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>, (why, error): (Unrun, &JobError)) {
+    let JobRef { name, jid, queue, .. } = failed.job;
+    let (raw, schema) = (batch.payload(at), shard.options().schema);
+    let dead = |class: &'static str, message: String| {
+        fail(shard, batch, at, failed, &JobError::dead(JobError::new(class, message)));
+    };
+    if why != Unrun::Left && !shard.options().at_least_once {
+        return dead(CLASS_CHILD_DIED, format!("{}; at most once it does not start again", error.message()));
+    }
+    if why == Unrun::Lost && child_deaths(raw) >= RECOVERIES_MAX {
+        let times = RECOVERIES_MAX + 1;
+        let message = format!("{}; child after child died with it, {times} times", error.message());
+        return dead(CLASS_POISON, message);
+    }
+    // A new stamp for each, so jobs of equal bytes stay apart.
+    let now = shard.ledger().stamp(shard.clock().now());
+    let until = shard.left().until(now, now, fastrand::f64());
+    let payload = match why {
+        Unrun::Lost => after_death(schema, raw, now, until, queue),
+        Unrun::Left | Unrun::Interrupted => job::left::leave(schema, raw, now, until, queue),
+    };
+    match payload {
+        Ok(payload) => {
+            tracing::debug!(
+                queue,
+                name,
+                jid,
+                until,
+                reason = error.message(),
+                "a job goes back to its queue"
+            );
+            row(shard, batch, failed).count(Outcome::Left);
+            shard.ledger().count_no_run();
+            move_to(shard, batch, at, Destination::Retries, until, payload);
+        }
+        // The payload was parsed, so it can be amended; if it could not, its bytes would still be kept.
+        Err(reason) => bad(shard, batch, at, &BadPayload::NotJson { detail: reason.to_string() }),
     }
 }
 

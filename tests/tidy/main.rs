@@ -54,6 +54,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("control", SIBLINGS),
     ("admin", SIBLINGS),
     ("web", SIBLINGS),
+    ("runner", SIBLINGS),
     // L6 process
     ("cli", 6),
     ("config", 6),
@@ -107,6 +108,8 @@ const GLOMMIO_PLACES: &[&str] = &[
     "src/server",
     "src/handler/",
     "src/io/",
+    // Tasks of the shard whose children these are.
+    "src/runner/",
     "src/builtin/",
     // Runs handlers, so it needs an executor for them.
     "src/testing/",

@@ -57,7 +57,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         flag: Some("concurrency"),
         short: Some('c'),
         value_name: "N",
-        default: DefaultValue::Later("10 per core"),
+        default: DefaultValue::Later("10 per core, or the threads of the runners"),
         allowed: Allowed::Number { min: 1, max: CONCURRENCY_MAX as u64 },
         help: "Jobs in flight in this process, split over its cores",
         ..BASE
@@ -71,6 +71,16 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Text("default"),
         allowed: Allowed::Text("queue names, each alone or as `name:priority` with a whole number"),
         help: "Queues to serve; the higher number is served first (0 if not given); may be repeated",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Require,
+        key: "require",
+        flag: Some("require"),
+        short: Some('r'),
+        value_name: "PATH",
+        allowed: Allowed::Text("a Ruby, Python or Node file, or a directory with one of their applications"),
+        help: "Application in Ruby, Python or Node whose jobs run in child processes, every name",
         ..BASE
     },
     OptionSpec {
@@ -331,8 +341,6 @@ pub const OPTIONS: &[OptionSpec] = &[
         change: Change::Hangup,
         ..BASE
     },
-    // Ruby's `jiggler -r app.rb` is often the first entry in a team's process file.
-    OptionSpec { key: "require", flag: Some("require"), short: Some('r'), value_name: "PATH", ..BASE },
     unused("in_process_interval"),
     unused("fetchers_concurrency"),
     unused("server_concurrency"),
