@@ -36,7 +36,7 @@ help:
 	@echo "make deb    build the Debian package, with man page and completions, into target/debian"
 	@echo "make deny   ask cargo-deny for licences, bans, sources and, where its database can be reached, advisories"
 	@echo "make instructions  count the hot paths' instructions and accept them as what make test-all holds them to"
-	@echo "make deps   install what is missing of: a linker, redis-server (or valkey-server), postgresql, valgrind, faketime"
+	@echo "make deps   install what is missing of: a linker, redis-server (or valkey-server), postgresql, valgrind, faketime, ruby, python3, nodejs"
 
 .PHONY: linker
 linker:
@@ -59,6 +59,18 @@ deps: linker redis
 	@command -v faketime >/dev/null || { \
 		echo "Installing faketime"; \
 		$(call install,faketime,libfaketime,libfaketime,libfaketime); }
+# What the tests of runners run.
+	@command -v ruby >/dev/null || { echo "Installing ruby"; $(call install,ruby,ruby,ruby,ruby); }
+	@command -v python3 >/dev/null || { echo "Installing python3"; $(call install,python3,python3,python3,python); }
+	@command -v node >/dev/null || { echo "Installing nodejs"; $(call install,nodejs,nodejs,nodejs,nodejs); }
+
+# The real gem sidekiq, its server and its page, for the tests beside it. Where a distribution has no such package these say
+# so and end.
+.PHONY: ruby
+ruby:
+	@ruby -e 'require "sidekiq"' 2>/dev/null || { \
+		echo "Installing ruby-sidekiq"; \
+		$(call install,ruby-sidekiq ruby-redis ruby-rack puma,ruby rubygem-sidekiq,ruby ruby-sidekiq,ruby) || true; }
 
 .PHONY: run
 # Where it serves metrics and probes.
@@ -101,13 +113,15 @@ prometheus:
 # What takes its time: fewer features, everything built once more as a release is, to count what the hot paths cost, and a
 # real Prometheus that scrapes a worker.
 .PHONY: test-all
-test-all: test prometheus
+test-all: test prometheus ruby
 # As it is built by default, and the engine alone.
 	@cargo clippy --locked --quiet -- -D warnings
 	@cargo clippy --no-default-features --locked --quiet -- -D warnings
 	@$(INSTRUCTIONS) check
 	@cd packaging/prometheus && promtool check config prometheus.yml >/dev/null && promtool test rules alerts-test.yml
 	@$(TESTS) --test prometheus
+# Beside the real sidekiq.
+	@$(TESTS) --test ruby_sidekiq
 
 # Nothing that is linked differently: flags of the user would be counted with.
 INSTRUCTIONS := env -u RUSTFLAGS cargo run --profile counting --locked --quiet -p instructions --

@@ -63,7 +63,13 @@ fn write(criterion: &mut Criterion) {
     let history = Parser::default().parse(FAILED).unwrap().history;
     let error = ErrorInfo::new("ArgumentError", "boom");
     let course = Course::Retry { after: gem_delay(1) };
-    let plan = Plan { schema: Schema::Jiggler, queue: "default", retry_queue: "custom_retries", course };
+    let plan = Plan {
+        schema: Schema::Jiggler,
+        queue: "default",
+        retry_queue: "custom_retries",
+        course,
+        backtrace: None,
+    };
     let times = FailureTimes::at(1_795_299_919.812_253_5);
     criterion.bench_function("decide on a failure", |bencher| {
         bencher.iter(|| decide(black_box(FAILED), history, &plan, &error, times).unwrap());

@@ -44,6 +44,15 @@
 //! slot is being moved: no script stops half-way. On a single Redis none of this exists: one realm, one lane, the keys of
 //! the gem. (engine/cluster.rs, cluster_clients.rs)
 //!
+//! # Dialects
+//!
+//! Whose programs share the Redis is one value, chosen where a process, a command or a client starts: `wire::Dialect`. What
+//! differs is made from it there: the spelling of keys (`wire::Keyspace`), of payloads (`job::Schema`), and how a process
+//! shows itself (`wire::Presence`). Shard, control and client ask these; scripts get one line of Lua that says whether a
+//! registry of queues is kept. Beside Sidekiq all promises below hold; in flight is under our own names, which no pattern of
+//! Sidekiq's matches. (parts/golden_sidekiq.rs, engine/sidekiq.rs, crash.rs, recovery.rs, cases/stop.rs;
+//! alone/ruby_sidekiq.rs with the real gem)
+//!
 //! # The map
 //!
 //! A module imports its own folder and lower layers; `tests/tidy` checks that.
@@ -52,7 +61,7 @@
 //! |---|---|---|
 //! | 6 process | `cli` [`config`] `boot` `doctor` `embedded` [`builtin`] [`logging`] `server` [`testing`] | the program |
 //! | 6 documents | `architecture` | this page |
-//! | 5 runtime | `shard` `control`, `admin` `web` | running jobs; lease, recovery; the command line; metrics, probes |
+//! | 5 runtime | `shard` `control` `runner`, `admin` `web` | jobs, here or in children; lease; the command line; metrics |
 //! | 4 api | `handler` [`client`] [`cron`] [`io`] `mesh` | what users write; pushing jobs; messages between executors |
 //! | 4 operators | `view` `acts` | what operators see and do: models and steps, without text or connection |
 //! | 3 store | `store` | every Redis command and script |
@@ -92,6 +101,9 @@
 //! | survey | one look at all keys of a fleet; `view` has its models |
 //! | act | what an operator does, as steps that need no connection (`acts`) |
 //! | poison | a job that was in flight at four deaths |
+//! | runner, child | an application in another language; one of the processes that run its jobs |
+//! | keeper, fork server | the thread that starts a runner's processes; the one that has loaded the application (`runner`) |
+//! | route | jobs that a runner takes by a pattern of their names |
 //!
 //! # Promises
 //!
@@ -159,10 +171,10 @@
 //!   might run it at once; if every poller is off it stays there.
 //! - With a `stats_interval` above 10 s a killed worker is called dead only after two of them; in a cluster its heartbeat
 //!   stays until it expires.
-//! - Runs of a periodic job may overlap: nothing holds a tick back while the job of the last one still runs. An entry that
-//!   no living process declares is shown until its next tick. A process that was stopped
-//!   for hours may push one tick late that
-//!   `catch_up: none` would have left out, if nobody else has claimed it. `summary` does not show the entries.
+//! - With `overlap: skip` a run counts as ended that no key of Redis shows, because its worker runs it at most once, or that
+//!   is out of reach of a bounded look ([`cron::Overlap`]). An entry that no living process declares is shown until its next
+//!   tick. A process that was stopped for hours may push one tick late that `catch_up: none` would have left out, if nobody
+//!   else has claimed it. `summary` does not show the entries.
 //! - A pause that is deleted by hand, or lost with a fail-over, is noticed by a process when it next connects or hears the
 //!   bell. Jobs of a paused class go round by way of the retry set, some seconds each time, and need a poller. Weights count
 //!   jobs and hold within a core; a cluster knows only priorities.
@@ -173,6 +185,9 @@
 //!   delays by the clock of one node.
 //! - A primary that is cut off from its sentinels, but not from a worker, is used until it learns that it has been demoted;
 //!   `min-replicas-to-write` bounds what it accepts meanwhile.
+//! - Beside Sidekiq, a job that is left to Ruby waits in the schedule for up to half a minute at a time, though a Ruby
+//!   process might run it at once. What a worker has run since its last heartbeat is missing in the counters of the day if
+//!   it is killed. Pages show no metrics of it, and a paused queue (Sidekiq Pro) is served.
 //! - The gem's own look-ups go wrong when there are other keys: its requeuer takes jobs of living Ruby servers for stale,
 //!   and `Jiggler.summary` and the page miss processes. Ruby servers next to ours need `poller_enabled: false` or their own
 //!   database; README has the figures.
@@ -190,6 +205,7 @@
 //! [`client`]: crate::client
 //! [`config`]: crate::config
 //! [`cron`]: crate::cron
+//! [`cron::Overlap`]: crate::cron::Overlap
 //! [`io`]: crate::io
 //! [`logging`]: crate::logging
 //! [`testing`]: crate::testing

@@ -11,6 +11,9 @@ use fastrand::Rng;
 /// A job id: 16 hex digits, 8 random bytes.
 pub(crate) type Jid = HexId<16>;
 
+/// A job id of Sidekiq: 24 hex digits, 12 random bytes.
+pub(crate) type LongJid = HexId<24>;
+
 /// A process uuid: 12 hex digits, 6 random bytes. New at each start.
 pub(crate) type ProcessUuid = HexId<12>;
 
@@ -24,6 +27,12 @@ pub(crate) struct HexId<const N: usize> {
 /// A new job id.
 #[must_use]
 pub(crate) fn jid() -> Jid {
+    HexId::random()
+}
+
+/// A new job id of Sidekiq.
+#[must_use]
+pub(crate) fn long_jid() -> LongJid {
     HexId::random()
 }
 

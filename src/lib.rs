@@ -278,6 +278,7 @@ mod view;
 // L5 runtime
 mod admin;
 mod control;
+mod runner;
 mod shard;
 #[cfg(feature = "web")]
 mod web;

@@ -16,6 +16,8 @@ mod outage;
 mod put_back;
 mod redis;
 mod ruby;
+pub mod runner;
+mod sidekiq;
 mod start;
 mod stop;
 mod unknown;
@@ -31,6 +33,7 @@ pub use outage::*;
 pub use put_back::*;
 pub use redis::*;
 pub use ruby::*;
+pub use sidekiq::*;
 pub use start::*;
 pub use stop::*;
 pub use unknown::*;
@@ -273,12 +276,6 @@ pub const EXECUTOR_PULSE: Duration = Duration::from_secs(1);
 /// most of what an idle process used.
 pub const EXECUTOR_PULSES: u32 = 2;
 
-/// Largest argument of the built-in `Fib`: a few seconds of computing.
-pub const FIB_MAX: u64 = 45;
-
-/// Longest the built-in `Sleep` sleeps: a day.
-pub const SLEEP_SECONDS_MAX: f64 = 24.0 * 3600.0;
-
 /// How often a starting process checks whether all its shards work, to notify its service manager; also the shortest
 /// time between two signs of life, however impatient the manager.
 pub const NOTIFY_LOOK: Duration = Duration::from_millis(100);
@@ -395,6 +392,5 @@ pub const LEAD_POLLS: u32 = 4;
 /// How much longer than two renewals the lead lasts: one slow call.
 pub const LEAD_SLACK: Duration = Duration::from_secs(1);
 
-/// How soon a due job whose queue's key is not a list is due again. Longer than any usual poll interval, so that
-/// thousands of such jobs do not take the turns of the others; short enough for the person who fixes the key.
+/// How soon a due job whose queue's key is not a list is due again: later than others, so as not to take their turns.
 pub const DUE_AGAIN: Duration = Duration::from_secs(60);

@@ -65,6 +65,8 @@ pub(crate) struct ShardStats {
     pub outage_since: Moment,
     /// Why: the number of a [`Cause`](crate::wire::Cause); of no meaning while it has it.
     pub outage_cause: Counter,
+    /// 1 while it takes no jobs because no child of its runner runs.
+    pub held_back: Counter,
     /// Cancellations sent by control that the shard has received.
     pub cancels_heard: Counter,
     /// Jobs of unknown names that it has left to others.

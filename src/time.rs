@@ -8,6 +8,8 @@ mod redis_clock;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ::time::OffsetDateTime;
+
 pub use redis_clock::{Asked, RedisClock};
 
 /// Unix time now by the clock of this host, in seconds. Before 1970 it is 0. For times that stay on this host: those that
@@ -15,6 +17,13 @@ pub use redis_clock::{Asked, RedisClock};
 #[must_use]
 pub fn unix_now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// The day of a Unix time in UTC, as in `2026-11-21`.
+#[must_use]
+pub fn utc_day(unix: f64) -> String {
+    let day = OffsetDateTime::from_unix_timestamp(unix as i64).unwrap_or(OffsetDateTime::UNIX_EPOCH).date();
+    format!("{:04}-{:02}-{:02}", day.year(), u8::from(day.month()), day.day())
 }
 
 /// A float that prints as Ruby's `Float#to_s` does: the shortest digits that read back to the same value, always
@@ -79,6 +88,15 @@ mod tests {
         check(5e-324, "5.0e-324");
         check(f64::INFINITY, "Infinity");
         check(f64::NAN, "NaN");
+    }
+
+    #[test]
+    fn a_day_is_that_of_utc() {
+        assert_eq!(utc_day(0.0), "1970-01-01");
+        assert_eq!(utc_day(1_795_299_903.7), "2026-11-21");
+        assert_eq!(utc_day(1_795_305_599.9), "2026-11-21");
+        assert_eq!(utc_day(1_795_305_600.0), "2026-11-22");
+        assert_eq!(utc_day(f64::NAN), "1970-01-01");
     }
 
     #[test]

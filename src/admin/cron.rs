@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::format::{Format, write_json};
 use super::table::printable;
-use super::{database::Database, error::Error, nodes, span::span};
+use super::{database::Database, error::Error, hint, nodes, span::span};
 use crate::cron::edit::{EditError, Put, entry_of, name_of, pause, put, remove, run_now};
 use crate::cron::{CronEntry, Run, first_tick, tick_text};
 use crate::limits::{CRON_EDITS_MAX, CRON_LIST_PAGE, CRON_TICKS_SHOWN};
@@ -42,7 +42,8 @@ pub(crate) enum CronAction {
     Run(String),
 }
 
-/// Carries it out. Round trips: two for a change, one for each [`CRON_LIST_PAGE`] entries shown, and one more.
+/// Carries it out; of an entry that was added, says if no living worker could run its jobs. Round trips: two for a change,
+/// one for each [`CRON_LIST_PAGE`] entries shown, and one more.
 ///
 /// # Errors
 /// [`Error::Cron`], [`Error::CronBusy`]; [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
@@ -51,7 +52,12 @@ pub(crate) fn cron(db: &Database, action: &CronAction, out: &mut dyn Write) -> R
         CronAction::List(format) => list(db, *format, out),
         CronAction::Add { entry, .. } => {
             let mut table = Table::open(db, db.keys.realm(entry.job().queue().as_str()))?;
-            table.act(action, entry.name(), out)
+            table.act(action, entry.name(), out)?;
+            // A worker may come later; the entry is stored all the same.
+            if let Some(hint) = hint::of(db, entry.job().name(), entry.job().queue()) {
+                writeln!(out, "note: {hint}")?;
+            }
+            Ok(())
         }
         CronAction::Remove(name)
         | CronAction::Pause(name)
@@ -142,7 +148,7 @@ impl<'d> Table<'d> {
             match self.send(change)? {
                 Changed::Not => {}
                 Changed::Held => return Err(Error::CronHeld { name: printable(name) }),
-                Changed::Done | Changed::Forgotten => {
+                Changed::Done | Changed::Forgotten | Changed::Skipped => {
                     writeln!(out, "{}: {said}", printable(name))?;
                     return Ok(());
                 }
@@ -198,6 +204,7 @@ struct Shown {
     last: Option<ShownRun>,
     pushed: u64,
     missed: u64,
+    skipped: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -209,6 +216,7 @@ struct ShownEntry {
     args: Box<RawValue>,
     queue: String,
     catch_up: String,
+    overlap: &'static str,
     origin: &'static str,
     paused: bool,
 }
@@ -244,6 +252,7 @@ impl Shown {
             last,
             pushed: run.pushed,
             missed: run.missed,
+            skipped: run.skipped,
         };
         match entry_of(row) {
             Err(error) => shown.spoilt = Some(error.to_string()),
@@ -271,12 +280,12 @@ impl Shown {
         let (job, args) = (printable(&entry.job), printable(entry.args.get()));
         writeln!(
             out,
-            "  job   {job} {args} in {}, from {}, catch up {}",
-            entry.queue, entry.origin, entry.catch_up
+            "  job   {job} {args} in {}, from {}, catch up {}, overlap {}",
+            entry.queue, entry.origin, entry.catch_up, entry.overlap
         )?;
         let next = if self.next.is_empty() { "never again".to_owned() } else { self.next.join(", ") };
         writeln!(out, "  next  {next}")?;
-        let counts = format!("{} pushed, {} left out", self.pushed, self.missed);
+        let counts = format!("{} pushed, {} left out", self.pushed, self.missed + self.skipped);
         match &self.last {
             None => writeln!(out, "  last  never; {counts}")?,
             Some(last) => {
@@ -299,6 +308,7 @@ impl ShownEntry {
             args: RawValue::from_string(entry.job().args().to_owned()).ok()?,
             queue: entry.job().queue().as_str().to_owned(),
             catch_up: entry.catches_up().to_string(),
+            overlap: entry.overlaps().as_str(),
             origin: entry.origin().as_str(),
             paused: entry.is_paused(),
         })
@@ -344,6 +354,8 @@ mod tests {
         assert_eq!(run(&redis, &CronAction::List(Format::Text)).unwrap(), "there are no periodic jobs\n");
         let said = run(&redis, &add("nightly", "0 3 * * *", false)).unwrap();
         assert!(said.starts_with("nightly: added, every day at 03:00 Europe/Berlin; first 2"), "{said}");
+        let note = "\nnote: no worker is running on this redis: what was pushed waits in queue img\n";
+        assert!(said.ends_with(note), "{said}");
         let taken = run(&redis, &add("nightly", "0 4 * * *", false)).unwrap_err();
         assert_eq!(taken.to_string(), "cron nightly: there is one already, from the command");
         run(&redis, &add("nightly", "0 4 * * *", true)).unwrap();
@@ -352,7 +364,10 @@ mod tests {
         assert_eq!(run(&redis, &CronAction::Pause(name())).unwrap(), "nightly: paused\n");
         let text = run(&redis, &CronAction::List(Format::Text)).unwrap();
         assert!(text.starts_with("nightly: every day at 04:00 Europe/Berlin, paused\n"), "{text}");
-        assert!(text.contains("  job   Report [\"x\"] in img, from command, catch up last\n"), "{text}");
+        assert!(
+            text.contains("  job   Report [\"x\"] in img, from command, catch up last, overlap allow\n"),
+            "{text}"
+        );
         assert!(text.contains("  last  never; 0 pushed, 0 left out\n"), "{text}");
         run(&redis, &CronAction::Resume(name())).unwrap();
 

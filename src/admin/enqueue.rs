@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 use super::{database::Database, error::Error, hint};
 use crate::{
     client::{self, Client, InvalidJob, NewJob},
-    ids,
     limits::ENQUEUE_IDS_SHOWN_MAX,
     wire::QueueName,
 };
@@ -154,8 +153,9 @@ fn push(
         let copies = iter::repeat(job).zip(0..options.count).map(|(job, _)| job);
         return push_all(client, due_at, copies);
     }
+    let schema = client.schema();
     let named = (0..options.count).map_while(|_| {
-        let jid = ids::jid().to_string();
+        let jid = schema.new_jid().to_string();
         // Our own jids are valid.
         let job = job.clone().jid(&jid).ok()?;
         jids.push(jid);

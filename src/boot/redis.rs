@@ -24,6 +24,8 @@ pub(crate) struct RedisServer {
     pub name: String,
     /// Its own full version text.
     pub version: String,
+    /// The other dialect, if programs that speak it have left their keys there, and none of the worker's own has.
+    pub strangers: Option<Dialect>,
 }
 
 impl RedisServer {
@@ -46,7 +48,7 @@ impl RedisServer {
             Some(_) => {
                 let name = field("server_name").unwrap_or("redis").to_owned();
                 let version = field(&format!("{name}_version")).unwrap_or(compatible).to_owned();
-                Ok(Self { name, version })
+                Ok(Self { name, version, strangers: None })
             }
         }
     }
@@ -57,16 +59,24 @@ impl RedisServer {
 ///
 /// # Errors
 /// Why the engine cannot work with it, and what to do.
-pub(crate) fn check(url: &RedisUrl, clock: &RedisClock) -> Result<RedisServer, Error> {
-    let (address, keys) = (url.to_string(), Dialect::default().keys(url.is_cluster()));
+pub(crate) fn check(url: &RedisUrl, dialect: Dialect, clock: &RedisClock) -> Result<RedisServer, Error> {
+    let (address, keys) = (url.to_string(), dialect.keys(url.is_cluster()));
     let mut conn = BlockingConnection::connect(url).map_err(|error| explain(&address, error))?;
     let mut requests = Requests::new();
+    let other = dialect.other();
     process::ask_server_info(&mut requests);
     rights::ask(Role::Worker, keys, &mut requests);
     server::ask_clock(&mut requests);
+    // A user with a name need not have the right to look, and what it is denied is in the server's log.
+    if url.credentials().is_none_or(|credentials| credentials.username.is_none()) {
+        server::ask_traces(keys, &mut requests);
+        server::ask_traces(other.keys(url.is_cluster()), &mut requests);
+    }
     let asked = Asked::now();
     let replies = conn.call(&requests).map_err(|error| explain(&address, error))?;
-    let [info, rights, time] = replies.as_slice() else { return Err(Error::NotRedis { address }) };
+    let [info, rights, time, traces @ ..] = replies.as_slice() else {
+        return Err(Error::NotRedis { address });
+    };
     // A missing right shows below; a server that cannot answer now does so with the first lease.
     if let Ok(time) = server::clock(time) {
         clock.learn(asked, time);
@@ -74,7 +84,7 @@ pub(crate) fn check(url: &RedisUrl, clock: &RedisClock) -> Result<RedisServer, E
     match rights::missing(Role::Worker, keys, rights) {
         Ok(None) => {
             // The rights are complete, so the server has answered with positions.
-            let commands = rights::unknown(Role::Worker, rights).unwrap_or_default();
+            let commands = rights::unknown(Role::Worker, keys, rights).unwrap_or_default();
             if !commands.is_empty() {
                 return Err(Error::RedisLacks { address, commands: commands.join(", ") });
             }
@@ -90,7 +100,11 @@ pub(crate) fn check(url: &RedisUrl, clock: &RedisClock) -> Result<RedisServer, E
     let info = String::from_utf8_lossy(info);
     let server = RedisServer::from_info(&address, &info)?;
     check_mode(url, &address, &info)?;
-    Ok(server)
+    let is_strange = match traces {
+        [own, strange] => server::has_traces(strange) && !server::has_traces(own),
+        _ => false,
+    };
+    Ok(RedisServer { strangers: is_strange.then_some(other), ..server })
 }
 
 /// Whether the server and the url agree about being a cluster.

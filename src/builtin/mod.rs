@@ -19,7 +19,7 @@ use crate::server::Core;
 
 /// Builds the stock registry for one core.
 pub async fn registry(_core: Core) -> Registry {
-    Registry::new(()).job("Noop", noop).job("Sleep", sleep).blocking("Fib", fib).job("Fail", fail)
+    Registry::new(()).job("Noop", noop).job("Sleep", sleep).blocking("Fib", fib).job("Fail", fail).yielding()
 }
 
 /// Ignored arguments, up to the number a handler may have.

@@ -84,6 +84,7 @@ pub(crate) const VERSION: &str = env!("JIGGLER_URING_VERSION");
 /// The options a subcommand needs to find Redis.
 const FIND_REDIS: &[OptionId] = &[
     OptionId::RedisUrl,
+    OptionId::Dialect,
     OptionId::RedisPasswordFile,
     OptionId::RedisCaFile,
     OptionId::RedisCertFile,

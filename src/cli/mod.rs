@@ -103,9 +103,13 @@ where
         None => config::Raw::default(),
     };
     let mut notes = Vec::new();
+    // Other orders have nothing to do with what is wrong in the list of periodic jobs; `doctor` says what a worker would
+    // meet.
+    let needs_cron = matches!(matches.subcommand_name(), None | Some("cron" | "doctor"));
+    let load = if needs_cron { Config::load } else { Config::load_for_order };
     let mut load = |own: &ArgMatches| -> Result<Config, Error> {
         let own = own.subcommand().map_or(own, |(_, own)| own);
-        let config = Config::load(command::flags(own)?.over(before.clone()), variables)?;
+        let config = load(command::flags(own)?.over(before.clone()), variables)?;
         notes.clone_from(&config.redis_notes);
         Ok(config)
     };

@@ -218,7 +218,7 @@ impl Name {
         match self {
             Self::Processes | Self::Top | Self::Quiet | Self::Stop => command::with_redis(self.command()),
             Self::Doctor => {
-                let size = [OptionId::Cores, OptionId::Concurrency, OptionId::Queues];
+                let size = [OptionId::Cores, OptionId::Concurrency, OptionId::Queues, OptionId::Require];
                 command::with_redis(command::with_flags(self.command(), &size))
             }
             Self::Web => command::with_redis(command::with_flags(self.command(), command::SERVE)),

@@ -55,7 +55,7 @@ fn no_subcommand_runs_the_worker_with_every_flag() {
     assert_eq!((config.timeout, config.environment.as_str()), (Duration::from_secs(7), "staging"));
     assert_eq!(config.mode, Mode::AtMostOnce);
     assert_eq!(config.redis_url.as_ref().unwrap().origin, Origin::Flag("redis-url"));
-    assert_eq!(config.unused_note().unwrap(), "not used by jiggler-uring: --require");
+    assert_eq!((config.unused_note(), config.runners[0].shown().as_str()), (None, "./app.rb"));
     assert_eq!(worker(&[]), Config { redis_url: worker(&[]).redis_url, ..Config::default() });
 }
 

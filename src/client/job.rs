@@ -19,7 +19,8 @@ use super::{
     error::InvalidJob,
     fields::FieldsInOrder,
     payload::{
-        JobText, check_args, check_jid, check_name, check_retries, depth, without_white_space, write_text,
+        Aim, JobText, check_args, check_jid, check_name, check_retries, depth, without_white_space,
+        write_text,
     },
     typed::Job,
 };
@@ -285,7 +286,7 @@ impl NewJob {
 
     /// Appends the payload for a queue.
     pub(super) fn write(&self, schema: Schema, jid: &str, payload: &mut Vec<u8>) -> Result<(), InvalidJob> {
-        self.write_with(schema, jid, None, payload)
+        self.write_with(schema, jid, false, payload)
     }
 
     /// Appends the payload for the scheduled set.
@@ -295,16 +296,17 @@ impl NewJob {
         jid: &str,
         payload: &mut Vec<u8>,
     ) -> Result<(), InvalidJob> {
-        self.write_with(schema, jid, Some(&self.queue), payload)
+        self.write_with(schema, jid, true, payload)
     }
 
     fn write_with(
         &self,
         schema: Schema,
         jid: &str,
-        queue: Option<&QueueName>,
+        is_later: bool,
         payload: &mut Vec<u8>,
     ) -> Result<(), InvalidJob> {
+        let aim = Aim { queue: &self.queue, is_later };
         let text = JobText {
             name: &self.name,
             args: &self.args,
@@ -312,7 +314,7 @@ impl NewJob {
             jid: Some(jid),
             is_compact: true,
         };
-        text.write_checked(schema, jid, queue, payload, |payload| self.write_members(schema, payload))
+        text.write_checked(schema, jid, aim, payload, |payload| self.write_members(schema, payload))
     }
 
     /// The members that only some jobs have.

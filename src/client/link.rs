@@ -60,6 +60,11 @@ impl Link {
         Self { spelling, url, options, conn: None, router, heard: VecDeque::new(), clock: Arc::default() }
     }
 
+    /// Writes so from now on.
+    pub(super) fn speak(&mut self, spelling: Spelling) {
+        self.spelling = spelling;
+    }
+
     /// How keys are spelt there.
     pub(super) const fn keys(&self) -> Keyspace {
         self.spelling.keys

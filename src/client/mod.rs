@@ -56,11 +56,13 @@ pub use self::{
     progress::Progress,
     typed::{Job, JobType, Push},
 };
+pub use crate::wire::Dialect;
 pub(crate) use hooks::LocalHook;
 pub(crate) use spelling::Spelling;
 pub(crate) use {flight::Flight, payload::JobText, waiting::Waiting};
 
 use crate::{
+    job::Schema,
     net::blocking::BlockingOptions,
     resp::{encode::Requests, url::RedisUrl},
     store::enqueue::{self, When},
@@ -128,6 +130,27 @@ impl Client {
     /// [`Error::Connect`] if no connection comes about.
     pub(crate) fn connect_now(&mut self) -> Result<(), Error> {
         self.link.open()
+    }
+
+    /// The same client for a Redis that programs of this gem share, in place of those of `jiggler`: keys and payloads are
+    /// theirs.
+    ///
+    /// ```no_run
+    /// use jiggler_uring::Client;
+    /// use jiggler_uring::client::Dialect;
+    ///
+    /// let mut client = Client::connect("redis://localhost:6379")?.speaking(Dialect::Sidekiq);
+    /// # Ok::<_, jiggler_uring::client::Error>(())
+    /// ```
+    #[must_use]
+    pub fn speaking(mut self, dialect: Dialect) -> Self {
+        self.link.speak(Spelling::of(dialect, self.link.url()));
+        self
+    }
+
+    /// How its payloads are written.
+    pub(crate) const fn schema(&self) -> Schema {
+        self.link.schema()
     }
 
     fn set_hooks(&mut self, hooks: Vec<ClientHook>) {

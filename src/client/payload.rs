@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use super::error::InvalidJob;
 use crate::job::Schema;
 use crate::limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX, RETRIES_MAX};
+use crate::time::unix_now;
 use crate::wire::{DEFAULT_QUEUE, QueueName};
 
 /// A job as it appears in a text: many of them are checked and written without copying any of them first.
@@ -25,12 +26,21 @@ pub(crate) struct JobText<'t> {
     pub(crate) is_compact: bool,
 }
 
+/// Where a payload goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Aim<'q> {
+    /// Its queue.
+    pub(super) queue: &'q QueueName,
+    /// To the scheduled set first.
+    pub(super) is_later: bool,
+}
+
 impl JobText<'_> {
-    /// Appends the payload, including the queue if it goes to the scheduled set.
+    /// Appends the payload.
     pub(super) fn write(
         &self,
         schema: Schema,
-        queue: Option<&QueueName>,
+        aim: Aim<'_>,
         payload: &mut Vec<u8>,
     ) -> Result<(), InvalidJob> {
         check_name(self.name)?;
@@ -38,9 +48,9 @@ impl JobText<'_> {
         match self.jid {
             Some(jid) => {
                 check_jid(jid)?;
-                self.write_checked(schema, jid, queue, payload, |_| Ok(()))
+                self.write_checked(schema, jid, aim, payload, |_| Ok(()))
             }
-            None => self.write_checked(schema, schema.new_jid().as_str(), queue, payload, |_| Ok(())),
+            None => self.write_checked(schema, schema.new_jid().as_str(), aim, payload, |_| Ok(())),
         }
     }
 
@@ -50,7 +60,7 @@ impl JobText<'_> {
         &self,
         schema: Schema,
         jid: &str,
-        queue: Option<&QueueName>,
+        aim: Aim<'_>,
         payload: &mut Vec<u8>,
         more: impl FnOnce(&mut Vec<u8>) -> Result<(), InvalidJob>,
     ) -> Result<(), InvalidJob> {
@@ -67,13 +77,17 @@ impl JobText<'_> {
             payload.extend_from_slice(written.retries.as_bytes());
             // A number is always valid JSON, and a vector accepts it.
             let _written = serde_json::to_writer(&mut *payload, &retries);
+        } else if let Some(open) = schema.open_retries() {
+            payload.extend_from_slice(open.as_bytes());
         }
         payload.extend_from_slice(written.jid.as_bytes());
         write_text(jid, payload);
-        if let Some(queue) = queue.map(QueueName::as_str).filter(|queue| *queue != DEFAULT_QUEUE) {
+        let queue = aim.queue.as_str();
+        if schema.writes_queue(aim.is_later, queue == DEFAULT_QUEUE) {
             payload.extend_from_slice(written.queue.as_bytes());
             write_text(queue, payload);
         }
+        schema.write_push_times(aim.is_later, unix_now, payload);
         more(payload)?;
         payload.push(b'}');
         check_size(payload.len() - start)
@@ -238,8 +252,9 @@ mod tests {
 
     fn written(job: &JobText<'_>, queue: Option<&str>) -> Result<String, String> {
         let mut payload = Vec::new();
-        let queue = queue.map(|name| QueueName::new(name).unwrap());
-        job.write(Schema::Jiggler, queue.as_ref(), &mut payload).map_err(|error| error.to_string())?;
+        let (queue, is_later) = (QueueName::new(queue.unwrap_or("img")).unwrap(), queue.is_some());
+        let aim = Aim { queue: &queue, is_later };
+        job.write(Schema::Jiggler, aim, &mut payload).map_err(|error| error.to_string())?;
         Ok(String::from_utf8(payload).unwrap())
     }
 

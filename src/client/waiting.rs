@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::payload::JobText;
+use super::payload::{Aim, JobText};
 use super::tally::Tally;
 use super::{Error, InvalidJob, When};
 use crate::job::Schema;
@@ -39,7 +39,8 @@ impl Waiting {
         job: &JobText<'_>,
         later: bool,
     ) -> Result<(), InvalidJob> {
-        self.add(queue, |payload| job.write(schema, Some(queue).filter(|_| later), payload))
+        let aim = Aim { queue, is_later: later };
+        self.add(queue, |payload| job.write(schema, aim, payload))
     }
 
     /// How many jobs are waiting.

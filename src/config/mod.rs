@@ -12,6 +12,7 @@ pub mod options;
 mod periodic;
 pub mod raw;
 mod redis;
+mod runners;
 mod settings;
 pub mod table;
 pub mod types;
@@ -21,11 +22,22 @@ pub mod yaml;
 pub use error::{Error, Origin};
 pub use periodic::PeriodicItem;
 pub use raw::Raw;
-pub use types::{Balance, GivenUrl, LogFormat, LogLevel, Mode, QueueSpec, Queues, QueuesError, Unknown};
+pub use types::{
+    Balance, GivenUrl, LogFormat, LogLevel, Mode, QueueOrder, QueueSpec, Queues, QueuesError, Unknown,
+};
+
+pub use crate::handler::Pattern;
+pub use crate::runner::spec::{Language, Program, RunnerSpec};
 
 use options::{Change, OptionId};
 
 use crate::limits::CONCURRENCY_PER_CORE;
+use crate::resp::RedisUrl;
+use crate::runner::spec::threads_of_all;
+use crate::wire::Dialect;
+
+/// What Sidekiq uses without REDIS_URL.
+const USUAL_REDIS: &str = "redis://localhost:6379/0";
 
 /// How to look up an environment variable: the real one in `main`, a table in tests.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -35,7 +47,7 @@ pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 pub struct Config {
     /// Shards requested; `None`: as many as cores this process may use. May be more than there are.
     pub cores: Option<usize>,
-    /// Jobs in flight per process; `None`: [`CONCURRENCY_PER_CORE`] for each core in use.
+    /// Jobs in flight per process; `None`: [`CONCURRENCY_PER_CORE`] for each core in use, or the threads of its runners.
     pub concurrency: Option<usize>,
     /// Queues to serve.
     pub queues: Queues,
@@ -45,6 +57,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Name of the environment.
     pub environment: String,
+    /// Whose programs share the Redis.
+    pub dialect: Dialect,
     /// What a crash means for a running job.
     pub mode: Mode,
     /// Retries of a job for which neither its payload nor its handler names a number; `None`: the program's default.
@@ -71,8 +85,10 @@ pub struct Config {
     pub poll_interval: Duration,
     /// Whether to start although a periodic job of the file is refused.
     pub ignore_bad_cron: bool,
-    /// The periodic jobs of the file, those that are refused only if that does not keep the process from starting.
+    /// The periodic jobs of the file, those that are refused only where they do not matter.
     pub periodic: Vec<PeriodicItem>,
+    /// Programs that run jobs in processes of their own.
+    pub runners: Vec<RunnerSpec>,
     /// Entries the dead set keeps.
     pub max_dead_jobs: u64,
     /// How long an entry stays in the dead set.
@@ -97,6 +113,14 @@ impl Config {
     /// # Errors
     /// [`Error`]: the first value or key that is rejected, with its place and what is allowed.
     pub fn load(flags: Raw, variables: Variables<'_>) -> Result<Self, Error> {
+        Self::load_for_order(flags, variables)?.with_good_cron()
+    }
+
+    /// The same for an order that does nothing about the periodic jobs of the file: those that are refused do not matter.
+    ///
+    /// # Errors
+    /// As [`Self::load`]
+    pub(crate) fn load_for_order(flags: Raw, variables: Variables<'_>) -> Result<Self, Error> {
         let defaults = Raw::defaults()?;
         let above = flags.over(Raw::from_environment(variables)?);
         let Some(path) = &above.config_file else { return Self::decide(above.over(defaults)) };
@@ -112,21 +136,48 @@ impl Config {
         let redis = std::mem::take(&mut raw.redis);
         let redis_notes = redis.notes(raw.redis_url.as_ref());
         let redis_url = redis.lay_over(raw.redis_url.take())?;
-        if raw.ignore_bad_cron != Some(true) {
-            let items = raw.periodic.iter().flatten();
-            let refused =
-                |item: &PeriodicItem| Some(format!("{}: {}", item.place, item.entry.as_ref().err()?));
-            let reasons: Vec<String> = items.filter_map(refused).collect();
-            if !reasons.is_empty() {
-                return Err(Error::BadCron { reasons: reasons.join("; ") });
-            }
-        }
-        let config = Self { redis_url, redis_notes, ..Self::of(raw) };
+        let config = Self { redis_url, redis_notes, ..Self::of(raw) }.in_dialect()?;
         let is_cluster = config.redis_url.as_ref().is_some_and(|given| given.url.is_cluster());
         if is_cluster && config.balance == Balance::Weighted {
             return Err(Error::WeightedInCluster);
         }
         Ok(config)
+    }
+
+    /// What is decided by the dialect: how queues are read, and where Redis is if nobody says so.
+    fn in_dialect(mut self) -> Result<Self, Error> {
+        let refused = |origin, reason| Error::BadValue { origin, reason };
+        let (dialect, queues) = (self.dialect, std::mem::take(&mut self.queues));
+        let queues = match dialect {
+            Dialect::Jiggler => queues.checked(),
+            Dialect::Sidekiq => queues.read_as_sidekiq(),
+        };
+        self.queues = queues.map_err(|error| refused(Origin::Flag("queue"), error.to_string()))?;
+        if dialect == Dialect::default() {
+            return Ok(self);
+        }
+        // Other programs push there: a private Redis would be empty.
+        let mut given = match self.redis_url.take() {
+            Some(given) => given,
+            None => usual_redis()?,
+        };
+        if given.url.is_cluster() && !dialect.allows_cluster() {
+            let reason = "sidekiq cannot use a redis cluster: its keys have no hash tags".to_owned();
+            return Err(refused(given.origin, reason));
+        }
+        given.dialect = dialect;
+        self.redis_url = Some(given);
+        Ok(self)
+    }
+
+    /// Refuses it because of what is refused in the `cron:` list, unless told to go on without that.
+    fn with_good_cron(self) -> Result<Self, Error> {
+        let refused = |item: &PeriodicItem| Some(format!("{}: {}", item.place, item.entry.as_ref().err()?));
+        let reasons: Vec<String> = self.periodic.iter().filter_map(refused).collect();
+        if self.ignore_bad_cron || reasons.is_empty() {
+            return Ok(self);
+        }
+        Err(Error::BadCron { reasons: reasons.join("; ") })
     }
 
     /// The options in which two configurations differ, in the order of the table.
@@ -140,6 +191,9 @@ impl Config {
         let url = |config: &Self| {
             config.redis_url.as_ref().map(|given| given.url.without_file_contents().into_owned())
         };
+        if id == OptionId::Require {
+            return self.runners != other.runners;
+        }
         // What files say about Redis, the url has taken up; the file of options is named by the command line, which stays.
         id == OptionId::RedisUrl && url(self) != url(other)
     }
@@ -157,7 +211,11 @@ impl Config {
     /// Jobs in flight in this process when it runs on `cores` cores.
     #[must_use]
     pub fn concurrency_on(&self, cores: usize) -> usize {
-        self.concurrency.unwrap_or(CONCURRENCY_PER_CORE * cores)
+        self.concurrency.unwrap_or_else(|| match &*self.runners {
+            [] => CONCURRENCY_PER_CORE * cores,
+            // Each job in hand has its thread (P8).
+            runners => threads_of_all(runners, cores),
+        })
     }
 
     /// The one info line about settings without effect, if there are any.
@@ -166,6 +224,14 @@ impl Config {
         let places: Vec<String> = self.unused.iter().map(ToString::to_string).collect();
         (!places.is_empty()).then(|| format!("not used by jiggler-uring: {}", places.join("; ")))
     }
+}
+
+/// Where Redis is for the programs of others that are told nothing.
+fn usual_redis() -> Result<GivenUrl, Error> {
+    let origin = Origin::Default("redis_url");
+    let url = RedisUrl::parse(USUAL_REDIS)
+        .map_err(|error| Error::BadValue { origin: origin.clone(), reason: error.to_string() })?;
+    Ok(GivenUrl { url, origin, dialect: Dialect::default() })
 }
 
 impl Default for Config {

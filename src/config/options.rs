@@ -19,6 +19,9 @@ pub const BALANCE_WORDS: &[&str] = &["strict", "weighted"];
 /// The words of `--unknown`.
 pub const UNKNOWN_WORDS: &[&str] = &["leave", "fail"];
 
+/// The words of `--dialect`.
+pub const DIALECT_WORDS: &[&str] = &["jiggler", "sidekiq"];
+
 /// The words of `--log-format`.
 pub const LOG_FORMAT_WORDS: &[&str] = &["text", "json"];
 

@@ -9,8 +9,9 @@
 //!     args: [daily]
 //! ```
 //!
-//! Besides: `queue`, `retries`, `catch_up`, `jitter`, `from`, `until`, `tick_argument`. An item that is refused is kept with
-//! its reason, so that all of them are named at once, or the others run with `--ignore-bad-cron`.
+//! Besides: `queue`, `retries`, `catch_up`, `overlap`, `jitter`, `from`, `until`, `tick_argument`. An item that is refused
+//! is kept with its reason, so that all of them are named at once, or the others run with `--ignore-bad-cron`. It stops a
+//! worker, `doctor` and the `cron` orders; other orders go on.
 
 use std::path::Path;
 use std::time::Duration;
@@ -65,7 +66,7 @@ fn name_of(item: &MarkedYaml<'_>) -> Option<String> {
 }
 
 /// The fields of a mapping; `None`: it is something else.
-fn fields<'n, 'i>(item: &'n MarkedYaml<'i>) -> Option<Vec<(String, &'n MarkedYaml<'i>)>> {
+pub(super) fn fields<'n, 'i>(item: &'n MarkedYaml<'i>) -> Option<Vec<(String, &'n MarkedYaml<'i>)>> {
     let YamlData::Mapping(mapping) = &item.data else { return None };
     let field = |(key, value): (&'n MarkedYaml<'i>, &'n MarkedYaml<'i>)| Some((text(key)?, value));
     mapping.iter().map(field).collect()
@@ -82,14 +83,15 @@ struct Said {
     queue: Option<String>,
     retries: Option<String>,
     catch_up: Option<String>,
+    overlap: Option<String>,
     jitter: Option<String>,
     from: Option<String>,
     until: Option<String>,
     tick_argument: Option<String>,
 }
 
-const KEYS: &str =
-    "name, schedule, zone, job, args, queue, retries, catch_up, jitter, from, until, tick_argument";
+const KEYS: &str = "name, schedule, zone, job, args, queue, retries, catch_up, overlap, jitter, from, until, \
+     tick_argument";
 
 fn entry(item: &MarkedYaml<'_>) -> Result<CronEntry, String> {
     let fields = fields(item).ok_or_else(|| format!("a mapping is expected here, of {KEYS}"))?;
@@ -107,6 +109,7 @@ fn entry(item: &MarkedYaml<'_>) -> Result<CronEntry, String> {
             "queue" => &mut said.queue,
             "retries" => &mut said.retries,
             "catch_up" => &mut said.catch_up,
+            "overlap" => &mut said.overlap,
             "jitter" => &mut said.jitter,
             "from" => &mut said.from,
             "until" => &mut said.until,
@@ -138,6 +141,9 @@ impl Said {
         if let Some(catch_up) = self.catch_up {
             entry = entry.catch_up(catch_up.parse().map_err(refused)?).map_err(refused)?;
         }
+        if let Some(overlap) = self.overlap {
+            entry = entry.overlap(overlap.parse().map_err(refused)?);
+        }
         if let Some(jitter) = self.jitter {
             let seconds = span_seconds(&jitter).ok_or("`jitter` is a span such as 90, 30s or 5m")?;
             entry = entry.jitter(Duration::from_secs(seconds)).map_err(refused)?;
@@ -166,7 +172,7 @@ fn moment(text: Option<String>, key: &str) -> Result<Option<f64>, String> {
 }
 
 /// A scalar as text.
-fn text(node: &MarkedYaml<'_>) -> Option<String> {
+pub(super) fn text(node: &MarkedYaml<'_>) -> Option<String> {
     let YamlData::Value(scalar) = &node.data else { return None };
     match scalar {
         Scalar::String(text) => Some(text.as_ref().to_owned()),
@@ -206,7 +212,7 @@ mod tests {
     fn config(text: &str) -> Result<Config, String> {
         let document = Document::parse(Path::new("x.yml"), text).map_err(|error| error.to_string())?;
         let raw = document.for_environment("production").over(Raw::defaults().unwrap());
-        Config::decide(raw).map_err(|error| error.to_string())
+        Config::decide(raw).and_then(Config::with_good_cron).map_err(|error| error.to_string())
     }
 
     const GOOD: &str = "
@@ -219,6 +225,7 @@ cron:
     queue: reports
     retries: 3
     catch_up: all:5
+    overlap: skip
     jitter: 1m30s
     from: 2026-12-24T18:00:00Z
     tick_argument: true
@@ -234,7 +241,7 @@ cron:
             json,
             r#"{"schedule":"0 3 * * *","zone":"Europe/Berlin","job":"Report","args":["daily",1,2.5,null,{"a":[true]}],"#
                 .to_owned()
-                + r#""queue":"reports","retries":3,"catch_up":"all:5","jitter_ms":90000,"from_ms":1798135200000,"#
+                + r#""queue":"reports","retries":3,"catch_up":"all:5","overlap":"skip","jitter_ms":90000,"from_ms":1798135200000,"#
                 + r#""tick_argument":true,"origin":"file"}"#
         );
         assert_eq!((entries[1].name(), entries[1].job().args()), ("sweep", "[]"));

@@ -15,7 +15,12 @@ use super::{
     types::{GivenUrl, QueueSpec, Queues, QueuesError},
     value::Value,
 };
-use crate::{limits::ENVIRONMENT_BYTES_MAX, resp, wire::QueueName};
+use crate::{
+    limits::ENVIRONMENT_BYTES_MAX,
+    resp,
+    runner::spec::RunnerSpec,
+    wire::{Dialect, QueueName},
+};
 
 impl Raw {
     /// The defaults of the table, through the same parser as everything else.
@@ -79,6 +84,9 @@ impl Raw {
         match spec.id {
             // A file that names a file is a feature of the gem; ours is already being read.
             OptionId::ConfigFile if matches!(origin, Origin::File { .. }) => self.unused.push(origin),
+            OptionId::Require => {
+                self.require = Some(RunnerSpec::of_path(&file(spec, value)?)?);
+            }
             OptionId::ConfigFile => self.config_file = Some(value.text(spec)?.into()),
             OptionId::RedisUrl => self.redis_url = Some(redis_url(spec, value, origin)?),
             OptionId::RedisPasswordFile => self.redis.password_file = Some((file(spec, value)?, origin)),
@@ -143,7 +151,7 @@ fn redis_url(spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<Giv
     match value {
         Value::Text(text) if !text.trim().is_empty() => {
             let url = resp::RedisUrl::parse(text.trim()).map_err(|error| error.to_string())?;
-            Ok(GivenUrl { url, origin })
+            Ok(GivenUrl { url, origin, dialect: Dialect::default() })
         }
         _ => Err(format!("this is not a URL; give {}", spec.allowed)),
     }
@@ -151,7 +159,7 @@ fn redis_url(spec: &OptionSpec, value: &Value<'_>, origin: Origin) -> Result<Giv
 
 /// The queues of an option: text with commas, or a list of texts and of the gem's `[name, priority]` pairs.
 pub(super) fn queues(spec: &OptionSpec, value: &Value<'_>) -> Result<Queues, String> {
-    Queues::new(queue_specs(spec, value)?).map_err(|error| error.to_string())
+    Queues::of_source(queue_specs(spec, value)?).map_err(|error| error.to_string())
 }
 
 fn queue_specs(spec: &OptionSpec, value: &Value<'_>) -> Result<Vec<QueueSpec>, String> {
@@ -190,12 +198,14 @@ mod tests {
     fn sample(id: OptionId) -> (&'static str, fn(&Raw) -> bool) {
         match id {
             OptionId::Cores => ("3", |raw| raw.cores == Some(3)),
+            OptionId::Require => ("./app.rb", |raw| raw.require.is_some()),
             OptionId::Concurrency => ("77", |raw| raw.concurrency == Some(77)),
             OptionId::Queues => ("a:2,b", |raw| raw.queues.as_ref().is_some_and(|q| q.as_slice().len() == 2)),
             OptionId::Timeout => ("9", |raw| raw.timeout == Some(Duration::from_secs(9))),
             OptionId::Environment => ("staging", |raw| raw.environment.as_deref() == Some("staging")),
             OptionId::Tag => ("3f2a1c9", |raw| raw.tag.as_deref() == Some("3f2a1c9")),
             OptionId::ConfigFile => ("x.yml", |raw| raw.config_file == Some("x.yml".into())),
+            OptionId::Dialect => ("sidekiq", |raw| raw.dialect == Some(Dialect::Sidekiq)),
             OptionId::Mode => ("at-most-once", |raw| raw.mode == Some(Mode::AtMostOnce)),
             OptionId::DefaultRetries => ("5", |raw| raw.default_retries == Some(5)),
             OptionId::Balance => ("weighted", |raw| raw.balance == Some(Balance::Weighted)),

@@ -58,7 +58,7 @@ impl RedisParts {
     /// [`Error::BadValue`] for anything without meaning for this url, for a password given twice, and for a file that
     /// cannot be read or contains no password.
     pub(super) fn lay_over(self, given: Option<GivenUrl>) -> Result<Option<GivenUrl>, Error> {
-        let Some(GivenUrl { mut url, origin }) = given else {
+        let Some(GivenUrl { mut url, origin, dialect }) = given else {
             return match self.first() {
                 None => Ok(None),
                 Some(part) => refused(part, "no redis url to use it with; give --redis-url or REDIS_URL"),
@@ -99,7 +99,7 @@ impl RedisParts {
             key_file: self.key_file.map(|(path, _)| path),
             server_name: self.server_name.map(|(name, _)| name),
         };
-        Ok(Some(GivenUrl { url: url.with_tls(over), origin }))
+        Ok(Some(GivenUrl { url: url.with_tls(over), origin, dialect }))
     }
 
     /// Warnings about secrets that others can see.

@@ -15,6 +15,8 @@ use super::{
     types::{Balance, GivenUrl, LogFormat, LogLevel, Mode, Queues, Unknown},
     value::Value,
 };
+use crate::runner::spec::RunnerSpec;
+use crate::wire::Dialect;
 
 /// How an option's value is parsed; the error says what is allowed.
 type Parse<T> = fn(&OptionSpec, &Value<'_>) -> Result<T, String>;
@@ -43,6 +45,10 @@ macro_rules! settings {
             pub(super) redis: RedisParts,
             /// The periodic jobs of a file.
             pub(super) periodic: Option<Vec<PeriodicItem>>,
+            /// The runners of a file.
+            pub(super) runners: Option<Vec<RunnerSpec>>,
+            /// The runner of the application that is required.
+            pub(super) require: Option<RunnerSpec>,
             /// Places of settings that are accepted and have no effect.
             pub(super) unused: Vec<Origin>,
         }
@@ -78,6 +84,8 @@ macro_rules! settings {
                     redis_url: self.redis_url.or(lower.redis_url),
                     redis: self.redis.over(lower.redis),
                     periodic: self.periodic.or(lower.periodic),
+                    runners: self.runners.or(lower.runners),
+                    require: self.require.or(lower.require),
                     unused: self.unused.into_iter().chain(lower.unused).collect(),
                 }
             }
@@ -93,6 +101,7 @@ macro_rules! settings {
                     redis_url: raw.redis_url,
                     redis_notes: Vec::new(),
                     periodic: raw.periodic.unwrap_or_default(),
+                    runners: raw.runners.into_iter().flatten().chain(raw.require).collect(),
                     config_file: raw.config_file,
                     unused: raw.unused,
                 }
@@ -132,6 +141,8 @@ settings! {
         Environment => environment: String = environment;
         /// What a crash means for a running job.
         Mode => mode: Mode = word;
+        /// Whose programs share the Redis.
+        Dialect => dialect: Dialect = word;
         /// Debug log.
         Verbose => log_level: LogLevel = |spec, value| value.switch(spec).map(LogLevel::of_verbose);
         /// Shape of log lines.
@@ -176,6 +187,8 @@ settings! {
     apart {
         /// The YAML file itself.
         ConfigFile;
+        /// An application whose jobs run in children.
+        Require;
         /// Where Redis is.
         RedisUrl;
         /// A file with its password.

@@ -93,10 +93,10 @@ fn an_empty_variable_counts_as_unset_except_for_the_url_and_a_bad_one_is_named()
 
 #[test]
 fn settings_without_effect_make_one_line() {
-    let (_dir, path) = file("require: ./app.rb\nclient_async: true\nconfig_file: other.yml\n");
+    let (_dir, path) = file("strict: true\nclient_async: true\nconfig_file: other.yml\n");
     let note = load(flags(&[(OptionId::ConfigFile, &path)]), &[]).unwrap().unused_note().unwrap();
     assert!(note.starts_with("not used by jiggler-uring: "), "{note}");
-    for key in ["require", "client_async", "config_file"] {
+    for key in ["strict", "client_async", "config_file"] {
         assert!(note.contains(&format!("`{key}`")), "{note}");
     }
     assert!(!note.contains('\n'));
@@ -130,7 +130,10 @@ fn the_defaults_of_the_table_round_trip_through_a_file() {
 #[test]
 fn texts_that_repeat_a_limit_repeat_the_limit_in_force() {
     let concurrency = OptionSpec::of(OptionId::Concurrency).unwrap();
-    assert_eq!(concurrency.default.to_string(), format!("{CONCURRENCY_PER_CORE} per core"));
+    assert_eq!(
+        concurrency.default.to_string(),
+        format!("{CONCURRENCY_PER_CORE} per core, or the threads of the runners")
+    );
     for id in [OptionId::Environment, OptionId::Tag] {
         let spec = OptionSpec::of(id).unwrap();
         let Allowed::Text(text) = spec.allowed else { panic!("{spec:?}") };
@@ -141,10 +144,10 @@ fn texts_that_repeat_a_limit_repeat_the_limit_in_force() {
 /// A reload takes over exactly what the table says may change.
 #[test]
 fn a_reload_changes_what_the_table_says_and_names_the_rest() {
-    let text = "concurrency: 3\nqueues: a:2\nbalance: weighted\ntimeout: 9\nmode: at-most-once\ndefault_retries: 2\n\
+    let text = "require: ./a.rb\nconcurrency: 3\nqueues: a:2\nbalance: weighted\ntimeout: 9\nmode: at-most-once\ndefault_retries: 2\n\
                 unknown: fail\nunknown_for: 5\nverbose: true\nlog_format: json\n\
                 stats_interval: 3\npoller_enabled: false\npoll_interval: 7\nmax_dead_jobs: 5\ndead_timeout: 60\n\
-                 cores: 1\nredis_url: redis://h\nprivate_redis: true\nignore_bad_cron: true\nenvironment: staging\ntag: v3\n\
+                 cores: 1\nredis_url: redis://h\ndialect: sidekiq\nprivate_redis: true\nignore_bad_cron: true\nenvironment: staging\ntag: v3\n\
                 web: 9394\nweb_auth: /w\nweb_open: true\n";
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();

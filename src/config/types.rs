@@ -8,9 +8,9 @@ use thiserror::Error;
 
 use super::{error::Origin, value::shortened};
 use crate::{
-    limits::QUEUES_MAX,
+    limits::{QUEUE_WEIGHT_MAX, QUEUES_MAX},
     resp::RedisUrl,
-    wire::{QueueName, QueueNameError},
+    wire::{Dialect, QueueName, QueueNameError},
 };
 
 /// What a crash means for a job that was running.
@@ -185,6 +185,14 @@ pub enum QueuesError {
         /// The priority as given, shortened.
         given: String,
     },
+    /// A weight out of its range.
+    #[error("the weight of queue `{name}` is {given}, not a whole number from 1 to {QUEUE_WEIGHT_MAX}")]
+    Weight {
+        /// The queue.
+        name: QueueName,
+        /// The weight as given.
+        given: i32,
+    },
     /// None at all.
     #[error("no queue is named; name at least one")]
     None,
@@ -200,6 +208,13 @@ pub enum QueuesError {
         /// Which.
         name: QueueName,
     },
+}
+
+impl QueueSpec {
+    /// Whether it could be the weight of the queue before it.
+    fn is_number(&self) -> bool {
+        !self.explicit && self.name.as_str().bytes().all(|byte| byte.is_ascii_digit())
+    }
 }
 
 impl FromStr for QueueSpec {
@@ -232,7 +247,20 @@ impl fmt::Display for QueueSpec {
 ///
 /// Invariant: 1 to [`QUEUES_MAX`], no name twice, in the order the user gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queues(Vec<QueueSpec>);
+pub struct Queues {
+    specs: Vec<QueueSpec>,
+    order: QueueOrder,
+}
+
+/// What the numbers of queues mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QueueOrder {
+    /// The higher number is served first.
+    #[default]
+    Priority,
+    /// The chance of being first is in proportion to the number.
+    Weight,
+}
 
 impl Queues {
     /// Checks the number of queues and their names.
@@ -251,7 +279,22 @@ impl Queues {
                 return Err(QueuesError::Twice { name: spec.name.clone() });
             }
         }
-        Ok(Self(specs))
+        Ok(Self { specs, order: QueueOrder::Priority })
+    }
+
+    /// As a source names them. A number alone may be a weight, and so come more than once: [`Self::checked`] or
+    /// [`Self::read_as_sidekiq`] decides.
+    pub(super) fn of_source(specs: Vec<QueueSpec>) -> Result<Self, QueuesError> {
+        let named: Vec<QueueSpec> = specs.iter().filter(|spec| !spec.is_number()).cloned().collect();
+        if !named.is_empty() || specs.is_empty() {
+            Self::new(named)?;
+        }
+        Ok(Self { specs, order: QueueOrder::Priority })
+    }
+
+    /// The same, if they keep all rules as they are.
+    pub(super) fn checked(self) -> Result<Self, QueuesError> {
+        Self::new(self.specs)
     }
 
     /// Comma-separated specs: `critical:2,default`.
@@ -265,28 +308,68 @@ impl Queues {
     /// All queues, in the order the user gave.
     #[must_use]
     pub fn as_slice(&self) -> &[QueueSpec] {
-        &self.0
+        &self.specs
     }
 
     /// All queues, highest priority first; equal ones keep the user's order.
     #[must_use]
     pub fn by_priority(&self) -> Vec<QueueSpec> {
-        let mut specs = self.0.clone();
+        let mut specs = self.specs.clone();
         specs.sort_by_key(|spec| std::cmp::Reverse(spec.priority));
         specs
+    }
+
+    /// What their numbers mean.
+    #[must_use]
+    pub const fn order(&self) -> QueueOrder {
+        self.order
+    }
+
+    /// The same as Sidekiq reads it: `critical,3` is one queue with its weight; without any weight, each queue is served
+    /// before all that follow it.
+    ///
+    /// # Errors
+    /// A weight that is not from 1 to [`QUEUE_WEIGHT_MAX`], or the rule that is broken otherwise.
+    pub(super) fn read_as_sidekiq(self) -> Result<Self, QueuesError> {
+        let mut specs: Vec<QueueSpec> = Vec::with_capacity(self.specs.len());
+        for spec in self.specs {
+            let is_weight = spec.is_number();
+            match specs.last_mut() {
+                Some(last) if is_weight && !last.explicit => {
+                    // No weight that is allowed has so many digits that this fails.
+                    last.priority = spec.name.as_str().parse().unwrap_or(i32::MAX);
+                    last.explicit = true;
+                }
+                _ => specs.push(spec),
+            }
+        }
+        let is_weighted = specs.iter().any(|spec| spec.explicit);
+        let count = i32::try_from(specs.len()).unwrap_or(i32::MAX);
+        for (spec, rank) in specs.iter_mut().zip((0..count).rev()) {
+            match (is_weighted, spec.explicit) {
+                (true, true) if !(1..=QUEUE_WEIGHT_MAX).contains(&spec.priority) => {
+                    return Err(QueuesError::Weight { name: spec.name.clone(), given: spec.priority });
+                }
+                (true, true) => {}
+                (true, false) => *spec = QueueSpec { priority: 1, explicit: true, ..spec.clone() },
+                (false, _) => spec.priority = rank,
+            }
+        }
+        let order = if is_weighted { QueueOrder::Weight } else { QueueOrder::Priority };
+        Ok(Self { order, ..Self::new(specs)? })
     }
 
     /// Whether any priority was written by the user.
     #[must_use]
     pub fn any_explicit(&self) -> bool {
-        self.0.iter().any(|spec| spec.explicit)
+        self.specs.iter().any(|spec| spec.explicit)
     }
 }
 
 impl Default for Queues {
     /// Just the gem's default queue.
     fn default() -> Self {
-        Self(vec![QueueSpec::plain(QueueName::default())])
+        Self { specs: vec![QueueSpec::plain(QueueName::default())], order: QueueOrder::Priority }
     }
 }
 
@@ -297,6 +380,8 @@ pub struct GivenUrl {
     pub url: RedisUrl,
     /// The flag, variable or line of a file.
     pub origin: Origin,
+    /// Whose programs share it.
+    pub dialect: Dialect,
 }
 
 impl fmt::Display for GivenUrl {
@@ -320,6 +405,26 @@ mod tests {
         assert_eq!(order, ["high:7", "b", "a", "low:-1"]);
         assert!(queues.any_explicit());
         assert_eq!(queues.as_slice()[1], QueueSpec::plain(QueueName::new("b").unwrap()));
+    }
+
+    #[test]
+    fn sidekiqs_forms_of_queues_are_read_read_as_sidekiq() {
+        let read = |text: &str| {
+            let queues = Queues::parse_list(text).and_then(Queues::of_source).unwrap();
+            let queues = queues.read_as_sidekiq().map_err(|error| error.to_string())?;
+            let shown: Vec<String> = queues.as_slice().iter().map(ToString::to_string).collect();
+            Ok::<_, String>((shown.join(" "), queues.order()))
+        };
+        assert_eq!(read("critical,3,default"), Ok(("critical:3 default:1".to_owned(), QueueOrder::Weight)));
+        assert_eq!(read("a:2,b,7"), Ok(("a:2 b:7".to_owned(), QueueOrder::Weight)));
+        assert_eq!(read("a,2,b,2"), Ok(("a:2 b:2".to_owned(), QueueOrder::Weight)));
+        assert_eq!(read("a,b"), Ok(("a b".to_owned(), QueueOrder::Priority)));
+        let strict = queues("a,b,c").unwrap().read_as_sidekiq().unwrap();
+        let ranks: Vec<i32> = strict.by_priority().iter().map(|queue| queue.priority).collect();
+        assert_eq!((ranks, strict.any_explicit()), (vec![2, 1, 0], false));
+        for (text, part) in [("a,0", "from 1 to"), ("a,5000", "is 5000"), ("a,1001", "is 1001")] {
+            assert!(read(text).unwrap_err().contains(part), "{text}");
+        }
     }
 
     #[test]

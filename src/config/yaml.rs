@@ -18,6 +18,7 @@ use super::{
     options::{OPTIONS, OptionId, OptionSpec},
     periodic,
     raw::Raw,
+    runners,
     value::{Value, shortened},
 };
 use crate::limits::{CONFIG_DEPTH_MAX, CONFIG_FILE_BYTES_MAX};
@@ -105,7 +106,7 @@ impl Reader<'_> {
         let mut options = Vec::new();
         for entry in self.entries(root)? {
             // A mapping is never the value of an option, so it is a section, unless it is under an option's key.
-            let known = OptionSpec::of_key(&entry.name).is_some() || entry.name == periodic::KEY;
+            let known = OptionSpec::of_key(&entry.name).is_some() || is_list(&entry.name);
             if !known && entry.value.data.is_mapping() {
                 let section = self.options(&self.entries(entry.value)?)?;
                 document.sections.push((entry.name, section));
@@ -164,7 +165,10 @@ impl Reader<'_> {
             if entry.name == periodic::KEY && !is_null(entry.value) {
                 raw.periodic = Some(periodic::read(self.path, entry.value));
             }
-            if entry.name == periodic::KEY {
+            if entry.name == runners::KEY && !is_null(entry.value) {
+                raw.runners = Some(runners::read(self.path, entry.value)?);
+            }
+            if is_list(&entry.name) {
                 continue;
             }
             let Some(spec) = OptionSpec::of_key(&entry.name) else { return Err(self.unknown(entry)) };
@@ -195,6 +199,11 @@ impl Reader<'_> {
     fn shape(&self, node: &MarkedYaml<'_>, reason: &'static str) -> Error {
         Error::Shape { path: self.path.to_owned(), line: node.span.start.line(), reason }
     }
+}
+
+/// Whether a key is that of things that are no options.
+fn is_list(key: &str) -> bool {
+    [periodic::KEY, runners::KEY].contains(&key)
 }
 
 /// The line at which a file nests deeper than allowed. The loader below recurses level by level without its own bound; its
@@ -230,7 +239,9 @@ struct Entry<'n, 'i> {
 fn keys_in_use() -> impl Iterator<Item = &'static str> {
     let in_use = |spec: &&OptionSpec| !matches!(spec.id, OptionId::Unused | OptionId::ConfigFile);
     let options = OPTIONS.iter().filter(in_use);
-    options.flat_map(|spec| [Some(spec.key), spec.gem_key].into_iter().flatten()).chain([periodic::KEY])
+    options
+        .flat_map(|spec| [Some(spec.key), spec.gem_key].into_iter().flatten())
+        .chain([periodic::KEY, runners::KEY])
 }
 
 /// The key that was probably meant.
@@ -317,7 +328,7 @@ test:
             ["shippers:0", "shipments"]
         );
         let unused: Vec<String> = production.unused.iter().map(ToString::to_string).collect();
-        assert_eq!(unused, ["jiggler.yml line 7, key `:require`", "jiggler.yml line 8, key `client_async`"]);
+        assert_eq!(unused, ["jiggler.yml line 8, key `client_async`"]);
 
         let development = parse(RUBY).unwrap().for_environment("development");
         assert_eq!((development.timeout, development.log_level), (Some(Duration::from_secs(9)), None));

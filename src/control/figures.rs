@@ -5,11 +5,13 @@ use std::time::Duration;
 use super::left;
 use super::options::Expected;
 use super::state::Control;
-use crate::limits::{CALL_TIMEOUT, STALLED_AFTER, WATCH_PERIOD};
+use crate::limits::{CALL_TIMEOUT, STALLED_AFTER, WATCH_PERIOD, WORK_SHOWN_MAX};
 use crate::shutdown::Phase;
 use crate::stats::ShardStats;
-use crate::wire::Cause;
+use crate::store::process::Doing;
 use crate::wire::figures::{Ailment, Figures, RunningJob, ShardFigures, Trouble};
+use crate::wire::sidekiq_process::{self, Work};
+use crate::wire::{Cause, Presence, Shape};
 
 /// What is wrong with the shards now.
 pub(super) fn troubles(control: &Control) -> Vec<Trouble> {
@@ -55,6 +57,41 @@ pub(super) fn figures(control: &Control, jobs: Vec<RunningJob>) -> Figures {
         heartbeat_key: control.settings.presence().heartbeat_key().to_owned(),
         left: left::names(&control.options.stats),
         names: control.options.names.get().cloned().flatten(),
+    }
+}
+
+/// What this process does, as far as programs of others show it. `jobs` are those running now.
+pub(super) fn doing(control: &Control, presence: &Presence, jobs: &[RunningJob]) -> Doing {
+    let mut doing = Doing {
+        busy: control.options.stats.iter().map(|stats| stats.running.get()).sum(),
+        is_quiet: !control.phase().fetches(),
+        round_trip: control.round_trip(),
+        work: Vec::new(),
+    };
+    if let Shape::Hash { .. } = presence.shape() {
+        let listed = jobs.iter().take(WORK_SHOWN_MAX).enumerate();
+        doing.work = listed.map(|(at, job)| work_of(control, at, job)).collect();
+    }
+    doing
+}
+
+fn work_of(control: &Control, at: usize, job: &RunningJob) -> Work {
+    let RunningJob { shard, name, jid, since, queue, payload } = job;
+    let worker = format!("{shard}-{at}");
+    if payload.is_empty() {
+        let stand_in = control.options.schema.stand_in(name, jid, queue);
+        return sidekiq_process::work(worker, queue, &stand_in, *since);
+    }
+    sidekiq_process::work(worker, queue, payload, *since)
+}
+
+/// Logs what runs, and since when: the longest-running jobs.
+pub(super) async fn log_running(control: &Control) {
+    let jobs = control.shards.running_jobs(&control.options.stats, || control.now()).await;
+    let now = control.now();
+    tracing::info!(target: "health", running = jobs.len(), "asked from outside what runs");
+    for RunningJob { shard, name, jid, since, .. } in &jobs {
+        tracing::info!(target: "health", shard, name, jid, seconds = now - since, "running");
     }
 }
 

@@ -41,11 +41,7 @@ impl Said {
                     continue;
                 }
                 self.0.push(name.to_owned());
-                tracing::warn!(
-                    name = %Foreign::text(name),
-                    "no handler of this program has this name; its jobs are left to other workers, and fail if none \
-                     takes them in time (--unknown-for)"
-                );
+                tracing::warn!(name = %Foreign::text(name), "{}", control.options.schema.why_left());
             }
         }
     }

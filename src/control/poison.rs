@@ -11,6 +11,7 @@ use super::dead::Remains;
 use super::link::ControlLink;
 use super::state::Control;
 use crate::job::failure::CLASS_POISON;
+use crate::job::retry::killed;
 use crate::job::{
     BadPayload, Course, DeadJob, ErrorInfo, FailureTimes, Fate, Parser, Plan, bury_unparsable, decide,
 };
@@ -112,9 +113,13 @@ fn entry(parser: &mut Parser, raw: &[u8], queue: &QueueKeys, now: f64) -> (Vec<u
         Ok(parsed) => {
             parsed.name.clone_into(&mut dead.name);
             parsed.jid.unwrap_or_default().clone_into(&mut dead.jid);
-            let plan = Plan { schema, queue, retry_queue: queue, course: Course::Die };
+            let plan = Plan { schema, queue, retry_queue: queue, course: Course::Die, backtrace: None };
             match decide(raw, parsed.history, &plan, &error, FailureTimes::at(now)) {
                 Ok(Fate::Dead { payload, .. }) => return (payload, dead),
+                // It asks not to be kept when it has failed for good, but an operator must learn of what kills processes.
+                Ok(Fate::Forgotten) => {
+                    return (killed(schema, raw, &error, now).unwrap_or_else(|| raw.to_vec()), dead);
+                }
                 // A job that is to die dies; what parsed can be amended. If it cannot, its bytes are kept nevertheless.
                 other => BadPayload::NotJson { detail: format!("{other:?}") },
             }

@@ -140,7 +140,8 @@ async fn settle(
         return Ok(());
     }
     let published = link.call(|scripts, requests| recovery::ask_figures(scripts, uuid, requests)).await?;
-    let heartbeat = published.first().and_then(|reply| recovery::read_heartbeat_key(reply, uuid));
+    let heartbeat =
+        published.first().and_then(|reply| recovery::read_heartbeat_key(reply, control.options.keys, uuid));
     let heartbeat = heartbeat.as_deref();
     link.call(|scripts, requests| recovery::release(scripts, member, uuid, heartbeat, requests)).await?;
     Ok(())

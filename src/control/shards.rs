@@ -132,7 +132,13 @@ impl Shards {
             if let Some(held) = stats.current.polled(now).filter(|held| held.time >= STALL_AFTER) {
                 let since = ((unix - held.time.as_secs_f64()) * 1e3).round() / 1e3;
                 jobs.retain(|job| job.jid != held.jid);
-                jobs.push(RunningJob { shard, name: held.name, jid: held.jid, since });
+                jobs.push(RunningJob {
+                    shard,
+                    name: held.name,
+                    jid: held.jid,
+                    since,
+                    ..RunningJob::default()
+                });
             }
         }
         jobs.sort_by(|one, other| one.since.total_cmp(&other.since));

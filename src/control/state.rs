@@ -17,6 +17,7 @@ use crate::mesh::ToShard;
 use crate::net::Stopper;
 use crate::shutdown::Phase;
 use crate::stats::{LifePhase, ShardStats};
+use crate::store::process::DayCounts;
 use crate::time::unix_now;
 use crate::wire::Cause;
 
@@ -44,6 +45,10 @@ pub(super) struct Control {
     skew: Skew,
     /// Wakes the task that reads what is paused.
     pauses_rang: Event,
+    /// How long upkeep's last round trip took.
+    round_trip: Cell<Duration>,
+    /// What the counters of the day have.
+    counted: Cell<DayCounts>,
     /// Until when someone watches it, as far as is known.
     watched_until: Cell<Option<Instant>>,
     /// Ends the connection that hears cancellations.
@@ -67,6 +72,8 @@ impl Control {
             idle_closes: Cell::new(0),
             skew: Skew::default(),
             pauses_rang: Event::default(),
+            round_trip: Cell::new(Duration::ZERO),
+            counted: Cell::default(),
             watched_until: Cell::new(None),
             listening: RefCell::default(),
             changed: Event::default(),
@@ -213,6 +220,34 @@ impl Control {
     /// Why the heartbeat cannot be written now, if so.
     pub(super) fn heartbeat_is_lost(&self) -> Option<Cause> {
         self.heartbeat_is_lost.get()
+    }
+
+    /// How long upkeep's last round trip took.
+    pub(super) fn round_trip(&self) -> Duration {
+        self.round_trip.get()
+    }
+
+    /// Notes how long a round trip of upkeep took.
+    pub(super) fn note_round_trip(&self, took: Duration) {
+        self.round_trip.set(took);
+    }
+
+    /// What the shards have run that the counters of the day do not have yet.
+    pub(super) fn uncounted(&self) -> DayCounts {
+        let DayCounts { processed, failed } = self.counted.get();
+        let sum = |counter: fn(&ShardStats) -> u64| {
+            self.options.stats.iter().map(|stats| counter(stats)).sum::<u64>()
+        };
+        DayCounts {
+            processed: sum(|stats| stats.processed.get()).saturating_sub(processed),
+            failed: sum(|stats| stats.failed.get()).saturating_sub(failed),
+        }
+    }
+
+    /// Notes that the counters of the day have these.
+    pub(super) fn note_counted(&self, more: DayCounts) {
+        let DayCounts { processed, failed } = self.counted.get();
+        self.counted.set(DayCounts { processed: processed + more.processed, failed: failed + more.failed });
     }
 
     /// Notes that a connection of control was closed while idle.

@@ -23,6 +23,7 @@ use super::reload::reload;
 use super::state::Control;
 use crate::shutdown::Phase;
 use crate::store::steer::SteerRequest;
+use crate::wire::sidekiq_process::Signal;
 
 /// The signals that control handles. They must be blocked in every thread of the process before it starts.
 pub(crate) const SIGNALS: [libc::c_int; 5] =
@@ -96,6 +97,19 @@ pub(super) async fn carry_out(control: &Control, request: SteerRequest) {
         }
         (SteerRequest::Quiet | SteerRequest::Stop, _) => {}
     }
+}
+
+/// Starts doing what a program of others has asked for.
+pub(super) fn obey_aside(control: &Rc<Control>, signal: Signal) {
+    let control = Rc::clone(control);
+    let obeyed = async move {
+        match signal {
+            Signal::Tstp => carry_out(&control, SteerRequest::Quiet).await,
+            Signal::Term => carry_out(&control, SteerRequest::Stop).await,
+            Signal::Ttin => figures::log_running(&control).await,
+        }
+    };
+    glommio::spawn_local(obeyed).detach();
 }
 
 /// Fetches no more; does nothing if already quiet.

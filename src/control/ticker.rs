@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use super::duty::Duty;
 use super::link::ControlLink;
-use crate::cron::{CronEntry, LastRun, Plan, Run, plan, pushed_at};
+use crate::cron::{CronEntry, LastRun, Overlap, Plan, Run, plan, pushed_at};
 use crate::foreign::Foreign;
 use crate::job::Schema;
 use crate::limits::{CRON_ROUNDS, DUE_PAUSE_MIN};
 use crate::net::Error;
 use crate::resp::RedisErrorKind;
-use crate::store::cron::{self, Change, Changed, Next, Stored, Table, Upcoming};
+use crate::store::cron::{self, Change, Changed, LastJob, Next, Stored, Table, Upcoming};
 use crate::store::due::NextTick;
 
 /// What is known of the table of one realm.
@@ -35,6 +35,8 @@ struct Offer {
     entry: CronEntry,
     plan: Plan,
     run: Run,
+    /// The job of its last tick, if that must not live any more.
+    before: Option<LastJob>,
     payloads: Vec<Vec<u8>>,
 }
 
@@ -169,16 +171,28 @@ fn offer(next: &Upcoming, queue: Option<&str>, schema: Schema, now: i64) -> Resu
     let mut run = Run::read(next.run.as_deref());
     let tick = run.tick.filter(|tick| *tick <= next.at).unwrap_or(next.at);
     let plan = plan(&entry, tick, now.max(next.at));
+    run.tick = plan.next;
+    run.missed += plan.missed;
+    let before = before(&entry, &plan, &run);
     let mut payloads = Vec::with_capacity(plan.ticks.len());
     for tick in &plan.ticks {
         let (jid, payload) = entry.payload(schema, *tick).map_err(|error| error.to_string())?;
+        run.last = Some(LastRun::of(&entry, *tick, now.max(next.at), &jid, &payload));
         payloads.push(payload);
-        run.last = Some(LastRun { tick: *tick, at: now.max(next.at), jid });
     }
-    run.tick = plan.next;
     run.pushed += payloads.len() as u64;
-    run.missed += plan.missed;
-    Ok(Offer { entry, plan, run, payloads })
+    Ok(Offer { entry, plan, run, before, payloads })
+}
+
+/// The job that holds the ticks of an entry back while it lives. `run`: as it is stored if nothing is pushed.
+fn before(entry: &CronEntry, plan: &Plan, run: &Run) -> Option<LastJob> {
+    let last = run.last.as_ref().filter(|_| entry.overlaps() == Overlap::Skip && !plan.ticks.is_empty())?;
+    let run_if_lives = Run { skipped: run.skipped + plan.ticks.len() as u64, ..run.clone() };
+    Some(LastJob {
+        jid: last.jid.clone(),
+        payload: last.payload.clone().into_bytes(),
+        run_if_lives: run_if_lives.to_json(),
+    })
 }
 
 fn change<'c>(next: &'c Upcoming, offer: &'c Result<Offer, String>) -> Change<'c> {
@@ -186,13 +200,14 @@ fn change<'c>(next: &'c Upcoming, offer: &'c Result<Offer, String>) -> Change<'c
     match offer {
         // Without a tick it is in nobody's way, and shown as it is, until it is stored anew or removed.
         Err(_) => Change { tick_is, tick: Next::Nothing, ..Change::of(&next.name, "") },
-        Ok(Offer { entry, plan, run, payloads }) => Change {
+        Ok(Offer { entry, plan, run, before, payloads }) => Change {
             entry_is: next.entry.as_deref().map_or(Stored::Nothing, Stored::This),
             tick_is,
             due: Some(plan.latest.max(next.at)),
             is_held: entry.origin() != crate::cron::Origin::Command,
             tick: plan.next.map_or(Next::Nothing, |tick| Next::This(pushed_at(entry, tick))),
             run: Next::This(run.to_json()),
+            unless_lives: before.clone(),
             payloads: payloads.clone(),
             ..Change::of(&next.name, entry.job().queue().as_str())
         },
@@ -217,6 +232,9 @@ fn say(next: &Upcoming, offer: &Result<Offer, String>, changed: Changed) {
         }
         (Changed::Forgotten, _) => {
             tracing::info!(%entry, "a periodic job was removed: no living process declares it any more");
+        }
+        (Changed::Skipped, _) => {
+            tracing::debug!(%entry, "a tick of a periodic job was left out: its last run still lives");
         }
         (Changed::Held, Ok(offer)) => {
             let queue = offer.entry.job().queue().as_str();
@@ -264,6 +282,29 @@ mod tests {
         let made = offer(&next, None, Schema::Jiggler, HOUR + 1300).unwrap();
         assert_eq!((made.plan.ticks, made.run.tick, made.run.pushed), (vec![HOUR], Some(2 * HOUR), 5));
         assert_eq!(made.run.last.unwrap().tick, HOUR);
+    }
+
+    #[test]
+    fn an_entry_whose_runs_must_not_overlap_names_the_last_one() {
+        let skipping = r#"{"schedule":"0 * * * *","job":"J","overlap":"skip","catch_up":"all:9"}"#;
+        let first = offer(&upcoming("e", HOUR, skipping, None), None, Schema::Jiggler, HOUR).unwrap();
+        assert_eq!(first.before, None, "it never ran");
+        let last = first.run.last.unwrap();
+        assert!(last.payload.contains(&last.jid), "{last:?}");
+        let ran = r#"{"last":{"jid":"x","payload":"{}"},"pushed":4,"missed":1,"skipped":2}"#;
+        let next = upcoming("e", HOUR, skipping, Some(ran));
+        let made = offer(&next, None, Schema::Jiggler, 5 * HOUR).unwrap();
+        assert_eq!((made.payloads.len(), made.run.missed, made.run.pushed), (1, 5, 5), "one, late or not");
+        let before = made.before.unwrap();
+        let left = Run::read(Some(&before.run_if_lives));
+        assert_eq!((&*before.jid, before.payload), ("x", b"{}".to_vec()));
+        assert_eq!((left.skipped, left.pushed, left.tick), (3, 4, Some(6 * HOUR)));
+        assert_eq!(left.last.unwrap().jid, "x");
+        let paused = skipping.replace("}", r#","paused":true}"#).leak();
+        let paused = offer(&upcoming("e", HOUR, paused, Some(ran)), None, Schema::Jiggler, HOUR).unwrap();
+        assert_eq!(paused.before, None, "it pushes nothing anyway");
+        let plain = offer(&upcoming("e", HOUR, HOURLY, Some(ran)), None, Schema::Jiggler, HOUR).unwrap();
+        assert_eq!(plain.before, None);
     }
 
     #[test]

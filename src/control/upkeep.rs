@@ -30,9 +30,11 @@ use crate::timeout::within;
 use crate::wire::{Cause, Causes, Presence};
 
 mod beat;
+mod converse;
 mod renewals;
 
 use beat::{Beat, LeaseBeat, Shown};
+use converse::leave;
 use renewals::Renewals;
 
 /// Keeps a process visible to its fleet.
@@ -250,6 +252,7 @@ impl Upkeep {
         let stood = beat.at - *since;
         let (asked, now) = (Asked::now(), control.now());
         let replies = link.call(|scripts, requests| beat.write(now, scripts, requests)).await?;
+        control.note_round_trip(beat.at.elapsed());
         if let (Some(LeaseBeat { duty, known }), Some(reply)) = (&beat.lease, replies.first()) {
             let (clock, renewal) = process::read_lease(reply)?;
             // After a slow answer nobody can say yet how far the clocks are from each other.
@@ -262,8 +265,12 @@ impl Upkeep {
             }
             act_on(&control, duty, renewal, stood).await;
         }
+        let beats = beat.heartbeat.is_some();
         if let Some(heartbeat) = beat.heartbeat {
             self.shown.note(heartbeat, beat.at);
+        }
+        if beats {
+            self.converse(&control).await?;
         }
         if let Some((link, before)) = moved_from {
             leave(link, &before).await;
@@ -333,9 +340,10 @@ impl Upkeep {
         }
         let Some((link, _)) = &mut self.link else { return Err(Error::Closed) };
         let beats = self.beats;
+        let (counts, now) = (control.uncounted(), control.now());
         link.call(|_, requests| {
             if beats {
-                process::farewell(&presence, requests);
+                process::farewell(&presence, counts, now, requests);
             }
             if let Some(options) = lease {
                 process::give_up_lease(&options.realm, &options.lease_member, requests);
@@ -345,6 +353,9 @@ impl Upkeep {
             }
         })
         .await?;
+        if beats {
+            control.note_counted(counts);
+        }
         self.beats = false;
         Ok(())
     }
@@ -385,9 +396,4 @@ async fn act_on(control: &Control, duty: &Duty, renewal: Renewal, stood: Duratio
         // A shard whose jobs run for long would otherwise learn of it only when the first of them ends.
         Renewal::Fenced => control.shards.send_all(&ToShard::LookForFence).await,
     }
-}
-
-/// Removes the form in which the process showed itself before, over the connection that wrote it. If that fails it expires.
-async fn leave(mut link: ControlLink, before: &Presence) {
-    let _gone = link.call(|_, requests| process::farewell(before, requests)).await;
 }

@@ -128,7 +128,7 @@ pub(crate) fn run_now<'r>(
 ) -> Result<(Change<'r>, String), EditError> {
     let (jid, payload) = entry.payload(schema, now)?;
     let before = Run::read(row.run.as_deref());
-    let last = LastRun { tick: now, at: now, jid: jid.clone() };
+    let last = LastRun::of(entry, now, now, &jid, &payload);
     let run = Run { last: Some(last), pushed: before.pushed + 1, ..before };
     let change = Change {
         entry_is: stored(row),

@@ -1,18 +1,16 @@
 //! An entry: a schedule, the job that is pushed, and how. As JSON it is a value of the table.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::error::shown;
 use super::stored::Stored;
-use super::{CronError, Schedule, tick_text};
+use super::{CatchUp, CronError, Origin, Overlap, Schedule, tick_text};
 use crate::client::NewJob;
 use crate::job::Schema;
-use crate::limits::{CRON_ENTRY_BYTES_MAX, CRON_JITTER_MAX, CRON_NAME_BYTES_MAX, CRON_TICKS_MAX};
+use crate::limits::{CRON_ENTRY_BYTES_MAX, CRON_JITTER_MAX, CRON_NAME_BYTES_MAX};
 use crate::wire::DEFAULT_QUEUE;
 
 /// A job that is pushed again and again. Valid by construction.
@@ -42,6 +40,7 @@ pub struct CronEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Options {
     catch_up: CatchUp,
+    overlap: Overlap,
     jitter: Duration,
     /// Unix milliseconds.
     from: Option<i64>,
@@ -50,70 +49,6 @@ struct Options {
     tick_argument: bool,
     is_paused: bool,
     origin: Origin,
-}
-
-/// What becomes of ticks that nobody could claim in time, because Redis or all workers were away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CatchUp {
-    /// They are left out.
-    None,
-    /// The last of them runs, late.
-    #[default]
-    Last,
-    /// So many of the last of them run, late, and at most [`CRON_TICKS_MAX`].
-    All(u32),
-}
-
-impl fmt::Display for CatchUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("none"),
-            Self::Last => f.write_str("last"),
-            Self::All(most) => write!(f, "all:{most}"),
-        }
-    }
-}
-
-impl FromStr for CatchUp {
-    type Err = CronError;
-
-    fn from_str(text: &str) -> Result<Self, CronError> {
-        let most = |text: &str| text.parse().ok().filter(|most| (1..=CRON_TICKS_MAX).contains(most));
-        match text {
-            "none" => Ok(Self::None),
-            "last" => Ok(Self::Last),
-            _ => text
-                .strip_prefix("all:")
-                .and_then(most)
-                .map(Self::All)
-                .ok_or_else(|| CronError::CatchUp { text: shown(text) }),
-        }
-    }
-}
-
-/// Where an entry comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// An operator added it: it stays until an operator removes it.
-    #[default]
-    Command,
-    /// Processes declare it, in code: it goes with the last of them.
-    Code,
-    /// Processes declare it, in their configuration file: it goes with the last of them.
-    File,
-}
-
-impl Origin {
-    /// Its word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Command => "command",
-            Self::Code => "code",
-            Self::File => "file",
-        }
-    }
 }
 
 impl CronEntry {
@@ -169,6 +104,12 @@ impl CronEntry {
         // The same check as for text.
         let catch_up = catch_up.to_string().parse()?;
         Ok(self.with(|options| options.catch_up = catch_up))
+    }
+
+    /// What becomes of a tick while its last run lives; [`Overlap::Allow`] unless set.
+    #[must_use]
+    pub fn overlap(self, overlap: Overlap) -> Self {
+        self.with(|options| options.overlap = overlap)
     }
 
     /// Pushes each tick later by up to this much, always as much for the same tick: entries with one schedule do not all
@@ -240,6 +181,12 @@ impl CronEntry {
         self.options.catch_up
     }
 
+    /// What becomes of a tick while its last run lives.
+    #[must_use]
+    pub const fn overlaps(&self) -> Overlap {
+        self.options.overlap
+    }
+
     /// Whether its ticks pass without a push until it is resumed.
     #[must_use]
     pub const fn is_paused(&self) -> bool {
@@ -302,7 +249,8 @@ impl CronEntry {
     /// # Errors
     /// [`CronError::Json`], which is a bug.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>, CronError> {
-        let Options { catch_up, jitter, from, until, tick_argument, is_paused, origin } = self.options;
+        let Options { catch_up, overlap, jitter, from, until, tick_argument, is_paused, origin } =
+            self.options;
         let args: &RawValue = serde_json::from_str(self.job.args())?;
         let queue = self.job.queue().as_str();
         Ok(serde_json::to_vec(&Stored {
@@ -313,6 +261,7 @@ impl CronEntry {
             queue: (queue != DEFAULT_QUEUE).then(|| queue.into()),
             retries: self.job.own_retries(),
             catch_up: catch_up.to_string(),
+            overlap,
             jitter_ms: millis(jitter),
             from_ms: from,
             until_ms: until,
@@ -341,6 +290,7 @@ impl CronEntry {
         }
         Ok(entry.with(|options| {
             (options.from, options.until) = (stored.from_ms, stored.until_ms);
+            options.overlap = stored.overlap;
             options.tick_argument = stored.tick_argument;
             options.is_paused = stored.paused;
             options.origin = stored.origin;
@@ -387,7 +337,7 @@ mod tests {
         );
         let full = entry().retries(4).unwrap().catch_up(CatchUp::All(7)).unwrap();
         let full = full.jitter(Duration::from_secs(90)).unwrap().between(Some(1.5), Some(2e9)).unwrap();
-        let full = full.tick_argument().with_origin(Origin::File).paused(true);
+        let full = full.tick_argument().overlap(Overlap::Skip).with_origin(Origin::File).paused(true);
         for entry in [plain, full] {
             let json = entry.to_json().unwrap();
             assert_eq!(CronEntry::from_json("nightly", &json).unwrap(), entry);

@@ -97,6 +97,12 @@ pub enum CronError {
         /// What was given.
         text: String,
     },
+    /// What becomes of overlapping runs is not known.
+    #[error("`{text}` is no way to overlap: allow, or skip while the last run lives")]
+    Overlap {
+        /// What was given.
+        text: String,
+    },
     /// Its job has what cannot be stored, or should not be the same for each tick.
     #[error(
         "a periodic job has a name, arguments, a queue and retries, and no jid, trace, members or retry queue"

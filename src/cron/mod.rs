@@ -42,6 +42,7 @@ pub(crate) mod edit;
 mod entry;
 mod error;
 mod expression;
+mod options;
 mod plan;
 mod run;
 mod schedule;
@@ -49,8 +50,9 @@ mod stored;
 mod words;
 mod zone;
 
-pub use entry::{CatchUp, CronEntry, Origin};
+pub use entry::CronEntry;
 pub use error::CronError;
+pub use options::{CatchUp, Origin, Overlap};
 pub use plan::{Plan, first_tick, plan, pushed_at};
 pub use run::{LastRun, Run};
 pub use schedule::Schedule;

@@ -1,6 +1,6 @@
 //! What a due entry pushes, and when its next tick is.
 
-use super::{CatchUp, CronEntry};
+use super::{CatchUp, CronEntry, Overlap};
 use crate::limits::{CRON_GRACE, CRON_TICKS_MAX};
 
 /// What to do about a due entry. All times are Unix milliseconds.
@@ -58,6 +58,8 @@ pub fn plan(entry: &CronEntry, tick: i64, now: i64) -> Plan {
         CatchUp::Last => in_time.max(1),
         CatchUp::All(most) => in_time.max(most as usize),
     };
+    // Two that are pushed at once would overlap.
+    let pushed = if entry.overlaps() == Overlap::Skip { pushed.min(1) } else { pushed };
     let ticks = ticks[ticks.len().saturating_sub(pushed)..].to_vec();
     Plan { missed: considered - ticks.len() as u64, ticks, latest, next }
 }

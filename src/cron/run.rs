@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{CronEntry, Overlap};
+
 /// Where an entry is. What is missing or unreadable counts as nothing: it tells, and decides little.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -16,6 +18,14 @@ pub struct Run {
     pub pushed: u64,
     /// Ticks left out since then, because they were late.
     pub missed: u64,
+    /// Ticks left out because the last run still lived.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The last push of an entry.
@@ -28,6 +38,19 @@ pub struct LastRun {
     pub at: i64,
     /// Id of the job.
     pub jid: String,
+    /// The job as it was pushed, if its runs must not overlap: by its bytes it is found deep in its queue.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub payload: String,
+}
+
+impl LastRun {
+    /// The push of a tick at a time.
+    pub(crate) fn of(entry: &CronEntry, tick: i64, at: i64, jid: &str, payload: &[u8]) -> Self {
+        let is_looked_for = entry.overlaps() == Overlap::Skip;
+        let payload =
+            if is_looked_for { String::from_utf8_lossy(payload).into_owned() } else { String::new() };
+        Self { tick, at, jid: jid.to_owned(), payload }
+    }
 }
 
 impl Run {
@@ -51,8 +74,8 @@ mod tests {
 
     #[test]
     fn it_reads_back_and_what_is_spoilt_counts_as_nothing() {
-        let last = LastRun { tick: 1, at: 2, jid: "j".to_owned() };
-        let run = Run { tick: Some(5), last: Some(last), pushed: 3, missed: 1 };
+        let last = LastRun { tick: 1, at: 2, jid: "j".to_owned(), payload: "{}".to_owned() };
+        let run = Run { tick: Some(5), last: Some(last), pushed: 3, missed: 1, skipped: 2 };
         assert_eq!(Run::read(Some(&run.to_json())), run);
         for json in [None, Some(&b""[..]), Some(b"[]"), Some(b"{\"tick\":\"x\"}"), Some(b"\xff")] {
             assert_eq!(Run::read(json), Run::default());

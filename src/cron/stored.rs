@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{CatchUp, Origin};
+use super::{CatchUp, Origin, Overlap};
 
 /// The members of an entry.
 #[derive(Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub(super) struct Stored {
     pub(super) retries: Option<u32>,
     #[serde(default = "last", skip_serializing_if = "is_last")]
     pub(super) catch_up: String,
+    #[serde(default, skip_serializing_if = "is_allowed")]
+    pub(super) overlap: Overlap,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) jitter_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,6 +51,10 @@ fn last() -> String {
 
 fn is_last(text: &str) -> bool {
     text == "last"
+}
+
+fn is_allowed(overlap: &Overlap) -> bool {
+    *overlap == Overlap::Allow
 }
 
 fn is_zero(number: &u64) -> bool {

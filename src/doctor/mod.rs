@@ -2,12 +2,15 @@
 //!
 //! It builds on the checks that a worker makes at its start ([`crate::boot`]), and adds what a worker would not refuse to
 //! start over but an operator should know. [`machine`] looks at this process's kernel, limits and cores, [`redis`] at the
-//! server. It changes nothing in Redis, and in this process only the soft limit of locked memory.
+//! server,
+//! `runners` at the applications of other languages. It changes nothing in Redis, and in this
+//! process only the soft limit of locked memory.
 //!
 //! A check fails if a worker could not work that way; what may cost jobs, time or sleep is a warning.
 
 pub(crate) mod machine;
 pub(crate) mod redis;
+mod runners;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -99,6 +102,7 @@ pub(crate) fn examine(
 ) -> Result<(), Failure> {
     let mut checks = machine::checks(config);
     checks.extend(redis::checks(config, variables));
+    checks.extend(runners::checks(config));
     let failed = checks.iter().filter(|check| check.status == Status::Failed).count();
     match format {
         Format::Json => {

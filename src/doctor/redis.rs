@@ -18,7 +18,7 @@ use crate::store::ruby_pollers;
 use crate::store::server::{self, Info};
 use crate::store::steer;
 use crate::time::{RedisClock, unix_now};
-use crate::wire::Dialect;
+use crate::wire::{Dialect, Keyspace};
 
 /// Every check of the server that a worker of this configuration would use.
 pub(crate) fn checks(config: &Config, variables: Variables<'_>) -> Vec<Check> {
@@ -37,13 +37,15 @@ pub(crate) fn checks(config: &Config, variables: Variables<'_>) -> Vec<Check> {
         Err(error) => return vec![Check::refused("redis", &error)],
     };
     let url = found.url();
-    let mut checks = match boot::check_redis(&url, &RedisClock::default()) {
-        Ok(server) => vec![version(&server, &url.to_string()), rights(None)],
+    let mut checks = match boot::check_redis(&url, config.dialect, &RedisClock::default()) {
+        Ok(server) => {
+            vec![version(&server, &url.to_string()), dialect(&server, config.dialect), rights(None)]
+        }
         Err(error @ boot::Error::RedisRights { .. }) => vec![rights(Some(&error))],
         Err(error) => return vec![Check::refused("redis", &error)],
     };
     // In a cluster one of the primaries represents all.
-    let keys = Dialect::default().keys(url.is_cluster());
+    let keys = config.dialect.keys(url.is_cluster());
     match BlockingConnection::connect(&steer::url(&url, keys))
         .and_then(|mut conn| examine(&mut conn, config, &url))
     {
@@ -57,7 +59,20 @@ fn version(server: &RedisServer, address: &str) -> Check {
     Check::ok("redis", format!("{} {} at {address}", server.name, server.version))
 }
 
+/// Whether the programs that share it are those of the dialect that was given.
+fn dialect(server: &RedisServer, told: Dialect) -> Check {
+    match server.strangers {
+        None => Check::ok("dialect", told.to_string()),
+        Some(found) => Check::warning(
+            "dialect",
+            format!("this redis has the keys of {found} programs and none of {told}"),
+            format!("if theirs are the jobs to run, give --dialect {found}"),
+        ),
+    }
+}
+
 fn examine(conn: &mut BlockingConnection, config: &Config, url: &RedisUrl) -> Result<Vec<Check>, Error> {
+    let keys = config.dialect.keys(url.is_cluster());
     let info = Info::read(&one(conn, server::ask_info)?)?;
     let mut checks = vec![
         latency(&mut pings(conn)?),
@@ -70,9 +85,9 @@ fn examine(conn: &mut BlockingConnection, config: &Config, url: &RedisUrl) -> Re
         idleness(conn)?,
         tracking(conn)?,
     ];
-    // The gem does not support clusters.
-    if !url.is_cluster() {
-        checks.push(ruby_pollers(conn)?);
+    // The gem does not support clusters, and servers of the other one are no trouble.
+    if !url.is_cluster() && keys.names().registries.is_none() {
+        checks.push(ruby_pollers(conn, keys)?);
     }
     Ok(checks)
 }
@@ -270,9 +285,9 @@ fn tracking(conn: &mut BlockingConnection) -> Result<Check, Error> {
 }
 
 /// Whether Ruby servers run what does not work next to our keys.
-fn ruby_pollers(conn: &mut BlockingConnection) -> Result<Check, Error> {
+fn ruby_pollers(conn: &mut BlockingConnection, keys: Keyspace) -> Result<Check, Error> {
     let name = "ruby servers";
-    let (mut look, mut requests) = (Look::new(Dialect::default().keys(false)), Requests::new());
+    let (mut look, mut requests) = (Look::new(keys), Requests::new());
     while look.write(&mut requests) {
         let reply = conn.call_one(&requests)?;
         if let Err(error) = look.accept(&reply) {

@@ -282,11 +282,13 @@ mod tests {
 
     use super::*;
     use crate::config::Origin;
+    use crate::wire::Dialect;
 
     #[test]
     fn a_given_url_is_used_as_it_is_and_its_password_is_not_shown() {
         let url = RedisUrl::parse("redis://:s3cret@db:7000/2").unwrap();
-        let given = GivenUrl { url: url.clone(), origin: Origin::Flag("redis-url") };
+        let given =
+            GivenUrl { url: url.clone(), origin: Origin::Flag("redis-url"), dialect: Dialect::default() };
         let worker = for_worker_beside(NO_PORT, Some(given.clone()), Private::Refused, &|_| None);
         for found in [worker, for_command(Some(given), &|_| None)] {
             let found = found.unwrap();

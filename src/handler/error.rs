@@ -84,6 +84,27 @@ pub struct JobError {
     message: String,
     verdict: Verdict,
     backtrace: Option<Box<str>>,
+    outside: Option<Box<Outside>>,
+}
+
+/// What a runner knows beyond the error of a job that ran in a process of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outside {
+    /// The queue of its class for retries, which only that class knows.
+    pub(crate) retry_queue: Option<Box<str>>,
+    /// Why it goes back as if it had not run.
+    pub(crate) unrun: Option<Unrun>,
+}
+
+/// Why a job goes back to its queue with no attempt used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unrun {
+    /// Nobody could start it.
+    Left,
+    /// It had started, and was interrupted through no fault of its own.
+    Interrupted,
+    /// Its process died, perhaps because of it: one more of the deaths after which it is poison (P4).
+    Lost,
 }
 
 /// What a handler asks for along with its error.
@@ -106,7 +127,13 @@ pub enum Verdict {
 impl JobError {
     /// An error with a class of your own, for example `JobError::new("BadAddress", "no @ in it")`.
     pub fn new(class: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { class: class.into(), message: message.into(), verdict: Verdict::ByPolicy, backtrace: None }
+        Self {
+            class: class.into(),
+            message: message.into(),
+            verdict: Verdict::ByPolicy,
+            backtrace: None,
+            outside: None,
+        }
     }
 
     /// Any error under a class of your own, for `map_err`: `load().map_err(JobError::classed("NoLedger"))?`.
@@ -161,6 +188,23 @@ impl JobError {
     #[must_use]
     pub fn with_backtrace(self, backtrace: impl Into<Box<str>>) -> Self {
         Self { backtrace: Some(backtrace.into()), ..self }
+    }
+
+    /// A run that goes back as if it had not been.
+    pub(crate) fn unrun(why: Unrun, class: &'static str, message: impl Into<String>) -> Self {
+        let outside = Some(Box::new(Outside { unrun: Some(why), ..Outside::default() }));
+        Self { outside, ..Self::new(class, message) }
+    }
+
+    /// The same error, to be retried in the queue that the job's class names.
+    pub(crate) fn in_retry_queue(self, queue: Box<str>) -> Self {
+        let outside = Some(Box::new(Outside { retry_queue: Some(queue), ..Outside::default() }));
+        Self { outside, ..self }
+    }
+
+    /// What a runner knows beyond it.
+    pub(crate) fn outside(&self) -> Option<&Outside> {
+        self.outside.as_deref()
     }
 
     /// Where it comes from, if that is known.

@@ -10,9 +10,11 @@ use foldhash::fast::RandomState;
 
 use super::entry::Entry;
 use super::error::{JobError, JobResult};
+use super::gate::Gate;
 use super::middleware::Next;
 use super::policy::RetryPolicy;
 use super::pool::caught;
+use super::routes::{Pattern, Route, Routes};
 use super::services::Services;
 use crate::cron::CronEntry;
 use crate::job::history::Keep;
@@ -23,13 +25,18 @@ use crate::timeout::within;
 /// The handlers of one core, with the state type erased.
 pub(crate) struct Handlers {
     pub(super) by_name: HashMap<Box<str>, Entry, RandomState>,
+    /// Jobs of runners whose names are not known one by one.
+    routes: Routes,
+    /// Whether they make way for a runner that takes every name.
+    pub(super) yields: bool,
+    gate: Rc<Gate>,
     pub(super) on_death: Vec<Box<DeathHook>>,
     pub(super) on_failure: Vec<Box<FailureHook>>,
     pub(super) on_stop: Vec<StopHook>,
     pub(super) default_timeout: Option<Duration>,
     pub(super) default_keep: Keep,
     /// The retries of a job for which neither its payload nor its entry names a number.
-    pub(super) default_retries: u32,
+    pub(super) default_retries: Option<u32>,
     pub(super) periodic: Vec<CronEntry>,
     services: Rc<Services>,
     /// The policy for jobs without a registered handler.
@@ -41,18 +48,21 @@ type DeathHook = dyn Fn(&DeadJob);
 type FailureHook = dyn Fn(&FailedJob<'_>);
 
 /// Starts tearing down the state.
-pub(super) type StopHook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = JobResult>>>>;
+pub(crate) type StopHook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = JobResult>>>>;
 
 impl Handlers {
     pub(super) fn new(services: Rc<Services>) -> Self {
         Self {
             by_name: HashMap::default(),
+            routes: Routes::default(),
+            yields: false,
+            gate: Rc::default(),
             on_death: Vec::new(),
             on_failure: Vec::new(),
             on_stop: Vec::new(),
             default_timeout: None,
             default_keep: Keep::default(),
-            default_retries: 0,
+            default_retries: None,
             periodic: Vec::new(),
             services,
             unknown: RetryPolicy::gem(),
@@ -63,7 +73,8 @@ impl Handlers {
     pub(super) fn complete(mut self) -> Self {
         let mut entries: Vec<_> = self.by_name.iter_mut().collect();
         entries.sort_unstable_by_key(|(name, _)| &***name);
-        for (number, (_, entry)) in (0..).zip(entries) {
+        let entries = entries.into_iter().map(|(_, entry)| entry).chain(self.routes.entries());
+        for (number, entry) in (0..).zip(entries) {
             entry.number = number;
             entry.timeout = entry.timeout.or(self.default_timeout);
             entry.keep = entry.keep.or(self.default_keep);
@@ -71,20 +82,49 @@ impl Handlers {
         self
     }
 
-    /// The names in alphabetical order, which is the order of the entries' numbers.
+    /// Adds the jobs of runners. One whose exact name a handler has takes its place: the configuration says so.
+    pub(crate) fn with_routes(mut self, routes: Vec<Route>) -> Self {
+        if self.yields && routes.iter().any(|route| route.pattern.takes_all()) {
+            self.by_name.clear();
+        }
+        for route in &routes {
+            if let Some(name) = route.pattern.exact() {
+                self.by_name.remove(name);
+            }
+        }
+        self.routes.add(routes);
+        self.complete()
+    }
+
+    /// Closed while no job should be fetched.
+    pub(crate) fn gate(&self) -> &Rc<Gate> {
+        &self.gate
+    }
+
+    /// More work to do after the last job.
+    pub(crate) fn before_end(&mut self, hook: StopHook) {
+        self.on_stop.push(hook);
+    }
+
+    /// The names in alphabetical order, then the patterns of runners: the order of the entries' numbers.
     pub(crate) fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.by_name.keys().map(|name| &**name).collect();
         names.sort_unstable();
+        names.extend(self.routes.patterns().map(Pattern::as_str));
         names
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.by_name.len()
+        self.by_name.len() + self.routes.patterns().count()
     }
 
-    /// The names that a process publishes: all of them, or none if they are too many.
+    /// The names that a process publishes: all of them, or none if they are too many, or a runner takes names that nobody
+    /// can list.
     pub(crate) fn published_names(&self) -> Option<Vec<String>> {
+        if self.routes.patterns().any(|pattern| pattern.exact().is_none()) {
+            return None;
+        }
         let names = self.names();
         let bytes: usize = names.iter().map(|name| name.len()).sum();
         let fits = names.len() <= JOB_NAMES_MAX && bytes <= JOB_NAMES_BYTES_MAX;
@@ -97,7 +137,7 @@ impl Handlers {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Entry> {
-        self.by_name.get(name)
+        self.by_name.get(name).or_else(|| self.routes.find(name))
     }
 
     /// What the handlers share besides their state.
@@ -105,14 +145,14 @@ impl Handlers {
         &self.services
     }
 
-    /// What the operator has set, which goes before the program's own default.
-    pub(crate) fn set_default_retries(&mut self, configured: Option<u32>) {
-        self.default_retries = configured.unwrap_or(self.default_retries);
+    /// What the operator has set, which goes before the program's own default; and what holds without either.
+    pub(crate) fn set_default_retries(&mut self, configured: Option<u32>, usual: u32) {
+        self.default_retries = configured.or(self.default_retries).or(Some(usual));
     }
 
     /// How many retries a job has if its payload names no number.
     pub(crate) fn retries(&self, entry: Option<&Entry>) -> u32 {
-        entry.and_then(|entry| entry.retries).unwrap_or(self.default_retries)
+        entry.and_then(|entry| entry.retries).or(self.default_retries).unwrap_or(0)
     }
 
     /// What is kept of a job's failures.

@@ -67,8 +67,10 @@ mod services;
 // How a shard runs it.
 mod companions;
 mod entry;
+mod gate;
 mod handlers;
 mod pool;
+mod routes;
 
 pub use blocking::BlockingHandler;
 pub use call::{Handler, Rest};
@@ -92,6 +94,10 @@ pub use tokio_jobs::TokioHandler;
 pub use typed::JobHandler;
 
 pub(crate) use entry::{Call, Entry, JobRef};
+pub(crate) use error::{Outside, Unrun};
+pub(crate) use gate::Gate;
 pub(crate) use handlers::{Handlers, TearDown};
 pub(crate) use policy::course;
 pub(crate) use pool::{JobFuture, Started, panicked};
+pub use routes::Pattern;
+pub(crate) use routes::{Remote, Route, RouteOptions};

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::error::{JobError, Verdict};
 use super::pool::caught;
-use crate::job::retry::{gem_delay, next_attempt};
-use crate::job::{Course, History};
+use crate::job::retry::next_attempt;
+use crate::job::{Course, History, Schema};
 use crate::limits::{RETRY_DELAY_MAX, RETRY_JITTER};
 
 /// When a failed job runs again, while its payload's `retries` allow it. Set for a job with
@@ -118,15 +118,21 @@ impl RetryPolicy {
     }
 
     /// The pause before retry `attempt`; `None` for no retry. `random` is between 0 and 1.
-    fn pause(&self, attempt: u32, error: &JobError, random: f64) -> Option<Duration> {
-        let pause = match &self.pauses {
-            Pauses::Gem => gem_delay(attempt),
-            Pauses::Fixed(pause) => *pause,
-            Pauses::Exponential(pauses) => pauses.pause(attempt),
-            Pauses::By(pause) => caught(|| pause(attempt, error)).unwrap_or_else(|panic| {
+    fn pause(&self, schema: Schema, attempt: u32, error: &JobError, random: f64) -> Option<Duration> {
+        let (of_gem, spread) = schema.pause(attempt);
+        let pause = match (&self.pauses, spread) {
+            // Whole seconds, as the gem adds them.
+            (Pauses::Gem, Some(spread)) if self.jitter > 0.0 => {
+                let more = Duration::from_secs(spread.mul_f64(random).as_secs());
+                return Some(of_gem.saturating_add(more).min(RETRY_DELAY_MAX));
+            }
+            (Pauses::Gem, _) => of_gem,
+            (Pauses::Fixed(pause), _) => *pause,
+            (Pauses::Exponential(pauses), _) => pauses.pause(attempt),
+            (Pauses::By(pause), _) => caught(|| pause(attempt, error)).unwrap_or_else(|panic| {
                 let panic = panic.message();
                 tracing::error!(attempt, %error, panic, "a retry policy panicked; using the gem's pause");
-                Some(gem_delay(attempt))
+                Some(of_gem)
             })?,
         };
         // Bounded before and after: the bounds keep the arithmetic from overflowing.
@@ -166,11 +172,17 @@ impl fmt::Debug for RetryPolicy {
 }
 
 /// What follows a job's error: its verdict, or the policy's answer if there is none. `random` is between 0 and 1.
-pub(crate) fn course(policy: &RetryPolicy, error: &JobError, history: History, random: f64) -> Course {
+pub(crate) fn course(
+    schema: Schema,
+    policy: &RetryPolicy,
+    error: &JobError,
+    history: History,
+    random: f64,
+) -> Course {
     let attempt = next_attempt(history);
     match error.verdict() {
         Verdict::ByPolicy if attempt > history.retries => Course::Die,
-        Verdict::ByPolicy => match policy.pause(attempt, error, random) {
+        Verdict::ByPolicy => match policy.pause(schema, attempt, error, random) {
             Some(after) => Course::Retry { after },
             None => Course::Die,
         },
@@ -188,6 +200,8 @@ mod tests {
     use super::*;
     use crate::job::parse::FirstFailure;
     use crate::limits::RETRIES_MAX;
+
+    const JIGGLER: Schema = Schema::of(crate::wire::Dialect::Jiggler);
 
     const YEARS_10: u64 = 10 * 365 * 24 * 3_600;
 
@@ -207,8 +221,9 @@ mod tests {
     #[track_caller]
     fn check(policy: &RetryPolicy, shortest: [u64; 5], longest: [u64; 5]) {
         for (random, expected) in [(0.0, shortest), (1.0, longest)] {
-            let pauses: Vec<u128> =
-                (1..=5).map(|attempt| policy.pause(attempt, &error(), random).unwrap().as_millis()).collect();
+            let pauses: Vec<u128> = (1..=5)
+                .map(|attempt| policy.pause(JIGGLER, attempt, &error(), random).unwrap().as_millis())
+                .collect();
             assert_eq!(pauses, expected.map(u128::from), "{policy:?}, random {random}");
         }
     }
@@ -233,6 +248,18 @@ mod tests {
     }
 
     #[test]
+    fn the_gems_pause_is_that_of_the_gem_whose_programs_share_the_redis() {
+        let sidekiq = Schema::of(crate::wire::Dialect::Sidekiq);
+        let pauses = |policy: RetryPolicy, random| {
+            [1, 2, 3].map(|attempt| policy.pause(sidekiq, attempt, &error(), random).unwrap().as_secs())
+        };
+        assert_eq!(pauses(RetryPolicy::gem(), 0.0), [15, 16, 31]);
+        assert_eq!(pauses(RetryPolicy::gem(), 0.99), [24, 35, 60]);
+        assert_eq!(pauses(RetryPolicy::gem().jitter(0.0), 0.99), [15, 16, 31]);
+        assert_eq!(pauses(RetryPolicy::fixed(secs(7)), 0.99), [7, 7, 7]);
+    }
+
+    #[test]
     fn no_pause_is_longer_than_the_bound_whatever_is_asked_for() {
         for policy in [
             RetryPolicy::gem().jitter(1.0),
@@ -242,18 +269,22 @@ mod tests {
         ] {
             for attempt in [RETRIES_MAX, u32::MAX] {
                 for random in [0.0, 0.5, 1.0] {
-                    assert_eq!(policy.pause(attempt, &error(), random), Some(secs(YEARS_10)), "{policy:?}");
+                    assert_eq!(
+                        policy.pause(JIGGLER, attempt, &error(), random),
+                        Some(secs(YEARS_10)),
+                        "{policy:?}"
+                    );
                 }
             }
         }
-        assert_eq!(exponential(1, 1.5, 60).pause(u32::MAX, &error(), 0.0), Some(secs(60)));
+        assert_eq!(exponential(1, 1.5, 60).pause(JIGGLER, u32::MAX, &error(), 0.0), Some(secs(60)));
     }
 
     #[test]
     fn jitter_lies_between_its_ends() {
         let policy = RetryPolicy::fixed(secs(100)).jitter(0.2);
         for step in 0..=10 {
-            let pause = policy.pause(1, &error(), f64::from(step) / 10.0).unwrap().as_secs_f64();
+            let pause = policy.pause(JIGGLER, 1, &error(), f64::from(step) / 10.0).unwrap().as_secs_f64();
             assert!((pause - (100.0 + 2.0 * f64::from(step))).abs() < 1e-6, "{pause}");
         }
     }
@@ -273,7 +304,7 @@ mod tests {
     #[test]
     fn a_policy_that_panics_gives_the_gems_pause() {
         let policy = RetryPolicy::by(|_, _| panic!("on purpose"));
-        assert_eq!(policy.pause(2, &error(), 1.0), Some(secs(31)));
+        assert_eq!(policy.pause(JIGGLER, 2, &error(), 1.0), Some(secs(31)));
     }
 
     #[test]
@@ -301,7 +332,7 @@ mod tests {
         for (error, attempt, retries, expected) in table {
             let history = History { retries, attempt, first_failure: FirstFailure::Unknown };
             assert_eq!(
-                course(&none, &error, history, 0.5),
+                course(JIGGLER, &none, &error, history, 0.5),
                 expected,
                 "{error}, attempt {attempt} of {retries}"
             );
@@ -321,7 +352,7 @@ mod tests {
         });
         for (attempt, retries, expected) in [(0, 0, 0), (0, 3, 1), (2, 3, 3), (3, 3, 0)] {
             asked.set(0);
-            course(&policy, &error(), History { retries, attempt, ..History::default() }, 0.0);
+            course(JIGGLER, &policy, &error(), History { retries, attempt, ..History::default() }, 0.0);
             assert_eq!(asked.get(), expected);
         }
     }

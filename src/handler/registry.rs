@@ -113,6 +113,12 @@ impl<S: 'static> Registry<S> {
         self
     }
 
+    /// Makes way for a runner that takes every name: these jobs are there for want of others.
+    pub(crate) fn yielding(mut self) -> Self {
+        self.handlers.yields = true;
+        self
+    }
+
     /// The number of retries of every job in this registry without one of its own, in payload or registry; 0 unless
     /// set. `--default-retries` overrides it. See [`WithOptions::retries`](super::WithOptions::retries).
     ///
@@ -121,7 +127,7 @@ impl<S: 'static> Registry<S> {
     #[must_use]
     #[track_caller]
     pub fn default_retries(mut self, retries: u32) -> Self {
-        self.handlers.default_retries = checked_retries(retries);
+        self.handlers.default_retries = Some(checked_retries(retries));
         self
     }
 
@@ -366,7 +372,7 @@ mod tests {
             let registry = Registry::new(()).default_retries(4);
             let registry = registry.job("Own", options(async || {}).retries(2)).job("Any", async || {});
             let mut handlers = registry.into_handlers();
-            handlers.set_default_retries(configured);
+            handlers.set_default_retries(configured, 0);
             ["Own", "Any", "Unknown"].map(|name| handlers.retries(handlers.find(name)))
         };
         assert_eq!(retries(None), [2, 4, 4]);

@@ -34,8 +34,7 @@ mod idle;
 #[cfg(feature = "web")]
 pub(crate) mod listen;
 pub(crate) mod permits;
-#[cfg(any(feature = "http", feature = "postgres"))]
-mod readiness;
+pub(crate) mod readiness;
 #[cfg(any(feature = "http", feature = "postgres"))]
 mod resolve;
 #[cfg(any(feature = "http", feature = "postgres"))]

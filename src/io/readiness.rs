@@ -31,7 +31,7 @@ thread_local! {
 }
 
 /// A non-blocking socket of this core whose readiness is known.
-pub(super) struct Watched<S> {
+pub(crate) struct Watched<S> {
     socket: S,
     told: Rc<Told>,
     /// Its place in the set.
@@ -41,7 +41,7 @@ pub(super) struct Watched<S> {
 
 /// What a fresh socket can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fresh {
+pub(crate) enum Fresh {
     /// It is connected: a write may be tried.
     Connected,
     /// It is connecting: it becomes writable when that has succeeded or failed.
@@ -86,7 +86,7 @@ impl<S: AsFd> Watched<S> {
     ///
     /// # Errors
     /// The kernel has no memory for another, or `fs.epoll.max_user_watches` has been reached.
-    pub(super) fn new(socket: S, fresh: Fresh) -> io::Result<Self> {
+    pub(crate) fn new(socket: S, fresh: Fresh) -> io::Result<Self> {
         let set = Set::of_executor()?;
         let told = Rc::new(Told {
             // What is already there is reported at once.
@@ -106,22 +106,27 @@ impl<S: AsFd> Watched<S> {
 
 impl<S> Watched<S> {
     /// The socket.
-    pub(super) fn socket(&self) -> &S {
+    pub(crate) fn socket(&self) -> &S {
         &self.socket
     }
 
     /// Ready when a read may return something.
-    pub(super) fn poll_readable(&self, ctx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_readable(&self, ctx: &mut Context<'_>) -> Poll<()> {
         poll(&self.told.readable, &self.told.reader, ctx)
     }
 
+    /// Whether a read may return something.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.told.readable.get()
+    }
+
     /// Ready when a write may make progress.
-    pub(super) fn poll_writable(&self, ctx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_writable(&self, ctx: &mut Context<'_>) -> Poll<()> {
         poll(&self.told.writable, &self.told.writer, ctx)
     }
 
     /// A read returned less than it had room for, or nothing: there is no more until the kernel says so.
-    pub(super) fn is_drained(&self) {
+    pub(crate) fn is_drained(&self) {
         self.told.readable.set(self.told.ended.get());
     }
 
@@ -132,7 +137,7 @@ impl<S> Watched<S> {
     }
 
     /// A write found no room: there is none until the kernel says so.
-    pub(super) fn is_full(&self) {
+    pub(crate) fn is_full(&self) {
         self.told.writable.set(self.told.ended.get());
     }
 }

@@ -20,7 +20,7 @@ use crate::job::amend::{FieldValue, write_text, write_value};
 use crate::job::failure::{CLASS_BAD_PAYLOAD, ErrorInfo};
 use crate::job::members::member;
 use crate::job::parse::BadPayload;
-use crate::job::schema::{PART, RAW_BASE64, Schema};
+use crate::job::schema::{Failure, PART, RAW_BASE64, Schema};
 
 /// The class name of the entry. No handler may be registered under it, so that a retry from a page finds none.
 pub const NAME: &str = "InvalidPayload";
@@ -74,7 +74,7 @@ fn bury_part(
     let jid = schema.new_jid();
     let mut members =
         vec![(names.retries, FieldValue::Count(0)), (names.jid, FieldValue::Text(jid.as_str()))];
-    members.extend(schema.failure(Some(now), &error));
+    members.extend(schema.failure(Failure { error: &error, first_at: Some(now), backtrace: None }));
     members.push((names.queue, FieldValue::Text(queue)));
     if parts > 1 {
         members

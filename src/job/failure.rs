@@ -14,6 +14,10 @@ pub const CLASS_UNKNOWN_JOB: &str = "JigglerUring::UnknownJob";
 pub const CLASS_BAD_ARGUMENTS: &str = "JigglerUring::BadArguments";
 /// Class of the error of a job that was in flight in one dying process after another.
 pub const CLASS_POISON: &str = "JigglerUring::Poison";
+/// Class of the error of a job whose child process died, where it may not start again.
+pub const CLASS_CHILD_DIED: &str = "JigglerUring::ChildDied";
+/// Class of the error of a job that no child of its runner could start; it is never stored.
+pub const CLASS_NO_CHILD: &str = "JigglerUring::NoChild";
 /// Class of the error of a job that no companion thread or runtime could run.
 pub const CLASS_COMPANION: &str = "JigglerUring::NoCompanion";
 /// Class of the error of bytes that are not a job.

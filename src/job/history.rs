@@ -71,7 +71,7 @@ impl Fate {
         match self {
             Self::Retry { at, payload } => Self::Retry { at, payload: kept(payload, keep, failure) },
             Self::Dead { at, payload } => Self::Dead { at, payload: kept(payload, keep, failure) },
-            Self::Snooze { .. } | Self::Discard => self,
+            Self::Snooze { .. } | Self::Discard | Self::Forgotten => self,
         }
     }
 }

@@ -29,7 +29,7 @@ pub fn left_since(schema: Schema, raw: &[u8], now: f64, within: Duration) -> Opt
 ///
 /// [`AmendError`] when `raw` is not a JSON object: such bytes were never parsed.
 pub fn leave(schema: Schema, raw: &[u8], since: f64, until: f64, queue: &str) -> Result<Vec<u8>, AmendError> {
-    let names = schema.names();
+    let (names, schema) = (schema.names(), schema.of_payload(raw));
     // The last member is by which `due.lua` knows such a job.
     let changes = [
         (names.retry_at, schema.time(until)),
@@ -75,7 +75,8 @@ mod tests {
         let once = left(r#"{"name":"N","args":[],"retries":3}"#, 100.5, 101.5);
         let history = Parser::new(Schema::Jiggler).parse(once.as_bytes()).unwrap().history;
         let course = Course::Retry { after: Duration::from_secs(16) };
-        let plan = Plan { schema: Schema::Jiggler, queue: "img", retry_queue: "img", course };
+        let plan =
+            Plan { schema: Schema::Jiggler, queue: "img", retry_queue: "img", course, backtrace: None };
         let error = ErrorInfo::new("E", "boom");
         let fate = decide(once.as_bytes(), history, &plan, &error, FailureTimes::at(102.0)).unwrap();
         let Fate::Retry { payload, .. } = fate else { panic!("{fate:?}") };

@@ -15,6 +15,7 @@ pub mod bad;
 pub mod failure;
 pub mod history;
 pub mod left;
+pub mod lost;
 pub mod retry;
 
 mod forward;
@@ -31,5 +32,5 @@ pub use members::{member, member_of_head, members_of_head, text_of_head};
 pub use parse::{BadPayload, History, Parser};
 pub use retry::{Course, FailureTimes, Fate, Plan, decide};
 pub(crate) use schema::is_reserved;
-pub use schema::{FAILURE_BACKTRACE, FAILURE_HISTORY, MemberNames, RAW_BASE64, Schema};
+pub use schema::{FAILURE_BACKTRACE, FAILURE_HISTORY, MemberNames, RAW_BASE64, Schema, TimeUnit};
 pub use trace::{BadTraceContext, TraceContext};

@@ -23,6 +23,7 @@ use crate::limits::{PARSER_KEEP_BYTES, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX};
 mod count;
 mod second_opinion;
 mod tape;
+mod wrapped;
 
 /// Why bytes are not a job. Retrying does not help: they belong in the dead set, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +124,8 @@ pub struct Parsed<'p> {
     pub jid: Option<&'p str>,
     /// Retries and attempts.
     pub history: History,
+    /// It has state that only Ruby code can act on.
+    pub is_for_ruby: bool,
     /// Positional arguments.
     pub args: Args<'p>,
 }

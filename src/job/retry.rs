@@ -11,6 +11,8 @@
 //!  Die ───────────────┴───► dead set
 //!  Snooze ────────────────► retry set ── due ──► its own queue ──► runs again, same attempt
 //!  Discard ───────────────► gone
+//!
+//!  In the dialect of Sidekiq a job snoozes in the schedule, and a payload may ask to be forgotten instead of being dead.
 //! ```
 
 use std::time::Duration;
@@ -19,7 +21,8 @@ use crate::job::amend::{AmendError, amend};
 use crate::job::failure::ErrorInfo;
 use crate::job::parse::{FirstFailure, History};
 use crate::job::scan;
-use crate::job::schema::{PlannedRetry, Schema};
+use crate::job::schema::{Failure, PlannedRetry, Schema};
+use crate::limits::RETRIES_MAX;
 
 /// What should follow a run that did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +54,14 @@ pub struct Plan<'q> {
     pub retry_queue: &'q str,
     /// What follows.
     pub course: Course,
+    /// Where the failure comes from, for payloads that keep that.
+    pub backtrace: Option<&'q str>,
 }
 
 /// The gem's pause before retry n: n⁴ + 15 s, without jitter (16 s, 31 s, 96 s, 271 s, …).
 #[must_use]
 pub fn gem_delay(attempt: u32) -> Duration {
-    Duration::from_secs(u64::from(attempt).saturating_pow(4).saturating_add(15))
+    Schema::default().pause(attempt).0
 }
 
 /// The clock readings that go into a verdict, in Unix seconds. Ruby reads its clock anew for each, so its times differ by
@@ -107,6 +112,8 @@ pub enum Fate {
     },
     /// It is acked.
     Discard,
+    /// It failed, and its payload asks not to be kept.
+    Forgotten,
 }
 
 /// The dead entry of a job that did not run: its bytes and, where a failure would be, why it is dead, so that readers of
@@ -115,12 +122,12 @@ pub enum Fate {
 pub fn killed(schema: Schema, raw: &[u8], error: &ErrorInfo<'_>, now: f64) -> Option<Vec<u8>> {
     scan::members(raw).ok()?;
     let has = |name: &str| last_value(raw, name).is_some_and(|value| value != b"null");
-    let names = schema.names();
+    let (names, schema) = (schema.names(), schema.of_payload(raw));
     if has(names.error_class) {
         return None;
     }
     let first_at = (!has(names.first_failed_at)).then_some(now);
-    amend(raw, &schema.failure(first_at, error)).ok()
+    amend(raw, &schema.failure(Failure { error, first_at, backtrace: None })).ok()
 }
 
 /// Decides what becomes of a job that did not succeed. `raw` are its bytes as fetched, `history` what [`crate::job::parse`]
@@ -141,7 +148,7 @@ pub fn decide(
     error: &ErrorInfo<'_>,
     times: FailureTimes,
 ) -> Result<Fate, AmendError> {
-    let schema = plan.schema;
+    let schema = plan.schema.of_payload(raw);
     let after = match plan.course {
         Course::Discard => return Ok(Fate::Discard),
         Course::Snooze { after } => {
@@ -153,15 +160,20 @@ pub fn decide(
     };
     let attempt = next_attempt(history);
     let first_at = (history.first_failure == FirstFailure::Unknown).then_some(times.failed_at);
-    let mut changes = schema.failure(first_at, error);
-    let Some(after) = after.filter(|_| attempt <= history.retries) else {
-        schema.death(plan.queue, &mut changes);
-        return Ok(Fate::Dead { at: times.died_at, payload: amend(raw, &changes)? });
-    };
-    let at = times.paused_from + after.as_secs_f64();
+    let backtrace = schema.backtrace(raw, plan.backtrace);
+    let mut changes = schema.failure(Failure { error, first_at, backtrace: backtrace.as_deref() });
+    let at = times.paused_from + after.unwrap_or_default().as_secs_f64();
     let retried_at = (attempt > 1).then_some(times.retried_at);
-    schema.retry(PlannedRetry { at, attempt, queue: plan.retry_queue, retried_at }, &mut changes);
-    Ok(Fate::Retry { at, payload: amend(raw, &changes)? })
+    let retry = PlannedRetry { at, attempt, queue: plan.retry_queue, retried_at };
+    if after.is_some() && attempt <= history.retries && schema.is_in_time(raw, times.failed_at) {
+        schema.retry(retry, &mut changes);
+        return Ok(Fate::Retry { at, payload: amend(raw, &changes)? });
+    }
+    if schema.is_forgotten(raw) {
+        return Ok(Fate::Forgotten);
+    }
+    schema.death(plan.queue, retry, &mut changes);
+    Ok(Fate::Dead { at: times.died_at, payload: amend(raw, &changes)? })
 }
 
 /// The number of the attempt that would follow: 1 for the first retry.
@@ -174,6 +186,9 @@ pub fn next_attempt(history: History) -> u32 {
 /// the payload takes precedence: Ruby's client always writes one, ours if told.
 #[must_use]
 pub fn with_default_retries(schema: Schema, raw: &[u8], history: History, retries: u32) -> History {
+    if schema.retries_by_time(raw) {
+        return History { retries: RETRIES_MAX, ..history };
+    }
     History { retries: retries_in(schema, raw, history.retries, retries), ..history }
 }
 
@@ -199,7 +214,6 @@ fn last_value<'r>(raw: &'r [u8], name: &str) -> Option<&'r [u8]> {
 mod tests {
     use super::*;
     use crate::job::parse::Parser;
-    use crate::limits::RETRIES_MAX;
 
     #[test]
     fn a_killed_job_gets_a_reason_if_it_has_none_and_keeps_its_bytes() {
@@ -229,7 +243,7 @@ mod tests {
     }
 
     fn follow(raw: &str, course: Course, now: f64) -> Fate {
-        let plan = Plan { schema: Schema::Jiggler, queue: "own", retry_queue: "q", course };
+        let plan = Plan { schema: Schema::Jiggler, queue: "own", retry_queue: "q", course, backtrace: None };
         let error = ErrorInfo::new("E", "m");
         decide(raw.as_bytes(), history(raw), &plan, &error, FailureTimes::at(now)).unwrap()
     }
@@ -361,7 +375,7 @@ mod tests {
                 Fate::Retry { at, payload } => ('r', at, payload),
                 Fate::Dead { at, payload } => ('d', at, payload),
                 Fate::Snooze { at, payload } => ('s', at, payload),
-                Fate::Discard => ('-', 0.0, Vec::new()),
+                Fate::Discard | Fate::Forgotten => ('-', 0.0, Vec::new()),
             };
             assert_eq!((went, text(&payload)), (where_to, bytes), "{course:?} of {raw}");
             let expected = match went {

@@ -6,15 +6,20 @@
 //! or changed (`job::amend`).
 //!
 //! Names are constants of a dialect, so that reading a payload compares each key with literals: the choice costs one branch
-//! for each key, and none while there is one dialect.
+//! for each key.
 
-use crate::ids::{self, Jid};
 use crate::job::amend::FieldValue;
 use crate::job::failure::ErrorInfo;
 use crate::job::members::member;
-use crate::wire::Dialect;
+use crate::wire::{Dialect, QueueName};
 
 mod jiggler;
+mod push;
+mod rules;
+mod sidekiq;
+
+pub(crate) use push::PushText;
+pub use sidekiq::TimeUnit;
 
 /// The member of a dead entry that holds the exact bytes, in base64, of what was no job (`job::bad`). In every dialect.
 pub const RAW_BASE64: &str = "raw_base64";
@@ -33,6 +38,8 @@ pub enum Schema {
     /// As the gem `jiggler` 0.1.0 does.
     #[default]
     Jiggler,
+    /// As the gem `sidekiq` does. The unit is that of the times of a payload that does not show its own.
+    Sidekiq(TimeUnit),
 }
 
 /// The names of a payload's members.
@@ -73,18 +80,6 @@ pub struct MemberNames {
     pub enqueued_at: &'static str,
 }
 
-/// What stands before the value of each member that a push writes, in their order.
-#[derive(Debug)]
-pub(crate) struct PushText {
-    pub(crate) name: &'static str,
-    pub(crate) args: &'static str,
-    pub(crate) retries: &'static str,
-    pub(crate) jid: &'static str,
-    pub(crate) queue: &'static str,
-    pub(crate) traceparent: &'static str,
-    pub(crate) retry_queue: &'static str,
-}
-
 /// The members that are read each time a job runs, as they were found: a later one with the same key replaces an earlier
 /// one.
 pub(super) struct Envelope<V> {
@@ -94,16 +89,39 @@ pub(super) struct Envelope<V> {
     pub(super) attempt: Option<V>,
     pub(super) first_failed_at: Option<V>,
     pub(super) args: Option<V>,
+    /// What few payloads have: on the heap, so that the others do not pay for its places.
+    pub(super) rare: Option<Box<Rare<V>>>,
+}
+
+/// The members that few payloads have.
+pub(super) struct Rare<V> {
+    /// The name of the job that is wrapped in this one.
+    pub(super) wrapped: Option<V>,
+    /// What only Ruby code can act on: a batch that the job is part of, locks that it holds, and that its arguments are
+    /// encrypted.
+    pub(super) for_ruby: [Option<V>; 5],
 }
 
 impl<V> Envelope<V> {
-    pub(super) const EMPTY: Self =
-        Self { name: None, jid: None, retries: None, attempt: None, first_failed_at: None, args: None };
+    pub(super) const EMPTY: Self = Self {
+        name: None,
+        jid: None,
+        retries: None,
+        attempt: None,
+        first_failed_at: None,
+        args: None,
+        rare: None,
+    };
+
+    fn rare(&mut self) -> &mut Rare<V> {
+        self.rare.get_or_insert_with(|| Box::new(Rare { wrapped: None, for_ruby: [const { None }; 5] }))
+    }
 
     /// The place for the member with this key; `None`: another member.
     pub(super) fn slot(&mut self, schema: Schema, key: &str) -> Option<&mut Option<V>> {
         match schema {
             Schema::Jiggler => jiggler::slot(self, key),
+            Schema::Sidekiq(_) => sidekiq::slot(self, key),
         }
     }
 }
@@ -124,12 +142,34 @@ pub(super) struct PlannedRetry<'q> {
     pub(super) retried_at: Option<f64>,
 }
 
+/// A failure, whatever follows from it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failure<'e> {
+    /// What failed.
+    pub(super) error: &'e ErrorInfo<'e>,
+    /// When, if it is the first failure: Unix seconds.
+    pub(super) first_at: Option<f64>,
+    /// Where it comes from, as [`Schema::backtrace`] has written it.
+    pub(super) backtrace: Option<&'e str>,
+}
+
 impl Schema {
     /// That of a dialect.
     #[must_use]
     pub const fn of(dialect: Dialect) -> Self {
         match dialect {
             Dialect::Jiggler => Self::Jiggler,
+            // What readers of all versions take for what it is.
+            Dialect::Sidekiq => Self::Sidekiq(TimeUnit::Seconds),
+        }
+    }
+
+    /// The one in which this payload is written: its own times show their unit.
+    #[must_use]
+    pub(crate) fn of_payload(self, raw: &[u8]) -> Self {
+        match self {
+            Self::Jiggler => self,
+            Self::Sidekiq(usual) => Self::Sidekiq(TimeUnit::of_payload(raw).unwrap_or(usual)),
         }
     }
 
@@ -138,29 +178,15 @@ impl Schema {
     pub const fn names(self) -> &'static MemberNames {
         match self {
             Self::Jiggler => &jiggler::NAMES,
+            Self::Sidekiq(_) => &sidekiq::NAMES,
         }
     }
 
-    /// What stands before the values of a payload that is pushed.
-    #[must_use]
-    pub(crate) const fn written(self) -> &'static PushText {
-        match self {
-            Self::Jiggler => &jiggler::WRITTEN,
-        }
-    }
-
-    /// A new job id: 16 hex digits.
-    #[must_use]
-    pub(crate) fn new_jid(self) -> Jid {
-        match self {
-            Self::Jiggler => ids::jid(),
-        }
-    }
-
-    /// A time, given in Unix seconds, as it is stored: a float in seconds.
+    /// A time, given in Unix seconds, as it is stored.
     pub(super) const fn time(self, seconds: f64) -> FieldValue<'static> {
         match self {
             Self::Jiggler => FieldValue::Float(seconds),
+            Self::Sidekiq(unit) => unit.time(seconds),
         }
     }
 
@@ -168,36 +194,101 @@ impl Schema {
     pub(crate) fn time_of(self, payload: &[u8], name: &str) -> Option<f64> {
         match self {
             Self::Jiggler => member(payload, name),
+            Self::Sidekiq(_) => sidekiq::time_of(payload, name),
         }
+    }
+
+    /// The member of the only argument of a job that wraps another, which has the arguments of that one.
+    pub(super) const fn wrapped_args(self) -> Option<&'static str> {
+        match self {
+            Self::Jiggler => None,
+            Self::Sidekiq(_) => Some(sidekiq::WRAPPED_ARGS),
+        }
+    }
+
+    /// Whether a payload may name a queue so: one that a worker may be given, or where programs of others share them, any.
+    #[must_use]
+    pub(crate) fn may_name_queue(self, name: &str) -> bool {
+        match self {
+            Self::Jiggler => QueueName::new(name).is_ok(),
+            Self::Sidekiq(_) => !name.is_empty(),
+        }
+    }
+
+    /// Whether what a process says of its running jobs has their payloads.
+    #[must_use]
+    pub(crate) const fn shows_payloads(self) -> bool {
+        match self {
+            Self::Jiggler => false,
+            Self::Sidekiq(_) => true,
+        }
+    }
+
+    /// A payload that stands for one which is too large to be shown, or not at hand: without arguments.
+    #[must_use]
+    pub(crate) fn stand_in(self, name: &str, jid: &str, queue: &str) -> String {
+        let names = self.names();
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        let (name, jid, queue) = (text(name), text(jid), text(queue));
+        let [of_name, of_args, of_jid, of_queue] = [names.name, names.args, names.jid, names.queue].map(text);
+        format!("{{{of_name}:{name},{of_args}:[],{of_jid}:{jid},{of_queue}:{queue}}}")
     }
 
     /// What a failure writes, whatever follows from it. The first failure has its time.
-    pub(super) fn failure<'e>(
-        self,
-        first_at: Option<f64>,
-        error: &'e ErrorInfo<'_>,
-    ) -> Vec<MemberChange<'e>> {
+    pub(super) fn failure(self, failure: Failure<'_>) -> Vec<MemberChange<'_>> {
         let names = self.names();
-        let mut changes = Vec::with_capacity(7);
-        if let Some(at) = first_at {
-            changes.push((names.first_failed_at, self.time(at)));
+        let Failure { error, first_at, backtrace } = failure;
+        let mut changes = Vec::with_capacity(8);
+        let first_at = first_at.map(|at| (names.first_failed_at, self.time(at)));
+        let error = [
+            (names.error_message, FieldValue::Text(error.stored_message())),
+            (names.error_class, FieldValue::Text(&error.class)),
+        ];
+        match self {
+            Self::Jiggler => {
+                changes.extend(first_at);
+                changes.extend(error);
+            }
+            Self::Sidekiq(_) => {
+                changes.extend(error);
+                changes.extend(first_at);
+                changes.extend(backtrace.map(|text| (sidekiq::BACKTRACE_TEXT, FieldValue::Text(text))));
+            }
         }
-        changes.push((names.error_message, FieldValue::Text(error.stored_message())));
-        changes.push((names.error_class, FieldValue::Text(&error.class)));
         changes
     }
 
-    /// What a death writes, after [`Self::failure`]: the queue it came from.
-    pub(super) fn death<'q>(self, queue: &'q str, changes: &mut Vec<MemberChange<'q>>) {
-        changes.push((self.names().queue, FieldValue::Text(queue)));
+    /// What a death writes, after [`Self::failure`]: the queue it came from, and where the gem counts attempts at a death
+    /// too, that of the retry which is not planned.
+    pub(super) fn death<'q>(
+        self,
+        queue: &'q str,
+        retry: PlannedRetry<'_>,
+        changes: &mut Vec<MemberChange<'q>>,
+    ) {
+        let names = self.names();
+        match self {
+            Self::Jiggler => changes.push((names.queue, FieldValue::Text(queue))),
+            Self::Sidekiq(_) => self.retry(PlannedRetry { queue, ..retry }, changes),
+        }
     }
 
     /// What a retry that is planned writes, after [`Self::failure`].
     pub(super) fn retry<'q>(self, retry: PlannedRetry<'q>, changes: &mut Vec<MemberChange<'q>>) {
         let names = self.names();
-        changes.push((names.retry_at, self.time(retry.at)));
-        changes.push((names.attempt, FieldValue::Count(retry.attempt.into())));
-        changes.push((names.queue, FieldValue::Text(retry.queue)));
+        match self {
+            Self::Jiggler => {
+                changes.push((names.retry_at, self.time(retry.at)));
+                changes.push((names.attempt, FieldValue::Count(retry.attempt.into())));
+                changes.push((names.queue, FieldValue::Text(retry.queue)));
+            }
+            Self::Sidekiq(_) => {
+                changes.insert(0, (names.queue, FieldValue::Text(retry.queue)));
+                let at = changes.iter().position(|(name, _)| *name == sidekiq::BACKTRACE_TEXT);
+                let count = FieldValue::Count(u64::from(retry.attempt.saturating_sub(1)));
+                changes.insert(at.unwrap_or(changes.len()), (names.attempt, count));
+            }
+        }
         if let Some(at) = retry.retried_at {
             changes.push((names.retried_at, self.time(at)));
         }
@@ -213,5 +304,7 @@ impl Schema {
 /// Whether a producer cannot choose the value of this member: it has a meaning, in some dialect.
 #[must_use]
 pub(crate) fn is_reserved(name: &str) -> bool {
-    jiggler::RESERVED.contains(&name) || [FAILURE_HISTORY, FAILURE_BACKTRACE].contains(&name)
+    jiggler::RESERVED.contains(&name)
+        || sidekiq::RESERVED.contains(&name)
+        || [FAILURE_HISTORY, FAILURE_BACKTRACE].contains(&name)
 }

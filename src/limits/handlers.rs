@@ -76,3 +76,9 @@ pub const DESK_ORDERS_MAX: usize = 4_096;
 /// What the names of companion threads have after that of their shard: metrics count them by it. The kernel keeps 15 bytes
 /// of a name, which are enough for a hundred shards.
 pub const COMPANION_NAME_PART: &str = "-aside";
+
+/// Largest argument of the built-in `Fib`: a few seconds of computing.
+pub const FIB_MAX: u64 = 45;
+
+/// Longest the built-in `Sleep` sleeps: a day.
+pub const SLEEP_SECONDS_MAX: f64 = 24.0 * 3600.0;

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::placement::Core;
 use crate::handler::{Boxed, Converted, Handlers, JobError, Registry, panicked};
+use crate::runner::OnCores;
 
 /// What the factory of a [`worker`](crate::worker) may return: a [`Registry`], or a `Result` of one whose error a
 /// [`JobError`] can be made of. `Kind` tells boxed errors from others and is always inferred.
@@ -96,15 +97,15 @@ pub(super) fn note_panic(place: &str) {
 }
 
 /// Calls the factory; never panics.
-pub(super) async fn build<F, Fut>(factory: &F, core: Core) -> Result<Handlers, Unbuilt>
+pub(super) async fn build<F, Fut>(factory: &F, runners: &OnCores, core: Core) -> Result<Handlers, Unbuilt>
 where
     F: Fn(Core) -> Fut,
     Fut: Future<Output: IntoRegistry>,
 {
     let built = AssertUnwindSafe(async { factory(core).await.into_registry().map(Registry::into_handlers) });
-    let core = core.index;
+    let (core, cores) = (core.index, core.count);
     match built.catch_unwind().await {
-        Ok(Ok(handlers)) => Ok(handlers),
+        Ok(Ok(handlers)) => Ok(runners.join(handlers, cores)),
         Ok(Err(error)) => Err(Unbuilt::Failed { core, error: error.to_string() }),
         Err(panic) => {
             let message = panicked(panic).message().to_owned();

@@ -96,8 +96,9 @@ fn failure(error: admin::Error) -> Failure {
 }
 
 pub(super) fn redis(given: Option<GivenUrl>) -> Result<Database, Failure> {
+    let dialect = given.as_ref().map_or_else(Dialect::default, |given| given.dialect);
     match embedded::for_command(given, &|name| std::env::var_os(name)) {
-        Ok(found) => Ok(Database::new(found.url(), Dialect::default())),
+        Ok(found) => Ok(Database::new(found.url(), dialect)),
         // A server may be there next time; the user must correct the rest.
         Err(error @ embedded::Error::NothingRuns { .. }) => Err(Failure::from(error)),
         Err(error) => Err(Failure::usage(error)),

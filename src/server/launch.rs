@@ -24,9 +24,10 @@ use crate::ids::process_uuid;
 use crate::limits::STOP_END;
 use crate::mesh::{self, Ending, ShardEnd};
 use crate::resp::RedisUrl;
+use crate::runner::OnCores;
 use crate::shard::{self, ShardOptions};
 use crate::time::RedisClock;
-use crate::wire::{Dialect, client_name};
+use crate::wire::client_name;
 
 /// How the shards and control have ended.
 pub(super) struct Ended {
@@ -78,7 +79,7 @@ where
     executor::look_at_cpus();
     let mut reload = reload::reload(source, config);
     let mut settings = settings(config);
-    let spelling = Spelling::of(Dialect::default(), at.url);
+    let spelling = Spelling::of(config.dialect, at.url);
     loop {
         let life = Life {
             uuid: process_uuid().as_ref().to_owned(),
@@ -88,6 +89,7 @@ where
             placement,
             url: at.url,
             web: at.web,
+            runners: at.runners,
             clocks: clocks(config, at),
         };
         let outcome;
@@ -119,6 +121,7 @@ pub(super) struct At<'a> {
     pub(super) url: &'a RedisUrl,
     pub(super) clock: &'a Arc<RedisClock>,
     pub(super) web: Option<&'a Web>,
+    pub(super) runners: &'a OnCores,
 }
 
 /// The clock of the server of each queue, by name: one and the same, except in a cluster.
@@ -151,7 +154,8 @@ where
         let shard_end = web::link(life.web, shard_end, &mut counts);
         let core = Core { index: options.shard, count: placement.cpus.len() };
         let (names, periodic) = (Arc::clone(&control_options.names), Arc::clone(&control_options.periodic));
-        let seat = Seat { cpu, core, names, periodic, of_file: Arc::clone(&of_file) };
+        let runners = OnCores::clone(life.runners);
+        let seat = Seat { cpu, core, names, periodic, of_file: Arc::clone(&of_file), runners };
         running.push(spawn_shard(options, shard_end, seat, factory.clone(), told.clone())?);
     }
     drop(told);
@@ -211,6 +215,7 @@ struct Seat {
     periodic: Arc<OnceLock<Vec<CronEntry>>>,
     /// The periodic jobs of the configuration file.
     of_file: Arc<Vec<PeriodicItem>>,
+    runners: OnCores,
 }
 
 /// The periodic jobs of the configuration file that are to be declared. Those that are refused are logged.
@@ -259,7 +264,7 @@ where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output: IntoRegistry> + 'static,
 {
-    let Seat { cpu, core, names, periodic, of_file } = seat;
+    let Seat { cpu, core, names, periodic, of_file, runners } = seat;
     let shard = options.shard;
     let name = format!("shard-{shard}");
     executor(&name, cpu)
@@ -272,7 +277,7 @@ where
             let clock = options.clock();
             let client = LocalClient::reckoning(options.spelling(), options.url.clone(), name, clock);
             let handlers = async {
-                let built = build::build(&factory, core).await.and_then(|handlers| {
+                let built = build::build(&factory, &runners, core).await.and_then(|handlers| {
                     let all = declared(&handlers, &of_file, core.index)?;
                     // All cores have the same.
                     let _by_the_first = periodic.set(all);

@@ -8,10 +8,11 @@ use super::placement::Placement;
 use super::web::Web;
 use crate::cli::Program;
 use crate::client::Spelling;
-use crate::config::{Balance, Config, Mode, Unknown};
+use crate::config::{Balance, Config, Mode, QueueOrder, Unknown};
 use crate::control::{ControlOptions, DutyOptions, Expected, RubyListTimes, ServiceManager, Settings};
 use crate::limits::{WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
 use crate::resp::RedisUrl;
+use crate::runner::OnCores;
 use crate::shard::{self, ShardOptions};
 use crate::stats::ShardStats;
 use crate::store::turn::QueueKeys;
@@ -29,6 +30,8 @@ pub(super) struct Life<'l> {
     pub(super) url: &'l RedisUrl,
     /// What shows it to machines, if anything does.
     pub(super) web: Option<&'l Web>,
+    /// What runs jobs in other processes.
+    pub(super) runners: &'l OnCores,
     /// For each queue that of the server that has it.
     pub(super) clocks: BTreeMap<String, Arc<RedisClock>>,
 }
@@ -54,9 +57,9 @@ pub(super) fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
         realm: keys.shared_realm(),
         schema: *schema,
         queues: queues.iter().map(|queue| (queue.name.as_str().to_owned(), queue.priority)).collect(),
-        balance: match config.balance {
-            Balance::Strict => shard::Balance::Strict,
-            Balance::Weighted => shard::Balance::Weighted,
+        balance: match (config.balance, config.queues.order()) {
+            (Balance::Strict, QueueOrder::Weight) | (Balance::Weighted, _) => shard::Balance::Weighted,
+            (Balance::Strict, _) => shard::Balance::Strict,
         },
         clocks: queues.iter().map(|queue| life.clock(queue.name.as_str())).collect(),
         slots,
@@ -64,7 +67,7 @@ pub(super) fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
         dead_jobs_max: settings.dead_jobs_max,
         dead_timeout: settings.dead_timeout,
         default_retries: config.default_retries,
-        leave_unknown: (config.unknown == Unknown::Leave).then_some(config.unknown_for),
+        leave_unknown: (config.unknown == Unknown::Leave).then(|| schema.leave_for(config.unknown_for)),
         block_time: Duration::from_secs(block_time.as_secs()),
         stats: Arc::new(ShardStats::default()),
     };
@@ -104,7 +107,7 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
         tag: config.tag.clone().unwrap_or_default(),
         keys: *keys,
         schema: *schema,
-        presence: Presence::new(*keys, &shown),
+        presence: Presence::new(*keys, &shown, config.tag.as_deref().unwrap_or_default()),
         duties: duties(life, shards.len(), &names),
         settings: *settings,
         ruby_lists: RubyListTimes::default(),

@@ -32,6 +32,7 @@ use crate::config::Config;
 use crate::control::SIGNALS;
 use crate::handler::Converted;
 use crate::limits::BACKTRACE_BYTES_MAX;
+use crate::runner::Runners;
 use crate::stats::here::{self, JobHere};
 use crate::time::RedisClock;
 use crate::{boot, embedded};
@@ -168,20 +169,29 @@ where
         tracing::warn!("{note}");
     }
     let web = Web::bind(config)?;
-    let placement = placement::place(config.cores, config.concurrency).map_err(Failure::usage)?;
+    let placement = placement::place(config).map_err(Failure::usage)?;
     boot::check_machine(placement.cpus.len() + 1 + usize::from(web.is_some())).map_err(Failure::usage)?;
     boot::files::ensure(boot::files::needed(config, placement.cpus.len())).map_err(Failure::usage)?;
     let mut found = embedded::for_worker(config, &|name| std::env::var_os(name)).map_err(Failure::usage)?;
     tracing::info!("{found}");
     let url = found.url();
     let clock = Arc::new(RedisClock::default());
-    let server = boot::check_redis(&url, &clock).map_err(redis_failure)?;
+    let server = boot::check_redis(&url, config.dialect, &clock).map_err(redis_failure)?;
     tracing::info!(redis = %url, server = server.name, version = server.version, "redis answers");
+    if let Some(found) = server.strangers {
+        let told = config.dialect;
+        tracing::warn!(
+            "this redis has the keys of {found} programs and none of {told}: if theirs are the jobs to run, give \
+             --dialect {found}"
+        );
+    }
     // A private Redis is looked after by a thread that receives no signals.
     keep_signals_off();
     found.keep_up()?;
-    let ended =
-        launch::run(config, source, &placement, At { url: &url, clock: &clock, web: web.as_ref() }, factory);
+    let runners = Runners::start(&config.runners)?;
+    let at = At { url: &url, clock: &clock, web: web.as_ref(), runners: &runners.on_cores() };
+    let ended = launch::run(config, source, &placement, at, factory);
+    drop(runners);
     // Whatever the shards could not report is in flight in it, so a private Redis is ended in order, not abandoned.
     found.release(ended.must_end_by)?;
     ended.result

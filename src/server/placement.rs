@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::config::Config;
 use crate::limits::CONCURRENCY_PER_CORE;
 
 /// The core a factory builds state for.
@@ -35,7 +36,8 @@ pub(super) enum PlacementError {
 
 /// Places shards on the CPUs this process may use: `cores` of them, or all. If there are fewer, it uses those there are,
 /// with a warning. There are no more shards than jobs that may run at once.
-pub(super) fn place(cores: Option<usize>, concurrency: Option<usize>) -> Result<Placement, PlacementError> {
+pub(super) fn place(config: &Config) -> Result<Placement, PlacementError> {
+    let cores = config.cores;
     let available = core_affinity::get_core_ids().unwrap_or_default();
     let cpus: Vec<usize> = available.into_iter().map(|core| core.id).collect();
     if cpus.is_empty() {
@@ -50,7 +52,8 @@ pub(super) fn place(cores: Option<usize>, concurrency: Option<usize>) -> Result<
             "fewer cores are available than requested; using these"
         );
     }
-    Ok(split(&cpus, cores.unwrap_or(cpus.len()), concurrency))
+    let cores = cores.unwrap_or(cpus.len()).clamp(1, cpus.len());
+    Ok(split(&cpus, cores, Some(config.concurrency_on(cores))))
 }
 
 fn split(cpus: &[usize], cores: usize, concurrency: Option<usize>) -> Placement {

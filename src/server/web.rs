@@ -26,7 +26,7 @@ use crate::limits::{EXECUTOR_IO_BYTES, EXECUTOR_PREEMPT, WEB_ADDRESS, WEB_BACKLO
 use crate::mesh::{CountsReader, ShardEnd, counts_link};
 use crate::resp::RedisUrl;
 use crate::web::{self, Access, Shown, WebOptions, WorkerSide};
-use crate::wire::{Dialect, client_name};
+use crate::wire::client_name;
 
 /// Why nothing is served. The first two are for the user to change.
 #[derive(Debug, Error)]
@@ -174,7 +174,7 @@ pub(super) fn alone(mut config: Config) -> Result<(), Failure> {
     // Before any thread, and before anybody can know that it runs.
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let Some(web) = Web::bind(&config)? else { return Ok(()) };
-    let spelling = Spelling::of(Dialect::default(), &db.url);
+    let spelling = Spelling::of(config.dialect, &db.url);
     let tag = config.tag.clone().unwrap_or_default();
     let running = web.start(web.shown(&db.url, spelling, "jiggler-uring:web".to_owned(), tag, None))?;
     let _signal = signals.forever().next();

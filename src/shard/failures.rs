@@ -20,6 +20,8 @@ pub(super) enum Sequel {
     Retry,
     /// It goes to the dead set.
     Death,
+    /// It is not kept, as its payload asks.
+    End,
 }
 
 /// Tells of a run that failed. `payload` are the bytes of the job.
@@ -32,6 +34,12 @@ pub(super) fn tell(shard: &Shard, payload: &[u8], job: JobRef<'_>, error: &JobEr
             tracing::warn!(
                 target: FAILURES, job = name, jid, queue, attempt, class, error = message,
                 "a job failed and will be retried"
+            );
+        }
+        Sequel::End => {
+            tracing::error!(
+                target: FAILURES, job = name, jid, queue, attempt, class, error = message,
+                "a job failed, and is not kept, as it asks"
             );
         }
         Sequel::Death => {

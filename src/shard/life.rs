@@ -40,11 +40,12 @@ where
     let control = Rc::new(control);
     let how = match build.await {
         Some(mut handlers) => {
-            handlers.set_default_retries(options.default_retries);
+            handlers.set_default_retries(options.default_retries, options.schema.usual_retries());
             options.stats.current.name_jobs(handlers.names());
             options.stats.current.name_queues(options.queues.iter().map(|(name, _)| name.as_str()));
             here::is_shard(&options.stats);
             let lanes = lanes(options, handlers);
+            let holding = glommio::spawn_local(heed_gate(Rc::clone(&lanes)));
             let telling = counts.map(|counts| glommio::spawn_local(tell_counts(counts, Rc::clone(&lanes))));
             // What is paused comes before the phase that starts the work.
             while let Some(message) = commands.recv().await {
@@ -64,6 +65,7 @@ where
             });
             let how = work_all(&lanes).await;
             listener.cancel().await;
+            holding.cancel().await;
             if let Some(telling) = telling {
                 telling.cancel().await;
             }
@@ -73,6 +75,18 @@ where
     };
     // Refused only if control is gone, and then nobody asks.
     let _control_is_gone = control.send(ToControl::Ended { shard: number, how }).await;
+}
+
+/// Holds the lanes back while their gate is closed.
+async fn heed_gate(lanes: Rc<[Rc<Shard>]>) {
+    let Some(first) = lanes.first() else { return };
+    let gate = first.handlers().gate();
+    loop {
+        if gate.is_closed() || lanes.iter().any(|lane| lane.phases().is_held_back()) {
+            lanes.iter().for_each(|lane| lane.hold_back(gate.is_closed()));
+        }
+        gate.change().await;
+    }
 }
 
 /// Runs all lanes to their end and returns the worst of their endings. A lane that is taken for dead ends the others at

@@ -14,6 +14,8 @@ use crate::shutdown::Phase;
 /// See the module.
 pub(super) struct Phases {
     now: Cell<Phase>,
+    /// Nothing could run the jobs: it is quiet until that is over.
+    held_back: Cell<bool>,
     /// When a stop was first requested.
     stop_asked_at: Cell<Option<Instant>>,
     /// Wakes tasks that wait without a connection, or for one.
@@ -28,6 +30,7 @@ impl Default for Phases {
     fn default() -> Self {
         Self {
             now: Cell::new(Phase::Running),
+            held_back: Cell::new(false),
             stop_asked_at: Cell::new(None),
             changed: Event::default(),
             link: RefCell::default(),
@@ -37,9 +40,23 @@ impl Default for Phases {
 }
 
 impl Phases {
-    /// The latest phase from control.
+    /// The latest phase from control; quiet instead of running while it is held back.
     pub(super) fn now(&self) -> Phase {
-        self.now.get()
+        match self.now.get() {
+            Phase::Running if self.held_back.get() => Phase::Quiet,
+            phase => phase,
+        }
+    }
+
+    /// Whether something keeps it quiet besides control.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.held_back.get()
+    }
+
+    /// Keeps the shard quiet, or no longer.
+    pub(super) fn hold_back(&self, held_back: bool) {
+        self.held_back.set(held_back);
+        self.changed.raise();
     }
 
     /// Enters a phase. From the moment a stop is requested no answer is awaited for long: a connection that died

@@ -7,18 +7,18 @@ use super::batch::{Batch, JobState};
 use super::failures::{self, Failed, Sequel};
 use super::ledger::Report;
 use super::state::Shard;
-use crate::handler::{JobError, JobRef, course};
-use crate::job::failure::{CLASS_CANCELLED, CLASS_UNKNOWN_JOB};
+use crate::handler::{JobError, JobRef, Outside, Unrun, course};
+use crate::job::failure::{CLASS_CANCELLED, CLASS_CHILD_DIED, CLASS_POISON};
 use crate::job::history::FailedRun;
 use crate::job::left::left_since;
+use crate::job::lost::{after_death, child_deaths};
 use crate::job::retry::with_default_retries;
 use crate::job::{
     self, BadPayload, DeadJob, ErrorInfo, FailureTimes, Fate, Plan, Schema, bury_unparsable, decide, member,
 };
-use crate::limits::{LEFT_PAUSE_PART, PAUSED_CLASS_PAUSE};
+use crate::limits::{LEFT_PAUSE_PART, PAUSED_CLASS_PAUSE, RECOVERIES_MAX};
 use crate::stats::{LiveRow, Outcome};
 use crate::store::turn::{BatchName, Destination, Move};
-use crate::wire::QueueName;
 
 /// The job ran to its end.
 pub(super) fn success(shard: &Shard, batch: &Batch, at: usize) {
@@ -27,20 +27,32 @@ pub(super) fn success(shard: &Shard, batch: &Batch, at: usize) {
     after_settling(shard, batch);
 }
 
-/// The job did not succeed: what its handler asked for, or else its policy, decides where it goes.
+/// The job did not succeed: what its handler asked for, or else its policy, decides where it goes. A job that a runner gives
+/// back has not failed.
 pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>, error: &JobError) {
+    match error.outside() {
+        Some(Outside { unrun: Some(why), .. }) => unrun(shard, batch, at, failed, (*why, error)),
+        _ => fail(shard, batch, at, failed, error),
+    }
+}
+
+fn fail(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>, error: &JobError) {
     let (raw, schema) = (batch.payload(at), shard.options().schema);
     let Failed { job, entry, .. } = *failed;
     let JobRef { name, jid, queue, attempt } = job;
     let history = with_default_retries(schema, raw, failed.history, shard.handlers().retries(entry));
     let info = ErrorInfo::new(error.class(), error.message());
     let own_retry_queue = retry_queue(schema, raw);
-    let retry_queue = own_retry_queue.as_ref().map(QueueName::as_str);
+    let retry_queue = own_retry_queue.as_deref();
     let plan = Plan {
         schema,
         queue,
-        retry_queue: retry_queue.or(entry.and_then(|entry| entry.retry_queue.as_deref())).unwrap_or(queue),
-        course: course(shard.handlers().policy(entry), error, history, fastrand::f64()),
+        retry_queue: retry_queue
+            .or(error.outside().and_then(|outside| outside.retry_queue.as_deref()))
+            .or(entry.and_then(|entry| entry.retry_queue.as_deref()))
+            .unwrap_or(queue),
+        course: course(schema, shard.handlers().policy(entry), error, history, fastrand::f64()),
+        backtrace: error.backtrace(),
     };
     let row = row(shard, batch, failed);
     let now = shard.ledger().stamp(shard.clock().now());
@@ -74,7 +86,13 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
                 return send_abroad(shard, batch, at, retry);
             }
             shard.ledger().count_no_run();
-            move_to(shard, batch, at, Destination::Retries, score, payload);
+            move_to(shard, batch, at, Destination::Later, score, payload);
+        }
+        Ok(Fate::Forgotten) => {
+            failures::tell(shard, raw, job, error, Sequel::End);
+            row.count(Outcome::Discarded);
+            count_failed(shard);
+            success(shard, batch, at);
         }
         Ok(Fate::Discard) => {
             tracing::debug!(queue, name, jid, attempt, %error, "job discarded");
@@ -88,17 +106,69 @@ pub(super) fn failure(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'
     }
 }
 
+/// A runner could not run the job, or not to its end. It goes back as if it had not run, and is next in its queue a moment
+/// later; unless child after child died with it, or it has started and may not start twice.
+fn unrun(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>, (why, error): (Unrun, &JobError)) {
+    let JobRef { name, jid, queue, .. } = failed.job;
+    let (raw, schema) = (batch.payload(at), shard.options().schema);
+    let dead = |class: &'static str, message: String| {
+        fail(shard, batch, at, failed, &JobError::dead(JobError::new(class, message)));
+    };
+    if why != Unrun::Left && !shard.options().at_least_once {
+        return dead(CLASS_CHILD_DIED, format!("{}; at most once it does not start again", error.message()));
+    }
+    if why == Unrun::Lost && child_deaths(raw) >= RECOVERIES_MAX {
+        let times = RECOVERIES_MAX + 1;
+        let message = format!("{}; child after child died with it, {times} times", error.message());
+        return dead(CLASS_POISON, message);
+    }
+    // A new stamp for each, so jobs of equal bytes stay apart.
+    let now = shard.ledger().stamp(shard.clock().now());
+    let until = shard.left().until(now, now, fastrand::f64());
+    let payload = match why {
+        Unrun::Lost => after_death(schema, raw, now, until, queue),
+        Unrun::Left | Unrun::Interrupted => job::left::leave(schema, raw, now, until, queue),
+    };
+    match payload {
+        Ok(payload) => {
+            tracing::debug!(
+                queue,
+                name,
+                jid,
+                until,
+                reason = error.message(),
+                "a job goes back to its queue"
+            );
+            row(shard, batch, failed).count(Outcome::Left);
+            shard.ledger().count_no_run();
+            move_to(shard, batch, at, Destination::Retries, until, payload);
+        }
+        // The payload was parsed, so it can be amended; if it could not, its bytes would still be kept.
+        Err(reason) => bad(shard, batch, at, &BadPayload::NotJson { detail: reason.to_string() }),
+    }
+}
+
 /// No handler has the job's name. It is left to workers that know it for a while: it waits in the retry set, then it is
 /// next in its queue. After that it has failed.
 pub(super) fn unknown(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>) {
+    // Bytes that were buried are nobody's job, under whatever name.
     if let Some(within) = shard.options().leave_unknown
+        && failed.job.name != job::bad::NAME
         && leave(shard, batch, at, within, failed)
     {
         return;
     }
-    let error =
-        JobError::new(CLASS_UNKNOWN_JOB, format!("no handler is registered for job {}", failed.job.name));
+    let class = shard.options().schema.unknown_class();
+    let error = JobError::new(class, format!("no handler is registered for job {}", failed.job.name));
     failure(shard, batch, at, failed, &error);
+}
+
+/// The job has state that only Ruby code can act on, such as the batch it is part of: it is left to that, however long.
+pub(super) fn for_ruby(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>) {
+    let within = shard.options().schema.leave_for(Duration::MAX);
+    if !leave(shard, batch, at, within, failed) {
+        unknown(shard, batch, at, failed);
+    }
 }
 
 /// Leaves a job to other workers. Returns whether it still may be.
@@ -113,17 +183,11 @@ fn leave(shard: &Shard, batch: &Batch, at: usize, within: Duration, failed: &Fai
     }
     let until = shard.left().until(now, since, fastrand::f64());
     let Ok(payload) = job::left::leave(schema, raw, since, until, queue) else { return false };
-    tracing::debug!(
-        queue,
-        name,
-        jid,
-        until,
-        "no handler here has this name; the job is left to other workers"
-    );
+    tracing::debug!(queue, name, jid, until, "the job is left to other workers");
     shard.options().stats.left.add(name);
     shard.tally().other(batch.queue).count(Outcome::Left);
     shard.ledger().count_no_run();
-    move_to(shard, batch, at, Destination::Retries, until, payload);
+    move_to(shard, batch, at, Destination::Later, until, payload);
     true
 }
 
@@ -270,6 +334,6 @@ fn ack_singly(shard: &Shard, batch: &Batch) {
 }
 
 /// The queue that the producer of this one job named for its retries, if it is a valid one.
-fn retry_queue(schema: Schema, raw: &[u8]) -> Option<QueueName> {
-    QueueName::new(&member::<String>(raw, schema.names().retry_queue)?).ok()
+fn retry_queue(schema: Schema, raw: &[u8]) -> Option<String> {
+    member::<String>(raw, schema.names().retry_queue).filter(|name| schema.may_name_queue(name))
 }

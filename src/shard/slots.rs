@@ -205,8 +205,9 @@ impl Slots {
         self.tasks.borrow().iter().map(|(id, job)| (*id, Rc::clone(&job.batch), job.at)).collect()
     }
 
-    /// The marks of the jobs that hold a slot, and when they started: oldest first, at most this many.
-    pub(super) fn oldest(&self, most: usize) -> Vec<(JobMark, Instant)> {
+    /// The marks of the jobs that hold a slot, when they started, and where their payloads are: oldest first, at most this
+    /// many.
+    pub(super) fn oldest(&self, most: usize) -> Vec<(JobMark, Instant, Rc<Batch>, usize)> {
         let tasks = self.tasks.borrow();
         // Numbers are given out in the order of the starts.
         let mut ids: Vec<u64> = tasks.keys().copied().collect();
@@ -215,6 +216,9 @@ impl Slots {
             ids.truncate(most);
         }
         ids.sort_unstable();
-        ids.iter().filter_map(|id| tasks.get(id)).map(|job| (job.mark, job.started_at)).collect()
+        ids.iter()
+            .filter_map(|id| tasks.get(id))
+            .map(|job| (job.mark, job.started_at, Rc::clone(&job.batch), job.at))
+            .collect()
     }
 }

@@ -219,6 +219,13 @@ impl Shard {
         self.work().raise();
     }
 
+    /// Keeps it quiet while nothing could run its jobs.
+    pub(super) fn hold_back(&self, held_back: bool) {
+        self.options.stats.held_back.set(u64::from(held_back));
+        self.phases.hold_back(held_back);
+        self.look_for_jobs();
+    }
+
     /// Looks for jobs with the next turn, because it may be that no waiter waits for them.
     pub(super) fn look_for_jobs(&self) {
         self.appetite().look();

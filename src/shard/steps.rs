@@ -85,7 +85,7 @@ fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -
     // The parser's buffers belong to this job until its first poll is over; that poll cannot reach back here, because
     // jobs start nowhere else.
     let mut parser = shard.parser().borrow_mut();
-    let Parsed { name, jid, history, args, .. } = match parser.parse(payload) {
+    let Parsed { name, jid, history, is_for_ruby, args, .. } = match parser.parse(payload) {
         Ok(parsed) => parsed,
         Err(reason) => {
             settle::bad(shard, batch, at, &reason);
@@ -94,6 +94,10 @@ fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -
     };
     let (options, queue, attempt) = (shard.options(), &*shard.queue(batch.queue).name, history.attempt);
     let job = JobRef { name, jid: jid.unwrap_or_default(), queue, attempt };
+    if is_for_ruby {
+        settle::for_ruby(shard, batch, at, &Failed { job, history, entry: None });
+        return Some(shard.tally().other(batch.queue));
+    }
     if shard.paused().stops(name) {
         settle::paused(shard, batch, at, job);
         return Some(shard.tally().other(batch.queue));

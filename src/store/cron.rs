@@ -1,14 +1,20 @@
 //! The table of periodic jobs: changing it, pushing what is due, reading it. What an entry says is not known here.
 //!
 //! One script does it all, so that one reply tells a leader what became of its pushes and what to prepare next: the ticks
-//! of a whole batch of entries cost one command. It is called by its text, 5 KB, rather than by hash: a few calls a minute
+//! of a whole batch of entries cost one command. It is called by its text, 10 KB, rather than by hash: a few calls a minute
 //! do not justify loading it into each connection of each shard.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::limits::{CRON_BATCH, CRON_ENTRY_BYTES_MAX, DUE_AGAIN};
+use crate::limits::{
+    CRON_BATCH, CRON_ENTRY_BYTES_MAX, CRON_LIVES_DEEP, CRON_LIVES_NEAR, CRON_LIVES_PAGES, DUE_AGAIN,
+};
 use crate::resp::{Error, Reply, Requests, Value};
-use crate::wire::Realm;
+use crate::wire::in_flight::{names_for_lua, places_for_lua};
+use crate::wire::keys::{NO_REGISTRY_FOR_LUA, no_registry_for_lua};
+use crate::wire::{Keyspace, Realm};
 
 /// What has to be stored of an entry or its tick, or the change does not happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +59,8 @@ pub struct Change<'c> {
     pub run: Next<Vec<u8>>,
     /// A process that holds it from now on.
     pub holder: Option<&'c str>,
+    /// A job that must not live any more, or the tick passes without a push.
+    pub unless_lives: Option<LastJob>,
     /// The queue of the jobs to push; its name.
     pub queue: &'c str,
     /// The jobs to push: the first is taken first.
@@ -73,10 +81,22 @@ impl<'c> Change<'c> {
             tick: Next::Same,
             run: Next::Same,
             holder: None,
+            unless_lives: None,
             queue,
             payloads: Vec::new(),
         }
     }
+}
+
+/// The job that an entry pushed last, which may hold a tick back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastJob {
+    /// Its id.
+    pub jid: String,
+    /// Its bytes, as they were pushed; empty: not known.
+    pub payload: Vec<u8>,
+    /// What is stored of the entry's runs if it lives.
+    pub run_if_lives: Vec<u8>,
 }
 
 /// What became of a change.
@@ -88,6 +108,8 @@ pub enum Changed {
     Not,
     /// The entry was removed: no living process holds it.
     Forgotten,
+    /// The tick passed without a push: the entry's last job lives.
+    Skipped,
     /// It was put off: the key of its queue is not a list.
     Held,
 }
@@ -121,19 +143,24 @@ pub struct Table {
 pub fn change(realm: &Realm, changes: &[Change<'_>], requests: &mut Requests) {
     let payloads: usize = changes.iter().map(|change| change.payloads.len()).sum();
     let guard = realm.guard();
-    let args = 3 + 11 * changes.len() + payloads;
-    let mut command = requests.begin(3 + 5 + usize::from(guard.is_some()) + args);
+    let args = 6 + 14 * changes.len() + payloads;
+    let mut command = requests.begin(3 + 7 + usize::from(guard.is_some()) + args);
     command.arg(b"EVAL");
     match guard {
-        None => command.arg(SCRIPT.as_bytes()).arg_u64(5),
-        Some(guard) => command.arg(IN_CLUSTER.as_bytes()).arg_u64(6).arg(guard.as_bytes()),
+        None => command.arg(source_in(realm.keys()).as_bytes()).arg_u64(7),
+        Some(guard) => command.arg(IN_CLUSTER.as_bytes()).arg_u64(8).arg(guard.as_bytes()),
     };
     let keys = &realm.cron;
     for key in [&keys.ticks, &keys.entries, &keys.runs, &keys.holders] {
         command.arg(key.as_bytes());
     }
-    command.arg(realm.leases.as_bytes());
+    for key in [&realm.leases, &realm.retries, &realm.scheduled] {
+        command.arg(key.as_bytes());
+    }
     command.arg_u64(CRON_BATCH as u64).arg_u64(CRON_ENTRY_BYTES_MAX as u64).arg_u64(AGAIN_MS);
+    // The gem does not speak cluster.
+    let pages = if guard.is_some() { 0 } else { CRON_LIVES_PAGES };
+    command.arg_u64(CRON_LIVES_NEAR as u64).arg_u64(CRON_LIVES_DEEP as u64).arg_u64(pages as u64);
     let number = |number: i64| number.to_string();
     for change in changes {
         command.arg(change.name);
@@ -157,6 +184,12 @@ pub fn change(realm: &Realm, changes: &[Change<'_>], requests: &mut Requests) {
         };
         command.arg(text(&change.run));
         command.arg(change.holder.unwrap_or_default().as_bytes());
+        match &change.unless_lives {
+            None => command.arg(b"").arg(b"").arg(b""),
+            Some(LastJob { jid, payload, run_if_lives }) => {
+                command.arg(jid.as_bytes()).arg(payload).arg(run_if_lives)
+            }
+        };
         command.arg(realm.keys().queue(change.queue).as_bytes());
         command.arg_u64(change.payloads.len() as u64);
         for payload in &change.payloads {
@@ -176,14 +209,33 @@ fn text(next: &Next<Vec<u8>>) -> &[u8] {
 const AGAIN_MS: u64 = DUE_AGAIN.as_secs() * 1000;
 
 /// The script, as its call needs it.
-const SCRIPT: &str = concat!(include_str!("scripts/undo.lua"), include_str!("scripts/cron.lua"));
+const SCRIPT: &str = concat!(
+    no_registry_for_lua!(),
+    names_for_lua!(),
+    places_for_lua!(),
+    include_str!("scripts/undo.lua"),
+    include_str!("scripts/lives.lua"),
+    include_str!("scripts/cron.lua")
+);
 
 /// The same in a cluster.
 const IN_CLUSTER: &str = concat!(
     include_str!("scripts/cluster.lua"),
+    no_registry_for_lua!(),
+    names_for_lua!(),
+    places_for_lua!(),
     include_str!("scripts/undo.lua"),
+    include_str!("scripts/lives.lua"),
     include_str!("scripts/cron.lua")
 );
+
+/// The same where these keys are.
+fn source_in(keys: Keyspace) -> Cow<'static, str> {
+    match (keys.registry_for_lua(), SCRIPT.strip_prefix(NO_REGISTRY_FOR_LUA)) {
+        (Some(registry), Some(rest)) => [&registry, rest].concat().into(),
+        _ => SCRIPT.into(),
+    }
+}
 
 /// The script's source, outside a cluster.
 #[must_use]
@@ -205,6 +257,7 @@ pub fn read(reply: &Reply) -> Result<Table, Error> {
         Ok(match value.as_integer()? {
             1 => Changed::Done,
             2 => Changed::Forgotten,
+            3 => Changed::Skipped,
             -1 => Changed::Held,
             _ => Changed::Not,
         })

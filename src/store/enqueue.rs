@@ -9,6 +9,10 @@ use crate::{
     wire::{Keyspace, QueueName, Realm},
 };
 
+/// The push to a queue where a registry names the queues. Called by its text: it is shorter than most payloads, and a client
+/// need not load it.
+const REGISTERED_PUSH: &str = include_str!("scripts/push.lua");
+
 /// When jobs should run, and so where they go.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum When {
@@ -84,6 +88,12 @@ impl<'p> Push<'p> {
         }
     }
 
+    /// The registry that names its queue, if there is one and it goes to the queue.
+    pub(super) fn registry(&self) -> Option<&'static str> {
+        let registries = self.keys.names().registries.as_ref()?;
+        (self.when == When::Now).then_some(registries.queues)
+    }
+
     /// Appends the push of one job, as the gem's `enqueue` and `enqueue_in` do it.
     pub fn one(&self, payload: &[u8], requests: &mut Requests) {
         self.write(1, std::iter::once(payload), requests);
@@ -98,15 +108,23 @@ impl<'p> Push<'p> {
 
     fn write<'j>(&self, jobs: usize, payloads: impl Iterator<Item = &'j [u8]>, requests: &mut Requests) {
         let key = self.key();
-        match self.when {
-            When::Now => {
+        match (self.when, &self.keys.names().registries) {
+            (When::Now, Some(registries)) => {
+                let mut command = requests.begin(6 + jobs);
+                command.arg(b"EVAL").arg(REGISTERED_PUSH.as_bytes()).arg_u64(2).arg(key.as_bytes());
+                command.arg(registries.queues.as_bytes()).arg(self.queue.as_str().as_bytes());
+                for payload in payloads {
+                    command.arg(payload);
+                }
+            }
+            (When::Now, None) => {
                 let mut command = requests.begin(2 + jobs);
                 command.arg(b"LPUSH").arg(key.as_bytes());
                 for payload in payloads {
                     command.arg(payload);
                 }
             }
-            When::At(due_at) => {
+            (When::At(due_at), _) => {
                 let mut command = requests.begin(2 + 2 * jobs);
                 command.arg(b"ZADD").arg(key.as_bytes());
                 for payload in payloads {
@@ -207,7 +225,7 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::own_redis::OwnRedis;
-    use crate::wire::keys::JIGGLER;
+    use crate::wire::keys::{JIGGLER, SIDEKIQ};
 
     fn batch(payloads: &[&str]) -> Batch {
         let mut batch = Batch::default();
@@ -268,6 +286,23 @@ mod tests {
         push(&QueueName::default(), When::Now).one(b"a", &mut requests);
         let replies = redis.connect().call(&requests).unwrap();
         assert!(matches!(pushed(&replies[0]), Err(Error::Redis(error)) if error.code() == "WRONGTYPE"));
+    }
+
+    #[test]
+    fn a_queue_is_named_in_the_registry_whenever_it_is_pushed_to() {
+        let redis = OwnRedis::start();
+        let queue = QueueName::new("img").unwrap();
+        let push = |when| Push { keys: SIDEKIQ, queue: &queue, when };
+        assert_eq!(pushed(&call(&redis, |r| push(When::Now).one(b"a", r))).unwrap(), 1);
+        redis.run(&[b"DEL", b"queues"]);
+        assert_eq!(pushed(&call(&redis, |r| push(When::Now).all(&batch(&["b", "c"]), r))).unwrap(), 3);
+        assert_eq!(redis.strings(&[b"SMEMBERS", b"queues"]), ["img"]);
+        assert_eq!(redis.strings(&[b"LRANGE", b"queue:img", b"0", b"-1"]), ["c", "b", "a"]);
+        assert_eq!(scheduled(&call(&redis, |r| push(When::At(5.5)).one(b"d", r))).unwrap(), 1);
+        assert_eq!(redis.strings(&[b"ZRANGE", b"schedule", b"0", b"-1"]), ["d"]);
+        // A spoilt registry keeps no job from its queue.
+        redis.run(&[b"SET", b"queues", b"no set"]);
+        assert_eq!(pushed(&call(&redis, |r| push(When::Now).one(b"e", r))).unwrap(), 4);
     }
 
     #[test]

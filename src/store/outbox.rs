@@ -44,8 +44,13 @@ impl Guarded<'_> {
     pub fn write(&self, jobs: &[Numbered<'_>], requests: &mut Requests) {
         let key = self.push.key();
         let marker = outbox_marker(&key, self.opening);
-        let mut command = requests.begin(6 + 3 * jobs.len());
-        command.arg(b"EVAL").arg(PUSH.as_bytes()).arg_u64(2).arg(key.as_bytes()).arg(marker.as_bytes());
+        let registry = self.push.registry();
+        let mut command = requests.begin(6 + usize::from(registry.is_some()) + 3 * jobs.len());
+        command.arg(b"EVAL").arg(PUSH.as_bytes()).arg_u64(if registry.is_some() { 3 } else { 2 });
+        command.arg(key.as_bytes()).arg(marker.as_bytes());
+        if let Some(registry) = registry {
+            command.arg(registry.as_bytes());
+        }
         command.arg_u64(OUTBOX_MEMORY.as_secs());
         for job in jobs {
             command.arg_u64(job.number);

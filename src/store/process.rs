@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
-use crate::limits::FIGURES_INTERVAL_MAX;
+use crate::limits::{DAY_COUNTER_TTL_S, FIGURES_INTERVAL_MAX, IDENTITY_TTL_S};
 use crate::resp::{Error, Reply, Requests};
-use crate::wire::{Presence, Realm};
+use crate::time::{self, RubyFloat};
+use crate::wire::sidekiq_process::{SidekiqProcess, Signal, Work};
+use crate::wire::{Presence, Realm, Shape};
 
 /// Appends the question what the server is: the server section of `INFO`. The reply is its text.
 pub fn ask_server_info(requests: &mut Requests) {
@@ -24,17 +26,35 @@ pub struct Announcement<'a> {
     pub now: f64,
     /// Resident memory in kB, where it is known.
     pub rss_kb: Option<u64>,
+    /// What it does.
+    pub doing: &'a Doing,
     /// Its figures, if they should be written.
     pub figures: Option<&'a str>,
     /// How long it counts as living from now on, in seconds.
     pub ttl_s: u64,
 }
 
-/// Appends a process's report: its heartbeat, the end of the previous one, its figures. Each is answered by `OK` or an
-/// integer.
+/// What a process does, as far as other programs than ours show it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Doing {
+    /// Jobs that run.
+    pub busy: u64,
+    /// Whether it takes no more jobs.
+    pub is_quiet: bool,
+    /// How long the last round trip took.
+    pub round_trip: Duration,
+    /// Jobs that run, the longest-running first: not all of them.
+    pub work: Vec<Work>,
+}
+
+/// Appends a process's report: its heartbeat, the end of the previous one, its figures. Safe to repeat. Each is answered by
+/// `OK`, an integer or, in a transaction, an array of them.
 pub fn announce(announcement: &Announcement<'_>, requests: &mut Requests) {
-    let Announcement { presence, before, now, rss_kb, figures, ttl_s } = *announcement;
-    set(presence.heartbeat_key(), &presence.heartbeat(now, rss_kb), ttl_s, requests);
+    let Announcement { presence, before, now, rss_kb, figures, ttl_s, .. } = *announcement;
+    match presence.shape() {
+        Shape::Key => set(presence.heartbeat_key(), &presence.heartbeat(now, rss_kb), ttl_s, requests),
+        Shape::Hash { registry, process } => announce_in(registry, process, announcement, requests),
+    }
     if let Some(before) = before {
         withdraw(before, requests);
     }
@@ -44,14 +64,107 @@ pub fn announce(announcement: &Announcement<'_>, requests: &mut Requests) {
     }
 }
 
+/// The heartbeat as Sidekiq's programs read it. What runs is replaced in one step: between two, a page would show nothing.
+fn announce_in(
+    registry: &str,
+    process: &SidekiqProcess,
+    announcement: &Announcement<'_>,
+    requests: &mut Requests,
+) {
+    let Announcement { now, rss_kb, doing, .. } = *announcement;
+    let identity = process.identity.as_bytes();
+    requests.command(&[b"SADD", registry.as_bytes(), identity]);
+    let quiet: &[u8] = if doing.is_quiet { b"true" } else { b"false" };
+    let beat = RubyFloat(now).to_string();
+    let mut hash = requests.begin(2 + 2 * 7);
+    hash.arg(b"HSET").arg(identity).arg(b"info").arg(process.info.as_bytes());
+    hash.arg(b"concurrency").arg_u64(process.concurrency).arg(b"busy").arg_u64(doing.busy);
+    hash.arg(b"beat").arg(beat.as_bytes()).arg(b"quiet").arg(quiet);
+    hash.arg(b"rss").arg_u64(rss_kb.unwrap_or(0));
+    hash.arg(b"rtt_us").arg_u64(u64::try_from(doing.round_trip.as_micros()).unwrap_or(u64::MAX));
+    drop(hash);
+    expire(process.identity.as_bytes(), IDENTITY_TTL_S, requests);
+    let keys = process.work_keys();
+    let unlink: [&[u8]; 3] = [b"UNLINK", keys[0].as_bytes(), keys[1].as_bytes()];
+    if doing.work.is_empty() {
+        requests.command(&unlink);
+        return;
+    }
+    requests.command(&[b"MULTI"]);
+    requests.command(&unlink);
+    for key in &keys {
+        let mut work = requests.begin(2 + 2 * doing.work.len());
+        work.arg(b"HSET").arg(key.as_bytes());
+        for Work { worker, json } in &doing.work {
+            work.arg(worker.as_bytes()).arg(json.as_bytes());
+        }
+        drop(work);
+        expire(key.as_bytes(), IDENTITY_TTL_S, requests);
+    }
+    requests.command(&[b"EXEC"]);
+}
+
+fn expire(key: &[u8], seconds: u64, requests: &mut Requests) {
+    requests.begin(3).arg(b"EXPIRE").arg(key).arg_u64(seconds);
+}
+
+/// What a process has run since it last said so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DayCounts {
+    /// Jobs that ran to an end.
+    pub processed: u64,
+    /// Jobs that failed.
+    pub failed: u64,
+}
+
+/// Whether other programs than ours expect more of a process than its heartbeat: what [`converse`] appends.
+#[must_use]
+pub fn converses(presence: &Presence) -> bool {
+    matches!(presence.shape(), Shape::Hash { .. })
+}
+
+/// Appends what they expect: the question what an operator asks of it, whose reply [`read_asked`] reads, and the counters of
+/// the day. Not safe to repeat.
+pub fn converse(presence: &Presence, counts: DayCounts, now: f64, requests: &mut Requests) {
+    if let Shape::Hash { process, .. } = presence.shape() {
+        requests.command(&[b"RPOP", process.signals_key().as_bytes()]);
+        count_day(presence, counts, now, requests);
+    }
+}
+
+fn count_day(presence: &Presence, counts: DayCounts, now: f64, requests: &mut Requests) {
+    let (keys, day) = (presence.keys(), time::utc_day(now));
+    let names = keys.names();
+    for (counter, count) in [(names.processed, counts.processed), (names.failures, counts.failed)] {
+        if count > 0 {
+            let key = keys.day_counter(counter, &day);
+            requests.begin(3).arg(b"INCRBY").arg(key.as_bytes()).arg_u64(count);
+            expire(key.as_bytes(), DAY_COUNTER_TTL_S, requests);
+        }
+    }
+}
+
+/// What an operator asks for, from the first reply to [`converse`].
+///
+/// # Errors
+/// If the reply is an error, or not a string.
+pub fn read_asked(reply: &Reply) -> Result<Option<Signal>, Error> {
+    Ok(reply.as_nil_or_bulk()?.and_then(Signal::parse))
+}
+
 fn set(key: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
     let mut command = requests.begin(5);
     command.arg(b"SET").arg(key.as_bytes()).arg(value.as_bytes()).arg(b"EX").arg_u64(ttl_s);
 }
 
-/// Appends the end of the heartbeat of a process that now shows itself differently; its figures stay. The reply is an
+/// Appends the end of the heartbeat of a process that now shows itself differently; its figures stay. Each reply is an
 /// integer.
 pub fn withdraw(presence: &Presence, requests: &mut Requests) {
+    if let Shape::Hash { registry, process } = presence.shape() {
+        requests.command(&[b"SREM", registry.as_bytes(), process.identity.as_bytes()]);
+        let keys = process.work_keys();
+        requests.command(&[b"DEL", keys[0].as_bytes(), keys[1].as_bytes()]);
+    }
     requests.command(&[b"DEL", presence.heartbeat_key().as_bytes()]);
 }
 
@@ -138,9 +251,13 @@ pub fn read_lease(reply: &Reply) -> Result<(Duration, Renewal), Error> {
     Ok((clock, renewal))
 }
 
-/// Appends the end of a process: its heartbeat and figures are removed. Each is answered by an integer.
-pub fn farewell(presence: &Presence, requests: &mut Requests) {
-    requests.command(&[b"DEL", presence.heartbeat_key().as_bytes()]);
+/// Appends the end of a process: its heartbeat and figures are removed, and what it has run since it last said so is
+/// counted. Each is answered by an integer.
+pub fn farewell(presence: &Presence, counts: DayCounts, now: f64, requests: &mut Requests) {
+    if converses(presence) {
+        count_day(presence, counts, now, requests);
+    }
+    withdraw(presence, requests);
     requests.command(&[b"DEL", presence.figures_key().as_bytes()]);
 }
 

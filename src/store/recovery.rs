@@ -10,7 +10,7 @@ use crate::limits::{
     SUSPECT_RECOVERIES,
 };
 use crate::resp::{Error, Reply, Requests, Value};
-use crate::wire::{figures, heartbeat_key};
+use crate::wire::{Keyspace, Presence, figures};
 
 /// How reaping one shard ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,10 +117,10 @@ pub fn ask_figures(scripts: &Scripts, uuid: &str, requests: &mut Requests) {
 
 /// The key of the heartbeat of this process, from the reply to [`ask_figures`]; `None` if it does not say.
 #[must_use]
-pub fn read_heartbeat_key(reply: &Reply, uuid: &str) -> Option<String> {
+pub fn read_heartbeat_key(reply: &Reply, keys: Keyspace, uuid: &str) -> Option<String> {
     let Value::Bulk(json) = reply.value() else { return None };
     let key = figures::parse(json).ok()?.heartbeat_key;
-    (heartbeat_key::server_uuid(&key) == Some(uuid)).then_some(key)
+    Presence::is_key_of(keys, &key, uuid).then_some(key)
 }
 
 /// Appends the end of a dead process whose shards were all reaped: its lease, its figures and its heartbeat, if that is
@@ -133,9 +133,14 @@ pub fn release(
     requests: &mut Requests,
 ) {
     let figures = figures_key(scripts, uuid);
-    let mut command = scripts.begin(Script::Release, 3, 1, requests);
+    let registry = scripts.realm().keys().names().registries.as_ref().map(|registries| registries.processes);
+    let mut command = scripts.begin(Script::Release, 3 + usize::from(registry.is_some()), 1, requests);
     command.arg(scripts.realm().leases.as_bytes()).arg(figures.as_bytes());
-    command.arg(heartbeat.unwrap_or(&figures).as_bytes()).arg(member.as_bytes());
+    command.arg(heartbeat.unwrap_or(&figures).as_bytes());
+    if let Some(registry) = registry {
+        command.arg(registry.as_bytes());
+    }
+    command.arg(member.as_bytes());
 }
 
 /// In a cluster figures and heartbeat are elsewhere, and expire by themselves: nothing under the guard's name is there to be

@@ -13,6 +13,8 @@
 //! | `processes`, `top`, `quiet`, `stop`, `pause`, `resume` | the same |
 //! | with sentinels | all of them also `+role` |
 //! | in a cluster | all of them also `+role +cluster|slots`, producers also `+asking` |
+//! | beside Sidekiq | `~*`, for no pattern has all its keys; workers and operators [`REGISTRIES`], producers `+eval +sadd` |
+//! | those who look there | also `+sscan +hmget` |
 //!
 //! [`acl_line`] gives the worker's as one line. `CONFIG`, `KEYS`, `FLUSHALL`, `MONITOR` and everything in `@admin` are not
 //! among them; `doctor` asks `CONFIG GET timeout` where it may. `AUTH` and `HELLO` need no right in Redis. What a worker
@@ -51,6 +53,7 @@ pub const WORKER: &[&str] = &[
     "llen KEY",
     "lmove KEY KEY right left",
     "lpop KEY",
+    "lpos KEY x",
     "lpush KEY x",
     "lrange KEY 0 0",
     "lrem KEY 1 x",
@@ -86,6 +89,12 @@ pub const WORKER: &[&str] = &[
     "subscribe CHANNEL",
 ];
 
+/// What a worker calls besides where registries name queues and processes.
+pub const REGISTRIES: &[&str] = &["sadd KEY x", "srem KEY x", "rpop KEY"];
+
+/// What it takes to push jobs there.
+const REGISTERED_PRODUCER: &[&str] = &["ping", "eval x 0", "sadd KEY x", "lpush KEY x", "zadd KEY 0 x"];
+
 /// What it takes to push jobs.
 const PRODUCER: &[&str] = &["ping", "lpush KEY x", "zadd KEY 0 x"];
 
@@ -97,6 +106,9 @@ const SUMMARY: &[&str] = &["scan 0", "zcard KEY", "get KEY", "mget KEY", "llen K
 
 /// What operators need in addition to a worker's rights.
 const OPERATOR: &[&str] = &["pttl KEY", "lpos KEY x"];
+
+/// What those need besides who look at processes that a registry names.
+const REGISTERED: &[&str] = &["sscan KEY 0", "hmget KEY x"];
 
 /// What a worker does without, if it must.
 pub const OPTIONAL: &[&str] = &["client|setname", "client|tracking", "memory|usage", "sort"];
@@ -124,12 +136,16 @@ pub enum Role {
 
 impl Role {
     /// What it calls.
-    fn calls(self) -> Vec<&'static str> {
+    fn calls(self, keys: Keyspace) -> Vec<&'static str> {
+        let registries = if keys.names().registries.is_some() { REGISTRIES } else { &[] };
         match self {
-            Self::Worker => WORKER.to_vec(),
+            Self::Worker => [WORKER, registries].concat(),
+            Self::Producer if !registries.is_empty() => REGISTERED_PRODUCER.to_vec(),
             Self::Producer => PRODUCER.to_vec(),
             Self::Canceller => CANCELLER.to_vec(),
+            Self::Summary if !registries.is_empty() => [SUMMARY, REGISTERED].concat(),
             Self::Summary => SUMMARY.to_vec(),
+            Self::Operator if !registries.is_empty() => [WORKER, registries, OPERATOR, REGISTERED].concat(),
             Self::Operator => [WORKER, OPERATOR].concat(),
         }
     }
@@ -206,7 +222,7 @@ pub fn acl_line(keys: Keyspace, reach: Reach) -> String {
 #[must_use]
 pub fn acl_line_of(role: Role, keys: Keyspace, reach: Reach) -> String {
     let names: Vec<&str> =
-        role.calls().into_iter().map(name).chain(role.optional().iter().copied()).collect();
+        role.calls(keys).into_iter().map(name).chain(role.optional().iter().copied()).collect();
     let asked = (reach != Reach::Directly).then_some(ROLE);
     let in_cluster = IN_CLUSTER.into_iter().filter(|_| reach == Reach::InCluster);
     let names = names.into_iter().chain(asked).chain(in_cluster);
@@ -223,7 +239,7 @@ pub fn acl_line_of(role: Role, keys: Keyspace, reach: Reach) -> String {
 
 /// Appends the question which of the role's calls the user may not make: one EVAL, read by [`missing`].
 pub fn ask(role: Role, keys: Keyspace, requests: &mut Requests) {
-    let calls = questions(&role.calls(), keys);
+    let calls = questions(&role.calls(keys), keys);
     let mut command = requests.begin(3 + calls.len());
     command.arg(b"EVAL").arg(include_bytes!("scripts/rights.lua")).arg_u64(0);
     for call in &calls {
@@ -242,7 +258,7 @@ pub fn missing(role: Role, keys: Keyspace, reply: &Reply) -> Result<Option<Missi
         return Ok(Some(Missing { rules: vec!["+eval".to_owned()] }));
     }
     let refused = positions(reply)?.0;
-    let rules = rules(&role.calls(), keys, &|call| refused.contains(&(call + 1)));
+    let rules = rules(&role.calls(keys), keys, &|call| refused.contains(&(call + 1)));
     Ok((!rules.is_empty()).then_some(Missing { rules }))
 }
 
@@ -251,9 +267,9 @@ pub fn missing(role: Role, keys: Keyspace, reply: &Reply) -> Result<Option<Missi
 ///
 /// # Errors
 /// As [`missing`], and if the user may not ask.
-pub fn unknown(role: Role, reply: &Reply) -> Result<Vec<String>, Error> {
+pub fn unknown(role: Role, keys: Keyspace, reply: &Reply) -> Result<Vec<String>, Error> {
     let absent = positions(reply)?.1;
-    let calls = role.calls();
+    let calls = role.calls(keys);
     let mut names: Vec<String> = Vec::new();
     for (at, call) in calls.iter().enumerate() {
         let command = name(call).replace('|', " ").to_ascii_uppercase();
@@ -353,10 +369,10 @@ mod tests {
         let mut requests = Requests::new();
         ask(Role::Worker, JIGGLER, &mut requests);
         let replies = redis.connect().call(&requests).unwrap();
-        assert_eq!(unknown(Role::Worker, &replies[0]).unwrap(), ["SCRIPT LOAD", "BLMOVE"]);
+        assert_eq!(unknown(Role::Worker, JIGGLER, &replies[0]).unwrap(), ["SCRIPT LOAD", "BLMOVE"]);
         assert_eq!(missing(Role::Worker, JIGGLER, &replies[0]).unwrap(), None);
         let replies = OwnRedis::start().connect().call(&requests).unwrap();
-        assert_eq!(unknown(Role::Worker, &replies[0]).unwrap(), [""; 0]);
+        assert_eq!(unknown(Role::Worker, JIGGLER, &replies[0]).unwrap(), [""; 0]);
     }
 
     #[test]

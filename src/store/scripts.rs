@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use crate::resp::{Command, Error, RedisError, RedisErrorKind, Reply, Requests, Value};
 use crate::wire::Realm;
 use crate::wire::in_flight::names_for_lua;
+use crate::wire::keys::{NO_REGISTRY_FOR_LUA, no_registry_for_lua};
 
 /// The scripts, in the order in which [`load`] loads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,24 +78,28 @@ impl Script {
         macro_rules! lua {
             ($($name:literal),+) => { concat!($(include_str!(concat!("scripts/", $name, ".lua"))),+) };
         }
+        // A script that changes queues begins with a line about their registry.
+        macro_rules! changing {
+            ($first:expr, $($name:literal),+) => { concat!(no_registry_for_lua!(), $first, lua!("undo", $($name),+)) };
+        }
         match self {
-            Self::Turn => concat!(names_for_lua!(), lua!("undo", "turn")),
-            Self::Reconcile => lua!("undo", "newest", "reconcile"),
+            Self::Turn => changing!(names_for_lua!(), "turn"),
+            Self::Reconcile => changing!("", "newest", "reconcile"),
             Self::Resume => lua!("resume"),
-            Self::Bury => lua!("undo", "bury"),
-            Self::Lease => lua!("undo", "lease"),
-            Self::Reap => concat!(names_for_lua!(), lua!("undo", "newest", "in_flight", "reap")),
+            Self::Bury => changing!("", "bury"),
+            Self::Lease => changing!("", "lease"),
+            Self::Reap => changing!(names_for_lua!(), "newest", "in_flight", "reap"),
             Self::Release => lua!("release"),
-            Self::Free => concat!(names_for_lua!(), lua!("undo", "in_flight", "free")),
-            Self::Leave => concat!(names_for_lua!(), lua!("undo", "newest", "in_flight", "leave")),
-            Self::Due => concat!("local own_queue\n", lua!("undo", "same", "queue_of", "due")),
+            Self::Free => changing!(names_for_lua!(), "in_flight", "free"),
+            Self::Leave => changing!(names_for_lua!(), "newest", "in_flight", "leave"),
+            Self::Due => changing!("local own_queue\n", "same", "queue_of", "renew", "due"),
             Self::Resign => lua!("resign"),
             Self::Page => lua!("page"),
             Self::Requeue => {
-                concat!("local own_queue\n", lua!("undo", "same", "queue_of", "seen", "requeue"))
+                changing!("local own_queue\n", "same", "queue_of", "renew", "seen", "requeue")
             }
-            Self::Kill => lua!("undo", "same", "seen", "kill"),
-            Self::Delete => lua!("undo", "same", "seen", "delete"),
+            Self::Kill => changing!("", "same", "seen", "kill"),
+            Self::Delete => changing!("", "same", "seen", "delete"),
             Self::Prune => lua!("prune"),
             Self::Forget => lua!("forget"),
         }
@@ -103,11 +108,14 @@ impl Script {
     /// The source for a realm.
     fn source_in(self, realm: &Realm) -> Cow<'static, str> {
         let source = self.source();
-        if realm.guard().is_none() {
-            return source.into();
+        if realm.guard().is_some() {
+            let source = source.replacen("local own_queue\n", "", 1);
+            return [include_str!("scripts/cluster.lua"), &source].concat().into();
         }
-        let rest = source.strip_prefix("local own_queue\n").unwrap_or(source);
-        [include_str!("scripts/cluster.lua"), rest].concat().into()
+        match (realm.keys().registry_for_lua(), source.strip_prefix(NO_REGISTRY_FOR_LUA)) {
+            (Some(registry), Some(rest)) => [&registry, rest].concat().into(),
+            _ => source.into(),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::resp::{Error, Reply, Requests};
+use crate::wire::Keyspace;
 
 /// Appends the question for everything the server reports about itself. The reply is read by [`Info::read`].
 pub fn ask_info(requests: &mut Requests) {
@@ -32,6 +33,24 @@ pub fn clock(reply: &Reply) -> Result<Duration, Error> {
     };
     let (seconds, micros) = (number()?, number()?);
     Ok(Duration::from_secs(seconds) + Duration::from_micros(micros))
+}
+
+/// Appends the question whether programs of a dialect have left keys: counters, sets, registries. [`has_traces`] reads the
+/// reply.
+pub fn ask_traces(keys: Keyspace, requests: &mut Requests) {
+    let names = keys.names();
+    let registry = names.registries.as_ref().map_or(names.scheduled, |registries| registries.queues);
+    let mut command = requests.begin(6);
+    command.arg(b"EXISTS");
+    for key in [names.processed, names.retries, names.scheduled, names.dead, registry] {
+        command.arg(key.as_bytes());
+    }
+}
+
+/// Whether they have. A user who may not ask learns of none, nor does one of a cluster, whose nodes have some keys each.
+#[must_use]
+pub fn has_traces(reply: &Reply) -> bool {
+    reply.as_integer().is_ok_and(|count| count > 0)
 }
 
 /// Appends the question how soon the server closes idle connections. [`idle_timeout`] reads the reply.

@@ -31,12 +31,13 @@ use crate::limits::{SURVEY_HEARTBEATS_PER_CALL, SURVEY_QUEUES_PER_CALL};
 use crate::resp::Requests;
 use crate::time::{self, RedisClock};
 use crate::wire::{
-    Keyspace, ListName, heartbeat_key,
+    Keyspace, ListName, Presence, heartbeat_key,
     paused::Paused,
     realm::{RealmKey, parse_realm_key},
 };
 use count::KeySize;
 use error::at;
+use process::HASH_FIELDS;
 use scan::{Kind, Scan};
 
 /// What a survey covers.
@@ -245,7 +246,7 @@ impl Survey {
     fn write_processes(&mut self, requests: &mut Requests) {
         let wanted = |process: &Option<Process>| self.pace == Pace::Again || process.is_none();
         let page = page(&self.processes, &mut self.last_process, wanted, SURVEY_HEARTBEATS_PER_CALL);
-        if self.keys.is_cluster() {
+        if self.keys.is_cluster() || self.keys.names().registries.is_some() {
             page.into_iter().for_each(|key| self.write_process(key, requests));
         } else if !page.is_empty() {
             write_mget(requests, &page);
@@ -267,12 +268,20 @@ impl Survey {
         }
     }
 
-    /// One process of a node: a command for each key.
+    /// One process of a node, or of a registry: a command for each key.
     fn write_process(&mut self, key: Vec<u8>, requests: &mut Requests) {
-        requests.command(&[b"GET", &key]);
+        if self.keys.names().registries.is_some() {
+            let mut command = requests.begin(2 + HASH_FIELDS.len());
+            command.arg(b"HMGET").arg(&key);
+            for field in HASH_FIELDS {
+                command.arg(field.as_bytes());
+            }
+        } else {
+            requests.command(&[b"GET", &key]);
+        }
         self.asked.push(Asked::Heartbeat(key.clone()));
         if let Ok(text) = std::str::from_utf8(&key)
-            && let Some(uuid) = heartbeat_key::server_uuid(text)
+            && let Some(uuid) = Presence::uuid_in(self.keys, text)
         {
             requests.command(&[b"GET", self.keys.figures(text, uuid).as_bytes()]);
             self.asked.push(Asked::FiguresOf(key));

@@ -154,7 +154,11 @@ impl TurnContext {
         for job in &settled.moves {
             command.arg_u64(pair(job.from.0));
             arg_batch(&mut command, job.from.1);
-            command.arg(&job.raw).arg(if job.to == Destination::Dead { b"d" } else { b"r" });
+            command.arg(&job.raw).arg(match job.to {
+                Destination::Retries => b"r",
+                Destination::Dead => b"d",
+                Destination::Later => b"l",
+            });
             command.arg_f64(job.score).arg(&job.payload);
         }
         command.arg_u64(settled.singles.len() as u64);

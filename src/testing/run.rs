@@ -179,11 +179,11 @@ impl<S: 'static> Runner<S> {
             }
         };
         let Err(error) = result else { return (run, None) };
-        let course = course(self.handlers.policy(entry), &error, history, fastrand::f64());
+        let course = course(schema, self.handlers.policy(entry), &error, history, fastrand::f64());
         let own_retry_queue =
             member::<String>(payload, schema.names().retry_queue).filter(|name| QueueName::new(name).is_ok());
         let retry_queue = own_retry_queue.as_deref().or(entry.and_then(|entry| entry.retry_queue.as_deref()));
-        let plan = Plan { schema, queue, retry_queue: retry_queue.unwrap_or(queue), course };
+        let plan = Plan { schema, queue, retry_queue: retry_queue.unwrap_or(queue), course, backtrace: None };
         let info = ErrorInfo::new(error.class(), error.message());
         // A payload that was parsed can be amended.
         let kept = FailedRun { at: now, attempt, error: &info, backtrace: error.backtrace() };

@@ -5,7 +5,7 @@
 //! | probe | fails if |
 //! |---|---|
 //! | live | control or a shard has not turned for [`STALLED_AFTER`]: a new process would be better off |
-//! | ready | it starts, is quiet or stops; Redis is away for [`READY_OUTAGE_MAX`]; the lease is not renewed |
+//! | ready | it starts, is quiet or stops; no Redis for [`READY_OUTAGE_MAX`]; no lease renewed; a runner is down |
 //! | startup | the first lease and heartbeat are not written yet |
 //!
 //! A process that was paused as a whole is not blamed for what its shards could not publish meanwhile.
@@ -56,6 +56,8 @@ struct ShardFacts {
     turned: Option<Duration>,
     /// How long it has been without Redis, and why.
     outage: Option<(Duration, Option<Cause>)>,
+    /// Whether it takes no jobs because no child of its runner runs.
+    held_back: bool,
     /// Whether Redis has ever answered it.
     has_begun: bool,
     /// The job that it polls: name and jid.
@@ -71,6 +73,7 @@ impl Facts {
             turned: age(stats.turned_at.age()),
             outage: age(stats.outage_since.age())
                 .map(|age| (age, Cause::of_number(stats.outage_cause.get()))),
+            held_back: stats.held_back.get() > 0,
             has_begun: stats.answered_at.age().is_some(),
             polls: stats.current.polled(now).map(|polled| (polled.name, polled.jid)),
         };
@@ -124,6 +127,9 @@ impl Facts {
             reasons.push(format!("its lease was not renewed for {:.1} s", age.as_secs_f64()));
         }
         for (number, shard) in self.shards.iter().enumerate() {
+            if shard.held_back {
+                reasons.push(format!("shard {number} takes no jobs: its runner has no child, see the log"));
+            }
             match &shard.outage {
                 Some((age, cause)) if *age >= READY_OUTAGE_MAX => {
                     let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));

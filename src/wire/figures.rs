@@ -66,7 +66,7 @@ pub struct LeftName {
 }
 
 /// A running job.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunningJob {
     /// The shard that runs it.
     pub shard: usize,
@@ -76,6 +76,12 @@ pub struct RunningJob {
     pub jid: String,
     /// Since when, Unix seconds.
     pub since: f64,
+    /// The queue it came from, where that is shown elsewhere.
+    #[serde(skip)]
+    pub queue: String,
+    /// Its payload, likewise; empty: not at hand, or too large.
+    #[serde(skip)]
+    pub payload: String,
 }
 
 /// The counters of one shard; see `stats::ShardStats`.
@@ -176,7 +182,13 @@ mod tests {
         let trouble =
             Trouble { shard: 1, what: Ailment::NoRedis, since: 1_795_299_911.5, why: Some(Cause::Password) };
         let shards = vec![ShardFigures { running: 3, ..ShardFigures::default() }];
-        let jobs = vec![RunningJob { shard: 1, name: "A".to_owned(), jid: "j".to_owned(), since: 1.5 }];
+        let jobs = vec![RunningJob {
+            shard: 1,
+            name: "A".to_owned(),
+            jid: "j".to_owned(),
+            since: 1.5,
+            ..RunningJob::default()
+        }];
         let version = "0.2.0".to_owned();
         let figures = Figures {
             phase: "running".to_owned(),

@@ -22,6 +22,15 @@ macro_rules! names_for_lua {
 }
 pub(crate) use names_for_lua;
 
+/// The patterns of an in-flight index, by queue key, uuid and shard, and of a list that a Ruby server has in progress, by
+/// queue key and uuid: for the script that looks for jobs wherever they are.
+macro_rules! places_for_lua {
+    () => {
+        "local IN_FLIGHT, IN_PROGRESS = '{%s}:inflight:%s:%d', '%s:in_progress:%s'\n"
+    };
+}
+pub(crate) use places_for_lua;
+
 /// The list of the jobs of one batch, named by its sequence number.
 #[must_use]
 pub fn batch(index: &str, sequence: u64) -> String {
@@ -66,5 +75,9 @@ mod tests {
             names.into_iter().chain([recoveries]).map(|name| format!("'{name}'")).collect::<Vec<_>>();
         let names = "local WAIT_LIST, OVERSIZE, SUSPECTS, POISON, RECOVERIES";
         assert_eq!(names_for_lua!(), format!("{names} = {}\n", quoted.join(", ")));
+        let index =
+            JIGGLER.in_flight_index("img", "UUID", 7).replace("UUID:7", "%s:%d").replace(&queue, "%s");
+        let in_progress = JIGGLER.gem_in_progress("img", "%s").replace(&queue, "%s");
+        assert_eq!(places_for_lua!(), format!("local IN_FLIGHT, IN_PROGRESS = '{index}', '{in_progress}'\n"));
     }
 }

@@ -1,11 +1,12 @@
 //! Every Redis key, spelt here and nowhere else: a [`Keyspace`] is chosen at boot and passed to everything that needs a
 //! key.
 //!
-//! Responsible for the names the gem `jiggler` 0.1.0 uses (byte for byte, so that its client, summary, web page and servers
-//! see us) and for our own additional ones. Not for what is stored under a key, nor for the commands.
+//! Responsible for the names that the gems `jiggler` 0.1.0 and `sidekiq` 6 to 8 use (byte for byte, so that their clients,
+//! summaries, web pages and servers see us) and for our own additional ones. Not for what is stored under a key, nor for the
+//! commands.
 //!
-//! Invariant: none of our own keys starts with [`Names::list_prefix`] or [`SERVER_PREFIX`] (the gem takes whatever it finds
-//! there for a queue or a process) or contains `IN_PROGRESS` (the gem's requeuer would empty it for ever).
+//! Invariant: none of our own keys starts with [`Names::list_prefix`] or [`SERVER_PREFIX`] (the gem jiggler takes whatever
+//! it finds there for a queue or a process) or contains `IN_PROGRESS` (that gem's requeuer would empty it for ever).
 //!
 //! [`SERVER_PREFIX`]: super::heartbeat_key::SERVER_PREFIX
 
@@ -17,8 +18,10 @@ use super::list_name::ListName;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Names {
     // Shared with the gem.
-    /// What every queue's key starts with. There is no registry of queues: the gem finds them by `SCAN`.
+    /// What every queue's key starts with. Where there is no registry of queues, they are found by `SCAN`.
     pub list_prefix: &'static str,
+    /// The registries of queues and of processes, where the dialect has them.
+    pub registries: Option<Registries>,
     /// The pattern of every key of the gem, and of our keys that hash by themselves.
     pub pattern: &'static str,
     /// Retry set (zset): failed jobs, score: Unix time in seconds of the next attempt.
@@ -55,10 +58,20 @@ pub struct Names {
     pub steer_prefix: &'static str,
 }
 
+/// Sets that name what there is: what is not in them is not seen by the gem's pages.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Registries {
+    /// The names of all queues that were ever pushed to.
+    pub queues: &'static str,
+    /// The identities of running processes: each is the key of a hash.
+    pub processes: &'static str,
+}
+
 /// The keyspace of the gem `jiggler`, and ours next to it, on a Redis outside a cluster.
 pub const JIGGLER: Keyspace = Keyspace {
     names: &Names {
         list_prefix: "jiggler:list:",
+        registries: None,
         pattern: "jiggler:*",
         retries: "jiggler:set:retries",
         scheduled: "jiggler:set:scheduled",
@@ -75,6 +88,32 @@ pub const JIGGLER: Keyspace = Keyspace {
         progress_prefix: "jiggler:uring:progress:",
         cancel_prefix: "jiggler:uring:cancel:",
         steer_prefix: "jiggler:uring:steer:",
+    },
+    is_cluster: false,
+};
+
+/// The keyspace of the gem `sidekiq`, and ours next to it. Its processes are found by keys that begin with a host name, so
+/// no pattern tells its keys from others.
+pub const SIDEKIQ: Keyspace = Keyspace {
+    names: &Names {
+        list_prefix: "queue:",
+        registries: Some(Registries { queues: "queues", processes: "processes" }),
+        pattern: "*",
+        retries: "retry",
+        scheduled: "schedule",
+        dead: "dead",
+        processed: "stat:processed",
+        failures: "stat:failed",
+        in_flight_pattern: "{queue:*",
+        servers_pattern: "{queue:*",
+        leases: "jiggler-uring:leases",
+        lead: "jiggler-uring:poller",
+        cron_prefix: "jiggler-uring:cron:",
+        paused: "jiggler-uring:paused",
+        process_prefix: "jiggler-uring:process:",
+        progress_prefix: "jiggler-uring:progress:",
+        cancel_prefix: "jiggler-uring:cancel:",
+        steer_prefix: "jiggler-uring:steer:",
     },
     is_cluster: false,
 };
@@ -194,6 +233,21 @@ impl Keyspace {
         [self.names.progress_prefix, jid].concat()
     }
 
+    /// The counter of one day, by the date in UTC as in `2026-11-21`, beside one of all days.
+    #[must_use]
+    pub fn day_counter(self, counter: &str, day: &str) -> String {
+        [counter, ":", day].concat()
+    }
+
+    /// What scripts need to keep the registry of queues: a line of Lua that names the set, what the key of a queue begins
+    /// with, and where a job waits that is to run later without having failed. `None` if they keep none.
+    #[must_use]
+    pub fn registry_for_lua(self) -> Option<String> {
+        let Names { registries, list_prefix, scheduled, .. } = self.names;
+        let queues = registries.as_ref()?.queues;
+        Some(format!("{} = '{queues}', '{list_prefix}', '{scheduled}'\n", NO_REGISTRY_FOR_LUA.trim_end()))
+    }
+
     /// A key that hashes with a queue in a Redis Cluster, because of the braces: one script may touch both together.
     #[must_use]
     pub(super) fn beside_queue(self, queue: &str, what: &str) -> String {
@@ -229,6 +283,17 @@ impl Keyspace {
         self.beside_queue(queue, "recoveries:")
     }
 }
+
+/// The same line of Lua where scripts keep no registry, as a literal for those that begin with it.
+macro_rules! no_registry_for_lua {
+    () => {
+        "local QUEUES, QUEUE_PREFIX, LATER\n"
+    };
+}
+pub(crate) use no_registry_for_lua;
+
+/// See [`Keyspace::registry_for_lua`].
+pub const NO_REGISTRY_FOR_LUA: &str = no_registry_for_lua!();
 
 /// Which jobs of one opening of an outbox a queue, or the scheduled set, has got (string: the number of the last one; it
 /// expires). The braces keep it with its target, so that one script may touch both in a Redis Cluster; a target that has
@@ -330,6 +395,26 @@ mod tests {
             assert!(!key.starts_with(SERVER_PREFIX), "{key}");
             assert!(!key.contains(IN_PROGRESS), "{key}");
         }
+    }
+
+    #[test]
+    fn keys_of_sidekiq_are_spelt_as_it_spells_them_and_none_of_ours_is_one_of_a_queue() {
+        let names = SIDEKIQ.names();
+        assert_eq!(SIDEKIQ.queue("critical"), "queue:critical");
+        assert_eq!((names.retries, names.scheduled, names.dead), ("retry", "schedule", "dead"));
+        assert_eq!(SIDEKIQ.day_counter(names.processed, "2026-11-21"), "stat:processed:2026-11-21");
+        assert_eq!(SIDEKIQ.day_counter(names.failures, "2026-11-21"), "stat:failed:2026-11-21");
+        let index = SIDEKIQ.in_flight_index("a:b", "06c7221317f9", 3);
+        assert_eq!(index, "{queue:a:b}:inflight:06c7221317f9:3");
+        let told = InFlightKey { queue: "a:b", uuid: "06c7221317f9", shard: 3, batch: Some("w") };
+        assert_eq!(SIDEKIQ.parse_in_flight(&wait_list(&index)), Some(told));
+        let ours = [names.leases, names.lead, names.process_prefix, names.progress_prefix, &index];
+        assert!(ours.iter().all(|key| !key.starts_with(names.list_prefix)));
+        assert_eq!(
+            SIDEKIQ.registry_for_lua().unwrap(),
+            "local QUEUES, QUEUE_PREFIX, LATER = 'queues', 'queue:', 'schedule'\n"
+        );
+        assert_eq!(JIGGLER.registry_for_lua(), None);
     }
 
     #[test]

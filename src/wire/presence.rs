@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::heartbeat::HeartbeatValue;
 use super::heartbeat_key::{self, Heartbeat, Poller};
 use super::keys::Keyspace;
+use super::sidekiq_process::{self, SidekiqProcess};
 
 /// A process as its fleet sees it, with the settings that are part of that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,24 +18,59 @@ pub struct Presence {
     uuid: String,
     heartbeat_key: String,
     figures_key: String,
+    /// How it looks to Sidekiq's programs, where these share the Redis.
+    sidekiq: Option<Box<SidekiqProcess>>,
+}
+
+/// What readers of a dialect look at.
+#[derive(Debug, Clone, Copy)]
+pub enum Shape<'p> {
+    /// One key whose name says who the process is.
+    Key,
+    /// A registry, a hash under the identity that it names, and keys beside that.
+    Hash {
+        /// The registry.
+        registry: &'static str,
+        /// What is written there.
+        process: &'p SidekiqProcess,
+    },
 }
 
 impl Presence {
-    /// For the process with these parts.
+    /// For the process with these parts, in a deployment of this name.
     #[must_use]
-    pub fn new(keys: Keyspace, parts: &Heartbeat<'_>) -> Self {
-        let heartbeat_key = heartbeat_key::heartbeat(parts);
+    pub fn new(keys: Keyspace, parts: &Heartbeat<'_>, tag: &str) -> Self {
+        let sidekiq = keys.names().registries.as_ref().map(|_| Box::new(SidekiqProcess::new(parts, tag)));
+        let heartbeat_key = match &sidekiq {
+            Some(process) => process.identity.clone(),
+            None => heartbeat_key::heartbeat(parts),
+        };
         let figures_key = keys.figures(&heartbeat_key, parts.uuid);
-        Self { keys, uuid: parts.uuid.to_owned(), heartbeat_key, figures_key }
+        Self { keys, uuid: parts.uuid.to_owned(), heartbeat_key, figures_key, sidekiq }
+    }
+
+    /// The uuid of the process whose heartbeat is under that key; `None` if it is no such key.
+    #[must_use]
+    pub fn uuid_in(keys: Keyspace, key: &str) -> Option<&str> {
+        match keys.names().registries {
+            Some(_) => sidekiq_process::uuid_of(key),
+            None => heartbeat_key::server_uuid(key),
+        }
+    }
+
+    /// Whether that is the key of the heartbeat of this process.
+    #[must_use]
+    pub fn is_key_of(keys: Keyspace, key: &str, uuid: &str) -> bool {
+        Self::uuid_in(keys, key) == Some(uuid)
     }
 
     /// The same process with these settings: how long a stop may take, and whether it moves due jobs.
     #[must_use]
     pub fn with(&self, timeout: Duration, polls: bool) -> Self {
-        // It is the key that such parts made.
+        // It is the key that such parts made; to Sidekiq's programs these settings do not show.
         let Some(parts) = heartbeat_key::parse_heartbeat(&self.heartbeat_key) else { return self.clone() };
         let poller = if polls { Poller::Enabled } else { Poller::Disabled };
-        Self::new(self.keys, &Heartbeat { timeout_s: timeout.as_secs(), poller, ..parts })
+        Self::new(self.keys, &Heartbeat { timeout_s: timeout.as_secs(), poller, ..parts }, "")
     }
 
     /// The process: 12 hex digits.
@@ -55,6 +91,21 @@ impl Presence {
         &self.figures_key
     }
 
+    /// How its keys are spelt.
+    #[must_use]
+    pub const fn keys(&self) -> Keyspace {
+        self.keys
+    }
+
+    /// What the readers of its dialect look at.
+    #[must_use]
+    pub fn shape(&self) -> Shape<'_> {
+        match (&self.sidekiq, &self.keys.names().registries) {
+            (Some(process), Some(registries)) => Shape::Hash { registry: registries.processes, process },
+            _ => Shape::Key,
+        }
+    }
+
     /// What a heartbeat says: when it was written, Unix time in seconds, and the resident memory in kB where it is known.
     #[must_use]
     pub fn heartbeat(&self, now: f64, rss_kb: Option<u64>) -> String {
@@ -66,11 +117,11 @@ impl Presence {
 mod tests {
     use redis_protocol::redis_keyslot;
 
-    use super::super::keys::JIGGLER;
+    use super::super::keys::{JIGGLER, SIDEKIQ};
     use super::*;
 
     fn presence(keys: Keyspace, key: &str) -> Presence {
-        Presence::new(keys, &heartbeat_key::parse_heartbeat(key).unwrap())
+        Presence::new(keys, &heartbeat_key::parse_heartbeat(key).unwrap(), "")
     }
 
     #[test]
@@ -93,5 +144,18 @@ mod tests {
         assert_eq!(slot(presence.figures_key()), slot(presence.heartbeat_key()));
         let moved = presence.with(Duration::from_secs(9), true);
         assert_eq!(slot(moved.figures_key()), slot(moved.heartbeat_key()));
+    }
+
+    #[test]
+    fn a_process_beside_sidekiq_is_found_by_its_identity_whatever_its_settings() {
+        let key = "jiggler:svr:d8625f8721eb:3:25:default,custom:1:1795299901:8066:vm";
+        let parts = heartbeat_key::parse_heartbeat(key).unwrap();
+        let presence = Presence::new(SIDEKIQ, &parts, "billing");
+        assert_eq!(presence.heartbeat_key(), "vm:8066:d8625f8721eb");
+        assert_eq!(presence.with(Duration::from_secs(9), false), presence);
+        assert!(matches!(presence.shape(), Shape::Hash { registry: "processes", .. }));
+        assert!(Presence::is_key_of(SIDEKIQ, "vm:8066:d8625f8721eb", "d8625f8721eb"));
+        assert!(!Presence::is_key_of(SIDEKIQ, "vm:8066:d8625f8721eb", "8066"));
+        assert!(Presence::is_key_of(JIGGLER, key, "d8625f8721eb"));
     }
 }

@@ -5,6 +5,7 @@
 //! CHAOS_SECONDS=3600 CHAOS_OUT=run.txt make chaos
 //! CHAOS_ROUNDS=100 make chaos
 //! CHAOS_SEED=123456 make chaos                # replays one round
+//! CHAOS_DIALECT=sidekiq make chaos            # beside sidekiq's programs, where it is one Redis
 //! ```
 //! Output: lines beginning with `#` say what runs and where, then one line a round with its seed, what it was, and its
 //! tally, then a summary. A round that fails ends the run: its plan, the logs and what is in Redis go to standard

@@ -98,6 +98,28 @@ fn an_entry_that_is_added_while_the_leader_sleeps_wakes_it() {
 }
 
 #[test]
+fn a_tick_is_left_out_while_the_last_run_waits_runs_or_is_to_be_retried() {
+    let redis = Redis::start();
+    cron(&redis, &["add", "slow", "* * * * * *", "Sleep", "[3]", "--overlap", "skip", "--queue", "slow"]);
+    let skipped = || {
+        let shown = cron(&redis, &["list", "--json"]);
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let entry = &shown["entries"][0];
+        (entry["pushed"].as_u64().unwrap(), entry["skipped"].as_u64().unwrap())
+    };
+    let pusher = Worker::start(&redis, &["-q", "elsewhere"]);
+    wait_until("ticks are left out while the first waits", || skipped().1 >= 2);
+    assert_eq!((skipped().0, redis.integer(&["LLEN", "jiggler:list:slow"])), (1, 1));
+    let in_queue = skipped().1;
+    let runner = Worker::start(&redis, &["-q", "slow"]);
+    wait_until("it runs", || redis.integer(&["LLEN", "jiggler:list:slow"]) == 0);
+    wait_until("ticks are left out while it runs", || skipped().1 > in_queue);
+    wait_until("the next one is pushed when it has ended", || skipped().0 >= 2);
+    drop(runner);
+    drop(pusher);
+}
+
+#[test]
 fn a_spoilt_entry_is_reported_and_the_others_go_on() {
     let redis = Redis::start();
     for (name, entry) in [("broken", "{"), ("never", r#"{"schedule":"0 0 30 2 *","job":"J"}"#)] {
@@ -152,6 +174,7 @@ fn bad_input_is_refused_with_what_is_wrong() {
         (["add", "n", "0 0 30 2 *", "J"].as_slice(), "never comes"),
         (["add", "n", "@daily", "J", "--zone", "Mars/Olympus"].as_slice(), "no time zone `Mars/Olympus`"),
         (["add", "n", "@daily", "J", "{}"].as_slice(), "must be a JSON array"),
+        (["add", "n", "@daily", "J", "--overlap", "some"].as_slice(), "no way to overlap"),
         (["add", "n", "@daily", "J", "--catch-up", "some"].as_slice(), "no way to catch up"),
         (["add", "", "@daily", "J"].as_slice(), "the name `` of a periodic job is wrong"),
     ]);
@@ -159,5 +182,24 @@ fn bad_input_is_refused_with_what_is_wrong() {
         let output = output_of(&[&["cron"], args].concat());
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(2) && said.contains(reason), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn a_bad_list_in_the_file_stops_a_worker_and_the_orders_of_periodic_jobs_and_no_others() {
+    let redis = Redis::start();
+    let config = config_file("cron:\n  - {name: a, schedule: '60 * * * *', job: J}\n");
+    let run = |order: &[&str]| {
+        let url = redis.url();
+        let output = output_of(&[order, &["-C", &config.path(), "--redis-url", &url]].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for order in [["summary"].as_slice(), &["queues"], &["enqueue", "Noop"]] {
+        let (code, said) = run(order);
+        assert_eq!(code, Some(0), "{order:?}: {said}");
+    }
+    for order in [[].as_slice(), &["cron", "list"], &["doctor"]] {
+        let (code, said) = run(order);
+        assert!(code == Some(2) && said.contains("line 2, periodic job `a`"), "{order:?}: {code:?} {said}");
     }
 }

@@ -60,7 +60,11 @@ mod poller;
 mod queues;
 mod recovery;
 mod rights;
+mod runners;
+mod runners_bad;
+mod runners_found;
 mod sentinel;
+mod sidekiq;
 mod steering;
 #[cfg(feature = "tls")]
 mod tls;

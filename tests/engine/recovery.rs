@@ -14,6 +14,7 @@ use jiggler_uring::internal::resp::{RedisUrl, Requests};
 use jiggler_uring::internal::store::recovery::{self, Reaped, ReapedJobs};
 use jiggler_uring::internal::store::scripts::{self, Scripts};
 use jiggler_uring::internal::store::turn::QueueKeys;
+use jiggler_uring::internal::wire::Dialect;
 use jiggler_uring::internal::wire::keys::JIGGLER;
 
 use crate::fleet::{
@@ -35,8 +36,9 @@ type Case = (&'static str, fn());
 
 #[test]
 fn what_the_dead_held_comes_back_and_the_paused_leave_it_alone() {
-    let cases: [Case; 8] = [
-        ("jobs of a killed process run in another within 30 s", one_of_two_is_killed),
+    let cases: [Case; 9] = [
+        ("jobs of a killed process run in another within 30 s", || one_of_two_is_killed(Dialect::Jiggler)),
+        ("the same beside sidekiq", || one_of_two_is_killed(Dialect::Sidekiq)),
         ("jobs of a process killed mid-drain return in order", killed_in_mid_drain),
         ("a lone new process reaps after a whole lease and not earlier", killed_and_started_again),
         ("two reapers put back every list of every shard, each job once", two_reapers),
@@ -58,8 +60,8 @@ fn what_the_dead_held_comes_back_and_the_paused_leave_it_alone() {
 // Killed
 // ---------------------------------------------------------------------------------------------------------------
 
-fn one_of_two_is_killed() {
-    let redis = Redis::start();
+fn one_of_two_is_killed(dialect: Dialect) {
+    let redis = Redis::start_in(dialect);
     let jobs: Vec<String> = (0..10).map(|n| sleeper(n, 3.0)).collect();
     let mut killed = Worker::start(&redis, &["-c", "5"]);
     let survivor = Worker::start(&redis, &["-c", "20"]);

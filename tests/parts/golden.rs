@@ -88,7 +88,8 @@ fn fail(payload: &str, queue: &str, times: FailureTimes) -> Fate {
     let history = Parser::default().parse(payload.as_bytes()).unwrap().history;
     let error = ErrorInfo::new("ArgumentError", "boom «é» \"quoted\"");
     let course = Course::Retry { after: gem_delay(next_attempt(history)) };
-    let plan = Plan { schema: Schema::Jiggler, queue, retry_queue: "custom_retries", course };
+    let plan =
+        Plan { schema: Schema::Jiggler, queue, retry_queue: "custom_retries", course, backtrace: None };
     decide(payload.as_bytes(), history, &plan, &error, times).unwrap()
 }
 

@@ -28,12 +28,16 @@ mod postgres_server;
 mod redis;
 #[path = "../support/redis_server.rs"]
 mod redis_server;
+#[path = "../engine/harness/spelling.rs"]
+#[allow(dead_code, reason = "the tests of the whole program use all of it")]
+mod spelling;
 #[path = "../support/wait.rs"]
 mod wait;
 
 // Formats.
 mod fuzz_cases;
 mod golden;
+mod golden_sidekiq;
 
 // What the engine builds on.
 mod conn;

@@ -14,10 +14,13 @@ const DIALECT_PLACES: &[&str] = &[
     "src/doctor/",
     // A command.
     "src/server/carry_out.rs",
-    "src/server/web.rs",
     "src/admin/database.rs",
     // A client that a program creates.
     "src/client/spelling.rs",
+    "src/client/mod.rs",
+    // What flags and files say.
+    "src/config/",
+    "src/cli/",
     // A worker on a real Redis inside a test.
     "src/testing/redis/",
     // A shard for measurements.

@@ -18,10 +18,17 @@ const OTHER_WORDS: &[&str] = &[
     "src/view/entry.rs",
     // Labels of metrics.
     "src/web/metrics/",
+    "src/stats/outcomes.rs",
     // Flags, and keys of the configuration.
     "src/cli/",
     "src/config/",
-    // Sets: their words, and the ends of their keys.
+    // What operators do, and the phases of processes.
+    "src/acts/action.rs",
+    "src/view/member.rs",
+    // What a process says of itself to Sidekiq's programs.
+    "src/wire/sidekiq_process.rs",
+    // Sets: their words, their keys, and the ends of those.
+    "src/wire/keys.rs",
     "src/store/entries.rs",
     "src/wire/realm.rs",
     // Names of methods, and fields of a Debug form.
@@ -35,6 +42,7 @@ const CHOICES: &[(&str, &[&str])] = &[
     // In memory, for tests.
     ("Schema::default", &["src/job/", "src/client/local.rs", "src/testing/"]),
     ("Schema::Jiggler", SCHEMA),
+    ("Schema::Sidekiq", SCHEMA),
     ("Parser::default", &["src/job/"]),
 ];
 

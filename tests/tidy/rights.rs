@@ -12,7 +12,7 @@ use super::{REDIS_COMMANDS, root, source, src};
 const NO_RIGHT: &[&str] = &["AUTH", "HELLO", "CLIENT", "MEMORY", "SCRIPT", "COMMAND", "CONFIG"];
 
 /// Called only for operators, by commands that run as their user: [`rights`] names them next to the table.
-const OF_OPERATORS: &[&str] = &["PTTL", "LPOS"];
+const OF_OPERATORS: &[&str] = &["PTTL", "SSCAN"];
 
 /// Named by the connection layer or by subcommand, so the word search below does not find them.
 const BY_OTHER_WORDS: &[&str] =
@@ -50,7 +50,7 @@ fn the_table_of_rights_is_what_the_store_calls() {
     called.extend(in_code());
     called.retain(|command| ![NO_RIGHT, OF_OPERATORS].concat().contains(&command.as_str()));
     called.extend(BY_OTHER_WORDS.iter().map(|command| (*command).to_owned()));
-    let table: BTreeSet<String> = [rights::WORKER, rights::OPTIONAL]
+    let table: BTreeSet<String> = [rights::WORKER, rights::REGISTRIES, rights::OPTIONAL]
         .concat()
         .iter()
         .map(|call| call.split(' ').next().unwrap_or_default().to_ascii_uppercase())

@@ -10,7 +10,7 @@ use crate::admin::Format;
 use crate::admin::cron::CronAction;
 use crate::client::NewJob;
 use crate::config::GivenUrl;
-use crate::cron::{CatchUp, CronEntry, CronError};
+use crate::cron::{CatchUp, CronEntry, CronError, Overlap};
 use crate::wire::{DEFAULT_QUEUE, QueueName};
 
 /// Name of the subcommand.
@@ -108,6 +108,9 @@ struct AddArgs {
     /// Which ticks run late after an outage: none, last, or all:N, the last N of them
     #[arg(long, value_name = "WHICH", default_value = "last", value_parser = catch_up())]
     catch_up: CatchUp,
+    /// What becomes of a tick while the last run waits, runs or is to be retried: allow, or skip
+    #[arg(long, value_name = "WHAT", default_value = "allow", value_parser = overlap())]
+    overlap: Overlap,
     /// Push each tick later by up to this much, such as 30s
     #[arg(long, value_name = "SPAN", value_parser = span)]
     jitter: Option<Duration>,
@@ -161,6 +164,7 @@ impl AddArgs {
         }
         let entry = CronEntry::new(&self.name, &self.schedule, &self.zone, job)?
             .catch_up(self.catch_up)?
+            .overlap(self.overlap)
             .jitter(self.jitter.unwrap_or_default())?
             .between(self.from, self.until)?;
         Ok(if self.tick_argument { entry.tick_argument() } else { entry })
@@ -169,4 +173,8 @@ impl AddArgs {
 
 fn catch_up() -> ValueParser {
     ValueParser::new(|text: &str| text.parse::<CatchUp>().map_err(|error| error.to_string()))
+}
+
+fn overlap() -> ValueParser {
+    ValueParser::new(|text: &str| text.parse::<Overlap>().map_err(|error| error.to_string()))
 }

@@ -1,8 +1,8 @@
 //! The rows of the table of options.
 
 use super::{
-    Allowed, BALANCE_WORDS, Change, DefaultValue, LOG_FORMAT_WORDS, MODE_WORDS, OptionId, OptionSpec,
-    UNKNOWN_WORDS,
+    Allowed, BALANCE_WORDS, Change, DIALECT_WORDS, DefaultValue, LOG_FORMAT_WORDS, MODE_WORDS, OptionId,
+    OptionSpec, UNKNOWN_WORDS,
 };
 use crate::limits::{
     CONCURRENCY_MAX, CORES_MAX, DEAD_JOBS_CONFIGURED_MAX, DEAD_JOBS_MAX, DEAD_TIMEOUT, DEAD_TIMEOUT_MAX,
@@ -57,7 +57,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         flag: Some("concurrency"),
         short: Some('c'),
         value_name: "N",
-        default: DefaultValue::Later("10 per core"),
+        default: DefaultValue::Later("10 per core, or the threads of the runners"),
         allowed: Allowed::Number { min: 1, max: CONCURRENCY_MAX as u64 },
         help: "Jobs in flight in this process, split over its cores",
         ..BASE
@@ -71,6 +71,16 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Text("default"),
         allowed: Allowed::Text("queue names, each alone or as `name:priority` with a whole number"),
         help: "Queues to serve; the higher number is served first (0 if not given); may be repeated",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::Require,
+        key: "require",
+        flag: Some("require"),
+        short: Some('r'),
+        value_name: "PATH",
+        allowed: Allowed::Text("a Ruby, Python or Node file, or a directory with one of their applications"),
+        help: "Application in Ruby, Python or Node whose jobs run in child processes, every name",
         ..BASE
     },
     OptionSpec {
@@ -131,6 +141,16 @@ pub const OPTIONS: &[OptionSpec] = &[
         ..BASE
     },
     OptionSpec {
+        id: OptionId::Dialect,
+        key: "dialect",
+        flag: Some("dialect"),
+        value_name: "GEM",
+        default: DefaultValue::Text("jiggler"),
+        allowed: Allowed::Words(DIALECT_WORDS),
+        help: "Whose programs share the Redis: those of the gem jiggler, or those of sidekiq",
+        ..BASE
+    },
+    OptionSpec {
         id: OptionId::Mode,
         key: "mode",
         flag: Some("mode"),
@@ -145,7 +165,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         key: "default_retries",
         flag: Some("default-retries"),
         value_name: "N",
-        default: DefaultValue::Later("the program's own number, or 0 as in the gem"),
+        default: DefaultValue::Later("the program's own number, or that of the gem: 0, of sidekiq 25"),
         allowed: Allowed::Number { min: 0, max: RETRIES_MAX as u64 },
         help: "Retries of a job whose payload and handler name no number",
         ..BASE
@@ -332,8 +352,6 @@ pub const OPTIONS: &[OptionSpec] = &[
         change: Change::Hangup,
         ..BASE
     },
-    // Ruby's `jiggler -r app.rb` is often the first entry in a team's process file.
-    OptionSpec { key: "require", flag: Some("require"), short: Some('r'), value_name: "PATH", ..BASE },
     unused("in_process_interval"),
     unused("fetchers_concurrency"),
     unused("server_concurrency"),

@@ -39,7 +39,7 @@ struct Process {
 
 fn presence(uuid: &str) -> Presence {
     let key = format!("{}{uuid}:1:1:default:0:1:1:vm", heartbeat_key::SERVER_PREFIX);
-    Presence::new(JIGGLER, &heartbeat_key::parse_heartbeat(&key).unwrap())
+    Presence::new(JIGGLER, &heartbeat_key::parse_heartbeat(&key).unwrap(), "")
 }
 
 impl Process {

@@ -4,11 +4,11 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::super::duty::Duty;
-use super::super::figures::{figures, phase_name};
+use super::super::figures::{doing, figures, phase_name};
 use super::super::state::Control;
 use crate::limits::{FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, WATCHED_INTERVAL};
 use crate::resp::Requests;
-use crate::store::process::{self, Announcement, Holder, LeaseTimes};
+use crate::store::process::{self, Announcement, Doing, Holder, LeaseTimes};
 use crate::store::scripts::Scripts;
 use crate::wire::{Presence, Realm};
 
@@ -38,6 +38,7 @@ pub(super) struct Heartbeat {
     /// The previous one, which is removed; `None` if it is the same, or if another connection removes it.
     pub(super) before: Option<Rc<Presence>>,
     ttl_s: u64,
+    doing: Doing,
     figures: String,
     /// Whether the figures are written too.
     writes_figures: bool,
@@ -57,6 +58,7 @@ impl Beat<'_> {
                 before: heartbeat.before.as_deref(),
                 now,
                 rss_kb: resident_kb(),
+                doing: &heartbeat.doing,
                 figures: heartbeat.writes_figures.then_some(heartbeat.figures.as_str()),
                 ttl_s: heartbeat.ttl_s,
             };
@@ -97,6 +99,7 @@ impl Shown {
         // Taken together, before anything is awaited: a change meanwhile makes another beat due.
         let (presence, phase) = (control.settings.presence(), phase_name(control));
         let jobs = control.shards.running_jobs(&control.options.stats, || control.now()).await;
+        let doing = doing(control, &presence, &jobs);
         let figures = figures(control, jobs).to_json();
         let stale = self.figures.1.is_none_or(|written| now - written >= FIGURES_INTERVAL_MAX);
         Heartbeat {
@@ -104,9 +107,15 @@ impl Shown {
             before: self.before(&presence),
             ttl_s: (control.settings.get().stats_interval + HEARTBEAT_TTL_EXTRA).as_secs(),
             writes_figures: stale || figures != self.figures.0,
+            doing,
             figures,
             presence,
         }
+    }
+
+    /// How it showed itself last.
+    pub(super) fn presence(&self) -> Option<Rc<Presence>> {
+        self.heartbeat.as_ref().map(|(_, presence, _)| Rc::clone(presence))
     }
 
     /// Notes that this was written.

@@ -4,9 +4,10 @@ use super::*;
 use crate::config::{GivenUrl, Origin};
 use crate::doctor::Status;
 use crate::own_redis::OwnRedis;
+use crate::wire::Dialect;
 
 fn check(redis: &OwnRedis, name: &str) -> (Status, String) {
-    let given = GivenUrl { url: redis.url(), origin: Origin::Flag("redis-url") };
+    let given = GivenUrl { url: redis.url(), origin: Origin::Flag("redis-url"), dialect: Dialect::default() };
     let config = Config { redis_url: Some(given), cores: Some(1), ..Config::default() };
     let check = checks(&config, &|_| None).into_iter().find(|check| check.name == name).unwrap();
     (check.status, check.found)
@@ -79,7 +80,7 @@ fn a_server_that_is_away_fails_and_none_at_all_is_a_warning() {
     let redis = OwnRedis::start();
     let url = redis.url();
     drop(redis);
-    let given = GivenUrl { url, origin: Origin::Flag("redis-url") };
+    let given = GivenUrl { url, origin: Origin::Flag("redis-url"), dialect: Dialect::default() };
     let config = Config { redis_url: Some(given), ..Config::default() };
     let found = checks(&config, &|_| None);
     assert_eq!((found.len(), found[0].status), (1, Status::Failed));

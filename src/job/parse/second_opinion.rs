@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 
 use crate::job::args::{self, Args};
-use crate::job::parse::{BadPayload, FirstFailure, History, Parsed, Texts, count};
+use crate::job::parse::{BadPayload, FirstFailure, History, Parsed, Texts, count, wrapped};
 use crate::job::scan;
 use crate::job::schema::{Envelope, Schema};
 use crate::limits::PAYLOAD_DEPTH_MAX;
@@ -57,18 +57,27 @@ pub(super) fn second_opinion<'p>(
         }
     };
     let start = envelope.args.as_ref().map_or(0, |span| span.start);
-    let elements = elements.into_iter().map(|span| span.start + start..span.end + start).collect();
+    let mut elements = elements.into_iter().map(|span| span.start + start..span.end + start).collect();
+    let rare = envelope.rare.as_deref();
+    if let Some(name) = rare.and_then(|rare| decoded(&rare.wrapped))
+        && let Some(inner) = wrapped::arguments(schema, payload)
+    {
+        (texts.name, elements) = (name, inner);
+    }
     Ok(Parsed {
         name: &texts.name,
         jid: texts.jid.as_deref(),
         history: History {
-            retries: value(&envelope.retries).map_or(0, count::from_bytes),
-            attempt: value(&envelope.attempt).map_or(0, count::from_bytes),
+            retries: value(&envelope.retries).map_or(0, |value| count::retries_of_bytes(schema, value)),
+            attempt: value(&envelope.attempt).map_or(0, |value| count::attempt_of_bytes(schema, value)),
             first_failure: match value(&envelope.first_failed_at) {
                 None | Some(b"null" | b"false") => FirstFailure::Unknown,
                 Some(_) => FirstFailure::Recorded,
             },
         },
+        is_for_ruby: rare.is_some_and(|rare| {
+            rare.for_ruby.iter().any(|span| !matches!(value(span), None | Some(b"null" | b"false")))
+        }),
         args: Args::raw(payload, elements),
     })
 }

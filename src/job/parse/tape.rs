@@ -6,7 +6,7 @@ use simd_json::{Node, StaticNode, Tape};
 
 use crate::job::args::{self, Args};
 use crate::job::nodes;
-use crate::job::parse::{BadPayload, FirstFailure, History, Parsed, count};
+use crate::job::parse::{BadPayload, FirstFailure, History, Parsed, count, wrapped};
 use crate::job::schema::{Envelope, Schema};
 
 /// Reads a job from its tape, which goes back to `home` when the job is dropped.
@@ -25,8 +25,8 @@ pub(super) fn from_tape<'p>(
             };
             let jid = text(envelope.jid);
             let history = History {
-                retries: count::from_node(node(envelope.retries)),
-                attempt: count::from_node(node(envelope.attempt)),
+                retries: count::retries(schema, node(envelope.retries)),
+                attempt: count::attempt(schema, node(envelope.attempt)),
                 first_failure: match node(envelope.first_failed_at) {
                     None | Some(Node::Static(StaticNode::Null | StaticNode::Bool(false))) => {
                         FirstFailure::Unknown
@@ -34,7 +34,19 @@ pub(super) fn from_tape<'p>(
                     Some(_) => FirstFailure::Recorded,
                 },
             };
-            Ok(Parsed { name, jid, history, args: Args::on_tape(schema, payload, tape, home, envelope.args) })
+            let is_set = |at| {
+                !matches!(node(at), None | Some(Node::Static(StaticNode::Null | StaticNode::Bool(false))))
+            };
+            let rare = envelope.rare.as_deref();
+            let is_for_ruby = rare.is_some_and(|rare| rare.for_ruby.into_iter().any(is_set));
+            if let Some(name) = rare.and_then(|rare| text(rare.wrapped))
+                && let Some(elements) = wrapped::arguments(schema, payload)
+            {
+                args::give_back(home, tape);
+                return Ok(Parsed { name, jid, history, is_for_ruby, args: Args::raw(payload, elements) });
+            }
+            let args = Args::on_tape(schema, payload, tape, home, envelope.args);
+            Ok(Parsed { name, jid, history, is_for_ruby, args })
         }
         Err(bad) => {
             args::give_back(home, tape);

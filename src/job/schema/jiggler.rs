@@ -1,5 +1,7 @@
 //! The members of a job payload, spelt as the gem `jiggler` 0.1.0 spells them, and ours beside them.
 
+use std::time::Duration;
+
 use super::{Envelope, MemberNames, PushText};
 
 const NAME: &str = "name";
@@ -57,6 +59,11 @@ pub(super) const RESERVED: [&str; 15] = [
     NAMES.left_since,
     NAMES.left_until,
 ];
+
+/// n⁴ + 15 s.
+pub(super) fn pause(attempt: u32) -> Duration {
+    Duration::from_secs(u64::from(attempt).saturating_pow(4).saturating_add(15))
+}
 
 /// See [`Envelope::slot`].
 pub(super) fn slot<'e, V>(envelope: &'e mut Envelope<V>, key: &str) -> Option<&'e mut Option<V>> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::own_redis::OwnRedis;
-use crate::wire::keys::JIGGLER;
+use crate::wire::keys::{JIGGLER, SIDEKIQ};
 
 struct Lab {
     redis: OwnRedis,
@@ -44,6 +44,16 @@ impl Lab {
         let [entries, runs, holders] = keys.map(|key| self.redis.strings(&[b"HKEYS", key.as_bytes()]));
         [ticks, entries, runs, holders]
     }
+}
+
+/// Beside Sidekiq a queue that is not named in the registry is not seen.
+#[test]
+fn a_tick_names_its_queue_where_there_is_a_registry() {
+    let lab = Lab { redis: OwnRedis::start(), realm: SIDEKIQ.shared_realm() };
+    lab.add("a", 1);
+    assert_eq!(lab.change(&[claim("a", 1, 5_000_000_000_000, &["job"])]).changed, [Changed::Done]);
+    assert_eq!(lab.redis.strings(&[b"LRANGE", b"queue:q", b"0", b"-1"]), ["job"]);
+    assert_eq!(lab.redis.strings(&[b"SMEMBERS", b"queues"]), ["q"]);
 }
 
 /// The claim of a tick that pushes these jobs.
@@ -204,4 +214,120 @@ fn rows_are_read_with_what_belongs_to_them() {
     let rows = read_rows(&names, &lab.redis.connect().call(&requests).unwrap()).unwrap();
     let seen: Vec<_> = rows.iter().map(|row| (row.entry.is_some(), row.at)).collect();
     assert_eq!(seen, [(true, Some(7)), (true, None), (false, None)]);
+}
+
+/// Where a job that was pushed last may be, and whether it lives there: commands, words separated by spaces. Its jid is `x`.
+const PLACES: [(&str, bool, &[&str]); 16] = [
+    ("nowhere", false, &[]),
+    ("its queue", true, &[r#"LPUSH jiggler:list:q {"jid":"x"}"#]),
+    ("its queue, after a retry", true, &[r#"LPUSH jiggler:list:q {"jid":"x","attempt":1}"#]),
+    ("another queue", false, &[r#"LPUSH jiggler:list:p {"jid":"x"}"#]),
+    ("the retry set", true, &[r#"ZADD jiggler:set:retries 5 {"jid":"x","attempt":1}"#]),
+    ("the scheduled set", true, &[r#"ZADD jiggler:set:scheduled 5 {"jid":"x"}"#]),
+    ("the dead set", false, &[r#"ZADD jiggler:set:dead 5 {"jid":"x"}"#]),
+    ("the arguments of another", false, &[r#"LPUSH jiggler:list:q {"jid":"y","args":["x"]}"#]),
+    (
+        "a batch in flight",
+        true,
+        &[
+            "ZADD jiggler:uring:leases 9e15 aa:2:q",
+            "HSET {jiggler:list:q}:inflight:aa:1 7 1",
+            r#"RPUSH {jiggler:list:q}:inflight:aa:1:7 {"jid":"w"} {"jid":"x"}"#,
+        ],
+    ),
+    (
+        "the wait list of a shard",
+        true,
+        &["ZADD jiggler:uring:leases 9e15 aa:1:q", r#"RPUSH {jiggler:list:q}:inflight:aa:0:w {"jid":"x"}"#],
+    ),
+    (
+        "a batch that a reaper has begun with",
+        true,
+        &[
+            "ZADD jiggler:uring:leases 1 aa:1:q",
+            "SET {jiggler:list:q}:inflight:aa:0 fenced\u{a0}3\u{a0}12",
+            r#"RPUSH {jiggler:list:q}:inflight:aa:0:12 {"jid":"x"}"#,
+        ],
+    ),
+    (
+        "the suspects of a dead shard",
+        true,
+        &["ZADD jiggler:uring:leases 1 aa:1:q", r#"RPUSH {jiggler:list:q}:inflight:aa:0:s {"jid":"x"}"#],
+    ),
+    ("in progress in ruby", true, &[r#"LPUSH jiggler:list:q:in_progress:0123456789ab {"jid":"x"}"#]),
+    (
+        "in progress of another queue",
+        false,
+        &[r#"LPUSH jiggler:list:p:in_progress:0123456789ab {"jid":"x"}"#],
+    ),
+    ("sets that are none", false, &["SET jiggler:set:retries x", "LPUSH jiggler:set:scheduled x"]),
+    (
+        "leases of another form",
+        false,
+        &["ZADD jiggler:uring:leases 1 x 2 aa:zz 3 : 4 aa:1:q", "SET {jiggler:list:q}:inflight:aa:0 x"],
+    ),
+];
+
+/// A claim that is held back by the job `x`, if it lives.
+fn claim_unless_lives<'c>(name: &'c str, tick: i64, next: i64) -> Change<'c> {
+    let before = LastJob {
+        jid: "x".to_owned(),
+        payload: br#"{"jid":"x"}"#.to_vec(),
+        run_if_lives: b"left out".to_vec(),
+    };
+    Change { unless_lives: Some(before), ..claim(name, tick, next, &["new"]) }
+}
+
+#[test]
+fn a_tick_passes_without_a_push_while_the_last_job_lives_wherever_it_is() {
+    for (place, lives, commands) in PLACES {
+        let lab = Lab::new();
+        for command in commands {
+            let words: Vec<String> = command.split(' ').map(|word| word.replace('\u{a0}', " ")).collect();
+            let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
+            lab.redis.run(&words);
+        }
+        let now = lab.now();
+        lab.add("e", now);
+        let before = lab.jobs().len();
+        let table = lab.change(&[claim_unless_lives("e", now, now + 90_000)]);
+        let (changed, run, pushed): (_, &[u8], _) =
+            if lives { (Changed::Skipped, b"left out", 0) } else { (Changed::Done, b"ran", 1) };
+        assert_eq!(table.changed, [changed], "{place}");
+        assert_eq!(lab.jobs().len(), before + pushed, "{place}");
+        let next = &table.upcoming[0];
+        assert_eq!((next.at, next.run.as_deref()), (now + 90_000, Some(run)), "{place}");
+    }
+}
+
+#[test]
+fn a_job_that_waits_deep_in_its_queue_is_found_and_a_retried_one_at_either_end() {
+    let fill = |lab: &Lab, count: usize| {
+        let jobs: Vec<Vec<u8>> = (0..count).map(|n| format!("{{\"jid\":\"o{n}\"}}").into_bytes()).collect();
+        for jobs in jobs.chunks(5000) {
+            let words = [b"LPUSH".as_slice(), b"jiggler:list:q"].into_iter();
+            let words: Vec<&[u8]> = words.chain(jobs.iter().map(Vec::as_slice)).collect();
+            lab.redis.run(&words);
+        }
+    };
+    let waiting = br#"{"jid":"x"}"#.as_slice();
+    let retried = br#"{"jid":"x","attempt":2}"#.as_slice();
+    // How many jobs are older, how many newer.
+    for (older, newer, job, found) in [
+        (CRON_LIVES_DEEP, CRON_LIVES_DEEP - 1, waiting, true),
+        (CRON_LIVES_DEEP - 1, CRON_LIVES_DEEP, waiting, true),
+        (CRON_LIVES_DEEP, CRON_LIVES_DEEP, waiting, false),
+        (CRON_LIVES_NEAR, CRON_LIVES_NEAR - 1, retried, true),
+        (CRON_LIVES_NEAR - 1, CRON_LIVES_NEAR, retried, true),
+        (CRON_LIVES_NEAR, CRON_LIVES_NEAR, retried, false),
+    ] {
+        let lab = Lab::new();
+        fill(&lab, older);
+        lab.redis.run(&[b"LPUSH", b"jiggler:list:q", job]);
+        fill(&lab, newer);
+        let now = lab.now();
+        lab.add("e", now);
+        let changed = lab.change(&[claim_unless_lives("e", now, now + 90_000)]).changed;
+        assert_eq!(changed == [Changed::Skipped], found, "{older} older, {newer} newer: {changed:?}");
+    }
 }

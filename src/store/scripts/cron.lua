@@ -1,21 +1,29 @@
 -- Change the table of periodic jobs, push what is due, and tell what is due next.
 --
--- KEYS  1 ticks   2 entries   3 runs   4 holders   5 leases
+-- KEYS  1 ticks   2 entries   3 runs   4 holders   5 leases   6 retry set   7 scheduled set
 -- ARGV  1 most entries to tell of   2 largest entry to tell of, in bytes   3 milliseconds until an entry is due again whose
---       queue is not a list   4.. for each change, eleven and its payloads:
+--       queue is not a list   4 most jobs to look at, at each end of a list or set, for one that may live   5 the same for
+--       one whose bytes are known, in its queue   6 most pages of keys to search for lists of Ruby servers
+--       7.. for each change, fourteen and its payloads:
 --       name   what has to be stored of the entry: its bytes, '' nothing, '*' anything   its score likewise
 --       the time, Unix milliseconds, that must have come; '' none   '1' if some holder of the entry has to live, else ''
 --       the entry from now on: its bytes, '' unchanged, '-' none   its score likewise   its run likewise
---       the uuid of a process that holds it from now on, '' none   the key of its queue   how many payloads follow
+--       the uuid of a process that holds it from now on, '' none   the jid of a job that must not live any more, '' none
+--       that job's bytes, '' not known   the run that is stored if it lives   the key of its queue   how many payloads
+--       follow
 -- Redis's own clock decides what is due. Each change happens as a whole or not at all, whatever becomes of the others; one
 -- whose entry or tick has changed since the caller read it does not happen. So a tick is pushed once, however
 -- many offer it. A holder lives while it has a lease. An entry that should have a living one and has none is removed.
 -- A connection that tracks keys learns of every change of the ticks from this call on: they are read after the last change.
 --
+-- Where a job lives that must not, the tick passes without a push: that run is stored, and the score moves on (lives.lua).
+--
 -- Returns an array: Unix milliseconds now; the array of what became of each change: 1 done, 0 something else is stored or
--- it is not due, 2 the entry was removed because no holder lives, -1 put off because its queue is not a list; and for each
--- entry that is due now, or that comes first, four: name, score, entry, run. An entry that is too large is told as ''.
+-- it is not due, 2 the entry was removed because no holder lives, 3 left out because that job lives, -1 put off because its
+-- queue is not a list; and for each entry that is due now, or that comes first, four: name, score, entry, run. An entry
+-- that is too large is told as ''.
 local ticks, entries, runs, holders, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local near, deep, pages = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -77,10 +85,18 @@ local function whole_score(score)
   return string.format('%.0f', math.floor(math.max(-9e15, math.min(9e15, tonumber(score)))))
 end
 
+-- Whether a job that was pushed into a queue still lives.
+local function lives(queue, jid, job)
+  local text = living_jobs(queue, {KEYS[6], KEYS[7]}, leases, near, pages)
+  -- The jid alone is soon looked for: a quote, which comes before it, is everywhere.
+  if string.find(text, jid, 1, true) and string.find(text, '"jid":"' .. jid .. '"', 1, true) then return true end
+  return waits(queue, job, deep)
+end
+
 -- One change, whose arguments begin here. What became of it.
 local function change(at)
   local name, entry, score, due = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local is_held, holder, queue, count = ARGV[at + 4] == '1', ARGV[at + 8], ARGV[at + 9], tonumber(ARGV[at + 10])
+  local is_held, holder, queue, count = ARGV[at + 4] == '1', ARGV[at + 8], ARGV[at + 12], tonumber(ARGV[at + 13])
   if entry ~= '*' and (redis.call('HGET', entries, name) or '') ~= entry then return 0 end
   local before = score ~= '*' and redis.call('ZSCORE', ticks, name)
   if score ~= '*' and (before and whole_score(before) or '') ~= score then return 0 end
@@ -89,6 +105,11 @@ local function change(at)
     forget(name)
     return 2
   end
+  if ARGV[at + 9] ~= '' and lives(queue, ARGV[at + 9], ARGV[at + 10]) then
+    set_field(runs, name, ARGV[at + 11])
+    if ARGV[at + 6] ~= '' then set_tick(name, ARGV[at + 6]) end
+    return 3
+  end
   if count > 0 then
     local kind = redis.call('TYPE', queue).ok
     if kind ~= 'list' and kind ~= 'none' then
@@ -96,7 +117,7 @@ local function change(at)
       if due ~= '' then set_tick(name, now + ARGV[3]) end
       return -1
     end
-    push('LPUSH', queue, {unpack(ARGV, at + 11, at + 10 + count)})
+    push('LPUSH', queue, {unpack(ARGV, at + 14, at + 13 + count)})
   end
   if ARGV[at + 5] == '-' then
     forget(name)
@@ -115,13 +136,13 @@ local function change(at)
 end
 
 local results = {}
-local at = 4
+local at = 7
 while at <= #ARGV do
   local here = at
   local result, refusal = whole(function() return change(here) end)
   if refusal then return refusal end
   results[#results + 1] = result
-  at = at + 11 + tonumber(ARGV[at + 10])
+  at = at + 14 + tonumber(ARGV[at + 13])
 end
 
 local reply = {now, results}

@@ -8,7 +8,8 @@
 --       9 '1' if the process may be leading   10 largest payload that a worker runs
 --       11 the set, 2 or 3, of which the caller has read a job that this could not; else 0   12 its size   13 its first bytes
 --       14 its last bytes   15 its queue
--- Redis's own clock decides what is due. The payload is looked at, for its queue, and moved as it is, byte for byte; one that
+-- Redis's own clock decides what is due. The payload is looked at, for its queue, and moved as it is, byte for byte but for the
+-- time of its push, where it has one (renew.lua); one that
 -- would hold Redis up is for the caller to read, and the set's jobs behind it wait for that. Each set has
 -- its own share of a call, in jobs and in bytes, so that neither keeps the other waiting.
 -- A job whose queue's key is not a list stays in its set and is due again later: it must not stand in the way of others. So
@@ -139,7 +140,9 @@ local function move(number)
     if kind == 'list' or kind == 'none' then
       -- Added before they are removed, though nobody sees the moment between.
       local gone, refusal = whole(function()
-        push(string.sub(place, 1, 1) == 'R' and 'RPUSH' or 'LPUSH', key, jobs)
+        local pushed = {}
+        for at, job in ipairs(jobs) do pushed[at] = renewed(job, now) end
+        push(string.sub(place, 1, 1) == 'R' and 'RPUSH' or 'LPUSH', key, pushed)
         return redis.call('ZREM', set, unpack(jobs))
       end)
       if not gone then return nil, refusal end

@@ -102,8 +102,10 @@ local function character(text, at)
   return code, length
 end
 
--- Whether a worker may be given a queue of this name: the rules of `wire::QueueName`, and a test holds the two together.
+-- Whether a worker may be given a queue of this name: the rules of `wire::QueueName`, and a test holds the two together. Where
+-- there is a registry of queues, other programs may serve one of any name.
 local function is_servable(name)
+  if QUEUES then return name ~= '' end
   if #name < 1 or #name > 128 or string.find(name, '[%z\1-\31\127:,{}]') then return false end
   if string.find(name, 'in_progress', 1, true) then return false end
   local at = 1

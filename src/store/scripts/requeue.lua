@@ -3,12 +3,15 @@
 -- KEYS  1 set
 -- ARGV  1 queue of a job that names none   2 what the key of a queue begins with   3.. eight for each job: five as in seen.lua,
 --       its queue ('': what the payload says), '1' if other bytes are pushed in its place, these
--- Payloads are moved unchanged, byte for byte. A job whose queue's key is not a list, or that names a queue no worker may be
+-- Payloads are moved unchanged, byte for byte but for the time of their push, where they have one (renew.lua). A job whose queue's key is not a list, or that names a queue no worker may be
 -- given, stays where it is.
 -- In a cluster a job that names a queue other than the realm's stays where it is: -1.
 --
 -- Returns an array, two for each job: 1 moved, 0 no longer there, -1 not moved, -2 not moved because of
 -- its queue's name; the key of its queue ('' if it is gone).
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+
 local function requeue()
   local reply, kinds = {}, {}
   for first = 3, #ARGV, 8 do
@@ -26,7 +29,7 @@ local function requeue()
         done = -2
       elseif kinds[key] == 'list' or kinds[key] == 'none' then
         -- Added before it is taken away, though nobody sees the moment between.
-        push('LPUSH', key, {ARGV[first + 6] == '1' and ARGV[first + 7] or job})
+        push('LPUSH', key, {renewed(ARGV[first + 6] == '1' and ARGV[first + 7] or job, now)})
         remove(KEYS[1], score, job)
         done = 1
       end

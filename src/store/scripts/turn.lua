@@ -10,7 +10,8 @@
 --         the commands that follow; 'here': they are in flight and in the reply; at most once: 'list-once': the caller reads
 --         them so and removes the lists, all in one transaction; 'once': they are in the reply alone
 --       10 number of the previous turn, if that is still on its way; else 0
---       moves   count, then (pair, batch, raw payload, 'r' or 'd', score, new payload) each
+--       moves   count, then (pair, batch, raw payload, set, score, new payload) each; the set is 'r', that of retries, 'd',
+--               that of the dead, or 'l': where jobs wait that have not failed
 --       singles count, then (pair, batch, raw payload) each
 --       wholes  count, then (pair, batch) each
 --       effects count, then (op, key, arg) each; nothing at all if there are none
@@ -92,6 +93,7 @@ local function report()
   local at, buried = 12, false
   for i = 1, tonumber(ARGV[11]) do
     local set, index = KEYS[ARGV[at + 3] == 'd' and 4 or 3], KEYS[5 + 2 * ARGV[at]]
+    if ARGV[at + 3] == 'l' and LATER then set = LATER end
     local batch = ARGV[at + 1]
     if is_set(set) then
       add(set, ARGV[at + 4], ARGV[at + 5])

@@ -48,8 +48,17 @@ local function unpush(command, list, jobs, first, last)
   for i = first, last do redis.pcall('LREM', list, left and 1 or -1, jobs[i]) end
 end
 
+-- Names the queue of a list in the registry of queues, if one is kept (QUEUES): what is not named there is not seen. A spoilt
+-- registry keeps no job from its queue.
+local function register(list)
+  if QUEUES and string.sub(list, 1, #QUEUE_PREFIX) == QUEUE_PREFIX then
+    redis.pcall('SADD', QUEUES, string.sub(list, #QUEUE_PREFIX + 1))
+  end
+end
+
 -- Pushes jobs, by RPUSH or LPUSH. Lua can unpack about 8,000 values.
 local function push(command, list, jobs)
+  if #jobs > 0 then register(list) end
   for first = 1, #jobs, 1000 do
     local last = math.min(first + 999, #jobs)
     redis.call(command, list, unpack(jobs, first, last))

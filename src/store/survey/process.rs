@@ -3,13 +3,16 @@
 //! The key outlives a process that was killed by minutes, as the gem's do. When one of ours died is told by its last
 //! heartbeat: it says in its figures how often it writes one. The lease is renewed by the same task, so it ends then too.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::limits::LEASE;
+use crate::limits::{LEASE, RUNNING_JOBS_SHOWN_MAX, STOP_TIMEOUT};
 use crate::wire::{
     figures::Figures,
-    heartbeat_key::{self, Poller},
+    heartbeat_key::{self, Poller, ServedQueue, join_queues},
+    sidekiq_process,
 };
 
 /// One process.
@@ -51,6 +54,33 @@ pub struct Heartbeat {
     pub current_jobs: Option<Box<RawValue>>,
 }
 
+/// The fields of the hash of a process that are read.
+pub(super) const HASH_FIELDS: [&str; 4] = ["info", "beat", "busy", "rss"];
+
+/// What is read of its field `info`.
+#[derive(Debug, Deserialize)]
+struct Info {
+    #[serde(default)]
+    hostname: String,
+    #[serde(default)]
+    started_at: f64,
+    #[serde(default)]
+    pid: u32,
+    /// Elsewhere in Sidekiq 8, whose own processes are then shown with 0.
+    concurrency: Option<u64>,
+    #[serde(default)]
+    queues: Vec<String>,
+    #[serde(default)]
+    weights: Option<Vec<BTreeMap<String, u64>>>,
+}
+
+/// As many running jobs as a process says that it has, of which no more is known here.
+fn placeholders(busy: u64) -> Option<Box<RawValue>> {
+    let jobs: Vec<String> =
+        (0..busy.min(RUNNING_JOBS_SHOWN_MAX as u64)).map(|at| format!("\"{at}\":{{}}")).collect();
+    RawValue::from_string(format!("{{{}}}", jobs.join(","))).ok()
+}
+
 impl Process {
     /// The process that a heartbeat key and the value under it describe, without its figures; `None` if it is not such a
     /// key.
@@ -67,6 +97,42 @@ impl Process {
             pid: parts.pid,
             hostname: parts.hostname.to_owned(),
             heartbeat: serde_json::from_slice(value).ok(),
+            figures: None,
+            died_at: None,
+        })
+    }
+
+    /// The process of this identity, from the fields [`HASH_FIELDS`] of its hash, without its figures; `None` if it is gone,
+    /// or its hash is not one of a process.
+    #[must_use]
+    pub fn read_hash(identity: &str, fields: &[Option<&[u8]>]) -> Option<Self> {
+        let [info, beat, busy, rss] = *fields.first_chunk()?;
+        let info: Info = serde_json::from_slice(info?).ok()?;
+        let number = |field: Option<&[u8]>| serde_json::from_slice::<Box<RawValue>>(field?).ok();
+        let weight = |name: &str| {
+            let weights = info.weights.iter().flatten().find_map(|weights| weights.get(name)).copied();
+            weights.filter(|weight| *weight > 0)
+        };
+        let served: Vec<ServedQueue<'_>> =
+            info.queues.iter().map(|name| ServedQueue { name, priority: weight(name) }).collect();
+        let are_weighted = served.iter().all(|queue| queue.priority.is_some());
+        let served = served
+            .into_iter()
+            .map(|queue| ServedQueue { priority: queue.priority.filter(|_| are_weighted), ..queue });
+        Some(Self {
+            uuid: sidekiq_process::uuid_of(identity)?.to_owned(),
+            concurrency: info.concurrency.unwrap_or(0),
+            timeout_s: STOP_TIMEOUT.as_secs(),
+            queues: join_queues(&served.collect::<Vec<_>>()),
+            poller: Poller::Enabled,
+            started_at: info.started_at as u64,
+            pid: info.pid,
+            hostname: info.hostname,
+            heartbeat: Some(Heartbeat {
+                heartbeat: number(beat),
+                rss: number(rss),
+                current_jobs: number(busy).and_then(|busy| placeholders(busy.get().parse().ok()?)),
+            }),
             figures: None,
             died_at: None,
         })
@@ -107,6 +173,26 @@ mod tests {
             process.note_death(dies_at - 0.1);
             assert_eq!(process.died_at, None, "it wrote another");
         }
+    }
+
+    #[test]
+    fn a_process_of_sidekiq_is_what_its_hash_says() {
+        let info = br#"{"hostname":"vm","started_at":1795300065.2226377,"pid":13339,"tag":"/","concurrency":3,"queues":["a","b"],"weights":[{"a":3,"b":1}],"identity":"vm:13339:30e6ff14c13f"}"#;
+        let read = |info: &[u8]| {
+            let fields: [Option<&[u8]>; 4] =
+                [Some(info), Some(b"1795300105.2332327"), Some(b"2"), Some(b"33552")];
+            Process::read_hash("vm:13339:30e6ff14c13f", &fields)
+        };
+        let process = read(info).unwrap();
+        assert_eq!((process.uuid.as_str(), process.pid, process.concurrency), ("30e6ff14c13f", 13339, 3));
+        assert_eq!((process.queues.as_str(), process.started_at), ("a,3,b,1", 1_795_300_065));
+        let heartbeat = process.heartbeat.unwrap();
+        assert_eq!(heartbeat.heartbeat.unwrap().get(), "1795300105.2332327");
+        assert_eq!(heartbeat.current_jobs.unwrap().get(), r#"{"0":{},"1":{}}"#);
+        let strict = String::from_utf8(info.to_vec()).unwrap().replace("\"a\":3,\"b\":1", "\"a\":0,\"b\":0");
+        assert_eq!(read(strict.as_bytes()).unwrap().queues, "a,b");
+        assert!(read(b"no json").is_none());
+        assert!(Process::read_hash("vm:1:a", &[None, None, None, None]).is_none());
     }
 
     #[test]

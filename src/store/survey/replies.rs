@@ -59,9 +59,20 @@ impl Survey {
 
     fn accept_heartbeat(&mut self, key: Vec<u8>, value: &Value<'_>) -> Result<(), SurveyError> {
         let text = String::from_utf8_lossy(&key);
-        // Nil: it expired, or its process left.
-        let value = value.as_nil_or_bulk().map_err(at(&text))?;
-        match value.and_then(|value| Process::read(&text, value)) {
+        let process = if self.keys.names().registries.is_some() {
+            let fields = value.as_array().map_err(at(&text))?;
+            let fields: Result<Vec<_>, _> = fields
+                .map(|field| match field {
+                    Value::Bulk(text) => Ok(Some(text)),
+                    other => other.as_nil_or_bulk(),
+                })
+                .collect();
+            Process::read_hash(&text, &fields.map_err(at(&text))?)
+        } else {
+            // Nil: it expired, or its process left.
+            value.as_nil_or_bulk().map_err(at(&text))?.and_then(|value| Process::read(&text, value))
+        };
+        match process {
             Some(process) => _ = self.processes.insert(key, Some(process)),
             None => _ = self.processes.remove(&key),
         }
@@ -105,7 +116,10 @@ impl Survey {
             let key = key.as_bulk().map_err(at(&pattern))?;
             let text = String::from_utf8_lossy(key);
             match kind {
-                Kind::Heartbeats if heartbeat_key::parse_heartbeat(&text).is_some() => {
+                Kind::Heartbeats
+                    if self.keys.names().registries.is_some()
+                        || heartbeat_key::parse_heartbeat(&text).is_some() =>
+                {
                     self.processes.entry(key.to_vec()).or_default();
                 }
                 // For the operator. In a survey without end they would pile up.

@@ -1,4 +1,4 @@
-//! One SCAN of a survey, page by page, and round again.
+//! One SCAN of a survey, of all keys or of a registry, page by page, and round again.
 
 use super::{Scope, SurveyError, at};
 use crate::limits::SCAN_PAGE_KEYS;
@@ -26,7 +26,16 @@ impl Kind {
         }
     }
 
+    /// The set to look into instead of all keys, where a registry has them.
+    fn registry(self, keys: Keyspace) -> Option<&'static str> {
+        let registries = keys.names().registries.as_ref()?;
+        (self == Self::Heartbeats).then_some(registries.processes)
+    }
+
     fn pattern(self, keys: Keyspace) -> String {
+        if let Some(registry) = self.registry(keys) {
+            return registry.to_owned();
+        }
         match self {
             Self::Heartbeats => [heartbeat_key::SERVER_PREFIX, "*"].concat(),
             Self::Lists => [keys.names().list_prefix, "*"].concat(),
@@ -48,6 +57,7 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Scan {
     kind: Kind,
+    registry: Option<&'static str>,
     pattern: String,
     cursor: Vec<u8>,
     came_round: bool,
@@ -55,7 +65,13 @@ pub(super) struct Scan {
 
 impl Scan {
     pub(super) fn new(kind: Kind, keys: Keyspace) -> Self {
-        Self { kind, pattern: kind.pattern(keys), cursor: b"0".to_vec(), came_round: false }
+        Self {
+            kind,
+            registry: kind.registry(keys),
+            pattern: kind.pattern(keys),
+            cursor: b"0".to_vec(),
+            came_round: false,
+        }
     }
 
     pub(super) const fn kind(&self) -> Kind {
@@ -72,6 +88,12 @@ impl Scan {
 
     /// Appends the question for the next page.
     pub(super) fn write(&self, requests: &mut Requests) {
+        if let Some(registry) = self.registry {
+            let mut command = requests.begin(5);
+            command.arg(b"SSCAN").arg(registry.as_bytes()).arg(&self.cursor);
+            command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS);
+            return;
+        }
         let redis_type = self.kind.redis_type();
         let mut command = requests.begin(if redis_type.is_some() { 8 } else { 6 });
         command.arg(b"SCAN").arg(&self.cursor).arg(b"MATCH").arg(self.pattern.as_bytes());

@@ -11,6 +11,9 @@ pub enum Destination {
     Retries,
     /// The dead set.
     Dead,
+    /// Where jobs wait that have not failed: the retry set, or in the dialect of Sidekiq the schedule, because its page of
+    /// retries shows failures.
+    Later,
 }
 
 /// A job that leaves its batch for a set, in one step.

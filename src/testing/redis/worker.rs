@@ -229,8 +229,9 @@ fn settlement(run: &Run, fate: Option<Fate>, taken: u64, raw: &Bytes) -> Settlem
     };
     let (processed, failed) = match fate {
         None | Some(Fate::Discard) => (1, 0),
+        Some(Fate::Forgotten) => (1, 1),
         Some(Fate::Snooze { at, payload }) => {
-            move_to(Destination::Retries, at, payload);
+            move_to(Destination::Later, at, payload);
             (0, 0)
         }
         Some(Fate::Retry { at, payload }) => {

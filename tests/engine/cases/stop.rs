@@ -33,22 +33,23 @@ fn assert_no_trace(redis: &Redis) {
 
 #[test]
 fn a_stop_hands_running_jobs_back_byte_for_byte_and_next_to_be_taken() {
-    let redis = Redis::start();
-    let jobs: Vec<String> = (0..10).map(|n| sleeper(n, 30.0)).collect();
-    redis.push("default", &jobs);
-    let mut worker = Worker::start(&redis, &["-c", "3"]);
-    wait_until("three jobs run", || redis.queue("default").len() == 7);
-    let asked = Instant::now();
-    worker.stop();
-    assert!(asked.elapsed() < SOON, "the stop took {:?}", asked.elapsed());
-    assert!(asked.elapsed() >= Duration::from_secs(1), "the jobs did not get their second");
-    let queue = redis.queue("default");
-    let mut first: Vec<&String> = queue[..3].iter().collect();
-    first.sort_unstable();
-    assert_eq!(first, jobs[..3].iter().collect::<Vec<_>>(), "those that ran are next");
-    assert_eq!(queue[3..], jobs[3..]);
-    assert_eq!(redis.processed(), 0);
-    assert_no_trace(&redis);
+    for redis in Redis::of_each_dialect() {
+        let jobs: Vec<String> = (0..10).map(|n| sleeper(n, 30.0)).collect();
+        redis.push("default", &jobs);
+        let mut worker = Worker::start(&redis, &["-c", "3"]);
+        wait_until("three jobs run", || redis.queue("default").len() == 7);
+        let asked = Instant::now();
+        worker.stop();
+        assert!(asked.elapsed() < SOON, "the stop took {:?}", asked.elapsed());
+        assert!(asked.elapsed() >= Duration::from_secs(1), "the jobs did not get their second");
+        let queue = redis.queue("default");
+        let mut first: Vec<&String> = queue[..3].iter().collect();
+        first.sort_unstable();
+        assert_eq!(first, jobs[..3].iter().collect::<Vec<_>>(), "those that ran are next");
+        assert_eq!(queue[3..], jobs[3..]);
+        assert_eq!(redis.processed(), 0);
+        assert_no_trace(&redis);
+    }
 }
 
 #[test]

@@ -50,6 +50,7 @@ impl Life {
         };
         let (cores, concurrency) = (cores.to_string(), concurrency.to_string());
         let args = ["--cores", &cores, "-c", &concurrency, "--mode", mode, "-q", &queues, "-C", config, "-v"];
+        let args = [&site.nodes()[0].flags(), &args[..]].concat();
         let url = site.worker_url(line.as_ref().map(FaultProxy::url));
         let worker = Worker::launch_through_pipe(&program, &url, &args);
         let (killed, poisoned, asked, log_stopped) = (false, false, false, false);

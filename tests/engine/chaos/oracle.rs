@@ -91,8 +91,13 @@ impl Census {
         let of_queues = ["{jiggler:list:*}:retries", "{jiggler:list:*}:scheduled"];
         let patterns = ["jiggler:list:*", "{jiggler:list:*}:inflight:*", RETRIES, SCHEDULED];
         let ask = [&["EVAL", OPEN, "0"][..], &patterns, &of_queues].concat();
-        self.open.extend(node.list(&ask).into_iter().map(|line| {
-            let line = String::from_utf8(line).unwrap();
+        // A node of a cluster refuses scripts while it has not heard of the others for a while.
+        let Some(reply) = node.try_run(&ask).filter(|reply| reply.as_array().is_ok()) else {
+            self.open.insert("not known: a node refuses to tell".to_owned(), 1);
+            return;
+        };
+        self.open.extend(reply.as_array().unwrap().map(|line| {
+            let line = String::from_utf8(line.as_bulk().unwrap().to_vec()).unwrap();
             let (key, length) = line.rsplit_once(' ').unwrap();
             (key.to_owned(), length.parse::<i64>().unwrap())
         }));

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use fastrand::Rng;
-use jiggler_uring::client::{Client, NewJob};
+use jiggler_uring::client::{Client, Dialect, NewJob};
 use jiggler_uring::internal::net::blocking::BlockingOptions;
 use jiggler_uring::internal::resp::RedisUrl;
 
@@ -71,6 +71,7 @@ impl Producer {
             queues: site.queues.clone(),
             large: if plan.large { LARGE_JOBS } else { 0 },
             retries: plan.severity != Severity::Short,
+            dialect: site.nodes()[0].dialect(),
             poison: plan.has_poison(),
         };
         let thread = thread::spawn({
@@ -93,6 +94,7 @@ struct Mix {
     /// Large jobs still to be pushed.
     large: usize,
     retries: bool,
+    dialect: Dialect,
     /// Neighbours are pushed, and poison until it is sure that Redis has one.
     poison: bool,
 }
@@ -109,7 +111,8 @@ fn push_until(over: &AtomicBool, url: &RedisUrl, mix: &mut Mix) -> Jobs {
     while !over.load(Ordering::SeqCst) {
         measure_over(TICK);
         if client.is_none() {
-            client = Client::connect_with(url, options.clone()).ok();
+            client =
+                Client::connect_with(url, options.clone()).ok().map(|client| client.speaking(mix.dialect));
         }
         let Some(open) = &mut client else { continue };
         let kinds = mix.kinds(&jobs);
@@ -118,7 +121,9 @@ fn push_until(over: &AtomicBool, url: &RedisUrl, mix: &mut Mix) -> Jobs {
         for kind in kinds {
             let jid = format!("{:08}", jobs.len() + pushed.len());
             let queue = mix.queue(kind);
-            batch.push(mix.job(kind).jid(&jid).unwrap().queue_named(&queue).unwrap());
+            let retries = u32::from(kind == Kind::Retry);
+            let job = mix.job(kind).jid(&jid).unwrap().retries(retries).unwrap();
+            batch.push(job.queue_named(&queue).unwrap());
             pushed.push((jid, kind));
         }
         let scheduled = batch.len() < 8 && mix.random.u8(0..10) == 0;
@@ -184,7 +189,7 @@ impl Mix {
                 let bytes = LARGE_BYTES_MAX >> self.random.u32(0..8);
                 job.member("padding", &"x".repeat(bytes)).unwrap()
             }
-            Kind::Retry => NewJob::new("Fail", &["traced twice"]).unwrap().retries(1).unwrap(),
+            Kind::Retry => NewJob::new("Fail", &["traced twice"]).unwrap(),
             Kind::Sleep => NewJob::new("Sleep", &[0.01 + self.random.f64() * 0.15]).unwrap(),
             Kind::Neighbour => NewJob::new("Count", &(1, "traced")).unwrap(),
             Kind::Poison => NewJob::new("Abort", &[(); 0]).unwrap(),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiggler_uring::internal::wire::Dialect;
+
 use super::round::signal;
 use crate::harness::Redis;
 use crate::harness::cluster::Cluster;
@@ -33,6 +35,12 @@ enum Servers {
     Cluster(Cluster),
 }
 
+/// Whose programs share the one Redis: CHAOS_DIALECT, or jiggler.
+fn dialect() -> Dialect {
+    let asked = std::env::var("CHAOS_DIALECT").ok().filter(|word| !word.is_empty());
+    asked.map_or(Dialect::Jiggler, |word| word.parse().unwrap())
+}
+
 impl Site {
     /// One Redis for `nodes` = 0, else a cluster of so many, with a queue on each.
     pub(crate) fn start(nodes: usize, queues: usize) -> Self {
@@ -43,7 +51,7 @@ impl Site {
             return Self { servers: Servers::Cluster(cluster), up: vec![true; nodes], pids, queues, owners };
         }
         let user = ["--user", "worker", "on", ">chaos", "~*", "&*", "+@all"];
-        let redis = Redis::start_with(&[DURABLE, &user].concat());
+        let redis = Redis::start_in_with(dialect(), &[DURABLE, &user].concat());
         let queues = ["default", "img"][..queues].iter().map(|&name| name.to_owned()).collect();
         let pids = vec![redis.pid()];
         Self { servers: Servers::One(Box::new(redis)), up: vec![true], pids, queues, owners: Vec::new() }

@@ -11,6 +11,7 @@ mod log_pipe;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod sentinels;
+mod spelling;
 mod worker;
 
 #[path = "../../support/redis_server.rs"]

@@ -4,8 +4,10 @@ use std::cell::RefCell;
 
 use jiggler_uring::internal::net::blocking::BlockingConnection;
 use jiggler_uring::internal::resp::{RedisUrl, Reply, Requests, Value};
+use jiggler_uring::internal::wire::Dialect;
 
 use super::redis_server::RedisServer;
+use super::spelling;
 use super::wait::wait_until;
 
 pub(crate) const RETRIES: &str = "jiggler:set:retries";
@@ -26,6 +28,8 @@ pub(crate) struct Redis {
     password: Option<&'static str>,
     /// Whether the test itself connects through the unix socket, because the port is not a plain one.
     by_socket: bool,
+    /// Whose keys and payloads the words of the test stand for, which are always those of jiggler.
+    dialect: Dialect,
 }
 
 impl Redis {
@@ -35,7 +39,36 @@ impl Redis {
 
     pub(crate) fn start_with(flags: &[&str]) -> Self {
         let server = RedisServer::start_with(flags);
-        Self { server, conn: RefCell::new(None), password: None, by_socket: false }
+        Self { server, conn: RefCell::new(None), password: None, by_socket: false, dialect: Dialect::Jiggler }
+    }
+
+    /// One for each dialect: for what does not depend on it.
+    pub(crate) fn of_each_dialect() -> impl Iterator<Item = Self> {
+        Dialect::ALL.into_iter().map(Self::start_in)
+    }
+
+    /// One of this dialect.
+    pub(crate) fn start_in(dialect: Dialect) -> Self {
+        Self::start_in_with(dialect, &[])
+    }
+
+    /// The same with flags of the server.
+    pub(crate) fn start_in_with(dialect: Dialect, flags: &[&str]) -> Self {
+        let mut redis = Self::start_with(flags);
+        redis.dialect = dialect;
+        redis
+    }
+
+    pub(crate) const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The flags of a worker that uses it.
+    pub(crate) fn flags(&self) -> Vec<&'static str> {
+        match self.dialect {
+            Dialect::Jiggler => Vec::new(),
+            Dialect::Sidekiq => vec!["--dialect", "sidekiq"],
+        }
     }
 
     /// One whose port is not a plain one.
@@ -52,7 +85,13 @@ impl Redis {
 
     pub(crate) fn start_with_password(password: &'static str) -> Self {
         let server = RedisServer::start_with(&["--requirepass", password]);
-        Self { server, conn: RefCell::new(None), password: Some(password), by_socket: false }
+        Self {
+            server,
+            conn: RefCell::new(None),
+            password: Some(password),
+            by_socket: false,
+            dialect: Dialect::Jiggler,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -152,6 +191,7 @@ impl Redis {
     /// Runs one command that must not fail.
     #[track_caller]
     pub(crate) fn run<A: AsRef<[u8]>>(&self, args: &[A]) -> Reply {
+        let args: Vec<_> = args.iter().map(|arg| spelling::there(self.dialect, arg.as_ref())).collect();
         let args: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
         let mut requests = Requests::new();
         requests.command(&args);
@@ -159,7 +199,8 @@ impl Redis {
         conn.get_or_insert_with(|| self.connect()).call_one(&requests).unwrap()
     }
 
-    fn try_run(&self, args: &[&str]) -> Option<Reply> {
+    /// `None`: it cannot be reached, or refuses.
+    pub(crate) fn try_run(&self, args: &[&str]) -> Option<Reply> {
         let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
         let mut requests = Requests::new();
         requests.command(&args);
@@ -189,7 +230,8 @@ impl Redis {
     #[track_caller]
     pub(crate) fn keys(&self, pattern: &str) -> Vec<String> {
         let keys = self.list(&["KEYS", pattern]);
-        let mut keys: Vec<String> = keys.into_iter().map(|key| String::from_utf8(key).unwrap()).collect();
+        let here = |key| spelling::here(self.dialect, String::from_utf8(key).unwrap());
+        let mut keys: Vec<String> = keys.into_iter().map(here).collect();
         keys.sort_unstable();
         keys
     }
@@ -218,14 +260,17 @@ impl Redis {
     pub(crate) fn queue(&self, queue: &str) -> Vec<String> {
         let mut payloads = self.list(&["LRANGE", &format!("jiggler:list:{queue}"), "0", "-1"]);
         payloads.reverse();
-        payloads.into_iter().map(|payload| String::from_utf8_lossy(&payload).into_owned()).collect()
+        let here =
+            |payload: Vec<u8>| spelling::here(self.dialect, String::from_utf8_lossy(&payload).into_owned());
+        payloads.into_iter().map(here).collect()
     }
 
     /// Members of a sorted set with their scores, lowest first.
     #[track_caller]
     pub(crate) fn set(&self, key: &str) -> Vec<(String, f64)> {
         let flat = self.list(&["ZRANGE", key, "0", "-1", "WITHSCORES"]);
-        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        let text =
+            |bytes: &Vec<u8>| spelling::here(self.dialect, String::from_utf8_lossy(bytes).into_owned());
         flat.chunks(2).map(|pair| (text(&pair[0]), text(&pair[1]).parse().unwrap())).collect()
     }
 
@@ -279,8 +324,11 @@ impl Redis {
     #[track_caller]
     pub(crate) fn uuid(&self) -> String {
         super::wait::wait_for("a heartbeat", || {
-            let key = self.keys("jiggler:svr:*").pop()?;
-            key.split(':').nth(2).map(str::to_owned)
+            let mut keys = self.keys("jiggler:svr:*");
+            keys.retain(|key| !key.starts_with("jiggler:uring:"));
+            let key = keys.pop()?;
+            let uuid = key.split(':').nth(2);
+            uuid.map(str::to_owned)
         })
     }
 

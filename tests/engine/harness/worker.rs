@@ -47,7 +47,7 @@ impl Worker {
     /// works.
     #[track_caller]
     pub(crate) fn start(redis: &Redis, args: &[&str]) -> Self {
-        let worker = Self::launch(&redis.url(), args);
+        let worker = Self::launch(&redis.url(), &[&redis.flags(), args].concat());
         worker.wait_for_line(" working ");
         worker
     }

@@ -122,7 +122,7 @@ fn check_fate(choice: u8, payload: &[u8], history: History) {
     };
     let history = with_default_retries(Schema::Jiggler, payload, history, u32::from(choice) % 3);
     let text = text(choice, payload);
-    let plan = Plan { schema: Schema::Jiggler, queue: "own", retry_queue: "again", course };
+    let plan = Plan { schema: Schema::Jiggler, queue: "own", retry_queue: "again", course, backtrace: None };
     let error = ErrorInfo::new("E", &text);
     let fate = decide(payload, history, &plan, &error, FailureTimes::at(NOW)).expect("a job can be settled");
     let left = next_attempt(history) <= history.retries;

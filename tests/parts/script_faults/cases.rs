@@ -215,10 +215,10 @@ pub(super) fn cases() -> Vec<Case> {
                 "HSET runs e {}",
                 "LPUSH qa A9",
             ],
-            keys: "ticks entries runs holders leases",
+            keys: "ticks entries runs holders leases retries scheduled",
             // A tick with two jobs, which are nowhere before, an entry that is put aside, and a new one with a holder.
-            args: "100 100 1000 e {} 1 1 '' '' 9 ran '' qa 2 A1 A2 f * 2 '' '' '' - '' '' q 0 \
-                   n '' '' '' '' {\"n\":1} 5 {} me qb 0",
+            args: "100 100 1000 10 10 1 e {} 1 1 '' '' 9 ran '' '' '' '' qa 2 A1 A2 \
+                   f * 2 '' '' '' - '' '' '' '' '' q 0 n '' '' '' '' {\"n\":1} 5 {} me '' '' '' qb 0",
             jobs: &["A9"],
             ..Case::from("cron: claim, put aside and declare", cron::source().to_owned())
         },
@@ -229,8 +229,9 @@ pub(super) fn cases() -> Vec<Case> {
                 "HSET runs e {} f {}",
                 "HSET holders e gone",
             ],
-            keys: "ticks entries runs holders leases",
-            args: "100 100 1000 e {} 1 1 1 '' 9 ran '' qa 1 A1 f {} * '' '' - '' '' '' q 0",
+            keys: "ticks entries runs holders leases retries scheduled",
+            args: "100 100 1000 10 10 1 e {} 1 1 1 '' 9 ran '' '' '' '' qa 1 A1 \
+                   f {} * '' '' - '' '' '' '' '' '' q 0",
             jobs: &[],
             ..Case::from("cron: forget and remove", cron::source().to_owned())
         },
@@ -245,6 +246,19 @@ pub(super) fn cases() -> Vec<Case> {
             keys: "paused",
             args: "before '' bell",
             ..Case::from("resume the last", paused::source().to_owned())
+        },
+        Case {
+            before: &[
+                "HSET entries e {}",
+                "ZADD ticks 1 e",
+                "HSET runs e {}",
+                "LPUSH qa A9",
+                "ZADD retries 5 {\"jid\":\"x\"}",
+            ],
+            keys: "ticks entries runs holders leases retries scheduled",
+            args: "100 100 1000 10 10 1 e {} 1 1 '' '' 9 ran '' x A7 left qa 1 A1",
+            jobs: &["A9"],
+            ..Case::from("cron: leave a tick out", cron::source().to_owned())
         },
         Case { before: &["SET lead me"], keys: "lead", args: "me", ..Case::of(Script::Resign, "resign") },
         Case {

@@ -1,0 +1,84 @@
+//! Limits and defaults of jobs that run in other processes ([`crate::runner`]).
+
+use std::time::Duration;
+
+/// Runners of one worker: each is an application of its own.
+pub const RUNNERS_MAX: usize = 16;
+
+/// Patterns of job names of one runner; each name that no handler has is compared with all of them.
+pub const RUNNER_PATTERNS_MAX: usize = 1_000;
+
+/// Children of one runner, in the whole process: each is an interpreter.
+pub const RUNNER_CHILDREN_MAX: usize = 1_024;
+
+/// Jobs that one child runs side by side: threads, or tasks of an event loop.
+pub const RUNNER_THREADS_MAX: usize = 1_000;
+
+/// Threads of a Ruby child: what Sidekiq and Puma take, because more of them wait for each other.
+pub const RUBY_THREADS: usize = 5;
+
+/// Jobs side by side in a Node child: they share one thread and mostly wait.
+pub const NODE_TASKS: usize = 10;
+
+/// How long an application may take to load. Large ones take half a minute; one that takes longer than this hangs.
+pub const RUNNER_LOAD_TIME: Duration = Duration::from_secs(120);
+
+/// How long a fork may take, and a child from its fork to its first word: milliseconds, on a machine that swaps seconds.
+pub const RUNNER_HANDSHAKE_TIME: Duration = Duration::from_secs(20);
+
+/// Longest line that a child may send: a failure with its backtrace, a job that it pushes. One that sends more is ended.
+pub const RUNNER_LINE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes that are read from a child at once.
+pub const RUNNER_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Lines that a failure's backtrace keeps; the bytes are bounded with the line.
+pub const RUNNER_BACKTRACE_LINES_MAX: usize = 100;
+
+/// Pushes of one child that may be under way; more of them are refused.
+pub const RUNNER_PUSHES_MAX: usize = 1_000;
+
+/// Longest line of a child's output that is logged whole.
+pub const RUNNER_OUTPUT_LINE_BYTES_MAX: usize = 4 * 1024;
+
+/// Lines of a child's output that are logged in a second; the others are counted and thrown away, so that a child that
+/// floods its output harms neither the log nor its shard.
+pub const RUNNER_OUTPUT_LINES_PER_SECOND: usize = 200;
+
+/// How long a job that waits for a free thread of its runner keeps its slot. A child that was just started takes that
+/// long; beyond it the job goes back to its queue (P8).
+pub const RUNNER_THREAD_WAIT: Duration = Duration::from_millis(100);
+
+/// Jobs of one core that may wait so.
+pub const RUNNER_WAITING_MAX: usize = 16 * 1024;
+
+/// How long a job that was cancelled, or is late, may take to end by itself.
+pub const RUNNER_CANCEL_GRACE: Duration = Duration::from_secs(2);
+
+/// How long its child may take to end after TERM, before it is killed. Together with the time above it is shorter than the
+/// first pause before a retry.
+pub const RUNNER_TERM_GRACE: Duration = Duration::from_secs(3);
+
+/// How long children without jobs may take to end when their worker ends.
+pub const RUNNER_END_GRACE: Duration = Duration::from_millis(700);
+
+/// How long the end of a fork server may take after that, before its whole process group is killed.
+pub const RUNNER_SERVER_GRACE: Duration = Duration::from_millis(500);
+
+/// The first pause before a child or an application that failed is started again.
+pub const RUNNER_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// The longest such pause: the pauses double.
+pub const RUNNER_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// A child that lived for this long was well: its successor starts at once.
+pub const RUNNER_LIVED_WELL: Duration = Duration::from_secs(5);
+
+/// Bytes of output that are kept to say why an application does not load.
+pub const RUNNER_LAST_WORDS_BYTES_MAX: usize = 2 * 1024;
+
+/// How often the end of a worker looks whether its children have ended.
+pub const RUNNER_END_LOOK: Duration = Duration::from_millis(5);
+
+/// Orders for children that a keeper may not have carried out yet: each seat gives one at a time.
+pub const RUNNER_ORDERS_MAX: usize = RUNNER_CHILDREN_MAX;

@@ -1,0 +1,22 @@
+//! Bounds of what only Sidekiq's programs read.
+
+/// The largest weight of a queue. A process writes its weights with each heartbeat and adds them up at each turn.
+pub const QUEUE_WEIGHT_MAX: i32 = 1_000;
+
+/// Lines of a backtrace that are stored with a failed job which asks for all: more helps nobody.
+pub const STORED_BACKTRACE_LINES_MAX: usize = 100;
+
+/// Bytes of them, before they are encoded: each retry carries them along.
+pub const STORED_BACKTRACE_BYTES_MAX: usize = 16 * 1024;
+
+/// Running jobs that a process lists for the pages. They show no more on a page either.
+pub const WORK_SHOWN_MAX: usize = 100;
+
+/// Bytes of the payload of a listed job: a larger one is listed without its arguments, so that a heartbeat stays small.
+pub const WORK_PAYLOAD_BYTES_MAX: usize = 4 * 1024;
+
+/// How long a process counts as living after a heartbeat, in seconds, as the gem has it.
+pub const IDENTITY_TTL_S: u64 = 60;
+
+/// How long the counters of a day are kept, in seconds, as the gem has it: five years.
+pub const DAY_COUNTER_TTL_S: u64 = 5 * 365 * 24 * 3_600;

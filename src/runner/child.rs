@@ -1,0 +1,400 @@
+//! One child as its shard sees it: its socket, the jobs it has, and the descriptor of its process.
+//!
+//! Reading awaits readiness and never a read in flight; one task writes all that has gathered.
+
+mod hear;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use futures_channel::oneshot;
+use futures_lite::future::or;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+
+use super::ending;
+use super::frame::{self, Garbage};
+use super::lane::Lane;
+use super::output::Output;
+use crate::event::Event;
+use crate::handler::{Ctx, JobError, JobResult, Unrun, give_way};
+use crate::io::readiness::{Fresh, Watched};
+use crate::job::failure::CLASS_CHILD_DIED;
+use crate::limits::runner::{RUNNER_CHUNK_BYTES, RUNNER_LINE_BYTES_MAX};
+
+/// See the module.
+pub(super) struct Child {
+    // Fixed when it was started.
+    pid: Pid,
+    process: Watched<OwnedFd>,
+    output: Rc<Output>,
+    socket: Watched<UnixStream>,
+    threads: usize,
+    born: Instant,
+    lane: Weak<Lane>,
+    // Its shard only.
+    inbox: RefCell<Inbox>,
+    outbox: RefCell<Vec<u8>>,
+    to_write: Event,
+    greeted: Event,
+    is_greeted: Cell<bool>,
+    /// Invariant: with the threads that are promised, at most as many as it has threads.
+    jobs: RefCell<HashMap<u64, InHand>>,
+    promised: Cell<usize>,
+    last_id: Cell<u64>,
+    ended_jobs: Cell<u64>,
+    pushes: Cell<usize>,
+    retires: Cell<bool>,
+    /// The job for whose sake it is killed.
+    blamed: Cell<Option<u64>>,
+}
+
+/// A job that it has.
+struct InHand {
+    ctx: Ctx<()>,
+    answer: oneshot::Sender<JobResult>,
+}
+
+/// What was read and is not a whole line yet.
+#[derive(Default)]
+struct Inbox {
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+/// How the conversation with a child ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    /// It closed its socket.
+    #[error("it closed its socket")]
+    Closed,
+    /// Its process has ended.
+    #[error("its process ended")]
+    Died,
+    /// It does not keep to the protocol.
+    #[error(transparent)]
+    Garbage(#[from] Garbage),
+    /// The socket failed.
+    #[error("its socket failed: {0}")]
+    Socket(#[from] io::Error),
+}
+
+impl Child {
+    /// A child that was just started.
+    ///
+    /// # Errors
+    /// It is gone already, or the kernel has no memory for another watched descriptor.
+    pub(super) fn new(
+        pid: Pid,
+        socket: UnixStream,
+        output: Rc<Output>,
+        lane: &Rc<Lane>,
+    ) -> io::Result<Rc<Self>> {
+        socket.set_nonblocking(true)?;
+        let process = pidfd_open(pid, PidfdFlags::empty())?;
+        Ok(Rc::new(Self {
+            pid,
+            process: Watched::new(process, Fresh::Connecting)?,
+            socket: Watched::new(socket, Fresh::Connected)?,
+            threads: lane.spec().threads(),
+            output,
+            born: Instant::now(),
+            lane: Rc::downgrade(lane),
+            inbox: RefCell::default(),
+            outbox: RefCell::default(),
+            to_write: Event::default(),
+            greeted: Event::default(),
+            is_greeted: Cell::new(false),
+            jobs: RefCell::default(),
+            promised: Cell::new(0),
+            last_id: Cell::new(0),
+            ended_jobs: Cell::new(0),
+            pushes: Cell::new(0),
+            retires: Cell::new(false),
+            blamed: Cell::new(None),
+        }))
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    pub(super) fn age(&self) -> Duration {
+        self.born.elapsed()
+    }
+
+    /// Threads that wait for a job.
+    pub(super) fn free(&self) -> usize {
+        let taken =
+            if self.retires.get() { self.threads } else { self.jobs.borrow().len() + self.promised.get() };
+        self.threads.saturating_sub(taken)
+    }
+
+    /// Jobs that it has.
+    pub(super) fn running(&self) -> usize {
+        self.jobs.borrow().len()
+    }
+
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.jobs.borrow().contains_key(&id)
+    }
+
+    /// The jid of its job, if it has just one.
+    pub(super) fn only_jid(&self) -> Option<String> {
+        let jobs = self.jobs.borrow();
+        let mut jids = jobs.values().map(|job| &job.ctx.job().jid);
+        jids.next().filter(|_| jobs.len() == 1).cloned()
+    }
+
+    /// Waits for its first word.
+    pub(super) async fn greet(&self) -> Result<(), End> {
+        let greeted = async {
+            self.greeted.wait().await;
+            Ok(())
+        };
+        or(greeted, async { Err(self.read_until_end().await) }).await
+    }
+
+    /// Talks with it until that ends. What it said before its end counts.
+    pub(super) async fn serve(&self) -> End {
+        let end = or(self.read_until_end(), self.write()).await;
+        match end {
+            End::Garbage(_) => end,
+            _ => match self.take_all() {
+                Err(End::Garbage(garbage)) => garbage.into(),
+                _ => end,
+            },
+        }
+    }
+
+    /// Gives it a job that was promised a thread.
+    pub(super) fn give(self: &Rc<Self>, ctx: Ctx<()>) -> Given {
+        let id = self.last_id.get() + 1;
+        self.last_id.set(id);
+        let (answer, result) = oneshot::channel();
+        frame::job(&mut self.outbox.borrow_mut(), id, ctx.job(), ctx.payload());
+        self.jobs.borrow_mut().insert(id, InHand { ctx, answer });
+        self.to_write.raise();
+        Given { child: Rc::clone(self), id, result }
+    }
+
+    /// What a job hears whose child is gone.
+    fn lost(&self, id: u64) -> JobError {
+        let pid = self.pid();
+        match self.blamed.get() {
+            Some(blamed) if blamed != id => {
+                let message = format!("its child (pid {pid}) was killed because of another job");
+                JobError::unrun(Unrun::Interrupted, CLASS_CHILD_DIED, message)
+            }
+            _ => JobError::unrun(Unrun::Lost, CLASS_CHILD_DIED, format!("its child (pid {pid}) died")),
+        }
+    }
+
+    /// A thread is promised to a job that is about to be given.
+    pub(super) fn promise(&self) {
+        self.promised.set(self.promised.get() + 1);
+    }
+
+    /// The promise is kept, or not needed.
+    pub(super) fn unpromise(&self) {
+        self.promised.set(self.promised.get().saturating_sub(1));
+    }
+
+    /// It gets no more jobs; without any it is told to end.
+    pub(super) fn retire(self: &Rc<Self>) {
+        if !self.retires.replace(true) {
+            self.end_if_idle();
+        }
+    }
+
+    fn end_if_idle(self: &Rc<Self>) {
+        if self.retires.get() && self.jobs.borrow().is_empty() && self.promised.get() == 0 {
+            frame::bye(&mut self.outbox.borrow_mut());
+            self.to_write.raise();
+            ending::see_off(self);
+        }
+    }
+
+    /// Whether it gets no more jobs.
+    pub(super) fn has_retired(&self) -> bool {
+        self.retires.get()
+    }
+
+    /// Nobody waits for this job any longer.
+    fn abandon(self: &Rc<Self>, id: u64) {
+        let stops = match self.jobs.borrow().get(&id) {
+            Some(job) => job.ctx.is_stopping(),
+            None => return,
+        };
+        if stops {
+            // It is handed back: it may not go on here.
+            self.retires.set(true);
+            self.blamed.set(Some(id));
+            self.kill();
+            return;
+        }
+        frame::cancel(&mut self.outbox.borrow_mut(), id);
+        self.to_write.raise();
+        ending::insist(self, id);
+    }
+
+    /// It is to be killed for the sake of this job.
+    pub(super) fn blame(&self, id: u64) {
+        self.blamed.set(Some(id));
+    }
+
+    /// Asks it to end, and what it has started.
+    pub(super) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Ends it, and what it has started.
+    pub(super) fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // The descriptor names exactly this process, even if its number was given to another one meanwhile; only while it
+        // is there its group is, too. It may have ended, or have made no group.
+        if pidfd_send_signal(self.process.socket(), signal).is_ok() {
+            let _no_group = kill_process_group(self.pid, signal);
+        }
+    }
+
+    /// Its end: the jobs that it has hear of it.
+    pub(super) fn bury(&self) {
+        self.retires.set(true);
+        self.kill();
+        self.jobs.borrow_mut().clear();
+    }
+
+    // Reading.
+
+    async fn read_until_end(&self) -> End {
+        let died = async {
+            poll_fn(|ctx| self.process.poll_readable(ctx)).await;
+            End::Died
+        };
+        or(self.read(), died).await
+    }
+
+    async fn read(&self) -> End {
+        loop {
+            poll_fn(|ctx| self.socket.poll_readable(ctx)).await;
+            match self.take() {
+                Ok(true) => give_way().await,
+                Ok(false) => {}
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// Takes all that it has said.
+    fn take_all(&self) -> Result<(), End> {
+        while self.take()? {}
+        Ok(())
+    }
+
+    /// Takes one chunk of what it has said. Returns whether there may be more.
+    fn take(&self) -> Result<bool, End> {
+        if self.output.is_readable() {
+            self.output.log(self.only_jid().as_deref());
+        }
+        let mut inbox = self.inbox.take();
+        let taken = inbox.read(self.socket.socket());
+        let heard = inbox.each_line(|line| self.hear(frame::read(line)?));
+        self.inbox.replace(inbox);
+        heard?;
+        match taken {
+            Ok(0) => Err(End::Closed),
+            Ok(count) if count < RUNNER_CHUNK_BYTES => {
+                self.socket.is_drained();
+                Ok(false)
+            }
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.socket.is_drained();
+                Ok(false)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(End::Closed),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    // Writing.
+
+    async fn write(&self) -> End {
+        loop {
+            self.to_write.wait().await;
+            let mut bytes = self.outbox.take();
+            let mut written = 0;
+            while written < bytes.len() {
+                poll_fn(|ctx| self.socket.poll_writable(ctx)).await;
+                match self.socket.socket().write(&bytes[written..]) {
+                    Ok(count) => written += count,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.socket.is_full(),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => return End::Closed,
+                }
+            }
+            // The buffer is used again if nothing has gathered meanwhile.
+            let mut outbox = self.outbox.borrow_mut();
+            if outbox.is_empty() && bytes.capacity() <= RUNNER_CHUNK_BYTES {
+                bytes.clear();
+                *outbox = bytes;
+            }
+        }
+    }
+}
+
+impl Inbox {
+    fn read(&mut self, mut socket: &UnixStream) -> io::Result<usize> {
+        let room = self.filled + RUNNER_CHUNK_BYTES;
+        if self.bytes.len() < room {
+            self.bytes.resize(room, 0);
+        }
+        let count = socket.read(&mut self.bytes[self.filled..room])?;
+        self.filled += count;
+        Ok(count)
+    }
+
+    /// Passes on every whole line, without its end.
+    fn each_line(&mut self, mut hear: impl FnMut(&[u8]) -> Result<(), Garbage>) -> Result<(), Garbage> {
+        let mut began = 0;
+        while let Some(length) = self.bytes[began..self.filled].iter().position(|byte| *byte == b'\n') {
+            let line = &self.bytes[began..began + length];
+            began += length + 1;
+            hear(line)?;
+        }
+        self.bytes.copy_within(began..self.filled, 0);
+        self.filled -= began;
+        if self.filled > RUNNER_LINE_BYTES_MAX { Err(Garbage::TooLong) } else { Ok(()) }
+    }
+}
+
+/// A job that was given; dropped before its answer, it is abandoned.
+pub(super) struct Given {
+    child: Rc<Child>,
+    id: u64,
+    result: oneshot::Receiver<JobResult>,
+}
+
+impl Given {
+    /// Waits for the answer.
+    pub(super) async fn answer(mut self) -> JobResult {
+        let result = (&mut self.result).await;
+        result.unwrap_or_else(|_| Err(self.child.lost(self.id)))
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.child.abandon(self.id);
+    }
+}

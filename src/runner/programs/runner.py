@@ -1,0 +1,254 @@
+# Runs Python functions for jiggler-uring: python3 -c THIS MODULE-SOURCE PATH. The protocol is in the documentation of the
+# crate, `runner`. As a server it loads the application once and forks; a child runs jobs in threads, coroutines in a loop.
+import asyncio, contextvars, ctypes, importlib, inspect, json, os, queue, signal, socket, sys, threading, time, traceback, types
+
+SOURCE, PATH = sys.argv[1], sys.argv[2]
+THREADS = int(os.environ.get("JIGGLER_URING_THREADS", "1"))
+MEMORY = "JIGGLER_URING_MEMORY" in os.environ
+api = types.ModuleType("jiggler_uring", "Jobs for jiggler-uring.")
+exec(compile(SOURCE, "jiggler_uring.py", "exec"), api.__dict__)
+api._context = contextvars.ContextVar("jiggler_uring_run", default=None)
+sys.modules["jiggler_uring"] = api
+
+
+def load():
+    path = os.path.abspath(PATH)
+    folder, name = os.path.split(path.rstrip("/"))
+    sys.argv = [path]
+    sys.path[0:0] = [folder, os.getcwd()]
+    return importlib.import_module(name[:-3] if name.endswith(".py") else name)
+
+
+class Link:
+    """The socket to the shard. Any thread may write."""
+
+    def __init__(self, sock):
+        self.sock, self.lock, self.answers, self.references = sock, threading.Lock(), {}, 0
+
+    def say(self, message):
+        line = json.dumps(message, separators=(",", ":"), default=str).encode("utf-8", "replace") + b"\n"
+        try:
+            with self.lock:
+                self.sock.sendall(line)
+        except OSError:
+            os._exit(0)
+
+    def enqueue(self, number, fields):
+        box = queue.SimpleQueue()
+        with self.lock:
+            self.references += 1
+            reference = self.references
+            self.answers[reference] = box
+        self.say(["enqueue", number, reference, fields])
+        word, answer = box.get()
+        if word == "refused":
+            raise RuntimeError(answer)
+        return answer
+
+    def answered(self, word, reference, answer):
+        box = self.answers.pop(reference, None)
+        if box:
+            box.put((word, answer))
+
+
+def failure(error, function=None):
+    frames = traceback.extract_tb(error.__traceback__)
+    backtrace = [f"{f.filename}:{f.lineno}:in {f.name}" for f in reversed(frames) if f.filename != "<string>"][:100]
+    told = {"class": type(error).__name__, "message": str(error)[:10000], "backtrace": [b[:1000] for b in backtrace]}
+    retry_queue = getattr(function, "jiggler_retry_queue", None)
+    if retry_queue:
+        told["retry_queue"] = retry_queue
+    return told
+
+
+def verdict(number, error, function):
+    if isinstance(error, api.Snooze):
+        return ["snooze", number, error.seconds]
+    if isinstance(error, api.Discard):
+        return ["discard", number, failure(error)]
+    told = failure(error, function)
+    if isinstance(error, api.Dead):
+        return ["dead", number, told]
+    if isinstance(error, api.RetryIn):
+        told["retry_in"] = error.seconds
+    return ["failed", number, told]
+
+
+class Unknown(Exception):
+    pass
+
+
+Unknown.__name__ = "JigglerUring::UnknownJob"
+
+
+class Jobs:
+    def __init__(self, link, app):
+        self.link, self.app, self.running, self.loop = link, app, {}, None
+        self.guard, self.cancelled = threading.RLock(), set()
+        self.todo, self.looked = queue.SimpleQueue(), time.monotonic()
+
+    def find(self, name):
+        function = api.jobs.get(name)
+        if function is None:
+            function = getattr(self.app, name, None) if name.isidentifier() and not name.startswith("_") else None
+        if not callable(function):
+            raise Unknown(f"no function is registered for job {name}: decorate one with @job({name!r})")
+        return function
+
+    def start(self):
+        for _ in range(THREADS):
+            threading.Thread(target=self.work, daemon=True).start()
+
+    def work(self):
+        while True:
+            self.run(*self.todo.get())
+
+    def run(self, number, info, payload):
+        function, run = None, api.Run(number, info, payload, self.link)
+        token = api._context.set(run)
+        self.running[number] = threading.get_ident()
+        interrupted = False
+        try:
+            function = self.find(run.name)
+            args = payload.get("args") or []
+            if inspect.iscoroutinefunction(function):
+                # The one loop of this child runs it; this thread waits for its end.
+                task = asyncio.run_coroutine_threadsafe(self.wrapped(function, args, run), self.event_loop())
+                self.running[number] = task
+                task.result()
+            else:
+                function(*args)
+            answer = ["done", number]
+        except (api.Cancelled, asyncio.CancelledError):
+            interrupted = True
+            answer = ["failed", number, {"class": "JigglerUring::Cancelled", "message": "it was cancelled"}]
+        except BaseException as error:
+            answer = verdict(number, error, function)
+        try:
+            with self.guard:
+                self.running.pop(number, None)
+                coming = number in self.cancelled and not interrupted
+                self.cancelled.discard(number)
+            # The interruption of a thread arrives a moment after it was ordered: not in the next job, nor in a half-written line.
+            deadline = time.monotonic() + 1
+            while coming and time.monotonic() < deadline:
+                time.sleep(0.001)
+        except api.Cancelled:
+            self.running.pop(number, None)
+            self.cancelled.discard(number)
+        api._context.reset(token)
+        self.link.say(answer)
+        self.look_at_memory()
+
+    async def wrapped(self, function, args, run):
+        api._context.set(run)
+        await function(*args)
+
+    def event_loop(self):
+        if self.loop is None:
+            loop = asyncio.new_event_loop()
+            threading.Thread(target=loop.run_forever, daemon=True).start()
+            self.loop = loop
+        return self.loop
+
+    def cancel(self, number):
+        with self.guard:
+            at = self.running.get(number)
+            if isinstance(at, int):
+                # Raised when the thread runs Python code next; a call into C is not interrupted.
+                self.cancelled.add(number)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(at), ctypes.py_object(api.Cancelled))
+            elif at is not None:
+                at.cancel()
+
+    def look_at_memory(self):
+        now = time.monotonic()
+        if MEMORY and now - self.looked > 1:
+            self.looked = now
+            try:
+                with open("/proc/self/smaps_rollup") as file:
+                    kb = next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+                self.link.say(["memory", kb * 1024])
+            except (OSError, StopIteration):
+                pass
+
+
+def parent_death():
+    try:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    except (OSError, AttributeError):
+        pass
+
+
+def child(sock, app):
+    link = Link(sock)
+    jobs = Jobs(link, app)
+    jobs.start()
+    link.say(["hello", {"protocol": 1, "language": "python " + sys.version.split()[0]}])
+    for line in sock.makefile("rb"):
+        message = json.loads(line.decode("utf-8", "surrogateescape"))
+        word = message[0]
+        if word == "job":
+            jobs.todo.put(message[1:])
+        elif word == "cancel":
+            jobs.cancel(message[1])
+        elif word in ("enqueued", "refused"):
+            link.answered(*message)
+        elif word == "bye":
+            break
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def server(control, app):
+    parent, pids = os.getpid(), set()
+
+    def reap(*_):
+        for pid in list(pids):
+            try:
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    pids.discard(pid)
+            except ChildProcessError:
+                pids.discard(pid)
+
+    signal.signal(signal.SIGCHLD, reap)
+    control.sendall(b'["ready",1]\n')
+    while True:
+        line, fds, _, _ = socket.recv_fds(control, 4096, 2)
+        if not line:
+            return
+        number = json.loads(line)[1]
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                os.setpgid(0, 0)
+                parent_death()
+                if os.getppid() != parent:
+                    os._exit(0)
+                control.close()
+                os.dup2(fds[1], 1)
+                os.dup2(fds[1], 2)
+                os.close(fds[1])
+                child(socket.socket(fileno=fds[0]), app)
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        pids.add(pid)
+        for fd in fds:
+            os.close(fd)
+        control.sendall(json.dumps(["forked", number, pid]).encode() + b"\n")
+
+
+os.set_inheritable(int(os.environ["JIGGLER_URING_FD"]), False)
+# The worker blocks the signals that it reads itself.
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
+link_socket = socket.socket(fileno=int(os.environ["JIGGLER_URING_FD"]))
+application = load()
+if os.environ.get("JIGGLER_URING_ROLE") == "server":
+    server(link_socket, application)
+else:
+    child(link_socket, application)

@@ -1,0 +1,152 @@
+//! Children that do not keep to the protocol, each a small script: the error is clear, no job is lost, nothing is left.
+
+use crate::harness::redis::{DEAD, RETRIES};
+use crate::harness::wait::wait_until;
+use crate::harness::{Redis, Worker, config_file};
+use crate::runners::{application, descendants, is_alive};
+
+/// What every script begins with: a child in as few lines as the protocol takes.
+const WELL: &str = r#"
+import json, os, signal, socket, sys, time
+sock = socket.socket(fileno=int(os.environ["JIGGLER_URING_FD"]))
+file = sock.makefile("rb")
+def say(*message): sock.sendall(json.dumps(message).encode() + b"\n")
+def jobs():
+    for line in file:
+        word, *rest = json.loads(line)
+        if word == "job": yield rest
+        elif word == "bye": sys.exit(0)
+# Only the first child is bad.
+mark = sys.argv[0] + ".mark"
+first = not os.path.exists(mark)
+open(mark, "w").close()
+def well():
+    say("hello", {"protocol": 1})
+    for id, about, payload in jobs(): say("done", id)
+if not first: well()
+"#;
+
+/// Runs jobs with a first child that does this, and then a good one. Returns the log of the worker that says so.
+#[track_caller]
+fn check(bad: &str, options: &str, expected: &str) -> Vec<String> {
+    let redis = Redis::start();
+    let (_dir, path) = application("bad.py", &format!("{WELL}{bad}"));
+    let yaml = format!("runners:\n  bad: {{command: [python3, {path}], jobs: '*'{options}}}\n");
+    let config = config_file(&yaml);
+    let jobs: Vec<String> =
+        (0..5).map(|n| format!(r#"{{"name":"N","args":[],"jid":"{n}","retries":1}}"#)).collect();
+    redis.push("default", &jobs);
+    let mut worker = Worker::start(&redis, &["-C", &config.path()]);
+    worker.wait_for_line(expected);
+    wait_until("all have ended", || {
+        redis.processed() == 5 && (redis.count(RETRIES) == 0 || expected.contains("TERM"))
+    });
+    assert_eq!(redis.count(DEAD), 0);
+    let said = worker.lines(expected);
+    let children = descendants(worker.pid());
+    worker.stop();
+    assert!(!children.iter().any(|pid| is_alive(*pid)), "{children:?}");
+    assert_eq!(redis.keys("*list*"), [""; 0]);
+    said
+}
+
+#[test]
+fn garbage_ends_the_child() {
+    check(
+        "say('hello', {'protocol': 1})\nfor job in jobs(): sock.sendall(b'hello world\\n')",
+        "",
+        "it sent a line that is not a message of the protocol: hello world",
+    );
+}
+
+#[test]
+fn a_frame_of_100_mb_is_not_taken_in() {
+    let bad = "say('hello', {'protocol': 1})\nfor job in jobs(): sock.sendall(b'x' * 100_000_000)";
+    check(bad, "", "it sent a line of more than 1048576 bytes");
+}
+
+#[test]
+fn half_a_frame_is_no_answer() {
+    let bad = "say('hello', {'protocol': 1})\nfor id, *_ in jobs():\n    sock.sendall(b'[\"done\",%d' % id)\n    os._exit(0)";
+    check(bad, "", "a child ended; another one is started");
+}
+
+#[test]
+fn an_answer_for_a_job_of_others_ends_the_child() {
+    let bad = "say('hello', {'protocol': 1})\nfor id, *_ in jobs(): say('done', id + 1000)";
+    check(bad, "", "it answered for job 1001, which it does not have");
+}
+
+#[test]
+fn a_second_answer_ends_the_child_and_the_first_one_counts() {
+    let bad =
+        "say('hello', {'protocol': 1})\nfor id, *_ in jobs():\n    say('done', id)\n    say('done', id)";
+    check(bad, "", "it answered for job 1, which it does not have");
+}
+
+#[test]
+fn another_version_of_the_protocol_is_refused() {
+    check(
+        "say('hello', {'protocol': 2})\ntime.sleep(60)",
+        "",
+        "it speaks version 2 of the protocol, this engine speaks 1",
+    );
+}
+
+#[test]
+fn a_child_that_never_reads_loses_its_job_to_the_timeout() {
+    let bad = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsay('hello', {'protocol': 1})\ntime.sleep(60)";
+    check(bad, ", timeout: 1", "a child does not end at TERM and is killed");
+}
+
+#[test]
+fn a_child_that_closes_its_socket_is_ended() {
+    let bad =
+        "say('hello', {'protocol': 1})\nfor job in jobs():\n    file.close(); sock.close(); time.sleep(60)";
+    check(bad, "", "it closed its socket");
+}
+
+#[test]
+fn a_child_that_dies_while_a_fork_of_it_holds_its_socket_is_noticed() {
+    let bad = "say('hello', {'protocol': 1})\nfor job in jobs():\n    if os.fork() == 0: time.sleep(60)\n    os.kill(os.getpid(), 9)";
+    check(bad, "", "a child ended; another one is started");
+}
+
+#[test]
+fn a_flood_of_output_is_cut_and_harms_nobody() {
+    let bad = "well_said = say('hello', {'protocol': 1})\nfor id, *_ in jobs():\n    sys.stderr.write('flood\\n' * 200_000)\n    sys.stderr.flush()\n    say('done', id)";
+    // The bound of the log itself comes first.
+    let said = check(bad, "", "more like it in");
+    assert!(said.len() < 100, "{}", said.len());
+}
+
+#[test]
+fn a_child_that_exits_at_once_is_started_again_with_pauses() {
+    check("print('no database'); sys.exit(3)", "", "before its first word, it");
+}
+
+#[test]
+fn many_children_that_die_leave_neither_descriptors_nor_zombies() {
+    let redis = Redis::start();
+    let bad = "say('hello', {'protocol': 1})\nfor id, about, payload in jobs():\n    say('done', id)\n    say('bye')";
+    let (_dir, path) = application("bad.py", &format!("{}{bad}", WELL.replace("if not first: well()", "")));
+    let yaml = format!("runners:\n  bad: {{command: [python3, {path}], jobs: '*'}}\n");
+    let config = config_file(&yaml);
+    let mut worker = Worker::start(&redis, &["-C", &config.path()]);
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", worker.pid())).unwrap().count();
+    let push = |count: u64| {
+        let before = redis.processed();
+        for n in 0..count {
+            redis.push("default", &[format!(r#"{{"name":"N","args":[],"jid":"{n}"}}"#)]);
+        }
+        wait_until("all have run", || redis.processed() == before + count);
+    };
+    push(5);
+    let before = files();
+    push(40);
+    // One child more or less has three of them.
+    wait_until("its descriptors are those of before", || files() <= before + 6);
+    wait_until("no zombie is left", || descendants(worker.pid()).iter().all(|pid| is_alive(*pid)));
+    assert_eq!(redis.count(DEAD), 0);
+    worker.stop();
+}
