@@ -186,7 +186,7 @@ fn a_stop_gives_a_running_job_back_and_no_child_goes_on() {
     let (dir, path) = application("jobs.py", PYTHON);
     let mut worker = Worker::start(&redis, &["-r", &path]);
     let hang = job("Hang", "[]", "");
-    redis.push("default", &[hang.clone()]);
+    redis.push("default", std::slice::from_ref(&hang));
     wait_until("it runs", || lines_of(&dir.path().join("out")) == ["hangs"]);
     let children = descendants(worker.pid());
     worker.stop();

@@ -31,6 +31,8 @@ const OTHER_WORDS: &[&str] = &[
     "src/wire/keys.rs",
     "src/store/entries.rs",
     "src/wire/realm.rs",
+    // Words of the protocol of runners.
+    "src/runner/frame.rs",
     // Names of methods, and fields of a Debug form.
     "src/handler/registry.rs",
     "src/handler/options.rs",
