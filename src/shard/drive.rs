@@ -185,7 +185,7 @@ impl<'a> Driver<'a> {
             hold(shard, &sent, refused);
         }
         let brought = turn.fetched.iter().map(|from| (from.queue, from.payloads.len() + from.oversize));
-        shard.rota().note(sent.wanted, &sent.order, brought);
+        shard.rota().note(sent.wanted, &sent.order, &brought);
         let mut count = 0;
         for fetched in turn.fetched {
             count += fetched.payloads.len() + fetched.oversize;

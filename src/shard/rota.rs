@@ -94,7 +94,7 @@ impl Rota {
         &self,
         wanted: usize,
         order: &Order,
-        brought: impl Iterator<Item = (usize, usize)> + Clone,
+        brought: &(impl Iterator<Item = (usize, usize)> + Clone),
     ) {
         if let Rule::Weighted(weights) = &self.rule
             && wanted > 0

@@ -115,7 +115,7 @@ impl Weights {
         &self,
         wanted: usize,
         order: &Order,
-        brought: impl Iterator<Item = (usize, usize)> + Clone,
+        brought: &(impl Iterator<Item = (usize, usize)> + Clone),
     ) {
         let is_short = brought.clone().map(|(_, jobs)| jobs).sum::<usize>() < wanted;
         for ((queue, limit), allotted) in order.queues.iter().zip(&order.limits).zip(&order.allotted) {
@@ -143,6 +143,13 @@ mod tests {
 
     use super::*;
 
+    struct Turn {
+        wanted: usize,
+        order: Order,
+        /// Queue and jobs.
+        brought: Vec<(usize, usize)>,
+    }
+
     /// Queues that are emptied turn by turn, two of which are under way at a time, as in `drive`.
     struct Site {
         weights: Weights,
@@ -150,7 +157,7 @@ mod tests {
         waiting: Vec<usize>,
         /// Jobs that were taken, in order.
         taken: Vec<usize>,
-        under_way: VecDeque<(usize, Order, Vec<(usize, usize)>)>,
+        under_way: VecDeque<Turn>,
         turns_max: usize,
     }
 
@@ -179,10 +186,10 @@ mod tests {
                 self.waiting[*queue] -= jobs;
                 left -= jobs;
             }
-            self.under_way.push_back((wanted, order, brought));
+            self.under_way.push_back(Turn { wanted, order, brought });
             if self.under_way.len() >= self.turns_max {
-                let (wanted, order, brought) = self.under_way.pop_front().unwrap();
-                self.weights.note(wanted, &order, brought.into_iter());
+                let Turn { wanted, order, brought } = self.under_way.pop_front().unwrap();
+                self.weights.note(wanted, &order, &brought.into_iter());
             }
         }
 

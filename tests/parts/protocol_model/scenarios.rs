@@ -208,8 +208,9 @@ pub(crate) const HELD: Scenario = Scenario {
     ..LINES
 };
 
-/// The same with jobs that come one by one, so that blocking moves deliver them.
-pub(crate) const HELD_TRICKLE: Scenario = Scenario { queued: 0, slots: 2, ..HELD };
+/// It is paused between jobs that come one by one, so that blocking moves deliver them.
+pub(crate) const HELD_TRICKLE: Scenario =
+    Scenario { jobs: &[Kind::Good, Kind::Good], queued: 0, faults: Faults { holds: 1, ..NONE }, ..LINES };
 
 /// The queue is paused, and a process is killed: another takes its place.
 pub(crate) const HELD_CRASH: Scenario =
