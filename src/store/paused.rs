@@ -1,8 +1,8 @@
 //! Pausing and resuming queues and classes of jobs for a whole fleet: one text that is read and replaced, and a bell on a
 //! channel that every process hears.
 //!
-//! The bell says only that the text has changed: a process that hears it reads the text, so bells may be lost, repeated or come in
-//! any order. A process reads it when it starts, at each bell, and whenever it begins to listen anew.
+//! The bell says only that the text has changed: a process that hears it reads the text, so bells may be lost, repeated or
+//! come in any order. A process reads it when it starts, at each bell, and whenever it begins to listen anew.
 
 use crate::resp::{Error, RedisUrl, Reply, Requests, Value};
 use crate::wire::Keyspace;
