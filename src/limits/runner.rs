@@ -1,4 +1,4 @@
-//! Limits and defaults of jobs that run in other processes ([`crate::runner`]).
+//! Limits and defaults of jobs that run in other processes (`crate::runner`).
 
 use std::time::Duration;
 
