@@ -40,6 +40,14 @@ pub enum Program {
     Command(Vec<String>),
 }
 
+/// What a runner is to load does not exist.
+#[derive(Debug, thiserror::Error)]
+#[error("runner {name}: there is no {}: give `-r`, or `require` of `runners:`, a file or a directory", path.display())]
+pub(crate) struct NotThere {
+    name: String,
+    path: PathBuf,
+}
+
 /// A language that there is a runner for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
@@ -110,6 +118,19 @@ impl RunnerSpec {
             max_age: None,
             max_memory: None,
         })
+    }
+
+    /// Whether what it loads is there at all: what is missing at a start is a mistake, and no reason to wait.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(crate) fn ensure_there(&self) -> Result<(), NotThere> {
+        match &self.program {
+            Program::Interpreter(_, path) if !path.exists() => {
+                Err(NotThere { name: self.name.clone(), path: path.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Children that each of this many shards has: at least one, because it has none of the others.
