@@ -106,10 +106,16 @@ impl RunnerSpec {
     /// The language is not known.
     pub fn of_path(path: &Path) -> Result<Self, String> {
         let language = Language::of(path).ok_or_else(|| unknown_language(path))?;
-        Ok(Self {
-            name: language.as_str().to_owned(),
-            program: Program::Interpreter(language, path.to_owned()),
-            jobs: vec![Pattern::all()],
+        let program = Program::Interpreter(language, path.to_owned());
+        Ok(Self { jobs: vec![Pattern::all()], ..Self::new(language.as_str(), program) })
+    }
+
+    /// One without jobs, and without bounds of its own.
+    pub(crate) fn new(name: &str, program: Program) -> Self {
+        Self {
+            name: name.to_owned(),
+            program,
+            jobs: Vec::new(),
             children: None,
             threads: None,
             timeout: None,
@@ -117,7 +123,7 @@ impl RunnerSpec {
             max_jobs: None,
             max_age: None,
             max_memory: None,
-        })
+        }
     }
 
     /// Whether what it loads is there at all: what is missing at a start is a mistake, and no reason to wait.

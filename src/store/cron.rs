@@ -208,26 +208,25 @@ fn text(next: &Next<Vec<u8>>) -> &[u8] {
 
 const AGAIN_MS: u64 = DUE_AGAIN.as_secs() * 1000;
 
-/// The script, as its call needs it.
-const SCRIPT: &str = concat!(
-    no_registry_for_lua!(),
-    names_for_lua!(),
-    places_for_lua!(),
-    include_str!("scripts/undo.lua"),
-    include_str!("scripts/lives.lua"),
-    include_str!("scripts/cron.lua")
-);
+/// The script, as its call needs it, behind what it begins with.
+macro_rules! script {
+    ($($begin:expr)?) => {
+        concat!(
+            $($begin,)?
+            no_registry_for_lua!(),
+            names_for_lua!(),
+            places_for_lua!(),
+            include_str!("scripts/undo.lua"),
+            include_str!("scripts/lives.lua"),
+            include_str!("scripts/cron.lua")
+        )
+    };
+}
+
+const SCRIPT: &str = script!();
 
 /// The same in a cluster.
-const IN_CLUSTER: &str = concat!(
-    include_str!("scripts/cluster.lua"),
-    no_registry_for_lua!(),
-    names_for_lua!(),
-    places_for_lua!(),
-    include_str!("scripts/undo.lua"),
-    include_str!("scripts/lives.lua"),
-    include_str!("scripts/cron.lua")
-);
+const IN_CLUSTER: &str = script!(include_str!("scripts/cluster.lua"));
 
 /// The same where these keys are.
 fn source_in(keys: Keyspace) -> Cow<'static, str> {
