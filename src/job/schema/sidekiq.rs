@@ -168,9 +168,9 @@ pub(super) fn pause(attempt: u32) -> (Duration, Option<Duration>) {
     (Duration::from_secs(seconds), Some(Duration::from_secs(10 * (count + 1))))
 }
 
-/// How many seconds after its first failure a job is retried, if its payload says so.
+/// How many seconds after its first failure a job is retried, if its payload says so and wants retries at all.
 pub(super) fn retry_for(raw: &[u8]) -> Option<f64> {
-    member(raw, RETRY_FOR)
+    member(raw, RETRY_FOR).filter(|_| member(raw, RETRY) != Some(false))
 }
 
 /// See [`super::Schema::is_in_time`].
@@ -270,5 +270,6 @@ mod tests {
         let raw = br#"{"retry_for":60,"failed_at":1000.0}"#;
         assert!(is_in_time(raw, 1_059.0) && !is_in_time(raw, 1_060.0));
         assert!(is_in_time(br#"{"retry_for":60}"#, 1e9));
+        assert_eq!(retry_for(br#"{"retry":false,"retry_for":60}"#), None);
     }
 }
