@@ -48,6 +48,8 @@ pub(super) struct Child {
     ended_jobs: Cell<u64>,
     pushes: Cell<usize>,
     retires: Cell<bool>,
+    /// Nothing reads or writes its socket any longer.
+    gone: Cell<bool>,
     /// The job for whose sake it is killed.
     blamed: Cell<Option<u64>>,
 }
@@ -107,6 +109,7 @@ impl Child {
             ended_jobs: Cell::new(0),
             pushes: Cell::new(0),
             retires: Cell::new(false),
+            gone: Cell::new(false),
             blamed: Cell::new(None),
         }))
     }
@@ -121,9 +124,15 @@ impl Child {
 
     /// Threads that wait for a job.
     pub(super) fn free(&self) -> usize {
-        let taken =
-            if self.retires.get() { self.threads } else { self.jobs.borrow().len() + self.promised.get() };
-        self.threads.saturating_sub(taken)
+        if !self.takes_jobs() {
+            return 0;
+        }
+        self.threads.saturating_sub(self.jobs.borrow().len() + self.promised.get())
+    }
+
+    /// Whether a thread that was promised is still to be had.
+    pub(super) fn takes_jobs(&self) -> bool {
+        !self.retires.get() && !self.gone.get()
     }
 
     /// Jobs that it has.
@@ -154,6 +163,8 @@ impl Child {
     /// Talks with it until that ends. What it said before its end counts.
     pub(super) async fn serve(&self) -> End {
         let end = or(self.read_until_end(), self.write()).await;
+        // What it said last may free a thread, and nobody may get that one.
+        self.gone.set(true);
         match end {
             End::Garbage(_) => end,
             _ => match self.take_all() {
@@ -163,8 +174,9 @@ impl Child {
         }
     }
 
-    /// Gives it a job that was promised a thread.
+    /// Gives it a job that was promised a thread. It [takes](Self::takes_jobs) jobs: to one that is gone nobody writes.
     pub(super) fn give(self: &Rc<Self>, ctx: Ctx<()>) -> Given {
+        debug_assert!(self.takes_jobs());
         let id = self.last_id.get() + 1;
         self.last_id.set(id);
         let (answer, result) = oneshot::channel();
@@ -259,7 +271,7 @@ impl Child {
 
     /// Its end: the jobs that it has hear of it.
     pub(super) fn bury(&self) {
-        self.retires.set(true);
+        self.gone.set(true);
         self.kill();
         self.jobs.borrow_mut().clear();
     }

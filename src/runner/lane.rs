@@ -161,21 +161,39 @@ impl Lane {
         (freest.free() > 0).then(|| Rc::clone(freest))
     }
 
+    /// A thread of a child that takes jobs, within [`RUNNER_THREAD_WAIT`].
     async fn place(self: &Rc<Self>) -> Result<Place, JobError> {
-        if self.waiting.borrow().is_empty()
-            && let Some(child) = self.freest()
-        {
-            return Ok(Place::new(child, self));
+        if let Some(place) = self.free_place() {
+            return Ok(place);
+        }
+        let wait = async {
+            loop {
+                let place = self.next_place().await?;
+                // Between the promise and now its child may have ended, or have said that it takes no more.
+                if place.child.takes_jobs() {
+                    return Ok(place);
+                }
+            }
+        };
+        timeout(RUNNER_THREAD_WAIT, wait).await.unwrap_or_else(|_| Err(self.nobody()))
+    }
+
+    /// A free thread for which nobody waits.
+    fn free_place(self: &Rc<Self>) -> Option<Place> {
+        let nobody_waits = self.waiting.borrow().is_empty();
+        nobody_waits.then(|| self.freest()).flatten().map(|child| Place::new(child, self))
+    }
+
+    async fn next_place(self: &Rc<Self>) -> Result<Place, JobError> {
+        if let Some(place) = self.free_place() {
+            return Ok(place);
         }
         if self.waiting.borrow().len() >= RUNNER_WAITING_MAX {
             return Err(self.nobody());
         }
         let (sender, place) = oneshot::channel();
         self.waiting.borrow_mut().push_back(sender);
-        match timeout(RUNNER_THREAD_WAIT, place).await {
-            Ok(Ok(place)) => Ok(place),
-            _ => Err(self.nobody()),
-        }
+        place.await.map_err(|_| self.nobody())
     }
 
     fn nobody(&self) -> JobError {

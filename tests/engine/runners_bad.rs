@@ -150,3 +150,37 @@ fn many_children_that_die_leave_neither_descriptors_nor_zombies() {
     assert_eq!(redis.count(DEAD), 0);
     worker.stop();
 }
+
+/// Its last word frees a thread, for which a job waits; the worker, stopped meanwhile, hears of both at once.
+#[test]
+fn a_job_that_waits_is_not_given_to_a_child_that_is_gone() {
+    let redis = Redis::start();
+    let bad = r#"
+say("hello", {"protocol": 1})
+for id, *_ in jobs():
+    # Five more wait for this thread.
+    time.sleep(0.02)
+    worker, me = os.getppid(), os.getpid()
+    ended, ends = os.pipe()
+    if os.fork() == 0:
+        os.setpgid(0, 0)
+        file.close(); sock.close(); os.close(ends)
+        os.read(ended, 1)
+        while os.path.exists(f"/proc/{me}/fd/0"): pass
+        os.kill(worker, signal.SIGCONT)
+        os._exit(0)
+    os.kill(worker, signal.SIGSTOP)
+    say("done", id)
+    os._exit(0)
+"#;
+    let (_dir, path) = application("bad.py", &format!("{WELL}{bad}"));
+    let yaml = format!("runners:\n  bad: {{command: [python3, {path}], jobs: '*'}}\n");
+    let config = config_file(&yaml);
+    let mut worker = Worker::start(&redis, &["-C", &config.path(), "-c", "6"]);
+    let jobs: Vec<String> = (0..6).map(|n| format!(r#"{{"name":"N","args":[],"jid":"{n}"}}"#)).collect();
+    redis.push("default", &jobs);
+    wait_until("all have run", || redis.processed() == 6);
+    worker.wait_for_line("a child ended; another one is started");
+    assert_eq!((redis.count(DEAD), redis.failures()), (0, 0));
+    worker.stop();
+}
