@@ -71,7 +71,7 @@ pub const RUNNER_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest such pause: the pauses double.
 pub const RUNNER_PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// A child that lived for this long was well: its successor starts at once.
+/// A child, or a fork server, that lived for this long after its first word was well: its successor starts at once.
 pub const RUNNER_LIVED_WELL: Duration = Duration::from_secs(5);
 
 /// Bytes of output that are kept to say why an application does not load.

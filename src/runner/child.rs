@@ -24,6 +24,7 @@ use crate::event::Event;
 use crate::handler::{Ctx, JobError, JobResult, Unrun};
 use crate::io::readiness::{Fresh, Watched};
 use crate::job::failure::CLASS_CHILD_DIED;
+use crate::limits::runner::RUNNER_LIVED_WELL;
 
 /// See the module.
 pub(super) struct Child {
@@ -40,7 +41,7 @@ pub(super) struct Child {
     outbox: RefCell<Vec<u8>>,
     to_write: Event,
     greeted: Event,
-    is_greeted: Cell<bool>,
+    greeted_at: Cell<Option<Instant>>,
     /// Invariant: with the threads that are promised, at most as many as it has threads.
     jobs: RefCell<HashMap<u64, InHand>>,
     promised: Cell<usize>,
@@ -102,7 +103,7 @@ impl Child {
             outbox: RefCell::default(),
             to_write: Event::default(),
             greeted: Event::default(),
-            is_greeted: Cell::new(false),
+            greeted_at: Cell::new(None),
             jobs: RefCell::default(),
             promised: Cell::new(0),
             last_id: Cell::new(0),
@@ -221,6 +222,13 @@ impl Child {
             self.to_write.raise();
             ending::see_off(self);
         }
+    }
+
+    /// Whether its successor may start at once: it worked for a while after its first word, or ended because it was to,
+    /// with jobs behind it.
+    pub(super) fn lived_well(&self) -> bool {
+        let worked = self.greeted_at.get().is_some_and(|at| at.elapsed() >= RUNNER_LIVED_WELL);
+        worked || self.retires.get() && self.ended_jobs.get() > 0
     }
 
     /// Whether it gets no more jobs.

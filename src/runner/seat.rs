@@ -14,8 +14,7 @@ use super::spec::{Language, Program};
 use crate::foreign::Foreign;
 use crate::io::timer::{sleep, timeout};
 use crate::limits::runner::{
-    RUNNER_HANDSHAKE_TIME, RUNNER_LIVED_WELL, RUNNER_LOAD_TIME, RUNNER_PAUSE_MAX, RUNNER_PAUSE_MIN,
-    RUNNER_SERVER_GRACE,
+    RUNNER_HANDSHAKE_TIME, RUNNER_LOAD_TIME, RUNNER_PAUSE_MAX, RUNNER_PAUSE_MIN, RUNNER_SERVER_GRACE,
 };
 
 /// Runs until the lane ends.
@@ -26,12 +25,13 @@ pub(super) async fn keep(lane: Rc<Lane>) {
             Ok((child, output)) => {
                 lane.join(&child);
                 let end = child.serve().await;
+                let well = child.lived_well();
                 lane.leave(&child);
                 say_end(&lane, &child, &end);
                 child.bury();
                 // What it started may hold its output open for as long as it likes.
                 let _its_last_words = timeout(RUNNER_SERVER_GRACE, output).await;
-                if child.age() >= RUNNER_LIVED_WELL || child.has_retired() {
+                if well {
                     pause = RUNNER_PAUSE_MIN;
                     continue;
                 }

@@ -126,6 +126,31 @@ fn a_child_that_exits_at_once_is_started_again_with_pauses() {
 }
 
 #[test]
+fn the_pauses_after_children_that_say_hello_and_die_grow() {
+    let redis = Redis::start();
+    let bad = r#"
+with open(sys.argv[0] + ".born", "a") as born: print(time.time(), file=born)
+say("hello", {"protocol": 1})
+os._exit(1)
+"#;
+    let (_dir, path) = application("bad.py", &format!("{}{bad}", WELL.replace("if not first: well()", "")));
+    let yaml = format!("runners:\n  bad: {{command: [python3, {path}], jobs: '*'}}\n");
+    let config = config_file(&yaml);
+    let mut worker = Worker::launch(&redis.url(), &["-C", &config.path(), "-c", "1"]);
+    let born = || -> Vec<f64> {
+        let lines = crate::runners::lines_of(std::path::Path::new(&format!("{path}.born")));
+        lines.iter().filter_map(|line| line.parse().ok()).collect()
+    };
+    wait_until("five were started", || born().len() >= 5);
+    let born = born();
+    // The first pause is 0.1 s, and each is twice the one before.
+    for (pair, pause) in born.windows(2).zip([0.1, 0.2, 0.4, 0.8]) {
+        assert!(pair[1] - pair[0] >= pause, "{pause} in {born:?}");
+    }
+    worker.stop();
+}
+
+#[test]
 fn many_children_that_die_leave_neither_descriptors_nor_zombies() {
     let redis = Redis::start();
     let bad = "say('hello', {'protocol': 1})\nfor id, about, payload in jobs():\n    say('done', id)\n    say('bye')";

@@ -1,7 +1,7 @@
 //! What a child says, and what follows from it.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Child;
 use crate::client::{InvalidJob, NewJob};
@@ -20,11 +20,11 @@ impl Child {
                 }
                 let language = &*language;
                 tracing::debug!(pid = self.pid(), language = %Foreign::cell(language), "a child is ready");
-                self.is_greeted.set(true);
+                self.greeted_at.set(Some(Instant::now()));
                 self.greeted.raise();
                 return Ok(());
             }
-            _ if !self.is_greeted.get() => return Err(Garbage::NoHello),
+            _ if self.greeted_at.get().is_none() => return Err(Garbage::NoHello),
             _ => {}
         }
         let Some(lane) = self.lane.upgrade() else { return Ok(()) };
