@@ -74,7 +74,11 @@ impl Child {
     }
 
     /// Pushes a job for it, and tells it what became of that.
-    fn push(self: &Rc<Self>, ctx: Ctx<()>, reference: u64, job: Pushed) {
+    fn push(self: &Rc<Self>, ctx: Ctx<()>, reference: u64, job: Result<Pushed, String>) {
+        let job = match job {
+            Ok(job) => job,
+            Err(why) => return self.tell_pushed(reference, &Err(why)),
+        };
         if self.pushes.get() >= RUNNER_PUSHES_MAX {
             let why = format!("{RUNNER_PUSHES_MAX} pushes of this child are under way");
             return self.tell_pushed(reference, &Err(why));

@@ -1,6 +1,6 @@
 # Runs Python functions for jiggler-uring: python3 -c THIS MODULE-SOURCE PATH. The protocol is in the documentation of the
 # crate, `runner`. As a server it loads the application once and forks; a child runs jobs in threads, coroutines in a loop.
-import asyncio, contextvars, ctypes, importlib, inspect, json, os, queue, signal, socket, sys, threading, time, traceback, types
+import asyncio, contextvars, ctypes, importlib, inspect, json, math, os, queue, signal, socket, sys, threading, time, traceback, types
 
 SOURCE, PATH = sys.argv[1], sys.argv[2]
 THREADS = int(os.environ.get("JIGGLER_URING_THREADS", "1"))
@@ -19,6 +19,12 @@ def load():
     return importlib.import_module(name[:-3] if name.endswith(".py") else name)
 
 
+def line_of(message):
+    # Neither a half of a surrogate pair nor NaN is JSON.
+    text = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str)
+    return text.encode("utf-8", "replace") + b"\n"
+
+
 class Link:
     """The socket to the shard. Any thread may write."""
 
@@ -26,7 +32,9 @@ class Link:
         self.sock, self.lock, self.answers, self.references = sock, threading.Lock(), {}, 0
 
     def say(self, message):
-        line = json.dumps(message, separators=(",", ":"), default=str).encode("utf-8", "replace") + b"\n"
+        self.write(line_of(message))
+
+    def write(self, line):
         try:
             with self.lock:
                 self.sock.sendall(line)
@@ -51,27 +59,48 @@ class Link:
             box.put((word, answer))
 
 
+def shown(value, most):
+    try:
+        return str(value)[:most]
+    except BaseException:
+        return "(it cannot be shown)"
+
+
+def pause(seconds):
+    # What is no time goes as text: the worker says so.
+    is_time = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and math.isfinite(seconds)
+    return seconds if is_time else shown(seconds, 100)
+
+
 def failure(error, function=None):
     frames = traceback.extract_tb(error.__traceback__)
     backtrace = [f"{f.filename}:{f.lineno}:in {f.name}" for f in reversed(frames) if f.filename != "<string>"][:100]
-    told = {"class": type(error).__name__, "message": str(error)[:10000], "backtrace": [b[:1000] for b in backtrace]}
+    told = {"class": shown(type(error).__name__, 200), "message": shown(error, 10000), "backtrace": [b[:1000] for b in backtrace]}
     retry_queue = getattr(function, "jiggler_retry_queue", None)
     if retry_queue:
-        told["retry_queue"] = retry_queue
+        told["retry_queue"] = shown(retry_queue, 200)
     return told
 
 
 def verdict(number, error, function):
     if isinstance(error, api.Snooze):
-        return ["snooze", number, error.seconds]
+        return ["snooze", number, pause(error.seconds)]
     if isinstance(error, api.Discard):
         return ["discard", number, failure(error)]
     told = failure(error, function)
     if isinstance(error, api.Dead):
         return ["dead", number, told]
     if isinstance(error, api.RetryIn):
-        told["retry_in"] = error.seconds
+        told["retry_in"] = pause(error.seconds)
     return ["failed", number, told]
+
+
+def answer_of(number, error, function):
+    """The line that says how a job failed, whatever its error does when it is looked at."""
+    try:
+        return line_of(verdict(number, error, function))
+    except BaseException:
+        return line_of(["failed", number, {"class": "JigglerUring::UntoldError", "message": "its error cannot be told"}])
 
 
 class Unknown(Exception):
@@ -118,12 +147,12 @@ class Jobs:
                 task.result()
             else:
                 function(*args)
-            answer = ["done", number]
+            answer = line_of(["done", number])
         except (api.Cancelled, asyncio.CancelledError):
             interrupted = True
-            answer = ["failed", number, {"class": "JigglerUring::Cancelled", "message": "it was cancelled"}]
+            answer = line_of(["failed", number, {"class": "JigglerUring::Cancelled", "message": "it was cancelled"}])
         except BaseException as error:
-            answer = verdict(number, error, function)
+            answer = answer_of(number, error, function)
         try:
             with self.guard:
                 self.running.pop(number, None)
@@ -137,7 +166,7 @@ class Jobs:
             self.running.pop(number, None)
             self.cancelled.discard(number)
         api._context.reset(token)
-        self.link.say(answer)
+        self.link.write(answer)
         self.look_at_memory()
 
     async def wrapped(self, function, args, run):
