@@ -94,6 +94,10 @@
 //! - What shows jobs by name (metrics, running jobs) shows the pattern of their runner, because names are known only when
 //!   jobs come.
 //! - Middleware of a Rust program's registry does not surround jobs of runners.
+//! - What a child has started ends with it, because it is in its process group, which is killed before its end is taken note
+//!   of. What leaves that group (`setsid`, a shell with job control) goes on; so does what children have started when the
+//!   engine or a fork server is killed, because the kernel ends only the children themselves then. A Ruby without Fiddle
+//!   kills the group a moment after that.
 //! - A child that reads its jobs and never answers, without a timeout, keeps them: nothing shows that it is not busy.
 //! - The deaths of a job's children and of its worker are counted apart.
 

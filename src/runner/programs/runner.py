@@ -1,6 +1,6 @@
 # Runs Python functions for jiggler-uring: python3 -c THIS MODULE-SOURCE PATH. The protocol is in the documentation of the
 # crate, `runner`. As a server it loads the application once and forks; a child runs jobs in threads, coroutines in a loop.
-import asyncio, contextvars, ctypes, importlib, inspect, json, math, os, queue, signal, socket, sys, threading, time, traceback, types
+import asyncio, contextvars, ctypes, importlib, inspect, json, math, os, queue, select, signal, socket, sys, threading, time, traceback, types
 
 SOURCE, PATH = sys.argv[1], sys.argv[2]
 THREADS = int(os.environ.get("JIGGLER_URING_THREADS", "1"))
@@ -229,20 +229,33 @@ def child(sock, app):
     sys.stderr.flush()
 
 
+def reap(pid):
+    """Takes note of the end of a child, and ends what is left of its process group before its number is free again."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except OSError:
+        pass
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass
+
+
 def server(control, app):
-    parent, pids = os.getpid(), set()
-
-    def reap(*_):
-        for pid in list(pids):
-            try:
-                if os.waitpid(pid, os.WNOHANG)[0]:
-                    pids.discard(pid)
-            except ChildProcessError:
-                pids.discard(pid)
-
-    signal.signal(signal.SIGCHLD, reap)
+    # By the descriptors of their processes.
+    parent, pids, events = os.getpid(), {}, select.poll()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    events.register(control, select.POLLIN)
     control.sendall(b'["ready",1]\n')
     while True:
+        ready = [fd for fd, _ in events.poll()]
+        for fd in ready:
+            if fd in pids:
+                reap(pids.pop(fd))
+                events.unregister(fd)
+                os.close(fd)
+        if control.fileno() not in ready:
+            continue
         line, fds, _, _ = socket.recv_fds(control, 4096, 2)
         if not line:
             return
@@ -251,12 +264,13 @@ def server(control, app):
         if pid == 0:
             code = 1
             try:
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 os.setpgid(0, 0)
                 parent_death()
                 if os.getppid() != parent:
                     os._exit(0)
                 control.close()
+                for fd in pids:
+                    os.close(fd)
                 os.dup2(fds[1], 1)
                 os.dup2(fds[1], 2)
                 os.close(fds[1])
@@ -266,7 +280,9 @@ def server(control, app):
                 traceback.print_exc()
             finally:
                 os._exit(code)
-        pids.add(pid)
+        process = os.pidfd_open(pid)
+        pids[process] = pid
+        events.register(process, select.POLLIN)
         for fd in fds:
             os.close(fd)
         control.sendall(json.dumps(["forked", number, pid]).encode() + b"\n")

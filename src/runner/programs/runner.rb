@@ -226,6 +226,26 @@ module JigglerUring
     c_call('sigprocmask', %i[INT VOIDP VOIDP], 2, "\0" * 128, nil)
   end
 
+  # Waits for the end of a child, and ends what is left of its process group before its number is free again.
+  def reap(pid)
+    Thread.new do
+      # P_PID; WEXITED | WNOWAIT: it stays a zombie. It may be interrupted (EINTR).
+      until (found = c_call('waitid', %i[INT INT VOIDP INT], 1, pid, nil, 0x0100_0004)).nil? || found.zero?
+        break unless Fiddle.last_error == Errno::EINTR::Errno
+      end
+      # Without it the number is free for a moment, though not while anybody is left in the group.
+      Process.wait(pid) if found.nil?
+      begin
+        Process.kill(:KILL, -pid)
+      rescue SystemCallError
+        nil
+      end
+      Process.wait(pid) unless found.nil?
+    rescue SystemCallError
+      nil
+    end
+  end
+
   def child(socket, wrap)
     link = Link.new(socket)
     jobs = Jobs.new(link, wrap)
@@ -269,7 +289,7 @@ module JigglerUring
         warn(e.full_message(highlight: false))
         exit!(1)
       end
-      Process.detach(pid)
+      reap(pid)
       [socket, output].each(&:close)
       control.write("[\"forked\",#{JSON.parse(line)[1]},#{pid}]\n")
     end

@@ -1,0 +1,63 @@
+//! How children end, and what they have started: neither outlives its time.
+
+use crate::harness::redis::DEAD;
+use crate::harness::wait::wait_until;
+use crate::harness::{Redis, Worker, config_file, json};
+use crate::runners::{application, is_alive, job, lines_of};
+
+/// Runs a job `Die` until it is poison: each time it starts a process, writes down its number, and kills its own.
+#[track_caller]
+fn check_that_what_it_started_ends(file: &str, text: &str, runner: &str) {
+    let redis = Redis::start();
+    let (dir, path) = application(file, text);
+    let config = config_file(&format!("runners:\n  mortal: {{{runner}, jobs: '*'}}\n").replace("PATH", &path));
+    let mut worker = Worker::start(&redis, &["-C", &config.path()]);
+    redis.push("default", &[job("Die", "[]", "")]);
+    wait_until("it is poison", || redis.count(DEAD) == 1);
+    assert_eq!(json(&redis.set(DEAD)[0].0)["error_class"], "JigglerUring::Poison");
+    let started = lines_of(&dir.path().join("out"));
+    assert_eq!(started.len(), 4, "{started:?}");
+    wait_until("what they started is dead", || !started.iter().any(|pid| is_alive(pid.parse().unwrap())));
+    worker.stop();
+}
+
+#[test]
+fn what_a_python_child_started_dies_with_it() {
+    let text = r#"
+import os, subprocess
+def Die():
+    sleeper = subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    with open(os.path.join(os.path.dirname(__file__), "out"), "a") as file: print(sleeper.pid, file=file)
+    os.kill(os.getpid(), 9)
+"#;
+    check_that_what_it_started_ends("jobs.py", text, "require: PATH");
+}
+
+#[test]
+fn what_a_ruby_child_started_dies_with_it() {
+    let text = r#"
+class Die
+  def perform
+    sleeper = Process.spawn('sleep', '600', out: '/dev/null', err: '/dev/null')
+    File.open(File.join(__dir__, 'out'), 'a') { |file| file.puts(sleeper) }
+    Process.kill(:KILL, Process.pid)
+    sleep
+  end
+end
+"#;
+    check_that_what_it_started_ends("app.rb", text, "require: PATH");
+}
+
+#[test]
+fn what_a_child_that_is_not_forked_started_dies_with_it() {
+    let text = r"
+import { spawn } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
+export const Die = () => {
+  const sleeper = spawn('sleep', ['600'], { stdio: 'ignore' });
+  appendFileSync(new URL('./out', import.meta.url), sleeper.pid + '\n');
+  process.kill(process.pid, 'SIGKILL');
+};
+";
+    check_that_what_it_started_ends("jobs.mjs", text, "require: PATH");
+}
