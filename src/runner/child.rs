@@ -238,12 +238,12 @@ impl Child {
 
     /// Nobody waits for this job any longer.
     fn abandon(self: &Rc<Self>, id: u64) {
-        let stops = match self.jobs.borrow().get(&id) {
-            Some(job) => job.ctx.is_stopping(),
+        let is_handed_back = match self.jobs.borrow().get(&id) {
+            Some(job) => job.ctx.is_handed_back(),
             None => return,
         };
-        if stops {
-            // It is handed back: it may not go on here.
+        if is_handed_back {
+            // It may not go on here. While a stop still waits for the jobs, one that is late ends as it always does.
             self.retires.set(true);
             self.blamed.set(Some(id));
             self.kill();

@@ -1,5 +1,7 @@
 //! How children end, and what they have started: neither outlives its time.
 
+use std::fs;
+
 use crate::harness::redis::DEAD;
 use crate::harness::wait::wait_until;
 use crate::harness::{Redis, Worker, config_file, json};
@@ -10,7 +12,8 @@ use crate::runners::{application, is_alive, job, lines_of};
 fn check_that_what_it_started_ends(file: &str, text: &str, runner: &str) {
     let redis = Redis::start();
     let (dir, path) = application(file, text);
-    let config = config_file(&format!("runners:\n  mortal: {{{runner}, jobs: '*'}}\n").replace("PATH", &path));
+    let config =
+        config_file(&format!("runners:\n  mortal: {{{runner}, jobs: '*'}}\n").replace("PATH", &path));
     let mut worker = Worker::start(&redis, &["-C", &config.path()]);
     redis.push("default", &[job("Die", "[]", "")]);
     wait_until("it is poison", || redis.count(DEAD) == 1);
@@ -60,4 +63,45 @@ export const Die = () => {
 };
 ";
     check_that_what_it_started_ends("jobs.mjs", text, "require: PATH");
+}
+
+#[test]
+fn a_job_that_is_late_while_a_stop_waits_takes_no_other_job_with_it() {
+    let redis = Redis::start();
+    let text = r#"
+import os, time
+from jiggler_uring import Cancelled
+HERE = os.path.dirname(__file__)
+def write(text):
+    with open(os.path.join(HERE, "out"), "a") as file: print(text, file=file)
+def Late():
+    start = time.monotonic()
+    try:
+        while time.monotonic() < start + 2: time.sleep(0.01)
+        write("old")
+        while True: time.sleep(0.01)
+    except Cancelled:
+        write("cancelled")
+        raise
+def Young():
+    write("begun")
+    while not os.path.exists(os.path.join(HERE, "go")): time.sleep(0.01)
+"#;
+    let (dir, path) = application("jobs.py", text);
+    let yaml = format!("runners:\n  python: {{require: {path}, jobs: '*', threads: 2, timeout: 4}}\n");
+    let config = config_file(&yaml);
+    let mut worker = Worker::start(&redis, &["-C", &config.path(), "-t", "30"]);
+    let wait_for_line = |line: &str| {
+        wait_until(line, || lines_of(&dir.path().join("out")).last().is_some_and(|last| last == line));
+    };
+    redis.push("default", &[job("Late", "[]", "")]);
+    wait_for_line("old");
+    redis.push("default", &[job("Young", "[]", "")]);
+    wait_for_line("begun");
+    worker.signal("TERM");
+    wait_for_line("cancelled");
+    fs::write(dir.path().join("go"), "").unwrap();
+    assert_eq!(worker.wait_for_end().code(), Some(0));
+    assert_eq!(json(&redis.set(DEAD)[0].0)["error_class"], "JigglerUring::Timeout");
+    assert_eq!((redis.processed(), redis.queue("default")), (2, Vec::new()));
 }
