@@ -38,6 +38,13 @@ pub const RUNNER_BACKTRACE_LINES_MAX: usize = 100;
 /// Pushes of one child that may be under way; more of them are refused.
 pub const RUNNER_PUSHES_MAX: usize = 1_000;
 
+/// Bytes of answers to pushes that a child may leave unread, hundreds of thousands of them. A child that pushes and reads
+/// nothing is ended at this.
+pub const RUNNER_UNREAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of the reason why a push was refused.
+pub const RUNNER_REFUSAL_BYTES_MAX: usize = 1_000;
+
 /// Longest line of a child's output that is logged whole.
 pub const RUNNER_OUTPUT_LINE_BYTES_MAX: usize = 4 * 1024;
 

@@ -39,6 +39,9 @@ pub(super) struct Child {
     // Its shard only.
     inbox: RefCell<Inbox>,
     outbox: RefCell<Vec<u8>>,
+    /// Bytes of answers to pushes that are not written yet. Its jobs, the rest of what is to be written, have bounds of
+    /// their own.
+    unread: Cell<usize>,
     to_write: Event,
     greeted: Event,
     greeted_at: Cell<Option<Instant>>,
@@ -101,6 +104,7 @@ impl Child {
             lane: Rc::downgrade(lane),
             inbox: RefCell::default(),
             outbox: RefCell::default(),
+            unread: Cell::new(0),
             to_write: Event::default(),
             greeted: Event::default(),
             greeted_at: Cell::new(None),

@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::handler::{JobError, JobInfo, JobResult};
-use crate::limits::runner::{RUNNER_BACKTRACE_LINES_MAX, RUNNER_LINE_BYTES_MAX};
+use crate::limits::runner::{
+    RUNNER_BACKTRACE_LINES_MAX, RUNNER_LINE_BYTES_MAX, RUNNER_REFUSAL_BYTES_MAX, RUNNER_UNREAD_BYTES_MAX,
+};
 use crate::wire::QueueName;
 
 /// The version that both sides must speak.
@@ -95,6 +97,11 @@ pub(super) enum Garbage {
     /// Nothing before this.
     #[error("its first word is not hello")]
     NoHello,
+    /// It pushes, and does not read what became of that.
+    #[error(
+        "it reads nothing: more than {RUNNER_UNREAD_BYTES_MAX} bytes of answers to its pushes wait for it"
+    )]
+    ReadsNothing,
     /// Another version.
     #[error("it speaks version {0} of the protocol, this engine speaks {PROTOCOL}")]
     Version(u64),
@@ -217,6 +224,7 @@ pub(super) fn pushed(out: &mut Vec<u8>, reference: u64, outcome: &Result<String,
         Ok(jid) => ("enqueued", jid),
         Err(why) => ("refused", why),
     };
+    let text = &text[..text.floor_char_boundary(RUNNER_REFUSAL_BYTES_MAX)];
     out.extend_from_slice(format!("{}\n", serde_json::json!([word, reference, text])).as_bytes());
 }
 

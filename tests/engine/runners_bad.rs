@@ -100,6 +100,17 @@ fn a_child_that_never_reads_loses_its_job_to_the_timeout() {
 }
 
 #[test]
+fn a_child_that_pushes_and_reads_nothing_is_ended() {
+    let bad = r#"
+say("hello", {"protocol": 1})
+for id, *_ in jobs():
+    # No job, for a reason that is long.
+    for push in range(100_000): say("enqueue", id, push, {"x" * 2_000: 1})
+"#;
+    check(bad, "", "it reads nothing: more than 16777216 bytes of answers to its pushes wait for it");
+}
+
+#[test]
 fn a_child_that_closes_its_socket_is_ended() {
     let bad =
         "say('hello', {'protocol': 1})\nfor job in jobs():\n    file.close(); sock.close(); time.sleep(60)";

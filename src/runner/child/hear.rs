@@ -7,7 +7,7 @@ use super::Child;
 use crate::client::{InvalidJob, NewJob};
 use crate::foreign::Foreign;
 use crate::handler::Ctx;
-use crate::limits::runner::RUNNER_PUSHES_MAX;
+use crate::limits::runner::{RUNNER_PUSHES_MAX, RUNNER_UNREAD_BYTES_MAX};
 use crate::runner::frame::{self, Garbage, Hello, PROTOCOL, Pushed, Said};
 
 impl Child {
@@ -48,6 +48,9 @@ impl Child {
             Said::Log { id, level, text } => {
                 let jid = id.map(|id| self.ctx(id)).transpose()?.map(|ctx| ctx.job().jid.clone());
                 lane.log(self.pid(), jid.as_deref(), &level, &text);
+            }
+            Said::Enqueue { .. } if self.unread.get() > RUNNER_UNREAD_BYTES_MAX => {
+                return Err(Garbage::ReadsNothing);
             }
             Said::Enqueue { id, reference, job } => {
                 let ctx = self.ctx(id)?;
@@ -94,7 +97,11 @@ impl Child {
     }
 
     fn tell_pushed(&self, reference: u64, outcome: &Result<String, String>) {
-        frame::pushed(&mut self.outbox.borrow_mut(), reference, outcome);
+        let mut outbox = self.outbox.borrow_mut();
+        let before = outbox.len();
+        frame::pushed(&mut outbox, reference, outcome);
+        self.unread.set(self.unread.get() + outbox.len() - before);
+        drop(outbox);
         self.to_write.raise();
     }
 }

@@ -77,6 +77,7 @@ impl Child {
         loop {
             self.to_write.wait().await;
             let mut bytes = self.outbox.take();
+            let answers = self.unread.get();
             let mut written = 0;
             while written < bytes.len() {
                 poll_fn(|ctx| self.socket.poll_writable(ctx)).await;
@@ -87,6 +88,7 @@ impl Child {
                     Err(_) => return End::Closed,
                 }
             }
+            self.unread.set(self.unread.get() - answers);
             // The buffer is used again if nothing has gathered meanwhile.
             let mut outbox = self.outbox.borrow_mut();
             if outbox.is_empty() && bytes.capacity() <= RUNNER_CHUNK_BYTES {
