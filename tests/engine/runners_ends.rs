@@ -105,3 +105,32 @@ def Young():
     assert_eq!(json(&redis.set(DEAD)[0].0)["error_class"], "JigglerUring::Timeout");
     assert_eq!((redis.processed(), redis.queue("default")), (2, Vec::new()));
 }
+
+#[test]
+fn a_cancelled_coroutine_is_answered_at_its_own_end() {
+    let redis = Redis::start();
+    let text = r#"
+import asyncio, os
+def write(text):
+    with open(os.path.join(os.path.dirname(__file__), "out"), "a") as file: print(text, file=file)
+async def Late():
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        write("cancelled")
+        await asyncio.sleep(0.7)
+        write("tidied up")
+def Next(): write("next")
+"#;
+    let (dir, path) = application("jobs.py", text);
+    let config = config_file(&format!("runners:\n  python: {{require: {path}, jobs: '*', timeout: 1}}\n"));
+    let mut worker = Worker::start(&redis, &["-C", &config.path()]);
+    redis.push("default", &[job("Late", "[]", "")]);
+    wait_until("it is late", || redis.count(DEAD) == 1);
+    redis.push("default", &[job("Next", "[]", "")]);
+    wait_until("the next one has run", || redis.processed() == 2);
+    // In the one thread of the one child.
+    assert_eq!(lines_of(&dir.path().join("out")), ["cancelled", "tidied up", "next"]);
+    assert_eq!(worker.lines("gets TERM"), [""; 0]);
+    worker.stop();
+}

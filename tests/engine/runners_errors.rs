@@ -46,6 +46,8 @@ def Unasked(_): raise Odd(1)
 def Ago(_): raise Snooze(-1)
 def Soon(_): raise Snooze("soon")
 def Never(_): raise Snooze(float("nan"))
+async def Exits(_): raise SystemExit(3)
+async def Awaits(_): raise OSError("the loop goes on")
 def Push(_): enqueue("Ago", whenever=3)
 "#;
     let expected = [
@@ -55,6 +57,8 @@ def Push(_): enqueue("Ago", whenever=3)
         ("Ago", BAD_SNOOZE, "in -1 seconds"),
         ("Soon", BAD_SNOOZE, "in \"soon\" seconds"),
         ("Never", BAD_SNOOZE, "in \"nan\" seconds"),
+        ("Exits", "SystemExit", "3"),
+        ("Awaits", "OSError", "the loop goes on"),
         ("Push", "RuntimeError", "unknown field `whenever`"),
     ];
     check("jobs.py", text, &expected);

@@ -110,10 +110,21 @@ class Unknown(Exception):
 Unknown.__name__ = "JigglerUring::UnknownJob"
 
 
+def cancelled(number):
+    return line_of(["failed", number, {"class": "JigglerUring::Cancelled", "message": "it was cancelled"}])
+
+
+def set_exception(thread, exception):
+    """Raised when the thread runs Python code next, because a call into C is not interrupted. None takes it back."""
+    exception = None if exception is None else ctypes.py_object(exception)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)
+
+
 class Jobs:
     def __init__(self, link, app):
-        self.link, self.app, self.running, self.loop = link, app, {}, None
-        self.guard, self.cancelled = threading.RLock(), set()
+        self.link, self.app, self.loop = link, app, None
+        # Each job from when it was read to when it is answered, with what interrupts it; which ones were cancelled.
+        self.guard, self.running, self.cancelled = threading.RLock(), {}, set()
         self.todo, self.looked = queue.SimpleQueue(), time.monotonic()
 
     def find(self, name):
@@ -128,67 +139,99 @@ class Jobs:
         for _ in range(THREADS):
             threading.Thread(target=self.work, daemon=True).start()
 
-    def work(self):
-        while True:
-            self.run(*self.todo.get())
-
-    def run(self, number, info, payload):
-        function, run = None, api.Run(number, info, payload, self.link)
-        token = api._context.set(run)
-        self.running[number] = threading.get_ident()
-        interrupted = False
-        try:
-            function = self.find(run.name)
-            args = payload.get("args") or []
-            if inspect.iscoroutinefunction(function):
-                # The one loop of this child runs it; this thread waits for its end.
-                task = asyncio.run_coroutine_threadsafe(self.wrapped(function, args, run), self.event_loop())
-                self.running[number] = task
-                task.result()
-            else:
-                function(*args)
-            answer = line_of(["done", number])
-        except (api.Cancelled, asyncio.CancelledError):
-            interrupted = True
-            answer = line_of(["failed", number, {"class": "JigglerUring::Cancelled", "message": "it was cancelled"}])
-        except BaseException as error:
-            answer = answer_of(number, error, function)
-        try:
-            with self.guard:
-                self.running.pop(number, None)
-                coming = number in self.cancelled and not interrupted
-                self.cancelled.discard(number)
-            # The interruption of a thread arrives a moment after it was ordered: not in the next job, nor in a half-written line.
-            deadline = time.monotonic() + 1
-            while coming and time.monotonic() < deadline:
-                time.sleep(0.001)
-        except api.Cancelled:
-            self.running.pop(number, None)
-            self.cancelled.discard(number)
-        api._context.reset(token)
-        self.link.write(answer)
-        self.look_at_memory()
-
-    async def wrapped(self, function, args, run):
-        api._context.set(run)
-        await function(*args)
-
-    def event_loop(self):
-        if self.loop is None:
-            loop = asyncio.new_event_loop()
-            threading.Thread(target=loop.run_forever, daemon=True).start()
-            self.loop = loop
-        return self.loop
+    def give(self, number, info, payload):
+        self.running[number] = None
+        self.todo.put((number, info, payload))
 
     def cancel(self, number):
         with self.guard:
-            at = self.running.get(number)
-            if isinstance(at, int):
-                # Raised when the thread runs Python code next; a call into C is not interrupted.
+            if number in self.running and number not in self.cancelled:
                 self.cancelled.add(number)
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(at), ctypes.py_object(api.Cancelled))
-            elif at is not None:
-                at.cancel()
+                interrupt = self.running[number]
+                if interrupt:
+                    interrupt()
+
+    def interruptible(self, number, interrupt):
+        """From here on the job can be interrupted, by this."""
+        with self.guard:
+            self.running[number] = interrupt
+            if number in self.cancelled:
+                interrupt()
+
+    def work(self):
+        while True:
+            number, info, payload = self.todo.get()
+            token = api._context.set(api.Run(number, info, payload, self.link))
+            try:
+                answer = self.run(number, info["name"], payload)
+            except BaseException:
+                # It was interrupted while it was about to answer.
+                answer = cancelled(number)
+            while True:
+                try:
+                    with self.guard:
+                        # What has not arrived yet is not for the next job, nor for a half-written line.
+                        if number in self.cancelled:
+                            set_exception(threading.get_ident(), None)
+                        self.running.pop(number, None)
+                        self.cancelled.discard(number)
+                    break
+                except api.Cancelled:
+                    # A job is interrupted once, so nothing comes after this.
+                    pass
+            api._context.reset(token)
+            self.link.write(answer)
+            self.look_at_memory()
+
+    def run(self, number, name, payload):
+        function = None
+        try:
+            function = self.find(name)
+            args = payload.get("args") or []
+            if inspect.iscoroutinefunction(function):
+                self.run_coroutine(number, function, args)
+            else:
+                thread = threading.get_ident()
+                self.interruptible(number, lambda: set_exception(thread, api.Cancelled))
+                function(*args)
+            return line_of(["done", number])
+        except (api.Cancelled, asyncio.CancelledError):
+            return cancelled(number)
+        except BaseException as error:
+            return answer_of(number, error, function)
+
+    def run_coroutine(self, number, function, args):
+        """Runs it in the one loop of this child, and waits for its own end, whatever happens to it."""
+        run, ended, loop = api.current(), queue.SimpleQueue(), self.event_loop()
+        tasks = []
+
+        async def wrapped():
+            api._context.set(run)
+            try:
+                await function(*args)
+            except BaseException as error:
+                # Raised here, SystemExit would end the loop.
+                return error
+
+        def begin():
+            tasks.append(loop.create_task(wrapped()))
+            tasks[0].add_done_callback(ended.put)
+
+        # In this order: what interrupts it finds the task.
+        loop.call_soon_threadsafe(begin)
+        self.interruptible(number, lambda: loop.call_soon_threadsafe(lambda: tasks[0].cancel()))
+        task = ended.get()
+        # A task that was cancelled before its first step raises that here.
+        error = task.result()
+        if error is not None:
+            raise error
+
+    def event_loop(self):
+        with self.guard:
+            if self.loop is None:
+                self.loop = asyncio.new_event_loop()
+                threading.Thread(target=self.loop.run_forever, daemon=True).start()
+            return self.loop
 
     def look_at_memory(self):
         now = time.monotonic()
@@ -218,7 +261,7 @@ def child(sock, app):
         message = json.loads(line.decode("utf-8", "surrogateescape"))
         word = message[0]
         if word == "job":
-            jobs.todo.put(message[1:])
+            jobs.give(*message[1:])
         elif word == "cancel":
             jobs.cancel(message[1])
         elif word in ("enqueued", "refused"):
