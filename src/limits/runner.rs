@@ -66,7 +66,7 @@ pub const RUNNER_CANCEL_GRACE: Duration = Duration::from_secs(2);
 /// first pause before a retry.
 pub const RUNNER_TERM_GRACE: Duration = Duration::from_secs(3);
 
-/// How long children without jobs may take to end when their worker ends.
+/// How long children without jobs may take to end when their worker ends, and once more after they were killed.
 pub const RUNNER_END_GRACE: Duration = Duration::from_millis(700);
 
 /// How long the end of a fork server may take after that, before its whole process group is killed.
@@ -83,9 +83,6 @@ pub const RUNNER_LIVED_WELL: Duration = Duration::from_secs(5);
 
 /// Bytes of output that are kept to say why an application does not load.
 pub const RUNNER_LAST_WORDS_BYTES_MAX: usize = 2 * 1024;
-
-/// How often the end of a worker looks whether its children have ended.
-pub const RUNNER_END_LOOK: Duration = Duration::from_millis(5);
 
 /// Orders for children that a keeper may not have carried out yet: each seat gives one at a time.
 pub const RUNNER_ORDERS_MAX: usize = RUNNER_CHILDREN_MAX;

@@ -13,6 +13,7 @@ use futures_channel::oneshot;
 use super::child::Child;
 use super::keeper::Orders;
 use super::spec::RunnerSpec;
+use crate::event::Event;
 use crate::foreign::Foreign;
 use crate::handler::{Ctx, Gate, JobError, JobResult, Pattern, Remote, Unrun};
 use crate::io::timer::timeout;
@@ -31,6 +32,8 @@ pub(super) struct Lane {
     /// At most [`RUNNER_WAITING_MAX`].
     waiting: RefCell<VecDeque<oneshot::Sender<Place>>>,
     ends: Cell<bool>,
+    /// Raised when a child leaves.
+    left: Event,
     /// Why no child could be started, as it was last said.
     said: RefCell<Option<String>>,
 }
@@ -52,6 +55,7 @@ impl Lane {
             children: RefCell::default(),
             waiting: RefCell::default(),
             ends: Cell::new(false),
+            left: Event::default(),
             said: RefCell::default(),
         })
     }
@@ -80,6 +84,7 @@ impl Lane {
     pub(super) fn leave(&self, child: &Rc<Child>) {
         self.children.borrow_mut().retain(|other| !Rc::ptr_eq(other, child));
         self.board.set(self.place, self.children.borrow().len());
+        self.left.raise();
     }
 
     /// The handle of a child that is here.
@@ -94,16 +99,16 @@ impl Lane {
         children.iter().for_each(Child::retire);
     }
 
-    /// Ends what has not ended by itself. Returns whether there was anything.
-    pub(super) fn kill(&self) -> bool {
-        let children = self.children.borrow().clone();
-        children.iter().for_each(|child| child.kill());
-        !children.is_empty()
+    /// Ends what has not ended by itself.
+    pub(super) fn kill(&self) {
+        self.children.borrow().iter().for_each(|child| child.kill());
     }
 
-    /// Whether no child is left.
-    pub(super) fn is_empty(&self) -> bool {
-        self.children.borrow().is_empty()
+    /// Waits until no child is left. One task may wait.
+    pub(super) async fn empty(&self) {
+        while !self.children.borrow().is_empty() {
+            self.left.wait().await;
+        }
     }
 
     /// Says once why no child can be started.

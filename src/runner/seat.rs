@@ -24,6 +24,10 @@ pub(super) async fn keep(lane: Rc<Lane>) {
         match start(&lane).await {
             Ok((child, output)) => {
                 lane.join(&child);
+                if lane.ends() {
+                    // It was started too late to be told with the others.
+                    child.retire();
+                }
                 let end = child.serve().await;
                 let well = child.lived_well();
                 lane.leave(&child);
