@@ -32,6 +32,13 @@ pub const RUNNER_LINE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes that are read from a child at once.
 pub const RUNNER_CHUNK_BYTES: usize = 64 * 1024;
 
+/// Chunks that are read after the end of a child: more than the buffer of its socket has unless it was enlarged.
+pub const RUNNER_LAST_CHUNKS_MAX: usize = 64;
+
+/// How long a successor that is a fork counts as a child that is there: a fork takes milliseconds. Jobs that are fetched
+/// meanwhile wait for its threads, or go back.
+pub const RUNNER_SUCCESSION_TIME: Duration = Duration::from_secs(1);
+
 /// Lines that a failure's backtrace keeps; the bytes are bounded with the line.
 pub const RUNNER_BACKTRACE_LINES_MAX: usize = 100;
 

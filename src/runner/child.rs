@@ -35,6 +35,7 @@ pub(super) struct Child {
     socket: Watched<UnixStream>,
     threads: usize,
     born: Instant,
+    seat: usize,
     lane: Weak<Lane>,
     // Its shard only.
     inbox: RefCell<Inbox>,
@@ -54,6 +55,10 @@ pub(super) struct Child {
     retires: Cell<bool>,
     /// Nothing reads or writes its socket any longer.
     gone: Cell<bool>,
+    over: Cell<bool>,
+    /// Raised when it retires, and when it is over; its seat waits.
+    news: Event,
+    told_bye: Cell<bool>,
     /// The job for whose sake it is killed.
     blamed: Cell<Option<u64>>,
 }
@@ -91,6 +96,7 @@ impl Child {
         socket: UnixStream,
         output: Rc<Output>,
         lane: &Rc<Lane>,
+        seat: usize,
     ) -> io::Result<Rc<Self>> {
         socket.set_nonblocking(true)?;
         let process = pidfd_open(pid, PidfdFlags::empty())?;
@@ -101,6 +107,7 @@ impl Child {
             threads: lane.spec().threads(),
             output,
             born: Instant::now(),
+            seat,
             lane: Rc::downgrade(lane),
             inbox: RefCell::default(),
             outbox: RefCell::default(),
@@ -115,12 +122,19 @@ impl Child {
             pushes: Cell::new(0),
             retires: Cell::new(false),
             gone: Cell::new(false),
+            over: Cell::new(false),
+            news: Event::default(),
+            told_bye: Cell::new(false),
             blamed: Cell::new(None),
         }))
     }
 
     pub(super) fn pid(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
+    }
+
+    pub(super) fn seat(&self) -> usize {
+        self.seat
     }
 
     pub(super) fn age(&self) -> Duration {
@@ -172,7 +186,7 @@ impl Child {
         self.gone.set(true);
         match end {
             End::Garbage(_) => end,
-            _ => match self.take_all() {
+            _ => match self.take_rest().await {
                 Err(End::Garbage(garbage)) => garbage.into(),
                 _ => end,
             },
@@ -215,13 +229,23 @@ impl Child {
 
     /// It gets no more jobs; without any it is told to end.
     pub(super) fn retire(self: &Rc<Self>) {
+        self.take_no_more();
+        self.end_if_idle();
+    }
+
+    fn take_no_more(&self) {
         if !self.retires.replace(true) {
-            self.end_if_idle();
+            if let Some(lane) = self.lane.upgrade() {
+                lane.passes(self.seat);
+            }
+            self.news.raise();
         }
     }
 
-    fn end_if_idle(self: &Rc<Self>) {
-        if self.retires.get() && self.jobs.borrow().is_empty() && self.promised.get() == 0 {
+    /// Tells it to end once it is to, and has no job and no thread promised.
+    pub(super) fn end_if_idle(self: &Rc<Self>) {
+        let is_idle = self.jobs.borrow().is_empty() && self.promised.get() == 0;
+        if self.retires.get() && is_idle && !self.told_bye.replace(true) {
             frame::bye(&mut self.outbox.borrow_mut());
             self.to_write.raise();
             ending::see_off(self);
@@ -248,7 +272,7 @@ impl Child {
         };
         if is_handed_back {
             // It may not go on here. While a stop still waits for the jobs, one that is late ends as it always does.
-            self.retires.set(true);
+            self.take_no_more();
             self.blamed.set(Some(id));
             self.kill();
             return;
@@ -278,6 +302,31 @@ impl Child {
         // is there its group is, too. It may have ended, or have made no group.
         if pidfd_send_signal(self.process.socket(), signal).is_ok() {
             let _no_group = kill_process_group(self.pid, signal);
+        }
+    }
+
+    /// Nothing of it is left.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    /// Its seat may have a successor from now on.
+    pub(super) fn end(&self) {
+        self.over.set(true);
+        self.news.raise();
+    }
+
+    /// Waits until it takes no more jobs. One task may wait, for this or for its end.
+    pub(super) async fn until_retired_or_over(&self) {
+        while !self.has_retired() && !self.is_over() {
+            self.news.wait().await;
+        }
+    }
+
+    /// Waits until nothing of it is left.
+    pub(super) async fn until_over(&self) {
+        while !self.is_over() {
+            self.news.wait().await;
         }
     }
 

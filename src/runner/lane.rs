@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
+use super::board::{Board, Seat};
 use super::child::Child;
 use super::keeper::Orders;
+use super::programs::forks;
 use super::spec::RunnerSpec;
 use crate::event::Event;
 use crate::foreign::Foreign;
-use crate::handler::{Ctx, Gate, JobError, JobResult, Pattern, Remote, Unrun};
+use crate::handler::{Ctx, JobError, JobResult, Pattern, Remote, Unrun};
 use crate::io::timer::timeout;
 use crate::job::failure::CLASS_NO_CHILD;
 use crate::limits::runner::{RUNNER_THREAD_WAIT, RUNNER_WAITING_MAX};
@@ -45,8 +47,9 @@ pub(super) struct Place {
 }
 
 impl Lane {
-    pub(super) fn new(spec: Arc<RunnerSpec>, orders: Orders, board: &Rc<Board>) -> Rc<Self> {
-        let place = board.add(spec.jobs.iter().any(Pattern::takes_all));
+    /// A lane with so many seats.
+    pub(super) fn new(spec: Arc<RunnerSpec>, orders: Orders, board: &Rc<Board>, seats: usize) -> Rc<Self> {
+        let place = board.add(spec.jobs.iter().any(Pattern::takes_all), seats);
         Rc::new(Self {
             spec,
             orders,
@@ -76,14 +79,31 @@ impl Lane {
     pub(super) fn join(self: &Rc<Self>, child: &Rc<Child>) {
         self.said.take();
         self.children.borrow_mut().push(Rc::clone(child));
-        self.board.set(self.place, self.children.borrow().len());
+        self.board.set(self.place, child.seat(), Seat::Taken);
+        if self.ends.get() {
+            // It was started too late to be told with the others.
+            child.retire();
+        }
         self.has_free_thread();
+    }
+
+    /// A child takes no more jobs: its seat is for a successor.
+    pub(super) fn passes(&self, seat: usize) {
+        let has = if forks(&self.spec) { Seat::Passing } else { Seat::Empty };
+        self.board.set(self.place, seat, has);
+    }
+
+    /// Nobody is there for this seat, or soon will be.
+    pub(super) fn empties(&self, seat: usize) {
+        self.board.set(self.place, seat, Seat::Empty);
     }
 
     /// A child has ended.
     pub(super) fn leave(&self, child: &Rc<Child>) {
         self.children.borrow_mut().retain(|other| !Rc::ptr_eq(other, child));
-        self.board.set(self.place, self.children.borrow().len());
+        if !child.has_retired() {
+            self.empties(child.seat());
+        }
         self.left.raise();
     }
 
@@ -217,6 +237,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.child.unpromise();
+        self.child.end_if_idle();
         self.lane.has_free_thread();
     }
 }
@@ -234,40 +255,5 @@ impl Remote for Through {
             drop(place);
             given.answer().await
         })
-    }
-}
-
-/// How many children each lane of a core has; it opens and closes the core's gate.
-pub(super) struct Board {
-    gate: Rc<Gate>,
-    lanes: RefCell<Vec<(TakesAll, usize)>>,
-}
-
-type TakesAll = bool;
-
-impl Board {
-    pub(super) fn new(gate: &Rc<Gate>) -> Rc<Self> {
-        Rc::new(Self { gate: Rc::clone(gate), lanes: RefCell::default() })
-    }
-
-    fn add(&self, takes_all: TakesAll) -> usize {
-        self.lanes.borrow_mut().push((takes_all, 0));
-        self.decide();
-        self.lanes.borrow().len() - 1
-    }
-
-    fn set(&self, place: usize, children: usize) {
-        if let Some(lane) = self.lanes.borrow_mut().get_mut(place) {
-            lane.1 = children;
-        }
-        self.decide();
-    }
-
-    /// Nothing is fetched while the runner of every name has no child, or no runner has one.
-    fn decide(&self) {
-        let lanes = self.lanes.borrow();
-        let is_down = |(_, children): &(TakesAll, usize)| *children == 0;
-        let closed = lanes.iter().all(is_down) || lanes.iter().any(|lane| lane.0 && is_down(lane));
-        self.gate.set_closed(closed);
     }
 }

@@ -4,8 +4,9 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::board::Board;
 use super::keeper::{Keeper, Orders};
-use super::lane::{Board, Lane, Through};
+use super::lane::{Lane, Through};
 use super::seat;
 use super::spec::RunnerSpec;
 use crate::handler::{Handlers, Remote, Route, RouteOptions};
@@ -47,15 +48,16 @@ impl OnCores {
         let mut lanes = Vec::new();
         let mut routes = Vec::new();
         for (spec, orders) in &*self.0 {
-            let lane = Lane::new(Arc::clone(spec), orders.clone(), &board);
+            let seats = spec.children_per_shard(cores);
+            let lane = Lane::new(Arc::clone(spec), orders.clone(), &board, seats);
             let remote: Rc<dyn Remote> = Rc::new(Through(Rc::clone(&lane)));
             let options = RouteOptions { retries: spec.retries, timeout: spec.timeout };
             for pattern in &spec.jobs {
                 let remote = Rc::clone(&remote);
                 routes.push(Route::new(pattern.clone(), remote, &options, handlers.services()));
             }
-            for _ in 0..spec.children_per_shard(cores) {
-                glommio::spawn_local(seat::keep(Rc::clone(&lane))).detach();
+            for seat in 0..seats {
+                glommio::spawn_local(seat::keep(Rc::clone(&lane), seat)).detach();
             }
             lanes.push(lane);
         }

@@ -220,3 +220,49 @@ for id, *_ in jobs():
     assert_eq!((redis.count(DEAD), redis.failures()), (0, 0));
     worker.stop();
 }
+
+/// It frees a thread, for which a job waits, and takes that back in the same breath.
+#[test]
+fn a_job_that_waits_is_not_given_to_a_child_that_takes_no_more_and_which_is_told_to_end() {
+    let redis = Redis::start();
+    let bad = r#"
+say("hello", {"protocol": 1})
+for id, *_ in jobs():
+    # The others wait for this thread.
+    time.sleep(0.02)
+    sock.sendall(b'["done",%d]\n["bye"]\n' % id)
+    for line in file:
+        if json.loads(line)[0] == "job": os._exit(1)
+        sys.exit(0)
+"#;
+    let (_dir, path) = application("bad.py", &format!("{}{bad}", WELL.replace("if not first: well()", "")));
+    let yaml = format!("runners:\n  bad: {{command: [python3, {path}], jobs: '*'}}\n");
+    let config = config_file(&yaml);
+    let mut worker = Worker::start(&redis, &["-C", &config.path(), "-c", "4"]);
+    let jobs: Vec<String> = (0..4).map(|n| format!(r#"{{"name":"N","args":[],"jid":"{n}"}}"#)).collect();
+    redis.push("default", &jobs);
+    wait_until("all have run", || redis.processed() == 4);
+    assert_eq!((redis.count(DEAD), worker.lines("a child ended")), (0, Vec::new()));
+    worker.stop();
+}
+
+#[test]
+fn a_worn_child_is_told_to_end_once() {
+    let redis = Redis::start();
+    let bad = r#"
+say("hello", {"protocol": 1})
+heard = sock.recv(65536)
+say("done", json.loads(heard)[1])
+heard = sock.recv(65536)
+with open(sys.argv[0] + ".heard", "ab") as out: out.write(heard)
+"#;
+    let (_dir, path) = application("bad.py", &format!("{}{bad}", WELL.replace("if not first: well()", "")));
+    let yaml = format!("runners:\n  bad: {{command: [python3, {path}], jobs: '*', max_jobs: 1}}\n");
+    let config = config_file(&yaml);
+    let mut worker = Worker::start(&redis, &["-C", &config.path()]);
+    redis.push("default", &[r#"{"name":"N","args":[],"jid":"1"}"#.to_owned()]);
+    let heard = || crate::runners::lines_of(std::path::Path::new(&format!("{path}.heard")));
+    wait_until("it was told to end", || !heard().is_empty());
+    assert_eq!(heard(), ["[\"bye\"]"]);
+    worker.stop();
+}

@@ -134,3 +134,36 @@ def Next(): write("next")
     assert_eq!(worker.lines("gets TERM"), [""; 0]);
     worker.stop();
 }
+
+#[test]
+fn the_successor_of_a_worn_child_starts_while_that_one_still_has_a_job() {
+    let redis = Redis::start();
+    let text = r#"
+import os, time
+HERE = os.path.dirname(__file__)
+def write(text):
+    with open(os.path.join(HERE, "out"), "a") as file: print(text, os.getpid(), file=file)
+def Long():
+    write("long")
+    while not os.path.exists(os.path.join(HERE, "go")): time.sleep(0.01)
+def Short(): write("short")
+"#;
+    let (dir, path) = application("jobs.py", text);
+    let yaml = format!("runners:\n  python: {{require: {path}, jobs: '*', threads: 2, max_jobs: 1}}\n");
+    let config = config_file(&yaml);
+    let mut worker = Worker::start(&redis, &["-C", &config.path()]);
+    let lines = || lines_of(&dir.path().join("out"));
+    redis.push("default", &[job("Long", "[]", "")]);
+    wait_until("the long one runs", || lines().len() == 1);
+    redis.push("default", &[job("Short", "[]", "")]);
+    wait_until("its child is worn", || lines().len() == 2);
+    redis.push("default", &[job("Short", "[]", "")]);
+    wait_until("a successor runs the next one", || lines().len() == 3);
+    let pid = |at: usize| lines()[at].split(' ').nth(1).unwrap().to_owned();
+    assert!(pid(0) == pid(1) && pid(0) != pid(2) && is_alive(pid(0).parse().unwrap()), "{:?}", lines());
+    fs::write(dir.path().join("go"), "").unwrap();
+    wait_until("all have run", || redis.processed() == 3);
+    wait_until("the worn child is gone", || !is_alive(pid(0).parse().unwrap()));
+    assert_eq!(worker.lines("a child ended"), [""; 0]);
+    worker.stop();
+}

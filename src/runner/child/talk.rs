@@ -8,7 +8,7 @@ use futures_lite::future::or;
 
 use super::{Child, End};
 use crate::handler::give_way;
-use crate::limits::runner::{RUNNER_CHUNK_BYTES, RUNNER_LINE_BYTES_MAX};
+use crate::limits::runner::{RUNNER_CHUNK_BYTES, RUNNER_LAST_CHUNKS_MAX, RUNNER_LINE_BYTES_MAX};
 use crate::runner::frame::{self, Garbage};
 
 /// What was read and is not a whole line yet.
@@ -38,9 +38,14 @@ impl Child {
         }
     }
 
-    /// Takes all that it has said.
-    pub(super) fn take_all(&self) -> Result<(), End> {
-        while self.take()? {}
+    /// Takes what it has said before its end; not what others, which it has started, may go on saying.
+    pub(super) async fn take_rest(&self) -> Result<(), End> {
+        for _ in 0..RUNNER_LAST_CHUNKS_MAX {
+            if !self.take()? {
+                break;
+            }
+            give_way().await;
+        }
         Ok(())
     }
 
