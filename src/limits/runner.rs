@@ -20,6 +20,14 @@ pub const RUBY_THREADS: usize = 5;
 /// Jobs side by side in a Node child: they share one thread and mostly wait.
 pub const NODE_TASKS: usize = 10;
 
+/// Files that a worker has open for each runner: the bell and the control socket of its keeper, the output of its fork
+/// server, and what goes to that at its start.
+pub const RUNNER_FILES: usize = 10;
+
+/// Files for each child that a runner has at a time: socket, output and process, the last one also in the keeper; all that
+/// twice, because a worn child may still have jobs when its successor runs; and two that go with the order for one.
+pub const RUNNER_CHILD_FILES: usize = 10;
+
 /// How long an application may take to load. Large ones take half a minute; one that takes longer than this hangs.
 pub const RUNNER_LOAD_TIME: Duration = Duration::from_secs(120);
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::handler::Pattern;
-use crate::limits::runner::{NODE_TASKS, RUBY_THREADS};
+use crate::limits::runner::{NODE_TASKS, RUBY_THREADS, RUNNER_CHILD_FILES, RUNNER_FILES};
 
 /// One runner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,6 +169,15 @@ impl RunnerSpec {
 #[must_use]
 pub(crate) fn threads_of_all(specs: &[RunnerSpec], shards: usize) -> usize {
     specs.iter().map(|spec| spec.children_per_shard(shards) * shards * spec.threads()).sum()
+}
+
+/// Files that the worker has open for these runners, with this many shards.
+#[must_use]
+pub(crate) fn files_of_all(specs: &[RunnerSpec], shards: usize) -> usize {
+    specs
+        .iter()
+        .map(|spec| RUNNER_FILES + spec.children_per_shard(shards) * shards * RUNNER_CHILD_FILES)
+        .sum()
 }
 
 /// Nobody can say which language a path is.
