@@ -1,11 +1,12 @@
 //! How children end, and what they have started: neither outlives its time.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::harness::redis::DEAD;
-use crate::harness::wait::wait_until;
+use crate::harness::wait::{wait_until, wait_within};
 use crate::harness::{Redis, Worker, config_file, json};
-use crate::runners::{application, is_alive, job, lines_of};
+use crate::runners::{application, descendants, is_alive, job, kill, lines_of, send};
 
 /// Runs a job `Die` until it is poison: each time it starts a process, writes down its number, and kills its own.
 #[track_caller]
@@ -166,4 +167,25 @@ def Short(): write("short")
     wait_until("the worn child is gone", || !is_alive(pid(0).parse().unwrap()));
     assert_eq!(worker.lines("a child ended"), [""; 0]);
     worker.stop();
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_fork_server_that_does_not_answer() {
+    let redis = Redis::start();
+    let (_dir, path) = application("jobs.py", "def Idle(): pass\n");
+    let mut worker = Worker::start(&redis, &["-r", &path]);
+    wait_until("a child runs", || descendants(worker.pid()).len() == 2);
+    redis.push("default", &[job("Idle", "[]", "")]);
+    wait_until("it works", || redis.processed() == 1);
+    let &[server, child] = &*descendants(worker.pid()) else { panic!("a fork server and a child") };
+    let files = || fs::read_dir(format!("/proc/{}/fd", worker.pid())).unwrap().count();
+    let before = files();
+    send(server, "-STOP");
+    kill(child);
+    // Both ends of what the next child will have, instead of one.
+    wait_until("another child is ordered", || files() > before);
+    worker.signal("TERM");
+    // Without it, 20 s.
+    wait_within(Duration::from_secs(12), "it ends", || (!worker.is_running()).then_some(()));
+    wait_until("they are gone", || !is_alive(server) && !is_alive(child));
 }
