@@ -146,7 +146,7 @@ impl<'d> Table<'d> {
                 }
             };
             match self.send(change)? {
-                Changed::Not => {}
+                Changed::Not | Changed::Later => {}
                 Changed::Held => return Err(Error::CronHeld { name: printable(name) }),
                 Changed::Done | Changed::Forgotten | Changed::Skipped => {
                     writeln!(out, "{}: {said}", printable(name))?;

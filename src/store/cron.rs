@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::limits::{
-    CRON_BATCH, CRON_ENTRY_BYTES_MAX, CRON_LIVES_DEEP, CRON_LIVES_NEAR, CRON_LIVES_PAGES, DUE_AGAIN,
+    CRON_BATCH, CRON_ENTRY_BYTES_MAX, CRON_LIVES_BYTES, CRON_LIVES_CALLS, CRON_LIVES_DEEP, CRON_LIVES_NEAR,
+    CRON_LIVES_PAGES, CRON_LIVES_QUEUES, CRON_LIVES_SEARCHED, DUE_AGAIN,
 };
 use crate::resp::{Error, Reply, Requests, Value};
 use crate::wire::in_flight::{names_for_lua, places_for_lua};
@@ -110,6 +111,8 @@ pub enum Changed {
     Forgotten,
     /// The tick passed without a push: the entry's last job lives.
     Skipped,
+    /// Nothing changed: its last job has to be looked for, and the call has looked at enough. To be offered again.
+    Later,
     /// It was put off: the key of its queue is not a list.
     Held,
 }
@@ -143,7 +146,7 @@ pub struct Table {
 pub fn change(realm: &Realm, changes: &[Change<'_>], requests: &mut Requests) {
     let payloads: usize = changes.iter().map(|change| change.payloads.len()).sum();
     let guard = realm.guard();
-    let args = 6 + 14 * changes.len() + payloads;
+    let args = 10 + 14 * changes.len() + payloads;
     let mut command = requests.begin(3 + 7 + usize::from(guard.is_some()) + args);
     command.arg(b"EVAL");
     match guard {
@@ -160,7 +163,17 @@ pub fn change(realm: &Realm, changes: &[Change<'_>], requests: &mut Requests) {
     command.arg_u64(CRON_BATCH as u64).arg_u64(CRON_ENTRY_BYTES_MAX as u64).arg_u64(AGAIN_MS);
     // The gem does not speak cluster.
     let pages = if guard.is_some() { 0 } else { CRON_LIVES_PAGES };
-    command.arg_u64(CRON_LIVES_NEAR as u64).arg_u64(CRON_LIVES_DEEP as u64).arg_u64(pages as u64);
+    for most in [
+        CRON_LIVES_NEAR,
+        CRON_LIVES_DEEP,
+        pages,
+        CRON_LIVES_BYTES,
+        CRON_LIVES_CALLS,
+        CRON_LIVES_QUEUES,
+        CRON_LIVES_SEARCHED,
+    ] {
+        command.arg_u64(most as u64);
+    }
     let number = |number: i64| number.to_string();
     for change in changes {
         command.arg(change.name);
@@ -257,6 +270,7 @@ pub fn read(reply: &Reply) -> Result<Table, Error> {
             1 => Changed::Done,
             2 => Changed::Forgotten,
             3 => Changed::Skipped,
+            4 => Changed::Later,
             -1 => Changed::Held,
             _ => Changed::Not,
         })
