@@ -217,7 +217,7 @@ fn rows_are_read_with_what_belongs_to_them() {
 }
 
 /// Where a job that was pushed last may be, and whether it lives there: commands, words separated by spaces. Its jid is `x`.
-const PLACES: [(&str, bool, &[&str]); 16] = [
+const PLACES: [(&str, bool, &[&str]); 18] = [
     ("nowhere", false, &[]),
     ("its queue", true, &[r#"LPUSH jiggler:list:q {"jid":"x"}"#]),
     ("its queue, after a retry", true, &[r#"LPUSH jiggler:list:q {"jid":"x","attempt":1}"#]),
@@ -225,7 +225,17 @@ const PLACES: [(&str, bool, &[&str]); 16] = [
     ("the retry set", true, &[r#"ZADD jiggler:set:retries 5 {"jid":"x","attempt":1}"#]),
     ("the scheduled set", true, &[r#"ZADD jiggler:set:scheduled 5 {"jid":"x"}"#]),
     ("the dead set", false, &[r#"ZADD jiggler:set:dead 5 {"jid":"x"}"#]),
-    ("the arguments of another", false, &[r#"LPUSH jiggler:list:q {"jid":"y","args":["x"]}"#]),
+    ("the arguments of another", false, &[r#"LPUSH jiggler:list:q {"jid":"y","args":[{"jid":"x"}]}"#]),
+    (
+        "the error of another",
+        false,
+        &[r#"ZADD jiggler:set:retries 5 {"jid":"y","error":{"jid":"x","a":"}"}}"#],
+    ),
+    (
+        "its queue, before members of all kinds",
+        true,
+        &[r#"LPUSH jiggler:list:q {"args":[[]],"jid":"x","cron":{"name":"a\"}]"},"more":[1,"\\"]}"#],
+    ),
     (
         "a batch in flight",
         true,

@@ -27,6 +27,34 @@ local sought = {}
 local STEP_MAX, STEP_BYTES = 16, 65536
 local step = 1
 
+-- Whether a member that ends before this place is one of the job itself, not of something in its arguments: from here on one
+-- more bracket closes than opens. Its quotes have no backslashes, so it is not text in a string. Of more than is left to read the
+-- end is not known, and it counts as one: better a tick too few than two runs at once.
+local function is_own(job, at)
+  bytes_left = bytes_left - (#job - at)
+  if bytes_left < 0 then return true end
+  local depth = 1
+  while true do
+    local place = string.find(job, '["%[%]{}]', at)
+    if not place then return depth == 0 end
+    local mark = string.byte(job, place)
+    if mark == 91 or mark == 123 then
+      depth = depth + 1
+    elseif mark ~= 34 then
+      depth = depth - 1
+    else
+      local escapes
+      repeat
+        place = string.find(job, '"', place + 1, true)
+        if not place then return false end
+        escapes = 0
+        while string.byte(job, place - 1 - escapes) == 92 do escapes = escapes + 1 end
+      until escapes % 2 == 0
+    end
+    at = place + 1
+  end
+end
+
 -- Marks what a job shows to live.
 local function note(job)
   local at = 1
@@ -35,7 +63,7 @@ local function note(job)
     local last = quote and string.find(job, '"', quote + 1, true)
     if not last then return end
     local jid = string.sub(job, quote + 1, last - 1)
-    if sought[jid] == false then sought[jid] = true end
+    if sought[jid] == false and string.find(job, '^[{,]', quote - 7) and is_own(job, last + 1) then sought[jid] = true end
     at = last
   end
 end
