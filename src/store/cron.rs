@@ -161,8 +161,9 @@ pub fn change(realm: &Realm, changes: &[Change<'_>], requests: &mut Requests) {
         command.arg(key.as_bytes());
     }
     command.arg_u64(CRON_BATCH as u64).arg_u64(CRON_ENTRY_BYTES_MAX as u64).arg_u64(AGAIN_MS);
-    // The gem does not speak cluster.
-    let pages = if guard.is_some() { 0 } else { CRON_LIVES_PAGES };
+    // The gem does not speak cluster, and a server of Sidekiq has no lists of what it runs.
+    let has_ruby_lists = guard.is_none() && realm.keys().registry_for_lua().is_none();
+    let pages = if has_ruby_lists { CRON_LIVES_PAGES } else { 0 };
     for most in [
         CRON_LIVES_NEAR,
         CRON_LIVES_DEEP,

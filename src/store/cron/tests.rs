@@ -35,7 +35,7 @@ impl Lab {
     }
 
     fn jobs(&self) -> Vec<String> {
-        self.redis.strings(&[b"LRANGE", b"jiggler:list:q", b"0", b"-1"])
+        self.redis.strings(&[b"LRANGE", self.realm.keys().queue("q").as_bytes(), b"0", b"-1"])
     }
 
     fn table(&self) -> [Vec<String>; 4] {
@@ -290,24 +290,42 @@ fn claim_unless_lives<'c>(name: &'c str, tick: i64, next: i64) -> Change<'c> {
 
 #[test]
 fn a_tick_passes_without_a_push_while_the_last_job_lives_wherever_it_is() {
-    for (place, lives, commands) in PLACES {
-        let lab = Lab::new();
-        for command in commands {
-            let words: Vec<String> = command.split(' ').map(|word| word.replace('\u{a0}', " ")).collect();
-            let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
-            lab.redis.run(&words);
+    for realm in [JIGGLER.shared_realm(), SIDEKIQ.shared_realm(), JIGGLER.queue_realm("q")] {
+        let has_ruby_lists = realm == JIGGLER.shared_realm();
+        for (place, lives, commands) in PLACES {
+            let lives = lives && (has_ruby_lists || place != "in progress in ruby");
+            let lab = Lab { redis: OwnRedis::start(), realm: realm.clone() };
+            for command in commands {
+                let words: Vec<String> = command.split(' ').map(|word| in_realm(&realm, word)).collect();
+                let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
+                lab.redis.run(&words);
+            }
+            let now = lab.now();
+            lab.add("e", now);
+            let before = lab.jobs().len();
+            let table = lab.change(&[claim_unless_lives("e", now, now + 90_000)]);
+            let (changed, run, pushed): (_, &[u8], _) =
+                if lives { (Changed::Skipped, b"left out", 0) } else { (Changed::Done, b"ran", 1) };
+            assert_eq!(table.changed, [changed], "{place}, {realm:?}");
+            assert_eq!(lab.jobs().len(), before + pushed, "{place}, {realm:?}");
+            let next = &table.upcoming[0];
+            assert_eq!((next.at, next.run.as_deref()), (now + 90_000, Some(run)), "{place}, {realm:?}");
         }
-        let now = lab.now();
-        lab.add("e", now);
-        let before = lab.jobs().len();
-        let table = lab.change(&[claim_unless_lives("e", now, now + 90_000)]);
-        let (changed, run, pushed): (_, &[u8], _) =
-            if lives { (Changed::Skipped, b"left out", 0) } else { (Changed::Done, b"ran", 1) };
-        assert_eq!(table.changed, [changed], "{place}");
-        assert_eq!(lab.jobs().len(), before + pushed, "{place}");
-        let next = &table.upcoming[0];
-        assert_eq!((next.at, next.run.as_deref()), (now + 90_000, Some(run)), "{place}");
+        let lab = Lab { redis: OwnRedis::start(), realm };
+        assert_eq!(lab.offer(), Changed::Done);
+        assert_eq!(lab.calls("scan") > 0, has_ruby_lists, "nothing is searched for where there is nothing");
     }
+}
+
+/// A word of a command, with the keys of a realm.
+fn in_realm(realm: &Realm, word: &str) -> String {
+    let [retries, scheduled, dead] = ["retries", "scheduled", "dead"].map(|set| format!("jiggler:set:{set}"));
+    word.replace('\u{a0}', " ")
+        .replace("jiggler:list:", &realm.keys().queue(""))
+        .replace("jiggler:uring:leases", &realm.leases)
+        .replace(&retries, &realm.retries)
+        .replace(&scheduled, &realm.scheduled)
+        .replace(&dead, &realm.dead)
 }
 
 /// Pushes other jobs, each older than the next, into a queue or a set.
