@@ -354,7 +354,7 @@ mod tests {
         assert_eq!(run(&redis, &CronAction::List(Format::Text)).unwrap(), "there are no periodic jobs\n");
         let said = run(&redis, &add("nightly", "0 3 * * *", false)).unwrap();
         assert!(said.starts_with("nightly: added, every day at 03:00 Europe/Berlin; first 2"), "{said}");
-        let note = "\nnote: no worker is running on this redis: what was pushed waits in queue img\n";
+        let note = "\nnote: no worker is running on this redis: jobs in queue img wait for one\n";
         assert!(said.ends_with(note), "{said}");
         let taken = run(&redis, &add("nightly", "0 4 * * *", false)).unwrap_err();
         assert_eq!(taken.to_string(), "cron nightly: there is one already, from the command");
