@@ -325,7 +325,7 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.matches('\n').count(), 1);
         assert!(text.ends_with("{\"name\":\"A\",   \"args\":[1.0e+21]}]\n"), "{text}");
-        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let read: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&read[1], &read[2]["name"], &read[2]["attempt"]), (&3.into(), &"A\"b".into(), &2.into()));
     }
 }
