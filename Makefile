@@ -29,7 +29,8 @@ endef
 help:
 	@echo "make run    build, start a worker (with a private redis if there is none), run sample jobs, keep running"
 	@echo "make test   install what the tests need; format, lints, docs, tidy, unit, integration and doc tests"
-	@echo "make test-all  the same, and what takes its time: lints with fewer features, the counts of instructions"
+	@echo "make test-all  the same, and what takes its time: lints with fewer features, the counts of instructions, a worker"
+	@echo "            beside a real Prometheus and a real Sidekiq"
 	@echo "make chaos  fail workers, lines and Redis at random for CHAOS_SECONDS (300) or CHAOS_ROUNDS; CHAOS_SEED replays;"
 	@echo "            CHAOS_OUT=FILE keeps what it says"
 	@echo "make fuzz   search for bytes that break a parser, FUZZ_SECONDS (60) for each target, or FUZZ_TARGET alone"
@@ -88,14 +89,17 @@ test: deps
 	@cargo fmt --all -- --check
 	@$(TESTS) --no-run
 # Tests of the whole program mostly wait for processes: they run beside all that computes. What they say is shown when they
-# have ended. The lints come after the build of the tests, because they need none of it.
-	@log=$$(mktemp); RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} $(TESTS) --test engine >"$$log" 2>&1 & engine=$$!; \
-	trap 'kill $$engine; rm -f "$$log"; exit 130' INT TERM; failed=0; \
-	$(LINTS) || failed=1; \
-	$(DOCS) || failed=1; \
-	$(TESTS) --lib --bins --test parts --test signal --test tidy || failed=1; \
-	$(TESTS) --doc || failed=1; \
-	wait $$engine || failed=1; cat "$$log"; rm -f "$$log"; exit $$failed
+# have ended. They are a group of their own, so that an interrupt ends them with all they have started. The lints come after
+# the build of the tests, because they need none of it.
+	@log=$$(mktemp); \
+	setsid env RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} $(TESTS) --test engine >"$$log" 2>&1 & engine=$$!; \
+	trap 'kill -- -$$engine; rm -f "$$log"; exit 130' INT TERM; failed=; \
+	$(LINTS) || failed="$$failed lints"; \
+	$(DOCS) || failed="$$failed docs"; \
+	$(TESTS) --lib --bins --test parts --test signal --test tidy || failed="$$failed tests"; \
+	$(TESTS) --doc || failed="$$failed examples"; \
+	wait $$engine || failed="$$failed engine"; cat "$$log"; rm -f "$$log"; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 # Behind the tests that run beside them, some of which wait with a limit.
 LINTS := nice cargo clippy --workspace --all-targets --all-features --locked --quiet -- -D warnings

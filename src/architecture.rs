@@ -28,6 +28,8 @@
 //! main ─ config ─ boot checks ─ placement ─┬─ shard 0 … n-1   one pinned executor each: connection, slots, handlers
 //!                                          ├─ control         one more executor: lease, heartbeat, signals, poller,
 //!                                          │                  reaper, steering from outside, service manager
+//!                                          ├─ runner          for each application of another language: a keeper thread,
+//!                                          │                  its fork server, and children that the shards talk to
 //!                                          └─ web             a third with `--web`, pinned nowhere: metrics and probes
 //! ```
 //!
@@ -116,8 +118,8 @@
 //! - P3: The jobs of a killed process run again within 30 s where another worker of ours is running; otherwise, they run
 //!   when the next one starts. A process that is busy, or whose Redis was away, never loses its lease.
 //!   (engine/recovery.rs, heartbeat.rs)
-//! - P4: A job that takes its process down is recovered three times; then it goes to the dead set as poison.
-//!   (engine/poison.rs, parts/reap.rs)
+//! - P4: A job that takes its process down, or the child process it runs in, is recovered three times; then it goes to the
+//!   dead set as poison. (engine/poison.rs, engine/runners.rs, parts/reap.rs)
 //! - P5: After any outage of Redis every shard consumes again by itself: one log line when it begins, one when its cause
 //!   changes, one when it ends. A connection that was closed while idle is not an outage. (engine/outage.rs,
 //!   failover.rs, loading.rs, cases/refusals.rs, cases/passwords.rs, cases/closed_idle.rs, cases/private_redis.rs)

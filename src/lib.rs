@@ -1,8 +1,9 @@
 //! jiggler-uring: background jobs on Redis, crash-safe by default, one io_uring executor per core.
 //!
 //! It speaks the wire format of the Ruby gem `jiggler`: Ruby programs push jobs, this engine runs them, and
-//! `Jiggler.summary` still tells the truth. As a program it has a few harmless jobs ([`builtin`]); as a library it runs
-//! yours. This page is a guide; [`architecture`] says how it works inside.
+//! `Jiggler.summary` still tells the truth. With `--dialect sidekiq` it speaks that of Sidekiq. As a program it runs jobs in
+//! Ruby, Python and Node, and has a few harmless ones of its own ([`builtin`]); as a library it runs yours. This page is a
+//! guide; [`architecture`] says how it works inside.
 //!
 //! | chapter | shows |
 //! |---|---|
@@ -12,10 +13,12 @@
 //! | [Options and middleware](#options-and-middleware) | what concerns one job, what surrounds all |
 //! | [Waiting and blocking](#waiting-and-blocking) | I/O on the ring, several waits at once, work that holds its thread |
 //! | [Pushing jobs](#pushing-jobs) | from inside a job, from other programs, while Redis is away |
+//! | [Periodic jobs](#periodic-jobs) | once a tick in the whole fleet |
 //! | [Testing](#testing) | jobs in a test, without Redis |
 //! | [Logging](#logging) | what the worker says, and in which shape |
 //! | [Deploying](#deploying) | stopping, upgrading, telling deployments apart |
-//! | [Beside Ruby](#beside-ruby) | sharing queues with Ruby programs |
+//! | [Other languages](#other-languages) | jobs in Ruby, Python and Node, beside yours |
+//! | [Beside Ruby](#beside-ruby) | sharing queues with Ruby programs, of the gem `jiggler` or of Sidekiq |
 //!
 //! # A first job
 //!
@@ -191,6 +194,25 @@
 //! No client sends a job twice by itself; each error says whether it may heal and whether the job may be in Redis
 //! ([`client::Error`]). A job runs at least once, and so may run twice after a crash: let it do nothing the second time.
 //!
+//! # Periodic jobs
+//!
+//! ```
+//! use jiggler_uring::{JobResult, NewJob, Registry};
+//!
+//! async fn report(kind: String) -> JobResult {
+//!     println!("{kind}");
+//!     Ok(())
+//! }
+//!
+//! let job = NewJob::new("Report", &["daily"])?;
+//! let registry = Registry::new(()).job("Report", report).cron("0 3 * * *", "Europe/Berlin", job);
+//! # drop(registry);
+//! # Ok::<_, jiggler_uring::client::InvalidJob>(())
+//! ```
+//!
+//! Redis's clock decides, and one process of the fleet pushes each tick, whichever leads. [`cron`] says what schedules mean,
+//! what happens after an outage and at the changes of daylight saving; the file (`cron:`) and `cron add` make entries, too.
+//!
 //! # Testing
 //!
 //! [`testing::TestWorker`] runs jobs in the test's thread as a worker would, with arguments, middleware, time-outs and
@@ -234,11 +256,25 @@
 //! - `--web 127.0.0.1:9394` serves metrics for Prometheus and probes (feature `web`, on by default); README lists them.
 //! - `doctor` says what kernel, limits and Redis lack. `packaging/README.md` in the repository has systemd and Docker.
 //!
+//! # Other languages
+//!
+//! A worker gives the jobs that a runner takes to child processes, which load an application in Ruby, Python or Node; the
+//! rest is yours. README, "Jobs in Ruby, Python, Node", has the table of what can be set.
+//!
+//! ```yaml
+//! runners:
+//!   thumbnails: {require: thumbnails.py, jobs: [Thumbnail, "Image::*"], timeout: 30}
+//! ```
+//!
 //! # Beside Ruby
 //!
-//! Ruby programs push with `Greet.enqueue("Ada")`, and jobs pushed from here may run in a Ruby server: the payloads are the
-//! gem's, kept byte for byte. Where both kinds of server share a database, set `poller_enabled: false` in the Ruby servers;
-//! README says why.
+//! With the gem `jiggler`, Ruby programs push with `Greet.enqueue("Ada")`, and jobs pushed from here may run in a Ruby
+//! server: the payloads are the gem's, kept byte for byte. Where both kinds of server share a database, set
+//! `poller_enabled: false` in the Ruby servers; README says why.
+//!
+//! With `--dialect sidekiq` (or `dialect:` in the file) the same worker serves the queues of Sidekiq, and
+//! [`Client::speaking`] pushes there. Jobs whose class it does not know are left to Ruby. README, "Beside Sidekiq", has what
+//! works and what does not.
 
 // For `#[derive(Job)]` in the tests inside this crate.
 #[cfg(test)]

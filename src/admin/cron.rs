@@ -146,7 +146,7 @@ impl<'d> Table<'d> {
                 }
             };
             match self.send(change)? {
-                Changed::Not => {}
+                Changed::Not | Changed::Later => {}
                 Changed::Held => return Err(Error::CronHeld { name: printable(name) }),
                 Changed::Done | Changed::Forgotten | Changed::Skipped => {
                     writeln!(out, "{}: {said}", printable(name))?;
@@ -285,7 +285,8 @@ impl Shown {
         )?;
         let next = if self.next.is_empty() { "never again".to_owned() } else { self.next.join(", ") };
         writeln!(out, "  next  {next}")?;
-        let counts = format!("{} pushed, {} left out", self.pushed, self.missed + self.skipped);
+        let Self { pushed, missed, skipped, .. } = self;
+        let counts = format!("{pushed} pushed, {missed} left out, {skipped} skipped");
         match &self.last {
             None => writeln!(out, "  last  never; {counts}")?,
             Some(last) => {
@@ -354,7 +355,7 @@ mod tests {
         assert_eq!(run(&redis, &CronAction::List(Format::Text)).unwrap(), "there are no periodic jobs\n");
         let said = run(&redis, &add("nightly", "0 3 * * *", false)).unwrap();
         assert!(said.starts_with("nightly: added, every day at 03:00 Europe/Berlin; first 2"), "{said}");
-        let note = "\nnote: no worker is running on this redis: what was pushed waits in queue img\n";
+        let note = "\nnote: no worker is running on this redis: jobs in queue img wait for one\n";
         assert!(said.ends_with(note), "{said}");
         let taken = run(&redis, &add("nightly", "0 4 * * *", false)).unwrap_err();
         assert_eq!(taken.to_string(), "cron nightly: there is one already, from the command");
@@ -368,7 +369,7 @@ mod tests {
             text.contains("  job   Report [\"x\"] in img, from command, catch up last, overlap allow\n"),
             "{text}"
         );
-        assert!(text.contains("  last  never; 0 pushed, 0 left out\n"), "{text}");
+        assert!(text.contains("  last  never; 0 pushed, 0 left out, 0 skipped\n"), "{text}");
         run(&redis, &CronAction::Resume(name())).unwrap();
 
         let said = run(&redis, &CronAction::Run(name())).unwrap();
@@ -390,6 +391,16 @@ mod tests {
         }
         let left = redis.strings(&[b"KEYS", b"jiggler:uring:cron:*"]);
         assert_eq!(left, [""; 0]);
+    }
+
+    #[test]
+    fn ticks_that_were_late_and_those_that_the_last_run_held_back_are_counted_apart() {
+        let redis = OwnRedis::start();
+        run(&redis, &add("nightly", "0 3 * * *", false)).unwrap();
+        let ran = br#"{"last":{"jid":"j"},"pushed":4,"missed":2,"skipped":3}"#;
+        redis.run(&[b"HSET", b"jiggler:uring:cron:runs", b"nightly", ran]);
+        let text = run(&redis, &CronAction::List(Format::Text)).unwrap();
+        assert!(text.contains(" as j; 4 pushed, 2 left out, 3 skipped\n"), "{text}");
     }
 
     #[test]

@@ -181,7 +181,7 @@ mod tests {
     use crate::admin::test_database::{database, nowhere};
     use crate::own_redis::OwnRedis;
 
-    const NOBODY: &str = "note: no worker is running on this redis: what was pushed waits in queue img\n";
+    const NOBODY: &str = "note: no worker is running on this redis: jobs in queue img wait for one\n";
 
     fn options(count: u64) -> Options {
         Options {

@@ -7,6 +7,7 @@ use rlimit::Resource;
 use super::Error;
 use crate::config::{Config, Mode};
 use crate::limits::{CONTROL_CONNECTIONS, PROCESS_FILES, SHARD_FILES, WEB_CONNECTIONS_MAX, WEB_FILES};
+use crate::runner::spec::files_of_all;
 
 /// Connections to Redis that a worker of this configuration has.
 pub(crate) fn connections(config: &Config, shards: usize) -> usize {
@@ -24,7 +25,8 @@ pub(crate) fn connections(config: &Config, shards: usize) -> usize {
 /// Files that such a process has open before its jobs open any.
 pub(crate) fn needed(config: &Config, shards: usize) -> u64 {
     let web = if config.web.is_some() { WEB_CONNECTIONS_MAX + WEB_FILES } else { 0 };
-    (connections(config, shards) + shards * SHARD_FILES + PROCESS_FILES + web) as u64
+    let runners = files_of_all(&config.runners, shards);
+    (connections(config, shards) + shards * SHARD_FILES + PROCESS_FILES + web + runners) as u64
 }
 
 /// The total, with one file for each job.
@@ -52,8 +54,11 @@ pub(crate) fn ensure(needed: u64) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::limits::WEB_ADDRESS;
+    use crate::runner::spec::RunnerSpec;
 
     #[test]
     fn each_job_may_have_a_file_of_its_own_beyond_what_the_process_needs() {
@@ -62,6 +67,11 @@ mod tests {
         assert!(needed(&config, 4) > needed(&config, 2));
         let shown = Config { web: Some(WEB_ADDRESS), ..config.clone() };
         assert!(needed(&shown, 2) >= needed(&config, 2) + WEB_CONNECTIONS_MAX as u64);
+        let mut runner = RunnerSpec::of_path(Path::new("jobs.mjs")).unwrap();
+        runner.children = Some(100);
+        let runners = Config { runners: vec![runner], ..config.clone() };
+        // Socket, output, process here and in the keeper.
+        assert!(needed(&runners, 2) >= needed(&config, 2) + 4 * 100);
     }
 
     #[test]

@@ -142,6 +142,8 @@ impl Client {
     /// let mut client = Client::connect("redis://localhost:6379")?.speaking(Dialect::Sidekiq);
     /// # Ok::<_, jiggler_uring::client::Error>(())
     /// ```
+    ///
+    /// Not Sidekiq's in a Redis Cluster: its keys have no hash tags, and Redis refuses each push there.
     #[must_use]
     pub fn speaking(mut self, dialect: Dialect) -> Self {
         self.link.speak(Spelling::of(dialect, self.link.url()));

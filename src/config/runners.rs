@@ -66,18 +66,7 @@ pub(super) fn read(path: &Path, node: &MarkedYaml<'_>) -> Result<Vec<RunnerSpec>
 fn runner(name: &str, node: &MarkedYaml<'_>) -> Result<RunnerSpec, String> {
     let fields = fields(node).ok_or_else(|| format!("a mapping is expected here, of {KEYS}"))?;
     let (mut path, mut command, mut language) = (None, None, None);
-    let mut spec = RunnerSpec {
-        name: name.to_owned(),
-        program: Program::Command(Vec::new()),
-        jobs: Vec::new(),
-        children: None,
-        threads: None,
-        timeout: None,
-        retries: None,
-        max_jobs: None,
-        max_age: None,
-        max_memory: None,
-    };
+    let mut spec = RunnerSpec::new(name, Program::Command(Vec::new()));
     for (key, value) in fields {
         let key = key.strip_prefix(':').unwrap_or(&key);
         let count = |max: u64| count(key, value, max);

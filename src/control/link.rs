@@ -53,6 +53,18 @@ impl ControlLink {
         &mut self,
         write: impl Fn(&Scripts, &mut Requests),
     ) -> Result<Vec<Reply>, Error> {
+        let replies = self.replies(write).await?;
+        replies.into_iter().map(|reply| Ok(reply.into_result()?)).collect()
+    }
+
+    /// Like [`Self::call`], where an error that Redis answers concerns one command and none of the others.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub(super) async fn replies(
+        &mut self,
+        write: impl Fn(&Scripts, &mut Requests),
+    ) -> Result<Vec<Reply>, Error> {
         let mut requests = Requests::new();
         write(&self.scripts, &mut requests);
         let mut replies = self.conn.call(&requests).await?;
@@ -62,7 +74,7 @@ impl ControlLink {
             write(&self.scripts, &mut requests);
             replies = self.conn.call(&requests).await?;
         }
-        replies.into_iter().map(|reply| Ok(reply.into_result()?)).collect()
+        Ok(replies)
     }
 
     /// See [`Connection::speak_resp3`].

@@ -240,7 +240,7 @@ fn say(next: &Upcoming, offer: &Result<Offer, String>, changed: Changed) {
             let queue = offer.entry.job().queue().as_str();
             tracing::error!(%entry, queue, "a periodic job was put off: the key of its queue is not a list");
         }
-        (Changed::Held, Err(_)) | (Changed::Not, _) => {}
+        (Changed::Held, Err(_)) | (Changed::Not | Changed::Later, _) => {}
     }
 }
 

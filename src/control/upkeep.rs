@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use glommio::timer::Timer;
 
 use super::actor::Actor;
-use super::duty::Duty;
 use super::link::{ControlLink, way_out};
 use super::state::Control;
 use crate::limits::{
@@ -53,6 +52,8 @@ pub(super) struct Upkeep {
     outage: Option<Instant>,
     /// What was logged about it.
     causes: Causes,
+    /// Whether a spoilt key was logged.
+    has_complained: bool,
     // What was written.
     renewals: Renewals,
     shown: Shown,
@@ -92,6 +93,7 @@ impl Upkeep {
             backoff: Backoff::new(duty.unwrap_or(0) as u64),
             outage: None,
             causes: Causes::default(),
+            has_complained: false,
             renewals: Renewals::new(Instant::now()),
             shown: Shown::default(),
             first: true,
@@ -251,9 +253,11 @@ impl Upkeep {
         }
         let stood = beat.at - *since;
         let (asked, now) = (Asked::now(), control.now());
-        let replies = link.call(|scripts, requests| beat.write(now, scripts, requests)).await?;
-        control.note_round_trip(beat.at.elapsed());
-        if let (Some(LeaseBeat { duty, known }), Some(reply)) = (&beat.lease, replies.first()) {
+        let sent = Instant::now();
+        let replies = link.replies(|scripts, requests| beat.write(now, scripts, requests)).await?;
+        control.note_round_trip(sent.elapsed());
+        if let (Some(lease), Some(reply)) = (&beat.lease, replies.first()) {
+            let LeaseBeat { duty, known } = lease;
             let (clock, renewal) = process::read_lease(reply)?;
             // After a slow answer nobody can say yet how far the clocks are from each other.
             if duty.options.clock.learn(asked, clock).as_secs_f64() < CLOCK_SKEW_MAX_S / 2.0 {
@@ -263,8 +267,9 @@ impl Upkeep {
             if matches!(renewal, Renewal::Renewed { .. }) {
                 control.options.published.leased_at.mark();
             }
-            act_on(&control, duty, renewal, stood).await;
+            lease.act_on(&control, renewal, stood).await;
         }
+        self.judge(replies)?;
         let beats = beat.heartbeat.is_some();
         if let Some(heartbeat) = beat.heartbeat {
             self.shown.note(heartbeat, beat.at);
@@ -341,7 +346,11 @@ impl Upkeep {
         let Some((link, _)) = &mut self.link else { return Err(Error::Closed) };
         let beats = self.beats;
         let (counts, now) = (control.uncounted(), control.now());
-        link.call(|_, requests| {
+        // Before it is known: what is said again must not count them twice.
+        if beats {
+            control.note_counted(counts);
+        }
+        let replies = link.replies(|_, requests| {
             if beats {
                 process::farewell(&presence, counts, now, requests);
             }
@@ -351,11 +360,9 @@ impl Upkeep {
             if let Some(before) = &before {
                 process::withdraw(before, requests);
             }
-        })
-        .await?;
-        if beats {
-            control.note_counted(counts);
-        }
+        });
+        let replies = replies.await?;
+        self.judge(replies)?;
         self.beats = false;
         Ok(())
     }
@@ -384,16 +391,5 @@ impl Upkeep {
     /// The queue its lease is for, in a cluster: for the log.
     fn queue(&self) -> Option<&str> {
         self.control.duties[self.duty?].queue()
-    }
-}
-
-/// Acts on the result of renewing a lease, over a connection that has been open for this long.
-async fn act_on(control: &Control, duty: &Duty, renewal: Renewal, stood: Duration) {
-    match renewal {
-        Renewal::Renewed { ended, .. } if !ended.is_empty() && stood >= LEASE => duty.dead.name(ended),
-        Renewal::Renewed { .. } => {}
-        Renewal::Spoilt => duty.dead.complain_of_leases(duty.options.realm.leases.as_ref()),
-        // A shard whose jobs run for long would otherwise learn of it only when the first of them ends.
-        Renewal::Fenced => control.shards.send_all(&ToShard::LookForFence).await,
     }
 }

@@ -136,6 +136,11 @@ impl<S> Ctx<S> {
         self.run.services.is_stopping()
     }
 
+    /// Whether the jobs that are dropped now are no longer this process's: they may run elsewhere at once.
+    pub(crate) fn is_handed_back(&self) -> bool {
+        self.run.services.is_handing_back()
+    }
+
     /// The job's payload, byte for byte as it lay in Redis. For what no type can hold, such as text that is not UTF-8. Empty
     /// in a context that a test made.
     pub fn payload(&self) -> &[u8] {

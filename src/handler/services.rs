@@ -20,6 +20,7 @@ pub(crate) struct Services {
     parts: RefCell<Arc<SharedParts>>,
     shard: Cell<usize>,
     stopping: Cell<bool>,
+    handing_back: Cell<bool>,
 }
 
 impl Services {
@@ -37,6 +38,15 @@ impl Services {
 
     pub(crate) fn stopping(&self, stopping: bool) {
         self.stopping.set(stopping);
+    }
+
+    /// Whether the jobs whose futures are dropped now run elsewhere from now on.
+    pub(crate) fn handing_back(&self, handing_back: bool) {
+        self.handing_back.set(handing_back);
+    }
+
+    pub(super) fn is_handing_back(&self) -> bool {
+        self.handing_back.get()
     }
 
     pub(super) fn client(&self) -> &LocalClient {

@@ -1,5 +1,5 @@
-//! A job whose name a process does not know, as it is left to others: it waits in the retry set and then returns to the
-//! consuming end of its queue, so that any worker may take it next.
+//! A job whose name a process does not know, as it is left to others: it waits in the retry set, or where Sidekiq's programs
+//! look on, in the schedule, and then returns to the consuming end of its queue, so that any worker may take it next.
 //!
 //! Pure: bytes and times. Since when it is left is in the payload, so it is one time for a whole fleet, however many of its
 //! processes do not know the name and however often they start. A Ruby server passes both members on unchanged.
@@ -13,13 +13,14 @@ use super::schema::Schema;
 
 /// Since when a job is left to others, in Unix seconds; `None` if it is not, or not any more: it has run since, which plans
 /// another time for it, or the last look at it was longer ago than it may be left at all, as when an operator retries one
-/// that has died.
+/// that has died. Sidekiq writes no time of a planned retry, but that of the failure.
 #[must_use]
 pub fn left_since(schema: Schema, raw: &[u8], now: f64, within: Duration) -> Option<f64> {
     let names = schema.names();
     let time = |name| schema.time_of(raw, name);
     let (since, until) = (time(names.left_since)?, time(names.left_until)?);
-    let is_planned_so = time(names.retry_at) == Some(until);
+    let failed_at = time(names.retried_at).or_else(|| time(names.first_failed_at));
+    let is_planned_so = time(names.retry_at) == Some(until) && failed_at.is_none_or(|at| at <= since);
     (is_planned_so && since <= now && now - until < within.as_secs_f64()).then_some(since)
 }
 
@@ -44,6 +45,7 @@ pub fn leave(schema: Schema, raw: &[u8], since: f64, until: f64, queue: &str) ->
 mod tests {
     use super::*;
     use crate::job::{Course, ErrorInfo, FailureTimes, Fate, Parser, Plan, decide};
+    use crate::wire::Dialect;
 
     const WITHIN: Duration = Duration::from_secs(600);
 
@@ -82,6 +84,17 @@ mod tests {
         let Fate::Retry { payload, .. } = fate else { panic!("{fate:?}") };
         assert_eq!(since(std::str::from_utf8(&payload).unwrap(), 118.5), None);
 
+        let raw = br#"{"class":"N","args":[],"retry":3,"retry_count":0,"failed_at":90.5}"#;
+        let sidekiq = Schema::of(Dialect::Sidekiq);
+        let once = leave(sidekiq, raw, 100.5, 101.5, "img").unwrap();
+        let history = Parser::new(sidekiq).parse(&once).unwrap().history;
+        assert_eq!(left_since(sidekiq, &once, 101.75, WITHIN), Some(100.5));
+        let plan = Plan { schema: sidekiq, ..plan };
+        let fate = decide(&once, history, &plan, &error, FailureTimes::at(102.0)).unwrap();
+        let Fate::Retry { payload, .. } = fate else { panic!("{fate:?}") };
+        assert_eq!(left_since(sidekiq, &payload, 118.5, WITHIN), None);
+
+        let once = left(r#"{"name":"N","args":[],"retries":3}"#, 100.5, 101.5);
         assert_eq!(since(&once, 701.25), Some(100.5));
         assert_eq!(since(&once, 701.75), None, "an operator retries it");
         assert_eq!(since(&once, 99.0), None, "a clock went back");

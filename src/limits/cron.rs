@@ -39,13 +39,27 @@ pub const CRON_TICKS_MAX: u32 = 100;
 pub const CRON_GRACE: Duration = Duration::from_secs(60);
 
 /// Jobs looked at, at each end of a queue, a set or a list in flight, for the last run of an entry that must not overlap:
-/// what is retried comes back at one end of its queue and is taken at the other. They are read once in a call of the script.
-/// Where all of them are full that held Redis up for 78 ms on a machine with a load of 8 (`perf/runs/2026-12-02-overlap`).
+/// what is retried comes back at one end of its queue and is taken at the other.
 pub const CRON_LIVES_NEAR: usize = 500;
 
-/// Jobs at each end of its queue among which that run is looked for by its bytes: it has not been started. Each entry of a
-/// batch pays for it.
+/// Jobs at each end of its queue among which that run is looked for by its bytes: it has not been started.
 pub const CRON_LIVES_DEEP: usize = 5000;
+
+/// Jobs among which one call of the script looks by bytes, for all its entries: the rest is for the next call. Where all that
+/// may be looked at is there, a call holds Redis up for 15 ms, p90 20 (`perf/runs/2026-12-02-overlap`); so many jobs are a
+/// quarter of that.
+pub const CRON_LIVES_SEARCHED: usize = 20_000;
+
+/// Bytes of jobs that one call of the script reads in that look: all of them go through Lua. At each set and queue, and in what
+/// is in flight from it, up to 16 jobs more.
+pub const CRON_LIVES_BYTES: usize = 2 * 1024 * 1024;
+
+/// Commands that one call spends on what waits and what is in flight: two or three for each shard that serves the queue. Those of
+/// 400 shards take 5 ms.
+pub const CRON_LIVES_CALLS: usize = 2500;
+
+/// Queues that one call looks at: bytes and commands are divided among them, so more would see too little of each.
+pub const CRON_LIVES_QUEUES: usize = 4;
 
 /// Pages of a thousand keys that are searched for lists of Ruby servers meanwhile.
 pub const CRON_LIVES_PAGES: usize = 10;
@@ -65,3 +79,6 @@ pub const CRON_DECLARE_LOOK: Duration = Duration::from_millis(100);
 // A leader that dies is followed by another before what it did not claim is late.
 const _: () =
     assert!(CRON_GRACE.as_millis() > 2 * super::LEAD_RENEWAL.as_millis() + super::LEAD_SLACK.as_millis());
+
+// The first entry of a call is always looked for.
+const _: () = assert!(CRON_LIVES_SEARCHED >= 2 * CRON_LIVES_DEEP && CRON_LIVES_QUEUES > 0);

@@ -1,4 +1,4 @@
-//! Limits and defaults of jobs that run in other processes ([`crate::runner`]).
+//! Limits and defaults of jobs that run in other processes (`crate::runner`).
 
 use std::time::Duration;
 
@@ -20,6 +20,14 @@ pub const RUBY_THREADS: usize = 5;
 /// Jobs side by side in a Node child: they share one thread and mostly wait.
 pub const NODE_TASKS: usize = 10;
 
+/// Files that a worker has open for each runner: the bell and the control socket of its keeper, the output of its fork
+/// server, and what goes to that at its start.
+pub const RUNNER_FILES: usize = 10;
+
+/// Files for each child that a runner has at a time: socket, output and process, the last one also in the keeper; all that
+/// twice, because a worn child may still have jobs when its successor runs; and two that go with the order for one.
+pub const RUNNER_CHILD_FILES: usize = 10;
+
 /// How long an application may take to load. Large ones take half a minute; one that takes longer than this hangs.
 pub const RUNNER_LOAD_TIME: Duration = Duration::from_secs(120);
 
@@ -32,11 +40,25 @@ pub const RUNNER_LINE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes that are read from a child at once.
 pub const RUNNER_CHUNK_BYTES: usize = 64 * 1024;
 
+/// Chunks that are read after the end of a child: more than the buffer of its socket has unless it was enlarged.
+pub const RUNNER_LAST_CHUNKS_MAX: usize = 64;
+
+/// How long a successor that is a fork counts as a child that is there: a fork takes milliseconds. Jobs that are fetched
+/// meanwhile wait for its threads, or go back.
+pub const RUNNER_SUCCESSION_TIME: Duration = Duration::from_secs(1);
+
 /// Lines that a failure's backtrace keeps; the bytes are bounded with the line.
 pub const RUNNER_BACKTRACE_LINES_MAX: usize = 100;
 
 /// Pushes of one child that may be under way; more of them are refused.
 pub const RUNNER_PUSHES_MAX: usize = 1_000;
+
+/// Bytes of answers to pushes that a child may leave unread, hundreds of thousands of them. A child that pushes and reads
+/// nothing is ended at this.
+pub const RUNNER_UNREAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of the reason why a push was refused.
+pub const RUNNER_REFUSAL_BYTES_MAX: usize = 1_000;
 
 /// Longest line of a child's output that is logged whole.
 pub const RUNNER_OUTPUT_LINE_BYTES_MAX: usize = 4 * 1024;
@@ -59,7 +81,7 @@ pub const RUNNER_CANCEL_GRACE: Duration = Duration::from_secs(2);
 /// first pause before a retry.
 pub const RUNNER_TERM_GRACE: Duration = Duration::from_secs(3);
 
-/// How long children without jobs may take to end when their worker ends.
+/// How long children without jobs may take to end when their worker ends, and once more after they were killed.
 pub const RUNNER_END_GRACE: Duration = Duration::from_millis(700);
 
 /// How long the end of a fork server may take after that, before its whole process group is killed.
@@ -71,14 +93,11 @@ pub const RUNNER_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest such pause: the pauses double.
 pub const RUNNER_PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// A child that lived for this long was well: its successor starts at once.
+/// A child, or a fork server, that lived for this long after its first word was well: its successor starts at once.
 pub const RUNNER_LIVED_WELL: Duration = Duration::from_secs(5);
 
 /// Bytes of output that are kept to say why an application does not load.
 pub const RUNNER_LAST_WORDS_BYTES_MAX: usize = 2 * 1024;
-
-/// How often the end of a worker looks whether its children have ended.
-pub const RUNNER_END_LOOK: Duration = Duration::from_millis(5);
 
 /// Orders for children that a keeper may not have carried out yet: each seat gives one at a time.
 pub const RUNNER_ORDERS_MAX: usize = RUNNER_CHILDREN_MAX;

@@ -1,5 +1,7 @@
 //! Bounds of what only Sidekiq's programs read.
 
+use std::time::Duration;
+
 /// The largest weight of a queue. A process writes its weights with each heartbeat and adds them up at each turn.
 pub const QUEUE_WEIGHT_MAX: i32 = 1_000;
 
@@ -17,6 +19,9 @@ pub const WORK_PAYLOAD_BYTES_MAX: usize = 4 * 1024;
 
 /// How long a process counts as living after a heartbeat, in seconds, as the gem has it.
 pub const IDENTITY_TTL_S: u64 = 60;
+
+/// A process beats at least this often, whatever `stats_interval` says: two beats in a row may be lost.
+pub const IDENTITY_BEAT_MAX: Duration = Duration::from_secs(20);
 
 /// How long the counters of a day are kept, in seconds, as the gem has it: five years.
 pub const DAY_COUNTER_TTL_S: u64 = 5 * 365 * 24 * 3_600;

@@ -71,6 +71,14 @@ impl RedisError {
         self.kind
     }
 
+    /// Whether nothing but the key of the command is wrong: it is of another type, or no number. The scripts judge so, too
+    /// (`is_spoilt` of undo.lua).
+    #[must_use]
+    pub(crate) fn is_of_spoilt_key(&self) -> bool {
+        self.kind == RedisErrorKind::WrongType
+            || ["not an integer", "overflow"].iter().any(|words| self.message.contains(words))
+    }
+
     /// The same error with each occurrence of `secret` in its words replaced: some servers repeat the arguments of an
     /// unknown command.
     #[must_use]

@@ -1,13 +1,11 @@
 //! One child as its shard sees it: its socket, the jobs it has, and the descriptor of its process.
-//!
-//! Reading awaits readiness and never a read in flight; one task writes all that has gathered.
 
 mod hear;
+mod talk;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::poll_fn;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::{Rc, Weak};
@@ -17,15 +15,16 @@ use futures_channel::oneshot;
 use futures_lite::future::or;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
+use self::talk::Inbox;
 use super::ending;
 use super::frame::{self, Garbage};
 use super::lane::Lane;
 use super::output::Output;
 use crate::event::Event;
-use crate::handler::{Ctx, JobError, JobResult, Unrun, give_way};
+use crate::handler::{Ctx, JobError, JobResult, Unrun};
 use crate::io::readiness::{Fresh, Watched};
 use crate::job::failure::CLASS_CHILD_DIED;
-use crate::limits::runner::{RUNNER_CHUNK_BYTES, RUNNER_LINE_BYTES_MAX};
+use crate::limits::runner::RUNNER_LIVED_WELL;
 
 /// See the module.
 pub(super) struct Child {
@@ -36,13 +35,17 @@ pub(super) struct Child {
     socket: Watched<UnixStream>,
     threads: usize,
     born: Instant,
+    seat: usize,
     lane: Weak<Lane>,
     // Its shard only.
     inbox: RefCell<Inbox>,
     outbox: RefCell<Vec<u8>>,
+    /// Bytes of answers to pushes that are not written yet. Its jobs, the rest of what is to be written, have bounds of
+    /// their own.
+    unread: Cell<usize>,
     to_write: Event,
     greeted: Event,
-    is_greeted: Cell<bool>,
+    greeted_at: Cell<Option<Instant>>,
     /// Invariant: with the threads that are promised, at most as many as it has threads.
     jobs: RefCell<HashMap<u64, InHand>>,
     promised: Cell<usize>,
@@ -50,6 +53,12 @@ pub(super) struct Child {
     ended_jobs: Cell<u64>,
     pushes: Cell<usize>,
     retires: Cell<bool>,
+    /// Nothing reads or writes its socket any longer.
+    gone: Cell<bool>,
+    over: Cell<bool>,
+    /// Raised when it retires, and when it is over; its seat waits.
+    news: Event,
+    told_bye: Cell<bool>,
     /// The job for whose sake it is killed.
     blamed: Cell<Option<u64>>,
 }
@@ -58,13 +67,6 @@ pub(super) struct Child {
 struct InHand {
     ctx: Ctx<()>,
     answer: oneshot::Sender<JobResult>,
-}
-
-/// What was read and is not a whole line yet.
-#[derive(Default)]
-struct Inbox {
-    bytes: Vec<u8>,
-    filled: usize,
 }
 
 /// How the conversation with a child ended.
@@ -94,6 +96,7 @@ impl Child {
         socket: UnixStream,
         output: Rc<Output>,
         lane: &Rc<Lane>,
+        seat: usize,
     ) -> io::Result<Rc<Self>> {
         socket.set_nonblocking(true)?;
         let process = pidfd_open(pid, PidfdFlags::empty())?;
@@ -104,18 +107,24 @@ impl Child {
             threads: lane.spec().threads(),
             output,
             born: Instant::now(),
+            seat,
             lane: Rc::downgrade(lane),
             inbox: RefCell::default(),
             outbox: RefCell::default(),
+            unread: Cell::new(0),
             to_write: Event::default(),
             greeted: Event::default(),
-            is_greeted: Cell::new(false),
+            greeted_at: Cell::new(None),
             jobs: RefCell::default(),
             promised: Cell::new(0),
             last_id: Cell::new(0),
             ended_jobs: Cell::new(0),
             pushes: Cell::new(0),
             retires: Cell::new(false),
+            gone: Cell::new(false),
+            over: Cell::new(false),
+            news: Event::default(),
+            told_bye: Cell::new(false),
             blamed: Cell::new(None),
         }))
     }
@@ -124,15 +133,25 @@ impl Child {
         self.pid.as_raw_nonzero().get()
     }
 
+    pub(super) fn seat(&self) -> usize {
+        self.seat
+    }
+
     pub(super) fn age(&self) -> Duration {
         self.born.elapsed()
     }
 
     /// Threads that wait for a job.
     pub(super) fn free(&self) -> usize {
-        let taken =
-            if self.retires.get() { self.threads } else { self.jobs.borrow().len() + self.promised.get() };
-        self.threads.saturating_sub(taken)
+        if !self.takes_jobs() {
+            return 0;
+        }
+        self.threads.saturating_sub(self.jobs.borrow().len() + self.promised.get())
+    }
+
+    /// Whether a thread that was promised is still to be had.
+    pub(super) fn takes_jobs(&self) -> bool {
+        !self.retires.get() && !self.gone.get()
     }
 
     /// Jobs that it has.
@@ -163,17 +182,20 @@ impl Child {
     /// Talks with it until that ends. What it said before its end counts.
     pub(super) async fn serve(&self) -> End {
         let end = or(self.read_until_end(), self.write()).await;
+        // What it said last may free a thread, and nobody may get that one.
+        self.gone.set(true);
         match end {
             End::Garbage(_) => end,
-            _ => match self.take_all() {
+            _ => match self.take_rest().await {
                 Err(End::Garbage(garbage)) => garbage.into(),
                 _ => end,
             },
         }
     }
 
-    /// Gives it a job that was promised a thread.
+    /// Gives it a job that was promised a thread. It [takes](Self::takes_jobs) jobs: to one that is gone nobody writes.
     pub(super) fn give(self: &Rc<Self>, ctx: Ctx<()>) -> Given {
+        debug_assert!(self.takes_jobs());
         let id = self.last_id.get() + 1;
         self.last_id.set(id);
         let (answer, result) = oneshot::channel();
@@ -207,17 +229,34 @@ impl Child {
 
     /// It gets no more jobs; without any it is told to end.
     pub(super) fn retire(self: &Rc<Self>) {
+        self.take_no_more();
+        self.end_if_idle();
+    }
+
+    fn take_no_more(&self) {
         if !self.retires.replace(true) {
-            self.end_if_idle();
+            if let Some(lane) = self.lane.upgrade() {
+                lane.passes(self.seat);
+            }
+            self.news.raise();
         }
     }
 
-    fn end_if_idle(self: &Rc<Self>) {
-        if self.retires.get() && self.jobs.borrow().is_empty() && self.promised.get() == 0 {
+    /// Tells it to end once it is to, and has no job and no thread promised.
+    pub(super) fn end_if_idle(self: &Rc<Self>) {
+        let is_idle = self.jobs.borrow().is_empty() && self.promised.get() == 0;
+        if self.retires.get() && is_idle && !self.told_bye.replace(true) {
             frame::bye(&mut self.outbox.borrow_mut());
             self.to_write.raise();
             ending::see_off(self);
         }
+    }
+
+    /// Whether its successor may start at once: it worked for a while after its first word, or ended because it was to,
+    /// with jobs behind it.
+    pub(super) fn lived_well(&self) -> bool {
+        let worked = self.greeted_at.get().is_some_and(|at| at.elapsed() >= RUNNER_LIVED_WELL);
+        worked || self.retires.get() && self.ended_jobs.get() > 0
     }
 
     /// Whether it gets no more jobs.
@@ -227,13 +266,13 @@ impl Child {
 
     /// Nobody waits for this job any longer.
     fn abandon(self: &Rc<Self>, id: u64) {
-        let stops = match self.jobs.borrow().get(&id) {
-            Some(job) => job.ctx.is_stopping(),
+        let is_handed_back = match self.jobs.borrow().get(&id) {
+            Some(job) => job.ctx.is_handed_back(),
             None => return,
         };
-        if stops {
-            // It is handed back: it may not go on here.
-            self.retires.set(true);
+        if is_handed_back {
+            // It may not go on here. While a stop still waits for the jobs, one that is late ends as it always does.
+            self.take_no_more();
             self.blamed.set(Some(id));
             self.kill();
             return;
@@ -266,115 +305,36 @@ impl Child {
         }
     }
 
+    /// Nothing of it is left.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    /// Its seat may have a successor from now on.
+    pub(super) fn end(&self) {
+        self.over.set(true);
+        self.news.raise();
+    }
+
+    /// Waits until it takes no more jobs. One task may wait, for this or for its end.
+    pub(super) async fn until_retired_or_over(&self) {
+        while !self.has_retired() && !self.is_over() {
+            self.news.wait().await;
+        }
+    }
+
+    /// Waits until nothing of it is left.
+    pub(super) async fn until_over(&self) {
+        while !self.is_over() {
+            self.news.wait().await;
+        }
+    }
+
     /// Its end: the jobs that it has hear of it.
     pub(super) fn bury(&self) {
-        self.retires.set(true);
+        self.gone.set(true);
         self.kill();
         self.jobs.borrow_mut().clear();
-    }
-
-    // Reading.
-
-    async fn read_until_end(&self) -> End {
-        let died = async {
-            poll_fn(|ctx| self.process.poll_readable(ctx)).await;
-            End::Died
-        };
-        or(self.read(), died).await
-    }
-
-    async fn read(&self) -> End {
-        loop {
-            poll_fn(|ctx| self.socket.poll_readable(ctx)).await;
-            match self.take() {
-                Ok(true) => give_way().await,
-                Ok(false) => {}
-                Err(end) => return end,
-            }
-        }
-    }
-
-    /// Takes all that it has said.
-    fn take_all(&self) -> Result<(), End> {
-        while self.take()? {}
-        Ok(())
-    }
-
-    /// Takes one chunk of what it has said. Returns whether there may be more.
-    fn take(&self) -> Result<bool, End> {
-        if self.output.is_readable() {
-            self.output.log(self.only_jid().as_deref());
-        }
-        let mut inbox = self.inbox.take();
-        let taken = inbox.read(self.socket.socket());
-        let heard = inbox.each_line(|line| self.hear(frame::read(line)?));
-        self.inbox.replace(inbox);
-        heard?;
-        match taken {
-            Ok(0) => Err(End::Closed),
-            Ok(count) if count < RUNNER_CHUNK_BYTES => {
-                self.socket.is_drained();
-                Ok(false)
-            }
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.socket.is_drained();
-                Ok(false)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(End::Closed),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    // Writing.
-
-    async fn write(&self) -> End {
-        loop {
-            self.to_write.wait().await;
-            let mut bytes = self.outbox.take();
-            let mut written = 0;
-            while written < bytes.len() {
-                poll_fn(|ctx| self.socket.poll_writable(ctx)).await;
-                match self.socket.socket().write(&bytes[written..]) {
-                    Ok(count) => written += count,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.socket.is_full(),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(_) => return End::Closed,
-                }
-            }
-            // The buffer is used again if nothing has gathered meanwhile.
-            let mut outbox = self.outbox.borrow_mut();
-            if outbox.is_empty() && bytes.capacity() <= RUNNER_CHUNK_BYTES {
-                bytes.clear();
-                *outbox = bytes;
-            }
-        }
-    }
-}
-
-impl Inbox {
-    fn read(&mut self, mut socket: &UnixStream) -> io::Result<usize> {
-        let room = self.filled + RUNNER_CHUNK_BYTES;
-        if self.bytes.len() < room {
-            self.bytes.resize(room, 0);
-        }
-        let count = socket.read(&mut self.bytes[self.filled..room])?;
-        self.filled += count;
-        Ok(count)
-    }
-
-    /// Passes on every whole line, without its end.
-    fn each_line(&mut self, mut hear: impl FnMut(&[u8]) -> Result<(), Garbage>) -> Result<(), Garbage> {
-        let mut began = 0;
-        while let Some(length) = self.bytes[began..self.filled].iter().position(|byte| *byte == b'\n') {
-            let line = &self.bytes[began..began + length];
-            began += length + 1;
-            hear(line)?;
-        }
-        self.bytes.copy_within(began..self.filled, 0);
-        self.filled -= began;
-        if self.filled > RUNNER_LINE_BYTES_MAX { Err(Garbage::TooLong) } else { Ok(()) }
     }
 }
 

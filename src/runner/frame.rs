@@ -4,15 +4,24 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::handler::{JobError, JobInfo, JobResult};
-use crate::limits::runner::{RUNNER_BACKTRACE_LINES_MAX, RUNNER_LINE_BYTES_MAX};
+use crate::limits::runner::{
+    RUNNER_BACKTRACE_LINES_MAX, RUNNER_LINE_BYTES_MAX, RUNNER_REFUSAL_BYTES_MAX, RUNNER_UNREAD_BYTES_MAX,
+};
 use crate::wire::QueueName;
 
 /// The version that both sides must speak.
 pub(super) const PROTOCOL: u64 = 1;
+
+/// The class of a job that asked to run again at no time.
+const CLASS_BAD_SNOOZE: &str = "JigglerUring::BadSnooze";
+
+/// Bytes that are shown of what cannot be understood.
+const SHOWN_BYTES: usize = 100;
 
 /// What a child said.
 #[derive(Debug)]
@@ -25,8 +34,8 @@ pub(super) enum Said {
     Progress { id: u64, done: u64, total: u64, note: String },
     /// A line for the log.
     Log { id: Option<u64>, level: String, text: String },
-    /// A job is to be pushed; the answer goes back with this reference.
-    Enqueue { id: u64, reference: u64, job: Pushed },
+    /// A job is to be pushed, or is none, for this reason; the answer goes back with this reference.
+    Enqueue { id: u64, reference: u64, job: Result<Pushed, String> },
     /// How many bytes of memory it takes.
     Memory(u64),
     /// It takes no more jobs.
@@ -65,7 +74,7 @@ struct Failure {
     backtrace: Vec<String>,
     #[serde(default = "yes")]
     retry: bool,
-    retry_in: Option<f64>,
+    retry_in: Option<Value>,
     retry_queue: Option<String>,
 }
 
@@ -88,6 +97,11 @@ pub(super) enum Garbage {
     /// Nothing before this.
     #[error("its first word is not hello")]
     NoHello,
+    /// It pushes, and does not read what became of that.
+    #[error(
+        "it reads nothing: more than {RUNNER_UNREAD_BYTES_MAX} bytes of answers to its pushes wait for it"
+    )]
+    ReadsNothing,
     /// Another version.
     #[error("it speaks version {0} of the protocol, this engine speaks {PROTOCOL}")]
     Version(u64),
@@ -102,7 +116,7 @@ pub(super) fn read(line: &[u8]) -> Result<Said, Garbage> {
         return Ok(Said::Ended(id, Ok(())));
     }
     parse(line).map_err(|reason| {
-        let start = String::from_utf8_lossy(&line[..line.len().min(100)]);
+        let start = String::from_utf8_lossy(&line[..line.len().min(SHOWN_BYTES)]);
         Garbage::NoMessage { line: start.escape_debug().to_string(), reason }
     })
 }
@@ -121,7 +135,7 @@ fn parse(line: &[u8]) -> Result<Said, String> {
         "hello" => Said::Hello(part(&parts, 1)?),
         "done" => Said::Ended(job()?, Ok(())),
         "failed" => Said::Ended(job()?, Err(failed(part(&parts, 2)?))),
-        "snooze" => Said::Ended(job()?, Err(JobError::snooze(seconds(part(&parts, 2)?)?))),
+        "snooze" => Said::Ended(job()?, Err(snoozed(parts.get(2).map_or("null", |part| part.get())))),
         "discard" => Said::Ended(job()?, Err(JobError::discard(failed(part(&parts, 2)?)))),
         "dead" => Said::Ended(job()?, Err(JobError::dead(failed(part(&parts, 2)?)))),
         "progress" => Said::Progress {
@@ -131,7 +145,7 @@ fn parse(line: &[u8]) -> Result<Said, String> {
             note: part::<Option<String>>(&parts, 4)?.unwrap_or_default(),
         },
         "log" => Said::Log { id: part(&parts, 1)?, level: part(&parts, 2)?, text: part(&parts, 3)? },
-        "enqueue" => Said::Enqueue { id: job()?, reference: part(&parts, 2)?, job: part(&parts, 3)? },
+        "enqueue" => Said::Enqueue { id: job()?, reference: part(&parts, 2)?, job: part(&parts, 3) },
         "memory" => Said::Memory(part(&parts, 1)?),
         "bye" => Said::Bye,
         _ => return Err("there is no such message".to_owned()),
@@ -148,6 +162,17 @@ fn seconds(number: f64) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number).map_err(|error| format!("{number} seconds: {error}"))
 }
 
+/// The pause comes from the job: one that is no time fails it, and is no fault of its child.
+fn snoozed(pause: &str) -> JobError {
+    match serde_json::from_str(pause).map_err(|error| error.to_string()).and_then(seconds) {
+        Ok(pause) => JobError::snooze(pause),
+        Err(reason) => {
+            let shown = &pause[..pause.floor_char_boundary(SHOWN_BYTES)];
+            JobError::new(CLASS_BAD_SNOOZE, format!("it cannot run again in {shown} seconds: {reason}"))
+        }
+    }
+}
+
 /// The error of a job as its child tells it. A pause that is no time is left to the policy.
 fn failed(failure: Failure) -> JobError {
     let Failure { class, message, mut backtrace, retry, retry_in, retry_queue } = failure;
@@ -159,7 +184,7 @@ fn failed(failure: Failure) -> JobError {
     if let Some(queue) = retry_queue.filter(|queue| QueueName::new(queue).is_ok()) {
         error = error.in_retry_queue(queue.into());
     }
-    match retry_in.map(seconds) {
+    match retry_in.and_then(|pause| pause.as_f64()).map(seconds) {
         _ if !retry => JobError::dead(error),
         Some(Ok(pause)) => JobError::retry_in(pause, error),
         _ => error,
@@ -199,6 +224,7 @@ pub(super) fn pushed(out: &mut Vec<u8>, reference: u64, outcome: &Result<String,
         Ok(jid) => ("enqueued", jid),
         Err(why) => ("refused", why),
     };
+    let text = &text[..text.floor_char_boundary(RUNNER_REFUSAL_BYTES_MAX)];
     out.extend_from_slice(format!("{}\n", serde_json::json!([word, reference, text])).as_bytes());
 }
 
@@ -249,6 +275,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_job_gets_wrong_is_no_fault_of_its_child() {
+        for pause in ["-1", "1e300", "null", r#""soon""#, "[]", "true"] {
+            let (_, result) = ended(&format!(r#"["snooze",1,{pause}]"#));
+            let error = result.unwrap_err();
+            assert_eq!((error.class(), error.verdict()), (CLASS_BAD_SNOOZE, Verdict::ByPolicy), "{pause}");
+            assert!(error.message().contains(&format!("in {pause} seconds")), "{}", error.message());
+            let (_, result) = ended(&format!(r#"["failed",1,{{"retry_in":{pause}}}]"#));
+            assert_eq!(result.unwrap_err().verdict(), Verdict::ByPolicy, "{pause}");
+        }
+        for (job, reason) in [
+            (r#"{"name":"N"}"#, "missing field `args`"),
+            (r#"{"name":"N","args":[],"retries":-1}"#, "invalid value"),
+            (r#"{"name":"N","args":[],"when":1}"#, "unknown field `when`"),
+        ] {
+            match read(format!(r#"["enqueue",1,2,{job}]"#).as_bytes()) {
+                Ok(Said::Enqueue { id: 1, reference: 2, job: Err(why) }) => {
+                    assert!(why.contains(reason), "{why}");
+                }
+                other => panic!("{job}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_message_is_shown_with_its_reason() {
         for (line, reason) in [
             ("hello world", "expected value"),
@@ -256,8 +306,7 @@ mod tests {
             (r#"["done","x"]"#, "element 1"),
             (r#"["failed",7]"#, "element 2"),
             (r#"["sing",7]"#, "no such message"),
-            (r#"["snooze",7,-1]"#, "-1 seconds"),
-            (r#"["enqueue",1,1,{"name":"N"}]"#, "missing field `args`"),
+            (r#"["enqueue",1,"x",{"name":"N","args":[]}]"#, "element 2"),
             ("", "EOF"),
         ] {
             let error = read(line.as_bytes()).unwrap_err().to_string();
@@ -276,7 +325,7 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.matches('\n').count(), 1);
         assert!(text.ends_with("{\"name\":\"A\",   \"args\":[1.0e+21]}]\n"), "{text}");
-        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let read: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&read[1], &read[2]["name"], &read[2]["attempt"]), (&3.into(), &"A\"b".into(), &2.into()));
     }
 }

@@ -170,9 +170,11 @@ fn keep_server(spec: &RunnerSpec, desk: &Desk) {
                 continue;
             }
         };
+        let mut loaded = None;
         let ended = match server.load(desk) {
             Ok(()) => {
                 said = None;
+                loaded = Some(Instant::now());
                 let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(runner, loads, pid = server.pid(), ms, "an application is loaded");
                 server.serve(desk)
@@ -188,7 +190,8 @@ fn keep_server(spec: &RunnerSpec, desk: &Desk) {
                 say_once(&mut said, runner, &format!("{reason}; {status}{last}"));
             }
         }
-        if began.elapsed() >= RUNNER_LIVED_WELL {
+        // Loading is no living: an application that takes long for it and dies then is tried as seldom as any other.
+        if loaded.is_some_and(|at| at.elapsed() >= RUNNER_LIVED_WELL) {
             pause = RUNNER_PAUSE_MIN;
         }
         desk.pause(pause);

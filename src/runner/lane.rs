@@ -10,11 +10,14 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
+use super::board::{Board, Seat};
 use super::child::Child;
 use super::keeper::Orders;
+use super::programs::forks;
 use super::spec::RunnerSpec;
+use crate::event::Event;
 use crate::foreign::Foreign;
-use crate::handler::{Ctx, Gate, JobError, JobResult, Pattern, Remote, Unrun};
+use crate::handler::{Ctx, JobError, JobResult, Pattern, Remote, Unrun};
 use crate::io::timer::timeout;
 use crate::job::failure::CLASS_NO_CHILD;
 use crate::limits::runner::{RUNNER_THREAD_WAIT, RUNNER_WAITING_MAX};
@@ -31,6 +34,8 @@ pub(super) struct Lane {
     /// At most [`RUNNER_WAITING_MAX`].
     waiting: RefCell<VecDeque<oneshot::Sender<Place>>>,
     ends: Cell<bool>,
+    /// Raised when a child leaves.
+    left: Event,
     /// Why no child could be started, as it was last said.
     said: RefCell<Option<String>>,
 }
@@ -42,8 +47,9 @@ pub(super) struct Place {
 }
 
 impl Lane {
-    pub(super) fn new(spec: Arc<RunnerSpec>, orders: Orders, board: &Rc<Board>) -> Rc<Self> {
-        let place = board.add(spec.jobs.iter().any(Pattern::takes_all));
+    /// A lane with so many seats.
+    pub(super) fn new(spec: Arc<RunnerSpec>, orders: Orders, board: &Rc<Board>, seats: usize) -> Rc<Self> {
+        let place = board.add(spec.jobs.iter().any(Pattern::takes_all), seats);
         Rc::new(Self {
             spec,
             orders,
@@ -52,6 +58,7 @@ impl Lane {
             children: RefCell::default(),
             waiting: RefCell::default(),
             ends: Cell::new(false),
+            left: Event::default(),
             said: RefCell::default(),
         })
     }
@@ -72,14 +79,32 @@ impl Lane {
     pub(super) fn join(self: &Rc<Self>, child: &Rc<Child>) {
         self.said.take();
         self.children.borrow_mut().push(Rc::clone(child));
-        self.board.set(self.place, self.children.borrow().len());
+        self.board.set(self.place, child.seat(), Seat::Taken);
+        if self.ends.get() {
+            // It was started too late to be told with the others.
+            child.retire();
+        }
         self.has_free_thread();
+    }
+
+    /// A child takes no more jobs: its seat is for a successor.
+    pub(super) fn passes(&self, seat: usize) {
+        let has = if forks(&self.spec) { Seat::Passing } else { Seat::Empty };
+        self.board.set(self.place, seat, has);
+    }
+
+    /// Nobody is there for this seat, or soon will be.
+    pub(super) fn empties(&self, seat: usize) {
+        self.board.set(self.place, seat, Seat::Empty);
     }
 
     /// A child has ended.
     pub(super) fn leave(&self, child: &Rc<Child>) {
         self.children.borrow_mut().retain(|other| !Rc::ptr_eq(other, child));
-        self.board.set(self.place, self.children.borrow().len());
+        if !child.has_retired() {
+            self.empties(child.seat());
+        }
+        self.left.raise();
     }
 
     /// The handle of a child that is here.
@@ -94,16 +119,16 @@ impl Lane {
         children.iter().for_each(Child::retire);
     }
 
-    /// Ends what has not ended by itself. Returns whether there was anything.
-    pub(super) fn kill(&self) -> bool {
-        let children = self.children.borrow().clone();
-        children.iter().for_each(|child| child.kill());
-        !children.is_empty()
+    /// Ends what has not ended by itself.
+    pub(super) fn kill(&self) {
+        self.children.borrow().iter().for_each(|child| child.kill());
     }
 
-    /// Whether no child is left.
-    pub(super) fn is_empty(&self) -> bool {
-        self.children.borrow().is_empty()
+    /// Waits until no child is left. One task may wait.
+    pub(super) async fn empty(&self) {
+        while !self.children.borrow().is_empty() {
+            self.left.wait().await;
+        }
     }
 
     /// Says once why no child can be started.
@@ -161,21 +186,39 @@ impl Lane {
         (freest.free() > 0).then(|| Rc::clone(freest))
     }
 
+    /// A thread of a child that takes jobs, within [`RUNNER_THREAD_WAIT`].
     async fn place(self: &Rc<Self>) -> Result<Place, JobError> {
-        if self.waiting.borrow().is_empty()
-            && let Some(child) = self.freest()
-        {
-            return Ok(Place::new(child, self));
+        if let Some(place) = self.free_place() {
+            return Ok(place);
+        }
+        let wait = async {
+            loop {
+                let place = self.next_place().await?;
+                // Between the promise and now its child may have ended, or have said that it takes no more.
+                if place.child.takes_jobs() {
+                    return Ok(place);
+                }
+            }
+        };
+        timeout(RUNNER_THREAD_WAIT, wait).await.unwrap_or_else(|_| Err(self.nobody()))
+    }
+
+    /// A free thread for which nobody waits.
+    fn free_place(self: &Rc<Self>) -> Option<Place> {
+        let nobody_waits = self.waiting.borrow().is_empty();
+        nobody_waits.then(|| self.freest()).flatten().map(|child| Place::new(child, self))
+    }
+
+    async fn next_place(self: &Rc<Self>) -> Result<Place, JobError> {
+        if let Some(place) = self.free_place() {
+            return Ok(place);
         }
         if self.waiting.borrow().len() >= RUNNER_WAITING_MAX {
             return Err(self.nobody());
         }
         let (sender, place) = oneshot::channel();
         self.waiting.borrow_mut().push_back(sender);
-        match timeout(RUNNER_THREAD_WAIT, place).await {
-            Ok(Ok(place)) => Ok(place),
-            _ => Err(self.nobody()),
-        }
+        place.await.map_err(|_| self.nobody())
     }
 
     fn nobody(&self) -> JobError {
@@ -194,6 +237,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.child.unpromise();
+        self.child.end_if_idle();
         self.lane.has_free_thread();
     }
 }
@@ -211,40 +255,5 @@ impl Remote for Through {
             drop(place);
             given.answer().await
         })
-    }
-}
-
-/// How many children each lane of a core has; it opens and closes the core's gate.
-pub(super) struct Board {
-    gate: Rc<Gate>,
-    lanes: RefCell<Vec<(TakesAll, usize)>>,
-}
-
-type TakesAll = bool;
-
-impl Board {
-    pub(super) fn new(gate: &Rc<Gate>) -> Rc<Self> {
-        Rc::new(Self { gate: Rc::clone(gate), lanes: RefCell::default() })
-    }
-
-    fn add(&self, takes_all: TakesAll) -> usize {
-        self.lanes.borrow_mut().push((takes_all, 0));
-        self.decide();
-        self.lanes.borrow().len() - 1
-    }
-
-    fn set(&self, place: usize, children: usize) {
-        if let Some(lane) = self.lanes.borrow_mut().get_mut(place) {
-            lane.1 = children;
-        }
-        self.decide();
-    }
-
-    /// Nothing is fetched while the runner of every name has no child, or no runner has one.
-    fn decide(&self) {
-        let lanes = self.lanes.borrow();
-        let is_down = |(_, children): &(TakesAll, usize)| *children == 0;
-        let closed = lanes.iter().all(is_down) || lanes.iter().any(|lane| lane.0 && is_down(lane));
-        self.gate.set_closed(closed);
     }
 }

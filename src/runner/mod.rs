@@ -16,6 +16,8 @@
 //!   blocks.
 //! - [`lane`] is the part of one shard: its children, and the jobs that wait for a free thread of them. Nothing of it is
 //!   shared with another shard; each shard has children of its own.
+//! - [`seat`] keeps one child alive. The successor of one that takes no more jobs is started at once, while that one still
+//!   has some; with [`board`], no fetching stops for it where a fork takes milliseconds.
 //! - [`child`] is one child as its shard sees it: socket, output, jobs in hand, and a descriptor of the process (pidfd), by
 //!   which a signal reaches exactly this process and its end is seen.
 //! - [`frame`] is the protocol, sans-IO. [`spec`] is the configuration, [`programs`] what is started.
@@ -94,11 +96,18 @@
 //! - What shows jobs by name (metrics, running jobs) shows the pattern of their runner, because names are known only when
 //!   jobs come.
 //! - Middleware of a Rust program's registry does not surround jobs of runners.
+//! - A seat has two children at most, of which one takes no more jobs. If the other one has to be replaced before that one's
+//!   last job has ended, the seat waits for it.
+//! - What a child has started ends with it, because it is in its process group, which is killed before its end is taken note
+//!   of. What leaves that group (`setsid`, a shell with job control) goes on; so does what children have started when the
+//!   engine or a fork server is killed, because the kernel ends only the children themselves then. A Ruby without Fiddle
+//!   kills the group a moment after that.
 //! - A child that reads its jobs and never answers, without a timeout, keeps them: nothing shows that it is not busy.
 //! - The deaths of a job's children and of its worker are counted apart.
 
 pub(crate) mod spec;
 
+mod board;
 mod child;
 mod ending;
 mod frame;

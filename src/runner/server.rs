@@ -63,7 +63,7 @@ impl Server {
 
     /// Waits until the application is loaded.
     pub(super) fn load(&mut self, desk: &Desk) -> Result<(), String> {
-        match self.next(Some(desk), RUNNER_LOAD_TIME)? {
+        match self.next(desk, RUNNER_LOAD_TIME)? {
             Word::Ready => Ok(()),
             Word::Forked { .. } => Err("its first word is not ready".to_owned()),
         }
@@ -76,23 +76,23 @@ impl Server {
                 return Ok(());
             }
             while let Ok(order) = desk.orders.try_recv() {
-                self.fork(order)?;
+                self.fork(order, desk)?;
             }
-            self.wait(Some(desk), None)?;
+            self.wait(desk, None)?;
             if let Some(Word::Ready | Word::Forked { .. }) = self.hear()? {
                 return Err("it spoke without being asked".to_owned());
             }
         }
     }
 
-    fn fork(&mut self, order: Order) -> Result<(), String> {
+    fn fork(&mut self, order: Order, desk: &Desk) -> Result<(), String> {
         if order.answer.is_canceled() {
             return Ok(());
         }
         self.forks += 1;
         let number = self.forks;
         let forked = self.send(number, &order).map_err(|error| format!("it takes no orders: {error}"));
-        let forked = forked.and_then(|()| match self.next(None, RUNNER_HANDSHAKE_TIME)? {
+        let forked = forked.and_then(|()| match self.next(desk, RUNNER_HANDSHAKE_TIME)? {
             Word::Forked { order, pid } if order == number && self.is_child(pid) => Ok(pid),
             _ => Err("it did not fork what was ordered".to_owned()),
         });
@@ -120,13 +120,13 @@ impl Server {
     }
 
     /// The next thing it says, within this time.
-    fn next(&mut self, desk: Option<&Desk>, limit: Duration) -> Result<Word, String> {
+    fn next(&mut self, desk: &Desk, limit: Duration) -> Result<Word, String> {
         let until = Instant::now() + limit;
         loop {
             if let Some(word) = self.hear()? {
                 return Ok(word);
             }
-            if desk.is_some_and(Desk::stops) {
+            if desk.stops() {
                 return Err("the worker ends".to_owned());
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -138,13 +138,13 @@ impl Server {
     }
 
     /// Waits for its words, its output or the bell; output is logged at once.
-    fn wait(&mut self, desk: Option<&Desk>, limit: Option<Duration>) -> Result<(), String> {
+    fn wait(&mut self, desk: &Desk, limit: Option<Duration>) -> Result<(), String> {
         let mut fds = vec![PollFd::new(&self.control, PollFlags::IN)];
         fds.extend(self.output.as_ref().map(|output| PollFd::new(output, PollFlags::IN)));
-        fds.extend(desk.map(|desk| PollFd::new(&desk.bell, PollFlags::IN)));
+        fds.push(PollFd::new(&desk.bell, PollFlags::IN));
         wait(&mut fds, limit).map_err(|error| format!("it cannot be waited for: {error}"))?;
         self.log_output();
-        desk.iter().for_each(|desk| desk.silence());
+        desk.silence();
         Ok(())
     }
 

@@ -1,10 +1,13 @@
 //! Children that are not forked: each is a program of its own, which loads its application by itself.
 
-use std::os::fd::OwnedFd;
-use std::process::Child as Process;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child as Process, ExitStatus};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+};
 
 use super::keeper::{Desk, Order, wait};
 use super::programs::command;
@@ -33,15 +36,12 @@ impl Singles {
             self.reap(spec);
         }
         for (process, _) in &mut self.0 {
-            if let Some(pid) = id(process) {
-                let _gone = kill_process_group(pid, Signal::KILL);
-            }
-            let _status = process.wait();
+            let _status = end_group(process);
         }
     }
 
     fn start(&mut self, spec: &RunnerSpec, socket: OwnedFd, output: OwnedFd) -> Result<i32, String> {
-        let failed = |error: std::io::Error| format!("{} cannot be started: {error}", spec.shown());
+        let failed = |error: io::Error| format!("{} cannot be started: {error}", spec.shown());
         let process =
             command(spec, socket, output).and_then(|mut command| command.spawn()).map_err(failed)?;
         let pid = id(&process).ok_or("it has no process id")?;
@@ -50,15 +50,27 @@ impl Singles {
         Ok(pid.as_raw_nonzero().get())
     }
 
+    /// Ends what those that have ended have left behind in their groups, and then reaps them: until then their numbers are
+    /// their own.
     fn reap(&mut self, spec: &RunnerSpec) {
-        self.0.retain_mut(|(process, _)| match process.try_wait() {
-            Ok(None) => true,
-            ended => {
-                tracing::debug!(runner = spec.name, pid = process.id(), ?ended, "a child was reaped");
-                false
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        self.0.retain_mut(|(process, descriptor)| {
+            if matches!(waitid(WaitId::PidFd(descriptor.as_fd()), look), Ok(None)) {
+                return true;
             }
+            let ended = end_group(process);
+            tracing::debug!(runner = spec.name, pid = process.id(), ?ended, "a child was reaped");
+            false
         });
     }
+}
+
+/// Kills what is left of the group of a process that was not reaped, and waits for its end.
+fn end_group(process: &mut Process) -> io::Result<ExitStatus> {
+    if let Some(pid) = id(process) {
+        let _gone = kill_process_group(pid, Signal::KILL);
+    }
+    process.wait()
 }
 
 fn id(process: &Process) -> Option<Pid> {

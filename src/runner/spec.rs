@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::handler::Pattern;
-use crate::limits::runner::{NODE_TASKS, RUBY_THREADS};
+use crate::limits::runner::{NODE_TASKS, RUBY_THREADS, RUNNER_CHILD_FILES, RUNNER_FILES};
 
 /// One runner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,14 @@ pub enum Program {
     Interpreter(Language, PathBuf),
     /// A program that speaks the protocol by itself; it is started once for each child.
     Command(Vec<String>),
+}
+
+/// What a runner is to load does not exist.
+#[derive(Debug, thiserror::Error)]
+#[error("runner {name}: there is no {}: give `-r`, or `require` of `runners:`, a file or a directory", path.display())]
+pub(crate) struct NotThere {
+    name: String,
+    path: PathBuf,
 }
 
 /// A language that there is a runner for.
@@ -98,10 +106,16 @@ impl RunnerSpec {
     /// The language is not known.
     pub fn of_path(path: &Path) -> Result<Self, String> {
         let language = Language::of(path).ok_or_else(|| unknown_language(path))?;
-        Ok(Self {
-            name: language.as_str().to_owned(),
-            program: Program::Interpreter(language, path.to_owned()),
-            jobs: vec![Pattern::all()],
+        let program = Program::Interpreter(language, path.to_owned());
+        Ok(Self { jobs: vec![Pattern::all()], ..Self::new(language.as_str(), program) })
+    }
+
+    /// One without jobs, and without bounds of its own.
+    pub(crate) fn new(name: &str, program: Program) -> Self {
+        Self {
+            name: name.to_owned(),
+            program,
+            jobs: Vec::new(),
             children: None,
             threads: None,
             timeout: None,
@@ -109,7 +123,20 @@ impl RunnerSpec {
             max_jobs: None,
             max_age: None,
             max_memory: None,
-        })
+        }
+    }
+
+    /// Whether what it loads is there at all: what is missing at a start is a mistake, and no reason to wait.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(crate) fn ensure_there(&self) -> Result<(), NotThere> {
+        match &self.program {
+            Program::Interpreter(_, path) if !path.exists() => {
+                Err(NotThere { name: self.name.clone(), path: path.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Children that each of this many shards has: at least one, because it has none of the others.
@@ -142,6 +169,15 @@ impl RunnerSpec {
 #[must_use]
 pub(crate) fn threads_of_all(specs: &[RunnerSpec], shards: usize) -> usize {
     specs.iter().map(|spec| spec.children_per_shard(shards) * shards * spec.threads()).sum()
+}
+
+/// Files that the worker has open for these runners, with this many shards.
+#[must_use]
+pub(crate) fn files_of_all(specs: &[RunnerSpec], shards: usize) -> usize {
+    specs
+        .iter()
+        .map(|spec| RUNNER_FILES + spec.children_per_shard(shards) * shards * RUNNER_CHILD_FILES)
+        .sum()
 }
 
 /// Nobody can say which language a path is.

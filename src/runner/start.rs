@@ -3,15 +3,15 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::board::Board;
 use super::keeper::{Keeper, Orders};
-use super::lane::{Board, Lane, Through};
+use super::lane::{Lane, Through};
 use super::seat;
 use super::spec::RunnerSpec;
 use crate::handler::{Handlers, Remote, Route, RouteOptions};
-use crate::io::timer::sleep;
-use crate::limits::runner::{RUNNER_END_GRACE, RUNNER_END_LOOK};
+use crate::io::timer::timeout;
+use crate::limits::runner::RUNNER_END_GRACE;
 
 /// See the module. They end when this is dropped.
 pub(crate) struct Runners {
@@ -48,15 +48,16 @@ impl OnCores {
         let mut lanes = Vec::new();
         let mut routes = Vec::new();
         for (spec, orders) in &*self.0 {
-            let lane = Lane::new(Arc::clone(spec), orders.clone(), &board);
+            let seats = spec.children_per_shard(cores);
+            let lane = Lane::new(Arc::clone(spec), orders.clone(), &board, seats);
             let remote: Rc<dyn Remote> = Rc::new(Through(Rc::clone(&lane)));
             let options = RouteOptions { retries: spec.retries, timeout: spec.timeout };
             for pattern in &spec.jobs {
                 let remote = Rc::clone(&remote);
                 routes.push(Route::new(pattern.clone(), remote, &options, handlers.services()));
             }
-            for _ in 0..spec.children_per_shard(cores) {
-                glommio::spawn_local(seat::keep(Rc::clone(&lane))).detach();
+            for seat in 0..seats {
+                glommio::spawn_local(seat::keep(Rc::clone(&lane), seat)).detach();
             }
             lanes.push(lane);
         }
@@ -73,11 +74,15 @@ impl OnCores {
 /// Lets the children of a core end, and kills those that do not.
 async fn end(lanes: &[Rc<Lane>]) {
     lanes.iter().for_each(|lane| lane.end());
-    let deadline = Instant::now() + RUNNER_END_GRACE;
-    while lanes.iter().any(|lane| !lane.is_empty()) {
-        if Instant::now() >= deadline && !lanes.iter().any(|lane| lane.kill()) {
-            break;
-        }
-        sleep(RUNNER_END_LOOK).await;
+    if timeout(RUNNER_END_GRACE, all_empty(lanes)).await.is_err() {
+        lanes.iter().for_each(|lane| lane.kill());
+        // What the kernel does not end now is left to it.
+        let _late = timeout(RUNNER_END_GRACE, all_empty(lanes)).await;
+    }
+}
+
+async fn all_empty(lanes: &[Rc<Lane>]) {
+    for lane in lanes {
+        lane.empty().await;
     }
 }

@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::cli::{self, Failure, Invocation, Program};
-use crate::config::Config;
+use crate::config::{Config, RunnerSpec};
 use crate::control::SIGNALS;
 use crate::handler::Converted;
 use crate::limits::BACKTRACE_BYTES_MAX;
@@ -168,6 +168,7 @@ where
     for note in &config.redis_notes {
         tracing::warn!("{note}");
     }
+    config.runners.iter().try_for_each(RunnerSpec::ensure_there).map_err(Failure::usage)?;
     let web = Web::bind(config)?;
     let placement = placement::place(config).map_err(Failure::usage)?;
     boot::check_machine(placement.cpus.len() + 1 + usize::from(web.is_some())).map_err(Failure::usage)?;

@@ -40,10 +40,13 @@ pub(super) fn end_running(shard: &Shard, id: u64, error: JobError) {
 pub(super) async fn cancel_all(shard: &Shard) -> usize {
     let tasks = shard.slots().take_all();
     let count = tasks.len();
+    let services = shard.handlers().services();
+    services.handing_back(true);
     for task in tasks {
         // `None`: it was still running.
         let _ended_meanwhile = task.cancel().await;
     }
+    services.handing_back(false);
     shard.publish();
     count
 }

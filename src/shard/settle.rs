@@ -141,7 +141,7 @@ fn unrun(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>, (why, err
             );
             row(shard, batch, failed).count(Outcome::Left);
             shard.ledger().count_no_run();
-            move_to(shard, batch, at, Destination::Retries, until, payload);
+            move_to(shard, batch, at, Destination::Later, until, payload);
         }
         // The payload was parsed, so it can be amended; if it could not, its bytes would still be kept.
         Err(reason) => bad(shard, batch, at, &BadPayload::NotJson { detail: reason.to_string() }),

@@ -1,20 +1,20 @@
 //! The table of periodic jobs: changing it, pushing what is due, reading it. What an entry says is not known here.
 //!
 //! One script does it all, so that one reply tells a leader what became of its pushes and what to prepare next: the ticks
-//! of a whole batch of entries cost one command. It is called by its text, 10 KB, rather than by hash: a few calls a minute
-//! do not justify loading it into each connection of each shard.
-
-use std::borrow::Cow;
+//! of a whole batch of entries cost one command. It is called by its text, rather than by hash: a few calls a
+//! minute of up to 24 KB do not justify loading it into each connection of each shard.
 
 use bytes::Bytes;
 
+use super::scripts::with_registry;
 use crate::limits::{
-    CRON_BATCH, CRON_ENTRY_BYTES_MAX, CRON_LIVES_DEEP, CRON_LIVES_NEAR, CRON_LIVES_PAGES, DUE_AGAIN,
+    CRON_BATCH, CRON_ENTRY_BYTES_MAX, CRON_LIVES_BYTES, CRON_LIVES_CALLS, CRON_LIVES_DEEP, CRON_LIVES_NEAR,
+    CRON_LIVES_PAGES, CRON_LIVES_QUEUES, CRON_LIVES_SEARCHED, DUE_AGAIN,
 };
 use crate::resp::{Error, Reply, Requests, Value};
+use crate::wire::Realm;
 use crate::wire::in_flight::{names_for_lua, places_for_lua};
-use crate::wire::keys::{NO_REGISTRY_FOR_LUA, no_registry_for_lua};
-use crate::wire::{Keyspace, Realm};
+use crate::wire::keys::no_registry_for_lua;
 
 /// What has to be stored of an entry or its tick, or the change does not happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +110,8 @@ pub enum Changed {
     Forgotten,
     /// The tick passed without a push: the entry's last job lives.
     Skipped,
+    /// Nothing changed: its last job has to be looked for, and the call has looked at enough. To be offered again.
+    Later,
     /// It was put off: the key of its queue is not a list.
     Held,
 }
@@ -143,11 +145,11 @@ pub struct Table {
 pub fn change(realm: &Realm, changes: &[Change<'_>], requests: &mut Requests) {
     let payloads: usize = changes.iter().map(|change| change.payloads.len()).sum();
     let guard = realm.guard();
-    let args = 6 + 14 * changes.len() + payloads;
+    let args = 10 + 14 * changes.len() + payloads;
     let mut command = requests.begin(3 + 7 + usize::from(guard.is_some()) + args);
     command.arg(b"EVAL");
     match guard {
-        None => command.arg(source_in(realm.keys()).as_bytes()).arg_u64(7),
+        None => command.arg(with_registry(SCRIPT, realm.keys()).as_bytes()).arg_u64(7),
         Some(guard) => command.arg(IN_CLUSTER.as_bytes()).arg_u64(8).arg(guard.as_bytes()),
     };
     let keys = &realm.cron;
@@ -158,9 +160,20 @@ pub fn change(realm: &Realm, changes: &[Change<'_>], requests: &mut Requests) {
         command.arg(key.as_bytes());
     }
     command.arg_u64(CRON_BATCH as u64).arg_u64(CRON_ENTRY_BYTES_MAX as u64).arg_u64(AGAIN_MS);
-    // The gem does not speak cluster.
-    let pages = if guard.is_some() { 0 } else { CRON_LIVES_PAGES };
-    command.arg_u64(CRON_LIVES_NEAR as u64).arg_u64(CRON_LIVES_DEEP as u64).arg_u64(pages as u64);
+    // The gem does not speak cluster, and a server of Sidekiq has no lists of what it runs.
+    let has_ruby_lists = guard.is_none() && realm.keys().registry_for_lua().is_none();
+    let pages = if has_ruby_lists { CRON_LIVES_PAGES } else { 0 };
+    for most in [
+        CRON_LIVES_NEAR,
+        CRON_LIVES_DEEP,
+        pages,
+        CRON_LIVES_BYTES,
+        CRON_LIVES_CALLS,
+        CRON_LIVES_QUEUES,
+        CRON_LIVES_SEARCHED,
+    ] {
+        command.arg_u64(most as u64);
+    }
     let number = |number: i64| number.to_string();
     for change in changes {
         command.arg(change.name);
@@ -208,34 +221,28 @@ fn text(next: &Next<Vec<u8>>) -> &[u8] {
 
 const AGAIN_MS: u64 = DUE_AGAIN.as_secs() * 1000;
 
-/// The script, as its call needs it.
-const SCRIPT: &str = concat!(
-    no_registry_for_lua!(),
-    names_for_lua!(),
-    places_for_lua!(),
-    include_str!("scripts/undo.lua"),
-    include_str!("scripts/lives.lua"),
-    include_str!("scripts/cron.lua")
-);
+/// The script, as its call needs it, behind what it begins with.
+macro_rules! script {
+    ($($begin:expr)?) => {
+        concat!(
+            $($begin,)?
+            no_registry_for_lua!(),
+            names_for_lua!(),
+            places_for_lua!(),
+            include_str!("scripts/undo.lua"),
+            include_str!("scripts/lives.lua"),
+            include_str!("scripts/cron.lua")
+        )
+    };
+}
+
+const SCRIPT: &str = script!();
 
 /// The same in a cluster.
-const IN_CLUSTER: &str = concat!(
-    include_str!("scripts/cluster.lua"),
-    no_registry_for_lua!(),
-    names_for_lua!(),
-    places_for_lua!(),
-    include_str!("scripts/undo.lua"),
-    include_str!("scripts/lives.lua"),
-    include_str!("scripts/cron.lua")
-);
+const IN_CLUSTER: &str = script!(include_str!("scripts/cluster.lua"));
 
-/// The same where these keys are.
-fn source_in(keys: Keyspace) -> Cow<'static, str> {
-    match (keys.registry_for_lua(), SCRIPT.strip_prefix(NO_REGISTRY_FOR_LUA)) {
-        (Some(registry), Some(rest)) => [&registry, rest].concat().into(),
-        _ => SCRIPT.into(),
-    }
-}
+// What the head of this file says.
+const _: () = assert!(IN_CLUSTER.len() < 24 * 1024);
 
 /// The script's source, outside a cluster.
 #[must_use]
@@ -258,6 +265,7 @@ pub fn read(reply: &Reply) -> Result<Table, Error> {
             1 => Changed::Done,
             2 => Changed::Forgotten,
             3 => Changed::Skipped,
+            4 => Changed::Later,
             -1 => Changed::Held,
             _ => Changed::Not,
         })

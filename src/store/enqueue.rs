@@ -9,9 +9,11 @@ use crate::{
     wire::{Keyspace, QueueName, Realm},
 };
 
-/// The push to a queue where a registry names the queues. Called by its text: it is shorter than most payloads, and a client
-/// need not load it.
-const REGISTERED_PUSH: &str = include_str!("scripts/push.lua");
+/// The push to a queue where a registry names the queues; a spoilt registry keeps no job from it. KEYS: queue list,
+/// registry. ARGV: name of the queue, payloads, of which Lua can unpack about 8,000. Called by its text, which is shorter
+/// than a payload: a client need not load it.
+const REGISTERED_PUSH: &str =
+    "redis.pcall('SADD',KEYS[2],ARGV[1]) return redis.call('LPUSH',KEYS[1],unpack(ARGV,2))";
 
 /// When jobs should run, and so where they go.
 #[derive(Clone, Copy, Debug, PartialEq)]

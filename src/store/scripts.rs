@@ -8,9 +8,9 @@
 use std::borrow::Cow;
 
 use crate::resp::{Command, Error, RedisError, RedisErrorKind, Reply, Requests, Value};
-use crate::wire::Realm;
 use crate::wire::in_flight::names_for_lua;
 use crate::wire::keys::{NO_REGISTRY_FOR_LUA, no_registry_for_lua};
+use crate::wire::{Keyspace, Realm};
 
 /// The scripts, in the order in which [`load`] loads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,10 +112,15 @@ impl Script {
             let source = source.replacen("local own_queue\n", "", 1);
             return [include_str!("scripts/cluster.lua"), &source].concat().into();
         }
-        match (realm.keys().registry_for_lua(), source.strip_prefix(NO_REGISTRY_FOR_LUA)) {
-            (Some(registry), Some(rest)) => [&registry, rest].concat().into(),
-            _ => source.into(),
-        }
+        with_registry(source, realm.keys())
+    }
+}
+
+/// A script's source where these keys are: one that begins with a line about the registry of queues names it there.
+pub(super) fn with_registry(source: &'static str, keys: Keyspace) -> Cow<'static, str> {
+    match (keys.registry_for_lua(), source.strip_prefix(NO_REGISTRY_FOR_LUA)) {
+        (Some(registry), Some(rest)) => [&registry, rest].concat().into(),
+        _ => source.into(),
     }
 }
 

@@ -73,7 +73,7 @@ impl FromStr for Dialect {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|dialect| dialect.as_str() == text);
-        found.ok_or_else(|| format!("`{text}` is not a dialect"))
+        found.ok_or_else(|| format!("`{text}` is not a dialect: jiggler or sidekiq"))
     }
 }
 

@@ -336,6 +336,8 @@ fn the_gems_page_shows_ours_and_its_buttons_work() {
     let retry = form(&token(&retries), &format!("key%5B%5D={}&retry=Retry", name("retry")));
     browser.post("/retries", &retry);
     wait_until("it has failed again", || site.redis.text("stat:failed").as_deref() == Some("3"));
+    // A token is good for one form.
+    let (_, busy) = browser.get("/busy");
     let quiet = form(&token(&busy), &format!("identity={identity}&quiet=1"));
     browser.post("/busy", &quiet);
     wait_within(A_BEAT, "it is quiet", || (!worker.lines("quiet: no more jobs").is_empty()).then_some(()));

@@ -15,10 +15,16 @@ const COMMANDS_MAX: u64 = 25;
 /// Far below the time for which a waiting connection blocks.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
+/// The last connection that is opened at a start, with a command for each script.
+fn wait_for_poller(redis: &Redis) {
+    wait_until("the poller leads", || redis.text("jiggler:uring:poller").is_some());
+}
+
 fn check_idle(queues: &str, waiters: usize, mode: &str) {
     let redis = Redis::start();
     let mut worker = Worker::start(&redis, &["--cores", "2", "-q", queues, "--mode", mode]);
     wait_until("both shards wait", || redis.waiting() == waiters);
+    wait_for_poller(&redis);
     let commands = || redis.info("stats", "total_commands_processed");
     let before = (commands(), worker.cpu_seconds());
     measure_over(SPAN);
@@ -57,6 +63,7 @@ fn a_worker_whose_slots_are_all_taken_neither_polls_nor_spins() {
     redis.push("default", &(0..20).map(sleeper).collect::<Vec<_>>());
     let worker = Worker::start(&redis, &["-c", "3"]);
     wait_until("three run and none waits", || redis.queue("default").len() == 17 && redis.waiting() == 0);
+    wait_for_poller(&redis);
     let commands = || redis.info("stats", "total_commands_processed");
     let before = (commands(), worker.cpu_seconds());
     measure_over(SPAN);

@@ -62,6 +62,8 @@ mod recovery;
 mod rights;
 mod runners;
 mod runners_bad;
+mod runners_ends;
+mod runners_errors;
 mod runners_found;
 mod sentinel;
 mod sidekiq;

@@ -42,7 +42,11 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 }
 
 pub(crate) fn kill(pid: u32) {
-    assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
+    send(pid, "-KILL");
+}
+
+pub(crate) fn send(pid: u32, signal: &str) {
+    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
 }
 
 pub(crate) fn job(name: &str, args: &str, more: &str) -> String {
@@ -153,7 +157,8 @@ fn a_child_that_dies_costs_no_retry_and_the_fourth_death_is_poison() {
     let dead = json(&redis.set(DEAD)[0].0);
     assert_eq!((&dead["error_class"], &dead["child_deaths"]), (&"JigglerUring::Poison".into(), &3.into()));
     assert_eq!((&dead["attempt"], &dead["retries"]), (&serde_json::Value::Null, &7.into()));
-    assert_eq!(worker.lines("a child ended").len(), 4);
+    // Each is told by the keeper, perhaps after the job is buried.
+    wait_until("four ends are told", || worker.lines("a child ended").len() == 4);
     // The runner is well.
     redis.push("default", &[job("Plain", "[]", "")]);
     wait_until("another job runs", || lines_of(&dir.path().join("out")) == ["plain 0"]);

@@ -100,6 +100,17 @@ fn a_child_that_never_reads_loses_its_job_to_the_timeout() {
 }
 
 #[test]
+fn a_child_that_pushes_and_reads_nothing_is_ended() {
+    let bad = r#"
+say("hello", {"protocol": 1})
+for id, *_ in jobs():
+    # No job, for a reason that is long.
+    for push in range(100_000): say("enqueue", id, push, {"x" * 2_000: 1})
+"#;
+    check(bad, "", "it reads nothing: more than 16777216 bytes of answers to its pushes wait for it");
+}
+
+#[test]
 fn a_child_that_closes_its_socket_is_ended() {
     let bad =
         "say('hello', {'protocol': 1})\nfor job in jobs():\n    file.close(); sock.close(); time.sleep(60)";
@@ -126,6 +137,31 @@ fn a_child_that_exits_at_once_is_started_again_with_pauses() {
 }
 
 #[test]
+fn the_pauses_after_children_that_say_hello_and_die_grow() {
+    let redis = Redis::start();
+    let bad = r#"
+with open(sys.argv[0] + ".born", "a") as born: print(time.time(), file=born)
+say("hello", {"protocol": 1})
+os._exit(1)
+"#;
+    let (_dir, path) = application("bad.py", &format!("{}{bad}", WELL.replace("if not first: well()", "")));
+    let yaml = format!("runners:\n  bad: {{command: [python3, {path}], jobs: '*'}}\n");
+    let config = config_file(&yaml);
+    let mut worker = Worker::launch(&redis.url(), &["-C", &config.path(), "-c", "1"]);
+    let born = || -> Vec<f64> {
+        let lines = crate::runners::lines_of(std::path::Path::new(&format!("{path}.born")));
+        lines.iter().filter_map(|line| line.parse().ok()).collect()
+    };
+    wait_until("five were started", || born().len() >= 5);
+    let born = born();
+    // The first pause is 0.1 s, and each is twice the one before.
+    for (pair, pause) in born.windows(2).zip([0.1, 0.2, 0.4, 0.8]) {
+        assert!(pair[1] - pair[0] >= pause, "{pause} in {born:?}");
+    }
+    worker.stop();
+}
+
+#[test]
 fn many_children_that_die_leave_neither_descriptors_nor_zombies() {
     let redis = Redis::start();
     let bad = "say('hello', {'protocol': 1})\nfor id, about, payload in jobs():\n    say('done', id)\n    say('bye')";
@@ -148,5 +184,85 @@ fn many_children_that_die_leave_neither_descriptors_nor_zombies() {
     wait_until("its descriptors are those of before", || files() <= before + 6);
     wait_until("no zombie is left", || descendants(worker.pid()).iter().all(|pid| is_alive(*pid)));
     assert_eq!(redis.count(DEAD), 0);
+    worker.stop();
+}
+
+/// Its last word frees a thread, for which a job waits; the worker, stopped meanwhile, hears of both at once.
+#[test]
+fn a_job_that_waits_is_not_given_to_a_child_that_is_gone() {
+    let redis = Redis::start();
+    let bad = r#"
+say("hello", {"protocol": 1})
+for id, *_ in jobs():
+    # Five more wait for this thread.
+    time.sleep(0.02)
+    worker, me = os.getppid(), os.getpid()
+    ended, ends = os.pipe()
+    if os.fork() == 0:
+        os.setpgid(0, 0)
+        file.close(); sock.close(); os.close(ends)
+        os.read(ended, 1)
+        while os.path.exists(f"/proc/{me}/fd/0"): pass
+        os.kill(worker, signal.SIGCONT)
+        os._exit(0)
+    os.kill(worker, signal.SIGSTOP)
+    say("done", id)
+    os._exit(0)
+"#;
+    let (_dir, path) = application("bad.py", &format!("{WELL}{bad}"));
+    let yaml = format!("runners:\n  bad: {{command: [python3, {path}], jobs: '*'}}\n");
+    let config = config_file(&yaml);
+    let mut worker = Worker::start(&redis, &["-C", &config.path(), "-c", "6"]);
+    let jobs: Vec<String> = (0..6).map(|n| format!(r#"{{"name":"N","args":[],"jid":"{n}"}}"#)).collect();
+    redis.push("default", &jobs);
+    wait_until("all have run", || redis.processed() == 6);
+    worker.wait_for_line("a child ended; another one is started");
+    assert_eq!((redis.count(DEAD), redis.failures()), (0, 0));
+    worker.stop();
+}
+
+/// It frees a thread, for which a job waits, and takes that back in the same breath.
+#[test]
+fn a_job_that_waits_is_not_given_to_a_child_that_takes_no_more_and_which_is_told_to_end() {
+    let redis = Redis::start();
+    let bad = r#"
+say("hello", {"protocol": 1})
+for id, *_ in jobs():
+    # The others wait for this thread.
+    time.sleep(0.02)
+    sock.sendall(b'["done",%d]\n["bye"]\n' % id)
+    for line in file:
+        if json.loads(line)[0] == "job": os._exit(1)
+        sys.exit(0)
+"#;
+    let (_dir, path) = application("bad.py", &format!("{}{bad}", WELL.replace("if not first: well()", "")));
+    let yaml = format!("runners:\n  bad: {{command: [python3, {path}], jobs: '*'}}\n");
+    let config = config_file(&yaml);
+    let mut worker = Worker::start(&redis, &["-C", &config.path(), "-c", "4"]);
+    let jobs: Vec<String> = (0..4).map(|n| format!(r#"{{"name":"N","args":[],"jid":"{n}"}}"#)).collect();
+    redis.push("default", &jobs);
+    wait_until("all have run", || redis.processed() == 4);
+    assert_eq!((redis.count(DEAD), worker.lines("a child ended")), (0, Vec::new()));
+    worker.stop();
+}
+
+#[test]
+fn a_worn_child_is_told_to_end_once() {
+    let redis = Redis::start();
+    let bad = r#"
+say("hello", {"protocol": 1})
+heard = sock.recv(65536)
+say("done", json.loads(heard)[1])
+heard = sock.recv(65536)
+with open(sys.argv[0] + ".heard", "ab") as out: out.write(heard)
+"#;
+    let (_dir, path) = application("bad.py", &format!("{}{bad}", WELL.replace("if not first: well()", "")));
+    let yaml = format!("runners:\n  bad: {{command: [python3, {path}], jobs: '*', max_jobs: 1}}\n");
+    let config = config_file(&yaml);
+    let mut worker = Worker::start(&redis, &["-C", &config.path()]);
+    redis.push("default", &[r#"{"name":"N","args":[],"jid":"1"}"#.to_owned()]);
+    let heard = || crate::runners::lines_of(std::path::Path::new(&format!("{path}.heard")));
+    wait_until("it was told to end", || !heard().is_empty());
+    assert_eq!(heard(), ["[\"bye\"]"]);
     worker.stop();
 }

@@ -49,6 +49,15 @@ fn the_examples_run() {
 }
 
 #[test]
+fn an_application_that_is_not_there_is_a_mistake_on_the_command_line() {
+    let redis = Redis::start();
+    let output = crate::harness::output_of(&["-r", "/nonexistent/app.rb", "--redis-url", &redis.url()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("there is no /nonexistent/app.rb"), "{said}");
+}
+
+#[test]
 fn the_doctor_loads_the_application_and_says_why_it_does_not() {
     let redis = Redis::start();
     let url = redis.url();

@@ -1,14 +1,15 @@
 //! One beat: what upkeep writes in one round trip, and what it wrote last.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::duty::Duty;
 use super::super::figures::{doing, figures, phase_name};
 use super::super::state::Control;
-use crate::limits::{FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, LEASE, WATCHED_INTERVAL};
+use crate::limits::{FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, IDENTITY_BEAT_MAX, LEASE, WATCHED_INTERVAL};
+use crate::mesh::ToShard;
 use crate::resp::Requests;
-use crate::store::process::{self, Announcement, Doing, Holder, LeaseTimes};
+use crate::store::process::{self, Announcement, Doing, Holder, LeaseTimes, Renewal};
 use crate::store::scripts::Scripts;
 use crate::wire::{Presence, Realm};
 
@@ -29,6 +30,20 @@ pub(super) struct LeaseBeat<'c> {
     pub(super) duty: &'c Duty,
     /// What it relies on.
     pub(super) known: LeaseTimes,
+}
+
+impl LeaseBeat<'_> {
+    /// Acts on the result, over a connection that has been open for this long.
+    pub(super) async fn act_on(&self, control: &Control, renewal: Renewal, stood: Duration) {
+        let duty = self.duty;
+        match renewal {
+            Renewal::Renewed { ended, .. } if !ended.is_empty() && stood >= LEASE => duty.dead.name(ended),
+            Renewal::Renewed { .. } => {}
+            Renewal::Spoilt => duty.dead.complain_of_leases(duty.options.realm.leases.as_ref()),
+            // A shard whose jobs run for long would otherwise learn of it only when the first of them ends.
+            Renewal::Fenced => control.shards.send_all(&ToShard::LookForFence).await,
+        }
+    }
 }
 
 /// What a process shows of itself.
@@ -86,6 +101,8 @@ impl Shown {
         let holds = control.settings.is_present_as(presence) && *phase == phase_name(control);
         let interval = control.settings.get().stats_interval;
         let interval = if control.is_watched() { interval.min(WATCHED_INTERVAL) } else { interval };
+        // Where how long a process counts as living is not ours to say.
+        let interval = if process::converses(presence) { interval.min(IDENTITY_BEAT_MAX) } else { interval };
         holds.then(|| *at + interval)
     }
 

@@ -8,6 +8,7 @@ use super::super::state::Control;
 use super::super::steering;
 use super::Upkeep;
 use crate::net::Error;
+use crate::resp::{self, Reply};
 use crate::store::process::{self, DayCounts};
 use crate::wire::Presence;
 
@@ -21,11 +22,32 @@ impl Upkeep {
             return Ok(());
         }
         let (counts, now) = (control.uncounted(), control.now());
-        let replies = link.call(|_, requests| process::converse(&presence, counts, now, requests)).await?;
+        // Before it is known: counting some less after a lost line is better than counting them again with each beat.
         control.note_counted(counts);
+        let replies = link.replies(|_, requests| process::converse(&presence, counts, now, requests)).await?;
         if let Some(signal) = replies.first().map(process::read_asked).transpose()?.flatten() {
             // Not part of the beat, which is dropped when the time of a stop is over.
             steering::obey_aside(control, signal);
+        }
+        self.judge(replies)
+    }
+
+    /// The first error of these replies. A spoilt key is none: it is named once, and the rest of the beat has been written.
+    pub(super) fn judge(&mut self, replies: Vec<Reply>) -> Result<(), Error> {
+        for reply in replies {
+            match reply.into_result() {
+                Err(resp::Error::Redis(error)) if error.is_of_spoilt_key() => {
+                    if !std::mem::replace(&mut self.has_complained, true) {
+                        let keys = self.shown.presence().map(|presence| presence.heartbeat_key().to_owned());
+                        tracing::error!(
+                            reason = %error,
+                            heartbeat = keys,
+                            "a key is spoilt that tells other programs of this process; everything else keeps running"
+                        );
+                    }
+                }
+                result => _ = result?,
+            }
         }
         Ok(())
     }

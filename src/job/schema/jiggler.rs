@@ -77,24 +77,3 @@ pub(super) fn slot<'e, V>(envelope: &'e mut Envelope<V>, key: &str) -> Option<&'
         _ => return None,
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_written_before_a_value_spells_the_name_of_its_member() {
-        let MemberNames { name, args, retries, jid, queue, traceparent, retry_queue, .. } = NAMES;
-        assert_eq!(WRITTEN.name, format!("{{\"{name}\":"));
-        for (written, member) in [
-            (WRITTEN.args, args),
-            (WRITTEN.retries, retries),
-            (WRITTEN.jid, jid),
-            (WRITTEN.queue, queue),
-            (WRITTEN.traceparent, traceparent),
-            (WRITTEN.retry_queue, retry_queue),
-        ] {
-            assert_eq!(written, format!(",\"{member}\":"));
-        }
-    }
-}

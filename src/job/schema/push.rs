@@ -85,3 +85,30 @@ impl Schema {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::MemberNames;
+    use crate::wire::Dialect;
+
+    #[test]
+    fn what_is_written_before_a_value_spells_the_name_of_its_member() {
+        for schema in Dialect::ALL.map(Schema::of) {
+            let written = schema.written();
+            let MemberNames { name, args, retries, jid, queue, traceparent, retry_queue, .. } =
+                schema.names();
+            assert_eq!(written.name, format!("{{\"{name}\":"));
+            for (written, member) in [
+                (written.args, args),
+                (written.retries, retries),
+                (written.jid, jid),
+                (written.queue, queue),
+                (written.traceparent, traceparent),
+                (written.retry_queue, retry_queue),
+            ] {
+                assert_eq!(written, format!(",\"{member}\":"));
+            }
+        }
+    }
+}

@@ -1,13 +1,13 @@
 //! What a child says, and what follows from it.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Child;
 use crate::client::{InvalidJob, NewJob};
 use crate::foreign::Foreign;
 use crate::handler::Ctx;
-use crate::limits::runner::RUNNER_PUSHES_MAX;
+use crate::limits::runner::{RUNNER_PUSHES_MAX, RUNNER_UNREAD_BYTES_MAX};
 use crate::runner::frame::{self, Garbage, Hello, PROTOCOL, Pushed, Said};
 
 impl Child {
@@ -20,11 +20,11 @@ impl Child {
                 }
                 let language = &*language;
                 tracing::debug!(pid = self.pid(), language = %Foreign::cell(language), "a child is ready");
-                self.is_greeted.set(true);
+                self.greeted_at.set(Some(Instant::now()));
                 self.greeted.raise();
                 return Ok(());
             }
-            _ if !self.is_greeted.get() => return Err(Garbage::NoHello),
+            _ if self.greeted_at.get().is_none() => return Err(Garbage::NoHello),
             _ => {}
         }
         let Some(lane) = self.lane.upgrade() else { return Ok(()) };
@@ -48,6 +48,9 @@ impl Child {
             Said::Log { id, level, text } => {
                 let jid = id.map(|id| self.ctx(id)).transpose()?.map(|ctx| ctx.job().jid.clone());
                 lane.log(self.pid(), jid.as_deref(), &level, &text);
+            }
+            Said::Enqueue { .. } if self.unread.get() > RUNNER_UNREAD_BYTES_MAX => {
+                return Err(Garbage::ReadsNothing);
             }
             Said::Enqueue { id, reference, job } => {
                 let ctx = self.ctx(id)?;
@@ -74,7 +77,11 @@ impl Child {
     }
 
     /// Pushes a job for it, and tells it what became of that.
-    fn push(self: &Rc<Self>, ctx: Ctx<()>, reference: u64, job: Pushed) {
+    fn push(self: &Rc<Self>, ctx: Ctx<()>, reference: u64, job: Result<Pushed, String>) {
+        let job = match job {
+            Ok(job) => job,
+            Err(why) => return self.tell_pushed(reference, &Err(why)),
+        };
         if self.pushes.get() >= RUNNER_PUSHES_MAX {
             let why = format!("{RUNNER_PUSHES_MAX} pushes of this child are under way");
             return self.tell_pushed(reference, &Err(why));
@@ -90,7 +97,11 @@ impl Child {
     }
 
     fn tell_pushed(&self, reference: u64, outcome: &Result<String, String>) {
-        frame::pushed(&mut self.outbox.borrow_mut(), reference, outcome);
+        let mut outbox = self.outbox.borrow_mut();
+        let before = outbox.len();
+        frame::pushed(&mut outbox, reference, outcome);
+        self.unread.set(self.unread.get() + outbox.len() - before);
+        drop(outbox);
         self.to_write.raise();
     }
 }

@@ -53,6 +53,10 @@ def job(name=None, *, queue=None, retries=None, retry_queue=None):
     return decorate(name) if callable(name) else decorate
 
 
+def _count(number):
+    return max(0, min(int(number), 2**53))
+
+
 class Run:
     """The running job."""
 
@@ -63,11 +67,11 @@ class Run:
 
     def progress(self, done, total, note=""):
         """Records how far the job is."""
-        self._link.say(["progress", self.number, int(done), int(total), str(note)])
+        self._link.say(["progress", self.number, _count(done), _count(total), str(note)])
 
     def log(self, text, level="info"):
         """Writes a line to the worker's log, with the job's jid."""
-        self._link.say(["log", self.number, level, str(text)])
+        self._link.say(["log", self.number, str(level), str(text)])
 
     def enqueue(self, to, *args, **options):
         """Pushes a job, given by its function or name; returns its jid. Options: queue, retries, jid, delay, at."""

@@ -17,8 +17,12 @@ let said = '';
 const flush = () => { socket.write(said); said = ''; };
 const say = (message) => {
   if (said === '') setImmediate(flush);
-  said += JSON.stringify(message) + '\n';
+  // Halves of surrogate pairs, which are escaped, are no UTF-8; what an escaped backslash precedes is text.
+  const line = JSON.stringify(message).replace(/\\\\|\\ud[89a-f][0-9a-f]{2}/g, (found) => (found[1] === '\\' ? found : '\\ufffd'));
+  said += line + '\n';
 };
+
+const count = (number) => Math.min(Math.max(0, Math.trunc(number)), Number.MAX_SAFE_INTEGER) || 0;
 
 const runs = new AsyncLocalStorage();
 const pushes = new Map();
@@ -31,8 +35,8 @@ class Run {
     this.controller = new AbortController();
     this.signal = this.controller.signal;
   }
-  progress(done, total, note = '') { say(['progress', this.number, Math.trunc(done), Math.trunc(total), String(note)]); }
-  log(text, level = 'info') { say(['log', this.number, level, String(text)]); }
+  progress(done, total, note = '') { say(['progress', this.number, count(done), count(total), String(note)]); }
+  log(text, level = 'info') { say(['log', this.number, String(level), String(text)]); }
   enqueue(name, args = [], options = {}) {
     return new Promise((done, refused) => {
       pushes.set(++references, { done, refused });
@@ -51,10 +55,18 @@ globalThis.jigglerUring = {
   retryIn: (seconds, message) => Object.assign(new Error(message), { retryIn: seconds }),
 };
 
+const shown = (look, most) => {
+  try {
+    return String(look()).slice(0, most);
+  } catch {
+    return '(it cannot be shown)';
+  }
+};
+
 const failure = (error) => ({
-  class: String(error?.name ?? 'Error').slice(0, 200),
-  message: String(error?.message ?? error).slice(0, 10000),
-  backtrace: String(error?.stack ?? '').split('\n').slice(1, 101).map((line) => line.trim().slice(0, 1000)),
+  class: shown(() => error?.name ?? 'Error', 200),
+  message: shown(() => error?.message ?? error, 10000),
+  backtrace: shown(() => error?.stack ?? '', 200000).split('\n').slice(1, 101).map((line) => line.trim().slice(0, 1000)),
 });
 
 const verdict = (number, error) => {
@@ -64,6 +76,15 @@ const verdict = (number, error) => {
   const told = failure(error);
   if (typeof error?.retryIn === 'number') told.retry_in = error.retryIn;
   return ['failed', number, told];
+};
+
+// How a job failed, whatever its error does when it is looked at.
+const answerOf = (number, error) => {
+  try {
+    return verdict(number, error);
+  } catch {
+    return ['failed', number, { class: 'JigglerUring::UntoldError', message: 'its error cannot be told' }];
+  }
 };
 
 const running = new Map();
@@ -80,13 +101,16 @@ const start = async (app, number, info, payload) => {
     }
     await runs.run(run, () => job(...(payload.args ?? [])));
   } catch (error) {
-    answer = verdict(number, error);
+    answer = answerOf(number, error);
   }
   running.delete(number);
   say(answer);
   if (measures && Date.now() - looked > 1000) {
     looked = Date.now();
-    const kb = /^Pss:\s+(\d+)/m.exec(readFileSync('/proc/self/smaps_rollup', 'utf8'));
+    let kb = null;
+    try {
+      kb = /^Pss:\s+(\d+)/m.exec(readFileSync('/proc/self/smaps_rollup', 'utf8'));
+    } catch { /* it is not known then */ }
     if (kb) say(['memory', Number(kb[1]) * 1024]);
   }
 };

@@ -27,7 +27,10 @@ module JigglerUring
 
   # The running job, for those who want to say how far it is.
   Run = Struct.new(:number, :name, :jid, :queue, :attempt, :payload, :link) do
-    def progress(done, total, note = '') = link.say(['progress', number, done.to_i, total.to_i, note.to_s])
+    def progress(done, total, note = '')
+      link.say(['progress', number, *[done, total].map { |count| count.to_i.clamp(0, 2**53) }, note.to_s])
+    end
+
     def log(text, level = 'info') = link.say(['log', number, level.to_s, text.to_s])
 
     # Pushes a job over the worker's connection; returns its jid. Options: queue, retries, jid, in, at.
@@ -49,8 +52,11 @@ module JigglerUring
       @references = 0
     end
 
-    def say(message)
-      line = JSON.generate(message, max_nesting: false) << "\n"
+    def say(message) = write(line_of(message))
+
+    def line_of(message) = JSON.generate(message, max_nesting: false) << "\n"
+
+    def write(line)
       # An interrupted write would leave half a line.
       Thread.handle_interrupt(Cancelled => :never) { @lock.synchronize { @socket.write(line) } }
     rescue Errno::EPIPE, Errno::ECONNRESET, IOError
@@ -101,7 +107,7 @@ module JigglerUring
         rescue Cancelled
           nil
         end
-        @link.say(answer)
+        @link.write(answer)
         look_at_memory
       end
     end
@@ -116,33 +122,56 @@ module JigglerUring
         Thread.handle_interrupt(Cancelled => :immediate) do
           @wrap.call { (klass = Object.const_get(info['name'])).new.perform(*payload['args']) }
         end
-        ['done', number]
-      rescue Snooze => e
-        ['snooze', number, e.seconds]
-      rescue Discard => e
-        ['discard', number, failure(e)]
-      rescue Dead => e
-        ['dead', number, failure(e)]
-      rescue Cancelled => e
-        ['failed', number, failure(e)]
+        @link.line_of(['done', number])
       rescue Exception => e # rubocop:disable Lint/RescueException -- as the gems: it fails the job, not the process
-        told = failure(e)
-        retry_queue = klass.retry_queue if klass.respond_to?(:retry_queue)
-        told['retry_queue'] = retry_queue.to_s if retry_queue
-        ['failed', number, told]
+        answer_of(number, e, klass)
       end
     ensure
       @guard.synchronize { @running.delete(number) }
       thread[:jiggler_uring_run] = nil
     end
 
-    def failure(error)
-      lines = (error.backtrace || []).reject { |line| line.start_with?('-e:') }.first(100)
-      { 'class' => text(error.class.name || 'Exception', 200), 'message' => text(error.message, 10_000),
-        'backtrace' => lines.map { |line| text(line, 1_000) } }
+    # The line that says how a job failed, whatever its error does when it is looked at.
+    def answer_of(number, error, klass)
+      @link.line_of(verdict(number, error, klass))
+    rescue Exception # rubocop:disable Lint/RescueException -- or nobody answers for the job
+      untold = { 'class' => 'JigglerUring::UntoldError', 'message' => 'its error cannot be told' }
+      @link.line_of(['failed', number, untold])
     end
 
-    def text(value, most) = value.to_s.dup.force_encoding('UTF-8').scrub[0, most]
+    def verdict(number, error, klass)
+      case error
+      when Snooze then ['snooze', number, pause(error.seconds)]
+      when Discard then ['discard', number, failure(error)]
+      when Dead then ['dead', number, failure(error)]
+      when Cancelled then ['failed', number, failure(error)]
+      else
+        told = failure(error)
+        retry_queue = klass.retry_queue if klass.respond_to?(:retry_queue)
+        told['retry_queue'] = text(200) { retry_queue } if retry_queue
+        ['failed', number, told]
+      end
+    end
+
+    # What is no time goes as text: the worker says so.
+    def pause(seconds)
+      time = Float(seconds) unless seconds.is_a?(String)
+      time&.finite? ? time : text(100) { seconds }
+    rescue TypeError, ArgumentError
+      text(100) { seconds }
+    end
+
+    def failure(error)
+      lines = (error.backtrace || []).reject { |line| line.start_with?('-e:') }.first(100)
+      { 'class' => text(200) { error.class.name || 'Exception' }, 'message' => text(10_000) { error.message },
+        'backtrace' => lines.map { |line| text(1_000) { line } } }
+    end
+
+    def text(most)
+      yield.to_s.dup.force_encoding('UTF-8').scrub[0, most]
+    rescue Exception # rubocop:disable Lint/RescueException -- it is the application's code
+      '(it cannot be shown)'
+    end
 
     def look_at_memory
       return unless ENV['JIGGLER_URING_MEMORY']
@@ -197,6 +226,26 @@ module JigglerUring
     c_call('sigprocmask', %i[INT VOIDP VOIDP], 2, "\0" * 128, nil)
   end
 
+  # Waits for the end of a child, and ends what is left of its process group before its number is free again.
+  def reap(pid)
+    Thread.new do
+      # P_PID; WEXITED | WNOWAIT: it stays a zombie. It may be interrupted (EINTR).
+      until (found = c_call('waitid', %i[INT INT VOIDP INT], 1, pid, nil, 0x0100_0004)).nil? || found.zero?
+        break unless Fiddle.last_error == Errno::EINTR::Errno
+      end
+      # Without it the number is free for a moment, though not while anybody is left in the group.
+      Process.wait(pid) if found.nil?
+      begin
+        Process.kill(:KILL, -pid)
+      rescue SystemCallError
+        nil
+      end
+      Process.wait(pid) unless found.nil?
+    rescue SystemCallError
+      nil
+    end
+  end
+
   def child(socket, wrap)
     link = Link.new(socket)
     jobs = Jobs.new(link, wrap)
@@ -240,7 +289,7 @@ module JigglerUring
         warn(e.full_message(highlight: false))
         exit!(1)
       end
-      Process.detach(pid)
+      reap(pid)
       [socket, output].each(&:close)
       control.write("[\"forked\",#{JSON.parse(line)[1]},#{pid}]\n")
     end

@@ -2,9 +2,10 @@
 --
 -- KEYS  1 ticks   2 entries   3 runs   4 holders   5 leases   6 retry set   7 scheduled set
 -- ARGV  1 most entries to tell of   2 largest entry to tell of, in bytes   3 milliseconds until an entry is due again whose
---       queue is not a list   4 most jobs to look at, at each end of a list or set, for one that may live   5 the same for
---       one whose bytes are known, in its queue   6 most pages of keys to search for lists of Ruby servers
---       7.. for each change, fourteen and its payloads:
+--       queue is not a list   4..10 what to look at in all for jobs that may live (lives.lua): most jobs at each end of a list
+--       or set   most jobs at each end of its queue for one whose bytes are known   most pages of keys to search for lists of
+--       Ruby servers   bytes   commands   queues   jobs to search by bytes
+--       11.. for each change, fourteen and its payloads:
 --       name   what has to be stored of the entry: its bytes, '' nothing, '*' anything   its score likewise
 --       the time, Unix milliseconds, that must have come; '' none   '1' if some holder of the entry has to live, else ''
 --       the entry from now on: its bytes, '' unchanged, '-' none   its score likewise   its run likewise
@@ -19,11 +20,12 @@
 -- Where a job lives that must not, the tick passes without a push: that run is stored, and the score moves on (lives.lua).
 --
 -- Returns an array: Unix milliseconds now; the array of what became of each change: 1 done, 0 something else is stored or
--- it is not due, 2 the entry was removed because no holder lives, 3 left out because that job lives, -1 put off because its
--- queue is not a list; and for each entry that is due now, or that comes first, four: name, score, entry, run. An entry
--- that is too large is told as ''.
+-- it is not due, 2 the entry was removed because no holder lives, 3 left out because that job lives, 4 nothing, for it needs
+-- a look and this call has looked at enough: to be offered again, -1 put off because its queue is not a list; and for each
+-- entry that is due now, or that comes first, four: name, score, entry, run. An entry that is too large is told as ''.
 local ticks, entries, runs, holders, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local near, deep, pages = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+-- Where the changes begin.
+local FIRST = 11
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -85,14 +87,6 @@ local function whole_score(score)
   return string.format('%.0f', math.floor(math.max(-9e15, math.min(9e15, tonumber(score)))))
 end
 
--- Whether a job that was pushed into a queue still lives.
-local function lives(queue, jid, job)
-  local text = living_jobs(queue, {KEYS[6], KEYS[7]}, leases, near, pages)
-  -- The jid alone is soon looked for: a quote, which comes before it, is everywhere.
-  if string.find(text, jid, 1, true) and string.find(text, '"jid":"' .. jid .. '"', 1, true) then return true end
-  return waits(queue, job, deep)
-end
-
 -- One change, whose arguments begin here. What became of it.
 local function change(at)
   local name, entry, score, due = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
@@ -105,10 +99,15 @@ local function change(at)
     forget(name)
     return 2
   end
-  if ARGV[at + 9] ~= '' and lives(queue, ARGV[at + 9], ARGV[at + 10]) then
-    set_field(runs, name, ARGV[at + 11])
-    if ARGV[at + 6] ~= '' then set_tick(name, ARGV[at + 6]) end
-    return 3
+  if ARGV[at + 9] ~= '' then
+    if not parts then begin_look(FIRST, {KEYS[6], KEYS[7]}, leases) end
+    local found = lives(queue, ARGV[at + 9], ARGV[at + 10])
+    if found == nil then return 4 end
+    if found then
+      set_field(runs, name, ARGV[at + 11])
+      if ARGV[at + 6] ~= '' then set_tick(name, ARGV[at + 6]) end
+      return 3
+    end
   end
   if count > 0 then
     local kind = redis.call('TYPE', queue).ok
@@ -136,7 +135,7 @@ local function change(at)
 end
 
 local results = {}
-local at = 7
+local at = FIRST
 while at <= #ARGV do
   local here = at
   local result, refusal = whole(function() return change(here) end)

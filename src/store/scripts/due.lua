@@ -110,7 +110,8 @@ local function take(number)
       if not is_servable and #job <= tonumber(ARGV[10]) then
         for _, element in ipairs({number, name, job}) do doomed[#doomed + 1] = element end
       else
-        local place = end_for(job) .. ARGV[3] .. (is_servable and name or ARGV[2])
+        -- What was left lies in a set of its own, where there is one.
+        local place = (LATER and set ~= LATER and 'L' or end_for(job)) .. ARGV[3] .. (is_servable and name or ARGV[2])
         if not queues[place] then
           queues[place] = {}
           order[#order + 1] = place

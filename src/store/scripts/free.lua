@@ -17,7 +17,7 @@ while freed < tonumber(ARGV[1]) and bytes < tonumber(ARGV[3]) do
   local moved = redis.pcall('LMOVE', KEYS[2], KEYS[1], 'LEFT', 'RIGHT')
   if is_refused(moved) and freed == 0 then return moved end
   if not moved or is_refused(moved) then return freed end
-  register(KEYS[1])
+  if freed == 0 then register(KEYS[1]) end
   freed, bytes = freed + 1, bytes + #moved
 end
 return freed

@@ -4,84 +4,231 @@
 -- progress at a Ruby server, or is in the retry or the scheduled set. A job is in at least one of these keys at every instant, and a
 -- script sees all of them at the same one; so a crash leaves nothing behind that would have to be cleared.
 --
--- What is looked at is bounded, and read once in a call: of each list and set so many jobs at both ends, and of the keys so
--- many pages for the lists of Ruby servers, which nothing names. A job that still waits as it was pushed is found far deeper
--- in its queue, by its bytes. A job that is not found counts as ended.
+-- Everything is read once in a call, for all jids that the call asks for, and no payload is kept. What is read is bounded for
+-- the whole call: in jobs at each end of a list or set, bytes, commands, queues, and pages of keys for the lists of Ruby
+-- servers, which nothing names. Each place has its part of the bytes, whatever is in the others: the sets a quarter, and of the
+-- rest each queue an equal part, half of it for what waits there and half for what is in flight. A job that still is as it was pushed is also found by its bytes, without reading the others: deep in its
+-- queue, and in a list in flight that was not read to its end. A job that is not found counts as ended.
 
--- Of a larger payload only so much at both ends is read: the jid is not far from one of them.
-local LIVES_BYTES = 4096
+local near, deep, pages = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
-local function note(found, jobs)
-  for _, job in ipairs(jobs) do
-    if #job > 2 * LIVES_BYTES then job = string.sub(job, 1, LIVES_BYTES) .. string.sub(job, -LIVES_BYTES) end
-    found[#found + 1] = job
+-- Bytes to read in this call, and commands.
+local bytes_most, calls_most = tonumber(ARGV[7]), tonumber(ARGV[8])
+
+-- What is left of this call: queues to look at, jobs to search by bytes; and of the place that is being looked at.
+local queues_left, search_left = tonumber(ARGV[9]), tonumber(ARGV[10])
+local bytes_left, calls_left = 0, calls_most
+
+-- The jids that the call asks for; true: found.
+local sought = {}
+
+-- So many jobs are read at once: one, more while they are small, and one again when they are large. So what goes beyond the
+-- bytes of a place is little.
+local STEP_MAX, STEP_BYTES = 16, 65536
+local step = 1
+
+-- Whether a member that ends before this place is one of the job itself, not of something in its arguments: from here on one
+-- more bracket closes than opens. Its quotes have no backslashes, so it is not text in a string. Of more than is left to read the
+-- end is not known, and it counts as one: better a tick too few than two runs at once.
+local function is_own(job, at)
+  bytes_left = bytes_left - (#job - at)
+  if bytes_left < 0 then return true end
+  local depth = 1
+  while true do
+    local place = string.find(job, '["%[%]{}]', at)
+    if not place then return depth == 0 end
+    local mark = string.byte(job, place)
+    if mark == 91 or mark == 123 then
+      depth = depth + 1
+    elseif mark ~= 34 then
+      depth = depth - 1
+    else
+      local escapes
+      repeat
+        place = string.find(job, '"', place + 1, true)
+        if not place then return false end
+        escapes = 0
+        while string.byte(job, place - 1 - escapes) == 92 do escapes = escapes + 1 end
+      until escapes % 2 == 0
+    end
+    at = place + 1
   end
 end
 
--- Both ends of a list or set; a key of another type holds no jobs.
-local function note_ends(found, key, command, most)
-  local jobs = redis.pcall(command, key, 0, most - 1)
+-- Marks what a job shows to live.
+local function note(job)
+  local at = 1
+  while true do
+    local _, quote = string.find(job, '"jid":"', at, true)
+    local last = quote and string.find(job, '"', quote + 1, true)
+    if not last then return end
+    local jid = string.sub(job, quote + 1, last - 1)
+    if sought[jid] == false and string.find(job, '^[{,]', quote - 7) and is_own(job, last + 1) then sought[jid] = true end
+    at = last
+  end
+end
+
+local function begin_place(bytes)
+  bytes_left, step = bytes, 1
+end
+
+-- Reads a part of a list or set. Returns how many jobs were there; a key of another type holds none.
+local function read(command, key, from, to)
+  calls_left = calls_left - 1
+  local jobs = redis.pcall(command, key, from, to)
   if is_refused(jobs) then
     if not is_spoilt(jobs) then error(jobs) end
-    return
+    return 0
   end
-  note(found, jobs)
-  if #jobs == most then note(found, redis.call(command, key, -most, -1)) end
+  local bytes = 0
+  for _, job in ipairs(jobs) do
+    bytes = bytes + #job
+    note(job)
+  end
+  bytes_left = bytes_left - bytes
+  step = bytes > STEP_BYTES and 1 or math.min(2 * step, STEP_MAX)
+  return #jobs
+end
+
+-- Reads both ends of a list or set, by turns. Returns whether that was all of it.
+local function read_ends(command, key)
+  if bytes_left <= 0 or calls_left <= 0 then return false end
+  local front, back = math.min(step, near), 0
+  if read(command, key, 0, front - 1) < front then return true end
+  local size = redis.call(command == 'LRANGE' and 'LLEN' or 'ZCARD', key)
+  while front + back < size and math.min(front, back) < near do
+    if bytes_left <= 0 or calls_left <= 0 then return false end
+    local count = math.min(step, near - math.min(front, back), size - front - back)
+    if back <= front then
+      back = back + count
+      read(command, key, -back, count - back - 1)
+    else
+      front = front + count
+      read(command, key, front - count, front - 1)
+    end
+  end
+  return front + back >= size
 end
 
 -- The lists in which a shard of ours has jobs of a queue, but for those that are too large to run. Where a reaper has begun,
 -- the index is a text that names the batches; suspects and poison are left when it is gone.
-local function note_in_flight(found, index, most)
-  local kind, numbers = redis.call('TYPE', index).ok, {}
-  if kind == 'hash' then
-    numbers = redis.call('HKEYS', index)
-  elseif kind == 'string' then
-    for number in string.gmatch(redis.call('GET', index), '%d+') do numbers[#numbers + 1] = number end
+local function lists_in_flight(index)
+  calls_left = calls_left - 1
+  local fields, lists = redis.pcall('HKEYS', index), {}
+  local is_fenced = is_refused(fields)
+  if is_fenced then
+    if not is_spoilt(fields) then error(fields) end
+    local names = redis.pcall('GET', index)
+    fields = {}
+    for number in string.gmatch(is_refused(names) and '' or names, '%d+') do fields[#fields + 1] = number end
   end
-  local names = kind == 'hash' and {WAIT_LIST} or {WAIT_LIST, SUSPECTS, POISON}
-  for _, number in ipairs(numbers) do names[#names + 1] = ':' .. number end
-  for _, name in ipairs(names) do note_ends(found, index .. name, 'LRANGE', most) end
+  for _, field in ipairs(fields) do
+    if string.find(field, '^%d+$') then lists[#lists + 1] = index .. ':' .. field end
+  end
+  lists[#lists + 1] = index .. WAIT_LIST
+  if #fields == 0 then
+    calls_left = calls_left - 1
+    if redis.call('EXISTS', index .. WAIT_LIST, index .. SUSPECTS, index .. POISON) == 0 then return {} end
+  end
+  if is_fenced or #fields == 0 then
+    lists[#lists + 1] = index .. SUSPECTS
+    lists[#lists + 1] = index .. POISON
+  end
+  return lists
 end
 
--- The lists of Ruby servers, of all queues, found once in a call.
-local ruby_lists
-local function in_progress(pages)
-  if ruby_lists then return ruby_lists end
-  ruby_lists = {}
-  local cursor = '0'
+-- Whether a process with a lease serves a queue, by its key: its lease names its queues.
+local function serves_queue(served, queue)
+  for name in string.gmatch(served, '[^,]+') do
+    if string.sub(queue, -#name - 1) == ':' .. name then return true end
+  end
+  return false
+end
+
+-- The lists of Ruby servers, of all queues.
+local function lists_in_progress()
+  local lists, cursor = {}, '0'
   for _ = 1, pages do
     local page = redis.call('SCAN', cursor, 'MATCH', string.format(IN_PROGRESS, '*', '*'), 'COUNT', 1000)
-    for _, key in ipairs(page[2]) do ruby_lists[#ruby_lists + 1] = key end
+    for _, key in ipairs(page[2]) do lists[#lists + 1] = key end
     cursor = page[1]
     if cursor == '0' then break end
   end
-  return ruby_lists
+  return lists
 end
 
--- The jobs that live of a queue, by its key, as one text that is read once in a call.
-local living_of = {}
-local function living_jobs(queue, sets, leases, most, pages)
-  if living_of[queue] then return living_of[queue] end
-  local found = {}
-  note_ends(found, queue, 'LRANGE', most)
-  for _, set in ipairs(sets) do note_ends(found, set, 'ZRANGE', most) end
-  for _, member in ipairs(redis.call('ZRANGE', leases, 0, most - 1)) do
-    local uuid, shards = string.match(member, '^([^:]+):(%d+)')
-    for shard = 0, math.min(tonumber(shards or 0), most) - 1 do
-      note_in_flight(found, string.format(IN_FLIGHT, queue, uuid, shard), most)
+-- What is read once in a call; into how many parts it divides; the lists in flight of each queue that were not read to their
+-- ends.
+local ruby_lists, leases_read, parts
+local unread = {}
+
+-- Reads what belongs to no queue, before the first. `first`: where the changes begin in ARGV, fourteen and payloads each.
+local function begin_look(first, sets, leases)
+  local asked, at = {}, first
+  parts = 0
+  while at <= #ARGV do
+    if ARGV[at + 9] ~= '' then
+      sought[ARGV[at + 9]] = false
+      if not asked[ARGV[at + 12]] then parts = math.min(parts + 1, queues_left) end
+      asked[ARGV[at + 12]] = true
+    end
+    at = at + 14 + tonumber(ARGV[at + 13])
+  end
+  leases_read = redis.call('ZRANGE', leases, 0, -1)
+  ruby_lists = lists_in_progress()
+  for _, set in ipairs(sets) do
+    begin_place(bytes_most / 8)
+    read_ends('ZRANGE', set)
+  end
+end
+
+-- Reads what belongs to a queue, with its part of what is left.
+local function look_at_queue(queue)
+  local bytes = bytes_most * 3 / 8 / parts
+  queues_left, calls_left = queues_left - 1, calls_most / parts
+  begin_place(bytes)
+  read_ends('LRANGE', queue)
+  begin_place(bytes)
+  local lists = {}
+  for _, key in ipairs(ruby_lists) do
+    local prefix = string.format(IN_PROGRESS, queue, '')
+    if string.sub(key, 1, #prefix) == prefix and not read_ends('LRANGE', key) then lists[#lists + 1] = key end
+  end
+  for _, member in ipairs(leases_read) do
+    local uuid, shards, served = string.match(member, '^([^:]+):(%d+):(.*)$')
+    for shard = 0, uuid and serves_queue(served, queue) and tonumber(shards) - 1 or -1 do
+      if calls_left <= 0 then break end
+      for _, list in ipairs(lists_in_flight(string.format(IN_FLIGHT, queue, uuid, shard))) do
+        if not read_ends('LRANGE', list) then lists[#lists + 1] = list end
+      end
     end
   end
-  local prefix = string.format(IN_PROGRESS, queue, '')
-  for _, key in ipairs(in_progress(pages)) do
-    if string.sub(key, 1, #prefix) == prefix then note_ends(found, key, 'LRANGE', most) end
-  end
-  living_of[queue] = table.concat(found, '\n')
-  return living_of[queue]
+  unread[queue] = lists
 end
 
--- Whether a list has this very job among so many at either end.
-local function waits(queue, job, deep)
-  if job == '' or redis.call('TYPE', queue).ok ~= 'list' then return false end
-  return redis.call('LPOS', queue, job, 'MAXLEN', deep) or redis.call('LPOS', queue, job, 'RANK', -1, 'MAXLEN', deep)
+-- Whether a list has this very job, among so many from this end.
+local function has(list, job, rank, most)
+  local place = redis.pcall('LPOS', list, job, 'RANK', rank, 'MAXLEN', most)
+  if is_refused(place) and not is_spoilt(place) then error(place) end
+  return type(place) == 'number'
+end
+
+-- Whether a job that was pushed into a queue lives; nil if this call has looked at so much that the next one has to.
+local function lives(queue, jid, job)
+  if not unread[queue] then
+    if queues_left == 0 then return nil end
+    look_at_queue(queue)
+  end
+  if sought[jid] or job == '' then return sought[jid] end
+  local size = redis.pcall('LLEN', queue)
+  size = is_refused(size) and 0 or size
+  if math.min(size, 2 * deep) > search_left then return nil end
+  search_left = search_left - math.min(size, 2 * deep)
+  if has(queue, job, 1, deep) or size > deep and has(queue, job, -1, deep) then return true end
+  for _, list in ipairs(unread[queue]) do
+    calls_left = calls_left - 1
+    if calls_left > 0 and has(list, job, 1, deep) then return true end
+  end
+  return false
 end
 

@@ -94,6 +94,10 @@ fn a_private_redis_that_is_killed_is_restarted_by_its_worker_with_its_jobs() {
     wait_until("a job runs", || home.processed() == 1);
     home.push(r#"{"name":"Sleep","args":[2],"jid":"through it"}"#);
     wait_until("it runs", || home.try_run(&["LINDEX", "jiggler:list:default", "0"]).is_none());
+    // While the disk is slow, redis keeps back what is to go to its file, for up to 2 s.
+    wait_until("its file has it", || {
+        home.try_run(&["INFO", "persistence"]).is_some_and(|info| info.contains("aof_buffer_length:0\r"))
+    });
     let killed = home.pid();
     kill(killed);
     owner.wait_for_line("the private redis runs again");

@@ -217,7 +217,7 @@ pub(super) fn cases() -> Vec<Case> {
             ],
             keys: "ticks entries runs holders leases retries scheduled",
             // A tick with two jobs, which are nowhere before, an entry that is put aside, and a new one with a holder.
-            args: "100 100 1000 10 10 1 e {} 1 1 '' '' 9 ran '' '' '' '' qa 2 A1 A2 \
+            args: "100 100 1000 10 10 1 1000 100 4 100 e {} 1 1 '' '' 9 ran '' '' '' '' qa 2 A1 A2 \
                    f * 2 '' '' '' - '' '' '' '' '' q 0 n '' '' '' '' {\"n\":1} 5 {} me '' '' '' qb 0",
             jobs: &["A9"],
             ..Case::from("cron: claim, put aside and declare", cron::source().to_owned())
@@ -230,7 +230,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "HSET holders e gone",
             ],
             keys: "ticks entries runs holders leases retries scheduled",
-            args: "100 100 1000 10 10 1 e {} 1 1 1 '' 9 ran '' '' '' '' qa 1 A1 \
+            args: "100 100 1000 10 10 1 1000 100 4 100 e {} 1 1 1 '' 9 ran '' '' '' '' qa 1 A1 \
                    f {} * '' '' - '' '' '' '' '' '' q 0",
             jobs: &[],
             ..Case::from("cron: forget and remove", cron::source().to_owned())
@@ -254,9 +254,12 @@ pub(super) fn cases() -> Vec<Case> {
                 "HSET runs e {}",
                 "LPUSH qa A9",
                 "ZADD retries 5 {\"jid\":\"x\"}",
+                "ZADD leases 9 u:1:a",
+                "HSET {qa}:inflight:u:0 1 1",
+                "RPUSH {qa}:inflight:u:0:1 A9",
             ],
             keys: "ticks entries runs holders leases retries scheduled",
-            args: "100 100 1000 10 10 1 e {} 1 1 '' '' 9 ran '' x A7 left qa 1 A1",
+            args: "100 100 1000 10 10 1 1000 100 4 100 e {} 1 1 '' '' 9 ran '' x A7 left qa 1 A1",
             jobs: &["A9"],
             ..Case::from("cron: leave a tick out", cron::source().to_owned())
         },
