@@ -15,6 +15,7 @@ use glommio::timer::Timer;
 use crate::job::DeadJob;
 use crate::limits::{MESH_CONNECT_PAUSE, MESH_MESSAGES_MAX};
 use crate::shutdown::Phase;
+use crate::stats::ShardRow;
 use crate::wire::figures::RunningJob;
 
 #[cfg_attr(not(feature = "web"), allow(dead_code, reason = "nobody asks"))]
@@ -41,6 +42,8 @@ pub(crate) enum ToShard {
     Cancel(Arc<str>),
     /// Which jobs run? Answered by [`ToControl::Running`]; one question at a time, so that phases always find room.
     NameJobs,
+    /// What has been counted so far? Answered by [`ToControl::Counted`]; one question at a time.
+    Count,
     /// From now on the dead set is kept within these bounds.
     DeadBounds {
         /// Entries it keeps.
@@ -67,6 +70,13 @@ pub(crate) enum ToControl {
         shard: usize,
         /// The jobs.
         jobs: Vec<RunningJob>,
+    },
+    /// What a shard has counted since it started: when it is asked, and before it ends.
+    Counted {
+        /// Which one.
+        shard: usize,
+        /// By queue and class.
+        rows: Vec<ShardRow>,
     },
 }
 

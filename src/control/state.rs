@@ -46,6 +46,8 @@ pub(super) struct Control {
     watched_until: Cell<Option<Instant>>,
     /// Ends the connection that hears cancellations.
     listening: RefCell<Option<Stopper>>,
+    /// Wakes what keeps the history when the shards have ended.
+    pub(super) past_wakes: Event,
     /// Wakes the upkeep of the heartbeat, when no duty owns it, on a new phase, new settings, or the end of the shards.
     changed: Event,
 }
@@ -66,6 +68,7 @@ impl Control {
             skew: Skew::default(),
             watched_until: Cell::new(None),
             listening: RefCell::default(),
+            past_wakes: Event::default(),
             changed: Event::default(),
         }
     }
@@ -145,6 +148,7 @@ impl Control {
     /// Notes that the shards have ended, all cleanly or not. Upkeep then says farewell.
     pub(super) fn note_end(&self, clean: bool) {
         self.ended.set(Some(clean));
+        self.past_wakes.raise();
         self.wake_upkeep();
     }
 

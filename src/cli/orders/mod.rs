@@ -5,6 +5,7 @@
 // Pushing jobs.
 mod enqueue;
 // Looking.
+mod history;
 mod jobs;
 mod queues;
 mod show;
@@ -32,6 +33,7 @@ pub use act::ActOrder;
 pub use cancel::CancelOrder;
 pub use cron::CronOrder;
 pub use enqueue::{BulkOrder, EnqueueOrder};
+pub use history::HistoryOrder;
 pub use jobs::JobsOrder;
 pub use prune::PruneOrder;
 pub use queues::QueuesOrder;
@@ -39,7 +41,7 @@ pub use show::{ProgressOrder, ShowOrder};
 pub use summary::SummaryOrder;
 
 /// The subcommands that look at jobs and act on them, without the options that find Redis.
-pub(super) fn job_commands() -> [Command; 9] {
+pub(super) fn job_commands() -> [Command; 10] {
     // clap would show only the JID, as if there were no alternative.
     let usage = |name: &str| {
         own(&format!(
@@ -51,6 +53,7 @@ pub(super) fn job_commands() -> [Command; 9] {
     let delete = act::DeleteArgs::augment_args(Command::new(act::DELETE)).override_usage(usage(act::DELETE));
     [
         queues::QueuesArgs::augment_args(Command::new(queues::QUEUES)).after_help(queues::HELP),
+        history::HistoryArgs::augment_args(Command::new(history::HISTORY)).after_help(history::HELP),
         jobs::JobsArgs::augment_args(Command::new(jobs::JOBS)).after_help(jobs::HELP),
         show::ShowArgs::augment_args(Command::new(show::SHOW)).after_help(show::SHOW_HELP),
         show::ProgressArgs::augment_args(Command::new(show::PROGRESS)).after_help(show::PROGRESS_HELP),
@@ -73,6 +76,7 @@ pub(super) fn invocation(
         ENQUEUE => enqueue::order(matches, redis_url),
         CANCEL => CancelOrder::from_matches(matches, redis_url).map(Invocation::Cancel),
         queues::QUEUES => QueuesOrder::from_matches(matches, redis_url).map(Invocation::Queues),
+        history::HISTORY => HistoryOrder::from_matches(matches, redis_url).map(Invocation::History),
         jobs::JOBS => JobsOrder::from_matches(matches, redis_url).map(Invocation::Jobs),
         show::SHOW => ShowOrder::from_matches(matches, redis_url).map(Invocation::Show),
         show::PROGRESS => ProgressOrder::from_matches(matches, redis_url).map(Invocation::Progress),
