@@ -35,6 +35,7 @@
 //!
 //! What a shard counts by queue and class is in its own memory. `web` asks for it over the mesh, and otherwise reads what
 //! shards and control publish in `stats`. It writes nothing, and has a connection to Redis of its own for the fleet.
+//! Control asks for the same once a minute and appends it to the history that Redis keeps (`wire::history`).
 //!
 //! # Redis Cluster
 //!
@@ -101,6 +102,7 @@
 //! | held | what waits because one key is spoilt, while everything else keeps running |
 //! | figures | what a process publishes about itself, in addition to the heartbeat that Ruby reads |
 //! | survey | one look at all keys of a fleet; `view` has its models |
+//! | history, slice, grain | what is kept of the past; a minute, an hour or a day of it; which of the three |
 //! | act | what an operator does, as steps that need no connection (`acts`) |
 //! | poison | a job that was in flight at four deaths |
 //! | runner, child | an application in another language; one of the processes that run its jobs |
@@ -193,6 +195,10 @@
 //! - The gem's own look-ups go wrong when there are other keys: its requeuer takes jobs of living Ruby servers for stale,
 //!   and `Jiggler.summary` and the page miss processes. Ruby servers next to ours need `poller_enabled: false` or their own
 //!   database; README has the figures.
+//! - History is not kept in a Redis Cluster. It loses the last minute of a process that is killed, and what a process could
+//!   not write for more than an hour. An hour and a day are put together once: what comes later, from a process that was
+//!   without Redis meanwhile, is shown by the minute only. Each process writes minutes of its own, so they cost as often.
+//!   The age of the oldest job is not in it, since no payload says it.
 //! - How long a job waited in its queue is not measured: no payload says when it was pushed. Metrics of the fleet are not
 //!   shown for a Redis Cluster, and find queues and processes by SCAN, page by page.
 //! - In a Redis Cluster: while a queue's slot is being moved nothing of that queue runs, and what ended meanwhile is acked

@@ -15,6 +15,7 @@ use glommio::timer::Timer;
 use crate::job::DeadJob;
 use crate::limits::{MESH_CONNECT_PAUSE, MESH_MESSAGES_MAX};
 use crate::shutdown::Phase;
+use crate::stats::ShardRow;
 use crate::wire::figures::RunningJob;
 use crate::wire::paused::PausedNow;
 
@@ -44,6 +45,8 @@ pub(crate) enum ToShard {
     Paused(Arc<PausedNow>),
     /// Which jobs run? Answered by [`ToControl::Running`]; one question at a time, so that phases always find room.
     NameJobs,
+    /// What has been counted so far? Answered by [`ToControl::Counted`]; one question at a time.
+    Count,
     /// From now on the dead set is kept within these bounds.
     DeadBounds {
         /// Entries it keeps.
@@ -70,6 +73,13 @@ pub(crate) enum ToControl {
         shard: usize,
         /// The jobs.
         jobs: Vec<RunningJob>,
+    },
+    /// What a shard has counted since it started: when it is asked, and before it ends.
+    Counted {
+        /// Which one.
+        shard: usize,
+        /// By queue and class.
+        rows: Vec<ShardRow>,
     },
 }
 

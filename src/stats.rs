@@ -7,24 +7,24 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::limits::TALLY_CLASSES_MAX;
+
 #[cfg_attr(not(feature = "web"), allow(dead_code, reason = "nobody reads what is counted"))]
 mod control;
 mod current;
 pub(crate) mod here;
 mod left;
-#[cfg_attr(not(feature = "web"), allow(dead_code, reason = "nobody reads what is counted"))]
 mod outcomes;
-#[cfg_attr(not(feature = "web"), allow(dead_code, reason = "nobody reads what is counted"))]
 mod times;
 
 pub(crate) use control::{ControlStats, LifePhase};
 pub(crate) use current::{CurrentJob, JobMark, Polled};
 pub(crate) use left::LeftJobs;
-#[cfg(feature = "web")]
-pub(crate) use outcomes::Row;
-pub(crate) use outcomes::{LiveRow, Outcome, ShardRow};
-#[cfg(feature = "web")]
+pub(crate) use outcomes::{LiveRow, Outcome, Row, ShardRow};
 pub(crate) use times::Times;
+
+/// What names without a handler are called, and those beyond a bound.
+pub(crate) const OTHER: &str = "other";
 
 /// The published counters of one shard.
 #[derive(Debug, Default)]
@@ -73,6 +73,16 @@ pub(crate) struct ShardStats {
     pub left: LeftJobs,
     /// The job being polled now.
     pub current: CurrentJob,
+}
+
+impl ShardStats {
+    /// The queue and the class of a row of this shard.
+    pub(crate) fn names_of(&self, row: &ShardRow) -> (Box<str>, Box<str>) {
+        let other = || Box::from(OTHER);
+        let queue = self.current.queue_names().get(row.queue).map_or_else(other, Box::clone);
+        let class = self.current.job_names().get(row.class).filter(|_| row.class < TALLY_CLASSES_MAX);
+        (queue, class.map_or_else(other, Box::clone))
+    }
 }
 
 /// A number that one thread writes and others read.

@@ -9,6 +9,7 @@ pub(crate) mod bulk;
 pub(crate) mod enqueue;
 // Looking.
 pub(crate) mod groups;
+pub(crate) mod history;
 pub(crate) mod jobs;
 pub(crate) mod processes;
 pub(crate) mod progress;

@@ -142,6 +142,7 @@ fn changes_something(invocation: &Invocation) -> bool {
         Invocation::Work(_)
         | Invocation::Summary(_)
         | Invocation::Queues(_)
+        | Invocation::History(_)
         | Invocation::Jobs(_)
         | Invocation::Show(_)
         | Invocation::Why(_)

@@ -21,8 +21,8 @@ use clap::ArgMatches;
 pub(crate) use command::VERSION;
 pub use exit::{Failure, run};
 pub use orders::{
-    ActOrder, BulkOrder, CancelOrder, CronOrder, EnqueueOrder, JobsOrder, PauseOrder, ProgressOrder,
-    PruneOrder, QueuesOrder, ShowOrder, SummaryOrder, WhyOrder,
+    ActOrder, BulkOrder, CancelOrder, CronOrder, EnqueueOrder, HistoryOrder, JobsOrder, PauseOrder,
+    ProgressOrder, PruneOrder, QueuesOrder, ShowOrder, SummaryOrder, WhyOrder,
 };
 pub use program::Program;
 
@@ -43,6 +43,8 @@ pub enum Invocation {
     Cancel(CancelOrder),
     /// Show queues and exit.
     Queues(QueuesOrder),
+    /// Show the past and exit.
+    History(HistoryOrder),
     /// Show jobs and exit.
     Jobs(JobsOrder),
     /// Show one job and exit.

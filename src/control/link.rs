@@ -34,7 +34,7 @@ impl ControlLink {
         Ok(Self { conn, scripts })
     }
 
-    fn options(control: &Control, role: &str) -> ConnOptions {
+    pub(super) fn options(control: &Control, role: &str) -> ConnOptions {
         ConnOptions {
             name: client_name(&control.options.uuid, None, role),
             limits: ReplyLimits::default(),

@@ -47,6 +47,7 @@ mod stalls;
 // What a process does for its fleet.
 mod declare;
 mod lead;
+mod past;
 mod poison;
 mod poll_times;
 mod poller;

@@ -9,9 +9,9 @@ use super::settings::Reload;
 use super::shards::Shards;
 use super::state::Control;
 use super::{
-    declare, health, listener, notify, paused, poller, reaper, ruby_lists, stalls, steering, upkeep,
+    declare, health, listener, notify, past, paused, poller, reaper, ruby_lists, stalls, steering, upkeep,
 };
-use crate::limits::FAREWELL_LIMIT;
+use crate::limits::{FAREWELL_LIMIT, HISTORY_LAST_CALL_MAX};
 use crate::mesh::{ControlEnd, Ending};
 use crate::timeout::within;
 
@@ -81,6 +81,8 @@ struct Actors {
     /// One for each realm.
     declarations: Vec<Actor>,
     health: Actor,
+    /// Unless history is not kept.
+    past: Option<Actor>,
 }
 
 impl Actors {
@@ -104,6 +106,7 @@ impl Actors {
             pollers: duties().map(|duty| poller::spawn(control, duty)).collect(),
             declarations: duties().map(|duty| declare::spawn(control, duty)).collect(),
             health: health::spawn(control),
+            past: past::spawn(control),
         }
     }
 
@@ -130,6 +133,12 @@ impl Actors {
         let until = control.farewell_ends(FAREWELL_LIMIT);
         for upkeep in self.upkeeps {
             upkeep.end().await;
+        }
+        if let Some(past) = self.past {
+            // What it is writing may hang.
+            let limit =
+                control.farewell_ends(HISTORY_LAST_CALL_MAX).saturating_duration_since(Instant::now());
+            let _in_time = within(limit, past.end()).await;
         }
         // They gave up the lead when the stop began, unless Redis is gone; then they are dropped, like the reapers.
         let resigned = async {

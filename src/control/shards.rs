@@ -11,9 +11,9 @@ use std::time::Instant;
 use glommio::channels::shared_channel::{ConnectedReceiver, ConnectedSender};
 
 use crate::event::Event;
-use crate::limits::{RUNNING_JOBS_SHOWN_MAX, RUNNING_JOBS_WAIT, STALL_AFTER};
+use crate::limits::{HISTORY_SHARDS_WAIT, RUNNING_JOBS_SHOWN_MAX, RUNNING_JOBS_WAIT, STALL_AFTER};
 use crate::mesh::{ControlEnd, Ending, ToControl, ToShard};
-use crate::stats::ShardStats;
+use crate::stats::{ShardRow, ShardStats};
 use crate::timeout::within;
 use crate::wire::figures::RunningJob;
 
@@ -27,6 +27,19 @@ pub(super) struct Shards {
     named: Vec<Named>,
     /// Raised with each answer.
     answered: Event,
+    /// One for each shard.
+    counted: Vec<Counted>,
+    /// Raised with each answer about that.
+    told: Event,
+}
+
+/// What one shard has counted, as it last said.
+#[derive(Default)]
+struct Counted {
+    /// The question is under way.
+    asked: Cell<bool>,
+    /// The latest answer, until it is taken.
+    rows: RefCell<Option<Vec<ShardRow>>>,
 }
 
 /// The running jobs of one shard, as it last named them.
@@ -50,10 +63,12 @@ impl Shards {
         }
         let shards = Rc::new(Self {
             named: links.iter().map(|_| Named::default()).collect(),
+            counted: links.iter().map(|_| Counted::default()).collect(),
             links,
             endings: RefCell::default(),
             ended: Event::default(),
             answered: Event::default(),
+            told: Event::default(),
         });
         for (shard, report) in reports.into_iter().enumerate() {
             glommio::spawn_local(listen(Rc::clone(&shards), shard, report)).detach();
@@ -114,6 +129,31 @@ impl Shards {
         self.take_jobs(stats, clock())
     }
 
+    /// What each shard has counted since it started; `None` for one that has said nothing new.
+    ///
+    /// # Cancel-safety
+    /// Safe: an answer that comes later is kept for the next call.
+    pub(super) async fn counted(&self) -> Vec<Option<Vec<ShardRow>>> {
+        for (counted, link) in self.counted.iter().zip(&self.links) {
+            // Refused by one that has ended: it has said all that it had to.
+            if !counted.asked.get() && link.try_send(ToShard::Count).is_ok() {
+                counted.asked.set(true);
+            }
+        }
+        let all = async {
+            while self.counted.iter().any(|counted| counted.asked.get()) {
+                self.told.wait().await;
+            }
+        };
+        let _in_time = within(HISTORY_SHARDS_WAIT, all).await;
+        self.last_counted()
+    }
+
+    /// The same, without asking: what they said before they ended.
+    pub(super) fn last_counted(&self) -> Vec<Option<Vec<ShardRow>>> {
+        self.counted.iter().map(|counted| counted.rows.take()).collect()
+    }
+
     fn ask_for_jobs(&self, stats: &[Arc<ShardStats>]) {
         for ((named, link), stats) in self.named.iter().zip(&self.links).zip(stats) {
             named.jobs.replace(None);
@@ -156,6 +196,13 @@ async fn listen(shards: Rc<Shards>, number: usize, reports: ConnectedReceiver<To
                     named.asked.set(false);
                     named.jobs.replace(Some(jobs));
                     shards.answered.raise();
+                }
+            }
+            Some(ToControl::Counted { shard, rows }) => {
+                if let Some(counted) = shards.counted.get(shard) {
+                    counted.asked.set(false);
+                    counted.rows.replace(Some(rows));
+                    shards.told.raise();
                 }
             }
             Some(ToControl::Ended { shard, how }) => return shards.note((shard, how)),

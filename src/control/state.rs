@@ -53,6 +53,8 @@ pub(super) struct Control {
     watched_until: Cell<Option<Instant>>,
     /// Ends the connection that hears cancellations.
     listening: RefCell<Option<Stopper>>,
+    /// Wakes what keeps the history when the shards have ended.
+    pub(super) past_wakes: Event,
     /// Wakes the upkeep of the heartbeat, when no duty owns it, on a new phase, new settings, or the end of the shards.
     changed: Event,
 }
@@ -76,6 +78,7 @@ impl Control {
             counted: Cell::default(),
             watched_until: Cell::new(None),
             listening: RefCell::default(),
+            past_wakes: Event::default(),
             changed: Event::default(),
         }
     }
@@ -155,6 +158,7 @@ impl Control {
     /// Notes that the shards have ended, all cleanly or not. Upkeep then says farewell.
     pub(super) fn note_end(&self, clean: bool) {
         self.ended.set(Some(clean));
+        self.past_wakes.raise();
         self.wake_upkeep();
     }
 

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+mod history;
+
+pub use history::*;
+
 /// Running jobs that a process names in its figures, oldest first: about 12 KB. Nobody would read more.
 pub const RUNNING_JOBS_SHOWN_MAX: usize = 100;
 

@@ -38,6 +38,11 @@ pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Fa
             let format = format(order.json);
             admin::queues::queues(&db, format, out).map_err(failure_of(&db, Role::Operator))
         }
+        Invocation::History(order) => {
+            let db = redis(order.redis_url)?;
+            let format = format(order.json);
+            admin::history::history(&db, &order.span, format, out).map_err(failure_of(&db, Role::Operator))
+        }
         Invocation::Jobs(order) => {
             let db = redis(order.redis_url)?;
             let format = format(order.json);

@@ -16,7 +16,7 @@ use super::outage::{Attempt, Outage, unreported};
 use super::state::Shard;
 use super::steps::run_ready;
 use super::sync::resume;
-use super::tell::tell_counts;
+use super::tell::{counted, tell_counts};
 use super::turns::Turns;
 use super::unblock::{disarm, everyone, unblock};
 use super::wait::wait;
@@ -69,6 +69,8 @@ where
             if let Some(telling) = telling {
                 telling.cancel().await;
             }
+            let _control_is_gone =
+                control.send(ToControl::Counted { shard: number, rows: counted(&lanes) }).await;
             how
         }
         None => Ending::NoState,

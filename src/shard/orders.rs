@@ -8,6 +8,7 @@ use super::ending::end_running;
 use super::named::name_jobs;
 use super::pausing::pause;
 use super::state::Shard;
+use super::tell::counted;
 use crate::handler::JobError;
 use crate::job::failure::CLASS_CANCELLED;
 use crate::mesh::{ToControl, ToShard};
@@ -36,6 +37,11 @@ pub(super) fn on_message(lanes: &[Rc<Shard>], message: ToShard, control: &Connec
             let running = ToControl::Running { shard: shard.options().shard, jobs: name_jobs(lanes) };
             // One answer at a time is under way, so there is room; if control is gone nobody asks.
             let _control_is_gone = control.try_send(running);
+        }
+        ToShard::Count => {
+            let counted = ToControl::Counted { shard: shard.options().shard, rows: counted(lanes) };
+            // As above.
+            let _control_is_gone = control.try_send(counted);
         }
         ToShard::DeadBounds { jobs_max, timeout } => {
             for lane in lanes {

@@ -181,13 +181,11 @@ impl CurrentJob {
     }
 
     /// What the jobs' numbers mean; nothing before [`Self::name_jobs`].
-    #[cfg(feature = "web")]
     pub(crate) fn job_names(&self) -> &[Box<str>] {
         self.names.get().map_or(&[], |names| names)
     }
 
     /// What the numbers of queues mean; nothing before [`Self::name_queues`].
-    #[cfg(feature = "web")]
     pub(crate) fn queue_names(&self) -> &[Box<str>] {
         self.queues.get().map_or(&[], |names| names)
     }

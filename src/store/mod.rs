@@ -16,6 +16,8 @@ pub mod ruby_pollers;
 pub mod turn;
 // Periodic jobs.
 pub mod cron;
+// The past.
+pub mod history;
 // Producers and operators.
 pub mod cancel;
 pub mod enqueue;

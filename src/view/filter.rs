@@ -25,7 +25,8 @@ impl NamePattern {
         }
     }
 
-    fn matches(&self, name: &str) -> bool {
+    /// Whether a name is meant.
+    pub(crate) fn matches(&self, name: &str) -> bool {
         match self {
             Self::Exact(exact) => name == exact,
             Self::Prefix(prefix) => name.starts_with(prefix.as_str()),

@@ -11,6 +11,8 @@ pub(crate) mod queue;
 pub(crate) mod entry;
 pub(crate) mod filter;
 pub(crate) mod groups;
+// The past.
+pub(crate) mod history;
 // All of it.
 pub(crate) mod gem_summary;
 pub(crate) mod state;

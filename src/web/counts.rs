@@ -10,16 +10,13 @@ use std::sync::Arc;
 
 use crate::event::Event;
 use crate::io;
-use crate::limits::{COUNTS_WAIT, TALLY_CLASSES_MAX};
+use crate::limits::COUNTS_WAIT;
 use crate::mesh::{Asker, CountsReader};
 use crate::stats::{Row, ShardRow, ShardStats};
 use crate::timeout::within;
 
 /// What all shards have counted, by queue and class.
 pub(super) type Rows = BTreeMap<(Box<str>, Box<str>), Row>;
-
-/// What names without a handler are called, and those beyond the bound.
-pub(super) const OTHER: &str = "other";
 
 /// See the module.
 pub(super) struct Counts {
@@ -65,11 +62,8 @@ impl Counts {
         let _in_time = within(COUNTS_WAIT, all).await;
         let mut sum = Rows::new();
         for (peer, stats) in self.shards.iter().zip(stats) {
-            for ShardRow { queue, class, row } in &*peer.rows.borrow() {
-                let other = || Box::from(OTHER);
-                let queue = stats.current.queue_names().get(*queue).map_or_else(other, Box::clone);
-                let class = stats.current.job_names().get(*class).filter(|_| *class < TALLY_CLASSES_MAX);
-                sum.entry((queue, class.map_or_else(other, Box::clone))).or_default().merge(row);
+            for row in &*peer.rows.borrow() {
+                sum.entry(stats.names_of(row)).or_default().merge(&row.row);
             }
         }
         sum

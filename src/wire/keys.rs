@@ -52,6 +52,8 @@ pub struct Names {
     pub process_prefix: &'static str,
     /// Begins the key of the progress a job last reported.
     pub progress_prefix: &'static str,
+    /// Begins the keys of what is kept of the past: [`crate::wire::history`].
+    pub history_prefix: &'static str,
     /// Begins every channel of [`Keyspace::cancel_channel`].
     pub cancel_prefix: &'static str,
     /// Begins every channel of [`Keyspace::steer_channel`].
@@ -86,6 +88,7 @@ pub const JIGGLER: Keyspace = Keyspace {
         paused: "jiggler:uring:paused",
         process_prefix: "jiggler:uring:process:",
         progress_prefix: "jiggler:uring:progress:",
+        history_prefix: "jiggler:uring:history:",
         cancel_prefix: "jiggler:uring:cancel:",
         steer_prefix: "jiggler:uring:steer:",
     },
@@ -112,6 +115,7 @@ pub const SIDEKIQ: Keyspace = Keyspace {
         paused: "jiggler-uring:paused",
         process_prefix: "jiggler-uring:process:",
         progress_prefix: "jiggler-uring:progress:",
+        history_prefix: "jiggler-uring:history:",
         cancel_prefix: "jiggler-uring:cancel:",
         steer_prefix: "jiggler-uring:steer:",
     },
@@ -248,6 +252,24 @@ impl Keyspace {
         Some(format!("{} = '{queues}', '{list_prefix}', '{scheduled}'\n", NO_REGISTRY_FOR_LUA.trim_end()))
     }
 
+    /// The entries of the minutes of one hour since 1970 (list; it expires): [`crate::wire::history`].
+    #[must_use]
+    pub fn history_minutes(self, hour: u64) -> String {
+        format!("{}minutes:{hour}", self.names.history_prefix)
+    }
+
+    /// The hours of one day since 1970 (hash by hour; it expires).
+    #[must_use]
+    pub fn history_hours(self, day: u64) -> String {
+        format!("{}hours:{day}", self.names.history_prefix)
+    }
+
+    /// The days of a span of 32 days (hash by day; it expires), by its first.
+    #[must_use]
+    pub fn history_days(self, day: u64) -> String {
+        format!("{}days:{}", self.names.history_prefix, day - day % 32)
+    }
+
     /// A key that hashes with a queue in a Redis Cluster, because of the braces: one script may touch both together.
     #[must_use]
     pub(super) fn beside_queue(self, queue: &str, what: &str) -> String {
@@ -378,6 +400,9 @@ mod tests {
             JIGGLER.shared_realm().cron.holders.clone(),
             JIGGLER.paused(3),
             JIGGLER.fleet_channel(3),
+            JIGGLER.history_minutes(498_695),
+            JIGGLER.history_hours(20_778),
+            JIGGLER.history_days(20_778),
             JIGGLER.cancel_channel(3),
             JIGGLER.steer_channel(3, "06c7221317f9"),
             batch(&index, 7),

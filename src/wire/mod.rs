@@ -9,6 +9,7 @@ mod dialect;
 pub mod figures;
 pub mod heartbeat;
 pub mod heartbeat_key;
+pub mod history;
 pub mod in_flight;
 mod in_progress;
 pub mod keys;

@@ -43,6 +43,7 @@ mod fleet;
 mod hangup;
 mod health;
 mod heartbeat;
+mod history;
 mod idle;
 mod jobs;
 mod lead;

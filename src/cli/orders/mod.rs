@@ -5,6 +5,7 @@
 // Pushing jobs.
 mod enqueue;
 // Looking.
+mod history;
 mod jobs;
 mod queues;
 mod show;
@@ -34,6 +35,7 @@ pub use act::ActOrder;
 pub use cancel::CancelOrder;
 pub use cron::CronOrder;
 pub use enqueue::{BulkOrder, EnqueueOrder};
+pub use history::HistoryOrder;
 pub use jobs::JobsOrder;
 pub use pause::PauseOrder;
 pub use prune::PruneOrder;
@@ -43,7 +45,7 @@ pub use summary::SummaryOrder;
 pub use why::WhyOrder;
 
 /// The subcommands that look at jobs and act on them, without the options that find Redis.
-pub(super) fn job_commands() -> [Command; 12] {
+pub(super) fn job_commands() -> [Command; 13] {
     // clap would show only the JID, as if there were no alternative.
     let usage = |name: &str| {
         own(&format!(
@@ -55,6 +57,7 @@ pub(super) fn job_commands() -> [Command; 12] {
     let delete = act::DeleteArgs::augment_args(Command::new(act::DELETE)).override_usage(usage(act::DELETE));
     [
         queues::QueuesArgs::augment_args(Command::new(queues::QUEUES)).after_help(queues::HELP),
+        history::HistoryArgs::augment_args(Command::new(history::HISTORY)).after_help(history::HELP),
         jobs::JobsArgs::augment_args(Command::new(jobs::JOBS)).after_help(jobs::HELP),
         show::ShowArgs::augment_args(Command::new(show::SHOW)).after_help(show::SHOW_HELP),
         why::WhyArgs::augment_args(Command::new(why::WHY)).after_help(why::HELP),
@@ -80,6 +83,7 @@ pub(super) fn invocation(
         ENQUEUE => enqueue::order(matches, redis_url),
         CANCEL => CancelOrder::from_matches(matches, redis_url).map(Invocation::Cancel),
         queues::QUEUES => QueuesOrder::from_matches(matches, redis_url).map(Invocation::Queues),
+        history::HISTORY => HistoryOrder::from_matches(matches, redis_url).map(Invocation::History),
         jobs::JOBS => JobsOrder::from_matches(matches, redis_url).map(Invocation::Jobs),
         show::SHOW => ShowOrder::from_matches(matches, redis_url).map(Invocation::Show),
         why::WHY => WhyOrder::from_matches(matches, redis_url).map(Invocation::Why),
