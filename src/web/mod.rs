@@ -25,6 +25,7 @@ mod machine;
 mod metrics;
 mod negotiation;
 mod options;
+mod pages;
 mod route;
 mod run;
 mod seats;

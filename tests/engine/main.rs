@@ -53,6 +53,8 @@ mod notify;
 mod operator_jobs;
 mod outage;
 mod own_jobs;
+#[cfg(feature = "web")]
+mod pages;
 mod poison;
 mod policies;
 mod poller;
