@@ -184,8 +184,11 @@
 //! - The gem's own look-ups go wrong when there are other keys: its requeuer takes jobs of living Ruby servers for stale,
 //!   and `Jiggler.summary` and the page miss processes. Ruby servers next to ours need `poller_enabled: false` or their own
 //!   database; README has the figures.
-//! - How long a job waited in its queue is not measured: no payload says when it was pushed. Metrics of the fleet are not
-//!   shown for a Redis Cluster, and find queues and processes by SCAN, page by page.
+//! - Pages know how fast a queue grows only from looks at pages of the last minutes, so the first page knows no rates. A page
+//!   with a payload of many megabytes takes the web thread up to a second, in which nothing else is answered. Bytes that are
+//!   no job are hidden as a whole if they speak of a secret; an error's message is shown whatever it says.
+//! - How long a job waited in its queue is not measured: no payload says when it was pushed. Metrics and pages of
+//!   the fleet are not shown for a Redis Cluster, and find queues and processes by SCAN, page by page.
 //! - In a Redis Cluster: while a queue's slot is being moved nothing of that queue runs, and what ended meanwhile is acked
 //!   afterwards. `retry` copies a job that names another queue than that of its set and then removes it; if it is
 //!   interrupted in between, the job is in both. `prune` goes from queue to queue, so an interrupted one has pruned some of
