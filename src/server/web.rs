@@ -102,6 +102,7 @@ impl Web {
             is_loopback: self.address.ip().is_loopback(),
             url: url.clone(),
             keys: spelling.keys,
+            schema: spelling.schema,
             client_name,
             version: VERSION,
             program: Program::title().unwrap_or_default(),

@@ -1,10 +1,12 @@
-//! The executor that shows machines how the process and its fleet are: metrics and probes over HTTP.
+//! The executor that shows how the process and its fleet are, over HTTP: metrics and probes for machines, pages for
+//! people.
 //!
 //! ```text
 //!  client ──► server (hyper over the ring, bounded) ──► route: host, access, method
 //!                                                        ├─ metrics ◄─ counts ◄─ mesh: each shard, when asked
 //!                                                        │          ◄─ stats: what shards and control publish
 //!                                                        │          ◄─ fleet ◄─ Redis, a connection of its own
+//!                                                        ├─ pages   ◄─ Redis, a connection of their own
 //!                                                        └─ health  ◄─ stats alone: it works whatever Redis does
 //! ```
 //!
@@ -25,6 +27,7 @@ mod machine;
 mod metrics;
 mod negotiation;
 mod options;
+mod pages;
 mod route;
 mod run;
 mod seats;

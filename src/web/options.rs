@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use super::access::Access;
+use crate::job::Schema;
 use crate::mesh::CountsReader;
 use crate::resp::RedisUrl;
 use crate::stats::{ControlStats, ShardStats};
@@ -29,6 +30,8 @@ pub(crate) struct Shown {
     pub(crate) url: RedisUrl,
     /// How keys are spelt there.
     pub(crate) keys: Keyspace,
+    /// How payloads are written there.
+    pub(crate) schema: Schema,
     /// What its connection to Redis is called.
     pub(crate) client_name: String,
     /// The version of the engine.

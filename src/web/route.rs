@@ -14,6 +14,7 @@ use super::health::{Facts, Health, Probe};
 use super::host::is_local;
 use super::metrics;
 use super::negotiation::Format;
+use super::pages;
 use super::state::State;
 
 type Answer = Response<Full<Bytes>>;
@@ -28,6 +29,8 @@ jiggler-uring
 /health/live      whether it makes progress
 /health/ready     whether it takes jobs and Redis answers
 /health/startup   whether it has started
+
+With a browser this address shows pages of queues, processes and jobs.
 ";
 
 /// Answers one request. Never fails: what goes wrong is an answer, too.
@@ -75,8 +78,26 @@ pub(super) async fn answer(state: &State, request: &Request<Incoming>) -> Answer
                 None => text(StatusCode::SERVICE_UNAVAILABLE, "too many ask at the same time\n"),
             }
         }
-        "/" => text(StatusCode::OK, INDEX),
-        _ => text(StatusCode::NOT_FOUND, INDEX),
+        _ => page(state, request).await,
+    }
+}
+
+/// A page, or what there is for programs.
+async fn page(state: &State, request: &Request<Incoming>) -> Answer {
+    let field = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
+    let path = request.uri().path();
+    let asked = pages::Request {
+        tag: &state.about.tag,
+        path,
+        query: request.uri().query().unwrap_or_default(),
+        accept: field(header::ACCEPT),
+        cookie: field(header::COOKIE),
+    };
+    // A large future, which idle connections need not hold.
+    match Box::pin(pages::answer(&state.desk, &asked)).await {
+        Some(page) => page,
+        None if path == "/" => text(StatusCode::OK, INDEX),
+        None => text(StatusCode::NOT_FOUND, INDEX),
     }
 }
 

@@ -10,6 +10,7 @@ use super::counts::Counts;
 use super::fleet::Fleet;
 use super::kept::Kept;
 use super::options::{Shown, WorkerSide};
+use super::pages::Desk;
 use crate::io::permits::Permits;
 use crate::io::{self, timer};
 use crate::limits::{STALLED_AFTER, WEB_CONNECTIONS_MAX, WEB_SWEEP_PERIOD};
@@ -25,6 +26,7 @@ pub(super) struct State {
     pub(super) worker: Option<Worker>,
     // Changed by their own methods.
     pub(super) fleet: Fleet,
+    pub(super) desk: Desk,
     pub(super) awake: Awake,
     /// The latest answers to questions for metrics.
     pub(super) kept: Kept,
@@ -52,7 +54,8 @@ pub(super) struct Worker {
 impl State {
     /// Begins to listen to the shards.
     pub(super) fn start(shown: Shown) -> Rc<Self> {
-        let Shown { access, is_loopback, url, keys, client_name, version, program, tag, worker } = shown;
+        let Shown { access, is_loopback, url, keys, schema, client_name, version, program, tag, worker } =
+            shown;
         let worker = worker.map(|WorkerSide { shards, slots, control, counts }| Worker {
             counts: Counts::start(counts),
             shards,
@@ -64,6 +67,7 @@ impl State {
             is_loopback,
             about: About { version, program, tag, started_at: unix_now() },
             worker,
+            desk: Desk::new(url.clone(), keys, schema, client_name.clone()),
             fleet: Fleet::new(url, keys, client_name),
             awake: Awake::new(Instant::now()),
             kept: Kept::default(),

@@ -54,6 +54,8 @@ mod notify;
 mod operator_jobs;
 mod outage;
 mod own_jobs;
+#[cfg(feature = "web")]
+mod pages;
 mod pauses;
 mod poison;
 mod policies;

@@ -19,6 +19,8 @@ const OTHER_WORDS: &[&str] = &[
     // Labels of metrics.
     "src/web/metrics/",
     "src/stats/outcomes.rs",
+    // Paths of pages, and their parameters.
+    "src/web/pages/",
     // Flags, and keys of the configuration.
     "src/cli/",
     "src/config/",

@@ -6,6 +6,8 @@ pub(crate) mod cluster;
 mod config;
 pub(crate) mod gem;
 #[cfg(feature = "web")]
+pub(crate) mod html;
+#[cfg(feature = "web")]
 pub(crate) mod http;
 mod log_pipe;
 pub(crate) mod proxy;

@@ -1,0 +1,328 @@
+//! `/retries`, `/scheduled`, `/dead` and `/queue`: jobs, page by page, all or those that match.
+//!
+//! A page costs what is on it, however many jobs there are. With a filter a part of the entries is examined, at most
+//! [`PAGE_EXAMINED_MAX`]; the page says how many, and links to the next part. How they are read: `acts::look`.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use askama::Template;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::Full;
+
+use super::answer::Visit;
+use super::ask::{AskError, address};
+use super::desk::Found;
+use super::frame::{Frame, Page, Paging, html};
+use super::payload::{self, Layout};
+use super::words::{Moment, Text, count, number};
+use crate::acts::look::Query;
+use crate::job::{Parser, bad};
+use crate::limits::{PAGE_CELL_CHARS_MAX, PAGE_EXAMINED_MAX, PAGE_ROWS_MAX, PAGE_SKIP_MAX};
+use crate::store::entries::{Entry, Order, Place, Set};
+use crate::view::entry::JobEntry;
+use crate::view::filter::{Filter, NamePattern};
+use crate::wire::ListName;
+
+#[derive(Template)]
+#[template(path = "jobs.html", config = "src/web/pages/askama.toml")]
+struct Jobs {
+    frame: Frame,
+    /// The path of the page.
+    action: &'static str,
+    /// The queue, if it is one's jobs.
+    queue: String,
+    columns: Columns,
+    name: String,
+    class: String,
+    error: String,
+    olders: Vec<Choice>,
+    oldest_first: bool,
+    rows: Vec<Row>,
+    paging: Paging,
+    /// What would be here, if nothing is.
+    empty: String,
+}
+
+/// Which columns the place has.
+#[derive(Clone, Copy)]
+struct Columns {
+    queue: bool,
+    attempts: bool,
+    /// What the score says; empty: there is none.
+    when: &'static str,
+    error: bool,
+}
+
+/// A choice of a form.
+struct Choice {
+    word: &'static str,
+    said: &'static str,
+    is_chosen: bool,
+}
+
+/// One job.
+struct Row {
+    href: String,
+    id: Text,
+    name: Text,
+    /// It is no job; `name` says why.
+    is_broken: bool,
+    queue: Text,
+    attempts: String,
+    when: Option<Moment>,
+    error: Text,
+    args: Text,
+}
+
+const ORDERS: [(&str, Order); 2] = [("newest", Order::Newest), ("oldest", Order::Oldest)];
+
+/// Ages of failed jobs to choose from.
+const OLDERS: [(&str, &str, u64); 6] = [
+    ("10m", "10 min", 600),
+    ("1h", "1 h", 3_600),
+    ("6h", "6 h", 21_600),
+    ("1d", "1 d", 86_400),
+    ("7d", "7 d", 604_800),
+    ("30d", "30 d", 2_592_000),
+];
+
+/// What the address of such a page asks for.
+struct JobsAsk {
+    page: Page,
+    queue: String,
+    name: String,
+    class: String,
+    error: String,
+    older: Option<Duration>,
+    older_word: String,
+    order: Order,
+    skip: u64,
+}
+
+impl JobsAsk {
+    fn read(visit: &Visit<'_>, queue: String) -> Result<Self, AskError> {
+        let ask = &visit.ask;
+        let text = |name| ask.visible(name).map(str::to_owned);
+        let olders = OLDERS.map(|(word, _, seconds)| (word, Duration::from_secs(seconds)));
+        Ok(Self {
+            page: visit.page,
+            queue,
+            name: text("name")?,
+            class: text("class")?,
+            error: text("error")?,
+            older: ask.choice("older", &olders)?,
+            older_word: text("older")?,
+            order: ask.choice("order", &ORDERS)?.unwrap_or(Order::Newest),
+            skip: ask.number("skip", PAGE_SKIP_MAX)?.unwrap_or(0),
+        })
+    }
+
+    fn query(&self, place: &Place) -> Query {
+        let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let pattern = |text: &String| given(text).map(|text| NamePattern::parse(&text));
+        let fails = matches!(place, Place::Set(Set::Retries | Set::Dead));
+        Query {
+            place: place.clone(),
+            filter: Filter {
+                name: pattern(&self.name),
+                jid: None,
+                class: pattern(&self.class).filter(|_| fails),
+                error: given(&self.error).filter(|_| fails),
+                before: None,
+            },
+            skip: self.skip,
+            limit: PAGE_ROWS_MAX,
+            examine_max: PAGE_EXAMINED_MAX,
+            order: self.order,
+            // Only failed jobs say how old they are.
+            older: self.older.filter(|_| fails),
+            groups: false,
+        }
+    }
+
+    /// The address of the same jobs after so many entries.
+    fn at(&self, skip: &str) -> String {
+        let order = if self.order == Order::Oldest { "oldest" } else { "" };
+        let parameters = [
+            ("queue", &*self.queue),
+            ("name", &self.name),
+            ("class", &self.class),
+            ("error", &self.error),
+            ("older", &self.older_word),
+            ("order", order),
+            ("skip", skip),
+        ];
+        address(self.page.path(), &parameters)
+    }
+}
+
+/// The page of a queue's jobs.
+pub(super) async fn of_queue(visit: &Visit<'_>) -> Result<Response<Full<Bytes>>, AskError> {
+    let wrong = |allowed: String| AskError::Value { name: "queue", allowed };
+    let given = visit.ask.text("queue").ok_or_else(|| wrong("the name of a queue".to_owned()))?;
+    let queue: ListName = given.parse().map_err(|error| wrong(format!("another name: {error}")))?;
+    page(visit, Place::Queue(queue)).await
+}
+
+/// The page of a place.
+pub(super) async fn page(visit: &Visit<'_>, place: Place) -> Result<Response<Full<Bytes>>, AskError> {
+    // As it is shown, which is read back as it is.
+    let queue = match &place {
+        Place::Queue(queue) => queue.to_string(),
+        Place::Set(_) => String::new(),
+    };
+    let ask = JobsAsk::read(visit, queue)?;
+    let query = ask.query(&place);
+    let known = visit.known().await;
+    let mut frame = visit.frame(title(&place), &known);
+    let desk = visit.desk;
+    let now = known.seen.as_ref().map_or(0.0, |seen| seen.at);
+    let mut status = known.status();
+    let mut found = None;
+    // A Redis that did not answer is not asked again for the same page.
+    if known.trouble.is_none() {
+        let parser = RefCell::new(desk.parser());
+        let make = |entry: &Entry| row(&place, entry, &mut parser.borrow_mut(), now);
+        match desk.look(&query, make).await {
+            Ok(look) => found = Some(look),
+            Err(trouble) => {
+                frame = frame.in_trouble(&trouble, desk);
+                status = StatusCode::SERVICE_UNAVAILABLE;
+            }
+        }
+    }
+    let paging = found.as_ref().map_or_else(Paging::default, |found| paging(&ask, &query, found));
+    let empty = found.as_ref().map_or_else(String::new, |found| empty(&place, &query, found));
+    let chosen = |(word, said, _): (&'static str, &'static str, u64)| Choice {
+        word,
+        said,
+        is_chosen: word == ask.older_word,
+    };
+    let page = Jobs {
+        frame,
+        action: visit.page.path(),
+        columns: Columns::of(&place),
+        olders: OLDERS.map(chosen).into(),
+        oldest_first: ask.order == Order::Oldest,
+        rows: found.map(|found| found.rows).unwrap_or_default(),
+        paging,
+        empty,
+        queue: ask.queue,
+        name: ask.name,
+        class: ask.class,
+        error: ask.error,
+    };
+    Ok(html(status, &page))
+}
+
+fn title(place: &Place) -> String {
+    match place {
+        Place::Queue(queue) => format!("Queue {}", Text::cell(&queue.to_string()).shown),
+        Place::Set(Set::Retries) => "Retries".to_owned(),
+        Place::Set(Set::Scheduled) => "Scheduled".to_owned(),
+        Place::Set(Set::Dead) => "Dead".to_owned(),
+    }
+}
+
+impl Columns {
+    fn of(place: &Place) -> Self {
+        let none = Self { queue: true, attempts: false, when: "", error: false };
+        match place {
+            Place::Queue(_) => Self { queue: false, ..none },
+            Place::Set(Set::Retries) => Self { attempts: true, when: "Due", error: true, ..none },
+            Place::Set(Set::Scheduled) => Self { when: "Due", ..none },
+            Place::Set(Set::Dead) => Self { when: "Died", error: true, ..none },
+        }
+    }
+}
+
+/// How a job is linked to: where it is, what it is called, and how far from the newest entry it was.
+pub(super) fn job_address(place: &Place, id: &str, newer: u64) -> String {
+    let (word, queue) = match place {
+        Place::Queue(queue) => ("queue", queue.exact()),
+        Place::Set(set) => (set.word(), "".into()),
+    };
+    let newer = if newer == 0 { String::new() } else { newer.to_string() };
+    address(Page::Job.path(), &[("place", word), ("queue", &queue), ("id", id), ("near", &newer)])
+}
+
+fn row(place: &Place, entry: &Entry, parser: &mut Parser, now: f64) -> Row {
+    let job = JobEntry::new(place, entry, parser);
+    let id = job.id();
+    let name = job.name();
+    let (name, args) = match job.trouble() {
+        None => (name.unwrap_or_else(|| "–".to_owned()), args(&job)),
+        Some(_) if job.buried_bytes().is_some() => {
+            (format!("{} (bytes that are not a job)", bad::NAME), Text::default())
+        }
+        Some(trouble) => {
+            let start = &job.bytes()[..job.bytes().len().min(4 * PAGE_CELL_CHARS_MAX)];
+            // The whole of it decides whether it may be shown.
+            let shown = payload::text(job.bytes(), 0).map(|_| String::from_utf8_lossy(start).into_owned());
+            let text = shown.unwrap_or_else(|| "[hidden]".to_owned());
+            (format!("no job: {trouble}"), Text::cell(&text))
+        }
+    };
+    Row {
+        href: job_address(place, &id, entry.newer),
+        id: Text::id(&id),
+        name: Text::cell(&name),
+        is_broken: job.trouble().is_some(),
+        queue: Text::cell(&ListName::shown(&job.queue())),
+        attempts: format!("{} of {}", number(job.attempt()), number(job.retries())),
+        when: job.score().map(|score| Moment::of(score, now)),
+        error: Text::cell(&job.error()),
+        args,
+    }
+}
+
+fn args(job: &JobEntry<'_>) -> Text {
+    let shown = payload::json(&job.args(), Layout::Raw, 4 * PAGE_CELL_CHARS_MAX);
+    Text::cell(&shown.text)
+}
+
+fn paging(ask: &JobsAsk, query: &Query, found: &Found<Row>) -> Paging {
+    let reached = found.reached;
+    let place = &query.place;
+    let all = count(reached.total, "job", "jobs");
+    let said = if query.filter.is_empty() && query.older.is_none() {
+        match reached.examined {
+            0 => format!("{all} in {place}"),
+            many => format!("{} to {} of {all} in {place}", number(ask.skip + 1), number(ask.skip + many)),
+        }
+    } else {
+        format!(
+            "{} found in the {} examined of {all} in {place}, from number {} on",
+            number(reached.shown as u64),
+            number(reached.examined),
+            number(ask.skip + 1)
+        )
+    };
+    Paging {
+        said,
+        first: if ask.skip > 0 { ask.at("") } else { String::new() },
+        next: found.next_skip.map_or_else(String::new, |skip| ask.at(&skip.to_string())),
+    }
+}
+
+fn empty(place: &Place, query: &Query, found: &Found<Row>) -> String {
+    let is_filtered = !query.filter.is_empty() || query.older.is_some();
+    match place {
+        _ if !found.rows.is_empty() => String::new(),
+        _ if is_filtered && found.next_skip.is_some() => {
+            "No such job among those that were examined. The link below goes on.".to_owned()
+        }
+        _ if is_filtered => "No such job here.".to_owned(),
+        _ if query.skip > 0 && found.reached.total > 0 => "There are fewer jobs by now.".to_owned(),
+        Place::Queue(_) => "No jobs wait here. Jobs land here when a producer pushes them.".to_owned(),
+        Place::Set(Set::Retries) => {
+            "No jobs to retry. Jobs land here when they fail and have retries left.".to_owned()
+        }
+        Place::Set(Set::Scheduled) => {
+            "No scheduled jobs. Jobs land here when a producer says when they are to run.".to_owned()
+        }
+        Place::Set(Set::Dead) => "No dead jobs. Jobs land here when their retries are used up.".to_owned(),
+    }
+}

@@ -1,0 +1,76 @@
+//! `/`: whether anything is wrong, and the numbers behind it.
+
+use askama::Template;
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+
+use super::answer::Visit;
+use super::fleet::Seen;
+use super::frame::{Frame, html};
+use super::queues::{self, Row};
+use super::verdict::{Finding, findings};
+use super::words::{number, rate, span};
+
+/// Queues that are shown here, the longest.
+const QUEUES_SHOWN: usize = 10;
+
+#[derive(Template)]
+#[template(path = "overview.html", config = "src/web/pages/askama.toml")]
+struct Overview {
+    frame: Frame,
+    /// Empty: nothing is known.
+    findings: Vec<Finding>,
+    figures: Vec<Figure>,
+    queues: Vec<Row>,
+    more_queues: usize,
+}
+
+/// One number.
+struct Figure {
+    label: &'static str,
+    value: String,
+    /// What it is of, or how it changes.
+    note: String,
+}
+
+/// The page.
+pub(super) async fn page(visit: &Visit<'_>) -> Response<Full<Bytes>> {
+    let known = visit.known().await;
+    let frame = visit.frame("Overview", &known);
+    let status = known.status();
+    let Some(seen) = &known.seen else {
+        let (findings, figures, queues) = (Vec::new(), Vec::new(), Vec::new());
+        return html(status, &Overview { frame, findings, figures, queues, more_queues: 0 });
+    };
+    let mut longest: Vec<_> = seen.queues.iter().collect();
+    longest.sort_by(|one, other| other.1.jobs.cmp(&one.1.jobs).then_with(|| one.0.cmp(other.0)));
+    let queues: Vec<Row> =
+        longest.iter().take(QUEUES_SHOWN).map(|(name, queue)| queues::row(name, queue)).collect();
+    let more_queues = longest.len() - queues.len();
+    html(status, &Overview { frame, findings: findings(seen), figures: figures(seen), queues, more_queues })
+}
+
+fn figures(seen: &Seen) -> Vec<Figure> {
+    let counts = &seen.counts;
+    let slots: u64 = seen.working().map(|member| member.concurrency).sum();
+    let per_second = |of: fn((f64, f64)) -> f64| match seen.rates {
+        Some(rates) => format!("{} a second of late", rate(of(rates))),
+        None => "the rate is known with the next page".to_owned(),
+    };
+    let figure = |label, value: u64, note: String| Figure { label, value: number(value), note };
+    let drain = seen.drain_s().filter(|_| seen.waiting_jobs > 0);
+    vec![
+        figure(
+            "Waiting",
+            seen.waiting_jobs,
+            drain.map_or_else(String::new, |seconds| format!("{} of work", span(seconds))),
+        ),
+        figure("Running", seen.running_jobs(), format!("of {} slots", number(slots))),
+        figure("Processed", counts.processed, per_second(|(processed, _)| processed)),
+        figure("Failed", counts.failures, per_second(|(_, failed)| failed)),
+        figure("In the retry set", counts.retry_jobs, String::new()),
+        figure("In the scheduled set", counts.scheduled_jobs, String::new()),
+        figure("In the dead set", counts.dead_jobs, String::new()),
+    ]
+}
