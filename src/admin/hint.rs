@@ -1,5 +1,5 @@
-//! Why a job that was just pushed, or that a periodic job will push, may not run, as far as the processes say: none is there,
-//! none serves its queue, or none that does has a handler of that name.
+//! Why a job that was just pushed, or that a periodic job will push, may not run, as far as the processes say: none is
+//! there, none serves its queue, or none that does has a handler of that name.
 //!
 //! A hint costs a bounded number of round trips and is left out if it cannot be had. A user with a name of its own gets
 //! none: a producer need not have the right to look for processes, and being denied would show in the log of Redis. Ruby

@@ -55,12 +55,12 @@ impl FromStr for CatchUp {
 /// most once, or because a Sidekiq process runs it; one that was retried into another queue, or pushed before the entry got
 /// another queue; one that is in the middle of more than a thousand jobs of the retry or the scheduled set, or, if it still
 /// waits, of ten thousand in its queue; one that was retried, behind a few hundred kilobytes of other jobs; one at a process
-/// behind several hundred shards that serve its queue; and one of a Ruby server among more than ten thousand keys. Such a run
-/// counts as ended. One that is in the dead set has ended, too.
+/// behind several hundred shards that serve its queue; and one of a Ruby server among more than ten thousand keys. Such a
+/// run counts as ended. One that is in the dead set has ended, too.
 ///
 /// The look costs Redis a fraction of a millisecond in a small database, and up to 20 beside long queues and sets, large
-/// payloads or hundreds of shards (measured on an idle machine): at each tick of an entry that asks for it, once for all that
-/// are due together in up to four queues; more are looked for in further calls, between which others have their turn.
+/// payloads or hundreds of shards (measured on an idle machine): at each tick of an entry that asks for it, once for all
+/// that are due together in up to four queues; more are looked for in further calls, between which others have their turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overlap {

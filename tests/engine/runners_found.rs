@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::harness::wait::wait_until;
 use crate::harness::{Redis, Worker, config_file};
-use crate::runners::{GEM, NODE, PYTHON, application, job, lines_of};
+use crate::runners::{NODE, PYTHON, application, job, lines_of};
+use crate::runners_ruby::GEM;
 
 #[test]
 fn each_job_goes_to_the_runner_with_the_longest_match() {
