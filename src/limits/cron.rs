@@ -45,17 +45,17 @@ pub const CRON_LIVES_NEAR: usize = 500;
 /// Jobs at each end of its queue among which that run is looked for by its bytes: it has not been started.
 pub const CRON_LIVES_DEEP: usize = 5000;
 
-/// Jobs among which one call of the script looks by bytes, for all its entries: the rest is for the next call. Where all that may
-/// be looked at is there, a call holds Redis up for 15 ms, p90 20 (`perf/runs/2026-12-02-overlap`); so many jobs are a quarter
-/// of that.
+/// Jobs among which one call of the script looks by bytes, for all its entries: the rest is for the next call. Where all
+/// that may be looked at is there, a call holds Redis up for 15 ms, p90 20 (`perf/runs/2026-12-02-overlap`); so many jobs
+/// are a quarter of that.
 pub const CRON_LIVES_SEARCHED: usize = 20_000;
 
 /// Bytes of jobs that one call of the script reads in that look: all of them go through Lua. At each set and queue, and in
 /// what is in flight from it, up to 16 jobs more.
 pub const CRON_LIVES_BYTES: usize = 2 * 1024 * 1024;
 
-/// Commands that one call spends on what waits and what is in flight: two or three for each shard that serves the queue. Those
-/// of 400 shards take 5 ms.
+/// Commands that one call spends on what waits and what is in flight: two or three for each shard that serves the queue.
+/// Those of 400 shards take 5 ms.
 pub const CRON_LIVES_CALLS: usize = 2500;
 
 /// Queues that one call looks at: bytes and commands are divided among them, so more would see too little of each.

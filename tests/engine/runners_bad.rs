@@ -198,13 +198,15 @@ for id, *_ in jobs():
     time.sleep(0.02)
     worker, me = os.getppid(), os.getpid()
     ended, ends = os.pipe()
-    if os.fork() == 0:
-        os.setpgid(0, 0)
+    wakes = os.fork()
+    if wakes == 0:
         file.close(); sock.close(); os.close(ends)
         os.read(ended, 1)
         while os.path.exists(f"/proc/{me}/fd/0"): pass
         os.kill(worker, signal.SIGCONT)
         os._exit(0)
+    # Threads of the worker that run on for a moment may end this group.
+    os.setpgid(wakes, wakes)
     os.kill(worker, signal.SIGSTOP)
     say("done", id)
     os._exit(0)

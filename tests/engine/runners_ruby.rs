@@ -1,8 +1,8 @@
 //! Job classes of Ruby, by a real interpreter and what they use of the gem.
 
-use crate::harness::redis::DEAD;
+use crate::harness::redis::{DEAD, RETRIES};
 use crate::harness::wait::wait_until;
-use crate::harness::{Redis, Worker};
+use crate::harness::{Redis, Worker, json};
 use crate::runners::{application, descendants, is_alive, job, lines_of};
 
 /// What job classes use of the gem.

@@ -4,7 +4,7 @@ use super::*;
 use crate::own_redis::OwnRedis;
 use crate::wire::keys::{JIGGLER, SIDEKIQ};
 
-mod lives;
+mod test_lives;
 
 struct Lab {
     redis: OwnRedis,
