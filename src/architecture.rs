@@ -199,8 +199,8 @@
 //!   not write for more than an hour. An hour and a day are put together once: what comes later, from a process that was
 //!   without Redis meanwhile, is shown by the minute only. Each process writes minutes of its own, so they cost as often.
 //!   The age of the oldest job is not in it, since no payload says it.
-//! - Pages know how fast a queue grows only from looks at pages of the last minutes, so the first page knows no rates. A page
-//!   with a payload of many megabytes takes the web thread up to a second, in which nothing else is answered. Bytes that are
+//! - Pages know how fast a queue grows only from looks at pages of the last minutes, so the first page knows no rates. A
+//!   page with a payload of many megabytes takes the web thread up to a second, in which nothing else is answered. Bytes that are
 //!   no job are hidden as a whole if they speak of a secret; an error's message is shown whatever it says.
 //! - How long a job waited in its queue is not measured: no payload says when it was pushed. Metrics and pages of
 //!   the fleet are not shown for a Redis Cluster, and find queues and processes by SCAN, page by page.
