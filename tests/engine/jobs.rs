@@ -34,7 +34,10 @@ fn every_built_in_job_runs_and_a_stopped_worker_leaves_nothing_behind() {
     worker.stop();
     // No queue, nothing in flight, no index, heartbeat, figures or lease.
     let left = [DEAD, RETRIES, "jiggler:stats:failures_counter", "jiggler:stats:processed_counter"];
-    assert_eq!(redis.keys("*"), left);
+    let mut keys = redis.keys("*");
+    // What became of the jobs is kept for 72 hours.
+    keys.retain(|key| !key.starts_with("jiggler:uring:history:"));
+    assert_eq!(keys, left);
     assert_eq!((redis.processed(), redis.failures()), (6, 2));
 }
 

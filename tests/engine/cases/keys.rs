@@ -11,10 +11,13 @@ const SHARDS: usize = 2;
 /// A process first looks for Ruby servers within half a minute of its start.
 const FIRST_LOOK: Duration = Duration::from_secs(60);
 
-/// All keys except those that the gem also makes, the lease set, and the pollers' lead, which one process of a fleet has.
+/// All keys except those that the gem also makes, and those that a fleet has once: the lease set, the pollers' lead, history.
 fn own_keys(redis: &Redis) -> Vec<String> {
     let fleets = ["jiggler:uring:leases", "jiggler:uring:poller"];
-    let counts = |key: &String| !key.starts_with("jiggler:stats:") && !fleets.contains(&&**key);
+    let shared = ["jiggler:stats:", "jiggler:uring:history:"];
+    let counts = |key: &String| {
+        !shared.iter().any(|prefix| key.starts_with(prefix)) && !fleets.contains(&&**key)
+    };
     redis.keys("*").into_iter().filter(counts).collect()
 }
 

@@ -114,7 +114,7 @@ fn launch(directory: &Path, number: usize, primary_port: u16, quorum: usize, way
         let file: PathBuf = directory.join(format!("sentinel-{number}.conf"));
         let text = format!(
             "port {port}\nbind 127.0.0.1\ndir {}\n{}\nsentinel monitor mymaster 127.0.0.1 {primary_port} {quorum}\n\
-             sentinel down-after-milliseconds mymaster 1000\nsentinel failover-timeout mymaster 10000\n",
+             sentinel down-after-milliseconds mymaster 2500\nsentinel failover-timeout mymaster 10000\n",
             directory.display(),
             way.lines.join("\n").replace(PORT, &port.to_string())
         );
