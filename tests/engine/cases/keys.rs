@@ -15,9 +15,8 @@ const FIRST_LOOK: Duration = Duration::from_secs(60);
 fn own_keys(redis: &Redis) -> Vec<String> {
     let fleets = ["jiggler:uring:leases", "jiggler:uring:poller"];
     let shared = ["jiggler:stats:", "jiggler:uring:history:"];
-    let counts = |key: &String| {
-        !shared.iter().any(|prefix| key.starts_with(prefix)) && !fleets.contains(&&**key)
-    };
+    let counts =
+        |key: &String| !shared.iter().any(|prefix| key.starts_with(prefix)) && !fleets.contains(&&**key);
     redis.keys("*").into_iter().filter(counts).collect()
 }
 
