@@ -11,7 +11,7 @@ const SHARDS: usize = 2;
 /// A process first looks for Ruby servers within half a minute of its start.
 const FIRST_LOOK: Duration = Duration::from_secs(60);
 
-/// All keys except those that the gem also makes, and those that a fleet has once: the lease set, the pollers' lead, history.
+/// All keys except those that the gem also makes, and what a fleet has once: the lease set, the pollers' lead, history.
 fn own_keys(redis: &Redis) -> Vec<String> {
     let fleets = ["jiggler:uring:leases", "jiggler:uring:poller"];
     let shared = ["jiggler:stats:", "jiggler:uring:history:"];
