@@ -6,18 +6,20 @@
 use std::cell::RefCell;
 
 use askama::Template;
-use bytes::Bytes;
-use http::{Response, StatusCode};
-use http_body_util::Full;
+use http::StatusCode;
 
-use super::answer::Visit;
+use super::answer::{Answer, Visit};
 use super::ask::{AskError, address};
-use super::desk::{DeskError, Found};
+use super::deed::{Deed, Verb, Way};
+use super::desk::Found;
 use super::fleet::Seen;
 use super::frame::{Frame, Page, html};
+use super::link::DeskError;
 use super::payload::{self, Layout, SECRET_WORDS, Shown};
+use super::place;
 use super::words::{self, Moment, Text, bytes, count, number, span};
 use crate::acts::look::Query;
+use crate::acts::pause::Pausable;
 use crate::job::history::failures;
 use crate::job::{FAILURE_BACKTRACE, FAILURE_HISTORY, Parser};
 use crate::limits::{
@@ -27,12 +29,14 @@ use crate::limits::{
 use crate::store::entries::{Entry, Order, Place, Set};
 use crate::view::entry::JobEntry;
 use crate::view::filter::Filter;
+use crate::web::access::Role;
 use crate::wire::ListName;
 
 #[derive(Template)]
 #[template(path = "job.html", config = "src/web/pages/askama.toml")]
 struct Job {
     frame: Frame,
+    ways: Vec<Way>,
     id: Text,
     entry: Option<Entered>,
     running: Vec<Running>,
@@ -42,6 +46,10 @@ struct Job {
 
 /// The job as it is in a queue or a set.
 struct Entered {
+    /// Where it is, and what it is called there and its class, if it is a job.
+    place: Place,
+    id: String,
+    name: Option<String>,
     facts: Vec<Fact>,
     /// Why it is no job; empty if it is one.
     trouble: String,
@@ -72,6 +80,7 @@ struct Failure {
 }
 
 struct Running {
+    cancel: Option<Way>,
     name: Text,
     process: Text,
     host: Text,
@@ -87,28 +96,15 @@ struct Searched {
 /// Entries before the place where a job was seen, which others may have left by now.
 const MOVED: u64 = 1_000;
 
-const PLACES: [(&str, Option<Set>); 4] = [
-    ("retries", Some(Set::Retries)),
-    ("scheduled", Some(Set::Scheduled)),
-    ("dead", Some(Set::Dead)),
-    ("queue", None),
-];
-
 /// The page.
-pub(super) async fn page(visit: &Visit<'_>) -> Result<Response<Full<Bytes>>, AskError> {
+pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
     let ask = &visit.ask;
     let wrong = |name, allowed: String| AskError::Value { name, allowed };
     let id = ask.text("id").ok_or_else(|| wrong("id", "the id of a job".to_owned()))?.trim();
     let near = ask.number("near", PAGE_SKIP_MAX)?.unwrap_or(0);
-    let places = match ask.choice("place", &PLACES)? {
+    let places = match place::read(ask)? {
         None => Set::ALL.map(Place::Set).to_vec(),
-        Some(Some(set)) => vec![Place::Set(set)],
-        Some(None) => {
-            let name = ask.text("queue").ok_or_else(|| wrong("queue", "the name of a queue".to_owned()))?;
-            let name: ListName =
-                name.parse().map_err(|error| wrong("queue", format!("another name: {error}")))?;
-            vec![Place::Queue(name)]
-        }
+        Some(place) => vec![place],
     };
     let known = visit.known().await;
     let mut frame = visit.frame(format!("Job {}", Text::id(id).shown), &known);
@@ -123,11 +119,16 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Response<Full<Bytes>>, Ask
             }
         }
     }
-    let running: Vec<Running> = known.seen.as_ref().map(|seen| running(seen, id)).unwrap_or_default();
+    let role = visit.who.role;
+    let running: Vec<Running> = known.seen.as_ref().map(|seen| running(seen, id, role)).unwrap_or_default();
+    let ways = match (&entry, &known.seen) {
+        (Some(entry), Some(seen)) => ways(entry, seen, role),
+        _ => Vec::new(),
+    };
     if status == StatusCode::OK && entry.is_none() && running.is_empty() {
         status = StatusCode::NOT_FOUND;
     }
-    Ok(html(status, &Job { frame, id: Text::cut(id, PAGE_TEXT_CHARS_MAX), entry, running, searched }))
+    Ok(html(status, &Job { frame, ways, id: Text::cut(id, PAGE_TEXT_CHARS_MAX), entry, running, searched }))
 }
 
 async fn search(
@@ -164,10 +165,7 @@ async fn search(
 fn said(query: &Query, found: &Found<Entered>, id: &str) -> Searched {
     let place = &query.place;
     let reached = found.reached;
-    let (word, queue) = match place {
-        Place::Queue(queue) => ("queue", queue.exact()),
-        Place::Set(set) => (set.word(), "".into()),
-    };
+    let (word, queue) = place::parameters(place);
     let next = found.next_skip.map(|skip| {
         // The search begins a little before the given place.
         let near = (skip + MOVED).to_string();
@@ -212,6 +210,9 @@ fn entered(place: &Place, entry: &Entry, parser: &mut Parser, now: f64) -> Enter
         Some(_) => (Part::default(), broken_part(&job)),
     };
     Entered {
+        place: place.clone(),
+        id: job.id(),
+        name: job.name().filter(|_| job.trouble().is_none()),
         facts: facts(place, &job, now),
         trouble,
         args,
@@ -289,13 +290,35 @@ fn facts(place: &Place, job: &JobEntry<'_>, now: f64) -> Vec<Fact> {
     facts
 }
 
+/// What may be done to it, and to all of its class.
+fn ways(entry: &Entered, seen: &Seen, role: Role) -> Vec<Way> {
+    let job = |verb| Deed::Job { verb, places: vec![entry.place.clone()], id: entry.id.clone() };
+    let mut deeds = Vec::new();
+    if let Place::Set(set) = entry.place {
+        deeds.push((job(Verb::Retry), "Retry now"));
+        if set != Set::Dead {
+            deeds.push((job(Verb::Kill), "Move to dead set"));
+        }
+    }
+    deeds.push((job(Verb::Delete), "Delete"));
+    if let Some(name) = &entry.name {
+        let class = Pausable::Class(name.clone());
+        deeds.push(match seen.paused.classes.contains_key(name) {
+            true => (Deed::Resume(class), "Resume class"),
+            false => (Deed::Pause(class), "Pause class"),
+        });
+    }
+    deeds.iter().filter_map(|(deed, label)| Way::to(role, deed, label)).collect()
+}
+
 /// The processes that say they run it.
-fn running(seen: &Seen, jid: &str) -> Vec<Running> {
+fn running(seen: &Seen, jid: &str, role: Role) -> Vec<Running> {
     let start = &jid[..jid.floor_char_boundary(RUNNING_JID_BYTES)];
     let jobs = seen.members.iter().flat_map(|member| member.jobs.iter().map(move |job| (member, job)));
     let of_it = jobs.filter(|(_, job)| job.jid == jid || job.jid == start).take(PAGE_MEMBERS_MAX);
     of_it
         .map(|(member, job)| Running {
+            cancel: Way::to(role, &Deed::Cancel { jid: jid.to_owned() }, "Cancel it"),
             name: Text::cell(&job.name),
             process: Text::id(&member.uuid),
             host: Text::cell(&member.host),

@@ -27,11 +27,11 @@ struct Overview {
 }
 
 /// One number.
-struct Figure {
+pub(super) struct Figure {
     label: &'static str,
-    value: String,
+    pub(super) value: String,
     /// What it is of, or how it changes.
-    note: String,
+    pub(super) note: String,
 }
 
 /// The page.
@@ -43,15 +43,13 @@ pub(super) async fn page(visit: &Visit<'_>) -> Response<Full<Bytes>> {
         let (findings, figures, queues) = (Vec::new(), Vec::new(), Vec::new());
         return html(status, &Overview { frame, findings, figures, queues, more_queues: 0 });
     };
-    let mut longest: Vec<_> = seen.queues.iter().collect();
-    longest.sort_by(|one, other| other.1.jobs.cmp(&one.1.jobs).then_with(|| one.0.cmp(other.0)));
     let queues: Vec<Row> =
-        longest.iter().take(QUEUES_SHOWN).map(|(name, queue)| queues::row(name, queue)).collect();
-    let more_queues = longest.len() - queues.len();
+        seen.longest(QUEUES_SHOWN).map(|(name, queue)| queues::row(name, queue, seen, visit)).collect();
+    let more_queues = seen.queues.len() - queues.len();
     html(status, &Overview { frame, findings: findings(seen), figures: figures(seen), queues, more_queues })
 }
 
-fn figures(seen: &Seen) -> Vec<Figure> {
+pub(super) fn figures(seen: &Seen) -> Vec<Figure> {
     let counts = &seen.counts;
     let slots: u64 = seen.working().map(|member| member.concurrency).sum();
     let per_second = |of: fn((f64, f64)) -> f64| match seen.rates {

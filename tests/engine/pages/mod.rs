@@ -1,5 +1,7 @@
-//! Pages for people, read as a browser reads them: they say what is so. What is hostile is in [`hostile`].
+//! Pages for people, read as a browser reads them: they say what is so. What is hostile is in [`hostile`], what
+//! they do in [`acts`].
 
+mod acts;
 mod hostile;
 
 use std::path::Path;
@@ -11,8 +13,17 @@ use crate::harness::wait::wait_until;
 use crate::harness::{Redis, Worker, command};
 use crate::internal::limits::{PAGE_EXAMINED_MAX, PAGE_ROWS_MAX};
 
-const PAGES: [&str; 8] =
-    ["/", "/queues", "/processes", "/busy", "/retries", "/scheduled", "/dead", "/queue?queue=default"];
+const PAGES: [&str; 9] = [
+    "/",
+    "/queues",
+    "/processes",
+    "/busy",
+    "/retries",
+    "/scheduled",
+    "/dead",
+    "/queue?queue=default",
+    "/audit",
+];
 
 /// A server of pages without shards.
 #[track_caller]
