@@ -8,13 +8,14 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::format::{Format, write_json};
-use super::span::{date, moment};
 use super::table::{self, Align, printable};
 use super::{database::Database, error::Error};
 use crate::acts::pause::{Changed, Look, PauseChange, PauseError, Pausing};
 use crate::net::blocking::BlockingConnection;
 use crate::resp::Requests;
 use crate::store::paused;
+use crate::view::span::{date, moment};
+use crate::view::why::told;
 use crate::wire::paused::{Pause, Paused};
 
 /// What to do.
@@ -112,21 +113,6 @@ fn list(paused: &Paused, now: f64, format: Format, out: &mut dyn Write) -> Resul
     let rows = [rows("queue", &paused.queues), rows("class", &paused.classes)].concat();
     table::write(out, &columns, &rows)?;
     Ok(())
-}
-
-/// Since when, by whom, until when and why.
-pub(super) fn told(pause: &Pause, now: f64) -> String {
-    let mut told = format!("since {}", moment(pause.at - now));
-    if !pause.by.is_empty() {
-        told += &format!(" by {}", printable(&pause.by));
-    }
-    if let Some(until) = pause.until {
-        told += &format!(" until {}", date(until, now));
-    }
-    if let Some(why) = &pause.why {
-        told += &format!(": {}", printable(why));
-    }
-    told
 }
 
 /// A line for each class that is paused.

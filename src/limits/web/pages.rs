@@ -131,3 +131,9 @@ pub const PAGE_ELEMENT_NAME_BYTES_MAX: usize = 100;
 
 /// Pairs of class and queue of which a page adds up the past.
 pub const PAGE_CLASSES_MAX: usize = 2_000;
+
+/// Kinds of errors that a page tells apart.
+pub const ERROR_GROUPS_MAX: usize = 2 * crate::limits::JOBS_GROUPS_MAX;
+
+/// How old what is kept of the past may be on a page: it changes once a minute, and a large fleet's takes many calls.
+pub const PAGE_HISTORY_AGE_MAX: Duration = Duration::from_secs(10);

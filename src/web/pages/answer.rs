@@ -11,7 +11,7 @@ use http_body_util::Full;
 use super::ask::{Ask, AskError};
 use super::desk::Desk;
 use super::frame::{Frame, ICON, Known, Page, SCRIPT, STYLE, Theme, html, sent};
-use super::{act, audit, history, job, jobs, overview, processes, queues, task};
+use super::{act, audit, errors, history, job, jobs, overview, processes, queues, task};
 use crate::store::entries::{Place, Set};
 use crate::web::access::Who;
 
@@ -134,6 +134,7 @@ impl Visit<'_> {
             // Only for forms.
             Page::Halt => redirect(Page::Audit.href()),
             Page::Theme => self.change_theme()?,
+            Page::Errors => errors::page(self).await?,
             Page::Classes => history::classes(self).await?,
             Page::History => history::page(self).await?,
             Page::HistoryCsv => history::csv(self).await?,

@@ -17,12 +17,15 @@ use crate::acts::look::{Look, Query, Reached};
 use crate::io::permits::{Permit, Permits};
 use crate::job::{Parser, Schema};
 use crate::limits::{
-    PAGE_ENTRIES_BYTES_MAX, PAGE_FIRST_LOOKS_WAIT, PAGE_FLEET_AGE_MAX, PAGE_REDIS_WAIT, PAGES_WAITING_MAX,
+    PAGE_ENTRIES_BYTES_MAX, PAGE_FIRST_LOOKS_WAIT, PAGE_FLEET_AGE_MAX, PAGE_HISTORY_AGE_MAX, PAGE_REDIS_WAIT,
+    PAGES_WAITING_MAX,
 };
 use crate::resp::{RedisUrl, Reply, Requests};
-use crate::store::entries::Entry;
+use crate::store::entries::{Entry, Place};
+use crate::store::position;
 use crate::store::survey::{Scope, Survey};
 use crate::view::history::Span;
+use crate::view::why::Answer;
 use crate::wire::Keyspace;
 use crate::wire::history::Slice;
 
@@ -36,6 +39,8 @@ pub(crate) struct Desk {
     open: RefCell<Option<Open>>,
     trends: RefCell<Trends>,
     // Changed by each page.
+    /// The past, as it was read a moment ago: one for each span that pages offer.
+    pasts: RefCell<Vec<(Span, Instant, Rc<Slices>)>>,
     seen: RefCell<Option<Rc<Seen>>>,
     away_since: Cell<Option<Instant>>,
 }
@@ -44,6 +49,9 @@ struct Open {
     link: Link,
     survey: Survey,
 }
+
+/// The past, by the number of the minute, hour or day.
+pub(super) type Slices = BTreeMap<u64, Slice>;
 
 /// What a look at jobs has found.
 #[derive(Debug)]
@@ -62,6 +70,7 @@ impl Desk {
             turns: Permits::new(1, PAGES_WAITING_MAX),
             open: RefCell::default(),
             trends: RefCell::default(),
+            pasts: RefCell::default(),
             seen: RefCell::default(),
             away_since: Cell::default(),
         }
@@ -113,7 +122,10 @@ impl Desk {
     ///
     /// # Cancel-safety
     /// As [`Self::fleet`].
-    pub(super) async fn history(&self, span: &Span) -> Result<BTreeMap<u64, Slice>, DeskError> {
+    pub(super) async fn history(&self, span: &Span) -> Result<Rc<Slices>, DeskError> {
+        if let Some(slices) = self.past(span) {
+            return Ok(slices);
+        }
         let patience = Patience::of(PAGE_REDIS_WAIT);
         let work = async {
             let _turn = self.turn(&patience).await?;
@@ -125,11 +137,22 @@ impl Desk {
                     reading.accept(&replies)?;
                     requests.clear();
                 }
-                Ok(reading.finish().0)
+                Ok(Rc::new(reading.finish().0))
             };
-            self.with_open(&patience, read).await
+            let slices = self.with_open(&patience, read).await?;
+            let mut pasts = self.pasts.borrow_mut();
+            pasts.retain(|(kept, ..)| kept != span);
+            pasts.push((span.clone(), Instant::now(), Rc::clone(&slices)));
+            Ok(slices)
         };
         self.note(work.await)
+    }
+
+    /// The same, if it was read a moment ago. What is older is forgotten.
+    fn past(&self, span: &Span) -> Option<Rc<Slices>> {
+        let mut pasts = self.pasts.borrow_mut();
+        pasts.retain(|(_, at, _)| at.elapsed() < PAGE_HISTORY_AGE_MAX);
+        pasts.iter().find(|(kept, ..)| kept == span).map(|(.., slices)| Rc::clone(slices))
     }
 
     /// The state of the fleet, now or a moment ago.
@@ -203,6 +226,37 @@ impl Desk {
         let work = async {
             let _turn = self.turn(&patience).await?;
             let ask = async |open: &mut Open| open.link.call(&patience, &write).await;
+            self.with_open(&patience, ask).await
+        };
+        self.note(work.await)
+    }
+
+    /// What a job waits for. One round trip, if it waits in a queue.
+    ///
+    /// # Cancel-safety
+    /// As [`Self::fleet`].
+    pub(super) async fn why(&self, place: &Place, entry: &Entry) -> Result<Answer, DeskError> {
+        let patience = Patience::of(PAGE_REDIS_WAIT);
+        let Source { keys, schema, .. } = self.source;
+        let work = async {
+            let _turn = self.turn(&patience).await?;
+            let ask = async |open: &mut Open| {
+                let mut answer = Answer::default();
+                answer.note_place(&open.survey.summary(), place, entry, schema);
+                if let Place::Queue(queue) = place
+                    && entry.is_whole()
+                {
+                    let write = |requests: &mut Requests| position::ask(keys, queue, &entry.bytes, requests);
+                    let replies = open.link.call(&patience, write).await?;
+                    // A user who may not ask is told less.
+                    if let [found, length] = replies.as_slice()
+                        && let Ok(position) = position::read(found, length)
+                    {
+                        (answer.nth, answer.of) = (position.nth, Some(position.of));
+                    }
+                }
+                Ok(answer)
+            };
             self.with_open(&patience, ask).await
         };
         self.note(work.await)

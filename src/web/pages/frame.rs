@@ -40,6 +40,7 @@ pub(super) enum Page {
     /// The jobs of a queue.
     Queue,
     Classes,
+    Errors,
     /// The past, and all of it for a spreadsheet.
     History,
     HistoryCsv,
@@ -121,11 +122,12 @@ impl Known {
 }
 
 impl Page {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Overview,
         Self::Queues,
         Self::Queue,
         Self::Classes,
+        Self::Errors,
         Self::History,
         Self::HistoryCsv,
         Self::Processes,
@@ -151,6 +153,7 @@ impl Page {
             Self::Queues => "queues",
             Self::Queue => "queue",
             Self::Classes => "classes",
+            Self::Errors => "errors",
             Self::History => "history",
             Self::HistoryCsv => "history.csv",
             Self::Processes => "processes",
@@ -190,6 +193,7 @@ impl Page {
             Self::Overview => Some("Overview"),
             Self::Queues => Some("Queues"),
             Self::Classes => Some("Classes"),
+            Self::Errors => Some("Errors"),
             Self::History => Some("History"),
             Self::Processes => Some("Processes"),
             Self::Busy => Some("Busy"),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 use ::time::OffsetDateTime;
 use askama::Template;
@@ -12,11 +13,13 @@ use http::header::{self, HeaderValue};
 use super::answer::{Answer, Visit};
 use super::ask::{AskError, address};
 use super::chart::{Chart, Line};
+use super::desk::{Desk, Slices};
 use super::frame::{Frame, Page, html, sent};
+use super::link::DeskError;
 use super::words::{Text, number, span};
 use crate::limits::{PAGE_CLASSES_MAX, PAGE_ROWS_MAX};
 use crate::view::history::Span;
-use crate::wire::history::{Grain, Slice, Tallied};
+use crate::wire::history::{Grain, Tallied};
 
 #[derive(Template)]
 #[template(path = "history.html", config = "src/web/pages/askama.toml")]
@@ -105,9 +108,6 @@ impl Asked {
     }
 }
 
-/// The slices of a span, as many as there are units in it.
-type Slices = BTreeMap<u64, Slice>;
-
 /// The page of the past.
 pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
     let asked = Asked::read(visit)?;
@@ -140,7 +140,11 @@ pub(super) async fn classes(visit: &Visit<'_>) -> Result<Answer, AskError> {
     Ok(html(status, &ClassesPage { frame, ranges, rows, left_out }))
 }
 
-async fn read(visit: &Visit<'_>, title: &str, asked: &Asked) -> (Frame, StatusCode, Option<(f64, Slices)>) {
+async fn read(
+    visit: &Visit<'_>,
+    title: &str,
+    asked: &Asked,
+) -> (Frame, StatusCode, Option<(f64, Rc<Slices>)>) {
     let known = visit.known().await;
     let frame = visit.frame(title, &known);
     let (Some(seen), None) = (&known.seen, &known.trouble) else { return (frame, known.status(), None) };
@@ -186,6 +190,14 @@ fn row(class: &str, queue: &str, sum: &Tallied) -> Row {
 /// A time of a bucket, which may be microseconds.
 fn fine(seconds: f64) -> String {
     if seconds < 9.5e-4 { format!("{:.0} µs", seconds * 1e6) } else { span(seconds) }
+}
+
+/// The charts of the last hour: of jobs, and of how many waited.
+pub(super) async fn of_last_hour(desk: &Desk, now: f64) -> Result<Vec<Chart>, DeskError> {
+    let span = Span { grain: Grain::Minute, since: 3_600, queue: None, class: None };
+    let mut charts = charts(&span, now, &*desk.history(&span).await?);
+    charts.truncate(2);
+    Ok(charts)
 }
 
 fn charts(over: &Span, now: f64, slices: &Slices) -> Vec<Chart> {
@@ -257,7 +269,7 @@ pub(super) async fn csv(visit: &Visit<'_>) -> Result<Answer, AskError> {
         }
     };
     let mut text = format!("utc,queue,class,{},run_seconds,run_p50,run_p95,run_p99\r\n", COLUMNS.join(","));
-    for (unit, slice) in &slices {
+    for (unit, slice) in &*slices {
         let at = unit * asked.span.grain.seconds();
         let date = i64::try_from(at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
         let format = &::time::format_description::well_known::Rfc3339;

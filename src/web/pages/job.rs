@@ -24,7 +24,7 @@ use crate::job::history::failures;
 use crate::job::{FAILURE_BACKTRACE, FAILURE_HISTORY, Parser};
 use crate::limits::{
     PAGE_EXAMINED_MAX, PAGE_MEMBERS_MAX, PAGE_PAYLOAD_BYTES_MAX, PAGE_SKIP_MAX, PAGE_TEXT_CHARS_MAX,
-    RUNNING_JID_BYTES,
+    RUNNING_JID_BYTES, WHY_POSITION_MAX,
 };
 use crate::store::entries::{Entry, Order, Place, Set};
 use crate::view::entry::JobEntry;
@@ -37,6 +37,8 @@ use crate::wire::ListName;
 struct Job {
     frame: Frame,
     ways: Vec<Way>,
+    /// What it waits for, in sentences.
+    why: Vec<String>,
     id: Text,
     entry: Option<Entered>,
     running: Vec<Running>,
@@ -48,6 +50,7 @@ struct Job {
 struct Entered {
     /// Where it is, and what it is called there and its class, if it is a job.
     place: Place,
+    entry: Entry,
     id: String,
     name: Option<String>,
     facts: Vec<Fact>,
@@ -120,6 +123,10 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
         }
     }
     let role = visit.who.role;
+    let why = match (&entry, &known.seen) {
+        (Some(entry), Some(seen)) => why(visit, entry, seen).await,
+        _ => Vec::new(),
+    };
     let running: Vec<Running> = known.seen.as_ref().map(|seen| running(seen, id, role)).unwrap_or_default();
     let ways = match (&entry, &known.seen) {
         (Some(entry), Some(seen)) => ways(entry, seen, role),
@@ -128,7 +135,10 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
     if status == StatusCode::OK && entry.is_none() && running.is_empty() {
         status = StatusCode::NOT_FOUND;
     }
-    Ok(html(status, &Job { frame, ways, id: Text::cut(id, PAGE_TEXT_CHARS_MAX), entry, running, searched }))
+    Ok(html(
+        status,
+        &Job { frame, ways, why, id: Text::cut(id, PAGE_TEXT_CHARS_MAX), entry, running, searched },
+    ))
 }
 
 async fn search(
@@ -211,6 +221,7 @@ fn entered(place: &Place, entry: &Entry, parser: &mut Parser, now: f64) -> Enter
     };
     Entered {
         place: place.clone(),
+        entry: entry.clone(),
         id: job.id(),
         name: job.name().filter(|_| job.trouble().is_none()),
         facts: facts(place, &job, now),
@@ -288,6 +299,26 @@ fn facts(place: &Place, job: &JobEntry<'_>, now: f64) -> Vec<Fact> {
     }
     facts.push(text("Size", bytes(job.size())));
     facts
+}
+
+/// What it waits for, in sentences; empty if that is not known.
+async fn why(visit: &Visit<'_>, entry: &Entered, seen: &Seen) -> Vec<String> {
+    // Without this the page is of use as well.
+    let Ok(answer) = visit.desk.why(&entry.place, &entry.entry).await else { return Vec::new() };
+    let mut said: Vec<String> = answer.reasons.into_iter().map(|reason| reason.text).collect();
+    if let (Some(nth), Some(of)) = (answer.nth, answer.of) {
+        said.push(format!("it is number {} of {} in its queue", number(nth), number(of)));
+        let queue = answer.queue.as_ref().and_then(|queue| seen.queues.get(queue));
+        if let Some(seconds) = queue.and_then(|queue| queue.drain_s()) {
+            said.push(format!(
+                "at the rate of late its turn comes in {}",
+                span(seconds * nth as f64 / of.max(1) as f64)
+            ));
+        }
+    } else if let Some(of) = answer.of {
+        said.push(format!("it is not among the next {} of {} jobs", number(WHY_POSITION_MAX), number(of)));
+    }
+    said
 }
 
 /// What may be done to it, and to all of its class.

@@ -40,6 +40,7 @@ mod work;
 // The pages.
 mod act;
 mod audit;
+mod errors;
 mod frame;
 mod history;
 mod job;

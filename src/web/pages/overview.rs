@@ -6,8 +6,10 @@ use http::Response;
 use http_body_util::Full;
 
 use super::answer::Visit;
+use super::chart::Chart;
 use super::fleet::Seen;
 use super::frame::{Frame, html};
+use super::history;
 use super::queues::{self, Row};
 use super::verdict::{Finding, findings};
 use super::words::{number, rate, span};
@@ -24,6 +26,7 @@ struct Overview {
     figures: Vec<Figure>,
     queues: Vec<Row>,
     more_queues: usize,
+    charts: Vec<Chart>,
 }
 
 /// One number.
@@ -41,12 +44,23 @@ pub(super) async fn page(visit: &Visit<'_>) -> Response<Full<Bytes>> {
     let status = known.status();
     let Some(seen) = &known.seen else {
         let (findings, figures, queues) = (Vec::new(), Vec::new(), Vec::new());
-        return html(status, &Overview { frame, findings, figures, queues, more_queues: 0 });
+        return html(
+            status,
+            &Overview { frame, findings, figures, queues, more_queues: 0, charts: Vec::new() },
+        );
     };
     let queues: Vec<Row> =
         seen.longest(QUEUES_SHOWN).map(|(name, queue)| queues::row(name, queue, seen, visit)).collect();
     let more_queues = seen.queues.len() - queues.len();
-    html(status, &Overview { frame, findings: findings(seen), figures: figures(seen), queues, more_queues })
+    // Without the past the page is of use as well.
+    let charts = match known.trouble {
+        None => history::of_last_hour(visit.desk, seen.at).await.unwrap_or_default(),
+        Some(_) => Vec::new(),
+    };
+    html(
+        status,
+        &Overview { frame, findings: findings(seen), figures: figures(seen), queues, more_queues, charts },
+    )
 }
 
 pub(super) fn figures(seen: &Seen) -> Vec<Figure> {
