@@ -15,9 +15,8 @@ use super::desk::Found;
 use super::fleet::Seen;
 use super::frame::{Frame, Page, html};
 use super::link::DeskError;
-use super::payload::{self, Layout, SECRET_WORDS, Shown};
 use super::place;
-use super::words::{self, Moment, Text, bytes, count, number, span};
+use super::words::{Moment, Text, bytes, count, number, span};
 use crate::acts::look::Query;
 use crate::acts::pause::Pausable;
 use crate::job::history::failures;
@@ -29,6 +28,7 @@ use crate::limits::{
 use crate::store::entries::{Entry, Order, Place, Set};
 use crate::view::entry::JobEntry;
 use crate::view::filter::Filter;
+use crate::view::redacted::{self, Layout, SECRET_WORDS, Shown};
 use crate::web::access::Role;
 use crate::wire::ListName;
 
@@ -210,7 +210,7 @@ fn entered(place: &Place, entry: &Entry, parser: &mut Parser, now: f64) -> Enter
     let backtrace = member(FAILURE_BACKTRACE).and_then(|json| serde_json::from_str::<Vec<String>>(json).ok());
     let backtrace = backtrace.map(|lines| {
         let shown: Vec<&str> = lines.iter().take(PAGE_MEMBERS_MAX).map(String::as_str).collect();
-        words::lines(&shown.join("\n"), PAGE_TEXT_CHARS_MAX).0
+        redacted::lines(&shown.join("\n"), PAGE_TEXT_CHARS_MAX).0
     });
     let (args, raw) = match job.trouble() {
         None => {
@@ -234,12 +234,12 @@ fn entered(place: &Place, entry: &Entry, parser: &mut Parser, now: f64) -> Enter
 }
 
 fn json_part(json: &str, layout: Layout) -> Part {
-    part(payload::json(json, layout, PAGE_PAYLOAD_BYTES_MAX))
+    part(redacted::json(json, layout, PAGE_PAYLOAD_BYTES_MAX))
 }
 
 /// The bytes of what is no job.
 fn broken_part(job: &JobEntry<'_>) -> Part {
-    match payload::text(job.bytes(), PAGE_PAYLOAD_BYTES_MAX) {
+    match redacted::text(job.bytes(), PAGE_PAYLOAD_BYTES_MAX) {
         Some(mut shown) => {
             shown.more += (job.size() as usize).saturating_sub(job.bytes().len());
             part(shown)
@@ -275,7 +275,7 @@ fn part(shown: Shown) -> Part {
 fn facts(place: &Place, job: &JobEntry<'_>, now: f64) -> Vec<Fact> {
     let names = job.names();
     let text = |label: &str, value: String| Fact { label: label.to_owned(), value, at: None };
-    let long = |value: &str| words::lines(value, PAGE_TEXT_CHARS_MAX).0;
+    let long = |value: &str| redacted::lines(value, PAGE_TEXT_CHARS_MAX).0;
     let moment = |label: &str, at: f64| Fact {
         label: label.to_owned(),
         value: String::new(),

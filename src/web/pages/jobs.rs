@@ -14,7 +14,6 @@ use super::deed::{Deed, Verb, Way};
 use super::desk::Found;
 use super::fleet::Seen;
 use super::frame::{Frame, Page, Paging, html};
-use super::payload::{self, Layout};
 use super::place;
 use super::wanted::{OLDERS, Wanted};
 use super::words::{Moment, Text, count, number};
@@ -24,6 +23,7 @@ use crate::job::{Parser, bad};
 use crate::limits::{PAGE_CELL_CHARS_MAX, PAGE_EXAMINED_MAX, PAGE_ROWS_MAX, PAGE_SKIP_MAX};
 use crate::store::entries::{Entry, Order, Place, Set};
 use crate::view::entry::JobEntry;
+use crate::view::redacted::{self, Layout};
 use crate::wire::ListName;
 
 #[derive(Template)]
@@ -39,6 +39,9 @@ struct Jobs {
     name: String,
     class: String,
     error: String,
+    args: String,
+    /// For which queue, in a set.
+    from: String,
     olders: Vec<Choice>,
     oldest_first: bool,
     rows: Vec<Row>,
@@ -153,7 +156,7 @@ pub(super) async fn page(visit: &Visit<'_>, place: Place) -> Result<Answer, AskE
     };
     let total = found.as_ref().map_or(0, |found| found.reached.total);
     let ways = ways(visit, &place, &ask.wanted, total, known.seen.as_deref());
-    let Wanted { name, class, error, .. } = ask.wanted;
+    let Wanted { name, class, error, args, from, .. } = ask.wanted;
     let page = Jobs {
         frame,
         ways,
@@ -168,6 +171,8 @@ pub(super) async fn page(visit: &Visit<'_>, place: Place) -> Result<Answer, AskE
         name,
         class,
         error,
+        args,
+        from,
     };
     Ok(html(status, &page))
 }
@@ -244,7 +249,7 @@ fn row(place: &Place, entry: &Entry, parser: &mut Parser, now: f64) -> Row {
         Some(trouble) => {
             let start = &job.bytes()[..job.bytes().len().min(4 * PAGE_CELL_CHARS_MAX)];
             // The whole of it decides whether it may be shown.
-            let shown = payload::text(job.bytes(), 0).map(|_| String::from_utf8_lossy(start).into_owned());
+            let shown = redacted::text(job.bytes(), 0).map(|_| String::from_utf8_lossy(start).into_owned());
             let text = shown.unwrap_or_else(|| "[hidden]".to_owned());
             (format!("no job: {trouble}"), Text::cell(&text))
         }
@@ -263,7 +268,7 @@ fn row(place: &Place, entry: &Entry, parser: &mut Parser, now: f64) -> Row {
 }
 
 fn args(job: &JobEntry<'_>) -> Text {
-    let shown = payload::json(&job.args(), Layout::Raw, 4 * PAGE_CELL_CHARS_MAX);
+    let shown = redacted::json(&job.args(), Layout::Raw, 4 * PAGE_CELL_CHARS_MAX);
     Text::cell(&shown.text)
 }
 

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A page that Redis does not answer in time shows what was known last, and says so. Names, arguments and errors are chosen
-//! by others: they are bounded, what is not visible in them is escaped (`words`), what is secret is left out (`payload`),
+//! by others: they are bounded, what is not visible in them is escaped (`words`), what is secret is left out (`view::redacted`),
 //! and the templates escape every value for HTML.
 //!
 //! What people have done goes another way: a page asks, its form comes back with a token, and a task does it over a connection
@@ -30,7 +30,6 @@ mod trend;
 mod wanted;
 // How it is said.
 mod chart;
-mod payload;
 mod verdict;
 mod words;
 // What is done.

@@ -25,6 +25,10 @@ pub(super) struct Wanted {
     pub(super) class: String,
     pub(super) error: String,
     pub(super) older: String,
+    /// A part of the arguments.
+    pub(super) args: String,
+    /// The queue, in a set.
+    pub(super) from: String,
 }
 
 impl Wanted {
@@ -33,7 +37,14 @@ impl Wanted {
     pub(super) fn read(ask: &Ask) -> Result<Self, AskError> {
         let text = |name| ask.visible(name).map(str::to_owned);
         ask.choice("older", &OLDERS.map(|(word, ..)| (word, ())))?;
-        Ok(Self { name: text("name")?, class: text("class")?, error: text("error")?, older: text("older")? })
+        Ok(Self {
+            name: text("name")?,
+            class: text("class")?,
+            error: text("error")?,
+            older: text("older")?,
+            args: text("args")?,
+            from: text("from")?,
+        })
     }
 
     /// Whether any job is wanted.
@@ -42,8 +53,15 @@ impl Wanted {
     }
 
     /// What it was read from.
-    pub(super) fn parameters(&self) -> [(&'static str, &str); 4] {
-        [("name", &self.name), ("class", &self.class), ("error", &self.error), ("older", &self.older)]
+    pub(super) fn parameters(&self) -> [(&'static str, &str); 6] {
+        [
+            ("name", &self.name),
+            ("class", &self.class),
+            ("error", &self.error),
+            ("older", &self.older),
+            ("args", &self.args),
+            ("from", &self.from),
+        ]
     }
 
     /// The look for such jobs of a place. Only failed ones have an error, and say how old they are.
@@ -59,6 +77,8 @@ impl Wanted {
                 jid: None,
                 class: pattern(&self.class).filter(|_| fails),
                 error: given(&self.error).filter(|_| fails),
+                args: given(&self.args),
+                queue: given(&self.from).filter(|_| matches!(place, Place::Set(_))),
                 before: None,
             },
             skip,
@@ -83,6 +103,12 @@ impl Wanted {
         if !self.error.is_empty() {
             parts.push(format!("whose error contains “{}”", shown(&self.error)));
         }
+        if !self.args.is_empty() {
+            parts.push(format!("whose arguments contain “{}”", shown(&self.args)));
+        }
+        if !self.from.is_empty() {
+            parts.push(format!("for queue {}", shown(&self.from)));
+        }
         if let Some((_, said, _)) = OLDERS.iter().find(|(word, ..)| *word == self.older) {
             parts.push(format!("older than {said}"));
         }
@@ -96,11 +122,13 @@ mod tests {
 
     #[test]
     fn what_is_wanted_is_read_said_and_asked_for_again() {
-        let ask = Ask::read("name=Mail&class=Net%3A%3A*&error=timed+out&older=1d&skip=50").unwrap();
+        let ask =
+            Ask::read("name=Mail&class=Net%3A%3A*&error=timed+out&older=1d&args=ann&from=q&skip=50").unwrap();
         let wanted = Wanted::read(&ask).unwrap();
         assert_eq!(
             wanted.said(),
-            " named Mail, with an error of class Net::*, whose error contains “timed out”, older than 1 d"
+            " named Mail, with an error of class Net::*, whose error contains “timed out”, whose arguments contain \
+             “ann”, for queue q, older than 1 d"
         );
         let again = super::super::ask::address("dead", &wanted.parameters());
         let again = Wanted::read(&Ask::read(again.split_once('?').unwrap().1).unwrap()).unwrap();
