@@ -20,7 +20,7 @@ fn keep(redis: &Redis, hours_ago: u64) {
 fn the_past_is_drawn_listed_by_class_and_downloaded() {
     let redis = Redis::start();
     let web = alone(&redis, &[]);
-    assert!(page(&web, "/classes").text.contains("No jobs have run in this time"));
+    assert!(page(&web, "/classes?range=1h").text.contains("No jobs have run in this time"));
     for hours_ago in [2, 3, 40] {
         keep(&redis, hours_ago);
     }
