@@ -17,8 +17,8 @@ pub(super) fn is_local(host: Option<&[u8]>) -> bool {
 }
 
 /// Whether a form was sent by a page of this server, as far as a browser says. One that sends no `Sec-Fetch-Site`, as over
-/// plain HTTP, says the origin instead, or `null` for pages without referrers, as these are: there, and with clients that are
-/// no browsers, the form's token alone proves it.
+/// plain HTTP, says the origin instead, or `null` for pages without referrers, as these are: there, and with clients that
+/// are no browsers, the form's token alone proves it.
 pub(super) fn is_own(site: Option<&[u8]>, origin: Option<&[u8]>, host: Option<&[u8]>) -> bool {
     if let Some(site) = site {
         return site == b"same-origin";

@@ -127,7 +127,7 @@ fn admitted(pass: Pass) -> Result<Who, Answer> {
     }
 }
 
-/// What a page is told of a request.
+/// What a page needs of a request.
 fn asked<'r, B>(state: &'r State, request: &'r Request<B>, who: &'r Who) -> pages::Request<'r> {
     let field = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
     pages::Request {

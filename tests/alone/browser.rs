@@ -1,6 +1,6 @@
-//! The pages in a real browser: whole with and without JavaScript, full, empty and with a Redis that hangs, in a narrow window
-//! and by keyboard alone; numbers change in place; what is hostile runs nowhere. `make test-all` runs it; `make test` does
-//! not, because it takes a Chromium (Debian's package). With `SCREENSHOTS=FOLDER` it takes pictures as well.
+//! The pages in a real browser: whole with and without JavaScript, full, empty and with a Redis that hangs, in a narrow
+//! window and by keyboard alone; numbers change in place; what is hostile runs nowhere. `make test-all` runs it; `make test`
+//! does not, because it takes a Chromium (Debian's package). With `SCREENSHOTS=FOLDER` it takes pictures as well.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails, fails the test")]
 
 #[path = "browser/chrome.rs"]

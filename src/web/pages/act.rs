@@ -1,8 +1,8 @@
 //! `/act`: asks whether something is to be done, with what it will do and to how many, and does it when the form comes back.
 //!
-//! Asking changes nothing. The role is checked when it is asked and when it is done; the form carries a token that this page
-//! has got once, so no other site can send it, and sending it twice does it once. How many match is counted in parts, at most
-//! [`PAGE_EXAMINED_MAX`] entries a page, which loads the next part by itself.
+//! Asking changes nothing. The role is checked when it is asked and when it is done; the form carries a token that this
+//! page has got once, so no other site can send it, and sending it twice does it once. How many match is counted in parts,
+//! at most [`PAGE_EXAMINED_MAX`] entries a page, which loads the next part by itself.
 
 use std::time::Instant;
 
@@ -123,7 +123,7 @@ pub(super) async fn post(visit: &Visit<'_>) -> Result<Answer, AskError> {
         Taken::New => {}
         Taken::Before(task) => return Ok(to_task(task)),
         Taken::Nothing => {
-            let said = "This form is not one that this server has just shown to you, so nothing was done. Open the page that \
+            let said = "This form is not one that this server has just shown to you: nothing was done. Open the page that \
                         asks again.";
             return Ok(visit.refuse(StatusCode::CONFLICT, "Not done", said));
         }

@@ -117,8 +117,8 @@ impl Desk {
         }
     }
 
-    /// What is kept of the past, slice by slice. Round trips: one for each hundred hours or days, one for each eight hours of
-    /// minutes.
+    /// What is kept of the past, slice by slice. Round trips: one for each hundred hours or days, one for each eight hours
+    /// of minutes.
     ///
     /// # Cancel-safety
     /// As [`Self::fleet`].

@@ -4,9 +4,9 @@
 //!  desk: the fleet, once a second ──► snapshot ──► what has changed, once ──► a copy for each tab
 //! ```
 //!
-//! One task looks while a tab is open, and none does otherwise. A tab that does not keep up misses events and then gets all of
-//! the latest. An answer ends before its connection would be cut off; a browser asks again by itself. Pages are whole without
-//! this: it changes what they show, and adds nothing.
+//! One task looks while a tab is open, and none does otherwise. A tab that does not keep up misses events and then gets all
+//! of the latest. An answer ends before its connection would be cut off; a browser asks again by itself. Pages are whole
+//! without this: it changes what they show, and adds nothing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -75,6 +75,8 @@ impl Live {
             return None;
         }
         tabs.push(Rc::downgrade(&tab));
+        // The task begins at once.
+        drop(tabs);
         if !self.is_looking.replace(true) {
             io::spawn(look(Rc::clone(self), Rc::clone(desk))).detach();
         }
@@ -112,11 +114,20 @@ impl Live {
 
 /// Looks once a period while any tab is open.
 async fn look(live: Rc<Live>, desk: Rc<Desk>) {
-    while live.tell(snapshot(&desk).await, Instant::now()) {
+    let looking = Looking(live);
+    while looking.0.tell(snapshot(&desk).await, Instant::now()) {
         timer::sleep(LIVE_PERIOD).await;
     }
-    live.last.replace(None);
-    live.is_looking.set(false);
+}
+
+/// Says when dropped that nobody looks.
+struct Looking(Rc<Live>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.last.replace(None);
+        self.0.is_looking.set(false);
+    }
 }
 
 /// An event as it goes over the line.

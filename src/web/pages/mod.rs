@@ -8,11 +8,11 @@
 //! ```
 //!
 //! A page that Redis does not answer in time shows what was known last, and says so. Names, arguments and errors are chosen
-//! by others: they are bounded, what is not visible in them is escaped (`words`), what is secret is left out (`view::redacted`),
-//! and the templates escape every value for HTML.
+//! by others: they are bounded, what is not visible in them is escaped (`words`), what is secret is left out
+//! (`view::redacted`), and the templates escape every value for HTML.
 //!
-//! What people have done goes another way: a page asks, its form comes back with a token, and a task does it over a connection
-//! of its own and notes it.
+//! What people have done goes another way: a page asks, its form comes back with a token, and a task does it over a
+//! connection of its own and notes it.
 //!
 //! ```text
 //!  act ──► deed: what, and which role ──► tasks: once ──► work: acts, step by step ──► the audit log

@@ -1,8 +1,8 @@
 //! Doing what a form has asked for, over a connection of its own, step by step; then noting it in the audit log and in the
 //! log of this process.
 //!
-//! Each step is one bounded call, as on the command line (`acts`). What was done until somebody stops it, or until Redis goes
-//! away, is done, and is said and noted.
+//! Each step is one bounded call, as on the command line (`acts`). What was done until somebody stops it, or until Redis
+//! goes away, is done, and is said and noted.
 
 use std::rc::Rc;
 
