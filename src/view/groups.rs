@@ -134,7 +134,7 @@ mod tests {
         }
         let (sorted, others) = groups.sorted();
         assert_eq!((sorted.len(), others), (JOBS_GROUPS_MAX, 3));
-        let Group { jobs, name, class, error, example, lowest_score, highest_score } = &sorted[0];
+        let Group { jobs, name, class, error, example, lowest_score, highest_score, .. } = &sorted[0];
         assert_eq!((*jobs, &**name, &**class, &**error), (3, "Item", "E", "item #: -#.#"));
         assert_eq!((&**example, *lowest_score, *highest_score), ("j17", Some(4.0), Some(2_000.0)));
         assert!(sorted[1..].iter().all(|group| group.jobs == 1));

@@ -49,12 +49,12 @@ pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Respons
 fn live(state: &State, request: &Request<Incoming>) -> Response<Body> {
     let field = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
     let refused = if state.is_loopback && !is_local(field(header::HOST)) {
-        Some(misdirected())
+        Some(Box::new(misdirected()))
     } else {
         admitted(state.access.pass(field(header::AUTHORIZATION))).err()
     };
     if let Some(refused) = refused {
-        return refused.map(Body::Left);
+        return (*refused).map(Body::Left);
     }
     let Some(events) = state.live.open(&state.desk) else {
         return text(StatusCode::SERVICE_UNAVAILABLE, "too many pages are open\n").map(Body::Left);
@@ -76,7 +76,7 @@ async fn whole(state: &State, request: Request<Incoming>) -> Answer {
     if request.method() == Method::POST && pages::takes_form(path) {
         return match admitted(state.access.pass(field(header::AUTHORIZATION))) {
             Ok(who) => form(state, request, &who).await,
-            Err(refused) => last(refused),
+            Err(refused) => last(*refused),
         };
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -93,7 +93,7 @@ async fn whole(state: &State, request: Request<Incoming>) -> Answer {
     }
     let who = match admitted(pass) {
         Ok(who) => who,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     match path {
         "/metrics" => {
@@ -109,20 +109,20 @@ async fn whole(state: &State, request: Request<Incoming>) -> Answer {
 }
 
 /// Who may come in, or what the others are told.
-fn admitted(pass: Pass) -> Result<Who, Answer> {
+fn admitted(pass: Pass) -> Result<Who, Box<Answer>> {
     match pass {
         Pass::Granted(who) => Ok(who),
         Pass::Refused => {
             let mut answer = text(StatusCode::UNAUTHORIZED, "show a token or a password of --web-auth\n");
             let schemes = HeaderValue::from_static("Basic realm=\"jiggler-uring\", Bearer");
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, schemes);
-            Err(answer)
+            Err(Box::new(answer))
         }
         Pass::Later => {
             let mut answer =
                 text(StatusCode::TOO_MANY_REQUESTS, "a wrong password came just before; try again\n");
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            Err(answer)
+            Err(Box::new(answer))
         }
     }
 }
@@ -160,7 +160,7 @@ async fn form(state: &State, request: Request<Incoming>, who: &Who) -> Answer {
         let said = "this form was sent by a page of another site: nothing was done\n";
         return last(text(StatusCode::FORBIDDEN, said));
     }
-    if !field(header::CONTENT_TYPE).is_some_and(|kind| kind.get(..FORM.len()) == Some(FORM)) {
+    if field(header::CONTENT_TYPE).is_none_or(|kind| kind.get(..FORM.len()) != Some(FORM)) {
         return last(text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "only forms are taken\n"));
     }
     let (head, body) = request.into_parts();

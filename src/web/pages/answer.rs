@@ -127,7 +127,8 @@ impl Visit<'_> {
             Page::Retries => jobs::page(self, Place::Set(Set::Retries)).await?,
             Page::Scheduled => jobs::page(self, Place::Set(Set::Scheduled)).await?,
             Page::Dead => jobs::page(self, Place::Set(Set::Dead)).await?,
-            Page::Job => job::page(self).await?,
+            // Some have large futures, which the others need not hold.
+            Page::Job => Box::pin(job::page(self)).await?,
             Page::Audit => audit::page(self).await?,
             Page::Act => act::page(self).await?,
             Page::Task => task::page(self).await?,

@@ -92,7 +92,7 @@ impl Asked {
         let (word, since) = visit.ask.choice("range", &words)?.unwrap_or(("24h", 86_400));
         let grain = match since {
             ..=3_600 => Grain::Minute,
-            ..=259_200 => Grain::Hour,
+            3_601..=259_200 => Grain::Hour,
             _ => Grain::Day,
         };
         Ok(Self { word, span: Span { grain, since, queue: None, class: None } })

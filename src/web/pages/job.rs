@@ -12,7 +12,7 @@ use super::answer::{Answer, Visit};
 use super::ask::{AskError, address};
 use super::deed::{Deed, Verb, Way};
 use super::desk::Found;
-use super::fleet::Seen;
+use super::fleet::{Queue, Seen};
 use super::frame::{Frame, Page, html};
 use super::link::DeskError;
 use super::place;
@@ -309,7 +309,7 @@ async fn why(visit: &Visit<'_>, entry: &Entered, seen: &Seen) -> Vec<String> {
     if let (Some(nth), Some(of)) = (answer.nth, answer.of) {
         said.push(format!("it is number {} of {} in its queue", number(nth), number(of)));
         let queue = answer.queue.as_ref().and_then(|queue| seen.queues.get(queue));
-        if let Some(seconds) = queue.and_then(|queue| queue.drain_s()) {
+        if let Some(seconds) = queue.and_then(Queue::drain_s) {
             said.push(format!(
                 "at the rate of late its turn comes in {}",
                 span(seconds * nth as f64 / of.max(1) as f64)

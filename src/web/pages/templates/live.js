@@ -1,6 +1,7 @@
 // Changes texts in place as they change in the fleet. Pages are whole without it. Nothing is drawn while a tab is hidden, or
 // while its reader has stopped it.
 const button = document.getElementById('live');
+const said = document.getElementById('as-of');
 let source = null;
 let stopped = false;
 
@@ -17,9 +18,12 @@ function follow() {
   if (wanted && !source) {
     source = new EventSource('live');
     source.onmessage = show;
+    // The browser tries again by itself, and the first event says all of it.
+    source.onerror = () => { said.textContent = 'not connected'; };
   } else if (!wanted && source) {
     source.close();
     source = null;
+    said.textContent = stopped ? 'stopped' : 'hidden';
   }
 }
 
