@@ -24,7 +24,9 @@ pub(crate) mod steer;
 pub(crate) use batch::Outcome;
 pub(crate) use scene::Scene;
 pub(crate) use size::Size;
-pub(crate) use steps::{ActProgress, Error, Steps, To};
+#[cfg(feature = "web")]
+pub(crate) use steps::ActProgress;
+pub(crate) use steps::{Error, Steps, To};
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,7 @@ pub(crate) enum Layout {
     /// As it came.
     Raw,
     /// A line for each member and element.
+    #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "only pages show it"))]
     Pretty,
 }
 
@@ -47,6 +48,7 @@ pub(crate) fn json(json: &str, layout: Layout, bytes_max: usize) -> Shown {
 }
 
 /// What is no JSON, as text; `None` if it may hold a secret.
+#[cfg_attr(not(feature = "web"), expect(dead_code, reason = "only pages show it"))]
 pub(crate) fn text(bytes: &[u8], chars_max: usize) -> Option<Shown> {
     let whole = String::from_utf8_lossy(bytes);
     if is_secret(&whole) {

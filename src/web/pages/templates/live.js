@@ -38,7 +38,7 @@ if (button) {
   button.hidden = false;
   button.addEventListener('click', () => {
     stopped = !stopped;
-    button.textContent = stopped ? 'Go on' : 'Pause';
+    button.textContent = stopped ? 'Resume updates' : 'Pause updates';
     button.setAttribute('aria-pressed', String(stopped));
     follow();
   });
